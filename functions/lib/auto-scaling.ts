@@ -1,0 +1,99 @@
+import {
+  AutoScalingClient,
+  DescribeAutoScalingGroupsCommand,
+  SetDesiredCapacityCommand,
+} from '@aws-sdk/client-auto-scaling';
+import * as z from 'zod/mini';
+import { clientSettings } from './client-settings.ts';
+import { Count, type Group } from './contracts.ts';
+import {
+  AutoScalingDenied,
+  AutoScalingUnavailable,
+  GroupNotFound,
+  GroupUnreadable,
+  GroupUpdateRefused,
+} from './errors.ts';
+
+export const autoScaling = new AutoScalingClient(clientSettings);
+
+const Described = z.object({
+  DesiredCapacity: Count,
+  Instances: z._default(z.array(z.object({ LifecycleState: z.string() })), []),
+});
+
+/**
+ * Reads a group's desired capacity and counts its members by lifecycle state.
+ *
+ * @throws GroupNotFound, GroupUnreadable, AutoScalingDenied, AutoScalingUnavailable
+ */
+export async function describeGroup(groupName: string): Promise<Group> {
+  const answer = await translated(groupName, () =>
+    autoScaling.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [groupName] })),
+  );
+  const group = answer.AutoScalingGroups?.[0];
+  if (group === undefined) {
+    throw new GroupNotFound(
+      `No Auto Scaling group is named ${groupName} in this account and region. Deploy the stack again.`,
+    );
+  }
+  const parsed = z.safeParse(Described, group);
+  if (!parsed.success) {
+    throw new GroupUnreadable(
+      `Auto Scaling group ${groupName} was described without what every group has: ${z.prettifyError(parsed.error)}`,
+    );
+  }
+  const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
+  for (const instance of parsed.data.Instances) members[memberKind(instance.LifecycleState)] += 1;
+  return { desired: parsed.data.DesiredCapacity, members };
+}
+
+/**
+ * The lifecycle states and what they mean for capacity:
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
+ * A state unknown here counts as in service, so that nobody's instance is taken for one that has left.
+ */
+function memberKind(lifecycleState: string): keyof Group['members'] {
+  if (lifecycleState.startsWith('Pending')) return 'pending';
+  if (/^(Terminat|Detach)/.test(lifecycleState)) return 'leaving';
+  if (/Standby$/.test(lifecycleState)) return 'standby';
+  return 'inService';
+}
+
+/**
+ * Sets a group's desired capacity. Writing the same value twice does no harm.
+ *
+ * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
+ */
+export async function setDesiredCapacity(groupName: string, desired: number): Promise<void> {
+  await translated(groupName, () =>
+    autoScaling.send(
+      new SetDesiredCapacityCommand({ AutoScalingGroupName: groupName, DesiredCapacity: desired }),
+    ),
+  );
+}
+
+/** Error names: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonErrors.html */
+async function translated<T>(groupName: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    const cause = error as Error;
+    const said = `EC2 Auto Scaling, group ${groupName}: ${cause.name}: ${cause.message}`;
+    switch (cause.name) {
+      case 'ValidationError':
+      case 'ValidationException':
+        throw new GroupUpdateRefused(
+          `${said}. Does the group still exist, and does its maximum size equal maxReplicas? Deploy the stack again.`,
+          { cause },
+        );
+      case 'AccessDenied':
+      case 'AccessDeniedException':
+      case 'UnauthorizedOperation':
+        throw new AutoScalingDenied(`${said}. The step's role lacks a permission: deploy the stack again.`, {
+          cause,
+        });
+      default:
+        throw new AutoScalingUnavailable(`${said}. Capacity is held.`, { cause });
+    }
+  }
+}

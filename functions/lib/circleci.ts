@@ -1,0 +1,146 @@
+import * as z from 'zod/mini';
+import { Count, type CountInput } from './contracts.ts';
+import {
+  CircleCiInvalidCount,
+  CircleCiNotFound,
+  CircleCiNotJson,
+  CircleCiRateLimited,
+  CircleCiRejected,
+  CircleCiTimeout,
+  CircleCiUnauthorized,
+  CircleCiUnavailable,
+  CircleCiUnreachable,
+} from './errors.ts';
+import { pollFits } from './pacing.ts';
+import { readCircleToken } from './secrets.ts';
+
+/** Where CircleCI counts tasks: https://circleci.com/docs/reference/runner-api */
+const QUESTIONS = {
+  unclaimed: { path: '/api/v3/runner/tasks', key: 'unclaimed_task_count' },
+  running: { path: '/api/v3/runner/tasks/running', key: 'running_runner_tasks' },
+} as const;
+
+/** What is assumed of a 429 that does not say when to come back. */
+const DEFAULT_RETRY_AFTER_SECONDS = 5;
+
+/** Left of the state's timeout for starting the function and handing its answer on. */
+const MARGIN_SECONDS = 0.25;
+
+/**
+ * Counts the tasks of the fleet's resource class that are unclaimed, or running.
+ *
+ * One attempt with a deadline; after a 401 or 403 the token is read afresh and, if it was rotated, tried
+ * once more. A 429 whose wait fits into this execution is an answer (`retryAfterSeconds`), not an error.
+ *
+ * @throws CircleCiUnauthorized, CircleCiNotFound, CircleCiRejected, CircleCiRateLimited, CircleCiUnavailable,
+ * CircleCiUnreachable, CircleCiTimeout, CircleCiNotJson, CircleCiInvalidCount, and what secrets.ts throws
+ */
+export async function countTasks(
+  input: CountInput,
+  question: keyof typeof QUESTIONS,
+): Promise<{ count: number } | { retryAfterSeconds: number }> {
+  const { path, key } = QUESTIONS[question];
+  const url = new URL(input.circleciUrl.replace(/\/+$/, '') + path);
+  url.search = `resource-class=${encodeURIComponent(input.resourceClass)}`;
+  const deadline = AbortSignal.timeout((input.poll.timeoutSeconds - MARGIN_SECONDS) * 1_000);
+
+  const token = await readCircleToken(input, { fresh: false });
+  let answer = await ask(url, token, deadline);
+  if (refused(answer)) {
+    const rotated = await readCircleToken(input, { fresh: true });
+    if (rotated !== token) answer = await ask(url, rotated, deadline);
+  }
+
+  if (answer.status === 429) return rateLimited(input, answer);
+  if (answer.status !== 200) throw failure(input, url, answer);
+  return { count: parseCount(url, answer.body, key) };
+}
+
+interface Answer {
+  status: number;
+  retryAfter: string | null;
+  body: string;
+}
+
+const refused = (answer: Answer) => answer.status === 401 || answer.status === 403;
+
+async function ask(url: URL, token: string, deadline: AbortSignal): Promise<Answer> {
+  try {
+    const response = await fetch(url, {
+      headers: { 'Circle-Token': token, Accept: 'application/json' },
+      redirect: 'manual', // fetch would carry the token to wherever a redirect points
+      signal: deadline,
+    });
+    // An answer may quote its request, so the token is taken out before anything else sees the text.
+    const body = (await response.text()).replaceAll(token, '***');
+    return { status: response.status, retryAfter: response.headers.get('retry-after'), body };
+  } catch (error) {
+    if (deadline.aborted) {
+      throw new CircleCiTimeout(`${url} gave no whole answer in time. Capacity is held.`, { cause: error });
+    }
+    const cause =
+      error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    throw new CircleCiUnreachable(`${url} cannot be reached: ${cause}. Capacity is held.`, { cause: error });
+  }
+}
+
+function rateLimited(input: CountInput, answer: Answer): { retryAfterSeconds: number } {
+  const seconds = retryAfterSeconds(answer.retryAfter, Date.now());
+  if (pollFits(input.poll, Date.now() + seconds * 1_000)) return { retryAfterSeconds: seconds };
+  throw new CircleCiRateLimited(
+    `CircleCI allows no more requests for ${seconds} s (status 429), longer than this execution has left. Capacity is held; if this goes on, raise pollInterval.`,
+  );
+}
+
+/** `Retry-After` is a number of seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after */
+function retryAfterSeconds(header: string | null, now: number): number {
+  if (header === null || header.trim() === '') return DEFAULT_RETRY_AFTER_SECONDS;
+  const seconds = /^\s*\d+\s*$/.test(header) ? Number(header) : (Date.parse(header) - now) / 1_000;
+  return Number.isFinite(seconds)
+    ? Math.min(Math.max(Math.ceil(seconds), 1), 86_400)
+    : DEFAULT_RETRY_AFTER_SECONDS;
+}
+
+function failure(input: CountInput, url: URL, answer: Answer): Error {
+  const said = `${url} answered ${answer.status}${excerpt(answer.body)}`;
+  if (refused(answer)) {
+    return new CircleCiUnauthorized(
+      `${said}. The circle_token in secret ${input.scalerSecretName} must be a personal API token of someone who may see ${input.resourceClass}. Capacity is held.`,
+    );
+  }
+  if (answer.status === 404) {
+    return new CircleCiNotFound(
+      `${said}. There is no resource class ${input.resourceClass}, or the token's owner may not see it. Capacity is held: 404 is not zero tasks.`,
+    );
+  }
+  if (answer.status >= 500) return new CircleCiUnavailable(`${said}. Capacity is held.`);
+  return new CircleCiRejected(
+    `${said}. Check circleciUrl and resourceClass in fleets.yaml. Capacity is held.`,
+  );
+}
+
+/** The start of what was answered, on one line. */
+function excerpt(body: string): string {
+  const text = body.replace(/\s+/g, ' ').trim();
+  return text === '' ? '' : `: ${text.length > 120 ? `${text.slice(0, 120)}...` : text}`;
+}
+
+function parseCount(url: URL, body: string, key: string): number {
+  let json: unknown;
+  try {
+    json = JSON.parse(body);
+  } catch (cause) {
+    throw new CircleCiNotJson(
+      `${url} answered 200 with something else than JSON${excerpt(body)}. Is a proxy in between? Capacity is held.`,
+      { cause },
+    );
+  }
+  const parsed = z.safeParse(z.object({ [key]: Count }), json);
+  const count = parsed.success ? parsed.data[key] : undefined;
+  if (count === undefined) {
+    throw new CircleCiInvalidCount(
+      `${url} answered 200 without a whole number of tasks in "${key}"${excerpt(body)}. Capacity is held.`,
+    );
+  }
+  return count;
+}

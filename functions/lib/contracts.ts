@@ -1,0 +1,73 @@
+import * as z from 'zod/mini';
+
+/** A count of tasks or instances: whole, at least 0, and small enough to be one. */
+export const Count = z.int().check(z.minimum(0), z.maximum(1_000_000));
+
+const Text = z.string().check(z.minLength(1));
+const Instant = z.iso.datetime({ offset: true });
+
+/** What every step is told, so that its log line names the execution it belongs to. */
+const Trace = {
+  fleet: Text,
+  /** Name of the execution in the Step Functions console. */
+  execution: Text,
+};
+
+/** The plan of one poll; each poll hands the next one's on. */
+export const Poll = z.object({
+  /** 1 for the first poll of an execution. */
+  number: Count,
+  executionStartedAt: Instant,
+  /** The counting steps start then, or later if the poll before was slow. */
+  dueAt: Instant,
+  /** How long each attempt of a counting step may take; shorter towards the end of the execution. */
+  timeoutSeconds: z.int().check(z.minimum(1)),
+});
+export type Poll = z.infer<typeof Poll>;
+
+export const ReadSecretsInput = z.object({ ...Trace, resourceClass: Text, scalerSecretName: Text });
+
+/** Input of Count Unclaimed and of Count Running. */
+export const CountInput = z.object({
+  ...Trace,
+  resourceClass: Text,
+  circleciUrl: z.url(),
+  scalerSecretName: Text,
+  poll: Poll,
+});
+export type CountInput = z.infer<typeof CountInput>;
+
+/** CircleCI answered with status 429 and wants to be left alone for so long. */
+const RateLimited = z.object({ retryAfterSeconds: Count });
+export const UnclaimedAnswer = z.union([z.object({ unclaimed: Count }), RateLimited]);
+export const RunningAnswer = z.union([z.object({ running: Count }), RateLimited]);
+
+export const DescribeGroupInput = z.object({ ...Trace, groupName: Text, poll: Poll });
+
+/** The Auto Scaling group as Describe Group hands it on; the counts are explained in capacity.ts. */
+export const Group = z.object({
+  desired: Count,
+  members: z.object({ pending: Count, inService: Count, leaving: Count, standby: Count }),
+});
+export type Group = z.infer<typeof Group>;
+
+export const ComputeCapacityInput = z.object({
+  ...Trace,
+  minReplicas: Count,
+  maxReplicas: Count,
+  pollIntervalSeconds: z.int().check(z.minimum(1)),
+  poll: Poll,
+  observed: z.object({ unclaimed: UnclaimedAnswer, running: RunningAnswer, group: Group }),
+});
+
+/** What Compute Capacity decides: this poll's capacity, and the next poll if one fits into the execution. */
+export const Plan = z.object({
+  decision: z.object({ desired: Count, change: z.boolean(), reasons: z.array(z.string()) }),
+  /** How long each attempt of Update Group may take. */
+  updateTimeoutSeconds: z.int().check(z.minimum(1)),
+  again: z.boolean(),
+  poll: Poll,
+});
+export type Plan = z.infer<typeof Plan>;
+
+export const UpdateGroupInput = z.object({ ...Trace, groupName: Text, plan: Plan });

@@ -1,0 +1,110 @@
+import { SecretsProvider } from '@aws-lambda-powertools/parameters/secrets';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import * as z from 'zod/mini';
+import { clientSettings } from './client-settings.ts';
+import {
+  SecretDenied,
+  SecretMalformed,
+  SecretMismatch,
+  SecretNotFound,
+  SecretsManagerUnavailable,
+  SecretUnset,
+} from './errors.ts';
+
+/** How long a warm function keeps a secret's value. A rotated token is noticed at once all the same: see circleci.ts. */
+const CACHE_SECONDS = 300;
+
+export const secretsManager = new SecretsManagerClient(clientSettings);
+const provider = new SecretsProvider({ awsSdkV3Client: secretsManager });
+
+const ScalerSecret = z.object({
+  resource_class: z.string().check(z.minLength(1)),
+  circle_token: z.string().check(z.minLength(1)),
+});
+
+/**
+ * Reads a fleet's scaler secret, `{"resource_class": "...", "circle_token": "..."}`, and returns its token.
+ * The value appears in no error and no log.
+ *
+ * @param options.fresh Ask Secrets Manager even if the value is cached.
+ * @throws SecretNotFound, SecretUnset, SecretDenied, SecretMalformed, SecretMismatch, SecretsManagerUnavailable
+ */
+export async function readCircleToken(
+  fleet: { scalerSecretName: string; resourceClass: string },
+  options: { fresh: boolean },
+): Promise<string> {
+  const name = fleet.scalerSecretName;
+  const value = await fetchSecret(name, options.fresh);
+  const secret = parseSecret(name, value);
+  if (secret.resource_class !== fleet.resourceClass) {
+    throw new SecretMismatch(
+      `Secret ${name}: "resource_class" is not the fleet's, ${fleet.resourceClass}. Correct it in the secret or in fleets.yaml.`,
+    );
+  }
+  return secret.circle_token;
+}
+
+async function fetchSecret(name: string, fresh: boolean): Promise<string> {
+  let value: string | Uint8Array | undefined;
+  try {
+    value = await provider.get(name, { maxAge: CACHE_SECONDS, forceFetch: fresh });
+  } catch (error) {
+    throw translate(name, error);
+  }
+  if (value === undefined || value === '') throw unset(name);
+  if (typeof value !== 'string')
+    throw new SecretMalformed(`Secret ${name} is binary; it must be text: ${SHAPE}`);
+  return value;
+}
+
+function unset(name: string, cause?: Error): SecretUnset {
+  return new SecretUnset(
+    `Secret ${name} has no value yet. Set it to ${SHAPE}: aws secretsmanager put-secret-value --secret-id ${name} --secret-string file://secret.json`,
+    { cause },
+  );
+}
+
+const SHAPE = '{"resource_class": "<namespace>/<class>", "circle_token": "<personal API token>"}';
+
+function parseSecret(name: string, value: string) {
+  let json: unknown;
+  try {
+    json = JSON.parse(value);
+  } catch {
+    throw new SecretMalformed(`Secret ${name} is not JSON; it must be ${SHAPE}`);
+  }
+  const parsed = z.safeParse(ScalerSecret, json);
+  if (parsed.success) return parsed.data;
+  const keys = [...new Set(parsed.error.issues.map((issue) => `"${issue.path.join('.')}"`))].join(' and ');
+  throw new SecretMalformed(
+    keys === '""'
+      ? `Secret ${name} is not a JSON object; it must be ${SHAPE}`
+      : `Secret ${name}: ${keys} must be a text that is not empty; the secret must be ${SHAPE}`,
+  );
+}
+
+/** Powertools wraps the SDK's error; error names: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html */
+function translate(name: string, error: unknown): Error {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
+  switch (cause.name) {
+    case 'ResourceNotFoundException':
+      // The same error says that the secret exists but no version of it is staged AWSCURRENT.
+      return /staging label/i.test(cause.message)
+        ? unset(name, cause)
+        : new SecretNotFound(
+            `No secret is named ${name} in this account and region. Create it, or correct scalerSecretName.`,
+            { cause },
+          );
+    case 'AccessDeniedException':
+    case 'DecryptionFailure':
+      return new SecretDenied(
+        `Secret ${name} may not be read: ${cause.message}. Allow the function's role secretsmanager:GetSecretValue, and kms:Decrypt if the secret has a key of its own.`,
+        { cause },
+      );
+    default:
+      return new SecretsManagerUnavailable(
+        `Secrets Manager did not give ${name}: ${cause.name}: ${cause.message}`,
+        { cause },
+      );
+  }
+}

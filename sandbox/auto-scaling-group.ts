@@ -1,0 +1,288 @@
+import type { Agenda } from './agenda.ts';
+import type { Task, TaskQueue } from './task-queue.ts';
+
+/** How long things take in the embedded world, in seconds. */
+export interface Durations {
+  /** From asking for an instance until EC2 lists it as pending, which is when billing starts. */
+  request: number;
+  /** From pending until the runner is ready. */
+  boot: number;
+  /** Until an idle runner's next request for work finds a task that has just been queued. */
+  idleClaim: number;
+  /** From the runner's exit until the instance has left the group. */
+  leave: number;
+  /** How long a runner waits for a task before it exits. */
+  idleTimeout: number;
+  /** The shortest time EC2 bills. */
+  minimumBilling: number;
+  /** How long the group waits for a launching instance's sign of life before it replaces it. */
+  launchHook: number;
+  /** How soon the group tries again after EC2 refused a launch. */
+  relaunch: number;
+}
+
+export const DURATIONS: Durations = {
+  request: 3,
+  boot: 90,
+  idleClaim: 2.5,
+  leave: 15,
+  idleTimeout: 300,
+  minimumBilling: 60,
+  launchHook: 600,
+  relaunch: 60,
+};
+
+/** What goes wrong with a launch: EC2 has no capacity, or the instance boots and no runner ever starts. */
+export type LaunchFault = 'refused' | 'dead';
+
+export type InstanceState = 'requested' | 'Pending' | 'InService' | 'gone';
+
+export interface Instance {
+  id: string;
+  state: InstanceState;
+  protectedFromScaleIn: boolean;
+  task: Task | undefined;
+  /** Whether it ever claimed a task. */
+  used: boolean;
+  exited: boolean;
+  pendingAt?: number;
+  goneAt?: number;
+  /** An idle runner that will find the next task. */
+  claiming: boolean;
+}
+
+export type Happening =
+  | 'launches'
+  | 'pending'
+  | 'ready'
+  | 'claims'
+  | 'finishes'
+  | 'idles out'
+  | 'leaves'
+  | 'killed'
+  | 'refused';
+
+/** Raised for a call that the group refuses; `code` is the API's own. */
+export class GroupRefusal extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface GroupSettings {
+  name: string;
+  minSize: number;
+  maxSize: number;
+  durations: Durations;
+  newInstancesProtectedFromScaleIn: boolean;
+  /** Asked at each launch. */
+  launchFault?: (now: number) => LaunchFault | undefined;
+  /** Told of everything that happens. */
+  watch?: (now: number, instanceId: string, happening: Happening) => void;
+}
+
+/** An embedded Auto Scaling group whose instances are single-task CircleCI runners that leave by themselves. */
+export class AutoScalingGroup {
+  readonly settings: GroupSettings;
+  readonly #agenda: Agenda;
+  readonly #queue: TaskQueue;
+  /** Members, in the order of their launch. */
+  readonly #members = new Map<string, Instance>();
+  readonly #idle = new Set<Instance>();
+  #launched = 0;
+  #refused = 0;
+  #ghosts = 0;
+  #billedSeconds = 0;
+  desired = 0;
+
+  constructor(settings: GroupSettings, agenda: Agenda, queue: TaskQueue) {
+    this.settings = settings;
+    this.#agenda = agenda;
+    this.#queue = queue;
+    this.desired = settings.minSize;
+    this.#reconcile();
+  }
+
+  /** Members that EC2 lists, in the order of their launch. */
+  get instances(): Instance[] {
+    return [...this.#members.values()].filter((instance) => instance.state !== 'requested');
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** Totals so far; instances still there count as if they left now. */
+  get totals() {
+    const now = this.#agenda.now;
+    let billedSeconds = this.#billedSeconds;
+    for (const instance of this.#members.values()) billedSeconds += this.#billed(instance, now);
+    return {
+      launches: this.#launched,
+      refusedLaunches: this.#refused,
+      ghostLaunches: this.#ghosts,
+      billedSeconds,
+    };
+  }
+
+  /** `SetDesiredCapacity`: launches what is missing; takes away only what is not protected. */
+  setDesiredCapacity(desired: number): void {
+    const { minSize, maxSize } = this.settings;
+    if (desired > maxSize) {
+      throw new GroupRefusal(
+        'ValidationError',
+        `New SetDesiredCapacity value ${desired} is above max value ${maxSize} for the AutoScalingGroup.`,
+      );
+    }
+    if (desired < minSize) {
+      throw new GroupRefusal(
+        'ValidationError',
+        `New SetDesiredCapacity value ${desired} is below min value ${minSize} for the AutoScalingGroup.`,
+      );
+    }
+    this.desired = desired;
+    this.#reconcile();
+  }
+
+  /** A task was queued: an idle runner, if there is one, finds it with its next request. */
+  offerWork(): void {
+    for (const instance of this.#idle) {
+      if (instance.claiming) continue;
+      instance.claiming = true;
+      this.#agenda.plan(this.#agenda.now + this.settings.durations.idleClaim, () => {
+        instance.claiming = false;
+        if (this.#idle.has(instance)) this.#claim(instance);
+      });
+      return;
+    }
+  }
+
+  #reconcile(): void {
+    if (this.#members.size < this.desired) {
+      while (this.#members.size < this.desired && this.#launch()) {
+        // #launch adds a member until it is refused
+      }
+      return;
+    }
+    for (const instance of [...this.#members.values()]) {
+      if (this.#members.size <= this.desired) return;
+      // A launch not begun is cancelled; a member goes only if nothing protects it.
+      if (instance.state === 'requested' || !instance.protectedFromScaleIn) this.#remove(instance);
+    }
+  }
+
+  #launch(): boolean {
+    const { durations, launchFault, newInstancesProtectedFromScaleIn } = this.settings;
+    const now = this.#agenda.now;
+    const fault = launchFault?.(now);
+    if (fault === 'refused') {
+      this.#refused += 1;
+      this.#happened('-', 'refused');
+      this.#agenda.plan(now + durations.relaunch, () => this.#reconcile());
+      return false;
+    }
+    this.#launched += 1;
+    const instance: Instance = {
+      id: `i-${this.#launched.toString(16).padStart(17, '0')}`,
+      state: 'requested',
+      protectedFromScaleIn: newInstancesProtectedFromScaleIn,
+      task: undefined,
+      used: false,
+      exited: false,
+      claiming: false,
+    };
+    this.#members.set(instance.id, instance);
+    this.#happened(instance.id, 'launches');
+    this.#agenda.plan(now + durations.request, () => this.#pending(instance, fault));
+    return true;
+  }
+
+  #pending(instance: Instance, fault: LaunchFault | undefined): void {
+    if (instance.state === 'gone') return;
+    const { boot, launchHook } = this.settings.durations;
+    instance.state = 'Pending';
+    instance.pendingAt = this.#agenda.now;
+    this.#happened(instance.id, 'pending');
+    if (fault === 'dead') {
+      // No sign of life: the launch hook's timeout abandons the instance, and the group launches another.
+      this.#agenda.plan(this.#agenda.now + launchHook, () => {
+        this.#remove(instance);
+        this.#reconcile();
+      });
+    } else {
+      this.#agenda.plan(this.#agenda.now + boot, () => this.#ready(instance));
+    }
+  }
+
+  #ready(instance: Instance): void {
+    if (instance.state === 'gone') return;
+    instance.state = 'InService';
+    this.#happened(instance.id, 'ready');
+    this.#idle.add(instance);
+    this.#claim(instance);
+    if (instance.task !== undefined) return;
+    this.#agenda.plan(this.#agenda.now + this.settings.durations.idleTimeout, () => {
+      if (!this.#idle.has(instance)) return;
+      this.#happened(instance.id, 'idles out');
+      this.#exit(instance);
+    });
+  }
+
+  #claim(instance: Instance): void {
+    const task = this.#queue.claim(this.#agenda.now);
+    if (task === undefined) return;
+    this.#idle.delete(instance);
+    instance.task = task;
+    instance.used = true;
+    this.#happened(instance.id, 'claims');
+    this.#agenda.plan(this.#agenda.now + task.durationSeconds, () => {
+      if (instance.state === 'gone') return;
+      instance.task = undefined;
+      this.#queue.end(task, this.#agenda.now, 'done');
+      this.#happened(instance.id, 'finishes');
+      this.#exit(instance);
+    });
+  }
+
+  /** The runner is done: after a moment the instance terminates itself and lowers the desired capacity. */
+  #exit(instance: Instance): void {
+    this.#idle.delete(instance);
+    instance.exited = true;
+    this.#agenda.plan(this.#agenda.now + this.settings.durations.leave, () => {
+      if (instance.state === 'gone') return;
+      // At the minimum the instance may not lower it, and the group replaces the instance.
+      if (this.desired > this.settings.minSize) this.desired -= 1;
+      this.#remove(instance);
+      this.#reconcile();
+    });
+  }
+
+  #remove(instance: Instance): void {
+    const now = this.#agenda.now;
+    if (instance.task !== undefined) {
+      this.#queue.end(instance.task, now, 'killed');
+      this.#happened(instance.id, 'killed');
+    }
+    const begun = instance.state !== 'requested';
+    this.#billedSeconds += this.#billed(instance, now);
+    if (begun && !instance.used) this.#ghosts += 1;
+    if (!begun) this.#launched -= 1;
+    instance.state = 'gone';
+    instance.goneAt = now;
+    this.#idle.delete(instance);
+    this.#members.delete(instance.id);
+    this.#happened(instance.id, 'leaves');
+  }
+
+  #billed(instance: Instance, until: number): number {
+    if (instance.pendingAt === undefined) return 0;
+    return Math.max(until - instance.pendingAt, this.settings.durations.minimumBilling);
+  }
+
+  #happened(instanceId: string, happening: Happening): void {
+    this.settings.watch?.(this.#agenda.now, instanceId, happening);
+  }
+}

@@ -1,0 +1,103 @@
+import { createServer, type Server } from 'node:http';
+
+/** What the embedded CircleCI counts for one resource class. */
+export interface Counts {
+  readonly unclaimed: number;
+  readonly running: number;
+}
+
+/** A fault instead of the true answer: another response, a connection that breaks, or one that never answers. */
+export type CircleCiFault =
+  | { status: number; headers?: Record<string, string>; body: string }
+  | 'reset'
+  | 'hang';
+
+interface Request {
+  /** Path and query. */
+  target: string;
+  token: string | null;
+}
+
+interface Response {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+const PATHS = {
+  '/api/v3/runner/tasks': (counts: Counts) => ({ unclaimed_task_count: counts.unclaimed }),
+  '/api/v3/runner/tasks/running': (counts: Counts) => ({ running_runner_tasks: counts.running }),
+};
+
+/**
+ * An embedded CircleCI runner API: the real paths, header, status codes and JSON
+ * (https://circleci.com/docs/reference/runner-api), over the counts it is given, with faults on demand.
+ */
+export class CircleCi {
+  /** Resource classes by name; a class that is not here answers 404. */
+  readonly classes = new Map<string, Counts>();
+  /** Tokens that are let in. */
+  readonly tokens = new Set<string>();
+  /** Requests so far. */
+  requests = 0;
+  /** Asked before each answer; `undefined` means no fault. `path` is one of the API's, without the query. */
+  fault: (request: { path: string; resourceClass: string }) => CircleCiFault | undefined = () => undefined;
+
+  /** @param beforeAnswer Called before each answer, so that the world can catch up with the clock. */
+  constructor(readonly beforeAnswer: () => void = () => undefined) {}
+
+  #answer(request: Request): Response | 'reset' | 'hang' {
+    this.beforeAnswer();
+    this.requests += 1;
+    const url = new URL(request.target, 'http://circleci.invalid');
+    const resourceClass = url.searchParams.get('resource-class') ?? '';
+    const fault = this.fault({ path: url.pathname, resourceClass });
+    if (fault !== undefined) return typeof fault === 'string' ? fault : { headers: {}, ...fault };
+    const count = PATHS[url.pathname as keyof typeof PATHS];
+    if (count === undefined) return json(404, { message: 'Not found' });
+    if (request.token === null || !this.tokens.has(request.token))
+      return json(401, { message: 'Unauthorized' });
+    if (resourceClass === '') return json(400, { message: 'resource-class is required' });
+    const counts = this.classes.get(resourceClass);
+    return counts === undefined
+      ? json(404, { message: 'Resource class not found' })
+      : json(200, count(counts));
+  }
+
+  /** Stands in for the global `fetch`. */
+  readonly fetch: typeof fetch = async (input, init) => {
+    const url = new URL(input instanceof globalThis.Request ? input.url : input);
+    const token = new Headers(init?.headers).get('circle-token');
+    const answer = this.#answer({ target: url.pathname + url.search, token });
+    if (answer === 'reset') throw new TypeError('fetch failed', { cause: new Error('read ECONNRESET') });
+    if (answer === 'hang') return hang(init?.signal);
+    return new globalThis.Response(answer.body, { status: answer.status, headers: answer.headers });
+  };
+
+  /** Serves the same over HTTP on loopback; port 0 takes a free one. */
+  listen(port = 0): Promise<Server> {
+    const server = createServer((request, response) => {
+      const token = request.headers['circle-token'];
+      const answer = this.#answer({
+        target: request.url ?? '/',
+        token: typeof token === 'string' ? token : null,
+      });
+      if (answer === 'reset') request.socket.destroy();
+      else if (answer !== 'hang') response.writeHead(answer.status, answer.headers).end(answer.body);
+    });
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', () => resolve(server));
+    });
+  }
+}
+
+function json(status: number, body: object): Response {
+  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+}
+
+function hang(signal: AbortSignal | null | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}

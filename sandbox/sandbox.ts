@@ -1,0 +1,215 @@
+import { Agenda } from './agenda.ts';
+import {
+  AutoScalingGroup,
+  DURATIONS,
+  type Durations,
+  type GroupSettings,
+  type Happening,
+} from './auto-scaling-group.ts';
+import { Aws } from './aws.ts';
+import { CircleCi } from './circleci.ts';
+import { VirtualClock } from './clock.ts';
+import { type Task, TaskQueue } from './task-queue.ts';
+import { type Execution, type ExecutionInput, Workflow } from './workflow.ts';
+
+/** A Monday morning; any instant would do, and the same one makes the same run. */
+export const SANDBOX_START = new Date('2026-01-05T08:00:00Z');
+
+/** The token that the embedded CircleCI lets in; a test looks for it where it must not be. */
+export const SANDBOX_TOKEN = 'CCIPAT_sandbox_0123456789abcdef';
+
+/** How often the schedule starts an execution. */
+const SCHEDULE_SECONDS = 60;
+
+/** How long nothing may change, with all jobs queued, before the sandbox gives up. */
+const STALLED_SECONDS = 24 * 3_600;
+
+export interface SandboxOptions {
+  /** Handlers in place of the real functions, by state name. */
+  replace?: ConstructorParameters<typeof Workflow>[0];
+  /** How many executions to keep for each fleet; all unless told. */
+  keepExecutions?: number;
+}
+
+export interface SandboxFleet {
+  name: string;
+  resourceClass: string;
+  minReplicas: number;
+  maxReplicas: number;
+  pollIntervalSeconds: number;
+  durations?: Partial<Durations>;
+  newInstancesProtectedFromScaleIn?: boolean;
+  launchFault?: GroupSettings['launchFault'];
+}
+
+/** Something that happened to a job or an instance, for whoever watches. */
+export interface News {
+  /** Seconds from the start. */
+  at: number;
+  fleet: string;
+  /** The instance, or `-` for a job that was queued or a launch that was refused. */
+  subject: string;
+  happening: Happening | 'queued';
+}
+
+/** One fleet's part of the embedded world. */
+export interface FleetWorld {
+  input: ExecutionInput;
+  queue: TaskQueue;
+  group: AutoScalingGroup;
+  executions: Execution[];
+  /** Executions by outcome; `executions` may be trimmed, these are not. */
+  outcomes: { succeeded: number; failed: number };
+}
+
+/**
+ * The embedded world: CircleCI, AWS, groups and runners around the real workflow, on a virtual clock.
+ * One at a time in a process, because the functions' clients and `fetch` are the process's own: `close` it.
+ */
+export class Sandbox {
+  readonly clock = new VirtualClock(SANDBOX_START);
+  readonly agenda = new Agenda();
+  readonly circleci = new CircleCi(() => this.catchUp());
+  readonly aws: Aws;
+  readonly workflow: Workflow;
+  readonly fleets = new Map<string, FleetWorld>();
+  /** Told of everything that happens in the world. */
+  watch: ((news: News) => void) | undefined;
+  /** Told of every execution that has ended. */
+  ended: ((fleet: string, execution: Execution) => void) | undefined;
+  readonly #fetch = globalThis.fetch;
+  /** How many executions to keep for each fleet. */
+  readonly #keep: number;
+
+  private constructor(aws: Aws, options: SandboxOptions) {
+    this.aws = aws;
+    aws.beforeAnswer = () => this.catchUp();
+    this.workflow = new Workflow(options.replace);
+    this.#keep = options.keepExecutions ?? Number.POSITIVE_INFINITY;
+    this.circleci.tokens.add(SANDBOX_TOKEN);
+    globalThis.fetch = this.circleci.fetch;
+  }
+
+  /** Opens a sandbox without fleets. */
+  static async open(options: SandboxOptions = {}): Promise<Sandbox> {
+    const aws = new Aws();
+    await aws.install();
+    return new Sandbox(aws, options);
+  }
+
+  close(): void {
+    globalThis.fetch = this.#fetch;
+    this.clock.uninstall();
+  }
+
+  /** Seconds from the start. */
+  get now(): number {
+    return (this.clock.now() - SANDBOX_START.getTime()) / 1_000;
+  }
+
+  catchUp(): void {
+    this.agenda.advance(this.now);
+  }
+
+  /** Adds a fleet with its secret, its group and its jobs. */
+  addFleet(fleet: SandboxFleet, tasks: Pick<Task, 'queuedAt' | 'durationSeconds'>[] = []): FleetWorld {
+    const input: ExecutionInput = {
+      fleet: fleet.name,
+      resourceClass: fleet.resourceClass,
+      circleciUrl: 'https://runner.circleci.com',
+      scalerSecretName: `circleci-runner-autoscaler/${fleet.name}/scaler`,
+      groupName: `circleci-runner-autoscaler-${fleet.name}`,
+      minReplicas: fleet.minReplicas,
+      maxReplicas: fleet.maxReplicas,
+      pollIntervalSeconds: fleet.pollIntervalSeconds,
+    };
+    const queue = new TaskQueue();
+    const group = new AutoScalingGroup(
+      {
+        name: input.groupName,
+        minSize: 0,
+        maxSize: fleet.maxReplicas,
+        durations: { ...DURATIONS, ...fleet.durations },
+        newInstancesProtectedFromScaleIn: fleet.newInstancesProtectedFromScaleIn ?? true,
+        ...(fleet.launchFault && { launchFault: fleet.launchFault }),
+        watch: (at, subject, happening) => this.watch?.({ at, fleet: fleet.name, subject, happening }),
+      },
+      this.agenda,
+      queue,
+    );
+    const secret = { resource_class: fleet.resourceClass, circle_token: SANDBOX_TOKEN };
+    this.aws.secrets.set(input.scalerSecretName, JSON.stringify(secret));
+    this.aws.groups.set(input.groupName, group);
+    this.circleci.classes.set(fleet.resourceClass, queue);
+    for (const task of tasks) {
+      this.agenda.plan(task.queuedAt, () => {
+        queue.add({ ...task });
+        this.watch?.({ at: task.queuedAt, fleet: fleet.name, subject: '-', happening: 'queued' });
+        group.offerWork();
+      });
+    }
+    const world = { input, queue, group, executions: [], outcomes: { succeeded: 0, failed: 0 } };
+    this.fleets.set(fleet.name, world);
+    return world;
+  }
+
+  /** Runs one execution of a fleet's workflow now. */
+  execute(fleet: string): Promise<Execution> {
+    return this.clock.run(this.#execute(this.fleet(fleet)));
+  }
+
+  /** @throws Error if there is no such fleet. */
+  fleet(name: string): FleetWorld {
+    const world = this.fleets.get(name);
+    if (world === undefined) throw new Error(`The sandbox has no fleet ${name}`);
+    return world;
+  }
+
+  /** Lets the schedules of all fleets run until that many seconds from the start. */
+  runUntil(seconds: number): Promise<void> {
+    return this.clock.run(this.#schedules(() => this.now >= seconds));
+  }
+
+  /**
+   * Lets the schedules of all fleets run until every job has ended and every instance has left.
+   *
+   * @throws Error if jobs are left that nothing will ever run.
+   */
+  async drain(expectedTasks: number): Promise<void> {
+    let changedAt = 0;
+    let before = '';
+    await this.clock.run(
+      this.#schedules(() => {
+        const worlds = [...this.fleets.values()];
+        const ended = worlds.reduce((sum, { queue }) => sum + queue.ended, 0);
+        const size = worlds.reduce((sum, { group }) => sum + group.size, 0);
+        const state = `${ended} ${size}`;
+        if (state !== before || worlds.some(({ queue }) => queue.running > 0)) changedAt = this.now;
+        before = state;
+        if (this.now - Math.max(changedAt, this.agenda.next ?? 0) > STALLED_SECONDS) {
+          throw new Error(`${expectedTasks - ended} jobs never ran: no instance came for them in a day`);
+        }
+        return ended >= expectedTasks && size === 0;
+      }),
+    );
+  }
+
+  async #schedules(finished: () => boolean): Promise<void> {
+    while (!finished()) {
+      const due = (Math.floor(this.now / SCHEDULE_SECONDS) + 1) * SCHEDULE_SECONDS;
+      await Promise.all([...this.fleets.values()].map((world) => this.#execute(world)));
+      await new Promise((resolve) => setTimeout(resolve, (due - this.now) * 1_000));
+      this.catchUp();
+    }
+  }
+
+  async #execute(world: FleetWorld): Promise<Execution> {
+    const number = world.outcomes.succeeded + world.outcomes.failed + 1;
+    const execution = await this.workflow.run(`${world.input.fleet}-${number}`, world.input);
+    world.outcomes[execution.status === 'SUCCEEDED' ? 'succeeded' : 'failed'] += 1;
+    world.executions.push(execution);
+    if (world.executions.length > this.#keep) world.executions.shift();
+    this.ended?.(world.input.fleet, execution);
+    return execution;
+  }
+}
