@@ -1,0 +1,251 @@
+import { ArnFormat, Aws, CfnOutput, Fn, Stack, Tags } from 'aws-cdk-lib';
+import { CfnAutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
+import {
+  BlockDeviceVolume,
+  CfnSecurityGroup,
+  EbsDeviceVolumeType,
+  InstanceInitiatedShutdownBehavior,
+  InstanceType,
+  IpAddresses,
+  KeyPair,
+  LaunchTemplate,
+  LaunchTemplateHttpTokens,
+  MachineImage,
+  SecurityGroup,
+  SubnetType,
+  Vpc,
+} from 'aws-cdk-lib/aws-ec2';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { CfnSecret } from 'aws-cdk-lib/aws-secretsmanager';
+import { Construct } from 'constructs';
+import { architectureOf, type FleetConfig, logicalId } from './config.ts';
+import { runnerUserData } from './user-data.ts';
+
+/** Ubuntu's current LTS, as Canonical publishes it for each region. */
+const UBUNTU = '/aws/service/canonical/ubuntu/server/24.04/stable/current';
+
+/** A fleet's secret: one of the adopter's by name, or one that the stack makes. */
+interface FleetSecret {
+  name: string;
+  arn: string;
+}
+
+/** One fleet: its Auto Scaling group of single-task runners, their launch template, and its two secrets. */
+export class RunnerFleet extends Construct {
+  readonly config: FleetConfig;
+  readonly groupName: string;
+  readonly groupArn: string;
+  readonly scalerSecret: FleetSecret;
+  readonly runnerSecret: FleetSecret;
+  /** What a schedule must not outlive. */
+  readonly group: CfnAutoScalingGroup;
+
+  constructor(scope: Construct, config: FleetConfig) {
+    super(scope, logicalId(config.name));
+    this.config = config;
+    const stack = Stack.of(this);
+    this.groupName = `${stack.stackName}-${config.name}`;
+    this.groupArn = stack.formatArn({
+      service: 'autoscaling',
+      resource: 'autoScalingGroup',
+      resourceName: `*:autoScalingGroupName/${this.groupName}`,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+    this.scalerSecret = this.secret(
+      'scaler',
+      config.scalerSecretName,
+      'The resource class and a personal API token, with which the autoscaler counts tasks: {"resource_class": "...", "circle_token": "..."}',
+    );
+    this.runnerSecret = this.secret(
+      'runner',
+      config.runnerSecretName,
+      'The resource class token, with which runners claim tasks',
+    );
+    this.group = this.autoScalingGroup();
+
+    for (const [key, value] of Object.entries(config.tags)) Tags.of(this).add(key, value);
+    const output = (what: string, value: string) =>
+      new CfnOutput(stack, `${logicalId(config.name)}${what}`, { value });
+    output('GroupName', this.groupName);
+    output('ScalerSecretName', this.scalerSecret.name);
+    output('RunnerSecretName', this.runnerSecret.name);
+  }
+
+  /**
+   * An existing secret by its name, or a new one without any value: a value in the template could pass for a
+   * real one, and a later deployment would write it over the adopter's.
+   */
+  private secret(use: 'scaler' | 'runner', existing: string | undefined, description: string): FleetSecret {
+    const name = existing ?? `${Stack.of(this).stackName}/${this.config.name}/${use}`;
+    if (existing === undefined) {
+      const secret = new CfnSecret(this, `${logicalId(use)}Secret`, { name, description });
+      return { name, arn: secret.ref };
+    }
+    // Secrets Manager adds a hyphen and six characters to a secret's name in its ARN.
+    const arn = Stack.of(this).formatArn({
+      service: 'secretsmanager',
+      resource: 'secret',
+      resourceName: `${name}-??????`,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+    return { name, arn };
+  }
+
+  private autoScalingGroup(): CfnAutoScalingGroup {
+    const { config } = this;
+    const place = this.place();
+    const template = this.launchTemplate(place.securityGroupId);
+    const specification = {
+      launchTemplateName: this.groupName,
+      version: template.latestVersionNumber,
+    };
+    const group = new CfnAutoScalingGroup(this, 'Group', {
+      autoScalingGroupName: this.groupName,
+      // Desired capacity is not in the template: it is the workflow's, and a deployment must not reset it.
+      minSize: '0',
+      maxSize: String(config.maxReplicas),
+      newInstancesProtectedFromScaleIn: true,
+      healthCheckType: 'EC2',
+      metricsCollection: [{ granularity: '1Minute' }],
+      ...(config.instanceTypes.length === 1
+        ? { launchTemplate: specification }
+        : {
+            mixedInstancesPolicy: {
+              instancesDistribution: {
+                onDemandPercentageAboveBaseCapacity: 100,
+                onDemandAllocationStrategy: 'prioritized',
+              },
+              launchTemplate: {
+                launchTemplateSpecification: specification,
+                overrides: config.instanceTypes.map((instanceType) => ({ instanceType })),
+              },
+            },
+          }),
+      ...place.zones,
+      tags: [{ key: 'Name', value: this.groupName, propagateAtLaunch: true }],
+    });
+    return group;
+  }
+
+  /** Where the instances run, and the security group that lets nothing in but, if asked for, SSH. */
+  private place(): {
+    zones: { availabilityZones: string[] } | { vpcZoneIdentifier: string[] };
+    securityGroupId: string;
+  } {
+    const { network } = this.config;
+    if (network === 'default-vpc') {
+      // A group with zones and no subnets runs in the default VPC: no look-up, so no credentials at synthesis.
+      return { zones: { availabilityZones: Fn.getAzs() }, securityGroupId: this.securityGroup(undefined) };
+    }
+    if (network === 'new-vpc') {
+      const vpc = new Vpc(this, 'Vpc', {
+        ipAddresses: IpAddresses.cidr('10.0.0.0/16'),
+        maxAzs: 3,
+        natGateways: 0,
+        subnetConfiguration: [{ name: 'runners', subnetType: SubnetType.PUBLIC, mapPublicIpOnLaunch: true }],
+        restrictDefaultSecurityGroup: false,
+      });
+      return {
+        zones: { vpcZoneIdentifier: vpc.publicSubnets.map((subnet) => subnet.subnetId) },
+        securityGroupId: this.securityGroup(vpc.vpcId),
+      };
+    }
+    return {
+      zones: { vpcZoneIdentifier: network.subnetIds },
+      securityGroupId: this.securityGroup(network.vpcId),
+    };
+  }
+
+  private securityGroup(vpcId: string | undefined): string {
+    const { sshCidr } = this.config;
+    const group = new CfnSecurityGroup(this, 'SecurityGroup', {
+      groupDescription: `CircleCI runners of fleet ${this.config.name}`,
+      // In the default VPC, EC2 itself adds the rule that lets everything out.
+      ...(vpcId !== undefined && {
+        vpcId,
+        securityGroupEgress: [
+          { ipProtocol: '-1', cidrIp: '0.0.0.0/0', description: 'CircleCI, packages and what jobs need' },
+        ],
+      }),
+      securityGroupIngress:
+        sshCidr === undefined
+          ? []
+          : [{ ipProtocol: 'tcp', fromPort: 22, toPort: 22, cidrIp: sshCidr, description: 'SSH' }],
+    });
+    return group.attrGroupId;
+  }
+
+  private launchTemplate(securityGroupId: string): LaunchTemplate {
+    const { config } = this;
+    const [firstType] = config.instanceTypes;
+    const arm = config.instanceTypes.some((type) => architectureOf(type) === 'arm64');
+    return new LaunchTemplate(this, 'LaunchTemplate', {
+      launchTemplateName: this.groupName,
+      ...(firstType !== undefined && { instanceType: new InstanceType(firstType) }),
+      machineImage: MachineImage.resolveSsmParameterAtLaunch(
+        `${UBUNTU}/${arm ? 'arm64' : 'amd64'}/hvm/ebs-gp3/ami-id`,
+      ),
+      userData: runnerUserData({
+        groupName: this.groupName,
+        runnerSecretName: this.runnerSecret.name,
+        circleciUrl: config.circleciUrl,
+        idleTimeoutSeconds: config.idleTimeout,
+        maxRunTimeSeconds: config.maxRunTime,
+        region: Aws.REGION,
+        installScript: config.installScript,
+      }),
+      role: this.instanceRole(),
+      securityGroup: SecurityGroup.fromSecurityGroupId(this, 'ImportedSecurityGroup', securityGroupId),
+      httpTokens: LaunchTemplateHttpTokens.REQUIRED,
+      httpPutResponseHopLimit: 1,
+      // A runner that powers off is gone; a stopped one would be replaced, and paid for, as a ghost.
+      instanceInitiatedShutdownBehavior: InstanceInitiatedShutdownBehavior.TERMINATE,
+      blockDevices: [
+        {
+          deviceName: '/dev/sda1',
+          volume: BlockDeviceVolume.ebs(config.rootVolumeSize, {
+            encrypted: true,
+            volumeType: EbsDeviceVolumeType.GP3,
+            deleteOnTermination: true,
+          }),
+        },
+      ],
+      ...(config.keyPairName !== undefined && {
+        keyPair: KeyPair.fromKeyPairName(this, 'KeyPair', config.keyPairName),
+      }),
+    });
+  }
+
+  /** What an instance may do: read its own token, leave its own group, and be reached by Session Manager. */
+  private instanceRole(): Role {
+    const role = new Role(this, 'InstanceRole', {
+      assumedBy: new ServicePrincipal('ec2.amazonaws.com'),
+      description: `CircleCI runners of fleet ${this.config.name}`,
+    });
+    role.addToPolicy(
+      new PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources: [this.runnerSecret.arn] }),
+    );
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ['autoscaling:TerminateInstanceInAutoScalingGroup', 'autoscaling:SetInstanceHealth'],
+        resources: [this.groupArn],
+      }),
+    );
+    if (this.config.sshCidr === undefined) {
+      role.addToPolicy(
+        // https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
+        new PolicyStatement({
+          actions: [
+            'ssm:UpdateInstanceInformation',
+            'ssmmessages:CreateControlChannel',
+            'ssmmessages:CreateDataChannel',
+            'ssmmessages:OpenControlChannel',
+            'ssmmessages:OpenDataChannel',
+          ],
+          resources: ['*'],
+        }),
+      );
+    }
+    return role;
+  }
+}

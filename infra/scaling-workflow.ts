@@ -1,0 +1,146 @@
+import { readFileSync } from 'node:fs';
+import { Aws, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
+import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import { logicalId } from './config.ts';
+import type { RunnerFleet } from './runner-fleet.ts';
+import { StepFunction } from './step-function.ts';
+
+/** Namespace of the metrics that the workflow puts; the definition names it too. */
+export const METRIC_NAMESPACE = 'CircleCIRunnerAutoscaler';
+
+/** The state machine that all fleets share, its functions, and a schedule for each fleet. */
+export class ScalingWorkflow extends Construct {
+  readonly stateMachine: StateMachine;
+
+  constructor(scope: Construct, id: string, fleets: RunnerFleet[]) {
+    super(scope, id);
+    const functions = this.functions(fleets);
+    const role = new Role(this, 'StateMachineRole', {
+      assumedBy: new ServicePrincipal('states.amazonaws.com'),
+    });
+    for (const step of Object.values(functions)) {
+      role.addToPolicy(
+        new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [step.functionArn] }),
+      );
+    }
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ['cloudwatch:PutMetricData'],
+        resources: ['*'],
+        conditions: { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } },
+      }),
+    );
+
+    const definition = readFileSync(new URL('../statemachine/autoscale.asl.json', import.meta.url), 'utf8');
+    this.stateMachine = new StateMachine(this, 'StateMachine', {
+      stateMachineName: Stack.of(this).stackName,
+      stateMachineType: StateMachineType.EXPRESS,
+      role,
+      // From the text, so that the template holds the file as it is.
+      definitionBody: DefinitionBody.fromString(definition),
+      definitionSubstitutions: Object.fromEntries(
+        Object.entries(functions).map(([name, step]) => [`${name}FunctionArn`, step.functionArn]),
+      ),
+      logs: {
+        level: LogLevel.ALL,
+        // There is no secret in the state: only names of secrets.
+        includeExecutionData: true,
+        destination: new LogGroup(this, 'ExecutionLog', {
+          logGroupName: `/aws/vendedlogs/states/${Aws.STACK_NAME}`,
+          retention: RetentionDays.TWO_WEEKS,
+          removalPolicy: RemovalPolicy.DESTROY,
+        }),
+      },
+    });
+
+    const schedulerRole = new Role(this, 'SchedulerRole', {
+      assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
+      }),
+    });
+    schedulerRole.addToPolicy(
+      new PolicyStatement({
+        actions: ['states:StartExecution'],
+        resources: [this.stateMachine.stateMachineArn],
+      }),
+    );
+    for (const fleet of fleets) this.schedule(fleet, schedulerRole);
+  }
+
+  /** One function for each Task state, by the name of its placeholder in the definition. */
+  private functions(fleets: RunnerFleet[]) {
+    const readScalerSecrets = {
+      actions: ['secretsmanager:GetSecretValue'],
+      resources: fleets.map((fleet) => fleet.scalerSecret.arn),
+    };
+    return {
+      ReadSecrets: new StepFunction(this, 'ReadSecrets', {
+        entry: 'read-secrets',
+        description: "Proves that a fleet's scaler secret can be read and is whole",
+        permissions: [readScalerSecrets],
+      }),
+      CountUnclaimed: new StepFunction(this, 'CountUnclaimed', {
+        entry: 'count-unclaimed',
+        description: "Counts the tasks of a fleet's resource class that wait for a runner",
+        permissions: [readScalerSecrets],
+      }),
+      CountRunning: new StepFunction(this, 'CountRunning', {
+        entry: 'count-running',
+        description: "Counts the tasks of a fleet's resource class that a runner works on",
+        permissions: [readScalerSecrets],
+      }),
+      DescribeGroup: new StepFunction(this, 'DescribeGroup', {
+        entry: 'describe-group',
+        description: "Reads a group's desired capacity and counts its members by lifecycle state",
+        // The action knows no resources:
+        // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html
+        permissions: [{ actions: ['autoscaling:DescribeAutoScalingGroups'], resources: ['*'] }],
+      }),
+      ComputeCapacity: new StepFunction(this, 'ComputeCapacity', {
+        entry: 'compute-capacity',
+        description: "Decides a group's desired capacity, and when the next poll is due",
+        permissions: [],
+      }),
+      UpdateGroup: new StepFunction(this, 'UpdateGroup', {
+        entry: 'update-group',
+        description: "Sets a group's desired capacity",
+        permissions: [
+          { actions: ['autoscaling:SetDesiredCapacity'], resources: fleets.map((fleet) => fleet.groupArn) },
+        ],
+      }),
+    };
+  }
+
+  /** Starts an execution for the fleet every minute; its input explains itself in the console. */
+  private schedule(fleet: RunnerFleet, role: Role): void {
+    const { config } = fleet;
+    const schedule = new CfnSchedule(this, `${logicalId(config.name)}Schedule`, {
+      name: fleet.groupName,
+      description: `Lets fleet ${config.name} follow the tasks of ${config.resourceClass}`,
+      scheduleExpression: 'rate(1 minute)',
+      flexibleTimeWindow: { mode: 'OFF' },
+      target: {
+        arn: this.stateMachine.stateMachineArn,
+        roleArn: role.roleArn,
+        input: Stack.of(this).toJsonString({
+          fleet: config.name,
+          resourceClass: config.resourceClass,
+          circleciUrl: config.circleciUrl,
+          scalerSecretName: fleet.scalerSecret.name,
+          groupName: fleet.groupName,
+          minReplicas: config.minReplicas,
+          maxReplicas: config.maxReplicas,
+          pollIntervalSeconds: config.pollInterval,
+        }),
+        // A start that comes late is worth nothing: the next minute's counts afresh.
+        retryPolicy: { maximumEventAgeInSeconds: 60, maximumRetryAttempts: 2 },
+      },
+    });
+    // Deleted before the group, so that nothing is launched into a group on its way out.
+    schedule.addResourceDependency(fleet.group);
+  }
+}

@@ -1,0 +1,21 @@
+import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import { Alarms } from './alarms.ts';
+import type { FleetConfig } from './config.ts';
+import { GroupSettings } from './group-settings.ts';
+import { RunnerFleet } from './runner-fleet.ts';
+import { ScalingWorkflow } from './scaling-workflow.ts';
+
+/** Everything that an account needs for its fleets, as a table of contents. */
+export class AutoscalerStack extends Stack {
+  constructor(scope: Construct, id: string, fleets: FleetConfig[], props?: StackProps) {
+    super(scope, id, { description: 'EC2 runners that follow the CircleCI queue', ...props });
+
+    const runnerFleets = fleets.map((fleet) => new RunnerFleet(this, fleet));
+    new GroupSettings(this, 'GroupSettings', runnerFleets);
+    const workflow = new ScalingWorkflow(this, 'Workflow', runnerFleets);
+    new Alarms(this, 'Alarms', runnerFleets, workflow);
+
+    new CfnOutput(this, 'StateMachineArn', { value: workflow.stateMachine.stateMachineArn });
+  }
+}
