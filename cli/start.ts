@@ -1,0 +1,180 @@
+// Before anything else: the SDK and the logger read these when they are loaded.
+import './quiet.ts';
+import { SingleBar } from 'cli-progress';
+import { Command } from 'commander';
+import pc from 'picocolors';
+import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
+import { type News, SANDBOX_START, Sandbox } from '../sandbox/sandbox.ts';
+import { type Summary, summarise } from '../sandbox/summary.ts';
+import { firstHours, type Job, readTrace, TraceInvalid, workingDay } from '../sandbox/trace.ts';
+import type { Execution, Visit } from '../sandbox/workflow.ts';
+import { numberOption, runCommand, UsageError } from './arguments.ts';
+
+interface Options {
+  trace?: string;
+  hours?: number;
+  fleet?: string;
+  poll?: number;
+  max?: number;
+  boot: number;
+  seed: number;
+  json?: boolean;
+}
+
+const command = new Command('npm start --')
+  .description(
+    'Runs a fleet over a trace of jobs: the real workflow and the real functions, against an embedded\nCircleCI and an embedded Auto Scaling group, on a virtual clock. Nothing leaves this machine.',
+  )
+  .option('--trace <file>', 'CSV with the columns queued_at_s,duration_s (default: a generated working day)')
+  .option('--hours <h>', 'only the first hours of arrivals', numberOption('the hours', 0.01, 100_000, 'any'))
+  .option('--fleet <name>', 'a fleet of fleets.yaml (default: the first)')
+  .option(
+    '--poll <s>',
+    "seconds between polls (default: the fleet's pollInterval)",
+    numberOption('the poll interval', 1, 60),
+  )
+  .option(
+    '--max <n>',
+    "the most instances (default: the fleet's maxReplicas)",
+    numberOption('the most instances', 1, 1_000_000),
+  )
+  .option('--boot <s>', 'seconds from pending to ready', numberOption('the boot time', 0, 3_600, 'any'), 90)
+  .option('--seed <n>', 'seed of the generated working day', numberOption('the seed', 0, 2_147_483_647), 1)
+  .option('--json', 'print one JSON object and nothing else')
+  .allowExcessArguments(false)
+  .action(start);
+
+async function start(options: Options): Promise<void> {
+  const fleet = chooseFleet(options.fleet);
+  const jobs = chooseJobs(options);
+  const sandbox = await Sandbox.open({ keepExecutions: 1 });
+  try {
+    const world = sandbox.addFleet(
+      {
+        name: fleet.name,
+        resourceClass: fleet.resourceClass,
+        minReplicas: fleet.minReplicas,
+        maxReplicas: options.max ?? fleet.maxReplicas,
+        pollIntervalSeconds: options.poll ?? fleet.pollInterval,
+        durations: { boot: options.boot, idleTimeout: fleet.idleTimeout },
+      },
+      jobs,
+    );
+    if (!options.json) {
+      console.log(
+        `Fleet ${pc.bold(fleet.name)}: ${jobs.length} jobs, at most ${world.input.maxReplicas} instances, a poll every ${world.input.pollIntervalSeconds} s\n`,
+      );
+      sandbox.watch = showBeginning();
+    }
+    const progress = showProgress(sandbox, jobs.length, world.queue);
+    await sandbox.drain(jobs.length).finally(progress.stop);
+    const summary = summarise(world);
+    if (options.json) console.log(JSON.stringify(summary));
+    else console.log(`\n${describe(summary)}\n\n${world.executions.map(describePath).join('\n')}`);
+  } finally {
+    sandbox.close();
+  }
+}
+
+function chooseFleet(name: string | undefined): FleetConfig {
+  const fleets = loadFleets('fleets.yaml');
+  const fleet = name === undefined ? fleets[0] : fleets.find((candidate) => candidate.name === name);
+  if (fleet !== undefined) return fleet;
+  const names = fleets.map((candidate) => candidate.name).join(', ');
+  throw new UsageError(`--fleet must be a fleet of fleets.yaml (${names}), got ${JSON.stringify(name)}`);
+}
+
+function chooseJobs(options: Options): Job[] {
+  const jobs = options.trace === undefined ? workingDay(options.seed) : readTrace(options.trace);
+  const chosen = options.hours === undefined ? jobs : firstHours(jobs, options.hours);
+  if (chosen.length === 0) throw new UsageError(`--hours ${options.hours}: no job arrives in that time`);
+  return chosen;
+}
+
+/** Prints the first happenings of each kind, so that one sees a fleet come to life, and then no more. */
+function showBeginning(): (news: News) => void {
+  const shown = new Map<string, number>();
+  return ({ at, subject, happening }) => {
+    const times = (shown.get(happening) ?? 0) + 1;
+    shown.set(happening, times);
+    if (times > 2) return;
+    const clock = new Date(SANDBOX_START.getTime() + at * 1_000).toISOString().slice(11, 19);
+    console.log(
+      `${pc.dim(clock)}  ${happening === 'queued' ? 'a job is queued' : `${subject} ${happening}`}`,
+    );
+  };
+}
+
+/** A progress bar on standard error, where it is a terminal. */
+function showProgress(
+  sandbox: Sandbox,
+  jobs: number,
+  queue: { readonly ended: number },
+): { stop: () => void } {
+  if (!process.stderr.isTTY) return { stop: () => undefined };
+  const bar = new SingleBar({
+    format: '{bar} {percentage} % | {value} of {total} jobs | {clock}',
+    barsize: 30,
+    hideCursor: true,
+    clearOnComplete: true,
+    stream: process.stderr,
+  });
+  bar.start(jobs, 0, { clock: '' });
+  sandbox.ended = () => {
+    const clock = new Date(sandbox.clock.now()).toISOString().slice(0, 16).replace('T', ' ');
+    bar.update(queue.ended, { clock });
+    bar.render();
+  };
+  return { stop: () => bar.stop() };
+}
+
+function describe(summary: Summary): string {
+  const { waitSeconds: wait, executions } = summary;
+  const rows = [
+    ['Jobs', `${summary.jobs}, ${summary.jobHours.toFixed(1)} h of work, ${summary.jobsKilled} killed`],
+    [
+      'Queue wait',
+      `mean ${wait.mean.toFixed(1)} s, p50 ${wait.p50.toFixed(1)} s, p95 ${wait.p95.toFixed(1)} s, p99 ${wait.p99.toFixed(1)} s`,
+    ],
+    [
+      'Instance-hours',
+      `${summary.instanceHours.toFixed(1)}, ${(summary.overhead * 100).toFixed(1)} % over the work itself`,
+    ],
+    ['Launches', `${summary.launches}, ${summary.ghostLaunches} of them for no job`],
+    ['Executions', `${executions.succeeded} succeeded, ${executions.failed} failed`],
+  ];
+  return rows.map(([name = '', value]) => `${pc.bold(name.padEnd(14))}  ${value}`).join('\n');
+}
+
+/** The states of an execution; polls that went alike are shown once, with their number. */
+function describePath(execution: Execution): string {
+  const polls: { names: string; visits: Visit[]; count: number }[] = [];
+  for (const visit of execution.path) {
+    const last = polls.at(-1);
+    if (visit.state === 'Observe' || last === undefined) polls.push({ names: '', visits: [visit], count: 1 });
+    else last.visits.push(visit);
+  }
+  const groups: typeof polls = [];
+  for (const poll of polls) {
+    poll.names = poll.visits.map((visit) => `${visit.state} ${visit.error ?? ''}`).join();
+    const last = groups.at(-1);
+    if (last?.names === poll.names) last.count += 1;
+    else groups.push(poll);
+  }
+  const rows = groups.flatMap(({ visits, count }) => [
+    ...visits.map((visit) => {
+      const started = `+${((visit.at - execution.startedAt) / 1_000).toFixed(1)} s`;
+      const status = visit.error === undefined ? pc.green('Succeeded') : pc.red(visit.error);
+      return `  ${visit.state.padEnd(22)}  ${visit.type.padEnd(8)}  ${started.padStart(8)}  ${status}`;
+    }),
+    ...(count > 1 ? [pc.dim(`  ... and ${count - 1} more ${count === 2 ? 'poll' : 'polls'} alike`)] : []),
+  ]);
+  const seconds = ((execution.endedAt - execution.startedAt) / 1_000).toFixed(1);
+  return [`Last execution, ${execution.name}: ${execution.status} in ${seconds} s`, ...rows].join('\n');
+}
+
+await runCommand(command).catch((error: unknown) => {
+  if (!(error instanceof FleetsInvalid || error instanceof TraceInvalid)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+});

@@ -1,0 +1,100 @@
+import { readFileSync } from 'node:fs';
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+
+/** A job as a trace knows it, in seconds from the trace's start. */
+export interface Job {
+  queuedAt: number;
+  durationSeconds: number;
+}
+
+/** A trace that cannot be used; the message says where and what would do. */
+export class TraceInvalid extends Error {
+  override readonly name = 'TraceInvalid';
+}
+
+const HEADER = 'queued_at_s,duration_s';
+
+/** How many faulty rows are named before the rest is only counted. */
+const FAULTS_SHOWN = 5;
+
+/**
+ * Reads a trace: CSV with the header `queued_at_s,duration_s` and a row for each job.
+ *
+ * @throws TraceInvalid with file, line and what was wrong; no row is dropped silently.
+ */
+export function readTrace(file: string): Job[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new TraceInvalid(`${file} cannot be read: ${(error as Error).message}`);
+  }
+  const [header = '', ...lines] = text.trimEnd().split(/\r?\n/);
+  if (header.trim() !== HEADER) {
+    throw new TraceInvalid(
+      `${file}:1: the first line must be ${HEADER}, got ${JSON.stringify(header.slice(0, 80))}`,
+    );
+  }
+  const faults: string[] = [];
+  const jobs = lines.map((line, index) => {
+    const [queuedAt = Number.NaN, durationSeconds = Number.NaN, ...more] = line
+      .split(',')
+      .map((field) => (field.trim() === '' ? Number.NaN : Number(field)));
+    if (
+      more.length > 0 ||
+      !(queuedAt >= 0 && durationSeconds >= 0 && Number.isFinite(queuedAt + durationSeconds))
+    ) {
+      faults.push(
+        `${file}:${index + 2}: must be two numbers of at least 0, got ${JSON.stringify(line.slice(0, 80))}`,
+      );
+    }
+    return { queuedAt, durationSeconds };
+  });
+  if (faults.length > 0) {
+    const rest = faults.length - FAULTS_SHOWN;
+    throw new TraceInvalid(
+      [...faults.slice(0, FAULTS_SHOWN), ...(rest > 0 ? [`... and ${rest} more`] : [])].join('\n'),
+    );
+  }
+  if (jobs.length === 0) throw new TraceInvalid(`${file} has no jobs`);
+  return jobs.sort((a, b) => a.queuedAt - b.queuedAt);
+}
+
+/** The jobs that arrive in the first hours, counted from the first arrival. */
+export function firstHours(jobs: Job[], hours: number): Job[] {
+  const start = jobs[0]?.queuedAt ?? 0;
+  return jobs.filter((job) => job.queuedAt < start + hours * 3_600);
+}
+
+/** Pipelines an hour over a working day that starts at eight: a slow start, two peaks, a lunch between them. */
+const PIPELINES_PER_HOUR = [12, 30, 40, 26, 14, 36, 38, 24, 8];
+
+/** Jobs of a pipeline and the duration around which each lies, in seconds. */
+const PIPELINE = [90, 180, 240, 240, 420];
+
+/**
+ * Generates the jobs of a working day: pipelines that arrive at random, at a rate that follows the hour, each
+ * of a few jobs whose durations scatter (log-normal) around those of a usual build. The same seed makes the
+ * same day.
+ */
+export function workingDay(seed: number): Job[] {
+  const generator = xoroshiro128plus(seed);
+  const random = () => uniformFloat64(generator);
+  const jobs: Job[] = [];
+  const peak = Math.max(...PIPELINES_PER_HOUR);
+  // Thinning: arrivals at the peak's rate, of which each hour keeps its share.
+  for (let at = 0; ; ) {
+    at += (-Math.log(1 - random()) * 3_600) / peak;
+    const rate = PIPELINES_PER_HOUR[Math.floor(at / 3_600)];
+    if (rate === undefined) return jobs;
+    if (random() > rate / peak) continue;
+    const size = 1 + Math.floor(random() * PIPELINE.length);
+    for (const usual of PIPELINE.slice(0, size)) {
+      const spread = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+      jobs.push({ queuedAt: round(at), durationSeconds: round(usual * Math.exp(0.5 * spread)) });
+    }
+  }
+}
+
+const round = (seconds: number) => Math.round(seconds * 10) / 10;
