@@ -1,0 +1,86 @@
+import './quiet.ts';
+import { GetScheduleCommand, ListSchedulesCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
+import { SFNClient, StartSyncExecutionCommand } from '@aws-sdk/client-sfn';
+import { Command } from 'commander';
+import pc from 'picocolors';
+import { STACK_NAME } from '../infra/config.ts';
+import { runCommand, UsageError } from './arguments.ts';
+import { describeSteps, readSteps } from './steps.ts';
+
+/** An execution takes at most 59 s; this is how long its answer is waited for. */
+const ANSWER_MILLISECONDS = 70_000;
+
+const command = new Command('npm run execute --')
+  .description(
+    'Starts one execution of the deployed workflow for a fleet, as its schedule does, waits for it, and prints its steps and its decision.',
+  )
+  .argument('<fleet>', 'a deployed fleet')
+  .option('--full', 'poll until the minute is nearly over, as scheduled executions do (default: one poll)')
+  .option('--json', 'print one JSON object and nothing else')
+  .action(execute);
+
+async function execute(fleet: string, options: { full?: boolean; json?: boolean }): Promise<void> {
+  const { stateMachineArn, input } = await readSchedule(fleet);
+  const sfn = new SFNClient({
+    requestHandler: { requestTimeout: ANSWER_MILLISECONDS, throwOnRequestTimeout: true },
+    // The prefix names AWS's own host for synchronous executions, which no other endpoint has.
+    disableHostPrefix: process.env.AWS_ENDPOINT_URL !== undefined,
+  });
+  if (process.stderr.isTTY) console.error(pc.dim(`Executing ${stateMachineArn} ...`));
+  const answer = await sfn.send(
+    new StartSyncExecutionCommand({
+      stateMachineArn,
+      input: JSON.stringify(options.full ? input : { ...input, pollIntervalSeconds: 60 }),
+    }),
+  );
+  const startedAt = answer.startDate ?? new Date();
+  const logGroup = `/aws/vendedlogs/states/${STACK_NAME}`;
+  const steps = await readSteps(sfn, answer.executionArn ?? '', logGroup, startedAt);
+  const output = answer.output === undefined ? {} : JSON.parse(answer.output);
+  const decision = output.plan?.decision;
+  const succeeded = answer.status === 'SUCCEEDED';
+  if (!succeeded) process.exitCode = 1;
+
+  if (options.json) {
+    const { status, error, cause, name } = answer;
+    console.log(JSON.stringify({ name, status, error, cause, observed: output.observed, decision, steps }));
+    return;
+  }
+  console.log(
+    `Execution ${answer.name}: ${succeeded ? pc.green('SUCCEEDED') : pc.red(answer.status ?? 'FAILED')}`,
+  );
+  if (answer.error !== undefined) console.log(`${answer.error}\n${answer.cause}`);
+  if (decision !== undefined) {
+    console.log(`Desired capacity ${decision.desired}${decision.change ? ', changed' : ''}:`);
+    for (const reason of decision.reasons) console.log(`  ${reason}`);
+  }
+  console.log(
+    steps.length === 0
+      ? 'Its steps are not in the execution log yet.'
+      : describeSteps(steps, startedAt.getTime()),
+  );
+}
+
+/** What the fleet's deployed schedule starts, and with which input. */
+async function readSchedule(fleet: string): Promise<{ stateMachineArn: string; input: object }> {
+  const scheduler = new SchedulerClient({ maxAttempts: 2 });
+  const prefix = `${STACK_NAME}-`;
+  try {
+    const { Target } = await scheduler.send(new GetScheduleCommand({ Name: prefix + fleet }));
+    return { stateMachineArn: Target?.Arn ?? '', input: JSON.parse(Target?.Input ?? '{}') };
+  } catch (error) {
+    if ((error as Error).name !== 'ResourceNotFoundException') throw error;
+    const { Schedules = [] } = await scheduler.send(new ListSchedulesCommand({ NamePrefix: prefix }));
+    const names = Schedules.map(({ Name = '' }) => Name.slice(prefix.length)).join(', ');
+    throw new UsageError(
+      names === ''
+        ? 'No fleet is deployed in this account and region. Deploy with: npx cdk deploy'
+        : `The fleet must be one that is deployed (${names}), got ${JSON.stringify(fleet)}`,
+    );
+  }
+}
+
+await runCommand(command).catch((error: Error) => {
+  console.error(`${error.name}: ${error.message}`);
+  process.exitCode = 1;
+});

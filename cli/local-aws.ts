@@ -1,0 +1,194 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { pythonEnvironment } from './python.ts';
+
+const REGION = 'eu-west-1';
+
+/** MiniStack and what it needs, each at the version that was tried. */
+const REQUIREMENTS = fileURLToPath(new URL('./ministack.txt', import.meta.url));
+
+/** How long the emulator may take to answer, and a deployment to end. */
+const START_SECONDS = 60;
+const DEPLOY_SECONDS = 300;
+
+type Report = (message: string) => void;
+
+/** Something that the local AWS could not do; the message holds the end of what it said. */
+export class LocalAwsFailed extends Error {
+  override readonly name = 'LocalAwsFailed';
+}
+
+/** An AWS on this machine: an emulator that this process started, or one that runs already. */
+export class LocalAws {
+  /** Environment in which every AWS SDK, and the CDK, talks to it. */
+  readonly environment: Record<string, string>;
+  readonly #process: ChildProcess | undefined;
+  readonly #folder: string;
+
+  private constructor(endpoint: string, folder: string, process_: ChildProcess | undefined) {
+    this.#process = process_;
+    this.#folder = folder;
+    this.environment = {
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_REGION: process.env.AWS_REGION ?? REGION,
+      AWS_DEFAULT_REGION: process.env.AWS_REGION ?? REGION,
+      AWS_ACCESS_KEY_ID: process_ === undefined ? (process.env.AWS_ACCESS_KEY_ID ?? 'test') : 'test',
+      AWS_SECRET_ACCESS_KEY: process_ === undefined ? (process.env.AWS_SECRET_ACCESS_KEY ?? 'test') : 'test',
+      CDK_DISABLE_CLI_TELEMETRY: 'true',
+    };
+  }
+
+  /**
+   * Uses the local AWS at `AWS_ENDPOINT_URL`, or starts MiniStack on a free port of the loopback interface.
+   *
+   * @throws PythonMissing, LocalAwsFailed
+   */
+  static async start(report: Report): Promise<LocalAws> {
+    // Not below this project: its package.json would make modules of the scripts that MiniStack puts there.
+    const folder = mkdtempSync(join(tmpdir(), 'circleci-runners-'));
+    const given = process.env.AWS_ENDPOINT_URL;
+    if (given !== undefined && given !== '') {
+      report(`Using the local AWS at ${given}`);
+      return new LocalAws(given, folder, undefined);
+    }
+    const bin = await pythonEnvironment(REQUIREMENTS, report);
+    const port = await freePort();
+    report(`Starting MiniStack on 127.0.0.1:${port}`);
+    const log = openSync(join(folder, 'ministack.log'), 'a');
+    const emulator = spawn(resolve(bin, 'ministack'), {
+      cwd: folder,
+      // A process group of its own, so that the workers it starts for Lambda functions stop with it.
+      detached: true,
+      stdio: ['ignore', log, log],
+      env: {
+        PATH: process.env.PATH,
+        HOME: folder,
+        TMPDIR: folder,
+        S3_DATA_DIR: folder,
+        GATEWAY_PORT: String(port),
+        BIND_HOST: '127.0.0.1',
+        MINISTACK_HOST: 'localhost',
+        MINISTACK_REGION: REGION,
+        LAMBDA_EXECUTOR: 'local',
+        // Both would listen on every interface.
+        IOT_MTLS_ENABLED: '0',
+        SFTP_ENABLED: '0',
+      },
+    });
+    const aws = new LocalAws(`http://localhost:${port}`, folder, emulator);
+    // Whatever ends this process, the emulator does not outlive it.
+    process.once('exit', () => aws.#kill());
+    try {
+      await aws.#answers();
+    } catch (error) {
+      await aws.stop();
+      throw error;
+    }
+    return aws;
+  }
+
+  async #answers(): Promise<void> {
+    const health = `${this.environment.AWS_ENDPOINT_URL}/_ministack/health`;
+    for (let waited = 0; waited < START_SECONDS; waited += 0.25) {
+      if (this.#process?.exitCode !== null) break;
+      const answer = await fetch(health, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
+      if (answer?.ok) return;
+      await sleep(250);
+    }
+    throw new LocalAwsFailed(
+      `MiniStack did not start:\n${tail(readFileSync(join(this.#folder, 'ministack.log'), 'utf8'))}`,
+    );
+  }
+
+  /**
+   * Bootstraps the CDK there and deploys the app, as `npx cdk deploy` does in an account.
+   *
+   * @returns The stack's outputs.
+   * @throws LocalAwsFailed
+   */
+  async deploy(fleetsFile: string, report: Report): Promise<Record<string, string>> {
+    const assembly = join(this.#folder, 'cdk.out');
+    const outputs = join(this.#folder, 'outputs.json');
+    report('Bootstrapping the CDK');
+    await this.#cdk(['bootstrap', '--output', assembly, '--context', `fleets=${fleetsFile}`]);
+    report('Deploying the app');
+    await this.#cdk([
+      'deploy',
+      '--require-approval=never',
+      '--output',
+      assembly,
+      '--outputs-file',
+      outputs,
+      '--context',
+      `fleets=${fleetsFile}`,
+    ]);
+    return Object.assign({}, ...Object.values(JSON.parse(readFileSync(outputs, 'utf8'))));
+  }
+
+  #cdk(words: string[]): Promise<void> {
+    const cdk = spawn('npx', ['--no-install', 'cdk', ...words], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      signal: AbortSignal.timeout(DEPLOY_SECONDS * 1_000),
+      env: { ...process.env, ...this.environment, AWS_PROFILE: undefined, AWS_SESSION_TOKEN: undefined },
+    });
+    let said = '';
+    cdk.stdout.on('data', (chunk) => {
+      said += chunk;
+    });
+    cdk.stderr.on('data', (chunk) => {
+      said += chunk;
+    });
+    return new Promise((done, failed) => {
+      cdk.on('error', failed);
+      cdk.on('close', (code) =>
+        code === 0
+          ? done()
+          : failed(new LocalAwsFailed(`cdk ${words[0]} ended with ${code}:\n${tail(said)}`)),
+      );
+    });
+  }
+
+  /** Ends the emulator, if it was started here, and deletes what this run left on disk. */
+  async stop(): Promise<void> {
+    const emulator = this.#process;
+    if (emulator !== undefined && emulator.exitCode === null) {
+      const gone = new Promise((resolve) => emulator.once('exit', resolve));
+      this.#signal('SIGTERM');
+      await Promise.race([gone, sleep(3_000)]);
+    }
+    this.#kill();
+  }
+
+  #kill(): void {
+    this.#signal('SIGKILL');
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  /** To the emulator and to all that it started. */
+  #signal(signal: NodeJS.Signals): void {
+    try {
+      if (this.#process?.pid !== undefined) process.kill(-this.#process.pid, signal);
+    } catch {
+      // The group is gone, which is what was asked for.
+    }
+  }
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+const tail = (text: string) => text.trimEnd().split('\n').slice(-25).join('\n');

@@ -1,0 +1,151 @@
+import './quiet.ts';
+import { writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { DescribeExecutionCommand, ListExecutionsCommand, SFNClient } from '@aws-sdk/client-sfn';
+import { Command } from 'commander';
+import pc from 'picocolors';
+import { stringify } from 'yaml';
+import { CircleCi } from '../sandbox/circleci.ts';
+import { numberOption, runCommand } from './arguments.ts';
+import { LocalAws, LocalAwsFailed } from './local-aws.ts';
+import { LocalRunners } from './local-runners.ts';
+import { PythonMissing } from './python.ts';
+import { readSteps, type Step } from './steps.ts';
+
+const TOKEN = 'CCIPAT_local_0123456789abcdef';
+const RESOURCE_CLASS = 'local/linux';
+
+/** Jobs arrive in bursts, so that the group can be seen to rise and to fall. */
+const BURST = { jobs: 4, everySeconds: 90, shortestSeconds: 15, longestSeconds: 45 };
+
+const command = new Command('npm run local --')
+  .description(
+    'Deploys the app to a local AWS on this machine and watches it follow a CircleCI queue: MiniStack, which it\ninstalls into .local and starts, or the endpoint in AWS_ENDPOINT_URL. Ctrl-C ends everything that it started.',
+  )
+  .option(
+    '--minutes <n>',
+    'end by itself after so many minutes (default: at Ctrl-C)',
+    numberOption('the minutes', 1, 1_440),
+  )
+  .allowExcessArguments(false)
+  .action(local);
+
+async function local(options: { minutes?: number }): Promise<void> {
+  const end = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort());
+  const began = Date.now();
+  const report = (message: string) =>
+    console.log(pc.dim(`${seconds(Date.now() - began).padStart(7)}  ${message}`));
+
+  const circleci = new CircleCi();
+  circleci.tokens.add(TOKEN);
+  const server = await circleci.listen();
+  const { port } = server.address() as AddressInfo;
+  const aws = await LocalAws.start(report);
+  try {
+    Object.assign(process.env, aws.environment);
+    const fleetsFile = join('.local', 'fleets.yaml');
+    const fleet = {
+      resourceClass: RESOURCE_CLASS,
+      instanceTypes: ['m7g.large'],
+      maxReplicas: 10,
+      circleciUrl: `http://127.0.0.1:${port}`,
+    };
+    writeFileSync(fleetsFile, stringify({ local: fleet }));
+    const outputs = await aws.deploy(fleetsFile, report);
+    report('Storing the secret');
+    await new SecretsManagerClient({}).send(
+      new PutSecretValueCommand({
+        SecretId: outputs.LocalScalerSecretName,
+        SecretString: JSON.stringify({ resource_class: RESOURCE_CLASS, circle_token: TOKEN }),
+      }),
+    );
+    report(`Deployed ${outputs.StateMachineArn}. Its schedule starts an execution every minute.`);
+    const runners = new LocalRunners(outputs.LocalGroupName ?? '', aws.environment.AWS_ENDPOINT_URL ?? '');
+    circleci.classes.set(RESOURCE_CLASS, runners.queue);
+    const until =
+      options.minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + options.minutes * 60_000;
+    await watch(
+      runners,
+      outputs.StateMachineArn ?? '',
+      report,
+      () => end.signal.aborted || Date.now() >= until,
+    );
+  } catch (error) {
+    // Ctrl-C reaches the commands started here too: that they failed is no news then.
+    if (!end.signal.aborted) throw error;
+  } finally {
+    report('Stopping');
+    server.close();
+    server.closeAllConnections();
+    await aws.stop();
+  }
+}
+
+/** Lets jobs arrive and run, and prints each execution as it ends and the group as it changes. */
+async function watch(
+  runners: LocalRunners,
+  stateMachineArn: string,
+  report: (message: string) => void,
+  over: () => boolean,
+): Promise<void> {
+  const sfn = new SFNClient({});
+  const printed = new Set<string>();
+  let shown = '';
+  for (let second = 0; !over(); second += 1) {
+    if (second % BURST.everySeconds === 0) {
+      const spread = BURST.longestSeconds - BURST.shortestSeconds;
+      runners.arrive(BURST.jobs, () => BURST.shortestSeconds + Math.random() * spread);
+    }
+    const { desired, members } = await runners.tick();
+    const { unclaimed, running, ended } = runners.queue;
+    const state = `unclaimed ${unclaimed}, running ${running}, done ${ended}  |  desired ${desired}, members ${members}`;
+    if (state !== shown) report(state);
+    shown = state;
+    await printExecutions(sfn, stateMachineArn, printed);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+}
+
+async function printExecutions(sfn: SFNClient, stateMachineArn: string, printed: Set<string>): Promise<void> {
+  const { executions = [] } = await sfn.send(new ListExecutionsCommand({ stateMachineArn, maxResults: 10 }));
+  for (const { executionArn = '', name = '', status, startDate, stopDate } of executions.toReversed()) {
+    if (status === 'RUNNING' || printed.has(executionArn)) continue;
+    printed.add(executionArn);
+    const started = startDate ?? new Date();
+    const steps = await readSteps(sfn, executionArn, '', started);
+    const took = seconds((stopDate ?? started).getTime() - started.getTime());
+    const colour = status === 'SUCCEEDED' ? pc.green : pc.red;
+    console.log(`\nExecution ${name}  ${colour(status ?? '')} in ${took}`);
+    for (const line of decisions(steps)) console.log(`  ${line}`);
+    if (status !== 'SUCCEEDED') {
+      const { error, cause } = await sfn.send(new DescribeExecutionCommand({ executionArn }));
+      console.log(`  ${error}\n  ${cause}`);
+    }
+    console.log();
+  }
+}
+
+/** What each poll decided, where it changed something, and how many polls there were. */
+function decisions(steps: Step[]): string[] {
+  const plans = steps.flatMap((step) => {
+    const plan = step.state === 'Compute Capacity' && Object(step.output).plan;
+    return plan ? [{ at: step.enteredAt, decision: plan.decision }] : [];
+  });
+  const start = steps[0]?.enteredAt ?? 0;
+  const changes = plans
+    .filter(({ decision }) => decision.change)
+    .map(({ at, decision }) => `+${seconds(at - start)}  ${decision.reasons.join('; ')}`);
+  return [...changes, `${plans.length} polls, ${changes.length} of them changed the desired capacity`];
+}
+
+const seconds = (milliseconds: number) => `${(milliseconds / 1_000).toFixed(1)} s`;
+
+await runCommand(command).catch((error: unknown) => {
+  if (!(error instanceof PythonMissing || error instanceof LocalAwsFailed)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+});
+process.exit();
