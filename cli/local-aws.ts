@@ -12,7 +12,9 @@ const REGION = 'eu-west-1';
 /** MiniStack and what it needs, each at the version that was tried. */
 const REQUIREMENTS = fileURLToPath(new URL('./ministack.txt', import.meta.url));
 
-/** How long the emulator may take to answer, and a deployment to end. */
+const CDK = fileURLToPath(new URL('../node_modules/aws-cdk/bin/cdk', import.meta.url));
+
+/** How long the emulator may take to answer, and each step of a deployment to end. */
 const START_SECONDS = 60;
 const DEPLOY_SECONDS = 300;
 
@@ -111,46 +113,46 @@ export class LocalAws {
    * @returns The stack's outputs.
    * @throws LocalAwsFailed
    */
-  async deploy(fleetsFile: string, report: Report): Promise<Record<string, string>> {
+  async deploy(fleetsFile: string, report: Report, signal?: AbortSignal): Promise<Record<string, string>> {
     const assembly = join(this.#folder, 'cdk.out');
     const outputs = join(this.#folder, 'outputs.json');
+    report('Synthesising the app');
+    await this.#cdk(['synth', '--quiet', '--output', assembly, '--context', `fleets=${fleetsFile}`], signal);
     report('Bootstrapping the CDK');
-    await this.#cdk(['bootstrap', '--output', assembly, '--context', `fleets=${fleetsFile}`]);
+    await this.#cdk(['bootstrap', '--app', assembly], signal);
     report('Deploying the app');
-    await this.#cdk([
-      'deploy',
-      '--require-approval=never',
-      '--output',
-      assembly,
-      '--outputs-file',
-      outputs,
-      '--context',
-      `fleets=${fleetsFile}`,
-    ]);
+    await this.#cdk(
+      ['deploy', '--app', assembly, '--require-approval=never', '--outputs-file', outputs],
+      signal,
+    );
     return Object.assign({}, ...Object.values(JSON.parse(readFileSync(outputs, 'utf8'))));
   }
 
-  #cdk(words: string[]): Promise<void> {
-    const cdk = spawn('npx', ['--no-install', 'cdk', ...words], {
+  #cdk(words: string[], signal: AbortSignal | undefined): Promise<void> {
+    const cdk = spawn(process.execPath, [CDK, ...words], {
+      // A process group of its own, so that the app and the bundler it starts end with it.
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      signal: AbortSignal.timeout(DEPLOY_SECONDS * 1_000),
       env: { ...process.env, ...this.environment, AWS_PROFILE: undefined, AWS_SESSION_TOKEN: undefined },
     });
     let said = '';
-    cdk.stdout.on('data', (chunk) => {
+    const listen = (chunk: Buffer) => {
       said += chunk;
-    });
-    cdk.stderr.on('data', (chunk) => {
-      said += chunk;
-    });
-    return new Promise((done, failed) => {
-      cdk.on('error', failed);
-      cdk.on('close', (code) =>
-        code === 0
-          ? done()
-          : failed(new LocalAwsFailed(`cdk ${words[0]} ended with ${code}:\n${tail(said)}`)),
-      );
-    });
+    };
+    cdk.stdout.on('data', listen);
+    cdk.stderr.on('data', listen);
+    const deadline = AbortSignal.timeout(DEPLOY_SECONDS * 1_000);
+    const end = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
+    const kill = () => signalGroup(cdk, 'SIGKILL');
+    end.addEventListener('abort', kill, { once: true });
+    return new Promise<void>((done, failed) => {
+      const fail = (what: string) => failed(new LocalAwsFailed(`cdk ${words[0]} ${what}:\n${tail(said)}`));
+      cdk.on('error', (error) => fail(error.message));
+      cdk.on('close', (code) => {
+        if (code === 0) done();
+        else fail(deadline.aborted ? `took longer than ${DEPLOY_SECONDS} s` : `ended with exit code ${code}`);
+      });
+    }).finally(() => end.removeEventListener('abort', kill));
   }
 
   /** Ends the emulator, if it was started here, and deletes what this run left on disk. */
@@ -158,24 +160,24 @@ export class LocalAws {
     const emulator = this.#process;
     if (emulator !== undefined && emulator.exitCode === null) {
       const gone = new Promise((resolve) => emulator.once('exit', resolve));
-      this.#signal('SIGTERM');
+      signalGroup(emulator, 'SIGTERM');
       await Promise.race([gone, sleep(3_000)]);
     }
     this.#kill();
   }
 
   #kill(): void {
-    this.#signal('SIGKILL');
+    signalGroup(this.#process, 'SIGKILL');
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 3 });
   }
+}
 
-  /** To the emulator and to all that it started. */
-  #signal(signal: NodeJS.Signals): void {
-    try {
-      if (this.#process?.pid !== undefined) process.kill(-this.#process.pid, signal);
-    } catch {
-      // The group is gone, which is what was asked for.
-    }
+/** To the leader of a process group and to all that it started. */
+function signalGroup(leader: ChildProcess | undefined, signal: NodeJS.Signals): void {
+  try {
+    if (leader?.pid !== undefined) process.kill(-leader.pid, signal);
+  } catch {
+    // The group is gone, which is what was asked for.
   }
 }
 
