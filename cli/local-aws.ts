@@ -45,6 +45,11 @@ export class LocalAws {
     };
   }
 
+  /** What the emulator said; empty if it was not started here. */
+  get logFile(): string {
+    return join(this.#folder, 'ministack.log');
+  }
+
   /**
    * Uses the local AWS at `AWS_ENDPOINT_URL`, or starts MiniStack on a free port of the loopback interface.
    *
@@ -102,9 +107,7 @@ export class LocalAws {
       if (answer?.ok) return;
       await sleep(250);
     }
-    throw new LocalAwsFailed(
-      `MiniStack did not start:\n${tail(readFileSync(join(this.#folder, 'ministack.log'), 'utf8'))}`,
-    );
+    throw new LocalAwsFailed(`MiniStack did not start:\n${tail(readFileSync(this.logFile, 'utf8'))}`);
   }
 
   /**

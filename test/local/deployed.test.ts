@@ -1,0 +1,260 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  AutoScalingClient,
+  DescribeAutoScalingGroupsCommand,
+  SetDesiredCapacityCommand,
+} from '@aws-sdk/client-auto-scaling';
+import { CloudFormationClient, GetTemplateCommand } from '@aws-sdk/client-cloudformation';
+import {
+  CloudWatchLogsClient,
+  DescribeLogGroupsCommand,
+  FilterLogEventsCommand,
+} from '@aws-sdk/client-cloudwatch-logs';
+import { GetScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
+import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import {
+  DescribeExecutionCommand,
+  GetExecutionHistoryCommand,
+  ListExecutionsCommand,
+  SFNClient,
+  StartSyncExecutionCommand,
+} from '@aws-sdk/client-sfn';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { LocalAws } from '../../cli/local-aws.ts';
+import { CircleCi, type CircleCiFault } from '../../sandbox/circleci.ts';
+import { failureMetric } from './failure-metric.ts';
+
+const TOKEN = 'CCIPAT_deployed_5f2c1d7e9ab34c60';
+const CLASSES = { alpha: 'acme/linux', beta: 'acme/big+arm:x' };
+type Fleet = keyof typeof CLASSES;
+
+/** What each fleet's CircleCI answers; tests set it. */
+const counts = { alpha: { unclaimed: 0, running: 0 }, beta: { unclaimed: 0, running: 0 } };
+
+let aws: LocalAws;
+let server: Server;
+let folder: string;
+let outputs: Record<string, string>;
+const circleci = new CircleCi();
+let sfn: SFNClient;
+let autoScaling: AutoScalingClient;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'deployed-test-'));
+  circleci.tokens.add(TOKEN);
+  for (const fleet of ['alpha', 'beta'] as const) circleci.classes.set(CLASSES[fleet], counts[fleet]);
+  server = await circleci.listen();
+  const circleciUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const fleets = {
+    alpha: { resourceClass: CLASSES.alpha, instanceTypes: ['m7g.large'], maxReplicas: 8, circleciUrl },
+    beta: {
+      resourceClass: CLASSES.beta,
+      instanceTypes: ['m7i.large', 'm6i.large'],
+      maxReplicas: 3,
+      minReplicas: 1,
+      network: 'new-vpc',
+      pollInterval: '30s',
+      circleciUrl,
+    },
+  };
+  writeFileSync(join(folder, 'fleets.yaml'), stringify(fleets));
+  aws = await LocalAws.start(() => undefined);
+  Object.assign(process.env, aws.environment);
+  outputs = await aws.deploy(join(folder, 'fleets.yaml'), () => undefined);
+  sfn = new SFNClient({ disableHostPrefix: true });
+  autoScaling = new AutoScalingClient({});
+});
+
+afterAll(async () => {
+  server?.closeAllConnections();
+  server?.close();
+  await aws?.stop();
+  if (folder) rmSync(folder, { recursive: true });
+});
+
+beforeEach(() => {
+  circleci.fault = () => undefined;
+});
+
+/** One execution with a single poll, started as the schedule would start it. */
+async function execute(fleet: Fleet) {
+  const schedule = await new SchedulerClient({}).send(
+    new GetScheduleCommand({ Name: `circleci-runners-${fleet}` }),
+  );
+  const input = { ...JSON.parse(schedule.Target?.Input ?? '{}'), pollIntervalSeconds: 60 };
+  return sfn.send(
+    new StartSyncExecutionCommand({ stateMachineArn: outputs.StateMachineArn, input: JSON.stringify(input) }),
+  );
+}
+
+const groupName = (fleet: Fleet) => outputs[fleet === 'alpha' ? 'AlphaGroupName' : 'BetaGroupName'];
+
+async function group(fleet: Fleet) {
+  const answer = await autoScaling.send(
+    new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [groupName(fleet) ?? ''] }),
+  );
+  const [found] = answer.AutoScalingGroups ?? [];
+  return { desired: found?.DesiredCapacity, members: found?.Instances?.length ?? 0 };
+}
+
+async function storeSecret(fleet: Fleet, value: object) {
+  const name = outputs[fleet === 'alpha' ? 'AlphaScalerSecretName' : 'BetaScalerSecretName'];
+  await new SecretsManagerClient({}).send(
+    new PutSecretValueCommand({ SecretId: name, SecretString: JSON.stringify(value) }),
+  );
+}
+
+/** What all log groups hold, the functions' and the executions'. */
+async function everyLogLine(): Promise<string> {
+  const client = new CloudWatchLogsClient({});
+  const { logGroups = [] } = await client.send(new DescribeLogGroupsCommand({}));
+  const pages = await Promise.all(
+    logGroups.map(({ logGroupName }) => client.send(new FilterLogEventsCommand({ logGroupName }))),
+  );
+  return JSON.stringify(pages.map(({ events }) => events));
+}
+
+async function until(what: string, seconds: number, holds: () => Promise<boolean>) {
+  for (let waited = 0; waited < seconds; waited += 1) {
+    if (await holds()) return;
+    await sleep(1_000);
+  }
+  throw new Error(`Not within ${seconds} s: ${what}`);
+}
+
+describe('the deployed app', () => {
+  it('has the outputs that its people look for', () => {
+    expect(Object.keys(outputs).sort()).toEqual([
+      'AlphaGroupName',
+      'AlphaRunnerSecretName',
+      'AlphaScalerSecretName',
+      'BetaGroupName',
+      'BetaRunnerSecretName',
+      'BetaScalerSecretName',
+      'StateMachineArn',
+    ]);
+  });
+
+  it('fails with the name of the secret while nobody has set it', async () => {
+    const execution = await execute('alpha');
+    expect(execution).toMatchObject({ status: 'FAILED', error: 'SecretUnset' });
+    expect(execution.cause).toContain('circleci-runners/alpha/scaler');
+  });
+
+  it('fails if the secret is for another resource class, without telling its value', async () => {
+    await storeSecret('alpha', { resource_class: 'acme/other', circle_token: TOKEN });
+    const execution = await execute('alpha');
+    expect(execution).toMatchObject({ status: 'FAILED', error: 'SecretMismatch' });
+    expect(execution.cause).not.toContain(TOKEN);
+  });
+
+  it('lets the group follow the queue on its schedule, within two minutes of the deployment', async () => {
+    await storeSecret('alpha', { resource_class: CLASSES.alpha, circle_token: TOKEN });
+    await storeSecret('beta', { resource_class: CLASSES.beta, circle_token: TOKEN });
+    Object.assign(counts.alpha, { unclaimed: 3, running: 2 });
+    await until('desired capacity 5', 130, async () => (await group('alpha')).desired === 5);
+    expect(await group('alpha')).toEqual({ desired: 5, members: 5 });
+  });
+
+  it('polls again within the minute: a task queued in between is seen within seconds', async () => {
+    const requests = circleci.requests;
+    await until('a next poll', 70, async () => circleci.requests > requests);
+    Object.assign(counts.alpha, { unclaimed: 4, running: 2 });
+    await until('desired capacity 6', 12, async () => (await group('alpha')).desired === 6);
+  });
+
+  it('keeps every member when the queue falls to nothing, because any of them may be busy', async () => {
+    Object.assign(counts.alpha, { unclaimed: 0, running: 0 });
+    const execution = await execute('alpha');
+    expect(execution.status).toBe('SUCCEEDED');
+    expect(JSON.parse(execution.output ?? '{}').plan.decision).toMatchObject({ desired: 6, change: false });
+    expect(await group('alpha')).toEqual({ desired: 6, members: 6 });
+  });
+
+  it('stays between minReplicas and maxReplicas', async () => {
+    await autoScaling.send(
+      new SetDesiredCapacityCommand({ AutoScalingGroupName: groupName('beta'), DesiredCapacity: 0 }),
+    );
+    await execute('beta');
+    expect((await group('beta')).desired).toBe(1);
+    Object.assign(counts.beta, { unclaimed: 40, running: 1 });
+    await execute('beta');
+    expect((await group('beta')).desired).toBe(3);
+  });
+
+  const FAULTS: { case: string; fault: CircleCiFault; error: string }[] = [
+    { case: '401', fault: { status: 401, body: '{"message":"no"}' }, error: 'CircleCiUnauthorized' },
+    { case: '403', fault: { status: 403, body: '{"message":"no"}' }, error: 'CircleCiUnauthorized' },
+    { case: '404', fault: { status: 404, body: '{}' }, error: 'CircleCiNotFound' },
+    {
+      case: '429',
+      fault: { status: 429, headers: { 'retry-after': '120' }, body: '' },
+      error: 'CircleCiRateLimited',
+    },
+    { case: '500', fault: { status: 500, body: 'oops' }, error: 'CircleCiUnavailable' },
+    { case: 'a page of HTML', fault: { status: 200, body: '<html></html>' }, error: 'CircleCiNotJson' },
+    { case: 'a connection that hangs', fault: 'hang', error: 'CircleCiTimeout' },
+    { case: 'a connection that breaks', fault: 'reset', error: 'CircleCiUnreachable' },
+    {
+      case: 'a number that cannot be',
+      fault: { status: 200, body: '{"unclaimed_task_count":-1,"running_runner_tasks":1.5}' },
+      error: 'CircleCiInvalidCount',
+    },
+  ];
+
+  it.each(FAULTS)(
+    'holds the capacity, fails by name and counts the failure: $case',
+    async ({ fault, error }) => {
+      Object.assign(counts.alpha, { unclaimed: 8, running: 0 });
+      circleci.fault = ({ resourceClass }) => (resourceClass === CLASSES.alpha ? fault : undefined);
+      const before = await failureMetric('alpha');
+      const desired = (await group('alpha')).desired;
+      const execution = await execute('alpha');
+      expect(execution).toMatchObject({ status: 'FAILED', error });
+      expect(execution.cause).toContain(error);
+      expect((await group('alpha')).desired).toBe(desired);
+      expect(await failureMetric('alpha')).toBeGreaterThan(before);
+    },
+  );
+
+  it('lets one fleet follow its queue while another fleet fails', async () => {
+    circleci.fault = ({ resourceClass }) =>
+      resourceClass === CLASSES.alpha ? { status: 500, body: '' } : undefined;
+    const before = await failureMetric('beta');
+    Object.assign(counts.beta, { unclaimed: 2, running: 0 });
+    const [alpha, beta] = await Promise.all([execute('alpha'), execute('beta')]);
+    expect(alpha.status).toBe('FAILED');
+    expect(beta.status).toBe('SUCCEEDED');
+    expect(await failureMetric('beta')).toBe(before);
+  });
+
+  it('has the token nowhere but in the secret', async () => {
+    const { executions = [] } = await sfn.send(
+      new ListExecutionsCommand({ stateMachineArn: outputs.StateMachineArn, maxResults: 100 }),
+    );
+    expect(executions.length).toBeGreaterThan(10);
+    const told = await Promise.all(
+      executions.map(async ({ executionArn }) =>
+        JSON.stringify([
+          await sfn.send(new DescribeExecutionCommand({ executionArn })),
+          await sfn.send(new GetExecutionHistoryCommand({ executionArn, maxResults: 1_000 })),
+        ]),
+      ),
+    );
+    const logs = await everyLogLine();
+    expect(logs).toContain('Count Unclaimed');
+    const template = await new CloudFormationClient({}).send(
+      new GetTemplateCommand({ StackName: 'circleci-runners' }),
+    );
+    const emulator = existsSync(aws.logFile) ? readFileSync(aws.logFile, 'utf8') : '';
+    const places = [...told, logs, JSON.stringify(template), emulator];
+    expect(places.filter((place) => place.includes(TOKEN))).toEqual([]);
+    expect(told.join()).toContain('circleci-runners/alpha/scaler');
+  });
+});

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+/** Tests that need Python: the app deployed to a local AWS, and its calls against another one. */
+export default defineConfig({
+  test: {
+    include: ['test/local/**/*.test.ts'],
+    env: { POWERTOOLS_LOG_LEVEL: 'SILENT', AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
+    fileParallelism: false,
+    hookTimeout: 400_000,
+    testTimeout: 180_000,
+    reporters: ['verbose'],
+  },
+});
