@@ -1,0 +1,74 @@
+import './quiet.ts';
+import { text } from 'node:stream/consumers';
+import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import password from '@inquirer/password';
+import { Command } from 'commander';
+import { loadFleets, logicalId, STACK_NAME } from '../infra/config.ts';
+import { runCommand, UsageError } from './arguments.ts';
+
+const command = new Command('npm run secrets --')
+  .description(
+    "Stores a deployed fleet's two tokens in Secrets Manager: the personal API token, with which tasks are counted,\nand the resource class token, with which runners claim them. It asks for them without showing them; where\nthere is no terminal it reads them from standard input, one a line.",
+  )
+  .argument('<fleet>', 'a fleet of fleets.yaml that is deployed')
+  .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
+  .action(storeSecrets);
+
+async function storeSecrets(name: string, options: { fleets: string }): Promise<void> {
+  const fleets = loadFleets(options.fleets);
+  const fleet = fleets.find((candidate) => candidate.name === name);
+  if (fleet === undefined) {
+    const names = fleets.map((candidate) => candidate.name).join(', ');
+    throw new UsageError(
+      `The fleet must be one of ${options.fleets} (${names}), got ${JSON.stringify(name)}`,
+    );
+  }
+  const outputs = await readOutputs();
+  const id = logicalId(name);
+  const scalerSecret = outputs[`${id}ScalerSecretName`];
+  const runnerSecret = outputs[`${id}RunnerSecretName`];
+  if (scalerSecret === undefined || runnerSecret === undefined) {
+    throw new UsageError(`Fleet ${name} is not deployed yet. Deploy it first: npx cdk deploy`);
+  }
+
+  const [apiToken, classToken] = await readTokens();
+  const secrets = new SecretsManagerClient({});
+  const scaler = JSON.stringify({ resource_class: fleet.resourceClass, circle_token: apiToken });
+  await secrets.send(new PutSecretValueCommand({ SecretId: scalerSecret, SecretString: scaler }));
+  await secrets.send(new PutSecretValueCommand({ SecretId: runnerSecret, SecretString: classToken }));
+  console.log(`Stored the tokens in ${scalerSecret} and ${runnerSecret}.`);
+}
+
+async function readOutputs(): Promise<Record<string, string>> {
+  const { Stacks = [] } = await new CloudFormationClient({}).send(
+    new DescribeStacksCommand({ StackName: STACK_NAME }),
+  );
+  return Object.fromEntries(
+    (Stacks[0]?.Outputs ?? []).map(({ OutputKey = '', OutputValue = '' }) => [OutputKey, OutputValue]),
+  );
+}
+
+async function readTokens(): Promise<[string, string]> {
+  const questions = ['Personal API token', 'Resource class token'] as const;
+  if (process.stdin.isTTY) {
+    return [await ask(questions[0]), await ask(questions[1])];
+  }
+  const [apiToken = '', classToken = ''] = (await text(process.stdin)).split('\n').map((line) => line.trim());
+  if (apiToken === '' || classToken === '') {
+    throw new UsageError(
+      'Standard input must hold two lines: the personal API token, then the resource class token',
+    );
+  }
+  return [apiToken, classToken];
+}
+
+const ask = (message: string) =>
+  password({ message, mask: true, validate: (value) => value.trim() !== '' || 'It cannot be empty.' }).then(
+    (value) => value.trim(),
+  );
+
+await runCommand(command).catch((error: Error) => {
+  console.error(error.name === 'ExitPromptError' ? 'Nothing was stored.' : `${error.name}: ${error.message}`);
+  process.exitCode = error.name === 'FleetsInvalid' ? 2 : 1;
+});
