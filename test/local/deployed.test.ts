@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import {
   AutoScalingClient,
   DescribeAutoScalingGroupsCommand,
@@ -30,9 +32,13 @@ import { LocalAws } from '../../cli/local-aws.ts';
 import { CircleCi, type CircleCiFault } from '../../sandbox/circleci.ts';
 import { failureMetric } from './failure-metric.ts';
 
+const run = promisify(execFile);
+
 const TOKEN = 'CCIPAT_deployed_5f2c1d7e9ab34c60';
 const CLASSES = { alpha: 'acme/linux', beta: 'acme/big+arm:x' };
 type Fleet = keyof typeof CLASSES;
+
+const RUNNER_TOKEN = 'class_deployed_77aa01';
 
 /** What each fleet's CircleCI answers; tests set it. */
 const counts = { alpha: { unclaimed: 0, running: 0 }, beta: { unclaimed: 0, running: 0 } };
@@ -40,6 +46,7 @@ const counts = { alpha: { unclaimed: 0, running: 0 }, beta: { unclaimed: 0, runn
 let aws: LocalAws;
 let server: Server;
 let folder: string;
+let fleetsFile: string;
 let outputs: Record<string, string>;
 const circleci = new CircleCi();
 let sfn: SFNClient;
@@ -63,10 +70,11 @@ beforeAll(async () => {
       circleciUrl,
     },
   };
-  writeFileSync(join(folder, 'fleets.yaml'), stringify(fleets));
+  fleetsFile = join(folder, 'fleets.yaml');
+  writeFileSync(fleetsFile, stringify(fleets));
   aws = await LocalAws.start(() => undefined);
   Object.assign(process.env, aws.environment);
-  outputs = await aws.deploy(join(folder, 'fleets.yaml'), () => undefined);
+  outputs = await aws.deploy(fleetsFile, () => undefined);
   sfn = new SFNClient({ disableHostPrefix: true });
   autoScaling = new AutoScalingClient({});
 });
@@ -108,6 +116,11 @@ async function storeSecret(fleet: Fleet, value: object) {
   await new SecretsManagerClient({}).send(
     new PutSecretValueCommand({ SecretId: name, SecretString: JSON.stringify(value) }),
   );
+}
+
+/** One of the project's own commands, as `npm run` starts it. */
+function command(name: string, ...words: string[]) {
+  return run(process.execPath, ['--import', 'tsx', `cli/${name}.ts`, ...words], { env: process.env });
 }
 
 /** What all log groups hold, the functions' and the executions'. */
@@ -154,8 +167,22 @@ describe('the deployed app', () => {
     expect(execution.cause).not.toContain(TOKEN);
   });
 
+  it('takes the tokens from standard input, and shows neither', async () => {
+    const stored = command('secrets', 'alpha', '--fleets', fleetsFile);
+    stored.child.stdin?.end(`${TOKEN}\n${RUNNER_TOKEN}\n`);
+    const { stdout, stderr } = await stored;
+    expect(stdout).toContain('circleci-runners/alpha/scaler and circleci-runners/alpha/runner');
+    expect(stdout + stderr).not.toMatch(new RegExp(`${TOKEN}|${RUNNER_TOKEN}`));
+  });
+
+  it('tells which fleets there are when an unknown one is to be executed', async () => {
+    await expect(command('execute', 'gamma')).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('(alpha, beta), got "gamma"'),
+    });
+  });
+
   it('lets the group follow the queue on its schedule, within two minutes of the deployment', async () => {
-    await storeSecret('alpha', { resource_class: CLASSES.alpha, circle_token: TOKEN });
     await storeSecret('beta', { resource_class: CLASSES.beta, circle_token: TOKEN });
     Object.assign(counts.alpha, { unclaimed: 3, running: 2 });
     await until('desired capacity 5', 130, async () => (await group('alpha')).desired === 5);
@@ -167,6 +194,13 @@ describe('the deployed app', () => {
     await until('a next poll', 70, async () => circleci.requests > requests);
     Object.assign(counts.alpha, { unclaimed: 4, running: 2 });
     await until('desired capacity 6', 12, async () => (await group('alpha')).desired === 6);
+  });
+
+  it('shows the steps and the decision of an execution', async () => {
+    const { stdout } = await command('execute', 'alpha');
+    expect(stdout).toContain('SUCCEEDED');
+    expect(stdout).toContain('4 unclaimed + 2 running = 6 wanted');
+    expect(stdout).toMatch(/Compute Capacity +Task +\+\d+\.\d s +Succeeded/);
   });
 
   it('keeps every member when the queue falls to nothing, because any of them may be busy', async () => {
@@ -254,7 +288,7 @@ describe('the deployed app', () => {
     );
     const emulator = existsSync(aws.logFile) ? readFileSync(aws.logFile, 'utf8') : '';
     const places = [...told, logs, JSON.stringify(template), emulator];
-    expect(places.filter((place) => place.includes(TOKEN))).toEqual([]);
+    expect(places.filter((place) => place.includes(TOKEN) || place.includes(RUNNER_TOKEN))).toEqual([]);
     expect(told.join()).toContain('circleci-runners/alpha/scaler');
   });
 });
