@@ -1,6 +1,7 @@
-import { Duration } from 'aws-cdk-lib';
-import { Alarm, type IMetric, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { Aws, Duration } from 'aws-cdk-lib';
+import { Alarm, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
@@ -10,11 +11,20 @@ import { METRIC_NAMESPACE, type ScalingWorkflow } from './scaling-workflow.ts';
 
 /** The topic that everybody named as `alarmEmail` is told by, and the alarms that speak to it. */
 export class Alarms extends Construct {
-  readonly topic: Topic;
+  private readonly topic: Topic;
 
   constructor(scope: Construct, id: string, fleets: RunnerFleet[], workflow: ScalingWorkflow) {
     super(scope, id);
     this.topic = new Topic(this, 'Topic', { displayName: 'CircleCI runner autoscaler', enforceSSL: true });
+    // The policy that `enforceSSL` makes takes the place of the topic's default one, which let alarms speak.
+    this.topic.addToResourcePolicy(
+      new PolicyStatement({
+        principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+        actions: ['sns:Publish'],
+        resources: [this.topic.topicArn],
+        conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
+      }),
+    );
     for (const email of new Set(fleets.flatMap((fleet) => fleet.config.alarmEmail ?? []))) {
       this.topic.addSubscription(new EmailSubscription(email));
     }
@@ -46,9 +56,9 @@ export class Alarms extends Construct {
   }
 
   /** One bad minute is not a page; three of five are. */
-  private alarm(id: string, alarmDescription: string, metric: IMetric): void {
+  private alarm(id: string, alarmDescription: string, metric: Metric): void {
     const alarm = new Alarm(this, id, {
-      metric: metric as Metric,
+      metric,
       alarmDescription,
       threshold: 1,
       evaluationPeriods: 5,

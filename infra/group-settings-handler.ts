@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AutoScalingClient,
   DescribeAutoScalingGroupsCommand,
   SetInstanceProtectionCommand,
   SuspendProcessesCommand,
+  UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
+import { clientSettings } from '../functions/lib/client-settings.ts';
 
 /** What CloudFormation sends: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html */
 interface Request {
@@ -15,10 +18,14 @@ interface Request {
   ResourceProperties: { GroupName: string };
 }
 
+/** Below the function's timeout: CloudFormation would wait an hour for an answer that Lambda cut off. */
+const WORK_SECONDS = 150;
+
 /** The most instances that one call may name. */
 const BATCH = 50;
 
-export const autoScaling = new AutoScalingClient({});
+/** Tries again, unlike the steps' clients: there is no workflow around this function. */
+export const autoScaling = new AutoScalingClient({ ...clientSettings, maxAttempts: 3 });
 
 /**
  * The settings of a group that CloudFormation has no property for. Created: zones are not rebalanced, which
@@ -27,15 +34,18 @@ export const autoScaling = new AutoScalingClient({});
  */
 export async function handler(request: Request): Promise<void> {
   const group = request.ResourceProperties.GroupName;
+  const deadline = AbortSignal.timeout(WORK_SECONDS * 1_000);
   let failure: string | undefined;
   try {
-    if (request.RequestType === 'Delete') await unprotectInstances(group);
-    else await suspendRebalancing(group);
-  } catch (error) {
-    failure = `${request.RequestType} of the settings of ${group}: ${(error as Error).name}: ${(error as Error).message}`;
+    if (request.RequestType === 'Delete') await endProtection(group, deadline);
+    else await suspendRebalancing(group, deadline);
+  } catch (thrown) {
+    const error = thrown as Error;
+    const why = deadline.aborted ? `not done within ${WORK_SECONDS} s` : `${error.name}: ${error.message}`;
+    failure = `${request.RequestType} of the settings of ${group}: ${why}`;
     console.error(failure);
   }
-  await fetch(request.ResponseURL, {
+  const answer = await fetch(request.ResponseURL, {
     method: 'PUT',
     body: JSON.stringify({
       Status: failure === undefined ? 'SUCCESS' : 'FAILED',
@@ -47,12 +57,15 @@ export async function handler(request: Request): Promise<void> {
     }),
     signal: AbortSignal.timeout(10_000),
   });
+  // Thrown, so that Lambda calls again.
+  if (!answer.ok) throw new Error(`CloudFormation did not take the answer: status ${answer.status}`);
 }
 
-async function suspendRebalancing(group: string): Promise<void> {
+async function suspendRebalancing(group: string, abortSignal: AbortSignal): Promise<void> {
   try {
     await autoScaling.send(
       new SuspendProcessesCommand({ AutoScalingGroupName: group, ScalingProcesses: ['AZRebalance'] }),
+      { abortSignal },
     );
   } catch (error) {
     // An emulator without the action has no rebalancing to suspend either; AWS always knows it.
@@ -61,20 +74,58 @@ async function suspendRebalancing(group: string): Promise<void> {
   }
 }
 
-async function unprotectInstances(group: string): Promise<void> {
+async function endProtection(group: string, abortSignal: AbortSignal): Promise<void> {
+  if ((await describe(group, abortSignal)) === undefined) return;
+  // First, because an execution of the workflow may still run and launch instances.
+  await autoScaling.send(
+    new UpdateAutoScalingGroupCommand({
+      AutoScalingGroupName: group,
+      NewInstancesProtectedFromScaleIn: false,
+    }),
+    { abortSignal },
+  );
+  for (;;) {
+    const described = await describe(group, abortSignal);
+    const held = (described?.Instances ?? []).filter(
+      (instance) =>
+        instance.ProtectedFromScaleIn && !/^(Terminat|Detach)/.test(instance.LifecycleState ?? ''),
+    );
+    if (held.length === 0) return;
+    // An instance keeps its protection until it is in service: those that are pending are waited for.
+    const settable = held.filter((instance) =>
+      /^(InService|\w*Standby)$/.test(instance.LifecycleState ?? ''),
+    );
+    await unprotect(
+      group,
+      settable.flatMap((instance) => instance.InstanceId ?? []),
+      abortSignal,
+    );
+    await sleep(500, undefined, { signal: abortSignal });
+  }
+}
+
+async function describe(group: string, abortSignal: AbortSignal) {
   const answer = await autoScaling.send(
     new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [group] }),
+    { abortSignal },
   );
-  const ids = (answer.AutoScalingGroups?.[0]?.Instances ?? [])
-    .filter((instance) => instance.ProtectedFromScaleIn)
-    .flatMap((instance) => instance.InstanceId ?? []);
+  return answer.AutoScalingGroups?.[0];
+}
+
+async function unprotect(group: string, ids: string[], abortSignal: AbortSignal): Promise<void> {
   for (let start = 0; start < ids.length; start += BATCH) {
-    await autoScaling.send(
-      new SetInstanceProtectionCommand({
-        AutoScalingGroupName: group,
-        InstanceIds: ids.slice(start, start + BATCH),
-        ProtectedFromScaleIn: false,
-      }),
-    );
+    try {
+      await autoScaling.send(
+        new SetInstanceProtectionCommand({
+          AutoScalingGroupName: group,
+          InstanceIds: ids.slice(start, start + BATCH),
+          ProtectedFromScaleIn: false,
+        }),
+        { abortSignal },
+      );
+    } catch (error) {
+      // One that has begun to leave meanwhile makes the call fail; the others are named again.
+      if (!/is not in InService/.test((error as Error).message)) throw error;
+    }
   }
 }

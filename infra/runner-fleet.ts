@@ -1,4 +1,4 @@
-import { ArnFormat, Aws, CfnOutput, Fn, Stack, Tags } from 'aws-cdk-lib';
+import { ArnFormat, Aws, CfnOutput, Fn, Stack, Tags, Validations } from 'aws-cdk-lib';
 import { CfnAutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
 import {
   BlockDeviceVolume,
@@ -15,10 +15,11 @@ import {
   SubnetType,
   Vpc,
 } from 'aws-cdk-lib/aws-ec2';
-import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { CfnSecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { architectureOf, type FleetConfig, logicalId } from './config.ts';
+import { allow, type Permission } from './permissions.ts';
 import { runnerUserData } from './user-data.ts';
 
 /** Ubuntu's current LTS, as Canonical publishes it for each region. */
@@ -28,6 +29,16 @@ const UBUNTU = '/aws/service/canonical/ubuntu/server/24.04/stable/current';
 interface FleetSecret {
   name: string;
   arn: string;
+}
+
+/** The permission to do something with the groups of some fleets. */
+export function onGroups(fleets: RunnerFleet[], ...actions: string[]): Permission {
+  return {
+    actions,
+    resources: fleets.map((fleet) => fleet.groupArn),
+    wildcard:
+      'The * is the id that EC2 Auto Scaling gives a group when it is made; the name is of one group.',
+  };
 }
 
 /** One fleet: its Auto Scaling group of single-task runners, their launch template, and its two secrets. */
@@ -41,7 +52,8 @@ export class RunnerFleet extends Construct {
   readonly group: CfnAutoScalingGroup;
 
   constructor(scope: Construct, config: FleetConfig) {
-    super(scope, logicalId(config.name));
+    // Not the name alone: a fleet may be called `workflow`, or `default`, which means something to the CDK.
+    super(scope, `${logicalId(config.name)}Fleet`);
     this.config = config;
     const stack = Stack.of(this);
     this.groupName = `${stack.stackName}-${config.name}`;
@@ -79,6 +91,11 @@ export class RunnerFleet extends Construct {
     const name = existing ?? `${Stack.of(this).stackName}/${this.config.name}/${use}`;
     if (existing === undefined) {
       const secret = new CfnSecret(this, `${logicalId(use)}Secret`, { name, description });
+      Validations.of(secret).acknowledge({
+        id: 'AwsSolutions-SMG4',
+        reason:
+          "CircleCI's tokens are made and revoked at CircleCI, where Secrets Manager cannot rotate them.",
+      });
       return { name, arn: secret.ref };
     }
     // Secrets Manager adds a hyphen and six characters to a secret's name in its ARN.
@@ -124,6 +141,18 @@ export class RunnerFleet extends Construct {
       ...place.zones,
       tags: [{ key: 'Name', value: this.groupName, propagateAtLaunch: true }],
     });
+    Validations.of(group).acknowledge({
+      id: 'AwsSolutions-AS3',
+      reason:
+        'Instances come and go with every job: a notification of each would be noise. The alarms tell when the group does not follow its queue.',
+    });
+    if (config.instanceTypes.length > 1) {
+      Validations.of(group).acknowledge({
+        id: 'AwsSolutions-EC26',
+        reason:
+          'The rule does not find the launch template of a mixed instances policy. Its root volume is encrypted.',
+      });
+    }
     return group;
   }
 
@@ -144,6 +173,11 @@ export class RunnerFleet extends Construct {
         natGateways: 0,
         subnetConfiguration: [{ name: 'runners', subnetType: SubnetType.PUBLIC, mapPublicIpOnLaunch: true }],
         restrictDefaultSecurityGroup: false,
+      });
+      Validations.of(vpc).acknowledge({
+        id: 'AwsSolutions-VPC7',
+        reason:
+          'Nothing is in the VPC but runners, with no port open but SSH if it is asked for. Who keeps flow logs brings a VPC that has them.',
       });
       return {
         zones: { vpcZoneIdentifier: vpc.publicSubnets.map((subnet) => subnet.subnetId) },
@@ -179,7 +213,7 @@ export class RunnerFleet extends Construct {
     const { config } = this;
     const [firstType] = config.instanceTypes;
     const arm = config.instanceTypes.some((type) => architectureOf(type) === 'arm64');
-    return new LaunchTemplate(this, 'LaunchTemplate', {
+    const template = new LaunchTemplate(this, 'LaunchTemplate', {
       launchTemplateName: this.groupName,
       ...(firstType !== undefined && { instanceType: new InstanceType(firstType) }),
       machineImage: MachineImage.resolveSsmParameterAtLaunch(
@@ -214,6 +248,9 @@ export class RunnerFleet extends Construct {
         keyPair: KeyPair.fromKeyPairName(this, 'KeyPair', config.keyPairName),
       }),
     });
+    // The volumes' name; the instances have theirs from the group.
+    Tags.of(template).add('Name', this.groupName);
+    return template;
   }
 
   /** What an instance may do: read its own token, leave its own group, and be reached by Session Manager. */
@@ -222,29 +259,24 @@ export class RunnerFleet extends Construct {
       assumedBy: new ServicePrincipal('ec2.amazonaws.com'),
       description: `CircleCI runners of fleet ${this.config.name}`,
     });
-    role.addToPolicy(
-      new PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources: [this.runnerSecret.arn] }),
-    );
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ['autoscaling:TerminateInstanceInAutoScalingGroup', 'autoscaling:SetInstanceHealth'],
-        resources: [this.groupArn],
-      }),
+    allow(role, { actions: ['secretsmanager:GetSecretValue'], resources: [this.runnerSecret.arn] });
+    allow(
+      role,
+      onGroups([this], 'autoscaling:TerminateInstanceInAutoScalingGroup', 'autoscaling:SetInstanceHealth'),
     );
     if (this.config.sshCidr === undefined) {
-      role.addToPolicy(
-        // https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
-        new PolicyStatement({
-          actions: [
-            'ssm:UpdateInstanceInformation',
-            'ssmmessages:CreateControlChannel',
-            'ssmmessages:CreateDataChannel',
-            'ssmmessages:OpenControlChannel',
-            'ssmmessages:OpenDataChannel',
-          ],
-          resources: ['*'],
-        }),
-      );
+      allow(role, {
+        actions: [
+          'ssm:UpdateInstanceInformation',
+          'ssmmessages:CreateControlChannel',
+          'ssmmessages:CreateDataChannel',
+          'ssmmessages:OpenControlChannel',
+          'ssmmessages:OpenDataChannel',
+        ],
+        resources: ['*'],
+        wildcard:
+          'Session Manager, as its guide has it: https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html',
+      });
     }
     return role;
   }

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { Aws, RemovalPolicy, Stack } from 'aws-cdk-lib';
-import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Aws, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { logicalId } from './config.ts';
-import type { RunnerFleet } from './runner-fleet.ts';
+import { allow, DESCRIBE_GROUPS } from './permissions.ts';
+import { onGroups, type RunnerFleet } from './runner-fleet.ts';
 import { StepFunction } from './step-function.ts';
 
 /** Namespace of the metrics that the workflow puts; the definition names it too. */
@@ -22,18 +23,17 @@ export class ScalingWorkflow extends Construct {
     const role = new Role(this, 'StateMachineRole', {
       assumedBy: new ServicePrincipal('states.amazonaws.com'),
     });
-    for (const step of Object.values(functions)) {
-      role.addToPolicy(
-        new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [step.functionArn] }),
-      );
-    }
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ['cloudwatch:PutMetricData'],
-        resources: ['*'],
-        conditions: { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } },
-      }),
-    );
+    allow(role, {
+      actions: ['lambda:InvokeFunction'],
+      resources: Object.values(functions).map((step) => step.functionArn),
+    });
+    allow(role, {
+      actions: ['cloudwatch:PutMetricData'],
+      resources: ['*'],
+      conditions: { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } },
+      wildcard:
+        'Metrics are no resources, so a condition names their namespace. Nor has the delivery of logs, which the CDK allows for the execution log, any: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html',
+    });
 
     const definition = readFileSync(new URL('../statemachine/autoscale.asl.json', import.meta.url), 'utf8');
     this.stateMachine = new StateMachine(this, 'StateMachine', {
@@ -57,17 +57,21 @@ export class ScalingWorkflow extends Construct {
       },
     });
 
+    Validations.of(this.stateMachine).acknowledge({
+      id: 'AwsSolutions-SF2',
+      reason:
+        'The execution log holds each state with its input, output and times already; tracing would be paid for with every poll.',
+    });
+
     const schedulerRole = new Role(this, 'SchedulerRole', {
       assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
         conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
       }),
     });
-    schedulerRole.addToPolicy(
-      new PolicyStatement({
-        actions: ['states:StartExecution'],
-        resources: [this.stateMachine.stateMachineArn],
-      }),
-    );
+    allow(schedulerRole, {
+      actions: ['states:StartExecution'],
+      resources: [this.stateMachine.stateMachineArn],
+    });
     for (const fleet of fleets) this.schedule(fleet, schedulerRole);
   }
 
@@ -96,9 +100,7 @@ export class ScalingWorkflow extends Construct {
       DescribeGroup: new StepFunction(this, 'DescribeGroup', {
         entry: 'describe-group',
         description: "Reads a group's desired capacity and counts its members by lifecycle state",
-        // The action knows no resources:
-        // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html
-        permissions: [{ actions: ['autoscaling:DescribeAutoScalingGroups'], resources: ['*'] }],
+        permissions: [DESCRIBE_GROUPS],
       }),
       ComputeCapacity: new StepFunction(this, 'ComputeCapacity', {
         entry: 'compute-capacity',
@@ -108,9 +110,7 @@ export class ScalingWorkflow extends Construct {
       UpdateGroup: new StepFunction(this, 'UpdateGroup', {
         entry: 'update-group',
         description: "Sets a group's desired capacity",
-        permissions: [
-          { actions: ['autoscaling:SetDesiredCapacity'], resources: fleets.map((fleet) => fleet.groupArn) },
-        ],
+        permissions: [onGroups(fleets, 'autoscaling:SetDesiredCapacity')],
       }),
     };
   }

@@ -3,7 +3,8 @@
 # an instance that stays without a runner would be protected, paid for and useless.
 #
 # Inputs, all from the environment: AWS_REGION GROUP_NAME RUNNER_SECRET_NAME CIRCLECI_URL
-# IDLE_TIMEOUT_SECONDS MAX_RUN_TIME_SECONDS. The directory LIB holds aws-query, leave-group and install.
+# IDLE_TIMEOUT_SECONDS MAX_RUN_TIME_SECONDS. LIB is where the other scripts of this folder are, and `install`,
+# the adopter's own.
 set -Eeuo pipefail
 
 : "${AWS_REGION:?}" "${GROUP_NAME:?}" "${RUNNER_SECRET_NAME:?}" "${CIRCLECI_URL:?}"
@@ -96,6 +97,11 @@ CPUWeight=1000
 UNIT
   systemctl daemon-reload
 }
+
+# A fresh Ubuntu updates itself in the background: apt waits for it instead of failing.
+if [ -d /etc/apt/apt.conf.d ]; then
+  echo 'DPkg::Lock::Timeout "180";' >/etc/apt/apt.conf.d/99-circleci-runner-autoscaler
+fi
 
 phase 'installing what the jobs need'
 "$LIB/install"

@@ -12,6 +12,7 @@ import {
   SetDesiredCapacityCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { CloudFormationClient, GetTemplateCommand } from '@aws-sdk/client-cloudformation';
+import { CloudWatchClient, ListMetricsCommand } from '@aws-sdk/client-cloudwatch';
 import {
   CloudWatchLogsClient,
   DescribeLogGroupsCommand,
@@ -287,7 +288,8 @@ describe('the deployed app', () => {
       new GetTemplateCommand({ StackName: 'circleci-runners' }),
     );
     const emulator = existsSync(aws.logFile) ? readFileSync(aws.logFile, 'utf8') : '';
-    const places = [...told, logs, JSON.stringify(template), emulator];
+    const metrics = await new CloudWatchClient({}).send(new ListMetricsCommand({}));
+    const places = [...told, logs, JSON.stringify([template, metrics]), emulator];
     expect(places.filter((place) => place.includes(TOKEN) || place.includes(RUNNER_TOKEN))).toEqual([]);
     expect(told.join()).toContain('circleci-runners/alpha/scaler');
   });

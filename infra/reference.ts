@@ -1,0 +1,88 @@
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { fleetsSchema } from './schema.ts';
+
+/** The reference of `fleets.yaml`, generated from its schema. */
+export const REFERENCE_FILE = new URL('../docs/configuration.md', import.meta.url);
+
+interface Setting {
+  type?: string;
+  default?: unknown;
+  description?: string;
+  minimum?: number;
+  maximum?: number;
+  enum?: string[];
+  anyOf?: Setting[];
+}
+
+const INTRODUCTION = `# Configuration
+
+\`fleets.yaml\` maps the name of each fleet to its settings. A fleet is one Auto Scaling group of runners for one
+CircleCI resource class; its name begins with a letter and has at most 31 more letters, digits, hyphens and
+underscores. \`npx cdk deploy -c fleets=other.yaml\` reads another file.
+
+The file is checked as a whole before anything is deployed, and every fault is reported at once: where, what would
+do, and what was given. The first line of the file names its schema, so that editors complete and check it too.
+
+This page is generated from that schema by \`npm run generate\`.
+`;
+
+const EXAMPLES = `## Examples
+
+The least, and a fleet with everything said:
+
+\`\`\`yaml
+small:
+  resourceClass: acme/small
+  instanceTypes: [t4g.medium]
+  maxReplicas: 10
+
+large:
+  resourceClass: acme/large
+  instanceTypes: [m7i.2xlarge, m6i.2xlarge]
+  minReplicas: 1
+  maxReplicas: 40
+  pollInterval: 5s
+  idleTimeout: 10m
+  maxRunTime: 2h
+  network:
+    vpcId: vpc-0123456789abcdef0
+    subnetIds: [subnet-0123456789abcdef0, subnet-0fedcba9876543210]
+  rootVolumeSize: 100
+  keyPairName: operators
+  sshCidr: 203.0.113.7/32
+  install: install-large.sh
+  scalerSecretName: acme/circleci/scaler
+  runnerSecretName: acme/circleci/runner
+  alarmEmail: ops@example.com
+  tags:
+    team: platform
+\`\`\`
+`;
+
+/** The reference as Markdown. */
+export function configurationReference(): string {
+  const { additionalProperties: fleet } = JSON.parse(fleetsSchema());
+  const rows = Object.entries<Setting>(fleet.properties).map(([name, setting]) => {
+    const needed = fleet.required.includes(name) ? '**required**' : unset(setting.default);
+    return `| \`${name}\` | ${form(setting)} | ${needed} | ${setting.description ?? ''} |`;
+  });
+  const table = ['| setting | form | without it | what it is |', '|---|---|---|---|', ...rows].join('\n');
+  return [INTRODUCTION, '## Settings of a fleet\n', table, '', EXAMPLES].join('\n');
+}
+
+function unset(value: unknown): string {
+  if (value === undefined) return 'not set';
+  return typeof value === 'object' ? 'none' : `\`${value}\``;
+}
+
+function form(setting: Setting): string {
+  if (setting.enum !== undefined) return setting.enum.map((value) => `\`${value}\``).join(' or ');
+  if (setting.anyOf !== undefined) return [...new Set(setting.anyOf.map(form))].join(', or ');
+  if (setting.type === 'integer') return `${setting.minimum} to ${setting.maximum}`;
+  const names: Record<string, string> = { string: 'text', array: 'list', object: 'map' };
+  return names[setting.type ?? ''] ?? '';
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  writeFileSync(REFERENCE_FILE, configurationReference());

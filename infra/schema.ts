@@ -1,0 +1,16 @@
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import * as z from 'zod';
+import { Fleets } from './config.ts';
+
+/** Where editors find the schema: the first line of `fleets.yaml` names it. */
+export const SCHEMA_FILE = new URL('../fleets.schema.json', import.meta.url);
+
+/** The JSON Schema of `fleets.yaml`, generated from its definition in config.ts. */
+export function fleetsSchema(): string {
+  // Draft 7 is what every editor's YAML support understands.
+  const { $schema, ...schema } = z.toJSONSchema(Fleets, { io: 'input', target: 'draft-7' });
+  return `${JSON.stringify({ $schema, title: 'fleets.yaml of circleci-runner-autoscaler', ...schema }, null, 2)}\n`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(SCHEMA_FILE, fleetsSchema());

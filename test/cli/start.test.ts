@@ -1,0 +1,122 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify, stripVTControlCharacters } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const run = promisify(execFile);
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'start-test-'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function start(...words: string[]) {
+  return run(process.execPath, ['--import', 'tsx', 'cli/start.ts', ...words]);
+}
+
+function trace(name: string, text: string): string {
+  const file = join(folder, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+const HEADER = 'queued_at_s,duration_s\n';
+
+describe('npm start', () => {
+  it('prints one JSON object with the agreed keys', async () => {
+    const { stdout } = await start('--json', '--trace', trace('two.csv', `${HEADER}10,60\n10,120\n`));
+    expect(JSON.parse(stdout)).toEqual({
+      jobs: 2,
+      jobHours: 0.05,
+      // Queued at 10 s, seen at once, 3 s until pending, 90 s of boot.
+      waitSeconds: { mean: 93, p50: 93, p95: 93, p99: 93, max: 93 },
+      instanceHours: 0.108,
+      overhead: 1.167,
+      launches: 2,
+      ghostLaunches: 0,
+      jobsKilled: 0,
+      executions: { succeeded: 4, failed: 0 },
+    });
+  });
+
+  it('shows a fleet come to life, the summary and the last execution, in 80 columns', async () => {
+    const { stdout } = await start('--hours', '0.3', '--seed', '4');
+    const lines = stripVTControlCharacters(stdout).split('\n');
+    for (const what of [
+      'is queued',
+      'launches',
+      'ready',
+      'claims',
+      'finishes',
+      'leaves',
+      'Queue wait',
+      'Compute Capacity',
+    ]) {
+      expect(stdout).toContain(what);
+    }
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
+  it('makes the same day of the same seed, and another of another', async () => {
+    const runs = await Promise.all(
+      ['7', '7', '8'].map((seed) => start('--json', '--hours', '0.5', '--seed', seed)),
+    );
+    const [first, again, other] = runs.map(({ stdout }) => stdout);
+    expect(first).toBe(again);
+    expect(first).not.toBe(other);
+  });
+
+  it('boots as long, polls as often and launches as many as it is told', async () => {
+    const file = trace('three.csv', `${HEADER}10,60\n10,60\n10,60\n`);
+    const { stdout } = await start('--json', '--trace', file, '--boot', '40', '--poll', '20', '--max', '1');
+    const { waitSeconds, launches } = JSON.parse(stdout);
+    // Seen at 20 s, then 3 s and 40 s; the second waits for the first's 60 s, its leaving, a poll and its own boot.
+    expect(waitSeconds.p50).toBeGreaterThan(150);
+    expect(launches).toBe(3);
+  });
+
+  it.each([
+    { words: ['--poll', '0'], said: ["'0'", 'from 1 to 60'] },
+    { words: ['--max', 'many'], said: ["'many'", 'whole number'] },
+    { words: ['--boot', '-1'], said: ["'-1'", 'from 0 to 3600'] },
+    { words: ['--hours', 'x'], said: ["'x'", 'number from 0.01'] },
+    { words: ['--seed', '1.5'], said: ["'1.5'", 'whole number'] },
+    { words: ['--fleet', 'nope'], said: ['"nope"', 'example'] },
+    { words: ['--trace', '/nowhere.csv'], said: ['/nowhere.csv', 'cannot be read'] },
+    { words: ['--trase', 'x'], said: ['--trase', '--trace'] },
+  ])('names what is wrong, and what would do, and exits with 2: $words', async ({ words, said }) => {
+    const failure = await start(...words).then(
+      () => undefined,
+      (error: { code: number; stdout: string; stderr: string }) => error,
+    );
+    expect(failure).toMatchObject({ code: 2, stdout: '' });
+    for (const part of said) expect(failure?.stderr).toContain(part);
+  });
+
+  it.each([
+    {
+      case: 'another header',
+      text: 'a,b\n1,2\n',
+      said: ':1: the first line must be queued_at_s,duration_s, got "a,b"',
+    },
+    { case: 'a word', text: `${HEADER}1,2\n3,x\n`, said: ':3: must be two numbers of at least 0, got "3,x"' },
+    { case: 'a negative time', text: `${HEADER}-1,2\n`, said: ':2: must be two numbers' },
+    { case: 'a column too many', text: `${HEADER}1,2,3\n`, said: ':2: must be two numbers' },
+    {
+      case: 'an empty row',
+      text: `${HEADER}1,2\n\n3,4\n`,
+      said: ':3: must be two numbers of at least 0, got ""',
+    },
+    { case: 'no jobs', text: HEADER, said: 'has no jobs' },
+  ])('refuses a trace with $case, by its line', async ({ text, said }) => {
+    await expect(start('--trace', trace('bad.csv', text))).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(said),
+    });
+  });
+});

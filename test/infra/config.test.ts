@@ -1,0 +1,470 @@
+import { InstanceArchitecture, InstanceClass, InstanceType } from 'aws-cdk-lib/aws-ec2';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { architectureOf, FleetsInvalid, loadFleets, logicalId } from '../../infra/config.ts';
+import { complaintsAbout, fleetsOf, MINIMAL } from './fleets.ts';
+
+/** The one fleet of `MINIMAL` with more settings, as YAML. */
+const minimalWith = (...settings: string[]) => MINIMAL + settings.map((setting) => `  ${setting}\n`).join('');
+
+describe('a fleet that says only what it must', () => {
+  it('has the defaults that the settings describe', () => {
+    expect(fleetsOf(MINIMAL)).toEqual([
+      {
+        name: 'linux',
+        resourceClass: 'acme/linux',
+        instanceTypes: ['m7i.large'],
+        minReplicas: 0,
+        maxReplicas: 20,
+        pollInterval: 5,
+        idleTimeout: 300,
+        maxRunTime: 18_000,
+        circleciUrl: 'https://runner.circleci.com',
+        network: 'default-vpc',
+        rootVolumeSize: 30,
+        tags: {},
+        installScript: undefined,
+      },
+    ]);
+  });
+});
+
+describe('settings', () => {
+  it.each([
+    { given: 'minReplicas: 20', becomes: { minReplicas: 20, maxReplicas: 20 } },
+    { given: 'pollInterval: 5', becomes: { pollInterval: 5 } },
+    { given: 'pollInterval: 10s', becomes: { pollInterval: 10 } },
+    { given: 'pollInterval: 1m', becomes: { pollInterval: 60 } },
+    { given: 'idleTimeout: 16', becomes: { idleTimeout: 16 } },
+    { given: 'idleTimeout: 24 h', becomes: { idleTimeout: 86_400 } },
+    { given: 'maxRunTime: 90m', becomes: { maxRunTime: 5_400 } },
+    {
+      given: 'circleciUrl: https://circleci.acme.example',
+      becomes: { circleciUrl: 'https://circleci.acme.example' },
+    },
+    {
+      given: 'circleciUrl: http://localhost:8080/api/',
+      becomes: { circleciUrl: 'http://localhost:8080/api/' },
+    },
+    { given: 'network: default-vpc', becomes: { network: 'default-vpc' } },
+    { given: 'network: new-vpc', becomes: { network: 'new-vpc' } },
+    {
+      given: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-0123456789abcdef0, subnet-89abcdef]}',
+      becomes: {
+        network: { vpcId: 'vpc-01234567', subnetIds: ['subnet-0123456789abcdef0', 'subnet-89abcdef'] },
+      },
+    },
+    { given: 'rootVolumeSize: 8', becomes: { rootVolumeSize: 8 } },
+    { given: 'keyPairName: ops team', becomes: { keyPairName: 'ops team' } },
+    { given: 'sshCidr: 203.0.113.0/24', becomes: { sshCidr: '203.0.113.0/24' } },
+    { given: 'scalerSecretName: acme/scaler', becomes: { scalerSecretName: 'acme/scaler' } },
+    { given: 'runnerSecretName: acme/runner@1', becomes: { runnerSecretName: 'acme/runner@1' } },
+    { given: 'alarmEmail: ops@acme.example', becomes: { alarmEmail: 'ops@acme.example' } },
+    {
+      given: 'tags: {team: build, cost centre: "0815"}',
+      becomes: { tags: { team: 'build', 'cost centre': '0815' } },
+    },
+  ])('$given is accepted', ({ given, becomes }) => {
+    expect(fleetsOf(minimalWith(given))).toEqual([expect.objectContaining(becomes)]);
+  });
+
+  it.each([{ resourceClass: 'acme/linux' }, { resourceClass: 'my-org_1/Linux:x64+gpu-1' }])(
+    'resource class $resourceClass is accepted',
+    ({ resourceClass }) => {
+      const [fleet] = fleetsOf(MINIMAL.replace('acme/linux', resourceClass));
+      expect(fleet?.resourceClass).toBe(resourceClass);
+    },
+  );
+
+  const NUMBER = 'must be a whole number from';
+  const TIME = 'seconds, or a number with its unit such as 5s, 5m or 5h';
+  const NETWORK = 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours';
+  const TAG_VALUE = 'must be a text of at most 256 characters, in quotes if it looks like a number';
+  const URL = 'must be a URL such as https://runner.circleci.com, without a query or a user';
+  it.each([
+    {
+      given: 'minReplicas: -1',
+      said: `minReplicas: ${NUMBER} 0 to 10000, the fewest instances to keep, got -1`,
+    },
+    {
+      given: 'minReplicas: two',
+      said: `minReplicas: ${NUMBER} 0 to 10000, the fewest instances to keep, got "two"`,
+    },
+    { given: 'pollInterval: 0', said: `pollInterval: must be an interval from 1 s to 60 s: ${TIME}, got 0` },
+    {
+      given: 'pollInterval: 61s',
+      said: `pollInterval: must be an interval from 1 s to 60 s: ${TIME}, got "61s"`,
+    },
+    {
+      given: 'pollInterval: 2.5',
+      said: `pollInterval: must be an interval from 1 s to 60 s: ${TIME}, got 2.5`,
+    },
+    {
+      given: 'pollInterval: "5"',
+      said: `pollInterval: must be an interval from 1 s to 60 s: ${TIME}, got "5"`,
+    },
+    { given: 'idleTimeout: 2d', said: `idleTimeout: must be a time from 10 s to 86400 s: ${TIME}, got "2d"` },
+    {
+      given: 'idleTimeout: 25h',
+      said: `idleTimeout: must be a time from 10 s to 86400 s: ${TIME}, got "25h"`,
+    },
+    { given: 'maxRunTime: 59', said: `maxRunTime: must be a time from 60 s to 432000 s: ${TIME}, got 59` },
+    { given: 'maxRunTime:', said: `maxRunTime: must be a time from 60 s to 432000 s: ${TIME}, got nothing` },
+    { given: 'circleciUrl: runner.circleci.com', said: `circleciUrl: ${URL}, got "runner.circleci.com"` },
+    { given: 'circleciUrl: ftp://a.example', said: `circleciUrl: ${URL}, got "ftp://a.example"` },
+    {
+      given: 'circleciUrl: "https://a.example/?b=c"',
+      said: `circleciUrl: ${URL}, got "https://a.example/?b=c"`,
+    },
+    {
+      given: `circleciUrl: "https://a.example/'; id; '"`,
+      said: `circleciUrl: ${URL}, got "https://a.example/'; id; '"`,
+    },
+    { given: 'network: private', said: `network: ${NETWORK}, got "private"` },
+    { given: 'network: [subnet-01234567]', said: `network: ${NETWORK}, got ["subnet-01234567"]` },
+    {
+      given: 'network: {vpcId: vpc-01234567}',
+      said: 'network.subnetIds: must be a list of subnets of the VPC, got nothing',
+    },
+    {
+      given: 'network: {vpcId: vpc-01234567, subnetIds: []}',
+      said: 'network.subnetIds: must name at least one subnet of the VPC, got []',
+    },
+    {
+      given: 'network: {vpcId: vpc-0123, subnetIds: [subnet-01234567]}',
+      said: 'network.vpcId: must be the id of a VPC, such as vpc-0123456789abcdef0, got "vpc-0123"',
+    },
+    {
+      given: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567, vpc-01234567]}',
+      said: 'network.subnetIds.1: must be the id of a subnet, such as subnet-0123456789abcdef0, got "vpc-01234567"',
+    },
+    {
+      given: 'rootVolumeSize: 7',
+      said: `rootVolumeSize: ${NUMBER} 8 to 16384, the size of the root volume in GiB, got 7`,
+    },
+    {
+      given: 'rootVolumeSize: 30.5',
+      said: `rootVolumeSize: ${NUMBER} 8 to 16384, the size of the root volume in GiB, got 30.5`,
+    },
+    {
+      given: 'rootVolumeSize: .inf',
+      said: `rootVolumeSize: ${NUMBER} 8 to 16384, the size of the root volume in GiB, got Infinity`,
+    },
+    { given: 'keyPairName: ""', said: 'keyPairName: must be the name of an EC2 key pair, got ""' },
+    {
+      given: 'sshCidr: 203.0.113.7',
+      said: 'sshCidr: must be an IPv4 range such as 203.0.113.7/32, got "203.0.113.7"',
+    },
+    {
+      given: 'sshCidr: 203.0.113.256/32',
+      said: 'sshCidr: must be an IPv4 range such as 203.0.113.7/32, got "203.0.113.256/32"',
+    },
+    { given: 'install: ""', said: 'install: must be the path of a script, got ""' },
+    {
+      given: 'scalerSecretName: arn:aws:secretsmanager:eu-west-1:111122223333:secret:scaler',
+      said: 'scalerSecretName: must be the name of a secret, not its ARN, got "arn:aws:secretsmanager:eu-west-1:111122223333:secret:scaler"',
+    },
+    {
+      given: 'runnerSecretName: a b',
+      said: 'runnerSecretName: must be the name of a secret, not its ARN, got "a b"',
+    },
+    { given: 'alarmEmail: ops', said: 'alarmEmail: must be an e-mail address, got "ops"' },
+    { given: 'tags: [build]', said: 'tags: must be a map of tags to their values, got ["build"]' },
+    { given: 'tags: {cost: 5}', said: `tags.cost: ${TAG_VALUE}, got 5` },
+    {
+      given: 'tags: {aws:team: build}',
+      said: 'tags.aws:team: must be a tag of 1 to 128 characters that does not begin with aws:',
+    },
+  ])('$given is refused', ({ given, said }) => {
+    expect(complaintsAbout(minimalWith(given))).toBe(`fleets.yaml has a fault:\n  linux.${said}`);
+  });
+
+  it.each([
+    {
+      missing: 'resourceClass: acme/linux',
+      said: 'resourceClass: must be a resource class, namespace/class, got nothing',
+    },
+    {
+      missing: 'instanceTypes: [m7i.large]',
+      said: 'instanceTypes: must be a list of EC2 instance types such as [m7g.large], got nothing',
+    },
+    {
+      missing: 'maxReplicas: 20',
+      said: 'maxReplicas: must be a whole number from 1 to 10000, the most instances to have, got nothing',
+    },
+  ])('$missing cannot be left out', ({ missing, said }) => {
+    expect(complaintsAbout(MINIMAL.replace(`  ${missing}\n`, ''))).toContain(`\n  linux.${said}`);
+  });
+
+  it('a long value is cut', () => {
+    const long = `https://a.example/?${'b'.repeat(500)}`;
+    expect(complaintsAbout(minimalWith(`circleciUrl: ${long}`))).toMatch(
+      /got "https:\/\/a\.example\/\?b{60}\.\.\.$/,
+    );
+  });
+
+  it('a map in the wrong place is not shown, because it may hold anything', () => {
+    expect(
+      complaintsAbout(minimalWith('sshCidr: {password: hunter2}', 'tags: [{password: hunter2}]')),
+    ).not.toContain('hunter2');
+  });
+});
+
+describe('durations', () => {
+  const UNITS = { s: 1, m: 60, h: 3_600 };
+  const bounds = { pollInterval: [1, 60], maxRunTime: [60, 432_000] } as const;
+
+  it('mean the same in whatever unit they are written', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...Object.keys(bounds)),
+        fc.constantFrom(...Object.keys(UNITS)),
+        fc.integer({ min: 0, max: 500_000 }),
+        (setting, unit, number) => {
+          const [least, most] = bounds[setting as keyof typeof bounds];
+          const seconds = number * UNITS[unit as keyof typeof UNITS];
+          const given = minimalWith('idleTimeout: 1h', `${setting}: ${number}${unit}`);
+          if (seconds < least || seconds > most) {
+            expect(() => fleetsOf(given)).toThrow(FleetsInvalid);
+          } else {
+            expect(fleetsOf(given)[0]).toHaveProperty(setting, seconds);
+            expect(fleetsOf(minimalWith('idleTimeout: 1h', `${setting}: ${seconds}`))).toEqual(
+              fleetsOf(given),
+            );
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe('settings that depend on each other', () => {
+  it('maxReplicas is at least minReplicas', () => {
+    expect(complaintsAbout(minimalWith('minReplicas: 21'))).toBe(
+      'fleets.yaml has a fault:\n  linux.maxReplicas: must be at least minReplicas (21), got 20',
+    );
+  });
+
+  it.each([
+    { idleTimeout: '15s', pollInterval: '5s', sound: false },
+    { idleTimeout: '16s', pollInterval: '5s', sound: true },
+    { idleTimeout: '3m', pollInterval: '1m', sound: false },
+    { idleTimeout: '181s', pollInterval: '1m', sound: true },
+  ])('idleTimeout $idleTimeout with pollInterval $pollInterval: sound is $sound', (example) => {
+    const given = minimalWith(`idleTimeout: ${example.idleTimeout}`, `pollInterval: ${example.pollInterval}`);
+    if (example.sound) expect(fleetsOf(given)).toHaveLength(1);
+    else {
+      expect(complaintsAbout(given)).toMatch(
+        /linux\.idleTimeout: must be longer than three times pollInterval \(\d+ s\), or runners leave before they are needed, got "/,
+      );
+    }
+  });
+
+  it.each([
+    { types: ['m7g.large', 'c7gn.xlarge', 't4g.small', 'a1.medium'], sound: true },
+    { types: ['m7i.large', 'm7a.large', 'g4dn.xlarge', 'u-6tb1.metal'], sound: true },
+    { types: ['m7i.large', 'm7g.large'], sound: false },
+    { types: ['g5.xlarge', 'g5g.xlarge'], sound: false },
+  ])('instance types $types share an architecture: $sound', ({ types, sound }) => {
+    const given = MINIMAL.replace('[m7i.large]', `[${types}]`);
+    if (sound) expect(fleetsOf(given)[0]?.instanceTypes).toEqual(types);
+    else {
+      expect(complaintsAbout(given)).toBe(
+        `fleets.yaml has a fault:\n  linux.instanceTypes: must all be of one architecture, arm64 (Graviton) or x86_64, because they share one image, got [${types.map((type) => `"${type}"`).join(', ')}]`,
+      );
+    }
+  });
+});
+
+describe('architectureOf', () => {
+  // The long spellings of the enumeration, such as `memory5`, are no instance types.
+  const families = [...new Set(Object.values(InstanceClass))].filter((family) =>
+    /^[a-z]{1,3}\d[a-z]{0,3}$/.test(family),
+  );
+
+  it('agrees with what the CDK knows of each family', () => {
+    expect(families.length).toBeGreaterThan(100);
+    const wrong = families.filter((family) => {
+      const arm = new InstanceType(`${family}.large`).architecture === InstanceArchitecture.ARM_64;
+      return architectureOf(`${family}.large`) !== (arm ? 'arm64' : 'x86_64');
+    });
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe('fleet names', () => {
+  it.each(['linux', 'a', 'Linux-Large_2', 'default', 'workflow', 'network', 'a'.repeat(32)])(
+    '%s is accepted',
+    (name) => {
+      expect(fleetsOf(MINIMAL.replace('linux:', `${name}:`))[0]?.name).toBe(name);
+    },
+  );
+
+  it.each(['2fast', '-linux', 'linux large', 'linux/large', 'größe', 'a'.repeat(33)])(
+    '%s is refused',
+    (name) => {
+      expect(complaintsAbout(MINIMAL.replace('linux:', `"${name}":`))).toBe(
+        `fleets.yaml has a fault:\n  ${name}: must be named by a letter and at most 31 more letters, digits, hyphens and underscores`,
+      );
+    },
+  );
+
+  it.each([
+    ['linux-large', 'linux_large'],
+    ['linux-large', 'linuxLarge'],
+    ['linux', 'Linux'],
+    ['macOS', 'macos'],
+  ])('%s and %s are too alike', (first, second) => {
+    const other = MINIMAL.replace('linux:', `${second}:`).replace('acme/linux', 'acme/other');
+    expect(complaintsAbout(MINIMAL.replace('linux:', `${first}:`) + other)).toBe(
+      `fleets.yaml has a fault:\n  ${second}: must differ from ${first} in more than hyphens, underscores and case`,
+    );
+  });
+
+  it.each([
+    ['linux', 'Linux'],
+    ['linux-large', 'LinuxLarge'],
+    ['arm_64-spot', 'Arm64Spot'],
+  ])('%s is %s in the outputs', (name, id) => {
+    expect(logicalId(name)).toBe(id);
+  });
+});
+
+describe('unknown keys', () => {
+  it.each([
+    { key: 'maxReplica', nearest: 'maxReplicas' },
+    { key: 'instanceType', nearest: 'instanceTypes' },
+    { key: 'maxreplicas', nearest: 'maxReplicas' },
+    { key: 'resource_class', nearest: 'resourceClass' },
+    { key: 'runnerSecret', nearest: 'runnerSecretName' },
+  ])('$key is told the nearest setting, and its value is not repeated', ({ key, nearest }) => {
+    expect(complaintsAbout(minimalWith(`${key}: hunter2`))).toBe(
+      `fleets.yaml has a fault:\n  linux.${key}: is not a setting; the nearest one is ${nearest}`,
+    );
+  });
+
+  it('of a network are told the nearest of its keys, also in a fleet called network', () => {
+    const given = MINIMAL.replace('linux:', 'network:');
+    expect(complaintsAbout(`${given}  subnetId: hunter2\n  network: {subnetId: hunter2}\n`)).toBe(
+      [
+        'fleets.yaml has 4 faults:',
+        'network.network.vpcId: must be the id of a VPC, such as vpc-0123456789abcdef0, got nothing',
+        'network.network.subnetIds: must be a list of subnets of the VPC, got nothing',
+        'network.network.subnetId: is not a setting; the nearest one is subnetIds',
+        'network.subnetId: is not a setting; the nearest one is network',
+      ].join('\n  '),
+    );
+  });
+});
+
+describe('faults of every kind in one file', () => {
+  it('are reported at once, each by its key path, with what would do and what was given', () => {
+    const text = `
+linux:
+  resourceClass: linux
+  instanceTypes: [m7i.large, m7g.large]
+  minReplicas: 3
+  maxReplicas: 2
+  pollInterval: 10s
+  idleTimeout: 30s
+  rootVolumeSize: 30.5
+  circle_token: hunter2
+  install: nowhere.sh
+mac:
+  resourceClass: acme/mac
+  instanceTypes: []
+  network: {vpcId: vpc-01234567, subnetIds: subnet-01234567}
+MAC:
+  resourceClass: acme/mac
+  instanceTypes: m7g.large
+  maxReplicas: 1
+windows: 5
+2fast:
+`;
+    expect(complaintsAbout(text).split('\n  ')).toEqual([
+      'fleets.yaml has 16 faults:',
+      'linux.resourceClass: must be a resource class, namespace/class, got "linux"',
+      'linux.rootVolumeSize: must be a whole number from 8 to 16384, the size of the root volume in GiB, got 30.5',
+      'linux.circle_token: is not a setting; the nearest one is circleciUrl',
+      'linux.maxReplicas: must be at least minReplicas (3), got 2',
+      'linux.idleTimeout: must be longer than three times pollInterval (10 s), or runners leave before they are needed, got "30s"',
+      'linux.instanceTypes: must all be of one architecture, arm64 (Graviton) or x86_64, because they share one image, got ["m7i.large", "m7g.large"]',
+      'mac.instanceTypes: must name at least one EC2 instance type, such as [m7g.large], got []',
+      'mac.maxReplicas: must be a whole number from 1 to 10000, the most instances to have, got nothing',
+      'mac.network.subnetIds: must be a list of subnets of the VPC, got "subnet-01234567"',
+      'MAC.instanceTypes: must be a list of EC2 instance types such as [m7g.large], got "m7g.large"',
+      'windows: must be a map of settings, got 5',
+      '2fast: must be a map of settings, got nothing',
+      'MAC: must differ from mac in more than hyphens, underscores and case',
+      'MAC.resourceClass: must differ from that of mac: two fleets for one resource class would both launch for each task, got "acme/mac"',
+      '2fast: must be named by a letter and at most 31 more letters, digits, hyphens and underscores',
+      expect.stringMatching(
+        /^linux\.install: must be the path of a script from where this file is, got "nowhere\.sh" \(ENOENT: /,
+      ),
+    ]);
+  });
+});
+
+describe('the install script', () => {
+  it('is read from beside the file', () => {
+    const [fleet] = fleetsOf(minimalWith('install: setup.sh'), { 'setup.sh': '#!/bin/sh\nid\n' });
+    expect(fleet?.installScript).toBe('#!/bin/sh\nid\n');
+  });
+
+  it('must be a file', () => {
+    expect(complaintsAbout(minimalWith('install: .'))).toContain(
+      'linux.install: must be the path of a script from where this file is, got "." (EISDIR: ',
+    );
+  });
+
+  it('must leave room for the rest of the user data', () => {
+    const fits = '#'.repeat(6 * 1024);
+    expect(fleetsOf(minimalWith('install: setup.sh'), { 'setup.sh': fits })).toHaveLength(1);
+    expect(complaintsAbout(minimalWith('install: setup.sh'), { 'setup.sh': `${fits}#` })).toBe(
+      'fleets.yaml has a fault:\n  linux.install: must be a script of at most 6144 bytes that downloads the rest, because user data holds it, got "setup.sh" (6145 bytes)',
+    );
+  });
+});
+
+describe('a file that holds no fleets', () => {
+  it.each([
+    { file: 'an empty file', text: '', said: 'must be a map of fleet names to their settings, got nothing' },
+    {
+      file: 'only comments',
+      text: '# todo\n',
+      said: 'must be a map of fleet names to their settings, got nothing',
+    },
+    {
+      file: 'a list',
+      text: '- linux\n',
+      said: 'must be a map of fleet names to their settings, got ["linux"]',
+    },
+    { file: 'a text', text: 'linux\n', said: 'must be a map of fleet names to their settings, got "linux"' },
+    { file: 'an empty map', text: '{}\n', said: 'must have at least one fleet' },
+  ])('$file is refused', ({ text, said }) => {
+    expect(complaintsAbout(text)).toBe(`fleets.yaml has a fault:\n  (top level): ${said}`);
+  });
+
+  it.each([
+    { file: 'not YAML at all', text: 'linux: [', where: 'line 1, column 9' },
+    { file: 'a fleet twice', text: MINIMAL + MINIMAL, where: 'line 7, column 1' },
+    { file: 'a setting twice', text: minimalWith('maxReplicas: 3'), where: 'line 6, column 3' },
+  ])('$file is said to be no YAML, with the place', ({ text, where }) => {
+    expect(complaintsAbout(text)).toMatch(/^fleets\.yaml is not YAML: /);
+    expect(complaintsAbout(text)).toContain(where);
+  });
+
+  it('that cannot be read says why', () => {
+    expect(() => loadFleets('/nowhere/fleets.yaml')).toThrow(
+      new FleetsInvalid(
+        "/nowhere/fleets.yaml cannot be read: ENOENT: no such file or directory, open '/nowhere/fleets.yaml'",
+      ),
+    );
+  });
+});
+
+describe('the fleets.yaml of the repository', () => {
+  it('is sound', () => {
+    expect(loadFleets('fleets.yaml')).toHaveLength(1);
+  });
+});

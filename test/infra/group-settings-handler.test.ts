@@ -1,0 +1,288 @@
+import { createServer } from 'node:http';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import * as z from 'zod';
+import { clientSettings } from '../../functions/lib/client-settings.ts';
+import { autoScaling, handler } from '../../infra/group-settings-handler.ts';
+
+const GROUP = 'circleci-runners-linux';
+
+interface Instance {
+  id: string;
+  state: string;
+  protected: boolean;
+}
+
+/** The group as EC2 Auto Scaling knows it; without one it is gone. */
+let instances: Instance[] | undefined;
+/** The API's actions in the order in which they were called, with the group that each named. */
+let calls: { action: string; parameters: URLSearchParams }[];
+/** An error instead of an action's true answer. */
+let fault: { action: string; status: number; code: string } | undefined;
+/** What happens behind the handler's back after an action. */
+let meanwhile: (action: string) => void;
+
+const listed = (parameters: URLSearchParams, name: string) =>
+  [...parameters].flatMap(([key, value]) => (key.startsWith(`${name}.member.`) ? [value] : []));
+
+/** The query API: https://docs.aws.amazon.com/autoscaling/ec2/APIReference */
+function answer(action: string, parameters: URLSearchParams): { status: number; body: string } {
+  const error = (status: number, code: string, message: string) => ({
+    status,
+    body: `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
+  });
+  const result = (content: string) => ({
+    status: 200,
+    body: `<${action}Response xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/"><${action}Result>${content}</${action}Result></${action}Response>`,
+  });
+  if (fault?.action === action) return error(fault.status, fault.code, 'as the test wants it');
+  if (action === 'DescribeAutoScalingGroups') {
+    const members = instances?.map(
+      (instance) =>
+        `<member><InstanceId>${instance.id}</InstanceId><LifecycleState>${instance.state}</LifecycleState><ProtectedFromScaleIn>${instance.protected}</ProtectedFromScaleIn></member>`,
+    );
+    const group = `<member><AutoScalingGroupName>${GROUP}</AutoScalingGroupName><Instances>${members?.join('')}</Instances></member>`;
+    return result(`<AutoScalingGroups>${members === undefined ? '' : group}</AutoScalingGroups>`);
+  }
+  if (instances === undefined) return error(400, 'ValidationError', 'AutoScalingGroup name not found');
+  if (action === 'SetInstanceProtection') {
+    const ids = listed(parameters, 'InstanceIds');
+    if (ids.length > 50) return error(400, 'ValidationError', 'more than 50 instances');
+    const named = instances.filter((instance) => ids.includes(instance.id));
+    const unfit = named.find((instance) => !/^(InService|EnteringStandby|Standby)$/.test(instance.state));
+    if (unfit !== undefined) {
+      const message = `The instance ${unfit.id} is not in InService or EnteringStandby or Standby.`;
+      return error(400, 'ValidationError', message);
+    }
+    for (const instance of named) instance.protected = parameters.get('ProtectedFromScaleIn') === 'true';
+  }
+  return result('');
+}
+
+/** The client's own way to AWS. */
+const network = autoScaling.config.requestHandler;
+
+beforeAll(() => {
+  vi.stubEnv('AWS_REGION', 'eu-west-1');
+  vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:1'); // nobody listens there
+  autoScaling.config.credentials = (async () => ({
+    accessKeyId: 'test',
+    secretAccessKey: 'test',
+  })) as typeof autoScaling.config.credentials;
+  autoScaling.config.requestHandler = {
+    handle: async (request: { body: string }) => {
+      const parameters = new URLSearchParams(request.body);
+      const action = parameters.get('Action') ?? '';
+      calls.push({ action, parameters });
+      const { status, body } = answer(action, parameters);
+      meanwhile(action);
+      const headers = { 'content-type': 'text/xml' };
+      return { response: { statusCode: status, headers, body: new TextEncoder().encode(body) } };
+    },
+  } as never;
+});
+afterAll(() => {
+  vi.unstubAllEnvs();
+});
+
+beforeEach(() => {
+  instances = [];
+  calls = [];
+  fault = undefined;
+  meanwhile = () => undefined;
+  for (const method of ['error', 'warn'] as const) {
+    const spy = vi.spyOn(console, method).mockImplementation(() => undefined);
+    onTestFinished(() => spy.mockRestore());
+  }
+});
+
+const Address = z.object({ port: z.number() });
+
+/** What the handler answers to CloudFormation, which takes the answer with `status`. */
+async function cloudFormationHears(RequestType: 'Create' | 'Update' | 'Delete', status = 200) {
+  const heard: unknown[] = [];
+  const server = createServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    heard.push({ method: request.method, path: request.url, body: JSON.parse(body) });
+    response.writeHead(status).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const { port } = Address.parse(server.address());
+  await handler({
+    RequestType,
+    ResponseURL: `http://127.0.0.1:${port}/answer?signature=abc`,
+    StackId: 'arn:aws:cloudformation:eu-west-1:111122223333:stack/circleci-runners/1',
+    RequestId: 'request-1',
+    LogicalResourceId: 'GroupSettingsLinuxSettings',
+    ResourceProperties: { GroupName: GROUP },
+  });
+  expect(heard).toHaveLength(1);
+  return heard[0];
+}
+
+const heard = (outcome: object) => ({
+  method: 'PUT',
+  path: '/answer?signature=abc',
+  body: {
+    PhysicalResourceId: `${GROUP}-settings`,
+    StackId: 'arn:aws:cloudformation:eu-west-1:111122223333:stack/circleci-runners/1',
+    RequestId: 'request-1',
+    LogicalResourceId: 'GroupSettingsLinuxSettings',
+    ...outcome,
+  },
+});
+const success = heard({ Status: 'SUCCESS' });
+
+const actions = () => calls.map(({ action }) => action);
+
+/** The instances that each call named. */
+const unprotected = () =>
+  calls
+    .filter(({ action }) => action === 'SetInstanceProtection')
+    .map(({ parameters }) => listed(parameters, 'InstanceIds'));
+
+describe.each(['Create', 'Update'] as const)('%s', (request) => {
+  it('suspends the rebalancing of zones, and nothing else', async () => {
+    expect(await cloudFormationHears(request)).toEqual(success);
+    expect(actions()).toEqual(['SuspendProcesses']);
+    expect(calls[0]?.parameters.get('AutoScalingGroupName')).toBe(GROUP);
+    expect(listed(calls[0]?.parameters ?? new URLSearchParams(), 'ScalingProcesses')).toEqual([
+      'AZRebalance',
+    ]);
+  });
+
+  it('is content with an endpoint that does not know the action', async () => {
+    fault = { action: 'SuspendProcesses', status: 400, code: 'InvalidAction' };
+    expect(await cloudFormationHears(request)).toEqual(success);
+  });
+
+  it.each([
+    { status: 403, code: 'AccessDenied' },
+    { status: 400, code: 'ValidationError' },
+  ])('fails with the reason if EC2 Auto Scaling says $code', async ({ status, code }) => {
+    fault = { action: 'SuspendProcesses', status, code };
+    expect(await cloudFormationHears(request)).toEqual(
+      heard({
+        Status: 'FAILED',
+        Reason: `${request} of the settings of ${GROUP}: ${code}: as the test wants it`,
+      }),
+    );
+    expect(actions()).toEqual(['SuspendProcesses']);
+  });
+
+  it('tries again what passes', async () => {
+    fault = { action: 'SuspendProcesses', status: 503, code: 'ServiceUnavailable' };
+    meanwhile = () => {
+      fault = undefined;
+    };
+    expect(await cloudFormationHears(request)).toEqual(success);
+    expect(actions()).toEqual(['SuspendProcesses', 'SuspendProcesses']);
+  });
+});
+
+describe('Delete', () => {
+  const inService = (number: number, state = 'InService'): Instance => ({
+    id: `i-${number}`,
+    state,
+    protected: true,
+  });
+  const ids = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, index) => `i-${from + index}`);
+
+  it('ends the protection of new instances first, then that of those there are, 50 at a time', async () => {
+    instances = Array.from({ length: 120 }, (_, index) => inService(index + 1));
+    expect(await cloudFormationHears('Delete')).toEqual(success);
+    expect(actions().slice(0, 4)).toEqual([
+      'DescribeAutoScalingGroups',
+      'UpdateAutoScalingGroup',
+      'DescribeAutoScalingGroups',
+      'SetInstanceProtection',
+    ]);
+    expect(calls[1]?.parameters.get('NewInstancesProtectedFromScaleIn')).toBe('false');
+    expect(unprotected()).toEqual([ids(1, 50), ids(51, 100), ids(101, 120)]);
+    expect(instances.filter((instance) => instance.protected)).toEqual([]);
+  });
+
+  it('names only instances whose protection can and must be ended', async () => {
+    instances = [
+      inService(1),
+      { ...inService(2), protected: false },
+      inService(3, 'Standby'),
+      inService(4, 'Terminating:Wait'),
+      inService(5, 'Terminated'),
+    ];
+    expect(await cloudFormationHears('Delete')).toEqual(success);
+    expect(unprotected()).toEqual([['i-1', 'i-3']]);
+  });
+
+  it('waits for an instance that is still being launched', async () => {
+    const launching = inService(1, 'Pending');
+    instances = [launching];
+    meanwhile = (action) => {
+      if (action === 'DescribeAutoScalingGroups' && calls.length > 2) launching.state = 'InService';
+    };
+    expect(await cloudFormationHears('Delete')).toEqual(success);
+    expect(unprotected()).toEqual([['i-1']]);
+  });
+
+  it('names the others again if one has begun to leave', async () => {
+    const leaving = inService(1);
+    instances = [leaving, inService(2)];
+    meanwhile = () => {
+      if (calls.length === 3) leaving.state = 'Terminating';
+    };
+    expect(await cloudFormationHears('Delete')).toEqual(success);
+    expect(unprotected()).toEqual([['i-1', 'i-2'], ['i-2']]);
+  });
+
+  it('has nothing to end in a group without instances', async () => {
+    expect(await cloudFormationHears('Delete')).toEqual(success);
+    expect(unprotected()).toEqual([]);
+  });
+
+  it('is content with a group that is gone', async () => {
+    instances = undefined;
+    expect(await cloudFormationHears('Delete')).toEqual(success);
+    expect(actions()).toEqual(['DescribeAutoScalingGroups']);
+  });
+
+  it('fails with the reason if the protection cannot be ended', async () => {
+    instances = [inService(1)];
+    fault = { action: 'SetInstanceProtection', status: 403, code: 'AccessDenied' };
+    expect(await cloudFormationHears('Delete')).toEqual(
+      heard({
+        Status: 'FAILED',
+        Reason: `Delete of the settings of ${GROUP}: AccessDenied: as the test wants it`,
+      }),
+    );
+  });
+});
+
+describe('the answer', () => {
+  it('is an error of the function if CloudFormation does not take it, so that Lambda calls again', async () => {
+    await expect(cloudFormationHears('Create', 403)).rejects.toThrow(
+      'CloudFormation did not take the answer: status 403',
+    );
+  });
+});
+
+describe('an endpoint that cannot be reached', () => {
+  it('is a failure after three attempts, each of which has a deadline', async () => {
+    const fake = autoScaling.config.requestHandler;
+    const attempts = vi.spyOn(network, 'handle');
+    autoScaling.config.requestHandler = network;
+    onTestFinished(() => {
+      autoScaling.config.requestHandler = fake;
+      attempts.mockRestore();
+    });
+    expect(await cloudFormationHears('Create')).toMatchObject({
+      body: { Status: 'FAILED', Reason: expect.stringContaining('ECONNREFUSED') },
+    });
+    expect(attempts).toHaveBeenCalledTimes(3);
+    expect(network).toHaveProperty('config', expect.objectContaining(clientSettings.requestHandler));
+  });
+});

@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse as parseYaml } from 'yaml';
+import * as z from 'zod';
+import { fleetsSchema, SCHEMA_FILE } from '../../infra/schema.ts';
+import { fleetsOf, MINIMAL } from './fleets.ts';
+
+const schema = JSON.parse(fleetsSchema());
+const settings: Record<string, Record<string, unknown>> = schema.additionalProperties.properties;
+
+describe('fleets.schema.json', () => {
+  it('is current; `npm run generate` writes it', () => {
+    expect(readFileSync(SCHEMA_FILE, 'utf8')).toBe(fleetsSchema());
+  });
+
+  it('is named by the fleets.yaml of the repository', () => {
+    expect(readFileSync('fleets.yaml', 'utf8')).toMatch(
+      /^# yaml-language-server: \$schema=\.\/fleets\.schema\.json\n/,
+    );
+  });
+});
+
+describe('an editor with the schema', () => {
+  it('describes every setting', () => {
+    const silent = Object.entries(settings).filter(([, { description }]) => typeof description !== 'string');
+    expect(silent).toEqual([]);
+    expect(schema).toMatchObject({ title: expect.any(String), description: expect.any(String) });
+  });
+
+  it('shows the defaults that the fleet gets, in the words of the file', () => {
+    const defaults = Object.entries(settings).flatMap(([name, { default: value }]) =>
+      value === undefined ? [] : [[name, value]],
+    );
+    expect(Object.fromEntries(defaults)).toEqual({
+      minReplicas: 0,
+      pollInterval: '5s',
+      idleTimeout: '5m',
+      maxRunTime: '5h',
+      circleciUrl: 'https://runner.circleci.com',
+      network: 'default-vpc',
+      rootVolumeSize: 30,
+      tags: {},
+    });
+    const written = defaults.map(([name, value]) => `  ${name}: ${JSON.stringify(value)}\n`).join('');
+    expect(fleetsOf(MINIMAL + written)).toEqual(fleetsOf(MINIMAL));
+  });
+
+  it('requires what the fleet must have, and knows no other settings', () => {
+    expect(schema.additionalProperties).toMatchObject({
+      required: ['resourceClass', 'instanceTypes', 'maxReplicas'],
+      additionalProperties: false,
+    });
+  });
+
+  it('says in words what a pattern wants', () => {
+    const patterns: { patternErrorMessage?: string }[] = [];
+    JSON.parse(fleetsSchema(), (_, value) => {
+      if (typeof value?.pattern === 'string') patterns.push(value);
+      return value;
+    });
+    expect(patterns.length).toBeGreaterThan(10);
+    expect(patterns.filter((value) => value.patternErrorMessage === undefined)).toEqual([]);
+  });
+
+  const validates = (text: string) => z.fromJSONSchema(schema).safeParse(parseYaml(text)).success;
+
+  it.each([
+    { setting: 'pollInterval: 5' },
+    { setting: 'pollInterval: 10s' },
+    { setting: 'network: new-vpc' },
+    { setting: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567]}' },
+    { setting: 'tags: {team: build}' },
+    { setting: 'alarmEmail: ops@acme.example' },
+    { setting: 'sshCidr: 203.0.113.0/24' },
+  ])('accepts $setting', ({ setting }) => {
+    expect(validates(`${MINIMAL}  ${setting}\n`)).toBe(true);
+    expect(fleetsOf(`${MINIMAL}  ${setting}\n`)).toHaveLength(1);
+  });
+
+  it.each([
+    { setting: 'maxReplica: 5' },
+    { setting: 'minReplicas: -1' },
+    { setting: 'minReplicas: 0.5' },
+    { setting: 'pollInterval: 61' },
+    { setting: 'pollInterval: 5 seconds' },
+    { setting: 'network: private' },
+    { setting: 'network: {vpcId: vpc-01234567}' },
+    { setting: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], subnet: a}' },
+    { setting: 'tags: {cost: 5}' },
+    { setting: 'tags: {aws:team: build}' },
+  ])('underlines $setting', ({ setting }) => {
+    expect(validates(MINIMAL)).toBe(true);
+    expect(validates(`${MINIMAL}  ${setting}\n`)).toBe(false);
+  });
+
+  it.each(['2fast', 'linux large', 'a'.repeat(33)])('underlines a fleet called %s', (name) => {
+    expect(validates(MINIMAL.replace('linux', `"${name}"`))).toBe(false);
+  });
+});

@@ -1,0 +1,175 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { afterAll } from 'vitest';
+import * as z from 'zod';
+import { type FleetConfig, STACK_NAME } from '../../infra/config.ts';
+import { AutoscalerStack } from '../../infra/stack.ts';
+
+const { context } = z
+  .object({ context: z.record(z.string(), z.unknown()) })
+  .parse(JSON.parse(readFileSync('cdk.json', 'utf8')));
+
+/** Where apps write; gone after the tests of the file that imports this one. */
+const output = mkdtempSync(join(tmpdir(), 'synthesised-'));
+afterAll(() => rmSync(output, { recursive: true }));
+
+/** The app as cdk.json runs it, but without bundling the functions' code. */
+export function appOf(fleets: FleetConfig[]): { app: App; stack: AutoscalerStack } {
+  const app = new App({
+    context: { ...context, 'aws:cdk:bundling-stacks': [] },
+    outdir: mkdtempSync(join(output, 'app-')),
+  });
+  return { app, stack: new AutoscalerStack(app, STACK_NAME, fleets) };
+}
+
+/** A resource with every reference in its properties written out. */
+export interface Resource {
+  id: string;
+  type: string;
+  properties: Record<string, unknown>;
+  /** What stands beside the properties, such as `DependsOn` and `UpdatePolicy`. */
+  attributes: Record<string, unknown>;
+}
+
+const Synthesised = z.object({
+  Resources: z.record(
+    z.string(),
+    z.looseObject({
+      Type: z.string(),
+      Properties: z.record(z.string(), z.unknown()).default({}),
+    }),
+  ),
+  Outputs: z.record(z.string(), z.object({ Value: z.unknown() })),
+});
+
+const Statement = z.object({
+  Effect: z.literal('Allow'),
+  Action: z.union([z.string(), z.array(z.string())]),
+  Resource: z.union([z.string(), z.array(z.string())]),
+  Condition: z.unknown().optional(),
+});
+const Policy = z.object({
+  Roles: z.array(z.string()),
+  PolicyDocument: z.object({ Statement: z.array(Statement) }),
+});
+
+const PSEUDO_PARAMETERS: Record<string, string> = {
+  'AWS::AccountId': '111122223333',
+  'AWS::Partition': 'aws',
+  'AWS::Region': 'eu-west-1',
+  'AWS::StackName': STACK_NAME,
+};
+
+const NAMES = [
+  'FunctionName',
+  'LogGroupName',
+  'LaunchTemplateName',
+  'AutoScalingGroupName',
+  'StateMachineName',
+];
+
+/** The stack's template as a reader of promises sees it. */
+export class SynthesisedTemplate {
+  /** As it is deployed. */
+  readonly json: z.infer<typeof Synthesised>;
+  readonly resources: Resource[];
+  readonly outputs: Record<string, unknown>;
+
+  constructor(fleets: FleetConfig[]) {
+    const template = Template.fromStack(appOf(fleets).stack).toJSON();
+    this.json = Synthesised.parse(template);
+    this.resources = Object.entries(this.json.Resources).map(
+      ([id, { Type: type, Properties, ...attributes }]) => ({
+        id,
+        type,
+        properties: this.#resolve(Properties) as Record<string, unknown>,
+        attributes,
+      }),
+    );
+    this.outputs = Object.fromEntries(
+      Object.entries(this.json.Outputs).map(([id, output]) => [id, this.#resolve(output.Value)]),
+    );
+  }
+
+  all(type: string): Resource[] {
+    return this.resources.filter((resource) => resource.type === type);
+  }
+
+  /** The only resource of the type whose id begins so. */
+  the(type: string, idPrefix = ''): Resource {
+    const found = this.all(type).filter(({ id }) => id.startsWith(idPrefix));
+    const [resource] = found;
+    if (resource === undefined || found.length > 1)
+      throw new Error(`${found.length} of ${type} ${idPrefix}: ${found.map(({ id }) => id)}`);
+    return resource;
+  }
+
+  /** The resources made for one fleet, wherever in the stack. */
+  ofFleet(id: string): Resource[] {
+    return this.resources.filter((resource) =>
+      new RegExp(`^(GroupSettings|Workflow|Alarms|)${id}(Fleet|Settings|Schedule|StepFailed)`).test(
+        resource.id,
+      ),
+    );
+  }
+
+  /** What a role may do, as `action on resource`, in order. */
+  permissions(role: unknown): string[] {
+    return this.statements()
+      .filter((statement) => statement.roles.includes(String(role)))
+      .flatMap(({ actions, resources, condition }) =>
+        actions.flatMap((action) =>
+          resources.map(
+            (resource) =>
+              `${action} on ${resource}${condition === undefined ? '' : ` if ${JSON.stringify(condition)}`}`,
+          ),
+        ),
+      )
+      .toSorted();
+  }
+
+  /** Every statement of every role's policy. */
+  statements(): { roles: string[]; actions: string[]; resources: string[]; condition: unknown }[] {
+    return this.all('AWS::IAM::Policy').flatMap(({ properties }) => {
+      const { Roles, PolicyDocument } = Policy.parse(properties);
+      return PolicyDocument.Statement.map((statement) => ({
+        roles: Roles,
+        actions: [statement.Action].flat(),
+        resources: [statement.Resource].flat(),
+        condition: statement.Condition,
+      }));
+    });
+  }
+
+  /** Writes references out: the pseudo parameters as one account's, a resource as `Type(name)`. */
+  #resolve(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map((item) => this.#resolve(item));
+    if (typeof value !== 'object' || value === null) return value;
+    const [[key, argument] = [], ...others] = Object.entries(value);
+    if (others.length === 0) {
+      if (key === 'Ref') return PSEUDO_PARAMETERS[String(argument)] ?? this.#named(String(argument));
+      if (key === 'Fn::GetAtt') {
+        const [id, attribute] = z.tuple([z.string(), z.string()]).parse(argument);
+        return `${this.#named(id)}.${attribute}`;
+      }
+      if (key === 'Fn::Join') {
+        const [separator, parts] = z.tuple([z.string(), z.array(z.unknown())]).parse(argument);
+        return parts.map((part) => this.#resolve(part)).join(separator);
+      }
+      if (key === 'Fn::Base64') return this.#resolve(argument);
+      if (key === 'Fn::Sub') {
+        return String(argument).replace(/\$\{([\w:]+)\}/g, (_, name) => PSEUDO_PARAMETERS[name] ?? name);
+      }
+    }
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, this.#resolve(item)]));
+  }
+
+  #named(id: string): string {
+    const resource = this.json.Resources[id];
+    const name = NAMES.map((key) => resource?.Properties[key]).find((value) => value !== undefined);
+    return `${resource?.Type.split('::').at(-1)}(${name === undefined ? id.replace(/[0-9A-F]{8}$/, '') : this.#resolve(name)})`;
+  }
+}

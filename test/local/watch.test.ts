@@ -1,0 +1,28 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { expect, it } from 'vitest';
+
+const leftovers = () => readdirSync(tmpdir()).filter((name) => name.startsWith('circleci-runners-'));
+
+it('npm run local prints executions as they happen, and Ctrl-C leaves nothing behind', {
+  timeout: 240_000,
+}, async () => {
+  const before = leftovers();
+  const { AWS_ENDPOINT_URL: _, ...environment } = process.env;
+  const local = spawn(process.execPath, ['--import', 'tsx', 'cli/local.ts'], { env: environment });
+  let said = '';
+  for await (const chunk of local.stdout) {
+    said += chunk;
+    if (said.includes('polls,')) break;
+  }
+  expect(said).toContain('SUCCEEDED');
+  expect(said).toContain('desired capacity rises from 0 to 4');
+  local.kill('SIGINT');
+  const [code] = await once(local, 'exit');
+  expect(code).toBe(0);
+  expect(leftovers()).toEqual(before);
+  const emulator = /127\.0\.0\.1:(\d+)/.exec(said)?.[1];
+  await expect(fetch(`http://127.0.0.1:${emulator}/_ministack/health`)).rejects.toThrow('fetch failed');
+});
