@@ -9,7 +9,10 @@ export interface Durations {
   boot: number;
   /** Until an idle runner's next request for work finds a task that has just been queued. */
   idleClaim: number;
-  /** From the runner's exit until the instance has left the group. */
+  /**
+   * From the runner's exit until the instance has left the group. Desired capacity falls at the end of it, as
+   * in the reference replay; on AWS it falls as soon as the instance asks to be terminated.
+   */
   leave: number;
   /** How long a runner waits for a task before it exits. */
   idleTimeout: number;
@@ -84,7 +87,7 @@ export interface GroupSettings {
   watch?: (now: number, instanceId: string, happening: Happening) => void;
 }
 
-/** An embedded Auto Scaling group whose instances are single-task CircleCI runners that leave by themselves. */
+/** An embedded Auto Scaling group; its instances are single-task CircleCI runners and leave by themselves. */
 export class AutoScalingGroup {
   readonly settings: GroupSettings;
   readonly #agenda: Agenda;
@@ -92,8 +95,10 @@ export class AutoScalingGroup {
   /** Members, in the order of their launch. */
   readonly #members = new Map<string, Instance>();
   readonly #idle = new Set<Instance>();
+  #requested = 0;
   #launched = 0;
   #refused = 0;
+  #relaunchPlanned = false;
   #ghosts = 0;
   #billedSeconds = 0;
   desired = 0;
@@ -115,7 +120,7 @@ export class AutoScalingGroup {
     return this.#members.size;
   }
 
-  /** Totals so far; instances still there count as if they left now. */
+  /** Totals so far. A launch counts once it is pending; the bill is as if all instances left now. */
   get totals() {
     const now = this.#agenda.now;
     let billedSeconds = this.#billedSeconds;
@@ -161,11 +166,11 @@ export class AutoScalingGroup {
   }
 
   #reconcile(): void {
-    if (this.#members.size < this.desired) {
-      while (this.#members.size < this.desired && this.#launch()) {
-        // #launch adds a member until it is refused
+    for (let missing = this.desired - this.#members.size; missing > 0; missing -= 1) {
+      if (!this.#launch()) {
+        this.#planRelaunch();
+        return;
       }
-      return;
     }
     for (const instance of [...this.#members.values()]) {
       if (this.#members.size <= this.desired) return;
@@ -174,6 +179,7 @@ export class AutoScalingGroup {
     }
   }
 
+  /** Asks EC2 for an instance, which is a member from then on; `false` if EC2 refused. */
   #launch(): boolean {
     const { durations, launchFault, newInstancesProtectedFromScaleIn } = this.settings;
     const now = this.#agenda.now;
@@ -181,12 +187,11 @@ export class AutoScalingGroup {
     if (fault === 'refused') {
       this.#refused += 1;
       this.#happened('-', 'refused');
-      this.#agenda.plan(now + durations.relaunch, () => this.#reconcile());
       return false;
     }
-    this.#launched += 1;
+    this.#requested += 1;
     const instance: Instance = {
-      id: `i-${this.#launched.toString(16).padStart(17, '0')}`,
+      id: `i-${this.#requested.toString(16).padStart(17, '0')}`,
       state: 'requested',
       protectedFromScaleIn: newInstancesProtectedFromScaleIn,
       task: undefined,
@@ -200,15 +205,26 @@ export class AutoScalingGroup {
     return true;
   }
 
+  #planRelaunch(): void {
+    if (this.#relaunchPlanned) return;
+    this.#relaunchPlanned = true;
+    this.#agenda.plan(this.#agenda.now + this.settings.durations.relaunch, () => {
+      this.#relaunchPlanned = false;
+      this.#reconcile();
+    });
+  }
+
   #pending(instance: Instance, fault: LaunchFault | undefined): void {
     if (instance.state === 'gone') return;
     const { boot, launchHook } = this.settings.durations;
+    this.#launched += 1;
     instance.state = 'Pending';
     instance.pendingAt = this.#agenda.now;
     this.#happened(instance.id, 'pending');
     if (fault === 'dead') {
       // No sign of life: the launch hook's timeout abandons the instance, and the group launches another.
       this.#agenda.plan(this.#agenda.now + launchHook, () => {
+        if (instance.state === 'gone') return;
         this.#remove(instance);
         this.#reconcile();
       });
@@ -251,6 +267,7 @@ export class AutoScalingGroup {
   #exit(instance: Instance): void {
     this.#idle.delete(instance);
     instance.exited = true;
+    if (instance.claiming) this.offerWork();
     this.#agenda.plan(this.#agenda.now + this.settings.durations.leave, () => {
       if (instance.state === 'gone') return;
       // At the minimum the instance may not lower it, and the group replaces the instance.
@@ -266,14 +283,13 @@ export class AutoScalingGroup {
       this.#queue.end(instance.task, now, 'killed');
       this.#happened(instance.id, 'killed');
     }
-    const begun = instance.state !== 'requested';
     this.#billedSeconds += this.#billed(instance, now);
-    if (begun && !instance.used) this.#ghosts += 1;
-    if (!begun) this.#launched -= 1;
+    if (instance.state !== 'requested' && !instance.used) this.#ghosts += 1;
     instance.state = 'gone';
     instance.goneAt = now;
     this.#idle.delete(instance);
     this.#members.delete(instance.id);
+    if (instance.claiming) this.offerWork();
     this.#happened(instance.id, 'leaves');
   }
 

@@ -66,12 +66,14 @@ export class CircleCi {
 
   /** Stands in for the global `fetch`. */
   readonly fetch: typeof fetch = async (input, init) => {
+    init?.signal?.throwIfAborted();
     const url = new URL(input instanceof globalThis.Request ? input.url : input);
     const token = new Headers(init?.headers).get('circle-token');
     const answer = this.#answer({ target: url.pathname + url.search, token });
     if (answer === 'reset') throw new TypeError('fetch failed', { cause: new Error('read ECONNRESET') });
     if (answer === 'hang') return hang(init?.signal);
-    return new globalThis.Response(answer.body, { status: answer.status, headers: answer.headers });
+    const body = [204, 205, 304].includes(answer.status) ? null : answer.body;
+    return new globalThis.Response(body, { status: answer.status, headers: answer.headers });
   };
 
   /** Serves the same over HTTP on loopback; port 0 takes a free one. */

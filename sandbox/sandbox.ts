@@ -78,6 +78,7 @@ export class Sandbox {
   /** Told of every execution that has ended. */
   ended: ((fleet: string, execution: Execution) => void) | undefined;
   readonly #fetch = globalThis.fetch;
+  readonly #random = Math.random;
   /** How many executions to keep for each fleet. */
   readonly #keep: number;
 
@@ -88,6 +89,9 @@ export class Sandbox {
     this.#keep = options.keepExecutions ?? Number.POSITIVE_INFINITY;
     this.circleci.tokens.add(SANDBOX_TOKEN);
     globalThis.fetch = this.circleci.fetch;
+    // The engine's jitter; the same sandbox makes the same run.
+    let draws = 0;
+    Math.random = () => (++draws * 0.618_033_988_75) % 1;
   }
 
   /** Opens a sandbox without fleets. */
@@ -99,6 +103,7 @@ export class Sandbox {
 
   close(): void {
     globalThis.fetch = this.#fetch;
+    Math.random = this.#random;
     this.clock.uninstall();
   }
 
@@ -153,7 +158,7 @@ export class Sandbox {
     return world;
   }
 
-  /** Runs one execution of a fleet's workflow now. */
+  /** Runs one execution of a fleet's workflow now; one at a time, because it is what moves the clock. */
   execute(fleet: string): Promise<Execution> {
     return this.clock.run(this.#execute(this.fleet(fleet)));
   }
@@ -195,6 +200,9 @@ export class Sandbox {
   }
 
   async #schedules(finished: () => boolean): Promise<void> {
+    const first = Math.ceil(this.now / SCHEDULE_SECONDS) * SCHEDULE_SECONDS;
+    await new Promise((resolve) => setTimeout(resolve, (first - this.now) * 1_000));
+    this.catchUp();
     while (!finished()) {
       const due = (Math.floor(this.now / SCHEDULE_SECONDS) + 1) * SCHEDULE_SECONDS;
       await Promise.all([...this.fleets.values()].map((world) => this.#execute(world)));

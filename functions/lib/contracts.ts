@@ -31,7 +31,7 @@ export const ReadSecretsInput = z.object({ ...Trace, resourceClass: Text, scaler
 export const CountInput = z.object({
   ...Trace,
   resourceClass: Text,
-  circleciUrl: z.url(),
+  circleciUrl: z.url({ protocol: /^https?$/ }),
   scalerSecretName: Text,
   poll: Poll,
 });
@@ -63,7 +63,10 @@ export const ComputeCapacityInput = z.object({
 /** What Compute Capacity decides: this poll's capacity, and the next poll if one fits into the execution. */
 export const Plan = z.object({
   decision: z.object({ desired: Count, change: z.boolean(), reasons: z.array(z.string()) }),
-  /** How long each attempt of Update Group may take. */
+  /**
+   * `TimeoutSeconds` for each attempt of Update Group. At least 1, also if nothing is written: a state's
+   * timeout must be.
+   */
   updateTimeoutSeconds: z.int().check(z.minimum(1)),
   again: z.boolean(),
   poll: Poll,

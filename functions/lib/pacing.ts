@@ -28,7 +28,7 @@ export const LIMITS = {
 /** Left for the transitions between states. */
 const SLACK_SECONDS = 0.5;
 
-/** A poll is planned only if it may take this many times as long per attempt as the whole poll before it took. */
+/** A poll is planned only if each attempt may take this many times as long as the whole poll before it. */
 const SLOW_POLL_FACTOR = 1.5;
 
 /** Whole seconds for each attempt, if all attempts must be over within `seconds`. */
@@ -37,7 +37,10 @@ function perAttempt(seconds: number): number {
   return Math.min(Math.floor((seconds - retrySeconds * (attempts - 1)) / attempts), attemptSeconds);
 }
 
-/** `TimeoutSeconds` for the counting steps of a poll that starts so late in its execution; below 1 there is no time for it. */
+/**
+ * `TimeoutSeconds` for the counting steps of a poll that starts so late in its execution; below 1 there is no
+ * time for it.
+ */
 export function pollTimeout(elapsedSeconds: number): number {
   if (elapsedSeconds > LIMITS.lastPollSeconds + SLACK_SECONDS) return 0;
   const { executionSeconds, computeSeconds, alarmSeconds } = LIMITS;
@@ -50,7 +53,10 @@ export function pollFits(poll: Poll, at: number): boolean {
 }
 
 export interface Pace {
-  /** `TimeoutSeconds` for each attempt of Update Group; 0 if there is no time to write any more. */
+  /**
+   * `TimeoutSeconds` for each attempt of Update Group; 0 if nothing is to be written, or if there is no time
+   * to write it any more. `Plan.updateTimeoutSeconds` is at least 1 all the same: a state's timeout must be.
+   */
   updateTimeoutSeconds: number;
   /** Whether `next` fits into this execution. */
   again: boolean;
@@ -60,9 +66,9 @@ export interface Pace {
 /**
  * Plans the rest of an execution after the counts of `poll` have come in.
  *
- * Polls are due on a grid of `pollIntervalSeconds` from the start of the execution. After a slow poll the
- * grid's missed points are skipped, and the next poll is planned only if there is time for one as slow:
- * slow answers mean fewer polls, never an overrun.
+ * Polls are due on a grid of `pollIntervalSeconds` from the second in which the execution started. After a
+ * slow poll the grid's missed points are skipped, and the next poll is planned only if there is time for one
+ * as slow: slow answers mean fewer polls, never an overrun.
  *
  * @param now When the counts have come in.
  * @param options.write Whether Update Group comes before the next poll.
@@ -75,34 +81,54 @@ export function pace(
   options: { write: boolean; notBefore?: number },
 ): Pace {
   const startedAt = Date.parse(poll.executionStartedAt);
-  const elapsed = (now - startedAt) / 1_000;
-  const asked = options.notBefore === undefined ? 0 : (options.notBefore - startedAt) / 1_000;
-  const due = Math.max((Math.floor(elapsed / pollIntervalSeconds) + 1) * pollIntervalSeconds, asked);
-  const decided = elapsed + LIMITS.computeSeconds;
+  const dueAt = Math.max(nextPoint(poll, pollIntervalSeconds, now), wholeSecond(options.notBefore ?? 0));
 
-  const updateTimeoutSeconds = options.write ? updateTimeout(decided, due) : 0;
-  const written = decided + (updateTimeoutSeconds > 0 ? worst(updateTimeoutSeconds) : 0);
-  const timeoutSeconds = pollTimeout(Math.max(due, written));
-  const lastPollSeconds = (now - Date.parse(poll.dueAt)) / 1_000;
+  // Seconds since the start, each at the latest.
+  const dueSeconds = (dueAt - startedAt) / 1_000;
+  const decidedSeconds = (now - startedAt) / 1_000 + LIMITS.computeSeconds;
+  const updateTimeoutSeconds = options.write ? updateTimeout(decidedSeconds, dueSeconds) : 0;
+  const writtenSeconds = decidedSeconds + (updateTimeoutSeconds > 0 ? worst(updateTimeoutSeconds) : 0);
+
+  const timeoutSeconds = pollTimeout(Math.max(dueSeconds, writtenSeconds));
+  const tookSeconds = (now - Date.parse(poll.dueAt)) / 1_000;
   const roomForOneAsSlow =
-    options.notBefore !== undefined || timeoutSeconds >= SLOW_POLL_FACTOR * lastPollSeconds;
+    options.notBefore !== undefined ||
+    timeoutSeconds >= Math.min(SLOW_POLL_FACTOR * tookSeconds, LIMITS.attemptSeconds);
   return {
     updateTimeoutSeconds,
     again: timeoutSeconds >= 1 && roomForOneAsSlow,
     next: {
       number: poll.number + 1,
       executionStartedAt: poll.executionStartedAt,
-      dueAt: new Date(startedAt + due * 1_000).toISOString(),
+      dueAt: new Date(dueAt).toISOString(),
       timeoutSeconds: Math.max(timeoutSeconds, 1),
     },
   };
 }
 
-/** Up to 4 s for each attempt to write: what leaves the next poll its time, else the least that a write needs. */
-function updateTimeout(decided: number, due: number): number {
+/**
+ * The first point of the grid after this poll. It is a whole second, because Wait drops the milliseconds of
+ * its timestamp and would end early: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html
+ */
+function nextPoint(poll: Poll, pollIntervalSeconds: number, now: number): number {
+  const gridStartsAt = Math.floor(Date.parse(poll.executionStartedAt) / 1_000) * 1_000;
+  const intervalMilliseconds = pollIntervalSeconds * 1_000;
+  // This function's clock may be a little behind the one that started the poll.
+  const polledAt = Math.max(now, Date.parse(poll.dueAt));
+  const point = Math.floor((polledAt - gridStartsAt) / intervalMilliseconds) + 1;
+  return gridStartsAt + point * intervalMilliseconds;
+}
+
+/** The whole second at that time or after it. */
+const wholeSecond = (at: number) => Math.ceil(at / 1_000) * 1_000;
+
+/** Up to 4 s for each attempt to write: what leaves the next poll its time, else the least a write needs. */
+function updateTimeout(decidedSeconds: number, dueSeconds: number): number {
   const { executionSeconds, alarmSeconds } = LIMITS;
-  const most = perAttempt(executionSeconds - SLACK_SECONDS - decided - alarmSeconds);
-  const polite = [4, 3, 2].find((seconds) => pollTimeout(Math.max(due, decided + worst(seconds))) >= 2) ?? 1;
+  const most = perAttempt(executionSeconds - SLACK_SECONDS - decidedSeconds - alarmSeconds);
+  const leavesTime = (seconds: number) =>
+    pollTimeout(Math.max(dueSeconds, decidedSeconds + worst(seconds))) >= 2;
+  const polite = [4, 3, 2].find(leavesTime) ?? 1;
   return Math.max(Math.min(polite, most), 0);
 }
 

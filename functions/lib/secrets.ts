@@ -19,7 +19,8 @@ const provider = new SecretsProvider({ awsSdkV3Client: secretsManager });
 
 const ScalerSecret = z.object({
   resource_class: z.string().check(z.minLength(1)),
-  circle_token: z.string().check(z.minLength(1)),
+  // It becomes a header: anything else makes fetch quote it in its error.
+  circle_token: z.string().check(z.regex(/^[\x21-\x7e]+$/)),
 });
 
 /**
@@ -79,7 +80,7 @@ function parseSecret(name: string, value: string) {
   throw new SecretMalformed(
     keys === '""'
       ? `Secret ${name} is not a JSON object; it must be ${SHAPE}`
-      : `Secret ${name}: ${keys} must be a text that is not empty; the secret must be ${SHAPE}`,
+      : `Secret ${name}: ${keys} must be a text that is not empty and has no spaces or line breaks; the secret must be ${SHAPE}`,
   );
 }
 
@@ -95,6 +96,12 @@ function translate(name: string, error: unknown): Error {
             `No secret is named ${name} in this account and region. Create it, or correct scalerSecretName.`,
             { cause },
           );
+    case 'InvalidRequestException':
+      // The only state of a secret in which it cannot be read.
+      return new SecretNotFound(
+        `Secret ${name} is marked for deletion. Restore it, or correct scalerSecretName.`,
+        { cause },
+      );
     case 'AccessDeniedException':
     case 'DecryptionFailure':
       return new SecretDenied(

@@ -28,13 +28,13 @@ export function step<Input extends { fleet: string; execution: string; poll?: { 
     const about = { fleet, execution, ...(poll && { poll: poll.number }) };
     try {
       const answer = await run(parsed.data);
-      logger.info(name, { ...about, ...answer, durationMs: Date.now() - startedAt });
+      logger.info(name, { ...answer, ...about, durationMs: Date.now() - startedAt });
       return answer;
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
       logger.error(name, { ...about, durationMs: Date.now() - startedAt, error });
       // The name leads the message too, for whoever sees only that.
-      error.message = `${error.name}: ${error.message}`;
+      Object.defineProperty(error, 'message', { value: `${error.name}: ${error.message}` });
       throw error;
     }
   };

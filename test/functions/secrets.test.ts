@@ -1,0 +1,177 @@
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { readCircleToken } from '../../functions/lib/secrets.ts';
+import { embeddedAws, newSecretName } from '../support/aws.ts';
+import { failure, said } from '../support/said.ts';
+
+const TOKEN = 'CCIPAT_secrets_0123456789abcdef';
+const VALUE = { resource_class: 'acme/linux', circle_token: TOKEN };
+
+const aws = embeddedAws();
+let fleet = { scalerSecretName: '', resourceClass: 'acme/linux' };
+
+beforeEach(() => {
+  fleet = { ...fleet, scalerSecretName: newSecretName() };
+  aws.secrets.set(fleet.scalerSecretName, JSON.stringify(VALUE));
+});
+
+const read = (fresh = true) => readCircleToken(fleet, { fresh });
+
+describe('readCircleToken', () => {
+  it('returns the token', async () => {
+    expect(await read()).toBe(TOKEN);
+  });
+
+  it('does not mind keys that it does not know', async () => {
+    aws.secrets.set(fleet.scalerSecretName, JSON.stringify({ ...VALUE, owner: 'somebody' }));
+    expect(await read()).toBe(TOKEN);
+  });
+
+  it('asks once and remembers, unless it is told to ask afresh', async () => {
+    await read(false);
+    await read(false);
+    expect(aws.calls.get('GetSecretValue')).toBe(1);
+    await read(true);
+    expect(aws.calls.get('GetSecretValue')).toBe(2);
+  });
+
+  it('remembers for five minutes', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    await read(false);
+    vi.setSystemTime(Date.now() + 299_000);
+    await read(false);
+    expect(aws.calls.get('GetSecretValue')).toBe(1);
+    vi.setSystemTime(Date.now() + 2_000);
+    await read(false);
+    expect(aws.calls.get('GetSecretValue')).toBe(2);
+  });
+
+  it('remembers what it read afresh', async () => {
+    await read(false);
+    aws.secrets.set(fleet.scalerSecretName, JSON.stringify({ ...VALUE, circle_token: 'rotated' }));
+    expect(await read(false)).toBe(TOKEN);
+    expect(await read(true)).toBe('rotated');
+    expect(await read(false)).toBe('rotated');
+  });
+});
+
+describe('a secret that cannot be used', () => {
+  it.each<{ case: string; value: string; error: string; says: string }>([
+    { case: 'with no text', value: '', error: 'SecretUnset', says: 'has no value yet' },
+    { case: 'that is not JSON', value: TOKEN, error: 'SecretMalformed', says: 'is not JSON' },
+    { case: 'cut short', value: `{"circle_token":"${TOKEN}"`, error: 'SecretMalformed', says: 'is not JSON' },
+    { case: 'that is a list', value: `["${TOKEN}"]`, error: 'SecretMalformed', says: 'is not a JSON object' },
+    { case: 'that is a text', value: `"${TOKEN}"`, error: 'SecretMalformed', says: 'is not a JSON object' },
+    { case: 'that is null', value: 'null', error: 'SecretMalformed', says: 'is not a JSON object' },
+    {
+      case: 'without the token',
+      value: JSON.stringify({ resource_class: 'acme/linux', token: TOKEN }),
+      error: 'SecretMalformed',
+      says: ': "circle_token" must be a text that is not empty',
+    },
+    {
+      case: 'without the class',
+      value: JSON.stringify({ circle_token: TOKEN }),
+      error: 'SecretMalformed',
+      says: ': "resource_class" must be a text that is not empty',
+    },
+    {
+      case: 'with neither',
+      value: JSON.stringify({ token: TOKEN }),
+      error: 'SecretMalformed',
+      says: ': "resource_class" and "circle_token" must be a text that is not empty',
+    },
+    {
+      case: 'with an empty token',
+      value: JSON.stringify({ ...VALUE, circle_token: '' }),
+      error: 'SecretMalformed',
+      says: ': "circle_token" must be a text that is not empty',
+    },
+    {
+      case: 'with a token that is no text',
+      value: JSON.stringify({ ...VALUE, circle_token: [TOKEN] }),
+      error: 'SecretMalformed',
+      says: ': "circle_token" must be a text that is not empty',
+    },
+    ...[
+      { case: 'with a token that ends in a line break', token: `${TOKEN}\n` },
+      { case: 'with a token of two lines', token: `${TOKEN}\nmore` },
+      { case: 'with a token after a space', token: ` ${TOKEN}` },
+      { case: 'with a token of two words', token: `${TOKEN} more` },
+      { case: 'with a token that is no ASCII', token: `${TOKEN}\u2026` },
+    ].map(({ case: name, token }) => ({
+      case: name,
+      value: JSON.stringify({ ...VALUE, circle_token: token }),
+      error: 'SecretMalformed',
+      says: ': "circle_token" must be a text that is not empty and has no spaces or line breaks',
+    })),
+    {
+      case: 'of another fleet',
+      value: JSON.stringify({ ...VALUE, resource_class: 'acme/macos' }),
+      error: 'SecretMismatch',
+      says: '"resource_class" is not the fleet\'s, acme/linux',
+    },
+  ])('$case is $error', async ({ value, error, says }) => {
+    aws.secrets.set(fleet.scalerSecretName, value);
+    const thrown = await failure(read());
+    expect(thrown.name).toBe(error);
+    expect(thrown.message).toContain(`Secret ${fleet.scalerSecretName}`);
+    expect(thrown.message).toContain(says);
+    expect(said(thrown)).not.toContain(TOKEN);
+    expect(said(thrown)).not.toContain('macos');
+  });
+
+  it('is SecretNotFound if there is none of that name', async () => {
+    aws.secrets.delete(fleet.scalerSecretName);
+    const thrown = await failure(read());
+    expect(thrown.name).toBe('SecretNotFound');
+    expect(thrown.message).toContain(`No secret is named ${fleet.scalerSecretName}`);
+  });
+
+  it('is SecretNotFound if it is marked for deletion, and the message says what to do', async () => {
+    const message = "You can't perform this operation on the secret because it was marked for deletion.";
+    aws.fault = () => ({ status: 400, code: 'InvalidRequestException', message });
+    const thrown = await failure(read());
+    expect(thrown.name).toBe('SecretNotFound');
+    expect(thrown.message).toBe(
+      `Secret ${fleet.scalerSecretName} is marked for deletion. Restore it, or correct scalerSecretName.`,
+    );
+    expect(said(thrown)).toContain(message);
+  });
+
+  it('is SecretUnset if it never had a value, and the message says how to give it one', async () => {
+    aws.secrets.set(fleet.scalerSecretName, undefined);
+    const thrown = await failure(read());
+    expect(thrown.name).toBe('SecretUnset');
+    expect(thrown.message).toContain(`put-secret-value --secret-id ${fleet.scalerSecretName}`);
+  });
+
+  it('is SecretUnset if Secrets Manager answers without a text', async () => {
+    aws.fault = () => ({ status: 200, code: '', message: '' });
+    expect(await failure(read())).toMatchObject({ name: 'SecretUnset' });
+  });
+
+  it.each<{ code: string; status: number; error: string }>([
+    { code: 'AccessDeniedException', status: 400, error: 'SecretDenied' },
+    { code: 'DecryptionFailure', status: 400, error: 'SecretDenied' },
+    { code: 'ThrottlingException', status: 400, error: 'SecretsManagerUnavailable' },
+    { code: 'InternalServiceError', status: 500, error: 'SecretsManagerUnavailable' },
+    { code: 'ServiceUnavailable', status: 503, error: 'SecretsManagerUnavailable' },
+  ])('is $error after $code, in one attempt', async ({ code, status, error }) => {
+    aws.fault = () => ({ status, code, message: 'this is why' });
+    const thrown = await failure(read());
+    expect(thrown.name).toBe(error);
+    expect(thrown.message).toContain(fleet.scalerSecretName);
+    expect(thrown.message).toContain('this is why');
+    expect(aws.calls.get('GetSecretValue')).toBe(1);
+  });
+
+  it('is SecretsManagerUnavailable if the connection breaks', async () => {
+    aws.fault = () => 'reset';
+    const thrown = await failure(read());
+    expect(thrown.name).toBe('SecretsManagerUnavailable');
+    expect(thrown.message).toContain('ECONNRESET');
+  });
+});

@@ -1,0 +1,74 @@
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { VirtualClock } from '../../sandbox/clock.ts';
+
+const START = new Date('2026-01-05T08:00:00Z');
+
+let clock: VirtualClock;
+
+beforeEach(() => {
+  clock = new VirtualClock(START);
+  onTestFinished(() => clock.uninstall());
+});
+
+const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
+
+describe('the virtual clock', () => {
+  it('shows the time it was started with, to everything in the process', () => {
+    expect(clock.now()).toBe(START.getTime());
+    expect(new Date()).toEqual(START);
+  });
+
+  it('passes a day in no time', async () => {
+    const before = performance.now();
+    await clock.run(sleep(86_400));
+    expect(Date.now() - START.getTime()).toBe(86_400_000);
+    expect(performance.now() - before).toBeLessThan(10_000);
+  });
+
+  it('stands still while anything can still run', async () => {
+    const turns = async () => {
+      for (let turn = 0; turn < 1_000; turn += 1) await undefined;
+      return Date.now();
+    };
+    const [now] = await clock.run(Promise.all([turns(), sleep(60)]));
+    expect(now).toBe(START.getTime());
+  });
+
+  it('wakes sleepers in order of time', async () => {
+    const woken: number[] = [];
+    const sleeper = async (seconds: number) => {
+      await sleep(seconds);
+      woken.push((Date.now() - START.getTime()) / 1_000);
+    };
+    await clock.run(Promise.all([30, 5, 12].map(sleeper)));
+    expect(woken).toEqual([5, 12, 30]);
+  });
+
+  it('is obeyed by deadlines', async () => {
+    const deadline = AbortSignal.timeout(7_750);
+    await clock.run(sleep(7.7));
+    expect(deadline.aborted).toBe(false);
+    await clock.run(sleep(0.1));
+    expect(deadline.aborted).toBe(true);
+    expect(deadline.reason).toMatchObject({ name: 'TimeoutError' });
+  });
+
+  it('hands on what the work answers, or fails with', async () => {
+    expect(await clock.run(sleep(1).then(() => 'done'))).toBe('done');
+    const failing = sleep(1).then(() => {
+      throw new RangeError('lost');
+    });
+    await expect(clock.run(failing)).rejects.toThrow(RangeError);
+  });
+
+  it('says so when nothing is left to wait for', async () => {
+    await expect(clock.run(new Promise(() => {}))).rejects.toThrow('no timer left to wait for');
+  });
+
+  it('gives the real clock back', () => {
+    const timeout = AbortSignal.timeout;
+    clock.uninstall();
+    expect(Math.abs(Date.now() - START.getTime())).toBeGreaterThan(86_400_000);
+    expect(AbortSignal.timeout).not.toBe(timeout);
+  });
+});

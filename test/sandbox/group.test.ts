@@ -1,0 +1,326 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Agenda } from '../../sandbox/agenda.ts';
+import {
+  AutoScalingGroup,
+  DURATIONS,
+  GroupRefusal,
+  type GroupSettings,
+  type LaunchFault,
+} from '../../sandbox/auto-scaling-group.ts';
+import { type Task, TaskQueue } from '../../sandbox/task-queue.ts';
+import { counts } from '../support/sandbox.ts';
+
+const { request, boot, idleClaim, leave, idleTimeout, minimumBilling, launchHook, relaunch } = DURATIONS;
+const READY = request + boot;
+
+let agenda: Agenda;
+let queue: TaskQueue;
+let news: string[];
+
+beforeEach(() => {
+  agenda = new Agenda();
+  queue = new TaskQueue();
+  news = [];
+});
+
+function group(settings: Partial<GroupSettings> = {}): AutoScalingGroup {
+  return new AutoScalingGroup(
+    {
+      name: 'runners',
+      minSize: 0,
+      maxSize: 10,
+      durations: DURATIONS,
+      newInstancesProtectedFromScaleIn: true,
+      watch: (at, _, happening) => news.push(`${at} ${happening}`),
+      ...settings,
+    },
+    agenda,
+    queue,
+  );
+}
+
+/** Queues a job at a time, as the sandbox does. */
+function job(runners: AutoScalingGroup, queuedAt: number, durationSeconds = 100): Task {
+  const task = { queuedAt, durationSeconds };
+  agenda.plan(queuedAt, () => {
+    queue.add(task);
+    runners.offerWork();
+  });
+  return task;
+}
+
+const figures = ({ desired, size, instances, totals }: AutoScalingGroup) => ({
+  desired,
+  size,
+  listed: instances.length,
+  ...totals,
+});
+
+const states = (runners: AutoScalingGroup) => runners.instances.map(({ state }) => state);
+
+describe('an instance', () => {
+  it('is requested, is pending, boots, claims, runs, and leaves: one job, one life', () => {
+    const runners = group();
+    const task = job(runners, 0);
+    runners.setDesiredCapacity(1);
+    agenda.advance(1_000);
+    expect(news).toEqual([
+      '0 launches',
+      `${request} pending`,
+      `${READY} ready`,
+      `${READY} claims`,
+      `${READY + 100} finishes`,
+      `${READY + 100 + leave} leaves`,
+    ]);
+    expect(task).toEqual({ queuedAt: 0, durationSeconds: 100, startedAt: READY, endedAt: READY + 100 });
+    expect(figures(runners)).toMatchObject({ desired: 0, size: 0 });
+  });
+
+  it('is listed from pending on, and not before', () => {
+    const runners = group();
+    runners.setDesiredCapacity(2);
+    agenda.advance(request - 1);
+    expect(figures(runners)).toMatchObject({ size: 2, listed: 0 });
+    agenda.advance(request);
+    expect(states(runners)).toEqual(['Pending', 'Pending']);
+    agenda.advance(READY);
+    expect(states(runners)).toEqual(['InService', 'InService']);
+  });
+
+  it('lowers desired capacity when it leaves, so that nobody replaces it', () => {
+    const runners = group();
+    job(runners, 0);
+    runners.setDesiredCapacity(1);
+    agenda.advance(READY + 100 + leave - 1);
+    expect(figures(runners)).toMatchObject({ desired: 1, size: 1 });
+    agenda.advance(1_000);
+    expect(figures(runners)).toMatchObject({ desired: 0, size: 0, launches: 1 });
+  });
+
+  it('is replaced when it leaves a group that is at its minimum', () => {
+    const runners = group({ minSize: 1 });
+    job(runners, 0);
+    agenda.advance(READY + 100 + leave + request);
+    expect(figures(runners)).toMatchObject({ desired: 1, size: 1, launches: 2 });
+  });
+});
+
+describe('a runner that is idle', () => {
+  it('finds a job a moment after it was queued', () => {
+    const runners = group();
+    runners.setDesiredCapacity(1);
+    const task = job(runners, READY + 50);
+    agenda.advance(1_000);
+    expect(task.startedAt).toBe(READY + 50 + idleClaim);
+  });
+
+  it('leaves after its idle timeout, and is a ghost: it never ran a job', () => {
+    const runners = group();
+    runners.setDesiredCapacity(1);
+    agenda.advance(1_000);
+    expect(news.slice(-2)).toEqual([
+      `${READY + idleTimeout} idles out`,
+      `${READY + idleTimeout + leave} leaves`,
+    ]);
+    expect(figures(runners)).toMatchObject({ desired: 0, size: 0, launches: 1, ghostLaunches: 1 });
+  });
+
+  it('does not idle out while it runs a job', () => {
+    const runners = group();
+    runners.setDesiredCapacity(1);
+    const task = job(runners, READY + idleTimeout - 10, 5_000);
+    agenda.advance(10_000);
+    expect(task.endedAt).toBe(READY + idleTimeout - 10 + idleClaim + 5_000);
+    expect(news).not.toContain(`${READY + idleTimeout} idles out`);
+    expect(runners.totals.ghostLaunches).toBe(0);
+  });
+
+  it('shares the jobs with the others: each claims one', () => {
+    const runners = group();
+    runners.setDesiredCapacity(3);
+    const tasks = [1, 2, 3].map((after) => job(runners, READY + after));
+    agenda.advance(1_000);
+    expect(tasks.map(({ startedAt }) => startedAt)).toEqual(
+      [1, 2, 3].map((after) => READY + after + idleClaim),
+    );
+  });
+});
+
+describe('a job that an idle runner is about to find', () => {
+  const queuedAt = READY + idleTimeout - 1;
+
+  it('is found by another one if that runner idles out', () => {
+    const runners = group();
+    runners.setDesiredCapacity(1);
+    agenda.advance(READY + 10);
+    runners.setDesiredCapacity(2);
+    const task = job(runners, queuedAt);
+    agenda.advance(10_000);
+    expect(task.startedAt).toBe(READY + idleTimeout + idleClaim);
+  });
+
+  it('is found by another one if that runner is taken away', () => {
+    const runners = group({ newInstancesProtectedFromScaleIn: false });
+    runners.setDesiredCapacity(2);
+    const task = job(runners, READY + 10);
+    agenda.advance(READY + 11);
+    runners.setDesiredCapacity(1);
+    agenda.advance(10_000);
+    expect(task.startedAt).toBe(READY + 11 + idleClaim);
+  });
+});
+
+describe('the queue', () => {
+  it('is served in its order: who waited longest goes first', () => {
+    const runners = group();
+    const tasks = [5, 1, 3].map((queuedAt) => job(runners, queuedAt, 10));
+    runners.setDesiredCapacity(1);
+    agenda.advance(READY);
+    expect(tasks.map(({ startedAt }) => startedAt)).toEqual([undefined, READY, undefined]);
+    expect(counts(queue)).toMatchObject({ unclaimed: 2, running: 1, ended: 0 });
+    agenda.advance(READY + 10);
+    expect(counts(queue)).toMatchObject({ unclaimed: 2, running: 0, ended: 1 });
+  });
+});
+
+describe('desired capacity', () => {
+  it.each([
+    { to: 11, says: '11 is above max value 10' },
+    { to: -1, says: '-1 is below min value 0' },
+  ])('of $to is refused', ({ to, says }) => {
+    const runners = group();
+    expect(() => runners.setDesiredCapacity(to)).toThrow(GroupRefusal);
+    expect(() => runners.setDesiredCapacity(to)).toThrow(says);
+    expect(figures(runners)).toMatchObject({ desired: 0, size: 0 });
+  });
+
+  it('that is set twice launches once', () => {
+    const runners = group();
+    runners.setDesiredCapacity(3);
+    runners.setDesiredCapacity(3);
+    agenda.advance(request);
+    expect(runners.totals.launches).toBe(3);
+  });
+
+  it('that falls cancels launches that have not begun, which cost nothing and never counted', () => {
+    const runners = group();
+    runners.setDesiredCapacity(5);
+    agenda.advance(request - 1);
+    expect(runners.totals.launches).toBe(0);
+    runners.setDesiredCapacity(2);
+    expect(runners.totals.launches).toBe(0);
+    agenda.advance(request);
+    expect(runners.size).toBe(2);
+    expect(runners.totals).toMatchObject({
+      launches: 2,
+      ghostLaunches: 0,
+      billedSeconds: 2 * minimumBilling,
+    });
+  });
+
+  it('that rises again after launches were cancelled gives nobody an id that another has', () => {
+    const runners = group();
+    runners.setDesiredCapacity(3);
+    agenda.advance(1);
+    runners.setDesiredCapacity(2);
+    runners.setDesiredCapacity(3);
+    agenda.advance(1 + request);
+    expect(new Set(runners.instances.map(({ id }) => id)).size).toBe(3);
+    expect(figures(runners)).toMatchObject({ size: 3, launches: 3 });
+  });
+
+  it('that falls takes no protected member away', () => {
+    const runners = group();
+    runners.setDesiredCapacity(3);
+    agenda.advance(READY);
+    runners.setDesiredCapacity(0);
+    expect(states(runners)).toEqual(['InService', 'InService', 'InService']);
+  });
+
+  it('that falls kills members without protection, and the jobs on them: both are counted', () => {
+    const runners = group({ newInstancesProtectedFromScaleIn: false });
+    const task = job(runners, 0);
+    runners.setDesiredCapacity(1);
+    agenda.advance(READY + 40);
+    runners.setDesiredCapacity(0);
+    expect(task).toMatchObject({ startedAt: READY, endedAt: READY + 40, killed: true });
+    expect(counts(queue)).toMatchObject({ running: 0, ended: 1 });
+    agenda.advance(1_000);
+    expect(news.slice(-2)).toEqual([`${READY + 40} killed`, `${READY + 40} leaves`]);
+    expect(queue.ended).toBe(1);
+  });
+});
+
+describe('a launch', () => {
+  const faultyUntil = (until: number, fault: LaunchFault) => (now: number) =>
+    now < until ? fault : undefined;
+
+  it('that EC2 refuses is tried again until it succeeds', () => {
+    const runners = group({ launchFault: faultyUntil(2 * relaunch, 'refused') });
+    const task = job(runners, 0);
+    runners.setDesiredCapacity(1);
+    agenda.advance(1_000);
+    expect(task.startedAt).toBe(2 * relaunch + READY);
+    expect(runners.totals).toMatchObject({ launches: 1, refusedLaunches: 2 });
+  });
+
+  it('that EC2 refuses again and again has one more try planned, however often capacity is set', () => {
+    const runners = group({ launchFault: () => 'refused' });
+    for (const second of [0, 1, 2]) {
+      agenda.advance(second);
+      runners.setDesiredCapacity(3);
+    }
+    agenda.advance(relaunch * 3);
+    expect(news).toEqual([0, 1, 2, relaunch, 2 * relaunch, 3 * relaunch].map((at) => `${at} refused`));
+    expect(runners.totals).toMatchObject({ launches: 0, refusedLaunches: 6 });
+  });
+
+  it('whose instance never comes alive is taken away once, also if that is before its hook times out', () => {
+    const runners = group({ launchFault: () => 'dead', newInstancesProtectedFromScaleIn: false });
+    runners.setDesiredCapacity(1);
+    agenda.advance(request + 100);
+    runners.setDesiredCapacity(0);
+    agenda.advance(10_000);
+    expect(runners.totals).toMatchObject({ launches: 1, ghostLaunches: 1, billedSeconds: 100 });
+  });
+
+  it('whose instance never comes alive is replaced when its hook times out', () => {
+    const runners = group({ launchFault: faultyUntil(1, 'dead') });
+    const task = job(runners, 0);
+    runners.setDesiredCapacity(1);
+    agenda.advance(request + launchHook - 1);
+    expect(states(runners)).toEqual(['Pending']);
+    agenda.advance(2_000);
+    expect(task.startedAt).toBe(request + launchHook + READY);
+    expect(runners.totals).toMatchObject({ launches: 2, ghostLaunches: 1 });
+  });
+});
+
+describe('the bill', () => {
+  it('runs from pending until the instance has left', () => {
+    const runners = group();
+    job(runners, 0);
+    runners.setDesiredCapacity(1);
+    agenda.advance(request);
+    expect(runners.totals.billedSeconds).toBe(minimumBilling);
+    agenda.advance(request + 75);
+    expect(runners.totals.billedSeconds).toBe(75);
+    agenda.advance(10_000);
+    expect(runners.totals.billedSeconds).toBe(boot + 100 + leave);
+  });
+
+  it('is for at least a minute', () => {
+    const runners = group({ durations: { ...DURATIONS, boot: 1, leave: 1 } });
+    job(runners, 0, 1);
+    runners.setDesiredCapacity(1);
+    agenda.advance(1_000);
+    expect(runners.totals.billedSeconds).toBe(minimumBilling);
+  });
+
+  it('is nothing before EC2 lists the instance', () => {
+    const runners = group();
+    runners.setDesiredCapacity(10);
+    agenda.advance(request - 1);
+    expect(runners.totals.billedSeconds).toBe(0);
+  });
+});

@@ -1,0 +1,110 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import * as z from 'zod';
+import { SANDBOX_TOKEN } from '../../sandbox/sandbox.ts';
+import { HANDLERS } from '../../sandbox/workflow.ts';
+import { oneFleet } from '../support/sandbox.ts';
+
+// The functions' logger reads its level once, when they are imported.
+vi.hoisted(() => {
+  process.env.POWERTOOLS_LOG_LEVEL = 'DEBUG';
+});
+
+let printed = '';
+
+beforeEach(() => {
+  printed = '';
+  const print = (...text: unknown[]) => {
+    printed += `${text.join(' ')}\n`;
+    return true;
+  };
+  for (const stream of [process.stdout, process.stderr]) vi.spyOn(stream, 'write').mockImplementation(print);
+  for (const method of ['debug', 'error', 'info', 'log', 'warn'] as const) {
+    vi.spyOn(console, method).mockImplementation(print);
+  }
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const Line = z.looseObject({
+  level: z.string(),
+  message: z.string(),
+  fleet: z.string(),
+  execution: z.string(),
+  poll: z.optional(z.number()),
+});
+const lines = () =>
+  printed
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => Line.parse(JSON.parse(line)));
+
+describe('the log lines of an execution', () => {
+  it('are one for each step, and say which fleet and which execution they belong to', async () => {
+    const { execute } = await oneFleet({ queued: 2, fleet: { pollIntervalSeconds: 60 } });
+    await execute();
+    expect(
+      lines()
+        .map(({ message }) => message)
+        .toSorted(),
+    ).toEqual(Object.keys(HANDLERS).toSorted());
+    for (const line of lines()) {
+      expect(line).toMatchObject({ level: 'INFO', fleet: 'linux', execution: 'linux-1' });
+    }
+  });
+
+  it('say by its number which poll they belong to, also where the next one is planned', async () => {
+    const { execute } = await oneFleet({ queued: 2, fleet: { pollIntervalSeconds: 60 } });
+    await execute();
+    const polls = lines().map(({ message, poll }) => [message, poll]);
+    expect(Object.fromEntries(polls)).toEqual({
+      'Read Secrets': undefined,
+      'Count Unclaimed': 1,
+      'Count Running': 1,
+      'Describe Group': 1,
+      'Compute Capacity': 1,
+      'Update Group': undefined,
+    });
+  });
+
+  it('say why capacity changed', async () => {
+    const { execute } = await oneFleet({ queued: 2, fleet: { pollIntervalSeconds: 60 } });
+    await execute();
+    expect(lines().find(({ message }) => message === 'Compute Capacity')).toMatchObject({
+      decision: { reasons: ['2 unclaimed + 0 running = 2 wanted', 'desired capacity rises from 0 to 2'] },
+    });
+  });
+
+  it('say what failed and why', async () => {
+    const { sandbox, execute } = await oneFleet({ queued: 2 });
+    sandbox.circleci.classes.clear();
+    await execute();
+    expect(lines().filter(({ level }) => level === 'ERROR')[0]).toMatchObject({
+      message: 'Count Unclaimed',
+      poll: 1,
+      error: { name: 'CircleCiNotFound', message: expect.stringContaining('answered 404') },
+    });
+  });
+
+  it.each([
+    { case: 'all is well', body: undefined, status: 200 },
+    { case: 'CircleCI refuses and echoes it', body: `{"message":"${SANDBOX_TOKEN}"}`, status: 401 },
+    { case: 'a proxy echoes it', body: `Circle-Token: ${SANDBOX_TOKEN}`, status: 200 },
+    { case: 'CircleCI fails and echoes it', body: SANDBOX_TOKEN, status: 500 },
+  ])('never hold the token, when $case', async ({ body, status }) => {
+    const { sandbox, execute } = await oneFleet({ queued: 2 });
+    sandbox.circleci.fault = () => (body === undefined ? undefined : { status, body });
+    await execute();
+    expect(lines().length).toBeGreaterThan(3);
+    expect(printed).not.toContain(SANDBOX_TOKEN);
+  });
+
+  it('never hold a secret that is malformed', async () => {
+    const { sandbox, world, execute } = await oneFleet({ queued: 2 });
+    sandbox.aws.secrets.set(world.input.scalerSecretName, `{"circle_token": "${SANDBOX_TOKEN}"`);
+    await execute();
+    expect(lines()).toHaveLength(1);
+    expect(printed).not.toContain(SANDBOX_TOKEN);
+  });
+});

@@ -1,0 +1,221 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DURATIONS } from '../../sandbox/auto-scaling-group.ts';
+import { type FleetWorld, type News, Sandbox, type SandboxFleet } from '../../sandbox/sandbox.ts';
+import { jobs, LINUX, oneFleet, openSandbox } from '../support/sandbox.ts';
+
+type Job = { queuedAt: number; durationSeconds: number };
+
+interface Outcome {
+  world: FleetWorld;
+  news: News[];
+  seconds: number;
+}
+
+/** Runs a trace of jobs through a world of its own until all have ended and every instance has left. */
+async function replay(trace: Job[], fleet: Partial<SandboxFleet> = {}): Promise<Outcome> {
+  const sandbox = await Sandbox.open();
+  try {
+    const news: News[] = [];
+    sandbox.watch = (item) => news.push(item);
+    const world = sandbox.addFleet({ ...LINUX, pollIntervalSeconds: 15, ...fleet }, trace);
+    await sandbox.drain(trace.length);
+    return { world, news, seconds: sandbox.now };
+  } finally {
+    sandbox.close();
+  }
+}
+
+const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
+
+const traces = fc.array(
+  fc.record({ queuedAt: fc.nat({ max: 400 }), durationSeconds: fc.integer({ min: 1, max: 300 }) }),
+  { minLength: 1, maxLength: 12 },
+);
+const fleets = fc.record({
+  maxReplicas: fc.integer({ min: 1, max: 6 }),
+  pollIntervalSeconds: fc.constantFrom(10, 20, 60),
+});
+
+function everyJobRanOnce({ world, news }: Outcome, trace: Job[]): void {
+  const { tasks } = world.queue;
+  expect(tasks).toHaveLength(trace.length);
+  for (const { queuedAt, startedAt = Number.NaN, endedAt, durationSeconds, killed } of tasks) {
+    expect(startedAt).toBeGreaterThanOrEqual(queuedAt);
+    expect(endedAt).toBeCloseTo(startedAt + durationSeconds, 6);
+    expect(killed).toBeUndefined();
+  }
+  expect(news.filter(({ happening }) => happening === 'claims')).toHaveLength(trace.length);
+  expect(news.filter(({ happening }) => happening === 'finishes')).toHaveLength(trace.length);
+  const runners = news.filter(({ happening }) => happening === 'claims').map(({ subject }) => subject);
+  expect(new Set(runners).size).toBe(runners.length);
+}
+
+function mostAtOnce(news: News[]): number {
+  let there = 0;
+  let most = 0;
+  for (const { happening } of news) {
+    if (happening === 'launches') there += 1;
+    if (happening === 'leaves') there -= 1;
+    most = Math.max(most, there);
+  }
+  return most;
+}
+
+describe('whatever the trace of jobs,', () => {
+  it('each job runs once and on an instance of its own, of which there are never too many', async () => {
+    await fc.assert(
+      fc.asyncProperty(traces, fleets, async (trace, fleet) => {
+        const outcome = await replay(trace, fleet);
+        everyJobRanOnce(outcome, trace);
+        const { totals } = outcome.world.group;
+        expect(totals).toMatchObject({ launches: trace.length, ghostLaunches: 0, refusedLaunches: 0 });
+        const work = sum(trace.map(({ durationSeconds }) => durationSeconds));
+        expect(totals.billedSeconds).toBeGreaterThanOrEqual(work + trace.length * DURATIONS.boot);
+        expect(mostAtOnce(outcome.news)).toBeLessThanOrEqual(fleet.maxReplicas);
+        expect(outcome.world.outcomes.failed).toBe(0);
+      }),
+      { numRuns: 20, interruptAfterTimeLimit: 20_000 },
+    );
+  });
+
+  it('launches that EC2 refuses, and instances that never come alive, lose no job', async () => {
+    const faults = fc.array(fc.constantFrom('refused', 'dead', undefined), { minLength: 1, maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(traces, faults, async (trace, faults) => {
+        const remaining = [...faults];
+        const durations = { launchHook: 120 };
+        const outcome = await replay(trace, { durations, launchFault: () => remaining.shift() });
+        everyJobRanOnce(outcome, trace);
+      }),
+      { numRuns: 12, interruptAfterTimeLimit: 20_000 },
+    );
+  });
+
+  it('minReplicas instances are there, idle or not, as long as the schedule runs', async () => {
+    const sandbox = await openSandbox();
+    const world = sandbox.addFleet({ ...LINUX, minReplicas: 2 }, [...jobs(1, 60, 130)]);
+    await sandbox.runUntil(1_200);
+    const [task] = world.queue.tasks;
+    expect(task?.startedAt).toBe(130 + DURATIONS.idleClaim);
+    expect(world.group.desired).toBe(2);
+    expect(world.group.totals.ghostLaunches).toBeGreaterThan(0);
+  });
+
+  it('the same trace gives the same figures', async () => {
+    await fc.assert(
+      fc.asyncProperty(traces, fleets, async (trace, fleet) => {
+        const [first, second] = [await replay(trace, fleet), await replay(trace, fleet)];
+        expect(second.news).toEqual(first.news);
+        expect(second.seconds).toBe(first.seconds);
+        expect(second.world.group.totals).toEqual(first.world.group.totals);
+        expect(second.world.queue.tasks).toEqual(first.world.queue.tasks);
+        expect(second.world.executions).toEqual(first.world.executions);
+      }),
+      { numRuns: 6, interruptAfterTimeLimit: 20_000 },
+    );
+  });
+});
+
+describe('a trace', () => {
+  it('of one job: it waits for the poll, the request, and the boot', async () => {
+    const { world } = await replay([{ queuedAt: 0, durationSeconds: 100 }], { pollIntervalSeconds: 5 });
+    const [task] = world.queue.tasks;
+    expect(task?.startedAt).toBe(DURATIONS.request + DURATIONS.boot);
+    expect(world.group.totals.billedSeconds).toBe(DURATIONS.boot + 100 + DURATIONS.leave);
+  });
+
+  it('that comes between two polls waits for the second one', async () => {
+    const { world } = await replay([{ queuedAt: 11, durationSeconds: 10 }], { pollIntervalSeconds: 5 });
+    expect(world.queue.tasks[0]?.startedAt).toBe(15 + DURATIONS.request + DURATIONS.boot);
+  });
+
+  it('of a burst gets as many instances as it has jobs, at once, and none in vain', async () => {
+    const { world } = await replay(jobs(7, 60), { pollIntervalSeconds: 5 });
+    const ready = DURATIONS.request + DURATIONS.boot;
+    expect(world.queue.tasks.map(({ startedAt }) => startedAt)).toEqual(Array(7).fill(ready));
+    expect(world.group.totals).toMatchObject({ launches: 7, ghostLaunches: 0 });
+  });
+
+  it('longer than maxReplicas is worked off in turns, first come, first served', async () => {
+    const trace = jobs(7, 60);
+    const { world } = await replay(trace, { maxReplicas: 3, pollIntervalSeconds: 5 });
+    const starts = world.queue.tasks.map(({ startedAt }) => startedAt ?? Number.NaN);
+    expect(starts).toEqual(starts.toSorted((a, b) => a - b));
+    expect(new Set(starts).size).toBe(3);
+    expect(world.group.totals.launches).toBe(7);
+  });
+
+  it('without protection from scale-in loses no job either: the workflow takes nobody away', async () => {
+    const trace = [...jobs(1, 900), ...jobs(4, 200)];
+    const outcome = await replay(trace, { newInstancesProtectedFromScaleIn: false });
+    everyJobRanOnce(outcome, trace);
+  });
+});
+
+describe('the sandbox', () => {
+  it('gives the process its own fetch, clock, deadlines and random numbers back', async () => {
+    const own = () => ({ fetch, Date, timeout: AbortSignal.timeout, random: Math.random });
+    const before = own();
+    const sandbox = await Sandbox.open();
+    const borrowed = own();
+    sandbox.close();
+    expect(own()).toEqual(before);
+    for (const name of ['fetch', 'Date', 'timeout', 'random'] as const) {
+      expect(borrowed[name]).not.toBe(before[name]);
+    }
+  });
+
+  it('retries after the same waits when it is run again, jitter or not', async () => {
+    const path = async () => {
+      const { sandbox, execute } = await oneFleet({ queued: 2 });
+      sandbox.circleci.fault = () => (sandbox.circleci.requests % 5 === 0 ? 'reset' : undefined);
+      const execution = await execute();
+      sandbox.close();
+      return execution.path;
+    };
+    const first = await path();
+    expect(first.filter(({ retries }) => retries > 0).length).toBeGreaterThan(1);
+    expect(await path()).toEqual(first);
+  });
+
+  it('gives up on jobs that nothing will ever run', async () => {
+    const sandbox = await openSandbox();
+    sandbox.addFleet({ ...LINUX, pollIntervalSeconds: 60 }, jobs(2));
+    sandbox.aws.secrets.clear();
+    await expect(sandbox.drain(2)).rejects.toThrow('2 jobs never ran');
+  });
+
+  it('keeps the executions it is told to keep, and counts all', async () => {
+    const sandbox = await openSandbox({ keepExecutions: 2 });
+    const world = sandbox.addFleet({ ...LINUX, pollIntervalSeconds: 60 });
+    const ended: string[] = [];
+    sandbox.ended = (_, { name }) => ended.push(name);
+    await sandbox.runUntil(240);
+    expect(world.executions.map(({ name }) => name)).toEqual(['linux-3', 'linux-4']);
+    expect(world.outcomes).toEqual({ succeeded: 4, failed: 0 });
+    expect(ended).toEqual(['linux-1', 'linux-2', 'linux-3', 'linux-4']);
+  });
+
+  it('starts an execution at every full minute', async () => {
+    const sandbox = await openSandbox();
+    const world = sandbox.addFleet({ ...LINUX, pollIntervalSeconds: 60 });
+    await sandbox.runUntil(180);
+    const starts = world.executions.map(({ startedAt }) => new Date(startedAt).toISOString().slice(11, 19));
+    expect(starts).toEqual(['08:00:00', '08:01:00', '08:02:00']);
+  });
+
+  it('keeps to the full minutes after an execution that was run by hand', async () => {
+    const sandbox = await openSandbox();
+    const world = sandbox.addFleet(LINUX);
+    await sandbox.execute('linux');
+    await sandbox.runUntil(240);
+    const starts = world.executions.map(({ startedAt }) => new Date(startedAt).toISOString().slice(11, 19));
+    expect(starts).toEqual(['08:00:00', '08:01:00', '08:02:00', '08:03:00']);
+  });
+
+  it('says which fleet it does not have', async () => {
+    const sandbox = await openSandbox();
+    expect(() => sandbox.fleet('nobody')).toThrow('no fleet nobody');
+  });
+});

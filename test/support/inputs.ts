@@ -1,0 +1,26 @@
+import type { CountInput, Poll } from '../../functions/lib/contracts.ts';
+
+/** When the executions of the tests start, unless a test says otherwise. */
+export const EXECUTION_START = Date.parse('2026-01-05T08:00:00Z');
+
+/** The time so many seconds into the execution, as the workflow writes it. */
+export const secondsIn = (seconds: number, start = EXECUTION_START) =>
+  new Date(start + seconds * 1_000).toISOString();
+
+/** The first poll of an execution. */
+export function firstPoll(changes: Partial<Poll> = {}): Poll {
+  return { number: 1, executionStartedAt: secondsIn(0), dueAt: secondsIn(0), timeoutSeconds: 8, ...changes };
+}
+
+/** What a counting step is asked. */
+export function countInput(changes: Partial<CountInput> = {}): CountInput {
+  return {
+    fleet: 'linux',
+    execution: 'linux-1',
+    resourceClass: 'acme/linux',
+    circleciUrl: 'https://runner.circleci.com',
+    scalerSecretName: 'circleci-runner-autoscaler/linux/scaler',
+    poll: firstPoll(),
+    ...changes,
+  };
+}

@@ -1,0 +1,13 @@
+/** Everything that an error tells whoever prints it: its name, message and stack, and those of its causes. */
+export function said(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? '' : said(error.cause);
+  return [error.name, error.message, error.stack ?? '', cause].join('\n');
+}
+
+/** The error that `work` fails with. */
+export async function failure(work: Promise<unknown>): Promise<Error> {
+  const answer = await work.catch((error: unknown) => error);
+  if (answer instanceof Error) return answer;
+  throw new Error(`Nothing failed; the answer was ${JSON.stringify(answer)}`);
+}

@@ -1,0 +1,47 @@
+import { onTestFinished } from 'vitest';
+import { type FleetWorld, Sandbox, type SandboxFleet, type SandboxOptions } from '../../sandbox/sandbox.ts';
+import type { TaskQueue } from '../../sandbox/task-queue.ts';
+import type { Execution, Visit } from '../../sandbox/workflow.ts';
+
+/** A fleet as the tests have it unless they say otherwise. */
+export const LINUX: SandboxFleet = {
+  name: 'linux',
+  resourceClass: 'acme/linux',
+  minReplicas: 0,
+  maxReplicas: 10,
+  pollIntervalSeconds: 5,
+};
+
+/** Opens a sandbox that is closed when the test has ended. */
+export async function openSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  const sandbox = await Sandbox.open(options);
+  onTestFinished(() => sandbox.close());
+  return sandbox;
+}
+
+/** So many jobs that are queued at the same time. */
+export const jobs = (number: number, durationSeconds = 600, queuedAt = 0) =>
+  Array.from({ length: number }, () => ({ queuedAt, durationSeconds }));
+
+/** Opens a sandbox with one fleet and so many jobs in its queue. */
+export async function oneFleet(
+  options: SandboxOptions & { fleet?: Partial<SandboxFleet>; queued?: number } = {},
+): Promise<{ sandbox: Sandbox; world: FleetWorld; execute: () => Promise<Execution> }> {
+  const { fleet, queued = 0, ...rest } = options;
+  const sandbox = await openSandbox(rest);
+  const world = sandbox.addFleet({ ...LINUX, ...fleet }, jobs(queued));
+  sandbox.catchUp();
+  return { sandbox, world, execute: () => sandbox.execute(world.input.fleet) };
+}
+
+/** What CircleCI would count, and how many tasks have ended. */
+export const counts = ({ unclaimed, running, ended }: TaskQueue) => ({ unclaimed, running, ended });
+
+export const visits = (execution: Execution, state: string): Visit[] =>
+  execution.path.filter((visit) => visit.state === state);
+
+/** When an execution's polls began, in whole seconds into it. */
+export const polledAt = (execution: Execution): number[] =>
+  visits(execution, 'Observe').map(({ at }) => Math.floor((at - execution.startedAt) / 1_000));
+
+export const secondsTaken = ({ startedAt, endedAt }: Execution): number => (endedAt - startedAt) / 1_000;
