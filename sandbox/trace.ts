@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { skipN } from 'pure-rand/utils/skipN';
 
 /** A job as a trace knows it, in seconds from the trace's start. */
 export interface Job {
@@ -80,6 +81,8 @@ const PIPELINE = [90, 180, 240, 240, 420];
  */
 export function workingDay(seed: number): Job[] {
   const generator = xoroshiro128plus(seed);
+  // The first numbers of small seeds are alike.
+  skipN(generator, 64);
   const random = () => uniformFloat64(generator);
   const jobs: Job[] = [];
   const peak = Math.max(...PIPELINES_PER_HOUR);

@@ -2,10 +2,7 @@ import { InstanceArchitecture, InstanceClass, InstanceType } from 'aws-cdk-lib/a
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { architectureOf, FleetsInvalid, loadFleets, logicalId } from '../../infra/config.ts';
-import { complaintsAbout, fleetsOf, MINIMAL } from './fleets.ts';
-
-/** The one fleet of `MINIMAL` with more settings, as YAML. */
-const minimalWith = (...settings: string[]) => MINIMAL + settings.map((setting) => `  ${setting}\n`).join('');
+import { complaintsAbout, fleetsOf, MINIMAL, minimalNamed, minimalWith } from './fleets.ts';
 
 describe('a fleet that says only what it must', () => {
   it('has the defaults that the settings describe', () => {
@@ -296,14 +293,14 @@ describe('fleet names', () => {
   it.each(['linux', 'a', 'Linux-Large_2', 'default', 'workflow', 'network', 'a'.repeat(32)])(
     '%s is accepted',
     (name) => {
-      expect(fleetsOf(MINIMAL.replace('linux:', `${name}:`))[0]?.name).toBe(name);
+      expect(fleetsOf(minimalNamed(name))[0]?.name).toBe(name);
     },
   );
 
   it.each(['2fast', '-linux', 'linux large', 'linux/large', 'größe', 'a'.repeat(33)])(
     '%s is refused',
     (name) => {
-      expect(complaintsAbout(MINIMAL.replace('linux:', `"${name}":`))).toBe(
+      expect(complaintsAbout(minimalNamed(`"${name}"`))).toBe(
         `fleets.yaml has a fault:\n  ${name}: must be named by a letter and at most 31 more letters, digits, hyphens and underscores`,
       );
     },
@@ -315,8 +312,8 @@ describe('fleet names', () => {
     ['linux', 'Linux'],
     ['macOS', 'macos'],
   ])('%s and %s are too alike', (first, second) => {
-    const other = MINIMAL.replace('linux:', `${second}:`).replace('acme/linux', 'acme/other');
-    expect(complaintsAbout(MINIMAL.replace('linux:', `${first}:`) + other)).toBe(
+    const other = minimalNamed(second).replace('acme/linux', 'acme/other');
+    expect(complaintsAbout(minimalNamed(first) + other)).toBe(
       `fleets.yaml has a fault:\n  ${second}: must differ from ${first} in more than hyphens, underscores and case`,
     );
   });
@@ -344,7 +341,7 @@ describe('unknown keys', () => {
   });
 
   it('of a network are told the nearest of its keys, also in a fleet called network', () => {
-    const given = MINIMAL.replace('linux:', 'network:');
+    const given = minimalNamed('network');
     expect(complaintsAbout(`${given}  subnetId: hunter2\n  network: {subnetId: hunter2}\n`)).toBe(
       [
         'fleets.yaml has 4 faults:',
@@ -427,19 +424,20 @@ describe('the install script', () => {
 });
 
 describe('a file that holds no fleets', () => {
+  const MAP = 'must be a map of fleet names to their settings';
   it.each([
-    { file: 'an empty file', text: '', said: 'must be a map of fleet names to their settings, got nothing' },
+    { file: 'an empty file', text: '', said: `${MAP}, got nothing` },
     {
       file: 'only comments',
       text: '# todo\n',
-      said: 'must be a map of fleet names to their settings, got nothing',
+      said: `${MAP}, got nothing`,
     },
     {
       file: 'a list',
       text: '- linux\n',
-      said: 'must be a map of fleet names to their settings, got ["linux"]',
+      said: `${MAP}, got ["linux"]`,
     },
-    { file: 'a text', text: 'linux\n', said: 'must be a map of fleet names to their settings, got "linux"' },
+    { file: 'a text', text: 'linux\n', said: `${MAP}, got "linux"` },
     { file: 'an empty map', text: '{}\n', said: 'must have at least one fleet' },
   ])('$file is refused', ({ text, said }) => {
     expect(complaintsAbout(text)).toBe(`fleets.yaml has a fault:\n  (top level): ${said}`);

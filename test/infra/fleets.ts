@@ -11,6 +11,13 @@ linux:
   maxReplicas: 20
 `;
 
+/** The one fleet of `MINIMAL` under another name. */
+export const minimalNamed = (name: string) => MINIMAL.replace('linux:', `${name}:`);
+
+/** The one fleet of `MINIMAL` with more settings. */
+export const minimalWith = (...settings: string[]) =>
+  MINIMAL + settings.map((setting) => `  ${setting}\n`).join('');
+
 /** The fleets of a `fleets.yaml` with this text, and with these files beside it. */
 export function fleetsOf(text: string, beside: Record<string, string> = {}): FleetConfig[] {
   const directory = mkdtempSync(join(tmpdir(), 'fleets-'));
@@ -37,3 +44,50 @@ export function complaintsAbout(text: string, beside: Record<string, string> = {
   }
   throw new Error(`Nothing is wrong with\n${text}`);
 }
+
+/** The install script of `linux-large`. */
+export const INSTALL = '#!/bin/sh\napt-get install -y nodejs\n';
+
+/** One fleet of each network; `linux-large` asks for everything that can be asked for. */
+export const threeFleets = () =>
+  fleetsOf(
+    `
+arm:
+  resourceClass: acme/arm
+  instanceTypes: [m7g.large]
+  maxReplicas: 20
+linux-large:
+  resourceClass: acme/linux-large
+  instanceTypes: [m7i.2xlarge, m6i.2xlarge, m7a.2xlarge]
+  minReplicas: 2
+  maxReplicas: 40
+  pollInterval: 10s
+  idleTimeout: 10m
+  maxRunTime: 2h
+  circleciUrl: https://circleci.acme.example
+  network: new-vpc
+  rootVolumeSize: 100
+  keyPairName: ops-team
+  sshCidr: 203.0.113.0/24
+  install: install.sh
+  scalerSecretName: existing/scaler
+  runnerSecretName: existing/runner
+  alarmEmail: ops@acme.example
+  tags: {team: build, cost-centre: "0815"}
+owned:
+  resourceClass: acme/owned
+  instanceTypes: [c7i.large]
+  maxReplicas: 3
+  network: {vpcId: vpc-0123456789abcdef0, subnetIds: [subnet-0123456789abcdef0, subnet-0fedcba9876543210]}
+  alarmEmail: ops@acme.example
+  tags: {team: platform}
+`,
+    { 'install.sh': INSTALL },
+  );
+
+/** Each of the three by the name that the outputs give it. */
+export const EACH_FLEET = [
+  { id: 'Arm', name: 'arm' },
+  { id: 'LinuxLarge', name: 'linux-large' },
+  { id: 'Owned', name: 'owned' },
+];

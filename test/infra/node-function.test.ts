@@ -5,11 +5,47 @@ import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, describe, expect, it } from 'vitest';
 import { BUNDLING } from '../../infra/node-function.ts';
+import { threeFleets } from './fleets.ts';
+import { SynthesisedTemplate } from './template.ts';
 
-const sources = [
-  ...readdirSync('functions').flatMap((file) => (file.endsWith('.ts') ? [`functions/${file}`] : [])),
-  'infra/group-settings-handler.ts',
-];
+const steps = readdirSync('functions').flatMap((file) => (file.endsWith('.ts') ? [file.slice(0, -3)] : []));
+const sources = [...steps.map((step) => `functions/${step}.ts`), 'infra/group-settings-handler.ts'];
+
+const template = new SynthesisedTemplate(threeFleets());
+const functions = template
+  .all('AWS::Lambda::Function')
+  .map(({ properties }) => ({ FunctionName: String(properties.FunctionName), properties }));
+
+describe('every function', () => {
+  it("is one of the steps, or sets the groups' settings", () => {
+    expect(functions.map(({ FunctionName }) => FunctionName).toSorted()).toEqual(
+      [...steps, 'group-settings'].map((name) => `circleci-runners-${name}`).toSorted(),
+    );
+  });
+
+  it.each(functions)('$FunctionName runs on Node.js 24 and arm64', ({ properties }) => {
+    expect(properties).toMatchObject({
+      Runtime: 'nodejs24.x',
+      Architectures: ['arm64'],
+      Description: expect.any(String),
+    });
+  });
+
+  it.each(functions)(
+    '$FunctionName has a log group of its own, kept two weeks',
+    ({ FunctionName, properties }) => {
+      expect(properties.LoggingConfig).toEqual({
+        LogFormat: 'JSON',
+        LogGroup: `LogGroup(/aws/lambda/${FunctionName})`,
+      });
+      const [group, ...others] = template
+        .all('AWS::Logs::LogGroup')
+        .filter(({ properties: { LogGroupName } }) => LogGroupName === `/aws/lambda/${FunctionName}`);
+      expect(others).toEqual([]);
+      expect(group?.properties.RetentionInDays).toBe(14);
+    },
+  );
+});
 
 describe('the bundle that is deployed', () => {
   const directory = mkdtempSync(join(tmpdir(), 'bundles-'));

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import * as z from 'zod';
 import { fleetsSchema, SCHEMA_FILE } from '../../infra/schema.ts';
-import { fleetsOf, MINIMAL } from './fleets.ts';
+import { fleetsOf, MINIMAL, minimalNamed, minimalWith } from './fleets.ts';
 
 const schema = JSON.parse(fleetsSchema());
 const settings: Record<string, Record<string, unknown>> = schema.additionalProperties.properties;
@@ -41,8 +41,8 @@ describe('an editor with the schema', () => {
       rootVolumeSize: 30,
       tags: {},
     });
-    const written = defaults.map(([name, value]) => `  ${name}: ${JSON.stringify(value)}\n`).join('');
-    expect(fleetsOf(MINIMAL + written)).toEqual(fleetsOf(MINIMAL));
+    const written = defaults.map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
+    expect(fleetsOf(minimalWith(...written))).toEqual(fleetsOf(MINIMAL));
   });
 
   it('requires what the fleet must have, and knows no other settings', () => {
@@ -73,8 +73,8 @@ describe('an editor with the schema', () => {
     { setting: 'alarmEmail: ops@acme.example' },
     { setting: 'sshCidr: 203.0.113.0/24' },
   ])('accepts $setting', ({ setting }) => {
-    expect(validates(`${MINIMAL}  ${setting}\n`)).toBe(true);
-    expect(fleetsOf(`${MINIMAL}  ${setting}\n`)).toHaveLength(1);
+    expect(validates(minimalWith(setting))).toBe(true);
+    expect(fleetsOf(minimalWith(setting))).toHaveLength(1);
   });
 
   it.each([
@@ -90,10 +90,10 @@ describe('an editor with the schema', () => {
     { setting: 'tags: {aws:team: build}' },
   ])('underlines $setting', ({ setting }) => {
     expect(validates(MINIMAL)).toBe(true);
-    expect(validates(`${MINIMAL}  ${setting}\n`)).toBe(false);
+    expect(validates(minimalWith(setting))).toBe(false);
   });
 
   it.each(['2fast', 'linux large', 'a'.repeat(33)])('underlines a fleet called %s', (name) => {
-    expect(validates(MINIMAL.replace('linux', `"${name}"`))).toBe(false);
+    expect(validates(minimalNamed(`"${name}"`))).toBe(false);
   });
 });

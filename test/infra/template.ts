@@ -26,7 +26,7 @@ export function appOf(fleets: FleetConfig[]): { app: App; stack: AutoscalerStack
 }
 
 /** A resource with every reference in its properties written out. */
-export interface Resource {
+interface Resource {
   id: string;
   type: string;
   properties: Record<string, unknown>;

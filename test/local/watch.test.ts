@@ -13,10 +13,13 @@ it('npm run local prints executions as they happen, and Ctrl-C leaves nothing be
   const { AWS_ENDPOINT_URL: _, ...environment } = process.env;
   const local = spawn(process.execPath, ['--import', 'tsx', 'cli/local.ts'], { env: environment });
   let said = '';
-  for await (const chunk of local.stdout) {
-    said += chunk;
-    if (said.includes('polls,')) break;
-  }
+  await new Promise<void>((ended) => {
+    local.once('exit', () => ended());
+    local.stdout.on('data', (chunk) => {
+      said += chunk;
+      if (said.includes('polls,')) ended();
+    });
+  });
   expect(said).toContain('SUCCEEDED');
   expect(said).toContain('desired capacity rises from 0 to 4');
   local.kill('SIGINT');

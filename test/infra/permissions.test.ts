@@ -1,0 +1,183 @@
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { EACH_FLEET, threeFleets } from './fleets.ts';
+import { SynthesisedTemplate } from './template.ts';
+
+const template = new SynthesisedTemplate(threeFleets());
+
+/** What the delivery of the workflow's log needs, on all resources. */
+const LOG_DELIVERY = [
+  'logs:CreateLogDelivery',
+  'logs:DeleteLogDelivery',
+  'logs:DescribeLogGroups',
+  'logs:DescribeResourcePolicies',
+  'logs:GetLogDelivery',
+  'logs:ListLogDeliveries',
+  'logs:PutResourcePolicy',
+  'logs:UpdateLogDelivery',
+];
+/** What Session Manager needs, on all resources. */
+const SESSION_MANAGER = [
+  'ssm:UpdateInstanceInformation',
+  'ssmmessages:CreateControlChannel',
+  'ssmmessages:CreateDataChannel',
+  'ssmmessages:OpenControlChannel',
+  'ssmmessages:OpenDataChannel',
+];
+
+const secret = (fleet: string, use: 'Scaler' | 'Runner') =>
+  fleet === 'LinuxLarge'
+    ? `arn:aws:secretsmanager:eu-west-1:111122223333:secret:existing/${use.toLowerCase()}-??????`
+    : `Secret(${fleet}Fleet${use}Secret)`;
+const groupArn = (name: string) =>
+  `arn:aws:autoscaling:eu-west-1:111122223333:autoScalingGroup:*:autoScalingGroupName/circleci-runners-${name}`;
+
+/** A function by its name, with the role that it has. */
+const LambdaFunction = z.object({
+  FunctionName: z.string(),
+  Role: z.string().transform((arn) => arn.replace(/\.Arn$/, '')),
+});
+const functions = template
+  .all('AWS::Lambda::Function')
+  .map(({ properties }) => LambdaFunction.parse(properties));
+const roleOf = (name: string) =>
+  functions.find(({ FunctionName }) => FunctionName === `circleci-runners-${name}`)?.Role;
+const writesItsLog = (name: string) => [
+  `logs:CreateLogStream on LogGroup(/aws/lambda/circleci-runners-${name}).Arn`,
+  `logs:PutLogEvents on LogGroup(/aws/lambda/circleci-runners-${name}).Arn`,
+];
+
+describe('permissions', () => {
+  it('are on all resources only where AWS has no narrower ones', () => {
+    const actions = template
+      .statements()
+      .filter(({ resources }) => resources.includes('*'))
+      .flatMap((statement) => statement.actions);
+    expect([...new Set(actions)].toSorted()).toEqual([
+      'autoscaling:DescribeAutoScalingGroups',
+      'cloudwatch:PutMetricData',
+      ...LOG_DELIVERY,
+      ...SESSION_MANAGER,
+    ]);
+  });
+
+  it('have no wildcard in an action, and none in a resource but for the id of a group and the end of a secret', () => {
+    const statements = template.statements();
+    expect(statements.flatMap(({ actions }) => actions).filter((action) => /[*?]/.test(action))).toEqual([]);
+    const wide = statements
+      .flatMap(({ resources }) => resources)
+      .filter((resource) => resource !== '*')
+      .map((resource) => resource.replace('autoScalingGroup:*:', 'autoScalingGroup:').replace(/-\?{6}$/, ''))
+      .filter((resource) => /[*?]/.test(resource));
+    expect(wide).toEqual([]);
+  });
+
+  it('come from nowhere else: no role has a managed or an inline policy', () => {
+    const more = template
+      .all('AWS::IAM::Role')
+      .filter(({ properties }) => 'ManagedPolicyArns' in properties || 'Policies' in properties);
+    expect(more).toEqual([]);
+  });
+});
+
+describe('the workflow', () => {
+  it('may invoke its six functions, put metrics into its namespace, deliver its log, and nothing else', () => {
+    const steps = [
+      'compute-capacity',
+      'count-running',
+      'count-unclaimed',
+      'describe-group',
+      'read-secrets',
+      'update-group',
+    ];
+    expect(template.permissions('Role(WorkflowStateMachineRole)')).toEqual([
+      'cloudwatch:PutMetricData on * if {"StringEquals":{"cloudwatch:namespace":"CircleCIRunnerAutoscaler"}}',
+      ...steps.map((step) => `lambda:InvokeFunction on Function(circleci-runners-${step}).Arn`),
+      ...LOG_DELIVERY.map((action) => `${action} on *`),
+    ]);
+    expect(template.the('AWS::StepFunctions::StateMachine').properties).toMatchObject({
+      RoleArn: 'Role(WorkflowStateMachineRole).Arn',
+    });
+  });
+});
+
+describe('each step', () => {
+  const secrets = EACH_FLEET.map(({ id }) => `secretsmanager:GetSecretValue on ${secret(id, 'Scaler')}`);
+  it.each([
+    { step: 'read-secrets', may: secrets },
+    { step: 'count-unclaimed', may: secrets },
+    { step: 'count-running', may: secrets },
+    { step: 'describe-group', may: ['autoscaling:DescribeAutoScalingGroups on *'] },
+    { step: 'compute-capacity', may: [] },
+    {
+      step: 'update-group',
+      may: EACH_FLEET.map(({ name }) => `autoscaling:SetDesiredCapacity on ${groupArn(name)}`),
+    },
+  ])("$step may do what it is for, on the fleets' own resources, and write its log", ({ step, may }) => {
+    expect(template.permissions(roleOf(step))).toEqual([...may, ...writesItsLog(step)].toSorted());
+  });
+
+  it("beside them, the function for the groups' settings may do the same for its own", () => {
+    expect(template.permissions(roleOf('group-settings'))).toEqual(
+      [
+        'autoscaling:DescribeAutoScalingGroups on *',
+        ...EACH_FLEET.flatMap(({ name }) =>
+          ['SetInstanceProtection', 'SuspendProcesses', 'UpdateAutoScalingGroup'].map(
+            (action) => `autoscaling:${action} on ${groupArn(name)}`,
+          ),
+        ),
+        ...writesItsLog('group-settings'),
+      ].toSorted(),
+    );
+  });
+});
+
+describe('every function', () => {
+  it('has a role of its own, which only Lambda may assume', () => {
+    expect(new Set(functions.map(({ Role }) => Role)).size).toBe(functions.length);
+    for (const { Role } of functions) {
+      const role = template.the('AWS::IAM::Role', Role.slice('Role('.length, -1));
+      expect(role.properties.AssumeRolePolicyDocument).toMatchObject({
+        Statement: [{ Action: 'sts:AssumeRole', Principal: { Service: 'lambda.amazonaws.com' } }],
+      });
+    }
+  });
+});
+
+describe('the schedule', () => {
+  it('may start executions of the workflow, on behalf of this account alone', () => {
+    expect(template.permissions('Role(WorkflowSchedulerRole)')).toEqual([
+      'states:StartExecution on StateMachine(circleci-runners)',
+    ]);
+    expect(template.the('AWS::IAM::Role', 'WorkflowSchedulerRole').properties).toMatchObject({
+      AssumeRolePolicyDocument: {
+        Statement: [{ Condition: { StringEquals: { 'aws:SourceAccount': '111122223333' } } }],
+      },
+    });
+  });
+});
+
+describe.each(EACH_FLEET)('the instances of fleet $name', ({ id, name }) => {
+  const launchTemplate = template.the('AWS::EC2::LaunchTemplate', `${id}Fleet`);
+
+  it('read one secret, act on their own group, and are reached by Session Manager unless SSH is asked for', () => {
+    expect(template.permissions(`Role(${id}FleetInstanceRole)`)).toEqual([
+      `autoscaling:SetInstanceHealth on ${groupArn(name)}`,
+      `autoscaling:TerminateInstanceInAutoScalingGroup on ${groupArn(name)}`,
+      `secretsmanager:GetSecretValue on ${secret(id, 'Runner')}`,
+      ...(id === 'LinuxLarge' ? [] : SESSION_MANAGER.map((action) => `${action} on *`)),
+    ]);
+    expect(launchTemplate.properties.LaunchTemplateData).toMatchObject({
+      IamInstanceProfile: { Arn: `InstanceProfile(${id}FleetLaunchTemplateProfile).Arn` },
+    });
+    expect(template.the('AWS::IAM::InstanceProfile', `${id}Fleet`).properties).toEqual({
+      Roles: [`Role(${id}FleetInstanceRole)`],
+    });
+  });
+
+  it('keep their permissions until the group is gone', () => {
+    expect(launchTemplate.attributes.DependsOn).toContainEqual(
+      expect.stringMatching(`^${id}FleetInstanceRoleDefaultPolicy`),
+    );
+  });
+});

@@ -1,0 +1,137 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import {
+  ComputeCapacityInput,
+  CountInput,
+  DescribeGroupInput,
+  ReadSecretsInput,
+  UpdateGroupInput,
+} from '../../functions/lib/contracts.ts';
+import { firstPoll } from '../support/inputs.ts';
+import { EACH_FLEET, threeFleets } from './fleets.ts';
+import { SynthesisedTemplate } from './template.ts';
+
+const template = new SynthesisedTemplate(threeFleets());
+const definition = readFileSync('statemachine/autoscale.asl.json', 'utf8');
+
+describe('the workflow', () => {
+  const stateMachine = template.the('AWS::StepFunctions::StateMachine');
+
+  it('puts no metric into another namespace', () => {
+    const namespaces = [...definition.matchAll(/"Namespace": "(.*)"/g)].map(([, namespace]) => namespace);
+    expect(new Set(namespaces)).toEqual(new Set(['CircleCIRunnerAutoscaler']));
+  });
+
+  it('is an Express one that logs every state with its data, for a limited time', () => {
+    expect(stateMachine.properties).toMatchObject({
+      StateMachineType: 'EXPRESS',
+      LoggingConfiguration: {
+        Level: 'ALL',
+        IncludeExecutionData: true,
+        Destinations: [
+          {
+            CloudWatchLogsLogGroup: { LogGroupArn: 'LogGroup(/aws/vendedlogs/states/circleci-runners).Arn' },
+          },
+        ],
+      },
+    });
+    expect(template.the('AWS::Logs::LogGroup', 'WorkflowExecutionLog').properties).toMatchObject({
+      RetentionInDays: 14,
+    });
+  });
+
+  it('is the definition file byte for byte, in which whole strings are substituted', () => {
+    expect(stateMachine.properties.DefinitionString).toBe(definition);
+    const placeholders = [...definition.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name);
+    const wholeStrings = [...definition.matchAll(/"\$\{(\w+)\}"/g)].map(([, name]) => name);
+    expect(wholeStrings).toEqual(placeholders);
+    expect(stateMachine.properties.DefinitionSubstitutions).toEqual({
+      ReadSecretsFunctionArn: 'Function(circleci-runners-read-secrets).Arn',
+      CountUnclaimedFunctionArn: 'Function(circleci-runners-count-unclaimed).Arn',
+      CountRunningFunctionArn: 'Function(circleci-runners-count-running).Arn',
+      DescribeGroupFunctionArn: 'Function(circleci-runners-describe-group).Arn',
+      ComputeCapacityFunctionArn: 'Function(circleci-runners-compute-capacity).Arn',
+      UpdateGroupFunctionArn: 'Function(circleci-runners-update-group).Arn',
+    });
+    expect(new Set(placeholders)).toEqual(
+      new Set(Object.keys(Object(stateMachine.properties.DefinitionSubstitutions))),
+    );
+  });
+});
+
+describe('the schedule', () => {
+  const Schedule = z.object({
+    Name: z.string(),
+    Target: z.object({
+      Input: z.string().transform((text): Record<string, unknown> => JSON.parse(text)),
+    }),
+  });
+  const inputOf = (id: string) =>
+    Schedule.parse(template.the('AWS::Scheduler::Schedule', `Workflow${id}`).properties).Target.Input;
+
+  it('of each fleet starts an execution every minute, and is gone before the group is', () => {
+    const schedules = template.all('AWS::Scheduler::Schedule');
+    expect(schedules).toHaveLength(EACH_FLEET.length);
+    for (const { id, name } of EACH_FLEET) {
+      const schedule = template.the('AWS::Scheduler::Schedule', `Workflow${id}`);
+      expect(schedule.properties).toMatchObject({
+        Name: `circleci-runners-${name}`,
+        ScheduleExpression: 'rate(1 minute)',
+        FlexibleTimeWindow: { Mode: 'OFF' },
+        Target: {
+          Arn: 'StateMachine(circleci-runners)',
+          RoleArn: 'Role(WorkflowSchedulerRole).Arn',
+          RetryPolicy: { MaximumEventAgeInSeconds: 60 },
+        },
+      });
+      expect(schedule.attributes.DependsOn).toEqual([
+        template.the('AWS::AutoScaling::AutoScalingGroup', `${id}Fleet`).id,
+      ]);
+    }
+  });
+
+  it("hands the fleet's settings to the workflow", () => {
+    expect(inputOf('Arm')).toEqual({
+      fleet: 'arm',
+      resourceClass: 'acme/arm',
+      circleciUrl: 'https://runner.circleci.com',
+      scalerSecretName: 'circleci-runners/arm/scaler',
+      groupName: 'circleci-runners-arm',
+      minReplicas: 0,
+      maxReplicas: 20,
+      pollIntervalSeconds: 5,
+    });
+    expect(inputOf('LinuxLarge')).toEqual({
+      fleet: 'linux-large',
+      resourceClass: 'acme/linux-large',
+      circleciUrl: 'https://circleci.acme.example',
+      scalerSecretName: 'existing/scaler',
+      groupName: 'circleci-runners-linux-large',
+      minReplicas: 2,
+      maxReplicas: 40,
+      pollIntervalSeconds: 10,
+    });
+  });
+
+  it('hands over what the states read, and nothing that none reads', () => {
+    const read = new Set([...definition.matchAll(/"\$\.(\w+)/g)].map(([, key]) => key));
+    const written = [...definition.matchAll(/"ResultPath": "\$\.(\w+)"/g)].map(([, key]) => key);
+    for (const key of written) read.delete(key);
+    expect(new Set(Object.keys(inputOf('Arm')))).toEqual(read);
+  });
+
+  it.each(EACH_FLEET)('of $name hands over what the contracts of the steps ask for', ({ id }) => {
+    const poll = firstPoll();
+    const state = { ...inputOf(id), execution: 'execution-1', poll };
+    const group = { desired: 0, members: { pending: 0, inService: 0, leaving: 0, standby: 0 } };
+    const observed = { unclaimed: { unclaimed: 0 }, running: { running: 0 }, group };
+    const decision = { desired: 0, change: false, reasons: [] };
+    const plan = { decision, updateTimeoutSeconds: 1, again: false, poll };
+    ReadSecretsInput.parse(state);
+    CountInput.parse(state);
+    DescribeGroupInput.parse(state);
+    ComputeCapacityInput.parse({ ...state, observed });
+    UpdateGroupInput.parse({ ...state, plan });
+  });
+});
