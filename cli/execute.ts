@@ -2,9 +2,9 @@ import './quiet.ts';
 import { GetScheduleCommand, ListSchedulesCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { SFNClient, StartSyncExecutionCommand } from '@aws-sdk/client-sfn';
 import { Command } from 'commander';
-import pc from 'picocolors';
 import { STACK_NAME } from '../infra/config.ts';
 import { runCommand, UsageError } from './arguments.ts';
+import { colours } from './colours.ts';
 import { describeSteps, readSteps } from './steps.ts';
 
 /** An execution takes at most 59 s; this is how long its answer is waited for. */
@@ -26,7 +26,7 @@ async function execute(fleet: string, options: { full?: boolean; json?: boolean 
     // The prefix names AWS's own host for synchronous executions, which no other endpoint has.
     disableHostPrefix: process.env.AWS_ENDPOINT_URL !== undefined,
   });
-  if (process.stderr.isTTY) console.error(pc.dim(`Executing ${stateMachineArn} ...`));
+  if (process.stderr.isTTY) console.error(colours.dim(`Executing ${stateMachineArn} ...`));
   const answer = await sfn.send(
     new StartSyncExecutionCommand({
       stateMachineArn,
@@ -47,7 +47,7 @@ async function execute(fleet: string, options: { full?: boolean; json?: boolean 
     return;
   }
   console.log(
-    `Execution ${answer.name}: ${succeeded ? pc.green('SUCCEEDED') : pc.red(answer.status ?? 'FAILED')}`,
+    `Execution ${answer.name}: ${succeeded ? colours.green('SUCCEEDED') : colours.red(answer.status ?? 'FAILED')}`,
   );
   if (answer.error !== undefined) console.log(`${answer.error}\n${answer.cause}`);
   if (decision !== undefined) {

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { DescribeExecutionCommand, ListExecutionsCommand, SFNClient } from '@aws-sdk/client-sfn';
 import { Command } from 'commander';
-import pc from 'picocolors';
 import { stringify } from 'yaml';
 import { CircleCi } from '../sandbox/circleci.ts';
 import { numberOption, runCommand } from './arguments.ts';
+import { colours } from './colours.ts';
 import { LocalAws, LocalAwsFailed } from './local-aws.ts';
 import { LocalRunners } from './local-runners.ts';
 import { PythonMissing } from './python.ts';
@@ -37,7 +37,7 @@ async function local(options: { minutes?: number }): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort());
   const began = Date.now();
   const report = (message: string) =>
-    console.log(pc.dim(`${seconds(Date.now() - began).padStart(7)}  ${message}`));
+    console.log(colours.dim(`${seconds(Date.now() - began).padStart(7)}  ${message}`));
 
   const circleci = new CircleCi();
   circleci.tokens.add(TOKEN);
@@ -117,7 +117,7 @@ async function printExecutions(sfn: SFNClient, stateMachineArn: string, printed:
     const started = startDate ?? new Date();
     const steps = await readSteps(sfn, executionArn, '', started);
     const took = seconds((stopDate ?? started).getTime() - started.getTime());
-    const colour = status === 'SUCCEEDED' ? pc.green : pc.red;
+    const colour = status === 'SUCCEEDED' ? colours.green : colours.red;
     console.log(`\nExecution ${name}  ${colour(status ?? '')} in ${took}`);
     for (const line of decisions(steps)) console.log(`  ${line}`);
     if (status !== 'SUCCEEDED') {

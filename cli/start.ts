@@ -2,13 +2,13 @@
 import './quiet.ts';
 import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
-import pc from 'picocolors';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
 import { type News, SANDBOX_START, Sandbox } from '../sandbox/sandbox.ts';
 import { type Summary, summarise } from '../sandbox/summary.ts';
 import { firstHours, type Job, readTrace, TraceInvalid, workingDay } from '../sandbox/trace.ts';
 import type { Execution, Visit } from '../sandbox/workflow.ts';
 import { numberOption, runCommand, UsageError } from './arguments.ts';
+import { colours } from './colours.ts';
 
 interface Options {
   trace?: string;
@@ -62,7 +62,7 @@ async function start(options: Options): Promise<void> {
     );
     if (!options.json) {
       console.log(
-        `Fleet ${pc.bold(fleet.name)}: ${jobs.length} jobs, at most ${world.input.maxReplicas} instances, a poll every ${world.input.pollIntervalSeconds} s\n`,
+        `Fleet ${colours.bold(fleet.name)}: ${jobs.length} jobs, at most ${world.input.maxReplicas} instances, a poll every ${world.input.pollIntervalSeconds} s\n`,
       );
       sandbox.watch = showBeginning();
     }
@@ -100,7 +100,7 @@ function showBeginning(): (news: News) => void {
     if (times > 2) return;
     const clock = new Date(SANDBOX_START.getTime() + at * 1_000).toISOString().slice(11, 19);
     console.log(
-      `${pc.dim(clock)}  ${happening === 'queued' ? 'a job is queued' : `${subject} ${happening}`}`,
+      `${colours.dim(clock)}  ${happening === 'queued' ? 'a job is queued' : `${subject} ${happening}`}`,
     );
   };
 }
@@ -143,7 +143,7 @@ function describe(summary: Summary): string {
     ['Launches', `${summary.launches}, ${summary.ghostLaunches} of them for no job`],
     ['Executions', `${executions.succeeded} succeeded, ${executions.failed} failed`],
   ];
-  return rows.map(([name = '', value]) => `${pc.bold(name.padEnd(14))}  ${value}`).join('\n');
+  return rows.map(([name = '', value]) => `${colours.bold(name.padEnd(14))}  ${value}`).join('\n');
 }
 
 /** The states of an execution; polls that went alike are shown once, with their number. */
@@ -164,10 +164,12 @@ function describePath(execution: Execution): string {
   const rows = groups.flatMap(({ visits, count }) => [
     ...visits.map((visit) => {
       const started = `+${((visit.at - execution.startedAt) / 1_000).toFixed(1)} s`;
-      const status = visit.error === undefined ? pc.green('Succeeded') : pc.red(visit.error);
+      const status = visit.error === undefined ? colours.green('Succeeded') : colours.red(visit.error);
       return `  ${visit.state.padEnd(22)}  ${visit.type.padEnd(8)}  ${started.padStart(8)}  ${status}`;
     }),
-    ...(count > 1 ? [pc.dim(`  ... and ${count - 1} more ${count === 2 ? 'poll' : 'polls'} alike`)] : []),
+    ...(count > 1
+      ? [colours.dim(`  ... and ${count - 1} more ${count === 2 ? 'poll' : 'polls'} alike`)]
+      : []),
   ]);
   const seconds = ((execution.endedAt - execution.startedAt) / 1_000).toFixed(1);
   return [`Last execution, ${execution.name}: ${execution.status} in ${seconds} s`, ...rows].join('\n');

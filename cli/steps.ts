@@ -1,6 +1,6 @@
 import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { GetExecutionHistoryCommand, type HistoryEvent, type SFNClient } from '@aws-sdk/client-sfn';
-import pc from 'picocolors';
+import { colours } from './colours.ts';
 
 /** One state that a deployed execution went through. */
 export interface Step {
@@ -123,7 +123,7 @@ export function describeSteps(steps: Step[], startedAt: number): string {
   return steps
     .map((step) => {
       const started = `+${((step.enteredAt - startedAt) / 1_000).toFixed(1)} s`;
-      const status = step.exitedAt === undefined ? pc.red('Failed') : pc.green('Succeeded');
+      const status = step.exitedAt === undefined ? colours.red('Failed') : colours.green('Succeeded');
       return `  ${step.state.padEnd(22)}  ${step.type.padEnd(8)}  ${started.padStart(8)}  ${status}`;
     })
     .join('\n');

@@ -62,6 +62,13 @@ describe('npm start', () => {
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
+  it('has no colours where there is no terminal, also in CI', async () => {
+    const { stdout } = await run(process.execPath, ['--import', 'tsx', 'cli/start.ts', '--hours', '0.1'], {
+      env: { ...process.env, CI: 'true' },
+    });
+    expect(stdout).toBe(stripVTControlCharacters(stdout));
+  });
+
   it('makes the same day of the same seed, and another of another', async () => {
     const runs = await Promise.all(
       ['7', '7', '8'].map((seed) => start('--json', '--hours', '0.5', '--seed', seed)),
