@@ -30,11 +30,12 @@ export class LocalAws {
   /** Environment in which every AWS SDK, and the CDK, talks to it. */
   readonly environment: Record<string, string>;
   readonly #process: ChildProcess | undefined;
-  readonly #folder: string;
+  /** Where this run may keep files; `stop` deletes it. */
+  readonly folder: string;
 
   private constructor(endpoint: string, folder: string, process_: ChildProcess | undefined) {
     this.#process = process_;
-    this.#folder = folder;
+    this.folder = folder;
     this.environment = {
       AWS_ENDPOINT_URL: endpoint,
       AWS_REGION: process.env.AWS_REGION ?? REGION,
@@ -47,7 +48,7 @@ export class LocalAws {
 
   /** What the emulator said; empty if it was not started here. */
   get logFile(): string {
-    return join(this.#folder, 'ministack.log');
+    return join(this.folder, 'ministack.log');
   }
 
   /**
@@ -57,13 +58,14 @@ export class LocalAws {
    */
   static async start(report: Report): Promise<LocalAws> {
     // Not below this project: its package.json would make modules of the scripts that MiniStack puts there.
-    const folder = mkdtempSync(join(tmpdir(), 'circleci-runners-'));
+    const makeFolder = () => mkdtempSync(join(tmpdir(), 'circleci-runners-'));
     const given = process.env.AWS_ENDPOINT_URL;
     if (given !== undefined && given !== '') {
       report(`Using the local AWS at ${given}`);
-      return new LocalAws(given, folder, undefined);
+      return new LocalAws(given, makeFolder(), undefined);
     }
     const bin = await pythonEnvironment(REQUIREMENTS, report);
+    const folder = makeFolder();
     const port = await freePort();
     report(`Starting MiniStack on 127.0.0.1:${port}`);
     const log = openSync(join(folder, 'ministack.log'), 'a');
@@ -117,8 +119,8 @@ export class LocalAws {
    * @throws LocalAwsFailed
    */
   async deploy(fleetsFile: string, report: Report, signal?: AbortSignal): Promise<Record<string, string>> {
-    const assembly = join(this.#folder, 'cdk.out');
-    const outputs = join(this.#folder, 'outputs.json');
+    const assembly = join(this.folder, 'cdk.out');
+    const outputs = join(this.folder, 'outputs.json');
     report('Synthesising the app');
     await this.#cdk(['synth', '--quiet', '--output', assembly, '--context', `fleets=${fleetsFile}`], signal);
     report('Bootstrapping the CDK');
@@ -171,7 +173,7 @@ export class LocalAws {
 
   #kill(): void {
     signalGroup(this.#process, 'SIGKILL');
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 3 });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 

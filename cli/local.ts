@@ -43,10 +43,11 @@ async function local(options: { minutes?: number }): Promise<void> {
   circleci.tokens.add(TOKEN);
   const server = await circleci.listen();
   const { port } = server.address() as AddressInfo;
-  const aws = await LocalAws.start(report);
+  let aws: LocalAws | undefined;
   try {
+    aws = await LocalAws.start(report);
     Object.assign(process.env, aws.environment);
-    const fleetsFile = join('.local', 'fleets.yaml');
+    const fleetsFile = join(aws.folder, 'fleets.yaml');
     const fleet = {
       resourceClass: RESOURCE_CLASS,
       instanceTypes: ['m7g.large'],
@@ -80,7 +81,7 @@ async function local(options: { minutes?: number }): Promise<void> {
     report('Stopping');
     server.close();
     server.closeAllConnections();
-    await aws.stop();
+    await aws?.stop();
   }
 }
 
