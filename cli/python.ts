@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A Python that is missing, or cannot make a virtual environment; the message says what would help. */
+/** A Python that is missing, or cannot make the environment; the message says what would help. */
 export class PythonMissing extends Error {
   override readonly name = 'PythonMissing';
 }
@@ -16,7 +16,7 @@ export class PythonMissing extends Error {
  * under `.local` the first time, and kept; another list of packages makes another one.
  *
  * @param report Told before something that takes more than a moment.
- * @throws PythonMissing if there is no Python to make it with.
+ * @throws PythonMissing if there is no Python to make it with, or its packages cannot be had.
  */
 export async function pythonEnvironment(
   requirements: string,
@@ -38,13 +38,12 @@ export async function pythonEnvironment(
         'AWS_ENDPOINT_URL to a local AWS that runs already, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to its keys.',
     );
   }
-  await run(join(bin, 'pip'), [
-    'install',
-    '--quiet',
-    '--disable-pip-version-check',
-    '--requirement',
-    requirements,
-  ]);
+  try {
+    const quietly = ['install', '--quiet', '--disable-pip-version-check'];
+    await run(join(bin, 'pip'), [...quietly, '--requirement', requirements]);
+  } catch (error) {
+    throw new PythonMissing(`pip could not install ${requirements}:\n${(error as Error).message.trim()}`);
+  }
   await run('touch', [done]);
   return bin;
 }

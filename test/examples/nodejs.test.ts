@@ -1,0 +1,28 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { loadFleets } from '../../infra/config.ts';
+
+const run = promisify(execFile);
+
+describe('the Node.js example', () => {
+  it('passes its own test, which is what a runner will run', async () => {
+    const { NODE_OPTIONS: _, VITEST: __, ...env } = process.env;
+    const { stdout } = await run(process.execPath, ['--test'], { cwd: 'examples/nodejs', env });
+    expect(stdout).toMatch(/pass 1\b/);
+    expect(stdout).toMatch(/fail 0\b/);
+  });
+
+  it('asks for the resource class of the example fleet', () => {
+    const { jobs } = parse(readFileSync('examples/nodejs/.circleci/config.yml', 'utf8'));
+    const [fleet] = loadFleets('fleets.yaml');
+    expect(jobs['runner-test']).toMatchObject({ machine: true, resource_class: fleet?.resourceClass });
+  });
+
+  it('has what its jobs need installed by the example fleet', () => {
+    const [fleet] = loadFleets('fleets.yaml');
+    expect(fleet?.installScript).toContain('nodejs npm');
+  });
+});
