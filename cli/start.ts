@@ -46,6 +46,12 @@ const command = new Command('npm start --')
 
 async function start(options: Options): Promise<void> {
   const fleet = chooseFleet(options.fleet);
+  const maxReplicas = options.max ?? fleet.maxReplicas;
+  if (maxReplicas < fleet.minReplicas) {
+    throw new UsageError(
+      `--max must be at least minReplicas of fleet ${fleet.name} (${fleet.minReplicas}), got ${maxReplicas}`,
+    );
+  }
   const jobs = chooseJobs(options);
   const sandbox = await Sandbox.open({ keepExecutions: 1 });
   try {
@@ -54,7 +60,7 @@ async function start(options: Options): Promise<void> {
         name: fleet.name,
         resourceClass: fleet.resourceClass,
         minReplicas: fleet.minReplicas,
-        maxReplicas: options.max ?? fleet.maxReplicas,
+        maxReplicas,
         pollIntervalSeconds: options.poll ?? fleet.pollInterval,
         durations: { boot: options.boot, idleTimeout: fleet.idleTimeout },
       },
@@ -62,7 +68,7 @@ async function start(options: Options): Promise<void> {
     );
     if (!options.json) {
       console.log(
-        `Fleet ${colours.bold(fleet.name)}: ${jobs.length} jobs, at most ${world.input.maxReplicas} instances, a poll every ${world.input.pollIntervalSeconds} s\n`,
+        `Fleet ${colours.bold(fleet.name)}: ${jobs.length} jobs, at most ${maxReplicas} instances, a poll every ${world.input.pollIntervalSeconds} s\n`,
       );
       sandbox.watch = showBeginning();
     }

@@ -176,7 +176,8 @@ export class Sandbox {
   }
 
   /**
-   * Lets the schedules of all fleets run until every job has ended and every instance has left.
+   * Lets the schedules of all fleets run until every job has ended and every instance beyond `minReplicas` has
+   * left.
    *
    * @throws Error if jobs are left that nothing will ever run.
    */
@@ -194,7 +195,7 @@ export class Sandbox {
         if (this.now - Math.max(changedAt, this.agenda.next ?? 0) > STALLED_SECONDS) {
           throw new Error(`${expectedTasks - ended} jobs never ran: no instance came for them in a day`);
         }
-        return ended >= expectedTasks && size === 0;
+        return ended >= expectedTasks && worlds.every(({ group, input }) => group.size <= input.minReplicas);
       }),
     );
   }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DURATIONS } from '../../sandbox/auto-scaling-group.ts';
 import { type FleetWorld, type News, Sandbox, type SandboxFleet } from '../../sandbox/sandbox.ts';
-import { jobs, LINUX, oneFleet, openSandbox } from '../support/sandbox.ts';
+import { counts, jobs, LINUX, oneFleet, openSandbox } from '../support/sandbox.ts';
 
 type Job = { queuedAt: number; durationSeconds: number };
 
@@ -144,6 +144,15 @@ describe('a trace', () => {
     expect(starts).toEqual(starts.toSorted((a, b) => a - b));
     expect(new Set(starts).size).toBe(3);
     expect(world.group.totals.launches).toBe(7);
+  });
+
+  it('ends when only the minReplicas instances are left', async () => {
+    const sandbox = await openSandbox();
+    const world = sandbox.addFleet({ ...LINUX, minReplicas: 2 }, jobs(5));
+    await sandbox.drain(5);
+    expect(counts(world.queue)).toEqual({ unclaimed: 0, running: 0, ended: 5 });
+    expect(world.group.size).toBeLessThanOrEqual(2);
+    expect(sandbox.now).toBeLessThan(1_200);
   });
 
   it('without protection from scale-in loses no job either: the workflow takes nobody away', async () => {
