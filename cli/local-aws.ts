@@ -46,6 +46,13 @@ export class LocalAws {
     };
   }
 
+  /** Makes this process's own AWS clients talk to it, whatever profile or session they would have used. */
+  adopt(): void {
+    Object.assign(process.env, this.environment);
+    delete process.env.AWS_PROFILE;
+    delete process.env.AWS_SESSION_TOKEN;
+  }
+
   /** What the emulator said; empty if it was not started here. */
   get logFile(): string {
     return join(this.folder, 'ministack.log');

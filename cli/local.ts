@@ -46,7 +46,7 @@ async function local(options: { minutes?: number }): Promise<void> {
   let aws: LocalAws | undefined;
   try {
     aws = await LocalAws.start(report);
-    Object.assign(process.env, aws.environment);
+    aws.adopt();
     const fleetsFile = join(aws.folder, 'fleets.yaml');
     const fleet = {
       resourceClass: RESOURCE_CLASS,

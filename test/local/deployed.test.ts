@@ -74,7 +74,7 @@ beforeAll(async () => {
   fleetsFile = join(folder, 'fleets.yaml');
   writeFileSync(fleetsFile, stringify(fleets));
   aws = await LocalAws.start(() => undefined);
-  Object.assign(process.env, aws.environment);
+  aws.adopt();
   outputs = await aws.deploy(fleetsFile, () => undefined);
   sfn = new SFNClient({ disableHostPrefix: true });
   autoScaling = new AutoScalingClient({});
