@@ -9,6 +9,7 @@ import { firstHours, type Job, readTrace, TraceInvalid, workingDay } from '../sa
 import type { Execution, Visit } from '../sandbox/workflow.ts';
 import { numberOption, runCommand, UsageError } from './arguments.ts';
 import { colours } from './colours.ts';
+import { listState } from './listing.ts';
 
 interface Options {
   trace?: string;
@@ -168,11 +169,7 @@ function describePath(execution: Execution): string {
     else groups.push(poll);
   }
   const rows = groups.flatMap(({ visits, count }) => [
-    ...visits.map((visit) => {
-      const started = `+${((visit.at - execution.startedAt) / 1_000).toFixed(1)} s`;
-      const status = visit.error === undefined ? colours.green('Succeeded') : colours.red(visit.error);
-      return `  ${visit.state.padEnd(22)}  ${visit.type.padEnd(8)}  ${started.padStart(8)}  ${status}`;
-    }),
+    ...visits.map(({ state, type, at, error }) => listState(state, type, at - execution.startedAt, error)),
     ...(count > 1
       ? [colours.dim(`  ... and ${count - 1} more ${count === 2 ? 'poll' : 'polls'} alike`)]
       : []),

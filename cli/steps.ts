@@ -1,6 +1,6 @@
 import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { GetExecutionHistoryCommand, type HistoryEvent, type SFNClient } from '@aws-sdk/client-sfn';
-import { colours } from './colours.ts';
+import { listState } from './listing.ts';
 
 /** One state that a deployed execution went through. */
 export interface Step {
@@ -121,10 +121,8 @@ async function logLines(
 /** The steps as the Step Functions console would list them. */
 export function describeSteps(steps: Step[], startedAt: number): string {
   return steps
-    .map((step) => {
-      const started = `+${((step.enteredAt - startedAt) / 1_000).toFixed(1)} s`;
-      const status = step.exitedAt === undefined ? colours.red('Failed') : colours.green('Succeeded');
-      return `  ${step.state.padEnd(22)}  ${step.type.padEnd(8)}  ${started.padStart(8)}  ${status}`;
-    })
+    .map(({ state, type, enteredAt, exitedAt }) =>
+      listState(state, type, enteredAt - startedAt, exitedAt === undefined ? 'Failed' : undefined),
+    )
     .join('\n');
 }
