@@ -20,16 +20,29 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Parses the command line and runs the command; wrong arguments end with exit code 2. */
-export async function runCommand(command: Command): Promise<void> {
+type ErrorClass = abstract new (...words: never[]) => Error;
+
+/**
+ * Parses the command line and runs the command. Wrong arguments, and errors in what they name, end with exit
+ * code 2; what could not be done ends with 1. Of both the message says all, so it alone is shown.
+ */
+export async function runCommand(
+  command: Command,
+  expected: { wrongInput?: ErrorClass[]; failure?: ErrorClass[] } = {},
+): Promise<void> {
+  const isOneOf = (error: unknown, classes: ErrorClass[] = []) =>
+    classes.some((kind) => error instanceof kind);
   command.exitOverride().showHelpAfterError('Run it with --help for all options.');
   try {
     await command.parseAsync();
   } catch (error) {
-    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : USAGE;
-    else if (error instanceof UsageError) {
-      console.error(error.message);
-      process.exitCode = USAGE;
-    } else throw error;
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : USAGE;
+      return;
+    }
+    const wrongInput = isOneOf(error, [UsageError, ...(expected.wrongInput ?? [])]);
+    if (!wrongInput && !isOneOf(error, expected.failure)) throw error;
+    console.error((error as Error).message);
+    process.exitCode = wrongInput ? USAGE : 1;
   }
 }

@@ -144,9 +144,5 @@ function decisions(steps: Step[]): string[] {
 
 const seconds = (milliseconds: number) => `${(milliseconds / 1_000).toFixed(1)} s`;
 
-await runCommand(command).catch((error: unknown) => {
-  if (!(error instanceof PythonMissing || error instanceof LocalAwsFailed)) throw error;
-  console.error(error.message);
-  process.exitCode = 1;
-});
+await runCommand(command, { failure: [PythonMissing, LocalAwsFailed] });
 process.exit();

@@ -4,7 +4,7 @@ import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-clo
 import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import password from '@inquirer/password';
 import { Command } from 'commander';
-import { loadFleets, logicalId, STACK_NAME } from '../infra/config.ts';
+import { FleetsInvalid, loadFleets, logicalId, STACK_NAME } from '../infra/config.ts';
 import { runCommand, UsageError } from './arguments.ts';
 
 const command = new Command('npm run secrets --')
@@ -68,7 +68,7 @@ const ask = (message: string) =>
     (value) => value.trim(),
   );
 
-await runCommand(command).catch((error: Error) => {
+await runCommand(command, { wrongInput: [FleetsInvalid] }).catch((error: Error) => {
   console.error(error.name === 'ExitPromptError' ? 'Nothing was stored.' : `${error.name}: ${error.message}`);
-  process.exitCode = error.name === 'FleetsInvalid' ? 2 : 1;
+  process.exitCode = 1;
 });

@@ -178,8 +178,4 @@ function describePath(execution: Execution): string {
   return [`Last execution, ${execution.name}: ${execution.status} in ${seconds} s`, ...rows].join('\n');
 }
 
-await runCommand(command).catch((error: unknown) => {
-  if (!(error instanceof FleetsInvalid || error instanceof TraceInvalid)) throw error;
-  console.error(error.message);
-  process.exitCode = 2;
-});
+await runCommand(command, { wrongInput: [FleetsInvalid, TraceInvalid] });

@@ -47,9 +47,7 @@ export interface Instance {
   task: Task | undefined;
   /** Whether it ever claimed a task. */
   used: boolean;
-  exited: boolean;
   pendingAt?: number;
-  goneAt?: number;
   /** An idle runner that will find the next task. */
   claiming: boolean;
 }
@@ -196,7 +194,6 @@ export class AutoScalingGroup {
       protectedFromScaleIn: newInstancesProtectedFromScaleIn,
       task: undefined,
       used: false,
-      exited: false,
       claiming: false,
     };
     this.#members.set(instance.id, instance);
@@ -266,7 +263,6 @@ export class AutoScalingGroup {
   /** The runner is done: after a moment the instance terminates itself and lowers the desired capacity. */
   #exit(instance: Instance): void {
     this.#idle.delete(instance);
-    instance.exited = true;
     if (instance.claiming) this.offerWork();
     this.#agenda.plan(this.#agenda.now + this.settings.durations.leave, () => {
       if (instance.state === 'gone') return;
@@ -286,7 +282,6 @@ export class AutoScalingGroup {
     this.#billedSeconds += this.#billed(instance, now);
     if (instance.state !== 'requested' && !instance.used) this.#ghosts += 1;
     instance.state = 'gone';
-    instance.goneAt = now;
     this.#idle.delete(instance);
     this.#members.delete(instance.id);
     if (instance.claiming) this.offerWork();
