@@ -4,7 +4,8 @@ import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-clo
 import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import password from '@inquirer/password';
 import { Command } from 'commander';
-import { FleetsInvalid, loadFleets, logicalId, STACK_NAME } from '../infra/config.ts';
+import { FleetsInvalid, loadFleets, STACK_NAME } from '../infra/config.ts';
+import { logicalId } from '../infra/fleet-settings.ts';
 import { runCommand, UsageError } from './arguments.ts';
 
 const command = new Command('npm run secrets --')

@@ -5,7 +5,7 @@ import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
-import { logicalId } from './config.ts';
+import { logicalId } from './fleet-settings.ts';
 import type { RunnerFleet } from './runner-fleet.ts';
 import { METRIC_NAMESPACE, type ScalingWorkflow } from './scaling-workflow.ts';
 

@@ -1,4 +1,5 @@
-import { ArnFormat, Aws, CfnOutput, Fn, Stack, Tags, Validations } from 'aws-cdk-lib';
+import { fileURLToPath } from 'node:url';
+import { ArnFormat, CfnOutput, Fn, RemovalPolicy, Stack, Tags, Validations } from 'aws-cdk-lib';
 import { CfnAutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
 import {
   BlockDeviceVolume,
@@ -16,14 +17,39 @@ import {
   Vpc,
 } from 'aws-cdk-lib/aws-ec2';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { CfnSecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
-import { architectureOf, type FleetConfig, logicalId } from './config.ts';
+import type { FleetConfig } from './config.ts';
+import { architectureOf, logicalId } from './fleet-settings.ts';
 import { allow, type Permission } from './permissions.ts';
 import { runnerUserData } from './user-data.ts';
 
-/** Ubuntu's current LTS, as Canonical publishes it for each region. */
-const UBUNTU = '/aws/service/canonical/ubuntu/server/24.04/stable/current';
+/** The stock images, as their makers publish them for each region, and where each has its root volume. */
+const IMAGES = {
+  ubuntu: {
+    parameter: (architecture: 'arm64' | 'x86_64') =>
+      `/aws/service/canonical/ubuntu/server/24.04/stable/current/${architecture === 'x86_64' ? 'amd64' : architecture}/hvm/ebs-gp3/ami-id`,
+    rootDevice: '/dev/sda1',
+  },
+  'amazon-linux': {
+    parameter: (architecture: 'arm64' | 'x86_64') =>
+      `/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${architecture}`,
+    rootDevice: '/dev/xvda',
+  },
+};
+
+/** The script of an instance that user data has no room for, because few fleets want it. */
+const SHIP_LOGS = fileURLToPath(new URL('../userdata/ship-logs.sh', import.meta.url));
+
+interface InstanceLogs {
+  group: LogGroup;
+  script: Asset;
+}
+
+/** Bucket and key of a file that a deployment uploads. */
+const objectOf = (asset: Asset) => `${asset.s3BucketName}/${asset.s3ObjectKey}`;
 
 /** A fleet's secret: one of the adopter's by name, or one that the stack makes. */
 interface FleetSecret {
@@ -46,6 +72,8 @@ export class RunnerFleet extends Construct {
   readonly config: FleetConfig;
   readonly groupName: string;
   readonly groupArn: string;
+  /** Where instances write, if the fleet asks for logs. */
+  readonly logGroupName: string;
   readonly scalerSecret: FleetSecret;
   readonly runnerSecret: FleetSecret;
   /** What a schedule must not outlive. */
@@ -63,6 +91,7 @@ export class RunnerFleet extends Construct {
       resourceName: `*:autoScalingGroupName/${this.groupName}`,
       arnFormat: ArnFormat.COLON_RESOURCE_NAME,
     });
+    this.logGroupName = `/${stack.stackName}/${config.name}`;
     this.scalerSecret = this.secret(
       'scaler',
       config.scalerSecretName,
@@ -116,6 +145,7 @@ export class RunnerFleet extends Construct {
       launchTemplateName: this.groupName,
       version: template.latestVersionNumber,
     };
+    const mixed = config.instanceTypes.length > 1 || config.spot !== undefined;
     const group = new CfnAutoScalingGroup(this, 'Group', {
       autoScalingGroupName: this.groupName,
       // Desired capacity is not in the template: it is the workflow's, and a deployment must not reset it.
@@ -124,13 +154,26 @@ export class RunnerFleet extends Construct {
       newInstancesProtectedFromScaleIn: true,
       healthCheckType: 'EC2',
       metricsCollection: [{ granularity: '1Minute' }],
-      ...(config.instanceTypes.length === 1
+      // The instance itself says that its runner is up, or that it never will be; silence gives it up too.
+      lifecycleHookSpecificationList: [
+        {
+          lifecycleHookName: 'launch',
+          lifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING',
+          heartbeatTimeout: config.bootTimeout,
+          defaultResult: 'ABANDON',
+        },
+      ],
+      ...(!mixed
         ? { launchTemplate: specification }
         : {
             mixedInstancesPolicy: {
               instancesDistribution: {
-                onDemandPercentageAboveBaseCapacity: 100,
+                onDemandPercentageAboveBaseCapacity: 100 - (config.spot?.percentage ?? 0),
                 onDemandAllocationStrategy: 'prioritized',
+                ...(config.spot !== undefined && {
+                  onDemandBaseCapacity: config.spot.onDemandBase,
+                  spotAllocationStrategy: 'price-capacity-optimized',
+                }),
               },
               launchTemplate: {
                 launchTemplateSpecification: specification,
@@ -146,7 +189,7 @@ export class RunnerFleet extends Construct {
       reason:
         'Instances come and go with every job: a notification of each would be noise. The alarms tell when the group does not follow its queue.',
     });
-    if (config.instanceTypes.length > 1) {
+    if (mixed) {
       Validations.of(group).acknowledge({
         id: 'AwsSolutions-EC26',
         reason:
@@ -213,22 +256,22 @@ export class RunnerFleet extends Construct {
     const { config } = this;
     const [firstType] = config.instanceTypes;
     const arm = config.instanceTypes.some((type) => architectureOf(type) === 'arm64');
+    const image = IMAGES[config.image];
+    const install =
+      config.installFile === undefined ? undefined : new Asset(this, 'Install', { path: config.installFile });
+    const logs = config.logs ? this.logs() : undefined;
     const template = new LaunchTemplate(this, 'LaunchTemplate', {
       launchTemplateName: this.groupName,
       ...(firstType !== undefined && { instanceType: new InstanceType(firstType) }),
-      machineImage: MachineImage.resolveSsmParameterAtLaunch(
-        `${UBUNTU}/${arm ? 'arm64' : 'amd64'}/hvm/ebs-gp3/ami-id`,
-      ),
+      machineImage: MachineImage.resolveSsmParameterAtLaunch(image.parameter(arm ? 'arm64' : 'x86_64')),
       userData: runnerUserData({
+        fleet: config,
         groupName: this.groupName,
         runnerSecretName: this.runnerSecret.name,
-        circleciUrl: config.circleciUrl,
-        idleTimeoutSeconds: config.idleTimeout,
-        maxRunTimeSeconds: config.maxRunTime,
-        region: Aws.REGION,
-        installScript: config.installScript,
+        installObject: install && objectOf(install),
+        logs: logs && { object: objectOf(logs.script), groupName: logs.group.logGroupName },
       }),
-      role: this.instanceRole(),
+      role: this.instanceRole(install, logs),
       securityGroup: SecurityGroup.fromSecurityGroupId(this, 'ImportedSecurityGroup', securityGroupId),
       httpTokens: LaunchTemplateHttpTokens.REQUIRED,
       httpPutResponseHopLimit: 1,
@@ -236,7 +279,7 @@ export class RunnerFleet extends Construct {
       instanceInitiatedShutdownBehavior: InstanceInitiatedShutdownBehavior.TERMINATE,
       blockDevices: [
         {
-          deviceName: '/dev/sda1',
+          deviceName: image.rootDevice,
           volume: BlockDeviceVolume.ebs(config.rootVolumeSize, {
             encrypted: true,
             volumeType: EbsDeviceVolumeType.GP3,
@@ -253,8 +296,21 @@ export class RunnerFleet extends Construct {
     return template;
   }
 
-  /** What an instance may do: read its own token, leave its own group, and be reached by Session Manager. */
-  private instanceRole(): Role {
+  /** The log group of the fleet's instances, and the script that sends it their logs. */
+  private logs(): InstanceLogs {
+    const group = new LogGroup(this, 'Logs', {
+      logGroupName: this.logGroupName,
+      retention: RetentionDays.ONE_MONTH,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    return { group, script: new Asset(this, 'ShipLogs', { path: SHIP_LOGS }) };
+  }
+
+  /**
+   * What an instance may do: read its own token and its own install script, complete its launch, leave its own
+   * group; and, if the fleet asks for it, write its log and be reached by Session Manager.
+   */
+  private instanceRole(install: Asset | undefined, logs: InstanceLogs | undefined): Role {
     const role = new Role(this, 'InstanceRole', {
       assumedBy: new ServicePrincipal('ec2.amazonaws.com'),
       description: `CircleCI runners of fleet ${this.config.name}`,
@@ -262,9 +318,36 @@ export class RunnerFleet extends Construct {
     allow(role, { actions: ['secretsmanager:GetSecretValue'], resources: [this.runnerSecret.arn] });
     allow(
       role,
-      onGroups([this], 'autoscaling:TerminateInstanceInAutoScalingGroup', 'autoscaling:SetInstanceHealth'),
+      onGroups(
+        [this],
+        'autoscaling:CompleteLifecycleAction',
+        'autoscaling:RecordLifecycleActionHeartbeat',
+        'autoscaling:SetInstanceHealth',
+        'autoscaling:TerminateInstanceInAutoScalingGroup',
+      ),
     );
-    if (this.config.sshCidr === undefined) {
+    const scripts = [install, logs?.script].filter((asset) => asset !== undefined);
+    if (scripts.length > 0) {
+      allow(role, {
+        actions: ['s3:GetObject'],
+        resources: scripts.map((asset) => asset.bucket.arnForObjects(asset.s3ObjectKey)),
+      });
+    }
+    if (logs !== undefined) {
+      allow(role, {
+        actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+        resources: [
+          Stack.of(this).formatArn({
+            service: 'logs',
+            resource: 'log-group',
+            resourceName: `${this.logGroupName}:*`,
+            arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+          }),
+        ],
+        wildcard: 'The * is for the log streams of one log group, each named by its instance.',
+      });
+    }
+    if (this.config.sessionManager) {
       allow(role, {
         actions: [
           'ssm:UpdateInstanceInformation',

@@ -5,7 +5,7 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { logicalId } from './config.ts';
+import { logicalId } from './fleet-settings.ts';
 import { allow, DESCRIBE_GROUPS } from './permissions.ts';
 import { onGroups, type RunnerFleet } from './runner-fleet.ts';
 import { StepFunction } from './step-function.ts';

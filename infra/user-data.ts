@@ -1,20 +1,36 @@
 import { readFileSync } from 'node:fs';
 import { UserData } from 'aws-cdk-lib/aws-ec2';
+import type { FleetConfig } from './config.ts';
 
-const LIB = '/usr/local/lib/circleci-runner-autoscaler';
+const LIB = '/opt/autoscaler';
+const CONFIG = '/etc/autoscaler';
+const UNITS = '/etc/systemd/system';
 
-const userdata = (file: string) => readFileSync(new URL(`../userdata/${file}`, import.meta.url), 'utf8');
+/** How long after its runner's longest possible life an instance leaves by itself, in seconds. */
+const AGE_MARGIN_SECONDS = 600;
 
 /** Inputs of the instance's scripts; none of them is a secret, because user data can be read by whoever may describe the instance. */
 export interface UserDataInputs {
+  fleet: Pick<
+    FleetConfig,
+    | 'circleciUrl'
+    | 'idleTimeout'
+    | 'maxRunTime'
+    | 'bootTimeout'
+    | 'image'
+    | 'runner'
+    | 'spot'
+    | 'unsafeRetries'
+    | 'allowInstanceMetadata'
+  >;
   groupName: string;
   runnerSecretName: string;
-  circleciUrl: string;
-  idleTimeoutSeconds: number;
-  maxRunTimeSeconds: number;
-  region: string;
-  /** Contents of the adopter's script that installs what jobs need. */
-  installScript: string | undefined;
+  /** Bucket and key of the fleet's install script. */
+  installObject: string | undefined;
+  /** Bucket and key of the script that sends logs to CloudWatch Logs, and the log group. */
+  logs: { object: string; groupName: string } | undefined;
+  /** How old an instance may become before it leaves whatever runs on it, in seconds. */
+  ageLimitSeconds?: number;
 }
 
 /**
@@ -22,38 +38,64 @@ export interface UserDataInputs {
  * the first boot. EC2's limit is 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html).
  */
 export function runnerUserData(inputs: UserDataInputs): UserData {
+  const { fleet } = inputs;
+  const { bootTimeout, idleTimeout, maxRunTime } = fleet;
   const environment = {
-    AWS_REGION: inputs.region,
     GROUP_NAME: inputs.groupName,
     RUNNER_SECRET_NAME: inputs.runnerSecretName,
-    CIRCLECI_URL: inputs.circleciUrl,
-    IDLE_TIMEOUT_SECONDS: String(inputs.idleTimeoutSeconds),
-    MAX_RUN_TIME_SECONDS: String(inputs.maxRunTimeSeconds),
+    CIRCLECI_URL: fleet.circleciUrl,
+    BOOT_TIMEOUT_SECONDS: bootTimeout,
+    IDLE_TIMEOUT_SECONDS: idleTimeout,
+    MAX_RUN_TIME_SECONDS: maxRunTime,
+    AGE_LIMIT_SECONDS: inputs.ageLimitSeconds ?? bootTimeout + idleTimeout + maxRunTime + AGE_MARGIN_SECONDS,
+    ALLOW_INSTANCE_METADATA: fleet.allowInstanceMetadata,
+    UNSAFE_RETRIES: fleet.unsafeRetries,
+    INSTALL_OBJECT: inputs.installObject ?? '',
+    RUNNER_VERSION: fleet.runner?.version ?? '',
+    ...(fleet.runner !== undefined && { RUNNER_SHA256: fleet.runner.sha256 }),
+    LOGS_OBJECT: inputs.logs?.object ?? '',
+    ...(inputs.logs !== undefined && { LOG_GROUP_NAME: inputs.logs.groupName }),
   };
-  const scripts = {
-    'instance-metadata': userdata('instance-metadata.sh'),
-    'aws-call': userdata('aws-call.sh'),
-    'read-secret': userdata('read-secret.sh'),
-    'leave-group': userdata('leave-group.sh'),
-    install: inputs.installScript ?? '#!/bin/sh\n',
-    boot: userdata('boot.sh'),
+  const files = {
+    [`${LIB}/aws.sh`]: userdata('aws.sh'),
+    [`${LIB}/boot`]: userdata('boot.sh'),
+    [`${LIB}/install-runner`]: userdata(`install-runner-${runnerSource(fleet)}.sh`),
+    [`${LIB}/block-metadata`]: userdata('block-metadata.sh'),
+    [`${LIB}/leave-group`]: userdata('leave-group.sh'),
+    [`${UNITS}/autoscaler-.service.d/defaults.conf`]: userdata('autoscaler-defaults.conf'),
+    [`${UNITS}/autoscaler-boot.service`]: userdata('autoscaler-boot.service'),
+    [`${UNITS}/autoscaler-runner.service`]: userdata('autoscaler-runner.service'),
+    // The first TERM lets a running task finish, so stopping may take as long as a task.
+    [`${UNITS}/autoscaler-runner.service.d/stop.conf`]: `[Service]\nTimeoutStopSec=${maxRunTime + AGE_MARGIN_SECONDS}\n`,
+    [`${UNITS}/autoscaler-leave.service`]: userdata('autoscaler-leave.service'),
+    ...(fleet.spot !== undefined && {
+      [`${LIB}/watch-spot`]: userdata('watch-spot.sh'),
+      [`${UNITS}/autoscaler-spot.service`]: userdata('autoscaler-spot.service'),
+    }),
+    [`${CONFIG}/environment`]: Object.entries(environment)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(''),
   };
   return UserData.custom(
     [
       '#!/usr/bin/env bash',
-      'exec > >(tee /var/log/circleci-runner-autoscaler.log >/dev/console) 2>&1',
-      ...Object.entries(environment).map(([name, value]) => `export ${name}='${value}'`),
-      `mkdir -p ${LIB}`,
-      ...Object.entries(scripts).map(([name, script]) => embed(name, script)),
+      '# From here on the console, and `journalctl --unit "autoscaler-*"`, tell what happens.',
+      'set -e',
+      "trap 'systemctl poweroff' ERR",
+      `mkdir -p ${LIB} ${CONFIG} ${UNITS}/{autoscaler-,autoscaler-runner}.service.d`,
+      ...Object.entries(files).map(([path, text]) => `cat >${path} <<'END'\n${text}END`),
       `chmod 0755 ${LIB}/*`,
-      `exec ${LIB}/boot`,
+      'systemctl daemon-reload',
+      'systemctl enable autoscaler-boot.service',
+      'systemctl start --no-block autoscaler-boot.service',
       '',
     ].join('\n'),
   );
 }
 
-/** A quoted here-document: the shell takes the file as it is. */
-function embed(name: string, script: string): string {
-  const end = `END_OF_${name.toUpperCase().replaceAll('-', '_')}`;
-  return `cat >${LIB}/${name} <<'${end}'\n${script.trimEnd()}\n${end}`;
+const userdata = (file: string) => readFileSync(new URL(`../userdata/${file}`, import.meta.url), 'utf8');
+
+function runnerSource({ runner, image }: UserDataInputs['fleet']): 'release' | 'apt' | 'dnf' {
+  if (runner !== undefined) return 'release';
+  return image === 'ubuntu' ? 'apt' : 'dnf';
 }

@@ -1,60 +1,101 @@
 #!/usr/bin/env bash
-# Turns a fresh instance into a CircleCI runner for one task. Whatever fails, the instance leaves the group:
-# an instance that stays without a runner would be protected, paid for and useless.
-#
-# Inputs, all from the environment: AWS_REGION GROUP_NAME RUNNER_SECRET_NAME CIRCLECI_URL
-# IDLE_TIMEOUT_SECONDS MAX_RUN_TIME_SECONDS. LIB is where the other scripts of this folder are, and `install`,
-# the adopter's own.
+# Makes an instance a CircleCI runner for one task, at every boot: the first, a warm start, a reboot. If it fails,
+# systemd has the instance leave: without a runner it would be paid for, protected and useless.
 set -Eeuo pipefail
+. "$(dirname "$0")/aws.sh"
+CONFIG=${CONFIG:-/etc/autoscaler}
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 
-: "${AWS_REGION:?}" "${GROUP_NAME:?}" "${RUNNER_SECRET_NAME:?}" "${CIRCLECI_URL:?}"
-: "${IDLE_TIMEOUT_SECONDS:?}" "${MAX_RUN_TIME_SECONDS:?}"
-LIB=${LIB:-/usr/local/lib/circleci-runner-autoscaler}
-CONFIG=${CONFIG:-/etc/circleci-runner-autoscaler}
-STATE=${STATE:-/var/lib/circleci-runner-autoscaler}
-UNITS=${UNITS:-/etc/systemd/system}
+trap 'say "failed in line $LINENO after $SECONDS s: $BASH_COMMAND"' ERR
+# A warm instance is stopped while it waits: no failure.
+trap 'exit 0' TERM
 
-trap 'echo "boot failed in line $LINENO: leaving the group"; "$LIB/leave-group"' ERR
-
-# More than this and the launch waits in vain; each attempt is bounded as well.
-retry() {
-  local attempt
-  for attempt in 1 2 3; do
-    timeout 300 "$@" && return 0
-    echo "attempt $attempt failed: $1"
-    sleep $((attempt * 5))
-  done
-  return 1
-}
-
+# phase NAME COMMAND...: says how long it took
 phase() {
-  echo "boot: $1, $SECONDS s after the start"
+  local start=${EPOCHREALTIME/[^0-9]/}
+  "${@:2}"
+  say "$1: $(((${EPOCHREALTIME/[^0-9]/} - start) / 1000)) ms"
 }
 
-install_runner() {
-  # The vendor's unit would restart the runner after its task; ours ends with the instance.
-  systemctl mask circleci-runner.service
-  local script=/tmp/circleci-runner-repository.sh
-  if command -v apt-get >/dev/null; then
-    export DEBIAN_FRONTEND=noninteractive
-    retry curl -fsSL --max-time 60 -o "$script" 'https://packagecloud.io/install/repositories/circleci/runner/script.deb.sh?any=true'
-    retry bash "$script"
-    retry apt-get install -y circleci-runner
-  else
-    retry curl -fsSL --max-time 60 -o "$script" 'https://packagecloud.io/install/repositories/circleci/runner/script.rpm.sh?any=true'
-    retry bash "$script"
-    retry dnf install -y circleci-runner
+fail() {
+  say "$*"
+  exit 1
+}
+
+identify() {
+  mkdir -p "$STATE"
+  AWS_REGION=$(retry 5 metadata placement/region)
+  INSTANCE_ID=$(retry 5 metadata instance-id)
+  printf 'AWS_REGION=%s\nINSTANCE_ID=%s\n' "$AWS_REGION" "$INSTANCE_ID" >"$STATE/instance"
+  state=$(target_state || true)
+}
+
+# The last resort, whatever becomes of everything else.
+limit_age() {
+  systemctl is-active --quiet autoscaler-leave.timer ||
+    systemd-run --quiet --unit=autoscaler-leave.service --on-active="$AGE_LIMIT_SECONDS"
+}
+
+# What a warm start, or an image of such an instance, need not do again.
+prepare() {
+  local version="$INSTALL_OBJECT $RUNNER_VERSION"
+  [ "$(cat "$STATE/prepared" 2>/dev/null)" != "$version" ] || return 0
+  if [ -d /etc/apt/apt.conf.d ]; then
+    # Ubuntu updates itself in the background: wait for that, and not long for a dead mirror.
+    systemctl stop apt-daily.timer apt-daily-upgrade.timer || true
+    printf '%s;\n' 'DPkg::Lock::Timeout "180"' 'Acquire::Retries "3"' 'Acquire::http::Timeout "20"' \
+      >/etc/apt/apt.conf.d/99-autoscaler
   fi
+  [ -z "$INSTALL_OBJECT" ] || phase 'install script' run_object "$INSTALL_OBJECT" "$BOOT_TIMEOUT_SECONDS"
+  phase 'runner package' "$LIB/install-runner"
+  command -v nft >/dev/null || retry 3 timeout 300 dnf install -y nftables
+  id circleci >/dev/null || useradd --create-home --shell /bin/bash circleci
+  # The vendor's unit starts the runner again after its task.
+  systemctl disable --now circleci-runner.service 2>/dev/null || true
+  echo "$version" >"$STATE/prepared"
 }
 
-write_config() {
-  local instance_id token
-  instance_id=$("$LIB/instance-metadata" instance-id)
-  token=$("$LIB/read-secret" "$RUNNER_SECRET_NAME")
+# A warm instance must not claim work: it waits here, stopped or running.
+await_in_service() {
+  local warm=false
+  until state=$(target_state) && [ "$state" = InService ]; do
+    case $state in
+      Warmed:*) $warm || ! complete_launch CONTINUE >/dev/null || warm=true ;;
+      Standby) ;;
+      ?*) fail "the group wants this instance $state" ;;
+      *) [ "$SECONDS" -lt "$BOOT_TIMEOUT_SECONDS" ] || fail 'no group wants this instance in service' ;;
+    esac
+    sleep 1
+  done
+}
+
+read_token() {
+  local answer
+  answer=$(aws_call secretsmanager <<REQUEST
+header="content-type: application/x-amz-json-1.1"
+header="x-amz-target: secretsmanager.GetSecretValue"
+data="{\"SecretId\": \"$RUNNER_SECRET_NAME\"}"
+REQUEST
+  ) || {
+    # Only the error's name: the rest could quote what was read.
+    say "secret $RUNNER_SECRET_NAME: $(grep -oEm 1 '[A-Za-z]+(Exception|Error)' <<<"$answer")"
+    return 1
+  }
+  python3 -c '
+import json, re, sys
+token = json.load(sys.stdin).get("SecretString", "").strip()
+if not re.fullmatch(r"[\w.~+/=:-]+", token):
+    sys.exit("the runner secret must be the resource class token")
+print(token)' <<<"$answer"
+}
+
+# The shell itself writes the token: no command line shows it.
+configure() {
+  local token
+  token=$(retry 4 read_token)
   install -d -m 0700 "$CONFIG"
-  install -d -m 0755 "$STATE" "$STATE/agent"
+  install -d "$STATE/agent"
   install -d -o circleci -m 0750 "$STATE/work"
-  # Written by the shell itself, so that the token is on no command line.
   (
     umask 077
     cat >"$CONFIG/runner.yaml" <<CONFIGURATION
@@ -62,54 +103,63 @@ api:
   auth_token: "$token"
   url: "$CIRCLECI_URL"
 runner:
-  name: "$instance_id"
+  name: "$INSTANCE_ID"
   mode: single-task
   idle_timeout: ${IDLE_TIMEOUT_SECONDS}s
   max_run_time: ${MAX_RUN_TIME_SECONDS}s
   working_directory: $STATE/work
   cleanup_working_directory: true
   task_agent_directory: $STATE/agent
-  command_prefix: ["sudo", "-niHu", "circleci", "--"]
+  # If memory or CPU runs out, the task yields, not the runner's heartbeat.
+  command_prefix: ["choom", "-n", "500", "--", "nice", "-n", "5", "sudo", "-niHu", "circleci", "--"]
+  enable_unsafe_retries: $UNSAFE_RETRIES
 logging:
   format: json
 CONFIGURATION
   )
 }
 
-write_unit() {
-  cat >"$UNITS/circleci-runner-autoscaler.service" <<UNIT
-[Unit]
-Description=CircleCI runner for one task
-After=network-online.target
-Wants=network-online.target
-
-[Service]
-Environment=AWS_REGION=$AWS_REGION GROUP_NAME=$GROUP_NAME
-ExecStart=/usr/bin/circleci-runner machine --config $CONFIG/runner.yaml
-ExecStopPost=$LIB/leave-group
-Restart=no
-User=root
-# The first TERM lets the running task finish, so stopping may take as long as a task.
-TimeoutStopSec=$((MAX_RUN_TIME_SECONDS + 300))
-# A starved agent misses its heartbeats, and CircleCI fails the job.
-OOMScoreAdjust=-500
-CPUWeight=1000
-UNIT
-  systemctl daemon-reload
+start_runner() {
+  # A runner that starts as its hook times out could claim a job and be terminated with it.
+  if $late || [ "$SECONDS" -gt $((BOOT_TIMEOUT_SECONDS / 2)) ]; then
+    retry 4 launch_hook RecordLifecycleActionHeartbeat >/dev/null
+  fi
+  mark started
+  systemctl start autoscaler-runner.service
 }
 
-# A fresh Ubuntu updates itself in the background: apt waits for it instead of failing.
-if [ -d /etc/apt/apt.conf.d ]; then
-  echo 'DPkg::Lock::Timeout "180";' >/etc/apt/apt.conf.d/99-circleci-runner-autoscaler
-fi
+# CONTINUE for a runner that stays up, until it is heard: a hook that times out ends the job.
+report() {
+  local answer
+  sleep 3
+  while systemctl is-active --quiet autoscaler-runner.service; do
+    if answer=$(complete_launch CONTINUE); then
+      mark launched
+      return
+    fi
+    say "the launch cannot be completed yet: $answer"
+    sleep 5
+  done
+}
 
-phase 'installing what the jobs need'
-"$LIB/install"
-phase 'installing the runner'
-install_runner
-phase 'writing the configuration'
-write_config
-write_unit
-phase 'starting the runner'
-systemctl start circleci-runner-autoscaler.service
-phase 'done'
+late=false
+phase identity identify
+if marked started; then fail 'rebooted after its runner had started'; fi
+if [[ $state != Warmed:* ]]; then
+  limit_age
+  # Part of the hook's time went into a boot that did not end.
+  if marked begun; then late=true; fi
+  mark begun
+fi
+prepare
+if [ "$state" != InService ]; then
+  phase 'wait for InService' await_in_service
+  limit_age
+  SECONDS=0
+fi
+phase configuration configure
+phase 'runner start' start_runner
+say "the runner is up $(cut -d ' ' -f 1 /proc/uptime) s after the kernel"
+if [ -x "$LIB/watch-spot" ]; then systemctl start autoscaler-spot.service; fi
+report
+[ -z "$LOGS_OBJECT" ] || run_object "$LOGS_OBJECT" 600 || say 'no logs in CloudWatch: see above'

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { Fleets } from '../../infra/config.ts';
+import { Fleets } from '../../infra/fleet-settings.ts';
 import { configurationReference, REFERENCE_FILE } from '../../infra/reference.ts';
 import { drawWorkflow, PICTURE } from '../../statemachine/picture.ts';
 

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -21,8 +22,11 @@ describe('the Node.js example', () => {
     expect(jobs['runner-test']).toMatchObject({ machine: true, resource_class: fleet?.resourceClass });
   });
 
-  it('has what its jobs need installed by the example fleet', () => {
+  it('has what its jobs need installed by the example fleet', async () => {
     const [fleet] = loadFleets('fleets.yaml');
-    expect(fleet?.installScript).toContain('nodejs npm');
+    const install = 'examples/nodejs/install.sh';
+    expect(fleet?.installFile).toBe(resolve(install));
+    expect(readFileSync(install, 'utf8')).toContain('nodejs npm');
+    await run('bash', ['-n', install]);
   });
 });

@@ -1,27 +1,37 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { MINIMAL } from './fleets.ts';
+import { INSTALL, MINIMAL, minimalWith } from './fleets.ts';
 
 const CDK_JSON = JSON.parse(readFileSync('cdk.json', 'utf8'));
 
-/** Runs the app as `cdk synth -c fleets=FILE` does, without bundling the functions. */
-async function run(fleets: string) {
+/** Runs the app as `cdk synth -c fleets=FILE` does, without bundling the functions; with these files beside the file. */
+async function run(fleets: string, beside: Record<string, string> = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'app-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const file = join(directory, 'my-fleets.yaml');
   writeFileSync(file, fleets);
+  for (const [name, content] of Object.entries(beside)) writeFileSync(join(directory, name), content);
   const context = { ...CDK_JSON.context, fleets: file, 'aws:cdk:bundling-stacks': [] };
   const env = { ...process.env, CDK_OUTDIR: directory, CDK_CONTEXT_JSON: JSON.stringify(context) };
-  return new Promise<{ exitCode: number | undefined; stderr: string; template: () => string }>((resolve) => {
+  return new Promise<{
+    exitCode: number | undefined;
+    stderr: string;
+    template: () => string;
+    assets: () => string[];
+  }>((resolve) => {
     const [command, ...words] = CDK_JSON.app.split(' ');
     const child = execFile(command, words, { env }, (_error, _stdout, stderr) =>
       resolve({
         exitCode: child.exitCode ?? undefined,
         stderr: stderr.replaceAll(`${directory}/`, ''),
         template: () => readFileSync(join(directory, 'circleci-runners.template.json'), 'utf8'),
+        assets: () =>
+          readdirSync(directory).flatMap((name) =>
+            name.startsWith('asset.') ? [readFileSync(join(directory, name), 'utf8')] : [],
+          ),
       }),
     );
   });
@@ -32,6 +42,12 @@ describe('the app that cdk.json names', () => {
     const { exitCode, template } = await run(MINIMAL);
     expect(exitCode).toBe(0);
     expect(template()).toContain('circleci-runners-linux');
+  });
+
+  it('finds an install script beside that file, not where the app runs, and hands it to the deployment', async () => {
+    const { exitCode, assets } = await run(minimalWith('install: setup.sh'), { 'setup.sh': INSTALL });
+    expect(exitCode).toBe(0);
+    expect(assets()).toContain(INSTALL);
   });
 
   it('says of a faulty file what is wrong with it, fails, and says nothing more', async () => {

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { InstanceArchitecture, InstanceClass, InstanceType } from 'aws-cdk-lib/aws-ec2';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { architectureOf, FleetsInvalid, loadFleets, logicalId } from '../../infra/config.ts';
-import { complaintsAbout, fleetsOf, MINIMAL, minimalNamed, minimalWith } from './fleets.ts';
+import { FleetsInvalid, loadFleets } from '../../infra/config.ts';
+import { architectureOf, logicalId } from '../../infra/fleet-settings.ts';
+import { complaintsAbout, fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from './fleets.ts';
 
 describe('a fleet that says only what it must', () => {
   it('has the defaults that the settings describe', () => {
@@ -16,17 +18,24 @@ describe('a fleet that says only what it must', () => {
         pollInterval: 5,
         idleTimeout: 300,
         maxRunTime: 18_000,
+        bootTimeout: 600,
         circleciUrl: 'https://runner.circleci.com',
+        image: 'ubuntu',
+        unsafeRetries: false,
         network: 'default-vpc',
         rootVolumeSize: 30,
+        sessionManager: false,
+        allowInstanceMetadata: false,
+        logs: false,
         tags: {},
-        installScript: undefined,
+        installFile: undefined,
       },
     ]);
   });
 });
 
 describe('settings', () => {
+  const SHA256 = '0123456789abcdef'.repeat(4);
   it.each([
     { given: 'minReplicas: 20', becomes: { minReplicas: 20, maxReplicas: 20 } },
     { given: 'pollInterval: 5', becomes: { pollInterval: 5 } },
@@ -35,6 +44,25 @@ describe('settings', () => {
     { given: 'idleTimeout: 16', becomes: { idleTimeout: 16 } },
     { given: 'idleTimeout: 24 h', becomes: { idleTimeout: 86_400 } },
     { given: 'maxRunTime: 90m', becomes: { maxRunTime: 5_400 } },
+    { given: 'bootTimeout: 2m', becomes: { bootTimeout: 120 } },
+    { given: 'bootTimeout: 7200', becomes: { bootTimeout: 7_200 } },
+    { given: 'image: ubuntu', becomes: { image: 'ubuntu' } },
+    { given: 'image: amazon-linux', becomes: { image: 'amazon-linux' } },
+    {
+      given: `runner: {version: 3.1.13, sha256: ${SHA256}}`,
+      becomes: { runner: { version: '3.1.13', sha256: SHA256 } },
+    },
+    { given: 'spot: {}', becomes: { spot: { percentage: 100, onDemandBase: 0 } } },
+    { given: 'spot: {percentage: 1}', becomes: { spot: { percentage: 1, onDemandBase: 0 } } },
+    {
+      given: 'spot: {percentage: 50, onDemandBase: 10000}',
+      becomes: { spot: { percentage: 50, onDemandBase: 10_000 } },
+    },
+    { given: 'unsafeRetries: true', becomes: { unsafeRetries: true } },
+    { given: 'sessionManager: true', becomes: { sessionManager: true } },
+    { given: 'allowInstanceMetadata: true', becomes: { allowInstanceMetadata: true } },
+    { given: 'logs: true', becomes: { logs: true } },
+    { given: 'logs: false', becomes: { logs: false } },
     {
       given: 'circleciUrl: https://circleci.acme.example',
       becomes: { circleciUrl: 'https://circleci.acme.example' },
@@ -76,6 +104,11 @@ describe('settings', () => {
   const NUMBER = 'must be a whole number from';
   const TIME = 'seconds, or a number with its unit such as 5s, 5m or 5h';
   const NETWORK = 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours';
+  const RELEASE = 'must be the version and sha256 of a release of machine runner 3';
+  const VERSION = 'must be a version of machine runner 3, such as 3.1.13';
+  const DIGITS = 'must be the SHA-256 of the archive for Linux, 64 hexadecimal digits';
+  const SPOT = 'must be a map of percentage and onDemandBase; {} makes all instances Spot';
+  const PERCENTAGE = `${NUMBER} 1 to 100, the percentage of instances above onDemandBase that are Spot`;
   const TAG_VALUE = 'must be a text of at most 256 characters, in quotes if it looks like a number';
   const URL = 'must be a URL such as https://runner.circleci.com, without a query or a user';
   it.each([
@@ -107,6 +140,48 @@ describe('settings', () => {
     },
     { given: 'maxRunTime: 59', said: `maxRunTime: must be a time from 60 s to 432000 s: ${TIME}, got 59` },
     { given: 'maxRunTime:', said: `maxRunTime: must be a time from 60 s to 432000 s: ${TIME}, got nothing` },
+    {
+      given: 'bootTimeout: 119',
+      said: `bootTimeout: must be a time from 120 s to 7200 s: ${TIME}, got 119`,
+    },
+    {
+      given: 'bootTimeout: 121m',
+      said: `bootTimeout: must be a time from 120 s to 7200 s: ${TIME}, got "121m"`,
+    },
+    { given: 'image: debian', said: 'image: must be ubuntu or amazon-linux, got "debian"' },
+    { given: 'image:', said: 'image: must be ubuntu or amazon-linux, got nothing' },
+    { given: 'runner: 3.1.13', said: `runner: ${RELEASE}, got "3.1.13"` },
+    { given: 'runner:', said: `runner: ${RELEASE}, got nothing` },
+    { given: 'runner: {version: 3.1.13}', said: `runner.sha256: ${DIGITS}, got nothing` },
+    { given: `runner: {sha256: ${SHA256}}`, said: `runner.version: ${VERSION}, got nothing` },
+    // A number to YAML, and not the version that was meant.
+    { given: `runner: {version: 3.10, sha256: ${SHA256}}`, said: `runner.version: ${VERSION}, got 3.1` },
+    {
+      given: `runner: {version: ../3.1.13, sha256: ${SHA256}}`,
+      said: `runner.version: ${VERSION}, got "../3.1.13"`,
+    },
+    {
+      given: 'runner: {version: 3.1.13, sha256: 0123456789abcdef}',
+      said: `runner.sha256: ${DIGITS}, got "0123456789abcdef"`,
+    },
+    {
+      given: `runner: {version: 3.1.13, sha256: ${SHA256.toUpperCase()}}`,
+      said: `runner.sha256: ${DIGITS}, got "${SHA256.toUpperCase()}"`,
+    },
+    { given: 'spot: true', said: `spot: ${SPOT}, got true` },
+    { given: 'spot:', said: `spot: ${SPOT}, got nothing` },
+    { given: 'spot: {percentage: 0}', said: `spot.percentage: ${PERCENTAGE}, got 0` },
+    { given: 'spot: {percentage: 101}', said: `spot.percentage: ${PERCENTAGE}, got 101` },
+    { given: 'spot: {percentage: 12.5}', said: `spot.percentage: ${PERCENTAGE}, got 12.5` },
+    { given: 'spot: {percentage: 50%}', said: `spot.percentage: ${PERCENTAGE}, got "50%"` },
+    {
+      given: 'spot: {onDemandBase: -1}',
+      said: `spot.onDemandBase: ${NUMBER} 0 to 10000, the number of On-Demand instances that come first, got -1`,
+    },
+    { given: 'unsafeRetries: yes', said: 'unsafeRetries: must be true or false, got "yes"' },
+    { given: 'sessionManager: 1', said: 'sessionManager: must be true or false, got 1' },
+    { given: 'allowInstanceMetadata:', said: 'allowInstanceMetadata: must be true or false, got nothing' },
+    { given: 'logs: {retention: 30}', said: 'logs: must be true or false, got a map' },
     { given: 'circleciUrl: runner.circleci.com', said: `circleciUrl: ${URL}, got "runner.circleci.com"` },
     { given: 'circleciUrl: ftp://a.example', said: `circleciUrl: ${URL}, got "ftp://a.example"` },
     {
@@ -209,7 +284,7 @@ describe('settings', () => {
 
 describe('durations', () => {
   const UNITS = { s: 1, m: 60, h: 3_600 };
-  const bounds = { pollInterval: [1, 60], maxRunTime: [60, 432_000] } as const;
+  const bounds = { pollInterval: [1, 60], maxRunTime: [60, 432_000], bootTimeout: [120, 7_200] } as const;
 
   it('mean the same in whatever unit they are written', () => {
     fc.assert(
@@ -334,6 +409,8 @@ describe('unknown keys', () => {
     { key: 'maxreplicas', nearest: 'maxReplicas' },
     { key: 'resource_class', nearest: 'resourceClass' },
     { key: 'runnerSecret', nearest: 'runnerSecretName' },
+    { key: 'unsafeRetry', nearest: 'unsafeRetries' },
+    { key: 'log', nearest: 'logs' },
   ])('$key is told the nearest setting, and its value is not repeated', ({ key, nearest }) => {
     expect(complaintsAbout(minimalWith(`${key}: hunter2`))).toBe(
       `fleets.yaml has a fault:\n  linux.${key}: is not a setting; the nearest one is ${nearest}`,
@@ -342,15 +419,29 @@ describe('unknown keys', () => {
 
   it('of a network are told the nearest of its keys, also in a fleet called network', () => {
     const given = minimalNamed('network');
-    expect(complaintsAbout(`${given}  subnetId: hunter2\n  network: {subnetId: hunter2}\n`)).toBe(
+    expect(complaintsAbout(`${given}  subnetwork: hunter2\n  network: {subnetwork: hunter2}\n`)).toBe(
       [
         'fleets.yaml has 4 faults:',
         'network.network.vpcId: must be the id of a VPC, such as vpc-0123456789abcdef0, got nothing',
         'network.network.subnetIds: must be a list of subnets of the VPC, got nothing',
-        'network.network.subnetId: is not a setting; the nearest one is subnetIds',
-        'network.subnetId: is not a setting; the nearest one is network',
+        'network.network.subnetwork: is not a setting; the nearest one is subnetIds',
+        'network.subnetwork: is not a setting; the nearest one is network',
       ].join('\n  '),
     );
+  });
+
+  it.each([
+    { map: 'runner', key: 'sha265', nearest: 'sha256', beside: RUNNER },
+    { map: 'runner', key: 'versions', nearest: 'version', beside: RUNNER },
+    { map: 'spot', key: 'percent', nearest: 'percentage', beside: { onDemandBase: 2 } },
+    { map: 'spot', key: 'on_demand_base', nearest: 'onDemandBase', beside: {} },
+  ])('of $map, such as $key, are told the nearest of its keys', ({ map, key, nearest, beside }) => {
+    for (const name of ['linux', map]) {
+      const given = JSON.stringify({ ...beside, [key]: 'hunter2' });
+      expect(complaintsAbout(`${minimalNamed(name)}  ${map}: ${given}\n`)).toBe(
+        `fleets.yaml has a fault:\n  ${name}.${map}.${key}: is not a setting; the nearest one is ${nearest}`,
+      );
+    }
   });
 });
 
@@ -403,22 +494,43 @@ windows: 5
 });
 
 describe('the install script', () => {
-  it('is read from beside the file', () => {
+  it('is found beside the file, wherever the app runs', () => {
     const [fleet] = fleetsOf(minimalWith('install: setup.sh'), { 'setup.sh': '#!/bin/sh\nid\n' });
-    expect(fleet?.installScript).toBe('#!/bin/sh\nid\n');
+    expect(fleet?.installFile).toMatch(/^\/.*\/setup\.sh$/);
+    expect(readFileSync(fleet?.installFile ?? '', 'utf8')).toBe('#!/bin/sh\nid\n');
   });
 
-  it('must be a file', () => {
-    expect(complaintsAbout(minimalWith('install: .'))).toContain(
-      'linux.install: must be the path of a script from where this file is, got "." (EISDIR: ',
+  it('may be as long as it likes', () => {
+    const long = `#!/bin/sh\n${'#'.repeat(100_000)}\n`;
+    expect(fleetsOf(minimalWith('install: setup.sh'), { 'setup.sh': long })).toHaveLength(1);
+  });
+
+  it.each([
+    { what: 'a path that leads nowhere', install: 'nowhere.sh', seen: 'ENOENT: ' },
+    { what: 'a directory', install: '.', seen: 'EISDIR: ' },
+  ])('cannot be $what', ({ install, seen }) => {
+    const said = complaintsAbout(minimalWith(`install: ${install}`));
+    expect(said).toContain(
+      `fleets.yaml has a fault:\n  linux.install: must be the path of a script from where this file is, got "${install}" (${seen}`,
     );
   });
 
-  it('must leave room for the rest of the user data', () => {
-    const fits = '#'.repeat(6 * 1024);
-    expect(fleetsOf(minimalWith('install: setup.sh'), { 'setup.sh': fits })).toHaveLength(1);
-    expect(complaintsAbout(minimalWith('install: setup.sh'), { 'setup.sh': `${fits}#` })).toBe(
-      'fleets.yaml has a fault:\n  linux.install: must be a script of at most 6144 bytes that downloads the rest, because user data holds it, got "setup.sh" (6145 bytes)',
+  it.each([
+    { what: 'no interpreter', script: 'apt-get update\n', begins: '"apt-get update"' },
+    { what: 'an interpreter only in its second line', script: '\n#!/bin/sh\n', begins: '""' },
+    { what: 'nothing in it', script: '', begins: '""' },
+    { what: 'the line ends of Windows', script: '#!/bin/sh\r\nid\r\n', begins: '"#!/bin/sh\\r"' },
+    { what: 'a byte order mark', script: '\uFEFF#!/bin/sh\nid\n', begins: '"\uFEFF#!/bin/sh"' },
+  ])('is refused with $what, because Linux would not run it as meant', ({ script, begins }) => {
+    expect(complaintsAbout(minimalWith('install: setup.sh'), { 'setup.sh': script })).toBe(
+      `fleets.yaml has a fault:\n  linux.install: must be a script whose first line names its interpreter, such as #!/usr/bin/env bash, with Unix line ends, got "setup.sh" (it begins with ${begins})`,
+    );
+  });
+
+  it('has its fault reported beside all others of its fleet', () => {
+    const text = minimalWith('install: setup.sh', 'image: debian', 'spot: {percentage: 0}');
+    expect(complaintsAbout(text, { 'setup.sh': 'id\n' })).toMatch(
+      /^fleets\.yaml has 3 faults:\n {2}linux\.image: .*\n {2}linux\.spot\.percentage: .*\n {2}linux\.install: /,
     );
   });
 });

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../../infra/config.ts';
 
 /** A fleet with nothing but what it must have, to which a test adds what it is about. */
@@ -18,9 +19,13 @@ export const minimalNamed = (name: string) => MINIMAL.replace('linux:', `${name}
 export const minimalWith = (...settings: string[]) =>
   MINIMAL + settings.map((setting) => `  ${setting}\n`).join('');
 
+/** Where files of fleets lie; gone after the tests of the file that imports this one: a stack reads install scripts. */
+const written = mkdtempSync(join(tmpdir(), 'fleets-'));
+afterAll(() => rmSync(written, { recursive: true }));
+
 /** The fleets of a `fleets.yaml` with this text, and with these files beside it. */
 export function fleetsOf(text: string, beside: Record<string, string> = {}): FleetConfig[] {
-  const directory = mkdtempSync(join(tmpdir(), 'fleets-'));
+  const directory = mkdtempSync(join(written, 'beside-'));
   try {
     for (const [name, content] of Object.entries({ 'fleets.yaml': text, ...beside })) {
       writeFileSync(join(directory, name), content);
@@ -29,9 +34,20 @@ export function fleetsOf(text: string, beside: Record<string, string> = {}): Fle
   } catch (error) {
     if (error instanceof FleetsInvalid) error.message = error.message.replaceAll(`${directory}/`, '');
     throw error;
-  } finally {
-    rmSync(directory, { recursive: true });
   }
+}
+
+/** Fleets by their names, each of the least settings and these, and with these files beside them. */
+export function fleetsWith(
+  settings: Record<string, Record<string, string>>,
+  beside: Record<string, string> = {},
+): FleetConfig[] {
+  const text = Object.entries(settings).map(([name, more]) => {
+    const least = { resourceClass: `acme/${name}`, instanceTypes: '[m7i.large]', maxReplicas: '20' };
+    const lines = Object.entries({ ...least, ...more }).map(([key, value]) => `  ${key}: ${value}\n`);
+    return `${name}:\n${lines.join('')}`;
+  });
+  return fleetsOf(text.join(''), beside);
 }
 
 /** What is said of a `fleets.yaml` that cannot be used. */
@@ -47,6 +63,9 @@ export function complaintsAbout(text: string, beside: Record<string, string> = {
 
 /** The install script of `linux-large`. */
 export const INSTALL = '#!/bin/sh\napt-get install -y nodejs\n';
+
+/** A pinned release of machine runner 3. */
+export const RUNNER = { version: '3.1.13', sha256: 'c0ffee'.padEnd(64, '0') };
 
 /** One fleet of each network; `linux-large` asks for everything that can be asked for. */
 export const threeFleets = () =>
@@ -64,11 +83,18 @@ linux-large:
   pollInterval: 10s
   idleTimeout: 10m
   maxRunTime: 2h
+  bootTimeout: 20m
+  runner: {version: ${RUNNER.version}, sha256: ${RUNNER.sha256}}
+  spot: {percentage: 75, onDemandBase: 4}
+  unsafeRetries: true
   circleciUrl: https://circleci.acme.example
   network: new-vpc
   rootVolumeSize: 100
   keyPairName: ops-team
   sshCidr: 203.0.113.0/24
+  sessionManager: true
+  allowInstanceMetadata: true
+  logs: true
   install: install.sh
   scalerSecretName: existing/scaler
   runnerSecretName: existing/runner

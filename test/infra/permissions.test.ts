@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { EACH_FLEET, threeFleets } from './fleets.ts';
+import { logicalId } from '../../infra/fleet-settings.ts';
+import { EACH_FLEET, fleetsWith, INSTALL, threeFleets } from './fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
 const template = new SynthesisedTemplate(threeFleets());
@@ -32,6 +34,21 @@ const secret = (fleet: string, use: 'Scaler' | 'Runner') =>
 const groupArn = (name: string) =>
   `arn:aws:autoscaling:eu-west-1:111122223333:autoScalingGroup:*:autoScalingGroupName/circleci-runners-${name}`;
 
+/** What every instance may do. */
+const ofInstances = (name: string, runnerSecret: string) => [
+  `autoscaling:CompleteLifecycleAction on ${groupArn(name)}`,
+  `autoscaling:RecordLifecycleActionHeartbeat on ${groupArn(name)}`,
+  `autoscaling:SetInstanceHealth on ${groupArn(name)}`,
+  `autoscaling:TerminateInstanceInAutoScalingGroup on ${groupArn(name)}`,
+  `secretsmanager:GetSecretValue on ${runnerSecret}`,
+];
+
+const SHIP_LOGS = readFileSync('userdata/ship-logs.sh', 'utf8');
+
+/** The permission to read what is uploaded with this content, and nothing beside it. */
+const readsScript = (of: SynthesisedTemplate, content: string) =>
+  `s3:GetObject on arn:aws:s3:::${of.uploaded(content)}`;
+
 /** A function by its name, with the role that it has. */
 const LambdaFunction = z.object({
   FunctionName: z.string(),
@@ -61,13 +78,18 @@ describe('permissions', () => {
     ]);
   });
 
-  it('have no wildcard in an action, and none in a resource but for the id of a group and the end of a secret', () => {
+  it('have no wildcard in an action, and none in a resource but for the id of a group, the end of a secret and the streams of a log', () => {
     const statements = template.statements();
     expect(statements.flatMap(({ actions }) => actions).filter((action) => /[*?]/.test(action))).toEqual([]);
     const wide = statements
       .flatMap(({ resources }) => resources)
       .filter((resource) => resource !== '*')
-      .map((resource) => resource.replace('autoScalingGroup:*:', 'autoScalingGroup:').replace(/-\?{6}$/, ''))
+      .map((resource) =>
+        resource
+          .replace('autoScalingGroup:*:', 'autoScalingGroup:')
+          .replace(/(:secret:.*)-\?{6}$/, '$1')
+          .replace(/(:log-group:.*):\*$/, '$1'),
+      )
       .filter((resource) => /[*?]/.test(resource));
     expect(wide).toEqual([]);
   });
@@ -160,24 +182,78 @@ describe('the schedule', () => {
 describe.each(EACH_FLEET)('the instances of fleet $name', ({ id, name }) => {
   const launchTemplate = template.the('AWS::EC2::LaunchTemplate', `${id}Fleet`);
 
-  it('read one secret, act on their own group, and are reached by Session Manager unless SSH is asked for', () => {
-    expect(template.permissions(`Role(${id}FleetInstanceRole)`)).toEqual([
-      `autoscaling:SetInstanceHealth on ${groupArn(name)}`,
-      `autoscaling:TerminateInstanceInAutoScalingGroup on ${groupArn(name)}`,
-      `secretsmanager:GetSecretValue on ${secret(id, 'Runner')}`,
-      ...(id === 'LinuxLarge' ? [] : SESSION_MANAGER.map((action) => `${action} on *`)),
-    ]);
+  it('may read one secret, act on their own group, and do what else the fleet asks for', () => {
+    expect(template.permissions(`Role(${id}FleetInstanceRole)`)).toEqual(
+      [
+        ...ofInstances(name, secret(id, 'Runner')),
+        ...(id === 'LinuxLarge'
+          ? [
+              'logs:CreateLogStream on arn:aws:logs:eu-west-1:111122223333:log-group:/circleci-runners/linux-large:*',
+              'logs:PutLogEvents on arn:aws:logs:eu-west-1:111122223333:log-group:/circleci-runners/linux-large:*',
+              ...[INSTALL, SHIP_LOGS].map((script) => readsScript(template, script)),
+              ...SESSION_MANAGER.map((action) => `${action} on *`),
+            ]
+          : []),
+      ].toSorted(),
+    );
+  });
+
+  it('have these permissions, which only EC2 may assume for them, and keep them until the group is gone', () => {
     expect(launchTemplate.properties.LaunchTemplateData).toMatchObject({
       IamInstanceProfile: { Arn: `InstanceProfile(${id}FleetLaunchTemplateProfile).Arn` },
     });
     expect(template.the('AWS::IAM::InstanceProfile', `${id}Fleet`).properties).toEqual({
       Roles: [`Role(${id}FleetInstanceRole)`],
     });
-  });
-
-  it('keep their permissions until the group is gone', () => {
+    const role = template.the('AWS::IAM::Role', `${id}FleetInstanceRole`);
+    expect(role.properties.AssumeRolePolicyDocument).toMatchObject({
+      Statement: [{ Action: 'sts:AssumeRole', Principal: { Service: 'ec2.amazonaws.com' } }],
+    });
     expect(launchTemplate.attributes.DependsOn).toContainEqual(
       expect.stringMatching(`^${id}FleetInstanceRoleDefaultPolicy`),
+    );
+  });
+});
+
+describe('the instances of a fleet', () => {
+  const OTHER_INSTALL = '#!/bin/sh\napt-get install -y golang\n';
+  const fleets = new SynthesisedTemplate(
+    fleetsWith(
+      {
+        nothing: {},
+        install: { install: 'install.sh' },
+        other: { install: 'other.sh' },
+        logs: { logs: 'true' },
+        'session-manager': { sessionManager: 'true' },
+        ssh: { sshCidr: '203.0.113.0/24', keyPairName: 'ops-team' },
+        metadata: { allowInstanceMetadata: 'true' },
+        spot: { spot: '{}', unsafeRetries: 'true' },
+      },
+      { 'install.sh': INSTALL, 'other.sh': OTHER_INSTALL },
+    ),
+  );
+  const logs = 'arn:aws:logs:eu-west-1:111122223333:log-group:/circleci-runners/logs:*';
+
+  it.each([
+    { name: 'nothing', adds: [] },
+    { name: 'install', adds: [readsScript(fleets, INSTALL)] },
+    { name: 'other', adds: [readsScript(fleets, OTHER_INSTALL)] },
+    {
+      name: 'logs',
+      adds: [
+        `logs:CreateLogStream on ${logs}`,
+        `logs:PutLogEvents on ${logs}`,
+        readsScript(fleets, SHIP_LOGS),
+      ],
+    },
+    { name: 'session-manager', adds: SESSION_MANAGER.map((action) => `${action} on *`) },
+    { name: 'ssh', adds: [] },
+    { name: 'metadata', adds: [] },
+    { name: 'spot', adds: [] },
+  ])('that is about $name have the permissions that this adds, and no others', ({ name, adds }) => {
+    const id = logicalId(name);
+    expect(fleets.permissions(`Role(${id}FleetInstanceRole)`)).toEqual(
+      [...ofInstances(name, secret(id, 'Runner')), ...adds].toSorted(),
     );
   });
 });

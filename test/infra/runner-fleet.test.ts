@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { EACH_FLEET, threeFleets } from './fleets.ts';
+import { logicalId } from '../../infra/fleet-settings.ts';
+import { EACH_FLEET, fleetsWith, threeFleets } from './fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
 const template = new SynthesisedTemplate(threeFleets());
@@ -25,26 +26,17 @@ describe.each(EACH_FLEET)('the instances of fleet $name', ({ id }) => {
   });
 
   it('have an encrypted gp3 volume of the size asked for, which goes with them', () => {
-    expect(data).toMatchObject({
-      BlockDeviceMappings: [
-        {
-          DeviceName: '/dev/sda1',
-          Ebs: {
-            VolumeType: 'gp3',
-            VolumeSize: id === 'LinuxLarge' ? 100 : 30,
-            Encrypted: true,
-            DeleteOnTermination: true,
-          },
+    expect(Object(data).BlockDeviceMappings).toEqual([
+      {
+        DeviceName: '/dev/sda1',
+        Ebs: {
+          VolumeType: 'gp3',
+          VolumeSize: id === 'LinuxLarge' ? 100 : 30,
+          Encrypted: true,
+          DeleteOnTermination: true,
         },
-      ],
-    });
-  });
-
-  it('run the current Ubuntu LTS of their architecture', () => {
-    const architecture = id === 'Arm' ? 'arm64' : 'amd64';
-    expect(data).toMatchObject({
-      ImageId: `resolve:ssm:/aws/service/canonical/ubuntu/server/24.04/stable/current/${architecture}/hvm/ebs-gp3/ami-id`,
-    });
+      },
+    ]);
   });
 
   it('have a key only if one is asked for', () => {
@@ -60,6 +52,29 @@ describe.each(EACH_FLEET)('the instances of fleet $name', ({ id }) => {
     expect(template.all('AWS::EC2::SecurityGroupIngress')).toEqual([]);
     expect(data).toMatchObject({
       SecurityGroupIds: [`SecurityGroup(${id}FleetSecurityGroup).GroupId`],
+    });
+  });
+});
+
+describe('the image', () => {
+  const ARM = { instanceTypes: '[m7g.large]' };
+  const AMAZON = { image: 'amazon-linux' };
+  const images = new SynthesisedTemplate(
+    fleetsWith({ ubuntu: {}, 'ubuntu-arm': ARM, amazon: AMAZON, 'amazon-arm': { ...ARM, ...AMAZON } }),
+  );
+  const canonical = '/aws/service/canonical/ubuntu/server/24.04/stable/current';
+  const amazon = '/aws/service/ami-amazon-linux-latest';
+
+  it.each([
+    { name: 'ubuntu', image: `${canonical}/amd64/hvm/ebs-gp3/ami-id`, device: '/dev/sda1' },
+    { name: 'ubuntu-arm', image: `${canonical}/arm64/hvm/ebs-gp3/ami-id`, device: '/dev/sda1' },
+    { name: 'amazon', image: `${amazon}/al2023-ami-kernel-default-x86_64`, device: '/dev/xvda' },
+    { name: 'amazon-arm', image: `${amazon}/al2023-ami-kernel-default-arm64`, device: '/dev/xvda' },
+  ])('of $name is the current one for its architecture, with the volume as its root', (example) => {
+    const { properties } = images.the('AWS::EC2::LaunchTemplate', `${logicalId(example.name)}Fleet`);
+    expect(properties.LaunchTemplateData).toMatchObject({
+      ImageId: `resolve:ssm:${example.image}`,
+      BlockDeviceMappings: [{ DeviceName: example.device }],
     });
   });
 });
@@ -99,23 +114,71 @@ describe('the group', () => {
     });
   });
 
-  it('of several instance types launches them on demand, in order of preference', () => {
-    expect(group('LinuxLarge').properties).not.toHaveProperty('LaunchTemplate');
-    expect(group('LinuxLarge').properties.MixedInstancesPolicy).toEqual({
-      InstancesDistribution: {
-        OnDemandPercentageAboveBaseCapacity: 100,
-        OnDemandAllocationStrategy: 'prioritized',
+  const SEVERAL = { instanceTypes: '[m7i.2xlarge, m6i.2xlarge, m7a.2xlarge]' };
+  const markets = new SynthesisedTemplate(
+    fleetsWith({
+      several: SEVERAL,
+      spot: { spot: '{}' },
+      'several-spot': { ...SEVERAL, spot: '{percentage: 70, onDemandBase: 2}' },
+    }),
+  );
+
+  it.each([
+    {
+      name: 'several',
+      launches: 'several instance types on demand, in order of preference',
+      types: ['m7i.2xlarge', 'm6i.2xlarge', 'm7a.2xlarge'],
+      distribution: { OnDemandPercentageAboveBaseCapacity: 100 },
+    },
+    {
+      name: 'spot',
+      launches: 'one instance type as Spot capacity',
+      types: ['m7i.large'],
+      distribution: {
+        OnDemandPercentageAboveBaseCapacity: 0,
+        OnDemandBaseCapacity: 0,
+        SpotAllocationStrategy: 'price-capacity-optimized',
       },
+    },
+    {
+      name: 'several-spot',
+      launches: 'what is not Spot on demand, in order of preference, and so many of them first',
+      types: ['m7i.2xlarge', 'm6i.2xlarge', 'm7a.2xlarge'],
+      distribution: {
+        OnDemandPercentageAboveBaseCapacity: 30,
+        OnDemandBaseCapacity: 2,
+        SpotAllocationStrategy: 'price-capacity-optimized',
+      },
+    },
+  ])('of $name launches $launches', ({ name, types, distribution }) => {
+    const { properties } = markets.the('AWS::AutoScaling::AutoScalingGroup', `${logicalId(name)}Fleet`);
+    expect(properties).not.toHaveProperty('LaunchTemplate');
+    expect(properties.MixedInstancesPolicy).toEqual({
+      InstancesDistribution: { OnDemandAllocationStrategy: 'prioritized', ...distribution },
       LaunchTemplate: {
-        LaunchTemplateSpecification: newest('linux-large'),
-        Overrides: [
-          { InstanceType: 'm7i.2xlarge' },
-          { InstanceType: 'm6i.2xlarge' },
-          { InstanceType: 'm7a.2xlarge' },
-        ],
+        LaunchTemplateSpecification: newest(name),
+        Overrides: types.map((InstanceType) => ({ InstanceType })),
       },
     });
   });
+
+  it.each([
+    { id: 'Arm', seconds: 600 },
+    { id: 'LinuxLarge', seconds: 1_200 },
+    { id: 'Owned', seconds: 600 },
+  ])(
+    'of $id gives an instance up that does not say within its boot timeout that its runner is up',
+    ({ id, seconds }) => {
+      expect(group(id).properties.LifecycleHookSpecificationList).toEqual([
+        {
+          LifecycleHookName: 'launch',
+          LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING',
+          HeartbeatTimeout: seconds,
+          DefaultResult: 'ABANDON',
+        },
+      ]);
+    },
+  );
 
   it('has the settings that CloudFormation does not know set by a function', () => {
     const set = template.all('Custom::GroupSettings');
@@ -169,6 +232,21 @@ describe('the network', () => {
       VpcId: 'vpc-0123456789abcdef0',
       SecurityGroupEgress: [{ IpProtocol: '-1', CidrIp: '0.0.0.0/0' }],
     });
+  });
+});
+
+describe('the log of instances', () => {
+  it('is a log group of its own, kept for a month, of those fleets that ask for it', () => {
+    const groups = template
+      .all('AWS::Logs::LogGroup')
+      .filter(({ properties }) => String(properties.LogGroupName).startsWith('/circleci-runners/'));
+    expect(groups.map(({ properties, attributes }) => ({ ...properties, ...attributes }))).toEqual([
+      expect.objectContaining({
+        LogGroupName: '/circleci-runners/linux-large',
+        RetentionInDays: 30,
+        DeletionPolicy: 'Delete',
+      }),
+    ]);
   });
 });
 

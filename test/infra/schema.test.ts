@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import * as z from 'zod';
 import { fleetsSchema, SCHEMA_FILE } from '../../infra/schema.ts';
-import { fleetsOf, MINIMAL, minimalNamed, minimalWith } from './fleets.ts';
+import { fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from './fleets.ts';
 
 const schema = JSON.parse(fleetsSchema());
 const settings: Record<string, Record<string, unknown>> = schema.additionalProperties.properties;
@@ -36,9 +36,15 @@ describe('an editor with the schema', () => {
       pollInterval: '5s',
       idleTimeout: '5m',
       maxRunTime: '5h',
+      bootTimeout: '10m',
       circleciUrl: 'https://runner.circleci.com',
+      image: 'ubuntu',
+      unsafeRetries: false,
       network: 'default-vpc',
       rootVolumeSize: 30,
+      sessionManager: false,
+      allowInstanceMetadata: false,
+      logs: false,
       tags: {},
     });
     const written = defaults.map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
@@ -72,6 +78,12 @@ describe('an editor with the schema', () => {
     { setting: 'tags: {team: build}' },
     { setting: 'alarmEmail: ops@acme.example' },
     { setting: 'sshCidr: 203.0.113.0/24' },
+    { setting: 'bootTimeout: 2h' },
+    { setting: 'image: amazon-linux' },
+    { setting: `runner: ${JSON.stringify(RUNNER)}` },
+    { setting: 'spot: {}' },
+    { setting: 'spot: {percentage: 50, onDemandBase: 2}' },
+    { setting: 'logs: true' },
   ])('accepts $setting', ({ setting }) => {
     expect(validates(minimalWith(setting))).toBe(true);
     expect(fleetsOf(minimalWith(setting))).toHaveLength(1);
@@ -88,6 +100,14 @@ describe('an editor with the schema', () => {
     { setting: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], subnet: a}' },
     { setting: 'tags: {cost: 5}' },
     { setting: 'tags: {aws:team: build}' },
+    { setting: 'bootTimeout: 119' },
+    { setting: 'image: debian' },
+    { setting: 'runner: {version: 3.1.13}' },
+    { setting: `runner: ${JSON.stringify({ ...RUNNER, sha1: '0' })}` },
+    { setting: 'spot: true' },
+    { setting: 'spot: {percentage: 0}' },
+    { setting: 'spot: {onDemand: 2}' },
+    { setting: 'logs: yes' },
   ])('underlines $setting', ({ setting }) => {
     expect(validates(MINIMAL)).toBe(true);
     expect(validates(minimalWith(setting))).toBe(false);

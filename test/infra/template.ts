@@ -56,12 +56,42 @@ const Policy = z.object({
   PolicyDocument: z.object({ Statement: z.array(Statement) }),
 });
 
+const UserData = z.object({ LaunchTemplateData: z.object({ UserData: z.string() }) });
+
+const Assets = z.object({
+  files: z.record(
+    z.string(),
+    z.object({
+      source: z.object({ path: z.string(), packaging: z.enum(['file', 'zip']) }),
+      destinations: z.record(z.string(), z.object({ bucketName: z.string(), objectKey: z.string() })),
+    }),
+  ),
+});
+
 const PSEUDO_PARAMETERS: Record<string, string> = {
   'AWS::AccountId': '111122223333',
   'AWS::Partition': 'aws',
   'AWS::Region': 'eu-west-1',
   'AWS::StackName': STACK_NAME,
 };
+
+/** What `Fn::Sub` makes of a text that refers to pseudo parameters alone. */
+const substituted = (text: string) =>
+  text.replace(/\$\{([\w:]+)\}/g, (_, name) => PSEUDO_PARAMETERS[name] ?? name);
+
+/** The single files that a deployment uploads: bucket and key of each by its content. */
+function uploadsOf(outdir: string): Map<string, string> {
+  const { files } = Assets.parse(JSON.parse(readFileSync(join(outdir, `${STACK_NAME}.assets.json`), 'utf8')));
+  const single = Object.values(files).filter(({ source }) => source.packaging === 'file');
+  return new Map(
+    single.flatMap(({ source, destinations }) =>
+      Object.values(destinations).map(({ bucketName, objectKey }) => [
+        readFileSync(join(outdir, source.path), 'utf8'),
+        `${substituted(bucketName)}/${objectKey}`,
+      ]),
+    ),
+  );
+}
 
 const NAMES = [
   'FunctionName',
@@ -75,12 +105,14 @@ const NAMES = [
 export class SynthesisedTemplate {
   /** As it is deployed. */
   readonly json: z.infer<typeof Synthesised>;
+  readonly #uploads: Map<string, string>;
   readonly resources: Resource[];
   readonly outputs: Record<string, unknown>;
 
   constructor(fleets: FleetConfig[]) {
-    const template = Template.fromStack(appOf(fleets).stack).toJSON();
-    this.json = Synthesised.parse(template);
+    const { app, stack } = appOf(fleets);
+    this.json = Synthesised.parse(Template.fromStack(stack).toJSON());
+    this.#uploads = uploadsOf(app.outdir);
     this.resources = Object.entries(this.json.Resources).map(
       ([id, { Type: type, Properties, ...attributes }]) => ({
         id,
@@ -116,6 +148,13 @@ export class SynthesisedTemplate {
     );
   }
 
+  /** Bucket and key of the file with this content that a deployment uploads. */
+  uploaded(content: string): string {
+    const object = this.#uploads.get(content);
+    if (object === undefined) throw new Error(`Nothing is uploaded that says ${content}`);
+    return object;
+  }
+
   /** What a role may do, as `action on resource`, in order. */
   permissions(role: unknown): string[] {
     return this.statements()
@@ -129,6 +168,12 @@ export class SynthesisedTemplate {
         ),
       )
       .toSorted();
+  }
+
+  /** The user data of the fleet of that id, as its instances get it. */
+  userData(id: string): string {
+    return UserData.parse(this.the('AWS::EC2::LaunchTemplate', `${id}Fleet`).properties).LaunchTemplateData
+      .UserData;
   }
 
   /** Every statement of every role's policy. */
@@ -159,10 +204,9 @@ export class SynthesisedTemplate {
         const [separator, parts] = z.tuple([z.string(), z.array(z.unknown())]).parse(argument);
         return parts.map((part) => this.#resolve(part)).join(separator);
       }
-      if (key === 'Fn::Base64') return this.#resolve(argument);
-      if (key === 'Fn::Sub') {
-        return String(argument).replace(/\$\{([\w:]+)\}/g, (_, name) => PSEUDO_PARAMETERS[name] ?? name);
-      }
+      // User data, of which a test wants what an instance gets: a log group's name, not `LogGroup(name)`.
+      if (key === 'Fn::Base64') return String(this.#resolve(argument)).replace(/\bLogGroup\((.*?)\)/g, '$1');
+      if (key === 'Fn::Sub') return substituted(String(argument));
     }
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, this.#resolve(item)]));
   }

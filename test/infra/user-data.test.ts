@@ -1,86 +1,305 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
-import * as z from 'zod';
-import type { FleetConfig } from '../../infra/config.ts';
-import { fleetsOf, INSTALL, minimalNamed, threeFleets } from './fleets.ts';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { logicalId } from '../../infra/fleet-settings.ts';
+import { fleetsWith, INSTALL, RUNNER, threeFleets } from './fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
-const UserData = z.object({ LaunchTemplateData: z.object({ UserData: z.string() }) });
+const LIB = '/opt/autoscaler';
+const UNITS = '/etc/systemd/system';
+const ENVIRONMENT = '/etc/autoscaler/environment';
+const STOP = `${UNITS}/autoscaler-runner.service.d/stop.conf`;
 
-/** The user data of each fleet. */
-const userDataOf = (fleets: FleetConfig[]) =>
-  new SynthesisedTemplate(fleets)
-    .all('AWS::EC2::LaunchTemplate')
-    .map(({ properties }) => UserData.parse(properties).LaunchTemplateData.UserData);
+const DOCUMENT = /^cat >(\S+) <<'END'\n([\s\S]*?\n)END$/gm;
 
-describe('user data', () => {
-  const LIB = '/usr/local/lib/circleci-runner-autoscaler';
-  const texts = userDataOf(threeFleets());
-  const files = readdirSync('userdata').map((file) => ({
-    file,
-    text: readFileSync(`userdata/${file}`, 'utf8'),
-  }));
+/** The files that user data writes, each by its path. */
+const writtenBy = (userData: string): Record<string, string> =>
+  Object.fromEntries([...userData.matchAll(DOCUMENT)].map(([, path, text]) => [path, text]));
 
-  it.each(files)('contains $file as it is', ({ file, text }) => {
-    const here = new RegExp(`^cat >${LIB}/${file.replace('.sh', '')} <<'(\\w+)'\\n([\\s\\S]*?\\n)\\1$`, 'm');
-    for (const userData of texts) expect(here.exec(userData)?.[2]).toBe(text);
+/** What the scripts and units of an instance are given. */
+const environmentIn = (userData: string): Record<string, string> =>
+  Object.fromEntries(
+    [...(writtenBy(userData)[ENVIRONMENT] ?? '').matchAll(/^(.*?)=(.*)$/gm)].map(([, name, value]) => [
+      name,
+      value,
+    ]),
+  );
+
+const onDisk = (file: string) => readFileSync(`userdata/${file}`, 'utf8');
+
+/** Each way to install the runner, by a fleet that asks for it and nothing else. */
+const INSTALLERS = [
+  { fleet: 'nothing', settings: {}, installer: 'install-runner-apt.sh' },
+  { fleet: 'amazon', settings: { image: 'amazon-linux' }, installer: 'install-runner-dnf.sh' },
+  {
+    fleet: 'pinned',
+    settings: { runner: JSON.stringify(RUNNER) },
+    installer: 'install-runner-release.sh',
+  },
+  {
+    fleet: 'pinned-amazon',
+    settings: { image: 'amazon-linux', runner: JSON.stringify(RUNNER) },
+    installer: 'install-runner-release.sh',
+  },
+];
+
+const installers = new SynthesisedTemplate(
+  fleetsWith(Object.fromEntries(INSTALLERS.map(({ fleet, settings }) => [fleet, settings]))),
+);
+const three = new SynthesisedTemplate(threeFleets());
+
+/** User data of every kind, by its fleet. */
+const ALL = [
+  ...INSTALLERS.map(({ fleet }) => ({ fleet, userData: installers.userData(logicalId(fleet)) })),
+  { fleet: 'everything', userData: three.userData('LinuxLarge') },
+];
+
+describe('the files of userdata/', () => {
+  /** What every instance has, from which file. */
+  const ALWAYS = {
+    [`${LIB}/aws.sh`]: 'aws.sh',
+    [`${LIB}/boot`]: 'boot.sh',
+    [`${LIB}/block-metadata`]: 'block-metadata.sh',
+    [`${LIB}/leave-group`]: 'leave-group.sh',
+    [`${UNITS}/autoscaler-.service.d/defaults.conf`]: 'autoscaler-defaults.conf',
+    [`${UNITS}/autoscaler-boot.service`]: 'autoscaler-boot.service',
+    [`${UNITS}/autoscaler-runner.service`]: 'autoscaler-runner.service',
+    [`${UNITS}/autoscaler-leave.service`]: 'autoscaler-leave.service',
+  };
+  const WITH_SPOT = {
+    [`${LIB}/watch-spot`]: 'watch-spot.sh',
+    [`${UNITS}/autoscaler-spot.service`]: 'autoscaler-spot.service',
+  };
+  /** These files as they are, and what is made of the fleet's settings. */
+  const wanted = (files: Record<string, string>) => ({
+    ...Object.fromEntries(Object.entries(files).map(([path, file]) => [path, onDisk(file)])),
+    [ENVIRONMENT]: expect.any(String),
+    [STOP]: expect.any(String),
   });
 
-  it('contains the script that installs what jobs need, or one that does nothing', () => {
-    const install = (text: string) =>
-      text.match(/\/install <<'END_OF_INSTALL'\n([\s\S]*?)END_OF_INSTALL\n/)?.[1];
-    expect(texts.map(install)).toEqual(['#!/bin/sh\n', INSTALL, '#!/bin/sh\n']);
-  });
-
-  it("hands the fleet's settings to the scripts", () => {
-    const exported = (text: string) =>
-      Object.fromEntries(
-        [...text.matchAll(/^export (\w+)='(.*)'$/gm)].map(([, name, value]) => [name, value]),
+  it.each(INSTALLERS)(
+    'are on an instance of fleet $fleet as they are here, with $installer to install the runner',
+    ({ fleet, installer }) => {
+      expect(writtenBy(installers.userData(logicalId(fleet)))).toEqual(
+        wanted({ ...ALWAYS, [`${LIB}/install-runner`]: installer }),
       );
-    expect(texts.map(exported)).toEqual([
-      {
-        AWS_REGION: 'eu-west-1',
+    },
+  );
+
+  it('are on an instance that asks for everything as they are here, with those for Spot', () => {
+    expect(writtenBy(three.userData('LinuxLarge'))).toEqual(
+      wanted({ ...ALWAYS, ...WITH_SPOT, [`${LIB}/install-runner`]: 'install-runner-release.sh' }),
+    );
+  });
+
+  const files = readdirSync('userdata');
+
+  it('are all of use to some fleet', () => {
+    const used = [
+      ...Object.values({ ...ALWAYS, ...WITH_SPOT }),
+      ...INSTALLERS.map(({ installer }) => installer),
+      'ship-logs.sh',
+    ];
+    expect([...new Set(used)].toSorted()).toEqual(files.toSorted());
+  });
+
+  it.each(files)(
+    '%s ends where user data ends it: with its last line, and no line before says END',
+    (file) => {
+      expect(onDisk(file).split('\n')).not.toContain('END');
+      expect(onDisk(file)).toMatch(/[^\n]\n$/);
+    },
+  );
+});
+
+describe('the environment', () => {
+  const ofNothing = {
+    CIRCLECI_URL: 'https://runner.circleci.com',
+    BOOT_TIMEOUT_SECONDS: '600',
+    IDLE_TIMEOUT_SECONDS: '300',
+    MAX_RUN_TIME_SECONDS: '18000',
+    // The three times, and ten minutes.
+    AGE_LIMIT_SECONDS: '19500',
+    ALLOW_INSTANCE_METADATA: 'false',
+    UNSAFE_RETRIES: 'false',
+    INSTALL_OBJECT: '',
+    RUNNER_VERSION: '',
+    LOGS_OBJECT: '',
+  };
+
+  it.each([
+    {
+      id: 'Arm',
+      wanted: {
+        ...ofNothing,
         GROUP_NAME: 'circleci-runners-arm',
         RUNNER_SECRET_NAME: 'circleci-runners/arm/runner',
-        CIRCLECI_URL: 'https://runner.circleci.com',
-        IDLE_TIMEOUT_SECONDS: '300',
-        MAX_RUN_TIME_SECONDS: '18000',
       },
-      {
-        AWS_REGION: 'eu-west-1',
+    },
+    {
+      id: 'LinuxLarge',
+      wanted: {
         GROUP_NAME: 'circleci-runners-linux-large',
         RUNNER_SECRET_NAME: 'existing/runner',
         CIRCLECI_URL: 'https://circleci.acme.example',
+        BOOT_TIMEOUT_SECONDS: '1200',
         IDLE_TIMEOUT_SECONDS: '600',
         MAX_RUN_TIME_SECONDS: '7200',
+        AGE_LIMIT_SECONDS: '9600',
+        ALLOW_INSTANCE_METADATA: 'true',
+        UNSAFE_RETRIES: 'true',
+        INSTALL_OBJECT: three.uploaded(INSTALL),
+        RUNNER_VERSION: RUNNER.version,
+        RUNNER_SHA256: RUNNER.sha256,
+        LOGS_OBJECT: three.uploaded(onDisk('ship-logs.sh')),
+        LOG_GROUP_NAME: '/circleci-runners/linux-large',
       },
-      expect.objectContaining({ RUNNER_SECRET_NAME: 'circleci-runners/owned/runner' }),
-    ]);
+    },
+    {
+      id: 'Owned',
+      wanted: {
+        ...ofNothing,
+        GROUP_NAME: 'circleci-runners-owned',
+        RUNNER_SECRET_NAME: 'circleci-runners/owned/runner',
+      },
+    },
+  ])("of $id is the fleet's settings, and what a deployment uploads for it, unchanged", ({ id, wanted }) => {
+    expect(environmentIn(three.userData(id))).toEqual(wanted);
   });
 
-  it('fits into the 16 KB that EC2 takes, with all settings as long as they may be', () => {
-    const longest = minimalNamed('a'.repeat(32)).concat(
-      `  circleciUrl: https://${'a'.repeat(253)}\n`,
-      `  runnerSecretName: ${'a'.repeat(512)}\n`,
-      '  install: install.sh\n',
+  it.each([
+    { id: 'Arm', seconds: 18_600 },
+    { id: 'LinuxLarge', seconds: 7_800 },
+    { id: 'Owned', seconds: 18_600 },
+  ])('lets the runner of $id take as long to stop as a task may run, and ten minutes', ({ id, seconds }) => {
+    expect(writtenBy(three.userData(id))[STOP]).toBe(`[Service]\nTimeoutStopSec=${seconds}\n`);
+  });
+
+  it('is made of names: nothing is read into it but where scripts are uploaded to and the log group', () => {
+    const references: unknown[] = [];
+    JSON.parse(
+      JSON.stringify(
+        three.all('AWS::EC2::LaunchTemplate').map(({ id }) => Object(three.json.Resources[id])),
+        // Properties of the launch template beside its user data refer to the role, and more.
+        (key, value) => (key === 'LaunchTemplateData' ? value.UserData : value),
+      ),
+      (key, value) => {
+        if (/^(Ref|Fn::(?!Base64|Join))/.test(key)) references.push({ [key]: value });
+        return value;
+      },
     );
-    const [text] = userDataOf(fleetsOf(longest, { 'install.sh': '#'.repeat(6 * 1024) }));
-    expect(Buffer.byteLength(text ?? '')).toBeGreaterThan(6 * 1024);
-    expect(Buffer.byteLength(text ?? '')).toBeLessThanOrEqual(16 * 1024);
+    const bucket = { 'Fn::Sub': `cdk-hnb659fds-assets-\${AWS::AccountId}-\${AWS::Region}` };
+    expect(references).toEqual([
+      bucket,
+      bucket,
+      { Ref: three.the('AWS::Logs::LogGroup', 'LinuxLargeFleet').id },
+    ]);
+    for (const { userData } of ALL) expect(userData).not.toContain('{{resolve:');
+  });
+});
+
+describe('user data', () => {
+  const beside = (userData: string) => userData.replace(DOCUMENT, 'FILE');
+
+  it.each(ALL)(
+    'of $fleet has systemd start what it has written, now and at every later boot',
+    ({ userData }) => {
+      expect(beside(userData)).toMatch(
+        /FILE\nchmod 0755 \/opt\/autoscaler\/\*\nsystemctl daemon-reload\nsystemctl enable autoscaler-boot\.service\nsystemctl start --no-block autoscaler-boot\.service\n$/,
+      );
+    },
+  );
+
+  it.each(ALL)('of $fleet, if it fails, powers off the instance, which could tell nobody', ({ userData }) => {
+    expect(beside(userData)).toMatch(/^#!.*\n(#.*\n)*set -e\ntrap 'systemctl poweroff' ERR\n/);
   });
 
-  const scripts = [...texts, ...files.map(({ text }) => text)];
+  it.each([
+    // Without an extension, its script's key has the hash twice.
+    {
+      installer: 'a release',
+      settings: { runner: JSON.stringify({ ...RUNNER, version: '3'.repeat(63).concat('x') }) },
+    },
+    { installer: 'the package for Ubuntu', settings: {} },
+    { installer: 'the package for Amazon Linux', settings: { image: 'amazon-linux' } },
+  ])(
+    'fits into the 16 KB that EC2 takes with $installer, all that takes room asked for, and all names as long as they may be',
+    ({ settings }) => {
+      const name = 'a'.repeat(32);
+      const fleets = fleetsWith(
+        {
+          [name]: {
+            ...settings,
+            // What is off by default says `false`, which is longer than `true`.
+            spot: '{}',
+            logs: 'true',
+            install: 'install',
+            bootTimeout: '2h',
+            idleTimeout: '24h',
+            maxRunTime: '120h',
+            circleciUrl: `https://${'c'.repeat(253)}`,
+            runnerSecretName: 's'.repeat(512),
+          },
+        },
+        { install: INSTALL },
+      );
+      const text = new SynthesisedTemplate(fleets)
+        .userData(logicalId(name))
+        .replaceAll('eu-west-1', 'ap-southeast-1');
+      expect(text).toContain('cdk-hnb659fds-assets-111122223333-ap-southeast-1/');
+      expect(Buffer.byteLength(text)).toBeLessThanOrEqual(16_384);
+    },
+  );
+});
 
-  it('is sound to bash, as a whole and file by file', () => {
-    for (const script of scripts) execFileSync('bash', ['-n'], { input: script });
+describe('the scripts', () => {
+  const scriptsIn = (userData: string) =>
+    Object.entries(writtenBy(userData)).flatMap(([path, text]) =>
+      path.startsWith(`${LIB}/`) ? [{ file: basename(path), text }] : [],
+    );
+
+  it.each(ALL)('of $fleet are sound to bash, each and as a whole', ({ userData }) => {
+    const texts = scriptsIn(userData).map(({ text }) => text);
+    expect(texts.length).toBeGreaterThanOrEqual(5);
+    for (const input of [userData, ...texts]) execFileSync('bash', ['-n'], { input });
   });
 
-  const shellcheck = spawnSync('shellcheck', ['--version']).error === undefined;
-  it.skipIf(!shellcheck)('is sound to shellcheck, if that is installed', () => {
-    for (const script of scripts) {
-      const { stdout } = spawnSync('shellcheck', ['-'], { input: script, encoding: 'utf8' });
-      expect(stdout).toBe('');
-    }
+  it('that are uploaded are sound to bash', () => {
+    execFileSync('bash', ['-n'], { input: onDisk('ship-logs.sh') });
+  });
+
+  const noShellcheck = spawnSync('shellcheck', ['--version']).error !== undefined;
+
+  /** What shellcheck says of these files where they lie together, as on an instance, and of no others. */
+  function findings(files: { file: string; text: string }[]): string {
+    const root = mkdtempSync(join(tmpdir(), 'scripts-'));
+    onTestFinished(() => rmSync(root, { recursive: true }));
+    copyFileSync('.shellcheckrc', join(root, '.shellcheckrc'));
+    const folder = join(root, LIB);
+    mkdirSync(folder, { recursive: true });
+    for (const { file, text } of files) writeFileSync(join(folder, file), text);
+    const names = files.map(({ file }) => file);
+    const { stdout, stderr } = spawnSync('shellcheck', names, { cwd: folder, encoding: 'utf8' });
+    return stdout + stderr;
+  }
+
+  it.for(ALL)('of $fleet are sound to shellcheck, each and as a whole', ({ userData }, { skip }) => {
+    skip(noShellcheck, 'shellcheck is not installed');
+    expect(findings([...scriptsIn(userData), { file: 'user-data', text: userData }])).toBe('');
+  });
+
+  it('that are uploaded are sound to shellcheck', ({ skip }) => {
+    skip(noShellcheck, 'shellcheck is not installed');
+    expect(findings([{ file: 'ship-logs', text: onDisk('ship-logs.sh') }])).toBe('');
   });
 });

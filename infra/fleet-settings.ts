@@ -1,0 +1,286 @@
+import * as z from 'zod';
+
+/**
+ * The definition of `fleets.yaml`, the one file an adopter edits. It parses the file (config.ts), generates
+ * `fleets.schema.json` for editors (schema.ts), and its descriptions are the reference in docs/configuration.md.
+ */
+
+/** Not `z.int`: its fault would keep the rules about two settings from being checked. */
+const wholeNumber = (what: string, least: number, most: number) => {
+  const error = `must be a whole number from ${least} to ${most}, ${what}`;
+  return z
+    .number({ error })
+    .refine((value) => Number.isInteger(value) && value >= least && value <= most, { error })
+    .meta({ type: 'integer', minimum: least, maximum: most });
+};
+
+/** A text by its pattern; editors show the message as well. */
+const text = (what: string, pattern: RegExp) => {
+  const error = `must be ${what}`;
+  return z.string({ error }).regex(pattern, { error }).meta({ patternErrorMessage: error });
+};
+
+const flag = (what: string) => z.boolean({ error: 'must be true or false' }).default(false).describe(what);
+
+const SECONDS = { s: 1, m: 60, h: 3_600 };
+
+/** Seconds, or a number with its unit: `5`, `5s`, `5m`, `5h`. */
+const duration = (what: string, least: number, most: number) => {
+  const error = `must be ${what} from ${least} s to ${most} s: seconds, or a number with its unit such as 5s, 5m or 5h`;
+  const number = z.int({ error }).min(least, { error }).max(most, { error });
+  const withUnit = z
+    .string({ error })
+    .regex(/^\d+\s*[smh]$/, { error })
+    .meta({ patternErrorMessage: error });
+  return z
+    .union([number, withUnit], { error })
+    .transform((value) =>
+      typeof value === 'number'
+        ? value
+        : Number.parseInt(value, 10) * SECONDS[value.at(-1) as keyof typeof SECONDS],
+    )
+    .refine((seconds) => seconds >= least && seconds <= most, { error });
+};
+
+/** https://circleci.com/docs/reference/runner-api: namespace, slash, class. */
+const RESOURCE_CLASS = /^[a-z0-9_-]+\/[A-Za-z0-9:_+-]+$/;
+
+const FLEET_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
+const FLEET_NAME_FAULT =
+  'must be named by a letter and at most 31 more letters, digits, hyphens and underscores';
+
+/** Scheme, host, perhaps a port and a path: what the API's paths can be appended to, and a shell can quote. */
+const SERVER_URL = /^https?:\/\/[A-Za-z0-9.-]+(:\d+)?(\/[A-Za-z0-9._~/-]*)?$/;
+
+const SECRET_NAME = /^[A-Za-z0-9/_+=.@-]{1,512}$/;
+
+const INSTANCE_TYPE = /^[a-z0-9-]+\.[a-z0-9-]+$/;
+const isInstanceType = (value: unknown) => typeof value === 'string' && INSTANCE_TYPE.test(value);
+
+export const VpcOfYours = z.strictObject({
+  vpcId: text('the id of a VPC, such as vpc-0123456789abcdef0', /^vpc-([0-9a-f]{8}|[0-9a-f]{17})$/).describe(
+    'The VPC.',
+  ),
+  subnetIds: z
+    .array(
+      text('the id of a subnet, such as subnet-0123456789abcdef0', /^subnet-([0-9a-f]{8}|[0-9a-f]{17})$/),
+      { error: 'must be a list of subnets of the VPC' },
+    )
+    .min(1, { error: 'must name at least one subnet of the VPC' })
+    .describe('Subnets of the VPC, from which instances can reach the internet.'),
+});
+
+/** A version of machine runner 3, and the SHA-256 of its archive for the fleet's architecture. */
+export const Runner = z.strictObject(
+  {
+    version: text('a version of machine runner 3, such as 3.1.13', /^[0-9A-Za-z.+-]{1,64}$/).describe(
+      'The version.',
+    ),
+    sha256: text('the SHA-256 of the archive for Linux, 64 hexadecimal digits', /^[0-9a-f]{64}$/).describe(
+      "SHA-256 of the version's archive for Linux and the fleet's architecture.",
+    ),
+  },
+  { error: 'must be the version and sha256 of a release of machine runner 3' },
+);
+
+/** How much of the group is Spot capacity. */
+export const Spot = z.strictObject(
+  {
+    percentage: wholeNumber('the percentage of instances above onDemandBase that are Spot', 1, 100)
+      .default(100)
+      .describe('Percentage of the instances above `onDemandBase` that are Spot.'),
+    onDemandBase: wholeNumber('the number of On-Demand instances that come first', 0, 10_000)
+      .default(0)
+      .describe('The first so many instances are On-Demand.'),
+  },
+  { error: 'must be a map of percentage and onDemandBase; {} makes all instances Spot' },
+);
+
+const Network = z.union([z.enum(['default-vpc', 'new-vpc']), VpcOfYours], {
+  error: 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours',
+});
+
+export const Fleet = z
+  .strictObject(
+    {
+      resourceClass: text('a resource class, namespace/class', RESOURCE_CLASS).describe(
+        'The CircleCI resource class whose tasks the fleet runs, as namespace/class.',
+      ),
+      instanceTypes: z
+        .array(text('an EC2 instance type such as m7g.large', INSTANCE_TYPE), {
+          error: 'must be a list of EC2 instance types such as [m7g.large]',
+        })
+        .min(1, { error: 'must name at least one EC2 instance type, such as [m7g.large]' })
+        .describe(
+          'EC2 instance types in order of preference, all of one architecture. The image follows from it.',
+        ),
+      minReplicas: wholeNumber('the fewest instances to keep', 0, 10_000)
+        .default(0)
+        .describe('The fewest instances that the group is asked to have.'),
+      maxReplicas: wholeNumber('the most instances to have', 1, 10_000).describe(
+        "The most instances that the group may have. CircleCI recommends the plan's concurrency limit for self-hosted runners.",
+      ),
+      pollInterval: duration('an interval', 1, 60)
+        .prefault('5s')
+        .describe('How often CircleCI is asked for the counts: seconds, or with a unit, from 1 s to 60 s.'),
+      idleTimeout: duration('a time', 10, 86_400)
+        .prefault('5m')
+        .describe('How long a runner waits for a task before it leaves; longer than three poll intervals.'),
+      maxRunTime: duration('a time', 60, 432_000)
+        .prefault('5h')
+        .describe('How long one task may run before the runner ends it.'),
+      bootTimeout: duration('a time', 120, 7_200)
+        .prefault('10m')
+        .describe(
+          'How long a launched instance may take until its runner is up. After that the group gives it up and replaces it.',
+        ),
+      circleciUrl: text('a URL such as https://runner.circleci.com, without a query or a user', SERVER_URL)
+        .default('https://runner.circleci.com')
+        .describe("CircleCI's runner API: the Cloud's, or https://<server-host> for CircleCI Server."),
+      image: z
+        .enum(['ubuntu', 'amazon-linux'], { error: 'must be ubuntu or amazon-linux' })
+        .default('ubuntu')
+        .describe(
+          'The image of the instances: the current Ubuntu 24.04 LTS, or Amazon Linux 2023, as they are published for the region.',
+        ),
+      runner: Runner.optional().describe(
+        "A release of machine runner 3 by its version and SHA-256. Without it, instances install the newest package of CircleCI's repository.",
+      ),
+      spot: Spot.optional().describe(
+        'Makes instances Spot, for less money: `percentage` (100) of those above `onDemandBase` (0). EC2 can take them back with a notice of two minutes.',
+      ),
+      unsafeRetries: flag(
+        'Whether CircleCI runs a job again, elsewhere, if its runner is told to end, as when EC2 takes a Spot instance back. Unsafe for jobs that must not run twice.',
+      ),
+      network: Network.default('default-vpc').describe(
+        "Where instances run: the account's default VPC, one made for the fleet (public subnets, no NAT gateway), or a VPC of yours by id.",
+      ),
+      rootVolumeSize: wholeNumber('the size of the root volume in GiB', 8, 16_384)
+        .default(30)
+        .describe('Size of the encrypted gp3 root volume in GiB.'),
+      keyPairName: text('the name of an EC2 key pair', /^[\x20-\x7e]{1,255}$/)
+        .optional()
+        .describe('An EC2 key pair for SSH. Without it no key is installed.'),
+      sshCidr: text('an IPv4 range such as 203.0.113.7/32', z.regexes.cidrv4)
+        .optional()
+        .describe('From where SSH is let in. Without it no port is open.'),
+      sessionManager: flag(
+        'Whether Session Manager reaches the instances. Their role may do what that takes.',
+      ),
+      allowInstanceMetadata: flag(
+        "Whether jobs reach the instance's metadata, and with it the rights of its role. Better give jobs rights by CircleCI's OpenID Connect tokens.",
+      ),
+      logs: flag(
+        'Whether the log of boots and runners goes to CloudWatch Logs as well. It is always on the console output.',
+      ),
+      install: text('the path of a script', /\S/)
+        .optional()
+        .describe(
+          "A script, by its path beside this file, that installs what the fleet's jobs need. It runs as root at boot.",
+        ),
+      scalerSecretName: text('the name of a secret, not its ARN', SECRET_NAME)
+        .optional()
+        .describe(
+          'An existing secret with resource_class and circle_token. Without it the stack makes one, without a value.',
+        ),
+      runnerSecretName: text('the name of a secret, not its ARN', SECRET_NAME)
+        .optional()
+        .describe(
+          'An existing secret with the resource class token. Without it the stack makes one, without a value.',
+        ),
+      alarmEmail: text('an e-mail address', z.regexes.email)
+        .optional()
+        .describe("Who is told of the fleet's alarms. AWS asks that address to confirm first."),
+      tags: z
+        .record(
+          text('a tag of 1 to 128 characters that does not begin with aws:', /^(?!aws:).{1,128}$/i),
+          text('a text of at most 256 characters, in quotes if it looks like a number', /^.{0,256}$/),
+          { error: 'must be a map of tags to their values' },
+        )
+        .default({})
+        .describe("Tags of all of the fleet's resources, instances and volumes included."),
+    },
+    { error: 'must be a map of settings' },
+  )
+  // `when`: a rule about two settings is checked as soon as these two are sound, whatever else is wrong.
+  .refine((fleet) => fleet.maxReplicas >= fleet.minReplicas, {
+    path: ['maxReplicas'],
+    error: ({ input }) => `must be at least minReplicas (${Object(input).minReplicas})`,
+    when: ({ value }) => sound(value, 'minReplicas', 'maxReplicas'),
+  })
+  .refine((fleet) => fleet.idleTimeout > 3 * fleet.pollInterval, {
+    path: ['idleTimeout'],
+    error: ({ input }) =>
+      `must be longer than three times pollInterval (${Object(input).pollInterval} s), or runners leave before they are needed`,
+    when: ({ value }) => sound(value, 'idleTimeout', 'pollInterval'),
+  })
+  .refine((fleet) => new Set(fleet.instanceTypes.map(architectureOf)).size <= 1, {
+    path: ['instanceTypes'],
+    error: 'must all be of one architecture, arm64 (Graviton) or x86_64, because they share one image',
+    when: ({ value }) =>
+      Array.isArray(Object(value).instanceTypes) && Object(value).instanceTypes.every(isInstanceType),
+  })
+  .describe('A fleet: an Auto Scaling group of runners for one CircleCI resource class.');
+
+/** Whether these settings were parsed to numbers. */
+function sound(value: unknown, ...keys: string[]): boolean {
+  return keys.every((key) => Number.isInteger(Object(value)[key]));
+}
+
+export const Fleets = z
+  .record(z.string(), Fleet, { error: 'must be a map of fleet names to their settings' })
+  .check(
+    z.superRefine(
+      (fleets, context) => {
+        const fault = (path: string[], message: string) =>
+          context.addIssue({ code: 'custom', path, message });
+        if (Object.keys(fleets).length === 0) fault([], 'must have at least one fleet');
+        const ids = new Map<string, string>();
+        const classes = new Map<string, string>();
+        for (const [name, fleet] of Object.entries(fleets)) {
+          if (!FLEET_NAME.test(name)) fault([name], FLEET_NAME_FAULT);
+          const id = logicalId(name).toLowerCase();
+          const twin = ids.get(id);
+          if (twin !== undefined)
+            fault([name], `must differ from ${twin} in more than hyphens, underscores and case`);
+          ids.set(id, name);
+          const resourceClass = Object(fleet).resourceClass;
+          const rival = classes.get(resourceClass);
+          if (rival !== undefined) {
+            fault(
+              [name, 'resourceClass'],
+              `must differ from that of ${rival}: two fleets for one resource class would both launch for each task`,
+            );
+          }
+          if (typeof resourceClass === 'string') classes.set(resourceClass, name);
+        }
+      },
+      { when: ({ value }) => isMap(value) },
+    ),
+  )
+  .meta({
+    description: 'Fleets by name: letters, digits, hyphens and underscores, a letter first.',
+    minProperties: 1,
+    propertyNames: { pattern: FLEET_NAME.source, patternErrorMessage: FLEET_NAME_FAULT },
+  });
+
+export type FleetSettings = z.infer<typeof Fleet>;
+
+/** `linux-large` as CloudFormation outputs spell it: `LinuxLarge`. */
+export function logicalId(fleetName: string): string {
+  return fleetName
+    .split(/[-_]/)
+    .map((part) => part.charAt(0).toUpperCase() + part.slice(1))
+    .join('');
+}
+
+/**
+ * Architecture of an instance type's processor, by its name: a `g` among the letters behind the generation is
+ * Graviton. https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
+ */
+export function architectureOf(instanceType: string): 'arm64' | 'x86_64' {
+  return /^(a1|[a-z]+\d+[a-z-]*g[a-z0-9]*)\./.test(instanceType) ? 'arm64' : 'x86_64';
+}
+
+export const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

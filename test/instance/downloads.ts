@@ -1,0 +1,108 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const VENDOR_UNIT = `[Unit]
+Description=CircleCI runner, as its package has it: it starts again and again
+[Service]
+ExecStart=/usr/bin/circleci-runner machine --config /etc/circleci-runner/circleci-runner-config.yaml
+Restart=always
+RestartSec=1
+[Install]
+WantedBy=multi-user.target
+`;
+
+const POST_INSTALL = `#!/bin/sh
+set -e
+id circleci >/dev/null 2>&1 || useradd --create-home --shell /bin/bash circleci
+systemctl enable --now circleci-runner.service || true
+`;
+
+/**
+ * A folder with everything that an instance downloads: the package repository of machine runner 3 with its set-up
+ * script, a release of it, and the CloudWatch agent's package; all of stand-ins.
+ */
+export function makeDownloads(folder: string, url: string): { sha256: string } {
+  const runner = fileURLToPath(new URL('./circleci-runner', import.meta.url));
+
+  const deb = (name: string, files: Record<string, string>, scripts: Record<string, string>) => {
+    const tree = join(folder, 'build', name);
+    mkdirSync(join(tree, 'DEBIAN'), { recursive: true });
+    writeFileSync(
+      join(tree, 'DEBIAN/control'),
+      `Package: ${name}\nVersion: 3.1.13\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\nDescription: stand-in\n`,
+    );
+    for (const [script, text] of Object.entries(scripts)) {
+      writeFileSync(join(tree, 'DEBIAN', script), text);
+      chmodSync(join(tree, 'DEBIAN', script), 0o755);
+    }
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(join(tree, path, '..'), { recursive: true });
+      writeFileSync(join(tree, path), text);
+      chmodSync(join(tree, path), path.includes('bin/') ? 0o755 : 0o644);
+    }
+    const file = join(folder, `${name}.deb`);
+    execFileSync('dpkg-deb', ['--root-owner-group', '--build', tree, file], { stdio: 'ignore' });
+    return file;
+  };
+
+  mkdirSync(join(folder, 'runner'), { recursive: true });
+  const file = deb(
+    'circleci-runner',
+    {
+      'usr/bin/circleci-runner': readFileSync(runner, 'utf8'),
+      'lib/systemd/system/circleci-runner.service': VENDOR_UNIT,
+    },
+    { postinst: POST_INSTALL },
+  );
+  const content = readFileSync(file);
+  const control = execFileSync('dpkg-deb', ['--field', file], { encoding: 'utf8' }).trimEnd();
+  const digest = createHash('sha256').update(content).digest('hex');
+  cpSync(file, join(folder, 'runner/circleci-runner.deb'));
+  writeFileSync(
+    join(folder, 'runner/Packages'),
+    `${control}\nFilename: ./circleci-runner.deb\nSize: ${content.length}\nSHA256: ${digest}\n`,
+  );
+  writeFileSync(
+    join(folder, 'runner/script.deb.sh'),
+    `set -e\necho 'deb [trusted=yes] ${url}/runner ./' >/etc/apt/sources.list.d/circleci_runner.list\napt-get update\n`,
+  );
+
+  cpSync(runner, join(folder, 'runner/circleci-runner'));
+  writeFileSync(
+    join(folder, 'runner/script.rpm.sh'),
+    `set -e\nmkdir -p /etc/yum.repos.d\necho '${url}/runner' >/etc/yum.repos.d/circleci_runner.repo\n`,
+  );
+
+  mkdirSync(join(folder, 'releases/3.1.13'), { recursive: true });
+  const archive = join(folder, 'releases/3.1.13/circleci-runner_linux_amd64.tar.gz');
+  execFileSync('tar', ['-czf', archive, '-C', join(runner, '..'), 'circleci-runner']);
+  cpSync(archive, archive.replace('amd64', 'arm64'));
+
+  const agent = deb(
+    'amazon-cloudwatch-agent',
+    {
+      // It sends what the log has by then, and all that its configuration says, to who asks in a test.
+      'opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl': `#!/bin/sh
+sleep 1
+curl -fsS -F "instance=$INSTANCE_ID" -F "config=@\${7#file:}" -F log=@/var/log/autoscaler.log ${url}/agent
+`,
+    },
+    {},
+  );
+  for (const architecture of ['amd64', 'arm64']) {
+    mkdirSync(join(folder, `agent/ubuntu/${architecture}/latest`), { recursive: true });
+    cpSync(agent, join(folder, `agent/ubuntu/${architecture}/latest/amazon-cloudwatch-agent.deb`));
+  }
+  return { sha256: createHash('sha256').update(readFileSync(archive)).digest('hex') };
+}
+
+/** Stands in for dnf, of which Debian's root has no use: it knows one package, and where the repository is. */
+export const DNF = `#!/bin/sh
+set -e
+[ "$*" = 'install -y circleci-runner' ]
+curl -fsS -o /usr/bin/circleci-runner "$(cat /etc/yum.repos.d/circleci_runner.repo)/circleci-runner"
+chmod 0755 /usr/bin/circleci-runner
+`;

@@ -1,0 +1,144 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Metadata } from '../support/metadata-service.ts';
+import type { World } from './world.ts';
+
+/** An instance: a copy of the stock image, on which a real systemd boots, and whose disk survives reboots. */
+export class Machine {
+  /** What its console showed so far. */
+  console = '';
+  /** Its root folder, as seen from outside. */
+  readonly root: string;
+  readonly #network: string;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'instance-'));
+  #nspawn: ChildProcess | undefined;
+
+  /**
+   * @param environment Where its scripts find the outside world.
+   */
+  constructor(
+    image: string,
+    world: World,
+    metadata: Metadata,
+    userData: string,
+    environment: Record<string, string> = {},
+  ) {
+    this.root = join(this.#folder, 'root');
+    for (const part of ['root', 'upper', 'work']) mkdirSync(join(this.#folder, part));
+    const layers = `lowerdir=${image},upperdir=${this.#folder}/upper,workdir=${this.#folder}/work`;
+    execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, this.root]);
+    this.write('var/lib/user-data', userData, 0o755);
+    const variables = {
+      AWS_ENDPOINT_URL: world.awsUrl,
+      RUNNER_PACKAGES_URL: `${world.downloads}/runner`,
+      RUNNER_RELEASES_URL: `${world.downloads}/releases`,
+      AGENT_URL: `${world.downloads}/agent`,
+      ...environment,
+    };
+    const words = Object.entries(variables).map(([name, value]) => `"${name}=${value}"`);
+    this.write('etc/systemd/system.conf.d/world.conf', `[Manager]\nDefaultEnvironment=${words.join(' ')}\n`);
+    this.#network = world.connect(metadata);
+  }
+
+  write(path: string, text: string, mode = 0o644): void {
+    mkdirSync(join(this.root, path, '..'), { recursive: true });
+    writeFileSync(join(this.root, path), text, { mode });
+  }
+
+  read(path: string): string {
+    return readFileSync(join(this.root, path), 'utf8');
+  }
+
+  /** Switches it on. */
+  start(): void {
+    const options = [
+      '--register=no',
+      '--keep-unit',
+      '--quiet',
+      '--capability=CAP_NET_ADMIN',
+      `--directory=${this.root}`,
+    ];
+    this.#nspawn = spawn(
+      'systemd-nspawn',
+      [...options, `--network-namespace-path=${this.#network}`, '--boot', 'systemd.log_color=0'],
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, SYSTEMD_COLORS: '0' } },
+    );
+    // It has rebooted: https://www.freedesktop.org/software/systemd/man/latest/systemd-nspawn.html
+    this.#nspawn.on('exit', (code) => {
+      if (code === 133) this.start();
+    });
+    for (const stream of [this.#nspawn.stdout, this.#nspawn.stderr]) {
+      stream?.on('data', (chunk) => {
+        this.console += chunk;
+      });
+    }
+  }
+
+  get on(): boolean {
+    return this.#nspawn !== undefined && this.#nspawn.exitCode === null && this.#nspawn.signalCode === null;
+  }
+
+  /** Waits until it has switched itself off. */
+  async off(seconds: number): Promise<void> {
+    await this.until(() => !this.on, seconds, 'it switches itself off');
+  }
+
+  /** Waits until something is so. */
+  async until(condition: () => boolean, seconds: number, what: string): Promise<void> {
+    const end = Date.now() + seconds * 1_000;
+    while (!condition()) {
+      if (Date.now() > end)
+        throw new Error(`After ${seconds} s still not so: ${what}. Console:\n${this.console}`);
+      await sleep(100);
+    }
+  }
+
+  /** Waits until the console shows something. */
+  async shows(text: string | RegExp, seconds: number): Promise<void> {
+    const seen = () => (typeof text === 'string' ? this.console.includes(text) : text.test(this.console));
+    await this.until(seen, seconds, `the console shows ${text}`);
+  }
+
+  /** Stops it in an orderly way, as EC2's stop does. */
+  async stop(): Promise<void> {
+    this.#nspawn?.kill('SIGTERM');
+    await this.off(60);
+  }
+
+  /** Runs a command on it, while it is on. */
+  run(...words: string[]): string {
+    const children = readFileSync(`/proc/${this.#nspawn?.pid}/task/${this.#nspawn?.pid}/children`, 'utf8');
+    const [leader = ''] = children.trim().split(' ');
+    return execFileSync(
+      'nsenter',
+      ['--target', leader, '--mount', '--pid', '--net', '--ipc', '--uts', '--', ...words],
+      {
+        encoding: 'utf8',
+      },
+    );
+  }
+
+  /** Runs a command in its root, when it is off. */
+  inspect(...words: string[]): string {
+    return execFileSync('chroot', [this.root, ...words], { encoding: 'utf8' });
+  }
+
+  /** Pulls the plug. */
+  async cut(): Promise<void> {
+    if (this.#nspawn === undefined || !this.on) return;
+    const gone = once(this.#nspawn, 'exit');
+    this.#nspawn.kill('SIGKILL');
+    await gone;
+  }
+
+  /** Pulls the plug and throws it away. */
+  async discard(): Promise<void> {
+    await this.cut();
+    execFileSync('umount', [this.root]);
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}

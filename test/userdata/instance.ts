@@ -1,0 +1,272 @@
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  accessSync,
+  chmodSync,
+  chownSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe } from 'vitest';
+import { type Answer, InstanceAws, type InstanceCall, success } from '../support/instance-aws.ts';
+import { MetadataService, metadataOf } from '../support/metadata-service.ts';
+
+const USERDATA = fileURLToPath(new URL('../../userdata/', import.meta.url));
+
+export const INSTANCE_ID = 'i-0123456789abcdef0';
+
+/** What scripts find on their PATH, besides stubs: nothing of the machine that a test runs on can be changed by it. */
+const COMMANDS = [
+  'bash',
+  'cat',
+  'chmod',
+  'curl',
+  'cut',
+  'dirname',
+  'flock',
+  'grep',
+  'install',
+  'mkdir',
+  'mktemp',
+  'python3',
+  'timeout',
+] as const;
+
+/** As root, a fault in a script would reach the machine that it is tested on. */
+const NOBODY = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
+
+/** A run that takes longer hangs. */
+const DEADLINE = 25_000;
+
+/** Where a command lies, if it does. */
+function pathOf(command: string): string | undefined {
+  return `/usr/bin:/bin:/usr/sbin:/sbin:${process.env.PATH}`
+    .split(':')
+    .map((folder) => join(folder, command))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
+
+/** Where a command lies that a stub stands before. */
+export const realPath = (command: (typeof COMMANDS)[number]) => pathOf(command) ?? command;
+
+/** Why the scripts cannot run here, if they cannot. */
+function missingHere(): string | undefined {
+  if (process.platform !== 'linux') return 'they need Linux';
+  const missing = COMMANDS.filter((command) => pathOf(command) === undefined);
+  if (missing.length > 0) return `they need ${missing.join(', ')}`;
+  const version = (command: (typeof COMMANDS)[number]) => {
+    const { stdout } = spawnSync(realPath(command), ['--version'], { encoding: 'utf8', ...NOBODY });
+    return Number(/\d+\.\d+/.exec(stdout ?? '')?.[0] ?? 0);
+  };
+  // The first with x-amz-content-sha256 in the signature: https://github.com/curl/curl/pull/9804
+  if (version('curl') < 7.87) return 'they need curl 7.87 or newer';
+  if (version('bash') < 5) return 'they need bash 5 or newer';
+  if (version('python3') < 3) return 'they need python3';
+  return undefined;
+}
+
+const missing = missingHere();
+const running = new Set<Instance>();
+
+/** A `describe` that tells why, if the scripts cannot run here. Its tests wait for processes more than they compute. */
+export function describeScript(name: string, tests: () => void): void {
+  if (missing !== undefined) return void describe.skip(`${name} (skipped: ${missing})`, tests);
+  describe.concurrent(name, tests);
+}
+
+afterAll(() => {
+  for (const instance of running) instance.end();
+});
+
+/** An item's value, or its values one after the other as it is asked for, of which the last stays; undefined is a 404. */
+type Item = string | (string | undefined)[];
+
+class ChangingMetadata extends Map<string, string> {
+  readonly #items = new Map<string, Item>(metadataOf(INSTANCE_ID, 'InService'));
+
+  /** What an item is from now on. */
+  become(name: string, item: Item): void {
+    this.#items.set(name, typeof item === 'string' ? item : [...item]);
+  }
+
+  override get(name: string): string | undefined {
+    const item = this.#items.get(name);
+    if (!Array.isArray(item)) return item;
+    return item.length > 1 ? item.shift() : item[0];
+  }
+}
+
+export const TARGET_STATE = 'autoscaling/target-lifecycle-state';
+
+export interface InstanceOptions {
+  /** Metadata that differ from those of an instance in service. */
+  metadata?: Record<string, Item>;
+  /** What AWS answers; success without it. */
+  answer?: (call: InstanceCall, headers: Record<string, unknown>) => Answer | Promise<Answer>;
+  /** Commands that the instance has, or has otherwise, as the bodies of shell scripts. */
+  commands?: Record<string, string>;
+  /** What scripts marked as behind this very instance. */
+  marks?: readonly string[];
+  /** Other files that scripts keep. */
+  kept?: Record<string, string>;
+  environment?: Record<string, string>;
+}
+
+export interface Ended {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** The scripts as they lie on an instance, in a folder of its own, until the tests of a file end. */
+export class Instance {
+  readonly folder = mkdtempSync(join(tmpdir(), 'userdata-'));
+  readonly lib = join(this.folder, 'lib');
+  readonly state = join(this.folder, 'state');
+  readonly config = join(this.folder, 'config');
+  readonly metadata = new ChangingMetadata();
+  readonly #bin = join(this.folder, 'bin');
+  readonly #record = join(this.folder, 'commands');
+  readonly #imds = new MetadataService(() => this.metadata);
+  readonly #aws: InstanceAws;
+  #environment: Record<string, string> = {};
+
+  private constructor({ metadata = {}, answer = ({ action }) => success(action) }: InstanceOptions) {
+    for (const [name, item] of Object.entries(metadata)) this.metadata.become(name, item);
+    this.#aws = new InstanceAws((call, { headers }) => answer(call, headers));
+  }
+
+  static async start(options: InstanceOptions = {}): Promise<Instance> {
+    const instance = new Instance(options);
+    running.add(instance);
+    await instance.#aws.listen('127.0.0.1', 0);
+    instance.#environment = {
+      PATH: instance.#bin,
+      LIB: instance.lib,
+      STATE: instance.state,
+      CONFIG: instance.config,
+      IMDS_URL: await instance.#imds.listen('127.0.0.1', 0),
+      AWS_ENDPOINT_URL: instance.#aws.url,
+      AWS_REGION: 'eu-west-1',
+      INSTANCE_ID,
+      GROUP_NAME: 'circleci-runners-arm',
+      LOGS_OBJECT: '',
+      ...options.environment,
+    };
+    instance.#layOut(options);
+    return instance;
+  }
+
+  #layOut({ commands = {}, marks = [], kept = {} }: InstanceOptions): void {
+    for (const folder of [this.lib, this.state, this.#bin]) mkdirSync(folder);
+    for (const file of readdirSync(USERDATA).filter((name) => name.endsWith('.sh'))) {
+      const path = join(this.lib, file === 'aws.sh' ? file : basename(file, '.sh'));
+      copyFileSync(join(USERDATA, file), path);
+      chmodSync(path, 0o755);
+    }
+    const real = COMMANDS.map((command) => [command, `exec ${realPath(command)} "$@"`] as const);
+    const bodies = { ...Object.fromEntries(real), sleep: '', ...commands };
+    for (const [command, body] of Object.entries(bodies)) {
+      // Each command records how it was called: one write, so that those of a pipeline do not mix.
+      writeFileSync(
+        join(this.#bin, command),
+        `#!/bin/sh\nprintf '%s\\0' "${command} $*" >>'${this.#record}'\n${body}\n`,
+        { mode: 0o755 },
+      );
+    }
+    const marked = marks.map((mark) => [mark, `${INSTANCE_ID}\n`] as const);
+    const files = Object.entries({ ...Object.fromEntries(marked), ...kept });
+    const paths = [this.#record, ...files.map(([file]) => join(this.state, file))];
+    for (const [file, text] of files) writeFileSync(join(this.state, file), text);
+    writeFileSync(this.#record, '');
+    if (NOBODY === undefined) return;
+    for (const path of [this.folder, this.state, ...paths]) chownSync(path, NOBODY.uid, NOBODY.gid);
+  }
+
+  end(): void {
+    this.#imds.close();
+    this.#aws.close();
+    rmSync(this.folder, { recursive: true });
+  }
+
+  /** What AWS was asked, in order. */
+  get calls(): InstanceCall[] {
+    return this.#aws.calls;
+  }
+
+  /** How commands were called, in order: of all, or the arguments of one. */
+  commands(name?: string): string[] {
+    const all = readFileSync(this.#record, 'utf8').split('\0').slice(0, -1);
+    if (name === undefined) return all;
+    return all.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1));
+  }
+
+  /** Whether something is marked as behind this very instance. */
+  marked(mark: string): boolean {
+    const path = join(this.state, mark);
+    return existsSync(path) && readFileSync(path, 'utf8') === `${INSTANCE_ID}\n`;
+  }
+
+  /** Runs a script to its end. */
+  run(script: string, environment: Record<string, string> = {}): Promise<Ended> {
+    return this.#spawn(join(this.lib, script), [], environment);
+  }
+
+  /** Runs lines of bash with what the scripts share. */
+  shell(lines: string, environment: Record<string, string> = {}): Promise<Ended> {
+    return this.#spawn(join(this.#bin, 'bash'), ['-uc', `. "$LIB/aws.sh"\n${lines}`], environment);
+  }
+
+  async #spawn(file: string, words: string[], environment: Record<string, string>): Promise<Ended> {
+    // In a process group of its own, so that its children end with it.
+    const child = spawn(file, words, {
+      env: { ...this.#environment, ...environment },
+      cwd: this.folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+      ...NOBODY,
+    });
+    const ended = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream].setEncoding('utf8').on('data', (text: string) => {
+        ended[stream] += text;
+      });
+    }
+    let hung = false;
+    const timer = setTimeout(() => {
+      hung = true;
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    }, DEADLINE);
+    const status = await new Promise<number | null>((resolve, reject) => {
+      child.on('error', reject).on('close', resolve);
+    }).finally(() => clearTimeout(timer));
+    if (hung) throw new Error(`${basename(file)} hangs: ${ended.stderr}`);
+    return { status, ...ended };
+  }
+}
+
+/** Body of a `sleep` that fails after so many pauses, which ends a loop that would last. */
+export const pausesEndAfter = (count: number) =>
+  `echo >>"$STATE/pauses"; n=0; while read -r _; do n=$((n + 1)); done <"$STATE/pauses"; [ $n -le ${count} ]`;
+
+/** How an answer of AWS follows another: the last stays. */
+export function inTurn(first: Answer, ...others: Answer[]): () => Answer {
+  const answers = [first, ...others];
+  return () => (answers.length > 1 ? answers.shift() : undefined) ?? answers[0] ?? first;
+}

@@ -1,0 +1,345 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { type Answer, type InstanceCall, refusal, success } from '../support/instance-aws.ts';
+import { describeScript, INSTANCE_ID, Instance, inTurn, realPath, TARGET_STATE } from './instance.ts';
+
+const TERMINATE = 'TerminateInstanceInAutoScalingGroup';
+
+const done = success(TERMINATE);
+const throttling = refusal('Throttling', 'Rate exceeded');
+const atMinimum = refusal(
+  'ValidationError',
+  "Currently, desiredSize equals minSize (1). Terminating instance without replacement will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.",
+);
+const notFound = refusal(
+  'ValidationError',
+  `Instance Id not found - No managed instance found for instance ID: ${INSTANCE_ID}`,
+);
+const busy = refusal('ScalingActivityInProgress', 'Activity is in progress');
+const unwilling = refusal('ValidationError', 'The instance cannot be terminated');
+
+const DECREMENT = `${TERMINATE} true`;
+const REPLACE = `${TERMINATE} false`;
+const UNHEALTHY = 'SetInstanceHealth Unhealthy';
+const CONTINUE = 'CompleteLifecycleAction CONTINUE';
+const ABANDON = 'CompleteLifecycleAction ABANDON';
+
+/** A call by what it decides. */
+const told = ({ action, parameters }: InstanceCall) =>
+  `${action} ${parameters.ShouldDecrementDesiredCapacity ?? parameters.HealthStatus ?? parameters.LifecycleActionResult ?? parameters.Path}`;
+
+/** AWS answers attempts to terminate in this order, and everything else as well as it can. */
+const terminating = (first: Answer, ...others: Answer[]) => {
+  const next = inTurn(first, ...others);
+  return (call: InstanceCall) => (call.action === TERMINATE ? next() : success(call.action));
+};
+
+const times = <T>(count: number, what: T): T[] => Array.from({ length: count }, () => what);
+
+interface Case {
+  case: string;
+  /** What the group wants the instance to be, if it is not in service. */
+  target?: string | (string | undefined)[];
+  marks?: string[];
+  /** How the runner ended. */
+  result?: string;
+  /** What AWS answers attempts to terminate. */
+  answers?: [Answer, ...Answer[]];
+  calls: string[];
+  pauses?: string[];
+}
+
+describeScript('leave-group', () => {
+  it.each<Case>([
+    {
+      case: 'lowers the desired capacity, and gives a launch up that was not completed',
+      calls: [DECREMENT, ABANDON],
+    },
+    {
+      case: 'leaves a completed launch alone',
+      marks: ['launched'],
+      calls: [DECREMENT],
+    },
+    {
+      case: 'completes the launch of a runner that ended well, before it leaves',
+      result: 'success',
+      calls: [CONTINUE, DECREMENT],
+    },
+    {
+      case: 'completes no launch twice',
+      marks: ['launched'],
+      result: 'success',
+      calls: [DECREMENT],
+    },
+    {
+      case: 'gives the launch up of a runner that failed',
+      result: 'exit-code',
+      calls: [DECREMENT, ABANDON],
+    },
+    {
+      case: 'lets the group replace it at the minimum, without a pause',
+      marks: ['launched'],
+      answers: [atMinimum, done],
+      calls: [DECREMENT, REPLACE],
+    },
+    {
+      case: 'reports itself unhealthy if it cannot be replaced either',
+      marks: ['launched'],
+      answers: [atMinimum, unwilling],
+      calls: [DECREMENT, REPLACE, UNHEALTHY],
+    },
+    {
+      case: 'is patient when AWS throttles, and lowers the desired capacity all the same',
+      marks: ['launched'],
+      answers: [throttling, throttling, throttling, done],
+      calls: times(4, DECREMENT),
+      pauses: ['1', '2', '4'],
+    },
+    {
+      case: 'is patient with activities of the group',
+      marks: ['launched'],
+      answers: [busy, done],
+      calls: times(2, DECREMENT),
+      pauses: ['1'],
+    },
+    {
+      case: 'is patient when AWS fails, then at the minimum lets the group replace it',
+      marks: ['launched'],
+      answers: [{ status: 500, body: '' }, atMinimum, throttling, done],
+      calls: [DECREMENT, DECREMENT, REPLACE, REPLACE],
+      pauses: ['1', '4'],
+    },
+    {
+      case: 'reports itself unhealthy, and gives the launch up, if it is refused for good',
+      answers: [throttling],
+      calls: [...times(7, DECREMENT), UNHEALTHY, ABANDON],
+      pauses: ['1', '2', '4', '8', '16', '30', '0'],
+    },
+    {
+      case: 'tries no more if the group does not know it',
+      answers: [notFound],
+      calls: [DECREMENT, ABANDON],
+    },
+    {
+      case: 'has itself replaced if Spot took it from its task',
+      marks: ['launched', 'replace'],
+      calls: [REPLACE],
+    },
+    {
+      case: 'reports itself unhealthy if it cannot be replaced for Spot',
+      marks: ['launched', 'replace'],
+      answers: [unwilling],
+      calls: [REPLACE, UNHEALTHY],
+    },
+    {
+      case: 'is not terminated by itself if the group terminates it',
+      target: 'Terminated',
+      marks: ['launched'],
+      calls: [],
+    },
+    {
+      case: 'is not terminated by itself if somebody detached it',
+      target: 'Detached',
+      marks: ['launched'],
+      calls: [],
+    },
+    {
+      case: 'does not lower the desired capacity twice if the first answer is lost',
+      target: ['InService', 'Terminated'],
+      marks: ['launched'],
+      answers: [{ status: 503, body: '' }],
+      calls: [DECREMENT],
+      pauses: ['1'],
+    },
+    {
+      case: 'gives the launch up in a warm pool, where it cannot be terminated',
+      target: 'Warmed:Pending',
+      calls: [ABANDON],
+    },
+    {
+      case: 'leaves even if the group says nothing of it',
+      target: [undefined],
+      marks: ['launched'],
+      calls: [DECREMENT],
+    },
+  ])('$case', async ({ target, marks = [], result, answers = [done], calls, pauses = [] }) => {
+    const instance = await Instance.start({
+      metadata: target === undefined ? {} : { [TARGET_STATE]: target },
+      marks,
+      answer: terminating(...answers),
+    });
+    const { status } = await instance.run(
+      'leave-group',
+      result === undefined ? {} : { SERVICE_RESULT: result },
+    );
+    expect(instance.calls.map(told)).toEqual(calls);
+    expect(instance.commands('sleep')).toEqual(pauses);
+    expect(status).toBe(0);
+    expect(instance.marked('left')).toBe(true);
+  });
+
+  it('speaks of this instance, and of the launch hook of its group', async () => {
+    const instance = await Instance.start({ answer: terminating(unwilling) });
+    await instance.run('leave-group');
+    expect(instance.calls).toEqual([
+      {
+        action: TERMINATE,
+        parameters: { InstanceId: INSTANCE_ID, ShouldDecrementDesiredCapacity: 'true' },
+      },
+      {
+        action: TERMINATE,
+        parameters: { InstanceId: INSTANCE_ID, ShouldDecrementDesiredCapacity: 'false' },
+      },
+      {
+        action: 'SetInstanceHealth',
+        parameters: { InstanceId: INSTANCE_ID, HealthStatus: 'Unhealthy', ShouldRespectGracePeriod: 'false' },
+      },
+      {
+        action: 'CompleteLifecycleAction',
+        parameters: {
+          InstanceId: INSTANCE_ID,
+          AutoScalingGroupName: 'circleci-runners-arm',
+          LifecycleHookName: 'launch',
+          LifecycleActionResult: 'ABANDON',
+        },
+      },
+    ]);
+  });
+
+  it('says why it cannot leave', async () => {
+    const instance = await Instance.start({ answer: terminating(atMinimum, done) });
+    const { stderr } = await instance.run('leave-group');
+    expect(stderr).toContain('leave-group: leaving group circleci-runners-arm\n');
+    expect(stderr).toContain('cannot leave (decrement: true): ');
+    expect(stderr).toContain('desiredSize equals minSize (1)');
+  });
+
+  it('finds out where and who it is if the boot did not get that far', async () => {
+    const regions: unknown[] = [];
+    const instance = await Instance.start({
+      metadata: { 'placement/region': 'eu-north-1' },
+      marks: ['launched'],
+      answer: ({ action }, { authorization }) => {
+        regions.push(String(authorization).split('/')[2]);
+        return success(action);
+      },
+    });
+    await instance.run('leave-group', { AWS_REGION: '', INSTANCE_ID: '' });
+    expect(instance.calls.map(told)).toEqual([DECREMENT]);
+    expect(instance.calls[0]?.parameters.InstanceId).toBe(INSTANCE_ID);
+    expect(regions).toEqual(['eu-north-1']);
+  });
+
+  it('leaves even if it can remember nothing', async () => {
+    const instance = await Instance.start();
+    rmSync(instance.state, { recursive: true });
+    await instance.run('leave-group');
+    expect(instance.calls.map(told)).toEqual([DECREMENT, ABANDON]);
+  });
+
+  it('does nothing the second time', async () => {
+    const instance = await Instance.start();
+    await instance.run('leave-group');
+    const { status } = await instance.run('leave-group');
+    expect(status).toBe(0);
+    expect(instance.calls.map(told)).toEqual([DECREMENT, ABANDON]);
+  });
+
+  it('leaves anew on an instance that was made from the image of one that left', async () => {
+    const instance = await Instance.start();
+    await instance.run('leave-group', { INSTANCE_ID: 'i-0fedcba9876543210' });
+    await instance.run('leave-group');
+    expect(instance.calls.map(told)).toEqual([DECREMENT, ABANDON, DECREMENT, ABANDON]);
+  });
+
+  it('leaves once if two run at the same time', async () => {
+    const instance = await Instance.start({
+      marks: ['launched'],
+      answer: async ({ action }) => {
+        // The first waits for its answer until the second has come as far as it may.
+        for (let tries = 0; instance.commands('flock').length < 2 && tries < 100; tries += 1) await pause(50);
+        await pause(300);
+        return success(action);
+      },
+    });
+    const both = await Promise.all([instance.run('leave-group'), instance.run('leave-group')]);
+    expect(both.map(({ status }) => status)).toEqual([0, 0]);
+    expect(instance.calls.map(told)).toEqual([DECREMENT]);
+  });
+
+  it.each([
+    { case: 'that works', body: '#!/bin/sh\necho >"$STATE/shipped"\n', pauses: ['3'] },
+    { case: 'that fails', body: '#!/bin/sh\necho >"$STATE/shipped"\nexit 1\n', pauses: [] },
+  ])('runs the script that ships logs first, $case', async ({ body, pauses }) => {
+    const shipped: boolean[] = [];
+    const instance = await Instance.start({
+      environment: { LOGS_OBJECT: 'assets/logs.sh' },
+      answer: ({ action }) => {
+        shipped.push(existsSync(join(instance.state, 'shipped')));
+        return action === 'GetObject' ? { status: 200, body } : success(action);
+      },
+    });
+    await instance.run('leave-group', { SERVICE_RESULT: 'success' });
+    expect(instance.calls.map(told)).toEqual(['GetObject /assets/logs.sh', CONTINUE, DECREMENT]);
+    expect(shipped).toEqual([false, true, true]);
+    expect(instance.commands('sleep')).toEqual(pauses);
+    expect(instance.commands('timeout')).toEqual([expect.stringMatching(/^60 /)]);
+  });
+
+  it('leaves without logs if the script that ships them cannot be had', async () => {
+    const instance = await Instance.start({
+      environment: { LOGS_OBJECT: 'assets/logs.sh' },
+      marks: ['launched'],
+      answer: ({ action }) => (action === 'GetObject' ? refusal('AccessDenied', 'no', 403) : success(action)),
+    });
+    await instance.run('leave-group');
+    expect(instance.calls.map(told)).toEqual([...times(4, 'GetObject /assets/logs.sh'), DECREMENT]);
+  });
+
+  it('gives up in time if the metadata are dead', async () => {
+    const instance = await Instance.start({ environment: { IMDS_URL: 'http://127.0.0.1:9' } });
+    const { status } = await instance.run('leave-group', { AWS_REGION: '', INSTANCE_ID: '' });
+    expect(status).toBe(0);
+    expect(instance.calls).toEqual([]);
+    expect(instance.commands('sleep')).toEqual([
+      ...['1', '2', '4', '8', '16', '30', '0'],
+      ...times(2, ['1', '2']).flat(),
+    ]);
+  });
+
+  it.each([
+    { case: 'the metadata hang', hanging: '/latest/' },
+    { case: 'AWS hangs', hanging: 'aws:amz' },
+  ])('ends in the time that its unit has, if $case', async ({ hanging }) => {
+    const instance = await Instance.start({
+      environment: { LOGS_OBJECT: 'assets/logs.sh' },
+      answer: ({ action }) => (action === 'GetObject' ? success(action) : throttling),
+      commands: {
+        curl: `case "$*" in *'${hanging}'*) exit 28 ;; *) exec ${realPath('curl')} "$@" ;; esac`,
+        // The script that ships logs hangs, too.
+        timeout: 'exit 124',
+      },
+    });
+    await instance.run('leave-group', { AWS_REGION: '', INSTANCE_ID: '', SERVICE_RESULT: 'success' });
+    const took = instance.commands().map((command) => secondsOf(command, hanging));
+    const total = took.reduce((sum, seconds) => sum + seconds, 0);
+    const unit = readFileSync('userdata/autoscaler-leave.service', 'utf8');
+    const limit = 60 * Number(/^TimeoutStartSec=(\d+)min$/m.exec(unit)?.[1]);
+    expect(total).toBeGreaterThan(60);
+    expect(total).toBeLessThan(limit);
+  });
+});
+
+/** How long a command takes, if it is a pause, has a limit of its own, or is a request that hangs. */
+function secondsOf(command: string, hanging: string): number {
+  const [name = '', ...words] = command.split(' ');
+  if (name === 'sleep' || name === 'timeout') return Number(words[0]);
+  if (name !== 'curl' || !command.includes(hanging)) return 0;
+  const option = (flag: string) =>
+    words.includes(flag) ? Number(words[words.indexOf(flag) + 1]) : undefined;
+  // curl's own retries double their pauses, from 1 s.
+  const retries = option('--retry') ?? 0;
+  return (option('-m') ?? Number.POSITIVE_INFINITY) * (1 + retries) + 2 ** retries - 1;
+}

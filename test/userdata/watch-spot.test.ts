@@ -1,0 +1,138 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { describeScript, Instance, type InstanceOptions, pausesEndAfter } from './instance.ts';
+
+const INTERRUPTION = 'spot/instance-action';
+const REBALANCE = 'events/recommendations/rebalance';
+const interruption = '{"action": "terminate", "time": "2026-01-05T08:02:00Z"}';
+const recommendation = '{"noticeTime": "2026-01-05T08:00:00Z"}';
+
+const STOPS_RUNNER = 'stop --no-block autoscaler-runner.service';
+
+interface Case {
+  case: string;
+  metadata?: InstanceOptions['metadata'];
+  /** Whether the task user has processes. */
+  busy: boolean;
+  /** What systemctl is told. */
+  told: string[];
+  replaced: boolean;
+  /** How often it pauses before it asks; the fifth pause ends the test. */
+  pauses: number;
+}
+
+describeScript('watch-spot', () => {
+  it.each<Case>([
+    {
+      case: 'keeps asking while there is no notice',
+      busy: true,
+      told: [],
+      replaced: false,
+      pauses: 5,
+    },
+    {
+      case: 'ends an idle runner that is interrupted, which lowers the desired capacity as ever',
+      metadata: { [INTERRUPTION]: interruption },
+      busy: false,
+      told: [STOPS_RUNNER],
+      replaced: false,
+      pauses: 1,
+    },
+    {
+      case: 'ends a busy runner that is interrupted, and has it replaced',
+      metadata: { [INTERRUPTION]: interruption },
+      busy: true,
+      told: [STOPS_RUNNER],
+      replaced: true,
+      pauses: 1,
+    },
+    {
+      case: 'ends an idle runner at a rebalance recommendation',
+      metadata: { [REBALANCE]: recommendation },
+      busy: false,
+      told: [STOPS_RUNNER],
+      replaced: false,
+      pauses: 1,
+    },
+    {
+      case: 'leaves a busy runner alone at a rebalance recommendation, and goes on watching',
+      metadata: { [REBALANCE]: recommendation },
+      busy: true,
+      told: [],
+      replaced: false,
+      pauses: 5,
+    },
+    {
+      case: 'ends a busy runner whose recommendation becomes an interruption',
+      metadata: { [REBALANCE]: recommendation, [INTERRUPTION]: [undefined, undefined, interruption] },
+      busy: true,
+      told: [STOPS_RUNNER],
+      replaced: true,
+      pauses: 3,
+    },
+    {
+      case: 'has a runner replaced that is recommended and interrupted at once',
+      metadata: { [REBALANCE]: recommendation, [INTERRUPTION]: interruption },
+      busy: true,
+      told: [STOPS_RUNNER],
+      replaced: true,
+      pauses: 1,
+    },
+  ])('$case', async ({ metadata = {}, busy, told, replaced, pauses }) => {
+    const instance = await Instance.start({
+      metadata,
+      commands: { sleep: pausesEndAfter(4), systemctl: '', pgrep: busy ? 'echo 4711' : 'exit 1' },
+    });
+    const { status } = await instance.run('watch-spot');
+    expect(instance.commands('systemctl')).toEqual(told);
+    expect(instance.marked('replace')).toBe(replaced);
+    expect(instance.commands('sleep')).toEqual(Array.from({ length: pauses }, () => '5'));
+    expect(status).toBe(0);
+  });
+
+  it.each(['-f sudo -niHu circleci', '-u circleci'])(
+    'takes a runner for busy if there is a process by pgrep %s',
+    async (words) => {
+      const instance = await Instance.start({
+        metadata: { [INTERRUPTION]: interruption },
+        commands: { systemctl: '', pgrep: `[ "$*" = '${words}' ]` },
+      });
+      await instance.run('watch-spot');
+      expect(instance.marked('replace')).toBe(true);
+    },
+  );
+
+  it('knows a task by what the boot has the runner start it with', () => {
+    const [, prefix = ''] = /command_prefix: (\[.*\])/.exec(readFileSync('userdata/boot.sh', 'utf8')) ?? [];
+    expect(JSON.parse(prefix).join(' ')).toContain(' sudo -niHu circleci ');
+  });
+
+  it('marks the replacement before it ends the runner, whose end reads the mark', async () => {
+    const instance = await Instance.start({
+      metadata: { [INTERRUPTION]: interruption },
+      commands: { systemctl: 'cat "$STATE/replace" >"$STATE/as-it-was"', pgrep: '' },
+    });
+    await instance.run('watch-spot');
+    expect(instance.marked('as-it-was')).toBe(true);
+  });
+
+  it('says what became of the runner, and why', async () => {
+    const instance = await Instance.start({
+      metadata: { [INTERRUPTION]: interruption },
+      commands: { systemctl: '', pgrep: 'exit 1' },
+    });
+    const { stdout, stderr } = await instance.run('watch-spot');
+    expect(stdout).toContain(interruption);
+    expect(stderr).toBe('watch-spot: interruption: telling the runner to end\n');
+  });
+
+  it('outlives metadata that do not answer', async () => {
+    const instance = await Instance.start({
+      environment: { IMDS_URL: 'http://127.0.0.1:9' },
+      commands: { sleep: pausesEndAfter(3), systemctl: '', pgrep: 'exit 1' },
+    });
+    await instance.run('watch-spot');
+    expect(instance.commands('sleep')).toHaveLength(4);
+    expect(instance.commands('systemctl')).toEqual([]);
+  });
+});

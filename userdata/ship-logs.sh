@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Sends the journal of the runner's units to CloudWatch Logs with Amazon's agent. No runner waits for it, and none
+# fails with it.
+set -euo pipefail
+agent=/opt/aws/amazon-cloudwatch-agent
+config=/etc/autoscaler/logs.json
+[ ! -e "$config" ] || exit 0
+
+if command -v apt-get >/dev/null; then
+  package=$(mktemp --suffix=.deb)
+  url=${AGENT_URL:-https://amazoncloudwatch-agent.s3.amazonaws.com}/ubuntu/$(dpkg --print-architecture)/latest
+  curl -fsSL --retry 3 -m 120 -o "$package" "$url/amazon-cloudwatch-agent.deb"
+  timeout 300 dpkg --install "$package"
+else
+  timeout 300 dnf install -y amazon-cloudwatch-agent
+fi
+# shellcheck disable=SC2016 # The inner shell's.
+systemd-run --unit=autoscaler-logs sh -c \
+  'exec journalctl --follow --lines=all --output=cat "--unit=autoscaler-*" >>/var/log/autoscaler.log'
+cat >"$config" <<CONFIGURATION
+{
+  "agent": { "run_as_user": "root" },
+  "logs": {
+    "force_flush_interval": 1,
+    "logs_collected": { "files": { "collect_list": [ {
+      "file_path": "/var/log/autoscaler.log",
+      "log_group_name": "$LOG_GROUP_NAME",
+      "log_stream_name": "{instance_id}"
+    } ] } }
+  }
+}
+CONFIGURATION
+"$agent/bin/amazon-cloudwatch-agent-ctl" -a fetch-config -m ec2 -s -c "file:$config"
