@@ -50,7 +50,7 @@ const FLEET_NAME_FAULT =
   'must be named by a letter and at most 31 more letters, digits, hyphens and underscores';
 
 /** Scheme, host, perhaps a port and a path: what the API's paths can be appended to, and a shell can quote. */
-const SERVER_URL = /^https?:\/\/[A-Za-z0-9.-]+(:\d+)?(\/[A-Za-z0-9._~/-]*)?$/;
+const SERVER_URL = /^(?=.{1,261}$)https?:\/\/[A-Za-z0-9.-]+(:\d+)?(\/[A-Za-z0-9._~/-]*)?$/;
 
 const SECRET_NAME = /^[A-Za-z0-9/_+=.@-]{1,512}$/;
 
@@ -73,7 +73,7 @@ export const VpcOfYours = z.strictObject({
 /** A version of machine runner 3, and the SHA-256 of its archive for the fleet's architecture. */
 export const Runner = z.strictObject(
   {
-    version: text('a version of machine runner 3, such as 3.1.13', /^[0-9A-Za-z.+-]{1,64}$/).describe(
+    version: text('a version of machine runner 3, such as 3.1.13', /^[0-9A-Za-z.+-]{1,32}$/).describe(
       'The version.',
     ),
     sha256: text('the SHA-256 of the archive for Linux, 64 hexadecimal digits', /^[0-9a-f]{64}$/).describe(

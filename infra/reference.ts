@@ -45,12 +45,24 @@ large:
   pollInterval: 5s
   idleTimeout: 10m
   maxRunTime: 2h
+  bootTimeout: 15m
+  image: amazon-linux
+  runner:
+    version: 3.1.13
+    sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+  spot:
+    percentage: 80
+    onDemandBase: 2
+  unsafeRetries: true
   network:
     vpcId: vpc-0123456789abcdef0
     subnetIds: [subnet-0123456789abcdef0, subnet-0fedcba9876543210]
   rootVolumeSize: 100
   keyPairName: operators
   sshCidr: 203.0.113.7/32
+  sessionManager: true
+  allowInstanceMetadata: false
+  logs: true
   install: install-large.sh
   scalerSecretName: acme/circleci/scaler
   runnerSecretName: acme/circleci/runner

@@ -7,7 +7,7 @@ STATE=${STATE:-/var/lib/autoscaler}
 
 say() { echo "${0##*/}: $*" >&2; }
 
-# What this very instance has behind it; one made from its image starts afresh.
+# What this very instance, and no image of it, has behind it.
 mark() { echo "$INSTANCE_ID" >"$STATE/$1"; }
 marked() { grep -qsx "$INSTANCE_ID" "$STATE/$1"; }
 
@@ -32,7 +32,7 @@ metadata() {
 # What the group wants the instance to be: InService, Terminated, Warmed:Stopped ...
 target_state() { metadata autoscaling/target-lifecycle-state; }
 
-# aws_call SERVICE [PATH] < the request as a curl configuration, which credentials join: no command line shows them
+# aws_call SERVICE [PATH] < the request's curl configuration: credentials join it, and no command line
 aws_call() {
   local role credentials
   role=$(metadata iam/security-credentials/) &&
@@ -45,12 +45,13 @@ print("header=\"x-amz-security-token: %s\"" % c["Token"])') &&
       --aws-sigv4 "aws:amz:$AWS_REGION:$1" -K - "${AWS_ENDPOINT_URL:-https://$1.$AWS_REGION.amazonaws.com}/${2:-}"
 }
 
+get_object() { aws_call s3 "$1" <<<'header="x-amz-content-sha256: UNSIGNED-PAYLOAD"' >"$2"; }
+
 # run_object BUCKET/KEY SECONDS: a script that lies in S3, because user data has no room for it
 run_object() {
   local script
   script=$(mktemp -p "$STATE")
-  retry 4 aws_call s3 "$1" <<<'header="x-amz-content-sha256: UNSIGNED-PAYLOAD"' >"$script" &&
-    chmod 0700 "$script" && timeout "$2" "$script"
+  retry 4 get_object "$1" "$script" && chmod 0700 "$script" && timeout -k 10 "$2" "$script"
 }
 
 # autoscaling ACTION PARAMETER=VALUE...: prints the answer, or the error

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Keeps jobs from the instance's metadata, and so from its role: their user reaches IMDS by neither IPv4 nor IPv6.
 set -euo pipefail
-[ "$ALLOW_INSTANCE_METADATA" = false ] || exit 0
+[ "$ALLOW_INSTANCE_METADATA" != true ] || exit 0
 
 # Declared before it is deleted, so that a second run replaces it.
 nft -f - <<'RULES'

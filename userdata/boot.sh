@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes an instance a CircleCI runner for one task, at every boot: the first, a warm start, a reboot. If it fails,
-# systemd has the instance leave: without a runner it would be paid for, protected and useless.
+# systemd has the instance leave: without a runner it is paid for, and useless.
 set -Eeuo pipefail
 . "$(dirname "$0")/aws.sh"
 CONFIG=${CONFIG:-/etc/autoscaler}
@@ -41,7 +41,7 @@ prepare() {
   local version="$INSTALL_OBJECT $RUNNER_VERSION"
   [ "$(cat "$STATE/prepared" 2>/dev/null)" != "$version" ] || return 0
   if [ -d /etc/apt/apt.conf.d ]; then
-    # Ubuntu updates itself in the background: wait for that, and not long for a dead mirror.
+    # Ubuntu updates itself in the background: wait for that, not for a dead mirror.
     systemctl stop apt-daily.timer apt-daily-upgrade.timer || true
     printf '%s;\n' 'DPkg::Lock::Timeout "180"' 'Acquire::Retries "3"' 'Acquire::http::Timeout "20"' \
       >/etc/apt/apt.conf.d/99-autoscaler
@@ -60,8 +60,11 @@ await_in_service() {
   local warm=false
   until state=$(target_state) && [ "$state" = InService ]; do
     case $state in
-      Warmed:*) $warm || ! complete_launch CONTINUE >/dev/null || warm=true ;;
-      Standby) ;;
+      Warmed:*)
+        SECONDS=0
+        $warm || ! complete_launch CONTINUE >/dev/null || warm=true
+        ;;
+      Standby) SECONDS=0 ;;
       ?*) fail "the group wants this instance $state" ;;
       *) [ "$SECONDS" -lt "$BOOT_TIMEOUT_SECONDS" ] || fail 'no group wants this instance in service' ;;
     esac

@@ -13,8 +13,7 @@ if marked left; then exit 0; fi
 finish_launch() {
   marked launched && return
   say "completing the launch: $1"
-  retry 3 complete_launch "$1" >/dev/null
-  mark launched
+  retry 3 complete_launch "$1" >/dev/null && mark launched
 }
 
 # An instance to be replaced (see watch-spot) does not lower the desired capacity.

@@ -11,8 +11,8 @@ while sleep 5; do
   else
     continue
   fi
-  # Whoever has a task has it behind command_prefix, which ends in a process of the task user.
-  if pgrep -f 'sudo -niHu circleci' || pgrep -u circleci; then
+  # A task runs behind command_prefix, as the task user.
+  if pgrep -f 'sudo -niHu circleci' >/dev/null || pgrep -u circleci >/dev/null; then
     # A recommendation alone is no reason to disturb a job.
     [ "$notice" = interruption ] || continue
     mark replace

@@ -11,6 +11,7 @@ const DOCUMENTS = [
   'docs/how-it-decides.md',
   'docs/operations.md',
   'docs/configuration.md',
+  'docs/instance-life.md',
 ];
 
 /** Every command that the documents show, and the file that runs it. */
@@ -30,6 +31,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npm run local': { file: 'test/local/watch.test.ts', as: 'cli/local.ts' },
   'npm test': { file: '.ci/run', as: 'npm test' },
   'npm run test:local': { file: '.ci/run', as: 'npm run test:local' },
+  'npm run test:instance': { file: '.ci/run', as: 'npm run test:instance' },
   'npm run bench': { file: '.ci/run', as: 'npm run bench' },
   'npm run generate': { file: '.ci/run', as: 'npm run generate' },
 };

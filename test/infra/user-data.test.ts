@@ -228,7 +228,7 @@ describe('user data', () => {
     // Without an extension, its script's key has the hash twice.
     {
       installer: 'a release',
-      settings: { runner: JSON.stringify({ ...RUNNER, version: '3'.repeat(63).concat('x') }) },
+      settings: { runner: JSON.stringify({ ...RUNNER, version: '3'.repeat(31).concat('x') }) },
     },
     { installer: 'the package for Ubuntu', settings: {} },
     { installer: 'the package for Amazon Linux', settings: { image: 'amazon-linux' } },

@@ -100,11 +100,12 @@ async function live(instance: Instance, seconds = 60): Promise<void> {
 
 /** What is to be seen outside once an instance is gone. */
 async function expectGone(
-  { id, group }: Instance,
+  { id, group, machine, calls }: Instance,
   { hook, desired = 1 }: { hook: 'CONTINUE' | 'ABANDON'; desired?: number },
 ): Promise<void> {
   const { members, ...rest } = await group();
-  expect({ hook: world.hooks.get(id), members: members.length, ...rest }).toEqual({
+  const seen = `${calls().join('\n')}\n${machine.console}`;
+  expect({ hook: world.hooks.get(id), members: members.length, ...rest }, seen).toEqual({
     hook,
     desired,
     members: desired,
@@ -152,14 +153,18 @@ describe
         });
         instance.machine.start();
         await instance.machine.shows('claimed a task', 30);
-        expect(instance.machine.run('stat', '--format=%a %U', '/etc/autoscaler/runner.yaml')).toBe(
+        expect(await instance.machine.run('stat', '--format=%a %U', '/etc/autoscaler/runner.yaml')).toBe(
           '600 root\n',
         );
         await instance.machine.off(30);
         const output = instance.heard().finished[0]?.output ?? '';
         expect(output).toContain('end\n');
         expect(output).toMatch(/runner.yaml: Permission denied/);
-        const journal = instance.machine.inspect('journalctl', '--directory=/var/log/journal', '--quiet');
+        const journal = await instance.machine.inspect(
+          'journalctl',
+          '--directory=/var/log/journal',
+          '--quiet',
+        );
         for (const text of [output, instance.machine.console, journal]) {
           expect(text).not.toContain('good-token');
           expect(text).not.toContain('instance-session-token');
@@ -170,11 +175,11 @@ describe
       it('has its work cleaned up, and no runner that starts again', async () => {
         const instance = await launch({ task: 'touch file' });
         await live(instance);
-        expect(instance.machine.inspect('sh', '-c', 'ls /var/lib/autoscaler/work 2>/dev/null || true')).toBe(
-          '',
-        );
         expect(
-          instance.machine.inspect('sh', '-c', 'ls /etc/systemd/system/multi-user.target.wants'),
+          await instance.machine.inspect('sh', '-c', 'ls /var/lib/autoscaler/work 2>/dev/null || true'),
+        ).toBe('');
+        expect(
+          await instance.machine.inspect('sh', '-c', 'ls /etc/systemd/system/multi-user.target.wants'),
         ).not.toContain('circleci-runner.service');
         expect(instance.heard().claims).toBe(1);
       });
@@ -471,7 +476,7 @@ describe
         const instance = await launch({ task: 'sleep 8' });
         instance.machine.start();
         await instance.machine.until(() => world.hooks.get(instance.id) === 'CONTINUE', 30, 'it is up');
-        instance.machine.run('systemctl', '--no-block', 'reboot');
+        await instance.machine.run('systemctl', '--no-block', 'reboot');
         await instance.machine.off(40);
         expect(instance.heard()).toMatchObject({ claims: 1, finished: [{ outcome: 0 }] });
         expect(instance.calls()).toEqual([`${COMPLETE} CONTINUE`, `${TERMINATE} true`]);
@@ -540,7 +545,7 @@ RULES
 ip netns exec box curl -s -m 2 -o /dev/null -w '%{http_code} ' ${world.circleciUrl}
 ip netns exec box curl -s -m 2 -X PUT -o /dev/null -w '%{http_code}' http://169.254.169.254/latest/api/token
 true`;
-        expect(instance.machine.run('sh', '-c', script)).toBe('401 000');
+        expect(await instance.machine.run('sh', '-c', script)).toBe('401 000');
         await instance.machine.off(40);
       });
     });
@@ -593,7 +598,7 @@ true`;
 
     it('of Amazon Linux installs with dnf', async () => {
       const instance = await launch({ fleet: { image: 'amazon-linux' }, task: 'id -un' });
-      instance.machine.inspect('rm', '-r', '/usr/bin/apt-get', '/usr/bin/dpkg', '/etc/apt');
+      await instance.machine.inspect('rm', '-r', '/usr/bin/apt-get', '/usr/bin/dpkg', '/etc/apt');
       instance.machine.write('usr/bin/dnf', DNF, 0o755);
       await live(instance);
       expect(instance.heard().finished).toMatchObject([{ outcome: 0, output: 'circleci\n' }]);
@@ -607,7 +612,7 @@ true`;
         (name) => `/etc/systemd/system/autoscaler-${name}.service`,
       );
       expect(
-        instance.machine.inspect('sh', '-c', `systemd-analyze verify --man=no ${units.join(' ')} 2>&1`),
+        await instance.machine.inspect('sh', '-c', `systemd-analyze verify --man=no ${units.join(' ')} 2>&1`),
       ).toBe('');
     });
   });

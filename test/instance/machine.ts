@@ -1,11 +1,21 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import type { Metadata } from '../support/metadata-service.ts';
 import type { World } from './world.ts';
+
+/** Not synchronously: the world around the instances answers in this very process. */
+const execute = promisify(execFile);
+
+/** Where systemd keeps its control groups: version 2, or the hybrid layout. */
+function hierarchies(): string[] {
+  const hybrid = ['/sys/fs/cgroup/systemd', '/sys/fs/cgroup/unified'].filter((path) => existsSync(path));
+  return hybrid.length > 0 ? hybrid : ['/sys/fs/cgroup'];
+}
 
 /** An instance: a copy of the stock image, on which a real systemd boots, and whose disk survives reboots. */
 export class Machine {
@@ -15,6 +25,7 @@ export class Machine {
   readonly root: string;
   readonly #network: string;
   readonly #folder = mkdtempSync(join(tmpdir(), 'instance-'));
+  readonly #controlGroups: string[];
   #nspawn: ChildProcess | undefined;
 
   /**
@@ -28,6 +39,7 @@ export class Machine {
     environment: Record<string, string> = {},
   ) {
     this.root = join(this.#folder, 'root');
+    this.#controlGroups = hierarchies().map((hierarchy) => join(hierarchy, basename(this.#folder)));
     for (const part of ['root', 'upper', 'work']) mkdirSync(join(this.#folder, part));
     const layers = `lowerdir=${image},upperdir=${this.#folder}/upper,workdir=${this.#folder}/work`;
     execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, this.root]);
@@ -55,6 +67,8 @@ export class Machine {
 
   /** Switches it on. */
   start(): void {
+    // In control groups of its own: systemd takes those that it finds itself in for its own, with all below.
+    const isolate = this.#controlGroups.map((group) => `mkdir -p ${group} && echo $$ >${group}/cgroup.procs`);
     const options = [
       '--register=no',
       '--keep-unit',
@@ -63,8 +77,17 @@ export class Machine {
       `--directory=${this.root}`,
     ];
     this.#nspawn = spawn(
-      'systemd-nspawn',
-      [...options, `--network-namespace-path=${this.#network}`, '--boot', 'systemd.log_color=0'],
+      'sh',
+      [
+        '-c',
+        [...isolate, 'exec "$@"'].join(' && '),
+        '-',
+        'systemd-nspawn',
+        ...options,
+        `--network-namespace-path=${this.#network}`,
+        '--boot',
+        'systemd.log_color=0',
+      ],
       { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, SYSTEMD_COLORS: '0' } },
     );
     // It has rebooted: https://www.freedesktop.org/software/systemd/man/latest/systemd-nspawn.html
@@ -109,22 +132,17 @@ export class Machine {
     await this.off(60);
   }
 
-  /** Runs a command on it, while it is on. */
-  run(...words: string[]): string {
+  /** Runs a command on it, while it is on, and returns what it prints. */
+  async run(...words: string[]): Promise<string> {
     const children = readFileSync(`/proc/${this.#nspawn?.pid}/task/${this.#nspawn?.pid}/children`, 'utf8');
     const [leader = ''] = children.trim().split(' ');
-    return execFileSync(
-      'nsenter',
-      ['--target', leader, '--mount', '--pid', '--net', '--ipc', '--uts', '--', ...words],
-      {
-        encoding: 'utf8',
-      },
-    );
+    const namespaces = ['--mount', '--pid', '--net', '--ipc', '--uts'];
+    return (await execute('nsenter', ['--target', leader, ...namespaces, '--', ...words])).stdout;
   }
 
-  /** Runs a command in its root, when it is off. */
-  inspect(...words: string[]): string {
-    return execFileSync('chroot', [this.root, ...words], { encoding: 'utf8' });
+  /** Runs a command in its root, when it is off, and returns what it prints. */
+  async inspect(...words: string[]): Promise<string> {
+    return (await execute('chroot', [this.root, ...words])).stdout;
   }
 
   /** Pulls the plug. */
@@ -139,6 +157,9 @@ export class Machine {
   async discard(): Promise<void> {
     await this.cut();
     execFileSync('umount', [this.root]);
+    for (const group of this.#controlGroups.filter((path) => existsSync(path))) {
+      execFileSync('find', [group, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';']);
+    }
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

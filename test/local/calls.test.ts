@@ -1,32 +1,26 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import {
   AutoScalingClient,
   CreateAutoScalingGroupCommand,
   CreateLaunchConfigurationCommand,
   DescribeAutoScalingGroupsCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../cli/local-aws.ts';
 import { pythonEnvironment } from '../../cli/python.ts';
 
 /**
- * What MiniStack cannot do, scale-in protection, suspended processes and instances that leave, against moto,
- * which answers these calls as AWS does.
+ * What MiniStack cannot do, scale-in protection and suspended processes, against moto, which answers these calls
+ * as AWS does. Instances that leave are in `test/instance`.
  */
 
-const run = promisify(execFile);
 const REQUIREMENTS = fileURLToPath(new URL('./moto.txt', import.meta.url));
-const USERDATA = fileURLToPath(new URL('../../userdata/', import.meta.url));
 const GROUP = 'calls-test';
 
 let moto: ChildProcess;
@@ -59,7 +53,7 @@ beforeEach(async () => {
   await fetch(`${endpoint}/moto-api/reset`, { method: 'POST' });
 });
 
-async function createGroup(desired: number, least = 0) {
+async function createGroup(desired: number) {
   await autoScaling.send(
     new CreateLaunchConfigurationCommand({
       LaunchConfigurationName: GROUP,
@@ -71,7 +65,7 @@ async function createGroup(desired: number, least = 0) {
     new CreateAutoScalingGroupCommand({
       AutoScalingGroupName: GROUP,
       LaunchConfigurationName: GROUP,
-      MinSize: least,
+      MinSize: 0,
       MaxSize: 10,
       DesiredCapacity: desired,
       NewInstancesProtectedFromScaleIn: true,
@@ -187,77 +181,5 @@ describe('the settings of a group', () => {
     await send('Delete');
     expect(answers).toMatchObject([{ Status: 'SUCCESS' }]);
     expect((await group()).protectedInstances).toBe(0);
-  });
-});
-
-describe("the instance's scripts", () => {
-  let metadata: Server;
-  let lib: string;
-  let instanceId = '';
-
-  beforeAll(async () => {
-    lib = mkdtempSync(join(tmpdir(), 'userdata-'));
-    for (const script of ['instance-metadata', 'aws-call', 'read-secret', 'leave-group']) {
-      symlinkSync(join(USERDATA, `${script}.sh`), join(lib, script));
-    }
-    metadata = createServer((request, response) => {
-      if (request.method === 'PUT' && request.url === '/latest/api/token') return response.end('imds-token');
-      if (request.headers['x-aws-ec2-metadata-token'] !== 'imds-token') return response.writeHead(401).end();
-      const items: Record<string, string> = {
-        'instance-id': instanceId,
-        'iam/security-credentials/': 'role',
-        'iam/security-credentials/role': JSON.stringify({
-          AccessKeyId: 'moto',
-          SecretAccessKey: 'moto',
-          Token: 't',
-        }),
-      };
-      const item = items[(request.url ?? '').replace('/latest/meta-data/', '')];
-      return item === undefined ? response.writeHead(404).end() : response.end(item);
-    }).listen(0, '127.0.0.1');
-    await once(metadata, 'listening');
-  });
-
-  afterAll(() => {
-    metadata.close();
-    rmSync(lib, { recursive: true });
-  });
-
-  function script(name: string, ...words: string[]) {
-    const imds = `http://127.0.0.1:${(metadata.address() as AddressInfo).port}`;
-    return run(join(lib, name), words, {
-      env: {
-        PATH: process.env.PATH,
-        AWS_REGION: 'eu-west-1',
-        AWS_ENDPOINT_URL: endpoint,
-        IMDS_URL: imds,
-        GROUP_NAME: GROUP,
-        POWER_OFF: 'echo powered off',
-      },
-    });
-  }
-
-  it('leave the group, and lower its desired capacity by their own instance', async () => {
-    await createGroup(3);
-    instanceId = (await group()).ids[0] ?? '';
-    await script('leave-group');
-    const after = await group();
-    expect(after.desired).toBe(2);
-    expect(after.ids).toHaveLength(2);
-    expect(after.ids).not.toContain(instanceId);
-  });
-
-  it('power off if the group cannot be left', async () => {
-    instanceId = 'i-0123456789abcdef0';
-    const { stdout } = await script('leave-group');
-    expect(stdout).toContain('powered off');
-  });
-
-  it('read a secret, and name it when it has no value', async () => {
-    const secrets = new SecretsManagerClient({});
-    await secrets.send(new CreateSecretCommand({ Name: 'calls/runner', SecretString: 'the "token"\\n' }));
-    expect((await script('read-secret', 'calls/runner')).stdout).toBe('the "token"\\n');
-    await secrets.send(new CreateSecretCommand({ Name: 'calls/unset' }));
-    await expect(script('read-secret', 'calls/unset')).rejects.toThrow(/calls\/unset/);
   });
 });

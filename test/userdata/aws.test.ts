@@ -208,7 +208,7 @@ describeScript('run_object', () => {
     const { status, stdout } = await instance.shell('run_object assets/logs.sh 60');
     expect({ status, stdout }).toEqual({ status: 5, stdout: 'ran in circleci-runners-arm\n' });
     expect(instance.calls).toEqual([{ action: 'GetObject', parameters: { Path: '/assets/logs.sh' } }]);
-    expect(instance.commands('timeout')).toEqual([expect.stringMatching(/^60 /)]);
+    expect(instance.commands('timeout')).toEqual([expect.stringMatching(/\b60 \S+$/)]);
   });
 
   it('runs nothing, and fails, if the object cannot be had in four attempts', async () => {

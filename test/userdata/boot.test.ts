@@ -307,11 +307,6 @@ describeScript('the token', () => {
       says: 'secret acme/runner: ResourceNotFoundException',
     },
     {
-      case: 'the secret is no token',
-      answer: secret({ SecretString: '{"quoted": "with care"}' }),
-      says: 'the runner secret must be the resource class token',
-    },
-    {
       case: 'the secret has no value',
       answer: secret({ SecretBinary: 'with care' }),
       says: 'the runner secret must be the resource class token',

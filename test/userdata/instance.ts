@@ -174,29 +174,29 @@ export class Instance {
   }
 
   #layOut({ commands = {}, marks = [], kept = {} }: InstanceOptions): void {
+    const real = COMMANDS.map((command) => [command, `exec ${realPath(command)} "$@"`]);
+    const bodies: Record<string, string> = { ...Object.fromEntries(real), sleep: '', ...commands };
+    const marked = marks.map((mark) => [mark, `${INSTANCE_ID}\n`]);
+    const files: Record<string, string> = { ...Object.fromEntries(marked), ...kept };
+
     for (const folder of [this.lib, this.state, this.#bin]) mkdirSync(folder);
     for (const file of readdirSync(USERDATA).filter((name) => name.endsWith('.sh'))) {
-      const path = join(this.lib, file === 'aws.sh' ? file : basename(file, '.sh'));
-      copyFileSync(join(USERDATA, file), path);
-      chmodSync(path, 0o755);
+      copyFileSync(join(USERDATA, file), join(this.lib, file === 'aws.sh' ? file : basename(file, '.sh')));
     }
-    const real = COMMANDS.map((command) => [command, `exec ${realPath(command)} "$@"`] as const);
-    const bodies = { ...Object.fromEntries(real), sleep: '', ...commands };
     for (const [command, body] of Object.entries(bodies)) {
       // Each command records how it was called: one write, so that those of a pipeline do not mix.
-      writeFileSync(
-        join(this.#bin, command),
-        `#!/bin/sh\nprintf '%s\\0' "${command} $*" >>'${this.#record}'\n${body}\n`,
-        { mode: 0o755 },
-      );
+      const record = `printf '%s\\0' "${command} $*" >>'${this.#record}'`;
+      writeFileSync(join(this.#bin, command), `#!/bin/sh\n${record}\n${body}\n`);
     }
-    const marked = marks.map((mark) => [mark, `${INSTANCE_ID}\n`] as const);
-    const files = Object.entries({ ...Object.fromEntries(marked), ...kept });
-    const paths = [this.#record, ...files.map(([file]) => join(this.state, file))];
-    for (const [file, text] of files) writeFileSync(join(this.state, file), text);
+    for (const [file, text] of Object.entries(files)) writeFileSync(join(this.state, file), text);
     writeFileSync(this.#record, '');
-    if (NOBODY === undefined) return;
-    for (const path of [this.folder, this.state, ...paths]) chownSync(path, NOBODY.uid, NOBODY.gid);
+
+    for (const name of readdirSync(this.folder, { recursive: true, encoding: 'utf8' })) {
+      const path = join(this.folder, name);
+      chmodSync(path, 0o755);
+      if (NOBODY !== undefined) chownSync(path, NOBODY.uid, NOBODY.gid);
+    }
+    if (NOBODY !== undefined) chownSync(this.folder, NOBODY.uid, NOBODY.gid);
   }
 
   end(): void {

@@ -1,0 +1,73 @@
+import { fileURLToPath } from 'node:url';
+import { runnerUserData } from '../infra/user-data.ts';
+import { isolated } from '../test/instance/isolation.ts';
+import { Machine } from '../test/instance/machine.ts';
+import { World } from '../test/instance/world.ts';
+import { metadataOf } from '../test/support/metadata-service.ts';
+
+/**
+ * What the scripts add to a boot: from the start of user data until the runner is started, without the
+ * installation of the runner's package, on a machine that really boots. The budget is 2 s.
+ */
+
+const RUNS = 9;
+
+/** Milliseconds of one boot: in all, and for the package. */
+async function boot(world: World, run: number): Promise<{ total: number; runnerPackage: number }> {
+  const groupName = `boot-${run}`;
+  const id = await world.createGroup(groupName, { desired: 1, minimum: 0 });
+  const userData = runnerUserData({
+    fleet: {
+      circleciUrl: world.circleciUrl,
+      idleTimeout: 0,
+      maxRunTime: 60,
+      bootTimeout: 120,
+      image: 'ubuntu',
+      runner: undefined,
+      spot: undefined,
+      unsafeRetries: false,
+      allowInstanceMetadata: false,
+    },
+    groupName,
+    runnerSecretName: 'runners/good',
+    installObject: undefined,
+    logs: undefined,
+  }).render();
+  const machine = new Machine(process.env.INSTANCE_IMAGE ?? '', world, metadataOf(id, 'InService'), userData);
+  try {
+    machine.start();
+    await machine.off(60);
+    const journal = await machine.inspect('journalctl', '--output=short-unix', '--no-pager');
+    const at = (text: string) => {
+      const line = journal.split('\n').find((candidate) => candidate.includes(text));
+      if (line === undefined) throw new Error(`"${text}" is not in the journal:\n${journal}`);
+      return { milliseconds: Number.parseFloat(line) * 1_000, line };
+    };
+    const runnerPackage = Number(/: (\d+) ms$/.exec(at('boot: runner package:').line)?.[1]);
+    const total = at('boot: runner start:').milliseconds - at('Starting user-data.service').milliseconds;
+    return { total, runnerPackage };
+  } finally {
+    await machine.discard();
+  }
+}
+
+if (process.env.INSTANCE_SKIPPED !== undefined) {
+  console.log(`boot: skipped, because ${process.env.INSTANCE_SKIPPED}`);
+} else if (process.env.INSTANCE_IMAGE === undefined) {
+  await isolated([process.execPath, '--import', 'tsx', fileURLToPath(import.meta.url)]);
+} else {
+  const world = new World();
+  await world.open(process.env.INSTANCE_PYTHON ?? '');
+  const added: number[] = [];
+  for (let run = 0; run < RUNS; run += 1) {
+    const { total, runnerPackage } = await boot(world, run);
+    added.push(total - runnerPackage);
+  }
+  world.close();
+  added.sort((a, b) => a - b);
+  const shown = (milliseconds: number | undefined) => `${(milliseconds ?? Number.NaN).toFixed(0)} ms`;
+  console.log(
+    `boot: the scripts add ${shown(added[Math.floor(RUNS / 2)])} (median of ${RUNS}; ${shown(added[0])} to ${shown(added.at(-1))}) beside the runner's package`,
+  );
+  process.exit();
+}
