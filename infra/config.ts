@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname, extname, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { parse as parseYaml } from 'yaml';
 import type * as z from 'zod';
@@ -71,8 +71,13 @@ function findInstallScripts(directory: string, raw: unknown) {
       if (!firstLine.startsWith('#!') || firstLine.endsWith('\r')) {
         fault(
           'a script whose first line names its interpreter, such as #!/usr/bin/env bash, with Unix line ends',
-          `it begins with ${quote(firstLine)}`,
+          // Not the line itself: what is taken for a script by mistake may hold a secret.
+          firstLine.startsWith('#!') ? 'its first line ends as on Windows' : 'it does not begin with #!',
         );
+      }
+      // It becomes part of the script's name in S3, which the instance's scripts put into a URL.
+      if (!/^(\.\w{1,8})?$/.test(extname(install))) {
+        fault('a file with a short extension such as .sh, or none', extname(install));
       }
       files.set(name, file);
     } catch (error) {

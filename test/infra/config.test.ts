@@ -516,14 +516,30 @@ describe('the install script', () => {
   });
 
   it.each([
-    { what: 'no interpreter', script: 'apt-get update\n', begins: '"apt-get update"' },
-    { what: 'an interpreter only in its second line', script: '\n#!/bin/sh\n', begins: '""' },
-    { what: 'nothing in it', script: '', begins: '""' },
-    { what: 'the line ends of Windows', script: '#!/bin/sh\r\nid\r\n', begins: '"#!/bin/sh\\r"' },
-    { what: 'a byte order mark', script: '\uFEFF#!/bin/sh\nid\n', begins: '"\uFEFF#!/bin/sh"' },
-  ])('is refused with $what, because Linux would not run it as meant', ({ script, begins }) => {
+    { what: 'no interpreter', script: 'apt-get update\n', because: 'it does not begin with #!' },
+    {
+      what: 'an interpreter only in its second line',
+      script: '\n#!/bin/sh\n',
+      because: 'it does not begin with #!',
+    },
+    { what: 'nothing in it', script: '', because: 'it does not begin with #!' },
+    {
+      what: 'the line ends of Windows',
+      script: '#!/bin/sh\r\nid\r\n',
+      because: 'its first line ends as on Windows',
+    },
+    { what: 'a byte order mark', script: '\uFEFF#!/bin/sh\nid\n', because: 'it does not begin with #!' },
+  ])('is refused with $what, because Linux would not run it as meant', ({ script, because }) => {
     expect(complaintsAbout(minimalWith('install: setup.sh'), { 'setup.sh': script })).toBe(
-      `fleets.yaml has a fault:\n  linux.install: must be a script whose first line names its interpreter, such as #!/usr/bin/env bash, with Unix line ends, got "setup.sh" (it begins with ${begins})`,
+      `fleets.yaml has a fault:\n  linux.install: must be a script whose first line names its interpreter, such as #!/usr/bin/env bash, with Unix line ends, got "setup.sh" (${because})`,
+    );
+  });
+
+  it('cannot have an extension that no URL takes as it is', () => {
+    expect(
+      complaintsAbout(minimalWith('install: setup.my script'), { 'setup.my script': '#!/bin/sh\n' }),
+    ).toBe(
+      'fleets.yaml has a fault:\n  linux.install: must be a file with a short extension such as .sh, or none, got "setup.my script" (.my script)',
     );
   });
 
