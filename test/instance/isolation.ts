@@ -4,7 +4,7 @@ import { missingHere, stockImage } from './stock-image.ts';
 
 const ISOLATION = ['unshare', '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
 const MOUNTS =
-  'mount -t tmpfs tmpfs /tmp && mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && exec "$@"';
+  'mkdir -p /run/netns /run/instances && mount -t tmpfs tmpfs /run/netns && mount -t tmpfs tmpfs /run/instances && export TMPDIR=/run/instances && exec "$@"';
 
 /**
  * Starts a command in namespaces of its own, where 169.254.169.254 is its own, and with which all its processes,
