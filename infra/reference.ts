@@ -43,9 +43,13 @@ large:
   minReplicas: 1
   maxReplicas: 40
   pollInterval: 5s
+  quietPollInterval: 30s
   idleTimeout: 10m
   maxRunTime: 2h
   bootTimeout: 15m
+  breaker:
+    failures: 5
+    window: 30m
   image: amazon-linux
   runner:
     version: 3.1.13
@@ -67,6 +71,8 @@ large:
   scalerSecretName: acme/circleci/scaler
   runnerSecretName: acme/circleci/runner
   alarmEmail: ops@example.com
+  alarmTopicArn: arn:aws:sns:eu-west-1:111122223333:alarms
+  starvingAfter: 20m
   tags:
     team: platform
 \`\`\`
@@ -85,7 +91,9 @@ export function configurationReference(): string {
 
 function unset(value: unknown): string {
   if (value === undefined) return 'not set';
-  return typeof value === 'object' ? 'none' : `\`${value}\``;
+  if (typeof value !== 'object' || value === null) return `\`${value}\``;
+  const inner = Object.entries(value).map(([key, item]) => `${key}: ${item}`);
+  return inner.length === 0 ? 'none' : `\`{${inner.join(', ')}}\``;
 }
 
 function form(setting: Setting): string {

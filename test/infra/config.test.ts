@@ -16,9 +16,11 @@ describe('a fleet that says only what it must', () => {
         minReplicas: 0,
         maxReplicas: 20,
         pollInterval: 5,
+        quietPollInterval: 60,
         idleTimeout: 300,
         maxRunTime: 18_000,
         bootTimeout: 600,
+        breaker: { failures: 3, window: 900 },
         circleciUrl: 'https://runner.circleci.com',
         image: 'ubuntu',
         unsafeRetries: false,
@@ -27,6 +29,7 @@ describe('a fleet that says only what it must', () => {
         sessionManager: false,
         allowInstanceMetadata: false,
         logs: false,
+        starvingAfter: 900,
         tags: {},
         installFile: undefined,
       },
@@ -434,6 +437,7 @@ describe('unknown keys', () => {
     { map: 'runner', key: 'sha265', nearest: 'sha256', beside: RUNNER },
     { map: 'runner', key: 'versions', nearest: 'version', beside: RUNNER },
     { map: 'spot', key: 'percent', nearest: 'percentage', beside: { onDemandBase: 2 } },
+    { map: 'breaker', key: 'windows', nearest: 'window', beside: { failures: 2 } },
     { map: 'spot', key: 'on_demand_base', nearest: 'onDemandBase', beside: {} },
   ])('of $map, such as $key, are told the nearest of its keys', ({ map, key, nearest, beside }) => {
     for (const name of ['linux', map]) {

@@ -81,9 +81,11 @@ linux-large:
   minReplicas: 2
   maxReplicas: 40
   pollInterval: 10s
+  quietPollInterval: 20s
   idleTimeout: 10m
   maxRunTime: 2h
   bootTimeout: 20m
+  breaker: {failures: 5, window: 30m}
   runner: {version: ${RUNNER.version}, sha256: ${RUNNER.sha256}}
   spot: {percentage: 75, onDemandBase: 4}
   unsafeRetries: true
@@ -99,6 +101,8 @@ linux-large:
   scalerSecretName: existing/scaler
   runnerSecretName: existing/runner
   alarmEmail: ops@acme.example
+  alarmTopicArn: arn:aws:sns:eu-west-1:111122223333:builds
+  starvingAfter: 1201s
   tags: {team: build, cost-centre: "0815"}
 owned:
   resourceClass: acme/owned

@@ -37,6 +37,7 @@ describe('an editor with the schema', () => {
       idleTimeout: '5m',
       maxRunTime: '5h',
       bootTimeout: '10m',
+      breaker: { failures: 3, window: '15m' },
       circleciUrl: 'https://runner.circleci.com',
       image: 'ubuntu',
       unsafeRetries: false,
@@ -45,6 +46,7 @@ describe('an editor with the schema', () => {
       sessionManager: false,
       allowInstanceMetadata: false,
       logs: false,
+      starvingAfter: '15m',
       tags: {},
     });
     const written = defaults.map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
@@ -84,6 +86,11 @@ describe('an editor with the schema', () => {
     { setting: 'spot: {}' },
     { setting: 'spot: {percentage: 50, onDemandBase: 2}' },
     { setting: 'logs: true' },
+    { setting: 'quietPollInterval: 1m' },
+    { setting: 'breaker: {}' },
+    { setting: 'breaker: {failures: 5, window: 1h}' },
+    { setting: 'starvingAfter: 6h' },
+    { setting: 'alarmTopicArn: arn:aws:sns:eu-west-1:111122223333:alarms' },
   ])('accepts $setting', ({ setting }) => {
     expect(validates(minimalWith(setting))).toBe(true);
     expect(fleetsOf(minimalWith(setting))).toHaveLength(1);
@@ -108,6 +115,12 @@ describe('an editor with the schema', () => {
     { setting: 'spot: {percentage: 0}' },
     { setting: 'spot: {onDemand: 2}' },
     { setting: 'logs: yes' },
+    { setting: 'quietPollInterval: 61' },
+    { setting: 'breaker: 5' },
+    { setting: 'breaker: {failures: 0}' },
+    { setting: 'breaker: {windows: 1h}' },
+    { setting: 'starvingAfter: 299' },
+    { setting: 'alarmTopicArn: alarms' },
   ])('underlines $setting', ({ setting }) => {
     expect(validates(MINIMAL)).toBe(true);
     expect(validates(minimalWith(setting))).toBe(false);

@@ -8,9 +8,11 @@ const fleets = threeFleets();
 const template = new SynthesisedTemplate(fleets);
 
 describe('outputs', () => {
-  it("are the workflow, and each fleet's group and secrets", () => {
+  it("are the workflow, the dashboard, and each fleet's group and secrets", () => {
     expect(template.outputs).toEqual({
       StateMachineArn: 'StateMachine(circleci-runners)',
+      DashboardUrl:
+        'https://console.aws.amazon.com/cloudwatch/home?region=eu-west-1#dashboards/dashboard/circleci-runners',
       ArmGroupName: 'circleci-runners-arm',
       ArmScalerSecretName: 'circleci-runners/arm/scaler',
       ArmRunnerSecretName: 'circleci-runners/arm/runner',
@@ -38,6 +40,7 @@ describe('fleets', () => {
       '0815',
       '3.1.13',
       'c0ffee',
+      ':builds',
     ],
     Owned: [
       'acme/owned',
@@ -68,7 +71,12 @@ describe('fleets', () => {
       'function',
       'workflow',
       'alarms',
+      'alarm',
       'topic',
+      'dashboard',
+      'log-queries',
+      'outage',
+      'executions',
       'group-settings',
       'x',
       'x-group',
@@ -78,6 +86,13 @@ describe('fleets', () => {
     expect(groups.map(({ properties }) => properties.AutoScalingGroupName)).toEqual(
       names.map((name) => `circleci-runners-${name}`),
     );
+  });
+
+  it('may be 18, of the least settings, until CloudFormation has no room for more in one stack', () => {
+    const names = Array.from({ length: 18 }, (_, index) => `fleet-${index}`);
+    const template = new SynthesisedTemplate(fleetsWith(Object.fromEntries(names.map((name) => [name, {}]))));
+    expect(template.resources.length).toBeLessThanOrEqual(500);
+    expect(JSON.stringify(template.json).length).toBeLessThan(1_000_000);
   });
 });
 

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import { complaintsAbout, fleetsOf, fleetsWith, minimalWith } from './fleets.ts';
+import { SynthesisedTemplate } from './template.ts';
+
+const TIME = 'seconds, or a number with its unit such as 5s, 5m or 5h';
+const ARN = 'must be the ARN of a standard SNS topic, such as arn:aws:sns:eu-west-1:111122223333:alarms';
+const BREAKER = 'must be a map of failures and window; {} is 3 failures within 15m';
+
+describe('the settings of how a fleet is watched', () => {
+  it.each([
+    { given: 'quietPollInterval: 5', becomes: { quietPollInterval: 5 } },
+    { given: 'quietPollInterval: 1m', becomes: { quietPollInterval: 60 } },
+    { given: 'breaker: {}', becomes: { breaker: { failures: 3, window: 900 } } },
+    { given: 'breaker: {failures: 1}', becomes: { breaker: { failures: 1, window: 900 } } },
+    { given: 'breaker: {window: 24h}', becomes: { breaker: { failures: 3, window: 86_400 } } },
+    {
+      given: 'breaker: {failures: 100, window: 60}',
+      becomes: { breaker: { failures: 100, window: 60 } },
+    },
+    { given: 'starvingAfter: 5m', becomes: { starvingAfter: 300 } },
+    { given: 'starvingAfter: 6h', becomes: { starvingAfter: 21_600 } },
+    {
+      given: 'alarmTopicArn: arn:aws:sns:eu-west-1:111122223333:alarms',
+      becomes: { alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:alarms' },
+    },
+    {
+      given: 'alarmTopicArn: arn:aws-us-gov:sns:us-gov-west-1:111122223333:On-Call_1',
+      becomes: { alarmTopicArn: 'arn:aws-us-gov:sns:us-gov-west-1:111122223333:On-Call_1' },
+    },
+  ])('take $given', ({ given, becomes }) => {
+    expect(fleetsOf(minimalWith(given))).toEqual([expect.objectContaining(becomes)]);
+  });
+
+  it.each([
+    {
+      given: 'quietPollInterval: 61',
+      said: `quietPollInterval: must be an interval from 1 s to 60 s: ${TIME}, got 61`,
+    },
+    {
+      given: 'quietPollInterval: 4s',
+      said: 'quietPollInterval: must be at least pollInterval (5 s), or left out, which makes it 30 s or pollInterval, whichever is longer, got "4s"',
+    },
+    { given: 'breaker: 3', said: `breaker: ${BREAKER}, got 3` },
+    { given: 'breaker:', said: `breaker: ${BREAKER}, got nothing` },
+    {
+      given: 'breaker: {failures: 0}',
+      said: 'breaker.failures: must be a whole number from 1 to 100, the number of failed launches that open the breaker, got 0',
+    },
+    {
+      given: 'breaker: {window: 59s}',
+      said: `breaker.window: must be a time from 60 s to 86400 s: ${TIME}, got "59s"`,
+    },
+    {
+      given: 'breaker: {windows: 15m}',
+      said: 'breaker.windows: is not a setting; the nearest one is window',
+    },
+    {
+      given: 'starvingAfter: 4m',
+      said: `starvingAfter: must be a time from 300 s to 21600 s: ${TIME}, got "4m"`,
+    },
+    {
+      given: 'starvingAfter: 7h',
+      said: `starvingAfter: must be a time from 300 s to 21600 s: ${TIME}, got "7h"`,
+    },
+    { given: 'alarmTopicArn: alarms', said: `alarmTopicArn: ${ARN}, got "alarms"` },
+    {
+      given: 'alarmTopicArn: arn:aws:sqs:eu-west-1:111122223333:alarms',
+      said: `alarmTopicArn: ${ARN}, got "arn:aws:sqs:eu-west-1:111122223333:alarms"`,
+    },
+    {
+      given: 'alarmTopicArn: arn:aws:sns:eu-west-1:111122223333:alarms.fifo',
+      said: `alarmTopicArn: ${ARN}, got "arn:aws:sns:eu-west-1:111122223333:alarms.fifo"`,
+    },
+  ])('refuse $given', ({ given, said }) => {
+    expect(complaintsAbout(minimalWith(given))).toBe(`fleets.yaml has a fault:\n  linux.${said}`);
+  });
+});
+
+describe('quietPollInterval, left out,', () => {
+  it.each([
+    { pollInterval: '5s', quiet: 30 },
+    { pollInterval: '30s', quiet: 30 },
+    { pollInterval: '31s', quiet: 31 },
+    { pollInterval: '1m', quiet: 60 },
+  ])('is $quiet s beside pollInterval $pollInterval', ({ pollInterval, quiet }) => {
+    const [fleet] = fleetsOf(minimalWith(`pollInterval: ${pollInterval}`));
+    expect(fleet?.quietPollInterval).toBe(quiet);
+  });
+});
+
+describe('starvingAfter', () => {
+  it.each([
+    { starvingAfter: '5m', minutes: 5 },
+    { starvingAfter: '301s', minutes: 6 },
+    { starvingAfter: '899s', minutes: 15 },
+    { starvingAfter: '6h', minutes: 360 },
+  ])('$starvingAfter is $minutes minutes to the alarm', ({ starvingAfter, minutes }) => {
+    const template = new SynthesisedTemplate(fleetsWith({ arm: { starvingAfter } }));
+    expect(template.the('AWS::CloudWatch::Alarm', 'AlarmsArmStarving').properties).toMatchObject({
+      EvaluationPeriods: minutes,
+      DatapointsToAlarm: minutes,
+    });
+  });
+});
