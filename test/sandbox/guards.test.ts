@@ -32,7 +32,9 @@ async function always(
     if (performance.now() - startedAt < ENOUGH) await holds(scenario);
   });
   const numRuns = examples.length + (RUNS || few);
-  await fc.assert(property, { numRuns, examples: examples.map((scenario) => [scenario]) });
+  // The same few each time; GUARD_RUNS tries as many new ones.
+  const seed = RUNS === 0 ? { seed: 2 } : {};
+  await fc.assert(property, { numRuns, ...seed, examples: examples.map((scenario) => [scenario]) });
 }
 
 const { request, boot, leave, idleTimeout, launchHook } = DURATIONS;
@@ -234,7 +236,7 @@ describe('when nothing is wrong', () => {
     },
   );
 
-  it.fails.each([
+  it.each([
     { every: 30, second: 50 },
     { every: 20, second: 10 },
     { every: 5, second: 18 },

@@ -29,6 +29,8 @@ export type Fault = { from: number; to: number } & (
   | { kind: 'twice'; offset: number }
   /** Tasks that run on runners of the class outside the group. */
   | { kind: 'foreign'; tasks: number }
+  /** Runners come into service and take no task. */
+  | { kind: 'deaf' }
   /** A person terminates an instance that runs no job. */
   | { kind: 'taken out'; replaced: boolean }
   /** A person sets the desired capacity. */
@@ -212,8 +214,8 @@ class Judge {
   readonly #presence = [{ at: 0, present: 0 }];
   /** When the last launch had failed, for each execution that knows the breaker to be open. */
   readonly #open = new Map<string, number | undefined>();
-  /** The executions that are in Update Group. */
-  readonly #writing = new Set<string>();
+  /** What the executions that are in Update Group had decided, and what the group's desired capacity was then. */
+  readonly #writing = new Map<string, { from: number; desired: number; found: number }>();
 
   constructor(scenario: Scenario, sandbox: Sandbox, world: FleetWorld) {
     this.#scenario = scenario;
@@ -252,7 +254,10 @@ class Judge {
   /** In place of Update Group. */
   async updating(input: unknown): Promise<unknown> {
     const execution = executionOf(input);
-    this.#writing.add(execution);
+    const { decision } = input as { decision: { from: number; desired: number } };
+    // An attempt that was timed out goes on, as it does in Lambda; nobody knows what that one found.
+    const found = this.#writing.has(execution) ? Number.NaN : this.#world.group.desired;
+    this.#writing.set(execution, { ...decision, found });
     try {
       return await HANDLERS['Update Group']?.(input);
     } finally {
@@ -379,8 +384,13 @@ class Judge {
     if (outage && outage.from < now - back - RETRIED) this.#breach(`${wrote}, without CircleCI`);
     if (back === 0) {
       const wanted = Math.max(this.counts.unclaimed + this.counts.running, this.#scenario.minReplicas);
-      if (desired === group.desired) this.#breach(`${wrote}, in vain`);
       if (rises && desired > wanted) this.#breach(`${wrote}, for ${wanted} wanted`);
+    }
+    const settled = ({ from, desired, found }: { from: number; desired: number; found: number }) =>
+      found === group.desired && (desired > from ? found >= desired : found !== from);
+    const writing = [...this.#writing.values()];
+    if (!this.#during('stale', EXECUTION) && writing.length > 0 && writing.every(settled)) {
+      this.#breach(`${wrote}, which another execution had settled`);
     }
     if (rises && desired > group.instances.length) this.#canary(desired, Math.max(...present), wrote);
   }
@@ -388,7 +398,7 @@ class Judge {
   /** What may launch if all the executions that may have written this know the breaker to be open. */
   #canary(desired: number, present: number, wrote: string): void {
     const { group } = this.#world;
-    const lastFailures = [...this.#writing].map((execution) => this.#open.get(execution));
+    const lastFailures = [...this.#writing.keys()].map((execution) => this.#open.get(execution));
     if (lastFailures.includes(undefined)) return;
     if (desired > present + 1) this.#breach(`${wrote}, breaker open, ${present} pending or in service`);
     if (this.#hindsight > 0) return;
@@ -407,7 +417,7 @@ class Judge {
  */
 function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge: Judge): () => void {
   const { faults, maxReplicas } = scenario;
-  const { group, input } = world;
+  const { group, queue, input } = world;
   sandbox.circleci.classes.set(LINUX.resourceClass, judge.counts);
   sandbox.circleci.fault = () => {
     const fault = find(faults, 'circleci', sandbox.now);
@@ -422,6 +432,8 @@ function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge:
     sandbox.catchUp();
     sandbox.aws.staleness = find(faults, 'stale', sandbox.now)?.seconds ?? 0;
   };
+  const claim = queue.claim.bind(queue);
+  queue.claim = (now) => (find(faults, 'deaf', now) ? undefined : claim(now));
   const at = (second: number, happen: () => void) => sandbox.agenda.plan(second, happen);
   for (const fault of faults) {
     if (fault.kind === 'taken out') at(fault.from, () => takeOut(fault.replaced));
