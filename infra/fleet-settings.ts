@@ -45,6 +45,17 @@ const duration = (what: string, least: number, most: number) => {
 /** https://circleci.com/docs/reference/runner-api: namespace, slash, class. */
 const RESOURCE_CLASS = /^[a-z0-9_-]+\/[A-Za-z0-9:_+-]+$/;
 
+/** https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html */
+const MOST_RESOURCES = 500;
+
+/** So many fleets of the least settings have room in a stack. That these numbers are right, a test tells. */
+export const MOST_FLEETS = 18;
+
+/** So many have room whatever they ask for; a VPC is most of it. */
+export const MOST_FLEETS_WITH_VPC = 12;
+
+const ROOM = `a CloudFormation stack holds at most ${MOST_RESOURCES} resources`;
+
 const FLEET_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
 const FLEET_NAME_FAULT =
   'must be named by a letter and at most 31 more letters, digits, hyphens and underscores';
@@ -240,18 +251,18 @@ export const Fleet = z
   .refine((fleet) => fleet.maxReplicas >= fleet.minReplicas, {
     path: ['maxReplicas'],
     error: ({ input }) => `must be at least minReplicas (${Object(input).minReplicas})`,
-    when: ({ value }) => sound(value, 'minReplicas', 'maxReplicas'),
+    when: (parsed) => sound(parsed, 'minReplicas', 'maxReplicas'),
   })
   .refine((fleet) => fleet.quietPollInterval >= fleet.pollInterval, {
     path: ['quietPollInterval'],
     error: ({ input }) => `must be at least pollInterval (${Object(input).pollInterval} s)`,
-    when: ({ value }) => sound(value, 'quietPollInterval', 'pollInterval'),
+    when: (parsed) => sound(parsed, 'quietPollInterval', 'pollInterval'),
   })
   .refine((fleet) => fleet.idleTimeout > 3 * fleet.pollInterval, {
     path: ['idleTimeout'],
     error: ({ input }) =>
       `must be longer than three times pollInterval (${Object(input).pollInterval} s), or runners leave before they are needed`,
-    when: ({ value }) => sound(value, 'idleTimeout', 'pollInterval'),
+    when: (parsed) => sound(parsed, 'idleTimeout', 'pollInterval'),
   })
   .refine((fleet) => new Set(fleet.instanceTypes.map(architectureOf)).size <= 1, {
     path: ['instanceTypes'],
@@ -261,9 +272,10 @@ export const Fleet = z
   })
   .describe('A fleet: an Auto Scaling group of runners for one CircleCI resource class.');
 
-/** Whether these settings were parsed to numbers. */
-function sound(value: unknown, ...keys: string[]): boolean {
-  return keys.every((key) => Number.isInteger(Object(value)[key]));
+/** Whether these settings were parsed to numbers, and no fault was found with them. */
+function sound({ value, issues }: z.core.ParsePayload, ...keys: string[]): boolean {
+  const faulty = new Set(issues.map(({ path = [] }) => path[0]));
+  return keys.every((key) => Number.isInteger(Object(value)[key]) && !faulty.has(key));
 }
 
 export const Fleets = z
@@ -273,7 +285,9 @@ export const Fleets = z
       (fleets, context) => {
         const fault = (path: string[], message: string) =>
           context.addIssue({ code: 'custom', path, message });
-        if (Object.keys(fleets).length === 0) fault([], 'must have at least one fleet');
+        const { length } = Object.keys(fleets);
+        if (length === 0) fault([], 'must have at least one fleet');
+        if (length > MOST_FLEETS) fault([], `must have at most ${MOST_FLEETS} fleets, got ${length}: ${ROOM}`);
         const ids = new Map<string, string>();
         const classes = new Map<string, string>();
         for (const [name, fleet] of Object.entries(fleets)) {
@@ -298,8 +312,9 @@ export const Fleets = z
     ),
   )
   .meta({
-    description: 'Fleets by name: letters, digits, hyphens and underscores, a letter first.',
+    description: `Fleets by name: letters, digits, hyphens and underscores, a letter first. At most ${MOST_FLEETS}, or ${MOST_FLEETS_WITH_VPC} if a VPC is made for each: ${ROOM}.`,
     minProperties: 1,
+    maxProperties: MOST_FLEETS,
     propertyNames: { pattern: FLEET_NAME.source, patternErrorMessage: FLEET_NAME_FAULT },
   });
 

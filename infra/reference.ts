@@ -15,11 +15,13 @@ interface Setting {
   anyOf?: Setting[];
 }
 
-const INTRODUCTION = `# Configuration
+const introduction = (description: string) => `# Configuration
 
 \`fleets.yaml\` maps the name of each fleet to its settings. A fleet is one Auto Scaling group of runners for one
 CircleCI resource class; its name begins with a letter and has at most 31 more letters, digits, hyphens and
 underscores. \`npx cdk deploy -c fleets=other.yaml\` reads another file.
+
+${description}
 
 The file is checked as a whole before anything is deployed, and every fault is reported at once: where, what would
 do, and what was given. The first line of the file names its schema, so that editors complete and check it too.
@@ -80,13 +82,13 @@ large:
 
 /** The reference as Markdown. */
 export function configurationReference(): string {
-  const { additionalProperties: fleet } = JSON.parse(fleetsSchema());
+  const { description, additionalProperties: fleet } = JSON.parse(fleetsSchema());
   const rows = Object.entries<Setting>(fleet.properties).map(([name, setting]) => {
     const needed = fleet.required.includes(name) ? '**required**' : unset(setting.default);
     return `| \`${name}\` | ${form(setting)} | ${needed} | ${setting.description ?? ''} |`;
   });
   const table = ['| setting | form | without it | what it is |', '|---|---|---|---|', ...rows].join('\n');
-  return [INTRODUCTION, '## Settings of a fleet\n', table, '', EXAMPLES].join('\n');
+  return [introduction(description), '## Settings of a fleet\n', table, '', EXAMPLES].join('\n');
 }
 
 function unset(value: unknown): string {

@@ -174,7 +174,8 @@ export class ScalingWorkflow extends Construct {
         deadLetterConfig: { arn: this.deadLetters.queueArn },
       },
     });
-    // Deleted before the group, so that nothing is launched into a group on its way out.
-    schedule.addResourceDependency(fleet.group);
+    // Made after the group that it is in: a name alone does not tell CloudFormation. And deleted before the Auto
+    // Scaling group, so that nothing is launched into a group on its way out.
+    schedule.node.addDependency(this.schedules, fleet.group);
   }
 }

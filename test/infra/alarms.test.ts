@@ -51,7 +51,7 @@ const OF_FLEET = [
     heading: 'Saturated',
     metric: 'AtMaximum',
     statistic: 'Maximum',
-    minutes: [10, 10],
+    minutes: [9, 10],
     bad: 'any',
   },
   {
@@ -71,6 +71,7 @@ const OF_FLEET = [
     bad: 'any',
   },
 ];
+const SCHEDULES = [{ Name: 'ScheduleGroup', Value: 'circleci-runners' }];
 const STATE_MACHINE = [{ Name: 'StateMachineArn', Value: 'StateMachine(circleci-runners)' }];
 const DEAD_LETTERS = [{ Name: 'QueueName', Value: 'Queue(circleci-runners-dead-letters).QueueName' }];
 const OF_ALL = [
@@ -80,6 +81,7 @@ const OF_ALL = [
     namespace: 'AWS/States',
     metric: 'ExecutionsFailed',
     dimensions: STATE_MACHINE,
+    bad: 4,
   },
   {
     kind: 'ExecutionsTimedOut',
@@ -87,13 +89,15 @@ const OF_ALL = [
     namespace: 'AWS/States',
     metric: 'ExecutionsTimedOut',
     dimensions: STATE_MACHINE,
+    bad: 3,
   },
   {
     kind: 'ExecutionsThrottled',
     heading: 'Executions Throttled',
-    namespace: 'AWS/States',
-    metric: 'ExecutionThrottled',
-    dimensions: STATE_MACHINE,
+    namespace: 'AWS/Scheduler',
+    metric: 'TargetErrorThrottledCount',
+    dimensions: SCHEDULES,
+    bad: 3,
   },
   {
     kind: 'DeliveryFailing',
@@ -101,6 +105,7 @@ const OF_ALL = [
     namespace: 'AWS/SQS',
     metric: 'NumberOfMessagesSent',
     dimensions: DEAD_LETTERS,
+    bad: 3,
   },
 ];
 
@@ -111,7 +116,7 @@ describe.each(EACH_FLEET)('of fleet $name, the alarm', ({ name }) => {
     '$kind watches $metric by the minute',
     ({ kind, heading, metric, statistic, minutes, bad }) => {
       const [badMinutes, ofMinutes] =
-        minutes === 'starvingAfter' ? [starvingMinutes, starvingMinutes] : minutes;
+        minutes === 'starvingAfter' ? [starvingMinutes - 1, starvingMinutes] : minutes;
       expect(named(`circleci-runners-${name}-${kind}`)).toMatchObject({
         Namespace: 'CircleCIRunnerAutoscaler',
         MetricName: metric,
@@ -141,12 +146,29 @@ describe('of what all fleets share, the alarm', () => {
       Statistic: 'Sum',
       Period: 60,
       Threshold: 1,
-      DatapointsToAlarm: 3,
+      DatapointsToAlarm: alarm.bad,
       EvaluationPeriods: 5,
       ComparisonOperator: 'GreaterThanOrEqualToThreshold',
       TreatMissingData: 'notBreaching',
       AlarmDescription: expect.stringMatching(`\\. See docs/operations\\.md, "${alarm.heading}"\\.$`),
     });
+  });
+});
+
+/** In how many minutes, and of how many, an alarm rings. */
+const minutesOf = (kind: string) => {
+  const { DatapointsToAlarm, EvaluationPeriods } = named(`circleci-runners-${kind}`);
+  return { bad: Number(DatapointsToAlarm), of: Number(EvaluationPeriods) };
+};
+
+describe('an alarm that others explain', () => {
+  it.each(KINDS)('of failed executions rings after $kind, of as many minutes', ({ kind }) => {
+    for (const { name } of EACH_FLEET) {
+      const explains = minutesOf(`${name}-${kind}`);
+      const failed = minutesOf('ExecutionsFailed');
+      expect(failed.bad).toBeGreaterThan(explains.bad);
+      expect(failed.of).toBe(explains.of);
+    }
   });
 });
 

@@ -59,15 +59,31 @@ describe('the dashboard', () => {
   });
 
   it('shows no metric that nothing puts', () => {
-    const names = new Set(EACH_FLEET.map(({ name }) => name));
-    const known = new Set<unknown>([...Object.keys(FAILURES), ...Object.keys(UNITS)]);
-    const strange = metrics.filter(([namespace, metric, dimension, value]) =>
-      namespace === 'CircleCIRunnerAutoscaler'
-        ? !known.has(metric) || dimension !== 'Fleet' || !names.has(String(value))
-        : namespace !== 'AWS/States' ||
-          dimension !== 'StateMachineArn' ||
-          value !== 'StateMachine(circleci-runners)',
-    );
+    const put = (namespace: string, names: string[], dimension: string, values: string[]) =>
+      names.flatMap((name) => values.map((value) => [namespace, name, dimension, value].join(' ')));
+    const fleets = EACH_FLEET.map(({ name }) => name);
+    const groups = template.all('AWS::AutoScaling::AutoScalingGroup').map(({ properties }) => properties);
+    const known = new Set([
+      ...put('CircleCIRunnerAutoscaler', [...Object.keys(FAILURES), ...Object.keys(UNITS)], 'Fleet', fleets),
+      ...put(
+        'AWS/AutoScaling',
+        ['GroupDesiredCapacity', 'GroupInServiceInstances', 'GroupPendingInstances'],
+        'AutoScalingGroupName',
+        groups.map(({ AutoScalingGroupName }) => String(AutoScalingGroupName)),
+      ),
+      ...put(
+        'AWS/States',
+        ['ExecutionsStarted', 'ExecutionsSucceeded', 'ExecutionsFailed', 'ExecutionsTimedOut'],
+        'StateMachineArn',
+        ['StateMachine(circleci-runners)'],
+      ),
+      ...put('AWS/Scheduler', ['TargetErrorThrottledCount'], 'ScheduleGroup', [
+        String(template.the('AWS::Scheduler::ScheduleGroup').properties.Name),
+      ]),
+    ]);
+    const strange = metrics.filter((line) => !known.has(line.slice(0, 4).join(' ')));
+    // A group publishes nothing unless it is told to; without a list of metrics, all of them.
+    for (const { MetricsCollection } of groups) expect(MetricsCollection).toEqual([{ Granularity: '1Minute' }]);
     expect(metrics.length).toBeGreaterThan(50);
     expect(strange).toEqual([]);
   });
@@ -111,15 +127,19 @@ describe.each(EACH_FLEET)('the rows of fleet $name', ({ name }) => {
     expect(metricsOf('Queue and capacity', rows)).toEqual([
       'UnclaimedTasks',
       'RunningTasks',
-      'DesiredCapacity',
-      'InServiceInstances',
-      'PendingInstances',
+      'GroupDesiredCapacity',
+      'GroupInServiceInstances',
+      'GroupPendingInstances',
     ]);
     expect(metricsOf('Failures by kind', rows)).toEqual(Object.keys(FAILURES));
     expect(metricsOf('Launches', rows)).toEqual(['Launches', 'FailedLaunches', 'BreakerOpen']);
     expect(rows.filter(({ properties }) => properties.stacked)).toHaveLength(1);
     const others = rows.flatMap(({ properties }) =>
-      properties.metrics.filter(([, , dimension, value]) => dimension === 'Fleet' && value !== name),
+      properties.metrics.filter(([namespace, , dimension, value]) =>
+        namespace === 'AWS/AutoScaling'
+          ? dimension !== 'AutoScalingGroupName' || value !== `circleci-runners-${name}`
+          : dimension === 'Fleet' && value !== name,
+      ),
     );
     expect(others).toEqual([]);
   });
@@ -142,7 +162,7 @@ describe('the rows of all fleets', () => {
       'ExecutionsSucceeded',
       'ExecutionsFailed',
       'ExecutionsTimedOut',
-      'ExecutionThrottled',
+      'TargetErrorThrottledCount',
     ]);
     const durations = rows.flatMap(({ properties }) =>
       properties.title?.startsWith('Duration') ? properties.metrics : [],

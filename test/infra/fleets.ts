@@ -50,6 +50,14 @@ export function fleetsWith(
   return fleetsOf(text.join(''), beside);
 }
 
+/** Any number of fleets, each with these settings: more than one file may hold, so each is of a file of its own. */
+export const manyFleets = (
+  count: number,
+  settings: (index: number) => Record<string, string> = () => ({}),
+  name = (index: number) => `fleet-${index}`,
+): FleetConfig[] =>
+  Array.from({ length: count }, (_, index) => fleetsWith({ [name(index)]: settings(index) })).flat();
+
 /** What is said of a `fleets.yaml` that cannot be used. */
 export function complaintsAbout(text: string, beside: Record<string, string> = {}): string {
   try {

@@ -7,7 +7,7 @@ import { Alarms } from '../../infra/alarms.ts';
 import { STACK_NAME } from '../../infra/config.ts';
 import { RunnerFleet } from '../../infra/runner-fleet.ts';
 import { ScalingWorkflow } from '../../infra/scaling-workflow.ts';
-import { EACH_FLEET, fleetsWith, threeFleets } from './fleets.ts';
+import { EACH_FLEET, manyFleets, threeFleets } from './fleets.ts';
 import { appOf, emptyApp } from './template.ts';
 
 const Properties = z.object({
@@ -204,10 +204,13 @@ describe('one cause is one notification:', () => {
 
 /** The alarms of more fleets than one stack has room for, in a stack without the rest. */
 function alarmsOfThirtyFleets(): Ringing {
-  const names = Array.from({ length: 30 }, (_, index) => `fleet-${index}`.padEnd(32, '-long'));
   const app = emptyApp();
   const others = new Stack(app, 'others');
-  const configs = fleetsWith(Object.fromEntries(names.map((name) => [name, {}])));
+  const configs = manyFleets(
+    30,
+    () => ({}),
+    (index) => `fleet-${index}`.padEnd(32, '-long'),
+  );
   const fleets = configs.map((config) => new RunnerFleet(others, config));
   const topic = new AlarmTopic(others, 'AlarmTopic', fleets);
   const stack = new Stack(app, STACK_NAME);

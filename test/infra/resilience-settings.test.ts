@@ -38,7 +38,7 @@ describe('the settings of how a fleet is watched', () => {
     },
     {
       given: 'quietPollInterval: 4s',
-      said: 'quietPollInterval: must be at least pollInterval (5 s), or left out, which makes it 30 s or pollInterval, whichever is longer, got "4s"',
+      said: 'quietPollInterval: must be at least pollInterval (5 s), got "4s"',
     },
     { given: 'breaker: 3', said: `breaker: ${BREAKER}, got 3` },
     { given: 'breaker:', said: `breaker: ${BREAKER}, got nothing` },
@@ -77,28 +77,39 @@ describe('the settings of how a fleet is watched', () => {
 });
 
 describe('quietPollInterval, left out,', () => {
-  it.each([
-    { pollInterval: '5s', quiet: 30 },
-    { pollInterval: '30s', quiet: 30 },
-    { pollInterval: '31s', quiet: 31 },
-    { pollInterval: '1m', quiet: 60 },
-  ])('is $quiet s beside pollInterval $pollInterval', ({ pollInterval, quiet }) => {
+  it.each(['1s', '5s', '30s', '59s', '1m'])('is 60 s beside pollInterval %s', (pollInterval) => {
     const [fleet] = fleetsOf(minimalWith(`pollInterval: ${pollInterval}`));
-    expect(fleet?.quietPollInterval).toBe(quiet);
+    expect(fleet?.quietPollInterval).toBe(60);
+  });
+});
+
+describe('quietPollInterval', () => {
+  it.each([
+    { quiet: '9s', sound: false },
+    { quiet: '10s', sound: true },
+    { quiet: '11s', sound: true },
+  ])('$quiet beside pollInterval 10s: sound is $sound', ({ quiet, sound }) => {
+    const given = minimalWith('pollInterval: 10s', `quietPollInterval: ${quiet}`);
+    if (sound) expect(fleetsOf(given)[0]?.quietPollInterval).toBe(Number.parseInt(quiet, 10));
+    else {
+      expect(complaintsAbout(given)).toBe(
+        `fleets.yaml has a fault:\n  linux.quietPollInterval: must be at least pollInterval (10 s), got "${quiet}"`,
+      );
+    }
   });
 });
 
 describe('starvingAfter', () => {
   it.each([
-    { starvingAfter: '5m', minutes: 5 },
-    { starvingAfter: '301s', minutes: 6 },
-    { starvingAfter: '899s', minutes: 15 },
-    { starvingAfter: '6h', minutes: 360 },
-  ])('$starvingAfter is $minutes minutes to the alarm', ({ starvingAfter, minutes }) => {
+    { starvingAfter: '5m', bad: 4, minutes: 5 },
+    { starvingAfter: '301s', bad: 5, minutes: 6 },
+    { starvingAfter: '899s', bad: 14, minutes: 15 },
+    { starvingAfter: '6h', bad: 359, minutes: 360 },
+  ])('$starvingAfter is $bad of $minutes minutes to the alarm', ({ starvingAfter, bad, minutes }) => {
     const template = new SynthesisedTemplate(fleetsWith({ arm: { starvingAfter } }));
     expect(template.the('AWS::CloudWatch::Alarm', 'AlarmsArmStarving').properties).toMatchObject({
       EvaluationPeriods: minutes,
-      DatapointsToAlarm: minutes,
+      DatapointsToAlarm: bad,
     });
   });
 });

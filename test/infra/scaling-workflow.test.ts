@@ -82,13 +82,17 @@ describe('the schedule', () => {
   const inputOf = (id: string) =>
     Schedule.parse(template.the('AWS::Scheduler::Schedule', `Workflow${id}`).properties).Target.Input;
 
-  it('of each fleet starts an execution every minute, and is gone before the group is', () => {
+  it('of each fleet starts an execution every minute, and is gone before its group and their group are', () => {
     const schedules = template.all('AWS::Scheduler::Schedule');
+    const scheduleGroup = template.the('AWS::Scheduler::ScheduleGroup');
+    expect(scheduleGroup.properties).toEqual({ Name: 'circleci-runners' });
+    expect(scheduleGroup.attributes).toEqual({ DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete' });
     expect(schedules).toHaveLength(EACH_FLEET.length);
     for (const { id, name } of EACH_FLEET) {
       const schedule = template.the('AWS::Scheduler::Schedule', `Workflow${id}`);
       expect(schedule.properties).toMatchObject({
         Name: `circleci-runners-${name}`,
+        GroupName: scheduleGroup.properties.Name,
         ScheduleExpression: 'rate(1 minute)',
         FlexibleTimeWindow: { Mode: 'OFF' },
         Target: {
@@ -98,9 +102,10 @@ describe('the schedule', () => {
           DeadLetterConfig: { Arn: 'Queue(circleci-runners-dead-letters).Arn' },
         },
       });
-      expect(schedule.attributes.DependsOn).toEqual([
-        template.the('AWS::AutoScaling::AutoScalingGroup', `${id}Fleet`).id,
-      ]);
+      // The name alone makes no order: CloudFormation would make schedules before the group that they are in.
+      expect([schedule.attributes.DependsOn].flat().toSorted()).toEqual(
+        [template.the('AWS::AutoScaling::AutoScalingGroup', `${id}Fleet`).id, scheduleGroup.id].toSorted(),
+      );
     }
   });
 
@@ -114,7 +119,7 @@ describe('the schedule', () => {
       minReplicas: 0,
       maxReplicas: 20,
       pollIntervalSeconds: 5,
-      quietPollIntervalSeconds: 30,
+      quietPollIntervalSeconds: 60,
       breakerFailures: 3,
       breakerWindowSeconds: 900,
       alarmTopicArn: 'Topic(AlarmTopic)',

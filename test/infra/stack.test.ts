@@ -1,7 +1,8 @@
 import { Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { EACH_FLEET, fleetsWith, INSTALL, threeFleets } from './fleets.ts';
+import { MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../infra/fleet-settings.ts';
+import { EACH_FLEET, fleetsWith, INSTALL, manyFleets, threeFleets } from './fleets.ts';
 import { appOf, SynthesisedTemplate } from './template.ts';
 
 const fleets = threeFleets();
@@ -88,12 +89,32 @@ describe('fleets', () => {
     );
   });
 
-  it('may be 18, of the least settings, until CloudFormation has no room for more in one stack', () => {
-    const names = Array.from({ length: 18 }, (_, index) => `fleet-${index}`);
-    const template = new SynthesisedTemplate(fleetsWith(Object.fromEntries(names.map((name) => [name, {}]))));
-    expect(template.resources.length).toBeLessThanOrEqual(500);
-    expect(JSON.stringify(template.json).length).toBeLessThan(1_000_000);
+  const EVERYTHING = (index: number) => ({
+    network: 'new-vpc',
+    logs: 'true',
+    sessionManager: 'true',
+    spot: '{}',
+    alarmEmail: `ops-${index}@acme.example`,
   });
+  it.each([
+    { most: MOST_FLEETS, asking: 'for the least', given: () => ({}), more: () => ({}) },
+    {
+      most: MOST_FLEETS_WITH_VPC,
+      asking: 'for everything',
+      given: EVERYTHING,
+      more: () => ({ network: 'new-vpc' }),
+    },
+  ])(
+    'may be $most that ask $asking, until CloudFormation has no room for more in one stack',
+    ({ most, given, more }) => {
+      const template = new SynthesisedTemplate(manyFleets(most, given));
+      expect(template.resources.length).toBeLessThanOrEqual(500);
+      expect(JSON.stringify(template.json).length).toBeLessThan(1_000_000);
+      expect(() => new SynthesisedTemplate(manyFleets(most + 1, more))).toThrow(
+        /^Number of resources in stack 'circleci-runners': \d+ is greater than allowed maximum of 500: /,
+      );
+    },
+  );
 });
 
 describe.each([

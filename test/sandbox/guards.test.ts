@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { DURATIONS, type LaunchFault } from '../../sandbox/auto-scaling-group.ts';
 import { SANDBOX_START } from '../../sandbox/sandbox.ts';
+import type { Metric } from '../../sandbox/workflow.ts';
 import {
   AWS_ACTIONS,
   AWS_FAULTS,
@@ -176,9 +177,54 @@ async function survive(scenario: Scenario): Promise<Played> {
   return played;
 }
 
+/** The metrics that tell of something, but for those that had reason to. */
+function reported({ metrics, world }: Played): string[] {
+  const wantedAt = (at: number) =>
+    world.queue.tasks.filter(({ queuedAt, endedAt = at }) => queuedAt <= at && endedAt >= at).length;
+  const usual = ['PollDuration', 'UnclaimedTasks', 'RunningTasks', 'ClaimedTasks', 'Launches'];
+  return [
+    ...metrics
+      .filter(({ name }) => ![...usual, 'ExecutionsSucceeded', 'Starving', 'AtMaximum'].includes(name))
+      .map(({ name }) => name),
+    ...metrics
+      .filter(
+        (metric) => metric.name === 'AtMaximum' && wantedAt(secondOf(metric)) <= world.input.maxReplicas,
+      )
+      .map((metric) => `AtMaximum at ${secondOf(metric)} s`),
+    ...starvingFrom(metrics).map((minute) => `Starving from minute ${minute} on`),
+  ];
+}
+
+const secondOf = ({ at }: { at: number }) => (at - SANDBOX_START.getTime()) / 1_000;
+const minuteOf = (metric: { at: number }) => Math.floor(secondOf(metric) / MINUTE);
+
+/** The minutes from which on the fleet is starving for so long that the alarm rings. */
+function starvingFrom(metrics: Metric[]): number[] {
+  const starving = new Set(metrics.filter(({ name }) => name === 'Starving').map(minuteOf));
+  const following = Array.from({ length: STARVING_AFTER }, (_, more) => more);
+  return [...starving].filter((minute) => following.every((more) => starving.has(minute + more)));
+}
+
 describe('whatever goes wrong, and when,', () => {
   it('no job is lost, no bound is broken, and the queue drains when it is over', async () => {
     await always(scenarios, 8, async (scenario) => {
+      await survive(scenario);
+    });
+  });
+});
+
+describe('two slow executions at once', () => {
+  const slowly: fc.Arbitrary<Scenario> = seconds(0, 4).map((offset) => ({
+    ...STEADY,
+    jobs: [0, 0, 30, 90, 130].map((queuedAt) => ({ queuedAt, durationSeconds: 100 })),
+    faults: [
+      { kind: 'twice', offset, from: 0, to: FAULTS_END / 4 },
+      { kind: 'slow', seconds: 1, from: 0, to: FAULTS_END / 4 },
+    ],
+  }));
+
+  it('write nothing that the other has written', async () => {
+    await always(slowly, 5, async (scenario) => {
       await survive(scenario);
     });
   });
@@ -252,33 +298,6 @@ describe('when nothing is wrong', () => {
     },
   );
 
-  /** The metrics that tell of something, but for those that had reason to. */
-  function reported({ metrics, world }: Played): string[] {
-    const wantedAt = (at: number) =>
-      world.queue.tasks.filter(({ queuedAt, endedAt = at }) => queuedAt <= at && endedAt >= at).length;
-    const usual = ['PollDuration', 'UnclaimedTasks', 'RunningTasks', 'ClaimedTasks', 'Launches'];
-    const starving = metrics.filter(({ name }) => name === 'Starving').map(minuteOf);
-    const rings = starving.filter((minute) =>
-      Array.from({ length: STARVING_AFTER }, (_, more) => minute + more).every((each) =>
-        starving.includes(each),
-      ),
-    );
-    return [
-      ...metrics
-        .filter(({ name }) => ![...usual, 'ExecutionsSucceeded', 'Starving', 'AtMaximum'].includes(name))
-        .map(({ name }) => name),
-      ...metrics
-        .filter(
-          (metric) => metric.name === 'AtMaximum' && wantedAt(secondOf(metric)) <= world.input.maxReplicas,
-        )
-        .map((metric) => `AtMaximum at ${secondOf(metric)} s`),
-      ...rings.map((minute) => `Starving from minute ${minute} on`),
-    ];
-  }
-
-  const secondOf = ({ at }: { at: number }) => (at - SANDBOX_START.getTime()) / 1_000;
-  const minuteOf = (metric: { at: number }) => Math.floor(secondOf(metric) / MINUTE);
-
   /** Jobs that waited for longer than the poll, a member that leaves, and the boot, though there was room. */
   function overdue(scenario: Scenario, { world, news }: Played): string[] {
     const { tasks } = world.queue;
@@ -304,4 +323,13 @@ describe('when nothing is wrong', () => {
   /** One poll alone sees no claim, and takes each instance that came into service for one. */
   const claimable = ({ pollIntervalSeconds, jobs }: Scenario, { endings }: Played) =>
     pollIntervalSeconds < MINUTE ? jobs.length : endings.length;
+});
+
+describe('a fleet whose runners come and take no tasks', () => {
+  it.fails.each([60, 20])('is starving, polled every %i s', async (every) => {
+    const jobs = Array(3).fill({ queuedAt: 0, durationSeconds: 30 });
+    const faults: Fault[] = [{ kind: 'deaf', from: 0, to: FAULTS_END }];
+    const { metrics } = await play({ ...STEADY, pollIntervalSeconds: every, jobs, faults }, FAULTS_END);
+    expect(starvingFrom(metrics)).not.toEqual([]);
+  });
 });
