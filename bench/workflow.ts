@@ -19,7 +19,7 @@ const jobs = Array.from({ length: DAY_SECONDS / 60 }, (_, minute) => ({
 }));
 
 async function day(): Promise<void> {
-  const sandbox = await Sandbox.open({ keepExecutions: 1 });
+  const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
   try {
     sandbox.addFleet(FLEET, jobs);
     const start = process.hrtime.bigint();
@@ -36,7 +36,7 @@ async function day(): Promise<void> {
 
 /** A warm execution with one poll, median of many: the engine's and the functions' own time. */
 async function execution(): Promise<void> {
-  const sandbox = await Sandbox.open({ keepExecutions: 1 });
+  const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
   try {
     sandbox.addFleet({ ...FLEET, pollIntervalSeconds: 60 });
     const times: number[] = [];

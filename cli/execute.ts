@@ -7,7 +7,7 @@ import { runCommand, UsageError } from './arguments.ts';
 import { colours } from './colours.ts';
 import { describeSteps, readSteps } from './steps.ts';
 
-/** An execution takes at most 59 s; this is how long its answer is waited for. */
+/** An execution takes at most 61 s; this is how long its answer is waited for. */
 const ANSWER_MILLISECONDS = 70_000;
 
 const command = new Command('npm run execute --')
@@ -30,20 +30,23 @@ async function execute(fleet: string, options: { full?: boolean; json?: boolean 
   const answer = await sfn.send(
     new StartSyncExecutionCommand({
       stateMachineArn,
-      input: JSON.stringify(options.full ? input : { ...input, pollIntervalSeconds: 60 }),
+      input: JSON.stringify(
+        options.full ? input : { ...input, pollIntervalSeconds: 60, quietPollIntervalSeconds: 60 },
+      ),
     }),
   );
   const startedAt = answer.startDate ?? new Date();
   const logGroup = `/aws/vendedlogs/states/${STACK_NAME}`;
   const steps = await readSteps(sfn, answer.executionArn ?? '', logGroup, startedAt);
   const output = answer.output === undefined ? {} : JSON.parse(answer.output);
-  const decision = output.plan?.decision;
+  const { decision } = output;
   const succeeded = answer.status === 'SUCCEEDED';
   if (!succeeded) process.exitCode = 1;
 
   if (options.json) {
     const { status, error, cause, name } = answer;
-    console.log(JSON.stringify({ name, status, error, cause, observed: output.observed, decision, steps }));
+    const observed = Object(steps.findLast(({ state }) => state === 'Observe')?.output).observed;
+    console.log(JSON.stringify({ name, status, error, cause, observed, decision, steps }));
     return;
   }
   console.log(
@@ -66,11 +69,13 @@ async function readSchedule(fleet: string): Promise<{ stateMachineArn: string; i
   const scheduler = new SchedulerClient({ maxAttempts: 2 });
   const prefix = `${STACK_NAME}-`;
   try {
-    const { Target } = await scheduler.send(new GetScheduleCommand({ Name: prefix + fleet }));
+    const { Target } = await scheduler.send(
+      new GetScheduleCommand({ GroupName: STACK_NAME, Name: prefix + fleet }),
+    );
     return { stateMachineArn: Target?.Arn ?? '', input: JSON.parse(Target?.Input ?? '{}') };
   } catch (error) {
     if ((error as Error).name !== 'ResourceNotFoundException') throw error;
-    const { Schedules = [] } = await scheduler.send(new ListSchedulesCommand({ NamePrefix: prefix }));
+    const { Schedules = [] } = await scheduler.send(new ListSchedulesCommand({ GroupName: STACK_NAME }));
     const names = Schedules.map(({ Name = '' }) => Name.slice(prefix.length)).join(', ');
     throw new UsageError(
       names === ''

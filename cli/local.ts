@@ -132,8 +132,8 @@ async function printExecutions(sfn: SFNClient, stateMachineArn: string, printed:
 /** What each poll decided, where it changed something, and how many polls there were. */
 function decisions(steps: Step[]): string[] {
   const plans = steps.flatMap((step) => {
-    const plan = step.state === 'Compute Capacity' && Object(step.output).plan;
-    return plan ? [{ at: step.enteredAt, decision: plan.decision }] : [];
+    const { decision } = Object(step.state === 'Compute Capacity' ? step.output : undefined);
+    return decision ? [{ at: step.enteredAt, decision }] : [];
   });
   const start = steps[0]?.enteredAt ?? 0;
   const changes = plans

@@ -54,7 +54,7 @@ async function start(options: Options): Promise<void> {
     );
   }
   const jobs = chooseJobs(options);
-  const sandbox = await Sandbox.open({ keepExecutions: 1 });
+  const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
   try {
     const world = sandbox.addFleet(
       {
@@ -63,6 +63,8 @@ async function start(options: Options): Promise<void> {
         minReplicas: fleet.minReplicas,
         maxReplicas,
         pollIntervalSeconds: options.poll ?? fleet.pollInterval,
+        quietPollIntervalSeconds: Math.max(options.poll ?? 0, fleet.quietPollInterval),
+        breaker: { failures: fleet.breaker.failures, windowSeconds: fleet.breaker.window },
         durations: { boot: options.boot, idleTimeout: fleet.idleTimeout },
       },
       jobs,

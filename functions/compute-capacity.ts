@@ -1,39 +1,103 @@
-import { type Decision, decideCapacity } from './lib/capacity.ts';
-import { ComputeCapacityInput, type Plan } from './lib/contracts.ts';
-import { CircleCiRateLimited } from './lib/errors.ts';
-import { type Pace, pace } from './lib/pacing.ts';
+import { brokenLaw, type Decision, decideCapacity } from './lib/capacity.ts';
+import { see } from './lib/claims.ts';
+import { type Activities, ComputeCapacityInput, type Plan } from './lib/contracts.ts';
+import { CircleCiRateLimited, DecisionInvalid } from './lib/errors.ts';
+import { publishMetrics } from './lib/metrics.ts';
+import { isQuiet, type Pace, pace } from './lib/pacing.ts';
 import { step } from './lib/step.ts';
 
 /** Decides what the group's desired capacity should be, and when the next poll is due. */
-export const handler = step('Compute Capacity', ComputeCapacityInput, async (input): Promise<Plan> => {
-  const { fleet, execution, poll, observed, pollIntervalSeconds, ...bounds } = input;
-  const { unclaimed, running, group } = observed;
-  const now = Date.now();
+export const handler = step(
+  'Compute Capacity',
+  ComputeCapacityInput,
+  async (input): Promise<Plan> => {
+    const { fleet, poll, activities, minReplicas, maxReplicas } = input;
+    const { unclaimed, running, group } = input.observed;
+    const now = Date.now();
 
-  if ('retryAfterSeconds' in unclaimed || 'retryAfterSeconds' in running) {
-    const seconds = Math.max(
-      'retryAfterSeconds' in unclaimed ? unclaimed.retryAfterSeconds : 0,
-      'retryAfterSeconds' in running ? running.retryAfterSeconds : 0,
-    );
-    const rest = pace(poll, pollIntervalSeconds, now, { write: false, notBefore: now + seconds * 1_000 });
-    if (!rest.again)
-      throw new CircleCiRateLimited(`CircleCI allows no request for ${seconds} s. Capacity is held.`);
-    const reasons = [`held: CircleCI allows no request for ${seconds} s`];
-    return plan({ desired: group.desired, change: false, reasons }, rest);
-  }
+    if ('retryAfterSeconds' in unclaimed || 'retryAfterSeconds' in running) {
+      const seconds = Math.max(
+        'retryAfterSeconds' in unclaimed ? unclaimed.retryAfterSeconds : 0,
+        'retryAfterSeconds' in running ? running.retryAfterSeconds : 0,
+      );
+      const notBefore = now + seconds * 1_000;
+      const rest = pace(poll, input.pollIntervalSeconds, now, { write: false, notBefore });
+      if (!rest.again)
+        throw new CircleCiRateLimited(`CircleCI allows no request for ${seconds} s. Capacity is held.`);
+      const decision = held(group.desired, `held: CircleCI allows no request for ${seconds} s`);
+      return plan(decision, { ...rest, next: { ...rest.next, seen: poll.seen } }, activities);
+    }
 
-  const decision = decideCapacity({ ...unclaimed, ...running, ...group, ...bounds });
-  const rest = pace(poll, pollIntervalSeconds, now, { write: decision.change });
-  if (!decision.change || rest.updateTimeoutSeconds > 0) return plan(decision, rest);
-  const late = 'not written: too late in this execution, the next one counts afresh';
-  return plan({ desired: group.desired, change: false, reasons: [...decision.reasons, late] }, rest);
+    const counts = { ...unclaimed, ...running };
+    const launchLimit = canariesAllowed(activities.breaker, group.members.pending, now);
+    const situation = { ...counts, ...group, minReplicas, maxReplicas, launchLimit };
+    const wanted = decideCapacity(situation);
+    const fault = brokenLaw(wanted, situation);
+    if (fault !== undefined)
+      throw new DecisionInvalid(`What was decided must not be: ${fault}. Capacity is held.`);
+
+    const quiet = isQuiet(situation, activities.lastAt, now);
+    const interval = quiet ? input.quietPollIntervalSeconds : input.pollIntervalSeconds;
+    const rest = pace(poll, interval, now, { write: wanted.change });
+    const late = wanted.change && rest.updateTimeoutSeconds === 0;
+    const decision = late
+      ? held(
+          group.desired,
+          ...wanted.reasons,
+          'not written: too late in this execution, the next one counts afresh',
+        )
+      : wanted;
+
+    const { claimedNow, ...seen } = see(poll.seen, counts);
+    const capped = counts.unclaimed + counts.running > maxReplicas;
+    // Claims after the last poll of a minute are not seen, but an instance that came into service came for a task.
+    const claimed = poll.number === 1 && !rest.again ? activities.cameInService : claimedNow;
+    const moving = seen.claimed + activities.cameInService > 0;
+    publishMetrics(fleet, {
+      PollDuration: pollDuration(poll.dueAt, now),
+      // A metric costs by the hour it is in use, so a quiet fleet publishes its heartbeat alone.
+      ...(!quiet && {
+        UnclaimedTasks: counts.unclaimed,
+        RunningTasks: counts.running,
+      }),
+      ...(claimed > 0 && { ClaimedTasks: claimed }),
+      ...(capped && { AtMaximum: 1 }),
+      ...(!rest.again && seen.waiting && !moving && !capped && { Starving: 1 }),
+      ...(!quiet && !rest.again && !decision.change && { ExecutionsSucceeded: 1 }),
+    });
+    return plan(decision, { ...rest, next: { ...rest.next, seen } }, activities);
+  },
+  // The record of a decision, in one line.
+  ({ decision }, { observed, poll }) => ({
+    ...observed.unclaimed,
+    ...observed.running,
+    ...observed.group,
+    decision,
+    pollDurationMs: pollDuration(poll.dueAt, Date.now()),
+  }),
+);
+
+const pollDuration = (dueAt: string, now: number) => Math.max(now - Date.parse(dueAt), 0);
+
+/** How many launches an open breaker allows: one when its canary is due and nothing is launching, else none. */
+function canariesAllowed(breaker: Activities['breaker'], pending: number, now: number): number | undefined {
+  if (!breaker.open) return undefined;
+  return pending === 0 && now >= Date.parse(breaker.canaryAt) ? 1 : 0;
+}
+
+const held = (desired: number, ...reasons: string[]): Decision => ({
+  from: desired,
+  desired,
+  change: false,
+  reasons,
 });
 
-function plan(decision: Decision, rest: Pace): Plan {
+function plan(decision: Decision, rest: Pace, activities: Activities): Plan {
   return {
     decision,
     updateTimeoutSeconds: Math.max(rest.updateTimeoutSeconds, 1),
     again: rest.again,
     poll: rest.next,
+    activities,
   };
 }

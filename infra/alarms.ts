@@ -1,71 +1,172 @@
-import { Aws, Duration } from 'aws-cdk-lib';
-import { Alarm, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
-import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
-import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Topic } from 'aws-cdk-lib/aws-sns';
-import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import { Stack } from 'aws-cdk-lib';
+import {
+  Alarm,
+  type AlarmBase,
+  AlarmRule,
+  ComparisonOperator,
+  CompositeAlarm,
+  type IAlarmRule,
+  type Metric,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
+import { type AlarmSettings, alarmsOfFleet, alarmsOfStack } from './alarm-table.ts';
+import type { AlarmTopic } from './alarm-topic.ts';
+import type { FleetConfig } from './config.ts';
 import { logicalId } from './fleet-settings.ts';
+import { fleetMetric } from './metrics.ts';
 import type { RunnerFleet } from './runner-fleet.ts';
-import { METRIC_NAMESPACE, type ScalingWorkflow } from './scaling-workflow.ts';
+import type { ScalingWorkflow } from './scaling-workflow.ts';
 
-/** The topic that everybody named as `alarmEmail` is told by, and the alarms that speak to it. */
+/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html */
+const MOST_ALARMS_IN_RULE = 100;
+const LONGEST_RULE = 10_240;
+
+/** All alarms: those that watch a metric each, and those over them that tell the topics. */
 export class Alarms extends Construct {
-  private readonly topic: Topic;
+  /** The alarms of each fleet by its name, the one over the others first. */
+  readonly ofFleets = new Map<string, AlarmBase[]>();
+  /** The alarms of what all fleets share, those over the others first. */
+  readonly ofStack: AlarmBase[];
+  private readonly topic: AlarmTopic;
 
-  constructor(scope: Construct, id: string, fleets: RunnerFleet[], workflow: ScalingWorkflow) {
+  constructor(
+    scope: Construct,
+    id: string,
+    fleets: RunnerFleet[],
+    workflow: ScalingWorkflow,
+    topic: AlarmTopic,
+  ) {
     super(scope, id);
-    this.topic = new Topic(this, 'Topic', { displayName: 'CircleCI runner autoscaler', enforceSSL: true });
-    // The policy that `enforceSSL` makes takes the place of the topic's default one, which let alarms speak.
-    this.topic.addToResourcePolicy(
-      new PolicyStatement({
-        principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
-        actions: ['sns:Publish'],
-        resources: [this.topic.topicArn],
-        conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
-      }),
+    this.topic = topic;
+    const configs = fleets.map(({ config }) => config);
+    for (const config of configs) this.ofFleets.set(config.name, this.alarmsOf(config));
+    const shared = Object.entries(alarmsOfStack(workflow)).map(([kind, { metric, ...settings }]) =>
+      this.alarm(kind, this.name(kind), metric, settings.wrong, settings),
     );
-    for (const email of new Set(fleets.flatMap((fleet) => fleet.config.alarmEmail ?? []))) {
-      this.topic.addSubscription(new EmailSubscription(email));
-    }
-
-    for (const { config } of fleets) {
-      this.alarm(
-        `${logicalId(config.name)}StepFailed`,
-        `Fleet ${config.name} does not follow its queue: a step of the workflow failed in 3 of the last 5 minutes. Capacity stays as it was. See docs/operations.md, "A step fails".`,
-        new Metric({
-          namespace: METRIC_NAMESPACE,
-          metricName: 'StepFailed',
-          dimensionsMap: { Fleet: config.name },
-          statistic: 'Sum',
-          period: Duration.minutes(1),
-        }),
-      );
-    }
-    const { stateMachine } = workflow;
-    this.alarm(
-      'ExecutionsFailed',
-      'Executions of the workflow failed in 3 of the last 5 minutes: fleets do not follow their queues. See docs/operations.md, "Executions fail".',
-      stateMachine.metricFailed({ period: Duration.minutes(1) }),
-    );
-    this.alarm(
-      'ExecutionsTimedOut',
-      'Executions of the workflow ran out of time in 3 of the last 5 minutes, which the plan of the polls should rule out. See docs/operations.md, "Executions time out".',
-      stateMachine.metricTimedOut({ period: Duration.minutes(1) }),
-    );
+    this.ofStack = [...this.outages(configs, alarmsOfStack(workflow), shared), ...shared];
   }
 
-  /** One bad minute is not a page; three of five are. */
-  private alarm(id: string, alarmDescription: string, metric: Metric): void {
-    const alarm = new Alarm(this, id, {
-      metric,
-      alarmDescription,
-      threshold: 1,
-      evaluationPeriods: 5,
-      datapointsToAlarm: 3,
-      treatMissingData: TreatMissingData.NOT_BREACHING,
+  /** A fleet's alarms, and the one over those that somebody has to do something about. */
+  private alarmsOf(config: FleetConfig): AlarmBase[] {
+    const { name } = config;
+    const settings = Object.entries(alarmsOfFleet(config));
+    const alarms = settings.map(([kind, { metric, statistic, ...alarm }]) => {
+      const made = this.alarm(
+        `${logicalId(name)}${kind}`,
+        this.name(kind, name),
+        fleetMetric(name, metric, statistic),
+        `Fleet ${name}: ${alarm.wrong}`,
+        alarm,
+      );
+      if (alarm.toldBy === 'itself') tell(made, this.topic.arnsOf(config));
+      return made;
     });
-    alarm.addAlarmAction(new SnsAction(this.topic));
-    alarm.addOkAction(new SnsAction(this.topic));
+    const rings = settings.flatMap(([kind, { toldBy }]) =>
+      toldBy === 'NeedsYou' ? ringing(this.name(kind, name)) : [],
+    );
+    const needsYou = new CompositeAlarm(this, `${logicalId(name)}NeedsYou`, {
+      compositeAlarmName: this.name('NeedsYou', name),
+      alarmDescription: `Fleet ${name} needs you: its secret, its token, its group or its launches are not in order, and mostly will not be by themselves.${see('Fleet Needs You')}`,
+      alarmRule: AlarmRule.anyOf(...rings),
+    });
+    needsYou.node.addDependency(...alarms);
+    tell(needsYou, this.topic.arnsOf(config));
+    return [needsYou, ...alarms];
+  }
+
+  /** One alarm over what hits all fleets, or several if CloudWatch allows no rule over so many fleets. */
+  private outages(
+    configs: FleetConfig[],
+    settings: Record<string, AlarmSettings>,
+    shared: AlarmBase[],
+  ): CompositeAlarm[] {
+    const rules: IAlarmRule[] = [];
+    let inLast: IAlarmRule[] = this.outageRules(settings, undefined, configs);
+    for (const config of configs) {
+      const more = this.outageRules(alarmsOfFleet(config), config.name, [config]);
+      if (!fits(AlarmRule.anyOf(...inLast, ...more))) {
+        rules.push(AlarmRule.anyOf(...inLast));
+        inLast = [];
+      }
+      inLast.push(...more);
+    }
+    rules.push(AlarmRule.anyOf(...inLast));
+    return rules.map((alarmRule, index) => {
+      const kind = `Outage${index === 0 ? '' : index + 1}`;
+      const outage = new CompositeAlarm(this, kind, {
+        compositeAlarmName: this.name(kind),
+        alarmDescription: `Fleets do not follow their queues, and it is nothing that is wrong with one of them: CircleCI, AWS or the autoscaler itself is in trouble.${see('Outage')}`,
+        alarmRule,
+      });
+      outage.node.addDependency(...shared, ...[...this.ofFleets.values()].flat());
+      tell(outage, this.topic.arns);
+      return outage;
+    });
+  }
+
+  /** What `Outage` tells of among some alarms, which a `NeedsYou` of these fleets may explain. */
+  private outageRules(
+    settings: Record<string, AlarmSettings>,
+    fleet: string | undefined,
+    explaining: FleetConfig[],
+  ): IAlarmRule[] {
+    const explained = AlarmRule.anyOf(...explaining.map(({ name }) => ringing(this.name('NeedsYou', name))));
+    return Object.entries(settings).flatMap(([kind, { toldBy }]) => {
+      const rings = ringing(this.name(kind, fleet));
+      if (toldBy === 'Outage') return rings;
+      if (toldBy === 'Outage if unexplained') return AlarmRule.allOf(rings, AlarmRule.not(explained));
+      return [];
+    });
+  }
+
+  private alarm(
+    id: string,
+    alarmName: string,
+    metric: Metric,
+    wrong: string,
+    { heading, minutes: [bad, of], bad: badIs }: AlarmSettings,
+  ): Alarm {
+    return new Alarm(this, id, {
+      alarmName,
+      alarmDescription: `${wrong}${see(heading)}`,
+      metric,
+      threshold: 1,
+      evaluationPeriods: of,
+      datapointsToAlarm: bad,
+      ...(badIs === 'none'
+        ? {
+            comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+            treatMissingData: TreatMissingData.BREACHING,
+          }
+        : {
+            comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treatMissingData: TreatMissingData.NOT_BREACHING,
+          }),
+    });
+  }
+
+  /** Names that rules and the runbook's commands can say. */
+  private name(kind: string, fleet?: string): string {
+    return [Stack.of(this).stackName, fleet, kind].filter((part) => part !== undefined).join('-');
+  }
+}
+
+const see = (heading: string) => ` See docs/operations.md, "${heading}".`;
+
+/** By its name, not its ARN: so a rule is as long as it will be, and can be read. */
+const ringing = (alarmName: string) => AlarmRule.fromString(`ALARM("${alarmName}")`);
+
+function fits(rule: IAlarmRule): boolean {
+  const text = rule.renderAlarmRule();
+  const alarms = new Set(text.match(/"[^"]+"/g));
+  return alarms.size <= MOST_ALARMS_IN_RULE && text.length <= LONGEST_RULE;
+}
+
+/** Lets topics know when an alarm rings, and when it is over. */
+function tell(alarm: AlarmBase, topicArns: string[]): void {
+  for (const alarmActionArn of topicArns) {
+    alarm.addAlarmAction({ bind: () => ({ alarmActionArn }) });
+    alarm.addOkAction({ bind: () => ({ alarmActionArn }) });
   }
 }

@@ -3,7 +3,16 @@ import { dirname, extname, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { parse as parseYaml } from 'yaml';
 import type * as z from 'zod';
-import { Fleet, type FleetSettings, Fleets, isMap, Runner, Spot, VpcOfYours } from './fleet-settings.ts';
+import {
+  Breaker,
+  Fleet,
+  type FleetSettings,
+  Fleets,
+  isMap,
+  Runner,
+  Spot,
+  VpcOfYours,
+} from './fleet-settings.ts';
 
 /** Name of the stack; the names of what it deploys begin with it. */
 export const STACK_NAME = 'circleci-runners';
@@ -93,6 +102,7 @@ function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
   if (issue.code === 'unrecognized_keys') {
     // Not the value: what is in the wrong place may be a secret.
     const inner: Record<string, object> = {
+      breaker: Breaker.shape,
       network: VpcOfYours.shape,
       runner: Runner.shape,
       spot: Spot.shape,

@@ -45,6 +45,17 @@ const duration = (what: string, least: number, most: number) => {
 /** https://circleci.com/docs/reference/runner-api: namespace, slash, class. */
 const RESOURCE_CLASS = /^[a-z0-9_-]+\/[A-Za-z0-9:_+-]+$/;
 
+/** https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html */
+const MOST_RESOURCES = 500;
+
+/** So many fleets of the least settings have room in a stack. That these numbers are right, a test tells. */
+export const MOST_FLEETS = 18;
+
+/** So many have room whatever they ask for; a VPC is most of it. */
+export const MOST_FLEETS_WITH_VPC = 12;
+
+const ROOM = `a CloudFormation stack holds at most ${MOST_RESOURCES} resources`;
+
 const FLEET_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
 const FLEET_NAME_FAULT =
   'must be named by a letter and at most 31 more letters, digits, hyphens and underscores';
@@ -96,6 +107,19 @@ export const Spot = z.strictObject(
   { error: 'must be a map of percentage and onDemandBase; {} makes all instances Spot' },
 );
 
+/** When launches have failed so often that no more are tried. */
+export const Breaker = z.strictObject(
+  {
+    failures: wholeNumber('the number of failed launches that open the breaker', 1, 100)
+      .default(3)
+      .describe('So many failed launches without a success between them open the breaker.'),
+    window: duration('a time', 60, 86_400)
+      .prefault('15m')
+      .describe('Within this time the launches must have failed.'),
+  },
+  { error: 'must be a map of failures and window; {} is 3 failures within 15m' },
+);
+
 const Network = z.union([z.enum(['default-vpc', 'new-vpc']), VpcOfYours], {
   error: 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours',
 });
@@ -123,6 +147,11 @@ export const Fleet = z
       pollInterval: duration('an interval', 1, 60)
         .prefault('5s')
         .describe('How often CircleCI is asked for the counts: seconds, or with a unit, from 1 s to 60 s.'),
+      quietPollInterval: duration('an interval', 1, 60)
+        .prefault('60s')
+        .describe(
+          'How often CircleCI is asked while nothing has happened for 10 minutes: at least pollInterval, up to 60 s. [What each costs](cost.md).',
+        ),
       idleTimeout: duration('a time', 10, 86_400)
         .prefault('5m')
         .describe('How long a runner waits for a task before it leaves; longer than three poll intervals.'),
@@ -134,6 +163,9 @@ export const Fleet = z
         .describe(
           'How long a launched instance may take until its runner is up. After that the group gives it up and replaces it.',
         ),
+      breaker: Breaker.prefault({ failures: 3, window: '15m' }).describe(
+        'When launches stop that only fail: after `failures` (3) of them within `window` (15m) without a success. One at a time is tried until one succeeds.',
+      ),
       circleciUrl: text('a URL such as https://runner.circleci.com, without a query or a user', SERVER_URL)
         .default('https://runner.circleci.com')
         .describe("CircleCI's runner API: the Cloud's, or https://<server-host> for CircleCI Server."),
@@ -191,6 +223,19 @@ export const Fleet = z
       alarmEmail: text('an e-mail address', z.regexes.email)
         .optional()
         .describe("Who is told of the fleet's alarms. AWS asks that address to confirm first."),
+      alarmTopicArn: text(
+        'the ARN of a standard SNS topic, such as arn:aws:sns:eu-west-1:111122223333:alarms',
+        /^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$/,
+      )
+        .optional()
+        .describe(
+          "An SNS topic of yours, in the stack's region, that is told of the fleet's alarms as well. Its policy must let CloudWatch publish.",
+        ),
+      starvingAfter: duration('a time', 300, 21_600)
+        .prefault('15m')
+        .describe(
+          'How long tasks may wait, with none claimed and fewer instances than maxReplicas, until an alarm rings; longer than instances take to come up. Rounded up to whole minutes.',
+        ),
       tags: z
         .record(
           text('a tag of 1 to 128 characters that does not begin with aws:', /^(?!aws:).{1,128}$/i),
@@ -206,13 +251,18 @@ export const Fleet = z
   .refine((fleet) => fleet.maxReplicas >= fleet.minReplicas, {
     path: ['maxReplicas'],
     error: ({ input }) => `must be at least minReplicas (${Object(input).minReplicas})`,
-    when: ({ value }) => sound(value, 'minReplicas', 'maxReplicas'),
+    when: (parsed) => sound(parsed, 'minReplicas', 'maxReplicas'),
+  })
+  .refine((fleet) => fleet.quietPollInterval >= fleet.pollInterval, {
+    path: ['quietPollInterval'],
+    error: ({ input }) => `must be at least pollInterval (${Object(input).pollInterval} s)`,
+    when: (parsed) => sound(parsed, 'quietPollInterval', 'pollInterval'),
   })
   .refine((fleet) => fleet.idleTimeout > 3 * fleet.pollInterval, {
     path: ['idleTimeout'],
     error: ({ input }) =>
       `must be longer than three times pollInterval (${Object(input).pollInterval} s), or runners leave before they are needed`,
-    when: ({ value }) => sound(value, 'idleTimeout', 'pollInterval'),
+    when: (parsed) => sound(parsed, 'idleTimeout', 'pollInterval'),
   })
   .refine((fleet) => new Set(fleet.instanceTypes.map(architectureOf)).size <= 1, {
     path: ['instanceTypes'],
@@ -222,9 +272,10 @@ export const Fleet = z
   })
   .describe('A fleet: an Auto Scaling group of runners for one CircleCI resource class.');
 
-/** Whether these settings were parsed to numbers. */
-function sound(value: unknown, ...keys: string[]): boolean {
-  return keys.every((key) => Number.isInteger(Object(value)[key]));
+/** Whether these settings were parsed to numbers, and no fault was found with them. */
+function sound({ value, issues }: z.core.ParsePayload, ...keys: string[]): boolean {
+  const faulty = new Set(issues.map(({ path = [] }) => path[0]));
+  return keys.every((key) => Number.isInteger(Object(value)[key]) && !faulty.has(key));
 }
 
 export const Fleets = z
@@ -234,7 +285,9 @@ export const Fleets = z
       (fleets, context) => {
         const fault = (path: string[], message: string) =>
           context.addIssue({ code: 'custom', path, message });
-        if (Object.keys(fleets).length === 0) fault([], 'must have at least one fleet');
+        const { length } = Object.keys(fleets);
+        if (length === 0) fault([], 'must have at least one fleet');
+        if (length > MOST_FLEETS) fault([], `must have at most ${MOST_FLEETS} fleets, got ${length}: ${ROOM}`);
         const ids = new Map<string, string>();
         const classes = new Map<string, string>();
         for (const [name, fleet] of Object.entries(fleets)) {
@@ -259,8 +312,9 @@ export const Fleets = z
     ),
   )
   .meta({
-    description: 'Fleets by name: letters, digits, hyphens and underscores, a letter first.',
+    description: `Fleets by name: letters, digits, hyphens and underscores, a letter first. At most ${MOST_FLEETS}, or ${MOST_FLEETS_WITH_VPC} if a VPC is made for each: ${ROOM}.`,
     minProperties: 1,
+    maxProperties: MOST_FLEETS,
     propertyNames: { pattern: FLEET_NAME.source, patternErrorMessage: FLEET_NAME_FAULT },
   });
 

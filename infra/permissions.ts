@@ -17,6 +17,12 @@ export const DESCRIBE_GROUPS: Permission = {
     'The action knows no resources: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html',
 };
 
+/** What reading the scaling activities of groups takes. */
+export const DESCRIBE_ACTIVITIES: Permission = {
+  ...DESCRIBE_GROUPS,
+  actions: ['autoscaling:DescribeScalingActivities'],
+};
+
 /** Allows a role some actions. */
 export function allow(role: Role, { wildcard, ...permission }: Permission): void {
   role.addToPolicy(new PolicyStatement(permission));

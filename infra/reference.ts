@@ -15,11 +15,13 @@ interface Setting {
   anyOf?: Setting[];
 }
 
-const INTRODUCTION = `# Configuration
+const introduction = (description: string) => `# Configuration
 
 \`fleets.yaml\` maps the name of each fleet to its settings. A fleet is one Auto Scaling group of runners for one
 CircleCI resource class; its name begins with a letter and has at most 31 more letters, digits, hyphens and
 underscores. \`npx cdk deploy -c fleets=other.yaml\` reads another file.
+
+${description}
 
 The file is checked as a whole before anything is deployed, and every fault is reported at once: where, what would
 do, and what was given. The first line of the file names its schema, so that editors complete and check it too.
@@ -43,9 +45,13 @@ large:
   minReplicas: 1
   maxReplicas: 40
   pollInterval: 5s
+  quietPollInterval: 30s
   idleTimeout: 10m
   maxRunTime: 2h
   bootTimeout: 15m
+  breaker:
+    failures: 5
+    window: 30m
   image: amazon-linux
   runner:
     version: 3.1.13
@@ -67,6 +73,8 @@ large:
   scalerSecretName: acme/circleci/scaler
   runnerSecretName: acme/circleci/runner
   alarmEmail: ops@example.com
+  alarmTopicArn: arn:aws:sns:eu-west-1:111122223333:alarms
+  starvingAfter: 20m
   tags:
     team: platform
 \`\`\`
@@ -74,18 +82,20 @@ large:
 
 /** The reference as Markdown. */
 export function configurationReference(): string {
-  const { additionalProperties: fleet } = JSON.parse(fleetsSchema());
+  const { description, additionalProperties: fleet } = JSON.parse(fleetsSchema());
   const rows = Object.entries<Setting>(fleet.properties).map(([name, setting]) => {
     const needed = fleet.required.includes(name) ? '**required**' : unset(setting.default);
     return `| \`${name}\` | ${form(setting)} | ${needed} | ${setting.description ?? ''} |`;
   });
   const table = ['| setting | form | without it | what it is |', '|---|---|---|---|', ...rows].join('\n');
-  return [INTRODUCTION, '## Settings of a fleet\n', table, '', EXAMPLES].join('\n');
+  return [introduction(description), '## Settings of a fleet\n', table, '', EXAMPLES].join('\n');
 }
 
 function unset(value: unknown): string {
   if (value === undefined) return 'not set';
-  return typeof value === 'object' ? 'none' : `\`${value}\``;
+  if (typeof value !== 'object' || value === null) return `\`${value}\``;
+  const inner = Object.entries(value).map(([key, item]) => `${key}: ${item}`);
+  return inner.length === 0 ? 'none' : `\`{${inner.join(', ')}}\``;
 }
 
 function form(setting: Setting): string {

@@ -1,31 +1,37 @@
 import { readFileSync } from 'node:fs';
-import { Aws, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import { Aws, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
-import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
+import { CfnSchedule, ScheduleGroup } from 'aws-cdk-lib/aws-scheduler';
+import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
+import type { AlarmTopic } from './alarm-topic.ts';
 import { logicalId } from './fleet-settings.ts';
-import { allow, DESCRIBE_GROUPS } from './permissions.ts';
+import { allow, DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS } from './permissions.ts';
 import { onGroups, type RunnerFleet } from './runner-fleet.ts';
 import { StepFunction } from './step-function.ts';
-
-/** Namespace of the metrics that the workflow puts; the definition names it too. */
-export const METRIC_NAMESPACE = 'CircleCIRunnerAutoscaler';
 
 /** The state machine that all fleets share, its functions, and a schedule for each fleet. */
 export class ScalingWorkflow extends Construct {
   readonly stateMachine: StateMachine;
+  /** The function of each Task state, by the state's name without spaces. */
+  readonly steps: ReturnType<ScalingWorkflow['functions']>;
+  /** The schedules of all fleets, each by its group's name. */
+  readonly schedules: ScheduleGroup;
+  /** What schedules could not deliver. */
+  readonly deadLetters: Queue;
 
-  constructor(scope: Construct, id: string, fleets: RunnerFleet[]) {
+  constructor(scope: Construct, id: string, fleets: RunnerFleet[], topic: AlarmTopic) {
     super(scope, id);
-    const functions = this.functions(fleets);
+    this.steps = this.functions(fleets);
     const role = new Role(this, 'StateMachineRole', {
       assumedBy: new ServicePrincipal('states.amazonaws.com'),
     });
     allow(role, {
       actions: ['lambda:InvokeFunction'],
-      resources: Object.values(functions).map((step) => step.functionArn),
+      resources: Object.values(this.steps).map((step) => step.functionArn),
     });
     allow(role, {
       actions: ['cloudwatch:PutMetricData'],
@@ -34,6 +40,7 @@ export class ScalingWorkflow extends Construct {
       wildcard:
         'Metrics are no resources, so a condition names their namespace. Nor has the delivery of logs, which the CDK allows for the execution log, any: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html',
     });
+    allow(role, { actions: ['sns:Publish'], resources: topic.arns });
 
     const definition = readFileSync(new URL('../statemachine/autoscale.asl.json', import.meta.url), 'utf8');
     this.stateMachine = new StateMachine(this, 'StateMachine', {
@@ -43,7 +50,7 @@ export class ScalingWorkflow extends Construct {
       // From the text, so that the template holds the file as it is.
       definitionBody: DefinitionBody.fromString(definition),
       definitionSubstitutions: Object.fromEntries(
-        Object.entries(functions).map(([name, step]) => [`${name}FunctionArn`, step.functionArn]),
+        Object.entries(this.steps).map(([name, step]) => [`${name}FunctionArn`, step.functionArn]),
       ),
       logs: {
         level: LogLevel.ALL,
@@ -63,6 +70,17 @@ export class ScalingWorkflow extends Construct {
         'The execution log holds each state with its input, output and times already; tracing would be paid for with every poll.',
     });
 
+    this.deadLetters = new Queue(this, 'DeadLetters', {
+      queueName: `${Stack.of(this).stackName}-dead-letters`,
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: Duration.days(14),
+    });
+    Validations.of(this.deadLetters).acknowledge({
+      id: 'AwsSolutions-SQS3',
+      reason: 'It is a dead-letter queue itself: what the schedules could not deliver to the workflow.',
+    });
+
     const schedulerRole = new Role(this, 'SchedulerRole', {
       assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
         conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
@@ -72,7 +90,12 @@ export class ScalingWorkflow extends Construct {
       actions: ['states:StartExecution'],
       resources: [this.stateMachine.stateMachineArn],
     });
-    for (const fleet of fleets) this.schedule(fleet, schedulerRole);
+    allow(schedulerRole, { actions: ['sqs:SendMessage'], resources: [this.deadLetters.queueArn] });
+    this.schedules = new ScheduleGroup(this, 'Schedules', {
+      scheduleGroupName: Stack.of(this).stackName,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    for (const fleet of fleets) this.schedule(fleet, schedulerRole, topic);
   }
 
   /** One function for each Task state, by the name of its placeholder in the definition. */
@@ -86,6 +109,11 @@ export class ScalingWorkflow extends Construct {
         entry: 'read-secrets',
         description: "Proves that a fleet's scaler secret can be read and is whole",
         permissions: [readScalerSecrets],
+      }),
+      DescribeActivities: new StepFunction(this, 'DescribeActivities', {
+        entry: 'describe-activities',
+        description: "Reads a group's scaling activities, and whether its launches only fail",
+        permissions: [DESCRIBE_ACTIVITIES],
       }),
       CountUnclaimed: new StepFunction(this, 'CountUnclaimed', {
         entry: 'count-unclaimed',
@@ -109,17 +137,18 @@ export class ScalingWorkflow extends Construct {
       }),
       UpdateGroup: new StepFunction(this, 'UpdateGroup', {
         entry: 'update-group',
-        description: "Sets a group's desired capacity",
-        permissions: [onGroups(fleets, 'autoscaling:SetDesiredCapacity')],
+        description: "Sets a group's desired capacity, as it still is to be",
+        permissions: [DESCRIBE_GROUPS, onGroups(fleets, 'autoscaling:SetDesiredCapacity')],
       }),
     };
   }
 
   /** Starts an execution for the fleet every minute; its input explains itself in the console. */
-  private schedule(fleet: RunnerFleet, role: Role): void {
+  private schedule(fleet: RunnerFleet, role: Role, topic: AlarmTopic): void {
     const { config } = fleet;
     const schedule = new CfnSchedule(this, `${logicalId(config.name)}Schedule`, {
       name: fleet.groupName,
+      groupName: this.schedules.scheduleGroupName,
       description: `Lets fleet ${config.name} follow the tasks of ${config.resourceClass}`,
       scheduleExpression: 'rate(1 minute)',
       flexibleTimeWindow: { mode: 'OFF' },
@@ -135,12 +164,18 @@ export class ScalingWorkflow extends Construct {
           minReplicas: config.minReplicas,
           maxReplicas: config.maxReplicas,
           pollIntervalSeconds: config.pollInterval,
+          quietPollIntervalSeconds: config.quietPollInterval,
+          breakerFailures: config.breaker.failures,
+          breakerWindowSeconds: config.breaker.window,
+          alarmTopicArn: topic.arnOf(config),
         }),
         // A start that comes late is worth nothing: the next minute's counts afresh.
         retryPolicy: { maximumEventAgeInSeconds: 60, maximumRetryAttempts: 2 },
+        deadLetterConfig: { arn: this.deadLetters.queueArn },
       },
     });
-    // Deleted before the group, so that nothing is launched into a group on its way out.
-    schedule.addResourceDependency(fleet.group);
+    // Made after the group that it is in: a name alone does not tell CloudFormation. And deleted before the Auto
+    // Scaling group, so that nothing is launched into a group on its way out.
+    schedule.node.addDependency(this.schedules, fleet.group);
   }
 }

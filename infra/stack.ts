@@ -1,8 +1,11 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { AlarmTopic } from './alarm-topic.ts';
 import { Alarms } from './alarms.ts';
 import type { FleetConfig } from './config.ts';
+import { FleetsDashboard } from './dashboard.ts';
 import { GroupSettings } from './group-settings.ts';
+import { LogQueries } from './log-queries.ts';
 import { RunnerFleet } from './runner-fleet.ts';
 import { ScalingWorkflow } from './scaling-workflow.ts';
 
@@ -13,8 +16,11 @@ export class AutoscalerStack extends Stack {
 
     const runnerFleets = fleets.map((fleet) => new RunnerFleet(this, fleet));
     new GroupSettings(this, 'GroupSettings', runnerFleets);
-    const workflow = new ScalingWorkflow(this, 'Workflow', runnerFleets);
-    new Alarms(this, 'Alarms', runnerFleets, workflow);
+    const topic = new AlarmTopic(this, 'AlarmTopic', runnerFleets);
+    const workflow = new ScalingWorkflow(this, 'Workflow', runnerFleets, topic);
+    const alarms = new Alarms(this, 'Alarms', runnerFleets, workflow, topic);
+    new FleetsDashboard(this, 'Dashboard', runnerFleets, workflow, alarms);
+    new LogQueries(this, 'LogQueries', workflow);
 
     new CfnOutput(this, 'StateMachineArn', { value: workflow.stateMachine.stateMachineArn });
   }

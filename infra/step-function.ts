@@ -1,5 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
 import { NodeFunction } from './node-function.ts';
 import type { Permission } from './permissions.ts';
 
@@ -22,7 +23,11 @@ export class StepFunction extends NodeFunction {
       permissions,
       // Above every timeout that the workflow gives the step, so that the workflow's own is the one that counts.
       timeout: Duration.seconds(10),
-      environment: { POWERTOOLS_SERVICE_NAME: entry, POWERTOOLS_LOG_LEVEL: 'INFO' },
+      environment: {
+        POWERTOOLS_SERVICE_NAME: entry,
+        POWERTOOLS_LOG_LEVEL: 'INFO',
+        POWERTOOLS_METRICS_NAMESPACE: METRIC_NAMESPACE,
+      },
     });
   }
 }

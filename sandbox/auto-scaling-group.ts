@@ -1,4 +1,11 @@
 import type { Agenda } from './agenda.ts';
+import {
+  type CapacityChange,
+  RECLAIMED,
+  REFUSALS,
+  ScalingActivities,
+  type ScalingActivity,
+} from './scaling-activities.ts';
 import type { Task, TaskQueue } from './task-queue.ts';
 
 /** How long things take in the embedded world, in seconds. */
@@ -35,8 +42,19 @@ export const DURATIONS: Durations = {
   relaunch: 60,
 };
 
-/** What goes wrong with a launch: EC2 has no capacity, or the instance boots and no runner ever starts. */
-export type LaunchFault = 'refused' | 'dead';
+/**
+ * What goes wrong with a launch.
+ *
+ * - `refused`: EC2 has no capacity.
+ * - `no-spot`: EC2 has no Spot capacity.
+ * - `dead`: the instance boots, and nothing is ever heard of it.
+ * - `failing`: its boot fails after a third of the time, and it leaves.
+ * - `lost`: EC2 takes it back after half of the boot time, as it does with Spot instances.
+ */
+export type LaunchFault = keyof typeof REFUSALS | 'dead' | 'failing' | 'lost';
+
+/** What becomes of an instance that was launched. */
+type BootFault = Exclude<LaunchFault, keyof typeof REFUSALS>;
 
 export type InstanceState = 'requested' | 'Pending' | 'InService' | 'gone';
 
@@ -48,6 +66,10 @@ export interface Instance {
   /** Whether it ever claimed a task. */
   used: boolean;
   pendingAt?: number;
+  readyAt?: number;
+  leftAt?: number;
+  /** The activity that launched it. */
+  readonly launch: ScalingActivity;
   /** An idle runner that will find the next task. */
   claiming: boolean;
 }
@@ -78,6 +100,8 @@ export interface GroupSettings {
   minSize: number;
   maxSize: number;
   durations: Durations;
+  /** What second 0 of the agenda is, in milliseconds since the epoch; 0 unless told. Activities carry dates. */
+  startsAt?: number;
   newInstancesProtectedFromScaleIn: boolean;
   /** Asked at each launch. */
   launchFault?: (now: number) => LaunchFault | undefined;
@@ -85,9 +109,20 @@ export interface GroupSettings {
   watch?: (now: number, instanceId: string, happening: Happening) => void;
 }
 
+/** For how long a group remembers what it was, in seconds. */
+export const REMEMBERED_SECONDS = 60;
+
+/** A group as `DescribeAutoScalingGroups` shows it. */
+export interface GroupView {
+  desired: number;
+  /** Members that EC2 lists. */
+  instances: Pick<Instance, 'id' | 'state' | 'protectedFromScaleIn'>[];
+}
+
 /** An embedded Auto Scaling group; its instances are single-task CircleCI runners and leave by themselves. */
 export class AutoScalingGroup {
   readonly settings: GroupSettings;
+  readonly activities: ScalingActivities;
   readonly #agenda: Agenda;
   readonly #queue: TaskQueue;
   /** Members, in the order of their launch. */
@@ -99,12 +134,17 @@ export class AutoScalingGroup {
   #relaunchPlanned = false;
   #ghosts = 0;
   #billedSeconds = 0;
-  desired = 0;
+  #desired = 0;
+  /** What `viewed` needs to know of the last minute. */
+  readonly #desires: { at: number; desired: number }[] = [];
+  readonly #left: Instance[] = [];
 
   constructor(settings: GroupSettings, agenda: Agenda, queue: TaskQueue) {
     this.settings = settings;
     this.#agenda = agenda;
     this.#queue = queue;
+    const { startsAt = 0 } = settings;
+    this.activities = new ScalingActivities(() => Math.round(startsAt + agenda.now * 1_000));
     this.desired = settings.minSize;
     this.#reconcile();
   }
@@ -112,6 +152,35 @@ export class AutoScalingGroup {
   /** Members that EC2 lists, in the order of their launch. */
   get instances(): Instance[] {
     return [...this.#members.values()].filter((instance) => instance.state !== 'requested');
+  }
+
+  get desired(): number {
+    return this.#desired;
+  }
+
+  set desired(desired: number) {
+    this.#desired = desired;
+    const { now } = this.#agenda;
+    this.#desires.push({ at: now, desired });
+    while ((this.#desires[1]?.at ?? now) < now - REMEMBERED_SECONDS) this.#desires.shift();
+  }
+
+  /** The group as it was that many seconds ago, at most `REMEMBERED_SECONDS`. */
+  viewed(secondsAgo: number): GroupView {
+    if (secondsAgo === 0) return this;
+    const at = this.#agenda.now - secondsAgo;
+    const happened = (when = Number.POSITIVE_INFINITY) => when <= at;
+    const then = this.#desires.findLast((desire) => happened(desire.at)) ?? this.#desires[0];
+    return {
+      desired: then?.desired ?? this.#desired,
+      instances: [...this.#left, ...this.#members.values()]
+        .filter(({ pendingAt, leftAt }) => happened(pendingAt) && !happened(leftAt))
+        .map(({ id, protectedFromScaleIn, readyAt }) => ({
+          id,
+          state: happened(readyAt) ? 'InService' : 'Pending',
+          protectedFromScaleIn,
+        })),
+    };
   }
 
   get size(): number {
@@ -164,8 +233,9 @@ export class AutoScalingGroup {
   }
 
   #reconcile(): void {
-    for (let missing = this.desired - this.#members.size; missing > 0; missing -= 1) {
-      if (!this.#launch()) {
+    const change = { from: this.#members.size, to: this.desired };
+    for (let missing = change.to - change.from; missing > 0; missing -= 1) {
+      if (!this.#launch(change)) {
         this.#planRelaunch();
         return;
       }
@@ -173,23 +243,30 @@ export class AutoScalingGroup {
     for (const instance of [...this.#members.values()]) {
       if (this.#members.size <= this.desired) return;
       // A launch not begun is cancelled; a member goes only if nothing protects it.
-      if (instance.state === 'requested' || !instance.protectedFromScaleIn) this.#remove(instance);
+      if (instance.state !== 'requested' && instance.protectedFromScaleIn) continue;
+      // AWS does not say what becomes of the record of a launch that nobody wants any more; it is no failure.
+      if (instance.state !== 'InService') this.activities.forget(instance.launch);
+      if (instance.state !== 'requested') this.activities.scaleIn(instance.id, change);
+      this.#remove(instance);
     }
   }
 
   /** Asks EC2 for an instance, which is a member from then on; `false` if EC2 refused. */
-  #launch(): boolean {
+  #launch(change: CapacityChange): boolean {
     const { durations, launchFault, newInstancesProtectedFromScaleIn } = this.settings;
     const now = this.#agenda.now;
     const fault = launchFault?.(now);
-    if (fault === 'refused') {
+    if (fault === 'refused' || fault === 'no-spot') {
+      this.activities.refuse(REFUSALS[fault], change);
       this.#refused += 1;
       this.#happened('-', 'refused');
       return false;
     }
     this.#requested += 1;
+    const id = `i-${this.#requested.toString(16).padStart(17, '0')}`;
     const instance: Instance = {
-      id: `i-${this.#requested.toString(16).padStart(17, '0')}`,
+      id,
+      launch: this.activities.launch(id, change),
       state: 'requested',
       protectedFromScaleIn: newInstancesProtectedFromScaleIn,
       task: undefined,
@@ -211,28 +288,49 @@ export class AutoScalingGroup {
     });
   }
 
-  #pending(instance: Instance, fault: LaunchFault | undefined): void {
+  #pending(instance: Instance, fault: BootFault | undefined): void {
     if (instance.state === 'gone') return;
     const { boot, launchHook } = this.settings.durations;
     this.#launched += 1;
     instance.state = 'Pending';
     instance.pendingAt = this.#agenda.now;
+    this.activities.proceed(instance.launch);
     this.#happened(instance.id, 'pending');
-    if (fault === 'dead') {
-      // No sign of life: the launch hook's timeout abandons the instance, and the group launches another.
-      this.#agenda.plan(this.#agenda.now + launchHook, () => {
-        if (instance.state === 'gone') return;
-        this.#remove(instance);
-        this.#reconcile();
+    const after = (seconds: number, happen: () => void) =>
+      this.#agenda.plan(this.#agenda.now + seconds, () => {
+        if (instance.state !== 'gone') happen();
       });
-    } else {
-      this.#agenda.plan(this.#agenda.now + boot, () => this.#ready(instance));
+    switch (fault) {
+      case undefined:
+        after(boot, () => this.#ready(instance));
+        break;
+      case 'dead':
+        // No sign of life: the launch hook's timeout abandons the instance, and the group launches another.
+        after(launchHook, () => {
+          this.activities.abandon(instance.launch, 'Heartbeat Timeout');
+          this.#replace(instance);
+        });
+        break;
+      case 'failing':
+        // As userdata/leave-group.sh: the instance takes itself out of the group, then completes its hook.
+        after(boot / 3, () => {
+          this.activities.abandon(instance.launch, 'Lifecycle Action Completed with ABANDON Result');
+          this.#terminateItself(instance);
+        });
+        break;
+      case 'lost':
+        after(boot / 2, () => {
+          this.activities.end(instance.launch, 'Cancelled', RECLAIMED);
+          this.#replace(instance);
+        });
+        break;
     }
   }
 
   #ready(instance: Instance): void {
-    if (instance.state === 'gone') return;
     instance.state = 'InService';
+    instance.readyAt = this.#agenda.now;
+    this.activities.end(instance.launch, 'Successful');
     this.#happened(instance.id, 'ready');
     this.#idle.add(instance);
     this.#claim(instance);
@@ -265,12 +363,23 @@ export class AutoScalingGroup {
     this.#idle.delete(instance);
     if (instance.claiming) this.offerWork();
     this.#agenda.plan(this.#agenda.now + this.settings.durations.leave, () => {
-      if (instance.state === 'gone') return;
-      // At the minimum the instance may not lower it, and the group replaces the instance.
-      if (this.desired > this.settings.minSize) this.desired -= 1;
-      this.#remove(instance);
-      this.#reconcile();
+      if (instance.state !== 'gone') this.#terminateItself(instance);
     });
+  }
+
+  /** At the minimum the instance may not lower the desired capacity, and the group replaces it. */
+  #terminateItself(instance: Instance): void {
+    const { desired } = this;
+    const lowers = desired > this.settings.minSize;
+    this.activities.leave(instance.id, lowers ? { from: desired, to: desired - 1 } : undefined);
+    if (lowers) this.desired -= 1;
+    this.#replace(instance);
+  }
+
+  /** Removes an instance; the group launches another if the desired capacity still asks for it. */
+  #replace(instance: Instance): void {
+    this.#remove(instance);
+    this.#reconcile();
   }
 
   #remove(instance: Instance): void {
@@ -282,6 +391,9 @@ export class AutoScalingGroup {
     this.#billedSeconds += this.#billed(instance, now);
     if (instance.state !== 'requested' && !instance.used) this.#ghosts += 1;
     instance.state = 'gone';
+    instance.leftAt = now;
+    this.#left.push(instance);
+    while ((this.#left[0]?.leftAt ?? now) < now - REMEMBERED_SECONDS) this.#left.shift();
     this.#idle.delete(instance);
     this.#members.delete(instance.id);
     if (instance.claiming) this.offerWork();

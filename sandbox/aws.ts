@@ -2,10 +2,11 @@ import { DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { autoScaling } from '../functions/lib/auto-scaling.ts';
 import { secretsManager } from '../functions/lib/secrets.ts';
-import { type AutoScalingGroup, GroupRefusal } from './auto-scaling-group.ts';
+import { type AutoScalingGroup, GroupRefusal, REMEMBERED_SECONDS } from './auto-scaling-group.ts';
+import { AVAILABILITY_ZONE, activityElements, type ScalingActivity } from './scaling-activities.ts';
 
-/** A fault instead of the true answer: an error that the service sends, or none at all. */
-export type AwsFault = ErrorAnswer | 'reset';
+/** A fault instead of the true answer: an error that the service sends, none at all, or as if there were no group. */
+export type AwsFault = ErrorAnswer | 'reset' | 'no group';
 
 interface ErrorAnswer {
   status: number;
@@ -37,8 +38,25 @@ export class Aws {
   /** Asked before each answer, with the API's action; `undefined` means no fault. */
   fault: (action: string) => AwsFault | undefined = () => undefined;
 
+  #staleness = 0;
+
   /** Called before each answer, so that the world can catch up with the clock. */
   beforeAnswer: () => void = () => undefined;
+
+  /**
+   * By how many seconds `DescribeAutoScalingGroups` lags behind, which AWS's may:
+   * https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+   */
+  get staleness(): number {
+    return this.#staleness;
+  }
+
+  set staleness(seconds: number) {
+    if (!(seconds >= 0 && seconds <= REMEMBERED_SECONDS)) {
+      throw new RangeError(`staleness must be 0 to ${REMEMBERED_SECONDS} seconds, got ${seconds}`);
+    }
+    this.#staleness = seconds;
+  }
 
   /**
    * Points the functions' clients of this process here. What the SDK reads from the machine before its first
@@ -64,7 +82,7 @@ export class Aws {
     this.calls.clear();
   }
 
-  #count(action: string): ErrorAnswer | undefined {
+  #count(action: string): Exclude<AwsFault, 'reset'> | undefined {
     this.beforeAnswer();
     this.calls.set(action, (this.calls.get(action) ?? 0) + 1);
     const fault = this.fault(action);
@@ -78,14 +96,27 @@ export class Aws {
     const parameters = new URLSearchParams(text(request.body));
     const action = parameters.get('Action') ?? '';
     const fault = this.#count(action);
-    if (fault !== undefined) return queryError(fault.status, fault.code, fault.message);
+    if (typeof fault === 'object') return queryError(fault.status, fault.code, fault.message);
+    const named = (name: string) => (fault === 'no group' ? undefined : this.groups.get(name));
     switch (action) {
       case 'DescribeAutoScalingGroups': {
-        const group = this.groups.get(parameters.get('AutoScalingGroupNames.member.1') ?? '');
-        return queryResult(action, `<AutoScalingGroups>${group ? describe(group) : ''}</AutoScalingGroups>`);
+        const group = named(parameters.get('AutoScalingGroupNames.member.1') ?? '');
+        const described = group ? describe(group, this.staleness) : '';
+        return queryResult(action, `<AutoScalingGroups>${described}</AutoScalingGroups>`);
+      }
+      case 'DescribeScalingActivities': {
+        const name = parameters.get('AutoScalingGroupName') ?? '';
+        const group = named(name);
+        if (group === undefined) {
+          const message = `AutoScalingGroup name not found - AutoScalingGroup ${name} not found`;
+          return queryError(400, 'ValidationError', message);
+        }
+        const most = Math.min(Number(parameters.get('MaxRecords') ?? MAX_RECORDS), MAX_RECORDS);
+        const members = group.activities.newest(most).map((activity) => describeActivity(name, activity));
+        return queryResult(action, `<Activities>${members.join('')}</Activities>`);
       }
       case 'SetDesiredCapacity': {
-        const group = this.groups.get(parameters.get('AutoScalingGroupName') ?? '');
+        const group = named(parameters.get('AutoScalingGroupName') ?? '');
         if (group === undefined) {
           return queryError(400, 'ValidationError', 'AutoScalingGroup name not found - null');
         }
@@ -106,7 +137,7 @@ export class Aws {
   #secretsManager(request: WireRequest): Answer {
     const action = (request.headers['x-amz-target'] ?? '').replace(/^secretsmanager\./, '');
     const fault = this.#count(action);
-    if (fault !== undefined) return jsonError(fault.status, fault.code, fault.message);
+    if (typeof fault === 'object') return jsonError(fault.status, fault.code, fault.message);
     const name = String(JSON.parse(text(request.body)).SecretId);
     if (!this.secrets.has(name)) {
       return jsonError(400, 'ResourceNotFoundException', "Secrets Manager can't find the specified secret.");
@@ -126,19 +157,32 @@ export class Aws {
 const text = (body: unknown): string =>
   body instanceof Uint8Array ? new TextDecoder().decode(body) : String(body);
 
-function describe(group: AutoScalingGroup): string {
-  const instances = group.instances.map(
+/** The default and the maximum of `DescribeScalingActivities`. */
+const MAX_RECORDS = 100;
+
+function describe(group: AutoScalingGroup, staleness: number): string {
+  const { desired, instances } = group.viewed(staleness);
+  const members = instances.map(
     (instance) =>
-      `<member><InstanceId>${instance.id}</InstanceId><AvailabilityZone>eu-west-1a</AvailabilityZone>` +
+      `<member><InstanceId>${instance.id}</InstanceId><AvailabilityZone>${AVAILABILITY_ZONE}</AvailabilityZone>` +
       `<LifecycleState>${instance.state}</LifecycleState><HealthStatus>Healthy</HealthStatus>` +
       `<ProtectedFromScaleIn>${instance.protectedFromScaleIn}</ProtectedFromScaleIn></member>`,
   );
   return (
     `<member><AutoScalingGroupName>${group.settings.name}</AutoScalingGroupName>` +
     `<MinSize>${group.settings.minSize}</MinSize><MaxSize>${group.settings.maxSize}</MaxSize>` +
-    `<DesiredCapacity>${group.desired}</DesiredCapacity><Instances>${instances.join('')}</Instances></member>`
+    `<DesiredCapacity>${desired}</DesiredCapacity><Instances>${members.join('')}</Instances></member>`
   );
 }
+
+function describeActivity(groupName: string, activity: ScalingActivity): string {
+  const elements = { AutoScalingGroupName: groupName, ...activityElements(activity) };
+  const xml = Object.entries(elements).map(([name, value]) => `<${name}>${escaped(value)}</${name}>`);
+  return `<member>${xml.join('')}</member>`;
+}
+
+const escaped = (value: string) =>
+  value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 const NAMESPACE = 'http://autoscaling.amazonaws.com/doc/2011-01-01/';
 

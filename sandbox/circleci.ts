@@ -40,6 +40,8 @@ export class CircleCi {
   readonly tokens = new Set<string>();
   /** Requests so far. */
   requests = 0;
+  /** How long each answer takes, in seconds. */
+  delay = 0;
   /** Asked before each answer; `undefined` means no fault. `path` is one of the API's, without the query. */
   fault: (request: { path: string; resourceClass: string }) => CircleCiFault | undefined = () => undefined;
 
@@ -66,6 +68,7 @@ export class CircleCi {
 
   /** Stands in for the global `fetch`. */
   readonly fetch: typeof fetch = async (input, init) => {
+    if (this.delay > 0) await new Promise((resolve) => setTimeout(resolve, this.delay * 1_000));
     init?.signal?.throwIfAborted();
     const url = new URL(input instanceof globalThis.Request ? input.url : input);
     const token = new Headers(init?.headers).get('circle-token');

@@ -29,6 +29,8 @@ export interface SandboxOptions {
   replace?: ConstructorParameters<typeof Workflow>[0];
   /** How many executions to keep for each fleet; all unless told. */
   keepExecutions?: number;
+  /** Whether to keep the metrics, which a run over days makes millions of; unless told, they are kept. */
+  keepMetrics?: boolean;
 }
 
 export interface SandboxFleet {
@@ -37,6 +39,10 @@ export interface SandboxFleet {
   minReplicas: number;
   maxReplicas: number;
   pollIntervalSeconds: number;
+  /** 60 unless told. */
+  quietPollIntervalSeconds?: number;
+  /** 3 launches in 15 minutes unless told. */
+  breaker?: { failures: number; windowSeconds: number };
   durations?: Partial<Durations>;
   newInstancesProtectedFromScaleIn?: boolean;
   launchFault?: GroupSettings['launchFault'];
@@ -60,6 +66,8 @@ export interface FleetWorld {
   executions: Execution[];
   /** Executions by outcome; `executions` may be trimmed, these are not. */
   outcomes: { succeeded: number; failed: number };
+  /** Executions so far, those included that have not ended. */
+  started: number;
 }
 
 /**
@@ -73,12 +81,16 @@ export class Sandbox {
   readonly aws: Aws;
   readonly workflow: Workflow;
   readonly fleets = new Map<string, FleetWorld>();
+  /** How many executions the schedule starts for each fleet at each minute. */
+  deliveries = 1;
   /** Told of everything that happens in the world. */
   watch: ((news: News) => void) | undefined;
   /** Told of every execution that has ended. */
   ended: ((fleet: string, execution: Execution) => void) | undefined;
   readonly #fetch = globalThis.fetch;
   readonly #random = Math.random;
+  readonly #stopListening: () => void;
+  readonly #keepMetrics: boolean;
   /** How many executions to keep for each fleet. */
   readonly #keep: number;
 
@@ -86,7 +98,9 @@ export class Sandbox {
     this.aws = aws;
     aws.beforeAnswer = () => this.catchUp();
     this.workflow = new Workflow(options.replace);
+    this.#stopListening = this.workflow.listenToFunctions();
     this.#keep = options.keepExecutions ?? Number.POSITIVE_INFINITY;
+    this.#keepMetrics = options.keepMetrics ?? true;
     this.circleci.tokens.add(SANDBOX_TOKEN);
     globalThis.fetch = this.circleci.fetch;
     // The engine's jitter; the same sandbox makes the same run.
@@ -104,6 +118,7 @@ export class Sandbox {
   close(): void {
     globalThis.fetch = this.#fetch;
     Math.random = this.#random;
+    this.#stopListening();
     this.clock.uninstall();
   }
 
@@ -127,11 +142,16 @@ export class Sandbox {
       minReplicas: fleet.minReplicas,
       maxReplicas: fleet.maxReplicas,
       pollIntervalSeconds: fleet.pollIntervalSeconds,
+      quietPollIntervalSeconds: fleet.quietPollIntervalSeconds ?? 60,
+      breakerFailures: fleet.breaker?.failures ?? 3,
+      breakerWindowSeconds: fleet.breaker?.windowSeconds ?? 900,
+      alarmTopicArn: 'arn:aws:sns:eu-west-1:000000000000:alarms',
     };
     const queue = new TaskQueue();
     const group = new AutoScalingGroup(
       {
         name: input.groupName,
+        startsAt: SANDBOX_START.getTime(),
         minSize: 0,
         maxSize: fleet.maxReplicas,
         durations: { ...DURATIONS, ...fleet.durations },
@@ -153,7 +173,7 @@ export class Sandbox {
         group.offerWork();
       });
     }
-    const world = { input, queue, group, executions: [], outcomes: { succeeded: 0, failed: 0 } };
+    const world = { input, queue, group, executions: [], outcomes: { succeeded: 0, failed: 0 }, started: 0 };
     this.fleets.set(fleet.name, world);
     return world;
   }
@@ -201,23 +221,31 @@ export class Sandbox {
   }
 
   async #schedules(finished: () => boolean): Promise<void> {
-    const first = Math.ceil(this.now / SCHEDULE_SECONDS) * SCHEDULE_SECONDS;
-    await new Promise((resolve) => setTimeout(resolve, (first - this.now) * 1_000));
+    // The part of a millisecond by which a schedule before this one slept too long is no minute missed.
+    const first = Math.ceil((this.now - 0.001) / SCHEDULE_SECONDS) * SCHEDULE_SECONDS;
+    await this.#sleepUntil(first);
     this.catchUp();
     while (!finished()) {
       const due = (Math.floor(this.now / SCHEDULE_SECONDS) + 1) * SCHEDULE_SECONDS;
-      await Promise.all([...this.fleets.values()].map((world) => this.#execute(world)));
-      await new Promise((resolve) => setTimeout(resolve, (due - this.now) * 1_000));
+      const worlds = Array.from({ length: this.deliveries }, () => [...this.fleets.values()]).flat();
+      await Promise.all(worlds.map((world) => this.#execute(world)));
+      await this.#sleepUntil(due);
       this.catchUp();
     }
   }
 
+  /** A timer drops the part of a millisecond, and would end just before the schedule is due. */
+  #sleepUntil(seconds: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, Math.ceil((seconds - this.now) * 1_000)));
+  }
+
   async #execute(world: FleetWorld): Promise<Execution> {
-    const number = world.outcomes.succeeded + world.outcomes.failed + 1;
-    const execution = await this.workflow.run(`${world.input.fleet}-${number}`, world.input);
+    world.started += 1;
+    const execution = await this.workflow.run(`${world.input.fleet}-${world.started}`, world.input);
     world.outcomes[execution.status === 'SUCCEEDED' ? 'succeeded' : 'failed'] += 1;
     world.executions.push(execution);
     if (world.executions.length > this.#keep) world.executions.shift();
+    if (!this.#keepMetrics) this.workflow.metrics.length = 0;
     this.ended?.(world.input.fleet, execution);
     return execution;
   }

@@ -3,7 +3,9 @@ import { ExecutionError, ExecutionTimeoutError, StateMachine } from 'aws-local-s
 import { handler as computeCapacity } from '../functions/compute-capacity.ts';
 import { handler as countRunning } from '../functions/count-running.ts';
 import { handler as countUnclaimed } from '../functions/count-unclaimed.ts';
+import { handler as describeActivities } from '../functions/describe-activities.ts';
 import { handler as describeGroup } from '../functions/describe-group.ts';
+import { metrics as functionMetrics } from '../functions/lib/metrics.ts';
 import { handler as readSecrets } from '../functions/read-secrets.ts';
 import { handler as updateGroup } from '../functions/update-group.ts';
 
@@ -15,6 +17,7 @@ export const DEFINITION = new URL('../statemachine/autoscale.asl.json', import.m
 
 export const HANDLERS: Record<string, Handler> = {
   'Read Secrets': readSecrets,
+  'Describe Activities': describeActivities,
   'Count Unclaimed': countUnclaimed,
   'Count Running': countRunning,
   'Describe Group': describeGroup,
@@ -32,6 +35,10 @@ export interface ExecutionInput {
   minReplicas: number;
   maxReplicas: number;
   pollIntervalSeconds: number;
+  quietPollIntervalSeconds: number;
+  breakerFailures: number;
+  breakerWindowSeconds: number;
+  alarmTopicArn: string;
 }
 
 /** One state that an execution went through, as the Step Functions console would list it. */
@@ -42,6 +49,9 @@ export interface Visit {
   at: number;
   input: unknown;
   output?: unknown;
+  /** What a Task state asked of its resource, and what that answered, at its last attempt. */
+  parameters?: unknown;
+  answer?: unknown;
   /** The error that the state, or its last attempt, ended in. */
   error?: string;
   retries: number;
@@ -57,11 +67,20 @@ export interface Execution {
   path: Visit[];
 }
 
-/** A metric that an alarm state put. */
+/** A metric that the workflow put, or that a function published in its log. */
 export interface Metric {
   namespace: string;
   name: string;
   dimensions: Record<string, string>;
+  value: number;
+  at: number;
+}
+
+/** A message that the workflow sent to a topic. */
+export interface Message {
+  topicArn: string;
+  subject: string;
+  message: string;
   at: number;
 }
 
@@ -78,9 +97,15 @@ Promise.withResolvers ??= function withResolvers<T>() {
 
 /** Runs `statemachine/autoscale.asl.json` in this process, with the real functions behind its Task states. */
 export class Workflow {
+  /** What the workflow's own states put, and what the functions published, in the order of time. */
   readonly metrics: Metric[] = [];
+  readonly messages: Message[] = [];
+  /** Asked before each call of what is behind a Task state; `undefined` means no fault. */
+  fault: (state: string) => Error | 'hang' | undefined = () => undefined;
+  /** How long the lines are in which the functions published theirs. */
+  publishedBytes = 0;
   readonly #machine: StateMachine;
-  readonly #tasks: Record<string, (input: Json) => Promise<Json>>;
+  readonly #tasks: Record<string, Handler>;
 
   /** @param replace Handlers in place of the real ones, by state name: for faults around a function. */
   constructor(replace: Record<string, Handler> = {}) {
@@ -88,12 +113,27 @@ export class Workflow {
     const definition = readFileSync(DEFINITION, 'utf8').replaceAll(/\$\{(\w+)FunctionArn\}/g, arn);
     // Validating takes a tenth of a second each time, and a test does it.
     this.#machine = new StateMachine(JSON.parse(definition), { validationOptions: { noValidate: true } });
-    const alarm: Handler = async (input) => this.#putMetricData(input);
-    const alarms = Object.fromEntries(Object.keys(HANDLERS).map((state) => [`${state} Alarm`, alarm]));
-    this.#tasks = Object.fromEntries(
-      Object.entries({ ...HANDLERS, ...alarms, ...replace }).map(([state, handler]) => [
+    const services: Record<string, Handler> = {
+      'Count Failure': async (input) => this.#putMetricData(input),
+      'Announce Failure': async (input) => this.#publish(input),
+      'Announce Breaker': async (input) => this.#publish(input),
+    };
+    this.#tasks = { ...HANDLERS, ...services, ...replace };
+  }
+
+  /** What stands behind the Task states of one execution. */
+  #calling(path: Visit[]): Record<string, (input: Json) => Promise<Json>> {
+    return Object.fromEntries(
+      Object.entries(this.#tasks).map(([state, handler]) => [
         state,
-        (input) => asLambda(handler, input),
+        async (parameters: Json) => {
+          const fault = this.fault(state);
+          if (fault === 'hang') return new Promise<never>(() => {});
+          const answer = await asLambda(fault ? () => Promise.reject(fault) : handler, parameters);
+          const visit = path.findLast((candidate) => candidate.state === state);
+          if (visit !== undefined) Object.assign(visit, { parameters, answer });
+          return answer;
+        },
       ]),
     );
   }
@@ -101,11 +141,11 @@ export class Workflow {
   /** Starts one execution and waits until it has ended; a failed execution is an answer, not an exception. */
   async run(name: string, input: ExecutionInput): Promise<Execution> {
     const startedAt = Date.now();
-    const run = this.#machine.run(input as unknown as Json, {
-      overrides: { taskResourceLocalHandlers: this.#tasks },
-      context: { Execution: { Name: name } } as never,
-    });
     const path: Visit[] = [];
+    const run = this.#machine.run(input as unknown as Json, {
+      overrides: { taskResourceLocalHandlers: this.#calling(path) },
+      context: { Execution: { Name: name, Input: input } } as never,
+    });
     const listening = follow(run.eventLogs, path);
     const ending = await run.result.then(
       () => ({ status: 'SUCCEEDED' as const }),
@@ -115,17 +155,52 @@ export class Workflow {
     return { name, startedAt, endedAt: Date.now(), path, ...ending };
   }
 
+  /**
+   * Keeps what the functions of this process publish, in place of writing it to standard output.
+   *
+   * @returns What ends that.
+   */
+  listenToFunctions(): () => void {
+    const publish = functionMetrics.publishStoredMetrics;
+    functionMetrics.publishStoredMetrics = () => {
+      const line = functionMetrics.serializeMetrics();
+      const { _aws, ...values } = line;
+      this.publishedBytes += Buffer.byteLength(JSON.stringify(line));
+      functionMetrics.clearMetrics();
+      functionMetrics.clearDimensions();
+      for (const { Namespace, Dimensions, Metrics } of _aws.CloudWatchMetrics) {
+        const [names = []] = Dimensions;
+        const dimensions = Object.fromEntries(names.map((name) => [name, String(values[name])]));
+        for (const { Name } of Metrics) {
+          const value = Number(values[Name]);
+          this.metrics.push({ namespace: Namespace, name: Name, dimensions, value, at: _aws.Timestamp });
+        }
+      }
+      return functionMetrics;
+    };
+    return () => {
+      functionMetrics.publishStoredMetrics = publish;
+    };
+  }
+
   /** The states' own call of CloudWatch: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html */
   #putMetricData(input: unknown): object {
     const { Namespace, MetricData } = input as {
       Namespace: string;
-      MetricData: { MetricName: string; Dimensions: { Name: string; Value: string }[] }[];
+      MetricData: { MetricName: string; Value: number; Dimensions: { Name: string; Value: string }[] }[];
     };
-    for (const { MetricName, Dimensions } of MetricData) {
+    for (const { MetricName, Value, Dimensions } of MetricData) {
       const dimensions = Object.fromEntries(Dimensions.map(({ Name, Value }) => [Name, Value]));
-      this.metrics.push({ namespace: Namespace, name: MetricName, dimensions, at: Date.now() });
+      this.metrics.push({ namespace: Namespace, name: MetricName, dimensions, value: Value, at: Date.now() });
     }
     return {};
+  }
+
+  /** https://docs.aws.amazon.com/sns/latest/api/API_Publish.html */
+  #publish(input: unknown): object {
+    const { TopicArn, Subject, Message } = input as { TopicArn: string; Subject: string; Message: string };
+    this.messages.push({ topicArn: TopicArn, subject: Subject, message: Message, at: Date.now() });
+    return { MessageId: String(this.messages.length) };
   }
 }
 
@@ -134,7 +209,8 @@ async function asLambda(handler: Handler, input: Json): Promise<Json> {
   try {
     return JSON.parse(JSON.stringify((await handler(JSON.parse(JSON.stringify(input)))) ?? null));
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
+    // What Lambda itself says of an invocation is plain text.
+    if (!(error instanceof Error) || error.name.startsWith('Lambda.')) throw error;
     const cause = { errorType: error.name, errorMessage: error.message, trace: [] };
     throw Object.assign(new Error(JSON.stringify(cause)), { name: error.name });
   }

@@ -1,9 +1,11 @@
 import {
   AutoScalingClient,
   DescribeAutoScalingGroupsCommand,
+  DescribeScalingActivitiesCommand,
   SetDesiredCapacityCommand,
 } from '@aws-sdk/client-auto-scaling';
 import * as z from 'zod/mini';
+import type { FailureKind, Launch } from './breaker.ts';
 import { clientSettings } from './client-settings.ts';
 import { Count, type Group } from './contracts.ts';
 import {
@@ -27,7 +29,7 @@ const Described = z.object({
  * @throws GroupNotFound, GroupUnreadable, AutoScalingDenied, AutoScalingUnavailable
  */
 export async function describeGroup(groupName: string): Promise<Group> {
-  const answer = await translated(groupName, () =>
+  const answer = await translated(groupName, GroupNotFound, () =>
     autoScaling.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [groupName] })),
   );
   const group = answer.AutoScalingGroups?.[0];
@@ -59,21 +61,107 @@ function memberKind(lifecycleState: string): keyof Group['members'] {
   return 'inService';
 }
 
+const Activity = z.object({
+  Description: z._default(z.string(), ''),
+  StatusCode: z.string(),
+  StatusMessage: z._default(z.string(), ''),
+  StartTime: z.date(),
+  EndTime: z.optional(z.date()),
+});
+type Activity = z.infer<typeof Activity>;
+
+/** How many scaling activities one answer holds at most, and how many answers are asked for. */
+const ACTIVITIES_PER_PAGE = 100;
+const MOST_PAGES = 5;
+
+/**
+ * Reads what became of a group's launches. The first 100 scaling activities mostly say it; as those in progress
+ * come first, more are read, up to 500, until there is one that has ended.
+ * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeScalingActivities.html
+ *
+ * @returns The launches, and when the last activity of any kind began or ended (milliseconds since the epoch).
+ * @throws GroupNotFound, GroupUnreadable, AutoScalingDenied, AutoScalingUnavailable
+ */
+export async function describeActivities(
+  groupName: string,
+): Promise<{ launches: Launch[]; lastAt: number | undefined }> {
+  const activities: Activity[] = [];
+  let NextToken: string | undefined;
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const answer = await translated(groupName, GroupNotFound, () =>
+      autoScaling.send(
+        new DescribeScalingActivitiesCommand({
+          AutoScalingGroupName: groupName,
+          MaxRecords: ACTIVITIES_PER_PAGE,
+          NextToken,
+        }),
+      ),
+    );
+    const parsed = z.safeParse(z._default(z.array(Activity), []), answer.Activities);
+    if (!parsed.success) {
+      throw new GroupUnreadable(
+        `The scaling activities of ${groupName} lack what every activity has: ${z.prettifyError(parsed.error)}`,
+      );
+    }
+    activities.push(...parsed.data);
+    NextToken = answer.NextToken;
+    if (NextToken === undefined || parsed.data.some(({ EndTime }) => EndTime !== undefined)) break;
+  }
+  const times = activities.map(({ StartTime, EndTime }) => (EndTime ?? StartTime).getTime());
+  return {
+    launches: activities.flatMap((activity) => asLaunch(activity) ?? []),
+    lastAt: times.length === 0 ? undefined : Math.max(...times),
+  };
+}
+
+const LAUNCH = /^Launching a new EC2 instance/;
+const SHORTAGE = /capacity|spot|limit|quota|vcpu/i;
+
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Activity.html: those but the three below are under way. */
+function asLaunch({
+  Description,
+  StatusCode,
+  StatusMessage,
+  StartTime,
+  EndTime,
+}: Activity): Launch | undefined {
+  if (!LAUNCH.test(Description)) return undefined;
+  const startedAt = StartTime.getTime();
+  // It is told in whole seconds, so that what failed at once ends before it started.
+  const endedAt = Math.max((EndTime ?? StartTime).getTime(), startedAt);
+  if (StatusCode === 'Successful') return { outcome: 'succeeded', startedAt, endedAt };
+  if (StatusCode !== 'Failed' && StatusCode !== 'Cancelled') return { outcome: 'underway', startedAt };
+  const reason = StatusMessage || Description;
+  // Taken back before there was an instance, because the desired capacity fell: nothing failed.
+  const launched = / i-[0-9a-f]+/.test(Description);
+  if (StatusCode === 'Cancelled' && !launched && !SHORTAGE.test(reason)) return undefined;
+  const kind: FailureKind = SHORTAGE.test(reason) ? 'shortage' : launched ? 'boot' : 'refused';
+  return { outcome: 'failed', startedAt, endedAt, kind, reason };
+}
+
 /**
  * Sets a group's desired capacity. Writing the same value twice does no harm.
  *
  * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
  */
 export async function setDesiredCapacity(groupName: string, desired: number): Promise<void> {
-  await translated(groupName, () =>
+  await translated(groupName, GroupUpdateRefused, () =>
     autoScaling.send(
       new SetDesiredCapacityCommand({ AutoScalingGroupName: groupName, DesiredCapacity: desired }),
     ),
   );
 }
 
-/** Error names: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonErrors.html */
-async function translated<T>(groupName: string, call: () => Promise<T>): Promise<T> {
+/**
+ * Error names: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonErrors.html
+ *
+ * @param Invalid What it means that the request itself is refused.
+ */
+async function translated<T>(
+  groupName: string,
+  Invalid: typeof GroupNotFound | typeof GroupUpdateRefused,
+  call: () => Promise<T>,
+): Promise<T> {
   try {
     return await call();
   } catch (error) {
@@ -82,7 +170,7 @@ async function translated<T>(groupName: string, call: () => Promise<T>): Promise
     switch (cause.name) {
       case 'ValidationError':
       case 'ValidationException':
-        throw new GroupUpdateRefused(
+        throw new Invalid(
           `${said}. Does the group still exist, and does its maximum size equal maxReplicas? Deploy the stack again.`,
           { cause },
         );

@@ -26,9 +26,13 @@ export interface Situation {
   members: Members;
   minReplicas: number;
   maxReplicas: number;
+  /** How many launches beyond the members that are pending or in service are allowed; without it, any number. */
+  launchLimit?: number | undefined;
 }
 
 export interface Decision {
+  /** The desired capacity that the group had when it was decided. */
+  from: number;
   /** The desired capacity that the group should have. */
   desired: number;
   /** Whether that differs from the desired capacity that the group has. */
@@ -47,28 +51,68 @@ export interface Decision {
  * The way up is never delayed or damped, and never goes above `maxReplicas`.
  */
 export function decideCapacity(situation: Situation): Decision {
-  const { unclaimed, running, desired, members, minReplicas, maxReplicas } = situation;
+  const { unclaimed, running, desired, members, minReplicas, maxReplicas, launchLimit } = situation;
   const wanted = unclaimed + running;
   const reasons = [`${unclaimed} unclaimed + ${running} running = ${wanted} wanted`];
+  const present = presentIn(members);
 
-  const target = Math.min(Math.max(wanted, minReplicas), maxReplicas);
+  let target = Math.min(Math.max(wanted, minReplicas), maxReplicas);
   if (target > wanted) reasons.push(`raised to minReplicas (${minReplicas})`);
   if (target < wanted) reasons.push(`capped at maxReplicas (${maxReplicas})`);
+  if (launchLimit !== undefined && target > present + launchLimit) {
+    target = present + launchLimit;
+    reasons.push(
+      launchLimit === 0
+        ? `held at ${target}: the breaker is open and lets nothing launch`
+        : `held at ${target}: the breaker is open and lets one canary launch`,
+    );
+  }
 
   if (target > desired) {
     reasons.push(`desired capacity rises from ${desired} to ${target}`);
-    return { desired: target, change: true, reasons };
+    return { from: desired, desired: target, change: true, reasons };
   }
   if (target === desired) {
     reasons.push(`desired capacity is ${desired} already`);
-    return { desired, change: false, reasons };
+    return { from: desired, desired, change: false, reasons };
   }
 
-  const present = members.pending + members.inService;
   const lowest = Math.min(Math.max(target, present), desired);
   if (lowest > target)
     reasons.push(`held at ${lowest}: ${present} pending or in service leave by themselves`);
-  if (lowest === desired) return { desired, change: false, reasons };
+  if (lowest === desired) return { from: desired, desired, change: false, reasons };
   reasons.push(`desired capacity falls from ${desired} to ${lowest}: launches not begun are cancelled`);
-  return { desired: lowest, change: true, reasons };
+  return { from: desired, desired: lowest, change: true, reasons };
+}
+
+/** Members that are capacity: any of them may hold a task, or be about to. */
+const presentIn = (members: Members) => members.pending + members.inService;
+
+/** The law of this file that a decision breaks, if it breaks one: the last look before it is written. */
+export function brokenLaw(decision: Decision, { members, maxReplicas }: Situation): string | undefined {
+  const { from, desired, change } = decision;
+  if (!Number.isInteger(desired) || desired < 0) return `${desired} is not a number of instances`;
+  if (change !== (desired !== from)) return `from ${from} to ${desired} is ${change ? 'no' : 'a'} change`;
+  if (desired > from && desired > maxReplicas) return `${desired} is above maxReplicas (${maxReplicas})`;
+  if (desired < from && desired < presentIn(members)) {
+    return `${desired} is below the ${presentIn(members)} members that are pending or in service`;
+  }
+  return undefined;
+}
+
+/**
+ * What of a decision is still to be written, seeing the group as it is now: another execution may have
+ * written meanwhile, and instances may have come or left.
+ *
+ * A rise is a level: it is written unless the group has it already. A fall only cancels launches that had not
+ * begun when it was decided, so it is written only if nothing has changed since; the next poll decides anew.
+ *
+ * @returns The desired capacity to write, or `undefined` if there is nothing to write.
+ */
+export function stillToWrite(
+  { from, desired }: Pick<Decision, 'from' | 'desired'>,
+  now: { desired: number; members: Members },
+): number | undefined {
+  if (desired > from) return desired > now.desired ? desired : undefined;
+  return now.desired === from && desired < from && desired >= presentIn(now.members) ? desired : undefined;
 }

@@ -6,6 +6,8 @@ export const Count = z.int().check(z.minimum(0), z.maximum(1_000_000));
 const Text = z.string().check(z.minLength(1));
 const Instant = z.iso.datetime({ offset: true });
 
+const Seconds = z.int().check(z.minimum(1));
+
 /** What every step is told, so that its log line names the execution it belongs to. */
 const Trace = {
   fleet: Text,
@@ -21,7 +23,9 @@ export const Poll = z.object({
   /** The counting steps start then, or later if the poll before was slow. */
   dueAt: Instant,
   /** How long each attempt of a counting step may take; shorter towards the end of the execution. */
-  timeoutSeconds: z.int().check(z.minimum(1)),
+  timeoutSeconds: Seconds,
+  /** What the polls before this one have seen; explained in claims.ts. */
+  seen: z.optional(z.object({ unclaimed: Count, running: Count, claimed: Count, waiting: z.boolean() })),
 });
 export type Poll = z.infer<typeof Poll>;
 
@@ -51,26 +55,65 @@ export const Group = z.object({
 });
 export type Group = z.infer<typeof Group>;
 
+export const DescribeActivitiesInput = z.object({
+  ...Trace,
+  groupName: Text,
+  breakerFailures: z.int().check(z.minimum(1)),
+  breakerWindowSeconds: Seconds,
+});
+
+/** What has become of the group's launches, read once in each execution; the breaker is explained in breaker.ts. */
+export const Activities = z.object({
+  /** When the group's last scaling activity began or ended; `null` if it has had none. */
+  lastAt: z.nullable(Instant),
+  /** Launches that failed in the minute before. */
+  failedLaunches: Count,
+  /** Launches that came into service in the minute before. */
+  cameInService: Count,
+  breaker: z.discriminatedUnion('open', [
+    z.object({ open: z.literal(false) }),
+    z.object({
+      open: z.literal(true),
+      /** Whether its last launch failed in the minute before, so that it is still to be told. */
+      news: z.boolean(),
+      failures: Count,
+      kind: z.enum(['shortage', 'refused', 'boot']),
+      reason: z.string(),
+      canaryAt: Instant,
+    }),
+  ]),
+});
+export type Activities = z.infer<typeof Activities>;
+
 export const ComputeCapacityInput = z.object({
   ...Trace,
   minReplicas: Count,
   maxReplicas: Count,
-  pollIntervalSeconds: z.int().check(z.minimum(1)),
+  pollIntervalSeconds: Seconds,
+  /** The interval of a fleet that is quiet: see pacing.ts. */
+  quietPollIntervalSeconds: Seconds,
   poll: Poll,
+  activities: Activities,
   observed: z.object({ unclaimed: UnclaimedAnswer, running: RunningAnswer, group: Group }),
 });
 
 /** What Compute Capacity decides: this poll's capacity, and the next poll if one fits into the execution. */
 export const Plan = z.object({
-  decision: z.object({ desired: Count, change: z.boolean(), reasons: z.array(z.string()) }),
+  decision: z.object({ from: Count, desired: Count, change: z.boolean(), reasons: z.array(z.string()) }),
   /**
    * `TimeoutSeconds` for each attempt of Update Group. At least 1, also if nothing is written: a state's
    * timeout must be.
    */
-  updateTimeoutSeconds: z.int().check(z.minimum(1)),
+  updateTimeoutSeconds: Seconds,
   again: z.boolean(),
   poll: Poll,
+  activities: Activities,
 });
 export type Plan = z.infer<typeof Plan>;
 
-export const UpdateGroupInput = z.object({ ...Trace, groupName: Text, plan: Plan });
+export const UpdateGroupInput = z.object({
+  ...Trace,
+  groupName: Text,
+  decision: Plan.shape.decision,
+  again: z.boolean(),
+});

@@ -90,6 +90,11 @@ export class AutoScalingDenied extends StepError {
 export class AutoScalingUnavailable extends StepError {
   readonly name = 'AutoScalingUnavailable';
 }
+/** A decision that breaks one of the laws of capacity.ts: it is not written. */
+export class DecisionInvalid extends StepError {
+  readonly name = 'DecisionInvalid';
+}
+
 /** The group does not accept that desired capacity. */
 export class GroupUpdateRefused extends StepError {
   readonly name = 'GroupUpdateRefused';

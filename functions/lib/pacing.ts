@@ -1,3 +1,4 @@
+import type { Situation } from './capacity.ts';
 import type { Poll } from './contracts.ts';
 
 /**
@@ -9,14 +10,17 @@ import type { Poll } from './contracts.ts';
  * `statemachine/autoscale.asl.json`; a test computes the worst case from that file and this plan together.
  */
 export const LIMITS = {
-  /** `TimeoutSeconds` of the machine. */
-  executionSeconds: 59,
+  /**
+   * `TimeoutSeconds` of the machine. If everything is slow and the last step fails, an execution outlasts its
+   * minute by a second; Update Group looks again before it writes, so that two at once do no harm.
+   */
+  executionSeconds: 61,
   /** No poll starts later in the execution than this. */
   lastPollSeconds: 50,
   /** The longest that Compute Capacity takes, its retry included. */
   computeSeconds: 3,
-  /** `TimeoutSeconds` of an alarm state. */
-  alarmSeconds: 2,
+  /** The longest that a failure takes to be reported: its metric, a retry of it, and the message in its place. */
+  reportSeconds: 4,
   /** Attempts of a counting step, or of Update Group: the first and one retry. */
   attempts: 2,
   /** The longest wait before that retry. */
@@ -24,6 +28,25 @@ export const LIMITS = {
   /** The most time one attempt is given, however much is left. */
   attemptSeconds: 8,
 };
+
+/** How long nothing must have happened to a group before its fleet is polled by the slower interval. */
+const QUIET_SECONDS = 600;
+
+/**
+ * Whether a fleet is quiet: no task, no instance beyond those it keeps, and nothing has happened to its group
+ * for 10 minutes.
+ *
+ * @param lastActivityAt When the group's last scaling activity began or ended; `null` if it has had none.
+ */
+export function isQuiet(
+  { unclaimed, running, desired, members, minReplicas }: Omit<Situation, 'maxReplicas' | 'launchLimit'>,
+  lastActivityAt: string | null,
+  now: number,
+): boolean {
+  const still = lastActivityAt === null || now - Date.parse(lastActivityAt) >= QUIET_SECONDS * 1_000;
+  const present = members.pending + members.inService + members.leaving;
+  return still && unclaimed + running === 0 && desired <= minReplicas && present <= minReplicas;
+}
 
 /** Left for the transitions between states. */
 const SLACK_SECONDS = 0.5;
@@ -43,8 +66,8 @@ function perAttempt(seconds: number): number {
  */
 export function pollTimeout(elapsedSeconds: number): number {
   if (elapsedSeconds > LIMITS.lastPollSeconds + SLACK_SECONDS) return 0;
-  const { executionSeconds, computeSeconds, alarmSeconds } = LIMITS;
-  return perAttempt(executionSeconds - SLACK_SECONDS - elapsedSeconds - computeSeconds - alarmSeconds);
+  const { executionSeconds, computeSeconds, reportSeconds } = LIMITS;
+  return perAttempt(executionSeconds - SLACK_SECONDS - elapsedSeconds - computeSeconds - reportSeconds);
 }
 
 /** Whether a poll due at `at` still fits into the execution. */
@@ -98,8 +121,8 @@ export function pace(
     updateTimeoutSeconds,
     again: timeoutSeconds >= 1 && roomForOneAsSlow,
     next: {
+      ...poll,
       number: poll.number + 1,
-      executionStartedAt: poll.executionStartedAt,
       dueAt: new Date(dueAt).toISOString(),
       timeoutSeconds: Math.max(timeoutSeconds, 1),
     },
@@ -124,8 +147,8 @@ const wholeSecond = (at: number) => Math.ceil(at / 1_000) * 1_000;
 
 /** Up to 4 s for each attempt to write: what leaves the next poll its time, else the least a write needs. */
 function updateTimeout(decidedSeconds: number, dueSeconds: number): number {
-  const { executionSeconds, alarmSeconds } = LIMITS;
-  const most = perAttempt(executionSeconds - SLACK_SECONDS - decidedSeconds - alarmSeconds);
+  const { executionSeconds, reportSeconds } = LIMITS;
+  const most = perAttempt(executionSeconds - SLACK_SECONDS - decidedSeconds - reportSeconds);
   const leavesTime = (seconds: number) =>
     pollTimeout(Math.max(dueSeconds, decidedSeconds + worst(seconds))) >= 2;
   const polite = [4, 3, 2].find(leavesTime) ?? 1;

@@ -5,16 +5,19 @@ import { InputInvalid } from './errors.ts';
 const logger = new Logger();
 
 /**
- * A Task state's Lambda handler: parses the step's input, runs it, writes one structured log line, and
- * returns the step's answer or throws, so that a failure always turns the state red.
+ * A Task state's Lambda handler: parses the step's input, runs it, and returns the step's answer or throws, so
+ * that a failure always turns the state red. A failure is logged; of a success, what `record` makes of it.
  *
  * @param name The state's name in `statemachine/autoscale.asl.json`.
+ * @param record What is worth a log line at level INFO. Without it, or if it answers `undefined`, the answer
+ * is logged at level DEBUG: the execution log has it anyway, and log lines are what polling costs most.
  * @throws InputInvalid if the event breaks the contract; else whatever `run` throws.
  */
 export function step<Input extends { fleet: string; execution: string; poll?: { number: number } }, Answer>(
   name: string,
   contract: z.ZodMiniType<Input>,
   run: (input: Input) => Promise<Answer>,
+  record: (answer: Answer, input: Input) => object | undefined = () => undefined,
 ): (event: unknown) => Promise<Answer> {
   return async (event) => {
     const startedAt = Date.now();
@@ -28,7 +31,10 @@ export function step<Input extends { fleet: string; execution: string; poll?: { 
     const about = { fleet, execution, ...(poll && { poll: poll.number }) };
     try {
       const answer = await run(parsed.data);
-      logger.info(name, { ...answer, ...about, durationMs: Date.now() - startedAt });
+      const recorded = record(answer, parsed.data);
+      const line = { ...(recorded ?? answer), ...about, durationMs: Date.now() - startedAt };
+      if (recorded === undefined) logger.debug(name, line);
+      else logger.info(name, line);
       return answer;
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));

@@ -1,9 +1,16 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { judgeLaunches } from '../../functions/lib/breaker.ts';
+import { decideCapacity } from '../../functions/lib/capacity.ts';
+import { LIMITS } from '../../functions/lib/pacing.ts';
 import { Fleets } from '../../infra/fleet-settings.ts';
+import { FAILURES } from '../../infra/metrics.ts';
 import { configurationReference, REFERENCE_FILE } from '../../infra/reference.ts';
 import { drawWorkflow, PICTURE } from '../../statemachine/picture.ts';
+import { fleetsOf, MINIMAL } from '../infra/fleets.ts';
+import { SynthesisedTemplate } from '../infra/template.ts';
 
 const DOCUMENTS = [
   'README.md',
@@ -12,6 +19,8 @@ const DOCUMENTS = [
   'docs/operations.md',
   'docs/configuration.md',
   'docs/instance-life.md',
+  'docs/cost.md',
+  ...readdirSync('docs/decisions').map((file) => `docs/decisions/${file}`),
 ];
 
 /** Every command that the documents show, and the file that runs it. */
@@ -43,6 +52,42 @@ function commands(document: string): string[] {
   return blocks.flatMap((block) => block.trim().split('\n')).map((line) => line.trim());
 }
 
+/** All that a pattern's group finds. */
+const found = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, match = '']) => match);
+
+/** The files that a document links to, and where in them. */
+function linksOf(document: string): { file: string; anchor: string | undefined }[] {
+  return found(read(document), /\]\((?!https?:)([^)\s]+)\)/g).map((link) => {
+    const [file = '', anchor] = link.split('#');
+    return { file: file === '' ? document : posix.join(posix.dirname(document), file), anchor };
+  });
+}
+
+/** A heading as links name it. */
+const anchorOf = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\w -]/g, '')
+    .replaceAll(' ', '-');
+
+/** The cells of a document's table that has these columns first. */
+function tableOf(document: string, ...columns: string[]): string[][] {
+  const cells = (line: string) =>
+    line
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim());
+  const lines = read(document).split('\n');
+  const start = lines.indexOf(lines.find((line) => line.startsWith(`| ${columns.join(' | ')} |`)) ?? '');
+  const body = lines.slice(start + 2);
+  return body
+    .slice(
+      0,
+      body.findIndex((line) => !line.startsWith('|')),
+    )
+    .map(cells);
+}
+
 describe('the documents', () => {
   it('show no command that nothing runs', () => {
     const shown = new Set(DOCUMENTS.flatMap(commands));
@@ -52,21 +97,22 @@ describe('the documents', () => {
 
   it('name only scripts that there are', () => {
     const { scripts } = JSON.parse(read('package.json'));
-    const named = DOCUMENTS.flatMap((document) =>
-      [...read(document).matchAll(/npm run ([a-z:]+)/g)].map(([, name]) => name),
-    );
-    expect(named.filter((name) => name === undefined || !(name in scripts))).toEqual([]);
+    const named = DOCUMENTS.flatMap((document) => found(read(document), /npm run ([a-z:]+)/g));
+    expect(named.filter((name) => !(name in scripts))).toEqual([]);
   });
 
-  it('link to files that there are', () => {
-    const links = DOCUMENTS.flatMap((document) =>
-      [...read(document).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link = '']) => {
-        const folder = document.includes('/') ? 'docs/' : '';
-        return folder + link;
-      }),
+  it('link to files that there are, and to headings in them', () => {
+    const links = DOCUMENTS.flatMap(linksOf);
+    expect(links.filter(({ file }) => !existsSync(file))).toEqual([]);
+    const lost = links.filter(
+      ({ file, anchor }) =>
+        anchor !== undefined &&
+        !found(read(file), /^#+ (.+)$/gm)
+          .map(anchorOf)
+          .includes(anchor),
     );
-    expect(links.filter((link) => !existsSync(link))).toEqual([]);
-    expect(links.length).toBeGreaterThan(5);
+    expect(lost).toEqual([]);
+    expect(links.length).toBeGreaterThan(50);
   });
 
   it('draw the workflow as it is', () => {
@@ -81,19 +127,143 @@ describe('the documents', () => {
     expect(Fleets.safeParse(parse(example ?? '')).error).toBeUndefined();
   });
 
-  it('have a heading for each alarm, and an alarm for each of those headings', () => {
-    const alarms = [...read('infra/alarms.ts').matchAll(/docs\/operations\.md[^"]*"([^"]+)"/g)].map(
-      ([, heading]) => heading,
-    );
-    const headings = [...read('docs/operations.md').matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
-    expect(headings.filter((heading) => heading !== 'Remove a fleet, or everything').sort()).toEqual(
-      alarms.sort(),
+  it('show a decision as it is made', () => {
+    const [shown = ''] = found(read('docs/how-it-decides.md'), /```json\n([\s\S]*?)```/g);
+    const members = { pending: 0, inService: 2, leaving: 0, standby: 0 };
+    expect(JSON.parse(shown)).toEqual(
+      decideCapacity({ unclaimed: 3, running: 2, desired: 2, members, minReplicas: 0, maxReplicas: 10 }),
     );
   });
 
-  it('tell what to do about each error that a step can throw', async () => {
+  it('name the times of an execution', () => {
+    const said = read('docs/how-it-decides.md');
+    expect(said).toContain(`none starts after ${LIMITS.lastPollSeconds} s`);
+    expect(said).toMatch(new RegExp(`ends by\\s+itself\\s+within\\s+${LIMITS.executionSeconds} s`));
+  });
+
+  it.each([
+    { kind: 'boot', document: 'docs/how-it-decides.md', row: 'minutes from the last failure' },
+    { kind: 'boot', document: 'docs/operations.md', row: 'next one after the last failure, `boot`' },
+    { kind: 'shortage', document: 'docs/operations.md', row: 'next one after the last failure, `shortage`' },
+  ] as const)('say when canaries launch after $kind, in $document', ({ kind, document, row }) => {
+    const MINUTE = 60_000;
+    const [, ...said] =
+      tableOf(document, 'failed canaries since it opened').find(([first]) => first?.startsWith(row)) ?? [];
+    const after = [0, 1, 2, 3, 4].map((canaries) => {
+      const launches = Array.from({ length: 3 + canaries }, (_, index) => {
+        const at = index * MINUTE;
+        return { outcome: 'failed' as const, kind, reason: '', startedAt: at, endedAt: at };
+      });
+      const judged = judgeLaunches(launches, { failures: 3, windowSeconds: 900 });
+      return judged.open ? (judged.canaryAt - judged.lastFailureAt) / MINUTE : undefined;
+    });
+    expect(said.map((cell) => Number.parseInt(cell, 10))).toEqual(after);
+  });
+});
+
+describe('the runbook', () => {
+  const FILE = 'docs/operations.md';
+  const runbook = read(FILE);
+  /** Headings that are of no alarm. */
+  const OTHERS = [
+    'How to read this',
+    'Who is told',
+    'Where to look',
+    'Metrics',
+    'Remove a fleet, or everything',
+  ];
+  const [, ...parts] = runbook.split(/^## /m);
+  const headings = parts.map((part) => ({ heading: part.slice(0, part.indexOf('\n')), text: part }));
+  const ofAlarms = headings.filter(({ heading }) => !OTHERS.includes(heading));
+
+  const template = new SynthesisedTemplate(fleetsOf(MINIMAL));
+  const composites = template.all('AWS::CloudWatch::CompositeAlarm').map(({ properties }) => properties);
+  const alarms = [
+    ...template.all('AWS::CloudWatch::Alarm').map(({ properties }) => properties),
+    ...composites,
+  ];
+
+  it('has a heading for each alarm, and an alarm for each of those headings', () => {
+    const named = alarms.flatMap(({ AlarmDescription }) =>
+      found(String(AlarmDescription), / See docs\/operations\.md, "(.+)"\.$/g),
+    );
+    expect(named).toHaveLength(alarms.length);
+    expect(ofAlarms.map(({ heading }) => heading).sort()).toEqual(named.sort());
+    expect(headings).toHaveLength(ofAlarms.length + OTHERS.length);
+  });
+
+  it.each(ofAlarms)('says of $heading what it means, where to look and what to do', ({ text }) => {
+    expect(found(text, /^\*\*(.+?)\.\*\*/gm)).toEqual(['Meaning', 'Look here', 'Do this']);
+    expect(text.slice(text.indexOf('**Do this.**'))).toMatch(/^(1\. |\| )/m);
+  });
+
+  it('lists the alarms as they are: their names, when they ring, and who tells', () => {
+    const rules = new Map(composites.map((alarm) => [alarm.AlarmName, String(alarm.AlarmRule)]));
+    const needsYou = rules.get('circleci-runners-linux-NeedsYou') ?? '';
+    const outage = rules.get('circleci-runners-Outage') ?? '';
+    const teller = ({ AlarmName, AlarmActions }: Record<string, unknown>) => {
+      if (AlarmActions !== undefined) return 'itself';
+      const rings = `ALARM("${AlarmName}")`;
+      if (needsYou.includes(rings)) return 'Fleet Needs You';
+      if (outage.includes(`${rings} AND (NOT`)) return 'Outage, unless Fleet Needs You';
+      return outage.includes(rings) ? 'Outage' : 'nobody';
+    };
+    const listed = tableOf(FILE, 'alarm', 'name').map(([alarm = '', name = '', minutes = '', by = '']) => ({
+      alarm: alarm.replace(/\]\(.*?\)/, '').slice(1),
+      name: name.replaceAll('`', ''),
+      minutes: minutes.replace(/, or .*$/, ''),
+      by,
+    }));
+    const as = alarms.map((alarm) => {
+      const [, fleet, name] = /^circleci-runners-(linux-)?(.+)$/.exec(String(alarm.AlarmName)) ?? [];
+      const [heading] = found(String(alarm.AlarmDescription), /"(.+)"\.$/g);
+      const { DatapointsToAlarm: bad, EvaluationPeriods: of } = alarm;
+      return {
+        alarm: `${heading}${fleet === undefined ? ', of all fleets' : ''}`,
+        name,
+        minutes: of === undefined ? '' : `${bad} of ${of}`,
+        by: teller(alarm),
+      };
+    });
+    const inOrder = (rows: { name?: string | undefined }[]) =>
+      rows.toSorted((a, b) => String(a.name).localeCompare(String(b.name)));
+    expect(inOrder(listed)).toEqual(inOrder(as));
+  });
+
+  it('has the headings that failed executions name', () => {
+    const named = found(read('statemachine/autoscale.asl.json'), /docs\/operations\.md#([\w-]+)/g);
+    expect(named.length).toBeGreaterThan(Object.keys(FAILURES).length);
+    const anchors = ofAlarms.map(({ heading }) => anchorOf(heading));
+    expect(named.filter((anchor) => !anchors.includes(anchor))).toEqual([]);
+  });
+
+  it('lists every metric with its unit, and no other', () => {
+    const measured = [...read('functions/lib/metrics.ts').matchAll(/^ {2}(\w+): MetricUnit\.(\w+),$/gm)].map(
+      ([, metric, unit]) => ({ metric, unit, dimensions: 'Fleet' }),
+    );
+    const counted = Object.keys(FAILURES).map((metric) => ({
+      metric,
+      unit: 'Count',
+      dimensions: 'Fleet; Fleet, Step',
+    }));
+    const listed = tableOf(FILE, 'metric', 'unit').map(([metric = '', unit, dimensions]) => ({
+      metric: metric.replaceAll('`', ''),
+      unit,
+      dimensions,
+    }));
+    expect(measured.length).toBeGreaterThan(5);
+    expect(listed).toEqual([...measured, ...counted]);
+  });
+
+  it('names the saved queries that there are', () => {
+    const saved = template.all('AWS::Logs::QueryDefinition').map(({ properties }) => String(properties.Name));
+    expect(tableOf(FILE, 'query').map(([query]) => query)).toEqual(saved.map((name) => `\`${name}\``));
+    const named = found(runbook, /`(circleci-runners\/[^`]+)`/g);
+    expect(named.filter((query) => !saved.includes(query))).toEqual([]);
+  });
+
+  it('tells what to do about each error that a step can throw', async () => {
     const errors = Object.keys(await import('../../functions/lib/errors.ts'));
-    const operations = read('docs/operations.md');
-    expect(errors.filter((error) => !operations.includes(`\`${error}\``))).toEqual([]);
+    expect(errors.filter((error) => !runbook.includes(`\`${error}\``))).toEqual([]);
   });
 });

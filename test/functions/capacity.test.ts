@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decideCapacity, type Members, type Situation } from '../../functions/lib/capacity.ts';
+import {
+  brokenLaw,
+  type Decision,
+  decideCapacity,
+  type Members,
+  type Situation,
+  stillToWrite,
+} from '../../functions/lib/capacity.ts';
 
 const NOBODY: Members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
 const CALM: Situation = {
@@ -143,9 +150,84 @@ describe('decideCapacity', () => {
         'held at 2: 4 pending or in service leave by themselves',
       ],
     },
+    {
+      case: 'an open breaker lets nothing launch',
+      when: { unclaimed: 3, launchLimit: 0 },
+      desired: 0,
+      because: [
+        '3 unclaimed + 0 running = 3 wanted',
+        'held at 0: the breaker is open and lets nothing launch',
+        'desired capacity is 0 already',
+      ],
+    },
+    {
+      case: 'its canary is one instance, however many tasks wait',
+      when: { unclaimed: 30, launchLimit: 1 },
+      desired: 1,
+      because: [
+        '30 unclaimed + 0 running = 30 wanted',
+        'capped at maxReplicas (10)',
+        'held at 1: the breaker is open and lets one canary launch',
+        'desired capacity rises from 0 to 1',
+      ],
+    },
+    {
+      case: 'a canary that launches is held, and none comes beside it',
+      when: { unclaimed: 3, desired: 1, members: { ...NOBODY, pending: 1 }, launchLimit: 0 },
+      desired: 1,
+      because: [
+        '3 unclaimed + 0 running = 3 wanted',
+        'held at 1: the breaker is open and lets nothing launch',
+        'desired capacity is 1 already',
+      ],
+    },
+    {
+      case: 'an open breaker takes nothing from those that run, and its canary comes on top of them',
+      when: { unclaimed: 3, running: 2, desired: 2, members: { ...NOBODY, inService: 2 }, launchLimit: 1 },
+      desired: 3,
+      because: [
+        '3 unclaimed + 2 running = 5 wanted',
+        'held at 3: the breaker is open and lets one canary launch',
+        'desired capacity rises from 2 to 3',
+      ],
+    },
+    {
+      case: 'when the breaker opens, launches that have not begun are cancelled',
+      when: { unclaimed: 5, desired: 5, members: { ...NOBODY, pending: 1, leaving: 3 }, launchLimit: 0 },
+      desired: 1,
+      because: [
+        '5 unclaimed + 0 running = 5 wanted',
+        'held at 1: the breaker is open and lets nothing launch',
+        'desired capacity falls from 5 to 1: launches not begun are cancelled',
+      ],
+    },
+    {
+      case: 'an open breaker holds minReplicas back too',
+      when: { minReplicas: 4, launchLimit: 1 },
+      desired: 1,
+      because: [
+        '0 unclaimed + 0 running = 0 wanted',
+        'raised to minReplicas (4)',
+        'held at 1: the breaker is open and lets one canary launch',
+        'desired capacity rises from 0 to 1',
+      ],
+    },
+    {
+      case: 'a canary that nobody wants does not launch',
+      when: { launchLimit: 1 },
+      desired: 0,
+      because: ['0 unclaimed + 0 running = 0 wanted', 'desired capacity is 0 already'],
+    },
+    {
+      case: 'an open breaker has nothing to say where one instance is all that is wanted',
+      when: { unclaimed: 1, launchLimit: 1 },
+      desired: 1,
+      because: ['1 unclaimed + 0 running = 1 wanted', 'desired capacity rises from 0 to 1'],
+    },
   ])('$case', ({ when, desired, because }) => {
     const situation = { ...CALM, ...when };
     expect(decideCapacity(situation)).toEqual({
+      from: situation.desired,
       desired,
       change: desired !== situation.desired,
       reasons: because,
@@ -158,16 +240,29 @@ const members = fc.record({ pending: count, inService: count, leaving: count, st
 const bounds = fc
   .tuple(count, count)
   .map(([a, b]) => ({ minReplicas: Math.min(a, b), maxReplicas: Math.max(a, b) }));
+const launchLimit = fc.option(fc.nat({ max: 1 }), { nil: undefined });
 const situations = fc
-  .record({ unclaimed: count, running: count, desired: count, members, bounds })
+  .record({ unclaimed: count, running: count, desired: count, members, bounds, launchLimit })
   .map(({ bounds, ...counts }): Situation => ({ ...counts, ...bounds }));
 
 const present = ({ members }: Situation) => members.pending + members.inService;
-const clamped = ({ unclaimed, running, minReplicas, maxReplicas }: Situation) =>
-  Math.min(Math.max(unclaimed + running, minReplicas), maxReplicas);
+/** The most that an open breaker allows. */
+const allowed = (situation: Situation) =>
+  present(situation) + (situation.launchLimit ?? Number.POSITIVE_INFINITY);
+/** What is wanted, within the bounds and what an open breaker allows. */
+const aim = (situation: Situation) => {
+  const { unclaimed, running, minReplicas, maxReplicas } = situation;
+  return Math.min(Math.max(unclaimed + running, minReplicas), maxReplicas, allowed(situation));
+};
 
 /** The order in which the rules are applied; each may give one reason. */
-const RULES = [/wanted$/, /^(raised|capped)/, /^held/, /^desired capacity (rises|falls|is)/];
+const RULES = [
+  /wanted$/,
+  /^(raised|capped)/,
+  /^held at \d+: the breaker is open/,
+  /^held at \d+: \d+ pending or in service/,
+  /^desired capacity (rises|falls|is)/,
+];
 
 const law = (name: string, holds: (situation: Situation) => void) =>
   it(name, () => fc.assert(fc.property(situations, holds)));
@@ -183,8 +278,27 @@ describe('the laws of decideCapacity', () => {
     expect(desired).toBeLessThanOrEqual(Math.max(situation.maxReplicas, situation.desired));
   });
 
-  law('it is never below minReplicas', (situation) => {
-    expect(decideCapacity(situation).desired).toBeGreaterThanOrEqual(situation.minReplicas);
+  law('it is never below minReplicas, unless an open breaker holds it there', (situation) => {
+    const least = Math.min(situation.minReplicas, allowed(situation));
+    expect(decideCapacity(situation).desired).toBeGreaterThanOrEqual(least);
+  });
+
+  law('an open breaker never leaves more to launch than it allows', (situation) => {
+    expect(decideCapacity(situation).desired).toBeLessThanOrEqual(allowed(situation));
+  });
+
+  law('a breaker that allows every launch that is wanted makes no difference', (situation) => {
+    const free = { ...situation, launchLimit: undefined };
+    const limited = { ...situation, launchLimit: aim(free) };
+    expect(decideCapacity(limited)).toEqual(decideCapacity(free));
+  });
+
+  law('it breaks none of the laws that are checked before it is written', (situation) => {
+    expect(brokenLaw(decideCapacity(situation), situation)).toBeUndefined();
+  });
+
+  law('`from` is the desired capacity that it was decided for', (situation) => {
+    expect(decideCapacity(situation).from).toBe(situation.desired);
   });
 
   law('it never falls below the members that are pending or in service', (situation) => {
@@ -192,23 +306,20 @@ describe('the laws of decideCapacity', () => {
     if (desired < situation.desired) expect(desired).toBeGreaterThanOrEqual(present(situation));
   });
 
-  law(
-    'a rise is never delayed: it goes to everything that is wanted within the bounds at once',
-    (situation) => {
-      const target = clamped(situation);
-      if (target > situation.desired) expect(decideCapacity(situation).desired).toBe(target);
-    },
-  );
+  law('a rise is never delayed: it goes to everything that is wanted and allowed at once', (situation) => {
+    const target = aim(situation);
+    if (target > situation.desired) expect(decideCapacity(situation).desired).toBe(target);
+  });
 
-  law('it rises only to what is wanted within the bounds', (situation) => {
+  law('it rises only to what is wanted and allowed', (situation) => {
     const { desired } = decideCapacity(situation);
-    if (desired > situation.desired) expect(desired).toBe(clamped(situation));
+    if (desired > situation.desired) expect(desired).toBe(aim(situation));
   });
 
   law('a fall takes everything that is not needed and has not begun', (situation) => {
     const { desired } = decideCapacity(situation);
-    if (clamped(situation) < situation.desired) {
-      expect(desired).toBe(Math.min(situation.desired, Math.max(clamped(situation), present(situation))));
+    if (aim(situation) < situation.desired) {
+      expect(desired).toBe(Math.min(situation.desired, Math.max(aim(situation), present(situation))));
     }
   });
 
@@ -258,6 +369,207 @@ describe('the laws of decideCapacity', () => {
         const maxReplicas = Math.min(lower, there);
         const squeezed = { ...situation, desired: there, minReplicas: 0, maxReplicas };
         expect(decideCapacity(squeezed)).toMatchObject({ desired: there, change: false });
+      }),
+    );
+  });
+});
+
+describe('brokenLaw', () => {
+  const members = { ...NOBODY, pending: 1, inService: 2, leaving: 4, standby: 4 };
+  const situation = { ...CALM, desired: 5, members };
+  const decision = (from: number, desired: number, change = desired !== from): Decision => ({
+    from,
+    desired,
+    change,
+    reasons: [],
+  });
+
+  it.each<{ case: string; broken: Decision; says: string }>([
+    { case: 'half an instance', broken: decision(5, 5.5), says: '5.5 is not a number of instances' },
+    { case: 'less than none', broken: decision(5, -1), says: '-1 is not a number of instances' },
+    { case: 'no number', broken: decision(5, Number.NaN), says: 'NaN is not a number of instances' },
+    {
+      case: 'no end of them',
+      broken: decision(5, Number.POSITIVE_INFINITY),
+      says: 'Infinity is not a number of instances',
+    },
+    { case: 'a change that is none', broken: decision(5, 5, true), says: 'from 5 to 5 is no change' },
+    { case: 'a change that is not told', broken: decision(5, 6, false), says: 'from 5 to 6 is a change' },
+    { case: 'a rise above maxReplicas', broken: decision(5, 11), says: '11 is above maxReplicas (10)' },
+    {
+      case: 'a fall below the members',
+      broken: decision(5, 2),
+      says: '2 is below the 3 members that are pending or in service',
+    },
+  ])('tells $case', ({ broken, says }) => {
+    expect(brokenLaw(broken, situation)).toBe(says);
+  });
+
+  it.each<{ case: string; lawful: Decision }>([
+    { case: 'a rise to maxReplicas', lawful: decision(5, 10) },
+    { case: 'a fall to the members', lawful: decision(5, 3) },
+    { case: 'what a lowered maxReplicas found', lawful: decision(12, 12) },
+    { case: 'a fall that stays above a lowered maxReplicas', lawful: decision(14, 12) },
+    { case: 'a rise that stays below the members', lawful: decision(0, 2) },
+    { case: 'what is less than the members already', lawful: decision(1, 1) },
+    { case: 'nothing at all', lawful: decision(0, 0) },
+  ])('has nothing against $case', ({ lawful }) => {
+    expect(brokenLaw(lawful, situation)).toBeUndefined();
+  });
+});
+
+describe('stillToWrite', () => {
+  it.each<{
+    case: string;
+    decided: { from: number; desired: number };
+    now: { desired: number; members?: Partial<Members> };
+    write: number | undefined;
+  }>([
+    { case: 'a rise is written', decided: { from: 2, desired: 5 }, now: { desired: 2 }, write: 5 },
+    {
+      case: 'a rise is written also if others rose less meanwhile',
+      decided: { from: 2, desired: 5 },
+      now: { desired: 4 },
+      write: 5,
+    },
+    {
+      case: 'a rise is written also if instances left meanwhile',
+      decided: { from: 2, desired: 5 },
+      now: { desired: 1 },
+      write: 5,
+    },
+    {
+      case: 'a rise that another has written is not written again',
+      decided: { from: 2, desired: 5 },
+      now: { desired: 5 },
+      write: undefined,
+    },
+    {
+      case: 'a rise takes nothing back from one that went further',
+      decided: { from: 2, desired: 5 },
+      now: { desired: 7 },
+      write: undefined,
+    },
+    {
+      case: 'a fall is written if nothing has changed',
+      decided: { from: 5, desired: 2 },
+      now: { desired: 5, members: { inService: 2, leaving: 3 } },
+      write: 2,
+    },
+    {
+      case: 'a fall is not written if somebody rose meanwhile',
+      decided: { from: 5, desired: 2 },
+      now: { desired: 6 },
+      write: undefined,
+    },
+    {
+      case: 'a fall is not written if somebody fell meanwhile',
+      decided: { from: 5, desired: 2 },
+      now: { desired: 4 },
+      write: undefined,
+    },
+    {
+      case: 'a fall is not written if a launch that it would cancel has begun',
+      decided: { from: 5, desired: 2 },
+      now: { desired: 5, members: { pending: 1, inService: 2 } },
+      write: undefined,
+    },
+    {
+      case: 'what is no change is not written',
+      decided: { from: 5, desired: 5 },
+      now: { desired: 5 },
+      write: undefined,
+    },
+    {
+      case: 'what is no change is not written over a change either',
+      decided: { from: 5, desired: 5 },
+      now: { desired: 3 },
+      write: undefined,
+    },
+  ])('$case', ({ decided, now, write }) => {
+    const group = { desired: now.desired, members: { ...NOBODY, ...now.members } };
+    expect(stillToWrite(decided, group)).toBe(write);
+  });
+});
+
+describe('the laws of stillToWrite', () => {
+  // Few, so that what was decided, what is there and what another wrote are often the same.
+  const few = fc.nat({ max: 8 });
+  const decisions = fc.record({ from: few, desired: few });
+  const groups = fc.record({
+    desired: few,
+    members: fc.record({ pending: few, inService: few, leaving: few, standby: few }),
+  });
+  type Group = { desired: number; members: Members };
+  /** The group after Update Group. */
+  const updated = (group: Group, decision: { from: number; desired: number }): Group => ({
+    ...group,
+    desired: stillToWrite(decision, group) ?? group.desired,
+  });
+
+  const law = (name: string, holds: (decision: { from: number; desired: number }, group: Group) => void) =>
+    it(name, () => fc.assert(fc.property(decisions, groups, holds), { numRuns: 1_000 }));
+
+  law('it writes what was decided, or nothing', (decision, group) => {
+    expect([decision.desired, undefined]).toContain(stillToWrite(decision, group));
+  });
+
+  law('it never falls below the members that are pending or in service now', (decision, group) => {
+    const { desired } = updated(group, decision);
+    const { pending, inService } = group.members;
+    if (desired < group.desired) expect(desired).toBeGreaterThanOrEqual(pending + inService);
+  });
+
+  law('it never lowers what another has written', (decision, group) => {
+    const { desired } = updated(group, decision);
+    if (group.desired !== decision.from) expect(desired).toBeGreaterThanOrEqual(group.desired);
+  });
+
+  law('a rise never lowers anything, and a fall never raises anything', (decision, group) => {
+    const { desired } = updated(group, decision);
+    if (decision.desired > decision.from) expect(desired).toBeGreaterThanOrEqual(group.desired);
+    else expect(desired).toBeLessThanOrEqual(group.desired);
+  });
+
+  law('a rise is there afterwards, whoever wrote it', (decision, group) => {
+    if (decision.desired > decision.from)
+      expect(updated(group, decision).desired).toBeGreaterThanOrEqual(decision.desired);
+  });
+
+  law('writing twice is writing once', (decision, group) => {
+    const once = updated(group, decision);
+    expect(stillToWrite(decision, once)).toBeUndefined();
+  });
+
+  law('what was decided for the group as it is, is written', (decision, { members }) => {
+    const { pending, inService } = members;
+    const lawful = decision.desired > decision.from || decision.desired >= pending + inService;
+    if (!lawful || decision.desired === decision.from) return;
+    expect(stillToWrite(decision, { desired: decision.from, members })).toBe(decision.desired);
+  });
+
+  it('two executions that rise end at the higher of the two, in whichever order they write', () => {
+    fc.assert(
+      fc.property(groups, decisions, decisions, fc.boolean(), (group, a, b, aFirst) => {
+        const rises = [a, b].map(({ from, desired }) => ({
+          from: Math.min(from, desired),
+          desired: Math.max(from, desired) + 1,
+        }));
+        const order = aFirst ? rises : rises.toReversed();
+        const highest = Math.max(group.desired, ...rises.map(({ desired }) => desired));
+        expect(order.reduce(updated, group).desired).toBe(highest);
+      }),
+    );
+  });
+
+  it('of a rise and a fall of two executions the rise is left, in whichever order they write', () => {
+    fc.assert(
+      fc.property(groups, few, few, fc.boolean(), (group, up, down, riseFirst) => {
+        const from = group.desired;
+        const rise = { from, desired: from + up + 1 };
+        const fall = { from, desired: Math.max(from - down, 0) };
+        const order = riseFirst ? [rise, fall] : [fall, rise];
+        expect(order.reduce(updated, group).desired).toBe(rise.desired);
       }),
     );
   });

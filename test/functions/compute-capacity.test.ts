@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { handler } from '../../functions/compute-capacity.ts';
-import { Plan } from '../../functions/lib/contracts.ts';
-import { EXECUTION_START, firstPoll, secondsIn } from '../support/inputs.ts';
+import { type Activities, Plan, type Poll } from '../../functions/lib/contracts.ts';
+import { activities, EXECUTION_START, firstPoll, openBreaker, secondsIn } from '../support/inputs.ts';
 import { failure } from '../support/said.ts';
+import { publishedMetrics } from './published.ts';
+
+const published = publishedMetrics();
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['Date'], now: EXECUTION_START });
@@ -19,40 +22,63 @@ interface Observed {
   group?: object;
 }
 
-/** What the step plans when these observations come in so many seconds into the execution. */
-async function computed(observed: Observed, elapsedSeconds = 0.3) {
+interface World {
+  /** When the counts come in. */
+  elapsedSeconds?: number;
+  poll?: Partial<Poll>;
+  activities?: Partial<Activities>;
+  minReplicas?: number;
+  maxReplicas?: number;
+}
+
+const NOBODY = { pending: 0, inService: 0, leaving: 0, standby: 0 };
+
+/** What the step plans when these observations come in, of a poll that was due at the last point of a 5 s grid. */
+async function computed(observed: Observed, world: World = {}) {
+  const { elapsedSeconds = 0.3, poll, minReplicas = 0, maxReplicas = 10 } = world;
   vi.setSystemTime(EXECUTION_START + elapsedSeconds * 1_000);
-  const members = { pending: 0, inService: 2, leaving: 0, standby: 0 };
   const answer = await handler({
     fleet: 'linux',
     execution: 'linux-1',
-    minReplicas: 0,
-    maxReplicas: 10,
+    minReplicas,
+    maxReplicas,
     pollIntervalSeconds: 5,
-    poll: firstPoll({ dueAt: secondsIn(Math.floor(elapsedSeconds / 5) * 5) }),
-    observed: { group: { desired: 2, members }, ...observed },
+    quietPollIntervalSeconds: 30,
+    poll: firstPoll({ dueAt: secondsIn(Math.floor(elapsedSeconds / 5) * 5), ...poll }),
+    activities: activities(world.activities),
+    observed: { group: { desired: 2, members: { ...NOBODY, inService: 2 } }, ...observed },
   });
   return z.parse(Plan, answer);
 }
 
+const tasks = (unclaimed: number, running: number) => ({ unclaimed: { unclaimed }, running: { running } });
 const limited = (seconds: number) => ({ retryAfterSeconds: seconds });
+/** A group of which nothing is left but what it should have. */
+const group = (desired: number, members: Partial<typeof NOBODY> = {}) => ({
+  group: { desired, members: { ...NOBODY, ...members } },
+});
 
 describe('Compute Capacity', () => {
-  it('plans the rise, the time to write it, and the next poll', async () => {
-    expect(await computed({ unclaimed: { unclaimed: 3 }, running: { running: 2 } })).toEqual({
+  it('plans the rise, the time to write it, and the next poll, and hands on what it was told of launches', async () => {
+    expect(await computed(tasks(3, 2))).toEqual({
       decision: {
+        from: 2,
         desired: 5,
         change: true,
         reasons: ['3 unclaimed + 2 running = 5 wanted', 'desired capacity rises from 2 to 5'],
       },
       updateTimeoutSeconds: 4,
       again: true,
-      poll: firstPoll({ number: 2, dueAt: secondsIn(5) }),
+      poll: {
+        ...firstPoll({ number: 2, dueAt: secondsIn(5) }),
+        seen: { unclaimed: 3, running: 2, claimed: 0, waiting: true },
+      },
+      activities: activities(),
     });
   });
 
   it('takes a count of 0 for what it is', async () => {
-    const { decision } = await computed({ unclaimed: { unclaimed: 0 }, running: { running: 0 } });
+    const { decision } = await computed(tasks(0, 0));
     expect(decision).toMatchObject({ desired: 2, change: false });
   });
 
@@ -63,33 +89,44 @@ describe('Compute Capacity', () => {
   ])(
     'holds when CircleCI allows $case for now, and waits as long as it must',
     async ({ seconds, ...counts }) => {
-      const { decision, again, poll } = await computed(counts);
+      const told = { breaker: openBreaker(0) };
+      const { decision, again, poll, activities: handedOn } = await computed(counts, { activities: told });
       expect(decision).toEqual({
+        from: 2,
         desired: 2,
         change: false,
         reasons: [`held: CircleCI allows no request for ${seconds} s`],
       });
       expect(again).toBe(true);
       expect(Date.parse(poll.dueAt)).toBeGreaterThanOrEqual(EXECUTION_START + 300 + seconds * 1_000);
+      expect(handedOn).toEqual(activities(told));
+      expect(published.lines()).toEqual([]);
     },
   );
 
+  it('keeps in mind what the polls before saw while CircleCI limits the rate', async () => {
+    const seen = { unclaimed: 3, running: 1, claimed: 2, waiting: true };
+    const observed = { unclaimed: limited(3), running: { running: 1 } };
+    const { poll } = await computed(observed, { elapsedSeconds: 10.3, poll: { number: 3, seen } });
+    expect(poll).toMatchObject({ number: 4, seen });
+  });
+
   it('fails with CircleCiRateLimited when that wait has come not to fit any more', async () => {
-    const thrown = await failure(computed({ unclaimed: limited(9), running: { running: 2 } }, 45));
+    const observed = { unclaimed: limited(9), running: { running: 2 } };
+    const thrown = await failure(computed(observed, { elapsedSeconds: 45 }));
     expect(thrown.name).toBe('CircleCiRateLimited');
     expect(thrown.message).toContain('no request for 9 s. Capacity is held.');
+    expect(published.lines()).toEqual([]);
   });
 
   it('plans no poll that does not fit any more', async () => {
-    expect(await computed({ unclaimed: { unclaimed: 0 }, running: { running: 2 } }, 50.3)).toMatchObject({
-      again: false,
-    });
+    expect(await computed(tasks(0, 2), { elapsedSeconds: 50.3 })).toMatchObject({ again: false });
   });
 
   it('leaves a change to the next execution when there is no time to write it, and says so', async () => {
-    const observed = { unclaimed: { unclaimed: 3 }, running: { running: 2 } };
-    const { decision, again, updateTimeoutSeconds } = await computed(observed, 53);
+    const { decision, again, updateTimeoutSeconds } = await computed(tasks(3, 2), { elapsedSeconds: 55 });
     expect(decision).toEqual({
+      from: 2,
       desired: 2,
       change: false,
       reasons: [
@@ -100,17 +137,263 @@ describe('Compute Capacity', () => {
     });
     expect(updateTimeoutSeconds).toBe(1);
     expect(again).toBe(false);
+    expect(published.values()).toMatchObject({ ExecutionsSucceeded: [1] });
   });
 
   it.each([
     { case: 'a count is missing', observed: { unclaimed: {}, running: { running: 2 } } },
     { case: 'a count is negative', observed: { unclaimed: { unclaimed: -1 }, running: { running: 2 } } },
     { case: 'the counts are mixed up', observed: { unclaimed: { running: 2 }, running: { unclaimed: 3 } } },
-    {
-      case: 'the group is missing',
-      observed: { unclaimed: { unclaimed: 3 }, running: { running: 2 }, group: {} },
-    },
+    { case: 'the group is missing', observed: { ...tasks(3, 2), group: {} } },
   ])('fails with InputInvalid when $case', async ({ observed }) => {
     expect(await failure(computed(observed))).toMatchObject({ name: 'InputInvalid' });
+    expect(published.lines()).toEqual([]);
+  });
+
+  it('fails with DecisionInvalid, and publishes nothing, should its own arithmetic ever break a law', async () => {
+    // decideCapacity breaks no law for any situation, as capacity.test.ts shows: the computer must miscalculate.
+    const miscalculated = vi.spyOn(Math, 'min').mockReturnValueOnce(11);
+    try {
+      const thrown = await failure(computed(tasks(3, 2)));
+      expect(thrown.name).toBe('DecisionInvalid');
+      expect(thrown.message).toContain('11 is above maxReplicas (10). Capacity is held.');
+      expect(published.lines()).toEqual([]);
+    } finally {
+      miscalculated.mockRestore();
+    }
+  });
+});
+
+describe('the pace', () => {
+  const LONG_AGO = { lastAt: secondsIn(-3_600) };
+  const next = async (observed: Observed, world: World = {}) =>
+    (await computed({ ...group(0), ...observed }, { activities: LONG_AGO, ...world })).poll.dueAt;
+
+  it.each<{ case: string; observed: Observed; world?: World }>([
+    { case: 'nothing has happened for an hour', observed: tasks(0, 0) },
+    {
+      case: 'the group never launched anything',
+      observed: tasks(0, 0),
+      world: { activities: { lastAt: null } },
+    },
+    {
+      case: 'nothing but its minReplicas is there',
+      observed: { ...tasks(0, 0), ...group(2, { inService: 2 }) },
+      world: { minReplicas: 2 },
+    },
+  ])('is 30 s while the fleet is quiet: $case', async ({ observed, world }) => {
+    expect(await next(observed, world)).toBe(secondsIn(30));
+  });
+
+  it.each<{ case: string; observed: Observed; world?: World }>([
+    { case: 'a task waits', observed: tasks(1, 0) },
+    { case: 'a task runs', observed: tasks(0, 1) },
+    { case: 'an instance is there', observed: { ...tasks(0, 0), ...group(1, { inService: 1 }) } },
+    { case: 'an instance is about to launch', observed: { ...tasks(0, 0), ...group(1) } },
+    { case: 'an instance is leaving', observed: { ...tasks(0, 0), ...group(0, { leaving: 1 }) } },
+    {
+      case: 'something happened to the group 9 minutes ago',
+      observed: tasks(0, 0),
+      world: { activities: { lastAt: secondsIn(-540) } },
+    },
+  ])('is 5 s while it is not: $case', async ({ observed, world }) => {
+    expect(await next(observed, world)).toBe(secondsIn(5));
+  });
+
+  it('is 5 s again from the very poll that finds a task', async () => {
+    const second = { number: 2, dueAt: secondsIn(30) };
+    const quiet = { unclaimed: 0, running: 0, claimed: 0, waiting: false };
+    const world = { elapsedSeconds: 30.3, poll: { ...second, seen: quiet } };
+    expect(await next(tasks(1, 0), world)).toBe(secondsIn(35));
+    expect(await next(tasks(0, 0), world)).toBe(secondsIn(60));
+  });
+
+  it('is 5 s while CircleCI limits the rate: who knows what waits', async () => {
+    const { poll } = await computed(
+      { ...group(0), unclaimed: limited(1), running: { running: 0 } },
+      { activities: LONG_AGO },
+    );
+    expect(poll.dueAt).toBe(secondsIn(5));
+  });
+});
+
+describe('the breaker', () => {
+  const told = (canaryInSeconds: number) => ({ activities: { breaker: openBreaker(canaryInSeconds) } });
+
+  it.each<{
+    case: string;
+    members?: Partial<typeof NOBODY>;
+    desired?: number;
+    world: World;
+    becomes: number;
+  }>([
+    { case: 'closed, everything that is wanted launches', world: {}, becomes: 4 },
+    { case: 'open, nothing launches before the canary is due', world: told(60), becomes: 0 },
+    { case: 'open, one canary launches when it is due', world: told(-60), becomes: 1 },
+    { case: 'open, one canary launches at the very moment it is due', world: told(0.3), becomes: 1 },
+    { case: 'open, nothing launches a moment before', world: told(0.301), becomes: 0 },
+    {
+      case: 'open, nothing launches beside a canary that is under way',
+      members: { pending: 1 },
+      desired: 1,
+      world: told(-60),
+      becomes: 1,
+    },
+    {
+      case: 'open, a canary that was asked for and has not begun stays asked for',
+      desired: 1,
+      world: told(-60),
+      becomes: 1,
+    },
+    {
+      case: 'open, a canary launches on top of what runs',
+      members: { inService: 2 },
+      desired: 2,
+      world: told(-60),
+      becomes: 3,
+    },
+    {
+      case: 'open, launches that have not begun are cancelled',
+      members: { inService: 1 },
+      desired: 4,
+      world: told(60),
+      becomes: 1,
+    },
+  ])('$case', async ({ members, desired = 0, world, becomes }) => {
+    const { decision } = await computed({ ...tasks(4, 0), ...group(desired, members) }, world);
+    expect(decision).toMatchObject({ from: desired, desired: becomes, change: becomes !== desired });
+    const why = decision.reasons.filter((reason) => reason.includes('the breaker is open'));
+    expect(why).toHaveLength(world.activities === undefined ? 0 : 1);
+  });
+
+  it('makes no fleet quiet or busy: a task that waits is polled for all the same', async () => {
+    expect((await computed({ ...tasks(1, 0), ...group(0) }, told(60))).poll.dueAt).toBe(secondsIn(5));
+  });
+});
+
+describe('what it publishes', () => {
+  const BUSY = { ...tasks(3, 2), ...group(4, { pending: 1, inService: 2, leaving: 1 }) };
+
+  it('is one line, by the fleet and nothing else', async () => {
+    await computed(BUSY);
+    expect(published.lines()).toEqual([
+      {
+        _aws: {
+          Timestamp: EXECUTION_START + 300,
+          CloudWatchMetrics: [
+            {
+              Namespace: 'CircleCIRunnerAutoscaler',
+              Dimensions: [['Fleet']],
+              Metrics: [
+                { Name: 'PollDuration', Unit: 'Milliseconds' },
+                { Name: 'UnclaimedTasks', Unit: 'Count' },
+                { Name: 'RunningTasks', Unit: 'Count' },
+              ],
+            },
+          ],
+        },
+        Fleet: 'linux',
+        PollDuration: 300,
+        UnclaimedTasks: 3,
+        RunningTasks: 2,
+      },
+    ]);
+  });
+
+  it.each([
+    { case: 'in the middle of an execution', elapsedSeconds: 0.3 },
+    { case: 'at its end', elapsedSeconds: 50.3 },
+  ])('of a quiet fleet is the heartbeat alone, $case', async ({ elapsedSeconds }) => {
+    const world = { elapsedSeconds, activities: { lastAt: secondsIn(-3_600) } };
+    await computed({ ...tasks(0, 0), ...group(0) }, world);
+    expect(published.values()).toEqual({ PollDuration: [300] });
+  });
+
+  it('is how long the poll took since it was due, and never less than nothing', async () => {
+    await computed(BUSY, { elapsedSeconds: 7.25 });
+    await computed(BUSY, { elapsedSeconds: 7.25, poll: { dueAt: secondsIn(8) } });
+    expect(published.values().PollDuration).toEqual([2_250, 0]);
+  });
+
+  it('counts the tasks that were claimed since the poll before', async () => {
+    const before = { unclaimed: 5, running: 0, claimed: 4, waiting: true };
+    const { poll } = await computed(BUSY, { elapsedSeconds: 5.3, poll: { number: 2, seen: before } });
+    expect(published.values().ClaimedTasks).toEqual([2]);
+    expect(poll.seen).toEqual({ unclaimed: 3, running: 2, claimed: 6, waiting: true });
+  });
+
+  it.each([
+    { case: 'below', waiting: 7, atMaximum: undefined },
+    { case: 'as many as', waiting: 8, atMaximum: undefined },
+    { case: 'one more than', waiting: 9, atMaximum: [1] },
+  ])('tells that tasks want $case maxReplicas', async ({ waiting, atMaximum }) => {
+    await computed(tasks(waiting, 2));
+    expect(published.values().AtMaximum).toEqual(atMaximum);
+  });
+
+  describe('Starving', () => {
+    /** The last poll of an execution through which one task waited and another ran. */
+    const last = (seen: Partial<Poll['seen']> = {}): World => ({
+      elapsedSeconds: 50.3,
+      poll: { number: 11, seen: { unclaimed: 1, running: 1, claimed: 0, waiting: true, ...seen } },
+    });
+    /** The only poll of an execution. */
+    const only: World = { elapsedSeconds: 50.3, poll: { number: 1 } };
+    const one = { ...tasks(1, 1), ...group(2, { inService: 1, pending: 1 }) };
+
+    it.each<{ case: string; observed?: Observed; world: World; starving: boolean }>([
+      { case: 'a task waited at every poll and none was claimed', world: last(), starving: true },
+      {
+        case: 'the same, with as many tasks as maxReplicas allows',
+        observed: tasks(9, 1),
+        world: last({ unclaimed: 9 }),
+        starving: true,
+      },
+      { case: 'another poll is to come', world: { ...last(), elapsedSeconds: 5.3 }, starving: false },
+      { case: 'one was claimed earlier on', world: last({ claimed: 1 }), starving: false },
+      { case: 'one was claimed just now', world: last({ unclaimed: 2 }), starving: false },
+      { case: 'none waited for a while', world: last({ waiting: false }), starving: false },
+      { case: 'none waits any more', observed: tasks(0, 2), world: last(), starving: false },
+      {
+        case: 'the fleet has no room for more',
+        observed: tasks(10, 1),
+        world: last({ unclaimed: 10 }),
+        starving: false,
+      },
+      { case: 'the only poll of an execution saw a task wait', world: only, starving: true },
+      {
+        case: 'the only poll saw a task wait, and an instance had just come into service',
+        world: { ...only, activities: { cameInService: 1 } },
+        starving: false,
+      },
+      {
+        case: 'many polls saw no claim, but an instance had come into service, whose claim fell between two executions',
+        world: { ...last(), activities: { cameInService: 1 } },
+        starving: false,
+      },
+    ])('$case: $starving', async ({ observed = one, world, starving }) => {
+      await computed(observed, world);
+      expect(published.values().Starving).toEqual(starving ? [1] : undefined);
+    });
+  });
+
+  it.each<{ case: string; observed: Observed; world: World; succeeded: boolean }>([
+    { case: 'another poll is to come', observed: tasks(0, 2), world: {}, succeeded: false },
+    { case: 'it is the last step', observed: tasks(0, 2), world: { elapsedSeconds: 50.3 }, succeeded: true },
+    {
+      case: 'Update Group is still to come, and no poll after it',
+      observed: tasks(1, 2),
+      world: { elapsedSeconds: 50.3 },
+      succeeded: false,
+    },
+    {
+      case: 'Update Group would be to come, but it is too late for it',
+      observed: tasks(1, 2),
+      world: { elapsedSeconds: 55 },
+      succeeded: true,
+    },
+  ])('tells of the success of the execution if $case: $succeeded', async ({ observed, world, succeeded }) => {
+    await computed(observed, world);
+    expect(published.values().ExecutionsSucceeded).toEqual(succeeded ? [1] : undefined);
   });
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Poll } from '../../functions/lib/contracts.ts';
-import { LIMITS, pace, pollFits, pollTimeout } from '../../functions/lib/pacing.ts';
+import { isQuiet, LIMITS, pace, pollFits, pollTimeout } from '../../functions/lib/pacing.ts';
 import { EXECUTION_START, firstPoll, secondsIn } from '../support/inputs.ts';
 
 const SLACK_SECONDS = 0.5;
@@ -101,7 +101,7 @@ describe('polls of one execution', () => {
           const takes = { poll: poll / 1_000, ...(write !== undefined && { write: write / 1_000 }) };
           for (const { startsAt, timeoutSeconds } of polls(every, takes, start)) {
             const worst = LIMITS.attempts * timeoutSeconds + LIMITS.retrySeconds;
-            const end = startsAt + worst + LIMITS.computeSeconds + LIMITS.alarmSeconds;
+            const end = startsAt + worst + LIMITS.computeSeconds + LIMITS.reportSeconds;
             expect(end).toBeLessThanOrEqual(LIMITS.executionSeconds - SLACK_SECONDS);
           }
         },
@@ -232,7 +232,7 @@ describe('the time for a write', () => {
       fc.property(instants, intervals, (now, every) => {
         const { updateTimeoutSeconds } = pace(firstPoll(), every, EXECUTION_START + now, { write: true });
         const worst = LIMITS.attempts * updateTimeoutSeconds + LIMITS.retrySeconds;
-        const end = now / 1_000 + LIMITS.computeSeconds + worst + LIMITS.alarmSeconds;
+        const end = now / 1_000 + LIMITS.computeSeconds + worst + LIMITS.reportSeconds;
         if (updateTimeoutSeconds > 0)
           expect(end).toBeLessThanOrEqual(LIMITS.executionSeconds - SLACK_SECONDS);
       }),
@@ -269,5 +269,44 @@ describe('pollTimeout', () => {
         expect(pollFits(firstPoll(), EXECUTION_START + at)).toBe(pollTimeout(at / 1_000) >= 1);
       }),
     );
+  });
+});
+
+describe('isQuiet', () => {
+  const NOW = EXECUTION_START;
+  const NOBODY = { pending: 0, inService: 0, leaving: 0, standby: 0 };
+  const QUIET = { unclaimed: 0, running: 0, desired: 0, members: NOBODY, minReplicas: 0 };
+  const LONG_AGO = secondsIn(-86_400);
+
+  it.each<{ case: string; when?: object; lastAt?: string | null; quiet: boolean }>([
+    { case: 'nothing is there and nothing happens', quiet: true },
+    { case: 'nothing ever happened', lastAt: null, quiet: true },
+    { case: 'something happened 10 minutes ago', lastAt: secondsIn(-600), quiet: true },
+    { case: 'something happened a moment less ago', lastAt: secondsIn(-599.999), quiet: false },
+    { case: 'something happens now', lastAt: secondsIn(0), quiet: false },
+    { case: 'a task waits', when: { unclaimed: 1 }, quiet: false },
+    { case: 'a task runs', when: { running: 1 }, quiet: false },
+    { case: 'more is wanted than minReplicas', when: { desired: 1 }, quiet: false },
+    { case: 'an instance launches', when: { members: { ...NOBODY, pending: 1 } }, quiet: false },
+    { case: 'an instance is in service', when: { members: { ...NOBODY, inService: 1 } }, quiet: false },
+    { case: 'an instance leaves', when: { members: { ...NOBODY, leaving: 1 } }, quiet: false },
+    {
+      case: 'somebody took an instance aside',
+      when: { members: { ...NOBODY, standby: 1 } },
+      quiet: true,
+    },
+    {
+      case: 'just the minReplicas are there',
+      when: { minReplicas: 2, desired: 2, members: { ...NOBODY, inService: 2 } },
+      quiet: true,
+    },
+    {
+      case: 'one more than minReplicas is there',
+      when: { minReplicas: 2, desired: 2, members: { ...NOBODY, inService: 2, leaving: 1 } },
+      quiet: false,
+    },
+    { case: 'fewer than minReplicas are there', when: { minReplicas: 2 }, quiet: true },
+  ])('$case: $quiet', ({ when, lastAt = LONG_AGO, quiet }) => {
+    expect(isQuiet({ ...QUIET, ...when }, lastAt, NOW)).toBe(quiet);
   });
 });

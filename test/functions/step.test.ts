@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import * as z from 'zod';
 import { handler as countUnclaimed } from '../../functions/count-unclaimed.ts';
 import { DescribeGroupInput } from '../../functions/lib/contracts.ts';
 import { CircleCiNotFound } from '../../functions/lib/errors.ts';
@@ -6,6 +7,34 @@ import { step } from '../../functions/lib/step.ts';
 import { handler as updateGroup } from '../../functions/update-group.ts';
 import { countInput, firstPoll } from '../support/inputs.ts';
 import { failure } from '../support/said.ts';
+
+// The logger reads its level once, when it is imported.
+vi.hoisted(() => {
+  process.env.POWERTOOLS_LOG_LEVEL = 'DEBUG';
+});
+
+let printed = '';
+
+beforeEach(() => {
+  printed = '';
+  for (const stream of [process.stdout, process.stderr]) {
+    vi.spyOn(stream, 'write').mockImplementation((text) => {
+      printed += String(text);
+      return true;
+    });
+  }
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const Line = z.looseObject({ level: z.string(), message: z.string(), error: z.optional(z.looseObject({})) });
+const lines = () =>
+  printed
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => Line.parse(JSON.parse(line)));
 
 const input = { fleet: 'linux', execution: 'linux-1', groupName: 'runners', poll: firstPoll() };
 const handler = (run: () => unknown) => step('Describe Group', DescribeGroupInput, async () => run());
@@ -95,5 +124,84 @@ describe('a step', () => {
       })(input),
     );
     expect(error).toMatchObject({ name, message });
+  });
+});
+
+describe('the log line of a step', () => {
+  const about = { fleet: 'linux', execution: 'linux-1', poll: 1 };
+  const recording = (
+    record: (answer: { desired: number }, input: z.infer<typeof DescribeGroupInput>) => object | undefined,
+  ) => step('Describe Group', DescribeGroupInput, async () => ({ desired: 3 }), record);
+
+  it('is its answer, at level DEBUG, if nothing of it is to be recorded', async () => {
+    await handler(() => ({ desired: 3 }))(input);
+    expect(lines()).toMatchObject([{ level: 'DEBUG', message: 'Describe Group', desired: 3, ...about }]);
+  });
+
+  it('is what is to be recorded, at level INFO, and not the answer', async () => {
+    await recording(({ desired }, { groupName }) => ({ became: desired, groupName }))(input);
+    expect(lines()).toMatchObject([
+      { level: 'INFO', message: 'Describe Group', became: 3, groupName: 'runners', ...about },
+    ]);
+    expect(lines()[0]).not.toHaveProperty('desired');
+  });
+
+  it('is its answer, at level DEBUG, if this time there is nothing to record', async () => {
+    await recording(() => undefined)(input);
+    expect(lines()).toMatchObject([{ level: 'DEBUG', desired: 3, ...about }]);
+  });
+
+  it('says how long the step took', async () => {
+    await handler(() => new Promise((resolve) => setTimeout(resolve, 20)))(input);
+    expect(lines()[0]?.durationMs).toBeGreaterThanOrEqual(19);
+  });
+
+  it('belongs to no poll if the step does not', async () => {
+    await step('Update Group', z.object({ fleet: z.string(), execution: z.string() }), async () => ({}))(
+      input,
+    );
+    for (const line of lines()) expect(line).not.toHaveProperty('poll');
+  });
+
+  it.each<{ case: string; run: () => Promise<unknown>; name: string; message: string }>([
+    {
+      case: 'a failure that has a name',
+      run: () =>
+        handler(() => {
+          throw new CircleCiNotFound('no such class');
+        })(input),
+      name: 'CircleCiNotFound',
+      message: 'no such class',
+    },
+    {
+      case: 'a bug',
+      run: () =>
+        handler(() => {
+          throw new TypeError('x is not a function');
+        })(input),
+      name: 'TypeError',
+      message: 'x is not a function',
+    },
+    {
+      case: 'a record that cannot be made',
+      run: () =>
+        recording(() => {
+          throw new TypeError('x is not a function');
+        })(input),
+      name: 'TypeError',
+      message: 'x is not a function',
+    },
+  ])('is the failure, at level ERROR, of $case', async ({ run, name, message }) => {
+    await failure(run());
+    expect(lines()).toMatchObject([
+      { level: 'ERROR', message: 'Describe Group', ...about, error: { name, message } },
+    ]);
+  });
+
+  it('is the fault, at level ERROR, of input that breaks the contract', async () => {
+    await failure(handler(() => undefined)({ ...input, groupName: '' }));
+    expect(lines()).toMatchObject([
+      { level: 'ERROR', message: 'Describe Group', error: { name: 'InputInvalid' } },
+    ]);
   });
 });

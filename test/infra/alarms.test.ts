@@ -1,53 +1,250 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { EACH_FLEET, threeFleets } from './fleets.ts';
+import { EACH_FLEET, fleetsWith, threeFleets } from './fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
 const template = new SynthesisedTemplate(threeFleets());
+const alarms = template.all('AWS::CloudWatch::Alarm');
+const composites = template.all('AWS::CloudWatch::CompositeAlarm');
+const named = (name: string) => {
+  const alarm = [...alarms, ...composites].find(({ properties }) => properties.AlarmName === name);
+  if (alarm === undefined) throw new Error(`No alarm is called ${name}`);
+  return alarm.properties;
+};
 
-describe('every alarm', () => {
-  const operations = readFileSync('docs/operations.md', 'utf8');
-  const alarms = template.all('AWS::CloudWatch::Alarm');
-  const topic = 'Topic(AlarmsTopic)';
+const KINDS = [
+  { kind: 'SecretsUnreadable', heading: 'Secrets Unreadable' },
+  { kind: 'CircleCiRefuses', heading: 'CircleCI Refuses' },
+  { kind: 'CircleCiUnavailable', heading: 'CircleCI Unavailable' },
+  { kind: 'GroupUnreadable', heading: 'Group Unreadable' },
+  { kind: 'DecisionInvalid', heading: 'Decision Invalid' },
+  { kind: 'GroupUpdateRefused', heading: 'Group Update Refused' },
+  { kind: 'ExecutionOverTime', heading: 'Execution Over Time' },
+  { kind: 'StepBroken', heading: 'Step Broken' },
+];
+const OF_FLEET = [
+  {
+    kind: 'NotRunning',
+    heading: 'Scaler Not Running',
+    metric: 'PollDuration',
+    statistic: 'SampleCount',
+    minutes: [5, 5],
+    bad: 'none',
+  },
+  ...KINDS.map((failure) => ({
+    ...failure,
+    metric: failure.kind,
+    statistic: 'Sum',
+    minutes: [3, 5],
+    bad: 'any',
+  })),
+  {
+    kind: 'Starving',
+    heading: 'Starving',
+    metric: 'Starving',
+    statistic: 'Maximum',
+    minutes: 'starvingAfter',
+    bad: 'any',
+  },
+  {
+    kind: 'Saturated',
+    heading: 'Saturated',
+    metric: 'AtMaximum',
+    statistic: 'Maximum',
+    minutes: [9, 10],
+    bad: 'any',
+  },
+  {
+    kind: 'BreakerOpen',
+    heading: 'Breaker Open',
+    metric: 'BreakerOpen',
+    statistic: 'Maximum',
+    minutes: [1, 3],
+    bad: 'any',
+  },
+  {
+    kind: 'LaunchesFailing',
+    heading: 'Launches Failing',
+    metric: 'FailedLaunches',
+    statistic: 'Sum',
+    minutes: [3, 15],
+    bad: 'any',
+  },
+];
+const SCHEDULES = [{ Name: 'ScheduleGroup', Value: 'circleci-runners' }];
+const STATE_MACHINE = [{ Name: 'StateMachineArn', Value: 'StateMachine(circleci-runners)' }];
+const DEAD_LETTERS = [{ Name: 'QueueName', Value: 'Queue(circleci-runners-dead-letters).QueueName' }];
+const OF_ALL = [
+  {
+    kind: 'ExecutionsFailed',
+    heading: 'Executions Failed',
+    namespace: 'AWS/States',
+    metric: 'ExecutionsFailed',
+    dimensions: STATE_MACHINE,
+    bad: 4,
+  },
+  {
+    kind: 'ExecutionsTimedOut',
+    heading: 'Executions Timed Out',
+    namespace: 'AWS/States',
+    metric: 'ExecutionsTimedOut',
+    dimensions: STATE_MACHINE,
+    bad: 3,
+  },
+  {
+    kind: 'ExecutionsThrottled',
+    heading: 'Executions Throttled',
+    namespace: 'AWS/Scheduler',
+    metric: 'TargetErrorThrottledCount',
+    dimensions: SCHEDULES,
+    bad: 3,
+  },
+  {
+    kind: 'DeliveryFailing',
+    heading: 'Delivery Failing',
+    namespace: 'AWS/SQS',
+    metric: 'NumberOfMessagesSent',
+    dimensions: DEAD_LETTERS,
+    bad: 3,
+  },
+];
 
-  it("watches a failure: of each fleet's steps, or of the executions", () => {
-    expect(
-      alarms.map(({ id, properties }) => [id.slice(0, -8), properties.MetricName, properties.Dimensions]),
-    ).toEqual([
-      ...EACH_FLEET.map(({ id, name }) => [
-        `Alarms${id}StepFailed`,
-        'StepFailed',
-        [{ Name: 'Fleet', Value: name }],
-      ]),
-      [
-        'AlarmsExecutionsFailed',
-        'ExecutionsFailed',
-        [{ Name: 'StateMachineArn', Value: 'StateMachine(circleci-runners)' }],
-      ],
-      [
-        'AlarmsExecutionsTimedOut',
-        'ExecutionsTimedOut',
-        [{ Name: 'StateMachineArn', Value: 'StateMachine(circleci-runners)' }],
-      ],
-    ]);
-    expect(alarms[0]?.properties.Namespace).toBe('CircleCIRunnerAutoscaler');
-  });
+describe.each(EACH_FLEET)('of fleet $name, the alarm', ({ name }) => {
+  const starvingMinutes = name === 'linux-large' ? 21 : 15;
 
-  it.each(alarms)(
-    '$id says what is wrong and where to read on, and tells the topic of its coming and going',
-    ({ properties }) => {
-      expect(properties).toMatchObject({
-        AlarmActions: [topic],
-        OKActions: [topic],
-        TreatMissingData: 'notBreaching',
+  it.each(OF_FLEET)(
+    '$kind watches $metric by the minute',
+    ({ kind, heading, metric, statistic, minutes, bad }) => {
+      const [badMinutes, ofMinutes] =
+        minutes === 'starvingAfter' ? [starvingMinutes - 1, starvingMinutes] : minutes;
+      expect(named(`circleci-runners-${name}-${kind}`)).toMatchObject({
+        Namespace: 'CircleCIRunnerAutoscaler',
+        MetricName: metric,
+        Dimensions: [{ Name: 'Fleet', Value: name }],
+        Statistic: statistic,
+        Period: 60,
+        Threshold: 1,
+        DatapointsToAlarm: badMinutes,
+        EvaluationPeriods: ofMinutes,
+        ...(bad === 'none'
+          ? { ComparisonOperator: 'LessThanThreshold', TreatMissingData: 'breaching' }
+          : { ComparisonOperator: 'GreaterThanOrEqualToThreshold', TreatMissingData: 'notBreaching' }),
+        AlarmDescription: expect.stringMatching(
+          `^Fleet ${name}: [^"]*\\. See docs/operations\\.md, "${heading}"\\.$`,
+        ),
       });
-      const [, heading] =
-        / See docs\/operations\.md, "(.+)"\.$/.exec(String(properties.AlarmDescription)) ?? [];
-      expect(operations).toContain(`\n## ${heading}\n`);
     },
   );
+});
 
-  it('may speak to the topic, whose own policy would otherwise keep it silent', () => {
+describe('of what all fleets share, the alarm', () => {
+  it.each(OF_ALL)('$kind watches $metric of $namespace by the minute', (alarm) => {
+    expect(named(`circleci-runners-${alarm.kind}`)).toMatchObject({
+      Namespace: alarm.namespace,
+      MetricName: alarm.metric,
+      Dimensions: alarm.dimensions,
+      Statistic: 'Sum',
+      Period: 60,
+      Threshold: 1,
+      DatapointsToAlarm: alarm.bad,
+      EvaluationPeriods: 5,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      TreatMissingData: 'notBreaching',
+      AlarmDescription: expect.stringMatching(`\\. See docs/operations\\.md, "${alarm.heading}"\\.$`),
+    });
+  });
+});
+
+/** In how many minutes, and of how many, an alarm rings. */
+const minutesOf = (kind: string) => {
+  const { DatapointsToAlarm, EvaluationPeriods } = named(`circleci-runners-${kind}`);
+  return { bad: Number(DatapointsToAlarm), of: Number(EvaluationPeriods) };
+};
+
+describe('an alarm that others explain', () => {
+  it.each(KINDS)('of failed executions rings after $kind, of as many minutes', ({ kind }) => {
+    for (const { name } of EACH_FLEET) {
+      const explains = minutesOf(`${name}-${kind}`);
+      const failed = minutesOf('ExecutionsFailed');
+      expect(failed.bad).toBeGreaterThan(explains.bad);
+      expect(failed.of).toBe(explains.of);
+    }
+  });
+});
+
+describe('all alarms', () => {
+  const operations = readFileSync('docs/operations.md', 'utf8');
+  const all = [...alarms, ...composites];
+  const headings = all.map(({ properties }) => {
+    const [, heading] =
+      / See docs\/operations\.md, "(.+)"\.$/.exec(String(properties.AlarmDescription)) ?? [];
+    return heading;
+  });
+
+  it('are these, and no others', () => {
+    expect(all.map(({ properties }) => properties.AlarmName).toSorted()).toEqual(
+      [
+        ...EACH_FLEET.flatMap(({ name }) =>
+          [...OF_FLEET.map(({ kind }) => kind), 'NeedsYou'].map((kind) => `circleci-runners-${name}-${kind}`),
+        ),
+        ...OF_ALL.map(({ kind }) => `circleci-runners-${kind}`),
+        'circleci-runners-Outage',
+      ].toSorted(),
+    );
+  });
+
+  it.each([...new Set(headings)])('that say "%s" find it in the runbook', (heading) => {
+    expect(operations).toContain(`\n## ${heading}\n`);
+  });
+
+  it('watch one metric each, as it is: not every CloudWatch that a stack is tried on can calculate', () => {
+    expect(alarms.filter(({ properties }) => 'Metrics' in properties)).toEqual([]);
+  });
+
+  it('tell in the words of the fleet what would have to be done', () => {
+    expect(named('circleci-runners-linux-large-Starving').AlarmDescription).toBe(
+      'Fleet linux-large: tasks have waited for 21 minutes without one being claimed, and the fleet is below maxReplicas (40): instances do not come, or come and take no tasks. See docs/operations.md, "Starving".',
+    );
+    expect(named('circleci-runners-arm-CircleCiRefuses').AlarmDescription).toBe(
+      'Fleet arm: CircleCI refuses the token or the resource class in 3 of the last 5 minutes, so the fleet does not follow its queue. Capacity stays as it was. See docs/operations.md, "CircleCI Refuses".',
+    );
+  });
+});
+
+describe('the topics', () => {
+  const topic = 'Topic(AlarmTopic)';
+  const builds = 'arn:aws:sns:eu-west-1:111122223333:builds';
+
+  it.each([
+    { alarm: 'circleci-runners-Outage', topics: [topic, builds] },
+    { alarm: 'circleci-runners-arm-NeedsYou', topics: [topic] },
+    { alarm: 'circleci-runners-arm-Saturated', topics: [topic] },
+    { alarm: 'circleci-runners-linux-large-NeedsYou', topics: [topic, builds] },
+    { alarm: 'circleci-runners-linux-large-Saturated', topics: [topic, builds] },
+    { alarm: 'circleci-runners-owned-NeedsYou', topics: [topic] },
+    { alarm: 'circleci-runners-owned-Saturated', topics: [topic] },
+  ])('$topics are told when $alarm comes and goes', ({ alarm, topics }) => {
+    expect(named(alarm)).toMatchObject({ AlarmActions: topics, OKActions: topics });
+  });
+
+  it('are told by no other alarm', () => {
+    const speaking = [...alarms, ...composites].filter(({ properties }) =>
+      ['AlarmActions', 'OKActions', 'InsufficientDataActions'].some((actions) => actions in properties),
+    );
+    expect(speaking).toHaveLength(7);
+  });
+
+  it('that several fleets name are told once', () => {
+    const fleets = fleetsWith({
+      a: { alarmTopicArn: builds },
+      b: { alarmTopicArn: builds },
+      c: { alarmTopicArn: `${builds}-c` },
+    });
+    const outage = new SynthesisedTemplate(fleets).the('AWS::CloudWatch::CompositeAlarm', 'AlarmsOutage');
+    expect(outage.properties.AlarmActions).toEqual([topic, builds, `${builds}-c`]);
+  });
+
+  it("let alarms speak to the stack's own, whose policy would otherwise keep them silent", () => {
     expect(template.the('AWS::SNS::TopicPolicy').properties).toMatchObject({
       Topics: [topic],
       PolicyDocument: {
@@ -65,7 +262,7 @@ describe('every alarm', () => {
     });
   });
 
-  it('is told to each address once', () => {
+  it('are told to each address once', () => {
     expect(template.all('AWS::SNS::Subscription').map(({ properties }) => properties)).toEqual([
       { Protocol: 'email', Endpoint: 'ops@acme.example', TopicArn: topic },
     ]);

@@ -3,7 +3,7 @@ import { InstanceArchitecture, InstanceClass, InstanceType } from 'aws-cdk-lib/a
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FleetsInvalid, loadFleets } from '../../infra/config.ts';
-import { architectureOf, logicalId } from '../../infra/fleet-settings.ts';
+import { architectureOf, logicalId, MOST_FLEETS } from '../../infra/fleet-settings.ts';
 import { complaintsAbout, fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from './fleets.ts';
 
 describe('a fleet that says only what it must', () => {
@@ -16,9 +16,11 @@ describe('a fleet that says only what it must', () => {
         minReplicas: 0,
         maxReplicas: 20,
         pollInterval: 5,
+        quietPollInterval: 60,
         idleTimeout: 300,
         maxRunTime: 18_000,
         bootTimeout: 600,
+        breaker: { failures: 3, window: 900 },
         circleciUrl: 'https://runner.circleci.com',
         image: 'ubuntu',
         unsafeRetries: false,
@@ -27,6 +29,7 @@ describe('a fleet that says only what it must', () => {
         sessionManager: false,
         allowInstanceMetadata: false,
         logs: false,
+        starvingAfter: 900,
         tags: {},
         installFile: undefined,
       },
@@ -434,6 +437,7 @@ describe('unknown keys', () => {
     { map: 'runner', key: 'sha265', nearest: 'sha256', beside: RUNNER },
     { map: 'runner', key: 'versions', nearest: 'version', beside: RUNNER },
     { map: 'spot', key: 'percent', nearest: 'percentage', beside: { onDemandBase: 2 } },
+    { map: 'breaker', key: 'windows', nearest: 'window', beside: { failures: 2 } },
     { map: 'spot', key: 'on_demand_base', nearest: 'onDemandBase', beside: {} },
   ])('of $map, such as $key, are told the nearest of its keys', ({ map, key, nearest, beside }) => {
     for (const name of ['linux', map]) {
@@ -547,6 +551,33 @@ describe('the install script', () => {
     const text = minimalWith('install: setup.sh', 'image: debian', 'spot: {percentage: 0}');
     expect(complaintsAbout(text, { 'setup.sh': 'id\n' })).toMatch(
       /^fleets\.yaml has 3 faults:\n {2}linux\.image: .*\n {2}linux\.spot\.percentage: .*\n {2}linux\.install: /,
+    );
+  });
+});
+
+describe('a file that holds too many fleets', () => {
+  const fleets = (count: number) =>
+    Array.from({ length: count }, (_, index) =>
+      minimalNamed(`fleet-${index}`).replace('acme/linux', `acme/class-${index}`),
+    ).join('');
+  const refused = (count: number) =>
+    `(top level): must have at most ${MOST_FLEETS} fleets, got ${count}: a CloudFormation stack holds at most 500 resources`;
+
+  it('is one that holds more than fit into a stack', () => {
+    expect(fleetsOf(fleets(MOST_FLEETS))).toHaveLength(MOST_FLEETS);
+    for (const count of [MOST_FLEETS + 1, 24]) {
+      expect(complaintsAbout(fleets(count))).toBe(`fleets.yaml has a fault:\n  ${refused(count)}`);
+    }
+  });
+
+  it('has that reported beside all other faults', () => {
+    expect(complaintsAbout(`${fleets(MOST_FLEETS)}2fast:\n`)).toBe(
+      [
+        'fleets.yaml has 3 faults:',
+        '2fast: must be a map of settings, got nothing',
+        refused(MOST_FLEETS + 1),
+        '2fast: must be named by a letter and at most 31 more letters, digits, hyphens and underscores',
+      ].join('\n  '),
     );
   });
 });

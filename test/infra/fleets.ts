@@ -50,6 +50,14 @@ export function fleetsWith(
   return fleetsOf(text.join(''), beside);
 }
 
+/** Any number of fleets, each with these settings: more than one file may hold, so each is of a file of its own. */
+export const manyFleets = (
+  count: number,
+  settings: (index: number) => Record<string, string> = () => ({}),
+  name = (index: number) => `fleet-${index}`,
+): FleetConfig[] =>
+  Array.from({ length: count }, (_, index) => fleetsWith({ [name(index)]: settings(index) })).flat();
+
 /** What is said of a `fleets.yaml` that cannot be used. */
 export function complaintsAbout(text: string, beside: Record<string, string> = {}): string {
   try {
@@ -81,9 +89,11 @@ linux-large:
   minReplicas: 2
   maxReplicas: 40
   pollInterval: 10s
+  quietPollInterval: 20s
   idleTimeout: 10m
   maxRunTime: 2h
   bootTimeout: 20m
+  breaker: {failures: 5, window: 30m}
   runner: {version: ${RUNNER.version}, sha256: ${RUNNER.sha256}}
   spot: {percentage: 75, onDemandBase: 4}
   unsafeRetries: true
@@ -99,6 +109,8 @@ linux-large:
   scalerSecretName: existing/scaler
   runnerSecretName: existing/runner
   alarmEmail: ops@acme.example
+  alarmTopicArn: arn:aws:sns:eu-west-1:111122223333:builds
+  starvingAfter: 1201s
   tags: {team: build, cost-centre: "0815"}
 owned:
   resourceClass: acme/owned

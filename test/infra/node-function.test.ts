@@ -31,11 +31,18 @@ describe('every function', () => {
     });
   });
 
+  it.each(functions)('$FunctionName has the memory that its SDK and its parser need', ({ properties }) => {
+    expect(properties.MemorySize).toBe(256);
+  });
+
   it.each(functions)(
     '$FunctionName has a log group of its own, kept two weeks',
     ({ FunctionName, properties }) => {
       expect(properties.LoggingConfig).toEqual({
         LogFormat: 'JSON',
+        // Nothing of Lambda itself but its warnings: three lines for each call would be most of the log.
+        SystemLogLevel: 'WARN',
+        ApplicationLogLevel: 'INFO',
         LogGroup: `LogGroup(/aws/lambda/${FunctionName})`,
       });
       const [group, ...others] = template
@@ -43,6 +50,21 @@ describe('every function', () => {
         .filter(({ properties: { LogGroupName } }) => LogGroupName === `/aws/lambda/${FunctionName}`);
       expect(others).toEqual([]);
       expect(group?.properties.RetentionInDays).toBe(14);
+    },
+  );
+});
+
+describe('every step', () => {
+  it.each(functions.filter(({ FunctionName }) => FunctionName !== 'circleci-runners-group-settings'))(
+    '$FunctionName says who it is in its log, and puts metrics where the alarms look for them',
+    ({ FunctionName, properties }) => {
+      expect(properties.Environment).toMatchObject({
+        Variables: {
+          POWERTOOLS_SERVICE_NAME: FunctionName.replace('circleci-runners-', ''),
+          POWERTOOLS_LOG_LEVEL: 'INFO',
+          POWERTOOLS_METRICS_NAMESPACE: 'CircleCIRunnerAutoscaler',
+        },
+      });
     },
   );
 });

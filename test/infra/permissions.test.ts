@@ -72,6 +72,7 @@ describe('permissions', () => {
       .flatMap((statement) => statement.actions);
     expect([...new Set(actions)].toSorted()).toEqual([
       'autoscaling:DescribeAutoScalingGroups',
+      'autoscaling:DescribeScalingActivities',
       'cloudwatch:PutMetricData',
       ...LOG_DELIVERY,
       ...SESSION_MANAGER,
@@ -103,11 +104,12 @@ describe('permissions', () => {
 });
 
 describe('the workflow', () => {
-  it('may invoke its six functions, put metrics into its namespace, deliver its log, and nothing else', () => {
+  it('may invoke its seven functions, put metrics into its namespace, speak to the topics, deliver its log, and nothing else', () => {
     const steps = [
       'compute-capacity',
       'count-running',
       'count-unclaimed',
+      'describe-activities',
       'describe-group',
       'read-secrets',
       'update-group',
@@ -116,6 +118,8 @@ describe('the workflow', () => {
       'cloudwatch:PutMetricData on * if {"StringEquals":{"cloudwatch:namespace":"CircleCIRunnerAutoscaler"}}',
       ...steps.map((step) => `lambda:InvokeFunction on Function(circleci-runners-${step}).Arn`),
       ...LOG_DELIVERY.map((action) => `${action} on *`),
+      'sns:Publish on Topic(AlarmTopic)',
+      'sns:Publish on arn:aws:sns:eu-west-1:111122223333:builds',
     ]);
     expect(template.the('AWS::StepFunctions::StateMachine').properties).toMatchObject({
       RoleArn: 'Role(WorkflowStateMachineRole).Arn',
@@ -129,11 +133,15 @@ describe('each step', () => {
     { step: 'read-secrets', may: secrets },
     { step: 'count-unclaimed', may: secrets },
     { step: 'count-running', may: secrets },
+    { step: 'describe-activities', may: ['autoscaling:DescribeScalingActivities on *'] },
     { step: 'describe-group', may: ['autoscaling:DescribeAutoScalingGroups on *'] },
     { step: 'compute-capacity', may: [] },
     {
       step: 'update-group',
-      may: EACH_FLEET.map(({ name }) => `autoscaling:SetDesiredCapacity on ${groupArn(name)}`),
+      may: [
+        'autoscaling:DescribeAutoScalingGroups on *',
+        ...EACH_FLEET.map(({ name }) => `autoscaling:SetDesiredCapacity on ${groupArn(name)}`),
+      ],
     },
   ])("$step may do what it is for, on the fleets' own resources, and write its log", ({ step, may }) => {
     expect(template.permissions(roleOf(step))).toEqual([...may, ...writesItsLog(step)].toSorted());
@@ -167,8 +175,9 @@ describe('every function', () => {
 });
 
 describe('the schedule', () => {
-  it('may start executions of the workflow, on behalf of this account alone', () => {
+  it('may start executions of the workflow, put aside what it could not start, on behalf of this account alone', () => {
     expect(template.permissions('Role(WorkflowSchedulerRole)')).toEqual([
+      'sqs:SendMessage on Queue(circleci-runners-dead-letters).Arn',
       'states:StartExecution on StateMachine(circleci-runners)',
     ]);
     expect(template.the('AWS::IAM::Role', 'WorkflowSchedulerRole').properties).toMatchObject({

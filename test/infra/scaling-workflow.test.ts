@@ -4,10 +4,12 @@ import * as z from 'zod';
 import {
   ComputeCapacityInput,
   CountInput,
+  DescribeActivitiesInput,
   DescribeGroupInput,
   ReadSecretsInput,
   UpdateGroupInput,
 } from '../../functions/lib/contracts.ts';
+import { FAILURES } from '../../infra/metrics.ts';
 import { firstPoll } from '../support/inputs.ts';
 import { EACH_FLEET, threeFleets } from './fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
@@ -41,6 +43,15 @@ describe('the workflow', () => {
     });
   });
 
+  it('counts each kind of failure by the metric that the alarms watch, in the state of its name', () => {
+    const { States } = z
+      .object({ States: z.record(z.string(), z.object({ Parameters: z.unknown().optional() })) })
+      .parse(JSON.parse(definition));
+    for (const [metric, state] of Object.entries(FAILURES)) {
+      expect(States[state]?.Parameters).toMatchObject({ metric });
+    }
+  });
+
   it('is the definition file byte for byte, in which whole strings are substituted', () => {
     expect(stateMachine.properties.DefinitionString).toBe(definition);
     const placeholders = [...definition.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name);
@@ -48,6 +59,7 @@ describe('the workflow', () => {
     expect(wholeStrings).toEqual(placeholders);
     expect(stateMachine.properties.DefinitionSubstitutions).toEqual({
       ReadSecretsFunctionArn: 'Function(circleci-runners-read-secrets).Arn',
+      DescribeActivitiesFunctionArn: 'Function(circleci-runners-describe-activities).Arn',
       CountUnclaimedFunctionArn: 'Function(circleci-runners-count-unclaimed).Arn',
       CountRunningFunctionArn: 'Function(circleci-runners-count-running).Arn',
       DescribeGroupFunctionArn: 'Function(circleci-runners-describe-group).Arn',
@@ -70,24 +82,30 @@ describe('the schedule', () => {
   const inputOf = (id: string) =>
     Schedule.parse(template.the('AWS::Scheduler::Schedule', `Workflow${id}`).properties).Target.Input;
 
-  it('of each fleet starts an execution every minute, and is gone before the group is', () => {
+  it('of each fleet starts an execution every minute, and is gone before its group and their group are', () => {
     const schedules = template.all('AWS::Scheduler::Schedule');
+    const scheduleGroup = template.the('AWS::Scheduler::ScheduleGroup');
+    expect(scheduleGroup.properties).toEqual({ Name: 'circleci-runners' });
+    expect(scheduleGroup.attributes).toEqual({ DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete' });
     expect(schedules).toHaveLength(EACH_FLEET.length);
     for (const { id, name } of EACH_FLEET) {
       const schedule = template.the('AWS::Scheduler::Schedule', `Workflow${id}`);
       expect(schedule.properties).toMatchObject({
         Name: `circleci-runners-${name}`,
+        GroupName: scheduleGroup.properties.Name,
         ScheduleExpression: 'rate(1 minute)',
         FlexibleTimeWindow: { Mode: 'OFF' },
         Target: {
           Arn: 'StateMachine(circleci-runners)',
           RoleArn: 'Role(WorkflowSchedulerRole).Arn',
           RetryPolicy: { MaximumEventAgeInSeconds: 60 },
+          DeadLetterConfig: { Arn: 'Queue(circleci-runners-dead-letters).Arn' },
         },
       });
-      expect(schedule.attributes.DependsOn).toEqual([
-        template.the('AWS::AutoScaling::AutoScalingGroup', `${id}Fleet`).id,
-      ]);
+      // The name alone makes no order: CloudFormation would make schedules before the group that they are in.
+      expect([schedule.attributes.DependsOn].flat().toSorted()).toEqual(
+        [template.the('AWS::AutoScaling::AutoScalingGroup', `${id}Fleet`).id, scheduleGroup.id].toSorted(),
+      );
     }
   });
 
@@ -101,6 +119,10 @@ describe('the schedule', () => {
       minReplicas: 0,
       maxReplicas: 20,
       pollIntervalSeconds: 5,
+      quietPollIntervalSeconds: 60,
+      breakerFailures: 3,
+      breakerWindowSeconds: 900,
+      alarmTopicArn: 'Topic(AlarmTopic)',
     });
     expect(inputOf('LinuxLarge')).toEqual({
       fleet: 'linux-large',
@@ -111,13 +133,15 @@ describe('the schedule', () => {
       minReplicas: 2,
       maxReplicas: 40,
       pollIntervalSeconds: 10,
+      quietPollIntervalSeconds: 20,
+      breakerFailures: 5,
+      breakerWindowSeconds: 1_800,
+      alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:builds',
     });
   });
 
   it('hands over what the states read, and nothing that none reads', () => {
-    const read = new Set([...definition.matchAll(/"\$\.(\w+)/g)].map(([, key]) => key));
-    const written = [...definition.matchAll(/"ResultPath": "\$\.(\w+)"/g)].map(([, key]) => key);
-    for (const key of written) read.delete(key);
+    const read = new Set([...definition.matchAll(/\$\$\.Execution\.Input\.(\w+)/g)].map(([, key]) => key));
     expect(new Set(Object.keys(inputOf('Arm')))).toEqual(read);
   });
 
@@ -126,12 +150,39 @@ describe('the schedule', () => {
     const state = { ...inputOf(id), execution: 'execution-1', poll };
     const group = { desired: 0, members: { pending: 0, inService: 0, leaving: 0, standby: 0 } };
     const observed = { unclaimed: { unclaimed: 0 }, running: { running: 0 }, group };
-    const decision = { desired: 0, change: false, reasons: [] };
-    const plan = { decision, updateTimeoutSeconds: 1, again: false, poll };
+    const activities = {
+      lastAt: null,
+      failedLaunches: 0,
+      cameInService: 0,
+      breaker: { open: false },
+    };
+    const decision = { from: 0, desired: 0, change: false, reasons: [] };
     ReadSecretsInput.parse(state);
     CountInput.parse(state);
     DescribeGroupInput.parse(state);
-    ComputeCapacityInput.parse({ ...state, observed });
-    UpdateGroupInput.parse({ ...state, plan });
+    DescribeActivitiesInput.parse(state);
+    ComputeCapacityInput.parse({ ...state, activities, observed });
+    UpdateGroupInput.parse({ ...state, decision, again: false });
+  });
+});
+
+describe('the dead-letter queue', () => {
+  const queue = template.the('AWS::SQS::Queue');
+
+  it('keeps for two weeks, encrypted, what the schedules could not deliver', () => {
+    expect(queue.properties).toEqual({
+      QueueName: 'circleci-runners-dead-letters',
+      MessageRetentionPeriod: 1_209_600,
+      SqsManagedSseEnabled: true,
+    });
+  });
+
+  it('takes nothing that comes unencrypted', () => {
+    expect(template.the('AWS::SQS::QueuePolicy').properties).toMatchObject({
+      Queues: ['Queue(circleci-runners-dead-letters)'],
+      PolicyDocument: {
+        Statement: [{ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }],
+      },
+    });
   });
 });

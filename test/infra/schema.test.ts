@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import * as z from 'zod';
+import { MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../infra/fleet-settings.ts';
+import { configurationReference } from '../../infra/reference.ts';
 import { fleetsSchema, SCHEMA_FILE } from '../../infra/schema.ts';
 import { fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from './fleets.ts';
 
@@ -27,6 +29,14 @@ describe('an editor with the schema', () => {
     expect(schema).toMatchObject({ title: expect.any(String), description: expect.any(String) });
   });
 
+  it('says how many fleets there may be, and why, as the reference does', () => {
+    expect(schema).toMatchObject({ minProperties: 1, maxProperties: MOST_FLEETS });
+    expect(schema.description).toContain(
+      `At most ${MOST_FLEETS}, or ${MOST_FLEETS_WITH_VPC} if a VPC is made for each: a CloudFormation stack holds at most 500 resources.`,
+    );
+    expect(configurationReference()).toContain(`\n\n${schema.description}\n\n`);
+  });
+
   it('shows the defaults that the fleet gets, in the words of the file', () => {
     const defaults = Object.entries(settings).flatMap(([name, { default: value }]) =>
       value === undefined ? [] : [[name, value]],
@@ -34,9 +44,11 @@ describe('an editor with the schema', () => {
     expect(Object.fromEntries(defaults)).toEqual({
       minReplicas: 0,
       pollInterval: '5s',
+      quietPollInterval: '60s',
       idleTimeout: '5m',
       maxRunTime: '5h',
       bootTimeout: '10m',
+      breaker: { failures: 3, window: '15m' },
       circleciUrl: 'https://runner.circleci.com',
       image: 'ubuntu',
       unsafeRetries: false,
@@ -45,6 +57,7 @@ describe('an editor with the schema', () => {
       sessionManager: false,
       allowInstanceMetadata: false,
       logs: false,
+      starvingAfter: '15m',
       tags: {},
     });
     const written = defaults.map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
@@ -84,6 +97,11 @@ describe('an editor with the schema', () => {
     { setting: 'spot: {}' },
     { setting: 'spot: {percentage: 50, onDemandBase: 2}' },
     { setting: 'logs: true' },
+    { setting: 'quietPollInterval: 1m' },
+    { setting: 'breaker: {}' },
+    { setting: 'breaker: {failures: 5, window: 1h}' },
+    { setting: 'starvingAfter: 6h' },
+    { setting: 'alarmTopicArn: arn:aws:sns:eu-west-1:111122223333:alarms' },
   ])('accepts $setting', ({ setting }) => {
     expect(validates(minimalWith(setting))).toBe(true);
     expect(fleetsOf(minimalWith(setting))).toHaveLength(1);
@@ -108,9 +126,24 @@ describe('an editor with the schema', () => {
     { setting: 'spot: {percentage: 0}' },
     { setting: 'spot: {onDemand: 2}' },
     { setting: 'logs: yes' },
+    { setting: 'quietPollInterval: 61' },
+    { setting: 'breaker: 5' },
+    { setting: 'breaker: {failures: 0}' },
+    { setting: 'breaker: {windows: 1h}' },
+    { setting: 'starvingAfter: 299' },
+    { setting: 'alarmTopicArn: alarms' },
   ])('underlines $setting', ({ setting }) => {
     expect(validates(MINIMAL)).toBe(true);
     expect(validates(minimalWith(setting))).toBe(false);
+  });
+
+  it.each([
+    { count: MOST_FLEETS, sound: true },
+    { count: MOST_FLEETS + 1, sound: false },
+  ])('takes $count fleets: $sound', ({ count, sound }) => {
+    const { linux } = parseYaml(MINIMAL);
+    const names = Array.from({ length: count }, (_, index) => `fleet-${index}`);
+    expect(validates(JSON.stringify(Object.fromEntries(names.map((name) => [name, linux]))))).toBe(sound);
   });
 
   it.each(['2fast', 'linux large', 'a'.repeat(33)])('underlines a fleet called %s', (name) => {

@@ -1,16 +1,19 @@
 import { Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { EACH_FLEET, fleetsWith, INSTALL, threeFleets } from './fleets.ts';
+import { MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../infra/fleet-settings.ts';
+import { EACH_FLEET, fleetsWith, INSTALL, manyFleets, threeFleets } from './fleets.ts';
 import { appOf, SynthesisedTemplate } from './template.ts';
 
 const fleets = threeFleets();
 const template = new SynthesisedTemplate(fleets);
 
 describe('outputs', () => {
-  it("are the workflow, and each fleet's group and secrets", () => {
+  it("are the workflow, the dashboard, and each fleet's group and secrets", () => {
     expect(template.outputs).toEqual({
       StateMachineArn: 'StateMachine(circleci-runners)',
+      DashboardUrl:
+        'https://console.aws.amazon.com/cloudwatch/home?region=eu-west-1#dashboards/dashboard/circleci-runners',
       ArmGroupName: 'circleci-runners-arm',
       ArmScalerSecretName: 'circleci-runners/arm/scaler',
       ArmRunnerSecretName: 'circleci-runners/arm/runner',
@@ -38,6 +41,7 @@ describe('fleets', () => {
       '0815',
       '3.1.13',
       'c0ffee',
+      ':builds',
     ],
     Owned: [
       'acme/owned',
@@ -68,7 +72,12 @@ describe('fleets', () => {
       'function',
       'workflow',
       'alarms',
+      'alarm',
       'topic',
+      'dashboard',
+      'log-queries',
+      'outage',
+      'executions',
       'group-settings',
       'x',
       'x-group',
@@ -79,6 +88,33 @@ describe('fleets', () => {
       names.map((name) => `circleci-runners-${name}`),
     );
   });
+
+  const EVERYTHING = (index: number) => ({
+    network: 'new-vpc',
+    logs: 'true',
+    sessionManager: 'true',
+    spot: '{}',
+    alarmEmail: `ops-${index}@acme.example`,
+  });
+  it.each([
+    { most: MOST_FLEETS, asking: 'for the least', given: () => ({}), more: () => ({}) },
+    {
+      most: MOST_FLEETS_WITH_VPC,
+      asking: 'for everything',
+      given: EVERYTHING,
+      more: () => ({ network: 'new-vpc' }),
+    },
+  ])(
+    'may be $most that ask $asking, until CloudFormation has no room for more in one stack',
+    ({ most, given, more }) => {
+      const template = new SynthesisedTemplate(manyFleets(most, given));
+      expect(template.resources.length).toBeLessThanOrEqual(500);
+      expect(JSON.stringify(template.json).length).toBeLessThan(1_000_000);
+      expect(() => new SynthesisedTemplate(manyFleets(most + 1, more))).toThrow(
+        /^Number of resources in stack 'circleci-runners': \d+ is greater than allowed maximum of 500: /,
+      );
+    },
+  );
 });
 
 describe.each([

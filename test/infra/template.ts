@@ -18,11 +18,16 @@ afterAll(() => rmSync(output, { recursive: true }));
 
 /** The app as cdk.json runs it, but without bundling the functions' code. */
 export function appOf(fleets: FleetConfig[]): { app: App; stack: AutoscalerStack } {
-  const app = new App({
+  const app = emptyApp();
+  return { app, stack: new AutoscalerStack(app, STACK_NAME, fleets) };
+}
+
+/** An app as cdk.json runs it, with nothing in it yet. */
+export function emptyApp(): App {
+  return new App({
     context: { ...context, 'aws:cdk:bundling-stacks': [] },
     outdir: mkdtempSync(join(output, 'app-')),
   });
-  return { app, stack: new AutoscalerStack(app, STACK_NAME, fleets) };
 }
 
 /** A resource with every reference in its properties written out. */
@@ -99,6 +104,8 @@ const NAMES = [
   'LaunchTemplateName',
   'AutoScalingGroupName',
   'StateMachineName',
+  'QueueName',
+  'AlarmName',
 ];
 
 /** The stack's template as a reader of promises sees it. */
@@ -141,10 +148,10 @@ export class SynthesisedTemplate {
 
   /** The resources made for one fleet, wherever in the stack. */
   ofFleet(id: string): Resource[] {
-    return this.resources.filter((resource) =>
-      new RegExp(`^(GroupSettings|Workflow|Alarms|)${id}(Fleet|Settings|Schedule|StepFailed)`).test(
-        resource.id,
-      ),
+    return this.resources.filter(
+      (resource) =>
+        new RegExp(`^(GroupSettings|Workflow|)${id}(Fleet|Settings|Schedule)`).test(resource.id) ||
+        resource.id.startsWith(`Alarms${id}`),
     );
   }
 

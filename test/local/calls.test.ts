@@ -107,25 +107,31 @@ describe('the steps against a group with scale-in protection', () => {
   it('sets the desired capacity, and launches follow', async () => {
     const { handler } = await import('../../functions/update-group.ts');
     await createGroup(1);
-    const decision = { desired: 4, change: true, reasons: [] };
-    await handler({
-      ...about,
-      groupName: GROUP,
-      plan: { decision, updateTimeoutSeconds: 4, again: false, poll },
-    });
+    const decision = { from: 1, desired: 4, change: true, reasons: [] };
+    const answer = await handler({ ...about, groupName: GROUP, decision, again: false });
+    expect(answer).toEqual({ desired: 4, written: true });
     expect(await group()).toMatchObject({ desired: 4 });
     expect((await group()).ids).toHaveLength(4);
   });
 
-  it('keeps protected instances even if desired capacity falls under them', async () => {
+  it('looks again before it writes: what another execution wrote, and members that came, are left alone', async () => {
     const { handler } = await import('../../functions/update-group.ts');
     await createGroup(3);
-    const decision = { desired: 0, change: true, reasons: [] };
-    await handler({
+    const decided = (from: number, desired: number) => ({
       ...about,
       groupName: GROUP,
-      plan: { decision, updateTimeoutSeconds: 4, again: false, poll },
+      decision: { from, desired, change: true, reasons: [] },
+      again: false,
     });
+    expect(await handler(decided(0, 2))).toEqual({ desired: 3, written: false });
+    expect(await handler(decided(3, 1))).toEqual({ desired: 3, written: false });
+    expect(await group()).toMatchObject({ desired: 3, protectedInstances: 3 });
+  });
+
+  it('keeps protected instances even if somebody sets the desired capacity under them', async () => {
+    const { setDesiredCapacity } = await import('../../functions/lib/auto-scaling.ts');
+    await createGroup(3);
+    await setDesiredCapacity(GROUP, 0);
     expect((await group()).ids).toHaveLength(3);
   });
 });

@@ -31,7 +31,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { LocalAws } from '../../cli/local-aws.ts';
 import { CircleCi, type CircleCiFault } from '../../sandbox/circleci.ts';
-import { failureMetric } from './failure-metric.ts';
+import { alarmState, failures, listen } from './alarms.ts';
 
 const run = promisify(execFile);
 
@@ -94,9 +94,13 @@ beforeEach(() => {
 /** One execution with a single poll, started as the schedule would start it. */
 async function execute(fleet: Fleet) {
   const schedule = await new SchedulerClient({}).send(
-    new GetScheduleCommand({ Name: `circleci-runners-${fleet}` }),
+    new GetScheduleCommand({ GroupName: 'circleci-runners', Name: `circleci-runners-${fleet}` }),
   );
-  const input = { ...JSON.parse(schedule.Target?.Input ?? '{}'), pollIntervalSeconds: 60 };
+  const input = {
+    ...JSON.parse(schedule.Target?.Input ?? '{}'),
+    pollIntervalSeconds: 60,
+    quietPollIntervalSeconds: 60,
+  };
   return sfn.send(
     new StartSyncExecutionCommand({ stateMachineArn: outputs.StateMachineArn, input: JSON.stringify(input) }),
   );
@@ -151,6 +155,7 @@ describe('the deployed app', () => {
       'BetaGroupName',
       'BetaRunnerSecretName',
       'BetaScalerSecretName',
+      'DashboardUrl',
       'StateMachineArn',
     ]);
   });
@@ -208,7 +213,7 @@ describe('the deployed app', () => {
     Object.assign(counts.alpha, { unclaimed: 0, running: 0 });
     const execution = await execute('alpha');
     expect(execution.status).toBe('SUCCEEDED');
-    expect(JSON.parse(execution.output ?? '{}').plan.decision).toMatchObject({ desired: 6, change: false });
+    expect(JSON.parse(execution.output ?? '{}').decision).toMatchObject({ desired: 6, change: false });
     expect(await group('alpha')).toEqual({ desired: 6, members: 6 });
   });
 
@@ -223,10 +228,22 @@ describe('the deployed app', () => {
     expect((await group('beta')).desired).toBe(3);
   });
 
-  const FAULTS: { case: string; fault: CircleCiFault; error: string }[] = [
-    { case: '401', fault: { status: 401, body: '{"message":"no"}' }, error: 'CircleCiUnauthorized' },
-    { case: '403', fault: { status: 403, body: '{"message":"no"}' }, error: 'CircleCiUnauthorized' },
-    { case: '404', fault: { status: 404, body: '{}' }, error: 'CircleCiNotFound' },
+  const REFUSES = 'CircleCiRefuses';
+  const UNAVAILABLE = 'CircleCiUnavailable';
+  const FAULTS: { case: string; fault: CircleCiFault; error: string; kind?: string }[] = [
+    {
+      case: '401',
+      fault: { status: 401, body: '{"message":"no"}' },
+      error: 'CircleCiUnauthorized',
+      kind: REFUSES,
+    },
+    {
+      case: '403',
+      fault: { status: 403, body: '{"message":"no"}' },
+      error: 'CircleCiUnauthorized',
+      kind: REFUSES,
+    },
+    { case: '404', fault: { status: 404, body: '{}' }, error: 'CircleCiNotFound', kind: REFUSES },
     {
       case: '429',
       fault: { status: 429, headers: { 'retry-after': '120' }, body: '' },
@@ -245,28 +262,41 @@ describe('the deployed app', () => {
 
   it.each(FAULTS)(
     'holds the capacity, fails by name and counts the failure: $case',
-    async ({ fault, error }) => {
+    async ({ fault, error, kind = UNAVAILABLE }) => {
       Object.assign(counts.alpha, { unclaimed: 8, running: 0 });
       circleci.fault = ({ resourceClass }) => (resourceClass === CLASSES.alpha ? fault : undefined);
-      const before = await failureMetric('alpha');
+      const before = await failures('alpha', kind);
       const desired = (await group('alpha')).desired;
       const execution = await execute('alpha');
       expect(execution).toMatchObject({ status: 'FAILED', error });
       expect(execution.cause).toContain(error);
+      expect(execution.cause).toContain('See docs/operations.md#circleci-');
       expect((await group('alpha')).desired).toBe(desired);
-      expect(await failureMetric('alpha')).toBeGreaterThan(before);
+      expect(await failures('alpha', kind)).toBeGreaterThan(before);
     },
   );
 
   it('lets one fleet follow its queue while another fleet fails', async () => {
     circleci.fault = ({ resourceClass }) =>
       resourceClass === CLASSES.alpha ? { status: 500, body: '' } : undefined;
-    const before = await failureMetric('beta');
+    const before = await failures('beta', UNAVAILABLE);
     Object.assign(counts.beta, { unclaimed: 2, running: 0 });
     const [alpha, beta] = await Promise.all([execute('alpha'), execute('beta')]);
     expect(alpha.status).toBe('FAILED');
     expect(beta.status).toBe('SUCCEEDED');
-    expect(await failureMetric('beta')).toBe(before);
+    expect(await failures('beta', UNAVAILABLE)).toBe(before);
+  });
+
+  it('lets an alarm ring, and tells the topic of it', async () => {
+    const told = await listen();
+    circleci.fault = ({ resourceClass }) =>
+      resourceClass === CLASSES.alpha ? { status: 404, body: '{}' } : undefined;
+    await execute('alpha');
+    await until('the alarm rings', 30, async () => (await alarmState('alpha-CircleCiRefuses')) === 'ALARM');
+    await until('the alarm over it rings', 30, async () => (await alarmState('alpha-NeedsYou')) === 'ALARM');
+    const message = await told();
+    expect(message).toMatchObject({ AlarmName: 'circleci-runners-alpha-NeedsYou', NewStateValue: 'ALARM' });
+    expect(message.AlarmDescription).toContain('See docs/operations.md, "Fleet Needs You".');
   });
 
   it('has the token nowhere but in the secret', async () => {

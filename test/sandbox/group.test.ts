@@ -294,6 +294,64 @@ describe('a launch', () => {
     expect(task.startedAt).toBe(request + launchHook + READY);
     expect(runners.totals).toMatchObject({ launches: 2, ghostLaunches: 1 });
   });
+
+  it('that has no Spot capacity is tried again, as one that EC2 refuses', () => {
+    const runners = group({ launchFault: faultyUntil(2 * relaunch, 'no-spot') });
+    const task = job(runners, 0);
+    runners.setDesiredCapacity(1);
+    agenda.advance(1_000);
+    expect(task.startedAt).toBe(2 * relaunch + READY);
+    expect(runners.totals).toMatchObject({ launches: 1, refusedLaunches: 2 });
+  });
+
+  it('whose boot fails is over after a third of it: the instance leaves, and nobody replaces it', () => {
+    const runners = group({ launchFault: () => 'failing' });
+    runners.setDesiredCapacity(3);
+    agenda.advance(request + boot / 3 - 1);
+    expect(states(runners)).toEqual(['Pending', 'Pending', 'Pending']);
+    agenda.advance(request + boot / 3);
+    expect(figures(runners)).toMatchObject({ desired: 0, size: 0 });
+    agenda.advance(10_000);
+    expect(runners.totals).toMatchObject({
+      launches: 3,
+      ghostLaunches: 3,
+      billedSeconds: 3 * minimumBilling,
+    });
+  });
+
+  it('whose boot fails is tried again where desired capacity cannot fall', () => {
+    const runners = group({ minSize: 1, launchFault: faultyUntil(1, 'failing') });
+    const task = job(runners, 0);
+    agenda.advance(1_000);
+    expect(task.startedAt).toBe(request + boot / 3 + READY);
+    expect(figures(runners)).toMatchObject({ desired: 1, size: 1 });
+  });
+
+  it('whose instance EC2 takes back after half of its boot is replaced', () => {
+    const runners = group({ launchFault: faultyUntil(1, 'lost') });
+    const task = job(runners, 0);
+    runners.setDesiredCapacity(1);
+    agenda.advance(request + boot / 2 - 1);
+    expect(states(runners)).toEqual(['Pending']);
+    agenda.advance(request + boot / 2);
+    expect(figures(runners)).toMatchObject({ desired: 1, size: 1, listed: 0 });
+    agenda.advance(1_000);
+    expect(task.startedAt).toBe(request + boot / 2 + READY);
+    expect(runners.totals).toMatchObject({ launches: 2, ghostLaunches: 1 });
+  });
+
+  it.each(['dead', 'failing', 'lost'] as const)(
+    'whose instance is %s and is taken away before that is known leaves once',
+    (fault) => {
+      const runners = group({ launchFault: () => fault, newInstancesProtectedFromScaleIn: false });
+      runners.setDesiredCapacity(1);
+      agenda.advance(request + 1);
+      runners.setDesiredCapacity(0);
+      agenda.advance(10_000);
+      expect(news.filter((happening) => happening.endsWith('leaves'))).toEqual([`${request + 1} leaves`]);
+      expect(figures(runners)).toMatchObject({ desired: 0, size: 0, launches: 1 });
+    },
+  );
 });
 
 describe('the bill', () => {

@@ -49,9 +49,18 @@ describe('the log lines of an execution', () => {
         .map(({ message }) => message)
         .toSorted(),
     ).toEqual(Object.keys(HANDLERS).toSorted());
-    for (const line of lines()) {
-      expect(line).toMatchObject({ level: 'INFO', fleet: 'linux', execution: 'linux-1' });
-    }
+    for (const line of lines()) expect(line).toMatchObject({ fleet: 'linux', execution: 'linux-1' });
+  });
+
+  it('are at level INFO where something is decided or done, which alone is paid for', async () => {
+    const { execute } = await oneFleet({ queued: 2, fleet: { pollIntervalSeconds: 60 } });
+    await execute();
+    const levels = Object.fromEntries(lines().map(({ message, level }) => [message, level]));
+    expect(levels).toEqual({
+      ...Object.fromEntries(Object.keys(HANDLERS).map((step) => [step, 'DEBUG'])),
+      'Compute Capacity': 'INFO',
+      'Update Group': 'INFO',
+    });
   });
 
   it('say by its number which poll they belong to, also where the next one is planned', async () => {

@@ -18,7 +18,10 @@ async function replay(trace: Job[], fleet: Partial<SandboxFleet> = {}): Promise<
   try {
     const news: News[] = [];
     sandbox.watch = (item) => news.push(item);
-    const world = sandbox.addFleet({ ...LINUX, pollIntervalSeconds: 15, ...fleet }, trace);
+    const world = sandbox.addFleet(
+      { ...LINUX, pollIntervalSeconds: 15, quietPollIntervalSeconds: 15, ...fleet },
+      trace,
+    );
     await sandbox.drain(trace.length);
     return { world, news, seconds: sandbox.now };
   } finally {
@@ -126,7 +129,10 @@ describe('a trace', () => {
   });
 
   it('that comes between two polls waits for the second one', async () => {
-    const { world } = await replay([{ queuedAt: 11, durationSeconds: 10 }], { pollIntervalSeconds: 5 });
+    const { world } = await replay([{ queuedAt: 11, durationSeconds: 10 }], {
+      pollIntervalSeconds: 5,
+      quietPollIntervalSeconds: 5,
+    });
     expect(world.queue.tasks[0]?.startedAt).toBe(15 + DURATIONS.request + DURATIONS.boot);
   });
 
@@ -216,7 +222,7 @@ describe('the sandbox', () => {
 
   it('keeps to the full minutes after an execution that was run by hand', async () => {
     const sandbox = await openSandbox();
-    const world = sandbox.addFleet(LINUX);
+    const world = sandbox.addFleet({ ...LINUX, quietPollIntervalSeconds: 5 });
     await sandbox.execute('linux');
     await sandbox.runUntil(240);
     const starts = world.executions.map(({ startedAt }) => new Date(startedAt).toISOString().slice(11, 19));

@@ -4,15 +4,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import * as errors from '../../functions/lib/errors.ts';
 import { HANDLERS } from '../../sandbox/workflow.ts';
-import {
-  definition,
-  machines,
-  type State,
-  source,
-  state,
-  successors,
-  type Task,
-} from '../support/definition.ts';
+import { definition, machines, source, state, successors, type Task } from '../support/definition.ts';
 
 const ARN = 'arn:aws:lambda:eu-west-1:000000000000:function:$1';
 const PLACEHOLDER = /^\$\{(\w+)FunctionArn\}$/;
@@ -20,7 +12,7 @@ const PLACEHOLDER = /^\$\{(\w+)FunctionArn\}$/;
 const named = machines().flatMap((machine) => Object.entries(machine.States));
 const tasks = named.filter((entry): entry is [string, Task] => entry[1].Type === 'Task');
 const functions = tasks.filter(([, { Resource }]) => PLACEHOLDER.test(Resource));
-const alarms = tasks.filter(([, { Resource }]) => !PLACEHOLDER.test(Resource));
+const services = tasks.filter(([, { Resource }]) => !PLACEHOLDER.test(Resource));
 
 const pascal = (name: string) => name.replaceAll(' ', '');
 const kebab = (name: string) => name.toLowerCase().replaceAll(' ', '-');
@@ -34,6 +26,18 @@ function strings(json: unknown): string[] {
 
 const everyString = strings(JSON.parse(source));
 
+/** All states that a machine may go through from one of its states on, that one included. */
+function from(start: string, machine = definition): Set<string> {
+  const reached = new Set<string>();
+  const reach = (name: string): void => {
+    if (reached.has(name)) return;
+    reached.add(name);
+    successors(state(machine, name)).forEach(reach);
+  };
+  reach(start);
+  return reached;
+}
+
 describe('the definition', () => {
   it('is what asl-validator accepts, once the ARNs are in place', () => {
     const deployed = z.record(z.string(), z.unknown());
@@ -44,7 +48,7 @@ describe('the definition', () => {
     expect(isValid).toBe(true);
   });
 
-  it('has whole strings substituted and nothing else: the ARNs of its six functions', () => {
+  it('has whole strings substituted and nothing else: the ARNs of its functions', () => {
     const substituted = everyString.filter((text) => text.includes('${'));
     const expected = Object.keys(HANDLERS).map((name) => `\${${pascal(name)}FunctionArn}`);
     expect(substituted.toSorted()).toEqual(expected.toSorted());
@@ -72,14 +76,48 @@ describe('the definition', () => {
 
   it('reaches every state', () => {
     for (const machine of machines()) {
-      const reached = new Set<string>();
-      const reach = (name: string): void => {
-        if (reached.has(name)) return;
-        reached.add(name);
-        successors(state(machine, name)).forEach(reach);
-      };
-      reach(machine.StartAt);
+      const reached = from(machine.StartAt, machine);
       expect([...reached].toSorted()).toEqual(Object.keys(machine.States).toSorted());
+    }
+  });
+});
+
+describe('the state data', () => {
+  it("is small: what is the same for all polls is read from the execution's input, and all of that is read", () => {
+    const read = everyString.flatMap((text) => text.match(/\$\$\.Execution\.Input\.\w+/g) ?? []);
+    const given = [
+      'fleet',
+      'resourceClass',
+      'circleciUrl',
+      'scalerSecretName',
+      'groupName',
+      'minReplicas',
+      'maxReplicas',
+      'pollIntervalSeconds',
+      'quietPollIntervalSeconds',
+      'breakerFailures',
+      'breakerWindowSeconds',
+      'alarmTopicArn',
+    ];
+    expect([...new Set(read)].toSorted()).toEqual(given.map((key) => `$$.Execution.Input.${key}`).toSorted());
+  });
+
+  it('is, through all polls, what became of the launches and the poll, and then the plan alone', () => {
+    const first = state(definition, 'First Poll');
+    const compute = state(definition, 'Compute Capacity');
+    if (first.Type !== 'Pass' || compute.Type !== 'Task') throw new Error('They are other states');
+    expect(Object.keys(first.Parameters ?? {})).toEqual(['activities.$', 'poll']);
+    for (const { ResultPath = '$' } of [first, compute]) expect(ResultPath).toBe('$');
+  });
+
+  it('is the step, the error and the cause, and nothing else, from the reading of a failure on', () => {
+    const failed = [...from('Read Failure')].map((name) => [name, state(definition, name)] as const);
+    for (const [name, each] of failed) {
+      if (each.Type !== 'Pass') continue;
+      const keys = Object.keys(each.Parameters ?? {}).map((key) => key.replace(/\.\$$/, ''));
+      const cause = name === 'Read Message' ? 'thrown' : 'cause';
+      expect(keys.filter((key) => key !== 'metric')).toEqual(['step', 'error', cause]);
+      expect(each.ResultPath ?? '$').toBe('$');
     }
   });
 });
@@ -95,11 +133,8 @@ describe.each(tasks)('%s', (_, task) => {
   it('catches everything, so that nothing fails unseen', () => {
     expect(task.Catch.map(({ ErrorEquals }) => ErrorEquals)).toEqual([['States.ALL']]);
   });
-});
 
-describe.each(functions)('%s', (name, task) => {
-  it('is tried again with backoff and full jitter', () => {
-    expect(task.Retry.length).toBeGreaterThan(0);
+  it('if it is tried again, then with backoff and full jitter', () => {
     for (const { MaxAttempts, IntervalSeconds, BackoffRate, JitterStrategy } of task.Retry) {
       expect(MaxAttempts).toBeGreaterThan(0);
       expect(IntervalSeconds).toBeGreaterThan(0);
@@ -107,35 +142,134 @@ describe.each(functions)('%s', (name, task) => {
       expect(JitterStrategy).toBe('FULL');
     }
   });
+});
 
-  it('leads through an alarm state of its own to a Fail state when it fails', () => {
-    const machine = machines().find(({ States }) => name in States) ?? definition;
-    const [caught] = task.Catch;
-    expect(caught).toMatchObject({ Next: `${name} Alarm`, ResultPath: '$.failure' });
+describe.each(functions)('%s', (name, task) => {
+  const machine = machines().find(({ States }) => name in States) ?? definition;
 
-    const ends = new Set<State['Type']>();
-    const seen = new Set<string>();
-    const follow = (next: string): void => {
-      if (seen.has(next)) return;
-      seen.add(next);
-      const following = successors(state(machine, next));
-      if (following.length === 0) ends.add(state(machine, next).Type);
-      following.forEach(follow);
-    };
-    follow(`${name} Alarm`);
-    expect([...ends]).toEqual(['Fail']);
+  it('is tried again', () => {
+    expect(task.Retry.length).toBeGreaterThan(0);
+  });
+
+  it('names itself when it fails', () => {
+    expect(task.Catch).toMatchObject([{ Next: `${name} Failed`, ResultPath: '$.failure' }]);
+    expect(state(machine, `${name} Failed`)).toMatchObject({
+      Type: 'Pass',
+      Parameters: {
+        'Error.$': `States.Format('${name}/{}', $.failure.Error)`,
+        'Cause.$': '$.failure.Cause',
+      },
+      ResultPath: '$.failure',
+    });
+  });
+
+  it('leads from its failure through the reading of it and a kind of failure to the one Fail state', () => {
+    const next = successors(state(machine, `${name} Failed`));
+    if (machine === definition) {
+      expect(next).toEqual(['Read Failure']);
+    } else {
+      // A branch can only fail as a whole: with the name of its step in the error, which Observe catches.
+      expect(next).toEqual([`${name} Ends`]);
+      expect(state(machine, `${name} Ends`)).toMatchObject({
+        Type: 'Fail',
+        ErrorPath: '$.failure.Error',
+        CausePath: '$.failure.Cause',
+      });
+    }
   });
 
   it('is told which fleet and which execution it works for', () => {
-    expect(task.Parameters).toMatchObject({ 'fleet.$': '$.fleet', 'execution.$': '$$.Execution.Name' });
+    const fleet = machine === definition ? '$$.Execution.Input.fleet' : '$.fleet';
+    expect(task.Parameters).toMatchObject({ 'fleet.$': fleet, 'execution.$': '$$.Execution.Name' });
+  });
+
+  it('has its timeout, if that is from the state data, before and after its parameters are made', () => {
+    // AWS reads it from the parameters, emulators from the state's input.
+    const { TimeoutSecondsPath: path } = task;
+    if (path === undefined) return;
+    const [, key] = path.split('.');
+    expect(task.Parameters).toMatchObject({ [`${key}.$`]: `$.${key}` });
   });
 });
 
-describe.each(alarms)('%s', (name, task) => {
+describe('Observe', () => {
+  const observe = state(definition, 'Observe');
+  if (observe.Type !== 'Parallel') throw new Error('Observe is no Parallel state');
+
+  it('hands each branch what its function is told', () => {
+    const told = observe.Branches.flatMap(({ States }) => Object.values(States))
+      .filter((each) => each.Type === 'Task')
+      .flatMap((each) => Object.values(each.Parameters).map(String));
+    for (const path of told.filter((path) => !path.startsWith('$$'))) {
+      const [, key = ''] = path.split('.');
+      const from = key === 'poll' ? '$.poll' : `$$.Execution.Input.${key}`;
+      expect(observe.Parameters).toMatchObject({ [`${key}.$`]: from });
+    }
+  });
+
+  it('lets a branch that names its step be read, and names itself for everything else', () => {
+    expect(observe.Catch).toEqual([
+      { ErrorEquals: ['States.ALL'], ResultPath: '$.failure', Next: 'Step Named?' },
+    ]);
+    expect(successors(state(definition, 'Step Named?'))).toEqual(['Read Failure', 'Observe Failed']);
+    expect(successors(state(definition, 'Observe Failed'))).toEqual(['Read Failure']);
+  });
+});
+
+describe('what a failure leads to', () => {
+  const kinds = successors(state(definition, 'Which Failure?'));
+
+  it('is the eight kinds', () => {
+    expect(kinds.toSorted()).toEqual([
+      'CircleCI Refuses',
+      'CircleCI Unavailable',
+      'Decision Invalid',
+      'Execution Over Time',
+      'Group Unreadable',
+      'Group Update Refused',
+      'Secrets Unreadable',
+      'Step Broken',
+    ]);
+  });
+
+  it('is one of them, whatever failed: no other way leads to the metric, nor to the end', () => {
+    const into = (name: string) =>
+      Object.entries(definition.States)
+        .filter(([, each]) => successors(each).includes(name))
+        .map(([each]) => each);
+    expect(into('Count Failure').toSorted()).toEqual(kinds.toSorted());
+    expect(new Set(into('Failed'))).toEqual(new Set(['Count Failure', 'Announce Failure']));
+    expect(into('Announce Failure')).toEqual(['Count Failure']);
+  });
+
+  it.each(kinds)('%s names its metric, and its own heading in docs/operations.md', (kind) => {
+    const each = state(definition, kind);
+    if (each.Type !== 'Pass') throw new Error(`${kind} is no Pass state`);
+    const { metric, 'cause.$': cause } = z
+      .looseObject({ metric: z.string(), 'cause.$': z.string() })
+      .parse(each.Parameters);
+    expect(metric).toBe(pascal(kind).replace('CircleCI', 'CircleCi'));
+    expect(cause).toMatch(
+      /^States\.Format\('.*\{\} See docs\/operations\.md#[a-z-]+', (\$\.step, )?\$\.cause\)$/,
+    );
+    expect(cause).toContain(` See docs/operations.md#${kebab(kind)}'`);
+  });
+
+  it('is never success, and no other poll', () => {
+    const reached = from('Read Failure');
+    for (const name of ['Done', 'Observe', 'Update Group']) expect(reached).not.toContain(name);
+    const ends = [...reached].filter((name) => successors(state(definition, name)).length === 0);
+    expect(ends).toEqual(['Failed']);
+  });
+});
+
+describe('Count Failure', () => {
+  const task = serviceTask('Count Failure');
+
   it('counts the failure for the fleet, and for the fleet and the step', () => {
-    const fleet = { Name: 'Fleet', 'Value.$': '$.fleet' };
-    const step = { Name: 'Step', Value: name.replace(/ Alarm$/, '') };
-    const metric = { MetricName: 'StepFailed', Value: 1, Unit: 'Count' };
+    const fleet = { Name: 'Fleet', 'Value.$': '$$.Execution.Input.fleet' };
+    const step = { Name: 'Step', 'Value.$': '$.step' };
+    const metric = { 'MetricName.$': '$.metric', Value: 1, Unit: 'Count' };
     expect(task.Resource).toBe('arn:aws:states:::aws-sdk:cloudwatch:putMetricData');
     expect(task.Parameters).toEqual({
       Namespace: 'CircleCIRunnerAutoscaler',
@@ -146,12 +280,72 @@ describe.each(alarms)('%s', (name, task) => {
     });
   });
 
-  it('goes on to the same end whether or not the metric could be put, and keeps the failure', () => {
-    expect(task.Catch.map(({ Next }) => Next)).toEqual([task.Next]);
-    expect(task.ResultPath).toBeNull();
-    expect(task.Catch.map(({ ResultPath }) => ResultPath)).not.toContain('$.failure');
+  it('is tried again, and if CloudWatch cannot be reached at all, the failure is announced', () => {
+    expect(task.Retry.map(({ ErrorEquals }) => ErrorEquals)).toEqual([['States.ALL']]);
+    expect(task.Next).toBe('Failed');
+    expect(task.Catch.map(({ Next }) => Next)).toEqual(['Announce Failure']);
   });
 });
+
+describe.each(['Announce Failure', 'Announce Breaker'])('%s', (name) => {
+  const task = serviceTask(name);
+
+  it("tells it to the fleet's topic", () => {
+    expect(task.Resource).toBe('arn:aws:states:::sns:publish');
+    expect(task.Parameters).toMatchObject({ 'TopicArn.$': '$$.Execution.Input.alarmTopicArn' });
+  });
+
+  it('goes on in the same way whether or not the message could be sent', () => {
+    expect(task.Catch.map(({ Next }) => Next)).toEqual([task.Next]);
+  });
+
+  it('has a subject that SNS takes, for the longest names that there are', () => {
+    // https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+    const [, format = ''] = /^States\.Format\('(.*?)',/.exec(String(task.Parameters['Subject.$'])) ?? [];
+    const longest = Object.keys(HANDLERS).toSorted((a, b) => b.length - a.length)[0] ?? '';
+    expect(format).toMatch(/^[\w{}][\x20-\x7e]*$/);
+    const fleet = 'a'.repeat(32);
+    expect(format.replaceAll('{}', fleet).length + longest.length).toBeLessThanOrEqual(100);
+  });
+});
+
+describe.each(services)('%s', (_, task) => {
+  it('leaves the state as it was, but for its own failure', () => {
+    expect(task.ResultPath).toBeNull();
+    for (const { ResultPath } of task.Catch) expect(['$.notCounted', '$.notTold']).toContain(ResultPath);
+  });
+});
+
+describe('the breaker', () => {
+  it('is announced only when it is open and there is news, and held open in the graph either way', () => {
+    const question = state(definition, 'Breaker Open?');
+    expect(question).toMatchObject({
+      Choices: [
+        { condition: { Variable: '$.activities.breaker.open', BooleanEquals: false }, Next: 'First Poll' },
+        {
+          condition: { Variable: '$.activities.breaker.news', BooleanEquals: true },
+          Next: 'Announce Breaker',
+        },
+      ],
+      Default: 'Breaker Open',
+    });
+    expect(successors(state(definition, 'Announce Breaker'))).toEqual(['Breaker Open', 'Breaker Open']);
+    expect(successors(state(definition, 'Breaker Open'))).toEqual(['First Poll']);
+  });
+
+  it('is told with why, when the next canary may launch, and what to do', () => {
+    const message = String(serviceTask('Announce Breaker').Parameters['Message.$']);
+    for (const path of ['failures', 'reason', 'canaryAt'])
+      expect(message).toContain(`$.activities.breaker.${path}`);
+    expect(message).toContain('See docs/operations.md#breaker-open');
+  });
+});
+
+function serviceTask(name: string): Task {
+  const [, task] = services.find(([candidate]) => candidate === name) ?? [];
+  if (task === undefined) throw new Error(`${name} calls no service`);
+  return task;
+}
 
 /** Errors that may be gone at the next attempt, and those that stay until somebody mends something. */
 const PASSING = [
@@ -169,6 +363,7 @@ const LASTING = [
   'CircleCiRateLimited',
   'CircleCiRejected',
   'CircleCiUnauthorized',
+  'DecisionInvalid',
   'GroupNotFound',
   'GroupUnreadable',
   'GroupUpdateRefused',
@@ -187,10 +382,25 @@ describe('the errors that it names', () => {
     'Catch' in each ? each.Catch.map(({ ErrorEquals }) => ErrorEquals) : [],
   ]);
   const retried = functions.flatMap(([, { Retry }]) => Retry.flatMap(({ ErrorEquals }) => ErrorEquals));
+  const isOurs = (name: string) => !/^(States|Lambda|Sandbox|Runtime)\./.test(name);
 
   it('are thrown by a function, or by AWS around it', () => {
-    const ours = rules.flat(2).filter((name) => !/^(States|Lambda|Sandbox)\./.test(name));
+    const ours = rules.flat(2).filter(isOurs);
     expect(failures).toEqual(expect.arrayContaining(ours));
+  });
+
+  it('are thrown by a function, or by AWS around it, also where the kinds of failure are told apart', () => {
+    const question = JSON.stringify(state(definition, 'Which Failure?'));
+    const compared = [...question.matchAll(/"\$\.error","String(?:Equals|Matches)":"([^"]+)"/g)].map(
+      ([, error = '']) => error,
+    );
+    expect(compared.length).toBeGreaterThan(failures.length / 3);
+    for (const error of compared.filter(isOurs)) {
+      const prefix = error.replace(/\*$/, '');
+      expect(
+        failures.filter((name) => name === error || (prefix !== error && name.startsWith(prefix))),
+      ).not.toEqual([]);
+    }
   });
 
   it('never stand beside States.ALL, and nothing comes after it', () => {
@@ -211,6 +421,7 @@ describe('the errors that it names', () => {
   const counting = PASSING.filter((name) => /^(CircleCi|SecretsManager)/.test(name));
   it.each([
     { step: 'Read Secrets', passing: ['SecretsManagerUnavailable'] },
+    { step: 'Describe Activities', passing: ['AutoScalingUnavailable'] },
     { step: 'Count Unclaimed', passing: counting },
     { step: 'Count Running', passing: counting },
     { step: 'Describe Group', passing: ['AutoScalingUnavailable'] },

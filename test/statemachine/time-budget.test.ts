@@ -2,13 +2,27 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { handler as computeCapacity } from '../../functions/compute-capacity.ts';
-import { Poll } from '../../functions/lib/contracts.ts';
+import { type Activities, type Plan, Poll } from '../../functions/lib/contracts.ts';
 import { LIMITS, pace } from '../../functions/lib/pacing.ts';
 import { Sandbox } from '../../sandbox/sandbox.ts';
 import { HANDLERS } from '../../sandbox/workflow.ts';
-import { definition, machines, seconds, state, type Task } from '../support/definition.ts';
-import { EXECUTION_START, firstPoll, secondsIn } from '../support/inputs.ts';
-import { at, attempts, type Data, delays, failing, longest, timeout } from '../support/worst-case.ts';
+import {
+  at,
+  chosen,
+  definition,
+  machines,
+  seconds,
+  state,
+  successors,
+  type Task,
+} from '../support/definition.ts';
+import { activities, EXECUTION_START, firstPoll, openBreaker, secondsIn } from '../support/inputs.ts';
+import { attempts, type Data, delays, failing, longest, timeout } from '../support/worst-case.ts';
+
+// What the polls of the adversary publish is nothing to this test.
+vi.hoisted(() => {
+  process.env.POWERTOOLS_METRICS_DISABLED = 'true';
+});
 
 /** Kept free at the end for the transitions between states, which the definition gives no time. */
 const SLACK_SECONDS = 0.5;
@@ -26,17 +40,25 @@ const from = (first: number, last: number) =>
 const INTERVALS = from(1, 60);
 
 describe('the limits that the polls are planned by are those of the definition:', () => {
-  it('the end of the execution, within its minute', () => {
+  it('the end of the execution, which outlasts its minute by no more than a second', () => {
     expect(seconds).toBe(LIMITS.executionSeconds);
-    expect(seconds).toBeLessThan(60);
+    expect(seconds).toBeLessThanOrEqual(61);
   });
 
   it('the worst case of Compute Capacity', () => {
     expect(longest(task('Compute Capacity'), {})).toBe(LIMITS.computeSeconds);
   });
 
-  it.each(Object.keys(HANDLERS))('the worst case of the alarm of %s', (name) => {
-    expect(longest(task(`${name} Alarm`), {})).toBe(LIMITS.alarmSeconds);
+  it.each(
+    Object.keys(definition.States).filter((name) => HANDLERS[name] !== undefined || name === 'Observe'),
+  )('the longest report of a failure of %s', (name) => {
+    expect(failing(definition, state(definition, name), {})).toBe(LIMITS.reportSeconds);
+  });
+
+  it('and nothing in a branch of Observe, which fails on to the report at once', () => {
+    for (const machine of machines().slice(1)) {
+      for (const each of Object.values(machine.States)) expect(failing(machine, each, {})).toBe(0);
+    }
   });
 
   it.each([...COUNTING, 'Update Group'])('the attempts of %s, and the wait between them', (name) => {
@@ -46,18 +68,20 @@ describe('the limits that the polls are planned by are those of the definition:'
 
   it('the time of each attempt in the first poll', () => {
     expect(state(definition, 'First Poll')).toMatchObject({
-      Parameters: { timeoutSeconds: LIMITS.attemptSeconds },
+      Parameters: { poll: { timeoutSeconds: LIMITS.attemptSeconds } },
     });
   });
 
   it('and in every other poll, which takes it from the plan', () => {
     for (const name of COUNTING) expect(task(name).TimeoutSecondsPath).toBe('$.poll.timeoutSeconds');
-    expect(task('Update Group').TimeoutSecondsPath).toBe('$.plan.updateTimeoutSeconds');
+    expect(task('Update Group').TimeoutSecondsPath).toBe('$.updateTimeoutSeconds');
   });
 });
 
 describe('the worst case', () => {
-  const secrets = state(definition, 'Read Secrets');
+  const before = ['Read Secrets', 'Describe Activities', 'Announce Breaker'].map((name) =>
+    state(definition, name),
+  );
   const observe = state(definition, 'Observe');
   const compute = state(definition, 'Compute Capacity');
   const update = state(definition, 'Update Group');
@@ -75,7 +99,7 @@ describe('the worst case', () => {
   );
   const write = new Map(
     from(1, LIMITS.attemptSeconds).map((updateTimeoutSeconds) => {
-      const data = { plan: { updateTimeoutSeconds } };
+      const data = { updateTimeoutSeconds };
       return [
         updateTimeoutSeconds,
         { succeeds: longest(update, data), fails: failing(definition, update, data) },
@@ -97,10 +121,13 @@ describe('the worst case', () => {
     return Math.max(writing.fails > 0 ? written + writing.fails : 0, polled);
   }
 
-  it('of reading the secrets ends in time, and so does a first poll after it', () => {
-    const read = longest(secrets, {});
-    expect(read + failing(definition, secrets, {})).toBeLessThanOrEqual(seconds - SLACK_SECONDS);
-    expect(read + (poll.get(LIMITS.attemptSeconds) ?? Number.NaN)).toBeLessThanOrEqual(
+  it('of everything before the polls ends in time, and so does a first poll after it', () => {
+    let elapsed = 0;
+    for (const each of before) {
+      elapsed += longest(each, {});
+      expect(elapsed + failing(definition, each, {})).toBeLessThanOrEqual(seconds - SLACK_SECONDS);
+    }
+    expect(elapsed + (poll.get(LIMITS.attemptSeconds) ?? Number.NaN)).toBeLessThanOrEqual(
       seconds - SLACK_SECONDS,
     );
   });
@@ -146,26 +173,35 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
     /** A share, between 0 and 1, of what the step may take at the worst. */
     takes: () => number;
     sees: () => { retryAfterSeconds: number } | { unclaimed: number };
+    activities: Activities;
+  }
+
+  interface Intervals {
+    every: number;
+    everyIfQuiet: number;
   }
 
   /**
    * Walks one execution through the definition, with the real Compute Capacity, and returns the number of its
    * polls, and how many seconds after its start it could have ended at the latest, had any one step failed.
    */
-  async function walk({ takes, sees }: Adversary, every: number): Promise<{ polls: number; end: number }> {
-    const data: Data = {};
+  async function walk(
+    { takes, sees, activities }: Adversary,
+    intervals: Intervals,
+  ): Promise<{ polls: number; end: number; path: Set<string> }> {
+    let data: Data = {};
+    const path = new Set<string>();
     let now = 0;
     let end = 0;
     let polls = 0;
     let name = definition.StartAt;
     for (;;) {
       const current = state(definition, name);
+      path.add(name);
       end = Math.max(end, now + longest(current, data) + failing(definition, current, data));
-      if (current.Type === 'Succeed' || current.Type === 'Fail') return { polls, end };
+      if (current.Type === 'Succeed' || current.Type === 'Fail') return { polls, end, path };
       if (current.Type === 'Choice') {
-        const says = ({ Variable, BooleanEquals }: (typeof current.Choices)[number]) =>
-          at(data, Variable) === BooleanEquals;
-        name = current.Choices.find(says)?.Next ?? current.Default;
+        name = chosen(current, data);
         continue;
       }
       if (current.Type === 'Wait') {
@@ -173,8 +209,8 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
         // AWS drops the milliseconds: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html
         now = Math.max(now, Math.floor(due / 1_000));
       }
-      if (name === 'First Poll') data.poll = firstPoll();
-      if (name === 'Next Poll') data.poll = at(data, '$.plan.poll');
+      if (name === 'Describe Activities') data.activities = activities;
+      if (name === 'First Poll') data = { activities: data.activities, poll: firstPoll() };
       if (name === 'Observe') polls += 1;
       if (polls > seconds) throw new Error('The polls never end');
       if (name === 'Compute Capacity') {
@@ -183,9 +219,9 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
         const readsClockAt = startsAt + takes() * attempt;
         now = readsClockAt + takes() * (startsAt + attempt - readsClockAt);
         vi.setSystemTime(EXECUTION_START + readsClockAt * 1_000);
-        const plan = await computed(data.poll, every, sees());
-        if (plan === undefined) return { polls, end };
-        data.plan = plan;
+        const plan = await computed(data, intervals, sees());
+        if (plan === undefined) return { polls, end, path };
+        data = { ...plan };
       } else {
         now += takes() * longest(current, data);
       }
@@ -194,13 +230,19 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
   }
 
   /** The plan, or `undefined` if the rate limit does not let the execution go on. */
-  async function computed(poll: unknown, pollIntervalSeconds: number, unclaimed: object) {
+  async function computed(
+    { poll, activities }: Data,
+    { every, everyIfQuiet }: Intervals,
+    unclaimed: object,
+  ): Promise<Plan | undefined> {
     const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
     const observed = { unclaimed, running: { running: 0 }, group: { desired: 1, members } };
-    const fleet = { fleet: 'linux', execution: 'linux-1', minReplicas: 0, maxReplicas: 10 };
-    const input = { ...fleet, pollIntervalSeconds, poll: Poll.parse(poll), observed };
+    const fleet = { fleet: 'linux', execution: 'linux-1', minReplicas: 1, maxReplicas: 10 };
+    const pace = { pollIntervalSeconds: every, quietPollIntervalSeconds: everyIfQuiet };
+    const input = { ...fleet, ...pace, poll: Poll.parse(poll), activities, observed };
     return computeCapacity(input).catch((error: Error) => {
       if (error.name !== 'CircleCiRateLimited') throw error;
+      return undefined;
     });
   }
 
@@ -220,34 +262,86 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
     { minLength: 1, maxLength: 20 },
   );
 
+  const histories = fc.record({
+    lastAt: fc.constantFrom(null, secondsIn(-30), secondsIn(-3_600)),
+    breaker: fc.oneof(
+      fc.constant<Activities['breaker']>({ open: false }),
+      fc
+        .record({ canaryInSeconds: fc.integer({ min: -60, max: 120 }), news: fc.boolean() })
+        .map(({ canaryInSeconds, news }) => ({ ...openBreaker(canaryInSeconds), news })),
+    ),
+  });
+  const interval = fc.constantFrom(...INTERVALS);
+  const intervals = fc.record({ every: interval, everyIfQuiet: interval });
+
   it('never gets an execution beyond its timeout', async () => {
+    const walked = new Set<string>();
     await fc.assert(
-      fc.asyncProperty(shares, sights, fc.constantFrom(...INTERVALS), async (shares, sights, every) => {
-        const adversary = { takes: inTurn(shares), sees: inTurn(sights) };
-        const { end } = await walk(adversary, every);
+      fc.asyncProperty(shares, sights, histories, intervals, async (shares, sights, history, intervals) => {
+        const told = activities(history);
+        const adversary = { takes: inTurn(shares), sees: inTurn(sights), activities: told };
+        const { end, path } = await walk(adversary, intervals);
         expect(end).toBeLessThanOrEqual(seconds - SLACK_SECONDS);
+        for (const name of path) walked.add(name);
       }),
       { numRuns: 750 },
     );
+    // Everything but what a failure leads to, whose time is added up in each step.
+    const failures = reportOfFailures();
+    const expected = Object.keys(definition.States).filter((name) => !failures.has(name));
+    expect([...walked].toSorted()).toEqual(expected.toSorted());
   });
+
+  /** The states that only failed executions reach. */
+  function reportOfFailures(): Set<string> {
+    const found = new Set<string>();
+    const follow = (name: string): void => {
+      if (found.has(name)) return;
+      found.add(name);
+      successors(state(definition, name)).forEach(follow);
+    };
+    for (const each of Object.values(definition.States)) {
+      if ('Catch' in each)
+        for (const { Next } of each.Catch.filter((rule) => rule.Next !== each.Next)) follow(Next);
+    }
+    return found;
+  }
 
   it('gets a poll at each point of the grid if nothing takes any time', async () => {
     for (const every of INTERVALS.filter((interval) => interval >= LIMITS.computeSeconds)) {
-      const { polls } = await walk({ takes: () => 0, sees: () => ({ unclaimed: 1 }) }, every);
+      const busy = { takes: () => 0, sees: () => ({ unclaimed: 1 }), activities: activities() };
+      const { polls } = await walk(busy, { every, everyIfQuiet: 60 });
       expect(polls).toBe(Math.floor(LIMITS.lastPollSeconds / every) + 1);
+      const quiet = {
+        takes: () => 0,
+        sees: () => ({ unclaimed: 0 }),
+        activities: activities({ lastAt: null }),
+      };
+      expect((await walk(quiet, { every: 1, everyIfQuiet: every })).polls).toBe(polls);
     }
   });
 
   it('gets hardly any poll if everything takes all the time it may', async () => {
+    const news = { ...openBreaker(0), news: true } as const;
     for (const every of INTERVALS) {
-      const { polls } = await walk({ takes: () => 1, sees: () => ({ unclaimed: 3 }) }, every);
+      const slow = {
+        takes: () => 1,
+        sees: () => ({ unclaimed: 3 }),
+        activities: activities({ breaker: news }),
+      };
+      const { polls } = await walk(slow, { every, everyIfQuiet: every });
       expect(polls).toBeLessThanOrEqual(2);
     }
   });
 });
 
 describe('the interpreter', () => {
-  it('ends every execution before it times out, however slow the functions are', async () => {
+  const services = machines()
+    .flatMap(({ States }) => Object.entries(States))
+    .filter(([name, { Type }]) => Type === 'Task' && HANDLERS[name] === undefined)
+    .map(([name]) => [name, async () => ({})] as const);
+
+  it('ends every execution before it times out, however slow functions and services are', async () => {
     const delays = fc.array(fc.oneof(fc.nat({ max: 1_000 }), fc.nat({ max: 10_000 })), {
       minLength: 1,
       maxLength: 20,
@@ -255,7 +349,7 @@ describe('the interpreter', () => {
     await fc.assert(
       fc.asyncProperty(delays, fc.constantFrom(...INTERVALS), async (milliseconds, pollIntervalSeconds) => {
         const delay = inTurn(milliseconds);
-        const slow = Object.entries(HANDLERS).map(([name, handler]) => [
+        const slow = [...Object.entries(HANDLERS), ...services].map(([name, handler]) => [
           name,
           async (input: unknown) => {
             await new Promise((resolve) => setTimeout(resolve, delay()));

@@ -30,19 +30,34 @@ const Task = z.object({
   Next: z.optional(z.string()),
 });
 
-const Choice = z.object({
-  Type: z.literal('Choice'),
-  Choices: z.array(
-    z.object({ Variable: z.string(), BooleanEquals: z.optional(z.boolean()), Next: z.string() }),
-  ),
-  Default: z.string(),
-});
+/** What a Choice asks; strict, so that a question that the tests cannot answer is noticed. */
+const Condition = z.union([
+  z.strictObject({ Variable: z.string(), BooleanEquals: z.boolean() }),
+  z.strictObject({ Variable: z.string(), StringEquals: z.string() }),
+  z.strictObject({ Variable: z.string(), StringMatches: z.string() }),
+  z.strictObject({
+    get And() {
+      return z.array(Condition);
+    },
+  }),
+  z.strictObject({
+    get Or() {
+      return z.array(Condition);
+    },
+  }),
+]);
+type Condition = z.infer<typeof Condition>;
+
+const Rule = z
+  .looseObject({ Next: z.string() })
+  .transform(({ Next, ...condition }) => ({ Next, condition: Condition.parse(condition) }));
+
+const Choice = z.object({ Type: z.literal('Choice'), Choices: z.array(Rule), Default: z.string() });
 
 const Pass = z.object({
   Type: z.literal('Pass'),
   Parameters: z.optional(z.record(z.string(), z.unknown())),
-  InputPath: z.optional(z.string()),
-  ResultPath: z.string(),
+  ResultPath: z.optional(z.nullable(z.string())),
   Next: z.string(),
 });
 
@@ -52,6 +67,7 @@ const Fail = z.object({ Type: z.literal('Fail'), ErrorPath: z.string(), CausePat
 
 const Parallel = z.object({
   Type: z.literal('Parallel'),
+  Parameters: z.record(z.string(), z.unknown()),
   get Branches() {
     return z.array(Machine);
   },
@@ -99,4 +115,28 @@ export function successors(state: State): string[] {
   const chosen = state.Type === 'Choice' ? [...state.Choices.map(({ Next }) => Next), state.Default] : [];
   const next = 'Next' in state && state.Next !== undefined ? [state.Next] : [];
   return [...next, ...chosen, ...caught];
+}
+
+/** The value at a reference path such as `$.poll.dueAt`. */
+export function at(data: unknown, path: string): unknown {
+  return path
+    .split('.')
+    .slice(1)
+    .reduce((value, key) => z.record(z.string(), z.unknown()).parse(value)[key], data);
+}
+
+/** https://docs.aws.amazon.com/step-functions/latest/dg/state-choice.html */
+function holds(condition: Condition, data: unknown): boolean {
+  if ('And' in condition) return condition.And.every((each) => holds(each, data));
+  if ('Or' in condition) return condition.Or.some((each) => holds(each, data));
+  const value = at(data, condition.Variable);
+  if ('BooleanEquals' in condition) return value === condition.BooleanEquals;
+  if ('StringEquals' in condition) return value === condition.StringEquals;
+  const parts = condition.StringMatches.split('*').map((part) => part.replaceAll(/[^\w]/g, '\\$&'));
+  return typeof value === 'string' && new RegExp(`^${parts.join('.*')}$`, 's').test(value);
+}
+
+/** Where a Choice leads with that state data. */
+export function chosen({ Choices, Default }: Extract<State, { Type: 'Choice' }>, data: unknown): string {
+  return Choices.find(({ condition }) => holds(condition, data))?.Next ?? Default;
 }

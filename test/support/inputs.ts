@@ -1,4 +1,4 @@
-import type { CountInput, Poll } from '../../functions/lib/contracts.ts';
+import type { Activities, CountInput, Poll } from '../../functions/lib/contracts.ts';
 
 /** When the executions of the tests start, unless a test says otherwise. */
 export const EXECUTION_START = Date.parse('2026-01-05T08:00:00Z');
@@ -22,5 +22,28 @@ export function countInput(changes: Partial<CountInput> = {}): CountInput {
     scalerSecretName: 'circleci-runner-autoscaler/linux/scaler',
     poll: firstPoll(),
     ...changes,
+  };
+}
+
+/** What Describe Activities says of a group that launched its last instance a minute ago, and well. */
+export function activities(changes: Partial<Activities> = {}): Activities {
+  return {
+    lastAt: secondsIn(-60),
+    failedLaunches: 0,
+    cameInService: 0,
+    breaker: { open: false },
+    ...changes,
+  };
+}
+
+/** The breaker as Describe Activities opens it, with its canary due in so many seconds. */
+export function openBreaker(canaryInSeconds: number): Extract<Activities['breaker'], { open: true }> {
+  return {
+    open: true,
+    news: false,
+    failures: 3,
+    kind: 'boot',
+    reason: 'Lifecycle Action was abandoned: Heartbeat Timeout',
+    canaryAt: secondsIn(canaryInSeconds),
   };
 }

@@ -1,7 +1,8 @@
 import { onTestFinished } from 'vitest';
+import { FAILURES } from '../../infra/metrics.ts';
 import { type FleetWorld, Sandbox, type SandboxFleet, type SandboxOptions } from '../../sandbox/sandbox.ts';
 import type { TaskQueue } from '../../sandbox/task-queue.ts';
-import type { Execution, Visit } from '../../sandbox/workflow.ts';
+import type { Execution, Metric, Visit } from '../../sandbox/workflow.ts';
 
 /** A fleet as the tests have it unless they say otherwise. */
 export const LINUX: SandboxFleet = {
@@ -45,3 +46,23 @@ export const polledAt = (execution: Execution): number[] =>
   visits(execution, 'Observe').map(({ at }) => Math.floor((at - execution.startedAt) / 1_000));
 
 export const secondsTaken = ({ startedAt, endedAt }: Execution): number => (endedAt - startedAt) / 1_000;
+
+/** Retries of all steps of an execution. */
+export const retriesOf = ({ path }: Execution): number => path.reduce((sum, { retries }) => sum + retries, 0);
+
+/** The failures that were counted, of what the steps measure nothing. */
+export const failuresIn = (metrics: Metric[]) =>
+  metrics.filter(({ name }) => name in FAILURES).map(({ at: _, ...metric }) => metric);
+
+/** What is counted of an execution that failed in a step. */
+export const counted = (failure: string, step: string, fleet = 'linux') =>
+  [{ Fleet: fleet }, { Fleet: fleet, Step: step }].map((dimensions) => ({
+    namespace: 'CircleCIRunnerAutoscaler',
+    name: failure,
+    dimensions,
+    value: 1,
+  }));
+
+/** Where docs/operations.md tells of a failure, by its state. */
+export const seeOperations = (state: string) =>
+  ` See docs/operations.md#${state.toLowerCase().replaceAll(' ', '-')}`;

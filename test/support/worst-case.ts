@@ -1,16 +1,8 @@
 import * as z from 'zod';
-import { type Machine, type State, state, successors, type Task } from './definition.ts';
+import { at, type Machine, type State, state, successors, type Task } from './definition.ts';
 
 /** What the timeouts of a definition depend on: the state data, as far as the walk has come. */
 export type Data = Record<string, unknown>;
-
-/** The value at a reference path such as `$.plan.poll.dueAt`. */
-export function at(data: unknown, path: string): unknown {
-  return path
-    .split('.')
-    .slice(1)
-    .reduce((value, key) => z.record(z.string(), z.unknown()).parse(value)[key], data);
-}
 
 export function attempts(task: Task): number {
   return task.Retry.reduce((sum, { MaxAttempts }) => sum + MaxAttempts, 1);
@@ -42,7 +34,10 @@ export function longest(each: State, data: Data): number {
   return Math.max(...each.Branches.map((branch) => chain(branch, branch.StartAt)));
 }
 
-/** The longest from the moment at which a state has failed for good until its machine has ended. */
+/**
+ * The longest from the moment at which a state has failed for good until its machine has ended; 0 if the machine
+ * goes on as if it had succeeded.
+ */
 export function failing(machine: Machine, each: State, data: Data): number {
   const ending = (name: string): number => {
     const next = state(machine, name);
@@ -54,6 +49,9 @@ export function failing(machine: Machine, each: State, data: Data): number {
           Object.values(branch.States).map((step) => failing(branch, step, data)),
         )
       : [];
-  const caught = 'Catch' in each ? each.Catch.map(({ Next }) => ending(Next)) : [];
+  const caught =
+    'Catch' in each
+      ? each.Catch.filter(({ Next }) => Next !== each.Next).map(({ Next }) => ending(Next))
+      : [];
   return Math.max(0, ...inside) + Math.max(0, ...caught);
 }

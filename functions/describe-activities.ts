@@ -1,0 +1,50 @@
+import { describeActivities } from './lib/auto-scaling.ts';
+import { judgeLaunches } from './lib/breaker.ts';
+import { type Activities, DescribeActivitiesInput } from './lib/contracts.ts';
+import { publishMetrics } from './lib/metrics.ts';
+import { step } from './lib/step.ts';
+
+const MINUTE = 60_000;
+
+/** Reads what became of the group's launches, and says from that whether the breaker is open. */
+export const handler = step(
+  'Describe Activities',
+  DescribeActivitiesInput,
+  async ({ fleet, groupName, breakerFailures, breakerWindowSeconds }): Promise<Activities> => {
+    const { launches, lastAt } = await describeActivities(groupName);
+    const judged = judgeLaunches(launches, {
+      failures: breakerFailures,
+      windowSeconds: breakerWindowSeconds,
+    });
+
+    // Executions start once a minute, so each failure is counted and told by the one that follows it.
+    const thisMinute = Math.floor(Date.now() / MINUTE) * MINUTE;
+    const inMinuteBefore = (at: number) => at >= thisMinute - MINUTE && at < thisMinute;
+    const ended = (outcome: 'failed' | 'succeeded') =>
+      launches.filter((launch) => launch.outcome === outcome && inMinuteBefore(launch.endedAt)).length;
+    const failedLaunches = ended('failed');
+    publishMetrics(fleet, {
+      ...(failedLaunches > 0 && { FailedLaunches: failedLaunches }),
+      ...(judged.open && { BreakerOpen: 1 }),
+    });
+
+    const instant = (at: number) => new Date(at).toISOString();
+    return {
+      lastAt: lastAt === undefined ? null : instant(lastAt),
+      failedLaunches,
+      cameInService: ended('succeeded'),
+      breaker: judged.open
+        ? {
+            open: true,
+            news: inMinuteBefore(judged.lastFailureAt),
+            failures: judged.failures,
+            kind: judged.kind,
+            reason: judged.reason,
+            canaryAt: instant(judged.canaryAt),
+          }
+        : { open: false },
+    };
+  },
+  ({ breaker, failedLaunches }) =>
+    breaker.open || failedLaunches > 0 ? { breaker, failedLaunches } : undefined,
+);

@@ -1,0 +1,94 @@
+/**
+ * The breaker: when launch after launch never becomes a runner, it stops launching but for one canary at a
+ * time. Pure: its memory is the group's scaling activities, so it needs no store and no reset.
+ */
+
+/** Why a launch failed: EC2 has no capacity for it, EC2 refused it for another reason, or it launched and never came into service. */
+export type FailureKind = 'shortage' | 'refused' | 'boot';
+
+/** One launch of an instance. Times are milliseconds since the epoch. */
+export type Launch = { startedAt: number } & (
+  | { outcome: 'underway' }
+  | { outcome: 'succeeded'; endedAt: number }
+  | FailedLaunch
+);
+
+export interface FailedLaunch {
+  outcome: 'failed';
+  startedAt: number;
+  endedAt: number;
+  kind: FailureKind;
+  /** What EC2 Auto Scaling said. */
+  reason: string;
+}
+
+export interface BreakerSettings {
+  /** How many launches must have failed, */
+  failures: number;
+  /** in how many seconds, without a success between them, to open the breaker. */
+  windowSeconds: number;
+}
+
+export type BreakerState =
+  | { open: false }
+  | {
+      open: true;
+      /** Launches that have failed since the last success. */
+      failures: number;
+      /** Of the last failure. */
+      kind: FailureKind;
+      /** Of the last failure. */
+      reason: string;
+      lastFailureAt: number;
+      /** From when on one canary may launch, if nothing is launching. */
+      canaryAt: number;
+    };
+
+const FIRST_CANARY_SECONDS = 120;
+const LAST_CANARY_SECONDS = 1_800;
+
+/**
+ * Whether the breaker is open. It opens at the failure that is the last of `failures` within `windowSeconds`
+ * with no success between them, and stays open until a launch succeeds.
+ *
+ * The first canary may launch 2 minutes after the last failure; each one that fails doubles that, up to 30
+ * minutes. A launch that EC2 has no capacity for costs nothing, so after a shortage it stays at 2 minutes.
+ */
+export function judgeLaunches(launches: Launch[], settings: BreakerSettings): BreakerState {
+  const ended = launches
+    .filter((launch) => launch.outcome !== 'underway')
+    .sort((a, b) => a.endedAt - b.endedAt || rank(a) - rank(b) || a.startedAt - b.startedAt);
+  const lastSuccess = ended.findLastIndex((launch) => launch.outcome === 'succeeded');
+  const streak = ended.slice(lastSuccess + 1).filter((launch) => launch.outcome === 'failed');
+  const last = streak.at(-1);
+  const opening = streak.find((failure, index) => {
+    const first = streak[index - settings.failures + 1];
+    return first !== undefined && failure.endedAt - first.endedAt <= settings.windowSeconds * 1_000;
+  });
+  if (last === undefined || opening === undefined) return { open: false };
+
+  // Those that were under way when it opened, or that the group tried again at once, are no canaries.
+  let canaries = 0;
+  let before = opening;
+  for (const failure of streak) {
+    const sinceBefore = failure.startedAt - before.startedAt;
+    if (failure.startedAt <= before.endedAt || sinceBefore < FIRST_CANARY_SECONDS * 1_000) continue;
+    canaries += 1;
+    before = failure;
+  }
+  const rest =
+    last.kind === 'shortage'
+      ? FIRST_CANARY_SECONDS
+      : Math.min(FIRST_CANARY_SECONDS * 2 ** canaries, LAST_CANARY_SECONDS);
+  return {
+    open: true,
+    failures: streak.length,
+    kind: last.kind,
+    reason: last.reason,
+    lastFailureAt: last.endedAt,
+    canaryAt: last.endedAt + rest * 1_000,
+  };
+}
+
+/** Activities end in whole seconds; in the same one, a success has the last word. */
+const rank = ({ outcome }: Launch) => (outcome === 'succeeded' ? 1 : 0);

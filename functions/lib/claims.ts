@@ -1,0 +1,35 @@
+/**
+ * Whether waiting tasks are being claimed, told from the counts of one execution's polls. Pure.
+ *
+ * Between two polls `c` tasks are claimed, `a` arrive and `e` end: unclaimed tasks change by `a - c`, running
+ * ones by `c - e`. So at least the fall of the one, or the rise of the other, was claimed. That misses a claim
+ * only if, within the same few seconds, another task ended and another one arrived.
+ */
+
+/** What the polls of an execution have seen so far. */
+export interface Seen {
+  /** Counts of the last poll. */
+  unclaimed: number;
+  running: number;
+  /** Tasks that were claimed from poll to poll. */
+  claimed: number;
+  /** Whether tasks waited at every poll. */
+  waiting: boolean;
+}
+
+/** Adds a poll's counts to what was seen before; `undefined` before the first poll. */
+export function see(
+  before: Seen | undefined,
+  { unclaimed, running }: Pick<Seen, 'unclaimed' | 'running'>,
+): Seen & { claimedNow: number } {
+  const waits = unclaimed > 0;
+  if (before === undefined) return { unclaimed, running, claimed: 0, waiting: waits, claimedNow: 0 };
+  const claimedNow = Math.max(running - before.running, before.unclaimed - unclaimed, 0);
+  return {
+    unclaimed,
+    running,
+    claimed: before.claimed + claimedNow,
+    waiting: before.waiting && waits,
+    claimedNow,
+  };
+}

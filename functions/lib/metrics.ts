@@ -1,0 +1,37 @@
+import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+
+/**
+ * The metrics that functions publish, and their units; docs/operations.md says what each means. Desired
+ * capacity, instances in service and pending are not among them: EC2 Auto Scaling publishes those for nothing.
+ */
+export const UNITS = {
+  PollDuration: MetricUnit.Milliseconds,
+  UnclaimedTasks: MetricUnit.Count,
+  RunningTasks: MetricUnit.Count,
+  ClaimedTasks: MetricUnit.Count,
+  AtMaximum: MetricUnit.Count,
+  Starving: MetricUnit.Count,
+  Launches: MetricUnit.Count,
+  FailedLaunches: MetricUnit.Count,
+  BreakerOpen: MetricUnit.Count,
+  ExecutionsSucceeded: MetricUnit.Count,
+} as const;
+
+export type MetricName = keyof typeof UNITS;
+export type MetricValues = Partial<Record<MetricName, number>>;
+
+/** Namespace of all metrics of fleets; the definition of the workflow names it too. */
+export const METRIC_NAMESPACE = 'CircleCIRunnerAutoscaler';
+
+export const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
+// Powertools' own dimension, `service`, would make metrics of each function.
+metrics.clearDefaultDimensions();
+
+/** Publishes metrics of a fleet in a log line that CloudWatch reads (embedded metric format): no request, no wait. */
+export function publishMetrics(fleet: string, values: MetricValues): void {
+  const given = Object.entries(values) as [MetricName, number][];
+  if (given.length === 0) return;
+  metrics.addDimension('Fleet', fleet);
+  for (const [name, value] of given) metrics.addMetric(name, UNITS[name], value);
+  metrics.publishStoredMetrics();
+}

@@ -1,0 +1,181 @@
+import { Duration } from 'aws-cdk-lib';
+import type { Metric } from 'aws-cdk-lib/aws-cloudwatch';
+import type { FleetConfig } from './config.ts';
+import { FAILURES, type Failure, type FleetMetric } from './metrics.ts';
+import type { ScalingWorkflow } from './scaling-workflow.ts';
+
+/**
+ * Who tells of an alarm: the fleet's `NeedsYou`; `Outage`; `Outage` if no `NeedsYou` explains it (the fleet's, or
+ * any if it is of all fleets); or the alarm itself. So one cause is one notification.
+ */
+export type Teller = 'NeedsYou' | 'Outage' | 'Outage if unexplained' | 'itself';
+
+export interface AlarmSettings {
+  /** Of its part of docs/operations.md. */
+  heading: string;
+  /** What is wrong, in the words of who operates the fleet. */
+  wrong: string;
+  /** It rings when so many of so many minutes are bad. */
+  minutes: [bad: number, of: number];
+  /** What a bad minute is. */
+  bad: 'any' | 'none';
+  toldBy: Teller;
+}
+
+export interface FleetAlarmSettings extends AlarmSettings {
+  metric: FleetMetric;
+  statistic: 'Sum' | 'Maximum' | 'SampleCount';
+}
+
+export interface StackAlarmSettings extends AlarmSettings {
+  metric: Metric;
+}
+
+const UNFOLLOWED = 'so the fleet does not follow its queue. Capacity stays as it was.';
+
+/** One bad minute is not a page; three of five are. */
+const failing = (metric: Failure, wrong: string, toldBy: Teller): FleetAlarmSettings => ({
+  heading: FAILURES[metric],
+  wrong: `${wrong} in 3 of the last 5 minutes, ${UNFOLLOWED}`,
+  metric,
+  statistic: 'Sum',
+  minutes: [3, 5],
+  bad: 'any',
+  toldBy,
+});
+
+/** The alarms of a fleet. */
+export const alarmsOfFleet = ({
+  starvingAfter,
+  maxReplicas,
+  breaker,
+}: FleetConfig): Record<string, FleetAlarmSettings> => {
+  const starvingMinutes = Math.ceil(starvingAfter / 60);
+  return {
+    NotRunning: {
+      heading: 'Scaler Not Running',
+      wrong: `no poll has come to a good end in 5 minutes, ${UNFOLLOWED}`,
+      metric: 'PollDuration',
+      statistic: 'SampleCount',
+      minutes: [5, 5],
+      bad: 'none',
+      toldBy: 'Outage if unexplained',
+    },
+    SecretsUnreadable: failing(
+      'SecretsUnreadable',
+      'the scaler secret cannot be read, or is not whole,',
+      'NeedsYou',
+    ),
+    CircleCiRefuses: failing(
+      'CircleCiRefuses',
+      'CircleCI refuses the token or the resource class',
+      'NeedsYou',
+    ),
+    CircleCiUnavailable: failing(
+      'CircleCiUnavailable',
+      'CircleCI cannot be reached, or answers with no counts,',
+      'Outage',
+    ),
+    GroupUnreadable: failing('GroupUnreadable', 'the Auto Scaling group cannot be read', 'NeedsYou'),
+    DecisionInvalid: failing(
+      'DecisionInvalid',
+      'the workflow and its functions do not understand each other',
+      'NeedsYou',
+    ),
+    GroupUpdateRefused: failing(
+      'GroupUpdateRefused',
+      'EC2 Auto Scaling refuses to change the desired capacity',
+      'NeedsYou',
+    ),
+    ExecutionOverTime: failing(
+      'ExecutionOverTime',
+      'a step did not end in the time that its execution had for it',
+      'Outage',
+    ),
+    StepBroken: failing('StepBroken', 'a step broke, or Lambda could not run it,', 'Outage'),
+    Starving: {
+      heading: 'Starving',
+      wrong: `tasks have waited for ${starvingMinutes} minutes without one being claimed, and the fleet is below maxReplicas (${maxReplicas}): instances do not come, or come and take no tasks.`,
+      metric: 'Starving',
+      statistic: 'Maximum',
+      // One datum comes of each execution, and may slip into the next minute.
+      minutes: [starvingMinutes - 1, starvingMinutes],
+      bad: 'any',
+      toldBy: 'NeedsYou',
+    },
+    Saturated: {
+      heading: 'Saturated',
+      wrong: `more tasks want an instance than maxReplicas (${maxReplicas}) allows, for 10 minutes: jobs queue behind each other.`,
+      metric: 'AtMaximum',
+      statistic: 'Maximum',
+      minutes: [9, 10],
+      bad: 'any',
+      toldBy: 'itself',
+    },
+    BreakerOpen: {
+      heading: 'Breaker Open',
+      wrong: `launches failed without a success between them (${breaker.failures} open the breaker), so nothing launches but one instance now and then, to try. Jobs queue.`,
+      metric: 'BreakerOpen',
+      statistic: 'Maximum',
+      minutes: [1, 3],
+      bad: 'any',
+      toldBy: 'NeedsYou',
+    },
+    LaunchesFailing: {
+      heading: 'Launches Failing',
+      wrong:
+        'launches failed in 3 of the last 15 minutes: EC2 refuses them, or instances do not come up. Jobs queue longer.',
+      metric: 'FailedLaunches',
+      statistic: 'Sum',
+      minutes: [3, 15],
+      bad: 'any',
+      toldBy: 'NeedsYou',
+    },
+  };
+};
+
+/** The alarms of what all fleets share. */
+export const alarmsOfStack = ({
+  stateMachine,
+  schedules,
+  deadLetters,
+}: ScalingWorkflow): Record<string, StackAlarmSettings> => {
+  const period = Duration.minutes(1);
+  const sharing: Pick<AlarmSettings, 'minutes' | 'bad'> = { minutes: [3, 5], bad: 'any' };
+  return {
+    ExecutionsFailed: {
+      heading: 'Executions Failed',
+      wrong:
+        'Executions of the workflow failed in 4 of the last 5 minutes: fleets do not follow their queues.',
+      metric: stateMachine.metricFailed({ period }),
+      toldBy: 'Outage if unexplained',
+      // One minute after what explains it, which would otherwise race it.
+      minutes: [4, 5],
+      bad: 'any',
+    },
+    ExecutionsTimedOut: {
+      heading: 'Executions Timed Out',
+      wrong:
+        'Executions of the workflow ran out of time in 3 of the last 5 minutes, which the plan of the polls should rule out.',
+      metric: stateMachine.metricTimedOut({ period }),
+      toldBy: 'Outage',
+      ...sharing,
+    },
+    ExecutionsThrottled: {
+      heading: 'Executions Throttled',
+      wrong:
+        'Step Functions throttled the start of executions in 3 of the last 5 minutes: the account is at a limit, and fleets follow their queues late.',
+      metric: schedules.metricTargetThrottled({ period, statistic: 'Sum' }),
+      toldBy: 'Outage',
+      ...sharing,
+    },
+    DeliveryFailing: {
+      heading: 'Delivery Failing',
+      wrong:
+        'Schedules could not start the workflow in 3 of the last 5 minutes: fleets do not follow their queues. What they meant to start is in the dead-letter queue.',
+      metric: deadLetters.metricNumberOfMessagesSent({ period, statistic: 'Sum' }),
+      toldBy: 'Outage',
+      ...sharing,
+    },
+  };
+};

@@ -1,0 +1,56 @@
+import { Stack } from 'aws-cdk-lib';
+import { CfnQueryDefinition } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import type { ScalingWorkflow } from './scaling-workflow.ts';
+import type { StepFunction } from './step-function.ts';
+
+/** What one asks the logs of the steps, saved for CloudWatch Logs Insights in a folder of the stack's name. */
+export class LogQueries extends Construct {
+  constructor(scope: Construct, id: string, { steps }: ScalingWorkflow) {
+    super(scope, id);
+    const { ComputeCapacity, DescribeActivities } = steps;
+
+    // The fleet is in a comment: without the line, it is of all of them.
+    this.query(
+      'Decisions of a fleet',
+      [ComputeCapacity],
+      `fields @timestamp, fleet, unclaimed, running, decision.desired, decision.reasons.0, decision.reasons.1, poll, execution
+| filter message = "Compute Capacity" and ispresent(decision.desired)
+# | filter fleet = "NAME"
+| sort @timestamp desc
+| limit 500`,
+    );
+    this.query(
+      'Failures',
+      Object.values(steps),
+      `fields @timestamp, message as step, fleet, error.name, error.message, execution
+| filter level = "ERROR"
+| sort @timestamp desc
+| limit 500`,
+    );
+    this.query(
+      'Slow polls',
+      [ComputeCapacity],
+      `fields @timestamp, fleet, pollDurationMs, unclaimed, running, poll, execution
+| filter message = "Compute Capacity" and ispresent(pollDurationMs)
+| sort pollDurationMs desc
+| limit 100`,
+    );
+    this.query(
+      'Breaker and failed launches',
+      [DescribeActivities],
+      `fields @timestamp, fleet, failedLaunches, breaker.open, breaker.kind, breaker.reason, breaker.canaryAt, execution
+| filter message = "Describe Activities" and (breaker.open = 1 or failedLaunches > 0)
+| sort @timestamp desc
+| limit 500`,
+    );
+  }
+
+  private query(name: string, steps: StepFunction[], queryString: string): void {
+    new CfnQueryDefinition(this, name.replaceAll(' ', ''), {
+      name: `${Stack.of(this).stackName}/${name}`,
+      logGroupNames: steps.map((step) => step.logGroup.logGroupName),
+      queryString,
+    });
+  }
+}

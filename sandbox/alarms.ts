@@ -1,0 +1,157 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type AlarmSettings, alarmsOfFleet, alarmsOfStack, type Teller } from '../infra/alarm-table.ts';
+import type { FleetConfig } from '../infra/config.ts';
+import type { Execution, Metric } from './workflow.ts';
+
+/**
+ * What CloudWatch would make of a run's metrics: the project's own alarms, minute by minute. Pure.
+ *
+ * Left out is that CloudWatch sees a metric some seconds, seldom minutes, after it was published.
+ */
+
+/** What a run left behind. Times are milliseconds since the epoch. */
+export interface Run {
+  metrics: Metric[];
+  /** Of all fleets. */
+  executions: Pick<Execution, 'status' | 'endedAt'>[];
+  startedAt: number;
+  /** Minutes from then are looked at. */
+  minutes: number;
+}
+
+/** From when until when an alarm rang, in minutes from the run's start; without an end, it still rings then. */
+export interface Ringing {
+  from: number;
+  until?: number;
+}
+
+export interface Alarm {
+  /** Of its part of docs/operations.md. */
+  heading: string;
+  fleet?: string;
+  /** Who tells of it; an alarm that tells of others speaks for itself. */
+  toldBy: Teller;
+  ringings: Ringing[];
+}
+
+/** The sum, maximum or number of a metric's values in a minute; `undefined` if there was none. */
+type Datapoint = number | undefined;
+
+const MINUTE = 60_000;
+
+/**
+ * How many more minutes CloudWatch looks at than an alarm's, to make up for missing ones. It documents 2 for
+ * alarms over 3 minutes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+ */
+const MORE_MINUTES = 2;
+
+/** An alarm, and at the end of which minutes it rings. */
+interface Rung extends Omit<Alarm, 'ringings'> {
+  rings: boolean[];
+}
+
+/** All alarms over these fleets, those that tell of others included, and when each rang. */
+export function alarmsOver(fleets: FleetConfig[], run: Run): Alarm[] {
+  const alarms = [...fleets.flatMap((config) => ofFleet(config, run)), ...ofStack(run)];
+  const explained = (fleet: string | undefined, minute: number) =>
+    alarms.some(
+      (alarm) => alarm.heading === NEEDS_YOU && (fleet ?? alarm.fleet) === alarm.fleet && alarm.rings[minute],
+    );
+  const outages = alarms.flatMap(({ fleet, toldBy, rings }) => {
+    if (toldBy === 'Outage') return [rings];
+    if (toldBy !== 'Outage if unexplained') return [];
+    return [rings.map((ringing, minute) => ringing && !explained(fleet, minute))];
+  });
+  const outage: Rung = { heading: OUTAGE, toldBy: 'itself', rings: anyOf(run, outages) };
+  return [outage, ...alarms].map(({ rings, ...alarm }) => ({ ...alarm, ringings: ringings(rings) }));
+}
+
+/** A fleet's alarms, and before them the one that tells of what somebody has to do something about. */
+function ofFleet(config: FleetConfig, run: Run): Rung[] {
+  const fleet = config.name;
+  const alarms = Object.values(alarmsOfFleet(config)).map(({ metric, statistic, ...settings }): Rung => {
+    const values = run.metrics.filter(
+      ({ name, dimensions }) => name === metric && isDeepStrictEqual(dimensions, { Fleet: fleet }),
+    );
+    const rings = ringingMinutes(settings, byTheMinute(run, values, STATISTICS[statistic]));
+    return { heading: settings.heading, fleet, toldBy: settings.toldBy, rings };
+  });
+  const ofYours = alarms.filter(({ toldBy }) => toldBy === 'NeedsYou').map(({ rings }) => rings);
+  return [{ heading: NEEDS_YOU, fleet, toldBy: 'itself', rings: anyOf(run, ofYours) }, ...alarms];
+}
+
+/** The alarms of what all fleets share. */
+function ofStack(run: Run): Rung[] {
+  return Object.entries(alarmsOfStack(WITHOUT_METRICS)).map(([kind, { heading, toldBy, ...settings }]) => {
+    const values = run.executions.flatMap((execution) => COUNTED[kind]?.(execution) ?? []);
+    return { heading, toldBy, rings: ringingMinutes(settings, byTheMinute(run, values, STATISTICS.Sum)) };
+  });
+}
+
+/** Headings of the alarms over others. */
+export const NEEDS_YOU = 'Fleet Needs You';
+export const OUTAGE = 'Outage';
+
+const STATISTICS = {
+  Sum: (values: number[]) => values.reduce((sum, value) => sum + value, 0),
+  Maximum: (values: number[]) => Math.max(...values),
+  SampleCount: (values: number[]) => values.length,
+};
+
+/** What AWS/States counts of an execution that ends. Nothing here throttles, and nothing is undeliverable. */
+const COUNTED: Record<string, (execution: Run['executions'][number]) => { at: number; value: number }> = {
+  ExecutionsFailed: ({ status, endedAt }) => ({ at: endedAt, value: Number(status === 'FAILED') }),
+  ExecutionsTimedOut: ({ status, endedAt }) => ({ at: endedAt, value: Number(status === 'TIMED_OUT') }),
+};
+
+/** Has whatever is asked of it: the settings alone count here, what AWS counts is told from the executions. */
+const WITHOUT_METRICS = new Proxy(() => undefined, {
+  get: () => WITHOUT_METRICS,
+}) as unknown as Parameters<typeof alarmsOfStack>[0];
+
+function byTheMinute(
+  { startedAt, minutes }: Run,
+  values: { at: number; value: number }[],
+  statistic: (values: number[]) => number,
+): Datapoint[] {
+  const inMinute: number[][] = Array.from({ length: minutes }, () => []);
+  for (const { at, value } of values) inMinute[Math.floor((at - startedAt) / MINUTE)]?.push(value);
+  return inMinute.map((values) => (values.length === 0 ? undefined : statistic(values)));
+}
+
+/**
+ * At the end of which minutes an alarm rings. Of the minutes it looks at, the newest that have data count,
+ * as many as the alarm is over; only if those are too few do missing ones count too. Minutes before the
+ * first count as good.
+ */
+export function ringingMinutes(
+  { minutes: [bad, of], bad: badIs }: Pick<AlarmSettings, 'minutes' | 'bad'>,
+  datapoints: Datapoint[],
+): boolean[] {
+  const isBad = (value: number) => (badIs === 'any' ? value >= 1 : value < 1);
+  const known = [
+    ...Array<boolean>(of + MORE_MINUTES).fill(false),
+    ...datapoints.map((value) => (value === undefined ? undefined : isBad(value))),
+  ];
+  return datapoints.map((_, minute) => {
+    const range = known.slice(minute + 1, minute + 1 + of + MORE_MINUTES);
+    const counted = range.filter((isBad) => isBad !== undefined).slice(-of);
+    const missing = badIs === 'none' ? of - counted.length : 0;
+    return counted.filter(Boolean).length + missing >= bad;
+  });
+}
+
+const anyOf = ({ minutes }: Run, alarms: boolean[][]): boolean[] =>
+  Array.from({ length: minutes }, (_, minute) => alarms.some((rings) => rings[minute]));
+
+/** A minute is judged at its end. */
+function ringings(rings: boolean[]): Ringing[] {
+  const spells: Ringing[] = [];
+  rings.forEach((ringing, minute) => {
+    const last = spells.at(-1);
+    const ringsAlready = last !== undefined && last.until === undefined;
+    if (ringing && !ringsAlready) spells.push({ from: minute + 1 });
+    if (!ringing && ringsAlready) last.until = minute + 1;
+  });
+  return spells;
+}

@@ -1,0 +1,272 @@
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import {
+  FLEET_STANDING,
+  LAMBDA_GB,
+  type MonthlyCost,
+  meanDelay,
+  monthlyCost,
+  PRICES,
+  STACK_STANDING,
+  STEP_MILLISECONDS,
+  standingCost,
+  type Usage,
+} from './cost.ts';
+import { executionLogBytes } from './execution-log.ts';
+import { Sandbox } from './sandbox.ts';
+
+/** The document, which is written by running this file: `npm run generate`. */
+export const COST_REPORT = new URL('../docs/cost.md', import.meta.url);
+
+const DEFAULT_POLL = 5;
+const DEFAULT_QUIET_POLL = 60;
+
+/** How much of a month a fleet is busy: in office hours (9 h on 22 days), as that project was, and always. */
+const SHARES = { office: 198 / 730, project: 0.49, always: 1 };
+
+/** Of that project's 16,376 jobs in 42 days, the share that came after ten minutes without any. */
+const FIRST_JOBS = 0.0134;
+
+/** The functions wait for answers, which on the virtual clock take no time. */
+const POLL_SECONDS = 0.3;
+
+interface Measured extends Usage {
+  polledAt: number[];
+  executionLogBytesWithoutData: number;
+}
+
+/**
+ * Runs a fleet in the sandbox and measures its executions: busy, with a job a minute of four minutes each, or
+ * quiet, with none.
+ */
+async function measure(pollIntervalSeconds: number, kind: 'busy' | 'quiet'): Promise<Measured> {
+  const quiet = kind === 'quiet';
+  const sandbox = await Sandbox.open();
+  const logged = countLogged();
+  try {
+    const jobs = Array.from({ length: quiet ? 0 : 15 }, (_, minute) => ({
+      queuedAt: minute * 60 + 7,
+      durationSeconds: 240,
+    }));
+    const fleet = { name: 'linux', resourceClass: 'acme/linux', minReplicas: 0, maxReplicas: 40 };
+    const intervals = quiet
+      ? { pollIntervalSeconds: 1, quietPollIntervalSeconds: pollIntervalSeconds }
+      : { pollIntervalSeconds };
+    const world = sandbox.addFleet({ ...fleet, ...intervals }, jobs);
+    const bytes = () => logged.bytes() + sandbox.workflow.publishedBytes;
+    await sandbox.runUntil(300);
+    const before = { executions: world.executions.length, bytes: bytes() };
+    await sandbox.runUntil(900);
+    const executions = world.executions.slice(before.executions);
+    const mean = (of: (execution: (typeof executions)[number]) => number) =>
+      executions.reduce((sum, execution) => sum + of(execution), 0) / executions.length;
+    const tasks = executions.flatMap(({ path }) => path.filter(({ type }) => type === 'Task'));
+    const invocations: Record<string, number> = {};
+    for (const { state } of tasks) invocations[state] = (invocations[state] ?? 0) + 1 / executions.length;
+    const [first] = executions;
+    return {
+      seconds: mean(({ startedAt, endedAt }) => (endedAt - startedAt) / 1_000) + POLL_SECONDS,
+      invocations,
+      executionLogBytes: mean((execution) => executionLogBytes(execution)),
+      executionLogBytesWithoutData: mean((execution) => executionLogBytes(execution, { data: false })),
+      functionLogBytes: (bytes() - before.bytes) / executions.length,
+      metrics: new Set(sandbox.workflow.metrics.map(({ name }) => name)).size,
+      polledAt: (first?.path ?? [])
+        .filter(({ state }) => state === 'Observe')
+        .map(({ at }) => Math.floor((at - (first?.startedAt ?? 0)) / 1_000)),
+    };
+  } finally {
+    logged.stop();
+    sandbox.close();
+  }
+}
+
+/** Counts what the functions log, in place of writing it to standard output. */
+function countLogged(): { bytes: () => number; stop: () => void } {
+  const write = process.stdout.write;
+  let bytes = 0;
+  process.stdout.write = ((text: string) => {
+    bytes += Buffer.byteLength(text) + 26;
+    return true;
+  }) as typeof process.stdout.write;
+  return {
+    bytes: () => bytes,
+    stop: () => {
+      process.stdout.write = write;
+    },
+  };
+}
+
+const dollars = (amount: number) => amount.toFixed(2);
+const kilobytes = (bytes: number) => `${(bytes / 1_024).toFixed(0)} KB`;
+const percent = (share: number) => `${Math.round(share * 100)} %`;
+const row = (...cells: (string | number)[]) => `| ${cells.join(' | ')} |`;
+const table = (head: string[], rows: string[]) => [row(...head), row(...head.map(() => '---')), ...rows];
+
+/** Measures, computes, and tells. */
+export async function costReport(): Promise<string> {
+  const busy = new Map<number, Measured>();
+  for (const poll of [5, 10, 15, 60]) busy.set(poll, await measure(poll, 'busy'));
+  const quiet = new Map<number, Measured>();
+  for (const poll of [5, 15, 30, 60]) quiet.set(poll, await measure(poll, 'quiet'));
+  const cost = (poll: number, quietPoll: number, share: number): MonthlyCost =>
+    monthlyCost(of(busy, poll), of(quiet, quietPoll), share);
+  const usual = of(busy, DEFAULT_POLL);
+  const resting = of(quiet, DEFAULT_QUIET_POLL);
+  const byDefault = {
+    office: cost(DEFAULT_POLL, DEFAULT_QUIET_POLL, SHARES.office),
+    project: cost(DEFAULT_POLL, DEFAULT_QUIET_POLL, SHARES.project),
+    always: cost(DEFAULT_POLL, DEFAULT_QUIET_POLL, SHARES.always),
+  };
+  const without = (amount: MonthlyCost) => amount.total - standingCost(FLEET_STANDING).secrets;
+  const shared = standingCost(STACK_STANDING).alarms;
+  const logOf = (bytes: (usage: Measured) => number, share: number) =>
+    ((share * bytes(usual) + (1 - share) * bytes(resting)) * 43_800 * PRICES.logGb) / 1024 ** 3;
+  const firstDelay = (quietPoll: number) => meanDelay(of(quiet, quietPoll).polledAt);
+  const ownMetrics = usual.metrics;
+
+  const parts: [keyof MonthlyCost, string][] = [
+    ['stepFunctions', 'Step Functions: requests, and the time that executions wait for their next poll'],
+    ['lambda', 'Lambda'],
+    ['executionLog', 'execution log, what the Step Functions console shows'],
+    ['functionLogs', "functions' logs, with the metrics in them"],
+    ['metrics', 'custom metrics'],
+    ['alarms', `${FLEET_STANDING.alarms} alarms and one over them`],
+    ['secrets', 'two secrets, and reading one each minute'],
+    ['scheduler', 'EventBridge Scheduler'],
+    ['total', '**together**'],
+  ];
+
+  return `${[
+    '# What it costs',
+    '',
+    'Written by `npm run generate` from executions in the sandbox: their requests, the bytes of their logs and their',
+    'metrics are measured, the dollars are computed (`sandbox/cost.ts`) from list prices of us-east-1 in November 2026,',
+    'without any free tier. The instances are not in it.',
+    '',
+    '## A month of one fleet',
+    '',
+    ...table(
+      ['US dollars a month', 'office hours', 'half the time', 'always busy'],
+      parts.map(([key, what]) =>
+        row(
+          what,
+          dollars(byDefault.office[key]),
+          dollars(byDefault.project[key]),
+          dollars(byDefault.always[key]),
+        ),
+      ),
+    ),
+    '',
+    `A fleet is busy while it has a task or an instance, and ten minutes after. "Office hours" is 9 hours on 22 days`,
+    `(${percent(SHARES.office)} of the time); "half the time" is what 42 days of an open-source project's 16,376 jobs came to (${percent(SHARES.project)}).`,
+    `Without its two secrets, which its tokens need wherever they are kept, the fleet of office hours costs ${dollars(without(byDefault.office))}.`,
+    `All fleets of a stack share ${STACK_STANDING.alarms} more alarms and one over them: ${dollars(shared)}. The dashboard is free (CloudWatch's first three are).`,
+    '',
+    "AWS's free tier that does not end (10 alarms, 10 custom metrics, 5 GB of logs, a million Lambda requests) covers",
+    'most of a first fleet: what is left is Step Functions, the secrets and the alarms over alarms.',
+    '',
+    '## By poll interval',
+    '',
+    ...table(
+      [
+        '`pollInterval`',
+        'a queued job is seen after, on average',
+        'office hours',
+        'half the time',
+        'always busy',
+      ],
+      [...busy.keys()].map((poll) =>
+        row(
+          `${poll} s`,
+          `${meanDelay(of(busy, poll).polledAt).toFixed(1)} s`,
+          ...Object.values(SHARES).map((share) => dollars(cost(poll, DEFAULT_QUIET_POLL, share).total)),
+        ),
+      ),
+    ),
+    '',
+    `5 s is the default: ten seconds would save ${dollars(byDefault.office.total - cost(10, DEFAULT_QUIET_POLL, SHARES.office).total)} dollars a month in office hours, and every job would wait`,
+    `${(meanDelay(of(busy, 10).polledAt) - meanDelay(usual.polledAt)).toFixed(1)} s longer.`,
+    '',
+    '## While nothing happens',
+    '',
+    'A fleet is quiet when it has no task, no instance beyond `minReplicas`, and nothing has happened to its group for ten',
+    'minutes. It is then polled every `quietPollInterval`, and at once by `pollInterval` again when a task is seen.',
+    '',
+    ...table(
+      [
+        '`quietPollInterval`',
+        'first job is seen after',
+        'all jobs, on average',
+        'office hours',
+        'half the time',
+      ],
+      [...quiet.keys()].map((quietPoll) =>
+        row(
+          `${quietPoll} s`,
+          `${firstDelay(quietPoll).toFixed(1)} s`,
+          `+ ${(FIRST_JOBS * (firstDelay(quietPoll) - meanDelay(usual.polledAt))).toFixed(2)} s`,
+          dollars(cost(DEFAULT_POLL, quietPoll, SHARES.office).total),
+          dollars(cost(DEFAULT_POLL, quietPoll, SHARES.project).total),
+        ),
+      ),
+    ),
+    '',
+    `"All jobs" is for that open-source project, of whose jobs ${(FIRST_JOBS * 100).toFixed(1)} % came after ten minutes without any. 60 s is the default:`,
+    'an execution that polls once ends at once, and what Step Functions charges for is the waiting between polls.',
+    '',
+    '## The traps, measured',
+    '',
+    ...table(
+      ['lever', 'measured', 'a month, office hours'],
+      [
+        row(
+          'execution log with its data (as deployed)',
+          `${kilobytes(usual.executionLogBytes)} a busy minute, ${kilobytes(resting.executionLogBytes)} a quiet one`,
+          dollars(logOf((usage) => usage.executionLogBytes, SHARES.office)),
+        ),
+        row(
+          'execution log without data: the console shows no counts and no reasons',
+          `${kilobytes(usual.executionLogBytesWithoutData)} and ${kilobytes(resting.executionLogBytesWithoutData)}`,
+          dollars(logOf((usage) => usage.executionLogBytesWithoutData, SHARES.office)),
+        ),
+        row(
+          'desired capacity, in service and pending as metrics of our own: not published, EC2 Auto Scaling has them for nothing',
+          '3 metrics',
+          dollars(3 * PRICES.metricMonth * SHARES.office),
+        ),
+        row(
+          'metrics that are published only when they have something to say',
+          `${ownMetrics} in a busy hour, ${resting.metrics} in a quiet one`,
+          dollars(byDefault.office.metrics),
+        ),
+      ],
+    ),
+    '',
+    'What is the same for all polls of an execution is kept out of its state, because each state logs its data twice; and',
+    "of Lambda's own lines only warnings are kept. CloudWatch's cheaper log class, Infrequent Access, would halve the",
+    'execution log. Whether the Step Functions console reads it is not documented, so it is not used.',
+    '',
+    '## What is assumed',
+    '',
+    `Lambda functions of ${LAMBDA_GB * 1_024} MB on arm64, and how long they wait for answers, which nobody has measured in an account yet:`,
+    `${Object.entries(STEP_MILLISECONDS)
+      .map(([step, milliseconds]) => `${step} ${milliseconds} ms`)
+      .join(', ')}.`,
+    'Were each twice as long, a fleet always busy would cost',
+    `${dollars(byDefault.always.lambda - lambdaRequests(usual))} more. Executions are taken to need 64 MB, the least that Step Functions bills.`,
+  ].join('\n')}\n`;
+}
+
+/** The part of Lambda's bill that does not grow with durations. */
+function lambdaRequests({ invocations }: Usage): number {
+  return Object.values(invocations).reduce((sum, times) => sum + times, 0) * 43_800 * PRICES.lambdaRequest;
+}
+
+function of<T>(measured: Map<number, T>, poll: number): T {
+  const found = measured.get(poll);
+  if (found === undefined) throw new Error(`Nothing was measured for ${poll} s`);
+  return found;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(COST_REPORT, await costReport());

@@ -1,0 +1,130 @@
+/**
+ * What the autoscaler itself costs, beside the instances: list prices of us-east-1 in US dollars, seen in
+ * November 2026, without any free tier. Pure.
+ */
+export const PRICES = {
+  /** Express workflows: https://aws.amazon.com/step-functions/pricing/ */
+  expressRequest: 1 / 1e6,
+  expressGbSecond: 0.00001667,
+  /** An execution's memory is billed in chunks of 64 MB; ours needs one. */
+  expressGb: 64 / 1_024,
+  /** arm64: https://aws.amazon.com/lambda/pricing/ */
+  lambdaRequest: 0.2 / 1e6,
+  lambdaGbSecond: 0.0000133334,
+  /** https://aws.amazon.com/cloudwatch/pricing/ */
+  logGb: 0.5,
+  metricMonth: 0.3,
+  alarmMonth: 0.1,
+  compositeAlarmMonth: 0.5,
+  /** https://aws.amazon.com/eventbridge/pricing/ */
+  schedulerInvocation: 1 / 1e6,
+  /** https://aws.amazon.com/secrets-manager/pricing/ */
+  secretMonth: 0.4,
+  secretRequest: 0.05 / 1e4,
+} as const;
+
+/** 365 days in 12 months. */
+const MINUTES_PER_MONTH = 43_800;
+const BYTES_PER_GB = 1024 ** 3;
+
+/** Memory of each function. */
+export const LAMBDA_GB = 256 / 1_024;
+
+/**
+ * How long each step's function is taken to run, in milliseconds, warm: what it waits for CircleCI or AWS,
+ * and a few of its own. Nothing here was measured in an account; the own part is what `npm run bench` shows.
+ */
+export const STEP_MILLISECONDS: Record<string, number> = {
+  'Read Secrets': 40,
+  'Describe Activities': 80,
+  'Count Unclaimed': 180,
+  'Count Running': 180,
+  'Describe Group': 60,
+  'Compute Capacity': 5,
+  'Update Group': 120,
+};
+
+/** What an execution of one minute uses, on average. */
+export interface Usage {
+  /** Seconds from its start to its end, its waits included. */
+  seconds: number;
+  /** Invocations of the function behind each Task state. */
+  invocations: Record<string, number>;
+  executionLogBytes: number;
+  functionLogBytes: number;
+  /** Custom metrics in use; CloudWatch bills them by the hour. */
+  metrics: number;
+}
+
+/** What a fleet has whether or not it works. */
+export interface Standing {
+  alarms: number;
+  compositeAlarms: number;
+  secrets: number;
+}
+
+/** Of a fleet, and of the stack that all fleets share. */
+export const FLEET_STANDING: Standing = { alarms: 13, compositeAlarms: 1, secrets: 2 };
+export const STACK_STANDING: Standing = { alarms: 4, compositeAlarms: 1, secrets: 0 };
+
+/** Dollars a month for what stands. */
+export const standingCost = ({ alarms, compositeAlarms, secrets }: Standing) => ({
+  alarms: alarms * PRICES.alarmMonth + compositeAlarms * PRICES.compositeAlarmMonth,
+  secrets: secrets * PRICES.secretMonth,
+});
+
+/** Dollars a month, by what they are for. */
+export interface MonthlyCost {
+  stepFunctions: number;
+  lambda: number;
+  executionLog: number;
+  functionLogs: number;
+  metrics: number;
+  alarms: number;
+  secrets: number;
+  scheduler: number;
+  total: number;
+}
+
+/**
+ * What a fleet's part of the autoscaler costs in a month of 730 hours.
+ *
+ * @param busyShare The share of the time, from 0 to 1, in which the fleet is not quiet.
+ */
+export function monthlyCost(
+  busy: Usage,
+  quiet: Usage,
+  busyShare: number,
+  standing: Standing = FLEET_STANDING,
+): MonthlyCost {
+  const average = (of: (usage: Usage) => number) => busyShare * of(busy) + (1 - busyShare) * of(quiet);
+  const aMonth = (of: (usage: Usage) => number) => average(of) * MINUTES_PER_MONTH;
+  const perInvocation = (step: string) =>
+    PRICES.lambdaRequest + ((STEP_MILLISECONDS[step] ?? 0) / 1_000) * LAMBDA_GB * PRICES.lambdaGbSecond;
+  const lambdaOf = ({ invocations }: Usage) =>
+    Object.entries(invocations).reduce((sum, [step, times]) => sum + times * perInvocation(step), 0);
+  const log = (bytes: (usage: Usage) => number) => (aMonth(bytes) / BYTES_PER_GB) * PRICES.logGb;
+  const secretRequests = aMonth(({ invocations }) => invocations['Read Secrets'] ?? 0);
+  const stands = standingCost(standing);
+
+  const parts = {
+    stepFunctions: aMonth(
+      ({ seconds }) =>
+        PRICES.expressRequest + (Math.ceil(seconds * 10) / 10) * PRICES.expressGb * PRICES.expressGbSecond,
+    ),
+    lambda: aMonth(lambdaOf),
+    executionLog: log((usage) => usage.executionLogBytes),
+    functionLogs: log((usage) => usage.functionLogBytes),
+    metrics: average(({ metrics }) => metrics) * PRICES.metricMonth,
+    alarms: stands.alarms,
+    secrets: stands.secrets + secretRequests * PRICES.secretRequest,
+    scheduler: MINUTES_PER_MONTH * PRICES.schedulerInvocation,
+  };
+  return { ...parts, total: Object.values(parts).reduce((sum, part) => sum + part, 0) };
+}
+
+/** How long a task waits on average until a poll sees it, in seconds, if polls start so late in each minute. */
+export function meanDelay(polledAt: number[]): number {
+  const gaps = polledAt.map((at, index) => (polledAt[index + 1] ?? 60 + (polledAt[0] ?? 0)) - at);
+  return gaps.reduce((sum, gap) => sum + gap * gap, 0) / 120;
+}

@@ -1,0 +1,217 @@
+// Before anything else: the SDK and the logger read these when they are loaded.
+import '../cli/quiet.ts';
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { FleetConfig } from '../infra/config.ts';
+import { Fleet } from '../infra/fleet-settings.ts';
+import { FAILURES } from '../infra/metrics.ts';
+import { type Alarm, alarmsOver, NEEDS_YOU, OUTAGE } from './alarms.ts';
+import { calm, FAULTS, type Fault } from './faults.ts';
+import { FunctionsClock } from './functions-clock.ts';
+import { SANDBOX_START, Sandbox } from './sandbox.ts';
+import type { Execution } from './workflow.ts';
+
+/** What becomes of a fleet while something is wrong, generated. */
+export const FAULT_MATRIX_FILE = new URL('../docs/fault-matrix.md', import.meta.url);
+
+/** When a fault begins and ends, and when a run does at the latest: minutes from its start. */
+export const BEGINS = 10;
+export const ENDS = 40;
+const LAST = 85;
+
+const MINUTE = 60;
+
+/** Often enough that each execution has something to do, and at another second of each minute. */
+const JOB_EVERY = 47;
+const JOBS = Array.from({ length: Math.ceil(((ENDS + 2) * MINUTE) / JOB_EVERY) }, (_, number) => ({
+  queuedAt: number * JOB_EVERY,
+  durationSeconds: 120,
+}));
+
+const CONFIG: FleetConfig = {
+  ...Fleet.parse({ resourceClass: 'acme/linux', instanceTypes: ['m7g.large'], maxReplicas: 60 }),
+  name: 'linux',
+  quietPollInterval: 30,
+  installFile: undefined,
+};
+
+export interface Outcome {
+  /** Executions that began during the fault. */
+  executions: number;
+  failed: number;
+  /** The states in which they failed, and the errors. */
+  states: string[];
+  errors: string[];
+  /** The most retries that one step of theirs had. */
+  retries: number;
+  /** Those that rang. */
+  alarms: Alarm[];
+  /** Messages that the workflow sent itself. */
+  messages: number;
+  /** Launches begun during the fault, and those of them with the breaker open. */
+  launches: { all: number; breakerOpen: number };
+  /** Minutes from the end of the fault until a runner had claimed every job that was queued before it. */
+  servedAfter: number;
+  jobs: { killed: number; neverRun: number; launchesForNone: number };
+}
+
+const outcomes = new Map<Fault, Promise<Outcome>>();
+
+/** What came of a fault; it is run once. */
+export function outcomeOf(fault: Fault): Promise<Outcome> {
+  const outcome = outcomes.get(fault) ?? run(fault);
+  outcomes.set(fault, outcome);
+  return outcome;
+}
+
+/** Runs a fleet that has work, with a fault from minute 10 to minute 40, until all is well again. */
+async function run(fault: Fault): Promise<Outcome> {
+  const clock = new FunctionsClock();
+  const sandbox = await Sandbox.open({ replace: clock.handlers });
+  const uninstall = clock.install();
+  const { stackTraceLimit } = Error;
+  // Engine and SDK make many errors that nobody reads.
+  Error.stackTraceLimit = 0;
+  try {
+    const world = sandbox.addFleet(
+      {
+        name: CONFIG.name,
+        resourceClass: CONFIG.resourceClass,
+        minReplicas: CONFIG.minReplicas,
+        maxReplicas: CONFIG.maxReplicas,
+        pollIntervalSeconds: CONFIG.pollInterval,
+        quietPollIntervalSeconds: CONFIG.quietPollInterval,
+        breaker: { failures: CONFIG.breaker.failures, windowSeconds: CONFIG.breaker.window },
+        durations: { idleTimeout: CONFIG.idleTimeout, launchHook: CONFIG.bootTimeout },
+      },
+      JOBS,
+    );
+    const launchedAt: number[] = [];
+    sandbox.watch = ({ at, happening }) => {
+      if (happening === 'launches' || happening === 'refused') launchedAt.push(at / MINUTE);
+    };
+    sandbox.agenda.plan(BEGINS * MINUTE, () => fault.begin({ sandbox, world, clock }));
+    sandbox.agenda.plan(ENDS * MINUTE, () => calm({ sandbox, world, clock }));
+
+    const startedAt = SANDBOX_START.getTime();
+    const { metrics, messages } = sandbox.workflow;
+    let minutes = ENDS + 5;
+    let alarms: Alarm[];
+    do {
+      await sandbox.runUntil(minutes * MINUTE);
+      alarms = alarmsOver([CONFIG], { metrics, executions: world.executions, startedAt, minutes });
+      minutes += 1;
+    } while (minutes <= LAST && (world.queue.ended < JOBS.length || alarms.some(ringsStill)));
+
+    const minuteOf = (at: number) => (at - startedAt) / (MINUTE * 1_000);
+    const during = (minute: number) => minute >= BEGINS && minute < ENDS;
+    const hit = world.executions.filter((execution) => during(minuteOf(execution.startedAt)));
+    const failed = hit.filter(({ status }) => status !== 'SUCCEEDED');
+    const opened = metrics.find(({ name }) => name === 'BreakerOpen')?.at ?? Number.POSITIVE_INFINITY;
+    const launches = launchedAt.filter(during);
+    const { tasks } = world.queue;
+    const claimedAt = tasks
+      .filter(({ queuedAt }) => queuedAt < ENDS * MINUTE)
+      .map((task) => (task.startedAt ?? Number.POSITIVE_INFINITY) / MINUTE);
+    return {
+      executions: hit.length,
+      failed: failed.length,
+      states: distinct(failed.map(failureState)),
+      errors: distinct(failed.map(({ error }) => error ?? '')),
+      retries: Math.max(0, ...hit.flatMap(({ path }) => path.map(({ retries }) => retries))),
+      alarms: alarms.filter(({ ringings }) => ringings.length > 0),
+      messages: messages.filter(({ at }) => during(minuteOf(at))).length,
+      launches: {
+        all: launches.length,
+        breakerOpen: launches.filter((minute) => minute >= minuteOf(opened)).length,
+      },
+      servedAfter: Math.max(...claimedAt) - ENDS,
+      jobs: {
+        killed: tasks.filter(({ killed }) => killed).length,
+        neverRun: tasks.filter(({ endedAt }) => endedAt === undefined).length,
+        launchesForNone: world.group.totals.ghostLaunches,
+      },
+    };
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+    uninstall();
+    sandbox.close();
+  }
+}
+
+const ringsStill = ({ ringings }: Alarm) => ringings.some(({ until }) => until === undefined);
+
+const HEADINGS: readonly string[] = Object.values(FAILURES);
+
+/** The state that names what an execution failed of; without one, it failed of nothing that has a name. */
+const failureState = ({ path, status }: Execution): string =>
+  path.findLast(({ state }) => HEADINGS.includes(state))?.state ?? status;
+
+const distinct = (texts: string[]) => [...new Set(texts)];
+
+const INTRODUCTION = `# What becomes of a fleet when something is wrong
+
+Each line was run in the sandbox: the real workflow and the real functions, on a virtual clock, with a fleet that
+gets a job every ${JOB_EVERY} seconds. The fault begins after ${BEGINS} minutes, goes on for ${ENDS - BEGINS}, and ends. The alarms are those
+of the stack, worked out from the metrics of the run as CloudWatch does it; its own delay, mostly below a minute,
+comes on top. \`npm run generate\` wrote this page, and a test runs all of it again and compares.
+
+- **What the workflow does**: a failed execution leaves the capacity as it is, so that jobs which run go on.
+- **Alarm, after** and **told by**: minutes from the beginning of the fault. The alarms on the right are those that
+  send a notification; [operations.md](operations.md) has a part for each.
+- **Served again after**: minutes from the end of the fault until a runner had claimed the last job that was queued
+  before it. Without a fault that takes as long as an instance takes to boot.
+- **Lost**: jobs that were killed, or never ran.
+`;
+
+/** All faults and what came of them, as Markdown. */
+export async function faultMatrix(): Promise<string> {
+  const rows: string[] = [];
+  for (const fault of FAULTS) rows.push(row(fault, await outcomeOf(fault)));
+  const head = ['fault', 'what the workflow does', 'alarm, after', 'told by', 'served again after', 'lost'];
+  const table = [cells(head), cells(head.map(() => '---')), ...rows].join('\n');
+  return `${INTRODUCTION}\n${table}\n`;
+}
+
+const cells = (texts: string[]) => `| ${texts.join(' | ')} |`;
+
+function row(fault: Fault, outcome: Outcome): string {
+  const { alarms, messages, servedAfter, jobs } = outcome;
+  const told = alarms.filter(({ heading }) => heading === NEEDS_YOU || heading === OUTAGE);
+  const rang = alarms
+    .filter((alarm) => !told.includes(alarm))
+    .toSorted((a, b) => firstMinute(a) - firstMinute(b));
+  const lost = [
+    ...(jobs.killed > 0 ? [`${jobs.killed} killed`] : []),
+    ...(jobs.neverRun > 0 ? [`${jobs.neverRun} never ran`] : []),
+  ];
+  return cells([
+    fault.name,
+    whatHappens(fault, outcome),
+    rang.map(describeRinging).join(', ') + (fault.late ? ` (${fault.late})` : '') || 'none',
+    [...told.map(describeRinging), ...(messages > 0 ? [`${messages} messages`] : [])].join(', ') || 'nobody',
+    `${servedAfter.toFixed(1)} min`,
+    lost.join(', ') || 'nothing',
+  ]);
+}
+
+function whatHappens(fault: Fault, outcome: Outcome): string {
+  const { executions, failed, states, errors, launches } = outcome;
+  const retries = ['', ', a retry', ', 2 retries'][outcome.retries] ?? `, ${outcome.retries} retries`;
+  if (executions === 0) return 'nothing';
+  if (fault.ofLaunches) {
+    return `opens the breaker: ${launches.all} launches fail, ${launches.breakerOpen} of them with it open`;
+  }
+  if (failed === 0) return `goes on${retries}`;
+  const why = `${states.join(', ')}: ${errors.map((error) => `\`${error}\``).join(', ')}${retries}`;
+  return failed === executions ? why : `${why}; ${failed} of ${executions} fail, ${fault.unsteady}`;
+}
+
+const firstMinute = ({ ringings: [first] }: Alarm) => first?.from ?? Number.POSITIVE_INFINITY;
+
+function describeRinging(alarm: Alarm): string {
+  const again = alarm.ringings.length - 1;
+  return `${alarm.heading} ${firstMinute(alarm) - BEGINS} min${again > 0 ? `, and ${again} times more` : ''}`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(FAULT_MATRIX_FILE, await faultMatrix());

@@ -1,0 +1,362 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  type BreakerState,
+  type FailedLaunch,
+  type FailureKind,
+  judgeLaunches,
+  type Launch,
+} from '../../functions/lib/breaker.ts';
+import { EXECUTION_START } from '../support/inputs.ts';
+
+const MINUTE = 60_000;
+const SETTINGS = { failures: 3, windowSeconds: 900 };
+
+/** Minutes from the start, as the breaker has it. */
+const minutes = (count: number) => EXECUTION_START + count * MINUTE;
+
+/** A launch that failed at that minute, begun a minute before unless told. */
+const fails = (at: number, kind: FailureKind = 'boot', startedAt = at - 1): FailedLaunch => ({
+  outcome: 'failed',
+  startedAt: minutes(startedAt),
+  endedAt: minutes(at),
+  kind,
+  reason: `${kind} at ${at}`,
+});
+const succeeds = (at: number): Launch => ({
+  outcome: 'succeeded',
+  startedAt: minutes(at - 2),
+  endedAt: minutes(at),
+});
+const underway = (since: number): Launch => ({ outcome: 'underway', startedAt: minutes(since) });
+
+const times = <T>(count: number, of: (index: number) => T) => Array.from({ length: count }, (_, i) => of(i));
+
+/** Minutes from the last failure to the next canary. */
+function rest(state: BreakerState): number {
+  if (!state.open) throw new Error('The breaker is closed');
+  return (state.canaryAt - state.lastFailureAt) / MINUTE;
+}
+
+describe('judgeLaunches', () => {
+  it.each<{ case: string; launches: Launch[]; open: boolean; settings?: Partial<typeof SETTINGS> }>([
+    { case: 'a group that never launched anything is well', launches: [], open: false },
+    { case: 'two failures are not three', launches: [fails(1), fails(2)], open: false },
+    { case: 'the third failure in the window opens', launches: [fails(1), fails(2), fails(3)], open: true },
+    {
+      case: 'the window is from the first of them to the last',
+      launches: [fails(0), fails(1), fails(15)],
+      open: true,
+    },
+    {
+      case: 'failures that are further apart do not open',
+      launches: [fails(0), fails(1), fails(15.02)],
+      open: false,
+    },
+    {
+      case: 'any three of them will do, not only the first',
+      launches: [fails(0), fails(20), fails(24), fails(28)],
+      open: true,
+    },
+    {
+      case: 'any three of them will do, not only the last',
+      launches: [fails(0), fails(1), fails(2), fails(30), fails(60)],
+      open: true,
+    },
+    {
+      case: 'failures every eight minutes do not open',
+      launches: times(20, (i) => fails(8 * i)),
+      open: false,
+    },
+    {
+      case: 'a success between them counts the failures afresh',
+      launches: [fails(1), fails(2), succeeds(3), fails(4), fails(5)],
+      open: false,
+    },
+    {
+      case: 'three failures after a success open',
+      launches: [succeeds(0), fails(1), fails(2), fails(3)],
+      open: true,
+    },
+    {
+      case: 'the next success closes',
+      launches: [...times(10, () => fails(1)), succeeds(40)],
+      open: false,
+    },
+    {
+      case: 'a success in the same second as a failure has the last word',
+      launches: [succeeds(3), fails(3), fails(3), fails(3)],
+      open: false,
+    },
+    {
+      case: 'a launch that failed and began before the success, but ended after it, counts',
+      launches: [fails(5, 'boot', 0), fails(5.1, 'boot', 0), fails(5.2, 'boot', 0), succeeds(4)],
+      open: true,
+    },
+    {
+      case: 'launches under way are no failures',
+      launches: [fails(1), fails(2), underway(2), underway(3)],
+      open: false,
+    },
+    {
+      case: 'launches under way are no successes either',
+      launches: [fails(1), fails(2), fails(3), underway(4)],
+      open: true,
+    },
+    {
+      case: 'failures of different kinds open together',
+      launches: [fails(1, 'shortage'), fails(2, 'boot'), fails(3, 'refused')],
+      open: true,
+    },
+    {
+      case: 'one failure opens, if one is enough',
+      launches: [fails(1)],
+      open: true,
+      settings: { failures: 1 },
+    },
+    {
+      case: 'a success closes what one failure opened',
+      launches: [fails(1), succeeds(2)],
+      open: false,
+      settings: { failures: 1 },
+    },
+    { case: 'a batch that fails at once opens', launches: times(3, () => fails(4)), open: true },
+    {
+      case: 'as many failures as are set, in the window that is set',
+      launches: times(5, (i) => fails(i)),
+      open: true,
+      settings: { failures: 5, windowSeconds: 240 },
+    },
+    {
+      case: 'one less than are set',
+      launches: times(5, (i) => fails(i)),
+      open: false,
+      settings: { failures: 6, windowSeconds: 240 },
+    },
+    {
+      case: 'a window that is a second too short',
+      launches: times(5, (i) => fails(i)),
+      open: false,
+      settings: { failures: 5, windowSeconds: 239 },
+    },
+  ])('$case', ({ launches, open, settings }) => {
+    expect(judgeLaunches(launches, { ...SETTINGS, ...settings }).open).toBe(open);
+  });
+
+  it('tells the failures since the last success, and the last of them', () => {
+    const launches = [fails(0), succeeds(1), fails(2), fails(3, 'refused'), fails(4), fails(9, 'shortage')];
+    expect(judgeLaunches(launches, SETTINGS)).toEqual({
+      open: true,
+      failures: 4,
+      kind: 'shortage',
+      reason: 'shortage at 9',
+      lastFailureAt: minutes(9),
+      canaryAt: minutes(11),
+    });
+  });
+
+  it('stays open when the window is long past, as each canary fails', () => {
+    const launches: Launch[] = times(3, (i) => fails(i));
+    for (const at of [30, 80, 200, 1_000]) {
+      launches.push(fails(at));
+      expect(judgeLaunches(launches, SETTINGS)).toMatchObject({ open: true, lastFailureAt: minutes(at) });
+    }
+  });
+});
+
+describe('the canaries', () => {
+  /** The minutes that each canary waits, if all of them fail 10 minutes after they began. */
+  function waits(first: Launch[], kind: FailureKind, settings = SETTINGS): number[] {
+    const launches = [...first];
+    return times(6, () => {
+      const state = judgeLaunches(launches, settings);
+      if (!state.open) throw new Error('The breaker is closed');
+      const startsAt = (state.canaryAt - EXECUTION_START) / MINUTE;
+      launches.push(fails(startsAt + 10, kind, startsAt));
+      return rest(state);
+    });
+  }
+
+  it.each<{ case: string; first: Launch[]; kind: FailureKind; settings?: typeof SETTINGS }>([
+    { case: 'boot in vain', first: times(3, (i) => fails(i)), kind: 'boot' },
+    { case: 'are refused', first: times(3, (i) => fails(i, 'refused')), kind: 'refused' },
+    {
+      case: 'follow on a batch of 10 that failed at once: one failure each, but no canary',
+      first: times(10, () => fails(1)),
+      kind: 'boot',
+    },
+    {
+      case: 'follow on a batch of 10 that failed one by one',
+      first: times(10, (i) => fails(10 + i, 'boot', 0)),
+      kind: 'boot',
+    },
+    {
+      case: 'follow on a batch of 10 that EC2 refused within seconds, one after the other',
+      first: times(10, (i) => fails(1 + i / 100, 'refused', 0.995 + i / 100)),
+      kind: 'refused',
+    },
+    {
+      case: 'follow on a single failure that opened',
+      first: [fails(1)],
+      kind: 'boot',
+      settings: { failures: 1, windowSeconds: 900 },
+    },
+    {
+      case: 'follow on a shortage that has become something worse',
+      first: times(3, (i) => fails(i, 'shortage')),
+      kind: 'boot',
+    },
+  ])('that $case launch 2, 4, 8, 16, 30, 30 minutes after the failure before', (example) => {
+    expect(waits(example.first, example.kind, example.settings)).toEqual([2, 4, 8, 16, 30, 30]);
+  });
+
+  it('of a shortage launch 2 minutes after the failure before, always: they cost nothing', () => {
+    expect(
+      waits(
+        times(3, (i) => fails(i, 'shortage')),
+        'shortage',
+      ),
+    ).toEqual([2, 2, 2, 2, 2, 2]);
+  });
+
+  it('that boot in vain wait as long as those before them made them, with shortages between', () => {
+    const opened = times(3, (i) => fails(i));
+    const shortages = times(3, (i) => fails(20 + 5 * i, 'shortage'));
+    expect(rest(judgeLaunches([...opened, ...shortages], SETTINGS))).toBe(2);
+    expect(rest(judgeLaunches([...opened, ...shortages, fails(50)], SETTINGS))).toBe(30);
+  });
+
+  it('are none of the launches that were under way when the breaker opened, however late they fail', () => {
+    const late = times(10, (i) => fails(30 + i, 'boot', 2));
+    expect(rest(judgeLaunches([...times(3, (i) => fails(i)), ...late], SETTINGS))).toBe(2);
+  });
+
+  it('that the group launches again, all 10 at once, are one', () => {
+    const again = times(10, () => fails(20.1, 'boot', 10.1));
+    expect(rest(judgeLaunches([...times(10, () => fails(10, 'boot', 0)), ...again], SETTINGS))).toBe(4);
+  });
+
+  it('are counted afresh after a success', () => {
+    const first = [...times(3, (i) => fails(i)), fails(10, 'boot', 5), fails(30, 'boot', 20)];
+    expect(rest(judgeLaunches(first, SETTINGS))).toBe(8);
+    const again = [...first, succeeds(40), ...times(3, (i) => fails(50 + i))];
+    expect(rest(judgeLaunches(again, SETTINGS))).toBe(2);
+  });
+});
+
+const kinds = fc.constantFrom<FailureKind>('boot', 'refused', 'shortage');
+const launch = fc
+  .record({
+    outcome: fc.constantFrom('failed', 'failed', 'failed', 'succeeded', 'underway'),
+    startedAt: fc.nat({ max: 120 }),
+    took: fc.nat({ max: 15 }),
+    kind: kinds,
+  })
+  .map(({ outcome, startedAt, took, kind }): Launch => {
+    if (outcome === 'failed') return fails(startedAt + took, kind, startedAt);
+    if (outcome === 'underway') return underway(startedAt);
+    return { outcome: 'succeeded', startedAt: minutes(startedAt), endedAt: minutes(startedAt + took) };
+  });
+const endOf = (launch: Launch) => (launch.outcome === 'underway' ? Number.NaN : launch.endedAt);
+const histories = fc.uniqueArray(launch, {
+  selector: endOf,
+  comparator: 'IsStrictlyEqual',
+  maxLength: 25,
+});
+const settings = fc.record({
+  failures: fc.integer({ min: 1, max: 5 }),
+  windowSeconds: fc.nat({ max: 3_600 }),
+});
+
+describe('the laws of judgeLaunches', () => {
+  const law = (
+    name: string,
+    holds: (history: Launch[], settings: { failures: number; windowSeconds: number }) => void,
+  ) => it(name, () => fc.assert(fc.property(histories, settings, holds), { numRuns: 1_000 }));
+
+  const lastEnd = (history: Launch[]) =>
+    Math.max(0, ...history.map(endOf).filter((end) => !Number.isNaN(end)));
+  const nextMinute = (history: Launch[]) => (lastEnd(history) - EXECUTION_START) / MINUTE + 1;
+
+  law('after a success it is closed, whatever there was', (history, settings) => {
+    expect(judgeLaunches([...history, succeeds(nextMinute(history))], settings)).toEqual({ open: false });
+  });
+
+  law('one more failure never closes it', (history, settings) => {
+    const more = judgeLaunches([...history, fails(nextMinute(history))], settings);
+    if (judgeLaunches(history, settings).open) expect(more.open).toBe(true);
+  });
+
+  it('one more failure never closes it, wherever in the history it was', () => {
+    fc.assert(
+      fc.property(histories, settings, fc.nat({ max: 140 }), kinds, (history, settings, at, kind) => {
+        // Half a minute off the others, so that it is clear what came first.
+        const more = judgeLaunches([...history, fails(at + 0.5, kind)], settings);
+        if (judgeLaunches(history, settings).open) expect(more.open).toBe(true);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  law('it opens for no fewer failures than are set', (history, settings) => {
+    const state = judgeLaunches(history, settings);
+    if (state.open) expect(state.failures).toBeGreaterThanOrEqual(settings.failures);
+  });
+
+  law('a longer window never closes it, and more failures to wait for never open it', (history, settings) => {
+    const { failures, windowSeconds } = settings;
+    const { open } = judgeLaunches(history, settings);
+    if (open) expect(judgeLaunches(history, { failures, windowSeconds: windowSeconds + 60 }).open).toBe(true);
+    else expect(judgeLaunches(history, { failures: failures + 1, windowSeconds }).open).toBe(false);
+  });
+
+  law(
+    'the next canary is 2 to 30 minutes after the last failure, and after a shortage 2',
+    (history, settings) => {
+      const state = judgeLaunches(history, settings);
+      if (!state.open) return;
+      expect(rest(state)).toBeGreaterThanOrEqual(2);
+      expect(rest(state)).toBeLessThanOrEqual(30);
+      if (state.kind === 'shortage') expect(rest(state)).toBe(2);
+    },
+  );
+
+  law(
+    'what it tells of the last failure is one that there was, and none came after it',
+    (history, settings) => {
+      const state = judgeLaunches(history, settings);
+      if (!state.open) return;
+      expect(state.lastFailureAt).toBe(lastEnd(history));
+      const { kind, reason, lastFailureAt: endedAt } = state;
+      expect(history).toContainEqual(expect.objectContaining({ outcome: 'failed', kind, reason, endedAt }));
+    },
+  );
+
+  law('launches under way make no difference', (history, settings) => {
+    const ended = history.filter(({ outcome }) => outcome !== 'underway');
+    expect(judgeLaunches(history, settings)).toEqual(judgeLaunches(ended, settings));
+  });
+
+  it('the order in which the launches are given makes no difference', () => {
+    const shuffled = fc
+      .uniqueArray(launch, { selector: ({ startedAt }) => startedAt, maxLength: 25 })
+      .chain((history) =>
+        fc.tuple(
+          fc.constant(history),
+          fc.shuffledSubarray(history, { minLength: history.length, maxLength: history.length }),
+        ),
+      );
+    fc.assert(
+      fc.property(shuffled, settings, ([history, order], settings) => {
+        expect(judgeLaunches(order, settings)).toEqual(judgeLaunches(history, settings));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  law('it leaves the launches that it is given as they were', (history, settings) => {
+    const given = structuredClone(history);
+    judgeLaunches(history, settings);
+    expect(history).toEqual(given);
+  });
+});

@@ -1,0 +1,189 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Seen, see } from '../../functions/lib/claims.ts';
+
+interface Counts {
+  unclaimed: number;
+  running: number;
+}
+
+/** What the last of these polls has seen. */
+function seen(polls: Counts[]): Seen & { claimedNow: number } {
+  let last: (Seen & { claimedNow: number }) | undefined;
+  for (const counts of polls) last = see(last, counts);
+  if (last === undefined) throw new Error('There was no poll');
+  return last;
+}
+
+describe('see', () => {
+  it.each<{ case: string; polls: [number, number][]; claimed: number; claimedNow: number; waiting: boolean }>(
+    [
+      {
+        case: 'one poll shows no claim, whatever it counts',
+        polls: [[3, 7]],
+        claimed: 0,
+        claimedNow: 0,
+        waiting: true,
+      },
+      {
+        case: 'a task that begins to run was claimed',
+        polls: [
+          [1, 0],
+          [0, 1],
+        ],
+        claimed: 1,
+        claimedNow: 1,
+        waiting: false,
+      },
+      {
+        case: 'one that came and was claimed between two polls was claimed',
+        polls: [
+          [2, 0],
+          [2, 1],
+        ],
+        claimed: 1,
+        claimedNow: 1,
+        waiting: true,
+      },
+      {
+        case: 'one that was claimed and ended between two polls was claimed',
+        polls: [
+          [2, 0],
+          [1, 0],
+        ],
+        claimed: 1,
+        claimedNow: 1,
+        waiting: true,
+      },
+      {
+        case: 'arrivals and ends are no claims',
+        polls: [
+          [2, 5],
+          [9, 1],
+        ],
+        claimed: 0,
+        claimedNow: 0,
+        waiting: true,
+      },
+      {
+        case: 'claims add up, and those of the last poll are told apart',
+        polls: [
+          [4, 0],
+          [1, 3],
+          [0, 4],
+          [0, 4],
+        ],
+        claimed: 4,
+        claimedNow: 0,
+        waiting: false,
+      },
+      {
+        case: 'tasks that were gone once have not waited all the time',
+        polls: [
+          [1, 0],
+          [0, 0],
+          [1, 0],
+        ],
+        claimed: 1,
+        claimedNow: 0,
+        waiting: false,
+      },
+      {
+        case: 'nothing is nothing',
+        polls: [
+          [0, 0],
+          [0, 0],
+        ],
+        claimed: 0,
+        claimedNow: 0,
+        waiting: false,
+      },
+    ],
+  )('$case', ({ polls, claimed, claimedNow, waiting }) => {
+    const counts = polls.map(([unclaimed, running]) => ({ unclaimed, running }));
+    expect(seen(counts)).toEqual({ ...counts.at(-1), claimed, claimedNow, waiting });
+  });
+});
+
+/** What happens between one poll and the next, one after the other. */
+const events = fc.array(fc.constantFrom('arrives', 'claimed', 'ends'), { maxLength: 12 });
+
+interface Gap extends Counts {
+  arrived: number;
+  claimed: number;
+  ended: number;
+}
+
+/** The queue as it truly is after these events; what cannot happen does not. */
+function afterwards(before: Counts, events: string[]): Gap {
+  const gap = { ...before, arrived: 0, claimed: 0, ended: 0 };
+  for (const event of events) {
+    if (event === 'arrives') {
+      gap.unclaimed += 1;
+      gap.arrived += 1;
+    } else if (event === 'claimed' && gap.unclaimed > 0) {
+      gap.unclaimed -= 1;
+      gap.running += 1;
+      gap.claimed += 1;
+    } else if (event === 'ends' && gap.running > 0) {
+      gap.running -= 1;
+      gap.ended += 1;
+    }
+  }
+  return gap;
+}
+
+/** Counts of the first poll, and what truly happened before each of the others. */
+const histories = fc
+  .tuple(fc.nat({ max: 5 }), fc.nat({ max: 5 }), fc.array(events, { minLength: 1, maxLength: 11 }))
+  .map(([unclaimed, running, gaps]) => {
+    const first: Counts = { unclaimed, running };
+    const truth: Gap[] = [];
+    for (const gap of gaps) truth.push(afterwards(truth.at(-1) ?? first, gap));
+    return { first, truth };
+  });
+
+/** Each gap with what was seen of it. */
+function watched({ first, truth }: { first: Counts; truth: Gap[] }) {
+  let before: Seen = see(undefined, first);
+  return truth.map((gap) => {
+    const { claimedNow, ...now } = see(before, gap);
+    before = now;
+    return { gap, claimedNow, now };
+  });
+}
+
+const law = (name: string, holds: (history: { first: Counts; truth: Gap[] }) => void) =>
+  it(name, () => fc.assert(fc.property(histories, holds), { numRuns: 500 }));
+
+describe('the laws of see, against a queue of which everything is known', () => {
+  law('it never sees more claims than there were', (history) => {
+    for (const { gap, claimedNow } of watched(history)) expect(claimedNow).toBeLessThanOrEqual(gap.claimed);
+  });
+
+  law('it sees all of them, unless between two polls one task ended and another arrived', (history) => {
+    for (const { gap, claimedNow } of watched(history))
+      if (gap.arrived === 0 || gap.ended === 0) expect(claimedNow).toBe(gap.claimed);
+  });
+
+  law('it misses no more than both arrived and ended', (history) => {
+    for (const { gap, claimedNow } of watched(history))
+      expect(gap.claimed - claimedNow).toBeLessThanOrEqual(Math.min(gap.arrived, gap.ended));
+  });
+
+  law('its total is the sum of what it saw', (history) => {
+    let sum = 0;
+    for (const { claimedNow, now } of watched(history)) {
+      sum += claimedNow;
+      expect(now.claimed).toBe(sum);
+    }
+  });
+
+  law('it says that tasks are waiting exactly if some did at every poll', ({ first, truth }) => {
+    let waiting = first.unclaimed > 0;
+    for (const { gap, now } of watched({ first, truth })) {
+      waiting &&= gap.unclaimed > 0;
+      expect(now.waiting).toBe(waiting);
+    }
+  });
+});

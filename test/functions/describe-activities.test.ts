@@ -1,0 +1,198 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import * as z from 'zod';
+import { handler } from '../../functions/describe-activities.ts';
+import { Activities } from '../../functions/lib/contracts.ts';
+import { Agenda } from '../../sandbox/agenda.ts';
+import { AutoScalingGroup, DURATIONS } from '../../sandbox/auto-scaling-group.ts';
+import type { ScalingActivity } from '../../sandbox/scaling-activities.ts';
+import { TaskQueue } from '../../sandbox/task-queue.ts';
+import { embeddedAws } from '../support/aws.ts';
+import { EXECUTION_START, secondsIn } from '../support/inputs.ts';
+import { failure } from '../support/said.ts';
+import { publishedMetrics } from './published.ts';
+
+const NAME = 'circleci-runner-autoscaler-linux';
+
+const published = publishedMetrics();
+const aws = embeddedAws();
+let group: AutoScalingGroup;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['Date'], now: EXECUTION_START });
+  group = new AutoScalingGroup(
+    { name: NAME, minSize: 0, maxSize: 10, durations: DURATIONS, newInstancesProtectedFromScaleIn: true },
+    new Agenda(),
+    new TaskQueue(),
+  );
+  aws.groups.clear();
+  aws.groups.set(NAME, group);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A launch that ended so many seconds after the start of the tests' executions, which is mostly before it. */
+function launched(endedAt: number, changes: Partial<ScalingActivity> = {}): void {
+  const activity = group.activities.launch('i-0123456789abcdef0', { from: 0, to: 1 });
+  const ended = {
+    startedAt: EXECUTION_START + (endedAt - 60) * 1_000,
+    endedAt: EXECUTION_START + endedAt * 1_000,
+  };
+  Object.assign(activity, { status: 'Successful', ...ended }, changes);
+}
+const abandoned = 'Lifecycle Action was abandoned: Heartbeat Timeout';
+const failed = (endedAt: number, statusMessage = abandoned) =>
+  launched(endedAt, { status: 'Cancelled', statusMessage });
+
+/** What the step says so many seconds after the start. */
+async function described(elapsedSeconds = 0, settings = {}): Promise<Activities> {
+  vi.setSystemTime(EXECUTION_START + elapsedSeconds * 1_000);
+  const answer = await handler({
+    fleet: 'linux',
+    execution: 'linux-1',
+    groupName: NAME,
+    breakerFailures: 3,
+    breakerWindowSeconds: 900,
+    ...settings,
+  });
+  return z.parse(Activities, answer);
+}
+
+describe('Describe Activities', () => {
+  it('says that nothing has ever happened to a new group', async () => {
+    expect(await described()).toEqual({
+      lastAt: null,
+      failedLaunches: 0,
+      cameInService: 0,
+      breaker: { open: false },
+    });
+    expect(published.lines()).toEqual([]);
+  });
+
+  it('says when the last thing happened, and what became of the launches of the minute before', async () => {
+    launched(-3_600);
+    launched(-50);
+    launched(-20);
+    failed(-10);
+    expect(await described()).toEqual({
+      lastAt: secondsIn(-10),
+      failedLaunches: 1,
+      cameInService: 2,
+      breaker: { open: false },
+    });
+    expect(published.values()).toEqual({ FailedLaunches: [1] });
+  });
+
+  it('says that launches only fail, why, and when the next may be tried', async () => {
+    for (const at of [-500, -400, -300]) failed(at);
+    failed(-30, 'Authentication Failure');
+    expect(await described()).toEqual({
+      lastAt: secondsIn(-30),
+      failedLaunches: 1,
+      cameInService: 0,
+      breaker: {
+        open: true,
+        news: true,
+        failures: 4,
+        kind: 'boot',
+        reason: 'Authentication Failure',
+        // It began a minute before it failed, long after the breaker had opened: the first canary.
+        canaryAt: secondsIn(-30 + 240),
+      },
+    });
+    expect(published.values()).toEqual({ FailedLaunches: [1], BreakerOpen: [1] });
+  });
+
+  it('publishes by the fleet and nothing else', async () => {
+    for (const at of [-50, -40, -30]) failed(at);
+    await described();
+    expect(published.lines()).toMatchObject([{ Fleet: 'linux', FailedLaunches: 3, BreakerOpen: 1 }]);
+    const metrics = ['FailedLaunches', 'BreakerOpen'].map((Name) => ({ Name, Unit: 'Count' }));
+    expect(published.lines()[0]?._aws.CloudWatchMetrics).toEqual([
+      { Namespace: 'CircleCIRunnerAutoscaler', Dimensions: [['Fleet']], Metrics: metrics },
+    ]);
+  });
+
+  it.each([
+    { case: 'as many failures as are set', settings: { breakerFailures: 2 }, open: true },
+    { case: 'fewer', settings: { breakerFailures: 3 }, open: false },
+    { case: 'a shorter window', settings: { breakerFailures: 2, breakerWindowSeconds: 60 }, open: false },
+  ])("goes by the fleet's own settings: $case", async ({ settings, open }) => {
+    failed(-300);
+    failed(-200);
+    expect((await described(0, settings)).breaker.open).toBe(open);
+  });
+
+  it.each([
+    { case: 'a moment before this minute', at: -1, news: true },
+    { case: 'at the beginning of the minute before', at: -60, news: true },
+    { case: 'earlier', at: -61, news: false },
+    { case: 'in this very minute, which the next execution tells', at: 0, news: false },
+  ])('is news of a failure $case: $news', async ({ at, news }) => {
+    for (const earlier of [-500, -400, -300]) failed(earlier);
+    failed(at);
+    const { breaker, failedLaunches } = await described(40);
+    expect(breaker).toMatchObject({ open: true, news });
+    expect(failedLaunches).toBe(news ? 1 : 0);
+    expect(published.values()).toEqual({ BreakerOpen: [1], ...(news && { FailedLaunches: [1] }) });
+  });
+
+  it('stays open with nothing new to tell, for as long as nothing launches', async () => {
+    for (const at of [-50, -40, -30]) failed(at);
+    for (const minute of [1, 2, 60, 1_440]) {
+      expect((await described(minute * 60)).breaker).toMatchObject({ open: true, news: false, failures: 3 });
+    }
+    expect(published.values()).toEqual({ BreakerOpen: [1, 1, 1, 1] });
+  });
+
+  const minuteOf = (instant: string | null) =>
+    Math.floor((Date.parse(instant ?? '') - EXECUTION_START) / 60_000);
+
+  it('counts each failure, and tells of it, in exactly one of the executions, which start once a minute', async () => {
+    const ends = fc.array(fc.integer({ min: -59, max: 300 }), { minLength: 1, maxLength: 8 });
+    /** Where in its minute each execution reads the activities. */
+    const offsets = fc.array(fc.nat({ max: 59_999 }), { minLength: 7, maxLength: 7 });
+    await fc.assert(
+      fc.asyncProperty(ends, offsets, async (ends, offsets) => {
+        group = new AutoScalingGroup(group.settings, new Agenda(), new TaskQueue());
+        aws.groups.set(NAME, group);
+        let counted = 0;
+        let before = Number.NEGATIVE_INFINITY;
+        const told: string[] = [];
+        for (const [minute, offset] of offsets.entries()) {
+          const now = minute * 60 + offset / 1_000;
+          // What has ended since the execution before.
+          for (const end of ends.filter((end) => end > before && end <= now)) failed(end);
+          before = now;
+          const { failedLaunches, breaker, lastAt } = await described(now, { breakerFailures: 1 });
+          counted += failedLaunches;
+          expect(breaker.open && breaker.news).toBe(failedLaunches > 0 && minuteOf(lastAt) < minute);
+          if (breaker.open && breaker.news) told.push(breaker.canaryAt);
+        }
+        expect(counted).toBe(ends.length);
+        expect(new Set(told).size).toBe(told.length);
+      }),
+    );
+  });
+
+  it.each([
+    { code: 'AccessDenied', status: 403, error: 'AutoScalingDenied' },
+    { code: 'ValidationError', status: 400, error: 'GroupNotFound' },
+    { code: 'Throttling', status: 400, error: 'AutoScalingUnavailable' },
+  ])('fails with $error after $code, and publishes nothing', async ({ code, status, error }) => {
+    aws.fault = () => ({ status, code, message: 'this is why' });
+    const thrown = await failure(described());
+    expect(thrown.name).toBe(error);
+    expect(thrown.message).toContain('this is why');
+    expect(aws.calls.get('DescribeScalingActivities')).toBe(1);
+    expect(published.lines()).toEqual([]);
+  });
+
+  it('fails with InputInvalid if the breaker is set to nothing', async () => {
+    const thrown = await failure(described(0, { breakerFailures: 0, breakerWindowSeconds: 0 }));
+    expect(thrown.name).toBe('InputInvalid');
+    for (const fault of ['breakerFailures', 'breakerWindowSeconds']) expect(thrown.message).toContain(fault);
+  });
+});

@@ -1,0 +1,116 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { handler } from '../../functions/update-group.ts';
+import { Agenda } from '../../sandbox/agenda.ts';
+import { AutoScalingGroup, DURATIONS } from '../../sandbox/auto-scaling-group.ts';
+import { TaskQueue } from '../../sandbox/task-queue.ts';
+import { embeddedAws } from '../support/aws.ts';
+import { failure } from '../support/said.ts';
+import { publishedMetrics } from './published.ts';
+
+const NAME = 'circleci-runner-autoscaler-linux';
+
+const published = publishedMetrics();
+const aws = embeddedAws();
+let agenda: Agenda;
+let group: AutoScalingGroup;
+
+beforeEach(() => {
+  agenda = new Agenda();
+  group = new AutoScalingGroup(
+    { name: NAME, minSize: 0, maxSize: 10, durations: DURATIONS, newInstancesProtectedFromScaleIn: true },
+    agenda,
+    new TaskQueue(),
+  );
+  aws.groups.clear();
+  aws.groups.set(NAME, group);
+});
+
+/** Writes what was decided, with more polls to come unless told. */
+const update = (from: number, desired: number, again = true) =>
+  handler({
+    fleet: 'linux',
+    execution: 'linux-1',
+    groupName: NAME,
+    decision: { from, desired, change: true, reasons: ['because'] },
+    again,
+  });
+
+describe('Update Group', () => {
+  it.each<{ case: string; found: number; from: number; to: number; ends: number; launches?: number }>([
+    { case: 'writes a rise', found: 2, from: 2, to: 5, ends: 5, launches: 3 },
+    { case: 'writes the rest of a rise that another began', found: 4, from: 2, to: 5, ends: 5, launches: 1 },
+    { case: 'does not write what another has written', found: 5, from: 2, to: 5, ends: 5 },
+    { case: 'does not take back what another has written', found: 7, from: 2, to: 5, ends: 7 },
+    { case: 'writes a fall', found: 5, from: 5, to: 2, ends: 2 },
+    { case: 'does not write a fall over what another has written', found: 6, from: 5, to: 2, ends: 6 },
+  ])('$case', async ({ found, from, to, ends, launches }) => {
+    group.setDesiredCapacity(found);
+    const written = found !== ends;
+    expect(await update(from, to)).toEqual({ desired: ends, written });
+    expect(group.desired).toBe(ends);
+    expect(Object.fromEntries(aws.calls)).toEqual({
+      DescribeAutoScalingGroups: 1,
+      ...(written && { SetDesiredCapacity: 1 }),
+    });
+    expect(published.values()).toEqual(launches === undefined ? {} : { Launches: [launches] });
+  });
+
+  it('does not fall below what has begun to launch since it was decided', async () => {
+    group.setDesiredCapacity(5);
+    agenda.advance(DURATIONS.request);
+    expect(await update(5, 2)).toEqual({ desired: 5, written: false });
+    expect(group.size).toBe(5);
+  });
+
+  it('reads before it writes', async () => {
+    const order: string[] = [];
+    aws.fault = (action) => {
+      order.push(action);
+      return undefined;
+    };
+    await update(0, 3);
+    expect(order).toEqual(['DescribeAutoScalingGroups', 'SetDesiredCapacity']);
+  });
+
+  it.each([
+    { case: 'with what it wrote', found: 0, expected: { Launches: [3], ExecutionsSucceeded: [1] } },
+    { case: 'with nothing to write', found: 3, expected: { ExecutionsSucceeded: [1] } },
+  ])('tells of the success of the execution if it is the last step, $case', async ({ found, expected }) => {
+    group.setDesiredCapacity(found);
+    await update(0, 3, false);
+    expect(published.values()).toEqual(expected);
+  });
+
+  it('publishes by the fleet and nothing else', async () => {
+    await update(0, 3);
+    expect(published.lines()).toMatchObject([{ Fleet: 'linux', Launches: 3 }]);
+    expect(published.lines()[0]?._aws.CloudWatchMetrics).toEqual([
+      {
+        Namespace: 'CircleCIRunnerAutoscaler',
+        Dimensions: [['Fleet']],
+        Metrics: [{ Name: 'Launches', Unit: 'Count' }],
+      },
+    ]);
+  });
+
+  it.each([
+    { case: 'cannot read', action: 'DescribeAutoScalingGroups' },
+    { case: 'cannot write', action: 'SetDesiredCapacity' },
+  ])('publishes no launch and no success if it $case', async ({ action }) => {
+    aws.fault = (asked) =>
+      asked === action ? { status: 503, code: 'ServiceUnavailable', message: 'not now' } : undefined;
+    expect(await failure(update(0, 3, false))).toMatchObject({ name: 'AutoScalingUnavailable' });
+    expect(group.desired).toBe(0);
+    expect(published.lines()).toEqual([]);
+  });
+
+  it('fails with GroupUpdateRefused if the group does not accept it', async () => {
+    expect(await failure(update(0, 11))).toMatchObject({ name: 'GroupUpdateRefused' });
+    expect(published.lines()).toEqual([]);
+  });
+
+  it('fails with GroupNotFound if there is no such group any more', async () => {
+    aws.groups.clear();
+    expect(await failure(update(0, 3))).toMatchObject({ name: 'GroupNotFound' });
+  });
+});

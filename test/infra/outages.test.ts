@@ -1,0 +1,249 @@
+import { Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { AlarmTopic } from '../../infra/alarm-topic.ts';
+import { Alarms } from '../../infra/alarms.ts';
+import { STACK_NAME } from '../../infra/config.ts';
+import { RunnerFleet } from '../../infra/runner-fleet.ts';
+import { ScalingWorkflow } from '../../infra/scaling-workflow.ts';
+import { EACH_FLEET, manyFleets, threeFleets } from './fleets.ts';
+import { appOf, emptyApp } from './template.ts';
+
+const Properties = z.object({
+  AlarmName: z.string(),
+  AlarmRule: z.string().default(''),
+  AlarmActions: z.array(z.unknown()).default([]),
+});
+
+/** The alarms of a stack, as CloudWatch has them ring. */
+class Ringing {
+  readonly metric: string[];
+  readonly rules: Map<string, string>;
+  readonly #speaking: Set<string>;
+
+  constructor(stack: Stack) {
+    const template = Template.fromStack(stack);
+    const properties = (type: string) =>
+      Object.values(template.findResources(type)).map((resource) => Properties.parse(resource.Properties));
+    const metric = properties('AWS::CloudWatch::Alarm');
+    const composite = properties('AWS::CloudWatch::CompositeAlarm');
+    this.metric = metric.map(({ AlarmName }) => AlarmName);
+    this.rules = new Map(composite.map(({ AlarmName, AlarmRule }) => [AlarmName, AlarmRule]));
+    this.#speaking = new Set(
+      [...metric, ...composite].flatMap(({ AlarmName, AlarmActions }) =>
+        AlarmActions.length > 0 ? [AlarmName] : [],
+      ),
+    );
+  }
+
+  speaks(name: string): boolean {
+    return this.#speaking.has(name);
+  }
+
+  /** Whom the alarms tell of something that lets these ring. */
+  told(ringing: string[]): string[] {
+    const unknown = ringing.filter((name) => !this.metric.includes(name));
+    if (unknown.length > 0) throw new Error(`No alarm is called ${unknown}`);
+    const rings = (name: string): boolean => {
+      const rule = this.rules.get(name);
+      return rule === undefined ? ringing.includes(name) : holds(rule, rings);
+    };
+    return [...this.rules.keys(), ...this.metric]
+      .filter((name) => this.speaks(name) && rings(name))
+      .toSorted();
+  }
+}
+
+const alarmsIn = (rule: string) => [...rule.matchAll(/ALARM\("([^"]+)"\)/g)].map(([, name = '']) => name);
+
+/** Whether a rule holds, by the grammar of https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html */
+function holds(rule: string, rings: (alarm: string) => boolean): boolean {
+  const tokens = rule.match(/ALARM\("[^"]+"\)|\(|\)|AND|OR|NOT|\S/g) ?? [];
+  const next = () => tokens.shift() ?? 'the end';
+  const operand = (): boolean => {
+    const token = next();
+    if (token === 'NOT') return !operand();
+    if (token === '(') {
+      const value = expression();
+      if (next() !== ')') throw new Error(`No ) in ${rule}`);
+      return value;
+    }
+    const [name] = alarmsIn(token);
+    if (name === undefined) throw new Error(`${token} in ${rule}`);
+    return rings(name);
+  };
+  const expression = (): boolean => {
+    let value = operand();
+    const operators = new Set<string>();
+    while (tokens[0] === 'AND' || tokens[0] === 'OR') {
+      const operator = next();
+      const other = operand();
+      value = operator === 'AND' ? value && other : value || other;
+      // Without brackets it would take the operators' precedence to read it.
+      if (operators.add(operator).size > 1) throw new Error(`AND beside OR in ${rule}`);
+    }
+    return value;
+  };
+  const value = expression();
+  if (tokens.length > 0) throw new Error(`${tokens} at the end of ${rule}`);
+  return value;
+}
+
+const alarms = new Ringing(appOf(threeFleets()).stack);
+const of = (fleet: string, ...kinds: string[]) => kinds.map((kind) => `circleci-runners-${fleet}-${kind}`);
+const ofEach = (...kinds: string[]) => EACH_FLEET.flatMap(({ name }) => of(name, ...kinds));
+const ofAll = (...kinds: string[]) => kinds.map((kind) => `circleci-runners-${kind}`);
+
+describe('one cause is one notification:', () => {
+  it.each([
+    { cause: 'nothing', rings: [], told: [] },
+    {
+      cause: 'CircleCI goes down',
+      rings: [...ofEach('CircleCiUnavailable'), ...ofAll('ExecutionsFailed')],
+      told: ofAll('Outage'),
+    },
+    {
+      cause: 'CircleCI is down for long',
+      rings: [...ofEach('CircleCiUnavailable', 'NotRunning'), ...ofAll('ExecutionsFailed')],
+      told: ofAll('Outage'),
+    },
+    {
+      cause: 'CircleCI hangs',
+      rings: [...ofEach('ExecutionOverTime', 'NotRunning'), ...ofAll('ExecutionsFailed')],
+      told: ofAll('Outage'),
+    },
+    {
+      cause: 'CircleCI refuses the token of one fleet',
+      rings: [...of('arm', 'CircleCiRefuses', 'NotRunning'), ...ofAll('ExecutionsFailed')],
+      told: of('arm', 'NeedsYou'),
+    },
+    {
+      cause: 'the secret of one fleet cannot be read',
+      rings: [...of('linux-large', 'SecretsUnreadable', 'NotRunning'), ...ofAll('ExecutionsFailed')],
+      told: of('linux-large', 'NeedsYou'),
+    },
+    {
+      cause: 'somebody removes the group of one fleet',
+      rings: [...of('owned', 'GroupUnreadable', 'NotRunning'), ...ofAll('ExecutionsFailed')],
+      told: of('owned', 'NeedsYou'),
+    },
+    {
+      cause: 'somebody takes the right to change the group of one fleet',
+      rings: [...of('owned', 'GroupUpdateRefused'), ...ofAll('ExecutionsFailed')],
+      told: of('owned', 'NeedsYou'),
+    },
+    {
+      cause: 'half a deployment',
+      rings: [...of('arm', 'DecisionInvalid', 'NotRunning'), ...ofAll('ExecutionsFailed')],
+      told: of('arm', 'NeedsYou'),
+    },
+    {
+      cause: 'the instances of one fleet do not boot',
+      rings: of('arm', 'LaunchesFailing', 'BreakerOpen', 'Starving'),
+      told: of('arm', 'NeedsYou'),
+    },
+    {
+      cause: 'no instance claims tasks',
+      rings: of('arm', 'Starving'),
+      told: of('arm', 'NeedsYou'),
+    },
+    {
+      cause: 'a crash in a step',
+      rings: [...ofEach('StepBroken', 'NotRunning'), ...ofAll('ExecutionsFailed')],
+      told: ofAll('Outage'),
+    },
+    { cause: 'somebody stops the schedules', rings: ofEach('NotRunning'), told: ofAll('Outage') },
+    { cause: 'somebody stops one schedule', rings: of('arm', 'NotRunning'), told: ofAll('Outage') },
+    {
+      cause: 'a schedule may not start executions',
+      rings: [...ofEach('NotRunning'), ...ofAll('DeliveryFailing')],
+      told: ofAll('Outage'),
+    },
+    {
+      cause: 'Step Functions is slow',
+      rings: [...ofEach('NotRunning'), ...ofAll('ExecutionsTimedOut')],
+      told: ofAll('Outage'),
+    },
+    {
+      cause: 'the account is at a limit',
+      rings: ofAll('ExecutionsThrottled', 'DeliveryFailing'),
+      told: ofAll('Outage'),
+    },
+    {
+      cause: 'executions fail of what no step says',
+      rings: ofAll('ExecutionsFailed'),
+      told: ofAll('Outage'),
+    },
+    { cause: 'a fleet that is too small', rings: of('arm', 'Saturated'), told: of('arm', 'Saturated') },
+  ])('$cause', ({ rings, told }) => {
+    expect(alarms.told(rings)).toEqual(told);
+  });
+
+  it('two causes are two, and neither hides the other', () => {
+    expect(
+      alarms.told([
+        ...of('arm', 'SecretsUnreadable', 'NotRunning'),
+        ...of('owned', 'CircleCiUnavailable', 'NotRunning'),
+        ...ofAll('ExecutionsFailed'),
+      ]),
+    ).toEqual([...ofAll('Outage'), ...of('arm', 'NeedsYou')].toSorted());
+    expect(
+      alarms.told([
+        ...of('arm', 'SecretsUnreadable', 'NotRunning'),
+        ...of('owned', 'NotRunning'),
+        ...ofAll('ExecutionsFailed'),
+      ]),
+    ).toEqual([...ofAll('Outage'), ...of('arm', 'NeedsYou')].toSorted());
+  });
+
+  it.each(alarms.metric)('%s alone is told of', (name) => {
+    expect(alarms.told([name])).toHaveLength(1);
+  });
+});
+
+/** The alarms of more fleets than one stack has room for, in a stack without the rest. */
+function alarmsOfThirtyFleets(): Ringing {
+  const app = emptyApp();
+  const others = new Stack(app, 'others');
+  const configs = manyFleets(
+    30,
+    () => ({}),
+    (index) => `fleet-${index}`.padEnd(32, '-long'),
+  );
+  const fleets = configs.map((config) => new RunnerFleet(others, config));
+  const topic = new AlarmTopic(others, 'AlarmTopic', fleets);
+  const stack = new Stack(app, STACK_NAME);
+  new Alarms(stack, 'Alarms', fleets, new ScalingWorkflow(others, 'Workflow', fleets, topic), topic);
+  return new Ringing(stack);
+}
+
+describe.each([
+  { fleets: 'three fleets', alarms, outages: 1 },
+  { fleets: 'thirty fleets of the longest names', alarms: alarmsOfThirtyFleets(), outages: 2 },
+])('the rules over the alarms of $fleets', ({ alarms: { metric, rules }, alarms, outages }) => {
+  it('are as short, and of as few alarms, as CloudWatch allows', () => {
+    for (const rule of rules.values()) {
+      expect(rule.length).toBeLessThanOrEqual(10_240);
+      expect(new Set(alarmsIn(rule)).size).toBeLessThanOrEqual(100);
+    }
+  });
+
+  it('know no alarm that is not there', () => {
+    const known = new Set([...metric, ...rules.keys()]);
+    expect([...rules.values()].flatMap(alarmsIn).filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it('hold each alarm once, unless it speaks for itself', () => {
+    const held = [...rules.values()].flatMap(alarmsIn).filter((name) => metric.includes(name));
+    expect(held.toSorted()).toEqual(metric.filter((name) => !alarms.speaks(name)).toSorted());
+  });
+
+  it(`are ${outages} of outages, and let each fleet's be told of`, () => {
+    const names = [...rules.keys()].filter((name) => name.startsWith('circleci-runners-Outage'));
+    expect(names).toEqual(['circleci-runners-Outage', 'circleci-runners-Outage2'].slice(0, outages));
+    const down = metric.filter((name) => name.endsWith('-CircleCiUnavailable'));
+    expect(alarms.told(down)).toEqual(names);
+    for (const name of down) expect(alarms.told([name])).toHaveLength(1);
+  });
+});

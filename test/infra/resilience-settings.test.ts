@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import { complaintsAbout, fleetsOf, fleetsWith, minimalWith } from './fleets.ts';
+import { SynthesisedTemplate } from './template.ts';
+
+const TIME = 'seconds, or a number with its unit such as 5s, 5m or 5h';
+const ARN = 'must be the ARN of a standard SNS topic, such as arn:aws:sns:eu-west-1:111122223333:alarms';
+const BREAKER = 'must be a map of failures and window; {} is 3 failures within 15m';
+
+describe('the settings of how a fleet is watched', () => {
+  it.each([
+    { given: 'quietPollInterval: 5', becomes: { quietPollInterval: 5 } },
+    { given: 'quietPollInterval: 1m', becomes: { quietPollInterval: 60 } },
+    { given: 'breaker: {}', becomes: { breaker: { failures: 3, window: 900 } } },
+    { given: 'breaker: {failures: 1}', becomes: { breaker: { failures: 1, window: 900 } } },
+    { given: 'breaker: {window: 24h}', becomes: { breaker: { failures: 3, window: 86_400 } } },
+    {
+      given: 'breaker: {failures: 100, window: 60}',
+      becomes: { breaker: { failures: 100, window: 60 } },
+    },
+    { given: 'starvingAfter: 5m', becomes: { starvingAfter: 300 } },
+    { given: 'starvingAfter: 6h', becomes: { starvingAfter: 21_600 } },
+    {
+      given: 'alarmTopicArn: arn:aws:sns:eu-west-1:111122223333:alarms',
+      becomes: { alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:alarms' },
+    },
+    {
+      given: 'alarmTopicArn: arn:aws-us-gov:sns:us-gov-west-1:111122223333:On-Call_1',
+      becomes: { alarmTopicArn: 'arn:aws-us-gov:sns:us-gov-west-1:111122223333:On-Call_1' },
+    },
+  ])('take $given', ({ given, becomes }) => {
+    expect(fleetsOf(minimalWith(given))).toEqual([expect.objectContaining(becomes)]);
+  });
+
+  it.each([
+    {
+      given: 'quietPollInterval: 61',
+      said: `quietPollInterval: must be an interval from 1 s to 60 s: ${TIME}, got 61`,
+    },
+    {
+      given: 'quietPollInterval: 4s',
+      said: 'quietPollInterval: must be at least pollInterval (5 s), got "4s"',
+    },
+    { given: 'breaker: 3', said: `breaker: ${BREAKER}, got 3` },
+    { given: 'breaker:', said: `breaker: ${BREAKER}, got nothing` },
+    {
+      given: 'breaker: {failures: 0}',
+      said: 'breaker.failures: must be a whole number from 1 to 100, the number of failed launches that open the breaker, got 0',
+    },
+    {
+      given: 'breaker: {window: 59s}',
+      said: `breaker.window: must be a time from 60 s to 86400 s: ${TIME}, got "59s"`,
+    },
+    {
+      given: 'breaker: {windows: 15m}',
+      said: 'breaker.windows: is not a setting; the nearest one is window',
+    },
+    {
+      given: 'starvingAfter: 4m',
+      said: `starvingAfter: must be a time from 300 s to 21600 s: ${TIME}, got "4m"`,
+    },
+    {
+      given: 'starvingAfter: 7h',
+      said: `starvingAfter: must be a time from 300 s to 21600 s: ${TIME}, got "7h"`,
+    },
+    { given: 'alarmTopicArn: alarms', said: `alarmTopicArn: ${ARN}, got "alarms"` },
+    {
+      given: 'alarmTopicArn: arn:aws:sqs:eu-west-1:111122223333:alarms',
+      said: `alarmTopicArn: ${ARN}, got "arn:aws:sqs:eu-west-1:111122223333:alarms"`,
+    },
+    {
+      given: 'alarmTopicArn: arn:aws:sns:eu-west-1:111122223333:alarms.fifo',
+      said: `alarmTopicArn: ${ARN}, got "arn:aws:sns:eu-west-1:111122223333:alarms.fifo"`,
+    },
+  ])('refuse $given', ({ given, said }) => {
+    expect(complaintsAbout(minimalWith(given))).toBe(`fleets.yaml has a fault:\n  linux.${said}`);
+  });
+});
+
+describe('quietPollInterval, left out,', () => {
+  it.each(['1s', '5s', '30s', '59s', '1m'])('is 60 s beside pollInterval %s', (pollInterval) => {
+    const [fleet] = fleetsOf(minimalWith(`pollInterval: ${pollInterval}`));
+    expect(fleet?.quietPollInterval).toBe(60);
+  });
+});
+
+describe('quietPollInterval', () => {
+  it.each([
+    { quiet: '9s', sound: false },
+    { quiet: '10s', sound: true },
+    { quiet: '11s', sound: true },
+  ])('$quiet beside pollInterval 10s: sound is $sound', ({ quiet, sound }) => {
+    const given = minimalWith('pollInterval: 10s', `quietPollInterval: ${quiet}`);
+    if (sound) expect(fleetsOf(given)[0]?.quietPollInterval).toBe(Number.parseInt(quiet, 10));
+    else {
+      expect(complaintsAbout(given)).toBe(
+        `fleets.yaml has a fault:\n  linux.quietPollInterval: must be at least pollInterval (10 s), got "${quiet}"`,
+      );
+    }
+  });
+});
+
+describe('starvingAfter', () => {
+  it.each([
+    { starvingAfter: '5m', bad: 4, minutes: 5 },
+    { starvingAfter: '301s', bad: 5, minutes: 6 },
+    { starvingAfter: '899s', bad: 14, minutes: 15 },
+    { starvingAfter: '6h', bad: 359, minutes: 360 },
+  ])('$starvingAfter is $bad of $minutes minutes to the alarm', ({ starvingAfter, bad, minutes }) => {
+    const template = new SynthesisedTemplate(fleetsWith({ arm: { starvingAfter } }));
+    expect(template.the('AWS::CloudWatch::Alarm', 'AlarmsArmStarving').properties).toMatchObject({
+      EvaluationPeriods: minutes,
+      DatapointsToAlarm: bad,
+    });
+  });
+});

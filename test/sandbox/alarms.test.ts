@@ -1,0 +1,177 @@
+import { describe, expect, it } from 'vitest';
+import { alarmsOver, NEEDS_YOU, OUTAGE, type Run, ringingMinutes } from '../../sandbox/alarms.ts';
+import type { Metric } from '../../sandbox/workflow.ts';
+import { fleetsWith } from '../infra/fleets.ts';
+
+/** `X` is a bad minute, `0` a good one, and `-` one without data. */
+const datapoints = (minutes: string, { bad = 1, good = 0 } = {}) =>
+  [...minutes].map((minute) => ({ X: bad, 0: good, '-': undefined })[minute]);
+
+describe('an alarm over 3 minutes', () => {
+  // The tables of https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+  it.each([
+    { minutes: '0-X-X', bad: 3, breaching: false, notBreaching: false },
+    { minutes: '----0', bad: 3, breaching: false, notBreaching: false },
+    { minutes: '-----', bad: 3, breaching: true, notBreaching: false },
+    { minutes: '0XX-X', bad: 3, breaching: true, notBreaching: true },
+    { minutes: '--X--', bad: 3, breaching: true, notBreaching: false },
+    { minutes: '0-X-X', bad: 2, breaching: true, notBreaching: true },
+    { minutes: '00X0X', bad: 2, breaching: true, notBreaching: true },
+    { minutes: '0-X--', bad: 2, breaching: true, notBreaching: false },
+    { minutes: '----0', bad: 2, breaching: true, notBreaching: false },
+    { minutes: '----X', bad: 2, breaching: true, notBreaching: false },
+  ])(
+    'after $minutes, $bad of them to be bad: $breaching if missing is bad, else $notBreaching',
+    (example) => {
+      const minutes: [number, number] = [example.bad, 3];
+      const rings = (bad: 'any' | 'none') =>
+        ringingMinutes(
+          { minutes, bad },
+          datapoints(example.minutes, bad === 'any' ? {} : { bad: 0, good: 1 }),
+        ).at(-1);
+      expect([rings('none'), rings('any')]).toEqual([example.breaching, example.notBreaching]);
+    },
+  );
+
+  it.each([
+    { case: 'not at once', minutes: 'XX', rings: [false, false] },
+    { case: 'at the third bad minute', minutes: '0XXX0', rings: [false, false, false, true, false] },
+    {
+      case: 'until old bad minutes are out of sight',
+      minutes: 'XXX---',
+      rings: [false, false, true, true, true, false],
+    },
+  ])('rings $case', ({ minutes, rings }) => {
+    expect(ringingMinutes({ minutes: [3, 3], bad: 'any' }, datapoints(minutes))).toEqual(rings);
+  });
+});
+
+const STARTED = Date.parse('2026-01-05T08:00:00Z');
+const FLEETS = fleetsWith({ linux: {}, macos: {} });
+
+/** A run of 30 minutes in which all fleets poll, with what a test adds. */
+function alarms(
+  metrics: { name: string; minutes: number[]; fleet?: string; step?: string; value?: number }[],
+  {
+    silent = [],
+    failed = [],
+    timedOut = [],
+  }: { silent?: string[]; failed?: number[]; timedOut?: number[] } = {},
+) {
+  const at = (minute: number) => STARTED + minute * 60_000 + 30_000;
+  const metric = (name: string, fleet: string, minute: number, value: number, step?: string): Metric => ({
+    namespace: 'CircleCIRunnerAutoscaler',
+    name,
+    dimensions: { Fleet: fleet, ...(step && { Step: step }) },
+    value,
+    at: at(minute),
+  });
+  const all = Array.from({ length: 30 }, (_, minute) => minute);
+  const polls = ['linux', 'macos']
+    .filter((fleet) => !silent.includes(fleet))
+    .flatMap((fleet) => all.map((minute) => metric('PollDuration', fleet, minute, 0)));
+  const more = metrics.flatMap(({ name, minutes, fleet = 'linux', step, value = 1 }) =>
+    minutes.map((minute) => metric(name, fleet, minute, value, step)),
+  );
+  const status = (minute: number): Run['executions'][number]['status'] => {
+    if (timedOut.includes(minute)) return 'TIMED_OUT';
+    return failed.includes(minute) ? 'FAILED' : 'SUCCEEDED';
+  };
+  const executions = all.map((minute) => ({ status: status(minute), endedAt: at(minute) }));
+  const over = alarmsOver(FLEETS, {
+    metrics: [...polls, ...more],
+    executions,
+    startedAt: STARTED,
+    minutes: 30,
+  });
+  return over
+    .filter(({ ringings }) => ringings.length > 0)
+    .map(({ heading, fleet, ringings }) => ({ heading: fleet ? `${heading}: ${fleet}` : heading, ringings }));
+}
+
+const from = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, minute) => first + minute);
+
+describe('the alarms of a run', () => {
+  it('are silent when all is well', () => {
+    expect(alarms([])).toEqual([]);
+  });
+
+  it('ring for a failure that goes on, by who tells of it, and are over after it', () => {
+    expect(alarms([{ name: 'CircleCiRefuses', minutes: from(10, 19) }])).toEqual([
+      { heading: `${NEEDS_YOU}: linux`, ringings: [{ from: 13, until: 25 }] },
+      { heading: 'CircleCI Refuses: linux', ringings: [{ from: 13, until: 25 }] },
+    ]);
+    expect(alarms([{ name: 'CircleCiUnavailable', minutes: from(10, 29), fleet: 'macos' }])).toEqual([
+      { heading: OUTAGE, ringings: [{ from: 13 }] },
+      { heading: 'CircleCI Unavailable: macos', ringings: [{ from: 13 }] },
+    ]);
+  });
+
+  it('ring again for what comes again', () => {
+    const minutes = [...from(3, 5), ...from(20, 22)];
+    expect(alarms([{ name: 'StepBroken', minutes }])[0]).toEqual({
+      heading: OUTAGE,
+      ringings: [
+        { from: 6, until: 11 },
+        { from: 23, until: 28 },
+      ],
+    });
+  });
+
+  it.each([
+    { case: 'two failures', metrics: [{ name: 'StepBroken', minutes: [10, 11] }] },
+    {
+      case: 'a failure of one step',
+      metrics: [{ name: 'StepBroken', minutes: from(1, 9), step: 'Count Running' }],
+    },
+    { case: 'another fleet', metrics: [{ name: 'StepBroken', minutes: from(1, 9), fleet: 'windows' }] },
+    { case: 'a count of 0', metrics: [{ name: 'StepBroken', minutes: from(1, 9), value: 0 }] },
+    {
+      case: 'tasks that wait for less than starvingAfter',
+      metrics: [{ name: 'Starving', minutes: from(1, 13) }],
+    },
+  ])('do not ring for $case', ({ metrics }) => {
+    expect(alarms(metrics)).toEqual([]);
+  });
+
+  it('ring when tasks wait for as long as starvingAfter', () => {
+    expect(alarms([{ name: 'Starving', minutes: from(0, 14) }])[0]).toMatchObject({
+      heading: `${NEEDS_YOU}: linux`,
+      ringings: [{ from: 14 }],
+    });
+  });
+
+  it('ring of a fleet without polls, unless it is known why', () => {
+    expect(alarms([], { silent: ['macos'] })).toEqual([
+      { heading: OUTAGE, ringings: [{ from: 7 }] },
+      { heading: 'Scaler Not Running: macos', ringings: [{ from: 7 }] },
+    ]);
+    const why = { name: 'SecretsUnreadable', minutes: from(0, 29), fleet: 'macos' };
+    expect(alarms([why], { silent: ['macos'] }).map(({ heading }) => heading)).toEqual([
+      `${NEEDS_YOU}: macos`,
+      'Scaler Not Running: macos',
+      'Secrets Unreadable: macos',
+    ]);
+    const ofAnother = { ...why, fleet: 'linux' };
+    expect(alarms([ofAnother], { silent: ['macos'] }).map(({ heading }) => heading)).toContain(OUTAGE);
+  });
+
+  it('ring for executions that fail, unless it is known why', () => {
+    const failed = from(0, 29);
+    expect(alarms([], { failed }).map(({ heading }) => heading)).toEqual([OUTAGE, 'Executions Failed']);
+    const why = { name: 'SecretsUnreadable', minutes: from(0, 29) };
+    expect(alarms([why], { failed }).map(({ heading }) => heading)).not.toContain(OUTAGE);
+  });
+
+  it('ring for executions that time out, whatever else is known', () => {
+    const why = { name: 'SecretsUnreadable', minutes: from(0, 29) };
+    const headings = alarms([why], { timedOut: from(10, 12) }).map(({ heading }) => heading);
+    expect(headings).toEqual([
+      OUTAGE,
+      `${NEEDS_YOU}: linux`,
+      'Secrets Unreadable: linux',
+      'Executions Timed Out',
+    ]);
+  });
+});

@@ -1,0 +1,208 @@
+import { describe, expect, it } from 'vitest';
+import { type Execution, HANDLERS } from '../../sandbox/workflow.ts';
+import {
+  counts,
+  failuresIn,
+  jobs,
+  LINUX,
+  oneFleet,
+  openSandbox,
+  polledAt,
+  secondsTaken,
+  visits,
+} from '../support/sandbox.ts';
+
+describe('an execution', () => {
+  it('gives 3 unclaimed and 2 running tasks 5 instances', async () => {
+    const { sandbox, world, execute } = await oneFleet({ fleet: { durations: { boot: 10 } } });
+    for (const task of jobs(2)) world.queue.add({ ...task });
+    await execute();
+    for (const task of jobs(3)) world.queue.add({ ...task });
+    expect(counts(world.queue)).toMatchObject({ unclaimed: 3, running: 2 });
+
+    const execution = await execute();
+    expect(execution.status).toBe('SUCCEEDED');
+    expect(visits(execution, 'Update Group')[0]?.answer).toEqual({ desired: 5, written: true });
+    expect(world.group.desired).toBe(5);
+    expect(failuresIn(sandbox.workflow.metrics)).toEqual([]);
+  });
+
+  it('keeps busy members even if CircleCI counts nothing any more', async () => {
+    const { sandbox, world } = await oneFleet({ queued: 4 });
+    await sandbox.runUntil(120);
+    expect(counts(world.queue)).toMatchObject({ unclaimed: 0, running: 4 });
+    const nothing = '{"unclaimed_task_count":0,"running_runner_tasks":0}';
+    sandbox.circleci.fault = () => ({ status: 200, body: nothing });
+    await sandbox.runUntil(300);
+
+    expect(world.outcomes).toEqual({ succeeded: 5, failed: 0 });
+    expect(world.group.desired).toBe(4);
+    expect(world.group.size).toBe(4);
+    expect(sandbox.aws.calls.get('SetDesiredCapacity')).toBe(1);
+  });
+
+  it('cancels launches that have not begun when their tasks are gone', async () => {
+    const { sandbox, world, execute } = await oneFleet({
+      queued: 4,
+      fleet: { durations: { request: 1_000 } },
+    });
+    sandbox.agenda.plan(12, () => {
+      while (world.queue.claim(12)) {
+        // another runner of the class, outside the group, takes them all
+      }
+      for (const task of world.queue.tasks.slice(1)) world.queue.end(task, 12, 'done');
+    });
+    await execute();
+    expect(counts(world.queue)).toMatchObject({ unclaimed: 0, running: 1 });
+    expect(world.group.desired).toBe(1);
+  });
+
+  it.each([
+    { case: 'more were asked for', had: 0, queued: 5, meanwhile: 7, left: 7 },
+    { case: 'as many were asked for', had: 0, queued: 5, meanwhile: 5, left: 5 },
+    { case: 'fewer were asked for', had: 0, queued: 5, meanwhile: 3, left: 5 },
+    { case: 'more were asked for, which a fall would cancel', had: 4, queued: 1, meanwhile: 6, left: 6 },
+    { case: 'fewer were asked for, whose fall is enough', had: 4, queued: 1, meanwhile: 2, left: 2 },
+  ])('looks again before it writes: when $case since it decided, $left are left', async (example) => {
+    const { had, queued, meanwhile, left } = example;
+    const { world, execute } = await oneFleet({
+      queued,
+      fleet: { pollIntervalSeconds: 60, durations: { request: 1_000 } },
+      replace: {
+        'Compute Capacity': async (input) => {
+          const decided = await HANDLERS['Compute Capacity']?.(input);
+          world.group.setDesiredCapacity(meanwhile);
+          return decided;
+        },
+      },
+    });
+    world.group.setDesiredCapacity(had);
+    const execution = await execute();
+    expect(visits(execution, 'Update Group')).toHaveLength(1);
+    expect(world.group.desired).toBe(left);
+  });
+
+  it('takes a function that answers nothing for one that answers null, as Lambda does', async () => {
+    const { execute } = await oneFleet({
+      queued: 1,
+      fleet: { pollIntervalSeconds: 60 },
+      replace: { 'Update Group': async () => undefined },
+    });
+    const execution = await execute();
+    expect(execution.status).toBe('SUCCEEDED');
+    expect(visits(execution, 'Update Group')[0]?.output).toMatchObject({ updated: null });
+  });
+
+  it('follows the queue from poll to poll', async () => {
+    const sandbox = await openSandbox();
+    const world = sandbox.addFleet(LINUX, [...jobs(1), ...jobs(2, 600, 8), ...jobs(20, 600, 31)]);
+    sandbox.catchUp();
+    const execution = await sandbox.execute('linux');
+    const updates = visits(execution, 'Update Group').map(({ answer }) => answer);
+    expect(updates).toEqual([1, 3, 10].map((desired) => ({ desired, written: true })));
+    expect(world.group.desired).toBe(10);
+  });
+});
+
+const BEFORE = ['Read Secrets', 'Describe Activities', 'Breaker Open?'];
+const POLL = [
+  'Observe',
+  'Count Unclaimed',
+  'Count Running',
+  'Describe Group',
+  'Compute Capacity',
+  'What Next?',
+];
+
+describe('an execution goes through the definition as it is drawn', () => {
+  const everyMinute = { pollIntervalSeconds: 60 };
+  const names = ({ path }: Execution) => path.map(({ state }) => state);
+
+  it('when there is nothing to do', async () => {
+    const { execute } = await oneFleet({ fleet: everyMinute });
+    expect(names(await execute())).toEqual([...BEFORE, 'First Poll', ...POLL, 'Done']);
+  });
+
+  it('when there is something to do', async () => {
+    const { execute } = await oneFleet({ queued: 1, fleet: everyMinute });
+    expect(names(await execute())).toEqual([
+      ...BEFORE,
+      'First Poll',
+      ...POLL,
+      'Update Group',
+      'Another Poll?',
+      'Done',
+    ]);
+  });
+
+  it('when it polls again', async () => {
+    const { execute } = await oneFleet({ queued: 1, fleet: { pollIntervalSeconds: 30 } });
+    expect(names(await execute())).toEqual([
+      ...BEFORE,
+      'First Poll',
+      ...POLL,
+      'Update Group',
+      'Another Poll?',
+      'Wait For Next Poll',
+      ...POLL,
+      'Done',
+    ]);
+  });
+
+  it('when the breaker is open, of which it tells once', async () => {
+    const { sandbox, world } = await oneFleet({
+      queued: 3,
+      fleet: { ...everyMinute, launchFault: () => 'failing' },
+    });
+    await sandbox.runUntil(180);
+    const withOpenBreaker = [...BEFORE, 'Breaker Open', 'First Poll', ...POLL, 'Done'];
+    expect(world.executions.slice(1).map(names)).toEqual([
+      withOpenBreaker.toSpliced(3, 0, 'Announce Breaker'),
+      withOpenBreaker,
+    ]);
+    expect(sandbox.workflow.messages).toMatchObject([{ subject: 'Breaker open: fleet linux' }]);
+  });
+});
+
+const ALL_MINUTE = [0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50];
+
+describe('polls', () => {
+  it.each([
+    { every: 5, polls: ALL_MINUTE },
+    { every: 20, polls: [0, 20, 40] },
+    { every: 60, polls: [0] },
+  ])('come every $every s, and are over before the next execution starts', async ({ every, polls }) => {
+    const { execute } = await oneFleet({ queued: 1, fleet: { pollIntervalSeconds: every } });
+    const execution = await execute();
+    expect(polledAt(execution)).toEqual(polls);
+    expect(secondsTaken(execution)).toBeLessThan(59);
+  });
+
+  it('come seldom where nothing has happened for 10 minutes, and often as soon as a task has come', async () => {
+    const sandbox = await openSandbox();
+    const world = sandbox.addFleet(LINUX, [...jobs(1, 60), ...jobs(1, 60, 14 * 60 + 30)]);
+    // The first job's instance has left after 168 s.
+    await sandbox.runUntil(16 * 60);
+    const busy = Array<number[]>(13).fill(ALL_MINUTE);
+    expect(world.executions.map(polledAt)).toEqual([...busy, [0], [0], ALL_MINUTE]);
+    expect(world.outcomes.failed).toBe(0);
+  });
+
+  it('are as rare as the fleet wants them', async () => {
+    const { execute } = await oneFleet({ fleet: { quietPollIntervalSeconds: 20 } });
+    expect(polledAt(await execute())).toEqual([0, 20, 40]);
+  });
+
+  it('come often again within the execution that first sees a task', async () => {
+    const sandbox = await openSandbox();
+    sandbox.addFleet({ ...LINUX, quietPollIntervalSeconds: 20 }, jobs(1, 60, 25));
+    sandbox.catchUp();
+    expect(polledAt(await sandbox.execute('linux'))).toEqual([0, 20, 40, 45, 50]);
+  });
+
+  it('measure nothing but themselves where nothing happens', async () => {
+    const { sandbox, execute } = await oneFleet();
+    await execute();
+    expect(sandbox.workflow.metrics.map(({ name }) => name)).toEqual(['PollDuration']);
+  });
+});

@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { FAILURES } from '../../infra/metrics.ts';
+import { NEEDS_YOU, OUTAGE } from '../../sandbox/alarms.ts';
+import { BEGINS, ENDS, FAULT_MATRIX_FILE, faultMatrix, outcomeOf } from '../../sandbox/fault-matrix.ts';
+import { FAULTS } from '../../sandbox/faults.ts';
+
+const KINDS: string[] = Object.values(FAILURES);
+const TELLERS = [NEEDS_YOU, OUTAGE];
+
+/** How long it may take until an alarm rings, and until it is over, in minutes. */
+const SOON = 10;
+
+describe('what becomes of a fleet, for half an hour, when', () => {
+  it.each(FAULTS)('$name', async (fault) => {
+    const { ends, rings = ends?.state, late, unsteady, ofLaunches } = fault;
+    const outcome = await outcomeOf(fault);
+    const { executions, failed, states, errors, alarms } = outcome;
+
+    // Nothing is lost, and nothing is launched for nothing, unless launches are what fails.
+    expect(outcome.jobs).toMatchObject({ killed: 0, neverRun: 0 });
+    if (!ofLaunches) expect(outcome.jobs.launchesForNone).toBe(0);
+
+    // Executions fail by name, all of them, or not at all.
+    expect({ states, errors }).toEqual({
+      states: ends ? [ends.state] : [],
+      errors: ends ? [ends.error] : [],
+    });
+    if (unsteady) expect(failed).toBeGreaterThan(0);
+    else expect(failed).toBe(ends ? executions : 0);
+
+    // One alarm says what it is, soon; one notification tells of it.
+    const ringing = alarms.find(({ heading }) => heading === rings);
+    expect(ringing?.heading).toBe(rings);
+    const headings = alarms.map(({ heading }) => heading);
+    expect(headings.filter((heading) => KINDS.includes(heading) && heading !== rings)).toEqual([]);
+    expect(headings.filter((heading) => TELLERS.includes(heading))).toHaveLength(rings ? 1 : 0);
+    if (!rings) expect(headings).toEqual([]);
+    // The heartbeat is that of polls that came to a good end; only a write can fail after one.
+    const silent = ends !== undefined && ends.state !== FAILURES.GroupUpdateRefused && !unsteady;
+    expect(headings.includes('Scaler Not Running')).toBe(silent || rings === 'Scaler Not Running');
+    const ringsAfter = (ringing?.ringings[0]?.from ?? BEGINS) - BEGINS;
+    expect(ringsAfter).toBeGreaterThanOrEqual(0);
+    expect(ringsAfter).toBeLessThanOrEqual(late ? 2 * SOON : SOON);
+
+    // Each rings once, and all are over soon after it: the breaker is closed, and jobs are served.
+    for (const { ringings } of alarms) {
+      const overAfter = (ringings.at(-1)?.until ?? Number.POSITIVE_INFINITY) - ENDS;
+      expect(overAfter).toBeLessThanOrEqual(late ? 4 * SOON : SOON);
+      if (!unsteady) expect(ringings).toHaveLength(1);
+    }
+    expect(outcome.servedAfter).toBeGreaterThan(0);
+    expect(outcome.servedAfter).toBeLessThanOrEqual(late ? 4 * SOON : 3);
+  });
+
+  it('is in docs/fault-matrix.md as it is; `npm run generate` writes it', async () => {
+    expect(readFileSync(FAULT_MATRIX_FILE, 'utf8')).toBe(await faultMatrix());
+  }, 300_000);
+});

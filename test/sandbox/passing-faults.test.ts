@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import type { AwsFault } from '../../sandbox/aws.ts';
+import type { CircleCiFault } from '../../sandbox/circleci.ts';
+import { failuresIn, oneFleet, polledAt, retriesOf, visits } from '../support/sandbox.ts';
+
+describe('a fault that passes', () => {
+  it.each<{ case: string; fault: CircleCiFault }>([
+    { case: 'one status 500', fault: { status: 500, body: '' } },
+    { case: 'one page instead of JSON', fault: { status: 200, body: '<html>Bad gateway</html>' } },
+    { case: 'one connection that breaks', fault: 'reset' },
+    { case: 'one connection that hangs', fault: 'hang' },
+  ])('of CircleCI, $case, costs one retry and is no failure', async ({ fault }) => {
+    const { sandbox, world, execute } = await oneFleet({ queued: 5 });
+    sandbox.circleci.fault = () => (sandbox.circleci.requests === 1 ? fault : undefined);
+
+    const execution = await execute();
+    expect(execution.status).toBe('SUCCEEDED');
+    expect(visits(execution, 'Count Unclaimed')[0]?.retries).toBe(1);
+    expect(retriesOf(execution)).toBe(1);
+    expect(world.group.desired).toBe(5);
+    expect(failuresIn(sandbox.workflow.metrics)).toEqual([]);
+  });
+
+  it('of CircleCI, one status 429, costs a poll and no retry', async () => {
+    const { sandbox, world, execute } = await oneFleet({ queued: 5 });
+    const limited = { status: 429, headers: { 'retry-after': '2' }, body: '' };
+    sandbox.circleci.fault = () => (sandbox.circleci.requests === 1 ? limited : undefined);
+
+    const execution = await execute();
+    expect(execution.status).toBe('SUCCEEDED');
+    expect(retriesOf(execution)).toBe(0);
+    expect(visits(execution, 'Count Unclaimed')[0]?.output).toEqual({ retryAfterSeconds: 2 });
+    expect(visits(execution, 'Compute Capacity')[0]?.output).toMatchObject({
+      decision: { change: false, reasons: ['held: CircleCI allows no request for 2 s'] },
+    });
+    expect(visits(execution, 'Update Group')[0]?.at).toBe(execution.startedAt + 5_000);
+    expect(world.group.desired).toBe(5);
+  });
+
+  it('of CircleCI, a long 429, is waited for in full', async () => {
+    const { sandbox, execute } = await oneFleet({ queued: 5 });
+    const limited = { status: 429, headers: { 'retry-after': '18' }, body: '' };
+    sandbox.circleci.fault = () => (sandbox.circleci.requests === 1 ? limited : undefined);
+    expect(polledAt(await execute()).slice(0, 4)).toEqual([0, 18, 20, 25]);
+  });
+
+  it.each<{ action: string; step: string; fault: AwsFault }>(
+    [
+      { action: 'GetSecretValue', step: 'Read Secrets', code: 'ThrottlingException' },
+      { action: 'DescribeScalingActivities', step: 'Describe Activities', code: 'Throttling' },
+      { action: 'DescribeAutoScalingGroups', step: 'Describe Group', code: 'Throttling' },
+      { action: 'SetDesiredCapacity', step: 'Update Group', code: 'Throttling' },
+    ].flatMap(({ action, step, code }) => [
+      { action, step, fault: { status: 400, code, message: '' } },
+      { action, step, fault: { status: 503, code: 'ServiceUnavailable', message: '' } },
+      { action, step, fault: 'reset' },
+    ]),
+  )('of $action, $fault, costs $step one retry and is no failure', async ({ action, step, fault }) => {
+    const { sandbox, world, execute } = await oneFleet({ queued: 5 });
+    sandbox.aws.fault = (asked) =>
+      asked === action && sandbox.aws.calls.get(action) === 1 ? fault : undefined;
+
+    const execution = await execute();
+    expect(execution.status).toBe('SUCCEEDED');
+    expect(visits(execution, step)[0]?.retries).toBe(1);
+    expect(retriesOf(execution)).toBe(1);
+    expect(world.group.desired).toBe(5);
+    expect(failuresIn(sandbox.workflow.metrics)).toEqual([]);
+  });
+
+  it.each(['Lambda.TooManyRequestsException', 'Lambda.Unknown', 'Sandbox.Timedout'])(
+    'of Lambda, one %s of each step, costs each a retry and is no failure',
+    async (name) => {
+      const { sandbox, world, execute } = await oneFleet({ queued: 5 });
+      const struck = new Set<string>();
+      sandbox.workflow.fault = (state) => {
+        if (struck.has(state)) return undefined;
+        struck.add(state);
+        return Object.assign(new Error(''), { name });
+      };
+      const execution = await execute();
+      expect(execution.status).toBe('SUCCEEDED');
+      expect(retriesOf(execution)).toBe(7);
+      expect(world.group.desired).toBe(5);
+      expect(failuresIn(sandbox.workflow.metrics)).toEqual([]);
+    },
+  );
+});

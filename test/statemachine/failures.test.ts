@@ -1,0 +1,318 @@
+import { describe, expect, it } from 'vitest';
+import type { Activities } from '../../functions/lib/contracts.ts';
+import * as errors from '../../functions/lib/errors.ts';
+import { HANDLERS } from '../../sandbox/workflow.ts';
+import { chosen, definition, state } from '../support/definition.ts';
+import { activities, openBreaker } from '../support/inputs.ts';
+import { oneFleet } from '../support/sandbox.ts';
+
+const GROUP_ERRORS = [
+  'AutoScalingDenied',
+  'AutoScalingUnavailable',
+  'GroupNotFound',
+  'GroupUnreadable',
+  'GroupUpdateRefused',
+];
+
+/** Each kind of failure, with its metric and its heading, and the errors that are of that kind in any step. */
+const KINDS = [
+  {
+    kind: 'Secrets Unreadable',
+    metric: 'SecretsUnreadable',
+    heading: 'secrets-unreadable',
+    of: [
+      'SecretDenied',
+      'SecretMalformed',
+      'SecretMismatch',
+      'SecretNotFound',
+      'SecretUnset',
+      'SecretsManagerUnavailable',
+    ],
+  },
+  {
+    kind: 'CircleCI Refuses',
+    metric: 'CircleCiRefuses',
+    heading: 'circleci-refuses',
+    of: ['CircleCiNotFound', 'CircleCiRejected', 'CircleCiUnauthorized'],
+  },
+  {
+    kind: 'CircleCI Unavailable',
+    metric: 'CircleCiUnavailable',
+    heading: 'circleci-unavailable',
+    of: [
+      'CircleCiInvalidCount',
+      'CircleCiNotJson',
+      'CircleCiRateLimited',
+      'CircleCiTimeout',
+      'CircleCiUnavailable',
+      'CircleCiUnreachable',
+    ],
+  },
+  { kind: 'Group Unreadable', metric: 'GroupUnreadable', heading: 'group-unreadable', of: [] },
+  {
+    kind: 'Decision Invalid',
+    metric: 'DecisionInvalid',
+    heading: 'decision-invalid',
+    of: ['DecisionInvalid', 'InputInvalid'],
+  },
+  { kind: 'Group Update Refused', metric: 'GroupUpdateRefused', heading: 'group-update-refused', of: [] },
+  {
+    kind: 'Execution Over Time',
+    metric: 'ExecutionOverTime',
+    heading: 'execution-over-time',
+    of: ['States.Timeout', 'Sandbox.Timedout'],
+  },
+  {
+    kind: 'Step Broken',
+    metric: 'StepBroken',
+    heading: 'step-broken',
+    of: [
+      'Error',
+      'Lambda.ServiceException',
+      'Lambda.TooManyRequestsException',
+      'Lambda.Unknown',
+      'Runtime.ExitError',
+      'Runtime.ImportModuleError',
+      'States.DataLimitExceeded',
+      'States.TaskFailed',
+      'TypeError',
+      'ZodError',
+    ],
+  },
+];
+
+const STEPS = [...Object.keys(HANDLERS), 'Observe'];
+
+/** The kind that a failure is to be of. */
+function kindOf(step: string, error: string): string {
+  if (GROUP_ERRORS.includes(error))
+    return step === 'Update Group' ? 'Group Update Refused' : 'Group Unreadable';
+  const kind = KINDS.find(({ of }) => of.includes(error));
+  if (kind === undefined) throw new Error(`${error} is of no kind`);
+  return kind.kind;
+}
+
+describe('Which Failure?', () => {
+  const question = state(definition, 'Which Failure?');
+  if (question.Type !== 'Choice') throw new Error('Which Failure? is no Choice state');
+
+  const all = [...GROUP_ERRORS, ...KINDS.flatMap(({ of }) => of)];
+
+  it('is asked of every error that a function throws', () => {
+    const thrown = Object.values(errors).map((StepError) => new StepError('').name);
+    expect(all).toEqual(expect.arrayContaining(thrown));
+  });
+
+  it.each(all)('knows what %s means in each step', (error) => {
+    for (const step of STEPS)
+      expect([step, chosen(question, { step, error, cause: '' })]).toEqual([step, kindOf(step, error)]);
+  });
+});
+
+/** A function that fails with an error of that name, as Lambda reports it. */
+const failing =
+  (name: string, message = 'this is why') =>
+  async () => {
+    throw Object.assign(new Error(message), { name });
+  };
+const never = () => new Promise(() => undefined);
+
+/** One execution, with a task that waits, in which something is replaced. */
+async function executed(replace: Record<string, (input: unknown) => Promise<unknown>>) {
+  const { sandbox, execute } = await oneFleet({ queued: 1, replace });
+  const execution = await execute();
+  const { metrics, messages } = sandbox.workflow;
+  const kinds = KINDS.map(({ metric }) => metric);
+  const states = execution.path.map(({ state }) => state);
+  return { execution, states, messages, counted: metrics.filter(({ name }) => kinds.includes(name)) };
+}
+
+/** An error that each step may well fail with. */
+const EXAMPLES = [
+  { step: 'Read Secrets', error: 'SecretDenied' },
+  { step: 'Describe Activities', error: 'GroupNotFound' },
+  { step: 'Count Unclaimed', error: 'CircleCiUnauthorized' },
+  { step: 'Count Running', error: 'CircleCiTimeout' },
+  { step: 'Describe Group', error: 'AutoScalingUnavailable' },
+  { step: 'Compute Capacity', error: 'DecisionInvalid' },
+  { step: 'Update Group', error: 'GroupUpdateRefused' },
+];
+const about = (name: string) => {
+  const found = KINDS.find(({ kind }) => kind === name);
+  if (found === undefined) throw new Error(`There is no kind ${name}`);
+  return found;
+};
+
+describe.each(EXAMPLES)('an execution whose step $step fails', ({ step, error }) => {
+  const readFromFunction = [
+    'Read Failure',
+    'Thrown By Function?',
+    'Read Message',
+    'Take Message',
+    'Error Named?',
+  ];
+
+  it.each([
+    { name: error, kind: kindOf(step, error) },
+    { name: 'TypeError', kind: 'Step Broken' },
+    { name: 'SecretsManagerUnavailable', kind: 'Secrets Unreadable' },
+  ])('with $name is counted as $kind, and ends in that error', async ({ name, kind }) => {
+    const { metric, heading } = about(kind);
+    const { execution, states, counted, messages } = await executed({ [step]: failing(name) });
+
+    expect(execution).toMatchObject({ status: 'FAILED', error: name });
+    const broke = kind === 'Step Broken' ? `${step} broke. ` : '';
+    expect(execution.cause).toBe(`${broke}this is why See docs/operations.md#${heading}`);
+    expect(states.slice(-9)).toEqual([
+      ...readFromFunction,
+      'Which Failure?',
+      kind,
+      'Count Failure',
+      'Failed',
+    ]);
+    expect(states).toContain(`${step} Failed`);
+    expect(counted.map(({ name, value, dimensions }) => ({ name, value, dimensions }))).toEqual([
+      { name: metric, value: 1, dimensions: { Fleet: 'linux' } },
+      { name: metric, value: 1, dimensions: { Fleet: 'linux', Step: step } },
+    ]);
+    expect(messages).toEqual([]);
+  });
+
+  it('because it does not end is counted as Execution Over Time', async () => {
+    const { execution, states, counted } = await executed({ [step]: never });
+    expect(execution).toMatchObject({ status: 'FAILED', error: 'States.Timeout' });
+    expect(execution.cause).toContain(`${step} did not end in the time that this execution had for it.`);
+    expect(execution.cause).toContain('See docs/operations.md#execution-over-time');
+    expect(states.slice(-6)).toEqual([
+      'Read Failure',
+      'Thrown By Function?',
+      'Which Failure?',
+      'Execution Over Time',
+      'Count Failure',
+      'Failed',
+    ]);
+    expect(counted.map(({ name, dimensions }) => [name, dimensions.Step])).toEqual([
+      ['ExecutionOverTime', undefined],
+      ['ExecutionOverTime', step],
+    ]);
+  });
+
+  it('is told all the same if CloudWatch cannot be reached', async () => {
+    const { execution, states, counted, messages } = await executed({
+      [step]: failing(error),
+      'Count Failure': failing('CloudWatch.ServiceUnavailableException'),
+    });
+    expect(execution).toMatchObject({ status: 'FAILED', error });
+    expect(execution.cause).toMatch(/^this is why See docs/);
+    expect(states.slice(-3)).toEqual(['Count Failure', 'Announce Failure', 'Failed']);
+    expect(counted).toEqual([]);
+    expect(messages).toMatchObject([{ subject: `${step} failed: fleet linux` }]);
+    expect(messages[0]?.message).toContain(`${error}: this is why See docs/operations.md#`);
+  });
+
+  it('ends in its own error, not in theirs, if neither CloudWatch nor SNS can be reached', async () => {
+    const { execution, messages } = await executed({
+      [step]: failing(error),
+      'Count Failure': never,
+      'Announce Failure': failing('Sns.InternalErrorException'),
+    });
+    expect(execution).toMatchObject({ status: 'FAILED', error });
+    expect(execution.cause).toMatch(/^this is why See docs/);
+    expect(messages).toEqual([]);
+  });
+});
+
+describe('a failure', () => {
+  it('is counted if CloudWatch can be reached at the second attempt', async () => {
+    const attempts: unknown[] = [];
+    const { execution, states } = await executed({
+      'Read Secrets': failing('SecretUnset'),
+      'Count Failure': async (input) => {
+        attempts.push(input);
+        if (attempts.length === 1) throw new Error('not now');
+        return {};
+      },
+    });
+    expect(execution).toMatchObject({ status: 'FAILED', error: 'SecretUnset' });
+    expect(attempts).toHaveLength(2);
+    expect(states).not.toContain('Announce Failure');
+  });
+
+  it.each(['Read Secrets', 'Count Unclaimed'])(
+    'of %s with braces, quotes and slashes in its message arrives as it was said',
+    async (step) => {
+      const message = 'got {"errorMessage": "a/b {}"}, \'quoted\', https://acme.example/x\nand more';
+      const { execution } = await executed({ [step]: failing('SecretMalformed', message) });
+      expect(execution.cause).toBe(`${message} See docs/operations.md#secrets-unreadable`);
+    },
+  );
+
+  it('is read by the name in its message where an emulator hides its name', async () => {
+    const hidden = failing('Runtime.HandlerError', 'CircleCiNotFound: no such class: acme/linux');
+    const { execution, states, counted } = await executed({ 'Count Running': hidden });
+    expect(execution).toMatchObject({ status: 'FAILED', error: 'CircleCiNotFound' });
+    expect(states).toContain('Read Name');
+    expect(counted[0]?.name).toBe('CircleCiRefuses');
+  });
+
+  it('of Observe itself, of no step in it, is counted for Observe', () => {
+    const step = state(definition, 'Step Named?');
+    if (step.Type !== 'Choice') throw new Error('Step Named? is no Choice state');
+    const next = (error: string) => chosen(step, { failure: { Error: error, Cause: '' } });
+    expect(next('States.DataLimitExceeded')).toBe('Observe Failed');
+    expect(next('Count Running/States.Timeout')).toBe('Read Failure');
+    expect(state(definition, 'Observe Failed')).toMatchObject({
+      Parameters: { 'Error.$': "States.Format('Observe/{}', $.failure.Error)", 'Cause.$': '$.failure.Cause' },
+      ResultPath: '$.failure',
+    });
+  });
+});
+
+describe('an open breaker', () => {
+  const found = (breaker: Activities['breaker']) => async () => activities({ breaker });
+  const news = { ...openBreaker(3_600), news: true } as const;
+
+  it('that has news is told to the topic: why, and when the next canary may launch', async () => {
+    const { execution, states, messages } = await executed({ 'Describe Activities': found(news) });
+    expect(execution.status).toBe('SUCCEEDED');
+    expect(states.slice(0, 6)).toEqual([
+      'Read Secrets',
+      'Describe Activities',
+      'Breaker Open?',
+      'Announce Breaker',
+      'Breaker Open',
+      'First Poll',
+    ]);
+    expect(states).not.toContain('Update Group');
+    expect(messages).toMatchObject([
+      { topicArn: 'arn:aws:sns:eu-west-1:000000000000:alarms', subject: 'Breaker open: fleet linux' },
+    ]);
+    for (const part of ['3 launches failed', news.reason, news.canaryAt, 'docs/operations.md#breaker-open'])
+      expect(messages[0]?.message).toContain(part);
+  });
+
+  it('without news is shown in the graph, and not told again', async () => {
+    const { states, messages } = await executed({ 'Describe Activities': found(openBreaker(3_600)) });
+    expect(states).toContain('Breaker Open');
+    expect(states).not.toContain('Announce Breaker');
+    expect(messages).toEqual([]);
+  });
+
+  it('that is closed is neither', async () => {
+    const { states } = await executed({ 'Describe Activities': found({ open: false }) });
+    expect(states.filter((name) => name.includes('Breaker'))).toEqual(['Breaker Open?']);
+  });
+
+  it.each([
+    { case: 'fails', announce: failing('Sns.InternalErrorException') },
+    { case: 'does not answer', announce: never },
+  ])('does not stop the polls if SNS $case', async ({ announce }) => {
+    const { execution, states, messages, counted } = await executed({
+      'Describe Activities': found(news),
+      'Announce Breaker': announce,
+    });
+    expect(execution.status).toBe('SUCCEEDED');
+    expect(states).toContain('Observe');
+    expect([messages, counted]).toEqual([[], []]);
+  });
+});

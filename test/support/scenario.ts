@@ -1,0 +1,514 @@
+import { autoScaling } from '../../functions/lib/auto-scaling.ts';
+import type { Activities } from '../../functions/lib/contracts.ts';
+import { DURATIONS, type LaunchFault } from '../../sandbox/auto-scaling-group.ts';
+import type { AwsFault } from '../../sandbox/aws.ts';
+import type { CircleCiFault } from '../../sandbox/circleci.ts';
+import { type FleetWorld, type News, Sandbox } from '../../sandbox/sandbox.ts';
+import { type Execution, HANDLERS, type Metric } from '../../sandbox/workflow.ts';
+import { LINUX } from './sandbox.ts';
+
+/** A fleet, its jobs, and what goes wrong when, in seconds: plain data, to be printed, shrunk and played again. */
+export interface Scenario {
+  minReplicas: number;
+  maxReplicas: number;
+  pollIntervalSeconds: number;
+  breaker: { failures: number; windowSeconds: number };
+  jobs: { queuedAt: number; durationSeconds: number }[];
+  faults: Fault[];
+}
+
+export type Fault = { from: number; to: number } & (
+  | { kind: 'launches'; how: LaunchFault }
+  | { kind: 'circleci'; how: keyof typeof CIRCLECI_FAULTS }
+  | { kind: 'aws'; action: (typeof AWS_ACTIONS)[number]; how: keyof typeof AWS_FAULTS }
+  /** `DescribeAutoScalingGroups` tells of the group as it was so many seconds ago. */
+  | { kind: 'stale'; seconds: number }
+  /** A request of a function takes up to so many seconds, a part of them before it arrives. */
+  | { kind: 'slow'; seconds: number }
+  /** The schedule delivers twice; the second execution starts so much later. */
+  | { kind: 'twice'; offset: number }
+  /** Tasks that run on runners of the class outside the group. */
+  | { kind: 'foreign'; tasks: number }
+  /** Runners come into service and take no task. */
+  | { kind: 'deaf' }
+  /** A person terminates an instance that runs no job. */
+  | { kind: 'taken out'; replaced: boolean }
+  /** A person sets the desired capacity. */
+  | { kind: 'by hand'; desired: number }
+  /** A person lowers the group's maximum, and maxReplicas with it or not. */
+  | { kind: 'smaller'; maxSize: number; maxReplicasToo: boolean }
+);
+
+type FaultOf<Kind extends Fault['kind']> = Extract<Fault, { kind: Kind }>;
+
+export const CIRCLECI_FAULTS = {
+  '503': { status: 503, body: '' },
+  '404': { status: 404, body: '{"message":"Not found"}' },
+  '401': { status: 401, body: '{"message":"Unauthorized"}' },
+  '429': { status: 429, headers: { 'retry-after': '7' }, body: '' },
+  page: { status: 200, body: '<html>Down</html>' },
+  reset: 'reset',
+  hang: 'hang',
+} as const satisfies Record<string, CircleCiFault>;
+
+export const AWS_FAULTS = {
+  throttled: { status: 400, code: 'Throttling', message: 'Rate exceeded' },
+  denied: { status: 400, code: 'AccessDenied', message: 'not authorized' },
+  reset: 'reset',
+} as const satisfies Record<string, AwsFault>;
+
+export const AWS_ACTIONS = [
+  'GetSecretValue',
+  'DescribeScalingActivities',
+  'DescribeAutoScalingGroups',
+  'SetDesiredCapacity',
+] as const;
+
+/** A launch that has ended: the instance came into service, or never will. */
+export interface Ending {
+  startedAt: number;
+  endedAt: number;
+  succeeded: boolean;
+}
+
+export interface Played {
+  /** The laws that were broken, each with the second; empty if all is well. */
+  broken: string[];
+  world: FleetWorld;
+  news: News[];
+  metrics: Metric[];
+  /** When the last job had ended; `undefined` if jobs are left. */
+  drainedAt: number | undefined;
+  /** When each launch began that EC2 took on, and was not taken back before there was an instance. */
+  launchedAt: number[];
+  endings: Ending[];
+  /** How long it took. */
+  seconds: number;
+}
+
+/** From when on nothing is wrong and no job comes. */
+export const calmFrom = ({ faults, jobs }: Scenario): number =>
+  Math.max(0, ...faults.map(({ to }) => to), ...jobs.map(({ queuedAt }) => queuedAt));
+
+/**
+ * The longest time between two polls of a fleet that is not quiet. None starts after 50 s, and after one that
+ * has written so late that no other fits, the next is that of the next execution.
+ */
+export function longestGap({ pollIntervalSeconds: every }: Scenario): number {
+  const late = Math.ceil(44.5 / every) * every;
+  const last = late <= 50 ? late : Math.floor(50 / every) * every;
+  return Math.max(every, 60 - last);
+}
+
+const { request } = DURATIONS;
+
+/** The longest time that an execution lasts, and that a retry comes after what it goes by, in seconds. */
+const EXECUTION = 61;
+const RETRIED = 10;
+
+/**
+ * Plays a scenario in a sandbox of its own, with the real workflow, and judges each change of the group and
+ * each write by the laws that hold at any moment. It is over as soon as one is broken.
+ *
+ * @param until When it is over, whatever is left to do, in seconds.
+ * @param early Whether it is over as soon as nothing is left to do and no fault is to come.
+ */
+export async function play(scenario: Scenario, until: number, early = true): Promise<Played> {
+  const { faults, jobs, minReplicas } = scenario;
+  const sandbox: Sandbox = await Sandbox.open({
+    replace: {
+      'Describe Activities': (input) => judge.describing(input),
+      'Update Group': (input) => judge.updating(input),
+    },
+  });
+  const world = sandbox.addFleet(
+    {
+      ...LINUX,
+      ...scenario,
+      launchFault: (at) => find(faults, 'launches', at)?.how,
+    },
+    jobs,
+  );
+  const judge = new Judge(scenario, sandbox, world);
+  const { group, queue } = world;
+
+  const execute = async (name: string) => {
+    sandbox.catchUp();
+    const execution = await sandbox.workflow.run(name, { ...world.input });
+    world.outcomes[execution.status === 'SUCCEEDED' ? 'succeeded' : 'failed'] += 1;
+    world.executions.push(execution);
+    judge.executed(execution);
+  };
+  const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
+  const over = () => {
+    if (judge.broken.length > 0 || sandbox.now >= until) return true;
+    const drained = queue.ended === jobs.length && group.size <= minReplicas;
+    return early && drained && sandbox.now > calmFrom(scenario);
+  };
+  const schedule = async () => {
+    const underway: Promise<void>[] = [];
+    for (let minute = 0; !over(); minute += 1) {
+      underway.push(execute(`linux-${minute}`));
+      const twice = find(faults, 'twice', sandbox.now);
+      if (twice) {
+        if (twice.offset > 0) await sleep(twice.offset);
+        underway.push(execute(`linux-${minute}-again`));
+      }
+      await sleep((minute + 1) * 60 - sandbox.now);
+      sandbox.catchUp();
+    }
+    await Promise.all(underway);
+  };
+
+  const stopInflicting = inflict(scenario, sandbox, world, judge);
+  try {
+    await sandbox.clock.run(schedule());
+  } finally {
+    stopInflicting();
+    sandbox.close();
+  }
+  judge.atTheEnd();
+  const { broken, news, launchedAt, endings } = judge;
+  const drainedAt = Math.max(0, ...queue.tasks.map(({ endedAt }) => endedAt ?? Number.POSITIVE_INFINITY));
+  return {
+    broken,
+    world,
+    news,
+    metrics: sandbox.workflow.metrics,
+    drainedAt: queue.tasks.length === jobs.length && Number.isFinite(drainedAt) ? drainedAt : undefined,
+    launchedAt,
+    endings,
+    seconds: Math.max(0, ...news.map(({ at }) => at)),
+  };
+}
+
+/** The first fault of a kind at that time, or up to so many seconds after it has ended. */
+const find = <Kind extends Fault['kind']>(faults: Fault[], kind: Kind, at: number, after = 0) =>
+  faults.find(
+    (fault): fault is FaultOf<Kind> => fault.kind === kind && at >= fault.from && at < fault.to + after,
+  );
+
+const executionOf = (stepInput: unknown): string => (stepInput as { execution: string }).execution;
+
+/** The laws that hold whatever goes wrong, and what it takes to know whether they do. */
+class Judge {
+  readonly broken: string[] = [];
+  readonly news: News[] = [];
+  readonly endings: Ending[] = [];
+  readonly launchedAt: number[] = [];
+  /** Instances that a person has taken out, whose launches did not fail. */
+  readonly takenOut = new Set<string>();
+  /** The maxReplicas of the executions that are under way, and until when. */
+  limits: { until: number; maxReplicas: number }[];
+  /** Tasks as CircleCI counts them. */
+  readonly counts: { readonly unclaimed: number; readonly running: number };
+  /** The group's own, for everybody but the workflow. */
+  readonly setDesired: (desired: number) => void;
+
+  readonly #scenario: Scenario;
+  readonly #sandbox: Sandbox;
+  readonly #world: FleetWorld;
+  /** When the launches began that are under way, by instance. */
+  readonly #launching = new Map<string, number>();
+  /** How many members were pending or in service from when on. */
+  readonly #presence = [{ at: 0, present: 0 }];
+  /** When the last launch had failed, for each execution that knows the breaker to be open. */
+  readonly #open = new Map<string, number | undefined>();
+  /** What the executions that are in Update Group had decided, and what the group's desired capacity was then. */
+  readonly #writing = new Map<string, { from: number; desired: number; found: number }>();
+
+  constructor(scenario: Scenario, sandbox: Sandbox, world: FleetWorld) {
+    this.#scenario = scenario;
+    this.#sandbox = sandbox;
+    this.#world = world;
+    this.limits = [{ until: Number.POSITIVE_INFINITY, maxReplicas: scenario.maxReplicas }];
+    const { group, queue } = world;
+    const foreign = () => this.#during('foreign')?.tasks ?? 0;
+    this.counts = {
+      get unclaimed() {
+        return queue.unclaimed;
+      },
+      get running() {
+        return queue.running + foreign();
+      },
+    };
+    this.setDesired = group.setDesiredCapacity.bind(group);
+    group.setDesiredCapacity = (desired) => {
+      this.#write(desired);
+      this.setDesired(desired);
+    };
+    sandbox.watch = (news) => this.#happened(news);
+  }
+
+  /** In place of Describe Activities. */
+  async describing(input: unknown): Promise<unknown> {
+    const lastFailure = this.#failures.at(-1)?.endedAt;
+    const told = await HANDLERS['Describe Activities']?.(input);
+    const { breaker } = told as Activities;
+    // If it is slow, what it has read may be over when it has arrived.
+    if (!this.#during('slow')) this.#breaker(breaker.open);
+    this.#open.set(executionOf(input), breaker.open ? lastFailure : undefined);
+    return told;
+  }
+
+  /** In place of Update Group. */
+  async updating(input: unknown): Promise<unknown> {
+    const execution = executionOf(input);
+    const { decision } = input as { decision: { from: number; desired: number } };
+    // An attempt that was timed out goes on, as it does in Lambda; nobody knows what that one found.
+    const found = this.#writing.has(execution) ? Number.NaN : this.#world.group.desired;
+    this.#writing.set(execution, { ...decision, found });
+    try {
+      return await HANDLERS['Update Group']?.(input);
+    } finally {
+      this.#writing.delete(execution);
+    }
+  }
+
+  executed({ name, status, startedAt, endedAt }: Execution): void {
+    const { faults, minReplicas } = this.#scenario;
+    const { group } = this.#world;
+    const { now } = this.#sandbox;
+    if (status === 'TIMED_OUT') this.#breach(`${name} was timed out`);
+    if (status !== 'SUCCEEDED') return;
+
+    const startedSeconds = now - (endedAt - startedAt) / 1_000;
+    for (const fault of faults) {
+      const needed =
+        fault.kind === 'circleci' || (fault.kind === 'aws' && fault.action !== 'SetDesiredCapacity');
+      if (needed && fault.from <= startedSeconds && now < fault.to) {
+        this.#breach(`${name} succeeded, during ${JSON.stringify(fault)}`);
+      }
+    }
+
+    const calm = faults.every(({ from, to }) => now < from || now > to + EXECUTION);
+    const left = this.news.findLast(({ happening }) => happening === 'leaves')?.at ?? 0;
+    const follows = calm && now > left + EXECUTION && this.#open.get(name) === undefined;
+    if (follows && group.desired < minReplicas) {
+      this.#breach(`desired capacity ${group.desired}, below minReplicas ${minReplicas}`);
+    }
+  }
+
+  atTheEnd(): void {
+    const { queue, outcomes } = this.#world;
+    for (const { queuedAt, startedAt, endedAt, durationSeconds } of queue.tasks) {
+      if (startedAt === undefined || endedAt === undefined) continue;
+      if (startedAt < queuedAt || Math.abs(endedAt - startedAt - durationSeconds) > 1e-6) {
+        this.#breach(`a job queued at ${queuedAt} ran from ${startedAt} to ${endedAt}`);
+      }
+    }
+    const claims = this.news.filter(({ happening }) => happening === 'claims').map(({ subject }) => subject);
+    if (new Set(claims).size !== claims.length) this.#breach('an instance ran two jobs');
+    const counted = this.#sandbox.workflow.metrics.filter(({ dimensions }) => 'Step' in dimensions);
+    if (counted.length !== outcomes.failed) {
+      this.#breach(`${outcomes.failed} executions failed, and ${counted.length} failures were counted`);
+    }
+  }
+
+  get #failures(): Ending[] {
+    return this.endings.filter(({ succeeded }) => !succeeded);
+  }
+
+  #during<Kind extends Fault['kind']>(kind: Kind, after = 0): FaultOf<Kind> | undefined {
+    return find(this.#scenario.faults, kind, this.#sandbox.now, after);
+  }
+
+  #breach(law: string): void {
+    this.broken.push(`${Math.round(this.#sandbox.now * 10) / 10} s: ${law}`);
+  }
+
+  #happened(item: News): void {
+    const { group } = this.#world;
+    const { maxReplicas } = this.#scenario;
+    const { at, subject, happening } = item;
+    this.news.push(item);
+    const present = group.instances.length;
+    if (this.#presence.at(-1)?.present !== present) this.#presence.push({ at, present });
+    if (happening === 'killed') this.#breach(`the job on ${subject} was killed`);
+    if (group.size > maxReplicas) this.#breach(`${group.size} instances, above maxReplicas ${maxReplicas}`);
+
+    const startedAt = this.#launching.get(subject);
+    if (happening === 'launches') this.#launching.set(subject, at);
+    if (happening === 'refused') this.endings.push({ startedAt: at, endedAt: at, succeeded: false });
+    if (startedAt === undefined) return;
+    if (happening === 'pending') this.launchedAt.push(startedAt);
+    if (happening !== 'ready' && happening !== 'leaves') return;
+    this.#launching.delete(subject);
+    const takenBack = at < startedAt + request || this.takenOut.has(subject);
+    if (!takenBack) this.endings.push({ startedAt, endedAt: at, succeeded: happening === 'ready' });
+  }
+
+  #breaker(open: boolean): void {
+    const { failures, windowSeconds } = this.#scenario.breaker;
+    const lastSuccess = this.endings.findLast(({ succeeded }) => succeeded)?.endedAt ?? -1;
+    // Activities end in whole seconds, so what ended in the same second may count as before or after.
+    const possible = this.#failures.filter(({ endedAt }) => endedAt >= Math.floor(lastSuccess));
+    const certain = possible.filter(({ endedAt }) => endedAt >= Math.floor(lastSuccess) + 1);
+    const within = (streak: Ending[], seconds: number) =>
+      streak.some(({ endedAt }, index) => {
+        const first = streak[index - failures + 1];
+        return first !== undefined && endedAt - first.endedAt <= seconds;
+      });
+    if (open && !within(possible, windowSeconds + 1)) {
+      this.#breach(`breaker open after ${possible.length} failures`);
+    }
+    if (!open && within(certain, windowSeconds - 1)) {
+      this.#breach(`breaker closed after ${certain.length} failures`);
+    }
+  }
+
+  /** How long ago it may have been that the workflow saw what it goes by, in seconds. */
+  get #hindsight(): number {
+    const stale = this.#during('stale', EXECUTION)?.seconds ?? 0;
+    const slow = this.#during('slow', EXECUTION)?.seconds ?? 0;
+    const retried = this.#during('circleci', RETRIED) || this.#during('aws', RETRIED) ? RETRIED : 0;
+    return stale + 4 * slow + retried;
+  }
+
+  #write(desired: number): void {
+    const { group } = this.#world;
+    const { now } = this.#sandbox;
+    const back = this.#hindsight;
+    const wrote = `desired capacity from ${group.desired} to ${desired}`;
+    const rises = desired > group.desired;
+    const present = this.#presence
+      .filter((_, index, all) => (all[index + 1]?.at ?? now) >= now - back)
+      .map(({ present }) => present);
+
+    const limits = this.limits.filter(({ until }) => now < until).map(({ maxReplicas }) => maxReplicas);
+    if (rises && desired > Math.max(...limits)) this.#breach(`${wrote}, above maxReplicas`);
+    if (!rises && desired < Math.min(...present)) {
+      this.#breach(`${wrote}, below ${Math.min(...present)} pending or in service`);
+    }
+    const outage = this.#during('circleci');
+    if (outage && outage.from < now - back - RETRIED) this.#breach(`${wrote}, without CircleCI`);
+    if (back === 0) {
+      const wanted = Math.max(this.counts.unclaimed + this.counts.running, this.#scenario.minReplicas);
+      if (rises && desired > wanted) this.#breach(`${wrote}, for ${wanted} wanted`);
+    }
+    const settled = ({ from, desired, found }: { from: number; desired: number; found: number }) =>
+      found === group.desired && (desired > from ? found >= desired : found !== from);
+    const writing = [...this.#writing.values()];
+    if (!this.#during('stale', EXECUTION) && writing.length > 0 && writing.every(settled)) {
+      this.#breach(`${wrote}, which another execution had settled`);
+    }
+    if (rises && desired > group.instances.length) this.#canary(desired, Math.max(...present), wrote);
+  }
+
+  /** What may launch if all the executions that may have written this know the breaker to be open. */
+  #canary(desired: number, present: number, wrote: string): void {
+    const { group } = this.#world;
+    const lastFailures = [...this.#writing.keys()].map((execution) => this.#open.get(execution));
+    if (lastFailures.includes(undefined)) return;
+    if (desired > present + 1) this.#breach(`${wrote}, breaker open, ${present} pending or in service`);
+    if (this.#hindsight > 0) return;
+    const sinceFailure = this.#sandbox.now - Math.floor(Math.min(...lastFailures.map((at = 0) => at)));
+    if (sinceFailure < 120) this.#breach(`${wrote}, breaker open, ${sinceFailure} s after a launch failed`);
+    if (group.instances.some(({ state }) => state === 'Pending')) {
+      this.#breach(`${wrote}, breaker open, and one is pending`);
+    }
+  }
+}
+
+/**
+ * Lets the scenario's faults happen.
+ *
+ * @returns What ends that.
+ */
+function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge: Judge): () => void {
+  const { faults, maxReplicas } = scenario;
+  const { group, queue, input } = world;
+  sandbox.circleci.classes.set(LINUX.resourceClass, judge.counts);
+  sandbox.circleci.fault = () => {
+    const fault = find(faults, 'circleci', sandbox.now);
+    return fault && CIRCLECI_FAULTS[fault.how];
+  };
+  sandbox.aws.fault = (action) => {
+    const ofAction = faults.filter((fault) => fault.kind === 'aws' && fault.action === action);
+    const fault = find(ofAction, 'aws', sandbox.now);
+    return fault && AWS_FAULTS[fault.how];
+  };
+  sandbox.aws.beforeAnswer = () => {
+    sandbox.catchUp();
+    sandbox.aws.staleness = find(faults, 'stale', sandbox.now)?.seconds ?? 0;
+  };
+  const claim = queue.claim.bind(queue);
+  queue.claim = (now) => (find(faults, 'deaf', now) ? undefined : claim(now));
+  const at = (second: number, happen: () => void) => sandbox.agenda.plan(second, happen);
+  for (const fault of faults) {
+    if (fault.kind === 'taken out') at(fault.from, () => takeOut(fault.replaced));
+    if (fault.kind === 'by hand') {
+      at(fault.from, () => judge.setDesired(Math.min(fault.desired, group.settings.maxSize)));
+    }
+    if (fault.kind === 'smaller') {
+      at(fault.from, () => shrink(fault, Math.min(fault.maxSize, maxReplicas)));
+      at(fault.to, () => {
+        group.settings.maxSize = maxReplicas;
+        input.maxReplicas = maxReplicas;
+        judge.limits.push({ until: Number.POSITIVE_INFINITY, maxReplicas });
+      });
+    }
+  }
+  return slowDown(sandbox, () => find(faults, 'slow', sandbox.now)?.seconds ?? 0);
+
+  function takeOut(replaced: boolean): void {
+    const instance = group.instances.find(({ task }) => task === undefined);
+    if (instance === undefined) return;
+    const { desired } = group;
+    const { maxSize } = group.settings;
+    judge.takenOut.add(instance.id);
+    instance.protectedFromScaleIn = false;
+    group.settings.maxSize = maxReplicas;
+    judge.setDesired(group.size - 1);
+    judge.setDesired(replaced ? desired : Math.max(desired - 1, 0));
+    group.settings.maxSize = maxSize;
+  }
+
+  function shrink({ from, to, maxReplicasToo }: FaultOf<'smaller'>, maxSize: number): void {
+    group.settings.maxSize = maxSize;
+    if (group.desired > maxSize) judge.setDesired(maxSize);
+    if (!maxReplicasToo) return;
+    input.maxReplicas = maxSize;
+    // An execution keeps the input that it was started with.
+    judge.limits = [
+      { until: from + EXECUTION, maxReplicas },
+      { until: to, maxReplicas: maxSize },
+    ];
+  }
+}
+
+/** Lets each request take time: a part before it arrives, and a part before its answer does. */
+function slowDown(sandbox: Sandbox, seconds: () => number): () => void {
+  let requests = 0;
+  const parts = () => {
+    requests += 1;
+    const [before, after] = [(requests * 0.618_034) % 1, (requests * 0.414_214) % 1];
+    return [(seconds() * before) / 2, (seconds() * after) / 2] as const;
+  };
+  const wait = (time: number, signal?: AbortSignal | null) =>
+    new Promise<void>((resolve, reject) => {
+      if (time === 0) return resolve();
+      setTimeout(resolve, time * 1_000);
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+
+  globalThis.fetch = async (target, init) => {
+    const [before, after] = parts();
+    await wait(before, init?.signal);
+    const answer = await sandbox.circleci.fetch(target, init);
+    await wait(after, init?.signal);
+    return answer;
+  };
+  const { requestHandler } = autoScaling.config;
+  const { handle } = requestHandler;
+  requestHandler.handle = async (...asked) => {
+    const [before, after] = parts();
+    await wait(before);
+    const answer = await handle.apply(requestHandler, asked);
+    await wait(after);
+    return answer;
+  };
+  return () => {
+    requestHandler.handle = handle;
+  };
+}
