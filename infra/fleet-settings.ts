@@ -287,7 +287,8 @@ export const Fleets = z
           context.addIssue({ code: 'custom', path, message });
         const { length } = Object.keys(fleets);
         if (length === 0) fault([], 'must have at least one fleet');
-        if (length > MOST_FLEETS) fault([], `must have at most ${MOST_FLEETS} fleets, got ${length}: ${ROOM}`);
+        if (length > MOST_FLEETS)
+          fault([], `must have at most ${MOST_FLEETS} fleets, got ${length}: ${ROOM}`);
         const ids = new Map<string, string>();
         const classes = new Map<string, string>();
         for (const [name, fleet] of Object.entries(fleets)) {

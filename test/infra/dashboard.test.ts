@@ -83,7 +83,8 @@ describe('the dashboard', () => {
     ]);
     const strange = metrics.filter((line) => !known.has(line.slice(0, 4).join(' ')));
     // A group publishes nothing unless it is told to; without a list of metrics, all of them.
-    for (const { MetricsCollection } of groups) expect(MetricsCollection).toEqual([{ Granularity: '1Minute' }]);
+    for (const { MetricsCollection } of groups)
+      expect(MetricsCollection).toEqual([{ Granularity: '1Minute' }]);
     expect(metrics.length).toBeGreaterThan(50);
     expect(strange).toEqual([]);
   });
