@@ -1,4 +1,4 @@
-import { brokenLaw, type Decision, decideCapacity } from './lib/capacity.ts';
+import { brokenLaw, type Decision, decideCapacity, withLaunchProcess } from './lib/capacity.ts';
 import { see } from './lib/claims.ts';
 import { type Activities, ComputeCapacityInput, type Plan } from './lib/contracts.ts';
 import { CircleCiRateLimited, DecisionInvalid } from './lib/errors.ts';
@@ -22,7 +22,8 @@ export const handler = step(
       );
       const notBefore = now + seconds * 1_000;
       const rest = pace(poll, input.pollIntervalSeconds, now, { write: false, notBefore });
-      if (!rest.again)
+      // An execution that has had good polls ends well: the next one asks again.
+      if (!rest.again && poll.seen === undefined)
         throw new CircleCiRateLimited(`CircleCI allows no request for ${seconds} s. Capacity is held.`);
       const decision = held(group.desired, `held: CircleCI allows no request for ${seconds} s`);
       return plan(decision, { ...rest, next: { ...rest.next, seen: poll.seen } }, activities);
@@ -31,7 +32,7 @@ export const handler = step(
     const counts = { ...unclaimed, ...running };
     const launchLimit = canariesAllowed(activities.breaker, group.members.pending, now);
     const situation = { ...counts, ...group, minReplicas, maxReplicas, launchLimit };
-    const wanted = decideCapacity(situation);
+    const wanted = withLaunchProcess(decideCapacity(situation), situation);
     const fault = brokenLaw(wanted, situation);
     if (fault !== undefined)
       throw new DecisionInvalid(`What was decided must not be: ${fault}. Capacity is held.`);
@@ -48,11 +49,11 @@ export const handler = step(
         )
       : wanted;
 
-    const { claimedNow, ...seen } = see(poll.seen, counts);
+    const { claimedNow, ...seen } = see(poll.seen, { ...counts, inService: group.members.inService });
     const capped = counts.unclaimed + counts.running > maxReplicas;
     // Claims after the last poll of a minute are not seen, but an instance that came into service came for a task.
     const claimed = poll.number === 1 && !rest.again ? activities.cameInService : claimedNow;
-    const moving = seen.claimed + activities.cameInService > 0;
+    const moving = seen.claimed > 0 || (activities.cameInService > 0 && !seen.idle);
     publishMetrics(fleet, {
       PollDuration: pollDuration(poll.dueAt, now),
       // A metric costs by the hour it is in use, so a quiet fleet publishes its heartbeat alone.
@@ -65,7 +66,8 @@ export const handler = step(
       ...(!rest.again && seen.waiting && !moving && !capped && { Starving: 1 }),
       ...(!quiet && !rest.again && !decision.change && { ExecutionsSucceeded: 1 }),
     });
-    return plan(decision, { ...rest, next: { ...rest.next, seen } }, activities);
+    const left = group.members.pending > 0 ? withoutCanary(activities, now) : activities;
+    return plan(decision, { ...rest, next: { ...rest.next, seen } }, left);
   },
   // The record of a decision, in one line.
   ({ decision }, { observed, poll }) => ({
@@ -77,12 +79,25 @@ export const handler = step(
   }),
 );
 
+/** Longer than an execution, in milliseconds. */
+const CANARY_REST = 120_000;
+
 const pollDuration = (dueAt: string, now: number) => Math.max(now - Date.parse(dueAt), 0);
 
 /** How many launches an open breaker allows: one when its canary is due and nothing is launching, else none. */
 function canariesAllowed(breaker: Activities['breaker'], pending: number, now: number): number | undefined {
   if (!breaker.open) return undefined;
   return pending === 0 && now >= Date.parse(breaker.canaryAt) ? 1 : 0;
+}
+
+/**
+ * What is left of the activities once something launches: they are read but once in an execution, so if it
+ * fails before the next one, no canary may follow it.
+ */
+function withoutCanary(activities: Activities, now: number): Activities {
+  const { breaker } = activities;
+  if (!breaker.open || now < Date.parse(breaker.canaryAt)) return activities;
+  return { ...activities, breaker: { ...breaker, canaryAt: new Date(now + CANARY_REST).toISOString() } };
 }
 
 const held = (desired: number, ...reasons: string[]): Decision => ({

@@ -1,7 +1,7 @@
-import { describeActivities } from './lib/auto-scaling.ts';
 import { judgeLaunches } from './lib/breaker.ts';
 import { type Activities, DescribeActivitiesInput } from './lib/contracts.ts';
 import { publishMetrics } from './lib/metrics.ts';
+import { describeActivities } from './lib/scaling-activities.ts';
 import { step } from './lib/step.ts';
 
 const MINUTE = 60_000;
@@ -11,11 +11,9 @@ export const handler = step(
   'Describe Activities',
   DescribeActivitiesInput,
   async ({ fleet, groupName, breakerFailures, breakerWindowSeconds }): Promise<Activities> => {
-    const { launches, lastAt } = await describeActivities(groupName);
-    const judged = judgeLaunches(launches, {
-      failures: breakerFailures,
-      windowSeconds: breakerWindowSeconds,
-    });
+    const { launches, complete, lastAt } = await describeActivities(groupName);
+    const settings = { failures: breakerFailures, windowSeconds: breakerWindowSeconds };
+    const judged = judgeLaunches(launches, settings, complete);
 
     // Executions start once a minute, so each failure is counted and told by the one that follows it.
     const thisMinute = Math.floor(Date.now() / MINUTE) * MINUTE;
@@ -36,7 +34,8 @@ export const handler = step(
       breaker: judged.open
         ? {
             open: true,
-            news: inMinuteBefore(judged.lastFailureAt),
+            // A shortage is tried again every 2 minutes, and told once.
+            news: inMinuteBefore(judged.kind === 'shortage' ? judged.openedAt : judged.lastFailureAt),
             failures: judged.failures,
             kind: judged.kind,
             reason: judged.reason,

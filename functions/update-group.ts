@@ -1,17 +1,28 @@
-import { describeGroup, setDesiredCapacity } from './lib/auto-scaling.ts';
+import {
+  describeGroup,
+  resumeLaunchProcess,
+  setDesiredCapacity,
+  suspendLaunchProcess,
+} from './lib/auto-scaling.ts';
 import { stillToWrite } from './lib/capacity.ts';
 import { UpdateGroupInput } from './lib/contracts.ts';
 import { publishMetrics } from './lib/metrics.ts';
 import { step } from './lib/step.ts';
 
-/** Sets the group's desired capacity to what Compute Capacity decided, if the group does not say otherwise by now. */
+/**
+ * Sets the group's desired capacity to what Compute Capacity decided, if the group does not say otherwise by now.
+ * The `Launch` process is suspended before it and resumed after it, so that nothing launches in between.
+ */
 export const handler = step(
   'Update Group',
   UpdateGroupInput,
   async ({ fleet, groupName, decision, again }) => {
     const group = await describeGroup(groupName);
     const desired = stillToWrite(decision, group);
+    const { suspended, byBreaker } = group.launchProcess;
+    if (decision.launchProcess === 'suspend' && !suspended) await suspendLaunchProcess(groupName);
     if (desired !== undefined) await setDesiredCapacity(groupName, desired);
+    if (decision.launchProcess === 'resume' && byBreaker) await resumeLaunchProcess(groupName);
     const launches = Math.max((desired ?? 0) - group.desired, 0);
     publishMetrics(fleet, {
       ...(launches > 0 && { Launches: launches }),

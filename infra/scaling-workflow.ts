@@ -7,6 +7,7 @@ import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
+import { LAUNCH_SUSPENDED_TAG } from '../functions/lib/tags.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
 import { logicalId } from './fleet-settings.ts';
 import { allow, DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS } from './permissions.ts';
@@ -137,8 +138,20 @@ export class ScalingWorkflow extends Construct {
       }),
       UpdateGroup: new StepFunction(this, 'UpdateGroup', {
         entry: 'update-group',
-        description: "Sets a group's desired capacity, as it still is to be",
-        permissions: [DESCRIBE_GROUPS, onGroups(fleets, 'autoscaling:SetDesiredCapacity')],
+        description: "Sets a group's desired capacity, and suspends its launches while the breaker is open",
+        permissions: [
+          DESCRIBE_GROUPS,
+          onGroups(
+            fleets,
+            'autoscaling:SetDesiredCapacity',
+            'autoscaling:SuspendProcesses',
+            'autoscaling:ResumeProcesses',
+          ),
+          {
+            ...onGroups(fleets, 'autoscaling:CreateOrUpdateTags', 'autoscaling:DeleteTags'),
+            conditions: { 'ForAllValues:StringEquals': { 'aws:TagKeys': [LAUNCH_SUSPENDED_TAG] } },
+          },
+        ],
       }),
     };
   }

@@ -138,6 +138,9 @@ export class AutoScalingGroup {
   /** What `viewed` needs to know of the last minute. */
   readonly #desires: { at: number; desired: number }[] = [];
   readonly #left: Instance[] = [];
+  /** Names of processes that are suspended. Of these, only `Launch` makes a difference here. */
+  readonly suspendedProcesses = new Set<string>();
+  readonly tags = new Map<string, string>();
 
   constructor(settings: GroupSettings, agenda: Agenda, queue: TaskQueue) {
     this.settings = settings;
@@ -219,6 +222,12 @@ export class AutoScalingGroup {
     this.#reconcile();
   }
 
+  /** `ResumeProcesses`: what the group should have launched meanwhile, it launches now. */
+  resumeProcesses(names: string[]): void {
+    for (const name of names) this.suspendedProcesses.delete(name);
+    this.#reconcile();
+  }
+
   /** A task was queued: an idle runner, if there is one, finds it with its next request. */
   offerWork(): void {
     for (const instance of this.#idle) {
@@ -234,7 +243,8 @@ export class AutoScalingGroup {
 
   #reconcile(): void {
     const change = { from: this.#members.size, to: this.desired };
-    for (let missing = change.to - change.from; missing > 0; missing -= 1) {
+    const suspended = this.suspendedProcesses.has('Launch');
+    for (let missing = suspended ? 0 : change.to - change.from; missing > 0; missing -= 1) {
       if (!this.#launch(change)) {
         this.#planRelaunch();
         return;

@@ -112,8 +112,11 @@ export class Aws {
           return queryError(400, 'ValidationError', message);
         }
         const most = Math.min(Number(parameters.get('MaxRecords') ?? MAX_RECORDS), MAX_RECORDS);
-        const members = group.activities.newest(most).map((activity) => describeActivity(name, activity));
-        return queryResult(action, `<Activities>${members.join('')}</Activities>`);
+        const from = Number(parameters.get('NextToken') ?? 0);
+        const all = group.activities.newest();
+        const page = all.slice(from, from + most).map((activity) => describeActivity(name, activity));
+        const next = from + most < all.length ? `<NextToken>${from + most}</NextToken>` : '';
+        return queryResult(action, `<Activities>${page.join('')}</Activities>${next}`);
       }
       case 'SetDesiredCapacity': {
         const group = named(parameters.get('AutoScalingGroupName') ?? '');
@@ -127,6 +130,28 @@ export class Aws {
           throw error;
         }
         return queryResult(action, '');
+      }
+      case 'SuspendProcesses':
+      case 'ResumeProcesses': {
+        const group = named(parameters.get('AutoScalingGroupName') ?? '');
+        if (group === undefined) {
+          return queryError(400, 'ValidationError', 'AutoScalingGroup name not found - null');
+        }
+        const names = listOf(parameters, 'ScalingProcesses.member');
+        if (action === 'ResumeProcesses') group.resumeProcesses(names);
+        else for (const name of names) group.suspendedProcesses.add(name);
+        return queryMetadata(action);
+      }
+      case 'CreateOrUpdateTags':
+      case 'DeleteTags': {
+        const tag = (key: string) => parameters.get(`Tags.member.1.${key}`) ?? '';
+        const group = named(tag('ResourceId'));
+        if (group === undefined) {
+          return queryError(400, 'ValidationError', `Group ${tag('ResourceId')} not found`);
+        }
+        if (action === 'DeleteTags') group.tags.delete(tag('Key'));
+        else group.tags.set(tag('Key'), tag('Value'));
+        return queryMetadata(action);
       }
       default:
         return queryError(400, 'InvalidAction', `The embedded Auto Scaling does not know ${action}`);
@@ -157,6 +182,16 @@ export class Aws {
 const text = (body: unknown): string =>
   body instanceof Uint8Array ? new TextDecoder().decode(body) : String(body);
 
+/** A parameter that is a list, whose members are numbered from 1. */
+function listOf(parameters: URLSearchParams, name: string): string[] {
+  const members: string[] = [];
+  for (let value = parameters.get(`${name}.1`); value !== null; ) {
+    members.push(value);
+    value = parameters.get(`${name}.${members.length + 1}`);
+  }
+  return members;
+}
+
 /** The default and the maximum of `DescribeScalingActivities`. */
 const MAX_RECORDS = 100;
 
@@ -168,10 +203,19 @@ function describe(group: AutoScalingGroup, staleness: number): string {
       `<LifecycleState>${instance.state}</LifecycleState><HealthStatus>Healthy</HealthStatus>` +
       `<ProtectedFromScaleIn>${instance.protectedFromScaleIn}</ProtectedFromScaleIn></member>`,
   );
+  const suspended = [...group.suspendedProcesses].map(
+    (name) => `<member><ProcessName>${name}</ProcessName></member>`,
+  );
+  const tags = [...group.tags].map(
+    ([key, value]) =>
+      `<member><ResourceId>${group.settings.name}</ResourceId><ResourceType>auto-scaling-group</ResourceType>` +
+      `<Key>${escaped(key)}</Key><Value>${escaped(value)}</Value><PropagateAtLaunch>false</PropagateAtLaunch></member>`,
+  );
   return (
     `<member><AutoScalingGroupName>${group.settings.name}</AutoScalingGroupName>` +
     `<MinSize>${group.settings.minSize}</MinSize><MaxSize>${group.settings.maxSize}</MaxSize>` +
-    `<DesiredCapacity>${desired}</DesiredCapacity><Instances>${members.join('')}</Instances></member>`
+    `<DesiredCapacity>${desired}</DesiredCapacity><Instances>${members.join('')}</Instances>` +
+    `<SuspendedProcesses>${suspended.join('')}</SuspendedProcesses><Tags>${tags.join('')}</Tags></member>`
   );
 }
 
@@ -192,6 +236,13 @@ function queryResult(action: string, result: string): Answer {
     `<${action}Response xmlns="${NAMESPACE}"><${action}Result>${result}</${action}Result></${action}Response>`,
   );
 }
+
+/** The answer of an action that has no result. */
+const queryMetadata = (action: string): Answer =>
+  xml(
+    200,
+    `<${action}Response xmlns="${NAMESPACE}"><ResponseMetadata><RequestId>sandbox</RequestId></ResponseMetadata></${action}Response>`,
+  );
 
 function queryError(status: number, code: string, message: string): Answer {
   return xml(

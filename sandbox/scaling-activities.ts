@@ -4,7 +4,7 @@ export const AVAILABILITY_ZONE = 'eu-west-1a';
 const SUBNET = 'subnet-0123456789abcdef0';
 
 /** How many of the newest are kept, beside those in progress. AWS keeps six weeks, and answers with at most 100. */
-const KEPT = 200;
+const KEPT = 600;
 
 const PROGRESS = { PreInService: 30, MidLifecycleAction: 60, Successful: 100, Failed: 100, Cancelled: 100 };
 
@@ -112,10 +112,10 @@ export class ScalingActivities {
   }
 
   /** As `DescribeScalingActivities` has them: those in progress first, and then the newest. */
-  newest(most: number): ScalingActivity[] {
+  newest(): ScalingActivity[] {
     const newest = this.#kept.toReversed();
     const inProgress = newest.filter(({ endedAt }) => endedAt === undefined);
-    return [...inProgress, ...newest.filter(({ endedAt }) => endedAt !== undefined)].slice(0, most);
+    return [...inProgress, ...newest.filter(({ endedAt }) => endedAt !== undefined)];
   }
 
   #begin(description: string, causes: string[]): ScalingActivity {

@@ -40,6 +40,8 @@ export type BreakerState =
       /** Of the last failure. */
       reason: string;
       lastFailureAt: number;
+      /** When the failure ended that opened it, as far as is known. */
+      openedAt: number;
       /** From when on one canary may launch, if nothing is launching. */
       canaryAt: number;
     };
@@ -53,15 +55,20 @@ const LAST_CANARY_SECONDS = 1_800;
  *
  * The first canary may launch 2 minutes after the last failure; each one that fails doubles that, up to 30
  * minutes. A launch that EC2 has no capacity for costs nothing, so after a shortage it stays at 2 minutes.
+ *
+ * @param complete Whether these are all launches that are on record. If not, and none of these succeeded, it
+ * was opened by one that is older.
  */
-export function judgeLaunches(launches: Launch[], settings: BreakerSettings): BreakerState {
+export function judgeLaunches(launches: Launch[], settings: BreakerSettings, complete = true): BreakerState {
   const ended = launches
     .filter((launch) => launch.outcome !== 'underway')
     .sort((a, b) => a.endedAt - b.endedAt || rank(a) - rank(b) || a.startedAt - b.startedAt);
   const lastSuccess = ended.findLastIndex((launch) => launch.outcome === 'succeeded');
   const streak = ended.slice(lastSuccess + 1).filter((launch) => launch.outcome === 'failed');
   const last = streak.at(-1);
+  const openedBefore = !complete && lastSuccess === -1 && streak.length >= settings.failures;
   const opening = streak.find((failure, index) => {
+    if (openedBefore) return true;
     const first = streak[index - settings.failures + 1];
     return first !== undefined && failure.endedAt - first.endedAt <= settings.windowSeconds * 1_000;
   });
@@ -86,6 +93,7 @@ export function judgeLaunches(launches: Launch[], settings: BreakerSettings): Br
     kind: last.kind,
     reason: last.reason,
     lastFailureAt: last.endedAt,
+    openedAt: opening.endedAt,
     canaryAt: last.endedAt + rest * 1_000,
   };
 }

@@ -15,6 +15,14 @@ export interface Members {
   standby: number;
 }
 
+/** The group's `Launch` process: https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html */
+export interface LaunchProcess {
+  /** Whether it is suspended, by whomever, so that the group launches nothing. */
+  suspended: boolean;
+  /** Whether the workflow is on record as the one who suspended it, for the breaker. */
+  byBreaker: boolean;
+}
+
 /** What is asked for, what is there, and between which bounds the answer must lie. All counts are whole and at least 0. */
 export interface Situation {
   /** Tasks queued at CircleCI that a runner could claim now. */
@@ -28,6 +36,7 @@ export interface Situation {
   maxReplicas: number;
   /** How many launches beyond the members that are pending or in service are allowed; without it, any number. */
   launchLimit?: number | undefined;
+  launchProcess: LaunchProcess;
 }
 
 export interface Decision {
@@ -35,8 +44,10 @@ export interface Decision {
   from: number;
   /** The desired capacity that the group should have. */
   desired: number;
-  /** Whether that differs from the desired capacity that the group has. */
+  /** Whether there is anything to write: another desired capacity, or what becomes of the `Launch` process. */
   change: boolean;
+  /** What is to become of the group's `Launch` process; without it, nothing. */
+  launchProcess?: 'suspend' | 'resume' | undefined;
   /** Why, in the order in which the rules were applied. */
   reasons: string[];
 }
@@ -50,7 +61,7 @@ export interface Decision {
  *
  * The way up is never delayed or damped, and never goes above `maxReplicas`.
  */
-export function decideCapacity(situation: Situation): Decision {
+export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Decision {
   const { unclaimed, running, desired, members, minReplicas, maxReplicas, launchLimit } = situation;
   const wanted = unclaimed + running;
   const reasons = [`${unclaimed} unclaimed + ${running} running = ${wanted} wanted`];
@@ -88,11 +99,40 @@ export function decideCapacity(situation: Situation): Decision {
 /** Members that are capacity: any of them may hold a task, or be about to. */
 const presentIn = (members: Members) => members.pending + members.inService;
 
+/**
+ * Adds to a decision what becomes of the group's `Launch` process. A group replaces an instance whose boot was
+ * given up, whatever its desired capacity was meant for. So while the breaker is open the process is suspended,
+ * but for the time in which a canary launches. What somebody else has suspended stays so.
+ */
+export function withLaunchProcess(decision: Decision, situation: Situation): Decision {
+  const { launchLimit, members, launchProcess } = situation;
+  const canary = launchLimit !== undefined && launchLimit > 0 && decision.desired > presentIn(members);
+  const change = (to: 'suspend' | 'resume', reason: string): Decision => ({
+    ...decision,
+    change: true,
+    launchProcess: to,
+    reasons: [
+      ...decision.reasons,
+      `the Launch process is ${to === 'suspend' ? 'suspended' : 'resumed'}: ${reason}`,
+    ],
+  });
+  if (launchLimit !== undefined && !canary) {
+    const reason = 'the breaker is open, and the group would replace what fails';
+    return launchProcess.suspended ? decision : change('suspend', reason);
+  }
+  if (!launchProcess.byBreaker) return decision;
+  return change('resume', canary ? 'a canary may launch' : 'the breaker is closed');
+}
+
 /** The law of this file that a decision breaks, if it breaks one: the last look before it is written. */
-export function brokenLaw(decision: Decision, { members, maxReplicas }: Situation): string | undefined {
-  const { from, desired, change } = decision;
+export function brokenLaw(
+  decision: Decision,
+  { members, maxReplicas }: Pick<Situation, 'members' | 'maxReplicas'>,
+): string | undefined {
+  const { from, desired, change, launchProcess } = decision;
   if (!Number.isInteger(desired) || desired < 0) return `${desired} is not a number of instances`;
-  if (change !== (desired !== from)) return `from ${from} to ${desired} is ${change ? 'no' : 'a'} change`;
+  if (change !== (desired !== from || launchProcess !== undefined))
+    return `from ${from} to ${desired} is ${change ? 'no' : 'a'} change`;
   if (desired > from && desired > maxReplicas) return `${desired} is above maxReplicas (${maxReplicas})`;
   if (desired < from && desired < presentIn(members)) {
     return `${desired} is below the ${presentIn(members)} members that are pending or in service`;

@@ -15,21 +15,25 @@ export interface Seen {
   claimed: number;
   /** Whether tasks waited at every poll. */
   waiting: boolean;
+  /** Whether more instances were in service at every poll than tasks running, so that some did nothing. */
+  idle: boolean;
 }
 
 /** Adds a poll's counts to what was seen before; `undefined` before the first poll. */
 export function see(
   before: Seen | undefined,
-  { unclaimed, running }: Pick<Seen, 'unclaimed' | 'running'>,
+  { unclaimed, running, inService }: Pick<Seen, 'unclaimed' | 'running'> & { inService: number },
 ): Seen & { claimedNow: number } {
-  const waits = unclaimed > 0;
-  if (before === undefined) return { unclaimed, running, claimed: 0, waiting: waits, claimedNow: 0 };
+  const waiting = unclaimed > 0;
+  const idle = inService > running;
+  if (before === undefined) return { unclaimed, running, claimed: 0, waiting, idle, claimedNow: 0 };
   const claimedNow = Math.max(running - before.running, before.unclaimed - unclaimed, 0);
   return {
     unclaimed,
     running,
     claimed: before.claimed + claimedNow,
-    waiting: before.waiting && waits,
+    waiting: before.waiting && waiting,
+    idle: before.idle && idle,
     claimedNow,
   };
 }

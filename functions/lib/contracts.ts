@@ -25,7 +25,9 @@ export const Poll = z.object({
   /** How long each attempt of a counting step may take; shorter towards the end of the execution. */
   timeoutSeconds: Seconds,
   /** What the polls before this one have seen; explained in claims.ts. */
-  seen: z.optional(z.object({ unclaimed: Count, running: Count, claimed: Count, waiting: z.boolean() })),
+  seen: z.optional(
+    z.object({ unclaimed: Count, running: Count, claimed: Count, waiting: z.boolean(), idle: z.boolean() }),
+  ),
 });
 export type Poll = z.infer<typeof Poll>;
 
@@ -52,6 +54,7 @@ export const DescribeGroupInput = z.object({ ...Trace, groupName: Text, poll: Po
 export const Group = z.object({
   desired: Count,
   members: z.object({ pending: Count, inService: Count, leaving: Count, standby: Count }),
+  launchProcess: z.object({ suspended: z.boolean(), byBreaker: z.boolean() }),
 });
 export type Group = z.infer<typeof Group>;
 
@@ -74,7 +77,7 @@ export const Activities = z.object({
     z.object({ open: z.literal(false) }),
     z.object({
       open: z.literal(true),
-      /** Whether its last launch failed in the minute before, so that it is still to be told. */
+      /** Whether a launch failed in the minute before that is still to be told. */
       news: z.boolean(),
       failures: Count,
       kind: z.enum(['shortage', 'refused', 'boot']),
@@ -99,7 +102,13 @@ export const ComputeCapacityInput = z.object({
 
 /** What Compute Capacity decides: this poll's capacity, and the next poll if one fits into the execution. */
 export const Plan = z.object({
-  decision: z.object({ from: Count, desired: Count, change: z.boolean(), reasons: z.array(z.string()) }),
+  decision: z.object({
+    from: Count,
+    desired: Count,
+    change: z.boolean(),
+    launchProcess: z.optional(z.enum(['suspend', 'resume'])),
+    reasons: z.array(z.string()),
+  }),
   /**
    * `TimeoutSeconds` for each attempt of Update Group. At least 1, also if nothing is written: a state's
    * timeout must be.

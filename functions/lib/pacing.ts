@@ -39,7 +39,13 @@ const QUIET_SECONDS = 600;
  * @param lastActivityAt When the group's last scaling activity began or ended; `null` if it has had none.
  */
 export function isQuiet(
-  { unclaimed, running, desired, members, minReplicas }: Omit<Situation, 'maxReplicas' | 'launchLimit'>,
+  {
+    unclaimed,
+    running,
+    desired,
+    members,
+    minReplicas,
+  }: Pick<Situation, 'unclaimed' | 'running' | 'desired' | 'members' | 'minReplicas'>,
   lastActivityAt: string | null,
   now: number,
 ): boolean {

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { judgeLaunches } from '../../functions/lib/breaker.ts';
 import { decideCapacity } from '../../functions/lib/capacity.ts';
 import { LIMITS } from '../../functions/lib/pacing.ts';
-import { Fleets } from '../../infra/fleet-settings.ts';
+import { Fleets, MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../infra/fleet-settings.ts';
 import { FAILURES } from '../../infra/metrics.ts';
 import { configurationReference, REFERENCE_FILE } from '../../infra/reference.ts';
 import { drawWorkflow, PICTURE } from '../../statemachine/picture.ts';
@@ -20,6 +20,7 @@ const DOCUMENTS = [
   'docs/configuration.md',
   'docs/instance-life.md',
   'docs/cost.md',
+  'docs/fault-matrix.md',
   ...readdirSync('docs/decisions').map((file) => `docs/decisions/${file}`),
 ];
 
@@ -147,17 +148,60 @@ describe('the documents', () => {
     { kind: 'shortage', document: 'docs/operations.md', row: 'next one after the last failure, `shortage`' },
   ] as const)('say when canaries launch after $kind, in $document', ({ kind, document, row }) => {
     const MINUTE = 60_000;
+    const failedAt = (at: number) => ({
+      outcome: 'failed' as const,
+      kind,
+      reason: '',
+      startedAt: at,
+      endedAt: at,
+    });
     const [, ...said] =
       tableOf(document, 'failed canaries since it opened').find(([first]) => first?.startsWith(row)) ?? [];
-    const after = [0, 1, 2, 3, 4].map((canaries) => {
-      const launches = Array.from({ length: 3 + canaries }, (_, index) => {
-        const at = index * MINUTE;
-        return { outcome: 'failed' as const, kind, reason: '', startedAt: at, endedAt: at };
-      });
+    // Three that open the breaker, a minute apart; then each canary when it is due, 2 minutes after the last at least.
+    const launches = [0, 1, 2].map((minute) => failedAt(minute * MINUTE));
+    const after = said.map(() => {
       const judged = judgeLaunches(launches, { failures: 3, windowSeconds: 900 });
-      return judged.open ? (judged.canaryAt - judged.lastFailureAt) / MINUTE : undefined;
+      if (!judged.open) return undefined;
+      launches.push(failedAt(judged.canaryAt));
+      return (judged.canaryAt - judged.lastFailureAt) / MINUTE;
     });
+    expect(after).toHaveLength(5);
     expect(said.map((cell) => Number.parseInt(cell, 10))).toEqual(after);
+  });
+});
+
+describe('the README', () => {
+  const readme = read('README.md').replaceAll(/\s+/g, ' ');
+
+  it('has the figures of the fault matrix', () => {
+    const faults = tableOf('docs/fault-matrix.md', 'fault');
+    const harmed = faults.filter((cells) => cells.at(-1) !== 'nothing');
+    expect(harmed).toEqual([]);
+    expect(readme).toContain(`${faults.length - 1} tried in the sandbox`);
+    const [, , stopped = ''] = faults.find(([fault]) => fault === 'the workflow is not started') ?? [];
+    expect(readme).toContain(`an alarm after ${found(stopped, /Scaler Not Running (\d+) min/g)[0]} minutes`);
+  });
+
+  it('has the figures of what it costs, in whole dollars', () => {
+    const [officeHours, , alwaysBusy] = (tableOf('docs/cost.md', 'US dollars a month').at(-1) ?? [])
+      .slice(1)
+      .map((amount) => Math.round(Number(amount)));
+    expect(readme).toContain(`about ${officeHours} dollars a month for a fleet that works in office hours`);
+    expect(readme).toContain(`${alwaysBusy} for one that is always busy`);
+    const [seen] =
+      tableOf('docs/cost.md', '`pollInterval`')
+        .find(([poll]) => poll === '5 s')
+        ?.slice(1) ?? [];
+    expect(readme).toContain(`${seen?.replace(' s', '')} on average`);
+  });
+
+  it('says how many kinds of failure there are, and how many fleets a stack has room for', () => {
+    const kinds = Object.keys(FAILURES).length;
+    expect(readme).toContain(`which of ${kinds} kinds of failure`);
+    expect(readme).toContain(`one of ${kinds} named failures`);
+    expect(readme).toContain(
+      `room for ${MOST_FLEETS} fleets, or ${MOST_FLEETS_WITH_VPC} if a VPC is made for each`,
+    );
   });
 });
 

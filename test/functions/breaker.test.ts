@@ -150,9 +150,36 @@ describe('judgeLaunches', () => {
       failures: 4,
       kind: 'shortage',
       reason: 'shortage at 9',
+      openedAt: minutes(4),
       lastFailureAt: minutes(9),
       canaryAt: minutes(11),
     });
+  });
+
+  it.each([
+    { case: 'all that is on record', launches: times(5, (i) => fails(30 * i)), complete: true, open: false },
+    {
+      case: 'not all that is on record',
+      launches: times(5, (i) => fails(30 * i)),
+      complete: false,
+      open: true,
+    },
+    {
+      case: 'not all, but fewer than it takes',
+      launches: [fails(0), fails(30)],
+      complete: false,
+      open: false,
+    },
+    {
+      case: 'not all, but one of them succeeded',
+      launches: [succeeds(0), ...times(5, (i) => fails(30 * (i + 1)))],
+      complete: false,
+      open: false,
+    },
+  ])('of failures half an hour apart: $case is open: $open', ({ launches, complete, open }) => {
+    const state = judgeLaunches(launches, SETTINGS, complete);
+    expect(state.open).toBe(open);
+    if (state.open) expect(state.canaryAt - state.lastFailureAt).toBe(30 * MINUTE);
   });
 
   it('stays open when the window is long past, as each canary fails', () => {

@@ -7,10 +7,14 @@ import {
   type Members,
   type Situation,
   stillToWrite,
+  withLaunchProcess,
 } from '../../functions/lib/capacity.ts';
 
 const NOBODY: Members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
+const ACTIVE = { suspended: false, byBreaker: false };
+
 const CALM: Situation = {
+  launchProcess: ACTIVE,
   unclaimed: 0,
   running: 0,
   desired: 0,
@@ -242,7 +246,15 @@ const bounds = fc
   .map(([a, b]) => ({ minReplicas: Math.min(a, b), maxReplicas: Math.max(a, b) }));
 const launchLimit = fc.option(fc.nat({ max: 1 }), { nil: undefined });
 const situations = fc
-  .record({ unclaimed: count, running: count, desired: count, members, bounds, launchLimit })
+  .record({
+    unclaimed: count,
+    running: count,
+    desired: count,
+    members,
+    bounds,
+    launchLimit,
+    launchProcess: fc.record({ suspended: fc.boolean(), byBreaker: fc.boolean() }),
+  })
   .map(({ bounds, ...counts }): Situation => ({ ...counts, ...bounds }));
 
 const present = ({ members }: Situation) => members.pending + members.inService;
@@ -371,6 +383,111 @@ describe('the laws of decideCapacity', () => {
         expect(decideCapacity(squeezed)).toMatchObject({ desired: there, change: false });
       }),
     );
+  });
+});
+
+describe('withLaunchProcess', () => {
+  const SUSPENDED = { suspended: true, byBreaker: true };
+  const BY_OTHERS = { suspended: true, byBreaker: false };
+  /** On record, but it could not be suspended after that. */
+  const RECORDED = { suspended: false, byBreaker: true };
+
+  it.each<{ case: string; when: Partial<Situation>; becomes: 'suspend' | 'resume' | undefined }>([
+    { case: 'a closed breaker leaves it alone', when: {}, becomes: undefined },
+    { case: 'it is suspended when the breaker opens', when: { launchLimit: 0 }, becomes: 'suspend' },
+    {
+      case: 'it stays suspended while the breaker is open',
+      when: { launchLimit: 0, launchProcess: SUSPENDED },
+      becomes: undefined,
+    },
+    {
+      case: 'what is on record alone is suspended',
+      when: { launchLimit: 0, launchProcess: RECORDED },
+      becomes: 'suspend',
+    },
+    {
+      case: 'it is resumed for a canary',
+      when: { launchLimit: 1, unclaimed: 3, launchProcess: SUSPENDED },
+      becomes: 'resume',
+    },
+    {
+      case: 'it stays active while a canary is asked for and has not begun',
+      when: { launchLimit: 1, unclaimed: 3, desired: 1 },
+      becomes: undefined,
+    },
+    {
+      case: 'it is suspended again once the canary launches',
+      when: { launchLimit: 0, unclaimed: 3, desired: 1, members: { ...NOBODY, pending: 1 } },
+      becomes: 'suspend',
+    },
+    {
+      case: 'it stays suspended if nobody wants the canary',
+      when: { launchLimit: 1, launchProcess: SUSPENDED },
+      becomes: undefined,
+    },
+    {
+      case: 'it is suspended, also with a canary due that nobody wants',
+      when: { launchLimit: 1 },
+      becomes: 'suspend',
+    },
+    { case: 'it is resumed when the breaker closes', when: { launchProcess: SUSPENDED }, becomes: 'resume' },
+    {
+      case: 'what is on record alone is taken off it when the breaker closes',
+      when: { launchProcess: RECORDED },
+      becomes: 'resume',
+    },
+    {
+      case: 'what somebody else suspended stays so, with the breaker closed',
+      when: { launchProcess: BY_OTHERS },
+      becomes: undefined,
+    },
+    {
+      case: 'what somebody else suspended stays so, with a canary due',
+      when: { launchLimit: 1, unclaimed: 3, launchProcess: BY_OTHERS },
+      becomes: undefined,
+    },
+  ])('$case', ({ when, becomes }) => {
+    const situation = { ...CALM, ...when };
+    const decision = decideCapacity(situation);
+    const { launchProcess, change, reasons } = withLaunchProcess(decision, situation);
+    expect(launchProcess).toBe(becomes);
+    expect(change).toBe(decision.change || becomes !== undefined);
+    expect(reasons.slice(decision.reasons.length)).toEqual(
+      becomes === undefined ? [] : [expect.stringContaining(`the Launch process is ${becomes}`)],
+    );
+  });
+
+  /** The group after Update Group. */
+  const updated = (situation: Situation): Situation => {
+    const { desired, launchProcess } = withLaunchProcess(decideCapacity(situation), situation);
+    const became = { suspend: SUSPENDED, resume: ACTIVE, undefined: situation.launchProcess };
+    return { ...situation, desired, launchProcess: became[`${launchProcess}`] };
+  };
+  const launching = ({ desired, launchProcess, ...situation }: Situation) =>
+    launchProcess.suspended ? 0 : desired - present({ desired, launchProcess, ...situation });
+
+  law('it changes nothing about the desired capacity, and breaks no law', (situation) => {
+    const decision = decideCapacity(situation);
+    const decided = withLaunchProcess(decision, situation);
+    expect(decided.desired).toBe(decision.desired);
+    expect(brokenLaw(decided, situation)).toBeUndefined();
+  });
+
+  law('what it decided, it would not change again', (situation) => {
+    const once = updated(situation);
+    expect(withLaunchProcess(decideCapacity(once), once).change).toBe(false);
+  });
+
+  law('with the breaker open, a group cannot launch but the one canary that is wanted', (situation) => {
+    if (situation.launchLimit === undefined) return;
+    const { launchProcess } = updated(situation);
+    if (!launchProcess.suspended) expect(launching(updated(situation))).toBe(1);
+  });
+
+  law('with the breaker closed, only somebody else holds a group back', (situation) => {
+    const { launchProcess } = updated({ ...situation, launchLimit: undefined });
+    const { suspended, byBreaker } = situation.launchProcess;
+    expect(launchProcess.suspended).toBe(suspended && !byBreaker);
   });
 });
 

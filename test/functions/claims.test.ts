@@ -5,12 +5,13 @@ import { type Seen, see } from '../../functions/lib/claims.ts';
 interface Counts {
   unclaimed: number;
   running: number;
+  inService?: number;
 }
 
 /** What the last of these polls has seen. */
 function seen(polls: Counts[]): Seen & { claimedNow: number } {
   let last: (Seen & { claimedNow: number }) | undefined;
-  for (const counts of polls) last = see(last, counts);
+  for (const counts of polls) last = see(last, { inService: 0, ...counts });
   if (last === undefined) throw new Error('There was no poll');
   return last;
 }
@@ -101,7 +102,17 @@ describe('see', () => {
     ],
   )('$case', ({ polls, claimed, claimedNow, waiting }) => {
     const counts = polls.map(([unclaimed, running]) => ({ unclaimed, running }));
-    expect(seen(counts)).toEqual({ ...counts.at(-1), claimed, claimedNow, waiting });
+    expect(seen(counts)).toEqual({ ...counts.at(-1), claimed, claimedNow, waiting, idle: false });
+  });
+
+  it.each([
+    { case: 'more in service than tasks running, at every poll', inService: [3, 2, 2], idle: true },
+    { case: 'no more than tasks running, at one of them', inService: [3, 1, 2], idle: false },
+    { case: 'no more than tasks running, at the last', inService: [3, 3, 1], idle: false },
+    { case: 'none in service, at the first', inService: [0, 2, 2], idle: false },
+  ])('instances are idle if there are $case: $idle', ({ inService, idle }) => {
+    const polls = inService.map((inService) => ({ unclaimed: 1, running: 1, inService }));
+    expect(seen(polls).idle).toBe(idle);
   });
 });
 
@@ -145,9 +156,9 @@ const histories = fc
 
 /** Each gap with what was seen of it. */
 function watched({ first, truth }: { first: Counts; truth: Gap[] }) {
-  let before: Seen = see(undefined, first);
+  let before: Seen = see(undefined, { inService: 0, ...first });
   return truth.map((gap) => {
-    const { claimedNow, ...now } = see(before, gap);
+    const { claimedNow, ...now } = see(before, { inService: 0, ...gap });
     before = now;
     return { gap, claimedNow, now };
   });

@@ -31,6 +31,7 @@ interface World {
   maxReplicas?: number;
 }
 
+const ACTIVE = { suspended: false, byBreaker: false };
 const NOBODY = { pending: 0, inService: 0, leaving: 0, standby: 0 };
 
 /** What the step plans when these observations come in, of a poll that was due at the last point of a 5 s grid. */
@@ -46,7 +47,10 @@ async function computed(observed: Observed, world: World = {}) {
     quietPollIntervalSeconds: 30,
     poll: firstPoll({ dueAt: secondsIn(Math.floor(elapsedSeconds / 5) * 5), ...poll }),
     activities: activities(world.activities),
-    observed: { group: { desired: 2, members: { ...NOBODY, inService: 2 } }, ...observed },
+    observed: {
+      group: { desired: 2, members: { ...NOBODY, inService: 2 }, launchProcess: ACTIVE },
+      ...observed,
+    },
   });
   return z.parse(Plan, answer);
 }
@@ -54,8 +58,8 @@ async function computed(observed: Observed, world: World = {}) {
 const tasks = (unclaimed: number, running: number) => ({ unclaimed: { unclaimed }, running: { running } });
 const limited = (seconds: number) => ({ retryAfterSeconds: seconds });
 /** A group of which nothing is left but what it should have. */
-const group = (desired: number, members: Partial<typeof NOBODY> = {}) => ({
-  group: { desired, members: { ...NOBODY, ...members } },
+const group = (desired: number, members: Partial<typeof NOBODY> = {}, launchProcess = ACTIVE) => ({
+  group: { desired, members: { ...NOBODY, ...members }, launchProcess },
 });
 
 describe('Compute Capacity', () => {
@@ -71,7 +75,7 @@ describe('Compute Capacity', () => {
       again: true,
       poll: {
         ...firstPoll({ number: 2, dueAt: secondsIn(5) }),
-        seen: { unclaimed: 3, running: 2, claimed: 0, waiting: true },
+        seen: { unclaimed: 3, running: 2, claimed: 0, waiting: true, idle: false },
       },
       activities: activities(),
     });
@@ -105,7 +109,7 @@ describe('Compute Capacity', () => {
   );
 
   it('keeps in mind what the polls before saw while CircleCI limits the rate', async () => {
-    const seen = { unclaimed: 3, running: 1, claimed: 2, waiting: true };
+    const seen = { unclaimed: 3, running: 1, claimed: 2, waiting: true, idle: false };
     const observed = { unclaimed: limited(3), running: { running: 1 } };
     const { poll } = await computed(observed, { elapsedSeconds: 10.3, poll: { number: 3, seen } });
     expect(poll).toMatchObject({ number: 4, seen });
@@ -117,6 +121,15 @@ describe('Compute Capacity', () => {
     expect(thrown.name).toBe('CircleCiRateLimited');
     expect(thrown.message).toContain('no request for 9 s. Capacity is held.');
     expect(published.lines()).toEqual([]);
+  });
+
+  it('holds and ends well in that case, if there was a good poll before', async () => {
+    const seen = { unclaimed: 3, running: 1, claimed: 2, waiting: true, idle: false };
+    const observed = { unclaimed: limited(9), running: { running: 2 } };
+    const world = { elapsedSeconds: 45, poll: { number: 10, seen } };
+    const { decision, again } = await computed(observed, world);
+    expect(decision).toMatchObject({ desired: 2, change: false });
+    expect(again).toBe(false);
   });
 
   it('plans no poll that does not fit any more', async () => {
@@ -202,7 +215,7 @@ describe('the pace', () => {
 
   it('is 5 s again from the very poll that finds a task', async () => {
     const second = { number: 2, dueAt: secondsIn(30) };
-    const quiet = { unclaimed: 0, running: 0, claimed: 0, waiting: false };
+    const quiet = { unclaimed: 0, running: 0, claimed: 0, waiting: false, idle: false };
     const world = { elapsedSeconds: 30.3, poll: { ...second, seen: quiet } };
     expect(await next(tasks(1, 0), world)).toBe(secondsIn(35));
     expect(await next(tasks(0, 0), world)).toBe(secondsIn(60));
@@ -261,9 +274,41 @@ describe('the breaker', () => {
     },
   ])('$case', async ({ members, desired = 0, world, becomes }) => {
     const { decision } = await computed({ ...tasks(4, 0), ...group(desired, members) }, world);
-    expect(decision).toMatchObject({ from: desired, desired: becomes, change: becomes !== desired });
-    const why = decision.reasons.filter((reason) => reason.includes('the breaker is open'));
+    expect(decision).toMatchObject({ from: desired, desired: becomes });
+    const why = decision.reasons.filter((reason) => reason.includes('the breaker is open and lets'));
     expect(why).toHaveLength(world.activities === undefined ? 0 : 1);
+  });
+
+  it('suspends the Launch process of a group that nothing may launch in', async () => {
+    const { decision } = await computed({ ...tasks(4, 0), ...group(0) }, told(60));
+    expect(decision).toMatchObject({ from: 0, desired: 0, change: true, launchProcess: 'suspend' });
+  });
+
+  it('resumes it for a canary, once in an execution', async () => {
+    const suspended = { suspended: true, byBreaker: true };
+    const first = await computed({ ...tasks(4, 0), ...group(0, {}, suspended) }, told(-60));
+    expect(first.decision).toMatchObject({ desired: 1, launchProcess: 'resume' });
+
+    // It has not begun yet, and then it launches, and then it has failed.
+    const later = { elapsedSeconds: 5.3, activities: first.activities };
+    const asked = await computed({ ...tasks(4, 0), ...group(1) }, later);
+    expect(asked.decision).toMatchObject({ desired: 1, change: false });
+    const launching = await computed(
+      { ...tasks(4, 0), ...group(1, { pending: 1 }) },
+      { elapsedSeconds: 10.3, activities: asked.activities },
+    );
+    expect(launching.decision).toMatchObject({ desired: 1, launchProcess: 'suspend' });
+    const failed = await computed(
+      { ...tasks(4, 0), ...group(0, {}, suspended) },
+      { elapsedSeconds: 40.3, activities: launching.activities },
+    );
+    expect(failed.decision).toMatchObject({ desired: 0, change: false });
+  });
+
+  it('closed, resumes what it had suspended', async () => {
+    const suspended = { suspended: true, byBreaker: true };
+    const { decision } = await computed({ ...tasks(4, 0), ...group(0, {}, suspended) });
+    expect(decision).toMatchObject({ desired: 4, launchProcess: 'resume' });
   });
 
   it('makes no fleet quiet or busy: a task that waits is polled for all the same', async () => {
@@ -316,10 +361,10 @@ describe('what it publishes', () => {
   });
 
   it('counts the tasks that were claimed since the poll before', async () => {
-    const before = { unclaimed: 5, running: 0, claimed: 4, waiting: true };
+    const before = { unclaimed: 5, running: 0, claimed: 4, waiting: true, idle: false };
     const { poll } = await computed(BUSY, { elapsedSeconds: 5.3, poll: { number: 2, seen: before } });
     expect(published.values().ClaimedTasks).toEqual([2]);
-    expect(poll.seen).toEqual({ unclaimed: 3, running: 2, claimed: 6, waiting: true });
+    expect(poll.seen).toEqual({ unclaimed: 3, running: 2, claimed: 6, waiting: true, idle: false });
   });
 
   it.each([
@@ -333,9 +378,12 @@ describe('what it publishes', () => {
 
   describe('Starving', () => {
     /** The last poll of an execution through which one task waited and another ran. */
-    const last = (seen: Partial<Poll['seen']> = {}): World => ({
+    const last = (seen: Partial<NonNullable<Poll['seen']>> = {}): World => ({
       elapsedSeconds: 50.3,
-      poll: { number: 11, seen: { unclaimed: 1, running: 1, claimed: 0, waiting: true, ...seen } },
+      poll: {
+        number: 11,
+        seen: { unclaimed: 1, running: 1, claimed: 0, waiting: true, idle: false, ...seen },
+      },
     });
     /** The only poll of an execution. */
     const only: World = { elapsedSeconds: 50.3, poll: { number: 1 } };
@@ -369,6 +417,18 @@ describe('what it publishes', () => {
       {
         case: 'many polls saw no claim, but an instance had come into service, whose claim fell between two executions',
         world: { ...last(), activities: { cameInService: 1 } },
+        starving: false,
+      },
+      {
+        case: 'an instance had come into service, and one more was there at every poll than tasks running',
+        observed: { ...tasks(1, 1), ...group(2, { inService: 2 }) },
+        world: { ...last({ idle: true }), activities: { cameInService: 1 } },
+        starving: true,
+      },
+      {
+        case: 'an instance had come into service, and for a while one more was there than tasks running',
+        observed: { ...tasks(1, 1), ...group(2, { inService: 2 }) },
+        world: { ...last({ idle: false }), activities: { cameInService: 1 } },
         starving: false,
       },
     ])('$case: $starving', async ({ observed = one, world, starving }) => {

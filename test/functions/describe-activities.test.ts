@@ -126,6 +126,17 @@ describe('Describe Activities', () => {
   });
 
   it.each([
+    { case: 'it opened in the minute before', earlier: [-50, -40], news: true },
+    { case: 'it opened earlier', earlier: [-500, -400, -300], news: false },
+  ])('tells of a shortage, which is tried again every 2 minutes, once: $case', async ({ earlier, news }) => {
+    const shortage = 'UnfulfillableCapacity - There is no capacity available that matches your request.';
+    for (const at of [...earlier, -30]) failed(at, shortage);
+    const { breaker, failedLaunches } = await described();
+    expect(breaker).toMatchObject({ open: true, kind: 'shortage', news });
+    expect(failedLaunches).toBeGreaterThan(0);
+  });
+
+  it.each([
     { case: 'a moment before this minute', at: -1, news: true },
     { case: 'at the beginning of the minute before', at: -60, news: true },
     { case: 'earlier', at: -61, news: false },

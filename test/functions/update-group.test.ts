@@ -26,12 +26,12 @@ beforeEach(() => {
 });
 
 /** Writes what was decided, with more polls to come unless told. */
-const update = (from: number, desired: number, again = true) =>
+const update = (from: number, desired: number, again = true, launchProcess?: 'suspend' | 'resume') =>
   handler({
     fleet: 'linux',
     execution: 'linux-1',
     groupName: NAME,
-    decision: { from, desired, change: true, reasons: ['because'] },
+    decision: { from, desired, change: true, launchProcess, reasons: ['because'] },
     again,
   });
 
@@ -70,6 +70,46 @@ describe('Update Group', () => {
     };
     await update(0, 3);
     expect(order).toEqual(['DescribeAutoScalingGroups', 'SetDesiredCapacity']);
+  });
+
+  describe('the Launch process', () => {
+    const asked = () => [...aws.calls.keys()].filter((action) => action !== 'DescribeAutoScalingGroups');
+    const suspended = () => [...group.suspendedProcesses];
+
+    it('is suspended before launches are cancelled, and resumed after they are asked for', async () => {
+      group.setDesiredCapacity(3);
+      await update(3, 1, true, 'suspend');
+      expect(asked()).toEqual(['CreateOrUpdateTags', 'SuspendProcesses', 'SetDesiredCapacity']);
+      expect(suspended()).toEqual(['Launch']);
+      aws.calls.clear();
+      await update(1, 2, true, 'resume');
+      expect(asked()).toEqual(['SetDesiredCapacity', 'ResumeProcesses', 'DeleteTags']);
+      expect(suspended()).toEqual([]);
+      expect(group.size).toBe(2);
+    });
+
+    it('is suspended with no capacity to write, once', async () => {
+      expect(await update(0, 0, true, 'suspend')).toEqual({ desired: 0, written: false });
+      expect(suspended()).toEqual(['Launch']);
+      aws.calls.clear();
+      await update(0, 0, true, 'suspend');
+      expect(asked()).toEqual([]);
+    });
+
+    it('stays as it is if somebody else has suspended it meanwhile', async () => {
+      group.suspendedProcesses.add('Launch');
+      await update(0, 1, true, 'suspend');
+      await update(1, 2, true, 'resume');
+      expect(asked()).toEqual(['SetDesiredCapacity']);
+      expect(suspended()).toEqual(['Launch']);
+    });
+
+    it('is left alone if nothing was decided about it', async () => {
+      await update(0, 1, true, 'suspend');
+      await update(1, 2);
+      expect(suspended()).toEqual(['Launch']);
+      expect(group.size).toBe(0);
+    });
   });
 
   it.each([

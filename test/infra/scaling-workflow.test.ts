@@ -148,7 +148,11 @@ describe('the schedule', () => {
   it.each(EACH_FLEET)('of $name hands over what the contracts of the steps ask for', ({ id }) => {
     const poll = firstPoll();
     const state = { ...inputOf(id), execution: 'execution-1', poll };
-    const group = { desired: 0, members: { pending: 0, inService: 0, leaving: 0, standby: 0 } };
+    const group = {
+      desired: 0,
+      members: { pending: 0, inService: 0, leaving: 0, standby: 0 },
+      launchProcess: { suspended: false, byBreaker: false },
+    };
     const observed = { unclaimed: { unclaimed: 0 }, running: { running: 0 }, group };
     const activities = {
       lastAt: null,

@@ -157,7 +157,8 @@ describe('an execution goes through the definition as it is drawn', () => {
     await sandbox.runUntil(180);
     const withOpenBreaker = [...BEFORE, 'Breaker Open', 'First Poll', ...POLL, 'Done'];
     expect(world.executions.slice(1).map(names)).toEqual([
-      withOpenBreaker.toSpliced(3, 0, 'Announce Breaker'),
+      // It suspends the group's launches.
+      withOpenBreaker.toSpliced(-1, 0, 'Update Group', 'Another Poll?').toSpliced(3, 0, 'Announce Breaker'),
       withOpenBreaker,
     ]);
     expect(sandbox.workflow.messages).toMatchObject([{ subject: 'Breaker open: fleet linux' }]);

@@ -6,6 +6,7 @@ import type { Metric } from '../../sandbox/workflow.ts';
 import {
   AWS_ACTIONS,
   AWS_FAULTS,
+  BREAKER_ACTIONS,
   CIRCLECI_FAULTS,
   calmFrom,
   type Fault,
@@ -61,7 +62,7 @@ const what: fc.Arbitrary<What> = fc.oneof(
   fc.record({ kind: fc.constant('circleci' as const), how: keysOf(CIRCLECI_FAULTS) }),
   fc.record({
     kind: fc.constant('aws' as const),
-    action: fc.constantFrom(...AWS_ACTIONS),
+    action: fc.constantFrom(...AWS_ACTIONS, ...BREAKER_ACTIONS),
     how: keysOf(AWS_FAULTS),
   }),
   fc.record({ kind: fc.constant('stale' as const), seconds: seconds(1, 60) }),
@@ -326,7 +327,7 @@ describe('when nothing is wrong', () => {
 });
 
 describe('a fleet whose runners come and take no tasks', () => {
-  it.fails.each([60, 20])('is starving, polled every %i s', async (every) => {
+  it.each([60, 20])('is starving, polled every %i s', async (every) => {
     const jobs = Array(3).fill({ queuedAt: 0, durationSeconds: 30 });
     const faults: Fault[] = [{ kind: 'deaf', from: 0, to: FAULTS_END }];
     const { metrics } = await play({ ...STEADY, pollIntervalSeconds: every, jobs, faults }, FAULTS_END);

@@ -20,7 +20,7 @@ export interface Scenario {
 export type Fault = { from: number; to: number } & (
   | { kind: 'launches'; how: LaunchFault }
   | { kind: 'circleci'; how: keyof typeof CIRCLECI_FAULTS }
-  | { kind: 'aws'; action: (typeof AWS_ACTIONS)[number]; how: keyof typeof AWS_FAULTS }
+  | { kind: 'aws'; action: AwsAction; how: keyof typeof AWS_FAULTS }
   /** `DescribeAutoScalingGroups` tells of the group as it was so many seconds ago. */
   | { kind: 'stale'; seconds: number }
   /** A request of a function takes up to so many seconds, a part of them before it arrives. */
@@ -63,6 +63,16 @@ export const AWS_ACTIONS = [
   'DescribeAutoScalingGroups',
   'SetDesiredCapacity',
 ] as const;
+/** What it takes to hold a group back while the breaker is open. */
+export const BREAKER_ACTIONS = ['SuspendProcesses', 'ResumeProcesses'] as const;
+type AwsAction = (typeof AWS_ACTIONS | typeof BREAKER_ACTIONS)[number];
+
+/** Without these no execution succeeds. */
+const READS: readonly AwsAction[] = [
+  'GetSecretValue',
+  'DescribeScalingActivities',
+  'DescribeAutoScalingGroups',
+];
 
 /** A launch that has ended: the instance came into service, or never will. */
 export interface Ending {
@@ -274,8 +284,7 @@ class Judge {
 
     const startedSeconds = now - (endedAt - startedAt) / 1_000;
     for (const fault of faults) {
-      const needed =
-        fault.kind === 'circleci' || (fault.kind === 'aws' && fault.action !== 'SetDesiredCapacity');
+      const needed = fault.kind === 'circleci' || (fault.kind === 'aws' && READS.includes(fault.action));
       if (needed && fault.from <= startedSeconds && now < fault.to) {
         this.#breach(`${name} succeeded, during ${JSON.stringify(fault)}`);
       }

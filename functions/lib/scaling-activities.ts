@@ -1,0 +1,103 @@
+import { DescribeScalingActivitiesCommand } from '@aws-sdk/client-auto-scaling';
+import * as z from 'zod/mini';
+import { autoScaling, translated } from './auto-scaling.ts';
+import type { FailureKind, Launch } from './breaker.ts';
+import { GroupNotFound, GroupUnreadable } from './errors.ts';
+
+const Activity = z.object({
+  Description: z._default(z.string(), ''),
+  StatusCode: z.string(),
+  StatusMessage: z._default(z.string(), ''),
+  StartTime: z.date(),
+  EndTime: z.optional(z.date()),
+});
+type Activity = z.infer<typeof Activity>;
+
+/** How many scaling activities one answer holds at most, and how many answers are asked for. */
+const ACTIVITIES_PER_PAGE = 100;
+const MOST_PAGES = 5;
+
+/**
+ * Reads what became of a group's launches. The first 100 scaling activities mostly say it; if no launch among
+ * them succeeded, more are read, up to 500.
+ * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeScalingActivities.html
+ *
+ * @returns The launches, whether there are no older ones, and when the last activity of any kind began or ended
+ * (milliseconds since the epoch).
+ * @throws GroupNotFound, GroupUnreadable, AutoScalingDenied, AutoScalingUnavailable
+ */
+export async function describeActivities(
+  groupName: string,
+): Promise<{ launches: Launch[]; complete: boolean; lastAt: number | undefined }> {
+  const activities: Activity[] = [];
+  let NextToken: string | undefined;
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const answer = await translated(groupName, GroupNotFound, () =>
+      autoScaling.send(
+        new DescribeScalingActivitiesCommand({
+          AutoScalingGroupName: groupName,
+          MaxRecords: ACTIVITIES_PER_PAGE,
+          NextToken,
+        }),
+      ),
+    );
+    const parsed = z.safeParse(z._default(z.array(Activity), []), answer.Activities);
+    if (!parsed.success) {
+      throw new GroupUnreadable(
+        `The scaling activities of ${groupName} lack what every activity has: ${z.prettifyError(parsed.error)}`,
+      );
+    }
+    activities.push(...parsed.data);
+    NextToken = answer.NextToken;
+    const succeeded = parsed.data.some((activity) => asLaunch(activity)?.outcome === 'succeeded');
+    if (NextToken === undefined || succeeded) break;
+  }
+  const times = activities.map(({ StartTime, EndTime }) => (EndTime ?? StartTime).getTime());
+  return {
+    launches: activities.flatMap((activity) => asLaunch(activity) ?? []),
+    complete: NextToken === undefined,
+    lastAt: times.length === 0 ? undefined : Math.max(...times),
+  };
+}
+
+const LAUNCHING = /^Launching a new EC2 instance/;
+
+/**
+ * What EC2 says if it has nothing for anybody, or no more for this account. An adopter's own names, which
+ * failures also quote, must not look like it.
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-capacity.html
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+ */
+const SHORTAGES = [
+  /\bsufficient\b.+\bcapacity\b/i,
+  /\bno (Spot )?capacity (is )?available\b/i,
+  /\b(Insufficient\w*|Unfulfillable)Capacity\b/,
+  /\b(instance|vCPU) (count )?limit\b/i,
+  /\b(\w+LimitExceeded|MaxSpotInstanceCountExceeded|SpotMaxPriceTooLow)\b/,
+  /\bnot launch Spot Instances\b|\bSpot request price\b/i,
+  /\bquota allows\b/i,
+  /\bServer\.SpotInstance(Termination|Shutdown)\b/,
+];
+
+/** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Activity.html: those but the three below are under way. */
+function asLaunch({
+  Description,
+  StatusCode,
+  StatusMessage,
+  StartTime,
+  EndTime,
+}: Activity): Launch | undefined {
+  if (!LAUNCHING.test(Description)) return undefined;
+  const startedAt = StartTime.getTime();
+  // It is told in whole seconds, so that what failed at once ends before it started.
+  const endedAt = Math.max((EndTime ?? StartTime).getTime(), startedAt);
+  if (StatusCode === 'Successful') return { outcome: 'succeeded', startedAt, endedAt };
+  if (StatusCode !== 'Failed' && StatusCode !== 'Cancelled') return { outcome: 'underway', startedAt };
+  const reason = StatusMessage || Description;
+  const shortage = SHORTAGES.some((said) => said.test(reason));
+  // Taken back before there was an instance, because the desired capacity fell: nothing failed.
+  const launched = / i-[0-9a-f]+/.test(Description);
+  if (StatusCode === 'Cancelled' && !launched && !shortage) return undefined;
+  const kind: FailureKind = shortage ? 'shortage' : launched ? 'boot' : 'refused';
+  return { outcome: 'failed', startedAt, endedAt, kind, reason };
+}

@@ -1,0 +1,306 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import * as z from 'zod';
+import { autoScaling } from '../../functions/lib/auto-scaling.ts';
+import { describeActivities } from '../../functions/lib/scaling-activities.ts';
+import { Agenda } from '../../sandbox/agenda.ts';
+import { AutoScalingGroup, DURATIONS } from '../../sandbox/auto-scaling-group.ts';
+import type { ScalingActivity } from '../../sandbox/scaling-activities.ts';
+import { TaskQueue } from '../../sandbox/task-queue.ts';
+import { embeddedAws } from '../support/aws.ts';
+import { EXECUTION_START } from '../support/inputs.ts';
+import { failure } from '../support/said.ts';
+
+const NAME = 'circleci-runner-autoscaler-linux';
+
+const aws = embeddedAws();
+let agenda: Agenda;
+let group: AutoScalingGroup;
+
+beforeEach(() => {
+  agenda = new Agenda();
+  group = new AutoScalingGroup(
+    { name: NAME, minSize: 0, maxSize: 10, durations: DURATIONS, newInstancesProtectedFromScaleIn: true },
+    agenda,
+    new TaskQueue(),
+  );
+  aws.groups.clear();
+  aws.groups.set(NAME, group);
+});
+
+const sent = z.object({ body: z.string() });
+
+describe('describeActivities', () => {
+  const INSTANCE = 'i-0123456789abcdef0';
+  const LAUNCH = `Launching a new EC2 instance: ${INSTANCE}`;
+  const startedAt = EXECUTION_START + 555;
+  const endedAt = EXECUTION_START + 120_000;
+
+  /** An activity as the group would record it, but for these changes. */
+  function recorded(changes: Partial<ScalingActivity>): void {
+    const activity = group.activities.launch(INSTANCE, { from: 0, to: 1 });
+    Object.assign(activity, { startedAt }, changes);
+  }
+
+  it('reads that nothing has happened to a new group', async () => {
+    expect(await describeActivities(NAME)).toEqual({ launches: [], complete: true, lastAt: undefined });
+  });
+
+  it('asks for the last 100 activities of the group, and nothing else', async () => {
+    const wire = vi.spyOn(autoScaling.config.requestHandler, 'handle');
+    await describeActivities(NAME);
+    const parameters = new URLSearchParams(sent.parse(wire.mock.lastCall?.[0]).body);
+    wire.mockRestore();
+    expect(Object.fromEntries(parameters)).toEqual({
+      Action: 'DescribeScalingActivities',
+      Version: '2011-01-01',
+      AutoScalingGroupName: NAME,
+      MaxRecords: '100',
+    });
+  });
+
+  it('reads on while no launch among them succeeded, up to 500 of them', async () => {
+    const failing = (launches: number) => {
+      for (let launch = 0; launch < launches; launch += 1) recorded({ status: 'Failed', endedAt });
+    };
+    const asked = async () => {
+      aws.calls.clear();
+      const { launches, complete } = await describeActivities(NAME);
+      return { launches: launches.length, complete, calls: aws.calls.get('DescribeScalingActivities') };
+    };
+    failing(100);
+    expect(await asked()).toEqual({ launches: 100, complete: true, calls: 1 });
+    failing(50);
+    expect(await asked()).toEqual({ launches: 150, complete: true, calls: 2 });
+    failing(400);
+    expect(await asked()).toEqual({ launches: 500, complete: false, calls: 5 });
+    recorded({ status: 'Successful', endedAt });
+    expect(await asked()).toEqual({ launches: 100, complete: false, calls: 1 });
+  });
+
+  it('reads a launch that succeeded', async () => {
+    recorded({ status: 'Successful', endedAt });
+    expect(await describeActivities(NAME)).toEqual({
+      launches: [{ outcome: 'succeeded', startedAt, endedAt }],
+      complete: true,
+      lastAt: endedAt,
+    });
+  });
+
+  it.each([
+    'PendingSpotBidPlacement',
+    'WaitingForSpotInstanceId',
+    'WaitingForInstanceId',
+    'PreInService',
+    'InProgress',
+    'MidLifecycleAction',
+    'WaitingForInstanceWarmup',
+    'SomethingNew',
+  ])('reads a launch in status %s as under way', async (status) => {
+    recorded({ status: status as ScalingActivity['status'] });
+    expect(await describeActivities(NAME)).toEqual({
+      launches: [{ outcome: 'underway', startedAt }],
+      complete: true,
+      lastAt: startedAt,
+    });
+  });
+
+  // https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-instancelaunchfailure.html,
+  // https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-capacity.html, and what groups have said.
+  it.each<{ kind: string; status: 'Failed' | 'Cancelled'; description: string; message: string }>([
+    {
+      kind: 'shortage',
+      status: 'Failed',
+      description: 'Launching a new EC2 instance',
+      message:
+        'We currently do not have sufficient m7g.large capacity in the Availability Zone you requested (eu-west-1a). Our system will be working on provisioning additional capacity. You can currently get m7g.large capacity by not specifying an Availability Zone in your request or choosing eu-west-1b. Launching EC2 instance failed.',
+    },
+    {
+      kind: 'shortage',
+      status: 'Failed',
+      description: 'Launching a new EC2 instance',
+      message:
+        'Could not launch Spot Instances. UnfulfillableCapacity - Unable to fulfill capacity due to your request configuration. Please adjust your request and try again. Launching EC2 instance failed.',
+    },
+    {
+      kind: 'shortage',
+      status: 'Failed',
+      description: 'Launching a new EC2 instance',
+      message:
+        'Could not launch Spot Instances. MaxSpotInstanceCountExceeded - Max spot instance count exceeded. Launching EC2 instance failed.',
+    },
+    {
+      kind: 'shortage',
+      status: 'Failed',
+      description: 'Launching a new EC2 instance',
+      message:
+        'Your Spot request price of 0.001 is lower than the minimum required Spot request fulfillment price of 0.0031. Launching EC2 instance failed.',
+    },
+    {
+      kind: 'shortage',
+      status: 'Failed',
+      description: 'Launching a new EC2 instance',
+      message:
+        'You have requested more vCPU capacity than your current vCPU limit of 32 allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit. Launching EC2 instance failed.',
+    },
+    {
+      kind: 'shortage',
+      status: 'Failed',
+      description: 'Launching a new EC2 instance',
+      message:
+        'Your quota allows for 0 more running instance(s). You requested at least 1. Launching EC2 instance failed.',
+    },
+    {
+      kind: 'refused',
+      status: 'Failed',
+      description: 'Launching a new EC2 instance',
+      message: "The image id 'ami-4edb0327' does not exist. Launching EC2 instance failed.",
+    },
+    {
+      kind: 'refused',
+      status: 'Failed',
+      description: 'Launching a new EC2 instance',
+      message:
+        'Your requested instance type (c6i.2xlarge) is not supported in your requested Availability Zone (us-east-1e). Please retry your request by not specifying an Availability Zone or choosing us-east-1a, us-east-1b. Launching EC2 instance failed.',
+    },
+    {
+      kind: 'refused',
+      status: 'Failed',
+      description: 'Launching a new EC2 instance',
+      message:
+        'Launch template spot-limit-runners with no quota or capacity in mind does not exist. Launching EC2 instance failed.',
+    },
+    {
+      kind: 'refused',
+      status: 'Failed',
+      description: 'Launching a new EC2 instance',
+      message: 'Authentication Failure. Launching EC2 instance failed.',
+    },
+    {
+      kind: 'boot',
+      status: 'Cancelled',
+      description: LAUNCH,
+      message:
+        "Instance failed to complete user's Lifecycle Action: Lifecycle Action with token e85eb647-4fe0-4909-b341-a6c42d8aba1f was abandoned: Heartbeat Timeout",
+    },
+    {
+      kind: 'boot',
+      status: 'Cancelled',
+      description: LAUNCH,
+      message:
+        "Instance failed to complete user's Lifecycle Action: Lifecycle Action with token e85eb647-4fe0-4909-b341-a6c42d8aba1f was abandoned: Lifecycle Action Completed with ABANDON Result",
+    },
+    {
+      kind: 'boot',
+      status: 'Cancelled',
+      description: LAUNCH,
+      message:
+        'Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state',
+    },
+    {
+      kind: 'boot',
+      status: 'Failed',
+      description: LAUNCH,
+      message: 'Instance became unhealthy while waiting for instance to be in InService state.',
+    },
+    {
+      kind: 'shortage',
+      status: 'Cancelled',
+      description: LAUNCH,
+      message:
+        'Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Server.SpotInstanceTermination: Spot instance termination',
+    },
+  ])('reads a launch that is $status as $kind: $message', async ({ kind, status, description, message }) => {
+    recorded({ status, endedAt, description, statusMessage: message });
+    expect(await describeActivities(NAME)).toEqual({
+      launches: [{ outcome: 'failed', startedAt, endedAt, kind, reason: message }],
+      complete: true,
+      lastAt: endedAt,
+    });
+  });
+
+  it('says that it failed, if EC2 Auto Scaling says no more than that', async () => {
+    recorded({ status: 'Cancelled', endedAt });
+    expect((await describeActivities(NAME)).launches).toEqual([
+      { outcome: 'failed', startedAt, endedAt, kind: 'boot', reason: LAUNCH },
+    ]);
+  });
+
+  it('takes a launch that was taken back before there was an instance for none', async () => {
+    recorded({ status: 'Cancelled', endedAt, description: 'Launching a new EC2 instance' });
+    expect(await describeActivities(NAME)).toEqual({ launches: [], complete: true, lastAt: endedAt });
+  });
+
+  it('takes nothing but launches for launches, and all of it for something that happened', async () => {
+    recorded({ status: 'Successful', endedAt });
+    recorded({
+      status: 'Successful',
+      startedAt: endedAt + 1_000,
+      endedAt: endedAt + 60_000,
+      description: `Terminating EC2 instance: ${INSTANCE}`,
+    });
+    recorded({
+      status: 'Failed',
+      startedAt: endedAt + 2_000,
+      endedAt: endedAt + 3_000,
+      description: `Detaching EC2 instance: ${INSTANCE}`,
+    });
+    expect(await describeActivities(NAME)).toEqual({
+      launches: [{ outcome: 'succeeded', startedAt, endedAt }],
+      complete: true,
+      lastAt: endedAt + 60_000,
+    });
+  });
+
+  it('reads what a true group records', async () => {
+    group.activities.refuse('Authentication Failure. Launching EC2 instance failed.', { from: 0, to: 1 });
+    group.setDesiredCapacity(1);
+    agenda.advance(DURATIONS.request + DURATIONS.boot);
+    const { launches } = await describeActivities(NAME);
+    expect(launches.map(({ outcome }) => outcome)).toEqual(['succeeded', 'failed']);
+  });
+
+  it('is GroupNotFound if there is none of that name', async () => {
+    aws.groups.clear();
+    const thrown = await failure(describeActivities(NAME));
+    expect(thrown.name).toBe('GroupNotFound');
+    expect(thrown.message).toContain(NAME);
+  });
+
+  const activity = {
+    Description: LAUNCH,
+    StatusCode: 'Successful',
+    StartTime: '2026-01-05T08:00:00.555Z',
+    EndTime: '2026-01-05T08:02:00Z',
+  };
+  it.each([
+    { lacks: 'StatusCode', unreadable: true },
+    { lacks: 'StartTime', unreadable: true },
+    { lacks: 'EndTime', unreadable: false },
+    { lacks: 'Description', unreadable: false },
+  ])('is GroupUnreadable if an activity lacks its $lacks: $unreadable', async ({ lacks, unreadable }) => {
+    const elements = Object.entries(activity)
+      .filter(([name]) => name !== lacks)
+      .map(([name, value]) => `<${name}>${value}</${name}>`);
+    const answer = `<DescribeScalingActivitiesResponse><DescribeScalingActivitiesResult><Activities><member>${elements.join('')}</member></Activities></DescribeScalingActivitiesResult></DescribeScalingActivitiesResponse>`;
+    const wire = vi.spyOn(autoScaling.config.requestHandler, 'handle').mockResolvedValueOnce({
+      response: {
+        statusCode: 200,
+        headers: { 'content-type': 'text/xml' },
+        body: new TextEncoder().encode(answer),
+      },
+    } as never);
+    try {
+      const described = describeActivities(NAME);
+      if (unreadable) {
+        const { name, message } = await failure(described);
+        expect(name).toBe('GroupUnreadable');
+        expect(message).toContain(NAME);
+        expect(message).toContain(lacks);
+      } else {
+        expect(Number.isInteger((await described).lastAt)).toBe(true);
+      }
+    } finally {
+      wire.mockRestore();
+    }
+  });
+});
