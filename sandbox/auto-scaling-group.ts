@@ -50,8 +50,9 @@ export const DURATIONS: Durations = {
  * - `dead`: the instance boots, and nothing is ever heard of it.
  * - `failing`: its boot fails after a third of the time, and it leaves.
  * - `lost`: EC2 takes it back after half of the boot time, as it does with Spot instances.
+ * - `deaf`: it comes into service, and its runner takes no task, as with a token of another resource class.
  */
-export type LaunchFault = keyof typeof REFUSALS | 'dead' | 'failing' | 'lost';
+export type LaunchFault = keyof typeof REFUSALS | 'dead' | 'failing' | 'lost' | 'deaf';
 
 /** What becomes of an instance that was launched. */
 type BootFault = Exclude<LaunchFault, keyof typeof REFUSALS>;
@@ -72,6 +73,8 @@ export interface Instance {
   readonly launch: ScalingActivity;
   /** An idle runner that will find the next task. */
   claiming: boolean;
+  /** It takes no task, ever. */
+  deaf: boolean;
 }
 
 export type Happening =
@@ -231,7 +234,7 @@ export class AutoScalingGroup {
   /** A task was queued: an idle runner, if there is one, finds it with its next request. */
   offerWork(): void {
     for (const instance of this.#idle) {
-      if (instance.claiming) continue;
+      if (instance.claiming || instance.deaf) continue;
       instance.claiming = true;
       this.#agenda.plan(this.#agenda.now + this.settings.durations.idleClaim, () => {
         instance.claiming = false;
@@ -282,6 +285,7 @@ export class AutoScalingGroup {
       task: undefined,
       used: false,
       claiming: false,
+      deaf: fault === 'deaf',
     };
     this.#members.set(instance.id, instance);
     this.#happened(instance.id, 'launches');
@@ -312,6 +316,7 @@ export class AutoScalingGroup {
       });
     switch (fault) {
       case undefined:
+      case 'deaf':
         after(boot, () => this.#ready(instance));
         break;
       case 'dead':
@@ -353,6 +358,7 @@ export class AutoScalingGroup {
   }
 
   #claim(instance: Instance): void {
+    if (instance.deaf) return;
     const task = this.#queue.claim(this.#agenda.now);
     if (task === undefined) return;
     this.#idle.delete(instance);

@@ -25,6 +25,8 @@ export interface Fault {
   rings?: string;
   /** Whether launches fail. */
   ofLaunches?: true;
+  /** Whether instances come that do nothing. */
+  idlers?: true;
   /** Why an alarm rings later than after 10 minutes, or longer than 10 minutes after it. */
   late?: string;
   /** Why only some executions fail, so that alarms come and go. */
@@ -345,6 +347,13 @@ const OF_LAUNCHES = [
 ].map((fault): Fault => ({ ...fault, rings: 'Breaker Open', ofLaunches: true }));
 
 const OF_THE_WORLD: Fault[] = [
+  {
+    name: 'runners come into service and take no task',
+    begin: launches('deaf'),
+    rings: 'Starving',
+    late: 'tasks have to wait for 15 minutes',
+    idlers: true,
+  },
   {
     name: "the functions' clock is 90 s ahead",
     begin: ({ clock }) => {

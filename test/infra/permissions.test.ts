@@ -127,6 +127,8 @@ describe('the workflow', () => {
   });
 });
 
+const ONLY_ITS_TAG = '{"ForAllValues:StringEquals":{"aws:TagKeys":["circleci-runners:launch-suspended-by"]}}';
+
 describe('each step', () => {
   const secrets = EACH_FLEET.map(({ id }) => `secretsmanager:GetSecretValue on ${secret(id, 'Scaler')}`);
   it.each([
@@ -140,7 +142,14 @@ describe('each step', () => {
       step: 'update-group',
       may: [
         'autoscaling:DescribeAutoScalingGroups on *',
-        ...EACH_FLEET.map(({ name }) => `autoscaling:SetDesiredCapacity on ${groupArn(name)}`),
+        ...EACH_FLEET.flatMap(({ name }) => [
+          `autoscaling:SetDesiredCapacity on ${groupArn(name)}`,
+          `autoscaling:SuspendProcesses on ${groupArn(name)}`,
+          `autoscaling:ResumeProcesses on ${groupArn(name)}`,
+          ...['CreateOrUpdateTags', 'DeleteTags'].map(
+            (action) => `autoscaling:${action} on ${groupArn(name)} if ${ONLY_ITS_TAG}`,
+          ),
+        ]),
       ],
     },
   ])("$step may do what it is for, on the fleets' own resources, and write its log", ({ step, may }) => {

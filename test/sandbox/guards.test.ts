@@ -329,7 +329,7 @@ describe('when nothing is wrong', () => {
 describe('a fleet whose runners come and take no tasks', () => {
   it.each([60, 20])('is starving, polled every %i s', async (every) => {
     const jobs = Array(3).fill({ queuedAt: 0, durationSeconds: 30 });
-    const faults: Fault[] = [{ kind: 'deaf', from: 0, to: FAULTS_END }];
+    const faults: Fault[] = [{ kind: 'launches', how: 'deaf', from: 0, to: FAULTS_END }];
     const { metrics } = await play({ ...STEADY, pollIntervalSeconds: every, jobs, faults }, FAULTS_END);
     expect(starvingFrom(metrics)).not.toEqual([]);
   });

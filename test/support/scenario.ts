@@ -29,8 +29,6 @@ export type Fault = { from: number; to: number } & (
   | { kind: 'twice'; offset: number }
   /** Tasks that run on runners of the class outside the group. */
   | { kind: 'foreign'; tasks: number }
-  /** Runners come into service and take no task. */
-  | { kind: 'deaf' }
   /** A person terminates an instance that runs no job. */
   | { kind: 'taken out'; replaced: boolean }
   /** A person sets the desired capacity. */
@@ -426,7 +424,7 @@ class Judge {
  */
 function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge: Judge): () => void {
   const { faults, maxReplicas } = scenario;
-  const { group, queue, input } = world;
+  const { group, input } = world;
   sandbox.circleci.classes.set(LINUX.resourceClass, judge.counts);
   sandbox.circleci.fault = () => {
     const fault = find(faults, 'circleci', sandbox.now);
@@ -441,8 +439,6 @@ function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge:
     sandbox.catchUp();
     sandbox.aws.staleness = find(faults, 'stale', sandbox.now)?.seconds ?? 0;
   };
-  const claim = queue.claim.bind(queue);
-  queue.claim = (now) => (find(faults, 'deaf', now) ? undefined : claim(now));
   const at = (second: number, happen: () => void) => sandbox.agenda.plan(second, happen);
   for (const fault of faults) {
     if (fault.kind === 'taken out') at(fault.from, () => takeOut(fault.replaced));
