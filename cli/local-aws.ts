@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { leaveOutUnknown, type Resources } from './local-template.ts';
 import { pythonEnvironment } from './python.ts';
 
 const REGION = 'eu-west-1';
@@ -32,6 +33,8 @@ export class LocalAws {
   readonly #process: ChildProcess | undefined;
   /** Where this run may keep files; `stop` deletes it. */
   readonly folder: string;
+  /** What the app has and the last deployment left out, because the local AWS does not know it. */
+  leftOut: Resources = {};
 
   private constructor(endpoint: string, folder: string, process_: ChildProcess | undefined) {
     this.#process = process_;
@@ -120,7 +123,8 @@ export class LocalAws {
   }
 
   /**
-   * Bootstraps the CDK there and deploys the app, as `npx cdk deploy` does in an account.
+   * Bootstraps the CDK there and deploys the app, as `npx cdk deploy` does in an account, but for what the local
+   * AWS does not know: that is reported.
    *
    * @returns The stack's outputs.
    * @throws LocalAwsFailed
@@ -130,6 +134,7 @@ export class LocalAws {
     const outputs = join(this.folder, 'outputs.json');
     report('Synthesising the app');
     await this.#cdk(['synth', '--quiet', '--output', assembly, '--context', `fleets=${fleetsFile}`], signal);
+    this.#leaveOutUnknown(assembly, report);
     report('Bootstrapping the CDK');
     await this.#cdk(['bootstrap', '--app', assembly], signal);
     report('Deploying the app');
@@ -138,6 +143,21 @@ export class LocalAws {
       signal,
     );
     return Object.assign({}, ...Object.values(JSON.parse(readFileSync(outputs, 'utf8'))));
+  }
+
+  #leaveOutUnknown(assembly: string, report: Report): void {
+    this.leftOut = {};
+    for (const file of readdirSync(assembly).filter((name) => name.endsWith('.template.json'))) {
+      const path = join(assembly, file);
+      const { template, leftOut } = leaveOutUnknown(readFileSync(path, 'utf8'));
+      writeFileSync(path, template);
+      Object.assign(this.leftOut, leftOut);
+    }
+    const types = Object.values(this.leftOut).map(({ Type }) => Type);
+    const counted = [...new Set(types)].map(
+      (type) => `${types.filter((other) => other === type).length} ${type}`,
+    );
+    if (counted.length > 0) report(`Left out, because the local AWS does not know it: ${counted.join(', ')}`);
   }
 
   #cdk(words: string[], signal: AbortSignal | undefined): Promise<void> {

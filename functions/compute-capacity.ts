@@ -3,7 +3,7 @@ import { see } from './lib/claims.ts';
 import { type Activities, ComputeCapacityInput, type Plan } from './lib/contracts.ts';
 import { CircleCiRateLimited, DecisionInvalid } from './lib/errors.ts';
 import { publishMetrics } from './lib/metrics.ts';
-import { isQuiet, type Pace, pace } from './lib/pacing.ts';
+import { type Pace, pace, pollInterval, quietSeconds } from './lib/pacing.ts';
 import { step } from './lib/step.ts';
 
 /** Decides what the group's desired capacity should be, and when the next poll is due. */
@@ -37,9 +37,9 @@ export const handler = step(
     if (fault !== undefined)
       throw new DecisionInvalid(`What was decided must not be: ${fault}. Capacity is held.`);
 
-    const quiet = isQuiet(situation, activities.lastAt, now);
-    const interval = quiet ? input.quietPollIntervalSeconds : input.pollIntervalSeconds;
-    const rest = pace(poll, interval, now, { write: wanted.change });
+    const silence = quietSeconds(situation, activities.lastAt, now);
+    const quiet = silence >= QUIET_SECONDS;
+    const rest = pace(poll, pollInterval(silence, input), now, { write: wanted.change });
     const late = wanted.change && rest.updateTimeoutSeconds === 0;
     const decision = late
       ? held(
@@ -78,6 +78,9 @@ export const handler = step(
     pollDurationMs: pollDuration(poll.dueAt, Date.now()),
   }),
 );
+
+/** After so long without anything, a fleet publishes nothing but its heartbeat. */
+const QUIET_SECONDS = 600;
 
 /** Longer than an execution, in milliseconds. */
 const CANARY_REST = 120_000;

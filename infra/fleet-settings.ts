@@ -150,7 +150,7 @@ export const Fleet = z
       quietPollInterval: duration('an interval', 1, 60)
         .prefault('60s')
         .describe(
-          'How often CircleCI is asked while nothing has happened for 10 minutes: at least pollInterval, up to 60 s. [What each costs](cost.md).',
+          'How often CircleCI is asked at least, however long nothing has happened: from pollInterval to 60 s. The longer that is, the more seldom: every 15 s after an hour. [What each costs](cost.md).',
         ),
       idleTimeout: duration('a time', 10, 86_400)
         .prefault('5m')

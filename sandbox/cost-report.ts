@@ -7,6 +7,7 @@ import {
   meanDelay,
   monthlyCost,
   PRICES,
+  type Spell,
   STACK_STANDING,
   STEP_MILLISECONDS,
   standingCost,
@@ -21,11 +22,28 @@ export const COST_REPORT = new URL('../docs/cost.md', import.meta.url);
 const DEFAULT_POLL = 5;
 const DEFAULT_QUIET_POLL = 60;
 
-/** How much of a month a fleet is busy: in office hours (9 h on 22 days), as that project was, and always. */
-const SHARES = { office: 198 / 730, project: 0.49, always: 1 };
+/**
+ * What shares of a month a fleet is busy, and has been quiet for so long, in order: up to 40 minutes, an hour, 2
+ * hours, 4 hours, and longer. In office hours: 9 hours on 22 days. Half the time: 42 days of an open-source
+ * project's 16,376 jobs.
+ */
+const SHARES = {
+  office: [198, 11, 22 / 3, 22, 44, 730 - 198 - 22 * (0.5 + 1 / 3 + 1 + 2)].map((hours) => hours / 730),
+  project: [0.493, 0.09, 0.047, 0.099, 0.118, 0.153],
+  always: [1, 0, 0, 0, 0, 0],
+};
+type Shares = (typeof SHARES)[keyof typeof SHARES];
 
-/** Of that project's 16,376 jobs in 42 days, the share that came after ten minutes without any. */
-const FIRST_JOBS = 0.0134;
+/** The shortest interval of the polls in these spells, up to `quietPollInterval`: functions/lib/pacing.ts. */
+const QUIET_POLLS = [5, 10, 15, 30, 60];
+
+/** How much longer that project's jobs wait on average for `quietPollInterval`, by its trace, in seconds. */
+const PROJECT_WAITS_LONGER = new Map([
+  [5, 0],
+  [15, 0.36],
+  [30, 1.14],
+  [60, 2.03],
+]);
 
 /** The functions wait for answers, which on the virtual clock take no time. */
 const POLL_SECONDS = 0.3;
@@ -108,9 +126,16 @@ export async function costReport(): Promise<string> {
   const busy = new Map<number, Measured>();
   for (const poll of [5, 10, 15, 60]) busy.set(poll, await measure(poll, 'busy'));
   const quiet = new Map<number, Measured>();
-  for (const poll of [5, 15, 30, 60]) quiet.set(poll, await measure(poll, 'quiet'));
-  const cost = (poll: number, quietPoll: number, share: number): MonthlyCost =>
-    monthlyCost(of(busy, poll), of(quiet, quietPoll), share);
+  for (const poll of QUIET_POLLS) quiet.set(poll, await measure(poll, 'quiet'));
+  const spells = (poll: number, quietPoll: number, [busyShare = 0, ...quietShares]: Shares): Spell[] => [
+    { share: busyShare, usage: of(busy, poll) },
+    ...QUIET_POLLS.map((slower, index) => ({
+      share: quietShares[index] ?? 0,
+      usage: of(quiet, Math.max(poll, Math.min(slower, quietPoll))),
+    })),
+  ];
+  const cost = (poll: number, quietPoll: number, shares: Shares): MonthlyCost =>
+    monthlyCost(spells(poll, quietPoll, shares));
   const usual = of(busy, DEFAULT_POLL);
   const resting = of(quiet, DEFAULT_QUIET_POLL);
   const byDefault = {
@@ -120,8 +145,12 @@ export async function costReport(): Promise<string> {
   };
   const without = (amount: MonthlyCost) => amount.total - standingCost(FLEET_STANDING).secrets;
   const shared = standingCost(STACK_STANDING).alarms;
-  const logOf = (bytes: (usage: Measured) => number, share: number) =>
-    ((share * bytes(usual) + (1 - share) * bytes(resting)) * 43_800 * PRICES.logGb) / 1024 ** 3;
+  const inOffice = spells(DEFAULT_POLL, DEFAULT_QUIET_POLL, SHARES.office);
+  const logOf = (bytes: (usage: Measured) => number) =>
+    (inOffice.reduce((sum, { share, usage }) => sum + share * bytes(usage as Measured), 0) *
+      43_800 *
+      PRICES.logGb) /
+    1024 ** 3;
   const firstDelay = (quietPoll: number) => meanDelay(of(quiet, quietPoll).polledAt);
   const ownMetrics = usual.metrics;
 
@@ -159,7 +188,7 @@ export async function costReport(): Promise<string> {
     ),
     '',
     `A fleet is busy while it has a task or an instance, and ten minutes after. "Office hours" is 9 hours on 22 days`,
-    `(${percent(SHARES.office)} of the time); "half the time" is what 42 days of an open-source project's 16,376 jobs came to (${percent(SHARES.project)}).`,
+    `(${percent(SHARES.office[0] ?? 0)} of the time); "half the time" is what 42 days of an open-source project's 16,376 jobs came to (${percent(SHARES.project[0] ?? 0)}).`,
     `Without its two secrets, which its tokens need wherever they are kept, the fleet of office hours costs ${dollars(without(byDefault.office))}.`,
     `All fleets of a stack share ${STACK_STANDING.alarms} more alarms and one over them: ${dollars(shared)}. The dashboard is free (CloudWatch's first three are).`,
     '',
@@ -180,7 +209,7 @@ export async function costReport(): Promise<string> {
         row(
           `${poll} s`,
           `${meanDelay(of(busy, poll).polledAt).toFixed(1)} s`,
-          ...Object.values(SHARES).map((share) => dollars(cost(poll, DEFAULT_QUIET_POLL, share).total)),
+          ...Object.values(SHARES).map((shares) => dollars(cost(poll, DEFAULT_QUIET_POLL, shares).total)),
         ),
       ),
     ),
@@ -190,30 +219,32 @@ export async function costReport(): Promise<string> {
     '',
     '## While nothing happens',
     '',
-    'A fleet is quiet when it has no task, no instance beyond `minReplicas`, and nothing has happened to its group for ten',
-    'minutes. It is then polled every `quietPollInterval`, and at once by `pollInterval` again when a task is seen.',
+    'A fleet is quiet while it has no task, no instance beyond `minReplicas`, and nothing happens to its group. The longer',
+    'it has been, the more seldom it is polled: after an hour every 15 s, after four every 60 s, and never more seldom than',
+    '`quietPollInterval`. The first task that is seen ends that at once.',
     '',
     ...table(
       [
         '`quietPollInterval`',
-        'first job is seen after',
-        'all jobs, on average',
+        'after hours of silence, a job is seen after',
+        'all jobs wait longer, on average',
         'office hours',
         'half the time',
       ],
-      [...quiet.keys()].map((quietPoll) =>
+      [...PROJECT_WAITS_LONGER].map(([quietPoll, longer]) =>
         row(
           `${quietPoll} s`,
           `${firstDelay(quietPoll).toFixed(1)} s`,
-          `+ ${(FIRST_JOBS * (firstDelay(quietPoll) - meanDelay(usual.polledAt))).toFixed(2)} s`,
+          `${longer.toFixed(1)} s`,
           dollars(cost(DEFAULT_POLL, quietPoll, SHARES.office).total),
           dollars(cost(DEFAULT_POLL, quietPoll, SHARES.project).total),
         ),
       ),
     ),
     '',
-    `"All jobs" is for that open-source project, of whose jobs ${(FIRST_JOBS * 100).toFixed(1)} % came after ten minutes without any. 60 s is the default:`,
-    'an execution that polls once ends at once, and what Step Functions charges for is the waiting between polls.',
+    '"All jobs" are that open-source project\'s, which come in bursts: the first push after a silence is a hundred jobs at',
+    'once, and all of them wait for the poll that sees them. 60 s is the default: an execution that polls once ends at',
+    'once, and what Step Functions charges for is the waiting between polls. A fleet whose mornings matter takes 15 s.',
     '',
     '## The traps, measured',
     '',
@@ -223,17 +254,17 @@ export async function costReport(): Promise<string> {
         row(
           'execution log with its data (as deployed)',
           `${kilobytes(usual.executionLogBytes)} a busy minute, ${kilobytes(resting.executionLogBytes)} a quiet one`,
-          dollars(logOf((usage) => usage.executionLogBytes, SHARES.office)),
+          dollars(logOf((usage) => usage.executionLogBytes)),
         ),
         row(
           'execution log without data: the console shows no counts and no reasons',
           `${kilobytes(usual.executionLogBytesWithoutData)} and ${kilobytes(resting.executionLogBytesWithoutData)}`,
-          dollars(logOf((usage) => usage.executionLogBytesWithoutData, SHARES.office)),
+          dollars(logOf((usage) => usage.executionLogBytesWithoutData)),
         ),
         row(
           'desired capacity, in service and pending as metrics of our own: not published, EC2 Auto Scaling has them for nothing',
           '3 metrics',
-          dollars(3 * PRICES.metricMonth * SHARES.office),
+          dollars(3 * PRICES.metricMonth * (SHARES.office[0] ?? 0)),
         ),
         row(
           'metrics that are published only when they have something to say',

@@ -86,18 +86,20 @@ export interface MonthlyCost {
   total: number;
 }
 
+/** A share of the time, from 0 to 1, and what the fleet uses in it. */
+export interface Spell {
+  share: number;
+  usage: Usage;
+}
+
 /**
  * What a fleet's part of the autoscaler costs in a month of 730 hours.
  *
- * @param busyShare The share of the time, from 0 to 1, in which the fleet is not quiet.
+ * @param spells All of the month: their shares add up to 1.
  */
-export function monthlyCost(
-  busy: Usage,
-  quiet: Usage,
-  busyShare: number,
-  standing: Standing = FLEET_STANDING,
-): MonthlyCost {
-  const average = (of: (usage: Usage) => number) => busyShare * of(busy) + (1 - busyShare) * of(quiet);
+export function monthlyCost(spells: Spell[], standing: Standing = FLEET_STANDING): MonthlyCost {
+  const average = (of: (usage: Usage) => number) =>
+    spells.reduce((sum, { share, usage }) => sum + share * of(usage), 0);
   const aMonth = (of: (usage: Usage) => number) => average(of) * MINUTES_PER_MONTH;
   const perInvocation = (step: string) =>
     PRICES.lambdaRequest + ((STEP_MILLISECONDS[step] ?? 0) / 1_000) * LAMBDA_GB * PRICES.lambdaGbSecond;

@@ -25,7 +25,7 @@ export function drawWorkflow(): string {
   const machine: Machine = JSON.parse(readFileSync(DEFINITION, 'utf8'));
   const lines = ['flowchart TD', ...draw(machine, '  '), `  begin(( )) --> ${id(machine.StartAt)}`];
   lines.push(
-    '  classDef alarm stroke:#d97706',
+    '  classDef failure stroke:#d97706',
     '  classDef fail stroke:#dc2626',
     '  classDef done stroke:#16a34a',
   );
@@ -66,10 +66,10 @@ function shape(name: string, state: State): string {
   if (state.Type === 'Choice') return `${id(name)}{"${name}"}`;
   if (state.Type === 'Fail') return `${id(name)}["${name}"]:::fail`;
   if (state.Type === 'Succeed') return `${id(name)}(["${name}"]):::done`;
-  return `${id(name)}["${name}"]${name.endsWith(' Alarm') ? ':::alarm' : ''}`;
+  return `${id(name)}["${name}"]${state.Next === 'Count Failure' ? ':::failure' : ''}`;
 }
 
 /** Mermaid's names have no spaces; `end` is a word of its own there. */
-const id = (name: string) => name.replaceAll(/[^A-Za-z]/g, '');
+const id = (name: string) => name.replace('?', 'Choice').replaceAll(/[^A-Za-z]/g, '');
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(PICTURE, drawWorkflow());

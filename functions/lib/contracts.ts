@@ -93,7 +93,7 @@ export const ComputeCapacityInput = z.object({
   minReplicas: Count,
   maxReplicas: Count,
   pollIntervalSeconds: Seconds,
-  /** The interval of a fleet that is quiet: see pacing.ts. */
+  /** The longest interval of a fleet that is quiet: see pacing.ts. */
   quietPollIntervalSeconds: Seconds,
   poll: Poll,
   activities: Activities,

@@ -29,16 +29,13 @@ export const LIMITS = {
   attemptSeconds: 8,
 };
 
-/** How long nothing must have happened to a group before its fleet is polled by the slower interval. */
-const QUIET_SECONDS = 600;
-
 /**
- * Whether a fleet is quiet: no task, no instance beyond those it keeps, and nothing has happened to its group
- * for 10 minutes.
+ * For how long a fleet has been quiet, in seconds: no task, no instance beyond those it keeps, and nothing has
+ * happened to its group. 0 if it is not quiet, `Infinity` if nothing ever happened.
  *
  * @param lastActivityAt When the group's last scaling activity began or ended; `null` if it has had none.
  */
-export function isQuiet(
+export function quietSeconds(
   {
     unclaimed,
     running,
@@ -48,10 +45,29 @@ export function isQuiet(
   }: Pick<Situation, 'unclaimed' | 'running' | 'desired' | 'members' | 'minReplicas'>,
   lastActivityAt: string | null,
   now: number,
-): boolean {
-  const still = lastActivityAt === null || now - Date.parse(lastActivityAt) >= QUIET_SECONDS * 1_000;
+): number {
   const present = members.pending + members.inService + members.leaving;
-  return still && unclaimed + running === 0 && desired <= minReplicas && present <= minReplicas;
+  if (unclaimed + running > 0 || desired > minReplicas || present > minReplicas) return 0;
+  if (lastActivityAt === null) return Number.POSITIVE_INFINITY;
+  return Math.max(now - Date.parse(lastActivityAt), 0) / 1_000;
+}
+
+/** After so many seconds of silence it is polled a second later: after an hour every 15 s, after four every 60 s. */
+const SILENCE_PER_SECOND = 240;
+
+/**
+ * How often a fleet is polled, in seconds: the longer it has been quiet, the more seldom.
+ * What that saves and what it costs is in docs/cost.md.
+ */
+export function pollInterval(
+  quietSeconds: number,
+  {
+    pollIntervalSeconds,
+    quietPollIntervalSeconds,
+  }: Record<'pollIntervalSeconds' | 'quietPollIntervalSeconds', number>,
+): number {
+  const slower = Math.ceil(quietSeconds / SILENCE_PER_SECOND);
+  return Math.max(pollIntervalSeconds, Math.min(slower, quietPollIntervalSeconds));
 }
 
 /** Left for the transitions between states. */

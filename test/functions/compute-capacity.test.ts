@@ -178,12 +178,12 @@ describe('Compute Capacity', () => {
 });
 
 describe('the pace', () => {
-  const LONG_AGO = { lastAt: secondsIn(-3_600) };
+  const LONG_AGO = { lastAt: secondsIn(-86_400) };
   const next = async (observed: Observed, world: World = {}) =>
     (await computed({ ...group(0), ...observed }, { activities: LONG_AGO, ...world })).poll.dueAt;
 
   it.each<{ case: string; observed: Observed; world?: World }>([
-    { case: 'nothing has happened for an hour', observed: tasks(0, 0) },
+    { case: 'nothing has happened for a day', observed: tasks(0, 0) },
     {
       case: 'the group never launched anything',
       observed: tasks(0, 0),
@@ -209,8 +209,18 @@ describe('the pace', () => {
       observed: tasks(0, 0),
       world: { activities: { lastAt: secondsIn(-540) } },
     },
-  ])('is 5 s while it is not: $case', async ({ observed, world }) => {
+    {
+      case: 'something happened to the group 20 minutes ago',
+      observed: tasks(0, 0),
+      world: { activities: { lastAt: secondsIn(-1_199) } },
+    },
+  ])('is 5 s while it is not, or not for long: $case', async ({ observed, world }) => {
     expect(await next(observed, world)).toBe(secondsIn(5));
+  });
+
+  it('is longer the longer the fleet has been quiet', async () => {
+    const world = { activities: { lastAt: secondsIn(-3_600) } };
+    expect(await next(tasks(0, 0), world)).toBe(secondsIn(16));
   });
 
   it('is 5 s again from the very poll that finds a task', async () => {
@@ -349,7 +359,7 @@ describe('what it publishes', () => {
     { case: 'in the middle of an execution', elapsedSeconds: 0.3 },
     { case: 'at its end', elapsedSeconds: 50.3 },
   ])('of a quiet fleet is the heartbeat alone, $case', async ({ elapsedSeconds }) => {
-    const world = { elapsedSeconds, activities: { lastAt: secondsIn(-3_600) } };
+    const world = { elapsedSeconds, activities: { lastAt: secondsIn(-86_400) } };
     await computed({ ...tasks(0, 0), ...group(0) }, world);
     expect(published.values()).toEqual({ PollDuration: [300] });
   });

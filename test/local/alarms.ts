@@ -1,18 +1,21 @@
-import { CloudFormationClient, GetTemplateCommand } from '@aws-sdk/client-cloudformation';
+import { CloudFormationClient, ListStackResourcesCommand } from '@aws-sdk/client-cloudformation';
 import {
   CloudWatchClient,
   DescribeAlarmsCommand,
   GetMetricStatisticsCommand,
   PutCompositeAlarmCommand,
+  SetAlarmStateCommand,
 } from '@aws-sdk/client-cloudwatch';
 import { ListTopicsCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
 import {
   CreateQueueCommand,
+  DeleteMessageCommand,
   GetQueueAttributesCommand,
   ReceiveMessageCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs';
 import * as z from 'zod';
+import type { Resources } from '../../cli/local-template.ts';
 
 const STACK = 'circleci-runners';
 
@@ -33,58 +36,97 @@ export async function failures(fleet: string, kind: string): Promise<number> {
   return (answer.Datapoints ?? []).reduce((sum, point) => sum + (point.Sum ?? 0), 0);
 }
 
-/** The state of an alarm, or of one over alarms, by its name behind the stack's. */
-export async function alarmState(name: string): Promise<string | undefined> {
+/** The state of each alarm, and of each over alarms, by its name behind the stack's. */
+export async function alarmStates(): Promise<Record<string, string | undefined>> {
   const { MetricAlarms = [], CompositeAlarms = [] } = await new CloudWatchClient({}).send(
-    new DescribeAlarmsCommand({
-      AlarmNames: [`${STACK}-${name}`],
-      AlarmTypes: ['MetricAlarm', 'CompositeAlarm'],
-    }),
+    new DescribeAlarmsCommand({ AlarmTypes: ['MetricAlarm', 'CompositeAlarm'] }),
   );
-  return [...MetricAlarms, ...CompositeAlarms][0]?.StateValue;
+  return Object.fromEntries(
+    [...MetricAlarms, ...CompositeAlarms].map((alarm) => [
+      alarm.AlarmName?.replace(`${STACK}-`, ''),
+      alarm.StateValue,
+    ]),
+  );
 }
 
-const Template = z.object({
-  Resources: z.record(
-    z.string(),
-    z.looseObject({ Type: z.string(), Properties: z.record(z.string(), z.unknown()).default({}) }),
-  ),
-});
+/** Sets the state of an alarm, until CloudWatch evaluates it again. */
+export async function setAlarmState(name: string, state: 'OK' | 'ALARM'): Promise<void> {
+  await new CloudWatchClient({}).send(
+    new SetAlarmStateCommand({ AlarmName: `${STACK}-${name}`, StateValue: state, StateReason: 'A test' }),
+  );
+}
+
+/** Makes the alarms over alarms as the template has them: the deployment left them out. */
+export async function makeCompositeAlarms(leftOut: Resources): Promise<void> {
+  const { StackResourceSummaries = [] } = await new CloudFormationClient({}).send(
+    new ListStackResourcesCommand({ StackName: STACK }),
+  );
+  const physicalId = new Map(
+    StackResourceSummaries.map((resource) => [resource.LogicalResourceId, resource.PhysicalResourceId]),
+  );
+  const Topic = z.object({ Ref: z.string() }).transform(({ Ref }) => physicalId.get(Ref) ?? '');
+  const CompositeAlarm = z.strictObject({
+    AlarmName: z.string(),
+    AlarmDescription: z.string(),
+    AlarmRule: z.string(),
+    AlarmActions: z.array(Topic),
+    OKActions: z.array(Topic),
+  });
+  const cloudWatch = new CloudWatchClient({});
+  for (const { Type, Properties } of Object.values(leftOut)) {
+    if (Type !== 'AWS::CloudWatch::CompositeAlarm') continue;
+    await cloudWatch.send(new PutCompositeAlarmCommand(CompositeAlarm.parse(Properties)));
+  }
+}
+
+interface Notification {
+  Subject: string;
+  Message: string;
+}
+
+const Envelope = z.object({ Subject: z.string(), Message: z.string() });
 
 /**
- * Listens to the stack's topic with a queue. Before that it makes the alarms over alarms, as they are in the
- * template: MiniStack's CloudFormation records them and makes none, its CloudWatch knows them well.
+ * Listens to the stack's topic with a queue.
  *
- * @returns What gives the next message, and waits for one up to 20 s.
+ * @returns What gives everything that the topic has told since, the oldest first.
  */
-export async function listen(): Promise<() => Promise<Record<string, unknown>>> {
-  const { TemplateBody } = await new CloudFormationClient({}).send(
-    new GetTemplateCommand({ StackName: STACK }),
-  );
-  const { Resources } = Template.parse(JSON.parse(TemplateBody ?? ''));
+export async function listen(): Promise<() => Promise<Notification[]>> {
   const sns = new SNSClient({});
+  const sqs = new SQSClient({});
   const { Topics = [] } = await sns.send(new ListTopicsCommand({}));
   const TopicArn = Topics.find((topic) => topic.TopicArn?.includes(STACK))?.TopicArn ?? '';
-  for (const { Type, Properties } of Object.values(Resources)) {
-    if (Type !== 'AWS::CloudWatch::CompositeAlarm') continue;
-    await new CloudWatchClient({}).send(
-      new PutCompositeAlarmCommand({
-        AlarmName: String(Properties.AlarmName),
-        AlarmDescription: String(Properties.AlarmDescription),
-        AlarmRule: String(Properties.AlarmRule),
-        AlarmActions: [TopicArn],
-        OKActions: [TopicArn],
-      }),
-    );
-  }
-  const sqs = new SQSClient({});
   const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'told' }));
   const { Attributes } = await sqs.send(
     new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] }),
   );
   await sns.send(new SubscribeCommand({ TopicArn, Protocol: 'sqs', Endpoint: Attributes?.QueueArn }));
+  const told: Notification[] = [];
   return async () => {
-    const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 20 }));
-    return JSON.parse(JSON.parse(Messages[0]?.Body ?? '{"Message":"{}"}').Message);
+    for (;;) {
+      const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl }));
+      const [message] = Messages;
+      if (message === undefined) return told;
+      told.push(Envelope.parse(JSON.parse(message.Body ?? '')));
+      await sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: message.ReceiptHandle }));
+    }
   };
+}
+
+const AlarmChange = z.object({
+  AlarmName: z.string(),
+  NewStateValue: z.string(),
+  AlarmDescription: z.string(),
+});
+
+/** The alarms among notifications: name behind the stack's, state and description of each. */
+export function alarmChanges(told: Notification[]): { name: string; state: string; description: string }[] {
+  return told
+    .filter(({ Message }) => Message.startsWith('{'))
+    .map(({ Message }) => AlarmChange.parse(JSON.parse(Message)))
+    .map(({ AlarmName, NewStateValue, AlarmDescription }) => ({
+      name: AlarmName.replace(`${STACK}-`, ''),
+      state: NewStateValue,
+      description: AlarmDescription,
+    }));
 }

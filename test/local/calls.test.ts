@@ -10,6 +10,7 @@ import {
   CreateAutoScalingGroupCommand,
   CreateLaunchConfigurationCommand,
   DescribeAutoScalingGroupsCommand,
+  SuspendProcessesCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../cli/local-aws.ts';
@@ -101,7 +102,11 @@ describe('the steps against a group with scale-in protection', () => {
     const { handler } = await import('../../functions/describe-group.ts');
     await createGroup(3);
     const answer = await handler({ ...about, groupName: GROUP, poll });
-    expect(answer).toEqual({ desired: 3, members: { pending: 0, inService: 3, leaving: 0, standby: 0 } });
+    expect(answer).toEqual({
+      desired: 3,
+      members: { pending: 0, inService: 3, leaving: 0, standby: 0 },
+      launchProcess: { suspended: false, byBreaker: false },
+    });
   });
 
   it('sets the desired capacity, and launches follow', async () => {
@@ -126,6 +131,37 @@ describe('the steps against a group with scale-in protection', () => {
     expect(await handler(decided(0, 2))).toEqual({ desired: 3, written: false });
     expect(await handler(decided(3, 1))).toEqual({ desired: 3, written: false });
     expect(await group()).toMatchObject({ desired: 3, protectedInstances: 3 });
+  });
+
+  const launchProcess = (to: 'suspend' | 'resume') => ({
+    ...about,
+    groupName: GROUP,
+    decision: { from: 2, desired: 2, change: true, launchProcess: to, reasons: [] },
+    again: false,
+  });
+
+  it('suspends launches in the name of the breaker, and resumes them', async () => {
+    const { handler } = await import('../../functions/update-group.ts');
+    const { describeGroup } = await import('../../functions/lib/auto-scaling.ts');
+    await createGroup(2);
+    await handler(launchProcess('suspend'));
+    expect(await group()).toMatchObject({ desired: 2, suspended: ['Launch'] });
+    expect((await describeGroup(GROUP)).launchProcess).toEqual({ suspended: true, byBreaker: true });
+    await handler(launchProcess('resume'));
+    expect(await group()).toMatchObject({ desired: 2, suspended: [] });
+    expect((await describeGroup(GROUP)).launchProcess).toEqual({ suspended: false, byBreaker: false });
+  });
+
+  it('leaves launches suspended that a person has suspended', async () => {
+    const { handler } = await import('../../functions/update-group.ts');
+    const { describeGroup } = await import('../../functions/lib/auto-scaling.ts');
+    await createGroup(2);
+    await autoScaling.send(
+      new SuspendProcessesCommand({ AutoScalingGroupName: GROUP, ScalingProcesses: ['Launch'] }),
+    );
+    await handler(launchProcess('suspend'));
+    await handler(launchProcess('resume'));
+    expect((await describeGroup(GROUP)).launchProcess).toEqual({ suspended: true, byBreaker: false });
   });
 
   it('keeps protected instances even if somebody sets the desired capacity under them', async () => {

@@ -20,6 +20,7 @@ it('npm run local prints executions as they happen, and Ctrl-C leaves nothing be
       if (said.includes('polls,')) ended();
     });
   });
+  expect(said).toContain('2 AWS::CloudWatch::CompositeAlarm, 4 AWS::Logs::QueryDefinition');
   expect(said).toContain('SUCCEEDED');
   expect(said).toContain('desired capacity rises from 0 to 4');
   local.kill('SIGINT');

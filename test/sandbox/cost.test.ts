@@ -60,12 +60,12 @@ describe('a month of 43,800 minutes', () => {
     },
     { case: 'the schedule alone', usage: {}, part: 'scheduler', dollars: 0.0438 },
   ])('of $case costs $dollars dollars', ({ usage, part, dollars }) => {
-    const cost = monthlyCost({ ...NOTHING, ...usage }, NOTHING, 1, NO_STANDING);
+    const cost = monthlyCost([{ share: 1, usage: { ...NOTHING, ...usage } }], NO_STANDING);
     expect(cost[part as keyof typeof cost]).toBeCloseTo(dollars, 6);
   });
 
   it('of 13 alarms, one over them and two secrets costs 2.60 dollars, whatever happens', () => {
-    const { alarms, secrets } = monthlyCost(NOTHING, NOTHING, 0, FLEET_STANDING);
+    const { alarms, secrets } = monthlyCost([{ share: 1, usage: NOTHING }], FLEET_STANDING);
     expect(alarms + secrets).toBeCloseTo(1.3 + 0.5 + 0.8, 6);
   });
 
@@ -73,8 +73,13 @@ describe('a month of 43,800 minutes', () => {
     const busy = { ...NOTHING, seconds: 50, metrics: 7, executionLogBytes: 200_000 };
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (share) => {
-        const { total, ...parts } = monthlyCost(busy, NOTHING, share);
-        const [low, high] = [0, 1].map((extreme) => monthlyCost(busy, NOTHING, extreme).metrics);
+        const costs = (busyShare: number) =>
+          monthlyCost([
+            { share: busyShare, usage: busy },
+            { share: 1 - busyShare, usage: NOTHING },
+          ]);
+        const { total, ...parts } = costs(share);
+        const [low, high] = [0, 1].map((extreme) => costs(extreme).metrics);
         expect(parts.metrics).toBeCloseTo((low ?? 0) + share * ((high ?? 0) - (low ?? 0)), 6);
         expect(Object.values(parts).reduce((sum, part) => sum + part, 0)).toBeCloseTo(total, 9);
       }),

@@ -179,13 +179,18 @@ describe('polls', () => {
     expect(secondsTaken(execution)).toBeLessThan(59);
   });
 
-  it('come seldom where nothing has happened for 10 minutes, and often as soon as a task has come', async () => {
+  it('come the more seldom the longer nothing happens, and often as soon as a task has come', async () => {
     const sandbox = await openSandbox();
-    const world = sandbox.addFleet(LINUX, [...jobs(1, 60), ...jobs(1, 60, 14 * 60 + 30)]);
+    const world = sandbox.addFleet(LINUX, [...jobs(1, 60), ...jobs(1, 60, 250 * 60 + 30)]);
+    await sandbox.runUntil(252 * 60);
+    const polls = world.executions.map(polledAt);
     // The first job's instance has left after 168 s.
-    await sandbox.runUntil(16 * 60);
-    const busy = Array<number[]>(13).fill(ALL_MINUTE);
-    expect(world.executions.map(polledAt)).toEqual([...busy, [0], [0], ALL_MINUTE]);
+    for (const minute of [0, 10, 22]) expect(polls[minute]).toEqual(ALL_MINUTE);
+    expect(polls[45]).toEqual([0, 11, 22, 33, 44]);
+    expect(polls[62]).toEqual([0, 15, 30, 45]);
+    expect(polls[125]).toEqual([0, 31]);
+    for (const minute of [244, 250]) expect(polls[minute]).toEqual([0]);
+    expect(polls[251]).toEqual(ALL_MINUTE);
     expect(world.outcomes.failed).toBe(0);
   });
 

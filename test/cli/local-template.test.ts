@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { leaveOutUnknown } from '../../cli/local-template.ts';
+import { threeFleets } from '../infra/fleets.ts';
+import { SynthesisedTemplate } from '../infra/template.ts';
+
+function edited(template: object) {
+  const { template: text, leftOut } = leaveOutUnknown(JSON.stringify(template));
+  return { template: JSON.parse(text), leftOut };
+}
+
+const QUEUE = { Type: 'AWS::SQS::Queue' };
+const COMPOSITE = {
+  Type: 'AWS::CloudWatch::CompositeAlarm',
+  Properties: { AlarmActions: [{ Ref: 'Queue' }] },
+};
+const QUERY = { Type: 'AWS::Logs::QueryDefinition' };
+
+describe('a template for the local AWS', () => {
+  it('leaves out resources of the types that are not known, and tells them as they were', () => {
+    const { template, leftOut } = edited({ Resources: { Composite: COMPOSITE, Queue: QUEUE, Query: QUERY } });
+    expect(template).toEqual({ Resources: { Queue: QUEUE } });
+    expect(leftOut).toEqual({ Composite: COMPOSITE, Query: QUERY });
+  });
+
+  it('waits for what is there alone', () => {
+    const topic = { Type: 'AWS::SNS::Topic', DependsOn: ['Composite', 'Queue'] };
+    const { template } = edited({ Resources: { Composite: COMPOSITE, Queue: QUEUE, Topic: topic } });
+    expect(template.Resources.Topic.DependsOn).toEqual(['Queue']);
+  });
+
+  it.each([
+    { case: 'a resource', reference: { Ref: 'Composite' }, text: 'Composite' },
+    { case: 'an attribute', reference: { 'Fn::GetAtt': ['Composite', 'Arn'] }, text: 'Composite' },
+    {
+      case: 'an attribute within a text',
+      reference: { 'Fn::Join': ['', ['["', { 'Fn::GetAtt': ['Composite', 'Arn'] }, '"]']] },
+      text: { 'Fn::Join': ['', ['["', 'Composite', '"]']] },
+    },
+  ])('says the logical id instead of $case that is left out', ({ reference, text }) => {
+    const { template } = edited({
+      Resources: { Composite: COMPOSITE, Topic: { Type: 'AWS::SNS::Topic', Properties: { reference } } },
+      Outputs: { Output: { Value: reference } },
+    });
+    expect(template.Resources.Topic.Properties.reference).toEqual(text);
+    expect(template.Outputs.Output.Value).toEqual(text);
+  });
+
+  it.each([
+    { reference: { Ref: 'Queue' } },
+    { reference: { Ref: 'AWS::Region' } },
+    { reference: { 'Fn::GetAtt': ['Queue', 'Arn'] } },
+  ])('keeps other references: $reference', ({ reference }) => {
+    const queue = { ...QUEUE, Properties: { reference } };
+    expect(edited({ Resources: { Composite: COMPOSITE, Queue: queue } }).template.Resources.Queue).toEqual(
+      queue,
+    );
+  });
+
+  it('is that of the app but for the alarms over alarms and the saved queries, which its dashboard alone is about', () => {
+    const { json } = new SynthesisedTemplate(threeFleets());
+    const { template, leftOut } = edited(json);
+    const types = Object.values(leftOut).map(({ Type }) => Type);
+    expect(new Set(types)).toEqual(new Set([COMPOSITE.Type, QUERY.Type]));
+    expect(Object.keys({ ...template.Resources, ...leftOut }).sort()).toEqual(
+      Object.keys(json.Resources).sort(),
+    );
+    const changed = Object.entries(template.Resources).filter(
+      ([id, resource]) => JSON.stringify(resource) !== JSON.stringify(json.Resources[id]),
+    );
+    expect(changed.map(([, resource]) => Object(resource).Type)).toEqual(['AWS::CloudWatch::Dashboard']);
+    expect(template.Outputs).toEqual(json.Outputs);
+  });
+});
