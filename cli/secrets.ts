@@ -1,12 +1,12 @@
 import './quiet.ts';
 import { text } from 'node:stream/consumers';
-import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import password from '@inquirer/password';
 import { Command } from 'commander';
-import { FleetsInvalid, loadFleets, STACK_NAME } from '../infra/config.ts';
+import { FleetsInvalid, loadFleets } from '../infra/config.ts';
 import { logicalId } from '../infra/fleet-settings.ts';
 import { runCommand, UsageError } from './arguments.ts';
+import { readOutputs } from './outputs.ts';
 
 const command = new Command('npm run secrets --')
   .description(
@@ -39,15 +39,6 @@ async function storeSecrets(name: string, options: { fleets: string }): Promise<
   await secrets.send(new PutSecretValueCommand({ SecretId: scalerSecret, SecretString: scaler }));
   await secrets.send(new PutSecretValueCommand({ SecretId: runnerSecret, SecretString: classToken }));
   console.log(`Stored the tokens in ${scalerSecret} and ${runnerSecret}.`);
-}
-
-async function readOutputs(): Promise<Record<string, string>> {
-  const { Stacks = [] } = await new CloudFormationClient({}).send(
-    new DescribeStacksCommand({ StackName: STACK_NAME }),
-  );
-  return Object.fromEntries(
-    (Stacks[0]?.Outputs ?? []).map(({ OutputKey = '', OutputValue = '' }) => [OutputKey, OutputValue]),
-  );
 }
 
 async function readTokens(): Promise<[string, string]> {

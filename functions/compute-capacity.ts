@@ -1,6 +1,13 @@
-import { brokenLaw, type Decision, decideCapacity, withLaunchProcess } from './lib/capacity.ts';
+import {
+  brokenLaw,
+  type Decision,
+  decideCapacity,
+  drainCapacity,
+  type Situation,
+  withLaunchProcess,
+} from './lib/capacity.ts';
 import { see } from './lib/claims.ts';
-import { type Activities, ComputeCapacityInput, type Plan } from './lib/contracts.ts';
+import { type Activities, ComputeCapacityInput, type Group, type Plan } from './lib/contracts.ts';
 import { CircleCiRateLimited, DecisionInvalid } from './lib/errors.ts';
 import { publishMetrics } from './lib/metrics.ts';
 import { type Pace, pace, pollInterval, quietSeconds } from './lib/pacing.ts';
@@ -32,7 +39,7 @@ export const handler = step(
     const counts = { ...unclaimed, ...running };
     const launchLimit = canariesAllowed(activities.breaker, group.members.pending, now);
     const situation = { ...counts, ...group, minReplicas, maxReplicas, launchLimit };
-    const wanted = withLaunchProcess(decideCapacity(situation), situation);
+    const wanted = decide(situation, group.paused);
     const fault = brokenLaw(wanted, situation);
     if (fault !== undefined)
       throw new DecisionInvalid(`What was decided must not be: ${fault}. Capacity is held.`);
@@ -86,6 +93,17 @@ const QUIET_SECONDS = 600;
 const CANARY_REST = 120_000;
 
 const pollDuration = (dueAt: string, now: number) => Math.max(now - Date.parse(dueAt), 0);
+
+function decide(situation: Situation, paused: Group['paused']): Decision {
+  switch (paused) {
+    case 'true':
+      return held(situation.desired, 'held: the fleet is paused');
+    case 'drain':
+      return withLaunchProcess(drainCapacity(situation), { ...situation, launchLimit: 0 });
+    default:
+      return withLaunchProcess(decideCapacity(situation), situation);
+  }
+}
 
 /** How many launches an open breaker allows: one when its canary is due and nothing is launching, else none. */
 function canariesAllowed(breaker: Activities['breaker'], pending: number, now: number): number | undefined {

@@ -17,7 +17,7 @@ import {
   GroupUnreadable,
   GroupUpdateRefused,
 } from './errors.ts';
-import { LAUNCH_SUSPENDED_TAG } from './tags.ts';
+import { LAUNCH_SUSPENDED_TAG, PAUSED_TAG } from './tags.ts';
 
 export const autoScaling = new AutoScalingClient(clientSettings);
 
@@ -25,7 +25,7 @@ const Described = z.object({
   DesiredCapacity: Count,
   Instances: z._default(z.array(z.object({ LifecycleState: z.string() })), []),
   SuspendedProcesses: z._default(z.array(z.object({ ProcessName: z.string() })), []),
-  Tags: z._default(z.array(z.object({ Key: z.string() })), []),
+  Tags: z._default(z.array(z.object({ Key: z.string(), Value: z._default(z.string(), '') })), []),
 });
 
 /**
@@ -56,7 +56,13 @@ export async function describeGroup(groupName: string): Promise<Group> {
     suspended: SuspendedProcesses.some(({ ProcessName }) => ProcessName === LAUNCH),
     byBreaker: Tags.some(({ Key }) => Key === LAUNCH_SUSPENDED_TAG),
   };
-  return { desired: DesiredCapacity, members, launchProcess };
+  const paused = Tags.find(({ Key }) => Key === PAUSED_TAG)?.Value ?? 'false';
+  if (paused !== 'true' && paused !== 'drain' && paused !== 'false') {
+    throw new GroupUnreadable(
+      `Auto Scaling group ${groupName}: its tag ${PAUSED_TAG} must be true, drain or false, got "${paused}". Capacity is held.`,
+    );
+  }
+  return { desired: DesiredCapacity, members, launchProcess, paused };
 }
 
 /**

@@ -96,13 +96,23 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
   return { from: desired, desired: lowest, change: true, reasons };
 }
 
+/** What is left to decide of a fleet that launches nothing: launches that have not begun are cancelled. */
+export function drainCapacity({ desired, members }: Pick<Situation, 'desired' | 'members'>): Decision {
+  const lowest = Math.min(presentIn(members), desired);
+  const reasons = ['the fleet drains: nothing launches'];
+  if (lowest < desired) {
+    reasons.push(`desired capacity falls from ${desired} to ${lowest}: launches not begun are cancelled`);
+  }
+  return { from: desired, desired: lowest, change: lowest < desired, reasons };
+}
+
 /** Members that are capacity: any of them may hold a task, or be about to. */
 const presentIn = (members: Members) => members.pending + members.inService;
 
 /**
  * Adds to a decision what becomes of the group's `Launch` process. A group replaces an instance whose boot was
- * given up, whatever its desired capacity was meant for. So while the breaker is open the process is suspended,
- * but for the time in which a canary launches. What somebody else has suspended stays so.
+ * given up, whatever its desired capacity was meant for. So while the breaker is open, or the fleet drains, the
+ * process is suspended, but for the time in which a canary launches. What somebody else has suspended stays so.
  */
 export function withLaunchProcess(decision: Decision, situation: Situation): Decision {
   const { launchLimit, members, launchProcess } = situation;
@@ -117,11 +127,11 @@ export function withLaunchProcess(decision: Decision, situation: Situation): Dec
     ],
   });
   if (launchLimit !== undefined && !canary) {
-    const reason = 'the breaker is open, and the group would replace what fails';
+    const reason = 'nothing may launch, and the group would replace what fails';
     return launchProcess.suspended ? decision : change('suspend', reason);
   }
   if (!launchProcess.byBreaker) return decision;
-  return change('resume', canary ? 'a canary may launch' : 'the breaker is closed');
+  return change('resume', canary ? 'a canary may launch' : 'everything may launch again');
 }
 
 /** The law of this file that a decision breaks, if it breaks one: the last look before it is written. */

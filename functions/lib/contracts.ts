@@ -55,6 +55,8 @@ export const Group = z.object({
   desired: Count,
   members: z.object({ pending: Count, inService: Count, leaving: Count, standby: Count }),
   launchProcess: z.object({ suspended: z.boolean(), byBreaker: z.boolean() }),
+  /** Whether a person wants its capacity held, or nothing launched; in tags.ts. */
+  paused: z.enum(['false', 'true', 'drain']),
 });
 export type Group = z.infer<typeof Group>;
 

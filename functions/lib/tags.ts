@@ -1,2 +1,5 @@
 /** The tag of a group whose `Launch` process the workflow has suspended; without it, somebody else has. */
 export const LAUNCH_SUSPENDED_TAG = 'circleci-runners:launch-suspended-by';
+
+/** The tag by which a person pauses a fleet: `true` holds its capacity, `drain` lets nothing launch. */
+export const PAUSED_TAG = 'circleci-runners:paused';

@@ -38,6 +38,9 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npx cdk deploy': { file: 'cli/local-aws.ts', as: "'deploy'" },
   'npm run secrets -- example': { file: 'test/local/deployed.test.ts', as: "command('secrets'" },
   'npm run execute -- example': { file: 'test/local/deployed.test.ts', as: "command('execute'" },
+  'npm run pause -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'pause'" },
+  'npm run drain -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'drain'" },
+  'npm run resume -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'resume'" },
   'npm run local': { file: 'test/local/watch.test.ts', as: 'cli/local.ts' },
   'npm test': { file: '.ci/run', as: 'npm test' },
   'npm run test:local': { file: '.ci/run', as: 'npm run test:local' },
@@ -214,6 +217,7 @@ describe('the runbook', () => {
     'Who is told',
     'Where to look',
     'Metrics',
+    'Pause a fleet',
     'Remove a fleet, or everything',
   ];
   const [, ...parts] = runbook.split(/^## /m);

@@ -8,7 +8,7 @@ import {
   suspendLaunchProcess,
 } from '../../functions/lib/auto-scaling.ts';
 import { describeActivities } from '../../functions/lib/scaling-activities.ts';
-import { LAUNCH_SUSPENDED_TAG } from '../../functions/lib/tags.ts';
+import { LAUNCH_SUSPENDED_TAG, PAUSED_TAG } from '../../functions/lib/tags.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup, DURATIONS } from '../../sandbox/auto-scaling-group.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
@@ -46,13 +46,23 @@ function membersIn(lifecycleStates: string[]): void {
 describe('describeGroup', () => {
   it('reads an empty group', async () => {
     const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
-    expect(await describeGroup(NAME)).toEqual({ desired: 0, members, launchProcess: ACTIVE });
+    expect(await describeGroup(NAME)).toEqual({
+      desired: 0,
+      members,
+      launchProcess: ACTIVE,
+      paused: 'false',
+    });
   });
 
   it('reads desired capacity and members', async () => {
     membersIn(['InService', 'Pending', 'InService', 'Terminating', 'Standby', 'Pending:Wait']);
     const members = { pending: 2, inService: 2, leaving: 1, standby: 1 };
-    expect(await describeGroup(NAME)).toEqual({ desired: 6, members, launchProcess: ACTIVE });
+    expect(await describeGroup(NAME)).toEqual({
+      desired: 6,
+      members,
+      launchProcess: ACTIVE,
+      paused: 'false',
+    });
   });
 
   it.each([
@@ -92,6 +102,25 @@ describe('describeGroup', () => {
 });
 
 const sent = z.object({ body: z.string() });
+
+describe('the tag by which a person pauses', () => {
+  it.each([
+    { value: undefined, paused: 'false' },
+    { value: 'false', paused: 'false' },
+    { value: 'true', paused: 'true' },
+    { value: 'drain', paused: 'drain' },
+  ])('is read: $value means $paused', async ({ value, paused }) => {
+    if (value !== undefined) group.tags.set(PAUSED_TAG, value);
+    expect((await describeGroup(NAME)).paused).toBe(paused);
+  });
+
+  it('holds capacity if it says something else, and the error says what would do', async () => {
+    group.tags.set(PAUSED_TAG, 'yes');
+    const { name, message } = await failure(describeGroup(NAME));
+    expect(name).toBe('GroupUnreadable');
+    expect(message).toContain(`${PAUSED_TAG} must be true, drain or false, got "yes"`);
+  });
+});
 
 describe('setDesiredCapacity', () => {
   it('sends the group and the number, and nothing else', async () => {

@@ -48,7 +48,7 @@ async function computed(observed: Observed, world: World = {}) {
     poll: firstPoll({ dueAt: secondsIn(Math.floor(elapsedSeconds / 5) * 5), ...poll }),
     activities: activities(world.activities),
     observed: {
-      group: { desired: 2, members: { ...NOBODY, inService: 2 }, launchProcess: ACTIVE },
+      group: { desired: 2, members: { ...NOBODY, inService: 2 }, launchProcess: ACTIVE, paused: 'false' },
       ...observed,
     },
   });
@@ -59,7 +59,7 @@ const tasks = (unclaimed: number, running: number) => ({ unclaimed: { unclaimed 
 const limited = (seconds: number) => ({ retryAfterSeconds: seconds });
 /** A group of which nothing is left but what it should have. */
 const group = (desired: number, members: Partial<typeof NOBODY> = {}, launchProcess = ACTIVE) => ({
-  group: { desired, members: { ...NOBODY, ...members }, launchProcess },
+  group: { desired, members: { ...NOBODY, ...members }, launchProcess, paused: 'false' },
 });
 
 describe('Compute Capacity', () => {
@@ -323,6 +323,48 @@ describe('the breaker', () => {
 
   it('makes no fleet quiet or busy: a task that waits is polled for all the same', async () => {
     expect((await computed({ ...tasks(1, 0), ...group(0) }, told(60))).poll.dueAt).toBe(secondsIn(5));
+  });
+});
+
+describe('a fleet that a person', () => {
+  const paused = (how: string, desired: number, members: Partial<typeof NOBODY> = {}) => {
+    const seen = group(desired, members).group;
+    return { ...tasks(3, 1), group: { ...seen, paused: how } };
+  };
+
+  it.each([
+    { case: 'more is wanted', desired: 1, members: { inService: 1 } },
+    { case: 'less is wanted', desired: 9, members: { inService: 1 } },
+  ])('paused holds what it has, though $case', async ({ desired, members }) => {
+    const { decision } = await computed(paused('true', desired, members));
+    expect(decision).toEqual({
+      from: desired,
+      desired,
+      change: false,
+      reasons: ['held: the fleet is paused'],
+    });
+    expect(published.values()).toMatchObject({ PollDuration: [300], UnclaimedTasks: [3] });
+  });
+
+  it('drains launches nothing, and cancels launches that have not begun', async () => {
+    const { decision } = await computed(paused('drain', 5, { inService: 1, pending: 1 }));
+    expect(decision).toMatchObject({ desired: 2, change: true, launchProcess: 'suspend' });
+    expect(decision.reasons).toEqual([
+      'the fleet drains: nothing launches',
+      'desired capacity falls from 5 to 2: launches not begun are cancelled',
+      expect.stringContaining('the Launch process is suspended'),
+    ]);
+  });
+
+  it('drains is not held by minReplicas', async () => {
+    const { decision } = await computed(paused('drain', 2, { inService: 0 }), { minReplicas: 2 });
+    expect(decision).toMatchObject({ desired: 0 });
+  });
+
+  it('resumed launches again', async () => {
+    const suspended = { ...group(0, {}, { suspended: true, byBreaker: true }).group };
+    const { decision } = await computed({ ...tasks(3, 0), group: suspended });
+    expect(decision).toMatchObject({ desired: 3, launchProcess: 'resume' });
   });
 });
 

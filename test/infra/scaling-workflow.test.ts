@@ -152,6 +152,7 @@ describe('the schedule', () => {
       desired: 0,
       members: { pending: 0, inService: 0, leaving: 0, standby: 0 },
       launchProcess: { suspended: false, byBreaker: false },
+      paused: 'false',
     };
     const observed = { unclaimed: { unclaimed: 0 }, running: { running: 0 }, group };
     const activities = {

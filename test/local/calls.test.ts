@@ -106,6 +106,7 @@ describe('the steps against a group with scale-in protection', () => {
       desired: 3,
       members: { pending: 0, inService: 3, leaving: 0, standby: 0 },
       launchProcess: { suspended: false, byBreaker: false },
+      paused: 'false',
     });
   });
 

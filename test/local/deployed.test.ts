@@ -32,6 +32,7 @@ import {
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { LocalAws } from '../../cli/local-aws.ts';
+import { describeGroup } from '../../functions/lib/auto-scaling.ts';
 import { CircleCi, type CircleCiFault } from '../../sandbox/circleci.ts';
 import { alarmChanges, alarmStates, failures, listen, makeCompositeAlarms, setAlarmState } from './alarms.ts';
 
@@ -266,6 +267,34 @@ describe('the deployed app', () => {
     expect(execution.status).toBe('SUCCEEDED');
     expect(JSON.parse(execution.output ?? '{}').decision).toMatchObject({ desired: 6, change: false });
     expect(await group('alpha')).toEqual({ desired: 6, members: 6 });
+  });
+
+  it('holds its capacity while a person has paused it, and launches nothing while it drains', async () => {
+    Object.assign(counts.alpha, { unclaimed: 2, running: 6 });
+    const { stdout } = await command('pause', 'pause', 'alpha');
+    expect(stdout).toContain('Fleet alpha is paused: its capacity is held. Desired capacity 6, instances 6.');
+    expect(stdout).toContain('npm run resume -- alpha');
+    const decided = async () => JSON.parse((await execute('alpha')).output ?? '{}').decision;
+    expect(await decided()).toMatchObject({ desired: 6, reasons: ['held: the fleet is paused'] });
+
+    const drained = await command('pause', 'drain', 'alpha', '--json');
+    expect(JSON.parse(drained.stdout)).toEqual({
+      fleet: 'alpha',
+      paused: 'drain',
+      desiredCapacity: 6,
+      instances: 6,
+    });
+    expect(await describeGroup('circleci-runners-alpha')).toMatchObject({ paused: 'drain' });
+
+    await command('pause', 'resume', 'alpha');
+    expect(await decided()).toMatchObject({ desired: 8 });
+    await autoScaling.send(
+      new SetDesiredCapacityCommand({ AutoScalingGroupName: groupName('alpha'), DesiredCapacity: 6 }),
+    );
+    await expect(command('pause', 'pause', 'gamma')).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('not deployed: gamma. Deployed are alpha, beta.'),
+    });
   });
 
   it('stays between minReplicas and maxReplicas', async () => {

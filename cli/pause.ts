@@ -1,0 +1,97 @@
+import './quiet.ts';
+import {
+  AutoScalingClient,
+  CreateOrUpdateTagsCommand,
+  DeleteTagsCommand,
+  paginateDescribeAutoScalingGroups,
+} from '@aws-sdk/client-auto-scaling';
+import { Command } from 'commander';
+import { PAUSED_TAG } from '../functions/lib/tags.ts';
+import { STACK_NAME } from '../infra/config.ts';
+import { runCommand, UsageError } from './arguments.ts';
+import { readOutputs } from './outputs.ts';
+
+/** What each command makes of a fleet: the value of its group's tag, and what it means. */
+const COMMANDS = {
+  pause: {
+    value: 'true',
+    does: 'Pauses fleets: their capacity stays what it is, whatever waits, until they are resumed. Instances that finish their job leave. Nothing needs to be deployed; it takes effect with the next poll.',
+    done: 'is paused: its capacity is held',
+  },
+  drain: {
+    value: 'drain',
+    does: 'Drains fleets: nothing launches any more, and instances leave after their jobs, until they are resumed. Nothing needs to be deployed; it takes effect with the next poll.',
+    done: 'drains: nothing launches, and its instances leave after their jobs',
+  },
+  resume: {
+    value: undefined,
+    does: 'Resumes fleets that were paused or drained: they follow their queues again, from the next poll on.',
+    done: 'follows its queue',
+  },
+} as const;
+
+type Action = keyof typeof COMMANDS;
+
+const autoScaling = new AutoScalingClient({});
+
+const action = process.argv[2] as Action;
+const { value, does, done } = COMMANDS[action];
+const command = new Command(`npm run ${action} --`)
+  .description(does)
+  .argument('<fleet...>', 'one or more deployed fleets')
+  .option('--json', 'print one JSON object for each fleet and nothing else')
+  .action(setAll);
+
+async function setAll(fleets: string[], options: { json?: boolean }): Promise<void> {
+  const groups = await deployedGroups();
+  const unknown = fleets.filter((fleet) => !groups.has(fleet));
+  if (unknown.length > 0) {
+    const deployed = groups.size > 0 ? `Deployed are ${[...groups.keys()].join(', ')}` : 'None is deployed';
+    throw new UsageError(`Fleets that are not deployed: ${unknown.join(', ')}. ${deployed}.`);
+  }
+  for (const fleet of new Set(fleets)) {
+    await setTag(`${STACK_NAME}-${fleet}`);
+    const { desired = 0, instances = 0 } = groups.get(fleet) ?? {};
+    console.log(
+      options.json
+        ? JSON.stringify({ fleet, paused: value ?? 'false', desiredCapacity: desired, instances })
+        : `Fleet ${fleet} ${done}. Desired capacity ${desired}, instances ${instances}.`,
+    );
+  }
+  if (!options.json && value !== undefined) {
+    console.log(`Until: npm run resume -- ${[...new Set(fleets)].join(' ')}`);
+  }
+}
+
+/** The groups of the stack, by their fleets. */
+async function deployedGroups(): Promise<Map<string, { desired: number; instances: number }>> {
+  const names = Object.entries(await readOutputs()).flatMap(([key, name]) =>
+    key.endsWith('GroupName') ? [name] : [],
+  );
+  const found = new Map<string, { desired: number; instances: number }>();
+  if (names.length === 0) return found;
+  const asked = { AutoScalingGroupNames: names };
+  for await (const page of paginateDescribeAutoScalingGroups({ client: autoScaling }, asked)) {
+    for (const { AutoScalingGroupName = '', DesiredCapacity = 0, Instances } of page.AutoScalingGroups ??
+      []) {
+      const fleet = AutoScalingGroupName.slice(STACK_NAME.length + 1);
+      found.set(fleet, { desired: DesiredCapacity, instances: Instances?.length ?? 0 });
+    }
+  }
+  return found;
+}
+
+async function setTag(groupName: string): Promise<void> {
+  const tag = { ResourceId: groupName, ResourceType: 'auto-scaling-group', Key: PAUSED_TAG };
+  if (value === undefined) await autoScaling.send(new DeleteTagsCommand({ Tags: [tag] }));
+  else {
+    const Tags = [{ ...tag, Value: value, PropagateAtLaunch: false }];
+    await autoScaling.send(new CreateOrUpdateTagsCommand({ Tags }));
+  }
+}
+
+process.argv.splice(2, 1);
+await runCommand(command).catch((error: Error) => {
+  console.error(`${error.name}: ${error.message}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { jobs, LINUX, openSandbox } from '../support/sandbox.ts';
+
+const MINUTE = 60;
+
+/** A fleet that gets a job at each of these seconds, and is paused by this tag from minute 5 to minute 25. */
+async function played(value: string) {
+  const sandbox = await openSandbox();
+  const queued = [...jobs(2, 20 * MINUTE), ...jobs(3, 100, 10 * MINUTE)];
+  const world = sandbox.addFleet(LINUX, queued);
+  sandbox.agenda.plan(5 * MINUTE, () => world.group.tags.set(PAUSED_TAG, value));
+  sandbox.agenda.plan(25 * MINUTE, () => world.group.tags.delete(PAUSED_TAG));
+  const launchedAt: number[] = [];
+  sandbox.watch = ({ at, happening }) => {
+    if (happening === 'launches') launchedAt.push(at / MINUTE);
+  };
+  return { sandbox, world, launchedAt };
+}
+
+describe('a fleet that is', () => {
+  it.each(['true', 'drain'])(
+    'paused (%s) launches nothing, keeps its jobs, and goes on when it is resumed',
+    async (value) => {
+      const { sandbox, world, launchedAt } = await played(value);
+      await sandbox.runUntil(24 * MINUTE);
+      expect(launchedAt).toEqual([0, 0]);
+      expect(world.queue.unclaimed).toBe(3);
+      expect(world.queue.ended).toBe(2);
+      await sandbox.runUntil(40 * MINUTE);
+      expect(launchedAt.filter((at) => at >= 25)).toHaveLength(3);
+      expect(world.queue.ended).toBe(5);
+      expect(world.queue.tasks.some(({ killed }) => killed)).toBe(false);
+      expect(world.group.suspendedProcesses.size).toBe(0);
+      expect(world.outcomes.failed).toBe(0);
+    },
+  );
+
+  it('paused and forgotten, with jobs that wait, is starving', async () => {
+    const { sandbox } = await played('true');
+    await sandbox.runUntil(24 * MINUTE);
+    const starving = sandbox.workflow.metrics.filter(({ name }) => name === 'Starving');
+    expect(starving.length).toBeGreaterThanOrEqual(11);
+  });
+});
