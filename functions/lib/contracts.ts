@@ -90,10 +90,35 @@ export const Activities = z.object({
 });
 export type Activities = z.infer<typeof Activities>;
 
-export const ComputeCapacityInput = z.object({
-  ...Trace,
+/** The settings that decide with the counts; each is explained in capacity.ts. */
+const LEVERS = {
   minReplicas: Count,
   maxReplicas: Count,
+  headroom: z.optional(z.union([Count, z.string().check(z.regex(/^\d{1,4}%$/))])),
+  maxSurge: z.optional(z.int().check(z.minimum(1))),
+};
+const Levers = z.object(LEVERS);
+export type Levers = z.infer<typeof Levers>;
+
+/** When some of the settings are others; explained in schedules.ts. */
+const ScalingSchedule = z.object({
+  name: z.optional(Text),
+  /** Crons of five fields, by the clocks of the time zone. */
+  start: Text,
+  end: Text,
+  /** A name of the IANA time zone database. */
+  timezone: Text,
+  ...z.partial(Levers).shape,
+});
+export type ScalingSchedule = z.infer<typeof ScalingSchedule>;
+
+/** A fleet's settings of its capacity, as its EventBridge schedule hands them over: nothing that it does not set. */
+export const CapacitySettings = z.object({ ...LEVERS, schedules: z.optional(z.array(ScalingSchedule)) });
+export type CapacitySettings = z.infer<typeof CapacitySettings>;
+
+export const ComputeCapacityInput = z.object({
+  ...Trace,
+  capacity: CapacitySettings,
   pollIntervalSeconds: Seconds,
   /** The longest interval of a fleet that is quiet: see pacing.ts. */
   quietPollIntervalSeconds: Seconds,
