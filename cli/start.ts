@@ -2,7 +2,10 @@
 import './quiet.ts';
 import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
+import type { CapacitySettings } from '../functions/lib/contracts.ts';
+import { largestMaximum } from '../functions/lib/schedules.ts';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
+import { capacityOf, idleSeconds } from '../infra/levers.ts';
 import { type News, SANDBOX_START, Sandbox } from '../sandbox/sandbox.ts';
 import { type Summary, summarise } from '../sandbox/summary.ts';
 import { firstHours, type Job, readTrace, TraceInvalid, workingDay } from '../sandbox/trace.ts';
@@ -24,7 +27,7 @@ interface Options {
 
 const command = new Command('npm start --')
   .description(
-    'Runs a fleet over a trace of jobs: the real workflow and the real functions, against an embedded\nCircleCI and an embedded Auto Scaling group, on a virtual clock. Nothing leaves this machine.',
+    'Runs a fleet over a trace of jobs: the real workflow and the real functions, against an embedded\nCircleCI and an embedded Auto Scaling group, on a virtual clock. Nothing leaves this machine.\nA trace begins on Monday, 2026-01-05, at 08:00 UTC: the schedules of the fleet are in force by that calendar.',
   )
   .option('--trace <file>', 'CSV with the columns queued_at_s,duration_s (default: a generated working day)')
   .option('--hours <h>', 'only the first hours of arrivals', numberOption('the hours', 0.01, 100_000, 'any'))
@@ -36,7 +39,7 @@ const command = new Command('npm start --')
   )
   .option(
     '--max <n>',
-    "the most instances (default: the fleet's maxReplicas)",
+    "the most instances, whatever schedules say (default: the fleet's maxReplicas)",
     numberOption('the most instances', 1, 1_000_000),
   )
   .option('--boot <s>', 'seconds from pending to ready', numberOption('the boot time', 0, 3_600, 'any'), 90)
@@ -47,12 +50,7 @@ const command = new Command('npm start --')
 
 async function start(options: Options): Promise<void> {
   const fleet = chooseFleet(options.fleet);
-  const maxReplicas = options.max ?? fleet.maxReplicas;
-  if (maxReplicas < fleet.minReplicas) {
-    throw new UsageError(
-      `--max must be at least minReplicas of fleet ${fleet.name} (${fleet.minReplicas}), got ${maxReplicas}`,
-    );
-  }
+  const capacity = chooseCapacity(fleet, options.max);
   const jobs = chooseJobs(options);
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
   try {
@@ -60,18 +58,17 @@ async function start(options: Options): Promise<void> {
       {
         name: fleet.name,
         resourceClass: fleet.resourceClass,
-        minReplicas: fleet.minReplicas,
-        maxReplicas,
+        ...capacity,
         pollIntervalSeconds: options.poll ?? fleet.pollInterval,
         quietPollIntervalSeconds: Math.max(options.poll ?? 0, fleet.quietPollInterval),
         breaker: { failures: fleet.breaker.failures, windowSeconds: fleet.breaker.window },
-        durations: { boot: options.boot, idleTimeout: fleet.idleTimeout },
+        durations: { boot: options.boot, idleTimeout: idleSeconds(fleet) },
       },
       jobs,
     );
     if (!options.json) {
       console.log(
-        `Fleet ${colours.bold(fleet.name)}: ${jobs.length} jobs, at most ${maxReplicas} instances, a poll every ${world.input.pollIntervalSeconds} s\n`,
+        `Fleet ${colours.bold(fleet.name)}: ${jobs.length} jobs, at most ${largestMaximum(capacity)} instances, a poll every ${world.input.pollIntervalSeconds} s\n`,
       );
       sandbox.watch = showBeginning();
     }
@@ -91,6 +88,17 @@ function chooseFleet(name: string | undefined): FleetConfig {
   if (fleet !== undefined) return fleet;
   const names = fleets.map((candidate) => candidate.name).join(', ');
   throw new UsageError(`--fleet must be a fleet of fleets.yaml (${names}), got ${JSON.stringify(name)}`);
+}
+
+/** The fleet's settings; `--max` is in place of each maxReplicas. */
+function chooseCapacity(fleet: FleetConfig, max: number | undefined): CapacitySettings {
+  const capacity = capacityOf(fleet);
+  if (max === undefined) return capacity;
+  const schedules = fleet.schedules.map(({ maxReplicas: _, ...schedule }) => schedule);
+  const kept = Math.max(fleet.minReplicas, ...schedules.map(({ minReplicas = 0 }) => minReplicas));
+  if (max < kept)
+    throw new UsageError(`--max must be at least minReplicas of fleet ${fleet.name} (${kept}), got ${max}`);
+  return { ...capacity, maxReplicas: max, ...(schedules.length > 0 && { schedules }) };
 }
 
 function chooseJobs(options: Options): Job[] {

@@ -11,6 +11,7 @@ import { type Activities, ComputeCapacityInput, type Group, type Plan } from './
 import { CircleCiRateLimited, DecisionInvalid } from './lib/errors.ts';
 import { publishMetrics } from './lib/metrics.ts';
 import { type Pace, pace, pollInterval, quietSeconds } from './lib/pacing.ts';
+import { effectiveSettings } from './lib/schedules.ts';
 import { step } from './lib/step.ts';
 
 /** Decides what the group's desired capacity should be, and when the next poll is due. */
@@ -18,7 +19,7 @@ export const handler = step(
   'Compute Capacity',
   ComputeCapacityInput,
   async (input): Promise<Plan> => {
-    const { fleet, poll, activities, minReplicas, maxReplicas } = input;
+    const { fleet, poll, activities, capacity } = input;
     const { unclaimed, running, group } = input.observed;
     const now = Date.now();
 
@@ -38,8 +39,10 @@ export const handler = step(
 
     const counts = { ...unclaimed, ...running };
     const launchLimit = canariesAllowed(activities.breaker, group.members.pending, now);
-    const situation = { ...counts, ...group, minReplicas, maxReplicas, launchLimit };
-    const wanted = decide(situation, group.paused);
+    const { levers, reasons } = effectiveSettings(capacity, now);
+    const situation = { ...counts, ...group, ...levers, launchLimit };
+    const decided = decide(situation, group.paused);
+    const wanted = { ...decided, reasons: [...reasons, ...decided.reasons] };
     const fault = brokenLaw(wanted, situation);
     if (fault !== undefined)
       throw new DecisionInvalid(`What was decided must not be: ${fault}. Capacity is held.`);
@@ -57,7 +60,7 @@ export const handler = step(
       : wanted;
 
     const { claimedNow, ...seen } = see(poll.seen, { ...counts, inService: group.members.inService });
-    const capped = counts.unclaimed + counts.running > maxReplicas;
+    const capped = counts.unclaimed + counts.running > levers.maxReplicas;
     // Claims after the last poll of a minute are not seen, but an instance that came into service came for a task.
     const claimed = poll.number === 1 && !rest.again ? activities.cameInService : claimedNow;
     const moving = seen.claimed > 0 || (activities.cameInService > 0 && !seen.idle);

@@ -48,9 +48,12 @@ const failing = (metric: Failure, wrong: string, toldBy: Teller): FleetAlarmSett
 export const alarmsOfFleet = ({
   starvingAfter,
   maxReplicas,
+  schedules,
   breaker,
 }: FleetConfig): Record<string, FleetAlarmSettings> => {
   const starvingMinutes = Math.ceil(starvingAfter / 60);
+  const maxima = new Set([maxReplicas, ...schedules.map((schedule) => schedule.maxReplicas ?? maxReplicas)]);
+  const maximum = `maxReplicas (${[...maxima].join(' or, by schedule, ')})`;
   return {
     NotRunning: {
       heading: 'Scaler Not Running',
@@ -95,7 +98,7 @@ export const alarmsOfFleet = ({
     StepBroken: failing('StepBroken', 'a step broke, or Lambda could not run it,', 'Outage'),
     Starving: {
       heading: 'Starving',
-      wrong: `tasks have waited for ${starvingMinutes} minutes without one being claimed, and the fleet is below maxReplicas (${maxReplicas}): instances do not come, or come and take no tasks.`,
+      wrong: `tasks have waited for ${starvingMinutes} minutes without one being claimed, and the fleet is below ${maximum}: instances do not come, or come and take no tasks.`,
       metric: 'Starving',
       statistic: 'Maximum',
       // One datum comes of each execution, and may slip into the next minute.
@@ -105,7 +108,7 @@ export const alarmsOfFleet = ({
     },
     Saturated: {
       heading: 'Saturated',
-      wrong: `more tasks want an instance than maxReplicas (${maxReplicas}) allows, for 10 minutes: jobs queue behind each other.`,
+      wrong: `more tasks want an instance than ${maximum} allows, for 10 minutes: jobs queue behind each other.`,
       metric: 'AtMaximum',
       statistic: 'Maximum',
       minutes: [9, 10],

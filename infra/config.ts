@@ -10,6 +10,7 @@ import {
   Fleets,
   isMap,
   Runner,
+  ScalingSchedule,
   Spot,
   VpcOfYours,
 } from './fleet-settings.ts';
@@ -105,6 +106,7 @@ function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
       breaker: Breaker.shape,
       network: VpcOfYours.shape,
       runner: Runner.shape,
+      schedules: ScalingSchedule.shape,
       spot: Spot.shape,
     };
     const known = Object.keys(inner[String(issue.path[1])] ?? Fleet.shape);

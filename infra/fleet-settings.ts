@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { faultOfCron, isTimeZone } from '../functions/lib/schedules.ts';
 
 /**
  * The definition of `fleets.yaml`, the one file an adopter edits. It parses the file (config.ts), generates
@@ -41,6 +42,21 @@ const duration = (what: string, least: number, most: number) => {
     )
     .refine((seconds) => seconds >= least && seconds <= most, { error });
 };
+
+/** A whole number, or a percentage: `3`, `20%`. */
+function shareOrNumber(what: string, most: number, mostPercent: number) {
+  const error = `must be a whole number from 0 to ${most}, or a percentage from 0% to ${mostPercent}% such as 20%, ${what}`;
+  const number = z.int({ error }).min(0, { error }).max(most, { error });
+  const share = z
+    .string({ error })
+    .regex(/^\d{1,4}%$/, { error })
+    .meta({ patternErrorMessage: error });
+  return z
+    .union([number, share], { error })
+    .refine((value) => typeof value === 'number' || Number.parseInt(value, 10) <= mostPercent, { error });
+}
+
+const TIME_ZONE_FAULT = 'must be the name of a time zone of the IANA database, such as Europe/Berlin or UTC';
 
 /** https://circleci.com/docs/reference/runner-api: namespace, slash, class. */
 const RESOURCE_CLASS = /^[a-z0-9_-]+\/[A-Za-z0-9:_+-]+$/;
@@ -94,6 +110,61 @@ export const Runner = z.strictObject(
   { error: 'must be the version and sha256 of a release of machine runner 3' },
 );
 
+/** In a fleet, and in its schedules. */
+const LEVERS = {
+  minReplicas: wholeNumber('the runners without a task to keep', 0, 10_000),
+  maxReplicas: wholeNumber('the most instances to have', 1, 10_000),
+  headroom: shareOrNumber(
+    'the runners without a task to keep while there are tasks, or their share of the tasks',
+    10_000,
+    1_000,
+  ),
+  maxSurge: wholeNumber('the most launches to ask for at once; left out, there is no limit', 1, 10_000),
+};
+
+const cron = (what: string) =>
+  z
+    .string({ error: `must be a cron of five fields such as "0 8 * * MON-FRI", ${what}` })
+    .superRefine((given, context) => {
+      const fault = faultOfCron(given);
+      if (fault === undefined) return;
+      const message = `must be a cron of five fields such as "0 8 * * MON-FRI", ${what} (${fault})`;
+      context.addIssue({ code: 'custom', message });
+    });
+
+/** Settings that are others for some time, again and again. */
+export const ScalingSchedule = z
+  .strictObject(
+    {
+      name: text('a name of 1 to 64 characters, without control characters', /^[^\p{Cc}]{1,64}$/u)
+        .optional()
+        .describe('A name, for people.'),
+      start: cron('when the schedule begins').describe('When it begins: a cron of five fields.'),
+      end: cron('when the schedule ends').describe('When it ends: a cron of five fields.'),
+      timezone: z
+        .string({ error: TIME_ZONE_FAULT })
+        .refine(isTimeZone, { error: TIME_ZONE_FAULT })
+        .default('UTC')
+        .describe('The time zone of both crons, by its name in the IANA database.'),
+      minReplicas: LEVERS.minReplicas.optional().describe("In place of the fleet's."),
+      maxReplicas: LEVERS.maxReplicas.optional().describe("In place of the fleet's."),
+      headroom: LEVERS.headroom.optional().describe("In place of the fleet's."),
+      maxSurge: LEVERS.maxSurge.optional().describe("In place of the fleet's."),
+      scaleDownDelay: z
+        .never({
+          error:
+            'cannot be scheduled: how long an idle runner stays is settled when its instance launches (idleTimeout, recycleAfter)',
+        })
+        .optional(),
+    },
+    { error: 'must be a map of start, end, and the settings that are others from the one to the other' },
+  )
+  .refine(({ start, end }) => start !== end, {
+    path: ['end'],
+    error: 'must differ from start, or the schedule never ends',
+    when: ({ value }) => typeof Object(value).end === 'string',
+  });
+
 /** How much of the group is Spot capacity. */
 export const Spot = z.strictObject(
   {
@@ -138,12 +209,41 @@ export const Fleet = z
         .describe(
           'EC2 instance types in order of preference, all of one architecture. The image follows from it.',
         ),
-      minReplicas: wholeNumber('the fewest instances to keep', 0, 10_000)
+      minReplicas: LEVERS.minReplicas
         .default(0)
-        .describe('The fewest instances that the group is asked to have.'),
-      maxReplicas: wholeNumber('the most instances to have', 1, 10_000).describe(
+        .describe(
+          'So many runners without a task are kept at any time, beside the busy ones, up to maxReplicas. [The levers](how-it-decides.md#the-levers).',
+        ),
+      maxReplicas: LEVERS.maxReplicas.describe(
         "The most instances that the group may have. CircleCI recommends the plan's concurrency limit for self-hosted runners.",
       ),
+      headroom: LEVERS.headroom
+        .default(0)
+        .describe(
+          'So many runners without a task are kept while there are tasks, up to maxReplicas: a number, or a share of the tasks such as 20%, rounded up. Where minReplicas is more, that counts.',
+        ),
+      maxSurge: LEVERS.maxSurge
+        .optional()
+        .describe(
+          'How many launches one poll may ask for beyond the instances that are pending or in service. Without it, as many as tasks want: a rise is never delayed.',
+        ),
+      scaleDownDelay: duration('a time', 0, 86_400)
+        .optional()
+        .describe(
+          "How long runners without a task stay at least after demand has fallen, as in CircleCI's orchestrator. Here each leaves by itself after idleTimeout, which must be as long; it changes nothing else.",
+        ),
+      recycleAfter: duration('a time', 10, 604_800)
+        .optional()
+        .describe(
+          'Where minReplicas, of the fleet or of a schedule, keeps runners: how long one waits for a task before a fresh instance takes its place; in place of idleTimeout, and at least that. Without it 1h, or idleTimeout if that is longer.',
+        ),
+      schedules: z
+        .array(ScalingSchedule, { error: 'must be a list of schedules' })
+        .max(20, { error: 'must be at most 20 schedules' })
+        .default([])
+        .describe(
+          'Times at which minReplicas, maxReplicas, headroom and maxSurge are others: each from a fire of the cron `start` to the next fire of `end`, in `timezone` (UTC). Of several in force the first counts. [Schedules](how-it-decides.md#schedules).',
+        ),
       pollInterval: duration('an interval', 1, 60)
         .prefault('5s')
         .describe('How often CircleCI is asked for the counts: seconds, or with a unit, from 1 s to 60 s.'),
@@ -264,6 +364,36 @@ export const Fleet = z
       `must be longer than three times pollInterval (${Object(input).pollInterval} s), or runners leave before they are needed`,
     when: (parsed) => sound(parsed, 'idleTimeout', 'pollInterval'),
   })
+  .refine((fleet) => (fleet.scaleDownDelay ?? 0) <= fleet.idleTimeout, {
+    path: ['scaleDownDelay'],
+    error: ({ input }) => `must be at most idleTimeout (${Object(input).idleTimeout} s)`,
+    when: (parsed) => sound(parsed, 'scaleDownDelay', 'idleTimeout'),
+  })
+  .refine((fleet) => fleet.recycleAfter === undefined || fleet.recycleAfter >= fleet.idleTimeout, {
+    path: ['recycleAfter'],
+    error: ({ input }) => `must be at least idleTimeout (${Object(input).idleTimeout} s)`,
+    when: (parsed) => sound(parsed, 'recycleAfter', 'idleTimeout'),
+  })
+  .check(
+    z.superRefine(
+      (fleet, context) => {
+        fleet.schedules.forEach((schedule, index) => {
+          const { minReplicas = fleet.minReplicas, maxReplicas = fleet.maxReplicas } = Object(schedule);
+          // Whether they are numbers at all, others tell; and the fleet's own two are compared above.
+          if (!(minReplicas > maxReplicas && fleet.minReplicas <= fleet.maxReplicas)) return;
+          const [own, message] =
+            Object(schedule).maxReplicas === undefined
+              ? ['minReplicas', `must be at most maxReplicas of the fleet (${maxReplicas})`]
+              : ['maxReplicas', `must be at least minReplicas (${minReplicas}) while it is in force`];
+          context.addIssue({ code: 'custom', path: ['schedules', index, own], message });
+        });
+      },
+      {
+        when: (parsed) =>
+          sound(parsed, 'minReplicas', 'maxReplicas') && Array.isArray(Object(parsed.value).schedules),
+      },
+    ),
+  )
   .refine((fleet) => new Set(fleet.instanceTypes.map(architectureOf)).size <= 1, {
     path: ['instanceTypes'],
     error: 'must all be of one architecture, arm64 (Graviton) or x86_64, because they share one image',

@@ -44,6 +44,16 @@ large:
   instanceTypes: [m7i.2xlarge, m6i.2xlarge]
   minReplicas: 1
   maxReplicas: 40
+  headroom: 20%
+  maxSurge: 10
+  recycleAfter: 4h
+  schedules:
+    - name: working hours
+      start: 0 8 * * MON-FRI
+      end: 0 18 * * MON-FRI
+      timezone: Europe/Berlin
+      minReplicas: 4
+      maxReplicas: 60
   pollInterval: 5s
   quietPollInterval: 30s
   idleTimeout: 10m

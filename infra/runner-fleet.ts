@@ -21,8 +21,10 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { CfnSecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
+import { largestMaximum } from '../functions/lib/schedules.ts';
 import type { FleetConfig } from './config.ts';
 import { architectureOf, logicalId } from './fleet-settings.ts';
+import { idleSeconds } from './levers.ts';
 import { allow, type Permission } from './permissions.ts';
 import { runnerUserData } from './user-data.ts';
 
@@ -150,7 +152,7 @@ export class RunnerFleet extends Construct {
       autoScalingGroupName: this.groupName,
       // Desired capacity is not in the template: it is the workflow's, and a deployment must not reset it.
       minSize: '0',
-      maxSize: String(config.maxReplicas),
+      maxSize: String(largestMaximum(config)),
       newInstancesProtectedFromScaleIn: true,
       healthCheckType: 'EC2',
       metricsCollection: [{ granularity: '1Minute' }],
@@ -265,7 +267,7 @@ export class RunnerFleet extends Construct {
       ...(firstType !== undefined && { instanceType: new InstanceType(firstType) }),
       machineImage: MachineImage.resolveSsmParameterAtLaunch(image.parameter(arm ? 'arm64' : 'x86_64')),
       userData: runnerUserData({
-        fleet: config,
+        fleet: { ...config, idleTimeout: idleSeconds(config) },
         groupName: this.groupName,
         runnerSecretName: this.runnerSecret.name,
         installObject: install && objectOf(install),

@@ -10,6 +10,7 @@ import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
 import { LAUNCH_SUSPENDED_TAG } from '../functions/lib/tags.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
 import { logicalId } from './fleet-settings.ts';
+import { capacityOf } from './levers.ts';
 import { allow, DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS } from './permissions.ts';
 import { onGroups, type RunnerFleet } from './runner-fleet.ts';
 import { StepFunction } from './step-function.ts';
@@ -174,8 +175,7 @@ export class ScalingWorkflow extends Construct {
           circleciUrl: config.circleciUrl,
           scalerSecretName: fleet.scalerSecret.name,
           groupName: fleet.groupName,
-          minReplicas: config.minReplicas,
-          maxReplicas: config.maxReplicas,
+          capacity: capacityOf(config),
           pollIntervalSeconds: config.pollInterval,
           quietPollIntervalSeconds: config.quietPollInterval,
           breakerFailures: config.breaker.failures,

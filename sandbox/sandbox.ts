@@ -1,3 +1,5 @@
+import type { CapacitySettings } from '../functions/lib/contracts.ts';
+import { effectiveSettings, largestMaximum } from '../functions/lib/schedules.ts';
 import { Agenda } from './agenda.ts';
 import {
   AutoScalingGroup,
@@ -33,11 +35,10 @@ export interface SandboxOptions {
   keepMetrics?: boolean;
 }
 
-export interface SandboxFleet {
+/** Schedules are of the sandbox's calendar, which begins at `SANDBOX_START`. */
+export interface SandboxFleet extends CapacitySettings {
   name: string;
   resourceClass: string;
-  minReplicas: number;
-  maxReplicas: number;
   pollIntervalSeconds: number;
   /** 60 unless told. */
   quietPollIntervalSeconds?: number;
@@ -139,8 +140,13 @@ export class Sandbox {
       circleciUrl: 'https://runner.circleci.com',
       scalerSecretName: `circleci-runner-autoscaler/${fleet.name}/scaler`,
       groupName: `circleci-runner-autoscaler-${fleet.name}`,
-      minReplicas: fleet.minReplicas,
-      maxReplicas: fleet.maxReplicas,
+      capacity: {
+        minReplicas: fleet.minReplicas,
+        maxReplicas: fleet.maxReplicas,
+        ...(fleet.headroom !== undefined && { headroom: fleet.headroom }),
+        ...(fleet.maxSurge !== undefined && { maxSurge: fleet.maxSurge }),
+        ...(fleet.schedules !== undefined && { schedules: fleet.schedules }),
+      },
       pollIntervalSeconds: fleet.pollIntervalSeconds,
       quietPollIntervalSeconds: fleet.quietPollIntervalSeconds ?? 60,
       breakerFailures: fleet.breaker?.failures ?? 3,
@@ -153,7 +159,7 @@ export class Sandbox {
         name: input.groupName,
         startsAt: SANDBOX_START.getTime(),
         minSize: 0,
-        maxSize: fleet.maxReplicas,
+        maxSize: largestMaximum(input.capacity),
         durations: { ...DURATIONS, ...fleet.durations },
         newInstancesProtectedFromScaleIn: fleet.newInstancesProtectedFromScaleIn ?? true,
         ...(fleet.launchFault && { launchFault: fleet.launchFault }),
@@ -196,8 +202,8 @@ export class Sandbox {
   }
 
   /**
-   * Lets the schedules of all fleets run until every job has ended and every instance beyond `minReplicas` has
-   * left.
+   * Lets the schedules of all fleets run until every job has ended and every instance beyond the `minReplicas` of
+   * that time has left.
    *
    * @throws Error if jobs are left that nothing will ever run.
    */
@@ -212,10 +218,15 @@ export class Sandbox {
         const state = `${ended} ${size}`;
         if (state !== before || worlds.some(({ queue }) => queue.running > 0)) changedAt = this.now;
         before = state;
-        if (this.now - Math.max(changedAt, this.agenda.next ?? 0) > STALLED_SECONDS) {
+        if (
+          ended < expectedTasks &&
+          this.now - Math.max(changedAt, this.agenda.next ?? 0) > STALLED_SECONDS
+        ) {
           throw new Error(`${expectedTasks - ended} jobs never ran: no instance came for them in a day`);
         }
-        return ended >= expectedTasks && worlds.every(({ group, input }) => group.size <= input.minReplicas);
+        const kept = ({ input }: FleetWorld) =>
+          effectiveSettings(input.capacity, this.clock.now()).levers.minReplicas;
+        return ended >= expectedTasks && worlds.every((world) => world.group.size <= kept(world));
       }),
     );
   }

@@ -5,6 +5,7 @@ import { handler as countRunning } from '../functions/count-running.ts';
 import { handler as countUnclaimed } from '../functions/count-unclaimed.ts';
 import { handler as describeActivities } from '../functions/describe-activities.ts';
 import { handler as describeGroup } from '../functions/describe-group.ts';
+import type { CapacitySettings } from '../functions/lib/contracts.ts';
 import { metrics as functionMetrics } from '../functions/lib/metrics.ts';
 import { handler as readSecrets } from '../functions/read-secrets.ts';
 import { handler as updateGroup } from '../functions/update-group.ts';
@@ -32,8 +33,7 @@ export interface ExecutionInput {
   circleciUrl: string;
   scalerSecretName: string;
   groupName: string;
-  minReplicas: number;
-  maxReplicas: number;
+  capacity: CapacitySettings;
   pollIntervalSeconds: number;
   quietPollIntervalSeconds: number;
   breakerFailures: number;

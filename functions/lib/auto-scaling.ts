@@ -148,7 +148,7 @@ export async function translated<T>(
       case 'ValidationError':
       case 'ValidationException':
         throw new Invalid(
-          `${said}. Does the group still exist, and does its maximum size equal maxReplicas? Deploy the stack again.`,
+          `${said}. Does the group still exist, and is its maximum size the largest maxReplicas of the fleet and its schedules? Deploy the stack again.`,
           { cause },
         );
       case 'AccessDenied':

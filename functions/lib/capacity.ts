@@ -32,9 +32,17 @@ export interface Situation {
   /** Current desired capacity of the group. */
   desired: number;
   members: Members;
+  /** Runners without a task that are kept at any time; busy ones do not use them up. */
   minReplicas: number;
   maxReplicas: number;
-  /** How many launches beyond the members that are pending or in service are allowed; without it, any number. */
+  /**
+   * Runners without a task that are kept while there are tasks: a number, or a share of the tasks such as `20%`,
+   * rounded up. Without it, none. Where `minReplicas` is more, that counts.
+   */
+  headroom?: number | string | undefined;
+  /** How many launches beyond the members one decision may ask for, at least 1; without it, any number. */
+  maxSurge?: number | undefined;
+  /** How many launches beyond the members that are pending or in service the breaker allows; without it, any number. */
   launchLimit?: number | undefined;
   launchProcess: LaunchProcess;
 }
@@ -53,22 +61,27 @@ export interface Decision {
 }
 
 /**
- * `clamp(unclaimed + running, minReplicas, maxReplicas)`, with two restrictions on the way down, because an
- * instance leaves by itself and lowers the desired capacity itself:
+ * `min(unclaimed + running + spare, maxReplicas)`, where the spare runners are those without a task: `minReplicas`,
+ * or `headroom` if that is more and there are tasks. With two restrictions on the way down, because an instance
+ * leaves by itself and lowers the desired capacity itself:
  *
  * - desired capacity never falls below the members that are pending or in service: any of them may hold a task;
  * - so the only thing a fall can do is cancel launches that have not happened yet.
  *
- * The way up is never delayed or damped, and never goes above `maxReplicas`.
+ * The way up never goes above `maxReplicas`, and is neither delayed nor damped but by what is there to limit
+ * launches: an open breaker, and `maxSurge`. `maxSurge` limits what a decision asks for in addition: it takes
+ * nothing back that was asked for before.
  */
 export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Decision {
-  const { unclaimed, running, desired, members, minReplicas, maxReplicas, launchLimit } = situation;
-  const wanted = unclaimed + running;
-  const reasons = [`${unclaimed} unclaimed + ${running} running = ${wanted} wanted`];
+  const { unclaimed, running, desired, members, maxReplicas, launchLimit, maxSurge } = situation;
+  const tasks = unclaimed + running;
+  const reasons = [`${unclaimed} unclaimed + ${running} running = ${tasks} wanted`];
   const present = presentIn(members);
+  const { spare, kept } = spareRunners(situation);
+  const wanted = tasks + spare;
+  if (spare > 0) reasons.push(`raised to ${wanted}: ${spare} without a task (${kept})`);
 
-  let target = Math.min(Math.max(wanted, minReplicas), maxReplicas);
-  if (target > wanted) reasons.push(`raised to minReplicas (${minReplicas})`);
+  let target = Math.min(wanted, maxReplicas);
   if (target < wanted) reasons.push(`capped at maxReplicas (${maxReplicas})`);
   if (launchLimit !== undefined && target > present + launchLimit) {
     target = present + launchLimit;
@@ -77,6 +90,10 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
         ? `held at ${target}: the breaker is open and lets nothing launch`
         : `held at ${target}: the breaker is open and lets one canary launch`,
     );
+  }
+  if (maxSurge !== undefined && target > Math.max(present + maxSurge, desired)) {
+    target = Math.max(present + maxSurge, desired);
+    reasons.push(`held at ${target}: at most ${maxSurge} may launch at once (maxSurge)`);
   }
 
   if (target > desired) {
@@ -104,6 +121,21 @@ export function drainCapacity({ desired, members }: Pick<Situation, 'desired' | 
     reasons.push(`desired capacity falls from ${desired} to ${lowest}: launches not begun are cancelled`);
   }
   return { from: desired, desired: lowest, change: lowest < desired, reasons };
+}
+
+/** How many runners are kept beside those that the tasks want, and by which setting. */
+function spareRunners({
+  unclaimed,
+  running,
+  minReplicas,
+  headroom = 0,
+}: Pick<Situation, 'unclaimed' | 'running' | 'minReplicas' | 'headroom'>): { spare: number; kept: string } {
+  const tasks = unclaimed + running;
+  const share = typeof headroom === 'string';
+  // Of no tasks a share is none; a number is kept while there is a task.
+  const ahead = share ? Math.ceil((tasks * Number.parseInt(headroom, 10)) / 100) : tasks > 0 ? headroom : 0;
+  if (ahead <= minReplicas) return { spare: minReplicas, kept: 'minReplicas' };
+  return { spare: ahead, kept: share ? `headroom ${headroom}` : 'headroom' };
 }
 
 /** Members that are capacity: any of them may hold a task, or be about to. */
@@ -137,15 +169,25 @@ export function withLaunchProcess(decision: Decision, situation: Situation): Dec
 /** The law of this file that a decision breaks, if it breaks one: the last look before it is written. */
 export function brokenLaw(
   decision: Decision,
-  { members, maxReplicas }: Pick<Situation, 'members' | 'maxReplicas'>,
+  {
+    members,
+    maxReplicas,
+    maxSurge = Number.POSITIVE_INFINITY,
+    launchLimit = Number.POSITIVE_INFINITY,
+  }: Pick<Situation, 'members' | 'maxReplicas' | 'maxSurge' | 'launchLimit'>,
 ): string | undefined {
   const { from, desired, change, launchProcess } = decision;
   if (!Number.isInteger(desired) || desired < 0) return `${desired} is not a number of instances`;
   if (change !== (desired !== from || launchProcess !== undefined))
     return `from ${from} to ${desired} is ${change ? 'no' : 'a'} change`;
   if (desired > from && desired > maxReplicas) return `${desired} is above maxReplicas (${maxReplicas})`;
-  if (desired < from && desired < presentIn(members)) {
-    return `${desired} is below the ${presentIn(members)} members that are pending or in service`;
+  const present = presentIn(members);
+  const limit = Math.min(maxSurge, launchLimit);
+  if (desired > from && desired > present + limit) {
+    return `${desired} is more than ${limit} above the ${present} members that are pending or in service`;
+  }
+  if (desired < from && desired < present) {
+    return `${desired} is below the ${present} members that are pending or in service`;
   }
   return undefined;
 }

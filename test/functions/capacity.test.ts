@@ -75,8 +75,137 @@ describe('decideCapacity', () => {
       desired: 2,
       because: [
         '0 unclaimed + 0 running = 0 wanted',
-        'raised to minReplicas (2)',
+        'raised to 2: 2 without a task (minReplicas)',
         'desired capacity rises from 0 to 2',
+      ],
+    },
+    {
+      case: 'busy runners do not use minReplicas up',
+      when: { unclaimed: 1, running: 3, minReplicas: 2, desired: 5, members: { ...NOBODY, inService: 5 } },
+      desired: 6,
+      because: [
+        '1 unclaimed + 3 running = 4 wanted',
+        'raised to 6: 2 without a task (minReplicas)',
+        'desired capacity rises from 5 to 6',
+      ],
+    },
+    {
+      case: 'minReplicas end at maxReplicas',
+      when: { running: 9, minReplicas: 3, desired: 9, members: { ...NOBODY, inService: 9 } },
+      desired: 10,
+      because: [
+        '0 unclaimed + 9 running = 9 wanted',
+        'raised to 12: 3 without a task (minReplicas)',
+        'capped at maxReplicas (10)',
+        'desired capacity rises from 9 to 10',
+      ],
+    },
+    {
+      case: 'headroom is kept while there are tasks',
+      when: { running: 1, headroom: 2, desired: 1, members: { ...NOBODY, inService: 1 } },
+      desired: 3,
+      because: [
+        '0 unclaimed + 1 running = 1 wanted',
+        'raised to 3: 2 without a task (headroom)',
+        'desired capacity rises from 1 to 3',
+      ],
+    },
+    {
+      case: 'headroom is not kept when there are none',
+      when: { headroom: 2, desired: 2 },
+      desired: 0,
+      because: [
+        '0 unclaimed + 0 running = 0 wanted',
+        'desired capacity falls from 2 to 0: launches not begun are cancelled',
+      ],
+    },
+    {
+      case: 'headroom may be a share of the tasks, rounded up',
+      when: { unclaimed: 1, running: 5, headroom: '20%' },
+      desired: 8,
+      because: [
+        '1 unclaimed + 5 running = 6 wanted',
+        'raised to 8: 2 without a task (headroom 20%)',
+        'desired capacity rises from 0 to 8',
+      ],
+    },
+    {
+      case: 'a share that is a whole number is not rounded',
+      when: { running: 5, headroom: '20%' },
+      desired: 6,
+      because: [
+        '0 unclaimed + 5 running = 5 wanted',
+        'raised to 6: 1 without a task (headroom 20%)',
+        'desired capacity rises from 0 to 6',
+      ],
+    },
+    {
+      case: 'of minReplicas and headroom the more counts',
+      when: { running: 2, minReplicas: 3, headroom: '100%' },
+      desired: 5,
+      because: [
+        '0 unclaimed + 2 running = 2 wanted',
+        'raised to 5: 3 without a task (minReplicas)',
+        'desired capacity rises from 0 to 5',
+      ],
+    },
+    {
+      case: 'maxSurge limits how many launches are asked for at once',
+      when: { unclaimed: 8, maxSurge: 3, desired: 1, members: { ...NOBODY, inService: 1 } },
+      desired: 4,
+      because: [
+        '8 unclaimed + 0 running = 8 wanted',
+        'held at 4: at most 3 may launch at once (maxSurge)',
+        'desired capacity rises from 1 to 4',
+      ],
+    },
+    {
+      case: 'maxSurge asks for no more before what it asked for is there',
+      when: { unclaimed: 8, maxSurge: 3, desired: 4, members: { ...NOBODY, inService: 1 } },
+      desired: 4,
+      because: [
+        '8 unclaimed + 0 running = 8 wanted',
+        'held at 4: at most 3 may launch at once (maxSurge)',
+        'desired capacity is 4 already',
+      ],
+    },
+    {
+      case: 'what launches counts as there: the next ones follow at the next poll',
+      when: { unclaimed: 8, maxSurge: 3, desired: 4, members: { ...NOBODY, pending: 3, inService: 1 } },
+      desired: 7,
+      because: [
+        '8 unclaimed + 0 running = 8 wanted',
+        'held at 7: at most 3 may launch at once (maxSurge)',
+        'desired capacity rises from 4 to 7',
+      ],
+    },
+    {
+      case: 'maxSurge takes nothing back that was asked for before',
+      when: { unclaimed: 8, maxSurge: 2, desired: 6 },
+      desired: 6,
+      because: [
+        '8 unclaimed + 0 running = 8 wanted',
+        'held at 6: at most 2 may launch at once (maxSurge)',
+        'desired capacity is 6 already',
+      ],
+    },
+    {
+      case: 'maxSurge has nothing to say about a fall',
+      when: { running: 1, maxSurge: 1, desired: 6, members: { ...NOBODY, inService: 1 } },
+      desired: 1,
+      because: [
+        '0 unclaimed + 1 running = 1 wanted',
+        'desired capacity falls from 6 to 1: launches not begun are cancelled',
+      ],
+    },
+    {
+      case: 'of an open breaker and maxSurge the smaller counts',
+      when: { unclaimed: 8, maxSurge: 3, launchLimit: 1 },
+      desired: 1,
+      because: [
+        '8 unclaimed + 0 running = 8 wanted',
+        'held at 1: the breaker is open and lets one canary launch',
+        'desired capacity rises from 0 to 1',
       ],
     },
     {
@@ -211,7 +340,7 @@ describe('decideCapacity', () => {
       desired: 1,
       because: [
         '0 unclaimed + 0 running = 0 wanted',
-        'raised to minReplicas (4)',
+        'raised to 4: 4 without a task (minReplicas)',
         'held at 1: the breaker is open and lets one canary launch',
         'desired capacity rises from 0 to 1',
       ],
@@ -245,6 +374,19 @@ const bounds = fc
   .tuple(count, count)
   .map(([a, b]) => ({ minReplicas: Math.min(a, b), maxReplicas: Math.max(a, b) }));
 const launchLimit = fc.option(fc.nat({ max: 1 }), { nil: undefined });
+const headroom = fc.option(
+  fc.oneof(
+    fc.nat({ max: 20 }),
+    fc
+      .nat({ max: 300 })
+      .map(String)
+      .map((n) => `${n}%`),
+  ),
+  {
+    nil: undefined,
+  },
+);
+const maxSurge = fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined });
 const situations = fc
   .record({
     unclaimed: count,
@@ -252,6 +394,8 @@ const situations = fc
     desired: count,
     members,
     bounds,
+    headroom,
+    maxSurge,
     launchLimit,
     launchProcess: fc.record({ suspended: fc.boolean(), byBreaker: fc.boolean() }),
   })
@@ -261,17 +405,29 @@ const present = ({ members }: Situation) => members.pending + members.inService;
 /** The most that an open breaker allows. */
 const allowed = (situation: Situation) =>
   present(situation) + (situation.launchLimit ?? Number.POSITIVE_INFINITY);
+/** Runners without a task: as many as headroom while there are tasks, and never fewer than minReplicas. */
+const spare = ({ unclaimed, running, minReplicas, headroom = 0 }: Situation) => {
+  const tasks = unclaimed + running;
+  const percent = Number(`${headroom}`.replace('%', ''));
+  const ahead = typeof headroom === 'number' ? headroom : -Math.floor((-tasks * percent) / 100);
+  return Math.max(minReplicas, tasks > 0 ? ahead : 0);
+};
 /** What is wanted, within the bounds and what an open breaker allows. */
 const aim = (situation: Situation) => {
-  const { unclaimed, running, minReplicas, maxReplicas } = situation;
-  return Math.min(Math.max(unclaimed + running, minReplicas), maxReplicas, allowed(situation));
+  const { unclaimed, running, maxReplicas } = situation;
+  return Math.min(unclaimed + running + spare(situation), maxReplicas, allowed(situation));
 };
+/** The most that maxSurge lets be asked for. */
+const surge = (situation: Situation) =>
+  Math.max(present(situation) + (situation.maxSurge ?? Number.POSITIVE_INFINITY), situation.desired);
 
 /** The order in which the rules are applied; each may give one reason. */
 const RULES = [
   /wanted$/,
-  /^(raised|capped)/,
+  /^raised/,
+  /^capped/,
   /^held at \d+: the breaker is open/,
+  /^held at \d+: at most \d+ may launch at once/,
   /^held at \d+: \d+ pending or in service/,
   /^desired capacity (rises|falls|is)/,
 ];
@@ -290,9 +446,33 @@ describe('the laws of decideCapacity', () => {
     expect(desired).toBeLessThanOrEqual(Math.max(situation.maxReplicas, situation.desired));
   });
 
-  law('it is never below minReplicas, unless an open breaker holds it there', (situation) => {
-    const least = Math.min(situation.minReplicas, allowed(situation));
+  law('every task has an instance, and the spare ones are there, as far as limits allow', (situation) => {
+    const least = Math.min(aim(situation), surge(situation));
     expect(decideCapacity(situation).desired).toBeGreaterThanOrEqual(least);
+  });
+
+  law('maxSurge lets no more launches be asked for at once', (situation) => {
+    const { desired } = decideCapacity(situation);
+    if (desired > situation.desired) expect(desired).toBeLessThanOrEqual(surge(situation));
+  });
+
+  law('maxSurge changes nothing but rises, and those only by taking from them', (situation) => {
+    const free = decideCapacity({ ...situation, maxSurge: undefined });
+    const { desired } = decideCapacity(situation);
+    if (free.desired <= situation.desired) expect(desired).toBe(free.desired);
+    else expect(desired).toBe(Math.min(free.desired, surge(situation)));
+  });
+
+  law('what no limit held back, nothing says was held back', (situation) => {
+    const { desired, reasons } = decideCapacity(situation);
+    const said = (of: RegExp) => reasons.some((reason) => of.test(reason));
+    const { unclaimed, running, maxReplicas } = situation;
+    const wanted = unclaimed + running + spare(situation);
+    expect(said(/^capped/)).toBe(wanted > maxReplicas);
+    expect(said(/breaker is open/)).toBe(Math.min(wanted, maxReplicas) > allowed(situation));
+    expect(said(/maxSurge/)).toBe(aim(situation) > surge(situation));
+    expect(said(/rises/)).toBe(desired > situation.desired);
+    expect(said(/falls/)).toBe(desired < situation.desired);
   });
 
   law('an open breaker never leaves more to launch than it allows', (situation) => {
@@ -319,13 +499,13 @@ describe('the laws of decideCapacity', () => {
   });
 
   law('a rise is never delayed: it goes to everything that is wanted and allowed at once', (situation) => {
-    const target = aim(situation);
+    const target = Math.min(aim(situation), surge(situation));
     if (target > situation.desired) expect(decideCapacity(situation).desired).toBe(target);
   });
 
   law('it rises only to what is wanted and allowed', (situation) => {
     const { desired } = decideCapacity(situation);
-    if (desired > situation.desired) expect(desired).toBe(aim(situation));
+    if (desired > situation.desired) expect(desired).toBe(Math.min(aim(situation), surge(situation)));
   });
 
   law('a fall takes everything that is not needed and has not begun', (situation) => {
@@ -501,7 +681,7 @@ describe('brokenLaw', () => {
     reasons: [],
   });
 
-  it.each<{ case: string; broken: Decision; says: string }>([
+  it.each<{ case: string; broken: Decision; within?: Partial<Situation>; says: string }>([
     { case: 'half an instance', broken: decision(5, 5.5), says: '5.5 is not a number of instances' },
     { case: 'less than none', broken: decision(5, -1), says: '-1 is not a number of instances' },
     { case: 'no number', broken: decision(5, Number.NaN), says: 'NaN is not a number of instances' },
@@ -514,12 +694,24 @@ describe('brokenLaw', () => {
     { case: 'a change that is not told', broken: decision(5, 6, false), says: 'from 5 to 6 is a change' },
     { case: 'a rise above maxReplicas', broken: decision(5, 11), says: '11 is above maxReplicas (10)' },
     {
+      case: 'a rise by more than maxSurge',
+      broken: decision(5, 8),
+      within: { maxSurge: 4 },
+      says: '8 is more than 4 above the 3 members that are pending or in service',
+    },
+    {
+      case: 'a rise by more than an open breaker allows, whatever maxSurge is',
+      broken: decision(3, 5),
+      within: { maxSurge: 4, launchLimit: 1 },
+      says: '5 is more than 1 above the 3 members that are pending or in service',
+    },
+    {
       case: 'a fall below the members',
       broken: decision(5, 2),
       says: '2 is below the 3 members that are pending or in service',
     },
-  ])('tells $case', ({ broken, says }) => {
-    expect(brokenLaw(broken, situation)).toBe(says);
+  ])('tells $case', ({ broken, within, says }) => {
+    expect(brokenLaw(broken, { ...situation, ...within })).toBe(says);
   });
 
   it.each<{ case: string; lawful: Decision }>([

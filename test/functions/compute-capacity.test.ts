@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { handler } from '../../functions/compute-capacity.ts';
-import { type Activities, Plan, type Poll } from '../../functions/lib/contracts.ts';
+import { type Activities, type CapacitySettings, Plan, type Poll } from '../../functions/lib/contracts.ts';
 import { activities, EXECUTION_START, firstPoll, openBreaker, secondsIn } from '../support/inputs.ts';
 import { failure } from '../support/said.ts';
 import { publishedMetrics } from './published.ts';
@@ -27,8 +27,7 @@ interface World {
   elapsedSeconds?: number;
   poll?: Partial<Poll>;
   activities?: Partial<Activities>;
-  minReplicas?: number;
-  maxReplicas?: number;
+  capacity?: Partial<CapacitySettings>;
 }
 
 const ACTIVE = { suspended: false, byBreaker: false };
@@ -36,13 +35,12 @@ const NOBODY = { pending: 0, inService: 0, leaving: 0, standby: 0 };
 
 /** What the step plans when these observations come in, of a poll that was due at the last point of a 5 s grid. */
 async function computed(observed: Observed, world: World = {}) {
-  const { elapsedSeconds = 0.3, poll, minReplicas = 0, maxReplicas = 10 } = world;
+  const { elapsedSeconds = 0.3, poll, capacity } = world;
   vi.setSystemTime(EXECUTION_START + elapsedSeconds * 1_000);
   const answer = await handler({
     fleet: 'linux',
     execution: 'linux-1',
-    minReplicas,
-    maxReplicas,
+    capacity: { minReplicas: 0, maxReplicas: 10, ...capacity },
     pollIntervalSeconds: 5,
     quietPollIntervalSeconds: 30,
     poll: firstPoll({ dueAt: secondsIn(Math.floor(elapsedSeconds / 5) * 5), ...poll }),
@@ -177,6 +175,63 @@ describe('Compute Capacity', () => {
   });
 });
 
+describe('a schedule', () => {
+  const capacity: CapacitySettings = {
+    minReplicas: 0,
+    maxReplicas: 4,
+    schedules: [
+      { start: '0 8 * * 1-5', end: '0 18 * * *', timezone: 'Europe/Berlin', minReplicas: 4, maxReplicas: 9 },
+      { name: 'nights', start: '0 22 * * *', end: '0 6 * * *', timezone: 'UTC', maxReplicas: 2 },
+    ],
+  };
+
+  it('in force decides, and leads the reasons', async () => {
+    const { decision } = await computed(tasks(2, 2), { capacity });
+    expect(decision.desired).toBe(8);
+    expect(decision.reasons).toEqual([
+      'schedule 1 (0 8 * * 1-5 Europe/Berlin) is in force: minReplicas 4, maxReplicas 9',
+      '2 unclaimed + 2 running = 4 wanted',
+      'raised to 8: 4 without a task (minReplicas)',
+      'desired capacity rises from 2 to 8',
+    ]);
+  });
+
+  it('is looked up at the time of the poll', async () => {
+    vi.setSystemTime(EXECUTION_START);
+    const evening = (Date.parse('2026-01-05T22:00:00Z') - EXECUTION_START) / 1_000;
+    const at = (seconds: number) =>
+      computed(tasks(2, 2), {
+        capacity,
+        elapsedSeconds: seconds,
+        poll: { executionStartedAt: secondsIn(seconds), dueAt: secondsIn(seconds) },
+      });
+    expect((await at(evening - 1)).decision.reasons[0]).toBe('2 unclaimed + 2 running = 4 wanted');
+    expect((await at(evening)).decision.reasons[0]).toBe(
+      'schedule 2, nights (0 22 * * * UTC) is in force: maxReplicas 2',
+    );
+  });
+
+  it.each([
+    { waiting: 4, capacity: { maxReplicas: 5, minReplicas: 3, headroom: 4 }, atMaximum: undefined },
+    { waiting: 4, capacity: { maxReplicas: 5, minReplicas: 0, headroom: '100%' }, atMaximum: undefined },
+    { waiting: 6, capacity: { ...capacity, maxReplicas: 5 }, atMaximum: undefined },
+    { waiting: 10, capacity: { ...capacity, maxReplicas: 50 }, atMaximum: [1] },
+  ])('and its maximum tell whether $waiting tasks are too many for $capacity', async (example) => {
+    await computed(tasks(example.waiting, 0), { capacity: example.capacity });
+    expect(published.values().AtMaximum).toEqual(example.atMaximum);
+  });
+
+  it.each([
+    { case: 'a share of more than 4 digits', capacity: { headroom: '12345%' } },
+    { case: 'a share of nothing', capacity: { headroom: '%' } },
+    { case: 'a surge of nothing', capacity: { maxSurge: 0 } },
+    { case: 'a schedule without an end', capacity: { schedules: [{ start: '0 8 * * *', timezone: 'UTC' }] } },
+  ])('that is none makes InputInvalid: $case', async ({ capacity }) => {
+    const thrown = await failure(computed(tasks(1, 0), { capacity: capacity as Partial<CapacitySettings> }));
+    expect(thrown.name).toBe('InputInvalid');
+  });
+});
+
 describe('the pace', () => {
   const LONG_AGO = { lastAt: secondsIn(-86_400) };
   const next = async (observed: Observed, world: World = {}) =>
@@ -192,7 +247,19 @@ describe('the pace', () => {
     {
       case: 'nothing but its minReplicas is there',
       observed: { ...tasks(0, 0), ...group(2, { inService: 2 }) },
-      world: { minReplicas: 2 },
+      world: { capacity: { minReplicas: 2 } },
+    },
+    {
+      case: 'nothing but the minReplicas of the schedule in force is there',
+      observed: { ...tasks(0, 0), ...group(3, { inService: 3 }) },
+      world: {
+        capacity: { schedules: [{ start: '0 7 * * *', end: '0 9 * * *', timezone: 'UTC', minReplicas: 3 }] },
+      },
+    },
+    {
+      case: 'headroom is for while there are tasks',
+      observed: { ...tasks(0, 0), ...group(0) },
+      world: { capacity: { headroom: 3 } },
     },
   ])('is 30 s while the fleet is quiet: $case', async ({ observed, world }) => {
     expect(await next(observed, world)).toBe(secondsIn(30));

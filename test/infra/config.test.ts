@@ -15,6 +15,8 @@ describe('a fleet that says only what it must', () => {
         instanceTypes: ['m7i.large'],
         minReplicas: 0,
         maxReplicas: 20,
+        headroom: 0,
+        schedules: [],
         pollInterval: 5,
         quietPollInterval: 60,
         idleTimeout: 300,
@@ -41,6 +43,12 @@ describe('settings', () => {
   const SHA256 = '0123456789abcdef'.repeat(4);
   it.each([
     { given: 'minReplicas: 20', becomes: { minReplicas: 20, maxReplicas: 20 } },
+    { given: 'headroom: 3', becomes: { headroom: 3 } },
+    { given: 'headroom: 20%', becomes: { headroom: '20%' } },
+    { given: 'headroom: 1000%', becomes: { headroom: '1000%' } },
+    { given: 'maxSurge: 1', becomes: { maxSurge: 1 } },
+    { given: 'recycleAfter: 168h', becomes: { recycleAfter: 604_800 } },
+    { given: 'scaleDownDelay: 1m', becomes: { scaleDownDelay: 60 } },
     { given: 'pollInterval: 5', becomes: { pollInterval: 5 } },
     { given: 'pollInterval: 10s', becomes: { pollInterval: 10 } },
     { given: 'pollInterval: 1m', becomes: { pollInterval: 60 } },
@@ -117,11 +125,26 @@ describe('settings', () => {
   it.each([
     {
       given: 'minReplicas: -1',
-      said: `minReplicas: ${NUMBER} 0 to 10000, the fewest instances to keep, got -1`,
+      said: `minReplicas: ${NUMBER} 0 to 10000, the runners without a task to keep, got -1`,
     },
     {
       given: 'minReplicas: two',
-      said: `minReplicas: ${NUMBER} 0 to 10000, the fewest instances to keep, got "two"`,
+      said: `minReplicas: ${NUMBER} 0 to 10000, the runners without a task to keep, got "two"`,
+    },
+    ...[
+      'headroom: -1',
+      'headroom: 10001',
+      'headroom: 0.5',
+      'headroom: 1001%',
+      'headroom: 2.5%',
+      'headroom: -5%',
+    ].map((given) => ({
+      given,
+      said: `headroom: ${NUMBER} 0 to 10000, or a percentage from 0% to 1000% such as 20%, the runners without a task to keep while there are tasks, or their share of the tasks, got ${given.includes('%') ? JSON.stringify(given.slice(10)) : given.slice(10)}`,
+    })),
+    {
+      given: 'maxSurge: 0',
+      said: `maxSurge: ${NUMBER} 1 to 10000, the most launches to ask for at once; left out, there is no limit, got 0`,
     },
     { given: 'pollInterval: 0', said: `pollInterval: must be an interval from 1 s to 60 s: ${TIME}, got 0` },
     {
@@ -313,7 +336,121 @@ describe('durations', () => {
   });
 });
 
+describe('schedules', () => {
+  const scheduled = (...schedules: string[]) => minimalWith(`schedules: [${schedules.join(', ')}]`);
+  const HOURS = 'start: 0 8 * * MON-FRI, end: 0 18 * * MON-FRI';
+
+  it('have the time zone UTC, and set what they say', () => {
+    const [fleet] = fleetsOf(
+      scheduled(`{${HOURS}, minReplicas: 4}`, `{${HOURS}, name: w, timezone: Europe/Berlin, headroom: 50%}`),
+    );
+    const hours = { start: '0 8 * * MON-FRI', end: '0 18 * * MON-FRI' };
+    expect(fleet?.schedules).toEqual([
+      { ...hours, timezone: 'UTC', minReplicas: 4 },
+      { ...hours, name: 'w', timezone: 'Europe/Berlin', headroom: '50%' },
+    ]);
+  });
+
+  it('may raise both bounds at once, or keep one of them', () => {
+    for (const schedule of ['minReplicas: 30, maxReplicas: 50', 'minReplicas: 20', 'maxReplicas: 1'])
+      expect(fleetsOf(scheduled(`{${HOURS}, ${schedule}}`))).toHaveLength(1);
+  });
+
+  const CRON = 'must be a cron of five fields such as "0 8 * * MON-FRI", when the schedule';
+  it.each([
+    {
+      schedule: 'start: 0 8 * * *, end: 0 24 * * *',
+      said: `0.end: ${CRON} ends (Invalid value for hour: 24), got "0 24 * * *"`,
+    },
+    {
+      schedule: 'start: "@daily", end: 0 8 * * *',
+      said: `0.start: ${CRON} begins (it has not five fields of numbers, *, lists, ranges and steps), got "@daily"`,
+    },
+    {
+      schedule: 'start: 0 8 30 2 *, end: 0 8 * * *',
+      said: `0.start: ${CRON} begins (it never fires), got "0 8 30 2 *"`,
+    },
+    { schedule: 'start: 8, end: 0 8 * * *', said: `0.start: ${CRON} begins, got 8` },
+    { schedule: 'start: 0 8 * * *', said: `0.end: ${CRON} ends, got nothing` },
+    {
+      schedule: 'start: 0 8 * * *, end: 0 8 * * *',
+      said: '0.end: must differ from start, or the schedule never ends, got "0 8 * * *"',
+    },
+    {
+      schedule: `${HOURS}, timezone: Berlin`,
+      said: '0.timezone: must be the name of a time zone of the IANA database, such as Europe/Berlin or UTC, got "Berlin"',
+    },
+    {
+      schedule: `${HOURS}, timezone: "+02:00"`,
+      said: '0.timezone: must be the name of a time zone of the IANA database, such as Europe/Berlin or UTC, got "+02:00"',
+    },
+    {
+      schedule: `${HOURS}, minReplicas: 21`,
+      said: '0.minReplicas: must be at most maxReplicas of the fleet (20), got 21',
+    },
+    {
+      schedule: `${HOURS}, minReplicas: 3, maxReplicas: 2`,
+      said: '0.maxReplicas: must be at least minReplicas (3) while it is in force, got 2',
+    },
+    {
+      schedule: `${HOURS}, maxSurge: 0`,
+      said: '0.maxSurge: must be a whole number from 1 to 10000, the most launches to ask for at once; left out, there is no limit, got 0',
+    },
+    {
+      schedule: `${HOURS}, scaleDownDelay: 5m`,
+      said: '0.scaleDownDelay: cannot be scheduled: how long an idle runner stays is settled when its instance launches (idleTimeout, recycleAfter), got "5m"',
+    },
+    {
+      schedule: `${HOURS}, minReplica: 3`,
+      said: '0.minReplica: is not a setting; the nearest one is minReplicas',
+    },
+  ])('$schedule is refused', ({ schedule, said }) => {
+    expect(complaintsAbout(scheduled(`{${schedule}}`))).toBe(
+      `fleets.yaml has a fault:\n  linux.schedules.${said}`,
+    );
+  });
+
+  it('are checked with all else that is wrong, each by its place in the list', () => {
+    const said = complaintsAbout(
+      `${scheduled(`{${HOURS}, timezone: Berlin, minReplicas: 21}`, `{${HOURS}, maxReplicas: 0}`, '5', `{${HOURS}, minReplicas: 22}`)}  maxSurge: -1\n`,
+    );
+    expect(said.split('\n  ').map((line) => line.split(':')[0])).toEqual([
+      'fleets.yaml has 6 faults',
+      'linux.maxSurge',
+      'linux.schedules.0.timezone',
+      'linux.schedules.1.maxReplicas',
+      'linux.schedules.2',
+      'linux.schedules.0.minReplicas',
+      'linux.schedules.3.minReplicas',
+    ]);
+  });
+
+  it('are a list of at most 20', () => {
+    expect(complaintsAbout(minimalWith('schedules: {}'))).toContain('must be a list of schedules, got a map');
+    expect(complaintsAbout(scheduled(...Array(21).fill(`{${HOURS}}`)))).toContain(
+      'must be at most 20 schedules',
+    );
+    expect(fleetsOf(scheduled(...Array(20).fill(`{${HOURS}}`)))).toHaveLength(1);
+  });
+});
+
 describe('settings that depend on each other', () => {
+  it.each([
+    {
+      given: ['scaleDownDelay: 301s'],
+      said: 'scaleDownDelay: must be at most idleTimeout (300 s), got "301s"',
+    },
+    { given: ['scaleDownDelay: 5m'], said: undefined },
+    { given: ['scaleDownDelay: 0s'], said: undefined },
+    { given: ['scaleDownDelay: 10m', 'idleTimeout: 10m'], said: undefined },
+    { given: ['recycleAfter: 299'], said: 'recycleAfter: must be at least idleTimeout (300 s), got 299' },
+    { given: ['recycleAfter: 5m'], said: undefined },
+    { given: ['idleTimeout: 2h'], said: undefined },
+  ])('$given: $said', ({ given, said }) => {
+    if (said === undefined) expect(fleetsOf(minimalWith(...given))).toHaveLength(1);
+    else expect(complaintsAbout(minimalWith(...given))).toBe(`fleets.yaml has a fault:\n  linux.${said}`);
+  });
+
   it('maxReplicas is at least minReplicas', () => {
     expect(complaintsAbout(minimalWith('minReplicas: 21'))).toBe(
       'fleets.yaml has a fault:\n  linux.maxReplicas: must be at least minReplicas (21), got 20',

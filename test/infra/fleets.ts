@@ -88,6 +88,17 @@ linux-large:
   instanceTypes: [m7i.2xlarge, m6i.2xlarge, m7a.2xlarge]
   minReplicas: 2
   maxReplicas: 40
+  headroom: 20%
+  maxSurge: 10
+  scaleDownDelay: 5m
+  recycleAfter: 4h
+  schedules:
+    - name: working hours
+      start: 0 8 * * MON-FRI
+      end: 0 18 * * MON-FRI
+      timezone: Europe/Berlin
+      minReplicas: 4
+      maxReplicas: 60
   pollInterval: 10s
   quietPollInterval: 20s
   idleTimeout: 10m

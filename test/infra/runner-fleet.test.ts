@@ -81,12 +81,12 @@ describe('the image', () => {
 
 describe('the group', () => {
   it.each(EACH_FLEET)(
-    'of $name has the bounds of the fleet, and a capacity that a deployment does not touch',
+    'of $name has the bounds of the fleet and its schedules, and a capacity that a deployment does not touch',
     ({ id, name }) => {
       expect(group(id).properties).toMatchObject({
         AutoScalingGroupName: `circleci-runners-${name}`,
         MinSize: '0',
-        MaxSize: { Arm: '20', LinuxLarge: '40', Owned: '3' }[id],
+        MaxSize: { Arm: '20', LinuxLarge: '60', Owned: '3' }[id],
       });
       expect(group(id).properties).not.toHaveProperty('DesiredCapacity');
     },

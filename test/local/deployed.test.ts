@@ -408,7 +408,9 @@ describe('the deployed app', () => {
     await execute('alpha');
     expect((await group('alpha')).desired).toBe(8);
     // Two more are wanted than the schedule's own executions want, which know of no breaker.
-    const execution = await execute('alpha', stateMachineArn, { minReplicas: 10 });
+    const execution = await execute('alpha', stateMachineArn, {
+      capacity: { minReplicas: 2, maxReplicas: 10 },
+    });
     expect(execution.status).toBe('SUCCEEDED');
     expect((await group('alpha')).desired).toBe(9);
     expect(await told()).toContainEqual({

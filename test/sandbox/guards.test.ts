@@ -189,7 +189,8 @@ function reported({ metrics, world }: Played): string[] {
       .map(({ name }) => name),
     ...metrics
       .filter(
-        (metric) => metric.name === 'AtMaximum' && wantedAt(secondOf(metric)) <= world.input.maxReplicas,
+        (metric) =>
+          metric.name === 'AtMaximum' && wantedAt(secondOf(metric)) <= world.input.capacity.maxReplicas,
       )
       .map((metric) => `AtMaximum at ${secondOf(metric)} s`),
     ...starvingFrom(metrics).map((minute) => `Starving from minute ${minute} on`),

@@ -237,12 +237,15 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
   ): Promise<Plan | undefined> {
     const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
     const launchProcess = { suspended: false, byBreaker: false };
+    // What one task wants is there already.
+    const desired = 'unclaimed' in unclaimed && unclaimed.unclaimed === 1 ? 2 : 1;
     const observed = {
       unclaimed,
       running: { running: 0 },
-      group: { desired: 1, members, launchProcess, paused: 'false' },
+      group: { desired, members, launchProcess, paused: 'false' },
     };
-    const fleet = { fleet: 'linux', execution: 'linux-1', minReplicas: 1, maxReplicas: 10 };
+    const capacity = { minReplicas: 1, maxReplicas: 10 };
+    const fleet = { fleet: 'linux', execution: 'linux-1', capacity };
     const pace = { pollIntervalSeconds: every, quietPollIntervalSeconds: everyIfQuiet };
     const input = { ...fleet, ...pace, poll: Poll.parse(poll), activities, observed };
     return computeCapacity(input).catch((error: Error) => {

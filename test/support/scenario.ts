@@ -390,7 +390,7 @@ class Judge {
     const outage = this.#during('circleci');
     if (outage && outage.from < now - back - RETRIED) this.#breach(`${wrote}, without CircleCI`);
     if (back === 0) {
-      const wanted = Math.max(this.counts.unclaimed + this.counts.running, this.#scenario.minReplicas);
+      const wanted = this.counts.unclaimed + this.counts.running + this.#scenario.minReplicas;
       if (rises && desired > wanted) this.#breach(`${wrote}, for ${wanted} wanted`);
     }
     const settled = ({ from, desired, found }: { from: number; desired: number; found: number }) =>
@@ -449,7 +449,7 @@ function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge:
       at(fault.from, () => shrink(fault, Math.min(fault.maxSize, maxReplicas)));
       at(fault.to, () => {
         group.settings.maxSize = maxReplicas;
-        input.maxReplicas = maxReplicas;
+        input.capacity = { ...input.capacity, maxReplicas };
         judge.limits.push({ until: Number.POSITIVE_INFINITY, maxReplicas });
       });
     }
@@ -473,7 +473,7 @@ function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge:
     group.settings.maxSize = maxSize;
     if (group.desired > maxSize) judge.setDesired(maxSize);
     if (!maxReplicasToo) return;
-    input.maxReplicas = maxSize;
+    input.capacity = { ...input.capacity, maxReplicas: maxSize };
     // An execution keeps the input that it was started with.
     judge.limits = [
       { until: from + EXECUTION, maxReplicas },

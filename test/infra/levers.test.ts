@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { capacityOf, idleSeconds } from '../../infra/levers.ts';
+import { fleetsOf, minimalWith } from './fleets.ts';
+
+const HOURS = 'start: 0 8 * * *, end: 0 18 * * *';
+
+/** The one fleet with these settings. */
+function fleet(...settings: string[]) {
+  const [only] = fleetsOf(minimalWith(...settings));
+  if (only === undefined) throw new Error('There is no fleet');
+  return only;
+}
+
+describe('what Compute Capacity is told', () => {
+  it('is nothing that a fleet does not set', () => {
+    expect(capacityOf(fleet())).toEqual({ minReplicas: 0, maxReplicas: 20 });
+    expect(capacityOf(fleet('headroom: 0', 'schedules: []', 'recycleAfter: 2h'))).toEqual({
+      minReplicas: 0,
+      maxReplicas: 20,
+    });
+  });
+
+  it('is everything that it sets, in the words of fleets.yaml', () => {
+    const set = fleet(
+      'minReplicas: 1',
+      'headroom: 20%',
+      'maxSurge: 3',
+      `schedules: [{${HOURS}, maxSurge: 9}]`,
+    );
+    expect(capacityOf(set)).toEqual({
+      minReplicas: 1,
+      maxReplicas: 20,
+      headroom: '20%',
+      maxSurge: 3,
+      schedules: [{ start: '0 8 * * *', end: '0 18 * * *', timezone: 'UTC', maxSurge: 9 }],
+    });
+  });
+});
+
+describe('a runner waits for a task', () => {
+  it.each([
+    { case: 'for idleTimeout', settings: [], seconds: 300 },
+    { case: 'for idleTimeout', settings: ['idleTimeout: 20m'], seconds: 1_200 },
+    { case: 'for idleTimeout, with headroom', settings: ['headroom: 2'], seconds: 300 },
+    {
+      case: 'for idleTimeout, which scaleDownDelay is no more than',
+      settings: ['scaleDownDelay: 1m'],
+      seconds: 300,
+    },
+    {
+      case: 'for idleTimeout, if nothing keeps it for recycleAfter',
+      settings: ['recycleAfter: 4h'],
+      seconds: 300,
+    },
+    { case: 'for an hour, if some are kept', settings: ['minReplicas: 1'], seconds: 3_600 },
+    {
+      case: 'for an hour, if a schedule keeps some',
+      settings: [`schedules: [{${HOURS}, minReplicas: 1}]`],
+      seconds: 3_600,
+    },
+    {
+      case: 'for idleTimeout, if no schedule keeps any',
+      settings: [`schedules: [{${HOURS}, minReplicas: 0}]`],
+      seconds: 300,
+    },
+    {
+      case: 'for idleTimeout, if that is longer',
+      settings: ['minReplicas: 1', 'idleTimeout: 2h'],
+      seconds: 7_200,
+    },
+    { case: 'for recycleAfter', settings: ['minReplicas: 1', 'recycleAfter: 24h'], seconds: 86_400 },
+    { case: 'for recycleAfter, be it short', settings: ['minReplicas: 1', 'recycleAfter: 6m'], seconds: 360 },
+  ])('$case: $settings', ({ settings, seconds }) => {
+    expect(idleSeconds(fleet(...settings))).toBe(seconds);
+  });
+});
