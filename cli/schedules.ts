@@ -1,0 +1,158 @@
+import './quiet.ts';
+import { Command, InvalidArgumentError } from 'commander';
+import * as z from 'zod';
+import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
+import { capacityOf } from '../infra/levers.ts';
+import { numberOption, runCommand, UsageError } from './arguments.ts';
+import { colours } from './colours.ts';
+import { localTime, type Period, timetable } from './timetable.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+const TIME = z.union([z.iso.date(), z.iso.datetime({ offset: true })]);
+
+interface Options {
+  days: number;
+  from?: number;
+  fleets: string;
+  json?: boolean;
+}
+
+const command = new Command('npm run schedules --')
+  .description(
+    'Shows which settings of fleets.yaml will be in force in the next days: each change with its time, the schedule\nthat makes it, and which schedules are hidden by an earlier one. Nothing needs to be deployed, and nothing is asked.',
+  )
+  .argument('[fleet]', 'a fleet of fleets.yaml (default: all of them)')
+  .option('--days <n>', 'so many days', numberOption('the number of days', 1, 366), 7)
+  .option(
+    '--from <time>',
+    'from this time on, such as 2026-01-05 or 2026-01-05T08:00:00Z (default: now)',
+    time,
+  )
+  .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
+  .option('--json', 'print one JSON object and nothing else')
+  .allowExcessArguments(false)
+  .action(showSchedules);
+
+function showSchedules(name: string | undefined, options: Options): void {
+  const from = Math.floor((options.from ?? Date.now()) / MINUTE) * MINUTE;
+  const to = from + options.days * DAY;
+  const fleets = chooseFleets(name, options.fleets).map((fleet) => ({
+    fleet,
+    periods: timetable(capacityOf(fleet), from, to),
+  }));
+  if (options.json) {
+    const shown = fleets.map(({ fleet, periods }) => ({
+      fleet: fleet.name,
+      schedules: fleet.schedules,
+      periods: periods.map(plainPeriod),
+    }));
+    console.log(JSON.stringify({ from: iso(from), to: iso(to), fleets: shown }));
+    return;
+  }
+  console.log(fleets.map(({ fleet, periods }) => describeFleet(fleet, periods)).join('\n\n'));
+}
+
+/** An ISO 8601 time that means the same wherever it is typed: a date is one in UTC. */
+function time(given: string): number {
+  if (TIME.safeParse(given).success) return Date.parse(given);
+  throw new InvalidArgumentError(
+    'It must be a date, or a time with its offset, such as 2026-01-05 or 2026-01-05T08:00:00Z.',
+  );
+}
+
+function chooseFleets(name: string | undefined, file: string): FleetConfig[] {
+  const fleets = loadFleets(file);
+  const chosen = name === undefined ? fleets : fleets.filter((fleet) => fleet.name === name);
+  if (chosen.length > 0) return chosen;
+  const names = fleets.map((fleet) => fleet.name).join(', ');
+  throw new UsageError(`The fleet must be one of ${file} (${names}), got ${JSON.stringify(name)}`);
+}
+
+const iso = (at: number) => new Date(at).toISOString().replace('.000Z', 'Z');
+
+/** A period as JSON has it; schedules are counted from 1, as the decisions' reasons do. */
+const plainPeriod = ({ from, to, levers, schedule, hidden, timezone }: Period) => ({
+  from: iso(from),
+  to: iso(to),
+  local: localTime(from, timezone),
+  timezone,
+  schedule: schedule === undefined ? null : schedule + 1,
+  hidden: hidden.map((index) => index + 1),
+  ...levers,
+});
+
+const COLUMNS = ['local time', '', 'UTC', 'in force', 'min', 'max', 'headroom', 'maxSurge'];
+
+function describeFleet(fleet: FleetConfig, periods: Period[]): string {
+  const { schedules } = fleet;
+  const title = `Fleet ${colours.bold(fleet.name)}`;
+  const called = (index: number) => {
+    const name = schedules[index]?.name;
+    return `schedule ${index + 1}${name === undefined ? '' : `, ${name}`}`;
+  };
+  if (schedules.length === 0) {
+    const levers = Object.entries(capacityOf(fleet)).map(([lever, value]) => `${lever} ${value}`);
+    return `${title}: no schedules, at all times ${levers.join(', ')}`;
+  }
+  const rows = periods.map(({ from, levers, schedule, timezone }) => [
+    localTime(from, timezone),
+    timezone,
+    iso(from).slice(0, 16).replace('T', ' '),
+    schedule === undefined ? 'no schedule' : called(schedule),
+    `${levers.minReplicas}`,
+    `${levers.maxReplicas}`,
+    `${levers.headroom ?? 0}`,
+    `${levers.maxSurge ?? '-'}`,
+  ]);
+  const widths = COLUMNS.map((_, column) =>
+    Math.max(...[COLUMNS, ...rows].map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (row: string[]) =>
+    row.map((cell, column) =>
+      column < 4 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+    );
+  const table = rows.map((row, index) => {
+    const hidden = periods[index]?.hidden.map(called) ?? [];
+    const text = line(row).join('  ');
+    const shown = row[3] === 'no schedule' ? colours.dim(text) : text;
+    return hidden.length === 0 ? shown : `${shown}  ${colours.yellow(`hides ${hidden.join('; ')}`)}`;
+  });
+  return [
+    `${title}`,
+    colours.bold(line(COLUMNS).join('  ')),
+    ...table,
+    ...remarks(fleet, periods, called),
+  ].join('\n');
+}
+
+/** What is worth a second look: schedules that others hide, schedules that never count, and times without any. */
+function remarks({ schedules }: FleetConfig, periods: Period[], called: (index: number) => string): string[] {
+  const hours = (of: (period: Period) => boolean) => {
+    const total = periods.filter(of).reduce((sum, { from, to }) => sum + to - from, 0) / HOUR;
+    return `${Number(total.toFixed(1))} h`;
+  };
+  const overlaps = schedules.flatMap((_, index) => {
+    const hiding = (period: Period) => period.hidden.includes(index);
+    const by = [...new Set(periods.filter(hiding).map(({ schedule = 0 }) => called(schedule)))];
+    return by.length === 0
+      ? []
+      : [`Overlap: ${called(index)} is hidden for ${hours(hiding)} by ${by.join(' and ')}.`];
+  });
+  const idle = schedules.flatMap((_, index) =>
+    periods.some(({ schedule, hidden }) => schedule === index || hidden.includes(index))
+      ? []
+      : [`Never: ${called(index)} is not in force in this time.`],
+  );
+  const without = ({ schedule }: Period) => schedule === undefined;
+  const gaps = periods.some(without)
+    ? [
+        `Gaps: for ${hours(without)} of ${hours(() => true)} no schedule is in force, and the fleet's own settings are.`,
+      ]
+    : [];
+  return [...overlaps, ...idle, ...gaps];
+}
+
+await runCommand(command, { wrongInput: [FleetsInvalid] });
