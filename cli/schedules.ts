@@ -11,7 +11,11 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-const TIME = z.union([z.iso.date(), z.iso.datetime({ offset: true })]);
+const TIME = z.union([
+  z.iso.date(),
+  z.iso.datetime({ offset: true }),
+  z.iso.datetime({ offset: true, precision: -1 }),
+]);
 
 interface Options {
   days: number;

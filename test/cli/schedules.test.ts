@@ -129,6 +129,14 @@ describe('npm run schedules', () => {
     expect(thrown.stderr).toContain(and);
   });
 
+  it.each(['2026-01-05T08:00Z', '2026-01-05T09:00+01:00', '2026-01-05T08:00:00.999Z'])(
+    'takes %s for what it is, whatever the time zone here',
+    async (from) => {
+      const { stdout } = await schedules('plain', '--json', '--from', from);
+      expect(JSON.parse(stdout).from).toBe('2026-01-05T08:00:00Z');
+    },
+  );
+
   it('tells how it is used', async () => {
     const { stdout } = await schedules('--help');
     for (const part of ['[fleet]', '--days', '--from', '--fleets', '--json']) expect(stdout).toContain(part);

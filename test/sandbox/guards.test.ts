@@ -85,10 +85,15 @@ const jobs = fc.array(fc.record({ queuedAt: seconds(0, 25 * MINUTE), durationSec
   minLength: 1,
   maxLength: 12,
 });
+/** A quarter of an hour, ten minutes after the sandbox begins. */
+const QUARTER = { start: '10 8 * * *', end: '25 8 * * *', timezone: 'UTC', minReplicas: 2 };
 const fleet = {
   minReplicas: seconds(0, 2),
   maxReplicas: seconds(2, 8),
   pollIntervalSeconds: fc.constantFrom(60, 60, 30, 30, 20, 20, 7, 5),
+  headroom: fc.constantFrom(undefined, 1, 2, '20%', '100%'),
+  maxSurge: fc.constantFrom(undefined, 2, 3),
+  schedules: fc.constantFrom(undefined, [QUARTER], [{ ...QUARTER, minReplicas: 0, headroom: 0 }]),
   breaker: fc.record({ failures: seconds(1, 4), windowSeconds: fc.constantFrom(900, 300, 60) }),
   jobs,
 };
@@ -114,7 +119,7 @@ const sum = (numbers: number[]) => numbers.reduce((total, number) => total + num
 
 /** How long the queue takes to drain at most, from when on nothing is wrong. */
 function drainBound(scenario: Scenario): number {
-  const { faults, jobs, maxReplicas } = scenario;
+  const { faults, jobs, maxReplicas, maxSurge = maxReplicas } = scenario;
   const gap = longestGap(scenario);
   const launchFaults = faults.flatMap((fault) => (fault.kind === 'launches' ? [fault.how] : []));
   // The execution that is under way may still fail, and a fleet that was quiet may wait for the next one.
@@ -123,12 +128,14 @@ function drainBound(scenario: Scenario): number {
   const costly = launchFaults.some((how) => how === 'dead' || how === 'failing');
   // The breaker's longest rest, the execution that knows it is over, the canary, the one that knows it succeeded.
   const canary = lastFailure + (costly ? 30 : 2) * MINUTE + MINUTE + gap + READY + MINUTE;
-  const turns = jobs.map(({ durationSeconds }) => gap + READY + durationSeconds + leave);
+  const waves = Math.ceil(maxReplicas / maxSurge);
+  const turns = jobs.map(({ durationSeconds }) => waves * gap + READY + durationSeconds + leave);
   return noticed + (launchFaults.length > 0 ? canary : 0) + sum(turns) / maxReplicas + Math.max(0, ...turns);
 }
 
 /** How many instances may be launched at most: one for each job, and those that something explains. */
-function launchBound({ faults, jobs, minReplicas, maxReplicas }: Scenario, until: number): number {
+function launchBound(scenario: Scenario, until: number): number {
+  const { faults, jobs, maxReplicas } = scenario;
   const idle = request + boot + idleTimeout;
   const twice = faults.some(({ kind }) => kind === 'twice') ? 2 : 1;
   const explained = faults.map((fault) => {
@@ -153,7 +160,14 @@ function launchBound({ faults, jobs, minReplicas, maxReplicas }: Scenario, until
         return 0;
     }
   });
-  return jobs.length + sum(explained) + minReplicas * (Math.ceil(until / idle) + 1);
+  return jobs.length + sum(explained) + spareAtMost(scenario) * (Math.ceil(until / idle) + 1);
+}
+
+/** How many runners without a task are kept at the most. */
+function spareAtMost({ minReplicas, maxReplicas, headroom = 0, schedules = [] }: Scenario): number {
+  const ahead =
+    typeof headroom === 'string' ? Math.ceil((maxReplicas * Number.parseInt(headroom, 10)) / 100) : headroom;
+  return Math.max(minReplicas, ahead, ...schedules.map((schedule) => schedule.minReplicas ?? 0));
 }
 
 /** As plain data is read best: a line for each part. */
@@ -314,7 +328,10 @@ describe('when nothing is wrong', () => {
       const leavers = news.filter(
         ({ at, happening }) => happening === 'leaves' && at >= queuedAt && at < startedAt,
       );
-      const most = first + leavers.length * (leave + longestGap(scenario)) + READY;
+      // Those that launch at once are at most maxSurge, and others' launches come first.
+      const waves = Math.ceil(scenario.maxReplicas / (scenario.maxSurge ?? scenario.maxReplicas)) - 1;
+      const most =
+        first + waves * longestGap(scenario) + leavers.length * (leave + longestGap(scenario)) + READY;
       return startedAt - queuedAt > most ? [`queued at ${queuedAt}, waited ${startedAt - queuedAt} s`] : [];
     });
   }

@@ -1,17 +1,22 @@
 import { autoScaling } from '../../functions/lib/auto-scaling.ts';
-import type { Activities } from '../../functions/lib/contracts.ts';
+import type { Activities, Levers, ScalingSchedule } from '../../functions/lib/contracts.ts';
+import { effectiveSettings } from '../../functions/lib/schedules.ts';
 import { DURATIONS, type LaunchFault } from '../../sandbox/auto-scaling-group.ts';
 import type { AwsFault } from '../../sandbox/aws.ts';
 import type { CircleCiFault } from '../../sandbox/circleci.ts';
-import { type FleetWorld, type News, Sandbox } from '../../sandbox/sandbox.ts';
+import { type FleetWorld, type News, SANDBOX_START, Sandbox } from '../../sandbox/sandbox.ts';
 import { type Execution, HANDLERS, type Metric } from '../../sandbox/workflow.ts';
 import { LINUX } from './sandbox.ts';
 
 /** A fleet, its jobs, and what goes wrong when, in seconds: plain data, to be printed, shrunk and played again. */
 export interface Scenario {
+  /** Unless a schedule says otherwise. */
   minReplicas: number;
   maxReplicas: number;
   pollIntervalSeconds: number;
+  headroom?: number | string | undefined;
+  maxSurge?: number | undefined;
+  schedules?: readonly ScalingSchedule[] | undefined;
   breaker: { failures: number; windowSeconds: number };
   jobs: { queuedAt: number; durationSeconds: number }[];
   faults: Fault[];
@@ -122,7 +127,7 @@ const RETRIED = 10;
  * @param early Whether it is over as soon as nothing is left to do and no fault is to come.
  */
 export async function play(scenario: Scenario, until: number, early = true): Promise<Played> {
-  const { faults, jobs, minReplicas } = scenario;
+  const { faults, jobs, headroom, maxSurge, schedules, ...fleet } = scenario;
   const sandbox: Sandbox = await Sandbox.open({
     replace: {
       'Describe Activities': (input) => judge.describing(input),
@@ -132,7 +137,10 @@ export async function play(scenario: Scenario, until: number, early = true): Pro
   const world = sandbox.addFleet(
     {
       ...LINUX,
-      ...scenario,
+      ...fleet,
+      ...(headroom !== undefined && { headroom }),
+      ...(maxSurge !== undefined && { maxSurge }),
+      ...(schedules !== undefined && { schedules: [...schedules] }),
       launchFault: (at) => find(faults, 'launches', at)?.how,
     },
     jobs,
@@ -150,7 +158,7 @@ export async function play(scenario: Scenario, until: number, early = true): Pro
   const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
   const over = () => {
     if (judge.broken.length > 0 || sandbox.now >= until) return true;
-    const drained = queue.ended === jobs.length && group.size <= minReplicas;
+    const drained = queue.ended === jobs.length && group.size <= judge.levers(0).minReplicas;
     return early && drained && sandbox.now > calmFrom(scenario);
   };
   const schedule = async () => {
@@ -274,9 +282,10 @@ class Judge {
   }
 
   executed({ name, status, startedAt, endedAt }: Execution): void {
-    const { faults, minReplicas } = this.#scenario;
+    const { faults } = this.#scenario;
     const { group } = this.#world;
     const { now } = this.#sandbox;
+    const minReplicas = Math.min(this.levers(0).minReplicas, this.levers(EXECUTION).minReplicas);
     if (status === 'TIMED_OUT') this.#breach(`${name} was timed out`);
     if (status !== 'SUCCEEDED') return;
 
@@ -310,6 +319,21 @@ class Judge {
     if (counted.length !== outcomes.failed) {
       this.#breach(`${outcomes.failed} executions failed, and ${counted.length} failures were counted`);
     }
+  }
+
+  /** The settings that were in force that many seconds ago. */
+  levers(secondsAgo: number): Levers {
+    const at = SANDBOX_START.getTime() + (this.#sandbox.now - secondsAgo) * 1_000;
+    return effectiveSettings(this.#world.input.capacity, at).levers;
+  }
+
+  /** How many instances are wanted, by the settings that were in force that many seconds ago. */
+  #wanted(secondsAgo: number): number {
+    const { minReplicas, headroom = 0 } = this.levers(secondsAgo);
+    const tasks = this.counts.unclaimed + this.counts.running;
+    const ahead =
+      typeof headroom === 'string' ? Math.ceil((tasks * Number.parseInt(headroom, 10)) / 100) : headroom;
+    return tasks + Math.max(minReplicas, tasks > 0 ? ahead : 0);
   }
 
   get #failures(): Ending[] {
@@ -390,8 +414,15 @@ class Judge {
     const outage = this.#during('circleci');
     if (outage && outage.from < now - back - RETRIED) this.#breach(`${wrote}, without CircleCI`);
     if (back === 0) {
-      const wanted = this.counts.unclaimed + this.counts.running + this.#scenario.minReplicas;
+      const wanted = Math.max(this.#wanted(0), this.#wanted(RETRIED));
       if (rises && desired > wanted) this.#breach(`${wrote}, for ${wanted} wanted`);
+    }
+    const { maxSurge = Number.POSITIVE_INFINITY } = this.#scenario;
+    const there = this.#presence
+      .filter((_, index, all) => (all[index + 1]?.at ?? now) >= now - back - RETRIED)
+      .map(({ present }) => present);
+    if (rises && desired > Math.max(...there) + maxSurge) {
+      this.#breach(`${wrote}, with maxSurge ${maxSurge} and ${Math.max(...there)} pending or in service`);
     }
     const settled = ({ from, desired, found }: { from: number; desired: number; found: number }) =>
       found === group.desired && (desired > from ? found >= desired : found !== from);
