@@ -22,7 +22,6 @@ async function boot(world: World, run: number): Promise<{ total: number; runnerP
       idleTimeout: 0,
       maxRunTime: 60,
       bootTimeout: 120,
-      image: 'ubuntu',
       runner: undefined,
       spot: undefined,
       unsafeRetries: false,
@@ -31,6 +30,7 @@ async function boot(world: World, run: number): Promise<{ total: number; runnerP
     groupName,
     runnerSecretName: 'runners/good',
     installObject: undefined,
+    installSha256: undefined,
     logs: undefined,
   }).render();
   const machine = new Machine(process.env.INSTANCE_IMAGE ?? '', world, metadataOf(id, 'InService'), userData);

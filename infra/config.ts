@@ -8,6 +8,7 @@ import {
   Fleet,
   type FleetSettings,
   Fleets,
+  InstanceRequirements,
   isMap,
   Runner,
   ScalingSchedule,
@@ -104,12 +105,14 @@ function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
     // Not the value: what is in the wrong place may be a secret.
     const inner: Record<string, object> = {
       breaker: Breaker.shape,
+      instanceRequirements: InstanceRequirements.shape,
       network: VpcOfYours.shape,
       runner: Runner.shape,
       schedules: ScalingSchedule.shape,
       spot: Spot.shape,
     };
-    const known = Object.keys(inner[String(issue.path[1])] ?? Fleet.shape);
+    const outer = inner[String(issue.path[1])] ?? Fleet.shape;
+    const known = issue.path.length > 2 ? ['min', 'max'] : Object.keys(outer);
     return issue.keys.map(
       (key) => `${where}.${key}: is not a setting; the nearest one is ${closest(key, known)}`,
     );

@@ -165,6 +165,46 @@ export const ScalingSchedule = z
     when: ({ value }) => typeof Object(value).end === 'string',
   });
 
+/** From the fewest to the most of something; without the most, any number. */
+const range = (what: string, most: number) =>
+  z
+    .strictObject(
+      {
+        min: wholeNumber(`the fewest ${what}`, 1, most).describe(`The fewest ${what}.`),
+        max: wholeNumber(`the most ${what}`, 1, most).optional().describe(`The most ${what}.`),
+      },
+      { error: `must be a map of min and max, the fewest and the most ${what}` },
+    )
+    .refine(({ min, max = most }) => max >= min, {
+      path: ['max'],
+      error: ({ input }) => `must be at least min (${Object(input).min})`,
+    });
+
+/**
+ * Instance types by what they have. Those with accelerators, bare metal ones and earlier generations are never meant.
+ * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRequirements.html
+ */
+export const InstanceRequirements = z.strictObject(
+  {
+    architecture: z
+      .enum(['arm64', 'x86_64'], { error: 'must be arm64 (Graviton) or x86_64' })
+      .describe('Of the processor: `arm64` (Graviton) or `x86_64` (Intel and AMD).'),
+    vCpus: range('vCPUs', 1_024).describe('How many vCPUs: `min`, and `max` unless any number will do.'),
+    memoryGiB: range('GiB of memory', 32_768).describe(
+      'How much memory in GiB: `min`, and `max` unless any amount will do.',
+    ),
+    burstable: flag('Whether types with burstable performance, such as t4g.large, are meant too.'),
+    excluded: z
+      .array(text('an instance type or some of them, such as m5.large, m5.* or r*', /^[a-z0-9.*-]{1,30}$/), {
+        error: 'must be a list of instance types such as [m5.large, r*]',
+      })
+      .max(400, { error: 'must be at most 400 instance types' })
+      .default([])
+      .describe('Types that are not meant, with `*` for any text.'),
+  },
+  { error: 'must be a map of architecture, vCpus and memoryGiB' },
+);
+
 /** How much of the group is Spot capacity. */
 export const Spot = z.strictObject(
   {
@@ -191,6 +231,35 @@ export const Breaker = z.strictObject(
   { error: 'must be a map of failures and window; {} is 3 failures within 15m' },
 );
 
+/** The images that their makers publish for each region. */
+const STOCK_IMAGES = ['ubuntu', 'amazon-linux'] as const;
+export type StockImage = (typeof STOCK_IMAGES)[number];
+
+export const isStock = (image: string): image is StockImage => STOCK_IMAGES.some((stock) => stock === image);
+
+const IMAGE_ID = /^ami-([0-9a-f]{8}|[0-9a-f]{17})$/;
+
+/**
+ * A parameter's name, by its path or after `ssm:`, and perhaps a version or a label of it.
+ * https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+ */
+const IMAGE_PARAMETER = /^(?:ssm:|(?=\/))([A-Za-z0-9_./-]{1,1011}(?::[A-Za-z0-9_.-]{1,100})?)$/;
+
+/** The name of the parameter that holds the image's id, if the image is told so. */
+export const imageParameter = (image: string): string | undefined => IMAGE_PARAMETER.exec(image)?.[1];
+
+const Image = z.union(
+  [
+    z.enum(STOCK_IMAGES),
+    text('the id of an image, such as ami-0123456789abcdef0', IMAGE_ID),
+    text('the name of a Systems Manager parameter, such as /acme/runner or ssm:runner', IMAGE_PARAMETER),
+  ],
+  {
+    error:
+      'must be ubuntu, amazon-linux, the id of an image such as ami-0123456789abcdef0, or a Systems Manager parameter that holds one, such as /acme/runner or ssm:runner',
+  },
+);
+
 const Network = z.union([z.enum(['default-vpc', 'new-vpc']), VpcOfYours], {
   error: 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours',
 });
@@ -206,9 +275,13 @@ export const Fleet = z
           error: 'must be a list of EC2 instance types such as [m7g.large]',
         })
         .min(1, { error: 'must name at least one EC2 instance type, such as [m7g.large]' })
+        .optional()
         .describe(
-          'EC2 instance types in order of preference, all of one architecture. The image follows from it.',
+          'EC2 instance types in order of preference, all of one architecture. The image follows from it. Either these or `instanceRequirements` must be given.',
         ),
+      instanceRequirements: InstanceRequirements.optional().describe(
+        'Instead of `instanceTypes`, what they must have: `architecture` (`arm64` or `x86_64`), `vCpus` and `memoryGiB` (maps of `min` and `max`), and perhaps `burstable` (false) and `excluded`, a list such as `[r*]`. Of those that fit, EC2 takes the cheapest, and for Spot the cheapest that it has much of; never one much dearer than another that fits.',
+      ),
       minReplicas: LEVERS.minReplicas
         .default(0)
         .describe(
@@ -269,11 +342,16 @@ export const Fleet = z
       circleciUrl: text('a URL such as https://runner.circleci.com, without a query or a user', SERVER_URL)
         .default('https://runner.circleci.com')
         .describe("CircleCI's runner API: the Cloud's, or https://<server-host> for CircleCI Server."),
-      image: z
-        .enum(['ubuntu', 'amazon-linux'], { error: 'must be ubuntu or amazon-linux' })
-        .default('ubuntu')
+      image: Image.default('ubuntu').describe(
+        'The image of the instances: the current Ubuntu 24.04 LTS, or Amazon Linux 2023, as they are published for the region; [one of yours](instance-life.md#an-image-of-your-own) by its id; or a Systems Manager parameter that holds its id, by its path such as `/acme/runner`, or as `ssm:name`. A parameter is read at each launch.',
+      ),
+      rootDevice: text(
+        'the name of a root device, such as /dev/sda1 or /dev/xvda',
+        /^\/dev\/[a-z][a-z0-9]{2,15}$/,
+      )
+        .optional()
         .describe(
-          'The image of the instances: the current Ubuntu 24.04 LTS, or Amazon Linux 2023, as they are published for the region.',
+          'The root device of an image of yours, so that its volume gets the size of `rootVolumeSize` and is encrypted. Without it the volume is as the image has it.',
         ),
       runner: Runner.optional().describe(
         "A release of machine runner 3 by its version and SHA-256. Without it, instances install the newest package of CircleCI's repository.",
@@ -288,8 +366,10 @@ export const Fleet = z
         "Where instances run: the account's default VPC, one made for the fleet (public subnets, no NAT gateway), or a VPC of yours by id.",
       ),
       rootVolumeSize: wholeNumber('the size of the root volume in GiB', 8, 16_384)
-        .default(30)
-        .describe('Size of the encrypted gp3 root volume in GiB.'),
+        .optional()
+        .describe(
+          'Size of the encrypted gp3 root volume in GiB; 30 unless told. With an image of yours it needs `rootDevice`.',
+        ),
       keyPairName: text('the name of an EC2 key pair', /^[\x20-\x7e]{1,255}$/)
         .optional()
         .describe('An EC2 key pair for SSH. Without it no key is installed.'),
@@ -394,7 +474,41 @@ export const Fleet = z
       },
     ),
   )
-  .refine((fleet) => new Set(fleet.instanceTypes.map(architectureOf)).size <= 1, {
+  .refine(
+    ({ image, rootDevice, rootVolumeSize }) =>
+      rootVolumeSize === undefined || isStock(image) || rootDevice !== undefined,
+    {
+      path: ['rootVolumeSize'],
+      error:
+        'must come with rootDevice, because only the maker of an image knows what its root device is called',
+      when: ({ value, issues }) => !faulty(issues, 'image', 'rootDevice', 'rootVolumeSize') && isMap(value),
+    },
+  )
+  .refine(({ image, rootDevice }) => rootDevice === undefined || !isStock(image), {
+    path: ['rootDevice'],
+    error: 'must be left out, unless image is one of yours: those of ubuntu and amazon-linux are known',
+    when: ({ value, issues }) => !faulty(issues, 'image', 'rootDevice') && isMap(value),
+  })
+  .refine(({ instanceTypes, instanceRequirements }) => Boolean(instanceTypes ?? instanceRequirements), {
+    path: ['instanceTypes'],
+    error: 'must be a list of EC2 instance types such as [m7g.large], unless there are instanceRequirements',
+    when: ({ value, issues }) => isMap(value) && !faulty(issues, 'instanceTypes', 'instanceRequirements'),
+  })
+  .refine(({ instanceTypes, instanceRequirements }) => !(instanceTypes && instanceRequirements), {
+    path: ['instanceRequirements'],
+    error: 'must be left out, or instanceTypes must: the one or the other says what is launched',
+    when: ({ value }) => isMap(value),
+  })
+  .refine(
+    ({ image, instanceRequirements }) => !instanceRequirements || !imageParameter(image)?.includes(':'),
+    {
+      path: ['image'],
+      error:
+        'must be a parameter without a version or a label, because with instanceRequirements it is read by CloudFormation, as it is at the deployment',
+      when: ({ value, issues }) => isMap(value) && !faulty(issues, 'image'),
+    },
+  )
+  .refine(({ instanceTypes = [] }) => new Set(instanceTypes.map(architectureOf)).size <= 1, {
     path: ['instanceTypes'],
     error: 'must all be of one architecture, arm64 (Graviton) or x86_64, because they share one image',
     when: ({ value }) =>
@@ -404,9 +518,12 @@ export const Fleet = z
 
 /** Whether these settings were parsed to numbers, and no fault was found with them. */
 function sound({ value, issues }: z.core.ParsePayload, ...keys: string[]): boolean {
-  const faulty = new Set(issues.map(({ path = [] }) => path[0]));
-  return keys.every((key) => Number.isInteger(Object(value)[key]) && !faulty.has(key));
+  return keys.every((key) => Number.isInteger(Object(value)[key])) && !faulty(issues, ...keys);
 }
+
+/** Whether a fault was found with one of these settings. */
+const faulty = (issues: z.core.ParsePayload['issues'], ...keys: string[]) =>
+  issues.some(({ path = [] }) => keys.includes(String(path[0])));
 
 export const Fleets = z
   .record(z.string(), Fleet, { error: 'must be a map of fleet names to their settings' })
@@ -459,11 +576,13 @@ export function logicalId(fleetName: string): string {
     .join('');
 }
 
+export type Architecture = 'arm64' | 'x86_64';
+
 /**
  * Architecture of an instance type's processor, by its name: a `g` among the letters behind the generation is
  * Graviton. https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
  */
-export function architectureOf(instanceType: string): 'arm64' | 'x86_64' {
+export function architectureOf(instanceType: string): Architecture {
   return /^(a1|[a-z]+\d+[a-z-]*g[a-z0-9]*)\./.test(instanceType) ? 'arm64' : 'x86_64';
 }
 

@@ -62,7 +62,8 @@ large:
   breaker:
     failures: 5
     window: 30m
-  image: amazon-linux
+  image: /acme/runner-image
+  rootDevice: /dev/xvda
   runner:
     version: 3.1.13
     sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef

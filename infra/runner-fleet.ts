@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ArnFormat, CfnOutput, Fn, RemovalPolicy, Stack, Tags, Validations } from 'aws-cdk-lib';
 import { CfnAutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
@@ -5,6 +7,7 @@ import {
   BlockDeviceVolume,
   CfnSecurityGroup,
   EbsDeviceVolumeType,
+  type IMachineImage,
   InstanceInitiatedShutdownBehavior,
   InstanceType,
   IpAddresses,
@@ -12,8 +15,10 @@ import {
   LaunchTemplate,
   LaunchTemplateHttpTokens,
   MachineImage,
+  OperatingSystemType,
   SecurityGroup,
   SubnetType,
+  UserData,
   Vpc,
 } from 'aws-cdk-lib/aws-ec2';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -23,7 +28,7 @@ import { CfnSecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import type { FleetConfig } from './config.ts';
-import { architectureOf, logicalId } from './fleet-settings.ts';
+import { type Architecture, architectureOf, imageParameter, isStock, logicalId } from './fleet-settings.ts';
 import { idleSeconds } from './levers.ts';
 import { allow, type Permission } from './permissions.ts';
 import { runnerUserData } from './user-data.ts';
@@ -31,16 +36,86 @@ import { runnerUserData } from './user-data.ts';
 /** The stock images, as their makers publish them for each region, and where each has its root volume. */
 const IMAGES = {
   ubuntu: {
-    parameter: (architecture: 'arm64' | 'x86_64') =>
+    parameter: (architecture: Architecture) =>
       `/aws/service/canonical/ubuntu/server/24.04/stable/current/${architecture === 'x86_64' ? 'amd64' : architecture}/hvm/ebs-gp3/ami-id`,
     rootDevice: '/dev/sda1',
   },
   'amazon-linux': {
-    parameter: (architecture: 'arm64' | 'x86_64') =>
+    parameter: (architecture: Architecture) =>
       `/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${architecture}`,
     rootDevice: '/dev/xvda',
   },
 };
+
+const ROOT_VOLUME_GIB = 30;
+
+interface Image {
+  machineImage: IMachineImage;
+  /** Where its root volume is, if that is known. */
+  rootDevice: string | undefined;
+}
+
+/** A parameter that names an image is read at each launch: https://docs.aws.amazon.com/autoscaling/ec2/userguide/using-systems-manager-parameters.html */
+function imageOf(
+  { image, rootDevice, instanceRequirements }: FleetConfig,
+  architecture: Architecture,
+): Image {
+  const stock = isStock(image) ? IMAGES[image] : undefined;
+  const parameter = stock?.parameter(architecture) ?? imageParameter(image);
+  return {
+    machineImage: machineImage(),
+    rootDevice: stock?.rootDevice ?? rootDevice,
+  };
+
+  function machineImage(): IMachineImage {
+    if (parameter === undefined) {
+      return {
+        getImage: () => ({
+          imageId: image,
+          osType: OperatingSystemType.LINUX,
+          userData: UserData.forLinux(),
+        }),
+      };
+    }
+    // A group that is told instance types by their attributes takes no parameter from its launch template.
+    return instanceRequirements === undefined
+      ? MachineImage.resolveSsmParameterAtLaunch(parameter)
+      : MachineImage.fromSsmParameter(parameter, { os: OperatingSystemType.LINUX });
+  }
+}
+
+const range = ({ min, max }: { min: number; max?: number | undefined }, times: number) => ({
+  min: min * times,
+  ...(max !== undefined && { max: max * times }),
+});
+
+/** `lowest-price`, because types that are told by their attributes have no order of preference. */
+function overridesOf({ instanceTypes = [], instanceRequirements: requirements }: FleetConfig) {
+  if (requirements === undefined) {
+    return {
+      onDemandAllocationStrategy: 'prioritized',
+      overrides: instanceTypes.map((instanceType) => ({ instanceType })),
+    };
+  }
+  const { architecture, vCpus, memoryGiB, burstable, excluded } = requirements;
+  return {
+    onDemandAllocationStrategy: 'lowest-price',
+    overrides: [
+      {
+        instanceRequirements: {
+          vCpuCount: range(vCpus, 1),
+          memoryMiB: range(memoryGiB, 1_024),
+          // The image has an architecture as well; this says it in the template.
+          cpuManufacturers: architecture === 'arm64' ? ['amazon-web-services'] : ['intel', 'amd'],
+          instanceGenerations: ['current'],
+          burstablePerformance: burstable ? 'included' : 'excluded',
+          acceleratorCount: { max: 0 },
+          ...(excluded.length > 0 && { excludedInstanceTypes: excluded }),
+        },
+      },
+    ],
+  };
+}
 
 /** The script of an instance that user data has no room for, because few fleets want it. */
 const SHIP_LOGS = fileURLToPath(new URL('../userdata/ship-logs.sh', import.meta.url));
@@ -52,6 +127,8 @@ interface InstanceLogs {
 
 /** Bucket and key of a file that a deployment uploads. */
 const objectOf = (asset: Asset) => `${asset.s3BucketName}/${asset.s3ObjectKey}`;
+
+const sha256Of = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
 
 /** A fleet's secret: one of the adopter's by name, or one that the stack makes. */
 interface FleetSecret {
@@ -147,7 +224,8 @@ export class RunnerFleet extends Construct {
       launchTemplateName: this.groupName,
       version: template.latestVersionNumber,
     };
-    const mixed = config.instanceTypes.length > 1 || config.spot !== undefined;
+    const { onDemandAllocationStrategy, overrides } = overridesOf(config);
+    const mixed = config.instanceTypes?.length !== 1 || config.spot !== undefined;
     const group = new CfnAutoScalingGroup(this, 'Group', {
       autoScalingGroupName: this.groupName,
       // Desired capacity is not in the template: it is the workflow's, and a deployment must not reset it.
@@ -156,6 +234,8 @@ export class RunnerFleet extends Construct {
       newInstancesProtectedFromScaleIn: true,
       healthCheckType: 'EC2',
       metricsCollection: [{ granularity: '1Minute' }],
+      // It would terminate Spot instances that EC2 may take back, whatever runs on them; the instances watch for that.
+      ...(config.spot !== undefined && { capacityRebalance: false }),
       // The instance itself says that its runner is up, or that it never will be; silence gives it up too.
       lifecycleHookSpecificationList: [
         {
@@ -171,7 +251,7 @@ export class RunnerFleet extends Construct {
             mixedInstancesPolicy: {
               instancesDistribution: {
                 onDemandPercentageAboveBaseCapacity: 100 - (config.spot?.percentage ?? 0),
-                onDemandAllocationStrategy: 'prioritized',
+                onDemandAllocationStrategy,
                 ...(config.spot !== undefined && {
                   onDemandBaseCapacity: config.spot.onDemandBase,
                   spotAllocationStrategy: 'price-capacity-optimized',
@@ -179,7 +259,7 @@ export class RunnerFleet extends Construct {
               },
               launchTemplate: {
                 launchTemplateSpecification: specification,
-                overrides: config.instanceTypes.map((instanceType) => ({ instanceType })),
+                overrides,
               },
             },
           }),
@@ -256,21 +336,22 @@ export class RunnerFleet extends Construct {
 
   private launchTemplate(securityGroupId: string): LaunchTemplate {
     const { config } = this;
-    const [firstType] = config.instanceTypes;
-    const arm = config.instanceTypes.some((type) => architectureOf(type) === 'arm64');
-    const image = IMAGES[config.image];
+    const [firstType] = config.instanceTypes ?? [];
+    const architecture = config.instanceRequirements?.architecture ?? architectureOf(firstType ?? '');
+    const { machineImage, rootDevice } = imageOf(config, architecture);
     const install =
       config.installFile === undefined ? undefined : new Asset(this, 'Install', { path: config.installFile });
     const logs = config.logs ? this.logs() : undefined;
     const template = new LaunchTemplate(this, 'LaunchTemplate', {
       launchTemplateName: this.groupName,
       ...(firstType !== undefined && { instanceType: new InstanceType(firstType) }),
-      machineImage: MachineImage.resolveSsmParameterAtLaunch(image.parameter(arm ? 'arm64' : 'x86_64')),
+      machineImage,
       userData: runnerUserData({
         fleet: { ...config, idleTimeout: idleSeconds(config) },
         groupName: this.groupName,
         runnerSecretName: this.runnerSecret.name,
         installObject: install && objectOf(install),
+        installSha256: config.installFile && sha256Of(config.installFile),
         logs: logs && { object: objectOf(logs.script), groupName: logs.group.logGroupName },
       }),
       role: this.instanceRole(install, logs),
@@ -279,16 +360,18 @@ export class RunnerFleet extends Construct {
       httpPutResponseHopLimit: 1,
       // A runner that powers off is gone; a stopped one would be replaced, and paid for, as a ghost.
       instanceInitiatedShutdownBehavior: InstanceInitiatedShutdownBehavior.TERMINATE,
-      blockDevices: [
-        {
-          deviceName: image.rootDevice,
-          volume: BlockDeviceVolume.ebs(config.rootVolumeSize, {
-            encrypted: true,
-            volumeType: EbsDeviceVolumeType.GP3,
-            deleteOnTermination: true,
-          }),
-        },
-      ],
+      ...(rootDevice !== undefined && {
+        blockDevices: [
+          {
+            deviceName: rootDevice,
+            volume: BlockDeviceVolume.ebs(config.rootVolumeSize ?? ROOT_VOLUME_GIB, {
+              encrypted: true,
+              volumeType: EbsDeviceVolumeType.GP3,
+              deleteOnTermination: true,
+            }),
+          },
+        ],
+      }),
       ...(config.keyPairName !== undefined && {
         keyPair: KeyPair.fromKeyPairName(this, 'KeyPair', config.keyPairName),
       }),

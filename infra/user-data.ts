@@ -17,7 +17,6 @@ export interface UserDataInputs {
     | 'idleTimeout'
     | 'maxRunTime'
     | 'bootTimeout'
-    | 'image'
     | 'runner'
     | 'spot'
     | 'unsafeRetries'
@@ -27,6 +26,8 @@ export interface UserDataInputs {
   runnerSecretName: string;
   /** Bucket and key of the fleet's install script. */
   installObject: string | undefined;
+  /** SHA-256 of that script, by which an image says that it has been run. */
+  installSha256: string | undefined;
   /** Bucket and key of the script that sends logs to CloudWatch Logs, and the log group. */
   logs: { object: string; groupName: string } | undefined;
   /** How old an instance may become before it leaves whatever runs on it, in seconds. */
@@ -34,8 +35,8 @@ export interface UserDataInputs {
 }
 
 /**
- * Composes an instance's user data from the files in `userdata/`, unchanged: EC2 runs it once, as root, at
- * the first boot. EC2's limit is 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html).
+ * Composes an instance's user data from the files in `userdata/`, without their comments: EC2 runs it once, as
+ * root, at the first boot. EC2's limit is 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html).
  */
 export function runnerUserData(inputs: UserDataInputs): UserData {
   const { fleet } = inputs;
@@ -51,6 +52,7 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
     ALLOW_INSTANCE_METADATA: fleet.allowInstanceMetadata,
     UNSAFE_RETRIES: fleet.unsafeRetries,
     INSTALL_OBJECT: inputs.installObject ?? '',
+    ...(inputs.installSha256 !== undefined && { INSTALL_SHA256: inputs.installSha256 }),
     RUNNER_VERSION: fleet.runner?.version ?? '',
     ...(fleet.runner !== undefined && { RUNNER_SHA256: fleet.runner.sha256 }),
     LOGS_OBJECT: inputs.logs?.object ?? '',
@@ -59,7 +61,9 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
   const files = {
     [`${LIB}/aws.sh`]: userdata('aws.sh'),
     [`${LIB}/boot`]: userdata('boot.sh'),
-    [`${LIB}/install-runner`]: userdata(`install-runner-${runnerSource(fleet)}.sh`),
+    [`${LIB}/install-runner`]: userdata(
+      `install-runner-${fleet.runner === undefined ? 'package' : 'release'}.sh`,
+    ),
     [`${LIB}/block-metadata`]: userdata('block-metadata.sh'),
     [`${LIB}/leave-group`]: userdata('leave-group.sh'),
     [`${UNITS}/autoscaler-.service.d/defaults.conf`]: userdata('autoscaler-defaults.conf'),
@@ -86,16 +90,17 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
       ...Object.entries(files).map(([path, text]) => `cat >${path} <<'END'\n${text}END`),
       `chmod 0755 ${LIB}/*`,
       'systemctl daemon-reload',
+      '# Of an instance whose image this one has; see boot.sh.',
+      'rm -f /var/lib/autoscaler/instance',
       'systemctl enable autoscaler-boot.service',
-      'systemctl start --no-block autoscaler-boot.service',
+      'systemctl restart --no-block autoscaler-boot.service',
       '',
     ].join('\n'),
   );
 }
 
-const userdata = (file: string) => readFileSync(new URL(`../userdata/${file}`, import.meta.url), 'utf8');
+/** A file without its comments, for which there is no room; what they tell shellcheck stays. */
+const userdata = (file: string) =>
+  readFileSync(new URL(`../userdata/${file}`, import.meta.url), 'utf8').replaceAll(COMMENT, '');
 
-function runnerSource({ runner, image }: UserDataInputs['fleet']): 'release' | 'apt' | 'dnf' {
-  if (runner !== undefined) return 'release';
-  return image === 'ubuntu' ? 'apt' : 'dnf';
-}
+const COMMENT = /^ *#(?!!| shellcheck ).*\n/gm;

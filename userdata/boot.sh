@@ -4,6 +4,7 @@
 set -Eeuo pipefail
 . "$(dirname "$0")/aws.sh"
 CONFIG=${CONFIG:-/etc/autoscaler}
+APT=${APT:-/etc/apt/apt.conf.d}
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 
 trap 'say "failed in line $LINENO after $SECONDS s: $BASH_COMMAND"' ERR
@@ -26,6 +27,11 @@ identify() {
   mkdir -p "$STATE"
   AWS_REGION=$(retry 5 metadata placement/region)
   INSTANCE_ID=$(retry 5 metadata instance-id)
+  # In an image of another instance, that one's boot leaves the instance to its own user data, which removes the file.
+  if [ -e "$STATE/instance" ] && ! grep -qx "INSTANCE_ID=$INSTANCE_ID" "$STATE/instance"; then
+    say 'an image of another instance: its own user data comes first'
+    exit 0
+  fi
   printf 'AWS_REGION=%s\nINSTANCE_ID=%s\n' "$AWS_REGION" "$INSTANCE_ID" >"$STATE/instance"
   state=$(target_state || true)
 }
@@ -36,19 +42,39 @@ limit_age() {
     systemd-run --quiet --unit=autoscaler-leave.service --on-active="$AGE_LIMIT_SECONDS"
 }
 
+# The image may bring the runner: the pinned release as it was installed, or any if none is pinned.
+has_runner() {
+  local runner
+  runner=$(command -v circleci-runner) || return
+  [ -z "$RUNNER_VERSION" ] || grep -qsx "$(sha256sum "$runner")" "$STATE/runner-$RUNNER_VERSION"
+}
+
+# And it may have had the very install script run.
+install_once() {
+  local installed="$STATE/installed-$INSTALL_SHA256"
+  if [ -e "$installed" ]; then return; fi
+  phase 'install script' run_object "$INSTALL_OBJECT" "$BOOT_TIMEOUT_SECONDS"
+  touch "$installed"
+}
+
+install_runner() {
+  phase 'runner package' "$LIB/install-runner"
+  [ -z "$RUNNER_VERSION" ] || sha256sum "$(command -v circleci-runner)" >"$STATE/runner-$RUNNER_VERSION"
+}
+
 # What a warm start, or an image of such an instance, need not do again.
 prepare() {
   local version="$INSTALL_OBJECT $RUNNER_VERSION"
   [ "$(cat "$STATE/prepared" 2>/dev/null)" != "$version" ] || return 0
-  if [ -d /etc/apt/apt.conf.d ]; then
+  if [ -d "$APT" ]; then
     # Ubuntu updates itself in the background: wait for that, not for a dead mirror.
     systemctl stop apt-daily.timer apt-daily-upgrade.timer || true
     printf '%s;\n' 'DPkg::Lock::Timeout "180"' 'Acquire::Retries "3"' 'Acquire::http::Timeout "20"' \
-      >/etc/apt/apt.conf.d/99-autoscaler
+      >"$APT/99-autoscaler"
   fi
-  [ -z "$INSTALL_OBJECT" ] || phase 'install script' run_object "$INSTALL_OBJECT" "$BOOT_TIMEOUT_SECONDS"
-  phase 'runner package' "$LIB/install-runner"
-  command -v nft >/dev/null || retry 3 timeout 300 dnf install -y nftables
+  [ -z "$INSTALL_OBJECT" ] || install_once
+  has_runner || install_runner
+  command -v nft >/dev/null || retry 3 timeout 300 "$(command -v apt-get || echo dnf)" install -y nftables
   id circleci >/dev/null || useradd --create-home --shell /bin/bash circleci
   # The vendor's unit starts the runner again after its task.
   systemctl disable --now circleci-runner.service 2>/dev/null || true

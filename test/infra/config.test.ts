@@ -27,7 +27,6 @@ describe('a fleet that says only what it must', () => {
         image: 'ubuntu',
         unsafeRetries: false,
         network: 'default-vpc',
-        rootVolumeSize: 30,
         sessionManager: false,
         allowInstanceMetadata: false,
         logs: false,
@@ -59,6 +58,9 @@ describe('settings', () => {
     { given: 'bootTimeout: 7200', becomes: { bootTimeout: 7_200 } },
     { given: 'image: ubuntu', becomes: { image: 'ubuntu' } },
     { given: 'image: amazon-linux', becomes: { image: 'amazon-linux' } },
+    { given: 'image: ami-0123456789abcdef0', becomes: { image: 'ami-0123456789abcdef0' } },
+    { given: 'image: /acme/runner', becomes: { image: '/acme/runner' } },
+    { given: 'image: ssm:runner:prod', becomes: { image: 'ssm:runner:prod' } },
     {
       given: `runner: {version: 3.1.13, sha256: ${SHA256}}`,
       becomes: { runner: { version: '3.1.13', sha256: SHA256 } },
@@ -120,6 +122,8 @@ describe('settings', () => {
   const DIGITS = 'must be the SHA-256 of the archive for Linux, 64 hexadecimal digits';
   const SPOT = 'must be a map of percentage and onDemandBase; {} makes all instances Spot';
   const PERCENTAGE = `${NUMBER} 1 to 100, the percentage of instances above onDemandBase that are Spot`;
+  const IMAGE =
+    'must be ubuntu, amazon-linux, the id of an image such as ami-0123456789abcdef0, or a Systems Manager parameter that holds one, such as /acme/runner or ssm:runner';
   const TAG_VALUE = 'must be a text of at most 256 characters, in quotes if it looks like a number';
   const URL = 'must be a URL such as https://runner.circleci.com, without a query or a user';
   it.each([
@@ -174,8 +178,14 @@ describe('settings', () => {
       given: 'bootTimeout: 121m',
       said: `bootTimeout: must be a time from 120 s to 7200 s: ${TIME}, got "121m"`,
     },
-    { given: 'image: debian', said: 'image: must be ubuntu or amazon-linux, got "debian"' },
-    { given: 'image:', said: 'image: must be ubuntu or amazon-linux, got nothing' },
+    { given: 'image: debian', said: `image: ${IMAGE}, got "debian"` },
+    { given: 'image:', said: `image: ${IMAGE}, got nothing` },
+    { given: 'image: ami-0123', said: `image: ${IMAGE}, got "ami-0123"` },
+    { given: 'image: "ssm:"', said: `image: ${IMAGE}, got "ssm:"` },
+    {
+      given: 'rootDevice: sda1',
+      said: 'rootDevice: must be the name of a root device, such as /dev/sda1 or /dev/xvda, got "sda1"',
+    },
     { given: 'runner: 3.1.13', said: `runner: ${RELEASE}, got "3.1.13"` },
     { given: 'runner:', said: `runner: ${RELEASE}, got nothing` },
     { given: 'runner: {version: 3.1.13}', said: `runner.sha256: ${DIGITS}, got nothing` },
@@ -284,7 +294,7 @@ describe('settings', () => {
     },
     {
       missing: 'instanceTypes: [m7i.large]',
-      said: 'instanceTypes: must be a list of EC2 instance types such as [m7g.large], got nothing',
+      said: 'instanceTypes: must be a list of EC2 instance types such as [m7g.large], unless there are instanceRequirements, got nothing',
     },
     {
       missing: 'maxReplicas: 20',
@@ -583,6 +593,91 @@ describe('unknown keys', () => {
         `fleets.yaml has a fault:\n  ${name}.${map}.${key}: is not a setting; the nearest one is ${nearest}`,
       );
     }
+  });
+});
+
+describe('an image of your own', () => {
+  const OWN = 'image: ami-0123456789abcdef0';
+  it.each([
+    { given: [OWN], fault: undefined },
+    { given: [OWN, 'rootDevice: /dev/sda1'], fault: undefined },
+    { given: [OWN, 'rootDevice: /dev/sda1', 'rootVolumeSize: 100'], fault: undefined },
+    {
+      given: [OWN, 'rootVolumeSize: 100'],
+      fault:
+        'rootVolumeSize: must come with rootDevice, because only the maker of an image knows what its root device is called, got 100',
+    },
+    {
+      given: ['rootDevice: /dev/sda1'],
+      fault:
+        'rootDevice: must be left out, unless image is one of yours: those of ubuntu and amazon-linux are known, got "/dev/sda1"',
+    },
+  ])('may have its root volume told with its device: $given', ({ given, fault }) => {
+    if (fault === undefined) expect(fleetsOf(minimalWith(...given))).toHaveLength(1);
+    else expect(complaintsAbout(minimalWith(...given))).toBe(`fleets.yaml has a fault:\n  linux.${fault}`);
+  });
+});
+
+describe('instanceRequirements', () => {
+  const LEAST = { architecture: 'arm64', vCpus: { min: 2 }, memoryGiB: { min: 8 } };
+  const withRequirements = (requirements: unknown, ...settings: string[]) =>
+    minimalWith(...settings).replace(
+      'instanceTypes: [m7i.large]',
+      `instanceRequirements: ${JSON.stringify(requirements)}`,
+    );
+
+  it('stand in for instance types', () => {
+    expect(fleetsOf(withRequirements(LEAST))).toMatchObject([
+      { instanceRequirements: { ...LEAST, burstable: false, excluded: [] } },
+    ]);
+    const most = {
+      architecture: 'x86_64',
+      vCpus: { min: 2, max: 2 },
+      memoryGiB: { min: 4, max: 16 },
+      burstable: true,
+      excluded: ['r*', 'm5.large'],
+    };
+    expect(fleetsOf(withRequirements(most))).toMatchObject([{ instanceRequirements: most }]);
+  });
+
+  const FEWEST = 'must be a whole number from 1 to 1024, the fewest vCPUs';
+  it.each([
+    {
+      wrong: { ...LEAST, architecture: 'arm' },
+      said: 'architecture: must be arm64 (Graviton) or x86_64, got "arm"',
+    },
+    {
+      wrong: { ...LEAST, vCpus: 4 },
+      said: 'vCpus: must be a map of min and max, the fewest and the most vCPUs, got 4',
+    },
+    { wrong: { ...LEAST, vCpus: { max: 4 } }, said: `vCpus.min: ${FEWEST}, got nothing` },
+    { wrong: { ...LEAST, vCpus: { min: 0 } }, said: `vCpus.min: ${FEWEST}, got 0` },
+    { wrong: { ...LEAST, vCpus: { min: 4, max: 2 } }, said: 'vCpus.max: must be at least min (4), got 2' },
+    {
+      wrong: { ...LEAST, vCpus: { min: 4, maxi: 8 } },
+      said: 'vCpus.maxi: is not a setting; the nearest one is max',
+    },
+    {
+      wrong: { ...LEAST, memory: { min: 4 } },
+      said: 'memory: is not a setting; the nearest one is memoryGiB',
+    },
+    {
+      wrong: { ...LEAST, excluded: ['R5'] },
+      said: 'excluded.0: must be an instance type or some of them, such as m5.large, m5.* or r*, got "R5"',
+    },
+  ])('that say $wrong are refused', ({ wrong, said }) => {
+    expect(complaintsAbout(withRequirements(wrong))).toBe(
+      `fleets.yaml has a fault:\n  linux.instanceRequirements.${said}`,
+    );
+  });
+
+  it('and instance types at once are refused, and so is a parameter that CloudFormation cannot read', () => {
+    expect(complaintsAbout(minimalWith(`instanceRequirements: ${JSON.stringify(LEAST)}`))).toBe(
+      'fleets.yaml has a fault:\n  linux.instanceRequirements: must be left out, or instanceTypes must: the one or the other says what is launched, got a map',
+    );
+    expect(complaintsAbout(withRequirements(LEAST, 'image: /acme/runner:3'))).toBe(
+      'fleets.yaml has a fault:\n  linux.image: must be a parameter without a version or a label, because with instanceRequirements it is read by CloudFormation, as it is at the deployment, got "/acme/runner:3"',
+    );
   });
 });
 

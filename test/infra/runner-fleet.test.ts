@@ -1,8 +1,9 @@
+import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { logicalId } from '../../infra/fleet-settings.ts';
-import { EACH_FLEET, fleetsWith, threeFleets } from './fleets.ts';
-import { SynthesisedTemplate } from './template.ts';
+import { EACH_FLEET, fleetsOf, fleetsWith, threeFleets } from './fleets.ts';
+import { appOf, SynthesisedTemplate } from './template.ts';
 
 const template = new SynthesisedTemplate(threeFleets());
 
@@ -76,6 +77,54 @@ describe('the image', () => {
       ImageId: `resolve:ssm:${example.image}`,
       BlockDeviceMappings: [{ DeviceName: example.device }],
     });
+  });
+});
+
+describe('an image of your own', () => {
+  const REQUIREMENTS = '{architecture: arm64, vCpus: {min: 2}, memoryGiB: {min: 4}}';
+  const fleets = fleetsWith({
+    own: { image: 'ami-0123456789abcdef0' },
+    'own-volume': { image: 'ami-0123456789abcdef0', rootDevice: '/dev/xvda', rootVolumeSize: '50' },
+    parameter: { image: '/acme/runner:3' },
+    named: { image: 'ssm:runner' },
+  });
+  const required = fleetsOf(
+    ['ubuntu', 'ssm:runner']
+      .map(
+        (image, index) =>
+          `fleet${index}:\n  resourceClass: acme/fleet${index}\n  maxReplicas: 5\n  image: ${image}\n  instanceRequirements: ${REQUIREMENTS}\n`,
+      )
+      .join(''),
+  );
+  const images = new SynthesisedTemplate([...fleets, ...required]);
+  const data = (name: string) =>
+    Object(images.the('AWS::EC2::LaunchTemplate', `${logicalId(name)}Fleet`).properties.LaunchTemplateData);
+
+  it.each([
+    { name: 'own', image: 'ami-0123456789abcdef0' },
+    { name: 'parameter', image: 'resolve:ssm:/acme/runner:3' },
+    { name: 'named', image: 'resolve:ssm:runner' },
+  ])('of $name is launched with its volume as it is', ({ name, image }) => {
+    expect(data(name).ImageId).toBe(image);
+    expect(data(name)).not.toHaveProperty('BlockDeviceMappings');
+  });
+
+  it('has an encrypted volume of the size asked for if its root device is told', () => {
+    expect(data('own-volume').BlockDeviceMappings).toMatchObject([
+      { DeviceName: '/dev/xvda', Ebs: { VolumeSize: 50, Encrypted: true } },
+    ]);
+  });
+
+  it('is read from its parameter at the deployment if instance types are told by what they have', () => {
+    const { stack } = appOf(required);
+    const parameters = Template.fromStack(stack).findParameters('*', {
+      Type: 'AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>',
+    });
+    expect(Object.values(parameters).map(({ Default }) => Default)).toEqual([
+      '/aws/service/canonical/ubuntu/server/24.04/stable/current/arm64/hvm/ebs-gp3/ami-id',
+      'runner',
+    ]);
+    for (const name of ['Fleet0', 'Fleet1']) expect(JSON.stringify(data(name))).not.toContain('resolve:ssm');
   });
 });
 
@@ -160,6 +209,47 @@ describe('the group', () => {
         Overrides: types.map((InstanceType) => ({ InstanceType })),
       },
     });
+  });
+
+  it('of instance types by what they have launches the cheapest that fit', () => {
+    const fleets = fleetsOf(
+      'any:\n  resourceClass: acme/any\n  maxReplicas: 5\n  spot: {}\n  instanceRequirements: {architecture: x86_64, vCpus: {min: 2, max: 4}, memoryGiB: {min: 8}, excluded: [r*]}\n',
+    );
+    const any = new SynthesisedTemplate(fleets);
+    const { properties } = any.the('AWS::AutoScaling::AutoScalingGroup', 'AnyFleet');
+    expect(properties.MixedInstancesPolicy).toEqual({
+      InstancesDistribution: {
+        OnDemandAllocationStrategy: 'lowest-price',
+        OnDemandPercentageAboveBaseCapacity: 0,
+        OnDemandBaseCapacity: 0,
+        SpotAllocationStrategy: 'price-capacity-optimized',
+      },
+      LaunchTemplate: {
+        LaunchTemplateSpecification: newest('any'),
+        Overrides: [
+          {
+            InstanceRequirements: {
+              VCpuCount: { Min: 2, Max: 4 },
+              MemoryMiB: { Min: 8_192 },
+              CpuManufacturers: ['intel', 'amd'],
+              InstanceGenerations: ['current'],
+              BurstablePerformance: 'excluded',
+              AcceleratorCount: { Max: 0 },
+              ExcludedInstanceTypes: ['r*'],
+            },
+          },
+        ],
+      },
+    });
+    const template = any.the('AWS::EC2::LaunchTemplate', 'AnyFleet').properties.LaunchTemplateData;
+    expect(template).not.toHaveProperty('InstanceType');
+  });
+
+  it('of Spot capacity replaces no instance that EC2 may take back: a job may run on it', () => {
+    for (const name of ['Spot', 'SeveralSpot']) {
+      const { properties } = markets.the('AWS::AutoScaling::AutoScalingGroup', `${name}Fleet`);
+      expect(properties.CapacityRebalance).toBe(false);
+    }
   });
 
   it.each([

@@ -55,7 +55,6 @@ describe('an editor with the schema', () => {
       image: 'ubuntu',
       unsafeRetries: false,
       network: 'default-vpc',
-      rootVolumeSize: 30,
       sessionManager: false,
       allowInstanceMetadata: false,
       logs: false,
@@ -68,7 +67,7 @@ describe('an editor with the schema', () => {
 
   it('requires what the fleet must have, and knows no other settings', () => {
     expect(schema.additionalProperties).toMatchObject({
-      required: ['resourceClass', 'instanceTypes', 'maxReplicas'],
+      required: ['resourceClass', 'maxReplicas'],
       additionalProperties: false,
     });
   });
@@ -95,6 +94,8 @@ describe('an editor with the schema', () => {
     { setting: 'sshCidr: 203.0.113.0/24' },
     { setting: 'bootTimeout: 2h' },
     { setting: 'image: amazon-linux' },
+    { setting: 'image: ami-0123456789abcdef0' },
+    { setting: 'image: /acme/runner' },
     { setting: `runner: ${JSON.stringify(RUNNER)}` },
     { setting: 'spot: {}' },
     { setting: 'spot: {percentage: 50, onDemandBase: 2}' },

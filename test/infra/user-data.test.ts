@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   copyFileSync,
   mkdirSync,
@@ -37,18 +38,19 @@ const environmentIn = (userData: string): Record<string, string> =>
 
 const onDisk = (file: string) => readFileSync(`userdata/${file}`, 'utf8');
 
+/** A file as it is on an instance: without comments, but with what they tell shellcheck. */
+const onInstance = (file: string) =>
+  onDisk(file)
+    .split('\n')
+    .filter((line) => !/^ *#/.test(line) || /^(#!|# shellcheck )/.test(line.trim()))
+    .join('\n');
+
 /** Each way to install the runner, by a fleet that asks for it and nothing else. */
 const INSTALLERS = [
-  { fleet: 'nothing', settings: {}, installer: 'install-runner-apt.sh' },
-  { fleet: 'amazon', settings: { image: 'amazon-linux' }, installer: 'install-runner-dnf.sh' },
+  { fleet: 'nothing', settings: {}, installer: 'install-runner-package.sh' },
   {
     fleet: 'pinned',
     settings: { runner: JSON.stringify(RUNNER) },
-    installer: 'install-runner-release.sh',
-  },
-  {
-    fleet: 'pinned-amazon',
-    settings: { image: 'amazon-linux', runner: JSON.stringify(RUNNER) },
     installer: 'install-runner-release.sh',
   },
 ];
@@ -82,13 +84,13 @@ describe('the files of userdata/', () => {
   };
   /** These files as they are, and what is made of the fleet's settings. */
   const wanted = (files: Record<string, string>) => ({
-    ...Object.fromEntries(Object.entries(files).map(([path, file]) => [path, onDisk(file)])),
+    ...Object.fromEntries(Object.entries(files).map(([path, file]) => [path, onInstance(file)])),
     [ENVIRONMENT]: expect.any(String),
     [STOP]: expect.any(String),
   });
 
   it.each(INSTALLERS)(
-    'are on an instance of fleet $fleet as they are here, with $installer to install the runner',
+    'are on an instance of fleet $fleet as they are here but for comments, with $installer to install the runner',
     ({ fleet, installer }) => {
       expect(writtenBy(installers.userData(logicalId(fleet)))).toEqual(
         wanted({ ...ALWAYS, [`${LIB}/install-runner`]: installer }),
@@ -159,6 +161,7 @@ describe('the environment', () => {
         ALLOW_INSTANCE_METADATA: 'true',
         UNSAFE_RETRIES: 'true',
         INSTALL_OBJECT: three.uploaded(INSTALL),
+        INSTALL_SHA256: createHash('sha256').update(INSTALL).digest('hex'),
         RUNNER_VERSION: RUNNER.version,
         RUNNER_SHA256: RUNNER.sha256,
         LOGS_OBJECT: three.uploaded(onDisk('ship-logs.sh')),
@@ -215,7 +218,7 @@ describe('user data', () => {
     'of $fleet has systemd start what it has written, now and at every later boot',
     ({ userData }) => {
       expect(beside(userData)).toMatch(
-        /FILE\nchmod 0755 \/opt\/autoscaler\/\*\nsystemctl daemon-reload\nsystemctl enable autoscaler-boot\.service\nsystemctl start --no-block autoscaler-boot\.service\n$/,
+        /FILE\nchmod 0755 \/opt\/autoscaler\/\*\nsystemctl daemon-reload\n# Of an instance.*\nrm -f \/var\/lib\/autoscaler\/instance\nsystemctl enable autoscaler-boot\.service\nsystemctl restart --no-block autoscaler-boot\.service\n$/,
       );
     },
   );
@@ -230,8 +233,7 @@ describe('user data', () => {
       installer: 'a release',
       settings: { runner: JSON.stringify({ ...RUNNER, version: '3'.repeat(31).concat('x') }) },
     },
-    { installer: 'the package for Ubuntu', settings: {} },
-    { installer: 'the package for Amazon Linux', settings: { image: 'amazon-linux' } },
+    { installer: 'the package', settings: {} },
   ])(
     'fits into the 16 KB that EC2 takes with $installer, all that takes room asked for, and all names as long as they may be',
     ({ settings }) => {

@@ -48,7 +48,6 @@ async function launch(scenario: Scenario = {}) {
       idleTimeout: 3,
       maxRunTime: 60,
       bootTimeout: 120,
-      image: 'ubuntu',
       runner: undefined,
       spot: undefined,
       unsafeRetries: false,
@@ -58,6 +57,7 @@ async function launch(scenario: Scenario = {}) {
     groupName,
     runnerSecretName: 'runners/good',
     installObject: undefined,
+    installSha256: 'c0ffee'.padEnd(64, '0'),
     logs: undefined,
     ...scenario.inputs,
   }).render();
@@ -596,8 +596,20 @@ true`;
       await expectGone(instance, { hook: 'CONTINUE' });
     });
 
+    it('of an image of another instance is what its own user data say, and installs nothing that is there', async () => {
+      const installSha256 = '5ca1ab1e'.padEnd(64, '0');
+      const inputs = { installObject: 'scripts/none', installSha256 };
+      const instance = await launch({ inputs, task: 'id -un' });
+      instance.machine.write('var/lib/autoscaler/instance', 'INSTANCE_ID=i-0fedcba9876543210\n', 0o644);
+      instance.machine.write(`var/lib/autoscaler/installed-${installSha256}`, '', 0o644);
+      await live(instance);
+      expect(instance.machine.console).not.toContain('install script');
+      expect(instance.heard().finished).toMatchObject([{ outcome: 0, output: 'circleci\n' }]);
+      await expectGone(instance, { hook: 'CONTINUE' });
+    });
+
     it('of Amazon Linux installs with dnf', async () => {
-      const instance = await launch({ fleet: { image: 'amazon-linux' }, task: 'id -un' });
+      const instance = await launch({ task: 'id -un' });
       await instance.machine.inspect('rm', '-r', '/usr/bin/apt-get', '/usr/bin/dpkg', '/etc/apt');
       instance.machine.write('usr/bin/dnf', DNF, 0o755);
       await live(instance);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { type Answer, type InstanceCall, refusal, success } from '../support/instance-aws.ts';
@@ -224,6 +224,94 @@ describeScript('boot', () => {
       'CompleteLifecycleAction CONTINUE',
       'GetObject',
     ]);
+  });
+});
+
+describeScript('boot from an image', () => {
+  const SHA256 = 'c0ffee'.padEnd(64, '0');
+  const INSTALLED = `installed-${SHA256}`;
+
+  /** An instance that has to be prepared, without what only root can do. */
+  const unprepared = (options: InstanceOptions = {}) =>
+    prepared({
+      ...options,
+      answer: aws({ GetObject: () => ({ status: 200, body: '#!/bin/sh\necho installing\n' }) }),
+      kept: { prepared: '', ...options.kept },
+      commands: { nft: '', id: '', ...options.commands },
+      environment: {
+        APT: '/nowhere',
+        INSTALL_OBJECT: 'assets/install.sh',
+        INSTALL_SHA256: SHA256,
+        RUNNER_VERSION: '',
+        ...options.environment,
+      },
+    });
+
+  const RUNNER = { 'circleci-runner': '' };
+  /** What the installation of the pinned release leaves behind, on an instance with that runner. */
+  async function pinned(): Promise<Instance> {
+    const instance = await unprepared({ commands: RUNNER, environment: { RUNNER_VERSION: '3.1.13' } });
+    writeFileSync(join(instance.lib, 'install-runner'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+    return instance;
+  }
+
+  it('that has run the very install script and has a runner takes both as they are', async () => {
+    const instance = await unprepared({ kept: { [INSTALLED]: '' }, commands: RUNNER });
+    const { status, stdout, stderr } = await instance.run('boot');
+    expect(status).toBe(0);
+    expect(stdout).not.toContain('installing');
+    expect(stderr).not.toMatch(/install script|runner package/);
+    expect(instance.calls.map(told)).not.toContain('GetObject');
+    expect(starts(instance)).toEqual(STARTS);
+  });
+
+  it('that has run another install script runs this one, and says so for images of it', async () => {
+    const instance = await unprepared({ kept: { 'installed-another': '' }, commands: RUNNER });
+    const { status, stdout, stderr } = await instance.run('boot');
+    expect(status).toBe(0);
+    expect(stdout).toContain('installing');
+    expect(stderr).toMatch(/^boot: install script: \d+ ms$/m);
+    expect(existsSync(join(instance.state, INSTALLED))).toBe(true);
+  });
+
+  it('says nothing for images of it if the install script failed', async () => {
+    const instance = await unprepared({ commands: { ...RUNNER, timeout: 'exit 1' } });
+    expect((await instance.run('boot')).status).not.toBe(0);
+    expect(existsSync(join(instance.state, INSTALLED))).toBe(false);
+    expect(starts(instance)).toEqual([]);
+  });
+
+  it('installs the pinned release once, whatever runner was there', async () => {
+    const instance = await pinned();
+    expect((await instance.run('boot')).stderr).toContain('boot: runner package: ');
+    writeFileSync(join(instance.state, 'prepared'), '');
+    rmSync(join(instance.state, 'started'));
+    expect((await instance.run('boot')).stderr).not.toContain('runner package');
+  });
+
+  it.each([
+    { what: 'another version', environment: { RUNNER_VERSION: '3.1.14' }, replaces: false },
+    { what: 'the version, but not its runner', environment: {}, replaces: true },
+  ])('installs the pinned release if the image has $what', async ({ environment, replaces }) => {
+    const instance = await pinned();
+    await instance.run('boot');
+    writeFileSync(join(instance.state, 'prepared'), '');
+    rmSync(join(instance.state, 'started'));
+    if (replaces) writeFileSync(join(instance.folder, 'bin/circleci-runner'), '#!/bin/sh\n');
+    expect((await instance.run('boot', environment)).stderr).toContain('boot: runner package: ');
+  });
+
+  it('of another instance leaves it to the user data of this one', async () => {
+    const other = { instance: 'AWS_REGION=eu-west-1\nINSTANCE_ID=i-0fedcba9876543210\n' };
+    const instance = await prepared({ kept: other });
+    const { status, stderr } = await instance.run('boot');
+    expect(status).toBe(0);
+    expect(stderr).toContain('boot: an image of another instance: its own user data comes first\n');
+    expect(instance.commands('systemctl')).toEqual([]);
+    expect(instance.calls).toEqual([]);
+    rmSync(join(instance.state, 'instance'));
+    await instance.run('boot');
+    expect(starts(instance)).toEqual(STARTS);
   });
 });
 

@@ -38,7 +38,9 @@ const COMMANDS = [
   'mkdir',
   'mktemp',
   'python3',
+  'sha256sum',
   'timeout',
+  'touch',
 ] as const;
 
 /** As root, a fault in a script would reach the machine that it is tested on. */
