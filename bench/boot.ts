@@ -23,7 +23,6 @@ async function boot(world: World, run: number): Promise<{ total: number; runnerP
       maxRunTime: 60,
       bootTimeout: 120,
       runner: undefined,
-      spot: undefined,
       unsafeRetries: false,
       allowInstanceMetadata: false,
     },

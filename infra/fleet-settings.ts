@@ -84,6 +84,12 @@ const SECRET_NAME = /^[A-Za-z0-9/_+=.@-]{1,512}$/;
 const INSTANCE_TYPE = /^[a-z0-9-]+\.[a-z0-9-]+$/;
 const isInstanceType = (value: unknown) => typeof value === 'string' && INSTANCE_TYPE.test(value);
 
+/**
+ * EC2 launches no instance whose metadata would show another tag.
+ * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-tags-in-IMDS.html
+ */
+const INSTANCE_TAG = /^(?!aws:|\.{1,2}$|_index$)[a-z0-9+=.,_:@-]{1,128}$/i;
+
 export const VpcOfYours = z.strictObject({
   vpcId: text('the id of a VPC, such as vpc-0123456789abcdef0', /^vpc-([0-9a-f]{8}|[0-9a-f]{17})$/).describe(
     'The VPC.',
@@ -418,7 +424,10 @@ export const Fleet = z
         ),
       tags: z
         .record(
-          text('a tag of 1 to 128 characters that does not begin with aws:', /^(?!aws:).{1,128}$/i),
+          text(
+            'a tag of 1 to 128 letters, digits and + - = . , _ : @ that does not begin with aws:',
+            INSTANCE_TAG,
+          ),
           text('a text of at most 256 characters, in quotes if it looks like a number', /^.{0,256}$/),
           { error: 'must be a map of tags to their values' },
         )

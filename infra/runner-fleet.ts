@@ -358,6 +358,8 @@ export class RunnerFleet extends Construct {
       securityGroup: SecurityGroup.fromSecurityGroupId(this, 'ImportedSecurityGroup', securityGroupId),
       httpTokens: LaunchTemplateHttpTokens.REQUIRED,
       httpPutResponseHopLimit: 1,
+      // So that an instance sees the tag by which it is recycled; see userdata/watch.sh.
+      instanceMetadataTags: true,
       // A runner that powers off is gone; a stopped one would be replaced, and paid for, as a ghost.
       instanceInitiatedShutdownBehavior: InstanceInitiatedShutdownBehavior.TERMINATE,
       ...(rootDevice !== undefined && {

@@ -18,7 +18,6 @@ export interface UserDataInputs {
     | 'maxRunTime'
     | 'bootTimeout'
     | 'runner'
-    | 'spot'
     | 'unsafeRetries'
     | 'allowInstanceMetadata'
   >;
@@ -72,10 +71,8 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
     // The first TERM lets a running task finish, so stopping may take as long as a task.
     [`${UNITS}/autoscaler-runner.service.d/stop.conf`]: `[Service]\nTimeoutStopSec=${maxRunTime + AGE_MARGIN_SECONDS}\n`,
     [`${UNITS}/autoscaler-leave.service`]: userdata('autoscaler-leave.service'),
-    ...(fleet.spot !== undefined && {
-      [`${LIB}/watch-spot`]: userdata('watch-spot.sh'),
-      [`${UNITS}/autoscaler-spot.service`]: userdata('autoscaler-spot.service'),
-    }),
+    [`${LIB}/watch`]: userdata('watch.sh'),
+    [`${UNITS}/autoscaler-watch.service`]: userdata('autoscaler-watch.service'),
     [`${CONFIG}/environment`]: Object.entries(environment)
       .map(([name, value]) => `${name}=${value}\n`)
       .join(''),

@@ -189,6 +189,6 @@ fi
 phase configuration configure
 phase 'runner start' start_runner
 say "the runner is up $(cut -d ' ' -f 1 /proc/uptime) s after the kernel"
-if [ -x "$LIB/watch-spot" ]; then systemctl start autoscaler-spot.service; fi
+systemctl start autoscaler-watch.service
 report
 [ -z "$LOGS_OBJECT" ] || run_object "$LOGS_OBJECT" 600 || say 'no logs in CloudWatch: see above'

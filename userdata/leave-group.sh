@@ -16,7 +16,7 @@ finish_launch() {
   retry 3 complete_launch "$1" >/dev/null && mark launched
 }
 
-# An instance to be replaced (see watch-spot) does not lower the desired capacity.
+# An instance to be replaced (see watch) does not lower the desired capacity.
 decrement=true
 if marked replace; then decrement=false; fi
 

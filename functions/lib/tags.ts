@@ -3,3 +3,6 @@ export const LAUNCH_SUSPENDED_TAG = 'circleci-runners:launch-suspended-by';
 
 /** The tag by which a person pauses a fleet: `true` holds its capacity, `drain` lets nothing launch. */
 export const PAUSED_TAG = 'circleci-runners:paused';
+
+/** The tag of an instance that is to leave as soon as no job runs on it; userdata/watch.sh looks for it. */
+export const RECYCLE_TAG = 'circleci-runners:recycle';

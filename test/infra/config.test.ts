@@ -99,8 +99,8 @@ describe('settings', () => {
     { given: 'runnerSecretName: acme/runner@1', becomes: { runnerSecretName: 'acme/runner@1' } },
     { given: 'alarmEmail: ops@acme.example', becomes: { alarmEmail: 'ops@acme.example' } },
     {
-      given: 'tags: {team: build, cost centre: "0815"}',
-      becomes: { tags: { team: 'build', 'cost centre': '0815' } },
+      given: 'tags: {team: build, "acme:cost-centre": "0815"}',
+      becomes: { tags: { team: 'build', 'acme:cost-centre': '0815' } },
     },
   ])('$given is accepted', ({ given, becomes }) => {
     expect(fleetsOf(minimalWith(given))).toEqual([expect.objectContaining(becomes)]);
@@ -124,6 +124,7 @@ describe('settings', () => {
   const PERCENTAGE = `${NUMBER} 1 to 100, the percentage of instances above onDemandBase that are Spot`;
   const IMAGE =
     'must be ubuntu, amazon-linux, the id of an image such as ami-0123456789abcdef0, or a Systems Manager parameter that holds one, such as /acme/runner or ssm:runner';
+  const TAG = 'must be a tag of 1 to 128 letters, digits and + - = . , _ : @ that does not begin with aws:';
   const TAG_VALUE = 'must be a text of at most 256 characters, in quotes if it looks like a number';
   const URL = 'must be a URL such as https://runner.circleci.com, without a query or a user';
   it.each([
@@ -281,8 +282,12 @@ describe('settings', () => {
     { given: 'tags: {cost: 5}', said: `tags.cost: ${TAG_VALUE}, got 5` },
     {
       given: 'tags: {aws:team: build}',
-      said: 'tags.aws:team: must be a tag of 1 to 128 characters that does not begin with aws:',
+      said: `tags.aws:team: ${TAG}`,
     },
+    // In instance metadata, none of these can be shown.
+    { given: 'tags: {cost centre: a}', said: `tags.cost centre: ${TAG}` },
+    { given: 'tags: {team/a: a}', said: `tags.team/a: ${TAG}` },
+    { given: 'tags: {_index: a}', said: `tags._index: ${TAG}` },
   ])('$given is refused', ({ given, said }) => {
     expect(complaintsAbout(minimalWith(given))).toBe(`fleets.yaml has a fault:\n  linux.${said}`);
   });

@@ -20,6 +20,10 @@ describe.each(EACH_FLEET)('the instances of fleet $name', ({ id }) => {
     });
   });
 
+  it('see their own tags, so that they can be recycled', () => {
+    expect(data).toMatchObject({ MetadataOptions: { InstanceMetadataTags: 'enabled' } });
+  });
+
   it('are gone when they power off', () => {
     expect(data).toMatchObject({
       InstanceInitiatedShutdownBehavior: 'terminate',

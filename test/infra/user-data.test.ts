@@ -77,10 +77,8 @@ describe('the files of userdata/', () => {
     [`${UNITS}/autoscaler-boot.service`]: 'autoscaler-boot.service',
     [`${UNITS}/autoscaler-runner.service`]: 'autoscaler-runner.service',
     [`${UNITS}/autoscaler-leave.service`]: 'autoscaler-leave.service',
-  };
-  const WITH_SPOT = {
-    [`${LIB}/watch-spot`]: 'watch-spot.sh',
-    [`${UNITS}/autoscaler-spot.service`]: 'autoscaler-spot.service',
+    [`${LIB}/watch`]: 'watch.sh',
+    [`${UNITS}/autoscaler-watch.service`]: 'autoscaler-watch.service',
   };
   /** These files as they are, and what is made of the fleet's settings. */
   const wanted = (files: Record<string, string>) => ({
@@ -98,20 +96,16 @@ describe('the files of userdata/', () => {
     },
   );
 
-  it('are on an instance that asks for everything as they are here, with those for Spot', () => {
+  it('are on an instance that asks for everything as they are here', () => {
     expect(writtenBy(three.userData('LinuxLarge'))).toEqual(
-      wanted({ ...ALWAYS, ...WITH_SPOT, [`${LIB}/install-runner`]: 'install-runner-release.sh' }),
+      wanted({ ...ALWAYS, [`${LIB}/install-runner`]: 'install-runner-release.sh' }),
     );
   });
 
   const files = readdirSync('userdata');
 
   it('are all of use to some fleet', () => {
-    const used = [
-      ...Object.values({ ...ALWAYS, ...WITH_SPOT }),
-      ...INSTALLERS.map(({ installer }) => installer),
-      'ship-logs.sh',
-    ];
+    const used = [...Object.values(ALWAYS), ...INSTALLERS.map(({ installer }) => installer), 'ship-logs.sh'];
     expect([...new Set(used)].toSorted()).toEqual(files.toSorted());
   });
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RECYCLE_TAG } from '../../functions/lib/tags.ts';
 import { runnerUserData, type UserDataInputs } from '../../infra/user-data.ts';
 import { refusal } from '../support/instance-aws.ts';
 import { metadataOf } from '../support/metadata-service.ts';
@@ -49,7 +50,6 @@ async function launch(scenario: Scenario = {}) {
       maxRunTime: 60,
       bootTimeout: 120,
       runner: undefined,
-      spot: undefined,
       unsafeRetries: false,
       allowInstanceMetadata: false,
       ...scenario.fleet,
@@ -395,11 +395,10 @@ describe
     });
 
     describe('of Spot capacity', () => {
-      const spot = { spot: { percentage: 100, onDemandBase: 0 } };
       const notice = '{"action": "terminate", "time": "2026-01-05T08:02:00Z"}';
 
       it('leaves at once if it is taken back while it is idle', async () => {
-        const instance = await launch({ fleet: { ...spot, idleTimeout: 60 } });
+        const instance = await launch({ fleet: { idleTimeout: 60 } });
         instance.machine.start();
         await instance.machine.until(() => world.hooks.get(instance.id) === 'CONTINUE', 30, 'it is up');
         instance.metadata.set('spot/instance-action', notice);
@@ -409,7 +408,7 @@ describe
       });
 
       it('hands its task back if it is taken back, and is replaced', async () => {
-        const instance = await launch({ fleet: { ...spot, unsafeRetries: true }, task: 'sleep 50' });
+        const instance = await launch({ fleet: { unsafeRetries: true }, task: 'sleep 50' });
         instance.machine.start();
         await instance.machine.until(() => world.hooks.get(instance.id) === 'CONTINUE', 30, 'it is up');
         instance.metadata.set('spot/instance-action', notice);
@@ -420,7 +419,7 @@ describe
       });
 
       it('lets its task go on for as long as EC2 does, unless jobs may run twice', async () => {
-        const instance = await launch({ fleet: spot, task: 'sleep 15' });
+        const instance = await launch({ task: 'sleep 15' });
         instance.machine.start();
         await instance.machine.shows('claimed a task', 30);
         instance.metadata.set('spot/instance-action', notice);
@@ -431,8 +430,31 @@ describe
       });
 
       it('does not disturb its task for a rebalance recommendation', async () => {
-        const instance = await launch({ fleet: spot, task: 'sleep 12' });
+        const instance = await launch({ task: 'sleep 12' });
         instance.metadata.set('events/recommendations/rebalance', '{"noticeTime": "2026-01-05T08:00:00Z"}');
+        await live(instance);
+        expect(instance.machine.console).not.toContain('telling the runner to end');
+        expect(instance.heard().finished).toMatchObject([{ outcome: 0 }]);
+        await expectGone(instance, { hook: 'CONTINUE' });
+      });
+    });
+
+    describe('that is recycled', () => {
+      const tag = `tags/instance/${RECYCLE_TAG}`;
+
+      it('leaves at once while it is idle', async () => {
+        const instance = await launch({ fleet: { idleTimeout: 60 } });
+        instance.machine.start();
+        await instance.machine.until(() => world.hooks.get(instance.id) === 'CONTINUE', 30, 'it is up');
+        instance.metadata.set(tag, 'now');
+        await instance.machine.off(15);
+        expect(instance.machine.console).toContain('recycle: telling the runner to end');
+        await expectGone(instance, { hook: 'CONTINUE' });
+      });
+
+      it('finishes its task undisturbed, also where jobs may run twice', async () => {
+        const instance = await launch({ fleet: { unsafeRetries: true }, task: 'sleep 12' });
+        instance.metadata.set(tag, 'now');
         await live(instance);
         expect(instance.machine.console).not.toContain('telling the runner to end');
         expect(instance.heard().finished).toMatchObject([{ outcome: 0 }]);
@@ -618,9 +640,9 @@ true`;
     });
 
     it('has units that systemd finds no fault with', async () => {
-      const instance = await launch({ fleet: { spot: { percentage: 100, onDemandBase: 0 } } });
+      const instance = await launch();
       await live(instance);
-      const units = ['boot', 'runner', 'leave', 'spot'].map(
+      const units = ['boot', 'runner', 'leave', 'watch'].map(
         (name) => `/etc/systemd/system/autoscaler-${name}.service`,
       );
       expect(

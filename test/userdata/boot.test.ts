@@ -62,7 +62,7 @@ const prepared = (options: InstanceOptions = {}) =>
     },
   });
 
-const STARTS = ['start autoscaler-runner.service', 'start autoscaler-spot.service'];
+const STARTS = ['start autoscaler-runner.service', 'start autoscaler-watch.service'];
 
 const starts = (instance: Instance) =>
   instance.commands('systemctl').filter((words) => words.startsWith('start '));
@@ -160,13 +160,6 @@ describeScript('boot', () => {
     await instance.run('boot');
     expect(instance.commands('systemctl')).toContain('is-active --quiet autoscaler-leave.timer');
     expect(instance.commands('systemd-run')).toEqual([]);
-  });
-
-  it('watches for an interruption only if it has the watcher', async () => {
-    const instance = await prepared();
-    rmSync(join(instance.lib, 'watch-spot'));
-    expect((await instance.run('boot')).status).toBe(0);
-    expect(starts(instance)).toEqual(['start autoscaler-runner.service']);
   });
 
   it('has the launch wait for a runner whose boot began before', async () => {

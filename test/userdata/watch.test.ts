@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { RECYCLE_TAG } from '../../functions/lib/tags.ts';
 import { describeScript, Instance, type InstanceOptions, pausesEndAfter } from './instance.ts';
 
 const INTERRUPTION = 'spot/instance-action';
 const REBALANCE = 'events/recommendations/rebalance';
 const interruption = '{"action": "terminate", "time": "2026-01-05T08:02:00Z"}';
 const recommendation = '{"noticeTime": "2026-01-05T08:00:00Z"}';
+
+const RECYCLED = { [`tags/instance/${RECYCLE_TAG}`]: '2026-01-05T08:00:00.000Z' };
 
 const STOPS_RUNNER = 'stop --no-block autoscaler-runner.service';
 
@@ -21,7 +24,7 @@ interface Case {
   pauses: number;
 }
 
-describeScript('watch-spot', () => {
+describeScript('watch', () => {
   it.each<Case>([
     {
       case: 'keeps asking while there is no notice',
@@ -78,12 +81,36 @@ describeScript('watch-spot', () => {
       replaced: true,
       pauses: 1,
     },
+    {
+      case: 'ends an idle runner that is recycled',
+      metadata: RECYCLED,
+      busy: false,
+      told: [STOPS_RUNNER],
+      replaced: false,
+      pauses: 1,
+    },
+    {
+      case: 'leaves a busy runner alone that is recycled, and goes on watching',
+      metadata: RECYCLED,
+      busy: true,
+      told: [],
+      replaced: false,
+      pauses: 5,
+    },
+    {
+      case: 'ends a busy runner that is recycled and then interrupted',
+      metadata: { ...RECYCLED, [INTERRUPTION]: [undefined, interruption] },
+      busy: true,
+      told: [STOPS_RUNNER],
+      replaced: true,
+      pauses: 2,
+    },
   ])('$case', async ({ metadata = {}, busy, told, replaced, pauses }) => {
     const instance = await Instance.start({
       metadata,
       commands: { sleep: pausesEndAfter(4), systemctl: '', pgrep: busy ? 'echo 4711' : 'exit 1' },
     });
-    const { status } = await instance.run('watch-spot');
+    const { status } = await instance.run('watch');
     expect(instance.commands('systemctl')).toEqual(told);
     expect(instance.marked('replace')).toBe(replaced);
     expect(instance.commands('sleep')).toEqual(Array.from({ length: pauses }, () => '5'));
@@ -97,7 +124,7 @@ describeScript('watch-spot', () => {
         metadata: { [INTERRUPTION]: interruption },
         commands: { systemctl: '', pgrep: `[ "$*" = '${words}' ]` },
       });
-      await instance.run('watch-spot');
+      await instance.run('watch');
       expect(instance.marked('replace')).toBe(true);
     },
   );
@@ -112,7 +139,7 @@ describeScript('watch-spot', () => {
       metadata: { [INTERRUPTION]: interruption },
       commands: { systemctl: 'cat "$STATE/replace" >"$STATE/as-it-was"', pgrep: '' },
     });
-    await instance.run('watch-spot');
+    await instance.run('watch');
     expect(instance.marked('as-it-was')).toBe(true);
   });
 
@@ -121,9 +148,25 @@ describeScript('watch-spot', () => {
       metadata: { [INTERRUPTION]: interruption },
       commands: { systemctl: '', pgrep: 'exit 1' },
     });
-    const { stdout, stderr } = await instance.run('watch-spot');
+    const { stdout, stderr } = await instance.run('watch');
     expect(stdout).toContain(interruption);
-    expect(stderr).toBe('watch-spot: interruption: telling the runner to end\n');
+    expect(stderr).toBe('watch: interruption: telling the runner to end\n');
+  });
+
+  it('ends a runner that is recycled once its task is over', async () => {
+    const instance = await Instance.start({
+      metadata: RECYCLED,
+      commands: {
+        sleep: pausesEndAfter(9),
+        systemctl: '',
+        pgrep: '[ "$(grep -c "" "$STATE/pauses")" -lt 4 ]',
+      },
+    });
+    const { stdout, stderr } = await instance.run('watch');
+    expect(instance.commands('sleep')).toHaveLength(4);
+    expect(instance.commands('systemctl')).toEqual([STOPS_RUNNER]);
+    expect(instance.marked('replace')).toBe(false);
+    expect({ stdout, stderr }).toEqual({ stdout: '', stderr: 'watch: recycle: telling the runner to end\n' });
   });
 
   it('outlives metadata that do not answer', async () => {
@@ -131,7 +174,7 @@ describeScript('watch-spot', () => {
       environment: { IMDS_URL: 'http://127.0.0.1:9' },
       commands: { sleep: pausesEndAfter(3), systemctl: '', pgrep: 'exit 1' },
     });
-    await instance.run('watch-spot');
+    await instance.run('watch');
     expect(instance.commands('sleep')).toHaveLength(4);
     expect(instance.commands('systemctl')).toEqual([]);
   });

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Asks every 5 s whether EC2 takes this Spot instance back, as the EC2 guide advises.
+# Asks every 5 s whether EC2 takes this Spot instance back, as the EC2 guide advises, and whether somebody recycles it.
 set -uo pipefail
 . "$(dirname "$0")/aws.sh"
 
@@ -8,12 +8,15 @@ while sleep 5; do
     notice=interruption
   elif metadata events/recommendations/rebalance; then
     notice=rebalance
+  # The tag that `npm run recycle` puts on it.
+  elif metadata tags/instance/circleci-runners:recycle >/dev/null; then
+    notice=recycle
   else
     continue
   fi
   # A task runs behind command_prefix, as the task user.
   if pgrep -f 'sudo -niHu circleci' >/dev/null || pgrep -u circleci >/dev/null; then
-    # A recommendation alone is no reason to disturb a job.
+    # Only an interruption is a reason to disturb a job.
     [ "$notice" = interruption ] || continue
     mark replace
   fi

@@ -1,0 +1,237 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RECYCLE_TAG } from '../../functions/lib/tags.ts';
+import { address } from '../support/serve.ts';
+
+const run = promisify(execFile);
+
+/** Runs `npm run recycle -- ...` against the stand-in, and tells how it ended. */
+async function command(...words: string[]) {
+  const ended = await run(process.execPath, ['--import', 'tsx', 'cli/recycle.ts', ...words], {
+    env: {
+      PATH: process.env.PATH,
+      AWS_ENDPOINT_URL: address(server),
+      AWS_REGION: 'eu-west-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+      AWS_MAX_ATTEMPTS: '1',
+      NO_COLOR: '1',
+    },
+  }).catch((error) => error);
+  return { status: ended.code ?? 0, stdout: String(ended.stdout), stderr: String(ended.stderr) };
+}
+
+interface Member {
+  id: string;
+  state?: string;
+  version?: string;
+}
+
+const OLD = { id: 'i-00000000000000001', version: '6' };
+const NEW = { id: 'i-00000000000000002', version: '7' };
+const OLD_PENDING = { id: 'i-00000000000000003', version: '6', state: 'Pending:Wait' };
+const OLD_LEAVING = { id: 'i-00000000000000004', version: '6', state: 'Terminating:Wait' };
+
+/** The group, by whose name it is asked for, and how; `undefined` if there is none. */
+let group: { members: Member[]; version: string; mixed?: boolean } | undefined;
+/** Which tags each instance has. */
+let tags: Map<string, Map<string, string>>;
+/** The sizes of the calls that tagged. */
+let calls: number[];
+/** Instances that EC2 does not know any more. */
+let gone: Set<string>;
+let denied: boolean;
+let server: Server;
+
+const template = (version: string) =>
+  `<LaunchTemplateName>circleci-runners-example</LaunchTemplateName><Version>${version}</Version>`;
+
+function describeGroups(): string {
+  if (group === undefined) return '';
+  const { members, version, mixed = false } = group;
+  const instances = members.map(
+    (member) =>
+      `<member><InstanceId>${member.id}</InstanceId><LifecycleState>${member.state ?? 'InService'}</LifecycleState>` +
+      `<LaunchTemplate>${template(member.version ?? version)}</LaunchTemplate></member>`,
+  );
+  const specification = mixed
+    ? `<MixedInstancesPolicy><LaunchTemplate><LaunchTemplateSpecification>${template(version)}</LaunchTemplateSpecification></LaunchTemplate></MixedInstancesPolicy>`
+    : `<LaunchTemplate>${template(version)}</LaunchTemplate>`;
+  return `<member><AutoScalingGroupName>circleci-runners-example</AutoScalingGroupName>${specification}<Instances>${instances.join('')}</Instances></member>`;
+}
+
+const listOf = (parameters: URLSearchParams, name: string) =>
+  [...parameters].flatMap(([key, value]) => (key.startsWith(`${name}.`) ? [value] : []));
+
+function createTags(parameters: URLSearchParams): { status: number; body: string } {
+  const error = (code: string, message: string) => ({
+    status: 400,
+    body: `<Response><Errors><Error><Code>${code}</Code><Message>${message}</Message></Error></Errors></Response>`,
+  });
+  const ids = listOf(parameters, 'ResourceId');
+  calls.push(ids.length);
+  if (denied) return error('UnauthorizedOperation', 'You are not authorized to perform this operation.');
+  const missing = ids.find((id) => gone.has(id));
+  if (missing !== undefined) {
+    return error('InvalidInstanceID.NotFound', `The instance ID '${missing}' does not exist`);
+  }
+  for (const id of ids) {
+    tags.set(id, new Map([[parameters.get('Tag.1.Key') ?? '', parameters.get('Tag.1.Value') ?? '']]));
+  }
+  return { status: 200, body: '<CreateTagsResponse><return>true</return></CreateTagsResponse>' };
+}
+
+beforeEach(async () => {
+  group = { members: [OLD, NEW, OLD_PENDING, OLD_LEAVING], version: '7' };
+  tags = new Map();
+  calls = [];
+  gone = new Set();
+  denied = false;
+  server = createServer(async (request, response) => {
+    const parameters = new URLSearchParams(await text(request));
+    const action = parameters.get('Action');
+    const named = parameters.get('AutoScalingGroupNames.member.1') === 'circleci-runners-example';
+    const { status, body } =
+      action === 'CreateTags'
+        ? createTags(parameters)
+        : {
+            status: 200,
+            body: `<${action}Response><${action}Result><AutoScalingGroups>${named ? describeGroups() : ''}</AutoScalingGroups></${action}Result></${action}Response>`,
+          };
+    response.writeHead(status, { 'content-type': 'text/xml' }).end(body);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+
+afterEach(() => {
+  server.close();
+  server.closeAllConnections();
+});
+
+const marked = () => [...tags.keys()];
+
+describe('npm run recycle -- example', () => {
+  it.each([{ mixed: false }, { mixed: true }])(
+    'marks those that are not of the newest launch template, and none that leaves (mixed: $mixed)',
+    async ({ mixed }) => {
+      group = { members: [OLD, NEW, OLD_PENDING, OLD_LEAVING], version: '7', mixed };
+      const { status, stdout } = await command('example');
+      expect(status).toBe(0);
+      expect(marked()).toEqual([OLD.id, OLD_PENDING.id]);
+      expect([...(tags.get(OLD.id) ?? [])]).toEqual([
+        [RECYCLE_TAG, expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)],
+      ]);
+      expect(stdout).toBe(
+        [
+          'Fleet example, launch template version 7: 2 of 3 instances marked.',
+          `  ${OLD.id}  InService     version 6`,
+          `  ${OLD_PENDING.id}  Pending:Wait  version 6`,
+          'Idle ones leave within seconds, busy ones after their job.',
+          '',
+        ].join('\n'),
+      );
+    },
+  );
+
+  it('marks the others as well with --all', async () => {
+    await command('example', '--all');
+    expect(marked()).toEqual([OLD.id, NEW.id, OLD_PENDING.id]);
+  });
+
+  it('prints one JSON object with --json', async () => {
+    const { stdout, stderr } = await command('example', '--json');
+    expect(JSON.parse(stdout)).toEqual({
+      fleet: 'example',
+      group: 'circleci-runners-example',
+      newest: '7',
+      all: false,
+      marked: [
+        { instance: OLD.id, state: 'InService', version: '6' },
+        { instance: OLD_PENDING.id, state: 'Pending:Wait', version: '6' },
+      ],
+      kept: [{ instance: NEW.id, state: 'InService', version: '7' }],
+    });
+    expect(stderr).toBe('');
+  });
+
+  it.each([
+    { case: 'there is none', members: [], says: '0 of 0 instances marked.\n' },
+    {
+      case: 'all are of the newest',
+      members: [NEW],
+      says: '0 of 1 instances marked.\nAll are of the newest version; --all marks them too.\n',
+    },
+  ])('marks nothing if $case', async ({ members, says }) => {
+    group = { members, version: '7' };
+    const { status, stdout } = await command('example');
+    expect({ status, calls }).toEqual({ status: 0, calls: [] });
+    expect(stdout).toBe(`Fleet example, launch template version 7: ${says}`);
+  });
+
+  it('marks many, and passes over those that have gone meanwhile', async () => {
+    const members = Array.from({ length: 250 }, (_, index) => ({
+      id: `i-${String(index).padStart(17, '0')}`,
+      version: '6',
+    }));
+    gone = new Set([members[3]?.id ?? '', members[120]?.id ?? '']);
+    group = { members, version: '7' };
+    const { status, stdout } = await command('example', '--json');
+    expect(status).toBe(0);
+    expect(marked()).toHaveLength(248);
+    expect(JSON.parse(stdout).marked).toHaveLength(248);
+    expect(calls).toEqual([100, 99, 100, 99, 50]);
+  });
+
+  it.each([
+    {
+      case: 'a fleet that there is not',
+      words: ['nowhere'],
+      says: 'The fleet must be one of fleets.yaml (example), got "nowhere"\n',
+    },
+    { case: 'no fleet', words: [], says: "error: missing required argument 'fleet'\n" },
+    { case: 'an unknown option', words: ['example', '--force'], says: "error: unknown option '--force'\n" },
+  ])('refuses $case', async ({ words, says }) => {
+    const { status, stderr } = await command(...words);
+    expect(status).toBe(2);
+    expect(stderr).toContain(says);
+    expect(calls).toEqual([]);
+  });
+
+  it('says what to do if the fleet is not deployed', async () => {
+    group = undefined;
+    expect(await command('example')).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: 'Fleet example is not deployed yet. Deploy it first: npx cdk deploy\n',
+    });
+  });
+
+  it('does not guess what the newest is', async () => {
+    group = { members: [OLD], version: '$Latest' };
+    const { status, stderr } = await command('example');
+    expect(status).toBe(1);
+    expect(stderr).toContain('it launches from $Latest. Deploy the stack again.');
+    expect(calls).toEqual([]);
+  });
+
+  it('says how far it came if EC2 refuses', async () => {
+    denied = true;
+    const { status, stderr } = await command('example');
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      'UnauthorizedOperation: You are not authorized to perform this operation. 0 of 2 instances were marked. Run it again once that is mended: it does no harm.\n',
+    );
+  });
+
+  it('explains itself', async () => {
+    const { status, stdout } = await command('--help');
+    expect(status).toBe(0);
+    for (const what of ['Usage: npm run recycle -- [options] <fleet>', '--all', '--json']) {
+      expect(stdout).toContain(what);
+    }
+  });
+});
