@@ -424,7 +424,9 @@ describe('a fleet that a person', () => {
   });
 
   it('drains is not held by minReplicas', async () => {
-    const { decision } = await computed(paused('drain', 2, { inService: 0 }), { capacity: { minReplicas: 2, maxReplicas: 10 } });
+    const { decision } = await computed(paused('drain', 2, { inService: 0 }), {
+      capacity: { minReplicas: 2, maxReplicas: 10 },
+    });
     expect(decision).toMatchObject({ desired: 0 });
   });
 
