@@ -21,6 +21,7 @@ async function boot(world: World, run: number): Promise<{ total: number; runnerP
       circleciUrl: world.circleciUrl,
       idleTimeout: 0,
       maxRunTime: 60,
+      reuse: 'single-task',
       bootTimeout: 120,
       runner: undefined,
       unsafeRetries: false,

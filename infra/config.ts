@@ -14,6 +14,7 @@ import {
   ScalingSchedule,
   Spot,
   VpcOfYours,
+  WarmPool,
 } from './fleet-settings.ts';
 
 /** Name of the stack; the names of what it deploys begin with it. */
@@ -110,6 +111,7 @@ function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
       runner: Runner.shape,
       schedules: ScalingSchedule.shape,
       spot: Spot.shape,
+      warmPool: WarmPool.shape,
     };
     const outer = inner[String(issue.path[1])] ?? Fleet.shape;
     const known = issue.path.length > 2 ? ['min', 'max'] : Object.keys(outer);

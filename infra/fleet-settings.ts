@@ -68,7 +68,7 @@ const MOST_RESOURCES = 500;
 export const MOST_FLEETS = 18;
 
 /** So many have room whatever they ask for; a VPC is most of it. */
-export const MOST_FLEETS_WITH_VPC = 12;
+export const MOST_FLEETS_WITH_VPC = 11;
 
 const ROOM = `a CloudFormation stack holds at most ${MOST_RESOURCES} resources`;
 
@@ -266,6 +266,32 @@ const Image = z.union(
   },
 );
 
+/** Instances that have booted once and stand by: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-warm-pools.html */
+export const WarmPool = z.strictObject(
+  {
+    size: z
+      .union(
+        [
+          wholeNumber('the number of instances that stand by, or auto', 0, 10_000),
+          z.literal('auto', { error: 'must be auto' }),
+        ],
+        {
+          error: 'must be a whole number from 0 to 10000, the number of instances that stand by, or auto',
+        },
+      )
+      .describe(
+        'How many instances stand by, whatever runs; at most `maxReplicas`. `auto`: as many as were launched within one boot at the busiest of the recent times.',
+      ),
+    state: z
+      .enum(['stopped', 'hibernated'], { error: 'must be stopped or hibernated' })
+      .default('stopped')
+      .describe(
+        'How they wait. `hibernated` instances wake with their memory, and need an instance type and an image that can hibernate, and a root volume with room for all of the memory beside the image.',
+      ),
+  },
+  { error: 'must be a map of size and state, such as { size: 5 }' },
+);
+
 const Network = z.union([z.enum(['default-vpc', 'new-vpc']), VpcOfYours], {
   error: 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours',
 });
@@ -334,6 +360,15 @@ export const Fleet = z
       idleTimeout: duration('a time', 10, 86_400)
         .prefault('5m')
         .describe('How long a runner waits for a task before it leaves; longer than three poll intervals.'),
+      reuse: z
+        .enum(['single-task', 'continuous'], { error: 'must be single-task or continuous' })
+        .default('single-task')
+        .describe(
+          'How many tasks an instance runs. `single-task`: one, on a clean machine. `continuous`: one after the other, until none comes for idleTimeout; a job then finds the files, processes and Docker state that those before it left. [What that gives up](instance-life.md#reuse).',
+        ),
+      warmPool: WarmPool.optional().describe(
+        'Instances that have installed all and wait, stopped, to be launched in seconds: `size` of them, `stopped` (or `hibernated`) by their `state`. Their volumes are paid for. AWS has no warm pool for Spot, nor for more than one of `instanceTypes`.',
+      ),
       maxRunTime: duration('a time', 60, 432_000)
         .prefault('5h')
         .describe('How long one task may run before the runner ends it.'),
@@ -517,6 +552,41 @@ export const Fleet = z
       when: ({ value, issues }) => isMap(value) && !faulty(issues, 'image'),
     },
   )
+  .refine((fleet) => Number(fleet.warmPool?.size) <= fleet.maxReplicas, {
+    path: ['warmPool', 'size'],
+    error: ({ input }) => `must be at most maxReplicas (${Object(input).maxReplicas}), or auto`,
+    when: (parsed) =>
+      sound(parsed, 'maxReplicas') && Number.isInteger(Object(Object(parsed.value).warmPool).size),
+  })
+  .refine((fleet) => fleet.spot === undefined, {
+    path: ['spot'],
+    error:
+      'must be left out with warmPool, which AWS refuses to groups that ask for Spot Instances; or leave out warmPool',
+    when: ({ value }) => isMap(value) && value.warmPool !== undefined,
+  })
+  // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutWarmPool.html said so for years. What it says
+  // today leaves it open.
+  .refine((fleet) => (fleet.instanceTypes?.length ?? 0) <= 1, {
+    path: ['instanceTypes'],
+    error:
+      'must be one type with warmPool, which AWS refuses to groups of several instance types; or leave out warmPool',
+    when: ({ value }) => isMap(value) && value.warmPool !== undefined && Array.isArray(value.instanceTypes),
+  })
+  .refine((fleet) => !fleet.instanceTypes?.some((type) => /\.metal/.test(type)), {
+    path: ['instanceTypes'],
+    error:
+      'must not be bare metal with a hibernated warmPool, which it cannot do; with the state stopped it can',
+    when: ({ value }) =>
+      Object(Object(value).warmPool).state === 'hibernated' &&
+      Array.isArray(Object(value).instanceTypes) &&
+      Object(value).instanceTypes.every(isInstanceType),
+  })
+  .refine((fleet) => fleet.instanceRequirements === undefined, {
+    path: ['instanceRequirements'],
+    error:
+      'must be left out with warmPool, which AWS refuses to groups of several instance types: give one in instanceTypes',
+    when: ({ value }) => isMap(value) && value.warmPool !== undefined,
+  })
   .refine(({ instanceTypes = [] }) => new Set(instanceTypes.map(architectureOf)).size <= 1, {
     path: ['instanceTypes'],
     error: 'must all be of one architecture, arm64 (Graviton) or x86_64, because they share one image',

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ArnFormat, CfnOutput, Fn, RemovalPolicy, Stack, Tags, Validations } from 'aws-cdk-lib';
-import { CfnAutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
+import { CfnAutoScalingGroup, CfnWarmPool } from 'aws-cdk-lib/aws-autoscaling';
 import {
   BlockDeviceVolume,
   CfnSecurityGroup,
@@ -146,7 +146,7 @@ export function onGroups(fleets: RunnerFleet[], ...actions: string[]): Permissio
   };
 }
 
-/** One fleet: its Auto Scaling group of single-task runners, their launch template, and its two secrets. */
+/** One fleet: its Auto Scaling group of runners, perhaps with a warm pool, their launch template, and its two secrets. */
 export class RunnerFleet extends Construct {
   readonly config: FleetConfig;
   readonly groupName: string;
@@ -157,6 +157,7 @@ export class RunnerFleet extends Construct {
   readonly runnerSecret: FleetSecret;
   /** What a schedule must not outlive. */
   readonly group: CfnAutoScalingGroup;
+  readonly warmPool: CfnWarmPool | undefined;
 
   constructor(scope: Construct, config: FleetConfig) {
     // Not the name alone: a fleet may be called `workflow`, or `default`, which means something to the CDK.
@@ -182,6 +183,7 @@ export class RunnerFleet extends Construct {
       'The resource class token, with which runners claim tasks',
     );
     this.group = this.autoScalingGroup();
+    this.warmPool = this.poolOf(this.group);
 
     for (const [key, value] of Object.entries(config.tags)) Tags.of(this).add(key, value);
     const output = (what: string, value: string) =>
@@ -281,6 +283,25 @@ export class RunnerFleet extends Construct {
     return group;
   }
 
+  /**
+   * Instances that have installed all and stand by. With one value for both, the pool has that many whatever the
+   * group's desired capacity is: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutWarmPool.html
+   */
+  private poolOf(group: CfnAutoScalingGroup): CfnWarmPool | undefined {
+    const { warmPool } = this.config;
+    if (warmPool === undefined) return undefined;
+    // `auto` is the workflow's to size, and begins with none.
+    const size = warmPool.size === 'auto' ? 0 : warmPool.size;
+    return new CfnWarmPool(this, 'WarmPool', {
+      autoScalingGroupName: group.ref,
+      minSize: size,
+      maxGroupPreparedCapacity: size,
+      poolState: warmPool.state === 'stopped' ? 'Stopped' : 'Hibernated',
+      // An instance that has run a job is not clean any more.
+      instanceReusePolicy: { reuseOnScaleIn: false },
+    });
+  }
+
   /** Where the instances run, and the security group that lets nothing in but, if asked for, SSH. */
   private place(): {
     zones: { availabilityZones: string[] } | { vpcZoneIdentifier: string[] };
@@ -360,6 +381,8 @@ export class RunnerFleet extends Construct {
       httpPutResponseHopLimit: 1,
       // So that an instance sees the tag by which it is recycled; see userdata/watch.sh.
       instanceMetadataTags: true,
+
+      ...(config.warmPool?.state === 'hibernated' && { hibernationConfigured: true }),
       // A runner that powers off is gone; a stopped one would be replaced, and paid for, as a ghost.
       instanceInitiatedShutdownBehavior: InstanceInitiatedShutdownBehavior.TERMINATE,
       ...(rootDevice !== undefined && {

@@ -189,6 +189,6 @@ export class ScalingWorkflow extends Construct {
     });
     // Made after the group that it is in: a name alone does not tell CloudFormation. And deleted before the Auto
     // Scaling group, so that nothing is launched into a group on its way out.
-    schedule.node.addDependency(this.schedules, fleet.group);
+    schedule.node.addDependency(this.schedules, fleet.warmPool ?? fleet.group);
   }
 }

@@ -9,6 +9,12 @@ const UNITS = '/etc/systemd/system';
 /** How long after its runner's longest possible life an instance leaves by itself, in seconds. */
 const AGE_MARGIN_SECONDS = 600;
 
+/**
+ * How old a runner becomes that takes task after task, in seconds. Then systemd sends it the TERM with which it
+ * finishes its task and takes no other, and its instance leaves.
+ */
+const REUSE_SECONDS = 86_400;
+
 /** Inputs of the instance's scripts; none of them is a secret, because user data can be read by whoever may describe the instance. */
 export interface UserDataInputs {
   fleet: Pick<
@@ -16,6 +22,7 @@ export interface UserDataInputs {
     | 'circleciUrl'
     | 'idleTimeout'
     | 'maxRunTime'
+    | 'reuse'
     | 'bootTimeout'
     | 'runner'
     | 'unsafeRetries'
@@ -31,6 +38,8 @@ export interface UserDataInputs {
   logs: { object: string; groupName: string } | undefined;
   /** How old an instance may become before it leaves whatever runs on it, in seconds. */
   ageLimitSeconds?: number;
+  /** How old a runner becomes that is reused, in seconds. */
+  reuseSeconds?: number;
 }
 
 /**
@@ -40,6 +49,11 @@ export interface UserDataInputs {
 export function runnerUserData(inputs: UserDataInputs): UserData {
   const { fleet } = inputs;
   const { bootTimeout, idleTimeout, maxRunTime } = fleet;
+  const reused = fleet.reuse === 'continuous';
+  const reuseSeconds = inputs.reuseSeconds ?? REUSE_SECONDS;
+  // Whatever runs then has had all its time: one task, or the last one of many.
+  const ageLimit =
+    bootTimeout + (reused ? reuseSeconds : idleTimeout) + maxRunTime + (reused ? 2 : 1) * AGE_MARGIN_SECONDS;
   const environment = {
     GROUP_NAME: inputs.groupName,
     RUNNER_SECRET_NAME: inputs.runnerSecretName,
@@ -47,7 +61,8 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
     BOOT_TIMEOUT_SECONDS: bootTimeout,
     IDLE_TIMEOUT_SECONDS: idleTimeout,
     MAX_RUN_TIME_SECONDS: maxRunTime,
-    AGE_LIMIT_SECONDS: inputs.ageLimitSeconds ?? bootTimeout + idleTimeout + maxRunTime + AGE_MARGIN_SECONDS,
+    RUNNER_MODE: fleet.reuse,
+    AGE_LIMIT_SECONDS: inputs.ageLimitSeconds ?? ageLimit,
     ALLOW_INSTANCE_METADATA: fleet.allowInstanceMetadata,
     UNSAFE_RETRIES: fleet.unsafeRetries,
     INSTALL_OBJECT: inputs.installObject ?? '',
@@ -69,7 +84,7 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
     [`${UNITS}/autoscaler-boot.service`]: userdata('autoscaler-boot.service'),
     [`${UNITS}/autoscaler-runner.service`]: userdata('autoscaler-runner.service'),
     // The first TERM lets a running task finish, so stopping may take as long as a task.
-    [`${UNITS}/autoscaler-runner.service.d/stop.conf`]: `[Service]\nTimeoutStopSec=${maxRunTime + AGE_MARGIN_SECONDS}\n`,
+    [`${UNITS}/autoscaler-runner.service.d/stop.conf`]: `[Service]\nTimeoutStopSec=${maxRunTime + AGE_MARGIN_SECONDS}\n${reused ? `RuntimeMaxSec=${reuseSeconds}\n` : ''}`,
     [`${UNITS}/autoscaler-leave.service`]: userdata('autoscaler-leave.service'),
     [`${LIB}/watch`]: userdata('watch.sh'),
     [`${UNITS}/autoscaler-watch.service`]: userdata('autoscaler-watch.service'),

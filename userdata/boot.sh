@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes an instance a CircleCI runner for one task, at every boot: the first, a warm start, a reboot. If it fails,
+# Makes an instance a CircleCI runner, at every boot: the first, a warm start, a reboot. If it fails,
 # systemd has the instance leave: without a runner it is paid for, and useless.
 set -Eeuo pipefail
 . "$(dirname "$0")/aws.sh"
@@ -36,7 +36,7 @@ identify() {
   state=$(target_state || true)
 }
 
-# The last resort, whatever becomes of everything else.
+# The last resort.
 limit_age() {
   systemctl is-active --quiet autoscaler-leave.timer ||
     systemd-run --quiet --unit=autoscaler-leave.service --on-active="$AGE_LIMIT_SECONDS"
@@ -133,7 +133,7 @@ api:
   url: "$CIRCLECI_URL"
 runner:
   name: "$INSTANCE_ID"
-  mode: single-task
+  mode: $RUNNER_MODE
   idle_timeout: ${IDLE_TIMEOUT_SECONDS}s
   max_run_time: ${MAX_RUN_TIME_SECONDS}s
   working_directory: $STATE/work

@@ -21,6 +21,7 @@ describe('a fleet that says only what it must', () => {
         quietPollInterval: 60,
         idleTimeout: 300,
         maxRunTime: 18_000,
+        reuse: 'single-task',
         bootTimeout: 600,
         breaker: { failures: 3, window: 900 },
         circleciUrl: 'https://runner.circleci.com',
@@ -66,6 +67,13 @@ describe('settings', () => {
       becomes: { runner: { version: '3.1.13', sha256: SHA256 } },
     },
     { given: 'spot: {}', becomes: { spot: { percentage: 100, onDemandBase: 0 } } },
+    { given: 'reuse: continuous', becomes: { reuse: 'continuous' } },
+    { given: 'warmPool: {size: 20}', becomes: { warmPool: { size: 20, state: 'stopped' } } },
+    { given: 'warmPool: {size: 0}', becomes: { warmPool: { size: 0, state: 'stopped' } } },
+    {
+      given: 'warmPool: {size: auto, state: hibernated}',
+      becomes: { warmPool: { size: 'auto', state: 'hibernated' } },
+    },
     { given: 'spot: {percentage: 1}', becomes: { spot: { percentage: 1, onDemandBase: 0 } } },
     {
       given: 'spot: {percentage: 50, onDemandBase: 10000}',
@@ -121,6 +129,7 @@ describe('settings', () => {
   const VERSION = 'must be a version of machine runner 3, such as 3.1.13';
   const DIGITS = 'must be the SHA-256 of the archive for Linux, 64 hexadecimal digits';
   const SPOT = 'must be a map of percentage and onDemandBase; {} makes all instances Spot';
+  const POOL_SIZE = 'must be a whole number from 0 to 10000, the number of instances that stand by, or auto';
   const PERCENTAGE = `${NUMBER} 1 to 100, the percentage of instances above onDemandBase that are Spot`;
   const IMAGE =
     'must be ubuntu, amazon-linux, the id of an image such as ami-0123456789abcdef0, or a Systems Manager parameter that holds one, such as /acme/runner or ssm:runner';
@@ -215,6 +224,20 @@ describe('settings', () => {
       given: 'spot: {onDemandBase: -1}',
       said: `spot.onDemandBase: ${NUMBER} 0 to 10000, the number of On-Demand instances that come first, got -1`,
     },
+    { given: 'reuse: true', said: 'reuse: must be single-task or continuous, got true' },
+    { given: 'warmPool: 5', said: 'warmPool: must be a map of size and state, such as { size: 5 }, got 5' },
+    { given: 'warmPool: {}', said: `warmPool.size: ${POOL_SIZE}, got nothing` },
+    { given: 'warmPool: {size: many}', said: `warmPool.size: ${POOL_SIZE}, got "many"` },
+    { given: 'warmPool: {size: -1}', said: `warmPool.size: ${POOL_SIZE}, got -1` },
+    { given: 'warmPool: {size: 2.5}', said: `warmPool.size: ${POOL_SIZE}, got 2.5` },
+    {
+      given: 'warmPool: {size: 21}',
+      said: 'warmPool.size: must be at most maxReplicas (20), or auto, got 21',
+    },
+    {
+      given: 'warmPool: {size: 5, state: running}',
+      said: 'warmPool.state: must be stopped or hibernated, got "running"',
+    },
     { given: 'unsafeRetries: yes', said: 'unsafeRetries: must be true or false, got "yes"' },
     { given: 'sessionManager: 1', said: 'sessionManager: must be true or false, got 1' },
     { given: 'allowInstanceMetadata:', said: 'allowInstanceMetadata: must be true or false, got nothing' },
@@ -288,8 +311,35 @@ describe('settings', () => {
     { given: 'tags: {cost centre: a}', said: `tags.cost centre: ${TAG}` },
     { given: 'tags: {team/a: a}', said: `tags.team/a: ${TAG}` },
     { given: 'tags: {_index: a}', said: `tags._index: ${TAG}` },
+    {
+      given: 'warmPool: {size: 5}\n  spot: {}',
+      said: 'spot: must be left out with warmPool, which AWS refuses to groups that ask for Spot Instances; or leave out warmPool, got a map',
+    },
   ])('$given is refused', ({ given, said }) => {
     expect(complaintsAbout(minimalWith(given))).toBe(`fleets.yaml has a fault:\n  linux.${said}`);
+  });
+
+  it.each([
+    {
+      types: '[m7i.large, m6i.large]',
+      state: 'stopped',
+      said: 'must be one type with warmPool, which AWS refuses to groups of several instance types; or leave out warmPool, got ["m7i.large", "m6i.large"]',
+    },
+    {
+      types: '[m7i.metal-24xl]',
+      state: 'hibernated',
+      said: 'must not be bare metal with a hibernated warmPool, which it cannot do; with the state stopped it can, got ["m7i.metal-24xl"]',
+    },
+  ])('a $state warmPool of $types is refused', ({ types, state, said }) => {
+    const text = minimalWith(`warmPool: {size: 5, state: ${state}}`).replace('[m7i.large]', types);
+    expect(complaintsAbout(text)).toBe(`fleets.yaml has a fault:\n  linux.instanceTypes: ${said}`);
+  });
+
+  it('all that a warmPool cannot be had with is told at once', () => {
+    const text = minimalWith('warmPool: {size: 30}', 'spot: {}', 'reuse: often');
+    expect(complaintsAbout(text.replace('[m7i.large]', '[m7i.large, m6i.large]'))).toMatch(
+      /^fleets\.yaml has 4 faults:\n(?=[^]*linux\.reuse: )(?=[^]*linux\.warmPool\.size: )(?=[^]*linux\.spot: )(?=[^]*linux\.instanceTypes: )/,
+    );
   });
 
   it.each([
@@ -589,6 +639,7 @@ describe('unknown keys', () => {
     { map: 'runner', key: 'sha265', nearest: 'sha256', beside: RUNNER },
     { map: 'runner', key: 'versions', nearest: 'version', beside: RUNNER },
     { map: 'spot', key: 'percent', nearest: 'percentage', beside: { onDemandBase: 2 } },
+    { map: 'warmPool', key: 'sizes', nearest: 'size', beside: { size: 2 } },
     { map: 'breaker', key: 'windows', nearest: 'window', beside: { failures: 2 } },
     { map: 'spot', key: 'on_demand_base', nearest: 'onDemandBase', beside: {} },
   ])('of $map, such as $key, are told the nearest of its keys', ({ map, key, nearest, beside }) => {

@@ -132,6 +132,57 @@ describe('an image of your own', () => {
   });
 });
 
+describe('a warm pool', () => {
+  const pools = new SynthesisedTemplate(
+    fleetsWith({
+      none: {},
+      five: { warmPool: '{size: 5}' },
+      asleep: { warmPool: '{size: 2, state: hibernated}' },
+      auto: { warmPool: '{size: auto}' },
+    }),
+  );
+
+  it.each([
+    { name: 'five', size: 5, state: 'Stopped' },
+    { name: 'asleep', size: 2, state: 'Hibernated' },
+    { name: 'auto', size: 0, state: 'Stopped' },
+  ])(
+    'of $name holds $size instances, whatever runs, and none that has run a job',
+    ({ name, size, state }) => {
+      expect(pools.the('AWS::AutoScaling::WarmPool', `${logicalId(name)}Fleet`).properties).toEqual({
+        AutoScalingGroupName: `AutoScalingGroup(circleci-runners-${name})`,
+        MinSize: size,
+        MaxGroupPreparedCapacity: size,
+        PoolState: state,
+        InstanceReusePolicy: { ReuseOnScaleIn: false },
+      });
+    },
+  );
+
+  it('is had only by who asks for it, and stands beside a group of one plain launch template', () => {
+    expect(pools.all('AWS::AutoScaling::WarmPool')).toHaveLength(3);
+    for (const { properties } of pools.all('AWS::AutoScaling::AutoScalingGroup')) {
+      expect(properties).toHaveProperty('LaunchTemplate');
+      expect(properties).not.toHaveProperty('MixedInstancesPolicy');
+    }
+  });
+
+  it('has its instances launched so that they can hibernate only if they are to', () => {
+    const hibernation = ['None', 'Five', 'Asleep', 'Auto'].map((id) => {
+      const { LaunchTemplateData } = pools.the('AWS::EC2::LaunchTemplate', `${id}Fleet`).properties;
+      return Object(LaunchTemplateData).HibernationOptions;
+    });
+    expect(hibernation).toEqual([undefined, undefined, { Configured: true }, undefined]);
+  });
+
+  it('is deleted after the schedule, which could make it anew', () => {
+    const schedule = pools
+      .all('AWS::Scheduler::Schedule')
+      .find(({ properties }) => properties.Name === 'circleci-runners-auto');
+    expect(schedule?.attributes.DependsOn).toContain(pools.the('AWS::AutoScaling::WarmPool', 'AutoFleet').id);
+  });
+});
+
 describe('the group', () => {
   it.each(EACH_FLEET)(
     'of $name has the bounds of the fleet and its schedules, and a capacity that a deployment does not touch',

@@ -49,6 +49,7 @@ describe('an editor with the schema', () => {
       quietPollInterval: '60s',
       idleTimeout: '5m',
       maxRunTime: '5h',
+      reuse: 'single-task',
       bootTimeout: '10m',
       breaker: { failures: 3, window: '15m' },
       circleciUrl: 'https://runner.circleci.com',

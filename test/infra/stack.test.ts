@@ -93,7 +93,7 @@ describe('fleets', () => {
     network: 'new-vpc',
     logs: 'true',
     sessionManager: 'true',
-    spot: '{}',
+    warmPool: '{size: auto}',
     alarmEmail: `ops-${index}@acme.example`,
   });
   it.each([
@@ -128,6 +128,7 @@ describe.each([
         logs: { logs: 'true' },
         several: { instanceTypes: '[m7i.large, m6i.large]' },
         spot: { spot: '{}' },
+        warm: { warmPool: '{size: 5}' },
         'session-manager': { sessionManager: 'true' },
       },
       { 'install.sh': INSTALL },

@@ -126,6 +126,7 @@ describe('the environment', () => {
     MAX_RUN_TIME_SECONDS: '18000',
     // The three times, and ten minutes.
     AGE_LIMIT_SECONDS: '19500',
+    RUNNER_MODE: 'single-task',
     ALLOW_INSTANCE_METADATA: 'false',
     UNSAFE_RETRIES: 'false',
     INSTALL_OBJECT: '',
@@ -152,6 +153,7 @@ describe('the environment', () => {
         IDLE_TIMEOUT_SECONDS: '14400',
         MAX_RUN_TIME_SECONDS: '7200',
         AGE_LIMIT_SECONDS: '23400',
+        RUNNER_MODE: 'single-task',
         ALLOW_INSTANCE_METADATA: 'true',
         UNSAFE_RETRIES: 'true',
         INSTALL_OBJECT: three.uploaded(INSTALL),
@@ -172,6 +174,21 @@ describe('the environment', () => {
     },
   ])("of $id is the fleet's settings, and what a deployment uploads for it, unchanged", ({ id, wanted }) => {
     expect(environmentIn(three.userData(id))).toEqual(wanted);
+  });
+
+  it('lets an instance that is reused work for a day, then finish its task, before it leaves whatever runs', () => {
+    const reused = new SynthesisedTemplate(
+      fleetsWith({ reused: { reuse: 'continuous', idleTimeout: '20m', maxRunTime: '2h' } }),
+    );
+    expect(environmentIn(reused.userData('Reused'))).toMatchObject({
+      RUNNER_MODE: 'continuous',
+      IDLE_TIMEOUT_SECONDS: '1200',
+      // The boot, the day, the longest task, and twice ten minutes: no task that was begun in time is cut off.
+      AGE_LIMIT_SECONDS: '95400',
+    });
+    expect(writtenBy(reused.userData('Reused'))[STOP]).toBe(
+      '[Service]\nTimeoutStopSec=7800\nRuntimeMaxSec=86400\n',
+    );
   });
 
   it.each([
@@ -238,6 +255,7 @@ describe('user data', () => {
             ...settings,
             // What is off by default says `false`, which is longer than `true`.
             spot: '{}',
+            reuse: 'continuous',
             logs: 'true',
             install: 'install',
             bootTimeout: '2h',

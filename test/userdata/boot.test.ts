@@ -55,6 +55,7 @@ const prepared = (options: InstanceOptions = {}) =>
       IDLE_TIMEOUT_SECONDS: '300',
       MAX_RUN_TIME_SECONDS: '18000',
       AGE_LIMIT_SECONDS: '19500',
+      RUNNER_MODE: 'single-task',
       UNSAFE_RETRIES: 'false',
       INSTALL_OBJECT: '',
       RUNNER_VERSION: '3.1.13',
@@ -153,6 +154,12 @@ describeScript('boot', () => {
     expect(instance.commands('systemd-run')).toEqual([
       '--quiet --unit=autoscaler-leave.service --on-active=19500',
     ]);
+  });
+
+  it('configures a runner for task after task', async () => {
+    const instance = await prepared({ environment: { RUNNER_MODE: 'continuous' } });
+    expect((await instance.run('boot')).status).toBe(0);
+    expect(readFileSync(join(instance.config, 'runner.yaml'), 'utf8')).toContain('\n  mode: continuous\n');
   });
 
   it('does not limit its age anew if it is limited', async () => {
