@@ -114,7 +114,8 @@ function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
       warmPool: WarmPool.shape,
     };
     const outer = inner[String(issue.path[1])] ?? Fleet.shape;
-    const known = issue.path.length > 2 ? ['min', 'max'] : Object.keys(outer);
+    const isRange = issue.path[1] === 'instanceRequirements' && issue.path.length > 2;
+    const known = isRange ? ['min', 'max'] : Object.keys(outer);
     return issue.keys.map(
       (key) => `${where}.${key}: is not a setting; the nearest one is ${closest(key, known)}`,
     );

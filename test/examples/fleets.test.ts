@@ -1,0 +1,43 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { loadFleets } from '../../infra/config.ts';
+import { violationsOf } from '../infra/nag.ts';
+import { SynthesisedTemplate } from '../infra/template.ts';
+
+const EXAMPLES = readdirSync('examples').filter((name) => existsSync(`examples/${name}/fleets.yaml`));
+
+it('there is an example for each way to run fleets', () => {
+  expect(EXAMPLES).toEqual([
+    'existing-vpc',
+    'graviton',
+    'one-class',
+    'schedules',
+    'spot-and-reuse',
+    'warm-pool',
+  ]);
+});
+
+describe.each(EXAMPLES)('the example %s', (name) => {
+  const file = `examples/${name}/fleets.yaml`;
+  const readme = readFileSync(`examples/${name}/README.md`, 'utf8');
+
+  it('makes a stack with a group for each of its fleets', () => {
+    const fleets = loadFleets(file);
+    const template = new SynthesisedTemplate(fleets);
+    expect(template.all('AWS::AutoScaling::AutoScalingGroup')).toHaveLength(fleets.length);
+  });
+
+  it('breaks no rule of cdk-nag that was not accepted with a reason', () => {
+    expect(violationsOf(loadFleets(file))).toEqual([]);
+  });
+
+  it('says how it is deployed, used and removed, by its own names', () => {
+    for (const part of ['**Deploy.**', '**Use.**', '**Remove.**']) expect(readme).toContain(part);
+    const [first] = loadFleets(file);
+    expect(readme).toContain(`npx cdk deploy -c fleets=${file}`);
+    expect(readme).toContain(`npm run secrets -- ${first?.name} --fleets ${file}`);
+    expect(readme).toContain(`npx cdk destroy -c fleets=${file}`);
+    expect(readme).toContain(first?.resourceClass);
+    expect(readFileSync(file, 'utf8')).toContain('$schema=../../fleets.schema.json');
+  });
+});
