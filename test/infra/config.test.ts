@@ -338,7 +338,7 @@ describe('settings', () => {
   it('all that a warmPool cannot be had with is told at once', () => {
     const text = minimalWith('warmPool: {size: 30}', 'spot: {}', 'reuse: often');
     expect(complaintsAbout(text.replace('[m7i.large]', '[m7i.large, m6i.large]'))).toMatch(
-      /^fleets\.yaml has 4 faults:\n(?=[^]*linux\.reuse: )(?=[^]*linux\.warmPool\.size: )(?=[^]*linux\.spot: )(?=[^]*linux\.instanceTypes: )/,
+      /^fleets\.yaml has 4 faults:\n(?=[\s\S]*linux\.reuse: )(?=[\s\S]*linux\.warmPool\.size: )(?=[\s\S]*linux\.spot: )(?=[\s\S]*linux\.instanceTypes: )/,
     );
   });
 
