@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import type { CapacitySettings } from '../functions/lib/contracts.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
-import { capacityOf, idleSeconds } from '../infra/levers.ts';
+import { capacityOf, idleTimes } from '../infra/levers.ts';
 import { type News, SANDBOX_START, Sandbox } from '../sandbox/sandbox.ts';
 import { type Summary, summarise } from '../sandbox/summary.ts';
 import { firstHours, type Job, readTrace, TraceInvalid, workingDay } from '../sandbox/trace.ts';
@@ -51,6 +51,7 @@ const command = new Command('npm start --')
 async function start(options: Options): Promise<void> {
   const fleet = chooseFleet(options.fleet);
   const capacity = chooseCapacity(fleet, options.max);
+  const idle = idleTimes(fleet);
   const jobs = chooseJobs(options);
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
   try {
@@ -62,7 +63,7 @@ async function start(options: Options): Promise<void> {
         pollIntervalSeconds: options.poll ?? fleet.pollInterval,
         quietPollIntervalSeconds: Math.max(options.poll ?? 0, fleet.quietPollInterval),
         breaker: { failures: fleet.breaker.failures, windowSeconds: fleet.breaker.window },
-        durations: { boot: options.boot, idleTimeout: idleSeconds(fleet) },
+        durations: { boot: options.boot, idleTimeout: idle.seconds, idleSpread: idle.spread },
       },
       jobs,
     );

@@ -4,6 +4,9 @@ import type { FleetSettings } from './fleet-settings.ts';
 /** How long an idle runner of a fleet that keeps some stays, unless the fleet says otherwise, in seconds. */
 const RECYCLE_SECONDS = 3_600;
 
+/** The largest number that the shell of an instance draws. */
+const MOST_RANDOM = 32_767;
+
 /** A fleet's settings of its capacity as Compute Capacity reads them, with nothing that makes no difference. */
 export function capacityOf({
   minReplicas,
@@ -25,15 +28,21 @@ export function capacityOf({
 }
 
 /**
- * How long a fleet's runners wait for a task before they leave, in seconds. Which of them `minReplicas` keeps, no
- * instance knows, so if it keeps any, at any time, all of them wait as long as those.
+ * How long a fleet's runners wait for a task before they leave, in seconds, and by how much less each of them may, by
+ * chance. Which of them `minReplicas` keeps, no instance knows, so if it keeps any, at any time, all of them wait as
+ * long as those; and as many of those come at once, they are spread so as not to leave at once.
  */
-export function idleSeconds({
+export function idleTimes({
   minReplicas,
   schedules,
   idleTimeout,
   recycleAfter,
-}: Pick<FleetSettings, 'minReplicas' | 'schedules' | 'idleTimeout' | 'recycleAfter'>): number {
+}: Pick<FleetSettings, 'minReplicas' | 'schedules' | 'idleTimeout' | 'recycleAfter'>): {
+  seconds: number;
+  spread: number;
+} {
   const keepsRunners = minReplicas > 0 || schedules.some((schedule) => (schedule.minReplicas ?? 0) > 0);
-  return keepsRunners ? (recycleAfter ?? Math.max(RECYCLE_SECONDS, idleTimeout)) : idleTimeout;
+  if (!keepsRunners) return { seconds: idleTimeout, spread: 0 };
+  const seconds = recycleAfter ?? Math.max(RECYCLE_SECONDS, idleTimeout);
+  return { seconds, spread: Math.min(Math.floor(seconds / 4), seconds - idleTimeout, MOST_RANDOM) };
 }

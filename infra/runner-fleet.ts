@@ -29,7 +29,7 @@ import { Construct } from 'constructs';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import type { FleetConfig } from './config.ts';
 import { type Architecture, architectureOf, imageParameter, isStock, logicalId } from './fleet-settings.ts';
-import { idleSeconds } from './levers.ts';
+import { idleTimes } from './levers.ts';
 import { allow, type Permission } from './permissions.ts';
 import { runnerUserData } from './user-data.ts';
 
@@ -363,12 +363,14 @@ export class RunnerFleet extends Construct {
     const install =
       config.installFile === undefined ? undefined : new Asset(this, 'Install', { path: config.installFile });
     const logs = config.logs ? this.logs() : undefined;
+    const idle = idleTimes(config);
     const template = new LaunchTemplate(this, 'LaunchTemplate', {
       launchTemplateName: this.groupName,
       ...(firstType !== undefined && { instanceType: new InstanceType(firstType) }),
       machineImage,
       userData: runnerUserData({
-        fleet: { ...config, idleTimeout: idleSeconds(config) },
+        fleet: { ...config, idleTimeout: idle.seconds },
+        idleSpreadSeconds: idle.spread,
         groupName: this.groupName,
         runnerSecretName: this.runnerSecret.name,
         installObject: install && objectOf(install),

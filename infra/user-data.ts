@@ -36,6 +36,8 @@ export interface UserDataInputs {
   installSha256: string | undefined;
   /** Bucket and key of the script that sends logs to CloudWatch Logs, and the log group. */
   logs: { object: string; groupName: string } | undefined;
+  /** By how much less than `idleTimeout` each instance may wait for a task, by chance: up to 32767, 0 unless told. */
+  idleSpreadSeconds?: number;
   /** How old an instance may become before it leaves whatever runs on it, in seconds. */
   ageLimitSeconds?: number;
   /** How old a runner becomes that is reused, in seconds. */
@@ -54,12 +56,14 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
   // Whatever runs then has had all its time: one task, or the last one of many.
   const ageLimit =
     bootTimeout + (reused ? reuseSeconds : idleTimeout) + maxRunTime + (reused ? 2 : 1) * AGE_MARGIN_SECONDS;
+  const idleSpread = inputs.idleSpreadSeconds ?? 0;
   const environment = {
     GROUP_NAME: inputs.groupName,
     RUNNER_SECRET_NAME: inputs.runnerSecretName,
     CIRCLECI_URL: fleet.circleciUrl,
     BOOT_TIMEOUT_SECONDS: bootTimeout,
-    IDLE_TIMEOUT_SECONDS: idleTimeout,
+    // The boot calculates it, so each instance draws its own.
+    IDLE_TIMEOUT_SECONDS: idleSpread > 0 ? `${idleTimeout}-RANDOM%${idleSpread + 1}` : idleTimeout,
     MAX_RUN_TIME_SECONDS: maxRunTime,
     RUNNER_MODE: fleet.reuse,
     AGE_LIMIT_SECONDS: inputs.ageLimitSeconds ?? ageLimit,
@@ -95,7 +99,7 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
   return UserData.custom(
     [
       '#!/usr/bin/env bash',
-      '# From here on the console, and `journalctl --unit "autoscaler-*"`, tell what happens.',
+      '# From here on the console and `journalctl -u "autoscaler-*"` tell what happens.',
       'set -e',
       "trap 'systemctl poweroff' ERR",
       `mkdir -p ${LIB} ${CONFIG} ${UNITS}/{autoscaler-,autoscaler-runner}.service.d`,

@@ -23,6 +23,8 @@ export interface Durations {
   leave: number;
   /** How long a runner waits for a task before it exits. */
   idleTimeout: number;
+  /** By how much less each runner may wait; the same ones in each run. */
+  idleSpread: number;
   /** The shortest time EC2 bills. */
   minimumBilling: number;
   /** How long the group waits for a launching instance's sign of life before it replaces it. */
@@ -37,6 +39,7 @@ export const DURATIONS: Durations = {
   idleClaim: 2.5,
   leave: 15,
   idleTimeout: 300,
+  idleSpread: 0,
   minimumBilling: 60,
   launchHook: 600,
   relaunch: 60,
@@ -350,7 +353,9 @@ export class AutoScalingGroup {
     this.#idle.add(instance);
     this.#claim(instance);
     if (instance.task !== undefined) return;
-    this.#agenda.plan(this.#agenda.now + this.settings.durations.idleTimeout, () => {
+    const { idleTimeout, idleSpread } = this.settings.durations;
+    const less = Math.round(idleSpread * ((Number.parseInt(instance.id.slice(2), 16) * 0.618_034) % 1));
+    this.#agenda.plan(this.#agenda.now + idleTimeout - less, () => {
       if (!this.#idle.has(instance)) return;
       this.#happened(instance.id, 'idles out');
       this.#exit(instance);

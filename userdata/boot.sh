@@ -134,12 +134,12 @@ api:
 runner:
   name: "$INSTANCE_ID"
   mode: $RUNNER_MODE
-  idle_timeout: ${IDLE_TIMEOUT_SECONDS}s
+  idle_timeout: $((IDLE_TIMEOUT_SECONDS))s
   max_run_time: ${MAX_RUN_TIME_SECONDS}s
   working_directory: $STATE/work
   cleanup_working_directory: true
   task_agent_directory: $STATE/agent
-  # If memory or CPU runs out, the task yields, not the runner's heartbeat.
+  # If memory or CPU runs out, the task yields, not the heartbeat.
   command_prefix: ["choom", "-n", "500", "--", "nice", "-n", "5", "sudo", "-niHu", "circleci", "--"]
   enable_unsafe_retries: $UNSAFE_RETRIES
 logging:

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { capacityOf, idleSeconds } from '../../infra/levers.ts';
+import { capacityOf, idleTimes } from '../../infra/levers.ts';
 import { fleetsOf, minimalWith } from './fleets.ts';
 
 const HOURS = 'start: 0 8 * * *, end: 0 18 * * *';
@@ -71,6 +71,17 @@ describe('a runner waits for a task', () => {
     { case: 'for recycleAfter', settings: ['minReplicas: 1', 'recycleAfter: 24h'], seconds: 86_400 },
     { case: 'for recycleAfter, be it short', settings: ['minReplicas: 1', 'recycleAfter: 6m'], seconds: 360 },
   ])('$case: $settings', ({ settings, seconds }) => {
-    expect(idleSeconds(fleet(...settings))).toBe(seconds);
+    expect(idleTimes(fleet(...settings)).seconds).toBe(seconds);
+  });
+
+  it.each([
+    { case: 'none, if none is kept', settings: [], spread: 0 },
+    { case: 'a quarter', settings: ['minReplicas: 1'], spread: 900 },
+    { case: 'a quarter', settings: ['minReplicas: 1', 'recycleAfter: 24h'], spread: 21_600 },
+    { case: 'what a shell can draw', settings: ['minReplicas: 1', 'recycleAfter: 168h'], spread: 32_767 },
+    { case: 'no less than idleTimeout', settings: ['minReplicas: 1', 'recycleAfter: 6m'], spread: 60 },
+    { case: 'none, if it is no longer', settings: ['minReplicas: 1', 'idleTimeout: 2h'], spread: 0 },
+  ])('less by $case: $settings', ({ settings, spread }) => {
+    expect(idleTimes(fleet(...settings)).spread).toBe(spread);
   });
 });

@@ -104,6 +104,15 @@ describeScript('boot', () => {
     );
   });
 
+  it('has the runner wait for as long as it draws', async () => {
+    const instance = await prepared({ environment: { IDLE_TIMEOUT_SECONDS: '3600-RANDOM%901' } });
+    await instance.run('boot');
+    const text = readFileSync(join(instance.config, 'runner.yaml'), 'utf8');
+    const seconds = Number(/^ {2}idle_timeout: (\d+)s$/m.exec(text)?.[1]);
+    expect(seconds).toBeGreaterThanOrEqual(2_700);
+    expect(seconds).toBeLessThanOrEqual(3_600);
+  });
+
   it('configures a runner for one task, for nobody else to read', async () => {
     const instance = await prepared({
       environment: { UNSAFE_RETRIES: 'true', CIRCLECI_URL: 'https://circleci.acme.example' },
