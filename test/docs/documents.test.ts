@@ -42,6 +42,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npm run drain -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'drain'" },
   'npm run resume -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'resume'" },
   'npm run local': { file: 'test/local/watch.test.ts', as: 'cli/local.ts' },
+  'npm run schedules': { file: 'test/cli/schedules.test.ts', as: 'cli/schedules.ts' },
   'npm test': { file: '.ci/run', as: 'npm test' },
   'npm run test:local': { file: '.ci/run', as: 'npm run test:local' },
   'npm run test:instance': { file: '.ci/run', as: 'npm run test:instance' },
