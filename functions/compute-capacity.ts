@@ -12,6 +12,7 @@ import { CircleCiRateLimited, DecisionInvalid } from './lib/errors.ts';
 import { publishMetrics } from './lib/metrics.ts';
 import { type Pace, pace, pollInterval, quietSeconds } from './lib/pacing.ts';
 import { effectiveSettings } from './lib/schedules.ts';
+import { withFallback } from './lib/spot.ts';
 import { step } from './lib/step.ts';
 
 /** Decides what the group's desired capacity should be, and when the next poll is due. */
@@ -41,7 +42,13 @@ export const handler = step(
     const launchLimit = canariesAllowed(activities.breaker, group.members.pending, now);
     const { levers, reasons } = effectiveSettings(capacity, now);
     const situation = { ...counts, ...group, ...levers, launchLimit };
-    const decided = decide(situation, group.paused);
+    const decided = withFallback(
+      decide(situation, group.paused),
+      input.onDemandPercentage,
+      group.paused === 'true' ? undefined : group.purchase,
+      activities.spotShortageAt,
+      now,
+    );
     const wanted = { ...decided, reasons: [...reasons, ...decided.reasons] };
     const fault = brokenLaw(wanted, situation);
     if (fault !== undefined)

@@ -1,4 +1,4 @@
-import { judgeLaunches } from './lib/breaker.ts';
+import { type FailedLaunch, judgeLaunches, type Launch } from './lib/breaker.ts';
 import { type Activities, DescribeActivitiesInput } from './lib/contracts.ts';
 import { publishMetrics } from './lib/metrics.ts';
 import { describeActivities } from './lib/scaling-activities.ts';
@@ -10,10 +10,21 @@ const MINUTE = 60_000;
 export const handler = step(
   'Describe Activities',
   DescribeActivitiesInput,
-  async ({ fleet, groupName, breakerFailures, breakerWindowSeconds }): Promise<Activities> => {
+  async ({
+    fleet,
+    groupName,
+    breakerFailures,
+    breakerWindowSeconds,
+    onDemandPercentage,
+  }): Promise<Activities> => {
     const { launches, complete, lastAt } = await describeActivities(groupName);
     const settings = { failures: breakerFailures, windowSeconds: breakerWindowSeconds };
-    const judged = judgeLaunches(launches, settings, complete);
+    // The fallback answers a Spot shortage; what fails of the On-Demand launches that follow is for the breaker.
+    const isAnswered = (launch: Launch): launch is FailedLaunch =>
+      launch.outcome === 'failed' && launch.spot === true && onDemandPercentage < 100;
+    const shortOfSpot = launches.filter(isAnswered);
+    const others = launches.filter((launch) => !isAnswered(launch));
+    const judged = judgeLaunches(others, settings, complete);
 
     // Executions start once a minute, so each failure is counted and told by the one that follows it.
     const thisMinute = Math.floor(Date.now() / MINUTE) * MINUTE;
@@ -31,6 +42,9 @@ export const handler = step(
       lastAt: lastAt === undefined ? null : instant(lastAt),
       failedLaunches,
       cameInService: ended('succeeded'),
+      ...(shortOfSpot.length > 0 && {
+        spotShortageAt: instant(Math.max(...shortOfSpot.map(({ endedAt }) => endedAt))),
+      }),
       breaker: judged.open
         ? {
             open: true,

@@ -2,6 +2,7 @@ import {
   describeGroup,
   resumeLaunchProcess,
   setDesiredCapacity,
+  setOnDemandPercentage,
   suspendLaunchProcess,
 } from './lib/auto-scaling.ts';
 import { stillToWrite } from './lib/capacity.ts';
@@ -23,6 +24,9 @@ export const handler = step(
     if (decision.launchProcess === 'suspend' && !suspended) await suspendLaunchProcess(groupName);
     if (desired !== undefined) await setDesiredCapacity(groupName, desired);
     if (decision.launchProcess === 'resume' && byBreaker) await resumeLaunchProcess(groupName);
+    // Last: whatever becomes of it, there is capacity to be had.
+    if (decision.onDemandPercentage !== undefined && group.purchase !== undefined)
+      await setOnDemandPercentage(groupName, decision.onDemandPercentage);
     const launches = Math.max((desired ?? 0) - group.desired, 0);
     publishMetrics(fleet, {
       ...(launches > 0 && { Launches: launches }),

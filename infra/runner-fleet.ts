@@ -1,7 +1,16 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { ArnFormat, CfnOutput, Fn, RemovalPolicy, Stack, Tags, Validations } from 'aws-cdk-lib';
+import {
+  type ArnComponents,
+  ArnFormat,
+  CfnOutput,
+  Fn,
+  RemovalPolicy,
+  Stack,
+  Tags,
+  Validations,
+} from 'aws-cdk-lib';
 import { CfnAutoScalingGroup, CfnWarmPool } from 'aws-cdk-lib/aws-autoscaling';
 import {
   BlockDeviceVolume,
@@ -53,6 +62,8 @@ interface Image {
   machineImage: IMachineImage;
   /** Where its root volume is, if that is known. */
   rootDevice: string | undefined;
+  /** The ARN of the parameter that is read at each launch, if one is. */
+  parameter: ArnComponents | undefined;
 }
 
 /** A parameter that names an image is read at each launch: https://docs.aws.amazon.com/autoscaling/ec2/userguide/using-systems-manager-parameters.html */
@@ -65,6 +76,16 @@ function imageOf(
   return {
     machineImage: machineImage(),
     rootDevice: stock?.rootDevice ?? rootDevice,
+    parameter:
+      parameter === undefined || instanceRequirements !== undefined
+        ? undefined
+        : {
+            service: 'ssm',
+            resource: 'parameter',
+            resourceName: parameter.replace(/^\//, '').replace(/:.*$/, ''),
+            // Those that AWS publishes are of no account.
+            ...(stock !== undefined && { account: '' }),
+          },
   };
 
   function machineImage(): IMachineImage {
@@ -136,6 +157,9 @@ interface FleetSecret {
   arn: string;
 }
 
+/** How much of a fleet is On-Demand beyond its base; below 100 for one with Spot capacity. */
+export const onDemandPercentage = ({ spot }: FleetConfig) => 100 - (spot?.percentage ?? 0);
+
 /** The permission to do something with the groups of some fleets. */
 export function onGroups(fleets: RunnerFleet[], ...actions: string[]): Permission {
   return {
@@ -158,6 +182,8 @@ export class RunnerFleet extends Construct {
   /** What a schedule must not outlive. */
   readonly group: CfnAutoScalingGroup;
   readonly warmPool: CfnWarmPool | undefined;
+  /** What it takes to change how the group buys its instances; nothing for a fleet without Spot capacity. */
+  fallbackPermissions: Permission[] = [];
 
   constructor(scope: Construct, config: FleetConfig) {
     // Not the name alone: a fleet may be called `workflow`, or `default`, which means something to the CDK.
@@ -252,7 +278,7 @@ export class RunnerFleet extends Construct {
         : {
             mixedInstancesPolicy: {
               instancesDistribution: {
-                onDemandPercentageAboveBaseCapacity: 100 - (config.spot?.percentage ?? 0),
+                onDemandPercentageAboveBaseCapacity: onDemandPercentage(config),
                 onDemandAllocationStrategy,
                 ...(config.spot !== undefined && {
                   onDemandBaseCapacity: config.spot.onDemandBase,
@@ -359,7 +385,7 @@ export class RunnerFleet extends Construct {
     const { config } = this;
     const [firstType] = config.instanceTypes ?? [];
     const architecture = config.instanceRequirements?.architecture ?? architectureOf(firstType ?? '');
-    const { machineImage, rootDevice } = imageOf(config, architecture);
+    const { machineImage, rootDevice, parameter } = imageOf(config, architecture);
     const install =
       config.installFile === undefined ? undefined : new Asset(this, 'Install', { path: config.installFile });
     const logs = config.logs ? this.logs() : undefined;
@@ -403,9 +429,48 @@ export class RunnerFleet extends Construct {
         keyPair: KeyPair.fromKeyPairName(this, 'KeyPair', config.keyPairName),
       }),
     });
+    if (config.spot !== undefined) this.fallbackPermissions = this.mayFallBack(template, parameter);
     // The volumes' name; the instances have theirs from the group.
     Tags.of(template).add('Name', this.groupName);
     return template;
+  }
+
+  /**
+   * EC2 Auto Scaling asks whoever changes a group's mixed instances policy for what a launch of its template takes.
+   * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
+   */
+  private mayFallBack(template: LaunchTemplate, parameter: ArnComponents | undefined): Permission[] {
+    const stack = Stack.of(this);
+    const arn = (service: string, resource: string, resourceName: string) =>
+      stack.formatArn({ service, resource, resourceName });
+    const templateArn = arn('ec2', 'launch-template', template.launchTemplateId ?? '');
+    return [
+      onGroups([this], 'autoscaling:UpdateAutoScalingGroup'),
+      {
+        actions: ['ec2:RunInstances'],
+        resources: ['*'],
+        conditions: { ArnEquals: { 'ec2:LaunchTemplate': templateArn } },
+        wildcard: 'A launch is of many resources; a condition names the launch template that they are of.',
+      },
+      {
+        actions: ['ec2:CreateTags'],
+        resources: ['instance', 'volume'].map((resource) => arn('ec2', resource, '*')),
+        conditions: { StringEquals: { 'ec2:CreateAction': 'RunInstances' } },
+        wildcard: 'What is launched has no id yet; a condition says that it is being launched.',
+      },
+      ...(template.role === undefined
+        ? []
+        : [
+            {
+              actions: ['iam:PassRole'],
+              resources: [template.role.roleArn],
+              conditions: { StringEquals: { 'iam:PassedToService': 'ec2.amazonaws.com' } },
+            },
+          ]),
+      ...(parameter === undefined
+        ? []
+        : [{ actions: ['ssm:GetParameters'], resources: [stack.formatArn(parameter)] }]),
+    ];
   }
 
   /** The log group of the fleet's instances, and the script that sends it their logs. */

@@ -7,12 +7,12 @@ import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
-import { LAUNCH_SUSPENDED_TAG } from '../functions/lib/tags.ts';
+import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG } from '../functions/lib/tags.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
 import { logicalId } from './fleet-settings.ts';
 import { capacityOf } from './levers.ts';
 import { allow, DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS } from './permissions.ts';
-import { onGroups, type RunnerFleet } from './runner-fleet.ts';
+import { onDemandPercentage, onGroups, type RunnerFleet } from './runner-fleet.ts';
 import { StepFunction } from './step-function.ts';
 
 /** The state machine that all fleets share, its functions, and a schedule for each fleet. */
@@ -139,7 +139,8 @@ export class ScalingWorkflow extends Construct {
       }),
       UpdateGroup: new StepFunction(this, 'UpdateGroup', {
         entry: 'update-group',
-        description: "Sets a group's desired capacity, and suspends its launches while the breaker is open",
+        description:
+          "Sets a group's desired capacity, suspends its launches while the breaker is open, and has it fall back from Spot to On-Demand",
         permissions: [
           DESCRIBE_GROUPS,
           onGroups(
@@ -150,8 +151,11 @@ export class ScalingWorkflow extends Construct {
           ),
           {
             ...onGroups(fleets, 'autoscaling:CreateOrUpdateTags', 'autoscaling:DeleteTags'),
-            conditions: { 'ForAllValues:StringEquals': { 'aws:TagKeys': [LAUNCH_SUSPENDED_TAG] } },
+            conditions: {
+              'ForAllValues:StringEquals': { 'aws:TagKeys': [LAUNCH_SUSPENDED_TAG, FALLBACK_TAG] },
+            },
           },
+          ...fleets.flatMap((fleet) => fleet.fallbackPermissions),
         ],
       }),
     };
@@ -180,6 +184,7 @@ export class ScalingWorkflow extends Construct {
           quietPollIntervalSeconds: config.quietPollInterval,
           breakerFailures: config.breaker.failures,
           breakerWindowSeconds: config.breaker.window,
+          onDemandPercentage: onDemandPercentage(config),
           alarmTopicArn: topic.arnOf(config),
         }),
         // A start that comes late is worth nothing: the next minute's counts afresh.

@@ -49,7 +49,7 @@ export const DURATIONS: Durations = {
  * What goes wrong with a launch.
  *
  * - `refused`: EC2 has no capacity.
- * - `no-spot`: EC2 has no Spot capacity.
+ * - `no-spot`: EC2 has no Spot capacity; a launch of On-Demand capacity is none the worse.
  * - `dead`: the instance boots, and nothing is ever heard of it.
  * - `failing`: its boot fails after a third of the time, and it leaves.
  * - `lost`: EC2 takes it back after half of the boot time, as it does with Spot instances.
@@ -67,6 +67,7 @@ export interface Instance {
   state: InstanceState;
   protectedFromScaleIn: boolean;
   task: Task | undefined;
+  readonly onDemand: boolean;
   /** Whether it ever claimed a task. */
   used: boolean;
   pendingAt?: number;
@@ -109,6 +110,8 @@ export interface GroupSettings {
   /** What second 0 of the agenda is, in milliseconds since the epoch; 0 unless told. Activities carry dates. */
   startsAt?: number;
   newInstancesProtectedFromScaleIn: boolean;
+  /** How much of it is On-Demand, of a group with a mixed instances policy; of one without, all is. */
+  onDemandPercentage?: number;
   /** Asked at each launch. */
   launchFault?: (now: number) => LaunchFault | undefined;
   /** Told of everything that happens. */
@@ -147,9 +150,12 @@ export class AutoScalingGroup {
   /** Names of processes that are suspended. Of these, only `Launch` makes a difference here. */
   readonly suspendedProcesses = new Set<string>();
   readonly tags = new Map<string, string>();
+  /** What `UpdateAutoScalingGroup` changes; launches that follow go by it. */
+  onDemandPercentage: number | undefined;
 
   constructor(settings: GroupSettings, agenda: Agenda, queue: TaskQueue) {
     this.settings = settings;
+    this.onDemandPercentage = settings.onDemandPercentage;
     this.#agenda = agenda;
     this.#queue = queue;
     const { startsAt = 0 } = settings;
@@ -271,7 +277,9 @@ export class AutoScalingGroup {
   #launch(change: CapacityChange): boolean {
     const { durations, launchFault, newInstancesProtectedFromScaleIn } = this.settings;
     const now = this.#agenda.now;
-    const fault = launchFault?.(now);
+    const onDemand = this.#nextIsOnDemand();
+    const happens = launchFault?.(now);
+    const fault = happens === 'no-spot' && onDemand ? undefined : happens;
     if (fault === 'refused' || fault === 'no-spot') {
       this.activities.refuse(REFUSALS[fault], change);
       this.#refused += 1;
@@ -286,6 +294,7 @@ export class AutoScalingGroup {
       state: 'requested',
       protectedFromScaleIn: newInstancesProtectedFromScaleIn,
       task: undefined,
+      onDemand,
       used: false,
       claiming: false,
       deaf: fault === 'deaf',
@@ -294,6 +303,12 @@ export class AutoScalingGroup {
     this.#happened(instance.id, 'launches');
     this.#agenda.plan(now + durations.request, () => this.#pending(instance, fault));
     return true;
+  }
+
+  /** As a mixed instances policy rounds: up, in favour of On-Demand. */
+  #nextIsOnDemand(): boolean {
+    const onDemand = [...this.#members.values()].filter((member) => member.onDemand).length;
+    return onDemand < Math.ceil(((this.#members.size + 1) * (this.onDemandPercentage ?? 100)) / 100);
   }
 
   #planRelaunch(): void {

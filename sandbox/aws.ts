@@ -131,6 +131,14 @@ export class Aws {
         }
         return queryResult(action, '');
       }
+      case 'UpdateAutoScalingGroup': {
+        const group = named(parameters.get('AutoScalingGroupName') ?? '');
+        if (group === undefined) {
+          return queryError(400, 'ValidationError', 'AutoScalingGroup name not found - null');
+        }
+        group.onDemandPercentage = Number(parameters.get(`${DISTRIBUTION}.${ON_DEMAND_PERCENTAGE}`));
+        return queryMetadata(action);
+      }
       case 'SuspendProcesses':
       case 'ResumeProcesses': {
         const group = named(parameters.get('AutoScalingGroupName') ?? '');
@@ -192,6 +200,9 @@ function listOf(parameters: URLSearchParams, name: string): string[] {
   return members;
 }
 
+const DISTRIBUTION = 'MixedInstancesPolicy.InstancesDistribution';
+const ON_DEMAND_PERCENTAGE = 'OnDemandPercentageAboveBaseCapacity';
+
 /** The default and the maximum of `DescribeScalingActivities`. */
 const MAX_RECORDS = 100;
 
@@ -211,8 +222,14 @@ function describe(group: AutoScalingGroup, staleness: number): string {
       `<member><ResourceId>${group.settings.name}</ResourceId><ResourceType>auto-scaling-group</ResourceType>` +
       `<Key>${escaped(key)}</Key><Value>${escaped(value)}</Value><PropagateAtLaunch>false</PropagateAtLaunch></member>`,
   );
+  const policy =
+    group.onDemandPercentage === undefined
+      ? ''
+      : '<MixedInstancesPolicy><InstancesDistribution><OnDemandAllocationStrategy>prioritized</OnDemandAllocationStrategy>' +
+        `<OnDemandBaseCapacity>0</OnDemandBaseCapacity><${ON_DEMAND_PERCENTAGE}>${group.onDemandPercentage}</${ON_DEMAND_PERCENTAGE}>` +
+        '<SpotAllocationStrategy>price-capacity-optimized</SpotAllocationStrategy></InstancesDistribution></MixedInstancesPolicy>';
   return (
-    `<member><AutoScalingGroupName>${group.settings.name}</AutoScalingGroupName>` +
+    `<member><AutoScalingGroupName>${group.settings.name}</AutoScalingGroupName>${policy}` +
     `<MinSize>${group.settings.minSize}</MinSize><MaxSize>${group.settings.maxSize}</MaxSize>` +
     `<DesiredCapacity>${desired}</DesiredCapacity><Instances>${members.join('')}</Instances>` +
     `<SuspendedProcesses>${suspended.join('')}</SuspendedProcesses><Tags>${tags.join('')}</Tags></member>`

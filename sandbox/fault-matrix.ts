@@ -82,6 +82,7 @@ async function run(fault: Fault): Promise<Outcome> {
         pollIntervalSeconds: CONFIG.pollInterval,
         quietPollIntervalSeconds: CONFIG.quietPollInterval,
         breaker: { failures: CONFIG.breaker.failures, windowSeconds: CONFIG.breaker.window },
+        ...(fault.spot && { onDemandPercentage: 0 }),
         durations: { idleTimeout: CONFIG.idleTimeout, launchHook: CONFIG.bootTimeout },
       },
       JOBS,

@@ -23,6 +23,8 @@ export interface Fault {
   ends?: { state: FailureState; error: string };
   /** The heading of the alarm that is to ring, if that is not the state; without either, none is to. */
   rings?: string;
+  /** Whether the fleet is of Spot capacity. */
+  spot?: true;
   /** Whether launches fail. */
   ofLaunches?: true;
   /** Whether instances come that do nothing. */
@@ -336,7 +338,6 @@ const launches =
 const FAILED_LAUNCHES = 'failed launches are looked at for 15 minutes';
 const OF_LAUNCHES = [
   { name: 'EC2 has no capacity', begin: launches('refused'), late: FAILED_LAUNCHES },
-  { name: 'EC2 has no Spot capacity', begin: launches('no-spot'), late: FAILED_LAUNCHES },
   {
     name: 'instances boot and never come alive',
     begin: launches('dead'),
@@ -347,6 +348,7 @@ const OF_LAUNCHES = [
 ].map((fault): Fault => ({ ...fault, rings: 'Breaker Open', ofLaunches: true }));
 
 const OF_THE_WORLD: Fault[] = [
+  { name: 'EC2 has no Spot capacity', begin: launches('no-spot'), spot: true },
   {
     name: 'runners come into service and take no task',
     begin: launches('deaf'),

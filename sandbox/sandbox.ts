@@ -46,6 +46,8 @@ export interface SandboxFleet extends CapacitySettings {
   breaker?: { failures: number; windowSeconds: number };
   durations?: Partial<Durations>;
   newInstancesProtectedFromScaleIn?: boolean;
+  /** How much is On-Demand of a fleet with Spot capacity; all unless told. */
+  onDemandPercentage?: number;
   launchFault?: GroupSettings['launchFault'];
 }
 
@@ -151,6 +153,7 @@ export class Sandbox {
       quietPollIntervalSeconds: fleet.quietPollIntervalSeconds ?? 60,
       breakerFailures: fleet.breaker?.failures ?? 3,
       breakerWindowSeconds: fleet.breaker?.windowSeconds ?? 900,
+      onDemandPercentage: fleet.onDemandPercentage ?? 100,
       alarmTopicArn: 'arn:aws:sns:eu-west-1:000000000000:alarms',
     };
     const queue = new TaskQueue();
@@ -162,6 +165,7 @@ export class Sandbox {
         maxSize: largestMaximum(input.capacity),
         durations: { ...DURATIONS, ...fleet.durations },
         newInstancesProtectedFromScaleIn: fleet.newInstancesProtectedFromScaleIn ?? true,
+        ...(fleet.onDemandPercentage !== undefined && { onDemandPercentage: fleet.onDemandPercentage }),
         ...(fleet.launchFault && { launchFault: fleet.launchFault }),
         watch: (at, subject, happening) => this.watch?.({ at, fleet: fleet.name, subject, happening }),
       },

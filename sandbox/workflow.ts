@@ -38,6 +38,7 @@ export interface ExecutionInput {
   quietPollIntervalSeconds: number;
   breakerFailures: number;
   breakerWindowSeconds: number;
+  onDemandPercentage: number;
   alarmTopicArn: string;
 }
 

@@ -6,6 +6,7 @@ import {
   ResumeProcessesCommand,
   SetDesiredCapacityCommand,
   SuspendProcessesCommand,
+  UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import * as z from 'zod/mini';
 import { clientSettings } from './client-settings.ts';
@@ -17,7 +18,7 @@ import {
   GroupUnreadable,
   GroupUpdateRefused,
 } from './errors.ts';
-import { LAUNCH_SUSPENDED_TAG, PAUSED_TAG } from './tags.ts';
+import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, PAUSED_TAG } from './tags.ts';
 
 export const autoScaling = new AutoScalingClient(clientSettings);
 
@@ -26,14 +27,39 @@ const Described = z.object({
   Instances: z._default(z.array(z.object({ LifecycleState: z.string() })), []),
   SuspendedProcesses: z._default(z.array(z.object({ ProcessName: z.string() })), []),
   Tags: z._default(z.array(z.object({ Key: z.string(), Value: z._default(z.string(), '') })), []),
+  MixedInstancesPolicy: z.optional(
+    z.object({ InstancesDistribution: z.looseObject({ OnDemandPercentageAboveBaseCapacity: Count }) }),
+  ),
 });
 
 /**
- * Reads a group's desired capacity and counts its members by lifecycle state.
+ * Reads a group's desired capacity, counts its members by lifecycle state, and says how it buys them.
  *
  * @throws GroupNotFound, GroupUnreadable, AutoScalingDenied, AutoScalingUnavailable
  */
 export async function describeGroup(groupName: string): Promise<Group> {
+  const { DesiredCapacity, Instances, SuspendedProcesses, Tags, MixedInstancesPolicy } =
+    await readGroup(groupName);
+  const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
+  for (const instance of Instances) members[memberKind(instance.LifecycleState)] += 1;
+  const launchProcess = {
+    suspended: SuspendedProcesses.some(({ ProcessName }) => ProcessName === LAUNCH),
+    byBreaker: Tags.some(({ Key }) => Key === LAUNCH_SUSPENDED_TAG),
+  };
+  const purchase = MixedInstancesPolicy && {
+    onDemandPercentage: MixedInstancesPolicy.InstancesDistribution.OnDemandPercentageAboveBaseCapacity,
+    byFallback: Tags.some(({ Key }) => Key === FALLBACK_TAG),
+  };
+  const paused = Tags.find(({ Key }) => Key === PAUSED_TAG)?.Value ?? 'false';
+  if (paused !== 'true' && paused !== 'drain' && paused !== 'false') {
+    throw new GroupUnreadable(
+      `Auto Scaling group ${groupName}: its tag ${PAUSED_TAG} must be true, drain or false, got "${paused}". Capacity is held.`,
+    );
+  }
+  return { desired: DesiredCapacity, members, launchProcess, paused, ...(purchase && { purchase }) };
+}
+
+async function readGroup(groupName: string): Promise<z.infer<typeof Described>> {
   const answer = await translated(groupName, GroupNotFound, () =>
     autoScaling.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [groupName] })),
   );
@@ -49,20 +75,7 @@ export async function describeGroup(groupName: string): Promise<Group> {
       `Auto Scaling group ${groupName} was described without what every group has: ${z.prettifyError(parsed.error)}`,
     );
   }
-  const { DesiredCapacity, Instances, SuspendedProcesses, Tags } = parsed.data;
-  const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
-  for (const instance of Instances) members[memberKind(instance.LifecycleState)] += 1;
-  const launchProcess = {
-    suspended: SuspendedProcesses.some(({ ProcessName }) => ProcessName === LAUNCH),
-    byBreaker: Tags.some(({ Key }) => Key === LAUNCH_SUSPENDED_TAG),
-  };
-  const paused = Tags.find(({ Key }) => Key === PAUSED_TAG)?.Value ?? 'false';
-  if (paused !== 'true' && paused !== 'drain' && paused !== 'false') {
-    throw new GroupUnreadable(
-      `Auto Scaling group ${groupName}: its tag ${PAUSED_TAG} must be true, drain or false, got "${paused}". Capacity is held.`,
-    );
-  }
-  return { desired: DesiredCapacity, members, launchProcess, paused };
+  return parsed.data;
 }
 
 /**
@@ -100,7 +113,7 @@ const LAUNCH = 'Launch';
  * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
  */
 export async function suspendLaunchProcess(groupName: string): Promise<void> {
-  const tag = { ...launchSuspendedTag(groupName), Value: 'breaker', PropagateAtLaunch: false };
+  const tag = { ...groupTag(groupName, LAUNCH_SUSPENDED_TAG), Value: 'breaker', PropagateAtLaunch: false };
   await translated(groupName, GroupUpdateRefused, async () => {
     await autoScaling.send(new CreateOrUpdateTagsCommand({ Tags: [tag] }));
     await autoScaling.send(
@@ -119,14 +132,45 @@ export async function resumeLaunchProcess(groupName: string): Promise<void> {
     await autoScaling.send(
       new ResumeProcessesCommand({ AutoScalingGroupName: groupName, ScalingProcesses: [LAUNCH] }),
     );
-    await autoScaling.send(new DeleteTagsCommand({ Tags: [launchSuspendedTag(groupName)] }));
+    await autoScaling.send(new DeleteTagsCommand({ Tags: [groupTag(groupName, LAUNCH_SUSPENDED_TAG)] }));
   });
 }
 
-const launchSuspendedTag = (groupName: string) => ({
+/**
+ * Sets how much of a group beyond its base is On-Demand: 100 for the fallback, which is put on record first, or
+ * what the fleet is configured to, after which the record is deleted. Members stay as they are. The rest of the
+ * distribution is written as it is, because what is left out of it might become a default.
+ *
+ * @throws GroupNotFound, GroupUnreadable, GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
+ */
+export async function setOnDemandPercentage(groupName: string, percentage: number): Promise<void> {
+  const { MixedInstancesPolicy } = await readGroup(groupName);
+  const distribution = MixedInstancesPolicy?.InstancesDistribution;
+  if (distribution === undefined) return;
+  const tag = groupTag(groupName, FALLBACK_TAG);
+  const fallback = percentage === 100;
+  await translated(groupName, GroupUpdateRefused, async () => {
+    if (fallback) {
+      const Tags = [{ ...tag, Value: 'spot-shortage', PropagateAtLaunch: false }];
+      await autoScaling.send(new CreateOrUpdateTagsCommand({ Tags }));
+    }
+    if (distribution.OnDemandPercentageAboveBaseCapacity !== percentage) {
+      const InstancesDistribution = { ...distribution, OnDemandPercentageAboveBaseCapacity: percentage };
+      await autoScaling.send(
+        new UpdateAutoScalingGroupCommand({
+          AutoScalingGroupName: groupName,
+          MixedInstancesPolicy: { InstancesDistribution },
+        }),
+      );
+    }
+    if (!fallback) await autoScaling.send(new DeleteTagsCommand({ Tags: [tag] }));
+  });
+}
+
+const groupTag = (groupName: string, key: string) => ({
   ResourceId: groupName,
   ResourceType: 'auto-scaling-group',
-  Key: LAUNCH_SUSPENDED_TAG,
+  Key: key,
 });
 
 /**

@@ -18,6 +18,8 @@ export interface FailedLaunch {
   startedAt: number;
   endedAt: number;
   kind: FailureKind;
+  /** Whether it was Spot capacity that was short. */
+  spot?: boolean;
   /** What EC2 Auto Scaling said. */
   reason: string;
 }

@@ -52,10 +52,12 @@ export interface Decision {
   from: number;
   /** The desired capacity that the group should have. */
   desired: number;
-  /** Whether there is anything to write: another desired capacity, or what becomes of the `Launch` process. */
+  /** Whether there is anything to write: another desired capacity, or one of the two below. */
   change: boolean;
   /** What is to become of the group's `Launch` process; without it, nothing. */
   launchProcess?: 'suspend' | 'resume' | undefined;
+  /** What the group's On-Demand percentage is to become (see spot.ts); without it, it stays. */
+  onDemandPercentage?: number | undefined;
   /** Why, in the order in which the rules were applied. */
   reasons: string[];
 }
@@ -176,9 +178,9 @@ export function brokenLaw(
     launchLimit = Number.POSITIVE_INFINITY,
   }: Pick<Situation, 'members' | 'maxReplicas' | 'maxSurge' | 'launchLimit'>,
 ): string | undefined {
-  const { from, desired, change, launchProcess } = decision;
+  const { from, desired, change, launchProcess, onDemandPercentage } = decision;
   if (!Number.isInteger(desired) || desired < 0) return `${desired} is not a number of instances`;
-  if (change !== (desired !== from || launchProcess !== undefined))
+  if (change !== (desired !== from || launchProcess !== undefined || onDemandPercentage !== undefined))
     return `from ${from} to ${desired} is ${change ? 'no' : 'a'} change`;
   if (desired > from && desired > maxReplicas) return `${desired} is above maxReplicas (${maxReplicas})`;
   const present = presentIn(members);

@@ -4,6 +4,7 @@ import * as z from 'zod/mini';
 export const Count = z.int().check(z.minimum(0), z.maximum(1_000_000));
 
 const Text = z.string().check(z.minLength(1));
+const Percentage = z.int().check(z.minimum(0), z.maximum(100));
 const Instant = z.iso.datetime({ offset: true });
 
 const Seconds = z.int().check(z.minimum(1));
@@ -57,6 +58,8 @@ export const Group = z.object({
   launchProcess: z.object({ suspended: z.boolean(), byBreaker: z.boolean() }),
   /** Whether a person wants its capacity held, or nothing launched; in tags.ts. */
   paused: z.enum(['false', 'true', 'drain']),
+  /** Explained in spot.ts; not of a group with one launch template and nothing else. */
+  purchase: z.optional(z.object({ onDemandPercentage: Percentage, byFallback: z.boolean() })),
 });
 export type Group = z.infer<typeof Group>;
 
@@ -65,6 +68,7 @@ export const DescribeActivitiesInput = z.object({
   groupName: Text,
   breakerFailures: z.int().check(z.minimum(1)),
   breakerWindowSeconds: Seconds,
+  onDemandPercentage: z._default(Percentage, 100),
 });
 
 /** What has become of the group's launches, read once in each execution; the breaker is explained in breaker.ts. */
@@ -75,6 +79,8 @@ export const Activities = z.object({
   failedLaunches: Count,
   /** Launches that came into service in the minute before. */
   cameInService: Count,
+  /** When a launch last failed for want of Spot capacity. */
+  spotShortageAt: z.optional(Instant),
   breaker: z.discriminatedUnion('open', [
     z.object({ open: z.literal(false) }),
     z.object({
@@ -122,6 +128,8 @@ export const ComputeCapacityInput = z.object({
   pollIntervalSeconds: Seconds,
   /** The longest interval of a fleet that is quiet: see pacing.ts. */
   quietPollIntervalSeconds: Seconds,
+  /** Of the instances beyond the base, as the fleet is configured; 100 without Spot capacity. */
+  onDemandPercentage: z._default(Percentage, 100),
   poll: Poll,
   activities: Activities,
   observed: z.object({ unclaimed: UnclaimedAnswer, running: RunningAnswer, group: Group }),
@@ -134,6 +142,7 @@ export const Plan = z.object({
     desired: Count,
     change: z.boolean(),
     launchProcess: z.optional(z.enum(['suspend', 'resume'])),
+    onDemandPercentage: z.optional(Percentage),
     reasons: z.array(z.string()),
   }),
   /**

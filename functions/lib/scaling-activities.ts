@@ -79,6 +79,9 @@ const SHORTAGES = [
   /\bServer\.SpotInstance(Termination|Shutdown)\b/,
 ];
 
+/** Of a shortage, that it is of Spot capacity; a group says of each launch which of the two it was. */
+const SPOT = /\bSpot\b|\b(Server\.|Max)?Spot(Instance|MaxPrice)/;
+
 /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Activity.html: those but the three below are under way. */
 function asLaunch({
   Description,
@@ -99,5 +102,6 @@ function asLaunch({
   const launched = / i-[0-9a-f]+/.test(Description);
   if (StatusCode === 'Cancelled' && !launched && !shortage) return undefined;
   const kind: FailureKind = shortage ? 'shortage' : launched ? 'boot' : 'refused';
-  return { outcome: 'failed', startedAt, endedAt, kind, reason };
+  const spot = shortage && SPOT.test(reason);
+  return { outcome: 'failed', startedAt, endedAt, kind, ...(spot && { spot }), reason };
 }

@@ -4,5 +4,8 @@ export const LAUNCH_SUSPENDED_TAG = 'circleci-runners:launch-suspended-by';
 /** The tag by which a person pauses a fleet: `true` holds its capacity, `drain` lets nothing launch. */
 export const PAUSED_TAG = 'circleci-runners:paused';
 
+/** The tag of a group that buys On-Demand capacity because Spot capacity is short; without it, somebody else has said so. */
+export const FALLBACK_TAG = 'circleci-runners:on-demand-for';
+
 /** The tag of an instance that is to leave as soon as no job runs on it; userdata/watch.sh looks for it. */
 export const RECYCLE_TAG = 'circleci-runners:recycle';

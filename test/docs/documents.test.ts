@@ -37,6 +37,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npx cdk bootstrap': { file: 'cli/local-aws.ts', as: "'bootstrap'" },
   'npx cdk deploy': { file: 'cli/local-aws.ts', as: "'deploy'" },
   'npm run secrets -- example': { file: 'test/local/deployed.test.ts', as: "command('secrets'" },
+  'npm run recycle -- example': { file: 'test/cli/recycle.test.ts', as: "command('example'" },
   'npm run execute -- example': { file: 'test/local/deployed.test.ts', as: "command('execute'" },
   'npm run pause -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'pause'" },
   'npm run drain -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'drain'" },
@@ -219,6 +220,7 @@ describe('the runbook', () => {
     'Where to look',
     'Metrics',
     'Pause a fleet',
+    'Roll a change out',
     'Remove a fleet, or everything',
   ];
   const [, ...parts] = runbook.split(/^## /m);

@@ -5,6 +5,7 @@ import {
   describeGroup,
   resumeLaunchProcess,
   setDesiredCapacity,
+  setOnDemandPercentage,
   suspendLaunchProcess,
 } from '../../functions/lib/auto-scaling.ts';
 import { describeActivities } from '../../functions/lib/scaling-activities.ts';
@@ -157,15 +158,16 @@ describe('setDesiredCapacity', () => {
   });
 });
 
+/** The requests of a call, as they are on the wire. */
+async function requestsOf(call: () => Promise<void>) {
+  const wire = vi.spyOn(autoScaling.config.requestHandler, 'handle');
+  await call();
+  const requests = wire.mock.calls.map(([request]) => new URLSearchParams(sent.parse(request).body));
+  wire.mockRestore();
+  return requests.map((parameters) => Object.fromEntries(parameters));
+}
+
 describe('the Launch process', () => {
-  /** The requests of a call, as they are on the wire. */
-  async function requestsOf(call: () => Promise<void>) {
-    const wire = vi.spyOn(autoScaling.config.requestHandler, 'handle');
-    await call();
-    const requests = wire.mock.calls.map(([request]) => new URLSearchParams(sent.parse(request).body));
-    wire.mockRestore();
-    return requests.map((parameters) => Object.fromEntries(parameters));
-  }
   const process = { AutoScalingGroupName: NAME, 'ScalingProcesses.member.1': 'Launch' };
   const tag = {
     'Tags.member.1.ResourceId': NAME,
@@ -216,6 +218,50 @@ describe('the Launch process', () => {
     expect(await failure(suspendLaunchProcess(NAME))).toMatchObject({ name: 'AutoScalingUnavailable' });
     const { launchProcess } = await describeGroup(NAME);
     expect(launchProcess).toEqual({ suspended: false, byBreaker: true });
+  });
+});
+
+describe('how a group buys its instances', () => {
+  const tag = { 'Tags.member.1.ResourceId': NAME, 'Tags.member.1.Key': 'circleci-runners:on-demand-for' };
+  const writes = async (percentage: number) =>
+    (await requestsOf(() => setOnDemandPercentage(NAME, percentage))).slice(1);
+  const distribution = (percentage: string) =>
+    expect.objectContaining({
+      Action: 'UpdateAutoScalingGroup',
+      'MixedInstancesPolicy.InstancesDistribution.OnDemandAllocationStrategy': 'prioritized',
+      'MixedInstancesPolicy.InstancesDistribution.OnDemandBaseCapacity': '0',
+      'MixedInstancesPolicy.InstancesDistribution.OnDemandPercentageAboveBaseCapacity': percentage,
+      'MixedInstancesPolicy.InstancesDistribution.SpotAllocationStrategy': 'price-capacity-optimized',
+    });
+
+  it('is put on record, and then written with all else of it as it is', async () => {
+    group.onDemandPercentage = 25;
+    expect(await writes(100)).toEqual([
+      expect.objectContaining({ Action: 'CreateOrUpdateTags', ...tag }),
+      distribution('100'),
+    ]);
+    expect((await describeGroup(NAME)).purchase).toEqual({ onDemandPercentage: 100, byFallback: true });
+  });
+
+  it('is as configured again, and then taken off the record', async () => {
+    group.onDemandPercentage = 25;
+    await setOnDemandPercentage(NAME, 100);
+    expect(await writes(25)).toEqual([
+      distribution('25'),
+      expect.objectContaining({ Action: 'DeleteTags', ...tag }),
+    ]);
+    expect((await describeGroup(NAME)).purchase).toEqual({ onDemandPercentage: 25, byFallback: false });
+  });
+
+  it('is only taken off the record if a deployment has written it', async () => {
+    group.onDemandPercentage = 25;
+    group.tags.set('circleci-runners:on-demand-for', 'spot-shortage');
+    expect(await writes(25)).toEqual([expect.objectContaining({ Action: 'DeleteTags', ...tag })]);
+  });
+
+  it('is nothing that a group without a policy has', async () => {
+    expect(await describeGroup(NAME)).not.toHaveProperty('purchase');
+    expect(await writes(100)).toEqual([]);
   });
 });
 

@@ -206,4 +206,25 @@ describe('Describe Activities', () => {
     expect(thrown.name).toBe('InputInvalid');
     for (const fault of ['breakerFailures', 'breakerWindowSeconds']) expect(thrown.message).toContain(fault);
   });
+
+  it('hands a Spot shortage on for the fallback, and none of it to the breaker', async () => {
+    const SHORTAGE =
+      'Could not launch Spot Instances. UnfulfillableCapacity - None. Launching EC2 instance failed.';
+    for (const at of [-50, -40, -30]) failed(at, SHORTAGE);
+    expect(await described(0, { onDemandPercentage: 25 })).toMatchObject({
+      spotShortageAt: secondsIn(-30),
+      failedLaunches: 3,
+      breaker: { open: false },
+    });
+    const ofOnDemand = await described(0, { onDemandPercentage: 100 });
+    expect(ofOnDemand).toMatchObject({ breaker: { open: true, kind: 'shortage' } });
+    expect(ofOnDemand).not.toHaveProperty('spotShortageAt');
+  });
+
+  it('opens the breaker if On-Demand launches fail as well', async () => {
+    const SHORTAGE =
+      'Could not launch On-Demand Instances. InsufficientInstanceCapacity - We currently do not have sufficient m7g.large capacity. Launching EC2 instance failed.';
+    for (const at of [-50, -40, -30]) failed(at, SHORTAGE);
+    expect(await described(0, { onDemandPercentage: 25 })).toMatchObject({ breaker: { open: true } });
+  });
 });

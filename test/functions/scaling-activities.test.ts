@@ -126,6 +126,13 @@ describe('describeActivities', () => {
       status: 'Failed',
       description: 'Launching a new EC2 instance',
       message:
+        'Could not launch On-Demand Instances. InsufficientInstanceCapacity - We currently do not have sufficient m7g.large capacity in the Availability Zone you requested (eu-west-1a). Launching EC2 instance failed.',
+    },
+    {
+      kind: 'shortage',
+      status: 'Failed',
+      description: 'Launching a new EC2 instance',
+      message:
         'Could not launch Spot Instances. MaxSpotInstanceCountExceeded - Max spot instance count exceeded. Launching EC2 instance failed.',
     },
     {
@@ -211,8 +218,10 @@ describe('describeActivities', () => {
     },
   ])('reads a launch that is $status as $kind: $message', async ({ kind, status, description, message }) => {
     recorded({ status, endedAt, description, statusMessage: message });
+    // An adopter's own names do not make a shortage of what is none.
+    const spot = kind === 'shortage' && message.includes('Spot');
     expect(await describeActivities(NAME)).toEqual({
-      launches: [{ outcome: 'failed', startedAt, endedAt, kind, reason: message }],
+      launches: [{ outcome: 'failed', startedAt, endedAt, kind, ...(spot && { spot }), reason: message }],
       complete: true,
       lastAt: endedAt,
     });

@@ -74,12 +74,13 @@ describe('permissions', () => {
       'autoscaling:DescribeAutoScalingGroups',
       'autoscaling:DescribeScalingActivities',
       'cloudwatch:PutMetricData',
+      'ec2:RunInstances',
       ...LOG_DELIVERY,
       ...SESSION_MANAGER,
     ]);
   });
 
-  it('have no wildcard in an action, and none in a resource but for the id of a group, the end of a secret and the streams of a log', () => {
+  it('have no wildcard in an action, and none in a resource but for the id of a group, the end of a secret, the streams of a log and what is being launched', () => {
     const statements = template.statements();
     expect(statements.flatMap(({ actions }) => actions).filter((action) => /[*?]/.test(action))).toEqual([]);
     const wide = statements
@@ -89,7 +90,8 @@ describe('permissions', () => {
         resource
           .replace('autoScalingGroup:*:', 'autoScalingGroup:')
           .replace(/(:secret:.*)-\?{6}$/, '$1')
-          .replace(/(:log-group:.*):\*$/, '$1'),
+          .replace(/(:log-group:.*):\*$/, '$1')
+          .replace(/:(instance|volume)\/\*$/, ''),
       )
       .filter((resource) => /[*?]/.test(resource));
     expect(wide).toEqual([]);
@@ -127,7 +129,20 @@ describe('the workflow', () => {
   });
 });
 
-const ONLY_ITS_TAG = '{"ForAllValues:StringEquals":{"aws:TagKeys":["circleci-runners:launch-suspended-by"]}}';
+const ONLY_ITS_TAGS =
+  '{"ForAllValues:StringEquals":{"aws:TagKeys":["circleci-runners:launch-suspended-by","circleci-runners:on-demand-for"]}}';
+
+/** What changing how the group of the one fleet with Spot capacity buys instances takes. */
+const FALLS_BACK = [
+  `autoscaling:UpdateAutoScalingGroup on ${groupArn('linux-large')}`,
+  'ec2:RunInstances on * if {"ArnEquals":{"ec2:LaunchTemplate":"arn:aws:ec2:eu-west-1:111122223333:launch-template/LaunchTemplate(circleci-runners-linux-large)"}}',
+  ...['instance', 'volume'].map(
+    (resource) =>
+      `ec2:CreateTags on arn:aws:ec2:eu-west-1:111122223333:${resource}/* if {"StringEquals":{"ec2:CreateAction":"RunInstances"}}`,
+  ),
+  'iam:PassRole on Role(LinuxLargeFleetInstanceRole).Arn if {"StringEquals":{"iam:PassedToService":"ec2.amazonaws.com"}}',
+  'ssm:GetParameters on arn:aws:ssm:eu-west-1::parameter/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id',
+];
 
 describe('each step', () => {
   const secrets = EACH_FLEET.map(({ id }) => `secretsmanager:GetSecretValue on ${secret(id, 'Scaler')}`);
@@ -147,9 +162,10 @@ describe('each step', () => {
           `autoscaling:SuspendProcesses on ${groupArn(name)}`,
           `autoscaling:ResumeProcesses on ${groupArn(name)}`,
           ...['CreateOrUpdateTags', 'DeleteTags'].map(
-            (action) => `autoscaling:${action} on ${groupArn(name)} if ${ONLY_ITS_TAG}`,
+            (action) => `autoscaling:${action} on ${groupArn(name)} if ${ONLY_ITS_TAGS}`,
           ),
         ]),
+        ...FALLS_BACK,
       ],
     },
   ])("$step may do what it is for, on the fleets' own resources, and write its log", ({ step, may }) => {

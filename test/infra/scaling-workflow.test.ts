@@ -121,6 +121,7 @@ describe('the schedule', () => {
       quietPollIntervalSeconds: 60,
       breakerFailures: 3,
       breakerWindowSeconds: 900,
+      onDemandPercentage: 100,
       alarmTopicArn: 'Topic(AlarmTopic)',
     });
     expect(inputOf('LinuxLarge')).toEqual({
@@ -149,6 +150,7 @@ describe('the schedule', () => {
       quietPollIntervalSeconds: 20,
       breakerFailures: 5,
       breakerWindowSeconds: 1_800,
+      onDemandPercentage: 25,
       alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:builds',
     });
   });

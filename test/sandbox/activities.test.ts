@@ -34,6 +34,7 @@ function group(settings: Partial<GroupSettings> = {}): AutoScalingGroup {
       durations: DURATIONS,
       startsAt: STARTS_AT,
       newInstancesProtectedFromScaleIn: true,
+      onDemandPercentage: 0,
       ...settings,
     },
     agenda,

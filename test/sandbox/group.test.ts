@@ -296,13 +296,35 @@ describe('a launch', () => {
   });
 
   it('that has no Spot capacity is tried again, as one that EC2 refuses', () => {
-    const runners = group({ launchFault: faultyUntil(2 * relaunch, 'no-spot') });
+    const runners = group({ onDemandPercentage: 0, launchFault: faultyUntil(2 * relaunch, 'no-spot') });
     const task = job(runners, 0);
     runners.setDesiredCapacity(1);
     agenda.advance(1_000);
     expect(task.startedAt).toBe(2 * relaunch + READY);
     expect(runners.totals).toMatchObject({ launches: 1, refusedLaunches: 2 });
   });
+
+  it.each([
+    { onDemandPercentage: undefined, launches: 4 },
+    { onDemandPercentage: 100, launches: 4 },
+    // Of each four one is On-Demand, and the first: percentages are rounded up in favour of it.
+    { onDemandPercentage: 25, launches: 1 },
+    { onDemandPercentage: 0, launches: 0 },
+  ])(
+    'of On-Demand capacity needs no Spot capacity: $onDemandPercentage %',
+    ({ onDemandPercentage, launches }) => {
+      const runners = group({
+        ...(onDemandPercentage !== undefined && { onDemandPercentage }),
+        launchFault: () => 'no-spot',
+      });
+      runners.setDesiredCapacity(4);
+      agenda.advance(request);
+      expect(runners.totals.launches).toBe(launches);
+      runners.onDemandPercentage = 100;
+      agenda.advance(request + relaunch + request);
+      expect(runners.totals.launches).toBe(4);
+    },
+  );
 
   it('whose boot fails is over after a third of it: the instance leaves, and nobody replaces it', () => {
     const runners = group({ launchFault: () => 'failing' });

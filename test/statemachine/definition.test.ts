@@ -96,6 +96,7 @@ describe('the state data', () => {
       'quietPollIntervalSeconds',
       'breakerFailures',
       'breakerWindowSeconds',
+      'onDemandPercentage',
       'alarmTopicArn',
     ];
     expect([...new Set(read)].toSorted()).toEqual(given.map((key) => `$$.Execution.Input.${key}`).toSorted());

@@ -141,6 +141,9 @@ export async function play(scenario: Scenario, until: number, early = true): Pro
       ...(headroom !== undefined && { headroom }),
       ...(maxSurge !== undefined && { maxSurge }),
       ...(schedules !== undefined && { schedules: [...schedules] }),
+      ...(faults.some((fault) => fault.kind === 'launches' && fault.how === 'no-spot') && {
+        onDemandPercentage: 0,
+      }),
       launchFault: (at) => find(faults, 'launches', at)?.how,
     },
     jobs,

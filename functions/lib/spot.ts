@@ -1,0 +1,52 @@
+/**
+ * The fallback from Spot to On-Demand capacity: a group whose Spot launches fail for want of capacity tries Spot
+ * again and again, and nothing else. Pure: its memory is the group's scaling activities and a tag.
+ */
+
+import type { Decision } from './capacity.ts';
+
+/** How a group buys its instances, of those beyond its On-Demand base. */
+export interface Purchase {
+  /** Percentage that is On-Demand; 100 is On-Demand alone. */
+  onDemandPercentage: number;
+  /** Whether the workflow is on record as the one who set it, for the fallback. */
+  byFallback: boolean;
+}
+
+/** For how long after a Spot shortage only On-Demand capacity is asked for, in seconds. */
+export const FALLBACK_SECONDS = 900;
+
+/**
+ * Adds to a decision what becomes of the group's On-Demand percentage: 100 for 15 minutes after the last Spot
+ * shortage, then what the fleet is configured to. What neither the fallback nor a deployment has set stays so.
+ *
+ * @param configured The fleet's own percentage; 100 for a fleet without Spot capacity.
+ * @param purchase Of the group; without it the group has but one launch template, and no Spot capacity.
+ * @param spotShortageAt When a launch last failed for want of Spot capacity.
+ * @param now Milliseconds since the epoch.
+ */
+export function withFallback(
+  decision: Decision,
+  configured: number,
+  purchase: Purchase | undefined,
+  spotShortageAt: string | undefined,
+  now: number,
+): Decision {
+  if (configured === 100 || purchase === undefined) return decision;
+  const until = spotShortageAt === undefined ? 0 : Date.parse(spotShortageAt) + FALLBACK_SECONDS * 1_000;
+  const change = (onDemandPercentage: number, reason: string): Decision => ({
+    ...decision,
+    change: true,
+    onDemandPercentage,
+    reasons: [...decision.reasons, reason],
+  });
+  if (now < until) {
+    if (purchase.onDemandPercentage === 100) return decision;
+    return change(100, `On-Demand alone until ${new Date(until).toISOString()}: EC2 lacks Spot capacity`);
+  }
+  if (!purchase.byFallback) return decision;
+  return change(
+    configured,
+    `${100 - configured} % Spot again: 15 minutes have passed without a shortage of it`,
+  );
+}

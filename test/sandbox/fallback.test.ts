@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { FALLBACK_TAG } from '../../functions/lib/tags.ts';
+import { jobs, oneFleet, visits } from '../support/sandbox.ts';
+
+const MINUTE = 60;
+
+/** A fleet of Spot capacity alone, with jobs that wait, and no Spot capacity until that minute. */
+async function shortOfSpot(untilMinute: number, fleet = {}) {
+  const stage = await oneFleet({
+    queued: 4,
+    fleet: {
+      onDemandPercentage: 0,
+      launchFault: (now) => (now < untilMinute * MINUTE ? 'no-spot' : undefined),
+      ...fleet,
+    },
+  });
+  return { ...stage, group: stage.world.group, calls: stage.sandbox.aws.calls };
+}
+
+const onDemand = (group: { instances: { onDemand: boolean }[] }) =>
+  group.instances.filter((instance) => instance.onDemand).length;
+
+describe('a fleet of Spot capacity, of which EC2 has none', () => {
+  it('gets On-Demand instances with the first execution that sees it', async () => {
+    const { sandbox, world, group } = await shortOfSpot(60);
+    await sandbox.runUntil(2 * MINUTE + 30);
+    expect(group.onDemandPercentage).toBe(100);
+    expect([...group.tags]).toEqual([[FALLBACK_TAG, 'spot-shortage']]);
+    expect(onDemand(group)).toBe(4);
+    // The first launch that failed was seen a minute later; the group tries again within another.
+    await sandbox.runUntil(4 * MINUTE);
+    expect(world.queue.running).toBe(4);
+    expect(group.totals.refusedLaunches).toBeLessThanOrEqual(2);
+    expect(world.outcomes.failed).toBe(0);
+  });
+
+  it('opens no breaker, and says in its decision why', async () => {
+    const { sandbox, world } = await shortOfSpot(60, { breaker: { failures: 1, windowSeconds: 900 } });
+    await sandbox.runUntil(5 * MINUTE);
+    expect(sandbox.workflow.metrics.filter(({ name }) => name === 'BreakerOpen')).toEqual([]);
+    const reasons = world.executions.flatMap((execution) =>
+      visits(execution, 'Update Group').flatMap(
+        ({ parameters }) => (parameters as { decision: { reasons: string[] } }).decision.reasons,
+      ),
+    );
+    expect(reasons.filter((reason) => reason.startsWith('On-Demand alone until '))).toHaveLength(1);
+  });
+
+  it('tries Spot capacity again every 15 minutes, and stays with it once there is some', async () => {
+    const { sandbox, group, calls } = await shortOfSpot(30);
+    const later = jobs(1, 60);
+    for (let minute = 5; minute < 60; minute += 2) {
+      sandbox.agenda.plan(minute * MINUTE, () => {
+        for (const job of later) sandbox.fleet('linux').queue.add({ ...job, queuedAt: minute * MINUTE });
+      });
+    }
+    await sandbox.runUntil(15 * MINUTE);
+    expect(group.onDemandPercentage).toBe(100);
+    await sandbox.runUntil(60 * MINUTE);
+    expect(group.onDemandPercentage).toBe(0);
+    expect([...group.tags]).toEqual([]);
+    // One try and one return for each quarter of an hour, and no more.
+    expect(calls.get('UpdateAutoScalingGroup')).toBeLessThanOrEqual(6);
+    expect(group.totals.refusedLaunches).toBeLessThanOrEqual(6);
+  });
+
+  it('kills no job, and loses none', async () => {
+    const { sandbox, world } = await shortOfSpot(20);
+    await sandbox.drain(4);
+    expect(world.queue.tasks.filter(({ killed }) => killed)).toEqual([]);
+    expect(world.group.totals.ghostLaunches).toBe(0);
+  });
+
+  it('leaves alone what a person has set', async () => {
+    const { sandbox, group, calls } = await shortOfSpot(0);
+    group.onDemandPercentage = 100;
+    await sandbox.runUntil(5 * MINUTE);
+    expect(group.onDemandPercentage).toBe(100);
+    expect(calls.has('UpdateAutoScalingGroup')).toBe(false);
+  });
+
+  it('still has its capacity written if the policy cannot be', async () => {
+    const { sandbox, world, group } = await shortOfSpot(60);
+    sandbox.aws.fault = (action) =>
+      action === 'UpdateAutoScalingGroup'
+        ? { status: 403, code: 'AccessDenied', message: 'not authorized' }
+        : undefined;
+    await sandbox.runUntil(3 * MINUTE);
+    expect(group.desired).toBe(4);
+    expect(world.executions.map(({ status }) => status)).toContain('FAILED');
+    expect(world.executions.find(({ status }) => status === 'FAILED')?.error).toBe('AutoScalingDenied');
+  });
+
+  it('has no fallback if it is of On-Demand capacity, and what fails there opens the breaker', async () => {
+    const { sandbox, calls } = await shortOfSpot(0, {
+      onDemandPercentage: 100,
+      launchFault: () => 'refused',
+    });
+    await sandbox.runUntil(6 * MINUTE);
+    expect(calls.has('UpdateAutoScalingGroup')).toBe(false);
+    expect(sandbox.workflow.metrics.some(({ name }) => name === 'BreakerOpen')).toBe(true);
+  });
+});
