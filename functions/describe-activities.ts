@@ -19,7 +19,7 @@ export const handler = step(
   }): Promise<Activities> => {
     const { launches, complete, lastAt } = await describeActivities(groupName);
     const settings = { failures: breakerFailures, windowSeconds: breakerWindowSeconds };
-    // The fallback answers a Spot shortage; what fails of the On-Demand launches that follow is for the breaker.
+    // The fallback answers a Spot shortage, so nobody is told; what fails of the On-Demand launches is for the breaker.
     const isAnswered = (launch: Launch): launch is FailedLaunch =>
       launch.outcome === 'failed' && launch.spot === true && onDemandPercentage < 100;
     const shortOfSpot = launches.filter(isAnswered);
@@ -30,7 +30,7 @@ export const handler = step(
     const thisMinute = Math.floor(Date.now() / MINUTE) * MINUTE;
     const inMinuteBefore = (at: number) => at >= thisMinute - MINUTE && at < thisMinute;
     const ended = (outcome: 'failed' | 'succeeded') =>
-      launches.filter((launch) => launch.outcome === outcome && inMinuteBefore(launch.endedAt)).length;
+      others.filter((launch) => launch.outcome === outcome && inMinuteBefore(launch.endedAt)).length;
     const failedLaunches = ended('failed');
     publishMetrics(fleet, {
       ...(failedLaunches > 0 && { FailedLaunches: failedLaunches }),

@@ -28,7 +28,12 @@ const Described = z.object({
   SuspendedProcesses: z._default(z.array(z.object({ ProcessName: z.string() })), []),
   Tags: z._default(z.array(z.object({ Key: z.string(), Value: z._default(z.string(), '') })), []),
   MixedInstancesPolicy: z.optional(
-    z.object({ InstancesDistribution: z.looseObject({ OnDemandPercentageAboveBaseCapacity: Count }) }),
+    // AWS tells all of it, emulators less.
+    z.object({
+      InstancesDistribution: z.optional(
+        z.looseObject({ OnDemandPercentageAboveBaseCapacity: z.optional(Count) }),
+      ),
+    }),
   ),
 });
 
@@ -46,17 +51,21 @@ export async function describeGroup(groupName: string): Promise<Group> {
     suspended: SuspendedProcesses.some(({ ProcessName }) => ProcessName === LAUNCH),
     byBreaker: Tags.some(({ Key }) => Key === LAUNCH_SUSPENDED_TAG),
   };
-  const purchase = MixedInstancesPolicy && {
-    onDemandPercentage: MixedInstancesPolicy.InstancesDistribution.OnDemandPercentageAboveBaseCapacity,
-    byFallback: Tags.some(({ Key }) => Key === FALLBACK_TAG),
-  };
+  const onDemandPercentage = MixedInstancesPolicy?.InstancesDistribution?.OnDemandPercentageAboveBaseCapacity;
+  const byFallback = Tags.some(({ Key }) => Key === FALLBACK_TAG);
   const paused = Tags.find(({ Key }) => Key === PAUSED_TAG)?.Value ?? 'false';
   if (paused !== 'true' && paused !== 'drain' && paused !== 'false') {
     throw new GroupUnreadable(
       `Auto Scaling group ${groupName}: its tag ${PAUSED_TAG} must be true, drain or false, got "${paused}". Capacity is held.`,
     );
   }
-  return { desired: DesiredCapacity, members, launchProcess, paused, ...(purchase && { purchase }) };
+  return {
+    desired: DesiredCapacity,
+    members,
+    launchProcess,
+    paused,
+    ...(onDemandPercentage !== undefined && { purchase: { onDemandPercentage, byFallback } }),
+  };
 }
 
 async function readGroup(groupName: string): Promise<z.infer<typeof Described>> {

@@ -213,7 +213,7 @@ describe('Describe Activities', () => {
     for (const at of [-50, -40, -30]) failed(at, SHORTAGE);
     expect(await described(0, { onDemandPercentage: 25 })).toMatchObject({
       spotShortageAt: secondsIn(-30),
-      failedLaunches: 3,
+      failedLaunches: 0,
       breaker: { open: false },
     });
     const ofOnDemand = await described(0, { onDemandPercentage: 100 });
