@@ -6,6 +6,7 @@ import type { CapacitySettings } from '../functions/lib/contracts.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
 import { capacityOf, idleTimes } from '../infra/levers.ts';
+import { DURATIONS, type Reuse } from '../sandbox/auto-scaling-group.ts';
 import { type News, SANDBOX_START, Sandbox } from '../sandbox/sandbox.ts';
 import { type Summary, summarise } from '../sandbox/summary.ts';
 import { firstHours, type Job, readTrace, TraceInvalid, workingDay } from '../sandbox/trace.ts';
@@ -19,8 +20,12 @@ interface Options {
   hours?: number;
   fleet?: string;
   poll?: number;
+  quietPoll?: number;
   max?: number;
   boot: number;
+  warm?: number;
+  warmBoot: number;
+  reuse?: number;
   seed: number;
   json?: boolean;
 }
@@ -38,11 +43,32 @@ const command = new Command('npm start --')
     numberOption('the poll interval', 1, 60),
   )
   .option(
+    '--quiet-poll <s>',
+    "the most seconds between polls of a quiet fleet (default: the fleet's\nquietPollInterval)",
+    numberOption('the quiet poll interval', 1, 60),
+  )
+  .option(
     '--max <n>',
     "the most instances, whatever schedules say (default: the fleet's maxReplicas)",
     numberOption('the most instances', 1, 1_000_000),
   )
   .option('--boot <s>', 'seconds from pending to ready', numberOption('the boot time', 0, 3_600, 'any'), 90)
+  .option(
+    '--warm <n>',
+    "instances that stand by, stopped, in a warm pool (default: the fleet's warmPool)",
+    numberOption('the size of the warm pool', 0, 10_000),
+  )
+  .option(
+    '--warm-boot <s>',
+    'seconds from pending to ready of an instance of the warm pool',
+    numberOption('the warm boot time', 0, 3_600, 'any'),
+    DURATIONS.warmBoot,
+  )
+  .option(
+    '--reuse <s>',
+    "seconds that a runner waits for its next job; 0 for a new instance for each job\n(default: the fleet's reuse)",
+    numberOption('the time', 0, 86_400),
+  )
   .option('--seed <n>', 'seed of the generated working day', numberOption('the seed', 0, 2_147_483_647), 1)
   .option('--json', 'print one JSON object and nothing else')
   .allowExcessArguments(false)
@@ -51,7 +77,19 @@ const command = new Command('npm start --')
 async function start(options: Options): Promise<void> {
   const fleet = chooseFleet(options.fleet);
   const capacity = chooseCapacity(fleet, options.max);
-  const idle = idleTimes(fleet);
+  const pollInterval = options.poll ?? fleet.pollInterval;
+  if (options.quietPoll !== undefined && options.quietPoll < pollInterval) {
+    throw new UsageError(
+      `--quiet-poll must be at least the poll interval (${pollInterval} s), got ${options.quietPoll}`,
+    );
+  }
+  if (options.warm !== undefined && options.warm > capacity.maxReplicas) {
+    throw new UsageError(
+      `--warm must be at most the most instances (${capacity.maxReplicas}), got ${options.warm}`,
+    );
+  }
+  const reuse = chooseReuse(options.reuse, fleet, pollInterval);
+  const warmPoolSize = options.warm ?? fleet.warmPool?.size ?? 0;
   const jobs = chooseJobs(options);
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
   try {
@@ -60,10 +98,17 @@ async function start(options: Options): Promise<void> {
         name: fleet.name,
         resourceClass: fleet.resourceClass,
         ...capacity,
-        pollIntervalSeconds: options.poll ?? fleet.pollInterval,
-        quietPollIntervalSeconds: Math.max(options.poll ?? 0, fleet.quietPollInterval),
+        pollIntervalSeconds: pollInterval,
+        quietPollIntervalSeconds: options.quietPoll ?? Math.max(pollInterval, fleet.quietPollInterval),
         breaker: { failures: fleet.breaker.failures, windowSeconds: fleet.breaker.window },
-        durations: { boot: options.boot, idleTimeout: idle.seconds, idleSpread: idle.spread },
+        reuse: reuse.mode,
+        warmPoolSize: warmPoolSize === 'auto' ? 0 : warmPoolSize,
+        durations: {
+          boot: options.boot,
+          warmBoot: options.warmBoot,
+          idleTimeout: reuse.idleTimeout,
+          idleSpread: reuse.idleSpread,
+        },
       },
       jobs,
     );
@@ -100,6 +145,24 @@ function chooseCapacity(fleet: FleetConfig, max: number | undefined): CapacitySe
   if (max < kept)
     throw new UsageError(`--max must be at least minReplicas of fleet ${fleet.name} (${kept}), got ${max}`);
   return { ...capacity, maxReplicas: max, ...(schedules.length > 0 && { schedules }) };
+}
+
+/** Whether runners take more than one job, and how long they wait for the next one. */
+function chooseReuse(
+  seconds: number | undefined,
+  fleet: FleetConfig,
+  pollInterval: number,
+): { mode: Reuse; idleTimeout: number; idleSpread: number } {
+  const idle = idleTimes(fleet);
+  const own = { idleTimeout: idle.seconds, idleSpread: idle.spread };
+  if (seconds === undefined) return { mode: fleet.reuse, ...own };
+  if (seconds === 0) return { mode: 'single-task', ...own };
+  if (seconds <= 3 * pollInterval) {
+    throw new UsageError(
+      `--reuse must be 0, or longer than three times the poll interval (${pollInterval} s), got ${seconds}`,
+    );
+  }
+  return { mode: 'continuous', idleTimeout: seconds, idleSpread: 0 };
 }
 
 function chooseJobs(options: Options): Job[] {
@@ -158,7 +221,10 @@ function describe(summary: Summary): string {
       'Instance-hours',
       `${summary.instanceHours.toFixed(1)}, ${(summary.overhead * 100).toFixed(1)} % over the work itself`,
     ],
-    ['Launches', `${summary.launches}, ${summary.ghostLaunches} of them for no job`],
+    [
+      'Launches',
+      `${summary.launches}, ${summary.ghostLaunches} of them for no job${summary.warmLaunches > 0 ? `, ${summary.warmLaunches} from the warm pool` : ''}`,
+    ],
     ['Executions', `${executions.succeeded} succeeded, ${executions.failed} failed`],
   ];
   return rows.map(([name = '', value]) => `${colours.bold(name.padEnd(14))}  ${value}`).join('\n');

@@ -14,6 +14,10 @@ export interface Durations {
   request: number;
   /** From pending until the runner is ready. */
   boot: number;
+  /** The same for an instance of the warm pool, which is started and has nothing left to install. */
+  warmBoot: number;
+  /** From the end of its first boot until an instance of the warm pool is stopped, and can be launched. */
+  warmStop: number;
   /** Until an idle runner's next request for work finds a task that has just been queued. */
   idleClaim: number;
   /**
@@ -36,6 +40,8 @@ export interface Durations {
 export const DURATIONS: Durations = {
   request: 3,
   boot: 90,
+  warmBoot: 25,
+  warmStop: 30,
   idleClaim: 2.5,
   leave: 15,
   idleTimeout: 300,
@@ -60,6 +66,9 @@ export type LaunchFault = keyof typeof REFUSALS | 'dead' | 'failing' | 'lost' | 
 /** What becomes of an instance that was launched. */
 type BootFault = Exclude<LaunchFault, keyof typeof REFUSALS>;
 
+/** How many tasks a runner takes: one, or one after the other until it has been idle for `idleTimeout`. */
+export type Reuse = 'single-task' | 'continuous';
+
 export type InstanceState = 'requested' | 'Pending' | 'InService' | 'gone';
 
 export interface Instance {
@@ -79,12 +88,18 @@ export interface Instance {
   claiming: boolean;
   /** It takes no task, ever. */
   deaf: boolean;
+  /** It comes from the warm pool. */
+  warm: boolean;
+  /** When it last became idle. */
+  idleSince?: number;
 }
 
 export type Happening =
   | 'launches'
   | 'pending'
   | 'ready'
+  | 'warms up'
+  | 'is warm'
   | 'claims'
   | 'finishes'
   | 'idles out'
@@ -112,7 +127,11 @@ export interface GroupSettings {
   newInstancesProtectedFromScaleIn: boolean;
   /** How much of it is On-Demand, of a group with a mixed instances policy; of one without, all is. */
   onDemandPercentage?: number;
-  /** Asked at each launch. */
+  /** `single-task` unless told. */
+  reuse?: Reuse;
+  /** How many stopped instances stand by, of which the pool is full at the start; none unless told. */
+  warmPoolSize?: number;
+  /** Asked at each launch, also at one into the warm pool. */
   launchFault?: (now: number) => LaunchFault | undefined;
   /** Told of everything that happens. */
   watch?: (now: number, instanceId: string, happening: Happening) => void;
@@ -128,7 +147,7 @@ export interface GroupView {
   instances: Pick<Instance, 'id' | 'state' | 'protectedFromScaleIn'>[];
 }
 
-/** An embedded Auto Scaling group; its instances are single-task CircleCI runners and leave by themselves. */
+/** An embedded Auto Scaling group with its warm pool; its instances are CircleCI runners and leave by themselves. */
 export class AutoScalingGroup {
   readonly settings: GroupSettings;
   readonly activities: ScalingActivities;
@@ -137,8 +156,14 @@ export class AutoScalingGroup {
   /** Members, in the order of their launch. */
   readonly #members = new Map<string, Instance>();
   readonly #idle = new Set<Instance>();
+  /** Ids of the stopped instances of the warm pool, the first that was stopped first. */
+  readonly #stock: string[] = [];
+  /** Instances on their way into the warm pool. */
+  #warming = 0;
+  #warmPoolSize: number;
   #requested = 0;
   #launched = 0;
+  #warmLaunched = 0;
   #refused = 0;
   #relaunchPlanned = false;
   #ghosts = 0;
@@ -160,6 +185,8 @@ export class AutoScalingGroup {
     this.#queue = queue;
     const { startsAt = 0 } = settings;
     this.activities = new ScalingActivities(() => Math.round(startsAt + agenda.now * 1_000));
+    this.#warmPoolSize = settings.warmPoolSize ?? 0;
+    while (this.#stock.length < this.#warmPoolSize) this.#stock.push(this.#newId());
     this.desired = settings.minSize;
     this.#reconcile();
   }
@@ -202,6 +229,11 @@ export class AutoScalingGroup {
     return this.#members.size;
   }
 
+  /** The warm pool: how many instances it is to hold, are stopped in it, and are on their way into it. */
+  get warmPool() {
+    return { size: this.#warmPoolSize, stopped: this.#stock.length, warming: this.#warming };
+  }
+
   /** Totals so far. A launch counts once it is pending; the bill is as if all instances left now. */
   get totals() {
     const now = this.#agenda.now;
@@ -209,6 +241,7 @@ export class AutoScalingGroup {
     for (const instance of this.#members.values()) billedSeconds += this.#billed(instance, now);
     return {
       launches: this.#launched,
+      warmLaunches: this.#warmLaunched,
       refusedLaunches: this.#refused,
       ghostLaunches: this.#ghosts,
       billedSeconds,
@@ -240,17 +273,31 @@ export class AutoScalingGroup {
     this.#reconcile();
   }
 
+  /** `PutWarmPool`: launches what is missing, and terminates what is stopped and too much. */
+  putWarmPool(size: number): void {
+    this.#warmPoolSize = size;
+    this.#stock.splice(size);
+    this.#refill();
+  }
+
   /** A task was queued: an idle runner, if there is one, finds it with its next request. */
   offerWork(): void {
-    for (const instance of this.#idle) {
+    const idle = [...this.#idle];
+    // Of those that are reused, the one that has waited least: the others idle out the sooner.
+    if (this.settings.reuse === 'continuous') idle.reverse();
+    for (const instance of idle) {
       if (instance.claiming || instance.deaf) continue;
-      instance.claiming = true;
-      this.#agenda.plan(this.#agenda.now + this.settings.durations.idleClaim, () => {
-        instance.claiming = false;
-        if (this.#idle.has(instance)) this.#claim(instance);
-      });
+      this.#askForWork(instance);
       return;
     }
+  }
+
+  #askForWork(instance: Instance): void {
+    instance.claiming = true;
+    this.#agenda.plan(this.#agenda.now + this.settings.durations.idleClaim, () => {
+      instance.claiming = false;
+      if (this.#idle.has(instance)) this.#claim(instance);
+    });
   }
 
   #reconcile(): void {
@@ -262,6 +309,7 @@ export class AutoScalingGroup {
         return;
       }
     }
+    this.#refill();
     for (const instance of [...this.#members.values()]) {
       if (this.#members.size <= this.desired) return;
       // A launch not begun is cancelled; a member goes only if nothing protects it.
@@ -286,11 +334,13 @@ export class AutoScalingGroup {
       this.#happened('-', 'refused');
       return false;
     }
-    this.#requested += 1;
-    const id = `i-${this.#requested.toString(16).padStart(17, '0')}`;
+    const stopped = this.#stock.shift();
+    const id = stopped ?? this.#newId();
+    const warm = stopped !== undefined;
     const instance: Instance = {
       id,
-      launch: this.activities.launch(id, change),
+      warm,
+      launch: warm ? this.activities.launchWarm(id, change) : this.activities.launch(id, change),
       state: 'requested',
       protectedFromScaleIn: newInstancesProtectedFromScaleIn,
       task: undefined,
@@ -311,6 +361,74 @@ export class AutoScalingGroup {
     return onDemand < Math.ceil(((this.#members.size + 1) * (this.onDemandPercentage ?? 100)) / 100);
   }
 
+  #newId(): string {
+    this.#requested += 1;
+    return `i-${this.#requested.toString(16).padStart(17, '0')}`;
+  }
+
+  /** Launches into the warm pool what it lacks; like any launch, not while the process is suspended. */
+  #refill(): void {
+    if (this.suspendedProcesses.has('Launch')) return;
+    while (this.#stock.length + this.#warming < this.#warmPoolSize) {
+      if (!this.#warm()) {
+        this.#planRelaunch();
+        return;
+      }
+    }
+  }
+
+  /** Asks EC2 for an instance that boots once and is then stopped; `false` if EC2 refused. */
+  #warm(): boolean {
+    const { durations, launchFault } = this.settings;
+    const now = this.#agenda.now;
+    const happens = launchFault?.(now);
+    // No group with a warm pool asks for Spot capacity.
+    const fault = happens === 'no-spot' ? undefined : happens;
+    if (fault === 'refused') {
+      this.activities.refuseWarm(REFUSALS[fault]);
+      this.#refused += 1;
+      this.#happened('-', 'refused');
+      return false;
+    }
+    const id = this.#newId();
+    const launch = this.activities.warm(id);
+    const { seconds, end } = this.#warmUp(fault, launch);
+    this.#warming += 1;
+    this.#agenda.plan(now + durations.request, () => {
+      this.activities.proceed(launch);
+      // Paid for in whole as soon as it is pending: whatever else happens, it boots to its end.
+      this.#billedSeconds += Math.max(seconds, durations.minimumBilling);
+      this.#happened(id, 'warms up');
+    });
+    this.#agenda.plan(now + durations.request + seconds, () => {
+      this.#warming -= 1;
+      end();
+      if (launch.status === 'Successful' && this.#stock.length < this.#warmPoolSize) this.#stock.push(id);
+      this.#happened(id, launch.status === 'Successful' ? 'is warm' : 'leaves');
+      this.#refill();
+    });
+    return true;
+  }
+
+  /** How long an instance takes to get warm, or to be known as one that never will. */
+  #warmUp(fault: BootFault | undefined, launch: ScalingActivity): { seconds: number; end: () => void } {
+    const { boot, warmStop, launchHook } = this.settings.durations;
+    switch (fault) {
+      case undefined:
+      case 'deaf':
+        return { seconds: boot + warmStop, end: () => this.activities.end(launch, 'Successful') };
+      case 'dead':
+        return { seconds: launchHook, end: () => this.activities.abandon(launch, 'Heartbeat Timeout') };
+      case 'failing':
+        return {
+          seconds: boot / 3,
+          end: () => this.activities.abandon(launch, 'Lifecycle Action Completed with ABANDON Result'),
+        };
+      case 'lost':
+        return { seconds: boot / 2, end: () => this.activities.end(launch, 'Cancelled', RECLAIMED) };
+    }
+  }
+
   #planRelaunch(): void {
     if (this.#relaunchPlanned) return;
     this.#relaunchPlanned = true;
@@ -322,8 +440,10 @@ export class AutoScalingGroup {
 
   #pending(instance: Instance, fault: BootFault | undefined): void {
     if (instance.state === 'gone') return;
-    const { boot, launchHook } = this.settings.durations;
+    const { launchHook, warmBoot } = this.settings.durations;
+    const boot = instance.warm ? warmBoot : this.settings.durations.boot;
     this.#launched += 1;
+    if (instance.warm) this.#warmLaunched += 1;
     instance.state = 'Pending';
     instance.pendingAt = this.#agenda.now;
     this.activities.proceed(instance.launch);
@@ -365,13 +485,19 @@ export class AutoScalingGroup {
     instance.readyAt = this.#agenda.now;
     this.activities.end(instance.launch, 'Successful');
     this.#happened(instance.id, 'ready');
-    this.#idle.add(instance);
+    this.#idles(instance);
     this.#claim(instance);
-    if (instance.task !== undefined) return;
+  }
+
+  /** The runner waits for a task, for as long as it may. */
+  #idles(instance: Instance): void {
+    const { now } = this.#agenda;
     const { idleTimeout, idleSpread } = this.settings.durations;
     const less = Math.round(idleSpread * ((Number.parseInt(instance.id.slice(2), 16) * 0.618_034) % 1));
-    this.#agenda.plan(this.#agenda.now + idleTimeout - less, () => {
-      if (!this.#idle.has(instance)) return;
+    this.#idle.add(instance);
+    instance.idleSince = now;
+    this.#agenda.plan(now + idleTimeout - less, () => {
+      if (!this.#idle.has(instance) || instance.idleSince !== now) return;
       this.#happened(instance.id, 'idles out');
       this.#exit(instance);
     });
@@ -390,7 +516,12 @@ export class AutoScalingGroup {
       instance.task = undefined;
       this.#queue.end(task, this.#agenda.now, 'done');
       this.#happened(instance.id, 'finishes');
-      this.#exit(instance);
+      if (this.settings.reuse !== 'continuous') {
+        this.#exit(instance);
+        return;
+      }
+      this.#idles(instance);
+      if (this.#queue.unclaimed > 0) this.#askForWork(instance);
     });
   }
 
@@ -425,6 +556,9 @@ export class AutoScalingGroup {
       this.#happened(instance.id, 'killed');
     }
     this.#billedSeconds += this.#billed(instance, now);
+    // A launch not begun leaves its instance where it was.
+    if (instance.state === 'requested' && instance.warm && this.#stock.length < this.#warmPoolSize)
+      this.#stock.unshift(instance.id);
     if (instance.state !== 'requested' && !instance.used) this.#ghosts += 1;
     instance.state = 'gone';
     instance.leftAt = now;

@@ -7,6 +7,7 @@ import {
   type Durations,
   type GroupSettings,
   type Happening,
+  type Reuse,
 } from './auto-scaling-group.ts';
 import { Aws } from './aws.ts';
 import { CircleCi } from './circleci.ts';
@@ -49,6 +50,10 @@ export interface SandboxFleet extends CapacitySettings {
   /** How much is On-Demand of a fleet with Spot capacity; all unless told. */
   onDemandPercentage?: number;
   launchFault?: GroupSettings['launchFault'];
+  /** `single-task` unless told. */
+  reuse?: Reuse;
+  /** How many stopped instances stand by; none unless told. */
+  warmPoolSize?: number;
 }
 
 /** Something that happened to a job or an instance, for whoever watches. */
@@ -166,6 +171,8 @@ export class Sandbox {
         durations: { ...DURATIONS, ...fleet.durations },
         newInstancesProtectedFromScaleIn: fleet.newInstancesProtectedFromScaleIn ?? true,
         ...(fleet.onDemandPercentage !== undefined && { onDemandPercentage: fleet.onDemandPercentage }),
+        reuse: fleet.reuse ?? 'single-task',
+        warmPoolSize: fleet.warmPoolSize ?? 0,
         ...(fleet.launchFault && { launchFault: fleet.launchFault }),
         watch: (at, subject, happening) => this.watch?.({ at, fleet: fleet.name, subject, happening }),
       },

@@ -61,6 +61,21 @@ export class ScalingActivities {
     return this.#begin(`Launching a new EC2 instance: ${instanceId}`, [started(change)]);
   }
 
+  /** An instance of the warm pool is launched into service. */
+  launchWarm(instanceId: string, change: CapacityChange): ScalingActivity {
+    return this.#begin(`Launching a new EC2 instance from warm pool: ${instanceId}`, [started(change)]);
+  }
+
+  /** An instance is launched into the warm pool. */
+  warm(instanceId: string): ScalingActivity {
+    return this.#begin(`Launching a new EC2 instance into warm pool: ${instanceId}`, [WARMED]);
+  }
+
+  /** EC2 refuses a launch into the warm pool. */
+  refuseWarm(reason: string): void {
+    this.end(this.#begin('Launching a new EC2 instance into warm pool', [WARMED]), 'Failed', reason);
+  }
+
   /** EC2 refuses a launch: there is no instance. */
   refuse(reason: string, change: CapacityChange): void {
     this.end(this.#begin('Launching a new EC2 instance', [started(change)]), 'Failed', reason);
@@ -140,6 +155,9 @@ export class ScalingActivities {
     this.end(this.#begin(`Terminating EC2 instance: ${instanceId}`, causes), 'Successful');
   }
 }
+
+/** The descriptions are AWS's own; its words for the cause are not published. */
+const WARMED = 'a warm pool instance was started';
 
 const started = ({ from, to }: CapacityChange) =>
   `an instance was started in response to a difference between desired and actual capacity, increasing the capacity from ${from} to ${to}`;

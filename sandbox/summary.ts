@@ -12,6 +12,8 @@ export interface Summary {
   /** Instance-hours over job-hours, less one: 0.1 is a tenth on top of the work. */
   overhead: number;
   launches: number;
+  /** Launches for which the warm pool had an instance. */
+  warmLaunches: number;
   /** Launches of instances that left without ever claiming a job. */
   ghostLaunches: number;
   /** Jobs whose instance was taken away while they ran. */
@@ -23,7 +25,7 @@ export interface Summary {
 export function summarise(world: FleetWorld): Summary {
   const { tasks } = world.queue;
   const waits = tasks.map((task) => (task.startedAt ?? task.queuedAt) - task.queuedAt).sort((a, b) => a - b);
-  const { launches, ghostLaunches, billedSeconds } = world.group.totals;
+  const { launches, warmLaunches, ghostLaunches, billedSeconds } = world.group.totals;
   const jobHours = sum(tasks.map((task) => task.durationSeconds)) / 3_600;
   const instanceHours = billedSeconds / 3_600;
   return {
@@ -39,6 +41,7 @@ export function summarise(world: FleetWorld): Summary {
     instanceHours: figure(instanceHours),
     overhead: figure(instanceHours / jobHours - 1),
     launches,
+    warmLaunches,
     ghostLaunches,
     jobsKilled: tasks.filter((task) => task.killed).length,
     executions: { ...world.outcomes },

@@ -39,6 +39,7 @@ describe('npm start', () => {
       instanceHours: 0.108,
       overhead: 1.167,
       launches: 2,
+      warmLaunches: 0,
       ghostLaunches: 0,
       jobsKilled: 0,
       // The longer job ends after 273 s, and its instance leaves after 288 s: in the fifth minute.
@@ -89,7 +90,27 @@ describe('npm start', () => {
     expect(launches).toBe(3);
   });
 
+  it('has a warm pool, and runners that are reused, as it is told', async () => {
+    const file = trace('warm.csv', `${HEADER}10,60\n10,60\n200,60\n`);
+    const { stdout } = await start(
+      ...['--json', '--trace', file, '--quiet-poll', '5'],
+      ...['--warm', '1', '--warm-boot', '20', '--reuse', '300'],
+    );
+    expect(JSON.parse(stdout)).toMatchObject({
+      // Seen at 10 s: one is ready 23 s later, and free for the second job 60 s and a request for work after that.
+      // The third job finds an idle one.
+      waitSeconds: { p50: 23, max: 85.5, mean: 37 },
+      launches: 2,
+      warmLaunches: 1,
+    });
+  });
+
   it.each([
+    { words: ['--quiet-poll', '3'], said: ['--quiet-poll', 'at least the poll interval (5 s)', 'got 3'] },
+    { words: ['--warm', '21', '--max', '20'], said: ['--warm', 'at most the most instances (20)', 'got 21'] },
+    { words: ['--warm-boot', 'x'], said: ["'x'", 'from 0 to 3600'] },
+    { words: ['--reuse', '15'], said: ['--reuse', 'longer than three times', 'got 15'] },
+    { words: ['--reuse', '-1'], said: ["'-1'", 'from 0 to 86400'] },
     { words: ['--poll', '0'], said: ["'0'", 'from 1 to 60'] },
     { words: ['--max', 'many'], said: ["'many'", 'whole number'] },
     { words: ['--boot', '-1'], said: ["'-1'", 'from 0 to 3600'] },

@@ -10,8 +10,22 @@ import {
 import { type Task, TaskQueue } from '../../sandbox/task-queue.ts';
 import { counts } from '../support/sandbox.ts';
 
-const { request, boot, idleClaim, leave, idleTimeout, minimumBilling, launchHook, relaunch } = DURATIONS;
+const {
+  request,
+  boot,
+  warmBoot,
+  warmStop,
+  idleClaim,
+  leave,
+  idleTimeout,
+  minimumBilling,
+  launchHook,
+  relaunch,
+} = DURATIONS;
 const READY = request + boot;
+const WARM_READY = request + warmBoot;
+/** From a launch out of the pool until its place is filled again. */
+const REFILL = request + boot + warmStop;
 
 let agenda: Agenda;
 let queue: TaskQueue;
@@ -374,6 +388,170 @@ describe('a launch', () => {
       expect(figures(runners)).toMatchObject({ desired: 0, size: 0, launches: 1 });
     },
   );
+});
+
+describe('a warm pool', () => {
+  it('is full at the start, and costs nothing', () => {
+    const runners = group({ warmPoolSize: 3 });
+    agenda.advance(10_000);
+    expect(runners.warmPool).toEqual({ size: 3, stopped: 3, warming: 0 });
+    expect(figures(runners)).toMatchObject({ size: 0, launches: 0, billedSeconds: 0 });
+  });
+
+  it('gives a launch an instance that is ready in no time, and fills its place at once', () => {
+    const runners = group({ warmPoolSize: 1 });
+    const task = job(runners, 0);
+    runners.setDesiredCapacity(1);
+    expect(runners.warmPool).toEqual({ size: 1, stopped: 0, warming: 1 });
+    agenda.advance(REFILL - 1);
+    expect(task.startedAt).toBe(WARM_READY);
+    expect(runners.warmPool).toMatchObject({ stopped: 0, warming: 1 });
+    agenda.advance(REFILL);
+    expect(runners.warmPool).toMatchObject({ stopped: 1, warming: 0 });
+    agenda.advance(1_000);
+    expect(news).toEqual([
+      '0 launches',
+      `${request} pending`,
+      `${request} warms up`,
+      `${WARM_READY} ready`,
+      `${WARM_READY} claims`,
+      `${REFILL} is warm`,
+      `${WARM_READY + 100} finishes`,
+      `${WARM_READY + 100 + leave} leaves`,
+    ]);
+    expect(figures(runners)).toMatchObject({
+      size: 0,
+      launches: 1,
+      warmLaunches: 1,
+      billedSeconds: warmBoot + 100 + leave + (boot + warmStop),
+    });
+  });
+
+  it.each([
+    { pool: 0, ready: [READY, READY, READY] },
+    { pool: 1, ready: [WARM_READY, READY, READY] },
+    { pool: 2, ready: [WARM_READY, WARM_READY, READY] },
+    { pool: 5, ready: [WARM_READY, WARM_READY, WARM_READY] },
+  ])('of $pool has that many for three launches; the others boot', ({ pool, ready }) => {
+    const runners = group({ warmPoolSize: pool });
+    const tasks = ready.map(() => job(runners, 0));
+    runners.setDesiredCapacity(3);
+    agenda.advance(1_000);
+    expect(tasks.map(({ startedAt }) => startedAt)).toEqual(ready);
+    expect(runners.totals).toMatchObject({ launches: 3, warmLaunches: Math.min(pool, 3) });
+    expect(runners.warmPool).toEqual({ size: pool, stopped: pool, warming: 0 });
+  });
+
+  it('whose place is not filled yet has nothing for the next launch', () => {
+    const runners = group({ warmPoolSize: 1 });
+    runners.setDesiredCapacity(1);
+    agenda.advance(REFILL - 1);
+    runners.setDesiredCapacity(2);
+    expect(runners.totals.warmLaunches).toBe(1);
+    agenda.advance(REFILL);
+    runners.setDesiredCapacity(3);
+    agenda.advance(REFILL + request);
+    expect(runners.totals).toMatchObject({ launches: 3, warmLaunches: 2 });
+  });
+
+  it('keeps the instance of a launch that is cancelled before it has begun, and is not overfull', () => {
+    const runners = group({ warmPoolSize: 1 });
+    runners.setDesiredCapacity(1);
+    agenda.advance(1);
+    runners.setDesiredCapacity(0);
+    expect(runners.warmPool.stopped).toBe(1);
+    agenda.advance(1_000);
+    expect(runners.warmPool).toEqual({ size: 1, stopped: 1, warming: 0 });
+    expect(runners.totals.launches).toBe(0);
+  });
+
+  it('is not filled while the Launch process is suspended', () => {
+    const runners = group({ warmPoolSize: 2 });
+    runners.setDesiredCapacity(1);
+    runners.suspendedProcesses.add('Launch');
+    agenda.advance(REFILL);
+    expect(runners.warmPool).toEqual({ size: 2, stopped: 2, warming: 0 });
+    runners.resumeProcesses(['Launch']);
+    runners.suspendedProcesses.add('Launch');
+    runners.setDesiredCapacity(2);
+    expect(runners.warmPool).toEqual({ size: 2, stopped: 2, warming: 0 });
+  });
+
+  it.each([
+    { fault: 'refused' as const, retried: relaunch, refused: 1 },
+    { fault: 'failing' as const, retried: request + boot / 3, refused: 0 },
+    { fault: 'lost' as const, retried: request + boot / 2, refused: 0 },
+    { fault: 'dead' as const, retried: request + launchHook, refused: 0 },
+  ])('tries again after an instance on its way into it is $fault', ({ fault, retried, refused }) => {
+    let launches = 0;
+    // The first launch is the one out of the pool.
+    const runners = group({ warmPoolSize: 1, launchFault: () => (++launches === 2 ? fault : undefined) });
+    runners.setDesiredCapacity(1);
+    agenda.advance(retried + REFILL - 1);
+    expect(runners.warmPool.stopped).toBe(0);
+    agenda.advance(retried + REFILL);
+    expect(runners.warmPool).toEqual({ size: 1, stopped: 1, warming: 0 });
+    expect(runners.totals.refusedLaunches).toBe(refused);
+    expect(runners.activities.newest().map(({ status }) => status)).toContain(
+      refused > 0 ? 'Failed' : 'Cancelled',
+    );
+  });
+
+  it('is filled to another size, or terminates what is too much', () => {
+    const runners = group({ warmPoolSize: 1 });
+    runners.putWarmPool(3);
+    expect(runners.warmPool).toEqual({ size: 3, stopped: 1, warming: 2 });
+    agenda.advance(REFILL);
+    expect(runners.warmPool).toEqual({ size: 3, stopped: 3, warming: 0 });
+    runners.putWarmPool(0);
+    agenda.advance(1_000);
+    expect(runners.warmPool).toEqual({ size: 0, stopped: 0, warming: 0 });
+  });
+});
+
+describe('a runner that is reused', () => {
+  const REUSED = { reuse: 'continuous' as const };
+
+  it('takes the next job a moment after the one before, and leaves when it has been idle', () => {
+    const runners = group(REUSED);
+    const tasks = [0, 0].map((queuedAt) => job(runners, queuedAt));
+    runners.setDesiredCapacity(1);
+    agenda.advance(10_000);
+    const second = READY + 100 + idleClaim;
+    expect(tasks.map(({ startedAt }) => startedAt)).toEqual([READY, second]);
+    expect(news.slice(-2)).toEqual([
+      `${second + 100 + idleTimeout} idles out`,
+      `${second + 100 + idleTimeout + leave} leaves`,
+    ]);
+    expect(runners.totals).toMatchObject({ launches: 1, ghostLaunches: 0 });
+  });
+
+  it.each([
+    { case: 'just before it would leave', after: idleTimeout - idleClaim - 1, by: 'the same' },
+    { case: 'after it has left', after: idleTimeout + leave + 1, by: 'nobody' },
+  ])('that is offered a job $case: $by takes it', ({ after, by }) => {
+    const runners = group(REUSED);
+    job(runners, 0);
+    const task = job(runners, READY + 100 + after);
+    runners.setDesiredCapacity(1);
+    agenda.advance(20_000);
+    expect(task.startedAt).toBe(by === 'the same' ? READY + 100 + after + idleClaim : undefined);
+    // The time of idling begins anew with each job.
+    if (by === 'the same')
+      expect(news).toContain(`${READY + 100 + after + idleClaim + 100 + idleTimeout} idles out`);
+  });
+
+  it('comes before those that have waited longer, which idle out', () => {
+    const runners = group(REUSED);
+    job(runners, 0, 10);
+    job(runners, 0, 50);
+    runners.setDesiredCapacity(2);
+    const task = job(runners, READY + 60, 10_000);
+    agenda.advance(READY + 10 + idleTimeout + leave);
+    expect(task.startedAt).toBe(READY + 60 + idleClaim);
+    expect(figures(runners)).toMatchObject({ desired: 1, size: 1 });
+    expect(news).toContain(`${READY + 10 + idleTimeout} idles out`);
+  });
 });
 
 describe('the bill', () => {
