@@ -89,7 +89,7 @@ async function start(options: Options): Promise<void> {
     );
   }
   const reuse = chooseReuse(options.reuse, fleet, pollInterval);
-  const warmPoolSize = options.warm ?? fleet.warmPool?.size ?? 0;
+  const warmPoolSize = options.warm ?? fleet.warmPool?.size;
   const jobs = chooseJobs(options);
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
   try {
@@ -102,7 +102,7 @@ async function start(options: Options): Promise<void> {
         quietPollIntervalSeconds: options.quietPoll ?? Math.max(pollInterval, fleet.quietPollInterval),
         breaker: { failures: fleet.breaker.failures, windowSeconds: fleet.breaker.window },
         reuse: reuse.mode,
-        warmPoolSize: warmPoolSize === 'auto' ? 0 : warmPoolSize,
+        ...(warmPoolSize !== undefined && { warmPoolSize }),
         durations: {
           boot: options.boot,
           warmBoot: options.warmBoot,

@@ -5,6 +5,7 @@ import {
   drainCapacity,
   type Situation,
   withLaunchProcess,
+  withWarmPool,
 } from './lib/capacity.ts';
 import { see } from './lib/claims.ts';
 import { type Activities, ComputeCapacityInput, type Group, type Plan } from './lib/contracts.ts';
@@ -14,6 +15,7 @@ import { type Pace, pace, pollInterval, quietSeconds } from './lib/pacing.ts';
 import { effectiveSettings } from './lib/schedules.ts';
 import { withFallback } from './lib/spot.ts';
 import { step } from './lib/step.ts';
+import { sizeWarmPool } from './lib/warm-pool.ts';
 
 /** Decides what the group's desired capacity should be, and when the next poll is due. */
 export const handler = step(
@@ -49,7 +51,8 @@ export const handler = step(
       activities.spotShortageAt,
       now,
     );
-    const wanted = { ...decided, reasons: [...reasons, ...decided.reasons] };
+    const sized = group.paused === 'false' ? withPoolSized(decided, input, levers.maxReplicas) : decided;
+    const wanted = { ...sized, reasons: [...reasons, ...sized.reasons] };
     const fault = brokenLaw(wanted, situation);
     if (fault !== undefined)
       throw new DecisionInvalid(`What was decided must not be: ${fault}. Capacity is held.`);
@@ -129,6 +132,20 @@ function withoutCanary(activities: Activities, now: number): Activities {
   const { breaker } = activities;
   if (!breaker.open || now < Date.parse(breaker.canaryAt)) return activities;
   return { ...activities, breaker: { ...breaker, canaryAt: new Date(now + CANARY_REST).toISOString() } };
+}
+
+/** Sizes the warm pool, if that is the workflow's to do; not while the breaker is open, which lets nothing launch. */
+function withPoolSized(
+  decision: Decision,
+  { activities, observed }: ComputeCapacityInput,
+  maxReplicas: number,
+): Decision {
+  const { launchDemand, breaker } = activities;
+  const { warmPool } = observed.group;
+  if (launchDemand === undefined || warmPool === undefined || breaker.open) return decision;
+  const resting = launchDemand.resting && decision.desired <= decision.from;
+  const size = sizeWarmPool({ ...launchDemand, resting }, warmPool.size, maxReplicas);
+  return withWarmPool(decision, warmPool.size, size);
 }
 
 const held = (desired: number, ...reasons: string[]): Decision => ({

@@ -3,6 +3,7 @@ import { type Activities, DescribeActivitiesInput } from './lib/contracts.ts';
 import { publishMetrics } from './lib/metrics.ts';
 import { describeActivities } from './lib/scaling-activities.ts';
 import { step } from './lib/step.ts';
+import { launchDemand } from './lib/warm-pool.ts';
 
 const MINUTE = 60_000;
 
@@ -16,8 +17,9 @@ export const handler = step(
     breakerFailures,
     breakerWindowSeconds,
     onDemandPercentage,
+    warmPoolAuto,
   }): Promise<Activities> => {
-    const { launches, complete, lastAt } = await describeActivities(groupName);
+    const { launches, boots, complete, lastAt } = await describeActivities(groupName, { all: warmPoolAuto });
     const settings = { failures: breakerFailures, windowSeconds: breakerWindowSeconds };
     // The fallback answers a Spot shortage, so nobody is told; what fails of the On-Demand launches is for the breaker.
     const isAnswered = (launch: Launch): launch is FailedLaunch =>
@@ -45,6 +47,7 @@ export const handler = step(
       ...(shortOfSpot.length > 0 && {
         spotShortageAt: instant(Math.max(...shortOfSpot.map(({ endedAt }) => endedAt))),
       }),
+      ...(warmPoolAuto && { launchDemand: launchDemand(launches, boots, Date.now()) }),
       breaker: judged.open
         ? {
             open: true,

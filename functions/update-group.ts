@@ -1,5 +1,6 @@
 import {
   describeGroup,
+  putWarmPool,
   resumeLaunchProcess,
   setDesiredCapacity,
   setOnDemandPercentage,
@@ -12,7 +13,8 @@ import { step } from './lib/step.ts';
 
 /**
  * Sets the group's desired capacity to what Compute Capacity decided, if the group does not say otherwise by now.
- * The `Launch` process is suspended before it and resumed after it, so that nothing launches in between.
+ * The `Launch` process is suspended before it and resumed after it, so that nothing launches in between. The warm
+ * pool comes last: no job waits for it.
  */
 export const handler = step(
   'Update Group',
@@ -27,6 +29,10 @@ export const handler = step(
     // Last: whatever becomes of it, there is capacity to be had.
     if (decision.onDemandPercentage !== undefined && group.purchase !== undefined)
       await setOnDemandPercentage(groupName, decision.onDemandPercentage);
+    const { warmPool } = group;
+    const { warmPoolSize } = decision;
+    if (warmPool !== undefined && warmPoolSize !== undefined && warmPoolSize !== warmPool.size)
+      await putWarmPool(groupName, { size: warmPoolSize, state: warmPool.state });
     const launches = Math.max((desired ?? 0) - group.desired, 0);
     publishMetrics(fleet, {
       ...(launches > 0 && { Launches: launches }),

@@ -102,6 +102,7 @@ export class ScalingWorkflow extends Construct {
 
   /** One function for each Task state, by the name of its placeholder in the definition. */
   private functions(fleets: RunnerFleet[]) {
+    const autoPools = fleets.filter(({ config }) => config.warmPool?.size === 'auto');
     const readScalerSecrets = {
       actions: ['secretsmanager:GetSecretValue'],
       resources: fleets.map((fleet) => fleet.scalerSecret.arn),
@@ -149,6 +150,7 @@ export class ScalingWorkflow extends Construct {
             'autoscaling:SuspendProcesses',
             'autoscaling:ResumeProcesses',
           ),
+          ...(autoPools.length > 0 ? [onGroups(autoPools, 'autoscaling:PutWarmPool')] : []),
           {
             ...onGroups(fleets, 'autoscaling:CreateOrUpdateTags', 'autoscaling:DeleteTags'),
             conditions: {
@@ -185,6 +187,7 @@ export class ScalingWorkflow extends Construct {
           breakerFailures: config.breaker.failures,
           breakerWindowSeconds: config.breaker.window,
           onDemandPercentage: onDemandPercentage(config),
+          warmPoolAuto: config.warmPool?.size === 'auto',
           alarmTopicArn: topic.arnOf(config),
         }),
         // A start that comes late is worth nothing: the next minute's counts afresh.

@@ -129,7 +129,7 @@ export interface GroupSettings {
   onDemandPercentage?: number;
   /** `single-task` unless told. */
   reuse?: Reuse;
-  /** How many stopped instances stand by, of which the pool is full at the start; none unless told. */
+  /** How many stopped instances stand by, of which the pool is full at the start; no warm pool unless told. */
   warmPoolSize?: number;
   /** Asked at each launch, also at one into the warm pool. */
   launchFault?: (now: number) => LaunchFault | undefined;
@@ -230,7 +230,8 @@ export class AutoScalingGroup {
   }
 
   /** The warm pool: how many instances it is to hold, are stopped in it, and are on their way into it. */
-  get warmPool() {
+  get warmPool(): { size: number; stopped: number; warming: number } | undefined {
+    if (this.settings.warmPoolSize === undefined) return undefined;
     return { size: this.#warmPoolSize, stopped: this.#stock.length, warming: this.#warming };
   }
 

@@ -139,6 +139,14 @@ export class Aws {
         group.onDemandPercentage = Number(parameters.get(`${DISTRIBUTION}.${ON_DEMAND_PERCENTAGE}`));
         return queryMetadata(action);
       }
+      case 'PutWarmPool': {
+        const group = named(parameters.get('AutoScalingGroupName') ?? '');
+        if (group === undefined) {
+          return queryError(400, 'ValidationError', 'AutoScalingGroup name not found - null');
+        }
+        group.putWarmPool(Number(parameters.get('MinSize')));
+        return queryResult(action, '');
+      }
       case 'SuspendProcesses':
       case 'ResumeProcesses': {
         const group = named(parameters.get('AutoScalingGroupName') ?? '');
@@ -228,11 +236,19 @@ function describe(group: AutoScalingGroup, staleness: number): string {
       : '<MixedInstancesPolicy><InstancesDistribution><OnDemandAllocationStrategy>prioritized</OnDemandAllocationStrategy>' +
         `<OnDemandBaseCapacity>0</OnDemandBaseCapacity><${ON_DEMAND_PERCENTAGE}>${group.onDemandPercentage}</${ON_DEMAND_PERCENTAGE}>` +
         '<SpotAllocationStrategy>price-capacity-optimized</SpotAllocationStrategy></InstancesDistribution></MixedInstancesPolicy>';
+  const { warmPool } = group;
+  const pool =
+    warmPool === undefined
+      ? ''
+      : `<WarmPoolConfiguration><MinSize>${warmPool.size}</MinSize>` +
+        `<MaxGroupPreparedCapacity>${warmPool.size}</MaxGroupPreparedCapacity><PoolState>Stopped</PoolState>` +
+        '<InstanceReusePolicy><ReuseOnScaleIn>false</ReuseOnScaleIn></InstanceReusePolicy></WarmPoolConfiguration>' +
+        `<WarmPoolSize>${warmPool.stopped + warmPool.warming}</WarmPoolSize>`;
   return (
     `<member><AutoScalingGroupName>${group.settings.name}</AutoScalingGroupName>${policy}` +
     `<MinSize>${group.settings.minSize}</MinSize><MaxSize>${group.settings.maxSize}</MaxSize>` +
     `<DesiredCapacity>${desired}</DesiredCapacity><Instances>${members.join('')}</Instances>` +
-    `<SuspendedProcesses>${suspended.join('')}</SuspendedProcesses><Tags>${tags.join('')}</Tags></member>`
+    `<SuspendedProcesses>${suspended.join('')}</SuspendedProcesses><Tags>${tags.join('')}</Tags>${pool}</member>`
   );
 }
 

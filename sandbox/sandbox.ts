@@ -52,8 +52,8 @@ export interface SandboxFleet extends CapacitySettings {
   launchFault?: GroupSettings['launchFault'];
   /** `single-task` unless told. */
   reuse?: Reuse;
-  /** How many stopped instances stand by; none unless told. */
-  warmPoolSize?: number;
+  /** How many stopped instances stand by; no warm pool unless told. */
+  warmPoolSize?: number | 'auto';
 }
 
 /** Something that happened to a job or an instance, for whoever watches. */
@@ -159,6 +159,7 @@ export class Sandbox {
       breakerFailures: fleet.breaker?.failures ?? 3,
       breakerWindowSeconds: fleet.breaker?.windowSeconds ?? 900,
       onDemandPercentage: fleet.onDemandPercentage ?? 100,
+      warmPoolAuto: fleet.warmPoolSize === 'auto',
       alarmTopicArn: 'arn:aws:sns:eu-west-1:000000000000:alarms',
     };
     const queue = new TaskQueue();
@@ -172,7 +173,9 @@ export class Sandbox {
         newInstancesProtectedFromScaleIn: fleet.newInstancesProtectedFromScaleIn ?? true,
         ...(fleet.onDemandPercentage !== undefined && { onDemandPercentage: fleet.onDemandPercentage }),
         reuse: fleet.reuse ?? 'single-task',
-        warmPoolSize: fleet.warmPoolSize ?? 0,
+        ...(fleet.warmPoolSize !== undefined && {
+          warmPoolSize: fleet.warmPoolSize === 'auto' ? 0 : fleet.warmPoolSize,
+        }),
         ...(fleet.launchFault && { launchFault: fleet.launchFault }),
         watch: (at, subject, happening) => this.watch?.({ at, fleet: fleet.name, subject, happening }),
       },

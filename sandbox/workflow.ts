@@ -39,6 +39,7 @@ export interface ExecutionInput {
   breakerFailures: number;
   breakerWindowSeconds: number;
   onDemandPercentage: number;
+  warmPoolAuto: boolean;
   alarmTopicArn: string;
 }
 

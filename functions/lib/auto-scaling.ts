@@ -3,6 +3,7 @@ import {
   CreateOrUpdateTagsCommand,
   DeleteTagsCommand,
   DescribeAutoScalingGroupsCommand,
+  PutWarmPoolCommand,
   ResumeProcessesCommand,
   SetDesiredCapacityCommand,
   SuspendProcessesCommand,
@@ -35,6 +36,12 @@ const Described = z.object({
       ),
     }),
   ),
+  WarmPoolConfiguration: z.optional(
+    z.object({
+      MinSize: z._default(Count, 0),
+      PoolState: z._default(z.enum(['Stopped', 'Hibernated', 'Running']), 'Stopped'),
+    }),
+  ),
 });
 
 /**
@@ -43,10 +50,14 @@ const Described = z.object({
  * @throws GroupNotFound, GroupUnreadable, AutoScalingDenied, AutoScalingUnavailable
  */
 export async function describeGroup(groupName: string): Promise<Group> {
-  const { DesiredCapacity, Instances, SuspendedProcesses, Tags, MixedInstancesPolicy } =
-    await readGroup(groupName);
+  const described = await readGroup(groupName);
+  const { DesiredCapacity, Instances, SuspendedProcesses, Tags } = described;
+  const { MixedInstancesPolicy, WarmPoolConfiguration } = described;
   const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
-  for (const instance of Instances) members[memberKind(instance.LifecycleState)] += 1;
+  for (const { LifecycleState } of Instances) {
+    // Instances of the warm pool have a list of their own, DescribeWarmPool. Should one be here, it is no member.
+    if (!LifecycleState.startsWith('Warmed')) members[memberKind(LifecycleState)] += 1;
+  }
   const launchProcess = {
     suspended: SuspendedProcesses.some(({ ProcessName }) => ProcessName === LAUNCH),
     byBreaker: Tags.some(({ Key }) => Key === LAUNCH_SUSPENDED_TAG),
@@ -64,6 +75,9 @@ export async function describeGroup(groupName: string): Promise<Group> {
     members,
     launchProcess,
     paused,
+    ...(WarmPoolConfiguration && {
+      warmPool: { size: WarmPoolConfiguration.MinSize, state: WarmPoolConfiguration.PoolState },
+    }),
     ...(onDemandPercentage !== undefined && { purchase: { onDemandPercentage, byFallback } }),
   };
 }
@@ -174,6 +188,29 @@ export async function setOnDemandPercentage(groupName: string, percentage: numbe
     }
     if (!fallback) await autoScaling.send(new DeleteTagsCommand({ Tags: [tag] }));
   });
+}
+
+/**
+ * Has a group's warm pool hold so many instances, whatever the group's desired capacity is: its least and its most
+ * are the same. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutWarmPool.html
+ *
+ * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
+ */
+export async function putWarmPool(
+  groupName: string,
+  { size, state }: NonNullable<Group['warmPool']>,
+): Promise<void> {
+  await translated(groupName, GroupUpdateRefused, () =>
+    autoScaling.send(
+      new PutWarmPoolCommand({
+        AutoScalingGroupName: groupName,
+        MinSize: size,
+        MaxGroupPreparedCapacity: size,
+        PoolState: state,
+        InstanceReusePolicy: { ReuseOnScaleIn: false },
+      }),
+    ),
+  );
 }
 
 const groupTag = (groupName: string, key: string) => ({

@@ -52,12 +52,14 @@ export interface Decision {
   from: number;
   /** The desired capacity that the group should have. */
   desired: number;
-  /** Whether there is anything to write: another desired capacity, or one of the two below. */
+  /** Whether there is anything to write: another desired capacity, or one of those below. */
   change: boolean;
   /** What is to become of the group's `Launch` process; without it, nothing. */
   launchProcess?: 'suspend' | 'resume' | undefined;
   /** What the group's On-Demand percentage is to become (see spot.ts); without it, it stays. */
   onDemandPercentage?: number | undefined;
+  /** How many instances the warm pool is to hold; without it, as many as it does. */
+  warmPoolSize?: number | undefined;
   /** Why, in the order in which the rules were applied. */
   reasons: string[];
 }
@@ -168,6 +170,16 @@ export function withLaunchProcess(decision: Decision, situation: Situation): Dec
   return change('resume', canary ? 'a canary may launch' : 'everything may launch again');
 }
 
+/** Adds to a decision another size of the warm pool. */
+export function withWarmPool(decision: Decision, from: number, to: number): Decision {
+  if (from === to) return decision;
+  const reasons = [
+    ...decision.reasons,
+    `the warm pool ${to > from ? 'grows' : 'shrinks'} from ${from} to ${to}`,
+  ];
+  return { ...decision, change: true, warmPoolSize: to, reasons };
+}
+
 /** The law of this file that a decision breaks, if it breaks one: the last look before it is written. */
 export function brokenLaw(
   decision: Decision,
@@ -178,9 +190,12 @@ export function brokenLaw(
     launchLimit = Number.POSITIVE_INFINITY,
   }: Pick<Situation, 'members' | 'maxReplicas' | 'maxSurge' | 'launchLimit'>,
 ): string | undefined {
-  const { from, desired, change, launchProcess, onDemandPercentage } = decision;
+  const { from, desired, change, launchProcess, onDemandPercentage, warmPoolSize } = decision;
   if (!Number.isInteger(desired) || desired < 0) return `${desired} is not a number of instances`;
-  if (change !== (desired !== from || launchProcess !== undefined || onDemandPercentage !== undefined))
+  if (warmPoolSize !== undefined && warmPoolSize > maxReplicas)
+    return `a warm pool of ${warmPoolSize} is above maxReplicas (${maxReplicas})`;
+  const others = [launchProcess, onDemandPercentage, warmPoolSize];
+  if (change !== (desired !== from || others.some((other) => other !== undefined)))
     return `from ${from} to ${desired} is ${change ? 'no' : 'a'} change`;
   if (desired > from && desired > maxReplicas) return `${desired} is above maxReplicas (${maxReplicas})`;
   const present = presentIn(members);

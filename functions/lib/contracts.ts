@@ -60,6 +60,8 @@ export const Group = z.object({
   paused: z.enum(['false', 'true', 'drain']),
   /** Explained in spot.ts; not of a group with one launch template and nothing else. */
   purchase: z.optional(z.object({ onDemandPercentage: Percentage, byFallback: z.boolean() })),
+  /** The group's warm pool, if it has one: how many instances it is to hold, and their state. */
+  warmPool: z.optional(z.object({ size: Count, state: z.enum(['Stopped', 'Hibernated', 'Running']) })),
 });
 export type Group = z.infer<typeof Group>;
 
@@ -69,6 +71,8 @@ export const DescribeActivitiesInput = z.object({
   breakerFailures: z.int().check(z.minimum(1)),
   breakerWindowSeconds: Seconds,
   onDemandPercentage: z._default(Percentage, 100),
+  /** Whether the warm pool is the workflow's to size. */
+  warmPoolAuto: z.boolean(),
 });
 
 /** What has become of the group's launches, read once in each execution; the breaker is explained in breaker.ts. */
@@ -81,6 +85,8 @@ export const Activities = z.object({
   cameInService: Count,
   /** When a launch last failed for want of Spot capacity. */
   spotShortageAt: z.optional(Instant),
+  /** What the launches ask of the warm pool, if that is the workflow's to size; explained in warm-pool.ts. */
+  launchDemand: z.optional(z.object({ peak: Count, resting: z.boolean() })),
   breaker: z.discriminatedUnion('open', [
     z.object({ open: z.literal(false) }),
     z.object({
@@ -134,6 +140,7 @@ export const ComputeCapacityInput = z.object({
   activities: Activities,
   observed: z.object({ unclaimed: UnclaimedAnswer, running: RunningAnswer, group: Group }),
 });
+export type ComputeCapacityInput = z.infer<typeof ComputeCapacityInput>;
 
 /** What Compute Capacity decides: this poll's capacity, and the next poll if one fits into the execution. */
 export const Plan = z.object({
@@ -143,6 +150,7 @@ export const Plan = z.object({
     change: z.boolean(),
     launchProcess: z.optional(z.enum(['suspend', 'resume'])),
     onDemandPercentage: z.optional(Percentage),
+    warmPoolSize: z.optional(Count),
     reasons: z.array(z.string()),
   }),
   /**

@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import { autoScaling, translated } from './auto-scaling.ts';
 import type { FailureKind, Launch } from './breaker.ts';
 import { GroupNotFound, GroupUnreadable } from './errors.ts';
+import type { Boot } from './warm-pool.ts';
 
 const Activity = z.object({
   Description: z._default(z.string(), ''),
@@ -22,13 +23,15 @@ const MOST_PAGES = 5;
  * them succeeded, more are read, up to 500.
  * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeScalingActivities.html
  *
- * @returns The launches, whether there are no older ones, and when the last activity of any kind began or ended
- * (milliseconds since the epoch).
+ * @param options.all Read 500 in any case.
+ * @returns The launches, the boots that went well, whether there are no older ones, and when the last activity of
+ * any kind began or ended (milliseconds since the epoch).
  * @throws GroupNotFound, GroupUnreadable, AutoScalingDenied, AutoScalingUnavailable
  */
 export async function describeActivities(
   groupName: string,
-): Promise<{ launches: Launch[]; complete: boolean; lastAt: number | undefined }> {
+  options: { all: boolean } = { all: false },
+): Promise<{ launches: Launch[]; boots: Boot[]; complete: boolean; lastAt: number | undefined }> {
   const activities: Activity[] = [];
   let NextToken: string | undefined;
   for (let page = 0; page < MOST_PAGES; page += 1) {
@@ -50,17 +53,21 @@ export async function describeActivities(
     activities.push(...parsed.data);
     NextToken = answer.NextToken;
     const succeeded = parsed.data.some((activity) => asLaunch(activity)?.outcome === 'succeeded');
-    if (NextToken === undefined || succeeded) break;
+    if (NextToken === undefined || (succeeded && !options.all)) break;
   }
   const times = activities.map(({ StartTime, EndTime }) => (EndTime ?? StartTime).getTime());
   return {
     launches: activities.flatMap((activity) => asLaunch(activity) ?? []),
+    boots: activities.flatMap((activity) => asBoot(activity) ?? []),
     complete: NextToken === undefined,
     lastAt: times.length === 0 ? undefined : Math.max(...times),
   };
 }
 
+/** `Launching a new EC2 instance: i-...`, or `... from warm pool: i-...`, or `... into warm pool: i-...`. */
 const LAUNCHING = /^Launching a new EC2 instance/;
+const INTO_WARM_POOL = /^Launching a new EC2 instance into warm pool/;
+const FROM_WARM_POOL = /^Launching a new EC2 instance from warm pool/;
 
 /**
  * What EC2 says if it has nothing for anybody, or no more for this account. An adopter's own names, which
@@ -91,6 +98,10 @@ function asLaunch({
   EndTime,
 }: Activity): Launch | undefined {
   if (!LAUNCHING.test(Description)) return undefined;
+  // An instance that fails to get warm is a launch that failed. One that is warm is not in service: that its
+  // runner starts is still to be seen, so it must not pass for a success.
+  if (INTO_WARM_POOL.test(Description) && StatusCode !== 'Failed' && StatusCode !== 'Cancelled')
+    return undefined;
   const startedAt = StartTime.getTime();
   // It is told in whole seconds, so that what failed at once ends before it started.
   const endedAt = Math.max((EndTime ?? StartTime).getTime(), startedAt);
@@ -104,4 +115,11 @@ function asLaunch({
   const kind: FailureKind = shortage ? 'shortage' : launched ? 'boot' : 'refused';
   const spot = shortage && SPOT.test(reason);
   return { outcome: 'failed', startedAt, endedAt, kind, ...(spot && { spot }), reason };
+}
+
+/** What was launched from nothing, and not out of the warm pool, and was well. */
+function asBoot({ Description, StatusCode, StartTime, EndTime }: Activity): Boot | undefined {
+  if (!LAUNCHING.test(Description) || FROM_WARM_POOL.test(Description)) return undefined;
+  if (StatusCode !== 'Successful' || EndTime === undefined) return undefined;
+  return { startedAt: StartTime.getTime(), endedAt: EndTime.getTime() };
 }

@@ -87,6 +87,21 @@ describe('describeGroup', () => {
     expect((await describeGroup(NAME)).members).toEqual({ ...nobody, [counts]: 1 });
   });
 
+  it.each(['Warmed:Pending', 'Warmed:Pending:Wait', 'Warmed:Stopped', 'Warmed:Hibernated', 'Warmed:Running'])(
+    'an instance of the warm pool, %s, is no member',
+    async (state) => {
+      membersIn([state, 'InService']);
+      const members = { pending: 0, inService: 1, leaving: 0, standby: 0 };
+      expect((await describeGroup(NAME)).members).toEqual(members);
+    },
+  );
+
+  it('reads the warm pool that a group has', async () => {
+    const settings = { ...group.settings, warmPoolSize: 4 };
+    aws.groups.set(NAME, new AutoScalingGroup(settings, agenda, new TaskQueue()));
+    expect((await describeGroup(NAME)).warmPool).toEqual({ size: 4, state: 'Stopped' });
+  });
+
   it('is GroupNotFound if there is none of that name', async () => {
     aws.groups.clear();
     const thrown = await failure(describeGroup(NAME));

@@ -706,6 +706,16 @@ describe('brokenLaw', () => {
       says: '5 is more than 1 above the 3 members that are pending or in service',
     },
     {
+      case: 'a warm pool above maxReplicas',
+      broken: { ...decision(5, 5, true), warmPoolSize: 11 },
+      says: 'a warm pool of 11 is above maxReplicas (10)',
+    },
+    {
+      case: 'a size that is not told',
+      broken: { ...decision(5, 5), warmPoolSize: 3 },
+      says: 'from 5 to 5 is a change',
+    },
+    {
       case: 'a fall below the members',
       broken: decision(5, 2),
       says: '2 is below the 3 members that are pending or in service',
@@ -721,6 +731,7 @@ describe('brokenLaw', () => {
     { case: 'a fall that stays above a lowered maxReplicas', lawful: decision(14, 12) },
     { case: 'a rise that stays below the members', lawful: decision(0, 2) },
     { case: 'what is less than the members already', lawful: decision(1, 1) },
+    { case: 'another size of the warm pool', lawful: { ...decision(5, 5, true), warmPoolSize: 10 } },
     { case: 'nothing at all', lawful: decision(0, 0) },
   ])('has nothing against $case', ({ lawful }) => {
     expect(brokenLaw(lawful, situation)).toBeUndefined();

@@ -79,6 +79,32 @@ describe('Compute Capacity', () => {
     });
   });
 
+  const pooled = (size: number) => ({
+    group: { ...group(2, { inService: 2 }).group, warmPool: { size, state: 'Stopped' as const } },
+  });
+
+  it.each([
+    { case: 'grows', size: 1, demand: { peak: 4, resting: false }, becomes: 4, says: 'grows from 1 to 4' },
+    { case: 'shrinks', size: 6, demand: { peak: 4, resting: true }, becomes: 4, says: 'shrinks from 6 to 4' },
+    { case: 'is left', size: 4, demand: { peak: 4, resting: true } },
+    { case: 'is left while launches happen', size: 6, demand: { peak: 4, resting: false } },
+    { case: 'is left to its owner', size: 6, demand: undefined },
+    {
+      case: 'is left while the breaker is open',
+      size: 1,
+      demand: { peak: 4, resting: false },
+      breaker: openBreaker(-60),
+    },
+  ])('the warm pool $case', async ({ size, demand, becomes, says, breaker }) => {
+    const told = { ...(demand && { launchDemand: demand }), ...(breaker && { breaker }) };
+    const { decision } = await computed({ ...tasks(0, 2), ...pooled(size) }, { activities: told });
+    expect(decision.warmPoolSize).toBe(becomes);
+    if (breaker === undefined) expect(decision.change).toBe(becomes !== undefined);
+    expect(decision.reasons.filter((reason) => reason.startsWith('the warm pool'))).toEqual(
+      says === undefined ? [] : [`the warm pool ${says}`],
+    );
+  });
+
   it('takes a count of 0 for what it is', async () => {
     const { decision } = await computed(tasks(0, 0));
     expect(decision).toMatchObject({ desired: 2, change: false });

@@ -55,6 +55,7 @@ async function described(elapsedSeconds = 0, settings = {}): Promise<Activities>
     groupName: NAME,
     breakerFailures: 3,
     breakerWindowSeconds: 900,
+    warmPoolAuto: false,
     ...settings,
   });
   return z.parse(Activities, answer);
@@ -113,6 +114,14 @@ describe('Describe Activities', () => {
     expect(published.lines()[0]?._aws.CloudWatchMetrics).toEqual([
       { Namespace: 'CircleCIRunnerAutoscaler', Dimensions: [['Fleet']], Metrics: metrics },
     ]);
+  });
+
+  it('says what the launches ask of a warm pool only if the workflow is to size it', async () => {
+    for (const at of [-50, -40, -30]) launched(at);
+    expect(await described()).not.toHaveProperty('launchDemand');
+    // Each boot took a minute; they began within 20 s.
+    expect((await described(0, { warmPoolAuto: true })).launchDemand).toEqual({ peak: 3, resting: false });
+    expect((await described(3_600, { warmPoolAuto: true })).launchDemand).toEqual({ peak: 3, resting: true });
   });
 
   it.each([

@@ -42,7 +42,12 @@ describe('describeActivities', () => {
   }
 
   it('reads that nothing has happened to a new group', async () => {
-    expect(await describeActivities(NAME)).toEqual({ launches: [], complete: true, lastAt: undefined });
+    expect(await describeActivities(NAME)).toEqual({
+      launches: [],
+      boots: [],
+      complete: true,
+      lastAt: undefined,
+    });
   });
 
   it('asks for the last 100 activities of the group, and nothing else', async () => {
@@ -81,6 +86,7 @@ describe('describeActivities', () => {
     recorded({ status: 'Successful', endedAt });
     expect(await describeActivities(NAME)).toEqual({
       launches: [{ outcome: 'succeeded', startedAt, endedAt }],
+      boots: [{ startedAt, endedAt }],
       complete: true,
       lastAt: endedAt,
     });
@@ -99,6 +105,7 @@ describe('describeActivities', () => {
     recorded({ status: status as ScalingActivity['status'] });
     expect(await describeActivities(NAME)).toEqual({
       launches: [{ outcome: 'underway', startedAt }],
+      boots: [],
       complete: true,
       lastAt: startedAt,
     });
@@ -222,9 +229,79 @@ describe('describeActivities', () => {
     const spot = kind === 'shortage' && message.includes('Spot');
     expect(await describeActivities(NAME)).toEqual({
       launches: [{ outcome: 'failed', startedAt, endedAt, kind, ...(spot && { spot }), reason: message }],
+      boots: [],
       complete: true,
       lastAt: endedAt,
     });
+  });
+
+  const INTO = `Launching a new EC2 instance into warm pool: ${INSTANCE}`;
+  const FROM = `Launching a new EC2 instance from warm pool: ${INSTANCE}`;
+  const abandoned = 'Lifecycle Action with token 0 was abandoned: Heartbeat Timeout';
+  const message =
+    'We currently do not have sufficient m7g.large capacity in the Availability Zone you requested (eu-west-1a).';
+
+  it.each<{ case: string; changes: Partial<ScalingActivity>; launches: object[]; boots: number }>([
+    {
+      case: 'out of the pool as a launch, and as no boot',
+      changes: { description: FROM, status: 'Successful' },
+      launches: [{ outcome: 'succeeded' }],
+      boots: 0,
+    },
+    {
+      case: 'out of the pool that failed as a failed boot',
+      changes: { description: FROM, status: 'Cancelled', statusMessage: abandoned },
+      launches: [{ outcome: 'failed', kind: 'boot' }],
+      boots: 0,
+    },
+    {
+      case: 'out of the pool that EC2 has no capacity for as a shortage',
+      changes: { description: FROM, status: 'Failed', statusMessage: message },
+      launches: [{ outcome: 'failed', kind: 'shortage' }],
+      boots: 0,
+    },
+    {
+      case: 'into the pool as no launch: nothing is in service by it, and no runner has started',
+      changes: { description: INTO, status: 'Successful' },
+      launches: [],
+      boots: 1,
+    },
+    {
+      case: 'into the pool that is under way as no launch yet',
+      changes: { description: INTO, status: 'MidLifecycleAction' },
+      launches: [],
+      boots: 0,
+    },
+    {
+      case: 'into the pool that never got warm as a failed boot',
+      changes: { description: INTO, status: 'Cancelled', statusMessage: abandoned },
+      launches: [{ outcome: 'failed', kind: 'boot' }],
+      boots: 0,
+    },
+    {
+      case: 'into the pool that EC2 has no capacity for as a shortage',
+      changes: {
+        description: 'Launching a new EC2 instance into warm pool',
+        status: 'Failed',
+        statusMessage: message,
+      },
+      launches: [{ outcome: 'failed', kind: 'shortage' }],
+      boots: 0,
+    },
+  ])('reads a launch $case', async ({ changes, launches, boots }) => {
+    recorded({ endedAt, ...changes });
+    const read = await describeActivities(NAME);
+    expect(read.launches).toMatchObject(launches);
+    expect(read.launches).toHaveLength(launches.length);
+    expect(read.boots).toHaveLength(boots);
+    expect(read.lastAt).toBe(endedAt);
+  });
+
+  it('reads 500 activities for the size of a warm pool, whatever they say', async () => {
+    for (let launch = 0; launch < 250; launch += 1) recorded({ status: 'Successful', endedAt });
+    aws.calls.clear();
+    expect((await describeActivities(NAME, { all: true })).launches).toHaveLength(250);
+    expect(aws.calls.get('DescribeScalingActivities')).toBe(3);
   });
 
   it('says that it failed, if EC2 Auto Scaling says no more than that', async () => {
@@ -236,7 +313,12 @@ describe('describeActivities', () => {
 
   it('takes a launch that was taken back before there was an instance for none', async () => {
     recorded({ status: 'Cancelled', endedAt, description: 'Launching a new EC2 instance' });
-    expect(await describeActivities(NAME)).toEqual({ launches: [], complete: true, lastAt: endedAt });
+    expect(await describeActivities(NAME)).toEqual({
+      launches: [],
+      boots: [],
+      complete: true,
+      lastAt: endedAt,
+    });
   });
 
   it('takes nothing but launches for launches, and all of it for something that happened', async () => {
@@ -255,6 +337,7 @@ describe('describeActivities', () => {
     });
     expect(await describeActivities(NAME)).toEqual({
       launches: [{ outcome: 'succeeded', startedAt, endedAt }],
+      boots: [{ startedAt, endedAt }],
       complete: true,
       lastAt: endedAt + 60_000,
     });

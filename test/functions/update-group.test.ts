@@ -55,6 +55,23 @@ describe('Update Group', () => {
     expect(published.values()).toEqual(launches === undefined ? {} : { Launches: [launches] });
   });
 
+  it('sizes the warm pool last, once, and only if there is one', async () => {
+    const decision = { from: 0, desired: 2, change: true, warmPoolSize: 5, reasons: ['because'] };
+    const write = () =>
+      handler({ fleet: 'linux', execution: 'linux-1', groupName: NAME, decision, again: true });
+    await write();
+    expect(aws.calls.has('PutWarmPool')).toBe(false);
+
+    const pooled = new AutoScalingGroup({ ...group.settings, warmPoolSize: 1 }, agenda, new TaskQueue());
+    aws.groups.set(NAME, pooled);
+    aws.calls.clear();
+    await write();
+    expect([...aws.calls.keys()]).toEqual(['DescribeAutoScalingGroups', 'SetDesiredCapacity', 'PutWarmPool']);
+    expect(pooled.warmPool).toMatchObject({ size: 5 });
+    await write();
+    expect(aws.calls.get('PutWarmPool')).toBe(1);
+  });
+
   it('does not fall below what has begun to launch since it was decided', async () => {
     group.setDesiredCapacity(5);
     agenda.advance(DURATIONS.request);

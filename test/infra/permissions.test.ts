@@ -144,6 +144,19 @@ const FALLS_BACK = [
   'ssm:GetParameters on arn:aws:ssm:eu-west-1::parameter/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id',
 ];
 
+describe('the step that sizes warm pools', () => {
+  it('may do so only for the fleets that leave it the size', () => {
+    const pools = new SynthesisedTemplate(
+      fleetsWith({ none: {}, five: { warmPool: '{size: 5}' }, auto: { warmPool: '{size: auto}' } }),
+    );
+    const allowed = pools.statements().filter(({ actions }) => actions.includes('autoscaling:PutWarmPool'));
+    expect(allowed.flatMap(({ resources }) => resources)).toEqual([
+      expect.stringMatching(/:autoScalingGroupName\/circleci-runners-auto$/),
+    ]);
+    expect(allowed.flatMap(({ actions }) => actions)).toEqual(['autoscaling:PutWarmPool']);
+  });
+});
+
 describe('each step', () => {
   const secrets = EACH_FLEET.map(({ id }) => `secretsmanager:GetSecretValue on ${secret(id, 'Scaler')}`);
   it.each([

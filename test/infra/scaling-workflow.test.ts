@@ -11,7 +11,7 @@ import {
 } from '../../functions/lib/contracts.ts';
 import { FAILURES } from '../../infra/metrics.ts';
 import { firstPoll } from '../support/inputs.ts';
-import { EACH_FLEET, threeFleets } from './fleets.ts';
+import { EACH_FLEET, fleetsWith, threeFleets } from './fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
 const template = new SynthesisedTemplate(threeFleets());
@@ -122,6 +122,7 @@ describe('the schedule', () => {
       breakerFailures: 3,
       breakerWindowSeconds: 900,
       onDemandPercentage: 100,
+      warmPoolAuto: false,
       alarmTopicArn: 'Topic(AlarmTopic)',
     });
     expect(inputOf('LinuxLarge')).toEqual({
@@ -151,8 +152,22 @@ describe('the schedule', () => {
       breakerFailures: 5,
       breakerWindowSeconds: 1_800,
       onDemandPercentage: 25,
+      warmPoolAuto: false,
       alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:builds',
     });
+  });
+
+  it('tells the workflow whether the warm pool is its own to size', () => {
+    const pools = new SynthesisedTemplate(
+      fleetsWith({ auto: { warmPool: '{size: auto}' }, five: { warmPool: '{size: 5}' } }),
+    );
+    const told = pools
+      .all('AWS::Scheduler::Schedule')
+      .map(
+        ({ properties }) =>
+          /"warmPoolAuto":(true|false)/.exec(JSON.stringify(properties).replaceAll('\\', ''))?.[1],
+      );
+    expect(told).toEqual(['true', 'false']);
   });
 
   it('hands over what the states read, and nothing that none reads', () => {

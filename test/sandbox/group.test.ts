@@ -459,7 +459,7 @@ describe('a warm pool', () => {
     runners.setDesiredCapacity(1);
     agenda.advance(1);
     runners.setDesiredCapacity(0);
-    expect(runners.warmPool.stopped).toBe(1);
+    expect(runners.warmPool?.stopped).toBe(1);
     agenda.advance(1_000);
     expect(runners.warmPool).toEqual({ size: 1, stopped: 1, warming: 0 });
     expect(runners.totals.launches).toBe(0);
@@ -488,7 +488,7 @@ describe('a warm pool', () => {
     const runners = group({ warmPoolSize: 1, launchFault: () => (++launches === 2 ? fault : undefined) });
     runners.setDesiredCapacity(1);
     agenda.advance(retried + REFILL - 1);
-    expect(runners.warmPool.stopped).toBe(0);
+    expect(runners.warmPool?.stopped).toBe(0);
     agenda.advance(retried + REFILL);
     expect(runners.warmPool).toEqual({ size: 1, stopped: 1, warming: 0 });
     expect(runners.totals.refusedLaunches).toBe(refused);

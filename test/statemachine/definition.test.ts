@@ -97,6 +97,7 @@ describe('the state data', () => {
       'breakerFailures',
       'breakerWindowSeconds',
       'onDemandPercentage',
+      'warmPoolAuto',
       'alarmTopicArn',
     ];
     expect([...new Set(read)].toSorted()).toEqual(given.map((key) => `$$.Execution.Input.${key}`).toSorted());

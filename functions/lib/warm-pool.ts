@@ -1,0 +1,59 @@
+/**
+ * How many instances should stand by in a group's warm pool, if the fleet leaves that to the workflow. Pure: its
+ * memory is the group's scaling activities.
+ */
+
+import type { Launch } from './breaker.ts';
+
+/** An instance that booted from nothing and was well: into service or into the warm pool. Milliseconds since the epoch. */
+export interface Boot {
+  startedAt: number;
+  endedAt: number;
+}
+
+/** What the recent launches ask of a warm pool. */
+export interface LaunchDemand {
+  /** The most launches that began within the time that one boot takes. */
+  peak: number;
+  /** Whether nothing was launched for so long that the pool may become smaller. */
+  resting: boolean;
+}
+
+/** Launches of so many days count: jobs have their weeks. */
+const RECENT = 7 * 24 * 3_600_000;
+
+/** How long nothing must have been launched before the pool becomes smaller, in milliseconds. */
+const REST = 3_600_000;
+
+/** How long a boot takes as long as none is on record, in milliseconds. */
+const UNKNOWN_BOOT = 120_000;
+
+/**
+ * The most instances that were launched while one boot took, because for that long what is taken out of the pool
+ * is missing in it. Launches that failed do not count: they would be counted again with each try.
+ */
+export function launchDemand(launches: Launch[], boots: Boot[], now: number): LaunchDemand {
+  const window = median(boots.map(({ startedAt, endedAt }) => endedAt - startedAt)) ?? UNKNOWN_BOOT;
+  const starts = launches
+    .filter(({ outcome, startedAt }) => outcome !== 'failed' && startedAt >= now - RECENT)
+    .map(({ startedAt }) => startedAt)
+    .sort((a, b) => a - b);
+  let peak = 0;
+  let first = 0;
+  for (const [index, start] of starts.entries()) {
+    while (start - (starts[first] ?? start) >= window) first += 1;
+    peak = Math.max(peak, index - first + 1);
+  }
+  return { peak, resting: now - (starts.at(-1) ?? Number.NEGATIVE_INFINITY) >= REST };
+}
+
+/** The size that a warm pool should have: it grows at once, and shrinks only while nothing is launched. */
+export function sizeWarmPool(demand: LaunchDemand, size: number, maxReplicas: number): number {
+  const wanted = Math.min(demand.peak, maxReplicas);
+  return wanted > size || demand.resting ? wanted : size;
+}
+
+/** The lower of the two in the middle, if there are two. */
+function median(values: number[]): number | undefined {
+  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)];
+}

@@ -1,0 +1,81 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Launch } from '../../functions/lib/breaker.ts';
+import { launchDemand, sizeWarmPool } from '../../functions/lib/warm-pool.ts';
+
+const HOUR = 3_600;
+const DAY = 24 * HOUR;
+const NOW = Date.parse('2026-01-12T08:00:00Z');
+
+const at = (secondsAgo: number) => NOW - secondsAgo * 1_000;
+const launch = (secondsAgo: number, outcome: Launch['outcome'] = 'succeeded'): Launch => {
+  const startedAt = at(secondsAgo);
+  if (outcome === 'underway') return { outcome, startedAt };
+  if (outcome === 'succeeded') return { outcome, startedAt, endedAt: startedAt + 25_000 };
+  return { outcome, startedAt, endedAt: startedAt + 25_000, kind: 'boot', reason: 'because' };
+};
+const boot = (seconds: number) => ({ startedAt: at(DAY), endedAt: at(DAY - seconds) });
+
+describe('launchDemand', () => {
+  it.each([
+    { case: 'nothing was ever launched', ago: [], boots: [], peak: 0 },
+    { case: 'one at a time', ago: [9_000, 8_000, 7_000], boots: [100], peak: 1 },
+    { case: 'three within one boot', ago: [9_000, 8_950, 8_901, 7_000], boots: [100], peak: 3 },
+    { case: 'three within more than one boot', ago: [9_000, 8_950, 8_900], boots: [100], peak: 2 },
+    { case: 'all at once', ago: [9_000, 9_000, 9_000, 9_000], boots: [100], peak: 4 },
+    { case: 'a longer boot', ago: [9_000, 8_950, 8_900], boots: [300], peak: 3 },
+    { case: 'a boot that was an exception', ago: [9_000, 8_950, 8_900], boots: [90, 100, 5_000], peak: 2 },
+    { case: 'no boot on record', ago: [9_000, 8_881, 8_880], boots: [], peak: 2 },
+    { case: 'a burst of a week ago', ago: [7 * DAY, 7 * DAY, 60], boots: [100], peak: 2 },
+    { case: 'a burst of more than a week ago', ago: [7 * DAY + 1, 7 * DAY + 1, 60], boots: [100], peak: 1 },
+  ])('is the busiest time of the week: $case', ({ ago, boots, peak }) => {
+    const launches = ago.map((seconds) => launch(seconds));
+    expect(launchDemand(launches, boots.map(boot), NOW).peak).toBe(peak);
+  });
+
+  it('counts launches under way, and none that failed', () => {
+    const launches = [launch(30), launch(20, 'underway'), launch(10, 'failed')];
+    expect(launchDemand(launches, [], NOW).peak).toBe(2);
+  });
+
+  it.each([
+    { ago: [], resting: true },
+    { ago: [HOUR], resting: true },
+    { ago: [2 * HOUR, HOUR - 1], resting: false },
+    { ago: [0], resting: false },
+  ])('rests an hour after the last launch: $ago', ({ ago, resting }) => {
+    expect(
+      launchDemand(
+        ago.map((seconds) => launch(seconds)),
+        [],
+        NOW,
+      ).resting,
+    ).toBe(resting);
+  });
+
+  it('does not depend on the order of the launches, and is at most their number', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 2_000 })), fc.integer({ min: 1, max: 600 }), (ago, seconds) => {
+        const launches = ago.map((second) => launch(second));
+        const demand = launchDemand(launches, [boot(seconds)], NOW);
+        expect(launchDemand(launches.toReversed(), [boot(seconds)], NOW)).toEqual(demand);
+        expect(demand.peak).toBeLessThanOrEqual(ago.length);
+        expect(demand.peak > 0).toBe(ago.length > 0);
+      }),
+    );
+  });
+});
+
+describe('sizeWarmPool', () => {
+  it.each([
+    { case: 'grows to the peak', peak: 8, resting: false, size: 3, becomes: 8 },
+    { case: 'grows to maxReplicas at most', peak: 80, resting: false, size: 3, becomes: 20 },
+    { case: 'stays at the peak', peak: 3, resting: false, size: 3, becomes: 3 },
+    { case: 'does not shrink while launches happen', peak: 2, resting: false, size: 8, becomes: 8 },
+    { case: 'shrinks at rest', peak: 2, resting: true, size: 8, becomes: 2 },
+    { case: 'ends with the last launch on record', peak: 0, resting: true, size: 8, becomes: 0 },
+    { case: 'shrinks at rest to a lower maxReplicas', peak: 30, resting: true, size: 30, becomes: 20 },
+  ])('$case', ({ peak, resting, size, becomes }) => {
+    expect(sizeWarmPool({ peak, resting }, size, 20)).toBe(becomes);
+  });
+});
