@@ -9,12 +9,14 @@ import {
   AutoScalingClient,
   CreateAutoScalingGroupCommand,
   CreateLaunchConfigurationCommand,
+  CreateOrUpdateTagsCommand,
   DescribeAutoScalingGroupsCommand,
   SuspendProcessesCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../cli/local-aws.ts';
 import { pythonEnvironment } from '../../cli/python.ts';
+import { PAUSED_TAG } from '../../functions/lib/tags.ts';
 
 /**
  * What MiniStack cannot do, scale-in protection and suspended processes, against moto, which answers these calls
@@ -163,6 +165,33 @@ describe('the steps against a group with scale-in protection', () => {
     await handler(launchProcess('suspend'));
     await handler(launchProcess('resume'));
     expect((await describeGroup(GROUP)).launchProcess).toEqual({ suspended: true, byBreaker: false });
+  });
+
+  it('suspends launches while a tag has the fleet drain', async () => {
+    const { handler: updateGroup } = await import('../../functions/update-group.ts');
+    const { handler: computeCapacity } = await import('../../functions/compute-capacity.ts');
+    const { describeGroup } = await import('../../functions/lib/auto-scaling.ts');
+    await createGroup(2);
+    const tag = { ResourceId: GROUP, ResourceType: 'auto-scaling-group', Key: PAUSED_TAG };
+    const drain = { ...tag, Value: 'drain', PropagateAtLaunch: false };
+    await autoScaling.send(new CreateOrUpdateTagsCommand({ Tags: [drain] }));
+    const observed = {
+      unclaimed: { unclaimed: 5 },
+      running: { running: 2 },
+      group: await describeGroup(GROUP),
+    };
+    const now = new Date().toISOString();
+    const { decision } = await computeCapacity({
+      ...about,
+      capacity: { minReplicas: 0, maxReplicas: 10 },
+      pollIntervalSeconds: 60,
+      quietPollIntervalSeconds: 60,
+      activities: { lastAt: null, failedLaunches: 0, cameInService: 0, breaker: { open: false } },
+      observed,
+      poll: { ...poll, executionStartedAt: now, dueAt: now },
+    });
+    await updateGroup({ ...about, groupName: GROUP, decision, again: false });
+    expect(await group()).toMatchObject({ desired: 2, suspended: ['Launch'] });
   });
 
   it('keeps protected instances even if somebody sets the desired capacity under them', async () => {

@@ -269,22 +269,13 @@ describe('the deployed app', () => {
     expect(await group('alpha')).toEqual({ desired: 6, members: 6 });
   });
 
-  it('holds its capacity while a person has paused it, and launches nothing while it drains', async () => {
+  it('holds its capacity while a person has paused it', async () => {
     Object.assign(counts.alpha, { unclaimed: 2, running: 6 });
     const { stdout } = await command('pause', 'pause', 'alpha');
     expect(stdout).toContain('Fleet alpha is paused: its capacity is held. Desired capacity 6, instances 6.');
     expect(stdout).toContain('npm run resume -- alpha');
     const decided = async () => JSON.parse((await execute('alpha')).output ?? '{}').decision;
     expect(await decided()).toMatchObject({ desired: 6, reasons: ['held: the fleet is paused'] });
-
-    const drained = await command('pause', 'drain', 'alpha', '--json');
-    expect(JSON.parse(drained.stdout)).toEqual({
-      fleet: 'alpha',
-      paused: 'drain',
-      desiredCapacity: 6,
-      instances: 6,
-    });
-    expect(await describeGroup('circleci-runners-alpha')).toMatchObject({ paused: 'drain' });
 
     await command('pause', 'resume', 'alpha');
     expect(await decided()).toMatchObject({ desired: 8 });
@@ -462,5 +453,18 @@ describe('the deployed app', () => {
     const places = [...executed, logs, JSON.stringify([template, metrics, await told()]), emulator];
     expect(places.filter((place) => place.includes(TOKEN) || place.includes(RUNNER_TOKEN))).toEqual([]);
     expect(executed.join()).toContain('circleci-runners/alpha/scaler');
+  });
+
+  // Last, because MiniStack has no processes to suspend: what the workflow makes of it is in calls.test.ts.
+  it('takes the command to drain', async () => {
+    const { desired, members } = await group('alpha');
+    const { stdout } = await command('pause', 'drain', 'alpha', '--json');
+    expect(JSON.parse(stdout)).toEqual({
+      fleet: 'alpha',
+      paused: 'drain',
+      desiredCapacity: desired,
+      instances: members,
+    });
+    expect(await describeGroup('circleci-runners-alpha')).toMatchObject({ paused: 'drain' });
   });
 });
