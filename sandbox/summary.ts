@@ -51,9 +51,9 @@ export function summarise(world: FleetWorld): Summary {
 const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
 
 /** The smallest value that the share of all values does not exceed (nearest rank). */
-function percentile(sorted: number[], share: number): number {
+export function percentile(sorted: ArrayLike<number>, share: number): number {
   return figure(sorted[Math.max(Math.ceil(sorted.length * share) - 1, 0)] ?? 0);
 }
 
 /** Enough digits to compare, few enough to read. */
-const figure = (value: number) => Math.round(value * 1_000) / 1_000;
+export const figure = (value: number) => Math.round(value * 1_000) / 1_000;

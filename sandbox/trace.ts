@@ -69,10 +69,18 @@ export function firstHours(jobs: Job[], hours: number): Job[] {
 }
 
 /** Pipelines an hour over a working day that starts at eight: a slow start, two peaks, a lunch between them. */
-const PIPELINES_PER_HOUR = [12, 30, 40, 26, 14, 36, 38, 24, 8];
+export const PIPELINES_PER_HOUR = [12, 30, 40, 26, 14, 36, 38, 24, 8];
 
 /** Jobs of a pipeline and the duration around which each lies, in seconds. */
 const PIPELINE = [90, 180, 240, 240, 420];
+
+/** Numbers from 0 to 1, without 1; the same seed, a whole number, makes the same ones. */
+export function randomNumbers(seed: number): () => number {
+  const generator = xoroshiro128plus(seed);
+  // The first numbers of small seeds are alike.
+  skipN(generator, 64);
+  return () => uniformFloat64(generator);
+}
 
 /**
  * Generates the jobs of a working day: pipelines that arrive at random, at a rate that follows the hour, each
@@ -80,24 +88,31 @@ const PIPELINE = [90, 180, 240, 240, 420];
  * same day.
  */
 export function workingDay(seed: number): Job[] {
-  const generator = xoroshiro128plus(seed);
-  // The first numbers of small seeds are alike.
-  skipN(generator, 64);
-  const random = () => uniformFloat64(generator);
+  return pipelines(PIPELINES_PER_HOUR, randomNumbers(seed));
+}
+
+/** Pipelines that arrive at random, at the rate of each hour from second 0 on; one rate at least must be above 0. */
+export function pipelines(perHour: number[], random: () => number): Job[] {
   const jobs: Job[] = [];
-  const peak = Math.max(...PIPELINES_PER_HOUR);
+  const peak = Math.max(...perHour);
   // Thinning: arrivals at the peak's rate, of which each hour keeps its share.
   for (let at = 0; ; ) {
     at += (-Math.log(1 - random()) * 3_600) / peak;
-    const rate = PIPELINES_PER_HOUR[Math.floor(at / 3_600)];
+    const rate = perHour[Math.floor(at / 3_600)];
     if (rate === undefined) return jobs;
     if (random() > rate / peak) continue;
     const size = 1 + Math.floor(random() * PIPELINE.length);
     for (const usual of PIPELINE.slice(0, size)) {
-      const spread = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-      jobs.push({ queuedAt: round(at), durationSeconds: round(usual * Math.exp(0.5 * spread)) });
+      jobs.push({ queuedAt: round(at), durationSeconds: scattered(usual, random) });
     }
   }
 }
 
-const round = (seconds: number) => Math.round(seconds * 10) / 10;
+/** A duration (log-normal) around a usual one, in seconds. */
+export function scattered(usual: number, random: () => number): number {
+  const spread = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  return round(usual * Math.exp(0.5 * spread));
+}
+
+/** Tenths of a second, as traces have them. */
+export const round = (seconds: number) => Math.round(seconds * 10) / 10;
