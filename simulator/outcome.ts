@@ -1,0 +1,56 @@
+import { figure, percentile, type Summary } from '../sandbox/summary.ts';
+import type { Job } from '../sandbox/trace.ts';
+import { type Replayed, WAIT_PARTS, type WaitPart } from './replay.ts';
+
+/** What a policy comes to on a trace; the keys of `npm start -- --json`, and more. */
+export interface Outcome extends Summary {
+  policy: string;
+  waitSeconds: Summary['waitSeconds'] & { p90: number };
+  /** The parts of the mean wait, in seconds. */
+  waitParts: Record<WaitPart, number>;
+  warmLaunches: number;
+  launchesPerJob: number;
+  /** The share of the instance-hours in which a booted runner had no job. */
+  idleShare: number;
+  peakInstances: number;
+  /** Requests to the CI service and to AWS. */
+  requests: { ci: number; aws: number };
+}
+
+/** Sums up a replay. An execution is one start of the scaler: one for all the time, if it never ends. */
+export function outcomeOf(policy: string, jobs: readonly Job[], replayed: Replayed): Outcome {
+  const waits = replayed.startedAt.map((at, number) => at - (jobs[number] as Job).queuedAt).sort();
+  const mean = (values: Float64Array) => figure(total(values) / jobs.length);
+  const jobHours = jobs.reduce((sum, job) => sum + job.durationSeconds, 0) / 3_600;
+  const instanceHours = replayed.billedSeconds / 3_600;
+  return {
+    policy,
+    jobs: jobs.length,
+    jobHours: figure(jobHours),
+    waitSeconds: {
+      mean: mean(waits),
+      p50: percentile(waits, 0.5),
+      p90: percentile(waits, 0.9),
+      p95: percentile(waits, 0.95),
+      p99: percentile(waits, 0.99),
+      max: percentile(waits, 1),
+    },
+    waitParts: Object.fromEntries(WAIT_PARTS.map((part) => [part, mean(replayed.parts[part])])) as Record<
+      WaitPart,
+      number
+    >,
+    instanceHours: figure(instanceHours),
+    overhead: figure(instanceHours / jobHours - 1),
+    launches: replayed.launches,
+    warmLaunches: replayed.warmLaunches,
+    ghostLaunches: replayed.ghostLaunches,
+    launchesPerJob: figure(replayed.launches / jobs.length),
+    idleShare: figure(replayed.idleSeconds / replayed.billedSeconds),
+    jobsKilled: replayed.jobsKilled,
+    peakInstances: replayed.peakInstances,
+    requests: replayed.requests,
+    executions: { succeeded: replayed.starts, failed: 0 },
+  };
+}
+
+const total = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0);

@@ -1,0 +1,40 @@
+import { buildkite } from './policies/buildkite.ts';
+import { cdkGithubRunners } from './policies/cdk-github-runners.ts';
+import { cdkTutorial2022 } from './policies/cdk-tutorial-2022.ts';
+import { gitlab } from './policies/gitlab.ts';
+import { mro } from './policies/mro.ts';
+import { type OursSettings, ours } from './policies/ours.ts';
+import { runsOn } from './policies/runs-on.ts';
+import { seed } from './policies/seed.ts';
+import { vela } from './policies/vela.ts';
+import { webhook } from './policies/webhook.ts';
+import type { Peer, Policy } from './policy.ts';
+
+/** What teams use instead, in the order in which they are shown. */
+export const PEERS: Peer[] = [
+  seed,
+  cdkTutorial2022,
+  mro,
+  buildkite,
+  vela,
+  webhook,
+  cdkGithubRunners,
+  runsOn,
+  gitlab,
+];
+
+/** A policy by plain values, so that it can be told to another thread. */
+export type PolicyChoice =
+  | { name: 'ours'; settings: OursSettings }
+  | { name: string; levers: Record<string, number>; maxReplicas: number };
+
+/** A new policy that has remembered nothing yet. */
+export function policyOf(choice: PolicyChoice): Policy {
+  if ('settings' in choice) return ours(choice.settings);
+  const chosen = PEERS.find((candidate) => candidate.name === choice.name);
+  if (chosen === undefined) throw new Error(`There is no policy ${choice.name}`);
+  return chosen.policy({ ...defaultLevers(chosen), ...choice.levers }, choice.maxReplicas);
+}
+
+export const defaultLevers = ({ levers }: Peer): Record<string, number> =>
+  Object.fromEntries(Object.entries(levers).map(([name, lever]) => [name, lever.default]));

@@ -1,0 +1,47 @@
+import { Grid, idleFor, neverForced, PLAIN, peer, type Sight, type Wish } from '../policy.ts';
+
+/**
+ * buildkite-agent-scaler with the Elastic CI Stack for AWS: a Lambda function that is started each minute looks
+ * every 10 s and asks for `scheduled + running (+ buffer)` agents. Agents take one job after the other and leave
+ * after 600 idle seconds, by terminating themselves in the group with a decrement.
+ *
+ * The stack's defaults also allow no second scale-out within 300 s of the last one; `cooldown` replays that. It
+ * is 0 unless told, as in the scaler by itself, which is the kinder reading.
+ */
+export const buildkite = peer({
+  name: 'buildkite',
+  about: 'buildkite-agent-scaler with the Elastic CI Stack: runners reused',
+  levers: {
+    pollInterval: { what: 'seconds between polls', default: 10 },
+    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 600 },
+    buffer: { what: 'instances beyond what is wanted', default: 0 },
+    cooldown: { what: 'seconds from one scale-out to the next', default: 0 },
+  },
+  policy: ({ pollInterval, idleTimeout, buffer, cooldown }, maxReplicas) => ({
+    ...PLAIN,
+    name: 'buildkite',
+    scaler: {
+      kind: 'polls',
+      polls: new Grid(pollInterval),
+      wish: withCooldown(buffer, cooldown, maxReplicas),
+      requests: { ci: 1, aws: 1, write: 1, start: 0 },
+      startedEvery: 60,
+    },
+    reuse: true,
+    leavesAt: idleFor(idleTimeout),
+    minReplicas: buffer,
+    maxReplicas,
+  }),
+});
+
+function withCooldown(buffer: number, cooldown: number, maxReplicas: number): (sight: Sight) => Wish {
+  let restsUntil = Number.NEGATIVE_INFINITY;
+  return (sight) => {
+    const { now, unclaimed, running, desired } = sight;
+    const wanted = Math.min(neverForced(unclaimed + running + buffer, sight), maxReplicas);
+    if (wanted <= desired) return { desired: wanted };
+    if (now < restsUntil) return { desired, until: restsUntil };
+    restsUntil = now + cooldown;
+    return { desired: wanted };
+  };
+}

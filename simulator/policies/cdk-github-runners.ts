@@ -1,0 +1,22 @@
+import { idleFor, PLAIN, peer } from '../policy.ts';
+
+/**
+ * CloudSnorkel/cdk-github-runners: a webhook for each job that is queued starts a Step Functions execution that
+ * launches an instance, for one job. One whose job another runner has claimed waits ten minutes in effect, and
+ * powers itself off.
+ */
+export const cdkGithubRunners = peer({
+  name: 'cdk-github-runners',
+  about: 'CloudSnorkel/cdk-github-runners: an execution and an instance for each job',
+  levers: {
+    delay: { what: 'seconds from the webhook to the launch', default: 0 },
+    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 600 },
+  },
+  policy: ({ delay, idleTimeout }, maxReplicas) => ({
+    ...PLAIN,
+    name: 'cdk-github-runners',
+    scaler: { kind: 'webhook', delay, onlyIfQueued: false },
+    leavesAt: idleFor(idleTimeout),
+    maxReplicas,
+  }),
+});

@@ -1,0 +1,32 @@
+import { Grid, idleFor, PLAIN, peer } from '../policy.ts';
+
+/**
+ * CircleCI's CDK tutorial of 2022: as the seed, but `min(unclaimed, max)` is written, and nothing protects
+ * instances from scale-in. As soon as a task runs it is not unclaimed any more, so the group takes instances
+ * away that are busy. Which ones is the termination policy's choice, here the oldest. A job that is killed
+ * ends there: nothing runs it again.
+ */
+export const cdkTutorial2022 = peer({
+  name: 'cdk-tutorial-2022',
+  about: "CircleCI's CDK tutorial of 2022, without protection from scale-in",
+  levers: {
+    pollInterval: { what: 'seconds between polls', default: 60 },
+    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 300 },
+  },
+  policy: ({ pollInterval, idleTimeout }, maxReplicas) => ({
+    ...PLAIN,
+    name: 'cdk-tutorial-2022',
+    scaler: {
+      kind: 'polls',
+      polls: new Grid(pollInterval),
+      wish: ({ unclaimed }) => ({ desired: unclaimed }),
+      writesAlways: true,
+      requests: { ci: 1, aws: 1, write: 0, start: 0 },
+      startedEvery: pollInterval,
+    },
+    leavesAt: idleFor(idleTimeout),
+    leaving: 'stops',
+    protectedFromScaleIn: false,
+    maxReplicas,
+  }),
+});

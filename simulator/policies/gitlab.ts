@@ -1,0 +1,34 @@
+import { Grid, idleFor, neverForced, PLAIN, peer } from '../policy.ts';
+
+/**
+ * GitLab Runner's taskscaler: every 3 s, `ceil((in use + max(idle, factor x in use)) / capacity)` instances; in
+ * use are the jobs that run and those that wait. Instances take one job after the other, and the runner manager
+ * removes them after 20 idle minutes. `capacity` is 1 here: one job is one slot.
+ */
+export const gitlab = peer({
+  name: 'gitlab',
+  about: "GitLab Runner's taskscaler: idle capacity in proportion to the work",
+  levers: {
+    pollInterval: { what: 'seconds between polls', default: 3 },
+    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 1_200 },
+    idle: { what: 'idle instances to keep', default: 0 },
+    factor: { what: 'idle instances for each one in use', default: 0 },
+  },
+  policy: ({ pollInterval, idleTimeout, idle, factor }, maxReplicas) => ({
+    ...PLAIN,
+    name: 'gitlab',
+    scaler: {
+      kind: 'polls',
+      polls: new Grid(pollInterval),
+      wish: (sight) => {
+        const inUse = sight.unclaimed + sight.running;
+        return { desired: neverForced(Math.ceil(inUse + Math.max(idle, factor * inUse)), sight) };
+      },
+      requests: { ci: 1, aws: 1, write: 1, start: 0 },
+    },
+    reuse: true,
+    leavesAt: idleFor(idleTimeout),
+    minReplicas: idle,
+    maxReplicas,
+  }),
+});

@@ -1,0 +1,31 @@
+import { Grid, idleFor, PLAIN, peer } from '../policy.ts';
+
+/**
+ * CircleCI's tutorial "Automatically scale self-hosted runners in AWS to meet demand": a Lambda function that a
+ * schedule of one minute starts writes `min(unclaimed + running, max)` every time. A runner takes one task, or
+ * leaves after a minute without one, by `shutdown`, which stops its instance; the group takes that for a failed
+ * instance, and replaces it about a minute later if the desired capacity still counts it: a ghost.
+ */
+export const seed = peer({
+  name: 'seed',
+  about: "CircleCI's tutorial: a Lambda function each minute",
+  levers: {
+    pollInterval: { what: 'seconds between polls', default: 60 },
+    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 60 },
+  },
+  policy: ({ pollInterval, idleTimeout }, maxReplicas) => ({
+    ...PLAIN,
+    name: 'seed',
+    scaler: {
+      kind: 'polls',
+      polls: new Grid(pollInterval),
+      wish: ({ unclaimed, running }) => ({ desired: unclaimed + running }),
+      writesAlways: true,
+      requests: { ci: 2, aws: 1, write: 0, start: 0 },
+      startedEvery: pollInterval,
+    },
+    leavesAt: idleFor(idleTimeout),
+    leaving: 'stops',
+    maxReplicas,
+  }),
+});

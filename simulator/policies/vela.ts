@@ -1,0 +1,42 @@
+import { Grid, idleFor, PLAIN, peer, type Sight, type Wish } from '../policy.ts';
+
+/** How long it waits at most until every instance is a runner, in seconds. */
+const LONGEST_BLOCK = 900;
+
+/**
+ * vela-games, the scaler for CircleCI runners of a games studio: every 5 s it adds the unclaimed tasks to the
+ * desired capacity, `desired += unclaimed`, and then sees to nothing else until every instance is a named
+ * runner, or 15 minutes are over. A task that an idle runner is about to claim gets an instance of its own.
+ * Instances detach themselves. The idle timeout is the user's choice; 300 s here.
+ */
+export const vela = peer({
+  name: 'vela',
+  about: 'vela-games: adds what is unclaimed, then waits for all of it',
+  levers: {
+    pollInterval: { what: 'seconds between polls', default: 5 },
+    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 300 },
+  },
+  policy: ({ pollInterval, idleTimeout }, maxReplicas) => ({
+    ...PLAIN,
+    name: 'vela',
+    scaler: {
+      kind: 'polls',
+      polls: new Grid(pollInterval),
+      wish: addAndWait(maxReplicas),
+      requests: { ci: 1, aws: 1, write: 1, start: 0 },
+    },
+    leavesAt: idleFor(idleTimeout),
+    leaving: 'detaches',
+    maxReplicas,
+  }),
+});
+
+function addAndWait(maxReplicas: number): (sight: Sight) => Wish {
+  let blockedUntil = Number.NEGATIVE_INFINITY;
+  return ({ now, unclaimed, desired, members }) => {
+    if (now < blockedUntil && members.inService < desired) return { desired, until: blockedUntil };
+    const wanted = Math.min(desired + unclaimed, maxReplicas);
+    if (wanted > desired) blockedUntil = now + LONGEST_BLOCK;
+    return { desired: wanted };
+  };
+}

@@ -1,0 +1,81 @@
+import {
+  type Job,
+  PIPELINES_PER_HOUR,
+  pipelines,
+  randomNumbers,
+  round,
+  scattered,
+  workingDay,
+} from '../sandbox/trace.ts';
+
+const HOUR = 3_600;
+
+/** Generated workloads by name; the same seed, a whole number of at least 0, makes the same jobs. */
+export const WORKLOADS = {
+  'working-day': { about: 'nine hours of pipelines with two peaks', generate: workingDay },
+  'fan-out': { about: 'eight hours in which 60 to 200 jobs come at once, now and then', generate: fanOut },
+  'quiet-night': { about: 'twelve hours with a job or two an hour', generate: quietNight },
+  flapping: { about: 'twelve hours of a few short jobs every five to nine minutes', generate: flapping },
+  weekly: { about: 'a week: five working days, two quiet ones, and their nights', generate: weekly },
+} satisfies Record<string, { about: string; generate: (seed: number) => Job[] }>;
+
+export type WorkloadName = keyof typeof WORKLOADS;
+
+/** A release, a nightly build, a matrix: many jobs at once, half an hour to an hour apart. */
+function fanOut(seed: number): Job[] {
+  const random = randomNumbers(seed);
+  const jobs: Job[] = [];
+  for (let at = between(300, 1_200, random); at < 8 * HOUR; at += between(1_800, 3_600, random)) {
+    const size = Math.floor(between(60, 201, random));
+    for (let job = 0; job < size; job += 1) {
+      jobs.push({ queuedAt: round(at), durationSeconds: scattered(180, random) });
+    }
+  }
+  return jobs;
+}
+
+/** What a scaler has least reason to look at, so that it may look too seldom. */
+function quietNight(seed: number): Job[] {
+  const random = randomNumbers(seed);
+  const jobs: Job[] = [];
+  for (let at = apart(2_400, random); at < 12 * HOUR; at += apart(2_400, random)) {
+    jobs.push({ queuedAt: round(at), durationSeconds: scattered(240, random) });
+  }
+  return jobs;
+}
+
+/** Pauses around the usual idle timeouts, so that instances have just left when the next jobs come. */
+function flapping(seed: number): Job[] {
+  const random = randomNumbers(seed);
+  const jobs: Job[] = [];
+  for (let at = between(0, 300, random); at < 12 * HOUR; at += between(300, 540, random)) {
+    const size = Math.floor(between(2, 9, random));
+    for (let job = 0; job < size; job += 1) {
+      jobs.push({ queuedAt: round(at), durationSeconds: scattered(60, random) });
+    }
+  }
+  return jobs;
+}
+
+/** Pipelines an hour outside the working hours, at night and at weekends. */
+const NIGHT = 0.5;
+const WEEKEND = 3;
+
+/**
+ * Days from a Monday's midnight on.
+ *
+ * @param busy By how much there are more pipelines than on a team's usual day; above 0.
+ */
+export function weekly(seed: number, days = 7, busy = 1): Job[] {
+  const hours = Array.from({ length: days * 24 }, (_, hour) => {
+    const working = PIPELINES_PER_HOUR[(hour % 24) - 8];
+    if (working === undefined) return NIGHT * busy;
+    return (Math.floor(hour / 24) % 7 < 5 ? working : WEEKEND) * busy;
+  });
+  return pipelines(hours, randomNumbers(seed));
+}
+
+const between = (least: number, most: number, random: () => number) => least + (most - least) * random();
+
+/** A time until the next arrival, if they come at random and so many seconds apart on average. */
+const apart = (mean: number, random: () => number) => -Math.log(1 - random()) * mean;

@@ -1,0 +1,324 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Job } from '../../sandbox/trace.ts';
+import { outcomeOf } from '../../simulator/outcome.ts';
+import { PEERS, policyOf } from '../../simulator/peers.ts';
+import { Grid, idleFor, PLAIN, type Policy } from '../../simulator/policy.ts';
+import { type Replayed, type ReplayOptions, replay, WAIT_PARTS } from '../../simulator/replay.ts';
+import { WORLD, type World } from '../../simulator/world.ts';
+import { choices, ours } from './choices.ts';
+
+/** Level polling and nothing else, with instances that leave by themselves. */
+const level = (policy: Partial<Policy> = {}, pollInterval = 5): Policy => ({
+  ...PLAIN,
+  name: 'level',
+  scaler: {
+    kind: 'polls',
+    polls: new Grid(pollInterval),
+    wish: ({ unclaimed, running }) => ({ desired: unclaimed + running }),
+    requests: { ci: 2, aws: 1, write: 1, start: 0 },
+  },
+  leavesAt: idleFor(60),
+  maxReplicas: Number.POSITIVE_INFINITY,
+  ...policy,
+});
+
+const job = (queuedAt: number, durationSeconds: number): Job => ({ queuedAt, durationSeconds });
+const waits = (jobs: Job[], { startedAt }: Replayed) =>
+  jobs.map(({ queuedAt }, number) => (startedAt[number] ?? Number.NaN) - queuedAt);
+const partsOf = ({ parts }: Replayed, number: number) =>
+  Object.fromEntries(WAIT_PARTS.map((part) => [part, parts[part][number]]));
+
+const traces = fc
+  .array(
+    fc.record({
+      queuedAt: fc.double({ min: 0, max: 3_000, noNaN: true }).map((at) => Math.round(at * 10) / 10),
+      durationSeconds: fc.oneof(fc.nat({ max: 30 }), fc.nat({ max: 900 })),
+    }),
+    { minLength: 1, maxLength: 30 },
+  )
+  .map((jobs) => jobs.sort((a, b) => a.queuedAt - b.queuedAt));
+const worlds: fc.Arbitrary<World> = fc.record({
+  request: fc.constantFrom(0, 3),
+  boot: fc.constantFrom(0, 20, 90, 200),
+  warmBoot: fc.constantFrom(5, 25),
+  warmStop: fc.constantFrom(0, 30),
+  idleClaim: fc.constantFrom(0, 2.5),
+  leave: fc.constantFrom(0, 15),
+  notice: fc.constantFrom(20, 60),
+  minimumBilling: fc.constantFrom(0, 60),
+});
+
+describe('a replay, worked out by hand:', () => {
+  it.each<{ case: string; jobs: Job[]; policy?: Policy; waits: number[]; billed: number; launches: number }>([
+    {
+      case: 'a job waits for the poll, the request and the boot, and its instance is paid for from pending to gone',
+      jobs: [job(1, 100)],
+      waits: [4 + 3 + 90],
+      billed: 90 + 100 + 15,
+      launches: 1,
+    },
+    {
+      case: 'an instance that is leaving still counts, so the next job waits until it is gone',
+      // It ends at 193 and is gone at 208; the next job's poll at 195 changes nothing, that at 210 does.
+      jobs: [job(0, 100), job(194, 10)],
+      waits: [93, 210 - 194 + 93],
+      billed: 90 + 100 + 15 + 90 + 10 + 15,
+      launches: 2,
+    },
+    {
+      case: 'a runner that is reused finds the next job with its next request',
+      jobs: [job(0, 100), job(200, 50)],
+      policy: level({ reuse: true }),
+      waits: [93, 2.5],
+      // Idle from 193 to 202.5 and for 60 s at the end.
+      billed: 90 + 100 + 9.5 + 50 + 60 + 15,
+      launches: 1,
+    },
+    {
+      case: 'a busy runner that is reused takes what waits, and the instance launched for it idles out',
+      jobs: [job(0, 100), job(150, 50)],
+      policy: level({ reuse: true }),
+      // Busy until 193; the other would be ready at 243.
+      waits: [93, 193 + 2.5 - 150],
+      billed: 90 + 100 + 2.5 + 50 + 60 + 15 + (90 + 60 + 15),
+      launches: 2,
+    },
+    {
+      case: 'the warm pool serves what it holds, and what it makes anew is paid for',
+      jobs: [job(0, 100), job(0, 100)],
+      policy: level({ warmPool: 1 }),
+      waits: [3 + 25, 93],
+      billed: 25 + 100 + 15 + (90 + 30) + (90 + 100 + 15),
+      launches: 2,
+    },
+    {
+      case: 'an instance that is made for the warm pool joins it 3 s, a boot and 30 s later, and not before',
+      jobs: [job(0, 10), job(120, 10), job(130, 10)],
+      policy: level({ warmPool: 1, reuse: false }),
+      // Launched at 0, so back in stock at 123: too late for 120, and there for 130. The first in the queue gets it.
+      waits: [28, 130 + 28 - 120, 120 + 93 - 130],
+      // Each of those two is there for 50 s, and a minute is the least that is paid for.
+      billed: 2 * (60 + 120) + (90 + 10 + 15),
+      launches: 3,
+    },
+    {
+      case: 'what leaves within a minute is paid for a minute',
+      jobs: [job(0, 1)],
+      policy: level({ warmPool: 1 }),
+      waits: [28],
+      billed: 60 + 120,
+      launches: 1,
+    },
+    {
+      case: 'a group replaces a stopped instance 60 s after it is gone, if it still counts it: a ghost',
+      // Seen at 0 and 60: two wanted. The first ends at 104, is gone at 119, and at 120 one is wanted. At 174 the
+      // second ends, is gone at 189 and counts no more at 180: so it is replaced by nothing.
+      jobs: [job(0, 11), job(0, 81)],
+      policy: level({ leaving: 'stops' }, 60),
+      waits: [93, 93],
+      billed: 90 + 11 + 15 + 90 + 81 + 15,
+      launches: 2,
+    },
+    {
+      case: 'of two that stop shortly one after the other, the first one’s replacement is for the second',
+      // At 180 two are wanted still. The first is gone at 208 and acted on at 268, when the second, which ends at
+      // 241 and is gone at 256, is counted by the poll at 240: one is launched, idles for a minute, and stops.
+      jobs: [job(0, 100), job(0, 148)],
+      policy: level({ leaving: 'stops' }, 60),
+      waits: [93, 93],
+      billed: 90 + 100 + 15 + 90 + 148 + 15 + (90 + 60 + 15),
+      launches: 3,
+    },
+    {
+      case: 'the most instances are not exceeded, and jobs wait their turn',
+      jobs: [job(0, 60), job(0, 60)],
+      policy: level({ maxReplicas: 1 }),
+      // Ends at 153, gone at 168, seen at 170.
+      waits: [93, 170 + 93],
+      billed: 2 * (90 + 60 + 15),
+      launches: 2,
+    },
+  ])('$case', ({ jobs, policy = level(), waits: expected, billed, launches }) => {
+    const replayed = replay(jobs, policy, WORLD);
+    expect(waits(jobs, replayed)).toEqual(expected);
+    expect(replayed.billedSeconds).toBeCloseTo(billed, 6);
+    expect(replayed.launches).toBe(launches);
+  });
+
+  it.each<{ case: string; jobs: Job[]; policy?: Policy; parts: object }>([
+    {
+      case: 'of a cold start',
+      jobs: [job(1, 100)],
+      parts: { seen: 4, launch: 3, boot: 90, claim: 0, capacity: 0 },
+    },
+    {
+      case: 'of a job that comes to an idle runner',
+      jobs: [job(0, 100), job(200, 50)],
+      policy: level({ reuse: true }),
+      parts: { seen: 0, launch: 0, boot: 0, claim: 2.5, capacity: 0 },
+    },
+    {
+      case: 'of a job that waits for a busy runner',
+      jobs: [job(0, 100), job(151, 50)],
+      policy: level({ reuse: true }),
+      parts: { seen: 4, launch: 0, boot: 0, claim: 2.5, capacity: 193 - 155 },
+    },
+    {
+      case: 'of a job for which there is no room',
+      jobs: [job(0, 60), job(1, 60)],
+      policy: level({ maxReplicas: 1 }),
+      parts: { seen: 4, launch: 3, boot: 90, claim: 0, capacity: 165 },
+    },
+  ])('the parts of the wait $case', ({ jobs, policy = level(), parts }) => {
+    expect(partsOf(replay(jobs, policy, WORLD), jobs.length - 1)).toEqual(parts);
+  });
+
+  it('counts instances at their most, ghosts, and what the scaler asks', () => {
+    const jobs = [job(0, 100), job(0, 148)];
+    const replayed = replay(jobs, level({ leaving: 'stops' }, 60), WORLD);
+    expect(replayed).toMatchObject({ peakInstances: 2, ghostLaunches: 1, launches: 3, jobsKilled: 0 });
+    // The ghost stops at 268 + 3 + 90 + 60 + 15 = 436, and the group acts on that a minute later.
+    expect(replayed.endedAt).toBe(496);
+    expect(replayed.polls).toBe(9);
+    // Two counts each; to AWS one look each, and three writes: two wanted, one, none.
+    expect(replayed.requests).toEqual({ ci: 18, aws: 9 + 3 });
+  });
+
+  it('records queue and capacity as often as it is told', () => {
+    const { series } = replay([job(1, 100)], level(), WORLD, { seriesEvery: 60 });
+    expect(series).toEqual([
+      { at: 0, unclaimed: 0, running: 0, desired: 0, instances: 0 },
+      { at: 60, unclaimed: 1, running: 0, desired: 1, instances: 1 },
+      { at: 120, unclaimed: 0, running: 1, desired: 1, instances: 1 },
+      { at: 180, unclaimed: 0, running: 1, desired: 1, instances: 1 },
+    ]);
+  });
+
+  it('says that jobs never run, instead of running for ever', () => {
+    const none = level({ maxReplicas: 0 });
+    expect(() => replay([job(0, 1), job(5, 1)], none, WORLD)).toThrow('2 of 2 jobs never run under level');
+  });
+});
+
+describe('whatever the trace, the policy and the world,', () => {
+  interface Claim {
+    job: number;
+    instance: number;
+    at: number;
+    until: number;
+  }
+
+  function observed(jobs: Job[], policy: Policy, world: World, options: ReplayOptions = {}) {
+    const claims: Claim[] = [];
+    const claimed: ReplayOptions['claimed'] = (number, instance, at, until) =>
+      claims.push({ job: number, instance, at, until });
+    return { replayed: replay(jobs, policy, world, { ...options, claimed }), claims };
+  }
+
+  it('every job runs once, in the order of the queue, and no runner runs two at once', () => {
+    fc.assert(
+      fc.property(traces, choices, worlds, (jobs, choice, world) => {
+        const { replayed, claims } = observed(jobs, policyOf(choice), world);
+        expect(claims.map((claim) => claim.job)).toEqual(jobs.map((_, number) => number));
+        const freeAt = new Map<number, number>();
+        const { reuse } = policyOf(choice);
+        for (const { job: number, instance, at, until } of claims) {
+          expect(at).toBeGreaterThanOrEqual(jobs[number]?.queuedAt ?? Number.NaN);
+          expect(at).toBe(replayed.startedAt[number]);
+          if (!reuse) expect(freeAt.has(instance)).toBe(false);
+          expect(at).toBeGreaterThanOrEqual(freeAt.get(instance) ?? 0);
+          freeAt.set(instance, until);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('the parts of each wait are at least 0 and add up to it', () => {
+    fc.assert(
+      fc.property(traces, choices, worlds, (jobs, choice, world) => {
+        const replayed = replay(jobs, policyOf(choice), world);
+        waits(jobs, replayed).forEach((wait, number) => {
+          const parts = WAIT_PARTS.map((part) => replayed.parts[part][number] ?? Number.NaN);
+          expect(Math.min(...parts)).toBeGreaterThanOrEqual(0);
+          expect(parts.reduce((sum, part) => sum + part, 0)).toBeCloseTo(wait, 6);
+        });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('the hours add up: boots, work, idling, leaving, and what is made for the warm pool', () => {
+    fc.assert(
+      fc.property(traces, choices, worlds, (jobs, choice, free) => {
+        const policy = policyOf(choice);
+        fc.pre(policy.protectedFromScaleIn && policy.minReplicas === 0);
+        const world = { ...free, minimumBilling: 0 };
+        const replayed = replay(jobs, policy, world);
+        const work = jobs.reduce((sum, { durationSeconds }) => sum + durationSeconds, 0);
+        const { launches, warmLaunches, idleSeconds } = replayed;
+        const boots = (launches - warmLaunches) * world.boot + warmLaunches * world.warmBoot;
+        const made = warmLaunches * (world.boot + world.warmStop);
+        const leaving = launches * world.leave;
+        expect(replayed.billedSeconds).toBeCloseTo(boots + work + idleSeconds + leaving + made, 4);
+        // Each launch that is not a ghost runs a job.
+        expect(launches - replayed.ghostLaunches).toBeLessThanOrEqual(jobs.length);
+        if (!policy.reuse) expect(launches - replayed.ghostLaunches).toBe(jobs.length);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('there are never more instances than allowed', () => {
+    fc.assert(
+      fc.property(traces, choices, worlds, fc.integer({ min: 1, max: 5 }), (jobs, choice, world, most) => {
+        const limited =
+          'settings' in choice
+            ? { ...choice, settings: { ...choice.settings, minReplicas: 0, maxReplicas: most } }
+            : { ...choice, levers: {}, maxReplicas: most };
+        const policy = policyOf(limited);
+        const { peakInstances } = replay(jobs, policy, { ...world, leave: 0 });
+        // One that stops or detaches is replaced while it ends, and one that ends takes no time here.
+        expect(peakInstances).toBeLessThanOrEqual(most);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('polls that are passed over would have changed nothing', () => {
+    fc.assert(
+      fc.property(traces, choices, worlds, (jobs, choice, world) => {
+        const options = { seriesEvery: 30 };
+        const fast = replay(jobs, policyOf(choice), world, options);
+        const slow = replay(jobs, policyOf(choice), world, { ...options, everyPoll: true });
+        expect(slow.pollsMade).toBe(slow.polls);
+        expect({ ...fast, pollsMade: 0 }).toEqual({ ...slow, pollsMade: 0 });
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('the same trace gives the same bytes', () => {
+    fc.assert(
+      fc.property(traces, choices, worlds, (jobs, choice, world) => {
+        const bytes = () =>
+          JSON.stringify(outcomeOf(choice.name, jobs, replay(jobs, policyOf(choice), world)));
+        expect(bytes()).toBe(bytes());
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+it('passes over most polls of a quiet fleet, whatever the policy', () => {
+  const jobs = [job(0, 100), job(40_000, 100)];
+  const polling = [ours(), ...PEERS.map(({ name }) => ({ name, levers: {}, maxReplicas: 10 }))]
+    .map((choice) => replay(jobs, policyOf(choice), WORLD))
+    .filter(({ polls }) => polls > 0);
+  expect(polling.length).toBeGreaterThan(5);
+  for (const { polls, pollsMade } of polling) {
+    expect(polls).toBeGreaterThan(600);
+    expect(pollsMade).toBeLessThan(50);
+  }
+});
