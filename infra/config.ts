@@ -50,6 +50,16 @@ export function loadFleets(file: string): FleetConfig[] {
   } catch (error) {
     throw new FleetsInvalid(`${file} is not YAML: ${(error as Error).message.trimEnd()}`);
   }
+  return checkFleets(raw, file);
+}
+
+/**
+ * Checks what `fleets.yaml` holds, or would hold.
+ *
+ * @param file Where it is from; paths in it begin there.
+ * @throws FleetsInvalid as `loadFleets` does.
+ */
+export function checkFleets(raw: unknown, file: string): FleetConfig[] {
   const parsed = Fleets.safeParse(raw);
   const scripts = findInstallScripts(dirname(file), raw);
   const faults = [

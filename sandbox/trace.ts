@@ -14,7 +14,8 @@ export class TraceInvalid extends Error {
   override readonly name = 'TraceInvalid';
 }
 
-const HEADER = 'queued_at_s,duration_s';
+/** The first line of a trace in seconds. */
+export const TRACE_HEADER = 'queued_at_s,duration_s';
 
 /** How many faulty rows are named before the rest is only counted. */
 const FAULTS_SHOWN = 5;
@@ -32,9 +33,9 @@ export function readTrace(file: string): Job[] {
     throw new TraceInvalid(`${file} cannot be read: ${(error as Error).message}`);
   }
   const [header = '', ...lines] = text.trimEnd().split(/\r?\n/);
-  if (header.trim() !== HEADER) {
+  if (header.trim() !== TRACE_HEADER) {
     throw new TraceInvalid(
-      `${file}:1: the first line must be ${HEADER}, got ${JSON.stringify(header.slice(0, 80))}`,
+      `${file}:1: the first line must be ${TRACE_HEADER}, got ${JSON.stringify(header.slice(0, 80))}`,
     );
   }
   const faults: string[] = [];
@@ -52,14 +53,18 @@ export function readTrace(file: string): Job[] {
     }
     return { queuedAt, durationSeconds };
   });
-  if (faults.length > 0) {
-    const rest = faults.length - FAULTS_SHOWN;
-    throw new TraceInvalid(
-      [...faults.slice(0, FAULTS_SHOWN), ...(rest > 0 ? [`... and ${rest} more`] : [])].join('\n'),
-    );
-  }
+  refuse(faults);
   if (jobs.length === 0) throw new TraceInvalid(`${file} has no jobs`);
   return jobs.sort((a, b) => a.queuedAt - b.queuedAt);
+}
+
+/** @throws TraceInvalid with the first faults and the number of the rest, if there are any. */
+export function refuse(faults: string[]): void {
+  if (faults.length === 0) return;
+  const rest = faults.length - FAULTS_SHOWN;
+  throw new TraceInvalid(
+    [...faults.slice(0, FAULTS_SHOWN), ...(rest > 0 ? [`... and ${rest} more`] : [])].join('\n'),
+  );
 }
 
 /** The jobs that arrive in the first hours, counted from the first arrival. */

@@ -1,11 +1,10 @@
 import fc from 'fast-check';
-import type { PolicyChoice } from '../../simulator/peers.ts';
-import { PEERS } from '../../simulator/peers.ts';
+import { PEERS, type PolicyChoice } from '../../simulator/peers.ts';
 import type { OursSettings } from '../../simulator/policies/ours.ts';
 
 /** Ours with the defaults of fleets.yaml, unless told otherwise. */
-export const ours = (settings: Partial<OursSettings> = {}): PolicyChoice => ({
-  name: 'ours',
+export const ours = (settings: Partial<OursSettings> = {}) => ({
+  name: 'ours' as const,
   settings: {
     pollInterval: 5,
     quietPollInterval: 60,

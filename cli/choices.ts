@@ -1,0 +1,155 @@
+import { readFileSync } from 'node:fs';
+import { closest } from 'fastest-levenshtein';
+import { parse as parseYaml } from 'yaml';
+import { checkFleets, type FleetConfig, loadFleets } from '../infra/config.ts';
+import { isMap } from '../infra/fleet-settings.ts';
+import { defaultLevers, PEERS, type PolicyChoice } from '../simulator/peers.ts';
+import type { Peer } from '../simulator/policy.ts';
+import { UsageError } from './arguments.ts';
+
+/** What is replayed unless a fleet is named: the defaults, and as many instances as there can be. */
+const PLAIN_FLEET = {
+  resourceClass: 'simulated/class',
+  instanceTypes: ['m7i.large'],
+  maxReplicas: 10_000,
+};
+
+const FLEETS_FILE = 'fleets.yaml';
+
+/** A `--set key=value`, split. */
+interface Assignment {
+  given: string;
+  path: string[];
+  value: string;
+}
+
+/**
+ * The policies that the command line names, ours with the fleet's settings, and each changed by what is set:
+ * `key=value` for the fleet as in fleets.yaml, `policy.lever=number` for a peer.
+ *
+ * @throws UsageError, FleetsInvalid
+ */
+export function choosePolicies(options: { policies?: string; fleet?: string; set?: string[] }): {
+  fleet: FleetConfig;
+  choices: PolicyChoice[];
+} {
+  const assignments = (options.set ?? []).map(assignment);
+  const names = policyNames(options.policies);
+  const isLever = ({ path }: Assignment) => PEERS.some(({ name }) => name === path[0]);
+  const fleet = chooseFleet(
+    options.fleet,
+    assignments.filter((each) => !isLever(each)),
+  );
+  const levers = new Map<string, Record<string, number>>();
+  for (const each of assignments.filter(isLever)) setLever(each, names, levers);
+  const { maxReplicas } = fleet;
+  const choices = names.map((name): PolicyChoice => {
+    if (name === 'ours') return { name, settings: fleet };
+    return { name, levers: levers.get(name) ?? {}, maxReplicas };
+  });
+  return { fleet, choices };
+}
+
+const KNOWN = ['ours', ...PEERS.map(({ name }) => name)];
+
+function policyNames(given: string | undefined): string[] {
+  if (given === undefined) return KNOWN;
+  const names = given.split(',').map((name) => name.trim());
+  for (const name of names) {
+    if (KNOWN.includes(name)) continue;
+    throw new UsageError(
+      `--policies must be some of ${KNOWN.join(', ')}, with commas between them, got ${JSON.stringify(name)}`,
+    );
+  }
+  return [...new Set(names)];
+}
+
+function assignment(given: string): Assignment {
+  const [, key = '', value = ''] = /^([^=]+)=(.*)$/s.exec(given) ?? [];
+  if (key === '' || value.trim() === '') {
+    throw new UsageError(
+      `--set must be key=value, such as pollInterval=10s or seed.idleTimeout=30, got ${JSON.stringify(given)}`,
+    );
+  }
+  return { given, path: key.trim().split('.'), value };
+}
+
+function chooseFleet(name: string | undefined, assignments: Assignment[]): FleetConfig {
+  if (name !== undefined) {
+    const fleets = loadFleets(FLEETS_FILE);
+    if (!fleets.some((fleet) => fleet.name === name)) {
+      const names = fleets.map((fleet) => fleet.name).join(', ');
+      throw new UsageError(
+        `--fleet must be a fleet of ${FLEETS_FILE} (${names}), got ${JSON.stringify(name)}`,
+      );
+    }
+  }
+  const raw: unknown = name === undefined ? PLAIN_FLEET : parseYaml(readFileSync(FLEETS_FILE, 'utf8'))[name];
+  const settings: Record<string, unknown> = { ...Object(raw) };
+  for (const { given, path, value } of assignments) assign(settings, path, parsed(given, value));
+  const fleetName = name ?? 'simulated';
+  const source = assignments.length === 0 ? FLEETS_FILE : `${FLEETS_FILE} with ${said(assignments)}`;
+  const [fleet] = checkFleets({ [fleetName]: settings }, name === undefined ? said(assignments) : source);
+  if (fleet === undefined) throw new Error(`There is no fleet ${fleetName}`);
+  return fleet;
+}
+
+const said = (assignments: Assignment[]) => assignments.map(({ given }) => `--set ${given}`).join(' ');
+
+function parsed(given: string, value: string): unknown {
+  try {
+    return parseYaml(value);
+  } catch {
+    throw new UsageError(`--set ${given}: the value must be as in fleets.yaml, got ${JSON.stringify(value)}`);
+  }
+}
+
+/** Sets `breaker.failures` in its map, which is copied. */
+function assign(settings: Record<string, unknown>, [key = '', ...rest]: string[], value: unknown): void {
+  if (rest.length === 0) {
+    settings[key] = value;
+    return;
+  }
+  const inner = { ...(isMap(settings[key]) ? settings[key] : {}) };
+  assign(inner, rest, value);
+  settings[key] = inner;
+}
+
+function setLever(
+  { given, path, value }: Assignment,
+  names: string[],
+  levers: Map<string, Record<string, number>>,
+): void {
+  const [policy = '', lever = '', ...more] = path;
+  const peer = PEERS.find(({ name }) => name === policy) as Peer;
+  const known = Object.keys(peer.levers);
+  if (more.length > 0 || !known.includes(lever)) {
+    throw new UsageError(
+      `--set ${given}: ${policy} has the levers ${known.join(', ')}; the nearest one is ${closest(lever, known)}`,
+    );
+  }
+  if (!names.includes(policy)) throw new UsageError(`--set ${given}: ${policy} is not among --policies`);
+  const number = Number(value);
+  const least = INTERVALS.has(lever) ? 1 : 0;
+  if (value.trim() === '' || !(number >= least) || number === Number.POSITIVE_INFINITY) {
+    throw new UsageError(
+      `--set ${given}: must be a number of at least ${least}, got ${JSON.stringify(value)}`,
+    );
+  }
+  levers.set(policy, { ...levers.get(policy), [lever]: number });
+}
+
+/** What happens again and again cannot take no time. */
+const INTERVALS = new Set(['pollInterval', 'sweep']);
+
+/** The policies and their levers, as the help shows them. */
+export function describePolicies(): string {
+  const rows = PEERS.flatMap((peer) => [
+    `  ${peer.name.padEnd(19)} ${peer.about}`,
+    ...Object.entries(defaultLevers(peer)).map(
+      ([lever, value]) =>
+        `      ${`${lever}=${value === Number.POSITIVE_INFINITY ? 'unlimited' : value}`.padEnd(23)} ${peer.levers[lever]?.what}`,
+    ),
+  ]);
+  return [`  ${'ours'.padEnd(19)} this project, with the settings of fleets.yaml`, ...rows].join('\n');
+}

@@ -1,0 +1,110 @@
+/** What an export says of one job, before its times are read. A time is RFC 3339; seconds are a number or its text. */
+export interface ExportedJob {
+  /** When it could be claimed. */
+  queued: unknown;
+  started: unknown;
+  stopped: unknown;
+  /** How many tasks it is; 1 unless told. */
+  tasks?: unknown;
+}
+
+/** A record that is no job of a runner, and why; as `there were 3 ...` goes on. */
+export interface LeftOut {
+  leftOut: string;
+}
+
+/** A row, or a JSON object. */
+export type Entry = Record<string, unknown>;
+
+/** A form in which CI services hand out the jobs that ran. */
+export interface ExportForm {
+  /** As in a sentence: `it is read as ...`. */
+  name: string;
+  /** Whether these are the keys of a record of this form. */
+  knows: (keys: ReadonlySet<string>) => boolean;
+  read: (record: Entry) => ExportedJob | LeftOut;
+  /** What is not quite as it was, if it is not. */
+  caution?: string;
+}
+
+const isMissing = (value: unknown) => value === undefined || value === null || value === '';
+
+const NEVER_STARTED = 'that no runner ever started';
+const NEVER_ENDED = 'that had not ended, or whose end is not told';
+
+/** A job that ran from its start to its end, or why it is none. */
+function ran(job: ExportedJob): ExportedJob | LeftOut {
+  if (isMissing(job.started)) return { leftOut: NEVER_STARTED };
+  if (isMissing(job.stopped)) return { leftOut: NEVER_ENDED };
+  return job;
+}
+
+/**
+ * The forms, each known by the keys of its records:
+ *
+ * - CircleCI's usage export (CSV): https://circleci.com/docs/guides/insights/usage-api/; its times are there since
+ *   August 2024, the end only of jobs that succeeded or failed.
+ * - CircleCI's jobs (JSON): https://circleci.com/docs/api/v2/, "Get job details"; a job of parallelism n is n tasks.
+ * - CircleCI's Insights (JSON): the runs of a job, which have no time of being queued.
+ * - GitHub Actions (JSON): https://docs.github.com/en/rest/actions/workflow-jobs
+ * - Buildkite (JSON): https://buildkite.com/docs/apis/rest-api/builds, builds with their jobs or jobs alone.
+ */
+export const FORMS: ExportForm[] = [
+  {
+    name: "CircleCI's usage export",
+    knows: (keys) => keys.has('job_run_started_at') && keys.has('job_run_stopped_at'),
+    read: (record) =>
+      ran({
+        queued: isMissing(record.job_run_queued_at) ? record.job_run_started_at : record.job_run_queued_at,
+        started: record.job_run_started_at,
+        stopped: record.job_run_stopped_at,
+        ...(!isMissing(record.parallelism) && { tasks: Number(record.parallelism) }),
+      }),
+  },
+  {
+    name: "Buildkite's jobs",
+    // Without a type they are builds.
+    knows: (keys) =>
+      keys.has('finished_at') && keys.has('type') && (keys.has('runnable_at') || keys.has('scheduled_at')),
+    read: (record) => {
+      if (!isMissing(record.type) && record.type !== 'script')
+        return { leftOut: `of type ${String(record.type)}, which no agent runs` };
+      const queued = [record.runnable_at, record.scheduled_at, record.created_at];
+      return ran({
+        queued: queued.find((at) => !isMissing(at)),
+        started: record.started_at,
+        stopped: record.finished_at,
+      });
+    },
+  },
+  {
+    name: "GitHub Actions' jobs",
+    knows: (keys) => keys.has('completed_at') && keys.has('created_at'),
+    read: (record) => {
+      if (record.conclusion === 'skipped') return { leftOut: 'that were skipped' };
+      const { runner_id } = record;
+      // GitHub tells a start of jobs as well that were cancelled before a runner had them.
+      if (record.conclusion === 'cancelled' && (runner_id === 0 || runner_id === null))
+        return { leftOut: NEVER_STARTED };
+      return ran({ queued: record.created_at, started: record.started_at, stopped: record.completed_at });
+    },
+  },
+  {
+    name: "CircleCI's jobs",
+    knows: (keys) => keys.has('stopped_at') && keys.has('started_at') && keys.has('queued_at'),
+    read: (record) =>
+      ran({
+        queued: record.queued_at,
+        started: record.started_at,
+        stopped: record.stopped_at,
+        ...(!isMissing(record.parallelism) && { tasks: record.parallelism }),
+      }),
+  },
+  {
+    name: "CircleCI Insights' runs of a job",
+    knows: (keys) => keys.has('stopped_at') && keys.has('started_at'),
+    read: (record) =>
+      ran({ queued: record.started_at, started: record.started_at, stopped: record.stopped_at }),
+    caution: 'Insights does not say when a job was queued: each is replayed as if queued when it started.',
+  },
+];

@@ -1,0 +1,94 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { Job } from '../sandbox/trace.ts';
+import { type Outcome, outcomeOf } from './outcome.ts';
+import { type PolicyChoice, policyOf } from './peers.ts';
+import { ReplayStalled, replay } from './replay.ts';
+import type { World } from './world.ts';
+
+/** What a worker is given: the jobs in memory that all workers share, two numbers each. */
+export interface WorkerTask {
+  jobs: Float64Array;
+  choice: PolicyChoice;
+  world: World;
+}
+
+/** What a worker says: how many jobs have ended, and at last the outcome, or why there is none. */
+export type WorkerMessage = { ended: number } | { outcome: Outcome } | { stalled: string };
+
+/** So few jobs, over all policies, are replayed before a worker would have started. */
+const FEW_JOBS = 50_000;
+
+/** Replays the jobs under one policy. */
+export function simulateOne(
+  jobs: readonly Job[],
+  choice: PolicyChoice,
+  world: World,
+  progress: (ended: number) => void = () => undefined,
+): Outcome {
+  return outcomeOf(choice.name, jobs, replay(jobs, policyOf(choice), world, { progress }));
+}
+
+/**
+ * Replays the jobs under each policy, over all cores if there is much to do. The outcomes are in the order of the
+ * policies, and the same whatever the number of cores.
+ *
+ * @param progress Told how many jobs have ended, of all policies together.
+ * @throws ReplayStalled
+ */
+export async function simulate(
+  jobs: readonly Job[],
+  choices: readonly PolicyChoice[],
+  world: World,
+  progress: (ended: number) => void = () => undefined,
+): Promise<Outcome[]> {
+  if (jobs.length * choices.length <= FEW_JOBS) {
+    return choices.map((choice) => simulateOne(jobs, choice, world));
+  }
+  const shared = share(jobs);
+  const ended = choices.map(() => 0);
+  const outcomes: Outcome[] = [];
+  const waiting = [...choices.entries()];
+  const work = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [index, choice] = next;
+      outcomes[index] = await inWorker({ jobs: shared, choice, world }, (number) => {
+        ended[index] = number;
+        progress(ended.reduce((sum, some) => sum + some, 0));
+      });
+    }
+  };
+  const workers = Math.min(availableParallelism(), choices.length);
+  await Promise.all(Array.from({ length: workers }, work));
+  return outcomes;
+}
+
+function share(jobs: readonly Job[]): Float64Array {
+  const shared = new Float64Array(new SharedArrayBuffer(2 * jobs.length * Float64Array.BYTES_PER_ELEMENT));
+  for (const [number, { queuedAt, durationSeconds }] of jobs.entries()) {
+    shared[2 * number] = queuedAt;
+    shared[2 * number + 1] = durationSeconds;
+  }
+  return shared;
+}
+
+/** The jobs as a replay takes them. */
+export function unshare(shared: Float64Array): Job[] {
+  return Array.from({ length: shared.length / 2 }, (_, number) => ({
+    queuedAt: shared[2 * number] as number,
+    durationSeconds: shared[2 * number + 1] as number,
+  }));
+}
+
+function inWorker(task: WorkerTask, progress: (ended: number) => void): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: task });
+    worker.on('message', (message: WorkerMessage) => {
+      if ('ended' in message) progress(message.ended);
+      else if ('outcome' in message) resolve(message.outcome);
+      else reject(new ReplayStalled(message.stalled));
+    });
+    worker.on('error', reject);
+    worker.on('exit', (code) => reject(new Error(`The worker for ${task.choice.name} ended with ${code}`)));
+  });
+}

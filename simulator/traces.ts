@@ -1,0 +1,269 @@
+import { readFileSync } from 'node:fs';
+import { LineCounter, parseDocument } from 'yaml';
+import { isMap } from '../infra/fleet-settings.ts';
+import { type Job, readTrace, refuse, TRACE_HEADER, TraceInvalid } from '../sandbox/trace.ts';
+import { type Entry, type ExportForm, FORMS } from './exports.ts';
+
+/** A trace, and what of its file is not in it. */
+export interface Trace {
+  /** In the order of their being queued, the first at 0 unless the file counts in seconds itself. */
+  jobs: Job[];
+  /** The form in which the file was read. */
+  form: string;
+  /** Records that are no job of a runner: how many, why, and where the first one is. */
+  leftOut: { reason: string; count: number; first: string }[];
+  caution?: string;
+}
+
+/** A record of a file, and where it is in it. */
+interface Located {
+  record: Entry;
+  /** File and line, which a long JSON file takes a while to tell. */
+  where: () => string;
+  /** The same, without the line where that takes long. */
+  place: string;
+}
+
+const EXPECTED = `a CSV with the header ${TRACE_HEADER}, or an export of jobs: CircleCI's (usage CSV, API or Insights JSON), GitHub Actions' or Buildkite's (JSON)`;
+
+/**
+ * Reads a trace, told by its header or its keys apart: CSV of seconds, or a CI service's export of jobs, as JSON
+ * (one value, also in pages under `items` or `jobs`, or one in each line) or CSV.
+ *
+ * @throws TraceInvalid with file, line and what was wrong. What is no job is left out and told; nothing else is.
+ */
+export function loadTrace(file: string): Trace {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
+  } catch (error) {
+    throw new TraceInvalid(`${file} cannot be read: ${(error as Error).message}`);
+  }
+  const [header = ''] = text.split(/\r?\n/, 1);
+  if (header.trim() === TRACE_HEADER) return { jobs: readTrace(file), form: 'seconds', leftOut: [] };
+  const records = /^\s*[[{]/.test(text) ? jsonRecords(file, text) : csvRecords(file, text);
+  return fromExport(file, records);
+}
+
+function fromExport(file: string, records: Located[]): Trace {
+  const [first] = records;
+  if (first === undefined) throw new TraceInvalid(`${file} has no jobs`);
+  const form = formOf(records, first);
+  const faults: string[] = [];
+  const found: { queued: number; seconds: number; tasks: number }[] = [];
+  const leftOut = new Map<string, Trace['leftOut'][number]>();
+  for (const { record, where, place } of records) {
+    const read = form.read(record);
+    if ('leftOut' in read) {
+      const known = leftOut.get(read.leftOut);
+      if (known === undefined) leftOut.set(read.leftOut, { reason: read.leftOut, count: 1, first: place });
+      else known.count += 1;
+      continue;
+    }
+    const { tasks = 1 } = read;
+    const [queued, started, stopped] = [read.queued, read.started, read.stopped].map(instant);
+    const fault =
+      queued === undefined
+        ? `must have a time at which the job was queued, such as 2026-01-05T08:00:00Z, got ${shown(read.queued)}`
+        : started === undefined
+          ? `must have a time at which the job started, got ${shown(read.started)}`
+          : stopped === undefined
+            ? `must have a time at which the job ended, got ${shown(read.stopped)}`
+            : stopped < started
+              ? `must end after it starts (${shown(read.started)}), got ${shown(read.stopped)}`
+              : !(Number.isInteger(tasks) && Number(tasks) >= 1)
+                ? `must have a parallelism of at least 1, got ${shown(tasks)}`
+                : undefined;
+    if (fault !== undefined || queued === undefined || started === undefined || stopped === undefined) {
+      faults.push(`${where()}: ${fault}`);
+      continue;
+    }
+    // A clock a little behind: it cannot have started before it was queued.
+    found.push({
+      queued: Math.min(queued, started),
+      seconds: (stopped - started) / 1_000,
+      tasks: Number(tasks),
+    });
+  }
+  refuse(faults);
+  if (found.length === 0) throw new TraceInvalid(`${file} has no jobs that ran`);
+  const start = found.reduce((least, { queued }) => Math.min(least, queued), Number.POSITIVE_INFINITY);
+  const jobs = found.flatMap(({ queued, seconds, tasks }) =>
+    Array.from({ length: tasks }, () => ({ queuedAt: (queued - start) / 1_000, durationSeconds: seconds })),
+  );
+  return {
+    jobs: jobs.sort((a, b) => a.queuedAt - b.queuedAt),
+    form: form.name,
+    leftOut: [...leftOut.values()],
+    ...(form.caution !== undefined && { caution: form.caution }),
+  };
+}
+
+function formOf(records: Located[], first: Located): ExportForm {
+  const keys = records.map(({ record }) => new Set(Object.keys(record)));
+  const form = FORMS.find(({ knows }) => keys.some(knows));
+  if (form !== undefined) return form;
+  const names = Object.keys(first.record);
+  const hint = HINTS.find(({ keys }) => keys.every((key) => names.includes(key)))?.hint ?? '';
+  throw new TraceInvalid(
+    `${first.where()}: must be ${EXPECTED}; got the keys ${shown(names.join(', '))}${hint}`,
+  );
+}
+
+/** What is taken for an export of jobs by mistake. */
+const HINTS = [
+  {
+    keys: ['created_at', 'stopped_at'],
+    hint: '; these look like runs of a workflow, which say nothing of its jobs',
+  },
+  { keys: ['scheduled_at', 'finished_at'], hint: '; these look like builds without their jobs' },
+];
+
+/** Milliseconds since the epoch; `undefined` if it is no time. */
+function instant(value: unknown): number | undefined {
+  if (typeof value !== 'string' || !/^\d{4}-\d\d-\d\d[T ]/.test(value)) return undefined;
+  // The usage export's times are UTC and do not say so.
+  const zoned = /(Z|[+-]\d\d:?\d\d)$/i.test(value) ? value : `${value}Z`;
+  const at = Date.parse(zoned.replace(' ', 'T'));
+  return Number.isNaN(at) ? undefined : at;
+}
+
+const shown = (value: unknown) => {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+};
+
+// CSV.
+
+function csvRecords(file: string, text: string): Located[] {
+  const [header = '', ...lines] = text.trimEnd().split(/\r?\n/);
+  const keys = fields(header)?.map((key) => key.trim().toLowerCase());
+  if (keys === undefined || keys.length < 2) {
+    throw new TraceInvalid(`${file}:1: must be ${EXPECTED}, got ${shown(header.slice(0, 80))}`);
+  }
+  const faults: string[] = [];
+  const records = lines.map((line, index): Located => {
+    const place = `${file}:${index + 2}`;
+    const values = fields(line);
+    if (values?.length !== keys.length) {
+      faults.push(
+        `${place}: must have ${keys.length} fields as the header has, got ${values?.length ?? 'an open quote'}`,
+      );
+    }
+    return {
+      record: Object.fromEntries(keys.map((key, field) => [key, values?.[field]])),
+      where: () => place,
+      place,
+    };
+  });
+  refuse(faults);
+  return records;
+}
+
+/** The fields of a line, quoted ones without their quotes; `undefined` if a quote is not closed. */
+function fields(line: string): string[] | undefined {
+  const found: string[] = [];
+  for (let rest = line; ; ) {
+    const match = /^(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/.exec(rest);
+    if (match === null) return undefined;
+    const [all, quoted, plain = '', end] = match;
+    found.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
+    if (end === '') return found;
+    rest = rest.slice(all.length);
+  }
+}
+
+// JSON.
+
+function jsonRecords(file: string, text: string): Located[] {
+  try {
+    return pathRecords(file, text, JSON.parse(text), []);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return lineRecords(file, text, error);
+  }
+}
+
+/** One value in each line, as `gh api --paginate --jq '.jobs[]'` prints them. */
+function lineRecords(file: string, text: string, whole: SyntaxError): Located[] {
+  const lines = text.split(/\r?\n/);
+  return lines.flatMap((line, index) => {
+    if (line.trim() === '') return [];
+    const where = `${file}:${index + 1}`;
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch (error) {
+      // The first line is no value by itself: then all lines are one value, and it has a fault somewhere.
+      const fault = index === 0 ? whole : (error as SyntaxError);
+      const at = index === 0 ? `${file}${lineOfSyntaxError(text, whole)}` : where;
+      throw new TraceInvalid(`${at}: must be JSON, one value or one in each line: ${fault.message}`);
+    }
+    return listOf(value).map(({ value: record, path }) => {
+      if (!isMap(record)) throw new TraceInvalid(`${where}: must be a job, got ${shown(record)}`);
+      const place = path.length === 0 ? where : `${where} (${named(path)})`;
+      return { record, where: () => place, place };
+    });
+  });
+}
+
+/** `:3`, or nothing if what the engine says of the fault does not tell where it is. */
+function lineOfSyntaxError(text: string, { message }: SyntaxError): string {
+  const position = syntaxErrorAt(text, message);
+  return position === undefined ? '' : `:${text.slice(0, position).split('\n').length}`;
+}
+
+/** How much of the text before a fault the engine shows. */
+const SHOWN_BEFORE = 10;
+
+function syntaxErrorAt(text: string, message: string): number | undefined {
+  if (message.includes('end of JSON input')) return text.length;
+  const told = /at position (\d+)/.exec(message)?.[1];
+  if (told !== undefined) return Number(told);
+  const [, cut, excerpt] = /(\.\.\. ?)?"([\s\S]+)"(?:\.\.\. ?)? is not valid JSON$/.exec(message) ?? [];
+  const start = excerpt === undefined ? -1 : text.indexOf(excerpt);
+  if (excerpt === undefined || start === -1 || text.includes(excerpt, start + 1)) return undefined;
+  return start + (cut === undefined ? 0 : SHOWN_BEFORE);
+}
+
+function pathRecords(file: string, text: string, value: unknown, base: Path): Located[] {
+  // Only for who must be told where a fault is: it takes much longer than reading the file.
+  let lines: ((path: Path) => number) | undefined;
+  const where = (path: Path) => {
+    lines ??= lineFinder(text);
+    return `${file}:${lines(path)} (${named(path)})`;
+  };
+  return listOf(value, base).map(({ value: record, path }) => {
+    if (!isMap(record)) throw new TraceInvalid(`${where(path)}: must be a job, got ${shown(record)}`);
+    return { record, where: () => where(path), place: `${file} (${named(path)})` };
+  });
+}
+
+type Path = (string | number)[];
+
+/** The records of a value: a list, a page with a list in it, builds with their jobs, or one record. */
+function listOf(value: unknown, path: Path = []): { value: unknown; path: Path }[] {
+  if (Array.isArray(value)) return value.flatMap((item, index) => listOf(item, [...path, index]));
+  for (const key of ['items', 'jobs']) {
+    const inner = isMap(value) ? value[key] : undefined;
+    if (Array.isArray(inner)) return listOf(inner, [...path, key]);
+  }
+  return [{ value, path }];
+}
+
+/** JSON is YAML, whose parser knows where everything is. */
+function lineFinder(text: string): (path: Path) => number {
+  const counter = new LineCounter();
+  const document = parseDocument(text, { lineCounter: counter });
+  return (path) => {
+    const node = path.length === 0 ? document.contents : document.getIn(path, true);
+    const range = Object(node).range as [number, number, number] | undefined;
+    return counter.linePos(range?.[0] ?? 0).line;
+  };
+}
+
+const named = (path: Path) =>
+  path.reduce<string>(
+    (name, step) => (typeof step === 'number' ? `${name}[${step}]` : name === '' ? step : `${name}.${step}`),
+    '',
+  );

@@ -1,0 +1,25 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { ReplayStalled } from './replay.ts';
+import { simulateOne, unshare, type WorkerMessage, type WorkerTask } from './simulate.ts';
+
+/** One replay in a thread of its own. */
+
+/** How often it tells how far it is, in milliseconds. */
+const TELL_EVERY = 100;
+
+const say = (message: WorkerMessage) => parentPort?.postMessage(message);
+
+const { jobs, choice, world } = workerData as WorkerTask;
+let toldAt = 0;
+try {
+  const outcome = simulateOne(unshare(jobs), choice, world, (ended) => {
+    const now = performance.now();
+    if (now - toldAt < TELL_EVERY) return;
+    toldAt = now;
+    say({ ended });
+  });
+  say({ outcome });
+} catch (error) {
+  if (!(error instanceof ReplayStalled)) throw error;
+  say({ stalled: error.message });
+}

@@ -1,0 +1,164 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify, stripVTControlCharacters } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PEERS } from '../../simulator/peers.ts';
+
+const run = promisify(execFile);
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'simulate-test-'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function simulate(...words: string[]) {
+  return run(process.execPath, ['--import', 'tsx', 'cli/simulate.ts', ...words]);
+}
+
+function trace(name: string, text: string): string {
+  const file = join(folder, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+const HEADER = 'queued_at_s,duration_s\n';
+
+describe('npm run simulate', () => {
+  it('prints one JSON object: the trace, and each policy with the keys of npm start', async () => {
+    const file = trace('two.csv', `${HEADER}10,60\n10,120\n`);
+    const { stdout } = await simulate('--json', '--trace', file, '--policies', 'ours,seed');
+    const { trace: about, policies } = JSON.parse(stdout);
+    expect(about).toEqual({
+      source: file,
+      form: 'seconds',
+      jobs: 2,
+      jobHours: 0.1,
+      spanHours: 0,
+      leftOut: [],
+    });
+    expect(policies.map(({ policy }: { policy: string }) => policy)).toEqual(['ours', 'seed']);
+    // What npm start prints of the same trace, and more.
+    expect(policies[0]).toMatchObject({
+      jobs: 2,
+      jobHours: 0.05,
+      waitSeconds: { mean: 143, p50: 143, p90: 143, p95: 143, p99: 143, max: 143 },
+      waitParts: { seen: 50, launch: 3, boot: 90, claim: 0, capacity: 0 },
+      instanceHours: 0.108,
+      overhead: 1.167,
+      launches: 2,
+      warmLaunches: 0,
+      ghostLaunches: 0,
+      jobsKilled: 0,
+      peakInstances: 2,
+      executions: { succeeded: 5, failed: 0 },
+    });
+  });
+
+  it('shows a row for each policy, in 80 columns, without colours where there is no terminal', async () => {
+    const { stdout } = await simulate('--workload', 'flapping');
+    expect(stdout).toBe(stripVTControlCharacters(stdout));
+    for (const name of ['ours', ...PEERS.map((peer) => peer.name)]) expect(stdout).toContain(`\n${name} `);
+    const rows = stdout.split('\n').slice(2, -3);
+    expect(Math.max(...rows.map((row) => row.length))).toBeLessThanOrEqual(80);
+  });
+
+  it('spreads much to do over threads, and comes to the same', async () => {
+    const rows = Array.from({ length: 26_000 }, (_, number) => `${number},60\n`);
+    const file = trace('many.csv', `${HEADER}${rows.join('')}`);
+    const alone = await simulate('--json', '--trace', file, '--policies', 'seed');
+    const both = await simulate('--json', '--trace', file, '--policies', 'mro,seed');
+    expect(JSON.parse(both.stdout).policies[1]).toEqual(JSON.parse(alone.stdout).policies[0]);
+  });
+
+  it('boots as long, and sets what it is told', async () => {
+    const file = trace('one.csv', `${HEADER}0,60\n`);
+    const words = [
+      '--boot',
+      '40',
+      '--set',
+      'pollInterval=20s',
+      'quietPollInterval=20',
+      '--set',
+      'webhook.delay=7',
+    ];
+    const { stdout } = await simulate('--json', '--trace', file, ...words, '--policies', 'ours,webhook');
+    const waits = JSON.parse(stdout).policies.map((policy: { waitSeconds: object }) => policy.waitSeconds);
+    expect(waits).toMatchObject([{ max: 43 }, { max: 50 }]);
+  });
+
+  it('takes the settings of a fleet, whose maxReplicas is for all', async () => {
+    const file = trace('many-at-once.csv', `${HEADER}${'0,60\n'.repeat(30)}`);
+    const { stdout } = await simulate(
+      '--json',
+      '--trace',
+      file,
+      '--fleet',
+      'example',
+      '--policies',
+      'ours,mro',
+    );
+    const peaks = JSON.parse(stdout).policies.map(
+      (policy: { peakInstances: number }) => policy.peakInstances,
+    );
+    expect(peaks).toEqual([20, 20]);
+  });
+
+  it('tells what it has left out on standard error', async () => {
+    const job = { created_at: '2026-01-05T08:00:00Z', started_at: '2026-01-05T08:01:00Z' };
+    const text = JSON.stringify([
+      { ...job, completed_at: '2026-01-05T08:03:00Z' },
+      { ...job, completed_at: null },
+    ]);
+    const { stderr } = await simulate('--trace', trace('github.json', text), '--policies', 'seed');
+    expect(stderr).toContain('Left out: 1 that had not ended');
+  });
+
+  it('runs ours through the real state machine as well', async () => {
+    const file = trace('short.csv', `${HEADER}0,60\n`);
+    const { stdout } = await simulate('--json', '--trace', file, '--policies', 'ours', '--workflow');
+    const [replayed, real] = JSON.parse(stdout).policies;
+    expect(real).toMatchObject({ policy: 'ours (workflow)', instanceHours: replayed.instanceHours });
+  });
+
+  it('makes the same bytes of the same seed, and others of another', async () => {
+    const runs = await Promise.all(
+      ['7', '7', '8'].map((seed) => simulate('--json', '--workload', 'fan-out', '--seed', seed)),
+    );
+    const [first, again, other] = runs.map(({ stdout }) => stdout);
+    expect(first).toBe(again);
+    expect(first).not.toBe(other);
+  });
+
+  it.each([
+    { words: ['--workload', 'nope'], said: ['nope', 'quiet-night'] },
+    { words: ['--workload', 'weekly', '--trace', 'x.csv'], said: ['--workload', '--trace'] },
+    { words: ['--seed', '1.5'], said: ["'1.5'", 'whole number'] },
+    { words: ['--boot', '-1'], said: ["'-1'", 'from 0 to 3600'] },
+    { words: ['--warm-boot', 'x'], said: ["'x'", 'from 0 to 3600'] },
+    { words: ['--policies', 'ours,sead'], said: ['"sead"', 'seed'] },
+    { words: ['--fleet', 'nope'], said: ['"nope"', 'example'] },
+    { words: ['--set', 'pollInterval'], said: ['key=value', '"pollInterval"'] },
+    { words: ['--set', 'pollInterval=99'], said: ['simulated.pollInterval', 'from 1 s to 60 s', 'got 99'] },
+    { words: ['--set', 'polInterval=9'], said: ['polInterval', 'pollInterval'] },
+    { words: ['--set', 'tags={a'], said: ['--set tags={a', 'as in fleets.yaml'] },
+    { words: ['--set', 'maxReplicas=1', 'minReplicas=2'], said: ['must be at least minReplicas (2), got 1'] },
+    { words: ['--set', 'mro.hedroom=1'], said: ['mro has the levers', 'the nearest one is headroom'] },
+    { words: ['--set', 'mro.headroom=-1'], said: ['mro.headroom', 'at least 0, got "-1"'] },
+    { words: ['--set', 'mro.pollInterval=0'], said: ['mro.pollInterval', 'at least 1, got "0"'] },
+    { words: ['--set', 'mro.headroom=1', '--policies', 'seed'], said: ['mro is not among --policies'] },
+    { words: ['--trace', '/nowhere.csv'], said: ['/nowhere.csv', 'cannot be read'] },
+    { words: ['--trase', 'x'], said: ['--trase', '--trace'] },
+  ])('names what is wrong, and what would do, and exits with 2: $words', async ({ words, said }) => {
+    const failure = await simulate(...words).then(
+      () => undefined,
+      (error: { code: number; stdout: string; stderr: string }) => error,
+    );
+    expect(failure).toMatchObject({ code: 2, stdout: '' });
+    for (const part of said) expect(failure?.stderr).toContain(part);
+  });
+});

@@ -1,0 +1,52 @@
+import { expect, it } from 'vitest';
+import { firstHours } from '../../sandbox/trace.ts';
+import type { OursSettings } from '../../simulator/policies/ours.ts';
+import { simulateOne } from '../../simulator/simulate.ts';
+import { throughWorkflow } from '../../simulator/through-workflow.ts';
+import { WORKLOADS, type WorkloadName } from '../../simulator/workloads.ts';
+import { WORLD } from '../../simulator/world.ts';
+import { ours } from './choices.ts';
+
+/**
+ * The replay of ours and the real state machine come to the same figures, to the last digit shown: a millisecond
+ * of a wait, and a thousandth of an hour.
+ */
+it.each<Example>([
+  { workload: 'working-day', hours: 0.4 },
+  { workload: 'working-day', hours: 0.2, settings: { maxReplicas: 4, pollInterval: 10 }, boot: 40 },
+  { workload: 'fan-out', hours: 0.1, settings: { pollInterval: 7 } },
+  { workload: 'flapping', hours: 0.4, settings: { pollInterval: 1 } },
+  { workload: 'quiet-night', hours: 0.5, settings: { quietPollInterval: 20 } },
+])('ours is replayed as the workflow does it: $workload $settings', async (example) => {
+  const { replayed, real } = await both(example);
+  expect(replayed).toMatchObject(real);
+});
+
+it('instances that stay are paid for to the end of the last minute by the workflow, and not by the replay', async () => {
+  const minReplicas = 3;
+  const settings = { minReplicas, idleTimeout: 61 };
+  const { replayed, real } = await both({ workload: 'working-day', hours: 0.3, settings, boot: 41.5 });
+  expect(replayed.waitSeconds).toEqual(real.waitSeconds);
+  expect(replayed.executions).toEqual(real.executions);
+  const more = real.instanceHours - replayed.instanceHours;
+  expect(more).toBeGreaterThanOrEqual(0);
+  expect(more).toBeLessThanOrEqual(minReplicas / 60);
+});
+
+interface Example {
+  workload: WorkloadName;
+  hours: number;
+  settings?: Partial<OursSettings>;
+  boot?: number;
+}
+
+async function both({ workload, hours, settings, boot = WORLD.boot }: Example) {
+  const jobs = firstHours(WORKLOADS[workload].generate(5), hours);
+  const world = { ...WORLD, boot };
+  const choice = ours(settings);
+  const { policy, ...real } = await throughWorkflow(jobs, choice.settings, world);
+  expect(policy).toBe('ours (workflow)');
+  const replayed = simulateOne(jobs, choice, world);
+  const { p90: _, ...waitSeconds } = replayed.waitSeconds;
+  return { replayed: { ...replayed, waitSeconds }, real };
+}
