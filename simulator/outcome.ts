@@ -1,5 +1,5 @@
 import { figure, percentile, type Summary } from '../sandbox/summary.ts';
-import type { Job } from '../sandbox/trace.ts';
+import type { JobTable } from './job-table.ts';
 import { type Replayed, WAIT_PARTS, type WaitPart } from './replay.ts';
 
 /** What a policy comes to on a trace; the keys of `npm start -- --json`, and more. */
@@ -18,10 +18,10 @@ export interface Outcome extends Summary {
 }
 
 /** Sums up a replay. An execution is one start of the scaler: one for all the time, if it never ends. */
-export function outcomeOf(policy: string, jobs: readonly Job[], replayed: Replayed): Outcome {
-  const waits = replayed.startedAt.map((at, number) => at - (jobs[number] as Job).queuedAt).sort();
+export function outcomeOf(policy: string, jobs: JobTable, replayed: Replayed): Outcome {
+  const waits = replayed.startedAt.map((at, number) => at - (jobs.queuedAt[number] as number)).sort();
   const mean = (values: Float64Array) => figure(total(values) / jobs.length);
-  const jobHours = jobs.reduce((sum, job) => sum + job.durationSeconds, 0) / 3_600;
+  const jobHours = total(jobs.durationSeconds) / 3_600;
   const instanceHours = replayed.billedSeconds / 3_600;
   return {
     policy,

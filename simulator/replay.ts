@@ -1,5 +1,5 @@
 import { Agenda } from '../sandbox/agenda.ts';
-import type { Job } from '../sandbox/trace.ts';
+import { type Jobs, type JobTable, tableOf } from './job-table.ts';
 import type { Policy, PollingScaler, Sight, WebhookScaler } from './policy.ts';
 import type { World } from './world.ts';
 
@@ -80,13 +80,8 @@ export class ReplayStalled extends Error {
  * @param jobs In the order of their being queued.
  * @throws ReplayStalled if jobs are left that nothing will ever run.
  */
-export function replay(
-  jobs: readonly Job[],
-  policy: Policy,
-  world: World,
-  options: ReplayOptions = {},
-): Replayed {
-  return new Replay(jobs, policy, world, options).run();
+export function replay(jobs: Jobs, policy: Policy, world: World, options: ReplayOptions = {}): Replayed {
+  return new Replay(tableOf(jobs), policy, world, options).run();
 }
 
 /** An instance, from its being asked for until it is gone. */
@@ -138,7 +133,7 @@ class Waiting {
 const NEVER = Number.POSITIVE_INFINITY;
 
 class Replay {
-  readonly #jobs: readonly Job[];
+  readonly #jobs: JobTable;
   readonly #policy: Policy;
   readonly #world: World;
   readonly #options: ReplayOptions;
@@ -168,7 +163,7 @@ class Replay {
   #settledUntil = -NEVER;
   #sampleAt = 0;
 
-  constructor(jobs: readonly Job[], policy: Policy, world: World, options: ReplayOptions) {
+  constructor(jobs: JobTable, policy: Policy, world: World, options: ReplayOptions) {
     this.#jobs = jobs;
     this.#policy = policy;
     this.#world = world;
@@ -200,7 +195,7 @@ class Replay {
     const { scaler } = this.#policy;
     const polling = scaler.kind === 'polls' ? scaler : undefined;
     while (!this.#finished) {
-      const arrival = this.#jobs[this.#queued]?.queuedAt ?? NEVER;
+      const arrival = this.#jobs.queuedAt[this.#queued] ?? NEVER;
       const due = Math.min(arrival, this.#agenda.next ?? NEVER);
       const pollAt = polling?.polls.at ?? NEVER;
       if (polling !== undefined && pollAt < due) {
@@ -329,17 +324,18 @@ class Replay {
   #claim(instance: Instance): boolean {
     const number = this.#started;
     if (number === this.#queued) return false;
-    const job = this.#jobs[number] as Job;
+    const queuedAt = this.#jobs.queuedAt[number] as number;
+    const endsAt = this.#agenda.now + (this.#jobs.durationSeconds[number] as number);
     const { now } = this.#agenda;
     this.#started += 1;
-    this.#account(number, job.queuedAt, instance, now);
+    this.#account(number, queuedAt, instance, now);
     this.#result.idleSeconds += now - instance.freeAt;
     instance.idle = false;
     instance.used = true;
     instance.job = number;
     this.#waiting.delete(instance);
-    this.#options.claimed?.(number, instance.number, now, now + job.durationSeconds);
-    this.#agenda.plan(now + job.durationSeconds, () => {
+    this.#options.claimed?.(number, instance.number, now, endsAt);
+    this.#agenda.plan(endsAt, () => {
       if (!instance.gone) this.#finish(instance);
     });
     return true;

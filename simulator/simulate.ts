@@ -1,14 +1,14 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { Job } from '../sandbox/trace.ts';
+import { type Jobs, type JobTable, tableOf } from './job-table.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
 import { type PolicyChoice, policyOf } from './peers.ts';
 import { ReplayStalled, replay } from './replay.ts';
 import type { World } from './world.ts';
 
-/** What a worker is given: the jobs in memory that all workers share, two numbers each. */
+/** What a worker is given. */
 export interface WorkerTask {
-  jobs: Float64Array;
+  jobs: JobTable;
   choice: PolicyChoice;
   world: World;
 }
@@ -21,12 +21,13 @@ const FEW_JOBS = 50_000;
 
 /** Replays the jobs under one policy. */
 export function simulateOne(
-  jobs: readonly Job[],
+  jobs: Jobs,
   choice: PolicyChoice,
   world: World,
   progress: (ended: number) => void = () => undefined,
 ): Outcome {
-  return outcomeOf(choice.name, jobs, replay(jobs, policyOf(choice), world, { progress }));
+  const table = tableOf(jobs);
+  return outcomeOf(choice.name, table, replay(table, policyOf(choice), world, { progress }));
 }
 
 /**
@@ -37,7 +38,7 @@ export function simulateOne(
  * @throws ReplayStalled
  */
 export async function simulate(
-  jobs: readonly Job[],
+  jobs: Jobs,
   choices: readonly PolicyChoice[],
   world: World,
   progress: (ended: number) => void = () => undefined,
@@ -45,14 +46,14 @@ export async function simulate(
   if (jobs.length * choices.length <= FEW_JOBS) {
     return choices.map((choice) => simulateOne(jobs, choice, world));
   }
-  const shared = share(jobs);
+  const table = tableOf(jobs);
   const ended = choices.map(() => 0);
   const outcomes: Outcome[] = [];
   const waiting = [...choices.entries()];
   const work = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const [index, choice] = next;
-      outcomes[index] = await inWorker({ jobs: shared, choice, world }, (number) => {
+      outcomes[index] = await inWorker({ jobs: table, choice, world }, (number) => {
         ended[index] = number;
         progress(ended.reduce((sum, some) => sum + some, 0));
       });
@@ -61,23 +62,6 @@ export async function simulate(
   const workers = Math.min(availableParallelism(), choices.length);
   await Promise.all(Array.from({ length: workers }, work));
   return outcomes;
-}
-
-function share(jobs: readonly Job[]): Float64Array {
-  const shared = new Float64Array(new SharedArrayBuffer(2 * jobs.length * Float64Array.BYTES_PER_ELEMENT));
-  for (const [number, { queuedAt, durationSeconds }] of jobs.entries()) {
-    shared[2 * number] = queuedAt;
-    shared[2 * number + 1] = durationSeconds;
-  }
-  return shared;
-}
-
-/** The jobs as a replay takes them. */
-export function unshare(shared: Float64Array): Job[] {
-  return Array.from({ length: shared.length / 2 }, (_, number) => ({
-    queuedAt: shared[2 * number] as number,
-    durationSeconds: shared[2 * number + 1] as number,
-  }));
 }
 
 function inWorker(task: WorkerTask, progress: (ended: number) => void): Promise<Outcome> {

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { ReplayStalled } from './replay.ts';
-import { simulateOne, unshare, type WorkerMessage, type WorkerTask } from './simulate.ts';
+import { simulateOne, type WorkerMessage, type WorkerTask } from './simulate.ts';
 
 /** One replay in a thread of its own. */
 
@@ -12,7 +12,7 @@ const say = (message: WorkerMessage) => parentPort?.postMessage(message);
 const { jobs, choice, world } = workerData as WorkerTask;
 let toldAt = 0;
 try {
-  const outcome = simulateOne(unshare(jobs), choice, world, (ended) => {
+  const outcome = simulateOne(jobs, choice, world, (ended) => {
     const now = performance.now();
     if (now - toldAt < TELL_EVERY) return;
     toldAt = now;

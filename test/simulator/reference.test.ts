@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type Job, readTrace } from '../../sandbox/trace.ts';
-import { type Outcome, outcomeOf } from '../../simulator/outcome.ts';
-import { type PolicyChoice, policyOf } from '../../simulator/peers.ts';
-import { replay } from '../../simulator/replay.ts';
+import type { Outcome } from '../../simulator/outcome.ts';
+import type { PolicyChoice } from '../../simulator/peers.ts';
+import { simulateOne } from '../../simulator/simulate.ts';
 import { WORKLOADS, weekly } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
 import { ours } from './choices.ts';
@@ -18,7 +18,7 @@ const peer = (name: string, levers: Record<string, number> = {}): PolicyChoice =
 });
 
 function outcome(jobs: Job[], choice: PolicyChoice): Outcome {
-  return outcomeOf(choice.name, jobs, replay(jobs, policyOf(choice), WORLD));
+  return simulateOne(jobs, choice, WORLD);
 }
 
 describe('an independent reference replay, of the same model and by another hand, is met within 3 %:', () => {
