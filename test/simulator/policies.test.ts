@@ -130,6 +130,12 @@ describe('the policy', () => {
     expect(killed.filter(({ killed }) => killed > 0)).toHaveLength(1);
   });
 
+  it('webhook looks whether a job still waits before it launches, unless runners are ephemeral', () => {
+    const trace = [...jobs(1), ...jobs(1, 240)];
+    const launches = [0, 1].map((ephemeral) => run(peer('webhook', { ephemeral }), trace).launches);
+    expect(launches).toEqual([1, 2]);
+  });
+
   it('webhook ends idle runners on the five minutes, and none younger than five minutes', () => {
     const { endedAt } = run(peer('webhook'), jobs(1, 0, 10));
     // Launched at 30, so five minutes old at 330: the sweep at 600 is the first after that.

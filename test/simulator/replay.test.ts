@@ -195,6 +195,20 @@ describe('a replay, worked out by hand:', () => {
     ]);
   });
 
+  it('a runner whose job another one took while it asked finds the next one', () => {
+    // The first is idle again at 196.5 and asks for the third job; the second boots at 198 and takes it at once.
+    const jobs = [job(0, 100), job(104, 1), job(196.6, 100), job(210, 10)];
+    const replayed = replay(jobs, level({ reuse: true }), WORLD);
+    expect(waits(jobs, replayed).map((wait) => Math.round(wait * 10) / 10)).toEqual([93, 91.5, 1.4, 2.5]);
+  });
+
+  it('of two idle runners that are reused, the one that has waited least takes the next job', () => {
+    const jobs = [job(0, 100), job(0, 140), job(240, 10)];
+    const runners: number[] = [];
+    replay(jobs, level({ reuse: true }), WORLD, { claimed: (_, instance) => runners.push(instance) });
+    expect(runners[2]).toBe(runners[1]);
+  });
+
   it('says that jobs never run, instead of running for ever', () => {
     const none = level({ maxReplicas: 0 });
     expect(() => replay([job(0, 1), job(5, 1)], none, WORLD)).toThrow('2 of 2 jobs never run under level');
