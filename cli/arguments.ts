@@ -32,6 +32,7 @@ export async function runCommand(
 ): Promise<void> {
   const isOneOf = (error: unknown, classes: ErrorClass[] = []) =>
     classes.some((kind) => error instanceof kind);
+  process.stdout.on('error', endWithReader);
   command.exitOverride().showHelpAfterError('Run it with --help for all options.');
   try {
     await command.parseAsync();
@@ -45,4 +46,11 @@ export async function runCommand(
     console.error((error as Error).message);
     process.exitCode = wrongInput ? USAGE : 1;
   }
+}
+
+/** Whoever read the output has enough, as `head` has: that is no failure. What is to be put away, is. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.stdout.off('error', endWithReader).on('error', () => undefined);
+  if (!process.emit('SIGTERM')) process.exit();
 }

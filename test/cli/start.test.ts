@@ -28,6 +28,15 @@ function trace(name: string, text: string): string {
 const HEADER = 'queued_at_s,duration_s\n';
 
 describe('npm start', () => {
+  it('ends in silence when its reader has enough', async () => {
+    const { stdout, stderr } = await run('bash', [
+      '-c',
+      `"${process.execPath}" --import tsx cli/start.ts | head -1; exit "\${PIPESTATUS[0]}"`,
+    ]);
+    expect(stdout).toMatch(/^Fleet example: .*\n$/);
+    expect(stderr).toBe('');
+  });
+
   it('prints one JSON object with the agreed keys', async () => {
     const { stdout } = await start('--json', '--trace', trace('two.csv', `${HEADER}10,60\n10,120\n`));
     expect(JSON.parse(stdout)).toEqual({
