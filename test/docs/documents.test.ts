@@ -32,6 +32,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
     file: '.ci/run',
     as: 'npm start -- --hours 2 --boot 40 --max 50',
   },
+  'npm start -- --warm 20 --reuse 120': { file: '.ci/run', as: 'npm start -- --warm 20 --reuse 120' },
   'npm start -- --json': { file: '.ci/run', as: 'npm start -- --json' },
   'npm start -- --help': { file: '.ci/run', as: 'npm start -- --help' },
   'npx cdk bootstrap': { file: 'cli/local-aws.ts', as: "'bootstrap'" },
