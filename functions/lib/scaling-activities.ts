@@ -1,5 +1,6 @@
 import { DescribeScalingActivitiesCommand } from '@aws-sdk/client-auto-scaling';
 import * as z from 'zod/mini';
+import type { LaunchRecord } from './activities.ts';
 import { autoScaling, translated } from './auto-scaling.ts';
 import type { FailureKind, Launch } from './breaker.ts';
 import { GroupNotFound, GroupUnreadable } from './errors.ts';
@@ -31,7 +32,7 @@ const MOST_PAGES = 5;
 export async function describeActivities(
   groupName: string,
   options: { all: boolean } = { all: false },
-): Promise<{ launches: Launch[]; boots: Boot[]; complete: boolean; lastAt: number | undefined }> {
+): Promise<LaunchRecord> {
   const activities: Activity[] = [];
   let NextToken: string | undefined;
   for (let page = 0; page < MOST_PAGES; page += 1) {
