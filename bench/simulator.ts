@@ -1,6 +1,7 @@
 import { readTrace } from '../sandbox/trace.ts';
 import { tableOf } from '../simulator/job-table.ts';
 import { PEERS, type PolicyChoice } from '../simulator/peers.ts';
+import { plainFleet } from '../simulator/plain-fleet.ts';
 import { simulateOne } from '../simulator/simulate.ts';
 import { weekly } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
@@ -12,13 +13,7 @@ import { WORLD } from '../simulator/world.ts';
 
 const OURS: PolicyChoice = {
   name: 'ours',
-  settings: {
-    pollInterval: 5,
-    quietPollInterval: 5,
-    idleTimeout: 300,
-    minReplicas: 0,
-    maxReplicas: 1_000_000,
-  },
+  settings: { ...plainFleet({ quietPollInterval: 5 }), maxReplicas: 1_000_000 },
 };
 const CHOICES = [OURS, ...PEERS.map(({ name }) => ({ name, levers: {}, maxReplicas: 1_000_000 }))];
 

@@ -4,15 +4,9 @@ import { parse as parseYaml } from 'yaml';
 import { checkFleets, type FleetConfig, loadFleets } from '../infra/config.ts';
 import { isMap } from '../infra/fleet-settings.ts';
 import { defaultLevers, PEERS, type PolicyChoice } from '../simulator/peers.ts';
+import { PLAIN_FLEET } from '../simulator/plain-fleet.ts';
 import type { Peer } from '../simulator/policy.ts';
 import { UsageError } from './arguments.ts';
-
-/** What is replayed unless a fleet is named: the defaults, and as many instances as there can be. */
-const PLAIN_FLEET = {
-  resourceClass: 'simulated/class',
-  instanceTypes: ['m7i.large'],
-  maxReplicas: 10_000,
-};
 
 const FLEETS_FILE = 'fleets.yaml';
 

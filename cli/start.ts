@@ -7,9 +7,16 @@ import { largestMaximum } from '../functions/lib/schedules.ts';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
 import { capacityOf, idleTimes } from '../infra/levers.ts';
 import { DURATIONS, type Reuse } from '../sandbox/auto-scaling-group.ts';
-import { type News, SANDBOX_START, Sandbox } from '../sandbox/sandbox.ts';
+import { type News, Sandbox } from '../sandbox/sandbox.ts';
 import { type Summary, summarise } from '../sandbox/summary.ts';
-import { firstHours, type Job, readTrace, TraceInvalid, workingDay } from '../sandbox/trace.ts';
+import {
+  firstHours,
+  type Job,
+  readTrace,
+  SANDBOX_START,
+  TraceInvalid,
+  workingDay,
+} from '../sandbox/trace.ts';
 import type { Execution, Visit } from '../sandbox/workflow.ts';
 import { numberOption, runCommand, UsageError } from './arguments.ts';
 import { colours } from './colours.ts';

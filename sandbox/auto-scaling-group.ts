@@ -69,6 +69,9 @@ type BootFault = Exclude<LaunchFault, keyof typeof REFUSALS>;
 /** How many tasks a runner takes: one, or one after the other until it has been idle for `idleTimeout`. */
 export type Reuse = 'single-task' | 'continuous';
 
+/** By how much less an instance waits, up to `spread`: scattered, and the same in each run. */
+export const spreadOf = (number: number, spread: number) => Math.round(spread * ((number * 0.618_034) % 1));
+
 export type InstanceState = 'requested' | 'Pending' | 'InService' | 'gone';
 
 export interface Instance {
@@ -494,7 +497,7 @@ export class AutoScalingGroup {
   #idles(instance: Instance): void {
     const { now } = this.#agenda;
     const { idleTimeout, idleSpread } = this.settings.durations;
-    const less = Math.round(idleSpread * ((Number.parseInt(instance.id.slice(2), 16) * 0.618_034) % 1));
+    const less = spreadOf(Number.parseInt(instance.id.slice(2), 16), idleSpread);
     this.#idle.add(instance);
     instance.idleSince = now;
     this.#agenda.plan(now + idleTimeout - less, () => {

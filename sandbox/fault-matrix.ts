@@ -8,7 +8,8 @@ import { FAILURES } from '../infra/metrics.ts';
 import { type Alarm, alarmsOver, NEEDS_YOU, OUTAGE } from './alarms.ts';
 import { calm, FAULTS, type Fault } from './faults.ts';
 import { FunctionsClock } from './functions-clock.ts';
-import { SANDBOX_START, Sandbox } from './sandbox.ts';
+import { Sandbox } from './sandbox.ts';
+import { SANDBOX_START } from './trace.ts';
 import type { Execution } from './workflow.ts';
 
 /** What becomes of a fleet while something is wrong, generated. */

@@ -13,10 +13,8 @@ import { Aws } from './aws.ts';
 import { CircleCi } from './circleci.ts';
 import { VirtualClock } from './clock.ts';
 import { type Task, TaskQueue } from './task-queue.ts';
+import { SANDBOX_START } from './trace.ts';
 import { type Execution, type ExecutionInput, Workflow } from './workflow.ts';
-
-/** A Monday morning; any instant would do, and the same one makes the same run. */
-export const SANDBOX_START = new Date('2026-01-05T08:00:00Z');
 
 /** The token that the embedded CircleCI lets in; a test looks for it where it must not be. */
 export const SANDBOX_TOKEN = 'CCIPAT_sandbox_0123456789abcdef';

@@ -9,6 +9,9 @@ export interface Job {
   durationSeconds: number;
 }
 
+/** What second 0 is: a Monday morning. Any instant would do, and the same one makes the same run. */
+export const SANDBOX_START = new Date('2026-01-05T08:00:00Z');
+
 /** A trace that cannot be used; the message says where and what would do. */
 export class TraceInvalid extends Error {
   override readonly name = 'TraceInvalid';

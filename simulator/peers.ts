@@ -9,6 +9,7 @@ import { seed } from './policies/seed.ts';
 import { vela } from './policies/vela.ts';
 import { webhook } from './policies/webhook.ts';
 import type { Peer, Policy } from './policy.ts';
+import { WORLD } from './world.ts';
 
 /** What teams use instead, in the order in which they are shown. */
 export const PEERS: Peer[] = [
@@ -28,9 +29,13 @@ export type PolicyChoice =
   | { name: 'ours'; settings: OursSettings }
   | { name: string; levers: Record<string, number>; maxReplicas: number };
 
-/** A new policy that has remembered nothing yet. */
-export function policyOf(choice: PolicyChoice): Policy {
-  if ('settings' in choice) return ours(choice.settings);
+/**
+ * A new policy that has remembered nothing yet.
+ *
+ * @param startsAt What second 0 is, in milliseconds since the epoch.
+ */
+export function policyOf(choice: PolicyChoice, startsAt = WORLD.startsAt): Policy {
+  if ('settings' in choice) return ours(choice.settings, startsAt);
   const chosen = PEERS.find((candidate) => candidate.name === choice.name);
   if (chosen === undefined) throw new Error(`There is no policy ${choice.name}`);
   return chosen.policy({ ...defaultLevers(chosen), ...choice.levers }, choice.maxReplicas);

@@ -1,4 +1,7 @@
 import type { Members } from '../functions/lib/capacity.ts';
+import { spreadOf } from '../sandbox/auto-scaling-group.ts';
+import type { Instance } from './instance.ts';
+import type { LaunchLog } from './launch-log.ts';
 
 /** What a scaler sees when it looks. Times are seconds on the trace's scale, counts whole and at least 0. */
 export interface Sight {
@@ -10,14 +13,22 @@ export interface Sight {
   /** How many instances are asked for. */
   desired: number;
   members: Members;
-  /** When the last instance came up or went; -Infinity if none ever did. */
-  lastActivityAt: number;
+  /** What has become of the group's launches. */
+  log: LaunchLog;
+  /** Whether nothing launches, whatever is desired. */
+  suspended: boolean;
+  onDemandPercentage: number;
+  warmPoolSize: number;
 }
 
 /** How many instances a scaler wants. */
 export interface Wish {
   /** The desired capacity, a whole number of at least 0. What is beyond the policy's `maxReplicas` is not asked for. */
   desired: number;
+  /** What is to become of launches, of the On-Demand percentage and of the warm pool; without it, nothing. */
+  launchProcess?: 'suspend' | 'resume' | undefined;
+  onDemandPercentage?: number | undefined;
+  warmPoolSize?: number | undefined;
   /** Until when the same sight would bring the same wish, in seconds; for ever unless told. */
   until?: number;
 }
@@ -28,6 +39,8 @@ export interface Polls {
   readonly at: number;
   /** The poll has been made: `at` is when the next one is due. */
   made(sight: Sight, wrote: boolean): void;
+  /** The poll that was due failed, because the CI service did not answer. */
+  failed(): void;
   /**
    * Nothing that a poll could see changes before `until`: passes over the polls that are due before it.
    *
@@ -73,15 +86,22 @@ export interface Policy {
   readonly scaler: PollingScaler | WebhookScaler;
   /** Whether a runner takes one job after the other; else it leaves after its first. */
   readonly reuse: boolean;
-  /** When a runner that has been idle since then leaves, if no job comes; both in seconds. */
-  readonly leavesAt: (idleSince: number, launchedAt: number) => number;
+  /** When a runner that has been idle since then leaves, if no job comes; in seconds. */
+  readonly leavesAt: (idleSince: number, instance: Pick<Instance, 'requestedAt' | 'number'>) => number;
   readonly leaving: Leaving;
   /** Whether a fall of the desired capacity takes away only what has not been launched. */
   readonly protectedFromScaleIn: boolean;
   /** How many stopped instances stand by; the pool is full at the start. */
   readonly warmPool: number;
-  /** The fewest instances that the scaler keeps when nothing runs. */
-  readonly minReplicas: number;
+  /** How much of the group is On-Demand: so many instances, and a percentage of the others. */
+  readonly onDemand: { base: number; percentage: number };
+  /** Whether an instance whose boot fails leaves, lowering the desired capacity, or stands there. */
+  readonly failedBoot: 'leaves' | 'stays';
+  /** Whether a job whose instance EC2 takes back is run again; else it ends there. */
+  readonly retries: boolean;
+  /** How many instances the scaler keeps when nothing runs, at a time in seconds. */
+  readonly keeps: (now: number) => number;
+  /** The most instances that it ever asks for. */
   readonly maxReplicas: number;
 }
 
@@ -103,12 +123,25 @@ export class Grid implements Polls {
     this.#number += 1;
   }
 
+  failed(): void {
+    this.#number += 1;
+  }
+
   skip(_: Sight, until: number): number {
     const before = this.#number;
     this.#number = Math.max(Math.ceil(until / this.#seconds), before);
     return this.#number - before;
   }
 }
+
+/**
+ * Leaves after so many idle seconds, or up to `spread` less: each instance by as much as the sandbox's instances of the
+ * same number.
+ */
+export const leavesAfter =
+  (seconds: number, spread: number): Policy['leavesAt'] =>
+  (idleSince, { number }) =>
+    idleSince + seconds - spreadOf(number, spread);
 
 /** Leaves after so many idle seconds. */
 export const idleFor = (seconds: number) => (idleSince: number) => idleSince + seconds;
@@ -145,5 +178,8 @@ export const PLAIN = {
   leaving: 'decrements',
   protectedFromScaleIn: true,
   warmPool: 0,
-  minReplicas: 0,
+  onDemand: { base: 0, percentage: 100 },
+  failedBoot: 'leaves',
+  retries: false,
+  keeps: () => 0,
 } as const satisfies Partial<Policy>;

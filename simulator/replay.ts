@@ -1,4 +1,7 @@
 import { Agenda } from '../sandbox/agenda.ts';
+import { type Faults, isWithin, NO_FAULTS, nextEdge } from './faults.ts';
+import { Group, type GroupTotals } from './group.ts';
+import { type Instance, newInstance, Waiting } from './instance.ts';
 import { type Jobs, type JobTable, tableOf } from './job-table.ts';
 import type { Policy, PollingScaler, Sight, WebhookScaler } from './policy.ts';
 import type { World } from './world.ts';
@@ -8,6 +11,8 @@ export interface ReplayOptions {
   everyPoll?: boolean;
   /** Records queue and capacity at every multiple of so many seconds; not unless told. */
   seriesEvery?: number;
+  /** What goes wrong; nothing unless told. */
+  faults?: Faults;
   /** Told how many jobs have ended, now and then. */
   progress?: (ended: number) => void;
   /** Told of every claim: which job, by which instance, and when it will be done. */
@@ -37,32 +42,28 @@ export interface Sample {
 }
 
 /** What became of a trace under a policy. Of jobs in the order of the trace; times are seconds on its scale. */
-export interface Replayed {
+export interface Replayed extends GroupTotals {
+  /** When each job was first claimed. */
   startedAt: Float64Array;
   /** The parts of each job's wait. */
   parts: Record<WaitPart, Float64Array>;
-  /** Seconds of instances paid for, those that were made for the warm pool included. */
-  billedSeconds: number;
   /** Seconds in which a booted runner had no job. */
   idleSeconds: number;
-  launches: number;
-  /** Launches for which the warm pool had an instance. */
-  warmLaunches: number;
-  /** Launches of instances that left without ever claiming a job. */
-  ghostLaunches: number;
   /** Jobs whose instance was taken away while they ran: they end there and then. */
   jobsKilled: number;
-  /** The most instances that were paid for at once, without the stopped ones of a warm pool. */
-  peakInstances: number;
+  /** Times that a job was run again, because its instance was taken away. */
+  jobsRetried: number;
   /** Polls, those passed over included. */
   polls: number;
   /** Polls that were really made. */
   pollsMade: number;
+  /** Polls that got no counts. */
+  pollsFailed: number;
   /** Requests to the CI service and to AWS. */
   requests: { ci: number; aws: number };
   /** How often the scaler was started. */
   starts: number;
-  /** When every instance beyond `minReplicas` had left, and nothing was to come of that. */
+  /** When every instance beyond those that are kept had left, and nothing was to come of that. */
   endedAt: number;
   series: Sample[];
 }
@@ -73,8 +74,8 @@ export class ReplayStalled extends Error {
 }
 
 /**
- * Replays a trace under a policy, from the first second until every job has ended and every instance beyond
- * `minReplicas` has left. Deterministic; what happens at the same time happens in this order: jobs are queued,
+ * Replays a trace under a policy, from the first second until every job has ended and every instance beyond those
+ * that the policy keeps has left. Deterministic; what happens at the same time happens in this order: jobs are queued,
  * instances move on, the scaler looks. The time it takes grows linearly with the jobs.
  *
  * @param jobs In the order of their being queued.
@@ -84,52 +85,6 @@ export function replay(jobs: Jobs, policy: Policy, world: World, options: Replay
   return new Replay(tableOf(jobs), policy, world, options).run();
 }
 
-/** An instance, from its being asked for until it is gone. */
-interface Instance {
-  number: number;
-  requestedAt: number;
-  pendingAt: number;
-  /** When its runner had booted, or had ended its last job: from when on it could have claimed another. */
-  freeAt: number;
-  booted: boolean;
-  warm: boolean;
-  /** The number of the job it runs; -1 if none. */
-  job: number;
-  used: boolean;
-  /** An idle runner whose next request will find a job. */
-  claiming: boolean;
-  idle: boolean;
-  gone: boolean;
-  /** Its neighbours among those that wait. */
-  before: Instance | undefined;
-  after: Instance | undefined;
-}
-
-/** Idle runners in the order in which they began to wait; each of its steps takes the same time, however many wait. */
-class Waiting {
-  first: Instance | undefined;
-  last: Instance | undefined;
-
-  add(instance: Instance): void {
-    instance.before = this.last;
-    if (this.last === undefined) this.first = instance;
-    else this.last.after = instance;
-    this.last = instance;
-  }
-
-  /** Does nothing if it does not wait. */
-  delete(instance: Instance): void {
-    const { before, after } = instance;
-    if (before === undefined && this.first !== instance) return;
-    if (before === undefined) this.first = after;
-    else before.after = after;
-    if (after === undefined) this.last = before;
-    else after.before = before;
-    instance.before = undefined;
-    instance.after = undefined;
-  }
-}
-
 const NEVER = Number.POSITIVE_INFINITY;
 
 class Replay {
@@ -137,28 +92,25 @@ class Replay {
   readonly #policy: Policy;
   readonly #world: World;
   readonly #options: ReplayOptions;
+  readonly #faults: Faults;
   readonly #agenda = new Agenda();
-  readonly #result: Replayed;
+  readonly #group: Group;
+  readonly #result: Omit<Replayed, keyof GroupTotals>;
   /** When the scaler first knew of each job. */
   readonly #seenAt: Float64Array;
+  /** Jobs that wait to be run again, by their numbers. */
+  readonly #again: number[] = [];
+  /** When the latest jobs were claimed: those that a poll may count twice, or not at all. */
+  readonly #claims: number[] = [];
   #queued = 0;
   #started = 0;
+  #running = 0;
   #ended = 0;
   #seen = 0;
-  #desired = 0;
   /** Launches that a webhook asked for and `maxReplicas` did not allow yet. */
   #owed = 0;
-  /** In the order of their launch. */
-  readonly #members = new Set<Instance>();
   /** Runners whose next request for work finds nothing yet. */
   readonly #waiting = new Waiting();
-  #pending = 0;
-  #requested = 0;
-  #alive = 0;
-  /** Instances that have stopped, on which their group has not acted yet. */
-  #unnoticed = 0;
-  #stock: number;
-  #lastActivityAt = -NEVER;
   /** Until when nothing can be decided that is not decided already; what happens in the world ends that. */
   #settledUntil = -NEVER;
   #sampleAt = 0;
@@ -168,27 +120,30 @@ class Replay {
     this.#policy = policy;
     this.#world = world;
     this.#options = options;
-    this.#stock = policy.warmPool;
+    this.#faults = options.faults ?? NO_FAULTS;
+    this.#group = new Group(policy, world, this.#faults, this.#agenda, {
+      ready: (instance) => this.#ready(instance),
+      lost: (instance) => this.#lost(instance),
+      left: () => this.#launchOwed(),
+    });
     const perJob = () => new Float64Array(jobs.length);
     this.#seenAt = perJob().fill(NEVER);
     this.#result = {
       startedAt: perJob().fill(Number.NaN),
       parts: { seen: perJob(), launch: perJob(), boot: perJob(), claim: perJob(), capacity: perJob() },
-      billedSeconds: 0,
       idleSeconds: 0,
-      launches: 0,
-      warmLaunches: 0,
-      ghostLaunches: 0,
       jobsKilled: 0,
-      peakInstances: 0,
+      jobsRetried: 0,
       polls: 0,
       pollsMade: 0,
+      pollsFailed: 0,
       requests: { ci: 0, aws: 0 },
       starts: 0,
       endedAt: 0,
       series: [],
     };
     if (options.seriesEvery === undefined) this.#sampleAt = NEVER;
+    for (let number = 1; number <= this.#faults.foreignRunners; number += 1) this.#addForeign(-number);
   }
 
   run(): Replayed {
@@ -212,24 +167,27 @@ class Replay {
   }
 
   get #finished(): boolean {
-    const left = this.#alive + this.#requested + this.#unnoticed;
-    return this.#ended === this.#jobs.length && left <= this.#policy.minReplicas;
+    if (this.#ended < this.#jobs.length) return false;
+    return this.#group.left <= this.#policy.keeps(this.#agenda.now);
   }
 
   get #sight(): Sight {
+    const { desired, members, log, suspended, onDemandPercentage, warmPoolSize } = this.#group;
     return {
       now: this.#agenda.now,
-      unclaimed: this.#queued - this.#started,
-      running: this.#started - this.#ended,
-      desired: this.#desired,
-      members: {
-        pending: this.#pending,
-        inService: this.#members.size - this.#pending - this.#requested,
-        leaving: 0,
-        standby: 0,
-      },
-      lastActivityAt: this.#lastActivityAt,
+      unclaimed: this.#unclaimed,
+      running: this.#running,
+      desired,
+      members,
+      log,
+      suspended,
+      onDemandPercentage,
+      warmPoolSize,
     };
+  }
+
+  get #unclaimed(): number {
+    return this.#queued - this.#started + this.#again.length;
   }
 
   #stall(): never {
@@ -241,39 +199,55 @@ class Replay {
   // The scaler.
 
   #pollOrSkip(scaler: PollingScaler, due: number): void {
-    const until = Math.min(due, this.#settledUntil);
-    if (this.#options.everyPoll === true || scaler.polls.at >= until) {
-      this.#sample(scaler.polls.at);
-      this.#poll(scaler);
+    const { polls } = scaler;
+    const until = Math.min(due, this.#settledUntil, nextEdge(this.#faults.outages, this.#agenda.now));
+    const fails = isWithin(this.#faults.outages, polls.at);
+    if (fails || this.#options.everyPoll === true || polls.at >= until) {
+      this.#sample(polls.at);
+      if (fails) this.#failPoll(scaler);
+      else this.#poll(scaler);
       return;
     }
     if (until === NEVER) this.#stall();
-    this.#result.polls += scaler.polls.skip(this.#sight, until);
+    this.#result.polls += polls.skip(this.#sight, until);
+  }
+
+  /** Without counts nothing is decided. */
+  #failPoll({ polls }: PollingScaler): void {
+    this.#agenda.advance(polls.at);
+    this.#result.polls += 1;
+    this.#result.pollsMade += 1;
+    this.#result.pollsFailed += 1;
+    polls.failed();
   }
 
   #poll(scaler: PollingScaler): void {
-    const { maxReplicas } = this.#policy;
+    const group = this.#group;
     const { at } = scaler.polls;
     this.#agenda.advance(at);
     for (; this.#seen < this.#queued; this.#seen += 1) this.#seenAt[this.#seen] = at;
-    const sight = this.#sight;
-    const { desired, until = NEVER } = scaler.wish(sight);
-    const wanted = Math.min(desired, Math.max(maxReplicas, this.#desired));
-    const writes = wanted !== this.#desired;
+    const sight = { ...this.#sight, ...this.#miscounted(at) };
+    const { until = NEVER, ...wish } = scaler.wish(sight);
+    const wanted = Math.min(wish.desired, Math.max(this.#policy.maxReplicas, group.desired));
+    const { launchProcess, onDemandPercentage, warmPoolSize } = wish;
+    const others = [launchProcess, onDemandPercentage, warmPoolSize];
+    const writes = wanted !== group.desired || others.some((other) => other !== undefined);
     this.#result.polls += 1;
     this.#result.pollsMade += 1;
-    if (writes) {
-      this.#result.requests.aws += scaler.requests.write;
-      this.#desired = wanted;
-    }
-    if (writes || scaler.writesAlways === true) this.#reconcile();
-    this.#settledUntil = writes ? -NEVER : until;
+    if (writes) this.#result.requests.aws += scaler.requests.write;
+    group.desired = wanted;
+    if (launchProcess !== undefined) group.suspended = launchProcess === 'suspend';
+    if (onDemandPercentage !== undefined) group.onDemandPercentage = onDemandPercentage;
+    if (writes || scaler.writesAlways === true) group.reconcile();
+    if (warmPoolSize !== undefined) group.warmPoolSize = warmPoolSize;
+    this.#settledUntil = writes ? -NEVER : Math.min(until, this.#countsClearAt);
     scaler.polls.made(sight, writes);
   }
 
   #webhook({ delay, onlyIfQueued }: WebhookScaler, job: number, now: number): void {
     this.#result.starts += 1;
-    this.#agenda.plan(now + delay, () => {
+    const outage = this.#faults.outages.find((window) => isWithin([window], now));
+    this.#agenda.plan((outage?.to ?? now) + delay, () => {
       this.#seenAt[job] = this.#agenda.now;
       if (onlyIfQueued) this.#result.requests.ci += 1;
       if (onlyIfQueued && job < this.#started) return;
@@ -283,12 +257,39 @@ class Replay {
   }
 
   #launchOwed(): void {
-    while (this.#owed > 0 && this.#desired < this.#policy.maxReplicas) {
+    while (this.#owed > 0 && this.#group.desired < this.#policy.maxReplicas) {
       this.#owed -= 1;
-      this.#desired += 1;
+      this.#group.desired += 1;
       this.#result.requests.aws += 1;
-      this.#reconcile();
+      this.#group.reconcile();
     }
+  }
+
+  // What lies between the two reads of a poll.
+
+  /** What was claimed within the gap before a poll is counted twice, or not at all. */
+  #miscounted(at: number): Pick<Sight, 'unclaimed' | 'running'> {
+    const { readGap } = this.#faults;
+    const claimed = this.#claims.filter((claimedAt) => claimedAt > at - readGap).length;
+    const counts = { unclaimed: this.#unclaimed, running: this.#running };
+    if (claimed === 0) return counts;
+    // Which read came first changes from second to second.
+    if (Math.floor(at) % 2 === 0) return { ...counts, unclaimed: counts.unclaimed + claimed };
+    return { ...counts, running: Math.max(counts.running - claimed, 0) };
+  }
+
+  /** When polls count right again, if nothing is claimed until then. */
+  get #countsClearAt(): number {
+    const last = this.#claims.at(-1);
+    if (last === undefined || last + this.#faults.readGap <= this.#agenda.now) return NEVER;
+    return last + this.#faults.readGap;
+  }
+
+  #rememberClaim(now: number): void {
+    const { readGap } = this.#faults;
+    if (readGap === 0) return;
+    this.#claims.push(now);
+    while ((this.#claims[0] ?? now) <= now - readGap) this.#claims.shift();
   }
 
   // Jobs.
@@ -322,18 +323,21 @@ class Replay {
   }
 
   #claim(instance: Instance): boolean {
-    const number = this.#started;
-    if (number === this.#queued) return false;
-    const queuedAt = this.#jobs.queuedAt[number] as number;
-    const endsAt = this.#agenda.now + (this.#jobs.durationSeconds[number] as number);
     const { now } = this.#agenda;
-    this.#started += 1;
-    this.#account(number, queuedAt, instance, now);
-    this.#result.idleSeconds += now - instance.freeAt;
+    const number = this.#again.shift() ?? this.#started;
+    if (number === this.#queued) return false;
+    if (number === this.#started) {
+      this.#started += 1;
+      this.#account(number, this.#jobs.queuedAt[number] as number, instance, now);
+    }
+    this.#running += 1;
+    this.#rememberClaim(now);
+    if (!instance.foreign) this.#result.idleSeconds += now - instance.freeAt;
     instance.idle = false;
     instance.used = true;
     instance.job = number;
     this.#waiting.delete(instance);
+    const endsAt = now + (this.#jobs.durationSeconds[number] as number);
     this.#options.claimed?.(number, instance.number, now, endsAt);
     this.#agenda.plan(endsAt, () => {
       if (!instance.gone) this.#finish(instance);
@@ -352,7 +356,7 @@ class Replay {
       left = begin;
     };
     part('claim', instance.freeAt);
-    if (!instance.used) {
+    if (!instance.used && !instance.foreign) {
       part('boot', instance.pendingAt);
       part('launch', instance.requestedAt);
     }
@@ -363,90 +367,33 @@ class Replay {
   #finish(instance: Instance): void {
     this.#endJob(instance);
     instance.freeAt = this.#agenda.now;
-    if (!this.#policy.reuse) {
+    if (!this.#policy.reuse && !instance.foreign) {
       this.#exit(instance);
       return;
     }
     this.#idle(instance);
-    if (this.#queued > this.#started) this.#ask(instance, this.#agenda.now);
+    if (this.#unclaimed > 0) this.#ask(instance, this.#agenda.now);
     else this.#waiting.add(instance);
   }
 
   #endJob(instance: Instance): void {
     instance.job = -1;
+    this.#running -= 1;
     this.#ended += 1;
     if (this.#ended % 1_024 === 0 || this.#ended === this.#jobs.length) this.#options.progress?.(this.#ended);
   }
 
-  // Instances.
+  // Runners.
 
-  #reconcile(): void {
-    while (this.#members.size < this.#desired) this.#launch();
-    const { protectedFromScaleIn } = this.#policy;
-    if (this.#members.size === this.#desired || (protectedFromScaleIn && this.#requested === 0)) return;
-    for (const instance of [...this.#members]) {
-      if (this.#members.size === this.#desired) return;
-      if (!protectedFromScaleIn || instance.pendingAt === NEVER) this.#takeAway(instance);
-    }
+  #addForeign(number: number): void {
+    const told = { number, requestedAt: 0, warm: false, onDemand: true, foreign: true, launch: undefined };
+    const instance = newInstance(told);
+    instance.freeAt = 0;
+    this.#idle(instance);
+    this.#waiting.add(instance);
   }
 
-  #launch(): void {
-    const { request, boot, warmBoot } = this.#world;
-    const { now } = this.#agenda;
-    const instance: Instance = {
-      number: this.#result.launches + this.#requested,
-      requestedAt: now,
-      pendingAt: NEVER,
-      freeAt: NEVER,
-      booted: false,
-      warm: this.#stock > 0,
-      job: -1,
-      used: false,
-      claiming: false,
-      idle: false,
-      gone: false,
-      before: undefined,
-      after: undefined,
-    };
-    if (instance.warm) {
-      this.#stock -= 1;
-      this.#refill();
-    }
-    this.#members.add(instance);
-    this.#requested += 1;
-    this.#agenda.plan(now + request, () => {
-      if (!instance.gone) this.#becomePending(instance);
-    });
-    this.#agenda.plan(now + request + (instance.warm ? warmBoot : boot), () => {
-      if (!instance.gone) this.#becomeReady(instance);
-    });
-  }
-
-  /** Another instance boots once for the warm pool, is stopped, and joins the stock. */
-  #refill(): void {
-    const { request, boot, warmStop, minimumBilling } = this.#world;
-    this.#result.billedSeconds += Math.max(boot + warmStop, minimumBilling);
-    this.#agenda.plan(this.#agenda.now + request + boot + warmStop, () => {
-      this.#stock += 1;
-    });
-  }
-
-  #becomePending(instance: Instance): void {
-    instance.pendingAt = this.#agenda.now;
-    this.#requested -= 1;
-    this.#pending += 1;
-    this.#alive += 1;
-    this.#result.launches += 1;
-    if (instance.warm) this.#result.warmLaunches += 1;
-    this.#result.peakInstances = Math.max(this.#result.peakInstances, this.#alive);
-  }
-
-  #becomeReady(instance: Instance): void {
-    const { now } = this.#agenda;
-    this.#pending -= 1;
-    this.#lastActivityAt = now;
-    instance.booted = true;
-    instance.freeAt = now;
+  #ready(instance: Instance): void {
     if (this.#claim(instance)) return;
     this.#idle(instance);
     this.#waiting.add(instance);
@@ -455,79 +402,38 @@ class Replay {
   #idle(instance: Instance): void {
     const since = this.#agenda.now;
     instance.idle = true;
-    this.#agenda.plan(this.#policy.leavesAt(since, instance.requestedAt), () => {
+    if (instance.foreign) return;
+    this.#agenda.plan(this.#policy.leavesAt(since, instance), () => {
       if (instance.gone || !instance.idle || instance.freeAt !== since) return;
       this.#result.idleSeconds += this.#agenda.now - since;
       this.#exit(instance);
     });
   }
 
-  /** The runner is done; a moment later its instance is gone. */
   #exit(instance: Instance): void {
-    const { now } = this.#agenda;
     instance.idle = false;
     this.#waiting.delete(instance);
-    if (instance.claiming) this.#offerWork(now);
-    if (this.#policy.leaving === 'detaches') this.#leaveGroup(instance);
-    this.#agenda.plan(now + this.#world.leave, () => {
-      if (instance.gone) return;
-      this.#disappear(instance);
-      if (this.#policy.leaving === 'decrements') this.#leaveGroup(instance);
-      if (this.#policy.leaving === 'stops') this.#stopped(instance);
-    });
+    if (instance.claiming) this.#offerWork(this.#agenda.now);
+    this.#group.exit(instance);
   }
 
-  #leaveGroup(instance: Instance): void {
-    this.#members.delete(instance);
-    this.#desired = Math.max(this.#desired - 1, 0);
-    this.#reconcile();
-    this.#launchOwed();
-  }
-
-  /** It does not count any more; but unless the scaler writes before, the group acts on that only later. */
-  #stopped(instance: Instance): void {
-    this.#members.delete(instance);
-    this.#unnoticed += 1;
-    this.#agenda.plan(this.#agenda.now + this.#world.notice, () => {
-      this.#unnoticed -= 1;
-      this.#reconcile();
-    });
-  }
-
-  /** Desired capacity has fallen, and the group takes an instance away, or a launch that has not begun. */
-  #takeAway(instance: Instance): void {
+  /** Its job ends there, or waits to be run again. */
+  #lost(instance: Instance): void {
     const { now } = this.#agenda;
-    this.#members.delete(instance);
     this.#waiting.delete(instance);
-    if (instance.pendingAt === NEVER) {
-      this.#requested -= 1;
-      instance.gone = true;
-      if (instance.warm) this.#stock += 1;
-      return;
-    }
-    if (instance.gone) return;
-    if (!instance.booted) this.#pending -= 1;
     if (instance.idle) this.#result.idleSeconds += now - instance.freeAt;
     instance.idle = false;
-    if (instance.job >= 0) {
+    if (instance.job >= 0 && this.#policy.retries) {
+      this.#result.jobsRetried += 1;
+      this.#running -= 1;
+      this.#again.push(instance.job);
+      instance.job = -1;
+      this.#offerWork(now);
+    } else if (instance.job >= 0) {
       this.#result.jobsKilled += 1;
       this.#endJob(instance);
     }
-    this.#disappear(instance);
     if (instance.claiming) this.#offerWork(now);
-  }
-
-  #disappear(instance: Instance): void {
-    const { now } = this.#agenda;
-    instance.gone = true;
-    this.#alive -= 1;
-    this.#lastActivityAt = now;
-    this.#bill(instance, now);
-    if (!instance.used) this.#result.ghostLaunches += 1;
-  }
-
-  #bill(instance: Instance, until: number): void {
-    this.#result.billedSeconds += Math.max(until - instance.pendingAt, this.#world.minimumBilling);
   }
 
   // The end.
@@ -535,19 +441,22 @@ class Replay {
   #sample(until: number): void {
     const { seriesEvery = 1 } = this.#options;
     for (; this.#sampleAt < until; this.#sampleAt += seriesEvery) {
-      const { unclaimed, running, desired } = this.#sight;
-      this.#result.series.push({ at: this.#sampleAt, unclaimed, running, desired, instances: this.#alive });
+      const { desired, alive } = this.#group;
+      this.#result.series.push({
+        at: this.#sampleAt,
+        unclaimed: this.#unclaimed,
+        running: this.#running,
+        desired,
+        instances: alive,
+      });
     }
   }
 
   #end(): Replayed {
     const { scaler } = this.#policy;
     const { now } = this.#agenda;
-    const result = this.#result;
-    result.endedAt = now;
-    for (const instance of this.#members) {
-      if (instance.pendingAt <= now && !instance.gone) this.#bill(instance, now);
-    }
+    this.#group.close();
+    const result = { ...this.#result, ...this.#group.totals, endedAt: now };
     if (scaler.kind === 'polls') {
       result.requests.ci += result.polls * scaler.requests.ci;
       result.requests.aws += result.polls * scaler.requests.aws;

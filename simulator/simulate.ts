@@ -27,7 +27,7 @@ export function simulateOne(
   progress: (ended: number) => void = () => undefined,
 ): Outcome {
   const table = tableOf(jobs);
-  return outcomeOf(choice.name, table, replay(table, policyOf(choice), world, { progress }));
+  return outcomeOf(choice.name, table, replay(table, policyOf(choice, world.startsAt), world, { progress }));
 }
 
 /**

@@ -1,27 +1,35 @@
+import { capacityOf, idleTimes } from '../infra/levers.ts';
 import { Sandbox } from '../sandbox/sandbox.ts';
 import { summarise } from '../sandbox/summary.ts';
 import type { Job } from '../sandbox/trace.ts';
 import type { OursSettings } from './policies/ours.ts';
 import type { World } from './world.ts';
 
-/** Runs ours through the real state machine and functions, in the sandbox: the same keys, and some hundred times the time. */
+/**
+ * Runs ours through the real state machine and functions, in the sandbox: the same keys, and some hundred times the
+ * time. Schedules are in force by the sandbox's calendar.
+ */
 export async function throughWorkflow(
   jobs: readonly Job[],
   settings: OursSettings,
-  { boot }: World,
+  { boot, warmBoot }: Pick<World, 'boot' | 'warmBoot'>,
   progress: (ended: number) => void = () => undefined,
 ) {
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
+  const idle = idleTimes(settings);
   try {
     const fleet = sandbox.addFleet(
       {
         name: 'simulated',
         resourceClass: 'simulated/class',
-        minReplicas: settings.minReplicas,
-        maxReplicas: settings.maxReplicas,
+        ...capacityOf(settings),
         pollIntervalSeconds: settings.pollInterval,
         quietPollIntervalSeconds: settings.quietPollInterval,
-        durations: { boot, idleTimeout: settings.idleTimeout },
+        breaker: { failures: settings.breaker.failures, windowSeconds: settings.breaker.window },
+        reuse: settings.reuse,
+        ...(settings.warmPool !== undefined && { warmPoolSize: settings.warmPool.size }),
+        ...(settings.spot !== undefined && { onDemandPercentage: 100 - settings.spot.percentage }),
+        durations: { boot, warmBoot, idleTimeout: idle.seconds, idleSpread: idle.spread },
       },
       [...jobs],
     );

@@ -1,10 +1,13 @@
 import { DURATIONS } from '../sandbox/auto-scaling-group.ts';
+import { SANDBOX_START } from '../sandbox/trace.ts';
 
 /**
- * How long things take in the replayed world, in seconds; all of them 0 or more. One world for every policy, so
- * that what differs is the policy.
+ * The replayed world: mostly how long things take, in seconds, all of them 0 or more. One world for every policy,
+ * so that what differs is the policy.
  */
 export interface World {
+  /** What second 0 of the trace is, in milliseconds since the epoch: schedules are in force by it. */
+  startsAt: number;
   /** From asking for an instance until EC2 lists it as pending, which is when billing starts. */
   request: number;
   /** From pending until the runner is ready. */
@@ -21,6 +24,10 @@ export interface World {
   notice: number;
   /** The shortest time EC2 bills. */
   minimumBilling: number;
+  /** How soon a group tries again after EC2 refused a launch. */
+  relaunch: number;
+  /** How long an instance stands there whose boot failed and which does not leave by itself, until somebody ends it. */
+  tidyUp: number;
 }
 
 /**
@@ -28,6 +35,7 @@ export interface World {
  * `warmBoot`: 15 to 25 s are realistic from a stopped warm pool; 90 s is a boot that installs what jobs need.
  */
 export const WORLD: World = {
+  startsAt: SANDBOX_START.getTime(),
   request: DURATIONS.request,
   boot: DURATIONS.boot,
   warmBoot: 25,
@@ -36,4 +44,6 @@ export const WORLD: World = {
   leave: DURATIONS.leave,
   notice: 60,
   minimumBilling: DURATIONS.minimumBilling,
+  relaunch: DURATIONS.relaunch,
+  tidyUp: 8 * 3_600,
 };

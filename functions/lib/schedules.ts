@@ -70,6 +70,14 @@ export function firesBetween(cron: string, timezone: string, from: number, to: n
   }
 }
 
+/** When one of the schedules begins or ends next after a time, both in milliseconds; Infinity if none ever does. */
+export function nextFire(schedules: readonly ScalingSchedule[], after: number): number {
+  const fires = schedules.flatMap(({ start, end, timezone }) =>
+    [start, end].map((cron) => parseCron(cron, timezone).nextRun(new Date(after))?.getTime()),
+  );
+  return fires.reduce<number>((next, at) => Math.min(next, at ?? next), Number.POSITIVE_INFINITY);
+}
+
 /** When a cron fired last, that time included; `undefined` if it never did. */
 function lastFire(cron: string, timezone: string, at: number): number | undefined {
   // What it is asked for comes before a time, and crons fire in whole seconds.

@@ -47,6 +47,16 @@ export function launchDemand(launches: Launch[], boots: Boot[], now: number): La
   return { peak, resting: now - (starts.at(-1) ?? Number.NEGATIVE_INFINITY) >= REST };
 }
 
+/**
+ * When what the launches ask of a warm pool is next something else without a further launch, in milliseconds since
+ * the epoch: one becomes too old to count, or nothing has been launched for so long that the pool may shrink.
+ */
+export function changesOfDemand(launches: Launch[], now: number): number {
+  const starts = launches.filter(({ outcome }) => outcome !== 'failed').map(({ startedAt }) => startedAt);
+  const changes = [...starts.map((at) => at + RECENT + 1), Math.max(...starts) + REST];
+  return changes.reduce((next, at) => (at > now ? Math.min(next, at) : next), Number.POSITIVE_INFINITY);
+}
+
 /** The size that a warm pool should have: it grows at once, and shrinks only while nothing is launched. */
 export function sizeWarmPool(demand: LaunchDemand, size: number, maxReplicas: number): number {
   const wanted = Math.min(demand.peak, maxReplicas);

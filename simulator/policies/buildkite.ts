@@ -29,7 +29,7 @@ export const buildkite = peer({
     },
     reuse: true,
     leavesAt: idleFor(idleTimeout),
-    minReplicas: buffer,
+    keeps: () => buffer,
     maxReplicas,
   }),
 });

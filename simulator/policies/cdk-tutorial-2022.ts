@@ -26,6 +26,7 @@ export const cdkTutorial2022 = peer({
     },
     leavesAt: idleFor(idleTimeout),
     leaving: 'stops',
+    failedBoot: 'stays',
     protectedFromScaleIn: false,
     maxReplicas,
   }),

@@ -4,6 +4,7 @@ import { Grid, idleFor, neverForced, PLAIN, peer } from '../policy.ts';
  * GitLab Runner's taskscaler: every 3 s, `ceil((in use + max(idle, factor x in use)) / capacity)` instances; in
  * use are the jobs that run and those that wait. Instances take one job after the other, and the runner manager
  * removes them after 20 idle minutes. `capacity` is 1 here: one job is one slot.
+ * An instance whose boot failed is not removed.
  */
 export const gitlab = peer({
   name: 'gitlab',
@@ -28,7 +29,8 @@ export const gitlab = peer({
     },
     reuse: true,
     leavesAt: idleFor(idleTimeout),
-    minReplicas: idle,
+    failedBoot: 'stays',
+    keeps: () => idle,
     maxReplicas,
   }),
 });

@@ -30,7 +30,7 @@ export const mro = peer({
       requests: { ci: 2, aws: 1, write: 1, start: 0 },
     },
     leavesAt: idleFor(idleTimeout),
-    minReplicas,
+    keeps: () => minReplicas,
     maxReplicas,
   }),
 });

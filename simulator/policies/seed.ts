@@ -4,7 +4,8 @@ import { Grid, idleFor, PLAIN, peer } from '../policy.ts';
  * CircleCI's tutorial "Automatically scale self-hosted runners in AWS to meet demand": a Lambda function that a
  * schedule of one minute starts writes `min(unclaimed + running, max)` every time. A runner takes one task, or
  * leaves after a minute without one, by `shutdown`, which stops its instance; the group takes that for a failed
- * instance, and replaces it about a minute later if the desired capacity still counts it: a ghost.
+ * instance, and replaces it about a minute later if the desired capacity still counts it: a ghost. One whose user
+ * data fails is protected from scale-in, and stays.
  */
 export const seed = peer({
   name: 'seed',
@@ -26,6 +27,7 @@ export const seed = peer({
     },
     leavesAt: idleFor(idleTimeout),
     leaving: 'stops',
+    failedBoot: 'stays',
     maxReplicas,
   }),
 });

@@ -4,7 +4,7 @@ import { PLAIN, peer } from '../policy.ts';
  * terraform-aws-github-runner (github-aws-runners): a webhook for each job that is queued goes through a queue,
  * which delays it by 0 to 30 s (its default), to a Lambda function that launches an instance, if the job still
  * waits. Runners take one job after the other, unless told to be ephemeral. A function on a schedule of five
- * minutes terminates those that are idle and at least five minutes old.
+ * minutes terminates those that are idle and at least five minutes old, but none that never registered.
  */
 export const webhook = peer({
   name: 'webhook',
@@ -20,8 +20,9 @@ export const webhook = peer({
     name: 'webhook',
     scaler: { kind: 'webhook', delay, onlyIfQueued: ephemeral === 0 },
     reuse: ephemeral === 0,
-    leavesAt: (idleSince, launchedAt) =>
-      (Math.floor(Math.max(idleSince, launchedAt + leastAge) / sweep) + 1) * sweep,
+    leavesAt: (idleSince, { requestedAt }) =>
+      (Math.floor(Math.max(idleSince, requestedAt + leastAge) / sweep) + 1) * sweep,
+    failedBoot: 'stays',
     maxReplicas,
   }),
 });

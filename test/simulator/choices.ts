@@ -1,18 +1,14 @@
 import fc from 'fast-check';
 import { PEERS, type PolicyChoice } from '../../simulator/peers.ts';
+import { plainFleet } from '../../simulator/plain-fleet.ts';
 import type { OursSettings } from '../../simulator/policies/ours.ts';
+
+const DEFAULTS = plainFleet();
 
 /** Ours with the defaults of fleets.yaml, unless told otherwise. */
 export const ours = (settings: Partial<OursSettings> = {}) => ({
   name: 'ours' as const,
-  settings: {
-    pollInterval: 5,
-    quietPollInterval: 60,
-    idleTimeout: 300,
-    minReplicas: 0,
-    maxReplicas: 10_000,
-    ...settings,
-  },
+  settings: { ...DEFAULTS, ...settings },
 });
 
 /** Levers with which a peer does other things than by default. */

@@ -47,6 +47,9 @@ const worlds: fc.Arbitrary<World> = fc.record({
   leave: fc.constantFrom(0, 15),
   notice: fc.constantFrom(20, 60),
   minimumBilling: fc.constantFrom(0, 60),
+  startsAt: fc.constant(WORLD.startsAt),
+  relaunch: fc.constant(60),
+  tidyUp: fc.constant(3_600),
 });
 
 describe('a replay, worked out by hand:', () => {
@@ -267,13 +270,13 @@ describe('whatever the trace, the policy and the world,', () => {
     fc.assert(
       fc.property(traces, choices, worlds, (jobs, choice, free) => {
         const policy = policyOf(choice);
-        fc.pre(policy.protectedFromScaleIn && policy.minReplicas === 0);
+        fc.pre(policy.protectedFromScaleIn && policy.keeps(0) === 0);
         const world = { ...free, minimumBilling: 0 };
         const replayed = replay(jobs, policy, world);
         const work = jobs.reduce((sum, { durationSeconds }) => sum + durationSeconds, 0);
-        const { launches, warmLaunches, idleSeconds } = replayed;
+        const { launches, warmLaunches, poolLaunches, idleSeconds } = replayed;
         const boots = (launches - warmLaunches) * world.boot + warmLaunches * world.warmBoot;
-        const made = warmLaunches * (world.boot + world.warmStop);
+        const made = poolLaunches * (world.boot + world.warmStop);
         const leaving = launches * world.leave;
         expect(replayed.billedSeconds).toBeCloseTo(boots + work + idleSeconds + leaving + made, 4);
         // Each launch that is not a ghost runs a job.

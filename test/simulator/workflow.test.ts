@@ -17,6 +17,25 @@ it.each<Example>([
   { workload: 'fan-out', hours: 0.1, settings: { pollInterval: 7 } },
   { workload: 'flapping', hours: 0.4, settings: { pollInterval: 1 } },
   { workload: 'quiet-night', hours: 0.5, settings: { quietPollInterval: 20 } },
+  { workload: 'fan-out', hours: 0.6, settings: { headroom: '20%', maxSurge: 15 } },
+  { workload: 'flapping', hours: 0.6, settings: { reuse: 'continuous', idleTimeout: 60 } },
+  { workload: 'fan-out', hours: 0.6, settings: { warmPool: { size: 20, state: 'stopped' } } },
+  { workload: 'flapping', hours: 1.2, settings: { warmPool: { size: 'auto', state: 'stopped' } } },
+  {
+    workload: 'flapping',
+    hours: 1,
+    settings: { reuse: 'continuous', idleTimeout: 120, warmPool: { size: 3, state: 'stopped' }, headroom: 1 },
+  },
+  {
+    workload: 'working-day',
+    hours: 0.6,
+    settings: {
+      schedules: [
+        { start: '5 8 * * *', end: '15 8 * * *', timezone: 'UTC', maxReplicas: 3 },
+        { start: '10 9 * * *', end: '30 9 * * *', timezone: 'Europe/Berlin', headroom: 2, maxSurge: 1 },
+      ],
+    },
+  },
 ])('ours is replayed as the workflow does it: $workload $settings', async (example) => {
   const { replayed, real } = await both(example);
   expect(replayed).toMatchObject(real);

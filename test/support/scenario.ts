@@ -4,7 +4,8 @@ import { effectiveSettings } from '../../functions/lib/schedules.ts';
 import { DURATIONS, type LaunchFault } from '../../sandbox/auto-scaling-group.ts';
 import type { AwsFault } from '../../sandbox/aws.ts';
 import type { CircleCiFault } from '../../sandbox/circleci.ts';
-import { type FleetWorld, type News, SANDBOX_START, Sandbox } from '../../sandbox/sandbox.ts';
+import { type FleetWorld, type News, Sandbox } from '../../sandbox/sandbox.ts';
+import { SANDBOX_START } from '../../sandbox/trace.ts';
 import { type Execution, HANDLERS, type Metric } from '../../sandbox/workflow.ts';
 import { LINUX } from './sandbox.ts';
 
