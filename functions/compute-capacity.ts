@@ -12,7 +12,8 @@ export const handler = step(
   'Compute Capacity',
   ComputeCapacityInput,
   async (input): Promise<Plan> => {
-    const { fleet, poll, activities } = input;
+    const { fleet, executionStartedAt, activities } = input;
+    const poll = { ...input.poll, executionStartedAt };
     const { unclaimed, running, group } = input.observed;
     const now = Date.now();
 
@@ -84,11 +85,11 @@ const QUIET_SECONDS = 600;
 const pollDuration = (dueAt: string, now: number) => Math.max(now - Date.parse(dueAt), 0);
 
 function plan(decision: Decision, rest: Pace, activities: Activities): Plan {
+  const { executionStartedAt, ...poll } = rest.next;
   return {
     decision,
     updateTimeoutSeconds: Math.max(rest.updateTimeoutSeconds, 1),
     again: rest.again,
-    poll: rest.next,
-    activities,
+    next: { poll, activities },
   };
 }

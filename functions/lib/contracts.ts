@@ -32,6 +32,12 @@ export const Poll = z.object({
 });
 export type Poll = z.infer<typeof Poll>;
 
+/** What one poll hands on to the next: when the execution started is the same for all, so it stays out of the state. */
+const HandedOn = z.omit(Poll, { executionStartedAt: true });
+
+/** What a counting step has to know of its poll. */
+const CountedIn = z.omit(Poll, { dueAt: true, seen: true });
+
 export const ReadSecretsInput = z.object({ ...Trace, resourceClass: Text, scalerSecretName: Text });
 
 /** Input of Count Unclaimed and of Count Running. */
@@ -40,7 +46,7 @@ export const CountInput = z.object({
   resourceClass: Text,
   circleciUrl: z.url({ protocol: /^https?$/ }),
   scalerSecretName: Text,
-  poll: Poll,
+  poll: CountedIn,
 });
 export type CountInput = z.infer<typeof CountInput>;
 
@@ -49,7 +55,7 @@ const RateLimited = z.object({ retryAfterSeconds: Count });
 export const UnclaimedAnswer = z.union([z.object({ unclaimed: Count }), RateLimited]);
 export const RunningAnswer = z.union([z.object({ running: Count }), RateLimited]);
 
-export const DescribeGroupInput = z.object({ ...Trace, groupName: Text, poll: Poll });
+export const DescribeGroupInput = z.object({ ...Trace, groupName: Text, poll: CountedIn });
 
 /** The Auto Scaling group as Describe Group hands it on; the counts are explained in capacity.ts. */
 export const Group = z.object({
@@ -136,7 +142,8 @@ export const ComputeCapacityInput = z.object({
   quietPollIntervalSeconds: Seconds,
   /** Of the instances beyond the base, as the fleet is configured; 100 without Spot capacity. */
   onDemandPercentage: z._default(Percentage, 100),
-  poll: Poll,
+  executionStartedAt: Instant,
+  poll: HandedOn,
   activities: Activities,
   observed: z.object({ unclaimed: UnclaimedAnswer, running: RunningAnswer, group: Group }),
 });
@@ -159,8 +166,8 @@ export const Plan = z.object({
    */
   updateTimeoutSeconds: Seconds,
   again: z.boolean(),
-  poll: Poll,
-  activities: Activities,
+  /** All that the next poll is told. */
+  next: z.object({ poll: HandedOn, activities: Activities }),
 });
 export type Plan = z.infer<typeof Plan>;
 

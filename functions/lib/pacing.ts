@@ -93,7 +93,7 @@ export function pollTimeout(elapsedSeconds: number): number {
 }
 
 /** Whether a poll due at `at` still fits into the execution. */
-export function pollFits(poll: Poll, at: number): boolean {
+export function pollFits(poll: Pick<Poll, 'executionStartedAt'>, at: number): boolean {
   return pollTimeout((at - Date.parse(poll.executionStartedAt)) / 1_000) >= 1;
 }
 

@@ -35,7 +35,9 @@ const NOBODY = { pending: 0, inService: 0, leaving: 0, standby: 0 };
 
 /** What the step plans when these observations come in, of a poll that was due at the last point of a 5 s grid. */
 async function computed(observed: Observed, world: World = {}) {
-  const { elapsedSeconds = 0.3, poll, capacity } = world;
+  const { elapsedSeconds = 0.3, capacity } = world;
+  const dueAt = secondsIn(Math.floor(elapsedSeconds / 5) * 5);
+  const { executionStartedAt, ...poll } = firstPoll({ dueAt, ...world.poll });
   vi.setSystemTime(EXECUTION_START + elapsedSeconds * 1_000);
   const answer = await handler({
     fleet: 'linux',
@@ -43,7 +45,8 @@ async function computed(observed: Observed, world: World = {}) {
     capacity: { minReplicas: 0, maxReplicas: 10, ...capacity },
     pollIntervalSeconds: 5,
     quietPollIntervalSeconds: 30,
-    poll: firstPoll({ dueAt: secondsIn(Math.floor(elapsedSeconds / 5) * 5), ...poll }),
+    executionStartedAt,
+    poll,
     activities: activities(world.activities),
     observed: {
       group: { desired: 2, members: { ...NOBODY, inService: 2 }, launchProcess: ACTIVE, paused: 'false' },
@@ -71,11 +74,15 @@ describe('Compute Capacity', () => {
       },
       updateTimeoutSeconds: 4,
       again: true,
-      poll: {
-        ...firstPoll({ number: 2, dueAt: secondsIn(5) }),
-        seen: { unclaimed: 3, running: 2, claimed: 0, waiting: true, idle: false },
+      next: {
+        poll: {
+          number: 2,
+          dueAt: secondsIn(5),
+          timeoutSeconds: 8,
+          seen: { unclaimed: 3, running: 2, claimed: 0, waiting: true, idle: false },
+        },
+        activities: activities(),
       },
-      activities: activities(),
     });
   });
 
@@ -118,7 +125,7 @@ describe('Compute Capacity', () => {
     'holds when CircleCI allows $case for now, and waits as long as it must',
     async ({ seconds, ...counts }) => {
       const told = { breaker: openBreaker(0) };
-      const { decision, again, poll, activities: handedOn } = await computed(counts, { activities: told });
+      const { decision, again, next } = await computed(counts, { activities: told });
       expect(decision).toEqual({
         from: 2,
         desired: 2,
@@ -126,8 +133,8 @@ describe('Compute Capacity', () => {
         reasons: [`held: CircleCI allows no request for ${seconds} s`],
       });
       expect(again).toBe(true);
-      expect(Date.parse(poll.dueAt)).toBeGreaterThanOrEqual(EXECUTION_START + 300 + seconds * 1_000);
-      expect(handedOn).toEqual(activities(told));
+      expect(Date.parse(next.poll.dueAt)).toBeGreaterThanOrEqual(EXECUTION_START + 300 + seconds * 1_000);
+      expect(next.activities).toEqual(activities(told));
       expect(published.lines()).toEqual([]);
     },
   );
@@ -135,8 +142,8 @@ describe('Compute Capacity', () => {
   it('keeps in mind what the polls before saw while CircleCI limits the rate', async () => {
     const seen = { unclaimed: 3, running: 1, claimed: 2, waiting: true, idle: false };
     const observed = { unclaimed: limited(3), running: { running: 1 } };
-    const { poll } = await computed(observed, { elapsedSeconds: 10.3, poll: { number: 3, seen } });
-    expect(poll).toMatchObject({ number: 4, seen });
+    const { next } = await computed(observed, { elapsedSeconds: 10.3, poll: { number: 3, seen } });
+    expect(next.poll).toMatchObject({ number: 4, seen });
   });
 
   it('fails with CircleCiRateLimited when that wait has come not to fit any more', async () => {
@@ -261,7 +268,7 @@ describe('a schedule', () => {
 describe('the pace', () => {
   const LONG_AGO = { lastAt: secondsIn(-86_400) };
   const next = async (observed: Observed, world: World = {}) =>
-    (await computed({ ...group(0), ...observed }, { activities: LONG_AGO, ...world })).poll.dueAt;
+    (await computed({ ...group(0), ...observed }, { activities: LONG_AGO, ...world })).next.poll.dueAt;
 
   it.each<{ case: string; observed: Observed; world?: World }>([
     { case: 'nothing has happened for a day', observed: tasks(0, 0) },
@@ -325,11 +332,11 @@ describe('the pace', () => {
   });
 
   it('is 5 s while CircleCI limits the rate: who knows what waits', async () => {
-    const { poll } = await computed(
+    const limiting = await computed(
       { ...group(0), unclaimed: limited(1), running: { running: 0 } },
       { activities: LONG_AGO },
     );
-    expect(poll.dueAt).toBe(secondsIn(5));
+    expect(limiting.next.poll.dueAt).toBe(secondsIn(5));
   });
 });
 
@@ -393,17 +400,17 @@ describe('the breaker', () => {
     expect(first.decision).toMatchObject({ desired: 1, launchProcess: 'resume' });
 
     // It has not begun yet, and then it launches, and then it has failed.
-    const later = { elapsedSeconds: 5.3, activities: first.activities };
+    const later = { elapsedSeconds: 5.3, activities: first.next.activities };
     const asked = await computed({ ...tasks(4, 0), ...group(1) }, later);
     expect(asked.decision).toMatchObject({ desired: 1, change: false });
     const launching = await computed(
       { ...tasks(4, 0), ...group(1, { pending: 1 }) },
-      { elapsedSeconds: 10.3, activities: asked.activities },
+      { elapsedSeconds: 10.3, activities: asked.next.activities },
     );
     expect(launching.decision).toMatchObject({ desired: 1, launchProcess: 'suspend' });
     const failed = await computed(
       { ...tasks(4, 0), ...group(0, {}, suspended) },
-      { elapsedSeconds: 40.3, activities: launching.activities },
+      { elapsedSeconds: 40.3, activities: launching.next.activities },
     );
     expect(failed.decision).toMatchObject({ desired: 0, change: false });
   });
@@ -415,7 +422,7 @@ describe('the breaker', () => {
   });
 
   it('makes no fleet quiet or busy: a task that waits is polled for all the same', async () => {
-    expect((await computed({ ...tasks(1, 0), ...group(0) }, told(60))).poll.dueAt).toBe(secondsIn(5));
+    expect((await computed({ ...tasks(1, 0), ...group(0) }, told(60))).next.poll.dueAt).toBe(secondsIn(5));
   });
 });
 
@@ -509,9 +516,9 @@ describe('what it publishes', () => {
 
   it('counts the tasks that were claimed since the poll before', async () => {
     const before = { unclaimed: 5, running: 0, claimed: 4, waiting: true, idle: false };
-    const { poll } = await computed(BUSY, { elapsedSeconds: 5.3, poll: { number: 2, seen: before } });
+    const { next } = await computed(BUSY, { elapsedSeconds: 5.3, poll: { number: 2, seen: before } });
     expect(published.values().ClaimedTasks).toEqual([2]);
-    expect(poll.seen).toEqual({ unclaimed: 3, running: 2, claimed: 6, waiting: true, idle: false });
+    expect(next.poll.seen).toEqual({ unclaimed: 3, running: 2, claimed: 6, waiting: true, idle: false });
   });
 
   it.each([

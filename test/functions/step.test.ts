@@ -5,7 +5,7 @@ import { DescribeGroupInput } from '../../functions/lib/contracts.ts';
 import { CircleCiNotFound } from '../../functions/lib/errors.ts';
 import { step } from '../../functions/lib/step.ts';
 import { handler as updateGroup } from '../../functions/update-group.ts';
-import { countInput, firstPoll } from '../support/inputs.ts';
+import { countInput } from '../support/inputs.ts';
 import { failure } from '../support/said.ts';
 
 // The logger reads its level once, when it is imported.
@@ -36,7 +36,7 @@ const lines = () =>
     .filter((line) => line.startsWith('{'))
     .map((line) => Line.parse(JSON.parse(line)));
 
-const input = { fleet: 'linux', execution: 'linux-1', groupName: 'runners', poll: firstPoll() };
+const input = { fleet: 'linux', execution: 'linux-1', groupName: 'runners', poll: countInput().poll };
 const handler = (run: () => unknown) => step('Describe Group', DescribeGroupInput, async () => run());
 
 describe('a step', () => {
@@ -50,7 +50,7 @@ describe('a step', () => {
   });
 
   it("takes the execution's start as AWS writes it on a whole second", async () => {
-    const poll = firstPoll({ executionStartedAt: '2026-01-05T08:00:00Z' });
+    const poll = { ...input.poll, executionStartedAt: '2026-01-05T08:00:00Z' };
     expect(await handler(() => 'taken')({ ...input, poll })).toBe('taken');
   });
 
@@ -58,7 +58,7 @@ describe('a step', () => {
     let ran = false;
     const wrong = {
       ...countInput({ fleet: '', circleciUrl: 'runner' }),
-      poll: { ...firstPoll(), timeoutSeconds: 0.5 },
+      poll: { ...input.poll, timeoutSeconds: 0.5 },
     };
     const counting = await failure(countUnclaimed(wrong));
     expect(counting.name).toBe('InputInvalid');

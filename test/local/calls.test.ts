@@ -95,7 +95,6 @@ const about = { fleet: 'calls', execution: 'e-1' };
 const poll = {
   number: 1,
   executionStartedAt: '2026-01-05T08:00:00Z',
-  dueAt: '2026-01-05T08:00:00Z',
   timeoutSeconds: 8,
 };
 
@@ -188,7 +187,8 @@ describe('the steps against a group with scale-in protection', () => {
       quietPollIntervalSeconds: 60,
       activities: { lastAt: null, failedLaunches: 0, cameInService: 0, breaker: { open: false } },
       observed,
-      poll: { ...poll, executionStartedAt: now, dueAt: now },
+      executionStartedAt: now,
+      poll: { ...poll, dueAt: now },
     });
     await updateGroup({ ...about, groupName: GROUP, decision, again: false });
     expect(await group()).toMatchObject({ desired: 2, suspended: ['Launch'] });

@@ -103,12 +103,18 @@ describe('the state data', () => {
     expect([...new Set(read)].toSorted()).toEqual(given.map((key) => `$$.Execution.Input.${key}`).toSorted());
   });
 
-  it('is, through all polls, what became of the launches and the poll, and then the plan alone', () => {
-    const first = state(definition, 'First Poll');
-    const compute = state(definition, 'Compute Capacity');
-    if (first.Type !== 'Pass' || compute.Type !== 'Task') throw new Error('They are other states');
-    expect(Object.keys(first.Parameters ?? {})).toEqual(['activities.$', 'poll']);
-    for (const { ResultPath = '$' } of [first, compute]) expect(ResultPath).toBe('$');
+  it("is the secret's name, then what became of the launches and the poll, and then the plan alone", () => {
+    const [secrets, first, compute, wait] = [
+      'Read Secrets',
+      'First Poll',
+      'Compute Capacity',
+      'Wait For Next Poll',
+    ].map((name) => state(definition, name));
+    expect(secrets).not.toHaveProperty('ResultPath');
+    expect(first).not.toHaveProperty('ResultPath');
+    expect(first).toHaveProperty('Parameters', { 'activities.$': '$.activities', poll: expect.anything() });
+    expect(compute).not.toHaveProperty('ResultPath');
+    expect(wait).toHaveProperty('OutputPath', '$.next');
   });
 
   it('is the step, the error and the cause, and nothing else, from the reading of a failure on', () => {
@@ -203,9 +209,14 @@ describe('Observe', () => {
       .flatMap((each) => Object.values(each.Parameters).map(String));
     for (const path of told.filter((path) => !path.startsWith('$$'))) {
       const [, key = ''] = path.split('.');
-      const from = key === 'poll' ? '$.poll' : `$$.Execution.Input.${key}`;
-      expect(observe.Parameters).toMatchObject({ [`${key}.$`]: from });
+      if (key === 'poll') continue;
+      expect(observe.Parameters).toMatchObject({ [`${key}.$`]: `$$.Execution.Input.${key}` });
     }
+    expect(observe.Parameters.poll).toEqual({
+      'number.$': '$.poll.number',
+      'executionStartedAt.$': '$$.Execution.StartTime',
+      'timeoutSeconds.$': '$.poll.timeoutSeconds',
+    });
   });
 
   it('lets a branch that names its step be read, and names itself for everything else', () => {

@@ -61,7 +61,12 @@ const Pass = z.object({
   Next: z.string(),
 });
 
-const Wait = z.object({ Type: z.literal('Wait'), TimestampPath: z.string(), Next: z.string() });
+const Wait = z.object({
+  Type: z.literal('Wait'),
+  TimestampPath: z.string(),
+  OutputPath: z.string(),
+  Next: z.string(),
+});
 const Succeed = z.object({ Type: z.literal('Succeed') });
 const Fail = z.object({ Type: z.literal('Fail'), ErrorPath: z.string(), CausePath: z.string() });
 

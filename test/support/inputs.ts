@@ -20,7 +20,7 @@ export function countInput(changes: Partial<CountInput> = {}): CountInput {
     resourceClass: 'acme/linux',
     circleciUrl: 'https://runner.circleci.com',
     scalerSecretName: 'circleci-runner-autoscaler/linux/scaler',
-    poll: firstPoll(),
+    poll: { number: 1, executionStartedAt: secondsIn(0), timeoutSeconds: 8 },
     ...changes,
   };
 }
