@@ -59,6 +59,8 @@ export interface Visit {
   retries: number;
 }
 
+type Call = Pick<Visit, 'parameters' | 'answer'>;
+
 export interface Execution {
   name: string;
   status: 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT';
@@ -123,17 +125,18 @@ export class Workflow {
     this.#tasks = { ...HANDLERS, ...services, ...replace };
   }
 
-  /** What stands behind the Task states of one execution. */
-  #calling(path: Visit[]): Record<string, (input: Json) => Promise<Json>> {
+  /** What stands behind the Task states of one execution; each call is kept with what it was asked and answered. */
+  #calling(calls: Map<string, Call[]>): Record<string, (input: Json) => Promise<Json>> {
     return Object.fromEntries(
       Object.entries(this.#tasks).map(([state, handler]) => [
         state,
         async (parameters: Json) => {
+          const call: Call = { parameters };
+          calls.set(state, [...(calls.get(state) ?? []), call]);
           const fault = this.fault(state);
           if (fault === 'hang') return new Promise<never>(() => {});
           const answer = await asLambda(fault ? () => Promise.reject(fault) : handler, parameters);
-          const visit = path.findLast((candidate) => candidate.state === state);
-          if (visit !== undefined) Object.assign(visit, { parameters, answer });
+          call.answer = answer;
           return answer;
         },
       ]),
@@ -144,8 +147,9 @@ export class Workflow {
   async run(name: string, input: ExecutionInput): Promise<Execution> {
     const startedAt = Date.now();
     const path: Visit[] = [];
+    const calls = new Map<string, Call[]>();
     const run = this.#machine.run(input as unknown as Json, {
-      overrides: { taskResourceLocalHandlers: this.#calling(path) },
+      overrides: { taskResourceLocalHandlers: this.#calling(calls) },
       context: { Execution: { Name: name, Input: input } } as never,
     });
     const listening = follow(run.eventLogs, path);
@@ -154,6 +158,11 @@ export class Workflow {
       (error: unknown) => describeEnding(error),
     );
     await listening;
+    // The engine tells of its states later than it calls their functions, so the two are brought together at the end.
+    for (const visit of path) {
+      const attempts = calls.get(visit.state)?.splice(0, visit.retries + 1) ?? [];
+      Object.assign(visit, attempts.at(-1));
+    }
     return { name, startedAt, endedAt: Date.now(), path, ...ending };
   }
 

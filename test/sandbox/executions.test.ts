@@ -102,6 +102,17 @@ describe('an execution', () => {
     expect(updates).toEqual([1, 3, 10].map((desired) => ({ desired, written: true })));
     expect(world.group.desired).toBe(10);
   });
+
+  it('keeps of each poll what its steps were asked, and what they answered', async () => {
+    const { execute } = await oneFleet({ queued: 1, fleet: { pollIntervalSeconds: 20 } });
+    const execution = await execute();
+    for (const step of ['Count Unclaimed', 'Compute Capacity']) {
+      const asked = visits(execution, step).map(({ parameters }) => parameters);
+      expect(asked).toMatchObject([1, 2, 3].map((number) => ({ poll: { number } })));
+    }
+    const planned = visits(execution, 'Compute Capacity').map(({ answer }) => answer);
+    expect(planned).toMatchObject([2, 3, 4].map((number) => ({ next: { poll: { number } } })));
+  });
 });
 
 const BEFORE = ['Read Secrets', 'Describe Activities', 'Breaker Open?'];
