@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { FAILURES } from '../infra/metrics.ts';
 import {
   FLEET_STANDING,
   LAMBDA_GB,
@@ -151,6 +152,7 @@ export async function costReport(): Promise<string> {
       43_800 *
       PRICES.logGb) /
     1024 ** 3;
+  const bareLog = logOf((usage) => usage.executionLogBytesWithoutData);
   const firstDelay = (quietPoll: number) => meanDelay(of(quiet, quietPoll).polledAt);
   const ownMetrics = usual.metrics;
 
@@ -259,7 +261,7 @@ export async function costReport(): Promise<string> {
         row(
           'execution log without data: the console shows no counts and no reasons',
           `${kilobytes(usual.executionLogBytesWithoutData)} and ${kilobytes(resting.executionLogBytesWithoutData)}`,
-          dollars(logOf((usage) => usage.executionLogBytesWithoutData)),
+          dollars(bareLog),
         ),
         row(
           'desired capacity, in service and pending as metrics of our own: not published, EC2 Auto Scaling has them for nothing',
@@ -277,6 +279,32 @@ export async function costReport(): Promise<string> {
     'What is the same for all polls of an execution is kept out of its state, because each state logs its data twice; and',
     "of Lambda's own lines only warnings are kept. CloudWatch's cheaper log class, Infrequent Access, would halve the",
     'execution log. Whether the Step Functions console reads it is not documented, so it is not used.',
+    '',
+    '## Below 6 dollars',
+    '',
+    `A fleet of office hours should cost less than 6 dollars a month, and at list prices it costs ${dollars(byDefault.office.total)}. What is left`,
+    'to be saved takes something away, so none of it is the default:',
+    '',
+    ...table(
+      ['lever', 'a month, office hours', 'what it takes away'],
+      [
+        row(
+          '`pollInterval: 15`',
+          dollars(cost(15, DEFAULT_QUIET_POLL, SHARES.office).total),
+          `every job waits ${(meanDelay(of(busy, 15).polledAt) - meanDelay(usual.polledAt)).toFixed(1)} s longer`,
+        ),
+        row(
+          'an execution log without data',
+          dollars(byDefault.office.total - byDefault.office.executionLog + bareLog),
+          'the console shows which states an execution went through, and nothing that they saw or decided',
+        ),
+        row(
+          'one alarm for all kinds of failure',
+          dollars(byDefault.office.total - (Object.keys(FAILURES).length - 1) * PRICES.alarmMonth),
+          'what is wrong, and with it what to do, is not in the alarm but has to be looked up',
+        ),
+      ],
+    ),
     '',
     '## What is assumed',
     '',
