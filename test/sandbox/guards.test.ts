@@ -221,11 +221,45 @@ function starvingFrom(metrics: Metric[]): number[] {
   return [...starving].filter((minute) => following.every((more) => starving.has(minute + more)));
 }
 
+/** Every kind of fault in one hour, most of them at once: a usual run's few scenarios may well miss a kind. */
+const EVERYTHING: Scenario = {
+  ...STEADY,
+  minReplicas: 1,
+  maxReplicas: 4,
+  jobs: Array.from({ length: 12 }, (_, job) => ({ queuedAt: job * 100, durationSeconds: 200 })),
+  faults: [
+    { kind: 'twice', offset: 20, from: 0, to: FAULTS_END },
+    { kind: 'stale', seconds: 20, from: 0, to: FAULTS_END },
+    { kind: 'slow', seconds: 2, from: 0, to: FAULTS_END },
+    { kind: 'foreign', tasks: 2, from: 60, to: 400 },
+    { kind: 'by hand', desired: 4, from: 200, to: 201 },
+    { kind: 'taken out', replaced: true, from: 420, to: 421 },
+    { kind: 'launches', how: 'failing', from: 480, to: 1_500 },
+    { kind: 'smaller', maxSize: 3, maxReplicasToo: true, from: 600, to: 1_200 },
+    { kind: 'circleci', how: '503', from: 900, to: 1_100 },
+    { kind: 'aws', action: 'SetDesiredCapacity', how: 'throttled', from: 0, to: 130 },
+  ],
+};
+
 describe('whatever goes wrong, and when,', () => {
   it('no job is lost, no bound is broken, and the queue drains when it is over', async () => {
     await always(scenarios, 8, async (scenario) => {
       await survive(scenario);
     });
+  });
+});
+
+describe('everything that goes wrong at once', () => {
+  it('breaks no law either, with each guard at work', async () => {
+    const { metrics } = await survive(EVERYTHING);
+    const told = new Set(metrics.map(({ name }) => name));
+    const guards = ['BreakerOpen', 'AtMaximum', 'CircleCiUnavailable', 'GroupUpdateRefused'];
+    expect(guards.filter((metric) => !told.has(metric))).toEqual([]);
+  });
+
+  it('is every kind of fault that scenarios are made of', () => {
+    const kinds = fc.sample(what, { numRuns: 1_000, seed: 2 }).map(({ kind }) => kind);
+    expect(new Set(EVERYTHING.faults.map(({ kind }) => kind))).toEqual(new Set(kinds));
   });
 });
 
