@@ -103,6 +103,13 @@ describe('an execution', () => {
     expect(world.group.desired).toBe(10);
   });
 
+  it("reads the group's activities once, however often it polls", async () => {
+    const { sandbox, execute } = await oneFleet({ queued: 1, fleet: { pollIntervalSeconds: 5 } });
+    const execution = await execute();
+    expect(visits(execution, 'Observe')).toHaveLength(11);
+    expect(sandbox.aws.calls.get('DescribeScalingActivities')).toBe(1);
+  });
+
   it('keeps of each poll what its steps were asked, and what they answered', async () => {
     const { execute } = await oneFleet({ queued: 1, fleet: { pollIntervalSeconds: 20 } });
     const execution = await execute();

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { SANDBOX_TOKEN } from '../../sandbox/sandbox.ts';
 import { HANDLERS } from '../../sandbox/workflow.ts';
+import { fleetsOf, MINIMAL } from '../infra/fleets.ts';
+import { SynthesisedTemplate } from '../infra/template.ts';
 import { oneFleet } from '../support/sandbox.ts';
 
 // The functions' logger reads its level once, when they are imported.
@@ -39,6 +41,20 @@ const lines = () =>
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => Line.parse(JSON.parse(line)));
+
+/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html; `step` is a name that a query gives. */
+const OF_THE_LANGUAGE = 'fields filter sort limit desc and or as ispresent @timestamp step'.split(' ');
+
+const wordsOf = (query: string) => query.replaceAll(/"[^"]*"/g, '').match(/@?[a-z]\w*(\.\w+)*/gi) ?? [];
+
+/** The fields of a line as a query names them: `decision.reasons.0`. */
+function pathsIn(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => [
+    key,
+    ...pathsIn(inner).map((path) => `${key}.${path}`),
+  ]);
+}
 
 describe('the log lines of an execution', () => {
   it('are one for each step, and say which fleet and which execution they belong to', async () => {
@@ -94,6 +110,19 @@ describe('the log lines of an execution', () => {
       poll: 1,
       error: { name: 'CircleCiNotFound', message: expect.stringContaining('answered 404') },
     });
+  });
+
+  it('hold every field that the saved queries ask for', async () => {
+    const { sandbox, world, execute } = await oneFleet({ queued: 3, fleet: { pollIntervalSeconds: 60 } });
+    world.group.settings.launchFault = () => 'failing';
+    await sandbox.runUntil(300);
+    sandbox.circleci.classes.clear();
+    await execute();
+    const queries = new SynthesisedTemplate(fleetsOf(MINIMAL)).all('AWS::Logs::QueryDefinition');
+    const asked = queries.flatMap(({ properties }) => wordsOf(String(properties.QueryString)));
+    const known = new Set([...OF_THE_LANGUAGE, ...lines().flatMap((line) => pathsIn(line))]);
+    expect(asked.length).toBeGreaterThan(20);
+    expect(asked.filter((word) => !known.has(word))).toEqual([]);
   });
 
   it.each([
