@@ -249,6 +249,31 @@ describe('the runbook', () => {
     expect(text.slice(text.indexOf('**Do this.**'))).toMatch(/^(1\. |\| )/m);
   });
 
+  it.each(ofAlarms)('leads of $heading to the console, to a saved query, and to a command', ({ text }) => {
+    const look = text.slice(text.indexOf('**Look here.**'), text.indexOf('**Do this.**'));
+    expect(look).toContain('](#where-to-look)');
+    expect(look).toMatch(/`circleci-runners\/[A-Z]/);
+    expect(look).toMatch(/^aws \w|`npm run \w/m);
+  });
+
+  it('leads to places that the stack has, by the names that they have', () => {
+    const names = [
+      ['CloudWatch::Dashboard', 'DashboardName'],
+      ['StepFunctions::StateMachine', 'StateMachineName'],
+      ['CloudWatch::Alarm', 'AlarmName'],
+      ['AutoScaling::AutoScalingGroup', 'AutoScalingGroupName'],
+      ['Scheduler::Schedule', 'Name'],
+      ['Scheduler::ScheduleGroup', 'Name'],
+      ['SQS::Queue', 'QueueName'],
+    ].flatMap(([type, key = '']) => template.all(`AWS::${type}`).map(({ properties }) => properties[key]));
+    const led = tableOf(FILE, 'place', 'address').flatMap(([, address = '']) =>
+      found(decodeURIComponent(address), /[:/=](circleci-runners[\w-]*)/g),
+    );
+    const asDeployed = led.map((name) => name.replace('FLEET', 'linux').replace('NAME', 'Starving'));
+    expect(led.length).toBeGreaterThan(5);
+    expect(asDeployed.filter((name) => !names.includes(name))).toEqual([]);
+  });
+
   it('lists the alarms as they are: their names, when they ring, and who tells', () => {
     const rules = new Map(composites.map((alarm) => [alarm.AlarmName, String(alarm.AlarmRule)]));
     const needsYou = rules.get('circleci-runners-linux-NeedsYou') ?? '';
