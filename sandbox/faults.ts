@@ -214,6 +214,11 @@ const OF_SECRETS: Fault[] = [
     ends: unreadable('SecretDenied'),
   },
   {
+    name: 'Secrets Manager calls the request invalid',
+    begin: aws('GetSecretValue', { status: 400, code: 'InvalidParameterException', message: 'Invalid name' }),
+    ends: unreadable('SecretNotFound'),
+  },
+  {
     name: 'Secrets Manager answers 500',
     begin: aws('GetSecretValue', { status: 500, code: 'InternalServiceError', message: 'Internal error' }),
     ends: unreadable('SecretsManagerUnavailable'),
@@ -226,6 +231,15 @@ const OF_SECRETS: Fault[] = [
   {
     name: 'the secret is deleted',
     begin: ({ sandbox, world }) => sandbox.aws.secrets.delete(world.input.scalerSecretName),
+    ends: unreadable('SecretNotFound'),
+  },
+  {
+    name: 'the secret is marked for deletion',
+    begin: aws('GetSecretValue', {
+      status: 400,
+      code: 'InvalidRequestException',
+      message: "You can't perform this operation on the secret because it was marked for deletion.",
+    }),
     ends: unreadable('SecretNotFound'),
   },
   { name: 'the secret has no value', begin: secretIs(undefined), ends: unreadable('SecretUnset') },
@@ -309,6 +323,19 @@ const OF_LAMBDA: Fault[] = ['Count Running', 'Describe Activities'].flatMap((ste
     ends: { state: FAILURES.StepBroken, error: 'TypeError' },
   },
 ]);
+
+const OF_DECISIONS: Fault[] = [
+  {
+    name: 'a decision breaks a law',
+    begin: failing({
+      'Compute Capacity': named(
+        'DecisionInvalid',
+        'DecisionInvalid: What was decided must not be: 61 is above maxReplicas (60). Capacity is held.',
+      ),
+    }),
+    ends: { state: FAILURES.DecisionInvalid, error: 'DecisionInvalid' },
+  },
+];
 
 const CLOUDWATCH_DOWN = { 'Count Failure': named('CloudWatch.InternalServiceFault', 'Internal error') };
 const SNS_DOWN = { 'Announce Failure': named('Sns.InternalErrorException', 'Internal error') };
@@ -405,6 +432,7 @@ export const FAULTS: Fault[] = [
   ...OF_SECRETS,
   ...OF_GROUP,
   ...OF_LAMBDA,
+  ...OF_DECISIONS,
   ...OF_MORE_AT_ONCE,
   ...OF_LAUNCHES,
   ...OF_THE_WORLD,

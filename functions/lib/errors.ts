@@ -12,7 +12,7 @@ export class InputInvalid extends StepError {
   readonly name = 'InputInvalid';
 }
 
-/** No secret of that name exists here, or it is marked for deletion. */
+/** No secret of that name exists here, or can; or it is marked for deletion. */
 export class SecretNotFound extends StepError {
   readonly name = 'SecretNotFound';
 }

@@ -102,6 +102,12 @@ function translate(name: string, error: unknown): Error {
         `Secret ${name} is marked for deletion. Restore it, or correct scalerSecretName.`,
         { cause },
       );
+    case 'InvalidParameterException':
+    case 'ValidationException':
+      return new SecretNotFound(
+        `Secrets Manager does not take ${name} for the name of a secret: ${cause.message}. Correct scalerSecretName.`,
+        { cause },
+      );
     case 'AccessDeniedException':
     case 'DecryptionFailure':
       return new SecretDenied(

@@ -156,6 +156,8 @@ describe('a secret that cannot be used', () => {
   it.each<{ code: string; status: number; error: string }>([
     { code: 'AccessDeniedException', status: 400, error: 'SecretDenied' },
     { code: 'DecryptionFailure', status: 400, error: 'SecretDenied' },
+    { code: 'InvalidParameterException', status: 400, error: 'SecretNotFound' },
+    { code: 'ValidationException', status: 400, error: 'SecretNotFound' },
     { code: 'ThrottlingException', status: 400, error: 'SecretsManagerUnavailable' },
     { code: 'InternalServiceError', status: 500, error: 'SecretsManagerUnavailable' },
     { code: 'ServiceUnavailable', status: 503, error: 'SecretsManagerUnavailable' },
