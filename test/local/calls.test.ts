@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
@@ -17,17 +18,24 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../cli/local-aws.ts';
 import { pythonEnvironment } from '../../cli/python.ts';
 import { PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { address } from '../support/serve.ts';
 
 /**
- * What MiniStack cannot do, scale-in protection and suspended processes, against moto, which answers these calls
- * as AWS does. Instances that leave are in `test/instance`.
+ * What MiniStack cannot do, scale-in protection, suspended processes and calls that fail, against moto, which
+ * answers these calls as AWS does. Instances that leave are in `test/instance`.
  */
 
 const REQUIREMENTS = fileURLToPath(new URL('./moto.txt', import.meta.url));
 const GROUP = 'calls-test';
 
+/** What answers a call in moto's place: an error, or nothing at all. */
+type Fault = { status: number; code: string } | 'reset';
+
 let moto: ChildProcess;
 let endpoint: string;
+/** Stands between the functions and moto. */
+let between: Server;
+let fault: (action: string) => Fault | undefined = () => undefined;
 let autoScaling: AutoScalingClient;
 
 beforeAll(async () => {
@@ -35,8 +43,26 @@ beforeAll(async () => {
   const port = await freePort();
   endpoint = `http://localhost:${port}`;
   moto = spawn(resolve(bin, 'moto_server'), ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
+  between = createServer(async (request, response) => {
+    const body = await text(request);
+    const failure = fault(new URLSearchParams(body).get('Action') ?? '');
+    if (failure === 'reset') {
+      request.socket.destroy();
+    } else if (failure !== undefined) {
+      const { status, code } = failure;
+      response.writeHead(status, { 'content-type': 'text/xml' });
+      response.end(`<ErrorResponse><Error><Code>${code}</Code><Message>no</Message></Error></ErrorResponse>`);
+    } else {
+      const { authorization = '', 'content-type': type = '' } = request.headers;
+      const headers = { authorization, 'content-type': type };
+      const answer = await fetch(endpoint, { method: 'POST', headers, body });
+      response.writeHead(answer.status, { 'content-type': 'text/xml' });
+      response.end(await answer.text());
+    }
+  }).listen(0, '127.0.0.1');
+  await once(between, 'listening');
   Object.assign(process.env, {
-    AWS_ENDPOINT_URL: endpoint,
+    AWS_ENDPOINT_URL: address(between),
     AWS_REGION: 'eu-west-1',
     AWS_ACCESS_KEY_ID: 'moto',
     AWS_SECRET_ACCESS_KEY: 'moto',
@@ -49,10 +75,13 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  between?.closeAllConnections();
+  between?.close();
   moto?.kill('SIGKILL');
 });
 
 beforeEach(async () => {
+  fault = () => undefined;
   await fetch(`${endpoint}/moto-api/reset`, { method: 'POST' });
 });
 
@@ -199,6 +228,51 @@ describe('the steps against a group with scale-in protection', () => {
     await createGroup(3);
     await setDesiredCapacity(GROUP, 0);
     expect((await group()).ids).toHaveLength(3);
+  });
+});
+
+describe.each([
+  { action: 'DescribeScalingActivities', step: 'describe-activities', invalid: 'GroupNotFound' },
+  { action: 'DescribeAutoScalingGroups', step: 'describe-group', invalid: 'GroupNotFound' },
+  { action: 'SetDesiredCapacity', step: 'update-group', invalid: 'GroupUpdateRefused' },
+])('where $action fails, $step', ({ action, step, invalid }) => {
+  it.each<{ case: string; answer: Fault; error: string }>([
+    {
+      case: 'is throttled',
+      answer: { status: 400, code: 'Throttling' },
+      error: 'AutoScalingUnavailable',
+    },
+    { case: 'is denied', answer: { status: 403, code: 'AccessDenied' }, error: 'AutoScalingDenied' },
+    { case: 'is invalid', answer: { status: 400, code: 'ValidationError' }, error: invalid },
+    {
+      case: 'answers 500',
+      answer: { status: 500, code: 'InternalFailure' },
+      error: 'AutoScalingUnavailable',
+    },
+    { case: 'resets the connection', answer: 'reset', error: 'AutoScalingUnavailable' },
+  ])('as it $case, throws $error after one attempt, and the group stays as it was', async (example) => {
+    const { handler } = await import(`../../functions/${step}.ts`);
+    await createGroup(2);
+    let calls = 0;
+    fault = (asked) => {
+      if (asked !== action) return undefined;
+      calls += 1;
+      return example.answer;
+    };
+    const asked = {
+      ...about,
+      groupName: GROUP,
+      poll,
+      breakerFailures: 3,
+      breakerWindowSeconds: 900,
+      warmPoolAuto: false,
+      decision: { from: 2, desired: 4, change: true, reasons: [] },
+      again: false,
+    };
+    await expect(handler(asked)).rejects.toMatchObject({ name: example.error });
+    expect(calls).toBe(1);
+    fault = () => undefined;
+    expect(await group()).toMatchObject({ desired: 2 });
   });
 });
 

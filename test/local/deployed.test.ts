@@ -321,6 +321,23 @@ describe('the deployed app', () => {
       error: 'CircleCiRateLimited',
     },
     { case: '500', fault: { status: 500, body: 'oops' }, error: 'CircleCiUnavailable' },
+    { case: '400', fault: { status: 400, body: '{}' }, error: 'CircleCiRejected', kind: REFUSES },
+    {
+      case: 'a redirect',
+      fault: { status: 302, headers: { location: '/login' }, body: '' },
+      error: 'CircleCiRejected',
+      kind: REFUSES,
+    },
+    {
+      case: 'JSON that is cut short',
+      fault: { status: 200, body: '{"unclaimed_task_count":' },
+      error: 'CircleCiNotJson',
+    },
+    {
+      case: 'a number that is a text',
+      fault: { status: 200, body: '{"unclaimed_task_count":"3","running_runner_tasks":"3"}' },
+      error: 'CircleCiInvalidCount',
+    },
     { case: 'a page of HTML', fault: { status: 200, body: '<html></html>' }, error: 'CircleCiNotJson' },
     { case: 'a connection that hangs', fault: 'hang', error: 'CircleCiTimeout' },
     { case: 'a connection that breaks', fault: 'reset', error: 'CircleCiUnreachable' },
@@ -376,6 +393,41 @@ describe('the deployed app', () => {
     expect(await isTold()).toBe(false);
     await setAlarmState('alpha-CircleCiRefuses', 'OK');
     await until('the topic is told', 10, isTold);
+  });
+
+  it('holds the capacity and tells of a group that cannot be found, and not again when it cannot be written', async () => {
+    Object.assign(counts.alpha, { unclaimed: 8, running: 0 });
+    await execute('alpha');
+    const { desired } = await group('alpha');
+    const rang = async () =>
+      (await toldOf()).filter(({ name, state }) => name === 'alpha-NeedsYou' && state === 'ALARM').length;
+    const before = await rang();
+
+    const unread = await execute('alpha', outputs.StateMachineArn, { groupName: 'gone' });
+    expect(unread).toMatchObject({ status: 'FAILED', error: 'GroupNotFound' });
+    expect(unread.cause).toContain('See docs/operations.md#group-unreadable');
+    await until('the topic is told', 10, async () => (await rang()) > before);
+    expect(await alarmStates()).toMatchObject({
+      'alpha-GroupUnreadable': 'ALARM',
+      'alpha-NeedsYou': 'ALARM',
+    });
+
+    const writesElsewhere = await workflowWith('Update Group', (state) => {
+      const { 'groupName.$': _, ...parameters } = Object(state.Parameters);
+      return { ...state, Parameters: { ...parameters, groupName: 'gone' } };
+    });
+    const unwritten = await execute('alpha', writesElsewhere, {
+      capacity: { minReplicas: 1, maxReplicas: 10 },
+    });
+    expect(unwritten).toMatchObject({ status: 'FAILED', error: 'GroupNotFound' });
+    expect(unwritten.cause).toContain('See docs/operations.md#group-update-refused');
+    await until(
+      'the alarm rings',
+      10,
+      async () => (await alarmStates())['alpha-GroupUpdateRefused'] === 'ALARM',
+    );
+    expect(await rang()).toBe(before + 1);
+    expect((await group('alpha')).desired).toBe(desired);
   });
 
   // MiniStack's groups have no scaling activities, so here a state says what they would show. Nor have they
