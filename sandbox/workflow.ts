@@ -59,6 +59,7 @@ export interface Visit {
   retries: number;
 }
 
+/** One attempt of a Task state. */
 type Call = Pick<Visit, 'parameters' | 'answer'>;
 
 export interface Execution {

@@ -221,7 +221,7 @@ function starvingFrom(metrics: Metric[]): number[] {
   return [...starving].filter((minute) => following.every((more) => starving.has(minute + more)));
 }
 
-/** Every kind of fault in one hour, most of them at once: a usual run's few scenarios may well miss a kind. */
+/** Every kind of fault, most of them at once: a usual run's few scenarios may well miss a kind. */
 const EVERYTHING: Scenario = {
   ...STEADY,
   minReplicas: 1,
