@@ -11,6 +11,7 @@ import {
   CircleCiUnavailable,
   CircleCiUnreachable,
 } from './errors.ts';
+import { excerpt, retryAfterSeconds } from './http-answers.ts';
 import { pollFits } from './pacing.ts';
 import { readCircleToken } from './secrets.ts';
 
@@ -85,20 +86,11 @@ async function ask(url: URL, token: string, deadline: AbortSignal): Promise<Answ
 }
 
 function rateLimited(input: CountInput, answer: Answer): { retryAfterSeconds: number } {
-  const seconds = retryAfterSeconds(answer.retryAfter, Date.now());
+  const seconds = retryAfterSeconds(answer.retryAfter, Date.now()) ?? DEFAULT_RETRY_AFTER_SECONDS;
   if (pollFits(input.poll, Date.now() + seconds * 1_000)) return { retryAfterSeconds: seconds };
   throw new CircleCiRateLimited(
     `CircleCI allows no more requests for ${seconds} s (status 429), longer than this execution has left. Capacity is held; if this goes on, raise pollInterval.`,
   );
-}
-
-/** `Retry-After` is a number of seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after */
-function retryAfterSeconds(header: string | null, now: number): number {
-  if (header === null || header.trim() === '') return DEFAULT_RETRY_AFTER_SECONDS;
-  const seconds = /^\s*\d+\s*$/.test(header) ? Number(header) : (Date.parse(header) - now) / 1_000;
-  return Number.isFinite(seconds)
-    ? Math.min(Math.max(Math.ceil(seconds), 1), 86_400)
-    : DEFAULT_RETRY_AFTER_SECONDS;
 }
 
 function failure(input: CountInput, url: URL, answer: Answer): Error {
@@ -117,12 +109,6 @@ function failure(input: CountInput, url: URL, answer: Answer): Error {
   return new CircleCiRejected(
     `${said}. Check circleciUrl and resourceClass in fleets.yaml. Capacity is held.`,
   );
-}
-
-/** The start of what was answered, on one line. */
-function excerpt(body: string): string {
-  const text = body.replace(/\s+/g, ' ').trim();
-  return text === '' ? '' : `: ${text.length > 120 ? `${text.slice(0, 120)}...` : text}`;
 }
 
 function parseCount(url: URL, body: string, key: string): number {
