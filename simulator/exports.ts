@@ -29,8 +29,8 @@ export interface ExportForm {
 
 const isMissing = (value: unknown) => value === undefined || value === null || value === '';
 
-const NEVER_STARTED = 'that no runner ever started';
-const NEVER_ENDED = 'that had not ended, or whose end is not told';
+export const NEVER_STARTED = 'that no runner ever started';
+export const NEVER_ENDED = 'that had not ended, or whose end is not told';
 
 /** A job that ran from its start to its end, or why it is none. */
 function ran(job: ExportedJob): ExportedJob | LeftOut {
