@@ -5,6 +5,7 @@ const SHOWN_AFTER = 2_000;
 
 export interface Progress {
   to: (value: number) => void;
+  /** Takes it away, so that something else can be said; the next value shows it again. */
   stop: () => void;
 }
 
@@ -27,6 +28,9 @@ export function progressBar(total: number, unit: string): Progress {
       }
       bar?.update(value);
     },
-    stop: () => bar?.stop(),
+    stop: () => {
+      bar?.stop();
+      bar = undefined;
+    },
   };
 }

@@ -44,6 +44,10 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npm run drain -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'drain'" },
   'npm run resume -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'resume'" },
   'npm run local': { file: 'test/local/watch.test.ts', as: 'cli/local.ts' },
+  'npm run trace -- --project gh/acme/app --days 30': {
+    file: 'test/cli/trace.test.ts',
+    as: "'cli/trace.ts'",
+  },
   'npm run schedules': { file: 'test/cli/schedules.test.ts', as: 'cli/schedules.ts' },
   'npm test': { file: '.ci/run', as: 'npm test' },
   'npm run test:local': { file: '.ci/run', as: 'npm run test:local' },
