@@ -13,6 +13,7 @@ let stub: ProjectApi;
 let waits: number[];
 let told: string[];
 let end: AbortController;
+let options: ConstructorParameters<typeof CircleCiApi>[0];
 let api: CircleCiApi;
 
 beforeEach(async () => {
@@ -27,14 +28,15 @@ beforeEach(async () => {
   waits = [];
   told = [];
   end = new AbortController();
-  api = new CircleCiApi({
+  options = {
     url: `${address(server)}/api/v2`,
     token: stub.token,
     signal: end.signal,
     deadlineSeconds: 0.2,
     told: (what) => told.push(what),
     wait: async (seconds) => waits.push(seconds),
-  });
+  };
+  api = new CircleCiApi(options);
 });
 
 describe('CircleCI is asked', () => {
@@ -94,6 +96,22 @@ describe('CircleCI is asked', () => {
     expect(error.name).toBe(name);
     expect(error.message).toContain(`answered ${status}: not ***`);
     expect(api.requests).toBe(1);
+  });
+
+  it('nothing while a 429 holds all back', async () => {
+    let release = () => {};
+    const limited = new CircleCiApi({
+      ...options,
+      wait: () => new Promise<void>((resolve) => (release = resolve)),
+    });
+    stub.fault = (path, times) => (path.endsWith('/job/1') && times === 1 ? { status: 429 } : undefined);
+    const first = limited.ask(JOB, Job);
+    await expect.poll(() => told).toHaveLength(1);
+    const second = limited.ask('/project/gh/acme/app/job/2', Job);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(stub.asked).toHaveLength(1);
+    release();
+    expect(await Promise.all([first, second])).toEqual([{ number: 1 }, { number: 2 }]);
   });
 
   it('by several at once, of which one says that all wait', async () => {
