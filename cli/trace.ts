@@ -177,9 +177,8 @@ function refuseNone(found: Jobs, { project, resourceClass, days }: Options, kept
   if (found.jobs.length > 0) return;
   const ran = Object.keys(found.resourceClasses);
   if (resourceClass !== undefined && ran.length > 0) {
-    // The answers stay: another class costs no request.
     throw new UsageError(
-      `--resource-class must be some of ${ran.join(', ')}, on which jobs of ${project} ran, got ${resourceClass.join(', ')}`,
+      `--resource-class must be some of ${ran.join(', ')}, on which jobs of ${project} ran, got ${resourceClass.join(', ')}. The answers are kept in ${kept.file}: another class takes no download.`,
     );
   }
   kept.remove();
@@ -212,9 +211,8 @@ function report(
   requests: number,
 ): void {
   const { jobs, leftOut } = found;
-  const resourceClasses = Object.fromEntries(
-    Object.entries(found.resourceClasses).filter(([name]) => resourceClass?.includes(name) ?? true),
-  );
+  const names = resourceClass ?? Object.keys(found.resourceClasses);
+  const resourceClasses = Object.fromEntries(names.map((name) => [name, found.resourceClasses[name] ?? 0]));
   const { since, until } = kept;
   if (json) {
     const about = { trace: out, project, since, until, jobs: jobs.length, tasks: tasks(jobs) };

@@ -201,7 +201,7 @@ describe('npm run trace -- --project gh/acme/app --days 30', () => {
   });
 
   it('prints one JSON object with --json', async () => {
-    const { stdout, stderr } = await download('--json', '--resource-class', 'acme/linux');
+    const { stdout, stderr } = await download('--json', '--resource-class', 'acme/linux', 'acme/none');
     expect(stderr).toBe('');
     expect(JSON.parse(stdout)).toEqual({
       trace: out,
@@ -210,7 +210,7 @@ describe('npm run trace -- --project gh/acme/app --days 30', () => {
       until: expect.stringMatching(/Z$/),
       jobs: 4,
       tasks: 4,
-      resourceClasses: { 'acme/linux': 4 },
+      resourceClasses: { 'acme/linux': 4, 'acme/none': 0 },
       leftOut: expect.arrayContaining([
         { reason: 'of other resource classes', count: 2, first: 'job 8, acme/large' },
       ]),
