@@ -367,7 +367,7 @@ export const Fleet = z
           'How many tasks an instance runs. `single-task`: one, on a clean machine. `continuous`: one after the other, until none comes for idleTimeout; a job then finds the files, processes and Docker state that those before it left. [What that gives up](instance-life.md#reuse).',
         ),
       warmPool: WarmPool.optional().describe(
-        'Instances that have installed all and wait, stopped, to be launched in seconds: `size` of them, `stopped` (or `hibernated`) by their `state`. Their volumes are paid for. AWS has no warm pool for Spot, nor for more than one of `instanceTypes`.',
+        'Instances that have installed all and wait, stopped, to be launched in seconds: `size` of them, `stopped` (or `hibernated`) by their `state`. Their volumes are paid for. AWS has no warm pool for Spot.',
       ),
       maxRunTime: duration('a time', 60, 432_000)
         .prefault('5h')
@@ -558,19 +558,13 @@ export const Fleet = z
     when: (parsed) =>
       sound(parsed, 'maxReplicas') && Number.isInteger(Object(Object(parsed.value).warmPool).size),
   })
+  // Several instance types may be warm since November 2025, if they are On-Demand:
+  // https://aws.amazon.com/about-aws/whats-new/2025/11/ec2-auto-scaling-warm-pool-mixed-instances-policies/
   .refine((fleet) => fleet.spot === undefined, {
     path: ['spot'],
     error:
-      'must be left out with warmPool, which AWS refuses to groups that ask for Spot Instances; or leave out warmPool',
+      'must be left out with warmPool, which AWS has for On-Demand instances alone; or leave out warmPool',
     when: ({ value }) => isMap(value) && value.warmPool !== undefined,
-  })
-  // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutWarmPool.html said so for years. What it says
-  // today leaves it open.
-  .refine((fleet) => (fleet.instanceTypes?.length ?? 0) <= 1, {
-    path: ['instanceTypes'],
-    error:
-      'must be one type with warmPool, which AWS refuses to groups of several instance types; or leave out warmPool',
-    when: ({ value }) => isMap(value) && value.warmPool !== undefined && Array.isArray(value.instanceTypes),
   })
   .refine((fleet) => !fleet.instanceTypes?.some((type) => /\.metal/.test(type)), {
     path: ['instanceTypes'],
@@ -581,11 +575,11 @@ export const Fleet = z
       Array.isArray(Object(value).instanceTypes) &&
       Object(value).instanceTypes.every(isInstanceType),
   })
-  .refine((fleet) => fleet.instanceRequirements === undefined, {
-    path: ['instanceRequirements'],
+  .refine((fleet) => fleet.warmPool?.state !== 'hibernated', {
+    path: ['warmPool', 'state'],
     error:
-      'must be left out with warmPool, which AWS refuses to groups of several instance types: give one in instanceTypes',
-    when: ({ value }) => isMap(value) && value.warmPool !== undefined,
+      'must be stopped with instanceRequirements, because EC2 may choose a type that cannot hibernate; or give instanceTypes that can',
+    when: ({ value }) => isMap(value) && value.instanceRequirements !== undefined && isMap(value.warmPool),
   })
   .refine(({ instanceTypes = [] }) => new Set(instanceTypes.map(architectureOf)).size <= 1, {
     path: ['instanceTypes'],

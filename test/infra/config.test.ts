@@ -313,31 +313,32 @@ describe('settings', () => {
     { given: 'tags: {_index: a}', said: `tags._index: ${TAG}` },
     {
       given: 'warmPool: {size: 5}\n  spot: {}',
-      said: 'spot: must be left out with warmPool, which AWS refuses to groups that ask for Spot Instances; or leave out warmPool, got a map',
+      said: 'spot: must be left out with warmPool, which AWS has for On-Demand instances alone; or leave out warmPool, got a map',
     },
   ])('$given is refused', ({ given, said }) => {
     expect(complaintsAbout(minimalWith(given))).toBe(`fleets.yaml has a fault:\n  linux.${said}`);
   });
 
-  it.each([
-    {
-      types: '[m7i.large, m6i.large]',
-      state: 'stopped',
-      said: 'must be one type with warmPool, which AWS refuses to groups of several instance types; or leave out warmPool, got ["m7i.large", "m6i.large"]',
-    },
-    {
-      types: '[m7i.metal-24xl]',
-      state: 'hibernated',
-      said: 'must not be bare metal with a hibernated warmPool, which it cannot do; with the state stopped it can, got ["m7i.metal-24xl"]',
-    },
-  ])('a $state warmPool of $types is refused', ({ types, state, said }) => {
-    const text = minimalWith(`warmPool: {size: 5, state: ${state}}`).replace('[m7i.large]', types);
-    expect(complaintsAbout(text)).toBe(`fleets.yaml has a fault:\n  linux.instanceTypes: ${said}`);
+  it('a hibernated warmPool of bare metal is refused', () => {
+    const text = minimalWith('warmPool: {size: 5, state: hibernated}').replace('m7i.large', 'm7i.metal-24xl');
+    expect(complaintsAbout(text)).toBe(
+      'fleets.yaml has a fault:\n  linux.instanceTypes: must not be bare metal with a hibernated warmPool, which it cannot do; with the state stopped it can, got ["m7i.metal-24xl"]',
+    );
+  });
+
+  it('a hibernated warmPool of types that EC2 chooses is refused', () => {
+    const text = minimalWith('warmPool: {size: 5, state: hibernated}').replace(
+      'instanceTypes: [m7i.large]',
+      'instanceRequirements: {architecture: arm64, vCpus: {min: 2}, memoryGiB: {min: 8}}',
+    );
+    expect(complaintsAbout(text)).toBe(
+      'fleets.yaml has a fault:\n  linux.warmPool.state: must be stopped with instanceRequirements, because EC2 may choose a type that cannot hibernate; or give instanceTypes that can, got "hibernated"',
+    );
   });
 
   it('all that a warmPool cannot be had with is told at once', () => {
-    const text = minimalWith('warmPool: {size: 30}', 'spot: {}', 'reuse: often');
-    expect(complaintsAbout(text.replace('[m7i.large]', '[m7i.large, m6i.large]'))).toMatch(
+    const text = minimalWith('warmPool: {size: 30, state: hibernated}', 'spot: {}', 'reuse: often');
+    expect(complaintsAbout(text.replace('m7i.large', 'm7i.metal-24xl'))).toMatch(
       /^fleets\.yaml has 4 faults:\n(?=[\s\S]*linux\.reuse: )(?=[\s\S]*linux\.warmPool\.size: )(?=[\s\S]*linux\.spot: )(?=[\s\S]*linux\.instanceTypes: )/,
     );
   });

@@ -139,7 +139,12 @@ describe('a warm pool', () => {
       five: { warmPool: '{size: 5}' },
       asleep: { warmPool: '{size: 2, state: hibernated}' },
       auto: { warmPool: '{size: auto}' },
-    }),
+      several: { warmPool: '{size: 5}', instanceTypes: '[m7i.large, m6i.large]' },
+    }).concat(
+      fleetsOf(
+        'chosen:\n  resourceClass: acme/chosen\n  maxReplicas: 5\n  warmPool: {size: 5}\n  instanceRequirements: {architecture: arm64, vCpus: {min: 2}, memoryGiB: {min: 8}}\n',
+      ),
+    ),
   );
 
   it.each([
@@ -159,11 +164,16 @@ describe('a warm pool', () => {
     },
   );
 
-  it('is had only by who asks for it, and stands beside a group of one plain launch template', () => {
-    expect(pools.all('AWS::AutoScaling::WarmPool')).toHaveLength(3);
-    for (const { properties } of pools.all('AWS::AutoScaling::AutoScalingGroup')) {
-      expect(properties).toHaveProperty('LaunchTemplate');
-      expect(properties).not.toHaveProperty('MixedInstancesPolicy');
+  it('is had only by who asks for it', () => {
+    expect(pools.all('AWS::AutoScaling::WarmPool')).toHaveLength(5);
+  });
+
+  it('of several instance types is of On-Demand instances alone', () => {
+    for (const name of ['several', 'chosen']) {
+      const { properties } = pools.the('AWS::AutoScaling::AutoScalingGroup', `${logicalId(name)}Fleet`);
+      const { InstancesDistribution } = Object(properties.MixedInstancesPolicy);
+      expect(InstancesDistribution.OnDemandPercentageAboveBaseCapacity).toBe(100);
+      expect(pools.the('AWS::AutoScaling::WarmPool', `${logicalId(name)}Fleet`)).toBeDefined();
     }
   });
 
