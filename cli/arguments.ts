@@ -1,4 +1,5 @@
-import { type Command, CommanderError, InvalidArgumentError } from 'commander';
+import { type Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { faultOfStackName, STACK_NAME } from '../infra/config.ts';
 
 /** Exit code for a wrong argument, as shells use it. */
 const USAGE = 2;
@@ -14,6 +15,16 @@ export function numberOption(what: string, least: number, most: number, kind: 'w
     throw new InvalidArgumentError(`It must be ${what}, ${number} from ${least} to ${most}.`);
   };
 }
+
+/** The option of commands about what is deployed that names the stack, if it is not the usual one. */
+export const stackOption = () =>
+  new Option('--stack <name>', 'the stack, if it was deployed with -c stack=NAME')
+    .default(STACK_NAME)
+    .argParser((given) => {
+      const fault = faultOfStackName(given);
+      if (fault === undefined) return given;
+      throw new InvalidArgumentError(`It ${fault}.`);
+    });
 
 /** An error of whoever typed the command: the message alone is shown, and the exit code is 2. */
 export class UsageError extends Error {

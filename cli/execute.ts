@@ -2,8 +2,7 @@ import './quiet.ts';
 import { GetScheduleCommand, ListSchedulesCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { SFNClient, StartSyncExecutionCommand } from '@aws-sdk/client-sfn';
 import { Command } from 'commander';
-import { STACK_NAME } from '../infra/config.ts';
-import { runCommand, UsageError } from './arguments.ts';
+import { runCommand, stackOption, UsageError } from './arguments.ts';
 import { colours } from './colours.ts';
 import { describeSteps, readSteps } from './steps.ts';
 
@@ -17,10 +16,14 @@ const command = new Command('npm run execute --')
   .argument('<fleet>', 'a deployed fleet')
   .option('--full', 'poll until the minute is nearly over, as scheduled executions do (default: one poll)')
   .option('--json', 'print one JSON object and nothing else')
+  .addOption(stackOption())
   .action(execute);
 
-async function execute(fleet: string, options: { full?: boolean; json?: boolean }): Promise<void> {
-  const { stateMachineArn, input } = await readSchedule(fleet);
+async function execute(
+  fleet: string,
+  options: { full?: boolean; json?: boolean; stack: string },
+): Promise<void> {
+  const { stateMachineArn, input } = await readSchedule(options.stack, fleet);
   const sfn = new SFNClient({
     requestHandler: { requestTimeout: ANSWER_MILLISECONDS, throwOnRequestTimeout: true },
     // The prefix names AWS's own host for synchronous executions, which no other endpoint has.
@@ -36,7 +39,7 @@ async function execute(fleet: string, options: { full?: boolean; json?: boolean 
     }),
   );
   const startedAt = answer.startDate ?? new Date();
-  const logGroup = `/aws/vendedlogs/states/${STACK_NAME}`;
+  const logGroup = `/aws/vendedlogs/states/${options.stack}`;
   const steps = await readSteps(sfn, answer.executionArn ?? '', logGroup, startedAt);
   const output = answer.output === undefined ? {} : JSON.parse(answer.output);
   const { decision } = output;
@@ -65,24 +68,34 @@ async function execute(fleet: string, options: { full?: boolean; json?: boolean 
 }
 
 /** What the fleet's deployed schedule starts, and with which input. */
-async function readSchedule(fleet: string): Promise<{ stateMachineArn: string; input: object }> {
+async function readSchedule(
+  stack: string,
+  fleet: string,
+): Promise<{ stateMachineArn: string; input: object }> {
   const scheduler = new SchedulerClient({ maxAttempts: 2 });
-  const prefix = `${STACK_NAME}-`;
+  const prefix = `${stack}-`;
   try {
     const { Target } = await scheduler.send(
-      new GetScheduleCommand({ GroupName: STACK_NAME, Name: prefix + fleet }),
+      new GetScheduleCommand({ GroupName: stack, Name: prefix + fleet }),
     );
     return { stateMachineArn: Target?.Arn ?? '', input: JSON.parse(Target?.Input ?? '{}') };
   } catch (error) {
-    if ((error as Error).name !== 'ResourceNotFoundException') throw error;
-    const { Schedules = [] } = await scheduler.send(new ListSchedulesCommand({ GroupName: STACK_NAME }));
+    const { Schedules = [] } = await ifNotFound(error, () =>
+      scheduler.send(new ListSchedulesCommand({ GroupName: stack })),
+    ).catch((second) => ifNotFound(second, async () => ({ Schedules: [] })));
     const names = Schedules.map(({ Name = '' }) => Name.slice(prefix.length)).join(', ');
     throw new UsageError(
       names === ''
-        ? 'No fleet is deployed in this account and region. Deploy with: npx cdk deploy'
+        ? `No fleet is deployed by stack ${stack} in this account and region. Deploy with: npx cdk deploy`
         : `The fleet must be one that is deployed (${names}), got ${JSON.stringify(fleet)}`,
     );
   }
+}
+
+/** Goes on with something else if nothing is there by that name; any other error is not expected. */
+async function ifNotFound<T>(error: unknown, otherwise: () => Promise<T>): Promise<T> {
+  if ((error as Error).name !== 'ResourceNotFoundException') throw error;
+  return await otherwise();
 }
 
 await runCommand(command).catch((error: Error) => {

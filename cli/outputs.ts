@@ -1,11 +1,14 @@
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
-import { STACK_NAME } from '../infra/config.ts';
 
-/** The outputs of the deployed stack, by their names. */
-export async function readOutputs(): Promise<Record<string, string>> {
-  const { Stacks = [] } = await new CloudFormationClient({}).send(
-    new DescribeStacksCommand({ StackName: STACK_NAME }),
-  );
+/** The outputs of a deployed stack, by their names; none if it is not deployed. */
+export async function readOutputs(stack: string): Promise<Record<string, string>> {
+  const { Stacks = [] } = await new CloudFormationClient({})
+    .send(new DescribeStacksCommand({ StackName: stack }))
+    .catch((error: Error) => {
+      // AWS has no name of its own for it.
+      if (error.name === 'ValidationError' && error.message.includes('does not exist')) return { Stacks: [] };
+      throw error;
+    });
   return Object.fromEntries(
     (Stacks[0]?.Outputs ?? []).map(({ OutputKey = '', OutputValue = '' }) => [OutputKey, OutputValue]),
   );

@@ -8,7 +8,7 @@ import {
 import { Command } from 'commander';
 import { PAUSED_TAG } from '../functions/lib/tags.ts';
 import { STACK_NAME } from '../infra/config.ts';
-import { runCommand, UsageError } from './arguments.ts';
+import { runCommand, stackOption, UsageError } from './arguments.ts';
 import { readOutputs } from './outputs.ts';
 
 /** What each command makes of a fleet: the value of its group's tag, and what it means. */
@@ -40,17 +40,21 @@ const command = new Command(`npm run ${action} --`)
   .description(does)
   .argument('<fleet...>', 'one or more deployed fleets')
   .option('--json', 'print one JSON object for each fleet and nothing else')
+  .addOption(stackOption())
   .action(setAll);
 
-async function setAll(fleets: string[], options: { json?: boolean }): Promise<void> {
-  const groups = await deployedGroups();
+async function setAll(fleets: string[], options: { json?: boolean; stack: string }): Promise<void> {
+  const { stack } = options;
+  const groups = await deployedGroups(stack);
   const unknown = fleets.filter((fleet) => !groups.has(fleet));
   if (unknown.length > 0) {
     const deployed = groups.size > 0 ? `Deployed are ${[...groups.keys()].join(', ')}` : 'None is deployed';
-    throw new UsageError(`Fleets that are not deployed: ${unknown.join(', ')}. ${deployed}.`);
+    throw new UsageError(
+      `Fleets that are not deployed by stack ${stack}: ${unknown.join(', ')}. ${deployed}.`,
+    );
   }
   for (const fleet of new Set(fleets)) {
-    await setTag(`${STACK_NAME}-${fleet}`);
+    await setTag(`${stack}-${fleet}`);
     const { desired = 0, instances = 0 } = groups.get(fleet) ?? {};
     console.log(
       options.json
@@ -59,13 +63,14 @@ async function setAll(fleets: string[], options: { json?: boolean }): Promise<vo
     );
   }
   if (!options.json && value !== undefined) {
-    console.log(`Until: npm run resume -- ${[...new Set(fleets)].join(' ')}`);
+    const words = [...new Set(fleets), ...(stack === STACK_NAME ? [] : ['--stack', stack])];
+    console.log(`Until: npm run resume -- ${words.join(' ')}`);
   }
 }
 
-/** The groups of the stack, by their fleets. */
-async function deployedGroups(): Promise<Map<string, { desired: number; instances: number }>> {
-  const names = Object.entries(await readOutputs()).flatMap(([key, name]) =>
+/** The groups of a stack, by their fleets. */
+async function deployedGroups(stack: string): Promise<Map<string, { desired: number; instances: number }>> {
+  const names = Object.entries(await readOutputs(stack)).flatMap(([key, name]) =>
     key.endsWith('GroupName') ? [name] : [],
   );
   const found = new Map<string, { desired: number; instances: number }>();
@@ -74,7 +79,7 @@ async function deployedGroups(): Promise<Map<string, { desired: number; instance
   for await (const page of paginateDescribeAutoScalingGroups({ client: autoScaling }, asked)) {
     for (const { AutoScalingGroupName = '', DesiredCapacity = 0, Instances } of page.AutoScalingGroups ??
       []) {
-      const fleet = AutoScalingGroupName.slice(STACK_NAME.length + 1);
+      const fleet = AutoScalingGroupName.slice(stack.length + 1);
       found.set(fleet, { desired: DesiredCapacity, instances: Instances?.length ?? 0 });
     }
   }

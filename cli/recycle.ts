@@ -8,8 +8,8 @@ import {
 import { CreateTagsCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { Command } from 'commander';
 import { RECYCLE_TAG } from '../functions/lib/tags.ts';
-import { FleetsInvalid, loadFleets, STACK_NAME } from '../infra/config.ts';
-import { runCommand, UsageError } from './arguments.ts';
+import { FleetsInvalid, loadFleets } from '../infra/config.ts';
+import { runCommand, stackOption, UsageError } from './arguments.ts';
 import { colours } from './colours.ts';
 
 /** AWS takes up to 1,000 in a call; fewer make progress visible, and an error small. */
@@ -23,6 +23,7 @@ const command = new Command('npm run recycle --')
   .option('--all', 'those of the newest launch template as well, as for a new image behind a parameter')
   .option('--json', 'print one JSON object and nothing else')
   .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
+  .addOption(stackOption())
   .action(recycle);
 
 /** What could not be done, though the command was right. */
@@ -34,6 +35,7 @@ interface Options {
   all?: boolean;
   json?: boolean;
   fleets: string;
+  stack: string;
 }
 
 /** An instance as the listing has it. */
@@ -44,14 +46,14 @@ interface Listed {
   version: string;
 }
 
-async function recycle(fleet: string, { all = false, json = false, fleets }: Options): Promise<void> {
+async function recycle(fleet: string, { all = false, json = false, fleets, stack }: Options): Promise<void> {
   const names = loadFleets(fleets).map(({ name }) => name);
   if (!names.includes(fleet)) {
     throw new UsageError(
       `The fleet must be one of ${fleets} (${names.join(', ')}), got ${JSON.stringify(fleet)}`,
     );
   }
-  const groupName = `${STACK_NAME}-${fleet}`;
+  const groupName = `${stack}-${fleet}`;
   const group = await describe(groupName);
   if (group === undefined) {
     throw new UsageError(`Fleet ${fleet} is not deployed yet. Deploy it first: npx cdk deploy`);

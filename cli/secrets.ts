@@ -5,7 +5,7 @@ import password from '@inquirer/password';
 import { Command } from 'commander';
 import { FleetsInvalid, loadFleets } from '../infra/config.ts';
 import { logicalId } from '../infra/fleet-settings.ts';
-import { runCommand, UsageError } from './arguments.ts';
+import { runCommand, stackOption, UsageError } from './arguments.ts';
 import { readOutputs } from './outputs.ts';
 
 const command = new Command('npm run secrets --')
@@ -14,9 +14,10 @@ const command = new Command('npm run secrets --')
   )
   .argument('<fleet>', 'a fleet of fleets.yaml that is deployed')
   .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
+  .addOption(stackOption())
   .action(storeSecrets);
 
-async function storeSecrets(name: string, options: { fleets: string }): Promise<void> {
+async function storeSecrets(name: string, options: { fleets: string; stack: string }): Promise<void> {
   const fleets = loadFleets(options.fleets);
   const fleet = fleets.find((candidate) => candidate.name === name);
   if (fleet === undefined) {
@@ -25,7 +26,7 @@ async function storeSecrets(name: string, options: { fleets: string }): Promise<
       `The fleet must be one of ${options.fleets} (${names}), got ${JSON.stringify(name)}`,
     );
   }
-  const outputs = await readOutputs();
+  const outputs = await readOutputs(options.stack);
   const id = logicalId(name);
   const scalerSecret = outputs[`${id}ScalerSecretName`];
   const runnerSecret = outputs[`${id}RunnerSecretName`];

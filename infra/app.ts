@@ -1,11 +1,14 @@
 import { App } from 'aws-cdk-lib';
-import { FleetsInvalid, loadFleets, STACK_NAME } from './config.ts';
+import { FleetsInvalid, faultOfStackName, loadFleets, STACK_NAME } from './config.ts';
 import { AutoscalerStack } from './stack.ts';
 
 const app = new App();
+const context = (key: string, otherwise: string) => String(app.node.tryGetContext(key) ?? otherwise);
 try {
-  const fleets = loadFleets(app.node.tryGetContext('fleets') ?? 'fleets.yaml');
-  new AutoscalerStack(app, STACK_NAME, fleets);
+  const name = context('stack', STACK_NAME);
+  const fault = faultOfStackName(name);
+  if (fault !== undefined) throw new FleetsInvalid(`-c stack ${fault}, got ${JSON.stringify(name)}`);
+  new AutoscalerStack(app, name, loadFleets(context('fleets', 'fleets.yaml')));
 } catch (error) {
   if (!(error instanceof FleetsInvalid)) throw error;
   console.error(error.message);

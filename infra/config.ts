@@ -17,8 +17,15 @@ import {
   WarmPool,
 } from './fleet-settings.ts';
 
-/** Name of the stack; the names of what it deploys begin with it. */
+/** Name of the stack, unless another is given; the names of what it deploys begin with it. */
 export const STACK_NAME = 'circleci-runners';
+
+/** A schedule's name has 64 characters: the stack's, a hyphen, and a fleet's. */
+const STACK_NAMES = /^[A-Za-z][A-Za-z0-9-]{0,30}$/;
+
+/** What is wrong with the name of a stack, or `undefined` if a stack may be called so. */
+export const faultOfStackName = (name: string): string | undefined =>
+  STACK_NAMES.test(name) ? undefined : 'must be a letter and at most 30 more letters, digits and hyphens';
 
 /** A fleet as the rest of the project sees it: parsed, with its defaults. */
 export interface FleetConfig extends FleetSettings {

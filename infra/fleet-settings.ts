@@ -608,7 +608,10 @@ export const Fleets = z
         const { length } = Object.keys(fleets);
         if (length === 0) fault([], 'must have at least one fleet');
         if (length > MOST_FLEETS)
-          fault([], `must have at most ${MOST_FLEETS} fleets, got ${length}: ${ROOM}`);
+          fault(
+            [],
+            `must have at most ${MOST_FLEETS} fleets, got ${length}: ${ROOM}. Put the others into another file, for another stack: -c fleets=FILE -c stack=NAME`,
+          );
         const ids = new Map<string, string>();
         const classes = new Map<string, string>();
         for (const [name, fleet] of Object.entries(fleets)) {

@@ -19,7 +19,8 @@ const introduction = (description: string) => `# Configuration
 
 \`fleets.yaml\` maps the name of each fleet to its settings. A fleet is one Auto Scaling group of runners for one
 CircleCI resource class; its name begins with a letter and has at most 31 more letters, digits, hyphens and
-underscores. \`npx cdk deploy -c fleets=other.yaml\` reads another file.
+underscores. \`npx cdk deploy -c fleets=other.yaml\` reads another file, and with \`-c stack=NAME\` makes [another
+stack](operations.md#have-more-than-one-stack) of it.
 
 ${description}
 

@@ -45,6 +45,8 @@ let calls: number[];
 /** Instances that EC2 does not know any more. */
 let gone: Set<string>;
 let denied: boolean;
+/** Which groups were asked for. */
+let asked: (string | null)[];
 let server: Server;
 
 const template = (version: string) =>
@@ -91,10 +93,13 @@ beforeEach(async () => {
   calls = [];
   gone = new Set();
   denied = false;
+  asked = [];
   server = createServer(async (request, response) => {
     const parameters = new URLSearchParams(await text(request));
     const action = parameters.get('Action');
-    const named = parameters.get('AutoScalingGroupNames.member.1') === 'circleci-runners-example';
+    const name = parameters.get('AutoScalingGroupNames.member.1');
+    if (action === 'DescribeAutoScalingGroups') asked.push(name);
+    const named = name === 'circleci-runners-example';
     const { status, body } =
       action === 'CreateTags'
         ? createTags(parameters)
@@ -208,6 +213,13 @@ describe('npm run recycle -- example', () => {
       stdout: '',
       stderr: 'Fleet example is not deployed yet. Deploy it first: npx cdk deploy\n',
     });
+  });
+
+  it('looks in the stack that it is told', async () => {
+    const { status, stderr } = await command('example', '--stack', 'team-b');
+    expect({ status, calls }).toEqual({ status: 2, calls: [] });
+    expect(asked).toEqual(['team-b-example']);
+    expect(stderr).toContain('is not deployed yet');
   });
 
   it('does not guess what the newest is', async () => {

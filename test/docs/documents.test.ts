@@ -226,6 +226,7 @@ describe('the runbook', () => {
     'Metrics',
     'Pause a fleet',
     'Roll a change out',
+    'Have more than one stack',
     'Remove a fleet, or everything',
   ];
   const [, ...parts] = runbook.split(/^## /m);

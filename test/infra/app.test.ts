@@ -8,13 +8,13 @@ import { INSTALL, MINIMAL, minimalWith } from './fleets.ts';
 const CDK_JSON = JSON.parse(readFileSync('cdk.json', 'utf8'));
 
 /** Runs the app as `cdk synth -c fleets=FILE` does, without bundling the functions; with these files beside the file. */
-async function run(fleets: string, beside: Record<string, string> = {}) {
+async function run(fleets: string, beside: Record<string, string> = {}, stack?: string) {
   const directory = mkdtempSync(join(tmpdir(), 'app-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const file = join(directory, 'my-fleets.yaml');
   writeFileSync(file, fleets);
   for (const [name, content] of Object.entries(beside)) writeFileSync(join(directory, name), content);
-  const context = { ...CDK_JSON.context, fleets: file, 'aws:cdk:bundling-stacks': [] };
+  const context = { ...CDK_JSON.context, fleets: file, stack, 'aws:cdk:bundling-stacks': [] };
   const env = { ...process.env, CDK_OUTDIR: directory, CDK_CONTEXT_JSON: JSON.stringify(context) };
   return new Promise<{
     exitCode: number | undefined;
@@ -27,7 +27,7 @@ async function run(fleets: string, beside: Record<string, string> = {}) {
       resolve({
         exitCode: child.exitCode ?? undefined,
         stderr: stderr.replaceAll(`${directory}/`, ''),
-        template: () => readFileSync(join(directory, 'circleci-runners.template.json'), 'utf8'),
+        template: () => readFileSync(join(directory, `${stack ?? 'circleci-runners'}.template.json`), 'utf8'),
         assets: () =>
           readdirSync(directory).flatMap((name) =>
             name.startsWith('asset.') ? [readFileSync(join(directory, name), 'utf8')] : [],
@@ -42,6 +42,22 @@ describe('the app that cdk.json names', () => {
     const { exitCode, template } = await run(MINIMAL);
     expect(exitCode).toBe(0);
     expect(template()).toContain('circleci-runners-linux');
+  });
+
+  it('makes another stack if the context names one, which shares no name with the usual one', async () => {
+    const { exitCode, template } = await run(MINIMAL, {}, 'team-b');
+    expect(exitCode).toBe(0);
+    expect(template()).toContain('team-b-linux');
+    // The tags by which people and the workflow speak to a group are the same for all.
+    expect(template().replaceAll(/circleci-runners:[a-z-]+/g, '')).not.toContain('circleci-runners');
+  });
+
+  it('refuses a name that leaves no room for those of fleets', async () => {
+    const { exitCode, stderr } = await run(MINIMAL, {}, 'x'.repeat(32));
+    expect(stderr).toBe(
+      `-c stack must be a letter and at most 30 more letters, digits and hyphens, got "${'x'.repeat(32)}"\n`,
+    );
+    expect(exitCode).toBe(1);
   });
 
   it('finds an install script beside that file, not where the app runs, and hands it to the deployment', async () => {

@@ -850,7 +850,7 @@ describe('a file that holds too many fleets', () => {
       minimalNamed(`fleet-${index}`).replace('acme/linux', `acme/class-${index}`),
     ).join('');
   const refused = (count: number) =>
-    `(top level): must have at most ${MOST_FLEETS} fleets, got ${count}: a CloudFormation stack holds at most 500 resources`;
+    `(top level): must have at most ${MOST_FLEETS} fleets, got ${count}: a CloudFormation stack holds at most 500 resources. Put the others into another file, for another stack: -c fleets=FILE -c stack=NAME`;
 
   it('is one that holds more than fit into a stack', () => {
     expect(fleetsOf(fleets(MOST_FLEETS))).toHaveLength(MOST_FLEETS);

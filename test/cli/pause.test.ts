@@ -1,0 +1,175 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { address } from '../support/serve.ts';
+
+const run = promisify(execFile);
+
+/** Runs `npm run pause -- ...` and its like against the stand-in, and tells how it ended. */
+async function command(action: string, ...words: string[]) {
+  const ended = await run(process.execPath, ['--import', 'tsx', 'cli/pause.ts', action, ...words], {
+    env: {
+      PATH: process.env.PATH,
+      AWS_ENDPOINT_URL: address(server),
+      AWS_REGION: 'eu-west-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+      AWS_MAX_ATTEMPTS: '1',
+      NO_COLOR: '1',
+    },
+  }).catch((error) => error);
+  return { status: ended.code ?? 0, stdout: String(ended.stdout), stderr: String(ended.stderr) };
+}
+
+/** The fleets that each stack has deployed. */
+let stacks: Map<string, string[]>;
+/** The tag of each group by which it is paused. */
+let paused: Map<string, string>;
+let denied: boolean;
+let server: Server;
+
+interface Answer {
+  status: number;
+  body: string;
+}
+
+const answer = (action: string, result: string): Answer => ({
+  status: 200,
+  body: `<${action}Response><${action}Result>${result}</${action}Result></${action}Response>`,
+});
+
+const refusal = (code: string, message: string): Answer => ({
+  status: 400,
+  body: `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
+});
+
+/** What AWS answers, as far as the commands ask. */
+function aws(parameters: URLSearchParams): Answer {
+  const action = parameters.get('Action') ?? '';
+  if (action === 'DescribeStacks') {
+    const stack = parameters.get('StackName') ?? '';
+    const fleets = stacks.get(stack);
+    if (fleets === undefined) return refusal('ValidationError', `Stack with id ${stack} does not exist`);
+    const outputs = fleets.map(
+      (fleet) =>
+        `<member><OutputKey>${fleet}GroupName</OutputKey><OutputValue>${stack}-${fleet}</OutputValue></member>`,
+    );
+    const arn = `<member><OutputKey>StateMachineArn</OutputKey><OutputValue>arn</OutputValue></member>`;
+    return answer(action, `<Stacks><member><Outputs>${arn}${outputs.join('')}</Outputs></member></Stacks>`);
+  }
+  if (action === 'DescribeAutoScalingGroups') {
+    const groups = [...parameters].flatMap(([key, name]) =>
+      key.startsWith('AutoScalingGroupNames.')
+        ? `<member><AutoScalingGroupName>${name}</AutoScalingGroupName><DesiredCapacity>3</DesiredCapacity><Instances><member><InstanceId>i-1</InstanceId></member><member><InstanceId>i-2</InstanceId></member></Instances></member>`
+        : [],
+    );
+    return answer(action, `<AutoScalingGroups>${groups.join('')}</AutoScalingGroups>`);
+  }
+  if (denied) return refusal('AccessDenied', 'You are not authorized to perform this operation.');
+  const tag = (key: string) => parameters.get(`Tags.member.1.${key}`) ?? '';
+  expect(tag('Key')).toBe(PAUSED_TAG);
+  if (action === 'DeleteTags') paused.delete(tag('ResourceId'));
+  else paused.set(tag('ResourceId'), tag('Value'));
+  return answer(action, '');
+}
+
+beforeEach(async () => {
+  stacks = new Map([
+    ['circleci-runners', ['linux', 'arm']],
+    ['team-b', ['mac']],
+  ]);
+  paused = new Map();
+  denied = false;
+  server = createServer(async (request, response) => {
+    const { status, body } = aws(new URLSearchParams(await text(request)));
+    response.writeHead(status, { 'content-type': 'text/xml' }).end(body);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+
+afterEach(() => {
+  server.close();
+  server.closeAllConnections();
+});
+
+describe('npm run pause, drain and resume', () => {
+  it('write the tag that the workflow honours, and delete it', async () => {
+    const { status, stdout } = await command('pause', 'linux');
+    expect(status).toBe(0);
+    expect(stdout).toBe(
+      'Fleet linux is paused: its capacity is held. Desired capacity 3, instances 2.\nUntil: npm run resume -- linux\n',
+    );
+    expect([...paused]).toEqual([['circleci-runners-linux', 'true']]);
+    await command('drain', 'linux');
+    expect([...paused]).toEqual([['circleci-runners-linux', 'drain']]);
+    expect((await command('resume', 'linux')).stdout).toBe(
+      'Fleet linux follows its queue. Desired capacity 3, instances 2.\n',
+    );
+    expect([...paused]).toEqual([]);
+  });
+
+  it('take several fleets, each once', async () => {
+    const { stdout } = await command('drain', 'linux', 'arm', 'linux', '--json');
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      { fleet: 'linux', paused: 'drain', desiredCapacity: 3, instances: 2 },
+      { fleet: 'arm', paused: 'drain', desiredCapacity: 3, instances: 2 },
+    ]);
+    expect([...paused.keys()]).toEqual(['circleci-runners-linux', 'circleci-runners-arm']);
+  });
+
+  it('find another stack by its name, and name it again', async () => {
+    const { stdout } = await command('pause', 'mac', '--stack', 'team-b');
+    expect([...paused]).toEqual([['team-b-mac', 'true']]);
+    expect(stdout).toContain('Until: npm run resume -- mac --stack team-b\n');
+  });
+
+  it.each([
+    {
+      case: 'a fleet that there is not, before any other is paused',
+      words: ['linux', 'windows'],
+      says: 'Fleets that are not deployed by stack circleci-runners: windows. Deployed are linux, arm.\n',
+    },
+    {
+      case: 'a stack that there is not',
+      words: ['linux', '--stack', 'team-c'],
+      says: 'Fleets that are not deployed by stack team-c: linux. None is deployed.\n',
+    },
+    {
+      case: 'a name that no stack can have',
+      words: ['linux', '--stack', 'team_c'],
+      says: "error: option '--stack <name>' argument 'team_c' is invalid. It must be a letter and at most 30 more letters, digits and hyphens.\n",
+    },
+    { case: 'no fleet', words: [], says: "error: missing required argument 'fleet'\n" },
+  ])('refuse $case', async ({ words, says }) => {
+    const { status, stdout, stderr } = await command('pause', ...words);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain(says);
+    expect(paused.size).toBe(0);
+  });
+
+  it('say what AWS said if it refuses', async () => {
+    denied = true;
+    expect(await command('pause', 'linux')).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: 'AccessDenied: You are not authorized to perform this operation.\n',
+    });
+  });
+
+  it.each(['pause', 'drain', 'resume'])('explain themselves: %s', async (action) => {
+    const { status, stdout } = await command(action, '--help');
+    expect(status).toBe(0);
+    for (const what of [`Usage: npm run ${action} -- [options] <fleet...>`, '--json', '--stack <name>']) {
+      expect(stdout).toContain(what);
+    }
+  });
+});
