@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { STACK_NAME } from '../infra/config.ts';
 import { leaveOutUnknown, type Resources } from './local-template.ts';
 import { pythonEnvironment } from './python.ts';
 
@@ -129,11 +130,16 @@ export class LocalAws {
    * @returns The stack's outputs.
    * @throws LocalAwsFailed
    */
-  async deploy(fleetsFile: string, report: Report, signal?: AbortSignal): Promise<Record<string, string>> {
-    const assembly = join(this.folder, 'cdk.out');
-    const outputs = join(this.folder, 'outputs.json');
+  async deploy(
+    fleetsFile: string,
+    report: Report,
+    { signal, stack = STACK_NAME }: { signal?: AbortSignal; stack?: string } = {},
+  ): Promise<Record<string, string>> {
+    const assembly = join(this.folder, `${stack}.out`);
+    const outputs = join(this.folder, `${stack}.json`);
     report('Synthesising the app');
-    await this.#cdk(['synth', '--quiet', '--output', assembly, '--context', `fleets=${fleetsFile}`], signal);
+    const context = [`fleets=${fleetsFile}`, `stack=${stack}`].flatMap((each) => ['--context', each]);
+    await this.#cdk(['synth', '--quiet', '--output', assembly, ...context], signal);
     this.#leaveOutUnknown(assembly, report);
     report('Bootstrapping the CDK');
     await this.#cdk(['bootstrap', '--app', assembly], signal);

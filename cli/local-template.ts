@@ -6,6 +6,8 @@ const UNKNOWN_TYPES = [
   'AWS::CloudWatch::CompositeAlarm',
   // Saved queries of CloudWatch Logs Insights, for people to run in the console.
   'AWS::Logs::QueryDefinition',
+  // Its instances are on paper only, so none could get warm.
+  'AWS::AutoScaling::WarmPool',
 ];
 
 const Template = z.looseObject({

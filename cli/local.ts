@@ -55,7 +55,7 @@ async function local(options: { minutes?: number }): Promise<void> {
       circleciUrl: `http://127.0.0.1:${port}`,
     };
     writeFileSync(fleetsFile, stringify({ local: fleet }));
-    const outputs = await aws.deploy(fleetsFile, report, end.signal);
+    const outputs = await aws.deploy(fleetsFile, report, { signal: end.signal });
     report('Storing the secret');
     await new SecretsManagerClient({}).send(
       new PutSecretValueCommand({

@@ -14,12 +14,15 @@ const COMPOSITE = {
   Properties: { AlarmActions: [{ Ref: 'Queue' }] },
 };
 const QUERY = { Type: 'AWS::Logs::QueryDefinition' };
+const POOL = { Type: 'AWS::AutoScaling::WarmPool' };
 
 describe('a template for the local AWS', () => {
   it('leaves out resources of the types that are not known, and tells them as they were', () => {
-    const { template, leftOut } = edited({ Resources: { Composite: COMPOSITE, Queue: QUEUE, Query: QUERY } });
+    const { template, leftOut } = edited({
+      Resources: { Composite: COMPOSITE, Queue: QUEUE, Query: QUERY, Pool: POOL },
+    });
     expect(template).toEqual({ Resources: { Queue: QUEUE } });
-    expect(leftOut).toEqual({ Composite: COMPOSITE, Query: QUERY });
+    expect(leftOut).toEqual({ Composite: COMPOSITE, Query: QUERY, Pool: POOL });
   });
 
   it('waits for what is there alone', () => {
