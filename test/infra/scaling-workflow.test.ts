@@ -177,7 +177,8 @@ describe('the schedule', () => {
 
   it.each(EACH_FLEET)('of $name hands over what the contracts of the steps ask for', ({ id }) => {
     const poll = firstPoll();
-    const state = { ...inputOf(id), execution: 'execution-1', poll };
+    const { executionStartedAt } = poll;
+    const state = { ...inputOf(id), execution: 'execution-1', executionStartedAt, poll };
     const group = {
       desired: 0,
       members: { pending: 0, inService: 0, leaving: 0, standby: 0 },
