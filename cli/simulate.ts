@@ -74,7 +74,9 @@ async function run(options: Options): Promise<void> {
   const world = { ...WORLD, boot: options.boot, warmBoot: options.warmBoot };
   const { jobs } = trace;
   const replays = progressBar(jobs.length * choices.length, 'jobs');
-  const outcomes: Row[] = await simulate(jobs, choices, world, replays.to).finally(replays.stop);
+  const outcomes: Row[] = await simulate(jobs, choices, world, { progress: replays.to }).finally(
+    replays.stop,
+  );
   if (options.workflow === true) {
     // Only here: the state machine and the SDK take longer to load than most replays take.
     const { throughWorkflow } = await import('../simulator/through-workflow.ts');

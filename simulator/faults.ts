@@ -10,8 +10,8 @@ export interface Window {
 export interface Faults {
   /** Seed of what happens by chance: the same seed, the same faults. */
   seed: number;
-  /** The share of boots that fail, from 0 to 1. */
-  bootFailures: number;
+  /** When boots fail, and which share of them, from 0 to 1: those that begin then. */
+  bootFailures: readonly (Window & { share: number })[];
   /** When the CI service does not tell its counts, nor of jobs that are queued. Runners go on. */
   outages: readonly Window[];
   /** When EC2 has no capacity. */
@@ -31,7 +31,7 @@ export interface Faults {
 
 export const NO_FAULTS: Faults = {
   seed: 1,
-  bootFailures: 0,
+  bootFailures: [],
   outages: [],
   shortages: [],
   spotShortages: [],
@@ -66,8 +66,9 @@ export class LaunchFaults {
     return !onDemand && isWithin(this.#faults.spotShortages, now) ? 'spot' : undefined;
   }
 
-  bootFails(): boolean {
-    return this.#faults.bootFailures > 0 && this.#random() < this.#faults.bootFailures;
+  bootFails(now: number): boolean {
+    const share = this.#faults.bootFailures.find((window) => isWithin([window], now))?.share;
+    return share !== undefined && this.#random() < share;
   }
 
   /** After how many seconds EC2 takes a Spot instance back; Infinity if it never does. */

@@ -12,6 +12,8 @@ export interface Runners {
   ready(instance: Instance): void;
   /** It is taken away, with the job that it runs. */
   lost(instance: Instance): void;
+  /** An instance whose boot failed is gone. */
+  failed(): void;
   /** An instance has left, so that there may be room for one that was not allowed before. */
   left(): void;
 }
@@ -181,7 +183,7 @@ export class Group {
     this.#members.add(instance);
     if (onDemand) this.#onDemandMembers += 1;
     this.#requested += 1;
-    const fails = this.#faults.bootFails();
+    const fails = this.#faults.bootFails(now);
     this.#agenda.plan(now + request, () => {
       if (!instance.gone) this.#becomePending(instance);
     });
@@ -230,7 +232,7 @@ export class Group {
         return;
       }
       const launch = this.log.begin('into the warm pool', now);
-      const fails = this.#faults.bootFails();
+      const fails = this.#faults.bootFails(now);
       const seconds = fails ? boot * FAILED_BOOT : boot + warmStop;
       this.totals.billedSeconds += Math.max(seconds, minimumBilling);
       this.totals.poolLaunches += 1;
@@ -289,15 +291,14 @@ export class Group {
     instance.booted = true;
     this.totals.failedBoots += 1;
     this.#endLaunch(instance, 'failed');
-    if (this.#policy.failedBoot === 'leaves') {
+    const leave = () => {
+      if (instance.gone) return;
       this.#disappear(instance);
+      this.#runners.failed();
       this.#lower(instance);
-      return;
-    }
-    this.#agenda.plan(this.#agenda.now + this.#world.tidyUp, () => {
-      this.#disappear(instance);
-      this.#lower(instance);
-    });
+    };
+    if (this.#policy.failedBoot === 'leaves') leave();
+    else this.#agenda.plan(this.#agenda.now + this.#world.tidyUp, leave);
   }
 
   #endLaunch({ launch }: Instance, outcome: 'succeeded' | 'failed'): void {

@@ -49,7 +49,7 @@ export function outcomeOf(policy: string, jobs: JobTable, replayed: Replayed): O
     jobsKilled: replayed.jobsKilled,
     peakInstances: replayed.peakInstances,
     requests: replayed.requests,
-    executions: { succeeded: replayed.starts, failed: 0 },
+    executions: { succeeded: replayed.starts - replayed.startsFailed, failed: replayed.startsFailed },
   };
 }
 

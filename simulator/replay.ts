@@ -63,6 +63,8 @@ export interface Replayed extends GroupTotals {
   requests: { ci: number; aws: number };
   /** How often the scaler was started. */
   starts: number;
+  /** Starts that failed, because one of their polls got no counts. */
+  startsFailed: number;
   /** When every instance beyond those that are kept had left, and nothing was to come of that. */
   endedAt: number;
   series: Sample[];
@@ -114,6 +116,8 @@ class Replay {
   /** Until when nothing can be decided that is not decided already; what happens in the world ends that. */
   #settledUntil = -NEVER;
   #sampleAt = 0;
+  /** The last start that failed. */
+  #failedStart = -1;
 
   constructor(jobs: JobTable, policy: Policy, world: World, options: ReplayOptions) {
     this.#jobs = jobs;
@@ -124,6 +128,10 @@ class Replay {
     this.#group = new Group(policy, world, this.#faults, this.#agenda, {
       ready: (instance) => this.#ready(instance),
       lost: (instance) => this.#lost(instance),
+      failed: () => {
+        // Whoever launches for one job must launch for it again, or nobody ever runs it.
+        if (policy.scaler.kind === 'webhook') this.#owed += 1;
+      },
       left: () => this.#launchOwed(),
     });
     const perJob = () => new Float64Array(jobs.length);
@@ -139,6 +147,7 @@ class Replay {
       pollsFailed: 0,
       requests: { ci: 0, aws: 0 },
       starts: 0,
+      startsFailed: 0,
       endedAt: 0,
       series: [],
     };
@@ -213,8 +222,11 @@ class Replay {
   }
 
   /** Without counts nothing is decided. */
-  #failPoll({ polls }: PollingScaler): void {
+  #failPoll({ polls, startedEvery = NEVER }: PollingScaler): void {
     this.#agenda.advance(polls.at);
+    const start = Math.floor(polls.at / startedEvery);
+    if (start !== this.#failedStart) this.#result.startsFailed += 1;
+    this.#failedStart = start;
     this.#result.polls += 1;
     this.#result.pollsMade += 1;
     this.#result.pollsFailed += 1;
@@ -226,7 +238,7 @@ class Replay {
     const { at } = scaler.polls;
     this.#agenda.advance(at);
     for (; this.#seen < this.#queued; this.#seen += 1) this.#seenAt[this.#seen] = at;
-    const sight = { ...this.#sight, ...this.#miscounted(at) };
+    const sight = { ...this.#sight, ...this.#counts(at) };
     const { until = NEVER, ...wish } = scaler.wish(sight);
     const wanted = Math.min(wish.desired, Math.max(this.#policy.maxReplicas, group.desired));
     const { launchProcess, onDemandPercentage, warmPoolSize } = wish;
@@ -235,12 +247,14 @@ class Replay {
     this.#result.polls += 1;
     this.#result.pollsMade += 1;
     if (writes) this.#result.requests.aws += scaler.requests.write;
+    const acts = wanted !== group.desired || scaler.writesAlways === true || launchProcess === 'resume';
     group.desired = wanted;
     if (launchProcess !== undefined) group.suspended = launchProcess === 'suspend';
+    if (acts) group.reconcile();
+    // As Update Group: these come last, and launch nothing by themselves.
     if (onDemandPercentage !== undefined) group.onDemandPercentage = onDemandPercentage;
-    if (writes || scaler.writesAlways === true) group.reconcile();
     if (warmPoolSize !== undefined) group.warmPoolSize = warmPoolSize;
-    this.#settledUntil = writes ? -NEVER : Math.min(until, this.#countsClearAt);
+    this.#settledUntil = writes || sight.unclear ? -NEVER : until;
     scaler.polls.made(sight, writes);
   }
 
@@ -267,22 +281,15 @@ class Replay {
 
   // What lies between the two reads of a poll.
 
-  /** What was claimed within the gap before a poll is counted twice, or not at all. */
-  #miscounted(at: number): Pick<Sight, 'unclaimed' | 'running'> {
+  /** What was claimed within the gap before a poll is counted twice, or not at all: then the counts are unclear. */
+  #counts(at: number): Pick<Sight, 'unclaimed' | 'running'> & { unclear: boolean } {
     const { readGap } = this.#faults;
     const claimed = this.#claims.filter((claimedAt) => claimedAt > at - readGap).length;
-    const counts = { unclaimed: this.#unclaimed, running: this.#running };
+    const counts = { unclaimed: this.#unclaimed, running: this.#running, unclear: claimed > 0 };
     if (claimed === 0) return counts;
     // Which read came first changes from second to second.
     if (Math.floor(at) % 2 === 0) return { ...counts, unclaimed: counts.unclaimed + claimed };
     return { ...counts, running: Math.max(counts.running - claimed, 0) };
-  }
-
-  /** When polls count right again, if nothing is claimed until then. */
-  get #countsClearAt(): number {
-    const last = this.#claims.at(-1);
-    if (last === undefined || last + this.#faults.readGap <= this.#agenda.now) return NEVER;
-    return last + this.#faults.readGap;
   }
 
   #rememberClaim(now: number): void {

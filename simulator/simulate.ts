@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { type Faults, NO_FAULTS } from './faults.ts';
 import { type Jobs, type JobTable, tableOf } from './job-table.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
 import { type PolicyChoice, policyOf } from './peers.ts';
-import { ReplayStalled, replay } from './replay.ts';
+import { type ReplayOptions, ReplayStalled, replay } from './replay.ts';
 import type { World } from './world.ts';
 
 /** What a worker is given. */
@@ -11,6 +12,7 @@ export interface WorkerTask {
   jobs: JobTable;
   choice: PolicyChoice;
   world: World;
+  faults: Faults;
 }
 
 /** What a worker says: how many jobs have ended, and at last the outcome, or why there is none. */
@@ -24,27 +26,30 @@ export function simulateOne(
   jobs: Jobs,
   choice: PolicyChoice,
   world: World,
-  progress: (ended: number) => void = () => undefined,
+  options: Pick<ReplayOptions, 'faults' | 'progress'> = {},
 ): Outcome {
   const table = tableOf(jobs);
-  return outcomeOf(choice.name, table, replay(table, policyOf(choice, world.startsAt), world, { progress }));
+  return outcomeOf(choice.name, table, replay(table, policyOf(choice, world.startsAt), world, options));
 }
 
 /**
  * Replays the jobs under each policy, over all cores if there is much to do. The outcomes are in the order of the
  * policies, and the same whatever the number of cores.
  *
- * @param progress Told how many jobs have ended, of all policies together.
+ * @param options.progress Told how many jobs have ended, of all policies together.
  * @throws ReplayStalled
  */
 export async function simulate(
   jobs: Jobs,
   choices: readonly PolicyChoice[],
   world: World,
-  progress: (ended: number) => void = () => undefined,
+  {
+    faults = NO_FAULTS,
+    progress = () => undefined,
+  }: { faults?: Faults; progress?: (ended: number) => void } = {},
 ): Promise<Outcome[]> {
   if (jobs.length * choices.length <= FEW_JOBS) {
-    return choices.map((choice) => simulateOne(jobs, choice, world));
+    return choices.map((choice) => simulateOne(jobs, choice, world, { faults }));
   }
   const table = tableOf(jobs);
   const ended = choices.map(() => 0);
@@ -53,7 +58,7 @@ export async function simulate(
   const work = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const [index, choice] = next;
-      outcomes[index] = await inWorker({ jobs: table, choice, world }, (number) => {
+      outcomes[index] = await inWorker({ jobs: table, choice, world, faults }, (number) => {
         ended[index] = number;
         progress(ended.reduce((sum, some) => sum + some, 0));
       });

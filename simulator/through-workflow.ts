@@ -2,8 +2,12 @@ import { capacityOf, idleTimes } from '../infra/levers.ts';
 import { Sandbox } from '../sandbox/sandbox.ts';
 import { summarise } from '../sandbox/summary.ts';
 import type { Job } from '../sandbox/trace.ts';
+import { type Faults, isWithin, LaunchFaults, NO_FAULTS } from './faults.ts';
 import type { OursSettings } from './policies/ours.ts';
 import type { World } from './world.ts';
+
+/** Faults that the sandbox has as well. */
+export const WORKFLOW_FAULTS = ['bootFailures', 'outages', 'shortages', 'spotShortages'] as const;
 
 /**
  * Runs ours through the real state machine and functions, in the sandbox: the same keys, and some hundred times the
@@ -14,9 +18,11 @@ export async function throughWorkflow(
   settings: OursSettings,
   { boot, warmBoot }: Pick<World, 'boot' | 'warmBoot'>,
   progress: (ended: number) => void = () => undefined,
+  faults: Pick<Faults, 'seed' | (typeof WORKFLOW_FAULTS)[number]> = NO_FAULTS,
 ) {
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
   const idle = idleTimes(settings);
+  const launches = new LaunchFaults({ ...NO_FAULTS, ...faults });
   try {
     const fleet = sandbox.addFleet(
       {
@@ -30,9 +36,16 @@ export async function throughWorkflow(
         ...(settings.warmPool !== undefined && { warmPoolSize: settings.warmPool.size }),
         ...(settings.spot !== undefined && { onDemandPercentage: 100 - settings.spot.percentage }),
         durations: { boot, warmBoot, idleTimeout: idle.seconds, idleSpread: idle.spread },
+        launchFault: (now) => {
+          if (isWithin(faults.shortages, now)) return 'refused';
+          if (isWithin(faults.spotShortages, now)) return 'no-spot';
+          return launches.bootFails(now) ? 'failing' : undefined;
+        },
       },
       [...jobs],
     );
+    sandbox.circleci.fault = () =>
+      isWithin(faults.outages, sandbox.now) ? { status: 503, body: '{}' } : undefined;
     sandbox.ended = () => progress(fleet.queue.ended);
     await sandbox.drain(jobs.length);
     return { policy: 'ours (workflow)', ...summarise(fleet) };

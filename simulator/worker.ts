@@ -9,15 +9,16 @@ const TELL_EVERY = 100;
 
 const say = (message: WorkerMessage) => parentPort?.postMessage(message);
 
-const { jobs, choice, world } = workerData as WorkerTask;
+const { jobs, choice, world, faults } = workerData as WorkerTask;
 let toldAt = 0;
 try {
-  const outcome = simulateOne(jobs, choice, world, (ended) => {
+  const progress = (ended: number) => {
     const now = performance.now();
     if (now - toldAt < TELL_EVERY) return;
     toldAt = now;
     say({ ended });
-  });
+  };
+  const outcome = simulateOne(jobs, choice, world, { faults, progress });
   say({ outcome });
 } catch (error) {
   if (!(error instanceof ReplayStalled)) throw error;

@@ -25,6 +25,9 @@ const RECENT = 7 * 24 * 3_600_000;
 /** How long nothing must have been launched before the pool becomes smaller, in milliseconds. */
 const REST = 3_600_000;
 
+/** Ends are told in whole seconds, so that a short boot may seem to have taken no time. */
+const SHORTEST_BOOT = 1_000;
+
 /** How long a boot takes as long as none is on record, in milliseconds. */
 const UNKNOWN_BOOT = 120_000;
 
@@ -33,7 +36,8 @@ const UNKNOWN_BOOT = 120_000;
  * is missing in it. Launches that failed do not count: they would be counted again with each try.
  */
 export function launchDemand(launches: Launch[], boots: Boot[], now: number): LaunchDemand {
-  const window = median(boots.map(({ startedAt, endedAt }) => endedAt - startedAt)) ?? UNKNOWN_BOOT;
+  const usual = median(boots.map(({ startedAt, endedAt }) => endedAt - startedAt)) ?? UNKNOWN_BOOT;
+  const window = Math.max(usual, SHORTEST_BOOT);
   const starts = launches
     .filter(({ outcome, startedAt }) => outcome !== 'failed' && startedAt >= now - RECENT)
     .map(({ startedAt }) => startedAt)

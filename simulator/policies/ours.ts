@@ -1,5 +1,5 @@
 import { summariseActivities } from '../../functions/lib/activities.ts';
-import type { Activities, Poll } from '../../functions/lib/contracts.ts';
+import type { Activities, Levers, Poll } from '../../functions/lib/contracts.ts';
 import { decide, withoutCanary } from '../../functions/lib/decision.ts';
 import { pace, pollInterval, pollTimeout, quietSeconds } from '../../functions/lib/pacing.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
@@ -40,7 +40,6 @@ const EXECUTION_SECONDS = 60;
  * @param startsAt What second 0 is, in milliseconds since the epoch.
  */
 export function ours(settings: OursSettings, startsAt: number): Policy {
-  const capacity = capacityOf(settings);
   const { warmPool, spot } = settings;
   const idle = idleTimes(settings);
   const executions = new Executions(settings, startsAt);
@@ -59,8 +58,8 @@ export function ours(settings: OursSettings, startsAt: number): Policy {
     warmPool: typeof warmPool?.size === 'number' ? warmPool.size : 0,
     onDemand: { base: spot?.onDemandBase ?? 0, percentage: 100 - (spot?.percentage ?? 0) },
     retries: settings.unsafeRetries,
-    keeps: (now) => effectiveSettings(capacity, startsAt + now * 1_000).levers.minReplicas,
-    maxReplicas: largestMaximum(capacity),
+    keeps: (now) => executions.inForce(now).minReplicas,
+    maxReplicas: largestMaximum(capacityOf(settings)),
   };
 }
 
@@ -71,8 +70,8 @@ class Executions implements Polls {
   readonly #startsAt: number;
   readonly #warmPoolAuto: boolean;
   readonly #onDemandPercentage: number;
-  /** The settings in force, and until when they are, in milliseconds since the epoch. */
-  #levers: ReturnType<typeof capacityOf>;
+  /** The settings in force, and until when they are, in seconds. */
+  #levers: Levers;
   #leversUntil = Number.NEGATIVE_INFINITY;
   #at = 0;
   /** When the execution started, in seconds; its first poll is due then. */
@@ -101,14 +100,22 @@ class Executions implements Polls {
     return this.#at;
   }
 
+  /** The settings in force at a time in seconds, no earlier than the last one that was asked for. */
+  inForce(seconds: number): Levers {
+    if (seconds < this.#leversUntil) return this.#levers;
+    const now = this.#instant(seconds);
+    this.#levers = effectiveSettings(capacityOf(this.#settings), now).levers;
+    this.#leversUntil = (nextFire(this.#settings.schedules, now) - this.#startsAt) / 1_000;
+    return this.#levers;
+  }
+
   wish(sight: Sight): Wish {
     this.#begin(sight);
     const { log, desired, members, suspended, unclaimed, running } = sight;
     const now = this.#instant(sight.now);
-    this.#putInForce(now);
     const { decision } = decide(
       {
-        capacity: this.#levers,
+        capacity: this.inForce(sight.now),
         onDemandPercentage: this.#onDemandPercentage,
         activities: this.#activities,
       },
@@ -202,15 +209,8 @@ class Executions implements Polls {
     const spotAt = spotShortageAt === undefined ? 0 : Date.parse(spotShortageAt) + FALLBACK_SECONDS * 1_000;
     const nothingNew = log.version === this.#read || (!log.hasFailures && !this.#warmPoolAuto);
     const readAgain = nothingNew ? this.#readUntil : this.#instant(this.#startedAt + EXECUTION_SECONDS);
-    const changes = [this.#leversUntil, readAgain, ...[canaryAt, spotAt].filter((at) => at > now)];
-    return (Math.min(...changes) - this.#startsAt) / 1_000;
-  }
-
-  #putInForce(now: number): void {
-    if (now < this.#leversUntil) return;
-    const capacity = capacityOf(this.#settings);
-    this.#levers = effectiveSettings(capacity, now).levers;
-    this.#leversUntil = nextFire(this.#settings.schedules, now);
+    const changes = [readAgain, ...[canaryAt, spotAt].filter((at) => at > now)];
+    return Math.min((Math.min(...changes) - this.#startsAt) / 1_000, this.#leversUntil);
   }
 
   /** For how long is the difference of two numbers: dates for each poll would take more time than all the rest. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Launch } from '../../functions/lib/breaker.ts';
-import { launchDemand, sizeWarmPool } from '../../functions/lib/warm-pool.ts';
+import { changesOfDemand, launchDemand, sizeWarmPool } from '../../functions/lib/warm-pool.ts';
 
 const HOUR = 3_600;
 const DAY = 24 * HOUR;
@@ -25,6 +25,7 @@ describe('launchDemand', () => {
     { case: 'all at once', ago: [9_000, 9_000, 9_000, 9_000], boots: [100], peak: 4 },
     { case: 'a longer boot', ago: [9_000, 8_950, 8_900], boots: [300], peak: 3 },
     { case: 'a boot that was an exception', ago: [9_000, 8_950, 8_900], boots: [90, 100, 5_000], peak: 2 },
+    { case: 'boots that seem to take no time', ago: [9_000, 9_000, 8_999], boots: [0, 0], peak: 2 },
     { case: 'no boot on record', ago: [9_000, 8_881, 8_880], boots: [], peak: 2 },
     { case: 'a burst of a week ago', ago: [7 * DAY, 7 * DAY, 60], boots: [100], peak: 2 },
     { case: 'a burst of more than a week ago', ago: [7 * DAY + 1, 7 * DAY + 1, 60], boots: [100], peak: 1 },
@@ -51,6 +52,23 @@ describe('launchDemand', () => {
         NOW,
       ).resting,
     ).toBe(resting);
+  });
+
+  it('is another one only when it is said to change', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat({ max: 8 * DAY }), { minLength: 1, maxLength: 8 }),
+        fc.nat({ max: 8 * DAY }),
+        (ago, later) => {
+          const launches = ago.map((seconds) => launch(seconds));
+          const changes = changesOfDemand(launches, NOW);
+          const then = NOW + later * 1_000;
+          const demand = launchDemand(launches, [], then);
+          if (then < changes) expect(demand).toEqual(launchDemand(launches, [], NOW));
+          else expect(changes).toBeGreaterThan(NOW);
+        },
+      ),
+    );
   });
 
   it('does not depend on the order of the launches, and is at most their number', () => {

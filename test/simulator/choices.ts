@@ -20,6 +20,30 @@ const LEVERS: Record<string, fc.Arbitrary<Record<string, number>>> = {
   gitlab: fc.record({ factor: fc.constantFrom(0, 0.5), idle: fc.constantFrom(0, 1) }),
 };
 
+/** Minutes of the sandbox's first hour. */
+const SCHEDULES = [
+  { start: '3 8 * * *', end: '11 8 * * *', timezone: 'UTC', maxReplicas: 3 },
+  {
+    start: '7 9 * * *',
+    end: '31 9 * * *',
+    timezone: 'Europe/Berlin',
+    headroom: 2,
+    maxSurge: 1,
+    minReplicas: 1,
+  },
+];
+
+/** AWS refuses a warm pool of Spot Instances. */
+const POOL_OR_SPOT = {
+  poolOrSpot: fc.constantFrom<Partial<OursSettings>>(
+    {},
+    { warmPool: { size: 3, state: 'stopped' } },
+    { warmPool: { size: 'auto', state: 'stopped' } },
+    { spot: { percentage: 60, onDemandBase: 1 } },
+    { spot: { percentage: 100, onDemandBase: 0 }, unsafeRetries: true },
+  ),
+};
+
 /** Any policy, with any of its levers. */
 export const choices: fc.Arbitrary<PolicyChoice> = fc.oneof(
   fc
@@ -27,8 +51,13 @@ export const choices: fc.Arbitrary<PolicyChoice> = fc.oneof(
       pollInterval: fc.constantFrom(1, 5, 7, 20, 60),
       idleTimeout: fc.constantFrom(200, 300),
       minReplicas: fc.constantFrom(0, 0, 2),
+      headroom: fc.constantFrom(0, 0, 2, '30%'),
+      maxSurge: fc.constantFrom(undefined, 1, 4),
+      reuse: fc.constantFrom('single-task' as const, 'continuous' as const),
+      schedules: fc.constantFrom([], SCHEDULES),
+      ...POOL_OR_SPOT,
     })
-    .map((settings) => ours(settings)),
+    .map(({ poolOrSpot, ...settings }) => ours({ ...settings, ...poolOrSpot })),
   ...PEERS.map(({ name }) =>
     fc
       .record({

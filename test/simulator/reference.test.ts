@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type Job, readTrace } from '../../sandbox/trace.ts';
+import { readTrace } from '../../sandbox/trace.ts';
+import { type Jobs, type JobTable, tableOf } from '../../simulator/job-table.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
 import type { PolicyChoice } from '../../simulator/peers.ts';
+import { plainFleet } from '../../simulator/plain-fleet.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
 import { WORKLOADS, weekly } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
@@ -17,7 +19,19 @@ const peer = (name: string, levers: Record<string, number> = {}): PolicyChoice =
   maxReplicas: Number.POSITIVE_INFINITY,
 });
 
-function outcome(jobs: Job[], choice: PolicyChoice): Outcome {
+const read = new Map<string, JobTable>();
+
+function jobsOf(trace: string, skip: (note: string) => void): JobTable {
+  const file = `${TRACES}/${trace}`;
+  const known = read.get(file);
+  if (known !== undefined) return known;
+  if (!existsSync(file)) skip(`${file} is not there`);
+  const jobs = tableOf(readTrace(file));
+  read.set(file, jobs);
+  return jobs;
+}
+
+function outcome(jobs: Jobs, choice: PolicyChoice): Outcome {
   return simulateOne(jobs, choice, WORLD);
 }
 
@@ -30,11 +44,31 @@ describe('an independent reference replay, of the same model and by another hand
     { trace: 'firefox_b_linux.csv', policy: 'mro', wait: 103.9, hours: 7_823 },
     { trace: 'firefox_b_linux.csv', policy: 'buildkite', wait: 28.0, hours: 9_368 },
   ])('$policy on $trace', ({ trace, policy, wait, hours }, { skip }) => {
-    const file = `${TRACES}/${trace}`;
-    if (!existsSync(file)) skip(`${file} is not there`);
-    const { waitSeconds, instanceHours } = outcome(readTrace(file), peer(policy));
+    const { waitSeconds, instanceHours } = outcome(jobsOf(trace, skip), peer(policy));
     expect(Math.abs(waitSeconds.mean / wait - 1)).toBeLessThan(0.03);
     expect(Math.abs(instanceHours / hours - 1)).toBeLessThan(0.03);
+  });
+});
+
+describe('what the levers are worth by that reference is met within 5 %:', () => {
+  const warmPool = (size: number) => ({ warmPool: { size } });
+  const reuse = (idleTimeout: number) => ({ reuse: 'continuous', idleTimeout });
+  it.for([
+    { trace: 'bitcoin_core.csv', set: {}, wait: 96, overhead: 0.095 },
+    { trace: 'bitcoin_core.csv', set: warmPool(20), wait: 35, overhead: 0.142 },
+    { trace: 'bitcoin_core.csv', set: warmPool(50), wait: 32, overhead: 0.145 },
+    { trace: 'bitcoin_core.csv', set: reuse(600), wait: 65, overhead: 0.48 },
+    { trace: 'bitcoin_core.csv', set: { ...warmPool(200), ...reuse(120) }, wait: 25, overhead: 0.213 },
+    { trace: 'firefox_b_linux.csv', set: {}, wait: 104, overhead: 0.158 },
+    { trace: 'firefox_b_linux.csv', set: warmPool(50), wait: 57, overhead: 0.217 },
+    { trace: 'firefox_b_linux.csv', set: warmPool(200), wait: 40, overhead: 0.239 },
+    { trace: 'firefox_b_linux.csv', set: reuse(600), wait: 28, overhead: 0.386 },
+    { trace: 'firefox_b_linux.csv', set: { ...warmPool(200), ...reuse(120) }, wait: 14, overhead: 0.197 },
+  ])('$set on $trace', ({ trace, set, wait, overhead }, { skip }) => {
+    // The reference polls every 5 s, however long nothing has happened.
+    const found = outcome(jobsOf(trace, skip), ours(plainFleet({ quietPollInterval: '5s', ...set })));
+    expect(Math.abs(found.waitSeconds.mean / wait - 1)).toBeLessThan(0.05);
+    expect(Math.abs(found.overhead / overhead - 1)).toBeLessThan(0.05);
   });
 });
 

@@ -7,6 +7,7 @@ import { type Replayed, type ReplayOptions, replay, WAIT_PARTS } from '../../sim
 import { simulateOne } from '../../simulator/simulate.ts';
 import { WORLD, type World } from '../../simulator/world.ts';
 import { choices, ours } from './choices.ts';
+import { traces } from './generated-traces.ts';
 
 /** Level polling and nothing else, with instances that leave by themselves. */
 const level = (policy: Partial<Policy> = {}, pollInterval = 5): Policy => ({
@@ -29,15 +30,6 @@ const waits = (jobs: Job[], { startedAt }: Replayed) =>
 const partsOf = ({ parts }: Replayed, number: number) =>
   Object.fromEntries(WAIT_PARTS.map((part) => [part, parts[part][number]]));
 
-const traces = fc
-  .array(
-    fc.record({
-      queuedAt: fc.double({ min: 0, max: 3_000, noNaN: true }).map((at) => Math.round(at * 10) / 10),
-      durationSeconds: fc.oneof(fc.nat({ max: 30 }), fc.nat({ max: 900 })),
-    }),
-    { minLength: 1, maxLength: 30 },
-  )
-  .map((jobs) => jobs.sort((a, b) => a.queuedAt - b.queuedAt));
 const worlds: fc.Arbitrary<World> = fc.record({
   request: fc.constantFrom(0, 3),
   boot: fc.constantFrom(0, 20, 90, 200),
@@ -270,7 +262,8 @@ describe('whatever the trace, the policy and the world,', () => {
     fc.assert(
       fc.property(traces, choices, worlds, (jobs, choice, free) => {
         const policy = policyOf(choice);
-        fc.pre(policy.protectedFromScaleIn && policy.keeps(0) === 0);
+        const keepsNone = 'settings' in choice ? choice.settings.schedules.length === 0 : true;
+        fc.pre(policy.protectedFromScaleIn && policy.keeps(0) === 0 && keepsNone);
         const world = { ...free, minimumBilling: 0 };
         const replayed = replay(jobs, policy, world);
         const work = jobs.reduce((sum, { durationSeconds }) => sum + durationSeconds, 0);
@@ -292,7 +285,10 @@ describe('whatever the trace, the policy and the world,', () => {
       fc.property(traces, choices, worlds, fc.integer({ min: 1, max: 5 }), (jobs, choice, world, most) => {
         const limited =
           'settings' in choice
-            ? { ...choice, settings: { ...choice.settings, minReplicas: 0, maxReplicas: most } }
+            ? {
+                ...choice,
+                settings: { ...choice.settings, minReplicas: 0, maxReplicas: most, schedules: [] },
+              }
             : { ...choice, levers: {}, maxReplicas: most };
         const policy = policyOf(limited);
         const { peakInstances } = replay(jobs, policy, { ...world, leave: 0 });

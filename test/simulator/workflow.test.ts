@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { firstHours } from '../../sandbox/trace.ts';
+import { type Faults, NO_FAULTS } from '../../simulator/faults.ts';
 import type { OursSettings } from '../../simulator/policies/ours.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
 import { throughWorkflow } from '../../simulator/through-workflow.ts';
@@ -36,7 +37,16 @@ it.each<Example>([
       ],
     },
   },
-])('ours is replayed as the workflow does it: $workload $settings', async (example) => {
+  { workload: 'working-day', hours: 0.4, faults: { outages: [{ from: 300, to: 900 }] } },
+  { workload: 'working-day', hours: 0.5, faults: { shortages: [{ from: 600, to: 2_400 }] } },
+  { workload: 'working-day', hours: 0.5, faults: { bootFailures: [{ from: 0, to: 3_600, share: 0.6 }] } },
+  {
+    workload: 'flapping',
+    hours: 1,
+    settings: { spot: { percentage: 80, onDemandBase: 0 } },
+    faults: { spotShortages: [{ from: 600, to: 1_800 }] },
+  },
+])('ours is replayed as the workflow does it: $workload $settings $faults', async (example) => {
   const { replayed, real } = await both(example);
   expect(replayed).toMatchObject(real);
 });
@@ -57,15 +67,17 @@ interface Example {
   hours: number;
   settings?: Partial<OursSettings>;
   boot?: number;
+  faults?: Partial<Faults>;
 }
 
-async function both({ workload, hours, settings, boot = WORLD.boot }: Example) {
+async function both({ workload, hours, settings, boot = WORLD.boot, faults }: Example) {
   const jobs = firstHours(WORKLOADS[workload].generate(5), hours);
   const world = { ...WORLD, boot };
   const choice = ours(settings);
-  const { policy, ...real } = await throughWorkflow(jobs, choice.settings, world);
+  const all = { ...NO_FAULTS, ...faults };
+  const { policy, ...real } = await throughWorkflow(jobs, choice.settings, world, undefined, all);
   expect(policy).toBe('ours (workflow)');
-  const replayed = simulateOne(jobs, choice, world);
+  const replayed = simulateOne(jobs, choice, world, { faults: all });
   const { p90: _, ...waitSeconds } = replayed.waitSeconds;
   return { replayed: { ...replayed, waitSeconds }, real };
 }

@@ -1,0 +1,211 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Job } from '../../sandbox/trace.ts';
+import { workingDay } from '../../sandbox/trace.ts';
+import { type Faults, NO_FAULTS, nextEdge } from '../../simulator/faults.ts';
+import { type PolicyChoice, policyOf } from '../../simulator/peers.ts';
+import { plainFleet } from '../../simulator/plain-fleet.ts';
+import { replay } from '../../simulator/replay.ts';
+import { simulateOne } from '../../simulator/simulate.ts';
+import { WORLD } from '../../simulator/world.ts';
+import { choices, ours } from './choices.ts';
+import { traces } from './generated-traces.ts';
+
+const job = (queuedAt: number, durationSeconds = 100): Job => ({ queuedAt, durationSeconds });
+const peer = (name: string, levers: Record<string, number> = {}): PolicyChoice => ({
+  name,
+  levers,
+  maxReplicas: 1_000,
+});
+const run = (choice: PolicyChoice, jobs: Job[], faults: Partial<Faults>) =>
+  replay(jobs, policyOf(choice), WORLD, { faults: { ...NO_FAULTS, ...faults } });
+const always = (share: number) => [{ from: 0, to: Number.POSITIVE_INFINITY, share }];
+const waits = (jobs: Job[], startedAt: Float64Array) =>
+  jobs.map(({ queuedAt }, number) => (startedAt[number] ?? Number.NaN) - queuedAt);
+
+describe('a fault in a replay, worked out by hand:', () => {
+  it.each<{ case: string; choice: PolicyChoice; jobs: Job[]; faults: Partial<Faults>; waits: number[] }>([
+    {
+      case: 'without counts nothing launches, and what came meanwhile is seen when it is over',
+      choice: peer('mro'),
+      jobs: [job(1)],
+      faults: { outages: [{ from: 0, to: 62 }] },
+      waits: [65 - 1 + 93],
+    },
+    {
+      case: 'an execution of ours that got no counts is over, and the next one comes with the minute',
+      choice: ours(),
+      // Polled at 60, 65, 70 and so on, until the poll at 75 fails.
+      jobs: [job(50, 300), job(72)],
+      faults: { outages: [{ from: 73, to: 80 }] },
+      waits: [10 + 93, 120 - 72 + 93],
+    },
+    {
+      case: 'webhooks are told when it is over',
+      choice: peer('runs-on'),
+      jobs: [job(1)],
+      faults: { outages: [{ from: 0, to: 62 }] },
+      waits: [61 + 93],
+    },
+    {
+      case: 'a group tries a launch again a minute after EC2 had no capacity for it',
+      choice: peer('mro'),
+      jobs: [job(0)],
+      faults: { shortages: [{ from: 0, to: 100 }] },
+      // Refused at 0 and at 60.
+      waits: [120 + 93],
+    },
+    {
+      case: 'ours launches On-Demand where there is no Spot capacity',
+      choice: ours({ spot: { percentage: 100, onDemandBase: 0 } }),
+      // Refused at 60. The execution at 120 reads that, and the group tries again a minute after the refusal.
+      jobs: [job(50)],
+      faults: { spotShortages: [{ from: 0, to: 7_200 }] },
+      waits: [180 - 50 + 93],
+    },
+    {
+      case: 'a foreign runner takes a job, and the instance that was launched for it is a ghost',
+      choice: peer('mro'),
+      jobs: [job(0)],
+      faults: { foreignRunners: 1 },
+      waits: [2.5],
+    },
+  ])('$case', ({ choice, jobs, faults, waits: expected }) => {
+    const replayed = run(choice, jobs, faults);
+    expect(waits(jobs, replayed.startedAt)).toEqual(expected);
+    if (faults.foreignRunners) expect(replayed).toMatchObject({ launches: 1, ghostLaunches: 1 });
+  });
+
+  it('a claim between the two reads counts twice in an even second, so an instance too many launches', () => {
+    // Ready at 93 and claimed at once; polled at 94, 96 and 98, and what is asked for is pending by 97.
+    const choice = peer('mro', { pollInterval: 2 });
+    expect(run(choice, [job(0)], { readGap: 0.5 })).toMatchObject({ launches: 1 });
+    expect(run(choice, [job(0)], { readGap: 6 })).toMatchObject({ launches: 2, ghostLaunches: 1 });
+  });
+
+  it('a claim that counts not at all takes no instance away from ours', () => {
+    // Polled at 95, an odd second: nothing is unclaimed, and nothing is running.
+    const replayed = run(ours({ quietPollInterval: 5 }), [job(0, 600)], { readGap: 3 });
+    expect(replayed).toMatchObject({ launches: 1, jobsKilled: 0 });
+  });
+
+  it('a boot that fails leaves where the instance sees to that, and stands there for hours where nobody does', () => {
+    const jobs = Array.from({ length: 40 }, (_, number) => job(number * 60));
+    const faults = { bootFailures: always(0.3) };
+    const left = run(peer('mro'), jobs, faults);
+    const stayed = run(peer('seed'), jobs, faults);
+    for (const replayed of [left, stayed]) {
+      expect(replayed.failedBoots).toBeGreaterThan(5);
+      expect(replayed.startedAt.every((at) => at > 0)).toBe(true);
+    }
+    expect(stayed.billedSeconds - left.billedSeconds).toBeGreaterThan(5 * 0.9 * WORLD.tidyUp);
+  });
+});
+
+describe('the breaker of ours', () => {
+  it('opens in a shortage of capacity, and then asks EC2 for one instance now and then', () => {
+    const jobs = Array.from({ length: 30 }, () => job(60, 300));
+    const shortage = { shortages: [{ from: 0, to: 7_200 }] };
+    const { refusedLaunches, startedAt, jobsKilled } = run(ours(), jobs, shortage);
+    expect(refusedLaunches).toBeGreaterThan(10);
+    // The group by itself would ask every minute.
+    expect(refusedLaunches).toBeLessThan(0.75 * (7_200 / 60));
+    expect(jobsKilled).toBe(0);
+    // The first canary after it closes the breaker, and the rest follows.
+    expect(Math.max(...startedAt)).toBeLessThan(7_200 + 120 + 60 + 2 * 93 + 60);
+  });
+
+  it('pays for few boots while all of them fail; without it they are paid for one after the other', () => {
+    const jobs = workingDay(1).slice(0, 60);
+    const faults = { bootFailures: [{ from: 0, to: 14_400, share: 1 }] };
+    const with_ = run(ours(), jobs, faults);
+    const without = run(ours(plainFleet({ breaker: { failures: 100, window: 60 } })), jobs, faults);
+    expect(with_.failedBoots).toBeLessThan(without.failedBoots / 2);
+  });
+});
+
+describe('Spot instances that EC2 takes back', () => {
+  const spot = { percentage: 100, onDemandBase: 0 };
+  const jobs = Array.from({ length: 60 }, (_, number) => job(number * 120, 900));
+  const faults = { spotInterruptions: 1 };
+
+  it('kill jobs, which are run again with unsafeRetries', () => {
+    const killed = run(ours({ spot }), jobs, faults);
+    const retried = run(ours({ spot, unsafeRetries: true }), jobs, faults);
+    expect(killed.jobsKilled).toBeGreaterThan(5);
+    expect(killed.jobsRetried).toBe(0);
+    expect(retried.jobsKilled).toBe(0);
+    expect(retried.jobsRetried).toBeGreaterThan(5);
+    expect(retried.spotSeconds).toBe(retried.billedSeconds);
+  });
+
+  it('are none of a fleet without Spot capacity', () => {
+    expect(run(ours(), jobs, faults)).toMatchObject({ interruptions: 0, spotSeconds: 0, jobsKilled: 0 });
+  });
+});
+
+const windows = fc
+  .array(fc.record({ from: fc.nat({ max: 3_000 }), seconds: fc.integer({ min: 1, max: 900 }) }), {
+    maxLength: 2,
+  })
+  .map((all) => all.map(({ from, seconds }) => ({ from, to: from + seconds })));
+const anyFaults: fc.Arbitrary<Faults> = fc.record({
+  seed: fc.nat({ max: 1_000 }),
+  bootFailures: fc.constantFrom([], always(0.3), [{ from: 200, to: 900, share: 1 }]),
+  outages: windows,
+  shortages: windows,
+  spotShortages: windows,
+  spotInterruptions: fc.constantFrom(0, 1),
+  readGap: fc.constantFrom(0, 0.5, 7),
+  foreignRunners: fc.constantFrom(0, 0, 2),
+});
+
+describe('whatever goes wrong,', () => {
+  it('polls that are passed over would have changed nothing', () => {
+    fc.assert(
+      fc.property(traces, choices, anyFaults, (jobs, choice, faults) => {
+        const options = { seriesEvery: 30, faults };
+        const fast = replay(jobs, policyOf(choice), WORLD, options);
+        const slow = replay(jobs, policyOf(choice), WORLD, { ...options, everyPoll: true });
+        expect({ ...fast, pollsMade: 0 }).toEqual({ ...slow, pollsMade: 0 });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('every job is claimed, and ours kills none but by Spot interruptions', () => {
+    fc.assert(
+      fc.property(traces, choices, anyFaults, (jobs, choice, faults) => {
+        const replayed = replay(jobs, policyOf(choice), WORLD, { faults });
+        expect(replayed.startedAt.every((at, number) => at >= (jobs[number]?.queuedAt ?? 0))).toBe(true);
+        if (choice.name === 'ours' && faults.spotInterruptions === 0) expect(replayed.jobsKilled).toBe(0);
+        expect(replayed.idleSeconds).toBeLessThanOrEqual(replayed.billedSeconds + 1e-6);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('the same seed gives the same bytes, and another one another replay', () => {
+    const jobs = workingDay(2).slice(0, 100);
+    const bytes = (seed: number) =>
+      JSON.stringify(
+        simulateOne(jobs, ours(), WORLD, { faults: { ...NO_FAULTS, seed, bootFailures: always(0.2) } }),
+      );
+    expect(bytes(1)).toBe(bytes(1));
+    expect(bytes(1)).not.toBe(bytes(2));
+  });
+});
+
+it.each([
+  { after: 0, edge: 10 },
+  { after: 10, edge: 20 },
+  { after: 15, edge: 20 },
+  { after: 20, edge: 40 },
+  { after: 50, edge: Number.POSITIVE_INFINITY },
+])('after $after the next edge of 10 to 20 and 40 to 50 is at $edge', ({ after, edge }) => {
+  const all = [
+    { from: 40, to: 50 },
+    { from: 10, to: 20 },
+  ];
+  expect(nextEdge(all, after)).toBe(edge);
+});
