@@ -1,9 +1,13 @@
 // Before anything else: the SDK and the logger read these when they are loaded.
 import './quiet.ts';
 import { Command, Option } from 'commander';
-import { FleetsInvalid } from '../infra/config.ts';
+import { type FleetConfig, FleetsInvalid } from '../infra/config.ts';
 import type { Summary } from '../sandbox/summary.ts';
 import { TraceInvalid } from '../sandbox/trace.ts';
+import { type Cost, type Priced, pricedBy } from '../simulator/cost.ts';
+import type { Faults } from '../simulator/faults.ts';
+import { limitsOf } from '../simulator/limits.ts';
+import { LIST_PRICES, type Prices, PricesInvalid, readPrices } from '../simulator/prices.ts';
 import { ReplayStalled } from '../simulator/replay.ts';
 import { simulate } from '../simulator/simulate.ts';
 import { loadTrace, type Trace } from '../simulator/traces.ts';
@@ -12,6 +16,7 @@ import { WORLD } from '../simulator/world.ts';
 import { numberOption, runCommand, UsageError } from './arguments.ts';
 import { choosePolicies, describePolicies } from './choices.ts';
 import { colours } from './colours.ts';
+import { chooseFaults, describeFaults } from './faults.ts';
 import { progressBar } from './progress.ts';
 
 interface Options {
@@ -23,6 +28,8 @@ interface Options {
   policies?: string;
   boot: number;
   warmBoot: number;
+  fault?: string[];
+  prices?: string;
   workflow?: boolean;
   json?: boolean;
 }
@@ -40,7 +47,12 @@ const command = new Command('npm run simulate --')
       .choices(Object.keys(WORKLOADS))
       .conflicts('trace'),
   )
-  .option('--seed <n>', 'seed of the generated trace', numberOption('the seed', 0, 2_147_483_647), 1)
+  .option(
+    '--seed <n>',
+    'seed of the generated trace, and of faults',
+    numberOption('the seed', 0, 2_147_483_647),
+    1,
+  )
   .option(
     '--fleet <name>',
     'a fleet of fleets.yaml; its maxReplicas is for all policies (default: the defaults of all settings, and 10000 instances at most)',
@@ -59,11 +71,14 @@ const command = new Command('npm run simulate --')
     numberOption('the warm boot time', 0, 3_600, 'any'),
     WORLD.warmBoot,
   )
+  .option('--fault <name=value...>', 'what goes wrong, for every policy; by chance with the seed of --seed')
+  .option('--prices <file>', 'prices of instances, YAML or JSON, in place of list prices')
   .option('--workflow', 'run ours through the real state machine as well, which takes minutes for weeks')
   .option('--json', 'print one JSON object and nothing else')
   .addHelpText(
     'after',
-    () => `\nPolicies, and the levers of each with what it has unless set:\n${describePolicies()}`,
+    () =>
+      `\nPolicies, and the levers of each with what it has unless set:\n${describePolicies()}\n\nFaults:\n${describeFaults()}\n\nA file of prices has a map of instanceHour, in US dollars by instance type, and perhaps spotShare (of the\nOn-Demand price, 0 to 1), volumeGbMonth, and source, which says whose and when.`,
   )
   .allowExcessArguments(false)
   .action(run);
@@ -71,36 +86,62 @@ const command = new Command('npm run simulate --')
 async function run(options: Options): Promise<void> {
   const { fleet, choices } = choosePolicies(options);
   const { source, trace } = chooseTrace(options);
-  const world = { ...WORLD, boot: options.boot, warmBoot: options.warmBoot };
+  const faults = chooseFaults(options.fault ?? [], options.seed);
+  if (options.workflow === true) checkWorkflowFaults(faults);
+  const prices = options.prices === undefined ? LIST_PRICES : readPrices(options.prices);
+  const priced = pricedBy(prices, fleet);
+  const startsAt = trace.startsAt ?? WORLD.startsAt;
+  const world = { ...WORLD, boot: options.boot, warmBoot: options.warmBoot, startsAt };
   const { jobs } = trace;
   const replays = progressBar(jobs.length * choices.length, 'jobs');
-  const outcomes: Row[] = await simulate(jobs, choices, world, { progress: replays.to }).finally(
-    replays.stop,
-  );
+  const outcomes: Row[] = await simulate(jobs, choices, world, {
+    faults,
+    priced,
+    progress: replays.to,
+  }).finally(replays.stop);
+  const limits = limitsOf(jobs, world, { priced });
   if (options.workflow === true) {
     // Only here: the state machine and the SDK take longer to load than most replays take.
     const { throughWorkflow } = await import('../simulator/through-workflow.ts');
     const states = progressBar(jobs.length, 'jobs through the workflow');
-    outcomes.push(await throughWorkflow(jobs, fleet, world, states.to).finally(states.stop));
+    outcomes.push(await throughWorkflow(jobs, fleet, world, states.to, faults).finally(states.stop));
   }
   const about = describeTrace(source, trace);
   if (options.json) {
-    console.log(JSON.stringify({ trace: about, policies: outcomes }));
+    console.log(JSON.stringify({ trace: about, policies: outcomes, limits }));
     return;
   }
   const hours = `${about.jobHours} h of work in ${about.spanHours} h`;
   console.log(
     `${colours.bold(source)}: ${about.jobs} jobs, ${hours}; at most ${fleet.maxReplicas} instances\n`,
   );
-  console.log(`${table(outcomes)}\n`);
+  console.log(`${table([...outcomes, ...limits])}\n`);
   console.log(
-    colours.dim('Wait in s from queued to claimed; hours of instances, and what they are over the work.'),
+    colours.dim(
+      `Wait in s from queued to claimed; hours of instances, and what they are over the work.\n${describeCosts(fleet, priced, prices)}`,
+    ),
   );
   for (const note of notes(trace)) console.error(note);
 }
 
 /** What a replay and a run through the workflow both have. */
-type Row = Summary & { policy: string };
+type Row = Summary & { policy: string; cost?: Cost };
+
+/** The sandbox has not all of them. */
+function checkWorkflowFaults(faults: Faults): void {
+  const { spotInterruptions, readGap, foreignRunners } = faults;
+  if (spotInterruptions + readGap + foreignRunners === 0) return;
+  throw new UsageError(
+    '--workflow knows of outages, shortages and failed boots alone: leave out --workflow, or the other faults',
+  );
+}
+
+function describeCosts(fleet: FleetConfig, { instanceHour }: Priced, { source }: Prices): string {
+  const [type = 'its instances'] = fleet.instanceTypes ?? [];
+  if (instanceHour === undefined)
+    return `No price is known of ${type}: --prices FILE names one, and costs are told.`;
+  return `USD a month: ${type} at ${instanceHour} an hour, volumes, and for ours the scaler; ${source}.`;
+}
 
 function chooseTrace({ trace: file, workload, seed }: Options): { source: string; trace: Trace } {
   if (file !== undefined) return { source: file, trace: loadTrace(file) };
@@ -127,12 +168,17 @@ function describeTrace(source: string, { jobs, form, leftOut, caution }: Trace) 
 }
 
 const COLUMNS: { head: string; width: number; cell: (row: Row) => string }[] = [
-  { head: 'mean', width: 8, cell: ({ waitSeconds }) => waitSeconds.mean.toFixed(1) },
-  { head: 'p50', width: 8, cell: ({ waitSeconds }) => waitSeconds.p50.toFixed(1) },
-  { head: 'p95', width: 8, cell: ({ waitSeconds }) => waitSeconds.p95.toFixed(1) },
-  { head: 'p99', width: 8, cell: ({ waitSeconds }) => waitSeconds.p99.toFixed(1) },
-  { head: 'hours', width: 9, cell: ({ instanceHours }) => instanceHours.toFixed(1) },
+  { head: 'mean', width: 7, cell: ({ waitSeconds }) => waitSeconds.mean.toFixed(1) },
+  { head: 'p50', width: 6, cell: ({ waitSeconds }) => waitSeconds.p50.toFixed(0) },
+  { head: 'p95', width: 6, cell: ({ waitSeconds }) => waitSeconds.p95.toFixed(0) },
+  { head: 'p99', width: 6, cell: ({ waitSeconds }) => waitSeconds.p99.toFixed(0) },
+  { head: 'hours', width: 8, cell: ({ instanceHours }) => instanceHours.toFixed(1) },
   { head: 'over', width: 6, cell: ({ overhead }) => `${Math.round(overhead * 100)}%` },
+  {
+    head: 'USD/mo',
+    width: 7,
+    cell: ({ cost }) => (cost === undefined ? '-' : cost.total.toFixed(0)),
+  },
   { head: 'ghosts', width: 7, cell: ({ ghostLaunches }) => `${ghostLaunches}` },
   { head: 'killed', width: 7, cell: ({ jobsKilled }) => `${jobsKilled}` },
 ];
@@ -154,4 +200,7 @@ function notes({ leftOut, caution }: Trace): string[] {
   ];
 }
 
-await runCommand(command, { wrongInput: [FleetsInvalid, TraceInvalid], failure: [ReplayStalled] });
+await runCommand(command, {
+  wrongInput: [FleetsInvalid, PricesInvalid, TraceInvalid],
+  failure: [ReplayStalled],
+});

@@ -4,6 +4,7 @@ import { FAILURES } from '../infra/metrics.ts';
 import {
   FLEET_STANDING,
   LAMBDA_GB,
+  type MeasuredUsage,
   type MonthlyCost,
   meanDelay,
   monthlyCost,
@@ -19,6 +20,9 @@ import { Sandbox } from './sandbox.ts';
 
 /** The document, which is written by running this file: `npm run generate`. */
 export const COST_REPORT = new URL('../docs/cost.md', import.meta.url);
+
+/** What an execution of a minute uses, for the prices of a replay; written with the document. */
+export const USAGE = new URL('./usage.json', import.meta.url);
 
 const DEFAULT_POLL = 5;
 const DEFAULT_QUIET_POLL = 60;
@@ -122,8 +126,8 @@ const percent = (share: number) => `${Math.round(share * 100)} %`;
 const row = (...cells: (string | number)[]) => `| ${cells.join(' | ')} |`;
 const table = (head: string[], rows: string[]) => [row(...head), row(...head.map(() => '---')), ...rows];
 
-/** Measures, computes, and tells. */
-export async function costReport(): Promise<string> {
+/** Measures, computes, and tells: the document, and the usage that replays are priced by. */
+export async function costReport(): Promise<{ document: string; usage: MeasuredUsage }> {
   const busy = new Map<number, Measured>();
   for (const poll of [5, 10, 15, 60]) busy.set(poll, await measure(poll, 'busy'));
   const quiet = new Map<number, Measured>();
@@ -168,7 +172,7 @@ export async function costReport(): Promise<string> {
     ['total', '**together**'],
   ];
 
-  return `${[
+  const document = `${[
     '# What it costs',
     '',
     'Written by `npm run generate` from executions in the sandbox: their requests, the bytes of their logs and their',
@@ -315,6 +319,7 @@ export async function costReport(): Promise<string> {
     'Were each twice as long, a fleet always busy would cost',
     `${dollars(byDefault.always.lambda - lambdaRequests(usual))} more. Executions are taken to need 64 MB, the least that Step Functions bills.`,
   ].join('\n')}\n`;
+  return { document, usage: { busy: usageOf(usual), quiet: usageOf(resting) } };
 }
 
 /** The part of Lambda's bill that does not grow with durations. */
@@ -328,4 +333,22 @@ function of<T>(measured: Map<number, T>, poll: number): T {
   return found;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(COST_REPORT, await costReport());
+/** What is asked for to price a replay, in figures that do not change with the next byte of a log line. */
+function usageOf(measured: Measured): MeasuredUsage['busy'] {
+  const { seconds, invocations, executionLogBytes, functionLogBytes, metrics, polledAt } = measured;
+  const invoked = Object.entries(invocations).map(([step, times]) => [step, Math.round(times * 100) / 100]);
+  return {
+    polls: polledAt.length,
+    seconds: Math.round(seconds * 10) / 10,
+    invocations: Object.fromEntries(invoked),
+    executionLogBytes: Math.round(executionLogBytes / 100) * 100,
+    functionLogBytes: Math.round(functionLogBytes / 100) * 100,
+    metrics,
+  };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { document, usage } = await costReport();
+  writeFileSync(COST_REPORT, document);
+  writeFileSync(USAGE, `${JSON.stringify(usage, null, 2)}\n`);
+}

@@ -56,6 +56,12 @@ export interface Usage {
   metrics: number;
 }
 
+/** Executions of a minute as they were measured: of a busy fleet polled every 5 s, and of a quiet one polled once. */
+export interface MeasuredUsage {
+  busy: Usage & { polls: number };
+  quiet: Usage & { polls: number };
+}
+
 /** What a fleet has whether or not it works. */
 export interface Standing {
   alarms: number;

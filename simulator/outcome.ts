@@ -1,4 +1,5 @@
 import { figure, percentile, type Summary } from '../sandbox/summary.ts';
+import { type Cost, costOf, type Priced } from './cost.ts';
 import type { JobTable } from './job-table.ts';
 import { type Replayed, WAIT_PARTS, type WaitPart } from './replay.ts';
 
@@ -13,12 +14,19 @@ export interface Outcome extends Summary {
   /** The share of the instance-hours in which a booted runner had no job. */
   idleShare: number;
   peakInstances: number;
+  /** Launches that EC2 refused, boots that failed, and instances that EC2 took back. */
+  failures: { refused: number; boots: number; interruptions: number };
+  /** Times that a job was run again. */
+  jobsRetried: number;
   /** Requests to the CI service and to AWS. */
   requests: { ci: number; aws: number };
+  /** Not if the price of the instance type is not known, or nobody asked. */
+  cost?: Cost;
 }
 
 /** Sums up a replay. An execution is one start of the scaler: one for all the time, if it never ends. */
-export function outcomeOf(policy: string, jobs: JobTable, replayed: Replayed): Outcome {
+export function outcomeOf(policy: string, jobs: JobTable, replayed: Replayed, priced?: Priced): Outcome {
+  const cost = priced && costOf(policy, replayed, priced);
   const waits = replayed.startedAt.map((at, number) => at - (jobs.queuedAt[number] as number)).sort();
   const mean = (values: Float64Array) => figure(total(values) / jobs.length);
   const jobHours = total(jobs.durationSeconds) / 3_600;
@@ -48,7 +56,14 @@ export function outcomeOf(policy: string, jobs: JobTable, replayed: Replayed): O
     idleShare: figure(replayed.idleSeconds / replayed.billedSeconds),
     jobsKilled: replayed.jobsKilled,
     peakInstances: replayed.peakInstances,
+    failures: {
+      refused: replayed.refusedLaunches,
+      boots: replayed.failedBoots,
+      interruptions: replayed.interruptions,
+    },
+    jobsRetried: replayed.jobsRetried,
     requests: replayed.requests,
+    ...(cost && { cost }),
     executions: { succeeded: replayed.starts - replayed.startsFailed, failed: replayed.startsFailed },
   };
 }

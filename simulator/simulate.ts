@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import type { Priced } from './cost.ts';
 import { type Faults, NO_FAULTS } from './faults.ts';
 import { type Jobs, type JobTable, tableOf } from './job-table.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
@@ -13,6 +14,7 @@ export interface WorkerTask {
   choice: PolicyChoice;
   world: World;
   faults: Faults;
+  priced: Priced | undefined;
 }
 
 /** What a worker says: how many jobs have ended, and at last the outcome, or why there is none. */
@@ -26,10 +28,15 @@ export function simulateOne(
   jobs: Jobs,
   choice: PolicyChoice,
   world: World,
-  options: Pick<ReplayOptions, 'faults' | 'progress'> = {},
+  { priced, ...options }: Pick<ReplayOptions, 'faults' | 'progress'> & { priced?: Priced | undefined } = {},
 ): Outcome {
   const table = tableOf(jobs);
-  return outcomeOf(choice.name, table, replay(table, policyOf(choice, world.startsAt), world, options));
+  return outcomeOf(
+    choice.name,
+    table,
+    replay(table, policyOf(choice, world.startsAt), world, options),
+    priced,
+  );
 }
 
 /**
@@ -45,11 +52,12 @@ export async function simulate(
   world: World,
   {
     faults = NO_FAULTS,
+    priced,
     progress = () => undefined,
-  }: { faults?: Faults; progress?: (ended: number) => void } = {},
+  }: { faults?: Faults; priced?: Priced; progress?: (ended: number) => void } = {},
 ): Promise<Outcome[]> {
   if (jobs.length * choices.length <= FEW_JOBS) {
-    return choices.map((choice) => simulateOne(jobs, choice, world, { faults }));
+    return choices.map((choice) => simulateOne(jobs, choice, world, { faults, priced }));
   }
   const table = tableOf(jobs);
   const ended = choices.map(() => 0);
@@ -58,7 +66,7 @@ export async function simulate(
   const work = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const [index, choice] = next;
-      outcomes[index] = await inWorker({ jobs: table, choice, world, faults }, (number) => {
+      outcomes[index] = await inWorker({ jobs: table, choice, world, faults, priced }, (number) => {
         ended[index] = number;
         progress(ended.reduce((sum, some) => sum + some, 0));
       });

@@ -8,6 +8,8 @@ import { type Entry, type ExportForm, FORMS } from './exports.ts';
 export interface Trace {
   /** In the order of their being queued, the first at 0 unless the file counts in seconds itself. */
   jobs: Job[];
+  /** When second 0 was, in milliseconds since the epoch, if the file says so. */
+  startsAt?: number;
   /** The form in which the file was read. */
   form: string;
   /** Records that are no job of a runner: how many, why, and where the first one is. */
@@ -94,6 +96,7 @@ function fromExport(file: string, records: Located[]): Trace {
   return {
     jobs: jobs.sort((a, b) => a.queuedAt - b.queuedAt),
     form: form.name,
+    startsAt: start,
     leftOut: [...leftOut.values()],
     ...(form.caution !== undefined && { caution: form.caution }),
   };

@@ -9,7 +9,7 @@ const TELL_EVERY = 100;
 
 const say = (message: WorkerMessage) => parentPort?.postMessage(message);
 
-const { jobs, choice, world, faults } = workerData as WorkerTask;
+const { jobs, choice, world, faults, priced } = workerData as WorkerTask;
 let toldAt = 0;
 try {
   const progress = (ended: number) => {
@@ -18,7 +18,7 @@ try {
     toldAt = now;
     say({ ended });
   };
-  const outcome = simulateOne(jobs, choice, world, { faults, progress });
+  const outcome = simulateOne(jobs, choice, world, { faults, priced, progress });
   say({ outcome });
 } catch (error) {
   if (!(error instanceof ReplayStalled)) throw error;

@@ -132,7 +132,7 @@ describe("an execution's log", () => {
 describe('docs/cost.md', () => {
   it('is what a measurement says now', async () => {
     // In a process of its own, whose functions log as they do when they are deployed.
-    const tell = `import('./sandbox/cost-report.ts').then(async ({ costReport }) => console.log(await costReport()))`;
+    const tell = `import('./sandbox/cost-report.ts').then(async ({ costReport }) => console.log((await costReport()).document))`;
     const { stdout } = await promisify(execFile)(
       process.execPath,
       ['--import', 'tsx', '--input-type=module', '--eval', tell],

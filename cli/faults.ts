@@ -1,0 +1,147 @@
+import { closest } from 'fastest-levenshtein';
+import { type Faults, NO_FAULTS, type Window } from '../simulator/faults.ts';
+import { UsageError } from './arguments.ts';
+
+/** A fault as it is given, and how it is read into the faults of a replay. */
+interface FaultOption {
+  name: string;
+  form: string;
+  example: string;
+  /** `undefined` if the value is not of that form. */
+  read: (value: string, before: Faults) => Partial<Faults> | undefined;
+}
+
+const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/** `90s`, `30m`, `2h30m`, `1d`, or a number of seconds. */
+function seconds(text: string): number | undefined {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
+  if (!/^(\d+(\.\d+)?[smhd])+$/.test(text)) return undefined;
+  const parts = text.matchAll(/(\d+(?:\.\d+)?)([smhd])/g);
+  return [...parts].reduce((sum, [, number, unit = 's']) => sum + Number(number) * (SECONDS[unit] ?? 1), 0);
+}
+
+/** `2h..2h30m`, counted from the trace's start. */
+function window(text: string): Window | undefined {
+  const [from, to, ...more] = text.split('..').map(seconds);
+  if (from === undefined || to === undefined || more.length > 0 || to <= from) return undefined;
+  return { from, to };
+}
+
+function share(text: string): number | undefined {
+  const percent = /^(\d+(?:\.\d+)?)%$/.exec(text)?.[1];
+  return percent === undefined || Number(percent) > 100 ? undefined : Number(percent) / 100;
+}
+
+function number(text: string, most: number): number | undefined {
+  const value = Number(text);
+  return /^\d+(\.\d+)?$/.test(text) && value <= most ? value : undefined;
+}
+
+const FOR_EVER: Window = { from: 0, to: Number.POSITIVE_INFINITY };
+
+/** Boots that mostly fail end no replay within reason, unless they do so for a while only. */
+const MOST_FOR_EVER = 0.95;
+
+const WINDOW = 'a time from and to, counted from the start of the trace';
+
+export const FAULT_OPTIONS: FaultOption[] = [
+  {
+    name: 'outage',
+    form: `${WINDOW}: no counts, and no webhooks`,
+    example: 'outage=2h..2h30m',
+    read: (value, { outages }) => {
+      const added = window(value);
+      return added && { outages: [...outages, added] };
+    },
+  },
+  {
+    name: 'shortage',
+    form: `${WINDOW}: EC2 has no capacity`,
+    example: 'shortage=1h..3h',
+    read: (value, { shortages }) => {
+      const added = window(value);
+      return added && { shortages: [...shortages, added] };
+    },
+  },
+  {
+    name: 'spot-shortage',
+    form: `${WINDOW}: EC2 has no Spot capacity`,
+    example: 'spot-shortage=1h..1d',
+    read: (value, { spotShortages }) => {
+      const added = window(value);
+      return added && { spotShortages: [...spotShortages, added] };
+    },
+  },
+  {
+    name: 'boot-failures',
+    form: `a share of the boots, up to ${MOST_FOR_EVER * 100}%, or more with @ and a time from and to`,
+    example: 'boot-failures=100%@1h..3h',
+    read: (value, { bootFailures }) => {
+      const [given = '', when, ...more] = value.split('@');
+      const fails = share(given);
+      const at = when === undefined ? FOR_EVER : window(when);
+      if (fails === undefined || at === undefined || more.length > 0) return undefined;
+      if (when === undefined && fails > MOST_FOR_EVER) return undefined;
+      return { bootFailures: [...bootFailures, { ...at, share: fails }] };
+    },
+  },
+  {
+    name: 'spot-interruptions',
+    form: 'how often EC2 takes back a Spot instance, in times an instance-hour, up to 60',
+    example: 'spot-interruptions=0.05',
+    read: (value) => {
+      const spotInterruptions = number(value, 60);
+      return spotInterruptions === undefined ? undefined : { spotInterruptions };
+    },
+  },
+  {
+    name: 'read-gap',
+    form: 'how long after each other the two counts are read, up to 60s',
+    example: 'read-gap=0.5s',
+    read: (value) => {
+      const readGap = seconds(value);
+      return readGap === undefined || readGap > 60 ? undefined : { readGap };
+    },
+  },
+  {
+    name: 'foreign-runners',
+    form: 'how many runners of the class there are outside the group',
+    example: 'foreign-runners=3',
+    read: (value) => {
+      const foreignRunners = number(value, 10_000);
+      return Number.isInteger(foreignRunners) ? { foreignRunners: Number(foreignRunners) } : undefined;
+    },
+  },
+];
+
+/**
+ * The faults of the command line, `name=value` each; one that is told twice happens twice.
+ *
+ * @throws UsageError
+ */
+export function chooseFaults(given: readonly string[], seed: number): Faults {
+  const faults: Faults = { ...NO_FAULTS, seed };
+  for (const text of given) {
+    const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+    const option = FAULT_OPTIONS.find((candidate) => candidate.name === name.trim());
+    if (option === undefined) {
+      const names = FAULT_OPTIONS.map((candidate) => candidate.name);
+      throw new UsageError(
+        `--fault must be one of ${names.join(', ')}, such as ${FAULT_OPTIONS[0]?.example}, got ${JSON.stringify(text)}; the nearest one is ${closest(name.trim() || text, names)}`,
+      );
+    }
+    const read = option.read(value.trim(), faults);
+    if (read === undefined) {
+      throw new UsageError(
+        `--fault ${option.name} must be ${option.form}, such as ${option.example}, got ${JSON.stringify(text)}`,
+      );
+    }
+    Object.assign(faults, read);
+  }
+  return faults;
+}
+
+/** The faults, as the help shows them. */
+export const describeFaults = () =>
+  FAULT_OPTIONS.map(({ form, example }) => `  ${example.padEnd(27)} ${form}`).join('\n');

@@ -1,0 +1,86 @@
+import type { FleetConfig } from '../infra/config.ts';
+import { type MeasuredUsage, monthlyCost } from '../sandbox/cost.ts';
+import { figure } from '../sandbox/summary.ts';
+import usage from '../sandbox/usage.json' with { type: 'json' };
+import type { Prices } from './prices.ts';
+import type { Replayed } from './replay.ts';
+
+/** What a policy costs on a trace, in US dollars for a month of 730 hours of jobs like these. */
+export interface Cost {
+  instances: number;
+  /** Of the instances' volumes, those included that stand by, stopped, in a warm pool. */
+  volumes: number;
+  /** Of the autoscaler itself. Only ours is priced, so that all others look cheaper by theirs. */
+  scaler: number;
+  total: number;
+}
+
+/** By what a fleet is priced, in plain values. */
+export interface Priced {
+  /** Of the fleet's instance type an hour, in US dollars; of several types, of the one it prefers. */
+  instanceHour: number | undefined;
+  /** The share of it that a Spot instance costs. */
+  spotShare: number;
+  volumeGbMonth: number;
+  /** In GB. */
+  volumeGb: number;
+}
+
+/** The size of a root volume where the fleet says nothing, in GB. */
+const ROOT_VOLUME_GB = 30;
+
+export function pricedBy(
+  { instanceHour, spotShare, volumeGbMonth }: Prices,
+  { instanceTypes, rootVolumeSize }: Pick<FleetConfig, 'instanceTypes' | 'rootVolumeSize'>,
+): Priced {
+  const [preferred] = instanceTypes ?? [];
+  return {
+    instanceHour: preferred === undefined ? undefined : instanceHour(preferred),
+    spotShare,
+    volumeGbMonth,
+    volumeGb: rootVolumeSize ?? ROOT_VOLUME_GB,
+  };
+}
+
+const HOURS_PER_MONTH = 730;
+const MEASURED: MeasuredUsage = usage;
+
+/**
+ * What a replay costs, as if it went on for a month: what it used, over the time that it took.
+ *
+ * @returns `undefined` if nobody knows the price of the instance type.
+ */
+export function costOf(
+  policy: string,
+  replayed: Pick<
+    Replayed,
+    'billedSeconds' | 'spotSeconds' | 'stoppedSeconds' | 'polls' | 'starts' | 'endedAt'
+  >,
+  { instanceHour, spotShare, volumeGbMonth, volumeGb }: Priced,
+): Cost | undefined {
+  if (instanceHour === undefined) return undefined;
+  const { billedSeconds, spotSeconds, stoppedSeconds, endedAt } = replayed;
+  const months = endedAt / 3_600 / HOURS_PER_MONTH;
+  const hours = (billedSeconds - spotSeconds + spotSeconds * spotShare) / 3_600;
+  const volumeMonths = (billedSeconds + stoppedSeconds) / 3_600 / HOURS_PER_MONTH;
+  const instances = (hours * instanceHour) / months;
+  const volumes = (volumeMonths * volumeGb * volumeGbMonth) / months;
+  const scaler = policy === 'ours' ? scalerCost(replayed) : 0;
+  const total = instances + volumes + scaler;
+  return {
+    instances: figure(instances),
+    volumes: figure(volumes),
+    scaler: figure(scaler),
+    total: figure(total),
+  };
+}
+
+/** What ours costs itself: an execution costs the more the more often it polls. */
+function scalerCost({ polls, starts }: Pick<Replayed, 'polls' | 'starts'>): number {
+  const { busy, quiet } = MEASURED;
+  const share = (polls / starts - quiet.polls) / (busy.polls - quiet.polls);
+  return monthlyCost([
+    { share, usage: busy },
+    { share: 1 - share, usage: quiet },
+  ]).total;
+}

@@ -1,0 +1,81 @@
+import type { Priced } from './cost.ts';
+import type { Faults } from './faults.ts';
+import { type Jobs, tableOf } from './job-table.ts';
+import { type Outcome, outcomeOf } from './outcome.ts';
+import { idleFor, PLAIN, type Policy } from './policy.ts';
+import { replay } from './replay.ts';
+import type { World } from './world.ts';
+
+/** What no scaler can pass in the replayed world. */
+export interface Limit {
+  name: string;
+  /** One line for tables. */
+  about: string;
+  policy: Partial<Policy>;
+  world: Partial<World>;
+}
+
+/** A runner leaves as soon as nothing waits; the moment lets it see whether something does. */
+const AT_ONCE = 0.001;
+
+/**
+ * - Without any wait: whenever a job comes, an instance has just booted for it. Its boot is paid for, so no scaler that
+ *   boots an instance for each job pays less.
+ * - Clean: as a job is queued an instance is launched for it, and runs it alone. No scaler that launches
+ *   for jobs that are queued, and none before, waits less with a clean machine for each.
+ * - Reactive: the same for a job that no runner takes at once, and runners stay for ever. No scaler waits less that
+ *   launches for jobs that are queued, and none before, whatever it pays.
+ */
+export const LIMITS: Limit[] = [
+  {
+    name: 'limit: no wait',
+    about: 'an instance has just booted whenever a job comes',
+    policy: {},
+    world: {},
+  },
+  {
+    name: 'limit: clean',
+    about: 'a launch as each job is queued, for that job alone',
+    policy: { leavesAt: idleFor(AT_ONCE) },
+    world: {},
+  },
+  {
+    name: 'limit: reactive',
+    about: 'a launch as each job is queued, and runners stay for ever',
+    policy: {
+      scaler: { kind: 'webhook', delay: 0, onlyIfQueued: true },
+      reuse: true,
+      leavesAt: () => Number.POSITIVE_INFINITY,
+      keeps: () => Number.POSITIVE_INFINITY,
+    },
+    world: { idleClaim: 0 },
+  },
+];
+
+const REACTIVE: Policy = {
+  ...PLAIN,
+  name: 'limit',
+  scaler: { kind: 'webhook', delay: 0, onlyIfQueued: false },
+  leavesAt: idleFor(AT_ONCE),
+  maxReplicas: Number.POSITIVE_INFINITY,
+};
+
+/** What the limits come to on these jobs, in the order of `LIMITS`. */
+export function limitsOf(
+  jobs: Jobs,
+  world: World,
+  options: { faults?: Faults; priced?: Priced | undefined } = {},
+): Outcome[] {
+  const table = tableOf(jobs);
+  const { priced, ...faults } = options;
+  return LIMITS.map(({ name, policy, world: other }, index) => {
+    const own = { ...world, ...other };
+    const replayed = replay(table, { ...REACTIVE, ...policy }, own, faults);
+    // The instances are those of the next limit, each of them there a request and a boot before its job.
+    if (index === 0) {
+      replayed.startedAt.set(table.queuedAt);
+      for (const part of Object.values(replayed.parts)) part.fill(0);
+    }
+    return outcomeOf(name, table, replayed, priced);
+  });
+}

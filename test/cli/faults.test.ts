@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { chooseFaults, FAULT_OPTIONS } from '../../cli/faults.ts';
+import { type Faults, NO_FAULTS } from '../../simulator/faults.ts';
+
+const HOUR = 3_600;
+
+describe('--fault', () => {
+  it.each<{ given: string[]; faults: Partial<Faults> }>([
+    { given: [], faults: {} },
+    { given: ['outage=2h..2h30m'], faults: { outages: [{ from: 2 * HOUR, to: 2.5 * HOUR }] } },
+    {
+      given: ['outage=0..90s', 'outage=1d..1.5d'],
+      faults: {
+        outages: [
+          { from: 0, to: 90 },
+          { from: 24 * HOUR, to: 36 * HOUR },
+        ],
+      },
+    },
+    { given: ['shortage=60..120'], faults: { shortages: [{ from: 60, to: 120 }] } },
+    { given: ['spot-shortage=1h..1d'], faults: { spotShortages: [{ from: HOUR, to: 24 * HOUR }] } },
+    {
+      given: ['boot-failures=2.5%'],
+      faults: { bootFailures: [{ from: 0, to: Number.POSITIVE_INFINITY, share: 0.025 }] },
+    },
+    {
+      given: ['boot-failures=100%@1h..3h'],
+      faults: { bootFailures: [{ from: HOUR, to: 3 * HOUR, share: 1 }] },
+    },
+    {
+      given: ['spot-interruptions=0.05', 'read-gap=0.5s', 'foreign-runners=3'],
+      faults: { spotInterruptions: 0.05, readGap: 0.5, foreignRunners: 3 },
+    },
+  ])('$given', ({ given, faults }) => {
+    expect(chooseFaults(given, 7)).toEqual({ ...NO_FAULTS, seed: 7, ...faults });
+  });
+
+  it.each([
+    { given: 'outages=1h..2h', says: 'the nearest one is outage' },
+    { given: 'outage', says: 'must be one of outage' },
+    { given: 'outage=2h..1h', says: 'such as outage=2h..2h30m, got "outage=2h..1h"' },
+    { given: 'outage=2h', says: 'a time from and to' },
+    { given: 'outage=1h..2h..3h', says: 'a time from and to' },
+    { given: 'outage=1w..2w', says: 'a time from and to' },
+    { given: 'boot-failures=0.3', says: 'a share of the boots' },
+    { given: 'boot-failures=100%', says: 'up to 95%' },
+    { given: 'boot-failures=101%@1h..2h', says: 'a share of the boots' },
+    { given: 'spot-interruptions=-1', says: 'times an instance-hour' },
+    { given: 'read-gap=2m', says: 'up to 60s' },
+    { given: 'foreign-runners=1.5', says: 'how many runners' },
+  ])('$given is refused', ({ given, says }) => {
+    expect(() => chooseFaults([given], 1)).toThrow(says);
+  });
+
+  it('has examples that do', () => {
+    for (const { example } of FAULT_OPTIONS)
+      expect(chooseFaults([example], 1)).not.toEqual({ ...NO_FAULTS, seed: 1 });
+  });
+});
