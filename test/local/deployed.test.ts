@@ -284,7 +284,9 @@ describe('the deployed app', () => {
     );
     await expect(command('pause', 'pause', 'gamma')).rejects.toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('not deployed by stack circleci-runners: gamma. Deployed are alpha, beta.'),
+      stderr: expect.stringContaining(
+        'not deployed by stack circleci-runners: gamma. Deployed are alpha, beta.',
+      ),
     });
   });
 
