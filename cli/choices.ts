@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { closest } from 'fastest-levenshtein';
 import { parse as parseYaml } from 'yaml';
-import { checkFleets, type FleetConfig, loadFleets } from '../infra/config.ts';
+import { checkFleets, type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
 import { isMap } from '../infra/fleet-settings.ts';
 import { defaultLevers, PEERS, type PolicyChoice } from '../simulator/peers.ts';
 import { PLAIN_FLEET } from '../simulator/plain-fleet.ts';
@@ -26,14 +26,16 @@ interface Assignment {
 export function choosePolicies(options: { policies?: string; fleet?: string; set?: string[] }): {
   fleet: FleetConfig;
   choices: PolicyChoice[];
+  /** Keys of the settings that are set. */
+  set: ReadonlySet<string>;
+  /** Ours with more set, as by `--set`; `undefined` if the fleet cannot have that. */
+  oursWith: (set: readonly string[]) => { name: 'ours'; settings: FleetConfig } | undefined;
 } {
   const assignments = (options.set ?? []).map(assignment);
   const names = policyNames(options.policies);
   const isLever = ({ path }: Assignment) => PEERS.some(({ name }) => name === path[0]);
-  const fleet = chooseFleet(
-    options.fleet,
-    assignments.filter((each) => !isLever(each)),
-  );
+  const settings = assignments.filter((each) => !isLever(each));
+  const fleet = chooseFleet(options.fleet, settings);
   const levers = new Map<string, Record<string, number>>();
   for (const each of assignments.filter(isLever)) setLever(each, names, levers);
   const { maxReplicas } = fleet;
@@ -41,7 +43,16 @@ export function choosePolicies(options: { policies?: string; fleet?: string; set
     if (name === 'ours') return { name, settings: fleet };
     return { name, levers: levers.get(name) ?? {}, maxReplicas };
   });
-  return { fleet, choices };
+  const oursWith = (set: readonly string[]) => {
+    try {
+      const more = [...settings, ...set.map(assignment)];
+      return { name: 'ours' as const, settings: chooseFleet(options.fleet, more) };
+    } catch (error) {
+      if (error instanceof FleetsInvalid) return undefined;
+      throw error;
+    }
+  };
+  return { fleet, choices, set: new Set(settings.map(({ path }) => path[0] ?? '')), oursWith };
 }
 
 const KNOWN = ['ours', ...PEERS.map(({ name }) => name)];

@@ -9,6 +9,23 @@ export interface Progress {
   stop: () => void;
 }
 
+/** Counts up on standard error, where it is a terminal, for what takes longer than two seconds; nobody knows how far. */
+export function counterOf(unit: string): Progress {
+  if (!process.stderr.isTTY) return { to: () => undefined, stop: () => undefined };
+  const startedAt = performance.now();
+  let shown = false;
+  return {
+    to: (value) => {
+      if (performance.now() - startedAt <= SHOWN_AFTER) return;
+      shown = true;
+      process.stderr.write(`\r${value} ${unit}`);
+    },
+    stop: () => {
+      if (shown) process.stderr.write('\r\x1b[K');
+    },
+  };
+}
+
 /** A progress bar on standard error, where it is a terminal, for what takes longer than two seconds. */
 export function progressBar(total: number, unit: string): Progress {
   if (!process.stderr.isTTY) return { to: () => undefined, stop: () => undefined };

@@ -17,9 +17,10 @@ import { numberOption, runCommand, UsageError } from './arguments.ts';
 import { choosePolicies, describePolicies } from './choices.ts';
 import { colours } from './colours.ts';
 import { chooseFaults, describeFaults } from './faults.ts';
+import { chooseGoal, describeAnswer, findSettings, type OptimiseWords } from './optimise.ts';
 import { progressBar } from './progress.ts';
 
-interface Options {
+interface Options extends OptimiseWords {
   trace?: string;
   workload?: WorkloadName;
   seed: number;
@@ -74,6 +75,26 @@ const command = new Command('npm run simulate --')
   .option('--fault <name=value...>', 'what goes wrong, for every policy; by chance with the seed of --seed')
   .option('--prices <file>', 'prices of instances, YAML or JSON, in place of list prices')
   .option('--workflow', 'run ours through the real state machine as well, which takes minutes for weeks')
+  .option(
+    '--optimise',
+    'search the settings of ours on the first part of the trace, and replay what was found on the rest; what --set sets stays',
+  )
+  .option(
+    '--max-wait-p95 <s>',
+    'with --optimise: the cheapest with which 95 % of the jobs wait no longer',
+    numberOption('the wait', 0, 86_400, 'any'),
+  )
+  .option(
+    '--max-cost <usd>',
+    'with --optimise: the shortest wait for so many dollars a month',
+    numberOption('the cost', 0, 1e9, 'any'),
+  )
+  .option(
+    '--train <share>',
+    'with --optimise: how much of the time is searched',
+    numberOption('the share', 0.05, 0.95, 'any'),
+    0.5,
+  )
   .option('--json', 'print one JSON object and nothing else')
   .addHelpText(
     'after',
@@ -84,7 +105,8 @@ const command = new Command('npm run simulate --')
   .action(run);
 
 async function run(options: Options): Promise<void> {
-  const { fleet, choices } = choosePolicies(options);
+  const policies = choosePolicies(options);
+  const { fleet, choices } = policies;
   const { source, trace } = chooseTrace(options);
   const faults = chooseFaults(options.fault ?? [], options.seed);
   if (options.workflow === true) checkWorkflowFaults(faults);
@@ -93,6 +115,27 @@ async function run(options: Options): Promise<void> {
   const startsAt = trace.startsAt ?? WORLD.startsAt;
   const world = { ...WORLD, boot: options.boot, warmBoot: options.warmBoot, startsAt };
   const { jobs } = trace;
+  const about = describeTrace(source, trace);
+  if (options.optimise === true) {
+    const goal = chooseGoal(options, priced);
+    const words = { share: options.train, world, faults, priced, policies };
+    const answer = await findSettings(trace, goal, words);
+    if (!answer.met.training) process.exitCode = 1;
+    if (options.json) {
+      console.log(JSON.stringify({ trace: about, optimised: answer }));
+      return;
+    }
+    console.log(`${describeSource(about, fleet)}\n`);
+    console.log(
+      `On the first ${Math.round(options.train * 100)} % of the time:\n${table(answer.training)}\n`,
+    );
+    console.log(`On the rest:\n${table(answer.rest)}\n\n${describeAnswer(answer)}\n`);
+    console.log(colours.dim(describeCosts(fleet, priced, prices)));
+    for (const note of notes(trace)) console.error(note);
+    return;
+  }
+  if (options.maxWaitP95 !== undefined || options.maxCost !== undefined)
+    throw new UsageError('--max-wait-p95 and --max-cost are goals of --optimise');
   const replays = progressBar(jobs.length * choices.length, 'jobs');
   const outcomes: Row[] = await simulate(jobs, choices, world, {
     faults,
@@ -106,15 +149,11 @@ async function run(options: Options): Promise<void> {
     const states = progressBar(jobs.length, 'jobs through the workflow');
     outcomes.push(await throughWorkflow(jobs, fleet, world, states.to, faults).finally(states.stop));
   }
-  const about = describeTrace(source, trace);
   if (options.json) {
     console.log(JSON.stringify({ trace: about, policies: outcomes, limits }));
     return;
   }
-  const hours = `${about.jobHours} h of work in ${about.spanHours} h`;
-  console.log(
-    `${colours.bold(source)}: ${about.jobs} jobs, ${hours}; at most ${fleet.maxReplicas} instances\n`,
-  );
+  console.log(`${describeSource(about, fleet)}\n`);
   console.log(`${table([...outcomes, ...limits])}\n`);
   console.log(
     colours.dim(
@@ -150,6 +189,13 @@ function chooseTrace({ trace: file, workload, seed }: Options): { source: string
   if (jobs.length === 0)
     throw new UsageError(`--seed ${seed}: the workload ${name} has no job with that seed`);
   return { source: `${name}, seed ${seed}`, trace: { jobs, form: 'generated', leftOut: [] } };
+}
+
+function describeSource(
+  { source, jobs, jobHours, spanHours }: ReturnType<typeof describeTrace>,
+  { maxReplicas }: FleetConfig,
+): string {
+  return `${colours.bold(source)}: ${jobs} jobs, ${jobHours} h of work in ${spanHours} h; at most ${maxReplicas} instances`;
 }
 
 function describeTrace(source: string, { jobs, form, leftOut, caution }: Trace) {

@@ -1,0 +1,133 @@
+import { stringify } from 'yaml';
+import type { Priced } from '../simulator/cost.ts';
+import type { Faults } from '../simulator/faults.ts';
+import { tableOf } from '../simulator/job-table.ts';
+import { type Goal, optimise, part, type Setting } from '../simulator/optimise.ts';
+import type { Outcome } from '../simulator/outcome.ts';
+import { simulate } from '../simulator/simulate.ts';
+import type { Trace } from '../simulator/traces.ts';
+import type { World } from '../simulator/world.ts';
+import { UsageError } from './arguments.ts';
+import type { choosePolicies } from './choices.ts';
+import { counterOf } from './progress.ts';
+
+export interface OptimiseWords {
+  optimise?: boolean;
+  maxWaitP95?: number;
+  maxCost?: number;
+  train: number;
+}
+
+/** What the command came to. */
+export interface Answer {
+  goal: Goal;
+  /** Whether the goal is met, on the part that was searched and on the rest. */
+  met: { training: boolean; rest: boolean };
+  /** What to set beyond the fleet's settings, as `--set` takes it. */
+  set: Setting;
+  tried: number;
+  /** Ours as the fleet has it, ours with the settings found, and the seed's scaler. */
+  training: Outcome[];
+  rest: Outcome[];
+}
+
+/**
+ * The goal of the command line.
+ *
+ * @throws UsageError if there is none, or two.
+ */
+export function chooseGoal({ maxWaitP95, maxCost }: OptimiseWords, priced: Priced): Goal {
+  if ((maxWaitP95 === undefined) === (maxCost === undefined)) {
+    throw new UsageError(
+      '--optimise takes one goal: --max-wait-p95 SECONDS for the cheapest that waits no longer, or --max-cost DOLLARS (a month) for the shortest wait',
+    );
+  }
+  if (maxCost === undefined) return { maxWaitP95: maxWaitP95 as number };
+  if (priced.instanceHour === undefined)
+    throw new UsageError('--max-cost needs a price for the instance type: name one in a file for --prices');
+  return { maxCost };
+}
+
+/** Searches the settings on the first part of a trace, and replays what it found on the rest. */
+export async function findSettings(
+  trace: Trace,
+  goal: Goal,
+  {
+    share,
+    world,
+    faults,
+    priced,
+    policies,
+  }: {
+    share: number;
+    world: World;
+    faults: Faults;
+    priced: Priced;
+    policies: Pick<ReturnType<typeof choosePolicies>, 'set' | 'oursWith'>;
+  },
+): Promise<Answer> {
+  const parts = part(tableOf(trace.jobs), world, share);
+  if (parts === undefined)
+    throw new UsageError(`--train ${share}: one of the two parts of the trace has no job`);
+  const { set: keep, oursWith } = policies;
+  const trials = counterOf('settings tried');
+  const { training, rest } = parts;
+  const options = { world: training.world, goal, faults, priced, keep, oursWith, progress: trials.to };
+  const { found, asGiven, seed, met, tried } = await optimise(training.jobs, options).finally(trials.stop);
+
+  const own = oursWith([]);
+  const better = oursWith(found.set);
+  if (own === undefined || better === undefined)
+    throw new Error('What was replayed cannot be replayed again');
+  const rivals = [own, better, { name: 'seed', levers: {}, maxReplicas: Number.POSITIVE_INFINITY }];
+  const outcomes = await simulate(rest.jobs, rivals, rest.world, { faults, priced });
+  const named = (all: readonly (Outcome | undefined)[]) =>
+    all.flatMap((outcome, index) =>
+      outcome === undefined ? [] : [{ ...outcome, policy: NAMES[index] ?? outcome.policy }],
+    );
+  const [, onRest] = outcomes;
+  return {
+    goal,
+    met: { training: met, rest: onRest !== undefined && meets(onRest, goal) },
+    set: found.set,
+    tried: tried.length,
+    training: named([asGiven.outcome, found.outcome, seed]),
+    rest: named(outcomes),
+  };
+}
+
+const NAMES = ['ours, as it is', 'ours, optimised', 'seed'];
+
+const meets = ({ waitSeconds, cost }: Outcome, goal: Goal) =>
+  'maxWaitP95' in goal ? waitSeconds.p95 <= goal.maxWaitP95 : (cost?.total ?? 0) <= goal.maxCost;
+
+/** The settings as lines of fleets.yaml. */
+export function asYaml(set: Setting): string {
+  const settings: Record<string, unknown> = {};
+  for (const each of set) {
+    const [, key = '', value = ''] = /^([^=]+)=(.*)$/.exec(each) ?? [];
+    const [outer = '', inner] = key.split('.');
+    const plain = /^\d+$/.test(value) ? Number(value) : value;
+    settings[outer] = inner === undefined ? plain : { ...Object(settings[outer]), [inner]: plain };
+  }
+  return stringify(settings).trimEnd();
+}
+
+/** The answer in words, after the tables. */
+export function describeAnswer({ goal, met, set, tried }: Answer): string {
+  const wanted =
+    'maxWaitP95' in goal ? `a p95 wait of ${goal.maxWaitP95} s` : `${goal.maxCost} dollars a month`;
+  const outcome = met.training
+    ? met.rest
+      ? `${wanted} is kept on the rest as well`
+      : `${wanted} is kept where it was searched, but not on the rest: the two parts differ`
+    : `nothing that was tried keeps ${wanted}; this comes closest`;
+  const settings =
+    set.length === 0
+      ? 'The settings as they are.'
+      : `In fleets.yaml:\n\n${asYaml(set).replaceAll(/^/gm, '  ')}\n`;
+  const isolation = set.includes('reuse=continuous')
+    ? '\nWith reuse a job finds what those before it left: docs/instance-life.md#reuse. --set reuse=single-task keeps clean machines.'
+    : '';
+  return `${tried} settings tried: ${outcome}. ${settings}${isolation}`;
+}
