@@ -2,11 +2,11 @@
 import './quiet.ts';
 import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
-import type { CapacitySettings } from '../functions/lib/contracts.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
-import { capacityOf, idleTimes } from '../infra/levers.ts';
-import { DURATIONS, type Reuse } from '../sandbox/auto-scaling-group.ts';
+import { idleTimes } from '../infra/levers.ts';
+import { DURATIONS } from '../sandbox/auto-scaling-group.ts';
+import { sandboxFleet } from '../sandbox/fleet.ts';
 import { type News, Sandbox } from '../sandbox/sandbox.ts';
 import { type Summary, summarise } from '../sandbox/summary.ts';
 import {
@@ -26,6 +26,7 @@ interface Options {
   trace?: string;
   hours?: number;
   fleet?: string;
+  fleets: string;
   poll?: number;
   quietPoll?: number;
   max?: number;
@@ -43,7 +44,8 @@ const command = new Command('npm start --')
   )
   .option('--trace <file>', 'CSV with the columns queued_at_s,duration_s (default: a generated working day)')
   .option('--hours <h>', 'only the first hours of arrivals', numberOption('the hours', 0.01, 100_000, 'any'))
-  .option('--fleet <name>', 'a fleet of fleets.yaml (default: the first)')
+  .option('--fleet <name>', 'a fleet of the fleets file (default: the first)')
+  .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
   .option(
     '--poll <s>',
     "seconds between polls (default: the fleet's pollInterval)",
@@ -82,47 +84,18 @@ const command = new Command('npm start --')
   .action(start);
 
 async function start(options: Options): Promise<void> {
-  const fleet = chooseFleet(options.fleet);
-  const capacity = chooseCapacity(fleet, options.max);
-  const pollInterval = options.poll ?? fleet.pollInterval;
-  if (options.quietPoll !== undefined && options.quietPoll < pollInterval) {
-    throw new UsageError(
-      `--quiet-poll must be at least the poll interval (${pollInterval} s), got ${options.quietPoll}`,
-    );
-  }
-  if (options.warm !== undefined && options.warm > capacity.maxReplicas) {
-    throw new UsageError(
-      `--warm must be at most the most instances (${capacity.maxReplicas}), got ${options.warm}`,
-    );
-  }
-  const reuse = chooseReuse(options.reuse, fleet, pollInterval);
-  const warmPoolSize = options.warm ?? fleet.warmPool?.size;
+  const fleet = changed(chooseFleet(options.fleets, options.fleet), options);
   const jobs = chooseJobs(options);
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
   try {
-    const world = sandbox.addFleet(
-      {
-        name: fleet.name,
-        resourceClass: fleet.resourceClass,
-        ...capacity,
-        pollIntervalSeconds: pollInterval,
-        quietPollIntervalSeconds: options.quietPoll ?? Math.max(pollInterval, fleet.quietPollInterval),
-        breaker: { failures: fleet.breaker.failures, windowSeconds: fleet.breaker.window },
-        reuse: reuse.mode,
-        ...(warmPoolSize !== undefined && { warmPoolSize }),
-        durations: {
-          boot: options.boot,
-          warmBoot: options.warmBoot,
-          idleTimeout: reuse.idleTimeout,
-          idleSpread: reuse.idleSpread,
-        },
-      },
-      jobs,
-    );
+    const { name, resourceClass } = fleet;
+    const world = sandbox.addFleet({ name, resourceClass, ...sandboxFleet(fleet, options) }, jobs);
     if (!options.json) {
       console.log(
-        `Fleet ${colours.bold(fleet.name)}: ${jobs.length} jobs, at most ${largestMaximum(capacity)} instances, a poll every ${world.input.pollIntervalSeconds} s\n`,
+        `Fleet ${colours.bold(name)}: ${jobs.length} jobs, at most ${largestMaximum(fleet)} instances, a poll every ${fleet.pollInterval} s`,
       );
+      const levers = describeLevers(fleet);
+      console.log(levers.length > 0 ? `With ${levers.join(', ')}\n` : '');
       sandbox.watch = showBeginning();
     }
     const progress = showProgress(sandbox, jobs.length, world.queue);
@@ -135,41 +108,86 @@ async function start(options: Options): Promise<void> {
   }
 }
 
-function chooseFleet(name: string | undefined): FleetConfig {
-  const fleets = loadFleets('fleets.yaml');
+function chooseFleet(file: string, name: string | undefined): FleetConfig {
+  const fleets = loadFleets(file);
   const fleet = name === undefined ? fleets[0] : fleets.find((candidate) => candidate.name === name);
   if (fleet !== undefined) return fleet;
   const names = fleets.map((candidate) => candidate.name).join(', ');
-  throw new UsageError(`--fleet must be a fleet of fleets.yaml (${names}), got ${JSON.stringify(name)}`);
+  throw new UsageError(`--fleet must be a fleet of ${file} (${names}), got ${JSON.stringify(name)}`);
 }
 
-/** The fleet's settings; `--max` is in place of each maxReplicas. */
-function chooseCapacity(fleet: FleetConfig, max: number | undefined): CapacitySettings {
-  const capacity = capacityOf(fleet);
-  if (max === undefined) return capacity;
+/** The fleet with what the options say in place of its settings. */
+function changed(fleet: FleetConfig, options: Options): FleetConfig {
+  const pollInterval = options.poll ?? fleet.pollInterval;
+  const quietPollInterval = options.quietPoll ?? Math.max(pollInterval, fleet.quietPollInterval);
+  if (quietPollInterval < pollInterval) {
+    throw new UsageError(
+      `--quiet-poll must be at least the poll interval (${pollInterval} s), got ${options.quietPoll}`,
+    );
+  }
+  return {
+    ...fleet,
+    ...changedMaximum(fleet, options.max),
+    ...changedPool(fleet, options),
+    ...changedReuse(options.reuse, pollInterval),
+    pollInterval,
+    quietPollInterval,
+  };
+}
+
+/** `--max` is in place of each maxReplicas. */
+function changedMaximum(fleet: FleetConfig, max: number | undefined): Partial<FleetConfig> {
+  if (max === undefined) return {};
   const schedules = fleet.schedules.map(({ maxReplicas: _, ...schedule }) => schedule);
   const kept = Math.max(fleet.minReplicas, ...schedules.map(({ minReplicas = 0 }) => minReplicas));
   if (max < kept)
     throw new UsageError(`--max must be at least minReplicas of fleet ${fleet.name} (${kept}), got ${max}`);
-  return { ...capacity, maxReplicas: max, ...(schedules.length > 0 && { schedules }) };
+  return { maxReplicas: max, schedules };
+}
+
+function changedPool(fleet: FleetConfig, { warm, max }: Options): Partial<FleetConfig> {
+  const most = max ?? fleet.maxReplicas;
+  const { size = 0 } = fleet.warmPool ?? {};
+  if (warm === undefined) {
+    if (size === 'auto' || size <= most) return {};
+    throw new UsageError(
+      `--max must be at least the size of the warm pool of fleet ${fleet.name} (${size}), got ${max}`,
+    );
+  }
+  if (warm > most) throw new UsageError(`--warm must be at most the most instances (${most}), got ${warm}`);
+  if (fleet.spot !== undefined && warm > 0)
+    throw new UsageError(
+      `--warm must be left out, because fleet ${fleet.name} has Spot capacity, got ${warm}`,
+    );
+  return { warmPool: { size: warm, state: 'stopped' } };
 }
 
 /** Whether runners take more than one job, and how long they wait for the next one. */
-function chooseReuse(
-  seconds: number | undefined,
-  fleet: FleetConfig,
-  pollInterval: number,
-): { mode: Reuse; idleTimeout: number; idleSpread: number } {
-  const idle = idleTimes(fleet);
-  const own = { idleTimeout: idle.seconds, idleSpread: idle.spread };
-  if (seconds === undefined) return { mode: fleet.reuse, ...own };
-  if (seconds === 0) return { mode: 'single-task', ...own };
+function changedReuse(seconds: number | undefined, pollInterval: number): Partial<FleetConfig> {
+  if (seconds === undefined) return {};
+  if (seconds === 0) return { reuse: 'single-task' };
   if (seconds <= 3 * pollInterval) {
     throw new UsageError(
       `--reuse must be 0, or longer than three times the poll interval (${pollInterval} s), got ${seconds}`,
     );
   }
-  return { mode: 'continuous', idleTimeout: seconds, idleSpread: 0 };
+  return { reuse: 'continuous', idleTimeout: seconds, recycleAfter: seconds };
+}
+
+/** The levers of the fleet that are not as they are unless told. */
+function describeLevers(fleet: FleetConfig): string[] {
+  const { minReplicas, headroom, maxSurge, schedules, warmPool, reuse, spot } = fleet;
+  const levers: string[] = [];
+  if (minReplicas > 0) levers.push(`minReplicas ${minReplicas}`);
+  if (headroom !== 0) levers.push(`headroom ${headroom}`);
+  if (maxSurge !== undefined) levers.push(`maxSurge ${maxSurge}`);
+  if (schedules.length > 0) levers.push(`${schedules.length} schedule${schedules.length === 1 ? '' : 's'}`);
+  if (warmPool?.size === 'auto') levers.push('a warm pool that is sized by its launches');
+  else if (warmPool !== undefined) levers.push(`a warm pool of ${warmPool.size}`);
+  if (reuse === 'continuous') levers.push(`runners reused until idle for ${idleTimes(fleet).seconds} s`);
+  if (spot !== undefined) levers.push(`${spot.percentage} % Spot`);
+  if (spot !== undefined && spot.onDemandBase > 0) levers.push(`${spot.onDemandBase} On-Demand first`);
+  return levers;
 }
 
 function chooseJobs(options: Options): Job[] {
@@ -230,7 +248,7 @@ function describe(summary: Summary): string {
     ],
     [
       'Launches',
-      `${summary.launches}, ${summary.ghostLaunches} of them for no job${summary.warmLaunches > 0 ? `, ${summary.warmLaunches} from the warm pool` : ''}`,
+      `${summary.launches}, ${summary.ghostLaunches} of them for no job${summary.warmLaunches > 0 ? `, ${summary.warmLaunches} from the warm pool` : ''}${summary.spotLaunches === undefined ? '' : `, ${summary.spotLaunches} Spot`}`,
     ],
     ['Executions', `${executions.succeeded} succeeded, ${executions.failed} failed`],
   ];

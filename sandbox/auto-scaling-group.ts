@@ -128,8 +128,10 @@ export interface GroupSettings {
   /** What second 0 of the agenda is, in milliseconds since the epoch; 0 unless told. Activities carry dates. */
   startsAt?: number;
   newInstancesProtectedFromScaleIn: boolean;
-  /** How much of it is On-Demand, of a group with a mixed instances policy; of one without, all is. */
+  /** How much beyond the base is On-Demand, of a group with a mixed instances policy; of one without, all is. */
   onDemandPercentage?: number;
+  /** How many instances come first, and are On-Demand; none unless told. */
+  onDemandBase?: number;
   /** `single-task` unless told. */
   reuse?: Reuse;
   /** How many stopped instances stand by, of which the pool is full at the start; no warm pool unless told. */
@@ -167,6 +169,7 @@ export class AutoScalingGroup {
   #requested = 0;
   #launched = 0;
   #warmLaunched = 0;
+  #spotLaunched = 0;
   #refused = 0;
   #relaunchPlanned = false;
   #ghosts = 0;
@@ -246,6 +249,7 @@ export class AutoScalingGroup {
     return {
       launches: this.#launched,
       warmLaunches: this.#warmLaunched,
+      spotLaunches: this.#spotLaunched,
       refusedLaunches: this.#refused,
       ghostLaunches: this.#ghosts,
       billedSeconds,
@@ -361,8 +365,10 @@ export class AutoScalingGroup {
 
   /** As a mixed instances policy rounds: up, in favour of On-Demand. */
   #nextIsOnDemand(): boolean {
+    const { onDemandBase = 0 } = this.settings;
     const onDemand = [...this.#members.values()].filter((member) => member.onDemand).length;
-    return onDemand < Math.ceil(((this.#members.size + 1) * (this.onDemandPercentage ?? 100)) / 100);
+    const above = Math.max(this.#members.size + 1 - onDemandBase, 0);
+    return onDemand < onDemandBase + Math.ceil((above * (this.onDemandPercentage ?? 100)) / 100);
   }
 
   #newId(): string {
@@ -448,6 +454,7 @@ export class AutoScalingGroup {
     const boot = instance.warm ? warmBoot : this.settings.durations.boot;
     this.#launched += 1;
     if (instance.warm) this.#warmLaunched += 1;
+    if (!instance.onDemand) this.#spotLaunched += 1;
     instance.state = 'Pending';
     instance.pendingAt = this.#agenda.now;
     this.activities.proceed(instance.launch);

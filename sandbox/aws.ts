@@ -234,7 +234,7 @@ function describe(group: AutoScalingGroup, staleness: number): string {
     group.onDemandPercentage === undefined
       ? ''
       : '<MixedInstancesPolicy><InstancesDistribution><OnDemandAllocationStrategy>prioritized</OnDemandAllocationStrategy>' +
-        `<OnDemandBaseCapacity>0</OnDemandBaseCapacity><${ON_DEMAND_PERCENTAGE}>${group.onDemandPercentage}</${ON_DEMAND_PERCENTAGE}>` +
+        `<OnDemandBaseCapacity>${group.settings.onDemandBase ?? 0}</OnDemandBaseCapacity><${ON_DEMAND_PERCENTAGE}>${group.onDemandPercentage}</${ON_DEMAND_PERCENTAGE}>` +
         '<SpotAllocationStrategy>price-capacity-optimized</SpotAllocationStrategy></InstancesDistribution></MixedInstancesPolicy>';
   const { warmPool } = group;
   const pool =

@@ -47,6 +47,8 @@ export interface SandboxFleet extends CapacitySettings {
   newInstancesProtectedFromScaleIn?: boolean;
   /** How much is On-Demand of a fleet with Spot capacity; all unless told. */
   onDemandPercentage?: number;
+  /** How many instances of such a fleet come first, and are On-Demand; none unless told. */
+  onDemandBase?: number;
   launchFault?: GroupSettings['launchFault'];
   /** `single-task` unless told. */
   reuse?: Reuse;
@@ -170,6 +172,7 @@ export class Sandbox {
         durations: { ...DURATIONS, ...fleet.durations },
         newInstancesProtectedFromScaleIn: fleet.newInstancesProtectedFromScaleIn ?? true,
         ...(fleet.onDemandPercentage !== undefined && { onDemandPercentage: fleet.onDemandPercentage }),
+        ...(fleet.onDemandBase !== undefined && { onDemandBase: fleet.onDemandBase }),
         reuse: fleet.reuse ?? 'single-task',
         ...(fleet.warmPoolSize !== undefined && {
           warmPoolSize: fleet.warmPoolSize === 'auto' ? 0 : fleet.warmPoolSize,

@@ -14,6 +14,8 @@ export interface Summary {
   launches: number;
   /** Launches for which the warm pool had an instance. */
   warmLaunches: number;
+  /** Launches of Spot instances, where the fleet has any. */
+  spotLaunches?: number;
   /** Launches of instances that left without ever claiming a job. */
   ghostLaunches: number;
   /** Jobs whose instance was taken away while they ran. */
@@ -25,7 +27,7 @@ export interface Summary {
 export function summarise(world: FleetWorld): Summary {
   const { tasks } = world.queue;
   const waits = tasks.map((task) => (task.startedAt ?? task.queuedAt) - task.queuedAt).sort((a, b) => a - b);
-  const { launches, warmLaunches, ghostLaunches, billedSeconds } = world.group.totals;
+  const { launches, warmLaunches, spotLaunches, ghostLaunches, billedSeconds } = world.group.totals;
   const jobHours = sum(tasks.map((task) => task.durationSeconds)) / 3_600;
   const instanceHours = billedSeconds / 3_600;
   return {
@@ -42,6 +44,7 @@ export function summarise(world: FleetWorld): Summary {
     overhead: figure(instanceHours / jobHours - 1),
     launches,
     warmLaunches,
+    ...(world.group.onDemandPercentage !== undefined && { spotLaunches }),
     ghostLaunches,
     jobsKilled: tasks.filter((task) => task.killed).length,
     executions: { ...world.outcomes },

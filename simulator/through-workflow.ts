@@ -1,4 +1,4 @@
-import { capacityOf, idleTimes } from '../infra/levers.ts';
+import { sandboxFleet } from '../sandbox/fleet.ts';
 import { Sandbox } from '../sandbox/sandbox.ts';
 import { summarise } from '../sandbox/summary.ts';
 import type { Job } from '../sandbox/trace.ts';
@@ -21,21 +21,13 @@ export async function throughWorkflow(
   faults: Pick<Faults, 'seed' | (typeof WORKFLOW_FAULTS)[number]> = NO_FAULTS,
 ) {
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
-  const idle = idleTimes(settings);
   const launches = new LaunchFaults({ ...NO_FAULTS, ...faults });
   try {
     const fleet = sandbox.addFleet(
       {
         name: 'simulated',
         resourceClass: 'simulated/class',
-        ...capacityOf(settings),
-        pollIntervalSeconds: settings.pollInterval,
-        quietPollIntervalSeconds: settings.quietPollInterval,
-        breaker: { failures: settings.breaker.failures, windowSeconds: settings.breaker.window },
-        reuse: settings.reuse,
-        ...(settings.warmPool !== undefined && { warmPoolSize: settings.warmPool.size }),
-        ...(settings.spot !== undefined && { onDemandPercentage: 100 - settings.spot.percentage }),
-        durations: { boot, warmBoot, idleTimeout: idle.seconds, idleSpread: idle.spread },
+        ...sandboxFleet(settings, { boot, warmBoot }),
         launchFault: (now) => {
           if (isWithin(faults.shortages, now)) return 'refused';
           if (isWithin(faults.spotShortages, now)) return 'no-spot';

@@ -114,7 +114,49 @@ describe('npm start', () => {
     });
   });
 
+  it('runs a fleet of another file with all of its levers, and says which', async () => {
+    const text = `linux:
+  resourceClass: acme/linux
+  instanceTypes: [m7i.large]
+  minReplicas: 1
+  maxReplicas: 9
+  headroom: 20%
+  maxSurge: 2
+  schedules: [{start: 0 7 * * *, end: 0 19 * * *, maxReplicas: 3}]
+  reuse: continuous
+  idleTimeout: 2m
+  spot: {percentage: 50, onDemandBase: 1}
+`;
+    const jobs = `${HEADER}${'200,60\n'.repeat(4)}`;
+    const words = ['--fleets', trace('levers.yaml', text), '--trace', trace('four.csv', jobs)];
+    const { stdout } = await start(...words);
+    const said = stripVTControlCharacters(stdout);
+    expect(said).toMatch(/^Fleet linux: 4 jobs, at most 9 instances, a poll every 5 s\nWith minReplicas 1, /);
+    // The schedule allows 3. The first is On-Demand, and of the two beyond it half, rounded up.
+    expect(said).toMatch(/Launches +3, 0 of them for no job, 1 Spot\n/);
+    const levers = [
+      'headroom 20%',
+      'maxSurge 2',
+      '1 schedule',
+      'runners reused until idle for 3600 s',
+      '50 % Spot',
+      '1 On-Demand first',
+    ];
+    expect(said).toContain(`, ${levers.join(', ')}\n`);
+    const { stdout: json } = await start(...words, '--json');
+    expect(JSON.parse(json)).toMatchObject({ jobs: 4, launches: 3, spotLaunches: 1, jobsKilled: 0 });
+  });
+
   it.each([
+    {
+      words: ['--fleets', 'examples/warm-pool/fleets.yaml', '--max', '5'],
+      said: ['--max', 'warm pool of fleet linux (20)', 'got 5'],
+    },
+    {
+      words: ['--fleets', 'examples/spot-and-reuse/fleets.yaml', '--warm', '5'],
+      said: ['--warm', 'fleet linux has Spot capacity', 'got 5'],
+    },
+    { words: ['--fleets', '/nowhere.yaml'], said: ['/nowhere.yaml', 'cannot be read'] },
     { words: ['--quiet-poll', '3'], said: ['--quiet-poll', 'at least the poll interval (5 s)', 'got 3'] },
     { words: ['--warm', '21', '--max', '20'], said: ['--warm', 'at most the most instances (20)', 'got 21'] },
     { words: ['--warm-boot', 'x'], said: ["'x'", 'from 0 to 3600'] },

@@ -1,0 +1,44 @@
+import type { FleetConfig } from '../infra/config.ts';
+import { capacityOf, idleTimes } from '../infra/levers.ts';
+import type { Durations } from './auto-scaling-group.ts';
+import type { SandboxFleet } from './sandbox.ts';
+
+/** The settings of a fleet that make a difference in the sandbox, as in fleets.yaml. */
+type Settings = Pick<
+  FleetConfig,
+  | 'pollInterval'
+  | 'quietPollInterval'
+  | 'idleTimeout'
+  | 'recycleAfter'
+  | 'minReplicas'
+  | 'maxReplicas'
+  | 'headroom'
+  | 'maxSurge'
+  | 'schedules'
+  | 'reuse'
+  | 'warmPool'
+  | 'spot'
+  | 'breaker'
+>;
+
+/** A fleet of fleets.yaml, with every lever that it has, as the sandbox runs it. */
+export function sandboxFleet(
+  settings: Settings,
+  boots: Pick<Durations, 'boot' | 'warmBoot'>,
+): Omit<SandboxFleet, 'name' | 'resourceClass'> {
+  const { breaker, spot, warmPool } = settings;
+  const idle = idleTimes(settings);
+  return {
+    ...capacityOf(settings),
+    pollIntervalSeconds: settings.pollInterval,
+    quietPollIntervalSeconds: settings.quietPollInterval,
+    breaker: { failures: breaker.failures, windowSeconds: breaker.window },
+    reuse: settings.reuse,
+    ...(warmPool !== undefined && { warmPoolSize: warmPool.size }),
+    ...(spot !== undefined && {
+      onDemandBase: spot.onDemandBase,
+      onDemandPercentage: 100 - spot.percentage,
+    }),
+    durations: { ...boots, idleTimeout: idle.seconds, idleSpread: idle.spread },
+  };
+}
