@@ -2,7 +2,7 @@ import { stringify } from 'yaml';
 import type { Priced } from '../simulator/cost.ts';
 import type { Faults } from '../simulator/faults.ts';
 import { tableOf } from '../simulator/job-table.ts';
-import { type Goal, optimise, part, type Setting } from '../simulator/optimise.ts';
+import { type Goal, optimise, part, type Setting, seedFor } from '../simulator/optimise.ts';
 import type { Outcome } from '../simulator/outcome.ts';
 import { simulate } from '../simulator/simulate.ts';
 import type { Trace } from '../simulator/traces.ts';
@@ -79,7 +79,7 @@ export async function findSettings(
   const better = oursWith(found.set);
   if (own === undefined || better === undefined)
     throw new Error('What was replayed cannot be replayed again');
-  const rivals = [own, better, { name: 'seed', levers: {}, maxReplicas: Number.POSITIVE_INFINITY }];
+  const rivals = [own, better, seedFor(own.settings)];
   const outcomes = await simulate(rest.jobs, rivals, rest.world, { faults, priced });
   const named = (all: readonly (Outcome | undefined)[]) =>
     all.flatMap((outcome, index) =>

@@ -2,6 +2,7 @@ import type { Priced } from './cost.ts';
 import type { Faults } from './faults.ts';
 import { type JobTable, tableOf } from './job-table.ts';
 import type { Outcome } from './outcome.ts';
+import type { PolicyChoice } from './peers.ts';
 import type { OursSettings } from './policies/ours.ts';
 import { simulate } from './simulate.ts';
 import type { World } from './world.ts';
@@ -114,10 +115,10 @@ export async function optimise(jobs: JobTable, options: OptimiseOptions): Promis
     return sets.flatMap((set) => known.get(set.join()) ?? []);
   };
 
+  const own = oursWith([]);
   const [asGiven] = await tryAll([[]]);
-  if (asGiven === undefined) throw new Error('The fleet cannot have its own settings');
-  const rivals = [{ name: 'seed', levers: {}, maxReplicas: Number.POSITIVE_INFINITY }];
-  const [seed] = await simulate(jobs, rivals, world, replays);
+  if (own === undefined || asGiven === undefined) throw new Error('The fleet cannot have its own settings');
+  const [seed] = await simulate(jobs, [seedFor(own.settings)], world, replays);
   if (seed === undefined) throw new Error('The seed was not replayed');
   const score = scoreBy(goal, seed);
   const better = (a: Tried, b: Tried) => compare(score(a.outcome), score(b.outcome)) < 0;
@@ -154,6 +155,13 @@ export async function optimise(jobs: JobTable, options: OptimiseOptions): Promis
   }
   return { found, asGiven, seed, met: score(found.outcome)[0] === 0, tried: [...known.values()] };
 }
+
+/** The seed's scaler, with as many instances at most. */
+export const seedFor = ({ maxReplicas }: OursSettings): PolicyChoice => ({
+  name: 'seed',
+  levers: {},
+  maxReplicas,
+});
 
 /** Each value of each lever with each of the others. */
 const combinations = (levers: readonly Dimension[]): Setting[][] =>

@@ -1,0 +1,97 @@
+import { execFile } from 'node:child_process';
+import { promisify, stripVTControlCharacters } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { asYaml } from '../../cli/optimise.ts';
+
+const run = promisify(execFile);
+
+const simulate = (...words: string[]) =>
+  run(process.execPath, ['--import', 'tsx', 'cli/simulate.ts', '--workload', 'flapping', ...words]);
+
+describe('npm run simulate -- --optimise', () => {
+  it('shows the first part, the rest, and what to set to meet the goal', async () => {
+    const { stdout } = await simulate('--optimise', '--max-wait-p95', '60');
+    expect(stdout).toBe(stripVTControlCharacters(stdout));
+    expect(stdout).toMatch(
+      /On the first 50 % of the time:\npolicy .*\nours, as it is .*\nours, optimised .*\nseed /,
+    );
+    expect(stdout).toMatch(/On the rest:\npolicy .*\nours, as it is .*\nours, optimised .*\nseed /);
+    expect(stdout).toMatch(
+      /settings tried: a p95 wait of 60 s is kept on the rest as well\. In fleets\.yaml:\n\n {2}\w/,
+    );
+  });
+
+  it('prints one JSON object, of which --set takes the settings', async () => {
+    const { stdout } = await simulate('--json', '--optimise', '--max-wait-p95', '60', '--train', '0.7');
+    const { trace, optimised } = JSON.parse(stdout);
+    expect(trace.source).toBe('flapping, seed 1');
+    expect(Object.keys(optimised)).toEqual(['goal', 'met', 'set', 'tried', 'training', 'rest']);
+    expect(optimised).toMatchObject({ goal: { maxWaitP95: 60 }, met: { training: true, rest: true } });
+    const names = (part: { policy: string }[]) => part.map(({ policy }) => policy);
+    expect(names(optimised.training)).toEqual(['ours, as it is', 'ours, optimised', 'seed']);
+    expect(names(optimised.rest)).toEqual(names(optimised.training));
+    expect(optimised.training[0].jobs + optimised.rest[0].jobs).toBe(trace.jobs);
+    expect(optimised.training[0].jobs).toBeGreaterThan(optimised.rest[0].jobs);
+    expect(optimised.training[1].waitSeconds.p95).toBeLessThanOrEqual(60);
+
+    const again = await simulate('--json', '--policies', 'ours', '--set', ...optimised.set);
+    expect(JSON.parse(again.stdout).policies[0].waitSeconds.p95).toBeLessThanOrEqual(60);
+  });
+
+  it('searches for the shortest wait within a budget, with the prices that it is given', async () => {
+    const { stdout } = await simulate('--json', '--optimise', '--max-cost', '200');
+    const { optimised } = JSON.parse(stdout);
+    const [asGiven, found] = optimised.training;
+    expect(optimised.met.training).toBe(true);
+    expect(found.cost.total).toBeLessThanOrEqual(200);
+    expect(found.waitSeconds.p95).toBeLessThan(asGiven.waitSeconds.p95);
+  });
+
+  it('keeps what --set sets', async () => {
+    const words = ['--set', 'reuse=single-task', 'headroom=0', '--max-wait-p95', '60'];
+    const { stdout } = await simulate('--json', '--optimise', ...words);
+    const { optimised } = JSON.parse(stdout);
+    expect(optimised.set.join()).not.toMatch(/reuse|headroom/);
+  });
+
+  it('says so and exits with 1 where nothing meets the goal', async () => {
+    const failed = simulate('--optimise', '--max-wait-p95', '0');
+    await expect(failed).rejects.toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('nothing that was tried keeps a p95 wait of 0 s; this comes closest'),
+    });
+  });
+
+  it.each([
+    [['--optimise'], '--optimise takes one goal: --max-wait-p95 SECONDS'],
+    [['--optimise', '--max-wait-p95', '30', '--max-cost', '100'], '--optimise takes one goal'],
+    [['--max-wait-p95', '30'], '--max-wait-p95 and --max-cost are goals of --optimise'],
+    [['--max-cost', '30'], '--max-wait-p95 and --max-cost are goals of --optimise'],
+    [['--optimise', '--max-wait-p95', 'soon'], 'It must be the wait, a number from 0 to 86400'],
+    [
+      ['--optimise', '--max-wait-p95', '30', '--train', '1'],
+      'It must be the share, a number from 0.05 to 0.95',
+    ],
+    [
+      ['--optimise', '--max-cost', '30', '--set', 'instanceTypes=[x9.large]'],
+      '--max-cost needs a price for the instance type: name one in a file for --prices',
+    ],
+  ])('refuses %j, and says what would do', async (words, said) => {
+    await expect(simulate(...words)).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(said),
+    });
+  });
+});
+
+describe('settings as lines of fleets.yaml', () => {
+  it.each([
+    [[], {}],
+    [['reuse=continuous', 'idleTimeout=30s'], { reuse: 'continuous', idleTimeout: '30s' }],
+    [['warmPool.size=20', 'warmPool.state=hibernated'], { warmPool: { size: 20, state: 'hibernated' } }],
+    [['headroom=25%'], { headroom: '25%' }],
+  ])('%j', (set, settings) => {
+    expect(parse(asYaml(set)) ?? {}).toEqual(settings);
+  });
+});

@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { choosePolicies } from '../../cli/choices.ts';
+import { tableOf } from '../../simulator/job-table.ts';
+import { optimise, type Setting, seedFor } from '../../simulator/optimise.ts';
+import { simulateOne } from '../../simulator/simulate.ts';
+import { loadTrace } from '../../simulator/traces.ts';
+import { WORKLOADS } from '../../simulator/workloads.ts';
+import { WORLD } from '../../simulator/world.ts';
+
+/**
+ * What is recommended is found on one trace, and must be no worse than the scaler of the seed on others, in how long
+ * jobs wait and in jobs killed: on generated ones, and on the real ones where they are there.
+ */
+
+const { oursWith } = choosePolicies({});
+const learnt = tableOf(WORKLOADS['working-day'].generate(1));
+
+const SEEDS = [2, 3, 4, 5];
+const REAL = ['bitcoin_core', 'firefox_b_linux'].map((name) => `../shared/traces/${name}.csv`);
+
+const traces = [
+  ...Object.entries(WORKLOADS).flatMap(([name, { generate }]) =>
+    SEEDS.map((seed) => ({ name: `${name}, seed ${seed}`, jobs: () => generate(seed) })),
+  ),
+  ...REAL.filter((file) => existsSync(file)).map((file) => ({
+    name: file,
+    jobs: () => loadTrace(file).jobs,
+  })),
+];
+
+const recommended: [string, Setting][] = [['the defaults', []]];
+
+beforeAll(async () => {
+  for (const goal of [{ maxWaitP95: 90 }, { maxWaitP95: 30 }, { maxCost: 90 }]) {
+    const { found, met } = await optimise(learnt, { world: WORLD, goal, keep: new Set(), oursWith });
+    expect(met).toBe(true);
+    recommended.push([JSON.stringify(goal), found.set]);
+  }
+}, 60_000);
+
+describe('what is recommended', () => {
+  it.each(traces)('is no worse than the scaler of the seed on $name', ({ jobs: read }) => {
+    const jobs = tableOf(read());
+    const own = oursWith([]);
+    if (own === undefined) throw new Error('The fleet cannot have its own settings');
+    const seed = simulateOne(jobs, seedFor(own.settings), WORLD);
+    for (const [goal, set] of recommended) {
+      const choice = oursWith(set);
+      if (choice === undefined) throw new Error(`The fleet cannot have ${set}`);
+      const { waitSeconds, jobsKilled } = simulateOne(jobs, choice, WORLD);
+      const what = `${goal}: ${set.join(' ')}`;
+      expect(jobsKilled, what).toBe(0);
+      expect(waitSeconds.mean, what).toBeLessThanOrEqual(seed.waitSeconds.mean);
+      expect(waitSeconds.p95, what).toBeLessThanOrEqual(seed.waitSeconds.p95);
+    }
+  });
+});

@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { choosePolicies } from '../../cli/choices.ts';
+import { tableOf } from '../../simulator/job-table.ts';
+import { type Goal, optimise, part, type Setting } from '../../simulator/optimise.ts';
+import { simulateOne } from '../../simulator/simulate.ts';
+import { WORKLOADS } from '../../simulator/workloads.ts';
+import { WORLD } from '../../simulator/world.ts';
+
+const MORNING = tableOf(WORKLOADS['working-day'].generate(1).filter(({ queuedAt }) => queuedAt < 7_200));
+
+const { oursWith } = choosePolicies({});
+
+const search = (goal: Goal, more: Partial<Parameters<typeof optimise>[1]> = {}) =>
+  optimise(MORNING, { world: WORLD, goal, keep: new Set(), oursWith, ...more });
+
+describe('optimise', () => {
+  it('finds the cheapest of all that was tried with which the goal is met', async () => {
+    const { found, asGiven, tried, met } = await search({ maxWaitP95: 30 });
+    expect(met).toBe(true);
+    expect(asGiven.outcome.waitSeconds.p95).toBeGreaterThan(30);
+    expect(found.outcome.waitSeconds.p95).toBeLessThanOrEqual(30);
+    const fit = tried.filter(({ outcome }) => outcome.waitSeconds.p95 <= 30);
+    expect(fit.length).toBeGreaterThan(1);
+    expect(found.outcome.instanceHours).toBe(Math.min(...fit.map(({ outcome }) => outcome.instanceHours)));
+  });
+
+  it('finds the shortest wait for no more than the budget', async () => {
+    const budget = 15;
+    const { found, tried, met } = await search({ maxCost: budget });
+    expect(met).toBe(true);
+    expect(found.outcome.instanceHours).toBeLessThanOrEqual(budget);
+    const fit = tried.filter(({ outcome }) => outcome.instanceHours <= budget);
+    expect(fit.length).toBeGreaterThan(1);
+    expect(found.outcome.waitSeconds.p95).toBe(
+      Math.min(...fit.map(({ outcome }) => outcome.waitSeconds.p95)),
+    );
+  });
+
+  it('says so where nothing meets the goal, and comes as near as it can', async () => {
+    const { found, tried, met } = await search({ maxWaitP95: 0 });
+    expect(met).toBe(false);
+    const least = Math.min(...tried.map(({ outcome }) => outcome.waitSeconds.p95));
+    expect(found.outcome.waitSeconds.p95).toBe(least);
+  });
+
+  it('finds nothing that lets jobs wait longer than under the scaler of the seed, or kills one', async () => {
+    // With this goal anything would do, and the cheapest is a fleet that launches one instance after the other.
+    const slow = choosePolicies({ set: ['maxSurge=1', 'pollInterval=15s'] });
+    const { found, asGiven, seed, met } = await search({ maxWaitP95: 86_400 }, { oursWith: slow.oursWith });
+    expect(asGiven.outcome.waitSeconds.mean).toBeGreaterThan(seed.waitSeconds.mean);
+    expect(met).toBe(true);
+    expect(found.outcome.waitSeconds.mean).toBeLessThanOrEqual(seed.waitSeconds.mean);
+    expect(found.outcome.waitSeconds.p95).toBeLessThanOrEqual(seed.waitSeconds.p95);
+    expect(found.outcome.jobsKilled).toBe(0);
+  });
+
+  it('gives the scaler of the seed as many instances at most as the fleet has', async () => {
+    const small = choosePolicies({ set: ['maxReplicas=3'] });
+    const { seed } = await search({ maxWaitP95: 60 }, { oursWith: small.oursWith });
+    expect(seed).toEqual(simulateOne(MORNING, { name: 'seed', levers: {}, maxReplicas: 3 }, WORLD));
+  });
+
+  it('leaves alone what is to be kept', async () => {
+    const keep = new Set(['reuse', 'warmPool']);
+    const { tried, found } = await search({ maxWaitP95: 30 }, { keep });
+    const keys = new Set(tried.flatMap(({ set }) => set.map((each) => each.split('=')[0])));
+    expect([...keys].toSorted()).toEqual(['headroom', 'minReplicas', 'quietPollInterval']);
+    expect(found.set.join()).not.toMatch(/reuse|warmPool/);
+  });
+
+  it('passes over settings that the fleet cannot have', async () => {
+    const refusing = (set: Setting) =>
+      set.some((each) => each.startsWith('warmPool')) ? undefined : oursWith(set);
+    const { tried } = await search({ maxWaitP95: 30 }, { oursWith: refusing });
+    expect(tried.flatMap(({ set }) => set).join()).not.toContain('warmPool');
+  });
+
+  it('comes to the same from the same jobs, and counts what it tries', async () => {
+    const counts: number[] = [];
+    const goal = { maxWaitP95: 45 };
+    const once = await search(goal, { progress: (tried) => counts.push(tried) });
+    expect(await search(goal)).toEqual(once);
+    expect(counts).toEqual(counts.toSorted((a, b) => a - b));
+    expect(counts.at(-1)).toBe(once.tried.length);
+    expect(new Set(once.tried.map(({ set }) => set.join())).size).toBe(once.tried.length);
+  });
+});
+
+describe('part', () => {
+  const jobs = tableOf([
+    { queuedAt: 0, durationSeconds: 60 },
+    { queuedAt: 119, durationSeconds: 61 },
+    { queuedAt: 125, durationSeconds: 62 },
+    { queuedAt: 250, durationSeconds: 63 },
+  ]);
+
+  it('parts the jobs at a whole minute, and lets the rest begin with its own', () => {
+    const parts = part(jobs, WORLD, 0.5);
+    expect([...(parts?.training.jobs.queuedAt ?? [])]).toEqual([0, 119]);
+    expect([...(parts?.rest.jobs.queuedAt ?? [])]).toEqual([5, 130]);
+    expect([...(parts?.rest.jobs.durationSeconds ?? [])]).toEqual([62, 63]);
+    expect(parts?.training.world).toEqual(WORLD);
+    expect(parts?.rest.world).toEqual({ ...WORLD, startsAt: WORLD.startsAt + 120_000 });
+  });
+
+  it('finds no parts where one would have no job', () => {
+    expect(part(tableOf([{ queuedAt: 5, durationSeconds: 60 }]), WORLD, 0.5)).toBeUndefined();
+    expect(part(jobs, WORLD, 0.1)).toBeUndefined();
+  });
+});
