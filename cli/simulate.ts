@@ -11,7 +11,7 @@ import { LIST_PRICES, type Prices, PricesInvalid, readPrices } from '../simulato
 import { ReplayStalled } from '../simulator/replay.ts';
 import { simulate } from '../simulator/simulate.ts';
 import { loadTrace, type Trace } from '../simulator/traces.ts';
-import { WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
+import { generatedTrace, WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
 import { numberOption, runCommand, UsageError } from './arguments.ts';
 import { choosePolicies, describePolicies } from './choices.ts';
@@ -185,10 +185,10 @@ function describeCosts(fleet: FleetConfig, { instanceHour }: Priced, { source }:
 function chooseTrace({ trace: file, workload, seed }: Options): { source: string; trace: Trace } {
   if (file !== undefined) return { source: file, trace: loadTrace(file) };
   const name = workload ?? 'working-day';
-  const jobs = WORKLOADS[name].generate(seed);
-  if (jobs.length === 0)
+  const trace = generatedTrace(name, seed);
+  if (trace.jobs.length === 0)
     throw new UsageError(`--seed ${seed}: the workload ${name} has no job with that seed`);
-  return { source: `${name}, seed ${seed}`, trace: { jobs, form: 'generated', leftOut: [] } };
+  return { source: `${name}, seed ${seed}`, trace };
 }
 
 function describeSource(

@@ -4,22 +4,51 @@ import {
   pipelines,
   randomNumbers,
   round,
+  SANDBOX_START,
   scattered,
   workingDay,
 } from '../sandbox/trace.ts';
+import type { Trace } from './traces.ts';
 
 const HOUR = 3_600;
 
-/** Generated workloads by name; the same seed, a whole number of at least 0, makes the same jobs. */
+/** A workload that is made up. The same seed, a whole number of at least 0, makes the same jobs. */
+interface Workload {
+  about: string;
+  /** The hour of the first day at which it begins, a Monday: schedules are in force by it. */
+  from: number;
+  generate: (seed: number) => Job[];
+}
+
+/** Generated workloads by name. */
 export const WORKLOADS = {
-  'working-day': { about: 'nine hours of pipelines with two peaks', generate: workingDay },
-  'fan-out': { about: 'eight hours in which 60 to 200 jobs come at once, now and then', generate: fanOut },
-  'quiet-night': { about: 'twelve hours with a job or two an hour', generate: quietNight },
-  flapping: { about: 'twelve hours of a few short jobs every five to nine minutes', generate: flapping },
-  weekly: { about: 'a week: five working days, two quiet ones, and their nights', generate: weekly },
-} satisfies Record<string, { about: string; generate: (seed: number) => Job[] }>;
+  'working-day': { about: 'nine hours of pipelines with two peaks', from: 8, generate: workingDay },
+  'fan-out': {
+    about: 'eight hours in which 60 to 200 jobs come at once, now and then',
+    from: 8,
+    generate: fanOut,
+  },
+  'quiet-night': { about: 'twelve hours with a job or two an hour', from: 20, generate: quietNight },
+  flapping: {
+    about: 'twelve hours of a few short jobs every five to nine minutes',
+    from: 8,
+    generate: flapping,
+  },
+  weekly: {
+    about: 'a week: five working days, two quiet ones, and their nights',
+    from: 0,
+    generate: weekly,
+  },
+} satisfies Record<string, Workload>;
 
 export type WorkloadName = keyof typeof WORKLOADS;
+
+/** A generated workload as a trace. */
+export function generatedTrace(name: WorkloadName, seed: number): Trace {
+  const { from, generate } = WORKLOADS[name];
+  const startsAt = SANDBOX_START.getTime() + (from - SANDBOX_START.getUTCHours()) * HOUR * 1_000;
+  return { jobs: generate(seed), startsAt, form: 'generated', leftOut: [] };
+}
 
 /** A release, a nightly build, a matrix: many jobs at once, half an hour to an hour apart. */
 function fanOut(seed: number): Job[] {

@@ -1,0 +1,292 @@
+import { basename } from 'node:path';
+import { pricedBy } from '../simulator/cost.ts';
+import { limitsOf } from '../simulator/limits.ts';
+import type { Outcome } from '../simulator/outcome.ts';
+import { PEERS } from '../simulator/peers.ts';
+import { LIST_PRICES } from '../simulator/prices.ts';
+import { simulate } from '../simulator/simulate.ts';
+import { loadTrace, type Trace } from '../simulator/traces.ts';
+import { generatedTrace, WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
+import { WORLD } from '../simulator/world.ts';
+import { choosePolicies } from './choices.ts';
+import { chooseFaults } from './faults.ts';
+
+/** Jobs that all policies are replayed on. */
+export interface Jobs {
+  name: string;
+  about: string;
+  /** What `npm run simulate` takes for the same jobs. */
+  words: string;
+  trace: Trace;
+}
+
+/** What became of them. */
+export interface Replayed {
+  jobs: Jobs;
+  rows: readonly Row[];
+}
+
+/** A policy with so much set, as `--policies` and `--set` name both. */
+interface Setting {
+  policy: string;
+  set: readonly string[];
+}
+
+export interface Row extends Setting {
+  outcome: Outcome;
+}
+
+const set = (policy: string, ...settings: string[]): Setting => ({ policy, set: settings });
+
+const REUSE = ['reuse=continuous', 'idleTimeout=120s'];
+
+const OFFICE_HOURS =
+  'schedules=[{start: "0 8 * * MON-FRI", end: "0 18 * * MON-FRI", timezone: UTC, minReplicas: 5}]';
+
+/** Ours with each of its levers. */
+const LEVERS: readonly Setting[] = [
+  set('ours'),
+  set('ours', 'quietPollInterval=5s'),
+  set('ours', 'pollInterval=15s'),
+  set('ours', 'pollInterval=60s'),
+  set('ours', 'headroom=1'),
+  set('ours', 'headroom=10%'),
+  set('ours', 'headroom=25%'),
+  set('ours', 'minReplicas=1'),
+  set('ours', 'minReplicas=5'),
+  set('ours', OFFICE_HOURS),
+  set('ours', 'maxSurge=5'),
+  set('ours', 'spot.percentage=100'),
+  set('ours', 'warmPool.size=20'),
+  set('ours', 'warmPool.size=50'),
+  set('ours', 'warmPool.size=200'),
+  set('ours', 'warmPool.size=auto'),
+  set('ours', 'reuse=continuous', 'idleTimeout=60s'),
+  set('ours', ...REUSE),
+  set('ours', 'reuse=continuous', 'idleTimeout=600s'),
+  set('ours', ...REUSE, 'warmPool.size=200'),
+  set('ours', ...REUSE, 'warmPool.size=auto'),
+];
+
+/** What teams use instead has levers as well. */
+const LEVERS_OF_PEERS: Record<string, readonly string[]> = {
+  seed: ['idleTimeout=300'],
+  mro: ['headroom=5', 'minReplicas=5'],
+  buildkite: ['idleTimeout=120'],
+  webhook: ['delay=0', 'ephemeral=1'],
+  'runs-on': ['pool=20'],
+  gitlab: ['idle=5', 'factor=0.25'],
+};
+
+/** What teams use instead: as it comes, and with each of its levers. */
+const RIVALS = PEERS.flatMap(({ name }) => [
+  set(name),
+  ...(LEVERS_OF_PEERS[name] ?? []).map((lever) => set(name, `${name}.${lever}`)),
+]);
+
+interface Fault {
+  words: readonly string[];
+  title: string;
+}
+
+/** What goes wrong in a week's replay, as `--fault` takes it: on the second day, from 10 to 12 o'clock, if not all the time. */
+const FAULTS: Fault[] = [
+  { words: [], title: 'Nothing goes wrong' },
+  { words: ['outage=34h..36h'], title: "Two hours without the CI service's counts and webhooks" },
+  { words: ['shortage=34h..36h'], title: 'Two hours in which EC2 has no capacity' },
+  { words: ['boot-failures=100%@34h..36h'], title: 'Two hours in which no boot succeeds' },
+  { words: ['boot-failures=10%'], title: 'One boot of ten fails' },
+  { words: ['read-gap=0.5s'], title: 'Half a second lies between the two counts' },
+  { words: ['foreign-runners=3'], title: 'Three runners outside the group take jobs of the class' },
+];
+
+/** Spot Instances are for those that know them. */
+const ON_SPOT: Fault = {
+  words: ['spot-interruptions=0.05'],
+  title: 'EC2 takes a Spot Instance back after 20 hours on average',
+};
+
+export const generated = (name: WorkloadName): Jobs => ({
+  name,
+  about: WORKLOADS[name].about,
+  words: `--workload ${name}`,
+  trace: generatedTrace(name, 1),
+});
+
+/** What is known of traces by the names of their files. */
+const SOURCES: Record<string, string> = {
+  'bitcoin_core.csv':
+    'GitHub Actions jobs of bitcoin/bitcoin in September and October 2025, from willcl-ark/bitcoin-core-ci-stats at 1d280fec (MIT)',
+  'firefox_b_linux.csv':
+    "one pool of Firefox's CI in August 2020, from taskcluster/taskcluster-provisioning-simulator at fdff8304 (MPL-2.0)",
+};
+
+/**
+ * A trace in a file.
+ *
+ * @throws TraceInvalid
+ */
+export function fromFile(file: string): Jobs {
+  const name = basename(file);
+  return { name, about: SOURCES[name] ?? 'a trace', words: `--trace ${name}`, trace: loadTrace(file) };
+}
+
+async function rows(
+  { trace }: Jobs,
+  settings: readonly Setting[],
+  { faults = [], progress }: { faults?: readonly string[]; progress?: ((ended: number) => void) | undefined },
+): Promise<Row[]> {
+  const chosen = settings.map(({ policy, set: words }) =>
+    choosePolicies({ policies: policy, set: [...words] }),
+  );
+  const [first] = chosen;
+  if (first === undefined) return [];
+  const choices = chosen.flatMap((one) => one.choices);
+  const world = { ...WORLD, startsAt: trace.startsAt ?? WORLD.startsAt };
+  const outcomes = await simulate(trace.jobs, choices, world, {
+    faults: chooseFaults(faults, 1),
+    priced: pricedBy(LIST_PRICES, first.fleet),
+    ...(progress && { progress }),
+  });
+  return settings.flatMap((setting, index) => {
+    const outcome = outcomes[index];
+    return outcome === undefined ? [] : [{ ...setting, outcome }];
+  });
+}
+
+/** So many replays one trace is given. */
+export const REPLAYS = LEVERS.length + RIVALS.length;
+
+/** A trace replayed under every policy with every lever, and its limits. */
+export async function replayAll(jobs: Jobs, progress?: (ended: number) => void): Promise<Row[]> {
+  const { fleet } = choosePolicies({});
+  const all = await rows(jobs, [...LEVERS, ...RIVALS], { progress });
+  const limits = limitsOf(jobs.trace.jobs, WORLD, { priced: pricedBy(LIST_PRICES, fleet) });
+  return [...all, ...limits.map((outcome) => ({ policy: outcome.policy, set: [], outcome }))];
+}
+
+/** The heading of a trace, what it is, and the table of all rows. */
+export function traceSection({ jobs: { name, about, words, trace }, rows: all }: Replayed): string {
+  const { jobs } = trace;
+  const hours = jobs.reduce((sum, { durationSeconds }) => sum + durationSeconds, 0) / 3_600;
+  const days = ((jobs.at(-1)?.queuedAt ?? 0) / 86_400).toFixed(1);
+  return [
+    `### ${name}`,
+    `${capital(about)}. ${figure(jobs.length)} jobs, ${figure(hours)} hours of work in ${days} days; \`${words}\`.`,
+    table(all),
+    `Of those that kill no job, nothing else waits as little on average for as little money as these, the cheapest first: ${front(all).map(named).join('; ')}.`,
+  ].join('\n\n');
+}
+
+const figure = (value: number) =>
+  value.toLocaleString('en-GB', { maximumFractionDigits: value < 10 ? 1 : 0 });
+
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+
+const named = (setting: Setting) =>
+  setting.set.length === 0 ? setting.policy : `${setting.policy} with \`${shown(setting)}\``;
+
+/** Settings without the name of their policy, and without the times of a schedule. */
+const shown = ({ policy, set: settings }: Setting) =>
+  settings
+    .map((each) => (each === OFFICE_HOURS ? 'schedules: minReplicas=5' : each.replace(`${policy}.`, '')))
+    .join(' ');
+
+const price = ({ outcome }: Row) => outcome.cost?.total ?? Number.POSITIVE_INFINITY;
+const isLimit = ({ policy }: Row) => policy.startsWith('limit');
+
+/** Those that no other one beats in the mean wait and in money, by the money; one that kills jobs is no choice. */
+export function front(all: readonly Row[]): Row[] {
+  const sound = all.filter((row) => !isLimit(row) && row.outcome.jobsKilled === 0);
+  const wait = ({ outcome }: Row) => outcome.waitSeconds.mean;
+  return sound
+    .filter(
+      (row) =>
+        !sound.some(
+          (other) =>
+            (price(other) < price(row) && wait(other) <= wait(row)) ||
+            (price(other) <= price(row) && wait(other) < wait(row)),
+        ),
+    )
+    .toSorted((a, b) => price(a) - price(b));
+}
+
+const COLUMNS: { head: string; cell: (row: Row) => string }[] = [
+  { head: 'policy', cell: ({ policy }) => policy },
+  { head: 'set', cell: (row) => (row.set.length === 0 ? '' : `\`${shown(row)}\``) },
+  { head: 'mean', cell: ({ outcome }) => outcome.waitSeconds.mean.toFixed(1) },
+  { head: 'p50', cell: ({ outcome }) => outcome.waitSeconds.p50.toFixed(0) },
+  { head: 'p95', cell: ({ outcome }) => outcome.waitSeconds.p95.toFixed(0) },
+  { head: 'p99', cell: ({ outcome }) => outcome.waitSeconds.p99.toFixed(0) },
+  { head: 'hours', cell: ({ outcome }) => outcome.instanceHours.toFixed(0) },
+  { head: 'overhead', cell: ({ outcome }) => `${(outcome.overhead * 100).toFixed(1)} %` },
+  { head: 'USD a month', cell: ({ outcome }) => outcome.cost?.total.toFixed(0) ?? '' },
+  { head: 'launches', cell: ({ outcome }) => `${outcome.launches}` },
+  { head: 'ghosts', cell: ({ outcome }) => `${outcome.ghostLaunches}` },
+  { head: 'killed', cell: ({ outcome }) => `${outcome.jobsKilled}` },
+];
+
+function table(all: readonly Row[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [
+    line(COLUMNS.map(({ head }) => head)),
+    line(COLUMNS.map((_, index) => (index < 2 ? '---' : '---:'))),
+    ...all.map((row) => line(COLUMNS.map(({ cell }) => cell(row)))),
+  ].join('\n');
+}
+
+/** So many replays the faults are given. */
+export const FAULT_REPLAYS = FAULTS.length * (PEERS.length + 1) + 3;
+
+/** A week under each fault: ours and the peers as they come. */
+export async function faultsSection(progress?: (ended: number) => void): Promise<string> {
+  const week = generated('weekly');
+  const jobs = week.trace.jobs.length;
+  const plain = [set('ours'), ...PEERS.map(({ name }) => set(name))];
+  const spot = [
+    set('ours'),
+    set('ours', 'spot.percentage=100'),
+    set('ours', 'spot.percentage=100', 'unsafeRetries=true'),
+  ];
+  const cases = [...FAULTS.map((fault) => ({ ...fault, settings: plain })), { ...ON_SPOT, settings: spot }];
+  const parts: string[] = [];
+  let replays = 0;
+  for (const { words, title, settings } of cases) {
+    const before = replays * jobs;
+    const all = await rows(week, settings, {
+      faults: words,
+      progress: (ended) => progress?.(before + ended),
+    });
+    replays += settings.length;
+    const fault = words.length === 0 ? '' : `: \`${words.map((word) => `--fault ${word}`).join(' ')}\``;
+    parts.push(`### ${title}`, `\`${week.words}\`${fault}`, table(all));
+  }
+  return parts.join('\n\n');
+}
+
+/** Policies of the first table, by name and what is set. */
+const SUMMARY: readonly Setting[] = [
+  set('seed'),
+  set('mro'),
+  set('buildkite'),
+  set('webhook'),
+  set('ours'),
+  set('ours', 'warmPool.size=auto'),
+  set('ours', ...REUSE, 'warmPool.size=auto'),
+];
+
+/** What the page begins with: a row for each trace. */
+export function summaryTable(replayed: readonly Replayed[]): string {
+  const cell = (all: readonly Row[], { policy, set: settings }: Setting) => {
+    const row = all.find((one) => one.policy === policy && one.set.join() === settings.join());
+    return row === undefined ? '' : `${row.outcome.waitSeconds.mean.toFixed(0)} s, $${price(row).toFixed(0)}`;
+  };
+  return [
+    `| mean wait, US dollars a month | ${SUMMARY.map(named).join(' | ')} |`,
+    `| --- |${' ---: |'.repeat(SUMMARY.length)}`,
+    ...replayed.map(
+      ({ jobs, rows: all }) =>
+        `| ${jobs.name} | ${SUMMARY.map((setting) => cell(all, setting)).join(' | ')} |`,
+    ),
+  ].join('\n');
+}

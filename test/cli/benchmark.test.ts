@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { front, generated, replayAll, traceSection } from '../../cli/benchmark-page.ts';
+
+const run = promisify(execFile);
+
+const PAGE = readFileSync('docs/benchmark.md', 'utf8');
+
+let folder: string;
+let out: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'benchmark-test-'));
+  out = join(folder, 'page.md');
+  writeFileSync(join(folder, 'two.csv'), 'queued_at_s,duration_s\n10,60\n10,120\n');
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const benchmark = (...words: string[]) =>
+  run(process.execPath, ['--import', 'tsx', 'cli/benchmark.ts', '--out', out, ...words]);
+
+describe('docs/benchmark.md', () => {
+  it.each(['quiet-night', 'flapping'] as const)('has of %s what a replay comes to', async (name) => {
+    const jobs = generated(name);
+    expect(PAGE).toContain(`\n${traceSection({ jobs, rows: await replayAll(jobs) })}\n`);
+  });
+
+  it('tells what else waits no longer and costs no more, of those that kill no job', async () => {
+    const rows = await replayAll(generated('quiet-night'));
+    const best = front(rows);
+    const wait = best.map(({ outcome }) => outcome.waitSeconds.mean);
+    const cost = best.map(({ outcome }) => outcome.cost?.total ?? 0);
+    expect(wait).toEqual(wait.toSorted((a, b) => b - a));
+    expect(cost).toEqual(cost.toSorted((a, b) => a - b));
+    expect(best.every(({ outcome }) => outcome.jobsKilled === 0)).toBe(true);
+    expect(rows.some(({ outcome }) => outcome.jobsKilled > 0)).toBe(true);
+    expect(best.some(({ policy }) => policy.startsWith('limit'))).toBe(false);
+  });
+});
+
+describe('npm run benchmark', () => {
+  it('writes a page of the traces in a folder, and says what it has', async () => {
+    const { stdout } = await benchmark('--traces', folder, '--only', 'two.csv,quiet-night');
+    expect(stdout).toBe(`${out} has two.csv, quiet-night.\n`);
+    const page = readFileSync(out, 'utf8');
+    expect(page.match(/^### .*$/gm)).toEqual(['### two.csv', '### quiet-night']);
+    expect(page).toContain('\n| two.csv | 143 s, ');
+  });
+
+  it.each([
+    [['--traces', 'nowhere'], '--traces must be a folder with CSV traces, got "nowhere"'],
+    [['--traces', 'docs'], '--traces docs: there is no CSV trace in it'],
+    [
+      ['--only', 'busy-night'],
+      'quiet-night, flapping, weekly, faults, with commas between them, got "busy-night"',
+    ],
+    [['--out', 'nowhere/page.md'], '--out must be a file in a folder that there is, got "nowhere/page.md"'],
+  ])('refuses %j, and says what would do', async (words, said) => {
+    await expect(benchmark(...words)).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(said),
+    });
+  });
+});
