@@ -33,6 +33,10 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
     as: 'npm start -- --hours 2 --boot 40 --max 50',
   },
   'npm start -- --warm 20 --reuse 120': { file: '.ci/run', as: 'npm start -- --warm 20 --reuse 120' },
+  'npm start -- --fleets examples/schedules/fleets.yaml': {
+    file: '.ci/run',
+    as: 'npm start -- --fleets examples/schedules/fleets.yaml',
+  },
   'npm start -- --json': { file: '.ci/run', as: 'npm start -- --json' },
   'npm start -- --help': { file: '.ci/run', as: 'npm start -- --help' },
   'npx cdk bootstrap': { file: 'cli/local-aws.ts', as: "'bootstrap'" },
