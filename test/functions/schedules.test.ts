@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CapacitySettings, Levers, ScalingSchedule } from '../../functions/lib/contracts.ts';
+import type { CapacitySettings, Levers } from '../../functions/lib/contracts.ts';
 import {
   effectiveSettings,
   faultOfCron,
@@ -13,63 +13,12 @@ import {
 const MINUTE = 60_000;
 const DAY = 86_400_000;
 
-const WORKING_HOURS: ScalingSchedule = {
-  name: 'working-hours',
-  start: '0 8 * * MON-FRI',
-  end: '0 18 * * MON-FRI',
-  timezone: 'UTC',
-  minReplicas: 20,
-  maxReplicas: 50,
-  headroom: 5,
-};
-
-/** The example of the documentation of CircleCI's Machine Runner Orchestrator. */
-const EXAMPLE: CapacitySettings = { minReplicas: 3, maxReplicas: 10, schedules: [WORKING_HOURS] };
-
 const at = (text: string) => Date.parse(text);
-
-describe("the example of the orchestrator's documentation", () => {
-  const BASELINE = { minReplicas: 3, maxReplicas: 10 };
-  const WORKING = { minReplicas: 20, maxReplicas: 50, headroom: 5 };
-
-  it.each<{ when: string; levers: Levers; schedule: number | undefined }>([
-    { when: '2026-01-05T07:59:59.999Z', levers: BASELINE, schedule: undefined },
-    { when: '2026-01-05T08:00:00.000Z', levers: WORKING, schedule: 0 },
-    { when: '2026-01-05T08:00:00.500Z', levers: WORKING, schedule: 0 },
-    { when: '2026-01-05T12:34:56Z', levers: WORKING, schedule: 0 },
-    { when: '2026-01-05T17:59:59.999Z', levers: WORKING, schedule: 0 },
-    { when: '2026-01-05T18:00:00Z', levers: BASELINE, schedule: undefined },
-    { when: '2026-01-09T17:00:00Z', levers: WORKING, schedule: 0 },
-    { when: '2026-01-10T12:00:00Z', levers: BASELINE, schedule: undefined },
-    { when: '2026-01-12T03:00:00Z', levers: BASELINE, schedule: undefined },
-  ])('at $when has $levers', ({ when, levers, schedule }) => {
-    expect(effectiveSettings(EXAMPLE, at(when))).toMatchObject({ levers, schedule });
-  });
-
-  it('is named in the reasons, with what it sets', () => {
-    expect(effectiveSettings(EXAMPLE, at('2026-01-05T12:00:00Z')).reasons).toEqual([
-      'schedule 1, working-hours (0 8 * * MON-FRI UTC) is in force: minReplicas 20, maxReplicas 50, headroom 5',
-    ]);
-    expect(effectiveSettings(EXAMPLE, at('2026-01-05T20:00:00Z')).reasons).toEqual([]);
-  });
-});
 
 describe('effectiveSettings', () => {
   const all = { start: '0 0 * * *', end: '0 12 * * *', timezone: 'UTC' };
 
   it.each<{ rule: string; settings: CapacitySettings; when: string; levers: Levers }>([
-    {
-      rule: 'controls that a schedule leaves out keep their baseline value',
-      settings: {
-        minReplicas: 1,
-        maxReplicas: 9,
-        headroom: '10%',
-        maxSurge: 3,
-        schedules: [{ ...all, headroom: 4 }],
-      },
-      when: '2026-01-05T06:00:00Z',
-      levers: { minReplicas: 1, maxReplicas: 9, headroom: 4, maxSurge: 3 },
-    },
     {
       rule: 'a schedule can take everything to nothing',
       settings: {
@@ -80,19 +29,6 @@ describe('effectiveSettings', () => {
       },
       when: '2026-01-05T06:00:00Z',
       levers: { minReplicas: 0, maxReplicas: 9, headroom: 0 },
-    },
-    {
-      rule: 'when two overlap, the one listed first wins, and nothing of the other counts',
-      settings: {
-        minReplicas: 0,
-        maxReplicas: 9,
-        schedules: [
-          { ...all, minReplicas: 2 },
-          { ...all, start: '0 1 * * *', minReplicas: 4, maxSurge: 1 },
-        ],
-      },
-      when: '2026-01-05T06:00:00Z',
-      levers: { minReplicas: 2, maxReplicas: 9 },
     },
     {
       rule: 'the later one counts once the first has ended',
@@ -115,6 +51,21 @@ describe('effectiveSettings', () => {
     },
   ])('$rule', ({ settings, when, levers }) => {
     expect(effectiveSettings(settings, at(when)).levers).toEqual(levers);
+  });
+
+  it('names the one in force in the reasons, with what it sets', () => {
+    const working = { ...all, name: 'working hours', minReplicas: 20, maxReplicas: 50, headroom: 5 };
+    const settings = { minReplicas: 3, maxReplicas: 10, schedules: [working] };
+    expect(effectiveSettings(settings, at('2026-01-05T06:00:00Z'))).toMatchObject({
+      schedule: 0,
+      reasons: [
+        'schedule 1, working hours (0 0 * * * UTC) is in force: minReplicas 20, maxReplicas 50, headroom 5',
+      ],
+    });
+    expect(effectiveSettings(settings, at('2026-01-05T20:00:00Z'))).toMatchObject({
+      schedule: undefined,
+      reasons: [],
+    });
   });
 });
 
@@ -434,11 +385,13 @@ describe('firesBetween', () => {
 });
 
 describe('largestMaximum', () => {
+  const nights = { start: '0 0 * * *', end: '0 6 * * *', timezone: 'UTC' };
+
   it.each([
     { maxReplicas: 5, schedules: undefined, largest: 5 },
-    { maxReplicas: 5, schedules: [WORKING_HOURS], largest: 50 },
-    { maxReplicas: 60, schedules: [WORKING_HOURS], largest: 60 },
-    { maxReplicas: 5, schedules: [{ start: '0 0 * * *', end: '0 1 * * *', timezone: 'UTC' }], largest: 5 },
+    { maxReplicas: 5, schedules: [{ ...nights, maxReplicas: 50 }], largest: 50 },
+    { maxReplicas: 60, schedules: [{ ...nights, maxReplicas: 50 }], largest: 60 },
+    { maxReplicas: 5, schedules: [nights], largest: 5 },
   ])('of $maxReplicas and what its schedules say is $largest', ({ largest, ...settings }) => {
     expect(largestMaximum(settings)).toBe(largest);
   });
