@@ -1,0 +1,172 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { brokenLaw } from '../../functions/lib/capacity.ts';
+import type { Activities, Group } from '../../functions/lib/contracts.ts';
+import { decide, type Observed } from '../../functions/lib/decision.ts';
+import { effectiveSettings } from '../../functions/lib/schedules.ts';
+import { checkFleets, FleetsInvalid } from '../../infra/config.ts';
+import { capacityOf } from '../../infra/levers.ts';
+import { onDemandPercentage } from '../../infra/runner-fleet.ts';
+
+const few = fc.nat({ max: 40 });
+const some = fc.integer({ min: 1, max: 40 });
+const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
+
+/** The levers of a fleet and of its schedules, as fleets.yaml has them. */
+const LEVERS = {
+  minReplicas: optional(few),
+  headroom: optional(
+    fc.oneof(
+      few,
+      fc.nat({ max: 300 }).map((share) => `${share}%`),
+    ),
+  ),
+  maxSurge: optional(some),
+};
+
+const crons = fc
+  .tuple(fc.nat({ max: 59 }), fc.nat({ max: 23 }), fc.constantFrom('*', 'MON-FRI', 'SAT,SUN'))
+  .map(([minute, hour, day]) => `${minute} ${hour} * * ${day}`);
+const schedule = fc.record({
+  ...LEVERS,
+  start: crons,
+  end: crons,
+  timezone: fc.constantFrom('UTC', 'Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe'),
+  maxReplicas: optional(some),
+});
+
+/** Any fleet that fleets.yaml may have. */
+const fleets = fc
+  .record({
+    ...LEVERS,
+    maxReplicas: some,
+    schedules: fc.array(schedule, { maxLength: 3 }),
+    spot: optional(fc.record({ percentage: fc.integer({ min: 1, max: 100 }), onDemandBase: few })),
+  })
+  .map((settings) => {
+    const linux = { resourceClass: 'acme/linux', instanceTypes: ['m7i.large'], ...settings };
+    try {
+      // By way of JSON, because a file has nothing that is undefined.
+      return checkFleets(JSON.parse(JSON.stringify({ linux })), 'fleets.yaml')[0];
+    } catch (error) {
+      if (error instanceof FleetsInvalid) return undefined;
+      throw error;
+    }
+  })
+  .filter((fleet) => fleet !== undefined);
+
+const NOW = { min: Date.parse('2026-01-01'), max: Date.parse('2027-01-01') };
+
+const groups = fc.record<Group>(
+  {
+    desired: few,
+    members: fc.record({ pending: few, inService: few, leaving: few, standby: few }),
+    launchProcess: fc.record({ suspended: fc.boolean(), byBreaker: fc.boolean() }),
+    paused: fc.constantFrom('false', 'false', 'true', 'drain'),
+    purchase: fc.record({ onDemandPercentage: fc.constantFrom(0, 40, 100), byFallback: fc.boolean() }),
+    warmPool: fc.record({ size: few, state: fc.constant('Stopped') }),
+  },
+  { requiredKeys: ['desired', 'members', 'launchProcess', 'paused'] },
+);
+
+/** A time, and what an execution of that time may have read of the launches. */
+const moments = fc
+  .record({
+    now: fc.integer(NOW),
+    open: fc.boolean(),
+    canaryIn: fc.constantFrom(-60_000, 60_000),
+    shortage: optional(fc.constantFrom(60_000, 1_200_000)),
+    launchDemand: optional(fc.record({ peak: few, resting: fc.boolean() })),
+  })
+  .map(({ now, open, canaryIn, shortage, launchDemand }) => {
+    const activities: Activities = {
+      lastAt: null,
+      failedLaunches: 0,
+      cameInService: 0,
+      ...(shortage !== undefined && { spotShortageAt: new Date(now - shortage).toISOString() }),
+      ...(launchDemand !== undefined && { launchDemand }),
+      breaker: open
+        ? {
+            open,
+            news: false,
+            failures: 3,
+            kind: 'boot',
+            reason: 'it failed',
+            canaryAt: new Date(now + canaryIn).toISOString(),
+          }
+        : { open },
+    };
+    return { now, activities };
+  });
+
+const counts = fc.record({ unclaimed: few, running: few });
+
+/** What is decided, and the levers that were in force. */
+type Decided = ReturnType<typeof decide> & {
+  observed: Observed;
+  levers: ReturnType<typeof effectiveSettings>['levers'];
+  activities: Activities;
+  again: (group: Partial<Group>) => ReturnType<typeof decide>;
+};
+
+const law = (name: string, holds: (decided: Decided) => void) =>
+  it(name, () =>
+    fc.assert(
+      fc.property(fleets, counts, groups, moments, (fleet, counts, group, { now, activities }) => {
+        const capacity = capacityOf(fleet);
+        const settings = { capacity, onDemandPercentage: onDemandPercentage(fleet), activities };
+        const again = (other: Partial<Group>) =>
+          decide(settings, { counts, group: { ...group, ...other } }, now);
+        const { levers } = effectiveSettings(capacity, now);
+        holds({ ...again({}), observed: { counts, group }, levers, activities, again });
+      }),
+      { numRuns: 400 },
+    ),
+  );
+
+/** What the tasks, and the runners without one that are kept, ask for within the bounds in force. */
+function wanted({ observed: { counts }, levers }: Decided): number {
+  const tasks = counts.unclaimed + counts.running;
+  const { minReplicas, maxReplicas, headroom = 0 } = levers;
+  const ahead =
+    typeof headroom === 'number' ? headroom : Math.ceil((tasks * Number.parseInt(headroom, 10)) / 100);
+  return Math.min(tasks + Math.max(minReplicas, tasks > 0 ? ahead : 0), maxReplicas);
+}
+
+const present = ({ group: { members } }: Observed) => members.pending + members.inService;
+
+describe('whatever the fleet, its schedules, the demand and the group', () => {
+  law('a decision breaks no law by the settings in force', ({ decision, situation, levers }) => {
+    expect(situation).toMatchObject(levers);
+    expect(brokenLaw(decision, situation)).toBeUndefined();
+  });
+
+  law('a rise is not delayed but by maxSurge, an open breaker and a person', (decided) => {
+    const { decision, observed, levers, activities } = decided;
+    if (observed.group.paused !== 'false' || activities.breaker.open) return;
+    const { maxSurge = Number.POSITIVE_INFINITY } = levers;
+    const limit = Math.max(present(observed) + maxSurge, observed.group.desired);
+    expect(decision.desired).toBeGreaterThanOrEqual(Math.min(wanted(decided), limit));
+  });
+
+  law('nothing rises beyond what is wanted by the settings in force', (decided) => {
+    const { decision } = decided;
+    if (decision.desired > decision.from) expect(decision.desired).toBeLessThanOrEqual(wanted(decided));
+  });
+
+  law('no member that may have a task is taken away', ({ decision, observed }) => {
+    if (decision.desired < decision.from) expect(decision.desired).toBeGreaterThanOrEqual(present(observed));
+  });
+
+  law('how instances are bought and warmed changes nothing about their number', ({ decision, again }) => {
+    expect(again({ purchase: undefined, warmPool: undefined }).decision.desired).toBe(decision.desired);
+  });
+
+  law('a paused fleet is held, and one that drains launches nothing', ({ observed, again }) => {
+    expect(again({ paused: 'true' }).decision).toMatchObject({ change: false });
+    const { desired, launchProcess, warmPoolSize } = again({ paused: 'drain' }).decision;
+    expect(desired).toBeLessThanOrEqual(observed.group.desired);
+    expect(launchProcess).toBe(observed.group.launchProcess.suspended ? undefined : 'suspend');
+    expect(warmPoolSize).toBeUndefined();
+  });
+});
