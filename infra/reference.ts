@@ -114,7 +114,12 @@ function form(setting: Setting): string {
   if (setting.enum !== undefined) return setting.enum.map((value) => `\`${value}\``).join(' or ');
   if (setting.anyOf !== undefined) return [...new Set(setting.anyOf.map(form))].join(', or ');
   if (setting.type === 'integer') return `${setting.minimum} to ${setting.maximum}`;
-  const names: Record<string, string> = { string: 'text', array: 'list', object: 'map' };
+  const names: Record<string, string> = {
+    string: 'text',
+    array: 'list',
+    object: 'map',
+    boolean: '`true` or `false`',
+  };
   return names[setting.type ?? ''] ?? '';
 }
 
