@@ -133,8 +133,10 @@ function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
     const outer = inner[String(issue.path[1])] ?? Fleet.shape;
     const isRange = issue.path[1] === 'instanceRequirements' && issue.path.length > 2;
     const known = isRange ? ['min', 'max'] : Object.keys(outer);
-    return issue.keys.map(
-      (key) => `${where}.${key}: is not a setting; the nearest one is ${closest(key, known)}`,
+    return issue.keys.map((key) =>
+      where === issue.path[0] && key === 'paused'
+        ? `${where}.${key}: is not a setting, because it needs no deployment, and none should undo it: npm run pause -- ${where}, or drain, or resume`
+        : `${where}.${key}: is not a setting; the nearest one is ${closest(key, known)}`,
     );
   }
   if (issue.code === 'invalid_union') {

@@ -101,6 +101,18 @@ export const VpcOfYours = z.strictObject({
     )
     .min(1, { error: 'must name at least one subnet of the VPC' })
     .describe('Subnets of the VPC, from which instances can reach the internet.'),
+  // A network interface takes no more: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+  securityGroupIds: z
+    .array(
+      text('the id of a security group, such as sg-0123456789abcdef0', /^sg-([0-9a-f]{8}|[0-9a-f]{17})$/),
+      { error: 'must be a list of security groups of the VPC' },
+    )
+    .min(1, { error: 'must name at least one security group of the VPC, or be left out' })
+    .max(16, { error: 'must be at most 16 security groups' })
+    .optional()
+    .describe(
+      'Security groups of the VPC that instances are in, and that let them out. Without them one is made, which lets nothing in.',
+    ),
 });
 
 /** A version of machine runner 3, and the SHA-256 of its archive for the fleet's architecture. */
@@ -404,7 +416,7 @@ export const Fleet = z
         'Whether CircleCI runs a job again, elsewhere, if its runner is told to end, as when EC2 takes a Spot instance back. Unsafe for jobs that must not run twice.',
       ),
       network: Network.default('default-vpc').describe(
-        "Where instances run: the account's default VPC, one made for the fleet (public subnets, no NAT gateway), or a VPC of yours by id.",
+        "Where instances run: the account's default VPC, one made for the fleet (public subnets, no NAT gateway), or a VPC of yours: its `vpcId` and `subnetIds`, and perhaps `securityGroupIds` in place of the one that is made.",
       ),
       rootVolumeSize: wholeNumber('the size of the root volume in GiB', 8, 16_384)
         .optional()
@@ -532,6 +544,11 @@ export const Fleet = z
     path: ['rootDevice'],
     error: 'must be left out, unless image is one of yours: those of ubuntu and amazon-linux are known',
     when: ({ value, issues }) => !faulty(issues, 'image', 'rootDevice') && isMap(value),
+  })
+  .refine((fleet) => fleet.sshCidr === undefined, {
+    path: ['sshCidr'],
+    error: 'must be left out with securityGroupIds, which say themselves what is let in',
+    when: ({ value }) => isMap(value) && Object(value.network).securityGroupIds !== undefined,
   })
   .refine(({ instanceTypes, instanceRequirements }) => Boolean(instanceTypes ?? instanceRequirements), {
     path: ['instanceTypes'],

@@ -247,7 +247,7 @@ export class RunnerFleet extends Construct {
   private autoScalingGroup(): CfnAutoScalingGroup {
     const { config } = this;
     const place = this.place();
-    const template = this.launchTemplate(place.securityGroupId);
+    const template = this.launchTemplate(place.securityGroupIds);
     const specification = {
       launchTemplateName: this.groupName,
       version: template.latestVersionNumber,
@@ -331,12 +331,12 @@ export class RunnerFleet extends Construct {
   /** Where the instances run, and the security group that lets nothing in but, if asked for, SSH. */
   private place(): {
     zones: { availabilityZones: string[] } | { vpcZoneIdentifier: string[] };
-    securityGroupId: string;
+    securityGroupIds: string[];
   } {
     const { network } = this.config;
     if (network === 'default-vpc') {
       // A group with zones and no subnets runs in the default VPC: no look-up, so no credentials at synthesis.
-      return { zones: { availabilityZones: Fn.getAzs() }, securityGroupId: this.securityGroup(undefined) };
+      return { zones: { availabilityZones: Fn.getAzs() }, securityGroupIds: [this.securityGroup(undefined)] };
     }
     if (network === 'new-vpc') {
       const vpc = new Vpc(this, 'Vpc', {
@@ -353,12 +353,12 @@ export class RunnerFleet extends Construct {
       });
       return {
         zones: { vpcZoneIdentifier: vpc.publicSubnets.map((subnet) => subnet.subnetId) },
-        securityGroupId: this.securityGroup(vpc.vpcId),
+        securityGroupIds: [this.securityGroup(vpc.vpcId)],
       };
     }
     return {
       zones: { vpcZoneIdentifier: network.subnetIds },
-      securityGroupId: this.securityGroup(network.vpcId),
+      securityGroupIds: network.securityGroupIds ?? [this.securityGroup(network.vpcId)],
     };
   }
 
@@ -381,7 +381,7 @@ export class RunnerFleet extends Construct {
     return group.attrGroupId;
   }
 
-  private launchTemplate(securityGroupId: string): LaunchTemplate {
+  private launchTemplate(securityGroupIds: string[]): LaunchTemplate {
     const { config } = this;
     const [firstType] = config.instanceTypes ?? [];
     const architecture = config.instanceRequirements?.architecture ?? architectureOf(firstType ?? '');
@@ -390,6 +390,9 @@ export class RunnerFleet extends Construct {
       config.installFile === undefined ? undefined : new Asset(this, 'Install', { path: config.installFile });
     const logs = config.logs ? this.logs() : undefined;
     const idle = idleTimes(config);
+    const [firstGroup, ...otherGroups] = securityGroupIds.map((id, index) =>
+      SecurityGroup.fromSecurityGroupId(this, `SecurityGroup${index + 1}`, id),
+    );
     const template = new LaunchTemplate(this, 'LaunchTemplate', {
       launchTemplateName: this.groupName,
       ...(firstType !== undefined && { instanceType: new InstanceType(firstType) }),
@@ -404,7 +407,7 @@ export class RunnerFleet extends Construct {
         logs: logs && { object: objectOf(logs.script), groupName: logs.group.logGroupName },
       }),
       role: this.instanceRole(install, logs),
-      securityGroup: SecurityGroup.fromSecurityGroupId(this, 'ImportedSecurityGroup', securityGroupId),
+      ...(firstGroup !== undefined && { securityGroup: firstGroup }),
       httpTokens: LaunchTemplateHttpTokens.REQUIRED,
       httpPutResponseHopLimit: 1,
       // So that an instance sees the tag by which it is recycled; see userdata/watch.sh.
@@ -429,6 +432,7 @@ export class RunnerFleet extends Construct {
         keyPair: KeyPair.fromKeyPairName(this, 'KeyPair', config.keyPairName),
       }),
     });
+    for (const group of otherGroups) template.addSecurityGroup(group);
     if (config.spot !== undefined) this.fallbackPermissions = this.mayFallBack(template, parameter);
     // The volumes' name; the instances have theirs from the group.
     Tags.of(template).add('Name', this.groupName);

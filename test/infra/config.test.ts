@@ -271,6 +271,18 @@ describe('settings', () => {
       said: 'network.subnetIds.1: must be the id of a subnet, such as subnet-0123456789abcdef0, got "vpc-01234567"',
     },
     {
+      given: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: []}',
+      said: 'network.securityGroupIds: must name at least one security group of the VPC, or be left out, got []',
+    },
+    {
+      given: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: default}',
+      said: 'network.securityGroupIds: must be a list of security groups of the VPC, got "default"',
+    },
+    {
+      given: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [default]}',
+      said: 'network.securityGroupIds.0: must be the id of a security group, such as sg-0123456789abcdef0, got "default"',
+    },
+    {
       given: 'rootVolumeSize: 7',
       said: `rootVolumeSize: ${NUMBER} 8 to 16384, the size of the root volume in GiB, got 7`,
     },
@@ -311,6 +323,15 @@ describe('settings', () => {
     { given: 'tags: {cost centre: a}', said: `tags.cost centre: ${TAG}` },
     { given: 'tags: {team/a: a}', said: `tags.team/a: ${TAG}` },
     { given: 'tags: {_index: a}', said: `tags._index: ${TAG}` },
+    {
+      given:
+        'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [sg-01234567]}\n  sshCidr: 203.0.113.7/32',
+      said: 'sshCidr: must be left out with securityGroupIds, which say themselves what is let in, got "203.0.113.7/32"',
+    },
+    {
+      given: 'paused: true',
+      said: 'paused: is not a setting, because it needs no deployment, and none should undo it: npm run pause -- linux, or drain, or resume',
+    },
     {
       given: 'warmPool: {size: 5}\n  spot: {}',
       said: 'spot: must be left out with warmPool, which AWS has for On-Demand instances alone; or leave out warmPool, got a map',

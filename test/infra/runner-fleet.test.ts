@@ -2,7 +2,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { logicalId } from '../../infra/fleet-settings.ts';
-import { EACH_FLEET, fleetsOf, fleetsWith, threeFleets } from './fleets.ts';
+import { EACH_FLEET, fleetsOf, fleetsWith, minimalWith, threeFleets } from './fleets.ts';
 import { appOf, SynthesisedTemplate } from './template.ts';
 
 const template = new SynthesisedTemplate(threeFleets());
@@ -387,6 +387,16 @@ describe('the network', () => {
       VpcId: 'vpc-0123456789abcdef0',
       SecurityGroupEgress: [{ IpProtocol: '-1', CidrIp: '0.0.0.0/0' }],
     });
+  });
+
+  it('takes the security groups of the adopter in place of one that is made', () => {
+    const ids = ['sg-0123456789abcdef0', 'sg-0fedcba9876543210'];
+    const network = `{vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [${ids}]}`;
+    const own = new SynthesisedTemplate(fleetsOf(minimalWith(`network: ${network}`)));
+    expect(own.the('AWS::EC2::LaunchTemplate').properties.LaunchTemplateData).toMatchObject({
+      SecurityGroupIds: ids,
+    });
+    expect(own.all('AWS::EC2::SecurityGroup')).toEqual([]);
   });
 });
 

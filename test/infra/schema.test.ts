@@ -90,6 +90,10 @@ describe('an editor with the schema', () => {
     { setting: 'pollInterval: 10s' },
     { setting: 'network: new-vpc' },
     { setting: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567]}' },
+    {
+      setting:
+        'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [sg-01234567]}',
+    },
     { setting: 'tags: {team: build}' },
     { setting: 'alarmEmail: ops@acme.example' },
     { setting: 'sshCidr: 203.0.113.0/24' },
@@ -124,6 +128,7 @@ describe('an editor with the schema', () => {
     { setting: 'pollInterval: 5 seconds' },
     { setting: 'network: private' },
     { setting: 'network: {vpcId: vpc-01234567}' },
+    { setting: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [web]}' },
     { setting: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], subnet: a}' },
     { setting: 'tags: {cost: 5}' },
     { setting: 'tags: {aws:team: build}' },
