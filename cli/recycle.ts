@@ -56,7 +56,7 @@ async function recycle(fleet: string, { all = false, json = false, fleets, stack
   const groupName = `${stack}-${fleet}`;
   const group = await describe(groupName);
   if (group === undefined) {
-    throw new UsageError(`Fleet ${fleet} is not deployed yet. Deploy it first: npx cdk deploy`);
+    throw new UsageError(`Fleet ${fleet} is not deployed by stack ${stack}. Deploy it first: npx cdk deploy`);
   }
   const newest = versionOf(group);
   // Those that leave are on their way already.

@@ -31,7 +31,9 @@ async function storeSecrets(name: string, options: { fleets: string; stack: stri
   const scalerSecret = outputs[`${id}ScalerSecretName`];
   const runnerSecret = outputs[`${id}RunnerSecretName`];
   if (scalerSecret === undefined || runnerSecret === undefined) {
-    throw new UsageError(`Fleet ${name} is not deployed yet. Deploy it first: npx cdk deploy`);
+    throw new UsageError(
+      `Fleet ${name} is not deployed by stack ${options.stack}. Deploy it first: npx cdk deploy`,
+    );
   }
 
   const [apiToken, classToken] = await readTokens();

@@ -211,7 +211,7 @@ describe('npm run recycle -- example', () => {
     expect(await command('example')).toEqual({
       status: 2,
       stdout: '',
-      stderr: 'Fleet example is not deployed yet. Deploy it first: npx cdk deploy\n',
+      stderr: 'Fleet example is not deployed by stack circleci-runners. Deploy it first: npx cdk deploy\n',
     });
   });
 
@@ -219,7 +219,7 @@ describe('npm run recycle -- example', () => {
     const { status, stderr } = await command('example', '--stack', 'team-b');
     expect({ status, calls }).toEqual({ status: 2, calls: [] });
     expect(asked).toEqual(['team-b-example']);
-    expect(stderr).toContain('is not deployed yet');
+    expect(stderr).toContain('is not deployed by stack team-b.');
   });
 
   it('does not guess what the newest is', async () => {
