@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify, stripVTControlCharacters } from 'node:util';
@@ -65,6 +65,15 @@ describe('npm run simulate', () => {
     for (const name of ['ours', ...PEERS.map((peer) => peer.name)]) expect(stdout).toContain(`\n${name} `);
     const rows = stdout.split('\n').slice(2, -3);
     expect(Math.max(...rows.map((row) => row.length))).toBeLessThanOrEqual(80);
+  });
+
+  it('shows what the README says that it shows', async () => {
+    const [, block = ''] = /```text\n(policy [\s\S]*?)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
+    const { stdout } = await simulate();
+    expect(block.split('\n').length).toBeGreaterThan(5);
+    for (const row of block.trim().split('\n')) expect(stdout).toContain(`${row}\n`);
+    const levers = await simulate('--set', 'warmPool.size=auto', 'reuse=continuous', 'idleTimeout=120s');
+    expect(levers.stdout).toMatch(/^ours +18\.9 .* 613 +38 +0$/m);
   });
 
   it('spreads much to do over threads, and comes to the same', async () => {

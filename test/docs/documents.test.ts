@@ -48,6 +48,15 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npm run drain -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'drain'" },
   'npm run resume -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'resume'" },
   'npm run local': { file: 'test/local/watch.test.ts', as: 'cli/local.ts' },
+  'npm run simulate': { file: '.ci/run', as: 'npm run simulate' },
+  'npm run simulate -- --set warmPool.size=auto reuse=continuous idleTimeout=120s': {
+    file: '.ci/run',
+    as: 'npm run simulate -- --set warmPool.size=auto reuse=continuous idleTimeout=120s',
+  },
+  'npm run simulate -- --optimise --max-wait-p95 30': {
+    file: '.ci/run',
+    as: 'npm run simulate -- --optimise --max-wait-p95 30',
+  },
   'npm run trace -- --project gh/acme/app --days 30': {
     file: 'test/cli/trace.test.ts',
     as: "'cli/trace.ts'",
