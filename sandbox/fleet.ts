@@ -3,8 +3,8 @@ import { capacityOf, idleTimes } from '../infra/levers.ts';
 import type { Durations } from './auto-scaling-group.ts';
 import type { SandboxFleet } from './sandbox.ts';
 
-/** The settings of a fleet that make a difference in the sandbox, as in fleets.yaml. */
-type Settings = Pick<
+/** The settings of a fleet that make a difference in the sandbox; seconds and instances, as in fleets.yaml. */
+export type SandboxSettings = Pick<
   FleetConfig,
   | 'pollInterval'
   | 'quietPollInterval'
@@ -23,7 +23,7 @@ type Settings = Pick<
 
 /** A fleet of fleets.yaml, with every lever that it has, as the sandbox runs it. */
 export function sandboxFleet(
-  settings: Settings,
+  settings: SandboxSettings,
   boots: Pick<Durations, 'boot' | 'warmBoot'>,
 ): Omit<SandboxFleet, 'name' | 'resourceClass'> {
   const { breaker, spot, warmPool } = settings;

@@ -7,27 +7,12 @@ import { FALLBACK_SECONDS } from '../../functions/lib/spot.ts';
 import { changesOfDemand } from '../../functions/lib/warm-pool.ts';
 import type { FleetConfig } from '../../infra/config.ts';
 import { capacityOf, idleTimes } from '../../infra/levers.ts';
+import type { SandboxSettings } from '../../sandbox/fleet.ts';
 import type { LaunchLog } from '../launch-log.ts';
 import { leavesAfter, PLAIN, type Policy, type Polls, type Sight, type Wish } from '../policy.ts';
 
-/** The settings of a fleet that make a difference in a replay; seconds and instances, as in fleets.yaml. */
-export type OursSettings = Pick<
-  FleetConfig,
-  | 'pollInterval'
-  | 'quietPollInterval'
-  | 'idleTimeout'
-  | 'recycleAfter'
-  | 'minReplicas'
-  | 'maxReplicas'
-  | 'headroom'
-  | 'maxSurge'
-  | 'schedules'
-  | 'reuse'
-  | 'warmPool'
-  | 'spot'
-  | 'unsafeRetries'
-  | 'breaker'
->;
+/** The settings of a fleet that make a difference in a replay. */
+export type OursSettings = SandboxSettings & Pick<FleetConfig, 'unsafeRetries'>;
 
 /** How often the schedule starts an execution, in seconds. */
 const EXECUTION_SECONDS = 60;
