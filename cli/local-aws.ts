@@ -36,6 +36,7 @@ export class LocalAws {
   readonly folder: string;
   /** What the app has and the last deployment left out, because the local AWS does not know it. */
   leftOut: Resources = {};
+  #bootstrapped: Promise<void> | undefined;
 
   private constructor(endpoint: string, folder: string, process_: ChildProcess | undefined) {
     this.#process = process_;
@@ -124,8 +125,8 @@ export class LocalAws {
   }
 
   /**
-   * Bootstraps the CDK there and deploys the app, as `npx cdk deploy` does in an account, but for what the local
-   * AWS does not know: that is reported.
+   * Bootstraps the CDK there, once, and deploys the app, as `npx cdk deploy` does in an account, but for what the
+   * local AWS does not know: that is reported.
    *
    * @returns The stack's outputs.
    * @throws LocalAwsFailed
@@ -142,7 +143,8 @@ export class LocalAws {
     await this.#cdk(['synth', '--quiet', '--output', assembly, ...context], signal);
     this.#leaveOutUnknown(assembly, report);
     report('Bootstrapping the CDK');
-    await this.#cdk(['bootstrap', '--app', assembly], signal);
+    this.#bootstrapped ??= this.#cdk(['bootstrap', '--app', assembly], signal);
+    await this.#bootstrapped;
     report('Deploying the app');
     await this.#cdk(
       ['deploy', '--app', assembly, '--require-approval=never', '--outputs-file', outputs],

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { AutoScalingClient, DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
+import pMap from 'p-map';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LocalAws } from '../../cli/local-aws.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';
@@ -15,9 +16,22 @@ const EXAMPLES = readdirSync('examples').filter((name) => existsSync(`examples/$
 
 let aws: LocalAws;
 
+/** Why an example could not be deployed. */
+let failures: Map<string, string>;
+
+const stackOf = (name: string) => `example-${name}`;
+
+// All beside each other in one account, each as a stack of its own. The local AWS knows no warm pool: that is left out.
 beforeAll(async () => {
   aws = await LocalAws.start(() => undefined);
   aws.adopt();
+  failures = new Map();
+  const deploy = (name: string) =>
+    aws
+      .deploy(fleetsFileOf(name), () => undefined, { stack: stackOf(name) })
+      .catch((error: Error) => failures.set(name, error.message));
+  // They wait half of their time.
+  await pMap(EXAMPLES, deploy, { concurrency: 3 });
 });
 
 afterAll(() => aws?.stop());
@@ -42,14 +56,13 @@ async function command(name: string, ...words: string[]) {
   return { status: ended.code ?? 0, stdout: String(ended.stdout) };
 }
 
-// All beside each other in one account, each as a stack of its own. The local AWS knows no warm pool: that is left out.
 describe.each(EXAMPLES)('the example %s', (name) => {
-  const stack = `example-${name}`;
+  const stack = stackOf(name);
   const fleets = loadFleets(`examples/${name}/fleets.yaml`);
   const [first] = fleets;
 
   it('can be deployed, with a group for each of its fleets', async () => {
-    await aws.deploy(fleetsFileOf(name), () => undefined, { stack });
+    expect(failures.get(name)).toBeUndefined();
     const { AutoScalingGroups = [] } = await new AutoScalingClient({}).send(
       new DescribeAutoScalingGroupsCommand({}),
     );

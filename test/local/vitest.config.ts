@@ -9,7 +9,10 @@ export default defineConfig({
       POWERTOOLS_METRICS_DISABLED: 'true',
       AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
     },
-    fileParallelism: false,
+    globalSetup: 'test/local/environments.ts',
+    // They mostly wait; but one local AWS that runs already cannot be bootstrapped by two of them.
+    fileParallelism: !process.env.AWS_ENDPOINT_URL,
+    maxWorkers: 4,
     hookTimeout: 400_000,
     testTimeout: 180_000,
     reporters: ['verbose'],
