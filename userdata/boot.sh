@@ -136,7 +136,8 @@ runner:
   mode: $RUNNER_MODE
   idle_timeout: $((IDLE_TIMEOUT_SECONDS))s
   max_run_time: ${MAX_RUN_TIME_SECONDS}s
-  working_directory: $STATE/work
+  # Removed after each task, and made by the next, whose user may do so there.
+  working_directory: $STATE/work/task
   cleanup_working_directory: true
   task_agent_directory: $STATE/agent
   # If memory or CPU runs out, the task yields, not the heartbeat.

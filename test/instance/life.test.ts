@@ -131,7 +131,7 @@ describe
         expect(instance.heard()).toMatchObject({ claims: 1, finished: [{ outcome: 0 }] });
         expect(instance.heard().finished[0]?.output.split('\n')).toEqual([
           'circleci',
-          '/var/lib/autoscaler/work',
+          '/var/lib/autoscaler/work/task',
           '/home/circleci',
           '500',
           '0',
