@@ -1,0 +1,138 @@
+import type { Outcome } from '../outcome.ts';
+import { PEERS } from '../peers.ts';
+import type { World } from '../world.ts';
+import { WAIT_SHARES } from './detail.ts';
+import { priceOf, unitOf } from './price.ts';
+import {
+  type Candidate,
+  named,
+  type Recommendation,
+  recommend,
+  recommendSought,
+  type Sought,
+} from './recommend.ts';
+import type { Detail, Figures, Kind, ReportData, Row, Unit } from './report-data.ts';
+
+/** All that has been replayed for a report. */
+export interface Replays {
+  /** The fleet's own settings. */
+  asGiven: Candidate;
+  /** Each lever at a few values; `set` is what is set beyond the fleet's own settings. */
+  levers: (Candidate & { lever: string; to: string })[];
+  /** The tutorial's scaler among them. */
+  peers: readonly Outcome[];
+  limits: readonly (Outcome & { about: string })[];
+  /** What a search has found, replayed on the same jobs as all others. */
+  sought?: Sought & { outcome: Outcome };
+}
+
+/** What a report says of where it comes from. */
+export interface About {
+  trace: ReportData['trace'];
+  command: string;
+  world: World;
+  assumptions: string[];
+}
+
+/** What a recommendation is measured by. */
+export const SEED = 'seed';
+
+/** Names of rows. */
+export const OURS = 'ours';
+export const RECOMMENDED = 'ours, recommended';
+
+/** What would be recommended of all that has been replayed. */
+export function recommendation(replays: Replays): Recommendation {
+  const { asGiven, levers, peers, sought } = replays;
+  const unit = unitOfAll(replays);
+  const seed = peers.find(({ policy }) => policy === SEED);
+  if (seed === undefined) throw new Error(`${SEED} was not replayed`);
+  if (sought === undefined) return recommend(asGiven, levers, seed, unit);
+  return recommendSought(asGiven, sought, seed, unit, sought);
+}
+
+/**
+ * All that a report shows, as plain values.
+ *
+ * @param details What is drawn of a row, by its name; no row must have one.
+ * @param fleetsYaml Lines of fleets.yaml that set so much.
+ */
+export function reportData(
+  about: About,
+  replays: Replays,
+  impossible: string[],
+  details: ReadonlyMap<string, Detail>,
+  fleetsYaml: (set: readonly string[]) => string,
+): ReportData {
+  const { asGiven, levers, peers, limits } = replays;
+  const unit = unitOfAll(replays);
+  const { chosen, headline, reasons, rule } = recommendation(replays);
+  const isAsGiven = chosen.set.length === 0;
+  const row = (name: string, kind: Kind, what: string, outcome: Outcome): Row => {
+    const detail = details.get(name);
+    return { name, kind, about: what, ...figuresOf(outcome, unit), ...(detail !== undefined && { detail }) };
+  };
+  return {
+    trace: about.trace,
+    command: about.command,
+    world: worldInWords(about.world),
+    assumptions: about.assumptions,
+    unit,
+    rows: [
+      ...(isAsGiven ? [] : [row(RECOMMENDED, 'recommended', named(chosen), chosen.outcome)]),
+      row(OURS, 'ours', "this project with the fleet's settings", asGiven.outcome),
+      ...peers.map((outcome) => row(outcome.policy, 'peer', aboutPeer(outcome.policy), outcome)),
+      ...limits.map((outcome) => row(outcome.policy, 'limit', outcome.about, outcome)),
+    ],
+    levers: levers.map(({ lever, to, outcome }) => ({ lever, to, ...figuresOf(outcome, unit) })),
+    impossible,
+    recommendation: {
+      row: isAsGiven ? OURS : RECOMMENDED,
+      headline,
+      reasons,
+      rule,
+      fleetsYaml: isAsGiven ? '' : fleetsYaml(chosen.set),
+    },
+    waitShares: WAIT_SHARES,
+  };
+}
+
+function unitOfAll({ asGiven, levers, peers, limits }: Replays): Unit {
+  return unitOf([...[asGiven, ...levers].map(({ outcome }) => outcome), ...peers, ...limits]);
+}
+
+const aboutPeer = (policy: string) => PEERS.find(({ name }) => name === policy)?.about ?? '';
+
+function figuresOf(outcome: Outcome, unit: Unit): Figures {
+  const { mean, p50, p90, p95, p99, max } = outcome.waitSeconds;
+  const { capacity, seen, launch, boot, claim } = outcome.waitParts;
+  return {
+    wait: { mean, p50, p90, p95, p99, max },
+    parts: { capacity, seen, launch, boot, claim },
+    price: priceOf(outcome, unit),
+    instanceHours: outcome.instanceHours,
+    overhead: outcome.overhead,
+    idleShare: outcome.idleShare,
+    launchesPerJob: outcome.launchesPerJob,
+    ghostLaunches: outcome.ghostLaunches,
+    jobsKilled: outcome.jobsKilled,
+    peakInstances: outcome.peakInstances,
+  };
+}
+
+function worldInWords(world: World): ReportData['world'] {
+  return [
+    {
+      what: 'from asking for an instance until EC2 lists it, which is when billing starts',
+      seconds: world.request,
+    },
+    { what: 'from then until its runner is ready (boot)', seconds: world.boot },
+    { what: 'the same for an instance of a warm pool (warm boot)', seconds: world.warmBoot },
+    {
+      what: "until an idle runner's next request finds a job; one that has just booted asks at once",
+      seconds: world.idleClaim,
+    },
+    { what: "from the runner's exit until its instance is gone", seconds: world.leave },
+    { what: 'the shortest time that EC2 bills', seconds: world.minimumBilling },
+  ];
+}

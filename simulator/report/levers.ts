@@ -1,0 +1,35 @@
+/** A change of a fleet's settings whose worth the report shows. */
+export interface Trial {
+  /** The setting that it is about, as in fleets.yaml. */
+  lever: string;
+  /** What it is set to, in few words. */
+  to: string;
+  /** The settings as `--set` takes them: `key=value`. */
+  set: readonly string[];
+}
+
+/** What of the most instances at once is tried as runners that stand by. */
+const SHARES = [0.05, 0.1, 0.25, 0.5];
+
+/**
+ * The levers of ours, each at a few values, one at a time.
+ *
+ * @param peakInstances The most instances at once without them: what stands by is sized by it.
+ */
+export function trials(peakInstances: number): Trial[] {
+  const sizes = [...new Set(SHARES.map((share) => Math.ceil(peakInstances * share)))];
+  const each = (lever: string, values: readonly (number | string)[]): Trial[] =>
+    values.map((value) => ({ lever, to: String(value), set: [`${lever}=${value}`] }));
+  return [
+    ...['30s', '60s', '300s', '600s'].map((idle) => ({
+      lever: 'reuse',
+      to: `idle ${idle}`,
+      set: ['reuse=continuous', `idleTimeout=${idle}`],
+    })),
+    ...each('warmPool.size', [...sizes, 'auto']),
+    ...each('headroom', [1, '10%', '25%', '50%']),
+    ...each('minReplicas', sizes),
+    ...each('pollInterval', ['1s', '10s', '30s']),
+    ...each('quietPollInterval', ['5s', '15s', '30s']),
+  ];
+}

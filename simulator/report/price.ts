@@ -1,0 +1,9 @@
+import type { Outcome } from '../outcome.ts';
+import type { Unit } from './report-data.ts';
+
+/** Outcomes are compared by money if all of them have been priced, and else by their instance-hours. */
+export const unitOf = (outcomes: readonly Outcome[]): Unit =>
+  outcomes.every(({ cost }) => cost !== undefined) ? 'US dollars a month' : 'instance-hours';
+
+export const priceOf = ({ cost, instanceHours }: Outcome, unit: Unit): number =>
+  unit === 'instance-hours' ? instanceHours : (cost?.total ?? Number.NaN);
