@@ -113,10 +113,12 @@ export function asYaml(set: Setting): string {
   return stringify(settings).trimEnd();
 }
 
+export const describeGoal = (goal: Goal) =>
+  'maxWaitP95' in goal ? `a p95 wait of ${goal.maxWaitP95} s` : `${goal.maxCost} dollars a month`;
+
 /** The answer in words, after the tables. */
 export function describeAnswer({ goal, met, set, tried }: Answer): string {
-  const wanted =
-    'maxWaitP95' in goal ? `a p95 wait of ${goal.maxWaitP95} s` : `${goal.maxCost} dollars a month`;
+  const wanted = describeGoal(goal);
   const outcome = met.training
     ? met.rest
       ? `${wanted} is kept on the rest as well`

@@ -12,7 +12,7 @@ import { ReplayStalled } from '../simulator/replay.ts';
 import { simulate } from '../simulator/simulate.ts';
 import { loadTrace, type Trace } from '../simulator/traces.ts';
 import { generatedTrace, WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
-import { WORLD } from '../simulator/world.ts';
+import { WORLD, type World } from '../simulator/world.ts';
 import { numberOption, runCommand, UsageError } from './arguments.ts';
 import { choosePolicies, describePolicies } from './choices.ts';
 import { colours } from './colours.ts';
@@ -33,6 +33,7 @@ interface Options extends OptimiseWords {
   prices?: string;
   workflow?: boolean;
   json?: boolean;
+  report?: string;
 }
 
 const command = new Command('npm run simulate --')
@@ -96,6 +97,10 @@ const command = new Command('npm run simulate --')
     0.5,
   )
   .option('--json', 'print one JSON object and nothing else')
+  .option(
+    '--report <file>',
+    'write a page about it as well: one file of HTML, with what the levers of ours cost and buy, and what to set',
+  )
   .addHelpText(
     'after',
     () =>
@@ -106,7 +111,9 @@ const command = new Command('npm run simulate --')
 
 async function run(options: Options): Promise<void> {
   const policies = choosePolicies(options);
-  const { fleet, choices } = policies;
+  const { fleet } = policies;
+  if (options.optimise !== true && (options.maxWaitP95 !== undefined || options.maxCost !== undefined))
+    throw new UsageError('--max-wait-p95 and --max-cost are goals of --optimise');
   const { source, trace } = chooseTrace(options);
   const faults = chooseFaults(options.fault ?? [], options.seed);
   if (options.workflow === true) checkWorkflowFaults(faults);
@@ -114,28 +121,54 @@ async function run(options: Options): Promise<void> {
   const priced = pricedBy(prices, fleet);
   const startsAt = trace.startsAt ?? WORLD.startsAt;
   const world = { ...WORLD, boot: options.boot, warmBoot: options.warmBoot, startsAt };
+  // Only for a report: the bundler is not loaded for anything else.
+  const report = options.report === undefined ? undefined : await import('./report.ts');
+  if (options.report !== undefined) report?.checkReportFile(options.report);
+  const costs = describeCosts(fleet, priced, prices);
+  const given = { options, policies, source, trace, world, faults, priced, costs };
+  const answer = options.optimise === true ? await optimised(given) : undefined;
+  if (answer === undefined) await replayed(given);
+  if (options.json !== true) for (const note of notes(trace)) console.error(note);
+  if (options.report !== undefined) {
+    await report?.writeReport(options.report, { ...given, answer, notes: notes(trace) });
+  }
+}
+
+/** What is to be replayed. */
+interface Given {
+  options: Options;
+  policies: ReturnType<typeof choosePolicies>;
+  source: string;
+  trace: Trace;
+  world: World;
+  faults: Faults;
+  priced: Priced;
+  costs: string;
+}
+
+/** Searches settings, and prints what was found. */
+async function optimised({ options, policies, source, trace, world, faults, priced, costs }: Given) {
+  const goal = chooseGoal(options, priced);
+  const share = options.train;
+  const answer = await findSettings(trace, goal, { share, world, faults, priced, policies });
+  if (!answer.met.training) process.exitCode = 1;
+  const about = describeTrace(source, trace);
+  if (options.json) {
+    console.log(JSON.stringify({ trace: about, optimised: answer }));
+  } else {
+    console.log(`${describeSource(about, policies.fleet)}\n`);
+    console.log(`On the first ${Math.round(share * 100)} % of the time:\n${table(answer.training)}\n`);
+    console.log(`On the rest:\n${table(answer.rest)}\n\n${describeAnswer(answer)}\n`);
+    console.log(colours.dim(costs));
+  }
+  return answer;
+}
+
+/** Replays each policy, and prints what it came to. */
+async function replayed({ options, policies, source, trace, world, faults, priced, costs }: Given) {
+  const { fleet, choices } = policies;
   const { jobs } = trace;
   const about = describeTrace(source, trace);
-  if (options.optimise === true) {
-    const goal = chooseGoal(options, priced);
-    const words = { share: options.train, world, faults, priced, policies };
-    const answer = await findSettings(trace, goal, words);
-    if (!answer.met.training) process.exitCode = 1;
-    if (options.json) {
-      console.log(JSON.stringify({ trace: about, optimised: answer }));
-      return;
-    }
-    console.log(`${describeSource(about, fleet)}\n`);
-    console.log(
-      `On the first ${Math.round(options.train * 100)} % of the time:\n${table(answer.training)}\n`,
-    );
-    console.log(`On the rest:\n${table(answer.rest)}\n\n${describeAnswer(answer)}\n`);
-    console.log(colours.dim(describeCosts(fleet, priced, prices)));
-    for (const note of notes(trace)) console.error(note);
-    return;
-  }
-  if (options.maxWaitP95 !== undefined || options.maxCost !== undefined)
-    throw new UsageError('--max-wait-p95 and --max-cost are goals of --optimise');
   const replays = progressBar(jobs.length * choices.length, 'jobs');
   const outcomes: Row[] = await simulate(jobs, choices, world, {
     faults,
@@ -151,16 +184,15 @@ async function run(options: Options): Promise<void> {
   }
   if (options.json) {
     console.log(JSON.stringify({ trace: about, policies: outcomes, limits }));
-    return;
+  } else {
+    console.log(`${describeSource(about, fleet)}\n`);
+    console.log(`${table([...outcomes, ...limits])}\n`);
+    console.log(
+      colours.dim(
+        `Wait in s from queued to claimed; hours of instances, and what they are over the work.\n${costs}`,
+      ),
+    );
   }
-  console.log(`${describeSource(about, fleet)}\n`);
-  console.log(`${table([...outcomes, ...limits])}\n`);
-  console.log(
-    colours.dim(
-      `Wait in s from queued to claimed; hours of instances, and what they are over the work.\n${describeCosts(fleet, priced, prices)}`,
-    ),
-  );
-  for (const note of notes(trace)) console.error(note);
 }
 
 /** What a replay and a run through the workflow both have. */

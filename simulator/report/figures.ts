@@ -38,14 +38,25 @@ export function difference(value: number, than: number): string {
   return `${more > 0 ? '+' : '−'}${seconds(Math.abs(more))}`;
 }
 
-/** A time of the trace: days and hours from its start. */
-export function clock(at: number): string {
-  const minutes = Math.floor(at / 60);
-  const two = (value: number) => String(value).padStart(2, '0');
-  const day = Math.floor(minutes / 1_440) + 1;
-  return `day ${day}, ${two(Math.floor(minutes / 60) % 24)}:${two(minutes % 60)}`;
+/**
+ * A time of the trace: its day and hour, or its date.
+ *
+ * @param startsAt What second 0 is, in milliseconds since the epoch, if anybody knows.
+ */
+export function clock(at: number, startsAt?: number): string {
+  const date = new Date((startsAt ?? 0) + at * 1_000);
+  const hour = date.toISOString().slice(11, 16);
+  const day = Math.floor(at / 86_400) + 1;
+  return startsAt === undefined ? `day ${day}, ${hour}` : `${date.toISOString().slice(0, 10)}, ${hour}`;
 }
 
 /** How long something lasts: `9 hours`, `42 days`. */
 export const span = (hours: number) =>
   hours < 48 ? `${short(hours)} hours` : `${grouped(hours / 24, 0)} days`;
+
+/** Of few launches for many jobs, or many for few. */
+export const ratio = (value: number) => grouped(value, 2);
+
+/** How long a step is: `13 s`, `17 minutes`. */
+export const duration = (value: number) =>
+  value < 120 ? `${whole(value)} s` : `${whole(value / 60)} minutes`;

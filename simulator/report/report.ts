@@ -5,6 +5,7 @@ import { LIMITS, limitsOf } from '../limits.ts';
 import type { Outcome } from '../outcome.ts';
 import type { PolicyChoice } from '../peers.ts';
 import { simulate } from '../simulate.ts';
+import type { World } from '../world.ts';
 import { type About, OURS, RECOMMENDED, type Replays, recommendation, reportData, SEED } from './data.ts';
 import { detailOf } from './detail.ts';
 import { type Trial, trials } from './levers.ts';
@@ -18,8 +19,9 @@ interface Progress {
 }
 
 export interface ReportOptions {
-  about: About;
+  about: Pick<ReportData['trace'], 'source' | 'startsAt' | 'notes'> & Pick<About, 'command' | 'assumptions'>;
   jobs: JobTable;
+  world: World;
   /** The policies to be compared; ours and the tutorial's scaler are, in any case. */
   choices: readonly PolicyChoice[];
   faults: Faults;
@@ -36,7 +38,7 @@ export interface ReportOptions {
 
 /** Replays all that a report shows: the policies, the limits, each lever, and queue and capacity over time. */
 export async function collect(options: ReportOptions): Promise<ReportData> {
-  const { about, jobs, faults, priced, sought, oursWith } = options;
+  const { jobs, world, priced, sought, oursWith } = options;
   const ours = known(oursWith([]));
   const seed = { name: SEED, levers: {}, maxReplicas: ours.settings.maxReplicas };
   const named = options.choices.filter(({ name }) => name !== OURS);
@@ -52,7 +54,7 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
     'jobs, each lever',
     possible.map(({ choice }) => choice),
   );
-  const limits = limitsOf(jobs, about.world, { faults, priced });
+  const limits = limitsOf(jobs, world, { priced });
   const replays: Replays = {
     asGiven: { set: [], outcome: asGiven },
     levers: possible.flatMap(({ trial }, index) => {
@@ -69,7 +71,19 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
     { name: OURS, choice: ours },
     ...peers.map((choice) => ({ name: choice.name, choice })),
   ];
-  return reportData(about, replays, impossible, detailed(drawn, options), options.fleetsYaml);
+  return reportData(aboutOf(options), replays, impossible, detailed(drawn, options), options.fleetsYaml);
+}
+
+function aboutOf({ about, jobs, world }: ReportOptions): About {
+  const { command, assumptions, ...trace } = about;
+  const work = jobs.durationSeconds.reduce((sum, seconds) => sum + seconds, 0);
+  const span = (jobs.queuedAt.at(-1) ?? 0) - (jobs.queuedAt[0] ?? 0);
+  return {
+    trace: { ...trace, jobs: jobs.length, jobHours: work / 3_600, spanHours: span / 3_600 },
+    command,
+    world,
+    assumptions,
+  };
 }
 
 /** Settings that have been replayed, or are the fleet's own. */
@@ -91,24 +105,24 @@ function sift(all: readonly Trial[], ours: OursChoice, oursWith: ReportOptions['
 }
 
 async function replayed(
-  { jobs, about, faults, priced, progress }: ReportOptions,
+  { jobs, world, faults, priced, progress }: ReportOptions,
   of: string,
   choices: readonly PolicyChoice[],
 ): Promise<Outcome[]> {
   const { to, stop } = progress(jobs.length * choices.length, of);
-  return simulate(jobs, choices, about.world, { faults, priced, progress: to }).finally(stop);
+  return simulate(jobs, choices, world, { faults, priced, progress: to }).finally(stop);
 }
 
 function detailed(
   drawn: readonly { name: string; choice: PolicyChoice }[],
-  { jobs, about, faults, progress }: ReportOptions,
+  { jobs, world, faults, progress }: ReportOptions,
 ): Map<string, Detail> {
   const { to, stop } = progress(jobs.length * drawn.length, 'jobs, to be drawn');
   try {
     return new Map(
       drawn.map(({ name, choice }, number) => [
         name,
-        detailOf(jobs, choice, about.world, {
+        detailOf(jobs, choice, world, {
           faults,
           progress: (ended) => to(number * jobs.length + ended),
         }),

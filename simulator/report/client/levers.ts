@@ -1,0 +1,117 @@
+import { change, difference, price, seconds, short } from '../figures.ts';
+import type { Lever, ReportData } from '../report-data.ts';
+import { axis, draw, type Look, type Option, tooltip } from './chart.ts';
+
+const ROW = 22;
+
+/** Each setting's wait and cost as two bars next to each other, from the fleet's own. */
+export function levers(data: ReportData): void {
+  draw(
+    'levers-chart',
+    (look) => option(data, look),
+    () => data.levers.length * ROW + 90,
+  );
+}
+
+function option({ levers, rows, unit }: ReportData, look: Look): Option {
+  const { colour, isNarrow, width } = look;
+  const own = rows.find(({ kind }) => kind === 'ours');
+  const labels = isNarrow ? 108 : 190;
+  const half = (width - labels) / 2;
+  const names = levers.map(({ lever, to }) => `${lever} ${to}`);
+  const sides = [
+    { name: 'mean wait, s', value: ({ wait }: Lever) => wait.mean, own: own?.wait.mean ?? 0, text: short },
+    {
+      name: unit,
+      value: (lever: Lever) => lever.price,
+      own: own?.price ?? 0,
+      text: (value: number) => price(value, unit),
+    },
+  ];
+  return {
+    grid: sides.map((_, side) => ({
+      left: labels + side * half + (side === 0 ? 8 : 16),
+      width: half - (isNarrow ? 34 : 60),
+      top: 44,
+      bottom: 12,
+    })),
+    tooltip: {
+      ...tooltip(look),
+      trigger: 'axis',
+      axisPointer: { type: 'shadow', shadowStyle: { color: colour('line'), opacity: 0.4 } },
+      formatter: (drawn) => {
+        const [one] = Array.isArray(drawn) ? drawn : [drawn];
+        const lever = levers[one?.dataIndex ?? -1];
+        if (lever === undefined || own === undefined) return '';
+        return `<strong>${lever.lever} ${lever.to}</strong><br>${seconds(lever.wait.mean)} (${difference(lever.wait.mean, own.wait.mean)})<br>${price(lever.price, unit)} (${change(lever.price, own.price)})`;
+      },
+    },
+    xAxis: sides.map(({ name }, gridIndex) => ({
+      ...axis(look),
+      gridIndex,
+      type: 'value',
+      position: 'top',
+      name,
+      nameLocation: 'start',
+      nameGap: 0,
+      nameTextStyle: {
+        ...axis(look).nameTextStyle,
+        align: 'left',
+        verticalAlign: 'bottom',
+        padding: [0, 0, 24, 0],
+      },
+      splitNumber: isNarrow ? 2 : 4,
+      axisLabel: {
+        ...axis(look).axisLabel,
+        formatter: (value: number) =>
+          price(value, gridIndex === 0 ? 'instance-hours' : unit).replace('.0', ''),
+      },
+    })),
+    yAxis: sides.map((_, gridIndex) => ({
+      ...axis(look),
+      gridIndex,
+      type: 'category',
+      inverse: true,
+      data: names,
+      splitLine: { show: false },
+      axisLabel: {
+        ...axis(look).axisLabel,
+        show: gridIndex === 0,
+        interval: 0,
+        color: colour('text'),
+        fontSize: isNarrow ? 11 : 12,
+        width: labels - 6,
+        overflow: 'truncate',
+      },
+    })),
+    series: sides.map(({ name, value, own: line, text }, side) => ({
+      type: 'bar',
+      name,
+      xAxisIndex: side,
+      yAxisIndex: side,
+      barWidth: 12,
+      data: levers.map((lever) => ({
+        value: value(lever),
+        itemStyle: { color: value(lever) <= line ? colour('better') : colour('worse'), borderRadius: 2 },
+      })),
+      label: {
+        show: true,
+        position: 'right',
+        fontSize: 11,
+        color: colour('quiet'),
+        formatter: ({ dataIndex }) => {
+          const lever = levers[dataIndex];
+          return lever === undefined ? '' : text(value(lever));
+        },
+      },
+      markLine: {
+        silent: true,
+        symbol: 'none',
+        animation: false,
+        label: { show: false },
+        lineStyle: { color: colour('text'), type: 'solid', width: 1 },
+        data: [{ xAxis: line }],
+      },
+    })),
+  };
+}

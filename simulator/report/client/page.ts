@@ -1,0 +1,19 @@
+import type { ReportData } from '../report-data.ts';
+import { redrawAll } from './chart.ts';
+import { copyButton } from './copy.ts';
+import { element } from './elements.ts';
+import { levers } from './levers.ts';
+import { parts } from './parts.ts';
+import { plane } from './plane.ts';
+import { sortableTables } from './tables.ts';
+import { themes } from './theme.ts';
+import { time } from './time.ts';
+import { waits } from './waits.ts';
+
+/** What the report's page does in a browser. */
+const data: ReportData = JSON.parse(element('data', HTMLScriptElement).text);
+
+themes(redrawAll);
+copyButton();
+sortableTables();
+for (const draw of [plane, levers, time, waits, parts]) draw(data);

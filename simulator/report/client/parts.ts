@@ -1,0 +1,61 @@
+import { seconds, short } from '../figures.ts';
+import type { Part, ReportData } from '../report-data.ts';
+import { axis, draw, type Look, type Option, tooltip } from './chart.ts';
+
+const PARTS: Part[] = ['capacity', 'seen', 'launch', 'boot', 'claim'];
+const ROW = 28;
+
+/** The mean wait of each policy, by what it is spent on. */
+export function parts(data: ReportData): void {
+  draw(
+    'parts-chart',
+    (look) => option(data, look),
+    () => data.rows.length * ROW + 60,
+  );
+}
+
+function option({ rows }: ReportData, look: Look): Option {
+  const { colour, isNarrow } = look;
+  return {
+    grid: { left: isNarrow ? 124 : 160, right: 52, top: 8, bottom: 44 },
+    tooltip: {
+      ...tooltip(look),
+      trigger: 'axis',
+      axisPointer: { type: 'shadow', shadowStyle: { color: colour('line'), opacity: 0.4 } },
+      valueFormatter: (value) => seconds(Number(value)),
+    },
+    xAxis: { ...axis(look), type: 'value', name: 'mean wait, s', nameLocation: 'middle', nameGap: 28 },
+    yAxis: {
+      ...axis(look),
+      type: 'category',
+      inverse: true,
+      data: rows.map(({ name }) => name),
+      axisLabel: {
+        ...axis(look).axisLabel,
+        interval: 0,
+        color: colour('text'),
+        fontSize: isNarrow ? 11 : 12,
+        width: isNarrow ? 118 : 154,
+        overflow: 'truncate',
+      },
+    },
+    series: PARTS.map((part, index) => ({
+      type: 'bar',
+      stack: 'wait',
+      name: part,
+      barWidth: 16,
+      color: colour(part),
+      itemStyle: { borderColor: colour('card'), borderWidth: 1 },
+      data: rows.map((row) => row.parts[part]),
+      ...(index === PARTS.length - 1 && {
+        label: {
+          show: true,
+          position: 'right',
+          color: colour('quiet'),
+          fontSize: 12,
+          formatter: ({ dataIndex }) => short(rows[dataIndex]?.wait.mean ?? 0),
+        },
+      }),
+    })),
+  };
+}

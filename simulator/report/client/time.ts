@@ -1,0 +1,157 @@
+import { clock, whole } from '../figures.ts';
+import type { ReportData, Series } from '../report-data.ts';
+import { axis, draw, type Look, type Option, tooltip } from './chart.ts';
+import { element } from './elements.ts';
+import { ALL, moved, type Window, zoomed } from './zoom.ts';
+
+/** How much of what is shown one press of a button moves. */
+const STEP = 0.25;
+
+/** Queue and capacity of the chosen policy, of all the time or a part of it. */
+export function time(data: ReportData): void {
+  const choice = element('time-policy', HTMLSelectElement);
+  const said = element('time-range', HTMLOutputElement);
+  const startsAt = data.trace.startsAt ?? 0;
+  let shown = ALL;
+  const seriesOf = () => data.rows.find(({ name }) => name === choice.value)?.detail?.series;
+  const drawn = draw(
+    'time-chart',
+    (look) => {
+      const series = seriesOf();
+      return series === undefined ? {} : option(series, startsAt, shown, look);
+    },
+    ({ isNarrow }) => (isNarrow ? 420 : 460),
+  );
+  const tell = () => {
+    const series = seriesOf();
+    if (series === undefined) return;
+    const seconds = (series.running.length - 1) * series.everySeconds;
+    const at = (share: number) => clock(seconds * share, data.trace.startsAt);
+    said.textContent = `${at(shown.from)} to ${at(shown.to)}`;
+  };
+  const show = (window: Window) => {
+    shown = window;
+    drawn.chart.dispatchAction({ type: 'dataZoom', start: shown.from * 100, end: shown.to * 100 });
+    tell();
+  };
+  choice.addEventListener('change', () => {
+    drawn.redraw();
+    tell();
+  });
+  drawn.chart.on('datazoom', () => {
+    const zoom = drawn.chart.getOption().dataZoom;
+    const [first] = Array.isArray(zoom) ? zoom : [];
+    if (first === undefined) return;
+    shown = { from: first.start / 100, to: first.end / 100 };
+    tell();
+  });
+  const press = (id: string, to: (window: Window) => Window) =>
+    element(id, HTMLButtonElement).addEventListener('click', () => show(to(shown)));
+  press('time-earlier', (window) => moved(window, -STEP));
+  press('time-later', (window) => moved(window, STEP));
+  press('time-in', (window) => zoomed(window, 1 / 2));
+  press('time-out', (window) => zoomed(window, 2));
+  press('time-all', () => ALL);
+  tell();
+}
+
+function option(series: Series, startsAt: number, shown: Window, look: Look): Option {
+  const { colour, isNarrow } = look;
+  const { everySeconds, thinned, waiting, running, instances } = series;
+  const points = (counts: readonly number[]) =>
+    counts.map((count, index): [number, number] => [startsAt + index * everySeconds * 1_000, count]);
+  const line = (name: string, counts: readonly number[], part: string, grid: number, filled: boolean) => ({
+    type: 'line' as const,
+    name,
+    xAxisIndex: grid,
+    yAxisIndex: grid,
+    data: points(counts),
+    symbol: 'none',
+    color: colour(part),
+    lineStyle: { width: 1.5 },
+    ...(filled && { areaStyle: { opacity: 0.25 } }),
+    ...(!thinned && { step: 'end' as const }),
+  });
+  const heights = isNarrow ? [190, 70] : [220, 80];
+  const [upper = 0, lower = 0] = heights;
+  const grids = [
+    { left: 44, right: 16, top: 34, height: upper },
+    { left: 44, right: 16, top: upper + 74, height: lower },
+  ];
+  return {
+    grid: grids,
+    tooltip: {
+      ...tooltip(look),
+      trigger: 'axis',
+      axisPointer: { lineStyle: { color: colour('quiet') } },
+      valueFormatter: (value) => whole(Number(value)),
+    },
+    axisPointer: { link: [{ xAxisIndex: 'all' }] },
+    xAxis: grids.map((_, gridIndex) => ({
+      ...axis(look),
+      gridIndex,
+      type: 'time',
+      splitLine: { show: false },
+      axisLabel: {
+        ...axis(look).axisLabel,
+        show: gridIndex === 1,
+        formatter: (at: number) => tick(at, startsAt),
+      },
+    })),
+    yAxis: ['instances and jobs', 'jobs that wait'].map((name, gridIndex) => ({
+      ...axis(look),
+      gridIndex,
+      type: 'value',
+      name,
+      nameTextStyle: { ...axis(look).nameTextStyle, align: 'left', padding: [0, 0, 0, -36] },
+      minInterval: 1,
+      splitNumber: gridIndex === 0 ? 4 : 2,
+    })),
+    dataZoom: [
+      {
+        type: 'slider',
+        xAxisIndex: [0, 1],
+        start: shown.from * 100,
+        end: shown.to * 100,
+        bottom: 8,
+        height: 28,
+        left: 44,
+        right: 16,
+        showDetail: false,
+        brushSelect: false,
+        borderColor: colour('line'),
+        fillerColor: colour('filler'),
+        handleStyle: { color: colour('card'), borderColor: colour('quiet') },
+        moveHandleStyle: { color: colour('quiet') },
+        dataBackground: {
+          lineStyle: { color: colour('quiet') },
+          areaStyle: { color: colour('quiet'), opacity: 0.2 },
+        },
+        selectedDataBackground: {
+          lineStyle: { color: colour('ours') },
+          areaStyle: { color: colour('ours'), opacity: 0.2 },
+        },
+      },
+      {
+        type: 'inside',
+        xAxisIndex: [0, 1],
+        zoomOnMouseWheel: 'ctrl',
+        moveOnMouseMove: true,
+        moveOnMouseWheel: false,
+      },
+    ],
+    series: [
+      line('instances', instances, 'instances', 0, true),
+      line('running', running, 'running', 0, false),
+      line('waiting', waiting, 'waiting', 1, true),
+    ],
+  };
+}
+
+/** A time at the axis: the day at its beginning, and else the time of day. */
+function tick(at: number, startsAt: number): string {
+  const date = new Date(at);
+  const isMidnight = date.getUTCHours() === 0 && date.getUTCMinutes() === 0;
+  if (!isMidnight) return date.toISOString().slice(11, 16);
+  return startsAt === 0 ? `day ${Math.floor(at / 86_400_000) + 1}` : date.toISOString().slice(5, 10);
+}

@@ -1,0 +1,92 @@
+import { percent, seconds, short } from '../figures.ts';
+import type { ReportData, Row } from '../report-data.ts';
+import { axis, draw, type Look, type Option, tooltip } from './chart.ts';
+
+/** What each policy's line looks like: ours in their own colours, all others by their order. */
+const DASHES = ['solid', 'dashed', 'dotted'] as const;
+const HUES = 4;
+
+/** The share of the jobs that wait no longer, of the policies that are ticked. */
+export function waits(data: ReportData): void {
+  const boxes = [...document.querySelectorAll<HTMLInputElement>('input[name=waits]')];
+  const rows = data.rows.filter(({ detail }) => detail !== undefined);
+  const { redraw } = draw(
+    'waits-chart',
+    (look) => {
+      swatches(rows, look);
+      const chosen = rows.filter(({ name }) => boxes.some(({ checked, value }) => checked && value === name));
+      return option(data, rows, chosen, look);
+    },
+    () => 380,
+  );
+  for (const box of boxes) box.addEventListener('change', redraw);
+}
+
+function styleOf(row: Row, rows: readonly Row[], { colour }: Look) {
+  if (row.kind === 'ours' || row.kind === 'recommended')
+    return { color: colour(row.kind), type: 'solid' as const, width: 3 };
+  const number = rows.filter(({ kind }) => kind === row.kind).indexOf(row);
+  return {
+    color: colour(`hue-${(number % HUES) + 1}`),
+    type: DASHES[Math.floor(number / HUES)] ?? 'solid',
+    width: 2,
+  };
+}
+
+/** The lines next to the names, which are the legend. */
+function swatches(rows: readonly Row[], look: Look): void {
+  for (const [index, row] of rows.entries()) {
+    const { color, type, width } = styleOf(row, rows, look);
+    const swatch = document.querySelector<HTMLElement>(`[data-line="${index}"]`);
+    if (swatch !== null) swatch.style.borderTop = `${width}px ${type} ${color}`;
+  }
+}
+
+function option(
+  { waitShares }: ReportData,
+  rows: readonly Row[],
+  chosen: readonly Row[],
+  look: Look,
+): Option {
+  const longest = Math.max(1, ...chosen.map(({ wait }) => wait.p99));
+  return {
+    grid: { left: 52, right: 20, top: 16, bottom: 48 },
+    tooltip: {
+      ...tooltip(look),
+      trigger: 'item',
+      formatter: (drawn) => {
+        const [one] = Array.isArray(drawn) ? drawn : [drawn];
+        const [wait, share] = Array.isArray(one?.value) ? one.value : [];
+        return `<strong>${one?.seriesName}</strong><br>${percent(Number(share))} wait at most ${seconds(Number(wait))}`;
+      },
+    },
+    xAxis: {
+      ...axis(look),
+      type: 'value',
+      min: 0,
+      max: Math.ceil(longest / 10) * 10,
+      name: 'wait, s',
+      nameLocation: 'middle',
+      nameGap: 30,
+      axisLabel: { ...axis(look).axisLabel, formatter: (value: number) => short(value).replace('.0', '') },
+    },
+    yAxis: {
+      ...axis(look),
+      type: 'value',
+      min: 0,
+      max: 1,
+      axisLabel: { ...axis(look).axisLabel, formatter: percent },
+    },
+    series: chosen.map((row) => ({
+      type: 'line',
+      name: row.name,
+      data: waitShares.map((share, index): [number, number] => [row.detail?.waits[index] ?? 0, share]),
+      symbol: 'circle',
+      symbolSize: 5,
+      showSymbol: false,
+      color: styleOf(row, rows, look).color,
+      lineStyle: styleOf(row, rows, look),
+      triggerLineEvent: true,
+    })),
+  };
+}
