@@ -32,6 +32,7 @@ export interface About {
   command: string;
   world: World;
   assumptions: string[];
+  stretches: string[];
 }
 
 /** What a recommendation is measured by. */
@@ -93,6 +94,7 @@ export function reportData(
       rule,
       fleetsYaml: isAsGiven ? '' : fleetsYaml(chosen.set),
     },
+    stretches: about.stretches,
     waitShares: WAIT_SHARES,
   };
 }

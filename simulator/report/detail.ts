@@ -14,6 +14,31 @@ export const MOST_POINTS = 2_000;
 /** The shares of jobs whose waits are kept: each half per cent, and the longest waits closer. */
 export const WAIT_SHARES = [...Array.from({ length: 200 }, (_, step) => step / 200), 0.998, 0.999, 1];
 
+/** A stretch of time, in seconds of the trace. */
+export interface Stretch {
+  name: string;
+  from: number;
+  until: number;
+}
+
+const DAY = 86_400;
+
+/** Traces of more than so many days have one of them shown more closely. */
+const MOST_DAYS = 2;
+
+/** All the time of a trace, and of a long one the day with most work. */
+export function stretchesOf({ queuedAt, durationSeconds }: JobTable): Stretch[] {
+  const all = { name: 'all the time', from: 0, until: Number.POSITIVE_INFINITY };
+  if ((queuedAt.at(-1) ?? 0) <= MOST_DAYS * DAY) return [all];
+  const work: number[] = [];
+  for (const [number, at] of queuedAt.entries()) {
+    const day = Math.floor(at / DAY);
+    work[day] = (work[day] ?? 0) + (durationSeconds[number] ?? 0);
+  }
+  const busiest = work.reduce((most, seconds, day) => (seconds > (work[most] ?? 0) ? day : most), 0);
+  return [all, { name: `day ${busiest + 1}, the busiest`, from: busiest * DAY, until: (busiest + 1) * DAY }];
+}
+
 /** Replays the jobs once more, and keeps what a report draws of it. */
 export function detailOf(
   jobs: JobTable,
@@ -31,13 +56,19 @@ export function detailOf(
       const wait = waits[Math.max(Math.ceil(waits.length * share) - 1, 0)] ?? 0;
       return Math.round(wait * 10) / 10;
     }),
-    series: thin(series, MOST_POINTS),
+    series: stretchesOf(jobs).map(({ from, until }) =>
+      thin(
+        series.filter(({ at }) => at >= from && at <= until),
+        MOST_POINTS,
+      ),
+    ),
   };
 }
 
 /** All samples, or of each stretch of time the least and the most of each count, in the order in which they come. */
 export function thin(samples: readonly Sample[], mostPoints: number): Series {
-  const every = (samples[1]?.at ?? 1) - (samples[0]?.at ?? 0);
+  const from = samples[0]?.at ?? 0;
+  const every = (samples[1]?.at ?? from + 1) - from;
   const size = samples.length <= mostPoints ? 1 : Math.ceil(samples.length / Math.floor(mostPoints / 2));
   const column = (count: (sample: Sample) => number) => {
     const counts = samples.map(count);
@@ -48,6 +79,7 @@ export function thin(samples: readonly Sample[], mostPoints: number): Series {
     return stretches.flatMap(extremes);
   };
   return {
+    from,
     everySeconds: size === 1 ? every : (size * every) / 2,
     thinned: size > 1,
     waiting: column(({ unclaimed }) => unclaimed),

@@ -8,8 +8,9 @@ export interface Trial {
   set: readonly string[];
 }
 
-/** What of the most instances at once is tried as runners that stand by. */
-const SHARES = [0.05, 0.1, 0.25, 0.5];
+/** What of the most instances at once is tried as instances that stand by: stopped ones cost little, running ones much. */
+const STOPPED = [0.05, 0.1, 0.25, 0.5];
+const RUNNING = [0.02, 0.05, 0.1];
 
 /**
  * The levers of ours, each at a few values, one at a time.
@@ -17,7 +18,9 @@ const SHARES = [0.05, 0.1, 0.25, 0.5];
  * @param peakInstances The most instances at once without them: what stands by is sized by it.
  */
 export function trials(peakInstances: number): Trial[] {
-  const sizes = [...new Set(SHARES.map((share) => Math.ceil(peakInstances * share)))];
+  const sizes = (shares: readonly number[]) => [
+    ...new Set(shares.map((share) => Math.ceil(peakInstances * share))),
+  ];
   const each = (lever: string, values: readonly (number | string)[]): Trial[] =>
     values.map((value) => ({ lever, to: String(value), set: [`${lever}=${value}`] }));
   return [
@@ -26,9 +29,9 @@ export function trials(peakInstances: number): Trial[] {
       to: `idle ${idle}`,
       set: ['reuse=continuous', `idleTimeout=${idle}`],
     })),
-    ...each('warmPool.size', [...sizes, 'auto']),
+    ...each('warmPool.size', [...sizes(STOPPED), 'auto']),
     ...each('headroom', [1, '10%', '25%', '50%']),
-    ...each('minReplicas', sizes),
+    ...each('minReplicas', sizes(RUNNING)),
     ...each('pollInterval', ['1s', '10s', '30s']),
     ...each('quietPollInterval', ['5s', '15s', '30s']),
   ];

@@ -115,6 +115,7 @@ function plane({ unit, rows }: ReportData): Html {
 <option value="p95">of 95 % of the jobs</option>
 <option value="p99">of 99 % of the jobs</option>
 </select></label>
+<label><input type="checkbox" id="plane-near">only near ours: from half to twice its cost</label>
 <ul class="legend" aria-label="Legend">
 <li><i class="dot recommended"></i>recommended</li>
 <li><i class="dot ours"></i>ours, as it is</li>
@@ -142,12 +143,13 @@ ${data.impossible.length === 0 ? '' : html`<p class="note">Not tried, because th
 
 const choices = (rows: readonly Row[]) => rows.filter(({ detail }) => detail !== undefined);
 
-function time({ rows, recommendation }: ReportData): Html {
-  const series = rows.find(({ name }) => name === recommendation.row)?.detail?.series;
-  const every = series === undefined ? '' : shown.duration(series.everySeconds * (series.thinned ? 2 : 1));
+function time({ rows, recommendation, stretches }: ReportData): Html {
   return html`<div class="controls">
 <label>Policy <select id="time-policy">${choices(rows).map(
     ({ name }) => html`<option${name === recommendation.row ? html` selected` : ''}>${name}</option>`,
+  )}</select></label>
+<label>Of <select id="time-stretch">${stretches.map(
+    (name, index) => html`<option value="${index}">${name}</option>`,
   )}</select></label>
 <div class="buttons" role="group" aria-label="What is shown">
 <button type="button" id="time-earlier" aria-label="Earlier">←</button>
@@ -156,14 +158,17 @@ function time({ rows, recommendation }: ReportData): Html {
 <button type="button" id="time-out" aria-label="Zoom out">−</button>
 <button type="button" id="time-all">All</button>
 </div>
-<output id="time-range" for="time-earlier time-later time-in time-out time-all"></output>
+<ul class="legend" aria-label="Legend">
+<li><i class="bar instances"></i>instances that are paid for</li>
+<li><i class="bar running"></i>jobs that run</li>
+<li><i class="bar waiting"></i>jobs that wait</li>
+</ul>
 </div>
+<p class="range"><output id="time-range" for="time-earlier time-later time-in time-out time-all"></output></p>
 ${chart(
   'time',
   'Lines over time: instances that are paid for, jobs that run, and jobs that wait, of the chosen policy.',
-  series?.thinned
-    ? `Of each ${every} the least and the most of each count are drawn. Drag the slider, or use the buttons.`
-    : `A point each ${every}. Drag the slider, or use the buttons.`,
+  html`<span id="time-points"></span> Drag the slider, or use the buttons.`,
 )}`;
 }
 

@@ -32,6 +32,9 @@ export interface Recommendation {
 /** So much more than the cheapest, as a share of that, is not too much for a shorter wait. */
 const DEARER = 0.1;
 
+/** What so much more than the recommended buys, is told. */
+const MORE = 0.25;
+
 const RULE =
   "Of the settings tried that kill no job, and under which neither the mean wait nor the wait of 95 % of the jobs is longer than under CircleCI's tutorial (seed): the shortest mean wait among those that cost at most a tenth more than the cheapest. They are chosen by the same jobs that are shown; with --optimise they are searched on one part of the jobs and shown on the rest.";
 
@@ -54,18 +57,18 @@ export function recommend(
     .filter(({ outcome }) => isNoWorse(outcome, seed))
     .toSorted((a, b) => mean(a) - mean(b) || price(a) - price(b));
   const cheapest = Math.min(...sound.map(price));
-  const [fastest] = sound;
   const fit = sound.filter((candidate) => price(candidate) <= cheapest * (1 + DEARER));
   const [chosen] = fit;
-  if (chosen === undefined || fastest === undefined) return nothingSound(asGiven, tried.length, seed);
+  if (chosen === undefined) return nothingSound(asGiven, tried.length, seed);
   const words = (value: number) => shown.priceInWords(value, unit);
   const reasons = [
     ...compared(chosen, seed, unit),
     `Of the ${tried.length} settings tried, ${sound.length} are no worse than that. The cheapest of them costs ${words(cheapest)}; within a tenth of that ${fit.length === 1 ? 'is this one alone' : `are ${fit.length}, of which this one lets jobs wait least`}.`,
   ];
-  if (fastest !== chosen) {
+  const [dearer] = sound.filter((candidate) => price(candidate) <= price(chosen) * (1 + MORE));
+  if (dearer !== undefined && mean(dearer) < mean(chosen)) {
     reasons.push(
-      `The shortest wait of all, ${shown.seconds(mean(fastest))} on average, has ${named(fastest)}, for ${words(price(fastest))} (${shown.change(price(fastest), price(chosen))}).`,
+      `A little more money buys more: with ${named(dearer)} jobs wait ${shown.seconds(mean(dearer))} on average, for ${words(price(dearer))} (${shown.change(price(dearer), price(chosen))}).`,
     );
   }
   return {

@@ -34,6 +34,8 @@ export interface ReportData {
     /** Lines of fleets.yaml; none if all stays as it is. */
     fleetsYaml: string;
   };
+  /** The stretches of time of each row's `series`, in words: all of it, and the busiest day of long traces. */
+  stretches: string[];
   /** The shares of jobs to which each row's `waits` belong, from 0 to 1. */
   waitShares: number[];
 }
@@ -79,11 +81,14 @@ export type Part = 'capacity' | 'seen' | 'launch' | 'boot' | 'claim';
 export interface Detail {
   /** The longest wait of each share of the jobs that wait least. */
   waits: number[];
-  series: Series;
+  /** Of each stretch of time. */
+  series: Series[];
 }
 
-/** Queue and capacity over time, from second 0 on, as columns of the same length. */
+/** Queue and capacity over time, as columns of the same length. */
 export interface Series {
+  /** When the first point is. */
+  from: number;
   /** From one point to the next. */
   everySeconds: number;
   /** Whether each two points are the least and the most of a stretch of time, and not all that was sampled. */

@@ -7,7 +7,7 @@ import type { PolicyChoice } from '../peers.ts';
 import { simulate } from '../simulate.ts';
 import type { World } from '../world.ts';
 import { type About, OURS, RECOMMENDED, type Replays, recommendation, reportData, SEED } from './data.ts';
-import { detailOf } from './detail.ts';
+import { detailOf, stretchesOf } from './detail.ts';
 import { type Trial, trials } from './levers.ts';
 import type { Sought } from './recommend.ts';
 import type { Detail, ReportData } from './report-data.ts';
@@ -83,6 +83,7 @@ function aboutOf({ about, jobs, world }: ReportOptions): About {
     command,
     world,
     assumptions,
+    stretches: stretchesOf(jobs).map(({ name }) => name),
   };
 }
 

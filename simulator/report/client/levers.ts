@@ -99,6 +99,8 @@ function option({ levers, rows, unit }: ReportData, look: Look): Option {
         position: 'right',
         fontSize: 11,
         color: colour('quiet'),
+        backgroundColor: colour('card'),
+        padding: [1, 2],
         formatter: ({ dataIndex }) => {
           const lever = levers[dataIndex];
           return lever === undefined ? '' : text(value(lever));
@@ -106,6 +108,7 @@ function option({ levers, rows, unit }: ReportData, look: Look): Option {
       },
       markLine: {
         silent: true,
+        z: 1,
         symbol: 'none',
         animation: false,
         label: { show: false },

@@ -2,6 +2,7 @@ import { price, seconds } from '../figures.ts';
 import type { Figures, Kind, ReportData } from '../report-data.ts';
 import { axis, draw, type Look, type Option, tooltip } from './chart.ts';
 import { element } from './elements.ts';
+import { labelPlacer } from './labels.ts';
 
 type Wait = 'mean' | 'p50' | 'p95' | 'p99';
 
@@ -16,46 +17,58 @@ interface Point {
 /** Costs that differ by more than so many times are on a logarithmic axis. */
 const LOGARITHMIC_FROM = 6;
 
-/** The size of each kind's symbol, and what is drawn over what. */
+/** Near ours is what costs from so many times to so many times as much. */
+const NEAR = [0.5, 2] as const;
+
+const HEIGHT = { wide: 520, narrow: 460 };
+
+/** What each kind looks like. Labels are placed in this order, and what comes first lies on top. */
 const KINDS = {
-  tried: { symbol: 'circle', size: 7 },
-  limit: { symbol: 'diamond', size: 13 },
-  peer: { symbol: 'circle', size: 11 },
-  ours: { symbol: 'circle', size: 15 },
   recommended: { symbol: 'roundRect', size: 15 },
+  ours: { symbol: 'circle', size: 15 },
+  peer: { symbol: 'circle', size: 11 },
+  limit: { symbol: 'diamond', size: 13 },
+  tried: { symbol: 'circle', size: 7 },
 } as const;
 
-/** Every policy by its wait and its cost; the wait that is meant is chosen. */
+/** Every policy by its wait and its cost; which wait, and how near, is chosen. */
 export function plane(data: ReportData): void {
   const choice = element('plane-wait', HTMLSelectElement);
+  const near = element('plane-near', HTMLInputElement);
   const { redraw } = draw(
     'plane-chart',
-    (look) => option(data, waitOf(choice.value), look),
-    ({ isNarrow }) => (isNarrow ? 420 : 520),
+    (look) => option(data, shownOf(data, waitOf(choice.value), near.checked), look),
+    ({ isNarrow }) => (isNarrow ? HEIGHT.narrow : HEIGHT.wide),
   );
   choice.addEventListener('change', redraw);
+  near.addEventListener('change', redraw);
 }
 
 function waitOf(value: string): Wait {
   return value === 'p50' || value === 'p95' || value === 'p99' ? value : 'mean';
 }
 
-function option(data: ReportData, wait: Wait, look: Look): Option {
-  const { rows, levers, unit } = data;
-  const { colour, isNarrow } = look;
-  const at = ({ price, wait: waits, jobsKilled }: Figures) => ({
-    x: price,
-    y: waits[wait],
-    killed: jobsKilled,
+function shownOf({ rows, levers }: ReportData, wait: Wait, onlyNear: boolean): Point[] {
+  const at = (figures: Figures) => ({
+    x: figures.price,
+    y: figures.wait[wait],
+    killed: figures.jobsKilled,
   });
-  const points: Point[] = [
-    ...levers.map((lever) => ({ name: `${lever.lever} ${lever.to}`, kind: 'tried' as const, ...at(lever) })),
+  const own = rows.find(({ kind }) => kind === 'ours')?.price ?? 0;
+  const [least, most] = NEAR;
+  return [
     ...rows.map((row) => ({ name: row.name, kind: row.kind, ...at(row) })),
-  ];
+    ...levers.map((lever) => ({ name: `${lever.lever} ${lever.to}`, kind: 'tried' as const, ...at(lever) })),
+  ].filter(({ x }) => !onlyNear || (x >= own * least && x <= own * most));
+}
+
+function option({ unit }: ReportData, points: readonly Point[], look: Look): Option {
+  const { colour, isNarrow, width } = look;
   const costs = points.map(({ x }) => x);
   const isLogarithmic = Math.min(...costs) > 0 && Math.max(...costs) > LOGARITHMIC_FROM * Math.min(...costs);
+  const place = labelPlacer(width, (isNarrow ? HEIGHT.narrow : HEIGHT.wide) - 44);
   return {
-    grid: { left: 44, right: isNarrow ? 16 : 150, top: 34, bottom: 44 },
+    grid: { left: 44, right: isNarrow ? 16 : 32, top: 34, bottom: 44 },
     tooltip: {
       ...tooltip(look),
       trigger: 'item',
@@ -85,19 +98,21 @@ function option(data: ReportData, wait: Wait, look: Look): Option {
       min: 0,
       nameTextStyle: { ...axis(look).nameTextStyle, align: 'left', padding: [0, 0, 0, -36] },
     },
-    series: Object.entries(KINDS).map(([kind, { symbol, size }]) => ({
+    series: Object.entries(KINDS).map(([kind, { symbol, size }], order) => ({
       type: 'scatter',
       name: kind,
+      z: 10 - order,
       symbol,
       symbolSize: size,
+      clip: false,
       itemStyle: {
         color: colour(kind),
-        opacity: kind === 'tried' ? 0.55 : 1,
-        borderColor: colour('page'),
+        opacity: kind === 'tried' ? 0.6 : 1,
+        borderColor: colour('card'),
         borderWidth: 1,
       },
-      labelLine: { show: kind !== 'tried', lineStyle: { color: colour('line') } },
-      labelLayout: { moveOverlap: 'shiftY', hideOverlap: isNarrow },
+      labelLine: { show: kind !== 'tried', lineStyle: { color: colour('quiet'), width: 1 } },
+      labelLayout: ({ text, rect, labelRect }) => place(text, rect, labelRect),
       label: {
         show: kind !== 'tried',
         position: 'right',
@@ -105,17 +120,26 @@ function option(data: ReportData, wait: Wait, look: Look): Option {
         fontSize: isNarrow ? 11 : 12,
         fontWeight: kind === 'ours' || kind === 'recommended' ? 'bold' : 'normal',
         color: kind === 'ours' || kind === 'recommended' ? colour(kind) : colour('text'),
-        formatter: ({ name }) => name,
+        textBorderColor: colour('card'),
+        textBorderWidth: 3,
       },
       data: points
         .filter((point) => point.kind === kind)
-        .map(({ name, x, y, killed }) => ({
-          name,
-          value: [x, y],
-          ...(killed > 0 && { symbol: 'triangle', itemStyle: { color: colour('killing') } }),
+        .map((point) => ({
+          name: point.name,
+          value: [point.x, point.y],
+          label: { formatter: labelOf(point, points) },
+          ...(point.killed > 0 && { symbol: 'triangle', itemStyle: { color: colour('killing') } }),
         })),
     })),
   };
+}
+
+/** The names of all policies that come to the same, at the first of them. */
+function labelOf({ x, y, kind }: Point, points: readonly Point[]) {
+  const same = points.filter((other) => other.kind === kind && other.x === x && other.y === y);
+  return ({ name }: { name: string }) =>
+    same[0]?.name === name ? same.map((other) => other.name).join(', ') : '';
 }
 
 /** Round numbers around all values, 1, 2 or 5 times a power of ten. */

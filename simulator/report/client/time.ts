@@ -1,4 +1,4 @@
-import { clock, whole } from '../figures.ts';
+import { clock, duration, whole } from '../figures.ts';
 import type { ReportData, Series } from '../report-data.ts';
 import { axis, draw, type Look, type Option, tooltip } from './chart.ts';
 import { element } from './elements.ts';
@@ -7,13 +7,16 @@ import { ALL, moved, type Window, zoomed } from './zoom.ts';
 /** How much of what is shown one press of a button moves. */
 const STEP = 0.25;
 
-/** Queue and capacity of the chosen policy, of all the time or a part of it. */
+/** Queue and capacity of the chosen policy, of all the time, the busiest day, or a part of it. */
 export function time(data: ReportData): void {
-  const choice = element('time-policy', HTMLSelectElement);
-  const said = element('time-range', HTMLOutputElement);
+  const policy = element('time-policy', HTMLSelectElement);
+  const stretch = element('time-stretch', HTMLSelectElement);
+  const range = element('time-range', HTMLOutputElement);
+  const points = element('time-points', HTMLElement);
   const startsAt = data.trace.startsAt ?? 0;
   let shown = ALL;
-  const seriesOf = () => data.rows.find(({ name }) => name === choice.value)?.detail?.series;
+  const seriesOf = () =>
+    data.rows.find(({ name }) => name === policy.value)?.detail?.series[stretch.selectedIndex];
   const drawn = draw(
     'time-chart',
     (look) => {
@@ -25,18 +28,27 @@ export function time(data: ReportData): void {
   const tell = () => {
     const series = seriesOf();
     if (series === undefined) return;
-    const seconds = (series.running.length - 1) * series.everySeconds;
-    const at = (share: number) => clock(seconds * share, data.trace.startsAt);
-    said.textContent = `${at(shown.from)} to ${at(shown.to)}`;
+    const { from, running, everySeconds, thinned } = series;
+    const at = (share: number) =>
+      clock(from + (running.length - 1) * everySeconds * share, data.trace.startsAt);
+    range.textContent = `${at(shown.from)} to ${at(shown.to)}`;
+    points.textContent = thinned
+      ? `Of each ${duration(2 * everySeconds)} the least and the most are drawn.`
+      : `A point each ${duration(everySeconds)}.`;
   };
   const show = (window: Window) => {
     shown = window;
     drawn.chart.dispatchAction({ type: 'dataZoom', start: shown.from * 100, end: shown.to * 100 });
     tell();
   };
-  choice.addEventListener('change', () => {
+  const again = () => {
     drawn.redraw();
     tell();
+  };
+  policy.addEventListener('change', again);
+  stretch.addEventListener('change', () => {
+    shown = ALL;
+    again();
   });
   drawn.chart.on('datazoom', () => {
     const zoom = drawn.chart.getOption().dataZoom;
@@ -57,9 +69,9 @@ export function time(data: ReportData): void {
 
 function option(series: Series, startsAt: number, shown: Window, look: Look): Option {
   const { colour, isNarrow } = look;
-  const { everySeconds, thinned, waiting, running, instances } = series;
+  const { from, everySeconds, thinned, waiting, running, instances } = series;
   const points = (counts: readonly number[]) =>
-    counts.map((count, index): [number, number] => [startsAt + index * everySeconds * 1_000, count]);
+    counts.map((count, index): [number, number] => [startsAt + (from + index * everySeconds) * 1_000, count]);
   const line = (name: string, counts: readonly number[], part: string, grid: number, filled: boolean) => ({
     type: 'line' as const,
     name,
@@ -68,8 +80,8 @@ function option(series: Series, startsAt: number, shown: Window, look: Look): Op
     data: points(counts),
     symbol: 'none',
     color: colour(part),
-    lineStyle: { width: 1.5 },
-    ...(filled && { areaStyle: { opacity: 0.25 } }),
+    lineStyle: { width: thinned ? 1 : 1.5 },
+    ...(filled && { areaStyle: { opacity: 0.2 } }),
     ...(!thinned && { step: 'end' as const }),
   });
   const heights = isNarrow ? [190, 70] : [220, 80];
