@@ -5,6 +5,7 @@ import type { Faults } from '../simulator/faults.ts';
 import { tableOf } from '../simulator/job-table.ts';
 import { part } from '../simulator/optimise.ts';
 import { bundleAssets } from '../simulator/report/assets.ts';
+import { whole } from '../simulator/report/figures.ts';
 import { page } from '../simulator/report/page.ts';
 import { collect } from '../simulator/report/report.ts';
 import type { Trace } from '../simulator/traces.ts';
@@ -56,7 +57,7 @@ export async function writeReport(file: string, words: ReportWords): Promise<voi
       notes: words.notes,
       command: commandOf(process.argv.slice(2)),
       assumptions: [
-        `At most ${fleet.maxReplicas} instances, whatever the policy.`,
+        `At most ${whole(fleet.maxReplicas)} instances, whatever the policy.`,
         words.costs,
         ...(options.fault ?? []).map((fault) => `What goes wrong: ${fault}.`),
       ],

@@ -3,7 +3,9 @@ import type { Unit } from './report-data.ts';
 /** Numbers as the page shows them, in its text and in its charts. */
 
 const grouped = (value: number, digits: number) =>
-  value.toLocaleString('en-GB', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  value
+    .toLocaleString('en-GB', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+    .replace('-', '−');
 
 export const whole = (value: number) => grouped(value, 0);
 
@@ -50,9 +52,9 @@ export function clock(at: number, startsAt?: number): string {
   return startsAt === undefined ? `day ${day}, ${hour}` : `${date.toISOString().slice(0, 10)}, ${hour}`;
 }
 
-/** How long something lasts: `9 hours`, `42 days`. */
+/** How long something lasts: `9.0 hours`, `4.6 days`, `42 days`. */
 export const span = (hours: number) =>
-  hours < 48 ? `${short(hours)} hours` : `${grouped(hours / 24, 0)} days`;
+  hours < 48 ? `${short(hours)} hours` : `${grouped(hours / 24, hours < 240 ? 1 : 0)} days`;
 
 /** Of few launches for many jobs, or many for few. */
 export const ratio = (value: number) => grouped(value, 2);

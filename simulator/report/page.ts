@@ -134,7 +134,7 @@ ${chart(
 
 function levers(data: ReportData): Html {
   return html`<p>One setting at a time, all others as the fleet has them. The line is the fleet as it is.</p>
-${chart('levers', 'Bars: the mean wait and the cost with each setting. The table below has the same numbers.', 'Mean wait, and cost, with each setting; shorter is better in both.')}
+${chart('levers', 'Bars: the mean wait and the cost with each setting. The table below has the same numbers.', 'Mean wait, and cost, with each setting. Green is better than the fleet as it is, orange is worse.')}
 <details><summary>As a table</summary>
 ${leversTable(data)}
 </details>
@@ -148,7 +148,7 @@ function time({ rows, recommendation, stretches }: ReportData): Html {
 <label>Policy <select id="time-policy">${choices(rows).map(
     ({ name }) => html`<option${name === recommendation.row ? html` selected` : ''}>${name}</option>`,
   )}</select></label>
-<label>Of <select id="time-stretch">${stretches.map(
+<label>Time <select id="time-stretch">${stretches.map(
     (name, index) => html`<option value="${index}">${name}</option>`,
   )}</select></label>
 <div class="buttons" role="group" aria-label="What is shown">

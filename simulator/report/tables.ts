@@ -58,6 +58,7 @@ function figures(unit: Unit): Column<Figures>[] {
     ),
     ...(unit === 'instance-hours' ? [] : [priceColumn(unit)]),
     hours,
+    number('killed', 'jobs whose instance was taken away', ({ jobsKilled }) => jobsKilled, shown.whole),
     number('overhead', 'instance-hours over the hours of work', ({ overhead }) => overhead, shown.percent),
     number(
       'idle',
@@ -67,7 +68,6 @@ function figures(unit: Unit): Column<Figures>[] {
     ),
     number('launches/job', 'launches of instances for each job', (row) => row.launchesPerJob, shown.ratio),
     number('ghosts', 'instances that never ran a job', ({ ghostLaunches }) => ghostLaunches, shown.whole),
-    number('killed', 'jobs whose instance was taken away', ({ jobsKilled }) => jobsKilled, shown.whole),
     number('peak', 'the most instances at once', ({ peakInstances }) => peakInstances, shown.whole),
     ...Object.entries(PARTS).map(([part, title]) =>
       number<Figures>(
@@ -82,7 +82,7 @@ function figures(unit: Unit): Column<Figures>[] {
 /** All policies with all figures. */
 export function policiesTable({ rows, unit, recommendation }: ReportData): Html {
   const name: Column<Row> = { head: 'policy', value: (row) => row.name };
-  return table('policies', 'All policies', rows, [name, ...figures(unit)], {
+  return table('policies', 'Each policy', rows, [name, ...figures(unit)], {
     note: ({ about }) => about,
     isMarked: (row) => row.name === recommendation.row,
   });
@@ -113,7 +113,7 @@ export function leversTable({ levers, rows, unit }: ReportData): Html {
     },
     number('killed', 'jobs whose instance was taken away', ({ jobsKilled }) => jobsKilled, shown.whole),
   ];
-  return table('levers', 'Each setting tried', levers, columns, {});
+  return table('levers', 'Each setting', levers, columns, {});
 }
 
 function table<R>(
@@ -133,7 +133,8 @@ ${others.map(
   (column) => html`<td data-value="${column.value(row)}">${column.text?.(row) ?? column.value(row)}</td>`,
 )}
 </tr>`;
-  return html`<div class="scroll" role="region" aria-labelledby="${id}-caption" tabindex="0">
+  return html`<p class="note">Waits are in seconds. A press on a head sorts by it.</p>
+<div class="scroll" role="region" aria-labelledby="${id}-caption" tabindex="0">
 <table id="${id}-table" class="sortable">
 <caption id="${id}-caption">${caption}</caption>
 <thead><tr>${columns.map(

@@ -47,6 +47,8 @@ export interface Look {
   /** As wide as a phone. */
   isNarrow: boolean;
   width: number;
+  /** Where a value of a chart's first series is, in pixels from the left and the top; known once axes are drawn. */
+  pixelOf: (value: [number, number]) => number[];
 }
 
 export interface Drawn {
@@ -64,14 +66,14 @@ export function draw(id: string, option: (look: Look) => Option, height?: (look:
   const place = element(id, HTMLElement);
   const chart = init(place, undefined, { renderer: 'svg' });
   const redraw = () => {
-    const look = lookOf(place);
+    const look = lookOf(place, chart);
     if (height !== undefined) place.style.height = `${height(look)}px`;
     chart.resize();
     chart.setOption({ animation: false, ...option(look) }, { notMerge: true });
   };
-  let { width } = lookOf(place);
+  let width = place.clientWidth;
   new ResizeObserver(() => {
-    const now = lookOf(place).width;
+    const now = place.clientWidth;
     if (now === width) return;
     width = now;
     redraw();
@@ -86,13 +88,14 @@ export function redrawAll(): void {
   for (const { redraw } of drawn) redraw();
 }
 
-function lookOf(place: HTMLElement): Look {
+function lookOf(place: HTMLElement, chart: ECharts): Look {
   const style = getComputedStyle(document.documentElement);
   const width = place.clientWidth;
   return {
     colour: (name) => style.getPropertyValue(`--${name}`).trim(),
     isNarrow: width < NARROW,
     width,
+    pixelOf: (value) => chart.convertToPixel({ seriesIndex: 0 }, value),
   };
 }
 

@@ -4,20 +4,29 @@ import { axis, draw, type Look, type Option, tooltip } from './chart.ts';
 
 const ROW = 22;
 
-/** Each setting's wait and cost as two bars next to each other, from the fleet's own. */
+/** Room for the axis of a chart, and its name. */
+const HEAD = 44;
+
+/** Each setting's wait and cost as bars, next to each other or, where there is no room, under each other. */
 export function levers(data: ReportData): void {
+  const one = data.levers.length * ROW + HEAD;
   draw(
     'levers-chart',
     (look) => option(data, look),
-    () => data.levers.length * ROW + 90,
+    ({ isNarrow }) => (isNarrow ? 2 * one + ROW : one) + ROW,
   );
 }
 
 function option({ levers, rows, unit }: ReportData, look: Look): Option {
   const { colour, isNarrow, width } = look;
   const own = rows.find(({ kind }) => kind === 'ours');
-  const labels = isNarrow ? 108 : 190;
+  const labels = isNarrow ? 136 : 190;
   const half = (width - labels) / 2;
+  const height = levers.length * ROW;
+  /** Where each of the two is. */
+  const grids = isNarrow
+    ? [0, 1].map((side) => ({ left: labels, right: 52, height, top: HEAD + side * (HEAD + height + ROW) }))
+    : [0, 1].map((side) => ({ left: labels + side * (half + 8), width: half - 60, height, top: HEAD }));
   const names = levers.map(({ lever, to }) => `${lever} ${to}`);
   const sides = [
     { name: 'mean wait, s', value: ({ wait }: Lever) => wait.mean, own: own?.wait.mean ?? 0, text: short },
@@ -29,12 +38,7 @@ function option({ levers, rows, unit }: ReportData, look: Look): Option {
     },
   ];
   return {
-    grid: sides.map((_, side) => ({
-      left: labels + side * half + (side === 0 ? 8 : 16),
-      width: half - (isNarrow ? 34 : 60),
-      top: 44,
-      bottom: 12,
-    })),
+    grid: grids,
     tooltip: {
       ...tooltip(look),
       trigger: 'axis',
@@ -60,7 +64,7 @@ function option({ levers, rows, unit }: ReportData, look: Look): Option {
         verticalAlign: 'bottom',
         padding: [0, 0, 24, 0],
       },
-      splitNumber: isNarrow ? 2 : 4,
+      splitNumber: isNarrow ? 3 : 4,
       axisLabel: {
         ...axis(look).axisLabel,
         formatter: (value: number) =>
@@ -76,7 +80,7 @@ function option({ levers, rows, unit }: ReportData, look: Look): Option {
       splitLine: { show: false },
       axisLabel: {
         ...axis(look).axisLabel,
-        show: gridIndex === 0,
+        show: isNarrow || gridIndex === 0,
         interval: 0,
         color: colour('text'),
         fontSize: isNarrow ? 11 : 12,

@@ -66,7 +66,9 @@ function option({ unit }: ReportData, points: readonly Point[], look: Look): Opt
   const { colour, isNarrow, width } = look;
   const costs = points.map(({ x }) => x);
   const isLogarithmic = Math.min(...costs) > 0 && Math.max(...costs) > LOGARITHMIC_FROM * Math.min(...costs);
-  const place = labelPlacer(width, (isNarrow ? HEIGHT.narrow : HEIGHT.wide) - 44);
+  const place = labelPlacer(width, (isNarrow ? HEIGHT.narrow : HEIGHT.wide) - 44, () =>
+    points.map(({ x, y }) => look.pixelOf([x, y])),
+  );
   return {
     grid: { left: 44, right: isNarrow ? 16 : 32, top: 34, bottom: 44 },
     tooltip: {
@@ -77,7 +79,8 @@ function option({ unit }: ReportData, points: readonly Point[], look: Look): Opt
         const point = points.find(({ name }) => name === one?.name);
         if (point === undefined) return '';
         const killed = point.killed === 0 ? '' : `<br>${point.killed} jobs killed`;
-        return `<strong>${point.name}</strong><br>${seconds(point.y)}<br>${price(point.x, unit)}${unit === 'instance-hours' ? ' hours' : ' a month'}${killed}`;
+        const names = sameAs(point, points).map(({ name }) => name);
+        return `<strong>${names.length === 0 ? point.name : names.join(', ')}</strong><br>${seconds(point.y)}<br>${price(point.x, unit)}${unit === 'instance-hours' ? ' hours' : ' a month'}${killed}`;
       },
     },
     xAxis: {
@@ -111,7 +114,10 @@ function option({ unit }: ReportData, points: readonly Point[], look: Look): Opt
         borderColor: colour('card'),
         borderWidth: 1,
       },
-      labelLine: { show: kind !== 'tried', lineStyle: { color: colour('quiet'), width: 1 } },
+      labelLine: {
+        show: kind === 'peer' || kind === 'limit',
+        lineStyle: { color: colour('peer'), opacity: 0.6 },
+      },
       labelLayout: ({ text, rect, labelRect }) => place(text, rect, labelRect),
       label: {
         show: kind !== 'tried',
@@ -128,19 +134,30 @@ function option({ unit }: ReportData, points: readonly Point[], look: Look): Opt
         .map((point) => ({
           name: point.name,
           value: [point.x, point.y],
-          label: { formatter: labelOf(point, points) },
+          label: labelOf(point, points, isNarrow),
           ...(point.killed > 0 && { symbol: 'triangle', itemStyle: { color: colour('killing') } }),
         })),
     })),
   };
 }
 
-/** The names of all policies that come to the same, at the first of them. */
-function labelOf({ x, y, kind }: Point, points: readonly Point[]) {
-  const same = points.filter((other) => other.kind === kind && other.x === x && other.y === y);
-  return ({ name }: { name: string }) =>
-    same[0]?.name === name ? same.map((other) => other.name).join(', ') : '';
+/** A point's label: of peers and limits that come to the same, the first has the names of all, or their number. */
+function labelOf(point: Point, points: readonly Point[], isNarrow: boolean) {
+  const [first = point, ...others] = sameAs(point, points);
+  if (first !== point) return { show: false };
+  const names = [first, ...others].map(({ name }) => name);
+  return {
+    formatter: isNarrow && others.length > 0 ? `${first.name} + ${others.length} more` : names.join(', '),
+  };
 }
+
+/** All peers and limits at the place of one of them. */
+function sameAs({ kind, x, y }: Point, points: readonly Point[]): Point[] {
+  if (!OTHERS.has(kind)) return [];
+  return points.filter((other) => OTHERS.has(other.kind) && other.x === x && other.y === y);
+}
+
+const OTHERS: ReadonlySet<Point['kind']> = new Set(['peer', 'limit']);
 
 /** Round numbers around all values, 1, 2 or 5 times a power of ten. */
 function bounds(values: readonly number[]): { min: number; max: number } {
