@@ -1,4 +1,4 @@
-interface Rect {
+export interface Rect {
   x: number;
   y: number;
   width: number;
@@ -13,43 +13,38 @@ export interface Moved {
 
 const GAP = 6;
 
-/** How wide and high a point is for labels. */
-const DOT = 8;
-
 /** So many lines up or down is a label moved at most. */
 const MOST_LINES = 12;
 
 /**
- * Places labels next to their points, one after the other: right of it or left, on its height or some lines up or
- * down, so that none is over another, over another point, or beyond the edges. One that is placed again makes room
+ * Places labels next to their points, one after the other: right of it, left or across, on its height or some lines up
+ * or down, so that none is over another, over another point, or beyond the edges. One that is placed again makes room
  * for itself.
  *
- * @param points The middles of all points, asked for when a label is placed.
+ * @param points Where all points are, asked for when a label is placed.
  * @returns What to do with a label that would be right of its point, by its name.
  */
-export function labelPlacer(width: number, height: number, points: () => number[][]) {
+export function labelPlacer(width: number, height: number, points: () => Rect[]) {
   const placed = new Map<string, Rect>();
   return (name: string, point: Rect, label: Rect): Moved => {
     const middle = point.y + point.height / 2;
     const others = [...placed].flatMap(([key, rect]) => (key === name ? [] : [rect]));
-    const dots = points().map(([x = 0, y = 0]) => ({
-      x: x - DOT / 2,
-      y: y - DOT / 2,
-      width: DOT,
-      height: DOT,
-    }));
     const isFree = (place: Rect) =>
       place.x >= 0 &&
       place.x + place.width <= width &&
       place.y >= 0 &&
       place.y + place.height <= height &&
-      ![...others, ...dots].some((other) => overlap(place, other));
+      ![...others, ...points()].some((other) => overlap(place, other));
+    const centred = point.x + point.width / 2 - label.width / 2;
+    const columns = [
+      point.x + point.width + GAP,
+      point.x - GAP - label.width,
+      Math.max(Math.min(centred, width - label.width), 0),
+    ];
     const places = Array.from({ length: 2 * MOST_LINES + 1 }, (_, index) => {
       const lines = Math.ceil(index / 2) * (index % 2 === 0 ? 1 : -1);
       const y = middle - label.height / 2 + lines * (label.height + 1);
-      return [point.x + point.width + GAP, point.x - GAP - label.width].map(
-        (x): Rect => ({ ...label, x, y }),
-      );
+      return columns.map((x): Rect => ({ ...label, x, y }));
     }).flat();
     const at = places.find(isFree) ?? label;
     placed.set(name, at);

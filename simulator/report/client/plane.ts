@@ -2,7 +2,7 @@ import { price, seconds } from '../figures.ts';
 import type { Figures, Kind, ReportData } from '../report-data.ts';
 import { axis, draw, type Look, type Option, tooltip } from './chart.ts';
 import { element } from './elements.ts';
-import { labelPlacer } from './labels.ts';
+import { labelPlacer, type Rect } from './labels.ts';
 
 type Wait = 'mean' | 'p50' | 'p95' | 'p99';
 
@@ -67,7 +67,7 @@ function option({ unit }: ReportData, points: readonly Point[], look: Look): Opt
   const costs = points.map(({ x }) => x);
   const isLogarithmic = Math.min(...costs) > 0 && Math.max(...costs) > LOGARITHMIC_FROM * Math.min(...costs);
   const place = labelPlacer(width, (isNarrow ? HEIGHT.narrow : HEIGHT.wide) - 44, () =>
-    points.map(({ x, y }) => look.pixelOf([x, y])),
+    points.map(({ kind, x, y }) => around(look.pixelOf([x, y]), KINDS[kind].size)),
   );
   return {
     grid: { left: 44, right: isNarrow ? 16 : 32, top: 34, bottom: 44 },
@@ -140,6 +140,13 @@ function option({ unit }: ReportData, points: readonly Point[], look: Look): Opt
     })),
   };
 }
+
+const around = ([x = 0, y = 0]: number[], size: number): Rect => ({
+  x: x - size / 2,
+  y: y - size / 2,
+  width: size,
+  height: size,
+});
 
 /** A point's label: of peers and limits that come to the same, the first has the names of all, or their number. */
 function labelOf(point: Point, points: readonly Point[], isNarrow: boolean) {
