@@ -1,4 +1,4 @@
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import type { Priced } from '../simulator/cost.ts';
 import type { Faults } from '../simulator/faults.ts';
 import { tableOf } from '../simulator/job-table.ts';
@@ -107,7 +107,7 @@ export function asYaml(set: Setting): string {
   for (const each of set) {
     const [, key = '', value = ''] = /^([^=]+)=(.*)$/.exec(each) ?? [];
     const [outer = '', inner] = key.split('.');
-    const plain = /^\d+$/.test(value) ? Number(value) : value;
+    const plain: unknown = parse(value);
     settings[outer] = inner === undefined ? plain : { ...Object(settings[outer]), [inner]: plain };
   }
   return stringify(settings).trimEnd();

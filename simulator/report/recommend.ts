@@ -106,9 +106,11 @@ export function recommendSought(
 
 const mean = ({ outcome }: Candidate) => outcome.waitSeconds.mean;
 
-/** What settings are called in a sentence. */
-export const named = ({ set }: Candidate) =>
-  set.length === 0 ? 'the settings as they are' : set.join(' and ');
+/** What settings are called in a sentence: `a=1, b=2 and c=3`. */
+export function named({ set }: Candidate): string {
+  const [last = 'the settings as they are', ...before] = set.toReversed();
+  return before.length === 0 ? last : `${before.reverse().join(', ')} and ${last}`;
+}
 
 /** In no part of a wait that people feel, and not in jobs killed. */
 function isNoWorse({ jobsKilled, waitSeconds }: Outcome, seed: Outcome): boolean {

@@ -21,6 +21,7 @@ const DOCUMENTS = [
   'docs/instance-life.md',
   'docs/cost.md',
   'docs/fault-matrix.md',
+  'docs/report.md',
   ...readdirSync('docs/decisions').map((file) => `docs/decisions/${file}`),
 ];
 
@@ -61,8 +62,17 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
     file: 'test/cli/trace.test.ts',
     as: "'cli/trace.ts'",
   },
+  'npm run simulate -- --report report.html': {
+    file: '.ci/run',
+    as: 'npm run simulate -- --report report.html',
+  },
+  'npm run simulate -- --optimise --max-wait-p95 60 --report report.html': {
+    file: 'test/cli/report.test.ts',
+    as: "'--optimise', '--max-wait-p95', '60'",
+  },
   'npm run schedules': { file: 'test/cli/schedules.test.ts', as: 'cli/schedules.ts' },
   'npm test': { file: '.ci/run', as: 'npm test' },
+  'npm run test:report': { file: '.ci/run', as: 'npm run test:report' },
   'npm run test:local': { file: '.ci/run', as: 'npm run test:local' },
   'npm run test:instance': { file: '.ci/run', as: 'npm run test:instance' },
   'npm run bench': { file: '.ci/run', as: 'npm run bench' },

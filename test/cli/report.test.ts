@@ -1,0 +1,98 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { commandOf } from '../../cli/report.ts';
+import type { ReportData } from '../../simulator/report/report-data.ts';
+
+const run = promisify(execFile);
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'report-test-'));
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const simulate = (...words: string[]) =>
+  run(process.execPath, ['--import', 'tsx', 'cli/simulate.ts', '--workload', 'flapping', ...words]);
+
+const file = (name = 'out.html') => join(folder, name);
+
+function dataOf(html: string): ReportData {
+  const [, json = ''] = /id="data">(.*?)<\/script>/s.exec(html) ?? [];
+  return JSON.parse(json);
+}
+
+describe('npm run simulate -- --report', () => {
+  it('writes one file beside what it prints anyway, says where, and leaves nothing else', async () => {
+    const words = ['--json', '--policies', 'ours,mro'];
+    const without = await simulate(...words);
+    const { stdout, stderr } = await simulate(...words, '--report', file());
+    expect(stdout).toBe(without.stdout);
+    expect(stderr).toMatch(/^Report: .*out\.html \(\d+ kB\)\n$/);
+    expect(readdirSync(folder)).toEqual(['out.html']);
+    const [mine, theirs] = ['ours', 'mro'].map((policy) =>
+      JSON.parse(stdout).policies.find((row: { policy: string }) => row.policy === policy),
+    );
+    const { rows } = dataOf(readFileSync(file(), 'utf8'));
+    const waitOf = (name: string) => rows.find((row) => row.name === name)?.wait.mean;
+    expect([waitOf('ours'), waitOf('mro')]).toEqual([mine.waitSeconds.mean, theirs.waitSeconds.mean]);
+  });
+
+  it('writes the same bytes for the same jobs, wherever it writes them', async () => {
+    await simulate('--policies', 'ours', '--report', file('a.html'));
+    await simulate('--policies', 'ours', '--report', file('b.html'));
+    expect(readFileSync(file('a.html')).equals(readFileSync(file('b.html')))).toBe(true);
+  });
+
+  it('shows the settings that --optimise found, on the jobs that it has not seen', async () => {
+    const words = ['--optimise', '--max-wait-p95', '60', '--set', 'headroom=1', 'seed.idleTimeout=30'];
+    const { stdout } = await simulate('--json', ...words, '--report', file());
+    const { optimised } = JSON.parse(stdout);
+    const { rows, recommendation, trace } = dataOf(readFileSync(file(), 'utf8'));
+    const [recommended] = rows;
+    expect(recommended?.kind).toBe('recommended');
+    expect(recommended?.wait.p95).toBe(optimised.rest[1].waitSeconds.p95);
+    expect(trace.jobs).toBe(optimised.rest[1].jobs);
+    expect(recommendation.reasons[0]).toContain('The goal was a p95 wait of 60 s.');
+    const lines = parse(recommendation.fleetsYaml);
+    expect(lines['your-fleet']).toMatchObject({ headroom: 1 });
+    expect(JSON.stringify(lines)).not.toContain('seed');
+  });
+
+  it('says which faults and prices it counts with', async () => {
+    const prices = file('prices.yaml');
+    writeFileSync(prices, 'instanceHour:\n  m7i.large: 0.5\nsource: our contract\n');
+    const words = ['--fault', 'boot-failures=10%', '--prices', prices, '--policies', 'ours'];
+    await simulate(...words, '--report', file());
+    const { assumptions } = dataOf(readFileSync(file(), 'utf8'));
+    expect(assumptions.join(' ')).toContain('m7i.large at 0.5 an hour');
+    expect(assumptions.join(' ')).toContain('What goes wrong: boot-failures=10%.');
+  });
+
+  it.each([
+    ['/nowhere/out.html', 'there is no folder /nowhere'],
+    [tmpdir(), 'it must be a file, such as report.html'],
+  ])('refuses %s before it replays anything', async (where, said) => {
+    await expect(simulate('--report', where)).rejects.toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining(said),
+    });
+  });
+});
+
+describe('the command that a report shows', () => {
+  it.each([
+    [['--report', '/tmp/x.html', '--seed', '2'], '--report report.html --seed 2'],
+    [['--report=x.html'], '--report=report.html'],
+    [['--set', 'headroom=25%', '--trace', "it's mine.csv"], `--set headroom=25% --trace 'it'\\''s mine.csv'`],
+  ])('%j', (words, said) => {
+    expect(commandOf(words)).toBe(`npm run simulate -- ${said}`);
+  });
+});

@@ -1,0 +1,193 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { choosePolicies } from '../../../cli/choices.ts';
+import { pricedBy } from '../../../simulator/cost.ts';
+import { PEERS } from '../../../simulator/peers.ts';
+import { LIST_PRICES } from '../../../simulator/prices.ts';
+import { type Assets, bundleAssets } from '../../../simulator/report/assets.ts';
+import { page } from '../../../simulator/report/page.ts';
+import type { ReportData } from '../../../simulator/report/report-data.ts';
+import { simulateOne } from '../../../simulator/simulate.ts';
+import { WORLD } from '../../../simulator/world.ts';
+import { MORNING, reportOf } from './reports.ts';
+
+let data: ReportData;
+let assets: Assets;
+
+beforeAll(async () => {
+  [data, assets] = await Promise.all([reportOf(), bundleAssets()]);
+});
+
+const { fleet, oursWith } = choosePolicies({});
+const priced = pricedBy(LIST_PRICES, fleet);
+const find = (name: string) => data.rows.find((row) => row.name === name);
+
+describe('the data of a report', () => {
+  it('has the recommended settings, ours, every peer and the limits, with what a replay gives', () => {
+    const [first, second, ...others] = data.rows;
+    expect([first?.kind, second?.kind]).toEqual(['recommended', 'ours']);
+    expect(others.map(({ name }) => name)).toEqual([
+      ...PEERS.map(({ name }) => name),
+      'limit: no wait',
+      'limit: clean',
+      'limit: reactive',
+    ]);
+    const alone = simulateOne(MORNING, { name: 'mro', levers: {}, maxReplicas: 10_000 }, WORLD, { priced });
+    expect(find('mro')).toMatchObject({
+      price: alone.cost?.total,
+      instanceHours: alone.instanceHours,
+      wait: { mean: alone.waitSeconds.mean },
+      parts: alone.waitParts,
+    });
+  });
+
+  it('recommends settings that come to what is said of them', () => {
+    const set = data.recommendation.fleetsYaml.split('\n');
+    const choice = oursWith(set);
+    const alone = choice && simulateOne(MORNING, choice, WORLD, { priced });
+    expect(set.join()).not.toBe('');
+    expect(find(data.recommendation.row)?.wait.mean).toBe(alone?.waitSeconds.mean);
+    expect(data.recommendation.headline).toContain(`jobs wait ${alone?.waitSeconds.mean.toFixed(1)} s`);
+  });
+
+  it('has each lever at a few values, none of them what the fleet has anyway', async () => {
+    const own = find('ours');
+    const levers = new Set(data.levers.map(({ lever }) => lever));
+    expect([...levers]).toEqual([
+      'reuse',
+      'warmPool.size',
+      'headroom',
+      'minReplicas',
+      'pollInterval',
+      'quietPollInterval',
+    ]);
+    const { levers: others } = await reportOf({ policies: 'ours', set: ['pollInterval=10s'] });
+    expect(others.filter(({ lever }) => lever === 'pollInterval').map(({ to }) => to)).toEqual(['1s', '30s']);
+    const longest = data.levers.find(({ lever, to }) => lever === 'pollInterval' && to === '30s');
+    expect(longest?.parts.seen).toBeGreaterThan(own?.parts.seen ?? 0);
+  });
+
+  it('names the settings that the fleet cannot have, and tries all others', async () => {
+    const spot = await reportOf({ policies: 'ours', set: ['spot.percentage=100'] });
+    expect(spot.impossible).toContain('warmPool.size=auto');
+    expect(spot.levers.map(({ lever }) => lever)).toContain('headroom');
+  });
+
+  it('is of the seed as well where that was not asked for, as it is measured by it', async () => {
+    const { rows } = await reportOf({ policies: 'ours,mro' });
+    expect(rows.filter(({ kind }) => kind === 'peer').map(({ name }) => name)).toEqual(['seed', 'mro']);
+  });
+
+  it('recommends what a search has found', async () => {
+    const sought = {
+      goal: 'a p95 wait of 30 s',
+      tried: 10,
+      share: 0.5,
+      set: ['minReplicas=7'],
+      met: { training: true, rest: true },
+    };
+    const { rows, recommendation } = await reportOf({ policies: 'ours', sought });
+    expect(rows[0]).toMatchObject({ kind: 'recommended', about: 'minReplicas=7' });
+    expect(recommendation.fleetsYaml).toBe('minReplicas=7');
+  });
+});
+
+describe('the page of a report', () => {
+  it('is the same for the same jobs, byte for byte', async () => {
+    expect(page(await reportOf(), await bundleAssets()) === page(data, assets)).toBe(true);
+  });
+
+  it('is text everywhere, whatever a trace is called', () => {
+    const source = '</script><script>alert(1)</script>"\'<!--&.csv';
+    const evil = page({ ...data, trace: { ...data.trace, source } }, assets);
+    const calm = page(data, assets);
+    const count = (html: string, what: string) => html.split(what).length;
+    for (const what of ['<script', '</script', '<!--']) expect(count(evil, what)).toBe(count(calm, what));
+    const [, json = ''] = /id="data">(.*?)<\/script>/s.exec(evil) ?? [];
+    expect(JSON.parse(json).trace.source).toBe(source);
+  });
+
+  it('runs its own script alone, and may load nothing', () => {
+    const html = page(data, assets);
+    const [, policy = ''] = /Content-Security-Policy" content="([^"]+)"/.exec(html) ?? [];
+    const [, script = ''] = /<script>(.*?)<\/script>/s.exec(html) ?? [];
+    const hash = createHash('sha256').update(script).digest('base64');
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).toContain(`script-src 'sha256-${hash}';`);
+    const markup = html.replace(script, '').replace(/<script type="application\/json".*?<\/script>/s, '');
+    expect(markup.match(/<(link|img|iframe)|\ssrc=|@import|url\(/g)).toBe(null);
+  });
+
+  it('has every figure of every policy and setting in tables that say what is what', () => {
+    const html = page(data, assets);
+    const heads = [
+      ...data.rows.map(({ name }) => name),
+      ...data.levers.map(({ lever, to }) => `${lever} ${to}`),
+    ].filter((name) => !html.includes(`<th scope="row" data-value="${name}">`));
+    expect(heads).toEqual([]);
+    expect(html.match(/<caption/g)).toHaveLength(2);
+    expect(html.match(/<th scope="col">/g)?.length).toBeGreaterThan(25);
+    expect(html.includes(`<td data-value="${find('vela')?.wait.p99}">`)).toBe(true);
+  });
+
+  it('says what was left out, how it was made, and what a replay cannot say', () => {
+    const html = page(data, assets);
+    const said = [
+      'Left out: 2 jobs without an end',
+      '<code>npm run simulate -- --report report.html</code>',
+      'It is open loop',
+      '<dd>90.0 s</dd>',
+    ];
+    expect(said.filter((each) => !html.includes(each))).toEqual([]);
+  });
+
+  it('is less than 1.5 MB', () => {
+    expect(Buffer.byteLength(page(data, assets))).toBeLessThan(1_500_000);
+  });
+});
+
+describe('the colours', () => {
+  const style = readFileSync('simulator/report/client/page.css', 'utf8');
+  const themes = ['light', 'dark'].map((theme) => {
+    const [, block = ''] = new RegExp(`data-theme="${theme}"\\] \\{(.*?)\\}`, 's').exec(style) ?? [];
+    const colours = [...block.matchAll(/--([\w-]+): (#\w{6});/g)].map(([, name = '', hex = '']) => [
+      name,
+      hex,
+    ]);
+    return { theme, colours: new Map(colours as [string, string][]) };
+  });
+
+  /** As WCAG 2 has it. */
+  function luminance(hex: string): number {
+    const [r = 0, g = 0, b = 0] = [1, 3, 5].map((at) => {
+      const value = Number.parseInt(hex.slice(at, at + 2), 16) / 255;
+      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  }
+
+  function contrast(one = '#000000', other = '#000000'): number {
+    const [dark = 0, light = 0] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+    return (light + 0.05) / (dark + 0.05);
+  }
+
+  it.each(themes)('of text can be read: $theme', ({ colours }) => {
+    for (const text of ['text', 'quiet', 'focus', 'ours', 'recommended'])
+      for (const ground of ['page', 'card'])
+        expect({ text, ground, enough: contrast(colours.get(text), colours.get(ground)) >= 4.5 }).toEqual({
+          text,
+          ground,
+          enough: true,
+        });
+  });
+
+  it.each(themes)('of charts stand out: $theme', ({ colours }) => {
+    const quiet = new Set(['page', 'card', 'line']);
+    const faint = [...colours].filter(
+      ([name, hex]) => !quiet.has(name) && contrast(hex, colours.get('card')) < 3,
+    );
+    expect(faint).toEqual([]);
+    expect(colours.size).toBeGreaterThan(20);
+  });
+});

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import type { Outcome } from '../../../simulator/outcome.ts';
+import { type Candidate, named, recommend, recommendSought } from '../../../simulator/report/recommend.ts';
+import { simulateOne } from '../../../simulator/simulate.ts';
+import { WORLD } from '../../../simulator/world.ts';
+import { MORNING } from './reports.ts';
+
+const SEED = simulateOne(MORNING, { name: 'seed', levers: {}, maxReplicas: 100 }, WORLD);
+
+/** The outcome of settings, by what is chosen by: mean and p95 wait, instance-hours, jobs killed. */
+function candidate(
+  set: string[],
+  mean: number,
+  p95: number,
+  instanceHours: number,
+  jobsKilled = 0,
+): Candidate {
+  const waitSeconds = { ...SEED.waitSeconds, mean, p95 };
+  return { set, outcome: { ...SEED, waitSeconds, instanceHours, jobsKilled } };
+}
+
+const seed: Outcome = candidate([], 120, 150, 100).outcome;
+const asGiven = candidate([], 98, 110, 100);
+
+const choose = (...others: Candidate[]) => recommend(asGiven, others, seed, 'instance-hours');
+
+describe('recommend', () => {
+  it.each([
+    { what: 'keeps what is best', others: [candidate(['a=1'], 99, 110, 100)], chosen: [] },
+    { what: 'takes the shorter wait', others: [candidate(['a=1'], 50, 90, 109)], chosen: ['a=1'] },
+    { what: 'leaves what costs too much', others: [candidate(['a=1'], 50, 90, 111)], chosen: [] },
+    {
+      what: 'measures what is too much by the cheapest',
+      others: [candidate(['a=1'], 110, 140, 80), candidate(['b=1'], 105, 120, 87)],
+      chosen: ['b=1'],
+    },
+    { what: 'leaves what kills a job', others: [candidate(['a=1'], 50, 90, 90, 1)], chosen: [] },
+    { what: 'leaves what lets some wait longer', others: [candidate(['a=1'], 50, 151, 90)], chosen: [] },
+    { what: 'leaves a longer mean wait', others: [candidate(['a=1'], 121, 120, 80)], chosen: [] },
+    {
+      what: 'takes the cheaper of two that are alike',
+      others: [candidate(['a=1'], 50, 90, 105), candidate(['b=1'], 50, 90, 104)],
+      chosen: ['b=1'],
+    },
+  ])('$what', ({ others, chosen }) => {
+    expect(choose(...others).chosen.set).toEqual(chosen);
+  });
+
+  it('says what it comes to, against the fleet as it is and the scaler of the tutorial', () => {
+    const { headline, reasons } = choose(candidate(['a=1', 'b=2'], 49, 90, 105));
+    expect(headline).toBe(
+      'With a=1 and b=2 jobs wait 49.0 s on average instead of 98.0 s, for 105 instance-hours (+5.0 %).',
+    );
+    expect(reasons.join(' ')).toContain('wait 120 s on average, 95 % of them at most 150 s');
+    expect(reasons.join(' ')).toContain('Of the 2 settings tried, 2 are no worse');
+  });
+
+  it('tells what a little more money would buy', () => {
+    const { chosen, reasons } = choose(candidate(['a=1'], 20, 40, 124), candidate(['b=1'], 1, 2, 126));
+    expect(chosen).toBe(asGiven);
+    const more = reasons.filter((reason) => reason.startsWith('A little more money'));
+    expect(more).toEqual([
+      'A little more money buys more: with a=1 jobs wait 20.0 s on average, for 124 instance-hours (+24 %).',
+    ]);
+  });
+
+  it('says that reuse gives up clean machines', () => {
+    const { reasons } = choose(candidate(['reuse=continuous', 'idleTimeout=60s'], 50, 90, 90));
+    expect(reasons.at(-1)).toContain('what those before it left');
+    expect(choose(candidate(['a=1'], 50, 90, 90)).reasons.at(-1)).not.toContain('what those before it left');
+  });
+
+  it('recommends nothing where all is worse, and says so', () => {
+    const { chosen, headline } = recommend(
+      asGiven,
+      [],
+      candidate([], 90, 100, 100).outcome,
+      'instance-hours',
+    );
+    expect(chosen).toBe(asGiven);
+    expect(headline).toContain('Nothing can be recommended');
+  });
+});
+
+describe('what a search has found', () => {
+  const sought = { goal: 'a p95 wait of 30 s', tried: 56, share: 0.5, set: ['a=1'] };
+  const found = candidate(['a=1'], 20, 29, 200);
+
+  it.each([
+    { met: { training: true, rest: true }, said: 'it is kept as well' },
+    { met: { training: true, rest: false }, said: 'it is not kept: the two parts differ' },
+    { met: { training: false, rest: false }, said: 'Nothing that was tried keeps it' },
+  ])('is recommended whatever it costs, and whether it keeps the goal is said: $met', ({ met, said }) => {
+    const { chosen, reasons, rule } = recommendSought(asGiven, found, seed, 'instance-hours', {
+      ...sought,
+      met,
+    });
+    expect(chosen).toBe(found);
+    expect(reasons[0]).toContain('The goal was a p95 wait of 30 s.');
+    expect(reasons[0]).toContain(said);
+    expect(rule).toContain('56 settings were tried on the first 50 % of the time');
+  });
+});
+
+describe('settings in a sentence', () => {
+  it.each([
+    [[], 'the settings as they are'],
+    [['a=1'], 'a=1'],
+    [['a=1', 'b=2'], 'a=1 and b=2'],
+    [['a=1', 'b=2', 'c=3'], 'a=1, b=2 and c=3'],
+  ])('%j', (set, said) => {
+    expect(named({ ...asGiven, set })).toBe(said);
+  });
+});

@@ -1,0 +1,41 @@
+import { choosePolicies } from '../../../cli/choices.ts';
+import { pricedBy } from '../../../simulator/cost.ts';
+import { NO_FAULTS } from '../../../simulator/faults.ts';
+import { type JobTable, tableOf } from '../../../simulator/job-table.ts';
+import { LIST_PRICES } from '../../../simulator/prices.ts';
+import { collect, type ReportOptions } from '../../../simulator/report/report.ts';
+import type { ReportData } from '../../../simulator/report/report-data.ts';
+import { WORKLOADS } from '../../../simulator/workloads.ts';
+import { WORLD } from '../../../simulator/world.ts';
+
+/** Two hours of a working day: few jobs, but all charts have something to show. */
+export const MORNING: JobTable = tableOf(
+  WORKLOADS['working-day'].generate(1).filter(({ queuedAt }) => queuedAt < 7_200),
+);
+
+/** What is told of a report of these jobs. */
+export function reportOf(
+  words: { policies?: string; set?: string[]; source?: string; jobs?: JobTable } & Pick<
+    ReportOptions,
+    'sought'
+  > = {},
+): Promise<ReportData> {
+  const { fleet, choices, oursWith } = choosePolicies(words);
+  return collect({
+    about: {
+      source: words.source ?? 'a morning',
+      notes: ['Left out: 2 jobs without an end (the first: line 7).'],
+      command: 'npm run simulate -- --report report.html',
+      assumptions: ['At most so many instances.'],
+    },
+    jobs: words.jobs ?? MORNING,
+    world: WORLD,
+    choices,
+    faults: NO_FAULTS,
+    priced: pricedBy(LIST_PRICES, fleet),
+    sought: words.sought,
+    oursWith,
+    fleetsYaml: (set) => set.join('\n'),
+    progress: () => ({ to: () => undefined, stop: () => undefined }),
+  });
+}
