@@ -2,7 +2,7 @@ import { parse, stringify } from 'yaml';
 import type { Priced } from '../simulator/cost.ts';
 import type { Faults } from '../simulator/faults.ts';
 import { tableOf } from '../simulator/job-table.ts';
-import { type Goal, optimise, part, type Setting, seedFor } from '../simulator/optimise.ts';
+import { type Goal, optimise, part, type Setting, seedFor, type Tried } from '../simulator/optimise.ts';
 import type { Outcome } from '../simulator/outcome.ts';
 import { simulate } from '../simulator/simulate.ts';
 import type { Trace } from '../simulator/traces.ts';
@@ -48,7 +48,11 @@ export function chooseGoal({ maxWaitP95, maxCost }: OptimiseWords, priced: Price
   return { maxCost };
 }
 
-/** Searches the settings on the first part of a trace, and replays what it found on the rest. */
+/**
+ * Searches the settings on the first part of a trace, and replays what it found on the rest.
+ *
+ * @returns The answer, and all that was tried with what it came to on the first part.
+ */
 export async function findSettings(
   trace: Trace,
   goal: Goal,
@@ -65,7 +69,7 @@ export async function findSettings(
     priced: Priced;
     policies: Pick<ReturnType<typeof choosePolicies>, 'set' | 'oursWith'>;
   },
-): Promise<Answer> {
+): Promise<{ answer: Answer; tried: readonly Tried[] }> {
   const parts = part(tableOf(trace.jobs), world, share);
   if (parts === undefined)
     throw new UsageError(`--train ${share}: one of the two parts of the trace has no job`);
@@ -86,7 +90,7 @@ export async function findSettings(
       outcome === undefined ? [] : [{ ...outcome, policy: NAMES[index] ?? outcome.policy }],
     );
   const [, onRest] = outcomes;
-  return {
+  const answer: Answer = {
     goal,
     met: { training: met, rest: onRest !== undefined && meets(onRest, goal) },
     set: found.set,
@@ -94,6 +98,7 @@ export async function findSettings(
     training: named([asGiven.outcome, found.outcome, seed]),
     rest: named(outcomes),
   };
+  return { answer, tried };
 }
 
 const NAMES = ['ours, as it is', 'ours, optimised', 'seed'];

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { Priced } from '../simulator/cost.ts';
 import type { Faults } from '../simulator/faults.ts';
 import { tableOf } from '../simulator/job-table.ts';
-import { part } from '../simulator/optimise.ts';
+import { part, type Tried } from '../simulator/optimise.ts';
 import { bundleAssets } from '../simulator/report/assets.ts';
 import { whole } from '../simulator/report/figures.ts';
 import { page } from '../simulator/report/page.ts';
@@ -40,19 +40,18 @@ export interface ReportWords {
   /** What the trace's reader has left out, and what it warns of. */
   notes: string[];
   /** What a search found, if there was one: the report is then of the jobs that it has not seen. */
-  answer?: Answer | undefined;
+  found: { answer: Answer; tried: readonly Tried[] } | undefined;
 }
 
 /** Replays what a report shows, and writes it as one file of HTML, whole or not at all. */
 export async function writeReport(file: string, words: ReportWords): Promise<void> {
-  const { options, policies, trace, faults, priced, answer } = words;
+  const { options, policies, trace, faults, priced, found } = words;
   const { fleet, choices, oursWith } = policies;
   const all = { jobs: tableOf(trace.jobs), world: words.world };
-  const { jobs, world } =
-    answer === undefined ? all : (part(all.jobs, all.world, options.train)?.rest ?? all);
+  const { jobs, world } = found === undefined ? all : (part(all.jobs, all.world, options.train)?.rest ?? all);
   const data = await collect({
     about: {
-      source: answer === undefined ? words.source : `${words.source}, what comes after the search`,
+      source: found === undefined ? words.source : `${words.source}, what comes after the search`,
       ...(trace.startsAt !== undefined && { startsAt: world.startsAt }),
       notes: words.notes,
       command: commandOf(process.argv.slice(2)),
@@ -67,7 +66,12 @@ export async function writeReport(file: string, words: ReportWords): Promise<voi
     choices,
     faults,
     priced,
-    sought: answer && { ...answer, goal: describeGoal(answer.goal), share: options.train },
+    sought: found && {
+      ...found.answer,
+      goal: describeGoal(found.answer.goal),
+      share: options.train,
+      tried: found.tried,
+    },
     oursWith,
     fleetsYaml: (set) =>
       `${options.fleet ?? 'your-fleet'}:\n${asYaml([...ofFleet(options.set ?? [], policies), ...set]).replaceAll(/^/gm, '  ')}\n`,

@@ -126,11 +126,11 @@ async function run(options: Options): Promise<void> {
   if (options.report !== undefined) report?.checkReportFile(options.report);
   const costs = describeCosts(fleet, priced, prices);
   const given = { options, policies, source, trace, world, faults, priced, costs };
-  const answer = options.optimise === true ? await optimised(given) : undefined;
-  if (answer === undefined) await replayed(given);
+  const found = options.optimise === true ? await optimised(given) : undefined;
+  if (found === undefined) await replayed(given);
   if (options.json !== true) for (const note of notes(trace)) console.error(note);
   if (options.report !== undefined) {
-    await report?.writeReport(options.report, { ...given, answer, notes: notes(trace) });
+    await report?.writeReport(options.report, { ...given, found, notes: notes(trace) });
   }
 }
 
@@ -150,7 +150,7 @@ interface Given {
 async function optimised({ options, policies, source, trace, world, faults, priced, costs }: Given) {
   const goal = chooseGoal(options, priced);
   const share = options.train;
-  const answer = await findSettings(trace, goal, { share, world, faults, priced, policies });
+  const { answer, tried } = await findSettings(trace, goal, { share, world, faults, priced, policies });
   if (!answer.met.training) process.exitCode = 1;
   const about = describeTrace(source, trace);
   if (options.json) {
@@ -161,7 +161,7 @@ async function optimised({ options, policies, source, trace, world, faults, pric
     console.log(`On the rest:\n${table(answer.rest)}\n\n${describeAnswer(answer)}\n`);
     console.log(colours.dim(costs));
   }
-  return answer;
+  return { answer, tried };
 }
 
 /** Replays each policy, and prints what it came to. */

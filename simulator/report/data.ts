@@ -22,6 +22,8 @@ export interface Replays {
   /** The tutorial's scaler among them. */
   peers: readonly Outcome[];
   limits: readonly (Outcome & { about: string })[];
+  /** Of what a search tried, that which nothing beats. */
+  tried: readonly Candidate[];
   /** What a search has found, replayed on the same jobs as all others. */
   sought?: Sought & { outcome: Outcome };
 }
@@ -65,7 +67,7 @@ export function reportData(
   details: ReadonlyMap<string, Detail>,
   fleetsYaml: (set: readonly string[]) => string,
 ): ReportData {
-  const { asGiven, levers, peers, limits } = replays;
+  const { asGiven, levers, tried, peers, limits } = replays;
   const unit = unitOfAll(replays);
   const { chosen, headline, reasons, rule } = recommendation(replays);
   const isAsGiven = chosen.set.length === 0;
@@ -85,6 +87,10 @@ export function reportData(
       ...peers.map((outcome) => row(outcome.policy, 'peer', aboutPeer(outcome.policy), outcome)),
       ...limits.map((outcome) => row(outcome.policy, 'limit', outcome.about, outcome)),
     ],
+    tried: tried.map(({ outcome, ...candidate }) => ({
+      name: named({ ...candidate, outcome }),
+      ...figuresOf(outcome, unit),
+    })),
     levers: levers.map(({ lever, to, outcome }) => ({ lever, to, ...figuresOf(outcome, unit) })),
     impossible,
     recommendation: {

@@ -105,7 +105,7 @@ const chart = (id: string, label: string, caption: string | Html) => html`<figur
 <figcaption>${caption}</figcaption>
 </figure>`;
 
-function plane({ unit, rows }: ReportData): Html {
+function plane({ unit, rows, tried }: ReportData): Html {
   const killing = rows.some(({ jobsKilled }) => jobsKilled > 0);
   return html`<p>Down is faster, left is cheaper: what lies below and to the left of all else is best.</p>
 <div class="controls">
@@ -119,7 +119,7 @@ function plane({ unit, rows }: ReportData): Html {
 <ul class="legend" aria-label="Legend">
 <li><i class="dot recommended"></i>recommended</li>
 <li><i class="dot ours"></i>ours, as it is</li>
-<li><i class="dot tried"></i>ours with one other setting</li>
+<li><i class="dot tried"></i>ours with other settings</li>
 <li><i class="dot peer"></i>others</li>
 <li><i class="dot limit"></i>limits</li>
 ${killing ? html`<li><i class="dot killing"></i>kills jobs</li>` : ''}
@@ -128,7 +128,7 @@ ${killing ? html`<li><i class="dot killing"></i>kills jobs</li>` : ''}
 ${chart(
   'plane',
   `Scatter plot: each policy's wait in seconds against its ${unit}. The table of all figures has the same numbers.`,
-  html`Wait in seconds against ${unit}${unit === 'instance-hours' ? '' : html`, logarithmic where they differ much`}. Limits are what no scaler can pass: no wait with every boot paid, a launch as each job is queued for that job alone, and the same with runners that stay for ever.`,
+  html`Wait in seconds against ${unit}${unit === 'instance-hours' ? '' : html`, logarithmic where they differ much`}. Limits are what no scaler can pass: no wait with every boot paid, a launch as each job is queued for that job alone, and the same with runners that stay for ever.${tried.length === 0 ? '' : ' Of the settings that were searched, those are shown that none beat on the part that was searched.'}`,
 )}`;
 }
 

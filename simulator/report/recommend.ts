@@ -14,7 +14,8 @@ export interface Candidate {
 export interface Sought {
   /** The goal in words, such as `a p95 wait of 30 s`. */
   goal: string;
-  tried: number;
+  /** All that was tried, and what it came to there. */
+  tried: readonly Candidate[];
   /** Of the time, how much was searched: the first part of it. */
   share: number;
   set: readonly string[];
@@ -100,8 +101,21 @@ export function recommendSought(
       ...compared(chosen, seed, unit),
       ...asks(chosen),
     ],
-    rule: `${tried} settings were tried on the first ${shown.percent(share)} of the time. What is shown here are the jobs of the rest, which the search has not seen.`,
+    rule: `${tried.length} settings were tried on the first ${shown.percent(share)} of the time. What is shown here are the jobs of the rest, which the search has not seen.`,
   };
+}
+
+/** Those that no other beats: none is cheaper with no longer a mean wait, or as cheap with a shorter one. */
+export function unbeaten(candidates: readonly Candidate[], unit: Unit): Candidate[] {
+  const inOrder = candidates.toSorted(
+    (a, b) => priceOf(a.outcome, unit) - priceOf(b.outcome, unit) || mean(a) - mean(b),
+  );
+  let least = Number.POSITIVE_INFINITY;
+  return inOrder.filter((candidate) => {
+    if (mean(candidate) >= least) return false;
+    least = mean(candidate);
+    return true;
+  });
 }
 
 const mean = ({ outcome }: Candidate) => outcome.waitSeconds.mean;

@@ -23,6 +23,8 @@ export interface ReportData {
   unit: Unit;
   rows: Row[];
   levers: Lever[];
+  /** Combinations of settings that a search tried on another part of the trace; the best of them. */
+  tried: (Figures & { name: string })[];
   /** Settings that the fleet cannot have with its own. */
   impossible: string[];
   recommendation: {

@@ -9,7 +9,8 @@ import type { World } from '../world.ts';
 import { type About, OURS, RECOMMENDED, type Replays, recommendation, reportData, SEED } from './data.ts';
 import { detailOf, stretchesOf } from './detail.ts';
 import { type Trial, trials } from './levers.ts';
-import type { Sought } from './recommend.ts';
+import { unitOf } from './price.ts';
+import { type Sought, unbeaten } from './recommend.ts';
 import type { Detail, ReportData } from './report-data.ts';
 
 type OursChoice = Extract<PolicyChoice, { settings: unknown }>;
@@ -54,12 +55,23 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
     'jobs, each lever',
     possible.map(({ choice }) => choice),
   );
+  const front =
+    sought === undefined ? [] : unbeaten(sought.tried, unitOf(sought.tried.map(({ outcome }) => outcome)));
+  const combinations = await replayed(
+    options,
+    'jobs, the best that was tried',
+    front.map(({ set }) => known(oursWith(set))),
+  );
   const limits = limitsOf(jobs, world, { priced });
   const replays: Replays = {
     asGiven: { set: [], outcome: asGiven },
     levers: possible.flatMap(({ trial }, index) => {
       const outcome = levers[index];
       return outcome === undefined ? [] : [{ ...trial, outcome }];
+    }),
+    tried: front.flatMap(({ set }, index) => {
+      const outcome = combinations[index];
+      return outcome === undefined ? [] : [{ set, outcome }];
     }),
     peers: others,
     limits: limits.map((outcome, index) => ({ ...outcome, about: LIMITS[index]?.about ?? '' })),

@@ -48,7 +48,7 @@ function waitOf(value: string): Wait {
   return value === 'p50' || value === 'p95' || value === 'p99' ? value : 'mean';
 }
 
-function shownOf({ rows, levers }: ReportData, wait: Wait, onlyNear: boolean): Point[] {
+function shownOf({ rows, levers, tried }: ReportData, wait: Wait, onlyNear: boolean): Point[] {
   const at = (figures: Figures) => ({
     x: figures.price,
     y: figures.wait[wait],
@@ -59,6 +59,7 @@ function shownOf({ rows, levers }: ReportData, wait: Wait, onlyNear: boolean): P
   return [
     ...rows.map((row) => ({ name: row.name, kind: row.kind, ...at(row) })),
     ...levers.map((lever) => ({ name: `${lever.lever} ${lever.to}`, kind: 'tried' as const, ...at(lever) })),
+    ...tried.map((combination) => ({ name: combination.name, kind: 'tried' as const, ...at(combination) })),
   ].filter(({ x }) => !onlyNear || (x >= own * least && x <= own * most));
 }
 

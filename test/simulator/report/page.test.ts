@@ -21,6 +21,9 @@ beforeAll(async () => {
 
 const { fleet, oursWith } = choosePolicies({});
 const priced = pricedBy(LIST_PRICES, fleet);
+const MRO = { name: 'mro', levers: {}, maxReplicas: 10_000 };
+/** Waits longer than mro, for as much. */
+const VELA = { ...MRO, name: 'vela' };
 const find = (name: string) => data.rows.find((row) => row.name === name);
 
 describe('the data of a report', () => {
@@ -33,7 +36,7 @@ describe('the data of a report', () => {
       'limit: clean',
       'limit: reactive',
     ]);
-    const alone = simulateOne(MORNING, { name: 'mro', levers: {}, maxReplicas: 10_000 }, WORLD, { priced });
+    const alone = simulateOne(MORNING, MRO, WORLD, { priced });
     expect(find('mro')).toMatchObject({
       price: alone.cost?.total,
       instanceHours: alone.instanceHours,
@@ -79,17 +82,21 @@ describe('the data of a report', () => {
     expect(rows.filter(({ kind }) => kind === 'peer').map(({ name }) => name)).toEqual(['seed', 'mro']);
   });
 
-  it('recommends what a search has found', async () => {
+  it('recommends what a search has found, and shows what nothing beat of all that it tried', async () => {
     const sought = {
       goal: 'a p95 wait of 30 s',
-      tried: 10,
+      tried: [
+        { set: ['minReplicas=7'], outcome: simulateOne(MORNING, MRO, WORLD, { priced }) },
+        { set: ['minReplicas=8'], outcome: simulateOne(MORNING, VELA, WORLD, { priced }) },
+      ],
       share: 0.5,
       set: ['minReplicas=7'],
       met: { training: true, rest: true },
     };
-    const { rows, recommendation } = await reportOf({ policies: 'ours', sought });
+    const { rows, recommendation, tried } = await reportOf({ policies: 'ours', sought });
     expect(rows[0]).toMatchObject({ kind: 'recommended', about: 'minReplicas=7' });
     expect(recommendation.fleetsYaml).toBe('minReplicas=7');
+    expect(tried).toMatchObject([{ name: 'minReplicas=7', wait: rows[0]?.wait }]);
   });
 });
 
@@ -148,7 +155,7 @@ describe('the page of a report', () => {
 });
 
 describe('the colours', () => {
-  const style = readFileSync('simulator/report/client/page.css', 'utf8');
+  const style = readFileSync('simulator/report/client/colours.css', 'utf8');
   const themes = ['light', 'dark'].map((theme) => {
     const [, block = ''] = new RegExp(`data-theme="${theme}"\\] \\{(.*?)\\}`, 's').exec(style) ?? [];
     const colours = [...block.matchAll(/--([\w-]+): (#\w{6});/g)].map(([, name = '', hex = '']) => [

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../../simulator/outcome.ts';
-import { type Candidate, named, recommend, recommendSought } from '../../../simulator/report/recommend.ts';
+import {
+  type Candidate,
+  named,
+  recommend,
+  recommendSought,
+  unbeaten,
+} from '../../../simulator/report/recommend.ts';
 import { simulateOne } from '../../../simulator/simulate.ts';
 import { WORLD } from '../../../simulator/world.ts';
 import { MORNING } from './reports.ts';
@@ -83,7 +89,12 @@ describe('recommend', () => {
 });
 
 describe('what a search has found', () => {
-  const sought = { goal: 'a p95 wait of 30 s', tried: 56, share: 0.5, set: ['a=1'] };
+  const sought = {
+    goal: 'a p95 wait of 30 s',
+    tried: Array.from({ length: 56 }, () => asGiven),
+    share: 0.5,
+    set: ['a=1'],
+  };
   const found = candidate(['a=1'], 20, 29, 200);
 
   it.each([
@@ -99,6 +110,20 @@ describe('what a search has found', () => {
     expect(reasons[0]).toContain('The goal was a p95 wait of 30 s.');
     expect(reasons[0]).toContain(said);
     expect(rule).toContain('56 settings were tried on the first 50 % of the time');
+  });
+});
+
+describe('what nothing beats', () => {
+  it('is the cheapest, and each dearer one with a shorter wait', () => {
+    const all = [
+      candidate(['a'], 50, 90, 100),
+      candidate(['b'], 60, 90, 100),
+      candidate(['c'], 50, 90, 110),
+      candidate(['d'], 40, 90, 120),
+      candidate(['e'], 70, 90, 90),
+    ];
+    expect(unbeaten(all, 'instance-hours').map(({ set }) => set.join())).toEqual(['e', 'a', 'd']);
+    expect(unbeaten([], 'instance-hours')).toEqual([]);
   });
 });
 
