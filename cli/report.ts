@@ -1,9 +1,10 @@
-import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Priced } from '../simulator/cost.ts';
 import type { Faults } from '../simulator/faults.ts';
 import { tableOf } from '../simulator/job-table.ts';
 import { part, type Tried } from '../simulator/optimise.ts';
+import type { Outcome } from '../simulator/outcome.ts';
 import { bundleAssets } from '../simulator/report/assets.ts';
 import { whole } from '../simulator/report/figures.ts';
 import { page } from '../simulator/report/page.ts';
@@ -22,8 +23,9 @@ import { progressBar } from './progress.ts';
  */
 export function checkReportFile(file: string): void {
   const folder = dirname(file);
-  if (!existsSync(folder)) throw new UsageError(`--report ${file}: there is no folder ${folder}`);
-  if (existsSync(file) && !statSync(file).isFile())
+  const found = (path: string) => statSync(path, { throwIfNoEntry: false });
+  if (!found(folder)?.isDirectory()) throw new UsageError(`--report ${file}: there is no folder ${folder}`);
+  if (found(file)?.isFile() === false)
     throw new UsageError(`--report ${file}: it must be a file, such as report.html`);
 }
 
@@ -39,6 +41,8 @@ export interface ReportWords {
   costs: string;
   /** What the trace's reader has left out, and what it warns of. */
   notes: string[];
+  /** What the policies came to on all jobs, if they have been replayed on them. */
+  outcomes: readonly Outcome[];
   /** What a search found, if there was one: the report is then of the jobs that it has not seen. */
   found: { answer: Answer; tried: readonly Tried[] } | undefined;
 }
@@ -64,6 +68,7 @@ export async function writeReport(file: string, words: ReportWords): Promise<voi
     jobs,
     world,
     choices,
+    outcomes: words.outcomes,
     faults,
     priced,
     sought: found && {

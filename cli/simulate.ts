@@ -127,10 +127,10 @@ async function run(options: Options): Promise<void> {
   const costs = describeCosts(fleet, priced, prices);
   const given = { options, policies, source, trace, world, faults, priced, costs };
   const found = options.optimise === true ? await optimised(given) : undefined;
-  if (found === undefined) await replayed(given);
+  const outcomes = found === undefined ? await replayed(given) : [];
   if (options.json !== true) for (const note of notes(trace)) console.error(note);
   if (options.report !== undefined) {
-    await report?.writeReport(options.report, { ...given, found, notes: notes(trace) });
+    await report?.writeReport(options.report, { ...given, outcomes, found, notes: notes(trace) });
   }
 }
 
@@ -170,29 +170,31 @@ async function replayed({ options, policies, source, trace, world, faults, price
   const { jobs } = trace;
   const about = describeTrace(source, trace);
   const replays = progressBar(jobs.length * choices.length, 'jobs');
-  const outcomes: Row[] = await simulate(jobs, choices, world, {
+  const outcomes = await simulate(jobs, choices, world, {
     faults,
     priced,
     progress: replays.to,
   }).finally(replays.stop);
   const limits = limitsOf(jobs, world, { priced });
+  const rows: Row[] = [...outcomes];
   if (options.workflow === true) {
     // Only here: the state machine and the SDK take longer to load than most replays take.
     const { throughWorkflow } = await import('../simulator/through-workflow.ts');
     const states = progressBar(jobs.length, 'jobs through the workflow');
-    outcomes.push(await throughWorkflow(jobs, fleet, world, states.to, faults).finally(states.stop));
+    rows.push(await throughWorkflow(jobs, fleet, world, states.to, faults).finally(states.stop));
   }
   if (options.json) {
-    console.log(JSON.stringify({ trace: about, policies: outcomes, limits }));
+    console.log(JSON.stringify({ trace: about, policies: rows, limits }));
   } else {
     console.log(`${describeSource(about, fleet)}\n`);
-    console.log(`${table([...outcomes, ...limits])}\n`);
+    console.log(`${table([...rows, ...limits])}\n`);
     console.log(
       colours.dim(
         `Wait in s from queued to claimed; hours of instances, and what they are over the work.\n${costs}`,
       ),
     );
   }
+  return outcomes;
 }
 
 /** What a replay and a run through the workflow both have. */

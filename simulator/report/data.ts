@@ -87,10 +87,7 @@ export function reportData(
       ...peers.map((outcome) => row(outcome.policy, 'peer', aboutPeer(outcome.policy), outcome)),
       ...limits.map((outcome) => row(outcome.policy, 'limit', outcome.about, outcome)),
     ],
-    tried: tried.map(({ outcome, ...candidate }) => ({
-      name: named({ ...candidate, outcome }),
-      ...figuresOf(outcome, unit),
-    })),
+    tried: tried.map((candidate) => ({ name: named(candidate), ...figuresOf(candidate.outcome, unit) })),
     levers: levers.map(({ lever, to, outcome }) => ({ lever, to, ...figuresOf(outcome, unit) })),
     impossible,
     recommendation: {

@@ -63,8 +63,8 @@ function recommendation({ recommendation, rows, unit }: ReportData): Html {
   const { headline, reasons, rule, fleetsYaml } = recommendation;
   const find = (name: string) => rows.find((row) => row.name === name);
   const compared: [string, Row | undefined][] = [
-    ['recommended', find(recommendation.row)],
-    ['as it is', recommendation.row === 'ours' ? undefined : find('ours')],
+    ['recommended', rows.find(({ kind }) => kind === 'recommended')],
+    ['as it is', find('ours')],
     ["CircleCI's tutorial", find('seed')],
   ];
   const tile = (what: string, value: (row: Row) => string) => html`<div class="tile">
@@ -90,7 +90,7 @@ ${tile('Jobs killed', ({ jobsKilled }) => shown.whole(jobsKilled))}
 <h3>In fleets.yaml</h3>
 ${
   fleetsYaml === ''
-    ? html`<p>Nothing needs to change.</p>`
+    ? html`<p>There is nothing to set.</p>`
     : html`<div class="code"><pre id="yaml" tabindex="0" aria-label="Lines of fleets.yaml"><code>${fleetsYaml}</code></pre>
 <button type="button" id="copy">Copy</button></div>
 <p class="note" id="copied" role="status"></p>`
@@ -185,9 +185,8 @@ ${chart('waits', 'Lines: the share of the jobs of each chosen policy that have w
 
 function parts({ rows }: ReportData): Html {
   return html`<ul class="legend" aria-label="Legend">
-${Object.entries(PARTS).map(
-  ([part, what]) =>
-    html`<li><i class="bar ${part}"></i><span><strong>${part}</strong> ${what.replace('of the mean wait: ', '')}</span></li>`,
+${PARTS.map(
+  ({ part, what }) => html`<li><i class="bar ${part}"></i><span><strong>${part}</strong> ${what}</span></li>`,
 )}
 </ul>
 ${chart('parts', `Stacked bars: the parts of the mean wait of ${rows.length} policies. The table of all figures has the same numbers.`, 'The mean wait in seconds, by what it was spent on.')}`;

@@ -25,6 +25,8 @@ export interface ReportOptions {
   world: World;
   /** The policies to be compared; ours and the tutorial's scaler are, in any case. */
   choices: readonly PolicyChoice[];
+  /** What they came to, as far as they have been replayed on these jobs. */
+  outcomes: readonly Outcome[];
   faults: Faults;
   priced: Priced;
   /** What has been found by a search, if there was one: it is recommended. */
@@ -40,51 +42,57 @@ export interface ReportOptions {
 /** Replays all that a report shows: the policies, the limits, each lever, and queue and capacity over time. */
 export async function collect(options: ReportOptions): Promise<ReportData> {
   const { jobs, world, priced, sought, oursWith } = options;
-  const ours = known(oursWith([]));
-  const seed = { name: SEED, levers: {}, maxReplicas: ours.settings.maxReplicas };
-  const named = options.choices.filter(({ name }) => name !== OURS);
-  const peers = named.some(({ name }) => name === SEED) ? named : [seed, ...named];
-  const found = sought === undefined ? [] : [known(oursWith(sought.set))];
-  const [asGiven, ...others] = await replayed(options, 'jobs', [ours, ...found, ...peers]);
-  if (asGiven === undefined) throw new Error('Ours was not replayed');
-  const [best] = others.splice(0, found.length);
+  const settings = (set: readonly string[]) => {
+    const choice = oursWith(set);
+    if (choice === undefined) throw new Error(`The fleet can no longer have ${set.join(' and ')}`);
+    return { set, choice };
+  };
+  const ours = settings([]);
+  const seed = { name: SEED, levers: {}, maxReplicas: ours.choice.settings.maxReplicas };
+  const others = options.choices.filter(({ name }) => name !== OURS);
+  const peers = others.some(({ name }) => name === SEED) ? others : [seed, ...others];
 
-  const { possible, impossible } = sift(trials(asGiven.peakInstances), ours, oursWith);
-  const levers = await replayed(
-    options,
-    'jobs, each lever',
-    possible.map(({ choice }) => choice),
+  const policies = [ours.choice, ...peers].map((choice) => ({ choice }));
+  const isNew = ({ choice }: { choice: PolicyChoice }) =>
+    !options.outcomes.some(({ policy }) => policy === choice.name);
+  const news = await replayed(options, 'jobs, each policy', policies.filter(isNew));
+  const compared = [...options.outcomes, ...news.map(toOutcome)];
+  const [asGiven, ...rivals] = policies.flatMap(
+    ({ choice }) => compared.find(({ policy }) => policy === choice.name) ?? [],
   );
-  const front =
-    sought === undefined ? [] : unbeaten(sought.tried, unitOf(sought.tried.map(({ outcome }) => outcome)));
-  const combinations = await replayed(
+  if (asGiven === undefined) throw new Error('Ours was not replayed');
+  const [found] = await replayed(
+    options,
+    'jobs, what was found',
+    sought === undefined ? [] : [settings(sought.set)],
+  );
+  const { possible, impossible } = sift(trials(asGiven.peakInstances), ours.choice, oursWith);
+  const levers = await replayed(options, 'jobs, each lever', possible);
+  const best = sought === undefined ? [] : unbeaten(sought.tried, unitOf(sought.tried.map(toOutcome)));
+  const tried = await replayed(
     options,
     'jobs, the best that was tried',
-    front.map(({ set }) => known(oursWith(set))),
+    best.map(({ set }) => settings(set)),
   );
   const limits = limitsOf(jobs, world, { priced });
   const replays: Replays = {
     asGiven: { set: [], outcome: asGiven },
-    levers: possible.flatMap(({ trial }, index) => {
-      const outcome = levers[index];
-      return outcome === undefined ? [] : [{ ...trial, outcome }];
-    }),
-    tried: front.flatMap(({ set }, index) => {
-      const outcome = combinations[index];
-      return outcome === undefined ? [] : [{ set, outcome }];
-    }),
-    peers: others,
+    levers,
+    tried,
+    peers: rivals,
     limits: limits.map((outcome, index) => ({ ...outcome, about: LIMITS[index]?.about ?? '' })),
-    ...(sought !== undefined && best !== undefined && { sought: { ...sought, outcome: best } }),
+    ...(sought !== undefined && found !== undefined && { sought: { ...sought, ...found } }),
   };
   const { set } = recommendation(replays).chosen;
   const drawn = [
-    ...(set.length === 0 ? [] : [{ name: RECOMMENDED, choice: known(oursWith(set)) }]),
-    { name: OURS, choice: ours },
+    ...(set.length === 0 ? [] : [{ name: RECOMMENDED, choice: settings(set).choice }]),
+    { name: OURS, choice: ours.choice },
     ...peers.map((choice) => ({ name: choice.name, choice })),
   ];
   return reportData(aboutOf(options), replays, impossible, detailed(drawn, options), options.fleetsYaml);
 }
+
+const toOutcome = ({ outcome }: { outcome: Outcome }) => outcome;
 
 function aboutOf({ about, jobs, world }: ReportOptions): About {
   const { command, assumptions, ...trace } = about;
@@ -99,31 +107,31 @@ function aboutOf({ about, jobs, world }: ReportOptions): About {
   };
 }
 
-/** Settings that have been replayed, or are the fleet's own. */
-function known(choice: OursChoice | undefined): OursChoice {
-  if (choice === undefined) throw new Error('The fleet cannot have its own settings');
-  return choice;
-}
-
 /** The trials that the fleet can have and that change it, and the others that it cannot. */
 function sift(all: readonly Trial[], ours: OursChoice, oursWith: ReportOptions['oursWith']) {
-  const possible: { trial: Trial; choice: OursChoice }[] = [];
+  const possible: (Trial & { choice: OursChoice })[] = [];
   const impossible: string[] = [];
   for (const trial of all) {
     const choice = oursWith(trial.set);
     if (choice === undefined) impossible.push(trial.set.join(' and '));
-    else if (JSON.stringify(choice) !== JSON.stringify(ours)) possible.push({ trial, choice });
+    else if (JSON.stringify(choice) !== JSON.stringify(ours)) possible.push({ ...trial, choice });
   }
   return { possible, impossible };
 }
 
-async function replayed(
+/** The same things, with what each came to. */
+async function replayed<T extends { choice: PolicyChoice }>(
   { jobs, world, faults, priced, progress }: ReportOptions,
   of: string,
-  choices: readonly PolicyChoice[],
-): Promise<Outcome[]> {
+  things: readonly T[],
+): Promise<(T & { outcome: Outcome })[]> {
+  const choices = things.map(({ choice }) => choice);
   const { to, stop } = progress(jobs.length * choices.length, of);
-  return simulate(jobs, choices, world, { faults, priced, progress: to }).finally(stop);
+  const outcomes = await simulate(jobs, choices, world, { faults, priced, progress: to }).finally(stop);
+  return things.flatMap((thing, index) => {
+    const outcome = outcomes[index];
+    return outcome === undefined ? [] : [{ ...thing, outcome }];
+  });
 }
 
 function detailed(

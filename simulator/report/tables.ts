@@ -1,6 +1,6 @@
 import * as shown from './figures.ts';
 import { type Html, html } from './html.ts';
-import type { Figures, Lever, ReportData, Row, Unit } from './report-data.ts';
+import type { Figures, Lever, Part, ReportData, Row, Unit } from './report-data.ts';
 
 /** A column of a table that can be sorted by it. */
 interface Column<R> {
@@ -25,59 +25,60 @@ const number = <R>(
   text: (row) => text(value(row)),
 });
 
-const WAITS = {
-  mean: 'mean wait in seconds, from queued to claimed',
-  p50: 'half of the jobs wait no longer, in seconds',
-  p90: '90 % of the jobs wait no longer, in seconds',
-  p95: '95 % of the jobs wait no longer, in seconds',
-  p99: '99 % of the jobs wait no longer, in seconds',
-  max: 'the longest wait, in seconds',
-} as const;
+const WAITS: { key: keyof Figures['wait']; what: string }[] = [
+  { key: 'mean', what: 'mean wait in seconds, from queued to claimed' },
+  { key: 'p50', what: 'half of the jobs wait no longer, in seconds' },
+  { key: 'p90', what: '90 % of the jobs wait no longer, in seconds' },
+  { key: 'p95', what: '95 % of the jobs wait no longer, in seconds' },
+  { key: 'p99', what: '99 % of the jobs wait no longer, in seconds' },
+  { key: 'max', what: 'the longest wait, in seconds' },
+];
 
-/** The parts of a wait, each in few words, in the order in which they are drawn. */
-export const PARTS = {
-  capacity: 'of the mean wait: for a runner that is busy, or until the scaler asks for more',
-  seen: 'of the mean wait: until the scaler knows of the job',
-  launch: 'of the mean wait: until the instance that takes it is pending',
-  boot: 'of the mean wait: until that has booted',
-  claim: 'of the mean wait: until a runner that stands by asks for work',
-} as const;
+/** The parts of a wait in few words, in the order in which they are drawn. */
+export const PARTS: { part: Part; what: string }[] = [
+  { part: 'capacity', what: 'for a runner that is busy, or until the scaler asks for more' },
+  { part: 'seen', what: 'until the scaler knows of the job' },
+  { part: 'launch', what: 'until the instance that takes it is pending' },
+  { part: 'boot', what: 'until that has booted' },
+  { part: 'claim', what: 'until a runner that stands by asks for work' },
+];
 
-const priceColumn = (unit: Unit): Column<Figures> =>
-  number(unit === 'instance-hours' ? 'hours' : '$/month', unit, ({ price }) => price, shown.whole);
+const waitColumns = (keys: readonly (keyof Figures['wait'])[]) =>
+  WAITS.filter(({ key }) => keys.includes(key)).map(({ key, what }) =>
+    number<Figures>(key, what, ({ wait }) => wait[key]),
+  );
 
-function figures(unit: Unit): Column<Figures>[] {
-  const hours: Column<Figures> = number('hours', 'instance-hours', (row) => row.instanceHours);
-  return [
-    ...Object.entries(WAITS).map(([key, title]) =>
-      number<Figures>(
-        key,
-        title,
-        ({ wait }) => Object.entries(wait).find(([name]) => name === key)?.[1] ?? 0,
-      ),
-    ),
-    ...(unit === 'instance-hours' ? [] : [priceColumn(unit)]),
-    hours,
-    number('killed', 'jobs whose instance was taken away', ({ jobsKilled }) => jobsKilled, shown.whole),
-    number('overhead', 'instance-hours over the hours of work', ({ overhead }) => overhead, shown.percent),
-    number(
-      'idle',
-      'of the instance-hours: a runner without a job',
-      ({ idleShare }) => idleShare,
-      shown.percent,
-    ),
-    number('launches/job', 'launches of instances for each job', (row) => row.launchesPerJob, shown.ratio),
-    number('ghosts', 'instances that never ran a job', ({ ghostLaunches }) => ghostLaunches, shown.whole),
-    number('peak', 'the most instances at once', ({ peakInstances }) => peakInstances, shown.whole),
-    ...Object.entries(PARTS).map(([part, title]) =>
-      number<Figures>(
-        part,
-        title,
-        ({ parts }) => Object.entries(parts).find(([name]) => name === part)?.[1] ?? 0,
-      ),
-    ),
-  ];
-}
+/** What is paid: hours, and money if that is known. */
+const priceColumns = (unit: Unit): Column<Figures>[] => [
+  ...(unit === 'instance-hours' ? [] : [number<Figures>('$/month', unit, ({ price }) => price, shown.whole)]),
+  number('hours', 'instance-hours', ({ instanceHours }) => instanceHours),
+];
+
+const KILLED: Column<Figures> = number(
+  'killed',
+  'jobs whose instance was taken away',
+  ({ jobsKilled }) => jobsKilled,
+  shown.whole,
+);
+
+const figures = (unit: Unit): Column<Figures>[] => [
+  ...waitColumns(WAITS.map(({ key }) => key)),
+  ...priceColumns(unit),
+  KILLED,
+  number('overhead', 'instance-hours over the hours of work', ({ overhead }) => overhead, shown.percent),
+  number(
+    'idle',
+    'of the instance-hours: a runner without a job',
+    ({ idleShare }) => idleShare,
+    shown.percent,
+  ),
+  number('launches/job', 'launches of instances for each job', (row) => row.launchesPerJob, shown.ratio),
+  number('ghosts', 'instances that never ran a job', ({ ghostLaunches }) => ghostLaunches, shown.whole),
+  number('peak', 'the most instances at once', ({ peakInstances }) => peakInstances, shown.whole),
+  ...PARTS.map(({ part, what }) =>
+    number<Figures>(part, `of the mean wait: ${what}`, ({ parts }) => parts[part]),
+  ),
+];
 
 /** All policies with all figures. */
 export function policiesTable({ rows, unit, recommendation }: ReportData): Html {
@@ -94,24 +95,22 @@ export function leversTable({ levers, rows, unit }: ReportData): Html {
   if (own === undefined) return html``;
   const columns: Column<Lever>[] = [
     { head: 'setting', value: ({ lever, to }) => `${lever} ${to}` },
-    number('mean', WAITS.mean, ({ wait }) => wait.mean),
+    ...waitColumns(['mean']),
     {
       head: 'against',
       title: "mean wait against the fleet's own settings",
       value: ({ wait }) => wait.mean - own.wait.mean,
       text: ({ wait }) => shown.difference(wait.mean, own.wait.mean),
     },
-    number('p95', WAITS.p95, ({ wait }) => wait.p95),
-    number('p99', WAITS.p99, ({ wait }) => wait.p99),
-    ...(unit === 'instance-hours' ? [] : [priceColumn(unit)]),
-    number('hours', 'instance-hours', ({ instanceHours }) => instanceHours),
+    ...waitColumns(['p95', 'p99']),
+    ...priceColumns(unit),
     {
       head: 'against',
       title: `${unit} against the fleet's own settings`,
       value: ({ price }) => price - own.price,
       text: ({ price }) => shown.change(price, own.price),
     },
-    number('killed', 'jobs whose instance was taken away', ({ jobsKilled }) => jobsKilled, shown.whole),
+    KILLED,
   ];
   return table('levers', 'Each setting', levers, columns, {});
 }

@@ -144,10 +144,12 @@ function option(series: Series, startsAt: number, shown: Window, look: Look): Op
           areaStyle: { color: colour('ours'), opacity: 0.2 },
         },
       },
+      // On a phone a finger on the chart scrolls the page.
       {
         type: 'inside',
+        disabled: isNarrow,
         xAxisIndex: [0, 1],
-        zoomOnMouseWheel: 'ctrl',
+        zoomOnMouseWheel: 'shift',
         moveOnMouseMove: true,
         moveOnMouseWheel: false,
       },

@@ -82,6 +82,13 @@ describe('the data of a report', () => {
     expect(rows.filter(({ kind }) => kind === 'peer').map(({ name }) => name)).toEqual(['seed', 'mro']);
   });
 
+  it('takes what has been replayed already as it is', async () => {
+    const mro = { ...simulateOne(MORNING, MRO, WORLD, { priced }), ghostLaunches: 4_711 };
+    const { rows } = await reportOf({ policies: 'ours,mro', outcomes: [mro] });
+    expect(rows.find(({ name }) => name === 'mro')?.ghostLaunches).toBe(4_711);
+    expect(rows.find(({ name }) => name === 'ours')).toEqual(find('ours'));
+  });
+
   it('recommends what a search has found, and shows what nothing beat of all that it tried', async () => {
     const sought = {
       goal: 'a p95 wait of 30 s',

@@ -2,6 +2,7 @@ import { choosePolicies } from '../../../cli/choices.ts';
 import { pricedBy } from '../../../simulator/cost.ts';
 import { NO_FAULTS } from '../../../simulator/faults.ts';
 import { type JobTable, tableOf } from '../../../simulator/job-table.ts';
+import type { Outcome } from '../../../simulator/outcome.ts';
 import { LIST_PRICES } from '../../../simulator/prices.ts';
 import { collect, type ReportOptions } from '../../../simulator/report/report.ts';
 import type { ReportData } from '../../../simulator/report/report-data.ts';
@@ -18,7 +19,7 @@ export function reportOf(
   words: { policies?: string; set?: string[]; source?: string; jobs?: JobTable } & Pick<
     ReportOptions,
     'sought'
-  > = {},
+  > & { outcomes?: readonly Outcome[] } = {},
 ): Promise<ReportData> {
   const { fleet, choices, oursWith } = choosePolicies(words);
   return collect({
@@ -31,6 +32,7 @@ export function reportOf(
     jobs: words.jobs ?? MORNING,
     world: WORLD,
     choices,
+    outcomes: words.outcomes ?? [],
     faults: NO_FAULTS,
     priced: pricedBy(LIST_PRICES, fleet),
     sought: words.sought,
