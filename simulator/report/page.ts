@@ -83,7 +83,7 @@ ${tile('Jobs killed', ({ jobsKilled }) => shown.whole(jobsKilled))}
 <div class="columns">
 <div>
 <h3>Reasons</h3>
-<ul class="reasons">${reasons.map((reason) => html`<li>${reason}</li>`)}</ul>
+<ul>${reasons.map((reason) => html`<li>${reason}</li>`)}</ul>
 <details><summary>How it is chosen</summary><p>${rule}</p></details>
 </div>
 <div>

@@ -97,7 +97,7 @@ export function leversTable({ levers, rows, unit }: ReportData): Html {
     { head: 'setting', value: ({ lever, to }) => `${lever} ${to}` },
     ...waitColumns(['mean']),
     {
-      head: 'against',
+      head: 'wait against ours',
       title: "mean wait against the fleet's own settings",
       value: ({ wait }) => wait.mean - own.wait.mean,
       text: ({ wait }) => shown.difference(wait.mean, own.wait.mean),
@@ -105,7 +105,7 @@ export function leversTable({ levers, rows, unit }: ReportData): Html {
     ...waitColumns(['p95', 'p99']),
     ...priceColumns(unit),
     {
-      head: 'against',
+      head: 'cost against ours',
       title: `${unit} against the fleet's own settings`,
       value: ({ price }) => price - own.price,
       text: ({ price }) => shown.change(price, own.price),
