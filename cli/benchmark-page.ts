@@ -4,6 +4,7 @@ import { limitsOf } from '../simulator/limits.ts';
 import type { Outcome } from '../simulator/outcome.ts';
 import { PEERS } from '../simulator/peers.ts';
 import { LIST_PRICES } from '../simulator/prices.ts';
+import { unbeaten } from '../simulator/report/recommend.ts';
 import { simulate } from '../simulator/simulate.ts';
 import { loadTrace, type Trace } from '../simulator/traces.ts';
 import { generatedTrace, WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
@@ -174,7 +175,7 @@ export function traceSection({ jobs: { name, about, words, trace }, rows: all }:
     `### ${name}`,
     `${capital(about)}. ${figure(jobs.length)} jobs, ${figure(hours)} hours of work in ${days} days; \`${words}\`.`,
     table(all),
-    `Of those that kill no job, nothing else waits as little on average for as little money as these, the cheapest first: ${front(all).map(named).join('; ')}.`,
+    `Of those that kill no job nothing beats these, in the mean wait and in money, the cheapest first: ${front(all).map(named).join('; ')}.`,
   ].join('\n\n');
 }
 
@@ -196,20 +197,11 @@ const price = ({ outcome }: Row) => outcome.cost?.total ?? Number.POSITIVE_INFIN
 const isLimit = ({ policy }: Row) => policy.startsWith('limit');
 
 /** Those that no other one beats in the mean wait and in money, by the money; one that kills jobs is no choice. */
-export function front(all: readonly Row[]): Row[] {
-  const sound = all.filter((row) => !isLimit(row) && row.outcome.jobsKilled === 0);
-  const wait = ({ outcome }: Row) => outcome.waitSeconds.mean;
-  return sound
-    .filter(
-      (row) =>
-        !sound.some(
-          (other) =>
-            (price(other) < price(row) && wait(other) <= wait(row)) ||
-            (price(other) <= price(row) && wait(other) < wait(row)),
-        ),
-    )
-    .toSorted((a, b) => price(a) - price(b));
-}
+export const front = (all: readonly Row[]): Row[] =>
+  unbeaten(
+    all.filter((row) => !isLimit(row) && row.outcome.jobsKilled === 0),
+    'US dollars a month',
+  );
 
 const COLUMNS: { head: string; cell: (row: Row) => string }[] = [
   { head: 'policy', cell: ({ policy }) => policy },

@@ -106,7 +106,7 @@ export function recommendSought(
 }
 
 /** Those that no other beats: none is cheaper with no longer a mean wait, or as cheap with a shorter one. */
-export function unbeaten(candidates: readonly Candidate[], unit: Unit): Candidate[] {
+export function unbeaten<Some extends Candidate>(candidates: readonly Some[], unit: Unit): Some[] {
   const inOrder = candidates.toSorted(
     (a, b) => priceOf(a.outcome, unit) - priceOf(b.outcome, unit) || mean(a) - mean(b),
   );
