@@ -46,7 +46,8 @@ async function launch(scenario: Scenario = {}) {
   const userData = runnerUserData({
     fleet: {
       circleciUrl: world.circleciUrl,
-      idleTimeout: 3,
+      // Not the 3 s after which a boot reports its runner.
+      idleTimeout: 1,
       maxRunTime: 60,
       reuse: 'single-task',
       bootTimeout: 120,

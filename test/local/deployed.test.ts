@@ -280,6 +280,7 @@ describe('the deployed app', () => {
 
     await command('pause', 'resume', 'alpha');
     expect(await decided()).toMatchObject({ desired: 8 });
+    Object.assign(counts.alpha, { unclaimed: 0, running: 6 });
     await autoScaling.send(
       new SetDesiredCapacityCommand({ AutoScalingGroupName: groupName('alpha'), DesiredCapacity: 6 }),
     );
