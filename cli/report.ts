@@ -29,8 +29,8 @@ export function checkReportFile(file: string): void {
     throw new UsageError(`--report ${file}: it must be a file, such as report.html`);
 }
 
-export interface ReportWords {
-  options: { set?: string[]; fleet?: string; train: number; fault?: string[] };
+/** What is replayed. */
+export interface Replay {
   policies: ReturnType<typeof choosePolicies>;
   source: string;
   trace: Trace;
@@ -39,6 +39,10 @@ export interface ReportWords {
   priced: Priced;
   /** By which prices it is counted. */
   costs: string;
+}
+
+export interface ReportWords extends Replay {
+  options: { set?: string[]; fleet?: string; train: number; fault?: string[] };
   /** What the trace's reader has left out, and what it warns of. */
   notes: string[];
   /** What the policies came to on all jobs, if they have been replayed on them. */

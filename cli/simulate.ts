@@ -12,13 +12,14 @@ import { ReplayStalled } from '../simulator/replay.ts';
 import { simulate } from '../simulator/simulate.ts';
 import { loadTrace, type Trace } from '../simulator/traces.ts';
 import { generatedTrace, WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
-import { WORLD, type World } from '../simulator/world.ts';
+import { WORLD } from '../simulator/world.ts';
 import { numberOption, runCommand, UsageError } from './arguments.ts';
 import { choosePolicies, describePolicies } from './choices.ts';
 import { colours } from './colours.ts';
 import { chooseFaults, describeFaults } from './faults.ts';
 import { chooseGoal, describeAnswer, findSettings, type OptimiseWords } from './optimise.ts';
 import { progressBar } from './progress.ts';
+import type { Replay } from './report.ts';
 
 interface Options extends OptimiseWords {
   trace?: string;
@@ -134,16 +135,9 @@ async function run(options: Options): Promise<void> {
   }
 }
 
-/** What is to be replayed. */
-interface Given {
+/** What is to be replayed, and as it was told. */
+interface Given extends Replay {
   options: Options;
-  policies: ReturnType<typeof choosePolicies>;
-  source: string;
-  trace: Trace;
-  world: World;
-  faults: Faults;
-  priced: Priced;
-  costs: string;
 }
 
 /** Searches settings, and prints what was found. */
