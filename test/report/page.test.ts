@@ -267,7 +267,7 @@ describe('the lines of fleets.yaml', () => {
   it('are copied', async () => {
     const { page, close } = await opened({ permissions: ['clipboard-read', 'clipboard-write'] });
     await page.getByRole('button', { name: 'Copy' }).press('Enter');
-    expect(await page.locator('#copied').textContent()).toBe('Copied.');
+    await expect.poll(() => page.locator('#copied').textContent()).toBe('Copied.');
     expect(await page.evaluate('navigator.clipboard.readText()')).toBe(data.recommendation.fleetsYaml);
     await close();
   });
@@ -278,7 +278,7 @@ describe('the lines of fleets.yaml', () => {
       value: { writeText: () => Promise.reject(new Error('not allowed')) },
     })`);
     await page.getByRole('button', { name: 'Copy' }).press('Enter');
-    expect(await page.locator('#copied').textContent()).toContain('Selected');
+    await expect.poll(() => page.locator('#copied').textContent()).toContain('Selected');
     expect(await page.evaluate('getSelection().toString()')).toContain(data.recommendation.fleetsYaml.trim());
     await close();
   });
