@@ -8,6 +8,7 @@ import { LIMITS } from '../../functions/lib/pacing.ts';
 import { Fleets, MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../infra/fleet-settings.ts';
 import { FAILURES } from '../../infra/metrics.ts';
 import { configurationReference, REFERENCE_FILE } from '../../infra/reference.ts';
+import { PEERS } from '../../simulator/peers.ts';
 import { drawWorkflow, PICTURE } from '../../statemachine/picture.ts';
 import { fleetsOf, MINIMAL } from '../infra/fleets.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
@@ -213,6 +214,13 @@ describe('the README', () => {
     expect(readme).toContain(`${faults.length - 1} tried in the sandbox`);
     const [, , stopped = ''] = faults.find(([fault]) => fault === 'the workflow is not started') ?? [];
     expect(readme).toContain(`an alarm after ${found(stopped, /Scaler Not Running (\d+) min/g)[0]} minutes`);
+  });
+
+  it('shows a picture of every policy that is replayed', () => {
+    const texts = [...read('docs/policies.svg').matchAll(/<text[^>]*>([^<]*)/g)].flatMap(([, text = '']) =>
+      text.split(', '),
+    );
+    expect(texts).toEqual(expect.arrayContaining(['ours', ...PEERS.map(({ name }) => name)]));
   });
 
   it('has the figures of what it costs, in whole dollars', () => {

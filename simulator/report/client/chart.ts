@@ -1,24 +1,10 @@
-import {
-  BarChart,
-  type BarSeriesOption,
-  LineChart,
-  type LineSeriesOption,
-  ScatterChart,
-  type ScatterSeriesOption,
-} from 'echarts/charts';
-import {
-  DataZoomComponent,
-  type DataZoomComponentOption,
-  GridComponent,
-  type GridComponentOption,
-  MarkLineComponent,
-  TooltipComponent,
-  type TooltipComponentOption,
-} from 'echarts/components';
-import { type ComposeOption, type ECharts, init, use } from 'echarts/core';
+import { BarChart, LineChart, ScatterChart } from 'echarts/charts';
+import { DataZoomComponent, GridComponent, MarkLineComponent, TooltipComponent } from 'echarts/components';
+import { type ECharts, init, use } from 'echarts/core';
 import { LabelLayout } from 'echarts/features';
 import { SVGRenderer } from 'echarts/renderers';
 import { element } from './elements.ts';
+import type { Look, Option } from './look.ts';
 
 use([
   BarChart,
@@ -31,25 +17,6 @@ use([
   LabelLayout,
   SVGRenderer,
 ]);
-
-export type Option = ComposeOption<
-  | BarSeriesOption
-  | LineSeriesOption
-  | ScatterSeriesOption
-  | DataZoomComponentOption
-  | GridComponentOption
-  | TooltipComponentOption
->;
-
-/** What a chart is drawn with: the page's colours by the names of their custom properties, and the room. */
-export interface Look {
-  colour: (name: string) => string;
-  /** As wide as a phone. */
-  isNarrow: boolean;
-  width: number;
-  /** Where a value of a chart's first series is, in pixels from the left and the top; known once axes are drawn. */
-  pixelOf: (value: [number, number]) => number[];
-}
 
 export interface Drawn {
   chart: ECharts;
@@ -96,25 +63,5 @@ function lookOf(place: HTMLElement, chart: ECharts): Look {
     isNarrow: width < NARROW,
     width,
     pixelOf: (value) => chart.convertToPixel({ seriesIndex: 0 }, value),
-  };
-}
-
-/** What all axes have. */
-export function axis({ colour }: Look) {
-  return {
-    axisLine: { show: false },
-    axisTick: { show: false },
-    axisLabel: { color: colour('quiet'), fontSize: 12, hideOverlap: true },
-    splitLine: { lineStyle: { color: colour('line') } },
-    nameTextStyle: { color: colour('quiet'), fontSize: 12 },
-  };
-}
-
-export function tooltip({ colour }: Look): TooltipComponentOption {
-  return {
-    confine: true,
-    backgroundColor: colour('card'),
-    borderColor: colour('line'),
-    textStyle: { color: colour('text'), fontSize: 13 },
   };
 }

@@ -1,6 +1,7 @@
 import { change, difference, price, seconds, short } from '../figures.ts';
 import type { Lever, ReportData } from '../report-data.ts';
-import { axis, draw, type Look, type Option, tooltip } from './chart.ts';
+import { draw } from './chart.ts';
+import { axis, type Look, type Option, tooltip } from './look.ts';
 
 const ROW = 22;
 

@@ -1,6 +1,7 @@
 import { seconds, short } from '../figures.ts';
 import type { Part, ReportData } from '../report-data.ts';
-import { axis, draw, type Look, type Option, tooltip } from './chart.ts';
+import { draw } from './chart.ts';
+import { axis, type Look, type Option, tooltip } from './look.ts';
 
 const PARTS: Part[] = ['capacity', 'seen', 'launch', 'boot', 'claim'];
 const ROW = 28;

@@ -1,7 +1,8 @@
 import { clock, duration, whole } from '../figures.ts';
 import type { ReportData, Series } from '../report-data.ts';
-import { axis, draw, type Look, type Option, tooltip } from './chart.ts';
+import { draw } from './chart.ts';
 import { element } from './elements.ts';
+import { axis, type Look, type Option, tooltip } from './look.ts';
 import { ALL, moved, type Window, zoomed } from './zoom.ts';
 
 /** How much of what is shown one press of a button moves. */

@@ -1,6 +1,7 @@
 import { percent, seconds, short } from '../figures.ts';
 import type { ReportData, Row } from '../report-data.ts';
-import { axis, draw, type Look, type Option, tooltip } from './chart.ts';
+import { draw } from './chart.ts';
+import { axis, type Look, type Option, tooltip } from './look.ts';
 
 /** What each policy's line looks like: ours in their own colours, all others by their order. */
 const DASHES = ['solid', 'dashed', 'dotted'] as const;

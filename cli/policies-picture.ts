@@ -1,0 +1,67 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { ScatterChart } from 'echarts/charts';
+import { GridComponent, TooltipComponent } from 'echarts/components';
+import * as echarts from 'echarts/core';
+import { LabelLayout } from 'echarts/features';
+import { SVGRenderer } from 'echarts/renderers';
+import { pricedBy } from '../simulator/cost.ts';
+import { NO_FAULTS } from '../simulator/faults.ts';
+import { tableOf } from '../simulator/job-table.ts';
+import { LIST_PRICES } from '../simulator/prices.ts';
+import { HEIGHT, planeOption, pointsOf } from '../simulator/report/client/plane-option.ts';
+import { collect } from '../simulator/report/report.ts';
+import { WORKLOADS } from '../simulator/workloads.ts';
+import { WORLD } from '../simulator/world.ts';
+import { choosePolicies } from './choices.ts';
+
+echarts.use([ScatterChart, GridComponent, TooltipComponent, LabelLayout, SVGRenderer]);
+
+/** The first chart of a report on the working day, as a picture; `npm run generate` draws it. */
+export const POLICIES_PICTURE = new URL('../docs/policies.svg', import.meta.url);
+
+const WIDTH = 860;
+
+/** Draws every policy, and every lever of ours, by the wait and the cost of the default working day. */
+export async function drawPolicies(): Promise<string> {
+  const { fleet, choices, oursWith } = choosePolicies({});
+  const data = await collect({
+    about: { source: 'working-day', notes: [], command: 'npm run simulate', assumptions: [] },
+    jobs: tableOf(WORKLOADS['working-day'].generate(1)),
+    world: WORLD,
+    choices,
+    outcomes: [],
+    faults: NO_FAULTS,
+    priced: pricedBy(LIST_PRICES, fleet),
+    oursWith,
+    fleetsYaml: (set) => set.join('\n'),
+    progress: () => ({ to: () => undefined, stop: () => undefined }),
+  });
+  const colour = lightColours();
+  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height: HEIGHT.wide });
+  chart.setOption({
+    animation: false,
+    backgroundColor: colour('card'),
+    ...planeOption(data, pointsOf(data, 'mean', false), {
+      colour,
+      isNarrow: false,
+      width: WIDTH,
+      pixelOf: (value) => chart.convertToPixel({ seriesIndex: 0 }, value),
+    }),
+  });
+  const svg = chart.renderToSVGString();
+  chart.dispose();
+  return `${svg}\n`;
+}
+
+/** Those of the report's page when it is light, by name. */
+function lightColours(): (name: string) => string {
+  const css = readFileSync(new URL('../simulator/report/client/colours.css', import.meta.url), 'utf8');
+  const [light = ''] = css.split('}');
+  const colours = new Map(
+    [...light.matchAll(/--([\w-]+): ([^;]+);/g)].map(([, name = '', value = '']) => [name, value]),
+  );
+  return (name) => colours.get(name) ?? '';
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(POLICIES_PICTURE, await drawPolicies());
