@@ -18,6 +18,10 @@ const CDK = fileURLToPath(new URL('../node_modules/aws-cdk/bin/cdk', import.meta
 
 /** How long the emulator may take to answer, and each step of a deployment to end. */
 const START_SECONDS = 60;
+
+/** Ports that are tried: between choosing one and listening on it, another process may take it. */
+const START_ATTEMPTS = 3;
+
 const DEPLOY_SECONDS = 300;
 
 type Report = (message: string) => void;
@@ -77,11 +81,24 @@ export class LocalAws {
       return new LocalAws(given, makeFolder(), undefined);
     }
     const bin = await pythonEnvironment(REQUIREMENTS, report);
-    const folder = makeFolder();
-    const port = await freePort();
-    report(`Starting MiniStack on 127.0.0.1:${port}`);
+    for (let attempt = 1; ; attempt += 1) {
+      const port = await freePort();
+      report(`Starting MiniStack on 127.0.0.1:${port}`);
+      const aws = LocalAws.#startOn(port, resolve(bin, 'ministack'), makeFolder());
+      try {
+        await aws.#answers(port);
+        return aws;
+      } catch (error) {
+        const portIsTaken = / in use/.test(readFileSync(aws.logFile, 'utf8'));
+        await aws.stop();
+        if (!portIsTaken || attempt === START_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  static #startOn(port: number, ministack: string, folder: string): LocalAws {
     const log = openSync(join(folder, 'ministack.log'), 'a');
-    const emulator = spawn(resolve(bin, 'ministack'), {
+    const emulator = spawn(ministack, {
       cwd: folder,
       // A process group of its own, so that the workers it starts for Lambda functions stop with it.
       detached: true,
@@ -104,22 +121,18 @@ export class LocalAws {
     const aws = new LocalAws(`http://localhost:${port}`, folder, emulator);
     // Whatever ends this process, the emulator does not outlive it.
     process.once('exit', () => aws.#kill());
-    try {
-      await aws.#answers();
-    } catch (error) {
-      await aws.stop();
-      throw error;
-    }
     return aws;
   }
 
-  async #answers(): Promise<void> {
+  /** Its own log says that it listens there: what answers there may be another emulator. */
+  async #answers(port: number): Promise<void> {
     const health = `${this.environment.AWS_ENDPOINT_URL}/_ministack/health`;
     for (let waited = 0; waited < START_SECONDS; waited += 0.25) {
       if (this.#process?.exitCode !== null) break;
+      await sleep(250);
+      if (!readFileSync(this.logFile, 'utf8').includes(`Running on http://127.0.0.1:${port} `)) continue;
       const answer = await fetch(health, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
       if (answer?.ok) return;
-      await sleep(250);
     }
     throw new LocalAwsFailed(`MiniStack did not start:\n${tail(readFileSync(this.logFile, 'utf8'))}`);
   }
@@ -221,7 +234,7 @@ function signalGroup(leader: ChildProcess | undefined, signal: NodeJS.Signals): 
   }
 }
 
-export function freePort(): Promise<number> {
+function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);

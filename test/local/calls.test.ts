@@ -4,7 +4,6 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
   AutoScalingClient,
@@ -15,7 +14,6 @@ import {
   SuspendProcessesCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { freePort } from '../../cli/local-aws.ts';
 import { pythonEnvironment } from '../../cli/python.ts';
 import { PAUSED_TAG } from '../../functions/lib/tags.ts';
 import { address } from '../support/serve.ts';
@@ -40,9 +38,18 @@ let autoScaling: AutoScalingClient;
 
 beforeAll(async () => {
   const bin = await pythonEnvironment(REQUIREMENTS, () => undefined);
-  const port = await freePort();
-  endpoint = `http://localhost:${port}`;
-  moto = spawn(resolve(bin, 'moto_server'), ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
+  moto = spawn(resolve(bin, 'moto_server'), ['-H', '127.0.0.1', '-p', '0']);
+  endpoint = await new Promise<string>((listening, failed) => {
+    let said = '';
+    const listen = (chunk: Buffer) => {
+      said += chunk;
+      const [, url] = /Running on (http:\S+)/.exec(said) ?? [];
+      if (url !== undefined) listening(url);
+    };
+    moto.stdout?.on('data', listen);
+    moto.stderr?.on('data', listen);
+    moto.once('exit', (code) => failed(new Error(`moto ended with ${code}: ${said}`)));
+  });
   between = createServer(async (request, response) => {
     const body = await text(request);
     const failure = fault(new URLSearchParams(body).get('Action') ?? '');
@@ -67,10 +74,6 @@ beforeAll(async () => {
     AWS_ACCESS_KEY_ID: 'moto',
     AWS_SECRET_ACCESS_KEY: 'moto',
   });
-  for (let attempt = 0; attempt < 120; attempt += 1) {
-    if (await fetch(`${endpoint}/moto-api/data.json`).catch(() => undefined)) break;
-    await sleep(500);
-  }
   autoScaling = new AutoScalingClient({});
 });
 
@@ -82,7 +85,8 @@ afterAll(async () => {
 
 beforeEach(async () => {
   fault = () => undefined;
-  await fetch(`${endpoint}/moto-api/reset`, { method: 'POST' });
+  const { ok } = await fetch(`${endpoint}/moto-api/reset`, { method: 'POST' });
+  if (!ok) throw new Error('moto was not reset');
 });
 
 async function createGroup(desired: number) {
