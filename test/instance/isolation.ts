@@ -17,7 +17,7 @@ export async function isolated(words: string[]): Promise<ChildProcess> {
   const report = (message: string) => console.error(message);
   const env: NodeJS.ProcessEnv = { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' };
   if (missing === undefined) {
-    env.INSTANCE_IMAGE = stockImage(report);
+    env.INSTANCE_IMAGE = await stockImage(report);
     env.INSTANCE_PYTHON = await pythonEnvironment('test/local/moto.txt', report);
   } else {
     env.INSTANCE_SKIPPED = missing;
