@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../../infra/config.ts';
 
 /** A fleet with nothing but what it must have, to which a test adds what it is about. */
@@ -19,13 +18,9 @@ export const minimalNamed = (name: string) => MINIMAL.replace('linux:', `${name}
 export const minimalWith = (...settings: string[]) =>
   MINIMAL + settings.map((setting) => `  ${setting}\n`).join('');
 
-/** Where files of fleets lie; gone after the tests of the file that imports this one: a stack reads install scripts. */
-const written = mkdtempSync(join(tmpdir(), 'fleets-'));
-afterAll(() => rmSync(written, { recursive: true }));
-
-/** The fleets of a `fleets.yaml` with this text, and with these files beside it. */
+/** The fleets of a `fleets.yaml` with this text, and with these files beside it, which stay: a stack reads install scripts. */
 export function fleetsOf(text: string, beside: Record<string, string> = {}): FleetConfig[] {
-  const directory = mkdtempSync(join(written, 'beside-'));
+  const directory = mkdtempSync(join(tmpdir(), 'fleets-'));
   try {
     for (const [name, content] of Object.entries({ 'fleets.yaml': text, ...beside })) {
       writeFileSync(join(directory, name), content);

@@ -1,9 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
-import { afterAll } from 'vitest';
 import * as z from 'zod';
 import { type FleetConfig, STACK_NAME } from '../../infra/config.ts';
 import { AutoscalerStack } from '../../infra/stack.ts';
@@ -11,10 +10,6 @@ import { AutoscalerStack } from '../../infra/stack.ts';
 const { context } = z
   .object({ context: z.record(z.string(), z.unknown()) })
   .parse(JSON.parse(readFileSync('cdk.json', 'utf8')));
-
-/** Where apps write; gone after the tests of the file that imports this one. */
-const output = mkdtempSync(join(tmpdir(), 'synthesised-'));
-afterAll(() => rmSync(output, { recursive: true }));
 
 /** The app as cdk.json runs it, but without bundling the functions' code. */
 export function appOf(fleets: FleetConfig[]): { app: App; stack: AutoscalerStack } {
@@ -26,7 +21,7 @@ export function appOf(fleets: FleetConfig[]): { app: App; stack: AutoscalerStack
 export function emptyApp(): App {
   return new App({
     context: { ...context, 'aws:cdk:bundling-stacks': [] },
-    outdir: mkdtempSync(join(output, 'app-')),
+    outdir: mkdtempSync(join(tmpdir(), 'app-')),
   });
 }
 

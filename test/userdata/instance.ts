@@ -89,12 +89,12 @@ const running = new Set<Instance>();
 /** A `describe` that tells why, if the scripts cannot run here. Its tests wait for processes more than they compute. */
 export function describeScript(name: string, tests: () => void): void {
   if (missing !== undefined) return void describe.skip(`${name} (skipped: ${missing})`, tests);
+  afterAll(() => {
+    for (const instance of running) instance.end();
+    running.clear();
+  });
   describe.concurrent(name, tests);
 }
-
-afterAll(() => {
-  for (const instance of running) instance.end();
-});
 
 /** An item's value, or its values one after the other as it is asked for, of which the last stays; undefined is a 404. */
 type Item = string | (string | undefined)[];
