@@ -16,7 +16,12 @@ export interface ReplayOptions {
   /** Told how many jobs have ended, now and then. */
   progress?: (ended: number) => void;
   /** Told of every claim: which job, by which instance, and when it will be done. */
-  claimed?: (job: number, instance: number, at: number, until: number) => void;
+  claimed?: (
+    job: number,
+    instance: Pick<Instance, 'number' | 'requestedAt'>,
+    at: number,
+    until: number,
+  ) => void;
 }
 
 /** The parts of a job's wait, in seconds; they add up to it. */
@@ -345,7 +350,7 @@ class Replay {
     instance.job = number;
     this.#waiting.delete(instance);
     const endsAt = now + (this.#jobs.durationSeconds[number] as number);
-    this.#options.claimed?.(number, instance.number, now, endsAt);
+    this.#options.claimed?.(number, instance, now, endsAt);
     this.#agenda.plan(endsAt, () => {
       if (!instance.gone) this.#finish(instance);
     });

@@ -37,7 +37,13 @@ it('nobody who gives each job a clean machine after it is queued waits less, or 
       );
       fc.pre(policy.protectedFromScaleIn && !('levers' in choice && (choice.levers.headroom ?? 0) > 0));
       const clean = limitsOf(jobs, WORLD)[1];
-      const { startedAt, billedSeconds } = replay(jobs, policy, WORLD);
+      const asked: number[] = [];
+      const { startedAt, billedSeconds } = replay(jobs, policy, WORLD, {
+        claimed: (_, { requestedAt }) => asked.push(requestedAt),
+      });
+      asked.sort((a, b) => a - b);
+      // A group that replaces whatever leaves may have done so before another job comes, and that one finds a runner.
+      fc.pre(jobs.every(({ queuedAt }, number) => (asked[number] ?? Number.NaN) >= queuedAt));
       const mean =
         startedAt.reduce((sum, at, number) => sum + at - (jobs[number]?.queuedAt ?? 0), 0) / jobs.length;
       // An instance that was launched for one job may take another one, so this is of the mean alone.

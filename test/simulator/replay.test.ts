@@ -200,7 +200,7 @@ describe('a replay, worked out by hand:', () => {
   it('of two idle runners that are reused, the one that has waited least takes the next job', () => {
     const jobs = [job(0, 100), job(0, 140), job(240, 10)];
     const runners: number[] = [];
-    replay(jobs, level({ reuse: true }), WORLD, { claimed: (_, instance) => runners.push(instance) });
+    replay(jobs, level({ reuse: true }), WORLD, { claimed: (_, instance) => runners.push(instance.number) });
     expect(runners[2]).toBe(runners[1]);
   });
 
@@ -221,7 +221,7 @@ describe('whatever the trace, the policy and the world,', () => {
   function observed(jobs: Job[], policy: Policy, world: World, options: ReplayOptions = {}) {
     const claims: Claim[] = [];
     const claimed: ReplayOptions['claimed'] = (number, instance, at, until) =>
-      claims.push({ job: number, instance, at, until });
+      claims.push({ job: number, instance: instance.number, at, until });
     return { replayed: replay(jobs, policy, world, { ...options, claimed }), claims };
   }
 
