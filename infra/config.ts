@@ -3,19 +3,12 @@ import { dirname, extname, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { parse as parseYaml } from 'yaml';
 import type * as z from 'zod';
-import {
-  Breaker,
-  Fleet,
-  type FleetSettings,
-  Fleets,
-  InstanceRequirements,
-  isMap,
-  Runner,
-  ScalingSchedule,
-  Spot,
-  VpcOfYours,
-  WarmPool,
-} from './fleet-settings.ts';
+import { Breaker, ScalingSchedule, Spot, WarmPool } from './capacity-settings.ts';
+import { Fleet, type FleetSettings, Fleets } from './fleet-settings.ts';
+import { Runner } from './image-settings.ts';
+import { InstanceRequirements } from './instance-settings.ts';
+import { VpcOfYours } from './network-settings.ts';
+import { isMap } from './setting.ts';
 
 /** Name of the stack, unless another is given; the names of what it deploys begin with it. */
 export const STACK_NAME = 'circleci-runners';

@@ -3,7 +3,8 @@ import { InstanceArchitecture, InstanceClass, InstanceType } from 'aws-cdk-lib/a
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FleetsInvalid, loadFleets } from '../../infra/config.ts';
-import { architectureOf, logicalId, MOST_FLEETS } from '../../infra/fleet-settings.ts';
+import { logicalId, MOST_FLEETS } from '../../infra/fleet-settings.ts';
+import { architectureOf } from '../../infra/instance-settings.ts';
 import { complaintsAbout, fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from './fleets.ts';
 
 describe('a fleet that says only what it must', () => {
@@ -860,7 +861,7 @@ describe('the install script', () => {
   it('has its fault reported beside all others of its fleet', () => {
     const text = minimalWith('install: setup.sh', 'image: debian', 'spot: {percentage: 0}');
     expect(complaintsAbout(text, { 'setup.sh': 'id\n' })).toMatch(
-      /^fleets\.yaml has 3 faults:\n {2}linux\.image: .*\n {2}linux\.spot\.percentage: .*\n {2}linux\.install: /,
+      /^fleets\.yaml has 3 faults:\n {2}linux\.spot\.percentage: .*\n {2}linux\.image: .*\n {2}linux\.install: /,
     );
   });
 });

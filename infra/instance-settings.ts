@@ -1,0 +1,110 @@
+import * as z from 'zod';
+import { faulty, flag, isMap, text, wholeNumber } from './setting.ts';
+
+/** Which instances a fleet launches, by their types or by what they must have. */
+
+const INSTANCE_TYPE = /^[a-z0-9-]+\.[a-z0-9-]+$/;
+const isInstanceType = (value: unknown) => typeof value === 'string' && INSTANCE_TYPE.test(value);
+
+/** From the fewest to the most of something; without the most, any number. */
+const range = (what: string, most: number) =>
+  z
+    .strictObject(
+      {
+        min: wholeNumber(`the fewest ${what}`, 1, most).describe(`The fewest ${what}.`),
+        max: wholeNumber(`the most ${what}`, 1, most).optional().describe(`The most ${what}.`),
+      },
+      { error: `must be a map of min and max, the fewest and the most ${what}` },
+    )
+    .refine(({ min, max = most }) => max >= min, {
+      path: ['max'],
+      error: ({ input }) => `must be at least min (${Object(input).min})`,
+    });
+
+/**
+ * Instance types by what they have. Those with accelerators, bare metal ones and earlier generations are never meant.
+ * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRequirements.html
+ */
+export const InstanceRequirements = z.strictObject(
+  {
+    architecture: z
+      .enum(['arm64', 'x86_64'], { error: 'must be arm64 (Graviton) or x86_64' })
+      .describe('Of the processor: `arm64` (Graviton) or `x86_64` (Intel and AMD).'),
+    vCpus: range('vCPUs', 1_024).describe('How many vCPUs: `min`, and `max` unless any number will do.'),
+    memoryGiB: range('GiB of memory', 32_768).describe(
+      'How much memory in GiB: `min`, and `max` unless any amount will do.',
+    ),
+    burstable: flag('Whether types with burstable performance, such as t4g.large, are meant too.'),
+    excluded: z
+      .array(text('an instance type or some of them, such as m5.large, m5.* or r*', /^[a-z0-9.*-]{1,30}$/), {
+        error: 'must be a list of instance types such as [m5.large, r*]',
+      })
+      .max(400, { error: 'must be at most 400 instance types' })
+      .default([])
+      .describe('Types that are not meant, with `*` for any text.'),
+  },
+  { error: 'must be a map of architecture, vCpus and memoryGiB' },
+);
+
+export const INSTANCE_SETTINGS = {
+  instanceTypes: z
+    .array(text('an EC2 instance type such as m7g.large', INSTANCE_TYPE), {
+      error: 'must be a list of EC2 instance types such as [m7g.large]',
+    })
+    .min(1, { error: 'must name at least one EC2 instance type, such as [m7g.large]' })
+    .optional()
+    .describe(
+      'EC2 instance types in order of preference, all of one architecture. The image follows from it. Either these or `instanceRequirements` must be given.',
+    ),
+  instanceRequirements: InstanceRequirements.optional().describe(
+    'Instead of `instanceTypes`, what they must have: `architecture` (`arm64` or `x86_64`), `vCpus` and `memoryGiB` (maps of `min` and `max`), and perhaps `burstable` (false) and `excluded`, a list such as `[r*]`. Of those that fit, EC2 takes the cheapest, and for Spot the cheapest that it has much of; never one much dearer than another that fits.',
+  ),
+};
+
+export type Architecture = 'arm64' | 'x86_64';
+
+/**
+ * Architecture of an instance type's processor, by its name: a `g` among the letters behind the generation is
+ * Graviton. https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
+ */
+export function architectureOf(instanceType: string): Architecture {
+  return /^(a1|[a-z]+\d+[a-z-]*g[a-z0-9]*)\./.test(instanceType) ? 'arm64' : 'x86_64';
+}
+
+/** What else a fleet says of its instances. */
+interface Instances {
+  instanceTypes?: string[] | undefined;
+  instanceRequirements?: object | undefined;
+}
+
+/** Whether the instance types of a fleet are sound, each by itself. */
+const named = (fleet: unknown) =>
+  Array.isArray(Object(fleet).instanceTypes) && Object(fleet).instanceTypes.every(isInstanceType);
+
+export const INSTANCE_RULES = [
+  z.refine<Instances>(
+    ({ instanceTypes, instanceRequirements }) => Boolean(instanceTypes ?? instanceRequirements),
+    {
+      path: ['instanceTypes'],
+      error:
+        'must be a list of EC2 instance types such as [m7g.large], unless there are instanceRequirements',
+      when: ({ value, issues }) => isMap(value) && !faulty(issues, 'instanceTypes', 'instanceRequirements'),
+    },
+  ),
+  z.refine<Instances>(({ instanceTypes, instanceRequirements }) => !(instanceTypes && instanceRequirements), {
+    path: ['instanceRequirements'],
+    error: 'must be left out, or instanceTypes must: the one or the other says what is launched',
+    when: ({ value }) => isMap(value),
+  }),
+  z.refine<Instances>(({ instanceTypes = [] }) => new Set(instanceTypes.map(architectureOf)).size <= 1, {
+    path: ['instanceTypes'],
+    error: 'must all be of one architecture, arm64 (Graviton) or x86_64, because they share one image',
+    when: ({ value }) => named(value),
+  }),
+  z.refine<Instances>(({ instanceTypes = [] }) => !instanceTypes.some((type) => /\.metal/.test(type)), {
+    path: ['instanceTypes'],
+    error:
+      'must not be bare metal with a hibernated warmPool, which it cannot do; with the state stopped it can',
+    when: ({ value }) => Object(Object(value).warmPool).state === 'hibernated' && named(value),
+  }),
+];
