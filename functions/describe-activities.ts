@@ -1,5 +1,6 @@
+import * as z from 'zod/mini';
 import { summariseActivities } from './lib/activities.ts';
-import { type Activities, DescribeActivitiesInput } from './lib/contracts.ts';
+import { Activities, DescribeActivitiesInput } from './lib/contracts.ts';
 import { publishMetrics } from './lib/metrics.ts';
 import { describeActivities } from './lib/scaling-activities.ts';
 import { step } from './lib/step.ts';
@@ -8,7 +9,7 @@ import { step } from './lib/step.ts';
 export const handler = step(
   'Describe Activities',
   DescribeActivitiesInput,
-  async (input): Promise<Activities> => {
+  async (input) => {
     const { fleet, groupName, warmPoolAuto } = input;
     const found = await describeActivities(groupName, { all: warmPoolAuto });
     const activities = summariseActivities(found, input, Date.now());
@@ -16,7 +17,7 @@ export const handler = step(
       ...(activities.failedLaunches > 0 && { FailedLaunches: activities.failedLaunches }),
       ...(activities.breaker.open && { BreakerOpen: 1 }),
     });
-    return activities;
+    return z.encode(Activities, activities);
   },
   ({ breaker, failedLaunches }) =>
     breaker.open || failedLaunches > 0 ? { breaker, failedLaunches } : undefined,

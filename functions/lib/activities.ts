@@ -49,11 +49,11 @@ export function summariseActivities(
   const ended = (outcome: 'failed' | 'succeeded') =>
     others.filter((launch) => launch.outcome === outcome && inMinuteBefore(launch.endedAt)).length;
   return {
-    lastAt: lastAt === undefined ? null : instant(lastAt),
+    lastAt: lastAt ?? null,
     failedLaunches: ended('failed'),
     cameInService: ended('succeeded'),
     ...(shortOfSpot.length > 0 && {
-      spotShortageAt: instant(Math.max(...shortOfSpot.map(({ endedAt }) => endedAt))),
+      spotShortageAt: Math.max(...shortOfSpot.map(({ endedAt }) => endedAt)),
     }),
     ...(warmPoolAuto && { launchDemand: launchDemand(launches, boots, now) }),
     breaker: judged.open
@@ -64,10 +64,8 @@ export function summariseActivities(
           failures: judged.failures,
           kind: judged.kind,
           reason: judged.reason,
-          canaryAt: instant(judged.canaryAt),
+          canaryAt: judged.canaryAt,
         }
       : { open: false },
   };
 }
-
-const instant = (at: number) => new Date(at).toISOString();

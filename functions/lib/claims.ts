@@ -19,21 +19,25 @@ export interface Seen {
   idle: boolean;
 }
 
-/** Adds a poll's counts to what was seen before; `undefined` before the first poll. */
+/**
+ * Adds a poll's counts to what was seen before; `undefined` before the first poll.
+ *
+ * @returns What is seen now, and how many tasks were claimed since the poll before.
+ */
 export function see(
   before: Seen | undefined,
   { unclaimed, running, inService }: Pick<Seen, 'unclaimed' | 'running'> & { inService: number },
-): Seen & { claimedNow: number } {
+): { seen: Seen; claimedNow: number } {
   const waiting = unclaimed > 0;
   const idle = inService > running;
-  if (before === undefined) return { unclaimed, running, claimed: 0, waiting, idle, claimedNow: 0 };
+  if (before === undefined) return { seen: { unclaimed, running, claimed: 0, waiting, idle }, claimedNow: 0 };
   const claimedNow = Math.max(running - before.running, before.unclaimed - unclaimed, 0);
-  return {
+  const seen = {
     unclaimed,
     running,
     claimed: before.claimed + claimedNow,
     waiting: before.waiting && waiting,
     idle: before.idle && idle,
-    claimedNow,
   };
+  return { seen, claimedNow };
 }

@@ -5,7 +5,11 @@ export const Count = z.int().check(z.minimum(0), z.maximum(1_000_000));
 
 const Text = z.string().check(z.minLength(1));
 const Percentage = z.int().check(z.minimum(0), z.maximum(100));
-const Instant = z.iso.datetime({ offset: true });
+/** A time: text in the workflow's JSON, milliseconds since the epoch in the functions. */
+const Instant = z.codec(z.iso.datetime({ offset: true }), z.number(), {
+  decode: (text) => Date.parse(text),
+  encode: (at) => new Date(at).toISOString(),
+});
 
 const Seconds = z.int().check(z.minimum(1));
 
@@ -16,7 +20,7 @@ const Trace = {
   execution: Text,
 };
 
-/** The plan of one poll; each poll hands the next one's on. */
+/** When one poll of an execution is due, and what the polls before it have seen. */
 export const Poll = z.object({
   /** 1 for the first poll of an execution. */
   number: Count,
@@ -31,9 +35,6 @@ export const Poll = z.object({
   ),
 });
 export type Poll = z.infer<typeof Poll>;
-
-/** What one poll hands on to the next: when the execution started is the same for all, so it stays out of the state. */
-const HandedOn = z.omit(Poll, { executionStartedAt: true });
 
 /** What a counting step has to know of its poll. */
 const CountedIn = z.omit(Poll, { dueAt: true, seen: true });
@@ -134,18 +135,36 @@ export type ScalingSchedule = z.infer<typeof ScalingSchedule>;
 export const CapacitySettings = z.object({ ...LEVERS, schedules: z.optional(z.array(ScalingSchedule)) });
 export type CapacitySettings = z.infer<typeof CapacitySettings>;
 
-export const ComputeCapacityInput = z.object({
-  ...Trace,
+/** What stays the same for all polls of an execution. */
+const PollSettings = z.object({
   capacity: CapacitySettings,
   pollIntervalSeconds: Seconds,
-  /** The longest interval of a fleet that is quiet: see pacing.ts. */
+  /** The longest interval of an idle fleet: see pacing.ts. */
   quietPollIntervalSeconds: Seconds,
   /** Of the instances beyond the base, as the fleet is configured; 100 without Spot capacity. */
   onDemandPercentage: z._default(Percentage, 100),
   executionStartedAt: Instant,
-  poll: HandedOn,
+});
+export type PollSettings = z.infer<typeof PollSettings>;
+
+/** What each poll of an execution hands on to the next one: all that may change from poll to poll. */
+const PollState = z.object({
+  /** Without the start of the execution, which is a setting. */
+  poll: z.omit(Poll, { executionStartedAt: true }),
+  /** Read once, at the start. A poll that sees an instance launch puts off the breaker's canary: see poll.ts. */
   activities: Activities,
-  observed: z.object({ unclaimed: UnclaimedAnswer, running: RunningAnswer, group: Group }),
+});
+export type PollState = z.infer<typeof PollState>;
+
+/** What one poll has read. */
+const Observation = z.object({ unclaimed: UnclaimedAnswer, running: RunningAnswer, group: Group });
+export type Observation = z.infer<typeof Observation>;
+
+export const ComputeCapacityInput = z.object({
+  ...Trace,
+  ...PollSettings.shape,
+  ...PollState.shape,
+  observed: Observation,
 });
 export type ComputeCapacityInput = z.infer<typeof ComputeCapacityInput>;
 
@@ -166,8 +185,7 @@ export const Plan = z.object({
    */
   updateTimeoutSeconds: Seconds,
   again: z.boolean(),
-  /** All that the next poll is told. */
-  next: z.object({ poll: HandedOn, activities: Activities }),
+  next: PollState,
 });
 export type Plan = z.infer<typeof Plan>;
 

@@ -1,6 +1,6 @@
 /**
- * The whole decision of a poll: the capacity, and what becomes of the group's `Launch` process, of its On-Demand
- * percentage and of its warm pool. Pure, so that a replay decides by it as the workflow does.
+ * What becomes of a group: its capacity, its `Launch` process, its On-Demand percentage and its warm pool. Pure.
+ * poll.ts has what a poll is beside that.
  */
 
 import {
@@ -11,20 +11,15 @@ import {
   withLaunchProcess,
   withWarmPool,
 } from './capacity.ts';
-import type { Activities, CapacitySettings, Group } from './contracts.ts';
+import type { Activities, Group, PollSettings } from './contracts.ts';
 import { effectiveSettings } from './schedules.ts';
 import { withFallback } from './spot.ts';
 import { sizeWarmPool } from './warm-pool.ts';
 
-/** What is decided by, and stays the same from poll to poll. */
-export interface DecisionSettings {
-  capacity: CapacitySettings;
-  /** Of the instances beyond the base, as the fleet is configured; 100 without Spot capacity. */
-  onDemandPercentage: number;
-  activities: Activities;
-}
+/** The settings of the fleet that decide, explained in contracts.ts. */
+export type DecisionSettings = Pick<PollSettings, 'capacity' | 'onDemandPercentage'>;
 
-/** What a poll has seen. */
+/** What a poll has read, with both counts. */
 export interface Observed {
   counts: Pick<Situation, 'unclaimed' | 'running'>;
   group: Group;
@@ -33,12 +28,14 @@ export interface Observed {
 /**
  * Decides with the settings that are in force.
  *
+ * @param activities What became of the group's launches.
  * @param now Milliseconds since the epoch.
  * @returns The decision, and what it was made of.
  */
 export function decide(
-  { capacity, onDemandPercentage, activities }: DecisionSettings,
+  activities: Activities,
   { counts, group }: Observed,
+  { capacity, onDemandPercentage }: DecisionSettings,
   now: number,
 ): { decision: Decision; situation: Situation } {
   const { levers, reasons } = effectiveSettings(capacity, now);
@@ -78,22 +75,7 @@ export const held = (desired: number, ...reasons: string[]): Decision => ({
 /** How many launches an open breaker allows: one when its canary is due and nothing is launching, else none. */
 function canariesAllowed(breaker: Activities['breaker'], pending: number, now: number): number | undefined {
   if (!breaker.open) return undefined;
-  return pending === 0 && now >= Date.parse(breaker.canaryAt) ? 1 : 0;
-}
-
-/** Longer than an execution, in milliseconds. */
-const CANARY_REST = 120_000;
-
-/**
- * What is left of the activities once something launches: they are read but once in an execution, so if it
- * fails before the next one, no canary may follow it.
- *
- * @param now Milliseconds since the epoch.
- */
-export function withoutCanary(activities: Activities, now: number): Activities {
-  const { breaker } = activities;
-  if (!breaker.open || now < Date.parse(breaker.canaryAt)) return activities;
-  return { ...activities, breaker: { ...breaker, canaryAt: new Date(now + CANARY_REST).toISOString() } };
+  return pending === 0 && now >= breaker.canaryAt ? 1 : 0;
 }
 
 /** Sizes the warm pool, if that is the workflow's to do; not while the breaker is open, which lets nothing launch. */

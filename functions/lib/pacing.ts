@@ -43,13 +43,13 @@ export function quietSeconds(
     members,
     minReplicas,
   }: Pick<Situation, 'unclaimed' | 'running' | 'desired' | 'members' | 'minReplicas'>,
-  lastActivityAt: string | null,
+  lastActivityAt: number | null,
   now: number,
 ): number {
   const present = members.pending + members.inService + members.leaving;
   if (unclaimed + running > 0 || desired > minReplicas || present > minReplicas) return 0;
   if (lastActivityAt === null) return Number.POSITIVE_INFINITY;
-  return Math.max(now - Date.parse(lastActivityAt), 0) / 1_000;
+  return Math.max(now - lastActivityAt, 0) / 1_000;
 }
 
 /** After so many seconds of silence it is polled a second later: after an hour every 15 s, after four every 60 s. */
@@ -94,8 +94,11 @@ export function pollTimeout(elapsedSeconds: number): number {
 
 /** Whether a poll due at `at` still fits into the execution. */
 export function pollFits(poll: Pick<Poll, 'executionStartedAt'>, at: number): boolean {
-  return pollTimeout((at - Date.parse(poll.executionStartedAt)) / 1_000) >= 1;
+  return pollTimeout((at - poll.executionStartedAt) / 1_000) >= 1;
 }
+
+/** A poll without what the polls before it have seen. */
+type PollTimes = Omit<Poll, 'seen'>;
 
 export interface Pace {
   /**
@@ -105,7 +108,7 @@ export interface Pace {
   updateTimeoutSeconds: number;
   /** Whether `next` fits into this execution. */
   again: boolean;
-  next: Poll;
+  next: PollTimes;
 }
 
 /**
@@ -120,12 +123,12 @@ export interface Pace {
  * @param options.notBefore When CircleCI will take the next request, if it said so.
  */
 export function pace(
-  poll: Poll,
+  poll: PollTimes,
   pollIntervalSeconds: number,
   now: number,
   options: { write: boolean; notBefore?: number },
 ): Pace {
-  const startedAt = Date.parse(poll.executionStartedAt);
+  const startedAt = poll.executionStartedAt;
   const dueAt = Math.max(nextPoint(poll, pollIntervalSeconds, now), wholeSecond(options.notBefore ?? 0));
 
   // Seconds since the start, each at the latest.
@@ -135,7 +138,7 @@ export function pace(
   const writtenSeconds = decidedSeconds + (updateTimeoutSeconds > 0 ? worst(updateTimeoutSeconds) : 0);
 
   const timeoutSeconds = pollTimeout(Math.max(dueSeconds, writtenSeconds));
-  const tookSeconds = (now - Date.parse(poll.dueAt)) / 1_000;
+  const tookSeconds = (now - poll.dueAt) / 1_000;
   const roomForOneAsSlow =
     options.notBefore !== undefined ||
     timeoutSeconds >= Math.min(SLOW_POLL_FACTOR * tookSeconds, LIMITS.attemptSeconds);
@@ -143,9 +146,9 @@ export function pace(
     updateTimeoutSeconds,
     again: timeoutSeconds >= 1 && roomForOneAsSlow,
     next: {
-      ...poll,
+      executionStartedAt: startedAt,
       number: poll.number + 1,
-      dueAt: new Date(dueAt).toISOString(),
+      dueAt,
       timeoutSeconds: Math.max(timeoutSeconds, 1),
     },
   };
@@ -155,11 +158,11 @@ export function pace(
  * The first point of the grid after this poll. It is a whole second, because Wait drops the milliseconds of
  * its timestamp and would end early: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html
  */
-function nextPoint(poll: Poll, pollIntervalSeconds: number, now: number): number {
-  const gridStartsAt = Math.floor(Date.parse(poll.executionStartedAt) / 1_000) * 1_000;
+function nextPoint(poll: PollTimes, pollIntervalSeconds: number, now: number): number {
+  const gridStartsAt = Math.floor(poll.executionStartedAt / 1_000) * 1_000;
   const intervalMilliseconds = pollIntervalSeconds * 1_000;
   // This function's clock may be a little behind the one that started the poll.
-  const polledAt = Math.max(now, Date.parse(poll.dueAt));
+  const polledAt = Math.max(now, poll.dueAt);
   const point = Math.floor((polledAt - gridStartsAt) / intervalMilliseconds) + 1;
   return gridStartsAt + point * intervalMilliseconds;
 }

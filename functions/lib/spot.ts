@@ -29,11 +29,11 @@ export function withFallback(
   decision: Decision,
   configured: number,
   purchase: Purchase | undefined,
-  spotShortageAt: string | undefined,
+  spotShortageAt: number | undefined,
   now: number,
 ): Decision {
   if (configured === 100 || purchase === undefined) return decision;
-  const until = spotShortageAt === undefined ? 0 : Date.parse(spotShortageAt) + FALLBACK_SECONDS * 1_000;
+  const until = spotShortageAt === undefined ? 0 : spotShortageAt + FALLBACK_SECONDS * 1_000;
   const change = (onDemandPercentage: number, reason: string): Decision => ({
     ...decision,
     change: true,

@@ -1,7 +1,13 @@
 import { summariseActivities } from '../../functions/lib/activities.ts';
-import type { Activities, Levers, Poll } from '../../functions/lib/contracts.ts';
-import { decide, withoutCanary } from '../../functions/lib/decision.ts';
-import { pace, pollInterval, pollTimeout, quietSeconds } from '../../functions/lib/pacing.ts';
+import type {
+  Activities,
+  Levers,
+  Observation,
+  PollSettings,
+  PollState,
+} from '../../functions/lib/contracts.ts';
+import { LIMITS } from '../../functions/lib/pacing.ts';
+import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
 import { FALLBACK_SECONDS } from '../../functions/lib/spot.ts';
 import { changesOfDemand } from '../../functions/lib/warm-pool.ts';
@@ -18,9 +24,8 @@ export type OursSettings = SandboxSettings & Pick<FleetConfig, 'unsafeRetries'>;
 const EXECUTION_SECONDS = 60;
 
 /**
- * This project: the decision of functions/lib/decision.ts and the polls of functions/lib/pacing.ts, called as they
- * are, with every lever. What it leaves out is how a step fails: a poll that gets no counts ends its execution.
- * `--workflow` replays the state machine itself.
+ * This project: the polls of functions/lib/poll.ts, with every setting. What is left out is how a step fails: a poll
+ * without counts ends its execution. `--workflow` replays the state machine itself.
  *
  * @param startsAt What second 0 is, in milliseconds since the epoch.
  */
@@ -48,22 +53,20 @@ export function ours(settings: OursSettings, startsAt: number): Policy {
   };
 }
 
-/** The polls of the executions that a schedule starts each minute, the more seldom the longer nothing happens. */
+/** The executions that a schedule starts each minute, and their polls. */
 class Executions implements Polls {
   readonly #settings: OursSettings;
-  readonly #intervals: Parameters<typeof pollInterval>[1];
   readonly #startsAt: number;
   readonly #warmPoolAuto: boolean;
   readonly #onDemandPercentage: number;
   /** The settings in force, and until when they are, in seconds. */
   #levers: Levers;
   #leversUntil = Number.NEGATIVE_INFINITY;
+  /** When the next poll is due, in seconds. */
   #at = 0;
-  /** When the execution started, in seconds; its first poll is due then. */
-  #startedAt = 0;
-  /** When the group's last activity ended, as the execution read it at its start: in whole seconds. */
-  #activityAt = Number.NEGATIVE_INFINITY;
-  #activities: Activities = { lastAt: null, failedLaunches: 0, cameInService: 0, breaker: { open: false } };
+  /** What that poll is handed, unless it is the first of its execution. */
+  #state: PollState;
+  #pollSettings: PollSettings;
   /** What of the group's log the execution has read. */
   #read = -1;
   /** When what it read would mean something else without anything happening, in milliseconds since the epoch. */
@@ -72,13 +75,20 @@ class Executions implements Polls {
   constructor(settings: OursSettings, startsAt: number) {
     this.#settings = settings;
     this.#startsAt = startsAt;
-    this.#intervals = {
-      pollIntervalSeconds: settings.pollInterval,
-      quietPollIntervalSeconds: settings.quietPollInterval,
-    };
     this.#warmPoolAuto = settings.warmPool?.size === 'auto';
     this.#onDemandPercentage = 100 - (settings.spot?.percentage ?? 0);
     this.#levers = capacityOf(settings);
+    this.#state = {
+      poll: firstPoll(startsAt),
+      activities: { lastAt: null, failedLaunches: 0, cameInService: 0, breaker: { open: false } },
+    };
+    this.#pollSettings = {
+      capacity: this.#levers,
+      pollIntervalSeconds: settings.pollInterval,
+      quietPollIntervalSeconds: settings.quietPollInterval,
+      onDemandPercentage: this.#onDemandPercentage,
+      executionStartedAt: startsAt,
+    };
   }
 
   get at(): number {
@@ -96,124 +106,111 @@ class Executions implements Polls {
 
   wish(sight: Sight): Wish {
     this.#begin(sight);
-    const { log, desired, members, suspended, unclaimed, running } = sight;
     const now = this.#instant(sight.now);
-    const { decision } = decide(
-      {
-        capacity: this.inForce(sight.now),
-        onDemandPercentage: this.#onDemandPercentage,
-        activities: this.#activities,
-      },
-      {
-        counts: { unclaimed, running },
-        group: {
-          desired,
-          members,
-          launchProcess: { suspended, byBreaker: suspended },
-          paused: 'false',
-          ...(this.#settings.spot !== undefined && {
-            purchase: {
-              onDemandPercentage: sight.onDemandPercentage,
-              byFallback: sight.onDemandPercentage !== this.#onDemandPercentage,
-            },
-          }),
-          ...(this.#settings.warmPool !== undefined && {
-            warmPool: { size: sight.warmPoolSize, state: 'Stopped' },
-          }),
-        },
-      },
-      now,
-    );
-    if (members.pending > 0) this.#activities = withoutCanary(this.#activities, now);
-    return { ...decision, until: this.#until(now, log) };
+    const settings = { ...this.#pollSettings, capacity: this.inForce(sight.now) };
+    const { decision, again, next } = decidePoll(this.#state, this.#observe(sight), settings, now);
+    this.#handOn(again, next);
+    return { ...decision, until: this.#until(now, sight.log) };
   }
 
-  made(sight: Sight, wrote: boolean): void {
-    const interval = this.#interval(this.#isQuiet(sight));
-    if (!wrote) {
-      this.#next(interval);
-      return;
-    }
-    // A write takes its time from the execution's, so that it may be the last of its polls.
-    const poll: Poll = {
-      number: 1,
-      executionStartedAt: new Date(this.#startedAt * 1_000).toISOString(),
-      dueAt: new Date(this.#at * 1_000).toISOString(),
-      timeoutSeconds: 1,
-    };
-    const { again, next } = pace(poll, interval, this.#at * 1_000, { write: true });
-    this.#at = again ? Date.parse(next.dueAt) / 1_000 : this.#startedAt + EXECUTION_SECONDS;
-  }
+  /** The poll has planned the next one already. */
+  made(): void {}
 
-  /** The execution has failed; the next one asks again. */
+  /** The execution has failed; the next one polls again. */
   failed(): void {
-    this.#at = Math.floor(this.#at / EXECUTION_SECONDS) * EXECUTION_SECONDS + EXECUTION_SECONDS;
+    this.#at = startOfExecution(this.#at) + EXECUTION_SECONDS;
   }
 
   skip(sight: Sight, until: number): number {
-    const quiet = this.#isQuiet(sight);
+    const situation = { ...sight, minReplicas: this.#levers.minReplicas };
     let skipped = 0;
     for (; this.#at < until; skipped += 1) {
       this.#begin(sight);
-      this.#next(this.#interval(quiet));
+      const now = this.#instant(this.#at);
+      const { again, next } = planRest(situation, this.#state, this.#pollSettings, now, false);
+      this.#handOn(again, next);
     }
     return skipped;
   }
 
-  /** The first poll of an execution: what the group did before is read, once. */
+  #observe(sight: Sight): Observation {
+    const { unclaimed, running, desired, members, suspended, onDemandPercentage, warmPoolSize } = sight;
+    const { spot, warmPool } = this.#settings;
+    const byFallback = onDemandPercentage !== this.#onDemandPercentage;
+    return {
+      unclaimed: { unclaimed },
+      running: { running },
+      group: {
+        desired,
+        members,
+        launchProcess: { suspended, byBreaker: suspended },
+        paused: 'false',
+        ...(spot !== undefined && { purchase: { onDemandPercentage, byFallback } }),
+        ...(warmPool !== undefined && { warmPool: { size: warmPoolSize, state: 'Stopped' } }),
+      },
+    };
+  }
+
+  #handOn(again: boolean, next: PollState): void {
+    this.#state = next;
+    this.#at = again
+      ? (next.poll.dueAt - this.#startsAt) / 1_000
+      : startOfExecution(this.#at) + EXECUTION_SECONDS;
+  }
+
+  /** Before the first poll of an execution, what the group did is read, once. */
   #begin({ log }: Sight): void {
-    const startedAt = Math.floor(this.#at / EXECUTION_SECONDS) * EXECUTION_SECONDS;
-    if (this.#at !== startedAt) return;
-    this.#startedAt = startedAt;
-    const now = this.#instant(startedAt);
-    this.#activityAt = Math.floor((log.lastAt - this.#startsAt) / 1_000);
-    if (log.version === this.#read && now < this.#readUntil) return;
+    if (this.#at !== startOfExecution(this.#at)) return;
+    const now = this.#instant(this.#at);
+    this.#pollSettings = { ...this.#pollSettings, executionStartedAt: now };
+    this.#state = { poll: firstPoll(now), activities: this.#activities(log, now) };
+  }
+
+  #activities(log: LaunchLog, now: number): Activities {
+    // AWS reports whole seconds.
+    const lastAt = log.lastAt === Number.NEGATIVE_INFINITY ? null : Math.floor(log.lastAt / 1_000) * 1_000;
+    const { activities } = this.#state;
+    const before = activities.lastAt === lastAt ? activities : { ...activities, lastAt };
+    if (log.version === this.#read && now < this.#readUntil) return before;
     this.#read = log.version;
     this.#readUntil = Number.POSITIVE_INFINITY;
-    // As long as launches succeed they have nothing to say, but for a warm pool that is sized by them.
-    if (!log.hasFailures && !this.#warmPoolAuto) return;
+    // As long as launches succeed, only a warm pool that is sized by them needs to know more of them.
+    if (!log.hasFailures && !this.#warmPoolAuto) return before;
     const { breaker } = this.#settings;
     const record = log.record(this.#warmPoolAuto);
-    this.#activities = summariseActivities(
-      record,
-      {
-        breakerFailures: breaker.failures,
-        breakerWindowSeconds: breaker.window,
-        onDemandPercentage: this.#onDemandPercentage,
-        warmPoolAuto: this.#warmPoolAuto,
-      },
-      now,
-    );
     if (this.#warmPoolAuto) this.#readUntil = changesOfDemand(record.launches, now);
+    const settings = {
+      breakerFailures: breaker.failures,
+      breakerWindowSeconds: breaker.window,
+      onDemandPercentage: this.#onDemandPercentage,
+      warmPoolAuto: this.#warmPoolAuto,
+    };
+    return { ...summariseActivities(record, settings, now), lastAt };
   }
 
   /** Until when nothing else would be decided, in seconds, unless something happens. */
   #until(now: number, log: LaunchLog): number {
-    const { breaker, spotShortageAt } = this.#activities;
-    const canaryAt = breaker.open ? Date.parse(breaker.canaryAt) : 0;
-    const spotAt = spotShortageAt === undefined ? 0 : Date.parse(spotShortageAt) + FALLBACK_SECONDS * 1_000;
+    const { breaker, spotShortageAt } = this.#state.activities;
+    const canaryAt = breaker.open ? breaker.canaryAt : 0;
+    const spotAt = spotShortageAt === undefined ? 0 : spotShortageAt + FALLBACK_SECONDS * 1_000;
     const nothingNew = log.version === this.#read || (!log.hasFailures && !this.#warmPoolAuto);
-    const readAgain = nothingNew ? this.#readUntil : this.#instant(this.#startedAt + EXECUTION_SECONDS);
+    const nextExecution = this.#pollSettings.executionStartedAt + EXECUTION_SECONDS * 1_000;
+    const readAgain = nothingNew ? this.#readUntil : nextExecution;
     const changes = [readAgain, ...[canaryAt, spotAt].filter((at) => at > now)];
     return Math.min((Math.min(...changes) - this.#startsAt) / 1_000, this.#leversUntil);
-  }
-
-  /** For how long is the difference of two numbers: dates for each poll would take more time than all the rest. */
-  #isQuiet(sight: Sight): boolean {
-    return quietSeconds({ ...sight, minReplicas: this.#levers.minReplicas }, null, 0) > 0;
-  }
-
-  #interval(quiet: boolean): number {
-    return pollInterval(quiet ? Math.max(this.#at - this.#activityAt, 0) : 0, this.#intervals);
-  }
-
-  /** The first point of the grid after this poll, or the next execution if no poll has room there. */
-  #next(interval: number): void {
-    const elapsed = (Math.floor((this.#at - this.#startedAt) / interval) + 1) * interval;
-    this.#at = this.#startedAt + (pollTimeout(elapsed) >= 1 ? elapsed : EXECUTION_SECONDS);
   }
 
   #instant(seconds: number): number {
     return this.#startsAt + seconds * 1_000;
   }
 }
+
+/** As the state First Poll of the workflow has it. */
+const firstPoll = (dueAt: number): PollState['poll'] => ({
+  number: 1,
+  dueAt,
+  timeoutSeconds: LIMITS.attemptSeconds,
+});
+
+/** When the execution started that a poll belongs to, in seconds. */
+const startOfExecution = (at: number) => Math.floor(at / EXECUTION_SECONDS) * EXECUTION_SECONDS;

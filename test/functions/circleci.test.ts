@@ -1,9 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { countTasks } from '../../functions/lib/circleci.ts';
-import type { CountInput, Poll } from '../../functions/lib/contracts.ts';
 import { CircleCi, type CircleCiFault } from '../../sandbox/circleci.ts';
 import { embeddedAws, newSecretName } from '../support/aws.ts';
-import { countInput, EXECUTION_START, firstPoll, secondsIn } from '../support/inputs.ts';
+import {
+  type CountInputJson,
+  EXECUTION_START,
+  firstPoll,
+  type PollJson,
+  parsedCountInput,
+  secondsIn,
+} from '../support/inputs.ts';
 import { failure, said } from '../support/said.ts';
 import { address, serve } from '../support/serve.ts';
 
@@ -21,10 +27,10 @@ afterEach(() => {
 });
 
 /** A CircleCI that is served over HTTP, with the secret that lets its fleet in. */
-async function fleet(changes: Partial<CountInput> = {}) {
+async function fleet(changes: Partial<CountInputJson> = {}) {
   const circleci = new CircleCi();
   circleci.tokens.add(TOKEN);
-  const input = countInput({
+  const input = parsedCountInput({
     circleciUrl: await serve(circleci),
     scalerSecretName: newSecretName(),
     ...changes,
@@ -39,7 +45,7 @@ async function fleet(changes: Partial<CountInput> = {}) {
   return { circleci, input, setToken };
 }
 
-async function failureOf(fault: CircleCiFault, poll: Partial<Poll> = {}): Promise<Error> {
+async function failureOf(fault: CircleCiFault, poll: Partial<PollJson> = {}): Promise<Error> {
   const { circleci, input } = await fleet({ poll: firstPoll(poll) });
   circleci.fault = () => fault;
   return failure(countTasks(input, 'unclaimed'));

@@ -11,7 +11,10 @@ interface Counts {
 /** What the last of these polls has seen. */
 function seen(polls: Counts[]): Seen & { claimedNow: number } {
   let last: (Seen & { claimedNow: number }) | undefined;
-  for (const counts of polls) last = see(last, { inService: 0, ...counts });
+  for (const counts of polls) {
+    const { seen, claimedNow } = see(last, { inService: 0, ...counts });
+    last = { ...seen, claimedNow };
+  }
   if (last === undefined) throw new Error('There was no poll');
   return last;
 }
@@ -156,9 +159,9 @@ const histories = fc
 
 /** Each gap with what was seen of it. */
 function watched({ first, truth }: { first: Counts; truth: Gap[] }) {
-  let before: Seen = see(undefined, { inService: 0, ...first });
+  let before: Seen = see(undefined, { inService: 0, ...first }).seen;
   return truth.map((gap) => {
-    const { claimedNow, ...now } = see(before, { inService: 0, ...gap });
+    const { claimedNow, seen: now } = see(before, { inService: 0, ...gap });
     before = now;
     return { gap, claimedNow, now };
   });

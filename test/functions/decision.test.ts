@@ -83,7 +83,7 @@ const moments = fc
       lastAt: null,
       failedLaunches: 0,
       cameInService: 0,
-      ...(shortage !== undefined && { spotShortageAt: new Date(now - shortage).toISOString() }),
+      ...(shortage !== undefined && { spotShortageAt: now - shortage }),
       ...(launchDemand !== undefined && { launchDemand }),
       breaker: open
         ? {
@@ -92,7 +92,7 @@ const moments = fc
             failures: 3,
             kind: 'boot',
             reason: 'it failed',
-            canaryAt: new Date(now + canaryIn).toISOString(),
+            canaryAt: now + canaryIn,
           }
         : { open },
     };
@@ -114,9 +114,9 @@ const law = (name: string, holds: (decided: Decided) => void) =>
     fc.assert(
       fc.property(fleets, counts, groups, moments, (fleet, counts, group, { now, activities }) => {
         const capacity = capacityOf(fleet);
-        const settings = { capacity, onDemandPercentage: onDemandPercentage(fleet), activities };
+        const settings = { capacity, onDemandPercentage: onDemandPercentage(fleet) };
         const again = (other: Partial<Group>) =>
-          decide(settings, { counts, group: { ...group, ...other } }, now);
+          decide(activities, { counts, group: { ...group, ...other } }, settings, now);
         const { levers } = effectiveSettings(capacity, now);
         holds({ ...again({}), observed: { counts, group }, levers, activities, again });
       }),

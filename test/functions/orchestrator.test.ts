@@ -50,7 +50,7 @@ const NO_LAUNCHES: Activities = {
 function desiredHere(scaling: Scaling, pool: Pool, at = '2026-01-04T12:00:00Z'): number {
   const { unclaimed, running, ready = running, booting = 0 } = pool;
   const { decision } = decide(
-    { capacity: capacityOf(fleetOf(scaling)), onDemandPercentage: 100, activities: NO_LAUNCHES },
+    NO_LAUNCHES,
     {
       counts: { unclaimed, running },
       group: {
@@ -60,6 +60,7 @@ function desiredHere(scaling: Scaling, pool: Pool, at = '2026-01-04T12:00:00Z'):
         paused: 'false',
       },
     },
+    { capacity: capacityOf(fleetOf(scaling)), onDemandPercentage: 100 },
     Date.parse(at),
   );
   return decision.desired;

@@ -9,7 +9,7 @@ import {
   pollTimeout,
   quietSeconds,
 } from '../../functions/lib/pacing.ts';
-import { EXECUTION_START, firstPoll, secondsIn } from '../support/inputs.ts';
+import { EXECUTION_START, parsedPoll, secondsIn } from '../support/inputs.ts';
 
 const SLACK_SECONDS = 0.5;
 
@@ -25,7 +25,7 @@ const elapsed = (time: string | number, start = EXECUTION_START) =>
   (new Date(time).getTime() - start) / 1_000;
 
 /** When Wait ends: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html */
-const waitedUntil = ({ dueAt }: Poll) => Math.floor(Date.parse(dueAt) / 1_000) * 1_000;
+const waitedUntil = ({ dueAt }: Pick<Poll, 'dueAt'>) => Math.floor(dueAt / 1_000) * 1_000;
 
 /** Starts of an execution's polls, in seconds into it, when each poll and each write takes so long. */
 function polls(
@@ -34,7 +34,10 @@ function polls(
   start = EXECUTION_START,
 ): { startsAt: number; timeoutSeconds: number }[] {
   const starts = [];
-  let poll: Poll = firstPoll({ executionStartedAt: secondsIn(0, start), dueAt: secondsIn(0, start) });
+  let poll: Parameters<typeof pace>[0] = parsedPoll({
+    executionStartedAt: secondsIn(0, start),
+    dueAt: secondsIn(0, start),
+  });
   let now = start;
   for (;;) {
     now = Math.max(now, waitedUntil(poll));
@@ -94,7 +97,7 @@ describe('polls of one execution', () => {
   });
 
   it('go on after secrets that were read for 6 s', () => {
-    expect(pace(firstPoll(), 5, EXECUTION_START + 6_000, { write: false }).again).toBe(true);
+    expect(pace(parsedPoll(), 5, EXECUTION_START + 6_000, { write: false }).again).toBe(true);
   });
 
   it('never overrun, however slow they are', () => {
@@ -133,7 +136,7 @@ describe('the next poll', () => {
     .tuple(startsOfExecutions, instants, instants, intervals, fc.boolean(), fc.nat({ max: 12 }))
     .map(([start, a, b, pollIntervalSeconds, write, number]) => {
       const dueAt = secondsIn(Math.min(a, b) / 1_000, start);
-      const poll = firstPoll({ number, executionStartedAt: secondsIn(0, start), dueAt });
+      const poll = parsedPoll({ number, executionStartedAt: secondsIn(0, start), dueAt });
       return { poll, pollIntervalSeconds, now: start + Math.max(a, b), write };
     });
 
@@ -142,7 +145,7 @@ describe('the next poll', () => {
       fc.property(situations, ({ poll, pollIntervalSeconds, now, write }) => {
         const { next } = pace(poll, pollIntervalSeconds, now, { write });
         const due = elapsed(next.dueAt);
-        expect(waitedUntil(next)).toBe(Date.parse(next.dueAt));
+        expect(waitedUntil(next)).toBe(next.dueAt);
         expect(due % pollIntervalSeconds).toBe(0);
         expect(due).toBeGreaterThan(elapsed(now));
         expect(due).toBeLessThanOrEqual(elapsed(now) + pollIntervalSeconds);
@@ -154,7 +157,7 @@ describe('the next poll', () => {
     fc.assert(
       fc.property(situations, ({ poll, pollIntervalSeconds, now, write }) => {
         const { again, next } = pace(poll, pollIntervalSeconds, now, { write });
-        const due = elapsed(next.dueAt, Date.parse(poll.executionStartedAt));
+        const due = elapsed(next.dueAt, poll.executionStartedAt);
         if (again) expect(due).toBeLessThanOrEqual(LIMITS.lastPollSeconds + SLACK_SECONDS);
       }),
     );
@@ -164,7 +167,7 @@ describe('the next poll', () => {
     fc.assert(
       fc.property(situations, ({ poll, pollIntervalSeconds, now, write }) => {
         const { again, next } = pace(poll, pollIntervalSeconds, now, { write });
-        const took = (now - Date.parse(poll.dueAt)) / 1_000;
+        const took = (now - poll.dueAt) / 1_000;
         if (again) expect(next.timeoutSeconds).toBeGreaterThanOrEqual(Math.min(took, LIMITS.attemptSeconds));
       }),
     );
@@ -181,9 +184,9 @@ describe('the next poll', () => {
   });
 
   it('is a later one even if the clock of this poll was a moment behind that of the workflow', () => {
-    const poll = firstPoll({ number: 2, dueAt: secondsIn(5) });
+    const poll = parsedPoll({ number: 2, dueAt: secondsIn(5) });
     const { next } = pace(poll, 5, EXECUTION_START + 4_990, { write: false });
-    expect(next.dueAt).toBe(secondsIn(10));
+    expect(next.dueAt).toBe(Date.parse(secondsIn(10)));
   });
 
   it('is not before CircleCI takes the next request', () => {
@@ -202,7 +205,7 @@ describe('the next poll', () => {
         const notBefore = now + wait * 1_000;
         const { again, next } = pace(poll, 1, now, { write: false, notBefore });
         const written = now + LIMITS.computeSeconds * 1_000;
-        expect(again).toBe(pollFits(poll, Math.max(Date.parse(next.dueAt), written)));
+        expect(again).toBe(pollFits(poll, Math.max(next.dueAt, written)));
       }),
     );
   });
@@ -220,7 +223,7 @@ describe('the time for a write', () => {
       seconds: 0,
     },
   ])('$at: $seconds s for each attempt', ({ elapsedSeconds, seconds }) => {
-    const poll = firstPoll({ dueAt: secondsIn(Math.floor(elapsedSeconds / 5) * 5) });
+    const poll = parsedPoll({ dueAt: secondsIn(Math.floor(elapsedSeconds / 5) * 5) });
     const now = EXECUTION_START + elapsedSeconds * 1_000;
     expect(pace(poll, 5, now, { write: true }).updateTimeoutSeconds).toBe(seconds);
   });
@@ -228,7 +231,7 @@ describe('the time for a write', () => {
   it('is none if nothing is to be written', () => {
     fc.assert(
       fc.property(instants, intervals, (now, every) => {
-        const rest = pace(firstPoll(), every, EXECUTION_START + now, { write: false });
+        const rest = pace(parsedPoll(), every, EXECUTION_START + now, { write: false });
         expect(rest.updateTimeoutSeconds).toBe(0);
       }),
     );
@@ -237,7 +240,7 @@ describe('the time for a write', () => {
   it('always leaves the failure of the write its time to be reported', () => {
     fc.assert(
       fc.property(instants, intervals, (now, every) => {
-        const { updateTimeoutSeconds } = pace(firstPoll(), every, EXECUTION_START + now, { write: true });
+        const { updateTimeoutSeconds } = pace(parsedPoll(), every, EXECUTION_START + now, { write: true });
         const worst = LIMITS.attempts * updateTimeoutSeconds + LIMITS.retrySeconds;
         const end = now / 1_000 + LIMITS.computeSeconds + worst + LIMITS.reportSeconds;
         if (updateTimeoutSeconds > 0)
@@ -273,7 +276,7 @@ describe('pollTimeout', () => {
   it('says whether a poll fits', () => {
     fc.assert(
       fc.property(instants, (at) => {
-        expect(pollFits(firstPoll(), EXECUTION_START + at)).toBe(pollTimeout(at / 1_000) >= 1);
+        expect(pollFits(parsedPoll(), EXECUTION_START + at)).toBe(pollTimeout(at / 1_000) >= 1);
       }),
     );
   });
@@ -310,7 +313,7 @@ describe('quietSeconds', () => {
     },
     { case: 'fewer than minReplicas are there', when: { minReplicas: 2 }, quiet: HOUR },
   ])('$case: $quiet', ({ when, lastAt = secondsIn(-HOUR), quiet }) => {
-    expect(quietSeconds({ ...QUIET, ...when }, lastAt, NOW)).toBe(quiet);
+    expect(quietSeconds({ ...QUIET, ...when }, lastAt === null ? null : Date.parse(lastAt), NOW)).toBe(quiet);
   });
 });
 

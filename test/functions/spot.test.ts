@@ -4,7 +4,7 @@ import { brokenLaw, type Decision } from '../../functions/lib/capacity.ts';
 import { FALLBACK_SECONDS, type Purchase, withFallback } from '../../functions/lib/spot.ts';
 
 const NOW = Date.parse('2026-01-05T08:00:00Z');
-const ago = (seconds: number) => new Date(NOW - seconds * 1_000).toISOString();
+const ago = (seconds: number) => NOW - seconds * 1_000;
 
 const HELD: Decision = { from: 2, desired: 2, change: false, reasons: ['because'] };
 const SPOT: Purchase = { onDemandPercentage: 30, byFallback: false };

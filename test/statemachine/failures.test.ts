@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Activities } from '../../functions/lib/contracts.ts';
 import * as errors from '../../functions/lib/errors.ts';
 import { HANDLERS } from '../../sandbox/workflow.ts';
 import { chosen, definition, state } from '../support/definition.ts';
-import { activities, openBreaker } from '../support/inputs.ts';
+import { type ActivitiesJson, activities, openBreaker } from '../support/inputs.ts';
 import { oneFleet } from '../support/sandbox.ts';
 
 const GROUP_ERRORS = [
@@ -269,7 +268,7 @@ describe('a failure', () => {
 });
 
 describe('an open breaker', () => {
-  const found = (breaker: Activities['breaker']) => async () => activities({ breaker });
+  const found = (breaker: ActivitiesJson['breaker']) => async () => activities({ breaker });
   const news = { ...openBreaker(3_600), news: true } as const;
 
   it('that has news is told to the topic: why, and when the next canary may launch', async () => {

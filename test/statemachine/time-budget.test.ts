@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { handler as computeCapacity } from '../../functions/compute-capacity.ts';
-import type { Activities, Plan } from '../../functions/lib/contracts.ts';
 import { LIMITS, pace } from '../../functions/lib/pacing.ts';
 import { Sandbox } from '../../sandbox/sandbox.ts';
 import { HANDLERS } from '../../sandbox/workflow.ts';
@@ -16,7 +15,16 @@ import {
   successors,
   type Task,
 } from '../support/definition.ts';
-import { activities, EXECUTION_START, firstPoll, openBreaker, secondsIn } from '../support/inputs.ts';
+import {
+  type ActivitiesJson,
+  activities,
+  EXECUTION_START,
+  firstPoll,
+  openBreaker,
+  type PlanJson,
+  parsedPoll,
+  secondsIn,
+} from '../support/inputs.ts';
 import { attempts, type Data, delays, failing, longest, timeout } from '../support/worst-case.ts';
 
 // What the polls of the adversary publish is nothing to this test.
@@ -110,11 +118,11 @@ describe('the worst case', () => {
   /** When the latest thing ends that is planned so late in the execution, with everything that it may lead to. */
   function latest(every: number, elapsed: number, writes: boolean): number {
     // A poll that is due when its counts come in took no time: only the limits speak against another one.
-    const current = firstPoll({ dueAt: secondsIn(elapsed) });
+    const current = parsedPoll({ dueAt: secondsIn(elapsed) });
     const plan = pace(current, every, EXECUTION_START + elapsed * 1_000, { write: writes });
     const writing = write.get(plan.updateTimeoutSeconds) ?? { succeeds: 0, fails: 0 };
     const written = elapsed + timeout(task('Compute Capacity'), {}) + writing.succeeds;
-    const due = (Date.parse(plan.next.dueAt) - EXECUTION_START) / 1_000;
+    const due = (plan.next.dueAt - EXECUTION_START) / 1_000;
     const polled = plan.again
       ? Math.max(due, written) + (poll.get(plan.next.timeoutSeconds) ?? Number.NaN)
       : 0;
@@ -173,7 +181,7 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
     /** A share, between 0 and 1, of what the step may take at the worst. */
     takes: () => number;
     sees: () => { retryAfterSeconds: number } | { unclaimed: number };
-    activities: Activities;
+    activities: ActivitiesJson;
   }
 
   interface Intervals {
@@ -235,7 +243,7 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
     { poll, activities }: Data,
     { every, everyIfQuiet }: Intervals,
     unclaimed: object,
-  ): Promise<Plan | undefined> {
+  ): Promise<PlanJson | undefined> {
     const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
     const launchProcess = { suspended: false, byBreaker: false };
     // What one task wants is there already.
@@ -274,7 +282,7 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
   const histories = fc.record({
     lastAt: fc.constantFrom(null, secondsIn(-30), secondsIn(-3_600)),
     breaker: fc.oneof(
-      fc.constant<Activities['breaker']>({ open: false }),
+      fc.constant<ActivitiesJson['breaker']>({ open: false }),
       fc
         .record({ canaryInSeconds: fc.integer({ min: -60, max: 120 }), news: fc.boolean() })
         .map(({ canaryInSeconds, news }) => ({ ...openBreaker(canaryInSeconds), news })),

@@ -1,4 +1,11 @@
-import type { Activities, CountInput, Poll } from '../../functions/lib/contracts.ts';
+import * as z from 'zod';
+import { type Activities, CountInput, type Plan, Poll } from '../../functions/lib/contracts.ts';
+
+/** The contracts as the workflow's JSON has them, where times are text. */
+export type PollJson = z.input<typeof Poll>;
+export type CountInputJson = z.input<typeof CountInput>;
+export type ActivitiesJson = z.input<typeof Activities>;
+export type PlanJson = z.input<typeof Plan>;
 
 /** When the executions of the tests start, unless a test says otherwise. */
 export const EXECUTION_START = Date.parse('2026-01-05T08:00:00Z');
@@ -8,12 +15,15 @@ export const secondsIn = (seconds: number, start = EXECUTION_START) =>
   new Date(start + seconds * 1_000).toISOString();
 
 /** The first poll of an execution. */
-export function firstPoll(changes: Partial<Poll> = {}): Poll {
+export function firstPoll(changes: Partial<PollJson> = {}): PollJson {
   return { number: 1, executionStartedAt: secondsIn(0), dueAt: secondsIn(0), timeoutSeconds: 8, ...changes };
 }
 
+/** The same, as the functions read it. */
+export const parsedPoll = (changes: Partial<PollJson> = {}): Poll => z.parse(Poll, firstPoll(changes));
+
 /** What a counting step is asked. */
-export function countInput(changes: Partial<CountInput> = {}): CountInput {
+export function countInput(changes: Partial<CountInputJson> = {}): CountInputJson {
   return {
     fleet: 'linux',
     execution: 'linux-1',
@@ -25,8 +35,12 @@ export function countInput(changes: Partial<CountInput> = {}): CountInput {
   };
 }
 
+/** The same, as the functions read it. */
+export const parsedCountInput = (changes: Partial<CountInputJson> = {}): CountInput =>
+  z.parse(CountInput, countInput(changes));
+
 /** What Describe Activities says of a group that launched its last instance a minute ago, and well. */
-export function activities(changes: Partial<Activities> = {}): Activities {
+export function activities(changes: Partial<ActivitiesJson> = {}): ActivitiesJson {
   return {
     lastAt: secondsIn(-60),
     failedLaunches: 0,
@@ -37,7 +51,7 @@ export function activities(changes: Partial<Activities> = {}): Activities {
 }
 
 /** The breaker as Describe Activities opens it, with its canary due in so many seconds. */
-export function openBreaker(canaryInSeconds: number): Extract<Activities['breaker'], { open: true }> {
+export function openBreaker(canaryInSeconds: number): Extract<ActivitiesJson['breaker'], { open: true }> {
   return {
     open: true,
     news: false,

@@ -1,5 +1,5 @@
 import { autoScaling } from '../../functions/lib/auto-scaling.ts';
-import type { Activities, Levers, ScalingSchedule } from '../../functions/lib/contracts.ts';
+import type { Levers, ScalingSchedule } from '../../functions/lib/contracts.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
 import { DURATIONS, type LaunchFault } from '../../sandbox/auto-scaling-group.ts';
 import type { AwsFault } from '../../sandbox/aws.ts';
@@ -7,6 +7,7 @@ import type { CircleCiFault } from '../../sandbox/circleci.ts';
 import { type FleetWorld, type News, Sandbox } from '../../sandbox/sandbox.ts';
 import { SANDBOX_START } from '../../sandbox/trace.ts';
 import { type Execution, HANDLERS, type Metric } from '../../sandbox/workflow.ts';
+import type { ActivitiesJson } from './inputs.ts';
 import { LINUX } from './sandbox.ts';
 
 /** A fleet, its jobs, and what goes wrong when, in seconds: plain data, to be printed, shrunk and played again. */
@@ -264,7 +265,7 @@ class Judge {
   async describing(input: unknown): Promise<unknown> {
     const lastFailure = this.#failures.at(-1)?.endedAt;
     const told = await HANDLERS['Describe Activities']?.(input);
-    const { breaker } = told as Activities;
+    const { breaker } = told as ActivitiesJson;
     // If it is slow, what it has read may be over when it has arrived.
     if (!this.#during('slow')) this.#breaker(breaker.open);
     this.#open.set(executionOf(input), breaker.open ? lastFailure : undefined);

@@ -1,0 +1,208 @@
+/**
+ * One poll of a fleet: from what it has read to what is written, when the next poll is due, and what is published.
+ * Pure: the workflow's Compute Capacity and the replay of traces both poll with this file, so that they cannot differ.
+ */
+
+import { brokenLaw, type Decision, type Situation } from './capacity.ts';
+import { type Seen, see } from './claims.ts';
+import type { Activities, Observation, PollSettings, PollState } from './contracts.ts';
+import { decide, held } from './decision.ts';
+import { CircleCiRateLimited, DecisionInvalid } from './errors.ts';
+import type { MetricValues } from './metrics.ts';
+import { type Pace, pace, pollInterval, quietSeconds } from './pacing.ts';
+
+/** What comes of a poll. */
+export interface PollResult {
+  decision: Decision;
+  /** `TimeoutSeconds` for each attempt of Update Group; at least 1, as a state's timeout must be. */
+  updateTimeoutSeconds: number;
+  /** Whether there is time for another poll in this execution. */
+  again: boolean;
+  /** The state of that poll. */
+  next: PollState;
+  metrics: MetricValues;
+}
+
+/**
+ * Decides what becomes of the group after one poll.
+ *
+ * @param state As the poll before handed it on.
+ * @param now When the observation was complete, in milliseconds since the epoch.
+ * @throws CircleCiRateLimited if CircleCI allows no request in the rest of the execution, and allowed none before.
+ * @throws DecisionInvalid if the decision breaks a law of capacity.ts.
+ */
+export function decidePoll(
+  state: PollState,
+  { unclaimed, running, group }: Observation,
+  settings: PollSettings,
+  now: number,
+): PollResult {
+  if ('retryAfterSeconds' in unclaimed || 'retryAfterSeconds' in running) {
+    const seconds = Math.max(retryAfter(unclaimed), retryAfter(running));
+    return holdUntilAllowed(state, group.desired, seconds, settings, now);
+  }
+  const observed = { counts: { ...unclaimed, ...running }, group };
+  const decided = decide(state.activities, observed, settings, now);
+  return concludePoll(decided, state, settings, now);
+}
+
+/**
+ * Checks a decision, and plans the rest of the poll around it.
+ *
+ * @param decided The decision, and the situation that it was made in.
+ * @param now When the observation was complete, in milliseconds since the epoch.
+ * @throws DecisionInvalid if the decision breaks a law of capacity.ts.
+ */
+export function concludePoll(
+  decided: { decision: Decision; situation: Situation },
+  state: PollState,
+  settings: PollSettings,
+  now: number,
+): PollResult {
+  const { situation } = decided;
+  const fault = brokenLaw(decided.decision, situation);
+  if (fault !== undefined)
+    throw new DecisionInvalid(`What was decided must not be: ${fault}. Capacity is held.`);
+
+  const rest = planRest(situation, state, settings, now, decided.decision.change);
+  const decision = unlessTooLate(decided.decision, rest);
+  return {
+    decision,
+    updateTimeoutSeconds: Math.max(rest.updateTimeoutSeconds, 1),
+    again: rest.again,
+    next: rest.next,
+    metrics: metricsOf(decision, situation, state, rest, now),
+  };
+}
+
+/** The rest of an execution after a poll that got its counts. */
+interface Rest extends Pick<Pace, 'updateTimeoutSeconds' | 'again'> {
+  /** For how long the fleet has been idle. */
+  idleSeconds: number;
+  /** What the polls have seen, this one included. */
+  seen: Seen;
+  /** How many tasks were claimed between the poll before and this one. */
+  claimed: number;
+  next: PollState;
+}
+
+/**
+ * Plans the rest of an execution after a poll. It takes no decision, so a replay can also pass over polls with it.
+ *
+ * @param now When the observation was complete, in milliseconds since the epoch.
+ * @param write Whether Update Group comes before the next poll.
+ */
+export function planRest(
+  situation: Pick<Situation, 'unclaimed' | 'running' | 'desired' | 'members' | 'minReplicas'>,
+  { poll, activities }: PollState,
+  settings: Omit<PollSettings, 'capacity' | 'onDemandPercentage'>,
+  now: number,
+  write: boolean,
+): Rest {
+  const { unclaimed, running, members } = situation;
+  const idleSeconds = quietSeconds(situation, activities.lastAt, now);
+  const interval = pollInterval(idleSeconds, settings);
+  const { updateTimeoutSeconds, again, next } = pace(timesOf(poll, settings), interval, now, { write });
+  const { seen, claimedNow } = see(poll.seen, { unclaimed, running, inService: members.inService });
+  return {
+    updateTimeoutSeconds,
+    again,
+    idleSeconds,
+    seen,
+    claimed: claimedNow,
+    next: {
+      poll: nextPoll(next, seen),
+      activities: members.pending > 0 ? withoutCanary(activities, now) : activities,
+    },
+  };
+}
+
+/** How long a poll took until `now`, in milliseconds. This function's clock may be behind the one that started it. */
+export const pollDuration = ({ dueAt }: PollState['poll'], now: number) => Math.max(now - dueAt, 0);
+
+const retryAfter = (answer: Observation['unclaimed' | 'running']) =>
+  'retryAfterSeconds' in answer ? answer.retryAfterSeconds : 0;
+
+/** Without counts capacity is held, and the next poll waits for as long as CircleCI demands. */
+function holdUntilAllowed(
+  { poll, activities }: PollState,
+  desired: number,
+  seconds: number,
+  settings: PollSettings,
+  now: number,
+): PollResult {
+  const notBefore = now + seconds * 1_000;
+  const options = { write: false, notBefore };
+  const { again, next } = pace(timesOf(poll, settings), settings.pollIntervalSeconds, now, options);
+  // An execution that has had good polls ends well: the next one asks again.
+  if (!again && poll.seen === undefined)
+    throw new CircleCiRateLimited(`CircleCI allows no request for ${seconds} s. Capacity is held.`);
+  return {
+    decision: held(desired, `held: CircleCI allows no request for ${seconds} s`),
+    updateTimeoutSeconds: 1,
+    again,
+    next: { poll: nextPoll(next, poll.seen), activities },
+    metrics: {},
+  };
+}
+
+// A replay passes over many polls, and spreads would take it more time than all the rest.
+const timesOf = (
+  { number, dueAt, timeoutSeconds }: PollState['poll'],
+  { executionStartedAt }: Pick<PollSettings, 'executionStartedAt'>,
+) => ({ number, executionStartedAt, dueAt, timeoutSeconds });
+
+const nextPoll = (
+  { number, dueAt, timeoutSeconds }: Pace['next'],
+  seen: Seen | undefined,
+): PollState['poll'] => ({ number, dueAt, timeoutSeconds, seen });
+
+/** The decision, unless it changes something and no time is left to write that. */
+function unlessTooLate(decision: Decision, { updateTimeoutSeconds }: Rest): Decision {
+  if (!decision.change || updateTimeoutSeconds > 0) return decision;
+  return held(
+    decision.from,
+    ...decision.reasons,
+    'not written: too late in this execution, the next one counts afresh',
+  );
+}
+
+/** A fleet that has been idle for so long publishes nothing but its heartbeat: a metric costs by the hour it is in use. */
+const HEARTBEAT_ALONE_SECONDS = 600;
+
+function metricsOf(
+  decision: Decision,
+  { unclaimed, running, maxReplicas }: Situation,
+  { poll, activities }: PollState,
+  { again, idleSeconds, seen, claimed }: Rest,
+  now: number,
+): MetricValues {
+  const last = !again;
+  const idle = idleSeconds >= HEARTBEAT_ALONE_SECONDS;
+  const capped = unclaimed + running > maxReplicas;
+  // Claims after the last poll of a minute are not seen, but an instance that came into service came for a task.
+  const claimedTasks = poll.number === 1 && last ? activities.cameInService : claimed;
+  const moving = seen.claimed > 0 || (activities.cameInService > 0 && !seen.idle);
+  return {
+    PollDuration: pollDuration(poll, now),
+    ...(!idle && { UnclaimedTasks: unclaimed, RunningTasks: running }),
+    ...(claimedTasks > 0 && { ClaimedTasks: claimedTasks }),
+    ...(capped && { AtMaximum: 1 }),
+    ...(last && seen.waiting && !moving && !capped && { Starving: 1 }),
+    // Where Update Group is still to come, it says so itself.
+    ...(!idle && last && !decision.change && { ExecutionsSucceeded: 1 }),
+  };
+}
+
+/** Longer than an execution, in milliseconds. */
+const CANARY_REST = 120_000;
+
+/**
+ * The activities once something launches: they are read once in an execution, so if that launch fails before the
+ * next one, no canary may follow it.
+ */
+function withoutCanary(activities: Activities, now: number): Activities {
+  const { breaker } = activities;
+  if (!breaker.open || now < breaker.canaryAt) return activities;
+  return { ...activities, breaker: { ...breaker, canaryAt: now + CANARY_REST } };
+}
