@@ -15,7 +15,7 @@ const RUNS = 9;
 /** Milliseconds of one boot: in all, and for the package. */
 async function boot(world: World, run: number): Promise<{ total: number; runnerPackage: number }> {
   const groupName = `boot-${run}`;
-  const id = await world.createGroup(groupName, { desired: 1, minimum: 0 });
+  const id = await world.aws.createGroup(groupName, { desired: 1, minimum: 0 });
   const userData = runnerUserData({
     fleet: {
       circleciUrl: world.circleciUrl,
@@ -33,7 +33,11 @@ async function boot(world: World, run: number): Promise<{ total: number; runnerP
     installSha256: undefined,
     logs: undefined,
   }).render();
-  const machine = new Machine(process.env.INSTANCE_IMAGE ?? '', world, metadataOf(id, 'InService'), userData);
+  const machine = new Machine(process.env.INSTANCE_IMAGE ?? '', world, {
+    metadata: metadataOf(id, 'InService'),
+    userData,
+  });
+  world.heard.set(id, { claims: 0, finished: [] });
   try {
     machine.start();
     await machine.off(60);
@@ -44,11 +48,21 @@ async function boot(world: World, run: number): Promise<{ total: number; runnerP
       return { milliseconds: Number.parseFloat(line) * 1_000, line };
     };
     const runnerPackage = Number(/: (\d+) ms$/.exec(at('boot: runner package:').line)?.[1]);
-    const total = at('boot: runner start:').milliseconds - at('Starting user-data.service').milliseconds;
+    const total =
+      at('boot: runner start:').milliseconds - userDataStart(machine.read('var/log/cloud-init.log'));
     return { total, runnerPackage };
   } finally {
     await machine.discard();
   }
+}
+
+/** When cloud-init started the user data, in milliseconds. */
+function userDataStart(log: string): number {
+  const line =
+    /^(\S+) (\S+),(\d+) .*Running command \['\/var\/lib\/cloud\/instance\/(?:scripts|boothooks)\//m;
+  const [found, day, time, milliseconds] = line.exec(log) ?? [];
+  if (found === undefined) throw new Error(`cloud-init has not run the user data:\n${log}`);
+  return Date.parse(`${day}T${time}.${milliseconds}Z`);
 }
 
 if (process.env.INSTANCE_SKIPPED !== undefined) {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const VENDOR_UNIT = `[Unit]
@@ -19,6 +19,25 @@ set -e
 id circleci >/dev/null 2>&1 || useradd --create-home --shell /bin/bash circleci
 systemctl enable --now circleci-runner.service || true
 `;
+
+const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex');
+
+/** Makes a folder a repository of packages. https://wiki.debian.org/DebianRepository/Format#Flat_Repository_Format */
+function repository(folder: string, debs: string[]): void {
+  mkdirSync(folder, { recursive: true });
+  const stanzas = debs.map((deb) => {
+    const content = readFileSync(deb);
+    writeFileSync(join(folder, basename(deb)), content);
+    const control = execFileSync('dpkg-deb', ['--field', deb], { encoding: 'utf8' }).trimEnd();
+    return `${control}\nFilename: ./${basename(deb)}\nSize: ${content.length}\nSHA256: ${sha256(content)}\n`;
+  });
+  const packages = stanzas.join('\n');
+  writeFileSync(join(folder, 'Packages'), packages);
+  writeFileSync(
+    join(folder, 'Release'),
+    `Date: ${new Date().toUTCString()}\nSHA256:\n ${sha256(packages)} ${Buffer.byteLength(packages)} Packages\n`,
+  );
+}
 
 /**
  * A folder with everything that an instance downloads: the package repository of machine runner 3 with its set-up
@@ -48,7 +67,6 @@ export function makeDownloads(folder: string, url: string): { sha256: string } {
     return file;
   };
 
-  mkdirSync(join(folder, 'runner'), { recursive: true });
   const file = deb(
     'circleci-runner',
     {
@@ -57,14 +75,10 @@ export function makeDownloads(folder: string, url: string): { sha256: string } {
     },
     { postinst: POST_INSTALL },
   );
-  const content = readFileSync(file);
-  const control = execFileSync('dpkg-deb', ['--field', file], { encoding: 'utf8' }).trimEnd();
-  const digest = createHash('sha256').update(content).digest('hex');
-  cpSync(file, join(folder, 'runner/circleci-runner.deb'));
-  writeFileSync(
-    join(folder, 'runner/Packages'),
-    `${control}\nFilename: ./circleci-runner.deb\nSize: ${content.length}\nSHA256: ${digest}\n`,
-  );
+  repository(join(folder, 'runner'), [file]);
+  repository(join(folder, 'archive'), [
+    deb('compiler', { 'usr/bin/compiler': '#!/bin/sh\necho compiled\n' }, {}),
+  ]);
   writeFileSync(
     join(folder, 'runner/script.deb.sh'),
     `set -e\necho 'deb [trusted=yes] ${url}/runner ./' >/etc/apt/sources.list.d/circleci_runner.list\napt-get update\n`,
@@ -96,7 +110,7 @@ curl -fsS -F "instance=$INSTANCE_ID" -F "config=@\${7#file:}" -F log=@/var/log/a
     mkdirSync(join(folder, `agent/ubuntu/${architecture}/latest`), { recursive: true });
     cpSync(agent, join(folder, `agent/ubuntu/${architecture}/latest/amazon-cloudwatch-agent.deb`));
   }
-  return { sha256: createHash('sha256').update(readFileSync(archive)).digest('hex') };
+  return { sha256: sha256(readFileSync(archive)) };
 }
 
 /** Stands in for dnf, of which Debian's root has no use: it knows one package, and where the repository is. */

@@ -1,12 +1,21 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { Metadata } from '../support/metadata-service.ts';
-import type { World } from './world.ts';
+import type { DescribedInstance } from '../support/metadata-service.ts';
+import type { BootFaults, Connection, World } from './world.ts';
 
 /** Not synchronously: the world around the instances answers in this very process. */
 const execute = promisify(execFile);
@@ -17,33 +26,43 @@ function hierarchies(): string[] {
   return hybrid.length > 0 ? hybrid : ['/sys/fs/cgroup'];
 }
 
+/** Whether a process still runs; the first of the namespaces around this one may not clear away what has ended. */
+function alive(id: string): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${id}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
 /** An instance: a copy of the stock image, on which a real systemd boots, and whose disk survives reboots. */
 export class Machine {
   /** What its console showed so far. */
   console = '';
   /** Its root folder, as seen from outside. */
   readonly root: string;
-  readonly #network: string;
+  readonly #network: Connection;
   readonly #folder = mkdtempSync(join(tmpdir(), 'instance-'));
   readonly #controlGroups: string[];
   #nspawn: ChildProcess | undefined;
 
   /**
+   * @param instance What its metadata service knows of it, user data included.
    * @param environment Where its scripts find the outside world.
    */
   constructor(
     image: string,
     world: World,
-    metadata: Metadata,
-    userData: string,
-    environment: Record<string, string> = {},
+    instance: DescribedInstance,
+    { environment = {}, faults = {} }: { environment?: Record<string, string>; faults?: BootFaults } = {},
   ) {
     this.root = join(this.#folder, 'root');
     this.#controlGroups = hierarchies().map((hierarchy) => join(hierarchy, basename(this.#folder)));
     for (const part of ['root', 'upper', 'work']) mkdirSync(join(this.#folder, part));
     const layers = `lowerdir=${image},upperdir=${this.#folder}/upper,workdir=${this.#folder}/work`;
     execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, this.root]);
-    this.write('var/lib/user-data', userData, 0o755);
+    // By which cloud-init knows EC2 where there is no DMI.
+    writeFileSync(join(this.#folder, 'uuid'), `ec2${randomUUID().slice(3)}\n`);
     const variables = {
       AWS_ENDPOINT_URL: world.awsUrl,
       RUNNER_PACKAGES_URL: `${world.downloads}/runner`,
@@ -53,7 +72,8 @@ export class Machine {
     };
     const words = Object.entries(variables).map(([name, value]) => `"${name}=${value}"`);
     this.write('etc/systemd/system.conf.d/world.conf', `[Manager]\nDefaultEnvironment=${words.join(' ')}\n`);
-    this.#network = world.connect(metadata);
+    this.#network = world.connect(instance, faults);
+    this.write('etc/systemd/network/outside.network', this.#network.configuration);
   }
 
   write(path: string, text: string, mode = 0o644): void {
@@ -74,7 +94,9 @@ export class Machine {
       '--keep-unit',
       '--quiet',
       '--capability=CAP_NET_ADMIN',
+      '--resolv-conf=off',
       `--directory=${this.root}`,
+      `--bind-ro=${this.#folder}/uuid:/sys/hypervisor/uuid`,
     ];
     this.#nspawn = spawn(
       'sh',
@@ -84,12 +106,18 @@ export class Machine {
         '-',
         'systemd-nspawn',
         ...options,
-        `--network-namespace-path=${this.#network}`,
+        '--private-network',
         '--boot',
         'systemd.log_color=0',
       ],
-      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, SYSTEMD_COLORS: '0' } },
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        // Stock images of today have version 2 of control groups alone.
+        env: { ...process.env, SYSTEMD_COLORS: '0', SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' },
+      },
     );
+    this.#network.switchedOn();
+    void this.#plugIn();
     // It has rebooted: https://www.freedesktop.org/software/systemd/man/latest/systemd-nspawn.html
     this.#nspawn.on('exit', (code) => {
       if (code === 133) this.start();
@@ -99,6 +127,27 @@ export class Machine {
         this.console += chunk;
       });
     }
+  }
+
+  /** Gives it its network interface as soon as there is a network namespace for it. */
+  async #plugIn(): Promise<void> {
+    const nspawn = this.#nspawn;
+    const namespace = (id: string) => readlinkSync(`/proc/${id}/ns/net`);
+    while (this.on && this.#nspawn === nspawn) {
+      try {
+        const leader = this.#leader();
+        if (namespace(leader) !== namespace('self')) return this.#network.plugInto(leader);
+      } catch {
+        // It is not there yet, or not any more.
+      }
+      await sleep(10);
+    }
+  }
+
+  /** The process that is the first one of the machine, as its number is seen from outside. */
+  #leader(): string {
+    const children = readFileSync(`/proc/${this.#nspawn?.pid}/task/${this.#nspawn?.pid}/children`, 'utf8');
+    return children.trim().split(' ')[0] ?? '';
   }
 
   get on(): boolean {
@@ -134,10 +183,8 @@ export class Machine {
 
   /** Runs a command on it, while it is on, and returns what it prints. */
   async run(...words: string[]): Promise<string> {
-    const children = readFileSync(`/proc/${this.#nspawn?.pid}/task/${this.#nspawn?.pid}/children`, 'utf8');
-    const [leader = ''] = children.trim().split(' ');
     const namespaces = ['--mount', '--pid', '--net', '--ipc', '--uts'];
-    return (await execute('nsenter', ['--target', leader, ...namespaces, '--', ...words])).stdout;
+    return (await execute('nsenter', ['--target', this.#leader(), ...namespaces, '--', ...words])).stdout;
   }
 
   /** Runs a command in its root, when it is off, and returns what it prints. */
@@ -149,8 +196,12 @@ export class Machine {
   async cut(): Promise<void> {
     if (this.#nspawn === undefined || !this.on) return;
     const gone = once(this.#nspawn, 'exit');
+    const leader = this.#leader();
     this.#nspawn.kill('SIGKILL');
     await gone;
+    // All processes of its namespace go with the first one, which outlives its parent otherwise, but not at once.
+    if (alive(leader)) process.kill(Number(leader), 'SIGKILL');
+    while (alive(leader)) await sleep(10);
   }
 
   /** Pulls the plug and throws it away. */

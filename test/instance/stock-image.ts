@@ -18,34 +18,33 @@ import { fileURLToPath } from 'node:url';
 /** What a stock image of Ubuntu has, of Debian's packages. */
 const PACKAGES = [
   'ca-certificates',
+  'cloud-init',
   'curl',
   'dbus',
   'iproute2',
+  'libpam-systemd',
   'nftables',
   'procps',
   'python3',
+  // debootstrap does not follow what a package provides, and cloud-init needs this one by such a name.
+  'python3-cffi-backend',
   'python3-yaml',
   'sudo',
   'systemd',
   'systemd-sysv',
+  'uidmap',
+  'unattended-upgrades',
   'util-linux',
 ];
 
-/** EC2 runs user data by cloud-init, once in an instance's life; this is all of it that matters here. */
-const USER_DATA_UNIT = `[Unit]
-Description=User data, as cloud-init runs it
-ConditionPathExists=!/var/lib/user-data.done
-After=network-online.target
-Wants=network-online.target
-
-[Service]
-Type=oneshot
-ExecStartPre=touch /var/lib/user-data.done
-ExecStart=/var/lib/user-data
-StandardOutput=journal+console
-
-[Install]
-WantedBy=multi-user.target
+/** What Ubuntu's images for EC2 configure. The network and what belongs to ssh is not cloud-init's here. */
+const CLOUD_INIT = `datasource_list: [ Ec2 ]
+network: { config: disabled }
+ssh_genkeytypes: []
+ssh_deletekeys: false
+locale: false
+system_info:
+  default_user: { name: ubuntu, gecos: Ubuntu }
 `;
 
 /** Why the scenarios cannot run here, if they cannot. */
@@ -72,23 +71,27 @@ async function debootstrap(folder: string): Promise<void> {
 
 /** Turns a minimal Debian into the stock image. */
 function finish(folder: string): void {
-  rmSync(join(folder, 'etc/apt/sources.list'), { force: true });
-  rmSync(join(folder, 'var/cache/apt/archives'), { recursive: true });
-  rmSync(join(folder, 'var/lib/apt/lists'), { recursive: true });
-  writeFileSync(join(folder, 'etc/machine-id'), '');
-  writeFileSync(join(folder, 'etc/hostname'), 'instance\n');
-  writeFileSync(join(folder, 'etc/hosts'), '127.0.0.1 localhost\n127.0.1.1 instance\n');
-  writeFileSync(join(folder, 'etc/systemd/system/user-data.service'), USER_DATA_UNIT);
+  const write = (path: string, text: string) => writeFileSync(join(folder, path), text);
+  write('etc/apt/sources.list', 'deb [trusted=yes] http://downloads.internal:8000/archive ./\n');
+  for (const kept of ['var/cache/apt/archives', 'var/lib/apt/lists']) {
+    rmSync(join(folder, kept), { recursive: true });
+    mkdirSync(join(folder, kept, 'partial'), { recursive: true });
+  }
+  write('etc/machine-id', '');
+  write('etc/hostname', 'instance\n');
+  write('etc/hosts', '127.0.0.1 localhost\n127.0.1.1 instance\n');
+  write('etc/resolv.conf', 'nameserver 10.77.0.1\n');
+  write('etc/cloud/cloud.cfg.d/90_stock.cfg', CLOUD_INIT);
   const systemctl = (...words: string[]) =>
     execFileSync('systemctl', ['--root', folder, ...words], { stdio: 'ignore' });
-  systemctl('enable', 'user-data.service');
+  systemctl('enable', 'systemd-networkd.service');
   systemctl('mask', 'console-getty.service');
 }
 
 /**
- * A Debian root that stands for a stock image, made under `.local` the first time and kept: systemd, a
- * stand-in of cloud-init, and no package sources but those that a test's scripts add. Several may make it at
- * once; the first to end is kept, and whoever fails or is stopped leaves nothing.
+ * A Debian root that stands for a stock image, made under `.local` the first time and kept: systemd, cloud-init, the
+ * daily updates, and one package source, on the bridge. Several may make it at once; the first to end is kept, and
+ * whoever fails or is stopped leaves nothing.
  */
 export async function stockImage(report: (message: string) => void): Promise<string> {
   const digest = createHash('sha256')

@@ -6,9 +6,9 @@ export default defineConfig({
     include: ['test/instance/**/*.test.ts'],
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     // Machines mostly wait.
-    maxConcurrency: 5,
+    maxConcurrency: 8,
     hookTimeout: 60_000,
-    testTimeout: 180_000,
+    testTimeout: 300_000,
     reporters: ['verbose'],
   },
 });

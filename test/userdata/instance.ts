@@ -145,7 +145,7 @@ export class Instance {
   readonly metadata = new ChangingMetadata();
   readonly #bin = join(this.folder, 'bin');
   readonly #record = join(this.folder, 'commands');
-  readonly #imds = new MetadataService(() => this.metadata);
+  readonly #imds = new MetadataService(() => ({ metadata: this.metadata }));
   readonly #aws: InstanceAws;
   #environment: Record<string, string> = {};
 

@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
+import { runnerUserData, type UserDataInputs } from '../../infra/user-data.ts';
+import { metadataOf } from '../support/metadata-service.ts';
+import { Machine } from './machine.ts';
+import { type BootFaults, World } from './world.ts';
+
+/** What the scenarios share: one world, and instances that live in it. */
+
+const skipped = process.env.INSTANCE_SKIPPED;
+const machines: Machine[] = [];
+export const world = new World();
+
+beforeAll(async () => {
+  if (skipped === undefined) await world.open(process.env.INSTANCE_PYTHON ?? '');
+});
+afterAll(async () => {
+  for (const machine of machines) await machine.discard();
+  if (skipped === undefined) world.close();
+});
+
+/** A `describe` whose scenarios run side by side, and are skipped with the reason where machines cannot run. */
+export function describeLife(name: string, scenarios: () => void): void {
+  describe
+    .skipIf(skipped !== undefined)
+    .concurrent(skipped === undefined ? name : `${name} (skipped: ${skipped})`, scenarios);
+}
+
+export interface Scenario {
+  fleet?: Partial<UserDataInputs['fleet']>;
+  inputs?: Partial<UserDataInputs>;
+  /** What the group wants of the instance; `none` if it is in no group. */
+  targetState?: string;
+  minimum?: number;
+  /** Shell commands of the task that waits for the runner. */
+  task?: string;
+  environment?: Record<string, string>;
+  faults?: BootFaults;
+}
+
+/** An instance of a group of two, not yet switched on; the other one is not of interest. */
+export async function launch(scenario: Scenario = {}) {
+  const groupName = `group-${randomUUID()}`;
+  const id = await world.aws.createGroup(groupName, { desired: 2, minimum: scenario.minimum ?? 0 });
+  world.heard.set(id, { claims: 0, finished: [] });
+  const userData = runnerUserData({
+    fleet: {
+      circleciUrl: world.circleciUrl,
+      // Not the 3 s after which a boot reports its runner.
+      idleTimeout: 1,
+      maxRunTime: 60,
+      reuse: 'single-task',
+      bootTimeout: 120,
+      runner: undefined,
+      unsafeRetries: false,
+      allowInstanceMetadata: false,
+      ...scenario.fleet,
+    },
+    groupName,
+    runnerSecretName: 'runners/good',
+    installObject: undefined,
+    installSha256: 'c0ffee'.padEnd(64, '0'),
+    logs: undefined,
+    ...scenario.inputs,
+  }).render();
+  if (scenario.task !== undefined) world.tasks.set(id, { command: scenario.task });
+  const { targetState = 'InService' } = scenario;
+  const metadata = metadataOf(id, targetState === 'none' ? undefined : targetState);
+  const machine = new Machine(process.env.INSTANCE_IMAGE ?? '', world, { metadata, userData }, scenario);
+  machines.push(machine);
+  return {
+    id,
+    machine,
+    metadata,
+    heard: () => world.heard.get(id) ?? { claims: 0, finished: [] },
+    hook: () => world.aws.hooks.get(id),
+    /** Waits until its launch has been reported as a success. */
+    up: (seconds = 90) =>
+      machine.until(() => world.aws.hooks.get(id) === 'CONTINUE', seconds, 'it has completed its launch'),
+    group: () => world.aws.group(groupName),
+    /** What the instance asked of EC2 Auto Scaling, in order. */
+    calls: () =>
+      world.aws.calls
+        .filter(({ parameters }) => parameters.InstanceId === id)
+        .map(({ action, parameters }) =>
+          [action, parameters.ShouldDecrementDesiredCapacity ?? parameters.LifecycleActionResult]
+            .filter((word) => word !== undefined)
+            .join(' '),
+        ),
+  };
+}
+
+export type Instance = Awaited<ReturnType<typeof launch>>;
+
+/** Switches an instance on, and waits until it is off for good. */
+export async function live(instance: Instance, seconds = 150): Promise<void> {
+  instance.machine.start();
+  await instance.machine.off(seconds);
+}
+
+/** Expects what is to be seen outside once an instance is gone. */
+export async function expectGone(
+  { id, group, machine, calls, hook: result }: Instance,
+  { hook, desired = 1 }: { hook: 'CONTINUE' | 'ABANDON'; desired?: number },
+): Promise<void> {
+  const { members, ...rest } = await group();
+  const seen = `${calls().join('\n')}\n${machine.console}`;
+  expect({ hook: result(), members: members.length, ...rest }, seen).toEqual({
+    hook,
+    desired,
+    members: desired,
+    unhealthy: [],
+  });
+  expect(members).not.toContain(id);
+}
+
+export const TERMINATE = 'TerminateInstanceInAutoScalingGroup';
+export const COMPLETE = 'CompleteLifecycleAction';
