@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import {
   type ArnComponents,
   ArnFormat,
@@ -138,14 +137,6 @@ function overridesOf({ instanceTypes = [], instanceRequirements: requirements }:
       },
     ],
   };
-}
-
-/** The script of an instance that user data has no room for, because few fleets want it. */
-const SHIP_LOGS = fileURLToPath(new URL('../userdata/ship-logs.sh', import.meta.url));
-
-interface InstanceLogs {
-  group: LogGroup;
-  script: Asset;
 }
 
 /** Bucket and key of a file that a deployment uploads. */
@@ -406,7 +397,7 @@ export class RunnerFleet extends Construct {
         runnerSecretName: this.runnerSecret.name,
         installObject: install && objectOf(install),
         installSha256: config.installFile && sha256Of(config.installFile),
-        logs: logs && { object: objectOf(logs.script), groupName: logs.group.logGroupName },
+        logGroupName: logs?.logGroupName,
       }),
       role: this.instanceRole(install, logs),
       ...(firstGroup !== undefined && { securityGroup: firstGroup }),
@@ -479,21 +470,20 @@ export class RunnerFleet extends Construct {
     ];
   }
 
-  /** The log group of the fleet's instances, and the script that sends it their logs. */
-  private logs(): InstanceLogs {
-    const group = new LogGroup(this, 'Logs', {
+  /** The log group of the fleet's instances. */
+  private logs(): LogGroup {
+    return new LogGroup(this, 'Logs', {
       logGroupName: this.logGroupName,
       retention: RetentionDays.ONE_MONTH,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    return { group, script: new Asset(this, 'ShipLogs', { path: SHIP_LOGS }) };
   }
 
   /**
    * What an instance may do: read its own token and its own install script, complete its launch, leave its own
    * group; and, if the fleet asks for it, write its log and be reached by Session Manager.
    */
-  private instanceRole(install: Asset | undefined, logs: InstanceLogs | undefined): Role {
+  private instanceRole(install: Asset | undefined, logs: LogGroup | undefined): Role {
     const role = new Role(this, 'InstanceRole', {
       assumedBy: new ServicePrincipal('ec2.amazonaws.com'),
       description: `CircleCI runners of fleet ${this.config.name}`,
@@ -509,11 +499,10 @@ export class RunnerFleet extends Construct {
         'autoscaling:TerminateInstanceInAutoScalingGroup',
       ),
     );
-    const scripts = [install, logs?.script].filter((asset) => asset !== undefined);
-    if (scripts.length > 0) {
+    if (install !== undefined) {
       allow(role, {
         actions: ['s3:GetObject'],
-        resources: scripts.map((asset) => asset.bucket.arnForObjects(asset.s3ObjectKey)),
+        resources: [install.bucket.arnForObjects(install.s3ObjectKey)],
       });
     }
     if (logs !== undefined) {

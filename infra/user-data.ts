@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { UserData } from 'aws-cdk-lib/aws-ec2';
+import { gzipSync, strToU8 } from 'fflate';
 import type { FleetConfig } from './config.ts';
 
 const LIB = '/opt/autoscaler';
@@ -7,7 +8,7 @@ const CONFIG = '/etc/autoscaler';
 const UNITS = '/etc/systemd/system';
 
 /** How long after its runner's longest possible life an instance leaves by itself, in seconds. */
-const AGE_MARGIN_SECONDS = 600;
+const AGE_MARGIN_SECONDS = 900;
 
 /**
  * How old a runner becomes that takes task after task, in seconds. Then systemd sends it the TERM with which it
@@ -34,8 +35,8 @@ export interface UserDataInputs {
   installObject: string | undefined;
   /** SHA-256 of that script, by which an image says that it has been run. */
   installSha256: string | undefined;
-  /** Bucket and key of the script that sends logs to CloudWatch Logs, and the log group. */
-  logs: { object: string; groupName: string } | undefined;
+  /** The log group that the instance's logs go to. */
+  logGroupName: string | undefined;
   /** By how much less than `idleTimeout` each instance may wait for a task, by chance: up to 32767, 0 unless told. */
   idleSpreadSeconds?: number;
   /** How old an instance may become before it leaves whatever runs on it, in seconds. */
@@ -45,8 +46,10 @@ export interface UserDataInputs {
 }
 
 /**
- * Composes an instance's user data from the files in `userdata/`, without their comments: EC2 runs it once, as
- * root, at the first boot. EC2's limit is 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html).
+ * Composes an instance's user data from the files in `userdata/`. cloud-init runs them as root at every boot, in its
+ * network stage: before the image's own package updates, and long before the scripts of its final stage
+ * (https://docs.cloud-init.io/en/latest/explanation/format/cloud-boothook.html). The files are compressed, because EC2
+ * takes no more than 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html).
  */
 export function runnerUserData(inputs: UserDataInputs): UserData {
   const { fleet } = inputs;
@@ -73,49 +76,77 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
     ...(inputs.installSha256 !== undefined && { INSTALL_SHA256: inputs.installSha256 }),
     RUNNER_VERSION: fleet.runner?.version ?? '',
     ...(fleet.runner !== undefined && { RUNNER_SHA256: fleet.runner.sha256 }),
-    LOGS_OBJECT: inputs.logs?.object ?? '',
-    ...(inputs.logs !== undefined && { LOG_GROUP_NAME: inputs.logs.groupName }),
+    LOG_GROUP_NAME: inputs.logGroupName ?? '',
   };
   const files = {
     [`${LIB}/aws.sh`]: userdata('aws.sh'),
+    [`${LIB}/packages.sh`]: userdata('packages.sh'),
     [`${LIB}/boot`]: userdata('boot.sh'),
-    [`${LIB}/install-runner`]: userdata(
-      `install-runner-${fleet.runner === undefined ? 'package' : 'release'}.sh`,
-    ),
+    [`${LIB}/install-runner`]: userdata('install-runner.sh'),
+    [`${LIB}/as-task-user`]: userdata('as-task-user.sh'),
     [`${LIB}/block-metadata`]: userdata('block-metadata.sh'),
     [`${LIB}/leave-group`]: userdata('leave-group.sh'),
+    [`${LIB}/watch`]: userdata('watch.sh'),
+    ...(inputs.logGroupName !== undefined && { [`${LIB}/ship-logs`]: userdata('ship-logs.sh') }),
     [`${UNITS}/autoscaler-.service.d/defaults.conf`]: userdata('autoscaler-defaults.conf'),
     [`${UNITS}/autoscaler-boot.service`]: userdata('autoscaler-boot.service'),
+    [`${UNITS}/autoscaler-boot-failed.service`]: userdata('autoscaler-boot-failed.service'),
     [`${UNITS}/autoscaler-runner.service`]: userdata('autoscaler-runner.service'),
-    // The first TERM lets a running task finish, so stopping may take as long as a task.
+    // The first TERM lets a running task finish, so stopping may take as long as a task; leaving has the margin.
     [`${UNITS}/autoscaler-runner.service.d/stop.conf`]: `[Service]\nTimeoutStopSec=${maxRunTime + AGE_MARGIN_SECONDS}\n${reused ? `RuntimeMaxSec=${reuseSeconds}\n` : ''}`,
     [`${UNITS}/autoscaler-leave.service`]: userdata('autoscaler-leave.service'),
-    [`${LIB}/watch`]: userdata('watch.sh'),
     [`${UNITS}/autoscaler-watch.service`]: userdata('autoscaler-watch.service'),
-    [`${CONFIG}/environment`]: Object.entries(environment)
-      .map(([name, value]) => `${name}=${value}\n`)
-      .join(''),
   };
   return UserData.custom(
     [
+      '#cloud-boothook',
       '#!/usr/bin/env bash',
       '# From here on the console and `journalctl -u "autoscaler-*"` tell what happens.',
-      'set -e',
+      'set -eo pipefail',
       "trap 'systemctl poweroff' ERR",
+      '# Once in a boot, however often cloud-init runs it: a job may be running.',
+      'mkdir -p /run/autoscaler',
+      '[ ! -e /run/autoscaler/set-up ] || exit 0',
       `mkdir -p ${LIB} ${CONFIG} ${UNITS}/{autoscaler-,autoscaler-runner}.service.d`,
-      ...Object.entries(files).map(([path, text]) => `cat >${path} <<'END'\n${text}END`),
+      '# The scripts and units: `base64 -d | gzip -d` shows them.',
+      "base64 -d <<'END' | gzip -d | bash -e",
+      ...compressed(
+        Object.entries(files)
+          .map(([path, text]) => `cat >${path} <<'END'\n${text}END\n`)
+          .join(''),
+      ),
+      'END',
+      `cat >${CONFIG}/environment <<'END'`,
+      ...Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+      'END',
       `chmod 0755 ${LIB}/*`,
+      '# The image must not update itself beside the boot, or beside a job.',
+      `systemctl stop --no-block ${UPDATES.join(' ')} || true`,
+      `systemctl mask ${UPDATES.join(' ')} || true`,
       'systemctl daemon-reload',
-      '# Of an instance whose image this one has; see boot.sh.',
-      'rm -f /var/lib/autoscaler/instance',
-      'systemctl enable autoscaler-boot.service',
-      'systemctl restart --no-block autoscaler-boot.service',
+      'touch /run/autoscaler/set-up',
+      'systemctl start --no-block autoscaler-boot.service',
       '',
     ].join('\n'),
   );
 }
 
-/** A file without its comments, for which there is no room; what they tell shellcheck stays. */
+/** What updates Ubuntu and Amazon Linux by itself; a timer that was due while a warm instance was stopped fires at its start. */
+const UPDATES = [
+  'apt-daily.timer',
+  'apt-daily-upgrade.timer',
+  'apt-daily.service',
+  'apt-daily-upgrade.service',
+  'dnf-makecache.timer',
+];
+
+/** By a compressor whose output is the same on every machine, so that a template changes only with what it says. */
+const compressed = (text: string) =>
+  Buffer.from(gzipSync(strToU8(text), { level: 9, mtime: 0 }))
+    .toString('base64')
+    .match(/.{1,76}/g) ?? [];
+
+/** A file without its comments; what they tell shellcheck stays. */
 const userdata = (file: string) =>
   readFileSync(new URL(`../userdata/${file}`, import.meta.url), 'utf8').replaceAll(COMMENT, '');
 

@@ -1,17 +1,31 @@
 #!/usr/bin/env bash
-# Keeps jobs from the instance's metadata, and so from its role: their user reaches IMDS by neither IPv4 nor IPv6.
+# Keeps jobs from the instance's metadata, and so from its role. Only root reaches IMDS, and EC2 Instance Connect, which
+# looks up a person's key there: a job can act as other users than its own, with subordinate ids, or by a service that
+# an install script started.
 set -euo pipefail
 [ "$ALLOW_INSTANCE_METADATA" != true ] || exit 0
 
+allowed=0
+if connect=$(id -u ec2-instance-connect 2>/dev/null); then allowed+=", $connect"; fi
+
 # Declared before it is deleted, so that a second run replaces it.
-nft -f - <<'RULES'
+nft -f - <<RULES
 table inet circleci_autoscaler
 delete table inet circleci_autoscaler
 table inet circleci_autoscaler {
+  chain refuse {
+    ip daddr 169.254.169.254 reject
+    ip6 daddr fd00:ec2::254 reject
+  }
   chain output {
     type filter hook output priority 0;
-    meta skuid circleci ip daddr 169.254.169.254 reject
-    meta skuid circleci ip6 daddr fd00:ec2::254 reject
+    meta skuid { $allowed } accept
+    jump refuse
+  }
+  # Containers behind a bridge.
+  chain forward {
+    type filter hook forward priority 0;
+    jump refuse
   }
 }
 RULES

@@ -3,19 +3,24 @@
 # systemd has the instance leave: without a runner it is paid for, and useless.
 set -Eeuo pipefail
 . "$(dirname "$0")/aws.sh"
+. "$(dirname "$0")/packages.sh"
 CONFIG=${CONFIG:-/etc/autoscaler}
-APT=${APT:-/etc/apt/apt.conf.d}
-export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+# Where the task's working directory is made.
+WORK=${WORK:-/var/lib/autoscaler/work}
+# Neither a package nor needrestart asks questions, nor restarts services.
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1
 
-trap 'say "failed in line $LINENO after $SECONDS s: $BASH_COMMAND"' ERR
+trap 'say "failed in line $LINENO: $BASH_COMMAND"' ERR
 # A warm instance is stopped while it waits: no failure.
 trap 'exit 0' TERM
 
 # phase NAME COMMAND...: says how long it took
 phase() {
-  local start=${EPOCHREALTIME/[^0-9]/}
+  local start end
+  read -r start _ <"${UPTIME:-/proc/uptime}"
   "${@:2}"
-  say "$1: $(((${EPOCHREALTIME/[^0-9]/} - start) / 1000)) ms"
+  read -r end _ <"${UPTIME:-/proc/uptime}"
+  say "$1: $((10 * (10#${end/./} - 10#${start/./}))) ms"
 }
 
 fail() {
@@ -23,17 +28,40 @@ fail() {
   exit 1
 }
 
+# Begins the time in which the runner must be up.
+begin_time() {
+  clock
+  began=$now
+}
+
+# over FRACTION: whether so much of that time has passed
+over() {
+  clock
+  [ $((now - began)) -ge $((BOOT_TIMEOUT_SECONDS * $1)) ]
+}
+
+# Tries again for as long as the runner could still be up in time.
+persist() {
+  clock
+  retry $((began + BOOT_TIMEOUT_SECONDS * 3 / 4 - now)) "$@"
+}
+
+# curl signs requests with the headers that S3 wants from 7.87 on: https://github.com/curl/curl/pull/9804
+check_curl() {
+  local version
+  read -r _ version _ < <(curl --version)
+  printf '%s\n' 7.87 "$version" | sort -CV ||
+    fail "this image has curl $version, and 7.87 is needed: take Ubuntu 24.04, Debian 12, Amazon Linux 2023 or newer"
+}
+
 identify() {
-  mkdir -p "$STATE"
-  AWS_REGION=$(retry 5 metadata placement/region)
-  INSTANCE_ID=$(retry 5 metadata instance-id)
-  # In an image of another instance, that one's boot leaves the instance to its own user data, which removes the file.
-  if [ -e "$STATE/instance" ] && ! grep -qx "INSTANCE_ID=$INSTANCE_ID" "$STATE/instance"; then
-    say 'an image of another instance: its own user data comes first'
-    exit 0
-  fi
-  printf 'AWS_REGION=%s\nINSTANCE_ID=%s\n' "$AWS_REGION" "$INSTANCE_ID" >"$STATE/instance"
+  mkdir -p "$RUN"
+  AWS_REGION=$(persist metadata placement/region)
+  INSTANCE_ID=$(persist metadata instance-id)
+  export AWS_REGION INSTANCE_ID
+  printf 'AWS_REGION=%s\nINSTANCE_ID=%s\n' "$AWS_REGION" "$INSTANCE_ID" >"$RUN/instance"
   state=$(target_state || true)
+  mkdir -p "$STATE"
 }
 
 # The last resort.
@@ -49,35 +77,70 @@ has_runner() {
   [ -z "$RUNNER_VERSION" ] || grep -qsx "$(sha256sum "$runner")" "$STATE/runner-$RUNNER_VERSION"
 }
 
-# And it may have had the very install script run.
+install_runner() {
+  if has_runner; then return; fi
+  phase 'runner' persist "$LIB/install-runner"
+  [ -z "$RUNNER_VERSION" ] || sha256sum "$(command -v circleci-runner)" >"$STATE/runner-$RUNNER_VERSION"
+}
+
+# What an install script says when a lock or the network was in its way, by apt, dpkg, dnf, rpm, curl, git and pip.
+PASSING='(get|acquire|create|obtain|unable to).{0,60}lock|lock(ed| is held) by|temporary failure|(could not|couldn.t|failed to) '
+PASSING+='(resolve|connect|fetch|download)|connection (refused|reset|timed out)|timed out|unreachable|hash sum mismatch'
+
+# The fleet's install script lies in S3, whatever its size is.
+run_install_script() {
+  local script log status=0
+  script=$(mktemp -p "$STATE") log=$(mktemp -p "$RUN")
+  if persist get_object "$INSTALL_OBJECT" "$script"; then
+    chmod 0700 "$script"
+    await_locks "$BOOT_TIMEOUT_SECONDS" || say 'the locks of the package manager are still held'
+    timeout -k 10 "$BOOT_TIMEOUT_SECONDS" "$script" 2>&1 | tee "$log" || status=$FINAL
+    if [ "$status" -ne 0 ] && grep -qiE "$PASSING" "$log"; then status=1; fi
+  else
+    status=$FINAL
+  fi
+  rm -f "$script" "$log"
+  return "$status"
+}
+
+# An image may have had the very install script run.
 install_once() {
   local installed="$STATE/installed-$INSTALL_SHA256"
   if [ -e "$installed" ]; then return; fi
-  phase 'install script' run_object "$INSTALL_OBJECT" "$BOOT_TIMEOUT_SECONDS"
+  phase 'install script' persist run_install_script
   touch "$installed"
 }
 
-install_runner() {
-  phase 'runner package' "$LIB/install-runner"
-  [ -z "$RUNNER_VERSION" ] || sha256sum "$(command -v circleci-runner)" >"$STATE/runner-$RUNNER_VERSION"
+# The package of the runner, or an image, may have made the task user without a home directory or a shell.
+make_task_user() {
+  local home
+  id circleci >/dev/null 2>&1 || useradd --create-home --shell /bin/bash circleci
+  IFS=: read -r _ _ _ _ _ home shell < <(getent passwd circleci)
+  case $shell in */nologin | */false | '') usermod --shell /bin/bash circleci ;; esac
+  if [ "$(stat --format=%U "$home" 2>/dev/null)" != circleci ]; then
+    usermod --home /home/circleci circleci
+    [ -d /home/circleci ] || cp -r /etc/skel /home/circleci
+    chown -R circleci: /home/circleci
+  fi
 }
 
 # What a warm start, or an image of such an instance, need not do again.
 prepare() {
   local version="$INSTALL_OBJECT $RUNNER_VERSION"
   [ "$(cat "$STATE/prepared" 2>/dev/null)" != "$version" ] || return 0
-  if [ -d "$APT" ]; then
-    # Ubuntu updates itself in the background: wait for that, not for a dead mirror.
-    systemctl stop apt-daily.timer apt-daily-upgrade.timer || true
+  if [ -d "${ROOT:-}/etc/apt/apt.conf.d" ]; then
+    # For the jobs as well: a lock is waited for, a dead mirror is not.
     printf '%s;\n' 'DPkg::Lock::Timeout "180"' 'Acquire::Retries "3"' 'Acquire::http::Timeout "20"' \
-      >"$APT/99-autoscaler"
+      >"${ROOT:-}/etc/apt/apt.conf.d/99-autoscaler"
   fi
   [ -z "$INSTALL_OBJECT" ] || install_once
-  has_runner || install_runner
-  command -v nft >/dev/null || retry 3 timeout 300 "$(command -v apt-get || echo dnf)" install -y nftables
-  id circleci >/dev/null || useradd --create-home --shell /bin/bash circleci
-  # The vendor's unit starts the runner again after its task.
-  systemctl disable --now circleci-runner.service 2>/dev/null || true
+  install_runner
+  # The package's own unit would start the runner again after its task.
+  systemctl mask --now circleci-runner.service 2>/dev/null || systemctl disable --now circleci-runner.service
+  command -v nft >/dev/null || phase 'nftables' persist install_packages nftables
+  make_task_user
+  [ -z "$LOG_GROUP_NAME" ] || phase 'logs agent' timeout -k 10 120 "$LIB/ship-logs" install ||
+    say 'no logs in CloudWatch: see above'
   echo "$version" >"$STATE/prepared"
 }
 
@@ -87,19 +150,19 @@ await_in_service() {
   until state=$(target_state) && [ "$state" = InService ]; do
     case $state in
       Warmed:*)
-        SECONDS=0
+        begin_time
         $warm || ! complete_launch CONTINUE >/dev/null || warm=true
         ;;
-      Standby) SECONDS=0 ;;
+      Standby) begin_time ;;
       ?*) fail "the group wants this instance $state" ;;
-      *) [ "$SECONDS" -lt "$BOOT_TIMEOUT_SECONDS" ] || fail 'no group wants this instance in service' ;;
+      *) ! over 1 || fail 'no group wants this instance in service' ;;
     esac
     sleep 1
   done
 }
 
 read_token() {
-  local answer
+  local answer error
   answer=$(aws_call secretsmanager <<REQUEST
 header="content-type: application/x-amz-json-1.1"
 header="x-amz-target: secretsmanager.GetSecretValue"
@@ -107,24 +170,26 @@ data="{\"SecretId\": \"$RUNNER_SECRET_NAME\"}"
 REQUEST
   ) || {
     # Only the error's name: the rest could quote what was read.
-    say "secret $RUNNER_SECRET_NAME: $(grep -oEm 1 '[A-Za-z]+(Exception|Error)' <<<"$answer")"
-    return 1
+    error=$(grep -oEm 1 '[A-Za-z]+(Exception|Error)' <<<"$answer")
+    say "secret $RUNNER_SECRET_NAME: ${error:-no answer}"
+    refused "$error"
+    return
   }
   python3 -c '
 import json, re, sys
 token = json.load(sys.stdin).get("SecretString", "").strip()
 if not re.fullmatch(r"[\w.~+/=:-]+", token):
     sys.exit("the runner secret must be the resource class token")
-print(token)' <<<"$answer"
+print(token)' <<<"$answer" || return "$FINAL"
 }
 
 # The shell itself writes the token: no command line shows it.
 configure() {
   local token
-  token=$(retry 4 read_token)
+  token=$(persist read_token)
   install -d -m 0700 "$CONFIG"
   install -d "$STATE/agent"
-  install -d -o circleci -m 0750 "$STATE/work"
+  install -d -o circleci -m 0750 "$WORK"
   (
     umask 077
     cat >"$CONFIG/runner.yaml" <<CONFIGURATION
@@ -137,11 +202,11 @@ runner:
   idle_timeout: $((IDLE_TIMEOUT_SECONDS))s
   max_run_time: ${MAX_RUN_TIME_SECONDS}s
   # Removed after each task, and made by the next, whose user may do so there.
-  working_directory: $STATE/work/task
+  working_directory: $WORK/task
   cleanup_working_directory: true
   task_agent_directory: $STATE/agent
   # If memory or CPU runs out, the task yields, not the heartbeat.
-  command_prefix: ["choom", "-n", "500", "--", "nice", "-n", "5", "sudo", "-niHu", "circleci", "--"]
+  command_prefix: ["choom", "-n", "500", "--", "nice", "-n", "5", "$LIB/as-task-user"]
   enable_unsafe_retries: $UNSAFE_RETRIES
 logging:
   format: json
@@ -151,29 +216,38 @@ CONFIGURATION
 
 start_runner() {
   # A runner that starts as its hook times out could claim a job and be terminated with it.
-  if $late || [ "$SECONDS" -gt $((BOOT_TIMEOUT_SECONDS / 2)) ]; then
-    retry 4 launch_hook RecordLifecycleActionHeartbeat >/dev/null
+  if $late || over 1/2; then
+    persist launch_hook RecordLifecycleActionHeartbeat
   fi
   mark started
+  touch "$RUN/started"
   systemctl start autoscaler-runner.service
 }
 
 # CONTINUE for a runner that stays up, until it is heard: a hook that times out ends the job.
 report() {
-  local answer
   sleep 3
-  while systemctl is-active --quiet autoscaler-runner.service; do
-    if answer=$(complete_launch CONTINUE); then
-      mark launched
-      return
-    fi
-    say "the launch cannot be completed yet: $answer"
-    sleep 5
+  while ! marked launched && systemctl is-active --quiet autoscaler-runner.service; do
+    if complete_launch CONTINUE; then mark launched; else pause 8; fi
   done
 }
 
+# From here on a fault must not fail the unit.
+follow() {
+  systemctl start autoscaler-watch.service || true
+  report || true
+  [ -z "$LOG_GROUP_NAME" ] || "$LIB/ship-logs" start || say 'no logs in CloudWatch: see above'
+}
+
 late=false
+begin_time
+check_curl
 phase identity identify
+if [ -e "$RUN/started" ]; then
+  say 'the runner was started in this boot already'
+  follow
+  exit
+fi
 if marked started; then fail 'rebooted after its runner had started'; fi
 if [[ $state != Warmed:* ]]; then
   limit_age
@@ -185,11 +259,9 @@ prepare
 if [ "$state" != InService ]; then
   phase 'wait for InService' await_in_service
   limit_age
-  SECONDS=0
+  begin_time
 fi
 phase configuration configure
 phase 'runner start' start_runner
 say "the runner is up $(cut -d ' ' -f 1 /proc/uptime) s after the kernel"
-systemctl start autoscaler-watch.service
-report
-[ -z "$LOGS_OBJECT" ] || run_object "$LOGS_OBJECT" 600 || say 'no logs in CloudWatch: see above'
+follow

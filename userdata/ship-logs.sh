@@ -1,19 +1,26 @@
 #!/usr/bin/env bash
-# Sends the journal of the runner's units to CloudWatch Logs with Amazon's agent. No runner waits for it, and none
-# fails with it.
+# Sends the journal of the runner's units to CloudWatch Logs with Amazon's agent: `install` installs it, `start` starts
+# it, and without either it does both. Installed before a job runs, it does not hold apt's lock while one does.
 set -euo pipefail
+. "$(dirname "$0")/packages.sh"
 agent=/opt/aws/amazon-cloudwatch-agent
 config=/etc/autoscaler/logs.json
-[ ! -e "$config" ] || exit 0
 
-if command -v apt-get >/dev/null; then
-  package=$(mktemp --suffix=.deb)
-  url=${AGENT_URL:-https://amazoncloudwatch-agent.s3.amazonaws.com}/ubuntu/$(dpkg --print-architecture)/latest
-  curl -fsSL --retry 3 -m 120 -o "$package" "$url/amazon-cloudwatch-agent.deb"
-  timeout 300 dpkg --install "$package"
-else
-  timeout 300 dnf install -y amazon-cloudwatch-agent
+if [ "${1:-}" != start ] && [ ! -e "$agent" ]; then
+  if command -v apt-get >/dev/null; then
+    package=$(mktemp --suffix=.deb)
+    url=${AGENT_URL:-https://amazoncloudwatch-agent.s3.amazonaws.com}/ubuntu/$(dpkg --print-architecture)/latest
+    curl -fsSL --retry 3 -m 120 -o "$package" "$url/amazon-cloudwatch-agent.deb"
+    await_locks 60
+    timeout 300 apt-get install -qy "$package"
+    rm "$package"
+  else
+    await_locks 60
+    timeout 300 dnf install -qy amazon-cloudwatch-agent
+  fi
 fi
+if [ "${1:-}" = install ] || [ -e "$config" ]; then exit 0; fi
+
 # shellcheck disable=SC2016 # The inner shell's.
 systemd-run --unit=autoscaler-logs sh -c \
   'exec journalctl --follow --lines=all --output=cat "--unit=autoscaler-*" >>/var/log/autoscaler.log'

@@ -1,7 +1,15 @@
 #!/usr/bin/env bash
-# Asks every 5 s whether EC2 takes this Spot instance back, as the EC2 guide advises, and whether somebody recycles it.
+# Looks every 5 s whether EC2 takes this Spot instance back, as the EC2 guide advises, and whether somebody recycles it.
 set -uo pipefail
 . "$(dirname "$0")/aws.sh"
+
+# The runner has a child process for its task, and none while it is idle. What a task leaves behind, such as a build
+# tool's daemon, is nobody's child.
+busy() {
+  local runner
+  runner=$(systemctl show --value --property=MainPID autoscaler-runner.service)
+  [ "${runner:-0}" -gt 0 ] && pgrep --parent "$runner" >/dev/null
+}
 
 while sleep 5; do
   if metadata spot/instance-action; then
@@ -14,8 +22,7 @@ while sleep 5; do
   else
     continue
   fi
-  # A task runs behind command_prefix, as the task user.
-  if pgrep -f 'sudo -niHu circleci' >/dev/null || pgrep -u circleci >/dev/null; then
+  if busy; then
     # Only an interruption is a reason to disturb a job.
     [ "$notice" = interruption ] || continue
     mark replace

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { logicalId } from '../../infra/fleet-settings.ts';
@@ -42,8 +41,6 @@ const ofInstances = (name: string, runnerSecret: string) => [
   `autoscaling:TerminateInstanceInAutoScalingGroup on ${groupArn(name)}`,
   `secretsmanager:GetSecretValue on ${runnerSecret}`,
 ];
-
-const SHIP_LOGS = readFileSync('userdata/ship-logs.sh', 'utf8');
 
 /** The permission to read what is uploaded with this content, and nothing beside it. */
 const readsScript = (of: SynthesisedTemplate, content: string) =>
@@ -237,7 +234,7 @@ describe.each(EACH_FLEET)('the instances of fleet $name', ({ id, name }) => {
           ? [
               'logs:CreateLogStream on arn:aws:logs:eu-west-1:111122223333:log-group:/circleci-runners/linux-large:*',
               'logs:PutLogEvents on arn:aws:logs:eu-west-1:111122223333:log-group:/circleci-runners/linux-large:*',
-              ...[INSTALL, SHIP_LOGS].map((script) => readsScript(template, script)),
+              readsScript(template, INSTALL),
               ...SESSION_MANAGER.map((action) => `${action} on *`),
             ]
           : []),
@@ -287,11 +284,7 @@ describe('the instances of a fleet', () => {
     { name: 'other', adds: [readsScript(fleets, OTHER_INSTALL)] },
     {
       name: 'logs',
-      adds: [
-        `logs:CreateLogStream on ${logs}`,
-        `logs:PutLogEvents on ${logs}`,
-        readsScript(fleets, SHIP_LOGS),
-      ],
+      adds: [`logs:CreateLogStream on ${logs}`, `logs:PutLogEvents on ${logs}`],
     },
     { name: 'session-manager', adds: SESSION_MANAGER.map((action) => `${action} on *`) },
     { name: 'ssh', adds: [] },

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { logicalId } from '../../infra/fleet-settings.ts';
 import { fleetsWith, INSTALL, RUNNER, threeFleets } from './fleets.ts';
@@ -22,10 +23,15 @@ const ENVIRONMENT = '/etc/autoscaler/environment';
 const STOP = `${UNITS}/autoscaler-runner.service.d/stop.conf`;
 
 const DOCUMENT = /^cat >(\S+) <<'END'\n([\s\S]*?\n)END$/gm;
+const COMPRESSED = /^base64 -d <<'END' \| gzip -d \| bash -e\n([\s\S]*?\n)END$/gm;
+
+/** User data with what they hold compressed in its place. */
+const decompressed = (userData: string) =>
+  userData.replace(COMPRESSED, (_, text) => gunzipSync(Buffer.from(text, 'base64')).toString().trimEnd());
 
 /** The files that user data writes, each by its path. */
 const writtenBy = (userData: string): Record<string, string> =>
-  Object.fromEntries([...userData.matchAll(DOCUMENT)].map(([, path, text]) => [path, text]));
+  Object.fromEntries([...decompressed(userData).matchAll(DOCUMENT)].map(([, path, text]) => [path, text]));
 
 /** What the scripts and units of an instance are given. */
 const environmentIn = (userData: string): Record<string, string> =>
@@ -45,24 +51,12 @@ const onInstance = (file: string) =>
     .filter((line) => !/^ *#/.test(line) || /^(#!|# shellcheck )/.test(line.trim()))
     .join('\n');
 
-/** Each way to install the runner, by a fleet that asks for it and nothing else. */
-const INSTALLERS = [
-  { fleet: 'nothing', settings: {}, installer: 'install-runner-package.sh' },
-  {
-    fleet: 'pinned',
-    settings: { runner: JSON.stringify(RUNNER) },
-    installer: 'install-runner-release.sh',
-  },
-];
-
-const installers = new SynthesisedTemplate(
-  fleetsWith(Object.fromEntries(INSTALLERS.map(({ fleet, settings }) => [fleet, settings]))),
-);
+const few = new SynthesisedTemplate(fleetsWith({ nothing: {}, pinned: { runner: JSON.stringify(RUNNER) } }));
 const three = new SynthesisedTemplate(threeFleets());
 
 /** User data of every kind, by its fleet. */
 const ALL = [
-  ...INSTALLERS.map(({ fleet }) => ({ fleet, userData: installers.userData(logicalId(fleet)) })),
+  ...['nothing', 'pinned'].map((fleet) => ({ fleet, userData: few.userData(logicalId(fleet)) })),
   { fleet: 'everything', userData: three.userData('LinuxLarge') },
 ];
 
@@ -70,11 +64,15 @@ describe('the files of userdata/', () => {
   /** What every instance has, from which file. */
   const ALWAYS = {
     [`${LIB}/aws.sh`]: 'aws.sh',
+    [`${LIB}/packages.sh`]: 'packages.sh',
     [`${LIB}/boot`]: 'boot.sh',
+    [`${LIB}/install-runner`]: 'install-runner.sh',
+    [`${LIB}/as-task-user`]: 'as-task-user.sh',
     [`${LIB}/block-metadata`]: 'block-metadata.sh',
     [`${LIB}/leave-group`]: 'leave-group.sh',
     [`${UNITS}/autoscaler-.service.d/defaults.conf`]: 'autoscaler-defaults.conf',
     [`${UNITS}/autoscaler-boot.service`]: 'autoscaler-boot.service',
+    [`${UNITS}/autoscaler-boot-failed.service`]: 'autoscaler-boot-failed.service',
     [`${UNITS}/autoscaler-runner.service`]: 'autoscaler-runner.service',
     [`${UNITS}/autoscaler-leave.service`]: 'autoscaler-leave.service',
     [`${LIB}/watch`]: 'watch.sh',
@@ -87,25 +85,23 @@ describe('the files of userdata/', () => {
     [STOP]: expect.any(String),
   });
 
-  it.each(INSTALLERS)(
-    'are on an instance of fleet $fleet as they are here but for comments, with $installer to install the runner',
-    ({ fleet, installer }) => {
-      expect(writtenBy(installers.userData(logicalId(fleet)))).toEqual(
-        wanted({ ...ALWAYS, [`${LIB}/install-runner`]: installer }),
-      );
+  it.each(['nothing', 'pinned'])(
+    'are on an instance of fleet %s as they are here but for comments',
+    (fleet) => {
+      expect(writtenBy(few.userData(logicalId(fleet)))).toEqual(wanted(ALWAYS));
     },
   );
 
   it('are on an instance that asks for everything as they are here', () => {
     expect(writtenBy(three.userData('LinuxLarge'))).toEqual(
-      wanted({ ...ALWAYS, [`${LIB}/install-runner`]: 'install-runner-release.sh' }),
+      wanted({ ...ALWAYS, [`${LIB}/ship-logs`]: 'ship-logs.sh' }),
     );
   });
 
   const files = readdirSync('userdata');
 
   it('are all of use to some fleet', () => {
-    const used = [...Object.values(ALWAYS), ...INSTALLERS.map(({ installer }) => installer), 'ship-logs.sh'];
+    const used = [...Object.values(ALWAYS), 'ship-logs.sh'];
     expect([...new Set(used)].toSorted()).toEqual(files.toSorted());
   });
 
@@ -124,14 +120,14 @@ describe('the environment', () => {
     BOOT_TIMEOUT_SECONDS: '600',
     IDLE_TIMEOUT_SECONDS: '300',
     MAX_RUN_TIME_SECONDS: '18000',
-    // The three times, and ten minutes.
-    AGE_LIMIT_SECONDS: '19500',
+    // The three times, and a quarter of an hour.
+    AGE_LIMIT_SECONDS: '19800',
     RUNNER_MODE: 'single-task',
     ALLOW_INSTANCE_METADATA: 'false',
     UNSAFE_RETRIES: 'false',
     INSTALL_OBJECT: '',
     RUNNER_VERSION: '',
-    LOGS_OBJECT: '',
+    LOG_GROUP_NAME: '',
   };
 
   it.each([
@@ -152,7 +148,7 @@ describe('the environment', () => {
         BOOT_TIMEOUT_SECONDS: '1200',
         IDLE_TIMEOUT_SECONDS: '14400-RANDOM%3601',
         MAX_RUN_TIME_SECONDS: '7200',
-        AGE_LIMIT_SECONDS: '23400',
+        AGE_LIMIT_SECONDS: '23700',
         RUNNER_MODE: 'single-task',
         ALLOW_INSTANCE_METADATA: 'true',
         UNSAFE_RETRIES: 'true',
@@ -160,7 +156,6 @@ describe('the environment', () => {
         INSTALL_SHA256: createHash('sha256').update(INSTALL).digest('hex'),
         RUNNER_VERSION: RUNNER.version,
         RUNNER_SHA256: RUNNER.sha256,
-        LOGS_OBJECT: three.uploaded(onDisk('ship-logs.sh')),
         LOG_GROUP_NAME: '/circleci-runners/linux-large',
       },
     },
@@ -183,21 +178,24 @@ describe('the environment', () => {
     expect(environmentIn(reused.userData('Reused'))).toMatchObject({
       RUNNER_MODE: 'continuous',
       IDLE_TIMEOUT_SECONDS: '1200',
-      // The boot, the day, the longest task, and twice ten minutes: no task that was begun in time is cut off.
-      AGE_LIMIT_SECONDS: '95400',
+      // The boot, the day, the longest task, and twice a quarter of an hour: no task that was begun in time is cut off.
+      AGE_LIMIT_SECONDS: '96000',
     });
     expect(writtenBy(reused.userData('Reused'))[STOP]).toBe(
-      '[Service]\nTimeoutStopSec=7800\nRuntimeMaxSec=86400\n',
+      '[Service]\nTimeoutStopSec=8100\nRuntimeMaxSec=86400\n',
     );
   });
 
   it.each([
-    { id: 'Arm', seconds: 18_600 },
-    { id: 'LinuxLarge', seconds: 7_800 },
-    { id: 'Owned', seconds: 18_600 },
-  ])('lets the runner of $id take as long to stop as a task may run, and ten minutes', ({ id, seconds }) => {
-    expect(writtenBy(three.userData(id))[STOP]).toBe(`[Service]\nTimeoutStopSec=${seconds}\n`);
-  });
+    { id: 'Arm', seconds: 18_900 },
+    { id: 'LinuxLarge', seconds: 8_100 },
+    { id: 'Owned', seconds: 18_900 },
+  ])(
+    'lets the runner of $id take as long to stop as a task may run, and a quarter of an hour',
+    ({ id, seconds }) => {
+      expect(writtenBy(three.userData(id))[STOP]).toBe(`[Service]\nTimeoutStopSec=${seconds}\n`);
+    },
+  );
 
   it('is made of names: nothing is read into it but where scripts are uploaded to and the log group', () => {
     const references: unknown[] = [];
@@ -213,29 +211,51 @@ describe('the environment', () => {
       },
     );
     const bucket = { 'Fn::Sub': `cdk-hnb659fds-assets-\${AWS::AccountId}-\${AWS::Region}` };
-    expect(references).toEqual([
-      bucket,
-      bucket,
-      { Ref: three.the('AWS::Logs::LogGroup', 'LinuxLargeFleet').id },
-    ]);
+    expect(references).toEqual([bucket, { Ref: three.the('AWS::Logs::LogGroup', 'LinuxLargeFleet').id }]);
     for (const { userData } of ALL) expect(userData).not.toContain('{{resolve:');
   });
 });
 
 describe('user data', () => {
-  const beside = (userData: string) => userData.replace(DOCUMENT, 'FILE');
+  const beside = (userData: string) =>
+    userData.replace(COMPRESSED, 'FILES').replace(DOCUMENT, 'ENVIRONMENT').split('\n');
 
   it.each(ALL)(
-    'of $fleet has systemd start what it has written, now and at every later boot',
+    'of $fleet are run by cloud-init at every boot, before what its final stage runs',
     ({ userData }) => {
-      expect(beside(userData)).toMatch(
-        /FILE\nchmod 0755 \/opt\/autoscaler\/\*\nsystemctl daemon-reload\n# Of an instance.*\nrm -f \/var\/lib\/autoscaler\/instance\nsystemctl enable autoscaler-boot\.service\nsystemctl restart --no-block autoscaler-boot\.service\n$/,
-      );
+      expect(beside(userData).slice(0, 2)).toEqual(['#cloud-boothook', '#!/usr/bin/env bash']);
     },
   );
 
-  it.each(ALL)('of $fleet, if it fails, powers off the instance, which could tell nobody', ({ userData }) => {
-    expect(beside(userData)).toMatch(/^#!.*\n(#.*\n)*set -e\ntrap 'systemctl poweroff' ERR\n/);
+  it.each(ALL)('of $fleet do all once in a boot, and nothing if they are run again', ({ userData }) => {
+    const lines = beside(userData);
+    const positions = [
+      'mkdir -p /run/autoscaler',
+      '[ ! -e /run/autoscaler/set-up ] || exit 0',
+      'FILES',
+      'ENVIRONMENT',
+      'systemctl daemon-reload',
+      'touch /run/autoscaler/set-up',
+      'systemctl start --no-block autoscaler-boot.service',
+    ].map((line) => lines.indexOf(line));
+    expect(positions).toEqual(positions.toSorted((a, b) => a - b));
+    expect(positions).not.toContain(-1);
+  });
+
+  it.each(ALL)('of $fleet keep the image from updating itself', ({ userData }) => {
+    const lines = beside(userData);
+    const units =
+      'apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service dnf-makecache.timer || true';
+    const stop = lines.indexOf(`systemctl stop --no-block ${units}`);
+    expect(lines.slice(stop, stop + 2)).toEqual([
+      `systemctl stop --no-block ${units}`,
+      `systemctl mask ${units}`,
+    ]);
+  });
+
+  it.each(ALL)('of $fleet power off the instance if they fail, which could tell nobody', ({ userData }) => {
+    const lines = beside(userData).filter((line) => !line.startsWith('#'));
+    expect(lines.slice(0, 2)).toEqual(['set -eo pipefail', "trap 'systemctl poweroff' ERR"]);
   });
 
   it.each([
@@ -290,10 +310,6 @@ describe('the scripts', () => {
     for (const input of [userData, ...texts]) execFileSync('bash', ['-n'], { input });
   });
 
-  it('that are uploaded are sound to bash', () => {
-    execFileSync('bash', ['-n'], { input: onDisk('ship-logs.sh') });
-  });
-
   const noShellcheck = spawnSync('shellcheck', ['--version']).error !== undefined;
 
   /** What shellcheck says of these files where they lie together, as on an instance, and of no others. */
@@ -311,11 +327,11 @@ describe('the scripts', () => {
 
   it.for(ALL)('of $fleet are sound to shellcheck, each and as a whole', ({ userData }, { skip }) => {
     skip(noShellcheck, 'shellcheck is not installed');
-    expect(findings([...scriptsIn(userData), { file: 'user-data', text: userData }])).toBe('');
-  });
-
-  it('that are uploaded are sound to shellcheck', ({ skip }) => {
-    skip(noShellcheck, 'shellcheck is not installed');
-    expect(findings([{ file: 'ship-logs', text: onDisk('ship-logs.sh') }])).toBe('');
+    expect(
+      findings([
+        ...scriptsIn(userData),
+        { file: 'user-data', text: decompressed(userData).replace(/^.*\n/, '') },
+      ]),
+    ).toBe('');
   });
 });

@@ -94,6 +94,15 @@ export function makeDownloads(folder: string, url: string): { sha256: string } {
   const archive = join(folder, 'releases/3.1.13/circleci-runner_linux_amd64.tar.gz');
   execFileSync('tar', ['-czf', archive, '-C', join(runner, '..'), 'circleci-runner']);
   cpSync(archive, archive.replace('amd64', 'arm64'));
+  const release = (architecture: string) => ({
+    url: `${url}/releases/3.1.13/circleci-runner_linux_${architecture}.tar.gz`,
+    sha256: sha256(readFileSync(archive)),
+  });
+  const linux = { amd64: release('amd64'), arm64: release('arm64') };
+  writeFileSync(
+    join(folder, 'releases/manifest.json'),
+    JSON.stringify({ releases: { current: { linux }, '3.1.13': { linux } } }),
+  );
 
   const agent = deb(
     'amazon-cloudwatch-agent',

@@ -60,7 +60,7 @@ export async function launch(scenario: Scenario = {}) {
     runnerSecretName: 'runners/good',
     installObject: undefined,
     installSha256: 'c0ffee'.padEnd(64, '0'),
-    logs: undefined,
+    logGroupName: undefined,
     ...scenario.inputs,
   }).render();
   if (scenario.task !== undefined) world.tasks.set(id, { command: scenario.task });

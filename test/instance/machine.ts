@@ -65,7 +65,6 @@ export class Machine {
     writeFileSync(join(this.#folder, 'uuid'), `ec2${randomUUID().slice(3)}\n`);
     const variables = {
       AWS_ENDPOINT_URL: world.awsUrl,
-      RUNNER_PACKAGES_URL: `${world.downloads}/runner`,
       RUNNER_RELEASES_URL: `${world.downloads}/releases`,
       AGENT_URL: `${world.downloads}/agent`,
       ...environment,

@@ -1,36 +1,7 @@
 import { expect, it } from 'vitest';
 import { refusal } from '../support/instance-aws.ts';
 import { INSTANCE_CREDENTIALS } from '../support/metadata-service.ts';
-import { describeScript, INSTANCE_ID, Instance, inTurn, realPath } from './instance.ts';
-
-describeScript('metadata', () => {
-  it('are asked for with a session token', async () => {
-    const instance = await Instance.start({ metadata: { 'placement/region': 'eu-north-1' } });
-    const { status, stdout } = await instance.shell('metadata placement/region');
-    expect({ status, stdout }).toEqual({ status: 0, stdout: 'eu-north-1' });
-  });
-
-  it('have no answer, and status 22, for an item that is not there', async () => {
-    const instance = await Instance.start();
-    const { status, stdout } = await instance.shell('metadata spot/instance-action');
-    expect({ status, stdout }).toEqual({ status: 22, stdout: '' });
-  });
-
-  it('come from the address that every instance has for them', async () => {
-    const instance = await Instance.start({ commands: { curl: 'echo token' } });
-    await instance.shell('metadata instance-id', { IMDS_URL: '' });
-    expect(instance.commands('curl')).toEqual([
-      expect.stringMatching(/ http:\/\/169\.254\.169\.254\/latest\/api\/token$/),
-      expect.stringMatching(/ http:\/\/169\.254\.169\.254\/latest\/meta-data\/instance-id$/),
-    ]);
-  });
-
-  it('are given up if nobody answers', async () => {
-    const instance = await Instance.start({ environment: { IMDS_URL: 'http://127.0.0.1:9' } });
-    const { status, stdout } = await instance.shell('metadata instance-id');
-    expect({ status, stdout }).toEqual({ status: 7, stdout: '' });
-  });
-});
+import { describeScript, expectPauses, goesOn, INSTANCE_ID, Instance, realPath } from './instance.ts';
 
 const REQUESTS = [
   {
@@ -59,6 +30,58 @@ REQUEST`,
     received: { action: 'GetObject', parameters: { Path: '/assets/logs.sh' } },
   },
 ];
+
+describeScript('metadata', () => {
+  it('are asked for with a session token', async () => {
+    const instance = await Instance.start({ metadata: { 'placement/region': 'eu-north-1' } });
+    const { status, stdout } = await instance.shell('metadata placement/region');
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'eu-north-1' });
+  });
+
+  it('have no answer, and status 22, for an item that is not there', async () => {
+    const instance = await Instance.start();
+    const { status, stdout } = await instance.shell('metadata spot/instance-action');
+    expect({ status, stdout }).toEqual({ status: 22, stdout: '' });
+  });
+
+  it('come from the address that every instance has for them', async () => {
+    const instance = await Instance.start({ commands: { curl: 'echo token' } });
+    await instance.shell('metadata instance-id', { IMDS_URL: '' });
+    expect(instance.commands('curl')).toEqual([
+      expect.stringMatching(/ http:\/\/169\.254\.169\.254\/latest\/api\/token$/),
+      expect.stringMatching(/ http:\/\/169\.254\.169\.254\/latest\/meta-data\/instance-id$/),
+    ]);
+  });
+
+  it('are given up if nobody answers', async () => {
+    const instance = await Instance.start({ environment: { IMDS_URL: 'http://127.0.0.1:9' } });
+    const { status, stdout } = await instance.shell('metadata instance-id');
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+  });
+
+  it('come by IPv6 where IPv4 does not reach', async () => {
+    const instance = await Instance.start({
+      commands: { curl: `case "$*" in *169.254.169.254*) exit 7 ;; *) echo "$*" | cut -d / -f 3 ;; esac` },
+    });
+    const { stdout } = await instance.shell('metadata instance-id', { IMDS_URL: '' });
+    expect(stdout).toBe('[fd00:ec2::254]\n');
+  });
+
+  it.each(REQUESTS)('come from there for calls of $service too', async ({ call }) => {
+    const instance = await Instance.start({ commands: { curl: 'exit 7' } });
+    await instance.shell(call, { IMDS_URL: '' });
+    expect(instance.commands('curl').map((words) => words.split(' ').at(-1))).toEqual([
+      'http://169.254.169.254/latest/api/token',
+      'http://[fd00:ec2::254]/latest/api/token',
+    ]);
+  });
+
+  it('are never asked for through a proxy', async () => {
+    const instance = await Instance.start({ environment: { http_proxy: 'http://127.0.0.1:9' } });
+    const { stdout } = await instance.shell('metadata instance-id');
+    expect(stdout).toBe(INSTANCE_ID);
+  });
+});
 
 describeScript('calls of AWS', () => {
   it.each(REQUESTS)('are signed as $service wants it', async ({ service, call, received }) => {
@@ -150,25 +173,78 @@ exec ${realPath('curl')} "$@"`;
 });
 
 describeScript('retry', () => {
-  const failsTimes = (count: number) =>
-    `tries=0; try() { tries=$((tries + 1)); [ $tries -gt ${count} ] || return 3; }; `;
+  const fails = (times: number, status = 1) =>
+    `tries=0; try() { tries=$((tries + 1)); [ $tries -gt ${times} ] || return ${status}; }; `;
 
   it.each([
-    { case: 'tries once what succeeds', fails: 0, attempts: 4, tries: 1, status: 0, pauses: [] },
-    { case: 'doubles its pauses', fails: 3, attempts: 5, tries: 4, status: 0, pauses: ['1', '2', '4'] },
-    { case: 'fails like the last attempt', fails: 9, attempts: 3, tries: 3, status: 3, pauses: ['1', '2'] },
-    { case: 'may be one attempt', fails: 9, attempts: 1, tries: 1, status: 3, pauses: [] },
-  ])('$case', async ({ fails, attempts, tries, status, pauses }) => {
+    { case: 'tries once what succeeds', lines: `${fails(0)} retry 60 try`, tries: 1, status: 0, limits: [] },
+    {
+      case: 'doubles the limit of its random pauses, up to 16 s',
+      lines: `${fails(6)} retry 600 try`,
+      tries: 7,
+      status: 0,
+      limits: [1, 2, 4, 8, 16, 16],
+    },
+    {
+      case: 'ends with the status of the last attempt, once its time is over',
+      lines: `${fails(9, 7)} retry 2 try`,
+      tries: 3,
+      status: 7,
+      limits: [1, 2],
+    },
+    { case: 'may be one attempt', lines: `${fails(9)} retry 0 try`, tries: 1, status: 1, limits: [] },
+    {
+      case: 'is one attempt if there is no time left at all',
+      lines: `${fails(9)} retry -30 try`,
+      tries: 1,
+      status: 1,
+      limits: [],
+    },
+    {
+      case: 'does not try again what would end alike',
+      lines: `${fails(9, 4)} retry 600 try`,
+      tries: 1,
+      status: 4,
+      limits: [],
+    },
+  ])('$case', async ({ lines, tries, status, limits }) => {
     const instance = await Instance.start();
-    const ended = await instance.shell(`${failsTimes(fails)} retry ${attempts} try; echo $tries $?`);
+    const ended = await instance.shell(`${lines}; echo $tries $?`);
     expect(ended.stdout).toBe(`${tries} ${status}\n`);
-    expect(instance.commands('sleep')).toEqual(pauses);
+    expectPauses(instance, limits);
   });
 
-  it('says which attempt failed', async () => {
+  it('goes on for 10 s with what AWS refuses, which can be some seconds behind', async () => {
     const instance = await Instance.start();
-    const { stderr } = await instance.shell('retry 2 false');
-    expect(stderr).toBe('bash: attempt 1 of 2 failed: false\n');
+    const { stdout } = await instance.shell(`${fails(99, 3)} retry 600 try; echo $?`);
+    expect(stdout).toBe('3\n');
+    expect(instance.elapsed).toBeGreaterThanOrEqual(10);
+    expect(instance.elapsed).toBeLessThan(10 + 16);
+  });
+
+  it('ends an attempt later than its time at the most, for any times', async () => {
+    for (const seconds of [1, 7, 30, 300]) {
+      const instance = await Instance.start();
+      await instance.shell(`retry ${seconds} false`);
+      expect(instance.elapsed).toBeGreaterThanOrEqual(seconds);
+      expect(instance.elapsed).toBeLessThanOrEqual(seconds + 16);
+    }
+  });
+
+  it('says what failed, and when it gives up', async () => {
+    const instance = await Instance.start({ commands: { sleep: goesOn('1') } });
+    const { stderr } = await instance.shell('retry 1 false a b c');
+    expect(stderr).toBe('bash: failed, trying again: false a b\nbash: failed for good: false a b\n');
+  });
+
+  it('draws each pause from all that its limit allows, so that instances that fail together part', async () => {
+    const instance = await Instance.start({ commands: { sleep: '' } });
+    await instance.shell('for ((i = 0; i < 200; i++)); do pause 8; done');
+    const pauses = instance.commands('sleep').map(Number);
+    for (const second of [0, 1, 2, 3, 4, 5, 6, 7]) {
+      expect(pauses.filter((pause) => Math.floor(pause) === second).length).toBeGreaterThan(5);
+    }
+    expect(new Set(pauses).size).toBeGreaterThan(150);
   });
 });
 
@@ -197,49 +273,5 @@ describeScript('marks', () => {
     const instance = await Instance.start();
     const { stdout, stderr } = await instance.shell('marked started || echo not marked');
     expect({ stdout, stderr }).toEqual({ stdout: 'not marked\n', stderr: '' });
-  });
-});
-
-describeScript('run_object', () => {
-  const script = { status: 200, body: '#!/bin/sh\necho "ran in $GROUP_NAME"\nexit 5\n' };
-
-  it('runs what S3 holds, and ends like it', async () => {
-    const instance = await Instance.start({ answer: () => script });
-    const { status, stdout } = await instance.shell('run_object assets/logs.sh 60');
-    expect({ status, stdout }).toEqual({ status: 5, stdout: 'ran in circleci-runners-arm\n' });
-    expect(instance.calls).toEqual([{ action: 'GetObject', parameters: { Path: '/assets/logs.sh' } }]);
-    expect(instance.commands('timeout')).toEqual([expect.stringMatching(/\b60 \S+$/)]);
-  });
-
-  it('runs nothing, and fails, if the object cannot be had in four attempts', async () => {
-    const instance = await Instance.start({
-      answer: () => ({ status: 403, body: '#!/bin/sh\necho an error that is a script\n' }),
-    });
-    const { status, stdout } = await instance.shell('run_object assets/logs.sh 60');
-    expect({ status, stdout }).toEqual({ status: 22, stdout: '' });
-    expect(instance.calls).toHaveLength(4);
-    expect(instance.commands('sleep')).toEqual(['1', '2', '4']);
-    expect(instance.commands('timeout')).toEqual([]);
-  });
-
-  it('asks in each attempt alike, and runs only what the last one brought', async () => {
-    const hashes: unknown[] = [];
-    const answer = inTurn({ status: 503, body: '<Error><Code>SlowDown</Code></Error>' }, script);
-    const instance = await Instance.start({
-      answer: (_, headers) => {
-        hashes.push(headers['x-amz-content-sha256']);
-        return answer();
-      },
-    });
-    const { status, stdout } = await instance.shell('run_object assets/logs.sh 60');
-    expect({ status, stdout }).toEqual({ status: 5, stdout: 'ran in circleci-runners-arm\n' });
-    expect(hashes).toEqual(['UNSIGNED-PAYLOAD', 'UNSIGNED-PAYLOAD']);
-  });
-
-  it('ends a script that takes too long', async () => {
-    const instance = await Instance.start({
-      answer: () => ({ status: 200, body: '#!/bin/sh\nwhile :; do :; done\n' }),
-    });
-    expect((await instance.shell('run_object assets/logs.sh 0.2')).status).toBe(124);
   });
 });

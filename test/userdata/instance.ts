@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, describe } from 'vitest';
+import { afterAll, describe, expect } from 'vitest';
 import { type Answer, InstanceAws, type InstanceCall, success } from '../support/instance-aws.ts';
 import { MetadataService, metadataOf } from '../support/metadata-service.ts';
 
@@ -38,7 +38,11 @@ const COMMANDS = [
   'mkdir',
   'mktemp',
   'python3',
+  'rm',
   'sha256sum',
+  'sleep',
+  'sort',
+  'tee',
   'timeout',
   'touch',
 ] as const;
@@ -46,7 +50,10 @@ const COMMANDS = [
 /** As root, a fault in a script would reach the machine that it is tested on. */
 const NOBODY = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
 
-/** A run that takes longer hangs. */
+/** The uptime at which a test begins, in seconds. */
+const STARTED_AT = 20;
+
+/** A run that takes longer hangs, in milliseconds. */
 const DEADLINE = 25_000;
 
 /** Where a command lies, if it does. */
@@ -116,6 +123,13 @@ class ChangingMetadata extends Map<string, string> {
 
 export const TARGET_STATE = 'autoscaling/target-lifecycle-state';
 
+/** Lines of shell by which the uptime that scripts read goes on, by a number of whole seconds. */
+export const goesOn = (seconds: string) =>
+  `read -r up _ <"$UPTIME"; echo "$((\${up%.*} + ${seconds})).00 0.00" >"$UPTIME"`;
+
+/** Body of a `sleep` that takes no time, but whose time passes, in whole seconds, rounded up. */
+const PASSES = `whole=\${1%.*}; case $1 in *.*) whole=$((whole + 1)) ;; esac; ${goesOn('whole')}`;
+
 export interface InstanceOptions {
   /** Metadata that differ from those of an instance in service. */
   metadata?: Record<string, Item>;
@@ -143,15 +157,19 @@ export class Instance {
   readonly state = join(this.folder, 'state');
   readonly config = join(this.folder, 'config');
   readonly metadata = new ChangingMetadata();
+  /** What AWS answers. */
+  answer: NonNullable<InstanceOptions['answer']>;
   readonly #bin = join(this.folder, 'bin');
   readonly #record = join(this.folder, 'commands');
+  readonly #uptime = join(this.folder, 'uptime');
   readonly #imds = new MetadataService(() => ({ metadata: this.metadata }));
   readonly #aws: InstanceAws;
   #environment: Record<string, string> = {};
 
   private constructor({ metadata = {}, answer = ({ action }) => success(action) }: InstanceOptions) {
     for (const [name, item] of Object.entries(metadata)) this.metadata.become(name, item);
-    this.#aws = new InstanceAws((call, { headers }) => answer(call, headers));
+    this.answer = answer;
+    this.#aws = new InstanceAws((call, { headers }) => this.answer(call, headers));
   }
 
   static async start(options: InstanceOptions = {}): Promise<Instance> {
@@ -162,13 +180,17 @@ export class Instance {
       PATH: instance.#bin,
       LIB: instance.lib,
       STATE: instance.state,
+      RUN: join(instance.folder, 'run'),
+      UPTIME: instance.#uptime,
       CONFIG: instance.config,
+      WORK: join(instance.folder, 'work'),
+      ROOT: instance.folder,
       IMDS_URL: await instance.#imds.listen('127.0.0.1', 0),
       AWS_ENDPOINT_URL: instance.#aws.url,
       AWS_REGION: 'eu-west-1',
       INSTANCE_ID,
       GROUP_NAME: 'circleci-runners-arm',
-      LOGS_OBJECT: '',
+      LOG_GROUP_NAME: '',
       ...options.environment,
     };
     instance.#layOut(options);
@@ -177,13 +199,14 @@ export class Instance {
 
   #layOut({ commands = {}, marks = [], kept = {} }: InstanceOptions): void {
     const real = COMMANDS.map((command) => [command, `exec ${realPath(command)} "$@"`]);
-    const bodies: Record<string, string> = { ...Object.fromEntries(real), sleep: '', ...commands };
+    const bodies: Record<string, string> = { ...Object.fromEntries(real), sleep: PASSES, ...commands };
     const marked = marks.map((mark) => [mark, `${INSTANCE_ID}\n`]);
     const files: Record<string, string> = { ...Object.fromEntries(marked), ...kept };
 
     for (const folder of [this.lib, this.state, this.#bin]) mkdirSync(folder);
     for (const file of readdirSync(USERDATA).filter((name) => name.endsWith('.sh'))) {
-      copyFileSync(join(USERDATA, file), join(this.lib, file === 'aws.sh' ? file : basename(file, '.sh')));
+      const library = file === 'aws.sh' || file === 'packages.sh';
+      copyFileSync(join(USERDATA, file), join(this.lib, library ? file : basename(file, '.sh')));
     }
     for (const [command, body] of Object.entries(bodies)) {
       // Each command records how it was called: one write, so that those of a pipeline do not mix.
@@ -192,6 +215,7 @@ export class Instance {
     }
     for (const [file, text] of Object.entries(files)) writeFileSync(join(this.state, file), text);
     writeFileSync(this.#record, '');
+    writeFileSync(this.#uptime, `${STARTED_AT}.00 0.00\n`);
 
     for (const name of readdirSync(this.folder, { recursive: true, encoding: 'utf8' })) {
       const path = join(this.folder, name);
@@ -219,15 +243,25 @@ export class Instance {
     return all.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1));
   }
 
+  /** How many seconds have passed, by the uptime that scripts read. */
+  get elapsed(): number {
+    return Number.parseFloat(readFileSync(this.#uptime, 'utf8')) - STARTED_AT;
+  }
+
   /** Whether something is marked as behind this very instance. */
   marked(mark: string): boolean {
     const path = join(this.state, mark);
     return existsSync(path) && readFileSync(path, 'utf8') === `${INSTANCE_ID}\n`;
   }
 
-  /** Runs a script to its end. */
-  run(script: string, environment: Record<string, string> = {}): Promise<Ended> {
-    return this.#spawn(join(this.lib, script), [], environment);
+  /** From now on scripts read the uptime of the machine that the test runs on. */
+  clockIsReal(): void {
+    this.#environment.UPTIME = '/proc/uptime';
+  }
+
+  /** Runs a script to its end. One that takes longer than the deadline, in milliseconds, hangs. */
+  run(script: string, environment: Record<string, string> = {}, deadline: number = DEADLINE): Promise<Ended> {
+    return this.#spawn(join(this.lib, script), [], environment, deadline);
   }
 
   /** Runs lines of bash with what the scripts share. */
@@ -235,7 +269,12 @@ export class Instance {
     return this.#spawn(join(this.#bin, 'bash'), ['-uc', `. "$LIB/aws.sh"\n${lines}`], environment);
   }
 
-  async #spawn(file: string, words: string[], environment: Record<string, string>): Promise<Ended> {
+  async #spawn(
+    file: string,
+    words: string[],
+    environment: Record<string, string>,
+    deadline: number = DEADLINE,
+  ): Promise<Ended> {
     // In a process group of its own, so that its children end with it.
     const child = spawn(file, words, {
       env: { ...this.#environment, ...environment },
@@ -254,7 +293,7 @@ export class Instance {
     const timer = setTimeout(() => {
       hung = true;
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-    }, DEADLINE);
+    }, deadline);
     const status = await new Promise<number | null>((resolve, reject) => {
       child.on('error', reject).on('close', resolve);
     }).finally(() => clearTimeout(timer));
@@ -263,9 +302,19 @@ export class Instance {
   }
 }
 
+/** Holds the random pauses of a script to their limits, one after the other, in seconds. */
+export function expectPauses(instance: Instance, limits: readonly number[]): void {
+  const pauses = instance.commands('sleep').map(Number);
+  expect(pauses).toHaveLength(limits.length);
+  pauses.forEach((pause, index) => {
+    expect(pause).toBeGreaterThan(0);
+    expect(pause).toBeLessThan(limits[index] ?? 0);
+  });
+}
+
 /** Body of a `sleep` that fails after so many pauses, which ends a loop that would last. */
 export const pausesEndAfter = (count: number) =>
-  `echo >>"$STATE/pauses"; n=0; while read -r _; do n=$((n + 1)); done <"$STATE/pauses"; [ $n -le ${count} ]`;
+  `${PASSES}; echo >>"$STATE/pauses"; n=0; while read -r _; do n=$((n + 1)); done <"$STATE/pauses"; [ $n -le ${count} ]`;
 
 /** How an answer of AWS follows another: the last stays. */
 export function inTurn(first: Answer, ...others: Answer[]): () => Answer {

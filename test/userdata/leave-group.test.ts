@@ -4,7 +4,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { type Answer, type InstanceCall, refusal, success } from '../support/instance-aws.ts';
 import { INSTANCE_CREDENTIALS } from '../support/metadata-service.ts';
-import { describeScript, INSTANCE_ID, Instance, inTurn, TARGET_STATE } from './instance.ts';
+import {
+  describeScript,
+  expectPauses,
+  goesOn,
+  INSTANCE_ID,
+  Instance,
+  inTurn,
+  TARGET_STATE,
+} from './instance.ts';
 
 const TERMINATE = 'TerminateInstanceInAutoScalingGroup';
 
@@ -49,7 +57,8 @@ interface Case {
   /** What AWS answers attempts to terminate. */
   answers?: [Answer, ...Answer[]];
   calls: string[];
-  pauses?: string[];
+  /** The limits of its random pauses. */
+  pauses?: number[];
 }
 
 describeScript('leave-group', () => {
@@ -96,27 +105,21 @@ describeScript('leave-group', () => {
       marks: ['launched'],
       answers: [throttling, throttling, throttling, done],
       calls: times(4, DECREMENT),
-      pauses: ['1', '2', '4'],
+      pauses: [1, 2, 4],
     },
     {
       case: 'is patient with activities of the group',
       marks: ['launched'],
       answers: [busy, done],
       calls: times(2, DECREMENT),
-      pauses: ['1'],
+      pauses: [1],
     },
     {
       case: 'is patient when AWS fails, then at the minimum lets the group replace it',
       marks: ['launched'],
       answers: [{ status: 500, body: '' }, atMinimum, throttling, done],
       calls: [DECREMENT, DECREMENT, REPLACE, REPLACE],
-      pauses: ['1', '4'],
-    },
-    {
-      case: 'reports itself unhealthy, and gives the launch up, if it is refused for good',
-      answers: [throttling],
-      calls: [...times(7, DECREMENT), UNHEALTHY, ABANDON],
-      pauses: ['1', '2', '4', '8', '16', '30', '0'],
+      pauses: [1, 2],
     },
     {
       case: 'tries no more if the group does not know it',
@@ -152,7 +155,7 @@ describeScript('leave-group', () => {
       marks: ['launched'],
       answers: [{ status: 503, body: '' }],
       calls: [DECREMENT],
-      pauses: ['1'],
+      pauses: [1],
     },
     {
       case: 'gives the launch up in a warm pool, where it cannot be terminated',
@@ -176,7 +179,7 @@ describeScript('leave-group', () => {
       result === undefined ? {} : { SERVICE_RESULT: result },
     );
     expect(instance.calls.map(told)).toEqual(calls);
-    expect(instance.commands('sleep')).toEqual(pauses);
+    expectPauses(instance, pauses);
     expect(status).toBe(0);
     expect(instance.marked('left')).toBe(true);
   });
@@ -270,78 +273,74 @@ describeScript('leave-group', () => {
     expect(instance.calls.map(told)).toEqual([DECREMENT]);
   });
 
-  it.each([
-    { case: 'that works', body: '#!/bin/sh\necho >"$STATE/shipped"\n', pauses: ['3'] },
-    { case: 'that fails', body: '#!/bin/sh\necho >"$STATE/shipped"\nexit 1\n', pauses: [] },
-  ])('runs the script that ships logs first, $case', async ({ body, pauses }) => {
-    const shipped: boolean[] = [];
+  it('is patient for minutes, because an instance that only powers off is replaced', async () => {
     const instance = await Instance.start({
-      environment: { LOGS_OBJECT: 'assets/logs.sh' },
-      answer: ({ action }) => {
-        shipped.push(existsSync(join(instance.state, 'shipped')));
-        return action === 'GetObject' ? { status: 200, body } : success(action);
+      answer: terminating(throttling),
+      commands: { sleep: goesOn('16') },
+    });
+    const { status } = await instance.run('leave-group');
+    const calls = instance.calls.map(told);
+    const attempts = calls.filter((call) => call === DECREMENT).length;
+    expect(calls).toEqual([...times(attempts, DECREMENT), UNHEALTHY, ABANDON]);
+    expect(attempts).toBeGreaterThan(20);
+    expect(instance.elapsed).toBeGreaterThanOrEqual(420);
+    expect(status).toBe(0);
+  });
+
+  it.each([
+    { case: 'that works', body: '', pauses: ['3'] },
+    { case: 'that fails', body: 'exit 1', pauses: [] },
+  ])('runs the script that ships logs first, $case', async ({ body, pauses }) => {
+    const instance = await Instance.start({
+      environment: { LOG_GROUP_NAME: '/circleci-runners/arm' },
+      commands: {
+        timeout: `[ "$*" = "-k 10 60 $LIB/ship-logs" ] || exit 9; echo >"$STATE/shipped"; ${body}`,
       },
     });
+    const shipped: boolean[] = [];
+    instance.answer = ({ action }) => {
+      shipped.push(existsSync(join(instance.state, 'shipped')));
+      return success(action);
+    };
     await instance.run('leave-group', { SERVICE_RESULT: 'success' });
-    expect(instance.calls.map(told)).toEqual(['GetObject /assets/logs.sh', CONTINUE, DECREMENT]);
-    expect(shipped).toEqual([false, true, true]);
+    expect(instance.calls.map(told)).toEqual([CONTINUE, DECREMENT]);
+    expect(shipped).toEqual([true, true]);
     expect(instance.commands('sleep')).toEqual(pauses);
-    expect(instance.commands('timeout')).toEqual([expect.stringMatching(/\b60 \S+$/)]);
-  });
-
-  it('leaves without logs if the script that ships them cannot be had', async () => {
-    const instance = await Instance.start({
-      environment: { LOGS_OBJECT: 'assets/logs.sh' },
-      marks: ['launched'],
-      answer: ({ action }) => (action === 'GetObject' ? refusal('AccessDenied', 'no', 403) : success(action)),
-    });
-    await instance.run('leave-group');
-    expect(instance.calls.map(told)).toEqual([...times(4, 'GetObject /assets/logs.sh'), DECREMENT]);
-  });
-
-  it('gives up after so many attempts if the metadata are dead', async () => {
-    const instance = await Instance.start({ environment: { IMDS_URL: 'http://127.0.0.1:9' } });
-    const { status } = await instance.run('leave-group', { AWS_REGION: '', INSTANCE_ID: '' });
-    expect(status).toBe(0);
-    expect(instance.calls).toEqual([]);
-    expect(instance.commands('sleep')).toEqual([
-      ...['1', '2', '4', '8', '16', '30', '0'],
-      ...times(2, ['1', '2']).flat(),
-    ]);
   });
 
   it.each([
-    { case: 'the metadata hang', hanging: '/latest/' },
-    { case: 'AWS hangs', hanging: '--aws-sigv4' },
-  ])('ends in the time that its unit has, if $case', async ({ hanging }) => {
+    { case: 'the metadata are dead', hanging: '/latest/', takes: '0' },
+    { case: 'the metadata hang', hanging: '/latest/', takes: 'm * (retries + 1) + (1 << retries) - 1' },
+    { case: 'AWS hangs', hanging: '--aws-sigv4', takes: 'm' },
+  ])('ends in the time that its unit has, if $case', async ({ hanging, takes }) => {
     const instance = await Instance.start({
-      environment: { LOGS_OBJECT: 'assets/logs.sh' },
+      environment: { LOG_GROUP_NAME: '/circleci-runners/arm' },
       commands: {
+        timeout: goesOn('70'),
+        // curl's own retries double their pauses, from 1 s.
         curl: `case "$*" in
-  *'${hanging}'*) exit 28 ;;
+  *'${hanging}'*)
+    m=0 retries=0
+    while [ $# -gt 0 ]; do
+      case $1 in -m) m=$2 ;; --retry) retries=$2 ;; esac
+      shift
+    done
+    ${goesOn(takes)}
+    exit 28 ;;
   *security-credentials/?*) echo '${JSON.stringify(INSTANCE_CREDENTIALS)}' ;;
   *) echo whatever ;;
 esac`,
       },
     });
-    await instance.run('leave-group', { AWS_REGION: '', INSTANCE_ID: '', SERVICE_RESULT: 'success' });
-    const took = instance.commands().map((command) => secondsOf(command, hanging));
-    const total = took.reduce((sum, seconds) => sum + seconds, 0);
+    const { status } = await instance.run('leave-group', {
+      IMDS_URL: '',
+      AWS_REGION: '',
+      INSTANCE_ID: '',
+      SERVICE_RESULT: 'success',
+    });
+    expect(status).toBe(0);
     const unit = readFileSync('userdata/autoscaler-leave.service', 'utf8');
-    const limit = 60 * Number(/^TimeoutStartSec=(\d+)min$/m.exec(unit)?.[1]);
-    expect(total).toBeGreaterThan(300);
-    expect(total).toBeLessThan(limit);
+    expect(instance.elapsed).toBeGreaterThan(420);
+    expect(instance.elapsed).toBeLessThan(60 * Number(/^TimeoutStartSec=(\d+)min$/m.exec(unit)?.[1]));
   });
 });
-
-/** How long a command takes, if it is a pause, or a request that hangs. */
-function secondsOf(command: string, hanging: string): number {
-  const [name = '', ...words] = command.split(' ');
-  if (name === 'sleep') return Number(words[0]);
-  if (name !== 'curl' || !command.includes(hanging)) return 0;
-  const option = (flag: string) =>
-    words.includes(flag) ? Number(words[words.indexOf(flag) + 1]) : undefined;
-  // curl's own retries double their pauses, from 1 s.
-  const retries = option('--retry') ?? 0;
-  return (option('-m') ?? Number.POSITIVE_INFINITY) * (1 + retries) + 2 ** retries - 1;
-}

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { RECYCLE_TAG } from '../../functions/lib/tags.ts';
 import { describeScript, Instance, type InstanceOptions, pausesEndAfter } from './instance.ts';
@@ -12,12 +11,21 @@ const RECYCLED = { [`tags/instance/${RECYCLE_TAG}`]: '2026-01-05T08:00:00.000Z' 
 
 const STOPS_RUNNER = 'stop --no-block autoscaler-runner.service';
 
+/** The commands that show a runner, and its children as pgrep finds them. */
+const runner = (pgrep: string, main = '4711') => ({
+  systemctl: `case $1 in show) echo ${main} ;; esac`,
+  pgrep,
+});
+
+const stops = (instance: Instance) =>
+  instance.commands('systemctl').filter((words) => words.startsWith('stop '));
+
 interface Case {
   case: string;
   metadata?: InstanceOptions['metadata'];
-  /** Whether the task user has processes. */
+  /** Whether the runner has a child. */
   busy: boolean;
-  /** What systemctl is told. */
+  /** Which units systemctl stops. */
   told: string[];
   replaced: boolean;
   /** How often it pauses before it asks; the fifth pause ends the test. */
@@ -108,36 +116,36 @@ describeScript('watch', () => {
   ])('$case', async ({ metadata = {}, busy, told, replaced, pauses }) => {
     const instance = await Instance.start({
       metadata,
-      commands: { sleep: pausesEndAfter(4), systemctl: '', pgrep: busy ? 'echo 4711' : 'exit 1' },
+      commands: { sleep: pausesEndAfter(4), ...runner(busy ? 'echo 4712' : 'exit 1') },
     });
     const { status } = await instance.run('watch');
-    expect(instance.commands('systemctl')).toEqual(told);
+    expect(stops(instance)).toEqual(told);
     expect(instance.marked('replace')).toBe(replaced);
     expect(instance.commands('sleep')).toEqual(Array.from({ length: pauses }, () => '5'));
     expect(status).toBe(0);
   });
 
-  it.each(['-f sudo -niHu circleci', '-u circleci'])(
-    'takes a runner for busy if there is a process by pgrep %s',
-    async (words) => {
-      const instance = await Instance.start({
-        metadata: { [INTERRUPTION]: interruption },
-        commands: { systemctl: '', pgrep: `[ "$*" = '${words}' ]` },
-      });
-      await instance.run('watch');
-      expect(instance.marked('replace')).toBe(true);
-    },
-  );
-
-  it('knows a task by what the boot has the runner start it with', () => {
-    const [, prefix = ''] = /command_prefix: (\[.*\])/.exec(readFileSync('userdata/boot.sh', 'utf8')) ?? [];
-    expect(JSON.parse(prefix).join(' ')).toContain(' sudo -niHu circleci ');
+  it.each([
+    { case: 'children', main: '4711', asked: ['--parent 4711'], replaced: true },
+    // Of process 0, the kernel's, pgrep would find children.
+    { case: 'no process at all', main: '0', asked: [], replaced: false },
+  ])('takes a runner with $case for what it is', async ({ main, asked, replaced }) => {
+    const instance = await Instance.start({
+      metadata: { [INTERRUPTION]: interruption },
+      commands: runner('echo 4712', main),
+    });
+    await instance.run('watch');
+    expect(instance.commands('pgrep')).toEqual(asked);
+    expect(instance.marked('replace')).toBe(replaced);
   });
 
   it('marks the replacement before it ends the runner, whose end reads the mark', async () => {
     const instance = await Instance.start({
       metadata: { [INTERRUPTION]: interruption },
-      commands: { systemctl: 'cat "$STATE/replace" >"$STATE/as-it-was"', pgrep: '' },
+      commands: {
+        ...runner('echo 4712'),
+        systemctl: `case $1 in show) echo 4711 ;; *) cat "$STATE/replace" >"$STATE/as-it-was" ;; esac`,
+      },
     });
     await instance.run('watch');
     expect(instance.marked('as-it-was')).toBe(true);
@@ -146,7 +154,7 @@ describeScript('watch', () => {
   it('says what became of the runner, and why', async () => {
     const instance = await Instance.start({
       metadata: { [INTERRUPTION]: interruption },
-      commands: { systemctl: '', pgrep: 'exit 1' },
+      commands: runner('exit 1'),
     });
     const { stdout, stderr } = await instance.run('watch');
     expect(stdout).toContain(interruption);
@@ -158,13 +166,12 @@ describeScript('watch', () => {
       metadata: RECYCLED,
       commands: {
         sleep: pausesEndAfter(9),
-        systemctl: '',
-        pgrep: '[ "$(grep -c "" "$STATE/pauses")" -lt 4 ]',
+        ...runner('[ "$(grep -c "" "$STATE/pauses")" -lt 4 ]'),
       },
     });
     const { stdout, stderr } = await instance.run('watch');
     expect(instance.commands('sleep')).toHaveLength(4);
-    expect(instance.commands('systemctl')).toEqual([STOPS_RUNNER]);
+    expect(stops(instance)).toEqual([STOPS_RUNNER]);
     expect(instance.marked('replace')).toBe(false);
     expect({ stdout, stderr }).toEqual({ stdout: '', stderr: 'watch: recycle: telling the runner to end\n' });
   });
@@ -172,10 +179,10 @@ describeScript('watch', () => {
   it('outlives metadata that do not answer', async () => {
     const instance = await Instance.start({
       environment: { IMDS_URL: 'http://127.0.0.1:9' },
-      commands: { sleep: pausesEndAfter(3), systemctl: '', pgrep: 'exit 1' },
+      commands: { sleep: pausesEndAfter(3), ...runner('exit 1') },
     });
     await instance.run('watch');
     expect(instance.commands('sleep')).toHaveLength(4);
-    expect(instance.commands('systemctl')).toEqual([]);
+    expect(stops(instance)).toEqual([]);
   });
 });

@@ -34,9 +34,9 @@ describeLife('an instance', () => {
         says: 'the runner secret must be the resource class token',
       },
       {
-        case: 'the package of the runner cannot be had',
-        scenario: { environment: { RUNNER_PACKAGES_URL: `${world.downloads}/nowhere` } },
-        says: 'attempt 3 of 4 failed: curl',
+        case: 'the release of the runner cannot be had',
+        scenario: { environment: { RUNNER_RELEASES_URL: `${world.downloads}/nowhere` } },
+        says: 'nowhere/manifest.json: HTTP status 404',
       },
       {
         case: 'the release of the runner is not what the fleet takes it for',

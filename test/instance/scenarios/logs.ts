@@ -1,15 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { describeLife, expectGone, launch, live, world } from '../harness.ts';
 
-const SHIP_LOGS = readFileSync('userdata/ship-logs.sh', 'utf8');
-
 describeLife('an instance whose fleet wants logs', () => {
-  const logs = { object: 'scripts/ship-logs', groupName: '/circleci-runners/linux' };
+  const logGroupName = '/circleci-runners/linux';
 
   it('sends them to CloudWatch Logs, from the start of its boot', async () => {
-    await world.aws.putObject(logs.object, SHIP_LOGS);
-    const instance = await launch({ inputs: { logs }, task: 'sleep 8' });
+    const instance = await launch({ inputs: { logGroupName }, task: 'sleep 8' });
     await live(instance);
     const shipped = world.shipped.find((text) => text.includes(instance.id));
     expect(shipped).toContain('"log_group_name": "/circleci-runners/linux"');
@@ -18,9 +14,8 @@ describeLife('an instance whose fleet wants logs', () => {
   });
 
   it('works without them if the agent cannot be had', async () => {
-    await world.aws.putObject(logs.object, SHIP_LOGS);
     const instance = await launch({
-      inputs: { logs },
+      inputs: { logGroupName },
       task: 'true',
       environment: { AGENT_URL: `${world.downloads}/nowhere` },
     });
@@ -30,8 +25,7 @@ describeLife('an instance whose fleet wants logs', () => {
   });
 
   it('sends them when it could not become a runner, too', async () => {
-    await world.aws.putObject(logs.object, SHIP_LOGS);
-    const instance = await launch({ inputs: { logs, runnerSecretName: 'runners/none' } });
+    const instance = await launch({ inputs: { logGroupName, runnerSecretName: 'runners/none' } });
     await live(instance);
     expect(world.shipped.find((text) => text.includes(instance.id))).toContain('ResourceNotFoundException');
     await expectGone(instance, { hook: 'ABANDON' });

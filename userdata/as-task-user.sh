@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Runs a task's command as the task user, with the environment of its login. The task stays in the control group of the
+# runner's unit: sudo and su open a session of their own, which systemd ends first when the instance shuts down.
+set -euo pipefail
+
+# As pam_env reads it: NAME=VALUE, perhaps quoted, perhaps behind `export`.
+environment=()
+while read -r line || [ -n "$line" ]; do
+  line=${line#export }
+  if [[ $line =~ ^([A-Za-z_][A-Za-z0-9_]*)=(\"(.*)\"|\'(.*)\'|(.*))$ ]]; then
+    environment+=("${BASH_REMATCH[1]}=${BASH_REMATCH[3]}${BASH_REMATCH[4]}${BASH_REMATCH[5]}")
+  fi
+done < <(cat /etc/environment /etc/default/locale 2>/dev/null)
+
+# shellcheck disable=SC2016 # The login shell's.
+exec setpriv --reuid=circleci --regid="$(id -g circleci)" --init-groups --reset-env -- \
+  env "${environment[@]}" bash -lc 'cd && exec "$@"' bash "$@"
