@@ -1,10 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import {
   AutoScalingClient,
   CreateAutoScalingGroupCommand,
@@ -14,42 +11,29 @@ import {
   SuspendProcessesCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { pythonEnvironment } from '../../cli/python.ts';
 import { PAUSED_TAG } from '../../functions/lib/tags.ts';
 import { address } from '../support/serve.ts';
+import { startMoto } from './moto.ts';
 
 /**
  * What MiniStack cannot do, scale-in protection, suspended processes and calls that fail, against moto, which
  * answers these calls as AWS does. Instances that leave are in `test/instance`.
  */
 
-const REQUIREMENTS = fileURLToPath(new URL('./moto.txt', import.meta.url));
 const GROUP = 'calls-test';
 
 /** What answers a call in moto's place: an error, or nothing at all. */
 type Fault = { status: number; code: string } | 'reset';
 
-let moto: ChildProcess;
-let endpoint: string;
+let moto: Awaited<ReturnType<typeof startMoto>>;
 /** Stands between the functions and moto. */
 let between: Server;
 let fault: (action: string) => Fault | undefined = () => undefined;
 let autoScaling: AutoScalingClient;
 
 beforeAll(async () => {
-  const bin = await pythonEnvironment(REQUIREMENTS, () => undefined);
-  moto = spawn(resolve(bin, 'moto_server'), ['-H', '127.0.0.1', '-p', '0']);
-  endpoint = await new Promise<string>((listening, failed) => {
-    let said = '';
-    const listen = (chunk: Buffer) => {
-      said += chunk;
-      const [, url] = /Running on (http:\S+)/.exec(said) ?? [];
-      if (url !== undefined) listening(url);
-    };
-    moto.stdout?.on('data', listen);
-    moto.stderr?.on('data', listen);
-    moto.once('exit', (code) => failed(new Error(`moto ended with ${code}: ${said}`)));
-  });
+  moto = await startMoto();
+  const { endpoint } = moto;
   between = createServer(async (request, response) => {
     const body = await text(request);
     const failure = fault(new URLSearchParams(body).get('Action') ?? '');
@@ -80,12 +64,12 @@ beforeAll(async () => {
 afterAll(async () => {
   between?.closeAllConnections();
   between?.close();
-  moto?.kill('SIGKILL');
+  moto?.stop();
 });
 
 beforeEach(async () => {
   fault = () => undefined;
-  const { ok } = await fetch(`${endpoint}/moto-api/reset`, { method: 'POST' });
+  const { ok } = await fetch(`${moto.endpoint}/moto-api/reset`, { method: 'POST' });
   if (!ok) throw new Error('moto was not reset');
 });
 
