@@ -1,5 +1,5 @@
 import { closest } from 'fastest-levenshtein';
-import { type Faults, NO_FAULTS, type Window } from '../simulator/faults.ts';
+import { type Faults, NO_FAULTS, type ShareWindow, type Window } from '../sandbox/group/faults.ts';
 import { UsageError } from './arguments.ts';
 
 /** A fault as it is given, and how it is read into the faults of a replay. */
@@ -40,8 +40,20 @@ function number(text: string, most: number): number | undefined {
 
 const FOR_EVER: Window = { from: 0, to: Number.POSITIVE_INFINITY };
 
-/** Boots that mostly fail end no replay within reason, unless they do so for a while only. */
+/** If almost every launch fails all the time, a replay does not end within reason. */
 const MOST_FOR_EVER = 0.95;
+
+const SHARE = `up to ${MOST_FOR_EVER * 100}%, or more with @ and a time from and to`;
+
+/** `10%`, or `100%@1h..3h`. */
+function shareWindow(value: string): ShareWindow | undefined {
+  const [given = '', when, ...more] = value.split('@');
+  const fails = share(given);
+  const at = when === undefined ? FOR_EVER : window(when);
+  if (fails === undefined || at === undefined || more.length > 0) return undefined;
+  if (when === undefined && fails > MOST_FOR_EVER) return undefined;
+  return { ...at, share: fails };
+}
 
 const WINDOW = 'a time from and to, counted from the start of the trace';
 
@@ -75,15 +87,38 @@ export const FAULT_OPTIONS: FaultOption[] = [
   },
   {
     name: 'boot-failures',
-    form: `a share of the boots, up to ${MOST_FOR_EVER * 100}%, or more with @ and a time from and to`,
+    form: `a share of the boots, ${SHARE}`,
     example: 'boot-failures=100%@1h..3h',
     read: (value, { bootFailures }) => {
-      const [given = '', when, ...more] = value.split('@');
-      const fails = share(given);
-      const at = when === undefined ? FOR_EVER : window(when);
-      if (fails === undefined || at === undefined || more.length > 0) return undefined;
-      if (when === undefined && fails > MOST_FOR_EVER) return undefined;
-      return { bootFailures: [...bootFailures, { ...at, share: fails }] };
+      const added = shareWindow(value);
+      return added && { bootFailures: [...bootFailures, added] };
+    },
+  },
+  {
+    name: 'dead-instances',
+    form: `a share of the instances that boot and are never heard of, ${SHARE}`,
+    example: 'dead-instances=5%',
+    read: (value, { deadInstances }) => {
+      const added = shareWindow(value);
+      return added && { deadInstances: [...deadInstances, added] };
+    },
+  },
+  {
+    name: 'lost-instances',
+    form: `a share of the instances that EC2 takes back while they boot, ${SHARE}`,
+    example: 'lost-instances=5%',
+    read: (value, { lostInstances }) => {
+      const added = shareWindow(value);
+      return added && { lostInstances: [...lostInstances, added] };
+    },
+  },
+  {
+    name: 'deaf-runners',
+    form: `a share of the runners that take no job, ${SHARE}`,
+    example: 'deaf-runners=5%',
+    read: (value, { deafRunners }) => {
+      const added = shareWindow(value);
+      return added && { deafRunners: [...deafRunners, added] };
     },
   },
   {

@@ -1,6 +1,6 @@
 import { parse, stringify } from 'yaml';
+import type { Faults } from '../sandbox/group/faults.ts';
 import type { Priced } from '../simulator/cost.ts';
-import type { Faults } from '../simulator/faults.ts';
 import { tableOf } from '../simulator/job-table.ts';
 import { type Goal, optimise, part, type Setting, seedFor, type Tried } from '../simulator/optimise.ts';
 import type { Outcome } from '../simulator/outcome.ts';

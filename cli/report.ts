@@ -1,7 +1,7 @@
 import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Faults } from '../sandbox/group/faults.ts';
 import type { Priced } from '../simulator/cost.ts';
-import type { Faults } from '../simulator/faults.ts';
 import { tableOf } from '../simulator/job-table.ts';
 import { part, type Tried } from '../simulator/optimise.ts';
 import type { Outcome } from '../simulator/outcome.ts';

@@ -5,8 +5,8 @@ import { Command } from 'commander';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
 import { idleTimes } from '../infra/levers.ts';
-import { DURATIONS } from '../sandbox/auto-scaling-group.ts';
 import { sandboxFleet } from '../sandbox/fleet.ts';
+import { DURATIONS } from '../sandbox/group/durations.ts';
 import { type News, Sandbox } from '../sandbox/sandbox.ts';
 import { type Summary, summarise } from '../sandbox/summary.ts';
 import {

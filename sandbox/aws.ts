@@ -2,8 +2,10 @@ import { DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { autoScaling } from '../functions/lib/auto-scaling.ts';
 import { secretsManager } from '../functions/lib/secrets.ts';
-import { type AutoScalingGroup, GroupRefusal, REMEMBERED_SECONDS } from './auto-scaling-group.ts';
-import { AVAILABILITY_ZONE, activityElements, type ScalingActivity } from './scaling-activities.ts';
+import { type AutoScalingGroup, GroupRefusal } from './auto-scaling-group.ts';
+import type { Activity } from './group/activities.ts';
+import { AVAILABILITY_ZONE, activityElements } from './group/activity-texts.ts';
+import { REMEMBERED_SECONDS } from './group/history.ts';
 
 /** A fault instead of the true answer: an error that the service sends, none at all, or as if there were no group. */
 export type AwsFault = ErrorAnswer | 'reset' | 'no group';
@@ -252,7 +254,7 @@ function describe(group: AutoScalingGroup, staleness: number): string {
   );
 }
 
-function describeActivity(groupName: string, activity: ScalingActivity): string {
+function describeActivity(groupName: string, activity: Activity): string {
   const elements = { AutoScalingGroupName: groupName, ...activityElements(activity) };
   const xml = Object.entries(elements).map(([name, value]) => `<${name}>${escaped(value)}</${name}>`);
   return `<member>${xml.join('')}</member>`;

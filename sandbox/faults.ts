@@ -1,8 +1,8 @@
 import { FAILURES } from '../infra/metrics.ts';
-import type { LaunchFault } from './auto-scaling-group.ts';
 import type { AwsFault } from './aws.ts';
 import type { CircleCiFault } from './circleci.ts';
 import type { FunctionsClock } from './functions-clock.ts';
+import { ALWAYS, type Faults, LaunchFaults } from './group/faults.ts';
 import { type FleetWorld, SANDBOX_TOKEN, type Sandbox } from './sandbox.ts';
 
 /** Where a fault happens. */
@@ -45,7 +45,7 @@ export function calm({ sandbox, world, clock }: Stage): void {
   sandbox.aws.secrets.set(world.input.scalerSecretName, JSON.stringify(secret));
   sandbox.workflow.fault = () => undefined;
   sandbox.deliveries = 1;
-  world.group.settings.launchFault = () => undefined;
+  world.group.settings.launchFault = new LaunchFaults({}).ofLaunch;
   clock.ahead = 0;
 }
 
@@ -357,28 +357,36 @@ const OF_MORE_AT_ONCE: Fault[] = [
 }));
 
 const launches =
-  (fault: LaunchFault): Fault['begin'] =>
+  (faults: Partial<Faults>): Fault['begin'] =>
   ({ world }) => {
-    world.group.settings.launchFault = () => fault;
+    world.group.settings.launchFault = new LaunchFaults(faults).ofLaunch;
   };
 
 const FAILED_LAUNCHES = 'failed launches are looked at for 15 minutes';
 const OF_LAUNCHES = [
-  { name: 'EC2 has no capacity', begin: launches('refused'), late: FAILED_LAUNCHES },
+  { name: 'EC2 has no capacity', begin: launches({ shortages: [ALWAYS] }), late: FAILED_LAUNCHES },
   {
     name: 'instances boot and never come alive',
-    begin: launches('dead'),
+    begin: launches({ deadInstances: [ALWAYS] }),
     late: 'an instance has 10 minutes to come up',
   },
-  { name: 'boots fail', begin: launches('failing'), late: 'the next canary may be 30 minutes away' },
-  { name: 'EC2 takes booting instances back', begin: launches('lost'), late: FAILED_LAUNCHES },
+  {
+    name: 'boots fail',
+    begin: launches({ bootFailures: [ALWAYS] }),
+    late: 'the next canary may be 30 minutes away',
+  },
+  {
+    name: 'EC2 takes booting instances back',
+    begin: launches({ lostInstances: [ALWAYS] }),
+    late: FAILED_LAUNCHES,
+  },
 ].map((fault): Fault => ({ ...fault, rings: 'Breaker Open', ofLaunches: true }));
 
 const OF_THE_WORLD: Fault[] = [
-  { name: 'EC2 has no Spot capacity', begin: launches('no-spot'), spot: true },
+  { name: 'EC2 has no Spot capacity', begin: launches({ spotShortages: [ALWAYS] }), spot: true },
   {
     name: 'runners come into service and take no task',
-    begin: launches('deaf'),
+    begin: launches({ deafRunners: [ALWAYS] }),
     rings: 'Starving',
     late: 'tasks have to wait for 15 minutes',
     idlers: true,

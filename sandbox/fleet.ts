@@ -1,6 +1,6 @@
 import type { FleetConfig } from '../infra/config.ts';
 import { capacityOf, idleTimes } from '../infra/levers.ts';
-import type { Durations } from './auto-scaling-group.ts';
+import type { Durations } from './group/durations.ts';
 import type { SandboxFleet } from './sandbox.ts';
 
 /** The settings of a fleet that make a difference in the sandbox; seconds and instances, as in fleets.yaml. */
@@ -19,6 +19,8 @@ export type SandboxSettings = Pick<
   | 'warmPool'
   | 'spot'
   | 'breaker'
+  | 'bootTimeout'
+  | 'unsafeRetries'
 >;
 
 /** A fleet of fleets.yaml, with every lever that it has, as the sandbox runs it. */
@@ -39,6 +41,12 @@ export function sandboxFleet(
       onDemandBase: spot.onDemandBase,
       onDemandPercentage: 100 - spot.percentage,
     }),
-    durations: { ...boots, idleTimeout: idle.seconds, idleSpread: idle.spread },
+    retries: settings.unsafeRetries,
+    durations: {
+      ...boots,
+      launchHook: settings.bootTimeout,
+      idleTimeout: idle.seconds,
+      idleSpread: idle.spread,
+    },
   };
 }

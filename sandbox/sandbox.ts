@@ -1,17 +1,11 @@
 import type { CapacitySettings } from '../functions/lib/contracts.ts';
 import { effectiveSettings, largestMaximum } from '../functions/lib/schedules.ts';
 import { Agenda } from './agenda.ts';
-import {
-  AutoScalingGroup,
-  DURATIONS,
-  type Durations,
-  type GroupSettings,
-  type Happening,
-  type Reuse,
-} from './auto-scaling-group.ts';
+import { AutoScalingGroup, type GroupSettings, type Happening, type Reuse } from './auto-scaling-group.ts';
 import { Aws } from './aws.ts';
 import { CircleCi } from './circleci.ts';
 import { VirtualClock } from './clock.ts';
+import { DURATIONS, type Durations } from './group/durations.ts';
 import { type Task, TaskQueue } from './task-queue.ts';
 import { SANDBOX_START } from './trace.ts';
 import { type Execution, type ExecutionInput, Workflow } from './workflow.ts';
@@ -50,6 +44,12 @@ export interface SandboxFleet extends CapacitySettings {
   /** How many instances of such a fleet come first, and are On-Demand; none unless told. */
   onDemandBase?: number;
   launchFault?: GroupSettings['launchFault'];
+  /** Default: EC2 takes no Spot instance back. */
+  interruptedAfter?: GroupSettings['interruptedAfter'];
+  /** Whether CircleCI runs a job again if its instance is taken away. Default: the job ends there. */
+  retries?: boolean;
+  /** How many runners of the class are outside the group. Default: 0. */
+  foreignRunners?: number;
   /** `single-task` unless told. */
   reuse?: Reuse;
   /** How many stopped instances stand by; no warm pool unless told. */
@@ -178,11 +178,14 @@ export class Sandbox {
           warmPoolSize: fleet.warmPoolSize === 'auto' ? 0 : fleet.warmPoolSize,
         }),
         ...(fleet.launchFault && { launchFault: fleet.launchFault }),
+        ...(fleet.interruptedAfter && { interruptedAfter: fleet.interruptedAfter }),
+        retries: fleet.retries ?? false,
         watch: (at, subject, happening) => this.watch?.({ at, fleet: fleet.name, subject, happening }),
       },
       this.agenda,
       queue,
     );
+    group.addForeignRunners(fleet.foreignRunners ?? 0);
     const secret = { resource_class: fleet.resourceClass, circle_token: SANDBOX_TOKEN };
     this.aws.secrets.set(input.scalerSecretName, JSON.stringify(secret));
     this.aws.groups.set(input.groupName, group);

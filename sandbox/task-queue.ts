@@ -1,50 +1,52 @@
+import { JobQueue, NO_JOB } from './group/job-queue.ts';
+
 /** One CircleCI task: a job, or one of the parallel parts of a job. Times are seconds on the agenda's scale. */
 export interface Task {
   queuedAt: number;
   durationSeconds: number;
+  /** When it was first claimed. */
   startedAt?: number;
   endedAt?: number;
   /** The machine it ran on was taken away before it was done. */
   killed?: boolean;
 }
 
-/** The tasks of one resource class, as CircleCI sees them: first queued, first claimed. */
-export class TaskQueue {
-  readonly tasks: Task[] = [];
-  #firstWaiting = 0;
-  #running = 0;
-  #ended = 0;
+/** The tasks of one resource class, as CircleCI sees them, with what became of each. */
+export class TaskQueue extends JobQueue {
+  readonly tasks: Task[];
 
-  get unclaimed(): number {
-    return this.tasks.length - this.#firstWaiting;
-  }
-
-  get running(): number {
-    return this.#running;
-  }
-
-  get ended(): number {
-    return this.#ended;
+  constructor() {
+    const tasks: Task[] = [];
+    super((job) => tasks[job]?.durationSeconds ?? 0);
+    this.tasks = tasks;
   }
 
   add(task: Task): void {
     this.tasks.push(task);
+    this.enqueue();
   }
 
   /** The task that has waited longest goes to a runner; `undefined` if none waits. */
   claim(now: number): Task | undefined {
-    const task = this.tasks[this.#firstWaiting];
-    if (task === undefined) return undefined;
-    this.#firstWaiting += 1;
-    this.#running += 1;
-    task.startedAt = now;
-    return task;
+    const job = this.take(now);
+    return job === NO_JOB ? undefined : this.tasks[job];
   }
 
   end(task: Task, now: number, outcome: 'done' | 'killed'): void {
-    this.#running -= 1;
-    this.#ended += 1;
     task.endedAt = now;
     if (outcome === 'killed') task.killed = true;
+    this.countEnd();
+  }
+
+  override take(now: number): number {
+    const job = super.take(now);
+    const task = this.tasks[job];
+    if (task !== undefined) task.startedAt ??= now;
+    return job;
+  }
+
+  override finish(job: number, now: number, outcome: 'done' | 'killed'): void {
+    const task = this.tasks[job];
+    if (task !== undefined) this.end(task, now, outcome);
   }
 }

@@ -1,5 +1,5 @@
+import type { Faults } from '../sandbox/group/faults.ts';
 import type { Priced } from './cost.ts';
-import type { Faults } from './faults.ts';
 import { type Jobs, tableOf } from './job-table.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
 import { idleFor, PLAIN, type Policy } from './policy.ts';

@@ -1,5 +1,5 @@
+import type { Faults } from '../sandbox/group/faults.ts';
 import type { Priced } from './cost.ts';
-import type { Faults } from './faults.ts';
 import { type JobTable, tableOf } from './job-table.ts';
 import type { Outcome } from './outcome.ts';
 import type { PolicyChoice } from './peers.ts';

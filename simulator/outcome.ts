@@ -1,7 +1,8 @@
 import { figure, percentile, type Summary } from '../sandbox/summary.ts';
 import { type Cost, costOf, type Priced } from './cost.ts';
+import { WAIT_PARTS, type WaitPart } from './job-figures.ts';
 import type { JobTable } from './job-table.ts';
-import { type Replayed, WAIT_PARTS, type WaitPart } from './replay.ts';
+import type { Replayed } from './replay.ts';
 
 /** What a policy comes to on a trace; the keys of `npm start -- --json`, and more. */
 export interface Outcome extends Summary {

@@ -1,7 +1,6 @@
 import type { Members } from '../functions/lib/capacity.ts';
-import { spreadOf } from '../sandbox/auto-scaling-group.ts';
-import type { Instance } from './instance.ts';
-import type { LaunchLog } from './launch-log.ts';
+import type { ScalingActivities } from '../sandbox/group/activities.ts';
+import type { GroupSettings } from '../sandbox/group/group.ts';
 
 /** What a scaler sees when it looks. Times are seconds on the trace's scale, counts whole and at least 0. */
 export interface Sight {
@@ -14,7 +13,7 @@ export interface Sight {
   desired: number;
   members: Members;
   /** What has become of the group's launches. */
-  log: LaunchLog;
+  log: ScalingActivities;
   /** Whether nothing launches, whatever is desired. */
   suspended: boolean;
   onDemandPercentage: number;
@@ -71,34 +70,27 @@ export interface WebhookScaler {
   onlyIfQueued: boolean;
 }
 
-/** What becomes of capacity when a runner is done: by whom, and when, the desired capacity is lowered. */
-export type Leaving =
-  /** The instance terminates itself and lowers the desired capacity, once it is gone. */
-  | 'decrements'
-  /** The instance leaves its group at once, lowering the desired capacity, and then ends. */
-  | 'detaches'
-  /** The instance stops; the group notices after a while, and replaces it if the desired capacity counts it. */
-  | 'stops';
+/** What of a group its policy chooses. */
+type GroupChoices = Readonly<
+  Pick<
+    GroupSettings,
+    | 'reuse'
+    | 'leavesAt'
+    | 'leaving'
+    | 'protectedFromScaleIn'
+    | 'warmPool'
+    | 'onDemand'
+    | 'failedBoot'
+    | 'retries'
+  >
+>;
 
 /** A way to scale runners, as the replay runs it. One for each replay: it may remember what it did. */
-export interface Policy {
+export interface Policy extends GroupChoices {
   readonly name: string;
   readonly scaler: PollingScaler | WebhookScaler;
-  /** Whether a runner takes one job after the other; else it leaves after its first. */
-  readonly reuse: boolean;
-  /** When a runner that has been idle since then leaves, if no job comes; in seconds. */
-  readonly leavesAt: (idleSince: number, instance: Pick<Instance, 'requestedAt' | 'number'>) => number;
-  readonly leaving: Leaving;
-  /** Whether a fall of the desired capacity takes away only what has not been launched. */
-  readonly protectedFromScaleIn: boolean;
-  /** How many stopped instances stand by; the pool is full at the start. */
-  readonly warmPool: number;
-  /** How much of the group is On-Demand: so many instances, and a percentage of the others. */
-  readonly onDemand: { base: number; percentage: number };
-  /** Whether an instance whose boot fails leaves, lowering the desired capacity, or stands there. */
-  readonly failedBoot: 'leaves' | 'stays';
-  /** Whether a job whose instance EC2 takes back is run again; else it ends there. */
-  readonly retries: boolean;
+  /** How long its launch hook waits for a sign of life, in seconds. Default: the world's. */
+  readonly launchHook?: number;
   /** How many instances the scaler keeps when nothing runs, at a time in seconds. */
   readonly keeps: (now: number) => number;
   /** The most instances that it ever asks for. */
@@ -133,15 +125,6 @@ export class Grid implements Polls {
     return this.#number - before;
   }
 }
-
-/**
- * Leaves after so many idle seconds, or up to `spread` less: each instance by as much as the sandbox's instances of the
- * same number.
- */
-export const leavesAfter =
-  (seconds: number, spread: number): Policy['leavesAt'] =>
-  (idleSince, { number }) =>
-    idleSince + seconds - spreadOf(number, spread);
 
 /** Leaves after so many idle seconds. */
 export const idleFor = (seconds: number) => (idleSince: number) => idleSince + seconds;

@@ -1,7 +1,12 @@
 import { Agenda } from '../sandbox/agenda.ts';
-import { type Faults, isWithin, NO_FAULTS, nextEdge } from './faults.ts';
-import { Group, type GroupTotals } from './group.ts';
-import { type Instance, newInstance, Waiting } from './instance.ts';
+import type { EventKind } from '../sandbox/group/events.ts';
+import { type Faults, isWithin, LaunchFaults, NO_FAULTS, nextEdge } from '../sandbox/group/faults.ts';
+import { Fifo } from '../sandbox/group/fifo.ts';
+import { Group } from '../sandbox/group/group.ts';
+import type { Instance } from '../sandbox/group/instance.ts';
+import { JobQueue } from '../sandbox/group/job-queue.ts';
+import { type GroupTotals, Totals } from '../sandbox/group/totals.ts';
+import { JobFigures, type JobTotals } from './job-figures.ts';
 import { type Jobs, type JobTable, tableOf } from './job-table.ts';
 import type { Policy, PollingScaler, Sight, WebhookScaler } from './policy.ts';
 import type { World } from './world.ts';
@@ -24,18 +29,6 @@ export interface ReplayOptions {
   ) => void;
 }
 
-/** The parts of a job's wait, in seconds; they add up to it. */
-export const WAIT_PARTS = ['seen', 'launch', 'boot', 'claim', 'capacity'] as const;
-
-/**
- * - `seen`: until the scaler knew of the job.
- * - `launch`: until the instance that took it was pending.
- * - `boot`: until that was ready.
- * - `claim`: until an idle runner asked for work.
- * - `capacity`: the rest, for which the scaler asked for nothing, or every runner was busy.
- */
-export type WaitPart = (typeof WAIT_PARTS)[number];
-
 /** Queue and capacity at one time. */
 export interface Sample {
   at: number;
@@ -47,17 +40,7 @@ export interface Sample {
 }
 
 /** What became of a trace under a policy. Of jobs in the order of the trace; times are seconds on its scale. */
-export interface Replayed extends GroupTotals {
-  /** When each job was first claimed. */
-  startedAt: Float64Array;
-  /** The parts of each job's wait. */
-  parts: Record<WaitPart, Float64Array>;
-  /** Seconds in which a booted runner had no job. */
-  idleSeconds: number;
-  /** Jobs whose instance was taken away while they ran: they end there and then. */
-  jobsKilled: number;
-  /** Times that a job was run again, because its instance was taken away. */
-  jobsRetried: number;
+export interface Replayed extends GroupTotals, JobTotals {
   /** Polls, those passed over included. */
   polls: number;
   /** Polls that were really made. */
@@ -95,58 +78,53 @@ export function replay(jobs: Jobs, policy: Policy, world: World, options: Replay
 const NEVER = Number.POSITIVE_INFINITY;
 
 class Replay {
-  readonly #jobs: JobTable;
+  readonly #table: JobTable;
+  readonly #jobs: JobQueue;
   readonly #policy: Policy;
-  readonly #world: World;
   readonly #options: ReplayOptions;
   readonly #faults: Faults;
   readonly #agenda = new Agenda();
   readonly #group: Group;
-  readonly #result: Omit<Replayed, keyof GroupTotals>;
-  /** When the scaler first knew of each job. */
-  readonly #seenAt: Float64Array;
-  /** Jobs that wait to be run again, by their numbers. */
-  readonly #again: number[] = [];
+  readonly #totals: Totals;
+  readonly #figures: JobFigures;
+  readonly #result: Omit<Replayed, keyof (GroupTotals & JobTotals)>;
   /** When the latest jobs were claimed: those that a poll may count twice, or not at all. */
-  readonly #claims: number[] = [];
-  #queued = 0;
-  #started = 0;
-  #running = 0;
-  #ended = 0;
+  readonly #claims = new Fifo<number>();
+  /** How many jobs a poll has seen: the first so many. */
   #seen = 0;
   /** Launches that a webhook asked for and `maxReplicas` did not allow yet. */
   #owed = 0;
-  /** Runners whose next request for work finds nothing yet. */
-  readonly #waiting = new Waiting();
   /** Until when nothing can be decided that is not decided already; what happens in the world ends that. */
   #settledUntil = -NEVER;
   #sampleAt = 0;
   /** The last start that failed. */
   #failedStart = -1;
 
-  constructor(jobs: JobTable, policy: Policy, world: World, options: ReplayOptions) {
-    this.#jobs = jobs;
+  constructor(table: JobTable, policy: Policy, world: World, options: ReplayOptions) {
+    this.#table = table;
     this.#policy = policy;
-    this.#world = world;
     this.#options = options;
     this.#faults = options.faults ?? NO_FAULTS;
-    this.#group = new Group(policy, world, this.#faults, this.#agenda, {
-      ready: (instance) => this.#ready(instance),
-      lost: (instance) => this.#lost(instance),
-      failed: () => {
-        // Whoever launches for one job must launch for it again, or nobody ever runs it.
-        if (policy.scaler.kind === 'webhook') this.#owed += 1;
+    this.#jobs = new JobQueue((job) => table.durationSeconds[job] ?? 0);
+    this.#totals = new Totals(world.minimumBilling);
+    this.#figures = new JobFigures(table);
+    const { launchHook = world.launchHook } = policy;
+    const { ofLaunch, interruptedAfter } = new LaunchFaults(this.#faults);
+    this.#group = new Group(
+      {
+        ...policy,
+        durations: { ...world, launchHook },
+        startsAt: world.startsAt,
+        minSize: 0,
+        launchFault: ofLaunch,
+        interruptedAfter,
       },
-      left: () => this.#launchOwed(),
-    });
-    const perJob = () => new Float64Array(jobs.length);
-    this.#seenAt = perJob().fill(NEVER);
+      this.#agenda,
+      this.#jobs,
+      (kind, at, instance, value) => this.#happened(kind, at, instance, value),
+    );
+    this.#group.runners.addForeign(this.#faults.foreignRunners);
     this.#result = {
-      startedAt: perJob().fill(Number.NaN),
-      parts: { seen: perJob(), launch: perJob(), boot: perJob(), claim: perJob(), capacity: perJob() },
-      idleSeconds: 0,
-      jobsKilled: 0,
-      jobsRetried: 0,
       polls: 0,
       pollsMade: 0,
       pollsFailed: 0,
@@ -157,14 +135,13 @@ class Replay {
       series: [],
     };
     if (options.seriesEvery === undefined) this.#sampleAt = NEVER;
-    for (let number = 1; number <= this.#faults.foreignRunners; number += 1) this.#addForeign(-number);
   }
 
   run(): Replayed {
     const { scaler } = this.#policy;
     const polling = scaler.kind === 'polls' ? scaler : undefined;
     while (!this.#finished) {
-      const arrival = this.#jobs.queuedAt[this.#queued] ?? NEVER;
+      const arrival = this.#table.queuedAt[this.#jobs.queued] ?? NEVER;
       const due = Math.min(arrival, this.#agenda.next ?? NEVER);
       const pollAt = polling?.polls.at ?? NEVER;
       if (polling !== undefined && pollAt < due) {
@@ -181,32 +158,28 @@ class Replay {
   }
 
   get #finished(): boolean {
-    if (this.#ended < this.#jobs.length) return false;
+    if (this.#jobs.ended < this.#table.length) return false;
     return this.#group.left <= this.#policy.keeps(this.#agenda.now);
   }
 
   get #sight(): Sight {
-    const { desired, members, log, suspended, onDemandPercentage, warmPoolSize } = this.#group;
+    const { desired, pending, inService, activities, suspended, onDemandPercentage, warmPool } = this.#group;
     return {
       now: this.#agenda.now,
-      unclaimed: this.#unclaimed,
-      running: this.#running,
+      unclaimed: this.#jobs.unclaimed,
+      running: this.#jobs.running,
       desired,
-      members,
-      log,
+      members: { pending, inService, leaving: 0, standby: 0 },
+      log: activities,
       suspended,
       onDemandPercentage,
-      warmPoolSize,
+      warmPoolSize: warmPool.size,
     };
-  }
-
-  get #unclaimed(): number {
-    return this.#queued - this.#started + this.#again.length;
   }
 
   #stall(): never {
     throw new ReplayStalled(
-      `${this.#jobs.length - this.#ended} of ${this.#jobs.length} jobs never run under ${this.#policy.name}: nothing happens any more`,
+      `${this.#table.length - this.#jobs.ended} of ${this.#table.length} jobs never run under ${this.#policy.name}: nothing happens any more`,
     );
   }
 
@@ -242,7 +215,7 @@ class Replay {
     const group = this.#group;
     const { at } = scaler.polls;
     this.#agenda.advance(at);
-    for (; this.#seen < this.#queued; this.#seen += 1) this.#seenAt[this.#seen] = at;
+    for (; this.#seen < this.#jobs.queued; this.#seen += 1) this.#figures.seen(this.#seen, at);
     const sight = { ...this.#sight, ...this.#counts(at) };
     const { until = NEVER, ...wish } = scaler.wish(sight);
     const wanted = Math.min(wish.desired, Math.max(this.#policy.maxReplicas, group.desired));
@@ -258,7 +231,7 @@ class Replay {
     if (acts) group.reconcile();
     // As Update Group: these come last, and launch nothing by themselves.
     if (onDemandPercentage !== undefined) group.onDemandPercentage = onDemandPercentage;
-    if (warmPoolSize !== undefined) group.warmPoolSize = warmPoolSize;
+    if (warmPoolSize !== undefined) group.warmPool.resize(warmPoolSize);
     this.#settledUntil = writes || sight.unclear ? -NEVER : until;
     scaler.polls.made(sight, writes);
   }
@@ -267,12 +240,17 @@ class Replay {
     this.#result.starts += 1;
     const outage = this.#faults.outages.find((window) => isWithin([window], now));
     this.#agenda.plan((outage?.to ?? now) + delay, () => {
-      this.#seenAt[job] = this.#agenda.now;
+      this.#figures.seen(job, this.#agenda.now);
       if (onlyIfQueued) this.#result.requests.ci += 1;
-      if (onlyIfQueued && job < this.#started) return;
+      if (onlyIfQueued && job < this.#jobs.started) return;
       this.#owed += 1;
       this.#launchOwed();
     });
+  }
+
+  /** Whoever launches for one job must launch for it again if its instance is of no use, or nobody ever runs it. */
+  #launchAgain(): void {
+    if (this.#policy.scaler.kind === 'webhook') this.#owed += 1;
   }
 
   #launchOwed(): void {
@@ -289,8 +267,9 @@ class Replay {
   /** What was claimed within the gap before a poll is counted twice, or not at all: then the counts are unclear. */
   #counts(at: number): Pick<Sight, 'unclaimed' | 'running'> & { unclear: boolean } {
     const { readGap } = this.#faults;
-    const claimed = this.#claims.filter((claimedAt) => claimedAt > at - readGap).length;
-    const counts = { unclaimed: this.#unclaimed, running: this.#running, unclear: claimed > 0 };
+    const claimed = this.#claims.toArray().filter((claimedAt) => claimedAt > at - readGap).length;
+    const { unclaimed, running } = this.#jobs;
+    const counts = { unclaimed, running, unclear: claimed > 0 };
     if (claimed === 0) return counts;
     // Which read came first changes from second to second.
     if (Math.floor(at) % 2 === 0) return { ...counts, unclaimed: counts.unclaimed + claimed };
@@ -301,151 +280,48 @@ class Replay {
     const { readGap } = this.#faults;
     if (readGap === 0) return;
     this.#claims.push(now);
-    while ((this.#claims[0] ?? now) <= now - readGap) this.#claims.shift();
+    while ((this.#claims.first ?? now) <= now - readGap) this.#claims.shift();
   }
 
-  // Jobs.
+  // What happens.
 
   /** @param now The agenda is not there yet: what it has for the same time comes after this. */
   #queue(now: number): void {
     const { scaler } = this.#policy;
-    const job = this.#queued;
-    this.#queued += 1;
-    this.#offerWork(now);
+    const job = this.#jobs.enqueue();
+    this.#group.runners.offerWork(now);
     if (scaler.kind === 'webhook') this.#webhook(scaler, job, now);
   }
 
-  /**
-   * An idle runner, if there is one, finds a job with its next request. Of those that are reused it is the one
-   * that has waited least, so that the others can leave; else the one that has waited longest.
-   */
-  #offerWork(now: number): void {
-    const instance = this.#policy.reuse ? this.#waiting.last : this.#waiting.first;
-    if (instance !== undefined) this.#ask(instance, now);
-  }
-
-  #ask(instance: Instance, now: number): void {
-    instance.claiming = true;
-    this.#waiting.delete(instance);
-    this.#agenda.plan(now + this.#world.idleClaim, () => {
-      instance.claiming = false;
-      if (!instance.idle) return;
-      if (!this.#claim(instance)) this.#waiting.add(instance);
-    });
-  }
-
-  #claim(instance: Instance): boolean {
-    const { now } = this.#agenda;
-    const number = this.#again.shift() ?? this.#started;
-    if (number === this.#queued) return false;
-    if (number === this.#started) {
-      this.#started += 1;
-      this.#account(number, this.#jobs.queuedAt[number] as number, instance, now);
+  #happened(kind: EventKind, at: number, instance: Instance | undefined, value: number): void {
+    this.#totals.add(kind, at, instance, value);
+    this.#figures.add(kind, at, instance, value);
+    switch (kind) {
+      case 'claims':
+        this.#rememberClaim(at);
+        if (instance) this.#options.claimed?.(value, instance, at, at + this.#jobs.durationOf(value));
+        break;
+      case 'finishes':
+      case 'killed':
+        this.#tellProgress();
+        break;
+      case 'ready':
+        if (!instance?.deaf) break;
+        this.#launchAgain();
+        this.#launchOwed();
+        break;
+      case 'leaves':
+        if (instance?.reason === 'boot failed') this.#launchAgain();
+        break;
+      case 'lowers':
+        this.#launchOwed();
+        break;
     }
-    this.#running += 1;
-    this.#rememberClaim(now);
-    if (!instance.foreign) this.#result.idleSeconds += now - instance.freeAt;
-    instance.idle = false;
-    instance.used = true;
-    instance.job = number;
-    this.#waiting.delete(instance);
-    const endsAt = now + (this.#jobs.durationSeconds[number] as number);
-    this.#options.claimed?.(number, instance, now, endsAt);
-    this.#agenda.plan(endsAt, () => {
-      if (!instance.gone) this.#finish(instance);
-    });
-    return true;
   }
 
-  /** Splits a job's wait, from its start backwards. */
-  #account(number: number, queuedAt: number, instance: Instance, now: number): void {
-    const { startedAt, parts } = this.#result;
-    startedAt[number] = now;
-    let left = now;
-    const part = (name: WaitPart, from: number) => {
-      const begin = Math.max(Math.min(from, left), queuedAt);
-      parts[name][number] = left - begin;
-      left = begin;
-    };
-    part('claim', instance.freeAt);
-    if (!instance.used && !instance.foreign) {
-      part('boot', instance.pendingAt);
-      part('launch', instance.requestedAt);
-    }
-    part('capacity', this.#seenAt[number] as number);
-    part('seen', queuedAt);
-  }
-
-  #finish(instance: Instance): void {
-    this.#endJob(instance);
-    instance.freeAt = this.#agenda.now;
-    if (!this.#policy.reuse && !instance.foreign) {
-      this.#exit(instance);
-      return;
-    }
-    this.#idle(instance);
-    if (this.#unclaimed > 0) this.#ask(instance, this.#agenda.now);
-    else this.#waiting.add(instance);
-  }
-
-  #endJob(instance: Instance): void {
-    instance.job = -1;
-    this.#running -= 1;
-    this.#ended += 1;
-    if (this.#ended % 1_024 === 0 || this.#ended === this.#jobs.length) this.#options.progress?.(this.#ended);
-  }
-
-  // Runners.
-
-  #addForeign(number: number): void {
-    const told = { number, requestedAt: 0, warm: false, onDemand: true, foreign: true, launch: undefined };
-    const instance = newInstance(told);
-    instance.freeAt = 0;
-    this.#idle(instance);
-    this.#waiting.add(instance);
-  }
-
-  #ready(instance: Instance): void {
-    if (this.#claim(instance)) return;
-    this.#idle(instance);
-    this.#waiting.add(instance);
-  }
-
-  #idle(instance: Instance): void {
-    const since = this.#agenda.now;
-    instance.idle = true;
-    if (instance.foreign) return;
-    this.#agenda.plan(this.#policy.leavesAt(since, instance), () => {
-      if (instance.gone || !instance.idle || instance.freeAt !== since) return;
-      this.#result.idleSeconds += this.#agenda.now - since;
-      this.#exit(instance);
-    });
-  }
-
-  #exit(instance: Instance): void {
-    instance.idle = false;
-    this.#waiting.delete(instance);
-    if (instance.claiming) this.#offerWork(this.#agenda.now);
-    this.#group.exit(instance);
-  }
-
-  /** Its job ends there, or waits to be run again. */
-  #lost(instance: Instance): void {
-    const { now } = this.#agenda;
-    this.#waiting.delete(instance);
-    if (instance.idle) this.#result.idleSeconds += now - instance.freeAt;
-    instance.idle = false;
-    if (instance.job >= 0 && this.#policy.retries) {
-      this.#result.jobsRetried += 1;
-      this.#running -= 1;
-      this.#again.push(instance.job);
-      instance.job = -1;
-      this.#offerWork(now);
-    } else if (instance.job >= 0) {
-      this.#result.jobsKilled += 1;
-      this.#endJob(instance);
-    }
-    if (instance.claiming) this.#offerWork(now);
+  #tellProgress(): void {
+    const { ended } = this.#jobs;
+    if (ended % 1_024 === 0 || ended === this.#table.length) this.#options.progress?.(ended);
   }
 
   // The end.
@@ -456,8 +332,8 @@ class Replay {
       const { desired, alive } = this.#group;
       this.#result.series.push({
         at: this.#sampleAt,
-        unclaimed: this.#unclaimed,
-        running: this.#running,
+        unclaimed: this.#jobs.unclaimed,
+        running: this.#jobs.running,
         desired,
         instances: alive,
       });
@@ -467,8 +343,8 @@ class Replay {
   #end(): Replayed {
     const { scaler } = this.#policy;
     const { now } = this.#agenda;
-    this.#group.close();
-    const result = { ...this.#result, ...this.#group.totals, endedAt: now };
+    const totals = this.#totals.at(now, this.#group.members);
+    const result = { ...this.#result, ...this.#figures.totals, ...totals, endedAt: now };
     if (scaler.kind === 'polls') {
       result.requests.ci += result.polls * scaler.requests.ci;
       result.requests.aws += result.polls * scaler.requests.aws;

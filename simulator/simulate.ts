@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { type Faults, NO_FAULTS } from '../sandbox/group/faults.ts';
 import type { Priced } from './cost.ts';
-import { type Faults, NO_FAULTS } from './faults.ts';
 import { type Jobs, type JobTable, tableOf } from './job-table.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
 import { type PolicyChoice, policyOf } from './peers.ts';

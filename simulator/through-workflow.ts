@@ -1,13 +1,10 @@
 import { sandboxFleet } from '../sandbox/fleet.ts';
+import { type Faults, isWithin, LaunchFaults, NO_FAULTS } from '../sandbox/group/faults.ts';
 import { Sandbox } from '../sandbox/sandbox.ts';
 import { summarise } from '../sandbox/summary.ts';
 import type { Job } from '../sandbox/trace.ts';
-import { type Faults, isWithin, LaunchFaults, NO_FAULTS } from './faults.ts';
 import type { OursSettings } from './policies/ours.ts';
 import type { World } from './world.ts';
-
-/** Faults that the sandbox has as well. */
-export const WORKFLOW_FAULTS = ['bootFailures', 'outages', 'shortages', 'spotShortages'] as const;
 
 /**
  * Runs ours through the real state machine and functions, in the sandbox: the same keys, and some hundred times the
@@ -18,21 +15,19 @@ export async function throughWorkflow(
   settings: OursSettings,
   { boot, warmBoot }: Pick<World, 'boot' | 'warmBoot'>,
   progress: (ended: number) => void = () => undefined,
-  faults: Pick<Faults, 'seed' | (typeof WORKFLOW_FAULTS)[number]> = NO_FAULTS,
+  faults: Omit<Faults, 'readGap'> = NO_FAULTS,
 ) {
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
-  const launches = new LaunchFaults({ ...NO_FAULTS, ...faults });
+  const launches = new LaunchFaults(faults);
   try {
     const fleet = sandbox.addFleet(
       {
         name: 'simulated',
         resourceClass: 'simulated/class',
         ...sandboxFleet(settings, { boot, warmBoot }),
-        launchFault: (now) => {
-          if (isWithin(faults.shortages, now)) return 'refused';
-          if (isWithin(faults.spotShortages, now)) return 'no-spot';
-          return launches.bootFails(now) ? 'failing' : undefined;
-        },
+        launchFault: launches.ofLaunch,
+        interruptedAfter: launches.interruptedAfter,
+        foreignRunners: faults.foreignRunners,
       },
       [...jobs],
     );

@@ -11,14 +11,14 @@ import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
 import { FALLBACK_SECONDS } from '../../functions/lib/spot.ts';
 import { changesOfDemand } from '../../functions/lib/warm-pool.ts';
-import type { FleetConfig } from '../../infra/config.ts';
 import { capacityOf, idleTimes } from '../../infra/levers.ts';
 import type { SandboxSettings } from '../../sandbox/fleet.ts';
-import type { LaunchLog } from '../launch-log.ts';
-import { leavesAfter, PLAIN, type Policy, type Polls, type Sight, type Wish } from '../policy.ts';
+import type { ScalingActivities } from '../../sandbox/group/activities.ts';
+import { leavesAfter } from '../../sandbox/group/runners.ts';
+import { PLAIN, type Policy, type Polls, type Sight, type Wish } from '../policy.ts';
 
 /** The settings of a fleet that make a difference in a replay. */
-export type OursSettings = SandboxSettings & Pick<FleetConfig, 'unsafeRetries'>;
+export type OursSettings = SandboxSettings;
 
 /** How often the schedule starts an execution, in seconds. */
 const EXECUTION_SECONDS = 60;
@@ -48,6 +48,7 @@ export function ours(settings: OursSettings, startsAt: number): Policy {
     warmPool: typeof warmPool?.size === 'number' ? warmPool.size : 0,
     onDemand: { base: spot?.onDemandBase ?? 0, percentage: 100 - (spot?.percentage ?? 0) },
     retries: settings.unsafeRetries,
+    launchHook: settings.bootTimeout,
     keeps: (now) => executions.inForce(now).minReplicas,
     maxReplicas: largestMaximum(capacityOf(settings)),
   };
@@ -166,7 +167,7 @@ class Executions implements Polls {
     this.#state = { poll: firstPoll(now), activities: this.#activities(log, now) };
   }
 
-  #activities(log: LaunchLog, now: number): Activities {
+  #activities(log: ScalingActivities, now: number): Activities {
     // AWS reports whole seconds.
     const lastAt = log.lastAt === Number.NEGATIVE_INFINITY ? null : Math.floor(log.lastAt / 1_000) * 1_000;
     const { activities } = this.#state;
@@ -189,7 +190,7 @@ class Executions implements Polls {
   }
 
   /** Until when nothing else would be decided, in seconds, unless something happens. */
-  #until(now: number, log: LaunchLog): number {
+  #until(now: number, log: ScalingActivities): number {
     const { breaker, spotShortageAt } = this.#state.activities;
     const canaryAt = breaker.open ? breaker.canaryAt : 0;
     const spotAt = spotShortageAt === undefined ? 0 : spotShortageAt + FALLBACK_SECONDS * 1_000;

@@ -1,4 +1,4 @@
-import type { Faults } from '../faults.ts';
+import type { Faults } from '../../sandbox/group/faults.ts';
 import type { JobTable } from '../job-table.ts';
 import { type PolicyChoice, policyOf } from '../peers.ts';
 import { replay, type Sample } from '../replay.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { chooseFaults, FAULT_OPTIONS } from '../../cli/faults.ts';
-import { type Faults, NO_FAULTS } from '../../simulator/faults.ts';
+import { type Faults, NO_FAULTS } from '../../sandbox/group/faults.ts';
 
 const HOUR = 3_600;
 
@@ -28,6 +28,22 @@ describe('--fault', () => {
       faults: { bootFailures: [{ from: HOUR, to: 3 * HOUR, share: 1 }] },
     },
     {
+      given: ['dead-instances=5%', 'dead-instances=100%@1h..2h'],
+      faults: {
+        deadInstances: [
+          { from: 0, to: Number.POSITIVE_INFINITY, share: 0.05 },
+          { from: HOUR, to: 2 * HOUR, share: 1 },
+        ],
+      },
+    },
+    {
+      given: ['lost-instances=10%', 'deaf-runners=50%@0..1h'],
+      faults: {
+        lostInstances: [{ from: 0, to: Number.POSITIVE_INFINITY, share: 0.1 }],
+        deafRunners: [{ from: 0, to: HOUR, share: 0.5 }],
+      },
+    },
+    {
       given: ['spot-interruptions=0.05', 'read-gap=0.5s', 'foreign-runners=3'],
       faults: { spotInterruptions: 0.05, readGap: 0.5, foreignRunners: 3 },
     },
@@ -45,6 +61,9 @@ describe('--fault', () => {
     { given: 'boot-failures=0.3', says: 'a share of the boots' },
     { given: 'boot-failures=100%', says: 'up to 95%' },
     { given: 'boot-failures=101%@1h..2h', says: 'a share of the boots' },
+    { given: 'dead-instances=5', says: 'a share of the instances that boot' },
+    { given: 'lost-instances=5%@1h', says: 'takes back while they boot' },
+    { given: 'deaf-runners=100%', says: 'up to 95%' },
     { given: 'spot-interruptions=-1', says: 'times an instance-hour' },
     { given: 'read-gap=2m', says: 'up to 60s' },
     { given: 'foreign-runners=1.5', says: 'how many runners' },

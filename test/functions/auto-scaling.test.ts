@@ -11,7 +11,8 @@ import {
 import { describeActivities } from '../../functions/lib/scaling-activities.ts';
 import { LAUNCH_SUSPENDED_TAG, PAUSED_TAG } from '../../functions/lib/tags.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
-import { AutoScalingGroup, DURATIONS } from '../../sandbox/auto-scaling-group.ts';
+import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
+import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { embeddedAws } from '../support/aws.ts';
 import { failure } from '../support/said.ts';
@@ -40,7 +41,7 @@ function membersIn(lifecycleStates: string[]): void {
   group.setDesiredCapacity(lifecycleStates.length);
   agenda.advance(DURATIONS.request);
   for (const [index, instance] of group.instances.entries()) {
-    Object.assign(instance, { state: lifecycleStates[index] });
+    Object.defineProperty(instance, 'state', { value: lifecycleStates[index] });
   }
 }
 

@@ -4,8 +4,9 @@ import * as z from 'zod';
 import { handler } from '../../functions/describe-activities.ts';
 import { Activities } from '../../functions/lib/contracts.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
-import { AutoScalingGroup, DURATIONS } from '../../sandbox/auto-scaling-group.ts';
-import type { ScalingActivity } from '../../sandbox/scaling-activities.ts';
+import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
+import type { Activity } from '../../sandbox/group/activities.ts';
+import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { embeddedAws } from '../support/aws.ts';
 import { type ActivitiesJson, EXECUTION_START, secondsIn } from '../support/inputs.ts';
@@ -34,8 +35,8 @@ afterEach(() => {
 });
 
 /** A launch that ended so many seconds after the start of the tests' executions, which is mostly before it. */
-function launched(endedAt: number, changes: Partial<ScalingActivity> = {}): void {
-  const activity = group.activities.launch('i-0123456789abcdef0', { from: 0, to: 1 });
+function launched(endedAt: number, changes: Partial<Activity> = {}): void {
+  const activity = group.activities.launch(1, { from: 0, to: 1 });
   const ended = {
     startedAt: EXECUTION_START + (endedAt - 60) * 1_000,
     endedAt: EXECUTION_START + endedAt * 1_000,

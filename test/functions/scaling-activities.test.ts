@@ -3,8 +3,10 @@ import * as z from 'zod';
 import { autoScaling } from '../../functions/lib/auto-scaling.ts';
 import { describeActivities } from '../../functions/lib/scaling-activities.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
-import { AutoScalingGroup, DURATIONS } from '../../sandbox/auto-scaling-group.ts';
-import type { ScalingActivity } from '../../sandbox/scaling-activities.ts';
+import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
+import type { Activity } from '../../sandbox/group/activities.ts';
+import { DURATIONS } from '../../sandbox/group/durations.ts';
+import { instanceId } from '../../sandbox/group/instance.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { embeddedAws } from '../support/aws.ts';
 import { EXECUTION_START } from '../support/inputs.ts';
@@ -30,14 +32,17 @@ beforeEach(() => {
 const sent = z.object({ body: z.string() });
 
 describe('describeActivities', () => {
-  const INSTANCE = 'i-0123456789abcdef0';
+  const NUMBER = 0x123456789ab;
+  const INSTANCE = instanceId(NUMBER);
+  /** In place of an instance, of a launch that EC2 refused. */
+  const NONE = 0;
   const LAUNCH = `Launching a new EC2 instance: ${INSTANCE}`;
   const startedAt = EXECUTION_START + 555;
   const endedAt = EXECUTION_START + 120_000;
 
   /** An activity as the group would record it, but for these changes. */
-  function recorded(changes: Partial<ScalingActivity>): void {
-    const activity = group.activities.launch(INSTANCE, { from: 0, to: 1 });
+  function recorded(changes: Partial<Activity>): void {
+    const activity = group.activities.launch(NUMBER, { from: 0, to: 1 });
     Object.assign(activity, { startedAt }, changes);
   }
 
@@ -102,7 +107,7 @@ describe('describeActivities', () => {
     'WaitingForInstanceWarmup',
     'SomethingNew',
   ])('reads a launch in status %s as under way', async (status) => {
-    recorded({ status: status as ScalingActivity['status'] });
+    recorded({ status: status as Activity['status'] });
     expect(await describeActivities(NAME)).toEqual({
       launches: [{ outcome: 'underway', startedAt }],
       boots: [],
@@ -113,118 +118,118 @@ describe('describeActivities', () => {
 
   // https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-instancelaunchfailure.html,
   // https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-capacity.html, and what groups have said.
-  it.each<{ kind: string; status: 'Failed' | 'Cancelled'; description: string; message: string }>([
+  it.each<{ kind: string; status: 'Failed' | 'Cancelled'; instance: number; message: string }>([
     {
       kind: 'shortage',
       status: 'Failed',
-      description: 'Launching a new EC2 instance',
+      instance: NONE,
       message:
         'We currently do not have sufficient m7g.large capacity in the Availability Zone you requested (eu-west-1a). Our system will be working on provisioning additional capacity. You can currently get m7g.large capacity by not specifying an Availability Zone in your request or choosing eu-west-1b. Launching EC2 instance failed.',
     },
     {
       kind: 'shortage',
       status: 'Failed',
-      description: 'Launching a new EC2 instance',
+      instance: NONE,
       message:
         'Could not launch Spot Instances. UnfulfillableCapacity - Unable to fulfill capacity due to your request configuration. Please adjust your request and try again. Launching EC2 instance failed.',
     },
     {
       kind: 'shortage',
       status: 'Failed',
-      description: 'Launching a new EC2 instance',
+      instance: NONE,
       message:
         'Could not launch On-Demand Instances. InsufficientInstanceCapacity - We currently do not have sufficient m7g.large capacity in the Availability Zone you requested (eu-west-1a). Launching EC2 instance failed.',
     },
     {
       kind: 'shortage',
       status: 'Failed',
-      description: 'Launching a new EC2 instance',
+      instance: NONE,
       message:
         'Could not launch Spot Instances. MaxSpotInstanceCountExceeded - Max spot instance count exceeded. Launching EC2 instance failed.',
     },
     {
       kind: 'shortage',
       status: 'Failed',
-      description: 'Launching a new EC2 instance',
+      instance: NONE,
       message:
         'Your Spot request price of 0.001 is lower than the minimum required Spot request fulfillment price of 0.0031. Launching EC2 instance failed.',
     },
     {
       kind: 'shortage',
       status: 'Failed',
-      description: 'Launching a new EC2 instance',
+      instance: NONE,
       message:
         'You have requested more vCPU capacity than your current vCPU limit of 32 allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit. Launching EC2 instance failed.',
     },
     {
       kind: 'shortage',
       status: 'Failed',
-      description: 'Launching a new EC2 instance',
+      instance: NONE,
       message:
         'Your quota allows for 0 more running instance(s). You requested at least 1. Launching EC2 instance failed.',
     },
     {
       kind: 'refused',
       status: 'Failed',
-      description: 'Launching a new EC2 instance',
+      instance: NONE,
       message: "The image id 'ami-4edb0327' does not exist. Launching EC2 instance failed.",
     },
     {
       kind: 'refused',
       status: 'Failed',
-      description: 'Launching a new EC2 instance',
+      instance: NONE,
       message:
         'Your requested instance type (c6i.2xlarge) is not supported in your requested Availability Zone (us-east-1e). Please retry your request by not specifying an Availability Zone or choosing us-east-1a, us-east-1b. Launching EC2 instance failed.',
     },
     {
       kind: 'refused',
       status: 'Failed',
-      description: 'Launching a new EC2 instance',
+      instance: NONE,
       message:
         'Launch template spot-limit-runners with no quota or capacity in mind does not exist. Launching EC2 instance failed.',
     },
     {
       kind: 'refused',
       status: 'Failed',
-      description: 'Launching a new EC2 instance',
+      instance: NONE,
       message: 'Authentication Failure. Launching EC2 instance failed.',
     },
     {
       kind: 'boot',
       status: 'Cancelled',
-      description: LAUNCH,
+      instance: NUMBER,
       message:
         "Instance failed to complete user's Lifecycle Action: Lifecycle Action with token e85eb647-4fe0-4909-b341-a6c42d8aba1f was abandoned: Heartbeat Timeout",
     },
     {
       kind: 'boot',
       status: 'Cancelled',
-      description: LAUNCH,
+      instance: NUMBER,
       message:
         "Instance failed to complete user's Lifecycle Action: Lifecycle Action with token e85eb647-4fe0-4909-b341-a6c42d8aba1f was abandoned: Lifecycle Action Completed with ABANDON Result",
     },
     {
       kind: 'boot',
       status: 'Cancelled',
-      description: LAUNCH,
+      instance: NUMBER,
       message:
         'Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state',
     },
     {
       kind: 'boot',
       status: 'Failed',
-      description: LAUNCH,
+      instance: NUMBER,
       message: 'Instance became unhealthy while waiting for instance to be in InService state.',
     },
     {
       kind: 'shortage',
       status: 'Cancelled',
-      description: LAUNCH,
+      instance: NUMBER,
       message:
         'Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Server.SpotInstanceTermination: Spot instance termination',
     },
-  ])('reads a launch that is $status as $kind: $message', async ({ kind, status, description, message }) => {
-    recorded({ status, endedAt, description, statusMessage: message });
+  ])('reads a launch that is $status as $kind: $message', async ({ kind, status, instance, message }) => {
+    recorded({ status, endedAt, instance, statusMessage: message });
     // An adopter's own names do not make a shortage of what is none.
     const spot = kind === 'shortage' && message.includes('Spot');
     expect(await describeActivities(NAME)).toEqual({
@@ -235,53 +240,54 @@ describe('describeActivities', () => {
     });
   });
 
-  const INTO = `Launching a new EC2 instance into warm pool: ${INSTANCE}`;
-  const FROM = `Launching a new EC2 instance from warm pool: ${INSTANCE}`;
+  const INTO = 'into the warm pool';
+  const FROM = 'warm launch';
   const abandoned = 'Lifecycle Action with token 0 was abandoned: Heartbeat Timeout';
   const message =
     'We currently do not have sufficient m7g.large capacity in the Availability Zone you requested (eu-west-1a).';
 
-  it.each<{ case: string; changes: Partial<ScalingActivity>; launches: object[]; boots: number }>([
+  it.each<{ case: string; changes: Partial<Activity>; launches: object[]; boots: number }>([
     {
       case: 'out of the pool as a launch, and as no boot',
-      changes: { description: FROM, status: 'Successful' },
+      changes: { of: FROM, status: 'Successful' },
       launches: [{ outcome: 'succeeded' }],
       boots: 0,
     },
     {
       case: 'out of the pool that failed as a failed boot',
-      changes: { description: FROM, status: 'Cancelled', statusMessage: abandoned },
+      changes: { of: FROM, status: 'Cancelled', statusMessage: abandoned },
       launches: [{ outcome: 'failed', kind: 'boot' }],
       boots: 0,
     },
     {
       case: 'out of the pool that EC2 has no capacity for as a shortage',
-      changes: { description: FROM, status: 'Failed', statusMessage: message },
+      changes: { of: FROM, status: 'Failed', statusMessage: message },
       launches: [{ outcome: 'failed', kind: 'shortage' }],
       boots: 0,
     },
     {
       case: 'into the pool as no launch: nothing is in service by it, and no runner has started',
-      changes: { description: INTO, status: 'Successful' },
+      changes: { of: INTO, status: 'Successful' },
       launches: [],
       boots: 1,
     },
     {
       case: 'into the pool that is under way as no launch yet',
-      changes: { description: INTO, status: 'MidLifecycleAction' },
+      changes: { of: INTO, status: 'MidLifecycleAction' },
       launches: [],
       boots: 0,
     },
     {
       case: 'into the pool that never got warm as a failed boot',
-      changes: { description: INTO, status: 'Cancelled', statusMessage: abandoned },
+      changes: { of: INTO, status: 'Cancelled', statusMessage: abandoned },
       launches: [{ outcome: 'failed', kind: 'boot' }],
       boots: 0,
     },
     {
       case: 'into the pool that EC2 has no capacity for as a shortage',
       changes: {
-        description: 'Launching a new EC2 instance into warm pool',
+        of: INTO,
+        instance: NONE,
         status: 'Failed',
         statusMessage: message,
       },
@@ -312,7 +318,7 @@ describe('describeActivities', () => {
   });
 
   it('takes a launch that was taken back before there was an instance for none', async () => {
-    recorded({ status: 'Cancelled', endedAt, description: 'Launching a new EC2 instance' });
+    recorded({ status: 'Cancelled', endedAt, instance: NONE });
     expect(await describeActivities(NAME)).toEqual({
       launches: [],
       boots: [],
@@ -327,13 +333,13 @@ describe('describeActivities', () => {
       status: 'Successful',
       startedAt: endedAt + 1_000,
       endedAt: endedAt + 60_000,
-      description: `Terminating EC2 instance: ${INSTANCE}`,
+      of: 'termination',
     });
     recorded({
       status: 'Failed',
       startedAt: endedAt + 2_000,
       endedAt: endedAt + 3_000,
-      description: `Detaching EC2 instance: ${INSTANCE}`,
+      of: 'detachment',
     });
     expect(await describeActivities(NAME)).toEqual({
       launches: [{ outcome: 'succeeded', startedAt, endedAt }],
@@ -344,7 +350,8 @@ describe('describeActivities', () => {
   });
 
   it('reads what a true group records', async () => {
-    group.activities.refuse('Authentication Failure. Launching EC2 instance failed.', { from: 0, to: 1 });
+    const refused = group.activities.refuse('refused', { from: 0, to: 1 });
+    refused.statusMessage = 'Authentication Failure. Launching EC2 instance failed.';
     group.setDesiredCapacity(1);
     agenda.advance(DURATIONS.request + DURATIONS.boot);
     const { launches } = await describeActivities(NAME);

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { handler } from '../../functions/update-group.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
-import { AutoScalingGroup, DURATIONS } from '../../sandbox/auto-scaling-group.ts';
+import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
+import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { embeddedAws } from '../support/aws.ts';
 import { failure } from '../support/said.ts';

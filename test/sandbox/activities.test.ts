@@ -3,12 +3,9 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { autoScaling } from '../../functions/lib/auto-scaling.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
-import {
-  AutoScalingGroup,
-  DURATIONS,
-  type GroupSettings,
-  type LaunchFault,
-} from '../../sandbox/auto-scaling-group.ts';
+import { AutoScalingGroup, type GroupSettings } from '../../sandbox/auto-scaling-group.ts';
+import { DURATIONS } from '../../sandbox/group/durations.ts';
+import type { LaunchFault } from '../../sandbox/group/faults.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { embeddedAws } from '../support/aws.ts';
 

@@ -1,12 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Agenda } from '../../sandbox/agenda.ts';
-import {
-  AutoScalingGroup,
-  DURATIONS,
-  GroupRefusal,
-  type GroupSettings,
-  type LaunchFault,
-} from '../../sandbox/auto-scaling-group.ts';
+import { AutoScalingGroup, GroupRefusal, type GroupSettings } from '../../sandbox/auto-scaling-group.ts';
+import { DURATIONS } from '../../sandbox/group/durations.ts';
+import type { LaunchFault } from '../../sandbox/group/faults.ts';
 import { type Task, TaskQueue } from '../../sandbox/task-queue.ts';
 import { counts } from '../support/sandbox.ts';
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DURATIONS, type LaunchFault } from '../../sandbox/auto-scaling-group.ts';
+import { DURATIONS } from '../../sandbox/group/durations.ts';
+import type { LaunchFault } from '../../sandbox/group/faults.ts';
 import { visits } from '../support/sandbox.ts';
 import { type Fault, longestGap, play, type Scenario } from '../support/scenario.ts';
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import { DURATIONS, type LaunchFault } from '../../sandbox/auto-scaling-group.ts';
+import { DURATIONS } from '../../sandbox/group/durations.ts';
+import type { LaunchFault } from '../../sandbox/group/faults.ts';
 import { SANDBOX_START } from '../../sandbox/trace.ts';
 import type { Metric } from '../../sandbox/workflow.ts';
 import {

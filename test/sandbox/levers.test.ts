@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DURATIONS } from '../../sandbox/auto-scaling-group.ts';
+import { DURATIONS } from '../../sandbox/group/durations.ts';
 import type { FleetWorld, News } from '../../sandbox/sandbox.ts';
 import type { Execution } from '../../sandbox/workflow.ts';
 import { jobs, LINUX, oneFleet, openSandbox, visits } from '../support/sandbox.ts';

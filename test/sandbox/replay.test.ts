@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DURATIONS } from '../../sandbox/auto-scaling-group.ts';
+import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { type FleetWorld, type News, Sandbox, type SandboxFleet } from '../../sandbox/sandbox.ts';
 import { counts, jobs, LINUX, oneFleet, openSandbox } from '../support/sandbox.ts';
 

@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { describeGroup } from '../../functions/lib/auto-scaling.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
-import { AutoScalingGroup, DURATIONS, REMEMBERED_SECONDS } from '../../sandbox/auto-scaling-group.ts';
+import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
+import { DURATIONS } from '../../sandbox/group/durations.ts';
+import { REMEMBERED_SECONDS } from '../../sandbox/group/history.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { embeddedAws } from '../support/aws.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DURATIONS } from '../../sandbox/auto-scaling-group.ts';
+import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { jobs, oneFleet } from '../support/sandbox.ts';
 
 const { request, boot, warmBoot, warmStop } = DURATIONS;

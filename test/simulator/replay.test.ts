@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Job } from '../../sandbox/trace.ts';
+import { WAIT_PARTS } from '../../simulator/job-figures.ts';
 import { PEERS, policyOf } from '../../simulator/peers.ts';
 import { Grid, idleFor, PLAIN, type Policy } from '../../simulator/policy.ts';
-import { type Replayed, type ReplayOptions, replay, WAIT_PARTS } from '../../simulator/replay.ts';
+import { type Replayed, type ReplayOptions, replay } from '../../simulator/replay.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
 import { WORLD, type World } from '../../simulator/world.ts';
 import { choices, ours } from './choices.ts';
@@ -41,6 +42,7 @@ const worlds: fc.Arbitrary<World> = fc.record({
   minimumBilling: fc.constantFrom(0, 60),
   startsAt: fc.constant(WORLD.startsAt),
   relaunch: fc.constant(60),
+  launchHook: fc.constantFrom(120, 600),
   tidyUp: fc.constant(3_600),
 });
 

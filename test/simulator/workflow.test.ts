@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import { type Faults, NO_FAULTS } from '../../sandbox/group/faults.ts';
 import { firstHours } from '../../sandbox/trace.ts';
-import { type Faults, NO_FAULTS } from '../../simulator/faults.ts';
 import type { OursSettings } from '../../simulator/policies/ours.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
 import { throughWorkflow } from '../../simulator/through-workflow.ts';
@@ -51,6 +51,29 @@ it.each<Example>([
     hours: 0.6,
     settings: { spot: { percentage: 100, onDemandBase: 2 } },
     faults: { spotShortages: [{ from: 300, to: 1_800 }] },
+  },
+  {
+    workload: 'working-day',
+    hours: 0.5,
+    settings: { spot: { percentage: 100, onDemandBase: 0 } },
+    faults: { spotInterruptions: 3 },
+  },
+  {
+    workload: 'working-day',
+    hours: 0.4,
+    settings: { spot: { percentage: 60, onDemandBase: 1 }, unsafeRetries: true },
+    faults: { spotInterruptions: 3, lostInstances: [{ from: 0, to: 1_200, share: 0.2 }] },
+  },
+  {
+    workload: 'working-day',
+    hours: 0.4,
+    settings: { bootTimeout: 250 },
+    faults: { deadInstances: [{ from: 0, to: 900, share: 0.3 }] },
+  },
+  {
+    workload: 'flapping',
+    hours: 0.5,
+    faults: { deafRunners: [{ from: 0, to: 1_800, share: 0.3 }], foreignRunners: 1 },
   },
 ])('ours is replayed as the workflow does it: $workload $settings $faults', async (example) => {
   const { replayed, real } = await both(example);

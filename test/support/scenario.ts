@@ -1,9 +1,11 @@
 import { autoScaling } from '../../functions/lib/auto-scaling.ts';
 import type { Levers, ScalingSchedule } from '../../functions/lib/contracts.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
-import { DURATIONS, type LaunchFault } from '../../sandbox/auto-scaling-group.ts';
 import type { AwsFault } from '../../sandbox/aws.ts';
 import type { CircleCiFault } from '../../sandbox/circleci.ts';
+import { DURATIONS } from '../../sandbox/group/durations.ts';
+import type { LaunchFault } from '../../sandbox/group/faults.ts';
+import { NO_JOB } from '../../sandbox/group/job-queue.ts';
 import { type FleetWorld, type News, Sandbox } from '../../sandbox/sandbox.ts';
 import { SANDBOX_START } from '../../sandbox/trace.ts';
 import { type Execution, HANDLERS, type Metric } from '../../sandbox/workflow.ts';
@@ -493,12 +495,12 @@ function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge:
   return slowDown(sandbox, () => find(faults, 'slow', sandbox.now)?.seconds ?? 0);
 
   function takeOut(replaced: boolean): void {
-    const instance = group.instances.find(({ task }) => task === undefined);
+    const instance = group.instances.find(({ job }) => job === NO_JOB);
     if (instance === undefined) return;
     const { desired } = group;
     const { maxSize } = group.settings;
     judge.takenOut.add(instance.id);
-    instance.protectedFromScaleIn = false;
+    group.setInstanceProtection(instance, false);
     group.settings.maxSize = maxReplicas;
     judge.setDesired(group.size - 1);
     judge.setDesired(replaced ? desired : Math.max(desired - 1, 0));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NO_FAULTS } from '../../../simulator/faults.ts';
+import { NO_FAULTS } from '../../../sandbox/group/faults.ts';
 import { tableOf } from '../../../simulator/job-table.ts';
 import type { Sample } from '../../../simulator/replay.ts';
 import { detailOf, MOST_POINTS, stretchesOf, thin, WAIT_SHARES } from '../../../simulator/report/detail.ts';

@@ -1,6 +1,6 @@
 import { choosePolicies } from '../../../cli/choices.ts';
+import { NO_FAULTS } from '../../../sandbox/group/faults.ts';
 import { pricedBy } from '../../../simulator/cost.ts';
-import { NO_FAULTS } from '../../../simulator/faults.ts';
 import { type JobTable, tableOf } from '../../../simulator/job-table.ts';
 import type { Outcome } from '../../../simulator/outcome.ts';
 import { LIST_PRICES } from '../../../simulator/prices.ts';

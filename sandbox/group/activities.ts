@@ -1,0 +1,221 @@
+import type { LaunchRecord } from '../../functions/lib/activities.ts';
+import type { FailureKind, Launch } from '../../functions/lib/breaker.ts';
+
+/** Why a launch failed. What EC2 Auto Scaling says of each is in activity-texts.ts. */
+export type FailureCause = keyof typeof FAILURES;
+
+/** What a scaler that reads the activities makes of each cause; functions/lib/scaling-activities.ts reads the texts. */
+const FAILURES = {
+  refused: { kind: 'shortage', spot: false },
+  'no-spot': { kind: 'shortage', spot: true },
+  'heartbeat timeout': { kind: 'boot', spot: false },
+  abandoned: { kind: 'boot', spot: false },
+  reclaimed: { kind: 'shortage', spot: true },
+} as const satisfies Record<string, { kind: FailureKind; spot: boolean }>;
+
+/** A change of capacity, as the causes of activities tell it. */
+export interface CapacityChange {
+  from: number;
+  to: number;
+}
+
+export type ActivityStatus = 'PreInService' | 'MidLifecycleAction' | 'Successful' | 'Failed' | 'Cancelled';
+
+/** One scaling activity, as far as it differs from others. Times are milliseconds since the epoch. */
+export interface Activity {
+  /** In the order of their start, from 1. */
+  readonly number: number;
+  of: 'launch' | 'warm launch' | 'into the warm pool' | 'termination' | 'detachment';
+  /** The number of the instance; 0 if EC2 refused one. */
+  instance: number;
+  startedAt: number;
+  /** In whole seconds, so that what ends at once ends up to a second before its start. */
+  endedAt: number | undefined;
+  status: ActivityStatus;
+  /** Why it failed. */
+  cause: FailureCause | undefined;
+  /** What EC2 Auto Scaling says of it, where that is not the text of its cause. */
+  statusMessage: string | undefined;
+  /** By how much the group grew or shrank. */
+  readonly change: CapacityChange | undefined;
+  /** Who wanted a termination: the instance itself, or the group, because it is too large or the instance unhealthy. */
+  readonly by: 'instance' | 'group' | 'health check';
+  /** The launch never began. */
+  forgotten: boolean;
+}
+
+/** How many of the newest are kept, beside those in progress. AWS keeps six weeks, and answers with at most 100. */
+const KEPT = 600;
+
+/** How many the workflow reads first, and at most: functions/lib/scaling-activities.ts. */
+const FIRST_READ = 100;
+const MOST_READ = 500;
+
+/** The record that EC2 Auto Scaling keeps of a group's launches and terminations. */
+export class ScalingActivities {
+  readonly #now: () => number;
+  /** In the order of their start. */
+  #kept: Activity[] = [];
+  #number = 0;
+  #crowded = 2 * KEPT;
+  #dropped = false;
+  /** Changes with every change of the record. */
+  version = 0;
+  /** Whether any launch has failed. */
+  hasFailures = false;
+  /** When the last activity began or ended; -Infinity if there was none. */
+  lastAt = Number.NEGATIVE_INFINITY;
+
+  /** @param now Milliseconds since the epoch, whole ones. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** An instance is launched, from the warm pool or not; what becomes of it is said later. */
+  launch(instance: number, change: CapacityChange, warm = false): Activity {
+    return this.#begin(warm ? 'warm launch' : 'launch', instance, change);
+  }
+
+  /** An instance is launched into the warm pool. */
+  warm(instance: number): Activity {
+    return this.#begin('into the warm pool', instance, undefined);
+  }
+
+  /**
+   * EC2 refuses a launch: there is no instance.
+   *
+   * @param change `undefined` if it is one into the warm pool.
+   */
+  refuse(cause: FailureCause, change: CapacityChange | undefined): Activity {
+    const activity = this.#begin(change ? 'launch' : 'into the warm pool', 0, change);
+    this.fail(activity, cause);
+    return activity;
+  }
+
+  /** An instance terminates itself by the API; no change if the group is to replace it. */
+  leave(instance: number, change: CapacityChange | undefined): void {
+    this.#end(this.#begin('termination', instance, change), 'Successful');
+  }
+
+  /** The group takes an instance away, because desired capacity is lower than its size. */
+  scaleIn(instance: number, change: CapacityChange): void {
+    this.#end(this.#begin('termination', instance, change, 'group'), 'Successful');
+  }
+
+  /** The group takes an instance away that runs no more. */
+  replace(instance: number): void {
+    this.#end(this.#begin('termination', instance, undefined, 'health check'), 'Successful');
+  }
+
+  /** An instance leaves the group, and goes on. */
+  detach(instance: number, change: CapacityChange): void {
+    this.#end(this.#begin('detachment', instance, change), 'Successful');
+  }
+
+  /** The launched instance is up, and its launch hook waits. */
+  proceed(launch: Activity): void {
+    launch.status = 'MidLifecycleAction';
+    this.version += 1;
+  }
+
+  succeed(launch: Activity): void {
+    this.#end(launch, 'Successful');
+  }
+
+  /** A launch is refused, its instance is taken back, or its launch hook gives it up. */
+  fail(launch: Activity, cause: FailureCause): void {
+    launch.cause = cause;
+    this.hasFailures = true;
+    this.#end(launch, launch.instance === 0 ? 'Failed' : 'Cancelled');
+  }
+
+  /** The launch never began, or nobody wants its instance any more; AWS does not say what becomes of its record. */
+  forget(launch: Activity): void {
+    launch.forgotten = true;
+    launch.endedAt ??= launch.startedAt;
+    this.version += 1;
+  }
+
+  /** As `DescribeScalingActivities` has them: those in progress first, and then the newest. */
+  newest(): Activity[] {
+    const newest = this.#kept.filter(({ forgotten }) => !forgotten).reverse();
+    const inProgress = newest.filter(({ endedAt }) => endedAt === undefined);
+    return [...inProgress, ...newest.filter(({ endedAt }) => endedAt !== undefined)];
+  }
+
+  /** What the workflow would make of it; `describeActivities` reads the same from the texts. @param all As many as it ever reads. */
+  record(all: boolean): LaunchRecord {
+    const newest = this.newest();
+    let read = MOST_READ;
+    for (let page = FIRST_READ; !all && page < MOST_READ; page += FIRST_READ) {
+      const succeeded = (activity: Activity) => asLaunch(activity)?.outcome === 'succeeded';
+      if (!newest.slice(page - FIRST_READ, page).some(succeeded)) continue;
+      read = page;
+      break;
+    }
+    const activities = newest.slice(0, read);
+    return {
+      launches: activities.flatMap((activity) => asLaunch(activity) ?? []),
+      boots: activities.flatMap(({ of, status, startedAt, endedAt }) =>
+        (of === 'launch' || of === 'into the warm pool') && status === 'Successful' && endedAt !== undefined
+          ? [{ startedAt, endedAt: Math.max(endedAt, startedAt) }]
+          : [],
+      ),
+      complete: newest.length <= read && !this.#dropped,
+      lastAt: this.lastAt === Number.NEGATIVE_INFINITY ? undefined : this.lastAt,
+    };
+  }
+
+  #begin(
+    of: Activity['of'],
+    instance: number,
+    change: CapacityChange | undefined,
+    by: Activity['by'] = 'instance',
+  ): Activity {
+    this.#number += 1;
+    const startedAt = this.#now();
+    const activity: Activity = {
+      number: this.#number,
+      of,
+      instance,
+      startedAt,
+      endedAt: undefined,
+      status: 'PreInService',
+      cause: undefined,
+      statusMessage: undefined,
+      change,
+      by,
+      forgotten: false,
+    };
+    this.#kept.push(activity);
+    this.lastAt = Math.max(this.lastAt, startedAt);
+    this.version += 1;
+    if (this.#kept.length > this.#crowded) {
+      const newest = this.#kept.length - KEPT;
+      this.#kept = this.#kept.filter(({ endedAt }, index) => endedAt === undefined || index >= newest);
+      this.#crowded = this.#kept.length + KEPT;
+      this.#dropped = true;
+    }
+    return activity;
+  }
+
+  #end(activity: Activity, status: ActivityStatus): void {
+    activity.endedAt = Math.floor(this.#now() / 1_000) * 1_000;
+    activity.status = status;
+    this.lastAt = Math.max(this.lastAt, activity.endedAt);
+    this.version += 1;
+  }
+}
+
+/** A launch into the warm pool counts only if it failed, as in functions/lib/scaling-activities.ts. */
+function asLaunch({ of, startedAt, endedAt, status, cause }: Activity): Launch | undefined {
+  if (of === 'termination' || of === 'detachment') return undefined;
+  const ended = Math.max(endedAt ?? startedAt, startedAt);
+  if (cause !== undefined) {
+    const { kind, spot } = FAILURES[cause];
+    return { outcome: 'failed', startedAt, endedAt: ended, kind, ...(spot && { spot }), reason: cause };
+  }
+  if (of === 'into the warm pool') return undefined;
+  if (status === 'Successful') return { outcome: 'succeeded', startedAt, endedAt: ended };
+  return { outcome: 'underway', startedAt };
+}

@@ -1,0 +1,122 @@
+import { randomNumbers } from '../trace.ts';
+
+/**
+ * What goes wrong with a launch.
+ *
+ * - `refused`: EC2 has no capacity.
+ * - `no-spot`: EC2 has no Spot capacity; a launch of On-Demand capacity is none the worse.
+ * - `dead`: the instance boots, and nothing is ever heard of it.
+ * - `failing`: its boot fails after a third of the time, and it leaves.
+ * - `lost`: EC2 takes it back after half of the boot time, as it does with Spot instances.
+ * - `deaf`: it comes into service, and its runner takes no task, as with a token of another resource class.
+ */
+export type LaunchFault = 'refused' | 'no-spot' | 'dead' | 'failing' | 'lost' | 'deaf';
+
+/** From one second to another, that one not included. */
+export interface Window {
+  from: number;
+  to: number;
+}
+
+/** A window in which a share of the launches fails, from 0 to 1. */
+export type ShareWindow = Window & { share: number };
+
+/** All the time, and every launch. */
+export const ALWAYS: ShareWindow = { from: 0, to: Number.POSITIVE_INFINITY, share: 1 };
+
+/**
+ * What goes wrong in a world, whoever scales it: the sandbox's groups have these faults, and the replay's, and they are
+ * what `--fault` takes. Seconds count from the start of the trace.
+ */
+export interface Faults {
+  /** Seed of what happens by chance: the same seed, the same faults. */
+  seed: number;
+  /** When boots fail, and which share of them: those whose launch begins then. */
+  bootFailures: readonly ShareWindow[];
+  /** When instances boot of which nothing is ever heard. */
+  deadInstances: readonly ShareWindow[];
+  /** When EC2 takes instances back while they boot. */
+  lostInstances: readonly ShareWindow[];
+  /** When runners come into service that take no job. */
+  deafRunners: readonly ShareWindow[];
+  /** When the CI service does not tell its counts, nor of jobs that are queued. Runners go on. */
+  outages: readonly Window[];
+  /** When EC2 has no capacity. */
+  shortages: readonly Window[];
+  /** When EC2 has no Spot capacity. */
+  spotShortages: readonly Window[];
+  /** How often EC2 takes a Spot instance back, in times per instance-hour. */
+  spotInterruptions: number;
+  /**
+   * So many seconds lie between the two reads of the counts. What is claimed between them is counted twice, or not at
+   * all: by turns, because either read may be the first.
+   */
+  readGap: number;
+  /** Runners of the class that are outside the group, take jobs one after the other, and are always there. */
+  foreignRunners: number;
+}
+
+export const NO_FAULTS: Faults = {
+  seed: 1,
+  bootFailures: [],
+  deadInstances: [],
+  lostInstances: [],
+  deafRunners: [],
+  outages: [],
+  shortages: [],
+  spotShortages: [],
+  spotInterruptions: 0,
+  readGap: 0,
+  foreignRunners: 0,
+};
+
+export const isWithin = (windows: readonly Window[], at: number) =>
+  windows.some(({ from, to }) => at >= from && at < to);
+
+/** When one of the windows begins or ends next after that time; Infinity if none does. */
+export const nextEdge = (windows: readonly Window[], after: number) =>
+  windows.reduce(
+    (next, { from, to }) => Math.min(next, from > after ? from : to > after ? to : next),
+    Number.POSITIVE_INFINITY,
+  );
+
+/** What happens to launches by chance, in the order in which they are made. */
+export class LaunchFaults {
+  readonly #faults: Faults;
+  readonly #random: () => number;
+  /** What may become of an instance that EC2 has given, in the order in which it is drawn. */
+  readonly #ofBoots: readonly (readonly [LaunchFault, readonly ShareWindow[]])[];
+
+  constructor(faults: Partial<Faults>) {
+    this.#faults = { ...NO_FAULTS, ...faults };
+    this.#random = randomNumbers(this.#faults.seed);
+    const { bootFailures, deadInstances, lostInstances, deafRunners } = this.#faults;
+    const all = [
+      ['failing', bootFailures],
+      ['dead', deadInstances],
+      ['lost', lostInstances],
+      ['deaf', deafRunners],
+    ] as const;
+    this.#ofBoots = all.filter(([, windows]) => windows.length > 0);
+  }
+
+  /** What goes wrong with a launch that begins now; asked once for each, also for one into the warm pool. */
+  readonly ofLaunch = (now: number, onDemand: boolean): LaunchFault | undefined => {
+    const { shortages, spotShortages } = this.#faults;
+    if (isWithin(shortages, now)) return 'refused';
+    if (!onDemand && isWithin(spotShortages, now)) return 'no-spot';
+    return this.#ofBoots.find(([, windows]) => this.#draws(windows, now))?.[0];
+  };
+
+  /** After how many seconds EC2 takes a Spot instance back; Infinity if it never does. */
+  readonly interruptedAfter = (): number => {
+    const { spotInterruptions } = this.#faults;
+    if (spotInterruptions === 0) return Number.POSITIVE_INFINITY;
+    return (-Math.log(1 - this.#random()) * 3_600) / spotInterruptions;
+  };
+
+  #draws(windows: readonly ShareWindow[], now: number): boolean {
+    const share = windows.find(({ from, to }) => now >= from && now < to)?.share;
+    return share !== undefined && this.#random() < share;
+  }
+}

@@ -1,0 +1,174 @@
+import type { Agenda } from '../agenda.ts';
+import type { GroupDurations } from './durations.ts';
+import type { Watch } from './events.ts';
+import { Instance, type LeavingReason, Waiting } from './instance.ts';
+import { type JobQueue, NO_JOB } from './job-queue.ts';
+
+/** When a runner that has been idle since then leaves, if no job comes; in seconds. */
+export type LeavesAt = (idleSince: number, instance: Pick<Instance, 'requestedAt' | 'number'>) => number;
+
+/** By how much less an instance waits, up to `spread`: scattered, and the same in each run. */
+export const spreadOf = (number: number, spread: number) => Math.round(spread * ((number * 0.618_034) % 1));
+
+/** Leaves after so many idle seconds, or up to `spread` less, by the instance's number. */
+export const leavesAfter =
+  (seconds: number, spread: number): LeavesAt =>
+  (idleSince, { number }) =>
+    idleSince + seconds - spreadOf(number, spread);
+
+export interface RunnerSettings {
+  durations: GroupDurations;
+  /** Whether a runner takes one job after the other; else it leaves after its first. */
+  reuse: boolean;
+  leavesAt: LeavesAt;
+  /** Whether a job whose instance is taken away is run again; else it ends there. */
+  retries: boolean;
+}
+
+/** The runners on a group's instances: they claim jobs, run them, and exit. */
+export class Runners {
+  readonly #settings: RunnerSettings;
+  readonly #agenda: Agenda;
+  readonly #jobs: JobQueue;
+  readonly #watch: Watch;
+  readonly #exited: (instance: Instance, reason: LeavingReason) => void;
+  /** Those whose next request for work finds nothing yet. */
+  readonly #waiting = new Waiting();
+  #foreign = 0;
+
+  /** @param exited Called when a runner of the group's has exited, so that its instance leaves. */
+  constructor(
+    settings: RunnerSettings,
+    agenda: Agenda,
+    jobs: JobQueue,
+    watch: Watch,
+    exited: (instance: Instance, reason: LeavingReason) => void,
+  ) {
+    this.#settings = settings;
+    this.#agenda = agenda;
+    this.#jobs = jobs;
+    this.#watch = watch;
+    this.#exited = exited;
+  }
+
+  /** Adds runners of the class that are outside the group, take one job after the other, and never leave. */
+  addForeign(count: number): void {
+    const { now } = this.#agenda;
+    for (let added = 0; added < count; added += 1) {
+      this.#foreign += 1;
+      const instance = new Instance({
+        number: -this.#foreign,
+        requestedAt: now,
+        warm: false,
+        onDemand: true,
+        deaf: false,
+        inPool: false,
+        protectedFromScaleIn: true,
+        launch: undefined,
+      });
+      instance.freeAt = now;
+      instance.idle = true;
+      this.#waiting.add(instance);
+    }
+  }
+
+  /**
+   * A job was queued: an idle runner, if there is one, finds it with its next request. Of those that are reused it is
+   * the one that has waited least, so that the others can leave; else the one that has waited longest.
+   *
+   * @param now When it was queued, if the agenda is not there yet.
+   */
+  offerWork(now = this.#agenda.now): void {
+    const instance = this.#settings.reuse ? this.#waiting.last : this.#waiting.first;
+    if (instance !== undefined) this.#ask(instance, now);
+  }
+
+  /** The instance has booted. */
+  ready(instance: Instance): void {
+    instance.freeAt = this.#agenda.now;
+    if (!instance.deaf && this.#claim(instance)) return;
+    this.#idle(instance);
+    if (!instance.deaf) this.#waiting.add(instance);
+  }
+
+  /** The instance is taken away: its job ends there, or waits to be run again. */
+  lost(instance: Instance): void {
+    this.#waiting.delete(instance);
+    if (instance.job !== NO_JOB) this.#loseJob(instance);
+    if (instance.claiming) this.offerWork();
+  }
+
+  #loseJob(instance: Instance): void {
+    const { now } = this.#agenda;
+    const { job } = instance;
+    instance.job = NO_JOB;
+    if (this.#settings.retries) {
+      this.#jobs.retry(job);
+      this.#watch('retried', now, instance, job);
+      this.offerWork();
+    } else {
+      this.#jobs.finish(job, now, 'killed');
+      this.#watch('killed', now, instance, job);
+    }
+  }
+
+  #ask(instance: Instance, now: number): void {
+    instance.claiming = true;
+    this.#waiting.delete(instance);
+    this.#agenda.plan(now + this.#settings.durations.idleClaim, () => {
+      instance.claiming = false;
+      if (!instance.idle) return;
+      if (!this.#claim(instance)) this.#waiting.add(instance);
+    });
+  }
+
+  #claim(instance: Instance): boolean {
+    const { now } = this.#agenda;
+    const job = this.#jobs.take(now);
+    if (job === NO_JOB) return false;
+    this.#watch('claims', now, instance, job);
+    instance.idle = false;
+    instance.used = true;
+    instance.job = job;
+    this.#waiting.delete(instance);
+    this.#agenda.plan(now + this.#jobs.durationOf(job), () => {
+      if (!instance.gone) this.#finish(instance);
+    });
+    return true;
+  }
+
+  #finish(instance: Instance): void {
+    const { now } = this.#agenda;
+    const { job } = instance;
+    instance.job = NO_JOB;
+    instance.freeAt = now;
+    this.#jobs.finish(job, now, 'done');
+    this.#watch('finishes', now, instance, job);
+    if (!this.#settings.reuse && !instance.foreign) {
+      this.#exit(instance, 'done');
+      return;
+    }
+    this.#idle(instance);
+    if (this.#jobs.unclaimed > 0) this.#ask(instance, now);
+    else this.#waiting.add(instance);
+  }
+
+  /** The runner waits for a job, for as long as it may. */
+  #idle(instance: Instance): void {
+    const since = instance.freeAt;
+    instance.idle = true;
+    if (instance.foreign) return;
+    this.#agenda.plan(this.#settings.leavesAt(since, instance), () => {
+      if (instance.gone || !instance.idle || instance.freeAt !== since) return;
+      this.#watch('idles out', this.#agenda.now, instance, 0);
+      this.#exit(instance, 'idle');
+    });
+  }
+
+  #exit(instance: Instance, reason: LeavingReason): void {
+    instance.idle = false;
+    this.#waiting.delete(instance);
+    if (instance.claiming) this.offerWork();
+    this.#exited(instance, reason);
+  }
+}

@@ -1,0 +1,171 @@
+import type { Agenda } from '../agenda.ts';
+import type { Activity, FailureCause, ScalingActivities } from './activities.ts';
+import type { GroupDurations } from './durations.ts';
+import type { Watch } from './events.ts';
+import type { LaunchFault } from './faults.ts';
+import { Fifo } from './fifo.ts';
+import { Instance, type LeavingReason } from './instance.ts';
+
+/** What a warm pool needs of its group. */
+export interface PoolOwner {
+  readonly durations: GroupDurations;
+  readonly activities: ScalingActivities;
+  /** Whether nothing launches. */
+  readonly suspended: boolean;
+  launchFault(now: number, onDemand: boolean): LaunchFault | undefined;
+  newNumber(): number;
+  /** EC2 refused a launch: the group tries again later. */
+  planRelaunch(): void;
+}
+
+/** How an instance on its way into the pool ends up. */
+interface Ending {
+  /** From pending. */
+  seconds: number;
+  /** Why it never gets warm. */
+  failure?: { cause: FailureCause; reason: LeavingReason };
+}
+
+/** A group's stopped instances, which boot once, and are launched from in no time. */
+export class WarmPool {
+  readonly #owner: PoolOwner;
+  readonly #agenda: Agenda;
+  readonly #watch: Watch;
+  /** The numbers of the stopped instances, the first that was stopped first. */
+  readonly #stock = new Fifo<number>();
+  #warming = 0;
+  #size: number;
+
+  /** @param size How many instances it holds; it is full at the start. */
+  constructor(size: number, owner: PoolOwner, agenda: Agenda, watch: Watch) {
+    this.#size = size;
+    this.#owner = owner;
+    this.#agenda = agenda;
+    this.#watch = watch;
+    while (this.#stock.length < size) this.#stock.push(owner.newNumber());
+    if (size > 0) this.#stocked();
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get stopped(): number {
+    return this.#stock.length;
+  }
+
+  /** Instances on their way into it. */
+  get warming(): number {
+    return this.#warming;
+  }
+
+  /** Launches what is missing, and terminates what is stopped and too much. */
+  resize(size: number): void {
+    this.#size = size;
+    if (size < this.#stock.length) {
+      this.#stock.truncate(size);
+      this.#stocked();
+    }
+    this.refill();
+  }
+
+  /** The number of a stopped instance, which is launched; `undefined` if there is none. */
+  take(): number | undefined {
+    const number = this.#stock.shift();
+    if (number !== undefined) this.#stocked();
+    return number;
+  }
+
+  /** A launch was cancelled before it had begun, which leaves its instance where it was. */
+  putBack(number: number): void {
+    if (this.#stock.length >= this.#size) return;
+    this.#stock.unshift(number);
+    this.#stocked();
+  }
+
+  /** Launches into the pool what it lacks; like any launch, not while the process is suspended. */
+  refill(): void {
+    while (this.#stock.length + this.#warming < this.#size && !this.#owner.suspended) {
+      if (this.#warm()) continue;
+      this.#owner.planRelaunch();
+      return;
+    }
+  }
+
+  /** Asks EC2 for an instance that boots once and is then stopped; `false` if EC2 refused. */
+  #warm(): boolean {
+    const { activities, durations } = this.#owner;
+    const { now } = this.#agenda;
+    // No group with a warm pool asks for Spot capacity.
+    const fault = this.#owner.launchFault(now, true);
+    if (fault === 'refused') {
+      activities.refuse(fault, undefined);
+      this.#watch('refused', now, undefined, 0);
+      return false;
+    }
+    const number = this.#owner.newNumber();
+    const launch = activities.warm(number);
+    const instance = newPoolInstance(number, now, launch);
+    const { seconds, failure } = warmUp(durations, fault);
+    this.#warming += 1;
+    this.#agenda.plan(now + durations.request, () => {
+      activities.proceed(launch);
+      instance.pendingAt = this.#agenda.now;
+      this.#watch('warms up', this.#agenda.now, instance, seconds);
+    });
+    this.#agenda.plan(now + durations.request + seconds, () => {
+      this.#warming -= 1;
+      if (failure) this.#giveUp(instance, launch, failure);
+      else this.#stop(instance, launch);
+      this.refill();
+    });
+    return true;
+  }
+
+  #stop(instance: Instance, launch: Activity): void {
+    this.#owner.activities.succeed(launch);
+    if (this.#stock.length < this.#size) this.#stock.push(instance.number);
+    this.#watch('is warm', this.#agenda.now, instance, 0);
+    this.#stocked();
+  }
+
+  #giveUp(instance: Instance, launch: Activity, { cause, reason }: NonNullable<Ending['failure']>): void {
+    const { now } = this.#agenda;
+    this.#owner.activities.fail(launch, cause);
+    instance.gone = true;
+    instance.leftAt = now;
+    instance.reason = reason;
+    this.#watch(reason === 'taken back' ? 'taken back' : 'boot fails', now, instance, 0);
+    this.#watch('leaves', now, instance, 0);
+  }
+
+  #stocked(): void {
+    this.#watch('stock', this.#agenda.now, undefined, this.#stock.length);
+  }
+}
+
+const newPoolInstance = (number: number, requestedAt: number, launch: Activity) =>
+  new Instance({
+    number,
+    requestedAt,
+    warm: false,
+    onDemand: true,
+    deaf: false,
+    inPool: true,
+    protectedFromScaleIn: false,
+    launch,
+  });
+
+/** How long an instance takes to get warm, or to be known as one that never will. */
+function warmUp({ boot, warmStop, launchHook }: GroupDurations, fault: LaunchFault | undefined): Ending {
+  switch (fault) {
+    case 'dead':
+      return { seconds: launchHook, failure: { cause: 'heartbeat timeout', reason: 'silent' } };
+    case 'failing':
+      return { seconds: boot / 3, failure: { cause: 'abandoned', reason: 'boot failed' } };
+    case 'lost':
+      return { seconds: boot / 2, failure: { cause: 'reclaimed', reason: 'taken back' } };
+    default:
+      return { seconds: boot + warmStop };
+  }
+}
