@@ -105,7 +105,7 @@ const command = new Command('npm run simulate --')
   .addHelpText(
     'after',
     () =>
-      `\nPolicies, and the levers of each with what it has unless set:\n${describePolicies()}\n\nFaults:\n${describeFaults()}\n\nA file of prices has a map of instanceHour, in US dollars by instance type, and perhaps spotShare (of the\nOn-Demand price, 0 to 1), volumeGbMonth, and source, which says whose and when.`,
+      `\nPolicies, and the levers of each with what it has unless set:\n${describePolicies()}\n\nFaults:\n${describeFaults()}\n\nA file of prices has a map of instanceHour, in US dollars by instance type, and perhaps spotShare (of the\nOn-Demand price, 0 to 1), volumeGbMonth, volumeIopsMonth and volumeThroughputMonth, and source, which says whose and when.`,
   )
   .allowExcessArguments(false)
   .action(run);

@@ -5,7 +5,7 @@ import { parse as parseYaml } from 'yaml';
 import type * as z from 'zod';
 import { Breaker, ScalingSchedule, Spot, WarmPool } from './capacity-settings.ts';
 import { Fleet, type FleetSettings, Fleets } from './fleet-settings.ts';
-import { Runner } from './image-settings.ts';
+import { RootVolume, Runner } from './image-settings.ts';
 import { InstanceRequirements } from './instance-settings.ts';
 import { VpcOfYours } from './network-settings.ts';
 import { isMap } from './setting.ts';
@@ -118,6 +118,7 @@ function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
       breaker: Breaker.shape,
       instanceRequirements: InstanceRequirements.shape,
       network: VpcOfYours.shape,
+      rootVolume: RootVolume.shape,
       runner: Runner.shape,
       schedules: ScalingSchedule.shape,
       spot: Spot.shape,

@@ -45,6 +45,67 @@ const Image = z.union(
   },
 );
 
+/** What a gp3 volume has unless more is asked for. */
+export const GP3_BASELINE = { iops: 3_000, throughput: 125 };
+
+/**
+ * What EC2 takes of a gp3 volume.
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EbsBlockDevice.html,
+ * https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html#gp3-ebs-volume-type
+ */
+const GP3 = { gib: 65_536, iops: 80_000, iopsPerGib: 500, throughput: 2_000, throughputPerIops: 0.25 };
+
+const ROOT_VOLUME_GIB = 30;
+
+export const RootVolume = z
+  .strictObject(
+    {
+      size: wholeNumber('the size of the root volume in GiB', 8, GP3.gib)
+        .default(ROOT_VOLUME_GIB)
+        .describe('The size in GiB.'),
+      iops: wholeNumber('the IOPS of the root volume', GP3_BASELINE.iops, GP3.iops)
+        .optional()
+        .describe(`I/O operations per second. Without it ${GP3_BASELINE.iops}, which cost nothing more.`),
+      throughput: wholeNumber(
+        'the throughput of the root volume in MiB/s',
+        GP3_BASELINE.throughput,
+        GP3.throughput,
+      )
+        .optional()
+        .describe(`Throughput in MiB/s. Without it ${GP3_BASELINE.throughput}, which cost nothing more.`),
+    },
+    { error: 'must be a map of size, iops and throughput, such as { size: 100, throughput: 500 }' },
+  )
+  .refine(({ size, iops = GP3_BASELINE.iops }) => iops <= size * GP3.iopsPerGib, {
+    path: ['iops'],
+    when: ({ value, issues }) => isMap(value) && !faulty(issues, 'size', 'iops'),
+    error: ({ input }) =>
+      `must be at most ${GP3.iopsPerGib} for each GiB of size (${Object(input).size} GiB: ${Object(input).size * GP3.iopsPerGib})`,
+  })
+  .refine(
+    ({ iops = GP3_BASELINE.iops, throughput = GP3_BASELINE.throughput }) =>
+      throughput <= iops * GP3.throughputPerIops,
+    {
+      path: ['throughput'],
+      when: ({ value, issues }) => isMap(value) && !faulty(issues, 'iops', 'throughput'),
+      error: ({ input }) => {
+        const { iops = GP3_BASELINE.iops } = Object(input);
+        return `must be at most ${GP3.throughputPerIops} MiB/s for each of the volume's iops (${iops} IOPS: ${iops * GP3.throughputPerIops} MiB/s)`;
+      },
+    },
+  );
+
+/** The root volume of a fleet's instances, in GiB, IOPS and MiB/s; what is not given is gp3's baseline. */
+export function rootVolumeOf({
+  rootVolume,
+  rootVolumeSize,
+}: {
+  rootVolume?: z.infer<typeof RootVolume> | undefined;
+  rootVolumeSize?: number | undefined;
+}): z.infer<typeof RootVolume> {
+  return rootVolume ?? { size: rootVolumeSize ?? ROOT_VOLUME_GIB };
+}
+
 export const IMAGE_SETTINGS = {
   image: Image.default('ubuntu').describe(
     'The image of the instances: the current Ubuntu 24.04 LTS, or Amazon Linux 2023, as they are published for the region; [one of yours](instance-life.md#an-image-of-your-own) by its id; or a Systems Manager parameter that holds its id, by its path such as `/acme/runner`, or as `ssm:name`. A parameter is read at each launch.',
@@ -55,20 +116,21 @@ export const IMAGE_SETTINGS = {
   )
     .optional()
     .describe(
-      'The root device of an image of yours, so that its volume gets the size of `rootVolumeSize` and is encrypted. Without it the volume is as the image has it.',
+      'The root device of an image of yours. With it, the volume is encrypted and as `rootVolume` says. Without it, the volume is as the image has it.',
     ),
+  rootVolume: RootVolume.optional().describe(
+    'The encrypted gp3 root volume: its `size` in GiB (30), `iops` (3000, up to 80000, at most 500 for each GiB) and `throughput` in MiB/s (125, up to 2000, at most 0.25 for each of its IOPS). A boot reads the image from it, so more throughput can shorten boots; what is above the baseline [costs extra](https://aws.amazon.com/ebs/pricing/). With an image of yours it needs `rootDevice`.',
+  ),
+  rootVolumeSize: wholeNumber('the size of the root volume in GiB', 8, GP3.gib)
+    .optional()
+    .describe('Another way to write `rootVolume: { size: ... }`.'),
   runner: Runner.optional().describe(
     "A release of machine runner 3 by its version and SHA-256. Without it, instances install the newest package of CircleCI's repository.",
   ),
-  rootVolumeSize: wholeNumber('the size of the root volume in GiB', 8, 16_384)
-    .optional()
-    .describe(
-      'Size of the encrypted gp3 root volume in GiB; 30 unless told. With an image of yours it needs `rootDevice`.',
-    ),
   install: text('the path of a script', /\S/)
     .optional()
     .describe(
-      "A script, by its path beside this file, that installs what the fleet's jobs need. It runs as root at boot.",
+      "A script, by its path beside this file, that installs what the fleet's jobs need. It runs as root at boot. What it prints is on the console output, which whoever may call `ec2:GetConsoleOutput` reads: it must not print secrets.",
     ),
 };
 
@@ -76,21 +138,29 @@ export const IMAGE_SETTINGS = {
 interface Images {
   image: string;
   rootDevice?: string | undefined;
+  rootVolume?: object | undefined;
   rootVolumeSize?: number | undefined;
   instanceRequirements?: object | undefined;
 }
 
 export const IMAGE_RULES = [
-  z.refine<Images>(
-    ({ image, rootDevice, rootVolumeSize }) =>
-      rootVolumeSize === undefined || isStock(image) || rootDevice !== undefined,
-    {
-      path: ['rootVolumeSize'],
-      error:
-        'must come with rootDevice, because only the maker of an image knows what its root device is called',
-      when: ({ value, issues }) => !faulty(issues, 'image', 'rootDevice', 'rootVolumeSize') && isMap(value),
-    },
+  ...(['rootVolume', 'rootVolumeSize'] as const).map((setting) =>
+    z.refine<Images>(
+      ({ image, rootDevice, [setting]: volume }) =>
+        volume === undefined || isStock(image) || rootDevice !== undefined,
+      {
+        path: [setting],
+        error:
+          'must come with rootDevice, because only the maker of an image knows what its root device is called',
+        when: ({ value, issues }) => !faulty(issues, 'image', 'rootDevice', setting) && isMap(value),
+      },
+    ),
   ),
+  z.refine<Images>(({ rootVolume, rootVolumeSize }) => !(rootVolume && rootVolumeSize), {
+    path: ['rootVolumeSize'],
+    error: 'must be left out with rootVolume, whose size says the same',
+    when: ({ value }) => isMap(value),
+  }),
   z.refine<Images>(({ image, rootDevice }) => rootDevice === undefined || !isStock(image), {
     path: ['rootDevice'],
     error: 'must be left out, unless image is one of yours: those of ubuntu and amazon-linux are known',

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { isStock } from './image-settings.ts';
 import { faulty, flag, isMap, text, wholeNumber } from './setting.ts';
 
 /** Which instances a fleet launches, by their types or by what they must have. */
@@ -54,7 +55,7 @@ export const INSTANCE_SETTINGS = {
     .min(1, { error: 'must name at least one EC2 instance type, such as [m7g.large]' })
     .optional()
     .describe(
-      'EC2 instance types in order of preference, all of one architecture. The image follows from it. Either these or `instanceRequirements` must be given.',
+      'EC2 instance types in order of preference, all of one architecture. The image follows from it. Give either these or `instanceRequirements`. Types with GPUs or other accelerators need an `image` of yours or an `install` script, for the driver; Mac types are refused.',
     ),
   instanceRequirements: InstanceRequirements.optional().describe(
     'Instead of `instanceTypes`, what they must have: `architecture` (`arm64` or `x86_64`), `vCpus` and `memoryGiB` (maps of `min` and `max`), and perhaps `burstable` (false) and `excluded`, a list such as `[r*]`. Of those that fit, EC2 takes the cheapest, and for Spot the cheapest that it has much of; never one much dearer than another that fits.',
@@ -71,10 +72,22 @@ export function architectureOf(instanceType: string): Architecture {
   return /^(a1|[a-z]+\d+[a-z-]*g[a-z0-9]*)\./.test(instanceType) ? 'arm64' : 'x86_64';
 }
 
-/** What else a fleet says of its instances. */
+/**
+ * Families with GPUs or other accelerators, by the letters before the generation: GPUs (p, g, gr, cg), AWS Trainium and
+ * Inferentia (trn, inf), Gaudi and Qualcomm (dl), FPGAs (f), media accelerators (vt).
+ * https://docs.aws.amazon.com/ec2/latest/instancetypes/ac.html
+ */
+export const hasAccelerator = (instanceType: string) => /^(p|g|gr|cg|trn|inf|dl|f|vt)\d/.test(instanceType);
+
+/** EC2 Mac instances: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-mac-instances.html */
+export const isMac = (instanceType: string) => /^mac/.test(instanceType);
+
+/** What the rules about instance types read of a fleet. */
 interface Instances {
   instanceTypes?: string[] | undefined;
   instanceRequirements?: object | undefined;
+  image: string;
+  install?: string | undefined;
 }
 
 /** Whether the instance types of a fleet are sound, each by itself. */
@@ -101,6 +114,22 @@ export const INSTANCE_RULES = [
     error: 'must all be of one architecture, arm64 (Graviton) or x86_64, because they share one image',
     when: ({ value }) => named(value),
   }),
+  z.refine<Instances>(({ instanceTypes = [] }) => !instanceTypes.some(isMac), {
+    path: ['instanceTypes'],
+    error:
+      'must run Linux: Mac instances run macOS, on Dedicated Hosts that a group cannot launch; leave out those that begin with mac',
+    when: ({ value }) => named(value),
+  }),
+  z.refine<Instances>(
+    ({ instanceTypes = [], image, install }) =>
+      !isStock(image) || install !== undefined || !instanceTypes.some(hasAccelerator),
+    {
+      path: ['instanceTypes'],
+      error: ({ input }) =>
+        `must come with an image of yours that has the driver of their accelerators, such as one made from an AWS Deep Learning AMI, or with an install script that installs it: ${Object(input).image} has no driver for ${Object(input).instanceTypes.find(hasAccelerator)}`,
+      when: ({ value, issues }) => named(value) && !faulty(issues, 'image', 'install'),
+    },
+  ),
   z.refine<Instances>(({ instanceTypes = [] }) => !instanceTypes.some((type) => /\.metal/.test(type)), {
     path: ['instanceTypes'],
     error:

@@ -32,16 +32,28 @@ const Network = z.union([z.enum(['default-vpc', 'new-vpc']), VpcOfYours], {
   error: 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours',
 });
 
+/** An IPv4 or an IPv6 range. */
+const cidr = () =>
+  text(
+    'an IPv4 or IPv6 range such as 203.0.113.7/32 or 2001:db8::/48',
+    new RegExp(`${z.regexes.cidrv4.source}|${z.regexes.cidrv6.source}`),
+  );
+
+/** Whether a range is of IPv6 addresses. */
+export const isIpv6 = (range: string) => range.includes(':');
+
 export const NETWORK_SETTINGS = {
   network: Network.default('default-vpc').describe(
-    "Where instances run: the account's default VPC, one made for the fleet (public subnets, no NAT gateway), or a VPC of yours: its `vpcId` and `subnetIds`, and perhaps `securityGroupIds` in place of the one that is made.",
+    "Where instances run: the account's default VPC, a VPC made for the fleet (public subnets, no NAT gateway), or a VPC of yours: its `vpcId` and `subnetIds`, and perhaps `securityGroupIds` in place of the one that is made. [IPv6](instance-life.md#ipv6).",
   ),
   keyPairName: text('the name of an EC2 key pair', /^[\x20-\x7e]{1,255}$/)
     .optional()
     .describe('An EC2 key pair for SSH. Without it no key is installed.'),
-  sshCidr: text('an IPv4 range such as 203.0.113.7/32', z.regexes.cidrv4)
+  sshCidr: cidr()
     .optional()
-    .describe('From where SSH is let in. Without it no port is open.'),
+    .describe(
+      'The IPv4 or IPv6 range from which SSH (TCP port 22) reaches the instances. Without it the port is closed.',
+    ),
   sessionManager: flag('Whether Session Manager reaches the instances. Their role may do what that takes.'),
   allowInstanceMetadata: flag(
     "Whether jobs reach the instance's metadata, and with it the rights of its role. Better give jobs rights by CircleCI's OpenID Connect tokens.",

@@ -75,7 +75,10 @@ large:
   network:
     vpcId: vpc-0123456789abcdef0
     subnetIds: [subnet-0123456789abcdef0, subnet-0fedcba9876543210]
-  rootVolumeSize: 100
+  rootVolume:
+    size: 100
+    iops: 4000
+    throughput: 500
   keyPairName: operators
   sshCidr: 203.0.113.7/32
   sessionManager: true

@@ -4,7 +4,6 @@ import {
   type ArnComponents,
   ArnFormat,
   CfnOutput,
-  Fn,
   RemovalPolicy,
   Stack,
   Tags,
@@ -13,21 +12,13 @@ import {
 import { CfnAutoScalingGroup, CfnWarmPool } from 'aws-cdk-lib/aws-autoscaling';
 import {
   BlockDeviceVolume,
-  CfnSecurityGroup,
   EbsDeviceVolumeType,
-  type IMachineImage,
   InstanceInitiatedShutdownBehavior,
   InstanceType,
-  IpAddresses,
   KeyPair,
   LaunchTemplate,
   LaunchTemplateHttpTokens,
-  MachineImage,
-  OperatingSystemType,
   SecurityGroup,
-  SubnetType,
-  UserData,
-  Vpc,
 } from 'aws-cdk-lib/aws-ec2';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
@@ -37,74 +28,13 @@ import { Construct } from 'constructs';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import type { FleetConfig } from './config.ts';
 import { logicalId } from './fleet-settings.ts';
-import { imageParameter, isStock } from './image-settings.ts';
-import { type Architecture, architectureOf } from './instance-settings.ts';
+import { rootVolumeOf } from './image-settings.ts';
+import { architectureOf } from './instance-settings.ts';
 import { idleTimes } from './levers.ts';
+import { imageOf } from './machine-image.ts';
 import { allow, type Permission } from './permissions.ts';
+import { networkOf, type RunnerNetwork } from './runner-network.ts';
 import { runnerUserData } from './user-data.ts';
-
-/** The stock images, as their makers publish them for each region, and where each has its root volume. */
-const IMAGES = {
-  ubuntu: {
-    parameter: (architecture: Architecture) =>
-      `/aws/service/canonical/ubuntu/server/24.04/stable/current/${architecture === 'x86_64' ? 'amd64' : architecture}/hvm/ebs-gp3/ami-id`,
-    rootDevice: '/dev/sda1',
-  },
-  'amazon-linux': {
-    parameter: (architecture: Architecture) =>
-      `/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${architecture}`,
-    rootDevice: '/dev/xvda',
-  },
-};
-
-const ROOT_VOLUME_GIB = 30;
-
-interface Image {
-  machineImage: IMachineImage;
-  /** Where its root volume is, if that is known. */
-  rootDevice: string | undefined;
-  /** The ARN of the parameter that is read at each launch, if one is. */
-  parameter: ArnComponents | undefined;
-}
-
-/** A parameter that names an image is read at each launch: https://docs.aws.amazon.com/autoscaling/ec2/userguide/using-systems-manager-parameters.html */
-function imageOf(
-  { image, rootDevice, instanceRequirements }: FleetConfig,
-  architecture: Architecture,
-): Image {
-  const stock = isStock(image) ? IMAGES[image] : undefined;
-  const parameter = stock?.parameter(architecture) ?? imageParameter(image);
-  return {
-    machineImage: machineImage(),
-    rootDevice: stock?.rootDevice ?? rootDevice,
-    parameter:
-      parameter === undefined || instanceRequirements !== undefined
-        ? undefined
-        : {
-            service: 'ssm',
-            resource: 'parameter',
-            resourceName: parameter.replace(/^\//, '').replace(/:.*$/, ''),
-            // Those that AWS publishes are of no account.
-            ...(stock !== undefined && { account: '' }),
-          },
-  };
-
-  function machineImage(): IMachineImage {
-    if (parameter === undefined) {
-      return {
-        getImage: () => ({
-          imageId: image,
-          osType: OperatingSystemType.LINUX,
-          userData: UserData.forLinux(),
-        }),
-      };
-    }
-    // A group that is told instance types by their attributes takes no parameter from its launch template.
-    return instanceRequirements === undefined
-      ? MachineImage.resolveSsmParameterAtLaunch(parameter)
-      : MachineImage.fromSsmParameter(parameter, { os: OperatingSystemType.LINUX });
-  }
-}
 
 const range = ({ min, max }: { min: number; max?: number | undefined }, times: number) => ({
   min: min * times,
@@ -239,8 +169,8 @@ export class RunnerFleet extends Construct {
 
   private autoScalingGroup(): CfnAutoScalingGroup {
     const { config } = this;
-    const place = this.place();
-    const template = this.launchTemplate(place.securityGroupIds);
+    const network = networkOf(this, config);
+    const template = this.launchTemplate(network);
     const specification = {
       launchTemplateName: this.groupName,
       version: template.latestVersionNumber,
@@ -284,7 +214,7 @@ export class RunnerFleet extends Construct {
               },
             },
           }),
-      ...place.zones,
+      ...network.zones,
       tags: [{ key: 'Name', value: this.groupName, propagateAtLaunch: true }],
     });
     Validations.of(group).acknowledge({
@@ -321,60 +251,7 @@ export class RunnerFleet extends Construct {
     });
   }
 
-  /** Where the instances run, and the security group that lets nothing in but, if asked for, SSH. */
-  private place(): {
-    zones: { availabilityZones: string[] } | { vpcZoneIdentifier: string[] };
-    securityGroupIds: string[];
-  } {
-    const { network } = this.config;
-    if (network === 'default-vpc') {
-      // A group with zones and no subnets runs in the default VPC: no look-up, so no credentials at synthesis.
-      return { zones: { availabilityZones: Fn.getAzs() }, securityGroupIds: [this.securityGroup(undefined)] };
-    }
-    if (network === 'new-vpc') {
-      const vpc = new Vpc(this, 'Vpc', {
-        ipAddresses: IpAddresses.cidr('10.0.0.0/16'),
-        maxAzs: 3,
-        natGateways: 0,
-        subnetConfiguration: [{ name: 'runners', subnetType: SubnetType.PUBLIC, mapPublicIpOnLaunch: true }],
-        restrictDefaultSecurityGroup: false,
-      });
-      Validations.of(vpc).acknowledge({
-        id: 'AwsSolutions-VPC7',
-        reason:
-          'Nothing is in the VPC but runners, with no port open but SSH if it is asked for. Who keeps flow logs brings a VPC that has them.',
-      });
-      return {
-        zones: { vpcZoneIdentifier: vpc.publicSubnets.map((subnet) => subnet.subnetId) },
-        securityGroupIds: [this.securityGroup(vpc.vpcId)],
-      };
-    }
-    return {
-      zones: { vpcZoneIdentifier: network.subnetIds },
-      securityGroupIds: network.securityGroupIds ?? [this.securityGroup(network.vpcId)],
-    };
-  }
-
-  private securityGroup(vpcId: string | undefined): string {
-    const { sshCidr } = this.config;
-    const group = new CfnSecurityGroup(this, 'SecurityGroup', {
-      groupDescription: `CircleCI runners of fleet ${this.config.name}`,
-      // In the default VPC, EC2 itself adds the rule that lets everything out.
-      ...(vpcId !== undefined && {
-        vpcId,
-        securityGroupEgress: [
-          { ipProtocol: '-1', cidrIp: '0.0.0.0/0', description: 'CircleCI, packages and what jobs need' },
-        ],
-      }),
-      securityGroupIngress:
-        sshCidr === undefined
-          ? []
-          : [{ ipProtocol: 'tcp', fromPort: 22, toPort: 22, cidrIp: sshCidr, description: 'SSH' }],
-    });
-    return group.attrGroupId;
-  }
-
-  private launchTemplate(securityGroupIds: string[]): LaunchTemplate {
+  private launchTemplate(network: RunnerNetwork): LaunchTemplate {
     const { config } = this;
     const [firstType] = config.instanceTypes ?? [];
     const architecture = config.instanceRequirements?.architecture ?? architectureOf(firstType ?? '');
@@ -383,7 +260,8 @@ export class RunnerFleet extends Construct {
       config.installFile === undefined ? undefined : new Asset(this, 'Install', { path: config.installFile });
     const logs = config.logs ? this.logs() : undefined;
     const idle = idleTimes(config);
-    const [firstGroup, ...otherGroups] = securityGroupIds.map((id, index) =>
+    const rootVolume = rootVolumeOf(config);
+    const [firstGroup, ...otherGroups] = network.securityGroupIds.map((id, index) =>
       SecurityGroup.fromSecurityGroupId(this, `SecurityGroup${index + 1}`, id),
     );
     const template = new LaunchTemplate(this, 'LaunchTemplate', {
@@ -405,7 +283,8 @@ export class RunnerFleet extends Construct {
       httpPutResponseHopLimit: 1,
       // So that an instance sees the tag by which it is recycled; see userdata/watch.sh.
       instanceMetadataTags: true,
-
+      // In a subnet without IPv4 addresses, metadata are at [fd00:ec2::254]; see metadata() in userdata/aws.sh.
+      ...(network.perhapsIpv6Only && { httpProtocolIpv6: true }),
       ...(config.warmPool?.state === 'hibernated' && { hibernationConfigured: true }),
       // A runner that powers off is gone; a stopped one would be replaced, and paid for, as a ghost.
       instanceInitiatedShutdownBehavior: InstanceInitiatedShutdownBehavior.TERMINATE,
@@ -413,10 +292,12 @@ export class RunnerFleet extends Construct {
         blockDevices: [
           {
             deviceName: rootDevice,
-            volume: BlockDeviceVolume.ebs(config.rootVolumeSize ?? ROOT_VOLUME_GIB, {
+            volume: BlockDeviceVolume.ebs(rootVolume.size, {
               encrypted: true,
               volumeType: EbsDeviceVolumeType.GP3,
               deleteOnTermination: true,
+              ...(rootVolume.iops !== undefined && { iops: rootVolume.iops }),
+              ...(rootVolume.throughput !== undefined && { throughput: rootVolume.throughput }),
             }),
           },
         ],

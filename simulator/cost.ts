@@ -1,4 +1,5 @@
 import type { FleetConfig } from '../infra/config.ts';
+import { GP3_BASELINE, rootVolumeOf } from '../infra/image-settings.ts';
 import { type MeasuredUsage, monthlyCost } from '../sandbox/cost.ts';
 import { figure } from '../sandbox/summary.ts';
 import usage from '../sandbox/usage.json' with { type: 'json' };
@@ -21,24 +22,23 @@ export interface Priced {
   instanceHour: number | undefined;
   /** The share of it that a Spot instance costs. */
   spotShare: number;
-  volumeGbMonth: number;
-  /** In GB. */
-  volumeGb: number;
+  /** Of an instance's root volume a month, in US dollars. */
+  volumeMonth: number;
 }
 
-/** The size of a root volume where the fleet says nothing, in GB. */
-const ROOT_VOLUME_GB = 30;
-
 export function pricedBy(
-  { instanceHour, spotShare, volumeGbMonth }: Prices,
-  { instanceTypes, rootVolumeSize }: Pick<FleetConfig, 'instanceTypes' | 'rootVolumeSize'>,
+  { instanceHour, spotShare, volumeGbMonth, volumeIopsMonth, volumeThroughputMonth }: Prices,
+  fleet: Pick<FleetConfig, 'instanceTypes' | 'rootVolume' | 'rootVolumeSize'>,
 ): Priced {
-  const [preferred] = instanceTypes ?? [];
+  const [preferred] = fleet.instanceTypes ?? [];
+  const { size, iops = GP3_BASELINE.iops, throughput = GP3_BASELINE.throughput } = rootVolumeOf(fleet);
   return {
     instanceHour: preferred === undefined ? undefined : instanceHour(preferred),
     spotShare,
-    volumeGbMonth,
-    volumeGb: rootVolumeSize ?? ROOT_VOLUME_GB,
+    volumeMonth:
+      size * volumeGbMonth +
+      (iops - GP3_BASELINE.iops) * volumeIopsMonth +
+      (throughput - GP3_BASELINE.throughput) * volumeThroughputMonth,
   };
 }
 
@@ -56,7 +56,7 @@ export function costOf(
     Replayed,
     'billedSeconds' | 'spotSeconds' | 'stoppedSeconds' | 'polls' | 'starts' | 'endedAt'
   >,
-  { instanceHour, spotShare, volumeGbMonth, volumeGb }: Priced,
+  { instanceHour, spotShare, volumeMonth }: Priced,
 ): Cost | undefined {
   if (instanceHour === undefined) return undefined;
   const { billedSeconds, spotSeconds, stoppedSeconds, endedAt } = replayed;
@@ -64,7 +64,7 @@ export function costOf(
   const hours = (billedSeconds - spotSeconds + spotSeconds * spotShare) / 3_600;
   const volumeMonths = (billedSeconds + stoppedSeconds) / 3_600 / HOURS_PER_MONTH;
   const instances = (hours * instanceHour) / months;
-  const volumes = (volumeMonths * volumeGb * volumeGbMonth) / months;
+  const volumes = (volumeMonths * volumeMonth) / months;
   const scaler = policy === 'ours' ? scalerCost(replayed) : 0;
   const total = instances + volumes + scaler;
   return {

@@ -12,6 +12,10 @@ export interface Prices {
   spotShare: number;
   /** Of a GB of an instance's volume, a month. */
   volumeGbMonth: number;
+  /** Of each IOPS of that volume above gp3's baseline, a month. */
+  volumeIopsMonth: number;
+  /** Of each MiB/s of that volume above gp3's baseline, a month. */
+  volumeThroughputMonth: number;
 }
 
 /** Prices that cannot be used; the message says which file, what was given and what would do. */
@@ -73,7 +77,10 @@ export const LIST_PRICES: Prices = {
   source: 'list prices of us-east-1, Linux, June 2026',
   instanceHour: listPrice,
   spotShare: 0.4,
+  // https://aws.amazon.com/ebs/pricing/
   volumeGbMonth: 0.08,
+  volumeIopsMonth: 0.005,
+  volumeThroughputMonth: 0.04,
 };
 
 const price = (what: string) =>
@@ -84,11 +91,13 @@ const PricesFile = z.strictObject({
   instanceHour: z.record(z.string(), price('the price of an hour')),
   spotShare: z.number().min(0).max(1).optional(),
   volumeGbMonth: price('the price of a GB of a volume, a month,').optional(),
+  volumeIopsMonth: price('the price of an IOPS of a volume, a month,').optional(),
+  volumeThroughputMonth: price('the price of a MiB/s of a volume, a month,').optional(),
 });
 
 /**
- * Reads prices from a file, YAML or JSON: `instanceHour`, a map of instance types, and perhaps `source`, `spotShare`
- * and `volumeGbMonth`. Types that it leaves out have list prices.
+ * Reads prices from a file, YAML or JSON: `instanceHour`, a map of instance types, and perhaps `source`,
+ * `spotShare`, `volumeGbMonth`, `volumeIopsMonth` and `volumeThroughputMonth`. What it leaves out has list prices.
  *
  * @throws PricesInvalid
  */
@@ -106,11 +115,13 @@ export function readPrices(file: string): Prices {
     );
     throw new PricesInvalid([`${file} has no prices that can be used:`, ...faults].join('\n  '));
   }
-  const { source = file, instanceHour, spotShare, volumeGbMonth } = parsed.data;
+  const { source = file, instanceHour, spotShare, ...volume } = parsed.data;
   return {
     source: `${source}; else ${LIST_PRICES.source}`,
     instanceHour: (type) => instanceHour[type] ?? listPrice(type),
     spotShare: spotShare ?? LIST_PRICES.spotShare,
-    volumeGbMonth: volumeGbMonth ?? LIST_PRICES.volumeGbMonth,
+    volumeGbMonth: volume.volumeGbMonth ?? LIST_PRICES.volumeGbMonth,
+    volumeIopsMonth: volume.volumeIopsMonth ?? LIST_PRICES.volumeIopsMonth,
+    volumeThroughputMonth: volume.volumeThroughputMonth ?? LIST_PRICES.volumeThroughputMonth,
   };
 }

@@ -1,10 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { InstanceArchitecture, InstanceClass, InstanceType } from 'aws-cdk-lib/aws-ec2';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FleetsInvalid, loadFleets } from '../../infra/config.ts';
 import { logicalId, MOST_FLEETS } from '../../infra/fleet-settings.ts';
-import { architectureOf } from '../../infra/instance-settings.ts';
 import { complaintsAbout, fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from './fleets.ts';
 
 describe('a fleet that says only what it must', () => {
@@ -103,6 +101,14 @@ describe('settings', () => {
     },
     { given: 'rootVolumeSize: 8', becomes: { rootVolumeSize: 8 } },
     { given: 'keyPairName: ops team', becomes: { keyPairName: 'ops team' } },
+    { given: 'rootVolume: {}', becomes: { rootVolume: { size: 30 } } },
+    {
+      given: 'rootVolume: {size: 160, iops: 80000, throughput: 2000}',
+      becomes: { rootVolume: { size: 160, iops: 80_000, throughput: 2_000 } },
+    },
+    { given: 'rootVolume: {throughput: 750}', becomes: { rootVolume: { size: 30, throughput: 750 } } },
+    { given: 'rootVolume: {iops: 15000}', becomes: { rootVolume: { size: 30, iops: 15_000 } } },
+    { given: 'sshCidr: 2001:db8::/48', becomes: { sshCidr: '2001:db8::/48' } },
     { given: 'sshCidr: 203.0.113.0/24', becomes: { sshCidr: '203.0.113.0/24' } },
     { given: 'scalerSecretName: acme/scaler', becomes: { scalerSecretName: 'acme/scaler' } },
     { given: 'runnerSecretName: acme/runner@1', becomes: { runnerSecretName: 'acme/runner@1' } },
@@ -285,24 +291,56 @@ describe('settings', () => {
     },
     {
       given: 'rootVolumeSize: 7',
-      said: `rootVolumeSize: ${NUMBER} 8 to 16384, the size of the root volume in GiB, got 7`,
+      said: `rootVolumeSize: ${NUMBER} 8 to 65536, the size of the root volume in GiB, got 7`,
     },
     {
       given: 'rootVolumeSize: 30.5',
-      said: `rootVolumeSize: ${NUMBER} 8 to 16384, the size of the root volume in GiB, got 30.5`,
+      said: `rootVolumeSize: ${NUMBER} 8 to 65536, the size of the root volume in GiB, got 30.5`,
     },
     {
       given: 'rootVolumeSize: .inf',
-      said: `rootVolumeSize: ${NUMBER} 8 to 16384, the size of the root volume in GiB, got Infinity`,
+      said: `rootVolumeSize: ${NUMBER} 8 to 65536, the size of the root volume in GiB, got Infinity`,
+    },
+    {
+      given: 'rootVolume: 100',
+      said: 'rootVolume: must be a map of size, iops and throughput, such as { size: 100, throughput: 500 }, got 100',
+    },
+    {
+      given: 'rootVolume: {size: 7}',
+      said: `rootVolume.size: ${NUMBER} 8 to 65536, the size of the root volume in GiB, got 7`,
+    },
+    {
+      given: 'rootVolume: {iops: 2999}',
+      said: `rootVolume.iops: ${NUMBER} 3000 to 80000, the IOPS of the root volume, got 2999`,
+    },
+    {
+      given: 'rootVolume: {throughput: 2001}',
+      said: `rootVolume.throughput: ${NUMBER} 125 to 2000, the throughput of the root volume in MiB/s, got 2001`,
+    },
+    {
+      given: 'rootVolume: {iops: 15001}',
+      said: 'rootVolume.iops: must be at most 500 for each GiB of size (30 GiB: 15000), got 15001',
+    },
+    {
+      given: 'rootVolume: {throughput: 751}',
+      said: "rootVolume.throughput: must be at most 0.25 MiB/s for each of the volume's iops (3000 IOPS: 750 MiB/s), got 751",
+    },
+    {
+      given: 'rootVolume: {iops: 4000, throughput: 1001}',
+      said: "rootVolume.throughput: must be at most 0.25 MiB/s for each of the volume's iops (4000 IOPS: 1000 MiB/s), got 1001",
+    },
+    {
+      given: 'rootVolumeSize: 50\n  rootVolume: {size: 50}',
+      said: 'rootVolumeSize: must be left out with rootVolume, whose size says the same, got 50',
     },
     { given: 'keyPairName: ""', said: 'keyPairName: must be the name of an EC2 key pair, got ""' },
     {
       given: 'sshCidr: 203.0.113.7',
-      said: 'sshCidr: must be an IPv4 range such as 203.0.113.7/32, got "203.0.113.7"',
+      said: 'sshCidr: must be an IPv4 or IPv6 range such as 203.0.113.7/32 or 2001:db8::/48, got "203.0.113.7"',
     },
     {
       given: 'sshCidr: 203.0.113.256/32',
-      said: 'sshCidr: must be an IPv4 range such as 203.0.113.7/32, got "203.0.113.256/32"',
+      said: 'sshCidr: must be an IPv4 or IPv6 range such as 203.0.113.7/32 or 2001:db8::/48, got "203.0.113.256/32"',
     },
     { given: 'install: ""', said: 'install: must be the path of a script, got ""' },
     {
@@ -559,37 +597,6 @@ describe('settings that depend on each other', () => {
       );
     }
   });
-
-  it.each([
-    { types: ['m7g.large', 'c7gn.xlarge', 't4g.small', 'a1.medium'], sound: true },
-    { types: ['m7i.large', 'm7a.large', 'g4dn.xlarge', 'u-6tb1.metal'], sound: true },
-    { types: ['m7i.large', 'm7g.large'], sound: false },
-    { types: ['g5.xlarge', 'g5g.xlarge'], sound: false },
-  ])('instance types $types share an architecture: $sound', ({ types, sound }) => {
-    const given = MINIMAL.replace('[m7i.large]', `[${types}]`);
-    if (sound) expect(fleetsOf(given)[0]?.instanceTypes).toEqual(types);
-    else {
-      expect(complaintsAbout(given)).toBe(
-        `fleets.yaml has a fault:\n  linux.instanceTypes: must all be of one architecture, arm64 (Graviton) or x86_64, because they share one image, got [${types.map((type) => `"${type}"`).join(', ')}]`,
-      );
-    }
-  });
-});
-
-describe('architectureOf', () => {
-  // The long spellings of the enumeration, such as `memory5`, are no instance types.
-  const families = [...new Set(Object.values(InstanceClass))].filter((family) =>
-    /^[a-z]{1,3}\d[a-z]{0,3}$/.test(family),
-  );
-
-  it('agrees with what the CDK knows of each family', () => {
-    expect(families.length).toBeGreaterThan(100);
-    const wrong = families.filter((family) => {
-      const arm = new InstanceType(`${family}.large`).architecture === InstanceArchitecture.ARM_64;
-      return architectureOf(`${family}.large`) !== (arm ? 'arm64' : 'x86_64');
-    });
-    expect(wrong).toEqual([]);
-  });
 });
 
 describe('fleet names', () => {
@@ -663,6 +670,7 @@ describe('unknown keys', () => {
     { map: 'runner', key: 'versions', nearest: 'version', beside: RUNNER },
     { map: 'spot', key: 'percent', nearest: 'percentage', beside: { onDemandBase: 2 } },
     { map: 'warmPool', key: 'sizes', nearest: 'size', beside: { size: 2 } },
+    { map: 'rootVolume', key: 'thruput', nearest: 'throughput', beside: { size: 50 } },
     { map: 'breaker', key: 'windows', nearest: 'window', beside: { failures: 2 } },
     { map: 'spot', key: 'on_demand_base', nearest: 'onDemandBase', beside: {} },
   ])('of $map, such as $key, are told the nearest of its keys', ({ map, key, nearest, beside }) => {
@@ -686,6 +694,12 @@ describe('an image of your own', () => {
       fault:
         'rootVolumeSize: must come with rootDevice, because only the maker of an image knows what its root device is called, got 100',
     },
+    { given: [OWN, 'rootDevice: /dev/sda1', 'rootVolume: {throughput: 500}'], fault: undefined },
+    {
+      given: [OWN, 'rootVolume: {}'],
+      fault:
+        'rootVolume: must come with rootDevice, because only the maker of an image knows what its root device is called, got a map',
+    },
     {
       given: ['rootDevice: /dev/sda1'],
       fault:
@@ -694,69 +708,6 @@ describe('an image of your own', () => {
   ])('may have its root volume told with its device: $given', ({ given, fault }) => {
     if (fault === undefined) expect(fleetsOf(minimalWith(...given))).toHaveLength(1);
     else expect(complaintsAbout(minimalWith(...given))).toBe(`fleets.yaml has a fault:\n  linux.${fault}`);
-  });
-});
-
-describe('instanceRequirements', () => {
-  const LEAST = { architecture: 'arm64', vCpus: { min: 2 }, memoryGiB: { min: 8 } };
-  const withRequirements = (requirements: unknown, ...settings: string[]) =>
-    minimalWith(...settings).replace(
-      'instanceTypes: [m7i.large]',
-      `instanceRequirements: ${JSON.stringify(requirements)}`,
-    );
-
-  it('stand in for instance types', () => {
-    expect(fleetsOf(withRequirements(LEAST))).toMatchObject([
-      { instanceRequirements: { ...LEAST, burstable: false, excluded: [] } },
-    ]);
-    const most = {
-      architecture: 'x86_64',
-      vCpus: { min: 2, max: 2 },
-      memoryGiB: { min: 4, max: 16 },
-      burstable: true,
-      excluded: ['r*', 'm5.large'],
-    };
-    expect(fleetsOf(withRequirements(most))).toMatchObject([{ instanceRequirements: most }]);
-  });
-
-  const FEWEST = 'must be a whole number from 1 to 1024, the fewest vCPUs';
-  it.each([
-    {
-      wrong: { ...LEAST, architecture: 'arm' },
-      said: 'architecture: must be arm64 (Graviton) or x86_64, got "arm"',
-    },
-    {
-      wrong: { ...LEAST, vCpus: 4 },
-      said: 'vCpus: must be a map of min and max, the fewest and the most vCPUs, got 4',
-    },
-    { wrong: { ...LEAST, vCpus: { max: 4 } }, said: `vCpus.min: ${FEWEST}, got nothing` },
-    { wrong: { ...LEAST, vCpus: { min: 0 } }, said: `vCpus.min: ${FEWEST}, got 0` },
-    { wrong: { ...LEAST, vCpus: { min: 4, max: 2 } }, said: 'vCpus.max: must be at least min (4), got 2' },
-    {
-      wrong: { ...LEAST, vCpus: { min: 4, maxi: 8 } },
-      said: 'vCpus.maxi: is not a setting; the nearest one is max',
-    },
-    {
-      wrong: { ...LEAST, memory: { min: 4 } },
-      said: 'memory: is not a setting; the nearest one is memoryGiB',
-    },
-    {
-      wrong: { ...LEAST, excluded: ['R5'] },
-      said: 'excluded.0: must be an instance type or some of them, such as m5.large, m5.* or r*, got "R5"',
-    },
-  ])('that say $wrong are refused', ({ wrong, said }) => {
-    expect(complaintsAbout(withRequirements(wrong))).toBe(
-      `fleets.yaml has a fault:\n  linux.instanceRequirements.${said}`,
-    );
-  });
-
-  it('and instance types at once are refused, and so is a parameter that CloudFormation cannot read', () => {
-    expect(complaintsAbout(minimalWith(`instanceRequirements: ${JSON.stringify(LEAST)}`))).toBe(
-      'fleets.yaml has a fault:\n  linux.instanceRequirements: must be left out, or instanceTypes must: the one or the other says what is launched, got a map',
-    );
-    expect(complaintsAbout(withRequirements(LEAST, 'image: /acme/runner:3'))).toBe(
-      'fleets.yaml has a fault:\n  linux.image: must be a parameter without a version or a label, because with instanceRequirements it is read by CloudFormation, as it is at the deployment, got "/acme/runner:3"',
-    );
   });
 });
 
@@ -787,7 +738,7 @@ windows: 5
     expect(complaintsAbout(text).split('\n  ')).toEqual([
       'fleets.yaml has 16 faults:',
       'linux.resourceClass: must be a resource class, namespace/class, got "linux"',
-      'linux.rootVolumeSize: must be a whole number from 8 to 16384, the size of the root volume in GiB, got 30.5',
+      'linux.rootVolumeSize: must be a whole number from 8 to 65536, the size of the root volume in GiB, got 30.5',
       'linux.circle_token: is not a setting; the nearest one is circleciUrl',
       'linux.maxReplicas: must be at least minReplicas (3), got 2',
       'linux.idleTimeout: must be longer than three times pollInterval (10 s), or runners leave before they are needed, got "30s"',

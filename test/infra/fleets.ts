@@ -105,7 +105,7 @@ linux-large:
   unsafeRetries: true
   circleciUrl: https://circleci.acme.example
   network: new-vpc
-  rootVolumeSize: 100
+  rootVolume: {size: 100, iops: 4000, throughput: 500}
   keyPairName: ops-team
   sshCidr: 203.0.113.0/24
   sessionManager: true

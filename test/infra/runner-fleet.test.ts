@@ -30,13 +30,13 @@ describe.each(EACH_FLEET)('the instances of fleet $name', ({ id }) => {
     });
   });
 
-  it('have an encrypted gp3 volume of the size asked for, which goes with them', () => {
+  it('have an encrypted gp3 volume of the size and speed asked for, which goes with them', () => {
     expect(Object(data).BlockDeviceMappings).toEqual([
       {
         DeviceName: '/dev/sda1',
         Ebs: {
           VolumeType: 'gp3',
-          VolumeSize: id === 'LinuxLarge' ? 100 : 30,
+          ...(id === 'LinuxLarge' ? { VolumeSize: 100, Iops: 4_000, Throughput: 500 } : { VolumeSize: 30 }),
           Encrypted: true,
           DeleteOnTermination: true,
         },
@@ -385,9 +385,31 @@ describe('the network', () => {
     ]);
     expect(securityGroup('Owned').properties).toMatchObject({
       VpcId: 'vpc-0123456789abcdef0',
-      SecurityGroupEgress: [{ IpProtocol: '-1', CidrIp: '0.0.0.0/0' }],
+      SecurityGroupEgress: [
+        { IpProtocol: '-1', CidrIp: '0.0.0.0/0' },
+        { IpProtocol: '-1', CidrIpv6: '::/0' },
+      ],
     });
   });
+
+  it('lets SSH in from an IPv6 range as from an IPv4 range', () => {
+    const dualStack = new SynthesisedTemplate(fleetsWith({ dual: { sshCidr: '2001:db8::/48' } }));
+    expect(dualStack.the('AWS::EC2::SecurityGroup').properties.SecurityGroupIngress).toEqual([
+      { IpProtocol: 'tcp', FromPort: 22, ToPort: 22, CidrIpv6: '2001:db8::/48', Description: 'SSH' },
+    ]);
+  });
+
+  it.each([
+    { id: 'Arm', answers: undefined },
+    { id: 'LinuxLarge', answers: undefined },
+    { id: 'Owned', answers: 'enabled' },
+  ])(
+    'of $id has metadata by IPv6 only if its subnets may be without IPv4 addresses: $answers',
+    ({ id, answers }) => {
+      const { MetadataOptions } = Object(launchTemplate(id).properties.LaunchTemplateData);
+      expect(MetadataOptions.HttpProtocolIpv6).toBe(answers);
+    },
+  );
 
   it('takes the security groups of the adopter in place of one that is made', () => {
     const ids = ['sg-0123456789abcdef0', 'sg-0fedcba9876543210'];

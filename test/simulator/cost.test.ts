@@ -9,7 +9,7 @@ import { LIST_PRICES, PricesInvalid, readPrices } from '../../simulator/prices.t
 const HOUR = 3_600;
 const MONTH = 730 * HOUR;
 const NOTHING = { billedSeconds: 0, spotSeconds: 0, stoppedSeconds: 0, polls: 1, starts: 1, endedAt: MONTH };
-const PRICED = { instanceHour: 0.1, spotShare: 0.3, volumeGbMonth: 0.08, volumeGb: 50 };
+const PRICED = { instanceHour: 0.1, spotShare: 0.3, volumeMonth: 4 };
 
 describe('what a replay costs a month', () => {
   it.each([
@@ -46,6 +46,14 @@ describe('what a replay costs a month', () => {
     expect(scaler(11)).toBeGreaterThan(2 * scaler(1));
     expect(scaler(11)).toBeLessThan(20);
     expect(scaler(6)).toBeCloseTo((scaler(1) + scaler(11)) / 2, 1);
+  });
+
+  it.each([
+    { fleet: {}, dollars: 2.4 },
+    { fleet: { rootVolumeSize: 100 }, dollars: 8 },
+    { fleet: { rootVolume: { size: 100, iops: 4_000, throughput: 500 } }, dollars: 8 + 5 + 15 },
+  ])('counts the volume of a fleet with $fleet as $dollars dollars a month', ({ fleet, dollars }) => {
+    expect(pricedBy(LIST_PRICES, plainFleet(fleet)).volumeMonth).toBeCloseTo(dollars, 6);
   });
 
   it('is not known where nobody knows the price of the instance type', () => {
@@ -87,7 +95,7 @@ describe('prices', () => {
     );
     expect(prices.instanceHour('m7g.large')).toBe(0.05);
     expect(prices.instanceHour('m7i.large')).toBe(0.1008);
-    expect(prices).toMatchObject({ spotShare: 0.25, volumeGbMonth: 0.08 });
+    expect(prices).toMatchObject({ spotShare: 0.25, volumeGbMonth: 0.08, volumeIopsMonth: 0.005 });
     expect(prices.source).toContain('our contract');
   });
 
