@@ -7,7 +7,7 @@ import { Breaker, ScalingSchedule, Spot, WarmPool } from './capacity-settings.ts
 import { Fleet, type FleetSettings, Fleets } from './fleet-settings.ts';
 import { RootVolume, Runner } from './image-settings.ts';
 import { InstanceRequirements } from './instance-settings.ts';
-import { VpcOfYours } from './network-settings.ts';
+import { SshRerun, VpcOfYours } from './network-settings.ts';
 import { isMap } from './setting.ts';
 
 /** Name of the stack, unless another is given; the names of what it deploys begin with it. */
@@ -122,6 +122,7 @@ function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
       runner: Runner.shape,
       schedules: ScalingSchedule.shape,
       spot: Spot.shape,
+      sshRerun: SshRerun.shape,
       warmPool: WarmPool.shape,
     };
     const outer = inner[String(issue.path[1])] ?? Fleet.shape;
@@ -154,8 +155,11 @@ function quote(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (isMap(value)) return 'a map';
   if (Array.isArray(value)) return `[${cut(value.map(quote).join(', '))}]`;
-  return cut(typeof value === 'string' ? JSON.stringify(value) : String(value));
+  return cut(typeof value === 'string' ? JSON.stringify(withoutPassword(value)) : String(value));
 }
+
+/** A URL without the user and the password that it may hold. */
+const withoutPassword = (text: string) => text.replace(/:\/\/.*@/, '://***@');
 
 const cut = (text: string) => (text.length > 80 ? `${text.slice(0, 80)}...` : text);
 

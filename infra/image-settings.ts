@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { faulty, isMap, text, wholeNumber } from './setting.ts';
+import { faulty, flag, isMap, text, wholeNumber } from './setting.ts';
 
 /** What an instance boots from, and what is installed on it. */
 
@@ -126,6 +126,15 @@ export const IMAGE_SETTINGS = {
     .describe('Another way to write `rootVolume: { size: ... }`.'),
   runner: Runner.optional().describe(
     "A release of machine runner 3 by its version and SHA-256. Without it, instances install the newest package of CircleCI's repository.",
+  ),
+  workingDirectory: z
+    .enum(['root-volume', 'instance-store'], { error: 'must be root-volume or instance-store' })
+    .default('root-volume')
+    .describe(
+      "Where jobs run: on the root volume, or on [the instance's own disks](instance-life.md#instance-store) (NVMe), such as those of m7gd and c6id, which are faster and cost nothing more. An instance type without such disks falls back to the root volume.",
+    ),
+  docker: flag(
+    "Whether jobs can use Docker. The boot installs it if the image lacks it, and puts the user of the jobs into the group `docker`. That makes every job root on its instance in effect: it can read the resource class token and the role's credentials. [What a job can do](instance-life.md#what-a-job-can-do).",
   ),
   install: text('the path of a script', /\S/)
     .optional()

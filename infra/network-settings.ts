@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { flag, isMap, text } from './setting.ts';
+import { faulty, flag, isMap, text } from './setting.ts';
 
 /** Where instances run, and what reaches them. */
 
@@ -32,15 +32,41 @@ const Network = z.union([z.enum(['default-vpc', 'new-vpc']), VpcOfYours], {
   error: 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours',
 });
 
+const RANGE = 'an IPv4 or IPv6 range such as 203.0.113.7/32 or 2001:db8::/48';
+
 /** An IPv4 or an IPv6 range. */
-const cidr = () =>
-  text(
-    'an IPv4 or IPv6 range such as 203.0.113.7/32 or 2001:db8::/48',
-    new RegExp(`${z.regexes.cidrv4.source}|${z.regexes.cidrv6.source}`),
-  );
+const cidr = () => text(RANGE, new RegExp(`${z.regexes.cidrv4.source}|${z.regexes.cidrv6.source}`));
 
 /** Whether a range is of IPv6 addresses. */
 export const isIpv6 = (range: string) => range.includes(':');
+
+/** Where CircleCI's SSH reruns listen: https://support.circleci.com/hc/en-us/articles/13659631461403-Enable-SSH-on-a-Machine-Runner */
+export const SSH_RERUN_PORT = 54_782;
+
+/** How people reach a task that they have rerun with SSH. */
+export const SshRerun = z.strictObject(
+  {
+    cidr: cidr()
+      .optional()
+      .describe(
+        `The IPv4 or IPv6 range from which TCP port ${SSH_RERUN_PORT} is reached. Required, unless \`securityGroupIds\` say so themselves.`,
+      ),
+    address: z
+      .enum(['public', 'private'], { error: 'must be public or private' })
+      .default('public')
+      .describe('Which IPv4 address of the instance CircleCI shows. An IPv6 range means its IPv6 address.'),
+  },
+  { error: 'must be a map of cidr and address, such as { cidr: 203.0.113.0/24 }' },
+);
+
+/** Scheme, host and port. No user and no password: whoever may describe the launch template reads it. */
+const PROXY_URL = /^https?:\/\/([A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:]{2,39}\])(:\d{1,5})?$/;
+
+/** How long a list of hosts without a proxy may be. */
+const NO_PROXY_CHARACTERS = 1_000;
+
+/** What that list holds. */
+const DIRECT = /^[A-Za-z0-9.:*_-]{1,253}(\/\d{1,3})?$/;
 
 export const NETWORK_SETTINGS = {
   network: Network.default('default-vpc').describe(
@@ -54,16 +80,67 @@ export const NETWORK_SETTINGS = {
     .describe(
       'The IPv4 or IPv6 range from which SSH (TCP port 22) reaches the instances. Without it the port is closed.',
     ),
+  sshRerun: SshRerun.optional().describe(
+    "Lets people [rerun a job with SSH](instance-life.md#ssh-reruns). `cidr`: the range from which TCP port 54782 of the instances is open; whoever reaches it still needs an SSH key of the person who reran the job. `address`: `public` (default) or `private`. A session keeps its runner for up to two hours after the job, so the runner's limit for a task is two hours more than `maxRunTime`.",
+  ),
+  httpProxy: text(
+    'the URL of a proxy, http:// or https://, with a host and perhaps a port, such as http://proxy.acme.internal:3128; without a user or a password, because user data can be read: let the proxy know the instances by their network',
+    PROXY_URL,
+  )
+    .optional()
+    .describe(
+      'The proxy that instances use for HTTP and HTTPS: [the boot, the runner and the jobs](instance-life.md#proxy). It must not need a password, because whoever may describe the launch template reads this URL.',
+    ),
+  noProxy: z
+    .array(
+      text('a host, a domain such as .acme.internal, an address, or a range such as 10.0.0.0/8', DIRECT),
+      {
+        error: 'must be a list of hosts, domains and ranges such as [.acme.internal, 10.0.0.0/8]',
+      },
+    )
+    .refine((hosts) => hosts.join().length <= NO_PROXY_CHARACTERS, {
+      error: `must be at most ${NO_PROXY_CHARACTERS} characters together, because EC2 takes no more than 16 KB of user data: name domains and ranges instead of hosts`,
+    })
+    .optional()
+    .describe(
+      'What is reached without `httpProxy`: hosts, domains, addresses, ranges. The instance itself and its metadata always are.',
+    ),
   sessionManager: flag('Whether Session Manager reaches the instances. Their role may do what that takes.'),
   allowInstanceMetadata: flag(
     "Whether jobs reach the instance's metadata, and with it the rights of its role. Better give jobs rights by CircleCI's OpenID Connect tokens.",
   ),
 };
 
+/** What the rules about the network read of a fleet. */
+interface Networks {
+  sshCidr?: string | undefined;
+  sshRerun?: { cidr?: string | undefined } | undefined;
+  httpProxy?: string | undefined;
+  noProxy?: string[] | undefined;
+}
+
+const hasOwnGroups = (fleet: unknown) => Object(Object(fleet).network).securityGroupIds !== undefined;
+
 export const NETWORK_RULES = [
-  z.refine<{ sshCidr?: string | undefined }>(({ sshCidr }) => sshCidr === undefined, {
+  z.refine<Networks>(({ sshCidr }) => sshCidr === undefined, {
     path: ['sshCidr'],
     error: 'must be left out with securityGroupIds, which say themselves what is let in',
-    when: ({ value }) => isMap(value) && Object(value.network).securityGroupIds !== undefined,
+    when: ({ value }) => isMap(value) && hasOwnGroups(value),
+  }),
+  z.refine<Networks>(({ sshRerun }) => sshRerun?.cidr === undefined, {
+    path: ['sshRerun', 'cidr'],
+    error: `must be left out with securityGroupIds, which must let TCP port ${SSH_RERUN_PORT} in themselves`,
+    when: ({ value }) => isMap(value) && isMap(value.sshRerun) && hasOwnGroups(value),
+  }),
+  z.refine<Networks>(({ sshRerun }) => sshRerun?.cidr !== undefined, {
+    path: ['sshRerun', 'cidr'],
+    error: `must be ${RANGE}, from which TCP port ${SSH_RERUN_PORT} is reached`,
+    when: ({ value, issues }) =>
+      isMap(value) && isMap(value.sshRerun) && !hasOwnGroups(value) && !faulty(issues, 'sshRerun'),
+  }),
+  z.refine<Networks>(({ httpProxy, noProxy }) => httpProxy !== undefined || noProxy === undefined, {
+    path: ['noProxy'],
+    error: 'must come with httpProxy: without a proxy there is nothing to go around',
+    when: ({ value }) => isMap(value),
   }),
 ];

@@ -79,8 +79,15 @@ large:
     size: 100
     iops: 4000
     throughput: 500
+  workingDirectory: instance-store
+  docker: true
   keyPairName: operators
   sshCidr: 203.0.113.7/32
+  sshRerun:
+    cidr: 203.0.113.0/24
+    address: private
+  httpProxy: http://proxy.acme.internal:3128
+  noProxy: [.acme.internal, 10.0.0.0/8]
   sessionManager: true
   allowInstanceMetadata: false
   logs: true

@@ -2,7 +2,7 @@ import { Fn, Validations } from 'aws-cdk-lib';
 import { CfnSecurityGroup, IpAddresses, SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
 import type { FleetConfig } from './config.ts';
-import { isIpv6 } from './network-settings.ts';
+import { isIpv6, SSH_RERUN_PORT } from './network-settings.ts';
 
 /** Where a fleet's instances run, and the security groups that they are in. */
 export interface RunnerNetwork {
@@ -57,7 +57,11 @@ function newVpc(scope: Construct): Vpc {
 const OUT = { ipProtocol: '-1', description: 'CircleCI, packages and what jobs need' };
 
 /** A security group that lets everything out, by IPv4 and IPv6, and nothing in unless the fleet asks for SSH. */
-function securityGroup(scope: Construct, { name, sshCidr }: FleetConfig, vpcId: string | undefined): string {
+function securityGroup(
+  scope: Construct,
+  { name, sshCidr, sshRerun }: FleetConfig,
+  vpcId: string | undefined,
+): string {
   const group = new CfnSecurityGroup(scope, 'SecurityGroup', {
     groupDescription: `CircleCI runners of fleet ${name}`,
     // In the default VPC, EC2 itself adds the rules that let everything out, for IPv6 too if the VPC has it.
@@ -68,7 +72,12 @@ function securityGroup(scope: Construct, { name, sshCidr }: FleetConfig, vpcId: 
         { ...OUT, cidrIpv6: '::/0' },
       ],
     }),
-    securityGroupIngress: sshCidr === undefined ? [] : [openTo(sshCidr, 22, 'SSH')],
+    securityGroupIngress: [
+      ...(sshCidr === undefined ? [] : [openTo(sshCidr, 22, 'SSH')]),
+      ...(sshRerun?.cidr === undefined
+        ? []
+        : [openTo(sshRerun.cidr, SSH_RERUN_PORT, 'SSH reruns of CircleCI')]),
+    ],
   });
   return group.attrGroupId;
 }

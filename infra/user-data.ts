@@ -2,6 +2,12 @@ import { readFileSync } from 'node:fs';
 import { UserData } from 'aws-cdk-lib/aws-ec2';
 import { gzipSync, strToU8 } from 'fflate';
 import type { FleetConfig } from './config.ts';
+import {
+  environmentOfSettings,
+  proxyEnvironment,
+  type SettingsWithScripts,
+  sshSessionSeconds,
+} from './instance-environment.ts';
 
 const LIB = '/opt/autoscaler';
 const CONFIG = '/etc/autoscaler';
@@ -28,7 +34,8 @@ export interface UserDataInputs {
     | 'runner'
     | 'unsafeRetries'
     | 'allowInstanceMetadata'
-  >;
+  > &
+    SettingsWithScripts;
   groupName: string;
   runnerSecretName: string;
   /** Bucket and key of the fleet's install script. */
@@ -53,7 +60,9 @@ export interface UserDataInputs {
  */
 export function runnerUserData(inputs: UserDataInputs): UserData {
   const { fleet } = inputs;
-  const { bootTimeout, idleTimeout, maxRunTime } = fleet;
+  const { bootTimeout, idleTimeout } = fleet;
+  // The runner has one limit for a task and the SSH session that keeps it open.
+  const maxRunTime = fleet.maxRunTime + sshSessionSeconds(fleet);
   const reused = fleet.reuse === 'continuous';
   const reuseSeconds = inputs.reuseSeconds ?? REUSE_SECONDS;
   // Whatever runs then has had all its time: one task, or the last one of many.
@@ -77,7 +86,9 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
     RUNNER_VERSION: fleet.runner?.version ?? '',
     ...(fleet.runner !== undefined && { RUNNER_SHA256: fleet.runner.sha256 }),
     LOG_GROUP_NAME: inputs.logGroupName ?? '',
+    ...environmentOfSettings(fleet),
   };
+  const proxy = proxyEnvironment(fleet);
   const files = {
     [`${LIB}/aws.sh`]: userdata('aws.sh'),
     [`${LIB}/packages.sh`]: userdata('packages.sh'),
@@ -87,7 +98,13 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
     [`${LIB}/block-metadata`]: userdata('block-metadata.sh'),
     [`${LIB}/leave-group`]: userdata('leave-group.sh'),
     [`${LIB}/watch`]: userdata('watch.sh'),
+    [`${LIB}/proxy`]: userdata('proxy.sh'),
+    [`${LIB}/docker`]: userdata('docker.sh'),
+    [`${LIB}/instance-store`]: userdata('instance-store.sh'),
+    [`${LIB}/ssh-rerun`]: userdata('ssh-rerun.sh'),
     ...(inputs.logGroupName !== undefined && { [`${LIB}/ship-logs`]: userdata('ship-logs.sh') }),
+    // Not in the environment: the same long texts several times, of which little is left once compressed.
+    ...(proxy !== undefined && { [`${CONFIG}/proxy`]: linesOf(proxy) }),
     [`${UNITS}/autoscaler-.service.d/defaults.conf`]: userdata('autoscaler-defaults.conf'),
     [`${UNITS}/autoscaler-boot.service`]: userdata('autoscaler-boot.service'),
     [`${UNITS}/autoscaler-boot-failed.service`]: userdata('autoscaler-boot-failed.service'),
@@ -117,8 +134,7 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
       ),
       'END',
       `cat >${CONFIG}/environment <<'END'`,
-      ...Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-      'END',
+      `${linesOf(environment)}END`,
       `chmod 0755 ${LIB}/*`,
       '# The image must not update itself beside the boot, or beside a job.',
       `systemctl stop --no-block ${UPDATES.join(' ')} || true`,
@@ -139,6 +155,12 @@ const UPDATES = [
   'apt-daily-upgrade.service',
   'dnf-makecache.timer',
 ];
+
+/** An environment as systemd and shells read it. */
+const linesOf = (environment: Record<string, unknown>) =>
+  Object.entries(environment)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
 
 /** By a compressor whose output is the same on every machine, so that a template changes only with what it says. */
 const compressed = (text: string) =>

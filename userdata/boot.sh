@@ -126,19 +126,22 @@ make_task_user() {
 
 # What a warm start, or an image of such an instance, need not do again.
 prepare() {
-  local version="$INSTALL_OBJECT $RUNNER_VERSION"
+  local version="$INSTALL_OBJECT $RUNNER_VERSION $DOCKER"
   [ "$(cat "$STATE/prepared" 2>/dev/null)" != "$version" ] || return 0
   if [ -d "${ROOT:-}/etc/apt/apt.conf.d" ]; then
     # For the jobs as well: a lock is waited for, a dead mirror is not.
     printf '%s;\n' 'DPkg::Lock::Timeout "180"' 'Acquire::Retries "3"' 'Acquire::http::Timeout "20"' \
       >"${ROOT:-}/etc/apt/apt.conf.d/99-autoscaler"
   fi
+  # First, so that the install script can pull images.
+  [ "$DOCKER" != true ] || phase 'docker' persist "$LIB/docker"
   [ -z "$INSTALL_OBJECT" ] || install_once
   install_runner
   # The package's own unit would start the runner again after its task.
   systemctl mask --now circleci-runner.service 2>/dev/null || systemctl disable --now circleci-runner.service
   command -v nft >/dev/null || phase 'nftables' persist install_packages nftables
   make_task_user
+  [ "$DOCKER" != true ] || usermod --append --groups docker circleci
   [ -z "$LOG_GROUP_NAME" ] || phase 'logs agent' timeout -k 10 120 "$LIB/ship-logs" install ||
     say 'no logs in CloudWatch: see above'
   echo "$version" >"$STATE/prepared"
@@ -185,8 +188,9 @@ print(token)' <<<"$answer" || return "$FINAL"
 
 # The shell itself writes the token: no command line shows it.
 configure() {
-  local token
+  local token ssh=''
   token=$(persist read_token)
+  [ -z "$SSH_RERUN_ADDRESS" ] || ssh=$("$LIB/ssh-rerun")
   install -d -m 0700 "$CONFIG"
   install -d "$STATE/agent"
   install -d -o circleci -m 0750 "$WORK"
@@ -208,6 +212,7 @@ runner:
   # If memory or CPU runs out, the task yields, not the heartbeat.
   command_prefix: ["choom", "-n", "500", "--", "nice", "-n", "5", "$LIB/as-task-user"]
   enable_unsafe_retries: $UNSAFE_RETRIES
+$ssh
 logging:
   format: json
 CONFIGURATION
@@ -255,12 +260,15 @@ if [[ $state != Warmed:* ]]; then
   if marked begun; then late=true; fi
   mark begun
 fi
+[ -z "${http_proxy-}" ] || phase 'proxy' "$LIB/proxy"
 prepare
 if [ "$state" != InService ]; then
   phase 'wait for InService' await_in_service
   limit_age
   begin_time
 fi
+# An instance that hibernated has the memory from before, but empty disks.
+[ "$WORKING_DIRECTORY" != instance-store ] || phase 'instance store' "$LIB/instance-store"
 phase configuration configure
 phase 'runner start' start_runner
 say "the runner is up $(cut -d ' ' -f 1 /proc/uptime) s after the kernel"

@@ -25,6 +25,8 @@ describe('a fleet that says only what it must', () => {
         breaker: { failures: 3, window: 900 },
         circleciUrl: 'https://runner.circleci.com',
         image: 'ubuntu',
+        workingDirectory: 'root-volume',
+        docker: false,
         unsafeRetries: false,
         network: 'default-vpc',
         sessionManager: false,
@@ -40,6 +42,7 @@ describe('a fleet that says only what it must', () => {
 
 describe('settings', () => {
   const SHA256 = '0123456789abcdef'.repeat(4);
+  const OWN_GROUPS = '{vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [sg-01234567]}';
   it.each([
     { given: 'minReplicas: 20', becomes: { minReplicas: 20, maxReplicas: 20 } },
     { given: 'headroom: 3', becomes: { headroom: 3 } },
@@ -110,6 +113,28 @@ describe('settings', () => {
     { given: 'rootVolume: {iops: 15000}', becomes: { rootVolume: { size: 30, iops: 15_000 } } },
     { given: 'sshCidr: 2001:db8::/48', becomes: { sshCidr: '2001:db8::/48' } },
     { given: 'sshCidr: 203.0.113.0/24', becomes: { sshCidr: '203.0.113.0/24' } },
+    {
+      given: 'sshRerun: {cidr: 203.0.113.0/24}',
+      becomes: { sshRerun: { cidr: '203.0.113.0/24', address: 'public' } },
+    },
+    {
+      given: 'sshRerun: {cidr: "2001:db8::/48", address: private}',
+      becomes: { sshRerun: { cidr: '2001:db8::/48', address: 'private' } },
+    },
+    {
+      given: `network: ${OWN_GROUPS}\n  sshRerun: {address: private}`,
+      becomes: { sshRerun: { address: 'private' } },
+    },
+    {
+      given: 'httpProxy: http://proxy.acme.example:3128\n  noProxy: [.acme.example, 10.0.0.0/8, "fd00::/8"]',
+      becomes: {
+        httpProxy: 'http://proxy.acme.example:3128',
+        noProxy: ['.acme.example', '10.0.0.0/8', 'fd00::/8'],
+      },
+    },
+    { given: 'httpProxy: "https://[fd00::1]:3128"', becomes: { httpProxy: 'https://[fd00::1]:3128' } },
+    { given: 'workingDirectory: instance-store', becomes: { workingDirectory: 'instance-store' } },
+    { given: 'docker: true', becomes: { docker: true } },
     { given: 'scalerSecretName: acme/scaler', becomes: { scalerSecretName: 'acme/scaler' } },
     { given: 'runnerSecretName: acme/runner@1', becomes: { runnerSecretName: 'acme/runner@1' } },
     { given: 'alarmEmail: ops@acme.example', becomes: { alarmEmail: 'ops@acme.example' } },
@@ -130,6 +155,9 @@ describe('settings', () => {
   );
 
   const NUMBER = 'must be a whole number from';
+  const RANGE = 'must be an IPv4 or IPv6 range such as 203.0.113.7/32 or 2001:db8::/48';
+  const PROXY =
+    'must be the URL of a proxy, http:// or https://, with a host and perhaps a port, such as http://proxy.acme.internal:3128; without a user or a password, because user data can be read: let the proxy know the instances by their network';
   const TIME = 'seconds, or a number with its unit such as 5s, 5m or 5h';
   const NETWORK = 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours';
   const RELEASE = 'must be the version and sha256 of a release of machine runner 3';
@@ -367,6 +395,54 @@ describe('settings', () => {
         'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [sg-01234567]}\n  sshCidr: 203.0.113.7/32',
       said: 'sshCidr: must be left out with securityGroupIds, which say themselves what is let in, got "203.0.113.7/32"',
     },
+    {
+      given: 'sshRerun: true',
+      said: 'sshRerun: must be a map of cidr and address, such as { cidr: 203.0.113.0/24 }, got true',
+    },
+    {
+      given: 'sshRerun: {}',
+      said: `sshRerun.cidr: ${RANGE}, from which TCP port 54782 is reached, got nothing`,
+    },
+    { given: 'sshRerun: {cidr: everybody}', said: `sshRerun.cidr: ${RANGE}, got "everybody"` },
+    {
+      given: 'sshRerun: {cidr: 203.0.113.0/24, address: elastic}',
+      said: 'sshRerun.address: must be public or private, got "elastic"',
+    },
+    {
+      given: `network: ${OWN_GROUPS}\n  sshRerun: {cidr: 203.0.113.0/24}`,
+      said: 'sshRerun.cidr: must be left out with securityGroupIds, which must let TCP port 54782 in themselves, got "203.0.113.0/24"',
+    },
+    {
+      given: 'httpProxy: proxy.acme.example:3128',
+      said: `httpProxy: ${PROXY}, got "proxy.acme.example:3128"`,
+    },
+    { given: 'httpProxy: socks5://proxy:1080', said: `httpProxy: ${PROXY}, got "socks5://proxy:1080"` },
+    // Neither the terminal nor the log of a deployment shows the password.
+    {
+      given: 'httpProxy: http://ci:hunter2@proxy:3128',
+      said: `httpProxy: ${PROXY}, got "http://***@proxy:3128"`,
+    },
+    {
+      given: 'httpProxy: http://proxy:3128\n  noProxy: localhost,.acme.example',
+      said: 'noProxy: must be a list of hosts, domains and ranges such as [.acme.internal, 10.0.0.0/8], got "localhost,.acme.example"',
+    },
+    {
+      given: 'httpProxy: http://proxy:3128\n  noProxy: ["a b"]',
+      said: 'noProxy.0: must be a host, a domain such as .acme.internal, an address, or a range such as 10.0.0.0/8, got "a b"',
+    },
+    {
+      given: `httpProxy: http://proxy:3128\n  noProxy: [${Array(101).fill('host.test')}]`,
+      said: `noProxy: must be at most 1000 characters together, because EC2 takes no more than 16 KB of user data: name domains and ranges instead of hosts, got [${Array(101).fill('"host.test"').join(', ').slice(0, 80)}...]`,
+    },
+    {
+      given: 'noProxy: [.acme.example]',
+      said: 'noProxy: must come with httpProxy: without a proxy there is nothing to go around, got [".acme.example"]',
+    },
+    {
+      given: 'workingDirectory: /mnt',
+      said: 'workingDirectory: must be root-volume or instance-store, got "/mnt"',
+    },
+    { given: 'docker: yes', said: 'docker: must be true or false, got "yes"' },
     {
       given: 'paused: true',
       said: 'paused: is not a setting, because it needs no deployment, and none should undo it: npm run pause -- linux, or drain, or resume',
@@ -671,6 +747,7 @@ describe('unknown keys', () => {
     { map: 'spot', key: 'percent', nearest: 'percentage', beside: { onDemandBase: 2 } },
     { map: 'warmPool', key: 'sizes', nearest: 'size', beside: { size: 2 } },
     { map: 'rootVolume', key: 'thruput', nearest: 'throughput', beside: { size: 50 } },
+    { map: 'sshRerun', key: 'cidrs', nearest: 'cidr', beside: { cidr: '203.0.113.0/24' } },
     { map: 'breaker', key: 'windows', nearest: 'window', beside: { failures: 2 } },
     { map: 'spot', key: 'on_demand_base', nearest: 'onDemandBase', beside: {} },
   ])('of $map, such as $key, are told the nearest of its keys', ({ map, key, nearest, beside }) => {

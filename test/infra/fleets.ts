@@ -108,6 +108,11 @@ linux-large:
   rootVolume: {size: 100, iops: 4000, throughput: 500}
   keyPairName: ops-team
   sshCidr: 203.0.113.0/24
+  sshRerun: {cidr: 198.51.100.0/24}
+  httpProxy: http://proxy.acme.example:3128
+  noProxy: [.acme.example, 10.0.0.0/8]
+  workingDirectory: instance-store
+  docker: true
   sessionManager: true
   allowInstanceMetadata: true
   logs: true

@@ -48,10 +48,19 @@ describe.each(EACH_FLEET)('the instances of fleet $name', ({ id }) => {
     expect(Object(data).KeyName).toBe(id === 'LinuxLarge' ? 'ops-team' : undefined);
   });
 
-  it('let nothing in but, if asked for, SSH from where it was asked for', () => {
+  it('let nothing in but, if asked for, SSH and SSH reruns from where they were asked for', () => {
     expect(securityGroup(id).properties.SecurityGroupIngress).toEqual(
       id === 'LinuxLarge'
-        ? [{ IpProtocol: 'tcp', FromPort: 22, ToPort: 22, CidrIp: '203.0.113.0/24', Description: 'SSH' }]
+        ? [
+            { IpProtocol: 'tcp', FromPort: 22, ToPort: 22, CidrIp: '203.0.113.0/24', Description: 'SSH' },
+            {
+              IpProtocol: 'tcp',
+              FromPort: 54_782,
+              ToPort: 54_782,
+              CidrIp: '198.51.100.0/24',
+              Description: 'SSH reruns of CircleCI',
+            },
+          ]
         : [],
     );
     expect(template.all('AWS::EC2::SecurityGroupIngress')).toEqual([]);

@@ -20,6 +20,7 @@ import { SynthesisedTemplate } from './template.ts';
 const LIB = '/opt/autoscaler';
 const UNITS = '/etc/systemd/system';
 const ENVIRONMENT = '/etc/autoscaler/environment';
+const PROXY = '/etc/autoscaler/proxy';
 const STOP = `${UNITS}/autoscaler-runner.service.d/stop.conf`;
 
 const DOCUMENT = /^cat >(\S+) <<'END'\n([\s\S]*?\n)END$/gm;
@@ -76,6 +77,10 @@ describe('the files of userdata/', () => {
     [`${UNITS}/autoscaler-runner.service`]: 'autoscaler-runner.service',
     [`${UNITS}/autoscaler-leave.service`]: 'autoscaler-leave.service',
     [`${LIB}/watch`]: 'watch.sh',
+    [`${LIB}/proxy`]: 'proxy.sh',
+    [`${LIB}/docker`]: 'docker.sh',
+    [`${LIB}/instance-store`]: 'instance-store.sh',
+    [`${LIB}/ssh-rerun`]: 'ssh-rerun.sh',
     [`${UNITS}/autoscaler-watch.service`]: 'autoscaler-watch.service',
   };
   /** These files as they are, and what is made of the fleet's settings. */
@@ -93,9 +98,10 @@ describe('the files of userdata/', () => {
   );
 
   it('are on an instance that asks for everything as they are here', () => {
-    expect(writtenBy(three.userData('LinuxLarge'))).toEqual(
-      wanted({ ...ALWAYS, [`${LIB}/ship-logs`]: 'ship-logs.sh' }),
-    );
+    expect(writtenBy(three.userData('LinuxLarge'))).toEqual({
+      ...wanted({ ...ALWAYS, [`${LIB}/ship-logs`]: 'ship-logs.sh' }),
+      [PROXY]: expect.any(String),
+    });
   });
 
   const files = readdirSync('userdata');
@@ -128,6 +134,9 @@ describe('the environment', () => {
     INSTALL_OBJECT: '',
     RUNNER_VERSION: '',
     LOG_GROUP_NAME: '',
+    DOCKER: 'false',
+    WORKING_DIRECTORY: 'root-volume',
+    SSH_RERUN_ADDRESS: '',
   };
 
   it.each([
@@ -147,8 +156,9 @@ describe('the environment', () => {
         CIRCLECI_URL: 'https://circleci.acme.example',
         BOOT_TIMEOUT_SECONDS: '1200',
         IDLE_TIMEOUT_SECONDS: '14400-RANDOM%3601',
-        MAX_RUN_TIME_SECONDS: '7200',
-        AGE_LIMIT_SECONDS: '23700',
+        // The two hours of maxRunTime, and two for a session of SSH.
+        MAX_RUN_TIME_SECONDS: '14400',
+        AGE_LIMIT_SECONDS: '30900',
         RUNNER_MODE: 'single-task',
         ALLOW_INSTANCE_METADATA: 'true',
         UNSAFE_RETRIES: 'true',
@@ -157,6 +167,9 @@ describe('the environment', () => {
         RUNNER_VERSION: RUNNER.version,
         RUNNER_SHA256: RUNNER.sha256,
         LOG_GROUP_NAME: '/circleci-runners/linux-large',
+        DOCKER: 'true',
+        WORKING_DIRECTORY: 'instance-store',
+        SSH_RERUN_ADDRESS: 'public-ipv4',
       },
     },
     {
@@ -169,6 +182,27 @@ describe('the environment', () => {
     },
   ])("of $id is the fleet's settings, and what a deployment uploads for it, unchanged", ({ id, wanted }) => {
     expect(environmentIn(three.userData(id))).toEqual(wanted);
+  });
+
+  it.each([
+    { sshRerun: '{cidr: 203.0.113.0/24}', item: 'public-ipv4' },
+    { sshRerun: '{cidr: 203.0.113.0/24, address: private}', item: 'local-ipv4' },
+    { sshRerun: '{cidr: "2001:db8::/48"}', item: 'ipv6' },
+    { sshRerun: '{cidr: "2001:db8::/48", address: private}', item: 'ipv6' },
+  ])('names the metadata item with the address for SSH reruns of $sshRerun: $item', ({ sshRerun, item }) => {
+    const rerun = new SynthesisedTemplate(fleetsWith({ rerun: { sshRerun } }));
+    expect(environmentIn(rerun.userData('Rerun'))).toMatchObject({ SSH_RERUN_ADDRESS: item });
+  });
+
+  it('has the proxy in both spellings, around which the instance and its metadata go', () => {
+    const direct =
+      'localhost,127.0.0.1,::1,169.254.169.254,169.254.170.2,fd00:ec2::254,.acme.example,10.0.0.0/8';
+    const proxied = ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'].map(
+      (name) => `${name}=http://proxy.acme.example:3128\n`,
+    );
+    expect(writtenBy(three.userData('LinuxLarge'))[PROXY]).toBe(
+      `${proxied.join('')}no_proxy=${direct}\nNO_PROXY=${direct}\n`,
+    );
   });
 
   it('lets an instance that is reused work for a day, then finish its task, before it leaves whatever runs', () => {
@@ -188,10 +222,10 @@ describe('the environment', () => {
 
   it.each([
     { id: 'Arm', seconds: 18_900 },
-    { id: 'LinuxLarge', seconds: 8_100 },
+    { id: 'LinuxLarge', seconds: 15_300 },
     { id: 'Owned', seconds: 18_900 },
   ])(
-    'lets the runner of $id take as long to stop as a task may run, and a quarter of an hour',
+    'lets the runner of $id take as long to stop as a task and its SSH session may last, and a quarter of an hour',
     ({ id, seconds }) => {
       expect(writtenBy(three.userData(id))[STOP]).toBe(`[Service]\nTimeoutStopSec=${seconds}\n`);
     },
@@ -215,6 +249,16 @@ describe('the environment', () => {
     for (const { userData } of ALL) expect(userData).not.toContain('{{resolve:');
   });
 });
+
+/** So many names of hosts, all as long as they may be together, that hardly compress. */
+const longNames = (count: number) =>
+  Array.from({ length: count }, (_, index) =>
+    createHash('sha256')
+      .update(String(index))
+      .digest('base64url')
+      .replaceAll('_', '-')
+      .padEnd(65, '.example'),
+  );
 
 describe('user data', () => {
   const beside = (userData: string) =>
@@ -277,6 +321,9 @@ describe('user data', () => {
             spot: '{}',
             reuse: 'continuous',
             logs: 'true',
+            sshRerun: '{cidr: 203.0.113.0/24}',
+            httpProxy: `http://${'p'.repeat(253)}:65535`,
+            noProxy: `[${longNames(15)}]`,
             install: 'install',
             bootTimeout: '2h',
             minReplicas: '1',

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { type Answer, type InstanceCall, refusal, success } from '../support/instance-aws.ts';
 import {
   describeScript,
@@ -48,7 +49,7 @@ const prepared = (options: InstanceOptions = {}) =>
   Instance.start({
     answer: aws(),
     ...options,
-    kept: { prepared: ' 3.1.13\n', ...options.kept },
+    kept: { prepared: ' 3.1.13 false\n', ...options.kept },
     commands: { ...COMMANDS, ...options.commands },
     environment: {
       AWS_REGION: '',
@@ -63,6 +64,9 @@ const prepared = (options: InstanceOptions = {}) =>
       UNSAFE_RETRIES: 'false',
       INSTALL_OBJECT: '',
       RUNNER_VERSION: '3.1.13',
+      DOCKER: 'false',
+      WORKING_DIRECTORY: 'root-volume',
+      SSH_RERUN_ADDRESS: '',
       ...options.environment,
     },
   });
@@ -298,6 +302,76 @@ exec ${realPath('curl')} "$@"`;
       commands: { sleep: goesOn('20') },
     });
     expect((await instance.run('boot')).status).toBe(0);
+  });
+});
+
+/** Has a script be one that succeeds, because the real one does what only root can do. */
+const succeeds = (instance: Instance, ...scripts: string[]) => {
+  for (const script of scripts)
+    writeFileSync(join(instance.lib, script), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+};
+
+/** The phases of a boot, in order. */
+const phasesOf = (stderr: string) => [...stderr.matchAll(/^boot: (.+): \d+ ms$/gm)].map(([, name]) => name);
+
+describeScript('boot with settings that have a script of their own', () => {
+  it('advertises the address for SSH reruns, beside the other settings of the runner', async () => {
+    const instance = await prepared({
+      metadata: { 'public-ipv4': '203.0.113.9' },
+      environment: { SSH_RERUN_ADDRESS: 'public-ipv4' },
+    });
+    await instance.run('boot');
+    expect(parse(readFileSync(join(instance.config, 'runner.yaml'), 'utf8'))).toMatchObject({
+      runner: { mode: 'single-task', ssh: { advertise_addr: '203.0.113.9:54782' } },
+      logging: { format: 'json' },
+    });
+  });
+
+  it.each([
+    { what: 'without SSH reruns', environment: {} },
+    { what: 'without such an address', environment: { SSH_RERUN_ADDRESS: 'public-ipv4' } },
+  ])('starts a runner that advertises nothing $what', async ({ environment }) => {
+    const instance = await prepared({ environment });
+    expect((await instance.run('boot')).status).toBe(0);
+    const { runner } = parse(readFileSync(join(instance.config, 'runner.yaml'), 'utf8'));
+    expect(runner).not.toHaveProperty('ssh');
+    expect(starts(instance)).toEqual(STARTS);
+  });
+
+  it('sets the proxy up first, and the disks once the instance no longer sleeps in a warm pool', async () => {
+    const instance = await prepared({
+      metadata: { [TARGET_STATE]: ['Standby', 'Standby', 'InService'] },
+      environment: { http_proxy: 'http://127.0.0.1:9', no_proxy: '*', WORKING_DIRECTORY: 'instance-store' },
+    });
+    succeeds(instance, 'proxy', 'instance-store');
+    expect(phasesOf((await instance.run('boot')).stderr)).toEqual([
+      'identity',
+      'proxy',
+      'wait for InService',
+      'instance store',
+      'configuration',
+      'runner start',
+    ]);
+  });
+
+  it('installs Docker before the install script, which may pull images, and lets jobs use it', async () => {
+    const instance = await prepared({
+      answer: aws({ GetObject: () => ({ status: 200, body: '#!/bin/sh\n' }) }),
+      kept: { prepared: ' 3.1.13 false\n' },
+      commands: { nft: '', id: '', usermod: '', 'circleci-runner': '' },
+      environment: {
+        DOCKER: 'true',
+        INSTALL_OBJECT: 'assets/install.sh',
+        INSTALL_SHA256: 'c0ffee'.padEnd(64, '0'),
+        RUNNER_VERSION: '',
+      },
+    });
+    succeeds(instance, 'docker');
+    const { status, stderr } = await instance.run('boot');
+    expect(status).toBe(0);
+    expect(phasesOf(stderr).slice(1, 3)).toEqual(['docker', 'install script']);
+    expect(instance.commands('usermod')).toEqual(['--append --groups docker circleci']);
+    expect(readFileSync(join(instance.state, 'prepared'), 'utf8')).toBe('assets/install.sh  true\n');
   });
 });
 

@@ -72,7 +72,7 @@ function pathOf(command: string): string | undefined {
 }
 
 /** Where a command lies that a stub stands before. */
-export const realPath = (command: (typeof COMMANDS)[number]) => pathOf(command) ?? command;
+export const realPath = (command: string) => pathOf(command) ?? command;
 
 /** Why the scripts cannot run here, if they cannot. */
 function missingHere(): string | undefined {
@@ -217,12 +217,16 @@ export class Instance {
     writeFileSync(this.#record, '');
     writeFileSync(this.#uptime, `${STARTED_AT}.00 0.00\n`);
 
-    for (const name of readdirSync(this.folder, { recursive: true, encoding: 'utf8' })) {
+    this.own();
+  }
+
+  /** Gives all files to the user who runs the scripts: a test that has written some calls it. */
+  own(): void {
+    for (const name of ['.', ...readdirSync(this.folder, { recursive: true, encoding: 'utf8' })]) {
       const path = join(this.folder, name);
       chmodSync(path, 0o755);
       if (NOBODY !== undefined) chownSync(path, NOBODY.uid, NOBODY.gid);
     }
-    if (NOBODY !== undefined) chownSync(this.folder, NOBODY.uid, NOBODY.gid);
   }
 
   end(): void {

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Prints the lines of runner.yaml, below `runner:`, by which CircleCI tells people where to connect for an SSH rerun.
+# Without such an address the runner starts all the same, and its tasks cannot be rerun with SSH.
+set -euo pipefail
+. "$(dirname "$0")/aws.sh"
+
+if ! address=$(metadata "$SSH_RERUN_ADDRESS"); then
+  say "no SSH reruns here: the instance has no $SSH_RERUN_ADDRESS address"
+  exit 0
+fi
+case $address in *:*) address="[$address]" ;; esac
+# The port is CircleCI's: https://support.circleci.com/hc/en-us/articles/13659631461403-Enable-SSH-on-a-Machine-Runner
+printf '  ssh:\n    advertise_addr: "%s:54782"\n' "$address"
