@@ -14,3 +14,4 @@ import './scenarios/reuse.ts';
 import './scenarios/tasks.ts';
 import './scenarios/metadata.ts';
 import './scenarios/logs.ts';
+import './scenarios/settings.ts';

@@ -12,7 +12,7 @@ import { Dns } from './dns.ts';
 import { makeDownloads } from './downloads.ts';
 
 /** The bridge that all instances are on, and the services of the outside world at its address. */
-const HOST = '10.77.0.1';
+export const HOST = '10.77.0.1';
 const AWS_PORT = 4566;
 const DOWNLOADS_PORT = 8000;
 const CIRCLECI_PORT = 8001;

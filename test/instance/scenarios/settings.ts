@@ -1,0 +1,96 @@
+import { once } from 'node:events';
+import { createServer, request, type Server } from 'node:http';
+import { afterAll, expect, it } from 'vitest';
+import { describeLife, expectGone, launch, live } from '../harness.ts';
+import { HOST } from '../world.ts';
+
+const PROXY_PORT = 3_128;
+
+/**
+ * A forward proxy for HTTP, as Squid is one: it is asked for whole URLs, resolves their names itself, and hands requests
+ * and answers on. It leaves out CONNECT, because nothing in this world speaks TLS, and access rules.
+ */
+class ForwardProxy {
+  readonly asked: string[] = [];
+  readonly #server: Server = createServer((incoming, outgoing) => {
+    const { hostname, port, pathname, search } = new URL(incoming.url ?? '');
+    this.asked.push(hostname);
+    const { method, headers } = incoming;
+    const onward = request({ host: HOST, port, path: `${pathname}${search}`, method, headers }, (answer) =>
+      answer.pipe(outgoing.writeHead(answer.statusCode ?? 502, answer.headers)),
+    );
+    onward.on('error', () => outgoing.writeHead(502).end());
+    incoming.pipe(onward);
+  });
+
+  async listen(): Promise<void> {
+    this.#server.listen(PROXY_PORT, HOST);
+    await once(this.#server, 'listening');
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+}
+
+describeLife('an instance with settings of few fleets', () => {
+  const proxy = new ForwardProxy();
+  afterAll(() => proxy.close());
+
+  it('boots by the proxy, hands it on to its jobs, and asks for its metadata directly', async () => {
+    await proxy.listen();
+    const instance = await launch({
+      fleet: { httpProxy: `http://${HOST}:${PROXY_PORT}`, noProxy: ['direct.internal'] },
+      task: 'env | grep -i _proxy | sort; cat /etc/apt/apt.conf.d/99-autoscaler-proxy; sleep 3',
+    });
+    await live(instance);
+    const direct = 'localhost,127.0.0.1,::1,169.254.169.254,169.254.170.2,fd00:ec2::254,direct.internal';
+    const url = `http://${HOST}:${PROXY_PORT}`;
+    expect(instance.heard().finished).toEqual([
+      {
+        outcome: 0,
+        output: [
+          `HTTPS_PROXY=${url}`,
+          `HTTP_PROXY=${url}`,
+          `NO_PROXY=${direct}`,
+          `http_proxy=${url}`,
+          `https_proxy=${url}`,
+          `no_proxy=${direct}`,
+          `Acquire::http::Proxy "${url}";`,
+          `Acquire::https::Proxy "${url}";`,
+          '',
+        ].join('\n'),
+      },
+    ]);
+    // The runner and its token, its claim, and the group: nothing else was asked, and so no metadata.
+    expect(new Set(proxy.asked)).toEqual(
+      new Set(['downloads.internal', 'aws.internal', 'circleci.internal']),
+    );
+    expect(
+      await instance.machine.inspect('cat', '/etc/systemd/system.conf.d/autoscaler-proxy.conf'),
+    ).toContain(`http_proxy=${url} `);
+    await expectGone(instance, { hook: 'CONTINUE' });
+  });
+
+  it('advertises its address for SSH reruns to CircleCI', async () => {
+    const instance = await launch({
+      fleet: { sshRerun: { cidr: '203.0.113.0/24', address: 'public' } },
+      task: 'sleep 3',
+    });
+    instance.metadata.set('public-ipv4', '203.0.113.9');
+    await live(instance);
+    expect(instance.heard().finished).toMatchObject([{ outcome: 0 }]);
+    expect(instance.machine.console).toContain('"ssh": "203.0.113.9:54782"');
+    await expectGone(instance, { hook: 'CONTINUE' });
+  });
+
+  it('without disks of its own runs jobs on the root volume, and says so', async () => {
+    const instance = await launch({ fleet: { workingDirectory: 'instance-store' }, task: 'sleep 3' });
+    await live(instance);
+    expect(instance.heard().finished).toMatchObject([{ outcome: 0 }]);
+    expect(instance.machine.console).toContain(
+      'instance-store: the working directory is on the root volume: this instance type has no instance store (NVMe)',
+    );
+    await expectGone(instance, { hook: 'CONTINUE' });
+  });
+});
