@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs a task's command as the task user, with the environment of its login. The task stays in the control group of the
-# runner's unit: sudo and su open a session of their own, which systemd ends first when the instance shuts down.
+# Runs a task's command as the task user, with the environment and the limits of its login. The task stays in the control
+# group of the runner's unit: sudo and su open a session of their own, which systemd ends first when the instance shuts
+# down. runuser applies /etc/security/limits.conf, and opens none.
 set -euo pipefail
 
 # As pam_env reads it: NAME=VALUE, perhaps quoted, perhaps behind `export`.
@@ -13,5 +14,4 @@ while read -r line || [ -n "$line" ]; do
 done < <(cat /etc/environment /etc/default/locale 2>/dev/null)
 
 # shellcheck disable=SC2016 # The login shell's.
-exec setpriv --reuid=circleci --regid="$(id -g circleci)" --init-groups --reset-env -- \
-  env "${environment[@]}" bash -lc 'cd && exec "$@"' bash "$@"
+exec runuser -u circleci -- setpriv --reset-env -- env "${environment[@]}" bash -lc 'cd && exec "$@"' bash "$@"
