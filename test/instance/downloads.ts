@@ -14,10 +14,29 @@ RestartSec=1
 WantedBy=multi-user.target
 `;
 
-const POST_INSTALL = `#!/bin/sh
-set -e
-id circleci >/dev/null 2>&1 || useradd --create-home --shell /bin/bash circleci
-systemctl enable --now circleci-runner.service || true
+const VENDOR_CONFIGURATION = `api:
+  auth_token: ""
+runner:
+  name: ""
+`;
+
+/** The ways in which the package may make its user, by the folder of each in the downloads. */
+export const USERS_OF_PACKAGE = {
+  runner: 'useradd --create-home --shell /bin/bash circleci',
+  'runner-nologin': 'useradd --system --home-dir /var/lib/circleci-runner --shell /usr/sbin/nologin circleci',
+  'runner-homeless': 'useradd --no-create-home --shell /bin/bash circleci',
+  'runner-userless': 'true',
+} as const;
+
+/** As the vendor's: it throws away what apt says, looks at no exit code, and prints that it is done. */
+const repositoryScript = (url: string) => `#!/bin/bash
+echo 'Detected operating system as debian/12.'
+echo 'deb [trusted=yes] ${url} ./' >/etc/apt/sources.list.d/circleci_runner.list
+echo -n 'Running apt-get update... '
+apt-get update &>/dev/null
+echo 'done.'
+echo
+echo 'The repository is setup! You can now install packages.'
 `;
 
 const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex');
@@ -67,27 +86,28 @@ export function makeDownloads(folder: string, url: string): { sha256: string } {
     return file;
   };
 
-  const file = deb(
-    'circleci-runner',
-    {
-      'usr/bin/circleci-runner': readFileSync(runner, 'utf8'),
-      'lib/systemd/system/circleci-runner.service': VENDOR_UNIT,
-    },
-    { postinst: POST_INSTALL },
-  );
-  repository(join(folder, 'runner'), [file]);
-  repository(join(folder, 'archive'), [
-    deb('compiler', { 'usr/bin/compiler': '#!/bin/sh\necho compiled\n' }, {}),
-  ]);
-  writeFileSync(
-    join(folder, 'runner/script.deb.sh'),
-    `set -e\necho 'deb [trusted=yes] ${url}/runner ./' >/etc/apt/sources.list.d/circleci_runner.list\napt-get update\n`,
-  );
-
+  for (const [kind, makeUser] of Object.entries(USERS_OF_PACKAGE)) {
+    const file = deb(
+      'circleci-runner',
+      {
+        'usr/bin/circleci-runner': readFileSync(runner, 'utf8'),
+        'lib/systemd/system/circleci-runner.service': VENDOR_UNIT,
+        'etc/circleci-runner/circleci-runner-config.yaml': VENDOR_CONFIGURATION,
+      },
+      {
+        postinst: `#!/bin/sh\nset -e\nid circleci >/dev/null 2>&1 || ${makeUser}\nsystemctl enable --now circleci-runner.service || true\n`,
+      },
+    );
+    repository(join(folder, kind), [file]);
+    writeFileSync(join(folder, kind, 'script.deb.sh'), repositoryScript(`${url}/${kind}`));
+  }
+  const compiler = '#!/bin/sh\necho compiled\n';
+  repository(join(folder, 'archive'), [deb('compiler', { 'usr/bin/compiler': compiler }, {})]);
+  writeFileSync(join(folder, 'archive/compiler'), compiler);
   cpSync(runner, join(folder, 'runner/circleci-runner'));
   writeFileSync(
     join(folder, 'runner/script.rpm.sh'),
-    `set -e\nmkdir -p /etc/yum.repos.d\necho '${url}/runner' >/etc/yum.repos.d/circleci_runner.repo\n`,
+    `mkdir -p /etc/yum.repos.d\necho '${url}/runner' >/etc/yum.repos.d/circleci_runner.repo\necho 'The repository is setup! You can now install packages.'\n`,
   );
 
   mkdirSync(join(folder, 'releases/3.1.13'), { recursive: true });
@@ -122,10 +142,30 @@ curl -fsS -F "instance=$INSTANCE_ID" -F "config=@\${7#file:}" -F log=@/var/log/a
   return { sha256: sha256(readFileSync(archive)) };
 }
 
-/** Stands in for dnf, of which Debian's root has no use: it knows one package, and where the repository is. */
-export const DNF = `#!/bin/sh
-set -e
-[ "$*" = 'install -y circleci-runner' ]
-curl -fsS -o /usr/bin/circleci-runner "$(cat /etc/yum.repos.d/circleci_runner.repo)/circleci-runner"
-chmod 0755 /usr/bin/circleci-runner
+/** Where rpm keeps the lock of its transactions. */
+export const RPM_LOCK = '/var/lib/rpm/.rpm.lock';
+
+/**
+ * Stands in for dnf, of which Debian's root has no use: it knows the packages of the vendor's repository and of the
+ * archive, and fails at once while rpm's lock is held.
+ */
+export const dnf = (url: string) => `#!/usr/bin/python3
+import fcntl, os, subprocess, sys
+names = [word for word in sys.argv[1:] if not word.startswith("-")]
+assert names.pop(0) in ("install", "makecache"), sys.argv
+os.makedirs("/var/lib/rpm", exist_ok=True)
+with open("${RPM_LOCK}", "w") as lock:
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        print("RPM: error: can't create transaction lock on ${RPM_LOCK} (Resource temporarily unavailable)")
+        sys.exit("Error: Could not run transaction.")
+    for name in names:
+        repository = "${url}/archive"
+        if name == "circleci-runner":
+            with open("/etc/yum.repos.d/circleci_runner.repo") as file:
+                repository = file.read().strip()
+        path = "/usr/bin/" + name
+        subprocess.run(["curl", "-fsS", "-o", path, repository + "/" + name], check=True)
+        os.chmod(path, 0o755)
 `;

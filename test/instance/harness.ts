@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { runnerUserData, type UserDataInputs } from '../../infra/user-data.ts';
 import { metadataOf } from '../support/metadata-service.ts';
-import { Machine } from './machine.ts';
-import { type BootFaults, World } from './world.ts';
+import { Machine, type MachineOptions } from './machine.ts';
+import { World } from './world.ts';
 
 /** What the scenarios share: one world, and instances that live in it. */
 
@@ -26,7 +26,7 @@ export function describeLife(name: string, scenarios: () => void): void {
     .concurrent(skipped === undefined ? name : `${name} (skipped: ${skipped})`, scenarios);
 }
 
-export interface Scenario {
+export interface Scenario extends MachineOptions {
   fleet?: Partial<UserDataInputs['fleet']>;
   inputs?: Partial<UserDataInputs>;
   /** What the group wants of the instance; `none` if it is in no group. */
@@ -34,8 +34,12 @@ export interface Scenario {
   minimum?: number;
   /** Shell commands of the task that waits for the runner. */
   task?: string;
-  environment?: Record<string, string>;
-  faults?: BootFaults;
+  /** The fleet's install script. */
+  install?: string;
+  /** User data of a test's own. */
+  userData?: string;
+  /** Whether the image has Docker. */
+  docker?: boolean;
 }
 
 /** An instance of a group of two, not yet switched on; the other one is not of interest. */
@@ -43,7 +47,9 @@ export async function launch(scenario: Scenario = {}) {
   const groupName = `group-${randomUUID()}`;
   const id = await world.aws.createGroup(groupName, { desired: 2, minimum: scenario.minimum ?? 0 });
   world.heard.set(id, { claims: 0, finished: [] });
-  const userData = runnerUserData({
+  const installObject = scenario.install === undefined ? undefined : `scripts/${randomUUID()}`;
+  if (installObject !== undefined) await world.aws.putObject(installObject, scenario.install);
+  const rendered = runnerUserData({
     fleet: {
       circleciUrl: world.circleciUrl,
       // Not the 3 s after which a boot reports its runner.
@@ -58,7 +64,7 @@ export async function launch(scenario: Scenario = {}) {
     },
     groupName,
     runnerSecretName: 'runners/good',
-    installObject: undefined,
+    installObject,
     installSha256: 'c0ffee'.padEnd(64, '0'),
     logGroupName: undefined,
     ...scenario.inputs,
@@ -66,7 +72,10 @@ export async function launch(scenario: Scenario = {}) {
   if (scenario.task !== undefined) world.tasks.set(id, { command: scenario.task });
   const { targetState = 'InService' } = scenario;
   const metadata = metadataOf(id, targetState === 'none' ? undefined : targetState);
-  const machine = new Machine(process.env.INSTANCE_IMAGE ?? '', world, { metadata, userData }, scenario);
+  const { INSTANCE_IMAGE = '', INSTANCE_IMAGE_DOCKER = '' } = process.env;
+  const image = scenario.docker ? `${INSTANCE_IMAGE_DOCKER}:${INSTANCE_IMAGE}` : INSTANCE_IMAGE;
+  const { userData = rendered } = scenario;
+  const machine = new Machine(image, world, { metadata, userData }, scenario);
   machines.push(machine);
   return {
     id,
@@ -116,3 +125,15 @@ export async function expectGone(
 
 export const TERMINATE = 'TerminateInstanceInAutoScalingGroup';
 export const COMPLETE = 'CompleteLifecycleAction';
+
+/** An install script that gives the task user Docker, and a container image named `box`. */
+export const WITH_BOX = `#!/bin/sh
+set -e
+useradd --create-home --shell /bin/bash circleci
+usermod --append --groups docker circleci
+mkdir -p /var/box/bin
+cp /bin/busybox /var/box/bin/sh
+for applet in sleep nc id setuidgid; do ln -s sh "/var/box/bin/$applet"; done
+systemctl start docker.service
+tar --directory /var/box --create . | docker import - box
+`;

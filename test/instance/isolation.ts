@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { pythonEnvironment } from '../../cli/python.ts';
-import { missingHere, stockImage } from './stock-image.ts';
+import { dockerLayer, missingHere, stockImage } from './stock-image.ts';
 
 const ISOLATION = ['unshare', '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
 const MOUNTS =
@@ -9,7 +9,7 @@ const MOUNTS =
 /**
  * Starts a command in namespaces of its own, where 169.254.169.254 is its own, and with which all its processes,
  * mounts and temporary files go. What machines need from outside is fetched before: INSTANCE_IMAGE is the stock
- * image, INSTANCE_PYTHON the `bin` folder of a Python environment with moto. Where machines cannot run, the
+ * image, INSTANCE_IMAGE_DOCKER what Docker adds to it, INSTANCE_PYTHON the `bin` folder of a Python environment with moto. Where machines cannot run, the
  * command starts without all that, and INSTANCE_SKIPPED says why.
  */
 export async function isolated(words: string[]): Promise<ChildProcess> {
@@ -18,6 +18,7 @@ export async function isolated(words: string[]): Promise<ChildProcess> {
   const env: NodeJS.ProcessEnv = { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' };
   if (missing === undefined) {
     env.INSTANCE_IMAGE = await stockImage(report);
+    env.INSTANCE_IMAGE_DOCKER = await dockerLayer(env.INSTANCE_IMAGE, report);
     env.INSTANCE_PYTHON = await pythonEnvironment('test/local/moto.txt', report);
   } else {
     env.INSTANCE_SKIPPED = missing;

@@ -5,6 +5,8 @@
  *
  * One file imports all scenarios, so that they share one world and run side by side. The slowest come first.
  */
+import './scenarios/locks.ts';
+import './scenarios/boot-faults.ts';
 import './scenarios/leaving.ts';
 import './scenarios/failed-boots.ts';
 import './scenarios/restarts.ts';
@@ -12,6 +14,7 @@ import './scenarios/warm-pools.ts';
 import './scenarios/interruptions.ts';
 import './scenarios/reuse.ts';
 import './scenarios/tasks.ts';
+import './scenarios/task-user.ts';
 import './scenarios/metadata.ts';
 import './scenarios/logs.ts';
 import './scenarios/settings.ts';

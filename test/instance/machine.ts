@@ -8,6 +8,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,6 +36,16 @@ function alive(id: string): boolean {
   }
 }
 
+export interface MachineOptions {
+  /** Where its scripts find the outside world, if not where it is for all. */
+  environment?: Record<string, string>;
+  faults?: BootFaults;
+  /** Whether answers of the metadata service reach containers on it, as a hop limit of 2 allows. */
+  metadataForContainers?: boolean;
+  /** How much it can write to its disk. */
+  diskMegabytes?: number;
+}
+
 /** An instance: a copy of the stock image, on which a real systemd boots, and whose disk survives reboots. */
 export class Machine {
   /** What its console showed so far. */
@@ -47,19 +58,23 @@ export class Machine {
   #nspawn: ChildProcess | undefined;
 
   /**
+   * @param image Folders that make up its disk when it is new, separated by colons, the upper before the lower.
    * @param instance What its metadata service knows of it, user data included.
-   * @param environment Where its scripts find the outside world.
    */
   constructor(
     image: string,
     world: World,
     instance: DescribedInstance,
-    { environment = {}, faults = {} }: { environment?: Record<string, string>; faults?: BootFaults } = {},
+    { environment = {}, faults = {}, metadataForContainers = false, diskMegabytes }: MachineOptions = {},
   ) {
     this.root = join(this.#folder, 'root');
     this.#controlGroups = hierarchies().map((hierarchy) => join(hierarchy, basename(this.#folder)));
-    for (const part of ['root', 'upper', 'work']) mkdirSync(join(this.#folder, part));
-    const layers = `lowerdir=${image},upperdir=${this.#folder}/upper,workdir=${this.#folder}/work`;
+    for (const part of ['root', 'disk']) mkdirSync(join(this.#folder, part));
+    const disk = join(this.#folder, 'disk');
+    const size = diskMegabytes === undefined ? [] : ['-o', `size=${diskMegabytes}m`];
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', ...size, disk]);
+    for (const part of ['upper', 'work']) mkdirSync(join(disk, part));
+    const layers = `lowerdir=${image},upperdir=${disk}/upper,workdir=${disk}/work`;
     execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, this.root]);
     // By which cloud-init knows EC2 where there is no DMI.
     writeFileSync(join(this.#folder, 'uuid'), `ec2${randomUUID().slice(3)}\n`);
@@ -71,13 +86,18 @@ export class Machine {
     };
     const words = Object.entries(variables).map(([name, value]) => `"${name}=${value}"`);
     this.write('etc/systemd/system.conf.d/world.conf', `[Manager]\nDefaultEnvironment=${words.join(' ')}\n`);
-    this.#network = world.connect(instance, faults);
+    this.#network = world.connect(instance, faults, metadataForContainers);
     this.write('etc/systemd/network/outside.network', this.#network.configuration);
   }
 
   write(path: string, text: string, mode = 0o644): void {
     mkdirSync(join(this.root, path, '..'), { recursive: true });
     writeFileSync(join(this.root, path), text, { mode });
+  }
+
+  link(path: string, target: string): void {
+    mkdirSync(join(this.root, path, '..'), { recursive: true });
+    symlinkSync(target, join(this.root, path));
   }
 
   read(path: string): string {
@@ -111,8 +131,14 @@ export class Machine {
       ],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
-        // Stock images of today have version 2 of control groups alone.
-        env: { ...process.env, SYSTEMD_COLORS: '0', SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' },
+        env: {
+          ...process.env,
+          SYSTEMD_COLORS: '0',
+          // Stock images of today have version 2 of control groups alone.
+          SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1',
+          // Docker needs calls that containers are refused.
+          SYSTEMD_SECCOMP: '0',
+        },
       },
     );
     this.#network.switchedOn();
@@ -206,7 +232,7 @@ export class Machine {
   /** Pulls the plug and throws it away. */
   async discard(): Promise<void> {
     await this.cut();
-    execFileSync('umount', [this.root]);
+    for (const mounted of [this.root, join(this.#folder, 'disk')]) execFileSync('umount', [mounted]);
     for (const group of this.#controlGroups.filter((path) => existsSync(path))) {
       execFileSync('find', [group, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';']);
     }

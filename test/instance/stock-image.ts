@@ -57,17 +57,18 @@ export function missingHere(): string | undefined {
   return missing.length === 0 ? undefined : `they need ${missing.join(', ')}`;
 }
 
-/** Runs debootstrap with mounts of its own, which go with it; throws its last words if it fails. */
-async function debootstrap(folder: string): Promise<void> {
-  const options = ['--variant=minbase', `--include=${PACKAGES.join(',')}`];
-  const words = ['--mount', 'debootstrap', ...options, 'bookworm', folder];
-  const child = spawn('unshare', words, { stdio: ['ignore', 'pipe', 'inherit'] });
+/** Runs a command with mounts of its own, which go with it; throws its last words if it fails. */
+async function make(command: string, ...words: string[]): Promise<void> {
+  const child = spawn('unshare', ['--mount', command, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
   const stop = () => child.kill();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
   const [said] = await Promise.all([text(child.stdout), once(child, 'close')]);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
-  if (child.exitCode !== 0) throw new Error(`debootstrap failed:\n${said.split('\n').slice(-20).join('\n')}`);
+  if (child.exitCode !== 0) throw new Error(`${command} failed:\n${said.split('\n').slice(-20).join('\n')}`);
 }
+
+const debootstrap = (folder: string) =>
+  make('debootstrap', '--variant=minbase', `--include=${PACKAGES.join(',')}`, 'bookworm', folder);
 
 /** Turns a minimal Debian into the stock image. */
 function finish(folder: string): void {
@@ -88,24 +89,62 @@ function finish(folder: string): void {
   systemctl('mask', 'console-getty.service');
 }
 
+/** Installs Docker on an image: IMAGE FOLDER, of which FOLDER gets what Docker adds. */
+const INSTALL_DOCKER = `set -e
+mkdir "$2/upper" "$2/work" "$2/root"
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
+cp /etc/resolv.conf "$2/resolv.conf"
+mount --bind "$2/resolv.conf" "$2/root/etc/resolv.conf"
+echo 'deb http://deb.debian.org/debian bookworm main' >"$2/root/sources"
+printf '#!/bin/sh\\nexit 101\\n' >"$2/root/usr/sbin/policy-rc.d"
+chmod 0755 "$2/root/usr/sbin/policy-rc.d"
+for words in update 'install -y --no-install-recommends docker.io busybox-static'; do
+  DEBIAN_FRONTEND=noninteractive chroot "$2/root" apt-get -q -o Dir::Etc::SourceList=/sources $words
+done
+rm -r "$2/root/sources" "$2/root/usr/sbin/policy-rc.d" "$2/root"/var/cache/apt/*.bin "$2/root"/var/lib/apt/lists/*_*
+rm "$2/root"/var/cache/apt/archives/*.deb
+`;
+
 /**
  * A Debian root that stands for a stock image, made under `.local` the first time and kept: systemd, cloud-init, the
- * daily updates, and one package source, on the bridge. Several may make it at once; the first to end is kept, and
- * whoever fails or is stopped leaves nothing.
+ * daily updates, and one package source, on the bridge.
  */
-export async function stockImage(report: (message: string) => void): Promise<string> {
+export function stockImage(report: (message: string) => void): Promise<string> {
+  return kept('image', 'Making a Debian root for the instances', report, async (folder) => {
+    await debootstrap(folder);
+    finish(folder);
+  });
+}
+
+/** The folder of what Docker adds to the stock image, kept as that is. */
+export async function dockerLayer(image: string, report: (message: string) => void): Promise<string> {
+  const folder = await kept('docker', 'Installing Docker for the instances', report, (making) =>
+    make('sh', '-c', INSTALL_DOCKER, '-', image, making),
+  );
+  return join(folder, 'upper');
+}
+
+/**
+ * A folder under `.local` that is made when this file has changed, and kept. Several may make it at once; the first to
+ * end is kept, and whoever fails or is stopped leaves nothing.
+ */
+async function kept(
+  name: string,
+  what: string,
+  report: (message: string) => void,
+  fill: (folder: string) => Promise<void>,
+): Promise<string> {
   const digest = createHash('sha256')
     .update(readFileSync(fileURLToPath(import.meta.url)))
     .digest('hex');
-  const folder = join(process.cwd(), '.local', `image-${digest.slice(0, 12)}`);
+  const folder = join(process.cwd(), '.local', `${name}-${digest.slice(0, 12)}`);
   if (existsSync(folder)) return folder;
-  report('Making a Debian root for the instances in .local (the first time only)');
+  report(`${what} in .local (the first time only)`);
   mkdirSync(join(process.cwd(), '.local'), { recursive: true });
   const making = mkdtempSync(`${folder}.making-`);
   try {
     chmodSync(making, 0o755);
-    await debootstrap(making);
-    finish(making);
+    await fill(making);
     if (!existsSync(folder)) renameSync(making, folder);
   } finally {
     rmSync(making, { recursive: true, force: true });

@@ -6,7 +6,7 @@ export default defineConfig({
     include: ['test/instance/**/*.test.ts'],
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     // Machines mostly wait.
-    maxConcurrency: 8,
+    maxConcurrency: 14,
     hookTimeout: 60_000,
     testTimeout: 300_000,
     reporters: ['verbose'],

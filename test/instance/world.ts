@@ -103,8 +103,14 @@ export class World {
     ip('link', 'set', 'outside', 'up');
     // The hop limit of 1: an answer does not reach what lies a hop behind an instance, such as a container.
     execFileSync('nft', ['-f', '-'], {
-      input:
-        'table ip hops { chain out { type filter hook output priority 0; ip saddr 169.254.169.254 ip ttl set 1; }; }\n',
+      input: `table ip hops {
+  set far { type ipv4_addr; }
+  chain out {
+    type filter hook output priority 0
+    ip saddr 169.254.169.254 ip daddr != @far ip ttl set 1
+  }
+}
+`,
     });
     await this.#imds.listen('169.254.169.254', 80);
     await this.#imds.listen('fd00:ec2::254', 80);
@@ -137,13 +143,17 @@ export class World {
     rmSync(this.#folder, { recursive: true });
   }
 
-  /** Gives an instance a place on the bridge, by whose addresses it is known. */
-  connect(instance: DescribedInstance, faults: BootFaults): Connection {
+  /**
+   * Gives an instance a place on the bridge, by whose addresses it is known.
+   * @param containers Whether answers of the metadata service reach containers on it: a hop limit of more than 1.
+   */
+  connect(instance: DescribedInstance, faults: BootFaults, containers: boolean): Connection {
     this.#machines += 1;
     const number = this.#machines;
     const [address, address6] = [`10.77.1.${number}`, `fd00:ec2::1:${number}`];
     const mac = `02:00:00:00:01:${number.toString(16).padStart(2, '0')}`;
     this.#leases.set(mac, address);
+    if (containers) execFileSync('nft', ['add', 'element', 'ip', 'hops', 'far', '{', address, '}']);
     const connected: Connected = {
       instance: {
         ...instance,

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { RECYCLE_TAG } from '../../../functions/lib/tags.ts';
-import { COMPLETE, describeLife, expectGone, launch, live, TERMINATE } from '../harness.ts';
+import { COMPLETE, describeLife, expectGone, type Instance, launch, TERMINATE } from '../harness.ts';
+
+/** What the console showed until the runner had finished a task. */
+const untilTaskFinished = ({ machine }: Instance) => machine.console.split('finished the task')[0];
 
 describeLife('an instance', () => {
   describe('of Spot capacity', () => {
@@ -39,10 +42,12 @@ describeLife('an instance', () => {
     });
 
     it('does not disturb its task for a rebalance recommendation', async () => {
-      const instance = await launch({ task: 'sleep 12' });
+      const instance = await launch({ task: 'sleep 15' });
+      instance.machine.start();
+      await instance.machine.shows('claimed a task', 90);
       instance.metadata.set('events/recommendations/rebalance', '{"noticeTime": "2026-01-05T08:00:00Z"}');
-      await live(instance);
-      expect(instance.machine.console).not.toContain('telling the runner to end');
+      await instance.machine.off(90);
+      expect(untilTaskFinished(instance)).not.toContain('telling the runner to end');
       expect(instance.heard().finished).toMatchObject([{ outcome: 0 }]);
       await expectGone(instance, { hook: 'CONTINUE' });
     });
@@ -62,11 +67,31 @@ describeLife('an instance', () => {
     });
 
     it('finishes its task undisturbed, also where jobs may run twice', async () => {
-      const instance = await launch({ fleet: { unsafeRetries: true }, task: 'sleep 12' });
+      const instance = await launch({ fleet: { unsafeRetries: true }, task: 'sleep 15' });
+      instance.machine.start();
+      await instance.machine.shows('claimed a task', 90);
       instance.metadata.set(tag, 'now');
-      await live(instance);
-      expect(instance.machine.console).not.toContain('telling the runner to end');
+      await instance.machine.off(90);
+      expect(untilTaskFinished(instance)).not.toContain('telling the runner to end');
       expect(instance.heard().finished).toMatchObject([{ outcome: 0 }]);
+      await expectGone(instance, { hook: 'CONTINUE' });
+    });
+
+    it('leaves although earlier tasks, and a session, left processes behind', async () => {
+      const instance = await launch({
+        fleet: { reuse: 'continuous', idleTimeout: 200 },
+        install:
+          '#!/bin/sh\nset -e\nuseradd --create-home --shell /bin/bash circleci\nloginctl enable-linger circleci\n',
+        task: 'setsid sleep 1000 </dev/null >/dev/null 2>&1 & true',
+      });
+      instance.machine.start();
+      await instance.machine.until(() => instance.heard().finished.length === 1, 90, 'it has run its task');
+      expect(await instance.machine.run('ps', '-u', 'circleci', '-o', 'comm=')).toMatch(
+        /systemd[\s\S]*sleep/,
+      );
+      instance.metadata.set(tag, 'now');
+      await instance.machine.off(60);
+      expect(instance.machine.console).toContain('recycle: telling the runner to end');
       await expectGone(instance, { hook: 'CONTINUE' });
     });
   });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { describeLife, expectGone, launch, live, world } from '../harness.ts';
+import { describeLife, expectGone, launch, live, WITH_BOX, world } from '../harness.ts';
 
 describeLife('an instance and its metadata', () => {
   const ASK = `for address in 169.254.169.254 '[fd00:ec2::254]'; do
@@ -25,7 +25,8 @@ done`;
     const instance = await launch({ task: 'sleep 8', fleet: { allowInstanceMetadata: true } });
     instance.machine.start();
     await instance.machine.shows('claimed a task', 90);
-    const script = `ip netns add box
+    const script = `echo 1 >/proc/sys/net/ipv4/ip_forward
+ip netns add box
 ip link add outer type veth peer name inner netns box
 ip address add 172.30.0.1/24 dev outer; ip link set outer up
 ip -n box address add 172.30.0.2/24 dev inner; ip -n box link set inner up
@@ -40,5 +41,67 @@ ip netns exec box curl -s -m 2 -X PUT -o /dev/null -w '%{http_code}' http://169.
 true`;
     expect(await instance.machine.run('sh', '-c', script)).toBe('401 000');
     await instance.machine.off(90);
+  });
+
+  it('are refused to other accounts that a task can act as, and to its subordinate ids', async () => {
+    const instance = await launch({
+      install: `#!/bin/sh
+set -e
+useradd --create-home --shell /bin/bash circleci
+echo 'circleci ALL=(ubuntu) NOPASSWD: ALL' >/etc/sudoers.d/circleci
+`,
+      task: `cat <<'END' >/tmp/ask
+${ASK}
+END
+sudo -nu ubuntu sh -c 'id -un; sh /tmp/ask'
+cat <<'END' >/tmp/attack.py
+import ctypes, os, time
+CLONE_NEWUSER = 0x10000000
+if ctypes.CDLL(None).unshare(CLONE_NEWUSER):
+    raise SystemExit("no user namespace")
+while not os.path.exists("/tmp/go"):
+    time.sleep(0.1)
+os.setgid(0)
+os.setuid(0)
+os.system("cat /proc/self/uid_map; id -u; sh /tmp/ask")
+END
+python3 /tmp/attack.py &
+attack=$!
+sleep 1
+ids=$(sed -n 's/^circleci:\\([0-9]*\\):.*/\\1/p' /etc/subuid)
+newuidmap $attack 0 $ids 65536 && newgidmap $attack 0 $ids 65536
+touch /tmp/go
+wait $attack`,
+    });
+    await live(instance);
+    const output = instance.heard().finished[0]?.output ?? instance.machine.console;
+    const [asUbuntu = '', asSubordinate = ''] = output.split(/ +0 +\d+ +65536\n/);
+    expect(asUbuntu, output).toMatch(/^ubuntu\n/);
+    expect(asSubordinate, output).toMatch(/^0\n/);
+    for (const answers of [asUbuntu, asSubordinate])
+      expect(answers.match(/^\d{3}$/gm)).toEqual(['000', '000']);
+  });
+
+  it('are refused to containers on the bridge of Docker, whatever the hop limit is', async () => {
+    const request =
+      'printf "PUT /latest/api/token HTTP/1.1\\r\\nHost: imds\\r\\nX-aws-ec2-metadata-token-ttl-seconds: 60\\r\\nConnection: close\\r\\n\\r\\n"';
+    const ask = (host: string) => `docker run --rm box /bin/sh -c '${request} | nc -w 3 ${host}'`;
+    const scenario = {
+      docker: true,
+      metadataForContainers: true,
+      install: WITH_BOX,
+      task: `${ask('169.254.169.254 80')}\necho\n${ask(world.circleciUrl.replace(/.*\/(.*):/, '$1 '))}`,
+    };
+    const [closed, open] = await Promise.all([
+      launch(scenario),
+      launch({ ...scenario, fleet: { allowInstanceMetadata: true } }),
+    ]);
+    await Promise.all([live(closed, 250), live(open, 250)]);
+    const status = /HTTP\/1.1 \d+/g;
+    expect(open.heard().finished[0]?.output.match(status), open.machine.console).toEqual([
+      'HTTP/1.1 200',
+      'HTTP/1.1 401',
+    ]);
+    expect(closed.heard().finished[0]?.output.match(status)).toEqual(['HTTP/1.1 401']);
   });
 });

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { COMPLETE, describeLife, expectGone, launch, live, TERMINATE, world } from '../harness.ts';
+import { refusal } from '../../support/instance-aws.ts';
+import { COMPLETE, describeLife, expectGone, launch, live, TERMINATE, WITH_BOX, world } from '../harness.ts';
 
 describeLife('an instance that is rebooted', () => {
   it('finishes its task first, and leaves', async () => {
@@ -34,6 +35,59 @@ describeLife('an instance that is rebooted', () => {
     await live(instance);
     expect(instance.heard().claims).toBe(1);
     expect(instance.calls()[0]).toBe('RecordLifecycleActionHeartbeat');
+    await expectGone(instance, { hook: 'CONTINUE' });
+  });
+
+  it('finishes a task that runs a container first', async () => {
+    const instance = await launch({
+      docker: true,
+      install: WITH_BOX,
+      task: 'docker run --rm box /bin/sh -c "sleep 10; echo from the container"',
+    });
+    instance.machine.start();
+    await instance.up(180);
+    await instance.machine.run('systemctl', '--no-block', 'reboot');
+    await instance.machine.off(120);
+    expect(instance.heard()).toMatchObject({
+      claims: 1,
+      finished: [{ outcome: 0, output: 'from the container\n' }],
+    });
+    await expectGone(instance, { hook: 'CONTINUE' });
+  });
+});
+
+describeLife('an instance with a task goes on with it when', () => {
+  const RUN_AGAIN = `cloud-init clean --logs
+cloud-init init
+cloud-init modules --mode=final`;
+
+  it.each([
+    { what: 'its boot unit is restarted', command: 'systemctl restart autoscaler-boot.service' },
+    { what: 'its boot unit is killed', command: 'systemctl kill --signal=KILL autoscaler-boot.service' },
+    { what: 'its watch is killed', command: 'systemctl kill --signal=KILL autoscaler-watch.service' },
+    { what: 'cloud-init runs its user data again', command: RUN_AGAIN },
+    {
+      what: 'its boot unit is restarted while AWS refuses all',
+      command: 'systemctl restart autoscaler-boot.service',
+      refuses: true,
+    },
+  ])('$what', async ({ command, refuses = false }) => {
+    const instance = await launch({ task: 'sleep 30; echo end' });
+    instance.machine.start();
+    await instance.machine.shows('claimed a task', 90);
+    if (refuses) {
+      let refused = 0;
+      world.aws.faults.set(instance.id, () => {
+        refused += 1;
+        return refused <= 3 ? refusal('AccessDenied', 'No.', 403) : undefined;
+      });
+    }
+    await instance.machine.run('sh', '-c', `${command} || true`);
+    await instance.machine.off(120);
+    expect(instance.heard(), instance.machine.console).toMatchObject({
+      claims: 1,
+      finished: [{ outcome: 0, output: 'end\n' }],
+    });
     await expectGone(instance, { hook: 'CONTINUE' });
   });
 });

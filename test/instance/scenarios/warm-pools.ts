@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { COMPLETE, describeLife, expectGone, launch, live, TERMINATE, world } from '../harness.ts';
+import { haveUpdated, updatesAreDue } from '../trouble.ts';
 
 describeLife('an instance of a warm pool', () => {
   it('is prepared, stopped without leaving, and claims work only when it is wanted in service', async () => {
@@ -52,5 +53,19 @@ describeLife('an instance of a warm pool', () => {
     await live(instance);
     expect(instance.calls()).toEqual([`${COMPLETE} ABANDON`]);
     expect(world.aws.hooks.get(instance.id)).toBe('ABANDON');
+  });
+
+  it('runs no updates beside its job, although they became due while it was stopped', async () => {
+    const instance = await launch({ targetState: 'Warmed:Stopped', task: 'sleep 15' });
+    instance.machine.start();
+    await instance.up();
+    await instance.machine.stop();
+    updatesAreDue(instance.machine);
+    instance.metadata.set('autoscaling/target-lifecycle-state', 'InService');
+    world.aws.hooks.set(instance.id, undefined);
+    await live(instance);
+    expect(instance.heard().finished).toMatchObject([{ outcome: 0 }]);
+    expect(await haveUpdated(instance.machine)).toBe(false);
+    await expectGone(instance, { hook: 'CONTINUE' });
   });
 });
