@@ -4,7 +4,7 @@ import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
-import { idleTimes } from '../infra/levers.ts';
+import { capacityOf, idleTimes } from '../infra/levers.ts';
 import { sandboxFleet } from '../sandbox/fleet.ts';
 import { DURATIONS } from '../sandbox/group/durations.ts';
 import { type News, Sandbox } from '../sandbox/sandbox.ts';
@@ -176,11 +176,11 @@ function changedReuse(seconds: number | undefined, pollInterval: number): Partia
 
 /** The levers of the fleet that are not as they are unless told. */
 function describeLevers(fleet: FleetConfig): string[] {
-  const { minReplicas, headroom, maxSurge, schedules, warmPool, reuse, spot } = fleet;
-  const levers: string[] = [];
-  if (minReplicas > 0) levers.push(`minReplicas ${minReplicas}`);
-  if (headroom !== 0) levers.push(`headroom ${headroom}`);
-  if (maxSurge !== undefined) levers.push(`maxSurge ${maxSurge}`);
+  const { warmPool, reuse, spot } = fleet;
+  const { maxReplicas: _, schedules = [], ...own } = capacityOf(fleet);
+  const levers = Object.entries(own)
+    .filter(([, value]) => value !== 0)
+    .map(([name, value]) => `${name} ${value}`);
   if (schedules.length > 0) levers.push(`${schedules.length} schedule${schedules.length === 1 ? '' : 's'}`);
   if (warmPool?.size === 'auto') levers.push('a warm pool that is sized by its launches');
   else if (warmPool !== undefined) levers.push(`a warm pool of ${warmPool.size}`);

@@ -1,4 +1,5 @@
-import type { CapacitySettings } from '../functions/lib/contracts.ts';
+import * as z from 'zod/mini';
+import { CapacitySettings } from '../functions/lib/contracts.ts';
 import type { FleetSettings } from './fleet-settings.ts';
 
 /** How long an idle runner of a fleet that keeps some stays, unless the fleet says otherwise, in seconds. */
@@ -7,25 +8,16 @@ const RECYCLE_SECONDS = 3_600;
 /** The largest number that the shell of an instance draws. */
 const MOST_RANDOM = 32_767;
 
-/** A fleet's settings of its capacity as Compute Capacity reads them, with nothing that makes no difference. */
-export function capacityOf({
-  minReplicas,
-  maxReplicas,
-  headroom,
-  maxSurge,
-  schedules,
-}: Pick<
-  FleetSettings,
-  'minReplicas' | 'maxReplicas' | 'headroom' | 'maxSurge' | 'schedules'
->): CapacitySettings {
-  return {
-    minReplicas,
-    maxReplicas,
-    ...(headroom !== 0 && { headroom }),
-    ...(maxSurge !== undefined && { maxSurge }),
-    ...(schedules.length > 0 && { schedules }),
-  };
+/** A fleet's settings of its capacity as Compute Capacity reads them, without those that make no difference. */
+export function capacityOf({ minReplicas, maxReplicas, ...others }: CapacitySettings): CapacitySettings {
+  const set = Object.entries(others).filter(([, value]) => makesDifference(value));
+  // The contract leaves out whatever else a fleet has.
+  return z.parse(CapacitySettings, { minReplicas, maxReplicas, ...Object.fromEntries(set) });
 }
+
+/** An optional setting that is 0, or an empty list, is as if it were left out. */
+const makesDifference = (value: unknown) =>
+  value !== undefined && value !== 0 && !(Array.isArray(value) && value.length === 0);
 
 /**
  * How long a fleet's runners wait for a task before they leave, in seconds, and by how much less each of them may, by

@@ -1,3 +1,4 @@
+import type { CapacitySettings } from '../functions/lib/contracts.ts';
 import type { FleetConfig } from '../infra/config.ts';
 import { capacityOf, idleTimes } from '../infra/levers.ts';
 import type { Durations } from './group/durations.ts';
@@ -6,15 +7,11 @@ import type { SandboxFleet } from './sandbox.ts';
 /** The settings of a fleet that make a difference in the sandbox; seconds and instances, as in fleets.yaml. */
 export type SandboxSettings = Pick<
   FleetConfig,
+  | keyof CapacitySettings
   | 'pollInterval'
   | 'quietPollInterval'
   | 'idleTimeout'
   | 'recycleAfter'
-  | 'minReplicas'
-  | 'maxReplicas'
-  | 'headroom'
-  | 'maxSurge'
-  | 'schedules'
   | 'reuse'
   | 'warmPool'
   | 'spot'

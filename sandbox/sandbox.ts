@@ -1,5 +1,6 @@
 import type { CapacitySettings } from '../functions/lib/contracts.ts';
 import { effectiveSettings, largestMaximum } from '../functions/lib/schedules.ts';
+import { capacityOf } from '../infra/levers.ts';
 import { Agenda } from './agenda.ts';
 import { AutoScalingGroup, type GroupSettings, type Happening, type Reuse } from './auto-scaling-group.ts';
 import { Aws } from './aws.ts';
@@ -147,13 +148,7 @@ export class Sandbox {
       circleciUrl: 'https://runner.circleci.com',
       scalerSecretName: `circleci-runner-autoscaler/${fleet.name}/scaler`,
       groupName: `circleci-runner-autoscaler-${fleet.name}`,
-      capacity: {
-        minReplicas: fleet.minReplicas,
-        maxReplicas: fleet.maxReplicas,
-        ...(fleet.headroom !== undefined && { headroom: fleet.headroom }),
-        ...(fleet.maxSurge !== undefined && { maxSurge: fleet.maxSurge }),
-        ...(fleet.schedules !== undefined && { schedules: fleet.schedules }),
-      },
+      capacity: capacityOf(fleet),
       pollIntervalSeconds: fleet.pollIntervalSeconds,
       quietPollIntervalSeconds: fleet.quietPollIntervalSeconds ?? 60,
       breakerFailures: fleet.breaker?.failures ?? 3,

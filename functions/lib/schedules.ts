@@ -111,10 +111,7 @@ export function isTimeZone(name: string): boolean {
 const parseCron = (cron: string, timezone: string) =>
   new Cron(cron, { timezone, mode: '5-part', fixedTimeRule: 'no-wildcard' });
 
-/** What a schedule sets. */
-const leversOf = ({ minReplicas, maxReplicas, headroom, maxSurge }: ScalingSchedule): Partial<Levers> => ({
-  ...(minReplicas !== undefined && { minReplicas }),
-  ...(maxReplicas !== undefined && { maxReplicas }),
-  ...(headroom !== undefined && { headroom }),
-  ...(maxSurge !== undefined && { maxSurge }),
-});
+/** What a schedule sets: all that it has beside its name and its times. */
+function leversOf({ name, start, end, timezone, ...levers }: ScalingSchedule): Partial<Levers> {
+  return Object.fromEntries(Object.entries(levers).filter(([, value]) => value !== undefined));
+}
