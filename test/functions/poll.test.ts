@@ -101,3 +101,117 @@ describe('a poll', () => {
     });
   });
 });
+
+describe('the canary of an open breaker', () => {
+  const NOW = at(5.3);
+  const OPEN = { open: true, news: false, failures: 3, kind: 'boot', reason: 'no heartbeat' } as const;
+  const activities = (canaryAt: number): PollState['activities'] => ({
+    ...FIRST.activities,
+    breaker: { ...OPEN, canaryAt },
+  });
+  const handedOn = (given: PollState['activities'], pending: number) => {
+    const members = { ...MEMBERS, pending };
+    return planRest({ ...SITUATION, members }, { ...FIRST, activities: given }, SETTINGS, NOW, false).next
+      .activities;
+  };
+
+  it.each([
+    {
+      case: 'is put off when it is due and something launches',
+      canaryAt: NOW,
+      pending: 1,
+      becomes: NOW + 120_000,
+    },
+    { case: 'stays due while nothing launches', canaryAt: NOW, pending: 0, becomes: NOW },
+    { case: 'stays as it is when it is not due', canaryAt: NOW + 1, pending: 1, becomes: NOW + 1 },
+  ])('$case', ({ canaryAt, pending, becomes }) => {
+    expect(handedOn(activities(canaryAt), pending)).toEqual(activities(becomes));
+  });
+
+  it('is none while the breaker is closed', () => {
+    expect(handedOn(FIRST.activities, 1)).toBe(FIRST.activities);
+  });
+});
+
+describe('the metrics', () => {
+  const LAST = { number: 11, dueAt: at(50), timeoutSeconds: 1 };
+  const SEEN = { unclaimed: 3, running: 0, claimed: 0, waiting: true, idle: false };
+  const metrics = (state: Partial<PollState>, observation: Partial<Observation>, elapsed = 0.3) =>
+    decidePoll({ ...FIRST, ...state }, { ...OBSERVATION, ...observation }, SETTINGS, at(elapsed)).metrics;
+  const idle: Partial<Observation> = {
+    unclaimed: { unclaimed: 0 },
+    running: { running: 0 },
+    group: { ...OBSERVATION.group, desired: 0, members: { ...MEMBERS, inService: 0 } },
+  };
+  const idleFor = (seconds: number) => ({
+    poll: LAST,
+    activities: { ...FIRST.activities, lastAt: at(50.3 - seconds) },
+  });
+
+  it('are all published by a fleet that has been idle for less than 10 minutes', () => {
+    expect(metrics(idleFor(599.999), idle, 50.3)).toEqual({
+      PollDuration: 300,
+      UnclaimedTasks: 0,
+      RunningTasks: 0,
+      ExecutionsSucceeded: 1,
+    });
+  });
+
+  it('are the heartbeat alone after 10 minutes', () => {
+    expect(metrics(idleFor(600), idle, 50.3)).toEqual({ PollDuration: 300 });
+  });
+
+  it.each<{ case: string; poll: PollState['poll']; elapsed: number; claimed: number | undefined }>([
+    { case: 'that fell', poll: { ...LAST, seen: SEEN }, elapsed: 50.3, claimed: 2 },
+    {
+      case: 'of instances that came, at the only poll',
+      poll: { ...LAST, number: 1 },
+      elapsed: 50.3,
+      claimed: 4,
+    },
+    { case: 'of none, at the first of several polls', poll: FIRST.poll, elapsed: 0.3, claimed: undefined },
+    {
+      case: 'of none, at the last of several polls',
+      poll: { ...LAST, seen: { ...SEEN, running: 2 } },
+      elapsed: 50.3,
+      claimed: undefined,
+    },
+  ])('count the claims $case: $claimed', ({ poll, elapsed, claimed }) => {
+    const state = { poll, activities: { ...FIRST.activities, cameInService: 4 } };
+    expect(metrics(state, {}, elapsed).ClaimedTasks).toBe(claimed);
+  });
+});
+
+describe('a rate limit of CircleCI', () => {
+  const limited = (seconds: number) => ({ unclaimed: { retryAfterSeconds: seconds } });
+  const SEEN = { unclaimed: 3, running: 2, claimed: 1, waiting: true, idle: false };
+  const poll = (seen?: typeof SEEN) => ({ number: 9, dueAt: at(40), timeoutSeconds: 6, seen });
+  const polled = (state: Partial<PollState>, seconds: number, elapsed: number) =>
+    decidePoll({ ...FIRST, ...state }, { ...OBSERVATION, ...limited(seconds) }, SETTINGS, at(elapsed));
+
+  it('holds capacity, publishes nothing, and hands on what the polls before have seen', () => {
+    expect(polled({ poll: poll(SEEN) }, 3, 40.3)).toEqual({
+      decision: {
+        from: 2,
+        desired: 2,
+        change: false,
+        reasons: ['held: CircleCI allows no request for 3 s'],
+      },
+      updateTimeoutSeconds: 1,
+      again: true,
+      next: {
+        poll: { number: 10, dueAt: at(45), timeoutSeconds: 3, seen: SEEN },
+        activities: FIRST.activities,
+      },
+      metrics: {},
+    });
+  });
+
+  it('fails an execution that it lets read nothing, and none that has read something', () => {
+    expect(polled({ poll: poll(SEEN) }, 30, 40.3)).toMatchObject({ again: false });
+    expect(() => polled({ poll: poll() }, 30, 40.3)).toThrow(
+      expect.objectContaining({ name: 'CircleCiRateLimited' }),
+    );
+    expect(polled({ poll: poll() }, 3, 40.3)).toMatchObject({ again: true });
+  });
+});
