@@ -88,13 +88,14 @@ wait $attack`,
     const ask = (host: string) => `docker run --rm box /bin/sh -c '${request} | nc -w 3 ${host}'`;
     const scenario = {
       docker: true,
+      fleet: { docker: true },
       metadataForContainers: true,
       install: WITH_BOX,
       task: `${ask('169.254.169.254 80')}\necho\n${ask(world.circleciUrl.replace(/.*\/(.*):/, '$1 '))}`,
     };
     const [closed, open] = await Promise.all([
       launch(scenario),
-      launch({ ...scenario, fleet: { allowInstanceMetadata: true } }),
+      launch({ ...scenario, fleet: { ...scenario.fleet, allowInstanceMetadata: true } }),
     ]);
     await Promise.all([live(closed, 250), live(open, 250)]);
     const status = /HTTP\/1.1 \d+/g;

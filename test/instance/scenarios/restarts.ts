@@ -41,6 +41,7 @@ describeLife('an instance that is rebooted', () => {
   it('finishes a task that runs a container first', async () => {
     const instance = await launch({
       docker: true,
+      fleet: { docker: true },
       install: WITH_BOX,
       task: 'docker run --rm box /bin/sh -c "sleep 10; echo from the container"',
     });

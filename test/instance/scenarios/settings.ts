@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, request, type Server } from 'node:http';
 import { afterAll, expect, it } from 'vitest';
-import { describeLife, expectGone, launch, live } from '../harness.ts';
+import { describeLife, expectGone, launch, live, WITH_BOX } from '../harness.ts';
 import { HOST } from '../world.ts';
 
 const PROXY_PORT = 3_128;
@@ -41,9 +41,12 @@ describeLife('an instance with settings of few fleets', () => {
     await proxy.listen();
     const instance = await launch({
       fleet: { httpProxy: `http://${HOST}:${PROXY_PORT}`, noProxy: ['direct.internal'] },
-      task: 'env | grep -i _proxy | sort; cat /etc/apt/apt.conf.d/99-autoscaler-proxy; sleep 3',
+      task: 'env | grep -i _proxy | sort; cat /etc/apt/apt.conf.d/99-autoscaler-proxy; sleep 6',
     });
-    await live(instance);
+    instance.machine.start();
+    await instance.machine.shows('claimed a task', 90);
+    const service = await instance.machine.run('systemd-run', '--quiet', '--pipe', '--wait', 'env');
+    await instance.machine.off(90);
     const direct = 'localhost,127.0.0.1,::1,169.254.169.254,169.254.170.2,fd00:ec2::254,direct.internal';
     const url = `http://${HOST}:${PROXY_PORT}`;
     expect(instance.heard().finished).toEqual([
@@ -66,9 +69,22 @@ describeLife('an instance with settings of few fleets', () => {
     expect(new Set(proxy.asked)).toEqual(
       new Set(['downloads.internal', 'aws.internal', 'circleci.internal']),
     );
-    expect(
-      await instance.machine.inspect('cat', '/etc/systemd/system.conf.d/autoscaler-proxy.conf'),
-    ).toContain(`http_proxy=${url} `);
+    // A service that has started since.
+    expect(service.split('\n')).toEqual(expect.arrayContaining([`https_proxy=${url}`, `NO_PROXY=${direct}`]));
+    await expectGone(instance, { hook: 'CONTINUE' });
+  });
+
+  it('lets its jobs and its install script use Docker if the fleet asks for it', async () => {
+    const instance = await launch({
+      docker: true,
+      fleet: { docker: true },
+      install: WITH_BOX,
+      task: 'id -nG; docker run --rm box /bin/sh -c "echo from the container"',
+    });
+    await live(instance, 250);
+    expect(instance.heard().finished).toEqual([
+      { outcome: 0, output: 'circleci docker\nfrom the container\n' },
+    ]);
     await expectGone(instance, { hook: 'CONTINUE' });
   });
 
