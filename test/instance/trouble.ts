@@ -1,9 +1,9 @@
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { RPM_LOCK } from './downloads.ts';
+import { dnf, RPM_LOCK } from './downloads.ts';
 import type { Machine } from './machine.ts';
 
-/** What may be wrong on a machine while it boots; what may be wrong around it is in `world.ts`. */
+/** What a machine may be like when it boots, and what may be wrong on it; what may be wrong around it is in `world.ts`. */
 
 const LOCKS = {
   lists: ['/var/lib/apt/lists/lock'],
@@ -52,6 +52,12 @@ WantedBy=sysinit.target
 `,
   );
   enable(machine, 'other-packages.service', 'sysinit.target');
+}
+
+/** Makes it one of Amazon Linux, as far as packages go. */
+export async function becomesAmazonLinux(machine: Machine, downloads: string): Promise<void> {
+  await machine.inspect('rm', '-r', '/usr/bin/apt-get', '/usr/bin/dpkg', '/etc/apt');
+  machine.write('usr/bin/dnf', dnf(downloads), 0o755);
 }
 
 /** Makes the daily updates due at the next boot, with the shortest delay that they may draw. */

@@ -1,7 +1,14 @@
 import { expect, it } from 'vitest';
-import { dnf } from '../downloads.ts';
 import { describeLife, expectGone, type Instance, launch, live, world } from '../harness.ts';
-import { canHoldLocks, haveUpdated, holding, holdsLock, type Lock, updatesAreDue } from '../trouble.ts';
+import {
+  becomesAmazonLinux,
+  canHoldLocks,
+  haveUpdated,
+  holding,
+  holdsLock,
+  type Lock,
+  updatesAreDue,
+} from '../trouble.ts';
 
 /** What an adopter's install script may be: each command once, and the first failure ends it. */
 const INSTALL = '#!/bin/sh\nset -e\napt-get update\napt-get install -y compiler\n';
@@ -14,12 +21,6 @@ async function expectWorked(instance: Instance): Promise<void> {
     finished: [{ outcome: 0, output: 'compiled\n' }],
   });
   await expectGone(instance, { hook: 'CONTINUE' });
-}
-
-/** Makes a machine one of Amazon Linux, as far as packages go. */
-async function usesDnf({ machine }: Instance): Promise<void> {
-  await machine.inspect('rm', '-r', '/usr/bin/apt-get', '/usr/bin/dpkg', '/etc/apt');
-  machine.write('usr/bin/dnf', dnf(world.downloads), 0o755);
 }
 
 describeLife('an instance whose package manager is busy from the start', () => {
@@ -36,7 +37,7 @@ describeLife('an instance whose package manager is busy from the start', () => {
   it.each([90, 25, 5])('waits for the lock of rpm, held for %i s', async (seconds) => {
     const install = '#!/bin/sh\nset -e\ndnf install -y compiler\n';
     const instance = await launch({ install, fleet: { bootTimeout: 300 }, task: 'compiler' });
-    await usesDnf(instance);
+    await becomesAmazonLinux(instance.machine, world.downloads);
     holdsLock(instance.machine, 'rpm', seconds);
     await live(instance, 280);
     await expectWorked(instance);
@@ -85,7 +86,7 @@ fi
 dnf install -y compiler
 `;
     const instance = await launch({ install, fleet: { bootTimeout: 240 }, task: 'compiler' });
-    await usesDnf(instance);
+    await becomesAmazonLinux(instance.machine, world.downloads);
     canHoldLocks(instance.machine);
     await live(instance, 280);
     await expectWorked(instance);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { dnf } from '../downloads.ts';
 import { COMPLETE, describeLife, expectGone, launch, live, TERMINATE, world } from '../harness.ts';
+import { becomesAmazonLinux } from '../trouble.ts';
 
 describeLife('an instance', () => {
   describe('with a task', () => {
@@ -108,10 +108,20 @@ describeLife('an instance', () => {
     await expectGone(instance, { hook: 'CONTINUE' });
   });
 
-  it('of Amazon Linux installs with dnf', async () => {
+  it('of Amazon Linux installs with dnf, the runner as well if its install script does', async () => {
+    const install = `#!/bin/sh\nset -e\ncurl -fsS ${world.downloads}/runner/script.rpm.sh | bash
+dnf install -y circleci-runner compiler\n`;
+    const instance = await launch({ install, task: 'id -un; compiler' });
+    await becomesAmazonLinux(instance.machine, world.downloads);
+    await live(instance);
+    expect(instance.heard().finished).toMatchObject([{ outcome: 0, output: 'circleci\ncompiled\n' }]);
+    await expectGone(instance, { hook: 'CONTINUE' });
+  });
+
+  it('of Amazon Linux without an install script needs no package manager', async () => {
     const instance = await launch({ task: 'id -un' });
-    await instance.machine.inspect('rm', '-r', '/usr/bin/apt-get', '/usr/bin/dpkg', '/etc/apt');
-    instance.machine.write('usr/bin/dnf', dnf(world.downloads), 0o755);
+    await becomesAmazonLinux(instance.machine, world.downloads);
+    await instance.machine.inspect('rm', '/usr/bin/dnf');
     await live(instance);
     expect(instance.heard().finished).toMatchObject([{ outcome: 0, output: 'circleci\n' }]);
     await expectGone(instance, { hook: 'CONTINUE' });
