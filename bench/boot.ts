@@ -59,7 +59,7 @@ async function boot(world: World, run: number): Promise<number> {
 function userDataTime(log: string): number {
   const lines = log.split('\n');
   const start = lines.findIndex((line) =>
-    line.includes("Running command ['/var/lib/cloud/instance/boothooks/"),
+    /Running command \['\/var\/lib\/cloud\/instances\/[^']*\/boothooks\//.test(line),
   );
   const at = (line = '') => {
     const [, day, time, milliseconds] = /^(\S+) (\S+),(\d+) /.exec(line) ?? [];

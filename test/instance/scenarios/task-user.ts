@@ -34,7 +34,7 @@ apt-get install -y circleci-runner\n`;
 });
 
 describeLife('an instance that configures what a login has', () => {
-  it.fails('gives its tasks the same environment, umask, groups and limits', async () => {
+  it('gives its tasks the same environment, umask, groups and limits', async () => {
     const instance = await launch({ task: `cat <<'END' >~/login\n${LOGIN}\nEND\nbash ~/login; sleep 15` });
     const { machine } = instance;
     machine.write('etc/environment', 'FROM_ENVIRONMENT="a value"\n');
