@@ -44,6 +44,8 @@ export interface MachineOptions {
   metadataForContainers?: boolean;
   /** How much it can write to its disk. */
   diskMegabytes?: number;
+  /** Block devices of the machine that runs the tests that are its instance store. */
+  instanceStore?: string[];
 }
 
 /** An instance: a copy of the stock image, on which a real systemd boots, and whose disk survives reboots. */
@@ -55,6 +57,7 @@ export class Machine {
   readonly #network: Connection;
   readonly #folder = mkdtempSync(join(tmpdir(), 'instance-'));
   readonly #controlGroups: string[];
+  #devices: string[] = [];
   #nspawn: ChildProcess | undefined;
 
   /**
@@ -65,7 +68,13 @@ export class Machine {
     image: string,
     world: World,
     instance: DescribedInstance,
-    { environment = {}, faults = {}, metadataForContainers = false, diskMegabytes }: MachineOptions = {},
+    {
+      environment = {},
+      faults = {},
+      metadataForContainers = false,
+      diskMegabytes,
+      instanceStore = [],
+    }: MachineOptions = {},
   ) {
     this.root = join(this.#folder, 'root');
     this.#controlGroups = hierarchies().map((hierarchy) => join(hierarchy, basename(this.#folder)));
@@ -82,12 +91,23 @@ export class Machine {
       AWS_ENDPOINT_URL: world.awsUrl,
       RUNNER_RELEASES_URL: `${world.downloads}/releases`,
       AGENT_URL: `${world.downloads}/agent`,
+      // No udev runs on it, and its /dev is new at each boot.
+      DISKS: '/dev-disk',
       ...environment,
     };
     const words = Object.entries(variables).map(([name, value]) => `"${name}=${value}"`);
     this.write('etc/systemd/system.conf.d/world.conf', `[Manager]\nDefaultEnvironment=${words.join(' ')}\n`);
     this.#network = world.connect(instance, faults, metadataForContainers);
+    this.#attach(instanceStore);
     this.write('etc/systemd/network/outside.network', this.#network.configuration);
+  }
+
+  /** Shows it disks, by the names that udev gives them on EC2. */
+  #attach(disks: string[]): void {
+    this.#devices = disks.map((disk) => `--bind=${disk}`);
+    disks.forEach((disk, index) => {
+      this.link(`dev-disk/nvme-Amazon_EC2_NVMe_Instance_Storage_AWS${index}`, disk);
+    });
   }
 
   write(path: string, text: string, mode = 0o644): void {
@@ -116,6 +136,7 @@ export class Machine {
       '--resolv-conf=off',
       `--directory=${this.root}`,
       `--bind-ro=${this.#folder}/uuid:/sys/hypervisor/uuid`,
+      ...this.#devices,
     ];
     this.#nspawn = spawn(
       'sh',

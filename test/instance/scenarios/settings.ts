@@ -1,5 +1,9 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { describeLife, expectGone, launch, live, WITH_BOX } from '../harness.ts';
 import { HOST } from '../world.ts';
@@ -31,6 +35,20 @@ class ForwardProxy {
   close(): void {
     this.#server.close();
   }
+}
+
+/** A disk of 64 MB, which goes with the test, or `undefined` where there are no loop devices. */
+function loopDevice(onTestFinished: (done: () => void) => void): string | undefined {
+  const file = join(mkdtempSync(join(tmpdir(), 'disk-')), 'disk');
+  writeFileSync(file, '');
+  truncateSync(file, 64 << 20);
+  const { status, stdout } = spawnSync('losetup', ['--find', '--show', file], { encoding: 'utf8' });
+  if (status !== 0) return undefined;
+  const device = stdout.trim();
+  onTestFinished(() => {
+    execFileSync('losetup', ['--detach', device]);
+  });
+  return device;
 }
 
 describeLife('an instance with settings of few fleets', () => {
@@ -97,6 +115,27 @@ describeLife('an instance with settings of few fleets', () => {
     await live(instance);
     expect(instance.heard().finished).toMatchObject([{ outcome: 0 }]);
     expect(instance.machine.console).toContain('"ssh": "203.0.113.9:54782"');
+    await expectGone(instance, { hook: 'CONTINUE' });
+  });
+
+  it('runs its jobs on the empty disk of its own, and leaves one alone that holds something', async ({
+    onTestFinished,
+    skip,
+  }) => {
+    const [full, empty] = [loopDevice(onTestFinished), loopDevice(onTestFinished)];
+    if (full === undefined || empty === undefined) return skip('there are no loop devices here');
+    execFileSync('mkfs.ext4', ['-q', '-L', 'precious', full]);
+    const instance = await launch({
+      fleet: { workingDirectory: 'instance-store' },
+      instanceStore: [full, empty],
+      task: 'findmnt --noheadings --output SOURCE,FSTYPE --target .; stat --format=%U ..; echo done >file; sleep 3',
+    });
+    await live(instance);
+    expect(instance.heard().finished).toEqual([{ outcome: 0, output: `${empty} ext4\ncircleci\n` }]);
+    expect(instance.machine.console).toContain(`${full} is left alone: it is in use, or holds data`);
+    expect(execFileSync('blkid', ['--probe', '--match-tag', 'LABEL', full], { encoding: 'utf8' })).toContain(
+      'LABEL="precious"',
+    );
     await expectGone(instance, { hook: 'CONTINUE' });
   });
 
