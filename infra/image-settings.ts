@@ -108,7 +108,7 @@ export function rootVolumeOf({
 
 export const IMAGE_SETTINGS = {
   image: Image.default('ubuntu').describe(
-    'The image of the instances: the current Ubuntu 24.04 LTS, or Amazon Linux 2023, as they are published for the region; [one of yours](instance-life.md#an-image-of-your-own) by its id; or a Systems Manager parameter that holds its id, by its path such as `/acme/runner`, or as `ssm:name`. A parameter is read at each launch.',
+    'The image of the instances: the current Ubuntu 24.04 LTS or Amazon Linux 2023 that the region has; [an image of yours](instance-life.md#an-image-of-your-own) by its id; or the Systems Manager parameter that holds its id, by a path such as `/acme/runner` or as `ssm:name`. Each launch reads the parameter.',
   ),
   rootDevice: text(
     'the name of a root device, such as /dev/sda1 or /dev/xvda',
@@ -125,7 +125,7 @@ export const IMAGE_SETTINGS = {
     .optional()
     .describe('Another way to write `rootVolume: { size: ... }`.'),
   runner: Runner.optional().describe(
-    "A release of machine runner 3 by its version and SHA-256. Without it, instances install the newest package of CircleCI's repository.",
+    "A release of machine runner 3 by its version and SHA-256. Without it, instances install CircleCI's current release, by the SHA-256 that its manifest states.",
   ),
   workingDirectory: z
     .enum(['root-volume', 'instance-store'], { error: 'must be root-volume or instance-store' })

@@ -23,7 +23,7 @@ const range = (what: string, most: number) =>
     });
 
 /**
- * Instance types by what they have. Those with accelerators, bare metal ones and earlier generations are never meant.
+ * Instance types by what they have. Those with accelerators, bare metal ones and earlier generations are never launched.
  * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRequirements.html
  */
 export const InstanceRequirements = z.strictObject(
@@ -35,14 +35,14 @@ export const InstanceRequirements = z.strictObject(
     memoryGiB: range('GiB of memory', 32_768).describe(
       'How much memory in GiB: `min`, and `max` unless any amount will do.',
     ),
-    burstable: flag('Whether types with burstable performance, such as t4g.large, are meant too.'),
+    burstable: flag('Whether types with burstable performance, such as t4g.large, may be launched too.'),
     excluded: z
       .array(text('an instance type or some of them, such as m5.large, m5.* or r*', /^[a-z0-9.*-]{1,30}$/), {
         error: 'must be a list of instance types such as [m5.large, r*]',
       })
       .max(400, { error: 'must be at most 400 instance types' })
       .default([])
-      .describe('Types that are not meant, with `*` for any text.'),
+      .describe('Types that are never launched, with `*` for any text.'),
   },
   { error: 'must be a map of architecture, vCpus and memoryGiB' },
 );
@@ -58,7 +58,7 @@ export const INSTANCE_SETTINGS = {
       'EC2 instance types in order of preference, all of one architecture. The image follows from it. Give either these or `instanceRequirements`. Types with GPUs or other accelerators need an `image` of yours or an `install` script, for the driver; Mac types are refused.',
     ),
   instanceRequirements: InstanceRequirements.optional().describe(
-    'Instead of `instanceTypes`, what they must have: `architecture` (`arm64` or `x86_64`), `vCpus` and `memoryGiB` (maps of `min` and `max`), and perhaps `burstable` (false) and `excluded`, a list such as `[r*]`. Of those that fit, EC2 takes the cheapest, and for Spot the cheapest that it has much of; never one much dearer than another that fits.',
+    'Instead of `instanceTypes`, what an instance type must have: `architecture` (`arm64` or `x86_64`), `vCpus` and `memoryGiB` (maps of `min` and `max`), and perhaps `burstable` (false) and `excluded`, a list such as `[r*]`. EC2 launches the cheapest type that fits; for Spot, a cheap one with much capacity. It launches none that costs much more than others that fit.',
   ),
 };
 

@@ -105,9 +105,11 @@ export const NETWORK_SETTINGS = {
     .describe(
       'What is reached without `httpProxy`: hosts, domains, addresses, ranges. The instance itself and its metadata always are.',
     ),
-  sessionManager: flag('Whether Session Manager reaches the instances. Their role may do what that takes.'),
+  sessionManager: flag(
+    'Whether Session Manager can open sessions on the instances. Their role gets the permissions for that.',
+  ),
   allowInstanceMetadata: flag(
-    "Whether jobs reach the instance's metadata, and with it the rights of its role. Better give jobs rights by CircleCI's OpenID Connect tokens.",
+    "Whether jobs reach the instance's metadata, and with it the permissions of its role. CircleCI's OpenID Connect tokens are the better way to give permissions to jobs.",
   ),
 };
 
