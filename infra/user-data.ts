@@ -138,7 +138,7 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
       `chmod 0755 ${LIB}/*`,
       '# The image must not update itself beside the boot, or beside a job.',
       `systemctl stop --no-block ${UPDATES.join(' ')} || true`,
-      `systemctl mask ${UPDATES.join(' ')} || true`,
+      `systemctl mask --no-reload ${UPDATES.join(' ')} || true`,
       'systemctl daemon-reload',
       'touch /run/autoscaler/set-up',
       'systemctl start --no-block autoscaler-boot.service',

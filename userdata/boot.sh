@@ -138,7 +138,9 @@ prepare() {
   [ -z "$INSTALL_OBJECT" ] || install_once
   install_runner
   # The package's own unit would start the runner again after its task.
-  systemctl mask --now circleci-runner.service 2>/dev/null || systemctl disable --now circleci-runner.service
+  if systemctl cat circleci-runner.service >/dev/null 2>&1; then
+    systemctl mask --now circleci-runner.service 2>/dev/null || systemctl disable --now circleci-runner.service
+  fi
   command -v nft >/dev/null || phase 'nftables' persist install_packages nftables
   make_task_user
   [ "$DOCKER" != true ] || usermod --append --groups docker circleci

@@ -293,7 +293,7 @@ describe('user data', () => {
     const stop = lines.indexOf(`systemctl stop --no-block ${units}`);
     expect(lines.slice(stop, stop + 2)).toEqual([
       `systemctl stop --no-block ${units}`,
-      `systemctl mask ${units}`,
+      `systemctl mask --no-reload ${units}`,
     ]);
   });
 
