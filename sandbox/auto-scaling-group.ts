@@ -14,12 +14,13 @@ import type { TaskQueue } from './task-queue.ts';
 export type Reuse = 'single-task' | 'continuous';
 
 /** Events that say nothing of an instance, or the reason of what another event says. */
-type Unshown = 'stock' | 'desired' | 'lowers' | 'boot fails' | 'taken back';
+type Unshown = 'queued' | 'stock' | 'desired' | 'lowers' | 'boot fails' | 'taken back';
 
 /** What happens to a group's instances, as the sandbox shows it. */
 export type Happening = Exclude<EventKind, Unshown>;
 
 const UNSHOWN: Record<Unshown, true> = {
+  queued: true,
   stock: true,
   desired: true,
   lowers: true,
@@ -71,6 +72,7 @@ export class AutoScalingGroup {
   readonly tags = new Map<string, string>();
   readonly #group: Group;
   readonly #agenda: Agenda;
+  readonly #queue: TaskQueue;
   readonly #totals: Totals;
   readonly #history = new History();
   /** Whether it has a mixed instances policy. */
@@ -81,6 +83,7 @@ export class AutoScalingGroup {
     const { onDemandPercentage, onDemandBase = 0, warmPoolSize = 0, minSize } = settings;
     this.settings = settings;
     this.#agenda = agenda;
+    this.#queue = queue;
     this.#mixed = onDemandPercentage !== undefined;
     this.#totals = new Totals(durations.minimumBilling);
     this.#group = new Group(
@@ -205,9 +208,9 @@ export class AutoScalingGroup {
     this.#group.protect(instance, isProtected);
   }
 
-  /** A task was queued: an idle runner, if there is one, finds it with its next request. */
+  /** The last task of the queue was added: an idle runner, if there is one, finds it with its next request. */
   offerWork(): void {
-    this.#group.runners.offerWork();
+    this.#group.runners.queued(this.#queue.queued - 1);
   }
 
   /** Adds runners of the class that are outside the group, take one task after the other, and never leave. */

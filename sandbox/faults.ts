@@ -29,6 +29,8 @@ export interface Fault {
   ofLaunches?: true;
   /** Whether instances come that do nothing. */
   idlers?: true;
+  /** Whether running jobs lose their instance. */
+  kills?: true;
   /** Why an alarm rings later than after 10 minutes, or longer than 10 minutes after it. */
   late?: string;
   /** Why only some executions fail, so that alarms come and go. */
@@ -45,8 +47,15 @@ export function calm({ sandbox, world, clock }: Stage): void {
   sandbox.aws.secrets.set(world.input.scalerSecretName, JSON.stringify(secret));
   sandbox.workflow.fault = () => undefined;
   sandbox.deliveries = 1;
-  world.group.settings.launchFault = new LaunchFaults({}).ofLaunch;
+  inflict(world, {});
   clock.ahead = 0;
+}
+
+/** Lets these faults of launches and instances happen from now on, in place of others. */
+function inflict({ group }: FleetWorld, faults: Partial<Faults>): void {
+  const { ofLaunch, interruptedAfter } = new LaunchFaults(faults);
+  group.settings.launchFault = ofLaunch;
+  group.settings.interruptedAfter = interruptedAfter;
 }
 
 const both = (count: unknown): CircleCiFault => ({
@@ -359,7 +368,7 @@ const OF_MORE_AT_ONCE: Fault[] = [
 const launches =
   (faults: Partial<Faults>): Fault['begin'] =>
   ({ world }) => {
-    world.group.settings.launchFault = new LaunchFaults(faults).ofLaunch;
+    inflict(world, faults);
   };
 
 const FAILED_LAUNCHES = 'failed launches are looked at for 15 minutes';
@@ -384,6 +393,12 @@ const OF_LAUNCHES = [
 
 const OF_THE_WORLD: Fault[] = [
   { name: 'EC2 has no Spot capacity', begin: launches({ spotShortages: [ALWAYS] }), spot: true },
+  {
+    name: 'EC2 takes Spot Instances back, after 10 minutes on average',
+    begin: launches({ spotInterruptions: 6 }),
+    spot: true,
+    kills: true,
+  },
   {
     name: 'runners come into service and take no task',
     begin: launches({ deafRunners: [ALWAYS] }),

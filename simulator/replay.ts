@@ -289,7 +289,7 @@ class Replay {
   #queue(now: number): void {
     const { scaler } = this.#policy;
     const job = this.#jobs.enqueue();
-    this.#group.runners.offerWork(now);
+    this.#group.runners.queued(job, now);
     if (scaler.kind === 'webhook') this.#webhook(scaler, job, now);
   }
 

@@ -4,13 +4,15 @@ import type { Instance } from './instance.ts';
  * Everything that happens to a group, its instances and their jobs. Every figure of a run is computed from these.
  * The value that comes with an event is, of
  *
- * - `claims`, `finishes`, `killed` and `retried`: the number of the job;
+ * - `queued`, `claims`, `finishes`, `killed` and `retried`: the number of the job;
  * - `warms up`: for how many seconds the instance will run until it is stopped;
  * - `stock`: how many instances stand by in the warm pool, stopped;
  * - `desired`: the desired capacity;
  * - all others: 0.
  */
 export type EventKind =
+  /** A job is queued. */
+  | 'queued'
   /** EC2 is asked for an instance. */
   | 'launches'
   /** EC2 has no instance for a launch. */
@@ -48,6 +50,6 @@ export type EventKind =
  * Called with each event as it happens, in the order of time. Instances change later: who needs a time of one copies it.
  *
  * @param at Seconds on the agenda's scale.
- * @param instance `undefined` if the event is of none: `refused`, `stock`, `desired`.
+ * @param instance `undefined` if the event is of none: `queued`, `refused`, `stock`, `desired`.
  */
 export type Watch = (kind: EventKind, at: number, instance: Instance | undefined, value: number) => void;

@@ -73,12 +73,20 @@ export class Runners {
   }
 
   /**
-   * A job was queued: an idle runner, if there is one, finds it with its next request. Of those that are reused it is
-   * the one that has waited least, so that the others can leave; else the one that has waited longest.
+   * A job was queued: an idle runner, if there is one, finds it with its next request.
    *
    * @param now When it was queued, if the agenda is not there yet.
    */
-  offerWork(now = this.#agenda.now): void {
+  queued(job: number, now = this.#agenda.now): void {
+    this.#watch('queued', now, undefined, job);
+    this.#offerWork(now);
+  }
+
+  /**
+   * Of the idle runners that are reused, the one that has waited least asks for work, so that the others can leave; else
+   * the one that has waited longest.
+   */
+  #offerWork(now: number): void {
     const instance = this.#settings.reuse ? this.#waiting.last : this.#waiting.first;
     if (instance !== undefined) this.#ask(instance, now);
   }
@@ -95,7 +103,7 @@ export class Runners {
   lost(instance: Instance): void {
     this.#waiting.delete(instance);
     if (instance.job !== NO_JOB) this.#loseJob(instance);
-    if (instance.claiming) this.offerWork();
+    if (instance.claiming) this.#offerWork(this.#agenda.now);
   }
 
   #loseJob(instance: Instance): void {
@@ -105,7 +113,7 @@ export class Runners {
     if (this.#settings.retries) {
       this.#jobs.retry(job);
       this.#watch('retried', now, instance, job);
-      this.offerWork();
+      this.#offerWork(this.#agenda.now);
     } else {
       this.#jobs.finish(job, now, 'killed');
       this.#watch('killed', now, instance, job);
@@ -168,7 +176,7 @@ export class Runners {
   #exit(instance: Instance, reason: LeavingReason): void {
     instance.idle = false;
     this.#waiting.delete(instance);
-    if (instance.claiming) this.offerWork();
+    if (instance.claiming) this.#offerWork(this.#agenda.now);
     this.#exited(instance, reason);
   }
 }

@@ -4,6 +4,7 @@ import type { Launch } from '../../functions/lib/breaker.ts';
 import { describeActivities } from '../../functions/lib/scaling-activities.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
+import { ScalingActivities } from '../../sandbox/group/activities.ts';
 import { descriptionOf } from '../../sandbox/group/activity-texts.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import type { EventKind, Watch } from '../../sandbox/group/events.ts';
@@ -16,7 +17,8 @@ import { Totals } from '../../sandbox/group/totals.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { embeddedAws } from '../support/aws.ts';
 
-const { request, boot, leave, notice, idleTimeout, tidyUp, minimumBilling, launchHook } = DURATIONS;
+const { request, boot, leave, notice, idleClaim, idleTimeout, tidyUp, minimumBilling, launchHook } =
+  DURATIONS;
 const READY = request + boot;
 const JOB_SECONDS = 100;
 
@@ -31,10 +33,11 @@ beforeEach(() => {
   events = [];
 });
 
-const QUIET: readonly EventKind[] = ['desired', 'stock', 'lowers'];
+/** Events of no instance, and what an instance does to its group. */
+const UNSHOWN: readonly EventKind[] = ['queued', 'desired', 'stock', 'lowers'];
 
 const record: Watch = (kind, at, instance) => {
-  if (QUIET.includes(kind)) return;
+  if (UNSHOWN.includes(kind)) return;
   const reason = kind === 'leaves' ? `: ${instance?.reason}` : '';
   events.push(`${at} ${instance?.number ?? '-'} ${kind}${reason}`);
 };
@@ -102,6 +105,16 @@ describe('an instance whose runner is done', () => {
     expect(descriptions(runners).map((text) => text.replace(/ EC2 instance.*/, ''))).toEqual(says);
   });
 
+  it('and that stops is forgotten when the group notices, if it is desired no more', () => {
+    const runners = group({ leaving: 'stops' });
+    jobs.enqueue();
+    wanted(runners, 1);
+    agenda.advance(DONE + leave);
+    runners.desired = 0;
+    agenda.advance(DONE + leave + notice);
+    expect(counts(runners)).toEqual({ desired: 0, size: 0, alive: 0, left: 0 });
+  });
+
   it('and that stops is replaced when the group notices, if it is still desired', () => {
     const runners = group({ leaving: 'stops' });
     jobs.enqueue();
@@ -151,7 +164,17 @@ describe('an instance that EC2 takes back', () => {
     expect(jobs).toMatchObject({ running: 0, ended: 1, unclaimed: 0 });
   });
 
-  it('leaves its job to the next runner, if jobs are retried', () => {
+  it('leaves its job to a runner that is idle, if jobs are retried', () => {
+    const runners = group({ ...spot, retries: true });
+    jobs.enqueue();
+    wanted(runners, 1);
+    agenda.advance(READY);
+    runners.runners.addForeign(1);
+    agenda.advance(TAKEN + idleClaim);
+    expect(events.at(-1)).toBe(`${TAKEN + idleClaim} -1 claims`);
+  });
+
+  it('leaves its job to the next runner, if jobs are retried and none is idle', () => {
     const runners = group({ ...spot, retries: true });
     jobs.enqueue();
     wanted(runners, 1);
@@ -163,14 +186,60 @@ describe('an instance that EC2 takes back', () => {
   });
 });
 
+describe('a fall of the desired capacity', () => {
+  it('leaves an instance that is protected, and takes the next one', () => {
+    const runners = group({ protectedFromScaleIn: false });
+    wanted(runners, 3);
+    agenda.advance(READY);
+    const [first] = runners.members;
+    if (first) runners.protect(first, true);
+    wanted(runners, 1);
+    expect([...runners.members]).toEqual([first]);
+    if (first) runners.protect(first, false);
+    wanted(runners, 0);
+    expect(runners.size).toBe(0);
+  });
+});
+
+describe('a warm pool', () => {
+  it('takes nothing back that it has no room for any more', () => {
+    const runners = group({ warmPool: 1 });
+    wanted(runners, 1);
+    runners.warmPool.resize(0);
+    wanted(runners, 0);
+    expect(runners.warmPool).toMatchObject({ size: 0, stopped: 0 });
+  });
+
+  it('grows only when launches are not suspended', () => {
+    const runners = group();
+    runners.suspended = true;
+    runners.warmPool.resize(2);
+    expect(runners.warmPool).toMatchObject({ stopped: 0, warming: 0 });
+    runners.suspended = false;
+    runners.reconcile();
+    expect(runners.warmPool).toMatchObject({ stopped: 0, warming: 2 });
+  });
+});
+
+describe('the record of activities', () => {
+  it('is not complete once old ones were dropped, however few are left of those that count', () => {
+    const activities = new ScalingActivities(() => 0);
+    const change = { from: 0, to: 1 };
+    for (let launch = 0; launch < 1_000; launch += 1) activities.forget(activities.launch(1, change));
+    activities.succeed(activities.launch(1, change));
+    expect(activities.record(true)).toMatchObject({ launches: [{ outcome: 'succeeded' }], complete: true });
+    for (let launch = 0; launch < 1_000; launch += 1) activities.forget(activities.launch(1, change));
+    expect(activities.record(true).complete).toBe(false);
+  });
+});
+
 describe('runners outside the group', () => {
   it('take jobs one after the other, cost nothing, and stay', () => {
     const totals = new Totals(minimumBilling);
     const runners = group({}, (...event) => totals.add(...event));
     runners.runners.addForeign(1);
     for (let job = 0; job < 3; job += 1) {
-      jobs.enqueue();
-      runners.runners.offerWork();
+      runners.runners.queued(jobs.enqueue());
     }
     agenda.advance(10_000);
     expect(jobs).toMatchObject({ ended: 3, unclaimed: 0 });
@@ -231,8 +300,7 @@ describe('whatever happens to a group,', () => {
           for (const { after, desired, jobs: queued, pool } of steps) {
             agenda.advance(agenda.now + after);
             for (let job = 0; job < queued; job += 1) {
-              jobs.enqueue();
-              runners.runners.offerWork();
+              runners.runners.queued(jobs.enqueue());
             }
             if (pool !== undefined) runners.warmPool.resize(pool);
             wanted(runners, desired);
@@ -249,6 +317,7 @@ describe('whatever happens to a group,', () => {
           expect(again.at(agenda.now, runners.members)).toEqual(live.at(agenda.now, runners.members));
           expect(list.map(([, at]) => at)).toEqual(list.map(([, at]) => at).toSorted((a, b) => a - b));
           const of = (kind: EventKind) => list.filter(([each]) => each === kind).length;
+          expect(of('queued')).toBe(jobs.queued);
           expect(of('claims')).toBe(of('finishes') + of('killed') + of('retried') + jobs.running);
           expect(of('launches') - [...all].filter(({ gone }) => gone).length).toBe(runners.members.size);
         },

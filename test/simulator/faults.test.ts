@@ -177,6 +177,19 @@ describe('Spot instances that EC2 takes back', () => {
     expect(retried.spotSeconds).toBeLessThan(retried.billedSeconds);
   });
 
+  it('let a job wait until it is first claimed, however often it is run again', () => {
+    const policy = policyOf(ours({ spot, unsafeRetries: true }));
+    const first = new Map<number, number>();
+    let claims = 0;
+    const claimed = (number: number, _: unknown, at: number) => {
+      claims += 1;
+      if (!first.has(number)) first.set(number, at);
+    };
+    const { startedAt } = replay(jobs, policy, WORLD, { faults: { ...NO_FAULTS, ...faults }, claimed });
+    expect([...startedAt]).toEqual(jobs.map((_, number) => first.get(number)));
+    expect(claims).toBeGreaterThan(jobs.length);
+  });
+
   it('are none of a fleet without Spot capacity', () => {
     expect(run(ours(), jobs, faults)).toMatchObject({ interruptions: 0, spotSeconds: 0, jobsKilled: 0 });
   });

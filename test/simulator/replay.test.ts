@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Job } from '../../sandbox/trace.ts';
 import { WAIT_PARTS } from '../../simulator/job-figures.ts';
 import { PEERS, policyOf } from '../../simulator/peers.ts';
-import { Grid, idleFor, PLAIN, type Policy } from '../../simulator/policy.ts';
+import { Grid, idleFor, PLAIN, type Policy, type Sight } from '../../simulator/policy.ts';
 import { type Replayed, type ReplayOptions, replay } from '../../simulator/replay.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
 import { WORLD, type World } from '../../simulator/world.ts';
@@ -180,6 +180,26 @@ describe('a replay, worked out by hand:', () => {
     expect(replayed.polls).toBe(9);
     // Two counts each; to AWS one look each, and three writes: two wanted, one, none.
     expect(replayed.requests).toEqual({ ci: 18, aws: 9 + 3 });
+  });
+
+  it('counts the idle time of an instance that is taken away', () => {
+    const wish = ({ now, unclaimed }: Sight) => ({ desired: now < 200 || unclaimed > 0 ? 1 : 0, until: 200 });
+    const policy = level({
+      scaler: {
+        kind: 'polls',
+        polls: new Grid(5),
+        wish,
+        requests: { ci: 2, aws: 1, write: 1, start: 0 },
+      },
+      reuse: true,
+      protectedFromScaleIn: false,
+      leavesAt: idleFor(1_000),
+    });
+    // Idle from 143 until the poll at 200.
+    expect(replay([job(0, 50)], policy, WORLD)).toMatchObject({
+      idleSeconds: 57,
+      billedSeconds: 90 + 50 + 57,
+    });
   });
 
   it('records queue and capacity as often as it is told', () => {
