@@ -28,7 +28,7 @@ export interface JobTotals {
   jobsRetried: number;
 }
 
-/** Works out what became of the jobs, from the events of their group and from when the scaler saw them. */
+/** Computes what became of the jobs, from the events of their group and from when the scaler saw each job. */
 export class JobFigures {
   readonly totals: JobTotals;
   readonly #queuedAt: Float64Array;

@@ -4,7 +4,7 @@ import type { FailureKind, Launch } from '../../functions/lib/breaker.ts';
 /** Why a launch failed. What EC2 Auto Scaling says of each is in activity-texts.ts. */
 export type FailureCause = keyof typeof FAILURES;
 
-/** What a scaler that reads the activities makes of each cause; functions/lib/scaling-activities.ts reads the texts. */
+/** How the workflow classifies each cause. functions/lib/scaling-activities.ts reads it from the texts; a test compares. */
 const FAILURES = {
   refused: { kind: 'shortage', spot: false },
   'no-spot': { kind: 'shortage', spot: true },
@@ -13,7 +13,7 @@ const FAILURES = {
   reclaimed: { kind: 'shortage', spot: true },
 } as const satisfies Record<string, { kind: FailureKind; spot: boolean }>;
 
-/** A change of capacity, as the causes of activities tell it. */
+/** A change of capacity, which is part of an activity's cause. */
 export interface CapacityChange {
   from: number;
   to: number;
@@ -21,7 +21,7 @@ export interface CapacityChange {
 
 export type ActivityStatus = 'PreInService' | 'MidLifecycleAction' | 'Successful' | 'Failed' | 'Cancelled';
 
-/** One scaling activity, as far as it differs from others. Times are milliseconds since the epoch. */
+/** One scaling activity; activity-texts.ts has AWS's words for it. Times are milliseconds since the epoch. */
 export interface Activity {
   /** In the order of their start, from 1. */
   readonly number: number;
@@ -34,7 +34,7 @@ export interface Activity {
   status: ActivityStatus;
   /** Why it failed. */
   cause: FailureCause | undefined;
-  /** What EC2 Auto Scaling says of it, where that is not the text of its cause. */
+  /** The status message, if it is not that of the cause. */
   statusMessage: string | undefined;
   /** By how much the group grew or shrank. */
   readonly change: CapacityChange | undefined;
@@ -143,7 +143,11 @@ export class ScalingActivities {
     return [...inProgress, ...newest.filter(({ endedAt }) => endedAt !== undefined)];
   }
 
-  /** What the workflow would make of it; `describeActivities` reads the same from the texts. @param all As many as it ever reads. */
+  /**
+   * The launches on record, as `describeActivities` of the functions reads them from the texts.
+   *
+   * @param all Read as many as it ever reads.
+   */
   record(all: boolean): LaunchRecord {
     const newest = this.newest();
     let read = MOST_READ;

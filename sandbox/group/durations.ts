@@ -1,4 +1,4 @@
-/** How long things take around a group of runners, in seconds, all of them 0 or more. */
+/** How long things take around a group of runners, in seconds; all are at least 0. */
 export interface GroupDurations {
   /** From asking for an instance until EC2 lists it as pending, which is when billing starts. */
   request: number;
@@ -23,7 +23,7 @@ export interface GroupDurations {
   launchHook: number;
   /** How soon a group tries again after EC2 refused a launch. */
   relaunch: number;
-  /** How long an instance that never became a runner and does not leave by itself stands there, until somebody ends it. */
+  /** How long an instance stays that never became a runner and does not leave by itself, until somebody ends it. */
   tidyUp: number;
 }
 

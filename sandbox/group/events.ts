@@ -1,14 +1,14 @@
 import type { Instance } from './instance.ts';
 
 /**
- * Everything that happens to a group, its instances and their jobs. Every figure of a run is computed from these.
- * The value that comes with an event is, of
+ * Everything that happens to a group, its instances and their jobs. Every figure of a run is computed from these events.
+ * Each event has a value:
  *
- * - `queued`, `claims`, `finishes`, `killed` and `retried`: the number of the job;
- * - `warms up`: for how many seconds the instance will run until it is stopped;
- * - `stock`: how many instances stand by in the warm pool, stopped;
- * - `desired`: the desired capacity;
- * - all others: 0.
+ * - `queued`, `claims`, `finishes`, `killed` and `retried`: the number of the job
+ * - `warms up`: for how many seconds the instance runs until it is stopped
+ * - `stock`: how many stopped instances the warm pool has
+ * - `desired`: the desired capacity
+ * - all others: 0
  */
 export type EventKind =
   /** A job is queued. */
@@ -47,7 +47,7 @@ export type EventKind =
   | 'desired';
 
 /**
- * Called with each event as it happens, in the order of time. Instances change later: who needs a time of one copies it.
+ * Called with each event as it happens, in the order of time. An instance changes later, so copy what you keep of it.
  *
  * @param at Seconds on the agenda's scale.
  * @param instance `undefined` if the event is of none: `queued`, `refused`, `stock`, `desired`.

@@ -25,8 +25,8 @@ export type ShareWindow = Window & { share: number };
 export const ALWAYS: ShareWindow = { from: 0, to: Number.POSITIVE_INFINITY, share: 1 };
 
 /**
- * What goes wrong in a world, whoever scales it: the sandbox's groups have these faults, and the replay's, and they are
- * what `--fault` takes. Seconds count from the start of the trace.
+ * What can go wrong. The sandbox's groups and the replay take these faults, and so do `--fault` and the fault matrix.
+ * Seconds count from the start of the trace.
  */
 export interface Faults {
   /** Seed of what happens by chance: the same seed, the same faults. */
@@ -39,7 +39,7 @@ export interface Faults {
   lostInstances: readonly ShareWindow[];
   /** When runners come into service that take no job. */
   deafRunners: readonly ShareWindow[];
-  /** When the CI service does not tell its counts, nor of jobs that are queued. Runners go on. */
+  /** When the CI service answers no counts and sends no webhooks. Runners go on. */
   outages: readonly Window[];
   /** When EC2 has no capacity. */
   shortages: readonly Window[];
@@ -80,11 +80,11 @@ export const nextEdge = (windows: readonly Window[], after: number) =>
     Number.POSITIVE_INFINITY,
   );
 
-/** What happens to launches by chance, in the order in which they are made. */
+/** Draws what happens to each launch, in the order of the launches. */
 export class LaunchFaults {
   readonly #faults: Faults;
   readonly #random: () => number;
-  /** What may become of an instance that EC2 has given, in the order in which it is drawn. */
+  /** Faults of instances that did launch, in the order in which they are drawn. */
   readonly #ofBoots: readonly (readonly [LaunchFault, readonly ShareWindow[]])[];
 
   constructor(faults: Partial<Faults>) {

@@ -34,15 +34,19 @@ export interface GroupSettings extends RunnerSettings {
   failedBoot: 'leaves' | 'stays';
   /** How many stopped instances stand by; the pool is full at the start. */
   warmPool: number;
-  /** What goes wrong with a launch; asked once for each, also for one into the warm pool, which is On-Demand. */
+  /** Called once for each launch: what goes wrong with it. A launch into the warm pool is On-Demand. */
   launchFault: (now: number, onDemand: boolean) => LaunchFault | undefined;
-  /** After how many seconds EC2 takes a Spot instance back; Infinity if never. Asked once for each. */
+  /** Called once for each Spot instance: after how many seconds EC2 takes it back; Infinity if never. */
   interruptedAfter: () => number;
 }
 
 /**
- * An Auto Scaling group with its instances, their runners, its warm pool and its activities. Whoever drives it sets
- * the desired capacity, reconciles, and lets the agenda advance. Its figures are for `watch` to make.
+ * An Auto Scaling group with its instances, their runners, its warm pool and its activities. A driver sets the desired
+ * capacity, calls `reconcile` and lets the agenda advance. `watch` gets every event, and figures are computed from those.
+ *
+ * A real group also has what this one leaves out: Availability Zones, and a second try in another zone; one activity for
+ * each stop and each resume of an instance of the warm pool; a desired capacity that falls as soon as an instance asks
+ * to be terminated (here: once it is gone); and AWS suspends `Launch` after a day of failed launches.
  */
 export class Group {
   readonly activities: ScalingActivities;
@@ -150,7 +154,7 @@ export class Group {
     if (this.#members.size > this.#desired) this.#scaleIn();
   }
 
-  /** Says whether a fall of the desired capacity may take an instance away that has been launched. */
+  /** Sets whether a fall of the desired capacity may take a launched instance away. */
   protect(instance: Instance, isProtected: boolean): void {
     this.#members.protect(instance, isProtected);
   }
@@ -307,7 +311,7 @@ export class Group {
     this.#watch('lowers', this.#agenda.now, instance, 0);
   }
 
-  /** It does not count any more; but unless the scaler writes before, the group acts on that only later. */
+  /** The instance counts no more. The group launches another at the scaler's next write, or when it notices. */
   #stopped(instance: Instance, reason: LeavingReason): void {
     this.#disappear(instance, reason);
     this.#members.delete(instance);
@@ -319,7 +323,7 @@ export class Group {
     });
   }
 
-  /** Takes away those that nothing protects, and cancels launches that have not begun, the oldest of each first. */
+  /** Takes away unprotected instances, then cancels launches that have not begun; the oldest of each go first. */
   #scaleIn(): void {
     const change = { from: this.#members.size, to: this.#desired };
     while (this.#members.size > this.#desired) {
@@ -359,7 +363,7 @@ export class Group {
   /** The instance is gone; the group launches another if the desired capacity still asks for it. */
   #replace(instance: Instance, reason: LeavingReason): void {
     const { launch } = instance;
-    // The end of a launch that was in progress says it all.
+    // The failed launch is on record instead of a termination.
     if (instance.booted) this.activities.replace(instance.number);
     else if (launch && launch.endedAt === undefined) this.activities.fail(launch, 'reclaimed');
     this.runners.lost(instance);

@@ -32,7 +32,7 @@ export class Runners {
   readonly #jobs: JobQueue;
   readonly #watch: Watch;
   readonly #exited: (instance: Instance, reason: LeavingReason) => void;
-  /** Those whose next request for work finds nothing yet. */
+  /** Idle runners that are not about to claim a job. */
   readonly #waiting = new Waiting();
   #foreign = 0;
 

@@ -1,7 +1,7 @@
 import type { EventKind } from './events.ts';
 import type { Instance } from './instance.ts';
 
-/** What a group comes to; counts, and seconds of instances. */
+/** Totals of a group: counts, and seconds of instances. */
 export interface GroupTotals {
   /** Seconds paid for, those included that were made for the warm pool. */
   billedSeconds: number;
@@ -28,7 +28,7 @@ export interface GroupTotals {
   peakInstances: number;
 }
 
-/** Adds up what a group comes to, from its events. */
+/** Sums up the events of a group. */
 export class Totals {
   readonly #minimumBilling: number;
   readonly #so: GroupTotals = {
@@ -90,7 +90,7 @@ export class Totals {
     }
   }
 
-  /** The totals at that time, as if all of these instances left then. */
+  /** The totals at a time, as if these members left then. */
   at(now: number, members: Iterable<Instance>): GroupTotals {
     const totals = { ...this.#so };
     totals.stoppedSeconds += this.#stock * (now - this.#stockSince);
