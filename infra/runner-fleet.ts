@@ -29,45 +29,13 @@ import { largestMaximum } from '../functions/lib/schedules.ts';
 import type { FleetConfig } from './config.ts';
 import { logicalId } from './fleet-settings.ts';
 import { rootVolumeOf } from './image-settings.ts';
+import { overridesOf } from './instance-overrides.ts';
 import { architectureOf } from './instance-settings.ts';
 import { idleTimes } from './levers.ts';
 import { imageOf } from './machine-image.ts';
 import { allow, type Permission } from './permissions.ts';
 import { networkOf, type RunnerNetwork } from './runner-network.ts';
 import { runnerUserData } from './user-data.ts';
-
-const range = ({ min, max }: { min: number; max?: number | undefined }, times: number) => ({
-  min: min * times,
-  ...(max !== undefined && { max: max * times }),
-});
-
-/** `lowest-price`, because types that are told by their attributes have no order of preference. */
-function overridesOf({ instanceTypes = [], instanceRequirements: requirements }: FleetConfig) {
-  if (requirements === undefined) {
-    return {
-      onDemandAllocationStrategy: 'prioritized',
-      overrides: instanceTypes.map((instanceType) => ({ instanceType })),
-    };
-  }
-  const { architecture, vCpus, memoryGiB, burstable, excluded } = requirements;
-  return {
-    onDemandAllocationStrategy: 'lowest-price',
-    overrides: [
-      {
-        instanceRequirements: {
-          vCpuCount: range(vCpus, 1),
-          memoryMiB: range(memoryGiB, 1_024),
-          // The image has an architecture as well; this says it in the template.
-          cpuManufacturers: architecture === 'arm64' ? ['amazon-web-services'] : ['intel', 'amd'],
-          instanceGenerations: ['current'],
-          burstablePerformance: burstable ? 'included' : 'excluded',
-          acceleratorCount: { max: 0 },
-          ...(excluded.length > 0 && { excludedInstanceTypes: excluded }),
-        },
-      },
-    ],
-  };
-}
 
 /** Bucket and key of a file that a deployment uploads. */
 const objectOf = (asset: Asset) => `${asset.s3BucketName}/${asset.s3ObjectKey}`;
