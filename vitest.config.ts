@@ -12,12 +12,13 @@ const EACH = {
     POWERTOOLS_LOG_LEVEL: 'SILENT',
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
   },
-  testTimeout: 30_000,
+  // It ends a test that hangs. On a machine that is busy with other work, tests may take many times as long.
+  testTimeout: 120_000,
 };
 
 export default defineConfig({
   test: {
-    globalSetup: 'test/support/temporary-folder.ts',
+    globalSetup: ['test/support/temporary-folder.ts', 'test/support/bundled-commands.ts'],
     // Vitest leaves one core alone unless told; with the two of most CI machines that doubles the time.
     maxWorkers: '100%',
     projects: [

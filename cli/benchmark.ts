@@ -6,7 +6,7 @@ import { LIST_PRICES } from '../simulator/prices.ts';
 import { ReplayStalled } from '../simulator/replay.ts';
 import { WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
-import { runCommand, UsageError } from './arguments.ts';
+import { UsageError } from './arguments.ts';
 import {
   FAULT_REPLAYS,
   faultsSection,
@@ -18,39 +18,47 @@ import {
   summaryTable,
   traceSection,
 } from './benchmark-page.ts';
-import { progressBar } from './progress.ts';
+import type { CliCommand, Shell } from './run.ts';
+import type { Terminal } from './terminal.ts';
 
 const TRACES = '../shared/traces';
 const PAGE = 'docs/benchmark.md';
 
-const command = new Command('npm run benchmark --')
-  .description(
-    'Replays generated traces, and the CSV traces of a folder, under every policy with every lever, and one of them with faults; writes the tables to a page. Takes a few minutes.',
-  )
-  .option('--traces <dir>', `folder of traces (default: ${TRACES}, if it is there)`)
-  .option('--only <names>', 'some of the traces, by name, or faults, with commas between them (default: all)')
-  .option('--out <file>', 'the page', PAGE)
-  .allowExcessArguments(false)
-  .action(run);
+const define = ({ terminal }: Shell) =>
+  new Command('npm run benchmark --')
+    .description(
+      'Replays generated traces, and the CSV traces of a folder, under every policy with every lever, and one of them with faults; writes the tables to a page. Takes a few minutes.',
+    )
+    .option('--traces <dir>', `folder of traces (default: ${TRACES}, if it is there)`)
+    .option(
+      '--only <names>',
+      'some of the traces, by name, or faults, with commas between them (default: all)',
+    )
+    .option('--out <file>', 'the page', PAGE)
+    .allowExcessArguments(false)
+    .action((options: Options) => run(options, terminal));
+
+interface Options {
+  traces?: string;
+  only?: string;
+  out: string;
+}
 
 /** The part of the page that is no trace. */
 const WITH_FAULTS = 'faults';
 
-async function run({ traces, only, out }: { traces?: string; only?: string; out: string }): Promise<void> {
+async function run({ traces, only, out }: Options, terminal: Terminal): Promise<void> {
   if (!existsSync(dirname(out)))
     throw new UsageError(`--out must be a file in a folder that there is, got ${JSON.stringify(out)}`);
   const names = Object.keys(WORKLOADS) as WorkloadName[];
-  const all = [...files(traces).map(fromFile), ...names.map(generated)];
+  const all = [...files(traces, terminal).map(fromFile), ...names.map(generated)];
   const parts = choose(only, [...all.map(({ name }) => name), WITH_FAULTS]);
   const chosen = all.filter(({ name }) => parts.includes(name));
   const replays = [
     ...chosen.map(({ trace }) => trace.jobs.length * REPLAYS),
     parts.includes(WITH_FAULTS) ? WORKLOADS.weekly.generate(1).length * FAULT_REPLAYS : 0,
   ];
-  const progress = progressBar(
-    replays.reduce((sum, some) => sum + some, 0),
-    'jobs',
-  );
+  const progress = terminal.progress('jobs', { total: replays.reduce((sum, some) => sum + some, 0) });
   let before = 0;
   const told = (ended: number) => progress.to(before + ended);
   const replayed: Replayed[] = [];
@@ -65,7 +73,7 @@ async function run({ traces, only, out }: { traces?: string; only?: string; out:
     progress.stop();
   }
   writeFileSync(out, page(replayed, faults));
-  console.log(`${out} has ${parts.join(', ')}.`);
+  terminal.print(`${out} has ${parts.join(', ')}.`);
 }
 
 /** @throws UsageError */
@@ -79,12 +87,12 @@ function choose(only: string | undefined, known: readonly string[]): readonly st
   );
 }
 
-function files(folder: string | undefined): string[] {
+function files(folder: string | undefined, terminal: Terminal): string[] {
   const from = folder ?? TRACES;
   if (!existsSync(from)) {
     if (folder !== undefined)
       throw new UsageError(`--traces must be a folder with CSV traces, got ${JSON.stringify(folder)}`);
-    console.error(`There are no traces in ${TRACES}: the page has generated ones alone.`);
+    terminal.note(`There are no traces in ${TRACES}: the page has generated ones alone.`);
     return [];
   }
   const found = readdirSync(from).filter((name) => name.endsWith('.csv'));
@@ -141,4 +149,4 @@ under ours and under policies whose instances end themselves; where nobody notic
 ${faults}
 `;
 
-await runCommand(command, { wrongInput: [TraceInvalid], failure: [ReplayStalled] });
+export const benchmark: CliCommand = { define, wrongInput: [TraceInvalid], failure: [ReplayStalled] };

@@ -1,35 +1,40 @@
-import './quiet.ts';
 import { GetScheduleCommand, ListSchedulesCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { SFNClient, StartSyncExecutionCommand } from '@aws-sdk/client-sfn';
 import { Command } from 'commander';
-import { runCommand, stackOption, UsageError } from './arguments.ts';
-import { colours } from './colours.ts';
+import { stackOption, UsageError } from './arguments.ts';
+import { type CliCommand, nameAndMessage, type Shell } from './run.ts';
 import { describeSteps, readSteps } from './steps.ts';
 
 /** An execution takes at most 61 s; this is how long its answer is waited for. */
 const ANSWER_MILLISECONDS = 70_000;
 
-const command = new Command('npm run execute --')
-  .description(
-    'Starts one execution of the deployed workflow for a fleet, as its schedule does, waits for it, and prints its steps and its decision.',
-  )
-  .argument('<fleet>', 'a deployed fleet')
-  .option('--full', 'poll until the minute is nearly over, as scheduled executions do (default: one poll)')
-  .option('--json', 'print one JSON object and nothing else')
-  .addOption(stackOption())
-  .action(execute);
+const define = (shell: Shell) =>
+  new Command('npm run execute --')
+    .description(
+      'Starts one execution of the deployed workflow for a fleet, as its schedule does, waits for it, and prints its steps and its decision.',
+    )
+    .argument('<fleet>', 'a deployed fleet')
+    .option('--full', 'poll until the minute is nearly over, as scheduled executions do (default: one poll)')
+    .option('--json', 'print one JSON object and nothing else')
+    .addOption(stackOption())
+    .action((fleet: string, options: Options) => executeOnce(fleet, options, shell));
 
-async function execute(
-  fleet: string,
-  options: { full?: boolean; json?: boolean; stack: string },
-): Promise<void> {
+interface Options {
+  full?: boolean;
+  json?: boolean;
+  stack: string;
+}
+
+async function executeOnce(fleet: string, options: Options, shell: Shell): Promise<void> {
+  const { terminal, env } = shell;
+  const { colours } = terminal;
   const { stateMachineArn, input } = await readSchedule(options.stack, fleet);
   const sfn = new SFNClient({
     requestHandler: { requestTimeout: ANSWER_MILLISECONDS, throwOnRequestTimeout: true },
     // The prefix names AWS's own host for synchronous executions, which no other endpoint has.
-    disableHostPrefix: process.env.AWS_ENDPOINT_URL !== undefined,
+    disableHostPrefix: env.AWS_ENDPOINT_URL !== undefined,
   });
-  if (process.stderr.isTTY) console.error(colours.dim(`Executing ${stateMachineArn} ...`));
+  if (terminal.isWatched) terminal.note(colours.dim(`Executing ${stateMachineArn} ...`));
   const answer = await sfn.send(
     new StartSyncExecutionCommand({
       stateMachineArn,
@@ -44,26 +49,26 @@ async function execute(
   const output = answer.output === undefined ? {} : JSON.parse(answer.output);
   const { decision } = output;
   const succeeded = answer.status === 'SUCCEEDED';
-  if (!succeeded) process.exitCode = 1;
+  if (!succeeded) shell.exitCode = 1;
 
   if (options.json) {
     const { status, error, cause, name } = answer;
     const observed = Object(steps.findLast(({ state }) => state === 'Observe')?.output).observed;
-    console.log(JSON.stringify({ name, status, error, cause, observed, decision, steps }));
+    terminal.print(JSON.stringify({ name, status, error, cause, observed, decision, steps }));
     return;
   }
-  console.log(
+  terminal.print(
     `Execution ${answer.name}: ${succeeded ? colours.green('SUCCEEDED') : colours.red(answer.status ?? 'FAILED')}`,
   );
-  if (answer.error !== undefined) console.log(`${answer.error}\n${answer.cause}`);
+  if (answer.error !== undefined) terminal.print(`${answer.error}\n${answer.cause}`);
   if (decision !== undefined) {
-    console.log(`Desired capacity ${decision.desired}${decision.change ? ', changed' : ''}:`);
-    for (const reason of decision.reasons) console.log(`  ${reason}`);
+    terminal.print(`Desired capacity ${decision.desired}${decision.change ? ', changed' : ''}:`);
+    for (const reason of decision.reasons) terminal.print(`  ${reason}`);
   }
-  console.log(
+  terminal.print(
     steps.length === 0
       ? 'Its steps are not in the execution log yet.'
-      : describeSteps(steps, startedAt.getTime()),
+      : describeSteps(steps, startedAt.getTime(), colours),
   );
 }
 
@@ -98,7 +103,4 @@ async function ifNotFound<T>(error: unknown, otherwise: () => Promise<T>): Promi
   return await otherwise();
 }
 
-await runCommand(command).catch((error: Error) => {
-  console.error(`${error.name}: ${error.message}`);
-  process.exitCode = 1;
-});
+export const execute: CliCommand = { define, otherwise: nameAndMessage };

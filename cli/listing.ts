@@ -1,4 +1,4 @@
-import { colours } from './colours.ts';
+import type { Terminal } from './terminal.ts';
 
 /**
  * One state of an execution as the Step Functions console lists it.
@@ -11,6 +11,7 @@ export function listState(
   type: string,
   milliseconds: number,
   error: string | undefined,
+  colours: Terminal['colours'],
 ): string {
   const entered = `+${(milliseconds / 1_000).toFixed(1)} s`;
   const status = error === undefined ? colours.green('Succeeded') : colours.red(error);

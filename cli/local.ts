@@ -1,4 +1,3 @@
-import './quiet.ts';
 import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -7,12 +6,14 @@ import { DescribeExecutionCommand, ListExecutionsCommand, SFNClient } from '@aws
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { CircleCi } from '../sandbox/circleci.ts';
-import { numberOption, runCommand } from './arguments.ts';
-import { colours } from './colours.ts';
+import { numberOption } from './arguments.ts';
+import { untilEnded } from './ending.ts';
 import { LocalAws, LocalAwsFailed } from './local-aws.ts';
 import { LocalRunners } from './local-runners.ts';
 import { PythonMissing } from './python.ts';
+import type { CliCommand, Shell } from './run.ts';
 import { readSteps, type Step } from './steps.ts';
+import type { Terminal } from './terminal.ts';
 
 const TOKEN = 'CCIPAT_local_0123456789abcdef';
 const RESOURCE_CLASS = 'local/linux';
@@ -20,24 +21,27 @@ const RESOURCE_CLASS = 'local/linux';
 /** Jobs arrive in bursts, so that the group can be seen to rise and to fall. */
 const BURST = { jobs: 4, everySeconds: 90, shortestSeconds: 15, longestSeconds: 45 };
 
-const command = new Command('npm run local --')
-  .description(
-    'Deploys the app to a local AWS on this machine and watches it follow a CircleCI queue: MiniStack, which it\ninstalls into .local and starts, or the endpoint in AWS_ENDPOINT_URL. Ctrl-C ends everything that it started.',
-  )
-  .option(
-    '--minutes <n>',
-    'end by itself after so many minutes (default: at Ctrl-C)',
-    numberOption('the minutes', 1, 1_440),
-  )
-  .allowExcessArguments(false)
-  .action(local);
+const define = ({ terminal }: Shell) =>
+  new Command('npm run local --')
+    .description(
+      'Deploys the app to a local AWS on this machine and watches it follow a CircleCI queue: MiniStack, which it\ninstalls into .local and starts, or the endpoint in AWS_ENDPOINT_URL. Ctrl-C ends everything that it started.',
+    )
+    .option(
+      '--minutes <n>',
+      'end by itself after so many minutes (default: at Ctrl-C)',
+      numberOption('the minutes', 1, 1_440),
+    )
+    .allowExcessArguments(false)
+    .action((options: Options) => untilEnded((ended) => run(options, ended, terminal)));
 
-async function local(options: { minutes?: number }): Promise<void> {
-  const end = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort());
+interface Options {
+  minutes?: number;
+}
+
+async function run(options: Options, ended: AbortSignal, terminal: Terminal): Promise<void> {
   const began = Date.now();
   const report = (message: string) =>
-    console.log(colours.dim(`${seconds(Date.now() - began).padStart(7)}  ${message}`));
+    terminal.print(terminal.colours.dim(`${seconds(Date.now() - began).padStart(7)}  ${message}`));
 
   const circleci = new CircleCi();
   circleci.tokens.add(TOKEN);
@@ -55,7 +59,7 @@ async function local(options: { minutes?: number }): Promise<void> {
       circleciUrl: `http://127.0.0.1:${port}`,
     };
     writeFileSync(fleetsFile, stringify({ local: fleet }));
-    const outputs = await aws.deploy(fleetsFile, report, { signal: end.signal });
+    const outputs = await aws.deploy(fleetsFile, report, { signal: ended });
     report('Storing the secret');
     await new SecretsManagerClient({}).send(
       new PutSecretValueCommand({
@@ -72,11 +76,12 @@ async function local(options: { minutes?: number }): Promise<void> {
       runners,
       outputs.StateMachineArn ?? '',
       report,
-      () => end.signal.aborted || Date.now() >= until,
+      terminal,
+      () => ended.aborted || Date.now() >= until,
     );
   } catch (error) {
     // Ctrl-C reaches the commands started here too: that they failed is no news then.
-    if (!end.signal.aborted) throw error;
+    if (!ended.aborted) throw error;
   } finally {
     report('Stopping');
     server.close();
@@ -90,6 +95,7 @@ async function watch(
   runners: LocalRunners,
   stateMachineArn: string,
   report: (message: string) => void,
+  terminal: Terminal,
   over: () => boolean,
 ): Promise<void> {
   const sfn = new SFNClient({});
@@ -105,12 +111,18 @@ async function watch(
     const state = `unclaimed ${unclaimed}, running ${running}, done ${ended}  |  desired ${desired}, members ${members}`;
     if (state !== shown) report(state);
     shown = state;
-    await printExecutions(sfn, stateMachineArn, printed);
+    await printExecutions(sfn, stateMachineArn, printed, terminal);
     await new Promise((resolve) => setTimeout(resolve, 1_000));
   }
 }
 
-async function printExecutions(sfn: SFNClient, stateMachineArn: string, printed: Set<string>): Promise<void> {
+async function printExecutions(
+  sfn: SFNClient,
+  stateMachineArn: string,
+  printed: Set<string>,
+  terminal: Terminal,
+): Promise<void> {
+  const { colours } = terminal;
   const { executions = [] } = await sfn.send(new ListExecutionsCommand({ stateMachineArn, maxResults: 10 }));
   for (const { executionArn = '', name = '', status, startDate, stopDate } of executions.toReversed()) {
     if (status === 'RUNNING' || printed.has(executionArn)) continue;
@@ -119,13 +131,13 @@ async function printExecutions(sfn: SFNClient, stateMachineArn: string, printed:
     const steps = await readSteps(sfn, executionArn, '', started);
     const took = seconds((stopDate ?? started).getTime() - started.getTime());
     const colour = status === 'SUCCEEDED' ? colours.green : colours.red;
-    console.log(`\nExecution ${name}  ${colour(status ?? '')} in ${took}`);
-    for (const line of decisions(steps)) console.log(`  ${line}`);
+    terminal.print(`\nExecution ${name}  ${colour(status ?? '')} in ${took}`);
+    for (const line of decisions(steps)) terminal.print(`  ${line}`);
     if (status !== 'SUCCEEDED') {
       const { error, cause } = await sfn.send(new DescribeExecutionCommand({ executionArn }));
-      console.log(`  ${error}\n  ${cause}`);
+      terminal.print(`  ${error}\n  ${cause}`);
     }
-    console.log();
+    terminal.print();
   }
 }
 
@@ -144,5 +156,4 @@ function decisions(steps: Step[]): string[] {
 
 const seconds = (milliseconds: number) => `${(milliseconds / 1_000).toFixed(1)} s`;
 
-await runCommand(command, { failure: [PythonMissing, LocalAwsFailed] });
-process.exit();
+export const local: CliCommand = { define, failure: [PythonMissing, LocalAwsFailed], endsProcess: true };

@@ -9,7 +9,7 @@ import type { Trace } from '../simulator/traces.ts';
 import type { World } from '../simulator/world.ts';
 import { UsageError } from './arguments.ts';
 import type { choosePolicies } from './choices.ts';
-import { counterOf } from './progress.ts';
+import type { Terminal } from './terminal.ts';
 
 export interface OptimiseWords {
   optimise?: boolean;
@@ -62,19 +62,21 @@ export async function findSettings(
     faults,
     priced,
     policies,
+    terminal,
   }: {
     share: number;
     world: World;
     faults: Faults;
     priced: Priced;
     policies: Pick<ReturnType<typeof choosePolicies>, 'set' | 'oursWith'>;
+    terminal: Terminal;
   },
 ): Promise<{ answer: Answer; tried: readonly Tried[] }> {
   const parts = part(tableOf(trace.jobs), world, share);
   if (parts === undefined)
     throw new UsageError(`--train ${share}: one of the two parts of the trace has no job`);
   const { set: keep, oursWith } = policies;
-  const trials = counterOf('settings tried');
+  const trials = terminal.progress('settings tried');
   const { training, rest } = parts;
   const options = { world: training.world, goal, faults, priced, keep, oursWith, progress: trials.to };
   const { found, asGiven, seed, met, tried } = await optimise(training.jobs, options).finally(trials.stop);

@@ -1,4 +1,3 @@
-import './quiet.ts';
 import {
   AutoScalingClient,
   CreateOrUpdateTagsCommand,
@@ -8,8 +7,10 @@ import {
 import { Command } from 'commander';
 import { PAUSED_TAG } from '../functions/lib/tags.ts';
 import { STACK_NAME } from '../infra/config.ts';
-import { runCommand, stackOption, UsageError } from './arguments.ts';
+import { stackOption, UsageError } from './arguments.ts';
 import { readOutputs } from './outputs.ts';
+import { type CliCommand, nameAndMessage } from './run.ts';
+import type { Terminal } from './terminal.ts';
 
 /** What each command makes of a fleet: the value of its group's tag, and what it means. */
 const COMMANDS = {
@@ -32,20 +33,32 @@ const COMMANDS = {
 
 type Action = keyof typeof COMMANDS;
 
-const autoScaling = new AutoScalingClient({});
+interface Options {
+  json?: boolean;
+  stack: string;
+}
 
-const action = process.argv[2] as Action;
-const { value, does, done } = COMMANDS[action];
-const command = new Command(`npm run ${action} --`)
-  .description(does)
-  .argument('<fleet...>', 'one or more deployed fleets')
-  .option('--json', 'print one JSON object for each fleet and nothing else')
-  .addOption(stackOption())
-  .action(setAll);
+/** One of the three commands. */
+const commandFor = (action: Action): CliCommand => ({
+  define: ({ terminal }) =>
+    new Command(`npm run ${action} --`)
+      .description(COMMANDS[action].does)
+      .argument('<fleet...>', 'one or more deployed fleets')
+      .option('--json', 'print one JSON object for each fleet and nothing else')
+      .addOption(stackOption())
+      .action((fleets: string[], options: Options) => setAll(action, fleets, options, terminal)),
+  otherwise: nameAndMessage,
+});
 
-async function setAll(fleets: string[], options: { json?: boolean; stack: string }): Promise<void> {
+export const pause = commandFor('pause');
+export const drain = commandFor('drain');
+export const resume = commandFor('resume');
+
+async function setAll(action: Action, fleets: string[], options: Options, terminal: Terminal): Promise<void> {
+  const { value, done } = COMMANDS[action];
   const { stack } = options;
-  const groups = await deployedGroups(stack);
+  const autoScaling = new AutoScalingClient({});
+  const groups = await deployedGroups(stack, autoScaling);
   const unknown = fleets.filter((fleet) => !groups.has(fleet));
   if (unknown.length > 0) {
     const deployed = groups.size > 0 ? `Deployed are ${[...groups.keys()].join(', ')}` : 'None is deployed';
@@ -54,9 +67,9 @@ async function setAll(fleets: string[], options: { json?: boolean; stack: string
     );
   }
   for (const fleet of new Set(fleets)) {
-    await setTag(`${stack}-${fleet}`);
+    await setTag(`${stack}-${fleet}`, value, autoScaling);
     const { desired = 0, instances = 0 } = groups.get(fleet) ?? {};
-    console.log(
+    terminal.print(
       options.json
         ? JSON.stringify({ fleet, paused: value ?? 'false', desiredCapacity: desired, instances })
         : `Fleet ${fleet} ${done}. Desired capacity ${desired}, instances ${instances}.`,
@@ -64,19 +77,22 @@ async function setAll(fleets: string[], options: { json?: boolean; stack: string
   }
   if (!options.json && value !== undefined) {
     const words = [...new Set(fleets), ...(stack === STACK_NAME ? [] : ['--stack', stack])];
-    console.log(`Until: npm run resume -- ${words.join(' ')}`);
+    terminal.print(`Until: npm run resume -- ${words.join(' ')}`);
   }
 }
 
 /** The groups of a stack, by their fleets. */
-async function deployedGroups(stack: string): Promise<Map<string, { desired: number; instances: number }>> {
+async function deployedGroups(
+  stack: string,
+  client: AutoScalingClient,
+): Promise<Map<string, { desired: number; instances: number }>> {
   const names = Object.entries(await readOutputs(stack)).flatMap(([key, name]) =>
     key.endsWith('GroupName') ? [name] : [],
   );
   const found = new Map<string, { desired: number; instances: number }>();
   if (names.length === 0) return found;
   const asked = { AutoScalingGroupNames: names };
-  for await (const page of paginateDescribeAutoScalingGroups({ client: autoScaling }, asked)) {
+  for await (const page of paginateDescribeAutoScalingGroups({ client }, asked)) {
     for (const { AutoScalingGroupName = '', DesiredCapacity = 0, Instances } of page.AutoScalingGroups ??
       []) {
       const fleet = AutoScalingGroupName.slice(stack.length + 1);
@@ -86,17 +102,15 @@ async function deployedGroups(stack: string): Promise<Map<string, { desired: num
   return found;
 }
 
-async function setTag(groupName: string): Promise<void> {
+async function setTag(
+  groupName: string,
+  value: string | undefined,
+  client: AutoScalingClient,
+): Promise<void> {
   const tag = { ResourceId: groupName, ResourceType: 'auto-scaling-group', Key: PAUSED_TAG };
-  if (value === undefined) await autoScaling.send(new DeleteTagsCommand({ Tags: [tag] }));
+  if (value === undefined) await client.send(new DeleteTagsCommand({ Tags: [tag] }));
   else {
     const Tags = [{ ...tag, Value: value, PropagateAtLaunch: false }];
-    await autoScaling.send(new CreateOrUpdateTagsCommand({ Tags }));
+    await client.send(new CreateOrUpdateTagsCommand({ Tags }));
   }
 }
-
-process.argv.splice(2, 1);
-await runCommand(command).catch((error: Error) => {
-  console.error(`${error.name}: ${error.message}`);
-  process.exitCode = 1;
-});

@@ -1,4 +1,3 @@
-import './quiet.ts';
 import {
   AutoScalingClient,
   type AutoScalingGroup,
@@ -9,22 +8,24 @@ import { CreateTagsCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { Command } from 'commander';
 import { RECYCLE_TAG } from '../functions/lib/tags.ts';
 import { FleetsInvalid, loadFleets } from '../infra/config.ts';
-import { runCommand, stackOption, UsageError } from './arguments.ts';
-import { colours } from './colours.ts';
+import { stackOption, UsageError } from './arguments.ts';
+import { type CliCommand, nameAndMessage, type Shell } from './run.ts';
+import type { Terminal } from './terminal.ts';
 
 /** AWS takes up to 1,000 in a call; fewer make progress visible, and an error small. */
 const BATCH = 100;
 
-const command = new Command('npm run recycle --')
-  .description(
-    "Has a deployed fleet's instances that are not of its newest launch template leave: idle ones within seconds,\nbusy ones after their job. It tags them; each sees its own tag. New ones come as tasks or minReplicas want them.",
-  )
-  .argument('<fleet>', 'a fleet of fleets.yaml that is deployed')
-  .option('--all', 'those of the newest launch template as well, as for a new image behind a parameter')
-  .option('--json', 'print one JSON object and nothing else')
-  .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
-  .addOption(stackOption())
-  .action(recycle);
+const define = ({ terminal }: Shell) =>
+  new Command('npm run recycle --')
+    .description(
+      "Has a deployed fleet's instances that are not of its newest launch template leave: idle ones within seconds,\nbusy ones after their job. It tags them; each sees its own tag. New ones come as tasks or minReplicas want them.",
+    )
+    .argument('<fleet>', 'a fleet of fleets.yaml that is deployed')
+    .option('--all', 'those of the newest launch template as well, as for a new image behind a parameter')
+    .option('--json', 'print one JSON object and nothing else')
+    .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
+    .addOption(stackOption())
+    .action((fleet: string, options: Options) => recycleFleet(fleet, options, terminal));
 
 /** What could not be done, though the command was right. */
 class RecycleFailed extends Error {
@@ -46,7 +47,11 @@ interface Listed {
   version: string;
 }
 
-async function recycle(fleet: string, { all = false, json = false, fleets, stack }: Options): Promise<void> {
+async function recycleFleet(
+  fleet: string,
+  { all = false, json = false, fleets, stack }: Options,
+  terminal: Terminal,
+): Promise<void> {
   const names = loadFleets(fleets).map(({ name }) => name);
   if (!names.includes(fleet)) {
     throw new UsageError(
@@ -67,19 +72,20 @@ async function recycle(fleet: string, { all = false, json = false, fleets, stack
   const kept = members.filter((member) => !chosen.includes(member));
 
   const about = `Fleet ${fleet}, launch template version ${newest}`;
-  if (!json && process.stderr.isTTY) console.error(colours.dim(`${about}: marking ${chosen.length} ...`));
+  if (!json && terminal.isWatched)
+    terminal.note(terminal.colours.dim(`${about}: marking ${chosen.length} ...`));
   const gone = await mark(chosen.map(({ instance }) => instance));
   const marked = chosen.filter(({ instance }) => !gone.has(instance));
   if (json) {
-    console.log(JSON.stringify({ fleet, group: groupName, newest, all, marked, kept }));
+    terminal.print(JSON.stringify({ fleet, group: groupName, newest, all, marked, kept }));
     return;
   }
-  console.log(`${about}: ${marked.length} of ${members.length} instances marked.`);
+  terminal.print(`${about}: ${marked.length} of ${members.length} instances marked.`);
   for (const { instance, state, version } of marked) {
-    console.log(`  ${instance}  ${state.padEnd(12)}  version ${version}`);
+    terminal.print(`  ${instance}  ${state.padEnd(12)}  version ${version}`);
   }
-  if (marked.length > 0) console.log('Idle ones leave within seconds, busy ones after their job.');
-  else if (kept.length > 0) console.log('All are of the newest version; --all marks them too.');
+  if (marked.length > 0) terminal.print('Idle ones leave within seconds, busy ones after their job.');
+  else if (kept.length > 0) terminal.print('All are of the newest version; --all marks them too.');
 }
 
 async function describe(groupName: string): Promise<AutoScalingGroup | undefined> {
@@ -137,7 +143,9 @@ async function mark(ids: string[]): Promise<Set<string>> {
   return gone;
 }
 
-await runCommand(command, { wrongInput: [FleetsInvalid], failure: [RecycleFailed] }).catch((error: Error) => {
-  console.error(`${error.name}: ${error.message}`);
-  process.exitCode = 1;
-});
+export const recycle: CliCommand = {
+  define,
+  wrongInput: [FleetsInvalid],
+  failure: [RecycleFailed],
+  otherwise: nameAndMessage,
+};

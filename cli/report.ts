@@ -14,7 +14,7 @@ import type { World } from '../simulator/world.ts';
 import { UsageError } from './arguments.ts';
 import type { choosePolicies } from './choices.ts';
 import { type Answer, asYaml, describeGoal } from './optimise.ts';
-import { progressBar } from './progress.ts';
+import type { Shell } from './run.ts';
 
 /**
  * Before minutes of replays: whether a report can be written there.
@@ -52,7 +52,8 @@ export interface ReportWords extends Replay {
 }
 
 /** Replays what a report shows, and writes it as one file of HTML, whole or not at all. */
-export async function writeReport(file: string, words: ReportWords): Promise<void> {
+export async function writeReport(file: string, words: ReportWords, shell: Shell): Promise<void> {
+  const { terminal } = shell;
   const { options, policies, trace, faults, priced, found } = words;
   const { fleet, choices, oursWith } = policies;
   const all = { jobs: tableOf(trace.jobs), world: words.world };
@@ -62,7 +63,7 @@ export async function writeReport(file: string, words: ReportWords): Promise<voi
       source: found === undefined ? words.source : `${words.source}, what comes after the search`,
       ...(trace.startsAt !== undefined && { startsAt: world.startsAt }),
       notes: words.notes,
-      command: commandOf(process.argv.slice(2)),
+      command: commandOf(shell.words),
       assumptions: [
         `At most ${whole(fleet.maxReplicas)} instances, whatever the policy.`,
         words.costs,
@@ -84,7 +85,7 @@ export async function writeReport(file: string, words: ReportWords): Promise<voi
     oursWith,
     fleetsYaml: (set) =>
       `${options.fleet ?? 'your-fleet'}:\n${asYaml([...ofFleet(options.set ?? [], policies), ...set]).replaceAll(/^/gm, '  ')}\n`,
-    progress: progressBar,
+    progress: (total, of) => terminal.progress(of, { total }),
   });
   const html = page(data, await bundleAssets());
   const unfinished = `${file}.part`;
@@ -94,7 +95,7 @@ export async function writeReport(file: string, words: ReportWords): Promise<voi
   } finally {
     rmSync(unfinished, { force: true });
   }
-  console.error(`Report: ${file} (${Math.round(Buffer.byteLength(html) / 1_000)} kB)`);
+  terminal.note(`Report: ${file} (${Math.round(Buffer.byteLength(html) / 1_000)} kB)`);
 }
 
 /** What is set of the fleet, and not of another policy. */

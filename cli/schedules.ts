@@ -1,10 +1,10 @@
-import './quiet.ts';
 import { Command, InvalidArgumentError } from 'commander';
 import * as z from 'zod';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
 import { capacityOf } from '../infra/levers.ts';
-import { numberOption, runCommand, UsageError } from './arguments.ts';
-import { colours } from './colours.ts';
+import { numberOption, UsageError } from './arguments.ts';
+import type { CliCommand, Shell } from './run.ts';
+import type { Terminal } from './terminal.ts';
 import { localTime, type Period, timetable } from './timetable.ts';
 
 const MINUTE = 60_000;
@@ -24,23 +24,24 @@ interface Options {
   json?: boolean;
 }
 
-const command = new Command('npm run schedules --')
-  .description(
-    'Shows which settings of fleets.yaml will be in force in the next days: each change with its time, the schedule\nthat makes it, and which schedules are hidden by an earlier one. Nothing needs to be deployed, and nothing is asked.',
-  )
-  .argument('[fleet]', 'a fleet of fleets.yaml (default: all of them)')
-  .option('--days <n>', 'so many days', numberOption('the number of days', 1, 366), 7)
-  .option(
-    '--from <time>',
-    'from this time on, such as 2026-01-05 or 2026-01-05T08:00:00Z (default: now)',
-    time,
-  )
-  .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
-  .option('--json', 'print one JSON object and nothing else')
-  .allowExcessArguments(false)
-  .action(showSchedules);
+const define = ({ terminal }: Shell) =>
+  new Command('npm run schedules --')
+    .description(
+      'Shows which settings of fleets.yaml will be in force in the next days: each change with its time, the schedule\nthat makes it, and which schedules are hidden by an earlier one. Nothing needs to be deployed, and nothing is asked.',
+    )
+    .argument('[fleet]', 'a fleet of fleets.yaml (default: all of them)')
+    .option('--days <n>', 'so many days', numberOption('the number of days', 1, 366), 7)
+    .option(
+      '--from <time>',
+      'from this time on, such as 2026-01-05 or 2026-01-05T08:00:00Z (default: now)',
+      time,
+    )
+    .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
+    .option('--json', 'print one JSON object and nothing else')
+    .allowExcessArguments(false)
+    .action((fleet: string | undefined, options: Options) => showSchedules(fleet, options, terminal));
 
-function showSchedules(name: string | undefined, options: Options): void {
+function showSchedules(name: string | undefined, options: Options, terminal: Terminal): void {
   const from = Math.floor((options.from ?? Date.now()) / MINUTE) * MINUTE;
   const to = from + options.days * DAY;
   const fleets = chooseFleets(name, options.fleets).map((fleet) => ({
@@ -53,10 +54,12 @@ function showSchedules(name: string | undefined, options: Options): void {
       schedules: fleet.schedules,
       periods: periods.map(plainPeriod),
     }));
-    console.log(JSON.stringify({ from: iso(from), to: iso(to), fleets: shown }));
+    terminal.print(JSON.stringify({ from: iso(from), to: iso(to), fleets: shown }));
     return;
   }
-  console.log(fleets.map(({ fleet, periods }) => describeFleet(fleet, periods)).join('\n\n'));
+  terminal.print(
+    fleets.map(({ fleet, periods }) => describeFleet(fleet, periods, terminal.colours)).join('\n\n'),
+  );
 }
 
 /** An ISO 8601 time that means the same wherever it is typed: a date is one in UTC. */
@@ -90,7 +93,7 @@ const plainPeriod = ({ from, to, levers, schedule, hidden, timezone }: Period) =
 
 const COLUMNS = ['local time', '', 'UTC', 'in force', 'min', 'max', 'headroom', 'maxSurge'];
 
-function describeFleet(fleet: FleetConfig, periods: Period[]): string {
+function describeFleet(fleet: FleetConfig, periods: Period[], colours: Terminal['colours']): string {
   const { schedules } = fleet;
   const title = `Fleet ${colours.bold(fleet.name)}`;
   const called = (index: number) => {
@@ -159,4 +162,4 @@ function remarks({ schedules }: FleetConfig, periods: Period[], called: (index: 
   return [...overlaps, ...idle, ...gaps];
 }
 
-await runCommand(command, { wrongInput: [FleetsInvalid] });
+export const schedules: CliCommand = { define, wrongInput: [FleetsInvalid] };

@@ -1,23 +1,29 @@
-import './quiet.ts';
 import { text } from 'node:stream/consumers';
 import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import password from '@inquirer/password';
 import { Command } from 'commander';
 import { FleetsInvalid, loadFleets } from '../infra/config.ts';
 import { logicalId } from '../infra/fleet-settings.ts';
-import { runCommand, stackOption, UsageError } from './arguments.ts';
+import { stackOption, UsageError } from './arguments.ts';
 import { readOutputs } from './outputs.ts';
+import { type CliCommand, nameAndMessage, type Shell } from './run.ts';
 
-const command = new Command('npm run secrets --')
-  .description(
-    "Stores a deployed fleet's two tokens in Secrets Manager: the personal API token, with which tasks are counted,\nand the resource class token, with which runners claim them. It asks for them without showing them; where\nthere is no terminal it reads them from standard input, one a line.",
-  )
-  .argument('<fleet>', 'a fleet of fleets.yaml that is deployed')
-  .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
-  .addOption(stackOption())
-  .action(storeSecrets);
+const define = (shell: Shell) =>
+  new Command('npm run secrets --')
+    .description(
+      "Stores a deployed fleet's two tokens in Secrets Manager: the personal API token, with which tasks are counted,\nand the resource class token, with which runners claim them. It asks for them without showing them; where\nthere is no terminal it reads them from standard input, one a line.",
+    )
+    .argument('<fleet>', 'a fleet of fleets.yaml that is deployed')
+    .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
+    .addOption(stackOption())
+    .action((name: string, options: Options) => storeSecrets(name, options, shell));
 
-async function storeSecrets(name: string, options: { fleets: string; stack: string }): Promise<void> {
+interface Options {
+  fleets: string;
+  stack: string;
+}
+
+async function storeSecrets(name: string, options: Options, { terminal, stdin }: Shell): Promise<void> {
   const fleets = loadFleets(options.fleets);
   const fleet = fleets.find((candidate) => candidate.name === name);
   if (fleet === undefined) {
@@ -36,20 +42,20 @@ async function storeSecrets(name: string, options: { fleets: string; stack: stri
     );
   }
 
-  const [apiToken, classToken] = await readTokens();
-  const secrets = new SecretsManagerClient({});
+  const [apiToken, classToken] = await readTokens(stdin);
+  const client = new SecretsManagerClient({});
   const scaler = JSON.stringify({ resource_class: fleet.resourceClass, circle_token: apiToken });
-  await secrets.send(new PutSecretValueCommand({ SecretId: scalerSecret, SecretString: scaler }));
-  await secrets.send(new PutSecretValueCommand({ SecretId: runnerSecret, SecretString: classToken }));
-  console.log(`Stored the tokens in ${scalerSecret} and ${runnerSecret}.`);
+  await client.send(new PutSecretValueCommand({ SecretId: scalerSecret, SecretString: scaler }));
+  await client.send(new PutSecretValueCommand({ SecretId: runnerSecret, SecretString: classToken }));
+  terminal.print(`Stored the tokens in ${scalerSecret} and ${runnerSecret}.`);
 }
 
-async function readTokens(): Promise<[string, string]> {
+async function readTokens(stdin: Shell['stdin']): Promise<[string, string]> {
   const questions = ['Personal API token', 'Resource class token'] as const;
-  if (process.stdin.isTTY) {
+  if (stdin.isTTY) {
     return [await ask(questions[0]), await ask(questions[1])];
   }
-  const [apiToken = '', classToken = ''] = (await text(process.stdin)).split('\n').map((line) => line.trim());
+  const [apiToken = '', classToken = ''] = (await text(stdin)).split('\n').map((line) => line.trim());
   if (apiToken === '' || classToken === '') {
     throw new UsageError(
       'Standard input must hold two lines: the personal API token, then the resource class token',
@@ -63,7 +69,9 @@ const ask = (message: string) =>
     (value) => value.trim(),
   );
 
-await runCommand(command, { wrongInput: [FleetsInvalid] }).catch((error: Error) => {
-  console.error(error.name === 'ExitPromptError' ? 'Nothing was stored.' : `${error.name}: ${error.message}`);
-  process.exitCode = 1;
-});
+export const secrets: CliCommand = {
+  define,
+  wrongInput: [FleetsInvalid],
+  promptClosed: 'Nothing was stored.',
+  otherwise: nameAndMessage,
+};

@@ -1,5 +1,3 @@
-// Before anything else: the SDK and the logger read these when they are loaded.
-import './quiet.ts';
 import { Command, Option } from 'commander';
 import { type FleetConfig, FleetsInvalid } from '../infra/config.ts';
 import type { Faults } from '../sandbox/group/faults.ts';
@@ -13,13 +11,13 @@ import { simulate } from '../simulator/simulate.ts';
 import { loadTrace, type Trace } from '../simulator/traces.ts';
 import { generatedTrace, WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
-import { numberOption, runCommand, UsageError } from './arguments.ts';
+import { numberOption, UsageError } from './arguments.ts';
 import { choosePolicies, describePolicies } from './choices.ts';
-import { colours } from './colours.ts';
 import { chooseFaults, describeFaults } from './faults.ts';
 import { chooseGoal, describeAnswer, findSettings, type OptimiseWords } from './optimise.ts';
-import { progressBar } from './progress.ts';
 import type { Replay } from './report.ts';
+import type { CliCommand, Shell } from './run.ts';
+import type { Terminal } from './terminal.ts';
 
 interface Options extends OptimiseWords {
   trace?: string;
@@ -37,80 +35,82 @@ interface Options extends OptimiseWords {
   report?: string;
 }
 
-const command = new Command('npm run simulate --')
-  .description(
-    'Replays a trace of jobs under this project and under what others use instead: what each lets jobs wait, and what it costs. Jobs come when they came, whatever they waited. Nothing leaves this machine.',
-  )
-  .option(
-    '--trace <file>',
-    "CSV with the columns queued_at_s,duration_s, or an export of jobs: CircleCI's (usage CSV, API or Insights JSON), GitHub Actions' or Buildkite's (JSON)",
-  )
-  .addOption(
-    new Option('--workload <name>', 'a generated trace instead (default: working-day)')
-      .choices(Object.keys(WORKLOADS))
-      .conflicts('trace'),
-  )
-  .option(
-    '--seed <n>',
-    'seed of the generated trace, and of faults',
-    numberOption('the seed', 0, 2_147_483_647),
-    1,
-  )
-  .option(
-    '--fleet <name>',
-    'a fleet of fleets.yaml; its maxReplicas is for all policies (default: the defaults of all settings, and 10000 instances at most)',
-  )
-  .option('--set <key=value...>', 'settings as in fleets.yaml for ours, or policy.lever=number for another')
-  .option('--policies <names>', 'which policies, with commas between them (default: all)')
-  .option(
-    '--boot <s>',
-    'seconds from pending to ready',
-    numberOption('the boot time', 0, 3_600, 'any'),
-    WORLD.boot,
-  )
-  .option(
-    '--warm-boot <s>',
-    'the same for an instance of a warm pool',
-    numberOption('the warm boot time', 0, 3_600, 'any'),
-    WORLD.warmBoot,
-  )
-  .option('--fault <name=value...>', 'what goes wrong, for every policy; by chance with the seed of --seed')
-  .option('--prices <file>', 'prices of instances, YAML or JSON, in place of list prices')
-  .option('--workflow', 'run ours through the real state machine as well, which takes minutes for weeks')
-  .option(
-    '--optimise',
-    'search the settings of ours on the first part of the trace, and replay what was found on the rest; what --set sets stays',
-  )
-  .option(
-    '--max-wait-p95 <s>',
-    'with --optimise: the cheapest with which 95 % of the jobs wait no longer',
-    numberOption('the wait', 0, 86_400, 'any'),
-  )
-  .option(
-    '--max-cost <usd>',
-    'with --optimise: the shortest wait for so many dollars a month',
-    numberOption('the cost', 0, 1e9, 'any'),
-  )
-  .option(
-    '--train <share>',
-    'with --optimise: how much of the time is searched',
-    numberOption('the share', 0.05, 0.95, 'any'),
-    0.5,
-  )
-  .option('--json', 'print one JSON object and nothing else')
-  .option(
-    '--report <file>',
-    'write a page about it as well: one file of HTML, with what the levers of ours cost and buy, and what to set',
-  )
-  .addHelpText(
-    'after',
-    () =>
-      `\nPolicies, and the levers of each with what it has unless set:\n${describePolicies()}\n\nFaults:\n${describeFaults()}\n\nA file of prices has a map of instanceHour, in US dollars by instance type, and perhaps spotShare (of the\nOn-Demand price, 0 to 1), volumeGbMonth, volumeIopsMonth and volumeThroughputMonth, and source, which says whose and when.`,
-  )
-  .allowExcessArguments(false)
-  .action(run);
+const define = (shell: Shell) =>
+  new Command('npm run simulate --')
+    .description(
+      'Replays a trace of jobs under this project and under what others use instead: what each lets jobs wait, and what it costs. Jobs come when they came, whatever they waited. Nothing leaves this machine.',
+    )
+    .option(
+      '--trace <file>',
+      "CSV with the columns queued_at_s,duration_s, or an export of jobs: CircleCI's (usage CSV, API or Insights JSON), GitHub Actions' or Buildkite's (JSON)",
+    )
+    .addOption(
+      new Option('--workload <name>', 'a generated trace instead (default: working-day)')
+        .choices(Object.keys(WORKLOADS))
+        .conflicts('trace'),
+    )
+    .option(
+      '--seed <n>',
+      'seed of the generated trace, and of faults',
+      numberOption('the seed', 0, 2_147_483_647),
+      1,
+    )
+    .option(
+      '--fleet <name>',
+      'a fleet of fleets.yaml; its maxReplicas is for all policies (default: the defaults of all settings, and 10000 instances at most)',
+    )
+    .option('--set <key=value...>', 'settings as in fleets.yaml for ours, or policy.lever=number for another')
+    .option('--policies <names>', 'which policies, with commas between them (default: all)')
+    .option(
+      '--boot <s>',
+      'seconds from pending to ready',
+      numberOption('the boot time', 0, 3_600, 'any'),
+      WORLD.boot,
+    )
+    .option(
+      '--warm-boot <s>',
+      'the same for an instance of a warm pool',
+      numberOption('the warm boot time', 0, 3_600, 'any'),
+      WORLD.warmBoot,
+    )
+    .option('--fault <name=value...>', 'what goes wrong, for every policy; by chance with the seed of --seed')
+    .option('--prices <file>', 'prices of instances, YAML or JSON, in place of list prices')
+    .option('--workflow', 'run ours through the real state machine as well, which takes minutes for weeks')
+    .option(
+      '--optimise',
+      'search the settings of ours on the first part of the trace, and replay what was found on the rest; what --set sets stays',
+    )
+    .option(
+      '--max-wait-p95 <s>',
+      'with --optimise: the cheapest with which 95 % of the jobs wait no longer',
+      numberOption('the wait', 0, 86_400, 'any'),
+    )
+    .option(
+      '--max-cost <usd>',
+      'with --optimise: the shortest wait for so many dollars a month',
+      numberOption('the cost', 0, 1e9, 'any'),
+    )
+    .option(
+      '--train <share>',
+      'with --optimise: how much of the time is searched',
+      numberOption('the share', 0.05, 0.95, 'any'),
+      0.5,
+    )
+    .option('--json', 'print one JSON object and nothing else')
+    .option(
+      '--report <file>',
+      'write a page about it as well: one file of HTML, with what the levers of ours cost and buy, and what to set',
+    )
+    .addHelpText(
+      'after',
+      () =>
+        `\nPolicies, and the levers of each with what it has unless set:\n${describePolicies()}\n\nFaults:\n${describeFaults()}\n\nA file of prices has a map of instanceHour, in US dollars by instance type, and perhaps spotShare (of the\nOn-Demand price, 0 to 1), volumeGbMonth, volumeIopsMonth and volumeThroughputMonth, and source, which says whose and when.`,
+    )
+    .allowExcessArguments(false)
+    .action((options: Options) => run(options, shell));
 
-async function run(options: Options): Promise<void> {
+async function run(options: Options, shell: Shell): Promise<void> {
+  const { terminal } = shell;
   const policies = choosePolicies(options);
   const { fleet } = policies;
   if (options.optimise !== true && (options.maxWaitP95 !== undefined || options.maxCost !== undefined))
@@ -126,44 +126,56 @@ async function run(options: Options): Promise<void> {
   const report = options.report === undefined ? undefined : await import('./report.ts');
   if (options.report !== undefined) report?.checkReportFile(options.report);
   const costs = describeCosts(fleet, priced, prices);
-  const given = { options, policies, source, trace, world, faults, priced, costs };
+  const given = { options, shell, policies, source, trace, world, faults, priced, costs };
   const found = options.optimise === true ? await optimised(given) : undefined;
   const outcomes = found === undefined ? await replayed(given) : [];
-  if (options.json !== true) for (const note of notes(trace)) console.error(note);
+  if (options.json !== true) for (const note of notes(trace)) terminal.note(note);
   if (options.report !== undefined) {
-    await report?.writeReport(options.report, { ...given, outcomes, found, notes: notes(trace) });
+    await report?.writeReport(options.report, { ...given, outcomes, found, notes: notes(trace) }, shell);
   }
 }
 
 /** What is to be replayed, and as it was told. */
 interface Given extends Replay {
   options: Options;
+  shell: Shell;
 }
 
 /** Searches settings, and prints what was found. */
-async function optimised({ options, policies, source, trace, world, faults, priced, costs }: Given) {
+async function optimised({ options, shell, policies, source, trace, world, faults, priced, costs }: Given) {
+  const { terminal } = shell;
   const goal = chooseGoal(options, priced);
   const share = options.train;
-  const { answer, tried } = await findSettings(trace, goal, { share, world, faults, priced, policies });
-  if (!answer.met.training) process.exitCode = 1;
+  const { answer, tried } = await findSettings(trace, goal, {
+    share,
+    world,
+    faults,
+    priced,
+    policies,
+    terminal,
+  });
+  if (!answer.met.training) shell.exitCode = 1;
   const about = describeTrace(source, trace);
   if (options.json) {
-    console.log(JSON.stringify({ trace: about, optimised: answer }));
+    terminal.print(JSON.stringify({ trace: about, optimised: answer }));
   } else {
-    console.log(`${describeSource(about, policies.fleet)}\n`);
-    console.log(`On the first ${Math.round(share * 100)} % of the time:\n${table(answer.training)}\n`);
-    console.log(`On the rest:\n${table(answer.rest)}\n\n${describeAnswer(answer)}\n`);
-    console.log(colours.dim(costs));
+    terminal.print(`${describeSource(about, policies.fleet, terminal)}\n`);
+    terminal.print(
+      `On the first ${Math.round(share * 100)} % of the time:\n${table(answer.training, terminal)}\n`,
+    );
+    terminal.print(`On the rest:\n${table(answer.rest, terminal)}\n\n${describeAnswer(answer)}\n`);
+    terminal.print(terminal.colours.dim(costs));
   }
   return { answer, tried };
 }
 
 /** Replays each policy, and prints what it came to. */
-async function replayed({ options, policies, source, trace, world, faults, priced, costs }: Given) {
+async function replayed({ options, shell, policies, source, trace, world, faults, priced, costs }: Given) {
+  const { terminal } = shell;
   const { fleet, choices } = policies;
   const { jobs } = trace;
   const about = describeTrace(source, trace);
-  const replays = progressBar(jobs.length * choices.length, 'jobs');
+  const replays = terminal.progress('jobs', { total: jobs.length * choices.length });
   const outcomes = await simulate(jobs, choices, world, {
     faults,
     priced,
@@ -174,16 +186,16 @@ async function replayed({ options, policies, source, trace, world, faults, price
   if (options.workflow === true) {
     // Only here: the state machine and the SDK take longer to load than most replays take.
     const { throughWorkflow } = await import('../simulator/through-workflow.ts');
-    const states = progressBar(jobs.length, 'jobs through the workflow');
+    const states = terminal.progress('jobs through the workflow', { total: jobs.length });
     rows.push(await throughWorkflow(jobs, fleet, world, states.to, faults).finally(states.stop));
   }
   if (options.json) {
-    console.log(JSON.stringify({ trace: about, policies: rows, limits }));
+    terminal.print(JSON.stringify({ trace: about, policies: rows, limits }));
   } else {
-    console.log(`${describeSource(about, fleet)}\n`);
-    console.log(`${table([...rows, ...limits])}\n`);
-    console.log(
-      colours.dim(
+    terminal.print(`${describeSource(about, fleet, terminal)}\n`);
+    terminal.print(`${table([...rows, ...limits], terminal)}\n`);
+    terminal.print(
+      terminal.colours.dim(
         `Wait in s from queued to claimed; hours of instances, and what they are over the work.\n${costs}`,
       ),
     );
@@ -219,6 +231,7 @@ function chooseTrace({ trace: file, workload, seed }: Options): { source: string
 function describeSource(
   { source, jobs, jobHours, spanHours }: ReturnType<typeof describeTrace>,
   { maxReplicas }: FleetConfig,
+  { colours }: Terminal,
 ): string {
   return `${colours.bold(source)}: ${jobs} jobs, ${jobHours} h of work in ${spanHours} h; at most ${maxReplicas} instances`;
 }
@@ -254,7 +267,7 @@ const COLUMNS: { head: string; width: number; cell: (row: Row) => string }[] = [
   { head: 'killed', width: 7, cell: ({ jobsKilled }) => `${jobsKilled}` },
 ];
 
-function table(rows: Row[]): string {
+function table(rows: Row[], { colours }: Terminal): string {
   const width = Math.max(...rows.map(({ policy }) => policy.length));
   const line = (name: string, cell: (column: (typeof COLUMNS)[number]) => string) =>
     name.padEnd(width) + COLUMNS.map((column) => cell(column).padStart(column.width)).join('');
@@ -271,7 +284,8 @@ function notes({ leftOut, caution }: Trace): string[] {
   ];
 }
 
-await runCommand(command, {
+export const simulateCommand: CliCommand = {
+  define,
   wrongInput: [FleetsInvalid, PricesInvalid, TraceInvalid],
   failure: [ReplayStalled],
-});
+};

@@ -1,6 +1,3 @@
-// Before anything else: the SDK and the logger read these when they are loaded.
-import './quiet.ts';
-import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
@@ -18,9 +15,10 @@ import {
   workingDay,
 } from '../sandbox/trace.ts';
 import type { Execution, Visit } from '../sandbox/workflow.ts';
-import { numberOption, runCommand, UsageError } from './arguments.ts';
-import { colours } from './colours.ts';
+import { numberOption, UsageError } from './arguments.ts';
 import { listState } from './listing.ts';
+import type { CliCommand, Shell } from './run.ts';
+import type { Progress, Terminal } from './terminal.ts';
 
 interface Options {
   trace?: string;
@@ -38,52 +36,61 @@ interface Options {
   json?: boolean;
 }
 
-const command = new Command('npm start --')
-  .description(
-    'Runs a fleet over a trace of jobs: the real workflow and the real functions, against an embedded\nCircleCI and an embedded Auto Scaling group, on a virtual clock. Nothing leaves this machine.\nA trace begins on Monday, 2026-01-05, at 08:00 UTC: the schedules of the fleet are in force by that calendar.',
-  )
-  .option('--trace <file>', 'CSV with the columns queued_at_s,duration_s (default: a generated working day)')
-  .option('--hours <h>', 'only the first hours of arrivals', numberOption('the hours', 0.01, 100_000, 'any'))
-  .option('--fleet <name>', 'a fleet of the fleets file (default: the first)')
-  .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
-  .option(
-    '--poll <s>',
-    "seconds between polls (default: the fleet's pollInterval)",
-    numberOption('the poll interval', 1, 60),
-  )
-  .option(
-    '--quiet-poll <s>',
-    "the most seconds between polls of a quiet fleet (default: the fleet's\nquietPollInterval)",
-    numberOption('the quiet poll interval', 1, 60),
-  )
-  .option(
-    '--max <n>',
-    "the most instances, whatever schedules say (default: the fleet's maxReplicas)",
-    numberOption('the most instances', 1, 1_000_000),
-  )
-  .option('--boot <s>', 'seconds from pending to ready', numberOption('the boot time', 0, 3_600, 'any'), 90)
-  .option(
-    '--warm <n>',
-    "instances that stand by, stopped, in a warm pool (default: the fleet's warmPool)",
-    numberOption('the size of the warm pool', 0, 10_000),
-  )
-  .option(
-    '--warm-boot <s>',
-    'seconds from pending to ready of an instance of the warm pool',
-    numberOption('the warm boot time', 0, 3_600, 'any'),
-    DURATIONS.warmBoot,
-  )
-  .option(
-    '--reuse <s>',
-    "seconds that a runner waits for its next job; 0 for a new instance for each job\n(default: the fleet's reuse)",
-    numberOption('the time', 0, 86_400),
-  )
-  .option('--seed <n>', 'seed of the generated working day', numberOption('the seed', 0, 2_147_483_647), 1)
-  .option('--json', 'print one JSON object and nothing else')
-  .allowExcessArguments(false)
-  .action(start);
+const define = ({ terminal }: Shell) =>
+  new Command('npm start --')
+    .description(
+      'Runs a fleet over a trace of jobs: the real workflow and the real functions, against an embedded\nCircleCI and an embedded Auto Scaling group, on a virtual clock. Nothing leaves this machine.\nA trace begins on Monday, 2026-01-05, at 08:00 UTC: the schedules of the fleet are in force by that calendar.',
+    )
+    .option(
+      '--trace <file>',
+      'CSV with the columns queued_at_s,duration_s (default: a generated working day)',
+    )
+    .option(
+      '--hours <h>',
+      'only the first hours of arrivals',
+      numberOption('the hours', 0.01, 100_000, 'any'),
+    )
+    .option('--fleet <name>', 'a fleet of the fleets file (default: the first)')
+    .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
+    .option(
+      '--poll <s>',
+      "seconds between polls (default: the fleet's pollInterval)",
+      numberOption('the poll interval', 1, 60),
+    )
+    .option(
+      '--quiet-poll <s>',
+      "the most seconds between polls of a quiet fleet (default: the fleet's\nquietPollInterval)",
+      numberOption('the quiet poll interval', 1, 60),
+    )
+    .option(
+      '--max <n>',
+      "the most instances, whatever schedules say (default: the fleet's maxReplicas)",
+      numberOption('the most instances', 1, 1_000_000),
+    )
+    .option('--boot <s>', 'seconds from pending to ready', numberOption('the boot time', 0, 3_600, 'any'), 90)
+    .option(
+      '--warm <n>',
+      "instances that stand by, stopped, in a warm pool (default: the fleet's warmPool)",
+      numberOption('the size of the warm pool', 0, 10_000),
+    )
+    .option(
+      '--warm-boot <s>',
+      'seconds from pending to ready of an instance of the warm pool',
+      numberOption('the warm boot time', 0, 3_600, 'any'),
+      DURATIONS.warmBoot,
+    )
+    .option(
+      '--reuse <s>',
+      "seconds that a runner waits for its next job; 0 for a new instance for each job\n(default: the fleet's reuse)",
+      numberOption('the time', 0, 86_400),
+    )
+    .option('--seed <n>', 'seed of the generated working day', numberOption('the seed', 0, 2_147_483_647), 1)
+    .option('--json', 'print one JSON object and nothing else')
+    .allowExcessArguments(false)
+    .action((options: Options) => run(options, terminal));
 
-async function start(options: Options): Promise<void> {
+async function run(options: Options, terminal: Terminal): Promise<void> {
+  const { colours } = terminal;
   const fleet = changed(chooseFleet(options.fleets, options.fleet), options);
   const jobs = chooseJobs(options);
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
@@ -91,18 +98,21 @@ async function start(options: Options): Promise<void> {
     const { name, resourceClass } = fleet;
     const world = sandbox.addFleet({ name, resourceClass, ...sandboxFleet(fleet, options) }, jobs);
     if (!options.json) {
-      console.log(
+      terminal.print(
         `Fleet ${colours.bold(name)}: ${jobs.length} jobs, at most ${largestMaximum(fleet)} instances, a poll every ${fleet.pollInterval} s`,
       );
       const levers = describeLevers(fleet);
-      console.log(levers.length > 0 ? `With ${levers.join(', ')}\n` : '');
-      sandbox.watch = showBeginning();
+      terminal.print(levers.length > 0 ? `With ${levers.join(', ')}\n` : '');
+      sandbox.watch = showBeginning(terminal);
     }
-    const progress = showProgress(sandbox, jobs.length, world.queue);
+    const progress = showProgress(sandbox, jobs.length, world.queue, terminal);
     await sandbox.drain(jobs.length).finally(progress.stop);
     const summary = summarise(world);
-    if (options.json) console.log(JSON.stringify(summary));
-    else console.log(`\n${describe(summary)}\n\n${world.executions.map(describePath).join('\n')}`);
+    if (options.json) terminal.print(JSON.stringify(summary));
+    else {
+      const paths = world.executions.map((execution) => describePath(execution, colours));
+      terminal.print(`\n${describe(summary, colours)}\n\n${paths.join('\n')}`);
+    }
   } finally {
     sandbox.close();
   }
@@ -198,43 +208,36 @@ function chooseJobs(options: Options): Job[] {
 }
 
 /** Prints the first happenings of each kind, so that one sees a fleet come to life, and then no more. */
-function showBeginning(): (news: News) => void {
+function showBeginning(terminal: Terminal): (news: News) => void {
+  const { colours } = terminal;
   const shown = new Map<string, number>();
   return ({ at, subject, happening }) => {
     const times = (shown.get(happening) ?? 0) + 1;
     shown.set(happening, times);
     if (times > 2) return;
     const clock = new Date(SANDBOX_START.getTime() + at * 1_000).toISOString().slice(11, 19);
-    console.log(
+    terminal.print(
       `${colours.dim(clock)}  ${happening === 'queued' ? 'a job is queued' : `${subject} ${happening}`}`,
     );
   };
 }
 
-/** A progress bar on standard error, where it is a terminal. */
+/** How many jobs have ended, and the time of day in the sandbox. */
 function showProgress(
   sandbox: Sandbox,
   jobs: number,
   queue: { readonly ended: number },
-): { stop: () => void } {
-  if (!process.stderr.isTTY) return { stop: () => undefined };
-  const bar = new SingleBar({
-    format: '{bar} {percentage} % | {value} of {total} jobs | {clock}',
-    barsize: 30,
-    hideCursor: true,
-    clearOnComplete: true,
-    stream: process.stderr,
-  });
-  bar.start(jobs, 0, { clock: '' });
+  terminal: Terminal,
+): Progress {
+  const progress = terminal.progress('jobs', { total: jobs, atOnce: true });
   sandbox.ended = () => {
     const clock = new Date(sandbox.clock.now()).toISOString().slice(0, 16).replace('T', ' ');
-    bar.update(queue.ended, { clock });
-    bar.render();
+    progress.to(queue.ended, clock);
   };
-  return { stop: () => bar.stop() };
+  return progress;
 }
 
-function describe(summary: Summary): string {
+function describe(summary: Summary, colours: Terminal['colours']): string {
   const { waitSeconds: wait, executions } = summary;
   const rows = [
     ['Jobs', `${summary.jobs}, ${summary.jobHours.toFixed(1)} h of work, ${summary.jobsKilled} killed`],
@@ -256,7 +259,7 @@ function describe(summary: Summary): string {
 }
 
 /** The states of an execution; polls that went alike are shown once, with their number. */
-function describePath(execution: Execution): string {
+function describePath(execution: Execution, colours: Terminal['colours']): string {
   const polls: { names: string; visits: Visit[]; count: number }[] = [];
   for (const visit of execution.path) {
     const last = polls.at(-1);
@@ -271,7 +274,9 @@ function describePath(execution: Execution): string {
     else groups.push(poll);
   }
   const rows = groups.flatMap(({ visits, count }) => [
-    ...visits.map(({ state, type, at, error }) => listState(state, type, at - execution.startedAt, error)),
+    ...visits.map(({ state, type, at, error }) =>
+      listState(state, type, at - execution.startedAt, error, colours),
+    ),
     ...(count > 1
       ? [colours.dim(`  ... and ${count - 1} more ${count === 2 ? 'poll' : 'polls'} alike`)]
       : []),
@@ -280,4 +285,4 @@ function describePath(execution: Execution): string {
   return [`Last execution, ${execution.name}: ${execution.status} in ${seconds} s`, ...rows].join('\n');
 }
 
-await runCommand(command, { wrongInput: [FleetsInvalid, TraceInvalid] });
+export const start: CliCommand = { define, wrongInput: [FleetsInvalid, TraceInvalid] };

@@ -1,6 +1,7 @@
 import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { GetExecutionHistoryCommand, type HistoryEvent, type SFNClient } from '@aws-sdk/client-sfn';
 import { listState } from './listing.ts';
+import type { Terminal } from './terminal.ts';
 
 /** One state that a deployed execution went through. */
 export interface Step {
@@ -119,10 +120,10 @@ async function logLines(
 }
 
 /** The steps as the Step Functions console would list them. */
-export function describeSteps(steps: Step[], startedAt: number): string {
+export function describeSteps(steps: Step[], startedAt: number, colours: Terminal['colours']): string {
   return steps
     .map(({ state, type, enteredAt, exitedAt }) =>
-      listState(state, type, enteredAt - startedAt, exitedAt === undefined ? 'Failed' : undefined),
+      listState(state, type, enteredAt - startedAt, exitedAt === undefined ? 'Failed' : undefined, colours),
     )
     .join('\n');
 }

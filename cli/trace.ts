@@ -5,9 +5,10 @@ import { Command } from 'commander';
 import { CircleCiApi, CircleCiFailed, NotFound, TokenRefused } from '../simulator/circleci-api.ts';
 import { downloadJobs, type Job, type Jobs } from '../simulator/circleci-jobs.ts';
 import { KeptAnswers, KeptAnswersUnusable } from '../simulator/kept-answers.ts';
-import { numberOption, runCommand, UsageError } from './arguments.ts';
-import { colours } from './colours.ts';
-import { type Progress, progressBar } from './progress.ts';
+import { numberOption, UsageError } from './arguments.ts';
+import { untilEnded } from './ending.ts';
+import { type CliCommand, nameAndMessage, type Shell } from './run.ts';
+import type { Terminal } from './terminal.ts';
 
 interface Options {
   project: string;
@@ -26,25 +27,34 @@ const TOKEN_VARIABLES = ['CIRCLECI_TOKEN', 'CIRCLECI_CLI_TOKEN', 'CIRCLE_TOKEN']
 
 const CLOUD = 'https://circleci.com/api/v2';
 
-const command = new Command('npm run trace --')
-  .description(
-    'Downloads the jobs that a project really ran from the CircleCI API, as a trace for npm run simulate -- --trace FILE.\nIt holds names, times, parallelism and resource classes, and nothing else of the jobs.',
-  )
-  .requiredOption('--project <slug>', 'the project as its settings in CircleCI show it, such as gh/acme/app')
-  .option('--days <n>', 'pipelines that were created in the last days', numberOption('the days', 1, 366), 30)
-  .option('--branch <name>', 'pipelines of this branch only')
-  .option('--workflow <name>', 'workflows of this name only, which saves requests')
-  .option(
-    '--resource-class <class...>',
-    'jobs that ran on these resource classes only, such as acme/linux (default: all, those on machines of CircleCI as well)',
-  )
-  .option('--out <file>', 'the trace; one that is there is replaced when all is downloaded', 'trace.jsonl')
-  .option('--json', 'print one JSON object and nothing else')
-  .option('--concurrency <n>', 'requests at a time', numberOption('the requests at a time', 1, 32), 4)
-  .option('--url <url>', 'the API; of CircleCI Server, https://HOST/api/v2', CLOUD)
-  .addHelpText(
-    'after',
-    `
+const define = (shell: Shell) =>
+  new Command('npm run trace --')
+    .description(
+      'Downloads the jobs that a project really ran from the CircleCI API, as a trace for npm run simulate -- --trace FILE.\nIt holds names, times, parallelism and resource classes, and nothing else of the jobs.',
+    )
+    .requiredOption(
+      '--project <slug>',
+      'the project as its settings in CircleCI show it, such as gh/acme/app',
+    )
+    .option(
+      '--days <n>',
+      'pipelines that were created in the last days',
+      numberOption('the days', 1, 366),
+      30,
+    )
+    .option('--branch <name>', 'pipelines of this branch only')
+    .option('--workflow <name>', 'workflows of this name only, which saves requests')
+    .option(
+      '--resource-class <class...>',
+      'jobs that ran on these resource classes only, such as acme/linux (default: all, those on machines of CircleCI as well)',
+    )
+    .option('--out <file>', 'the trace; one that is there is replaced when all is downloaded', 'trace.jsonl')
+    .option('--json', 'print one JSON object and nothing else')
+    .option('--concurrency <n>', 'requests at a time', numberOption('the requests at a time', 1, 32), 4)
+    .option('--url <url>', 'the API; of CircleCI Server, https://HOST/api/v2', CLOUD)
+    .addHelpText(
+      'after',
+      `
 The personal API token is read from ${TOKEN_VARIABLES.join(', ')} (the first that is set),
 or asked for without showing it.
 
@@ -54,16 +64,17 @@ jobs in 350 workflows. When CircleCI allows no more requests, it waits as long a
 kept beside the trace, in FILE.partial.
 
 A resource class that serves several projects has one trace: download each, and put them together with cat.`,
-  )
-  .allowExcessArguments(false)
-  .action(trace);
+    )
+    .allowExcessArguments(false)
+    .action((options: Options) => download(options, shell));
 
 /** What was not downloaded, though the command was right. */
 class TraceFailed extends Error {
   override readonly name = 'TraceFailed';
 }
 
-async function trace(options: Options): Promise<void> {
+async function download(options: Options, shell: Shell): Promise<void> {
+  const { terminal } = shell;
   const { project, days, out, concurrency } = options;
   const url = checkUrl(options.url);
   if (!/^[^/\s]+\/[^/\s]+\/[^/\s]+$/.test(project)) {
@@ -76,45 +87,41 @@ async function trace(options: Options): Promise<void> {
     throw new UsageError(`--out must be a file, got the folder ${JSON.stringify(out)}`);
   }
   const kept = new KeptAnswers(`${out}.partial`, { url, project, days }, new Date());
-  const token = await readToken();
+  const token = await readToken(shell);
   if (kept.size > 0) {
-    console.error(
+    terminal.note(
       `Goes on with the ${kept.size} answers in ${kept.file}, of ${days} days until ${kept.until}. Delete it to begin anew.`,
     );
   }
 
-  const end = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort());
-  let bar: Progress | undefined;
-  const watch = (total: number, unit: string) => {
-    bar = progressBar(total, unit);
-    return bar;
-  };
-  const told = (what: string) => {
-    bar?.stop();
-    console.error(what);
-  };
-  const api = new CircleCiApi({ url, token, signal: end.signal, told });
-  let jobs: Jobs;
-  try {
-    const { branch, workflow, resourceClass: resourceClasses } = options;
-    const wanted = {
-      project,
-      ...(branch !== undefined && { branch }),
-      ...(workflow !== undefined && { workflow }),
-      ...(resourceClasses !== undefined && { resourceClasses }),
-    };
-    jobs = await downloadJobs(api, kept, wanted, { concurrency, signal: end.signal, watch });
-  } catch (error) {
-    throw explained(error, options, kept, end.signal);
-  } finally {
-    // What is under way may not outlive what has failed.
-    end.abort();
-  }
+  const { jobs, requests } = await untilEnded(async (ended) => {
+    const over = new AbortController();
+    const signal = AbortSignal.any([ended, over.signal]);
+    const api = new CircleCiApi({ url, token, signal, told: (what) => terminal.note(what) });
+    try {
+      const { branch, workflow, resourceClass: resourceClasses } = options;
+      const wanted = {
+        project,
+        ...(branch !== undefined && { branch }),
+        ...(workflow !== undefined && { workflow }),
+        ...(resourceClasses !== undefined && { resourceClasses }),
+      };
+      const watch = (total: number, unit: string) => terminal.progress(unit, { total });
+      return {
+        jobs: await downloadJobs(api, kept, wanted, { concurrency, signal, watch }),
+        requests: api.requests,
+      };
+    } catch (error) {
+      throw explained(error, options, kept, ended);
+    } finally {
+      // What is under way may not outlive what has failed.
+      over.abort();
+    }
+  });
   refuseNone(jobs, options, kept);
   writeWhole(out, jobs.jobs.map((job) => `${JSON.stringify(job)}\n`).join(''));
   kept.remove();
-  report(jobs, options, kept, api.requests);
+  report(jobs, options, kept, requests, terminal);
 }
 
 function checkUrl(given: string): string {
@@ -127,14 +134,14 @@ function checkUrl(given: string): string {
   return url.origin + url.pathname.replace(/\/$/, '');
 }
 
-async function readToken(): Promise<string> {
-  const variable = TOKEN_VARIABLES.find((name) => (process.env[name] ?? '').trim() !== '');
-  if (variable === undefined && !process.stdin.isTTY) {
+async function readToken({ env, stdin }: Shell): Promise<string> {
+  const variable = TOKEN_VARIABLES.find((name) => (env[name] ?? '').trim() !== '');
+  if (variable === undefined && !stdin.isTTY) {
     throw new UsageError(
       `There is no token: set ${TOKEN_VARIABLES[0]} to a personal API token of CircleCI, or run this in a terminal, where it asks for one.`,
     );
   }
-  const token = variable === undefined ? await ask() : (process.env[variable] ?? '').trim();
+  const token = variable === undefined ? await ask() : (env[variable] ?? '').trim();
   // Others cannot be sent, and the complaint of who tries to would show the token.
   if (!/^[\x21-\x7e]+$/.test(token)) {
     throw new UsageError(`The token in ${variable ?? 'the answer'} holds characters that no token has.`);
@@ -209,6 +216,7 @@ function report(
   { out, project, json, resourceClass }: Options,
   kept: KeptAnswers,
   requests: number,
+  terminal: Terminal,
 ): void {
   const { jobs, leftOut } = found;
   const names = resourceClass ?? Object.keys(found.resourceClasses);
@@ -216,28 +224,27 @@ function report(
   const { since, until } = kept;
   if (json) {
     const about = { trace: out, project, since, until, jobs: jobs.length, tasks: tasks(jobs) };
-    console.log(JSON.stringify({ ...about, resourceClasses, leftOut, requests }));
+    terminal.print(JSON.stringify({ ...about, resourceClasses, leftOut, requests }));
     return;
   }
-  console.log(
-    `${colours.bold(out)}: ${jobs.length} jobs of ${project}, ${tasks(jobs)} tasks, since ${since}`,
+  terminal.print(
+    `${terminal.colours.bold(out)}: ${jobs.length} jobs of ${project}, ${tasks(jobs)} tasks, since ${since}`,
   );
-  for (const [name, count] of Object.entries(resourceClasses)) console.log(`  ${name}  ${count}`);
-  console.log(`Replay them: npm run simulate -- --trace ${out}`);
-  for (const note of notes(found)) console.error(note);
+  for (const [name, count] of Object.entries(resourceClasses)) terminal.print(`  ${name}  ${count}`);
+  terminal.print(`Replay them: npm run simulate -- --trace ${out}`);
+  for (const each of notes(found)) terminal.note(each);
   if (Object.keys(resourceClasses).length > 1) {
-    console.error('All of these would be replayed as if on one class; --resource-class chooses.');
+    terminal.note('All of these would be replayed as if on one class; --resource-class chooses.');
   }
 }
 
 const notes = ({ leftOut }: Jobs) =>
   leftOut.map(({ reason, count, first }) => `Left out: ${count} ${reason} (the first: ${first}).`);
 
-await runCommand(command, { wrongInput: [KeptAnswersUnusable], failure: [TraceFailed] }).catch(
-  (error: Error) => {
-    console.error(
-      error.name === 'ExitPromptError' ? 'Nothing was downloaded.' : `${error.name}: ${error.message}`,
-    );
-    process.exitCode = 1;
-  },
-);
+export const trace: CliCommand = {
+  define,
+  wrongInput: [KeptAnswersUnusable],
+  failure: [TraceFailed],
+  promptClosed: 'Nothing was downloaded.',
+  otherwise: nameAndMessage,
+};

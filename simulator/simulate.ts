@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { setImmediate as giveWay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { type Faults, NO_FAULTS } from '../sandbox/group/faults.ts';
 import type { Priced } from './cost.ts';
@@ -57,7 +58,14 @@ export async function simulate(
   }: { faults?: Faults; priced?: Priced; progress?: (ended: number) => void } = {},
 ): Promise<Outcome[]> {
   if (jobs.length * choices.length <= FEW_JOBS) {
-    return choices.map((choice) => simulateOne(jobs, choice, world, { faults, priced }));
+    const few: Outcome[] = [];
+    for (const choice of choices) {
+      few.push(simulateOne(jobs, choice, world, { faults, priced }));
+      progress(few.length * jobs.length);
+      // Node.js handles Ctrl-C between two turns of its event loop.
+      await giveWay();
+    }
+    return few;
   }
   const table = tableOf(jobs);
   const ended = choices.map(() => 0);

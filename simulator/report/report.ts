@@ -1,3 +1,4 @@
+import { setImmediate as giveWay } from 'node:timers/promises';
 import type { Faults } from '../../sandbox/group/faults.ts';
 import type { Priced } from '../cost.ts';
 import type { JobTable } from '../job-table.ts';
@@ -89,7 +90,13 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
     { name: OURS, choice: ours.choice },
     ...peers.map((choice) => ({ name: choice.name, choice })),
   ];
-  return reportData(aboutOf(options), replays, impossible, detailed(drawn, options), options.fleetsYaml);
+  return reportData(
+    aboutOf(options),
+    replays,
+    impossible,
+    await detailed(drawn, options),
+    options.fleetsYaml,
+  );
 }
 
 const toOutcome = ({ outcome }: { outcome: Outcome }) => outcome;
@@ -134,21 +141,20 @@ async function replayed<T extends { choice: PolicyChoice }>(
   });
 }
 
-function detailed(
+async function detailed(
   drawn: readonly { name: string; choice: PolicyChoice }[],
   { jobs, world, faults, progress }: ReportOptions,
-): Map<string, Detail> {
+): Promise<Map<string, Detail>> {
   const { to, stop } = progress(jobs.length * drawn.length, 'jobs, to be drawn');
   try {
-    return new Map(
-      drawn.map(({ name, choice }, number) => [
-        name,
-        detailOf(jobs, choice, world, {
-          faults,
-          progress: (ended) => to(number * jobs.length + ended),
-        }),
-      ]),
-    );
+    const details = new Map<string, Detail>();
+    for (const [number, { name, choice }] of drawn.entries()) {
+      const progress = (ended: number) => to(number * jobs.length + ended);
+      details.set(name, detailOf(jobs, choice, world, { faults, progress }));
+      // Node.js handles Ctrl-C between two turns of its event loop.
+      await giveWay();
+    }
+    return details;
   } finally {
     stop();
   }

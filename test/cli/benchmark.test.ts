@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { front, generated, replayAll, traceSection } from '../../cli/benchmark-page.ts';
+import { commandWords } from '../support/bundled-commands.ts';
 
 const run = promisify(execFile);
 
@@ -22,7 +23,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const benchmark = (...words: string[]) =>
-  run(process.execPath, ['--import', 'tsx', 'cli/benchmark.ts', '--out', out, ...words]);
+  run(process.execPath, commandWords('benchmark', '--out', out, ...words));
 
 describe('docs/benchmark.md', () => {
   it.each(['quiet-night', 'flapping'] as const)('has of %s what a replay comes to', async (name) => {

@@ -3,11 +3,12 @@ import { promisify, stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { asYaml } from '../../cli/optimise.ts';
+import { commandWords } from '../support/bundled-commands.ts';
 
 const run = promisify(execFile);
 
 const simulate = (...words: string[]) =>
-  run(process.execPath, ['--import', 'tsx', 'cli/simulate.ts', '--workload', 'flapping', ...words]);
+  run(process.execPath, commandWords('simulate', '--workload', 'flapping', ...words));
 
 describe('npm run simulate -- --optimise', () => {
   it('shows the first part, the rest, and what to set to meet the goal', async () => {

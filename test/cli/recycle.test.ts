@@ -5,13 +5,14 @@ import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RECYCLE_TAG } from '../../functions/lib/tags.ts';
+import { commandWords } from '../support/bundled-commands.ts';
 import { address } from '../support/serve.ts';
 
 const run = promisify(execFile);
 
 /** Runs `npm run recycle -- ...` against the stand-in, and tells how it ended. */
 async function command(...words: string[]) {
-  const ended = await run(process.execPath, ['--import', 'tsx', 'cli/recycle.ts', ...words], {
+  const ended = await run(process.execPath, commandWords('recycle', ...words), {
     env: {
       PATH: process.env.PATH,
       AWS_ENDPOINT_URL: address(server),

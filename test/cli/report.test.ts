@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { commandOf } from '../../cli/report.ts';
 import type { ReportData } from '../../simulator/report/report-data.ts';
+import { commandWords } from '../support/bundled-commands.ts';
 
 const run = promisify(execFile);
 
@@ -19,7 +20,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const simulate = (...words: string[]) =>
-  run(process.execPath, ['--import', 'tsx', 'cli/simulate.ts', '--workload', 'flapping', ...words]);
+  run(process.execPath, commandWords('simulate', '--workload', 'flapping', ...words));
 
 const file = (name = 'out.html') => join(folder, name);
 

@@ -6,6 +6,7 @@ import { promisify, stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { localTime, timetable } from '../../cli/timetable.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
+import { commandWords } from '../support/bundled-commands.ts';
 
 const run = promisify(execFile);
 
@@ -37,7 +38,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const schedules = (...words: string[]) =>
-  run(process.execPath, ['--import', 'tsx', 'cli/schedules.ts', '--fleets', file, ...words]);
+  run(process.execPath, commandWords('schedules', '--fleets', file, ...words));
 
 describe('npm run schedules', () => {
   it('shows each change over a change of the clocks, what is hidden, what never is, and the gaps', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify, stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PEERS } from '../../simulator/peers.ts';
+import { commandWords } from '../support/bundled-commands.ts';
 
 const run = promisify(execFile);
 
@@ -17,7 +18,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function simulate(...words: string[]) {
-  return run(process.execPath, ['--import', 'tsx', 'cli/simulate.ts', ...words]);
+  return run(process.execPath, commandWords('simulate', ...words));
 }
 
 function trace(name: string, text: string): string {

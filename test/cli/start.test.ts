@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify, stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { commandWords } from '../support/bundled-commands.ts';
 
 const run = promisify(execFile);
 
@@ -16,7 +17,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function start(...words: string[]) {
-  return run(process.execPath, ['--import', 'tsx', 'cli/start.ts', ...words]);
+  return run(process.execPath, commandWords('start', ...words));
 }
 
 function trace(name: string, text: string): string {
@@ -31,7 +32,7 @@ describe('npm start', () => {
   it('ends in silence when its reader has enough', async () => {
     const { stdout, stderr } = await run('bash', [
       '-c',
-      `"${process.execPath}" --import tsx cli/start.ts | head -1; exit "\${PIPESTATUS[0]}"`,
+      `"${process.execPath}" ${commandWords('start').join(' ')} | head -1; exit "\${PIPESTATUS[0]}"`,
     ]);
     expect(stdout).toMatch(/^Fleet example: .*\n$/);
     expect(stderr).toBe('');
@@ -75,7 +76,7 @@ describe('npm start', () => {
   });
 
   it('has no colours where there is no terminal, also in CI', async () => {
-    const { stdout } = await run(process.execPath, ['--import', 'tsx', 'cli/start.ts', '--hours', '0.1'], {
+    const { stdout } = await run(process.execPath, commandWords('start', '--hours', '0.1'), {
       env: { ...process.env, CI: 'true' },
     });
     expect(stdout).toBe(stripVTControlCharacters(stdout));

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadTrace } from '../../simulator/traces.ts';
+import { commandWords } from '../support/bundled-commands.ts';
 import { type Fault, PRIVATE, ProjectApi, type ToldPipeline } from '../support/circleci-api.ts';
 import { address } from '../support/serve.ts';
 
@@ -96,13 +97,9 @@ interface Ended {
 /** Runs `npm run trace -- ...` against the stand-in; `meanwhile` may end it. */
 async function command(
   words: string[],
-  {
-    script = 'cli/trace.ts',
-    token = api.token,
-    meanwhile = (_kill: (signal: NodeJS.Signals) => void) => {},
-  } = {},
+  { name = 'trace', token = api.token, meanwhile = (_kill: (signal: NodeJS.Signals) => void) => {} } = {},
 ): Promise<Ended> {
-  const child = spawn(process.execPath, ['--import', 'tsx', script, ...words], {
+  const child = spawn(process.execPath, commandWords(name, ...words), {
     env: { PATH: process.env.PATH, NO_COLOR: '1', ...(token !== '' && { CIRCLECI_TOKEN: token }) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -169,7 +166,7 @@ describe('npm run trace -- --project gh/acme/app --days 30', () => {
     expect(jobs.at(0)).toEqual({ queuedAt: 0, durationSeconds: 120 });
     expect(jobs.at(-1)).toEqual({ queuedAt: 2.5 * 3_600, durationSeconds: 60 });
     const replay = await command(['--trace', out, '--policies', 'seed', '--json'], {
-      script: 'cli/simulate.ts',
+      name: 'simulate',
     });
     expect(JSON.parse(replay.stdout)).toMatchObject({
       trace: { source: out, jobs: 8 },
@@ -316,7 +313,7 @@ describe('a download that is interrupted', () => {
       rmSync(out);
       const { status, stderr } = await interrupted(signal, 3);
       if (signal !== 'SIGKILL') {
-        expect(status).toBe(1);
+        expect(status).toBe(130);
         expect(stderr).toMatch(
           /^Interrupted\. \d+ answers are kept in .+: the same command goes on from there\.\n$/,
         );
@@ -359,7 +356,7 @@ describe('a download that is interrupted', () => {
         };
       },
     });
-    expect({ status, stderr }).toEqual({ status: 1, stderr: 'Interrupted. Nothing was downloaded.\n' });
+    expect({ status, stderr }).toEqual({ status: 130, stderr: 'Interrupted. Nothing was downloaded.\n' });
     expect(readdirSync(folder)).toEqual([]);
   });
 

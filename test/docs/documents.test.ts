@@ -46,10 +46,10 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npm run secrets -- example': { file: 'test/local/deployed.test.ts', as: "command('secrets'" },
   'npm run recycle -- example': { file: 'test/cli/recycle.test.ts', as: "command('example'" },
   'npm run execute -- example': { file: 'test/local/deployed.test.ts', as: "command('execute'" },
-  'npm run pause -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'pause'" },
-  'npm run drain -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'drain'" },
-  'npm run resume -- example': { file: 'test/local/deployed.test.ts', as: "command('pause', 'resume'" },
-  'npm run local': { file: 'test/local/watch.test.ts', as: 'cli/local.ts' },
+  'npm run pause -- example': { file: 'test/local/deployed.test.ts', as: "command('pause'" },
+  'npm run drain -- example': { file: 'test/local/deployed.test.ts', as: "command('drain'" },
+  'npm run resume -- example': { file: 'test/local/deployed.test.ts', as: "command('resume'" },
+  'npm run local': { file: 'test/local/watch.test.ts', as: "'cli/main.ts', 'local'" },
   'npm run simulate': { file: '.ci/run', as: 'npm run simulate' },
   'npm run simulate -- --set warmPool.size=auto reuse=continuous idleTimeout=120s': {
     file: '.ci/run',
@@ -61,7 +61,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   },
   'npm run trace -- --project gh/acme/app --days 30': {
     file: 'test/cli/trace.test.ts',
-    as: "'cli/trace.ts'",
+    as: 'commandWords(name',
   },
   'npm run simulate -- --report report.html': {
     file: '.ci/run',
@@ -71,7 +71,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
     file: 'test/cli/report.test.ts',
     as: "'--optimise', '--max-wait-p95', '60'",
   },
-  'npm run schedules': { file: 'test/cli/schedules.test.ts', as: 'cli/schedules.ts' },
+  'npm run schedules': { file: 'test/cli/schedules.test.ts', as: "commandWords('schedules'" },
   'npm test': { file: '.ci/run', as: 'npm test' },
   'npm run test:report': { file: '.ci/run', as: 'npm run test:report' },
   'npm run test:local': { file: '.ci/run', as: 'npm run test:local' },

@@ -151,7 +151,7 @@ async function storeSecret(fleet: Fleet, value: object) {
 
 /** One of the project's own commands, as `npm run` starts it. */
 function command(name: string, ...words: string[]) {
-  return run(process.execPath, ['--import', 'tsx', `cli/${name}.ts`, ...words], { env: process.env });
+  return run(process.execPath, ['--import', 'tsx', 'cli/main.ts', name, ...words], { env: process.env });
 }
 
 /** What all log groups hold, the functions' and the executions'. */
@@ -270,7 +270,7 @@ describe('the deployed app', () => {
   });
 
   it('holds its capacity while a person has paused it', async () => {
-    const { stdout } = await command('pause', 'pause', 'alpha');
+    const { stdout } = await command('pause', 'alpha');
     expect(stdout).toContain('Fleet alpha is paused: its capacity is held. Desired capacity 6, instances 6.');
     expect(stdout).toContain('npm run resume -- alpha');
     // Only now, because the schedule's own executions follow the counts as well.
@@ -278,13 +278,13 @@ describe('the deployed app', () => {
     const decided = async () => JSON.parse((await execute('alpha')).output ?? '{}').decision;
     expect(await decided()).toMatchObject({ desired: 6, reasons: ['held: the fleet is paused'] });
 
-    await command('pause', 'resume', 'alpha');
+    await command('resume', 'alpha');
     expect(await decided()).toMatchObject({ desired: 8 });
     Object.assign(counts.alpha, { unclaimed: 0, running: 6 });
     await autoScaling.send(
       new SetDesiredCapacityCommand({ AutoScalingGroupName: groupName('alpha'), DesiredCapacity: 6 }),
     );
-    await expect(command('pause', 'pause', 'gamma')).rejects.toMatchObject({
+    await expect(command('pause', 'gamma')).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringContaining(
         'not deployed by stack circleci-runners: gamma. Deployed are alpha, beta.',
@@ -514,7 +514,7 @@ describe('the deployed app', () => {
   // Last, because MiniStack has no processes to suspend: what the workflow makes of it is in calls.test.ts.
   it('takes the command to drain', async () => {
     const { desired, members } = await group('alpha');
-    const { stdout } = await command('pause', 'drain', 'alpha', '--json');
+    const { stdout } = await command('drain', 'alpha', '--json');
     expect(JSON.parse(stdout)).toEqual({
       fleet: 'alpha',
       paused: 'drain',

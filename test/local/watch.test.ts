@@ -16,7 +16,7 @@ it('npm run local prints executions as they happen, and Ctrl-C leaves nothing be
   timeout: 240_000,
 }, async () => {
   const { AWS_ENDPOINT_URL: _, ...environment } = process.env;
-  const local = spawn(process.execPath, ['--import', 'tsx', 'cli/local.ts'], {
+  const local = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'local'], {
     env: { ...environment, TMPDIR },
   });
   let said = '';
@@ -33,7 +33,7 @@ it('npm run local prints executions as they happen, and Ctrl-C leaves nothing be
   expect(leftovers()).toHaveLength(1);
   local.kill('SIGINT');
   const [code] = await once(local, 'exit');
-  expect(code).toBe(0);
+  expect(code).toBe(130);
   expect(leftovers()).toEqual([]);
   const emulator = /127\.0\.0\.1:(\d+)/.exec(said)?.[1];
   await expect(fetch(`http://127.0.0.1:${emulator}/_ministack/health`)).rejects.toThrow('fetch failed');

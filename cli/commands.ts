@@ -1,0 +1,46 @@
+import { end, endingCode } from './ending.ts';
+import { type CliCommand, runCommand } from './run.ts';
+import type { Terminal } from './terminal.ts';
+
+/** The commands that package.json starts, each loaded only when it runs. */
+export const COMMANDS = {
+  start: async () => (await import('./start.ts')).start,
+  simulate: async () => (await import('./simulate.ts')).simulateCommand,
+  benchmark: async () => (await import('./benchmark.ts')).benchmark,
+  trace: async () => (await import('./trace.ts')).trace,
+  schedules: async () => (await import('./schedules.ts')).schedules,
+  secrets: async () => (await import('./secrets.ts')).secrets,
+  execute: async () => (await import('./execute.ts')).execute,
+  pause: async () => (await import('./pause.ts')).pause,
+  drain: async () => (await import('./pause.ts')).drain,
+  resume: async () => (await import('./pause.ts')).resume,
+  recycle: async () => (await import('./recycle.ts')).recycle,
+  local: async () => (await import('./local.ts')).local,
+} satisfies Record<string, () => Promise<CliCommand>>;
+
+export type CommandName = keyof typeof COMMANDS;
+
+/** Exit codes when nobody reads the output any more: `head` has enough, which is no failure, or the terminal is closed. */
+const GONE: Record<string, number> = { EPIPE: 0, EIO: 129 };
+
+/**
+ * Runs a command as this process.
+ *
+ * @param words The command line: the command's name, and its own words.
+ */
+export async function runProcess([name = '', ...words]: string[], terminal: Terminal): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      const exitCode = GONE[error.code ?? ''];
+      if (exitCode === undefined) throw error;
+      if (endingCode() === undefined) end(exitCode);
+    });
+  }
+  if (!isCommand(name)) throw new Error(`The command must be one of ${Object.keys(COMMANDS).join(', ')}`);
+  const command: CliCommand = await COMMANDS[name]();
+  const { stdin, env } = process;
+  process.exitCode = await runCommand(command, { words, terminal, stdin, env, exitCode: 0 });
+  if (command.endsProcess) process.exit();
+}
+
+const isCommand = (name: string): name is CommandName => Object.hasOwn(COMMANDS, name);

@@ -1,0 +1,78 @@
+import { type Command, CommanderError } from 'commander';
+import { UsageError } from './arguments.ts';
+import { endingCode } from './ending.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Exit code for a wrong argument, as shells use it. */
+const USAGE = 2;
+
+/** Exit code for Ctrl-C, as shells use it. */
+const CTRL_C = 130;
+
+/** What a command gets from the process, or from the test, that runs it. */
+export interface Shell {
+  /** The command line after the command's name. */
+  words: readonly string[];
+  terminal: Terminal;
+  stdin: NodeJS.ReadableStream & { isTTY?: boolean };
+  env: NodeJS.ProcessEnv;
+  /** What the command ends with, unless it throws an error. */
+  exitCode: number;
+}
+
+type ErrorClass = abstract new (...words: never[]) => Error;
+
+/** One command of package.json. */
+export interface CliCommand {
+  /** Its command line; its action does the work. */
+  define: (shell: Shell) => Command;
+  /** Errors of whoever typed the command: exit code 2. */
+  wrongInput?: readonly ErrorClass[];
+  /** Errors of what the command needs: exit code 1. */
+  failure?: readonly ErrorClass[];
+  /** What Ctrl-C in a question of the command comes to. */
+  promptClosed?: string;
+  /** What is shown of any other error in place of its stack, for commands that depend on other systems. */
+  otherwise?: (error: Error) => string;
+  /** Whether the process ends with the command, whatever connections and timers are left open. */
+  endsProcess?: boolean;
+}
+
+/** The message of an error with its name, for errors of AWS. */
+export const nameAndMessage = ({ name, message }: Error) => `${name}: ${message}`;
+
+/**
+ * Parses the command line and runs the command. For errors that a command expects, the message says everything, so
+ * only the message is shown.
+ *
+ * @returns The exit code.
+ */
+export async function runCommand(cli: CliCommand, shell: Shell): Promise<number> {
+  const { terminal, words } = shell;
+  const command = cli.define(shell);
+  command
+    .exitOverride()
+    .showHelpAfterError('Run it with --help for all options.')
+    .configureOutput({
+      writeOut: (text) => terminal.print(text.replace(/\n$/, '')),
+      writeErr: (text) => terminal.note(text.replace(/\n$/, '')),
+      getOutHelpWidth: () => terminal.columns,
+      getErrHelpWidth: () => terminal.columns,
+    });
+  try {
+    await command.parseAsync(words, { from: 'user' });
+    return endingCode() ?? shell.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
+    const isOneOf = (classes: readonly ErrorClass[] = []) => classes.some((kind) => error instanceof kind);
+    const isWrongInput = error instanceof UsageError || isOneOf(cli.wrongInput);
+    if (error instanceof Error && error.name === 'ExitPromptError' && cli.promptClosed !== undefined) {
+      terminal.note(cli.promptClosed);
+      return endingCode() ?? CTRL_C;
+    }
+    if (isWrongInput || isOneOf(cli.failure)) terminal.note((error as Error).message);
+    else if (cli.otherwise !== undefined && error instanceof Error) terminal.note(cli.otherwise(error));
+    else throw error;
+    return endingCode() ?? (isWrongInput ? USAGE : 1);
+  }
+}
