@@ -1,13 +1,9 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { front, generated, replayAll, traceSection } from '../../cli/benchmark-page.ts';
-import { commandWords } from '../support/bundled-commands.ts';
-
-const run = promisify(execFile);
+import { runInProcess } from '../support/in-process.ts';
 
 const PAGE = readFileSync('docs/benchmark.md', 'utf8');
 
@@ -22,8 +18,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const benchmark = (...words: string[]) =>
-  run(process.execPath, commandWords('benchmark', '--out', out, ...words));
+const benchmark = (...words: string[]) => runInProcess('benchmark', ['--out', out, ...words]);
 
 describe('docs/benchmark.md', () => {
   it.each(['quiet-night', 'flapping'] as const)('has of %s what a replay comes to', async (name) => {
@@ -62,8 +57,8 @@ describe('npm run benchmark', () => {
     ],
     [['--out', 'nowhere/page.md'], '--out must be a file in a folder that there is, got "nowhere/page.md"'],
   ])('refuses %j, and says what would do', async (words, said) => {
-    await expect(benchmark(...words)).rejects.toMatchObject({
-      code: 2,
+    expect(await benchmark(...words)).toMatchObject({
+      status: 2,
       stderr: expect.stringContaining(said),
     });
   });

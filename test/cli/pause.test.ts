@@ -1,30 +1,14 @@
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PAUSED_TAG } from '../../functions/lib/tags.ts';
-import { commandWords } from '../support/bundled-commands.ts';
+import { runAgainstAws } from '../support/in-process.ts';
 import { address } from '../support/serve.ts';
 
-const run = promisify(execFile);
-
 /** Runs `npm run pause -- ...` and its like against the stand-in, and tells how it ended. */
-async function command(action: string, ...words: string[]) {
-  const ended = await run(process.execPath, commandWords(action, ...words), {
-    env: {
-      PATH: process.env.PATH,
-      AWS_ENDPOINT_URL: address(server),
-      AWS_REGION: 'eu-west-1',
-      AWS_ACCESS_KEY_ID: 'test',
-      AWS_SECRET_ACCESS_KEY: 'test',
-      AWS_MAX_ATTEMPTS: '1',
-      NO_COLOR: '1',
-    },
-  }).catch((error) => error);
-  return { status: ended.code ?? 0, stdout: String(ended.stdout), stderr: String(ended.stderr) };
-}
+const command = (action: 'pause' | 'drain' | 'resume', ...words: string[]) =>
+  runAgainstAws(address(server), action, words);
 
 /** The fleets that each stack has deployed. */
 let stacks: Map<string, string[]>;
@@ -166,7 +150,7 @@ describe('npm run pause, drain and resume', () => {
     });
   });
 
-  it.each(['pause', 'drain', 'resume'])('explain themselves: %s', async (action) => {
+  it.each(['pause', 'drain', 'resume'] as const)('explain themselves: %s', async (action) => {
     const { status, stdout } = await command(action, '--help');
     expect(status).toBe(0);
     for (const what of [`Usage: npm run ${action} -- [options] <fleet...>`, '--json', '--stack <name>']) {

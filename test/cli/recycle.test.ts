@@ -1,30 +1,13 @@
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RECYCLE_TAG } from '../../functions/lib/tags.ts';
-import { commandWords } from '../support/bundled-commands.ts';
+import { runAgainstAws } from '../support/in-process.ts';
 import { address } from '../support/serve.ts';
 
-const run = promisify(execFile);
-
 /** Runs `npm run recycle -- ...` against the stand-in, and tells how it ended. */
-async function command(...words: string[]) {
-  const ended = await run(process.execPath, commandWords('recycle', ...words), {
-    env: {
-      PATH: process.env.PATH,
-      AWS_ENDPOINT_URL: address(server),
-      AWS_REGION: 'eu-west-1',
-      AWS_ACCESS_KEY_ID: 'test',
-      AWS_SECRET_ACCESS_KEY: 'test',
-      AWS_MAX_ATTEMPTS: '1',
-      NO_COLOR: '1',
-    },
-  }).catch((error) => error);
-  return { status: ended.code ?? 0, stdout: String(ended.stdout), stderr: String(ended.stderr) };
-}
+const command = (...words: string[]) => runAgainstAws(address(server), 'recycle', words);
 
 interface Member {
   id: string;

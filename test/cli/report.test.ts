@@ -1,15 +1,11 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { commandOf } from '../../cli/report.ts';
 import type { ReportData } from '../../simulator/report/report-data.ts';
-import { commandWords } from '../support/bundled-commands.ts';
-
-const run = promisify(execFile);
+import { runInProcess } from '../support/in-process.ts';
 
 let folder: string;
 
@@ -19,8 +15,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const simulate = (...words: string[]) =>
-  run(process.execPath, commandWords('simulate', '--workload', 'flapping', ...words));
+const simulate = (...words: string[]) => runInProcess('simulate', ['--workload', 'flapping', ...words]);
 
 const file = (name = 'out.html') => join(folder, name);
 
@@ -80,8 +75,8 @@ describe('npm run simulate -- --report', () => {
     ['/nowhere/out.html', 'there is no folder /nowhere'],
     [tmpdir(), 'it must be a file, such as report.html'],
   ])('refuses %s before it replays anything', async (where, said) => {
-    await expect(simulate('--report', where)).rejects.toMatchObject({
-      code: 2,
+    expect(await simulate('--report', where)).toMatchObject({
+      status: 2,
       stdout: '',
       stderr: expect.stringContaining(said),
     });

@@ -1,14 +1,11 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify, stripVTControlCharacters } from 'node:util';
+import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { localTime, timetable } from '../../cli/timetable.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
-import { commandWords } from '../support/bundled-commands.ts';
-
-const run = promisify(execFile);
+import { runInProcess } from '../support/in-process.ts';
 
 const FLEETS = `
 linux:
@@ -37,8 +34,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const schedules = (...words: string[]) =>
-  run(process.execPath, commandWords('schedules', '--fleets', file, ...words));
+const schedules = (...words: string[]) => runInProcess('schedules', ['--fleets', file, ...words]);
 
 describe('npm run schedules', () => {
   it('shows each change over a change of the clocks, what is hidden, what never is, and the gaps', async () => {
@@ -124,10 +120,10 @@ describe('npm run schedules', () => {
     { words: ['--fleets', 'nowhere.yaml'], said: 'nowhere.yaml cannot be read', and: 'ENOENT' },
     { words: ['linux', 'plain'], said: 'too many arguments', and: '--help' },
   ])('refuses $words with exit code 2', async ({ words, said, and }) => {
-    const thrown = await schedules(...words).catch((error) => error);
-    expect(thrown).toMatchObject({ code: 2, stdout: '' });
-    expect(thrown.stderr).toContain(said);
-    expect(thrown.stderr).toContain(and);
+    const { status, stdout, stderr } = await schedules(...words);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain(said);
+    expect(stderr).toContain(and);
   });
 
   it.each(['2026-01-05T08:00Z', '2026-01-05T09:00+01:00', '2026-01-05T08:00:00.999Z'])(

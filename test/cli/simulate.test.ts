@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify, stripVTControlCharacters } from 'node:util';
+import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PEERS } from '../../simulator/peers.ts';
-import { commandWords } from '../support/bundled-commands.ts';
-
-const run = promisify(execFile);
+import { runInProcess } from '../support/in-process.ts';
 
 let folder: string;
 
@@ -17,9 +14,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function simulate(...words: string[]) {
-  return run(process.execPath, commandWords('simulate', ...words));
-}
+const simulate = (...words: string[]) => runInProcess('simulate', words);
 
 function trace(name: string, text: string): string {
   const file = join(folder, name);
@@ -164,11 +159,8 @@ describe('npm run simulate', () => {
     { words: ['--trace', '/nowhere.csv'], said: ['/nowhere.csv', 'cannot be read'] },
     { words: ['--trase', 'x'], said: ['--trase', '--trace'] },
   ])('names what is wrong, and what would do, and exits with 2: $words', async ({ words, said }) => {
-    const failure = await simulate(...words).then(
-      () => undefined,
-      (error: { code: number; stdout: string; stderr: string }) => error,
-    );
-    expect(failure).toMatchObject({ code: 2, stdout: '' });
-    for (const part of said) expect(failure?.stderr).toContain(part);
+    const { status, stdout, stderr } = await simulate(...words);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    for (const part of said) expect(stderr).toContain(part);
   });
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify, stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commandWords } from '../support/bundled-commands.ts';
+import { runInProcess } from '../support/in-process.ts';
 
 const run = promisify(execFile);
 
@@ -16,9 +17,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function start(...words: string[]) {
-  return run(process.execPath, commandWords('start', ...words));
-}
+const start = (...words: string[]) => runInProcess('start', words);
 
 function trace(name: string, text: string): string {
   const file = join(folder, name);
@@ -83,10 +82,11 @@ describe('npm start', () => {
   });
 
   it('makes the same day of the same seed, and another of another', async () => {
-    const runs = await Promise.all(
-      ['7', '7', '8'].map((seed) => start('--json', '--hours', '0.5', '--seed', seed)),
-    );
-    const [first, again, other] = runs.map(({ stdout }) => stdout);
+    const runs: string[] = [];
+    for (const seed of ['7', '7', '8']) {
+      runs.push((await start('--json', '--hours', '0.5', '--seed', seed)).stdout);
+    }
+    const [first, again, other] = runs;
     expect(first).toBe(again);
     expect(first).not.toBe(other);
   });
@@ -172,12 +172,9 @@ describe('npm start', () => {
     { words: ['--trace', '/nowhere.csv'], said: ['/nowhere.csv', 'cannot be read'] },
     { words: ['--trase', 'x'], said: ['--trase', '--trace'] },
   ])('names what is wrong, and what would do, and exits with 2: $words', async ({ words, said }) => {
-    const failure = await start(...words).then(
-      () => undefined,
-      (error: { code: number; stdout: string; stderr: string }) => error,
-    );
-    expect(failure).toMatchObject({ code: 2, stdout: '' });
-    for (const part of said) expect(failure?.stderr).toContain(part);
+    const { status, stdout, stderr } = await start(...words);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    for (const part of said) expect(stderr).toContain(part);
   });
 
   it.each([
@@ -196,8 +193,8 @@ describe('npm start', () => {
     },
     { case: 'no jobs', text: HEADER, said: 'has no jobs' },
   ])('refuses a trace with $case, by its line', async ({ text, said }) => {
-    await expect(start('--trace', trace('bad.csv', text))).rejects.toMatchObject({
-      code: 2,
+    expect(await start('--trace', trace('bad.csv', text))).toMatchObject({
+      status: 2,
       stderr: expect.stringContaining(said),
     });
   });

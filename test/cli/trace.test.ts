@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadTrace } from '../../simulator/traces.ts';
 import { commandWords } from '../support/bundled-commands.ts';
 import { type Fault, PRIVATE, ProjectApi, type ToldPipeline } from '../support/circleci-api.ts';
+import { type Ended, runInProcess } from '../support/in-process.ts';
 import { address } from '../support/serve.ts';
 
 const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString();
@@ -88,19 +89,22 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-interface Ended {
-  status: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-/** Runs `npm run trace -- ...` against the stand-in; `meanwhile` may end it. */
+/** Runs `npm run trace -- ...` against the stand-in. */
 async function command(
   words: string[],
-  { name = 'trace', token = api.token, meanwhile = (_kill: (signal: NodeJS.Signals) => void) => {} } = {},
+  { name = 'trace', token = api.token }: { name?: 'trace' | 'simulate'; token?: string } = {},
 ): Promise<Ended> {
-  const child = spawn(process.execPath, commandWords(name, ...words), {
-    env: { PATH: process.env.PATH, NO_COLOR: '1', ...(token !== '' && { CIRCLECI_TOKEN: token }) },
+  const ended = await runInProcess(name, words, { env: token === '' ? {} : { CIRCLECI_TOKEN: token } });
+  expect(ended.stdout + ended.stderr).not.toContain(api.token);
+  return ended;
+}
+
+/** The same as a process, which a signal ends; a killed one has no status. */
+async function commandUntil(
+  meanwhile: (kill: (signal: NodeJS.Signals) => void) => void,
+): Promise<{ status: number | null; stderr: string }> {
+  const child = spawn(process.execPath, commandWords('trace', ...words()), {
+    env: { PATH: process.env.PATH, CIRCLECI_TOKEN: api.token },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const said = Promise.all([text(child.stdout), text(child.stderr)]);
@@ -108,7 +112,7 @@ async function command(
   const [status] = await once(child, 'exit');
   const [stdout, stderr] = await said;
   expect(stdout + stderr).not.toContain(api.token);
-  return { status, stdout, stderr };
+  return { status, stderr };
 }
 
 /** The words that reach the stand-in, and more. */
@@ -292,18 +296,15 @@ describe('a download that meets faults', () => {
 
 describe('a download that is interrupted', () => {
   /** Ends it as soon as the stand-in is asked for the details of this job, which it never tells. */
-  async function interrupted(signal: NodeJS.Signals, job: number): Promise<Ended> {
-    return command(words(), {
-      meanwhile: (kill) => {
-        api.fault = (path) => {
-          if (!path.endsWith(`/job/${job}`)) return undefined;
-          // What else is under way may end.
-          setTimeout(() => kill(signal), 100);
-          return 'hang';
-        };
-      },
+  const interrupted = (signal: NodeJS.Signals, job: number) =>
+    commandUntil((kill) => {
+      api.fault = (path) => {
+        if (!path.endsWith(`/job/${job}`)) return undefined;
+        // What else is under way may end.
+        setTimeout(() => kill(signal), 100);
+        return 'hang';
+      };
     });
-  }
 
   it.each<{ signal: NodeJS.Signals }>([{ signal: 'SIGINT' }, { signal: 'SIGKILL' }])(
     'by $signal leaves only what it has, goes on there, and comes to the same',
@@ -348,13 +349,11 @@ describe('a download that is interrupted', () => {
   });
 
   it('before anything was kept, leaves nothing', async () => {
-    const { status, stderr } = await command(words(), {
-      meanwhile: (kill) => {
-        api.fault = () => {
-          kill('SIGINT');
-          return 'hang';
-        };
-      },
+    const { status, stderr } = await commandUntil((kill) => {
+      api.fault = () => {
+        kill('SIGINT');
+        return 'hang';
+      };
     });
     expect({ status, stderr }).toEqual({ status: 130, stderr: 'Interrupted. Nothing was downloaded.\n' });
     expect(readdirSync(folder)).toEqual([]);

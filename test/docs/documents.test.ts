@@ -61,7 +61,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   },
   'npm run trace -- --project gh/acme/app --days 30': {
     file: 'test/cli/trace.test.ts',
-    as: 'commandWords(name',
+    as: 'runInProcess(name',
   },
   'npm run simulate -- --report report.html': {
     file: '.ci/run',
@@ -71,7 +71,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
     file: 'test/cli/report.test.ts',
     as: "'--optimise', '--max-wait-p95', '60'",
   },
-  'npm run schedules': { file: 'test/cli/schedules.test.ts', as: "commandWords('schedules'" },
+  'npm run schedules': { file: 'test/cli/schedules.test.ts', as: "runInProcess('schedules'" },
   'npm test': { file: '.ci/run', as: 'npm test' },
   'npm run test:report': { file: '.ci/run', as: 'npm run test:report' },
   'npm run test:local': { file: '.ci/run', as: 'npm run test:local' },

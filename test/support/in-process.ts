@@ -1,0 +1,57 @@
+import { Readable } from 'node:stream';
+import { vi } from 'vitest';
+import { COMMANDS, type CommandName } from '../../cli/commands.ts';
+import { type CliCommand, runCommand } from '../../cli/run.ts';
+import { Terminal } from '../../cli/terminal.ts';
+
+export interface Ended {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * Runs a command of package.json in this process, with output that is no terminal. Run one after the other: a
+ * sandbox replaces the clock and `fetch` of the whole process.
+ *
+ * @param env The environment that the command itself reads; libraries read that of this process.
+ */
+export async function runInProcess(
+  name: CommandName,
+  words: readonly string[],
+  { env = {} }: { env?: NodeJS.ProcessEnv } = {},
+): Promise<Ended> {
+  const written = { stdout: '', stderr: '' };
+  const into = (stream: keyof typeof written) => ({
+    write: (text: string) => {
+      written[stream] += text;
+    },
+  });
+  const terminal = new Terminal({ stdout: into('stdout'), stderr: into('stderr') });
+  const command: CliCommand = await COMMANDS[name]();
+  const status = await runCommand(command, { words, terminal, stdin: Readable.from([]), env, exitCode: 0 });
+  return { status, ...written };
+}
+
+/** Runs a command against a stand-in of AWS at an endpoint: one attempt for each call, whatever profile there is. */
+export async function runAgainstAws(
+  endpoint: string,
+  name: CommandName,
+  words: readonly string[],
+): Promise<Ended> {
+  const environment = {
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_REGION: 'eu-west-1',
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+    AWS_SESSION_TOKEN: undefined,
+    AWS_PROFILE: undefined,
+    AWS_MAX_ATTEMPTS: '1',
+  };
+  for (const [key, value] of Object.entries(environment)) vi.stubEnv(key, value);
+  try {
+    return await runInProcess(name, words);
+  } finally {
+    vi.unstubAllEnvs();
+  }
+}
