@@ -13,7 +13,8 @@ const EACH = {
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
   },
   // It ends a test that hangs. On a machine that is busy with other work, tests may take many times as long.
-  testTimeout: 120_000,
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
 };
 
 export default defineConfig({

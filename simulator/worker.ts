@@ -1,26 +1,36 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { ReplayStalled } from './replay.ts';
-import { simulateOne, type WorkerMessage, type WorkerTask } from './simulate.ts';
+import { detailOf } from './report/detail.ts';
+import { simulateOne } from './simulate.ts';
+import type { Answer, Order, Results, Task } from './task.ts';
 
-/** One replay in a thread of its own. */
+/** A thread that replays one task after the other, see `threads.ts`. */
 
-/** How often it tells how far it is, in milliseconds. */
-const TELL_EVERY = 100;
+/** How often it reports its progress, in milliseconds. */
+const REPORT_EVERY = 100;
 
-const say = (message: WorkerMessage) => parentPort?.postMessage(message);
+const answer = (message: Answer) => parentPort?.postMessage(message);
 
-const { jobs, choice, world, faults, priced } = workerData as WorkerTask;
-let toldAt = 0;
-try {
+parentPort?.on('message', ({ id, task }: Order) => {
+  let reportedAt = performance.now();
   const progress = (ended: number) => {
     const now = performance.now();
-    if (now - toldAt < TELL_EVERY) return;
-    toldAt = now;
-    say({ ended });
+    if (now - reportedAt < REPORT_EVERY) return;
+    reportedAt = now;
+    answer({ id, ended });
   };
-  const outcome = simulateOne(jobs, choice, world, { faults, priced, progress });
-  say({ outcome });
-} catch (error) {
-  if (!(error instanceof ReplayStalled)) throw error;
-  say({ stalled: error.message });
+  try {
+    answer({ id, result: perform(task, progress) });
+  } catch (error) {
+    if (!(error instanceof ReplayStalled)) throw error;
+    answer({ id, stalled: error.message });
+  }
+});
+
+function perform(
+  { kind, jobs, choice, world, faults, priced }: Task,
+  progress: (ended: number) => void,
+): Results[typeof kind] {
+  if (kind === 'detail') return detailOf(jobs, choice, world, { faults, progress });
+  return simulateOne(jobs, choice, world, { faults, priced, progress });
 }

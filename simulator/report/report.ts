@@ -6,6 +6,7 @@ import { LIMITS, limitsOf } from '../limits.ts';
 import type { Outcome } from '../outcome.ts';
 import type { PolicyChoice } from '../peers.ts';
 import { simulate } from '../simulate.ts';
+import { areMany, inThreads } from '../threads.ts';
 import type { World } from '../world.ts';
 import { type About, OURS, RECOMMENDED, type Replays, recommendation, reportData, SEED } from './data.ts';
 import { detailOf, stretchesOf } from './detail.ts';
@@ -143,19 +144,39 @@ async function replayed<T extends { choice: PolicyChoice }>(
 
 async function detailed(
   drawn: readonly { name: string; choice: PolicyChoice }[],
-  { jobs, world, faults, progress }: ReportOptions,
+  options: ReportOptions,
 ): Promise<Map<string, Detail>> {
-  const { to, stop } = progress(jobs.length * drawn.length, 'jobs, to be drawn');
+  const { to, stop } = options.progress(options.jobs.length * drawn.length, 'jobs, to be drawn');
   try {
-    const details = new Map<string, Detail>();
-    for (const [number, { name, choice }] of drawn.entries()) {
-      const progress = (ended: number) => to(number * jobs.length + ended);
-      details.set(name, detailOf(jobs, choice, world, { faults, progress }));
-      // Node.js handles Ctrl-C between two turns of its event loop.
-      await giveWay();
-    }
-    return details;
+    const details = await detailsOf(drawn, options, to);
+    return new Map(
+      drawn.flatMap(({ name }, index) => {
+        const detail = details[index];
+        return detail === undefined ? [] : [[name, detail]];
+      }),
+    );
   } finally {
     stop();
   }
+}
+
+async function detailsOf(
+  drawn: readonly { choice: PolicyChoice }[],
+  { jobs, world, faults }: ReportOptions,
+  progress: (ended: number) => void,
+): Promise<Detail[]> {
+  if (areMany(jobs.length * drawn.length)) {
+    return inThreads(
+      drawn.map(({ choice }) => ({ kind: 'detail' as const, jobs, choice, world, faults })),
+      progress,
+    );
+  }
+  const details: Detail[] = [];
+  for (const { choice } of drawn) {
+    const before = details.length * jobs.length;
+    details.push(detailOf(jobs, choice, world, { faults, progress: (ended) => progress(before + ended) }));
+    // Node.js handles Ctrl-C between two turns of its event loop.
+    await giveWay();
+  }
+  return details;
 }

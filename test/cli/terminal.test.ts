@@ -298,6 +298,17 @@ describe.each([
     await expectNothingLeft(words, / % \| \d+ of \d+ jobs/);
   });
 
+  it('a question that Ctrl-C answers', async () => {
+    const words = shownAtOnce('trace', '--project', 'gh/acme/app', '--out', join(folder, 'trace.jsonl'));
+    const { CIRCLECI_TOKEN: _, CIRCLECI_CLI_TOKEN: __, CIRCLE_TOKEN: ___, ...env } = process.env;
+    const pty = new PseudoTerminal(words, size, { env });
+    await pty.shows(/^\? Personal API token/);
+    pty.interrupt();
+    expect(await pty.end()).toBe(130);
+    expect(pty.screen.lines).toEqual(['? Personal API token', 'Nothing was downloaded.']);
+    expectCleanTerminal(pty);
+  });
+
   it('npm run trace', async () => {
     const api = new ProjectApi([
       {

@@ -37,7 +37,7 @@ beforeAll(async () => {
     expect(met).toBe(true);
     recommended.push([JSON.stringify(goal), found.set]);
   }
-}, 60_000);
+});
 
 describe('what is recommended', () => {
   it.each(traces)('is no worse than the scaler of the seed on $name', ({ jobs: read }) => {

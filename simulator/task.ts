@@ -1,0 +1,37 @@
+import type { Faults } from '../sandbox/group/faults.ts';
+import type { Priced } from './cost.ts';
+import type { JobTable } from './job-table.ts';
+import type { Outcome } from './outcome.ts';
+import type { PolicyChoice } from './peers.ts';
+import type { Detail } from './report/report-data.ts';
+import type { World } from './world.ts';
+
+/** What a replay in a thread can come to: figures, or what a report draws. */
+export interface Results {
+  outcome: Outcome;
+  detail: Detail;
+}
+
+/** One replay for a thread. */
+export interface Task<Kind extends keyof Results = keyof Results> {
+  kind: Kind;
+  jobs: JobTable;
+  choice: PolicyChoice;
+  world: World;
+  faults: Faults;
+  priced?: Priced | undefined;
+}
+
+/** A task as a thread gets it. */
+export interface Order {
+  /** A thread may still be at work for a caller that has given up: its answers name what they answer. */
+  id: number;
+  task: Task;
+}
+
+/** What a thread answers: how many jobs have ended, and at last the result, or why there is none. */
+export type Answer<Kind extends keyof Results = keyof Results> = { id: number } & (
+  | { ended: number }
+  | { result: Results[Kind] }
+  | { stalled: string }
+);

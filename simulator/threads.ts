@@ -1,0 +1,104 @@
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { ReplayStalled } from './replay.ts';
+import type { Answer, Results, Task } from './task.ts';
+
+/** Threads pay once so many jobs have been replayed, over all replays of the process. */
+const FEW_JOBS = 50_000;
+
+/** One for each core, as soon as they are needed; they live as long as the process. */
+let workers: Promise<Worker[]> | undefined;
+
+let replayedHere = 0;
+
+let orders = 0;
+
+/**
+ * Whether so many more jobs are worth threads. To bundle and to start them takes as long as some 50,000 jobs: a
+ * process that has replayed as many is likely to go on.
+ */
+export function areMany(jobs: number): boolean {
+  if (workers !== undefined) return true;
+  replayedHere += jobs;
+  return replayedHere > FEW_JOBS;
+}
+
+/**
+ * Performs tasks over all cores. The results are in the order of the tasks, and the same whatever the number of
+ * cores.
+ *
+ * @param progress Gets how many jobs have ended, of all tasks together.
+ * @throws ReplayStalled
+ */
+export async function inThreads<Kind extends keyof Results>(
+  tasks: readonly Task<Kind>[],
+  progress: (ended: number) => void,
+): Promise<Results[Kind][]> {
+  workers ??= startWorkers();
+  const ended = tasks.map(() => 0);
+  const results: Results[Kind][] = [];
+  const waiting = [...tasks.entries()];
+  const work = async (worker: Worker) => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [index, task] = next;
+      const count = (number: number) => {
+        ended[index] = number;
+        progress(ended.reduce((sum, some) => sum + some, 0));
+      };
+      results[index] = await perform(worker, task, count);
+      count(task.jobs.length);
+    }
+  };
+  await Promise.all((await workers).map(work));
+  return results;
+}
+
+/** Bundles the code of the threads, because to load TypeScript in each of them takes longer than many replays. */
+async function startWorkers(): Promise<Worker[]> {
+  // Only here: the bundler is not loaded for few jobs.
+  const { build } = await import('esbuild');
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL('./worker.ts', import.meta.url))],
+    bundle: true,
+    write: false,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20',
+    external: ['esbuild'],
+    logLevel: 'silent',
+  });
+  const code = outputFiles[0]?.text ?? '';
+  return Array.from({ length: availableParallelism() }, () => {
+    const worker = new Worker(code, { eval: true });
+    // An idle thread does not keep the process.
+    worker.unref();
+    return worker;
+  });
+}
+
+function perform<Kind extends keyof Results>(
+  worker: Worker,
+  task: Task<Kind>,
+  progress: (ended: number) => void,
+): Promise<Results[Kind]> {
+  orders += 1;
+  const id = orders;
+  return new Promise((resolve, reject) => {
+    const settle = (end: () => void) => {
+      worker.off('message', onMessage).off('error', onError).off('exit', onExit).unref();
+      end();
+    };
+    const onMessage = (message: Answer<Kind>) => {
+      if (message.id !== id) return;
+      if ('ended' in message) progress(message.ended);
+      else if ('result' in message) settle(() => resolve(message.result));
+      else settle(() => reject(new ReplayStalled(message.stalled)));
+    };
+    const onError = (error: unknown) => settle(() => reject(error));
+    const onExit = (code: number) =>
+      settle(() => reject(new Error(`The thread for ${task.choice.name} ended with ${code}`)));
+    worker.on('message', onMessage).on('error', onError).on('exit', onExit).ref();
+    worker.postMessage({ id, task });
+  });
+}
