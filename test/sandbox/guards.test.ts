@@ -16,12 +16,13 @@ import {
   play,
   type Scenario,
 } from '../support/scenario.ts';
+import { tryFor } from '../support/time-limit.ts';
 
 /** How many scenarios each property tries, in place of the few that a usual run has time for. */
 const RUNS = Number(process.env.GUARD_RUNS ?? 0);
 vi.setConfig({ testTimeout: 60_000 + RUNS * 30_000 });
 
-/** After so long, scenarios are no more tried and counterexamples no more shrunk; an interrupted one would go on in the background. */
+/** After so many milliseconds, no more scenarios are tried, and counterexamples are no more shrunk. */
 const ENOUGH = RUNS > 0 ? Number.POSITIVE_INFINITY : 10_000;
 
 async function always(
@@ -30,10 +31,7 @@ async function always(
   holds: (scenario: Scenario) => Promise<void>,
   examples: Scenario[] = [],
 ): Promise<void> {
-  const startedAt = performance.now();
-  const property = fc.asyncProperty(scenarios, async (scenario) => {
-    if (performance.now() - startedAt < ENOUGH) await holds(scenario);
-  });
+  const property = fc.asyncProperty(scenarios, tryFor(ENOUGH, holds));
   const numRuns = examples.length + (RUNS || few);
   // The same few each time; GUARD_RUNS tries as many new ones.
   const seed = RUNS === 0 ? { seed: 2 } : {};

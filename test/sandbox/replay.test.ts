@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { type FleetWorld, type News, Sandbox, type SandboxFleet } from '../../sandbox/sandbox.ts';
 import { counts, jobs, LINUX, oneFleet, openSandbox } from '../support/sandbox.ts';
+import { tryFor } from '../support/time-limit.ts';
 
 type Job = { queuedAt: number; durationSeconds: number };
 
@@ -28,6 +29,9 @@ async function replay(trace: Job[], fleet: Partial<SandboxFleet> = {}): Promise<
     sandbox.close();
   }
 }
+
+/** After so many milliseconds, no more traces are tried. */
+const ENOUGH = 20_000;
 
 const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
 
@@ -68,30 +72,38 @@ function mostAtOnce(news: News[]): number {
 describe('whatever the trace of jobs,', () => {
   it('each job runs once and on an instance of its own, of which there are never too many', async () => {
     await fc.assert(
-      fc.asyncProperty(traces, fleets, async (trace, fleet) => {
-        const outcome = await replay(trace, fleet);
-        everyJobRanOnce(outcome, trace);
-        const { totals } = outcome.world.group;
-        expect(totals).toMatchObject({ launches: trace.length, ghostLaunches: 0, refusedLaunches: 0 });
-        const work = sum(trace.map(({ durationSeconds }) => durationSeconds));
-        expect(totals.billedSeconds).toBeGreaterThanOrEqual(work + trace.length * DURATIONS.boot);
-        expect(mostAtOnce(outcome.news)).toBeLessThanOrEqual(fleet.maxReplicas);
-        expect(outcome.world.outcomes.failed).toBe(0);
-      }),
-      { numRuns: 20, interruptAfterTimeLimit: 20_000 },
+      fc.asyncProperty(
+        traces,
+        fleets,
+        tryFor(ENOUGH, async (trace, fleet) => {
+          const outcome = await replay(trace, fleet);
+          everyJobRanOnce(outcome, trace);
+          const { totals } = outcome.world.group;
+          expect(totals).toMatchObject({ launches: trace.length, ghostLaunches: 0, refusedLaunches: 0 });
+          const work = sum(trace.map(({ durationSeconds }) => durationSeconds));
+          expect(totals.billedSeconds).toBeGreaterThanOrEqual(work + trace.length * DURATIONS.boot);
+          expect(mostAtOnce(outcome.news)).toBeLessThanOrEqual(fleet.maxReplicas);
+          expect(outcome.world.outcomes.failed).toBe(0);
+        }),
+      ),
+      { numRuns: 20 },
     );
   });
 
   it('launches that EC2 refuses, and instances that never come alive, lose no job', async () => {
     const faults = fc.array(fc.constantFrom('refused', 'dead', undefined), { minLength: 1, maxLength: 4 });
     await fc.assert(
-      fc.asyncProperty(traces, faults, async (trace, faults) => {
-        const remaining = [...faults];
-        const durations = { launchHook: 120 };
-        const outcome = await replay(trace, { durations, launchFault: () => remaining.shift() });
-        everyJobRanOnce(outcome, trace);
-      }),
-      { numRuns: 12, interruptAfterTimeLimit: 20_000 },
+      fc.asyncProperty(
+        traces,
+        faults,
+        tryFor(ENOUGH, async (trace, faults) => {
+          const remaining = [...faults];
+          const durations = { launchHook: 120 };
+          const outcome = await replay(trace, { durations, launchFault: () => remaining.shift() });
+          everyJobRanOnce(outcome, trace);
+        }),
+      ),
+      { numRuns: 12 },
     );
   });
 
@@ -107,15 +119,19 @@ describe('whatever the trace of jobs,', () => {
 
   it('the same trace gives the same figures', async () => {
     await fc.assert(
-      fc.asyncProperty(traces, fleets, async (trace, fleet) => {
-        const [first, second] = [await replay(trace, fleet), await replay(trace, fleet)];
-        expect(second.news).toEqual(first.news);
-        expect(second.seconds).toBe(first.seconds);
-        expect(second.world.group.totals).toEqual(first.world.group.totals);
-        expect(second.world.queue.tasks).toEqual(first.world.queue.tasks);
-        expect(second.world.executions).toEqual(first.world.executions);
-      }),
-      { numRuns: 6, interruptAfterTimeLimit: 20_000 },
+      fc.asyncProperty(
+        traces,
+        fleets,
+        tryFor(ENOUGH, async (trace, fleet) => {
+          const [first, second] = [await replay(trace, fleet), await replay(trace, fleet)];
+          expect(second.news).toEqual(first.news);
+          expect(second.seconds).toBe(first.seconds);
+          expect(second.world.group.totals).toEqual(first.world.group.totals);
+          expect(second.world.queue.tasks).toEqual(first.world.queue.tasks);
+          expect(second.world.executions).toEqual(first.world.executions);
+        }),
+      ),
+      { numRuns: 6 },
     );
   });
 });
