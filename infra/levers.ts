@@ -19,6 +19,9 @@ export function capacityOf({ minReplicas, maxReplicas, ...others }: CapacitySett
 const makesDifference = (value: unknown) =>
   value !== undefined && value !== 0 && !(Array.isArray(value) && value.length === 0);
 
+/** How much of a fleet is On-Demand beyond its base; below 100 for one with Spot capacity. */
+export const onDemandPercentage = ({ spot }: Pick<FleetSettings, 'spot'>) => 100 - (spot?.percentage ?? 0);
+
 /**
  * How long a fleet's runners wait for a task before they leave, in seconds, and by how much less each of them may, by
  * chance. Which of them `minReplicas` keeps, no instance knows, so if it keeps any, at any time, all of them wait as

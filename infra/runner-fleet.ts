@@ -31,7 +31,7 @@ import { logicalId } from './fleet-settings.ts';
 import { rootVolumeOf } from './image-settings.ts';
 import { overridesOf } from './instance-overrides.ts';
 import { architectureOf } from './instance-settings.ts';
-import { idleTimes } from './levers.ts';
+import { idleTimes, onDemandPercentage } from './levers.ts';
 import { imageOf } from './machine-image.ts';
 import { allow, type Permission } from './permissions.ts';
 import { networkOf, type RunnerNetwork } from './runner-network.ts';
@@ -47,9 +47,6 @@ interface FleetSecret {
   name: string;
   arn: string;
 }
-
-/** How much of a fleet is On-Demand beyond its base; below 100 for one with Spot capacity. */
-export const onDemandPercentage = ({ spot }: FleetConfig) => 100 - (spot?.percentage ?? 0);
 
 /** The permission to do something with the groups of some fleets. */
 export function onGroups(fleets: RunnerFleet[], ...actions: string[]): Permission {

@@ -10,9 +10,9 @@ import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
 import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG } from '../functions/lib/tags.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
 import { logicalId } from './fleet-settings.ts';
-import { capacityOf } from './levers.ts';
+import { capacityOf, onDemandPercentage } from './levers.ts';
 import { allow, DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS } from './permissions.ts';
-import { onDemandPercentage, onGroups, type RunnerFleet } from './runner-fleet.ts';
+import { onGroups, type RunnerFleet } from './runner-fleet.ts';
 import { StepFunction } from './step-function.ts';
 
 /** The state machine that all fleets share, its functions, and a schedule for each fleet. */

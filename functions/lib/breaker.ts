@@ -67,14 +67,14 @@ export function judgeLaunches(launches: Launch[], settings: BreakerSettings, com
     .sort((a, b) => a.endedAt - b.endedAt || rank(a) - rank(b) || a.startedAt - b.startedAt);
   const lastSuccess = ended.findLastIndex((launch) => launch.outcome === 'succeeded');
   const streak = ended.slice(lastSuccess + 1).filter((launch) => launch.outcome === 'failed');
-  const last = streak.at(-1);
   const openedBefore = !complete && lastSuccess === -1 && streak.length >= settings.failures;
   const opening = streak.find((failure, index) => {
     if (openedBefore) return true;
     const first = streak[index - settings.failures + 1];
     return first !== undefined && failure.endedAt - first.endedAt <= settings.windowSeconds * 1_000;
   });
-  if (last === undefined || opening === undefined) return { open: false };
+  if (opening === undefined) return { open: false };
+  const last = streak.at(-1) ?? opening;
 
   // Those that were under way when it opened, or that the group tried again at once, are no canaries.
   let canaries = 0;

@@ -77,7 +77,8 @@ export interface Decision {
  * nothing back that was asked for before.
  */
 export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Decision {
-  const { unclaimed, running, desired, members, maxReplicas, launchLimit, maxSurge } = situation;
+  const { unclaimed, running, desired, members, maxReplicas } = situation;
+  const { maxSurge = Number.POSITIVE_INFINITY, launchLimit = Number.POSITIVE_INFINITY } = situation;
   const tasks = unclaimed + running;
   const reasons = [`${unclaimed} unclaimed + ${running} running = ${tasks} wanted`];
   const present = presentIn(members);
@@ -87,7 +88,7 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
 
   let target = Math.min(wanted, maxReplicas);
   if (target < wanted) reasons.push(`capped at maxReplicas (${maxReplicas})`);
-  if (launchLimit !== undefined && target > present + launchLimit) {
+  if (target > present + launchLimit) {
     target = present + launchLimit;
     reasons.push(
       launchLimit === 0
@@ -95,7 +96,7 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
         : `held at ${target}: the breaker is open and lets one canary launch`,
     );
   }
-  if (maxSurge !== undefined && target > Math.max(present + maxSurge, desired)) {
+  if (target > Math.max(present + maxSurge, desired)) {
     target = Math.max(present + maxSurge, desired);
     reasons.push(`held at ${target}: at most ${maxSurge} may launch at once (maxSurge)`);
   }
@@ -152,7 +153,8 @@ const presentIn = (members: Members) => members.pending + members.inService;
  */
 export function withLaunchProcess(decision: Decision, situation: Situation): Decision {
   const { launchLimit, members, launchProcess } = situation;
-  const canary = launchLimit !== undefined && launchLimit > 0 && decision.desired > presentIn(members);
+  // Where no canary may launch, no more is decided than the members.
+  const canary = launchLimit !== undefined && decision.desired > presentIn(members);
   const change = (to: 'suspend' | 'resume', reason: string): Decision => ({
     ...decision,
     change: true,
@@ -192,7 +194,7 @@ export function brokenLaw(
 ): string | undefined {
   const { from, desired, change, launchProcess, onDemandPercentage, warmPoolSize } = decision;
   if (!Number.isInteger(desired) || desired < 0) return `${desired} is not a number of instances`;
-  if (warmPoolSize !== undefined && warmPoolSize > maxReplicas)
+  if ((warmPoolSize ?? 0) > maxReplicas)
     return `a warm pool of ${warmPoolSize} is above maxReplicas (${maxReplicas})`;
   const others = [launchProcess, onDemandPercentage, warmPoolSize];
   if (change !== (desired !== from || others.some((other) => other !== undefined)))

@@ -33,7 +33,7 @@ export function withFallback(
   now: number,
 ): Decision {
   if (configured === 100 || purchase === undefined) return decision;
-  const until = spotShortageAt === undefined ? 0 : spotShortageAt + FALLBACK_SECONDS * 1_000;
+  const until = (spotShortageAt ?? Number.NEGATIVE_INFINITY) + FALLBACK_SECONDS * 1_000;
   const change = (onDemandPercentage: number, reason: string): Decision => ({
     ...decision,
     change: true,

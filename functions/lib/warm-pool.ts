@@ -64,7 +64,7 @@ export function changesOfDemand(launches: Launch[], now: number): number {
 /** The size that a warm pool should have: it grows at once, and shrinks only while nothing is launched. */
 export function sizeWarmPool(demand: LaunchDemand, size: number, maxReplicas: number): number {
   const wanted = Math.min(demand.peak, maxReplicas);
-  return wanted > size || demand.resting ? wanted : size;
+  return demand.resting ? wanted : Math.max(wanted, size);
 }
 
 /** The lower of the two in the middle, if there are two. */

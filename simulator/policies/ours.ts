@@ -11,7 +11,7 @@ import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
 import { FALLBACK_SECONDS } from '../../functions/lib/spot.ts';
 import { changesOfDemand } from '../../functions/lib/warm-pool.ts';
-import { capacityOf, idleTimes } from '../../infra/levers.ts';
+import { capacityOf, idleTimes, onDemandPercentage } from '../../infra/levers.ts';
 import type { SandboxSettings } from '../../sandbox/fleet.ts';
 import type { ScalingActivities } from '../../sandbox/group/activities.ts';
 import { leavesAfter } from '../../sandbox/group/runners.ts';
@@ -46,7 +46,7 @@ export function ours(settings: OursSettings, startsAt: number): Policy {
     reuse: settings.reuse === 'continuous',
     leavesAt: leavesAfter(idle.seconds, idle.spread),
     warmPool: typeof warmPool?.size === 'number' ? warmPool.size : 0,
-    onDemand: { base: spot?.onDemandBase ?? 0, percentage: 100 - (spot?.percentage ?? 0) },
+    onDemand: { base: spot?.onDemandBase ?? 0, percentage: onDemandPercentage(settings) },
     retries: settings.unsafeRetries,
     launchHook: settings.bootTimeout,
     keeps: (now) => executions.inForce(now).minReplicas,
@@ -77,7 +77,7 @@ class Executions implements Polls {
     this.#settings = settings;
     this.#startsAt = startsAt;
     this.#warmPoolAuto = settings.warmPool?.size === 'auto';
-    this.#onDemandPercentage = 100 - (settings.spot?.percentage ?? 0);
+    this.#onDemandPercentage = onDemandPercentage(settings);
     this.#levers = capacityOf(settings);
     this.#state = {
       poll: firstPoll(startsAt),

@@ -156,13 +156,20 @@ describe('judgeLaunches', () => {
     });
   });
 
-  it.each([
+  it.each<{ case: string; launches: Launch[]; complete: boolean; open: boolean; canaryIn?: number }>([
     { case: 'all that is on record', launches: times(5, (i) => fails(30 * i)), complete: true, open: false },
     {
       case: 'not all that is on record',
       launches: times(5, (i) => fails(30 * i)),
       complete: false,
       open: true,
+    },
+    {
+      case: 'not all, and just as many as it takes',
+      launches: times(3, (i) => fails(30 * i)),
+      complete: false,
+      open: true,
+      canaryIn: 8,
     },
     {
       case: 'not all, but fewer than it takes',
@@ -176,11 +183,14 @@ describe('judgeLaunches', () => {
       complete: false,
       open: false,
     },
-  ])('of failures half an hour apart: $case is open: $open', ({ launches, complete, open }) => {
-    const state = judgeLaunches(launches, SETTINGS, complete);
-    expect(state.open).toBe(open);
-    if (state.open) expect(state.canaryAt - state.lastFailureAt).toBe(30 * MINUTE);
-  });
+  ])(
+    'of failures half an hour apart: $case is open: $open',
+    ({ launches, complete, open, canaryIn = 30 }) => {
+      const state = judgeLaunches(launches, SETTINGS, complete);
+      expect(state.open).toBe(open);
+      if (state.open) expect(state.canaryAt - state.lastFailureAt).toBe(canaryIn * MINUTE);
+    },
+  );
 
   it('stays open when the window is long past, as each canary fails', () => {
     const launches: Launch[] = times(3, (i) => fails(i));
@@ -256,6 +266,23 @@ describe('the canaries', () => {
   it('are none of the launches that were under way when the breaker opened, however late they fail', () => {
     const late = times(10, (i) => fails(30 + i, 'boot', 2));
     expect(rest(judgeLaunches([...times(3, (i) => fails(i)), ...late], SETTINGS))).toBe(2);
+  });
+
+  it.each([
+    { case: 'before the failure that opened it', startedAt: 9, rest: 2 },
+    { case: 'with the failure that opened it', startedAt: 10, rest: 2 },
+    { case: 'a moment after it', startedAt: 10.01, rest: 4 },
+  ])('are the launches that began after the breaker had opened: $case', ({ startedAt, rest: becomes }) => {
+    const opened = times(3, () => fails(10, 'boot', 0));
+    expect(rest(judgeLaunches([...opened, fails(20, 'boot', startedAt)], SETTINGS))).toBe(becomes);
+  });
+
+  it.each([
+    { case: 'just under', startedAt: 2.99, rest: 2 },
+    { case: 'just', startedAt: 3, rest: 4 },
+  ])('begin 2 minutes after the launch before, not $case that: $rest', ({ startedAt, rest: becomes }) => {
+    const opened = times(3, () => fails(1, 'refused', 1));
+    expect(rest(judgeLaunches([...opened, fails(4, 'refused', startedAt)], SETTINGS))).toBe(becomes);
   });
 
   it('that the group launches again, all 10 at once, are one', () => {

@@ -4,6 +4,7 @@ import {
   brokenLaw,
   type Decision,
   decideCapacity,
+  drainCapacity,
   type Members,
   type Situation,
   stillToWrite,
@@ -137,6 +138,16 @@ describe('decideCapacity', () => {
         '0 unclaimed + 5 running = 5 wanted',
         'raised to 6: 1 without a task (headroom 20%)',
         'desired capacity rises from 0 to 6',
+      ],
+    },
+    {
+      case: 'headroom that is no more than minReplicas adds nothing to them',
+      when: { running: 2, minReplicas: 3, headroom: 3 },
+      desired: 5,
+      because: [
+        '0 unclaimed + 2 running = 2 wanted',
+        'raised to 5: 3 without a task (minReplicas)',
+        'desired capacity rises from 0 to 5',
       ],
     },
     {
@@ -566,15 +577,59 @@ describe('the laws of decideCapacity', () => {
   });
 });
 
+describe('drainCapacity', () => {
+  const DRAINS = 'the fleet drains: nothing launches';
+
+  it.each<{ case: string; desired: number; inService: number; becomes: number; because: string[] }>([
+    {
+      case: 'cancels launches that have not begun',
+      desired: 5,
+      inService: 1,
+      becomes: 2,
+      because: [DRAINS, 'desired capacity falls from 5 to 2: launches not begun are cancelled'],
+    },
+    { case: 'changes nothing if all have begun', desired: 2, inService: 1, becomes: 2, because: [DRAINS] },
+    {
+      case: 'raises nothing for members that are above desired capacity',
+      desired: 1,
+      inService: 3,
+      becomes: 1,
+      because: [DRAINS],
+    },
+  ])('$case', ({ desired, inService, becomes, because }) => {
+    expect(drainCapacity({ desired, members: { ...NOBODY, pending: 1, inService } })).toEqual({
+      from: desired,
+      desired: becomes,
+      change: becomes !== desired,
+      reasons: because,
+    });
+  });
+});
+
 describe('withLaunchProcess', () => {
+  const WHY = {
+    nothing: 'the Launch process is suspended: nothing may launch, and the group would replace what fails',
+    canary: 'the Launch process is resumed: a canary may launch',
+    everything: 'the Launch process is resumed: everything may launch again',
+  };
   const SUSPENDED = { suspended: true, byBreaker: true };
   const BY_OTHERS = { suspended: true, byBreaker: false };
   /** On record, but it could not be suspended after that. */
   const RECORDED = { suspended: false, byBreaker: true };
 
-  it.each<{ case: string; when: Partial<Situation>; becomes: 'suspend' | 'resume' | undefined }>([
+  it.each<{
+    case: string;
+    when: Partial<Situation>;
+    becomes: 'suspend' | 'resume' | undefined;
+    why?: string;
+  }>([
     { case: 'a closed breaker leaves it alone', when: {}, becomes: undefined },
-    { case: 'it is suspended when the breaker opens', when: { launchLimit: 0 }, becomes: 'suspend' },
+    {
+      case: 'it is suspended when the breaker opens',
+      when: { launchLimit: 0 },
+      becomes: 'suspend',
+      why: WHY.nothing,
+    },
     {
       case: 'it stays suspended while the breaker is open',
       when: { launchLimit: 0, launchProcess: SUSPENDED },
@@ -584,11 +639,13 @@ describe('withLaunchProcess', () => {
       case: 'what is on record alone is suspended',
       when: { launchLimit: 0, launchProcess: RECORDED },
       becomes: 'suspend',
+      why: WHY.nothing,
     },
     {
       case: 'it is resumed for a canary',
       when: { launchLimit: 1, unclaimed: 3, launchProcess: SUSPENDED },
       becomes: 'resume',
+      why: WHY.canary,
     },
     {
       case: 'it stays active while a canary is asked for and has not begun',
@@ -599,6 +656,7 @@ describe('withLaunchProcess', () => {
       case: 'it is suspended again once the canary launches',
       when: { launchLimit: 0, unclaimed: 3, desired: 1, members: { ...NOBODY, pending: 1 } },
       becomes: 'suspend',
+      why: WHY.nothing,
     },
     {
       case: 'it stays suspended if nobody wants the canary',
@@ -609,12 +667,25 @@ describe('withLaunchProcess', () => {
       case: 'it is suspended, also with a canary due that nobody wants',
       when: { launchLimit: 1 },
       becomes: 'suspend',
+      why: WHY.nothing,
     },
-    { case: 'it is resumed when the breaker closes', when: { launchProcess: SUSPENDED }, becomes: 'resume' },
+    {
+      case: 'it is resumed when the breaker closes',
+      when: { launchProcess: SUSPENDED },
+      becomes: 'resume',
+      why: WHY.everything,
+    },
+    {
+      case: 'it is resumed for all that is wanted when the breaker closes',
+      when: { unclaimed: 3, launchProcess: SUSPENDED },
+      becomes: 'resume',
+      why: WHY.everything,
+    },
     {
       case: 'what is on record alone is taken off it when the breaker closes',
       when: { launchProcess: RECORDED },
       becomes: 'resume',
+      why: WHY.everything,
     },
     {
       case: 'what somebody else suspended stays so, with the breaker closed',
@@ -626,15 +697,13 @@ describe('withLaunchProcess', () => {
       when: { launchLimit: 1, unclaimed: 3, launchProcess: BY_OTHERS },
       becomes: undefined,
     },
-  ])('$case', ({ when, becomes }) => {
+  ])('$case', ({ when, becomes, why }) => {
     const situation = { ...CALM, ...when };
     const decision = decideCapacity(situation);
     const { launchProcess, change, reasons } = withLaunchProcess(decision, situation);
     expect(launchProcess).toBe(becomes);
     expect(change).toBe(decision.change || becomes !== undefined);
-    expect(reasons.slice(decision.reasons.length)).toEqual(
-      becomes === undefined ? [] : [expect.stringContaining(`the Launch process is ${becomes}`)],
-    );
+    expect(reasons).toEqual([...decision.reasons, ...(why === undefined ? [] : [why])]);
   });
 
   /** The group after Update Group. */

@@ -5,8 +5,7 @@ import type { Activities, Group } from '../../functions/lib/contracts.ts';
 import { decide, type Observed } from '../../functions/lib/decision.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
 import { checkFleets, FleetsInvalid } from '../../infra/config.ts';
-import { capacityOf } from '../../infra/levers.ts';
-import { onDemandPercentage } from '../../infra/runner-fleet.ts';
+import { capacityOf, onDemandPercentage } from '../../infra/levers.ts';
 
 const few = fc.nat({ max: 40 });
 const some = fc.integer({ min: 1, max: 40 });

@@ -258,6 +258,7 @@ describe('pollTimeout', () => {
     { elapsedSeconds: 50, seconds: 1 },
     { elapsedSeconds: 50.5, seconds: 1 },
     { elapsedSeconds: 50.6, seconds: 0 },
+    { elapsedSeconds: 60, seconds: 0 },
   ])('a poll that starts $elapsedSeconds s into the execution has $seconds s for each attempt', (example) => {
     expect(pollTimeout(example.elapsedSeconds)).toBe(example.seconds);
   });

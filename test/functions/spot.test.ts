@@ -59,6 +59,17 @@ describe('withFallback', () => {
       purchase: BY_HAND,
       shortage: 10,
     },
+    {
+      case: 'a fleet that has given up Spot capacity has none, before its group is updated',
+      configured: 100,
+      purchase: SPOT,
+      shortage: 10,
+    },
+    {
+      case: 'such a fleet leaves what the fallback had set to its deployment',
+      configured: 100,
+      purchase: FALLEN_BACK,
+    },
     { case: 'a group without a policy has none', purchase: undefined, shortage: 10 },
   ])('$case', ({ configured = 30, purchase, shortage, becomes, because }) => {
     const at = shortage === undefined ? undefined : ago(shortage);

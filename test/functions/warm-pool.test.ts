@@ -71,6 +71,30 @@ describe('launchDemand', () => {
     );
   });
 
+  it.each([
+    { case: 'rests, an hour after the last', ago: 60, changesIn: HOUR - 60 },
+    { case: 'rests, just so', ago: HOUR, changesIn: 7 * DAY - HOUR + 0.001 },
+    { case: 'loses one that is a week old', ago: 7 * DAY, changesIn: 0.001 },
+    { case: 'has nothing left to change', ago: 8 * DAY, changesIn: Number.POSITIVE_INFINITY },
+  ])('of one launch changes when it $case', ({ ago, changesIn }) => {
+    expect((changesOfDemand([launch(ago)], NOW) - NOW) / 1_000).toBe(changesIn);
+  });
+
+  it('does not change for a launch that failed', () => {
+    const failed = [launch(60, 'failed'), launch(7 * DAY - 60, 'failed')];
+    expect(changesOfDemand([...failed, launch(120)], NOW)).toBe(NOW + (HOUR - 120) * 1_000);
+  });
+
+  it.each([
+    { boots: [300, 60, 100], peak: 2 },
+    { boots: [60, 300, 100], peak: 2 },
+    { boots: [60, 100, 300], peak: 2 },
+    { boots: [300, 60], peak: 1 },
+  ])('is within the usual boot, in whatever order they are told: $boots', ({ boots, peak }) => {
+    const launches = [9_000, 8_910, 8_820].map((seconds) => launch(seconds));
+    expect(launchDemand(launches, boots.map(boot), NOW).peak).toBe(peak);
+  });
+
   it('does not depend on the order of the launches, and is at most their number', () => {
     fc.assert(
       fc.property(fc.array(fc.nat({ max: 2_000 })), fc.integer({ min: 1, max: 600 }), (ago, seconds) => {
