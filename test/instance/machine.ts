@@ -162,7 +162,6 @@ export class Machine {
         },
       },
     );
-    this.#network.switchedOn();
     void this.#plugIn();
     // It has rebooted: https://www.freedesktop.org/software/systemd/man/latest/systemd-nspawn.html
     this.#nspawn.on('exit', (code) => {

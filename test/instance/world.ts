@@ -34,11 +34,11 @@ export interface Heard {
   finished: { outcome: number | string; output: string }[];
 }
 
-/** What is wrong around an instance while it boots; times are in seconds since it was first switched on. */
+/** What is wrong around an instance while it boots; times are in seconds since cloud-init fetched its user data. */
 export interface BootFaults {
   /** Until when names are not resolved. */
   dnsSilentFor?: number;
-  /** Until when the metadata service answers 503 to everybody but cloud-init, which would give up at once. */
+  /** Until when the metadata service answers 503 to curl; cloud-init would give up. */
   metadataUnavailableFor?: number;
   /** By how much the instance's clock is behind that of AWS, and until when. */
   clock?: { behind: number; for: number };
@@ -48,7 +48,6 @@ export interface BootFaults {
 export interface Connection {
   /** How systemd-networkd sets its interface up. */
   configuration: string;
-  switchedOn: () => void;
   /** Gives the network namespace of a process its interface, which goes with it. */
   plugInto: (process: string) => void;
 }
@@ -56,7 +55,7 @@ export interface Connection {
 interface Connected {
   instance: DescribedInstance;
   faults: BootFaults;
-  startedAt: number | undefined;
+  fetchedAt: number | undefined;
 }
 
 /**
@@ -157,12 +156,16 @@ export class World {
     const connected: Connected = {
       instance: {
         ...instance,
-        unavailable: ({ headers }) =>
-          !headers['user-agent']?.startsWith('Cloud-Init') &&
-          this.#within(address, ({ metadataUnavailableFor }) => metadataUnavailableFor),
+        unavailable: ({ url, headers }) => {
+          if (url?.endsWith('/user-data')) connected.fetchedAt ??= Date.now();
+          return (
+            headers['user-agent']?.startsWith('curl/') === true &&
+            this.#within(address, ({ metadataUnavailableFor }) => metadataUnavailableFor)
+          );
+        },
       },
       faults,
-      startedAt: undefined,
+      fetchedAt: undefined,
     };
     for (const own of [address, address6]) this.#connected.set(own, connected);
     return {
@@ -176,9 +179,6 @@ IPv6AcceptRA=no
 Address=${address6}/64
 DuplicateAddressDetection=none
 `,
-      switchedOn: () => {
-        connected.startedAt ??= Date.now();
-      },
       plugInto: (process) => {
         const port = `port-${number}`;
         ip(
@@ -203,8 +203,8 @@ DuplicateAddressDetection=none
   /** Whether an instance is still within the seconds of a fault. */
   #within(address: string, fault: (faults: BootFaults) => number | undefined): boolean {
     const connected = this.#connected.get(address);
-    if (connected?.startedAt === undefined) return false;
-    return Date.now() < connected.startedAt + (fault(connected.faults) ?? 0) * 1_000;
+    if (connected?.fetchedAt === undefined) return false;
+    return Date.now() < connected.fetchedAt + (fault(connected.faults) ?? 0) * 1_000;
   }
 
   #clockFault(address: string): number {
