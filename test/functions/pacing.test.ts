@@ -218,6 +218,12 @@ describe('the time for a write', () => {
     { at: 'when the poll at 45 s has come in', elapsedSeconds: 45.3, seconds: 1 },
     { at: 'when the last poll has come in fast', elapsedSeconds: 50.3, seconds: 1 },
     {
+      at: 'at the last moment at which one attempt and its report still fit',
+      elapsedSeconds: 50.5,
+      seconds: 1,
+    },
+    { at: 'half a second after that', elapsedSeconds: 51, seconds: 0 },
+    {
       at: 'when the last poll has come in late: none, the next execution counts afresh',
       elapsedSeconds: 53,
       seconds: 0,
