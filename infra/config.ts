@@ -158,8 +158,9 @@ function quote(value: unknown): string {
   return cut(typeof value === 'string' ? JSON.stringify(withoutPassword(value)) : String(value));
 }
 
-/** A URL without the user and the password that it may hold. */
-const withoutPassword = (text: string) => text.replace(/:\/\/.*@/, '://***@');
+/** A URL, perhaps without its scheme, without the user and the password that it may hold. */
+const withoutPassword = (text: string) =>
+  text.includes('://') ? text.replace(/:\/\/.*@/, '://***@') : text.replace(/^[^/@]*:.*@/, '***@');
 
 const cut = (text: string) => (text.length > 80 ? `${text.slice(0, 80)}...` : text);
 

@@ -6,9 +6,11 @@ import { faulty, flag, isMap, text, wholeNumber } from './setting.ts';
 /** A version of machine runner 3, and the SHA-256 of its archive for the fleet's architecture. */
 export const Runner = z.strictObject(
   {
-    version: text('a version of machine runner 3, such as 3.1.13', /^[0-9A-Za-z.+-]{1,32}$/).describe(
-      'The version.',
-    ),
+    version: text(
+      'a version of machine runner 3, such as 3.1.13',
+      // It becomes part of a URL.
+      /^(?!.*\.\.)[0-9A-Za-z][0-9A-Za-z.+-]{0,31}$/,
+    ).describe('The version.'),
     sha256: text('the SHA-256 of the archive for Linux, 64 hexadecimal digits', /^[0-9a-f]{64}$/).describe(
       "SHA-256 of the version's archive for Linux and the fleet's architecture.",
     ),

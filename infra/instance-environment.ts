@@ -31,7 +31,7 @@ export function environmentOfSettings(fleet: SettingsWithScripts): Record<string
 /** The metadata item that holds the address at which an instance is reached for SSH reruns; empty without them. */
 function addressItem({ sshRerun }: SettingsWithScripts): string {
   if (sshRerun === undefined) return '';
-  if (sshRerun.cidr !== undefined && isIpv6(sshRerun.cidr)) return 'ipv6';
+  if (sshRerun.address === 'ipv6' || (sshRerun.cidr !== undefined && isIpv6(sshRerun.cidr))) return 'ipv6';
   return sshRerun.address === 'public' ? 'public-ipv4' : 'local-ipv4';
 }
 

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { faulty, flag, isMap, text } from './setting.ts';
+import { faulty, flag, isMap, text, textWithCauses } from './setting.ts';
 
 /** Where instances run, and what reaches them. */
 
@@ -32,10 +32,13 @@ const Network = z.union([z.enum(['default-vpc', 'new-vpc']), VpcOfYours], {
   error: 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours',
 });
 
+/** One pattern of several, each of which begins with ^ and ends with $. */
+const anyOf = (...patterns: RegExp[]) => new RegExp(patterns.map(({ source }) => source).join('|'));
+
 const RANGE = 'an IPv4 or IPv6 range such as 203.0.113.7/32 or 2001:db8::/48';
 
 /** An IPv4 or an IPv6 range. */
-const cidr = () => text(RANGE, new RegExp(`${z.regexes.cidrv4.source}|${z.regexes.cidrv6.source}`));
+const cidr = () => text(RANGE, anyOf(z.regexes.cidrv4, z.regexes.cidrv6));
 
 /** Whether a range is of IPv6 addresses. */
 export const isIpv6 = (range: string) => range.includes(':');
@@ -52,21 +55,60 @@ export const SshRerun = z.strictObject(
         `The IPv4 or IPv6 range from which TCP port ${SSH_RERUN_PORT} is reached. Required, unless \`securityGroupIds\` say so themselves.`,
       ),
     address: z
-      .enum(['public', 'private'], { error: 'must be public or private' })
+      .enum(['public', 'private', 'ipv6'], { error: 'must be public, private or ipv6' })
       .default('public')
-      .describe('Which IPv4 address of the instance CircleCI shows. An IPv6 range means its IPv6 address.'),
+      .describe(
+        'Which address of the instance CircleCI shows: the public or private IPv4 address, or the IPv6 address. With an IPv6 range it is always the IPv6 address.',
+      ),
   },
   { error: 'must be a map of cidr and address, such as { cidr: 203.0.113.0/24 }' },
 );
 
+/** From 1 to 65535. */
+const PORT = '([1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
+const HOST_NAME = '(?=[A-Za-z0-9.-]{1,253}(:|/|$))[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*';
+const IPV6_HOST = '\\[[0-9a-fA-F:]{2,39}\\]';
+
 /** Scheme, host and port. No user and no password: whoever may describe the launch template reads it. */
-const PROXY_URL = /^https?:\/\/([A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:]{2,39}\])(:\d{1,5})?$/;
+const PROXY_URL = new RegExp(`^https?://(${HOST_NAME}|${IPV6_HOST})(:${PORT})?/?$`);
+
+/** What is wrong with the URL of a proxy. */
+function faultOfProxy(url: string): string | undefined {
+  if (url.includes('@'))
+    return 'must have no user or password, because whoever may describe the launch template can read it: allow the instances by subnet or security group instead';
+  const [, address] = /^https?:\/\/(.*)$/.exec(url) ?? [];
+  if (address === undefined) return 'must begin with http:// or https://';
+  if (/[/?#]./.test(address)) return 'must have no path, only a host and perhaps a port';
+  const [, host = '', port] = /^(\[.*\]|[^:]*)(?::([^/:]*))?\/?$/.exec(address) ?? [];
+  if (!new RegExp(`^(${HOST_NAME}|${IPV6_HOST})$`).test(host))
+    return 'must have a host name or an IP address, such as proxy.acme.internal or [fd00::1]';
+  return port === undefined ? undefined : 'must have a port from 1 to 65535';
+}
 
 /** How long a list of hosts without a proxy may be. */
 const NO_PROXY_CHARACTERS = 1_000;
 
 /** What that list holds. */
-const DIRECT = /^[A-Za-z0-9.:*_-]{1,253}(\/\d{1,3})?$/;
+const DIRECT = anyOf(/^[A-Za-z0-9._-]{1,253}$/, z.regexes.ipv6, z.regexes.cidrv4, z.regexes.cidrv6);
+
+/** Why curl would ignore an entry of that list. */
+function faultOfDirect(entry: string): string | undefined {
+  if (entry.includes('*')) {
+    const domain = entry.replace(/^[*.]*/, '');
+    const instead =
+      domain === '' || domain.includes('*')
+        ? 'write domains such as .acme.internal, or leave out httpProxy'
+        : `write .${domain}`;
+    return `must be a host, a domain, an address or a range, because curl does not read "*": ${instead}`;
+  }
+  const [, host, port] = /^([^:/]+|\[.*\]):(\d+)$/.exec(entry) ?? [];
+  if (host !== undefined)
+    return `must have no port, because curl does not read ":${port}": write ${host.replace(/[[\]]/g, '')}`;
+  const [, address = '', prefix] = /^(.+)\/(\d+)$/.exec(entry) ?? [];
+  if (prefix === undefined) return undefined;
+  const [ip, most] = isIpv6(address) ? (['IPv6', 128] as const) : (['IPv4', 32] as const);
+  return Number(prefix) > most ? `must have a prefix of at most ${most}, as it is an ${ip} range` : undefined;
+}
 
 export const NETWORK_SETTINGS = {
   network: Network.default('default-vpc').describe(
@@ -81,19 +123,25 @@ export const NETWORK_SETTINGS = {
       'The IPv4 or IPv6 range from which SSH (TCP port 22) reaches the instances. Without it the port is closed.',
     ),
   sshRerun: SshRerun.optional().describe(
-    "Lets people [rerun a job with SSH](instance-life.md#ssh-reruns). `cidr`: the range from which TCP port 54782 of the instances is open; whoever reaches it still needs an SSH key of the person who reran the job. `address`: `public` (default) or `private`. A session keeps its runner for up to two hours after the job, so the runner's limit for a task is two hours more than `maxRunTime`.",
+    "Lets people [rerun a job with SSH](instance-life.md#ssh-reruns). `cidr`: the range from which TCP port 54782 of the instances is open; whoever reaches it still needs an SSH key of the person who reran the job. `address`: `public` (default), `private` or `ipv6`. With `securityGroupIds`, which let the port in themselves, leave `cidr` out: `{}` or `{ address: private }`. A session keeps its runner for up to two hours after the job, so the runner's limit for a task is two hours more than `maxRunTime`.",
   ),
-  httpProxy: text(
-    'the URL of a proxy, http:// or https://, with a host and perhaps a port, such as http://proxy.acme.internal:3128; without a user or a password, because user data can be read: let the proxy know the instances by their network',
+  httpProxy: textWithCauses(
+    'the URL of a proxy, http:// or https://, with a host and perhaps a port, such as http://proxy.acme.internal:3128',
     PROXY_URL,
+    faultOfProxy,
   )
+    .transform((url) => url.replace(/\/$/, ''))
     .optional()
     .describe(
       'The proxy that instances use for HTTP and HTTPS: [the boot, the runner and the jobs](instance-life.md#proxy). It must not need a password, because whoever may describe the launch template reads this URL.',
     ),
   noProxy: z
     .array(
-      text('a host, a domain such as .acme.internal, an address, or a range such as 10.0.0.0/8', DIRECT),
+      textWithCauses(
+        'a host, a domain such as .acme.internal, an address, or a range such as 10.0.0.0/8',
+        DIRECT,
+        faultOfDirect,
+      ),
       {
         error: 'must be a list of hosts, domains and ranges such as [.acme.internal, 10.0.0.0/8]',
       },
@@ -115,15 +163,44 @@ export const NETWORK_SETTINGS = {
 
 /** What the rules about the network read of a fleet. */
 interface Networks {
+  network?: unknown;
   sshCidr?: string | undefined;
-  sshRerun?: { cidr?: string | undefined } | undefined;
+  sshRerun?: { cidr?: string | undefined; address?: string | undefined } | undefined;
   httpProxy?: string | undefined;
   noProxy?: string[] | undefined;
 }
 
 const hasOwnGroups = (fleet: unknown) => Object(Object(fleet).network).securityGroupIds !== undefined;
 
+const NO_IPV6 = 'must be an IPv4 range, because the VPC of network: new-vpc has no IPv6';
+
+const isIpv6Range = (range: unknown) => typeof range === 'string' && isIpv6(range);
+
 export const NETWORK_RULES = [
+  z.refine<Networks>(({ network, sshCidr }) => network !== 'new-vpc' || !isIpv6Range(sshCidr), {
+    path: ['sshCidr'],
+    error: NO_IPV6,
+    when: ({ value, issues }) => isMap(value) && !faulty(issues, 'sshCidr'),
+  }),
+  z.refine<Networks>(({ network, sshRerun }) => network !== 'new-vpc' || !isIpv6Range(sshRerun?.cidr), {
+    path: ['sshRerun', 'cidr'],
+    error: NO_IPV6,
+    when: ({ value, issues }) => isMap(value) && !faulty(issues, 'sshRerun'),
+  }),
+  z.refine<Networks>(({ sshRerun }) => sshRerun?.address !== 'private' || !isIpv6Range(sshRerun.cidr), {
+    path: ['sshRerun', 'address'],
+    error:
+      'must be left out with an IPv6 range, because CircleCI shows the IPv6 address then; or set cidr to an IPv4 range',
+    when: ({ value, issues }) => isMap(value) && !faulty(issues, 'sshRerun'),
+  }),
+  z.refine<Networks>(
+    ({ sshRerun }) => sshRerun?.address !== 'ipv6' || !sshRerun.cidr || isIpv6Range(sshRerun.cidr),
+    {
+      path: ['sshRerun', 'address'],
+      error: 'must be public or private with an IPv4 range; or set cidr to an IPv6 range',
+      when: ({ value, issues }) => isMap(value) && !faulty(issues, 'sshRerun'),
+    },
+  ),
   z.refine<Networks>(({ sshCidr }) => sshCidr === undefined, {
     path: ['sshCidr'],
     error: 'must be left out with securityGroupIds, which say themselves what is let in',

@@ -17,6 +17,23 @@ export const text = (what: string, pattern: RegExp) => {
   return z.string({ error }).regex(pattern, { error }).meta({ patternErrorMessage: error });
 };
 
+/**
+ * A text by its pattern, with a message of its own for each cause that can be named.
+ *
+ * @param causeOf The message for a text that does not match, or `undefined` for the general one.
+ */
+export const textWithCauses = (
+  what: string,
+  pattern: RegExp,
+  causeOf: (given: string) => string | undefined,
+) => {
+  const error = `must be ${what}`;
+  return z
+    .string({ error })
+    .regex(pattern, { error: ({ input }) => causeOf(String(input)) ?? error })
+    .meta({ patternErrorMessage: error });
+};
+
 export const flag = (what: string) =>
   z.boolean({ error: 'must be true or false' }).default(false).describe(what);
 

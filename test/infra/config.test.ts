@@ -118,8 +118,16 @@ describe('settings', () => {
       becomes: { sshRerun: { cidr: '203.0.113.0/24', address: 'public' } },
     },
     {
-      given: 'sshRerun: {cidr: "2001:db8::/48", address: private}',
-      becomes: { sshRerun: { cidr: '2001:db8::/48', address: 'private' } },
+      given: 'sshRerun: {cidr: "2001:db8::/48", address: ipv6}',
+      becomes: { sshRerun: { cidr: '2001:db8::/48', address: 'ipv6' } },
+    },
+    {
+      given: `network: ${OWN_GROUPS}\n  sshRerun: {address: ipv6}`,
+      becomes: { sshRerun: { address: 'ipv6' } },
+    },
+    {
+      given: `network: ${OWN_GROUPS}\n  sshRerun: {}`,
+      becomes: { sshRerun: { address: 'public' } },
     },
     {
       given: `network: ${OWN_GROUPS}\n  sshRerun: {address: private}`,
@@ -133,6 +141,16 @@ describe('settings', () => {
       },
     },
     { given: 'httpProxy: "https://[fd00::1]:3128"', becomes: { httpProxy: 'https://[fd00::1]:3128' } },
+    { given: 'httpProxy: http://proxy:65535/', becomes: { httpProxy: 'http://proxy:65535' } },
+    { given: 'httpProxy: http://10.0.0.5/', becomes: { httpProxy: 'http://10.0.0.5' } },
+    {
+      given:
+        'httpProxy: http://proxy:1\n  noProxy: [build_1.acme.example, 10.0.0.0/32, "fd00::/128", "fd00::1"]',
+      becomes: {
+        httpProxy: 'http://proxy:1',
+        noProxy: ['build_1.acme.example', '10.0.0.0/32', 'fd00::/128', 'fd00::1'],
+      },
+    },
     { given: 'workingDirectory: instance-store', becomes: { workingDirectory: 'instance-store' } },
     { given: 'docker: true', becomes: { docker: true } },
     { given: 'scalerSecretName: acme/scaler', becomes: { scalerSecretName: 'acme/scaler' } },
@@ -156,8 +174,13 @@ describe('settings', () => {
 
   const NUMBER = 'must be a whole number from';
   const RANGE = 'must be an IPv4 or IPv6 range such as 203.0.113.7/32 or 2001:db8::/48';
-  const PROXY =
-    'must be the URL of a proxy, http:// or https://, with a host and perhaps a port, such as http://proxy.acme.internal:3128; without a user or a password, because user data can be read: let the proxy know the instances by their network';
+  const IPV4_ONLY = 'must be an IPv4 range, because the VPC of network: new-vpc has no IPv6';
+  const DIRECT = 'must be a host, a domain, an address or a range, because curl does not read "*"';
+  const PROXY_HOST = 'must have a host name or an IP address, such as proxy.acme.internal or [fd00::1]';
+  const PROXY_PATH = 'must have no path, only a host and perhaps a port';
+  const PROXY_PORT = 'must have a port from 1 to 65535';
+  const PROXY_USER =
+    'must have no user or password, because whoever may describe the launch template can read it: allow the instances by subnet or security group instead';
   const TIME = 'seconds, or a number with its unit such as 5s, 5m or 5h';
   const NETWORK = 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours';
   const RELEASE = 'must be the version and sha256 of a release of machine runner 3';
@@ -241,6 +264,10 @@ describe('settings', () => {
       given: `runner: {version: ../3.1.13, sha256: ${SHA256}}`,
       said: `runner.version: ${VERSION}, got "../3.1.13"`,
     },
+    ...['3..1', '.3.1', '-3.1'].map((version) => ({
+      given: `runner: {version: "${version}", sha256: ${SHA256}}`,
+      said: `runner.version: ${VERSION}, got "${version}"`,
+    })),
     {
       given: 'runner: {version: 3.1.13, sha256: 0123456789abcdef}',
       said: `runner.sha256: ${DIGITS}, got "0123456789abcdef"`,
@@ -406,22 +433,72 @@ describe('settings', () => {
     { given: 'sshRerun: {cidr: everybody}', said: `sshRerun.cidr: ${RANGE}, got "everybody"` },
     {
       given: 'sshRerun: {cidr: 203.0.113.0/24, address: elastic}',
-      said: 'sshRerun.address: must be public or private, got "elastic"',
+      said: 'sshRerun.address: must be public, private or ipv6, got "elastic"',
     },
     {
       given: `network: ${OWN_GROUPS}\n  sshRerun: {cidr: 203.0.113.0/24}`,
       said: 'sshRerun.cidr: must be left out with securityGroupIds, which must let TCP port 54782 in themselves, got "203.0.113.0/24"',
     },
     {
-      given: 'httpProxy: proxy.acme.example:3128',
-      said: `httpProxy: ${PROXY}, got "proxy.acme.example:3128"`,
+      given: 'network: new-vpc\n  sshRerun: {cidr: "2001:db8::/48"}',
+      said: `sshRerun.cidr: ${IPV4_ONLY}, got "2001:db8::/48"`,
     },
-    { given: 'httpProxy: socks5://proxy:1080', said: `httpProxy: ${PROXY}, got "socks5://proxy:1080"` },
-    // Neither the terminal nor the log of a deployment shows the password.
     {
-      given: 'httpProxy: http://ci:hunter2@proxy:3128',
-      said: `httpProxy: ${PROXY}, got "http://***@proxy:3128"`,
+      given: 'network: new-vpc\n  sshCidr: 2001:db8::/48',
+      said: `sshCidr: ${IPV4_ONLY}, got "2001:db8::/48"`,
     },
+    {
+      given: 'sshRerun: {cidr: "2001:db8::/48", address: private}',
+      said: 'sshRerun.address: must be left out with an IPv6 range, because CircleCI shows the IPv6 address then; or set cidr to an IPv4 range, got "private"',
+    },
+    {
+      given: 'sshRerun: {cidr: 203.0.113.0/24, address: ipv6}',
+      said: 'sshRerun.address: must be public or private with an IPv4 range; or set cidr to an IPv6 range, got "ipv6"',
+    },
+    ...[
+      { url: 'proxy.acme.example:3128', fault: 'must begin with http:// or https://' },
+      { url: 'socks5://proxy:1080', fault: 'must begin with http:// or https://' },
+      { url: 'http://proxy:3128/pac', fault: PROXY_PATH },
+      { url: 'http://proxy:3128?a=b', fault: PROXY_PATH },
+      { url: 'http://proxy:0', fault: PROXY_PORT },
+      { url: 'http://proxy:65536', fault: PROXY_PORT },
+      { url: 'http://proxy:', fault: PROXY_PORT },
+      { url: 'http://proxy:http/', fault: PROXY_PORT },
+      { url: 'http://proxy..acme.example:3128', fault: PROXY_HOST },
+      { url: 'http://proxy.:3128', fault: PROXY_HOST },
+      { url: 'http://:3128', fault: PROXY_HOST },
+      { url: 'http://', fault: PROXY_HOST },
+      { url: 'http://fd00::1:3128', fault: PROXY_HOST },
+    ].map(({ url, fault }) => ({ given: `httpProxy: "${url}"`, said: `httpProxy: ${fault}, got "${url}"` })),
+    // Neither the terminal nor the log of a deployment shows the password.
+    ...[
+      { url: 'http://ci:hunter2@proxy:3128', shown: 'http://***@proxy:3128' },
+      { url: 'ci:hunter2@proxy:3128', shown: '***@proxy:3128' },
+    ].map(({ url, shown }) => ({
+      given: `httpProxy: "${url}"`,
+      said: `httpProxy: ${PROXY_USER}, got "${shown}"`,
+    })),
+    ...[
+      { entry: '*', fault: `${DIRECT}: write domains such as .acme.internal, or leave out httpProxy` },
+      { entry: '*.acme.internal', fault: `${DIRECT}: write .acme.internal` },
+      {
+        entry: 'build-*.acme.internal',
+        fault: `${DIRECT}: write domains such as .acme.internal, or leave out httpProxy`,
+      },
+      {
+        entry: 'acme.internal:443',
+        fault: 'must have no port, because curl does not read ":443": write acme.internal',
+      },
+      {
+        entry: '[fd00::1]:443',
+        fault: 'must have no port, because curl does not read ":443": write fd00::1',
+      },
+      { entry: '10.0.0.0/33', fault: 'must have a prefix of at most 32, as it is an IPv4 range' },
+      { entry: 'fd00::/129', fault: 'must have a prefix of at most 128, as it is an IPv6 range' },
+    ].map(({ entry, fault }) => ({
+      given: `httpProxy: http://proxy:3128\n  noProxy: ["${entry}"]`,
+      said: `noProxy.0: ${fault}, got "${entry}"`,
+    })),
     {
       given: 'httpProxy: http://proxy:3128\n  noProxy: localhost,.acme.example',
       said: 'noProxy: must be a list of hosts, domains and ranges such as [.acme.internal, 10.0.0.0/8], got "localhost,.acme.example"',

@@ -188,9 +188,19 @@ describe('the environment', () => {
     { sshRerun: '{cidr: 203.0.113.0/24}', item: 'public-ipv4' },
     { sshRerun: '{cidr: 203.0.113.0/24, address: private}', item: 'local-ipv4' },
     { sshRerun: '{cidr: "2001:db8::/48"}', item: 'ipv6' },
-    { sshRerun: '{cidr: "2001:db8::/48", address: private}', item: 'ipv6' },
+    { sshRerun: '{cidr: "2001:db8::/48", address: ipv6}', item: 'ipv6' },
   ])('names the metadata item with the address for SSH reruns of $sshRerun: $item', ({ sshRerun, item }) => {
     const rerun = new SynthesisedTemplate(fleetsWith({ rerun: { sshRerun } }));
+    expect(environmentIn(rerun.userData('Rerun'))).toMatchObject({ SSH_RERUN_ADDRESS: item });
+  });
+
+  it.each([
+    { sshRerun: '{}', item: 'public-ipv4' },
+    { sshRerun: '{address: private}', item: 'local-ipv4' },
+    { sshRerun: '{address: ipv6}', item: 'ipv6' },
+  ])('names the metadata item for $sshRerun with security groups of yours: $item', ({ sshRerun, item }) => {
+    const network = '{vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [sg-01234567]}';
+    const rerun = new SynthesisedTemplate(fleetsWith({ rerun: { sshRerun, network } }));
     expect(environmentIn(rerun.userData('Rerun'))).toMatchObject({ SSH_RERUN_ADDRESS: item });
   });
 
