@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { faultOfCron, isTimeZone } from '../functions/lib/schedules.ts';
-import { duration, flag, isMap, shareOrNumber, sound, text, wholeNumber } from './setting.ts';
+import { duration, flag, inUnits, isMap, shareOrNumber, sound, text, wholeNumber } from './setting.ts';
 
 /** How many instances a fleet has, when, and for how long. */
 
@@ -151,7 +151,7 @@ export const CAPACITY_SETTINGS = {
     ),
   pollInterval: duration('an interval', 1, 60)
     .prefault('5s')
-    .describe('How often CircleCI is asked for the counts: seconds, or with a unit, from 1 s to 60 s.'),
+    .describe('How often CircleCI is asked for the counts: seconds, or with a unit, from 1s to 1m.'),
   quietPollInterval: duration('an interval', 1, 60)
     .prefault('60s')
     .describe(
@@ -199,23 +199,23 @@ export const CAPACITY_RULES = [
   }),
   z.refine<Capacity>((fleet) => fleet.quietPollInterval >= fleet.pollInterval, {
     path: ['quietPollInterval'],
-    error: ({ input }) => `must be at least pollInterval (${Object(input).pollInterval} s)`,
+    error: ({ input }) => `must be at least pollInterval (${inUnits(Object(input).pollInterval)})`,
     when: (parsed) => sound(parsed, 'quietPollInterval', 'pollInterval'),
   }),
   z.refine<Capacity>((fleet) => fleet.idleTimeout > 3 * fleet.pollInterval, {
     path: ['idleTimeout'],
     error: ({ input }) =>
-      `must be longer than three times pollInterval (${Object(input).pollInterval} s), or runners leave before they are needed`,
+      `must be longer than three times pollInterval (${inUnits(Object(input).pollInterval)}), or runners leave before they are needed`,
     when: (parsed) => sound(parsed, 'idleTimeout', 'pollInterval'),
   }),
   z.refine<Capacity>((fleet) => (fleet.scaleDownDelay ?? 0) <= fleet.idleTimeout, {
     path: ['scaleDownDelay'],
-    error: ({ input }) => `must be at most idleTimeout (${Object(input).idleTimeout} s)`,
+    error: ({ input }) => `must be at most idleTimeout (${inUnits(Object(input).idleTimeout)})`,
     when: (parsed) => sound(parsed, 'scaleDownDelay', 'idleTimeout'),
   }),
   z.refine<Capacity>((fleet) => fleet.recycleAfter === undefined || fleet.recycleAfter >= fleet.idleTimeout, {
     path: ['recycleAfter'],
-    error: ({ input }) => `must be at least idleTimeout (${Object(input).idleTimeout} s)`,
+    error: ({ input }) => `must be at least idleTimeout (${inUnits(Object(input).idleTimeout)})`,
     when: (parsed) => sound(parsed, 'recycleAfter', 'idleTimeout'),
   }),
   z.superRefine<Capacity>(

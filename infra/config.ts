@@ -146,7 +146,8 @@ function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
   }
   const given = valueAt(raw, issue.path);
   if (issue.code === 'invalid_key') return [`${where}: ${issue.issues[0]?.message}`];
-  if (issue.code === 'custom' && issue.path.length < 2) return [`${where}: ${issue.message}`];
+  if (issue.code === 'custom' && (issue.path.length < 2 || issue.params?.namesValue))
+    return [`${where}: ${issue.message}`];
   return [`${where}: ${issue.message}, got ${quote(given)}`];
 }
 

@@ -59,11 +59,45 @@ const GP3 = { gib: 65_536, iops: 80_000, iopsPerGib: 500, throughput: 2_000, thr
 
 const ROOT_VOLUME_GIB = 30;
 
+/** What a fleet says of its root volume, in GiB, IOPS and MiB/s. */
+interface GivenVolume {
+  size?: number | undefined;
+  iops?: number | undefined;
+  throughput?: number | undefined;
+}
+
+/** A root volume with its size; IOPS and throughput that are not given are gp3's baseline. */
+interface Volume extends GivenVolume {
+  size: number;
+}
+
+/** A number as a fault shows it, or what stands in for it. */
+const orDefault = (given: number | undefined, otherwise: number, unit: string) =>
+  given === undefined ? `${otherwise} ${unit} (default)` : `${given} ${unit}`;
+
+function faultOfIops({ size, iops = GP3_BASELINE.iops }: GivenVolume): string | undefined {
+  const most = (size ?? ROOT_VOLUME_GIB) * GP3.iopsPerGib;
+  return iops <= most
+    ? undefined
+    : `must be at most ${most}, ${GP3.iopsPerGib} for each GiB of size, ${orDefault(size, ROOT_VOLUME_GIB, 'GiB')}; ${iops} needs size: ${Math.ceil(iops / GP3.iopsPerGib)}`;
+}
+
+function faultOfThroughput({ size, iops, throughput }: GivenVolume): string | undefined {
+  const most = (iops ?? GP3_BASELINE.iops) * GP3.throughputPerIops;
+  if (throughput === undefined || throughput <= most) return undefined;
+  const needed = Math.ceil(throughput / GP3.throughputPerIops);
+  const gib = Math.ceil(needed / GP3.iopsPerGib);
+  const larger = gib > (size ?? ROOT_VOLUME_GIB) ? ` and size: ${gib}` : '';
+  return `must be at most ${most}, ${GP3.throughputPerIops} MiB/s for each of the volume's iops, ${orDefault(iops, GP3_BASELINE.iops, 'IOPS')}; ${throughput} MiB/s needs iops: ${needed}${larger}`;
+}
+
 export const RootVolume = z
   .strictObject(
     {
       size: wholeNumber('the size of the root volume in GiB', 8, GP3.gib)
-        .default(ROOT_VOLUME_GIB)
+        .optional()
+        // Not a default of the parser: a fault says whether the size was given.
+        .meta({ default: ROOT_VOLUME_GIB })
         .describe('The size in GiB.'),
       iops: wholeNumber('the IOPS of the root volume', GP3_BASELINE.iops, GP3.iops)
         .optional()
@@ -78,33 +112,25 @@ export const RootVolume = z
     },
     { error: 'must be a map of size, iops and throughput, such as { size: 100, throughput: 500 }' },
   )
-  .refine(({ size, iops = GP3_BASELINE.iops }) => iops <= size * GP3.iopsPerGib, {
+  .refine((volume) => faultOfIops(volume) === undefined, {
     path: ['iops'],
     when: ({ value, issues }) => isMap(value) && !faulty(issues, 'size', 'iops'),
-    error: ({ input }) =>
-      `must be at most ${GP3.iopsPerGib} for each GiB of size (${Object(input).size} GiB: ${Object(input).size * GP3.iopsPerGib})`,
+    error: ({ input }) => faultOfIops(Object(input)),
   })
-  .refine(
-    ({ iops = GP3_BASELINE.iops, throughput = GP3_BASELINE.throughput }) =>
-      throughput <= iops * GP3.throughputPerIops,
-    {
-      path: ['throughput'],
-      when: ({ value, issues }) => isMap(value) && !faulty(issues, 'iops', 'throughput'),
-      error: ({ input }) => {
-        const { iops = GP3_BASELINE.iops } = Object(input);
-        return `must be at most ${GP3.throughputPerIops} MiB/s for each of the volume's iops (${iops} IOPS: ${iops * GP3.throughputPerIops} MiB/s)`;
-      },
-    },
-  );
+  .refine((volume) => faultOfThroughput(volume) === undefined, {
+    path: ['throughput'],
+    when: ({ value, issues }) => isMap(value) && !faulty(issues, 'size', 'iops', 'throughput'),
+    error: ({ input }) => faultOfThroughput(Object(input)),
+  });
 
 /** The root volume of a fleet's instances, in GiB, IOPS and MiB/s; what is not given is gp3's baseline. */
 export function rootVolumeOf({
   rootVolume,
   rootVolumeSize,
 }: {
-  rootVolume?: z.infer<typeof RootVolume> | undefined;
+  rootVolume?: Volume | undefined;
   rootVolumeSize?: number | undefined;
-}): z.infer<typeof RootVolume> {
+}): Volume {
   return rootVolume ?? { size: rootVolumeSize ?? ROOT_VOLUME_GIB };
 }
 
@@ -120,9 +146,11 @@ export const IMAGE_SETTINGS = {
     .describe(
       'The root device of an image of yours. With it, the volume is encrypted and as `rootVolume` says. Without it, the volume is as the image has it.',
     ),
-  rootVolume: RootVolume.optional().describe(
-    'The encrypted gp3 root volume: its `size` in GiB (30), `iops` (3000, up to 80000, at most 500 for each GiB) and `throughput` in MiB/s (125, up to 2000, at most 0.25 for each of its IOPS). A boot reads the image from it, so more throughput can shorten boots; what is above the baseline [costs extra](https://aws.amazon.com/ebs/pricing/). With an image of yours it needs `rootDevice`.',
-  ),
+  rootVolume: RootVolume.transform(({ size = ROOT_VOLUME_GIB, ...others }): Volume => ({ size, ...others }))
+    .optional()
+    .describe(
+      'The encrypted gp3 root volume: its `size` in GiB (30), `iops` (3000, up to 80000, at most 500 for each GiB) and `throughput` in MiB/s (125, up to 2000, at most 0.25 for each of its IOPS). A boot reads the image from it, so more throughput can shorten boots; what is above the baseline [costs extra](https://aws.amazon.com/ebs/pricing/). With an image of yours it needs `rootDevice`.',
+    ),
   rootVolumeSize: wholeNumber('the size of the root volume in GiB', 8, GP3.gib)
     .optional()
     .describe('Another way to write `rootVolume: { size: ... }`.'),

@@ -82,6 +82,14 @@ export const hasAccelerator = (instanceType: string) => /^(p|g|gr|cg|trn|inf|dl|
 /** EC2 Mac instances: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-mac-instances.html */
 export const isMac = (instanceType: string) => /^mac/.test(instanceType);
 
+/**
+ * Whether an instance type surely has no disks of its own: general families (c, m, r from their fourth generation on,
+ * and t) without a `d` among the letters behind the generation.
+ * https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
+ */
+export const hasNoDisks = (instanceType: string) =>
+  /^(t\d+|[cmr]([4-9]|\d{2,}))[a-ce-z]*(-flex)?\./.test(instanceType);
+
 /** What the rules about instance types read of a fleet. */
 interface Instances {
   instanceTypes?: string[] | undefined;
@@ -93,6 +101,13 @@ interface Instances {
 /** Whether the instance types of a fleet are sound, each by itself. */
 const named = (fleet: unknown) =>
   Array.isArray(Object(fleet).instanceTypes) && Object(fleet).instanceTypes.every(isInstanceType);
+
+/** The message names the types that are at fault: all of them again would hide which. */
+const NAMES_VALUE = { namesValue: true };
+
+/** The instance types of a fleet that are such. */
+const those = (are: (type: string) => boolean, fleet: unknown): string =>
+  Object(fleet).instanceTypes.filter(are).join(', ');
 
 export const INSTANCE_RULES = [
   z.refine<Instances>(
@@ -116,8 +131,9 @@ export const INSTANCE_RULES = [
   }),
   z.refine<Instances>(({ instanceTypes = [] }) => !instanceTypes.some(isMac), {
     path: ['instanceTypes'],
-    error:
-      'must run Linux: Mac instances run macOS, on Dedicated Hosts that a group cannot launch; leave out those that begin with mac',
+    error: ({ input }) =>
+      `Mac instances run macOS on Dedicated Hosts, and this project supports Linux only; leave out ${those(isMac, input)}`,
+    params: NAMES_VALUE,
     when: ({ value }) => named(value),
   }),
   z.refine<Instances>(
@@ -125,8 +141,12 @@ export const INSTANCE_RULES = [
       !isStock(image) || install !== undefined || !instanceTypes.some(hasAccelerator),
     {
       path: ['instanceTypes'],
-      error: ({ input }) =>
-        `must come with an image of yours that has the driver of their accelerators, such as one made from an AWS Deep Learning AMI, or with an install script that installs it: ${Object(input).image} has no driver for ${Object(input).instanceTypes.find(hasAccelerator)}`,
+      error: ({ input }) => {
+        const types = those(hasAccelerator, input);
+        const [have, them] = types.includes(',') ? ['have', 'them'] : ['has', 'it'];
+        return `${types} ${have} a GPU or another accelerator, and ${Object(input).image} has no driver for ${them}: set image to one that has, such as one made from an AWS Deep Learning AMI, or install the driver in install`;
+      },
+      params: NAMES_VALUE,
       when: ({ value, issues }) => named(value) && !faulty(issues, 'image', 'install'),
     },
   ),

@@ -39,14 +39,22 @@ export const flag = (what: string) =>
 
 const SECONDS = { s: 1, m: 60, h: 3_600 };
 
+/** A number of seconds in the largest unit of which it is a whole number: `90s`, `2m`, `24h`. */
+export function inUnits(seconds: number): string {
+  const [unit, size] = Object.entries(SECONDS)
+    .reverse()
+    .find(([, size]) => seconds > 0 && seconds % size === 0) ?? ['s', 1];
+  return `${seconds / size}${unit}`;
+}
+
+/** A number with its unit. */
+export const WITH_UNIT = /^\d+\s*[smh]$/;
+
 /** Seconds, or a number with its unit: `5`, `5s`, `5m`, `5h`. */
 export const duration = (what: string, least: number, most: number) => {
-  const error = `must be ${what} from ${least} s to ${most} s: seconds, or a number with its unit such as 5s, 5m or 5h`;
+  const error = `must be ${what} from ${inUnits(least)} to ${inUnits(most)}: seconds, or a number with its unit such as 5s, 5m or 5h`;
   const number = z.int({ error }).min(least, { error }).max(most, { error });
-  const withUnit = z
-    .string({ error })
-    .regex(/^\d+\s*[smh]$/, { error })
-    .meta({ patternErrorMessage: error });
+  const withUnit = z.string({ error }).regex(WITH_UNIT, { error }).meta({ patternErrorMessage: error });
   return z
     .union([number, withUnit], { error })
     .transform((value) =>

@@ -148,7 +148,7 @@ describe('npm run simulate', () => {
     { words: ['--policies', 'ours,sead'], said: ['"sead"', 'seed'] },
     { words: ['--fleet', 'nope'], said: ['"nope"', 'example'] },
     { words: ['--set', 'pollInterval'], said: ['key=value', '"pollInterval"'] },
-    { words: ['--set', 'pollInterval=99'], said: ['simulated.pollInterval', 'from 1 s to 60 s', 'got 99'] },
+    { words: ['--set', 'pollInterval=99'], said: ['simulated.pollInterval', 'from 1s to 1m', 'got 99'] },
     { words: ['--set', 'polInterval=9'], said: ['polInterval', 'pollInterval'] },
     { words: ['--set', 'tags={a'], said: ['--set tags={a', 'as in fleets.yaml'] },
     { words: ['--set', 'maxReplicas=1', 'minReplicas=2'], said: ['must be at least minReplicas (2), got 1'] },

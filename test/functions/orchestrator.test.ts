@@ -271,7 +271,7 @@ describe('as the orchestrator has it', () => {
     {
       rule: 'idleTimeout must be no shorter than scaleDownDelay',
       scaling: { ...TO_ZERO, scaleDownDelay: '10m', idleTimeout: '5m' },
-      says: 'linux.scaleDownDelay: must be at most idleTimeout (300 s), got "10m"',
+      says: 'linux.scaleDownDelay: must be at most idleTimeout (5m), got "10m"',
     },
     {
       rule: 'idleTimeout cannot be scheduled',

@@ -218,33 +218,33 @@ describe('settings', () => {
       given: 'maxSurge: 0',
       said: `maxSurge: ${NUMBER} 1 to 10000, the most launches to ask for at once; left out, there is no limit, got 0`,
     },
-    { given: 'pollInterval: 0', said: `pollInterval: must be an interval from 1 s to 60 s: ${TIME}, got 0` },
+    { given: 'pollInterval: 0', said: `pollInterval: must be an interval from 1s to 1m: ${TIME}, got 0` },
     {
       given: 'pollInterval: 61s',
-      said: `pollInterval: must be an interval from 1 s to 60 s: ${TIME}, got "61s"`,
+      said: `pollInterval: must be an interval from 1s to 1m: ${TIME}, got "61s"`,
     },
     {
       given: 'pollInterval: 2.5',
-      said: `pollInterval: must be an interval from 1 s to 60 s: ${TIME}, got 2.5`,
+      said: `pollInterval: must be an interval from 1s to 1m: ${TIME}, got 2.5`,
     },
     {
       given: 'pollInterval: "5"',
-      said: `pollInterval: must be an interval from 1 s to 60 s: ${TIME}, got "5"`,
+      said: `pollInterval: must be an interval from 1s to 1m: ${TIME}, got "5"`,
     },
-    { given: 'idleTimeout: 2d', said: `idleTimeout: must be a time from 10 s to 86400 s: ${TIME}, got "2d"` },
+    { given: 'idleTimeout: 2d', said: `idleTimeout: must be a time from 10s to 24h: ${TIME}, got "2d"` },
     {
       given: 'idleTimeout: 25h',
-      said: `idleTimeout: must be a time from 10 s to 86400 s: ${TIME}, got "25h"`,
+      said: `idleTimeout: must be a time from 10s to 24h: ${TIME}, got "25h"`,
     },
-    { given: 'maxRunTime: 59', said: `maxRunTime: must be a time from 60 s to 432000 s: ${TIME}, got 59` },
-    { given: 'maxRunTime:', said: `maxRunTime: must be a time from 60 s to 432000 s: ${TIME}, got nothing` },
+    { given: 'maxRunTime: 59', said: `maxRunTime: must be a time from 1m to 120h: ${TIME}, got 59` },
+    { given: 'maxRunTime:', said: `maxRunTime: must be a time from 1m to 120h: ${TIME}, got nothing` },
     {
       given: 'bootTimeout: 119',
-      said: `bootTimeout: must be a time from 120 s to 7200 s: ${TIME}, got 119`,
+      said: `bootTimeout: must be a time from 2m to 2h: ${TIME}, got 119`,
     },
     {
       given: 'bootTimeout: 121m',
-      said: `bootTimeout: must be a time from 120 s to 7200 s: ${TIME}, got "121m"`,
+      said: `bootTimeout: must be a time from 2m to 2h: ${TIME}, got "121m"`,
     },
     { given: 'image: debian', said: `image: ${IMAGE}, got "debian"` },
     { given: 'image:', said: `image: ${IMAGE}, got nothing` },
@@ -374,15 +374,27 @@ describe('settings', () => {
     },
     {
       given: 'rootVolume: {iops: 15001}',
-      said: 'rootVolume.iops: must be at most 500 for each GiB of size (30 GiB: 15000), got 15001',
+      said: 'rootVolume.iops: must be at most 15000, 500 for each GiB of size, 30 GiB (default); 15001 needs size: 31, got 15001',
     },
     {
       given: 'rootVolume: {throughput: 751}',
-      said: "rootVolume.throughput: must be at most 0.25 MiB/s for each of the volume's iops (3000 IOPS: 750 MiB/s), got 751",
+      said: "rootVolume.throughput: must be at most 750, 0.25 MiB/s for each of the volume's iops, 3000 IOPS (default); 751 MiB/s needs iops: 3004, got 751",
     },
     {
       given: 'rootVolume: {iops: 4000, throughput: 1001}',
-      said: "rootVolume.throughput: must be at most 0.25 MiB/s for each of the volume's iops (4000 IOPS: 1000 MiB/s), got 1001",
+      said: "rootVolume.throughput: must be at most 1000, 0.25 MiB/s for each of the volume's iops, 4000 IOPS; 1001 MiB/s needs iops: 4004, got 1001",
+    },
+    {
+      given: 'rootVolume: {size: 30, iops: 16000}',
+      said: 'rootVolume.iops: must be at most 15000, 500 for each GiB of size, 30 GiB; 16000 needs size: 32, got 16000',
+    },
+    {
+      given: 'rootVolume: {throughput: 1000}',
+      said: "rootVolume.throughput: must be at most 750, 0.25 MiB/s for each of the volume's iops, 3000 IOPS (default); 1000 MiB/s needs iops: 4000, got 1000",
+    },
+    {
+      given: 'rootVolume: {size: 8, throughput: 2000}',
+      said: "rootVolume.throughput: must be at most 750, 0.25 MiB/s for each of the volume's iops, 3000 IOPS (default); 2000 MiB/s needs iops: 8000 and size: 16, got 2000",
     },
     {
       given: 'rootVolumeSize: 50\n  rootVolume: {size: 50}',
@@ -717,12 +729,12 @@ describe('settings that depend on each other', () => {
   it.each([
     {
       given: ['scaleDownDelay: 301s'],
-      said: 'scaleDownDelay: must be at most idleTimeout (300 s), got "301s"',
+      said: 'scaleDownDelay: must be at most idleTimeout (5m), got "301s"',
     },
     { given: ['scaleDownDelay: 5m'], said: undefined },
     { given: ['scaleDownDelay: 0s'], said: undefined },
     { given: ['scaleDownDelay: 10m', 'idleTimeout: 10m'], said: undefined },
-    { given: ['recycleAfter: 299'], said: 'recycleAfter: must be at least idleTimeout (300 s), got 299' },
+    { given: ['recycleAfter: 299'], said: 'recycleAfter: must be at least idleTimeout (5m), got 299' },
     { given: ['recycleAfter: 5m'], said: undefined },
     { given: ['idleTimeout: 2h'], said: undefined },
   ])('$given: $said', ({ given, said }) => {
@@ -746,7 +758,7 @@ describe('settings that depend on each other', () => {
     if (example.sound) expect(fleetsOf(given)).toHaveLength(1);
     else {
       expect(complaintsAbout(given)).toMatch(
-        /linux\.idleTimeout: must be longer than three times pollInterval \(\d+ s\), or runners leave before they are needed, got "/,
+        /linux\.idleTimeout: must be longer than three times pollInterval \(\d+[sm]\), or runners leave before they are needed, got "/,
       );
     }
   });
@@ -895,7 +907,7 @@ windows: 5
       'linux.rootVolumeSize: must be a whole number from 8 to 65536, the size of the root volume in GiB, got 30.5',
       'linux.circle_token: is not a setting; the nearest one is circleciUrl',
       'linux.maxReplicas: must be at least minReplicas (3), got 2',
-      'linux.idleTimeout: must be longer than three times pollInterval (10 s), or runners leave before they are needed, got "30s"',
+      'linux.idleTimeout: must be longer than three times pollInterval (10s), or runners leave before they are needed, got "30s"',
       'linux.instanceTypes: must all be of one architecture, arm64 (Graviton) or x86_64, because they share one image, got ["m7i.large", "m7g.large"]',
       'mac.instanceTypes: must name at least one EC2 instance type, such as [m7g.large], got []',
       'mac.maxReplicas: must be a whole number from 1 to 10000, the most instances to have, got nothing',

@@ -28,9 +28,21 @@ describe('instance types that the stock image does not run as it is', () => {
   it.each(['mac1.metal', 'mac2-m2pro.metal', 'mac-m4.metal'])('%s is refused with any image', (type) => {
     for (const settings of [[], ['image: ami-0123456789abcdef0']]) {
       expect(complaintsAbout(withTypes([type], ...settings))).toBe(
-        `fleets.yaml has a fault:\n  linux.instanceTypes: must run Linux: Mac instances run macOS, on Dedicated Hosts that a group cannot launch; leave out those that begin with mac, got ["${type}"]`,
+        `fleets.yaml has a fault:\n  linux.instanceTypes: Mac instances run macOS on Dedicated Hosts, and this project supports Linux only; leave out ${type}`,
       );
     }
+  });
+
+  const INSTEAD =
+    'set image to one that has, such as one made from an AWS Deep Learning AMI, or install the driver in install';
+
+  it('are named without those beside them that it does run', () => {
+    expect(complaintsAbout(withTypes(['m7i.large', 'mac1.metal', 'c7i.large']))).toBe(
+      'fleets.yaml has a fault:\n  linux.instanceTypes: Mac instances run macOS on Dedicated Hosts, and this project supports Linux only; leave out mac1.metal',
+    );
+    expect(complaintsAbout(withTypes(['g5.xlarge', 'm7i.large', 'g4dn.xlarge']))).toBe(
+      `fleets.yaml has a fault:\n  linux.instanceTypes: g5.xlarge, g4dn.xlarge have a GPU or another accelerator, and ubuntu has no driver for them: ${INSTEAD}`,
+    );
   });
 
   const ACCELERATED = [
@@ -40,7 +52,7 @@ describe('instance types that the stock image does not run as it is', () => {
 
   it.each(ACCELERATED)('%s needs an image or an install script that has its driver', (type) => {
     expect(complaintsAbout(withTypes([type], 'image: amazon-linux'))).toBe(
-      `fleets.yaml has a fault:\n  linux.instanceTypes: must come with an image of yours that has the driver of their accelerators, such as one made from an AWS Deep Learning AMI, or with an install script that installs it: amazon-linux has no driver for ${type}, got ["${type}"]`,
+      `fleets.yaml has a fault:\n  linux.instanceTypes: ${type} has a GPU or another accelerator, and amazon-linux has no driver for it: ${INSTEAD}`,
     );
     const beside = { 'driver.sh': '#!/bin/sh\n' };
     for (const settings of ['image: ami-0123456789abcdef0', 'image: /acme/gpu', 'install: driver.sh'])
