@@ -44,7 +44,7 @@ small:
 
 large:
   resourceClass: acme/large
-  instanceTypes: [m7i.2xlarge, m6i.2xlarge]
+  instanceTypes: [m6id.2xlarge, m5d.2xlarge]
   minReplicas: 1
   maxReplicas: 40
   headroom: 20%

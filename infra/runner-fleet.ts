@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import {
+  Annotations,
   type ArnComponents,
   ArnFormat,
   CfnOutput,
@@ -36,6 +37,7 @@ import { imageOf } from './machine-image.ts';
 import { allow, type Permission } from './permissions.ts';
 import { networkOf, type RunnerNetwork } from './runner-network.ts';
 import { runnerUserData } from './user-data.ts';
+import { warningsAbout } from './warnings.ts';
 
 /** Bucket and key of a file that a deployment uploads. */
 const objectOf = (asset: Asset) => `${asset.s3BucketName}/${asset.s3ObjectKey}`;
@@ -96,6 +98,7 @@ export class RunnerFleet extends Construct {
       config.runnerSecretName,
       'The resource class token, with which runners claim tasks',
     );
+    for (const { id, message } of warningsAbout(config)) Annotations.of(this).addWarningV2(id, message);
     this.group = this.autoScalingGroup();
     this.warmPool = this.poolOf(this.group);
 

@@ -1,0 +1,34 @@
+import type { FleetConfig } from './config.ts';
+import { hasNoDisks } from './instance-settings.ts';
+import { SSH_RERUN_PORT } from './network-settings.ts';
+
+/** A warning about a fleet, by an id with which an adopter can acknowledge it. */
+interface Warning {
+  id: string;
+  message: string;
+}
+
+/** Whether a range is all addresses. */
+const isEverybody = (range: string | undefined) => range?.endsWith('/0') ?? false;
+
+/** Settings that work, but that an adopter hardly means. */
+export function warningsAbout(fleet: FleetConfig): Warning[] {
+  const { name, sshCidr, sshRerun, instanceTypes, workingDirectory } = fleet;
+  const warnings: Warning[] = [];
+  const open = (setting: string, range: string | undefined, port: number) => {
+    if (!isEverybody(range)) return;
+    warnings.push({
+      id: `circleci-runner-autoscaler:${setting}`,
+      message: `${name}.${setting}: ${range} lets every address on the internet reach TCP port ${port} of the instances; set a range of your own network, such as 203.0.113.0/24`,
+    });
+  };
+  open('sshCidr', sshCidr, 22);
+  open('sshRerun.cidr', sshRerun?.cidr, SSH_RERUN_PORT);
+  if (workingDirectory === 'instance-store' && instanceTypes?.every(hasNoDisks)) {
+    warnings.push({
+      id: 'circleci-runner-autoscaler:workingDirectory',
+      message: `${name}.workingDirectory: none of the instanceTypes (${instanceTypes.join(', ')}) has an instance store, so jobs run on the root volume; choose types that have one, such as m7gd or m6id`,
+    });
+  }
+  return warnings;
+}
