@@ -111,6 +111,13 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
     [`${UNITS}/autoscaler-runner.service`]: userdata('autoscaler-runner.service'),
     // The first TERM lets a running task finish, so stopping may take as long as a task; leaving has the margin.
     [`${UNITS}/autoscaler-runner.service.d/stop.conf`]: `[Service]\nTimeoutStopSec=${maxRunTime + AGE_MARGIN_SECONDS}\n${reused ? `RuntimeMaxSec=${reuseSeconds}\n` : ''}`,
+    // systemd itself would cut a shutdown off after 30 minutes, and a task with it.
+    ...Object.fromEntries(
+      ['reboot', 'poweroff'].map((target) => [
+        `${UNITS}/${target}.target.d/autoscaler.conf`,
+        '[Unit]\nJobTimeoutSec=infinity\n',
+      ]),
+    ),
     [`${UNITS}/autoscaler-leave.service`]: userdata('autoscaler-leave.service'),
     [`${UNITS}/autoscaler-watch.service`]: userdata('autoscaler-watch.service'),
   };
@@ -124,7 +131,7 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
       '# Once in a boot, however often cloud-init runs it: a job may be running.',
       'mkdir -p /run/autoscaler',
       '[ ! -e /run/autoscaler/set-up ] || exit 0',
-      `mkdir -p ${LIB} ${CONFIG} ${UNITS}/{autoscaler-,autoscaler-runner}.service.d`,
+      `mkdir -p ${LIB} ${CONFIG} ${UNITS}/{autoscaler-.service,autoscaler-runner.service,reboot.target,poweroff.target}.d`,
       '# The scripts and units: `base64 -d | gzip -d` shows them.',
       "base64 -d <<'END' | gzip -d | bash -e",
       ...compressed(
@@ -140,6 +147,8 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
       `systemctl stop --no-block ${UPDATES.join(' ')} || true`,
       `systemctl mask --no-reload ${UPDATES.join(' ')} || true`,
       'systemctl daemon-reload',
+      '# What a job left behind must not reach the metadata while this boot fails. Before a runner starts, it is not optional.',
+      `! command -v nft >/dev/null || ALLOW_INSTANCE_METADATA=${fleet.allowInstanceMetadata} ${LIB}/block-metadata || true`,
       'touch /run/autoscaler/set-up',
       'systemctl start --no-block autoscaler-boot.service',
       '',

@@ -26,17 +26,17 @@ pause() { sleep "$((RANDOM % $1)).$((RANDOM % 900 + 100))"; }
 # that another attempt would end alike.
 REFUSED=3 FINAL=4
 
-# retry SECONDS COMMAND...: for so long, or for 10 s once it was refused, with pauses of up to 1, 2, 4, 8 and then 16 s
+# retry SECONDS COMMAND...: for so long, or for 10 s from the first refusal, with pauses of up to 1, 2, 4, 8 and then 16 s
 retry() {
-  local now start end limit=1 status
+  local now end limit=1 status
   clock
-  start=$now end=$((now + $1))
+  end=$((now + $1))
   shift
   while true; do
     "$@" && return
     status=$?
-    if [ "$status" -eq "$REFUSED" ] && [ "$end" -gt $((start + 10)) ]; then end=$((start + 10)); fi
     clock
+    if [ "$status" -eq "$REFUSED" ] && [ "$end" -gt $((now + 10)) ]; then end=$((now + 10)); fi
     if [ "$status" -eq "$FINAL" ] || [ "$now" -ge "$end" ]; then
       say "failed for good: ${*:1:3}"
       return "$status"

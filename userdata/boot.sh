@@ -34,16 +34,25 @@ begin_time() {
   began=$now
 }
 
+# At a start of the instance, the group's time for it began some seconds before the kernel's and systemd's.
+begin_with_launch() {
+  local microseconds
+  microseconds=$(systemctl show --value --property=UserspaceTimestampMonotonic)
+  began=$((microseconds / 1000000 - 20))
+}
+
 # over FRACTION: whether so much of that time has passed
 over() {
   clock
   [ $((now - began)) -ge $((BOOT_TIMEOUT_SECONDS * $1)) ]
 }
 
-# Tries again for as long as the runner could still be up in time.
+# Tries again for as long as the runner could still be up in time, and for 30 s in any case.
 persist() {
+  local left
   clock
-  retry $((began + BOOT_TIMEOUT_SECONDS * 3 / 4 - now)) "$@"
+  left=$((began + BOOT_TIMEOUT_SECONDS * 3 / 4 - now))
+  retry $((left > 30 ? left : 30)) "$@"
 }
 
 # curl signs requests with the headers that S3 wants from 7.87 on: https://github.com/curl/curl/pull/9804
@@ -83,19 +92,27 @@ install_runner() {
   [ -z "$RUNNER_VERSION" ] || sha256sum "$(command -v circleci-runner)" >"$STATE/runner-$RUNNER_VERSION"
 }
 
-# What an install script says when a lock or the network was in its way, by apt, dpkg, dnf, rpm, curl, git and pip.
-PASSING='(get|acquire|create|obtain|unable to).{0,60}lock|lock(ed| is held) by|temporary failure|(could not|couldn.t|failed to) '
-PASSING+='(resolve|connect|fetch|download)|connection (refused|reset|timed out)|timed out|unreachable|hash sum mismatch'
+# What an install script says when a lock, the network or a clock that is not set yet was in its way: by apt, dpkg, dnf,
+# rpm, useradd, curl, wget, git, pip, npm and Docker.
+PASSING='(get|acquire|unable to|cannot|transaction) lock\b|\block(ed)? (is held|by another)|was locked by|dpkg was interrupted'
+PASSING+='|temporary failure|name or service not known|(could not|couldn.t|failed to|unable to) (resolve|connect|fetch|download)'
+PASSING+='|connection (refused|reset|timed out)|timed out|timeout|unreachable|etimedout|econnre|eai_again|early eof|mismatch'
+PASSING+='|bad gateway|service unavailable|too ?many ?requests|error: (429|50[0-9])|not yet valid|not valid yet'
 
 # The fleet's install script lies in S3, whatever its size is.
 run_install_script() {
   local script log status=0
-  script=$(mktemp -p "$STATE") log=$(mktemp -p "$RUN")
+  script=$(mktemp -p "$STATE") log=$(mktemp -p "$STATE")
   if persist get_object "$INSTALL_OBJECT" "$script"; then
     chmod 0700 "$script"
     await_locks "$BOOT_TIMEOUT_SECONDS" || say 'the locks of the package manager are still held'
-    timeout -k 10 "$BOOT_TIMEOUT_SECONDS" "$script" 2>&1 | tee "$log" || status=$FINAL
+    # No pipe, whose end would wait for whatever the script leaves running.
+    timeout -k 10 "$BOOT_TIMEOUT_SECONDS" "$script" &> >(tee "$log") || status=$FINAL
+    # Its last lines may still be on their way.
+    [ "$status" -eq 0 ] || timeout 2 tail --pid=$! -f /dev/null || true
     if [ "$status" -ne 0 ] && grep -qiE "$PASSING" "$log"; then status=1; fi
+    # What apt asks for after an interruption.
+    if grep -qs 'dpkg was interrupted' "$log"; then dpkg --configure -a || true; fi
   else
     status=$FINAL
   fi
@@ -126,8 +143,8 @@ make_task_user() {
 
 # What a warm start, or an image of such an instance, need not do again.
 prepare() {
-  local version="$INSTALL_OBJECT $RUNNER_VERSION $DOCKER"
-  [ "$(cat "$STATE/prepared" 2>/dev/null)" != "$version" ] || return 0
+  local version="$INSTALL_OBJECT $RUNNER_VERSION $DOCKER $LOG_GROUP_NAME"
+  if [ "$(cat "$STATE/prepared" 2>/dev/null)" = "$version" ] && has_runner && command -v nft >/dev/null; then return; fi
   if [ -d "${ROOT:-}/etc/apt/apt.conf.d" ]; then
     # For the jobs as well: a lock is waited for, a dead mirror is not.
     printf '%s;\n' 'DPkg::Lock::Timeout "180"' 'Acquire::Retries "3"' 'Acquire::http::Timeout "20"' \
@@ -151,12 +168,18 @@ prepare() {
 
 # A warm instance must not claim work: it waits here, stopped or running.
 await_in_service() {
-  local warm=false
+  local now last
+  clock
+  last=$now
   until state=$(target_state) && [ "$state" = InService ]; do
+    clock
+    # It was hibernated: the uptime counts that.
+    if [ $((now - last)) -gt 60 ]; then begin_time; fi
+    last=$now
     case $state in
       Warmed:*)
         begin_time
-        $warm || ! complete_launch CONTINUE >/dev/null || warm=true
+        marked warmed || ! complete_launch CONTINUE >/dev/null || mark warmed
         ;;
       Standby) begin_time ;;
       ?*) fail "the group wants this instance $state" ;;
@@ -247,11 +270,14 @@ follow() {
 }
 
 late=false
-begin_time
+begin_with_launch
 check_curl
 phase identity identify
 if [ -e "$RUN/started" ]; then
   say 'the runner was started in this boot already'
+  # Unless this unit was restarted just before that.
+  [ "$(systemctl show --value --property=InactiveExitTimestampMonotonic autoscaler-runner.service)" != 0 ] ||
+    systemctl start autoscaler-runner.service
   follow
   exit
 fi

@@ -10,3 +10,5 @@ if ! command -v dockerd >/dev/null; then
   install_packages "$package"
 fi
 systemctl enable --now docker.service
+# Whoever made the image may have installed Docker without its group.
+groupadd --force docker

@@ -28,6 +28,8 @@ if marked replace; then decrement=false; fi
 # One attempt
 terminate() {
   local answer
+  # The metadata may not have answered above.
+  AWS_REGION=${AWS_REGION:-$(metadata placement/region)} INSTANCE_ID=${INSTANCE_ID:-$(metadata instance-id)}
   case $(target_state) in
     # What a call did whose answer was lost.
     Terminated | Detached) return ;;

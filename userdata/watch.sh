@@ -7,7 +7,8 @@ set -uo pipefail
 # tool's daemon, is nobody's child.
 busy() {
   local runner
-  runner=$(systemctl show --value --property=MainPID autoscaler-runner.service)
+  # If systemd does not answer, a task may be running.
+  runner=$(systemctl show --value --property=MainPID autoscaler-runner.service) || return 0
   [ "${runner:-0}" -gt 0 ] && pgrep --parent "$runner" >/dev/null
 }
 

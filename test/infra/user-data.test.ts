@@ -88,6 +88,9 @@ describe('the files of userdata/', () => {
     ...Object.fromEntries(Object.entries(files).map(([path, file]) => [path, onInstance(file)])),
     [ENVIRONMENT]: expect.any(String),
     [STOP]: expect.any(String),
+    // Or systemd ends a reboot, and a task with it, after 30 minutes.
+    [`${UNITS}/reboot.target.d/autoscaler.conf`]: '[Unit]\nJobTimeoutSec=infinity\n',
+    [`${UNITS}/poweroff.target.d/autoscaler.conf`]: '[Unit]\nJobTimeoutSec=infinity\n',
   });
 
   it.each(['nothing', 'pinned'])(
@@ -305,6 +308,15 @@ describe('user data', () => {
       `systemctl stop --no-block ${units}`,
       `systemctl mask --no-reload ${units}`,
     ]);
+  });
+
+  it.each(ALL)('of $fleet refuse the metadata to jobs before anything else starts', ({ userData }) => {
+    const lines = beside(userData);
+    const blocks = lines.findIndex((line) => line.includes('/opt/autoscaler/block-metadata'));
+    expect(lines[blocks]).toMatch(
+      /^! command -v nft >\/dev\/null \|\| ALLOW_INSTANCE_METADATA=(true|false) /,
+    );
+    expect(blocks).toBeLessThan(lines.indexOf('systemctl start --no-block autoscaler-boot.service'));
   });
 
   it.each(ALL)('of $fleet power off the instance if they fail, which could tell nobody', ({ userData }) => {

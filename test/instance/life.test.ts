@@ -18,3 +18,4 @@ import './scenarios/task-user.ts';
 import './scenarios/metadata.ts';
 import './scenarios/logs.ts';
 import './scenarios/settings.ts';
+import './scenarios/left-behind.ts';

@@ -222,6 +222,14 @@ describeScript('retry', () => {
     expect(instance.elapsed).toBeLessThan(10 + 16);
   });
 
+  it('counts these 10 s from the first refusal', async () => {
+    const instance = await Instance.start({ commands: { sleep: goesOn('16') } });
+    const lines =
+      'tries=0; try() { tries=$((tries + 1)); [ $tries -gt 2 ] || return 1; [ $tries -gt 3 ] || return 3; }';
+    const { stdout } = await instance.shell(`${lines}; retry 600 try; echo $tries $?`);
+    expect(stdout).toBe('4 0\n');
+  });
+
   it('ends an attempt later than its time at the most, for any times', async () => {
     for (const seconds of [1, 7, 30, 300]) {
       const instance = await Instance.start();

@@ -32,8 +32,10 @@ const told = ({ action, parameters }: InstanceCall) =>
 const COMMANDS = {
   // Only the runner is active, once it was started.
   systemctl: `case "$*" in
-  'start autoscaler-runner.service') echo >"$STATE/runs" ;;
+  'start autoscaler-runner.service') echo >"$STATE/runs"; echo >"$STATE/ran" ;;
   'is-active --quiet autoscaler-runner.service') test -e "$STATE/runs" ;;
+  *UserspaceTimestampMonotonic) echo 20000000 ;;
+  *InactiveExitTimestampMonotonic*) [ -e "$STATE/ran" ] && echo 27000000 || echo 0 ;;
   is-active*) exit 3 ;;
 esac`,
   'systemd-run': '',
@@ -49,8 +51,8 @@ const prepared = (options: InstanceOptions = {}) =>
   Instance.start({
     answer: aws(),
     ...options,
-    kept: { prepared: ' 3.1.13 false\n', ...options.kept },
-    commands: { ...COMMANDS, ...options.commands },
+    kept: { prepared: `  false ${options.environment?.LOG_GROUP_NAME ?? ''}\n`, ...options.kept },
+    commands: { ...COMMANDS, nft: '', 'circleci-runner': '', ...options.commands },
     environment: {
       AWS_REGION: '',
       INSTANCE_ID: '',
@@ -63,7 +65,7 @@ const prepared = (options: InstanceOptions = {}) =>
       RUNNER_MODE: 'single-task',
       UNSAFE_RETRIES: 'false',
       INSTALL_OBJECT: '',
-      RUNNER_VERSION: '3.1.13',
+      RUNNER_VERSION: '',
       DOCKER: 'false',
       WORKING_DIRECTORY: 'root-volume',
       SSH_RERUN_ADDRESS: '',
@@ -152,7 +154,7 @@ describeScript('boot', () => {
     const { status, stderr } = await instance.run('boot');
     expect(status).toBe(1);
     expect(stderr).toContain('boot: rebooted after its runner had started\n');
-    expect(instance.commands('systemctl')).toEqual([]);
+    expect(starts(instance)).toEqual([]);
     expect(instance.calls).toEqual([]);
   });
 
@@ -177,7 +179,9 @@ describeScript('boot', () => {
   });
 
   it('does not limit its age anew if it is limited', async () => {
-    const instance = await prepared({ commands: { systemctl: '' } });
+    const instance = await prepared({
+      commands: { systemctl: 'case "$*" in show*) echo 20000000 ;; esac' },
+    });
     await instance.run('boot');
     expect(instance.commands('systemctl')).toContain('is-active --quiet autoscaler-leave.timer');
     expect(instance.commands('systemd-run')).toEqual([]);
@@ -218,7 +222,9 @@ describeScript('boot', () => {
   });
 
   it('completes no launch of a runner that ended at once', async () => {
-    const instance = await prepared({ commands: { systemctl: 'case "$*" in is-active*) exit 3 ;; esac' } });
+    const instance = await prepared({
+      commands: { systemctl: 'case "$*" in show*) echo 20000000 ;; is-active*) exit 3 ;; esac' },
+    });
     expect((await instance.run('boot')).status).toBe(0);
     expect(instance.calls.map(told)).toEqual(['GetSecretValue']);
     expect(instance.marked('launched')).toBe(false);
@@ -241,7 +247,10 @@ describeScript('boot', () => {
   ])(
     'that is run again in the same boot, $case, starts nothing and fails nothing',
     async ({ active, calls }) => {
-      const instance = await prepared({ marks: ['started'], kept: active ? { runs: '' } : {} });
+      const instance = await prepared({
+        marks: ['started'],
+        kept: { ran: '', ...(active && { runs: '' }) },
+      });
       mkdirSync(join(instance.folder, 'run'));
       writeFileSync(join(instance.folder, 'run/started'), '');
       chmodSync(join(instance.folder, 'run'), 0o777);
@@ -252,6 +261,32 @@ describeScript('boot', () => {
       expect(instance.calls.map(told)).toEqual(calls);
     },
   );
+
+  it('starts the runner if it was restarted between the mark and the start', async () => {
+    const instance = await prepared({ marks: ['started'] });
+    mkdirSync(join(instance.folder, 'run'));
+    writeFileSync(join(instance.folder, 'run/started'), '');
+    chmodSync(join(instance.folder, 'run'), 0o777);
+    expect((await instance.run('boot')).status).toBe(0);
+    expect(starts(instance)).toEqual(STARTS);
+    expect(instance.calls.map(told)).toEqual(['CompleteLifecycleAction CONTINUE']);
+  });
+
+  it.each([
+    {
+      case: 'has the launch wait for a runner whose instance took long to start the boot',
+      up: 290,
+      heartbeat: 1,
+    },
+    { case: 'does not ask for more time in a boot that was quick', up: 200, heartbeat: 0 },
+  ])('$case', async ({ up, heartbeat }) => {
+    // So many seconds since systemd started, some 20 s after the launch.
+    const systemctl = COMMANDS.systemctl.replace('echo 20000000', `echo ${(20 - up) * 1_000_000}`);
+    const instance = await prepared({ commands: { systemctl } });
+    expect((await instance.run('boot')).status).toBe(0);
+    const calls = instance.calls.map(told);
+    expect(calls.filter((call) => call === 'RecordLifecycleActionHeartbeat')).toHaveLength(heartbeat);
+  });
 
   it('fails no more once the runner is started, whatever else does', async () => {
     const systemctl = COMMANDS.systemctl.replace(
@@ -371,7 +406,7 @@ describeScript('boot with settings that have a script of their own', () => {
     expect(status).toBe(0);
     expect(phasesOf(stderr).slice(1, 3)).toEqual(['docker', 'install script']);
     expect(instance.commands('usermod')).toEqual(['--append --groups docker circleci']);
-    expect(readFileSync(join(instance.state, 'prepared'), 'utf8')).toBe('assets/install.sh  true\n');
+    expect(readFileSync(join(instance.state, 'prepared'), 'utf8')).toBe('assets/install.sh  true \n');
   });
 });
 
@@ -451,6 +486,18 @@ describeScript('boot from an image', () => {
     'curl: (28) Operation timed out after 30000 milliseconds',
     "Error: Failed to download metadata for repo 'amazonlinux'",
     "fatal: unable to access 'https://github.com/x/y/': Could not resolve host: github.com",
+    'curl: (22) The requested URL returned error: 503',
+    'wget: unable to resolve host address ‘example.com’',
+    'Err:1 http://archive.ubuntu.com/ubuntu noble InRelease 502  Bad Gateway',
+    'npm error code EAI_AGAIN',
+    'npm error network read ECONNRESET',
+    'Error response from daemon: Get "https://registry-1.docker.io/v2/": net/http: TLS handshake timeout',
+    'toomanyrequests: You have reached your pull rate limit',
+    'fatal: early EOF',
+    'useradd: cannot lock /etc/passwd; try again later.',
+    'E: dpkg was interrupted, you must manually run sudo dpkg --configure -a to correct the problem.',
+    'E: Release file for http://archive.ubuntu.com/ubuntu/dists/noble/InRelease is not valid yet (invalid for another 2h)',
+    'curl: (60) SSL certificate problem: certificate is not yet valid',
     'E: Failed to fetch http://example.com/x.deb  Hash Sum mismatch',
   ])('runs an install script again that met a lock or no network: %s', async (said) => {
     const quoted = said.replaceAll("'", `'\\''`);
@@ -462,13 +509,26 @@ describeScript('boot from an image', () => {
     expect(existsSync(join(instance.state, INSTALLED))).toBe(true);
   });
 
+  it.each([
+    'Get:1 http://archive.ubuntu.com/ubuntu noble/main amd64 libblockdev3 amd64 3.1.1-1',
+    'npm error package-lock.json is missing',
+    'error: failed to parse Cargo.lock',
+    'clock: command not found',
+    'make: *** [Makefile:2: all] Error 2',
+  ])('does not run an install script again that failed for its own reasons: %s', async (said) => {
+    const instance = await unprepared({ commands: RUNNER, script: `echo '${said}'; exit 2` });
+    const { status, stdout } = await instance.run('boot');
+    expect(status).not.toBe(0);
+    expect(stdout).toBe(`${said}\n`);
+  });
+
   it('gives an install script up whose lock is held for three quarters of the time for a boot', async () => {
     const instance = await unprepared({
       commands: { ...RUNNER, sleep: goesOn('60') },
       script: 'echo E: Could not get lock /var/lib/apt/lists/lock; exit 100',
     });
     expect((await instance.run('boot')).status).not.toBe(0);
-    expect(instance.elapsed).toBeGreaterThanOrEqual(450);
+    expect(instance.elapsed).toBeGreaterThanOrEqual(430);
     expect(instance.elapsed).toBeLessThan(600);
   });
 
@@ -511,6 +571,36 @@ describeScript('boot from an image', () => {
     });
     expect((await instance.run('boot')).status).toBe(0);
     expect(instance.commands('usermod')).toEqual(changed);
+  });
+
+  it.each([
+    { what: 'the runner', commands: { nft: '' } },
+    { what: 'nftables', commands: RUNNER },
+  ])('that says it is prepared gets $what all the same, if it is not there', async ({ what, commands }) => {
+    const instance = await unprepared({
+      kept: { prepared: `assets/install.sh  false \n`, [INSTALLED]: '' },
+      commands: { ...commands, 'apt-get': '' },
+    });
+    rmSync(join(instance.folder, 'bin', what === 'nftables' ? 'nft' : 'circleci-runner'));
+    writeFileSync(join(instance.lib, 'install-runner'), '#!/bin/sh\necho installing the runner\n', {
+      mode: 0o755,
+    });
+    const { stdout } = await instance.run('boot');
+    expect(stdout.includes('installing the runner')).toBe(what === 'the runner');
+    expect(instance.commands('apt-get').some((words) => words.endsWith(' nftables'))).toBe(
+      what === 'nftables',
+    );
+  });
+
+  it('does not wait for what an install script leaves running, and reads what it said', async () => {
+    const instance = await unprepared({
+      commands: RUNNER,
+      script:
+        'sleep 15 & echo E: Could not get lock x; [ -e "$STATE/met" ] && exit 0; touch "$STATE/met"; exit 100',
+    });
+    const start = performance.now();
+    expect((await instance.run('boot')).status).toBe(0);
+    expect(performance.now() - start).toBeLessThan(15_000);
   });
 
   it('installs the pinned release once, whatever runner was there', async () => {
@@ -572,6 +662,27 @@ describeScript('boot in a warm pool', () => {
     expect(instance.marked('begun')).toBe(false);
     expect(instance.calls.map(told)).toEqual(['CompleteLifecycleAction CONTINUE']);
     expect(existsSync(join(instance.config, 'runner.yaml'))).toBe(false);
+  });
+
+  it('that wakes up after hours asks on if the metadata do not answer at once', async () => {
+    const warm = Array.from({ length: 3 }, () => 'Warmed:Hibernated');
+    const instance = await prepared({
+      metadata: { [TARGET_STATE]: [...warm, undefined, undefined, 'InService'] },
+      commands: {
+        sleep: `if [ -e "$STATE/warmed" ] && ! [ -e "$STATE/slept" ]; then ${goesOn('20000')}; echo >"$STATE/slept"; fi`,
+      },
+    });
+    expect((await instance.run('boot')).status).toBe(0);
+    expect(starts(instance)).toEqual(STARTS);
+  });
+
+  it('completes the launch into the pool once, however often it boots there', async () => {
+    const instance = await prepared({
+      metadata: { [TARGET_STATE]: ['Warmed:Stopped', 'Warmed:Stopped', 'InService'] },
+      marks: ['warmed'],
+    });
+    expect((await instance.run('boot')).status).toBe(0);
+    expect(instance.calls.map(told)).toEqual(['GetSecretValue', 'CompleteLifecycleAction CONTINUE']);
   });
 
   it('waits in standby', async () => {

@@ -2,14 +2,14 @@ import { expect, it } from 'vitest';
 import { describeScript, Instance } from './instance.ts';
 
 /** Commands that leave their arguments in the record and do nothing. */
-const NOTHING = { systemctl: '', 'apt-get': '' };
+const NOTHING = { systemctl: '', 'apt-get': '', groupadd: '' };
 
 describeScript('docker', () => {
   it.each([
     { family: 'Ubuntu', commands: NOTHING, manager: 'apt-get', wanted: /\binstall\b.* docker\.io$/ },
     {
       family: 'Amazon Linux',
-      commands: { systemctl: '', dnf: '' },
+      commands: { systemctl: '', dnf: '', groupadd: '' },
       manager: 'dnf',
       wanted: /\binstall\b.* docker$/,
     },
@@ -21,10 +21,11 @@ describeScript('docker', () => {
     expect(instance.commands('systemctl')).toEqual(['enable --now docker.service']);
   });
 
-  it('takes the Docker that the image has', async () => {
+  it('takes the Docker that the image has, and makes the group that it may lack', async () => {
     const instance = await Instance.start({ commands: { ...NOTHING, dockerd: '' } });
     const { status } = await instance.run('docker');
     expect(status).toBe(0);
+    expect(instance.commands('groupadd')).toEqual(['--force docker']);
     expect(instance.commands('apt-get')).toEqual([]);
     expect(instance.commands('systemctl')).toEqual(['enable --now docker.service']);
   });

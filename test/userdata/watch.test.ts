@@ -129,6 +129,12 @@ describeScript('watch', () => {
     { case: 'children', main: '4711', asked: ['--parent 4711'], replaced: true },
     // Of process 0, the kernel's, pgrep would find children.
     { case: 'no process at all', main: '0', asked: [], replaced: false },
+    {
+      case: 'a state that systemd does not tell, which may be busy,',
+      main: '; exit 1',
+      asked: [],
+      replaced: true,
+    },
   ])('takes a runner with $case for what it is', async ({ main, asked, replaced }) => {
     const instance = await Instance.start({
       metadata: { [INTERRUPTION]: interruption },

@@ -14,6 +14,22 @@ describeLife('an instance that is rebooted', () => {
     await expectGone(instance, { hook: 'CONTINUE' });
   });
 
+  it('finishes a task that takes longer than systemd allows a reboot', async () => {
+    const instance = await launch({ task: 'sleep 25' });
+    // 30 minutes on every machine: https://www.freedesktop.org/software/systemd/man/latest/systemd.special.html
+    for (const target of ['reboot', 'poweroff'])
+      instance.machine.write(
+        `etc/systemd/system/${target}.target.d/00-short.conf`,
+        '[Unit]\nJobTimeoutSec=8\n',
+      );
+    instance.machine.start();
+    await instance.up();
+    await instance.machine.run('systemctl', '--no-block', 'reboot');
+    await instance.machine.off(90);
+    expect(instance.heard()).toMatchObject({ claims: 1, finished: [{ outcome: 0 }] });
+    await expectGone(instance, { hook: 'CONTINUE' });
+  });
+
   it('by a power cut leaves without another task: it is no clean machine', async () => {
     const instance = await launch({ task: 'sleep 100' });
     instance.machine.start();
