@@ -86,7 +86,7 @@ function faultOfProxy(url: string): string | undefined {
 }
 
 /** How long a list of hosts without a proxy may be. */
-const NO_PROXY_CHARACTERS = 1_000;
+const NO_PROXY_CHARACTERS = 400;
 
 /** What that list holds. */
 const DIRECT = anyOf(/^[A-Za-z0-9._-]{1,253}$/, z.regexes.ipv6, z.regexes.cidrv4, z.regexes.cidrv6);

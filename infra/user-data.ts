@@ -175,7 +175,7 @@ const linesOf = (environment: Record<string, unknown>) =>
 const compressed = (text: string) =>
   Buffer.from(gzipSync(strToU8(text), { level: 9, mtime: 0 }))
     .toString('base64')
-    .match(/.{1,76}/g) ?? [];
+    .match(/.{1,4000}/g) ?? [];
 
 /** A file without its comments; what they tell shellcheck stays. */
 const userdata = (file: string) =>

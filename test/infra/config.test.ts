@@ -521,7 +521,7 @@ describe('settings', () => {
     },
     {
       given: `httpProxy: http://proxy:3128\n  noProxy: [${Array(101).fill('host.test')}]`,
-      said: `noProxy: must be at most 1000 characters together, because EC2 takes no more than 16 KB of user data: name domains and ranges instead of hosts, got [${Array(101).fill('"host.test"').join(', ').slice(0, 80)}...]`,
+      said: `noProxy: must be at most 400 characters together, because EC2 takes no more than 16 KB of user data: name domains and ranges instead of hosts, got [${Array(101).fill('"host.test"').join(', ').slice(0, 80)}...]`,
     },
     {
       given: 'noProxy: [.acme.example]',

@@ -263,15 +263,16 @@ describe('the environment', () => {
   });
 });
 
-/** So many names of hosts, all as long as they may be together, that hardly compress. */
-const longNames = (count: number) =>
-  Array.from({ length: count }, (_, index) =>
-    createHash('sha256')
-      .update(String(index))
+/** A name of so many letters and digits that compression finds nothing in, the same in each run. */
+const incompressible = (length: number) => {
+  let name = 'p';
+  while (name.length < length)
+    name += createHash('sha256')
+      .update(name)
       .digest('base64url')
-      .replaceAll('_', '-')
-      .padEnd(65, '.example'),
-  );
+      .replaceAll(/[^a-z0-9]/gi, '');
+  return name.slice(0, length);
+};
 
 describe('user data', () => {
   const beside = (userData: string) =>
@@ -344,14 +345,16 @@ describe('user data', () => {
             reuse: 'continuous',
             logs: 'true',
             sshRerun: '{cidr: 203.0.113.0/24}',
-            httpProxy: `http://${'p'.repeat(253)}:65535`,
-            noProxy: `[${longNames(15)}]`,
+            httpProxy: `https://${incompressible(253)}:65535`,
+            noProxy: `[${incompressible(396).match(/.{66}/g)?.join(', ')}]`,
             install: 'install',
             bootTimeout: '2h',
             minReplicas: '1',
             recycleAfter: '168h',
             idleTimeout: '24h',
             maxRunTime: '120h',
+            docker: 'true',
+            workingDirectory: 'instance-store',
             circleciUrl: `https://${'c'.repeat(253)}`,
             runnerSecretName: 's'.repeat(512),
           },
