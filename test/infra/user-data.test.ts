@@ -346,7 +346,7 @@ describe('user data', () => {
             logs: 'true',
             sshRerun: '{cidr: 203.0.113.0/24}',
             httpProxy: `https://${incompressible(253)}:65535`,
-            noProxy: `[${incompressible(396).match(/.{66}/g)?.join(', ')}]`,
+            noProxy: `[${incompressible(390).match(/.{65}/g)?.join(', ')}]`,
             install: 'install',
             bootTimeout: '2h',
             minReplicas: '1',
