@@ -101,15 +101,18 @@ PASSING+='|bad gateway|service unavailable|too ?many ?requests|error: (429|50[0-
 
 # The fleet's install script lies in S3, whatever its size is.
 run_install_script() {
-  local script log status=0
+  local script log tee status=0
   script=$(mktemp -p "$STATE") log=$(mktemp -p "$STATE")
   if persist get_object "$INSTALL_OBJECT" "$script"; then
     chmod 0700 "$script"
     await_locks "$BOOT_TIMEOUT_SECONDS" || say 'the locks of the package manager are still held'
     # No pipe, whose end would wait for whatever the script leaves running.
-    timeout -k 10 "$BOOT_TIMEOUT_SECONDS" "$script" &> >(tee "$log") || status=$FINAL
+    exec 7> >(tee "$log")
+    tee=$!
+    timeout -k 10 "$BOOT_TIMEOUT_SECONDS" "$script" >&7 2>&1 7>&- || status=$FINAL
+    exec 7>&-
     # Its last lines may still be on their way.
-    [ "$status" -eq 0 ] || timeout 2 tail --pid=$! -f /dev/null || true
+    [ "$status" -eq 0 ] || timeout 2 tail -s 0.1 --pid="$tee" -f /dev/null || true
     if [ "$status" -ne 0 ] && grep -qiE "$PASSING" "$log"; then status=1; fi
     # What apt asks for after an interruption.
     if grep -qs 'dpkg was interrupted' "$log"; then dpkg --configure -a || true; fi

@@ -67,7 +67,7 @@ it.each<Example>([
   {
     workload: 'working-day',
     hours: 0.4,
-    settings: { bootTimeout: 250 },
+    settings: { bootTimeout: 400 },
     faults: { deadInstances: [{ from: 0, to: 900, share: 0.3 }] },
   },
   {

@@ -42,6 +42,7 @@ const COMMANDS = [
   'sha256sum',
   'sleep',
   'sort',
+  'tail',
   'tee',
   'timeout',
   'touch',
