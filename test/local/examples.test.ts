@@ -50,7 +50,7 @@ function fleetsFileOf(name: string): string {
 
 /** One of the project's own commands, as `npm run` starts it; tells how it ended. */
 async function command(name: string, ...words: string[]) {
-  const ended = await run(process.execPath, ['--import', 'tsx', `cli/${name}.ts`, ...words], {
+  const ended = await run(process.execPath, ['--import', 'tsx', 'cli/main.ts', name, ...words], {
     env: process.env,
   }).catch((error) => error);
   return { status: ended.code ?? 0, stdout: String(ended.stdout) };
@@ -84,7 +84,7 @@ describe.each(EXAMPLES)('the example %s', (name) => {
 
   it('has its fleets paused by name', async () => {
     const names = fleets.map((fleet) => fleet.name);
-    const { status, stdout } = await command('pause', 'pause', ...names, '--stack', stack);
+    const { status, stdout } = await command('pause', ...names, '--stack', stack);
     expect(status).toBe(0);
     for (const fleet of names) expect(stdout).toContain(`Fleet ${fleet} is paused`);
   });

@@ -13,6 +13,9 @@ export interface Moved {
 
 const GAP = 6;
 
+/** Above and below a label: a browser's box of a text is some pixels higher than the one that it is drawn by. */
+const LEADING = 4;
+
 /** So many lines up or down is a label moved at most. */
 const MOST_LINES = 12;
 
@@ -34,7 +37,7 @@ export function labelPlacer(width: number, height: number, points: () => Rect[])
       place.x + place.width <= width &&
       place.y >= 0 &&
       place.y + place.height <= height &&
-      ![...others, ...points()].some((other) => overlap(place, other));
+      ![...others, ...points()].some((other) => overlap(spaced(place), other));
     const centred = point.x + point.width / 2 - label.width / 2;
     const columns = [
       point.x + point.width + GAP,
@@ -43,7 +46,7 @@ export function labelPlacer(width: number, height: number, points: () => Rect[])
     ];
     const places = Array.from({ length: 2 * MOST_LINES + 1 }, (_, index) => {
       const lines = Math.ceil(index / 2) * (index % 2 === 0 ? 1 : -1);
-      const y = middle - label.height / 2 + lines * (label.height + 1);
+      const y = middle - label.height / 2 + lines * (label.height + LEADING);
       return columns.map((x): Rect => ({ ...label, x, y }));
     }).flat();
     const at = places.find(isFree) ?? label;
@@ -51,6 +54,12 @@ export function labelPlacer(width: number, height: number, points: () => Rect[])
     return { dx: at.x - label.x, dy: at.y - label.y };
   };
 }
+
+const spaced = (place: Rect): Rect => ({
+  ...place,
+  y: place.y - LEADING / 2,
+  height: place.height + LEADING,
+});
 
 const overlap = (a: Rect, b: Rect) =>
   a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
