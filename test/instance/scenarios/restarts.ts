@@ -25,7 +25,7 @@ describeLife('an instance that is rebooted', () => {
     instance.machine.start();
     await instance.up();
     await instance.machine.run('systemctl', '--no-block', 'reboot');
-    await instance.machine.off(90);
+    await instance.machine.off(150);
     expect(instance.heard()).toMatchObject({ claims: 1, finished: [{ outcome: 0 }] });
     await expectGone(instance, { hook: 'CONTINUE' });
   });
