@@ -73,6 +73,8 @@ const debootstrap = (folder: string) =>
 /** Turns a minimal Debian into the stock image. */
 function finish(folder: string): void {
   const write = (path: string, text: string) => writeFileSync(join(folder, path), text);
+  // Where debootstrap has its packages from, for what is added to the image later.
+  renameSync(join(folder, 'etc/apt/sources.list'), join(folder, 'etc/apt/mirror.list'));
   write('etc/apt/sources.list', 'deb [trusted=yes] http://downloads.internal:8000/archive ./\n');
   for (const kept of ['var/cache/apt/archives', 'var/lib/apt/lists']) {
     rmSync(join(folder, kept), { recursive: true });
@@ -95,13 +97,12 @@ mkdir "$2/upper" "$2/work" "$2/root"
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
 cp /etc/resolv.conf "$2/resolv.conf"
 mount --bind "$2/resolv.conf" "$2/root/etc/resolv.conf"
-echo 'deb http://deb.debian.org/debian bookworm main' >"$2/root/sources"
 printf '#!/bin/sh\\nexit 101\\n' >"$2/root/usr/sbin/policy-rc.d"
 chmod 0755 "$2/root/usr/sbin/policy-rc.d"
 for words in update 'install -y --no-install-recommends docker.io busybox-static'; do
-  DEBIAN_FRONTEND=noninteractive chroot "$2/root" apt-get -q -o Dir::Etc::SourceList=/sources $words
+  DEBIAN_FRONTEND=noninteractive chroot "$2/root" apt-get -q -o Dir::Etc::SourceList=/etc/apt/mirror.list $words
 done
-rm -r "$2/root/sources" "$2/root/usr/sbin/policy-rc.d" "$2/root"/var/cache/apt/*.bin "$2/root"/var/lib/apt/lists/*_*
+rm -r "$2/root/usr/sbin/policy-rc.d" "$2/root"/var/cache/apt/*.bin "$2/root"/var/lib/apt/lists/*_*
 rm "$2/root"/var/cache/apt/archives/*.deb
 `;
 
