@@ -117,7 +117,7 @@ export const CAPACITY_SETTINGS = {
   minReplicas: LEVERS.minReplicas
     .default(0)
     .describe(
-      'So many runners without a task are kept at any time, beside the busy ones, up to maxReplicas. [The levers](how-it-decides.md#the-levers).',
+      'So many runners without a task are kept at any time, beside the busy ones, up to maxReplicas. [Capacity settings](how-it-decides.md#capacity-settings).',
     ),
   maxReplicas: LEVERS.maxReplicas.describe(
     "The most instances that the group may have. CircleCI recommends the plan's concurrency limit for self-hosted runners.",
