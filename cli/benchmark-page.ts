@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import { pricedBy } from '../simulator/cost.ts';
-import { limitsOf } from '../simulator/limits.ts';
+import { lowerBoundsOf } from '../simulator/lower-bounds.ts';
 import type { Outcome } from '../simulator/outcome.ts';
 import { PEERS } from '../simulator/peers.ts';
 import { LIST_PRICES } from '../simulator/prices.ts';
-import { unbeaten } from '../simulator/report/recommend.ts';
+import { paretoFront } from '../simulator/report/recommend.ts';
 import { simulate } from '../simulator/simulate.ts';
 import { loadTrace, type Trace } from '../simulator/traces.ts';
 import { generatedTrace, WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
@@ -71,7 +71,7 @@ const LEVERS: readonly Setting[] = [
 
 /** What teams use instead has levers as well. */
 const LEVERS_OF_PEERS: Record<string, readonly string[]> = {
-  seed: ['idleTimeout=300'],
+  'circleci-tutorial': ['idleTimeout=300'],
   mro: ['headroom=5', 'minReplicas=5'],
   buildkite: ['idleTimeout=120'],
   webhook: ['delay=0', 'ephemeral=1'],
@@ -158,12 +158,12 @@ async function rows(
 /** So many replays one trace is given. */
 export const REPLAYS = LEVERS.length + RIVALS.length;
 
-/** A trace replayed under every policy with every lever, and its limits. */
+/** A trace replayed under every policy with every lever, and the lower bounds. */
 export async function replayAll(jobs: Jobs, progress?: (ended: number) => void): Promise<Row[]> {
   const { fleet } = choosePolicies({});
   const all = await rows(jobs, [...LEVERS, ...RIVALS], { progress });
-  const limits = limitsOf(jobs.trace.jobs, WORLD, { priced: pricedBy(LIST_PRICES, fleet) });
-  return [...all, ...limits.map((outcome) => ({ policy: outcome.policy, set: [], outcome }))];
+  const lowerBounds = lowerBoundsOf(jobs.trace.jobs, WORLD, { priced: pricedBy(LIST_PRICES, fleet) });
+  return [...all, ...lowerBounds.map((outcome) => ({ policy: outcome.policy, set: [], outcome }))];
 }
 
 /** The heading of a trace, what it is, and the table of all rows. */
@@ -175,7 +175,7 @@ export function traceSection({ jobs: { name, about, words, trace }, rows: all }:
     `### ${name}`,
     `${capital(about)}. ${figure(jobs.length)} jobs, ${figure(hours)} hours of work in ${days} days; \`${words}\`.`,
     table(all),
-    `Of those that kill no job nothing beats these, in the mean wait and in money, the cheapest first: ${front(all).map(named).join('; ')}.`,
+    `The Pareto front of mean wait and cost, among the policies that kill no job, cheapest first: ${front(all).map(named).join('; ')}.`,
   ].join('\n\n');
 }
 
@@ -194,12 +194,12 @@ const shown = ({ policy, set: settings }: Setting) =>
     .join(' ');
 
 const price = ({ outcome }: Row) => outcome.cost?.total ?? Number.POSITIVE_INFINITY;
-const isLimit = ({ policy }: Row) => policy.startsWith('limit');
+const isLowerBound = ({ policy }: Row) => policy.startsWith('lower bound');
 
-/** Those that no other one beats in the mean wait and in money, by the money; one that kills jobs is no choice. */
+/** The Pareto front of mean wait and cost, cheapest first. Lower bounds and policies that kill jobs are left out. */
 export const front = (all: readonly Row[]): Row[] =>
-  unbeaten(
-    all.filter((row) => !isLimit(row) && row.outcome.jobsKilled === 0),
+  paretoFront(
+    all.filter((row) => !isLowerBound(row) && row.outcome.jobsKilled === 0),
     'US dollars a month',
   );
 
@@ -214,7 +214,7 @@ const COLUMNS: { head: string; cell: (row: Row) => string }[] = [
   { head: 'overhead', cell: ({ outcome }) => `${(outcome.overhead * 100).toFixed(1)} %` },
   { head: 'USD a month', cell: ({ outcome }) => outcome.cost?.total.toFixed(0) ?? '' },
   { head: 'launches', cell: ({ outcome }) => `${outcome.launches}` },
-  { head: 'ghosts', cell: ({ outcome }) => `${outcome.ghostLaunches}` },
+  { head: 'unused', cell: ({ outcome }) => `${outcome.unusedLaunches}` },
   { head: 'killed', cell: ({ outcome }) => `${outcome.jobsKilled}` },
 ];
 
@@ -258,7 +258,7 @@ export async function faultsSection(progress?: (ended: number) => void): Promise
 
 /** Policies of the first table, by name and what is set. */
 const SUMMARY: readonly Setting[] = [
-  set('seed'),
+  set('circleci-tutorial'),
   set('mro'),
   set('buildkite'),
   set('webhook'),

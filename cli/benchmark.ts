@@ -117,8 +117,8 @@ ${summaryTable(replayed)}
 - **USD a month**: for 730 hours of jobs like these: instances of one type, m7i.large (${LIST_PRICES.source}), and their
   volumes of 30 GB. What the scaler costs is included for ours alone, 7 to 13 dollars: the others look cheaper by
   theirs, which are a server, a Lambda function, or hosted.
-- **launches**; **ghosts**: instances that left without having run a job; **killed**: jobs that the scaler, or EC2, ended.
-- **limit**: what no scaler can pass. *No wait*: an instance has just booted whenever a job comes, and its boot is paid.
+- **launches**; **unused**: launches of instances that left without a job; **killed**: jobs that the scaler, or EC2, ended.
+- **lower bound**: no scaler can do better. *No wait*: an instance has just booted whenever a job comes, and its boot is paid.
   *Clean*: a launch at the very moment at which a job is queued, for that job alone. *Reactive*: the same for jobs that
   no runner takes at once, and runners stay for ever.
 

@@ -55,6 +55,15 @@ export function choosePolicies(options: { policies?: string; fleet?: string; set
   return { fleet, choices, set: new Set(settings.map(({ path }) => path[0] ?? '')), oursWith };
 }
 
+/** Former names of policies. */
+const RENAMED: ReadonlyMap<string, string> = new Map([['seed', 'circleci-tutorial']]);
+
+/** @throws UsageError */
+function refuseFormerName(given: string, name: string): void {
+  const now = RENAMED.get(name);
+  if (now !== undefined) throw new UsageError(`${given}: the policy ${name} is now called ${now}`);
+}
+
 const KNOWN = ['ours', ...PEERS.map(({ name }) => name)];
 
 function policyNames(given: string | undefined): string[] {
@@ -62,6 +71,7 @@ function policyNames(given: string | undefined): string[] {
   const names = given.split(',').map((name) => name.trim());
   for (const name of names) {
     if (KNOWN.includes(name)) continue;
+    refuseFormerName(`--policies ${given}`, name);
     throw new UsageError(
       `--policies must be some of ${KNOWN.join(', ')}, with commas between them, got ${JSON.stringify(name)}`,
     );
@@ -73,10 +83,12 @@ function assignment(given: string): Assignment {
   const [, key = '', value = ''] = /^([^=]+)=(.*)$/s.exec(given) ?? [];
   if (key === '' || value.trim() === '') {
     throw new UsageError(
-      `--set must be key=value, such as pollInterval=10s or seed.idleTimeout=30, got ${JSON.stringify(given)}`,
+      `--set must be key=value, such as pollInterval=10s or buildkite.idleTimeout=30, got ${JSON.stringify(given)}`,
     );
   }
-  return { given, path: key.trim().split('.'), value };
+  const path = key.trim().split('.');
+  refuseFormerName(`--set ${given}`, path[0] ?? '');
+  return { given, path, value };
 }
 
 function chooseFleet(name: string | undefined, assignments: Assignment[]): FleetConfig {

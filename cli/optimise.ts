@@ -2,7 +2,7 @@ import { parse, stringify } from 'yaml';
 import type { Faults } from '../sandbox/group/faults.ts';
 import type { Priced } from '../simulator/cost.ts';
 import { tableOf } from '../simulator/job-table.ts';
-import { type Goal, optimise, part, type Setting, seedFor, type Tried } from '../simulator/optimise.ts';
+import { type Goal, optimise, part, type Setting, type Tried, tutorialFor } from '../simulator/optimise.ts';
 import type { Outcome } from '../simulator/outcome.ts';
 import { simulate } from '../simulator/simulate.ts';
 import type { Trace } from '../simulator/traces.ts';
@@ -26,7 +26,7 @@ export interface Answer {
   /** What to set beyond the fleet's settings, as `--set` takes it. */
   set: Setting;
   tried: number;
-  /** Ours as the fleet has it, ours with the settings found, and the seed's scaler. */
+  /** Ours as the fleet has it, ours with the settings found, and CircleCI's tutorial. */
   training: Outcome[];
   rest: Outcome[];
 }
@@ -79,13 +79,15 @@ export async function findSettings(
   const trials = terminal.progress('settings tried');
   const { training, rest } = parts;
   const options = { world: training.world, goal, faults, priced, keep, oursWith, progress: trials.to };
-  const { found, asGiven, seed, met, tried } = await optimise(training.jobs, options).finally(trials.stop);
+  const { found, asGiven, tutorial, met, tried } = await optimise(training.jobs, options).finally(
+    trials.stop,
+  );
 
   const own = oursWith([]);
   const better = oursWith(found.set);
   if (own === undefined || better === undefined)
     throw new Error('What was replayed cannot be replayed again');
-  const rivals = [own, better, seedFor(own.settings)];
+  const rivals = [own, better, tutorialFor(own.settings)];
   const outcomes = await simulate(rest.jobs, rivals, rest.world, { faults, priced });
   const named = (all: readonly (Outcome | undefined)[]) =>
     all.flatMap((outcome, index) =>
@@ -97,13 +99,13 @@ export async function findSettings(
     met: { training: met, rest: onRest !== undefined && meets(onRest, goal) },
     set: found.set,
     tried: tried.length,
-    training: named([asGiven.outcome, found.outcome, seed]),
+    training: named([asGiven.outcome, found.outcome, tutorial]),
     rest: named(outcomes),
   };
   return { answer, tried };
 }
 
-const NAMES = ['ours, as it is', 'ours, optimised', 'seed'];
+const NAMES = ['ours, as it is', 'ours, optimised', 'circleci-tutorial'];
 
 const meets = ({ waitSeconds, cost }: Outcome, goal: Goal) =>
   'maxWaitP95' in goal ? waitSeconds.p95 <= goal.maxWaitP95 : (cost?.total ?? 0) <= goal.maxCost;

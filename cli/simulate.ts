@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander';
 import { type FleetConfig, FleetsInvalid } from '../infra/config.ts';
 import type { Faults } from '../sandbox/group/faults.ts';
-import type { Summary } from '../sandbox/summary.ts';
+import { asJson, type Summary } from '../sandbox/summary.ts';
 import { TraceInvalid } from '../sandbox/trace.ts';
 import { type Cost, type Priced, pricedBy } from '../simulator/cost.ts';
-import { limitsOf } from '../simulator/limits.ts';
+import { lowerBoundsOf } from '../simulator/lower-bounds.ts';
 import { LIST_PRICES, type Prices, PricesInvalid, readPrices } from '../simulator/prices.ts';
 import { ReplayStalled } from '../simulator/replay.ts';
 import { simulate } from '../simulator/simulate.ts';
@@ -157,7 +157,9 @@ async function optimised({ options, shell, policies, source, trace, world, fault
   if (!answer.met.training) shell.exitCode = 1;
   const about = describeTrace(source, trace);
   if (options.json) {
-    terminal.print(JSON.stringify({ trace: about, optimised: answer }));
+    const { training, rest } = answer;
+    const optimised = { ...answer, training: training.map(asJson), rest: rest.map(asJson) };
+    terminal.print(JSON.stringify({ trace: about, optimised }));
   } else {
     terminal.print(`${describeSource(about, policies.fleet, terminal)}\n`);
     terminal.print(
@@ -181,7 +183,7 @@ async function replayed({ options, shell, policies, source, trace, world, faults
     priced,
     progress: replays.to,
   }).finally(replays.stop);
-  const limits = limitsOf(jobs, world, { priced });
+  const lowerBounds = lowerBoundsOf(jobs, world, { priced });
   const rows: Row[] = [...outcomes];
   if (options.workflow === true) {
     // Only here: the state machine and the SDK take longer to load than most replays take.
@@ -190,10 +192,12 @@ async function replayed({ options, shell, policies, source, trace, world, faults
     rows.push(await throughWorkflow(jobs, fleet, world, states.to, faults).finally(states.stop));
   }
   if (options.json) {
-    terminal.print(JSON.stringify({ trace: about, policies: rows, limits }));
+    terminal.print(
+      JSON.stringify({ trace: about, policies: rows.map(asJson), lowerBounds: lowerBounds.map(asJson) }),
+    );
   } else {
     terminal.print(`${describeSource(about, fleet, terminal)}\n`);
-    terminal.print(`${table([...rows, ...limits], terminal)}\n`);
+    terminal.print(`${table([...rows, ...lowerBounds], terminal)}\n`);
     terminal.print(
       terminal.colours.dim(
         `Wait in s from queued to claimed; hours of instances, and what they are over the work.\n${costs}`,
@@ -252,28 +256,28 @@ function describeTrace(source: string, { jobs, form, leftOut, caution }: Trace) 
 }
 
 const COLUMNS: { head: string; width: number; cell: (row: Row) => string }[] = [
-  { head: 'mean', width: 7, cell: ({ waitSeconds }) => waitSeconds.mean.toFixed(1) },
-  { head: 'p50', width: 6, cell: ({ waitSeconds }) => waitSeconds.p50.toFixed(0) },
-  { head: 'p95', width: 6, cell: ({ waitSeconds }) => waitSeconds.p95.toFixed(0) },
-  { head: 'p99', width: 6, cell: ({ waitSeconds }) => waitSeconds.p99.toFixed(0) },
-  { head: 'hours', width: 8, cell: ({ instanceHours }) => instanceHours.toFixed(1) },
+  { head: 'mean', width: 6, cell: ({ waitSeconds }) => waitSeconds.mean.toFixed(1) },
+  { head: 'p50', width: 5, cell: ({ waitSeconds }) => waitSeconds.p50.toFixed(0) },
+  { head: 'p95', width: 5, cell: ({ waitSeconds }) => waitSeconds.p95.toFixed(0) },
+  { head: 'p99', width: 5, cell: ({ waitSeconds }) => waitSeconds.p99.toFixed(0) },
+  { head: 'hours', width: 7, cell: ({ instanceHours }) => instanceHours.toFixed(1) },
   { head: 'over', width: 6, cell: ({ overhead }) => `${Math.round(overhead * 100)}%` },
-  {
-    head: 'USD/mo',
-    width: 7,
-    cell: ({ cost }) => (cost === undefined ? '-' : cost.total.toFixed(0)),
-  },
-  { head: 'ghosts', width: 7, cell: ({ ghostLaunches }) => `${ghostLaunches}` },
+  { head: 'USD/mo', width: 7, cell: ({ cost }) => (cost === undefined ? '-' : cost.total.toFixed(0)) },
+  { head: 'unused', width: 7, cell: ({ unusedLaunches }) => `${unusedLaunches}` },
   { head: 'killed', width: 7, cell: ({ jobsKilled }) => `${jobsKilled}` },
 ];
 
+/** Each column is as wide as its longest cell, with a space before it. */
 function table(rows: Row[], { colours }: Terminal): string {
-  const width = Math.max(...rows.map(({ policy }) => policy.length));
-  const line = (name: string, cell: (column: (typeof COLUMNS)[number]) => string) =>
-    name.padEnd(width) + COLUMNS.map((column) => cell(column).padStart(column.width)).join('');
+  const names = Math.max(...rows.map(({ policy }) => policy.length));
+  const columns = COLUMNS.map(({ head, width, cell }) => {
+    const cells = rows.map(cell);
+    const longest = Math.max(width, ...cells.map(({ length }) => length + 1));
+    return { head: head.padStart(longest), cells: cells.map((text) => text.padStart(longest)) };
+  });
   return [
-    colours.dim(line('policy', ({ head }) => head)),
-    ...rows.map((row) => line(row.policy, ({ cell }) => cell(row))),
+    colours.dim('policy'.padEnd(names) + columns.map(({ head }) => head).join('')),
+    ...rows.map(({ policy }, row) => policy.padEnd(names) + columns.map(({ cells }) => cells[row]).join('')),
   ].join('\n');
 }
 

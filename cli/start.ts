@@ -5,7 +5,7 @@ import { capacityOf, idleTimes } from '../infra/levers.ts';
 import { sandboxFleet } from '../sandbox/fleet.ts';
 import { DURATIONS } from '../sandbox/group/durations.ts';
 import { type News, Sandbox } from '../sandbox/sandbox.ts';
-import { type Summary, summarise } from '../sandbox/summary.ts';
+import { asJson, type Summary, summarise } from '../sandbox/summary.ts';
 import {
   firstHours,
   type Job,
@@ -108,7 +108,7 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
     const progress = showProgress(sandbox, jobs.length, world.queue, terminal);
     await sandbox.drain(jobs.length).finally(progress.stop);
     const summary = summarise(world);
-    if (options.json) terminal.print(JSON.stringify(summary));
+    if (options.json) terminal.print(JSON.stringify(asJson(summary)));
     else {
       const paths = world.executions.map((execution) => describePath(execution, colours));
       terminal.print(`\n${describe(summary, colours)}\n\n${paths.join('\n')}`);
@@ -251,7 +251,7 @@ function describe(summary: Summary, colours: Terminal['colours']): string {
     ],
     [
       'Launches',
-      `${summary.launches}, ${summary.ghostLaunches} of them for no job${summary.warmLaunches > 0 ? `, ${summary.warmLaunches} from the warm pool` : ''}${summary.spotLaunches === undefined ? '' : `, ${summary.spotLaunches} Spot`}`,
+      `${summary.launches}, ${summary.unusedLaunches} of them for no job${summary.warmLaunches > 0 ? `, ${summary.warmLaunches} from the warm pool` : ''}${summary.spotLaunches === undefined ? '' : `, ${summary.spotLaunches} Spot`}`,
     ],
     ['Executions', `${executions.succeeded} succeeded, ${executions.failed} failed`],
   ];

@@ -254,7 +254,7 @@ export class RunnerFleet extends Construct {
       // In a subnet without IPv4 addresses, metadata are at [fd00:ec2::254]; see metadata() in userdata/aws.sh.
       ...(network.perhapsIpv6Only && { httpProtocolIpv6: true }),
       ...(config.warmPool?.state === 'hibernated' && { hibernationConfigured: true }),
-      // A runner that powers off is gone; a stopped one would be replaced, and paid for, as a ghost.
+      // A runner that powers off is gone. A stopped one would be replaced: an unused launch, and paid for.
       instanceInitiatedShutdownBehavior: InstanceInitiatedShutdownBehavior.TERMINATE,
       ...(rootDevice !== undefined && {
         blockDevices: [

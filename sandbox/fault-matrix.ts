@@ -131,7 +131,7 @@ async function run(fault: Fault): Promise<Outcome> {
       jobs: {
         killed: tasks.filter(({ killed }) => killed).length,
         neverRun: tasks.filter(({ endedAt }) => endedAt === undefined).length,
-        launchesForNone: world.group.totals.ghostLaunches,
+        launchesForNone: world.group.totals.unusedLaunches,
       },
     };
   } finally {

@@ -17,17 +17,25 @@ export interface Summary {
   /** Launches of Spot instances, where the fleet has any. */
   spotLaunches?: number;
   /** Launches of instances that left without ever claiming a job. */
-  ghostLaunches: number;
+  unusedLaunches: number;
   /** Jobs whose instance was taken away while they ran. */
   jobsKilled: number;
   executions: { succeeded: number; failed: number };
 }
 
+/**
+ * A summary as `--json` prints it. `ghostLaunches` is the former name of `unusedLaunches`; 0.2.0 removes it.
+ */
+export const asJson = <S extends Pick<Summary, 'unusedLaunches'>>(summary: S) => ({
+  ...summary,
+  ghostLaunches: summary.unusedLaunches,
+});
+
 /** Sums up a fleet after its last job. */
 export function summarise(world: FleetWorld): Summary {
   const { tasks } = world.queue;
   const waits = tasks.map((task) => (task.startedAt ?? task.queuedAt) - task.queuedAt).sort((a, b) => a - b);
-  const { launches, warmLaunches, spotLaunches, ghostLaunches, billedSeconds } = world.group.totals;
+  const { launches, warmLaunches, spotLaunches, unusedLaunches, billedSeconds } = world.group.totals;
   const jobHours = sum(tasks.map((task) => task.durationSeconds)) / 3_600;
   const instanceHours = billedSeconds / 3_600;
   return {
@@ -45,7 +53,7 @@ export function summarise(world: FleetWorld): Summary {
     launches,
     warmLaunches,
     ...(world.group.onDemandPercentage !== undefined && { spotLaunches }),
-    ghostLaunches,
+    unusedLaunches,
     jobsKilled: tasks.filter((task) => task.killed).length,
     executions: { ...world.outcomes },
   };

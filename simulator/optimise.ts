@@ -33,8 +33,8 @@ export interface Optimised {
   found: Tried;
   /** The fleet's own, on the same part. */
   asGiven: Tried;
-  /** The seed's scaler, on the same part: nothing is found that is worse. */
-  seed: Outcome;
+  /** CircleCI's tutorial on the same part. The search finds nothing worse. */
+  tutorial: Outcome;
   /** Whether the goal is met on the part that was searched. */
   met: boolean;
   /** All that was tried, in the order of the trials. */
@@ -118,9 +118,9 @@ export async function optimise(jobs: JobTable, options: OptimiseOptions): Promis
   const own = oursWith([]);
   const [asGiven] = await tryAll([[]]);
   if (own === undefined || asGiven === undefined) throw new Error('The fleet cannot have its own settings');
-  const [seed] = await simulate(jobs, [seedFor(own.settings)], world, replays);
-  if (seed === undefined) throw new Error('The seed was not replayed');
-  const score = scoreBy(goal, seed);
+  const [tutorial] = await simulate(jobs, [tutorialFor(own.settings)], world, replays);
+  if (tutorial === undefined) throw new Error('The tutorial was not replayed');
+  const score = scoreBy(goal, tutorial);
   const better = (a: Tried, b: Tried) => compare(score(a.outcome), score(b.outcome)) < 0;
   const best = (tried: readonly Tried[]) => tried.reduce((one, other) => (better(other, one) ? other : one));
 
@@ -153,12 +153,12 @@ export async function optimise(jobs: JobTable, options: OptimiseOptions): Promis
     }
     found = best([found, here]);
   }
-  return { found, asGiven, seed, met: score(found.outcome)[0] === 0, tried: [...known.values()] };
+  return { found, asGiven, tutorial, met: score(found.outcome)[0] === 0, tried: [...known.values()] };
 }
 
-/** The seed's scaler, with as many instances at most. */
-export const seedFor = ({ maxReplicas }: OursSettings): PolicyChoice => ({
-  name: 'seed',
+/** CircleCI's tutorial, with the same `maxReplicas`. */
+export const tutorialFor = ({ maxReplicas }: OursSettings): PolicyChoice => ({
+  name: 'circleci-tutorial',
   levers: {},
   maxReplicas,
 });
@@ -179,16 +179,16 @@ const isKept = (values: readonly Setting[], keep: ReadonlySet<string>) =>
 
 /**
  * What is compared, the first difference decides: by how much the goal is missed, or jobs fare worse than under the
- * seed's scaler; then the price, or the wait, that the goal leaves open.
+ * tutorial's scaler; then the price, or the wait, that the goal leaves open.
  */
-function scoreBy(goal: Goal, seed: Outcome): (outcome: Outcome) => [number, number, number] {
+function scoreBy(goal: Goal, tutorial: Outcome): (outcome: Outcome) => [number, number, number] {
   const price = ({ cost, instanceHours }: Outcome) => cost?.total ?? instanceHours;
   return (outcome) => {
     const { mean, p95 } = outcome.waitSeconds;
     const worse =
-      Math.max(mean - seed.waitSeconds.mean, 0) +
-      Math.max(p95 - seed.waitSeconds.p95, 0) +
-      Math.max(outcome.jobsKilled - seed.jobsKilled, 0);
+      Math.max(mean - tutorial.waitSeconds.mean, 0) +
+      Math.max(p95 - tutorial.waitSeconds.p95, 0) +
+      Math.max(outcome.jobsKilled - tutorial.jobsKilled, 0);
     if ('maxWaitP95' in goal) return [Math.max(p95 - goal.maxWaitP95, 0) + worse, price(outcome), mean];
     return [Math.max(price(outcome) - goal.maxCost, 0) + worse, p95, mean];
   };

@@ -52,7 +52,7 @@ export function outcomeOf(policy: string, jobs: JobTable, replayed: Replayed, pr
     overhead: figure(instanceHours / jobHours - 1),
     launches: replayed.launches,
     warmLaunches: replayed.warmLaunches,
-    ghostLaunches: replayed.ghostLaunches,
+    unusedLaunches: replayed.unusedLaunches,
     launchesPerJob: figure(replayed.launches / jobs.length),
     idleShare: figure(replayed.idleSeconds / replayed.billedSeconds),
     jobsKilled: replayed.jobsKilled,

@@ -1,11 +1,11 @@
 import { buildkite } from './policies/buildkite.ts';
 import { cdkGithubRunners } from './policies/cdk-github-runners.ts';
 import { cdkTutorial2022 } from './policies/cdk-tutorial-2022.ts';
+import { circleciTutorial } from './policies/circleci-tutorial.ts';
 import { gitlab } from './policies/gitlab.ts';
 import { mro } from './policies/mro.ts';
 import { type OursSettings, ours } from './policies/ours.ts';
 import { runsOn } from './policies/runs-on.ts';
-import { seed } from './policies/seed.ts';
 import { vela } from './policies/vela.ts';
 import { webhook } from './policies/webhook.ts';
 import type { Peer, Policy } from './policy.ts';
@@ -13,7 +13,7 @@ import { WORLD } from './world.ts';
 
 /** What teams use instead, in the order in which they are shown. */
 export const PEERS: Peer[] = [
-  seed,
+  circleciTutorial,
   cdkTutorial2022,
   mro,
   buildkite,

@@ -17,7 +17,7 @@ export interface GroupTotals {
   /** Launches into the warm pool. */
   poolLaunches: number;
   /** Launches of instances that left without ever claiming a job. */
-  ghostLaunches: number;
+  unusedLaunches: number;
   /** Launches that EC2 refused. */
   refusedLaunches: number;
   /** Boots that failed, and instances of which nothing was heard. */
@@ -39,7 +39,7 @@ export class Totals {
     warmLaunches: 0,
     spotLaunches: 0,
     poolLaunches: 0,
-    ghostLaunches: 0,
+    unusedLaunches: 0,
     refusedLaunches: 0,
     failedBoots: 0,
     interruptions: 0,
@@ -102,7 +102,7 @@ export class Totals {
     // What boots for the warm pool is paid for already, and what never launched is not.
     if (instance.inPool || instance.pendingAt > at) return;
     this.#alive -= 1;
-    if (!instance.used) this.#so.ghostLaunches += 1;
+    if (!instance.used) this.#so.unusedLaunches += 1;
     this.#bill(this.#so, instance, at);
   }
 

@@ -1,7 +1,7 @@
 import { Grid, idleFor, PLAIN, peer } from '../policy.ts';
 
 /**
- * CircleCI's CDK tutorial of 2022: as the seed, but `min(unclaimed, max)` is written, and nothing protects
+ * CircleCI's CDK tutorial of 2022: as `circleci-tutorial`, but `min(unclaimed, max)` is written, and nothing protects
  * instances from scale-in. As soon as a task runs it is not unclaimed any more, so the group takes instances
  * away that are busy. Which ones is the termination policy's choice, here the oldest. A job that is killed
  * ends there: nothing runs it again.

@@ -21,8 +21,8 @@ export interface Replays {
   levers: (Candidate & { lever: string; to: string })[];
   /** The tutorial's scaler among them. */
   peers: readonly Outcome[];
-  limits: readonly (Outcome & { about: string })[];
-  /** Of what a search tried, that which nothing beats. */
+  lowerBounds: readonly (Outcome & { about: string })[];
+  /** The Pareto front of what a search tried. */
   tried: readonly Candidate[];
   /** What a search has found, replayed on the same jobs as all others. */
   sought?: Sought & { outcome: Outcome };
@@ -38,7 +38,7 @@ export interface About {
 }
 
 /** What a recommendation is measured by. */
-export const SEED = 'seed';
+export const TUTORIAL = 'circleci-tutorial';
 
 /** Names of rows. */
 export const OURS = 'ours';
@@ -48,10 +48,10 @@ export const RECOMMENDED = 'ours, recommended';
 export function recommendation(replays: Replays): Recommendation {
   const { asGiven, levers, peers, sought } = replays;
   const unit = unitOfAll(replays);
-  const seed = peers.find(({ policy }) => policy === SEED);
-  if (seed === undefined) throw new Error(`${SEED} was not replayed`);
-  if (sought === undefined) return recommend(asGiven, levers, seed, unit);
-  return recommendSought(asGiven, sought, seed, unit, sought);
+  const tutorial = peers.find(({ policy }) => policy === TUTORIAL);
+  if (tutorial === undefined) throw new Error(`${TUTORIAL} was not replayed`);
+  if (sought === undefined) return recommend(asGiven, levers, tutorial, unit);
+  return recommendSought(asGiven, sought, tutorial, unit, sought);
 }
 
 /**
@@ -67,7 +67,7 @@ export function reportData(
   details: ReadonlyMap<string, Detail>,
   fleetsYaml: (set: readonly string[]) => string,
 ): ReportData {
-  const { asGiven, levers, tried, peers, limits } = replays;
+  const { asGiven, levers, tried, peers, lowerBounds } = replays;
   const unit = unitOfAll(replays);
   const { chosen, headline, reasons, rule } = recommendation(replays);
   const isAsGiven = chosen.set.length === 0;
@@ -85,7 +85,7 @@ export function reportData(
       ...(isAsGiven ? [] : [row(RECOMMENDED, 'recommended', named(chosen), chosen.outcome)]),
       row(OURS, 'ours', "this project with the fleet's settings", asGiven.outcome),
       ...peers.map((outcome) => row(outcome.policy, 'peer', aboutPeer(outcome.policy), outcome)),
-      ...limits.map((outcome) => row(outcome.policy, 'limit', outcome.about, outcome)),
+      ...lowerBounds.map((outcome) => row(outcome.policy, 'lower-bound', outcome.about, outcome)),
     ],
     tried: tried.map((candidate) => ({ name: named(candidate), ...figuresOf(candidate.outcome, unit) })),
     levers: levers.map(({ lever, to, outcome }) => ({ lever, to, ...figuresOf(outcome, unit) })),
@@ -102,8 +102,8 @@ export function reportData(
   };
 }
 
-function unitOfAll({ asGiven, levers, peers, limits }: Replays): Unit {
-  return unitOf([...[asGiven, ...levers].map(({ outcome }) => outcome), ...peers, ...limits]);
+function unitOfAll({ asGiven, levers, peers, lowerBounds }: Replays): Unit {
+  return unitOf([...[asGiven, ...levers].map(({ outcome }) => outcome), ...peers, ...lowerBounds]);
 }
 
 const aboutPeer = (policy: string) => PEERS.find(({ name }) => name === policy)?.about ?? '';
@@ -119,7 +119,7 @@ function figuresOf(outcome: Outcome, unit: Unit): Figures {
     overhead: outcome.overhead,
     idleShare: outcome.idleShare,
     launchesPerJob: outcome.launchesPerJob,
-    ghostLaunches: outcome.ghostLaunches,
+    unusedLaunches: outcome.unusedLaunches,
     jobsKilled: outcome.jobsKilled,
     peakInstances: outcome.peakInstances,
   };

@@ -65,7 +65,7 @@ function recommendation({ recommendation, rows, unit }: ReportData): Html {
   const compared: [string, Row | undefined][] = [
     ['recommended', rows.find(({ kind }) => kind === 'recommended')],
     ['as it is', find('ours')],
-    ["CircleCI's tutorial", find('seed')],
+    ["CircleCI's tutorial", find('circleci-tutorial')],
   ];
   const tile = (what: string, value: (row: Row) => string) => html`<div class="tile">
 <h3>${what}</h3>
@@ -121,14 +121,14 @@ function plane({ unit, rows, tried }: ReportData): Html {
 <li><i class="dot ours"></i>ours, as it is</li>
 <li><i class="dot tried"></i>ours with other settings</li>
 <li><i class="dot peer"></i>others</li>
-<li><i class="dot limit"></i>limits</li>
+<li><i class="dot lower-bound"></i>lower bounds</li>
 ${killing ? html`<li><i class="dot killing"></i>kills jobs</li>` : ''}
 </ul>
 </div>
 ${chart(
   'plane',
   `Scatter plot: each policy's wait in seconds against its ${unit}. The table of all figures has the same numbers.`,
-  html`Wait in seconds against ${unit}${unit === 'instance-hours' ? '' : html`, logarithmic where they differ much`}. Limits are what no scaler can pass: no wait with every boot paid, a launch as each job is queued for that job alone, and the same with runners that stay for ever.${tried.length === 0 ? '' : ' Of the settings that were searched, those are shown that none beat on the part that was searched.'}`,
+  html`Wait in seconds against ${unit}${unit === 'instance-hours' ? '' : html`, logarithmic where they differ much`}. No scaler can do better than the lower bounds: no wait with every boot paid, a launch as each job is queued for that job alone, and the same with runners that stay for ever.${tried.length === 0 ? '' : ' Of the settings searched, the small points are the Pareto front on the part that was searched.'}`,
 )}`;
 }
 
@@ -173,7 +173,7 @@ ${chart(
 }
 
 function waits({ rows, recommendation }: ReportData): Html {
-  const first = new Set([recommendation.row, 'ours', 'seed', 'mro', 'buildkite']);
+  const first = new Set([recommendation.row, 'ours', 'circleci-tutorial', 'mro', 'buildkite']);
   return html`<fieldset class="choices"><legend>Policies</legend>
 ${choices(rows).map(
   ({ name }, index) =>

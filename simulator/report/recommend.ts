@@ -37,33 +37,33 @@ const DEARER = 0.1;
 const MORE = 0.25;
 
 const RULE =
-  "Of the settings tried that kill no job, and under which neither the mean wait nor the wait of 95 % of the jobs is longer than under CircleCI's tutorial (seed): the shortest mean wait among those that cost at most a tenth more than the cheapest. They are chosen by the same jobs that are shown; with --optimise they are searched on one part of the jobs and shown on the rest.";
+  "Of the settings tried that kill no job, and under which neither the mean wait nor the wait of 95 % of the jobs is longer than under CircleCI's tutorial: the shortest mean wait among those that cost at most a tenth more than the cheapest. They are chosen by the same jobs that are shown; with --optimise they are searched on one part of the jobs and shown on the rest.";
 
 /**
  * Recommends one of the candidates: the shortest mean wait at about the price of the cheapest. If two are alike
  * it is the cheaper, and then the first.
  *
  * @param asGiven The fleet's own settings, a candidate as well.
- * @param seed What the tutorial's scaler comes to: nothing that is worse is recommended.
+ * @param tutorial What the tutorial's scaler comes to: nothing that is worse is recommended.
  */
 export function recommend(
   asGiven: Candidate,
   others: readonly Candidate[],
-  seed: Outcome,
+  tutorial: Outcome,
   unit: Unit,
 ): Recommendation {
   const tried = [asGiven, ...others];
   const price = ({ outcome }: Candidate) => priceOf(outcome, unit);
   const sound = tried
-    .filter(({ outcome }) => isNoWorse(outcome, seed))
+    .filter(({ outcome }) => isNoWorse(outcome, tutorial))
     .toSorted((a, b) => mean(a) - mean(b) || price(a) - price(b));
   const cheapest = Math.min(...sound.map(price));
   const fit = sound.filter((candidate) => price(candidate) <= cheapest * (1 + DEARER));
   const [chosen] = fit;
-  if (chosen === undefined) return nothingSound(asGiven, tried.length, seed);
+  if (chosen === undefined) return nothingSound(asGiven, tried.length, tutorial);
   const words = (value: number) => shown.priceInWords(value, unit);
   const reasons = [
-    ...compared(chosen, seed, unit),
+    ...compared(chosen, tutorial, unit),
     `Of the ${tried.length} settings tried, ${sound.length} are no worse than that. The cheapest of them costs ${words(cheapest)}; within a tenth of that ${fit.length === 1 ? 'is this one alone' : `are ${fit.length}, of which this one lets jobs wait least`}.`,
   ];
   const [dearer] = sound.filter((candidate) => price(candidate) <= price(chosen) * (1 + MORE));
@@ -84,7 +84,7 @@ export function recommend(
 export function recommendSought(
   asGiven: Candidate,
   chosen: Candidate,
-  seed: Outcome,
+  tutorial: Outcome,
   unit: Unit,
   { goal, tried, share, met }: Sought,
 ): Recommendation {
@@ -98,7 +98,7 @@ export function recommendSought(
       met.training
         ? `The goal was ${goal}. It is kept where the settings were searched, and ${kept}.`
         : `The goal was ${goal}. Nothing that was tried keeps it; this comes closest.`,
-      ...compared(chosen, seed, unit),
+      ...compared(chosen, tutorial, unit),
       ...asks(chosen),
     ],
     rule: `${tried.length} settings were tried on the first ${shown.percent(share)} of the time. What is shown here are the jobs of the rest, which the search has not seen.`,
@@ -106,7 +106,7 @@ export function recommendSought(
 }
 
 /** Those that no other beats: none is cheaper with no longer a mean wait, or as cheap with a shorter one. */
-export function unbeaten<Some extends Candidate>(candidates: readonly Some[], unit: Unit): Some[] {
+export function paretoFront<Some extends Candidate>(candidates: readonly Some[], unit: Unit): Some[] {
   const inOrder = candidates.toSorted(
     (a, b) => priceOf(a.outcome, unit) - priceOf(b.outcome, unit) || mean(a) - mean(b),
   );
@@ -127,19 +127,21 @@ export function named({ set }: Candidate): string {
 }
 
 /** In no part of a wait that people feel, and not in jobs killed. */
-function isNoWorse({ jobsKilled, waitSeconds }: Outcome, seed: Outcome): boolean {
+function isNoWorse({ jobsKilled, waitSeconds }: Outcome, tutorial: Outcome): boolean {
   return (
-    jobsKilled === 0 && waitSeconds.mean <= seed.waitSeconds.mean && waitSeconds.p95 <= seed.waitSeconds.p95
+    jobsKilled === 0 &&
+    waitSeconds.mean <= tutorial.waitSeconds.mean &&
+    waitSeconds.p95 <= tutorial.waitSeconds.p95
   );
 }
 
-function compared({ outcome }: Candidate, seed: Outcome, unit: Unit): string[] {
+function compared({ outcome }: Candidate, tutorial: Outcome, unit: Unit): string[] {
   const { waitSeconds, jobsKilled } = outcome;
   const killed =
     jobsKilled === 0 ? 'no job is killed' : `${shown.whole(jobsKilled)} jobs are killed while they run`;
   return [
     `95 % of the jobs wait at most ${shown.seconds(waitSeconds.p95)}, and ${killed}.`,
-    `CircleCI's tutorial (seed) lets the same jobs wait ${shown.seconds(seed.waitSeconds.mean)} on average, 95 % of them at most ${shown.seconds(seed.waitSeconds.p95)}, for ${shown.priceInWords(priceOf(seed, unit), unit)}.`,
+    `CircleCI's tutorial lets the same jobs wait ${shown.seconds(tutorial.waitSeconds.mean)} on average, 95 % of them at most ${shown.seconds(tutorial.waitSeconds.p95)}, for ${shown.priceInWords(priceOf(tutorial, unit), unit)}.`,
   ];
 }
 
@@ -156,7 +158,7 @@ function nothingSound(asGiven: Candidate, tried: number, { waitSeconds }: Outcom
     chosen: asGiven,
     headline: "Nothing can be recommended: all that was tried is worse than CircleCI's tutorial.",
     reasons: [
-      `Each of the ${tried} settings tried kills jobs, or lets them wait longer than the tutorial's scaler (seed) does: ${shown.seconds(waitSeconds.mean)} on average, ${shown.seconds(waitSeconds.p95)} for 95 % of them.`,
+      `Each of the ${tried} settings tried kills jobs, or lets them wait longer than CircleCI's tutorial does: ${shown.seconds(waitSeconds.mean)} on average, ${shown.seconds(waitSeconds.p95)} for 95 % of them.`,
       'What is shown below is the fleet as it is.',
     ],
     rule: RULE,

@@ -48,16 +48,16 @@ export type Unit = 'instance-hours' | 'US dollars a month';
  * - `ours`: this project with the fleet's settings.
  * - `recommended`: this project with the recommended settings, if those are others.
  * - `peer`: what others use.
- * - `limit`: what no scaler can pass.
+ * - `lower-bound`: no scaler can do better.
  */
-export type Kind = 'ours' | 'recommended' | 'peer' | 'limit';
+export type Kind = 'ours' | 'recommended' | 'peer' | 'lower-bound';
 
 /** What a scaler came to on the trace. */
 export interface Row extends Figures {
   name: string;
   kind: Kind;
   about: string;
-  /** What is drawn of it; of limits, nothing. */
+  /** What is drawn of it; none for lower bounds. */
   detail?: Detail;
 }
 
@@ -72,7 +72,7 @@ export interface Figures {
   overhead: number;
   idleShare: number;
   launchesPerJob: number;
-  ghostLaunches: number;
+  unusedLaunches: number;
   jobsKilled: number;
   peakInstances: number;
 }

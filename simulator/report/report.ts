@@ -2,17 +2,17 @@ import { setImmediate as giveWay } from 'node:timers/promises';
 import type { Faults } from '../../sandbox/group/faults.ts';
 import type { Priced } from '../cost.ts';
 import type { JobTable } from '../job-table.ts';
-import { LIMITS, limitsOf } from '../limits.ts';
+import { LOWER_BOUNDS, lowerBoundsOf } from '../lower-bounds.ts';
 import type { Outcome } from '../outcome.ts';
 import type { PolicyChoice } from '../peers.ts';
 import { simulate } from '../simulate.ts';
 import { areMany, inThreads } from '../threads.ts';
 import type { World } from '../world.ts';
-import { type About, OURS, RECOMMENDED, type Replays, recommendation, reportData, SEED } from './data.ts';
+import { type About, OURS, RECOMMENDED, type Replays, recommendation, reportData, TUTORIAL } from './data.ts';
 import { detailOf, stretchesOf } from './detail.ts';
 import { type Trial, trials } from './levers.ts';
 import { unitOf } from './price.ts';
-import { type Sought, unbeaten } from './recommend.ts';
+import { paretoFront, type Sought } from './recommend.ts';
 import type { Detail, ReportData } from './report-data.ts';
 
 type OursChoice = Extract<PolicyChoice, { settings: unknown }>;
@@ -41,7 +41,7 @@ export interface ReportOptions {
   progress: (total: number, of: string) => Progress;
 }
 
-/** Replays all that a report shows: the policies, the limits, each lever, and queue and capacity over time. */
+/** Replays all that a report shows: the policies, the lowerBounds, each lever, and queue and capacity over time. */
 export async function collect(options: ReportOptions): Promise<ReportData> {
   const { jobs, world, priced, sought, oursWith } = options;
   const settings = (set: readonly string[]) => {
@@ -50,9 +50,9 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
     return { set, choice };
   };
   const ours = settings([]);
-  const seed = { name: SEED, levers: {}, maxReplicas: ours.choice.settings.maxReplicas };
+  const tutorial = { name: TUTORIAL, levers: {}, maxReplicas: ours.choice.settings.maxReplicas };
   const others = options.choices.filter(({ name }) => name !== OURS);
-  const peers = others.some(({ name }) => name === SEED) ? others : [seed, ...others];
+  const peers = others.some(({ name }) => name === TUTORIAL) ? others : [tutorial, ...others];
 
   const policies = [ours.choice, ...peers].map((choice) => ({ choice }));
   const isNew = ({ choice }: { choice: PolicyChoice }) =>
@@ -70,19 +70,22 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
   );
   const { possible, impossible } = sift(trials(asGiven.peakInstances), ours.choice, oursWith);
   const levers = await replayed(options, 'jobs, each lever', possible);
-  const best = sought === undefined ? [] : unbeaten(sought.tried, unitOf(sought.tried.map(toOutcome)));
+  const best = sought === undefined ? [] : paretoFront(sought.tried, unitOf(sought.tried.map(toOutcome)));
   const tried = await replayed(
     options,
     'jobs, the best that was tried',
     best.map(({ set }) => settings(set)),
   );
-  const limits = limitsOf(jobs, world, { priced });
+  const lowerBounds = lowerBoundsOf(jobs, world, { priced });
   const replays: Replays = {
     asGiven: { set: [], outcome: asGiven },
     levers,
     tried,
     peers: rivals,
-    limits: limits.map((outcome, index) => ({ ...outcome, about: LIMITS[index]?.about ?? '' })),
+    lowerBounds: lowerBounds.map((outcome, index) => ({
+      ...outcome,
+      about: LOWER_BOUNDS[index]?.about ?? '',
+    })),
     ...(sought !== undefined && found !== undefined && { sought: { ...sought, ...found } }),
   };
   const { set } = recommendation(replays).chosen;

@@ -73,7 +73,12 @@ const figures = (unit: Unit): Column<Figures>[] => [
     shown.percent,
   ),
   number('launches/job', 'launches of instances for each job', (row) => row.launchesPerJob, shown.ratio),
-  number('ghosts', 'instances that never ran a job', ({ ghostLaunches }) => ghostLaunches, shown.whole),
+  number(
+    'unused',
+    'launches of instances that left without a job',
+    ({ unusedLaunches }) => unusedLaunches,
+    shown.whole,
+  ),
   number('peak', 'the most instances at once', ({ peakInstances }) => peakInstances, shown.whole),
   ...PARTS.map(({ part, what }) =>
     number<Figures>(part, `of the mean wait: ${what}`, ({ parts }) => parts[part]),

@@ -35,7 +35,7 @@ describe('docs/benchmark.md', () => {
     expect(cost).toEqual(cost.toSorted((a, b) => a - b));
     expect(best.every(({ outcome }) => outcome.jobsKilled === 0)).toBe(true);
     expect(rows.some(({ outcome }) => outcome.jobsKilled > 0)).toBe(true);
-    expect(best.some(({ policy }) => policy.startsWith('limit'))).toBe(false);
+    expect(best.some(({ policy }) => policy.startsWith('lower bound'))).toBe(false);
   });
 });
 

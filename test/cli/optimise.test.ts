@@ -11,9 +11,11 @@ describe('npm run simulate -- --optimise', () => {
     const { stdout } = await simulate('--optimise', '--max-wait-p95', '60');
     expect(stdout).toBe(stripVTControlCharacters(stdout));
     expect(stdout).toMatch(
-      /On the first 50 % of the time:\npolicy .*\nours, as it is .*\nours, optimised .*\nseed /,
+      /On the first 50 % of the time:\npolicy .*\nours, as it is .*\nours, optimised .*\ncircleci-tutorial /,
     );
-    expect(stdout).toMatch(/On the rest:\npolicy .*\nours, as it is .*\nours, optimised .*\nseed /);
+    expect(stdout).toMatch(
+      /On the rest:\npolicy .*\nours, as it is .*\nours, optimised .*\ncircleci-tutorial /,
+    );
     expect(stdout).toMatch(
       /settings tried: a p95 wait of 60 s is kept on the rest as well\. In fleets\.yaml:\n\n {2}\w/,
     );
@@ -26,7 +28,7 @@ describe('npm run simulate -- --optimise', () => {
     expect(Object.keys(optimised)).toEqual(['goal', 'met', 'set', 'tried', 'training', 'rest']);
     expect(optimised).toMatchObject({ goal: { maxWaitP95: 60 }, met: { training: true, rest: true } });
     const names = (part: { policy: string }[]) => part.map(({ policy }) => policy);
-    expect(names(optimised.training)).toEqual(['ours, as it is', 'ours, optimised', 'seed']);
+    expect(names(optimised.training)).toEqual(['ours, as it is', 'ours, optimised', 'circleci-tutorial']);
     expect(names(optimised.rest)).toEqual(names(optimised.training));
     expect(optimised.training[0].jobs + optimised.rest[0].jobs).toBe(trace.jobs);
     expect(optimised.training[0].jobs).toBeGreaterThan(optimised.rest[0].jobs);

@@ -47,7 +47,7 @@ describe('npm run simulate -- --report', () => {
   });
 
   it('shows the settings that --optimise found, on the jobs that it has not seen', async () => {
-    const words = ['--optimise', '--max-wait-p95', '60', '--set', 'headroom=1', 'seed.idleTimeout=30'];
+    const words = ['--optimise', '--max-wait-p95', '60', '--set', 'headroom=1', 'mro.headroom=2'];
     const { stdout } = await simulate('--json', ...words, '--report', file());
     const { optimised } = JSON.parse(stdout);
     const { rows, recommendation, trace } = dataOf(readFileSync(file(), 'utf8'));
@@ -58,7 +58,7 @@ describe('npm run simulate -- --report', () => {
     expect(recommendation.reasons[0]).toContain('The goal was a p95 wait of 60 s.');
     const lines = parse(recommendation.fleetsYaml);
     expect(lines['your-fleet']).toMatchObject({ headroom: 1 });
-    expect(JSON.stringify(lines)).not.toContain('seed');
+    expect(JSON.stringify(lines)).not.toContain('mro');
   });
 
   it('says which faults and prices it counts with', async () => {

@@ -27,7 +27,7 @@ const HEADER = 'queued_at_s,duration_s\n';
 describe('npm run simulate', () => {
   it('prints one JSON object: the trace, and each policy with the keys of npm start', async () => {
     const file = trace('two.csv', `${HEADER}10,60\n10,120\n`);
-    const { stdout } = await simulate('--json', '--trace', file, '--policies', 'ours,seed');
+    const { stdout } = await simulate('--json', '--trace', file, '--policies', 'ours,circleci-tutorial');
     const { trace: about, policies } = JSON.parse(stdout);
     expect(about).toEqual({
       source: file,
@@ -37,7 +37,7 @@ describe('npm run simulate', () => {
       spanHours: 0,
       leftOut: [],
     });
-    expect(policies.map(({ policy }: { policy: string }) => policy)).toEqual(['ours', 'seed']);
+    expect(policies.map(({ policy }: { policy: string }) => policy)).toEqual(['ours', 'circleci-tutorial']);
     // What npm start prints of the same trace, and more.
     expect(policies[0]).toMatchObject({
       jobs: 2,
@@ -48,6 +48,7 @@ describe('npm run simulate', () => {
       overhead: 1.167,
       launches: 2,
       warmLaunches: 0,
+      unusedLaunches: 0,
       ghostLaunches: 0,
       jobsKilled: 0,
       peakInstances: 2,
@@ -75,8 +76,8 @@ describe('npm run simulate', () => {
   it('spreads much to do over threads, and comes to the same', async () => {
     const rows = Array.from({ length: 26_000 }, (_, number) => `${number},60\n`);
     const file = trace('many.csv', `${HEADER}${rows.join('')}`);
-    const alone = await simulate('--json', '--trace', file, '--policies', 'seed');
-    const both = await simulate('--json', '--trace', file, '--policies', 'mro,seed');
+    const alone = await simulate('--json', '--trace', file, '--policies', 'circleci-tutorial');
+    const both = await simulate('--json', '--trace', file, '--policies', 'mro,circleci-tutorial');
     expect(JSON.parse(both.stdout).policies[1]).toEqual(JSON.parse(alone.stdout).policies[0]);
   });
 
@@ -119,7 +120,12 @@ describe('npm run simulate', () => {
       { ...job, completed_at: '2026-01-05T08:03:00Z' },
       { ...job, completed_at: null },
     ]);
-    const { stderr } = await simulate('--trace', trace('github.json', text), '--policies', 'seed');
+    const { stderr } = await simulate(
+      '--trace',
+      trace('github.json', text),
+      '--policies',
+      'circleci-tutorial',
+    );
     expect(stderr).toContain('Left out: 1 that had not ended');
   });
 
@@ -145,7 +151,7 @@ describe('npm run simulate', () => {
     { words: ['--seed', '1.5'], said: ["'1.5'", 'whole number'] },
     { words: ['--boot', '-1'], said: ["'-1'", 'from 0 to 3600'] },
     { words: ['--warm-boot', 'x'], said: ["'x'", 'from 0 to 3600'] },
-    { words: ['--policies', 'ours,sead'], said: ['"sead"', 'seed'] },
+    { words: ['--policies', 'ours,mor'], said: ['"mor"', 'mro'] },
     { words: ['--fleet', 'nope'], said: ['"nope"', 'example'] },
     { words: ['--set', 'pollInterval'], said: ['key=value', '"pollInterval"'] },
     { words: ['--set', 'pollInterval=99'], said: ['simulated.pollInterval', 'from 1s to 1m', 'got 99'] },
@@ -155,7 +161,12 @@ describe('npm run simulate', () => {
     { words: ['--set', 'mro.hedroom=1'], said: ['mro has the levers', 'the nearest one is headroom'] },
     { words: ['--set', 'mro.headroom=-1'], said: ['mro.headroom', 'at least 0, got "-1"'] },
     { words: ['--set', 'mro.pollInterval=0'], said: ['mro.pollInterval', 'at least 1, got "0"'] },
-    { words: ['--set', 'mro.headroom=1', '--policies', 'seed'], said: ['mro is not among --policies'] },
+    { words: ['--policies', 'ours,seed'], said: ['seed', 'circleci-tutorial'] },
+    { words: ['--set', 'seed.idleTimeout=30'], said: ['seed', 'circleci-tutorial'] },
+    {
+      words: ['--set', 'mro.headroom=1', '--policies', 'circleci-tutorial'],
+      said: ['mro is not among --policies'],
+    },
     { words: ['--trace', '/nowhere.csv'], said: ['/nowhere.csv', 'cannot be read'] },
     { words: ['--trase', 'x'], said: ['--trase', '--trace'] },
   ])('names what is wrong, and what would do, and exits with 2: $words', async ({ words, said }) => {

@@ -49,6 +49,7 @@ describe('npm start', () => {
       overhead: 1.167,
       launches: 2,
       warmLaunches: 0,
+      unusedLaunches: 0,
       ghostLaunches: 0,
       jobsKilled: 0,
       // The longer job ends after 273 s, and its instance leaves after 288 s: in the fifth minute.

@@ -169,7 +169,7 @@ describe('npm run trace -- --project gh/acme/app --days 30', () => {
     expect(jobs).toHaveLength(8);
     expect(jobs.at(0)).toEqual({ queuedAt: 0, durationSeconds: 120 });
     expect(jobs.at(-1)).toEqual({ queuedAt: 2.5 * 3_600, durationSeconds: 60 });
-    const replay = await command(['--trace', out, '--policies', 'seed', '--json'], {
+    const replay = await command(['--trace', out, '--policies', 'circleci-tutorial', '--json'], {
       name: 'simulate',
     });
     expect(JSON.parse(replay.stdout)).toMatchObject({

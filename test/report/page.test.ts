@@ -201,7 +201,7 @@ describe('with the keyboard', () => {
       pictures.add(await page.locator('#time-chart svg').innerHTML());
     };
     await look();
-    await page.locator('#time-policy').selectOption('seed');
+    await page.locator('#time-policy').selectOption('circleci-tutorial');
     await look();
     await page.locator('#time-stretch').selectOption({ index: 1 });
     await look();
@@ -213,14 +213,14 @@ describe('with the keyboard', () => {
   it('the wait of the plane, and what is near ours, are chosen', async () => {
     const { page, close } = await opened();
     const texts = () => page.locator('#plane-chart svg text').allTextContents();
-    expect((await texts()).join()).toContain('limit: reactive');
+    expect((await texts()).join()).toContain('lower bound: reactive');
     const mean = await page.locator('#plane-chart svg').innerHTML();
     await page.locator('#plane-wait').selectOption('p99');
     await drawn(page);
     expect((await page.locator('#plane-chart svg').innerHTML()) === mean).toBe(false);
     await page.getByLabel(/only near ours/).press('Space');
     await drawn(page);
-    expect((await texts()).join()).not.toContain('limit: reactive');
+    expect((await texts()).join()).not.toContain('lower bound: reactive');
     await close();
   });
 

@@ -68,7 +68,7 @@ describe('a fleet of Spot capacity, of which EC2 has none', () => {
     const { sandbox, world } = await shortOfSpot(20);
     await sandbox.drain(4);
     expect(world.queue.tasks.filter(({ killed }) => killed)).toEqual([]);
-    expect(world.group.totals.ghostLaunches).toBe(0);
+    expect(world.group.totals.unusedLaunches).toBe(0);
   });
 
   it('leaves alone what a person has set', async () => {

@@ -124,7 +124,7 @@ describe('a runner that is idle', () => {
     expect(task.startedAt).toBe(READY + 50 + idleClaim);
   });
 
-  it('leaves after its idle timeout, and is a ghost: it never ran a job', () => {
+  it('leaves after its idle timeout, and is an unused launch: it never ran a job', () => {
     const runners = group();
     runners.setDesiredCapacity(1);
     agenda.advance(1_000);
@@ -132,7 +132,7 @@ describe('a runner that is idle', () => {
       `${READY + idleTimeout} idles out`,
       `${READY + idleTimeout + leave} leaves`,
     ]);
-    expect(figures(runners)).toMatchObject({ desired: 0, size: 0, launches: 1, ghostLaunches: 1 });
+    expect(figures(runners)).toMatchObject({ desired: 0, size: 0, launches: 1, unusedLaunches: 1 });
   });
 
   it('does not idle out while it runs a job', () => {
@@ -142,7 +142,7 @@ describe('a runner that is idle', () => {
     agenda.advance(10_000);
     expect(task.endedAt).toBe(READY + idleTimeout - 10 + idleClaim + 5_000);
     expect(news).not.toContain(`${READY + idleTimeout} idles out`);
-    expect(runners.totals.ghostLaunches).toBe(0);
+    expect(runners.totals.unusedLaunches).toBe(0);
   });
 
   it('shares the jobs with the others: each claims one', () => {
@@ -223,7 +223,7 @@ describe('desired capacity', () => {
     expect(runners.size).toBe(2);
     expect(runners.totals).toMatchObject({
       launches: 2,
-      ghostLaunches: 0,
+      unusedLaunches: 0,
       billedSeconds: 2 * minimumBilling,
     });
   });
@@ -291,7 +291,7 @@ describe('a launch', () => {
     agenda.advance(request + 100);
     runners.setDesiredCapacity(0);
     agenda.advance(10_000);
-    expect(runners.totals).toMatchObject({ launches: 1, ghostLaunches: 1, billedSeconds: 100 });
+    expect(runners.totals).toMatchObject({ launches: 1, unusedLaunches: 1, billedSeconds: 100 });
   });
 
   it('whose instance never comes alive is replaced when its hook times out', () => {
@@ -302,7 +302,7 @@ describe('a launch', () => {
     expect(states(runners)).toEqual(['Pending']);
     agenda.advance(2_000);
     expect(task.startedAt).toBe(request + launchHook + READY);
-    expect(runners.totals).toMatchObject({ launches: 2, ghostLaunches: 1 });
+    expect(runners.totals).toMatchObject({ launches: 2, unusedLaunches: 1 });
   });
 
   it('that has no Spot capacity is tried again, as one that EC2 refuses', () => {
@@ -346,7 +346,7 @@ describe('a launch', () => {
     agenda.advance(10_000);
     expect(runners.totals).toMatchObject({
       launches: 3,
-      ghostLaunches: 3,
+      unusedLaunches: 3,
       billedSeconds: 3 * minimumBilling,
     });
   });
@@ -369,7 +369,7 @@ describe('a launch', () => {
     expect(figures(runners)).toMatchObject({ desired: 1, size: 1, listed: 0 });
     agenda.advance(1_000);
     expect(task.startedAt).toBe(request + boot / 2 + READY);
-    expect(runners.totals).toMatchObject({ launches: 2, ghostLaunches: 1 });
+    expect(runners.totals).toMatchObject({ launches: 2, unusedLaunches: 1 });
   });
 
   it.each(['dead', 'failing', 'lost'] as const)(
@@ -519,7 +519,7 @@ describe('a runner that is reused', () => {
       `${second + 100 + idleTimeout} idles out`,
       `${second + 100 + idleTimeout + leave} leaves`,
     ]);
-    expect(runners.totals).toMatchObject({ launches: 1, ghostLaunches: 0 });
+    expect(runners.totals).toMatchObject({ launches: 1, unusedLaunches: 0 });
   });
 
   it.each([

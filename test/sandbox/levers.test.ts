@@ -40,7 +40,7 @@ describe('headroom', () => {
     const world = sandbox.addFleet({ ...LINUX, headroom: 2 }, jobs(1, 60));
     await sandbox.runUntil(20 * MINUTE);
     expect(world.group).toMatchObject({ desired: 0, size: 0 });
-    expect(world.group.totals).toMatchObject({ launches: 3, ghostLaunches: 2 });
+    expect(world.group.totals).toMatchObject({ launches: 3, unusedLaunches: 2 });
   });
 });
 

@@ -79,7 +79,7 @@ describe('whatever the trace of jobs,', () => {
           const outcome = await replay(trace, fleet);
           everyJobRanOnce(outcome, trace);
           const { totals } = outcome.world.group;
-          expect(totals).toMatchObject({ launches: trace.length, ghostLaunches: 0, refusedLaunches: 0 });
+          expect(totals).toMatchObject({ launches: trace.length, unusedLaunches: 0, refusedLaunches: 0 });
           const work = sum(trace.map(({ durationSeconds }) => durationSeconds));
           expect(totals.billedSeconds).toBeGreaterThanOrEqual(work + trace.length * DURATIONS.boot);
           expect(mostAtOnce(outcome.news)).toBeLessThanOrEqual(fleet.maxReplicas);
@@ -114,7 +114,7 @@ describe('whatever the trace of jobs,', () => {
     const [task] = world.queue.tasks;
     expect(task?.startedAt).toBe(130 + DURATIONS.idleClaim);
     expect(world.group.desired).toBe(2);
-    expect(world.group.totals.ghostLaunches).toBeGreaterThan(0);
+    expect(world.group.totals.unusedLaunches).toBeGreaterThan(0);
   });
 
   it('the same trace gives the same figures', async () => {
@@ -156,7 +156,7 @@ describe('a trace', () => {
     const { world } = await replay(jobs(7, 60), { pollIntervalSeconds: 5 });
     const ready = DURATIONS.request + DURATIONS.boot;
     expect(world.queue.tasks.map(({ startedAt }) => startedAt)).toEqual(Array(7).fill(ready));
-    expect(world.group.totals).toMatchObject({ launches: 7, ghostLaunches: 0 });
+    expect(world.group.totals).toMatchObject({ launches: 7, unusedLaunches: 0 });
   });
 
   it('longer than maxReplicas is worked off in turns, first come, first served', async () => {

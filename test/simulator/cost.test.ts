@@ -34,7 +34,7 @@ describe('what a replay costs a month', () => {
       cost: { instances: 0, volumes: 8, scaler: 0, total: 8 },
     },
   ])('$case', ({ used, cost }) => {
-    const found = costOf('seed', { ...NOTHING, ...used }, PRICED);
+    const found = costOf('circleci-tutorial', { ...NOTHING, ...used }, PRICED);
     expect(Object.keys(found ?? {})).toEqual(Object.keys(cost));
     for (const [part, dollars] of Object.entries(cost))
       expect(found?.[part as keyof typeof cost]).toBeCloseTo(dollars, 3);
@@ -58,7 +58,7 @@ describe('what a replay costs a month', () => {
 
   it('is not known where nobody knows the price of the instance type', () => {
     const priced = pricedBy(LIST_PRICES, plainFleet({ instanceTypes: ['u7i-12tb.224xlarge'] }));
-    expect(costOf('seed', NOTHING, priced)).toBeUndefined();
+    expect(costOf('circleci-tutorial', NOTHING, priced)).toBeUndefined();
   });
 });
 

@@ -100,7 +100,7 @@ describe('a fault in a replay, worked out by hand:', () => {
       waits: [93 + 93],
     },
     {
-      case: 'a foreign runner takes a job, and the instance that was launched for it is a ghost',
+      case: 'a foreign runner takes a job, and the launch for it is unused',
       choice: peer('mro'),
       jobs: [job(0)],
       faults: { foreignRunners: 1 },
@@ -109,14 +109,14 @@ describe('a fault in a replay, worked out by hand:', () => {
   ])('$case', ({ choice, jobs, faults, waits: expected }) => {
     const replayed = run(choice, jobs, faults);
     expect(waits(jobs, replayed.startedAt)).toEqual(expected);
-    if (faults.foreignRunners) expect(replayed).toMatchObject({ launches: 1, ghostLaunches: 1 });
+    if (faults.foreignRunners) expect(replayed).toMatchObject({ launches: 1, unusedLaunches: 1 });
   });
 
   it('a claim between the two reads counts twice in an even second, so an instance too many launches', () => {
     // Ready at 93 and claimed at once; polled at 94, 96 and 98, and what is asked for is pending by 97.
     const choice = peer('mro', { pollInterval: 2 });
     expect(run(choice, [job(0)], { readGap: 0.5 })).toMatchObject({ launches: 1 });
-    expect(run(choice, [job(0)], { readGap: 6 })).toMatchObject({ launches: 2, ghostLaunches: 1 });
+    expect(run(choice, [job(0)], { readGap: 6 })).toMatchObject({ launches: 2, unusedLaunches: 1 });
   });
 
   it('a claim that counts not at all takes no instance away from ours', () => {
@@ -129,7 +129,7 @@ describe('a fault in a replay, worked out by hand:', () => {
     const jobs = Array.from({ length: 40 }, (_, number) => job(number * 60));
     const faults = { bootFailures: always(0.3) };
     const left = run(peer('mro'), jobs, faults);
-    const stayed = run(peer('seed'), jobs, faults);
+    const stayed = run(peer('circleci-tutorial'), jobs, faults);
     for (const replayed of [left, stayed]) {
       expect(replayed.failedBoots).toBeGreaterThan(5);
       expect(replayed.startedAt.every((at) => at > 0)).toBe(true);

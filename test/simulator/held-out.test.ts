@@ -2,14 +2,14 @@ import { existsSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { choosePolicies } from '../../cli/choices.ts';
 import { tableOf } from '../../simulator/job-table.ts';
-import { optimise, type Setting, seedFor } from '../../simulator/optimise.ts';
+import { optimise, type Setting, tutorialFor } from '../../simulator/optimise.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
 import { loadTrace } from '../../simulator/traces.ts';
 import { WORKLOADS } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
 
 /**
- * What is recommended is found on one trace, and must be no worse than the scaler of the seed on others, in how long
+ * What is recommended is found on one trace, and must be no worse than CircleCI's tutorial on others, in how long
  * jobs wait and in jobs killed: on generated ones, and on the real ones where they are there.
  */
 
@@ -40,19 +40,19 @@ beforeAll(async () => {
 });
 
 describe('what is recommended', () => {
-  it.each(traces)('is no worse than the scaler of the seed on $name', ({ jobs: read }) => {
+  it.each(traces)("is no worse than CircleCI's tutorial on $name", ({ jobs: read }) => {
     const jobs = tableOf(read());
     const own = oursWith([]);
     if (own === undefined) throw new Error('The fleet cannot have its own settings');
-    const seed = simulateOne(jobs, seedFor(own.settings), WORLD);
+    const tutorial = simulateOne(jobs, tutorialFor(own.settings), WORLD);
     for (const [goal, set] of recommended) {
       const choice = oursWith(set);
       if (choice === undefined) throw new Error(`The fleet cannot have ${set}`);
       const { waitSeconds, jobsKilled } = simulateOne(jobs, choice, WORLD);
       const what = `${goal}: ${set.join(' ')}`;
       expect(jobsKilled, what).toBe(0);
-      expect(waitSeconds.mean, what).toBeLessThanOrEqual(seed.waitSeconds.mean);
-      expect(waitSeconds.p95, what).toBeLessThanOrEqual(seed.waitSeconds.p95);
+      expect(waitSeconds.mean, what).toBeLessThanOrEqual(tutorial.waitSeconds.mean);
+      expect(waitSeconds.p95, what).toBeLessThanOrEqual(tutorial.waitSeconds.p95);
     }
   });
 });

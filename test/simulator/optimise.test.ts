@@ -43,21 +43,26 @@ describe('optimise', () => {
     expect(found.outcome.waitSeconds.p95).toBe(least);
   });
 
-  it('finds nothing that lets jobs wait longer than under the scaler of the seed, or kills one', async () => {
+  it("finds nothing that lets jobs wait longer than under CircleCI's tutorial, or kills one", async () => {
     // With this goal anything would do, and the cheapest is a fleet that launches one instance after the other.
     const slow = choosePolicies({ set: ['maxSurge=1', 'pollInterval=15s'] });
-    const { found, asGiven, seed, met } = await search({ maxWaitP95: 86_400 }, { oursWith: slow.oursWith });
-    expect(asGiven.outcome.waitSeconds.mean).toBeGreaterThan(seed.waitSeconds.mean);
+    const { found, asGiven, tutorial, met } = await search(
+      { maxWaitP95: 86_400 },
+      { oursWith: slow.oursWith },
+    );
+    expect(asGiven.outcome.waitSeconds.mean).toBeGreaterThan(tutorial.waitSeconds.mean);
     expect(met).toBe(true);
-    expect(found.outcome.waitSeconds.mean).toBeLessThanOrEqual(seed.waitSeconds.mean);
-    expect(found.outcome.waitSeconds.p95).toBeLessThanOrEqual(seed.waitSeconds.p95);
+    expect(found.outcome.waitSeconds.mean).toBeLessThanOrEqual(tutorial.waitSeconds.mean);
+    expect(found.outcome.waitSeconds.p95).toBeLessThanOrEqual(tutorial.waitSeconds.p95);
     expect(found.outcome.jobsKilled).toBe(0);
   });
 
-  it('gives the scaler of the seed as many instances at most as the fleet has', async () => {
+  it("gives CircleCI's tutorial as many instances at most as the fleet has", async () => {
     const small = choosePolicies({ set: ['maxReplicas=3'] });
-    const { seed } = await search({ maxWaitP95: 60 }, { oursWith: small.oursWith });
-    expect(seed).toEqual(simulateOne(MORNING, { name: 'seed', levers: {}, maxReplicas: 3 }, WORLD));
+    const { tutorial } = await search({ maxWaitP95: 60 }, { oursWith: small.oursWith });
+    expect(tutorial).toEqual(
+      simulateOne(MORNING, { name: 'circleci-tutorial', levers: {}, maxReplicas: 3 }, WORLD),
+    );
   });
 
   it('leaves alone what is to be kept', async () => {

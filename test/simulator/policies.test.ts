@@ -24,8 +24,8 @@ const waits = (trace: Job[], { startedAt }: Replayed) =>
 describe('the policy', () => {
   it.each<{ case: string; choice: PolicyChoice; trace: Job[]; waits: number[] }>([
     {
-      case: 'seed: looks once a minute',
-      choice: peer('seed'),
+      case: 'circleci-tutorial: looks once a minute',
+      choice: peer('circleci-tutorial'),
       trace: jobs(1, 1),
       waits: [59 + 93],
     },

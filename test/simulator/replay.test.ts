@@ -108,7 +108,7 @@ describe('a replay, worked out by hand:', () => {
       launches: 1,
     },
     {
-      case: 'a group replaces a stopped instance 60 s after it is gone, if it still counts it: a ghost',
+      case: 'a group replaces a stopped instance 60 s after it is gone, if it still counts it: an unused launch',
       // Seen at 0 and 60: two wanted. The first ends at 104, is gone at 119, and at 120 one is wanted. At 174 the
       // second ends, is gone at 189 and counts no more at 180: so it is replaced by nothing.
       jobs: [job(0, 11), job(0, 81)],
@@ -171,11 +171,11 @@ describe('a replay, worked out by hand:', () => {
     expect(partsOf(replay(jobs, policy, WORLD), jobs.length - 1)).toEqual(parts);
   });
 
-  it('counts instances at their most, ghosts, and what the scaler asks', () => {
+  it('counts peak instances, unused launches, and the requests of the scaler', () => {
     const jobs = [job(0, 100), job(0, 148)];
     const replayed = replay(jobs, level({ leaving: 'stops' }, 60), WORLD);
-    expect(replayed).toMatchObject({ peakInstances: 2, ghostLaunches: 1, launches: 3, jobsKilled: 0 });
-    // The ghost stops at 268 + 3 + 90 + 60 + 15 = 436, and the group acts on that a minute later.
+    expect(replayed).toMatchObject({ peakInstances: 2, unusedLaunches: 1, launches: 3, jobsKilled: 0 });
+    // The unused instance stops at 268 + 3 + 90 + 60 + 15 = 436, and the group acts on that a minute later.
     expect(replayed.endedAt).toBe(496);
     expect(replayed.polls).toBe(9);
     // Two counts each; to AWS one look each, and three writes: two wanted, one, none.
@@ -294,9 +294,9 @@ describe('whatever the trace, the policy and the world,', () => {
         const made = poolLaunches * (world.boot + world.warmStop);
         const leaving = launches * world.leave;
         expect(replayed.billedSeconds).toBeCloseTo(boots + work + idleSeconds + leaving + made, 4);
-        // Each launch that is not a ghost runs a job.
-        expect(launches - replayed.ghostLaunches).toBeLessThanOrEqual(jobs.length);
-        if (!policy.reuse) expect(launches - replayed.ghostLaunches).toBe(jobs.length);
+        // Each launch that is used runs one job.
+        expect(launches - replayed.unusedLaunches).toBeLessThanOrEqual(jobs.length);
+        if (!policy.reuse) expect(launches - replayed.unusedLaunches).toBe(jobs.length);
       }),
       { numRuns: 300 },
     );

@@ -14,7 +14,7 @@ const jobs = tableOf(WORKLOADS['fan-out'].generate(1));
 
 const CHOICES: PolicyChoice[] = [
   ours(),
-  ...['seed', 'mro', 'buildkite'].map((name) => ({ name, levers: {}, maxReplicas: 1_000 })),
+  ...['circleci-tutorial', 'mro', 'buildkite'].map((name) => ({ name, levers: {}, maxReplicas: 1_000 })),
 ];
 
 const faults = { ...NO_FAULTS, seed: 3, bootFailures: [{ from: 0, to: 3_600, share: 0.5 }] };

@@ -29,7 +29,7 @@ const KINDS = {
   recommended: { symbol: 'roundRect', size: 15 },
   ours: { symbol: 'circle', size: 15 },
   peer: { symbol: 'circle', size: 11 },
-  limit: { symbol: 'diamond', size: 13 },
+  'lower-bound': { symbol: 'diamond', size: 13 },
   tried: { symbol: 'circle', size: 7 },
 } as const;
 
@@ -103,7 +103,7 @@ export function planeOption({ unit }: ReportData, points: readonly Point[], look
         borderWidth: 1,
       },
       labelLine: {
-        show: kind === 'peer' || kind === 'limit',
+        show: kind === 'peer' || kind === 'lower-bound',
         lineStyle: { color: colour('peer'), opacity: 0.6 },
       },
       labelLayout: ({ text, rect, labelRect }) => place(text, rect, labelRect),
@@ -136,7 +136,7 @@ const around = ([x = 0, y = 0]: number[], size: number): Rect => ({
   height: size,
 });
 
-/** A point's label: of peers and limits that come to the same, the first has the names of all, or their number. */
+/** A point's label: of peers and lower bounds that come to the same, the first has the names of all, or their number. */
 function labelOf(point: Point, points: readonly Point[], isNarrow: boolean) {
   const [first = point, ...others] = sameAs(point, points);
   if (first !== point) return { show: false };
@@ -146,13 +146,13 @@ function labelOf(point: Point, points: readonly Point[], isNarrow: boolean) {
   };
 }
 
-/** All peers and limits at the place of one of them. */
+/** All peers and lower bounds at the place of one of them. */
 function sameAs({ kind, x, y }: Point, points: readonly Point[]): Point[] {
   if (!OTHERS.has(kind)) return [];
   return points.filter((other) => OTHERS.has(other.kind) && other.x === x && other.y === y);
 }
 
-const OTHERS: ReadonlySet<Point['kind']> = new Set(['peer', 'limit']);
+const OTHERS: ReadonlySet<Point['kind']> = new Set(['peer', 'lower-bound']);
 
 /** Round numbers around all values, 1, 2 or 5 times a power of ten. */
 function bounds(values: readonly number[]): { min: number; max: number } {

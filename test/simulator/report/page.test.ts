@@ -32,9 +32,9 @@ describe('the data of a report', () => {
     expect([first?.kind, second?.kind]).toEqual(['recommended', 'ours']);
     expect(others.map(({ name }) => name)).toEqual([
       ...PEERS.map(({ name }) => name),
-      'limit: no wait',
-      'limit: clean',
-      'limit: reactive',
+      'lower bound: no wait',
+      'lower bound: clean',
+      'lower bound: reactive',
     ]);
     const alone = simulateOne(MORNING, MRO, WORLD, { priced });
     expect(find('mro')).toMatchObject({
@@ -77,15 +77,18 @@ describe('the data of a report', () => {
     expect(spot.levers.map(({ lever }) => lever)).toContain('headroom');
   });
 
-  it('is of the seed as well where that was not asked for, as it is measured by it', async () => {
+  it("includes CircleCI's tutorial, its baseline, even if --policies leaves it out", async () => {
     const { rows } = await reportOf({ policies: 'ours,mro' });
-    expect(rows.filter(({ kind }) => kind === 'peer').map(({ name }) => name)).toEqual(['seed', 'mro']);
+    expect(rows.filter(({ kind }) => kind === 'peer').map(({ name }) => name)).toEqual([
+      'circleci-tutorial',
+      'mro',
+    ]);
   });
 
   it('takes what has been replayed already as it is', async () => {
-    const mro = { ...simulateOne(MORNING, MRO, WORLD, { priced }), ghostLaunches: 4_711 };
+    const mro = { ...simulateOne(MORNING, MRO, WORLD, { priced }), unusedLaunches: 4_711 };
     const { rows } = await reportOf({ policies: 'ours,mro', outcomes: [mro] });
-    expect(rows.find(({ name }) => name === 'mro')?.ghostLaunches).toBe(4_711);
+    expect(rows.find(({ name }) => name === 'mro')?.unusedLaunches).toBe(4_711);
     expect(rows.find(({ name }) => name === 'ours')).toEqual(find('ours'));
   });
 

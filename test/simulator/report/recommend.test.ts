@@ -3,15 +3,15 @@ import type { Outcome } from '../../../simulator/outcome.ts';
 import {
   type Candidate,
   named,
+  paretoFront,
   recommend,
   recommendSought,
-  unbeaten,
 } from '../../../simulator/report/recommend.ts';
 import { simulateOne } from '../../../simulator/simulate.ts';
 import { WORLD } from '../../../simulator/world.ts';
 import { MORNING } from './reports.ts';
 
-const SEED = simulateOne(MORNING, { name: 'seed', levers: {}, maxReplicas: 100 }, WORLD);
+const TUTORIAL = simulateOne(MORNING, { name: 'circleci-tutorial', levers: {}, maxReplicas: 100 }, WORLD);
 
 /** The outcome of settings, by what is chosen by: mean and p95 wait, instance-hours, jobs killed. */
 function candidate(
@@ -21,14 +21,14 @@ function candidate(
   instanceHours: number,
   jobsKilled = 0,
 ): Candidate {
-  const waitSeconds = { ...SEED.waitSeconds, mean, p95 };
-  return { set, outcome: { ...SEED, waitSeconds, instanceHours, jobsKilled } };
+  const waitSeconds = { ...TUTORIAL.waitSeconds, mean, p95 };
+  return { set, outcome: { ...TUTORIAL, waitSeconds, instanceHours, jobsKilled } };
 }
 
-const seed: Outcome = candidate([], 120, 150, 100).outcome;
+const tutorial: Outcome = candidate([], 120, 150, 100).outcome;
 const asGiven = candidate([], 98, 110, 100);
 
-const choose = (...others: Candidate[]) => recommend(asGiven, others, seed, 'instance-hours');
+const choose = (...others: Candidate[]) => recommend(asGiven, others, tutorial, 'instance-hours');
 
 describe('recommend', () => {
   it.each([
@@ -102,7 +102,7 @@ describe('what a search has found', () => {
     { met: { training: true, rest: false }, said: 'it is not kept: the two parts differ' },
     { met: { training: false, rest: false }, said: 'Nothing that was tried keeps it' },
   ])('is recommended whatever it costs, and whether it keeps the goal is said: $met', ({ met, said }) => {
-    const { chosen, reasons, rule } = recommendSought(asGiven, found, seed, 'instance-hours', {
+    const { chosen, reasons, rule } = recommendSought(asGiven, found, tutorial, 'instance-hours', {
       ...sought,
       met,
     });
@@ -113,7 +113,7 @@ describe('what a search has found', () => {
   });
 });
 
-describe('what nothing beats', () => {
+describe('the Pareto front', () => {
   it('is the cheapest, and each dearer one with a shorter wait', () => {
     const all = [
       candidate(['a'], 50, 90, 100),
@@ -122,8 +122,8 @@ describe('what nothing beats', () => {
       candidate(['d'], 40, 90, 120),
       candidate(['e'], 70, 90, 90),
     ];
-    expect(unbeaten(all, 'instance-hours').map(({ set }) => set.join())).toEqual(['e', 'a', 'd']);
-    expect(unbeaten([], 'instance-hours')).toEqual([]);
+    expect(paretoFront(all, 'instance-hours').map(({ set }) => set.join())).toEqual(['e', 'a', 'd']);
+    expect(paretoFront([], 'instance-hours')).toEqual([]);
   });
 });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { limitsOf } from '../../simulator/limits.ts';
+import { lowerBoundsOf } from '../../simulator/lower-bounds.ts';
 import { policyOf } from '../../simulator/peers.ts';
 import { replay } from '../../simulator/replay.ts';
 import { WORKLOADS } from '../../simulator/workloads.ts';
@@ -13,7 +13,7 @@ it('are those of two jobs, worked out by hand', () => {
     { queuedAt: 0, durationSeconds: 100 },
     { queuedAt: 500, durationSeconds: 20 },
   ];
-  const [noWait, clean, reactive] = limitsOf(jobs, WORLD);
+  const [noWait, clean, reactive] = lowerBoundsOf(jobs, WORLD);
   const boots = (2 * (90 + 15) + 120) / 3_600;
   expect(noWait).toMatchObject({ waitSeconds: { mean: 0, max: 0 }, launches: 2 });
   expect(noWait?.waitParts).toEqual({ seen: 0, launch: 0, boot: 0, claim: 0, capacity: 0 });
@@ -36,7 +36,7 @@ it('nobody who gives each job a clean machine after it is queued waits less, or 
           (plain.headroom === 0 && plain.schedules.length === 0 && plain.warmPool === undefined),
       );
       fc.pre(policy.protectedFromScaleIn && !('levers' in choice && (choice.levers.headroom ?? 0) > 0));
-      const clean = limitsOf(jobs, WORLD)[1];
+      const clean = lowerBoundsOf(jobs, WORLD)[1];
       const asked: number[] = [];
       const { startedAt, billedSeconds } = replay(jobs, policy, WORLD, {
         claimed: (_, { requestedAt }) => asked.push(requestedAt),
@@ -56,8 +56,8 @@ it('nobody who gives each job a clean machine after it is queued waits less, or 
 
 it('reactive is the least that anybody waits on a working day', () => {
   const jobs = WORKLOADS['working-day'].generate(3);
-  const [, , reactive] = limitsOf(jobs, WORLD);
-  for (const name of ['buildkite', 'gitlab', 'webhook', 'seed']) {
+  const [, , reactive] = lowerBoundsOf(jobs, WORLD);
+  for (const name of ['buildkite', 'gitlab', 'webhook', 'circleci-tutorial']) {
     const { startedAt } = replay(jobs, policyOf({ name, levers: {}, maxReplicas: 10_000 }), WORLD);
     const mean =
       startedAt.reduce((sum, at, number) => sum + at - (jobs[number]?.queuedAt ?? 0), 0) / jobs.length;

@@ -7,7 +7,7 @@ import { replay } from './replay.ts';
 import type { World } from './world.ts';
 
 /** What no scaler can pass in the replayed world. */
-export interface Limit {
+export interface LowerBound {
   name: string;
   /** One line for tables. */
   about: string;
@@ -26,21 +26,21 @@ const AT_ONCE = 0.001;
  * - Reactive: the same for a job that no runner takes at once, and runners stay for ever. No scaler waits less that
  *   launches for jobs that are queued, and none before, whatever it pays.
  */
-export const LIMITS: Limit[] = [
+export const LOWER_BOUNDS: LowerBound[] = [
   {
-    name: 'limit: no wait',
+    name: 'lower bound: no wait',
     about: 'an instance has just booted whenever a job comes',
     policy: {},
     world: {},
   },
   {
-    name: 'limit: clean',
+    name: 'lower bound: clean',
     about: 'a launch as each job is queued, for that job alone',
     policy: { leavesAt: idleFor(AT_ONCE) },
     world: {},
   },
   {
-    name: 'limit: reactive',
+    name: 'lower bound: reactive',
     about: 'a launch as each job is queued, and runners stay for ever',
     policy: {
       scaler: { kind: 'webhook', delay: 0, onlyIfQueued: true },
@@ -54,21 +54,21 @@ export const LIMITS: Limit[] = [
 
 const REACTIVE: Policy = {
   ...PLAIN,
-  name: 'limit',
+  name: 'lower bound',
   scaler: { kind: 'webhook', delay: 0, onlyIfQueued: false },
   leavesAt: idleFor(AT_ONCE),
   maxReplicas: Number.POSITIVE_INFINITY,
 };
 
-/** What the limits come to on these jobs, in the order of `LIMITS`. */
-export function limitsOf(
+/** What the limits come to on these jobs, in the order of `LOWER_BOUNDS`. */
+export function lowerBoundsOf(
   jobs: Jobs,
   world: World,
   options: { faults?: Faults; priced?: Priced | undefined } = {},
 ): Outcome[] {
   const table = tableOf(jobs);
   const { priced, ...faults } = options;
-  return LIMITS.map(({ name, policy, world: other }, index) => {
+  return LOWER_BOUNDS.map(({ name, policy, world: other }, index) => {
     const own = { ...world, ...other };
     const replayed = replay(table, { ...REACTIVE, ...policy }, own, faults);
     // The instances are those of the next limit, each of them there a request and a boot before its job.

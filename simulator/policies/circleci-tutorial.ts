@@ -3,12 +3,12 @@ import { Grid, idleFor, PLAIN, peer } from '../policy.ts';
 /**
  * CircleCI's tutorial "Automatically scale self-hosted runners in AWS to meet demand": a Lambda function that a
  * schedule of one minute starts writes `min(unclaimed + running, max)` every time. A runner takes one task, or
- * leaves after a minute without one, by `shutdown`, which stops its instance; the group takes that for a failed
- * instance, and replaces it about a minute later if the desired capacity still counts it: a ghost. One whose user
- * data fails is protected from scale-in, and stays.
+ * leaves after a minute without one: `shutdown` stops its instance. The group considers a stopped instance unhealthy. If
+ * the desired capacity still counts it, the group replaces it about a minute later, which is an unused launch. An
+ * instance whose user data fails is protected from scale-in and stays.
  */
-export const seed = peer({
-  name: 'seed',
+export const circleciTutorial = peer({
+  name: 'circleci-tutorial',
   about: "CircleCI's tutorial: a Lambda function each minute",
   levers: {
     pollInterval: { what: 'seconds between polls', default: 60 },
@@ -16,7 +16,7 @@ export const seed = peer({
   },
   policy: ({ pollInterval, idleTimeout }, maxReplicas) => ({
     ...PLAIN,
-    name: 'seed',
+    name: 'circleci-tutorial',
     scaler: {
       kind: 'polls',
       polls: new Grid(pollInterval),
