@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
-import { runnerUserData } from '../infra/user-data.ts';
 import { isolated } from '../test/instance/isolation.ts';
 import { Machine } from '../test/instance/machine.ts';
 import { World } from '../test/instance/world.ts';
 import { metadataOf } from '../test/support/metadata-service.ts';
+import { runnerUserData } from '../userdata/user-data.ts';
 
 /**
  * What the scripts add to a boot: the user data, and the boot unit until the runner is started, without the download of
@@ -32,7 +32,7 @@ async function boot(world: World, run: number): Promise<number> {
     installObject: undefined,
     installSha256: undefined,
     logGroupName: undefined,
-  }).render();
+  });
   const machine = new Machine(process.env.INSTANCE_IMAGE ?? '', world, {
     metadata: metadataOf(id, 'InService'),
     userData,

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { STACK_NAME } from '../infra/config.ts';
+import { STACK_NAME } from '../fleets/names.ts';
 
 /**
  * Size of each deployed bundle, and how long a fresh process takes to import it; next to it, in the same run,

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { closest } from 'fastest-levenshtein';
 import { parse as parseYaml } from 'yaml';
-import { checkFleets, type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
-import { isMap } from '../infra/setting.ts';
+import { checkFleets, type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
+import { isMap } from '../fleets/settings/parts.ts';
 import { defaultLevers, PEERS, type PolicyChoice } from '../simulator/peers.ts';
 import { PLAIN_FLEET } from '../simulator/plain-fleet.ts';
 import type { Peer } from '../simulator/policy.ts';

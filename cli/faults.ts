@@ -1,4 +1,5 @@
 import { closest } from 'fastest-levenshtein';
+import { parseDuration } from '../fleets/duration.ts';
 import { type Faults, NO_FAULTS, type ShareWindow, type Window } from '../sandbox/group/faults.ts';
 import { UsageError } from './arguments.ts';
 
@@ -11,19 +12,9 @@ interface FaultOption {
   read: (value: string, before: Faults) => Partial<Faults> | undefined;
 }
 
-const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 };
-
-/** `90s`, `30m`, `2h30m`, `1d`, or a number of seconds. */
-function seconds(text: string): number | undefined {
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
-  if (!/^(\d+(\.\d+)?[smhd])+$/.test(text)) return undefined;
-  const parts = text.matchAll(/(\d+(?:\.\d+)?)([smhd])/g);
-  return [...parts].reduce((sum, [, number, unit = 's']) => sum + Number(number) * (SECONDS[unit] ?? 1), 0);
-}
-
 /** `2h..2h30m`, counted from the trace's start. */
 function window(text: string): Window | undefined {
-  const [from, to, ...more] = text.split('..').map(seconds);
+  const [from, to, ...more] = text.split('..').map(parseDuration);
   if (from === undefined || to === undefined || more.length > 0 || to <= from) return undefined;
   return { from, to };
 }
@@ -135,7 +126,7 @@ export const FAULT_OPTIONS: FaultOption[] = [
     form: 'how long after each other the two counts are read, up to 60s',
     example: 'read-gap=0.5s',
     read: (value) => {
-      const readGap = seconds(value);
+      const readGap = parseDuration(value);
       return readGap === undefined || readGap > 60 ? undefined : { readGap };
     },
   },

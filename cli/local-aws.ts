@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { STACK_NAME } from '../infra/config.ts';
+import { STACK_NAME } from '../fleets/names.ts';
 import { leaveOutUnknown, type Resources } from './local-template.ts';
 import { pythonEnvironment } from './python.ts';
 

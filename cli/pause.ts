@@ -5,8 +5,8 @@ import {
   paginateDescribeAutoScalingGroups,
 } from '@aws-sdk/client-auto-scaling';
 import { Command } from 'commander';
+import { STACK_NAME } from '../fleets/names.ts';
 import { PAUSED_TAG } from '../functions/lib/tags.ts';
-import { STACK_NAME } from '../infra/config.ts';
 import { stackOption, UsageError } from './arguments.ts';
 import { readOutputs } from './outputs.ts';
 import { type CliCommand, nameAndMessage } from './run.ts';

@@ -6,8 +6,8 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { CreateTagsCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { Command } from 'commander';
+import { FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { RECYCLE_TAG } from '../functions/lib/tags.ts';
-import { FleetsInvalid, loadFleets } from '../infra/config.ts';
 import { stackOption, UsageError } from './arguments.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './run.ts';
 import type { Terminal } from './terminal.ts';

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import * as z from 'zod';
-import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
-import { capacityOf } from '../infra/levers.ts';
+import { capacityOf } from '../fleets/effective.ts';
+import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { numberOption, UsageError } from './arguments.ts';
 import type { CliCommand, Shell } from './run.ts';
 import type { Terminal } from './terminal.ts';

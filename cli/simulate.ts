@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { type FleetConfig, FleetsInvalid } from '../infra/config.ts';
+import { type FleetConfig, FleetsInvalid } from '../fleets/load.ts';
 import type { Faults } from '../sandbox/group/faults.ts';
 import { asJson, type Summary } from '../sandbox/summary.ts';
 import { TraceInvalid } from '../sandbox/trace.ts';

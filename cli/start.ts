@@ -1,7 +1,7 @@
 import { Command } from 'commander';
+import { capacityOf, idleTimes } from '../fleets/effective.ts';
+import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
-import { type FleetConfig, FleetsInvalid, loadFleets } from '../infra/config.ts';
-import { capacityOf, idleTimes } from '../infra/levers.ts';
 import { sandboxFleet } from '../sandbox/fleet.ts';
 import { DURATIONS } from '../sandbox/group/durations.ts';
 import { type News, Sandbox } from '../sandbox/sandbox.ts';

@@ -3,7 +3,7 @@ import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
-import type { FleetConfig } from './config.ts';
+import type { FleetConfig } from '../fleets/load.ts';
 import type { RunnerFleet } from './runner-fleet.ts';
 
 /** The stack's topic, which tells everybody named as `alarmEmail`, and the topics of the adopter beside it. */

@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import {
   Alarm,
   type AlarmBase,
@@ -10,10 +10,10 @@ import {
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import { type AlarmSettings, alarmsOfFleet, alarmsOfStack } from './alarm-table.ts';
+import type { FleetConfig } from '../fleets/load.ts';
+import { logicalId } from '../fleets/names.ts';
+import { type AlarmSettings, alarmsOfFleet, STACK_ALARMS, type StackAlarm } from '../statemachine/alarms.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
-import type { FleetConfig } from './config.ts';
-import { logicalId } from './fleet-settings.ts';
 import { fleetMetric } from './metrics.ts';
 import type { RunnerFleet } from './runner-fleet.ts';
 import type { ScalingWorkflow } from './scaling-workflow.ts';
@@ -41,10 +41,11 @@ export class Alarms extends Construct {
     this.topic = topic;
     const configs = fleets.map(({ config }) => config);
     for (const config of configs) this.ofFleets.set(config.name, this.alarmsOf(config));
-    const shared = Object.entries(alarmsOfStack(workflow)).map(([kind, { metric, ...settings }]) =>
-      this.alarm(kind, this.name(kind), metric, settings.wrong, settings),
+    const metrics = stackMetrics(workflow);
+    const shared = Object.entries(STACK_ALARMS).map(([kind, settings]) =>
+      this.alarm(kind, this.name(kind), metrics[kind as StackAlarm], settings.wrong, settings),
     );
-    this.ofStack = [...this.outages(configs, alarmsOfStack(workflow), shared), ...shared];
+    this.ofStack = [...this.outages(configs, STACK_ALARMS, shared), ...shared];
   }
 
   /** A fleet's alarms, and the one over those that somebody has to do something about. */
@@ -59,11 +60,11 @@ export class Alarms extends Construct {
         `Fleet ${name}: ${alarm.wrong}`,
         alarm,
       );
-      if (alarm.toldBy === 'itself') tell(made, this.topic.arnsOf(config));
+      if (alarm.route === 'direct') tell(made, this.topic.arnsOf(config));
       return made;
     });
-    const rings = settings.flatMap(([kind, { toldBy }]) =>
-      toldBy === 'NeedsYou' ? ringing(this.name(kind, name)) : [],
+    const rings = settings.flatMap(([kind, { route }]) =>
+      route === 'NeedsYou' ? ringing(this.name(kind, name)) : [],
     );
     const needsYou = new CompositeAlarm(this, `${logicalId(name)}NeedsYou`, {
       compositeAlarmName: this.name('NeedsYou', name),
@@ -112,10 +113,10 @@ export class Alarms extends Construct {
     explaining: FleetConfig[],
   ): IAlarmRule[] {
     const explained = AlarmRule.anyOf(...explaining.map(({ name }) => ringing(this.name('NeedsYou', name))));
-    return Object.entries(settings).flatMap(([kind, { toldBy }]) => {
+    return Object.entries(settings).flatMap(([kind, { route }]) => {
       const rings = ringing(this.name(kind, fleet));
-      if (toldBy === 'Outage') return rings;
-      if (toldBy === 'Outage if unexplained') return AlarmRule.allOf(rings, AlarmRule.not(explained));
+      if (route === 'Outage') return rings;
+      if (route === 'Outage if unexplained') return AlarmRule.allOf(rings, AlarmRule.not(explained));
       return [];
     });
   }
@@ -150,6 +151,17 @@ export class Alarms extends Construct {
   private name(kind: string, fleet?: string): string {
     return [Stack.of(this).stackName, fleet, kind].filter((part) => part !== undefined).join('-');
   }
+}
+
+/** The metric that each alarm of the stack watches. */
+function stackMetrics({ stateMachine, schedules, deadLetters }: ScalingWorkflow): Record<StackAlarm, Metric> {
+  const period = Duration.minutes(1);
+  return {
+    ExecutionsFailed: stateMachine.metricFailed({ period }),
+    ExecutionsTimedOut: stateMachine.metricTimedOut({ period }),
+    ExecutionsThrottled: schedules.metricTargetThrottled({ period, statistic: 'Sum' }),
+    DeliveryFailing: deadLetters.metricNumberOfMessagesSent({ period, statistic: 'Sum' }),
+  };
 }
 
 const see = (heading: string) => ` See docs/operations.md, "${heading}".`;

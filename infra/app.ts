@@ -1,5 +1,6 @@
 import { App } from 'aws-cdk-lib';
-import { FleetsInvalid, faultOfStackName, loadFleets, STACK_NAME } from './config.ts';
+import { FleetsInvalid, loadFleets } from '../fleets/load.ts';
+import { faultOfStackName, STACK_NAME } from '../fleets/names.ts';
 import { AutoscalerStack } from './stack.ts';
 
 const app = new App();

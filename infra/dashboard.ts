@@ -9,8 +9,10 @@ import {
   TextWidget,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Construct } from 'constructs';
+import type { FleetMetric } from '../statemachine/alarms.ts';
+import { FAILURES, type Failure } from '../statemachine/failures.ts';
 import type { Alarms } from './alarms.ts';
-import { FAILURES, type Failure, type FleetMetric, fleetMetric, groupMetric } from './metrics.ts';
+import { fleetMetric, groupMetric } from './metrics.ts';
 import type { RunnerFleet } from './runner-fleet.ts';
 import type { ScalingWorkflow } from './scaling-workflow.ts';
 

@@ -1,6 +1,6 @@
 import { CustomResource, Duration } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
-import { logicalId } from './fleet-settings.ts';
+import { logicalId } from '../fleets/names.ts';
 import { NodeFunction } from './node-function.ts';
 import { DESCRIBE_GROUPS } from './permissions.ts';
 import { onGroups, type RunnerFleet } from './runner-fleet.ts';

@@ -1,4 +1,4 @@
-import type { FleetConfig } from './config.ts';
+import type { FleetConfig } from '../fleets/load.ts';
 
 /** Bounds in the unit of EC2 Auto Scaling, of which `times` make one of ours. */
 const range = ({ min, max }: { min: number; max?: number | undefined }, times: number) => ({

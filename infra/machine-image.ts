@@ -1,8 +1,8 @@
 import type { ArnComponents } from 'aws-cdk-lib';
 import { type IMachineImage, MachineImage, OperatingSystemType, UserData } from 'aws-cdk-lib/aws-ec2';
-import type { FleetConfig } from './config.ts';
-import { imageParameter, isStock } from './image-settings.ts';
-import type { Architecture } from './instance-settings.ts';
+import type { FleetConfig } from '../fleets/load.ts';
+import { imageParameter, isStock } from '../fleets/settings/image.ts';
+import type { Architecture } from '../fleets/settings/instance.ts';
 
 /** The stock images, as their makers publish them for each region, and where each has its root volume. */
 const IMAGES = {

@@ -1,22 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
-import { METRIC_NAMESPACE, type MetricName } from '../functions/lib/metrics.ts';
-
-/** What an execution can fail of: the metric that counts it, and the state that is named in the graph. */
-export const FAILURES = {
-  SecretsUnreadable: 'Secrets Unreadable',
-  CircleCiRefuses: 'CircleCI Refuses',
-  CircleCiUnavailable: 'CircleCI Unavailable',
-  GroupUnreadable: 'Group Unreadable',
-  DecisionInvalid: 'Decision Invalid',
-  GroupUpdateRefused: 'Group Update Refused',
-  ExecutionOverTime: 'Execution Over Time',
-  StepBroken: 'Step Broken',
-} as const;
-
-export type Failure = keyof typeof FAILURES;
-
-export type FleetMetric = Failure | MetricName;
+import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
+import type { FleetMetric } from '../statemachine/alarms.ts';
 
 /** A metric of one fleet, by the minute. */
 export function fleetMetric(fleet: string, metricName: FleetMetric, statistic: string): Metric {

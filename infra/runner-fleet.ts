@@ -20,24 +20,25 @@ import {
   LaunchTemplate,
   LaunchTemplateHttpTokens,
   SecurityGroup,
+  UserData,
 } from 'aws-cdk-lib/aws-ec2';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { CfnSecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
+import { idleTimes, onDemandPercentage } from '../fleets/effective.ts';
+import type { FleetConfig } from '../fleets/load.ts';
+import { logicalId } from '../fleets/names.ts';
+import { rootVolumeOf } from '../fleets/settings/image.ts';
+import { architectureOf } from '../fleets/settings/instance.ts';
+import { warningsAbout } from '../fleets/warnings.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
-import type { FleetConfig } from './config.ts';
-import { logicalId } from './fleet-settings.ts';
-import { rootVolumeOf } from './image-settings.ts';
+import { runnerUserData } from '../userdata/user-data.ts';
 import { overridesOf } from './instance-overrides.ts';
-import { architectureOf } from './instance-settings.ts';
-import { idleTimes, onDemandPercentage } from './levers.ts';
 import { imageOf } from './machine-image.ts';
 import { allow, type Permission } from './permissions.ts';
 import { networkOf, type RunnerNetwork } from './runner-network.ts';
-import { runnerUserData } from './user-data.ts';
-import { warningsAbout } from './warnings.ts';
 
 /** Bucket and key of a file that a deployment uploads. */
 const objectOf = (asset: Asset) => `${asset.s3BucketName}/${asset.s3ObjectKey}`;
@@ -236,15 +237,17 @@ export class RunnerFleet extends Construct {
       launchTemplateName: this.groupName,
       ...(firstType !== undefined && { instanceType: new InstanceType(firstType) }),
       machineImage,
-      userData: runnerUserData({
-        fleet: { ...config, idleTimeout: idle.seconds },
-        idleSpreadSeconds: idle.spread,
-        groupName: this.groupName,
-        runnerSecretName: this.runnerSecret.name,
-        installObject: install && objectOf(install),
-        installSha256: config.installFile && sha256Of(config.installFile),
-        logGroupName: logs?.logGroupName,
-      }),
+      userData: UserData.custom(
+        runnerUserData({
+          fleet: { ...config, idleTimeout: idle.seconds },
+          idleSpreadSeconds: idle.spread,
+          groupName: this.groupName,
+          runnerSecretName: this.runnerSecret.name,
+          installObject: install && objectOf(install),
+          installSha256: config.installFile && sha256Of(config.installFile),
+          logGroupName: logs?.logGroupName,
+        }),
+      ),
       role: this.instanceRole(install, logs),
       ...(firstGroup !== undefined && { securityGroup: firstGroup }),
       httpTokens: LaunchTemplateHttpTokens.REQUIRED,

@@ -1,8 +1,8 @@
 import { Fn, Validations } from 'aws-cdk-lib';
 import { CfnSecurityGroup, IpAddresses, SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
-import type { FleetConfig } from './config.ts';
-import { isIpv6, SSH_RERUN_PORT } from './network-settings.ts';
+import type { FleetConfig } from '../fleets/load.ts';
+import { isIpv6, SSH_RERUN_PORT } from '../fleets/settings/network.ts';
 
 /** Where a fleet's instances run, and the security groups that they are in. */
 export interface RunnerNetwork {

@@ -1,8 +1,8 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import type { FleetConfig } from '../fleets/load.ts';
 import { AlarmTopic } from './alarm-topic.ts';
 import { Alarms } from './alarms.ts';
-import type { FleetConfig } from './config.ts';
 import { FleetsDashboard } from './dashboard.ts';
 import { GroupSettings } from './group-settings.ts';
 import { LogQueries } from './log-queries.ts';

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type AlarmSettings, alarmsOfFleet, alarmsOfStack, type Teller } from '../infra/alarm-table.ts';
-import type { FleetConfig } from '../infra/config.ts';
+import type { FleetConfig } from '../fleets/load.ts';
+import { type AlarmRoute, type AlarmSettings, alarmsOfFleet, STACK_ALARMS } from '../statemachine/alarms.ts';
 import type { Execution, Metric } from './workflow.ts';
 
 /**
@@ -29,8 +29,8 @@ export interface Alarm {
   /** Of its part of docs/operations.md. */
   heading: string;
   fleet?: string;
-  /** Who tells of it; an alarm that tells of others speaks for itself. */
-  toldBy: Teller;
+  /** Which alarm notifies; a composite alarm notifies directly. */
+  route: AlarmRoute;
   ringings: Ringing[];
 }
 
@@ -57,12 +57,12 @@ export function alarmsOver(fleets: FleetConfig[], run: Run): Alarm[] {
     alarms.some(
       (alarm) => alarm.heading === NEEDS_YOU && (fleet ?? alarm.fleet) === alarm.fleet && alarm.rings[minute],
     );
-  const outages = alarms.flatMap(({ fleet, toldBy, rings }) => {
-    if (toldBy === 'Outage') return [rings];
-    if (toldBy !== 'Outage if unexplained') return [];
+  const outages = alarms.flatMap(({ fleet, route, rings }) => {
+    if (route === 'Outage') return [rings];
+    if (route !== 'Outage if unexplained') return [];
     return [rings.map((ringing, minute) => ringing && !explained(fleet, minute))];
   });
-  const outage: Rung = { heading: OUTAGE, toldBy: 'itself', rings: anyOf(run, outages) };
+  const outage: Rung = { heading: OUTAGE, route: 'direct', rings: anyOf(run, outages) };
   return [outage, ...alarms].map(({ rings, ...alarm }) => ({ ...alarm, ringings: ringings(rings) }));
 }
 
@@ -74,17 +74,17 @@ function ofFleet(config: FleetConfig, run: Run): Rung[] {
       ({ name, dimensions }) => name === metric && isDeepStrictEqual(dimensions, { Fleet: fleet }),
     );
     const rings = ringingMinutes(settings, byTheMinute(run, values, STATISTICS[statistic]));
-    return { heading: settings.heading, fleet, toldBy: settings.toldBy, rings };
+    return { heading: settings.heading, fleet, route: settings.route, rings };
   });
-  const ofYours = alarms.filter(({ toldBy }) => toldBy === 'NeedsYou').map(({ rings }) => rings);
-  return [{ heading: NEEDS_YOU, fleet, toldBy: 'itself', rings: anyOf(run, ofYours) }, ...alarms];
+  const ofYours = alarms.filter(({ route }) => route === 'NeedsYou').map(({ rings }) => rings);
+  return [{ heading: NEEDS_YOU, fleet, route: 'direct', rings: anyOf(run, ofYours) }, ...alarms];
 }
 
 /** The alarms of what all fleets share. */
 function ofStack(run: Run): Rung[] {
-  return Object.entries(alarmsOfStack(WITHOUT_METRICS)).map(([kind, { heading, toldBy, ...settings }]) => {
+  return Object.entries(STACK_ALARMS).map(([kind, { heading, route, ...settings }]) => {
     const values = run.executions.flatMap((execution) => COUNTED[kind]?.(execution) ?? []);
-    return { heading, toldBy, rings: ringingMinutes(settings, byTheMinute(run, values, STATISTICS.Sum)) };
+    return { heading, route, rings: ringingMinutes(settings, byTheMinute(run, values, STATISTICS.Sum)) };
   });
 }
 
@@ -103,11 +103,6 @@ const COUNTED: Record<string, (execution: Run['executions'][number]) => { at: nu
   ExecutionsFailed: ({ status, endedAt }) => ({ at: endedAt, value: Number(status === 'FAILED') }),
   ExecutionsTimedOut: ({ status, endedAt }) => ({ at: endedAt, value: Number(status === 'TIMED_OUT') }),
 };
-
-/** Has whatever is asked of it: the settings alone count here, what AWS counts is told from the executions. */
-const WITHOUT_METRICS = new Proxy(() => undefined, {
-  get: () => WITHOUT_METRICS,
-}) as unknown as Parameters<typeof alarmsOfStack>[0];
 
 function byTheMinute(
   { startedAt, minutes }: Run,

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { FAILURES } from '../infra/metrics.ts';
+import { FAILURES } from '../statemachine/failures.ts';
 import {
   FLEET_STANDING,
   LAMBDA_GB,

@@ -2,9 +2,9 @@
 import '../cli/quiet.ts';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { FleetConfig } from '../infra/config.ts';
-import { Fleet } from '../infra/fleet-settings.ts';
-import { FAILURES } from '../infra/metrics.ts';
+import { Fleet } from '../fleets/fleet.ts';
+import type { FleetConfig } from '../fleets/load.ts';
+import { FAILURES } from '../statemachine/failures.ts';
 import { type Alarm, alarmsOver, NEEDS_YOU, OUTAGE } from './alarms.ts';
 import { calm, FAULTS, type Fault } from './faults.ts';
 import { FunctionsClock } from './functions-clock.ts';

@@ -1,4 +1,4 @@
-import { FAILURES } from '../infra/metrics.ts';
+import { FAILURES } from '../statemachine/failures.ts';
 import type { AwsFault } from './aws.ts';
 import type { CircleCiFault } from './circleci.ts';
 import type { FunctionsClock } from './functions-clock.ts';

@@ -1,6 +1,6 @@
+import { capacityOf, idleTimes } from '../fleets/effective.ts';
+import type { FleetConfig } from '../fleets/load.ts';
 import type { CapacitySettings } from '../functions/lib/contracts.ts';
-import type { FleetConfig } from '../infra/config.ts';
-import { capacityOf, idleTimes } from '../infra/levers.ts';
 import type { Durations } from './group/durations.ts';
 import type { SandboxFleet } from './sandbox.ts';
 

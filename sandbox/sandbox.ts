@@ -1,6 +1,6 @@
+import { capacityOf } from '../fleets/effective.ts';
 import type { CapacitySettings } from '../functions/lib/contracts.ts';
 import { effectiveSettings, largestMaximum } from '../functions/lib/schedules.ts';
-import { capacityOf } from '../infra/levers.ts';
 import { Agenda } from './agenda.ts';
 import { AutoScalingGroup, type GroupSettings, type Happening, type Reuse } from './auto-scaling-group.ts';
 import { Aws } from './aws.ts';

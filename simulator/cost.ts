@@ -1,5 +1,5 @@
-import type { FleetConfig } from '../infra/config.ts';
-import { GP3_BASELINE, rootVolumeOf } from '../infra/image-settings.ts';
+import type { FleetConfig } from '../fleets/load.ts';
+import { GP3_BASELINE, rootVolumeOf } from '../fleets/settings/image.ts';
 import { type MeasuredUsage, monthlyCost } from '../sandbox/cost.ts';
 import { figure } from '../sandbox/summary.ts';
 import usage from '../sandbox/usage.json' with { type: 'json' };

@@ -1,4 +1,4 @@
-import { checkFleets, type FleetConfig } from '../infra/config.ts';
+import { checkFleets, type FleetConfig } from '../fleets/load.ts';
 
 /** What is replayed unless a fleet is named, as fleets.yaml would say it: the defaults, and as many instances as there can be. */
 export const PLAIN_FLEET = {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
-import { isMap } from '../infra/setting.ts';
+import { isMap } from '../fleets/settings/parts.ts';
 import { type Job, readTrace, refuse, TRACE_HEADER, TraceInvalid } from '../sandbox/trace.ts';
 import { type Entry, type ExportForm, FORMS } from './exports.ts';
 

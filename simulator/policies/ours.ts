@@ -1,3 +1,4 @@
+import { capacityOf, idleTimes, onDemandPercentage } from '../../fleets/effective.ts';
 import { summariseActivities } from '../../functions/lib/activities.ts';
 import type {
   Activities,
@@ -11,7 +12,6 @@ import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
 import { FALLBACK_SECONDS } from '../../functions/lib/spot.ts';
 import { changesOfDemand } from '../../functions/lib/warm-pool.ts';
-import { capacityOf, idleTimes, onDemandPercentage } from '../../infra/levers.ts';
 import type { SandboxSettings } from '../../sandbox/fleet.ts';
 import type { ScalingActivities } from '../../sandbox/group/activities.ts';
 import { leavesAfter } from '../../sandbox/group/runners.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { leaveOutUnknown } from '../../cli/local-template.ts';
-import { threeFleets } from '../infra/fleets.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
+import { threeFleets } from '../support/fleets.ts';
 
 function edited(template: object) {
   const { template: text, leftOut } = leaveOutUnknown(JSON.stringify(template));

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
-const SOURCES = ['cli', 'functions', 'infra', 'sandbox', 'simulator', 'statemachine'];
+const SOURCES = ['cli', 'fleets', 'functions', 'infra', 'sandbox', 'simulator', 'statemachine'];
 
 /** CircleCI's orchestrator has a setting of that name, too. */
 const OF_A_PEER = 'simulator/policies/mro.ts';
@@ -18,4 +18,15 @@ it('CONTRIBUTING lists the source files that name maxSurge, as an example of a s
       .filter((file) => readFileSync(file, 'utf8').includes('maxSurge')),
   );
   expect([...listed].map(([, file]) => file).toSorted()).toEqual(naming.toSorted());
+});
+
+it('imports infra/ only inside it, so that no command and no replay loads the CDK', () => {
+  const folders = ['bench', 'cli', 'fleets', 'functions', 'sandbox', 'simulator', 'statemachine', 'userdata'];
+  const importing = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => `${folder}/${file}`)
+      .filter((file) => /from '[^']*(\/infra\/|aws-cdk-lib)/.test(readFileSync(file, 'utf8'))),
+  );
+  expect(importing).toEqual([]);
 });

@@ -2,16 +2,16 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { Fleets, MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../fleets/fleet.ts';
+import { configurationReference, REFERENCE_FILE } from '../../fleets/reference.ts';
 import { judgeLaunches } from '../../functions/lib/breaker.ts';
 import { decideCapacity } from '../../functions/lib/capacity.ts';
 import { LIMITS } from '../../functions/lib/pacing.ts';
-import { Fleets, MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../infra/fleet-settings.ts';
-import { FAILURES } from '../../infra/metrics.ts';
-import { configurationReference, REFERENCE_FILE } from '../../infra/reference.ts';
 import { PEERS } from '../../simulator/peers.ts';
+import { FAILURES } from '../../statemachine/failures.ts';
 import { drawWorkflow, PICTURE } from '../../statemachine/picture.ts';
-import { fleetsOf, MINIMAL } from '../infra/fleets.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
+import { fleetsOf, MINIMAL } from '../support/fleets.ts';
 
 const DOCUMENTS = [
   'README.md',

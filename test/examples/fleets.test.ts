@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { loadFleets } from '../../infra/config.ts';
+import { loadFleets } from '../../fleets/load.ts';
 import { violationsOf } from '../infra/nag.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
 

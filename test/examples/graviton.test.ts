@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
-import { loadFleets } from '../../infra/config.ts';
+import { loadFleets } from '../../fleets/load.ts';
 
 const run = promisify(execFile);
 

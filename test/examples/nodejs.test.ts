@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { loadFleets } from '../../infra/config.ts';
+import { loadFleets } from '../../fleets/load.ts';
 
 const run = promisify(execFile);
 

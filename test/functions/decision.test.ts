@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { capacityOf, onDemandPercentage } from '../../fleets/effective.ts';
+import { checkFleets, FleetsInvalid } from '../../fleets/load.ts';
 import { brokenLaw } from '../../functions/lib/capacity.ts';
 import type { Activities, Group } from '../../functions/lib/contracts.ts';
 import { decide, type Observed } from '../../functions/lib/decision.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
-import { checkFleets, FleetsInvalid } from '../../infra/config.ts';
-import { capacityOf, onDemandPercentage } from '../../infra/levers.ts';
 
 const few = fc.nat({ max: 40 });
 const some = fc.integer({ min: 1, max: 40 });

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { capacityOf } from '../../fleets/effective.ts';
+import { checkFleets } from '../../fleets/load.ts';
 import type { Activities } from '../../functions/lib/contracts.ts';
 import { decide } from '../../functions/lib/decision.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
-import { checkFleets } from '../../infra/config.ts';
-import { capacityOf } from '../../infra/levers.ts';
 
 /**
  * What CircleCI's documentation says of its Machine Runner Orchestrator 1.0.0, case by case, and what the same

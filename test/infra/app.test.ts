@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { INSTALL, MINIMAL, minimalWith } from './fleets.ts';
+import { INSTALL, MINIMAL, minimalWith } from '../support/fleets.ts';
 
 const CDK_JSON = JSON.parse(readFileSync('cdk.json', 'utf8'));
 

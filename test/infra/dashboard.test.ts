@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { UNITS } from '../../functions/lib/metrics.ts';
-import { FAILURES } from '../../infra/metrics.ts';
-import { EACH_FLEET, threeFleets } from './fleets.ts';
+import { FAILURES } from '../../statemachine/failures.ts';
+import { EACH_FLEET, threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
 const template = new SynthesisedTemplate(threeFleets());

@@ -1,5 +1,5 @@
 import { AwsSolutionsChecks } from 'cdk-nag';
-import type { FleetConfig } from '../../infra/config.ts';
+import type { FleetConfig } from '../../fleets/load.ts';
 import { appOf } from './template.ts';
 
 /** What the AwsSolutions rules of cdk-nag find in the stack of these fleets, and has not been accepted with a reason. */

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, describe, expect, it } from 'vitest';
 import { BUNDLING } from '../../infra/node-function.ts';
-import { threeFleets } from './fleets.ts';
+import { threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
 const steps = readdirSync('functions').flatMap((file) => (file.endsWith('.ts') ? [file.slice(0, -3)] : []));

@@ -2,12 +2,12 @@ import { Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import { STACK_NAME } from '../../fleets/names.ts';
 import { AlarmTopic } from '../../infra/alarm-topic.ts';
 import { Alarms } from '../../infra/alarms.ts';
-import { STACK_NAME } from '../../infra/config.ts';
 import { RunnerFleet } from '../../infra/runner-fleet.ts';
 import { ScalingWorkflow } from '../../infra/scaling-workflow.ts';
-import { EACH_FLEET, manyFleets, threeFleets } from './fleets.ts';
+import { EACH_FLEET, manyFleets, threeFleets } from '../support/fleets.ts';
 import { appOf, emptyApp } from './template.ts';
 
 const Properties = z.object({

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { logicalId } from '../../infra/fleet-settings.ts';
-import { EACH_FLEET, fleetsWith, INSTALL, threeFleets } from './fleets.ts';
+import { logicalId } from '../../fleets/names.ts';
+import { EACH_FLEET, fleetsWith, INSTALL, threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
 const template = new SynthesisedTemplate(threeFleets());

@@ -1,8 +1,8 @@
 import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { logicalId } from '../../infra/fleet-settings.ts';
-import { EACH_FLEET, fleetsOf, fleetsWith, minimalWith, threeFleets } from './fleets.ts';
+import { logicalId } from '../../fleets/names.ts';
+import { EACH_FLEET, fleetsOf, fleetsWith, minimalWith, threeFleets } from '../support/fleets.ts';
 import { appOf, SynthesisedTemplate } from './template.ts';
 
 const template = new SynthesisedTemplate(threeFleets());

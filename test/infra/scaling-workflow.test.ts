@@ -9,9 +9,9 @@ import {
   ReadSecretsInput,
   UpdateGroupInput,
 } from '../../functions/lib/contracts.ts';
-import { FAILURES } from '../../infra/metrics.ts';
+import { FAILURES } from '../../statemachine/failures.ts';
+import { EACH_FLEET, fleetsWith, threeFleets } from '../support/fleets.ts';
 import { firstPoll } from '../support/inputs.ts';
-import { EACH_FLEET, fleetsWith, threeFleets } from './fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
 const template = new SynthesisedTemplate(threeFleets());

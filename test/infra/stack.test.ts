@@ -1,7 +1,7 @@
 import { Validations } from 'aws-cdk-lib';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../infra/fleet-settings.ts';
-import { EACH_FLEET, fleetsWith, INSTALL, manyFleets, threeFleets } from './fleets.ts';
+import { MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../fleets/fleet.ts';
+import { EACH_FLEET, fleetsWith, INSTALL, manyFleets, threeFleets } from '../support/fleets.ts';
 import { violationsOf } from './nag.ts';
 import { SynthesisedTemplate } from './template.ts';
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import * as z from 'zod';
-import { type FleetConfig, STACK_NAME } from '../../infra/config.ts';
+import type { FleetConfig } from '../../fleets/load.ts';
+import { STACK_NAME } from '../../fleets/names.ts';
 import { AutoscalerStack } from '../../infra/stack.ts';
 
 const { context } = z

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
-import { runnerUserData, type UserDataInputs } from '../../infra/user-data.ts';
+import { runnerUserData, type UserDataInputs } from '../../userdata/user-data.ts';
 import { metadataOf } from '../support/metadata-service.ts';
 import { Machine, type MachineOptions } from './machine.ts';
 import { World } from './world.ts';
@@ -68,7 +68,7 @@ export async function launch(scenario: Scenario = {}) {
     installSha256: 'c0ffee'.padEnd(64, '0'),
     logGroupName: undefined,
     ...scenario.inputs,
-  }).render();
+  });
   if (scenario.task !== undefined) world.tasks.set(id, { command: scenario.task });
   const { targetState = 'InService' } = scenario;
   const metadata = metadataOf(id, targetState === 'none' ? undefined : targetState);

@@ -6,9 +6,9 @@ import { AutoScalingClient, DescribeAutoScalingGroupsCommand } from '@aws-sdk/cl
 import pMap from 'p-map';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LocalAws } from '../../cli/local-aws.ts';
+import { capacityOf } from '../../fleets/effective.ts';
+import { loadFleets } from '../../fleets/load.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';
-import { loadFleets } from '../../infra/config.ts';
-import { capacityOf } from '../../infra/levers.ts';
 
 const run = promisify(execFile);
 

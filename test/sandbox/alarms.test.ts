@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { alarmsOver, NEEDS_YOU, OUTAGE, type Run, ringingMinutes } from '../../sandbox/alarms.ts';
 import type { Metric } from '../../sandbox/workflow.ts';
-import { fleetsWith } from '../infra/fleets.ts';
+import { fleetsWith } from '../support/fleets.ts';
 
 /** `X` is a bad minute, `0` a good one, and `-` one without data. */
 const datapoints = (minutes: string, { bad = 1, good = 0 } = {}) =>

@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { FLEET_STANDING, meanDelay, monthlyCost, STACK_STANDING, type Usage } from '../../sandbox/cost.ts';
 import { COST_REPORT } from '../../sandbox/cost-report.ts';
 import { executionLogBytes } from '../../sandbox/execution-log.ts';
-import { fleetsOf, MINIMAL } from '../infra/fleets.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
+import { fleetsOf, MINIMAL } from '../support/fleets.ts';
 import { oneFleet } from '../support/sandbox.ts';
 
 const NOTHING: Usage = {

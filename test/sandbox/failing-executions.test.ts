@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { FAILURES } from '../../infra/metrics.ts';
 import { FAULTS, type Fault } from '../../sandbox/faults.ts';
 import { FunctionsClock } from '../../sandbox/functions-clock.ts';
 import { type Execution, HANDLERS } from '../../sandbox/workflow.ts';
+import { FAILURES } from '../../statemachine/failures.ts';
 import { counted, failuresIn, oneFleet, secondsTaken, seeOperations, visits } from '../support/sandbox.ts';
 
 /** The metric of a state that names a failure. */

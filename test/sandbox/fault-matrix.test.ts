@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { FAILURES } from '../../infra/metrics.ts';
 import { NEEDS_YOU, OUTAGE } from '../../sandbox/alarms.ts';
 import { BEGINS, ENDS, FAULT_MATRIX_FILE, faultMatrix, outcomeOf } from '../../sandbox/fault-matrix.ts';
 import { FAULTS } from '../../sandbox/faults.ts';
+import { FAILURES } from '../../statemachine/failures.ts';
 
 const KINDS: string[] = Object.values(FAILURES);
-const TELLERS = [NEEDS_YOU, OUTAGE];
+const NOTIFYING = [NEEDS_YOU, OUTAGE];
 
 /** How long it may take until an alarm rings, and until it is over, in minutes. */
 const SOON = 10;
@@ -36,7 +36,7 @@ describe('what becomes of a fleet, for half an hour, when', () => {
     expect(ringing?.heading).toBe(rings);
     const headings = alarms.map(({ heading }) => heading);
     expect(headings.filter((heading) => KINDS.includes(heading) && heading !== rings)).toEqual([]);
-    expect(headings.filter((heading) => TELLERS.includes(heading))).toHaveLength(rings ? 1 : 0);
+    expect(headings.filter((heading) => NOTIFYING.includes(heading))).toHaveLength(rings ? 1 : 0);
     if (!rings) expect(headings).toEqual([]);
     // The heartbeat is that of polls that came to a good end; only a write can fail after one.
     const silent = ends !== undefined && ends.state !== FAILURES.GroupUpdateRefused && !unsteady;

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { SANDBOX_TOKEN } from '../../sandbox/sandbox.ts';
 import { HANDLERS } from '../../sandbox/workflow.ts';
-import { fleetsOf, MINIMAL } from '../infra/fleets.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
+import { fleetsOf, MINIMAL } from '../support/fleets.ts';
 import { oneFleet } from '../support/sandbox.ts';
 
 // The functions' logger reads its level once, when they are imported.

@@ -1,8 +1,8 @@
 import { onTestFinished } from 'vitest';
-import { FAILURES } from '../../infra/metrics.ts';
 import { type FleetWorld, Sandbox, type SandboxFleet, type SandboxOptions } from '../../sandbox/sandbox.ts';
 import type { TaskQueue } from '../../sandbox/task-queue.ts';
 import type { Execution, Metric, Visit } from '../../sandbox/workflow.ts';
+import { FAILURES } from '../../statemachine/failures.ts';
 
 /** A fleet as the tests have it unless they say otherwise. */
 export const LINUX: SandboxFleet = {

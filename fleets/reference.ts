@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { DURATION_WITH_UNITS, formatDuration } from './duration.ts';
 import { fleetsSchema } from './schema.ts';
-import { inUnits, WITH_UNIT } from './setting.ts';
 
 /** The reference of `fleets.yaml`, generated from its schema. */
 export const REFERENCE_FILE = new URL('../docs/configuration.md', import.meta.url);
@@ -125,8 +125,8 @@ function unset(value: unknown): string {
 function form(setting: Setting): string {
   if (setting.enum !== undefined) return setting.enum.map((value) => `\`${value}\``).join(' or ');
   const [least, withUnit] = setting.anyOf ?? [];
-  if (withUnit?.pattern === WITH_UNIT.source)
-    return `${inUnits(least?.minimum ?? 0)} to ${inUnits(least?.maximum ?? 0)}`;
+  if (withUnit?.pattern === DURATION_WITH_UNITS.source)
+    return `${formatDuration(least?.minimum ?? 0)} to ${formatDuration(least?.maximum ?? 0)}`;
   if (setting.anyOf !== undefined) return [...new Set(setting.anyOf.map(form))].join(', or ');
   if (setting.type === 'integer') return `${setting.minimum} to ${setting.maximum}`;
   const names: Record<string, string> = {

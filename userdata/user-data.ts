@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { UserData } from 'aws-cdk-lib/aws-ec2';
 import { gzipSync, strToU8 } from 'fflate';
-import type { FleetConfig } from './config.ts';
+import type { FleetConfig } from '../fleets/load.ts';
 import {
   environmentOfSettings,
   proxyEnvironment,
   type SettingsWithScripts,
   sshSessionSeconds,
-} from './instance-environment.ts';
+} from './environment.ts';
 
 const LIB = '/opt/autoscaler';
 const CONFIG = '/etc/autoscaler';
@@ -58,7 +57,7 @@ export interface UserDataInputs {
  * (https://docs.cloud-init.io/en/latest/explanation/format/cloud-boothook.html). The files are compressed, because EC2
  * takes no more than 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html).
  */
-export function runnerUserData(inputs: UserDataInputs): UserData {
+export function runnerUserData(inputs: UserDataInputs): string {
   const { fleet } = inputs;
   const { bootTimeout, idleTimeout } = fleet;
   // The runner has one limit for a task and the SSH session that keeps it open.
@@ -121,39 +120,37 @@ export function runnerUserData(inputs: UserDataInputs): UserData {
     [`${UNITS}/autoscaler-leave.service`]: userdata('autoscaler-leave.service'),
     [`${UNITS}/autoscaler-watch.service`]: userdata('autoscaler-watch.service'),
   };
-  return UserData.custom(
-    [
-      '#cloud-boothook',
-      '#!/usr/bin/env bash',
-      '# From here on the console and `journalctl -u "autoscaler-*"` tell what happens.',
-      'set -eo pipefail',
-      "trap 'systemctl poweroff' ERR",
-      '# Once in a boot, however often cloud-init runs it: a job may be running.',
-      'mkdir -p /run/autoscaler',
-      '[ ! -e /run/autoscaler/set-up ] || exit 0',
-      `mkdir -p ${LIB} ${CONFIG} ${UNITS}/{autoscaler-.service,autoscaler-runner.service,reboot.target,poweroff.target}.d`,
-      '# The scripts and units: `base64 -d | gzip -d` shows them.',
-      "base64 -d <<'END' | gzip -d | bash -e",
-      ...compressed(
-        Object.entries(files)
-          .map(([path, text]) => `cat >${path} <<'END'\n${text}END\n`)
-          .join(''),
-      ),
-      'END',
-      `cat >${CONFIG}/environment <<'END'`,
-      `${linesOf(environment)}END`,
-      `chmod 0755 ${LIB}/*`,
-      '# The image must not update itself beside the boot, or beside a job.',
-      `systemctl stop --no-block ${UPDATES.join(' ')} || true`,
-      `systemctl mask --no-reload ${UPDATES.join(' ')} || true`,
-      'systemctl daemon-reload',
-      '# What a job left behind must not reach the metadata while this boot fails. Before a runner starts, it is not optional.',
-      `! command -v nft >/dev/null || ALLOW_INSTANCE_METADATA=${fleet.allowInstanceMetadata} ${LIB}/block-metadata || true`,
-      'touch /run/autoscaler/set-up',
-      'systemctl start --no-block autoscaler-boot.service',
-      '',
-    ].join('\n'),
-  );
+  return [
+    '#cloud-boothook',
+    '#!/usr/bin/env bash',
+    '# From here on the console and `journalctl -u "autoscaler-*"` tell what happens.',
+    'set -eo pipefail',
+    "trap 'systemctl poweroff' ERR",
+    '# Once in a boot, however often cloud-init runs it: a job may be running.',
+    'mkdir -p /run/autoscaler',
+    '[ ! -e /run/autoscaler/set-up ] || exit 0',
+    `mkdir -p ${LIB} ${CONFIG} ${UNITS}/{autoscaler-.service,autoscaler-runner.service,reboot.target,poweroff.target}.d`,
+    '# The scripts and units: `base64 -d | gzip -d` shows them.',
+    "base64 -d <<'END' | gzip -d | bash -e",
+    ...compressed(
+      Object.entries(files)
+        .map(([path, text]) => `cat >${path} <<'END'\n${text}END\n`)
+        .join(''),
+    ),
+    'END',
+    `cat >${CONFIG}/environment <<'END'`,
+    `${linesOf(environment)}END`,
+    `chmod 0755 ${LIB}/*`,
+    '# The image must not update itself beside the boot, or beside a job.',
+    `systemctl stop --no-block ${UPDATES.join(' ')} || true`,
+    `systemctl mask --no-reload ${UPDATES.join(' ')} || true`,
+    'systemctl daemon-reload',
+    '# What a job left behind must not reach the metadata while this boot fails. Before a runner starts, it is not optional.',
+    `! command -v nft >/dev/null || ALLOW_INSTANCE_METADATA=${fleet.allowInstanceMetadata} ${LIB}/block-metadata || true`,
+    'touch /run/autoscaler/set-up',
+    'systemctl start --no-block autoscaler-boot.service',
+    '',
+  ].join('\n');
 }
 
 /** What updates Ubuntu and Amazon Linux by itself; a timer that was due while a warm instance was stopped fires at its start. */
@@ -179,6 +176,6 @@ const compressed = (text: string) =>
 
 /** A file without its comments; what they tell shellcheck stays. */
 const userdata = (file: string) =>
-  readFileSync(new URL(`../userdata/${file}`, import.meta.url), 'utf8').replaceAll(COMMENT, '');
+  readFileSync(new URL(file, import.meta.url), 'utf8').replaceAll(COMMENT, '');
 
 const COMMENT = /^ *#(?!!| shellcheck ).*\n/gm;

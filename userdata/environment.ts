@@ -1,5 +1,5 @@
-import type { FleetConfig } from './config.ts';
-import { isIpv6 } from './network-settings.ts';
+import type { FleetConfig } from '../fleets/load.ts';
+import { isIpv6 } from '../fleets/settings/network.ts';
 
 /** The settings that a script of their own carries out on the instance. */
 export type SettingsWithScripts = Partial<

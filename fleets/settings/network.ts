@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { faulty, flag, isMap, text, textWithCauses } from './setting.ts';
+import { faulty, flag, isMap, text, textWithCauses } from './parts.ts';
 
 /** Where instances run, and what reaches them. */
 

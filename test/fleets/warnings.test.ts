@@ -1,10 +1,10 @@
 import { App } from 'aws-cdk-lib';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
-import { hasNoDisks } from '../../infra/instance-settings.ts';
+import { hasNoDisks } from '../../fleets/settings/instance.ts';
+import { warningsAbout } from '../../fleets/warnings.ts';
 import { AutoscalerStack } from '../../infra/stack.ts';
-import { warningsAbout } from '../../infra/warnings.ts';
-import { fleetsOf, minimalWith } from './fleets.ts';
+import { fleetsOf, minimalWith } from '../support/fleets.ts';
 
 const warned = (text: string) => fleetsOf(text).flatMap(warningsAbout);
 const internet = (setting: string, range: string, port: number) =>

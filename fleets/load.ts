@@ -3,22 +3,12 @@ import { dirname, extname, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { parse as parseYaml } from 'yaml';
 import type * as z from 'zod';
-import { Breaker, ScalingSchedule, Spot, WarmPool } from './capacity-settings.ts';
-import { Fleet, type FleetSettings, Fleets } from './fleet-settings.ts';
-import { RootVolume, Runner } from './image-settings.ts';
-import { InstanceRequirements } from './instance-settings.ts';
-import { SshRerun, VpcOfYours } from './network-settings.ts';
-import { isMap } from './setting.ts';
-
-/** Name of the stack, unless another is given; the names of what it deploys begin with it. */
-export const STACK_NAME = 'circleci-runners';
-
-/** A schedule's name has 64 characters: the stack's, a hyphen, and a fleet's. */
-const STACK_NAMES = /^[A-Za-z][A-Za-z0-9-]{0,30}$/;
-
-/** What is wrong with the name of a stack, or `undefined` if a stack may be called so. */
-export const faultOfStackName = (name: string): string | undefined =>
-  STACK_NAMES.test(name) ? undefined : 'must be a letter and at most 30 more letters, digits and hyphens';
+import { Fleet, type FleetSettings, Fleets } from './fleet.ts';
+import { Breaker, ScalingSchedule, Spot, WarmPool } from './settings/capacity.ts';
+import { RootVolume, Runner } from './settings/image.ts';
+import { InstanceRequirements } from './settings/instance.ts';
+import { SshRerun, VpcOfYours } from './settings/network.ts';
+import { isMap } from './settings/parts.ts';
 
 /** A fleet as the rest of the project sees it: parsed, with its defaults. */
 export interface FleetConfig extends FleetSettings {

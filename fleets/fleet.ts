@@ -1,13 +1,14 @@
 import * as z from 'zod';
-import { CAPACITY_RULES, CAPACITY_SETTINGS } from './capacity-settings.ts';
-import { IMAGE_RULES, IMAGE_SETTINGS } from './image-settings.ts';
-import { INSTANCE_RULES, INSTANCE_SETTINGS } from './instance-settings.ts';
-import { NETWORK_RULES, NETWORK_SETTINGS } from './network-settings.ts';
-import { duration, flag, isMap, text } from './setting.ts';
+import { logicalId } from './names.ts';
+import { CAPACITY_RULES, CAPACITY_SETTINGS } from './settings/capacity.ts';
+import { IMAGE_RULES, IMAGE_SETTINGS } from './settings/image.ts';
+import { INSTANCE_RULES, INSTANCE_SETTINGS } from './settings/instance.ts';
+import { NETWORK_RULES, NETWORK_SETTINGS } from './settings/network.ts';
+import { duration, flag, isMap, text } from './settings/parts.ts';
 
 /**
  * The definition of `fleets.yaml`, the one file an adopter edits, from the settings of each subject. It parses the
- * file (config.ts), generates `fleets.schema.json` for editors (schema.ts), and its descriptions are the reference in
+ * file (load.ts), generates `fleets.schema.json` for editors (schema.ts), and its descriptions are the reference in
  * docs/configuration.md.
  */
 
@@ -144,11 +145,3 @@ export const Fleets = z
   });
 
 export type FleetSettings = z.infer<typeof Fleet>;
-
-/** `linux-large` as CloudFormation outputs spell it: `LinuxLarge`. */
-export function logicalId(fleetName: string): string {
-  return fleetName
-    .split(/[-_]/)
-    .map((part) => part.charAt(0).toUpperCase() + part.slice(1))
-    .join('');
-}

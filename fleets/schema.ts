@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
-import { Fleets } from './fleet-settings.ts';
+import { Fleets } from './fleet.ts';
 
 /** Where editors find the schema: the first line of `fleets.yaml` names it. */
 export const SCHEMA_FILE = new URL('../fleets.schema.json', import.meta.url);
 
-/** The JSON Schema of `fleets.yaml`, generated from its definition in fleet-settings.ts. */
+/** The JSON Schema of `fleets.yaml`, generated from its definition in fleet.ts. */
 export function fleetsSchema(): string {
   // Draft 7 is what every editor's YAML support understands.
   const { $schema, ...schema } = z.toJSONSchema(Fleets, { io: 'input', target: 'draft-7' });

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { isStock } from './image-settings.ts';
-import { faulty, flag, isMap, text, wholeNumber } from './setting.ts';
+import { isStock } from './image.ts';
+import { faulty, flag, isMap, text, wholeNumber } from './parts.ts';
 
 /** Which instances a fleet launches, by their types or by what they must have. */
 

@@ -1,6 +1,7 @@
 import * as z from 'zod';
-import { faultOfCron, isTimeZone } from '../functions/lib/schedules.ts';
-import { duration, flag, inUnits, isMap, shareOrNumber, sound, text, wholeNumber } from './setting.ts';
+import { faultOfCron, isTimeZone } from '../../functions/lib/schedules.ts';
+import { formatDuration } from '../duration.ts';
+import { duration, flag, isMap, shareOrNumber, sound, text, wholeNumber } from './parts.ts';
 
 /** How many instances a fleet has, when, and for how long. */
 
@@ -199,23 +200,23 @@ export const CAPACITY_RULES = [
   }),
   z.refine<Capacity>((fleet) => fleet.quietPollInterval >= fleet.pollInterval, {
     path: ['quietPollInterval'],
-    error: ({ input }) => `must be at least pollInterval (${inUnits(Object(input).pollInterval)})`,
+    error: ({ input }) => `must be at least pollInterval (${formatDuration(Object(input).pollInterval)})`,
     when: (parsed) => sound(parsed, 'quietPollInterval', 'pollInterval'),
   }),
   z.refine<Capacity>((fleet) => fleet.idleTimeout > 3 * fleet.pollInterval, {
     path: ['idleTimeout'],
     error: ({ input }) =>
-      `must be longer than three times pollInterval (${inUnits(Object(input).pollInterval)}), or runners leave before they are needed`,
+      `must be longer than three times pollInterval (${formatDuration(Object(input).pollInterval)}), or runners leave before they are needed`,
     when: (parsed) => sound(parsed, 'idleTimeout', 'pollInterval'),
   }),
   z.refine<Capacity>((fleet) => (fleet.scaleDownDelay ?? 0) <= fleet.idleTimeout, {
     path: ['scaleDownDelay'],
-    error: ({ input }) => `must be at most idleTimeout (${inUnits(Object(input).idleTimeout)})`,
+    error: ({ input }) => `must be at most idleTimeout (${formatDuration(Object(input).idleTimeout)})`,
     when: (parsed) => sound(parsed, 'scaleDownDelay', 'idleTimeout'),
   }),
   z.refine<Capacity>((fleet) => fleet.recycleAfter === undefined || fleet.recycleAfter >= fleet.idleTimeout, {
     path: ['recycleAfter'],
-    error: ({ input }) => `must be at least idleTimeout (${inUnits(Object(input).idleTimeout)})`,
+    error: ({ input }) => `must be at least idleTimeout (${formatDuration(Object(input).idleTimeout)})`,
     when: (parsed) => sound(parsed, 'recycleAfter', 'idleTimeout'),
   }),
   z.superRefine<Capacity>(

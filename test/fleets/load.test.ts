@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FleetsInvalid, loadFleets } from '../../infra/config.ts';
-import { logicalId, MOST_FLEETS } from '../../infra/fleet-settings.ts';
-import { complaintsAbout, fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from './fleets.ts';
+import { MOST_FLEETS } from '../../fleets/fleet.ts';
+import { FleetsInvalid, loadFleets } from '../../fleets/load.ts';
+import { logicalId } from '../../fleets/names.ts';
+import { complaintsAbout, fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from '../support/fleets.ts';
 
 describe('a fleet that says only what it must', () => {
   it('has the defaults that the settings describe', () => {
@@ -50,6 +51,8 @@ describe('settings', () => {
     { given: 'headroom: 1000%', becomes: { headroom: '1000%' } },
     { given: 'maxSurge: 1', becomes: { maxSurge: 1 } },
     { given: 'recycleAfter: 168h', becomes: { recycleAfter: 604_800 } },
+    { given: 'recycleAfter: 7d', becomes: { recycleAfter: 604_800 } },
+    { given: 'maxRunTime: 1h30m', becomes: { maxRunTime: 5_400 } },
     { given: 'scaleDownDelay: 1m', becomes: { scaleDownDelay: 60 } },
     { given: 'pollInterval: 5', becomes: { pollInterval: 5 } },
     { given: 'pollInterval: 10s', becomes: { pollInterval: 10 } },
@@ -181,7 +184,7 @@ describe('settings', () => {
   const PROXY_PORT = 'must have a port from 1 to 65535';
   const PROXY_USER =
     'must have no user or password, because whoever may describe the launch template can read it: allow the instances by subnet or security group instead';
-  const TIME = 'seconds, or a number with its unit such as 5s, 5m or 5h';
+  const TIME = 'a number of seconds, or numbers with units as in 90s, 1h30m or 2d';
   const NETWORK = 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours';
   const RELEASE = 'must be the version and sha256 of a release of machine runner 3';
   const VERSION = 'must be a version of machine runner 3, such as 3.1.13';
@@ -228,16 +231,20 @@ describe('settings', () => {
       said: `pollInterval: must be an interval from 1s to 1m: ${TIME}, got 2.5`,
     },
     {
+      given: 'pollInterval: 1.5s',
+      said: `pollInterval: must be an interval from 1s to 1m: ${TIME}, got "1.5s"`,
+    },
+    {
       given: 'pollInterval: "5"',
       said: `pollInterval: must be an interval from 1s to 1m: ${TIME}, got "5"`,
     },
-    { given: 'idleTimeout: 2d', said: `idleTimeout: must be a time from 10s to 24h: ${TIME}, got "2d"` },
+    { given: 'idleTimeout: 2d', said: `idleTimeout: must be a time from 10s to 1d: ${TIME}, got "2d"` },
     {
       given: 'idleTimeout: 25h',
-      said: `idleTimeout: must be a time from 10s to 24h: ${TIME}, got "25h"`,
+      said: `idleTimeout: must be a time from 10s to 1d: ${TIME}, got "25h"`,
     },
-    { given: 'maxRunTime: 59', said: `maxRunTime: must be a time from 1m to 120h: ${TIME}, got 59` },
-    { given: 'maxRunTime:', said: `maxRunTime: must be a time from 1m to 120h: ${TIME}, got nothing` },
+    { given: 'maxRunTime: 59', said: `maxRunTime: must be a time from 1m to 5d: ${TIME}, got 59` },
+    { given: 'maxRunTime:', said: `maxRunTime: must be a time from 1m to 5d: ${TIME}, got nothing` },
     {
       given: 'bootTimeout: 119',
       said: `bootTimeout: must be a time from 2m to 2h: ${TIME}, got 119`,

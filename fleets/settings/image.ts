@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { faulty, flag, isMap, text, wholeNumber } from './setting.ts';
+import { faulty, flag, isMap, text, wholeNumber } from './parts.ts';
 
 /** What an instance boots from, and what is installed on it. */
 

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import * as z from 'zod';
-import { MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../infra/fleet-settings.ts';
-import { configurationReference } from '../../infra/reference.ts';
-import { fleetsSchema, SCHEMA_FILE } from '../../infra/schema.ts';
-import { fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from './fleets.ts';
+import { MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../fleets/fleet.ts';
+import { configurationReference } from '../../fleets/reference.ts';
+import { fleetsSchema, SCHEMA_FILE } from '../../fleets/schema.ts';
+import { fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from '../support/fleets.ts';
 
 const schema = JSON.parse(fleetsSchema());
 const settings: Record<string, Record<string, unknown>> = schema.additionalProperties.properties;
@@ -123,6 +123,7 @@ describe('an editor with the schema', () => {
     { setting: 'breaker: {}' },
     { setting: 'breaker: {failures: 5, window: 1h}' },
     { setting: 'starvingAfter: 6h' },
+    { setting: 'starvingAfter: 1h30m' },
     { setting: 'alarmTopicArn: arn:aws:sns:eu-west-1:111122223333:alarms' },
   ])('accepts $setting', ({ setting }) => {
     expect(validates(minimalWith(setting))).toBe(true);
@@ -135,6 +136,7 @@ describe('an editor with the schema', () => {
     { setting: 'minReplicas: 0.5' },
     { setting: 'pollInterval: 61' },
     { setting: 'pollInterval: 5 seconds' },
+    { setting: 'idleTimeout: 30m1h' },
     { setting: 'network: private' },
     { setting: 'network: {vpcId: vpc-01234567}' },
     { setting: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [web]}' },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { capacityOf, idleTimes } from '../../infra/levers.ts';
-import { fleetsOf, minimalWith } from './fleets.ts';
+import { capacityOf, idleTimes } from '../../fleets/effective.ts';
+import { fleetsOf, minimalWith } from '../support/fleets.ts';
 
 const HOURS = 'start: 0 8 * * *, end: 0 18 * * *';
 

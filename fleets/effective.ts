@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { CapacitySettings } from '../functions/lib/contracts.ts';
-import type { FleetSettings } from './fleet-settings.ts';
+import type { FleetSettings } from './fleet.ts';
 
 /** How long an idle runner of a fleet that keeps some stays, unless the fleet says otherwise, in seconds. */
 const RECYCLE_SECONDS = 3_600;

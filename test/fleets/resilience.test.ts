@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { complaintsAbout, fleetsOf, fleetsWith, minimalWith } from './fleets.ts';
-import { SynthesisedTemplate } from './template.ts';
+import { SynthesisedTemplate } from '../infra/template.ts';
+import { complaintsAbout, fleetsOf, fleetsWith, minimalWith } from '../support/fleets.ts';
 
-const TIME = 'seconds, or a number with its unit such as 5s, 5m or 5h';
+const TIME = 'a number of seconds, or numbers with units as in 90s, 1h30m or 2d';
 const ARN = 'must be the ARN of a standard SNS topic, such as arn:aws:sns:eu-west-1:111122223333:alarms';
 const BREAKER = 'must be a map of failures and window; {} is 3 failures within 15m';
 
@@ -48,7 +48,7 @@ describe('the settings of how a fleet is watched', () => {
     },
     {
       given: 'breaker: {window: 59s}',
-      said: `breaker.window: must be a time from 1m to 24h: ${TIME}, got "59s"`,
+      said: `breaker.window: must be a time from 1m to 1d: ${TIME}, got "59s"`,
     },
     {
       given: 'breaker: {windows: 15m}',

@@ -1,7 +1,7 @@
 import { InstanceArchitecture, InstanceClass, InstanceType } from 'aws-cdk-lib/aws-ec2';
 import { describe, expect, it } from 'vitest';
-import { architectureOf, hasAccelerator, isMac } from '../../infra/instance-settings.ts';
-import { complaintsAbout, fleetsOf, minimalWith } from './fleets.ts';
+import { architectureOf, hasAccelerator, isMac } from '../../fleets/settings/instance.ts';
+import { complaintsAbout, fleetsOf, minimalWith } from '../support/fleets.ts';
 
 describe('instance types', () => {
   it.each([

@@ -1,6 +1,6 @@
-import type { FleetConfig } from './config.ts';
-import { hasNoDisks } from './instance-settings.ts';
-import { SSH_RERUN_PORT } from './network-settings.ts';
+import type { FleetConfig } from './load.ts';
+import { hasNoDisks } from './settings/instance.ts';
+import { SSH_RERUN_PORT } from './settings/network.ts';
 
 /** A warning about a fleet, by an id with which an adopter can acknowledge it. */
 interface Warning {

@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type FleetConfig, FleetsInvalid, loadFleets } from '../../infra/config.ts';
+import { type FleetConfig, FleetsInvalid, loadFleets } from '../../fleets/load.ts';
 
 /** A fleet with nothing but what it must have, to which a test adds what it is about. */
 export const MINIMAL = `

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { DURATION_FORM, DURATION_WITH_UNITS, formatDuration, parseDuration } from '../duration.ts';
 
 /** What the settings of `fleets.yaml` are made of: numbers, texts, times, and rules about several of them. */
 
@@ -37,32 +38,18 @@ export const textWithCauses = (
 export const flag = (what: string) =>
   z.boolean({ error: 'must be true or false' }).default(false).describe(what);
 
-const SECONDS = { s: 1, m: 60, h: 3_600 };
-
-/** A number of seconds in the largest unit of which it is a whole number: `90s`, `2m`, `24h`. */
-export function inUnits(seconds: number): string {
-  const [unit, size] = Object.entries(SECONDS)
-    .reverse()
-    .find(([, size]) => seconds > 0 && seconds % size === 0) ?? ['s', 1];
-  return `${seconds / size}${unit}`;
-}
-
-/** A number with its unit. */
-export const WITH_UNIT = /^\d+\s*[smh]$/;
-
-/** Seconds, or a number with its unit: `5`, `5s`, `5m`, `5h`. */
+/** A duration in seconds: a number, or a text of the grammar of durations. */
 export const duration = (what: string, least: number, most: number) => {
-  const error = `must be ${what} from ${inUnits(least)} to ${inUnits(most)}: seconds, or a number with its unit such as 5s, 5m or 5h`;
+  const error = `must be ${what} from ${formatDuration(least)} to ${formatDuration(most)}: ${DURATION_FORM}`;
   const number = z.int({ error }).min(least, { error }).max(most, { error });
-  const withUnit = z.string({ error }).regex(WITH_UNIT, { error }).meta({ patternErrorMessage: error });
+  const withUnits = z
+    .string({ error })
+    .regex(DURATION_WITH_UNITS, { error })
+    .meta({ patternErrorMessage: error });
   return z
-    .union([number, withUnit], { error })
-    .transform((value) =>
-      typeof value === 'number'
-        ? value
-        : Number.parseInt(value, 10) * SECONDS[value.at(-1) as keyof typeof SECONDS],
-    )
-    .refine((seconds) => seconds >= least && seconds <= most, { error });
+    .union([number, withUnits], { error })
+    .transform((value) => (typeof value === 'number' ? value : (parseDuration(value) ?? Number.NaN)))
+    .refine((seconds) => Number.isInteger(seconds) && seconds >= least && seconds <= most, { error });
 };
 
 /** A whole number, or a percentage: `3`, `20%`. */

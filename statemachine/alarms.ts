@@ -1,14 +1,18 @@
-import { Duration } from 'aws-cdk-lib';
-import type { Metric } from 'aws-cdk-lib/aws-cloudwatch';
-import type { FleetConfig } from './config.ts';
-import { FAILURES, type Failure, type FleetMetric } from './metrics.ts';
-import type { ScalingWorkflow } from './scaling-workflow.ts';
+import type { FleetConfig } from '../fleets/load.ts';
+import type { MetricName } from '../functions/lib/metrics.ts';
+import { FAILURES, type Failure } from './failures.ts';
+
+/** The alarms over the workflow's metrics, as plain values: infra/ deploys them, the sandbox evaluates them. */
+
+/** A metric that the workflow or its functions publish for a fleet. */
+export type FleetMetric = Failure | MetricName;
 
 /**
- * Who tells of an alarm: the fleet's `NeedsYou`; `Outage`; `Outage` if no `NeedsYou` explains it (the fleet's, or
- * any if it is of all fleets); or the alarm itself. So one cause is one notification.
+ * Which alarm notifies you: the fleet's composite alarm `NeedsYou`; the composite alarm `Outage`; `Outage` unless a
+ * `NeedsYou` explains it (the fleet's, or any fleet's for an alarm of the stack); or the alarm itself. So one cause
+ * sends one notification.
  */
-export type Teller = 'NeedsYou' | 'Outage' | 'Outage if unexplained' | 'itself';
+export type AlarmRoute = 'NeedsYou' | 'Outage' | 'Outage if unexplained' | 'direct';
 
 export interface AlarmSettings {
   /** Of its part of docs/operations.md. */
@@ -19,7 +23,7 @@ export interface AlarmSettings {
   minutes: [bad: number, of: number];
   /** What a bad minute is. */
   bad: 'any' | 'none';
-  toldBy: Teller;
+  route: AlarmRoute;
 }
 
 export interface FleetAlarmSettings extends AlarmSettings {
@@ -27,21 +31,17 @@ export interface FleetAlarmSettings extends AlarmSettings {
   statistic: 'Sum' | 'Maximum' | 'SampleCount';
 }
 
-export interface StackAlarmSettings extends AlarmSettings {
-  metric: Metric;
-}
-
 const UNFOLLOWED = 'so the fleet does not follow its queue. Capacity stays as it was.';
 
 /** One bad minute is not a page; three of five are. */
-const failing = (metric: Failure, wrong: string, toldBy: Teller): FleetAlarmSettings => ({
+const failing = (metric: Failure, wrong: string, route: AlarmRoute): FleetAlarmSettings => ({
   heading: FAILURES[metric],
   wrong: `${wrong} in 3 of the last 5 minutes, ${UNFOLLOWED}`,
   metric,
   statistic: 'Sum',
   minutes: [3, 5],
   bad: 'any',
-  toldBy,
+  route,
 });
 
 /** The alarms of a fleet. */
@@ -62,7 +62,7 @@ export const alarmsOfFleet = ({
       statistic: 'SampleCount',
       minutes: [5, 5],
       bad: 'none',
-      toldBy: 'Outage if unexplained',
+      route: 'Outage if unexplained',
     },
     SecretsUnreadable: failing(
       'SecretsUnreadable',
@@ -104,7 +104,7 @@ export const alarmsOfFleet = ({
       // One datum comes of each execution, and may slip into the next minute.
       minutes: [starvingMinutes - 1, starvingMinutes],
       bad: 'any',
-      toldBy: 'NeedsYou',
+      route: 'NeedsYou',
     },
     Saturated: {
       heading: 'Saturated',
@@ -113,7 +113,7 @@ export const alarmsOfFleet = ({
       statistic: 'Maximum',
       minutes: [9, 10],
       bad: 'any',
-      toldBy: 'itself',
+      route: 'direct',
     },
     BreakerOpen: {
       heading: 'Breaker Open',
@@ -122,7 +122,7 @@ export const alarmsOfFleet = ({
       statistic: 'Maximum',
       minutes: [1, 3],
       bad: 'any',
-      toldBy: 'NeedsYou',
+      route: 'NeedsYou',
     },
     LaunchesFailing: {
       heading: 'Launches Failing',
@@ -132,53 +132,44 @@ export const alarmsOfFleet = ({
       statistic: 'Sum',
       minutes: [3, 15],
       bad: 'any',
-      toldBy: 'NeedsYou',
+      route: 'NeedsYou',
     },
   };
 };
 
+const SHARED: Pick<AlarmSettings, 'minutes' | 'bad'> = { minutes: [3, 5], bad: 'any' };
+
 /** The alarms of what all fleets share. */
-export const alarmsOfStack = ({
-  stateMachine,
-  schedules,
-  deadLetters,
-}: ScalingWorkflow): Record<string, StackAlarmSettings> => {
-  const period = Duration.minutes(1);
-  const sharing: Pick<AlarmSettings, 'minutes' | 'bad'> = { minutes: [3, 5], bad: 'any' };
-  return {
-    ExecutionsFailed: {
-      heading: 'Executions Failed',
-      wrong:
-        'Executions of the workflow failed in 4 of the last 5 minutes: fleets do not follow their queues.',
-      metric: stateMachine.metricFailed({ period }),
-      toldBy: 'Outage if unexplained',
-      // One minute after what explains it, which would otherwise race it.
-      minutes: [4, 5],
-      bad: 'any',
-    },
-    ExecutionsTimedOut: {
-      heading: 'Executions Timed Out',
-      wrong:
-        'Executions of the workflow ran out of time in 3 of the last 5 minutes, which the plan of the polls should rule out.',
-      metric: stateMachine.metricTimedOut({ period }),
-      toldBy: 'Outage',
-      ...sharing,
-    },
-    ExecutionsThrottled: {
-      heading: 'Executions Throttled',
-      wrong:
-        'Step Functions throttled the start of executions in 3 of the last 5 minutes: the account is at a limit, and fleets follow their queues late.',
-      metric: schedules.metricTargetThrottled({ period, statistic: 'Sum' }),
-      toldBy: 'Outage',
-      ...sharing,
-    },
-    DeliveryFailing: {
-      heading: 'Delivery Failing',
-      wrong:
-        'Schedules could not start the workflow in 3 of the last 5 minutes: fleets do not follow their queues. What they meant to start is in the dead-letter queue.',
-      metric: deadLetters.metricNumberOfMessagesSent({ period, statistic: 'Sum' }),
-      toldBy: 'Outage',
-      ...sharing,
-    },
-  };
-};
+export const STACK_ALARMS = {
+  ExecutionsFailed: {
+    heading: 'Executions Failed',
+    wrong: 'Executions of the workflow failed in 4 of the last 5 minutes: fleets do not follow their queues.',
+    route: 'Outage if unexplained',
+    // One minute after what explains it, which would otherwise race it.
+    minutes: [4, 5],
+    bad: 'any',
+  },
+  ExecutionsTimedOut: {
+    heading: 'Executions Timed Out',
+    wrong:
+      'Executions of the workflow ran out of time in 3 of the last 5 minutes, which the plan of the polls should rule out.',
+    route: 'Outage',
+    ...SHARED,
+  },
+  ExecutionsThrottled: {
+    heading: 'Executions Throttled',
+    wrong:
+      'Step Functions throttled the start of executions in 3 of the last 5 minutes: the account is at a limit, and fleets follow their queues late.',
+    route: 'Outage',
+    ...SHARED,
+  },
+  DeliveryFailing: {
+    heading: 'Delivery Failing',
+    wrong:
+      'Schedules could not start the workflow in 3 of the last 5 minutes: fleets do not follow their queues. What they meant to start is in the dead-letter queue.',
+    route: 'Outage',
+    ...SHARED,
+  },
+} satisfies Record<string, AlarmSettings>;
+
+export type StackAlarm = keyof typeof STACK_ALARMS;
