@@ -111,7 +111,8 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
     if (options.json) terminal.print(JSON.stringify(asJson(summary)));
     else {
       const paths = world.executions.map((execution) => describePath(execution, colours));
-      terminal.print(`\n${describe(summary, colours)}\n\n${paths.join('\n')}`);
+      // The figures come last: a terminal with 24 lines shows them together with its prompt.
+      terminal.print(`\n${paths.join('\n')}\n\n${describe(summary, colours)}`);
     }
   } finally {
     sandbox.close();

@@ -176,6 +176,13 @@ describe('npm start on a terminal', () => {
     expectCleanTerminal(pty);
   });
 
+  it.each([...SIZES, NARROW])('keeps the figures on the screen: $columns x $rows', async (size) => {
+    const pty = new PseudoTerminal(shownAtOnce('start', '--trace', trace), size);
+    expect(await pty.end()).toBe(0);
+    expect(pty.screen.visible).toContainEqual(expect.stringMatching(/^Jobs {12}12, /));
+    expect(pty.screen.visible).toContainEqual(expect.stringMatching(/^Executions {6}\d+ succeeded/));
+  });
+
   it('is started by npm, which passes Ctrl-C on and ends with the same exit code', async () => {
     const words = ['start', '--', '--trace', longTrace];
     const pty = new PseudoTerminal(words, { columns: 80, rows: 24 }, { program: 'npm' });

@@ -45,6 +45,14 @@ export class Screen {
     return new Promise((resolve) => this.emulator.write('', resolve));
   }
 
+  /** The rows that are on the screen, without those that have scrolled off. */
+  get visible(): string[] {
+    const { active } = this.emulator.buffer;
+    return Array.from({ length: this.emulator.rows }, (_, row) =>
+      (active.getLine(active.baseY + row)?.translateToString() ?? '').trimEnd(),
+    );
+  }
+
   /** All lines from the first on, those above the screen too; a line that the terminal has wrapped is one line. */
   get lines(): string[] {
     const { active } = this.emulator.buffer;
