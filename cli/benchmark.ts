@@ -6,7 +6,8 @@ import { LIST_PRICES } from '../simulator/prices.ts';
 import { ReplayStalled } from '../simulator/replay.ts';
 import { WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
-import { UsageError } from './arguments.ts';
+import { UsageError } from './command-line/arguments.ts';
+import type { CliCommand, Shell } from './command-line/run.ts';
 import {
   FAULT_REPLAYS,
   faultsSection,
@@ -17,9 +18,8 @@ import {
   replayAll,
   summaryTable,
   traceSection,
-} from './benchmark-page.ts';
-import type { CliCommand, Shell } from './run.ts';
-import type { Terminal } from './terminal.ts';
+} from './replays/benchmark-page.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 const TRACES = '../shared/traces';
 const PAGE = 'docs/benchmark.md';

@@ -1,6 +1,6 @@
-import { end, endingCode } from './ending.ts';
-import { type CliCommand, runCommand } from './run.ts';
-import type { Terminal } from './terminal.ts';
+import { type CliCommand, runCommand } from './command-line/run.ts';
+import { end, endingCode } from './terminal/ending.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 /** The commands that package.json starts, each loaded only when it runs. */
 export const COMMANDS = {

@@ -1,9 +1,9 @@
 import { GetScheduleCommand, ListSchedulesCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { SFNClient, StartSyncExecutionCommand } from '@aws-sdk/client-sfn';
 import { Command } from 'commander';
-import { stackOption, UsageError } from './arguments.ts';
-import { type CliCommand, nameAndMessage, type Shell } from './run.ts';
-import { describeSteps, readSteps } from './steps.ts';
+import { stackOption, UsageError } from './command-line/arguments.ts';
+import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
+import { describeSteps, readSteps } from './deployed/steps.ts';
 
 /** An execution takes at most 61 s; this is how long its answer is waited for. */
 const ANSWER_MILLISECONDS = 70_000;

@@ -6,14 +6,14 @@ import { DescribeExecutionCommand, ListExecutionsCommand, SFNClient } from '@aws
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { CircleCi } from '../sandbox/circleci.ts';
-import { numberOption } from './arguments.ts';
-import { untilEnded } from './ending.ts';
-import { LocalAws, LocalAwsFailed } from './local-aws.ts';
-import { LocalRunners } from './local-runners.ts';
-import { PythonMissing } from './python.ts';
-import type { CliCommand, Shell } from './run.ts';
-import { readSteps, type Step } from './steps.ts';
-import type { Terminal } from './terminal.ts';
+import { numberOption } from './command-line/arguments.ts';
+import type { CliCommand, Shell } from './command-line/run.ts';
+import { readSteps, type Step } from './deployed/steps.ts';
+import { LocalAws, LocalAwsFailed } from './local-aws/local-aws.ts';
+import { PythonMissing } from './local-aws/python.ts';
+import { LocalRunners } from './local-aws/runners.ts';
+import { untilEnded } from './terminal/ending.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 const TOKEN = 'CCIPAT_local_0123456789abcdef';
 const RESOURCE_CLASS = 'local/linux';

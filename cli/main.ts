@@ -1,6 +1,6 @@
 // Before anything else: the SDK and the logger read these when they are loaded.
 import './quiet.ts';
 import { runProcess } from './commands.ts';
-import { Terminal } from './terminal.ts';
+import { Terminal } from './terminal/terminal.ts';
 
 await runProcess(process.argv.slice(2), new Terminal(process));

@@ -7,10 +7,10 @@ import {
 import { Command } from 'commander';
 import { STACK_NAME } from '../fleets/names.ts';
 import { PAUSED_TAG } from '../functions/lib/tags.ts';
-import { stackOption, UsageError } from './arguments.ts';
-import { readOutputs } from './outputs.ts';
-import { type CliCommand, nameAndMessage } from './run.ts';
-import type { Terminal } from './terminal.ts';
+import { stackOption, UsageError } from './command-line/arguments.ts';
+import { type CliCommand, nameAndMessage } from './command-line/run.ts';
+import { readOutputs } from './deployed/outputs.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 /** What each command makes of a fleet: the value of its group's tag, and what it means. */
 const COMMANDS = {

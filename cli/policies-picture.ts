@@ -13,7 +13,7 @@ import { HEIGHT, planeOption, pointsOf } from '../simulator/report/client/plane-
 import { collect } from '../simulator/report/report.ts';
 import { WORKLOADS } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
-import { choosePolicies } from './choices.ts';
+import { choosePolicies } from './replays/policies.ts';
 
 echarts.use([ScatterChart, GridComponent, TooltipComponent, LabelLayout, SVGRenderer]);
 

@@ -8,9 +8,9 @@ import { CreateTagsCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { Command } from 'commander';
 import { FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { RECYCLE_TAG } from '../functions/lib/tags.ts';
-import { stackOption, UsageError } from './arguments.ts';
-import { type CliCommand, nameAndMessage, type Shell } from './run.ts';
-import type { Terminal } from './terminal.ts';
+import { stackOption, UsageError } from './command-line/arguments.ts';
+import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 /** AWS takes up to 1,000 in a call; fewer make progress visible, and an error small. */
 const BATCH = 100;

@@ -2,10 +2,10 @@ import { Command, InvalidArgumentError } from 'commander';
 import * as z from 'zod';
 import { capacityOf } from '../fleets/effective.ts';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
-import { numberOption, UsageError } from './arguments.ts';
-import type { CliCommand, Shell } from './run.ts';
-import type { Terminal } from './terminal.ts';
-import { localTime, type Period, timetable } from './timetable.ts';
+import { localTime, type Period, timetable } from '../fleets/timetable.ts';
+import { numberOption, UsageError } from './command-line/arguments.ts';
+import type { CliCommand, Shell } from './command-line/run.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

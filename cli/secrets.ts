@@ -4,9 +4,9 @@ import password from '@inquirer/password';
 import { Command } from 'commander';
 import { FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { logicalId } from '../fleets/names.ts';
-import { stackOption, UsageError } from './arguments.ts';
-import { readOutputs } from './outputs.ts';
-import { type CliCommand, nameAndMessage, type Shell } from './run.ts';
+import { stackOption, UsageError } from './command-line/arguments.ts';
+import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
+import { readOutputs } from './deployed/outputs.ts';
 
 const define = (shell: Shell) =>
   new Command('npm run secrets --')

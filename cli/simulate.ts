@@ -11,13 +11,13 @@ import { simulate } from '../simulator/simulate.ts';
 import { loadTrace, type Trace } from '../simulator/traces.ts';
 import { generatedTrace, WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
-import { numberOption, UsageError } from './arguments.ts';
-import { choosePolicies, describePolicies } from './choices.ts';
-import { chooseFaults, describeFaults } from './faults.ts';
-import { chooseGoal, describeAnswer, findSettings, type OptimiseWords } from './optimise.ts';
-import type { Replay } from './report.ts';
-import type { CliCommand, Shell } from './run.ts';
-import type { Terminal } from './terminal.ts';
+import { numberOption, UsageError } from './command-line/arguments.ts';
+import type { CliCommand, Shell } from './command-line/run.ts';
+import { chooseFaults, describeFaults } from './replays/faults.ts';
+import { chooseGoal, describeAnswer, findSettings, type OptimiseWords } from './replays/optimise.ts';
+import { choosePolicies, describePolicies } from './replays/policies.ts';
+import type { Replay } from './replays/report.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 interface Options extends OptimiseWords {
   trace?: string;
@@ -123,7 +123,7 @@ async function run(options: Options, shell: Shell): Promise<void> {
   const startsAt = trace.startsAt ?? WORLD.startsAt;
   const world = { ...WORLD, boot: options.boot, warmBoot: options.warmBoot, startsAt };
   // Only for a report: the bundler is not loaded for anything else.
-  const report = options.report === undefined ? undefined : await import('./report.ts');
+  const report = options.report === undefined ? undefined : await import('./replays/report.ts');
   if (options.report !== undefined) report?.checkReportFile(options.report);
   const costs = describeCosts(fleet, priced, prices);
   const given = { options, shell, policies, source, trace, world, faults, priced, costs };

@@ -15,10 +15,10 @@ import {
   workingDay,
 } from '../sandbox/trace.ts';
 import type { Execution, Visit } from '../sandbox/workflow.ts';
-import { numberOption, UsageError } from './arguments.ts';
-import { listState } from './listing.ts';
-import type { CliCommand, Shell } from './run.ts';
-import type { Progress, Terminal } from './terminal.ts';
+import { numberOption, UsageError } from './command-line/arguments.ts';
+import type { CliCommand, Shell } from './command-line/run.ts';
+import { listState } from './deployed/listing.ts';
+import type { Progress, Terminal } from './terminal/terminal.ts';
 
 interface Options {
   trace?: string;

@@ -5,10 +5,10 @@ import { Command } from 'commander';
 import { CircleCiApi, CircleCiFailed, NotFound, TokenRefused } from '../simulator/circleci-api.ts';
 import { downloadJobs, type Job, type Jobs } from '../simulator/circleci-jobs.ts';
 import { KeptAnswers, KeptAnswersUnusable } from '../simulator/kept-answers.ts';
-import { numberOption, UsageError } from './arguments.ts';
-import { untilEnded } from './ending.ts';
-import { type CliCommand, nameAndMessage, type Shell } from './run.ts';
-import type { Terminal } from './terminal.ts';
+import { numberOption, UsageError } from './command-line/arguments.ts';
+import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
+import { untilEnded } from './terminal/ending.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 interface Options {
   project: string;

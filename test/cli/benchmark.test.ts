@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { front, generated, replayAll, traceSection } from '../../cli/benchmark-page.ts';
+import { front, generated, replayAll, traceSection } from '../../cli/replays/benchmark-page.ts';
 import { runInProcess } from '../support/in-process.ts';
 
 const PAGE = readFileSync('docs/benchmark.md', 'utf8');

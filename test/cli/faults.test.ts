@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chooseFaults, FAULT_OPTIONS } from '../../cli/faults.ts';
+import { chooseFaults, FAULT_OPTIONS } from '../../cli/replays/faults.ts';
 import { type Faults, NO_FAULTS } from '../../sandbox/group/faults.ts';
 
 const HOUR = 3_600;

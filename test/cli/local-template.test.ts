@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { leaveOutUnknown } from '../../cli/local-template.ts';
+import { leaveOutUnknown } from '../../cli/local-aws/template.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
 import { threeFleets } from '../support/fleets.ts';
 

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { asYaml } from '../../cli/optimise.ts';
+import { asYaml } from '../../cli/replays/optimise.ts';
 import { runInProcess } from '../support/in-process.ts';
 
 const simulate = (...words: string[]) => runInProcess('simulate', ['--workload', 'flapping', ...words]);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { commandOf } from '../../cli/report.ts';
+import { commandOf } from '../../cli/replays/report.ts';
 import type { ReportData } from '../../simulator/report/report-data.ts';
 import { runInProcess } from '../support/in-process.ts';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { localTime, timetable } from '../../cli/timetable.ts';
+import { localTime, timetable } from '../../fleets/timetable.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
 import { runInProcess } from '../support/in-process.ts';
 

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { pythonEnvironment } from '../../cli/python.ts';
+import { pythonEnvironment } from '../../cli/local-aws/python.ts';
 import { dockerLayer, missingHere, stockImage } from './stock-image.ts';
 
 const ISOLATION = ['unshare', '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];

@@ -15,7 +15,7 @@ import {
   SQSClient,
 } from '@aws-sdk/client-sqs';
 import * as z from 'zod';
-import type { Resources } from '../../cli/local-template.ts';
+import type { Resources } from '../../cli/local-aws/template.ts';
 
 const STACK = 'circleci-runners';
 

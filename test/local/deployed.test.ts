@@ -31,7 +31,7 @@ import {
 } from '@aws-sdk/client-sfn';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { LocalAws } from '../../cli/local-aws.ts';
+import { LocalAws } from '../../cli/local-aws/local-aws.ts';
 import { describeGroup } from '../../functions/lib/auto-scaling.ts';
 import { CircleCi, type CircleCiFault } from '../../sandbox/circleci.ts';
 import { alarmChanges, alarmStates, failures, listen, makeCompositeAlarms, setAlarmState } from './alarms.ts';

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { AutoScalingClient, DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
 import pMap from 'p-map';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LocalAws } from '../../cli/local-aws.ts';
+import { LocalAws } from '../../cli/local-aws/local-aws.ts';
 import { capacityOf } from '../../fleets/effective.ts';
 import { loadFleets } from '../../fleets/load.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';

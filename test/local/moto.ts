@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pythonEnvironment } from '../../cli/python.ts';
+import { pythonEnvironment } from '../../cli/local-aws/python.ts';
 
 const REQUIREMENTS = fileURLToPath(new URL('./moto.txt', import.meta.url));
 

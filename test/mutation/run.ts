@@ -5,7 +5,7 @@ import { Stryker } from '@stryker-mutator/core';
 import { Command } from 'commander';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import { numberOption } from '../../cli/arguments.ts';
+import { numberOption } from '../../cli/command-line/arguments.ts';
 
 /**
  * Mutation testing of functions/ with test/functions. It fails if fewer mutants are detected than the thresholds

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { choosePolicies } from '../../cli/choices.ts';
+import { choosePolicies } from '../../cli/replays/policies.ts';
 import { tableOf } from '../../simulator/job-table.ts';
 import { optimise, type Setting, tutorialFor } from '../../simulator/optimise.ts';
 import { simulateOne } from '../../simulator/simulate.ts';

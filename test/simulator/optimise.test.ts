@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { choosePolicies } from '../../cli/choices.ts';
+import { choosePolicies } from '../../cli/replays/policies.ts';
 import { tableOf } from '../../simulator/job-table.ts';
 import { type Goal, optimise, part, type Setting } from '../../simulator/optimise.ts';
 import { simulateOne } from '../../simulator/simulate.ts';

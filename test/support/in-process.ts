@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { vi } from 'vitest';
+import { type CliCommand, runCommand } from '../../cli/command-line/run.ts';
 import { COMMANDS, type CommandName } from '../../cli/commands.ts';
-import { type CliCommand, runCommand } from '../../cli/run.ts';
-import { Terminal } from '../../cli/terminal.ts';
+import { Terminal } from '../../cli/terminal/terminal.ts';
 
 export interface Ended {
   status: number;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { choosePolicies } from '../../../cli/choices.ts';
+import { choosePolicies } from '../../../cli/replays/policies.ts';
 import { pricedBy } from '../../../simulator/cost.ts';
 import { PEERS } from '../../../simulator/peers.ts';
 import { LIST_PRICES } from '../../../simulator/prices.ts';

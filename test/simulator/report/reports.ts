@@ -1,4 +1,4 @@
-import { choosePolicies } from '../../../cli/choices.ts';
+import { choosePolicies } from '../../../cli/replays/policies.ts';
 import { NO_FAULTS } from '../../../sandbox/group/faults.ts';
 import { pricedBy } from '../../../simulator/cost.ts';
 import { type JobTable, tableOf } from '../../../simulator/job-table.ts';

@@ -1,7 +1,7 @@
 import { closest } from 'fastest-levenshtein';
-import { parseDuration } from '../fleets/duration.ts';
-import { type Faults, NO_FAULTS, type ShareWindow, type Window } from '../sandbox/group/faults.ts';
-import { UsageError } from './arguments.ts';
+import { parseDuration } from '../../fleets/duration.ts';
+import { type Faults, NO_FAULTS, type ShareWindow, type Window } from '../../sandbox/group/faults.ts';
+import { UsageError } from '../command-line/arguments.ts';
 
 /** A fault as it is given, and how it is read into the faults of a replay. */
 interface FaultOption {

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
-import { faultOfStackName, STACK_NAME } from '../fleets/names.ts';
+import { faultOfStackName, STACK_NAME } from '../../fleets/names.ts';
 
 /** A parser for an option that takes a number; its complaint says what was given and what would do. */
 export function numberOption(what: string, least: number, most: number, kind: 'whole' | 'any' = 'whole') {

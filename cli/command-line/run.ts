@@ -1,7 +1,7 @@
 import { type Command, CommanderError } from 'commander';
+import { endingCode } from '../terminal/ending.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import { UsageError } from './arguments.ts';
-import { endingCode } from './ending.ts';
-import type { Terminal } from './terminal.ts';
 
 /** Exit code for a wrong argument, as shells use it. */
 const USAGE = 2;

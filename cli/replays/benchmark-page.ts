@@ -1,16 +1,16 @@
 import { basename } from 'node:path';
-import { pricedBy } from '../simulator/cost.ts';
-import { lowerBoundsOf } from '../simulator/lower-bounds.ts';
-import type { Outcome } from '../simulator/outcome.ts';
-import { PEERS } from '../simulator/peers.ts';
-import { LIST_PRICES } from '../simulator/prices.ts';
-import { paretoFront } from '../simulator/report/recommend.ts';
-import { simulate } from '../simulator/simulate.ts';
-import { loadTrace, type Trace } from '../simulator/traces.ts';
-import { generatedTrace, WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
-import { WORLD } from '../simulator/world.ts';
-import { choosePolicies } from './choices.ts';
+import { pricedBy } from '../../simulator/cost.ts';
+import { lowerBoundsOf } from '../../simulator/lower-bounds.ts';
+import type { Outcome } from '../../simulator/outcome.ts';
+import { PEERS } from '../../simulator/peers.ts';
+import { LIST_PRICES } from '../../simulator/prices.ts';
+import { paretoFront } from '../../simulator/report/recommend.ts';
+import { simulate } from '../../simulator/simulate.ts';
+import { loadTrace, type Trace } from '../../simulator/traces.ts';
+import { generatedTrace, WORKLOADS, type WorkloadName } from '../../simulator/workloads.ts';
+import { WORLD } from '../../simulator/world.ts';
 import { chooseFaults } from './faults.ts';
+import { choosePolicies } from './policies.ts';
 
 /** Jobs that all policies are replayed on. */
 export interface Jobs {

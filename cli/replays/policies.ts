@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { closest } from 'fastest-levenshtein';
 import { parse as parseYaml } from 'yaml';
-import { checkFleets, type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
-import { isMap } from '../fleets/settings/parts.ts';
-import { defaultLevers, PEERS, type PolicyChoice } from '../simulator/peers.ts';
-import { PLAIN_FLEET } from '../simulator/plain-fleet.ts';
-import type { Peer } from '../simulator/policy.ts';
-import { UsageError } from './arguments.ts';
+import { checkFleets, type FleetConfig, FleetsInvalid, loadFleets } from '../../fleets/load.ts';
+import { isMap } from '../../fleets/settings/parts.ts';
+import { defaultLevers, PEERS, type PolicyChoice } from '../../simulator/peers.ts';
+import { PLAIN_FLEET } from '../../simulator/plain-fleet.ts';
+import type { Peer } from '../../simulator/policy.ts';
+import { UsageError } from '../command-line/arguments.ts';
 
 const FLEETS_FILE = 'fleets.yaml';
 

@@ -5,16 +5,16 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { STACK_NAME } from '../fleets/names.ts';
-import { leaveOutUnknown, type Resources } from './local-template.ts';
+import { STACK_NAME } from '../../fleets/names.ts';
 import { pythonEnvironment } from './python.ts';
+import { leaveOutUnknown, type Resources } from './template.ts';
 
 const REGION = 'eu-west-1';
 
 /** MiniStack and what it needs, each at the version that was tried. */
 const REQUIREMENTS = fileURLToPath(new URL('./ministack.txt', import.meta.url));
 
-const CDK = fileURLToPath(new URL('../node_modules/aws-cdk/bin/cdk', import.meta.url));
+const CDK = fileURLToPath(new URL('../../node_modules/aws-cdk/bin/cdk', import.meta.url));
 
 /** How long the emulator may take to answer, and each step of a deployment to end. */
 const START_SECONDS = 60;

@@ -1,20 +1,20 @@
 import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Faults } from '../sandbox/group/faults.ts';
-import type { Priced } from '../simulator/cost.ts';
-import { tableOf } from '../simulator/job-table.ts';
-import { part, type Tried } from '../simulator/optimise.ts';
-import type { Outcome } from '../simulator/outcome.ts';
-import { bundleAssets } from '../simulator/report/assets.ts';
-import { whole } from '../simulator/report/figures.ts';
-import { page } from '../simulator/report/page.ts';
-import { collect } from '../simulator/report/report.ts';
-import type { Trace } from '../simulator/traces.ts';
-import type { World } from '../simulator/world.ts';
-import { UsageError } from './arguments.ts';
-import type { choosePolicies } from './choices.ts';
+import type { Faults } from '../../sandbox/group/faults.ts';
+import type { Priced } from '../../simulator/cost.ts';
+import { tableOf } from '../../simulator/job-table.ts';
+import { part, type Tried } from '../../simulator/optimise.ts';
+import type { Outcome } from '../../simulator/outcome.ts';
+import { bundleAssets } from '../../simulator/report/assets.ts';
+import { whole } from '../../simulator/report/figures.ts';
+import { page } from '../../simulator/report/page.ts';
+import { collect } from '../../simulator/report/report.ts';
+import type { Trace } from '../../simulator/traces.ts';
+import type { World } from '../../simulator/world.ts';
+import { UsageError } from '../command-line/arguments.ts';
+import type { Shell } from '../command-line/run.ts';
 import { type Answer, asYaml, describeGoal } from './optimise.ts';
-import type { Shell } from './run.ts';
+import type { choosePolicies } from './policies.ts';
 
 /**
  * Before minutes of replays: whether a report can be written there.

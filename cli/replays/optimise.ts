@@ -1,15 +1,22 @@
 import { parse, stringify } from 'yaml';
-import type { Faults } from '../sandbox/group/faults.ts';
-import type { Priced } from '../simulator/cost.ts';
-import { tableOf } from '../simulator/job-table.ts';
-import { type Goal, optimise, part, type Setting, type Tried, tutorialFor } from '../simulator/optimise.ts';
-import type { Outcome } from '../simulator/outcome.ts';
-import { simulate } from '../simulator/simulate.ts';
-import type { Trace } from '../simulator/traces.ts';
-import type { World } from '../simulator/world.ts';
-import { UsageError } from './arguments.ts';
-import type { choosePolicies } from './choices.ts';
-import type { Terminal } from './terminal.ts';
+import type { Faults } from '../../sandbox/group/faults.ts';
+import type { Priced } from '../../simulator/cost.ts';
+import { tableOf } from '../../simulator/job-table.ts';
+import {
+  type Goal,
+  optimise,
+  part,
+  type Setting,
+  type Tried,
+  tutorialFor,
+} from '../../simulator/optimise.ts';
+import type { Outcome } from '../../simulator/outcome.ts';
+import { simulate } from '../../simulator/simulate.ts';
+import type { Trace } from '../../simulator/traces.ts';
+import type { World } from '../../simulator/world.ts';
+import { UsageError } from '../command-line/arguments.ts';
+import type { Terminal } from '../terminal/terminal.ts';
+import type { choosePolicies } from './policies.ts';
 
 export interface OptimiseWords {
   optimise?: boolean;

@@ -3,7 +3,7 @@ import {
   DescribeAutoScalingGroupsCommand,
   SetDesiredCapacityCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { type Task, TaskQueue } from '../sandbox/task-queue.ts';
+import { type Task, TaskQueue } from '../../sandbox/task-queue.ts';
 
 /**
  * Jobs that arrive in real time, and runners that do them: the local AWS launches instances on paper only, so

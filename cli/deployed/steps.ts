@@ -1,7 +1,7 @@
 import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { GetExecutionHistoryCommand, type HistoryEvent, type SFNClient } from '@aws-sdk/client-sfn';
+import type { Terminal } from '../terminal/terminal.ts';
 import { listState } from './listing.ts';
-import type { Terminal } from './terminal.ts';
 
 /** One state that a deployed execution went through. */
 export interface Step {
