@@ -29,12 +29,34 @@ const JOBS = Array.from({ length: Math.ceil(((ENDS + 2) * MINUTE) / JOB_EVERY) }
   durationSeconds: 120,
 }));
 
-const CONFIG: FleetConfig = {
-  ...Fleet.parse({ resourceClass: 'acme/linux', instanceTypes: ['m7g.large'], maxReplicas: 60 }),
+/**
+ * Each fault is played twice: with a maximum that the backlog never reaches, and with a burst of jobs, as the fault
+ * begins, that is more than the maximum. An outage must look the same in both.
+ */
+export const BACKLOGS = {
+  below: { maxReplicas: 60, burst: 0 },
+  above: { maxReplicas: 30, burst: 40 },
+} as const;
+export type Backlog = keyof typeof BACKLOGS;
+
+const configOf = (backlog: Backlog): FleetConfig => ({
+  ...Fleet.parse({
+    resourceClass: 'acme/linux',
+    instanceTypes: ['m7g.large'],
+    maxReplicas: BACKLOGS[backlog].maxReplicas,
+  }),
   name: 'linux',
   quietPollInterval: 30,
   installFile: undefined,
-};
+});
+
+const jobsOf = (backlog: Backlog) => [
+  ...JOBS,
+  ...Array.from({ length: BACKLOGS[backlog].burst }, () => ({
+    queuedAt: BEGINS * MINUTE,
+    durationSeconds: 120,
+  })),
+];
 
 export interface Outcome {
   /** Executions that began during the fault. */
@@ -56,17 +78,19 @@ export interface Outcome {
   jobs: { killed: number; neverRun: number; launchesForNone: number };
 }
 
-const outcomes = new Map<Fault, Promise<Outcome>>();
+const outcomes = { below: new Map<Fault, Promise<Outcome>>(), above: new Map<Fault, Promise<Outcome>>() };
 
-/** What came of a fault; it is run once. */
-export function outcomeOf(fault: Fault): Promise<Outcome> {
-  const outcome = outcomes.get(fault) ?? run(fault);
-  outcomes.set(fault, outcome);
+/** What came of a fault; it is run once with each backlog. */
+export function outcomeOf(fault: Fault, backlog: Backlog): Promise<Outcome> {
+  const outcome = outcomes[backlog].get(fault) ?? run(fault, backlog);
+  outcomes[backlog].set(fault, outcome);
   return outcome;
 }
 
 /** Runs a fleet that has work, with a fault from minute 10 to minute 40, until all is well again. */
-async function run(fault: Fault): Promise<Outcome> {
+async function run(fault: Fault, backlog: Backlog): Promise<Outcome> {
+  const config = configOf(backlog);
+  const jobs = jobsOf(backlog);
   const clock = new FunctionsClock();
   const sandbox = await Sandbox.open({ replace: clock.handlers });
   const uninstall = clock.install();
@@ -76,17 +100,17 @@ async function run(fault: Fault): Promise<Outcome> {
   try {
     const world = sandbox.addFleet(
       {
-        name: CONFIG.name,
-        resourceClass: CONFIG.resourceClass,
-        minReplicas: CONFIG.minReplicas,
-        maxReplicas: CONFIG.maxReplicas,
-        pollIntervalSeconds: CONFIG.pollInterval,
-        quietPollIntervalSeconds: CONFIG.quietPollInterval,
-        breaker: { failures: CONFIG.breaker.failures, windowSeconds: CONFIG.breaker.window },
+        name: config.name,
+        resourceClass: config.resourceClass,
+        minReplicas: config.minReplicas,
+        maxReplicas: config.maxReplicas,
+        pollIntervalSeconds: config.pollInterval,
+        quietPollIntervalSeconds: config.quietPollInterval,
+        breaker: { failures: config.breaker.failures, windowSeconds: config.breaker.window },
         ...(fault.spot && { onDemandPercentage: 0 }),
-        durations: { idleTimeout: CONFIG.idleTimeout, launchHook: CONFIG.bootTimeout },
+        durations: { idleTimeout: config.idleTimeout, launchHook: config.bootTimeout },
       },
-      JOBS,
+      jobs,
     );
     const launchedAt: number[] = [];
     sandbox.watch = ({ at, happening }) => {
@@ -101,9 +125,9 @@ async function run(fault: Fault): Promise<Outcome> {
     let alarms: Alarm[];
     do {
       await sandbox.runUntil(minutes * MINUTE);
-      alarms = alarmsOver([CONFIG], { metrics, executions: world.executions, startedAt, minutes });
+      alarms = alarmsOver([config], { metrics, executions: world.executions, startedAt, minutes });
       minutes += 1;
-    } while (minutes <= LAST && (world.queue.ended < JOBS.length || alarms.some(ringsStill)));
+    } while (minutes <= LAST && (world.queue.ended < jobs.length || alarms.some(ringsStill)));
 
     const minuteOf = (at: number) => (at - startedAt) / (MINUTE * 1_000);
     const during = (minute: number) => minute >= BEGINS && minute < ENDS;
@@ -164,37 +188,66 @@ comes on top. \`npm run generate\` wrote this page, and a test runs all of it ag
 - **Served again after**: minutes from the end of the fault until a runner had claimed the last job that was queued
   before it. Without a fault that takes as long as an instance takes to boot.
 - **Lost**: jobs that were killed, or never ran.
+- **With a larger backlog**: the same fault again, with \`maxReplicas: ${BACKLOGS.above.maxReplicas}\` in place of ${BACKLOGS.below.maxReplicas}, and ${BACKLOGS.above.burst} jobs
+  more that are queued as the fault begins. The column has the alarms that differ, and who told them.
 `;
 
 /** All faults and what came of them, as Markdown. */
 export async function faultMatrix(): Promise<string> {
   const rows: string[] = [];
-  for (const fault of FAULTS) rows.push(row(fault, await outcomeOf(fault)));
-  const head = ['fault', 'what the workflow does', 'alarm, after', 'told by', 'served again after', 'lost'];
+  for (const fault of FAULTS) {
+    rows.push(row(fault, await outcomeOf(fault, 'below'), await outcomeOf(fault, 'above')));
+  }
+  const head = [
+    'fault',
+    'what the workflow does',
+    'alarm, after',
+    'told by',
+    'served again after',
+    'lost',
+    'with a larger backlog',
+  ];
   const table = [cells(head), cells(head.map(() => '---')), ...rows].join('\n');
   return `${INTRODUCTION}\n${table}\n`;
 }
 
 const cells = (texts: string[]) => `| ${texts.join(' | ')} |`;
 
-function row(fault: Fault, outcome: Outcome): string {
-  const { alarms, messages, servedAfter, jobs } = outcome;
-  const told = alarms.filter(({ heading }) => heading === NEEDS_YOU || heading === OUTAGE);
-  const rang = alarms
-    .filter((alarm) => !told.includes(alarm))
-    .toSorted((a, b) => firstMinute(a) - firstMinute(b));
-  const lost = [
-    ...(jobs.killed > 0 ? [`${jobs.killed} killed`] : []),
-    ...(jobs.neverRun > 0 ? [`${jobs.neverRun} never ran`] : []),
+function row(fault: Fault, outcome: Outcome, above: Outcome): string {
+  const { servedAfter } = outcome;
+  const { rang, told, lost } = describeOutcome(outcome);
+  const larger = describeOutcome(above);
+  const changes = [
+    ...(larger.rang === rang ? [] : [larger.rang || 'no alarm']),
+    ...(larger.told === told ? [] : [`told by ${larger.told}`]),
+    ...(larger.lost === lost ? [] : [larger.lost]),
   ];
   return cells([
     fault.name,
     whatHappens(fault, outcome),
-    rang.map(describeRinging).join(', ') + (fault.late ? ` (${fault.late})` : '') || 'none',
-    [...told.map(describeRinging), ...(messages > 0 ? [`${messages} messages`] : [])].join(', ') || 'nobody',
+    (rang || 'none') + (fault.late ? ` (${fault.late})` : ''),
+    told,
     `${servedAfter.toFixed(1)} min`,
-    lost.join(', ') || 'nothing',
+    lost,
+    changes.join('; ') || 'the same',
   ]);
+}
+
+function describeOutcome({ alarms, messages, jobs }: Outcome): Record<'rang' | 'told' | 'lost', string> {
+  const tellers = alarms.filter(({ heading }) => heading === NEEDS_YOU || heading === OUTAGE);
+  const rang = alarms
+    .filter((alarm) => !tellers.includes(alarm))
+    .toSorted((a, b) => firstMinute(a) - firstMinute(b));
+  const told = [...tellers.map(describeRinging), ...(messages > 0 ? [`${messages} messages`] : [])];
+  const lost = [
+    ...(jobs.killed > 0 ? [`${jobs.killed} killed`] : []),
+    ...(jobs.neverRun > 0 ? [`${jobs.neverRun} never ran`] : []),
+  ];
+  return {
+    rang: rang.map(describeRinging).join(', '),
+    told: told.join(', ') || 'nobody',
+    lost: lost.join(', ') || 'nothing',
+  };
 }
 
 function whatHappens(fault: Fault, outcome: Outcome): string {

@@ -1,3 +1,4 @@
+import { LAUNCH_SUSPENDED_TAG } from '../functions/lib/tags.ts';
 import { FAILURES } from '../statemachine/failures.ts';
 import type { AwsFault } from './aws.ts';
 import type { CircleCiFault } from './circleci.ts';
@@ -48,6 +49,7 @@ export function calm({ sandbox, world, clock }: Stage): void {
   sandbox.workflow.fault = () => undefined;
   sandbox.deliveries = 1;
   inflict(world, {});
+  if (!world.group.tags.has(LAUNCH_SUSPENDED_TAG)) world.group.resumeProcesses(['Launch']);
   clock.ahead = 0;
 }
 
@@ -405,6 +407,14 @@ const OF_THE_WORLD: Fault[] = [
     rings: 'Starving',
     late: 'tasks have to wait for 15 minutes',
     idlers: true,
+  },
+  {
+    name: 'a person suspends the Launch process of the group',
+    begin: ({ world }) => {
+      world.group.suspendedProcesses.add('Launch');
+    },
+    rings: 'Starving',
+    late: 'tasks have to wait for 15 minutes',
   },
   {
     name: "the functions' clock is 90 s ahead",

@@ -98,7 +98,7 @@ export const alarmsOfFleet = ({
     StepBroken: failing('StepBroken', 'a step broke, or Lambda could not run it,', 'Outage'),
     Starving: {
       heading: 'Starving',
-      wrong: `tasks have waited for ${starvingMinutes} minutes without one being claimed, and the fleet is below ${maximum}: instances do not come, or come and take no tasks.`,
+      wrong: `tasks have waited for ${starvingMinutes} minutes without one being claimed: instances do not come, or come and take no tasks.`,
       metric: 'Starving',
       statistic: 'Maximum',
       // One datum comes of each execution, and may slip into the next minute.
@@ -108,7 +108,7 @@ export const alarmsOfFleet = ({
     },
     Saturated: {
       heading: 'Saturated',
-      wrong: `more tasks want an instance than ${maximum} allows, for 10 minutes: jobs queue behind each other.`,
+      wrong: `tasks wait while all instances that ${maximum} allows work, for 10 minutes: jobs queue behind each other.`,
       metric: 'AtMaximum',
       statistic: 'Maximum',
       minutes: [9, 10],

@@ -118,6 +118,25 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
   return { from: desired, desired: lowest, change: true, reasons };
 }
 
+/**
+ * Whether tasks wait for nothing but `maxReplicas`. The supply decides, not the demand: a backlog that is larger than
+ * `maxReplicas` says nothing about whether instances come and work.
+ *
+ * - Tasks wait, and with those that run they are more than `maxReplicas`.
+ * - The desired capacity is `maxReplicas` after this poll, and the members were as many as the desired capacity
+ *   before it. They are compared with that, because each instance that leaves lowers both until the next poll.
+ * - Tasks run on at least half of the members in service. The others may have booted a moment ago, or be about to leave.
+ */
+export function isAtMaximum(
+  { unclaimed, running, members, maxReplicas }: Situation,
+  { from, desired }: Pick<Decision, 'from' | 'desired'>,
+): boolean {
+  const limited = unclaimed > 0 && unclaimed + running > maxReplicas;
+  const full = desired >= maxReplicas && presentIn(members) >= Math.min(from, maxReplicas);
+  const working = running > 0 && 2 * running >= members.inService;
+  return limited && full && working;
+}
+
 /** What is left to decide of a fleet that launches nothing: launches that have not begun are cancelled. */
 export function drainCapacity({ desired, members }: Pick<Situation, 'desired' | 'members'>): Decision {
   const lowest = Math.min(presentIn(members), desired);

@@ -3,7 +3,7 @@
  * Pure: the workflow's Compute Capacity and the replay of traces both poll with this file, so that they cannot differ.
  */
 
-import { brokenLaw, type Decision, type Situation } from './capacity.ts';
+import { brokenLaw, type Decision, isAtMaximum, type Situation } from './capacity.ts';
 import { type Seen, see } from './claims.ts';
 import type { Activities, Observation, PollSettings, PollState } from './contracts.ts';
 import { decide, held } from './decision.ts';
@@ -172,23 +172,26 @@ const HEARTBEAT_ALONE_SECONDS = 600;
 
 function metricsOf(
   decision: Decision,
-  { unclaimed, running, maxReplicas }: Situation,
+  situation: Situation,
   { poll, activities }: PollState,
   { again, idleSeconds, seen, claimed }: Rest,
   now: number,
 ): MetricValues {
+  const { unclaimed, running } = situation;
   const last = !again;
   const idle = idleSeconds >= HEARTBEAT_ALONE_SECONDS;
-  const capped = unclaimed + running > maxReplicas;
-  // Claims after the last poll of a minute are not seen, but an instance that came into service came for a task.
-  const claimedTasks = poll.number === 1 && last ? activities.cameInService : claimed;
-  const moving = seen.claimed > 0 || (activities.cameInService > 0 && !seen.idle);
+  const atMaximum = isAtMaximum(situation, decision);
+  // Claims after the last poll of a minute are not seen, but an instance that came into service came for a task,
+  // unless some stand idle.
+  const cameForTasks = seen.idle ? 0 : activities.cameInService;
+  const claimedTasks = poll.number === 1 && last ? cameForTasks : claimed;
+  const moving = seen.claimed > 0 || cameForTasks > 0;
   return {
     PollDuration: pollDuration(poll, now),
     ...(!idle && { UnclaimedTasks: unclaimed, RunningTasks: running }),
     ...(claimedTasks > 0 && { ClaimedTasks: claimedTasks }),
-    ...(capped && { AtMaximum: 1 }),
-    ...(last && seen.waiting && !moving && !capped && { Starving: 1 }),
+    ...(atMaximum && { AtMaximum: 1 }),
+    ...(last && seen.waiting && !moving && !atMaximum && { Starving: 1 }),
     // Where Update Group is still to come, it says so itself.
     ...(!idle && last && !decision.change && { ExecutionsSucceeded: 1 }),
   };

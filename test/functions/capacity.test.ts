@@ -5,6 +5,7 @@ import {
   type Decision,
   decideCapacity,
   drainCapacity,
+  isAtMaximum,
   type Members,
   type Situation,
   stillToWrite,
@@ -574,6 +575,76 @@ describe('the laws of decideCapacity', () => {
         expect(decideCapacity(squeezed)).toMatchObject({ desired: there, change: false });
       }),
     );
+  });
+});
+
+describe('isAtMaximum', () => {
+  const inService = (count: number, pending = 0) => ({ ...NOBODY, inService: count, pending });
+
+  it.each<{ case: string; when: Partial<Situation>; atMaximum: boolean }>([
+    {
+      case: 'all members work and more tasks wait',
+      when: { unclaimed: 1, running: 10, desired: 10, members: inService(10) },
+      atMaximum: true,
+    },
+    {
+      case: 'half of the members in service work',
+      when: { unclaimed: 9, running: 4, desired: 10, members: inService(8, 2) },
+      atMaximum: true,
+    },
+    {
+      case: 'fewer than half of the members in service work',
+      when: { unclaimed: 9, running: 3, desired: 10, members: inService(8, 2) },
+      atMaximum: false,
+    },
+    {
+      case: 'no member works',
+      when: { unclaimed: 30, desired: 10, members: inService(10) },
+      atMaximum: false,
+    },
+    {
+      case: 'all members are still booting',
+      when: { unclaimed: 30, desired: 10, members: inService(0, 10) },
+      atMaximum: false,
+    },
+    {
+      case: 'instances were asked for that do not come',
+      when: { unclaimed: 30, running: 4, desired: 10, members: inService(4) },
+      atMaximum: false,
+    },
+    {
+      case: 'instances have left since the last poll, and lowered the desired capacity',
+      when: { unclaimed: 30, running: 7, desired: 7, members: inService(7) },
+      atMaximum: true,
+    },
+    {
+      case: 'the breaker is open',
+      when: { unclaimed: 30, running: 7, desired: 7, members: inService(7), launchLimit: 0 },
+      atMaximum: false,
+    },
+    {
+      case: 'maxSurge holds the rise back',
+      when: { unclaimed: 30, running: 2, desired: 2, members: inService(2), maxSurge: 3 },
+      atMaximum: false,
+    },
+    {
+      case: 'no task waits, and runners outside the group work',
+      when: { unclaimed: 0, running: 15, desired: 10, members: inService(10) },
+      atMaximum: false,
+    },
+    {
+      case: 'as many tasks as maxReplicas want an instance',
+      when: { unclaimed: 1, running: 9, desired: 10, members: inService(9, 1) },
+      atMaximum: false,
+    },
+    {
+      case: 'maxReplicas has been lowered below the members',
+      when: { unclaimed: 1, running: 12, desired: 12, members: inService(12) },
+      atMaximum: true,
+    },
+  ])('$case: $atMaximum', ({ when, atMaximum }) => {
+    const situation = { ...CALM, ...when };
+    expect(isAtMaximum(situation, decideCapacity(situation))).toBe(atMaximum);
   });
 });
 

@@ -246,7 +246,7 @@ describe('a schedule', () => {
     { waiting: 6, capacity: { ...capacity, maxReplicas: 5 }, atMaximum: undefined },
     { waiting: 10, capacity: { ...capacity, maxReplicas: 50 }, atMaximum: [1] },
   ])('and its maximum tell whether $waiting tasks are too many for $capacity', async (example) => {
-    await computed(tasks(example.waiting, 0), { capacity: example.capacity });
+    await computed(tasks(example.waiting - 1, 1), { capacity: example.capacity });
     expect(published.values().AtMaximum).toEqual(example.atMaximum);
   });
 
@@ -553,10 +553,22 @@ describe('what it publishes', () => {
       { case: 'none waited for a while', world: last({ waiting: false }), starving: false },
       { case: 'none waits any more', observed: tasks(0, 2), world: last(), starving: false },
       {
-        case: 'the fleet has no room for more',
-        observed: tasks(10, 1),
-        world: last({ unclaimed: 10 }),
+        case: 'the fleet has no room for more, and its members work',
+        observed: { ...tasks(10, 10), ...group(10, { inService: 10 }) },
+        world: last({ unclaimed: 10, running: 10 }),
         starving: false,
+      },
+      {
+        case: 'the fleet has no room for more, and its members do nothing',
+        observed: { ...tasks(10, 0), ...group(10, { inService: 10 }) },
+        world: last({ unclaimed: 10, running: 0, idle: true }),
+        starving: true,
+      },
+      {
+        case: 'more tasks wait than maxReplicas allows, and no instance comes',
+        observed: { ...tasks(20, 0), ...group(10) },
+        world: last({ unclaimed: 20, running: 0 }),
+        starving: true,
       },
       { case: 'the only poll of an execution saw a task wait', world: only, starving: true },
       {

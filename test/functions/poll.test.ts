@@ -180,6 +180,11 @@ describe('the metrics', () => {
     const state = { poll, activities: { ...FIRST.activities, cameInService: 4 } };
     expect(metrics(state, {}, elapsed).ClaimedTasks).toBe(claimed);
   });
+
+  it('count no claim of instances that came and stand idle', () => {
+    const state = { poll: { ...LAST, number: 1 }, activities: { ...FIRST.activities, cameInService: 4 } };
+    expect(metrics(state, { running: { running: 1 } }, 50.3).ClaimedTasks).toBeUndefined();
+  });
 });
 
 describe('a rate limit of CircleCI', () => {

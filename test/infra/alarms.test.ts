@@ -203,7 +203,7 @@ describe('all alarms', () => {
 
   it('tell in the words of the fleet what would have to be done', () => {
     expect(named('circleci-runners-linux-large-Starving').AlarmDescription).toBe(
-      'Fleet linux-large: tasks have waited for 21 minutes without one being claimed, and the fleet is below maxReplicas (40 or, by schedule, 60): instances do not come, or come and take no tasks. See docs/operations.md, "Starving".',
+      'Fleet linux-large: tasks have waited for 21 minutes without one being claimed: instances do not come, or come and take no tasks. See docs/operations.md, "Starving".',
     );
     expect(named('circleci-runners-arm-CircleCiRefuses').AlarmDescription).toBe(
       'Fleet arm: CircleCI refuses the token or the resource class in 3 of the last 5 minutes, so the fleet does not follow its queue. Capacity stays as it was. See docs/operations.md, "CircleCI Refuses".',

@@ -1,7 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { NEEDS_YOU, OUTAGE } from '../../sandbox/alarms.ts';
-import { BEGINS, ENDS, FAULT_MATRIX_FILE, faultMatrix, outcomeOf } from '../../sandbox/fault-matrix.ts';
+import {
+  BACKLOGS,
+  type Backlog,
+  BEGINS,
+  ENDS,
+  FAULT_MATRIX_FILE,
+  faultMatrix,
+  outcomeOf,
+} from '../../sandbox/fault-matrix.ts';
 import { FAULTS } from '../../sandbox/faults.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 
@@ -11,11 +19,21 @@ const NOTIFYING = [NEEDS_YOU, OUTAGE];
 /** How long it may take until an alarm rings, and until it is over, in minutes. */
 const SOON = 10;
 
+const PLAYED = (Object.keys(BACKLOGS) as Backlog[]).flatMap((backlog) =>
+  FAULTS.map((fault) => ({ ...fault, fault, backlog })),
+);
+
 describe('what becomes of a fleet, for half an hour, when', () => {
-  it.each(FAULTS)('$name', async (fault) => {
+  it.each(PLAYED)('$name, with a backlog $backlog the maximum', async ({ fault, backlog }) => {
     const { ends, rings = ends?.state, late, unsteady, ofLaunches, idlers, kills } = fault;
-    const outcome = await outcomeOf(fault);
-    const { executions, failed, states, errors, alarms } = outcome;
+    const outcome = await outcomeOf(fault, backlog);
+    const { executions, failed, states, errors } = outcome;
+    const alarms = outcome.alarms.filter(({ heading }) => heading !== 'Saturated');
+
+    // No outage looks like a busy day. Afterwards, a large backlog may keep the fleet at its maximum for a while.
+    const saturated = outcome.alarms.find(({ heading }) => heading === 'Saturated');
+    if (backlog === 'below') expect(saturated).toBeUndefined();
+    expect(saturated?.ringings[0]?.from ?? Number.POSITIVE_INFINITY).toBeGreaterThan(ENDS);
 
     // Nothing is lost, and nothing is launched for nothing, unless that is what fails.
     expect(outcome.jobs.neverRun).toBe(0);
@@ -52,7 +70,9 @@ describe('what becomes of a fleet, for half an hour, when', () => {
       if (!unsteady) expect(ringings).toHaveLength(1);
     }
     expect(outcome.servedAfter).toBeGreaterThan(0);
-    expect(outcome.servedAfter).toBeLessThanOrEqual(late ? 4 * SOON : 3);
+    // A large backlog takes time at the maximum.
+    const served = backlog === 'above' ? 3 * SOON : 3;
+    expect(outcome.servedAfter).toBeLessThanOrEqual(late ? 4 * SOON : served);
   });
 
   it('is in docs/fault-matrix.md as it is; `npm run generate` writes it', async () => {
