@@ -6,12 +6,16 @@ import type { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import type { RunnerFleet } from './runner-fleet.ts';
 
+export interface AlarmTopicProps {
+  fleets: RunnerFleet[];
+}
+
 /** The stack's topic, which tells everybody named as `alarmEmail`, and the topics of the adopter beside it. */
 export class AlarmTopic extends Topic {
   /** Each topic that is told of what concerns all fleets. */
   readonly arns: string[];
 
-  constructor(scope: Construct, id: string, fleets: RunnerFleet[]) {
+  constructor(scope: Construct, id: string, { fleets }: AlarmTopicProps) {
     super(scope, id, { displayName: 'CircleCI runner autoscaler', enforceSSL: true });
     // The policy that `enforceSSL` makes takes the place of the topic's default one, which let alarms speak.
     this.addToResourcePolicy(

@@ -22,6 +22,12 @@ import type { ScalingWorkflow } from './scaling-workflow.ts';
 const MOST_ALARMS_IN_RULE = 100;
 const LONGEST_RULE = 10_240;
 
+export interface AlarmsProps {
+  fleets: RunnerFleet[];
+  workflow: ScalingWorkflow;
+  topic: AlarmTopic;
+}
+
 /** All alarms: those that watch a metric each, and those over them that tell the topics. */
 export class Alarms extends Construct {
   /** The alarms of each fleet by its name, the one over the others first. */
@@ -30,13 +36,7 @@ export class Alarms extends Construct {
   readonly ofStack: AlarmBase[];
   private readonly topic: AlarmTopic;
 
-  constructor(
-    scope: Construct,
-    id: string,
-    fleets: RunnerFleet[],
-    workflow: ScalingWorkflow,
-    topic: AlarmTopic,
-  ) {
+  constructor(scope: Construct, id: string, { fleets, workflow, topic }: AlarmsProps) {
     super(scope, id);
     this.topic = topic;
     const configs = fleets.map(({ config }) => config);

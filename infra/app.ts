@@ -9,7 +9,7 @@ try {
   const name = context('stack', STACK_NAME);
   const fault = faultOfStackName(name);
   if (fault !== undefined) throw new FleetsInvalid(`-c stack ${fault}, got ${JSON.stringify(name)}`);
-  new AutoscalerStack(app, name, loadFleets(context('fleets', 'fleets.yaml')));
+  new AutoscalerStack(app, name, { fleets: loadFleets(context('fleets', 'fleets.yaml')) });
 } catch (error) {
   if (!(error instanceof FleetsInvalid)) throw error;
   console.error(error.message);

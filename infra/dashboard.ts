@@ -20,22 +20,25 @@ const CONSOLE = 'https://console.aws.amazon.com';
 const WHOLE_ROW = 24;
 const RUNBOOK = 'Each alarm has its part in `docs/operations.md`.';
 
+export interface FleetsDashboardProps {
+  fleets: RunnerFleet[];
+  workflow: ScalingWorkflow;
+  alarms: Alarms;
+}
+
 /** How the fleets are: a row for each, and one for what they share. */
 export class FleetsDashboard extends Dashboard {
-  constructor(
-    scope: Construct,
-    id: string,
-    fleets: RunnerFleet[],
-    { stateMachine, schedules }: ScalingWorkflow,
-    alarms: Alarms,
-  ) {
+  constructor(scope: Construct, id: string, { fleets, workflow, alarms }: FleetsDashboardProps) {
+    const { stateMachine, schedules } = workflow;
     const { stackName } = Stack.of(scope);
-    const workflow = `[workflow](${CONSOLE}/states/home?region=${Aws.REGION}#/express-statemachines/view/${stateMachine.stateMachineArn})`;
+    const workflowLink = `[workflow](${CONSOLE}/states/home?region=${Aws.REGION}#/express-statemachines/view/${stateMachine.stateMachineArn})`;
     super(scope, id, {
       dashboardName: stackName,
       widgets: [
-        ...fleets.flatMap((fleet) => rowsOf(fleet, workflow, alarms.ofFleets.get(fleet.config.name) ?? [])),
-        [text(`## All fleets\n\n${workflow}. ${RUNBOOK}`)],
+        ...fleets.flatMap((fleet) =>
+          rowsOf(fleet, workflowLink, alarms.ofFleets.get(fleet.config.name) ?? []),
+        ),
+        [text(`## All fleets\n\n${workflowLink}. ${RUNBOOK}`)],
         [
           graph('Executions', WHOLE_ROW / 2, {
             left: [
@@ -65,14 +68,14 @@ export class FleetsDashboard extends Dashboard {
 }
 
 /** What a fleet is, how it does, and its alarms. */
-function rowsOf({ config, groupName }: RunnerFleet, workflow: string, alarms: AlarmBase[]): IWidget[][] {
+function rowsOf({ config, groupName }: RunnerFleet, workflowLink: string, alarms: AlarmBase[]): IWidget[][] {
   const measured = (metric: FleetMetric, statistic: string, label: string) =>
     fleetMetric(config.name, metric, statistic).with({ label });
   const group = `[Auto Scaling group](${CONSOLE}/ec2/home?region=${Aws.REGION}#AutoScalingGroupDetails:id=${groupName};view=details)`;
   return [
     [
       text(
-        `## Fleet ${config.name}\n\nResource class \`${config.resourceClass}\`, ${group}, ${workflow}. ${RUNBOOK}`,
+        `## Fleet ${config.name}\n\nResource class \`${config.resourceClass}\`, ${group}, ${workflowLink}. ${RUNBOOK}`,
       ),
     ],
     [

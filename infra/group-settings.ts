@@ -2,12 +2,17 @@ import { CustomResource, Duration } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { logicalId } from '../fleets/names.ts';
 import { NodeFunction } from './node-function.ts';
-import { DESCRIBE_GROUPS } from './permissions.ts';
-import { onGroups, type RunnerFleet } from './runner-fleet.ts';
+import { allowDescribe } from './permissions.ts';
+import type { RunnerFleet } from './runner-fleet.ts';
+import { RunnerGroup } from './runner-group.ts';
+
+export interface GroupSettingsProps {
+  fleets: RunnerFleet[];
+}
 
 /** Settings of the groups that CloudFormation has no property for; see group-settings-handler.ts. */
 export class GroupSettings extends Construct {
-  constructor(scope: Construct, id: string, fleets: RunnerFleet[]) {
+  constructor(scope: Construct, id: string, { fleets }: GroupSettingsProps) {
     super(scope, id);
     const settings = new NodeFunction(this, 'Function', {
       name: 'group-settings',
@@ -15,16 +20,13 @@ export class GroupSettings extends Construct {
       description:
         'Suspends AZRebalance of each group, and lets protected instances go when the stack is deleted',
       timeout: Duration.minutes(3),
-      permissions: [
-        DESCRIBE_GROUPS,
-        onGroups(
-          fleets,
-          'autoscaling:SuspendProcesses',
-          'autoscaling:UpdateAutoScalingGroup',
-          'autoscaling:SetInstanceProtection',
-        ),
-      ],
     });
+    allowDescribe(settings.executionRole, 'AutoScalingGroups');
+    RunnerGroup.allow(
+      settings.executionRole,
+      fleets.map(({ group }) => group),
+      { actions: ['SuspendProcesses', 'UpdateAutoScalingGroup', 'SetInstanceProtection'] },
+    );
     for (const fleet of fleets) {
       const resource = new CustomResource(this, `${logicalId(fleet.config.name)}Settings`, {
         resourceType: 'Custom::GroupSettings',

@@ -2,13 +2,17 @@ import { Stack } from 'aws-cdk-lib';
 import { CfnQueryDefinition } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { ScalingWorkflow } from './scaling-workflow.ts';
-import type { StepFunction } from './step-function.ts';
+import type { TaskFunction } from './task-function.ts';
+
+export interface LogQueriesProps {
+  workflow: ScalingWorkflow;
+}
 
 /** What one asks the logs of the steps, saved for CloudWatch Logs Insights in a folder of the stack's name. */
 export class LogQueries extends Construct {
-  constructor(scope: Construct, id: string, { steps }: ScalingWorkflow) {
+  constructor(scope: Construct, id: string, { workflow: { taskFunctions } }: LogQueriesProps) {
     super(scope, id);
-    const { ComputeCapacity, DescribeActivities } = steps;
+    const { ComputeCapacity, DescribeActivities } = taskFunctions;
 
     // The fleet is in a comment: without the line, it is of all of them.
     this.query(
@@ -22,7 +26,7 @@ export class LogQueries extends Construct {
     );
     this.query(
       'Failures',
-      Object.values(steps),
+      Object.values(taskFunctions),
       `fields @timestamp, message as step, fleet, error.name, error.message, execution
 | filter level = "ERROR"
 | sort @timestamp desc
@@ -46,10 +50,10 @@ export class LogQueries extends Construct {
     );
   }
 
-  private query(name: string, steps: StepFunction[], queryString: string): void {
+  private query(name: string, functions: TaskFunction[], queryString: string): void {
     new CfnQueryDefinition(this, name.replaceAll(' ', ''), {
       name: `${Stack.of(this).stackName}/${name}`,
-      logGroupNames: steps.map((step) => step.logGroup.logGroupName),
+      logGroupNames: functions.map(({ logGroup }) => logGroup.logGroupName),
       queryString,
     });
   }

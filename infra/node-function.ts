@@ -11,9 +11,8 @@ import {
 import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { allow, type Permission } from './permissions.ts';
 
-/** How a function becomes one file. With the SDK inside, it runs what was tested, and starts faster. */
+/** How a function is bundled into one file. It includes the SDK, so that it runs the version that was tested and starts faster. */
 export const BUNDLING = {
   format: OutputFormat.ESM,
   target: 'node24',
@@ -23,24 +22,25 @@ export const BUNDLING = {
 };
 
 export interface NodeFunctionProps {
-  /** The function's name behind the stack's. */
+  /** The function's name after the stack's. */
   name: string;
   /** The source file, by its path from the root of the project. */
   entry: string;
   /** What the function does, for the Lambda console. */
   description: string;
   timeout: Duration;
-  /** What the function may do beside writing its log. */
-  permissions: Permission[];
-  /** Variables of its environment. Without it the function has those of Lambda. */
+  /** Environment variables. Default: Lambda's own. */
   environment?: Record<string, string>;
 }
 
 /** A Lambda function bundled from one source file, with a role and a log group of its own. */
 export class NodeFunction extends NodejsFunction {
+  /** The function's role, which may write the function's log and what others allow it. */
+  readonly executionRole: Role;
+
   constructor(scope: Construct, id: string, props: NodeFunctionProps) {
     const functionName = `${Stack.of(scope).stackName}-${props.name}`;
-    // The function's parts live beside it in the tree, not inside it: they are its arguments.
+    // The function's parts are beside it in the tree, not inside it, because they are its arguments.
     const parts = new Construct(scope, `${id}Parts`);
     const logGroup = new LogGroup(parts, 'LogGroup', {
       logGroupName: `/aws/lambda/${functionName}`,
@@ -49,7 +49,6 @@ export class NodeFunction extends NodejsFunction {
     });
     const role = new Role(parts, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
     logGroup.grantWrite(role);
-    for (const permission of props.permissions) allow(role, permission);
     super(scope, id, {
       functionName,
       description: props.description,
@@ -61,11 +60,12 @@ export class NodeFunction extends NodejsFunction {
       role,
       logGroup,
       loggingFormat: LoggingFormat.JSON,
-      // Without the lines at a call's start and end, which would be most of the log: a step says itself how it went.
+      // Without Lambda's lines at the start and end of each call, which would be most of the log.
       systemLogLevelV2: SystemLogLevel.WARN,
       applicationLogLevelV2: ApplicationLogLevel.INFO,
       ...(props.environment !== undefined && { environment: props.environment }),
       bundling: BUNDLING,
     });
+    this.executionRole = role;
   }
 }

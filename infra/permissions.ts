@@ -5,23 +5,9 @@ export interface Permission {
   actions: string[];
   resources: string[];
   conditions?: Conditions;
-  /** Why resources with a `*` in them are as narrow as they can be; required of such resources by a test. */
+  /** Why resources with a `*` in them are as narrow as they can be; a test requires it of such resources. */
   wildcard?: string;
 }
-
-/** What reading the state of groups takes. */
-export const DESCRIBE_GROUPS: Permission = {
-  actions: ['autoscaling:DescribeAutoScalingGroups'],
-  resources: ['*'],
-  wildcard:
-    'The action knows no resources: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html',
-};
-
-/** What reading the scaling activities of groups takes. */
-export const DESCRIBE_ACTIVITIES: Permission = {
-  ...DESCRIBE_GROUPS,
-  actions: ['autoscaling:DescribeScalingActivities'],
-};
 
 /** Allows a role some actions. */
 export function allow(role: Role, { wildcard, ...permission }: Permission): void {
@@ -29,14 +15,24 @@ export function allow(role: Role, { wildcard, ...permission }: Permission): void
   if (wildcard === undefined) return;
   for (const resource of permission.resources) {
     Validations.of(role).acknowledge({
-      id: `AwsSolutions-IAM5[Resource::${asFindingsNameIt(resource)}]`,
+      id: `AwsSolutions-IAM5[Resource::${asInFindings(resource)}]`,
       reason: wildcard,
     });
   }
 }
 
+/** Allows a role to read every group: IAM cannot restrict these actions to some. */
+export function allowDescribe(role: Role, what: 'AutoScalingGroups' | 'ScalingActivities'): void {
+  allow(role, {
+    actions: [`autoscaling:Describe${what}`],
+    resources: ['*'],
+    wildcard:
+      'The action supports no resources: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html',
+  });
+}
+
 /** cdk-nag's findings write `<AWS::Region>` where an ARN refers to the region. */
-function asFindingsNameIt(arn: string): string {
+function asInFindings(arn: string): string {
   return arn
     .replaceAll(Aws.PARTITION, '<AWS::Partition>')
     .replaceAll(Aws.REGION, '<AWS::Region>')

@@ -1,41 +1,39 @@
 import { Fn, Validations } from 'aws-cdk-lib';
 import { CfnSecurityGroup, IpAddresses, SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2';
-import type { Construct } from 'constructs';
+import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { isIpv6, SSH_RERUN_PORT } from '../fleets/settings/network.ts';
 
-/** Where a fleet's instances run, and the security groups that they are in. */
-export interface RunnerNetwork {
-  zones: { availabilityZones: string[] } | { vpcZoneIdentifier: string[] };
-  securityGroupIds: string[];
-  /** Whether the subnets may have no IPv4 addresses: only those of an adopter's VPC may. */
-  perhapsIpv6Only: boolean;
+export interface RunnerNetworkProps {
+  fleet: Pick<FleetConfig, 'name' | 'network' | 'sshCidr' | 'sshRerun'>;
 }
 
-/** Makes what a fleet's network needs: a VPC if the fleet asks for one, a security group unless it brings its own. */
-export function networkOf(scope: Construct, config: FleetConfig): RunnerNetwork {
-  const { network } = config;
-  if (network === 'default-vpc') {
-    return {
+/** Where a fleet's instances run: zones or subnets, and security groups. */
+export class RunnerNetwork extends Construct {
+  /** Zones for the default VPC, subnets for another VPC. */
+  readonly zones: { availabilityZones: string[] } | { vpcZoneIdentifier: string[] };
+  readonly securityGroupIds: string[];
+  /** Whether the subnets may have no IPv4 addresses: only those of an adopter's VPC may. */
+  readonly perhapsIpv6Only: boolean;
+
+  constructor(scope: Construct, id: string, { fleet }: RunnerNetworkProps) {
+    super(scope, id);
+    const { network } = fleet;
+    this.perhapsIpv6Only = typeof network === 'object';
+    // What it makes is beside it in the tree, not inside it: logical ids must stay the same in deployed stacks.
+    if (network === 'default-vpc') {
       // A group with zones and no subnets runs in the default VPC: no look-up, so no credentials at synthesis.
-      zones: { availabilityZones: Fn.getAzs() },
-      securityGroupIds: [securityGroup(scope, config, undefined)],
-      perhapsIpv6Only: false,
-    };
+      this.zones = { availabilityZones: Fn.getAzs() };
+      this.securityGroupIds = [securityGroup(scope, fleet, undefined)];
+    } else if (network === 'new-vpc') {
+      const vpc = newVpc(scope);
+      this.zones = { vpcZoneIdentifier: vpc.publicSubnets.map((subnet) => subnet.subnetId) };
+      this.securityGroupIds = [securityGroup(scope, fleet, vpc.vpcId)];
+    } else {
+      this.zones = { vpcZoneIdentifier: network.subnetIds };
+      this.securityGroupIds = network.securityGroupIds ?? [securityGroup(scope, fleet, network.vpcId)];
+    }
   }
-  if (network === 'new-vpc') {
-    const vpc = newVpc(scope);
-    return {
-      zones: { vpcZoneIdentifier: vpc.publicSubnets.map((subnet) => subnet.subnetId) },
-      securityGroupIds: [securityGroup(scope, config, vpc.vpcId)],
-      perhapsIpv6Only: false,
-    };
-  }
-  return {
-    zones: { vpcZoneIdentifier: network.subnetIds },
-    securityGroupIds: network.securityGroupIds ?? [securityGroup(scope, config, network.vpcId)],
-    perhapsIpv6Only: true,
-  };
 }
 
 function newVpc(scope: Construct): Vpc {
@@ -49,17 +47,17 @@ function newVpc(scope: Construct): Vpc {
   Validations.of(vpc).acknowledge({
     id: 'AwsSolutions-VPC7',
     reason:
-      'The VPC holds only runners, and no port is open unless the fleet asks for SSH. If you need flow logs, name a VPC of yours that has them.',
+      'The VPC holds only runners, and every port is closed except for the SSH settings of the fleet. If you need flow logs, use a VPC of yours that has them.',
   });
   return vpc;
 }
 
 const OUT = { ipProtocol: '-1', description: 'CircleCI, packages and what jobs need' };
 
-/** A security group that lets everything out, by IPv4 and IPv6, and nothing in unless the fleet asks for SSH. */
+/** A security group that allows all outbound traffic, and inbound SSH from the fleet's ranges only. */
 function securityGroup(
   scope: Construct,
-  { name, sshCidr, sshRerun }: FleetConfig,
+  { name, sshCidr, sshRerun }: RunnerNetworkProps['fleet'],
   vpcId: string | undefined,
 ): string {
   const group = new CfnSecurityGroup(scope, 'SecurityGroup', {

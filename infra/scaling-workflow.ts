@@ -9,31 +9,35 @@ import { Construct } from 'constructs';
 import { capacityOf, onDemandPercentage } from '../fleets/effective.ts';
 import { logicalId } from '../fleets/names.ts';
 import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
-import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG } from '../functions/lib/tags.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
-import { allow, DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS } from './permissions.ts';
-import { onGroups, type RunnerFleet } from './runner-fleet.ts';
-import { StepFunction } from './step-function.ts';
+import { allow } from './permissions.ts';
+import type { RunnerFleet } from './runner-fleet.ts';
+import { type TaskFunctions, taskFunctions } from './task-functions.ts';
+
+export interface ScalingWorkflowProps {
+  fleets: RunnerFleet[];
+  topic: AlarmTopic;
+}
 
 /** The state machine that all fleets share, its functions, and a schedule for each fleet. */
 export class ScalingWorkflow extends Construct {
   readonly stateMachine: StateMachine;
   /** The function of each Task state, by the state's name without spaces. */
-  readonly steps: ReturnType<ScalingWorkflow['functions']>;
+  readonly taskFunctions: TaskFunctions;
   /** The schedules of all fleets, each by its group's name. */
   readonly schedules: ScheduleGroup;
   /** What schedules could not deliver. */
   readonly deadLetters: Queue;
 
-  constructor(scope: Construct, id: string, fleets: RunnerFleet[], topic: AlarmTopic) {
+  constructor(scope: Construct, id: string, { fleets, topic }: ScalingWorkflowProps) {
     super(scope, id);
-    this.steps = this.functions(fleets);
+    this.taskFunctions = taskFunctions(this, fleets);
     const role = new Role(this, 'StateMachineRole', {
       assumedBy: new ServicePrincipal('states.amazonaws.com'),
     });
     allow(role, {
       actions: ['lambda:InvokeFunction'],
-      resources: Object.values(this.steps).map((step) => step.functionArn),
+      resources: Object.values(this.taskFunctions).map(({ functionArn }) => functionArn),
     });
     allow(role, {
       actions: ['cloudwatch:PutMetricData'],
@@ -52,7 +56,10 @@ export class ScalingWorkflow extends Construct {
       // From the text, so that the template holds the file as it is.
       definitionBody: DefinitionBody.fromString(definition),
       definitionSubstitutions: Object.fromEntries(
-        Object.entries(this.steps).map(([name, step]) => [`${name}FunctionArn`, step.functionArn]),
+        Object.entries(this.taskFunctions).map(([name, { functionArn }]) => [
+          `${name}FunctionArn`,
+          functionArn,
+        ]),
       ),
       logs: {
         level: LogLevel.ALL,
@@ -100,69 +107,6 @@ export class ScalingWorkflow extends Construct {
     for (const fleet of fleets) this.schedule(fleet, schedulerRole, topic);
   }
 
-  /** One function for each Task state, by the name of its placeholder in the definition. */
-  private functions(fleets: RunnerFleet[]) {
-    const autoPools = fleets.filter(({ config }) => config.warmPool?.size === 'auto');
-    const readScalerSecrets = {
-      actions: ['secretsmanager:GetSecretValue'],
-      resources: fleets.map((fleet) => fleet.scalerSecret.arn),
-    };
-    return {
-      ReadSecrets: new StepFunction(this, 'ReadSecrets', {
-        entry: 'read-secrets',
-        description: "Proves that a fleet's scaler secret can be read and is whole",
-        permissions: [readScalerSecrets],
-      }),
-      DescribeActivities: new StepFunction(this, 'DescribeActivities', {
-        entry: 'describe-activities',
-        description: "Reads a group's scaling activities, and whether its launches only fail",
-        permissions: [DESCRIBE_ACTIVITIES],
-      }),
-      CountUnclaimed: new StepFunction(this, 'CountUnclaimed', {
-        entry: 'count-unclaimed',
-        description: "Counts the tasks of a fleet's resource class that wait for a runner",
-        permissions: [readScalerSecrets],
-      }),
-      CountRunning: new StepFunction(this, 'CountRunning', {
-        entry: 'count-running',
-        description: "Counts the tasks of a fleet's resource class that a runner works on",
-        permissions: [readScalerSecrets],
-      }),
-      DescribeGroup: new StepFunction(this, 'DescribeGroup', {
-        entry: 'describe-group',
-        description: "Reads a group's desired capacity and counts its members by lifecycle state",
-        permissions: [DESCRIBE_GROUPS],
-      }),
-      ComputeCapacity: new StepFunction(this, 'ComputeCapacity', {
-        entry: 'compute-capacity',
-        description: "Decides a group's desired capacity, and when the next poll is due",
-        permissions: [],
-      }),
-      UpdateGroup: new StepFunction(this, 'UpdateGroup', {
-        entry: 'update-group',
-        description:
-          "Sets a group's desired capacity, suspends its launches while the breaker is open, and has it fall back from Spot to On-Demand",
-        permissions: [
-          DESCRIBE_GROUPS,
-          onGroups(
-            fleets,
-            'autoscaling:SetDesiredCapacity',
-            'autoscaling:SuspendProcesses',
-            'autoscaling:ResumeProcesses',
-          ),
-          ...(autoPools.length > 0 ? [onGroups(autoPools, 'autoscaling:PutWarmPool')] : []),
-          {
-            ...onGroups(fleets, 'autoscaling:CreateOrUpdateTags', 'autoscaling:DeleteTags'),
-            conditions: {
-              'ForAllValues:StringEquals': { 'aws:TagKeys': [LAUNCH_SUSPENDED_TAG, FALLBACK_TAG] },
-            },
-          },
-          ...fleets.flatMap((fleet) => fleet.fallbackPermissions),
-        ],
-      }),
-    };
-  }
-
   /** Starts an execution for the fleet every minute; its input explains itself in the console. */
   private schedule(fleet: RunnerFleet, role: Role, topic: AlarmTopic): void {
     const { config } = fleet;
@@ -179,7 +123,7 @@ export class ScalingWorkflow extends Construct {
           fleet: config.name,
           resourceClass: config.resourceClass,
           circleciUrl: config.circleciUrl,
-          scalerSecretName: fleet.scalerSecret.name,
+          scalerSecretName: fleet.scalerSecret.secretName,
           groupName: fleet.groupName,
           capacity: capacityOf(config),
           pollIntervalSeconds: config.pollInterval,

@@ -1,6 +1,7 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
+import { logicalId } from '../fleets/names.ts';
 import { AlarmTopic } from './alarm-topic.ts';
 import { Alarms } from './alarms.ts';
 import { FleetsDashboard } from './dashboard.ts';
@@ -9,18 +10,25 @@ import { LogQueries } from './log-queries.ts';
 import { RunnerFleet } from './runner-fleet.ts';
 import { ScalingWorkflow } from './scaling-workflow.ts';
 
+export interface AutoscalerStackProps extends StackProps {
+  fleets: FleetConfig[];
+}
+
 /** Everything that an account needs for its fleets, as a table of contents. */
 export class AutoscalerStack extends Stack {
-  constructor(scope: Construct, id: string, fleets: FleetConfig[], props?: StackProps) {
+  constructor(scope: Construct, id: string, { fleets: configs, ...props }: AutoscalerStackProps) {
     super(scope, id, { description: 'EC2 runners that follow the CircleCI queue', ...props });
 
-    const runnerFleets = fleets.map((fleet) => new RunnerFleet(this, fleet));
-    new GroupSettings(this, 'GroupSettings', runnerFleets);
-    const topic = new AlarmTopic(this, 'AlarmTopic', runnerFleets);
-    const workflow = new ScalingWorkflow(this, 'Workflow', runnerFleets, topic);
-    const alarms = new Alarms(this, 'Alarms', runnerFleets, workflow, topic);
-    new FleetsDashboard(this, 'Dashboard', runnerFleets, workflow, alarms);
-    new LogQueries(this, 'LogQueries', workflow);
+    const fleets = configs.map(
+      // Not the name alone: a fleet may be called `workflow`, or `default`, a name that the CDK treats differently.
+      (config) => new RunnerFleet(this, `${logicalId(config.name)}Fleet`, { config }),
+    );
+    new GroupSettings(this, 'GroupSettings', { fleets });
+    const topic = new AlarmTopic(this, 'AlarmTopic', { fleets });
+    const workflow = new ScalingWorkflow(this, 'Workflow', { fleets, topic });
+    const alarms = new Alarms(this, 'Alarms', { fleets, workflow, topic });
+    new FleetsDashboard(this, 'Dashboard', { fleets, workflow, alarms });
+    new LogQueries(this, 'LogQueries', { workflow });
 
     new CfnOutput(this, 'StateMachineArn', { value: workflow.stateMachine.stateMachineArn });
   }

@@ -33,7 +33,9 @@ describe('a port that is open to the internet', () => {
   });
 
   it('is in the warnings of the synthesis', () => {
-    const stack = new AutoscalerStack(new App(), 'runners', fleetsOf(minimalWith('sshCidr: 0.0.0.0/0')));
+    const stack = new AutoscalerStack(new App(), 'runners', {
+      fleets: fleetsOf(minimalWith('sshCidr: 0.0.0.0/0')),
+    });
     const all = Annotations.fromStack(stack).findWarning('*', Match.anyValue());
     expect(all.map(({ entry }) => String(entry.data))).toContain(
       `${internet('sshCidr', '0.0.0.0/0', 22)} [ack: circleci-runner-autoscaler:sshCidr]`,

@@ -211,10 +211,11 @@ function alarmsOfThirtyFleets(): Ringing {
     () => ({}),
     (index) => `fleet-${index}`.padEnd(32, '-long'),
   );
-  const fleets = configs.map((config) => new RunnerFleet(others, config));
-  const topic = new AlarmTopic(others, 'AlarmTopic', fleets);
+  const fleets = configs.map((config) => new RunnerFleet(others, config.name, { config }));
+  const topic = new AlarmTopic(others, 'AlarmTopic', { fleets });
   const stack = new Stack(app, STACK_NAME);
-  new Alarms(stack, 'Alarms', fleets, new ScalingWorkflow(others, 'Workflow', fleets, topic), topic);
+  const workflow = new ScalingWorkflow(others, 'Workflow', { fleets, topic });
+  new Alarms(stack, 'Alarms', { fleets, workflow, topic });
   return new Ringing(stack);
 }
 

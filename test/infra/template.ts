@@ -15,7 +15,7 @@ const { context } = z
 /** The app as cdk.json runs it, but without bundling the functions' code. */
 export function appOf(fleets: FleetConfig[]): { app: App; stack: AutoscalerStack } {
   const app = emptyApp();
-  return { app, stack: new AutoscalerStack(app, STACK_NAME, fleets) };
+  return { app, stack: new AutoscalerStack(app, STACK_NAME, { fleets }) };
 }
 
 /** An app as cdk.json runs it, with nothing in it yet. */

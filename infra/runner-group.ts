@@ -1,0 +1,115 @@
+import { ArnFormat, Stack, Validations } from 'aws-cdk-lib';
+import { CfnAutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
+import type { LaunchTemplate } from 'aws-cdk-lib/aws-ec2';
+import type { Conditions, Role } from 'aws-cdk-lib/aws-iam';
+import type { Construct } from 'constructs';
+import { onDemandPercentage } from '../fleets/effective.ts';
+import type { FleetConfig } from '../fleets/load.ts';
+import { largestMaximum } from '../functions/lib/schedules.ts';
+import { overridesOf } from './instance-overrides.ts';
+import { allow } from './permissions.ts';
+import type { RunnerNetwork } from './runner-network.ts';
+
+export interface RunnerGroupProps {
+  fleet: FleetConfig;
+  groupName: string;
+  network: RunnerNetwork;
+  launchTemplate: LaunchTemplate;
+}
+
+/** A fleet's Auto Scaling group. */
+export class RunnerGroup extends CfnAutoScalingGroup {
+  readonly groupArn: string;
+
+  constructor(scope: Construct, id: string, { fleet, groupName, network, launchTemplate }: RunnerGroupProps) {
+    const mixed = fleet.instanceTypes?.length !== 1 || fleet.spot !== undefined;
+    const template = { launchTemplateName: groupName, version: launchTemplate.latestVersionNumber };
+    super(scope, id, {
+      autoScalingGroupName: groupName,
+      // Without desired capacity: the workflow sets it, and a deployment must not reset it.
+      minSize: '0',
+      maxSize: String(largestMaximum(fleet)),
+      newInstancesProtectedFromScaleIn: true,
+      healthCheckType: 'EC2',
+      metricsCollection: [{ granularity: '1Minute' }],
+      // It would terminate Spot instances at risk while jobs run on them; the instances watch for interruptions themselves.
+      ...(fleet.spot !== undefined && { capacityRebalance: false }),
+      // An instance reports that its runner is up, or that it failed. EC2 Auto Scaling also replaces one that reports nothing.
+      lifecycleHookSpecificationList: [
+        {
+          lifecycleHookName: 'launch',
+          lifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING',
+          heartbeatTimeout: fleet.bootTimeout,
+          defaultResult: 'ABANDON',
+        },
+      ],
+      ...(mixed ? { mixedInstancesPolicy: mixedInstances(fleet, template) } : { launchTemplate: template }),
+      ...network.zones,
+      tags: [{ key: 'Name', value: groupName, propagateAtLaunch: true }],
+    });
+    this.groupArn = Stack.of(this).formatArn({
+      service: 'autoscaling',
+      resource: 'autoScalingGroup',
+      resourceName: `*:autoScalingGroupName/${groupName}`,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+    Validations.of(this).acknowledge({
+      id: 'AwsSolutions-AS3',
+      reason:
+        'Instances come and go with every job: a notification of each would be noise. Alarms notify when the group does not follow its queue.',
+    });
+    if (mixed) {
+      Validations.of(this).acknowledge({
+        id: 'AwsSolutions-EC26',
+        reason:
+          'The rule does not find the launch template of a mixed instances policy. Its root volume is encrypted.',
+      });
+    }
+  }
+
+  /** Allows a role some actions on these groups, in one statement, because a role's policies have 10,240 characters. */
+  static allow(
+    role: Role,
+    groups: RunnerGroup[],
+    { actions, conditions }: { actions: string[]; conditions?: Conditions },
+  ): void {
+    allow(role, {
+      actions: actions.map((action) => `autoscaling:${action}`),
+      resources: groups.map(({ groupArn }) => groupArn),
+      ...(conditions !== undefined && { conditions }),
+      wildcard:
+        'The * stands for the id that EC2 Auto Scaling gives a new group; the name belongs to one group.',
+    });
+  }
+
+  /** Allows the role of the group's instances to complete their launch and to leave the group. */
+  allowMembers(role: Role): void {
+    RunnerGroup.allow(role, [this], {
+      actions: [
+        'CompleteLifecycleAction',
+        'RecordLifecycleActionHeartbeat',
+        'SetInstanceHealth',
+        'TerminateInstanceInAutoScalingGroup',
+      ],
+    });
+  }
+}
+
+/** Several instance types, types by their attributes, or Spot capacity. */
+function mixedInstances(
+  fleet: FleetConfig,
+  launchTemplateSpecification: CfnAutoScalingGroup.LaunchTemplateSpecificationProperty,
+): CfnAutoScalingGroup.MixedInstancesPolicyProperty {
+  const { onDemandAllocationStrategy, overrides } = overridesOf(fleet);
+  return {
+    instancesDistribution: {
+      onDemandPercentageAboveBaseCapacity: onDemandPercentage(fleet),
+      onDemandAllocationStrategy,
+      ...(fleet.spot !== undefined && {
+        onDemandBaseCapacity: fleet.spot.onDemandBase,
+        spotAllocationStrategy: 'price-capacity-optimized',
+      }),
+    },
+    launchTemplate: { launchTemplateSpecification, overrides },
+  };
+}

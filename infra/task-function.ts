@@ -1,0 +1,29 @@
+import { Duration } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
+import { NodeFunction } from './node-function.ts';
+
+export interface TaskFunctionProps {
+  /** Name of the file in `functions/` without its ending: the state's name in kebab case. */
+  entry: string;
+  /** What the function does, for the Lambda console. */
+  description: string;
+}
+
+/** The Lambda function of one Task state. */
+export class TaskFunction extends NodeFunction {
+  constructor(scope: Construct, id: string, { entry, description }: TaskFunctionProps) {
+    super(scope, id, {
+      name: entry,
+      entry: `functions/${entry}.ts`,
+      description,
+      // Above each timeout that the workflow gives a Task, so that the workflow's timeout ends it.
+      timeout: Duration.seconds(10),
+      environment: {
+        POWERTOOLS_SERVICE_NAME: entry,
+        POWERTOOLS_LOG_LEVEL: 'INFO',
+        POWERTOOLS_METRICS_NAMESPACE: METRIC_NAMESPACE,
+      },
+    });
+  }
+}
