@@ -62,12 +62,17 @@ const LAST_CANARY_SECONDS = 1_800;
  * was opened by one that is older.
  */
 export function judgeLaunches(launches: Launch[], settings: BreakerSettings, complete = true): BreakerState {
-  const ended = launches
-    .filter((launch) => launch.outcome !== 'underway')
-    .sort((a, b) => a.endedAt - b.endedAt || rank(a) - rank(b) || a.startedAt - b.startedAt);
-  const lastSuccess = ended.findLastIndex((launch) => launch.outcome === 'succeeded');
-  const streak = ended.slice(lastSuccess + 1).filter((launch) => launch.outcome === 'failed');
-  const openedBefore = !complete && lastSuccess === -1 && streak.length >= settings.failures;
+  let lastSuccessAt = Number.NEGATIVE_INFINITY;
+  for (const launch of launches)
+    if (launch.outcome === 'succeeded') lastSuccessAt = Math.max(lastSuccessAt, launch.endedAt);
+  // Activities end in whole seconds. If a success and a failure end in the same one, the success counts as the later.
+  const failedSince = (launch: Launch): launch is FailedLaunch =>
+    launch.outcome === 'failed' && launch.endedAt > lastSuccessAt;
+  const streak = launches
+    .filter(failedSince)
+    .sort((a, b) => a.endedAt - b.endedAt || a.startedAt - b.startedAt);
+  const neverSucceeded = lastSuccessAt === Number.NEGATIVE_INFINITY;
+  const openedBefore = !complete && neverSucceeded && streak.length >= settings.failures;
   const opening = streak.find((failure, index) => {
     if (openedBefore) return true;
     const first = streak[index - settings.failures + 1];
@@ -99,6 +104,3 @@ export function judgeLaunches(launches: Launch[], settings: BreakerSettings, com
     canaryAt: last.endedAt + rest * 1_000,
   };
 }
-
-/** Activities end in whole seconds; in the same one, a success has the last word. */
-const rank = ({ outcome }: Launch) => (outcome === 'succeeded' ? 1 : 0);

@@ -38,10 +38,11 @@ const UNKNOWN_BOOT = 120_000;
 export function launchDemand(launches: Launch[], boots: Boot[], now: number): LaunchDemand {
   const usual = median(boots.map(({ startedAt, endedAt }) => endedAt - startedAt)) ?? UNKNOWN_BOOT;
   const window = Math.max(usual, SHORTEST_BOOT);
-  const starts = launches
-    .filter(({ outcome, startedAt }) => outcome !== 'failed' && startedAt >= now - RECENT)
-    .map(({ startedAt }) => startedAt)
-    .sort((a, b) => a - b);
+  const starts = sorted(
+    launches
+      .filter(({ outcome, startedAt }) => outcome !== 'failed' && startedAt >= now - RECENT)
+      .map(({ startedAt }) => startedAt),
+  );
   let peak = 0;
   let first = 0;
   for (const [index, start] of starts.entries()) {
@@ -56,9 +57,18 @@ export function launchDemand(launches: Launch[], boots: Boot[], now: number): La
  * the epoch: one becomes too old to count, or nothing has been launched for so long that the pool may shrink.
  */
 export function changesOfDemand(launches: Launch[], now: number): number {
-  const starts = launches.filter(({ outcome }) => outcome !== 'failed').map(({ startedAt }) => startedAt);
-  const changes = [...starts.map((at) => at + RECENT + 1), Math.max(...starts) + REST];
-  return changes.reduce((next, at) => (at > now ? Math.min(next, at) : next), Number.POSITIVE_INFINITY);
+  let last = Number.NEGATIVE_INFINITY;
+  let next = Number.POSITIVE_INFINITY;
+  const changes = (at: number) => {
+    if (at > now) next = Math.min(next, at);
+  };
+  for (const { outcome, startedAt } of launches) {
+    if (outcome === 'failed') continue;
+    last = Math.max(last, startedAt);
+    changes(startedAt + RECENT + 1);
+  }
+  changes(last + REST);
+  return next;
 }
 
 /** The size that a warm pool should have: it grows at once, and shrinks only while nothing is launched. */
@@ -69,5 +79,8 @@ export function sizeWarmPool(demand: LaunchDemand, size: number, maxReplicas: nu
 
 /** The lower of the two in the middle, if there are two. */
 function median(values: number[]): number | undefined {
-  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)];
+  return sorted(values)[Math.floor((values.length - 1) / 2)];
 }
+
+/** Numbers sort several times faster in an array of their own, and a replay of a trace sorts them every minute. */
+const sorted = (values: readonly number[]) => Float64Array.from(values).sort();

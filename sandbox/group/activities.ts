@@ -1,5 +1,6 @@
 import type { LaunchRecord } from '../../functions/lib/activities.ts';
 import type { FailureKind, Launch } from '../../functions/lib/breaker.ts';
+import type { Boot } from '../../functions/lib/warm-pool.ts';
 
 /** Why a launch failed. What EC2 Auto Scaling says of each is in activity-texts.ts. */
 export type FailureCause = keyof typeof FAILURES;
@@ -42,6 +43,14 @@ export interface Activity {
   readonly by: 'instance' | 'group' | 'health check';
   /** The launch never began. */
   forgotten: boolean;
+  /** What the workflow reads in it. Computed at most once between two changes, because a replay reads it every minute. */
+  read: ReadActivity | undefined;
+}
+
+/** An activity as the workflow reads it: as a launch, as a boot, as both or as neither. */
+interface ReadActivity {
+  launch: Launch | undefined;
+  boot: Boot | undefined;
 }
 
 /** How many of the newest are kept, beside those in progress. AWS keeps six weeks, and answers with at most 100. */
@@ -56,6 +65,8 @@ export class ScalingActivities {
   readonly #now: () => number;
   /** In the order of their start. */
   #kept: Activity[] = [];
+  /** Those of them that have not ended, in the same order. */
+  readonly #inProgress = new Set<Activity>();
   #number = 0;
   #crowded = 2 * KEPT;
   #dropped = false;
@@ -73,12 +84,16 @@ export class ScalingActivities {
 
   /** An instance is launched, from the warm pool or not; what becomes of it is said later. */
   launch(instance: number, change: CapacityChange, warm = false): Activity {
-    return this.#begin(warm ? 'warm launch' : 'launch', instance, change);
+    const launch = this.#begin(warm ? 'warm launch' : 'launch', instance, change);
+    this.#inProgress.add(launch);
+    return launch;
   }
 
   /** An instance is launched into the warm pool. */
   warm(instance: number): Activity {
-    return this.#begin('into the warm pool', instance, undefined);
+    const launch = this.#begin('into the warm pool', instance, undefined);
+    this.#inProgress.add(launch);
+    return launch;
   }
 
   /**
@@ -115,6 +130,7 @@ export class ScalingActivities {
   /** The launched instance is up, and its launch hook waits. */
   proceed(launch: Activity): void {
     launch.status = 'MidLifecycleAction';
+    launch.read = undefined;
     this.version += 1;
   }
 
@@ -133,14 +149,23 @@ export class ScalingActivities {
   forget(launch: Activity): void {
     launch.forgotten = true;
     launch.endedAt ??= launch.startedAt;
+    launch.read = undefined;
+    this.#inProgress.delete(launch);
     this.version += 1;
   }
 
-  /** As `DescribeScalingActivities` has them: those in progress first, and then the newest. */
-  newest(): Activity[] {
-    const newest = this.#kept.filter(({ forgotten }) => !forgotten).reverse();
-    const inProgress = newest.filter(({ endedAt }) => endedAt === undefined);
-    return [...inProgress, ...newest.filter(({ endedAt }) => endedAt !== undefined)];
+  /**
+   * As `DescribeScalingActivities` has them: those in progress first, and then the newest.
+   *
+   * @param most How many are needed.
+   */
+  newest(most = Number.POSITIVE_INFINITY): Activity[] {
+    const newest = [...this.#inProgress].filter(({ endedAt }) => endedAt === undefined).reverse();
+    for (let index = this.#kept.length - 1; index >= 0 && newest.length < most; index -= 1) {
+      const activity = this.#kept[index];
+      if (activity?.endedAt !== undefined && !activity.forgotten) newest.push(activity);
+    }
+    return newest;
   }
 
   /**
@@ -149,22 +174,23 @@ export class ScalingActivities {
    * @param all Read as many as it ever reads.
    */
   record(all: boolean): LaunchRecord {
-    const newest = this.newest();
-    let read = MOST_READ;
-    for (let page = FIRST_READ; !all && page < MOST_READ; page += FIRST_READ) {
-      const succeeded = (activity: Activity) => asLaunch(activity)?.outcome === 'succeeded';
-      if (!newest.slice(page - FIRST_READ, page).some(succeeded)) continue;
-      read = page;
-      break;
+    const newest = this.newest(MOST_READ + 1);
+    const launches: Launch[] = [];
+    const boots: Boot[] = [];
+    let read = 0;
+    // Without `all`, a page with a success is the last one that is read.
+    for (let enough = false; !enough && read < MOST_READ; read += FIRST_READ) {
+      const page = Math.min(read + FIRST_READ, newest.length);
+      for (let index = read; index < page; index += 1) {
+        const { launch, boot } = readActivity(newest[index] as Activity);
+        if (launch !== undefined) launches.push(launch);
+        if (boot !== undefined) boots.push(boot);
+        if (!all && launch?.outcome === 'succeeded') enough = true;
+      }
     }
-    const activities = newest.slice(0, read);
     return {
-      launches: activities.flatMap((activity) => asLaunch(activity) ?? []),
-      boots: activities.flatMap(({ of, status, startedAt, endedAt }) =>
-        (of === 'launch' || of === 'into the warm pool') && status === 'Successful' && endedAt !== undefined
-          ? [{ startedAt, endedAt: Math.max(endedAt, startedAt) }]
-          : [],
-      ),
+      launches,
+      boots,
       complete: newest.length <= read && !this.#dropped,
       lastAt: this.lastAt === Number.NEGATIVE_INFINITY ? undefined : this.lastAt,
     };
@@ -190,6 +216,7 @@ export class ScalingActivities {
       change,
       by,
       forgotten: false,
+      read: undefined,
     };
     this.#kept.push(activity);
     this.lastAt = Math.max(this.lastAt, startedAt);
@@ -206,9 +233,22 @@ export class ScalingActivities {
   #end(activity: Activity, status: ActivityStatus): void {
     activity.endedAt = Math.floor(this.#now() / 1_000) * 1_000;
     activity.status = status;
+    activity.read = undefined;
+    this.#inProgress.delete(activity);
     this.lastAt = Math.max(this.lastAt, activity.endedAt);
     this.version += 1;
   }
+}
+
+function readActivity(activity: Activity): ReadActivity {
+  activity.read ??= { launch: asLaunch(activity), boot: asBoot(activity) };
+  return activity.read;
+}
+
+function asBoot({ of, status, startedAt, endedAt }: Activity): Boot | undefined {
+  if (of !== 'launch' && of !== 'into the warm pool') return undefined;
+  if (status !== 'Successful' || endedAt === undefined) return undefined;
+  return { startedAt, endedAt: Math.max(endedAt, startedAt) };
 }
 
 /** A launch into the warm pool counts only if it failed, as in functions/lib/scaling-activities.ts. */
