@@ -1,10 +1,12 @@
 import * as z from 'zod';
 import { logicalId } from './names.ts';
-import { CAPACITY_RULES, CAPACITY_SETTINGS } from './settings/capacity.ts';
-import { IMAGE_RULES, IMAGE_SETTINGS } from './settings/image.ts';
-import { INSTANCE_RULES, INSTANCE_SETTINGS } from './settings/instance.ts';
-import { NETWORK_RULES, NETWORK_SETTINGS } from './settings/network.ts';
-import { duration, flag, isMap, text } from './settings/parts.ts';
+import { CAPACITY_SETTINGS } from './settings/capacity.ts';
+import { DURATION_SETTINGS } from './settings/durations.ts';
+import { IMAGE_SETTINGS } from './settings/image.ts';
+import { INSTANCE_SETTINGS } from './settings/instance.ts';
+import { NETWORK_SETTINGS } from './settings/network.ts';
+import { flag, isMap, text } from './settings/parts.ts';
+import { RULES } from './settings/rules.ts';
 
 /**
  * The definition of `fleets.yaml`, the one file an adopter edits, from the settings of each subject. It parses the
@@ -49,6 +51,7 @@ export const Fleet = z
       ),
       ...INSTANCE_SETTINGS,
       ...CAPACITY_SETTINGS,
+      ...DURATION_SETTINGS,
       circleciUrl: text('a URL such as https://runner.circleci.com, without a query or a user', SERVER_URL)
         .default('https://runner.circleci.com')
         .describe("CircleCI's runner API: the Cloud's, or https://<server-host> for CircleCI Server."),
@@ -78,11 +81,6 @@ export const Fleet = z
         .describe(
           "An SNS topic of yours, in the stack's region, that is told of the fleet's alarms as well. Its policy must let CloudWatch publish.",
         ),
-      starvingAfter: duration('a time', 300, 21_600)
-        .prefault('15m')
-        .describe(
-          'How long tasks may wait, with none claimed and fewer instances than maxReplicas, until an alarm rings; longer than instances take to come up. Rounded up to whole minutes.',
-        ),
       tags: z
         .record(
           text(
@@ -97,7 +95,7 @@ export const Fleet = z
     },
     { error: 'must be a map of settings' },
   )
-  .check(...CAPACITY_RULES, ...IMAGE_RULES, ...NETWORK_RULES, ...INSTANCE_RULES)
+  .check(...RULES)
   .describe('A fleet: an Auto Scaling group of runners for one CircleCI resource class.');
 
 export const Fleets = z

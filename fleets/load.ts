@@ -1,13 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
-import { closest } from 'fastest-levenshtein';
 import { parse as parseYaml } from 'yaml';
-import type * as z from 'zod';
-import { Fleet, type FleetSettings, Fleets } from './fleet.ts';
-import { Breaker, ScalingSchedule, Spot, WarmPool } from './settings/capacity.ts';
-import { RootVolume, Runner } from './settings/image.ts';
-import { InstanceRequirements } from './settings/instance.ts';
-import { SshRerun, VpcOfYours } from './settings/network.ts';
+import { describeFault, quote } from './faults.ts';
+import { type FleetSettings, Fleets } from './fleet.ts';
 import { isMap } from './settings/parts.ts';
 
 /** A fleet as the rest of the project sees it: parsed, with its defaults. */
@@ -97,64 +92,4 @@ function findInstallScripts(directory: string, raw: unknown) {
     }
   }
   return { files, faults };
-}
-
-/** One line for each fault: where, what would do, what was given. */
-function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
-  const where = issue.path.join('.') || '(top level)';
-  if (issue.code === 'unrecognized_keys') {
-    // Not the value: what is in the wrong place may be a secret.
-    const inner: Record<string, object> = {
-      breaker: Breaker.shape,
-      instanceRequirements: InstanceRequirements.shape,
-      network: VpcOfYours.shape,
-      rootVolume: RootVolume.shape,
-      runner: Runner.shape,
-      schedules: ScalingSchedule.shape,
-      spot: Spot.shape,
-      sshRerun: SshRerun.shape,
-      warmPool: WarmPool.shape,
-    };
-    const outer = inner[String(issue.path[1])] ?? Fleet.shape;
-    const isRange = issue.path[1] === 'instanceRequirements' && issue.path.length > 2;
-    const known = isRange ? ['min', 'max'] : Object.keys(outer);
-    return issue.keys.map((key) =>
-      where === issue.path[0] && key === 'paused'
-        ? `${where}.${key}: is not a setting, because it needs no deployment, and none should undo it: npm run pause -- ${where}, or drain, or resume`
-        : `${where}.${key}: is not a setting; the nearest one is ${closest(key, known)}`,
-    );
-  }
-  if (issue.code === 'invalid_union') {
-    const inner = issue.errors
-      .flat()
-      .filter((nested) => nested.path.length > 0 || nested.code === 'unrecognized_keys');
-    if (inner.length > 0) {
-      return inner.flatMap((nested) =>
-        describeFault({ ...nested, path: [...issue.path, ...nested.path] }, raw),
-      );
-    }
-  }
-  const given = valueAt(raw, issue.path);
-  if (issue.code === 'invalid_key') return [`${where}: ${issue.issues[0]?.message}`];
-  if (issue.code === 'custom' && (issue.path.length < 2 || issue.params?.namesValue))
-    return [`${where}: ${issue.message}`];
-  return [`${where}: ${issue.message}, got ${quote(given)}`];
-}
-
-/** A value as a fault shows it: not all of a long one, and nothing of a map, which may hold anything. */
-function quote(value: unknown): string {
-  if (value === undefined || value === null) return 'nothing';
-  if (isMap(value)) return 'a map';
-  if (Array.isArray(value)) return `[${cut(value.map(quote).join(', '))}]`;
-  return cut(typeof value === 'string' ? JSON.stringify(withoutPassword(value)) : String(value));
-}
-
-/** A URL, perhaps without its scheme, without the user and the password that it may hold. */
-const withoutPassword = (text: string) =>
-  text.includes('://') ? text.replace(/:\/\/.*@/, '://***@') : text.replace(/^[^/@]*:.*@/, '***@');
-
-const cut = (text: string) => (text.length > 80 ? `${text.slice(0, 80)}...` : text);
-
-function valueAt(raw: unknown, path: PropertyKey[]): unknown {
-  return path.reduce<unknown>((value, key) => Object(value)[key], raw);
 }

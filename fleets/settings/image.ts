@@ -4,7 +4,7 @@ import { faulty, flag, isMap, text, wholeNumber } from './parts.ts';
 /** What an instance boots from, and what is installed on it. */
 
 /** A version of machine runner 3, and the SHA-256 of its archive for the fleet's architecture. */
-export const Runner = z.strictObject(
+const Runner = z.strictObject(
   {
     version: text(
       'a version of machine runner 3, such as 3.1.13',
@@ -91,7 +91,7 @@ function faultOfThroughput({ size, iops, throughput }: GivenVolume): string | un
   return `must be at most ${most}, ${GP3.throughputPerIops} MiB/s for each of the volume's iops, ${orDefault(iops, GP3_BASELINE.iops, 'IOPS')}; ${throughput} MiB/s needs iops: ${needed}${larger}`;
 }
 
-export const RootVolume = z
+const RootVolume = z
   .strictObject(
     {
       size: wholeNumber('the size of the root volume in GiB', 8, GP3.gib)
@@ -172,46 +172,3 @@ export const IMAGE_SETTINGS = {
       "A script, by its path beside this file, that installs what the fleet's jobs need. It runs as root at boot. What it prints is on the console output, which whoever may call `ec2:GetConsoleOutput` reads: it must not print secrets.",
     ),
 };
-
-/** What else a fleet says of what its instances boot from. */
-interface Images {
-  image: string;
-  rootDevice?: string | undefined;
-  rootVolume?: object | undefined;
-  rootVolumeSize?: number | undefined;
-  instanceRequirements?: object | undefined;
-}
-
-export const IMAGE_RULES = [
-  ...(['rootVolume', 'rootVolumeSize'] as const).map((setting) =>
-    z.refine<Images>(
-      ({ image, rootDevice, [setting]: volume }) =>
-        volume === undefined || isStock(image) || rootDevice !== undefined,
-      {
-        path: [setting],
-        error:
-          'must come with rootDevice, because only the maker of an image knows what its root device is called',
-        when: ({ value, issues }) => !faulty(issues, 'image', 'rootDevice', setting) && isMap(value),
-      },
-    ),
-  ),
-  z.refine<Images>(({ rootVolume, rootVolumeSize }) => !(rootVolume && rootVolumeSize), {
-    path: ['rootVolumeSize'],
-    error: 'must be left out with rootVolume, whose size says the same',
-    when: ({ value }) => isMap(value),
-  }),
-  z.refine<Images>(({ image, rootDevice }) => rootDevice === undefined || !isStock(image), {
-    path: ['rootDevice'],
-    error: 'must be left out, unless image is one of yours: those of ubuntu and amazon-linux are known',
-    when: ({ value, issues }) => !faulty(issues, 'image', 'rootDevice') && isMap(value),
-  }),
-  z.refine<Images>(
-    ({ image, instanceRequirements }) => !instanceRequirements || !imageParameter(image)?.includes(':'),
-    {
-      path: ['image'],
-      error:
-        'must be a parameter without a version or a label, because with instanceRequirements it is read by CloudFormation, as it is at the deployment',
-      when: ({ value, issues }) => isMap(value) && !faulty(issues, 'image'),
-    },
-  ),
-];

@@ -1,11 +1,10 @@
 import * as z from 'zod';
-import { isStock } from './image.ts';
-import { faulty, flag, isMap, text, wholeNumber } from './parts.ts';
+import { flag, text, wholeNumber } from './parts.ts';
 
 /** Which instances a fleet launches, by their types or by what they must have. */
 
 const INSTANCE_TYPE = /^[a-z0-9-]+\.[a-z0-9-]+$/;
-const isInstanceType = (value: unknown) => typeof value === 'string' && INSTANCE_TYPE.test(value);
+export const isInstanceType = (value: unknown) => typeof value === 'string' && INSTANCE_TYPE.test(value);
 
 /** From the fewest to the most of something; without the most, any number. */
 const range = (what: string, most: number) =>
@@ -26,7 +25,7 @@ const range = (what: string, most: number) =>
  * Instance types by what they have. Those with accelerators, bare metal ones and earlier generations are never launched.
  * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRequirements.html
  */
-export const InstanceRequirements = z.strictObject(
+const InstanceRequirements = z.strictObject(
   {
     architecture: z
       .enum(['arm64', 'x86_64'], { error: 'must be arm64 (Graviton) or x86_64' })
@@ -89,71 +88,3 @@ export const isMac = (instanceType: string) => /^mac/.test(instanceType);
  */
 export const hasNoDisks = (instanceType: string) =>
   /^(t\d+|[cmr]([4-9]|\d{2,}))[a-ce-z]*(-flex)?\./.test(instanceType);
-
-/** What the rules about instance types read of a fleet. */
-interface Instances {
-  instanceTypes?: string[] | undefined;
-  instanceRequirements?: object | undefined;
-  image: string;
-  install?: string | undefined;
-}
-
-/** Whether the instance types of a fleet are sound, each by itself. */
-const named = (fleet: unknown) =>
-  Array.isArray(Object(fleet).instanceTypes) && Object(fleet).instanceTypes.every(isInstanceType);
-
-/** The message names the types that are at fault: all of them again would hide which. */
-const NAMES_VALUE = { namesValue: true };
-
-/** The instance types of a fleet that are such. */
-const those = (are: (type: string) => boolean, fleet: unknown): string =>
-  Object(fleet).instanceTypes.filter(are).join(', ');
-
-export const INSTANCE_RULES = [
-  z.refine<Instances>(
-    ({ instanceTypes, instanceRequirements }) => Boolean(instanceTypes ?? instanceRequirements),
-    {
-      path: ['instanceTypes'],
-      error:
-        'must be a list of EC2 instance types such as [m7g.large], unless there are instanceRequirements',
-      when: ({ value, issues }) => isMap(value) && !faulty(issues, 'instanceTypes', 'instanceRequirements'),
-    },
-  ),
-  z.refine<Instances>(({ instanceTypes, instanceRequirements }) => !(instanceTypes && instanceRequirements), {
-    path: ['instanceRequirements'],
-    error: 'must be left out, or instanceTypes must: the one or the other says what is launched',
-    when: ({ value }) => isMap(value),
-  }),
-  z.refine<Instances>(({ instanceTypes = [] }) => new Set(instanceTypes.map(architectureOf)).size <= 1, {
-    path: ['instanceTypes'],
-    error: 'must all be of one architecture, arm64 (Graviton) or x86_64, because they share one image',
-    when: ({ value }) => named(value),
-  }),
-  z.refine<Instances>(({ instanceTypes = [] }) => !instanceTypes.some(isMac), {
-    path: ['instanceTypes'],
-    error: ({ input }) =>
-      `Mac instances run macOS on Dedicated Hosts, and this project supports Linux only; leave out ${those(isMac, input)}`,
-    params: NAMES_VALUE,
-    when: ({ value }) => named(value),
-  }),
-  z.refine<Instances>(
-    ({ instanceTypes = [], image, install }) =>
-      !isStock(image) || install !== undefined || !instanceTypes.some(hasAccelerator),
-    {
-      path: ['instanceTypes'],
-      error: ({ input }) => {
-        const types = those(hasAccelerator, input);
-        const [have, them] = types.includes(',') ? ['have', 'them'] : ['has', 'it'];
-        return `${types} ${have} a GPU or another accelerator, and ${Object(input).image} has no driver for ${them}: set image to one that has, such as one made from an AWS Deep Learning AMI, or install the driver in install`;
-      },
-      params: NAMES_VALUE,
-      when: ({ value, issues }) => named(value) && !faulty(issues, 'image', 'install'),
-    },
-  ),
-  z.refine<Instances>(({ instanceTypes = [] }) => !instanceTypes.some((type) => /\.metal/.test(type)), {
-    path: ['instanceTypes'],
-    error:
-      'must not be bare metal with a hibernated warmPool, which it cannot do; with the state stopped it can',
-    when: ({ value }) => Object(Object(value).warmPool).state === 'hibernated' && named(value),
-  }),
-];

@@ -1,9 +1,9 @@
 import * as z from 'zod';
-import { faulty, flag, isMap, text, textWithCauses } from './parts.ts';
+import { flag, text, textWithCauses } from './parts.ts';
 
 /** Where instances run, and what reaches them. */
 
-export const VpcOfYours = z.strictObject({
+const VpcOfYours = z.strictObject({
   vpcId: text('the id of a VPC, such as vpc-0123456789abcdef0', /^vpc-([0-9a-f]{8}|[0-9a-f]{17})$/).describe(
     'The VPC.',
   ),
@@ -35,7 +35,7 @@ const Network = z.union([z.enum(['default-vpc', 'new-vpc']), VpcOfYours], {
 /** One pattern of several, each of which begins with ^ and ends with $. */
 const anyOf = (...patterns: RegExp[]) => new RegExp(patterns.map(({ source }) => source).join('|'));
 
-const RANGE = 'an IPv4 or IPv6 range such as 203.0.113.7/32 or 2001:db8::/48';
+export const RANGE = 'an IPv4 or IPv6 range such as 203.0.113.7/32 or 2001:db8::/48';
 
 /** An IPv4 or an IPv6 range. */
 const cidr = () => text(RANGE, anyOf(z.regexes.cidrv4, z.regexes.cidrv6));
@@ -47,7 +47,7 @@ export const isIpv6 = (range: string) => range.includes(':');
 export const SSH_RERUN_PORT = 54_782;
 
 /** How people reach a task that they have rerun with SSH. */
-export const SshRerun = z.strictObject(
+const SshRerun = z.strictObject(
   {
     cidr: cidr()
       .optional()
@@ -160,66 +160,3 @@ export const NETWORK_SETTINGS = {
     "Whether jobs reach the instance's metadata, and with it the permissions of its role. CircleCI's OpenID Connect tokens are the better way to give permissions to jobs.",
   ),
 };
-
-/** What the rules about the network read of a fleet. */
-interface Networks {
-  network?: unknown;
-  sshCidr?: string | undefined;
-  sshRerun?: { cidr?: string | undefined; address?: string | undefined } | undefined;
-  httpProxy?: string | undefined;
-  noProxy?: string[] | undefined;
-}
-
-const hasOwnGroups = (fleet: unknown) => Object(Object(fleet).network).securityGroupIds !== undefined;
-
-const NO_IPV6 = 'must be an IPv4 range, because the VPC of network: new-vpc has no IPv6';
-
-const isIpv6Range = (range: unknown) => typeof range === 'string' && isIpv6(range);
-
-export const NETWORK_RULES = [
-  z.refine<Networks>(({ network, sshCidr }) => network !== 'new-vpc' || !isIpv6Range(sshCidr), {
-    path: ['sshCidr'],
-    error: NO_IPV6,
-    when: ({ value, issues }) => isMap(value) && !faulty(issues, 'sshCidr'),
-  }),
-  z.refine<Networks>(({ network, sshRerun }) => network !== 'new-vpc' || !isIpv6Range(sshRerun?.cidr), {
-    path: ['sshRerun', 'cidr'],
-    error: NO_IPV6,
-    when: ({ value, issues }) => isMap(value) && !faulty(issues, 'sshRerun'),
-  }),
-  z.refine<Networks>(({ sshRerun }) => sshRerun?.address !== 'private' || !isIpv6Range(sshRerun.cidr), {
-    path: ['sshRerun', 'address'],
-    error:
-      'must be left out with an IPv6 range, because CircleCI shows the IPv6 address then; or set cidr to an IPv4 range',
-    when: ({ value, issues }) => isMap(value) && !faulty(issues, 'sshRerun'),
-  }),
-  z.refine<Networks>(
-    ({ sshRerun }) => sshRerun?.address !== 'ipv6' || !sshRerun.cidr || isIpv6Range(sshRerun.cidr),
-    {
-      path: ['sshRerun', 'address'],
-      error: 'must be public or private with an IPv4 range; or set cidr to an IPv6 range',
-      when: ({ value, issues }) => isMap(value) && !faulty(issues, 'sshRerun'),
-    },
-  ),
-  z.refine<Networks>(({ sshCidr }) => sshCidr === undefined, {
-    path: ['sshCidr'],
-    error: 'must be left out with securityGroupIds, which say themselves what is let in',
-    when: ({ value }) => isMap(value) && hasOwnGroups(value),
-  }),
-  z.refine<Networks>(({ sshRerun }) => sshRerun?.cidr === undefined, {
-    path: ['sshRerun', 'cidr'],
-    error: `must be left out with securityGroupIds, which must let TCP port ${SSH_RERUN_PORT} in themselves`,
-    when: ({ value }) => isMap(value) && isMap(value.sshRerun) && hasOwnGroups(value),
-  }),
-  z.refine<Networks>(({ sshRerun }) => sshRerun?.cidr !== undefined, {
-    path: ['sshRerun', 'cidr'],
-    error: `must be ${RANGE}, from which TCP port ${SSH_RERUN_PORT} is reached`,
-    when: ({ value, issues }) =>
-      isMap(value) && isMap(value.sshRerun) && !hasOwnGroups(value) && !faulty(issues, 'sshRerun'),
-  }),
-  z.refine<Networks>(({ httpProxy, noProxy }) => httpProxy !== undefined || noProxy === undefined, {
-    path: ['noProxy'],
-    error: 'must come with httpProxy: without a proxy there is nothing to go around',
-    when: ({ value }) => isMap(value),
-  }),
-];

@@ -1,0 +1,66 @@
+import { closest } from 'fastest-levenshtein';
+import * as z from 'zod';
+import { Fleets } from './fleet.ts';
+import { isMap } from './settings/parts.ts';
+
+/** One line for each fault: where, what would do, what was given. */
+export function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
+  const where = issue.path.join('.') || '(top level)';
+  if (issue.code === 'unrecognized_keys') {
+    // Without the value: what is in the wrong place may be a secret.
+    const known = keysAt(Fleets, issue.path);
+    return issue.keys.map((key) =>
+      where === issue.path[0] && key === 'paused'
+        ? `${where}.${key}: is not a setting, because it needs no deployment, and none should undo it: npm run pause -- ${where}, or drain, or resume`
+        : `${where}.${key}: is not a setting; the nearest one is ${closest(key, known)}`,
+    );
+  }
+  if (issue.code === 'invalid_union') {
+    const inner = issue.errors
+      .flat()
+      .filter((nested) => nested.path.length > 0 || nested.code === 'unrecognized_keys');
+    if (inner.length > 0) {
+      return inner.flatMap((nested) =>
+        describeFault({ ...nested, path: [...issue.path, ...nested.path] }, raw),
+      );
+    }
+  }
+  const given = valueAt(raw, issue.path);
+  if (issue.code === 'invalid_key') return [`${where}: ${issue.issues[0]?.message}`];
+  if (issue.code === 'custom' && (issue.path.length < 2 || issue.params?.namesValue))
+    return [`${where}: ${issue.message}`];
+  return [`${where}: ${issue.message}, got ${quote(given)}`];
+}
+
+/** The keys of a map in fleets.yaml, from its schema. */
+function keysAt(schema: z.core.$ZodType, path: PropertyKey[]): string[] {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
+    return keysAt(schema.def.innerType, path);
+  if (schema instanceof z.ZodPipe) return keysAt(schema.def.in, path);
+  if (schema instanceof z.ZodUnion) return schema.def.options.flatMap((option) => keysAt(option, path));
+  const [key, ...rest] = path;
+  if (schema instanceof z.ZodRecord) return keysAt(schema.def.valueType, rest);
+  if (schema instanceof z.ZodArray) return keysAt(schema.def.element, rest);
+  if (!(schema instanceof z.ZodObject)) return [];
+  if (key === undefined) return Object.keys(schema.def.shape);
+  const inner = schema.def.shape[String(key)];
+  return inner === undefined ? [] : keysAt(inner, rest);
+}
+
+/** A value as a fault shows it: not all of a long one, and nothing of a map, which may hold anything. */
+export function quote(value: unknown): string {
+  if (value === undefined || value === null) return 'nothing';
+  if (isMap(value)) return 'a map';
+  if (Array.isArray(value)) return `[${cut(value.map(quote).join(', '))}]`;
+  return cut(typeof value === 'string' ? JSON.stringify(withoutPassword(value)) : String(value));
+}
+
+/** A URL, perhaps without its scheme, without the user and the password that it may hold. */
+const withoutPassword = (text: string) =>
+  text.includes('://') ? text.replace(/:\/\/.*@/, '://***@') : text.replace(/^[^/@]*:.*@/, '***@');
+
+const cut = (text: string) => (text.length > 80 ? `${text.slice(0, 80)}...` : text);
+
+function valueAt(raw: unknown, path: PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => Object(value)[key], raw);
+}
