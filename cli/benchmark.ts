@@ -27,14 +27,11 @@ const PAGE = 'docs/benchmark.md';
 const define = ({ terminal }: Shell) =>
   new Command('npm run benchmark --')
     .description(
-      'Replays generated traces, and the CSV traces of a folder, under every policy with every lever, and one of them with faults; writes the tables to a page. Takes a few minutes.',
+      'Replays generated traces, and the CSV traces of a folder, under every policy with its settings. Replays one trace with faults. Writes the tables to a page. Takes a few minutes.',
     )
-    .option('--traces <dir>', `folder of traces (default: ${TRACES}, if it is there)`)
-    .option(
-      '--only <names>',
-      'some of the traces, by name, or faults, with commas between them (default: all)',
-    )
-    .option('--out <file>', 'the page', PAGE)
+    .option('--traces <dir>', `folder of traces (default: ${TRACES}, if it exists)`)
+    .option('--only <names>', 'names of traces, or faults, separated by commas (default: all)')
+    .option('--out <file>', 'file to write', PAGE)
     .allowExcessArguments(false)
     .action((options: Options) => run(options, terminal));
 
@@ -44,12 +41,12 @@ interface Options {
   out: string;
 }
 
-/** The part of the page that is no trace. */
+/** The part of the page that is not about a trace. */
 const WITH_FAULTS = 'faults';
 
 async function run({ traces, only, out }: Options, terminal: Terminal): Promise<void> {
   if (!existsSync(dirname(out)))
-    throw new UsageError(`--out must be a file in a folder that there is, got ${JSON.stringify(out)}`);
+    throw new UsageError(`--out must be a file in an existing folder, got ${JSON.stringify(out)}`);
   const names = Object.keys(WORKLOADS) as WorkloadName[];
   const all = [...files(traces, terminal).map(fromFile), ...names.map(generated)];
   const parts = choose(only, [...all.map(({ name }) => name), WITH_FAULTS]);
@@ -60,20 +57,20 @@ async function run({ traces, only, out }: Options, terminal: Terminal): Promise<
   ];
   const progress = terminal.progress('jobs', { total: replays.reduce((sum, some) => sum + some, 0) });
   let before = 0;
-  const told = (ended: number) => progress.to(before + ended);
+  const report = (ended: number) => progress.to(before + ended);
   const replayed: Replayed[] = [];
   let faults = '';
   try {
     for (const [index, jobs] of chosen.entries()) {
-      replayed.push({ jobs, rows: await replayAll(jobs, told) });
+      replayed.push({ jobs, rows: await replayAll(jobs, report) });
       before += replays[index] ?? 0;
     }
-    if (parts.includes(WITH_FAULTS)) faults = await faultsSection(told);
+    if (parts.includes(WITH_FAULTS)) faults = await faultsSection(report);
   } finally {
     progress.stop();
   }
   writeFileSync(out, page(replayed, faults));
-  terminal.print(`${out} has ${parts.join(', ')}.`);
+  terminal.print(`${out} now has: ${parts.join(', ')}.`);
 }
 
 /** @throws UsageError */
@@ -83,7 +80,7 @@ function choose(only: string | undefined, known: readonly string[]): readonly st
   const unknown = names.find((name) => !known.includes(name));
   if (unknown === undefined) return names;
   throw new UsageError(
-    `--only must be some of ${known.join(', ')}, with commas between them, got ${JSON.stringify(unknown)}`,
+    `--only must list some of ${known.join(', ')}, separated by commas, got ${JSON.stringify(unknown)}`,
   );
 }
 
@@ -92,11 +89,14 @@ function files(folder: string | undefined, terminal: Terminal): string[] {
   if (!existsSync(from)) {
     if (folder !== undefined)
       throw new UsageError(`--traces must be a folder with CSV traces, got ${JSON.stringify(folder)}`);
-    terminal.note(`There are no traces in ${TRACES}: the page has generated ones alone.`);
+    terminal.note(
+      `There is no folder ${TRACES}, so the page has only generated traces. --traces DIR takes another folder.`,
+    );
     return [];
   }
   const found = readdirSync(from).filter((name) => name.endsWith('.csv'));
-  if (found.length === 0) throw new UsageError(`--traces ${from}: there is no CSV trace in it`);
+  if (found.length === 0)
+    throw new UsageError(`--traces must be a folder with CSV traces; ${JSON.stringify(from)} has none`);
   return found.toSorted().map((name) => join(from, name));
 }
 
@@ -149,4 +149,4 @@ under ours and under policies whose instances end themselves; where nobody notic
 ${faults}
 `;
 
-export const benchmark: CliCommand = { define, wrongInput: [TraceInvalid], failure: [ReplayStalled] };
+export const benchmark: CliCommand = { define, usageErrors: [TraceInvalid], expectedErrors: [ReplayStalled] };

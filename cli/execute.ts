@@ -5,17 +5,17 @@ import { stackOption, UsageError } from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { describeSteps, readSteps } from './deployed/steps.ts';
 
-/** An execution takes at most 61 s; this is how long its answer is waited for. */
+/** An execution takes at most 61 s. */
 const ANSWER_MILLISECONDS = 70_000;
 
 const define = (shell: Shell) =>
   new Command('npm run execute --')
     .description(
-      'Starts one execution of the deployed workflow for a fleet, as its schedule does, waits for it, and prints its steps and its decision.',
+      'Starts one execution of the deployed workflow for a fleet, as its schedule does. Waits for it, and prints its steps and its decision.',
     )
     .argument('<fleet>', 'a deployed fleet')
-    .option('--full', 'poll until the minute is nearly over, as scheduled executions do (default: one poll)')
-    .option('--json', 'print one JSON object and nothing else')
+    .option('--full', 'poll for the whole minute, as scheduled executions do (default: one poll)')
+    .option('--json', 'print only one JSON object')
     .addOption(stackOption())
     .action((fleet: string, options: Options) => executeOnce(fleet, options, shell));
 
@@ -67,12 +67,12 @@ async function executeOnce(fleet: string, options: Options, shell: Shell): Promi
   }
   terminal.print(
     steps.length === 0
-      ? 'Its steps are not in the execution log yet.'
+      ? 'The execution log does not have its steps yet. Look at the execution in the Step Functions console.'
       : describeSteps(steps, startedAt.getTime(), colours),
   );
 }
 
-/** What the fleet's deployed schedule starts, and with which input. */
+/** The state machine and the input of the fleet's deployed schedule. */
 async function readSchedule(
   stack: string,
   fleet: string,
@@ -91,16 +91,16 @@ async function readSchedule(
     const names = Schedules.map(({ Name = '' }) => Name.slice(prefix.length)).join(', ');
     throw new UsageError(
       names === ''
-        ? `No fleet is deployed by stack ${stack} in this account and region. Deploy with: npx cdk deploy`
-        : `The fleet must be one that is deployed (${names}), got ${JSON.stringify(fleet)}`,
+        ? `Stack ${stack} has no fleet in this account and region. Deploy it first: npx cdk deploy`
+        : `The fleet must be a deployed one (${names}), got ${JSON.stringify(fleet)}`,
     );
   }
 }
 
-/** Goes on with something else if nothing is there by that name; any other error is not expected. */
+/** Continues with something else if AWS has nothing of that name; throws any other error. */
 async function ifNotFound<T>(error: unknown, otherwise: () => Promise<T>): Promise<T> {
   if ((error as Error).name !== 'ResourceNotFoundException') throw error;
   return await otherwise();
 }
 
-export const execute: CliCommand = { define, otherwise: nameAndMessage };
+export const execute: CliCommand = { define, describeError: nameAndMessage };

@@ -18,19 +18,15 @@ import type { Terminal } from './terminal/terminal.ts';
 const TOKEN = 'CCIPAT_local_0123456789abcdef';
 const RESOURCE_CLASS = 'local/linux';
 
-/** Jobs arrive in bursts, so that the group can be seen to rise and to fall. */
+/** Jobs arrive in bursts, so that the group rises and falls. */
 const BURST = { jobs: 4, everySeconds: 90, shortestSeconds: 15, longestSeconds: 45 };
 
 const define = ({ terminal }: Shell) =>
   new Command('npm run local --')
     .description(
-      'Deploys the app to a local AWS on this machine and watches it follow a CircleCI queue: MiniStack, which it\ninstalls into .local and starts, or the endpoint in AWS_ENDPOINT_URL. Ctrl-C ends everything that it started.',
+      'Deploys the app to a local AWS on this machine, and shows how it follows a CircleCI queue. The local AWS is MiniStack, which the command installs into .local and starts. If AWS_ENDPOINT_URL is set, the command uses that endpoint instead. Ctrl-C ends everything that it started.',
     )
-    .option(
-      '--minutes <n>',
-      'end by itself after so many minutes (default: at Ctrl-C)',
-      numberOption('the minutes', 1, 1_440),
-    )
+    .option('--minutes <n>', 'stop after this many minutes (default: at Ctrl-C)', numberOption(1, 1_440))
     .allowExcessArguments(false)
     .action((options: Options) => untilEnded((ended) => run(options, ended, terminal)));
 
@@ -80,7 +76,7 @@ async function run(options: Options, ended: AbortSignal, terminal: Terminal): Pr
       () => ended.aborted || Date.now() >= until,
     );
   } catch (error) {
-    // Ctrl-C reaches the commands started here too: that they failed is no news then.
+    // Ctrl-C also ends the commands that were started here, so their errors mean nothing then.
     if (!ended.aborted) throw error;
   } finally {
     report('Stopping');
@@ -90,7 +86,7 @@ async function run(options: Options, ended: AbortSignal, terminal: Terminal): Pr
   }
 }
 
-/** Lets jobs arrive and run, and prints each execution as it ends and the group as it changes. */
+/** Simulates jobs, prints each execution when it ends, and prints the group when it changes. */
 async function watch(
   runners: LocalRunners,
   stateMachineArn: string,
@@ -156,4 +152,8 @@ function decisions(steps: Step[]): string[] {
 
 const seconds = (milliseconds: number) => `${(milliseconds / 1_000).toFixed(1)} s`;
 
-export const local: CliCommand = { define, failure: [PythonMissing, LocalAwsFailed], endsProcess: true };
+export const local: CliCommand = {
+  define,
+  expectedErrors: [PythonMissing, LocalAwsFailed],
+  endsProcess: true,
+};

@@ -12,22 +12,22 @@ import { type CliCommand, nameAndMessage } from './command-line/run.ts';
 import { readOutputs } from './deployed/outputs.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
-/** What each command makes of a fleet: the value of its group's tag, and what it means. */
+/** The value that each command writes into the tag of the fleet's group. */
 const COMMANDS = {
   pause: {
     value: 'true',
-    does: 'Pauses fleets: their capacity stays what it is, whatever waits, until they are resumed. Instances that finish their job leave. Nothing needs to be deployed; it takes effect with the next poll.',
-    done: 'is paused: its capacity is held',
+    does: 'Pauses fleets. Their capacity stays as it is, even if jobs wait, until you resume them. Instances leave after their job. No deployment is needed; the next poll applies it.',
+    done: 'is paused. Its capacity is held',
   },
   drain: {
     value: 'drain',
-    does: 'Drains fleets: nothing launches any more, and instances leave after their jobs, until they are resumed. Nothing needs to be deployed; it takes effect with the next poll.',
-    done: 'drains: nothing launches, and its instances leave after their jobs',
+    does: 'Drains fleets. Nothing launches, and instances leave after their jobs, until you resume the fleets. No deployment is needed; the next poll applies it.',
+    done: 'drains. Nothing launches, and its instances leave after their jobs',
   },
   resume: {
     value: undefined,
-    does: 'Resumes fleets that were paused or drained: they follow their queues again, from the next poll on.',
-    done: 'follows its queue',
+    does: 'Resumes paused or drained fleets. They follow their queues again from the next poll.',
+    done: 'follows its queue again',
   },
 } as const;
 
@@ -44,10 +44,10 @@ const commandFor = (action: Action): CliCommand => ({
     new Command(`npm run ${action} --`)
       .description(COMMANDS[action].does)
       .argument('<fleet...>', 'one or more deployed fleets')
-      .option('--json', 'print one JSON object for each fleet and nothing else')
+      .option('--json', 'print only one JSON object for each fleet')
       .addOption(stackOption())
       .action((fleets: string[], options: Options) => setAll(action, fleets, options, terminal)),
-  otherwise: nameAndMessage,
+  describeError: nameAndMessage,
 });
 
 export const pause = commandFor('pause');
@@ -61,10 +61,11 @@ async function setAll(action: Action, fleets: string[], options: Options, termin
   const groups = await deployedGroups(stack, autoScaling);
   const unknown = fleets.filter((fleet) => !groups.has(fleet));
   if (unknown.length > 0) {
-    const deployed = groups.size > 0 ? `Deployed are ${[...groups.keys()].join(', ')}` : 'None is deployed';
-    throw new UsageError(
-      `Fleets that are not deployed by stack ${stack}: ${unknown.join(', ')}. ${deployed}.`,
-    );
+    const deployed =
+      groups.size > 0
+        ? `Its fleets: ${[...groups.keys()].join(', ')}.`
+        : 'It has no fleets. Deploy it first: npx cdk deploy';
+    throw new UsageError(`Stack ${stack} has no fleet named ${unknown.join(', ')}. ${deployed}`);
   }
   for (const fleet of new Set(fleets)) {
     await setTag(`${stack}-${fleet}`, value, autoScaling);
@@ -77,7 +78,7 @@ async function setAll(action: Action, fleets: string[], options: Options, termin
   }
   if (!options.json && value !== undefined) {
     const words = [...new Set(fleets), ...(stack === STACK_NAME ? [] : ['--stack', stack])];
-    terminal.print(`Until: npm run resume -- ${words.join(' ')}`);
+    terminal.print(`To end this: npm run resume -- ${words.join(' ')}`);
   }
 }
 

@@ -6,28 +6,32 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { CreateTagsCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { Command } from 'commander';
-import { FleetsInvalid, loadFleets } from '../fleets/load.ts';
+import { FleetsInvalid } from '../fleets/load.ts';
 import { RECYCLE_TAG } from '../functions/lib/tags.ts';
-import { stackOption, UsageError } from './command-line/arguments.ts';
+import { stackOption } from './command-line/arguments.ts';
+import { namedFleet, refuseNotDeployed } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
-/** AWS takes up to 1,000 in a call; fewer make progress visible, and an error small. */
+/** AWS accepts up to 1,000 in a call. Smaller batches lose less if a call fails. */
 const BATCH = 100;
 
 const define = ({ terminal }: Shell) =>
   new Command('npm run recycle --')
     .description(
-      "Has a deployed fleet's instances that are not of its newest launch template leave: idle ones within seconds,\nbusy ones after their job. It tags them; each sees its own tag. New ones come as tasks or minReplicas want them.",
+      'Makes the instances of a deployed fleet leave if they do not have its newest launch template: idle ones within seconds, busy ones after their job. The command tags the instances, and each instance reads its own tag. The group replaces those that tasks and minReplicas need.',
     )
-    .argument('<fleet>', 'a fleet of fleets.yaml that is deployed')
-    .option('--all', 'those of the newest launch template as well, as for a new image behind a parameter')
-    .option('--json', 'print one JSON object and nothing else')
+    .argument('<fleet>', 'a deployed fleet of fleets.yaml')
+    .option(
+      '--all',
+      'also mark instances that have the newest launch template, for example after a new image in a parameter',
+    )
+    .option('--json', 'print only one JSON object')
     .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
     .addOption(stackOption())
     .action((fleet: string, options: Options) => recycleFleet(fleet, options, terminal));
 
-/** What could not be done, though the command was right. */
+/** AWS did not do what a correct command line asked for. */
 class RecycleFailed extends Error {
   override readonly name = 'RecycleFailed';
 }
@@ -39,7 +43,7 @@ interface Options {
   stack: string;
 }
 
-/** An instance as the listing has it. */
+/** An instance as the command prints it. */
 interface Listed {
   instance: string;
   state: string;
@@ -52,19 +56,12 @@ async function recycleFleet(
   { all = false, json = false, fleets, stack }: Options,
   terminal: Terminal,
 ): Promise<void> {
-  const names = loadFleets(fleets).map(({ name }) => name);
-  if (!names.includes(fleet)) {
-    throw new UsageError(
-      `The fleet must be one of ${fleets} (${names.join(', ')}), got ${JSON.stringify(fleet)}`,
-    );
-  }
+  namedFleet(fleets, fleet);
   const groupName = `${stack}-${fleet}`;
   const group = await describe(groupName);
-  if (group === undefined) {
-    throw new UsageError(`Fleet ${fleet} is not deployed by stack ${stack}. Deploy it first: npx cdk deploy`);
-  }
+  if (group === undefined) refuseNotDeployed(fleet, stack);
   const newest = versionOf(group);
-  // Those that leave are on their way already.
+  // Instances in other states leave already.
   const members = (group.Instances ?? [])
     .filter(({ LifecycleState = '' }) => /^(Pending|InService|Standby|EnteringStandby)/.test(LifecycleState))
     .map(listed);
@@ -84,8 +81,8 @@ async function recycleFleet(
   for (const { instance, state, version } of marked) {
     terminal.print(`  ${instance}  ${state.padEnd(12)}  version ${version}`);
   }
-  if (marked.length > 0) terminal.print('Idle ones leave within seconds, busy ones after their job.');
-  else if (kept.length > 0) terminal.print('All are of the newest version; --all marks them too.');
+  if (marked.length > 0) terminal.print('Idle instances leave within seconds, busy ones after their job.');
+  else if (kept.length > 0) terminal.print('All instances have the newest version. --all marks them too.');
 }
 
 async function describe(groupName: string): Promise<AutoScalingGroup | undefined> {
@@ -98,7 +95,7 @@ async function describe(groupName: string): Promise<AutoScalingGroup | undefined
 /**
  * The version that the group launches from: each deployment that changes the launch template writes it there.
  *
- * @throws RecycleFailed if somebody has told the group otherwise.
+ * @throws RecycleFailed if somebody changed the group so that it names no version.
  */
 function versionOf(group: AutoScalingGroup): string {
   const specification =
@@ -106,7 +103,7 @@ function versionOf(group: AutoScalingGroup): string {
   const version = specification?.Version ?? 'no version';
   if (/^\d+$/.test(version)) return version;
   throw new RecycleFailed(
-    `${group.AutoScalingGroupName} must launch from a numbered version of its launch template, as a deployment has it; it launches from ${version}. Deploy the stack again.`,
+    `${group.AutoScalingGroupName} must launch from a numbered version of its launch template, got ${version}. Deploy the stack again: npx cdk deploy --revert-drift`,
   );
 }
 
@@ -116,7 +113,7 @@ const listed = ({ InstanceId = '', LifecycleState, LaunchTemplate }: Instance): 
   version: LaunchTemplate?.Version ?? 'unknown',
 });
 
-/** Marks instances, and returns those that had gone by then. Marking one twice does no harm. */
+/** Marks instances, and returns those that were already gone. Marking an instance twice does no harm. */
 async function mark(ids: string[]): Promise<Set<string>> {
   const ec2 = new EC2Client({});
   const tag = { Key: RECYCLE_TAG, Value: new Date().toISOString() };
@@ -128,13 +125,13 @@ async function mark(ids: string[]): Promise<Set<string>> {
       start += BATCH;
     } catch (thrown) {
       const error = thrown as Error;
-      // One of them makes the whole call fail; the message names it.
+      // One missing instance makes the whole call fail; the message names it.
       const missing = batch.filter(
         (id) => error.name.startsWith('InvalidInstanceID') && error.message.includes(id),
       );
       if (missing.length === 0) {
         throw new RecycleFailed(
-          `${error.name}: ${error.message.replace(/\.$/, '')}. ${start} of ${ids.length} instances were marked. Run it again once that is mended: it does no harm.`,
+          `${error.name}: ${error.message.replace(/\.$/, '')}. ${start} of ${ids.length} instances were marked. Solve this, then run the command again; a second run does no harm.`,
         );
       }
       for (const id of missing) gone.add(id);
@@ -145,7 +142,7 @@ async function mark(ids: string[]): Promise<Set<string>> {
 
 export const recycle: CliCommand = {
   define,
-  wrongInput: [FleetsInvalid],
-  failure: [RecycleFailed],
-  otherwise: nameAndMessage,
+  usageErrors: [FleetsInvalid],
+  expectedErrors: [RecycleFailed],
+  describeError: nameAndMessage,
 };

@@ -3,7 +3,8 @@ import * as z from 'zod';
 import { capacityOf } from '../fleets/effective.ts';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { localTime, type Period, timetable } from '../fleets/timetable.ts';
-import { numberOption, UsageError } from './command-line/arguments.ts';
+import { numberOption } from './command-line/arguments.ts';
+import { namedFleet } from './command-line/fleets.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
@@ -27,17 +28,13 @@ interface Options {
 const define = ({ terminal }: Shell) =>
   new Command('npm run schedules --')
     .description(
-      'Shows which settings of fleets.yaml will be in force in the next days: each change with its time, the schedule\nthat makes it, and which schedules are hidden by an earlier one. Nothing needs to be deployed, and nothing is asked.',
+      'Shows which settings of fleets.yaml will be in force in the next days: each change with its time and its schedule, and the schedules that an earlier one in the list hides. The command reads only the file; no deployment is needed.',
     )
-    .argument('[fleet]', 'a fleet of fleets.yaml (default: all of them)')
-    .option('--days <n>', 'so many days', numberOption('the number of days', 1, 366), 7)
-    .option(
-      '--from <time>',
-      'from this time on, such as 2026-01-05 or 2026-01-05T08:00:00Z (default: now)',
-      time,
-    )
+    .argument('[fleet]', 'a fleet of fleets.yaml (default: all fleets)')
+    .option('--days <n>', 'number of days', numberOption(1, 366), 7)
+    .option('--from <time>', 'start time, such as 2026-01-05 or 2026-01-05T08:00:00Z (default: now)', time)
     .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
-    .option('--json', 'print one JSON object and nothing else')
+    .option('--json', 'print only one JSON object')
     .allowExcessArguments(false)
     .action((fleet: string | undefined, options: Options) => showSchedules(fleet, options, terminal));
 
@@ -62,7 +59,7 @@ function showSchedules(name: string | undefined, options: Options, terminal: Ter
   );
 }
 
-/** An ISO 8601 time that means the same wherever it is typed: a date is one in UTC. */
+/** An ISO 8601 time that means the same in every time zone: a date is in UTC. */
 function time(given: string): number {
   if (TIME.safeParse(given).success) return Date.parse(given);
   throw new InvalidArgumentError(
@@ -71,16 +68,12 @@ function time(given: string): number {
 }
 
 function chooseFleets(name: string | undefined, file: string): FleetConfig[] {
-  const fleets = loadFleets(file);
-  const chosen = name === undefined ? fleets : fleets.filter((fleet) => fleet.name === name);
-  if (chosen.length > 0) return chosen;
-  const names = fleets.map((fleet) => fleet.name).join(', ');
-  throw new UsageError(`The fleet must be one of ${file} (${names}), got ${JSON.stringify(name)}`);
+  return name === undefined ? loadFleets(file) : [namedFleet(file, name)];
 }
 
 const iso = (at: number) => new Date(at).toISOString().replace('.000Z', 'Z');
 
-/** A period as JSON has it; schedules are counted from 1, as the decisions' reasons do. */
+/** A period in the JSON. Schedules are counted from 1, as in the reasons of decisions. */
 const plainPeriod = ({ from, to, levers, schedule, hidden, timezone }: Period) => ({
   from: iso(from),
   to: iso(to),
@@ -101,8 +94,8 @@ function describeFleet(fleet: FleetConfig, periods: Period[], colours: Terminal[
     return `schedule ${index + 1}${name === undefined ? '' : `, ${name}`}`;
   };
   if (schedules.length === 0) {
-    const levers = Object.entries(capacityOf(fleet)).map(([lever, value]) => `${lever} ${value}`);
-    return `${title}: no schedules, at all times ${levers.join(', ')}`;
+    const settings = Object.entries(capacityOf(fleet)).map(([name, value]) => `${name} ${value}`);
+    return `${title}: no schedules, always ${settings.join(', ')}`;
   }
   const rows = periods.map(({ from, levers, schedule, timezone }) => [
     localTime(from, timezone),
@@ -135,7 +128,7 @@ function describeFleet(fleet: FleetConfig, periods: Period[], colours: Terminal[
   ].join('\n');
 }
 
-/** What is worth a second look: schedules that others hide, schedules that never count, and times without any. */
+/** Remarks on schedules that others hide, schedules that are never in force, and times without a schedule. */
 function remarks({ schedules }: FleetConfig, periods: Period[], called: (index: number) => string): string[] {
   const hours = (of: (period: Period) => boolean) => {
     const total = periods.filter(of).reduce((sum, { from, to }) => sum + to - from, 0) / HOUR;
@@ -156,10 +149,10 @@ function remarks({ schedules }: FleetConfig, periods: Period[], called: (index: 
   const without = ({ schedule }: Period) => schedule === undefined;
   const gaps = periods.some(without)
     ? [
-        `Gaps: for ${hours(without)} of ${hours(() => true)} no schedule is in force, and the fleet's own settings are.`,
+        `Gaps: for ${hours(without)} of ${hours(() => true)}, no schedule is in force, and the fleet's own settings apply.`,
       ]
     : [];
   return [...overlaps, ...idle, ...gaps];
 }
 
-export const schedules: CliCommand = { define, wrongInput: [FleetsInvalid] };
+export const schedules: CliCommand = { define, usageErrors: [FleetsInvalid] };

@@ -2,18 +2,19 @@ import { text } from 'node:stream/consumers';
 import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import password from '@inquirer/password';
 import { Command } from 'commander';
-import { FleetsInvalid, loadFleets } from '../fleets/load.ts';
+import { FleetsInvalid } from '../fleets/load.ts';
 import { logicalId } from '../fleets/names.ts';
 import { stackOption, UsageError } from './command-line/arguments.ts';
+import { namedFleet, refuseNotDeployed } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { readOutputs } from './deployed/outputs.ts';
 
 const define = (shell: Shell) =>
   new Command('npm run secrets --')
     .description(
-      "Stores a deployed fleet's two tokens in Secrets Manager: the personal API token, with which tasks are counted,\nand the resource class token, with which runners claim them. It asks for them without showing them; where\nthere is no terminal it reads them from standard input, one a line.",
+      'Stores the two tokens of a deployed fleet in Secrets Manager. The functions count tasks with the personal API token; runners claim tasks with the resource class token. The command asks for both and does not show them. Without a terminal, it reads them from standard input, one on each line.',
     )
-    .argument('<fleet>', 'a fleet of fleets.yaml that is deployed')
+    .argument('<fleet>', 'a deployed fleet of fleets.yaml')
     .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
     .addOption(stackOption())
     .action((name: string, options: Options) => storeSecrets(name, options, shell));
@@ -24,23 +25,12 @@ interface Options {
 }
 
 async function storeSecrets(name: string, options: Options, { terminal, stdin }: Shell): Promise<void> {
-  const fleets = loadFleets(options.fleets);
-  const fleet = fleets.find((candidate) => candidate.name === name);
-  if (fleet === undefined) {
-    const names = fleets.map((candidate) => candidate.name).join(', ');
-    throw new UsageError(
-      `The fleet must be one of ${options.fleets} (${names}), got ${JSON.stringify(name)}`,
-    );
-  }
+  const fleet = namedFleet(options.fleets, name);
   const outputs = await readOutputs(options.stack);
   const id = logicalId(name);
   const scalerSecret = outputs[`${id}ScalerSecretName`];
   const runnerSecret = outputs[`${id}RunnerSecretName`];
-  if (scalerSecret === undefined || runnerSecret === undefined) {
-    throw new UsageError(
-      `Fleet ${name} is not deployed by stack ${options.stack}. Deploy it first: npx cdk deploy`,
-    );
-  }
+  if (scalerSecret === undefined || runnerSecret === undefined) refuseNotDeployed(name, options.stack);
 
   const [apiToken, classToken] = await readTokens(stdin);
   const client = new SecretsManagerClient({});
@@ -58,20 +48,20 @@ async function readTokens(stdin: Shell['stdin']): Promise<[string, string]> {
   const [apiToken = '', classToken = ''] = (await text(stdin)).split('\n').map((line) => line.trim());
   if (apiToken === '' || classToken === '') {
     throw new UsageError(
-      'Standard input must hold two lines: the personal API token, then the resource class token',
+      'Standard input must have two lines: the personal API token, then the resource class token. Nothing was stored.',
     );
   }
   return [apiToken, classToken];
 }
 
 const ask = (message: string) =>
-  password({ message, mask: true, validate: (value) => value.trim() !== '' || 'It cannot be empty.' }).then(
+  password({ message, mask: true, validate: (value) => value.trim() !== '' || 'Enter the token.' }).then(
     (value) => value.trim(),
   );
 
 export const secrets: CliCommand = {
   define,
-  wrongInput: [FleetsInvalid],
+  usageErrors: [FleetsInvalid],
   promptClosed: 'Nothing was stored.',
-  otherwise: nameAndMessage,
+  describeError: nameAndMessage,
 };

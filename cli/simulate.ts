@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { formatDuration } from '../fleets/duration.ts';
 import { type FleetConfig, FleetsInvalid } from '../fleets/load.ts';
 import type { Faults } from '../sandbox/group/faults.ts';
 import { asJson, type Summary } from '../sandbox/summary.ts';
@@ -11,15 +12,16 @@ import { simulate } from '../simulator/simulate.ts';
 import { loadTrace, type Trace } from '../simulator/traces.ts';
 import { generatedTrace, WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
-import { numberOption, UsageError } from './command-line/arguments.ts';
+import { durationOption, numberOption, UsageError } from './command-line/arguments.ts';
+import { wrappedHelp } from './command-line/help.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
-import { chooseFaults, describeFaults } from './replays/faults.ts';
-import { chooseGoal, describeAnswer, findSettings, type OptimiseWords } from './replays/optimise.ts';
-import { choosePolicies, describePolicies } from './replays/policies.ts';
+import { chooseFaults, faultRows } from './replays/faults.ts';
+import { chooseGoal, describeAnswer, findSettings, type GoalOptions } from './replays/optimise.ts';
+import { choosePolicies, policyRows } from './replays/policies.ts';
 import type { Replay } from './replays/report.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
-interface Options extends OptimiseWords {
+interface Options extends GoalOptions {
   trace?: string;
   workload?: WorkloadName;
   seed: number;
@@ -38,73 +40,80 @@ interface Options extends OptimiseWords {
 const define = (shell: Shell) =>
   new Command('npm run simulate --')
     .description(
-      'Replays a trace of jobs under this project and under what others use instead: what each lets jobs wait, and what it costs. Jobs come when they came, whatever they waited. Nothing leaves this machine.',
+      'Replays a trace of jobs under this project and under the scalers that others use. Shows how long jobs wait under each, and what it costs. Jobs are queued at the times of the trace, however long they wait. Sends nothing to other machines.',
     )
     .option(
       '--trace <file>',
-      "CSV with the columns queued_at_s,duration_s, or an export of jobs: CircleCI's (usage CSV, API or Insights JSON), GitHub Actions' or Buildkite's (JSON)",
+      'CSV with the columns queued_at_s,duration_s, or an export of jobs: from CircleCI (usage CSV, API or Insights JSON), GitHub Actions or Buildkite (JSON)',
     )
     .addOption(
-      new Option('--workload <name>', 'a generated trace instead (default: working-day)')
+      new Option('--workload <name>', 'a generated trace (default: working-day)')
         .choices(Object.keys(WORKLOADS))
         .conflicts('trace'),
     )
-    .option(
-      '--seed <n>',
-      'seed of the generated trace, and of faults',
-      numberOption('the seed', 0, 2_147_483_647),
-      1,
-    )
+    .option('--seed <n>', 'seed of the generated trace and of the faults', numberOption(0, 2_147_483_647), 1)
     .option(
       '--fleet <name>',
-      'a fleet of fleets.yaml; its maxReplicas is for all policies (default: the defaults of all settings, and 10000 instances at most)',
+      'a fleet of fleets.yaml; its maxReplicas applies to all policies (default: a fleet with default settings and maxReplicas 10000)',
     )
     .option('--set <key=value...>', 'settings as in fleets.yaml for ours, or policy.lever=number for another')
-    .option('--policies <names>', 'which policies, with commas between them (default: all)')
-    .option(
-      '--boot <s>',
-      'seconds from pending to ready',
-      numberOption('the boot time', 0, 3_600, 'any'),
-      WORLD.boot,
+    .option('--policies <names>', 'names of policies, separated by commas (default: all)')
+    .addOption(
+      new Option('--boot <time>', 'time from pending to ready, such as 90s or 2m')
+        .argParser(durationOption(0, 3_600, 'any'))
+        .default(WORLD.boot, formatDuration(WORLD.boot)),
     )
-    .option(
-      '--warm-boot <s>',
-      'the same for an instance of a warm pool',
-      numberOption('the warm boot time', 0, 3_600, 'any'),
-      WORLD.warmBoot,
+    .addOption(
+      new Option('--warm-boot <time>', 'the same for an instance of a warm pool')
+        .argParser(durationOption(0, 3_600, 'any'))
+        .default(WORLD.warmBoot, formatDuration(WORLD.warmBoot)),
     )
-    .option('--fault <name=value...>', 'what goes wrong, for every policy; by chance with the seed of --seed')
-    .option('--prices <file>', 'prices of instances, YAML or JSON, in place of list prices')
-    .option('--workflow', 'run ours through the real state machine as well, which takes minutes for weeks')
+    .option('--fault <name=value...>', 'faults for every policy; --seed sets their random numbers')
+    .option('--prices <file>', 'YAML or JSON with prices (default: list prices)')
+    .option('--workflow', 'also run ours through the real state machine; a trace of weeks takes minutes')
     .option(
       '--optimise',
-      'search the settings of ours on the first part of the trace, and replay what was found on the rest; what --set sets stays',
+      'search settings for ours on the first part of the trace, and replay the result on the rest; settings of --set stay fixed',
     )
     .option(
-      '--max-wait-p95 <s>',
-      'with --optimise: the cheapest with which 95 % of the jobs wait no longer',
-      numberOption('the wait', 0, 86_400, 'any'),
+      '--max-wait-p95 <time>',
+      'with --optimise: find the cheapest settings with which 95 % of the jobs wait at most this long',
+      durationOption(0, 86_400, 'any'),
     )
     .option(
       '--max-cost <usd>',
-      'with --optimise: the shortest wait for so many dollars a month',
-      numberOption('the cost', 0, 1e9, 'any'),
+      'with --optimise: find the settings with the shortest wait that cost at most this many dollars a month',
+      numberOption(0, 1e9, 'any'),
     )
     .option(
       '--train <share>',
-      'with --optimise: how much of the time is searched',
-      numberOption('the share', 0.05, 0.95, 'any'),
+      'with --optimise: the share of the trace that is searched, from 0.05 to 0.95',
+      numberOption(0.05, 0.95, 'any'),
       0.5,
     )
-    .option('--json', 'print one JSON object and nothing else')
+    .option('--json', 'print only one JSON object')
     .option(
       '--report <file>',
-      'write a page about it as well: one file of HTML, with what the levers of ours cost and buy, and what to set',
+      'also write a report: one HTML file that shows the effect of each setting of ours and recommends settings',
     )
     .addHelpText(
       'after',
-      () =>
-        `\nPolicies, and the levers of each with what it has unless set:\n${describePolicies()}\n\nFaults:\n${describeFaults()}\n\nA file of prices has a map of instanceHour, in US dollars by instance type, and perhaps spotShare (of the\nOn-Demand price, 0 to 1), volumeGbMonth, volumeIopsMonth and volumeThroughputMonth, and source, which says whose and when.`,
+      wrappedHelp(() => [
+        { heading: 'Policies, and the parameters of each with their defaults:', rows: policyRows() },
+        { heading: 'Faults:', rows: faultRows() },
+        {
+          heading:
+            'A file for --prices has instanceHour; the other keys are optional. All are in US dollars:',
+          rows: [
+            ['instanceHour', 'a map of prices an hour, by instance type'],
+            ['spotShare', 'Spot price as a share of the On-Demand price, from 0 to 1'],
+            ['volumeGbMonth', 'each GB of a volume, a month'],
+            ['volumeIopsMonth', 'each IOPS above the baseline of gp3, a month'],
+            ['volumeThroughputMonth', 'each MiB/s above the baseline of gp3, a month'],
+            ['source', 'text: where the prices come from, and their date'],
+          ],
+        },
+      ]),
     )
     .allowExcessArguments(false)
     .action((options: Options) => run(options, shell));
@@ -114,7 +123,7 @@ async function run(options: Options, shell: Shell): Promise<void> {
   const policies = choosePolicies(options);
   const { fleet } = policies;
   if (options.optimise !== true && (options.maxWaitP95 !== undefined || options.maxCost !== undefined))
-    throw new UsageError('--max-wait-p95 and --max-cost are goals of --optimise');
+    throw new UsageError('--max-wait-p95 and --max-cost need --optimise: add it, or leave them out');
   const { source, trace } = chooseTrace(options);
   const faults = chooseFaults(options.fault ?? [], options.seed);
   if (options.workflow === true) checkWorkflowFaults(faults);
@@ -135,25 +144,29 @@ async function run(options: Options, shell: Shell): Promise<void> {
   }
 }
 
-/** What is to be replayed, and as it was told. */
-interface Given extends Replay {
+/** A replay, with the command line that asked for it. */
+interface ReplayCommand extends Replay {
   options: Options;
   shell: Shell;
 }
 
-/** Searches settings, and prints what was found. */
-async function optimised({ options, shell, policies, source, trace, world, faults, priced, costs }: Given) {
+/** Searches settings, and prints the result. */
+async function optimised({
+  options,
+  shell,
+  policies,
+  source,
+  trace,
+  world,
+  faults,
+  priced,
+  costs,
+}: ReplayCommand) {
   const { terminal } = shell;
   const goal = chooseGoal(options, priced);
   const share = options.train;
-  const { answer, tried } = await findSettings(trace, goal, {
-    share,
-    world,
-    faults,
-    priced,
-    policies,
-    terminal,
-  });
+  const search = { share, world, faults, priced, policies, terminal };
+  const { answer, tried } = await findSettings(trace, goal, search);
   if (!answer.met.training) shell.exitCode = 1;
   const about = describeTrace(source, trace);
   if (options.json) {
@@ -163,7 +176,7 @@ async function optimised({ options, shell, policies, source, trace, world, fault
   } else {
     terminal.print(`${describeSource(about, policies.fleet, terminal)}\n`);
     terminal.print(
-      `On the first ${Math.round(share * 100)} % of the time:\n${table(answer.training, terminal)}\n`,
+      `On the first ${Math.round(share * 100)} % of the trace:\n${table(answer.training, terminal)}\n`,
     );
     terminal.print(`On the rest:\n${table(answer.rest, terminal)}\n\n${describeAnswer(answer)}\n`);
     terminal.print(terminal.colours.dim(costs));
@@ -171,8 +184,18 @@ async function optimised({ options, shell, policies, source, trace, world, fault
   return { answer, tried };
 }
 
-/** Replays each policy, and prints what it came to. */
-async function replayed({ options, shell, policies, source, trace, world, faults, priced, costs }: Given) {
+/** Replays each policy, and prints its figures. */
+async function replayed({
+  options,
+  shell,
+  policies,
+  source,
+  trace,
+  world,
+  faults,
+  priced,
+  costs,
+}: ReplayCommand) {
   const { terminal } = shell;
   const { fleet, choices } = policies;
   const { jobs } = trace;
@@ -184,7 +207,7 @@ async function replayed({ options, shell, policies, source, trace, world, faults
     progress: replays.to,
   }).finally(replays.stop);
   const lowerBounds = lowerBoundsOf(jobs, world, { priced });
-  const rows: Row[] = [...outcomes];
+  const rows: PolicyRow[] = [...outcomes];
   if (options.workflow === true) {
     // Only here: the state machine and the SDK take longer to load than most replays take.
     const { throughWorkflow } = await import('../simulator/through-workflow.ts');
@@ -200,26 +223,26 @@ async function replayed({ options, shell, policies, source, trace, world, faults
     terminal.print(`${table([...rows, ...lowerBounds], terminal)}\n`);
     terminal.print(
       terminal.colours.dim(
-        `Wait in s from queued to claimed; hours of instances, and what they are over the work.\n${costs}`,
+        `Wait: seconds from queued to claimed. Hours: instance-hours; over: how much more than the work they are.\n${costs}`,
       ),
     );
   }
   return outcomes;
 }
 
-/** What a replay and a run through the workflow both have. */
-type Row = Summary & { policy: string; cost?: Cost };
+/** The figures that a replay and a run through the workflow share. */
+type PolicyRow = Summary & { policy: string; cost?: Cost };
 
-/** The workflow reads the two counts itself, as far apart as it does. */
+/** The workflow reads the two counts itself, so the fault cannot set the gap between them. */
 function checkWorkflowFaults({ readGap }: Faults): void {
   if (readGap === 0) return;
-  throw new UsageError('--workflow has every fault but read-gap: leave out --workflow, or --fault read-gap');
+  throw new UsageError('--workflow cannot be combined with --fault read-gap: leave out one of them');
 }
 
 function describeCosts(fleet: FleetConfig, { instanceHour }: Priced, { source }: Prices): string {
   const [type = 'its instances'] = fleet.instanceTypes ?? [];
   if (instanceHour === undefined)
-    return `No price is known of ${type}: --prices FILE names one, and costs are told.`;
+    return `No price is known for ${type}, so no costs are shown. --prices FILE adds its price.`;
   return `USD a month: ${type} at ${instanceHour} an hour, volumes, and for ours the scaler; ${source}.`;
 }
 
@@ -228,7 +251,7 @@ function chooseTrace({ trace: file, workload, seed }: Options): { source: string
   const name = workload ?? 'working-day';
   const trace = generatedTrace(name, seed);
   if (trace.jobs.length === 0)
-    throw new UsageError(`--seed ${seed}: the workload ${name} has no job with that seed`);
+    throw new UsageError(`--seed must be one with which the workload ${name} has jobs, got ${seed}`);
   return { source: `${name}, seed ${seed}`, trace };
 }
 
@@ -255,7 +278,7 @@ function describeTrace(source: string, { jobs, form, leftOut, caution }: Trace) 
   };
 }
 
-const COLUMNS: { head: string; width: number; cell: (row: Row) => string }[] = [
+const COLUMNS: { head: string; width: number; cell: (row: PolicyRow) => string }[] = [
   { head: 'mean', width: 6, cell: ({ waitSeconds }) => waitSeconds.mean.toFixed(1) },
   { head: 'p50', width: 5, cell: ({ waitSeconds }) => waitSeconds.p50.toFixed(0) },
   { head: 'p95', width: 5, cell: ({ waitSeconds }) => waitSeconds.p95.toFixed(0) },
@@ -268,7 +291,7 @@ const COLUMNS: { head: string; width: number; cell: (row: Row) => string }[] = [
 ];
 
 /** Each column is as wide as its longest cell, with a space before it. */
-function table(rows: Row[], { colours }: Terminal): string {
+function table(rows: PolicyRow[], { colours }: Terminal): string {
   const names = Math.max(...rows.map(({ policy }) => policy.length));
   const columns = COLUMNS.map(({ head, width, cell }) => {
     const cells = rows.map(cell);
@@ -290,6 +313,6 @@ function notes({ leftOut, caution }: Trace): string[] {
 
 export const simulateCommand: CliCommand = {
   define,
-  wrongInput: [FleetsInvalid, PricesInvalid, TraceInvalid],
-  failure: [ReplayStalled],
+  usageErrors: [FleetsInvalid, PricesInvalid, TraceInvalid],
+  expectedErrors: [ReplayStalled],
 };

@@ -1,4 +1,5 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { formatDuration } from '../fleets/duration.ts';
 import { capacityOf, idleTimes } from '../fleets/effective.ts';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
@@ -15,7 +16,8 @@ import {
   workingDay,
 } from '../sandbox/trace.ts';
 import type { Execution, Visit } from '../sandbox/workflow.ts';
-import { numberOption, UsageError } from './command-line/arguments.ts';
+import { durationOption, numberOption, UsageError } from './command-line/arguments.ts';
+import { namedFleet } from './command-line/fleets.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
 import { listState } from './deployed/listing.ts';
 import type { Progress, Terminal } from './terminal/terminal.ts';
@@ -39,53 +41,48 @@ interface Options {
 const define = ({ terminal }: Shell) =>
   new Command('npm start --')
     .description(
-      'Runs a fleet over a trace of jobs: the real workflow and the real functions, against an embedded\nCircleCI and an embedded Auto Scaling group, on a virtual clock. Nothing leaves this machine.\nA trace begins on Monday, 2026-01-05, at 08:00 UTC: the schedules of the fleet are in force by that calendar.',
+      'Runs a trace of jobs through the real workflow and the real functions, on a virtual clock, with an embedded CircleCI and an embedded Auto Scaling group. Sends nothing to other machines. A trace begins on Monday, 2026-01-05, at 08:00 UTC; the schedules of the fleet follow that calendar.',
     )
     .option(
       '--trace <file>',
       'CSV with the columns queued_at_s,duration_s (default: a generated working day)',
     )
-    .option(
-      '--hours <h>',
-      'only the first hours of arrivals',
-      numberOption('the hours', 0.01, 100_000, 'any'),
-    )
+    .option('--hours <h>', 'only the jobs of the first hours', numberOption(0.01, 100_000, 'any'))
     .option('--fleet <name>', 'a fleet of the fleets file (default: the first)')
     .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
+    .option('--poll <time>', "time between polls (default: the fleet's pollInterval)", durationOption(1, 60))
     .option(
-      '--poll <s>',
-      "seconds between polls (default: the fleet's pollInterval)",
-      numberOption('the poll interval', 1, 60),
-    )
-    .option(
-      '--quiet-poll <s>',
-      "the most seconds between polls of a quiet fleet (default: the fleet's\nquietPollInterval)",
-      numberOption('the quiet poll interval', 1, 60),
+      '--quiet-poll <time>',
+      "maximum time between polls of an idle fleet (default: the fleet's quietPollInterval)",
+      durationOption(1, 60),
     )
     .option(
       '--max <n>',
-      "the most instances, whatever schedules say (default: the fleet's maxReplicas)",
-      numberOption('the most instances', 1, 1_000_000),
+      "maximum number of instances, also during schedules (default: the fleet's maxReplicas)",
+      numberOption(1, 1_000_000),
     )
-    .option('--boot <s>', 'seconds from pending to ready', numberOption('the boot time', 0, 3_600, 'any'), 90)
+    .addOption(
+      new Option('--boot <time>', 'time from pending to ready, such as 90s or 2m')
+        .argParser(durationOption(0, 3_600, 'any'))
+        .default(90, formatDuration(90)),
+    )
     .option(
       '--warm <n>',
-      "instances that stand by, stopped, in a warm pool (default: the fleet's warmPool)",
-      numberOption('the size of the warm pool', 0, 10_000),
+      "number of stopped instances in a warm pool (default: the fleet's warmPool)",
+      numberOption(0, 10_000),
+    )
+    .addOption(
+      new Option('--warm-boot <time>', 'time from pending to ready for an instance of the warm pool')
+        .argParser(durationOption(0, 3_600, 'any'))
+        .default(DURATIONS.warmBoot, formatDuration(DURATIONS.warmBoot)),
     )
     .option(
-      '--warm-boot <s>',
-      'seconds from pending to ready of an instance of the warm pool',
-      numberOption('the warm boot time', 0, 3_600, 'any'),
-      DURATIONS.warmBoot,
+      '--reuse <time>',
+      "how long a runner waits for its next job; 0 starts a new instance for each job (default: the fleet's reuse)",
+      durationOption(0, 86_400),
     )
-    .option(
-      '--reuse <s>',
-      "seconds that a runner waits for its next job; 0 for a new instance for each job\n(default: the fleet's reuse)",
-      numberOption('the time', 0, 86_400),
-    )
-    .option('--seed <n>', 'seed of the generated working day', numberOption('the seed', 0, 2_147_483_647), 1)
-    .option('--json', 'print one JSON object and nothing else')
+    .option('--seed <n>', 'seed of the generated working day', numberOption(0, 2_147_483_647), 1)
+    .option('--json', 'print only one JSON object')
     .allowExcessArguments(false)
     .action((options: Options) => run(options, terminal));
 
@@ -101,8 +98,8 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
       terminal.print(
         `Fleet ${colours.bold(name)}: ${jobs.length} jobs, at most ${largestMaximum(fleet)} instances, a poll every ${fleet.pollInterval} s`,
       );
-      const levers = describeLevers(fleet);
-      terminal.print(levers.length > 0 ? `With ${levers.join(', ')}\n` : '');
+      const settings = describeSettings(fleet);
+      terminal.print(settings.length > 0 ? `With ${settings.join(', ')}\n` : '');
       sandbox.watch = showBeginning(terminal);
     }
     const progress = showProgress(sandbox, jobs.length, world.queue, terminal);
@@ -120,14 +117,13 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
 }
 
 function chooseFleet(file: string, name: string | undefined): FleetConfig {
-  const fleets = loadFleets(file);
-  const fleet = name === undefined ? fleets[0] : fleets.find((candidate) => candidate.name === name);
-  if (fleet !== undefined) return fleet;
-  const names = fleets.map((candidate) => candidate.name).join(', ');
-  throw new UsageError(`--fleet must be a fleet of ${file} (${names}), got ${JSON.stringify(name)}`);
+  if (name !== undefined) return namedFleet(file, name, '--fleet');
+  const [first] = loadFleets(file);
+  if (first === undefined) throw new Error(`${file} has no fleet`);
+  return first;
 }
 
-/** The fleet with what the options say in place of its settings. */
+/** The fleet, with its settings overridden by the options. */
 function changed(fleet: FleetConfig, options: Options): FleetConfig {
   const pollInterval = options.poll ?? fleet.pollInterval;
   const quietPollInterval = options.quietPoll ?? Math.max(pollInterval, fleet.quietPollInterval);
@@ -146,7 +142,7 @@ function changed(fleet: FleetConfig, options: Options): FleetConfig {
   };
 }
 
-/** `--max` is in place of each maxReplicas. */
+/** `--max` overrides each maxReplicas, of the fleet and of its schedules. */
 function changedMaximum(fleet: FleetConfig, max: number | undefined): Partial<FleetConfig> {
   if (max === undefined) return {};
   const schedules = fleet.schedules.map(({ maxReplicas: _, ...schedule }) => schedule);
@@ -165,10 +161,11 @@ function changedPool(fleet: FleetConfig, { warm, max }: Options): Partial<FleetC
       `--max must be at least the size of the warm pool of fleet ${fleet.name} (${size}), got ${max}`,
     );
   }
-  if (warm > most) throw new UsageError(`--warm must be at most the most instances (${most}), got ${warm}`);
+  if (warm > most)
+    throw new UsageError(`--warm must be at most the maximum number of instances (${most}), got ${warm}`);
   if (fleet.spot !== undefined && warm > 0)
     throw new UsageError(
-      `--warm must be left out, because fleet ${fleet.name} has Spot capacity, got ${warm}`,
+      `--warm must be 0 or left out, because fleet ${fleet.name} has Spot capacity, got ${warm}`,
     );
   return { warmPool: { size: warm, state: 'stopped' } };
 }
@@ -179,36 +176,39 @@ function changedReuse(seconds: number | undefined, pollInterval: number): Partia
   if (seconds === 0) return { reuse: 'single-task' };
   if (seconds <= 3 * pollInterval) {
     throw new UsageError(
-      `--reuse must be 0, or longer than three times the poll interval (${pollInterval} s), got ${seconds}`,
+      `--reuse must be 0, or longer than three poll intervals of ${pollInterval} s, got ${seconds} s`,
     );
   }
   return { reuse: 'continuous', idleTimeout: seconds, recycleAfter: seconds };
 }
 
-/** The levers of the fleet that are not as they are unless told. */
-function describeLevers(fleet: FleetConfig): string[] {
+/** The settings of the fleet that differ from their defaults. */
+function describeSettings(fleet: FleetConfig): string[] {
   const { warmPool, reuse, spot } = fleet;
   const { maxReplicas: _, schedules = [], ...own } = capacityOf(fleet);
-  const levers = Object.entries(own)
+  const settings = Object.entries(own)
     .filter(([, value]) => value !== 0)
     .map(([name, value]) => `${name} ${value}`);
-  if (schedules.length > 0) levers.push(`${schedules.length} schedule${schedules.length === 1 ? '' : 's'}`);
-  if (warmPool?.size === 'auto') levers.push('a warm pool that is sized by its launches');
-  else if (warmPool !== undefined) levers.push(`a warm pool of ${warmPool.size}`);
-  if (reuse === 'continuous') levers.push(`runners reused until idle for ${idleTimes(fleet).seconds} s`);
-  if (spot !== undefined) levers.push(`${spot.percentage} % Spot`);
-  if (spot !== undefined && spot.onDemandBase > 0) levers.push(`${spot.onDemandBase} On-Demand first`);
-  return levers;
+  if (schedules.length > 0) settings.push(`${schedules.length} schedule${schedules.length === 1 ? '' : 's'}`);
+  if (warmPool?.size === 'auto') settings.push('a warm pool that is sized by its launches');
+  else if (warmPool !== undefined) settings.push(`a warm pool of ${warmPool.size}`);
+  if (reuse === 'continuous') settings.push(`runners reused until idle for ${idleTimes(fleet).seconds} s`);
+  if (spot !== undefined) settings.push(`${spot.percentage} % Spot`);
+  if (spot !== undefined && spot.onDemandBase > 0) settings.push(`${spot.onDemandBase} On-Demand first`);
+  return settings;
 }
 
 function chooseJobs(options: Options): Job[] {
   const jobs = options.trace === undefined ? workingDay(options.seed) : readTrace(options.trace);
   const chosen = options.hours === undefined ? jobs : firstHours(jobs, options.hours);
-  if (chosen.length === 0) throw new UsageError(`--hours ${options.hours}: no job arrives in that time`);
+  if (chosen.length === 0)
+    throw new UsageError(
+      `--hours must include a job of the trace; no job is queued in the first ${options.hours} h`,
+    );
   return chosen;
 }
 
-/** Prints the first happenings of each kind, so that one sees a fleet come to life, and then no more. */
+/** Prints the first two events of each kind, to show how a fleet starts. */
 function showBeginning(terminal: Terminal): (news: News) => void {
   const { colours } = terminal;
   const shown = new Map<string, number>();
@@ -223,7 +223,7 @@ function showBeginning(terminal: Terminal): (news: News) => void {
   };
 }
 
-/** How many jobs have ended, and the time of day in the sandbox. */
+/** Shows how many jobs have ended, and the time of day in the sandbox. */
 function showProgress(
   sandbox: Sandbox,
   jobs: number,
@@ -248,18 +248,18 @@ function describe(summary: Summary, colours: Terminal['colours']): string {
     ],
     [
       'Instance-hours',
-      `${summary.instanceHours.toFixed(1)}, ${(summary.overhead * 100).toFixed(1)} % over the work itself`,
+      `${summary.instanceHours.toFixed(1)}, ${(summary.overhead * 100).toFixed(1)} % more than the jobs need`,
     ],
     [
       'Launches',
-      `${summary.launches}, ${summary.unusedLaunches} of them for no job${summary.warmLaunches > 0 ? `, ${summary.warmLaunches} from the warm pool` : ''}${summary.spotLaunches === undefined ? '' : `, ${summary.spotLaunches} Spot`}`,
+      `${summary.launches}, ${summary.unusedLaunches} of them unused${summary.warmLaunches > 0 ? `, ${summary.warmLaunches} from the warm pool` : ''}${summary.spotLaunches === undefined ? '' : `, ${summary.spotLaunches} Spot`}`,
     ],
     ['Executions', `${executions.succeeded} succeeded, ${executions.failed} failed`],
   ];
   return rows.map(([name = '', value]) => `${colours.bold(name.padEnd(14))}  ${value}`).join('\n');
 }
 
-/** The states of an execution; polls that went alike are shown once, with their number. */
+/** The states of an execution. Successive polls with the same states are shown once, with their number. */
 function describePath(execution: Execution, colours: Terminal['colours']): string {
   const polls: { names: string; visits: Visit[]; count: number }[] = [];
   for (const visit of execution.path) {
@@ -279,11 +279,11 @@ function describePath(execution: Execution, colours: Terminal['colours']): strin
       listState(state, type, at - execution.startedAt, error, colours),
     ),
     ...(count > 1
-      ? [colours.dim(`  ... and ${count - 1} more ${count === 2 ? 'poll' : 'polls'} alike`)]
+      ? [colours.dim(`  ... and ${count - 1} more ${count === 2 ? 'poll' : 'polls'} with the same states`)]
       : []),
   ]);
   const seconds = ((execution.endedAt - execution.startedAt) / 1_000).toFixed(1);
   return [`Last execution, ${execution.name}: ${execution.status} in ${seconds} s`, ...rows].join('\n');
 }
 
-export const start: CliCommand = { define, wrongInput: [FleetsInvalid, TraceInvalid] };
+export const start: CliCommand = { define, usageErrors: [FleetsInvalid, TraceInvalid] };

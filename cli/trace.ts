@@ -6,6 +6,7 @@ import { CircleCiApi, CircleCiFailed, NotFound, TokenRefused } from '../simulato
 import { downloadJobs, type Job, type Jobs } from '../simulator/circleci-jobs.ts';
 import { KeptAnswers, KeptAnswersUnusable } from '../simulator/kept-answers.ts';
 import { numberOption, UsageError } from './command-line/arguments.ts';
+import { wrappedHelp } from './command-line/help.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { untilEnded } from './terminal/ending.ts';
 import type { Terminal } from './terminal/terminal.ts';
@@ -22,7 +23,7 @@ interface Options {
   url: string;
 }
 
-/** Where a personal API token is looked for, as CircleCI's own command line and its documents name it. */
+/** Variables with a personal API token, as CircleCI's own command line and its documentation name them. */
 const TOKEN_VARIABLES = ['CIRCLECI_TOKEN', 'CIRCLECI_CLI_TOKEN', 'CIRCLE_TOKEN'];
 
 const CLOUD = 'https://circleci.com/api/v2';
@@ -30,45 +31,40 @@ const CLOUD = 'https://circleci.com/api/v2';
 const define = (shell: Shell) =>
   new Command('npm run trace --')
     .description(
-      'Downloads the jobs that a project really ran from the CircleCI API, as a trace for npm run simulate -- --trace FILE.\nIt holds names, times, parallelism and resource classes, and nothing else of the jobs.',
+      'Downloads the jobs that a project ran from the CircleCI API, as a trace for npm run simulate -- --trace FILE. The trace has only names, times, parallelism and resource classes of the jobs.',
     )
     .requiredOption(
       '--project <slug>',
       'the project as its settings in CircleCI show it, such as gh/acme/app',
     )
-    .option(
-      '--days <n>',
-      'pipelines that were created in the last days',
-      numberOption('the days', 1, 366),
-      30,
-    )
-    .option('--branch <name>', 'pipelines of this branch only')
-    .option('--workflow <name>', 'workflows of this name only, which saves requests')
+    .option('--days <n>', 'pipelines created in the last days', numberOption(1, 366), 30)
+    .option('--branch <name>', 'only pipelines of this branch')
+    .option('--workflow <name>', 'only workflows of this name; this saves requests')
     .option(
       '--resource-class <class...>',
-      'jobs that ran on these resource classes only, such as acme/linux (default: all, those on machines of CircleCI as well)',
+      'only jobs of these resource classes, such as acme/linux (default: all, including classes of CircleCI)',
     )
-    .option('--out <file>', 'the trace; one that is there is replaced when all is downloaded', 'trace.jsonl')
-    .option('--json', 'print one JSON object and nothing else')
-    .option('--concurrency <n>', 'requests at a time', numberOption('the requests at a time', 1, 32), 4)
-    .option('--url <url>', 'the API; of CircleCI Server, https://HOST/api/v2', CLOUD)
+    .option(
+      '--out <file>',
+      'the file to write; an existing file is replaced when the download is complete',
+      'trace.jsonl',
+    )
+    .option('--json', 'print only one JSON object')
+    .option('--concurrency <n>', 'number of concurrent requests', numberOption(1, 32), 4)
+    .option('--url <url>', 'the API; for CircleCI Server, https://HOST/api/v2', CLOUD)
     .addHelpText(
       'after',
-      `
-The personal API token is read from ${TOKEN_VARIABLES.join(', ')} (the first that is set),
-or asked for without showing it.
-
-It takes about a request for each job, each workflow and each pipeline, and one for 20 pipelines: some 1,700 for 1,000
-jobs in 350 workflows. When CircleCI allows no more requests, it waits as long as it is told to. What was interrupted
-(Ctrl-C, a crash, a limit) goes on where it stopped when the same command is run again: until then the answers are
-kept beside the trace, in FILE.partial.
-
-A resource class that serves several projects has one trace: download each, and put them together with cat.`,
+      wrappedHelp(() => [
+        `The command reads the personal API token from the first of these variables that is set: ${TOKEN_VARIABLES.join(', ')}. If none is set, it asks for the token and does not show it.`,
+        'It makes about one request for each job, each workflow and each pipeline, and one for each 20 pipelines: about 1,700 for 1,000 jobs in 350 workflows. If CircleCI limits the rate, it waits for as long as CircleCI demands.',
+        'If the download is interrupted (Ctrl-C, a crash, a limit), run the same command again: it continues where it stopped. Until then it keeps the answers in FILE.partial, next to the trace.',
+        'If several projects use the same resource class, download a trace for each, and join them with cat.',
+      ]),
     )
     .allowExcessArguments(false)
     .action((options: Options) => download(options, shell));
 
-/** What was not downloaded, though the command was right. */
+/** The download failed although the command line is right. */
 class TraceFailed extends Error {
   override readonly name = 'TraceFailed';
 }
@@ -78,10 +74,10 @@ async function download(options: Options, shell: Shell): Promise<void> {
   const { project, days, out, concurrency } = options;
   const url = checkUrl(options.url);
   if (!/^[^/\s]+\/[^/\s]+\/[^/\s]+$/.test(project)) {
-    throw new UsageError(`--project must be such as gh/acme/app, got ${JSON.stringify(project)}`);
+    throw new UsageError(`--project must have the form gh/acme/app, got ${JSON.stringify(project)}`);
   }
   if (!statSync(dirname(out), { throwIfNoEntry: false })?.isDirectory()) {
-    throw new UsageError(`--out must be in a folder that there is, got ${JSON.stringify(out)}`);
+    throw new UsageError(`--out must be a file in an existing folder, got ${JSON.stringify(out)}`);
   }
   if (statSync(out, { throwIfNoEntry: false })?.isDirectory()) {
     throw new UsageError(`--out must be a file, got the folder ${JSON.stringify(out)}`);
@@ -90,7 +86,7 @@ async function download(options: Options, shell: Shell): Promise<void> {
   const token = await readToken(shell);
   if (kept.size > 0) {
     terminal.note(
-      `Goes on with the ${kept.size} answers in ${kept.file}, of ${days} days until ${kept.until}. Delete it to begin anew.`,
+      `Continues with ${kept.size} answers from ${kept.file}, for the ${days} days until ${kept.until}. To start again, delete that file.`,
     );
   }
 
@@ -114,7 +110,7 @@ async function download(options: Options, shell: Shell): Promise<void> {
     } catch (error) {
       throw explained(error, options, kept, ended);
     } finally {
-      // What is under way may not outlive what has failed.
+      // Requests that are still running must not outlive the failed download.
       over.abort();
     }
   });
@@ -129,7 +125,7 @@ function checkUrl(given: string): string {
   const isLoopback = url !== undefined && ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
   const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback);
   if (url === undefined || !isSafe || !/\/api\/v2\/?$/.test(url.pathname)) {
-    throw new UsageError(`--url must be such as ${CLOUD}, got ${JSON.stringify(given)}`);
+    throw new UsageError(`--url must have the form ${CLOUD}, got ${JSON.stringify(given)}`);
   }
   return url.origin + url.pathname.replace(/\/$/, '');
 }
@@ -138,13 +134,15 @@ async function readToken({ env, stdin }: Shell): Promise<string> {
   const variable = TOKEN_VARIABLES.find((name) => (env[name] ?? '').trim() !== '');
   if (variable === undefined && !stdin.isTTY) {
     throw new UsageError(
-      `There is no token: set ${TOKEN_VARIABLES[0]} to a personal API token of CircleCI, or run this in a terminal, where it asks for one.`,
+      `There is no token. Set ${TOKEN_VARIABLES[0]} to a personal API token of CircleCI, or run the command in a terminal, where it asks for the token.`,
     );
   }
   const token = variable === undefined ? await ask() : (env[variable] ?? '').trim();
-  // Others cannot be sent, and the complaint of who tries to would show the token.
+  // Other characters cannot be sent in a header, and the error of fetch would show the token.
   if (!/^[\x21-\x7e]+$/.test(token)) {
-    throw new UsageError(`The token in ${variable ?? 'the answer'} holds characters that no token has.`);
+    throw new UsageError(
+      `The token in ${variable ?? 'the answer'} has characters that no token has. Copy it again.`,
+    );
   }
   return token;
 }
@@ -154,50 +152,50 @@ const ask = () =>
     {
       message: 'Personal API token',
       mask: true,
-      validate: (value) => value.trim() !== '' || 'It cannot be empty.',
+      validate: (value) => value.trim() !== '' || 'Enter the token.',
     },
     { output: process.stderr },
   ).then((value) => value.trim());
 
-/** The error as whoever typed the command needs it: what to do, and what is kept. */
+/** The error, with what to do and what is kept. */
 function explained(error: unknown, { project }: Options, kept: KeptAnswers, ended: AbortSignal): unknown {
   const later =
     kept.size === 0
       ? ''
-      : ` ${kept.size} answers are kept in ${kept.file}: the same command goes on from there.`;
+      : ` ${kept.size} answers are kept in ${kept.file}; the same command continues from there.`;
   if (ended.aborted) return new TraceFailed(`Interrupted.${later || ' Nothing was downloaded.'}`);
   if (error instanceof NotFound) {
     return new UsageError(
-      `${error.message}. --project must be a project that the token's owner may see, as its settings in CircleCI show it (gh/acme/app, bb/acme/app, circleci/ID/ID), got ${JSON.stringify(project)}.${later}`,
+      `${error.message}. --project must be a project that the owner of the token may see, in the form that its settings in CircleCI show (gh/acme/app, bb/acme/app, circleci/ID/ID), got ${JSON.stringify(project)}.${later}`,
     );
   }
   if (error instanceof TokenRefused) {
     return new UsageError(
-      `${error.message}. The token must be a personal API token (project tokens do not do) of someone who may see ${project}.${later}`,
+      `${error.message}. The token must be a personal API token, not a project token, of a user who may see ${project}.${later}`,
     );
   }
   return error instanceof CircleCiFailed ? new TraceFailed(error.message + later) : error;
 }
 
-/** Ends where no job is left: a trace without jobs cannot be replayed. */
+/** Refuses to write a trace without jobs, because it cannot be replayed. */
 function refuseNone(found: Jobs, { project, resourceClass, days }: Options, kept: KeptAnswers): void {
   if (found.jobs.length > 0) return;
   const ran = Object.keys(found.resourceClasses);
   if (resourceClass !== undefined && ran.length > 0) {
     throw new UsageError(
-      `--resource-class must be some of ${ran.join(', ')}, on which jobs of ${project} ran, got ${resourceClass.join(', ')}. The answers are kept in ${kept.file}: another class takes no download.`,
+      `--resource-class must be one that jobs of ${project} used (${ran.join(', ')}), got ${resourceClass.join(', ')}. The answers are kept in ${kept.file}, so another class needs no download.`,
     );
   }
   kept.remove();
   throw new TraceFailed(
     [
-      `No job of ${project} ran in the ${days} days until ${kept.until}, as far as that was asked for: ${found.pipelines} pipelines. Nothing was written.`,
+      `No job of ${project} matches, in ${found.pipelines} pipelines of the ${days} days until ${kept.until}. Nothing was written. Try more --days, or leave out --branch, --workflow or --resource-class.`,
       ...notes(found),
     ].join('\n'),
   );
 }
 
-/** Writes all of a file, or leaves it as it was. */
+/** Writes a file completely, or leaves it as it was. */
 function writeWhole(file: string, text: string): void {
   const unfinished = `${file}.tmp`;
   try {
@@ -234,7 +232,7 @@ function report(
   terminal.print(`Replay them: npm run simulate -- --trace ${out}`);
   for (const each of notes(found)) terminal.note(each);
   if (Object.keys(resourceClasses).length > 1) {
-    terminal.note('All of these would be replayed as if on one class; --resource-class chooses.');
+    terminal.note('A replay treats all these classes as one. --resource-class selects classes.');
   }
 }
 
@@ -243,8 +241,8 @@ const notes = ({ leftOut }: Jobs) =>
 
 export const trace: CliCommand = {
   define,
-  wrongInput: [KeptAnswersUnusable],
-  failure: [TraceFailed],
+  usageErrors: [KeptAnswersUnusable],
+  expectedErrors: [TraceFailed],
   promptClosed: 'Nothing was downloaded.',
-  otherwise: nameAndMessage,
+  describeError: nameAndMessage,
 };

@@ -2,6 +2,7 @@ import { type Command, CommanderError } from 'commander';
 import { endingCode } from '../terminal/ending.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { UsageError } from './arguments.ts';
+import { helpWidth } from './help.ts';
 
 /** Exit code for a wrong argument, as shells use it. */
 const USAGE = 2;
@@ -16,7 +17,7 @@ export interface Shell {
   terminal: Terminal;
   stdin: NodeJS.ReadableStream & { isTTY?: boolean };
   env: NodeJS.ProcessEnv;
-  /** What the command ends with, unless it throws an error. */
+  /** The command's exit code, if it throws no error. */
   exitCode: number;
 }
 
@@ -24,16 +25,16 @@ type ErrorClass = abstract new (...words: never[]) => Error;
 
 /** One command of package.json. */
 export interface CliCommand {
-  /** Its command line; its action does the work. */
+  /** Defines its arguments and options, and the action that does the work. */
   define: (shell: Shell) => Command;
-  /** Errors of whoever typed the command: exit code 2. */
-  wrongInput?: readonly ErrorClass[];
-  /** Errors of what the command needs: exit code 1. */
-  failure?: readonly ErrorClass[];
-  /** What Ctrl-C in a question of the command comes to. */
+  /** Errors that mean that the command line is wrong: exit code 2. */
+  usageErrors?: readonly ErrorClass[];
+  /** Errors that mean that the command failed although the command line is right: exit code 1. */
+  expectedErrors?: readonly ErrorClass[];
+  /** The message after Ctrl-C in a question of the command. */
   promptClosed?: string;
-  /** What is shown of any other error in place of its stack, for commands that depend on other systems. */
-  otherwise?: (error: Error) => string;
+  /** The message of any other error, in place of its stack, for commands that depend on other systems. */
+  describeError?: (error: Error) => string;
   /** Whether the process ends with the command, whatever connections and timers are left open. */
   endsProcess?: boolean;
 }
@@ -52,12 +53,12 @@ export async function runCommand(cli: CliCommand, shell: Shell): Promise<number>
   const command = cli.define(shell);
   command
     .exitOverride()
-    .showHelpAfterError('Run it with --help for all options.')
+    .showHelpAfterError('Add --help to see all options.')
     .configureOutput({
       writeOut: (text) => terminal.print(text.replace(/\n$/, '')),
       writeErr: (text) => terminal.note(text.replace(/\n$/, '')),
-      getOutHelpWidth: () => terminal.columns,
-      getErrHelpWidth: () => terminal.columns,
+      getOutHelpWidth: () => helpWidth(terminal.columns),
+      getErrHelpWidth: () => helpWidth(terminal.columns),
     });
   try {
     await command.parseAsync(words, { from: 'user' });
@@ -65,13 +66,14 @@ export async function runCommand(cli: CliCommand, shell: Shell): Promise<number>
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
     const isOneOf = (classes: readonly ErrorClass[] = []) => classes.some((kind) => error instanceof kind);
-    const isWrongInput = error instanceof UsageError || isOneOf(cli.wrongInput);
+    const isWrongInput = error instanceof UsageError || isOneOf(cli.usageErrors);
     if (error instanceof Error && error.name === 'ExitPromptError' && cli.promptClosed !== undefined) {
       terminal.note(cli.promptClosed);
       return endingCode() ?? CTRL_C;
     }
-    if (isWrongInput || isOneOf(cli.failure)) terminal.note((error as Error).message);
-    else if (cli.otherwise !== undefined && error instanceof Error) terminal.note(cli.otherwise(error));
+    if (isWrongInput || isOneOf(cli.expectedErrors)) terminal.note((error as Error).message);
+    else if (cli.describeError !== undefined && error instanceof Error)
+      terminal.note(cli.describeError(error));
     else throw error;
     return endingCode() ?? (isWrongInput ? USAGE : 1);
   }

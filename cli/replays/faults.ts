@@ -169,5 +169,4 @@ export function chooseFaults(given: readonly string[], seed: number): Faults {
 }
 
 /** The faults, as the help shows them. */
-export const describeFaults = () =>
-  FAULT_OPTIONS.map(({ form, example }) => `  ${example.padEnd(27)} ${form}`).join('\n');
+export const faultRows = () => FAULT_OPTIONS.map(({ form, example }) => [example, form] as const);

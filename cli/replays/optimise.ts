@@ -18,14 +18,15 @@ import { UsageError } from '../command-line/arguments.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { choosePolicies } from './policies.ts';
 
-export interface OptimiseWords {
+/** The options of a search. */
+export interface GoalOptions {
   optimise?: boolean;
   maxWaitP95?: number;
   maxCost?: number;
   train: number;
 }
 
-/** What the command came to. */
+/** The result of a search. */
 export interface Answer {
   goal: Goal;
   /** Whether the goal is met, on the part that was searched and on the rest. */
@@ -43,22 +44,22 @@ export interface Answer {
  *
  * @throws UsageError if there is none, or two.
  */
-export function chooseGoal({ maxWaitP95, maxCost }: OptimiseWords, priced: Priced): Goal {
+export function chooseGoal({ maxWaitP95, maxCost }: GoalOptions, priced: Priced): Goal {
   if ((maxWaitP95 === undefined) === (maxCost === undefined)) {
     throw new UsageError(
-      '--optimise takes one goal: --max-wait-p95 SECONDS for the cheapest that waits no longer, or --max-cost DOLLARS (a month) for the shortest wait',
+      '--optimise needs one goal: --max-wait-p95 TIME for the cheapest settings, or --max-cost DOLLARS (a month) for the shortest wait',
     );
   }
   if (maxCost === undefined) return { maxWaitP95: maxWaitP95 as number };
   if (priced.instanceHour === undefined)
-    throw new UsageError('--max-cost needs a price for the instance type: name one in a file for --prices');
+    throw new UsageError('--max-cost needs a price for the instance type: add it in a file for --prices');
   return { maxCost };
 }
 
 /**
- * Searches the settings on the first part of a trace, and replays what it found on the rest.
+ * Searches settings on the first part of a trace, and replays the result on the rest.
  *
- * @returns The answer, and all that was tried with what it came to on the first part.
+ * @returns The answer, and all tried settings with their figures on the first part.
  */
 export async function findSettings(
   trace: Trace,
@@ -81,7 +82,7 @@ export async function findSettings(
 ): Promise<{ answer: Answer; tried: readonly Tried[] }> {
   const parts = part(tableOf(trace.jobs), world, share);
   if (parts === undefined)
-    throw new UsageError(`--train ${share}: one of the two parts of the trace has no job`);
+    throw new UsageError(`--train must leave jobs in both parts of the trace, got ${share}`);
   const { set: keep, oursWith } = policies;
   const trials = terminal.progress('settings tried');
   const { training, rest } = parts;
@@ -93,7 +94,7 @@ export async function findSettings(
   const own = oursWith([]);
   const better = oursWith(found.set);
   if (own === undefined || better === undefined)
-    throw new Error('What was replayed cannot be replayed again');
+    throw new Error('The settings found are not valid for this fleet');
   const rivals = [own, better, tutorialFor(own.settings)];
   const outcomes = await simulate(rest.jobs, rivals, rest.world, { faults, priced });
   const named = (all: readonly (Outcome | undefined)[]) =>
@@ -112,7 +113,7 @@ export async function findSettings(
   return { answer, tried };
 }
 
-const NAMES = ['ours, as it is', 'ours, optimised', 'circleci-tutorial'];
+const NAMES = ['ours, current', 'ours, optimised', 'circleci-tutorial'];
 
 const meets = ({ waitSeconds, cost }: Outcome, goal: Goal) =>
   'maxWaitP95' in goal ? waitSeconds.p95 <= goal.maxWaitP95 : (cost?.total ?? 0) <= goal.maxCost;
@@ -132,20 +133,20 @@ export function asYaml(set: Setting): string {
 export const describeGoal = (goal: Goal) =>
   'maxWaitP95' in goal ? `a p95 wait of ${goal.maxWaitP95} s` : `${goal.maxCost} dollars a month`;
 
-/** The answer in words, after the tables. */
+/** The answer in sentences, after the tables. */
 export function describeAnswer({ goal, met, set, tried }: Answer): string {
   const wanted = describeGoal(goal);
   const outcome = met.training
     ? met.rest
-      ? `${wanted} is kept on the rest as well`
-      : `${wanted} is kept where it was searched, but not on the rest: the two parts differ`
-    : `nothing that was tried keeps ${wanted}; this comes closest`;
+      ? `the settings found stay within ${wanted}, on the rest as well`
+      : `the settings found stay within ${wanted} on the first part, but not on the rest: the two parts differ`
+    : `none of them stays within ${wanted}; these come closest`;
   const settings =
     set.length === 0
-      ? 'The settings as they are.'
+      ? 'They are the current settings.'
       : `In fleets.yaml:\n\n${asYaml(set).replaceAll(/^/gm, '  ')}\n`;
   const isolation = set.includes('reuse=continuous')
-    ? '\nWith reuse a job finds what those before it left: docs/instance-life.md#reuse. --set reuse=single-task keeps clean machines.'
+    ? '\nWith reuse, a job finds what earlier jobs left behind: docs/instance-life.md#reuse. --set reuse=single-task keeps clean machines.'
     : '';
   return `${tried} settings tried: ${outcome}. ${settings}${isolation}`;
 }

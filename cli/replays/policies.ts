@@ -159,14 +159,17 @@ function setLever(
 /** What happens again and again cannot take no time. */
 const INTERVALS = new Set(['pollInterval', 'sweep']);
 
-/** The policies and their levers, as the help shows them. */
-export function describePolicies(): string {
-  const rows = PEERS.flatMap((peer) => [
-    `  ${peer.name.padEnd(19)} ${peer.about}`,
-    ...Object.entries(defaultLevers(peer)).map(
-      ([lever, value]) =>
-        `      ${`${lever}=${value === Number.POSITIVE_INFINITY ? 'unlimited' : value}`.padEnd(23)} ${peer.levers[lever]?.what}`,
-    ),
-  ]);
-  return [`  ${'ours'.padEnd(19)} this project, with the settings of fleets.yaml`, ...rows].join('\n');
+/** The policies and their parameters, as the help shows them. */
+export function policyRows(): (readonly [string, string])[] {
+  const parameter = (name: string, value: number) =>
+    `  ${name}=${value === Number.POSITIVE_INFINITY ? 'unlimited' : value}`;
+  return [
+    ['ours', 'this project, with the settings of fleets.yaml'],
+    ...PEERS.flatMap((peer) => [
+      [peer.name, peer.about] as const,
+      ...Object.entries(defaultLevers(peer)).map(
+        ([name, value]) => [parameter(name, value), peer.levers[name]?.what ?? ''] as const,
+      ),
+    ]),
+  ];
 }

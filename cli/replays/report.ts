@@ -17,19 +17,22 @@ import { type Answer, asYaml, describeGoal } from './optimise.ts';
 import type { choosePolicies } from './policies.ts';
 
 /**
- * Before minutes of replays: whether a report can be written there.
+ * Checks that a report can be written to a file, before minutes of replays.
  *
  * @throws UsageError
  */
 export function checkReportFile(file: string): void {
   const folder = dirname(file);
   const found = (path: string) => statSync(path, { throwIfNoEntry: false });
-  if (!found(folder)?.isDirectory()) throw new UsageError(`--report ${file}: there is no folder ${folder}`);
+  if (!found(folder)?.isDirectory())
+    throw new UsageError(`--report must be a file in an existing folder, got ${JSON.stringify(file)}`);
   if (found(file)?.isFile() === false)
-    throw new UsageError(`--report ${file}: it must be a file, such as report.html`);
+    throw new UsageError(
+      `--report must be a file such as report.html, got the folder ${JSON.stringify(file)}`,
+    );
 }
 
-/** What is replayed. */
+/** A replay of a trace. */
 export interface Replay {
   policies: ReturnType<typeof choosePolicies>;
   source: string;
@@ -37,43 +40,44 @@ export interface Replay {
   world: World;
   faults: Faults;
   priced: Priced;
-  /** By which prices it is counted. */
+  /** A sentence about the prices. */
   costs: string;
 }
 
-export interface ReportWords extends Replay {
+/** A replay to report on. */
+export interface ReplayToReport extends Replay {
   options: { set?: string[]; fleet?: string; train: number; fault?: string[] };
-  /** What the trace's reader has left out, and what it warns of. */
+  /** What the reader of the trace left out, and its warnings. */
   notes: string[];
-  /** What the policies came to on all jobs, if they have been replayed on them. */
+  /** The figures of the policies on all jobs, if they were replayed on all jobs. */
   outcomes: readonly Outcome[];
-  /** What a search found, if there was one: the report is then of the jobs that it has not seen. */
+  /** The result of a search, if there was one. The report then shows the jobs that the search has not seen. */
   found: { answer: Answer; tried: readonly Tried[] } | undefined;
 }
 
-/** Replays what a report shows, and writes it as one file of HTML, whole or not at all. */
-export async function writeReport(file: string, words: ReportWords, shell: Shell): Promise<void> {
+/** Replays what a report shows, and writes it as one HTML file: completely or not at all. */
+export async function writeReport(file: string, replay: ReplayToReport, shell: Shell): Promise<void> {
   const { terminal } = shell;
-  const { options, policies, trace, faults, priced, found } = words;
+  const { options, policies, trace, faults, priced, found } = replay;
   const { fleet, choices, oursWith } = policies;
-  const all = { jobs: tableOf(trace.jobs), world: words.world };
+  const all = { jobs: tableOf(trace.jobs), world: replay.world };
   const { jobs, world } = found === undefined ? all : (part(all.jobs, all.world, options.train)?.rest ?? all);
   const data = await collect({
     about: {
-      source: found === undefined ? words.source : `${words.source}, what comes after the search`,
+      source: found === undefined ? replay.source : `${replay.source}, the part after the search`,
       ...(trace.startsAt !== undefined && { startsAt: world.startsAt }),
-      notes: words.notes,
+      notes: replay.notes,
       command: commandOf(shell.words),
       assumptions: [
-        `At most ${whole(fleet.maxReplicas)} instances, whatever the policy.`,
-        words.costs,
-        ...(options.fault ?? []).map((fault) => `What goes wrong: ${fault}.`),
+        `At most ${whole(fleet.maxReplicas)} instances for each policy.`,
+        replay.costs,
+        ...(options.fault ?? []).map((fault) => `Fault: ${fault}.`),
       ],
     },
     jobs,
     world,
     choices,
-    outcomes: words.outcomes,
+    outcomes: replay.outcomes,
     faults,
     priced,
     sought: found && {
@@ -98,11 +102,11 @@ export async function writeReport(file: string, words: ReportWords, shell: Shell
   terminal.note(`Report: ${file} (${Math.round(Buffer.byteLength(html) / 1_000)} kB)`);
 }
 
-/** What is set of the fleet, and not of another policy. */
-const ofFleet = (set: readonly string[], { set: keys }: ReportWords['policies']) =>
+/** The settings of the fleet, without the parameters of other policies. */
+const ofFleet = (set: readonly string[], { set: keys }: ReplayToReport['policies']) =>
   set.filter((each) => keys.has((each.split('=')[0] ?? '').split('.')[0]?.trim() ?? ''));
 
-/** The command as it was typed. Where the page is written to says nothing about it, so that is always the same. */
+/** The command as it was typed. The name of the page is always the same, because it does not change the page. */
 export function commandOf(words: readonly string[]): string {
   const quoted = words.map((word, index) => {
     if (words[index - 1] === '--report') return 'report.html';

@@ -42,7 +42,7 @@ describe('docs/benchmark.md', () => {
 describe('npm run benchmark', () => {
   it('writes a page of the traces in a folder, and says what it has', async () => {
     const { stdout } = await benchmark('--traces', folder, '--only', 'two.csv,quiet-night');
-    expect(stdout).toBe(`${out} has two.csv, quiet-night.\n`);
+    expect(stdout).toBe(`${out} now has: two.csv, quiet-night.\n`);
     const page = readFileSync(out, 'utf8');
     expect(page.match(/^### .*$/gm)).toEqual(['### two.csv', '### quiet-night']);
     expect(page).toContain('\n| two.csv | 143 s, ');
@@ -50,12 +50,12 @@ describe('npm run benchmark', () => {
 
   it.each([
     [['--traces', 'nowhere'], '--traces must be a folder with CSV traces, got "nowhere"'],
-    [['--traces', 'docs'], '--traces docs: there is no CSV trace in it'],
+    [['--traces', 'docs'], '--traces must be a folder with CSV traces; "docs" has none'],
     [
       ['--only', 'busy-night'],
-      'quiet-night, flapping, weekly, faults, with commas between them, got "busy-night"',
+      'quiet-night, flapping, weekly, faults, separated by commas, got "busy-night"',
     ],
-    [['--out', 'nowhere/page.md'], '--out must be a file in a folder that there is, got "nowhere/page.md"'],
+    [['--out', 'nowhere/page.md'], '--out must be a file in an existing folder, got "nowhere/page.md"'],
   ])('refuses %j, and says what would do', async (words, said) => {
     expect(await benchmark(...words)).toMatchObject({
       status: 2,

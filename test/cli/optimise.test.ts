@@ -11,24 +11,24 @@ describe('npm run simulate -- --optimise', () => {
     const { stdout } = await simulate('--optimise', '--max-wait-p95', '60');
     expect(stdout).toBe(stripVTControlCharacters(stdout));
     expect(stdout).toMatch(
-      /On the first 50 % of the time:\npolicy .*\nours, as it is .*\nours, optimised .*\ncircleci-tutorial /,
+      /On the first 50 % of the trace:\npolicy .*\nours, current .*\nours, optimised .*\ncircleci-tutorial /,
     );
     expect(stdout).toMatch(
-      /On the rest:\npolicy .*\nours, as it is .*\nours, optimised .*\ncircleci-tutorial /,
+      /On the rest:\npolicy .*\nours, current .*\nours, optimised .*\ncircleci-tutorial /,
     );
     expect(stdout).toMatch(
-      /settings tried: a p95 wait of 60 s is kept on the rest as well\. In fleets\.yaml:\n\n {2}\w/,
+      /settings tried: the settings found stay within a p95 wait of 60 s, on the rest as well\. In fleets\.yaml:\n\n {2}\w/,
     );
   });
 
-  it('prints one JSON object, of which --set takes the settings', async () => {
+  it('prints one JSON object with settings that --set accepts', async () => {
     const { stdout } = await simulate('--json', '--optimise', '--max-wait-p95', '60', '--train', '0.7');
     const { trace, optimised } = JSON.parse(stdout);
     expect(trace.source).toBe('flapping, seed 1');
     expect(Object.keys(optimised)).toEqual(['goal', 'met', 'set', 'tried', 'training', 'rest']);
     expect(optimised).toMatchObject({ goal: { maxWaitP95: 60 }, met: { training: true, rest: true } });
     const names = (part: { policy: string }[]) => part.map(({ policy }) => policy);
-    expect(names(optimised.training)).toEqual(['ours, as it is', 'ours, optimised', 'circleci-tutorial']);
+    expect(names(optimised.training)).toEqual(['ours, current', 'ours, optimised', 'circleci-tutorial']);
     expect(names(optimised.rest)).toEqual(names(optimised.training));
     expect(optimised.training[0].jobs + optimised.rest[0].jobs).toBe(trace.jobs);
     expect(optimised.training[0].jobs).toBeGreaterThan(optimised.rest[0].jobs);
@@ -57,23 +57,20 @@ describe('npm run simulate -- --optimise', () => {
   it('says so and exits with 1 where nothing meets the goal', async () => {
     expect(await simulate('--optimise', '--max-wait-p95', '0')).toMatchObject({
       status: 1,
-      stdout: expect.stringContaining('nothing that was tried keeps a p95 wait of 0 s; this comes closest'),
+      stdout: expect.stringContaining('none of them stays within a p95 wait of 0 s; these come closest'),
     });
   });
 
   it.each([
-    [['--optimise'], '--optimise takes one goal: --max-wait-p95 SECONDS'],
-    [['--optimise', '--max-wait-p95', '30', '--max-cost', '100'], '--optimise takes one goal'],
-    [['--max-wait-p95', '30'], '--max-wait-p95 and --max-cost are goals of --optimise'],
-    [['--max-cost', '30'], '--max-wait-p95 and --max-cost are goals of --optimise'],
-    [['--optimise', '--max-wait-p95', 'soon'], 'It must be the wait, a number from 0 to 86400'],
-    [
-      ['--optimise', '--max-wait-p95', '30', '--train', '1'],
-      'It must be the share, a number from 0.05 to 0.95',
-    ],
+    [['--optimise'], '--optimise needs one goal: --max-wait-p95 TIME'],
+    [['--optimise', '--max-wait-p95', '30', '--max-cost', '100'], '--optimise needs one goal'],
+    [['--max-wait-p95', '30'], '--max-wait-p95 and --max-cost need --optimise'],
+    [['--max-cost', '30'], '--max-wait-p95 and --max-cost need --optimise'],
+    [['--optimise', '--max-wait-p95', 'soon'], 'It must be from 0s to 1d: a number of seconds'],
+    [['--optimise', '--max-wait-p95', '30', '--train', '1'], 'It must be a number from 0.05 to 0.95'],
     [
       ['--optimise', '--max-cost', '30', '--set', 'instanceTypes=[x9.large]'],
-      '--max-cost needs a price for the instance type: name one in a file for --prices',
+      '--max-cost needs a price for the instance type: add it in a file for --prices',
     ],
   ])('refuses %j, and says what would do', async (words, said) => {
     expect(await simulate(...words)).toMatchObject({

@@ -86,13 +86,13 @@ describe('npm run pause, drain and resume', () => {
     const { status, stdout } = await command('pause', 'linux');
     expect(status).toBe(0);
     expect(stdout).toBe(
-      'Fleet linux is paused: its capacity is held. Desired capacity 3, instances 2.\nUntil: npm run resume -- linux\n',
+      'Fleet linux is paused. Its capacity is held. Desired capacity 3, instances 2.\nTo end this: npm run resume -- linux\n',
     );
     expect([...paused]).toEqual([['circleci-runners-linux', 'true']]);
     await command('drain', 'linux');
     expect([...paused]).toEqual([['circleci-runners-linux', 'drain']]);
     expect((await command('resume', 'linux')).stdout).toBe(
-      'Fleet linux follows its queue. Desired capacity 3, instances 2.\n',
+      'Fleet linux follows its queue again. Desired capacity 3, instances 2.\n',
     );
     expect([...paused]).toEqual([]);
   });
@@ -114,19 +114,19 @@ describe('npm run pause, drain and resume', () => {
   it('find another stack by its name, and name it again', async () => {
     const { stdout } = await command('pause', 'mac', '--stack', 'team-b');
     expect([...paused]).toEqual([['team-b-mac', 'true']]);
-    expect(stdout).toContain('Until: npm run resume -- mac --stack team-b\n');
+    expect(stdout).toContain('To end this: npm run resume -- mac --stack team-b\n');
   });
 
   it.each([
     {
       case: 'a fleet that there is not, before any other is paused',
       words: ['linux', 'windows'],
-      says: 'Fleets that are not deployed by stack circleci-runners: windows. Deployed are linux, arm.\n',
+      says: 'Stack circleci-runners has no fleet named windows. Its fleets: linux, arm.\n',
     },
     {
       case: 'a stack that there is not',
       words: ['linux', '--stack', 'team-c'],
-      says: 'Fleets that are not deployed by stack team-c: linux. None is deployed.\n',
+      says: 'Stack team-c has no fleet named linux. It has no fleets. Deploy it first: npx cdk deploy\n',
     },
     {
       case: 'a name that no stack can have',

@@ -119,7 +119,7 @@ describe('npm run recycle -- example', () => {
           'Fleet example, launch template version 7: 2 of 3 instances marked.',
           `  ${OLD.id}  InService     version 6`,
           `  ${OLD_PENDING.id}  Pending:Wait  version 6`,
-          'Idle ones leave within seconds, busy ones after their job.',
+          'Idle instances leave within seconds, busy ones after their job.',
           '',
         ].join('\n'),
       );
@@ -152,7 +152,7 @@ describe('npm run recycle -- example', () => {
     {
       case: 'all are of the newest',
       members: [NEW],
-      says: '0 of 1 instances marked.\nAll are of the newest version; --all marks them too.\n',
+      says: '0 of 1 instances marked.\nAll instances have the newest version. --all marks them too.\n',
     },
   ])('marks nothing if $case', async ({ members, says }) => {
     group = { members, version: '7' };
@@ -210,7 +210,7 @@ describe('npm run recycle -- example', () => {
     group = { members: [OLD], version: '$Latest' };
     const { status, stderr } = await command('example');
     expect(status).toBe(1);
-    expect(stderr).toContain('it launches from $Latest. Deploy the stack again.');
+    expect(stderr).toContain('got $Latest. Deploy the stack again: npx cdk deploy --revert-drift');
     expect(calls).toEqual([]);
   });
 
@@ -219,7 +219,7 @@ describe('npm run recycle -- example', () => {
     const { status, stderr } = await command('example');
     expect(status).toBe(1);
     expect(stderr).toBe(
-      'UnauthorizedOperation: You are not authorized to perform this operation. 0 of 2 instances were marked. Run it again once that is mended: it does no harm.\n',
+      'UnauthorizedOperation: You are not authorized to perform this operation. 0 of 2 instances were marked. Solve this, then run the command again; a second run does no harm.\n',
     );
   });
 

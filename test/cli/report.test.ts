@@ -68,12 +68,12 @@ describe('npm run simulate -- --report', () => {
     await simulate(...words, '--report', file());
     const { assumptions } = dataOf(readFileSync(file(), 'utf8'));
     expect(assumptions.join(' ')).toContain('m7i.large at 0.5 an hour');
-    expect(assumptions.join(' ')).toContain('What goes wrong: boot-failures=10%.');
+    expect(assumptions.join(' ')).toContain('Fault: boot-failures=10%.');
   });
 
   it.each([
-    ['/nowhere/out.html', 'there is no folder /nowhere'],
-    [tmpdir(), 'it must be a file, such as report.html'],
+    ['/nowhere/out.html', '--report must be a file in an existing folder, got "/nowhere/out.html"'],
+    [tmpdir(), '--report must be a file such as report.html, got the folder'],
   ])('refuses %s before it replays anything', async (where, said) => {
     expect(await simulate('--report', where)).toMatchObject({
       status: 2,

@@ -53,7 +53,7 @@ describe('npm run schedules', () => {
       'Mon 2026-03-30 18:00  Europe/Berlin  2026-03-30 16:00  schedule 2                   0   20         2         5',
       'Overlap: schedule 2 is hidden for 1 h by schedule 1, working hours.',
       'Never: schedule 3, new year is not in force in this time.',
-      "Gaps: for 32 h of 48 h no schedule is in force, and the fleet's own settings are.",
+      "Gaps: for 32 h of 48 h, no schedule is in force, and the fleet's own settings apply.",
       '',
     ]);
   });
@@ -61,7 +61,7 @@ describe('npm run schedules', () => {
   it('says of a fleet without schedules what it always has, and of all fleets unless one is named', async () => {
     const { stdout } = await schedules('--from', '2026-01-05');
     expect(stdout).toContain('Fleet linux\n');
-    expect(stdout).toContain('\n\nFleet plain: no schedules, at all times minReplicas 0, maxReplicas 9\n');
+    expect(stdout).toContain('\n\nFleet plain: no schedules, always minReplicas 0, maxReplicas 9\n');
   });
 
   it('prints one JSON object, in which schedules are counted from 1', async () => {
@@ -107,7 +107,7 @@ describe('npm run schedules', () => {
     { words: ['macos'], said: 'The fleet must be one of ', and: '(linux, plain), got "macos"' },
     {
       words: ['--days', '0'],
-      said: 'It must be the number of days, a whole number from 1 to 366.',
+      said: 'It must be a whole number from 1 to 366.',
       and: '--help',
     },
     {

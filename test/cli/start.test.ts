@@ -135,7 +135,7 @@ describe('npm start', () => {
     const said = stripVTControlCharacters(stdout);
     expect(said).toMatch(/^Fleet linux: 4 jobs, at most 9 instances, a poll every 5 s\nWith minReplicas 1, /);
     // The schedule allows 3. The first is On-Demand, and of the two beyond it half, rounded up.
-    expect(said).toMatch(/Launches +3, 0 of them for no job, 1 Spot\n/);
+    expect(said).toMatch(/Launches +3, 0 of them unused, 1 Spot\n/);
     const levers = [
       'headroom 20%',
       'maxSurge 2',
@@ -160,13 +160,19 @@ describe('npm start', () => {
     },
     { words: ['--fleets', '/nowhere.yaml'], said: ['/nowhere.yaml', 'cannot be read'] },
     { words: ['--quiet-poll', '3'], said: ['--quiet-poll', 'at least the poll interval (5 s)', 'got 3'] },
-    { words: ['--warm', '21', '--max', '20'], said: ['--warm', 'at most the most instances (20)', 'got 21'] },
-    { words: ['--warm-boot', 'x'], said: ["'x'", 'from 0 to 3600'] },
-    { words: ['--reuse', '15'], said: ['--reuse', 'longer than three times', 'got 15'] },
-    { words: ['--reuse', '-1'], said: ["'-1'", 'from 0 to 86400'] },
-    { words: ['--poll', '0'], said: ["'0'", 'from 1 to 60'] },
+    {
+      words: ['--warm', '21', '--max', '20'],
+      said: ['--warm', 'at most the maximum number of instances (20)', 'got 21'],
+    },
+    { words: ['--warm-boot', 'x'], said: ["'x'", 'from 0s to 1h'] },
+    {
+      words: ['--reuse', '15'],
+      said: ['--reuse', 'longer than three poll intervals of 5 s, got 15 s', 'got 15'],
+    },
+    { words: ['--reuse', '-1'], said: ["'-1'", 'from 0s to 1d'] },
+    { words: ['--poll', '0'], said: ["'0'", 'from 1s to 1m'] },
     { words: ['--max', 'many'], said: ["'many'", 'whole number'] },
-    { words: ['--boot', '-1'], said: ["'-1'", 'from 0 to 3600'] },
+    { words: ['--boot', '-1'], said: ["'-1'", 'from 0s to 1h'] },
     { words: ['--hours', 'x'], said: ["'x'", 'number from 0.01'] },
     { words: ['--seed', '1.5'], said: ["'1.5'", 'whole number'] },
     { words: ['--fleet', 'nope'], said: ['"nope"', 'example'] },

@@ -144,7 +144,7 @@ describe('npm run trace -- --project gh/acme/app --days 30', () => {
         'Left out: 1 that no runner ever started (the first: deploy of workflow build w-build).',
         'Left out: 1 that had not ended, or whose end is not told (the first: test of workflow build w-build).',
         'Left out: 1 that are listed again, by a workflow that was rerun from failed (the first: lint of workflow build w-rerun).',
-        'All of these would be replayed as if on one class; --resource-class chooses.',
+        'A replay treats all these classes as one. --resource-class selects classes.',
         '',
       ].join('\n'),
     );
@@ -277,7 +277,7 @@ describe('a download that meets faults', () => {
     expect(Date.now() - startedAt).toBeLessThan(20_000);
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toMatch(/job\/10 answered something unexpected: .*number/s);
-    expect(stderr).toContain(`answers are kept in ${out}.partial: the same command goes on from there.`);
+    expect(stderr).toContain(`answers are kept in ${out}.partial; the same command continues from there.`);
     expect(readdirSync(folder)).toEqual(['trace.jsonl.partial']);
     api.fault = () => undefined;
     expect((await download()).status).toBe(0);
@@ -316,7 +316,7 @@ describe('a download that is interrupted', () => {
       if (signal !== 'SIGKILL') {
         expect(status).toBe(130);
         expect(stderr).toMatch(
-          /^Interrupted\. \d+ answers are kept in .+: the same command goes on from there\.\n$/,
+          /^Interrupted\. \d+ answers are kept in .+; the same command continues from there\.\n$/,
         );
       }
       expect(readdirSync(folder)).toEqual(['trace.jsonl.partial']);
@@ -329,7 +329,7 @@ describe('a download that is interrupted', () => {
       const again = await download();
       expect(again.status).toBe(0);
       expect(again.stderr).toMatch(
-        /^Goes on with the \d+ answers in .+, of 30 days until .+\. Delete it to begin anew\.\n/,
+        /^Continues with \d+ answers from .+, for the 30 days until .+\. To start again, delete that file\.\n/,
       );
       expect(readdirSync(folder)).toEqual(['trace.jsonl']);
       expect(readFileSync(out, 'utf8')).toBe(whole);
@@ -381,7 +381,7 @@ describe('what cannot be downloaded', () => {
   it('is not asked for without a token', async () => {
     const { status, stderr } = await command(words(), { token: '' });
     expect(status).toBe(2);
-    expect(stderr).toContain('There is no token: set CIRCLECI_TOKEN to a personal API token');
+    expect(stderr).toContain('There is no token. Set CIRCLECI_TOKEN to a personal API token');
     expect(api.asked).toEqual([]);
   });
 
@@ -390,7 +390,7 @@ describe('what cannot be downloaded', () => {
       token: 'wrong',
       says: 'answered 401: {"message":"You must log in first."}. The token must be a personal API token',
     },
-    { token: 'wr\u00F6ng', says: 'The token in CIRCLECI_TOKEN holds characters that no token has.' },
+    { token: 'wr\u00F6ng', says: 'The token in CIRCLECI_TOKEN has characters that no token has.' },
   ])('is told of the token $token', async ({ token, says }) => {
     const { status, stderr } = await command(words(), { token });
     expect(status).toBe(2);
@@ -414,7 +414,7 @@ describe('what cannot be downloaded', () => {
     const { status, stderr } = await download();
     expect(status).toBe(1);
     expect(stderr).toMatch(
-      /^No job of gh\/acme\/app ran in the 30 days until .+: 0 pipelines\. Nothing was written\.\n$/,
+      /^No job of gh\/acme\/app matches, in 0 pipelines of the 30 days until .+\. Nothing was written\. Try more --days, .+\.\n$/,
     );
     expect(readdirSync(folder)).toEqual([]);
   });
@@ -422,9 +422,7 @@ describe('what cannot be downloaded', () => {
   it('is told of a resource class on which nothing ran, and of those on which something did', async () => {
     const { status, stderr } = await download('--resource-class', 'acme/linus');
     expect(status).toBe(2);
-    expect(stderr).toContain(
-      'must be some of acme/linux, acme/large, medium, on which jobs of gh/acme/app ran',
-    );
+    expect(stderr).toContain('must be one that jobs of gh/acme/app used (acme/linux, acme/large, medium)');
     const before = api.asked.length;
     expect((await download('--resource-class', 'medium')).status).toBe(0);
     // The pages of pipelines, and nothing else.
@@ -433,11 +431,15 @@ describe('what cannot be downloaded', () => {
 
   it.each([
     { case: 'no project', words: [], says: "error: required option '--project <slug>' not specified" },
-    { case: 'half a project', words: ['--project', 'acme/app'], says: 'such as gh/acme/app, got "acme/app"' },
+    {
+      case: 'half a project',
+      words: ['--project', 'acme/app'],
+      says: '--project must have the form gh/acme/app, got "acme/app"',
+    },
     {
       case: 'days',
       words: ['--project', 'gh/a/b', '--days', '0'],
-      says: 'It must be the days, a whole number from 1',
+      says: 'It must be a whole number from 1',
     },
     {
       case: 'requests',
@@ -447,7 +449,7 @@ describe('what cannot be downloaded', () => {
     {
       case: 'a folder that there is not',
       words: ['--project', 'gh/a/b', '--out', '/nowhere/trace.jsonl'],
-      says: '--out must be in a folder that there is, got "/nowhere/trace.jsonl"',
+      says: '--out must be a file in an existing folder, got "/nowhere/trace.jsonl"',
     },
     {
       case: 'a folder',
@@ -457,7 +459,7 @@ describe('what cannot be downloaded', () => {
     {
       case: 'a URL that shows the token',
       words: ['--project', 'gh/a/b', '--url', 'http://ci.acme.com/api/v2'],
-      says: '--url must be such as https://circleci.com/api/v2, got "http://ci.acme.com/api/v2"',
+      says: '--url must have the form https://circleci.com/api/v2, got "http://ci.acme.com/api/v2"',
     },
     {
       case: 'half a URL',
@@ -478,7 +480,12 @@ describe('what cannot be downloaded', () => {
   it('explains itself', async () => {
     const { status, stdout } = await command(['--help']);
     expect(status).toBe(0);
-    for (const what of ['Usage: npm run trace --', 'CIRCLECI_TOKEN', 'a request for each job', '.partial']) {
+    for (const what of [
+      'Usage: npm run trace --',
+      'CIRCLECI_TOKEN',
+      'one request for each job',
+      '.partial',
+    ]) {
       expect(stdout).toContain(what);
     }
   });

@@ -271,7 +271,7 @@ describe('the deployed app', () => {
 
   it('holds its capacity while a person has paused it', async () => {
     const { stdout } = await command('pause', 'alpha');
-    expect(stdout).toContain('Fleet alpha is paused: its capacity is held. Desired capacity 6, instances 6.');
+    expect(stdout).toContain('Fleet alpha is paused. Its capacity is held. Desired capacity 6, instances 6.');
     expect(stdout).toContain('npm run resume -- alpha');
     // Only now, because the schedule's own executions follow the counts as well.
     Object.assign(counts.alpha, { unclaimed: 2, running: 6 });
@@ -287,7 +287,7 @@ describe('the deployed app', () => {
     await expect(command('pause', 'gamma')).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringContaining(
-        'not deployed by stack circleci-runners: gamma. Deployed are alpha, beta.',
+        'Stack circleci-runners has no fleet named gamma. Its fleets: alpha, beta.',
       ),
     });
   });

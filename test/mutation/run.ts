@@ -40,7 +40,7 @@ const Equivalents = z.array(
 const { core, concurrency } = new Command('npm run mutate --')
   .description('Changes functions/ in many small ways, and checks for each of them that a test fails.')
   .option('--core', 'the decision core only')
-  .option('--concurrency <n>', 'so many mutants at once', numberOption('the number of mutants', 1, 64))
+  .option('--concurrency <n>', 'so many mutants at once', numberOption(1, 64))
   .parse()
   .opts<{ core?: boolean; concurrency?: number }>();
 

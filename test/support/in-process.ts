@@ -14,12 +14,13 @@ export interface Ended {
  * Runs a command of package.json in this process, with output that is no terminal. Run one after the other: a
  * sandbox replaces the clock and `fetch` of the whole process.
  *
- * @param env The environment that the command itself reads; libraries read that of this process.
+ * @param options.env The environment that the command itself reads; libraries read that of this process.
+ * @param options.columns The width of its output; 0 is unknown.
  */
 export async function runInProcess(
   name: CommandName,
   words: readonly string[],
-  { env = {} }: { env?: NodeJS.ProcessEnv } = {},
+  { env = {}, columns = 0 }: { env?: NodeJS.ProcessEnv; columns?: number } = {},
 ): Promise<Ended> {
   const written = { stdout: '', stderr: '' };
   const into = (stream: keyof typeof written) => ({
@@ -27,7 +28,7 @@ export async function runInProcess(
       written[stream] += text;
     },
   });
-  const terminal = new Terminal({ stdout: into('stdout'), stderr: into('stderr') });
+  const terminal = new Terminal({ stdout: { ...into('stdout'), columns }, stderr: into('stderr') });
   const command: CliCommand = await COMMANDS[name]();
   const status = await runCommand(command, { words, terminal, stdin: Readable.from([]), env, exitCode: 0 });
   return { status, ...written };

@@ -1,0 +1,21 @@
+import { type FleetConfig, loadFleets } from '../../fleets/load.ts';
+import { UsageError } from './arguments.ts';
+
+/**
+ * The fleet of a file that has this name.
+ *
+ * @param what How the complaint names the argument, such as `--fleet`.
+ * @throws UsageError, FleetsInvalid
+ */
+export function namedFleet(file: string, name: string, what = 'The fleet'): FleetConfig {
+  const fleets = loadFleets(file);
+  const fleet = fleets.find((candidate) => candidate.name === name);
+  if (fleet !== undefined) return fleet;
+  const names = fleets.map((candidate) => candidate.name).join(', ');
+  throw new UsageError(`${what} must be one of ${file} (${names}), got ${JSON.stringify(name)}`);
+}
+
+/** @throws UsageError always */
+export function refuseNotDeployed(fleet: string, stack: string): never {
+  throw new UsageError(`Fleet ${fleet} is not deployed by stack ${stack}. Deploy it first: npx cdk deploy`);
+}

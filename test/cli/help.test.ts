@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { COMMANDS, type CommandName } from '../../cli/commands.ts';
+import { runInProcess } from '../support/in-process.ts';
+
+const NAMES = Object.keys(COMMANDS) as CommandName[];
+
+const indentOf = (line: string) => /^ */.exec(line)?.[0].length;
+
+/** The column in which the text of a line starts: after the term, if the line has one. */
+const textStart = (line: string) => /^ +\S+(?: \S+)* {2,}(?=\S)|^ */.exec(line)?.[0].length;
+
+/** Pairs of lines of which the second continues the first, but whose first word would have fitted there. */
+function brokenEarly(lines: string[], columns: number): string[] {
+  return lines.flatMap((line, index) => {
+    const next = lines[index + 1] ?? '';
+    const continues = line !== '' && next !== '' && indentOf(next) === textStart(line);
+    const isTerm = /^ +\S+(?: \S+)* {2,}\S/.test(next) || /:$/.test(line.trimEnd());
+    const [word = ''] = next.trim().split(' ');
+    return continues && !isTerm && line.length + 1 + word.length <= columns ? [`${line}\n${next}`] : [];
+  });
+}
+
+describe.each([80, 100])('the help texts in %i columns', (columns) => {
+  it.each(NAMES)('npm run %s: fill the lines, and no line is longer', async (name) => {
+    const { status, stdout, stderr } = await runInProcess(name, ['--help'], { columns });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.filter(({ length }) => length > columns)).toEqual([]);
+    expect(brokenEarly(lines, columns)).toEqual([]);
+  });
+});
+
+it('help texts are never wider than 100 columns', async () => {
+  const { stdout } = await runInProcess('simulate', ['--help'], { columns: 200 });
+  expect(Math.max(...stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(100);
+});
