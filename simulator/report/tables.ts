@@ -137,7 +137,7 @@ ${others.map(
   (column) => html`<td data-value="${column.value(row)}">${column.text?.(row) ?? column.value(row)}</td>`,
 )}
 </tr>`;
-  return html`<p class="note">Waits are in seconds. A press on a head sorts by it.</p>
+  return html`<p class="note">Waits are in seconds. Click a column heading to sort.</p>
 <div class="scroll" role="region" aria-labelledby="${id}-caption" tabindex="0">
 <table id="${id}-table" class="sortable">
 <caption id="${id}-caption">${caption}</caption>

@@ -359,7 +359,7 @@ function serviceTask(name: string): Task {
   return task;
 }
 
-/** Errors that may be gone at the next attempt, and those that stay until somebody mends something. */
+/** Errors that may be gone at the next attempt, and those that stay until somebody repairs something. */
 const PASSING = [
   'AutoScalingUnavailable',
   'CircleCiNotJson',
