@@ -36,6 +36,8 @@ export async function runProcess([name = '', ...words]: string[], terminal: Term
       if (endingCode() === undefined) end(exitCode);
     });
   }
+  // Otherwise the AWS SDK warns on Node.js 20 as soon as a command makes a client.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   if (!isCommand(name)) throw new Error(`The command must be one of ${Object.keys(COMMANDS).join(', ')}`);
   const command: CliCommand = await COMMANDS[name]();
   const { stdin, env } = process;

@@ -1,5 +1,3 @@
-// Before anything else: the SDK and the logger read these when they are loaded.
-import './quiet.ts';
 import { runProcess } from './commands.ts';
 import { Terminal } from './terminal/terminal.ts';
 

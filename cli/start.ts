@@ -91,28 +91,24 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   const fleet = changed(chooseFleet(options.fleets, options.fleet), options);
   const jobs = chooseJobs(options);
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
-  try {
-    const { name, resourceClass } = fleet;
-    const world = sandbox.addFleet({ name, resourceClass, ...sandboxFleet(fleet, options) }, jobs);
-    if (!options.json) {
-      terminal.print(
-        `Fleet ${colours.bold(name)}: ${jobs.length} jobs, at most ${largestMaximum(fleet)} instances, a poll every ${fleet.pollInterval} s`,
-      );
-      const settings = describeSettings(fleet);
-      terminal.print(settings.length > 0 ? `With ${settings.join(', ')}\n` : '');
-      sandbox.watch = showBeginning(terminal);
-    }
-    const progress = showProgress(sandbox, jobs.length, world.queue, terminal);
-    await sandbox.drain(jobs.length).finally(progress.stop);
-    const summary = summarise(world);
-    if (options.json) terminal.print(JSON.stringify(asJson(summary)));
-    else {
-      const paths = world.executions.map((execution) => describePath(execution, colours));
-      // The figures come last: a terminal with 24 lines shows them together with its prompt.
-      terminal.print(`\n${paths.join('\n')}\n\n${describe(summary, colours)}`);
-    }
-  } finally {
-    sandbox.close();
+  const { name, resourceClass } = fleet;
+  const world = sandbox.addFleet({ name, resourceClass, ...sandboxFleet(fleet, options) }, jobs);
+  if (!options.json) {
+    terminal.print(
+      `Fleet ${colours.bold(name)}: ${jobs.length} jobs, at most ${largestMaximum(fleet)} instances, a poll every ${fleet.pollInterval} s`,
+    );
+    const settings = describeSettings(fleet);
+    terminal.print(settings.length > 0 ? `With ${settings.join(', ')}\n` : '');
+    sandbox.watch = showBeginning(terminal);
+  }
+  const progress = showProgress(sandbox, jobs.length, world.queue, terminal);
+  await sandbox.drain(jobs.length).finally(progress.stop);
+  const summary = summarise(world);
+  if (options.json) terminal.print(JSON.stringify(asJson(summary)));
+  else {
+    const paths = world.executions.map((execution) => describePath(execution, colours));
+    // The figures come last: a terminal with 24 lines shows them together with its prompt.
+    terminal.print(`\n${paths.join('\n')}\n\n${describe(summary, colours)}`);
   }
 }
 

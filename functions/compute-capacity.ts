@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { ComputeCapacityInput, Plan } from './lib/contracts.ts';
-import { publishMetrics } from './lib/metrics.ts';
+import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { decidePoll, pollDuration } from './lib/poll.ts';
 import { step } from './lib/step.ts';
 
@@ -8,17 +8,18 @@ import { step } from './lib/step.ts';
 export const handler = step(
   'Compute Capacity',
   ComputeCapacityInput,
-  async (input) => {
-    const { metrics, ...plan } = decidePoll(input, input.observed, input, Date.now());
-    publishMetrics(input.fleet, metrics);
+  { metrics: fleetMetrics() },
+  async (input, world) => {
+    const { metrics, ...plan } = decidePoll(input, input.observed, input, world.now());
+    publishMetrics(world.metrics, input.fleet, metrics);
     return z.encode(Plan, plan);
   },
   // The record of a decision, in one line.
-  ({ decision }, { observed, poll }) => ({
+  ({ decision }, { observed, poll }, { now }) => ({
     ...observed.unclaimed,
     ...observed.running,
     ...observed.group,
     decision,
-    pollDurationMs: pollDuration(poll, Date.now()),
+    pollDurationMs: pollDuration(poll, now()),
   }),
 );

@@ -1,9 +1,9 @@
-import { countTasks } from './lib/circleci.ts';
+import { circleciAccess, countTasks } from './lib/circleci.ts';
 import { CountInput } from './lib/contracts.ts';
 import { step } from './lib/step.ts';
 
 /** Counts the tasks of the fleet's resource class that wait for a runner. */
-export const handler = step('Count Unclaimed', CountInput, async (input) => {
-  const answer = await countTasks(input, 'unclaimed');
+export const handler = step('Count Unclaimed', CountInput, circleciAccess(), async (input, world) => {
+  const answer = await countTasks(world, input, 'unclaimed');
   return 'count' in answer ? { unclaimed: answer.count } : answer;
 });

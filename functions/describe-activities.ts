@@ -1,19 +1,21 @@
 import * as z from 'zod/mini';
 import { summariseActivities } from './lib/activities.ts';
+import { autoScalingClient } from './lib/auto-scaling.ts';
 import { Activities, DescribeActivitiesInput } from './lib/contracts.ts';
-import { publishMetrics } from './lib/metrics.ts';
+import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { describeActivities } from './lib/scaling-activities.ts';
 import { step } from './lib/step.ts';
 
-/** Reads what became of the group's launches, and says from that whether the breaker is open. */
+/** Reads the results of the group's launches, and derives from them whether the breaker is open. */
 export const handler = step(
   'Describe Activities',
   DescribeActivitiesInput,
-  async (input) => {
+  { autoScaling: autoScalingClient(), metrics: fleetMetrics() },
+  async (input, { autoScaling, metrics, now }) => {
     const { fleet, groupName, warmPoolAuto } = input;
-    const found = await describeActivities(groupName, { all: warmPoolAuto });
-    const activities = summariseActivities(found, input, Date.now());
-    publishMetrics(fleet, {
+    const found = await describeActivities(autoScaling, groupName, { all: warmPoolAuto });
+    const activities = summariseActivities(found, input, now());
+    publishMetrics(metrics, fleet, {
       ...(activities.failedLaunches > 0 && { FailedLaunches: activities.failedLaunches }),
       ...(activities.breaker.open && { BreakerOpen: 1 }),
     });

@@ -1,6 +1,11 @@
-import { describeGroup } from './lib/auto-scaling.ts';
+import { autoScalingClient, describeGroup } from './lib/auto-scaling.ts';
 import { DescribeGroupInput } from './lib/contracts.ts';
 import { step } from './lib/step.ts';
 
 /** Reads the group's desired capacity and counts its members by lifecycle state. */
-export const handler = step('Describe Group', DescribeGroupInput, (input) => describeGroup(input.groupName));
+export const handler = step(
+  'Describe Group',
+  DescribeGroupInput,
+  { autoScaling: autoScalingClient() },
+  (input, { autoScaling }) => describeGroup(autoScaling, input.groupName),
+);

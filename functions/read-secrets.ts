@@ -1,9 +1,14 @@
 import { ReadSecretsInput } from './lib/contracts.ts';
-import { readCircleToken } from './lib/secrets.ts';
+import { readCircleToken, secretsProvider } from './lib/secrets.ts';
 import { step } from './lib/step.ts';
 
-/** Proves that the fleet's scaler secret can be read and is whole; hands on its name, never its value. */
-export const handler = step('Read Secrets', ReadSecretsInput, async (input) => {
-  await readCircleToken(input, { fresh: true });
-  return { scalerSecretName: input.scalerSecretName };
-});
+/** Checks that the fleet's scaler secret can be read and is complete. Its answer has the secret's name, never its value. */
+export const handler = step(
+  'Read Secrets',
+  ReadSecretsInput,
+  { secrets: secretsProvider() },
+  async (input, { secrets }) => {
+    await readCircleToken(secrets, input, { fresh: true });
+    return { scalerSecretName: input.scalerSecretName };
+  },
+);

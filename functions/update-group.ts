@@ -1,4 +1,5 @@
 import {
+  autoScalingClient,
   describeGroup,
   putWarmPool,
   resumeLaunchProcess,
@@ -8,7 +9,7 @@ import {
 } from './lib/auto-scaling.ts';
 import { stillToWrite } from './lib/capacity.ts';
 import { UpdateGroupInput } from './lib/contracts.ts';
-import { publishMetrics } from './lib/metrics.ts';
+import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { step } from './lib/step.ts';
 
 /**
@@ -19,22 +20,24 @@ import { step } from './lib/step.ts';
 export const handler = step(
   'Update Group',
   UpdateGroupInput,
-  async ({ fleet, groupName, decision, again }) => {
-    const group = await describeGroup(groupName);
+  { autoScaling: autoScalingClient(), metrics: fleetMetrics() },
+  async ({ fleet, groupName, decision, again }, { autoScaling, metrics }) => {
+    const group = await describeGroup(autoScaling, groupName);
     const desired = stillToWrite(decision, group);
     const { suspended, byBreaker } = group.launchProcess;
-    if (decision.launchProcess === 'suspend' && !suspended) await suspendLaunchProcess(groupName);
-    if (desired !== undefined) await setDesiredCapacity(groupName, desired);
-    if (decision.launchProcess === 'resume' && byBreaker) await resumeLaunchProcess(groupName);
+    if (decision.launchProcess === 'suspend' && !suspended)
+      await suspendLaunchProcess(autoScaling, groupName);
+    if (desired !== undefined) await setDesiredCapacity(autoScaling, groupName, desired);
+    if (decision.launchProcess === 'resume' && byBreaker) await resumeLaunchProcess(autoScaling, groupName);
     // Last: whatever becomes of it, there is capacity to be had.
     if (decision.onDemandPercentage !== undefined && group.purchase !== undefined)
-      await setOnDemandPercentage(groupName, decision.onDemandPercentage);
+      await setOnDemandPercentage(autoScaling, groupName, decision.onDemandPercentage);
     const { warmPool } = group;
     const { warmPoolSize } = decision;
     if (warmPool !== undefined && warmPoolSize !== undefined && warmPoolSize !== warmPool.size)
-      await putWarmPool(groupName, { size: warmPoolSize, state: warmPool.state });
+      await putWarmPool(autoScaling, groupName, { size: warmPoolSize, state: warmPool.state });
     const launches = Math.max((desired ?? 0) - group.desired, 0);
-    publishMetrics(fleet, {
+    publishMetrics(metrics, fleet, {
       ...(launches > 0 && { Launches: launches }),
       ...(!again && { ExecutionsSucceeded: 1 }),
     });

@@ -1,14 +1,22 @@
-import { DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
-import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import { autoScaling } from '../functions/lib/auto-scaling.ts';
-import { secretsManager } from '../functions/lib/secrets.ts';
+import type { SecretsProvider } from '@aws-lambda-powertools/parameters/secrets';
+import { AutoScalingClient, DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
+import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { clientSettings } from '../functions/lib/client-settings.ts';
+import { secretsProvider } from '../functions/lib/secrets.ts';
 import { type AutoScalingGroup, GroupRefusal } from './auto-scaling-group.ts';
 import type { Activity } from './group/activities.ts';
 import { AVAILABILITY_ZONE, activityElements } from './group/activity-texts.ts';
 import { REMEMBERED_SECONDS } from './group/history.ts';
+import { type Latency, NO_LATENCY, type Sleep, sleepReally } from './latency.ts';
 
 /** A fault instead of the true answer: an error that the service sends, none at all, or as if there were no group. */
 export type AwsFault = ErrorAnswer | 'reset' | 'no group';
+
+/** What the functions call. */
+export interface AwsClients {
+  autoScaling: AutoScalingClient;
+  secrets: SecretsProvider;
+}
 
 interface ErrorAnswer {
   status: number;
@@ -28,8 +36,8 @@ interface WireRequest {
 }
 
 /**
- * Embedded EC2 Auto Scaling and Secrets Manager. They answer the functions' own SDK clients at their request
- * handler: the commands are serialised and signed, and the answers parsed, as against AWS.
+ * Embedded EC2 Auto Scaling and Secrets Manager. They answer real SDK clients at their request handler: the commands
+ * are serialised and signed, and the answers parsed, as against AWS.
  */
 export class Aws {
   readonly groups = new Map<string, AutoScalingGroup>();
@@ -40,10 +48,15 @@ export class Aws {
   /** Asked before each answer, with the API's action; `undefined` means no fault. */
   fault: (action: string) => AwsFault | undefined = () => undefined;
 
-  #staleness = 0;
-
   /** Called before each answer, so that the world can catch up with the clock. */
   beforeAnswer: () => void = () => undefined;
+  /** How long the next request is on its way, and then its answer, in seconds. */
+  latency: () => Latency = () => NO_LATENCY;
+
+  #staleness = 0;
+
+  /** @param sleep Resolves after so many seconds. */
+  constructor(readonly sleep: Sleep = sleepReally) {}
 
   /**
    * By how many seconds `DescribeAutoScalingGroups` lags behind, which AWS's may:
@@ -61,27 +74,34 @@ export class Aws {
   }
 
   /**
-   * Points the functions' clients of this process here. What the SDK reads from the machine before its first
-   * request, in real time, it has read when this is done.
+   * Makes clients whose requests are answered here. What the SDK reads from the machine before its first request, in
+   * real time, it has read when this is done.
    */
-  async install(): Promise<void> {
-    process.env.AWS_REGION ??= 'eu-west-1';
-    const credentials = async () => ({ accessKeyId: 'sandbox', secretAccessKey: 'sandbox' });
-    for (const [client, answer] of [
-      [autoScaling, (request: WireRequest) => this.#autoScaling(request)],
-      [secretsManager, (request: WireRequest) => this.#secretsManager(request)],
-    ] as const) {
-      client.config.credentials = credentials as typeof client.config.credentials;
-      client.config.requestHandler = {
-        handle: async (request: WireRequest) => {
-          const { status, headers, body } = answer(request);
-          return { response: { statusCode: status, headers, body: new TextEncoder().encode(body) } };
-        },
-      } as never;
-    }
+  async clients(): Promise<AwsClients> {
+    const autoScaling = new AutoScalingClient(this.#settings((request) => this.#autoScaling(request)));
+    const secretsManager = new SecretsManagerClient(
+      this.#settings((request) => this.#secretsManager(request)),
+    );
     await autoScaling.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: ['-'] }));
     await secretsManager.send(new GetSecretValueCommand({ SecretId: '-' })).catch(() => undefined);
     this.calls.clear();
+    return { autoScaling, secrets: secretsProvider(secretsManager) };
+  }
+
+  #settings(answer: (request: WireRequest) => Answer) {
+    const handle = async (request: WireRequest) => {
+      const [before, after] = this.latency();
+      if (before > 0) await this.sleep(before);
+      const { status, headers, body } = answer(request);
+      if (after > 0) await this.sleep(after);
+      return { response: { statusCode: status, headers, body: new TextEncoder().encode(body) } };
+    };
+    return {
+      ...clientSettings,
+      region: 'eu-west-1',
+      credentials: async () => ({ accessKeyId: 'sandbox', secretAccessKey: 'sandbox' }),
+      requestHandler: { handle } as never,
+    };
   }
 
   #count(action: string): Exclude<AwsFault, 'reset'> | undefined {

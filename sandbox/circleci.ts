@@ -1,4 +1,12 @@
 import { createServer, type Server } from 'node:http';
+import {
+  type Latency,
+  NO_LATENCY,
+  rejectedOnAbort,
+  type Sleep,
+  sleepReally,
+  sleepUnlessAborted,
+} from './latency.ts';
 
 /** What the embedded CircleCI counts for one resource class. */
 export interface Counts {
@@ -40,13 +48,16 @@ export class CircleCi {
   readonly tokens = new Set<string>();
   /** Requests so far. */
   requests = 0;
-  /** How long each answer takes, in seconds. */
-  delay = 0;
+  /** How long the next request travels, and then its answer. */
+  latency: () => Latency = () => NO_LATENCY;
   /** Asked before each answer; `undefined` means no fault. `path` is one of the API's, without the query. */
   fault: (request: { path: string; resourceClass: string }) => CircleCiFault | undefined = () => undefined;
 
   /** @param beforeAnswer Called before each answer, so that the world can catch up with the clock. */
-  constructor(readonly beforeAnswer: () => void = () => undefined) {}
+  constructor(
+    readonly beforeAnswer: () => void = () => undefined,
+    readonly sleep: Sleep = sleepReally,
+  ) {}
 
   #answer(request: Request): Response | 'reset' | 'hang' {
     this.beforeAnswer();
@@ -66,15 +77,16 @@ export class CircleCi {
       : json(200, count(counts));
   }
 
-  /** Stands in for the global `fetch`. */
+  /** A `fetch` whose requests are answered here. */
   readonly fetch: typeof fetch = async (input, init) => {
-    if (this.delay > 0) await new Promise((resolve) => setTimeout(resolve, this.delay * 1_000));
-    init?.signal?.throwIfAborted();
+    const [before, after] = this.latency();
+    await sleepUnlessAborted(this.sleep, before, init?.signal);
     const url = new URL(input instanceof globalThis.Request ? input.url : input);
     const token = new Headers(init?.headers).get('circle-token');
     const answer = this.#answer({ target: url.pathname + url.search, token });
     if (answer === 'reset') throw new TypeError('fetch failed', { cause: new Error('read ECONNRESET') });
-    if (answer === 'hang') return hang(init?.signal);
+    if (answer === 'hang') return rejectedOnAbort(init?.signal);
+    await sleepUnlessAborted(this.sleep, after, init?.signal);
     const body = [204, 205, 304].includes(answer.status) ? null : answer.body;
     return new globalThis.Response(body, { status: answer.status, headers: answer.headers });
   };
@@ -99,10 +111,4 @@ export class CircleCi {
 
 function json(status: number, body: object): Response {
   return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
-}
-
-function hang(signal: AbortSignal | null | undefined): Promise<never> {
-  return new Promise((_, reject) => {
-    signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
 }

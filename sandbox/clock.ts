@@ -1,34 +1,62 @@
-import FakeTimers from '@sinonjs/fake-timers';
+import { getEventListeners } from 'node:events';
+import TinyQueue from 'tinyqueue';
 
-/** Real macrotask turn; kept from before the clock is replaced. Everything already runnable runs before it. */
+/** A real turn of the event loop. Everything that can run without waiting for time runs before it ends. */
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
+/** A callback that is due. It returns `false` if nothing can run that could not run before. */
+interface Timer {
+  at: number;
+  order: number;
+  callback: () => unknown;
+  /** Called, or cleared before that. */
+  isOver: boolean;
+}
+
 /**
- * A virtual clock for everything in this process: `Date`, `setTimeout` and `AbortSignal.timeout` obey it, so
- * that the workflow engine's waits, retries and timeouts, and the functions' deadlines and caches, pass a
- * day in seconds. Time stands still while anything can still run, and then jumps to the next timer.
+ * A virtual clock with the timers and deadlines that obey it, so that the waits, retries and timeouts of a simulated
+ * day pass in seconds. Time stands still while anything can run, and then jumps to the next timer.
  */
 export class VirtualClock {
-  readonly #timers: ReturnType<typeof FakeTimers.install>;
-  readonly #abortTimeout = AbortSignal.timeout;
+  readonly #timers = new TinyQueue<Timer>([], (a, b) => a.at - b.at || a.order - b.order);
+  #now: number;
+  #order = 0;
 
   /** @param start What the clock shows first; the same start makes the same run. */
   constructor(start: Date) {
-    this.#timers = FakeTimers.install({ now: start, toFake: ['Date', 'setTimeout', 'clearTimeout'] });
-    AbortSignal.timeout = (milliseconds) => {
-      const controller = new AbortController();
-      setTimeout(
-        () => controller.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError')),
-        milliseconds,
-      );
-      return controller.signal;
-    };
+    this.#now = start.getTime();
   }
 
   /** Milliseconds since the epoch, in virtual time. */
-  now(): number {
-    return this.#timers.now;
-  }
+  readonly now = (): number => this.#now;
+
+  /** As the global of this name: a fraction of a millisecond is dropped. */
+  readonly setTimeout = (callback: () => unknown, milliseconds: number): Timer => {
+    const at = this.#now + Math.max(Math.trunc(milliseconds), 0);
+    const timer = { at, order: this.#order++, callback, isOver: false };
+    this.#timers.push(timer);
+    return timer;
+  };
+
+  readonly clearTimeout = (timer: Timer | undefined): void => {
+    if (timer !== undefined) timer.isOver = true;
+  };
+
+  /** Resolves after so many seconds. */
+  readonly sleep = (seconds: number): Promise<void> =>
+    new Promise((resolve) => this.setTimeout(resolve, seconds * 1_000));
+
+  /** As `AbortSignal.timeout`. */
+  readonly timeout = (milliseconds: number): AbortSignal => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    this.setTimeout(() => {
+      const isAwaited = getEventListeners(signal, 'abort').length > 0;
+      controller.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError'));
+      return isAwaited;
+    }, milliseconds);
+    return signal;
+  };
 
   /**
    * Runs the virtual world until `work` settles.
@@ -44,15 +72,18 @@ export class VirtualClock {
     for (;;) {
       await settle();
       if (settled) return work;
-      if (this.#timers.countTimers() === 0)
-        throw new Error('The virtual clock has no timer left to wait for');
-      this.#timers.next();
+      this.#advance();
     }
   }
 
-  /** Gives the process its real clock back. */
-  uninstall(): void {
-    this.#timers.uninstall();
-    AbortSignal.timeout = this.#abortTimeout;
+  /** Jumps to the next timer whose callback lets something run. */
+  #advance(): void {
+    for (let timer = this.#timers.pop(); timer !== undefined; timer = this.#timers.pop()) {
+      if (timer.isOver) continue;
+      timer.isOver = true;
+      this.#now = timer.at;
+      if (timer.callback() !== false) return;
+    }
+    throw new Error('The virtual clock has no timer left to wait for');
   }
 }

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Logger, type LogItem } from '@aws-lambda-powertools/logger';
 import { FAILURES } from '../statemachine/failures.ts';
 import {
   FLEET_STANDING,
@@ -15,7 +16,7 @@ import {
   standingCost,
   type Usage,
 } from './cost.ts';
-import { executionLogBytes } from './execution-log.ts';
+import { EVENT_OVERHEAD_BYTES, executionLogBytes } from './execution-log.ts';
 import { Sandbox } from './sandbox.ts';
 
 /** The document, which is written by running this file: `npm run generate`. */
@@ -64,60 +65,52 @@ interface Measured extends Usage {
  */
 async function measure(pollIntervalSeconds: number, kind: 'busy' | 'quiet'): Promise<Measured> {
   const quiet = kind === 'quiet';
-  const sandbox = await Sandbox.open();
-  const logged = countLogged();
-  try {
-    const jobs = Array.from({ length: quiet ? 0 : 15 }, (_, minute) => ({
-      queuedAt: minute * 60 + 7,
-      durationSeconds: 240,
-    }));
-    const fleet = { name: 'linux', resourceClass: 'acme/linux', minReplicas: 0, maxReplicas: 40 };
-    const intervals = quiet
-      ? { pollIntervalSeconds: 1, quietPollIntervalSeconds: pollIntervalSeconds }
-      : { pollIntervalSeconds };
-    const world = sandbox.addFleet({ ...fleet, ...intervals }, jobs);
-    const bytes = () => logged.bytes() + sandbox.workflow.publishedBytes;
-    await sandbox.runUntil(300);
-    const before = { executions: world.executions.length, bytes: bytes() };
-    await sandbox.runUntil(900);
-    const executions = world.executions.slice(before.executions);
-    const mean = (of: (execution: (typeof executions)[number]) => number) =>
-      executions.reduce((sum, execution) => sum + of(execution), 0) / executions.length;
-    const tasks = executions.flatMap(({ path }) => path.filter(({ type }) => type === 'Task'));
-    const invocations: Record<string, number> = {};
-    for (const { state } of tasks) invocations[state] = (invocations[state] ?? 0) + 1 / executions.length;
-    const [first] = executions;
-    return {
-      seconds: mean(({ startedAt, endedAt }) => (endedAt - startedAt) / 1_000) + POLL_SECONDS,
-      invocations,
-      executionLogBytes: mean((execution) => executionLogBytes(execution)),
-      executionLogBytesWithoutData: mean((execution) => executionLogBytes(execution, { data: false })),
-      functionLogBytes: (bytes() - before.bytes) / executions.length,
-      metrics: new Set(sandbox.workflow.metrics.map(({ name }) => name)).size,
-      polledAt: (first?.path ?? [])
-        .filter(({ state }) => state === 'Observe')
-        .map(({ at }) => Math.floor((at - (first?.startedAt ?? 0)) / 1_000)),
-    };
-  } finally {
-    logged.stop();
-    sandbox.close();
-  }
+  const log = new CountedLog();
+  const sandbox = await Sandbox.open({ log });
+  const jobs = Array.from({ length: quiet ? 0 : 15 }, (_, minute) => ({
+    queuedAt: minute * 60 + 7,
+    durationSeconds: 240,
+  }));
+  const fleet = { name: 'linux', resourceClass: 'acme/linux', minReplicas: 0, maxReplicas: 40 };
+  const intervals = quiet
+    ? { pollIntervalSeconds: 1, quietPollIntervalSeconds: pollIntervalSeconds }
+    : { pollIntervalSeconds };
+  const world = sandbox.addFleet({ ...fleet, ...intervals }, jobs);
+  const bytes = () => log.bytes + sandbox.workflow.publishedBytes;
+  await sandbox.runUntil(300);
+  const before = { executions: world.executions.length, bytes: bytes() };
+  await sandbox.runUntil(900);
+  const executions = world.executions.slice(before.executions);
+  const mean = (of: (execution: (typeof executions)[number]) => number) =>
+    executions.reduce((sum, execution) => sum + of(execution), 0) / executions.length;
+  const tasks = executions.flatMap(({ path }) => path.filter(({ type }) => type === 'Task'));
+  const invocations: Record<string, number> = {};
+  for (const { state } of tasks) invocations[state] = (invocations[state] ?? 0) + 1 / executions.length;
+  const [first] = executions;
+  return {
+    seconds: mean(({ startedAt, endedAt }) => (endedAt - startedAt) / 1_000) + POLL_SECONDS,
+    invocations,
+    executionLogBytes: mean((execution) => executionLogBytes(execution)),
+    executionLogBytesWithoutData: mean((execution) => executionLogBytes(execution, { data: false })),
+    functionLogBytes: (bytes() - before.bytes) / executions.length,
+    metrics: new Set(sandbox.workflow.metrics.map(({ name }) => name)).size,
+    polledAt: (first?.path ?? [])
+      .filter(({ state }) => state === 'Observe')
+      .map(({ at }) => Math.floor((at - (first?.startedAt ?? 0)) / 1_000)),
+  };
 }
 
-/** Counts what the functions log, in place of writing it to standard output. */
-function countLogged(): { bytes: () => number; stop: () => void } {
-  const write = process.stdout.write;
-  let bytes = 0;
-  process.stdout.write = ((text: string) => {
-    bytes += Buffer.byteLength(text) + 26;
-    return true;
-  }) as typeof process.stdout.write;
-  return {
-    bytes: () => bytes,
-    stop: () => {
-      process.stdout.write = write;
-    },
-  };
+/** Counts the bytes that the functions log, in place of writing them to standard output. */
+class CountedLog extends Logger {
+  bytes = 0;
+
+  constructor() {
+    super({ logLevel: 'INFO' });
+  }
+
+  protected override printLog(_: number, item: LogItem): void {
+    this.bytes += Buffer.byteLength(`${JSON.stringify(item.getAttributes())}\n`) + EVENT_OVERHEAD_BYTES;
+  }
 }
 
 const dollars = (amount: number) => amount.toFixed(2);

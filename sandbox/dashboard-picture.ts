@@ -1,5 +1,3 @@
-// Before anything else: the SDK and the logger read these when they are loaded.
-import '../cli/quiet.ts';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { LineChart } from 'echarts/charts';
@@ -33,39 +31,35 @@ interface Series {
 /** What the dashboard's widgets would show, by the minute. */
 async function morning() {
   const sandbox = await Sandbox.open({ keepExecutions: 1 });
-  try {
-    const jobs = workingDay(1).filter(({ queuedAt }) => queuedAt < MINUTES * 60);
-    const world = sandbox.addFleet(
-      { name: 'linux', resourceClass: 'acme/linux', minReplicas: 0, maxReplicas: 40, pollIntervalSeconds: 5 },
-      jobs,
-    );
-    sandbox.circleci.fault = () => {
-      const minute = sandbox.now / 60;
-      return minute >= OUTAGE.from && minute < OUTAGE.to ? { status: 503, body: '' } : undefined;
-    };
-    const group = { desired: [] as number[], inService: [] as number[], pending: [] as number[] };
-    for (let minute = 0; minute < MINUTES; minute += 1) {
-      sandbox.agenda.plan(minute * 60 + 30, () => {
-        const count = (state: string) =>
-          world.group.instances.filter((instance) => instance.state === state).length;
-        group.desired.push(world.group.desired);
-        group.inService.push(count('InService'));
-        group.pending.push(count('Pending'));
-      });
-    }
-    const start = sandbox.clock.now();
-    await sandbox.runUntil(MINUTES * 60);
-    const byMinute = (name: string, sum: (values: number[]) => number) => {
-      const minutes = Array.from({ length: MINUTES }, (): number[] => []);
-      for (const metric of sandbox.workflow.metrics) {
-        if (ofFleet(metric, name)) minutes[Math.floor((metric.at - start) / 60_000)]?.push(metric.value);
-      }
-      return minutes.map((values) => (values.length === 0 ? 0 : sum(values)));
-    };
-    return { group, byMinute };
-  } finally {
-    sandbox.close();
+  const jobs = workingDay(1).filter(({ queuedAt }) => queuedAt < MINUTES * 60);
+  const world = sandbox.addFleet(
+    { name: 'linux', resourceClass: 'acme/linux', minReplicas: 0, maxReplicas: 40, pollIntervalSeconds: 5 },
+    jobs,
+  );
+  sandbox.circleci.fault = () => {
+    const minute = sandbox.now / 60;
+    return minute >= OUTAGE.from && minute < OUTAGE.to ? { status: 503, body: '' } : undefined;
+  };
+  const group = { desired: [] as number[], inService: [] as number[], pending: [] as number[] };
+  for (let minute = 0; minute < MINUTES; minute += 1) {
+    sandbox.agenda.plan(minute * 60 + 30, () => {
+      const count = (state: string) =>
+        world.group.instances.filter((instance) => instance.state === state).length;
+      group.desired.push(world.group.desired);
+      group.inService.push(count('InService'));
+      group.pending.push(count('Pending'));
+    });
   }
+  const start = sandbox.clock.now();
+  await sandbox.runUntil(MINUTES * 60);
+  const byMinute = (name: string, sum: (values: number[]) => number) => {
+    const minutes = Array.from({ length: MINUTES }, (): number[] => []);
+    for (const metric of sandbox.workflow.metrics) {
+      if (ofFleet(metric, name)) minutes[Math.floor((metric.at - start) / 60_000)]?.push(metric.value);
+    }
+    return minutes.map((values) => (values.length === 0 ? 0 : sum(values)));
+  };
+  return { group, byMinute };
 }
 
 const ofFleet = ({ name, dimensions }: Metric, wanted: string) =>

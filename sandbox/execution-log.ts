@@ -8,7 +8,7 @@ import type { Execution, Visit } from './workflow.ts';
  */
 
 /** What CloudWatch Logs adds to each event when it bills: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html */
-const EVENT_OVERHEAD_BYTES = 26;
+export const EVENT_OVERHEAD_BYTES = 26;
 
 const ACCOUNT = '111122223333';
 const UUID = '01234567-89ab-cdef-0123-456789abcdef';

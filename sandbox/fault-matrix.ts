@@ -1,5 +1,3 @@
-// Before anything else: the SDK and the logger read these when they are loaded.
-import '../cli/quiet.ts';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Fleet } from '../fleets/fleet.ts';
@@ -7,7 +5,6 @@ import type { FleetConfig } from '../fleets/load.ts';
 import { FAILURES } from '../statemachine/failures.ts';
 import { type Alarm, alarmsOver, NEEDS_YOU, OUTAGE } from './alarms.ts';
 import { calm, FAULTS, type Fault } from './faults.ts';
-import { FunctionsClock } from './functions-clock.ts';
 import { Sandbox } from './sandbox.ts';
 import { SANDBOX_START } from './trace.ts';
 import type { Execution } from './workflow.ts';
@@ -91,78 +88,67 @@ export function outcomeOf(fault: Fault, backlog: Backlog): Promise<Outcome> {
 async function run(fault: Fault, backlog: Backlog): Promise<Outcome> {
   const config = configOf(backlog);
   const jobs = jobsOf(backlog);
-  const clock = new FunctionsClock();
-  const sandbox = await Sandbox.open({ replace: clock.handlers });
-  const uninstall = clock.install();
-  const { stackTraceLimit } = Error;
-  // Engine and SDK make many errors that nobody reads.
-  Error.stackTraceLimit = 0;
-  try {
-    const world = sandbox.addFleet(
-      {
-        name: config.name,
-        resourceClass: config.resourceClass,
-        minReplicas: config.minReplicas,
-        maxReplicas: config.maxReplicas,
-        pollIntervalSeconds: config.pollInterval,
-        quietPollIntervalSeconds: config.quietPollInterval,
-        breaker: { failures: config.breaker.failures, windowSeconds: config.breaker.window },
-        ...(fault.spot && { onDemandPercentage: 0 }),
-        durations: { idleTimeout: config.idleTimeout, launchHook: config.bootTimeout },
-      },
-      jobs,
-    );
-    const launchedAt: number[] = [];
-    sandbox.watch = ({ at, happening }) => {
-      if (happening === 'launches' || happening === 'refused') launchedAt.push(at / MINUTE);
-    };
-    sandbox.agenda.plan(BEGINS * MINUTE, () => fault.begin({ sandbox, world, clock }));
-    sandbox.agenda.plan(ENDS * MINUTE, () => calm({ sandbox, world, clock }));
+  const sandbox = await Sandbox.open();
+  const world = sandbox.addFleet(
+    {
+      name: config.name,
+      resourceClass: config.resourceClass,
+      minReplicas: config.minReplicas,
+      maxReplicas: config.maxReplicas,
+      pollIntervalSeconds: config.pollInterval,
+      quietPollIntervalSeconds: config.quietPollInterval,
+      breaker: { failures: config.breaker.failures, windowSeconds: config.breaker.window },
+      ...(fault.spot && { onDemandPercentage: 0 }),
+      durations: { idleTimeout: config.idleTimeout, launchHook: config.bootTimeout },
+    },
+    jobs,
+  );
+  const launchedAt: number[] = [];
+  sandbox.watch = ({ at, happening }) => {
+    if (happening === 'launches' || happening === 'refused') launchedAt.push(at / MINUTE);
+  };
+  sandbox.agenda.plan(BEGINS * MINUTE, () => fault.begin({ sandbox, world }));
+  sandbox.agenda.plan(ENDS * MINUTE, () => calm({ sandbox, world }));
 
-    const startedAt = SANDBOX_START.getTime();
-    const { metrics, messages } = sandbox.workflow;
-    let minutes = ENDS + 5;
-    let alarms: Alarm[];
-    do {
-      await sandbox.runUntil(minutes * MINUTE);
-      alarms = alarmsOver([config], { metrics, executions: world.executions, startedAt, minutes });
-      minutes += 1;
-    } while (minutes <= LAST && (world.queue.ended < jobs.length || alarms.some(ringsStill)));
+  const startedAt = SANDBOX_START.getTime();
+  const { metrics, messages } = sandbox.workflow;
+  let minutes = ENDS + 5;
+  let alarms: Alarm[];
+  do {
+    await sandbox.runUntil(minutes * MINUTE);
+    alarms = alarmsOver([config], { metrics, executions: world.executions, startedAt, minutes });
+    minutes += 1;
+  } while (minutes <= LAST && (world.queue.ended < jobs.length || alarms.some(ringsStill)));
 
-    const minuteOf = (at: number) => (at - startedAt) / (MINUTE * 1_000);
-    const during = (minute: number) => minute >= BEGINS && minute < ENDS;
-    const hit = world.executions.filter((execution) => during(minuteOf(execution.startedAt)));
-    const failed = hit.filter(({ status }) => status !== 'SUCCEEDED');
-    const opened = metrics.find(({ name }) => name === 'BreakerOpen')?.at ?? Number.POSITIVE_INFINITY;
-    const launches = launchedAt.filter(during);
-    const { tasks } = world.queue;
-    const claimedAt = tasks
-      .filter(({ queuedAt }) => queuedAt < ENDS * MINUTE)
-      .map((task) => (task.startedAt ?? Number.POSITIVE_INFINITY) / MINUTE);
-    return {
-      executions: hit.length,
-      failed: failed.length,
-      states: distinct(failed.map(failureState)),
-      errors: distinct(failed.map(({ error }) => error ?? '')),
-      retries: Math.max(0, ...hit.flatMap(({ path }) => path.map(({ retries }) => retries))),
-      alarms: alarms.filter(({ ringings }) => ringings.length > 0),
-      messages: messages.filter(({ at }) => during(minuteOf(at))).length,
-      launches: {
-        all: launches.length,
-        breakerOpen: launches.filter((minute) => minute >= minuteOf(opened)).length,
-      },
-      servedAfter: Math.max(...claimedAt) - ENDS,
-      jobs: {
-        killed: tasks.filter(({ killed }) => killed).length,
-        neverRun: tasks.filter(({ endedAt }) => endedAt === undefined).length,
-        launchesForNone: world.group.totals.unusedLaunches,
-      },
-    };
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-    uninstall();
-    sandbox.close();
-  }
+  const minuteOf = (at: number) => (at - startedAt) / (MINUTE * 1_000);
+  const during = (minute: number) => minute >= BEGINS && minute < ENDS;
+  const hit = world.executions.filter((execution) => during(minuteOf(execution.startedAt)));
+  const failed = hit.filter(({ status }) => status !== 'SUCCEEDED');
+  const opened = metrics.find(({ name }) => name === 'BreakerOpen')?.at ?? Number.POSITIVE_INFINITY;
+  const launches = launchedAt.filter(during);
+  const { tasks } = world.queue;
+  const claimedAt = tasks
+    .filter(({ queuedAt }) => queuedAt < ENDS * MINUTE)
+    .map((task) => (task.startedAt ?? Number.POSITIVE_INFINITY) / MINUTE);
+  return {
+    executions: hit.length,
+    failed: failed.length,
+    states: distinct(failed.map(failureState)),
+    errors: distinct(failed.map(({ error }) => error ?? '')),
+    retries: Math.max(0, ...hit.flatMap(({ path }) => path.map(({ retries }) => retries))),
+    alarms: alarms.filter(({ ringings }) => ringings.length > 0),
+    messages: messages.filter(({ at }) => during(minuteOf(at))).length,
+    launches: {
+      all: launches.length,
+      breakerOpen: launches.filter((minute) => minute >= minuteOf(opened)).length,
+    },
+    servedAfter: Math.max(...claimedAt) - ENDS,
+    jobs: {
+      killed: tasks.filter(({ killed }) => killed).length,
+      neverRun: tasks.filter(({ endedAt }) => endedAt === undefined).length,
+      launchesForNone: world.group.totals.unusedLaunches,
+    },
+  };
 }
 
 const ringsStill = ({ ringings }: Alarm) => ringings.some(({ until }) => until === undefined);

@@ -2,15 +2,14 @@ import { LAUNCH_SUSPENDED_TAG } from '../functions/lib/tags.ts';
 import { FAILURES } from '../statemachine/failures.ts';
 import type { AwsFault } from './aws.ts';
 import type { CircleCiFault } from './circleci.ts';
-import type { FunctionsClock } from './functions-clock.ts';
 import { ALWAYS, type Faults, LaunchFaults } from './group/faults.ts';
+import { NO_LATENCY } from './latency.ts';
 import { type FleetWorld, SANDBOX_TOKEN, type Sandbox } from './sandbox.ts';
 
 /** Where a fault happens. */
 export interface Stage {
   sandbox: Sandbox;
   world: FleetWorld;
-  clock: FunctionsClock;
 }
 
 type FailureState = (typeof FAILURES)[keyof typeof FAILURES];
@@ -39,10 +38,10 @@ export interface Fault {
 }
 
 /** Ends whatever a fault began. */
-export function calm({ sandbox, world, clock }: Stage): void {
+export function calm({ sandbox, world }: Stage): void {
   const secret = { resource_class: world.input.resourceClass, circle_token: SANDBOX_TOKEN };
   sandbox.circleci.fault = () => undefined;
-  sandbox.circleci.delay = 0;
+  sandbox.circleci.latency = () => NO_LATENCY;
   sandbox.aws.fault = () => undefined;
   sandbox.aws.staleness = 0;
   sandbox.aws.secrets.set(world.input.scalerSecretName, JSON.stringify(secret));
@@ -50,7 +49,7 @@ export function calm({ sandbox, world, clock }: Stage): void {
   sandbox.deliveries = 1;
   inflict(world, {});
   if (!world.group.tags.has(LAUNCH_SUSPENDED_TAG)) world.group.resumeProcesses(['Launch']);
-  clock.ahead = 0;
+  sandbox.functionsAheadSeconds = 0;
 }
 
 /** Lets these faults of launches and instances happen from now on, in place of others. */
@@ -194,7 +193,7 @@ const OF_CIRCLECI: Fault[] = [
   {
     name: 'CircleCI takes 3 s for each answer',
     begin: ({ sandbox }) => {
-      sandbox.circleci.delay = 3;
+      sandbox.circleci.latency = () => [3, 0];
     },
   },
 ];
@@ -418,16 +417,16 @@ const OF_THE_WORLD: Fault[] = [
   },
   {
     name: "the functions' clock is 90 s ahead",
-    begin: ({ clock }) => {
-      clock.ahead = 90;
+    begin: ({ sandbox }) => {
+      sandbox.functionsAheadSeconds = 90;
     },
     rings: 'Starving',
     late: 'nothing fails: each decision comes too late to be written',
   },
   {
     name: "the functions' clock is 90 s behind",
-    begin: ({ clock }) => {
-      clock.ahead = -90;
+    begin: ({ sandbox }) => {
+      sandbox.functionsAheadSeconds = -90;
     },
   },
   {

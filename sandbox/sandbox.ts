@@ -3,13 +3,20 @@ import type { CapacitySettings } from '../functions/lib/contracts.ts';
 import { effectiveSettings, largestMaximum } from '../functions/lib/schedules.ts';
 import { Agenda } from './agenda.ts';
 import { AutoScalingGroup, type GroupSettings, type Happening, type Reuse } from './auto-scaling-group.ts';
-import { Aws } from './aws.ts';
+import { Aws, type AwsClients } from './aws.ts';
 import { CircleCi } from './circleci.ts';
 import { VirtualClock } from './clock.ts';
 import { DURATIONS, type Durations } from './group/durations.ts';
 import { type Task, TaskQueue } from './task-queue.ts';
 import { SANDBOX_START } from './trace.ts';
-import { type Execution, type ExecutionInput, Workflow } from './workflow.ts';
+import {
+  type Execution,
+  type ExecutionInput,
+  type FunctionsWorld,
+  type Replacement,
+  SILENT,
+  Workflow,
+} from './workflow.ts';
 
 /** The token that the embedded CircleCI lets in; a test looks for it where it must not be. */
 export const SANDBOX_TOKEN = 'CCIPAT_sandbox_0123456789abcdef';
@@ -22,7 +29,11 @@ const STALLED_SECONDS = 24 * 3_600;
 
 export interface SandboxOptions {
   /** Handlers in place of the real functions, by state name. */
-  replace?: ConstructorParameters<typeof Workflow>[0];
+  replace?: Record<string, Replacement>;
+  /** Where the functions log. Default: nowhere. */
+  log?: FunctionsWorld['log'];
+  /** Draws the jitter of retries, at least 0 and less than 1. Default: the same numbers in each sandbox. */
+  random?: () => number;
   /** How many executions to keep for each fleet; all unless told. */
   keepExecutions?: number;
   /** Whether to keep the metrics, which a run over days makes millions of; unless told, they are kept. */
@@ -79,14 +90,20 @@ export interface FleetWorld {
   started: number;
 }
 
+/** Golden-ratio steps: a sequence without order that is the same in each sandbox. */
+function evenlySpread(): () => number {
+  let draws = 0;
+  return () => (++draws * 0.618_033_988_75) % 1;
+}
+
 /**
- * The embedded world: CircleCI, AWS, groups and runners around the real workflow, on a virtual clock.
- * One at a time in a process, because the functions' clients and `fetch` are the process's own: `close` it.
+ * The embedded world: CircleCI, AWS, groups and runners around the real workflow, on a virtual clock. Sandboxes do not
+ * share anything, so any number of them can run side by side in a process.
  */
 export class Sandbox {
-  readonly clock = new VirtualClock(SANDBOX_START);
+  readonly clock: VirtualClock;
   readonly agenda = new Agenda();
-  readonly circleci = new CircleCi(() => this.catchUp());
+  readonly circleci: CircleCi;
   readonly aws: Aws;
   readonly workflow: Workflow;
   readonly fleets = new Map<string, FleetWorld>();
@@ -96,39 +113,40 @@ export class Sandbox {
   watch: ((news: News) => void) | undefined;
   /** Told of every execution that has ended. */
   ended: ((fleet: string, execution: Execution) => void) | undefined;
-  readonly #fetch = globalThis.fetch;
-  readonly #random = Math.random;
-  readonly #stopListening: () => void;
+  /** By how many seconds the clock of the functions is ahead of the workflow's; below 0, behind. */
+  functionsAheadSeconds = 0;
   readonly #keepMetrics: boolean;
   /** How many executions to keep for each fleet. */
   readonly #keep: number;
 
-  private constructor(aws: Aws, options: SandboxOptions) {
+  private constructor(clock: VirtualClock, aws: Aws, clients: AwsClients, options: SandboxOptions) {
+    const circleci = new CircleCi(() => this.catchUp(), clock.sleep);
+    this.clock = clock;
+    this.circleci = circleci;
     this.aws = aws;
     aws.beforeAnswer = () => this.catchUp();
-    this.workflow = new Workflow(options.replace);
-    this.#stopListening = this.workflow.listenToFunctions();
+    this.workflow = new Workflow({
+      clock,
+      random: options.random ?? evenlySpread(),
+      functions: {
+        ...clients,
+        fetch: circleci.fetch,
+        timeout: clock.timeout,
+        now: () => clock.now() + this.functionsAheadSeconds * 1_000,
+        log: options.log ?? SILENT,
+      },
+      replace: options.replace,
+    });
     this.#keep = options.keepExecutions ?? Number.POSITIVE_INFINITY;
     this.#keepMetrics = options.keepMetrics ?? true;
-    this.circleci.tokens.add(SANDBOX_TOKEN);
-    globalThis.fetch = this.circleci.fetch;
-    // The engine's jitter; the same sandbox makes the same run.
-    let draws = 0;
-    Math.random = () => (++draws * 0.618_033_988_75) % 1;
+    circleci.tokens.add(SANDBOX_TOKEN);
   }
 
   /** Opens a sandbox without fleets. */
   static async open(options: SandboxOptions = {}): Promise<Sandbox> {
-    const aws = new Aws();
-    await aws.install();
-    return new Sandbox(aws, options);
-  }
-
-  close(): void {
-    globalThis.fetch = this.#fetch;
-    Math.random = this.#random;
-    this.#stopListening();
-    this.clock.uninstall();
+    const clock = new VirtualClock(SANDBOX_START);
+    const aws = new Aws(clock.sleep);
+    return new Sandbox(clock, aws, await aws.clients(), options);
   }
 
   /** Seconds from the start. */
@@ -260,7 +278,8 @@ export class Sandbox {
 
   /** A timer drops the part of a millisecond, and would end just before the schedule is due. */
   #sleepUntil(seconds: number): Promise<void> {
-    return new Promise((resolve) => setTimeout(resolve, Math.ceil((seconds - this.now) * 1_000)));
+    const milliseconds = Math.ceil((seconds - this.now) * 1_000);
+    return new Promise((resolve) => this.clock.setTimeout(resolve, milliseconds));
   }
 
   async #execute(world: FleetWorld): Promise<Execution> {

@@ -1,22 +1,46 @@
 import { readFileSync } from 'node:fs';
-import { ExecutionError, ExecutionTimeoutError, StateMachine } from 'aws-local-stepfunctions';
+import type { SecretsProvider } from '@aws-lambda-powertools/parameters/secrets';
+import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import type { StateMachine } from 'aws-local-stepfunctions';
 import { handler as computeCapacity } from '../functions/compute-capacity.ts';
 import { handler as countRunning } from '../functions/count-running.ts';
 import { handler as countUnclaimed } from '../functions/count-unclaimed.ts';
 import { handler as describeActivities } from '../functions/describe-activities.ts';
 import { handler as describeGroup } from '../functions/describe-group.ts';
 import type { CapacitySettings } from '../functions/lib/contracts.ts';
-import { metrics as functionMetrics } from '../functions/lib/metrics.ts';
+import type { Surroundings } from '../functions/lib/step.ts';
 import { handler as readSecrets } from '../functions/read-secrets.ts';
 import { handler as updateGroup } from '../functions/update-group.ts';
+import type { VirtualClock } from './clock.ts';
+import { loadEngine } from './engine.ts';
+import { KeptMetrics, type MetricLine } from './kept-metrics.ts';
 
 type Handler = (input: unknown) => Promise<unknown>;
 type Json = Parameters<StateMachine['run']>[0];
 
+/** What the functions call in the sandbox in place of AWS, CircleCI and the machine's clock. */
+export interface FunctionsWorld extends Surroundings {
+  autoScaling: AutoScalingClient;
+  secrets: SecretsProvider;
+  fetch: typeof fetch;
+  timeout: (milliseconds: number) => AbortSignal;
+  metrics: KeptMetrics;
+}
+
+/** A log that nobody reads. */
+export const SILENT: Surroundings['log'] = {
+  debug: () => undefined,
+  error: () => undefined,
+  info: () => undefined,
+};
+
+/** A handler in place of a real one, which it may call. */
+export type Replacement = (input: unknown, real: Handler) => Promise<unknown>;
+
 /** The real definition, and the function behind each of its Task states. */
 export const DEFINITION = new URL('../statemachine/autoscale.asl.json', import.meta.url);
 
-export const HANDLERS: Record<string, Handler> = {
+export const HANDLERS: Record<string, { with: (world: FunctionsWorld) => Handler }> = {
   'Read Secrets': readSecrets,
   'Describe Activities': describeActivities,
   'Count Unclaimed': countUnclaimed,
@@ -89,18 +113,17 @@ export interface Message {
   at: number;
 }
 
-// The engine is written for Node 22; this is all that it misses on Node 20.
-Promise.withResolvers ??= function withResolvers<T>() {
-  let resolve!: (value: T | PromiseLike<T>) => void;
-  let reject!: (reason?: unknown) => void;
-  const promise = new Promise<T>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { promise, resolve, reject };
-};
+export interface WorkflowOptions {
+  clock: VirtualClock;
+  /** Draws the jitter of retries: at least 0 and less than 1. */
+  random: () => number;
+  /** What the functions call. The workflow itself keeps their metrics. */
+  functions: Omit<FunctionsWorld, 'metrics'>;
+  /** Handlers in place of the real ones, by state name: for faults around a function. */
+  replace?: Record<string, Replacement> | undefined;
+}
 
-/** Runs `statemachine/autoscale.asl.json` in this process, with the real functions behind its Task states. */
+/** Runs `statemachine/autoscale.asl.json` on a virtual clock, with the real functions behind its Task states. */
 export class Workflow {
   /** What the workflow's own states put, and what the functions published, in the order of time. */
   readonly metrics: Metric[] = [];
@@ -109,21 +132,31 @@ export class Workflow {
   fault: (state: string) => Error | 'hang' | undefined = () => undefined;
   /** How long the lines are in which the functions published theirs. */
   publishedBytes = 0;
+  readonly #clock: VirtualClock;
+  readonly #engine: ReturnType<typeof loadEngine>;
   readonly #machine: StateMachine;
   readonly #tasks: Record<string, Handler>;
 
-  /** @param replace Handlers in place of the real ones, by state name: for faults around a function. */
-  constructor(replace: Record<string, Handler> = {}) {
+  constructor({ clock, random, functions, replace = {} }: WorkflowOptions) {
+    this.#clock = clock;
+    this.#engine = loadEngine({ ...clock, random });
     const arn = 'arn:aws:lambda:eu-west-1:000000000000:function:$1';
     const definition = readFileSync(DEFINITION, 'utf8').replaceAll(/\$\{(\w+)FunctionArn\}/g, arn);
-    // Validating takes a tenth of a second each time, and a test does it.
-    this.#machine = new StateMachine(JSON.parse(definition), { validationOptions: { noValidate: true } });
-    const services: Record<string, Handler> = {
+    // To validate it takes a tenth of a second each time, and a test does it.
+    const validationOptions = { noValidate: true };
+    this.#machine = new this.#engine.StateMachine(JSON.parse(definition), { validationOptions });
+    const metrics = new KeptMetrics(functions.now, (line) => this.#keep(line));
+    const tasks: Record<string, Handler> = {
       'Count Failure': async (input) => this.#putMetricData(input),
       'Announce Failure': async (input) => this.#publish(input),
       'Announce Breaker': async (input) => this.#publish(input),
     };
-    this.#tasks = { ...HANDLERS, ...services, ...replace };
+    for (const [state, step] of Object.entries(HANDLERS)) tasks[state] = step.with({ ...functions, metrics });
+    for (const [state, replacement] of Object.entries(replace)) {
+      const real = tasks[state] ?? unknownState(state);
+      tasks[state] = (input) => replacement(input, real);
+    }
+    this.#tasks = tasks;
   }
 
   /** What stands behind the Task states of one execution; each call is kept with what it was asked and answered. */
@@ -146,7 +179,7 @@ export class Workflow {
 
   /** Starts one execution and waits until it has ended; a failed execution is an answer, not an exception. */
   async run(name: string, input: ExecutionInput): Promise<Execution> {
-    const startedAt = Date.now();
+    const startedAt = this.#clock.now();
     const path: Visit[] = [];
     const calls = new Map<string, Call[]>();
     const run = this.#machine.run(input as unknown as Json, {
@@ -156,7 +189,7 @@ export class Workflow {
     const listening = follow(run.eventLogs, path);
     const ending = await run.result.then(
       () => ({ status: 'SUCCEEDED' as const }),
-      (error: unknown) => describeEnding(error),
+      (error: unknown) => this.#describeEnding(error),
     );
     await listening;
     // The engine tells of its states later than it calls their functions, so the two are brought together at the end.
@@ -164,35 +197,35 @@ export class Workflow {
       const attempts = calls.get(visit.state)?.splice(0, visit.retries + 1) ?? [];
       Object.assign(visit, attempts.at(-1));
     }
-    return { name, startedAt, endedAt: Date.now(), path, ...ending };
+    return { name, startedAt, endedAt: this.#clock.now(), path, ...ending };
   }
 
-  /**
-   * Keeps what the functions of this process publish, in place of writing it to standard output.
-   *
-   * @returns What ends that.
-   */
-  listenToFunctions(): () => void {
-    const publish = functionMetrics.publishStoredMetrics;
-    functionMetrics.publishStoredMetrics = () => {
-      const line = functionMetrics.serializeMetrics();
-      const { _aws, ...values } = line;
-      this.publishedBytes += Buffer.byteLength(JSON.stringify(line));
-      functionMetrics.clearMetrics();
-      functionMetrics.clearDimensions();
-      for (const { Namespace, Dimensions, Metrics } of _aws.CloudWatchMetrics) {
-        const [names = []] = Dimensions;
-        const dimensions = Object.fromEntries(names.map((name) => [name, String(values[name])]));
-        for (const { Name } of Metrics) {
-          const value = Number(values[Name]);
-          this.metrics.push({ namespace: Namespace, name: Name, dimensions, value, at: _aws.Timestamp });
-        }
+  #describeEnding(error: unknown): Pick<Execution, 'status' | 'error' | 'cause'> {
+    const { ExecutionError, ExecutionTimeoutError } = this.#engine;
+    if (error instanceof ExecutionTimeoutError)
+      return { status: 'TIMED_OUT', error: 'States.Timeout', cause: '' };
+    if (!(error instanceof ExecutionError)) throw error;
+    const cause = error.cause as Error & { cause?: string };
+    return { status: 'FAILED', error: cause.name, cause: cause.cause ?? cause.message };
+  }
+
+  /** What a function published, as CloudWatch reads it from its log. */
+  #keep(line: MetricLine): void {
+    const { _aws, ...values } = line;
+    this.publishedBytes += Buffer.byteLength(JSON.stringify(line));
+    for (const { Namespace, Dimensions, Metrics } of _aws.CloudWatchMetrics) {
+      const [names = []] = Dimensions;
+      const dimensions = Object.fromEntries(names.map((name) => [name, String(values[name])]));
+      for (const { Name } of Metrics) {
+        this.metrics.push({
+          namespace: Namespace,
+          name: Name,
+          dimensions,
+          value: Number(values[Name]),
+          at: _aws.Timestamp,
+        });
       }
-      return functionMetrics;
-    };
-    return () => {
-      functionMetrics.publishStoredMetrics = publish;
-    };
+    }
   }
 
   /** The states' own call of CloudWatch: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html */
@@ -203,7 +236,13 @@ export class Workflow {
     };
     for (const { MetricName, Value, Dimensions } of MetricData) {
       const dimensions = Object.fromEntries(Dimensions.map(({ Name, Value }) => [Name, Value]));
-      this.metrics.push({ namespace: Namespace, name: MetricName, dimensions, value: Value, at: Date.now() });
+      this.metrics.push({
+        namespace: Namespace,
+        name: MetricName,
+        dimensions,
+        value: Value,
+        at: this.#clock.now(),
+      });
     }
     return {};
   }
@@ -211,7 +250,7 @@ export class Workflow {
   /** https://docs.aws.amazon.com/sns/latest/api/API_Publish.html */
   #publish(input: unknown): object {
     const { TopicArn, Subject, Message } = input as { TopicArn: string; Subject: string; Message: string };
-    this.messages.push({ topicArn: TopicArn, subject: Subject, message: Message, at: Date.now() });
+    this.messages.push({ topicArn: TopicArn, subject: Subject, message: Message, at: this.#clock.now() });
     return { MessageId: String(this.messages.length) };
   }
 }
@@ -228,12 +267,8 @@ async function asLambda(handler: Handler, input: Json): Promise<Json> {
   }
 }
 
-function describeEnding(error: unknown): Pick<Execution, 'status' | 'error' | 'cause'> {
-  if (error instanceof ExecutionTimeoutError)
-    return { status: 'TIMED_OUT', error: 'States.Timeout', cause: '' };
-  if (!(error instanceof ExecutionError)) throw error;
-  const cause = error.cause as Error & { cause?: string };
-  return { status: 'FAILED', error: cause.name, cause: cause.cause ?? cause.message };
+function unknownState(state: string): never {
+  throw new Error(`The definition has no Task state ${state}`);
 }
 
 async function follow(events: ReturnType<StateMachine['run']>['eventLogs'], path: Visit[]): Promise<void> {

@@ -19,24 +19,20 @@ export async function throughWorkflow(
 ) {
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
   const launches = new LaunchFaults(faults);
-  try {
-    const fleet = sandbox.addFleet(
-      {
-        name: 'simulated',
-        resourceClass: 'simulated/class',
-        ...sandboxFleet(settings, { boot, warmBoot }),
-        launchFault: launches.ofLaunch,
-        interruptedAfter: launches.interruptedAfter,
-        foreignRunners: faults.foreignRunners,
-      },
-      [...jobs],
-    );
-    sandbox.circleci.fault = () =>
-      isWithin(faults.outages, sandbox.now) ? { status: 503, body: '{}' } : undefined;
-    sandbox.ended = () => progress(fleet.queue.ended);
-    await sandbox.drain(jobs.length);
-    return { policy: 'ours (workflow)', ...summarise(fleet) };
-  } finally {
-    sandbox.close();
-  }
+  const fleet = sandbox.addFleet(
+    {
+      name: 'simulated',
+      resourceClass: 'simulated/class',
+      ...sandboxFleet(settings, { boot, warmBoot }),
+      launchFault: launches.ofLaunch,
+      interruptedAfter: launches.interruptedAfter,
+      foreignRunners: faults.foreignRunners,
+    },
+    [...jobs],
+  );
+  sandbox.circleci.fault = () =>
+    isWithin(faults.outages, sandbox.now) ? { status: 503, body: '{}' } : undefined;
+  sandbox.ended = () => progress(fleet.queue.ended);
+  await sandbox.drain(jobs.length);
+  return { policy: 'ours (workflow)', ...summarise(fleet) };
 }

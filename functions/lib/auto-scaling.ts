@@ -21,7 +21,8 @@ import {
 } from './errors.ts';
 import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, PAUSED_TAG } from './tags.ts';
 
-export const autoScaling = new AutoScalingClient(clientSettings);
+/** The client of the functions; it belongs at the edge of each. */
+export const autoScalingClient = () => new AutoScalingClient(clientSettings);
 
 const Described = z.object({
   DesiredCapacity: Count,
@@ -49,8 +50,8 @@ const Described = z.object({
  *
  * @throws GroupNotFound, GroupUnreadable, AutoScalingDenied, AutoScalingUnavailable
  */
-export async function describeGroup(groupName: string): Promise<Group> {
-  const described = await readGroup(groupName);
+export async function describeGroup(autoScaling: AutoScalingClient, groupName: string): Promise<Group> {
+  const described = await readGroup(autoScaling, groupName);
   const { DesiredCapacity, Instances, SuspendedProcesses, Tags } = described;
   const { MixedInstancesPolicy, WarmPoolConfiguration } = described;
   const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
@@ -82,7 +83,10 @@ export async function describeGroup(groupName: string): Promise<Group> {
   };
 }
 
-async function readGroup(groupName: string): Promise<z.infer<typeof Described>> {
+async function readGroup(
+  autoScaling: AutoScalingClient,
+  groupName: string,
+): Promise<z.infer<typeof Described>> {
   const answer = await translated(groupName, GroupNotFound, () =>
     autoScaling.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [groupName] })),
   );
@@ -118,7 +122,11 @@ function memberKind(lifecycleState: string): keyof Group['members'] {
  *
  * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
  */
-export async function setDesiredCapacity(groupName: string, desired: number): Promise<void> {
+export async function setDesiredCapacity(
+  autoScaling: AutoScalingClient,
+  groupName: string,
+  desired: number,
+): Promise<void> {
   await translated(groupName, GroupUpdateRefused, () =>
     autoScaling.send(
       new SetDesiredCapacityCommand({ AutoScalingGroupName: groupName, DesiredCapacity: desired }),
@@ -135,7 +143,7 @@ const LAUNCH = 'Launch';
  *
  * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
  */
-export async function suspendLaunchProcess(groupName: string): Promise<void> {
+export async function suspendLaunchProcess(autoScaling: AutoScalingClient, groupName: string): Promise<void> {
   const tag = { ...groupTag(groupName, LAUNCH_SUSPENDED_TAG), Value: 'breaker', PropagateAtLaunch: false };
   await translated(groupName, GroupUpdateRefused, async () => {
     await autoScaling.send(new CreateOrUpdateTagsCommand({ Tags: [tag] }));
@@ -150,7 +158,7 @@ export async function suspendLaunchProcess(groupName: string): Promise<void> {
  *
  * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
  */
-export async function resumeLaunchProcess(groupName: string): Promise<void> {
+export async function resumeLaunchProcess(autoScaling: AutoScalingClient, groupName: string): Promise<void> {
   await translated(groupName, GroupUpdateRefused, async () => {
     await autoScaling.send(
       new ResumeProcessesCommand({ AutoScalingGroupName: groupName, ScalingProcesses: [LAUNCH] }),
@@ -166,8 +174,12 @@ export async function resumeLaunchProcess(groupName: string): Promise<void> {
  *
  * @throws GroupNotFound, GroupUnreadable, GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
  */
-export async function setOnDemandPercentage(groupName: string, percentage: number): Promise<void> {
-  const { MixedInstancesPolicy } = await readGroup(groupName);
+export async function setOnDemandPercentage(
+  autoScaling: AutoScalingClient,
+  groupName: string,
+  percentage: number,
+): Promise<void> {
+  const { MixedInstancesPolicy } = await readGroup(autoScaling, groupName);
   const distribution = MixedInstancesPolicy?.InstancesDistribution;
   if (distribution === undefined) return;
   const tag = groupTag(groupName, FALLBACK_TAG);
@@ -197,6 +209,7 @@ export async function setOnDemandPercentage(groupName: string, percentage: numbe
  * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
  */
 export async function putWarmPool(
+  autoScaling: AutoScalingClient,
   groupName: string,
   { size, state }: NonNullable<Group['warmPool']>,
 ): Promise<void> {

@@ -1,3 +1,4 @@
+import type { SecretsProvider } from '@aws-lambda-powertools/parameters/secrets';
 import * as z from 'zod/mini';
 import { Count, type CountInput } from './contracts.ts';
 import {
@@ -13,7 +14,7 @@ import {
 } from './errors.ts';
 import { excerpt, retryAfterSeconds } from './http-answers.ts';
 import { pollFits } from './pacing.ts';
-import { readCircleToken } from './secrets.ts';
+import { readCircleToken, secretsProvider } from './secrets.ts';
 
 /** Where CircleCI counts tasks: https://circleci.com/docs/reference/runner-api */
 const QUESTIONS = {
@@ -27,6 +28,21 @@ const DEFAULT_RETRY_AFTER_SECONDS = 5;
 /** Left of the state's timeout for starting the function and handing its answer on. */
 const MARGIN_SECONDS = 0.25;
 
+/** What it takes to ask CircleCI. */
+interface CircleCiAccess {
+  secrets: SecretsProvider;
+  fetch: typeof fetch;
+  /** A signal that aborts after so many milliseconds. */
+  timeout: (milliseconds: number) => AbortSignal;
+}
+
+/** It belongs at the edge of each function that asks CircleCI. */
+export const circleciAccess = (): CircleCiAccess => ({
+  secrets: secretsProvider(),
+  fetch,
+  timeout: (milliseconds) => AbortSignal.timeout(milliseconds),
+});
+
 /**
  * Counts the tasks of the fleet's resource class that are unclaimed, or running.
  *
@@ -37,22 +53,24 @@ const MARGIN_SECONDS = 0.25;
  * CircleCiUnreachable, CircleCiTimeout, CircleCiNotJson, CircleCiInvalidCount, and what secrets.ts throws
  */
 export async function countTasks(
+  access: CircleCiAccess & { now: () => number },
   input: CountInput,
   question: keyof typeof QUESTIONS,
 ): Promise<{ count: number } | { retryAfterSeconds: number }> {
   const { path, key } = QUESTIONS[question];
   const url = new URL(input.circleciUrl.replace(/\/+$/, '') + path);
   url.search = `resource-class=${encodeURIComponent(input.resourceClass)}`;
-  const deadline = AbortSignal.timeout((input.poll.timeoutSeconds - MARGIN_SECONDS) * 1_000);
+  const { secrets, now } = access;
+  const deadline = access.timeout((input.poll.timeoutSeconds - MARGIN_SECONDS) * 1_000);
 
-  const token = await readCircleToken(input, { fresh: false });
-  let answer = await ask(url, token, deadline);
+  const token = await readCircleToken(secrets, input, { fresh: false });
+  let answer = await ask(access, url, token, deadline);
   if (refused(answer)) {
-    const rotated = await readCircleToken(input, { fresh: true });
-    if (rotated !== token) answer = await ask(url, rotated, deadline);
+    const rotated = await readCircleToken(secrets, input, { fresh: true });
+    if (rotated !== token) answer = await ask(access, url, rotated, deadline);
   }
 
-  if (answer.status === 429) return rateLimited(input, answer);
+  if (answer.status === 429) return rateLimited(input, answer, now());
   if (answer.status !== 200) throw failure(input, url, answer);
   return { count: parseCount(url, answer.body, key) };
 }
@@ -65,7 +83,12 @@ interface Answer {
 
 const refused = (answer: Answer) => answer.status === 401 || answer.status === 403;
 
-async function ask(url: URL, token: string, deadline: AbortSignal): Promise<Answer> {
+async function ask(
+  { fetch }: CircleCiAccess,
+  url: URL,
+  token: string,
+  deadline: AbortSignal,
+): Promise<Answer> {
   try {
     const response = await fetch(url, {
       headers: { 'Circle-Token': token, Accept: 'application/json' },
@@ -85,9 +108,9 @@ async function ask(url: URL, token: string, deadline: AbortSignal): Promise<Answ
   }
 }
 
-function rateLimited(input: CountInput, answer: Answer): { retryAfterSeconds: number } {
-  const seconds = retryAfterSeconds(answer.retryAfter, Date.now()) ?? DEFAULT_RETRY_AFTER_SECONDS;
-  if (pollFits(input.poll, Date.now() + seconds * 1_000)) return { retryAfterSeconds: seconds };
+function rateLimited(input: CountInput, answer: Answer, now: number): { retryAfterSeconds: number } {
+  const seconds = retryAfterSeconds(answer.retryAfter, now) ?? DEFAULT_RETRY_AFTER_SECONDS;
+  if (pollFits(input.poll, now + seconds * 1_000)) return { retryAfterSeconds: seconds };
   throw new CircleCiRateLimited(
     `CircleCI allows no more requests for ${seconds} s (status 429), longer than this execution has left. Capacity is held; if this goes on, raise pollInterval.`,
   );

@@ -23,12 +23,16 @@ export type MetricValues = Partial<Record<MetricName, number>>;
 /** Namespace of all metrics of fleets; the definition of the workflow names it too. */
 export const METRIC_NAMESPACE = 'CircleCIRunnerAutoscaler';
 
-export const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
-// Powertools' own dimension, `service`, would make metrics of each function.
-metrics.clearDefaultDimensions();
+/** Collects and publishes metrics of fleets; it belongs at the edge of each function that publishes any. */
+export function fleetMetrics(): Metrics {
+  const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
+  // With Powertools' own dimension, `service`, each function would have metrics of its own.
+  metrics.clearDefaultDimensions();
+  return metrics;
+}
 
 /** Publishes metrics of a fleet in a log line that CloudWatch reads (embedded metric format): no request, no wait. */
-export function publishMetrics(fleet: string, values: MetricValues): void {
+export function publishMetrics(metrics: Metrics, fleet: string, values: MetricValues): void {
   const given = Object.entries(values) as [MetricName, number][];
   if (given.length === 0) return;
   metrics.addDimension('Fleet', fleet);

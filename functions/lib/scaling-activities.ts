@@ -1,7 +1,7 @@
-import { DescribeScalingActivitiesCommand } from '@aws-sdk/client-auto-scaling';
+import { type AutoScalingClient, DescribeScalingActivitiesCommand } from '@aws-sdk/client-auto-scaling';
 import * as z from 'zod/mini';
 import type { LaunchRecord } from './activities.ts';
-import { autoScaling, translated } from './auto-scaling.ts';
+import { translated } from './auto-scaling.ts';
 import type { FailureKind, Launch } from './breaker.ts';
 import { GroupNotFound, GroupUnreadable } from './errors.ts';
 import type { Boot } from './warm-pool.ts';
@@ -30,6 +30,7 @@ const MOST_PAGES = 5;
  * @throws GroupNotFound, GroupUnreadable, AutoScalingDenied, AutoScalingUnavailable
  */
 export async function describeActivities(
+  autoScaling: AutoScalingClient,
   groupName: string,
   options: { all: boolean } = { all: false },
 ): Promise<LaunchRecord> {

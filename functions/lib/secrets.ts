@@ -14,8 +14,9 @@ import {
 /** How long a warm function keeps a secret's value. A rotated token is noticed at once all the same: see circleci.ts. */
 const CACHE_SECONDS = 300;
 
-export const secretsManager = new SecretsManagerClient(clientSettings);
-const provider = new SecretsProvider({ awsSdkV3Client: secretsManager });
+/** Reads secrets and caches their values; it belongs at the edge of each function that needs one. */
+export const secretsProvider = (client = new SecretsManagerClient(clientSettings)) =>
+  new SecretsProvider({ awsSdkV3Client: client });
 
 const ScalerSecret = z.object({
   resource_class: z.string().check(z.minLength(1)),
@@ -31,11 +32,12 @@ const ScalerSecret = z.object({
  * @throws SecretNotFound, SecretUnset, SecretDenied, SecretMalformed, SecretMismatch, SecretsManagerUnavailable
  */
 export async function readCircleToken(
+  secrets: SecretsProvider,
   fleet: { scalerSecretName: string; resourceClass: string },
   options: { fresh: boolean },
 ): Promise<string> {
   const name = fleet.scalerSecretName;
-  const value = await fetchSecret(name, options.fresh);
+  const value = await fetchSecret(secrets, name, options.fresh);
   const secret = parseSecret(name, value);
   if (secret.resource_class !== fleet.resourceClass) {
     throw new SecretMismatch(
@@ -45,10 +47,10 @@ export async function readCircleToken(
   return secret.circle_token;
 }
 
-async function fetchSecret(name: string, fresh: boolean): Promise<string> {
+async function fetchSecret(secrets: SecretsProvider, name: string, fresh: boolean): Promise<string> {
   let value: string | Uint8Array | undefined;
   try {
-    value = await provider.get(name, { maxAge: CACHE_SECONDS, forceFetch: fresh });
+    value = await secrets.get(name, { maxAge: CACHE_SECONDS, forceFetch: fresh });
   } catch (error) {
     throw translate(name, error);
   }

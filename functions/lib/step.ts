@@ -2,46 +2,71 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import * as z from 'zod/mini';
 import { InputInvalid } from './errors.ts';
 
-const logger = new Logger();
+/** What each step has beside its input and its own dependencies. */
+export interface Surroundings {
+  /** The time on the function's clock, in milliseconds since the epoch. */
+  now: () => number;
+  log: Pick<Logger, 'debug' | 'error' | 'info'>;
+}
+
+/** A Task state's Lambda handler. */
+export interface Step<Dependencies, Answer> {
+  (event: unknown): Promise<Answer>;
+  /** The same step with these dependencies in place of the production ones. */
+  with(dependencies: Partial<Dependencies & Surroundings>): (event: unknown) => Promise<Answer>;
+}
+
+const PRODUCTION: Surroundings = { now: () => Date.now(), log: new Logger() };
 
 /**
- * A Task state's Lambda handler: parses the step's input, runs it, and returns the step's answer or throws, so
- * that a failure always turns the state red. A failure is logged; of a success, what `record` makes of it.
+ * Makes a Task state's Lambda handler. It parses the step's input, runs it, and returns the step's answer or throws,
+ * so that a failure always turns the state red. It logs each failure, and of each success what `record` returns.
  *
  * @param name The state's name in `statemachine/autoscale.asl.json`.
- * @param record What is worth a log line at level INFO. Without it, or if it answers `undefined`, the answer
- * is logged at level DEBUG: the execution log has it anyway, and log lines are what polling costs most.
+ * @param dependencies The clients and other things that the step calls in production.
+ * @param record What is worth a log line at level INFO. Without it, or if it returns `undefined`, the answer is
+ * logged at level DEBUG: the execution log has the answer too, and log lines are the largest cost of polling.
  * @throws InputInvalid if the event breaks the contract; else whatever `run` throws.
  */
-export function step<Input extends { fleet: string; execution: string; poll?: { number: number } }, Answer>(
+export function step<
+  Input extends { fleet: string; execution: string; poll?: { number: number } },
+  Dependencies extends object,
+  Answer,
+>(
   name: string,
   contract: z.ZodMiniType<Input>,
-  run: (input: Input) => Promise<Answer>,
-  record: (answer: Answer, input: Input) => object | undefined = () => undefined,
-): (event: unknown) => Promise<Answer> {
-  return async (event) => {
-    const startedAt = Date.now();
+  dependencies: Dependencies,
+  run: (input: Input, world: Dependencies & Surroundings) => Promise<Answer>,
+  record: (answer: Answer, input: Input, world: Surroundings) => object | undefined = () => undefined,
+): Step<Dependencies, Answer> {
+  const handlerIn = (world: Dependencies & Surroundings) => async (event: unknown) => {
+    const { now, log } = world;
+    const startedAt = now();
     const parsed = z.safeParse(contract, event);
     if (!parsed.success) {
       const error = new InputInvalid(`InputInvalid: ${name}: ${z.prettifyError(parsed.error)}`);
-      logger.error(name, error);
+      log.error(name, error);
       throw error;
     }
     const { fleet, execution, poll } = parsed.data;
     const about = { fleet, execution, ...(poll && { poll: poll.number }) };
     try {
-      const answer = await run(parsed.data);
-      const recorded = record(answer, parsed.data);
-      const line = { ...(recorded ?? answer), ...about, durationMs: Date.now() - startedAt };
-      if (recorded === undefined) logger.debug(name, line);
-      else logger.info(name, line);
+      const answer = await run(parsed.data, world);
+      const recorded = record(answer, parsed.data, world);
+      const line = { ...(recorded ?? answer), ...about, durationMs: now() - startedAt };
+      if (recorded === undefined) log.debug(name, line);
+      else log.info(name, line);
       return answer;
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-      logger.error(name, { ...about, durationMs: Date.now() - startedAt, error });
-      // The name leads the message too, for whoever sees only that.
+      log.error(name, { ...about, durationMs: now() - startedAt, error });
+      // The name also starts the message, for readers who see only the message.
       Object.defineProperty(error, 'message', { value: `${error.name}: ${error.message}` });
       throw error;
     }
   };
+  const production = { ...PRODUCTION, ...dependencies };
+  return Object.assign(handlerIn(production), {
+    with: (others: Partial<Dependencies & Surroundings>) => handlerIn({ ...production, ...others }),
+  });
 }

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import {
-  autoScaling,
   describeGroup,
   resumeLaunchProcess,
   setDesiredCapacity,
@@ -21,7 +20,7 @@ const NAME = 'circleci-runner-autoscaler-linux';
 
 const ACTIVE = { suspended: false, byBreaker: false };
 
-const aws = embeddedAws();
+const { aws, autoScaling } = await embeddedAws();
 let agenda: Agenda;
 let group: AutoScalingGroup;
 
@@ -48,7 +47,7 @@ function membersIn(lifecycleStates: string[]): void {
 describe('describeGroup', () => {
   it('reads an empty group', async () => {
     const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
-    expect(await describeGroup(NAME)).toEqual({
+    expect(await describeGroup(autoScaling, NAME)).toEqual({
       desired: 0,
       members,
       launchProcess: ACTIVE,
@@ -59,7 +58,7 @@ describe('describeGroup', () => {
   it('reads desired capacity and members', async () => {
     membersIn(['InService', 'Pending', 'InService', 'Terminating', 'Standby', 'Pending:Wait']);
     const members = { pending: 2, inService: 2, leaving: 1, standby: 1 };
-    expect(await describeGroup(NAME)).toEqual({
+    expect(await describeGroup(autoScaling, NAME)).toEqual({
       desired: 6,
       members,
       launchProcess: ACTIVE,
@@ -85,7 +84,7 @@ describe('describeGroup', () => {
   ])('a member that is $state counts as $counts', async ({ state, counts }) => {
     membersIn([state]);
     const nobody = { pending: 0, inService: 0, leaving: 0, standby: 0 };
-    expect((await describeGroup(NAME)).members).toEqual({ ...nobody, [counts]: 1 });
+    expect((await describeGroup(autoScaling, NAME)).members).toEqual({ ...nobody, [counts]: 1 });
   });
 
   it.each(['Warmed:Pending', 'Warmed:Pending:Wait', 'Warmed:Stopped', 'Warmed:Hibernated', 'Warmed:Running'])(
@@ -93,26 +92,26 @@ describe('describeGroup', () => {
     async (state) => {
       membersIn([state, 'InService']);
       const members = { pending: 0, inService: 1, leaving: 0, standby: 0 };
-      expect((await describeGroup(NAME)).members).toEqual(members);
+      expect((await describeGroup(autoScaling, NAME)).members).toEqual(members);
     },
   );
 
   it('reads the warm pool that a group has', async () => {
     const settings = { ...group.settings, warmPoolSize: 4 };
     aws.groups.set(NAME, new AutoScalingGroup(settings, agenda, new TaskQueue()));
-    expect((await describeGroup(NAME)).warmPool).toEqual({ size: 4, state: 'Stopped' });
+    expect((await describeGroup(autoScaling, NAME)).warmPool).toEqual({ size: 4, state: 'Stopped' });
   });
 
   it('is GroupNotFound if there is none of that name', async () => {
     aws.groups.clear();
-    const thrown = await failure(describeGroup(NAME));
+    const thrown = await failure(describeGroup(autoScaling, NAME));
     expect(thrown.name).toBe('GroupNotFound');
     expect(thrown.message).toContain(`No Auto Scaling group is named ${NAME}`);
   });
 
   it('is GroupUnreadable if what makes a group is missing', async () => {
     group.desired = Number.NaN;
-    const thrown = await failure(describeGroup(NAME));
+    const thrown = await failure(describeGroup(autoScaling, NAME));
     expect(thrown.name).toBe('GroupUnreadable');
     expect(thrown.message).toContain('DesiredCapacity');
   });
@@ -128,12 +127,12 @@ describe('the tag by which a person pauses', () => {
     { value: 'drain', paused: 'drain' },
   ])('is read: $value means $paused', async ({ value, paused }) => {
     if (value !== undefined) group.tags.set(PAUSED_TAG, value);
-    expect((await describeGroup(NAME)).paused).toBe(paused);
+    expect((await describeGroup(autoScaling, NAME)).paused).toBe(paused);
   });
 
   it('holds capacity if it says something else, and the error says what would do', async () => {
     group.tags.set(PAUSED_TAG, 'yes');
-    const { name, message } = await failure(describeGroup(NAME));
+    const { name, message } = await failure(describeGroup(autoScaling, NAME));
     expect(name).toBe('GroupUnreadable');
     expect(message).toContain(`${PAUSED_TAG} must be true, drain or false, got "yes"`);
   });
@@ -142,7 +141,7 @@ describe('the tag by which a person pauses', () => {
 describe('setDesiredCapacity', () => {
   it('sends the group and the number, and nothing else', async () => {
     const wire = vi.spyOn(autoScaling.config.requestHandler, 'handle');
-    await setDesiredCapacity(NAME, 7);
+    await setDesiredCapacity(autoScaling, NAME, 7);
     const parameters = new URLSearchParams(sent.parse(wire.mock.lastCall?.[0]).body);
     wire.mockRestore();
     expect(Object.fromEntries(parameters)).toEqual({
@@ -154,14 +153,14 @@ describe('setDesiredCapacity', () => {
   });
 
   it('sets it, and a second time it does no harm', async () => {
-    await setDesiredCapacity(NAME, 7);
-    await setDesiredCapacity(NAME, 7);
+    await setDesiredCapacity(autoScaling, NAME, 7);
+    await setDesiredCapacity(autoScaling, NAME, 7);
     expect(group.desired).toBe(7);
     expect(group.size).toBe(7);
   });
 
   it('is GroupUpdateRefused above the maximum, and the message says which and why', async () => {
-    const thrown = await failure(setDesiredCapacity(NAME, 11));
+    const thrown = await failure(setDesiredCapacity(autoScaling, NAME, 11));
     expect(thrown.name).toBe('GroupUpdateRefused');
     expect(thrown.message).toContain(NAME);
     expect(thrown.message).toContain('11 is above max value 10');
@@ -170,7 +169,9 @@ describe('setDesiredCapacity', () => {
 
   it('is GroupUpdateRefused if there is no such group', async () => {
     aws.groups.clear();
-    expect(await failure(setDesiredCapacity(NAME, 1))).toMatchObject({ name: 'GroupUpdateRefused' });
+    expect(await failure(setDesiredCapacity(autoScaling, NAME, 1))).toMatchObject({
+      name: 'GroupUpdateRefused',
+    });
   });
 });
 
@@ -192,7 +193,7 @@ describe('the Launch process', () => {
   };
 
   it('is put on record as suspended by the breaker, and then suspended', async () => {
-    expect(await requestsOf(() => suspendLaunchProcess(NAME))).toEqual([
+    expect(await requestsOf(() => suspendLaunchProcess(autoScaling, NAME))).toEqual([
       expect.objectContaining({
         Action: 'CreateOrUpdateTags',
         ...tag,
@@ -201,38 +202,40 @@ describe('the Launch process', () => {
       }),
       expect.objectContaining({ Action: 'SuspendProcesses', ...process }),
     ]);
-    const { launchProcess } = await describeGroup(NAME);
+    const { launchProcess } = await describeGroup(autoScaling, NAME);
     expect(launchProcess).toEqual({ suspended: true, byBreaker: true });
   });
 
   it('is resumed, and then taken off the record', async () => {
-    await suspendLaunchProcess(NAME);
-    expect(await requestsOf(() => resumeLaunchProcess(NAME))).toEqual([
+    await suspendLaunchProcess(autoScaling, NAME);
+    expect(await requestsOf(() => resumeLaunchProcess(autoScaling, NAME))).toEqual([
       expect.objectContaining({ Action: 'ResumeProcesses', ...process }),
       expect.objectContaining({ Action: 'DeleteTags', ...tag }),
     ]);
-    const { launchProcess } = await describeGroup(NAME);
+    const { launchProcess } = await describeGroup(autoScaling, NAME);
     expect(launchProcess).toEqual(ACTIVE);
   });
 
   it('is known to be suspended by somebody else', async () => {
     group.suspendedProcesses.add('Launch').add('AZRebalance');
     group.tags.set('team', 'ours');
-    const { launchProcess } = await describeGroup(NAME);
+    const { launchProcess } = await describeGroup(autoScaling, NAME);
     expect(launchProcess).toEqual({ suspended: true, byBreaker: false });
   });
 
   it('goes on if another process is suspended', async () => {
     group.suspendedProcesses.add('AZRebalance');
-    const { launchProcess } = await describeGroup(NAME);
+    const { launchProcess } = await describeGroup(autoScaling, NAME);
     expect(launchProcess).toEqual(ACTIVE);
   });
 
   it('is on record as ours if it could not be suspended after that', async () => {
     aws.fault = (action) =>
       action === 'SuspendProcesses' ? { status: 400, code: 'Throttling', message: 'later' } : undefined;
-    expect(await failure(suspendLaunchProcess(NAME))).toMatchObject({ name: 'AutoScalingUnavailable' });
-    const { launchProcess } = await describeGroup(NAME);
+    expect(await failure(suspendLaunchProcess(autoScaling, NAME))).toMatchObject({
+      name: 'AutoScalingUnavailable',
+    });
+    const { launchProcess } = await describeGroup(autoScaling, NAME);
     expect(launchProcess).toEqual({ suspended: false, byBreaker: true });
   });
 });
@@ -240,7 +243,7 @@ describe('the Launch process', () => {
 describe('how a group buys its instances', () => {
   const tag = { 'Tags.member.1.ResourceId': NAME, 'Tags.member.1.Key': 'circleci-runners:on-demand-for' };
   const writes = async (percentage: number) =>
-    (await requestsOf(() => setOnDemandPercentage(NAME, percentage))).slice(1);
+    (await requestsOf(() => setOnDemandPercentage(autoScaling, NAME, percentage))).slice(1);
   const distribution = (percentage: string) =>
     expect.objectContaining({
       Action: 'UpdateAutoScalingGroup',
@@ -256,17 +259,23 @@ describe('how a group buys its instances', () => {
       expect.objectContaining({ Action: 'CreateOrUpdateTags', ...tag }),
       distribution('100'),
     ]);
-    expect((await describeGroup(NAME)).purchase).toEqual({ onDemandPercentage: 100, byFallback: true });
+    expect((await describeGroup(autoScaling, NAME)).purchase).toEqual({
+      onDemandPercentage: 100,
+      byFallback: true,
+    });
   });
 
   it('is as configured again, and then taken off the record', async () => {
     group.onDemandPercentage = 25;
-    await setOnDemandPercentage(NAME, 100);
+    await setOnDemandPercentage(autoScaling, NAME, 100);
     expect(await writes(25)).toEqual([
       distribution('25'),
       expect.objectContaining({ Action: 'DeleteTags', ...tag }),
     ]);
-    expect((await describeGroup(NAME)).purchase).toEqual({ onDemandPercentage: 25, byFallback: false });
+    expect((await describeGroup(autoScaling, NAME)).purchase).toEqual({
+      onDemandPercentage: 25,
+      byFallback: false,
+    });
   });
 
   it('is only taken off the record if a deployment has written it', async () => {
@@ -276,17 +285,37 @@ describe('how a group buys its instances', () => {
   });
 
   it('is nothing that a group without a policy has', async () => {
-    expect(await describeGroup(NAME)).not.toHaveProperty('purchase');
+    expect(await describeGroup(autoScaling, NAME)).not.toHaveProperty('purchase');
     expect(await writes(100)).toEqual([]);
   });
 });
 
 describe.each([
-  { action: 'DescribeAutoScalingGroups', invalid: 'GroupNotFound', call: () => describeGroup(NAME) },
-  { action: 'DescribeScalingActivities', invalid: 'GroupNotFound', call: () => describeActivities(NAME) },
-  { action: 'SetDesiredCapacity', invalid: 'GroupUpdateRefused', call: () => setDesiredCapacity(NAME, 1) },
-  { action: 'CreateOrUpdateTags', invalid: 'GroupUpdateRefused', call: () => suspendLaunchProcess(NAME) },
-  { action: 'ResumeProcesses', invalid: 'GroupUpdateRefused', call: () => resumeLaunchProcess(NAME) },
+  {
+    action: 'DescribeAutoScalingGroups',
+    invalid: 'GroupNotFound',
+    call: () => describeGroup(autoScaling, NAME),
+  },
+  {
+    action: 'DescribeScalingActivities',
+    invalid: 'GroupNotFound',
+    call: () => describeActivities(autoScaling, NAME),
+  },
+  {
+    action: 'SetDesiredCapacity',
+    invalid: 'GroupUpdateRefused',
+    call: () => setDesiredCapacity(autoScaling, NAME, 1),
+  },
+  {
+    action: 'CreateOrUpdateTags',
+    invalid: 'GroupUpdateRefused',
+    call: () => suspendLaunchProcess(autoScaling, NAME),
+  },
+  {
+    action: 'ResumeProcesses',
+    invalid: 'GroupUpdateRefused',
+    call: () => resumeLaunchProcess(autoScaling, NAME),
+  },
 ])('$action', ({ action, invalid, call }) => {
   it.each<{ code: string; status: number; error: string }>([
     { code: 'AccessDenied', status: 403, error: 'AutoScalingDenied' },

@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { countTasks } from '../../functions/lib/circleci.ts';
+import { describe, expect, it } from 'vitest';
+import { circleciAccess, countTasks } from '../../functions/lib/circleci.ts';
 import { CircleCi, type CircleCiFault } from '../../sandbox/circleci.ts';
 import { embeddedAws, newSecretName } from '../support/aws.ts';
 import {
@@ -16,15 +16,9 @@ import { address, serve } from '../support/serve.ts';
 const TOKEN = 'CCIPAT_wire_0123456789abcdef';
 const NEW_TOKEN = 'CCIPAT_wire_fedcba9876543210';
 
-const aws = embeddedAws();
+const { aws, secrets } = await embeddedAws();
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['Date'], now: EXECUTION_START });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+const access = { ...circleciAccess(), secrets, now: () => EXECUTION_START };
 
 /** A CircleCI that is served over HTTP, with the secret that lets its fleet in. */
 async function fleet(changes: Partial<CountInputJson> = {}) {
@@ -48,7 +42,7 @@ async function fleet(changes: Partial<CountInputJson> = {}) {
 async function failureOf(fault: CircleCiFault, poll: Partial<PollJson> = {}): Promise<Error> {
   const { circleci, input } = await fleet({ poll: firstPoll(poll) });
   circleci.fault = () => fault;
-  return failure(countTasks(input, 'unclaimed'));
+  return failure(countTasks(access, input, 'unclaimed'));
 }
 
 describe('countTasks', () => {
@@ -61,7 +55,7 @@ describe('countTasks', () => {
   ] as const)('counts $count $question', async ({ question, counts, count }) => {
     const { circleci, input } = await fleet();
     circleci.classes.set(input.resourceClass, counts);
-    expect(await countTasks(input, question)).toEqual({ count });
+    expect(await countTasks(access, input, question)).toEqual({ count });
     expect(circleci.requests).toBe(1);
   });
 
@@ -74,14 +68,16 @@ describe('countTasks', () => {
         asked.push(request.resourceClass);
         return undefined;
       };
-      expect(await countTasks(input, 'unclaimed')).toEqual({ count: 3 });
+      expect(await countTasks(access, input, 'unclaimed')).toEqual({ count: 3 });
       expect(asked).toEqual([resourceClass]);
     },
   );
 
   it.each(['', '/', '//'])('does not mind that the address ends in "%s"', async (ending) => {
     const { input } = await fleet();
-    expect(await countTasks({ ...input, circleciUrl: input.circleciUrl + ending }, 'running')).toEqual({
+    expect(
+      await countTasks(access, { ...input, circleciUrl: input.circleciUrl + ending }, 'running'),
+    ).toEqual({
       count: 2,
     });
   });
@@ -89,7 +85,7 @@ describe('countTasks', () => {
   it('does not ask with a token that cannot be a header: fetch would quote it in its error', async () => {
     const { circleci, input, setToken } = await fleet();
     setToken(`${TOKEN}\nmore`);
-    const thrown = await failure(countTasks(input, 'unclaimed'));
+    const thrown = await failure(countTasks(access, input, 'unclaimed'));
     expect(thrown.name).toBe('SecretMalformed');
     expect(said(thrown)).not.toContain(TOKEN);
     expect(circleci.requests).toBe(0);
@@ -97,7 +93,8 @@ describe('countTasks', () => {
 
   it('asks Secrets Manager once for many counts', async () => {
     const { input } = await fleet();
-    for (const question of ['unclaimed', 'running', 'unclaimed'] as const) await countTasks(input, question);
+    for (const question of ['unclaimed', 'running', 'unclaimed'] as const)
+      await countTasks(access, input, question);
     expect(aws.calls.get('GetSecretValue')).toBe(1);
   });
 });
@@ -229,7 +226,7 @@ describe('an answer that is no count', () => {
     const server = await new CircleCi().listen();
     const circleciUrl = address(server);
     await new Promise((closed) => server.close(closed));
-    const thrown = await failure(countTasks({ ...input, circleciUrl }, 'unclaimed'));
+    const thrown = await failure(countTasks(access, { ...input, circleciUrl }, 'unclaimed'));
     expect(thrown.name).toBe('CircleCiUnreachable');
     expect(thrown.message).toContain('ECONNREFUSED');
   });
@@ -237,7 +234,7 @@ describe('an answer that is no count', () => {
   it("is asked for once: retries are the workflow's", async () => {
     const { circleci, input } = await fleet();
     circleci.fault = () => ({ status: 500, body: '' });
-    await failure(countTasks(input, 'unclaimed'));
+    await failure(countTasks(access, input, 'unclaimed'));
     expect(circleci.requests).toBe(1);
   });
 
@@ -290,7 +287,7 @@ describe('a rate limit', () => {
       headers: retryAfter ? { 'retry-after': retryAfter } : {},
       body: '',
     });
-    expect(await countTasks(input, 'unclaimed')).toEqual({ retryAfterSeconds: seconds });
+    expect(await countTasks(access, input, 'unclaimed')).toEqual({ retryAfterSeconds: seconds });
   });
 
   it.each([
@@ -315,12 +312,12 @@ describe('a rotated token', () => {
     'is noticed when CircleCI refuses the old one with %i: one fresh read, one more request',
     async (status) => {
       const { circleci, input, setToken } = await fleet();
-      await countTasks(input, 'unclaimed');
+      await countTasks(access, input, 'unclaimed');
       setToken(NEW_TOKEN);
       circleci.fault = () => (circleci.requests === 2 ? { status, body: '' } : undefined);
       circleci.tokens.add(NEW_TOKEN);
 
-      expect(await countTasks(input, 'unclaimed')).toEqual({ count: 3 });
+      expect(await countTasks(access, input, 'unclaimed')).toEqual({ count: 3 });
       expect(circleci.requests).toBe(3);
       expect(aws.calls.get('GetSecretValue')).toBe(2);
     },
@@ -328,11 +325,11 @@ describe('a rotated token', () => {
 
   it('is used from then on', async () => {
     const { circleci, input, setToken } = await fleet();
-    await countTasks(input, 'unclaimed');
+    await countTasks(access, input, 'unclaimed');
     setToken(NEW_TOKEN);
     circleci.tokens.clear();
     circleci.tokens.add(NEW_TOKEN);
-    for (let again = 0; again < 3; again += 1) await countTasks(input, 'unclaimed');
+    for (let again = 0; again < 3; again += 1) await countTasks(access, input, 'unclaimed');
 
     expect(circleci.requests).toBe(5);
     expect(aws.calls.get('GetSecretValue')).toBe(2);
@@ -340,11 +337,11 @@ describe('a rotated token', () => {
 
   it('that is refused as well is CircleCiUnauthorized', async () => {
     const { circleci, input, setToken } = await fleet();
-    await countTasks(input, 'unclaimed');
+    await countTasks(access, input, 'unclaimed');
     setToken(NEW_TOKEN);
     circleci.tokens.clear();
 
-    const thrown = await failure(countTasks(input, 'unclaimed'));
+    const thrown = await failure(countTasks(access, input, 'unclaimed'));
     expect(thrown.name).toBe('CircleCiUnauthorized');
     expect(circleci.requests).toBe(3);
     expect(said(thrown)).not.toContain(TOKEN);
@@ -355,7 +352,7 @@ describe('a rotated token', () => {
     const { circleci, input } = await fleet();
     circleci.tokens.clear();
 
-    const thrown = await failure(countTasks(input, 'unclaimed'));
+    const thrown = await failure(countTasks(access, input, 'unclaimed'));
     expect(thrown.name).toBe('CircleCiUnauthorized');
     expect(thrown.message).toContain(input.scalerSecretName);
     expect(circleci.requests).toBe(1);
@@ -364,11 +361,11 @@ describe('a rotated token', () => {
 
   it('that cannot be read is the failure of Secrets Manager', async () => {
     const { circleci, input } = await fleet();
-    await countTasks(input, 'unclaimed');
+    await countTasks(access, input, 'unclaimed');
     circleci.tokens.clear();
     aws.fault = () => ({ status: 503, code: 'InternalServiceError', message: 'try again' });
 
-    expect(await failure(countTasks(input, 'unclaimed'))).toMatchObject({
+    expect(await failure(countTasks(access, input, 'unclaimed'))).toMatchObject({
       name: 'SecretsManagerUnavailable',
     });
   });

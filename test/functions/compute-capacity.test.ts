@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { handler } from '../../functions/compute-capacity.ts';
+import { handler as computeCapacity } from '../../functions/compute-capacity.ts';
 import { type CapacitySettings, Plan } from '../../functions/lib/contracts.ts';
+import { SILENT } from '../../sandbox/workflow.ts';
 import {
   type ActivitiesJson,
   activities,
@@ -14,15 +15,9 @@ import {
 import { failure } from '../support/said.ts';
 import { publishedMetrics } from './published.ts';
 
-const published = publishedMetrics();
-
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['Date'], now: EXECUTION_START });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+let now = EXECUTION_START;
+const published = publishedMetrics(() => now);
+const handler = computeCapacity.with({ now: () => now, log: SILENT, metrics: published.metrics });
 
 interface Observed {
   unclaimed: object;
@@ -46,7 +41,7 @@ async function computed(observed: Observed, world: World = {}) {
   const { elapsedSeconds = 0.3, capacity } = world;
   const dueAt = secondsIn(Math.floor(elapsedSeconds / 5) * 5);
   const { executionStartedAt, ...poll } = firstPoll({ dueAt, ...world.poll });
-  vi.setSystemTime(EXECUTION_START + elapsedSeconds * 1_000);
+  now = EXECUTION_START + elapsedSeconds * 1_000;
   const answer = await handler({
     fleet: 'linux',
     execution: 'linux-1',
@@ -226,7 +221,6 @@ describe('a schedule', () => {
   });
 
   it('is looked up at the time of the poll', async () => {
-    vi.setSystemTime(EXECUTION_START);
     const evening = (Date.parse('2026-01-05T22:00:00Z') - EXECUTION_START) / 1_000;
     const at = (seconds: number) =>
       computed(tasks(2, 2), {

@@ -1,13 +1,14 @@
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { handler } from '../../functions/describe-activities.ts';
+import { handler as describeActivities } from '../../functions/describe-activities.ts';
 import { Activities } from '../../functions/lib/contracts.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
 import type { Activity } from '../../sandbox/group/activities.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
+import { SILENT } from '../../sandbox/workflow.ts';
 import { embeddedAws } from '../support/aws.ts';
 import { type ActivitiesJson, EXECUTION_START, secondsIn } from '../support/inputs.ts';
 import { failure } from '../support/said.ts';
@@ -16,11 +17,17 @@ import { publishedMetrics } from './published.ts';
 const NAME = 'circleci-runner-autoscaler-linux';
 
 const published = publishedMetrics();
-const aws = embeddedAws();
+const { aws, autoScaling } = await embeddedAws();
+let now = EXECUTION_START;
+const handler = describeActivities.with({
+  now: () => now,
+  log: SILENT,
+  autoScaling,
+  metrics: published.metrics,
+});
 let group: AutoScalingGroup;
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['Date'], now: EXECUTION_START });
   group = new AutoScalingGroup(
     { name: NAME, minSize: 0, maxSize: 10, durations: DURATIONS, newInstancesProtectedFromScaleIn: true },
     new Agenda(),
@@ -28,10 +35,6 @@ beforeEach(() => {
   );
   aws.groups.clear();
   aws.groups.set(NAME, group);
-});
-
-afterEach(() => {
-  vi.useRealTimers();
 });
 
 /** A launch that ended so many seconds after the start of the tests' executions, which is mostly before it. */
@@ -49,7 +52,7 @@ const failed = (endedAt: number, statusMessage = abandoned) =>
 
 /** What the step says so many seconds after the start. */
 async function described(elapsedSeconds = 0, settings = {}): Promise<ActivitiesJson> {
-  vi.setSystemTime(EXECUTION_START + elapsedSeconds * 1_000);
+  now = EXECUTION_START + elapsedSeconds * 1_000;
   const answer = await handler({
     fleet: 'linux',
     execution: 'linux-1',

@@ -1,8 +1,9 @@
-import { afterEach, beforeEach, vi } from 'vitest';
+import { beforeEach } from 'vitest';
 import * as z from 'zod';
+import { KeptMetrics, type MetricLine } from '../../sandbox/kept-metrics.ts';
 
 /** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
-const Line = z.looseObject({
+export const Line = z.looseObject({
   _aws: z.strictObject({
     Timestamp: z.number(),
     CloudWatchMetrics: z.array(
@@ -18,30 +19,26 @@ type Line = z.infer<typeof Line>;
 
 /** What a function published, read as CloudWatch reads its log. */
 export interface Published {
+  /** For the function. */
+  metrics: KeptMetrics;
   lines: () => Line[];
   /** Values by metric name, of all lines. */
   values: () => Record<string, number[]>;
 }
 
-/** Keeps what is written to standard output while a test runs, and reads the metrics in it. */
-export function publishedMetrics(): Published {
-  let written = '';
+/**
+ * Keeps the metrics that a function publishes while a test runs.
+ *
+ * @param now The function's clock, in milliseconds since the epoch.
+ */
+export function publishedMetrics(now: () => number = Date.now): Published {
+  let kept: MetricLine[] = [];
   beforeEach(() => {
-    written = '';
-    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-      written += String(text);
-      return true;
-    });
-  });
-  afterEach(() => {
-    vi.mocked(process.stdout.write).mockRestore();
+    kept = [];
   });
 
-  const lines = () =>
-    written
-      .split('\n')
-      .filter((line) => line.startsWith('{"_aws"'))
-      .map((line) => Line.parse(JSON.parse(line)));
+  const metrics = new KeptMetrics(now, (line) => kept.push(line));
+  const lines = () => kept.map((line) => Line.parse(JSON.parse(JSON.stringify(line))));
   const values = () => {
     const found: Record<string, number[]> = {};
     for (const line of lines()) {
@@ -51,5 +48,5 @@ export function publishedMetrics(): Published {
     }
     return found;
   };
-  return { lines, values };
+  return { metrics, lines, values };
 }

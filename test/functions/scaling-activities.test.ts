@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
-import { autoScaling } from '../../functions/lib/auto-scaling.ts';
 import { describeActivities } from '../../functions/lib/scaling-activities.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
@@ -14,7 +13,7 @@ import { failure } from '../support/said.ts';
 
 const NAME = 'circleci-runner-autoscaler-linux';
 
-const aws = embeddedAws();
+const { aws, autoScaling } = await embeddedAws();
 let agenda: Agenda;
 let group: AutoScalingGroup;
 
@@ -47,7 +46,7 @@ describe('describeActivities', () => {
   }
 
   it('reads that nothing has happened to a new group', async () => {
-    expect(await describeActivities(NAME)).toEqual({
+    expect(await describeActivities(autoScaling, NAME)).toEqual({
       launches: [],
       boots: [],
       complete: true,
@@ -57,7 +56,7 @@ describe('describeActivities', () => {
 
   it('asks for the last 100 activities of the group, and nothing else', async () => {
     const wire = vi.spyOn(autoScaling.config.requestHandler, 'handle');
-    await describeActivities(NAME);
+    await describeActivities(autoScaling, NAME);
     const parameters = new URLSearchParams(sent.parse(wire.mock.lastCall?.[0]).body);
     wire.mockRestore();
     expect(Object.fromEntries(parameters)).toEqual({
@@ -74,7 +73,7 @@ describe('describeActivities', () => {
     };
     const asked = async () => {
       aws.calls.clear();
-      const { launches, complete } = await describeActivities(NAME);
+      const { launches, complete } = await describeActivities(autoScaling, NAME);
       return { launches: launches.length, complete, calls: aws.calls.get('DescribeScalingActivities') };
     };
     failing(100);
@@ -89,7 +88,7 @@ describe('describeActivities', () => {
 
   it('reads a launch that succeeded', async () => {
     recorded({ status: 'Successful', endedAt });
-    expect(await describeActivities(NAME)).toEqual({
+    expect(await describeActivities(autoScaling, NAME)).toEqual({
       launches: [{ outcome: 'succeeded', startedAt, endedAt }],
       boots: [{ startedAt, endedAt }],
       complete: true,
@@ -108,7 +107,7 @@ describe('describeActivities', () => {
     'SomethingNew',
   ])('reads a launch in status %s as under way', async (status) => {
     recorded({ status: status as Activity['status'] });
-    expect(await describeActivities(NAME)).toEqual({
+    expect(await describeActivities(autoScaling, NAME)).toEqual({
       launches: [{ outcome: 'underway', startedAt }],
       boots: [],
       complete: true,
@@ -232,7 +231,7 @@ describe('describeActivities', () => {
     recorded({ status, endedAt, instance, statusMessage: message });
     // An adopter's own names do not make a shortage of what is none.
     const spot = kind === 'shortage' && message.includes('Spot');
-    expect(await describeActivities(NAME)).toEqual({
+    expect(await describeActivities(autoScaling, NAME)).toEqual({
       launches: [{ outcome: 'failed', startedAt, endedAt, kind, ...(spot && { spot }), reason: message }],
       boots: [],
       complete: true,
@@ -296,7 +295,7 @@ describe('describeActivities', () => {
     },
   ])('reads a launch $case', async ({ changes, launches, boots }) => {
     recorded({ endedAt, ...changes });
-    const read = await describeActivities(NAME);
+    const read = await describeActivities(autoScaling, NAME);
     expect(read.launches).toMatchObject(launches);
     expect(read.launches).toHaveLength(launches.length);
     expect(read.boots).toHaveLength(boots);
@@ -306,20 +305,20 @@ describe('describeActivities', () => {
   it('reads 500 activities for the size of a warm pool, whatever they say', async () => {
     for (let launch = 0; launch < 250; launch += 1) recorded({ status: 'Successful', endedAt });
     aws.calls.clear();
-    expect((await describeActivities(NAME, { all: true })).launches).toHaveLength(250);
+    expect((await describeActivities(autoScaling, NAME, { all: true })).launches).toHaveLength(250);
     expect(aws.calls.get('DescribeScalingActivities')).toBe(3);
   });
 
   it('says that it failed, if EC2 Auto Scaling says no more than that', async () => {
     recorded({ status: 'Cancelled', endedAt });
-    expect((await describeActivities(NAME)).launches).toEqual([
+    expect((await describeActivities(autoScaling, NAME)).launches).toEqual([
       { outcome: 'failed', startedAt, endedAt, kind: 'boot', reason: LAUNCH },
     ]);
   });
 
   it('takes a launch that was taken back before there was an instance for none', async () => {
     recorded({ status: 'Cancelled', endedAt, instance: NONE });
-    expect(await describeActivities(NAME)).toEqual({
+    expect(await describeActivities(autoScaling, NAME)).toEqual({
       launches: [],
       boots: [],
       complete: true,
@@ -341,7 +340,7 @@ describe('describeActivities', () => {
       endedAt: endedAt + 3_000,
       of: 'detachment',
     });
-    expect(await describeActivities(NAME)).toEqual({
+    expect(await describeActivities(autoScaling, NAME)).toEqual({
       launches: [{ outcome: 'succeeded', startedAt, endedAt }],
       boots: [{ startedAt, endedAt }],
       complete: true,
@@ -354,13 +353,13 @@ describe('describeActivities', () => {
     refused.statusMessage = 'Authentication Failure. Launching EC2 instance failed.';
     group.setDesiredCapacity(1);
     agenda.advance(DURATIONS.request + DURATIONS.boot);
-    const { launches } = await describeActivities(NAME);
+    const { launches } = await describeActivities(autoScaling, NAME);
     expect(launches.map(({ outcome }) => outcome)).toEqual(['succeeded', 'failed']);
   });
 
   it('is GroupNotFound if there is none of that name', async () => {
     aws.groups.clear();
-    const thrown = await failure(describeActivities(NAME));
+    const thrown = await failure(describeActivities(autoScaling, NAME));
     expect(thrown.name).toBe('GroupNotFound');
     expect(thrown.message).toContain(NAME);
   });
@@ -389,7 +388,7 @@ describe('describeActivities', () => {
       },
     } as never);
     try {
-      const described = describeActivities(NAME);
+      const described = describeActivities(autoScaling, NAME);
       if (unreadable) {
         const { name, message } = await failure(described);
         expect(name).toBe('GroupUnreadable');

@@ -6,7 +6,7 @@ import { failure, said } from '../support/said.ts';
 const TOKEN = 'CCIPAT_secrets_0123456789abcdef';
 const VALUE = { resource_class: 'acme/linux', circle_token: TOKEN };
 
-const aws = embeddedAws();
+const { aws, secrets } = await embeddedAws();
 let fleet = { scalerSecretName: '', resourceClass: 'acme/linux' };
 
 beforeEach(() => {
@@ -14,7 +14,7 @@ beforeEach(() => {
   aws.secrets.set(fleet.scalerSecretName, JSON.stringify(VALUE));
 });
 
-const read = (fresh = true) => readCircleToken(fleet, { fresh });
+const read = (fresh = true) => readCircleToken(secrets, fleet, { fresh });
 
 describe('readCircleToken', () => {
   it('returns the token', async () => {

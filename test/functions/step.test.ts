@@ -1,3 +1,4 @@
+import { Logger } from '@aws-lambda-powertools/logger';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { handler as countUnclaimed } from '../../functions/count-unclaimed.ts';
@@ -8,10 +9,7 @@ import { handler as updateGroup } from '../../functions/update-group.ts';
 import { countInput, EXECUTION_START } from '../support/inputs.ts';
 import { failure } from '../support/said.ts';
 
-// The logger reads its level once, when it is imported.
-vi.hoisted(() => {
-  process.env.POWERTOOLS_LOG_LEVEL = 'DEBUG';
-});
+const log = new Logger({ logLevel: 'DEBUG' });
 
 let printed = '';
 
@@ -37,7 +35,8 @@ const lines = () =>
     .map((line) => Line.parse(JSON.parse(line)));
 
 const input = { fleet: 'linux', execution: 'linux-1', groupName: 'runners', poll: countInput().poll };
-const handler = (run: () => unknown) => step('Describe Group', DescribeGroupInput, async () => run());
+const handler = (run: () => unknown) =>
+  step('Describe Group', DescribeGroupInput, { log }, async () => run());
 
 describe('a step', () => {
   it('answers what it ran to', async () => {
@@ -45,7 +44,7 @@ describe('a step', () => {
   });
 
   it('hands the parsed input on, without what is not in the contract', async () => {
-    const echo = step('Describe Group', DescribeGroupInput, async (parsed) => parsed);
+    const echo = step('Describe Group', DescribeGroupInput, { log }, async (parsed) => parsed);
     const poll = { ...input.poll, executionStartedAt: EXECUTION_START };
     expect(await echo({ ...input, surplus: true })).toEqual({ ...input, poll });
   });
@@ -132,7 +131,7 @@ describe('the log line of a step', () => {
   const about = { fleet: 'linux', execution: 'linux-1', poll: 1 };
   const recording = (
     record: (answer: { desired: number }, input: z.infer<typeof DescribeGroupInput>) => object | undefined,
-  ) => step('Describe Group', DescribeGroupInput, async () => ({ desired: 3 }), record);
+  ) => step('Describe Group', DescribeGroupInput, { log }, async () => ({ desired: 3 }), record);
 
   it('is its answer, at level DEBUG, if nothing of it is to be recorded', async () => {
     await handler(() => ({ desired: 3 }))(input);
@@ -158,9 +157,9 @@ describe('the log line of a step', () => {
   });
 
   it('belongs to no poll if the step does not', async () => {
-    await step('Update Group', z.object({ fleet: z.string(), execution: z.string() }), async () => ({}))(
-      input,
-    );
+    const input_ = z.object({ fleet: z.string(), execution: z.string() });
+    await step('Update Group', input_, { log }, async () => ({}))(input);
+    expect(lines()).toHaveLength(1);
     for (const line of lines()) expect(line).not.toHaveProperty('poll');
   });
 

@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { handler } from '../../functions/update-group.ts';
+import { handler as updateGroup } from '../../functions/update-group.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
+import { SILENT } from '../../sandbox/workflow.ts';
 import { embeddedAws } from '../support/aws.ts';
 import { failure } from '../support/said.ts';
 import { publishedMetrics } from './published.ts';
@@ -11,7 +12,8 @@ import { publishedMetrics } from './published.ts';
 const NAME = 'circleci-runner-autoscaler-linux';
 
 const published = publishedMetrics();
-const aws = embeddedAws();
+const { aws, autoScaling } = await embeddedAws();
+const handler = updateGroup.with({ log: SILENT, autoScaling, metrics: published.metrics });
 let agenda: Agenda;
 let group: AutoScalingGroup;
 

@@ -165,10 +165,16 @@ describe('the steps against a group with scale-in protection', () => {
     await createGroup(2);
     await handler(launchProcess('suspend'));
     expect(await group()).toMatchObject({ desired: 2, suspended: ['Launch'] });
-    expect((await describeGroup(GROUP)).launchProcess).toEqual({ suspended: true, byBreaker: true });
+    expect((await describeGroup(autoScaling, GROUP)).launchProcess).toEqual({
+      suspended: true,
+      byBreaker: true,
+    });
     await handler(launchProcess('resume'));
     expect(await group()).toMatchObject({ desired: 2, suspended: [] });
-    expect((await describeGroup(GROUP)).launchProcess).toEqual({ suspended: false, byBreaker: false });
+    expect((await describeGroup(autoScaling, GROUP)).launchProcess).toEqual({
+      suspended: false,
+      byBreaker: false,
+    });
   });
 
   it('leaves launches suspended that a person has suspended', async () => {
@@ -180,7 +186,10 @@ describe('the steps against a group with scale-in protection', () => {
     );
     await handler(launchProcess('suspend'));
     await handler(launchProcess('resume'));
-    expect((await describeGroup(GROUP)).launchProcess).toEqual({ suspended: true, byBreaker: false });
+    expect((await describeGroup(autoScaling, GROUP)).launchProcess).toEqual({
+      suspended: true,
+      byBreaker: false,
+    });
   });
 
   it('suspends launches while a tag has the fleet drain', async () => {
@@ -194,7 +203,7 @@ describe('the steps against a group with scale-in protection', () => {
     const observed = {
       unclaimed: { unclaimed: 5 },
       running: { running: 2 },
-      group: await describeGroup(GROUP),
+      group: await describeGroup(autoScaling, GROUP),
     };
     const now = new Date().toISOString();
     const { decision } = await computeCapacity({
@@ -214,7 +223,7 @@ describe('the steps against a group with scale-in protection', () => {
   it('keeps protected instances even if somebody sets the desired capacity under them', async () => {
     const { setDesiredCapacity } = await import('../../functions/lib/auto-scaling.ts');
     await createGroup(3);
-    await setDesiredCapacity(GROUP, 0);
+    await setDesiredCapacity(autoScaling, GROUP, 0);
     expect((await group()).ids).toHaveLength(3);
   });
 });

@@ -521,6 +521,6 @@ describe('the deployed app', () => {
       desiredCapacity: desired,
       instances: members,
     });
-    expect(await describeGroup('circleci-runners-alpha')).toMatchObject({ paused: 'drain' });
+    expect(await describeGroup(autoScaling, 'circleci-runners-alpha')).toMatchObject({ paused: 'drain' });
   });
 });

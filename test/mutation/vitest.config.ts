@@ -20,6 +20,7 @@ const ORDER = [
   'auto-scaling',
   'circleci',
   'step',
+  'metrics',
   'orchestrator',
   'decision',
   'describe-activities',
@@ -32,29 +33,13 @@ class FastFirst extends BaseSequencer {
   }
 }
 
-/** As in vitest.config.ts: this one sets variables that the logger reads only once. */
-const APART = ['test/functions/step.test.ts'];
-
-const EACH = {
-  env: { POWERTOOLS_LOG_LEVEL: 'SILENT', AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
-  testTimeout: 60_000,
-};
-
 export default defineConfig({
   test: {
+    include: ['test/functions/*.test.ts'],
     sequence: { sequencer: FastFirst },
     fileParallelism: false,
-    projects: [
-      {
-        test: {
-          ...EACH,
-          name: 'together',
-          include: ['test/functions/*.test.ts'],
-          exclude: APART,
-          isolate: false,
-        },
-      },
-      { test: { ...EACH, name: 'apart', include: APART } },
-    ],
+    isolate: false,
+    env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
+    testTimeout: 60_000,
   },
 });

@@ -5,7 +5,6 @@ export default defineConfig({
   test: {
     include: ['test/report/**/*.test.ts'],
     env: {
-      POWERTOOLS_LOG_LEVEL: 'SILENT',
       AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
     },
     hookTimeout: 120_000,

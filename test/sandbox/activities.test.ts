@@ -1,7 +1,6 @@
 import { type Activity, DescribeScalingActivitiesCommand } from '@aws-sdk/client-auto-scaling';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { autoScaling } from '../../functions/lib/auto-scaling.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup, type GroupSettings } from '../../sandbox/auto-scaling-group.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
@@ -14,7 +13,7 @@ const READY = request + boot;
 const LEAVES = READY + idleTimeout + leave;
 const STARTS_AT = Date.parse('2026-01-05T08:00:00Z');
 
-const aws = embeddedAws();
+const { aws, autoScaling } = await embeddedAws();
 let agenda: Agenda;
 
 beforeEach(() => {

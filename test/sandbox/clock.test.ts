@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../sandbox/clock.ts';
 
 const START = new Date('2026-01-05T08:00:00Z');
@@ -7,28 +7,26 @@ let clock: VirtualClock;
 
 beforeEach(() => {
   clock = new VirtualClock(START);
-  onTestFinished(() => clock.uninstall());
 });
 
-const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
+const sleep = (seconds: number) => clock.sleep(seconds);
 
 describe('the virtual clock', () => {
-  it('shows the time it was started with, to everything in the process', () => {
+  it('shows the time it was started with', () => {
     expect(clock.now()).toBe(START.getTime());
-    expect(new Date()).toEqual(START);
   });
 
   it('passes a day in no time', async () => {
     const before = performance.now();
     await clock.run(sleep(86_400));
-    expect(Date.now() - START.getTime()).toBe(86_400_000);
+    expect(clock.now() - START.getTime()).toBe(86_400_000);
     expect(performance.now() - before).toBeLessThan(10_000);
   });
 
   it('stands still while anything can still run', async () => {
     const turns = async () => {
       for (let turn = 0; turn < 1_000; turn += 1) await undefined;
-      return Date.now();
+      return clock.now();
     };
     const [now] = await clock.run(Promise.all([turns(), sleep(60)]));
     expect(now).toBe(START.getTime());
@@ -38,14 +36,14 @@ describe('the virtual clock', () => {
     const woken: number[] = [];
     const sleeper = async (seconds: number) => {
       await sleep(seconds);
-      woken.push((Date.now() - START.getTime()) / 1_000);
+      woken.push((clock.now() - START.getTime()) / 1_000);
     };
     await clock.run(Promise.all([30, 5, 12].map(sleeper)));
     expect(woken).toEqual([5, 12, 30]);
   });
 
   it('is obeyed by deadlines', async () => {
-    const deadline = AbortSignal.timeout(7_750);
+    const deadline = clock.timeout(7_750);
     await clock.run(sleep(7.7));
     expect(deadline.aborted).toBe(false);
     await clock.run(sleep(0.1));
@@ -65,10 +63,27 @@ describe('the virtual clock', () => {
     await expect(clock.run(new Promise(() => {}))).rejects.toThrow('no timer left to wait for');
   });
 
-  it('gives the real clock back', () => {
-    const timeout = AbortSignal.timeout;
-    clock.uninstall();
-    expect(Math.abs(Date.now() - START.getTime())).toBeGreaterThan(86_400_000);
-    expect(AbortSignal.timeout).not.toBe(timeout);
+  it('leaves the clock of the process alone', async () => {
+    const before = Date.now();
+    await clock.run(sleep(86_400));
+    expect(Date.now() - before).toBeLessThan(10_000);
+  });
+
+  it('does not call a timer that was cleared', async () => {
+    const called: string[] = [];
+    const timer = clock.setTimeout(() => called.push('cleared'), 1_000);
+    clock.setTimeout(() => called.push('kept'), 2_000);
+    clock.clearTimeout(timer);
+    await clock.run(sleep(3));
+    expect(called).toEqual(['kept']);
+  });
+
+  it('wakes who waits for a deadline, and passes one for which nobody waits', async () => {
+    const awaited = clock.timeout(5_000);
+    clock.timeout(4_000);
+    const abortedAt = new Promise((resolve) => {
+      awaited.addEventListener('abort', () => resolve(clock.now() - START.getTime()));
+    });
+    expect(await clock.run(abortedAt)).toBe(5_000);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Execution, HANDLERS } from '../../sandbox/workflow.ts';
+import type { Execution } from '../../sandbox/workflow.ts';
 import {
   counts,
   failuresIn,
@@ -69,8 +69,8 @@ describe('an execution', () => {
       queued,
       fleet: { pollIntervalSeconds: 60, durations: { request: 1_000 } },
       replace: {
-        'Compute Capacity': async (input) => {
-          const decided = await HANDLERS['Compute Capacity']?.(input);
+        'Compute Capacity': async (input, computeCapacity) => {
+          const decided = await computeCapacity(input);
           world.group.setDesiredCapacity(meanwhile);
           return decided;
         },

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { FAULTS, type Fault } from '../../sandbox/faults.ts';
-import { FunctionsClock } from '../../sandbox/functions-clock.ts';
 import { type Execution, HANDLERS } from '../../sandbox/workflow.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { counted, failuresIn, oneFleet, secondsTaken, seeOperations, visits } from '../support/sandbox.ts';
@@ -21,8 +20,7 @@ const failedIn = (execution: Execution) =>
 async function short(options: Parameters<typeof oneFleet>[0] = {}) {
   const fleet = await oneFleet({ queued: 5, ...options });
   fleet.world.group.setDesiredCapacity(2);
-  const clock = new FunctionsClock();
-  return { ...fleet, begin: (fault: Fault) => fault.begin({ ...fleet, clock }) };
+  return { ...fleet, begin: (fault: Fault) => fault.begin(fleet) };
 }
 
 const FAILING = FAULTS.flatMap((fault) =>

@@ -22,6 +22,8 @@ const { request, boot, leave, notice, idleClaim, idleTimeout, tidyUp, minimumBil
 const READY = request + boot;
 const JOB_SECONDS = 100;
 
+const { aws, autoScaling } = await embeddedAws();
+
 let agenda: Agenda;
 let jobs: JobQueue;
 /** Every event of the group: when, what, of which instance, and why it left. */
@@ -328,7 +330,6 @@ describe('whatever happens to a group,', () => {
 });
 
 describe('the record of activities is what the workflow reads of their texts:', () => {
-  const aws = embeddedAws();
   const NAME = 'runners';
 
   const faults: (LaunchFault | undefined)[] = [
@@ -363,7 +364,7 @@ describe('the record of activities is what the workflow reads of their texts:', 
       runners.setDesiredCapacity(2);
       for (const at of [0, request, READY, READY + 50, request + launchHook, 2_000]) {
         agenda.advance(at);
-        const read = await describeActivities(NAME);
+        const read = await describeActivities(autoScaling, NAME);
         const reasonless = (launch: Launch) => ({ ...launch, reason: undefined });
         const { launches, boots, complete } = runners.activities.record(false);
         expect(launches.map(reasonless)).toEqual(read.launches.map(reasonless));

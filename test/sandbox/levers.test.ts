@@ -27,7 +27,6 @@ describe('headroom', () => {
       const world = sandbox.addFleet({ ...LINUX, headroom }, trace);
       await sandbox.drain(trace.length);
       waited[headroom] = waits(world);
-      sandbox.close();
     }
     expect(waited[0]?.slice(1).every((seconds) => seconds >= READY)).toBe(true);
     // Nobody was there for the first one.

@@ -1,3 +1,4 @@
+import { Logger } from '@aws-lambda-powertools/logger';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { SANDBOX_TOKEN } from '../../sandbox/sandbox.ts';
@@ -6,10 +7,7 @@ import { SynthesisedTemplate } from '../infra/template.ts';
 import { fleetsOf, MINIMAL } from '../support/fleets.ts';
 import { oneFleet } from '../support/sandbox.ts';
 
-// The functions' logger reads its level once, when they are imported.
-vi.hoisted(() => {
-  process.env.POWERTOOLS_LOG_LEVEL = 'DEBUG';
-});
+const log = new Logger({ logLevel: 'DEBUG' });
 
 let printed = '';
 
@@ -58,7 +56,7 @@ function pathsIn(value: unknown): string[] {
 
 describe('the log lines of an execution', () => {
   it('are one for each step, and say which fleet and which execution they belong to', async () => {
-    const { execute } = await oneFleet({ queued: 2, fleet: { pollIntervalSeconds: 60 } });
+    const { execute } = await oneFleet({ log, queued: 2, fleet: { pollIntervalSeconds: 60 } });
     await execute();
     expect(
       lines()
@@ -69,7 +67,7 @@ describe('the log lines of an execution', () => {
   });
 
   it('are at level INFO where something is decided or done, which alone is paid for', async () => {
-    const { execute } = await oneFleet({ queued: 2, fleet: { pollIntervalSeconds: 60 } });
+    const { execute } = await oneFleet({ log, queued: 2, fleet: { pollIntervalSeconds: 60 } });
     await execute();
     const levels = Object.fromEntries(lines().map(({ message, level }) => [message, level]));
     expect(levels).toEqual({
@@ -80,7 +78,7 @@ describe('the log lines of an execution', () => {
   });
 
   it('say by its number which poll they belong to, also where the next one is planned', async () => {
-    const { execute } = await oneFleet({ queued: 2, fleet: { pollIntervalSeconds: 60 } });
+    const { execute } = await oneFleet({ log, queued: 2, fleet: { pollIntervalSeconds: 60 } });
     await execute();
     const polls = lines().map(({ message, poll }) => [message, poll]);
     expect(Object.fromEntries(polls)).toEqual({
@@ -94,7 +92,7 @@ describe('the log lines of an execution', () => {
   });
 
   it('say why capacity changed', async () => {
-    const { execute } = await oneFleet({ queued: 2, fleet: { pollIntervalSeconds: 60 } });
+    const { execute } = await oneFleet({ log, queued: 2, fleet: { pollIntervalSeconds: 60 } });
     await execute();
     expect(lines().find(({ message }) => message === 'Compute Capacity')).toMatchObject({
       decision: { reasons: ['2 unclaimed + 0 running = 2 wanted', 'desired capacity rises from 0 to 2'] },
@@ -102,7 +100,7 @@ describe('the log lines of an execution', () => {
   });
 
   it('say what failed and why', async () => {
-    const { sandbox, execute } = await oneFleet({ queued: 2 });
+    const { sandbox, execute } = await oneFleet({ log, queued: 2 });
     sandbox.circleci.classes.clear();
     await execute();
     expect(lines().filter(({ level }) => level === 'ERROR')[0]).toMatchObject({
@@ -113,7 +111,11 @@ describe('the log lines of an execution', () => {
   });
 
   it('hold every field that the saved queries ask for', async () => {
-    const { sandbox, world, execute } = await oneFleet({ queued: 3, fleet: { pollIntervalSeconds: 60 } });
+    const { sandbox, world, execute } = await oneFleet({
+      log,
+      queued: 3,
+      fleet: { pollIntervalSeconds: 60 },
+    });
     world.group.settings.launchFault = () => 'failing';
     await sandbox.runUntil(300);
     sandbox.circleci.classes.clear();
@@ -131,7 +133,7 @@ describe('the log lines of an execution', () => {
     { case: 'a proxy echoes it', body: `Circle-Token: ${SANDBOX_TOKEN}`, status: 200 },
     { case: 'CircleCI fails and echoes it', body: SANDBOX_TOKEN, status: 500 },
   ])('never hold the token, when $case', async ({ body, status }) => {
-    const { sandbox, execute } = await oneFleet({ queued: 2 });
+    const { sandbox, execute } = await oneFleet({ log, queued: 2 });
     sandbox.circleci.fault = () => (body === undefined ? undefined : { status, body });
     await execute();
     expect(lines().length).toBeGreaterThan(3);
@@ -139,7 +141,7 @@ describe('the log lines of an execution', () => {
   });
 
   it('never hold a secret that is malformed', async () => {
-    const { sandbox, world, execute } = await oneFleet({ queued: 2 });
+    const { sandbox, world, execute } = await oneFleet({ log, queued: 2 });
     sandbox.aws.secrets.set(world.input.scalerSecretName, `{"circle_token": "${SANDBOX_TOKEN}"`);
     await execute();
     expect(lines()).toHaveLength(1);

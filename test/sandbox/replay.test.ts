@@ -16,18 +16,14 @@ interface Outcome {
 /** Runs a trace of jobs through a world of its own until all have ended and every instance has left. */
 async function replay(trace: Job[], fleet: Partial<SandboxFleet> = {}): Promise<Outcome> {
   const sandbox = await Sandbox.open();
-  try {
-    const news: News[] = [];
-    sandbox.watch = (item) => news.push(item);
-    const world = sandbox.addFleet(
-      { ...LINUX, pollIntervalSeconds: 15, quietPollIntervalSeconds: 15, ...fleet },
-      trace,
-    );
-    await sandbox.drain(trace.length);
-    return { world, news, seconds: sandbox.now };
-  } finally {
-    sandbox.close();
-  }
+  const news: News[] = [];
+  sandbox.watch = (item) => news.push(item);
+  const world = sandbox.addFleet(
+    { ...LINUX, pollIntervalSeconds: 15, quietPollIntervalSeconds: 15, ...fleet },
+    trace,
+  );
+  await sandbox.drain(trace.length);
+  return { world, news, seconds: sandbox.now };
 }
 
 /** After so many milliseconds, no more traces are tried. */
@@ -185,16 +181,27 @@ describe('a trace', () => {
 });
 
 describe('the sandbox', () => {
-  it('gives the process its own fetch, clock, deadlines and random numbers back', async () => {
-    const own = () => ({ fetch, Date, timeout: AbortSignal.timeout, random: Math.random });
-    const before = own();
-    const sandbox = await Sandbox.open();
-    const borrowed = own();
-    sandbox.close();
-    expect(own()).toEqual(before);
-    for (const name of ['fetch', 'Date', 'timeout', 'random'] as const) {
-      expect(borrowed[name]).not.toBe(before[name]);
-    }
+  it('replaces nothing global, not even while it runs', async () => {
+    const globals = () => ({
+      fetch,
+      Date,
+      setTimeout,
+      clearTimeout,
+      setImmediate,
+      timeout: AbortSignal.timeout,
+      random: Math.random,
+      write: process.stdout.write,
+    });
+    const before = globals();
+    const { sandbox, execute } = await oneFleet({ queued: 1 });
+    const seen: ReturnType<typeof globals>[] = [];
+    sandbox.circleci.fault = () => {
+      seen.push(globals());
+      return undefined;
+    };
+    await execute();
+    expect(seen.length).toBeGreaterThan(1);
+    for (const each of [...seen, globals()]) expect(each).toEqual(before);
   });
 
   it('retries after the same waits when it is run again, jitter or not', async () => {
@@ -202,7 +209,6 @@ describe('the sandbox', () => {
       const { sandbox, execute } = await oneFleet({ queued: 2 });
       sandbox.circleci.fault = () => (sandbox.circleci.requests % 5 === 0 ? 'reset' : undefined);
       const execution = await execute();
-      sandbox.close();
       return execution.path;
     };
     const first = await path();

@@ -11,7 +11,7 @@ const { request, boot, leave, idleTimeout } = DURATIONS;
 const READY = request + boot;
 const LEAVES = READY + idleTimeout + leave;
 
-const aws = embeddedAws();
+const { aws, autoScaling } = await embeddedAws();
 let agenda: Agenda;
 let runners: AutoScalingGroup;
 
@@ -36,7 +36,7 @@ beforeEach(() => {
 async function read(at: number, staleness: number) {
   agenda.advance(at);
   aws.staleness = staleness;
-  const { desired, members } = await describeGroup('runners');
+  const { desired, members } = await describeGroup(autoScaling, 'runners');
   return { desired, pending: members.pending, inService: members.inService };
 }
 

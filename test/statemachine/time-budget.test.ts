@@ -1,10 +1,11 @@
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { handler as computeCapacity } from '../../functions/compute-capacity.ts';
 import { LIMITS, pace } from '../../functions/lib/pacing.ts';
+import { KeptMetrics } from '../../sandbox/kept-metrics.ts';
 import { Sandbox } from '../../sandbox/sandbox.ts';
-import { HANDLERS } from '../../sandbox/workflow.ts';
+import { HANDLERS, type Replacement, SILENT } from '../../sandbox/workflow.ts';
 import {
   at,
   chosen,
@@ -26,11 +27,6 @@ import {
   secondsIn,
 } from '../support/inputs.ts';
 import { attempts, type Data, delays, failing, longest, timeout } from '../support/worst-case.ts';
-
-// What the polls of the adversary publish is nothing to this test.
-vi.hoisted(() => {
-  process.env.POWERTOOLS_METRICS_DISABLED = 'true';
-});
 
 /** Kept free at the end for the transitions between states, which the definition gives no time. */
 const SLACK_SECONDS = 0.5;
@@ -169,12 +165,14 @@ describe('the worst case', () => {
 });
 
 describe('an adversary who picks how long each step takes, and what it sees,', () => {
-  beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['Date'], now: EXECUTION_START });
-  });
-
-  afterEach(() => {
-    vi.useRealTimers();
+  let clock = EXECUTION_START;
+  const compute = computeCapacity.with({
+    now: () => clock,
+    log: SILENT,
+    metrics: new KeptMetrics(
+      () => clock,
+      () => undefined,
+    ),
   });
 
   interface Adversary {
@@ -227,7 +225,7 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
         const startsAt = now + takes() * (longest(current, data) - attempt);
         const readsClockAt = startsAt + takes() * attempt;
         now = readsClockAt + takes() * (startsAt + attempt - readsClockAt);
-        vi.setSystemTime(EXECUTION_START + readsClockAt * 1_000);
+        clock = EXECUTION_START + readsClockAt * 1_000;
         const plan = await computed(data, intervals, sees());
         if (plan === undefined) return { polls, end, path };
         data = { ...plan };
@@ -257,7 +255,7 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
     const fleet = { fleet: 'linux', execution: 'linux-1', capacity };
     const pace = { pollIntervalSeconds: every, quietPollIntervalSeconds: everyIfQuiet };
     const input = { ...fleet, ...pace, executionStartedAt: secondsIn(0), poll, activities, observed };
-    return computeCapacity(input).catch((error: Error) => {
+    return compute(input).catch((error: Error) => {
       if (error.name !== 'CircleCiRateLimited') throw error;
       return undefined;
     });
@@ -353,10 +351,10 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
 });
 
 describe('the interpreter', () => {
-  const services = machines()
+  const tasks = machines()
     .flatMap(({ States }) => Object.entries(States))
-    .filter(([name, { Type }]) => Type === 'Task' && HANDLERS[name] === undefined)
-    .map(([name]) => [name, async () => ({})] as const);
+    .filter(([, { Type }]) => Type === 'Task')
+    .map(([name]) => name);
 
   it('ends every execution before it times out, however slow functions and services are', async () => {
     const delays = fc.array(fc.oneof(fc.nat({ max: 1_000 }), fc.nat({ max: 10_000 })), {
@@ -366,25 +364,18 @@ describe('the interpreter', () => {
     await fc.assert(
       fc.asyncProperty(delays, fc.constantFrom(...INTERVALS), async (milliseconds, pollIntervalSeconds) => {
         const delay = inTurn(milliseconds);
-        const slow = [...Object.entries(HANDLERS), ...services].map(([name, handler]) => [
-          name,
-          async (input: unknown) => {
-            await new Promise((resolve) => setTimeout(resolve, delay()));
-            return handler(input);
-          },
-        ]);
-        const sandbox = await Sandbox.open({ replace: Object.fromEntries(slow) });
-        const jitter = vi.spyOn(Math, 'random').mockReturnValue(0.999_999);
-        try {
-          const bounds = { minReplicas: 1, maxReplicas: 10 };
-          sandbox.addFleet({ name: 'slow', resourceClass: 'acme/linux', ...bounds, pollIntervalSeconds });
-          const { status, startedAt, endedAt } = await sandbox.execute('slow');
-          expect(status).not.toBe('TIMED_OUT');
-          expect(endedAt - startedAt).toBeLessThanOrEqual((seconds - SLACK_SECONDS) * 1_000);
-        } finally {
-          jitter.mockRestore();
-          sandbox.close();
-        }
+        const slow: Replacement = async (input, real) => {
+          await sandbox.clock.sleep(delay() / 1_000);
+          return real(input);
+        };
+        const replace = Object.fromEntries(tasks.map((name) => [name, slow]));
+        // The longest jitter.
+        const sandbox = await Sandbox.open({ replace, random: () => 0.999_999 });
+        const bounds = { minReplicas: 1, maxReplicas: 10 };
+        sandbox.addFleet({ name: 'slow', resourceClass: 'acme/linux', ...bounds, pollIntervalSeconds });
+        const { status, startedAt, endedAt } = await sandbox.execute('slow');
+        expect(status).not.toBe('TIMED_OUT');
+        expect(endedAt - startedAt).toBeLessThanOrEqual((seconds - SLACK_SECONDS) * 1_000);
       }),
       { numRuns: 40, interruptAfterTimeLimit: 20_000 },
     );

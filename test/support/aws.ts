@@ -1,18 +1,17 @@
-import { beforeAll, beforeEach } from 'vitest';
-import { Aws } from '../../sandbox/aws.ts';
+import { beforeEach } from 'vitest';
+import { Aws, type AwsClients } from '../../sandbox/aws.ts';
 
 let secretNumber = 0;
 
-/** A name that no test used before: the functions keep what they read for minutes. */
+/** A name that no test used before: the functions cache for minutes what they read. */
 export const newSecretName = () => `circleci-runner-autoscaler/linux-${++secretNumber}/scaler`;
 
-/** Points the functions' AWS clients at the embedded AWS for all tests of a file, and clears its faults before each. */
-export function embeddedAws(): Aws {
+/** Embedded AWS for all tests of a file, with clients for it. Its faults are cleared before each test. */
+export async function embeddedAws(): Promise<AwsClients & { aws: Aws }> {
   const aws = new Aws();
-  beforeAll(() => aws.install());
   beforeEach(() => {
     aws.fault = () => undefined;
     aws.calls.clear();
   });
-  return aws;
+  return { aws, ...(await aws.clients()) };
 }

@@ -40,7 +40,7 @@ export default async function setup(): Promise<() => void> {
     target: 'node20',
     external: NOT_BUNDLED,
     banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+      js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",
     },
     plugins: [keepUrls],
     logLevel: 'error',

@@ -11,8 +11,7 @@ export interface Ended {
 }
 
 /**
- * Runs a command of package.json in this process, with output that is no terminal. Run one after the other: a
- * sandbox replaces the clock and `fetch` of the whole process.
+ * Runs a command of package.json in this process, with output that is no terminal.
  *
  * @param options.env The environment that the command itself reads; libraries read that of this process.
  * @param options.columns The width of its output; 0 is unknown.

@@ -1,4 +1,3 @@
-import { onTestFinished } from 'vitest';
 import { type FleetWorld, Sandbox, type SandboxFleet, type SandboxOptions } from '../../sandbox/sandbox.ts';
 import type { TaskQueue } from '../../sandbox/task-queue.ts';
 import type { Execution, Metric, Visit } from '../../sandbox/workflow.ts';
@@ -13,12 +12,7 @@ export const LINUX: SandboxFleet = {
   pollIntervalSeconds: 5,
 };
 
-/** Opens a sandbox that is closed when the test has ended. */
-export async function openSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
-  const sandbox = await Sandbox.open(options);
-  onTestFinished(() => sandbox.close());
-  return sandbox;
-}
+export const openSandbox = (options: SandboxOptions = {}): Promise<Sandbox> => Sandbox.open(options);
 
 /** So many jobs that are queued at the same time. */
 export const jobs = (number: number, durationSeconds = 600, queuedAt = 0) =>

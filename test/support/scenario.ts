@@ -1,4 +1,3 @@
-import { autoScaling } from '../../functions/lib/auto-scaling.ts';
 import type { Levers, ScalingSchedule } from '../../functions/lib/contracts.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
 import type { AwsFault } from '../../sandbox/aws.ts';
@@ -6,9 +5,10 @@ import type { CircleCiFault } from '../../sandbox/circleci.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import type { LaunchFault } from '../../sandbox/group/faults.ts';
 import { NO_JOB } from '../../sandbox/group/job-queue.ts';
+import type { Latency } from '../../sandbox/latency.ts';
 import { type FleetWorld, type News, Sandbox } from '../../sandbox/sandbox.ts';
 import { SANDBOX_START } from '../../sandbox/trace.ts';
-import { type Execution, HANDLERS, type Metric } from '../../sandbox/workflow.ts';
+import type { Execution, Metric, Replacement } from '../../sandbox/workflow.ts';
 import type { ActivitiesJson } from './inputs.ts';
 import { LINUX } from './sandbox.ts';
 
@@ -134,8 +134,8 @@ export async function play(scenario: Scenario, until: number, early = true): Pro
   const { faults, jobs, headroom, maxSurge, schedules, ...fleet } = scenario;
   const sandbox: Sandbox = await Sandbox.open({
     replace: {
-      'Describe Activities': (input) => judge.describing(input),
-      'Update Group': (input) => judge.updating(input),
+      'Describe Activities': (...call) => judge.describing(...call),
+      'Update Group': (...call) => judge.updating(...call),
     },
   });
   const world = sandbox.addFleet(
@@ -162,7 +162,7 @@ export async function play(scenario: Scenario, until: number, early = true): Pro
     world.executions.push(execution);
     judge.executed(execution);
   };
-  const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
+  const { sleep } = sandbox.clock;
   const over = () => {
     if (judge.broken.length > 0 || sandbox.now >= until) return true;
     const drained = queue.ended === jobs.length && group.size <= judge.levers(0).minReplicas;
@@ -183,13 +183,8 @@ export async function play(scenario: Scenario, until: number, early = true): Pro
     await Promise.all(underway);
   };
 
-  const stopInflicting = inflict(scenario, sandbox, world, judge);
-  try {
-    await sandbox.clock.run(schedule());
-  } finally {
-    stopInflicting();
-    sandbox.close();
-  }
+  inflict(scenario, sandbox, world, judge);
+  await sandbox.clock.run(schedule());
   judge.atTheEnd();
   const { broken, news, launchedAt, endings } = judge;
   const drainedAt = Math.max(0, ...queue.tasks.map(({ endedAt }) => endedAt ?? Number.POSITIVE_INFINITY));
@@ -264,9 +259,9 @@ class Judge {
   }
 
   /** In place of Describe Activities. */
-  async describing(input: unknown): Promise<unknown> {
+  async describing(...[input, describeActivities]: Parameters<Replacement>): Promise<unknown> {
     const lastFailure = this.#failures.at(-1)?.endedAt;
-    const told = await HANDLERS['Describe Activities']?.(input);
+    const told = await describeActivities(input);
     const { breaker } = told as ActivitiesJson;
     // If it is slow, what it has read may be over when it has arrived.
     if (!this.#during('slow')) this.#breaker(breaker.open);
@@ -275,14 +270,14 @@ class Judge {
   }
 
   /** In place of Update Group. */
-  async updating(input: unknown): Promise<unknown> {
+  async updating(...[input, updateGroup]: Parameters<Replacement>): Promise<unknown> {
     const execution = executionOf(input);
     const { decision } = input as { decision: { from: number; desired: number } };
     // An attempt that was timed out goes on, as it does in Lambda; nobody knows what that one found.
     const found = this.#writing.has(execution) ? Number.NaN : this.#world.group.desired;
     this.#writing.set(execution, { ...decision, found });
     try {
-      return await HANDLERS['Update Group']?.(input);
+      return await updateGroup(input);
     } finally {
       this.#writing.delete(execution);
     }
@@ -460,7 +455,7 @@ class Judge {
  *
  * @returns What ends that.
  */
-function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge: Judge): () => void {
+function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge: Judge): void {
   const { faults, maxReplicas } = scenario;
   const { group, input } = world;
   sandbox.circleci.classes.set(LINUX.resourceClass, judge.counts);
@@ -492,7 +487,7 @@ function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge:
       });
     }
   }
-  return slowDown(sandbox, () => find(faults, 'slow', sandbox.now)?.seconds ?? 0);
+  slowDown(sandbox, () => find(faults, 'slow', sandbox.now)?.seconds ?? 0);
 
   function takeOut(replaced: boolean): void {
     const instance = group.instances.find(({ job }) => job === NO_JOB);
@@ -521,37 +516,13 @@ function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge:
 }
 
 /** Lets each request take time: a part before it arrives, and a part before its answer does. */
-function slowDown(sandbox: Sandbox, seconds: () => number): () => void {
+function slowDown(sandbox: Sandbox, seconds: () => number): void {
   let requests = 0;
-  const parts = () => {
+  const latency = (): Latency => {
     requests += 1;
     const [before, after] = [(requests * 0.618_034) % 1, (requests * 0.414_214) % 1];
-    return [(seconds() * before) / 2, (seconds() * after) / 2] as const;
+    return [(seconds() * before) / 2, (seconds() * after) / 2];
   };
-  const wait = (time: number, signal?: AbortSignal | null) =>
-    new Promise<void>((resolve, reject) => {
-      if (time === 0) return resolve();
-      setTimeout(resolve, time * 1_000);
-      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
-    });
-
-  globalThis.fetch = async (target, init) => {
-    const [before, after] = parts();
-    await wait(before, init?.signal);
-    const answer = await sandbox.circleci.fetch(target, init);
-    await wait(after, init?.signal);
-    return answer;
-  };
-  const { requestHandler } = autoScaling.config;
-  const { handle } = requestHandler;
-  requestHandler.handle = async (...asked) => {
-    const [before, after] = parts();
-    await wait(before);
-    const answer = await handle.apply(requestHandler, asked);
-    await wait(after);
-    return answer;
-  };
-  return () => {
-    requestHandler.handle = handle;
-  };
+  sandbox.circleci.latency = latency;
+  sandbox.aws.latency = latency;
 }

@@ -1,4 +1,3 @@
-import '../../cli/quiet.ts';
 import { runProcess } from '../../cli/commands.ts';
 import { Terminal } from '../../cli/terminal/terminal.ts';
 

@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { compileFunction } from 'node:vm';
+import type * as Engine from 'aws-local-stepfunctions';
+
+/** What the engine uses in place of the globals of these names. */
+export interface EngineGlobals<Timer> {
+  setTimeout: (callback: () => void, milliseconds: number) => Timer;
+  clearTimeout: (timer: Timer | undefined) => void;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+  /** At least 0 and less than 1. */
+  random: () => number;
+}
+
+const FILE = createRequire(import.meta.url).resolve('aws-local-stepfunctions');
+const required = createRequire(FILE);
+
+/** With these the engine invokes Lambda functions and validates definitions. The sandbox uses neither. */
+const UNUSED = ['@aws-sdk/client-lambda', '@aws-sdk/credential-providers', 'asl-validator'];
+
+type Load = (
+  exports: object,
+  require: (name: string) => unknown,
+  module: { exports: object },
+  ...globals: unknown[]
+) => void;
+
+let load: Load | undefined;
+
+/**
+ * Loads the interpreter of the Amazon States Language with a clock, timers and random numbers of its own. The
+ * interpreter has no option for them: it uses the globals `Date`, `setTimeout`, `clearTimeout` and `Math`. Node.js
+ * wraps each CommonJS module in a function with the parameters `exports`, `require` and `module`. This wrapper has
+ * more parameters, which hide the globals of the same names from this one module. Nothing global is replaced, and
+ * each sandbox has its own engine.
+ */
+export function loadEngine<Timer>(globals: EngineGlobals<Timer>): typeof Engine {
+  const { setTimeout, clearTimeout, now, random } = globals;
+  load ??= compileFunction(
+    readFileSync(FILE, 'utf8'),
+    ['exports', 'require', 'module', 'setTimeout', 'clearTimeout', 'Date', 'Math', 'Promise'],
+    { filename: FILE },
+  ) as Load;
+  class EngineDate extends Date {
+    constructor(...given: [] | [string]) {
+      super(given.length === 0 ? now() : given[0]);
+    }
+    static override now = now;
+  }
+  const EngineMath = Object.create(Math, { random: { value: random } });
+  const module = { exports: {} };
+  load(
+    module.exports,
+    requireForEngine,
+    module,
+    setTimeout,
+    clearTimeout,
+    EngineDate,
+    EngineMath,
+    EnginePromise,
+  );
+  return module.exports as typeof Engine;
+}
+
+function requireForEngine(name: string): unknown {
+  if (UNUSED.includes(name)) return {};
+  const exports = required(name);
+  return name === 'jsonpath-plus' ? { JSONPath: query(exports.JSONPath) } : exports;
+}
+
+interface JsonPath {
+  evaluate: () => unknown;
+}
+
+/** Without `new`, jsonpath-plus throws and catches an error for each value that is no object: a tenth of all time. */
+const query = (JSONPath: new (options: object) => JsonPath) => (options: object) =>
+  new JSONPath({ ...options, autostart: false }).evaluate();
+
+/** The engine is written for Node.js 22. `withResolvers` is all that Node.js 20 lacks. */
+const EnginePromise =
+  'withResolvers' in Promise
+    ? Promise
+    : Object.assign(
+        function promise(executor: ConstructorParameters<typeof Promise>[0]) {
+          return new Promise(executor);
+        },
+        {
+          all: (values: unknown[]) => Promise.all(values),
+          race: (values: unknown[]) => Promise.race(values),
+          resolve: (value: unknown) => Promise.resolve(value),
+          reject: (reason: unknown) => Promise.reject(reason),
+          withResolvers() {
+            const settle: { resolve?: unknown; reject?: unknown } = {};
+            const promise = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
+            return { promise, ...settle };
+          },
+        },
+      );
