@@ -2,30 +2,30 @@ import * as z from 'zod/mini';
 import { CapacitySettings } from '../functions/lib/contracts.ts';
 import type { FleetSettings } from './fleet.ts';
 
-/** How long an idle runner of a fleet that keeps some stays, unless the fleet says otherwise, in seconds. */
+/** Default of `recycleAfter`, in seconds. */
 const RECYCLE_SECONDS = 3_600;
 
-/** The largest number that the shell of an instance draws. */
+/** The largest random number of bash. */
 const MOST_RANDOM = 32_767;
 
-/** A fleet's settings of its capacity as Compute Capacity reads them, without those that make no difference. */
+/** A fleet's capacity settings as Compute Capacity reads them, without those that make no difference. */
 export function capacityOf({ minReplicas, maxReplicas, ...others }: CapacitySettings): CapacitySettings {
   const set = Object.entries(others).filter(([, value]) => makesDifference(value));
-  // The contract leaves out whatever else a fleet has.
+  // The contract leaves out all other settings of a fleet.
   return z.parse(CapacitySettings, { minReplicas, maxReplicas, ...Object.fromEntries(set) });
 }
 
-/** An optional setting that is 0, or an empty list, is as if it were left out. */
+/** An optional setting that is 0 or an empty list has the same effect as one that is left out. */
 const makesDifference = (value: unknown) =>
   value !== undefined && value !== 0 && !(Array.isArray(value) && value.length === 0);
 
-/** How much of a fleet is On-Demand beyond its base; below 100 for one with Spot capacity. */
+/** Percentage of On-Demand instances above the base: 100 without Spot. */
 export const onDemandPercentage = ({ spot }: Pick<FleetSettings, 'spot'>) => 100 - (spot?.percentage ?? 0);
 
 /**
- * How long a fleet's runners wait for a task before they leave, in seconds, and by how much less each of them may, by
- * chance. Which of them `minReplicas` keeps, no instance knows, so if it keeps any, at any time, all of them wait as
- * long as those; and as many of those come at once, they are spread so as not to leave at once.
+ * How long a fleet's runners wait for a task before they leave, and the largest random time by which each of them
+ * shortens that, in seconds. No instance knows whether `minReplicas` keeps it. So if `minReplicas` keeps any runner at any
+ * time, all of them wait for `recycleAfter`. Many launch together, so the random time keeps them from leaving together.
  */
 export function idleTimes({
   minReplicas,

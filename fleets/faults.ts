@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { Fleets } from './fleet.ts';
 import { isMap } from './settings/parts.ts';
 
-/** One line for each fault: where, what would do, what was given. */
+/** One line for each fault: its key path, what would do, and what was given. */
 export function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
   const where = issue.path.join('.') || '(top level)';
   if (issue.code === 'unrecognized_keys') {
@@ -11,7 +11,7 @@ export function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
     const known = keysAt(Fleets, issue.path);
     return issue.keys.map((key) =>
       where === issue.path[0] && key === 'paused'
-        ? `${where}.${key}: is not a setting, because it needs no deployment, and none should undo it: npm run pause -- ${where}, or drain, or resume`
+        ? `${where}.${key}: is not a setting: run npm run pause -- ${where} (or drain, or resume), so that no deployment undoes it`
         : `${where}.${key}: is not a setting; the nearest one is ${closest(key, known)}`,
     );
   }
@@ -47,7 +47,7 @@ function keysAt(schema: z.core.$ZodType, path: PropertyKey[]): string[] {
   return inner === undefined ? [] : keysAt(inner, rest);
 }
 
-/** A value as a fault shows it: not all of a long one, and nothing of a map, which may hold anything. */
+/** A value as a fault shows it: long ones are cut, and maps are left out because they may hold secrets. */
 export function quote(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (isMap(value)) return 'a map';
@@ -55,7 +55,7 @@ export function quote(value: unknown): string {
   return cut(typeof value === 'string' ? JSON.stringify(withoutPassword(value)) : String(value));
 }
 
-/** A URL, perhaps without its scheme, without the user and the password that it may hold. */
+/** A URL, with or without its scheme, without its user and password. */
 const withoutPassword = (text: string) =>
   text.includes('://') ? text.replace(/:\/\/.*@/, '://***@') : text.replace(/^[^/@]*:.*@/, '***@');
 

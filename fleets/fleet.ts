@@ -20,25 +20,25 @@ const RESOURCE_CLASS = /^[a-z0-9_-]+\/[A-Za-z0-9:_+-]+$/;
 /** https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html */
 const MOST_RESOURCES = 500;
 
-/** So many fleets of the least settings have room in a stack. That these numbers are right, a test tells. */
+/** Number of fleets with the fewest settings that fit into a stack. A test checks both numbers. */
 export const MOST_FLEETS = 18;
 
-/** So many have room whatever they ask for; a VPC is most of it. */
+/** Number of fleets that fit whatever their settings are. A VPC takes most of the resources. */
 export const MOST_FLEETS_WITH_VPC = 11;
 
-const ROOM = `a CloudFormation stack holds at most ${MOST_RESOURCES} resources`;
+const ROOM = `because CloudFormation allows ${MOST_RESOURCES} resources in a stack`;
 
 const FLEET_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
 const FLEET_NAME_FAULT =
-  'must be named by a letter and at most 31 more letters, digits, hyphens and underscores';
+  'must have a name of a letter and at most 31 more letters, digits, hyphens and underscores';
 
-/** Scheme, host, perhaps a port and a path: what the API's paths can be appended to, and a shell can quote. */
+/** Scheme, host, optional port and path, to which the API's paths can be appended and which a shell can quote. */
 const SERVER_URL = /^(?=.{1,261}$)https?:\/\/[A-Za-z0-9.-]+(:\d+)?(\/[A-Za-z0-9._~/-]*)?$/;
 
 const SECRET_NAME = /^[A-Za-z0-9/_+=.@-]{1,512}$/;
 
 /**
- * EC2 launches no instance whose metadata would show another tag.
+ * EC2 refuses to launch an instance whose metadata would show any other tag.
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-tags-in-IMDS.html
  */
 const INSTANCE_TAG = /^(?!aws:|\.{1,2}$|_index$)[a-z0-9+=.,_:@-]{1,128}$/i;
@@ -54,32 +54,34 @@ export const Fleet = z
       ...DURATION_SETTINGS,
       circleciUrl: text('a URL such as https://runner.circleci.com, without a query or a user', SERVER_URL)
         .default('https://runner.circleci.com')
-        .describe("CircleCI's runner API: the Cloud's, or https://<server-host> for CircleCI Server."),
+        .describe("URL of CircleCI's runner API. For CircleCI server: https://<server-host>."),
       ...IMAGE_SETTINGS,
       ...NETWORK_SETTINGS,
       logs: flag(
-        'Whether the log of boots and runners goes to CloudWatch Logs as well. It is always on the console output.',
+        'Whether the log of boots and runners is also sent to CloudWatch Logs. It is always on the console output.',
       ),
       scalerSecretName: text('the name of a secret, not its ARN', SECRET_NAME)
         .optional()
         .describe(
-          'An existing secret with resource_class and circle_token. Without it the stack makes one, without a value.',
+          'Name of an existing secret with resource_class and circle_token. Default: the stack creates a secret without a value.',
         ),
       runnerSecretName: text('the name of a secret, not its ARN', SECRET_NAME)
         .optional()
         .describe(
-          'An existing secret with the resource class token. Without it the stack makes one, without a value.',
+          'Name of an existing secret with the resource class token. Default: the stack creates a secret without a value.',
         ),
       alarmEmail: text('an e-mail address', z.regexes.email)
         .optional()
-        .describe("Who is told of the fleet's alarms. AWS asks that address to confirm first."),
+        .describe(
+          "E-mail address that receives the fleet's alarms. AWS first sends it a message to confirm.",
+        ),
       alarmTopicArn: text(
         'the ARN of a standard SNS topic, such as arn:aws:sns:eu-west-1:111122223333:alarms',
         /^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$/,
       )
         .optional()
         .describe(
-          "An SNS topic of yours, in the stack's region, that is told of the fleet's alarms as well. Its policy must let CloudWatch publish.",
+          "ARN of an SNS topic of yours, in the stack's Region, that also receives the fleet's alarms. Its policy must allow CloudWatch to publish.",
         ),
       tags: z
         .record(
@@ -91,7 +93,7 @@ export const Fleet = z
           { error: 'must be a map of tags to their values' },
         )
         .default({})
-        .describe("Tags of all of the fleet's resources, instances and volumes included."),
+        .describe('Tags of all resources of the fleet, instances and volumes included.'),
     },
     { error: 'must be a map of settings' },
   )
@@ -110,7 +112,7 @@ export const Fleets = z
         if (length > MOST_FLEETS)
           fault(
             [],
-            `must have at most ${MOST_FLEETS} fleets, got ${length}: ${ROOM}. Put the others into another file, for another stack: -c fleets=FILE -c stack=NAME`,
+            `must have at most ${MOST_FLEETS} fleets, got ${length}, ${ROOM}. Put the others into another file, for another stack: -c fleets=FILE -c stack=NAME`,
           );
         const ids = new Map<string, string>();
         const classes = new Map<string, string>();
@@ -126,7 +128,7 @@ export const Fleets = z
           if (rival !== undefined) {
             fault(
               [name, 'resourceClass'],
-              `must differ from that of ${rival}: two fleets for one resource class would both launch for each task`,
+              `must differ from the resource class of ${rival}: two fleets of one resource class would both launch an instance for each task`,
             );
           }
           if (typeof resourceClass === 'string') classes.set(resourceClass, name);
@@ -136,7 +138,7 @@ export const Fleets = z
     ),
   )
   .meta({
-    description: `Fleets by name: letters, digits, hyphens and underscores, a letter first. At most ${MOST_FLEETS}, or ${MOST_FLEETS_WITH_VPC} if a VPC is made for each: ${ROOM}.`,
+    description: `Fleets by name. A name begins with a letter and has letters, digits, hyphens and underscores. A stack holds at most ${MOST_FLEETS} fleets, or ${MOST_FLEETS_WITH_VPC} if each has a new VPC, ${ROOM}.`,
     minProperties: 1,
     maxProperties: MOST_FLEETS,
     propertyNames: { pattern: FLEET_NAME.source, patternErrorMessage: FLEET_NAME_FAULT },

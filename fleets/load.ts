@@ -12,7 +12,7 @@ export interface FleetConfig extends FleetSettings {
   installFile: string | undefined;
 }
 
-/** A `fleets.yaml` that cannot be used; the message lists every fault. */
+/** A `fleets.yaml` that cannot be used. The message lists every fault. */
 export class FleetsInvalid extends Error {
   override readonly name = 'FleetsInvalid';
 }
@@ -20,7 +20,7 @@ export class FleetsInvalid extends Error {
 /**
  * Reads and checks `fleets.yaml`.
  *
- * @throws FleetsInvalid with every fault by key path: what was given, and what would do.
+ * @throws FleetsInvalid with every fault: its key path, what would do, and what was given.
  */
 export function loadFleets(file: string): FleetConfig[] {
   let source: string;
@@ -39,10 +39,10 @@ export function loadFleets(file: string): FleetConfig[] {
 }
 
 /**
- * Checks what `fleets.yaml` holds, or would hold.
+ * Checks the content of a `fleets.yaml`.
  *
- * @param file Where it is from; paths in it begin there.
- * @throws FleetsInvalid as `loadFleets` does.
+ * @param file Path of the file, for messages. Paths in the content are relative to its folder.
+ * @throws FleetsInvalid with every fault, as `loadFleets` does.
  */
 export function checkFleets(raw: unknown, file: string): FleetConfig[] {
   const parsed = Fleets.safeParse(raw);
@@ -78,17 +78,17 @@ function findInstallScripts(directory: string, raw: unknown) {
       if (!firstLine.startsWith('#!') || firstLine.endsWith('\r')) {
         fault(
           'a script whose first line names its interpreter, such as #!/usr/bin/env bash, with Unix line ends',
-          // Not the line itself: what is taken for a script by mistake may hold a secret.
+          // Without the line, because a file given by mistake may hold a secret.
           firstLine.startsWith('#!') ? 'its first line ends as on Windows' : 'it does not begin with #!',
         );
       }
-      // It becomes part of the script's name in S3, which the instance's scripts put into a URL.
+      // It becomes part of the script's name in S3, which instances put into a URL.
       if (!/^(\.\w{1,8})?$/.test(extname(install))) {
         fault('a file with a short extension such as .sh, or none', extname(install));
       }
       files.set(name, file);
     } catch (error) {
-      fault('the path of a script from where this file is', (error as Error).message);
+      fault('the path of a script, relative to this file', (error as Error).message);
     }
   }
   return { files, faults };

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { DURATION_WITH_UNITS, formatDuration } from './duration.ts';
+import { DURATION_FORM, DURATION_WITH_UNITS, formatDuration } from './duration.ts';
 import { fleetsSchema } from './schema.ts';
 
-/** The reference of `fleets.yaml`, generated from its schema. */
+/** The reference of `fleets.yaml`, generated from the schema. */
 export const REFERENCE_FILE = new URL('../docs/configuration.md', import.meta.url);
 
 interface Setting {
@@ -20,21 +20,23 @@ interface Setting {
 const introduction = (description: string) => `# Configuration
 
 \`fleets.yaml\` maps the name of each fleet to its settings. A fleet is one Auto Scaling group of runners for one
-CircleCI resource class; its name begins with a letter and has at most 31 more letters, digits, hyphens and
-underscores. \`npx cdk deploy -c fleets=other.yaml\` reads another file, and with \`-c stack=NAME\` makes [another
-stack](operations.md#have-more-than-one-stack) of it.
+CircleCI resource class. Its name begins with a letter and has at most 31 more letters, digits, hyphens and
+underscores. \`npx cdk deploy -c fleets=other.yaml\` reads another file. Add \`-c stack=NAME\` to deploy it as [another
+stack](operations.md#have-more-than-one-stack).
 
 ${description}
 
-The file is checked as a whole before anything is deployed, and every fault is reported at once: where, what would
-do, and what was given. The first line of the file names its schema, so that editors complete and check it too.
+The whole file is checked before anything is deployed, and every fault is reported at once: where it is, what would do,
+and what was given. The first line of the file names its schema, so that editors complete and check it too.
 
-This page is generated from that schema by \`npm run generate\`.
+A duration is ${DURATION_FORM.replace(/\b(\d\w+)\b/g, '`$1`')}.
+
+\`npm run generate\` writes this page from the schema.
 `;
 
 const EXAMPLES = `## Examples
 
-The least, and a fleet with everything said:
+The smallest fleet, and a fleet with every setting:
 
 \`\`\`yaml
 small:
@@ -111,7 +113,7 @@ export function configurationReference(): string {
     const needed = fleet.required.includes(name) ? '**required**' : unset(setting.default);
     return `| \`${name}\` | ${form(setting)} | ${needed} | ${setting.description ?? ''} |`;
   });
-  const table = ['| setting | form | without it | what it is |', '|---|---|---|---|', ...rows].join('\n');
+  const table = ['| setting | form | default | description |', '|---|---|---|---|', ...rows].join('\n');
   return [introduction(description), '## Settings of a fleet\n', table, '', EXAMPLES].join('\n');
 }
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 import { Fleets } from './fleet.ts';
 
-/** Where editors find the schema: the first line of `fleets.yaml` names it. */
+/** The schema's file. The first line of `fleets.yaml` names it, for editors. */
 export const SCHEMA_FILE = new URL('../fleets.schema.json', import.meta.url);
 
 /** The JSON Schema of `fleets.yaml`, generated from its definition in fleet.ts. */

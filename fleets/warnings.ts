@@ -2,16 +2,16 @@ import type { FleetConfig } from './load.ts';
 import { hasNoDisks } from './settings/instance.ts';
 import { SSH_RERUN_PORT } from './settings/network.ts';
 
-/** A warning about a fleet, by an id with which an adopter can acknowledge it. */
+/** A warning about a fleet. Adopters can acknowledge it by its id. */
 interface Warning {
   id: string;
   message: string;
 }
 
-/** Whether a range is all addresses. */
+/** Whether a range contains all addresses. */
 const isEverybody = (range: string | undefined) => range?.endsWith('/0') ?? false;
 
-/** Settings that work, but that an adopter hardly means. */
+/** Warnings about settings that work but are probably a mistake. */
 export function warningsAbout(fleet: FleetConfig): Warning[] {
   const { name, sshCidr, sshRerun, instanceTypes, workingDirectory } = fleet;
   const warnings: Warning[] = [];
@@ -19,7 +19,7 @@ export function warningsAbout(fleet: FleetConfig): Warning[] {
     if (!isEverybody(range)) return;
     warnings.push({
       id: `circleci-runner-autoscaler:${setting}`,
-      message: `${name}.${setting}: ${range} lets every address on the internet reach TCP port ${port} of the instances; set a range of your own network, such as 203.0.113.0/24`,
+      message: `${name}.${setting}: ${range} opens TCP port ${port} of the instances to every address on the internet; set a range of your own network, such as 203.0.113.0/24`,
     });
   };
   open('sshCidr', sshCidr, 22);

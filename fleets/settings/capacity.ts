@@ -2,20 +2,24 @@ import * as z from 'zod';
 import { faultOfCron, isTimeZone } from '../../functions/lib/schedules.ts';
 import { duration, flag, shareOrNumber, text, wholeNumber } from './parts.ts';
 
-/** How many instances a fleet has, when, and for how long. */
+/** How many instances a fleet has, when, and how they are bought. */
 
 const TIME_ZONE_FAULT = 'must be the name of a time zone of the IANA database, such as Europe/Berlin or UTC';
 
 /** The settings that a schedule can override. */
 const SCHEDULABLE = {
-  minReplicas: wholeNumber('the runners without a task to keep', 0, 10_000),
-  maxReplicas: wholeNumber('the most instances to have', 1, 10_000),
+  minReplicas: wholeNumber('the number of idle runners to keep', 0, 10_000),
+  maxReplicas: wholeNumber('the maximum number of instances', 1, 10_000),
   headroom: shareOrNumber(
-    'the runners without a task to keep while there are tasks, or their share of the tasks',
+    'the idle runners to keep while there are tasks, or their share of the tasks',
     10_000,
     1_000,
   ),
-  maxSurge: wholeNumber('the most launches to ask for at once; left out, there is no limit', 1, 10_000),
+  maxSurge: wholeNumber(
+    'the maximum number of launches that one poll adds; for no limit, leave it out',
+    1,
+    10_000,
+  ),
 };
 
 const cron = (what: string) =>
@@ -28,32 +32,32 @@ const cron = (what: string) =>
       context.addIssue({ code: 'custom', message });
     });
 
-/** Settings that are others for some time, again and again. */
+/** Other values of some settings at certain times. */
 const ScalingSchedule = z
   .strictObject(
     {
       name: text('a name of 1 to 64 characters, without control characters', /^[^\p{Cc}]{1,64}$/u)
         .optional()
-        .describe('A name, for people.'),
-      start: cron('when the schedule begins').describe('When it begins: a cron of five fields.'),
-      end: cron('when the schedule ends').describe('When it ends: a cron of five fields.'),
+        .describe('A name, shown where the schedule is in force.'),
+      start: cron('when the schedule starts').describe('When the schedule starts: a cron of five fields.'),
+      end: cron('when the schedule ends').describe('When the schedule ends: a cron of five fields.'),
       timezone: z
         .string({ error: TIME_ZONE_FAULT })
         .refine(isTimeZone, { error: TIME_ZONE_FAULT })
         .default('UTC')
-        .describe('The time zone of both crons, by its name in the IANA database.'),
-      minReplicas: SCHEDULABLE.minReplicas.optional().describe("In place of the fleet's."),
-      maxReplicas: SCHEDULABLE.maxReplicas.optional().describe("In place of the fleet's."),
-      headroom: SCHEDULABLE.headroom.optional().describe("In place of the fleet's."),
-      maxSurge: SCHEDULABLE.maxSurge.optional().describe("In place of the fleet's."),
+        .describe('Time zone of both crons, a name of the IANA database.'),
+      minReplicas: SCHEDULABLE.minReplicas.optional().describe("Replaces the fleet's minReplicas."),
+      maxReplicas: SCHEDULABLE.maxReplicas.optional().describe("Replaces the fleet's maxReplicas."),
+      headroom: SCHEDULABLE.headroom.optional().describe("Replaces the fleet's headroom."),
+      maxSurge: SCHEDULABLE.maxSurge.optional().describe("Replaces the fleet's maxSurge."),
       scaleDownDelay: z
         .never({
           error:
-            'cannot be scheduled: how long an idle runner stays is settled when its instance launches (idleTimeout, recycleAfter)',
+            'cannot be scheduled, because an instance gets its idle time (idleTimeout, recycleAfter) when it launches',
         })
         .optional(),
     },
-    { error: 'must be a map of start, end, and the settings that are others from the one to the other' },
+    { error: 'must be a map of start, end, and the settings that the schedule replaces' },
   )
   .refine(({ start, end }) => start !== end, {
     path: ['end'],
@@ -61,7 +65,7 @@ const ScalingSchedule = z
     when: ({ value }) => typeof Object(value).end === 'string',
   });
 
-/** How much of the group is Spot capacity. */
+/** How much of the group's capacity is Spot. */
 const Spot = z.strictObject(
   {
     percentage: wholeNumber('the percentage of instances above onDemandBase that are Spot', 1, 100)
@@ -69,45 +73,45 @@ const Spot = z.strictObject(
       .describe('Percentage of the instances above `onDemandBase` that are Spot.'),
     onDemandBase: wholeNumber('the number of On-Demand instances that come first', 0, 10_000)
       .default(0)
-      .describe('The first so many instances are On-Demand.'),
+      .describe('Number of On-Demand instances that the group has first.'),
   },
   { error: 'must be a map of percentage and onDemandBase; {} makes all instances Spot' },
 );
 
-/** When launches have failed so often that no more are tried. */
+/** When failed launches stop further launches. */
 const Breaker = z.strictObject(
   {
     failures: wholeNumber('the number of failed launches that open the breaker', 1, 100)
       .default(3)
-      .describe('So many failed launches without a success between them open the breaker.'),
+      .describe('Number of failed launches, without a success between them, that opens the breaker.'),
     window: duration('a time', 60, 86_400)
       .prefault('15m')
-      .describe('Within this time the launches must have failed.'),
+      .describe('Only launches that failed within this time count.'),
   },
   { error: 'must be a map of failures and window; {} is 3 failures within 15m' },
 );
 
-/** Instances that have booted once and stand by: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-warm-pools.html */
+/** Instances that have booted once and wait: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-warm-pools.html */
 const WarmPool = z.strictObject(
   {
     size: z
       .union(
         [
-          wholeNumber('the number of instances that stand by, or auto', 0, 10_000),
+          wholeNumber('the number of instances that wait, or auto', 0, 10_000),
           z.literal('auto', { error: 'must be auto' }),
         ],
         {
-          error: 'must be a whole number from 0 to 10000, the number of instances that stand by, or auto',
+          error: 'must be a whole number from 0 to 10000, the number of instances that wait, or auto',
         },
       )
       .describe(
-        'How many instances stand by, whatever runs; at most `maxReplicas`. `auto`: as many as were launched within one boot at the busiest of the recent times.',
+        'Number of instances that wait, at most `maxReplicas`. `auto`: the largest number of launches within the time of one boot, in the last 7 days.',
       ),
     state: z
       .enum(['stopped', 'hibernated'], { error: 'must be stopped or hibernated' })
       .default('stopped')
       .describe(
-        'How they wait. `hibernated` instances wake with their memory, and need an instance type and an image that can hibernate, and a root volume with room for all of the memory beside the image.',
+        'How the instances wait. `hibernated` instances keep their memory. They need an instance type and an image that can hibernate, and a root volume with room for the whole memory beside the image.',
       ),
   },
   { error: 'must be a map of size and state, such as { size: 5 }' },
@@ -117,44 +121,44 @@ export const CAPACITY_SETTINGS = {
   minReplicas: SCHEDULABLE.minReplicas
     .default(0)
     .describe(
-      'So many runners without a task are kept at any time, beside the busy ones, up to maxReplicas. [Capacity settings](how-it-decides.md#capacity-settings).',
+      'Number of idle runners that are kept at any time, beside the busy ones, up to `maxReplicas`. [Capacity settings](how-it-decides.md#capacity-settings).',
     ),
   maxReplicas: SCHEDULABLE.maxReplicas.describe(
-    "The most instances that the group may have. CircleCI recommends the plan's concurrency limit for self-hosted runners.",
+    "Maximum number of instances in the group. CircleCI recommends your plan's concurrency limit for self-hosted runners.",
   ),
   headroom: SCHEDULABLE.headroom
     .default(0)
     .describe(
-      'So many runners without a task are kept while there are tasks, up to maxReplicas: a number, or a share of the tasks such as 20%, rounded up. Where minReplicas is more, that counts.',
+      'Idle runners that are kept while there are tasks, up to `maxReplicas`: a number, or a share of the tasks such as 20%, rounded up. If `minReplicas` is more, it counts instead.',
     ),
   maxSurge: SCHEDULABLE.maxSurge
     .optional()
     .describe(
-      'How many launches one poll may ask for beyond the instances that are pending or in service. Without it, as many as tasks want: a rise is never delayed.',
+      'Maximum number of launches that one poll adds to the instances that are pending or in service. Without a limit, a rise is never delayed.',
     ),
   schedules: z
     .array(ScalingSchedule, { error: 'must be a list of schedules' })
     .max(20, { error: 'must be at most 20 schedules' })
     .default([])
     .describe(
-      'Times at which minReplicas, maxReplicas, headroom and maxSurge are others: each from a fire of the cron `start` to the next fire of `end`, in `timezone` (UTC). Of several in force the first counts. [Schedules](how-it-decides.md#schedules).',
+      'Times at which other values of `minReplicas`, `maxReplicas`, `headroom` and `maxSurge` apply. Each schedule starts when its cron `start` fires and ends when its cron `end` fires, in `timezone` (default: UTC). If several are in force, only the first counts. [Schedules](how-it-decides.md#schedules).',
     ),
   reuse: z
     .enum(['single-task', 'continuous'], { error: 'must be single-task or continuous' })
     .default('single-task')
     .describe(
-      'How many tasks an instance runs. `single-task`: one, on a clean machine. `continuous`: one after the other, until none comes for idleTimeout; a job then finds the files, processes and Docker state that those before it left. [What that gives up](instance-life.md#reuse).',
+      'How many tasks an instance runs. `single-task`: one, on a clean machine. `continuous`: one after the other, until the runner has been idle for `idleTimeout`. A job then finds the files, processes and Docker state of earlier jobs. [What you give up](instance-life.md#reuse).',
     ),
   warmPool: WarmPool.optional().describe(
-    'Instances that have installed all and wait, stopped, to be launched in seconds: `size` of them, `stopped` (or `hibernated`) by their `state`. Their volumes are paid for. AWS has no warm pool for Spot.',
+    'Instances that have booted once and wait, so that a launch takes seconds. `size`: how many. `state`: `stopped` (default) or `hibernated`. You pay for their volumes. AWS has no warm pools for Spot.',
   ),
   breaker: Breaker.prefault({ failures: 3, window: '15m' }).describe(
-    'When launches stop that only fail: after `failures` (3) of them within `window` (15m) without a success. One at a time is tried until one succeeds.',
+    'Stops launches that only fail: after `failures` (default: 3) failed launches within `window` (default: 15m) without a success. Then one instance at a time is launched until one succeeds.',
   ),
   spot: Spot.optional().describe(
-    'Makes instances Spot, for less money: `percentage` (100) of those above `onDemandBase` (0). EC2 can take them back with a notice of two minutes.',
+    "Buys Spot Instances, which cost less: `percentage` (default: 100) of the instances above `onDemandBase` (default: 0). EC2 can take them back with two minutes' notice.",
   ),
   unsafeRetries: flag(
-    'Whether CircleCI runs a job again, elsewhere, if its runner is told to end, as when EC2 takes a Spot instance back. Unsafe for jobs that must not run twice.',
+    'Whether CircleCI runs a job again on another runner if its runner must end, for example because EC2 takes back a Spot Instance. Unsafe for jobs that must not run twice.',
   ),
 };

@@ -5,36 +5,38 @@ import { duration } from './parts.ts';
 export const DURATION_SETTINGS = {
   pollInterval: duration('an interval', 1, 60)
     .prefault('5s')
-    .describe('How often CircleCI is asked for the counts: seconds, or with a unit, from 1s to 1m.'),
+    .describe('How often the autoscaler reads the number of tasks from CircleCI.'),
   quietPollInterval: duration('an interval', 1, 60)
     .prefault('60s')
     .describe(
-      'How often CircleCI is asked at least, however long nothing has happened: from pollInterval to 60 s. The longer that is, the more seldom: every 15 s after an hour. [What each costs](cost.md).',
+      'Longest interval between polls of an idle fleet, from `pollInterval` to 60 s. A fleet is polled less often the longer it is idle: every 15 s after an hour, every 60 s after four. [What each value costs](cost.md).',
     ),
   idleTimeout: duration('a time', 10, 86_400)
     .prefault('5m')
-    .describe('How long a runner waits for a task before it leaves; longer than three poll intervals.'),
+    .describe(
+      'How long a runner waits for a task before it leaves. Must be longer than three times `pollInterval`.',
+    ),
   recycleAfter: duration('a time', 10, 604_800)
     .optional()
     .describe(
-      'Where minReplicas, of the fleet or of a schedule, keeps runners: how long one waits for a task before a fresh instance takes its place; in place of idleTimeout, and at least that. Without it 1h, or idleTimeout if that is longer.',
+      'How long a runner waits for a task before a fresh instance replaces it, if `minReplicas` of the fleet or of a schedule keeps runners. In such a fleet it replaces `idleTimeout`, and must be at least as long. Default: 1h, or `idleTimeout` if that is longer.',
     ),
   scaleDownDelay: duration('a time', 0, 86_400)
     .optional()
     .describe(
-      "How long runners without a task stay at least after demand has fallen, as in CircleCI's orchestrator. Here each leaves by itself after idleTimeout, which must be as long; it changes nothing else.",
+      "Minimum time for which idle runners stay after demand has fallen, as in CircleCI's orchestrator. Here each runner stays for `idleTimeout`, which must be at least as long, so this setting changes nothing.",
     ),
   maxRunTime: duration('a time', 60, 432_000)
     .prefault('5h')
-    .describe('How long one task may run before the runner ends it.'),
+    .describe('How long a task may run before the runner ends it.'),
   bootTimeout: duration('a time', 120, 7_200)
     .prefault('10m')
     .describe(
-      'How long a launched instance may take until its runner is up. After that the group gives it up and replaces it.',
+      'How long an instance may take from its launch until its runner is up. The group replaces an instance that takes longer.',
     ),
   starvingAfter: duration('a time', 300, 21_600)
     .prefault('15m')
     .describe(
-      'How long tasks may wait, with none claimed and fewer instances than maxReplicas, until an alarm rings; longer than instances take to come up. Rounded up to whole minutes.',
+      'How long tasks may wait without one being claimed, although the fleet could launch more instances, before an alarm rings. Must be longer than a boot. Rounded up to whole minutes.',
     ),
 };

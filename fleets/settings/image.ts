@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { faulty, flag, isMap, text, wholeNumber } from './parts.ts';
 
-/** What an instance boots from, and what is installed on it. */
+/** The image and the root volume of instances, and what is installed on them. */
 
 /** A version of machine runner 3, and the SHA-256 of its archive for the fleet's architecture. */
 const Runner = z.strictObject(
@@ -10,15 +10,15 @@ const Runner = z.strictObject(
       'a version of machine runner 3, such as 3.1.13',
       // It becomes part of a URL.
       /^(?!.*\.\.)[0-9A-Za-z][0-9A-Za-z.+-]{0,31}$/,
-    ).describe('The version.'),
+    ).describe('Version of the release.'),
     sha256: text('the SHA-256 of the archive for Linux, 64 hexadecimal digits', /^[0-9a-f]{64}$/).describe(
-      "SHA-256 of the version's archive for Linux and the fleet's architecture.",
+      "SHA-256 of the release's archive for Linux and the fleet's architecture.",
     ),
   },
   { error: 'must be the version and sha256 of a release of machine runner 3' },
 );
 
-/** The images that their makers publish for each region. */
+/** The images that their makers publish for each Region. */
 const STOCK_IMAGES = ['ubuntu', 'amazon-linux'] as const;
 export type StockImage = (typeof STOCK_IMAGES)[number];
 
@@ -27,12 +27,12 @@ export const isStock = (image: string): image is StockImage => STOCK_IMAGES.some
 const IMAGE_ID = /^ami-([0-9a-f]{8}|[0-9a-f]{17})$/;
 
 /**
- * A parameter's name, by its path or after `ssm:`, and perhaps a version or a label of it.
+ * A parameter's name, as a path or after `ssm:`, with an optional version or label.
  * https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
  */
 const IMAGE_PARAMETER = /^(?:ssm:|(?=\/))([A-Za-z0-9_./-]{1,1011}(?::[A-Za-z0-9_.-]{1,100})?)$/;
 
-/** The name of the parameter that holds the image's id, if the image is told so. */
+/** The name of the parameter that holds the image's id, if the image is set as a parameter. */
 export const imageParameter = (image: string): string | undefined => IMAGE_PARAMETER.exec(image)?.[1];
 
 const Image = z.union(
@@ -47,11 +47,11 @@ const Image = z.union(
   },
 );
 
-/** What a gp3 volume has unless more is asked for. */
+/** IOPS and MiB/s of a gp3 volume by default. */
 export const GP3_BASELINE = { iops: 3_000, throughput: 125 };
 
 /**
- * What EC2 takes of a gp3 volume.
+ * Limits of a gp3 volume.
  * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EbsBlockDevice.html,
  * https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html#gp3-ebs-volume-type
  */
@@ -59,19 +59,19 @@ const GP3 = { gib: 65_536, iops: 80_000, iopsPerGib: 500, throughput: 2_000, thr
 
 const ROOT_VOLUME_GIB = 30;
 
-/** What a fleet says of its root volume, in GiB, IOPS and MiB/s. */
+/** The root volume as fleets.yaml sets it, in GiB, IOPS and MiB/s. */
 interface GivenVolume {
   size?: number | undefined;
   iops?: number | undefined;
   throughput?: number | undefined;
 }
 
-/** A root volume with its size; IOPS and throughput that are not given are gp3's baseline. */
+/** A root volume with its size. Default of IOPS and throughput: gp3's baseline. */
 interface Volume extends GivenVolume {
   size: number;
 }
 
-/** A number as a fault shows it, or what stands in for it. */
+/** A number as a fault shows it, or its default. */
 const orDefault = (given: number | undefined, otherwise: number, unit: string) =>
   given === undefined ? `${otherwise} ${unit} (default)` : `${given} ${unit}`;
 
@@ -96,19 +96,19 @@ const RootVolume = z
     {
       size: wholeNumber('the size of the root volume in GiB', 8, GP3.gib)
         .optional()
-        // Not a default of the parser: a fault says whether the size was given.
+        // Not a default of the parser, because a fault says whether the size was given.
         .meta({ default: ROOT_VOLUME_GIB })
-        .describe('The size in GiB.'),
+        .describe('Size in GiB.'),
       iops: wholeNumber('the IOPS of the root volume', GP3_BASELINE.iops, GP3.iops)
         .optional()
-        .describe(`I/O operations per second. Without it ${GP3_BASELINE.iops}, which cost nothing more.`),
+        .describe(`I/O operations per second. Default: ${GP3_BASELINE.iops}, which cost nothing extra.`),
       throughput: wholeNumber(
         'the throughput of the root volume in MiB/s',
         GP3_BASELINE.throughput,
         GP3.throughput,
       )
         .optional()
-        .describe(`Throughput in MiB/s. Without it ${GP3_BASELINE.throughput}, which cost nothing more.`),
+        .describe(`Throughput in MiB/s. Default: ${GP3_BASELINE.throughput}, which costs nothing extra.`),
     },
     { error: 'must be a map of size, iops and throughput, such as { size: 100, throughput: 500 }' },
   )
@@ -123,7 +123,7 @@ const RootVolume = z
     error: ({ input }) => faultOfThroughput(Object(input)),
   });
 
-/** The root volume of a fleet's instances, in GiB, IOPS and MiB/s; what is not given is gp3's baseline. */
+/** The root volume of a fleet's instances, in GiB, IOPS and MiB/s. Default of IOPS and throughput: gp3's baseline. */
 export function rootVolumeOf({
   rootVolume,
   rootVolumeSize,
@@ -136,7 +136,7 @@ export function rootVolumeOf({
 
 export const IMAGE_SETTINGS = {
   image: Image.default('ubuntu').describe(
-    'The image of the instances: the current Ubuntu 24.04 LTS or Amazon Linux 2023 that the region has; [an image of yours](instance-life.md#an-image-of-your-own) by its id; or the Systems Manager parameter that holds its id, by a path such as `/acme/runner` or as `ssm:name`. Each launch reads the parameter.',
+    'Image of the instances: `ubuntu` (the current Ubuntu 24.04 LTS), `amazon-linux` (the current Amazon Linux 2023), the id of [an image of yours](instance-life.md#an-image-of-your-own), or the Systems Manager parameter that holds an id, as a path such as `/acme/runner` or as `ssm:name`. Each launch reads the parameter.',
   ),
   rootDevice: text(
     'the name of a root device, such as /dev/sda1 or /dev/xvda',
@@ -144,31 +144,31 @@ export const IMAGE_SETTINGS = {
   )
     .optional()
     .describe(
-      'The root device of an image of yours. With it, the volume is encrypted and as `rootVolume` says. Without it, the volume is as the image has it.',
+      'Root device of an image of yours. If it is set, the root volume is encrypted and `rootVolume` applies. Otherwise the image defines the root volume.',
     ),
   rootVolume: RootVolume.transform(({ size = ROOT_VOLUME_GIB, ...others }): Volume => ({ size, ...others }))
     .optional()
     .describe(
-      'The encrypted gp3 root volume: its `size` in GiB (30), `iops` (3000, up to 80000, at most 500 for each GiB) and `throughput` in MiB/s (125, up to 2000, at most 0.25 for each of its IOPS). A boot reads the image from it, so more throughput can shorten boots; what is above the baseline [costs extra](https://aws.amazon.com/ebs/pricing/). With an image of yours it needs `rootDevice`.',
+      'The encrypted gp3 root volume: `size` in GiB (default: 30), `iops` (default: 3000, maximum: 80000, at most 500 per GiB) and `throughput` in MiB/s (default: 125, maximum: 2000, at most 0.25 per IOPS). A boot reads the image from this volume, so more throughput can shorten boots. More `iops` or `throughput` than the default [costs extra](https://aws.amazon.com/ebs/pricing/). For an image of yours, set `rootDevice` as well.',
     ),
   rootVolumeSize: wholeNumber('the size of the root volume in GiB', 8, GP3.gib)
     .optional()
-    .describe('Another way to write `rootVolume: { size: ... }`.'),
+    .describe('Short for `rootVolume: { size: ... }`.'),
   runner: Runner.optional().describe(
-    "A release of machine runner 3 by its version and SHA-256. Without it, instances install CircleCI's current release, by the SHA-256 that its manifest states.",
+    "Version and SHA-256 of a release of machine runner 3. Default: CircleCI's current release, with the SHA-256 from its manifest.",
   ),
   workingDirectory: z
     .enum(['root-volume', 'instance-store'], { error: 'must be root-volume or instance-store' })
     .default('root-volume')
     .describe(
-      "Where jobs run: on the root volume, or on [the instance's own disks](instance-life.md#instance-store) (NVMe), such as those of m7gd and c6id, which are faster and cost nothing more. An instance type without such disks falls back to the root volume.",
+      "Where jobs run: on the root volume, or on [the instance's own disks](instance-life.md#instance-store) (NVMe), which are faster and cost nothing extra. Types such as m7gd and c6id have such disks; on other types, jobs run on the root volume.",
     ),
   docker: flag(
-    "Whether jobs can use Docker. The boot installs it if the image lacks it, and puts the user of the jobs into the group `docker`. That makes every job root on its instance in effect: it can read the resource class token and the role's credentials. [What a job can do](instance-life.md#what-a-job-can-do).",
+    "Whether jobs can use Docker. The boot installs Docker if the image lacks it, and adds the user of the jobs to the group `docker`. Every job is then in effect root on its instance: it can read the resource class token and the role's credentials. [What a job can do](instance-life.md#what-a-job-can-do).",
   ),
   install: text('the path of a script', /\S/)
     .optional()
     .describe(
-      "A script, by its path beside this file, that installs what the fleet's jobs need. It runs as root at boot. What it prints is on the console output, which whoever may call `ec2:GetConsoleOutput` reads: it must not print secrets.",
+      "Path of a script, relative to this file, that installs what the fleet's jobs need. It runs as root at boot. It must not print secrets, because its output is on the console output, which everyone with `ec2:GetConsoleOutput` can read.",
     ),
 };

@@ -1,20 +1,22 @@
 import * as z from 'zod';
 import { flag, text, wholeNumber } from './parts.ts';
 
-/** Which instances a fleet launches, by their types or by what they must have. */
+/** Which instances a fleet launches: by their types, or by their attributes. */
 
 const INSTANCE_TYPE = /^[a-z0-9-]+\.[a-z0-9-]+$/;
 export const isInstanceType = (value: unknown) => typeof value === 'string' && INSTANCE_TYPE.test(value);
 
-/** From the fewest to the most of something; without the most, any number. */
+/** A minimum and an optional maximum of something. */
 const range = (what: string, most: number) =>
   z
     .strictObject(
       {
-        min: wholeNumber(`the fewest ${what}`, 1, most).describe(`The fewest ${what}.`),
-        max: wholeNumber(`the most ${what}`, 1, most).optional().describe(`The most ${what}.`),
+        min: wholeNumber(`the minimum number of ${what}`, 1, most).describe(`Minimum number of ${what}.`),
+        max: wholeNumber(`the maximum number of ${what}`, 1, most)
+          .optional()
+          .describe(`Maximum number of ${what}. Default: no limit.`),
       },
-      { error: `must be a map of min and max, the fewest and the most ${what}` },
+      { error: `must be a map of min and max, the minimum and the maximum number of ${what}` },
     )
     .refine(({ min, max = most }) => max >= min, {
       path: ['max'],
@@ -22,26 +24,24 @@ const range = (what: string, most: number) =>
     });
 
 /**
- * Instance types by what they have. Those with accelerators, bare metal ones and earlier generations are never launched.
+ * Instance types by their attributes. Types with accelerators, bare metal types and earlier generations are never launched.
  * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRequirements.html
  */
 const InstanceRequirements = z.strictObject(
   {
     architecture: z
       .enum(['arm64', 'x86_64'], { error: 'must be arm64 (Graviton) or x86_64' })
-      .describe('Of the processor: `arm64` (Graviton) or `x86_64` (Intel and AMD).'),
-    vCpus: range('vCPUs', 1_024).describe('How many vCPUs: `min`, and `max` unless any number will do.'),
-    memoryGiB: range('GiB of memory', 32_768).describe(
-      'How much memory in GiB: `min`, and `max` unless any amount will do.',
-    ),
-    burstable: flag('Whether types with burstable performance, such as t4g.large, may be launched too.'),
+      .describe('Architecture of the processor: `arm64` (Graviton) or `x86_64` (Intel and AMD).'),
+    vCpus: range('vCPUs', 1_024).describe('Number of vCPUs: `min`, and optionally `max`.'),
+    memoryGiB: range('GiB of memory', 32_768).describe('Memory in GiB: `min`, and optionally `max`.'),
+    burstable: flag('Whether types with burstable performance, such as t4g.large, may be launched as well.'),
     excluded: z
-      .array(text('an instance type or some of them, such as m5.large, m5.* or r*', /^[a-z0-9.*-]{1,30}$/), {
+      .array(text('an instance type or a pattern, such as m5.large, m5.* or r*', /^[a-z0-9.*-]{1,30}$/), {
         error: 'must be a list of instance types such as [m5.large, r*]',
       })
       .max(400, { error: 'must be at most 400 instance types' })
       .default([])
-      .describe('Types that are never launched, with `*` for any text.'),
+      .describe('Instance types that are never launched. `*` stands for any text.'),
   },
   { error: 'must be a map of architecture, vCpus and memoryGiB' },
 );
@@ -54,17 +54,17 @@ export const INSTANCE_SETTINGS = {
     .min(1, { error: 'must name at least one EC2 instance type, such as [m7g.large]' })
     .optional()
     .describe(
-      'EC2 instance types in order of preference, all of one architecture. The image follows from it. Give either these or `instanceRequirements`. Types with GPUs or other accelerators need an `image` of yours or an `install` script, for the driver; Mac types are refused.',
+      'EC2 instance types in order of preference, all of one architecture. Set either `instanceTypes` or `instanceRequirements`. Types with GPUs or other accelerators need a driver: use an `image` of yours that has it, or an `install` script. Mac types are refused.',
     ),
   instanceRequirements: InstanceRequirements.optional().describe(
-    'Instead of `instanceTypes`, what an instance type must have: `architecture` (`arm64` or `x86_64`), `vCpus` and `memoryGiB` (maps of `min` and `max`), and perhaps `burstable` (false) and `excluded`, a list such as `[r*]`. EC2 launches the cheapest type that fits; for Spot, a cheap one with much capacity. It launches none that costs much more than others that fit.',
+    'Attributes of an instance type, instead of `instanceTypes`: `architecture` (`arm64` or `x86_64`), `vCpus` and `memoryGiB` (maps of `min` and `max`), `burstable` (default: false) and `excluded` (a list such as `[r*]`). EC2 launches the cheapest type that fits. For Spot, it launches a cheap type with much capacity. It excludes types that cost much more than others that fit.',
   ),
 };
 
 export type Architecture = 'arm64' | 'x86_64';
 
 /**
- * Architecture of an instance type's processor, by its name: a `g` among the letters behind the generation is
+ * Architecture of an instance type's processor, by its name: a `g` among the letters after the generation means
  * Graviton. https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
  */
 export function architectureOf(instanceType: string): Architecture {
@@ -82,8 +82,8 @@ export const hasAccelerator = (instanceType: string) => /^(p|g|gr|cg|trn|inf|dl|
 export const isMac = (instanceType: string) => /^mac/.test(instanceType);
 
 /**
- * Whether an instance type surely has no disks of its own: general families (c, m, r from their fourth generation on,
- * and t) without a `d` among the letters behind the generation.
+ * Whether an instance type certainly has no disks of its own: general families (c, m, r from their fourth generation on,
+ * and t) without a `d` among the letters after the generation.
  * https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
  */
 export const hasNoDisks = (instanceType: string) =>

@@ -1,11 +1,11 @@
 import * as z from 'zod';
 import { flag, text, textWithCauses } from './parts.ts';
 
-/** Where instances run, and what reaches them. */
+/** Where instances run, and who can reach them. */
 
 const VpcOfYours = z.strictObject({
   vpcId: text('the id of a VPC, such as vpc-0123456789abcdef0', /^vpc-([0-9a-f]{8}|[0-9a-f]{17})$/).describe(
-    'The VPC.',
+    'Id of the VPC.',
   ),
   subnetIds: z
     .array(
@@ -24,7 +24,7 @@ const VpcOfYours = z.strictObject({
     .max(16, { error: 'must be at most 16 security groups' })
     .optional()
     .describe(
-      'Security groups of the VPC that instances are in, and that let them out. Without them one is made, which lets nothing in.',
+      'Security groups of the VPC for the instances. They must allow outbound traffic. Default: a new security group that allows no inbound traffic.',
     ),
 });
 
@@ -52,13 +52,13 @@ const SshRerun = z.strictObject(
     cidr: cidr()
       .optional()
       .describe(
-        `The IPv4 or IPv6 range from which TCP port ${SSH_RERUN_PORT} is reached. Required, unless \`securityGroupIds\` say so themselves.`,
+        `IPv4 or IPv6 range from which TCP port ${SSH_RERUN_PORT} of the instances is open. Required without \`securityGroupIds\`.`,
       ),
     address: z
       .enum(['public', 'private', 'ipv6'], { error: 'must be public, private or ipv6' })
       .default('public')
       .describe(
-        'Which address of the instance CircleCI shows: the public or private IPv4 address, or the IPv6 address. With an IPv6 range it is always the IPv6 address.',
+        'Address of the instance that CircleCI shows: the public or private IPv4 address, or the IPv6 address. With an IPv6 range, CircleCI always shows the IPv6 address.',
       ),
   },
   { error: 'must be a map of cidr and address, such as { cidr: 203.0.113.0/24 }' },
@@ -69,13 +69,13 @@ const PORT = '([1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|
 const HOST_NAME = '(?=[A-Za-z0-9.-]{1,253}(:|/|$))[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*';
 const IPV6_HOST = '\\[[0-9a-fA-F:]{2,39}\\]';
 
-/** Scheme, host and port. No user and no password: whoever may describe the launch template reads it. */
+/** Scheme, host and port. No user and no password, because everyone who may describe the launch template can read it. */
 const PROXY_URL = new RegExp(`^https?://(${HOST_NAME}|${IPV6_HOST})(:${PORT})?/?$`);
 
 /** What is wrong with the URL of a proxy. */
 function faultOfProxy(url: string): string | undefined {
   if (url.includes('@'))
-    return 'must have no user or password, because whoever may describe the launch template can read it: allow the instances by subnet or security group instead';
+    return 'must have no user or password, because everyone who may describe the launch template can read it: allow the instances by subnet or security group instead';
   const [, address] = /^https?:\/\/(.*)$/.exec(url) ?? [];
   if (address === undefined) return 'must begin with http:// or https://';
   if (/[/?#]./.test(address)) return 'must have no path, only a host and perhaps a port';
@@ -85,26 +85,26 @@ function faultOfProxy(url: string): string | undefined {
   return port === undefined ? undefined : 'must have a port from 1 to 65535';
 }
 
-/** How long a list of hosts without a proxy may be. */
+/** Maximum length of the list of hosts without a proxy. */
 const NO_PROXY_CHARACTERS = 400;
 
-/** What that list holds. */
+/** An item of that list. */
 const DIRECT = anyOf(/^[A-Za-z0-9._-]{1,253}$/, z.regexes.ipv6, z.regexes.cidrv4, z.regexes.cidrv6);
 
-/** Why curl would ignore an entry of that list. */
-function faultOfDirect(entry: string): string | undefined {
-  if (entry.includes('*')) {
-    const domain = entry.replace(/^[*.]*/, '');
+/** Why curl would ignore an item of that list. */
+function faultOfDirect(item: string): string | undefined {
+  if (item.includes('*')) {
+    const domain = item.replace(/^[*.]*/, '');
     const instead =
       domain === '' || domain.includes('*')
         ? 'write domains such as .acme.internal, or leave out httpProxy'
         : `write .${domain}`;
     return `must be a host, a domain, an address or a range, because curl does not read "*": ${instead}`;
   }
-  const [, host, port] = /^([^:/]+|\[.*\]):(\d+)$/.exec(entry) ?? [];
+  const [, host, port] = /^([^:/]+|\[.*\]):(\d+)$/.exec(item) ?? [];
   if (host !== undefined)
     return `must have no port, because curl does not read ":${port}": write ${host.replace(/[[\]]/g, '')}`;
-  const [, address = '', prefix] = /^(.+)\/(\d+)$/.exec(entry) ?? [];
+  const [, address = '', prefix] = /^(.+)\/(\d+)$/.exec(item) ?? [];
   if (prefix === undefined) return undefined;
   const [ip, most] = isIpv6(address) ? (['IPv6', 128] as const) : (['IPv4', 32] as const);
   return Number(prefix) > most ? `must have a prefix of at most ${most}, as it is an ${ip} range` : undefined;
@@ -112,18 +112,18 @@ function faultOfDirect(entry: string): string | undefined {
 
 export const NETWORK_SETTINGS = {
   network: Network.default('default-vpc').describe(
-    "Where instances run: the account's default VPC, a VPC made for the fleet (public subnets, no NAT gateway), or a VPC of yours: its `vpcId` and `subnetIds`, and perhaps `securityGroupIds` in place of the one that is made. [IPv6](instance-life.md#ipv6).",
+    "Where instances run: `default-vpc` (the account's default VPC), `new-vpc` (a new VPC for the fleet, with public subnets and without NAT gateway), or a VPC of yours: its `vpcId` and `subnetIds`, and optionally `securityGroupIds` instead of a new security group. [IPv6](instance-life.md#ipv6).",
   ),
   keyPairName: text('the name of an EC2 key pair', /^[\x20-\x7e]{1,255}$/)
     .optional()
-    .describe('An EC2 key pair for SSH. Without it no key is installed.'),
+    .describe('Name of an EC2 key pair for SSH. Default: no key is installed.'),
   sshCidr: cidr()
     .optional()
     .describe(
-      'The IPv4 or IPv6 range from which SSH (TCP port 22) reaches the instances. Without it the port is closed.',
+      'IPv4 or IPv6 range from which TCP port 22 (SSH) of the instances is open. Default: the port is closed.',
     ),
   sshRerun: SshRerun.optional().describe(
-    "Lets people [rerun a job with SSH](instance-life.md#ssh-reruns). `cidr`: the range from which TCP port 54782 of the instances is open; whoever reaches it still needs an SSH key of the person who reran the job. `address`: `public` (default), `private` or `ipv6`. With `securityGroupIds`, which let the port in themselves, leave `cidr` out: `{}` or `{ address: private }`. A session keeps its runner for up to two hours after the job, so the runner's limit for a task is two hours more than `maxRunTime`.",
+    'Lets people [rerun a job with SSH](instance-life.md#ssh-reruns). `cidr`: the range from which TCP port 54782 of the instances is open. A connection also needs an SSH key of the person who reran the job. `address`: the address that CircleCI shows, `public` (default), `private` or `ipv6`. If you set `securityGroupIds`, open the port there and leave out `cidr`: `{}` or `{ address: private }`. A session keeps its runner for up to two hours after the job, so a task may take two hours longer than `maxRunTime`.',
   ),
   httpProxy: textWithCauses(
     'the URL of a proxy, http:// or https://, with a host and perhaps a port, such as http://proxy.acme.internal:3128',
@@ -133,7 +133,7 @@ export const NETWORK_SETTINGS = {
     .transform((url) => url.replace(/\/$/, ''))
     .optional()
     .describe(
-      'The proxy that instances use for HTTP and HTTPS: [the boot, the runner and the jobs](instance-life.md#proxy). It must not need a password, because whoever may describe the launch template reads this URL.',
+      'Proxy for HTTP and HTTPS of [the boot, the runner and the jobs](instance-life.md#proxy). It must work without a password, because everyone who may describe the launch template can read this URL.',
     ),
   noProxy: z
     .array(
@@ -147,16 +147,16 @@ export const NETWORK_SETTINGS = {
       },
     )
     .refine((hosts) => hosts.join().length <= NO_PROXY_CHARACTERS, {
-      error: `must be at most ${NO_PROXY_CHARACTERS} characters together, because EC2 takes no more than 16 KB of user data: name domains and ranges instead of hosts`,
+      error: `must be at most ${NO_PROXY_CHARACTERS} characters together, because EC2 limits user data to 16 KB: use domains and ranges instead of hosts`,
     })
     .optional()
     .describe(
-      'What is reached without `httpProxy`: hosts, domains, addresses, ranges. The instance itself and its metadata always are.',
+      'Hosts, domains, addresses and ranges that instances reach without `httpProxy`. They always reach themselves and their metadata without it.',
     ),
   sessionManager: flag(
-    'Whether Session Manager can open sessions on the instances. Their role gets the permissions for that.',
+    'Whether Session Manager can open sessions on the instances. If so, their role gets the necessary permissions.',
   ),
   allowInstanceMetadata: flag(
-    "Whether jobs reach the instance's metadata, and with it the permissions of its role. CircleCI's OpenID Connect tokens are the better way to give permissions to jobs.",
+    "Whether jobs can reach the instance's metadata, and with it the permissions of its role. CircleCI's OpenID Connect tokens are a better way to give permissions to jobs.",
   ),
 };

@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import { DURATION_FORM, DURATION_WITH_UNITS, formatDuration, parseDuration } from '../duration.ts';
 
-/** What the settings of `fleets.yaml` are made of: numbers, texts, times, and rules about several of them. */
+/** The parts of which the settings of `fleets.yaml` consist: numbers, texts, durations and flags. */
 
-/** Not `z.int`: its fault would keep the rules about two settings from being checked. */
+/** Not `z.int`, because its fault would keep rules between settings from being checked. */
 export const wholeNumber = (what: string, least: number, most: number) => {
   const error = `must be a whole number from ${least} to ${most}, ${what}`;
   return z
@@ -12,16 +12,16 @@ export const wholeNumber = (what: string, least: number, most: number) => {
     .meta({ type: 'integer', minimum: least, maximum: most });
 };
 
-/** A text by its pattern; editors show the message as well. */
+/** A text that matches a pattern. Editors show the message as well. */
 export const text = (what: string, pattern: RegExp) => {
   const error = `must be ${what}`;
   return z.string({ error }).regex(pattern, { error }).meta({ patternErrorMessage: error });
 };
 
 /**
- * A text by its pattern, with a message of its own for each cause that can be named.
+ * A text that matches a pattern, with a message for each known cause of a mismatch.
  *
- * @param causeOf The message for a text that does not match, or `undefined` for the general one.
+ * @param causeOf The message for a text that does not match, or `undefined` for the general message.
  */
 export const textWithCauses = (
   what: string,
@@ -38,7 +38,7 @@ export const textWithCauses = (
 export const flag = (what: string) =>
   z.boolean({ error: 'must be true or false' }).default(false).describe(what);
 
-/** A duration in seconds: a number, or a text of the grammar of durations. */
+/** A duration: a number of seconds, or a text with units. It becomes a number of seconds. */
 export const duration = (what: string, least: number, most: number) => {
   const error = `must be ${what} from ${formatDuration(least)} to ${formatDuration(most)}: ${DURATION_FORM}`;
   const number = z.int({ error }).min(least, { error }).max(most, { error });
@@ -65,12 +65,12 @@ export function shareOrNumber(what: string, most: number, mostPercent: number) {
     .refine((value) => typeof value === 'number' || Number.parseInt(value, 10) <= mostPercent, { error });
 }
 
-/** Whether these settings were parsed to numbers, and no fault was found with them. */
+/** Whether these settings are whole numbers without a fault. */
 export function sound({ value, issues }: z.core.ParsePayload, ...keys: string[]): boolean {
   return keys.every((key) => Number.isInteger(Object(value)[key])) && !faulty(issues, ...keys);
 }
 
-/** Whether a fault was found with one of these settings. */
+/** Whether one of these settings has a fault. */
 export const faulty = (issues: z.core.ParsePayload['issues'], ...keys: string[]) =>
   issues.some(({ path = [] }) => keys.includes(String(path[0])));
 

@@ -53,7 +53,7 @@ const CAPACITY_RULES = [
     (fleet, context) => {
       fleet.schedules.forEach((schedule, index) => {
         const { minReplicas = fleet.minReplicas, maxReplicas = fleet.maxReplicas } = Object(schedule);
-        // Whether they are numbers at all, others tell; and the fleet's own two are compared above.
+        // Other rules check that they are numbers, and compare the fleet's own two.
         if (!(minReplicas > maxReplicas && fleet.minReplicas <= fleet.maxReplicas)) return;
         const [own, message] =
           Object(schedule).maxReplicas === undefined
@@ -73,18 +73,18 @@ const CAPACITY_RULES = [
     when: (parsed) =>
       sound(parsed, 'maxReplicas') && Number.isInteger(Object(Object(parsed.value).warmPool).size),
   }),
-  // Several instance types may be warm since November 2025, if they are On-Demand:
+  // Since November 2025, a group of several instance types can have a warm pool if it is On-Demand:
   // https://aws.amazon.com/about-aws/whats-new/2025/11/ec2-auto-scaling-warm-pool-mixed-instances-policies/
   z.refine<Settings>((fleet) => fleet.spot === undefined, {
     path: ['spot'],
     error:
-      'must be left out with warmPool, which AWS has for On-Demand instances alone; or leave out warmPool',
+      'must be left out with warmPool, because AWS has warm pools for On-Demand instances only; or leave out warmPool',
     when: ({ value }) => isMap(value) && value.warmPool !== undefined,
   }),
   z.refine<Settings>((fleet) => fleet.warmPool?.state !== 'hibernated', {
     path: ['warmPool', 'state'],
     error:
-      'must be stopped with instanceRequirements, because EC2 may choose a type that cannot hibernate; or give instanceTypes that can',
+      'must be stopped with instanceRequirements, because EC2 may choose a type that cannot hibernate; or set instanceTypes that can',
     when: ({ value }) => isMap(value) && value.instanceRequirements !== undefined && isMap(value.warmPool),
   }),
 ];
@@ -97,19 +97,19 @@ const IMAGE_RULES = [
       {
         path: [setting],
         error:
-          'must come with rootDevice, because only the maker of an image knows what its root device is called',
+          'must come with rootDevice, because only the maker of an image knows the name of its root device',
         when: ({ value, issues }) => !faulty(issues, 'image', 'rootDevice', setting) && isMap(value),
       },
     ),
   ),
   z.refine<Settings>(({ rootVolume, rootVolumeSize }) => !(rootVolume && rootVolumeSize), {
     path: ['rootVolumeSize'],
-    error: 'must be left out with rootVolume, whose size says the same',
+    error: 'must be left out with rootVolume: set its size',
     when: ({ value }) => isMap(value),
   }),
   z.refine<Settings>(({ image, rootDevice }) => rootDevice === undefined || !isStock(image), {
     path: ['rootDevice'],
-    error: 'must be left out, unless image is one of yours: those of ubuntu and amazon-linux are known',
+    error: 'must be left out with image ubuntu or amazon-linux, whose root devices are known',
     when: ({ value, issues }) => !faulty(issues, 'image', 'rootDevice') && isMap(value),
   }),
   z.refine<Settings>(
@@ -117,13 +117,13 @@ const IMAGE_RULES = [
     {
       path: ['image'],
       error:
-        'must be a parameter without a version or a label, because with instanceRequirements it is read by CloudFormation, as it is at the deployment',
+        'must be a parameter without a version or a label, because with instanceRequirements CloudFormation reads its current value at the deployment',
       when: ({ value, issues }) => isMap(value) && !faulty(issues, 'image'),
     },
   ),
 ];
 
-const hasOwnGroups = (fleet: unknown) => Object(Object(fleet).network).securityGroupIds !== undefined;
+const hasSecurityGroups = (fleet: unknown) => Object(Object(fleet).network).securityGroupIds !== undefined;
 
 const NO_IPV6 = 'must be an IPv4 range, because the VPC of network: new-vpc has no IPv6';
 
@@ -143,7 +143,7 @@ const NETWORK_RULES = [
   z.refine<Settings>(({ sshRerun }) => sshRerun?.address !== 'private' || !isIpv6Range(sshRerun.cidr), {
     path: ['sshRerun', 'address'],
     error:
-      'must be left out with an IPv6 range, because CircleCI shows the IPv6 address then; or set cidr to an IPv4 range',
+      'must be left out with an IPv6 range, because CircleCI then shows the IPv6 address; or set cidr to an IPv4 range',
     when: ({ value, issues }) => isMap(value) && !faulty(issues, 'sshRerun'),
   }),
   z.refine<Settings>(
@@ -156,35 +156,35 @@ const NETWORK_RULES = [
   ),
   z.refine<Settings>(({ sshCidr }) => sshCidr === undefined, {
     path: ['sshCidr'],
-    error: 'must be left out with securityGroupIds, which say themselves what is let in',
-    when: ({ value }) => isMap(value) && hasOwnGroups(value),
+    error: 'must be left out with securityGroupIds: open the port there',
+    when: ({ value }) => isMap(value) && hasSecurityGroups(value),
   }),
   z.refine<Settings>(({ sshRerun }) => sshRerun?.cidr === undefined, {
     path: ['sshRerun', 'cidr'],
-    error: `must be left out with securityGroupIds, which must let TCP port ${SSH_RERUN_PORT} in themselves`,
-    when: ({ value }) => isMap(value) && isMap(value.sshRerun) && hasOwnGroups(value),
+    error: `must be left out with securityGroupIds: open TCP port ${SSH_RERUN_PORT} there`,
+    when: ({ value }) => isMap(value) && isMap(value.sshRerun) && hasSecurityGroups(value),
   }),
   z.refine<Settings>(({ sshRerun }) => sshRerun?.cidr !== undefined, {
     path: ['sshRerun', 'cidr'],
-    error: `must be ${RANGE}, from which TCP port ${SSH_RERUN_PORT} is reached`,
+    error: `must be ${RANGE}, from which TCP port ${SSH_RERUN_PORT} is open`,
     when: ({ value, issues }) =>
-      isMap(value) && isMap(value.sshRerun) && !hasOwnGroups(value) && !faulty(issues, 'sshRerun'),
+      isMap(value) && isMap(value.sshRerun) && !hasSecurityGroups(value) && !faulty(issues, 'sshRerun'),
   }),
   z.refine<Settings>(({ httpProxy, noProxy }) => httpProxy !== undefined || noProxy === undefined, {
     path: ['noProxy'],
-    error: 'must come with httpProxy: without a proxy there is nothing to go around',
+    error: 'must be left out without httpProxy, or set httpProxy',
     when: ({ value }) => isMap(value),
   }),
 ];
 
-/** Whether the instance types of a fleet are sound, each by itself. */
+/** Whether each instance type of a fleet is valid by itself. */
 const named = (fleet: unknown) =>
   Array.isArray(Object(fleet).instanceTypes) && Object(fleet).instanceTypes.every(isInstanceType);
 
-/** The message names the types that are at fault: all of them again would hide which. */
+/** The message names the types at fault, so the list of all types is not repeated after it. */
 const NAMES_VALUE = { namesValue: true };
 
-/** The instance types of a fleet that are such. */
+/** The instance types of a fleet for which `are` holds. */
 const those = (are: (type: string) => boolean, fleet: unknown): string =>
   Object(fleet).instanceTypes.filter(are).join(', ');
 
@@ -193,14 +193,13 @@ const INSTANCE_RULES = [
     ({ instanceTypes, instanceRequirements }) => Boolean(instanceTypes ?? instanceRequirements),
     {
       path: ['instanceTypes'],
-      error:
-        'must be a list of EC2 instance types such as [m7g.large], unless there are instanceRequirements',
+      error: 'must be a list of EC2 instance types such as [m7g.large], or set instanceRequirements',
       when: ({ value, issues }) => isMap(value) && !faulty(issues, 'instanceTypes', 'instanceRequirements'),
     },
   ),
   z.refine<Settings>(({ instanceTypes, instanceRequirements }) => !(instanceTypes && instanceRequirements), {
     path: ['instanceRequirements'],
-    error: 'must be left out, or instanceTypes must: the one or the other says what is launched',
+    error: 'must be left out with instanceTypes, or leave out instanceTypes',
     when: ({ value }) => isMap(value),
   }),
   z.refine<Settings>(({ instanceTypes = [] }) => new Set(instanceTypes.map(architectureOf)).size <= 1, {
@@ -223,7 +222,7 @@ const INSTANCE_RULES = [
       error: ({ input }) => {
         const types = those(hasAccelerator, input);
         const [have, them] = types.includes(',') ? ['have', 'them'] : ['has', 'it'];
-        return `${types} ${have} a GPU or another accelerator, and ${Object(input).image} has no driver for ${them}: set image to one that has, such as one made from an AWS Deep Learning AMI, or install the driver in install`;
+        return `${types} ${have} a GPU or another accelerator, and ${Object(input).image} has no driver for ${them}: set image to one that has, such as one from an AWS Deep Learning AMI, or install the driver with an install script`;
       },
       params: NAMES_VALUE,
       when: ({ value, issues }) => named(value) && !faulty(issues, 'image', 'install'),
@@ -232,7 +231,7 @@ const INSTANCE_RULES = [
   z.refine<Settings>(({ instanceTypes = [] }) => !instanceTypes.some((type) => /\.metal/.test(type)), {
     path: ['instanceTypes'],
     error:
-      'must not be bare metal with a hibernated warmPool, which it cannot do; with the state stopped it can',
+      'must not be bare metal with a hibernated warmPool, because bare metal cannot hibernate; or set state to stopped',
     when: ({ value }) => Object(Object(value).warmPool).state === 'hibernated' && named(value),
   }),
 ];

@@ -34,7 +34,7 @@ describe('instance types that the stock image does not run as it is', () => {
   });
 
   const INSTEAD =
-    'set image to one that has, such as one made from an AWS Deep Learning AMI, or install the driver in install';
+    'set image to one that has, such as one from an AWS Deep Learning AMI, or install the driver with an install script';
 
   it('are named without those beside them that it does run', () => {
     expect(complaintsAbout(withTypes(['m7i.large', 'mac1.metal', 'c7i.large']))).toBe(
@@ -110,7 +110,7 @@ describe('instanceRequirements', () => {
     expect(fleetsOf(withRequirements(most))).toMatchObject([{ instanceRequirements: most }]);
   });
 
-  const FEWEST = 'must be a whole number from 1 to 1024, the fewest vCPUs';
+  const FEWEST = 'must be a whole number from 1 to 1024, the minimum number of vCPUs';
   it.each([
     {
       wrong: { ...LEAST, architecture: 'arm' },
@@ -118,7 +118,7 @@ describe('instanceRequirements', () => {
     },
     {
       wrong: { ...LEAST, vCpus: 4 },
-      said: 'vCpus: must be a map of min and max, the fewest and the most vCPUs, got 4',
+      said: 'vCpus: must be a map of min and max, the minimum and the maximum number of vCPUs, got 4',
     },
     { wrong: { ...LEAST, vCpus: { max: 4 } }, said: `vCpus.min: ${FEWEST}, got nothing` },
     { wrong: { ...LEAST, vCpus: { min: 0 } }, said: `vCpus.min: ${FEWEST}, got 0` },
@@ -133,7 +133,7 @@ describe('instanceRequirements', () => {
     },
     {
       wrong: { ...LEAST, excluded: ['R5'] },
-      said: 'excluded.0: must be an instance type or some of them, such as m5.large, m5.* or r*, got "R5"',
+      said: 'excluded.0: must be an instance type or a pattern, such as m5.large, m5.* or r*, got "R5"',
     },
   ])('that say $wrong are refused', ({ wrong, said }) => {
     expect(complaintsAbout(withRequirements(wrong))).toBe(
@@ -143,10 +143,10 @@ describe('instanceRequirements', () => {
 
   it('and instance types at once are refused, and so is a parameter that CloudFormation cannot read', () => {
     expect(complaintsAbout(minimalWith(`instanceRequirements: ${JSON.stringify(LEAST)}`))).toBe(
-      'fleets.yaml has a fault:\n  linux.instanceRequirements: must be left out, or instanceTypes must: the one or the other says what is launched, got a map',
+      'fleets.yaml has a fault:\n  linux.instanceRequirements: must be left out with instanceTypes, or leave out instanceTypes, got a map',
     );
     expect(complaintsAbout(withRequirements(LEAST, 'image: /acme/runner:3'))).toBe(
-      'fleets.yaml has a fault:\n  linux.image: must be a parameter without a version or a label, because with instanceRequirements it is read by CloudFormation, as it is at the deployment, got "/acme/runner:3"',
+      'fleets.yaml has a fault:\n  linux.image: must be a parameter without a version or a label, because with instanceRequirements CloudFormation reads its current value at the deployment, got "/acme/runner:3"',
     );
   });
 });

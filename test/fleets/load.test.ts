@@ -183,14 +183,14 @@ describe('settings', () => {
   const PROXY_PATH = 'must have no path, only a host and perhaps a port';
   const PROXY_PORT = 'must have a port from 1 to 65535';
   const PROXY_USER =
-    'must have no user or password, because whoever may describe the launch template can read it: allow the instances by subnet or security group instead';
+    'must have no user or password, because everyone who may describe the launch template can read it: allow the instances by subnet or security group instead';
   const TIME = 'a number of seconds, or numbers with units as in 90s, 1h30m or 2d';
   const NETWORK = 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours';
   const RELEASE = 'must be the version and sha256 of a release of machine runner 3';
   const VERSION = 'must be a version of machine runner 3, such as 3.1.13';
   const DIGITS = 'must be the SHA-256 of the archive for Linux, 64 hexadecimal digits';
   const SPOT = 'must be a map of percentage and onDemandBase; {} makes all instances Spot';
-  const POOL_SIZE = 'must be a whole number from 0 to 10000, the number of instances that stand by, or auto';
+  const POOL_SIZE = 'must be a whole number from 0 to 10000, the number of instances that wait, or auto';
   const PERCENTAGE = `${NUMBER} 1 to 100, the percentage of instances above onDemandBase that are Spot`;
   const IMAGE =
     'must be ubuntu, amazon-linux, the id of an image such as ami-0123456789abcdef0, or a Systems Manager parameter that holds one, such as /acme/runner or ssm:runner';
@@ -200,11 +200,11 @@ describe('settings', () => {
   it.each([
     {
       given: 'minReplicas: -1',
-      said: `minReplicas: ${NUMBER} 0 to 10000, the runners without a task to keep, got -1`,
+      said: `minReplicas: ${NUMBER} 0 to 10000, the number of idle runners to keep, got -1`,
     },
     {
       given: 'minReplicas: two',
-      said: `minReplicas: ${NUMBER} 0 to 10000, the runners without a task to keep, got "two"`,
+      said: `minReplicas: ${NUMBER} 0 to 10000, the number of idle runners to keep, got "two"`,
     },
     ...[
       'headroom: -1',
@@ -215,11 +215,11 @@ describe('settings', () => {
       'headroom: -5%',
     ].map((given) => ({
       given,
-      said: `headroom: ${NUMBER} 0 to 10000, or a percentage from 0% to 1000% such as 20%, the runners without a task to keep while there are tasks, or their share of the tasks, got ${given.includes('%') ? JSON.stringify(given.slice(10)) : given.slice(10)}`,
+      said: `headroom: ${NUMBER} 0 to 10000, or a percentage from 0% to 1000% such as 20%, the idle runners to keep while there are tasks, or their share of the tasks, got ${given.includes('%') ? JSON.stringify(given.slice(10)) : given.slice(10)}`,
     })),
     {
       given: 'maxSurge: 0',
-      said: `maxSurge: ${NUMBER} 1 to 10000, the most launches to ask for at once; left out, there is no limit, got 0`,
+      said: `maxSurge: ${NUMBER} 1 to 10000, the maximum number of launches that one poll adds; for no limit, leave it out, got 0`,
     },
     { given: 'pollInterval: 0', said: `pollInterval: must be an interval from 1s to 1m: ${TIME}, got 0` },
     {
@@ -405,7 +405,7 @@ describe('settings', () => {
     },
     {
       given: 'rootVolumeSize: 50\n  rootVolume: {size: 50}',
-      said: 'rootVolumeSize: must be left out with rootVolume, whose size says the same, got 50',
+      said: 'rootVolumeSize: must be left out with rootVolume: set its size, got 50',
     },
     { given: 'keyPairName: ""', said: 'keyPairName: must be the name of an EC2 key pair, got ""' },
     {
@@ -439,7 +439,7 @@ describe('settings', () => {
     {
       given:
         'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [sg-01234567]}\n  sshCidr: 203.0.113.7/32',
-      said: 'sshCidr: must be left out with securityGroupIds, which say themselves what is let in, got "203.0.113.7/32"',
+      said: 'sshCidr: must be left out with securityGroupIds: open the port there, got "203.0.113.7/32"',
     },
     {
       given: 'sshRerun: true',
@@ -447,7 +447,7 @@ describe('settings', () => {
     },
     {
       given: 'sshRerun: {}',
-      said: `sshRerun.cidr: ${RANGE}, from which TCP port 54782 is reached, got nothing`,
+      said: `sshRerun.cidr: ${RANGE}, from which TCP port 54782 is open, got nothing`,
     },
     { given: 'sshRerun: {cidr: everybody}', said: `sshRerun.cidr: ${RANGE}, got "everybody"` },
     {
@@ -456,7 +456,7 @@ describe('settings', () => {
     },
     {
       given: `network: ${OWN_GROUPS}\n  sshRerun: {cidr: 203.0.113.0/24}`,
-      said: 'sshRerun.cidr: must be left out with securityGroupIds, which must let TCP port 54782 in themselves, got "203.0.113.0/24"',
+      said: 'sshRerun.cidr: must be left out with securityGroupIds: open TCP port 54782 there, got "203.0.113.0/24"',
     },
     {
       given: 'network: new-vpc\n  sshRerun: {cidr: "2001:db8::/48"}',
@@ -468,7 +468,7 @@ describe('settings', () => {
     },
     {
       given: 'sshRerun: {cidr: "2001:db8::/48", address: private}',
-      said: 'sshRerun.address: must be left out with an IPv6 range, because CircleCI shows the IPv6 address then; or set cidr to an IPv4 range, got "private"',
+      said: 'sshRerun.address: must be left out with an IPv6 range, because CircleCI then shows the IPv6 address; or set cidr to an IPv4 range, got "private"',
     },
     {
       given: 'sshRerun: {cidr: 203.0.113.0/24, address: ipv6}',
@@ -528,11 +528,11 @@ describe('settings', () => {
     },
     {
       given: `httpProxy: http://proxy:3128\n  noProxy: [${Array(101).fill('host.test')}]`,
-      said: `noProxy: must be at most 400 characters together, because EC2 takes no more than 16 KB of user data: name domains and ranges instead of hosts, got [${Array(101).fill('"host.test"').join(', ').slice(0, 80)}...]`,
+      said: `noProxy: must be at most 400 characters together, because EC2 limits user data to 16 KB: use domains and ranges instead of hosts, got [${Array(101).fill('"host.test"').join(', ').slice(0, 80)}...]`,
     },
     {
       given: 'noProxy: [.acme.example]',
-      said: 'noProxy: must come with httpProxy: without a proxy there is nothing to go around, got [".acme.example"]',
+      said: 'noProxy: must be left out without httpProxy, or set httpProxy, got [".acme.example"]',
     },
     {
       given: 'workingDirectory: /mnt',
@@ -541,11 +541,11 @@ describe('settings', () => {
     { given: 'docker: yes', said: 'docker: must be true or false, got "yes"' },
     {
       given: 'paused: true',
-      said: 'paused: is not a setting, because it needs no deployment, and none should undo it: npm run pause -- linux, or drain, or resume',
+      said: 'paused: is not a setting: run npm run pause -- linux (or drain, or resume), so that no deployment undoes it',
     },
     {
       given: 'warmPool: {size: 5}\n  spot: {}',
-      said: 'spot: must be left out with warmPool, which AWS has for On-Demand instances alone; or leave out warmPool, got a map',
+      said: 'spot: must be left out with warmPool, because AWS has warm pools for On-Demand instances only; or leave out warmPool, got a map',
     },
   ])('$given is refused', ({ given, said }) => {
     expect(complaintsAbout(minimalWith(given))).toBe(`fleets.yaml has a fault:\n  linux.${said}`);
@@ -554,7 +554,7 @@ describe('settings', () => {
   it('a hibernated warmPool of bare metal is refused', () => {
     const text = minimalWith('warmPool: {size: 5, state: hibernated}').replace('m7i.large', 'm7i.metal-24xl');
     expect(complaintsAbout(text)).toBe(
-      'fleets.yaml has a fault:\n  linux.instanceTypes: must not be bare metal with a hibernated warmPool, which it cannot do; with the state stopped it can, got ["m7i.metal-24xl"]',
+      'fleets.yaml has a fault:\n  linux.instanceTypes: must not be bare metal with a hibernated warmPool, because bare metal cannot hibernate; or set state to stopped, got ["m7i.metal-24xl"]',
     );
   });
 
@@ -564,7 +564,7 @@ describe('settings', () => {
       'instanceRequirements: {architecture: arm64, vCpus: {min: 2}, memoryGiB: {min: 8}}',
     );
     expect(complaintsAbout(text)).toBe(
-      'fleets.yaml has a fault:\n  linux.warmPool.state: must be stopped with instanceRequirements, because EC2 may choose a type that cannot hibernate; or give instanceTypes that can, got "hibernated"',
+      'fleets.yaml has a fault:\n  linux.warmPool.state: must be stopped with instanceRequirements, because EC2 may choose a type that cannot hibernate; or set instanceTypes that can, got "hibernated"',
     );
   });
 
@@ -582,11 +582,11 @@ describe('settings', () => {
     },
     {
       missing: 'instanceTypes: [m7i.large]',
-      said: 'instanceTypes: must be a list of EC2 instance types such as [m7g.large], unless there are instanceRequirements, got nothing',
+      said: 'instanceTypes: must be a list of EC2 instance types such as [m7g.large], or set instanceRequirements, got nothing',
     },
     {
       missing: 'maxReplicas: 20',
-      said: 'maxReplicas: must be a whole number from 1 to 10000, the most instances to have, got nothing',
+      said: 'maxReplicas: must be a whole number from 1 to 10000, the maximum number of instances, got nothing',
     },
   ])('$missing cannot be left out', ({ missing, said }) => {
     expect(complaintsAbout(MINIMAL.replace(`  ${missing}\n`, ''))).toContain(`\n  linux.${said}`);
@@ -692,11 +692,11 @@ describe('schedules', () => {
     },
     {
       schedule: `${HOURS}, maxSurge: 0`,
-      said: '0.maxSurge: must be a whole number from 1 to 10000, the most launches to ask for at once; left out, there is no limit, got 0',
+      said: '0.maxSurge: must be a whole number from 1 to 10000, the maximum number of launches that one poll adds; for no limit, leave it out, got 0',
     },
     {
       schedule: `${HOURS}, scaleDownDelay: 5m`,
-      said: '0.scaleDownDelay: cannot be scheduled: how long an idle runner stays is settled when its instance launches (idleTimeout, recycleAfter), got "5m"',
+      said: '0.scaleDownDelay: cannot be scheduled, because an instance gets its idle time (idleTimeout, recycleAfter) when it launches, got "5m"',
     },
     {
       schedule: `${HOURS}, minReplica: 3`,
@@ -783,7 +783,7 @@ describe('fleet names', () => {
     '%s is refused',
     (name) => {
       expect(complaintsAbout(minimalNamed(`"${name}"`))).toBe(
-        `fleets.yaml has a fault:\n  ${name}: must be named by a letter and at most 31 more letters, digits, hyphens and underscores`,
+        `fleets.yaml has a fault:\n  ${name}: must have a name of a letter and at most 31 more letters, digits, hyphens and underscores`,
       );
     },
   );
@@ -865,18 +865,18 @@ describe('an image of your own', () => {
     {
       given: [OWN, 'rootVolumeSize: 100'],
       fault:
-        'rootVolumeSize: must come with rootDevice, because only the maker of an image knows what its root device is called, got 100',
+        'rootVolumeSize: must come with rootDevice, because only the maker of an image knows the name of its root device, got 100',
     },
     { given: [OWN, 'rootDevice: /dev/sda1', 'rootVolume: {throughput: 500}'], fault: undefined },
     {
       given: [OWN, 'rootVolume: {}'],
       fault:
-        'rootVolume: must come with rootDevice, because only the maker of an image knows what its root device is called, got a map',
+        'rootVolume: must come with rootDevice, because only the maker of an image knows the name of its root device, got a map',
     },
     {
       given: ['rootDevice: /dev/sda1'],
       fault:
-        'rootDevice: must be left out, unless image is one of yours: those of ubuntu and amazon-linux are known, got "/dev/sda1"',
+        'rootDevice: must be left out with image ubuntu or amazon-linux, whose root devices are known, got "/dev/sda1"',
     },
   ])('may have its root volume told with its device: $given', ({ given, fault }) => {
     if (fault === undefined) expect(fleetsOf(minimalWith(...given))).toHaveLength(1);
@@ -917,16 +917,16 @@ windows: 5
       'linux.idleTimeout: must be longer than three times pollInterval (10s), or runners leave before they are needed, got "30s"',
       'linux.instanceTypes: must all be of one architecture, arm64 (Graviton) or x86_64, because they share one image, got ["m7i.large", "m7g.large"]',
       'mac.instanceTypes: must name at least one EC2 instance type, such as [m7g.large], got []',
-      'mac.maxReplicas: must be a whole number from 1 to 10000, the most instances to have, got nothing',
+      'mac.maxReplicas: must be a whole number from 1 to 10000, the maximum number of instances, got nothing',
       'mac.network.subnetIds: must be a list of subnets of the VPC, got "subnet-01234567"',
       'MAC.instanceTypes: must be a list of EC2 instance types such as [m7g.large], got "m7g.large"',
       'windows: must be a map of settings, got 5',
       '2fast: must be a map of settings, got nothing',
       'MAC: must differ from mac in more than hyphens, underscores and case',
-      'MAC.resourceClass: must differ from that of mac: two fleets for one resource class would both launch for each task, got "acme/mac"',
-      '2fast: must be named by a letter and at most 31 more letters, digits, hyphens and underscores',
+      'MAC.resourceClass: must differ from the resource class of mac: two fleets of one resource class would both launch an instance for each task, got "acme/mac"',
+      '2fast: must have a name of a letter and at most 31 more letters, digits, hyphens and underscores',
       expect.stringMatching(
-        /^linux\.install: must be the path of a script from where this file is, got "nowhere\.sh" \(ENOENT: /,
+        /^linux\.install: must be the path of a script, relative to this file, got "nowhere\.sh" \(ENOENT: /,
       ),
     ]);
   });
@@ -950,7 +950,7 @@ describe('the install script', () => {
   ])('cannot be $what', ({ install, seen }) => {
     const said = complaintsAbout(minimalWith(`install: ${install}`));
     expect(said).toContain(
-      `fleets.yaml has a fault:\n  linux.install: must be the path of a script from where this file is, got "${install}" (${seen}`,
+      `fleets.yaml has a fault:\n  linux.install: must be the path of a script, relative to this file, got "${install}" (${seen}`,
     );
   });
 
@@ -996,7 +996,7 @@ describe('a file that holds too many fleets', () => {
       minimalNamed(`fleet-${index}`).replace('acme/linux', `acme/class-${index}`),
     ).join('');
   const refused = (count: number) =>
-    `(top level): must have at most ${MOST_FLEETS} fleets, got ${count}: a CloudFormation stack holds at most 500 resources. Put the others into another file, for another stack: -c fleets=FILE -c stack=NAME`;
+    `(top level): must have at most ${MOST_FLEETS} fleets, got ${count}, because CloudFormation allows 500 resources in a stack. Put the others into another file, for another stack: -c fleets=FILE -c stack=NAME`;
 
   it('is one that holds more than fit into a stack', () => {
     expect(fleetsOf(fleets(MOST_FLEETS))).toHaveLength(MOST_FLEETS);
@@ -1011,7 +1011,7 @@ describe('a file that holds too many fleets', () => {
         'fleets.yaml has 3 faults:',
         '2fast: must be a map of settings, got nothing',
         refused(MOST_FLEETS + 1),
-        '2fast: must be named by a letter and at most 31 more letters, digits, hyphens and underscores',
+        '2fast: must have a name of a letter and at most 31 more letters, digits, hyphens and underscores',
       ].join('\n  '),
     );
   });

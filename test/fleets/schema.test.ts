@@ -32,7 +32,7 @@ describe('an editor with the schema', () => {
   it('says how many fleets there may be, and why, as the reference does', () => {
     expect(schema).toMatchObject({ minProperties: 1, maxProperties: MOST_FLEETS });
     expect(schema.description).toContain(
-      `At most ${MOST_FLEETS}, or ${MOST_FLEETS_WITH_VPC} if a VPC is made for each: a CloudFormation stack holds at most 500 resources.`,
+      `A stack holds at most ${MOST_FLEETS} fleets, or ${MOST_FLEETS_WITH_VPC} if each has a new VPC, because CloudFormation allows 500 resources in a stack.`,
     );
     expect(configurationReference()).toContain(`\n\n${schema.description}\n\n`);
   });

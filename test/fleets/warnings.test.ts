@@ -8,7 +8,7 @@ import { fleetsOf, minimalWith } from '../support/fleets.ts';
 
 const warned = (text: string) => fleetsOf(text).flatMap(warningsAbout);
 const internet = (setting: string, range: string, port: number) =>
-  `linux.${setting}: ${range} lets every address on the internet reach TCP port ${port} of the instances; set a range of your own network, such as 203.0.113.0/24`;
+  `linux.${setting}: ${range} opens TCP port ${port} of the instances to every address on the internet; set a range of your own network, such as 203.0.113.0/24`;
 
 describe('a port that is open to the internet', () => {
   it.each([

@@ -317,7 +317,7 @@ describe('other than in the orchestrator', () => {
     {
       rule: 'no limit of launches is not 0, but nothing',
       scaling: { ...TO_ZERO, maxSurge: 0 },
-      says: 'linux.maxSurge: must be a whole number from 1 to 10000, the most launches to ask for at once; left out, there is no limit, got 0',
+      says: 'linux.maxSurge: must be a whole number from 1 to 10000, the maximum number of launches that one poll adds; for no limit, leave it out, got 0',
     },
     {
       rule: 'scaleDownDelay cannot be scheduled',

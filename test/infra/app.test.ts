@@ -69,7 +69,7 @@ describe('the app that cdk.json names', () => {
   it('says of a faulty file what is wrong with it, fails, and says nothing more', async () => {
     const { exitCode, stderr } = await run(MINIMAL.replace('20', 'twenty'));
     expect(stderr).toBe(
-      'my-fleets.yaml has a fault:\n  linux.maxReplicas: must be a whole number from 1 to 10000, the most instances to have, got "twenty"\n',
+      'my-fleets.yaml has a fault:\n  linux.maxReplicas: must be a whole number from 1 to 10000, the maximum number of instances, got "twenty"\n',
     );
     expect(exitCode).toBe(1);
   });
