@@ -662,13 +662,13 @@ describe('schedules', () => {
     },
     {
       schedule: 'start: "@daily", end: 0 8 * * *',
-      said: `0.start: ${CRON} begins (it has not five fields of numbers, *, lists, ranges and steps), got "@daily"`,
+      said: `0.start: ${CRON} starts (it has not five fields of numbers, *, lists, ranges and steps), got "@daily"`,
     },
     {
       schedule: 'start: 0 8 30 2 *, end: 0 8 * * *',
-      said: `0.start: ${CRON} begins (it never fires), got "0 8 30 2 *"`,
+      said: `0.start: ${CRON} starts (it never fires), got "0 8 30 2 *"`,
     },
-    { schedule: 'start: 8, end: 0 8 * * *', said: `0.start: ${CRON} begins, got 8` },
+    { schedule: 'start: 8, end: 0 8 * * *', said: `0.start: ${CRON} starts, got 8` },
     { schedule: 'start: 0 8 * * *', said: `0.end: ${CRON} ends, got nothing` },
     {
       schedule: 'start: 0 8 * * *, end: 0 8 * * *',
