@@ -1,32 +1,71 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { posix } from 'node:path';
+import { describe, expect, it } from 'vitest';
 
-const SOURCES = ['cli', 'fleets', 'functions', 'infra', 'sandbox', 'simulator', 'statemachine'];
+const read = (file: string) => readFileSync(file, 'utf8');
 
-/** CircleCI's orchestrator has a setting of that name, too. */
-const OF_A_PEER = 'simulator/policies/mro.ts';
+/** All that a pattern's group finds. */
+const found = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, match = '']) => match);
 
-it('CONTRIBUTING lists the source files that name maxSurge, as an example of a setting of the capacity policy', () => {
-  const [, section = ''] = readFileSync('CONTRIBUTING.md', 'utf8').split(
-    'A new setting of the capacity policy, such as `maxSurge`,',
-  );
-  const listed = (section.split('\n\n')[1] ?? '').matchAll(/^- `([^`]+)`:/gm);
-  const naming = SOURCES.flatMap((folder) =>
-    readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .map((file) => `${folder}/${file}`)
-      .filter((file) => file.endsWith('.ts') && file !== OF_A_PEER)
-      .filter((file) => readFileSync(file, 'utf8').includes('maxSurge')),
-  );
-  expect([...listed].map(([, file]) => file).toSorted()).toEqual(naming.toSorted());
+/** The text below a heading of a document. */
+function section(document: string, heading: string): string {
+  const [, ...parts] = read(document).split(/^## /m);
+  return parts.find((part) => part.startsWith(`${heading}\n`)) ?? '';
+}
+
+const versioned = execFileSync('git', ['ls-files'], { encoding: 'utf8' }).trim().split('\n');
+
+describe('CONTRIBUTING', () => {
+  const SOURCES = ['cli', 'fleets', 'functions', 'infra', 'sandbox', 'simulator', 'statemachine'];
+  /** CircleCI's orchestrator has a setting of that name, too. */
+  const OF_A_PEER = 'simulator/policies/mro.ts';
+
+  it('lists the source files that name maxSurge, as an example of a setting of the capacity policy', () => {
+    const listed = found(section('CONTRIBUTING.md', 'A new setting'), /^- `([^`]+)`:/gm);
+    const naming = SOURCES.flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .map((file) => `${folder}/${file}`)
+        .filter((file) => file.endsWith('.ts') && file !== OF_A_PEER)
+        .filter((file) => read(file).includes('maxSurge')),
+    );
+    expect(listed.toSorted()).toEqual(naming.toSorted());
+  });
+
+  it('says of each file of more than 400 lines why it is one thing', () => {
+    const listed = section('CONTRIBUTING.md', 'Long files')
+      .split(/^- /m)
+      .slice(1)
+      .flatMap((item) => found(item.slice(0, item.indexOf('`: ') + 1), /`([^`]+)`/g));
+    const long = versioned
+      .filter((file) => /\.(ts|sh|css|asl\.json)$/.test(file))
+      .filter((file) => read(file).trimEnd().split('\n').length > 400);
+    expect(listed.toSorted()).toEqual(long.toSorted());
+  });
 });
 
-it('imports infra/ only inside it, so that no command and no replay loads the CDK', () => {
-  const folders = ['bench', 'cli', 'fleets', 'functions', 'sandbox', 'simulator', 'statemachine', 'userdata'];
-  const importing = folders.flatMap((folder) =>
-    readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter((file) => file.endsWith('.ts'))
-      .map((file) => `${folder}/${file}`)
-      .filter((file) => /from '[^']*(\/infra\/|aws-cdk-lib)/.test(readFileSync(file, 'utf8'))),
-  );
-  expect(importing).toEqual([]);
+describe('the architecture', () => {
+  const rows = found(section('docs/architecture.md', 'Folders'), /^\| (`.+) \|$/gm).map((row) => {
+    const [folder = '', , imports = ''] = row.split(' | ');
+    return { folder: folder.replace(/`(.+)\/`/, '$1'), imports: found(imports, /`([a-z]+)\/`/g) };
+  });
+
+  it('has a row for each folder of the product', () => {
+    const others = ['bench', 'examples', 'test', 'tools'];
+    const folders = new Set(
+      versioned.filter((file) => file.endsWith('.ts')).map((file) => file.split('/')[0] ?? ''),
+    );
+    const expected = [...folders].filter((folder) => !others.includes(folder) && !folder.endsWith('.ts'));
+    expect(rows.map(({ folder }) => folder).toSorted()).toEqual(expected.toSorted());
+  });
+
+  it.each(rows)('shows what $folder imports', ({ folder, imports }) => {
+    const files = versioned.filter((file) => file.startsWith(`${folder}/`) && file.endsWith('.ts'));
+    const imported = files.flatMap((file) =>
+      found(read(file), /(?:from|import\(?) ?'(\.[^']+)'/g)
+        .map((path) => posix.join(posix.dirname(file), path).split('/')[0] ?? '')
+        .filter((other) => other !== folder),
+    );
+    expect([...new Set(imported)].filter((other) => !imports.includes(other))).toEqual([]);
+  });
 });

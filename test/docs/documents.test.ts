@@ -16,6 +16,7 @@ import { fleetsOf, MINIMAL } from '../support/fleets.ts';
 const DOCUMENTS = [
   'README.md',
   'CONTRIBUTING.md',
+  'docs/architecture.md',
   'docs/how-it-decides.md',
   'docs/operations.md',
   'docs/configuration.md',
