@@ -2,75 +2,74 @@ import type { Members } from '../functions/lib/capacity.ts';
 import type { ScalingActivities } from '../sandbox/group/activities.ts';
 import type { GroupSettings } from '../sandbox/group/group.ts';
 
-/** What a scaler sees when it looks. Times are seconds on the trace's scale, counts whole and at least 0. */
-export interface Sight {
+/** What a scaler reads at a poll. Times are seconds on the trace's scale; counts are whole numbers of at least 0. */
+export interface ScalerObservation {
   now: number;
-  /** Jobs that wait for a runner. */
+  /** Jobs waiting for a runner. */
   unclaimed: number;
-  /** Jobs that run. */
+  /** Jobs that a runner has claimed and not finished. */
   running: number;
-  /** How many instances are asked for. */
+  /** The group's desired capacity. */
   desired: number;
   members: Members;
-  /** What has become of the group's launches. */
-  log: ScalingActivities;
-  /** Whether nothing launches, whatever is desired. */
+  activities: ScalingActivities;
+  /** Whether the group's `Launch` process is suspended. */
   suspended: boolean;
   onDemandPercentage: number;
   warmPoolSize: number;
 }
 
-/** How many instances a scaler wants. */
-export interface Wish {
-  /** The desired capacity, a whole number of at least 0. What is beyond the policy's `maxReplicas` is not asked for. */
+/** What a scaler wants the group to become. */
+export interface ScalerTarget {
+  /** The desired capacity, a whole number of at least 0. The replay caps it at the policy's `maxReplicas`. */
   desired: number;
-  /** What is to become of launches, of the On-Demand percentage and of the warm pool; without it, nothing. */
+  /** Changes of the `Launch` process, the On-Demand percentage and the warm pool. Default: none. */
   launchProcess?: 'suspend' | 'resume' | undefined;
   onDemandPercentage?: number | undefined;
   warmPoolSize?: number | undefined;
-  /** Until when the same sight would bring the same wish, in seconds; for ever unless told. */
-  until?: number;
+  /** Until when the same observation leads to the same target, in seconds. Default: for ever. */
+  until?: number | undefined;
 }
 
-/** When a scaler looks. */
+/** When a scaler polls. */
 export interface Polls {
   /** When the next poll is due, in seconds. */
   readonly at: number;
   /** The poll has been made: `at` is when the next one is due. */
-  made(sight: Sight, wrote: boolean): void;
+  made(): void;
   /** The poll that was due failed, because the CI service did not answer. */
   failed(): void;
   /**
-   * Nothing that a poll could see changes before `until`: passes over the polls that are due before it.
+   * Skips the polls that are due before `until`, because all of them would make the same observation.
    *
-   * @returns How many those are.
+   * @returns How many polls were skipped.
    */
-  skip(sight: Sight, until: number): number;
+  skip(observation: ScalerObservation, until: number): number;
 }
 
-/** A scaler that looks at levels, again and again. */
+/** A scaler that polls the queue and the group. */
 export interface PollingScaler {
   kind: 'polls';
   polls: Polls;
-  wish: (sight: Sight) => Wish;
-  /** Whether it writes the desired capacity at each poll, so that the group acts on what it has missed; else only another one. */
+  target: (observation: ScalerObservation) => ScalerTarget;
+  /** Whether each poll writes the desired capacity, even an unchanged one, so that the group reconciles at each poll. */
   writesAlways?: boolean;
-  /** Requests of one poll to the CI service and to AWS; and to AWS, of a write that changes something, and of a start. */
+  /** Requests per poll to the CI service and to AWS; requests to AWS per write and per start of the scaler. */
   requests: { ci: number; aws: number; write: number; start: number };
-  /** How often the scaler is started, in seconds; without it once, and it keeps running. */
+  /** How often the scaler is started, in seconds. Default: once, and it keeps running. */
   startedEvery?: number;
 }
 
-/** A scaler that is told of each job, and launches an instance for it. */
+/** A scaler that receives a webhook for each job and launches an instance for it. */
 export interface WebhookScaler {
   kind: 'webhook';
-  /** From the job's being queued until its instance is asked for, in seconds. */
+  /** Seconds from when a job is queued until its instance is requested. */
   delay: number;
-  /** Whether it launches nothing for a job that some runner has claimed meanwhile. */
+  /** Whether it launches only if the job is still queued after the delay. */
   onlyIfQueued: boolean;
 }
 
-/** What of a group its policy chooses. */
+/** The settings of a group that a policy chooses. */
 type GroupChoices = Readonly<
   Pick<
     GroupSettings,
@@ -85,15 +84,15 @@ type GroupChoices = Readonly<
   >
 >;
 
-/** A way to scale runners, as the replay runs it. One for each replay: it may remember what it did. */
+/** A way to scale runners, as the replay runs it. Policies keep state, so each replay needs a new one. */
 export interface Policy extends GroupChoices {
   readonly name: string;
   readonly scaler: PollingScaler | WebhookScaler;
-  /** How long its launch hook waits for a sign of life, in seconds. Default: the world's. */
+  /** How long the launch hook waits for a heartbeat, in seconds. Default: that of the world. */
   readonly launchHook?: number;
-  /** How many instances the scaler keeps when nothing runs, at a time in seconds. */
+  /** How many instances the scaler keeps while no job runs, at a time in seconds. */
   readonly keeps: (now: number) => number;
-  /** The most instances that it ever asks for. */
+  /** The highest desired capacity that the scaler ever writes. */
   readonly maxReplicas: number;
 }
 
@@ -119,43 +118,43 @@ export class Grid implements Polls {
     this.#number += 1;
   }
 
-  skip(_: Sight, until: number): number {
+  skip(_: ScalerObservation, until: number): number {
     const before = this.#number;
     this.#number = Math.max(Math.ceil(until / this.#seconds), before);
     return this.#number - before;
   }
 }
 
-/** Leaves after so many idle seconds. */
+/** Leaves after that many idle seconds. */
 export const idleFor = (seconds: number) => (idleSince: number) => idleSince + seconds;
 
-/** What a fall of the desired capacity leaves to a scaler that forces no instance to leave. */
+/** The desired capacity for a scaler that never terminates an instance: not below the pending and in-service members. */
 export function neverForced(
   wanted: number,
-  { desired, members }: Pick<Sight, 'desired' | 'members'>,
+  { desired, members }: Pick<ScalerObservation, 'desired' | 'members'>,
 ): number {
   return Math.max(wanted, Math.min(desired, members.pending + members.inService));
 }
 
-/** A setting of a peer, a number; how it differs from what the peer ships with is said with the policy. */
+/** A number that a peer can be configured with. The policy's comment says where a default differs from what the peer ships with. */
 export interface Lever {
   what: string;
   default: number;
 }
 
-/** What another team would use instead: a policy with levers of its own. */
+/** What another team would use instead: a policy with parameters of its own. */
 export interface Peer<Name extends string = string> {
   name: string;
-  /** One line for the help. */
+  /** One line for the help text. */
   about: string;
   levers: Record<Name, Lever>;
   policy: (levers: Record<Name, number>, maxReplicas: number) => Policy;
 }
 
-/** Lets a peer's levers be named once. */
+/** Infers the names of a peer's parameters from its definition. */
 export const peer = <Name extends string>(definition: Peer<Name>): Peer<Name> => definition;
 
-/** What most policies have: instances of an Auto Scaling group that are protected, and none that stand by. */
+/** What most policies have in common: protected instances of an Auto Scaling group, and no warm pool. */
 export const PLAIN = {
   reuse: false,
   leaving: 'decrements',

@@ -8,7 +8,7 @@ import { JobQueue } from '../sandbox/group/job-queue.ts';
 import { type GroupTotals, Totals } from '../sandbox/group/totals.ts';
 import { JobFigures, type JobTotals } from './job-figures.ts';
 import { type Jobs, type JobTable, tableOf } from './job-table.ts';
-import type { Policy, PollingScaler, Sight, WebhookScaler } from './policy.ts';
+import type { Policy, PollingScaler, ScalerObservation, WebhookScaler } from './policy.ts';
 import type { World } from './world.ts';
 
 export interface ReplayOptions {
@@ -162,7 +162,7 @@ class Replay {
     return this.#group.left <= this.#policy.keeps(this.#agenda.now);
   }
 
-  get #sight(): Sight {
+  #observe(): ScalerObservation {
     const { desired, pending, inService, activities, suspended, onDemandPercentage, warmPool } = this.#group;
     return {
       now: this.#agenda.now,
@@ -170,7 +170,7 @@ class Replay {
       running: this.#jobs.running,
       desired,
       members: { pending, inService, leaving: 0, standby: 0 },
-      log: activities,
+      activities,
       suspended,
       onDemandPercentage,
       warmPoolSize: warmPool.size,
@@ -196,7 +196,7 @@ class Replay {
       return;
     }
     if (until === NEVER) this.#stall();
-    this.#result.polls += polls.skip(this.#sight, until);
+    this.#result.polls += polls.skip(this.#observe(), until);
   }
 
   /** Without counts nothing is decided. */
@@ -216,12 +216,21 @@ class Replay {
     const { at } = scaler.polls;
     this.#agenda.advance(at);
     for (; this.#seen < this.#jobs.queued; this.#seen += 1) this.#figures.seen(this.#seen, at);
-    const sight = { ...this.#sight, ...this.#counts(at) };
-    const { until = NEVER, ...wish } = scaler.wish(sight);
-    const wanted = Math.min(wish.desired, Math.max(this.#policy.maxReplicas, group.desired));
-    const { launchProcess, onDemandPercentage, warmPoolSize } = wish;
-    const others = [launchProcess, onDemandPercentage, warmPoolSize];
-    const writes = wanted !== group.desired || others.some((other) => other !== undefined);
+    const observation = this.#observe();
+    const unclear = this.#misread(observation);
+    const {
+      desired,
+      launchProcess,
+      onDemandPercentage,
+      warmPoolSize,
+      until = NEVER,
+    } = scaler.target(observation);
+    const wanted = Math.min(desired, Math.max(this.#policy.maxReplicas, group.desired));
+    const writes =
+      wanted !== group.desired ||
+      launchProcess !== undefined ||
+      onDemandPercentage !== undefined ||
+      warmPoolSize !== undefined;
     this.#result.polls += 1;
     this.#result.pollsMade += 1;
     if (writes) this.#result.requests.aws += scaler.requests.write;
@@ -232,8 +241,8 @@ class Replay {
     // As Update Group: these come last, and launch nothing by themselves.
     if (onDemandPercentage !== undefined) group.onDemandPercentage = onDemandPercentage;
     if (warmPoolSize !== undefined) group.warmPool.resize(warmPoolSize);
-    this.#settledUntil = writes || sight.unclear ? -NEVER : until;
-    scaler.polls.made(sight, writes);
+    this.#settledUntil = writes || unclear ? -NEVER : until;
+    scaler.polls.made();
   }
 
   #webhook({ delay, onlyIfQueued }: WebhookScaler, job: number, now: number): void {
@@ -264,16 +273,22 @@ class Replay {
 
   // What lies between the two reads of a poll.
 
-  /** What was claimed within the gap before a poll is counted twice, or not at all: then the counts are unclear. */
-  #counts(at: number): Pick<Sight, 'unclaimed' | 'running'> & { unclear: boolean } {
+  /**
+   * Falsifies the counts of a poll as the gap between its two requests does: a job that was claimed in the gap is counted
+   * twice or not at all.
+   *
+   * @returns Whether there was such a job.
+   */
+  #misread(observation: ScalerObservation): boolean {
     const { readGap } = this.#faults;
-    const claimed = this.#claims.toArray().filter((claimedAt) => claimedAt > at - readGap).length;
-    const { unclaimed, running } = this.#jobs;
-    const counts = { unclaimed, running, unclear: claimed > 0 };
-    if (claimed === 0) return counts;
-    // Which read came first changes from second to second.
-    if (Math.floor(at) % 2 === 0) return { ...counts, unclaimed: counts.unclaimed + claimed };
-    return { ...counts, running: Math.max(counts.running - claimed, 0) };
+    if (readGap === 0) return false;
+    const { now } = observation;
+    const claimed = this.#claims.toArray().filter((claimedAt) => claimedAt > now - readGap).length;
+    if (claimed === 0) return false;
+    // Which request came first changes from second to second.
+    if (Math.floor(now) % 2 === 0) observation.unclaimed += claimed;
+    else observation.running = Math.max(observation.running - claimed, 0);
+    return true;
   }
 
   #rememberClaim(now: number): void {

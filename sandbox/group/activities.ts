@@ -130,7 +130,6 @@ export class ScalingActivities {
   /** The launched instance is up, and its launch hook waits. */
   proceed(launch: Activity): void {
     launch.status = 'MidLifecycleAction';
-    launch.read = undefined;
     this.version += 1;
   }
 
@@ -154,17 +153,11 @@ export class ScalingActivities {
     this.version += 1;
   }
 
-  /**
-   * As `DescribeScalingActivities` has them: those in progress first, and then the newest.
-   *
-   * @param most How many are needed.
-   */
-  newest(most = Number.POSITIVE_INFINITY): Activity[] {
-    const newest = [...this.#inProgress].filter(({ endedAt }) => endedAt === undefined).reverse();
-    for (let index = this.#kept.length - 1; index >= 0 && newest.length < most; index -= 1) {
-      const activity = this.#kept[index];
-      if (activity?.endedAt !== undefined && !activity.forgotten) newest.push(activity);
-    }
+  /** As `DescribeScalingActivities` has them: those in progress first, and then the newest. */
+  newest(): Activity[] {
+    const newest: Activity[] = [];
+    const next = this.#newestFirst();
+    for (let activity = next(); activity !== undefined; activity = next()) newest.push(activity);
     return newest;
   }
 
@@ -174,25 +167,41 @@ export class ScalingActivities {
    * @param all Read as many as it ever reads.
    */
   record(all: boolean): LaunchRecord {
-    const newest = this.newest(MOST_READ + 1);
     const launches: Launch[] = [];
     const boots: Boot[] = [];
-    let read = 0;
+    const next = this.#newestFirst();
+    let activity = next();
     // Without `all`, a page with a success is the last one that is read.
-    for (let enough = false; !enough && read < MOST_READ; read += FIRST_READ) {
-      const page = Math.min(read + FIRST_READ, newest.length);
-      for (let index = read; index < page; index += 1) {
-        const { launch, boot } = readActivity(newest[index] as Activity);
-        if (launch !== undefined) launches.push(launch);
-        if (boot !== undefined) boots.push(boot);
-        if (!all && launch?.outcome === 'succeeded') enough = true;
-      }
+    let enough = false;
+    for (let read = 0; activity !== undefined && read < MOST_READ; read += 1) {
+      if (enough && read % FIRST_READ === 0) break;
+      const { launch, boot } = readActivity(activity);
+      if (launch !== undefined) launches.push(launch);
+      if (boot !== undefined) boots.push(boot);
+      if (!all && launch?.outcome === 'succeeded') enough = true;
+      activity = next();
     }
     return {
       launches,
       boots,
-      complete: newest.length <= read && !this.#dropped,
+      complete: activity === undefined && !this.#dropped,
       lastAt: this.lastAt === Number.NEGATIVE_INFINITY ? undefined : this.lastAt,
+    };
+  }
+
+  /** Iterates over the activities in the order of `newest`. Generators are too slow for a replay. */
+  #newestFirst(): () => Activity | undefined {
+    const kept = this.#kept;
+    const inProgress = [...this.#inProgress].filter(({ endedAt }) => endedAt === undefined);
+    let index = kept.length;
+    return () => {
+      const first = inProgress.pop();
+      if (first !== undefined) return first;
+      for (index -= 1; index >= 0; index -= 1) {
+        const activity = kept[index];
+        if (activity?.endedAt !== undefined && !activity.forgotten) return activity;
+      }
+      return undefined;
     };
   }
 

@@ -1,4 +1,12 @@
-import { Grid, idleFor, neverForced, PLAIN, peer, type Sight, type Wish } from '../policy.ts';
+import {
+  Grid,
+  idleFor,
+  neverForced,
+  PLAIN,
+  peer,
+  type ScalerObservation,
+  type ScalerTarget,
+} from '../policy.ts';
 
 /**
  * buildkite-agent-scaler with the Elastic CI Stack for AWS: a Lambda function that is started each minute looks
@@ -23,7 +31,7 @@ export const buildkite = peer({
     scaler: {
       kind: 'polls',
       polls: new Grid(pollInterval),
-      wish: withCooldown(buffer, cooldown, maxReplicas),
+      target: withCooldown(buffer, cooldown, maxReplicas),
       requests: { ci: 1, aws: 1, write: 1, start: 0 },
       startedEvery: 60,
     },
@@ -34,11 +42,15 @@ export const buildkite = peer({
   }),
 });
 
-function withCooldown(buffer: number, cooldown: number, maxReplicas: number): (sight: Sight) => Wish {
+function withCooldown(
+  buffer: number,
+  cooldown: number,
+  maxReplicas: number,
+): (observation: ScalerObservation) => ScalerTarget {
   let restsUntil = Number.NEGATIVE_INFINITY;
-  return (sight) => {
-    const { now, unclaimed, running, desired } = sight;
-    const wanted = Math.min(neverForced(unclaimed + running + buffer, sight), maxReplicas);
+  return (observation) => {
+    const { now, unclaimed, running, desired } = observation;
+    const wanted = Math.min(neverForced(unclaimed + running + buffer, observation), maxReplicas);
     if (wanted <= desired) return { desired: wanted };
     if (now < restsUntil) return { desired, until: restsUntil };
     restsUntil = now + cooldown;

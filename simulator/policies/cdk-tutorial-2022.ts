@@ -19,7 +19,7 @@ export const cdkTutorial2022 = peer({
     scaler: {
       kind: 'polls',
       polls: new Grid(pollInterval),
-      wish: ({ unclaimed }) => ({ desired: unclaimed }),
+      target: ({ unclaimed }) => ({ desired: unclaimed }),
       writesAlways: true,
       requests: { ci: 1, aws: 1, write: 0, start: 0 },
       startedEvery: pollInterval,

@@ -20,7 +20,7 @@ export const circleciTutorial = peer({
     scaler: {
       kind: 'polls',
       polls: new Grid(pollInterval),
-      wish: ({ unclaimed, running }) => ({ desired: unclaimed + running }),
+      target: ({ unclaimed, running }) => ({ desired: unclaimed + running }),
       writesAlways: true,
       requests: { ci: 2, aws: 1, write: 0, start: 0 },
       startedEvery: pollInterval,

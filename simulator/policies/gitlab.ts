@@ -21,9 +21,9 @@ export const gitlab = peer({
     scaler: {
       kind: 'polls',
       polls: new Grid(pollInterval),
-      wish: (sight) => {
-        const inUse = sight.unclaimed + sight.running;
-        return { desired: neverForced(Math.ceil(inUse + Math.max(idle, factor * inUse)), sight) };
+      target: (observation) => {
+        const inUse = observation.unclaimed + observation.running;
+        return { desired: neverForced(Math.ceil(inUse + Math.max(idle, factor * inUse)), observation) };
       },
       requests: { ci: 1, aws: 1, write: 1, start: 0 },
     },

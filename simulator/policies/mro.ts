@@ -22,10 +22,12 @@ export const mro = peer({
     scaler: {
       kind: 'polls',
       polls: new Grid(pollInterval),
-      wish: (sight) => {
-        const work = sight.unclaimed + sight.running;
+      target: (observation) => {
+        const work = observation.unclaimed + observation.running;
         const wanted = Math.min(Math.max(work + (work > 0 ? headroom : 0), minReplicas), maxReplicas);
-        return { desired: neverForced(Math.min(wanted, sight.members.inService + maxSurge), sight) };
+        return {
+          desired: neverForced(Math.min(wanted, observation.members.inService + maxSurge), observation),
+        };
       },
       requests: { ci: 2, aws: 1, write: 1, start: 0 },
     },

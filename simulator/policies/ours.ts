@@ -7,7 +7,7 @@ import type {
   PollSettings,
   PollState,
 } from '../../functions/lib/contracts.ts';
-import { LIMITS } from '../../functions/lib/pacing.ts';
+import { LIMITS, pollInterval, quietSeconds } from '../../functions/lib/pacing.ts';
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
 import { FALLBACK_SECONDS } from '../../functions/lib/spot.ts';
@@ -15,7 +15,7 @@ import { changesOfDemand } from '../../functions/lib/warm-pool.ts';
 import type { SandboxSettings } from '../../sandbox/fleet.ts';
 import type { ScalingActivities } from '../../sandbox/group/activities.ts';
 import { leavesAfter } from '../../sandbox/group/runners.ts';
-import { PLAIN, type Policy, type Polls, type Sight, type Wish } from '../policy.ts';
+import { PLAIN, type Policy, type Polls, type ScalerObservation, type ScalerTarget } from '../policy.ts';
 
 /** The settings of a fleet that make a difference in a replay. */
 export type OursSettings = SandboxSettings;
@@ -39,7 +39,7 @@ export function ours(settings: OursSettings, startsAt: number): Policy {
     scaler: {
       kind: 'polls',
       polls: executions,
-      wish: (sight) => executions.wish(sight),
+      target: (observation) => executions.target(observation),
       requests: { ci: 2, aws: 1, write: 2, start: 2 },
       startedEvery: EXECUTION_SECONDS,
     },
@@ -60,58 +60,58 @@ class Executions implements Polls {
   readonly #startsAt: number;
   readonly #warmPoolAuto: boolean;
   readonly #onDemandPercentage: number;
-  /** The settings in force, and until when they are, in seconds. */
-  #levers: Levers;
-  #leversUntil = Number.NEGATIVE_INFINITY;
+  /** The capacity settings in force, and until when they are, in seconds. */
+  #inForce: Levers;
+  #inForceUntil = Number.NEGATIVE_INFINITY;
   /** When the next poll is due, in seconds. */
   #at = 0;
-  /** What that poll is handed, unless it is the first of its execution. */
+  /** The state for that poll, unless it is the first of its execution. */
   #state: PollState;
   #pollSettings: PollSettings;
-  /** What of the group's log the execution has read. */
+  /** The version of the group's activities that the execution has read. */
   #read = -1;
-  /** When what it read would mean something else without anything happening, in milliseconds since the epoch. */
+  /** When the same activities would be summarised differently, in milliseconds since the epoch. */
   #readUntil = Number.POSITIVE_INFINITY;
+  /** How many polls an execution has if all of them have the same interval, by that interval in seconds. */
+  readonly #pollsByInterval = new Map<number, number>();
 
   constructor(settings: OursSettings, startsAt: number) {
     this.#settings = settings;
     this.#startsAt = startsAt;
     this.#warmPoolAuto = settings.warmPool?.size === 'auto';
     this.#onDemandPercentage = onDemandPercentage(settings);
-    this.#levers = capacityOf(settings);
+    this.#inForce = capacityOf(settings);
     this.#state = {
       poll: firstPoll(startsAt),
       activities: { lastAt: null, failedLaunches: 0, cameInService: 0, breaker: { open: false } },
     };
-    this.#pollSettings = {
-      capacity: this.#levers,
-      pollIntervalSeconds: settings.pollInterval,
-      quietPollIntervalSeconds: settings.quietPollInterval,
-      onDemandPercentage: this.#onDemandPercentage,
-      executionStartedAt: startsAt,
-    };
+    this.#pollSettings = this.#settingsOf(startsAt);
   }
 
   get at(): number {
     return this.#at;
   }
 
-  /** The settings in force at a time in seconds, no earlier than the last one that was asked for. */
+  /** The capacity settings in force at a time in seconds. Times must not decrease from call to call. */
   inForce(seconds: number): Levers {
-    if (seconds < this.#leversUntil) return this.#levers;
+    if (seconds < this.#inForceUntil) return this.#inForce;
     const now = this.#instant(seconds);
-    this.#levers = effectiveSettings(capacityOf(this.#settings), now).levers;
-    this.#leversUntil = (nextFire(this.#settings.schedules, now) - this.#startsAt) / 1_000;
-    return this.#levers;
+    this.#inForce = effectiveSettings(capacityOf(this.#settings), now).levers;
+    this.#inForceUntil = (nextFire(this.#settings.schedules, now) - this.#startsAt) / 1_000;
+    this.#pollSettings = this.#settingsOf(this.#pollSettings.executionStartedAt);
+    return this.#inForce;
   }
 
-  wish(sight: Sight): Wish {
-    this.#begin(sight);
-    const now = this.#instant(sight.now);
-    const settings = { ...this.#pollSettings, capacity: this.inForce(sight.now) };
-    const { decision, again, next } = decidePoll(this.#state, this.#observe(sight), settings, now);
+  target(observation: ScalerObservation): ScalerTarget {
+    this.#begin(observation);
+    this.inForce(observation.now);
+    const now = this.#instant(observation.now);
+    const observed = this.#observe(observation);
+    const { decision, again, next } = decidePoll(this.#state, observed, this.#pollSettings, now);
     this.#handOn(again, next);
-    return { ...decision, until: this.#until(now, sight.log) };
+    const { desired, launchProcess, onDemandPercentage, warmPoolSize } = decision;
+    const until = this.#until(now, observation.activities);
+    return { desired, launchProcess, onDemandPercentage, warmPoolSize, until };
   }
 
   /** The poll has planned the next one already. */
@@ -122,34 +122,77 @@ class Executions implements Polls {
     this.#at = startOfExecution(this.#at) + EXECUTION_SECONDS;
   }
 
-  skip(sight: Sight, until: number): number {
-    const situation = { ...sight, minReplicas: this.#levers.minReplicas };
+  skip(observation: ScalerObservation, until: number): number {
+    const situation = { ...observation, minReplicas: this.#inForce.minReplicas };
     let skipped = 0;
-    for (; this.#at < until; skipped += 1) {
-      this.#begin(sight);
+    while (this.#at < until) {
+      const inExecution = this.#skipExecution(situation, until);
+      skipped += inExecution;
+      if (inExecution > 0) continue;
+      this.#begin(observation);
       const now = this.#instant(this.#at);
       const { again, next } = planRest(situation, this.#state, this.#pollSettings, now, false);
       this.#handOn(again, next);
+      skipped += 1;
     }
     return skipped;
   }
 
-  #observe(sight: Sight): Observation {
-    const { unclaimed, running, desired, members, suspended, onDemandPercentage, warmPoolSize } = sight;
-    const { spot, warmPool } = this.#settings;
-    const byFallback = onDemandPercentage !== this.#onDemandPercentage;
-    return {
-      unclaimed: { unclaimed },
-      running: { running },
-      group: {
-        desired,
-        members,
-        launchProcess: { suspended, byBreaker: suspended },
-        paused: 'false',
-        ...(spot !== undefined && { purchase: { onDemandPercentage, byFallback } }),
-        ...(warmPool !== undefined && { warmPool: { size: warmPoolSize, state: 'Stopped' } }),
-      },
+  /**
+   * Skips the polls of a whole execution, if it begins now, ends by `until`, and has the same interval between all polls.
+   *
+   * @returns How many polls were skipped; 0 if they must be planned one by one.
+   */
+  #skipExecution(situation: IdleSituation & Pick<ScalerObservation, 'activities'>, until: number): number {
+    const endsAt = this.#at + EXECUTION_SECONDS;
+    // While the breaker is open, a poll may change what the next execution starts with.
+    const { breaker } = this.#state.activities;
+    if (this.#at !== startOfExecution(this.#at) || endsAt > until || breaker.open) return 0;
+    const lastAt = lastActivityAt(situation.activities);
+    const intervalAt = (at: number) =>
+      pollInterval(quietSeconds(situation, lastAt, this.#instant(at)), this.#pollSettings);
+    // The interval never decreases while nothing happens.
+    const interval = intervalAt(this.#at);
+    if (intervalAt(endsAt) !== interval) return 0;
+    const polls = this.#pollsByInterval.get(interval) ?? this.#countPolls(interval);
+    this.#at = endsAt;
+    return polls;
+  }
+
+  /** Counts the polls of an execution that begins now, with the same interval between all polls. */
+  #countPolls(interval: number): number {
+    const startedAt = this.#instant(this.#at);
+    const settings = {
+      executionStartedAt: startedAt,
+      pollIntervalSeconds: interval,
+      quietPollIntervalSeconds: interval,
     };
+    let state = { ...this.#state, poll: firstPoll(startedAt) };
+    let polls = 0;
+    for (let more = true; more; polls += 1) {
+      const { again, next } = planRest(BUSY, state, settings, state.poll.dueAt, false);
+      state = next;
+      more = again;
+    }
+    this.#pollsByInterval.set(interval, polls);
+    return polls;
+  }
+
+  #observe(observation: ScalerObservation): Observation {
+    const { unclaimed, running, desired, members, suspended, onDemandPercentage, warmPoolSize } = observation;
+    const { spot, warmPool } = this.#settings;
+    const group: Observation['group'] = {
+      desired,
+      members,
+      launchProcess: { suspended, byBreaker: suspended },
+      paused: 'false',
+    };
+    if (spot !== undefined) {
+      const byFallback = onDemandPercentage !== this.#onDemandPercentage;
+      group.purchase = { onDemandPercentage, byFallback };
+    }
+    if (warmPool !== undefined) group.warmPool = { size: warmPoolSize, state: 'Stopped' };
+    return { unclaimed: { unclaimed }, running: { running }, group };
   }
 
   #handOn(again: boolean, next: PollState): void {
@@ -159,26 +202,35 @@ class Executions implements Polls {
       : startOfExecution(this.#at) + EXECUTION_SECONDS;
   }
 
-  /** Before the first poll of an execution, what the group did is read, once. */
-  #begin({ log }: Sight): void {
+  /** Before the first poll, an execution reads the group's activities, once. */
+  #begin({ activities }: ScalerObservation): void {
     if (this.#at !== startOfExecution(this.#at)) return;
     const now = this.#instant(this.#at);
-    this.#pollSettings = { ...this.#pollSettings, executionStartedAt: now };
-    this.#state = { poll: firstPoll(now), activities: this.#activities(log, now) };
+    this.#pollSettings = this.#settingsOf(now);
+    this.#state = { poll: firstPoll(now), activities: this.#readActivities(activities, now) };
   }
 
-  #activities(log: ScalingActivities, now: number): Activities {
-    // AWS reports whole seconds.
-    const lastAt = log.lastAt === Number.NEGATIVE_INFINITY ? null : Math.floor(log.lastAt / 1_000) * 1_000;
+  #settingsOf(executionStartedAt: number): PollSettings {
+    return {
+      capacity: this.#inForce,
+      pollIntervalSeconds: this.#settings.pollInterval,
+      quietPollIntervalSeconds: this.#settings.quietPollInterval,
+      onDemandPercentage: this.#onDemandPercentage,
+      executionStartedAt,
+    };
+  }
+
+  #readActivities(group: ScalingActivities, now: number): Activities {
+    const lastAt = lastActivityAt(group);
     const { activities } = this.#state;
     const before = activities.lastAt === lastAt ? activities : { ...activities, lastAt };
-    if (log.version === this.#read && now < this.#readUntil) return before;
-    this.#read = log.version;
+    if (group.version === this.#read && now < this.#readUntil) return before;
+    this.#read = group.version;
     this.#readUntil = Number.POSITIVE_INFINITY;
-    // As long as launches succeed, only a warm pool that is sized by them needs to know more of them.
-    if (!log.hasFailures && !this.#warmPoolAuto) return before;
+    // As long as launches succeed, only the size of an automatic warm pool depends on more of them.
+    if (!group.hasFailures && !this.#warmPoolAuto) return before;
     const { breaker } = this.#settings;
-    const record = log.record(this.#warmPoolAuto);
+    const record = group.record(this.#warmPoolAuto);
     if (this.#warmPoolAuto) this.#readUntil = changesOfDemand(record.launches, now);
     const settings = {
       breakerFailures: breaker.failures,
@@ -189,22 +241,40 @@ class Executions implements Polls {
     return { ...summariseActivities(record, settings, now), lastAt };
   }
 
-  /** Until when nothing else would be decided, in seconds, unless something happens. */
-  #until(now: number, log: ScalingActivities): number {
+  /** Until when the decision would be the same, in seconds, if nothing happens. */
+  #until(now: number, group: ScalingActivities): number {
     const { breaker, spotShortageAt } = this.#state.activities;
-    const canaryAt = breaker.open ? breaker.canaryAt : 0;
-    const spotAt = spotShortageAt === undefined ? 0 : spotShortageAt + FALLBACK_SECONDS * 1_000;
-    const nothingNew = log.version === this.#read || (!log.hasFailures && !this.#warmPoolAuto);
-    const nextExecution = this.#pollSettings.executionStartedAt + EXECUTION_SECONDS * 1_000;
-    const readAgain = nothingNew ? this.#readUntil : nextExecution;
-    const changes = [readAgain, ...[canaryAt, spotAt].filter((at) => at > now)];
-    return Math.min((Math.min(...changes) - this.#startsAt) / 1_000, this.#leversUntil);
+    const nothingNew = group.version === this.#read || (!group.hasFailures && !this.#warmPoolAuto);
+    let until = nothingNew
+      ? this.#readUntil
+      : this.#pollSettings.executionStartedAt + EXECUTION_SECONDS * 1_000;
+    if (breaker.open && breaker.canaryAt > now) until = Math.min(until, breaker.canaryAt);
+    if (spotShortageAt !== undefined) {
+      const fallbackEndsAt = spotShortageAt + FALLBACK_SECONDS * 1_000;
+      if (fallbackEndsAt > now) until = Math.min(until, fallbackEndsAt);
+    }
+    return Math.min((until - this.#startsAt) / 1_000, this.#inForceUntil);
   }
 
   #instant(seconds: number): number {
     return this.#startsAt + seconds * 1_000;
   }
 }
+
+/** AWS reports whole seconds. */
+const lastActivityAt = ({ lastAt }: ScalingActivities) =>
+  lastAt === Number.NEGATIVE_INFINITY ? null : Math.floor(lastAt / 1_000) * 1_000;
+
+type IdleSituation = Parameters<typeof quietSeconds>[0];
+
+/** A fleet that is not idle. */
+const BUSY: IdleSituation = {
+  unclaimed: 0,
+  running: 1,
+  desired: 1,
+  members: { pending: 0, inService: 1, leaving: 0, standby: 0 },
+  minReplicas: 0,
+};
 
 /** As the state First Poll of the workflow has it. */
 const firstPoll = (dueAt: number): PollState['poll'] => ({

@@ -1,4 +1,4 @@
-import { Grid, idleFor, PLAIN, peer, type Sight, type Wish } from '../policy.ts';
+import { Grid, idleFor, PLAIN, peer, type ScalerObservation, type ScalerTarget } from '../policy.ts';
 
 /** How long it waits at most until every instance is a runner, in seconds. */
 const LONGEST_BLOCK = 900;
@@ -22,7 +22,7 @@ export const vela = peer({
     scaler: {
       kind: 'polls',
       polls: new Grid(pollInterval),
-      wish: addAndWait(maxReplicas),
+      target: addAndWait(maxReplicas),
       requests: { ci: 1, aws: 1, write: 1, start: 0 },
     },
     leavesAt: idleFor(idleTimeout),
@@ -31,7 +31,7 @@ export const vela = peer({
   }),
 });
 
-function addAndWait(maxReplicas: number): (sight: Sight) => Wish {
+function addAndWait(maxReplicas: number): (observation: ScalerObservation) => ScalerTarget {
   let blockedUntil = Number.NEGATIVE_INFINITY;
   return ({ now, unclaimed, desired, members }) => {
     if (now < blockedUntil && members.inService < desired) return { desired, until: blockedUntil };

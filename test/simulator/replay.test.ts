@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Job } from '../../sandbox/trace.ts';
 import { WAIT_PARTS } from '../../simulator/job-figures.ts';
 import { PEERS, policyOf } from '../../simulator/peers.ts';
-import { Grid, idleFor, PLAIN, type Policy, type Sight } from '../../simulator/policy.ts';
+import { Grid, idleFor, PLAIN, type Policy, type ScalerObservation } from '../../simulator/policy.ts';
 import { type Replayed, type ReplayOptions, replay } from '../../simulator/replay.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
 import { WORLD, type World } from '../../simulator/world.ts';
@@ -17,7 +17,7 @@ const level = (policy: Partial<Policy> = {}, pollInterval = 5): Policy => ({
   scaler: {
     kind: 'polls',
     polls: new Grid(pollInterval),
-    wish: ({ unclaimed, running }) => ({ desired: unclaimed + running }),
+    target: ({ unclaimed, running }) => ({ desired: unclaimed + running }),
     requests: { ci: 2, aws: 1, write: 1, start: 0 },
   },
   leavesAt: idleFor(60),
@@ -183,12 +183,15 @@ describe('a replay, worked out by hand:', () => {
   });
 
   it('counts the idle time of an instance that is taken away', () => {
-    const wish = ({ now, unclaimed }: Sight) => ({ desired: now < 200 || unclaimed > 0 ? 1 : 0, until: 200 });
+    const target = ({ now, unclaimed }: ScalerObservation) => ({
+      desired: now < 200 || unclaimed > 0 ? 1 : 0,
+      until: 200,
+    });
     const policy = level({
       scaler: {
         kind: 'polls',
         polls: new Grid(5),
-        wish,
+        target,
         requests: { ci: 2, aws: 1, write: 1, start: 0 },
       },
       reuse: true,
