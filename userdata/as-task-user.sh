@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Runs a task's command as the task user, with the environment and the limits of its login. The task stays in the control
-# group of the runner's unit: sudo and su open a session of their own, which systemd ends first when the instance shuts
-# down. runuser applies /etc/security/limits.conf, and opens none.
+# group of the runner's unit. sudo and su open a session, and systemd ends sessions first when the instance shuts down.
+# runuser applies /etc/security/limits.conf and opens no session.
 set -euo pipefail
 
-# As pam_env reads it: NAME=VALUE, perhaps quoted, perhaps behind `export`.
+# Reads it as pam_env does: NAME=VALUE, with optional quotes, after an optional `export`.
 environment=()
 while read -r line || [ -n "$line" ]; do
   line=${line#export }

@@ -1,32 +1,32 @@
 # shellcheck shell=bash
-# What the scripts share: time and retries, metadata by IMDSv2, and AWS's APIs as the instance's role, with curl and
-# python3 alone. A call is one attempt with a deadline.
+# Functions for all scripts: time and retries, metadata by IMDSv2, and AWS's APIs with the instance's role. They need only
+# curl and python3. A call is one attempt with a deadline.
 
 LIB=${LIB:-/opt/autoscaler}
-# What survives a reboot, and what does not.
+# The first directory survives a reboot, the second does not.
 STATE=${STATE:-/var/lib/autoscaler}
 RUN=${RUN:-/run/autoscaler}
 
 say() { echo "${0##*/}: $*" >&2; }
 
-# A mark belongs to this very instance: an image of it, and an instance of that image, do not have it.
+# A mark belongs to this instance. An image of it, and instances of that image, do not have the mark.
 mark() { echo "$INSTANCE_ID" >"$STATE/$1"; }
 marked() { grep -qsx "$INSTANCE_ID" "$STATE/$1"; }
 
-# Sets `now` to the seconds since the kernel started: a clock that is set while the instance boots cannot stretch them.
+# Sets `now` to the seconds since the kernel started. Setting the clock during the boot does not change them.
 clock() {
   read -r now _ <"${UPTIME:-/proc/uptime}"
   now=${now%.*}
 }
 
-# pause SECONDS: a random time below that, so that a hundred instances do not ask again in step
+# pause SECONDS: sleeps for a random shorter time, so that a hundred instances do not retry together
 pause() { sleep "$((RANDOM % $1)).$((RANDOM % 900 + 100))"; }
 
-# What an attempt says with its status: that AWS refused it, which can be some seconds behind what was changed there, or
-# that another attempt would end alike.
+# Exit statuses of an attempt: AWS refused it (a new permission can take some seconds), or a retry cannot help.
 REFUSED=3 FINAL=4
 
-# retry SECONDS COMMAND...: for so long, or for 10 s from the first refusal, with pauses of up to 1, 2, 4, 8 and then 16 s
+# retry SECONDS COMMAND...: retries for this time, but only 10 s after the first refusal, with pauses of up to 1, 2, 4, 8
+# and then 16 s
 retry() {
   local now end limit=1 status
   clock
@@ -47,7 +47,7 @@ retry() {
   done
 }
 
-# metadata ITEM: status 22 if there is no such item. In subnets without IPv4, only the IPv6 address answers.
+# metadata ITEM: prints it; status 22 if it does not exist. In subnets without IPv4, only the IPv6 address answers.
 metadata() {
   local imds header=X-aws-ec2-metadata-token token=''
   for imds in ${IMDS_URL:-http://169.254.169.254 http://[fd00:ec2::254]}; do
@@ -57,10 +57,10 @@ metadata() {
   [ -n "$token" ] && curl -fs -m 2 --retry 3 --noproxy '*' -H @- "$imds/latest/meta-data/$1" <<<"$header: $token"
 }
 
-# What the group wants the instance to be: InService, Terminated, Warmed:Stopped ...
+# The target lifecycle state in the group: InService, Terminated, Warmed:Stopped ...
 target_state() { metadata autoscaling/target-lifecycle-state; }
 
-# aws_call SERVICE [PATH] < the request's curl configuration: credentials join it, and no command line
+# aws_call SERVICE [PATH] < the request's curl configuration: adds the credentials to it, and to no command line
 aws_call() {
   local role credentials
   role=$(metadata iam/security-credentials/) &&
@@ -73,7 +73,7 @@ print("header=\"x-amz-security-token: %s\"" % c["Token"])') &&
       --aws-sigv4 "aws:amz:$AWS_REGION:$1" -K - "${AWS_ENDPOINT_URL:-https://$1.$AWS_REGION.amazonaws.com}/${2:-}"
 }
 
-# refused ANSWER: the status of a call that failed so
+# refused ANSWER: the exit status for this failed call
 refused() {
   case $1 in *AccessDenied* | *NoSuch* | *ResourceNotFound* | *ValidationError*) return "$REFUSED" ;; *) return 1 ;; esac
 }
@@ -95,7 +95,7 @@ launch_hook() {
   local answer
   answer=$(autoscaling "$@" "AutoScalingGroupName=$GROUP_NAME" LifecycleHookName=launch) && return
   say "$1: ${answer:-no answer}"
-  # A ValidationError: no launch of this instance waits any more.
+  # A ValidationError: no launch of this instance is waiting.
   refused "$answer"
 }
 complete_launch() { launch_hook CompleteLifecycleAction "LifecycleActionResult=$1"; }

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Keeps jobs from the instance's metadata, and so from its role. Only root reaches IMDS, and EC2 Instance Connect, which
-# looks up a person's key there: a job can act as other users than its own, with subordinate ids, or by a service that
-# an install script started.
+# Blocks jobs from the instance's metadata, and so from its role. Only root and EC2 Instance Connect, which looks up a
+# person's key there, can reach IMDS. The rule allows users instead of blocking one, because a job can act as other users:
+# with subordinate ids, or through a service that an install script started.
 set -euo pipefail
 [ "$ALLOW_INSTANCE_METADATA" != true ] || exit 0
 
 allowed=0
 if connect=$(id -u ec2-instance-connect 2>/dev/null); then allowed+=", $connect"; fi
 
-# Declared before it is deleted, so that a second run replaces it.
+# The table is declared before it is deleted, so a second run replaces it.
 nft -f - <<RULES
 table inet circleci_autoscaler
 delete table inet circleci_autoscaler

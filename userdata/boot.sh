@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Makes an instance a CircleCI runner, at every boot: the first, a warm start, a reboot. If it fails,
-# systemd has the instance leave: without a runner it is paid for, and useless.
+# Makes an instance a CircleCI runner, at every boot: the first, a warm start, a reboot. If it fails, systemd makes the
+# instance leave, because an instance without a runner costs money and does nothing.
 set -Eeuo pipefail
 . "$(dirname "$0")/aws.sh"
 . "$(dirname "$0")/packages.sh"
 CONFIG=${CONFIG:-/etc/autoscaler}
-# Where the task's working directory is made.
+# The task's working directory is created here.
 WORK=${WORK:-/var/lib/autoscaler/work}
-# Neither a package nor needrestart asks questions, nor restarts services.
+# Packages and needrestart must not ask questions or restart services.
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1
 
 trap 'say "failed in line $LINENO: $BASH_COMMAND"' ERR
-# A warm instance is stopped while it waits: no failure.
+# A warm instance is stopped while it waits. That is not a failure.
 trap 'exit 0' TERM
 
-# phase NAME COMMAND...: says how long it took
+# phase NAME COMMAND...: runs a command and logs its duration
 phase() {
   local start end
   read -r start _ <"${UPTIME:-/proc/uptime}"
@@ -28,26 +28,26 @@ fail() {
   exit 1
 }
 
-# Begins the time in which the runner must be up.
+# Starts the time limit for the runner.
 begin_time() {
   clock
   began=$now
 }
 
-# At a start of the instance, the group's time for it began some seconds before the kernel's and systemd's.
+# When an instance starts, the group's timeout begins some seconds before the kernel and systemd.
 begin_with_launch() {
   local microseconds
   microseconds=$(systemctl show --value --property=UserspaceTimestampMonotonic)
   began=$((microseconds / 1000000 - 20))
 }
 
-# over FRACTION: whether so much of that time has passed
+# over FRACTION: succeeds if this fraction of the time limit has passed
 over() {
   clock
   [ $((now - began)) -ge $((BOOT_TIMEOUT_SECONDS * $1)) ]
 }
 
-# Tries again for as long as the runner could still be up in time, and for 30 s in any case.
+# Retries as long as the runner can still be up in time, and for at least 30 s.
 persist() {
   local left
   clock
@@ -55,7 +55,7 @@ persist() {
   retry $((left > 30 ? left : 30)) "$@"
 }
 
-# curl signs requests with the headers that S3 wants from 7.87 on: https://github.com/curl/curl/pull/9804
+# curl signs requests with the headers that S3 needs since 7.87: https://github.com/curl/curl/pull/9804
 check_curl() {
   local version
   read -r _ version _ < <(curl --version)
@@ -73,13 +73,13 @@ identify() {
   mkdir -p "$STATE"
 }
 
-# The last resort.
+# The last resort: leave at this age, whatever runs.
 limit_age() {
   systemctl is-active --quiet autoscaler-leave.timer ||
     systemd-run --quiet --unit=autoscaler-leave.service --on-active="$AGE_LIMIT_SECONDS"
 }
 
-# The image may bring the runner: the pinned release as it was installed, or any if none is pinned.
+# The image may have the runner: the unchanged pinned release, or any release if none is pinned.
 has_runner() {
   local runner
   runner=$(command -v circleci-runner) || return
@@ -92,29 +92,29 @@ install_runner() {
   [ -z "$RUNNER_VERSION" ] || sha256sum "$(command -v circleci-runner)" >"$STATE/runner-$RUNNER_VERSION"
 }
 
-# What an install script says when a lock, the network or a clock that is not set yet was in its way: by apt, dpkg, dnf,
+# The output of an install script that failed for a lock, the network or a clock that is not set yet: of apt, dpkg, dnf,
 # rpm, useradd, curl, wget, git, pip, npm and Docker.
 PASSING='(get|acquire|unable to|cannot|transaction) lock\b|\block(ed)? (is held|by another)|was locked by|dpkg was interrupted'
 PASSING+='|temporary failure|name or service not known|(could not|couldn.t|failed to|unable to) (resolve|connect|fetch|download)'
 PASSING+='|connection (refused|reset|timed out)|timed out|timeout|unreachable|etimedout|econnre|eai_again|early eof|mismatch'
 PASSING+='|bad gateway|service unavailable|too ?many ?requests|error: (429|50[0-9])|not yet valid|not valid yet'
 
-# The fleet's install script lies in S3, whatever its size is.
+# The fleet's install script is in S3, so it can have any size.
 run_install_script() {
   local script log tee status=0
   script=$(mktemp -p "$STATE") log=$(mktemp -p "$STATE")
   if persist get_object "$INSTALL_OBJECT" "$script"; then
     chmod 0700 "$script"
     await_locks "$BOOT_TIMEOUT_SECONDS" || say 'the locks of the package manager are still held'
-    # No pipe, whose end would wait for whatever the script leaves running.
+    # Not a pipe: its reader would wait for processes that the script leaves running.
     exec 7> >(tee "$log")
     tee=$!
     timeout -k 10 "$BOOT_TIMEOUT_SECONDS" "$script" >&7 2>&1 7>&- || status=$FINAL
     exec 7>&-
-    # Its last lines may still be on their way.
+    # Its last lines may arrive late.
     [ "$status" -eq 0 ] || timeout 2 tail -s 0.1 --pid="$tee" -f /dev/null || true
     if [ "$status" -ne 0 ] && grep -qiE "$PASSING" "$log"; then status=1; fi
-    # What apt asks for after an interruption.
+    # apt demands this after an interruption.
     if grep -qs 'dpkg was interrupted' "$log"; then dpkg --configure -a || true; fi
   else
     status=$FINAL
@@ -123,7 +123,7 @@ run_install_script() {
   return "$status"
 }
 
-# An image may have had the very install script run.
+# The image may have been made after the same install script ran.
 install_once() {
   local installed="$STATE/installed-$INSTALL_SHA256"
   if [ -e "$installed" ]; then return; fi
@@ -131,7 +131,7 @@ install_once() {
   touch "$installed"
 }
 
-# The package of the runner, or an image, may have made the task user without a home directory or a shell.
+# The runner's package, or an image, may have created the task user without a home directory or a shell.
 make_task_user() {
   local home
   id circleci >/dev/null 2>&1 || useradd --create-home --shell /bin/bash circleci
@@ -144,16 +144,16 @@ make_task_user() {
   fi
 }
 
-# What a warm start, or an image of such an instance, need not do again.
+# A warm start, or an image of such an instance, does not repeat this.
 prepare() {
   local version="$INSTALL_OBJECT $RUNNER_VERSION $DOCKER $LOG_GROUP_NAME"
   if [ "$(cat "$STATE/prepared" 2>/dev/null)" = "$version" ] && has_runner && command -v nft >/dev/null; then return; fi
   if [ -d "${ROOT:-}/etc/apt/apt.conf.d" ]; then
-    # For the jobs as well: a lock is waited for, a dead mirror is not.
+    # For the jobs as well: wait for a lock, but not for a dead mirror.
     printf '%s;\n' 'DPkg::Lock::Timeout "180"' 'Acquire::Retries "3"' 'Acquire::http::Timeout "20"' \
       >"${ROOT:-}/etc/apt/apt.conf.d/99-autoscaler"
   fi
-  # First, so that the install script can pull images.
+  # First, because the install script may pull images.
   [ "$DOCKER" != true ] || phase 'docker' persist "$LIB/docker"
   [ -z "$INSTALL_OBJECT" ] || install_once
   install_runner
@@ -169,14 +169,14 @@ prepare() {
   echo "$version" >"$STATE/prepared"
 }
 
-# A warm instance must not claim work: it waits here, stopped or running.
+# A warm instance must not claim work, so it waits here, stopped or running.
 await_in_service() {
   local now last
   clock
   last=$now
   until state=$(target_state) && [ "$state" = InService ]; do
     clock
-    # It was hibernated: the uptime counts that.
+    # The instance was hibernated, and the uptime includes that time.
     if [ $((now - last)) -gt 60 ]; then begin_time; fi
     last=$now
     case $state in
@@ -200,7 +200,7 @@ header="x-amz-target: secretsmanager.GetSecretValue"
 data="{\"SecretId\": \"$RUNNER_SECRET_NAME\"}"
 REQUEST
   ) || {
-    # Only the error's name: the rest could quote what was read.
+    # Only the error's name: the rest could quote the secret.
     error=$(grep -oEm 1 '[A-Za-z]+(Exception|Error)' <<<"$answer")
     say "secret $RUNNER_SECRET_NAME: ${error:-no answer}"
     refused "$error"
@@ -214,7 +214,7 @@ if not re.fullmatch(r"[\w.~+/=:-]+", token):
 print(token)' <<<"$answer" || return "$FINAL"
 }
 
-# The shell itself writes the token: no command line shows it.
+# The shell itself writes the token, so no command line shows it.
 configure() {
   local token ssh=''
   token=$(persist read_token)
@@ -233,11 +233,11 @@ runner:
   mode: $RUNNER_MODE
   idle_timeout: $((IDLE_TIMEOUT_SECONDS))s
   max_run_time: ${MAX_RUN_TIME_SECONDS}s
-  # Removed after each task, and made by the next, whose user may do so there.
+  # Each task's directory is removed after the task. The next task creates its own, so its user may write here.
   working_directory: $WORK/task
   cleanup_working_directory: true
   task_agent_directory: $STATE/agent
-  # If memory or CPU runs out, the task yields, not the heartbeat.
+  # If memory or CPU runs out, the task must suffer, not the heartbeat.
   command_prefix: ["choom", "-n", "500", "--", "nice", "-n", "5", "$LIB/as-task-user"]
   enable_unsafe_retries: $UNSAFE_RETRIES
 $ssh
@@ -248,7 +248,7 @@ CONFIGURATION
 }
 
 start_runner() {
-  # A runner that starts as its hook times out could claim a job and be terminated with it.
+  # If the hook timed out just as the runner starts, the instance would be terminated with the job that it claims.
   if $late || over 1/2; then
     persist launch_hook RecordLifecycleActionHeartbeat
   fi
@@ -257,7 +257,7 @@ start_runner() {
   systemctl start autoscaler-runner.service
 }
 
-# CONTINUE for a runner that stays up, until it is heard: a hook that times out ends the job.
+# Sends CONTINUE for a runner that stays up, until AWS accepts it: a hook that times out ends the job.
 report() {
   sleep 3
   while ! marked launched && systemctl is-active --quiet autoscaler-runner.service; do
@@ -278,7 +278,7 @@ check_curl
 phase identity identify
 if [ -e "$RUN/started" ]; then
   say 'the runner was started in this boot already'
-  # Unless this unit was restarted just before that.
+  # This unit may have been restarted just before that.
   [ "$(systemctl show --value --property=InactiveExitTimestampMonotonic autoscaler-runner.service)" != 0 ] ||
     systemctl start autoscaler-runner.service
   follow
@@ -287,7 +287,7 @@ fi
 if marked started; then fail 'rebooted after its runner had started'; fi
 if [[ $state != Warmed:* ]]; then
   limit_age
-  # Part of the hook's time went into a boot that did not end.
+  # An unfinished boot has used a part of the hook's time.
   if marked begun; then late=true; fi
   mark begun
 fi
@@ -298,7 +298,7 @@ if [ "$state" != InService ]; then
   limit_age
   begin_time
 fi
-# An instance that hibernated has the memory from before, but empty disks.
+# After hibernation, an instance has its old memory but empty disks.
 [ "$WORKING_DIRECTORY" != instance-store ] || phase 'instance store' "$LIB/instance-store"
 phase configuration configure
 phase 'runner start' start_runner

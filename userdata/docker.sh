@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Has Docker run: the one that the image has, or the distribution's.
+# Starts Docker: the image's own, or the distribution's package.
 set -euo pipefail
 . "$(dirname "$0")/aws.sh"
 . "$(dirname "$0")/packages.sh"
@@ -10,5 +10,5 @@ if ! command -v dockerd >/dev/null; then
   install_packages "$package"
 fi
 systemctl enable --now docker.service
-# Whoever made the image may have installed Docker without its group.
+# The image may have Docker without its group.
 groupadd --force docker

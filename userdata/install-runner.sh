@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs machine runner 3 from CircleCI's releases: the one that the fleet pins by its SHA-256, or the current one, by
-# the SHA-256 in the manifest beside it. No package manager is needed, and so no lock of one.
+# Installs machine runner 3 from CircleCI's releases. The SHA-256 is the one that the fleet pins, or the one in the
+# manifest for the current release. This needs no package manager, so it waits for no lock.
 set -euo pipefail
 . "$(dirname "$0")/aws.sh"
 
@@ -17,7 +17,7 @@ download() {
   code=$(curl -sSL -m "$3" -o "$2" -w '%{http_code}' "$1")
   if [ "$code" = 200 ]; then return; fi
   say "$1: HTTP status $code"
-  # S3 answers 403 for what is not there.
+  # S3 answers 403 if the object does not exist.
   case $code in 403 | 404) exit "$REFUSED" ;; *) exit 1 ;; esac
 }
 
@@ -33,7 +33,7 @@ print(release["url"], release["sha256"])' "$architecture")
 fi
 download "$url" archive 120
 if ! sha256sum --check --quiet <<<"$sha256  archive"; then
-  # The manifest can be behind the archive for a while; what the fleet pins does not change.
+  # The manifest can be older than the archive for a while. A pinned release does not change.
   [ -z "$RUNNER_VERSION" ] || exit "$FINAL"
   exit 1
 fi

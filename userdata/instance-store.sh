@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Mounts the disks of the instance itself where the working directory is made, as one file system. They are empty at the
-# first boot and whenever the instance was stopped. Whatever is in the way, the working directory stays on the root
-# volume: a slower disk is no reason to have no runner.
+# Mounts the disks of the instance itself as one file system, for the working directory. The disks are empty at the first
+# boot and after each stop. If anything goes wrong, the working directory stays on the root volume: a runner with a slower
+# disk is better than no runner.
 set -euo pipefail
 . "$(dirname "$0")/aws.sh"
 DISKS=${DISKS:-/dev/disk/by-id}
 WORK=${WORK:-/var/lib/autoscaler/work}
 LABEL=autoscaler
-# What its disks become, if there are several.
+# The array of several disks.
 STRIPED=${STRIPED:-/dev/md/autoscaler}
 
 leave_it() {
@@ -15,14 +15,14 @@ leave_it() {
   exit 0
 }
 
-# Neither with a signature (a file system, a partition table, a member of an array) nor in use by anything.
+# The disk has no signature (a file system, a partition table, a member of an array) and is not in use.
 is_blank() {
   local signatures users
   signatures=$(wipefs --noheadings "$1") && users=$(lsblk --noheadings --output NAME,MOUNTPOINT "$1") &&
     [ -z "$signatures" ] && [ "$(wc -w <<<"$users")" -eq 1 ]
 }
 
-# Whether it holds the file system that an earlier boot made here.
+# Succeeds if the disk has the file system that an earlier boot created here.
 is_ours() {
   [ "$(blkid --probe --usages filesystem --match-tag LABEL --output value "$1" 2>/dev/null)" = "$LABEL" ]
 }
@@ -34,7 +34,7 @@ mount_work() {
 }
 
 format() {
-  # Nothing on a new disk needs to be discarded first, which takes a minute for a large one.
+  # A new disk need not be discarded first; that takes a minute for a large disk.
   if command -v mkfs.ext4 >/dev/null; then
     mkfs.ext4 -q -F -m 0 -E nodiscard -L "$LABEL" "$1"
   else
@@ -44,7 +44,7 @@ format() {
 
 if mountpoint -q "$WORK"; then exit 0; fi
 
-# A disk has several names there, and each of its partitions has some.
+# A disk, and each of its partitions, has several names there.
 mapfile -t disks < <(
   for link in "$DISKS"/nvme-Amazon_EC2_NVMe_Instance_Storage_*; do
     case $link in *-part*) ;; *) [ ! -e "$link" ] || readlink -f "$link" ;; esac

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Takes this instance out of its Auto Scaling group, which terminates it. Only here, and once, is the desired
-# capacity lowered for it. Whoever runs this powers off next, which terminates it too; but an instance that powers off
-# without having left is replaced, so this is patient first.
+# Terminates this instance in its Auto Scaling group, with a decrement. Only this script lowers the desired capacity for the
+# instance, and only once. Its caller then powers off, which terminates the instance as well. But the group replaces an
+# instance that powers off without having left, so this script retries for a long time first.
 set -uo pipefail
 . "$(dirname "$0")/aws.sh"
 
-# For how long it tries to leave, in seconds, and then to report the instance unhealthy.
+# Seconds of retries to leave, and then to report the instance unhealthy.
 PATIENCE=420 LAST_PATIENCE=30
 
-# Two may come at once: the runner that ended, the boot that failed, the age limit.
+# Two callers can run at the same time: the ended runner, the failed boot, the age limit.
 mkdir -p "$RUN"
 exec 9>"$RUN/leaving"
 flock 9
@@ -21,19 +21,19 @@ finish_launch() {
   retry "$LAST_PATIENCE" complete_launch "$1" && mark launched
 }
 
-# An instance to be replaced (see watch) does not lower the desired capacity.
+# An instance that the group must replace (see watch.sh) does not lower the desired capacity.
 decrement=true
 if marked replace; then decrement=false; fi
 
-# One attempt
+# One attempt.
 terminate() {
   local answer
-  # The metadata may not have answered above.
+  # The metadata may have failed to answer above.
   AWS_REGION=${AWS_REGION:-$(metadata placement/region)} INSTANCE_ID=${INSTANCE_ID:-$(metadata instance-id)}
   case $(target_state) in
-    # What a call did whose answer was lost.
+    # If the answer of a call was lost, this shows its effect.
     Terminated | Detached) return ;;
-    # Cannot be terminated in the group; ABANDON, below, gives it up.
+    # The group cannot terminate it in this state. ABANDON, below, ends the launch.
     Warmed:*) return ;;
   esac
   answer=$(autoscaling TerminateInstanceInAutoScalingGroup "ShouldDecrementDesiredCapacity=$decrement") && return
@@ -46,15 +46,15 @@ terminate() {
       return
       ;;
   esac
-  # At its minimum the group replaces this instance.
+  # A group at its minimum replaces this instance.
   decrement=false
   terminate
 }
 
 say "leaving group $GROUP_NAME"
-# The last lines reach CloudWatch Logs first.
+# Wait until the last lines have reached CloudWatch Logs.
 if [ -n "$LOG_GROUP_NAME" ]; then timeout -k 10 60 "$LIB/ship-logs" && sleep 3; fi
-# A runner that ended well had a good launch, however soon it ended.
+# If the runner succeeded, its launch succeeded, even if it ended soon.
 if [ "${SERVICE_RESULT:-}" = success ]; then finish_launch CONTINUE; fi
 if ! retry "$PATIENCE" terminate; then
   say 'the group refuses: reporting this instance unhealthy'

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Package installation with whichever of apt and dnf the image has.
+# Installs packages with apt or dnf, whichever the image has.
 
-# Returns once nobody holds the locks of apt, dpkg and rpm, or with status 124 after SECONDS. apt-get update and rpm
-# take theirs without waiting, and an image may be updating itself as it boots.
+# Returns when nobody holds the locks of apt, dpkg and rpm, or with status 124 after SECONDS. apt-get update and rpm fail
+# at once if their lock is held, and an image may update itself while it boots.
 await_locks() {
   timeout "$1" python3 -c '
 import fcntl, sys

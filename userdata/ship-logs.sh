@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sends the journal of the runner's units to CloudWatch Logs with Amazon's agent: `install` installs it, `start` starts
-# it, and without either it does both. Installed before a job runs, it does not hold apt's lock while one does.
+# it, and without an argument it does both. The agent is installed before a job runs, so that it does not hold apt's lock
+# during a job.
 set -euo pipefail
 . "$(dirname "$0")/packages.sh"
 agent=/opt/aws/amazon-cloudwatch-agent

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the lines of runner.yaml, below `runner:`, by which CircleCI tells people where to connect for an SSH rerun.
-# Without such an address the runner starts all the same, and its tasks cannot be rerun with SSH.
+# Prints the lines of runner.yaml, below `runner:`, with the address that CircleCI shows for an SSH rerun. If the instance
+# lacks such an address, the runner starts anyway, and nobody can rerun its tasks with SSH.
 set -euo pipefail
 . "$(dirname "$0")/aws.sh"
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Looks every 5 s whether EC2 takes this Spot instance back, as the EC2 guide advises, and whether somebody recycles it.
+# Checks every 5 s whether EC2 takes this Spot instance back, as the EC2 guide advises, and whether somebody recycles it.
 set -uo pipefail
 . "$(dirname "$0")/aws.sh"
 
-# The runner has a child process for its task, and none while it is idle. What a task leaves behind, such as a build
-# tool's daemon, is nobody's child.
+# The runner has a child process while it has a task, and none while it is idle. Processes that a task leaves behind, such
+# as a build tool's daemon, are not its children.
 busy() {
   local runner
-  # If systemd does not answer, a task may be running.
+  # If systemd does not answer, assume that a task runs.
   runner=$(systemctl show --value --property=MainPID autoscaler-runner.service) || return 0
   [ "${runner:-0}" -gt 0 ] && pgrep --parent "$runner" >/dev/null
 }
@@ -17,14 +17,14 @@ while sleep 5; do
     notice=interruption
   elif metadata events/recommendations/rebalance; then
     notice=rebalance
-  # The tag that `npm run recycle` puts on it.
+  # `npm run recycle` sets this tag.
   elif metadata tags/instance/circleci-runners:recycle >/dev/null; then
     notice=recycle
   else
     continue
   fi
   if busy; then
-    # Only an interruption is a reason to disturb a job.
+    # Only an interruption may disturb a job.
     [ "$notice" = interruption ] || continue
     mark replace
   fi
