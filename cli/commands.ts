@@ -20,13 +20,13 @@ export const COMMANDS = {
 
 export type CommandName = keyof typeof COMMANDS;
 
-/** Exit codes when nobody reads the output any more: `head` has enough, which is no failure, or the terminal is closed. */
+/** Exit codes when the output has no reader any more: `head` stopped reading, which is no failure, or the terminal is closed. */
 const GONE: Record<string, number> = { EPIPE: 0, EIO: 129 };
 
 /**
  * Runs a command as this process.
  *
- * @param words The command line: the command's name, and its own words.
+ * @param words The command line: the name of the command, and its arguments.
  */
 export async function runProcess([name = '', ...words]: string[], terminal: Terminal): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {

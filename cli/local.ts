@@ -137,7 +137,7 @@ async function printExecutions(
   }
 }
 
-/** What each poll decided, where it changed something, and how many polls there were. */
+/** The decisions of the polls that changed something, and the number of polls. */
 function decisions(steps: Step[]): string[] {
   const plans = steps.flatMap((step) => {
     const { decision } = Object(step.state === 'Compute Capacity' ? step.output : undefined);

@@ -131,7 +131,7 @@ async function run(options: Options, shell: Shell): Promise<void> {
   const priced = pricedBy(prices, fleet);
   const startsAt = trace.startsAt ?? WORLD.startsAt;
   const world = { ...WORLD, boot: options.boot, warmBoot: options.warmBoot, startsAt };
-  // Only for a report: the bundler is not loaded for anything else.
+  // Loaded only for a report, because the bundler takes long to load.
   const report = options.report === undefined ? undefined : await import('./replays/report.ts');
   if (options.report !== undefined) report?.checkReportFile(options.report);
   const costs = describeCosts(fleet, priced, prices);
@@ -209,7 +209,7 @@ async function replayed({
   const lowerBounds = lowerBoundsOf(jobs, world, { priced });
   const rows: PolicyRow[] = [...outcomes];
   if (options.workflow === true) {
-    // Only here: the state machine and the SDK take longer to load than most replays take.
+    // Loaded only here, because the state machine and the SDK take longer to load than most replays run.
     const { throughWorkflow } = await import('../simulator/through-workflow.ts');
     const states = terminal.progress('jobs through the workflow', { total: jobs.length });
     rows.push(await throughWorkflow(jobs, fleet, world, states.to, faults).finally(states.stop));

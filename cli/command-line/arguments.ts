@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { DURATION_FORM, formatDuration, parseDuration } from '../../fleets/duration.ts';
 import { faultOfStackName, STACK_NAME } from '../../fleets/names.ts';
 
-/** A parser for an option that takes a number; its complaint says what is allowed. */
+/** A parser for an option that takes a number; its error message says what is allowed. */
 export function numberOption(least: number, most: number, kind: 'whole' | 'any' = 'whole') {
   return (given: string): number => {
     const value = Number(given);
@@ -14,7 +14,7 @@ export function numberOption(least: number, most: number, kind: 'whole' | 'any' 
   };
 }
 
-/** A parser for an option that takes a duration; its complaint says what is allowed. */
+/** A parser for an option that takes a duration; its error message says what is allowed. */
 export function durationOption(least: number, most: number, kind: 'whole' | 'any' = 'whole') {
   return (given: string): number => {
     const seconds = parseDuration(given);

@@ -4,7 +4,7 @@ import { UsageError } from './arguments.ts';
 /**
  * The fleet of a file that has this name.
  *
- * @param what How the complaint names the argument, such as `--fleet`.
+ * @param what The name of the argument in the error message, such as `--fleet`.
  * @throws UsageError, FleetsInvalid
  */
 export function namedFleet(file: string, name: string, what = 'The fleet'): FleetConfig {

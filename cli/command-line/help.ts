@@ -3,7 +3,7 @@ import type { AddHelpTextContext } from 'commander';
 /** Longer lines are hard to read, however wide the terminal is. */
 const WIDEST = 100;
 
-/** How wide a help text is on a terminal of so many columns. */
+/** The width of a help text on a terminal of this width. */
 export const helpWidth = (columns: number): number => Math.min(columns, WIDEST);
 
 /** A part of a help text below the options: a paragraph, or terms with their explanations. */

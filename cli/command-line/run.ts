@@ -10,7 +10,7 @@ const USAGE = 2;
 /** Exit code for Ctrl-C, as shells use it. */
 const CTRL_C = 130;
 
-/** What a command gets from the process, or from the test, that runs it. */
+/** What the process, or a test, passes to a command. */
 export interface Shell {
   /** The command line after the command's name. */
   words: readonly string[];
@@ -35,7 +35,7 @@ export interface CliCommand {
   promptClosed?: string;
   /** The message of any other error, in place of its stack, for commands that depend on other systems. */
   describeError?: (error: Error) => string;
-  /** Whether the process ends with the command, whatever connections and timers are left open. */
+  /** Whether the process ends with the command, even if connections and timers are open. */
   endsProcess?: boolean;
 }
 
@@ -43,8 +43,7 @@ export interface CliCommand {
 export const nameAndMessage = ({ name, message }: Error) => `${name}: ${message}`;
 
 /**
- * Parses the command line and runs the command. For errors that a command expects, the message says everything, so
- * only the message is shown.
+ * Parses the command line and runs the command. If an error is one that the command expects, only its message is shown.
  *
  * @returns The exit code.
  */

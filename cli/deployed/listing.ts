@@ -4,7 +4,7 @@ import type { Terminal } from '../terminal/terminal.ts';
  * One state of an execution as the Step Functions console lists it.
  *
  * @param milliseconds From the start of the execution until the state was entered.
- * @param error What the state ended in; `undefined` if it succeeded.
+ * @param error The state's error; `undefined` if it succeeded.
  */
 export function listState(
   state: string,

@@ -1,11 +1,11 @@
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 
-/** The outputs of a deployed stack, by their names; none if it is not deployed. */
+/** The outputs of a deployed stack, by name. If the stack is not deployed, there are none. */
 export async function readOutputs(stack: string): Promise<Record<string, string>> {
   const { Stacks = [] } = await new CloudFormationClient({})
     .send(new DescribeStacksCommand({ StackName: stack }))
     .catch((error: Error) => {
-      // AWS has no name of its own for it.
+      // AWS has no specific error for a missing stack.
       if (error.name === 'ValidationError' && error.message.includes('does not exist')) return { Stacks: [] };
       throw error;
     });

@@ -13,7 +13,7 @@ export interface Step {
   output?: unknown;
 }
 
-/** An event of an execution, as the history and the execution log both tell it. */
+/** An event of an execution, from its history or from the execution log. */
 interface Event {
   type: string;
   name: string | undefined;
@@ -21,14 +21,14 @@ interface Event {
   output: string | undefined;
 }
 
-/** How long the execution log may take to arrive in CloudWatch Logs. */
+/** How long to wait for the execution log in CloudWatch Logs. */
 const LOG_SECONDS = 20;
 
 /**
  * The states of an Express execution, in the order in which they were entered. AWS keeps no history of Express
- * executions, so they are read from the execution log; an emulator may answer for the history instead.
+ * executions, so this reads the execution log. An emulator may have the history instead.
  *
- * @returns Nothing if neither has them in time.
+ * @returns An empty list if neither has them in time.
  */
 export async function readSteps(
   sfn: SFNClient,
@@ -119,7 +119,7 @@ async function logLines(
   return found.sort((a, b) => a.id - b.id).map(({ event }) => event);
 }
 
-/** The steps as the Step Functions console would list them. */
+/** The steps as the Step Functions console lists them. */
 export function describeSteps(steps: Step[], startedAt: number, colours: Terminal['colours']): string {
   return steps
     .map(({ state, type, enteredAt, exitedAt }) =>

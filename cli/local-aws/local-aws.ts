@@ -11,34 +11,34 @@ import { leaveOutUnknown, type Resources } from './template.ts';
 
 const REGION = 'eu-west-1';
 
-/** MiniStack and what it needs, each at the version that was tried. */
+/** MiniStack and its dependencies, with tested versions. */
 const REQUIREMENTS = fileURLToPath(new URL('./ministack.txt', import.meta.url));
 
 const CDK = fileURLToPath(new URL('../../node_modules/aws-cdk/bin/cdk', import.meta.url));
 
-/** How long the emulator may take to answer, and each step of a deployment to end. */
+/** How long the emulator may take to start. */
 const START_SECONDS = 60;
 
-/** Ports that are tried: between choosing one and listening on it, another process may take it. */
+/** Attempts with another port: another process may take the chosen port before the emulator listens on it. */
 const START_ATTEMPTS = 3;
 
 const DEPLOY_SECONDS = 300;
 
 type Report = (message: string) => void;
 
-/** Something that the local AWS could not do; the message holds the end of what it said. */
+/** The local AWS failed. The message has the end of its output. */
 export class LocalAwsFailed extends Error {
   override readonly name = 'LocalAwsFailed';
 }
 
-/** An AWS on this machine: an emulator that this process started, or one that runs already. */
+/** An AWS on this machine: an emulator that this process starts, or one that already runs. */
 export class LocalAws {
-  /** Environment in which every AWS SDK, and the CDK, talks to it. */
+  /** Environment variables with which AWS SDKs and the CDK use it. */
   readonly environment: Record<string, string>;
   readonly #process: ChildProcess | undefined;
-  /** Where this run may keep files; `stop` deletes it. */
+  /** A folder for the files of this run; `stop` deletes it. */
   readonly folder: string;
-  /** What the app has and the last deployment left out, because the local AWS does not know it. */
+  /** Resources of the app that the last deployment left out, because the local AWS does not support them. */
   leftOut: Resources = {};
   #bootstrapped: Promise<void> | undefined;
 
@@ -55,14 +55,14 @@ export class LocalAws {
     };
   }
 
-  /** Makes this process's own AWS clients talk to it, whatever profile or session they would have used. */
+  /** Makes the AWS clients of this process use it, and not a profile or session of the user. */
   adopt(): void {
     Object.assign(process.env, this.environment);
     delete process.env.AWS_PROFILE;
     delete process.env.AWS_SESSION_TOKEN;
   }
 
-  /** What the emulator said; empty if it was not started here. */
+  /** The output of the emulator; empty if this process did not start it. */
   get logFile(): string {
     return join(this.folder, 'ministack.log');
   }
@@ -73,7 +73,7 @@ export class LocalAws {
    * @throws PythonMissing, LocalAwsFailed
    */
   static async start(report: Report): Promise<LocalAws> {
-    // Not below this project: its package.json would make modules of the scripts that MiniStack puts there.
+    // Not below this project, because its package.json would turn the scripts that MiniStack writes into modules.
     const makeFolder = () => mkdtempSync(join(tmpdir(), 'circleci-runners-'));
     const given = process.env.AWS_ENDPOINT_URL;
     if (given !== undefined && given !== '') {
@@ -100,7 +100,7 @@ export class LocalAws {
     const log = openSync(join(folder, 'ministack.log'), 'a');
     const emulator = spawn(ministack, {
       cwd: folder,
-      // A process group of its own, so that the workers it starts for Lambda functions stop with it.
+      // A process group of its own, so that its workers for Lambda functions stop with it.
       detached: true,
       stdio: ['ignore', log, log],
       env: {
@@ -119,12 +119,12 @@ export class LocalAws {
       },
     });
     const aws = new LocalAws(`http://localhost:${port}`, folder, emulator);
-    // Whatever ends this process, the emulator does not outlive it.
+    // The emulator must not outlive this process.
     process.once('exit', () => aws.#kill());
     return aws;
   }
 
-  /** Its own log says that it listens there: what answers there may be another emulator. */
+  /** Waits until it answers. Its own log must name the port, because another emulator may answer there. */
   async #answers(port: number): Promise<void> {
     const health = `${this.environment.AWS_ENDPOINT_URL}/_ministack/health`;
     for (let waited = 0; waited < START_SECONDS; waited += 0.25) {
@@ -134,12 +134,14 @@ export class LocalAws {
       const answer = await fetch(health, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
       if (answer?.ok) return;
     }
-    throw new LocalAwsFailed(`MiniStack did not start:\n${tail(readFileSync(this.logFile, 'utf8'))}`);
+    throw new LocalAwsFailed(
+      `MiniStack did not start within ${START_SECONDS} s. Its log ends with:\n${tail(readFileSync(this.logFile, 'utf8'))}`,
+    );
   }
 
   /**
-   * Bootstraps the CDK there, once, and deploys the app, as `npx cdk deploy` does in an account, but for what the
-   * local AWS does not know: that is reported.
+   * Bootstraps the CDK once and deploys the app, as `npx cdk deploy` does in an account. Leaves out and reports resources
+   * that the local AWS does not support.
    *
    * @returns The stack's outputs.
    * @throws LocalAwsFailed
@@ -178,7 +180,8 @@ export class LocalAws {
     const counted = [...new Set(types)].map(
       (type) => `${types.filter((other) => other === type).length} ${type}`,
     );
-    if (counted.length > 0) report(`Left out, because the local AWS does not know it: ${counted.join(', ')}`);
+    if (counted.length > 0)
+      report(`Left out, because the local AWS does not support it: ${counted.join(', ')}`);
   }
 
   #cdk(words: string[], signal: AbortSignal | undefined): Promise<void> {
@@ -188,9 +191,9 @@ export class LocalAws {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...this.environment, AWS_PROFILE: undefined, AWS_SESSION_TOKEN: undefined },
     });
-    let said = '';
+    let output = '';
     const listen = (chunk: Buffer) => {
-      said += chunk;
+      output += chunk;
     };
     cdk.stdout.on('data', listen);
     cdk.stderr.on('data', listen);
@@ -199,7 +202,7 @@ export class LocalAws {
     const kill = () => signalGroup(cdk, 'SIGKILL');
     end.addEventListener('abort', kill, { once: true });
     return new Promise<void>((done, failed) => {
-      const fail = (what: string) => failed(new LocalAwsFailed(`cdk ${words[0]} ${what}:\n${tail(said)}`));
+      const fail = (what: string) => failed(new LocalAwsFailed(`cdk ${words[0]} ${what}:\n${tail(output)}`));
       cdk.on('error', (error) => fail(error.message));
       cdk.on('close', (code) => {
         if (code === 0) done();
@@ -208,7 +211,7 @@ export class LocalAws {
     }).finally(() => end.removeEventListener('abort', kill));
   }
 
-  /** Ends the emulator, if it was started here, and deletes what this run left on disk. */
+  /** Stops the emulator, if this process started it, and deletes the files of this run. */
   async stop(): Promise<void> {
     const emulator = this.#process;
     if (emulator !== undefined && emulator.exitCode === null) {
@@ -225,12 +228,12 @@ export class LocalAws {
   }
 }
 
-/** To the leader of a process group and to all that it started. */
+/** Sends a signal to a process group. */
 function signalGroup(leader: ChildProcess | undefined, signal: NodeJS.Signals): void {
   try {
     if (leader?.pid !== undefined) process.kill(-leader.pid, signal);
   } catch {
-    // The group is gone, which is what was asked for.
+    // The group has already ended.
   }
 }
 

@@ -6,17 +6,17 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A Python that is missing, or cannot make the environment; the message says what would help. */
+/** Python is missing, or cannot make the environment. The message says what to do. */
 export class PythonMissing extends Error {
   override readonly name = 'PythonMissing';
 }
 
 /**
- * The `bin` folder of a virtual environment that holds exactly the packages of a requirements file. It is made
- * under `.local` the first time, and kept; another list of packages makes another one.
+ * The `bin` folder of a virtual environment with exactly the packages of a requirements file. The environment is made
+ * under `.local` once and kept. A changed requirements file makes another one.
  *
- * @param report Told before something that takes more than a moment.
- * @throws PythonMissing if there is no Python to make it with, or its packages cannot be had.
+ * @param report Called before a long step.
+ * @throws PythonMissing if Python is missing, or the packages cannot be installed.
  */
 export async function pythonEnvironment(
   requirements: string,
@@ -33,16 +33,18 @@ export async function pythonEnvironment(
     await run('python3', ['-m', 'venv', folder]);
   } catch (error) {
     throw new PythonMissing(
-      `The local AWS needs Python 3.10 or newer with its venv module, and "python3 -m venv" failed: ${(error as Error).message.trim()}\n` +
+      `The local AWS needs Python 3.10 or newer with its venv module, but "python3 -m venv" failed: ${(error as Error).message.trim()}\n` +
         'Install it (Debian and Ubuntu: apt-get install python3-venv; macOS: brew install python), or set\n' +
-        'AWS_ENDPOINT_URL to a local AWS that runs already, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to its keys.',
+        'AWS_ENDPOINT_URL to a running local AWS, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to its keys.',
     );
   }
   try {
-    const quietly = ['install', '--quiet', '--disable-pip-version-check'];
-    await run(join(bin, 'pip'), [...quietly, '--requirement', requirements]);
+    const options = ['install', '--quiet', '--disable-pip-version-check'];
+    await run(join(bin, 'pip'), [...options, '--requirement', requirements]);
   } catch (error) {
-    throw new PythonMissing(`pip could not install ${requirements}:\n${(error as Error).message.trim()}`);
+    throw new PythonMissing(
+      `pip could not install ${requirements}. Check the network and the package index of pip. It said:\n${(error as Error).message.trim()}`,
+    );
   }
   await run('touch', [done]);
   return bin;

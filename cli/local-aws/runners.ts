@@ -6,8 +6,8 @@ import {
 import { type Task, TaskQueue } from '../../sandbox/task-queue.ts';
 
 /**
- * Jobs that arrive in real time, and runners that do them: the local AWS launches instances on paper only, so
- * each member of the group is taken for a runner of one task, which leaves and lowers the desired capacity.
+ * Jobs that arrive in real time, and runners for them. The instances of the local AWS do not boot. So each member of the
+ * group counts as a runner of one task, which then leaves and lowers the desired capacity.
  */
 export class LocalRunners {
   readonly queue = new TaskQueue();
@@ -26,7 +26,7 @@ export class LocalRunners {
       this.queue.add({ queuedAt: now, durationSeconds: durationSeconds() });
   }
 
-  /** Lets runners finish, leave and claim; to be called about once a second. */
+  /** Simulates one second: runners finish, leave and claim. */
   async tick(): Promise<{ desired: number; members: number }> {
     const now = Date.now() / 1_000;
     const done = [...this.#busy].filter(({ until }) => until <= now);

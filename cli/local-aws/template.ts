@@ -1,12 +1,12 @@
 import * as z from 'zod';
 
-/** MiniStack's CloudFormation refuses a template with a resource of a type that it does not know. */
+/** Types of resources that MiniStack's CloudFormation does not support. It refuses a template that has one. */
 const UNKNOWN_TYPES = [
-  // Alarms over alarms. MiniStack's CloudWatch knows them; its CloudFormation does not.
+  // MiniStack's CloudWatch supports composite alarms; its CloudFormation does not.
   'AWS::CloudWatch::CompositeAlarm',
-  // Saved queries of CloudWatch Logs Insights, for people to run in the console.
+  // Saved queries of CloudWatch Logs Insights, which people run in the console.
   'AWS::Logs::QueryDefinition',
-  // Its instances are on paper only, so none could get warm.
+  // MiniStack's instances do not boot, so a warm pool has no effect.
   'AWS::AutoScaling::WarmPool',
 ];
 
@@ -24,7 +24,7 @@ const Template = z.looseObject({
 /** Resources of a template by their logical ids. */
 export type Resources = z.infer<typeof Template>['Resources'];
 
-/** How the CDK refers to a resource: by itself, or to an attribute of it. */
+/** A reference of the CDK to a resource, or to an attribute of it. */
 const Reference = z.union([
   z.strictObject({ Ref: z.string() }).transform(({ Ref }) => Ref),
   z
@@ -33,12 +33,11 @@ const Reference = z.union([
 ]);
 
 /**
- * Makes of a synthesised template one that the local AWS can deploy: without the resources of types that it does
- * not know. What depends on one of them no longer does, and what refers to one says its logical id instead, so
- * that the dashboard keeps its other alarms.
+ * Removes the resources that the local AWS does not support from a synthesised template. Dependencies on a removed
+ * resource are removed as well. A reference to it becomes its logical id, so that the dashboard keeps its other alarms.
  *
  * @param synthesised The template's text.
- * @returns The text to deploy, and the resources that it leaves out.
+ * @returns The template to deploy, and the removed resources.
  */
 export function leaveOutUnknown(synthesised: string): { template: string; leftOut: Resources } {
   const { Resources, ...others } = Template.parse(JSON.parse(synthesised));

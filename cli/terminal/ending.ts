@@ -1,24 +1,24 @@
-/** The signals by which people and machines end a command: a closed terminal, Ctrl-C, Ctrl-\, `kill`. */
+/** The signals that end a command: from a closed terminal, Ctrl-C, Ctrl-\ and `kill`. */
 const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const;
 
-/** What is done before the process ends, however it ends. */
+/** Functions to call before the process ends, for any reason. */
 const tidying = new Set<() => void>();
 
-/** Work that puts away what it holds before the process ends. */
+/** Work that cleans up before the process ends. */
 let endable: AbortController | undefined;
 
-/** The exit code with which the process was asked to end. */
+/** The exit code that a signal has set. */
 let endsWith: number | undefined;
 
 let isListening = false;
 
 /**
- * Has something done before the process ends: by itself, by an error that nothing catches, or by a signal.
+ * Calls a function before the process ends: by itself, by an uncaught error, or by a signal.
  *
- * Node.js handles a signal between two turns of its event loop. As long as something is to be done, long work
- * must therefore give way now and then; without it, a signal ends the process at once.
+ * Node.js handles a signal between two turns of its event loop. So while such a function is registered, long work must
+ * yield to the event loop now and then. Without such a function, a signal ends the process at once.
  *
- * @returns What cancels it.
+ * @returns A function that cancels this.
  */
 export function beforeEnd(tidy: () => void): () => void {
   tidying.add(tidy);
@@ -30,9 +30,9 @@ export function beforeEnd(tidy: () => void): () => void {
 }
 
 /**
- * Runs work that a signal aborts, so that it can put away what it holds. A second signal ends the process at once.
+ * Runs work that a signal aborts, so that the work can clean up. A second signal ends the process at once.
  *
- * @param work It should end soon after the signal is aborted, with a result or an error.
+ * @param work It should end soon after its AbortSignal is aborted, with a result or an error.
  */
 export async function untilEnded<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
@@ -46,10 +46,10 @@ export async function untilEnded<T>(work: (signal: AbortSignal) => Promise<T>): 
   }
 }
 
-/** The exit code with which a signal has asked the process to end, if one has: 128 and the signal's number. */
+/** The exit code that a signal has set, if there was a signal: 128 plus its number. */
 export const endingCode = (): number | undefined => endsWith;
 
-/** Ends the process with an exit code, after work that puts away what it holds has done so. */
+/** Ends the process with an exit code, after the running work has cleaned up. */
 export function end(code: number): void {
   for (const tidy of tidying) tidy();
   if (endable === undefined || endable.signal.aborted) process.exit(code);
@@ -65,7 +65,7 @@ function tidyUp(): void {
   for (const tidy of tidying) tidy();
 }
 
-/** Handles signals while there is something to do, and only then. */
+/** Handles signals only while something must be done before the end. */
 function listen(): void {
   const needed = tidying.size > 0 || endable !== undefined;
   if (needed === isListening) return;

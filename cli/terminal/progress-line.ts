@@ -1,21 +1,21 @@
-/** The most characters of the bar, and the fewest that say something. */
+/** The maximum width of the bar in characters, and the minimum that is still useful. */
 const BAR = { most: 30, least: 5 };
 
-/** A share of the work that is done too early to tell how long the rest takes, in milliseconds. */
+/** Before this time, in milliseconds, the speed is too uncertain for an estimate. */
 const TOO_EARLY = 1_000;
 
 export interface Advance {
   value: number;
-  /** What the value ends with, if that is known. */
+  /** The final value, if it is known. */
   total: number | undefined;
   unit: string;
-  /** What is shown in place of the time that is left. */
+  /** Text to show instead of the remaining time. */
   detail: string | undefined;
   /** Milliseconds since the work began. */
   elapsed: number;
 }
 
-/** How far some work is, in one line of at most so many characters: what is less important is left out first. */
+/** Progress in one line of at most `columns` characters. It drops the less important parts first. */
 export function progressLine({ value, total, unit, detail, elapsed }: Advance, columns: number): string {
   if (total === undefined) return `${value} ${unit}`.slice(0, columns);
   const share = total === 0 ? 1 : Math.min(value / total, 1);

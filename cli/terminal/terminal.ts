@@ -3,19 +3,19 @@ import pc from 'picocolors';
 import { beforeEnd } from './ending.ts';
 import { progressLine } from './progress-line.ts';
 
-/** Work that takes longer than this shows its progress, in milliseconds. */
+/** If work takes longer than this, in milliseconds, it shows its progress. */
 const SHOWN_AFTER = 2_000;
 
-/** A shorter time between two redraws costs more than it shows, in milliseconds. */
+/** The minimum time between two redraws, in milliseconds. More redraws cost time and show nothing new. */
 const REDRAWN_AFTER = 100;
 
-/** Columns of a terminal that does not say how many it has. */
+/** The width of a terminal that does not report it. */
 const COLUMNS = 80;
 
 /** Moves the cursor to the start of its line and clears everything from there on. */
 const ERASE = '\r\x1b[J';
 
-/** A stream that a command writes to; `process.stdout` and `process.stderr` are such. */
+/** A stream that a command writes to, such as `process.stdout`. */
 export interface Output {
   write: (text: string) => unknown;
   isTTY?: boolean;
@@ -24,9 +24,9 @@ export interface Output {
 }
 
 export interface Progress {
-  /** @param detail What is shown behind the count, such as the time of day in a simulation. */
+  /** @param detail Text to show after the count, such as the time of day in a simulation. */
   to: (value: number, detail?: string) => void;
-  /** Takes the progress off the screen. */
+  /** Removes the progress from the screen. */
   stop: () => void;
 }
 
@@ -39,13 +39,13 @@ interface Shown {
 }
 
 /**
- * Everything that a command writes, and the only place that draws on a terminal. Progress is one line below the
- * text: each text replaces it, and it is drawn again under the text.
+ * Writes all output of a command. No other code draws on the terminal. Progress is one line below the text. Each text
+ * overwrites the progress line, and the line is drawn again below the text.
  *
- * Between two writes the cursor stays at the start of the progress line. There it needs neither hiding nor a change
- * of the terminal's modes, so that a command that is killed leaves nothing to restore. The `^C` that the terminal
- * shows for Ctrl-C cannot wrap there, and a terminal that wraps lines again when its size changes moves the cursor
- * together with the line.
+ * Between two writes the cursor stays at the start of the progress line. So the cursor need not be hidden and no mode of
+ * the terminal changes: if the command is killed, nothing needs to be restored. The `^C` that the terminal shows for
+ * Ctrl-C cannot wrap there. If the terminal wraps its lines again after a change of size, it moves the cursor together
+ * with the line.
  */
 export class Terminal {
   /** Colours on terminals only; picocolors alone would also colour the output of a CI job. */
@@ -56,7 +56,7 @@ export class Terminal {
   #shown: Shown | undefined;
   #drawnAt = Number.NEGATIVE_INFINITY;
   #isDrawn = false;
-  /** Whether this command has written into a pipe; whatever reads from there may write on the same terminal. */
+  /** Whether this command has written into a pipe. The pipe's reader may write on the same terminal. */
   #hasPiped = false;
 
   /** @param options.shownAfter Milliseconds of work before progress is shown. */
@@ -70,32 +70,32 @@ export class Terminal {
     this.colours = pc.createColors(stdout.isTTY === true && pc.isColorSupported);
   }
 
-  /** Whether somebody watches: standard error is a terminal. */
+  /** Whether standard error is a terminal, so that somebody can watch. */
   get isWatched(): boolean {
     return this.#stderr.isTTY === true;
   }
 
-  /** How many columns standard output has. */
+  /** The width of standard output. */
   get columns(): number {
     return this.#stdout.columns || COLUMNS;
   }
 
-  /** Writes a line, or several, to standard output. */
+  /** Writes one or more lines to standard output. */
   print(text = ''): void {
     this.#write(this.#stdout, text);
     this.#hasPiped ||= isPipe(this.#stdout);
   }
 
-  /** Writes a line, or several, to standard error: what is not part of the result. */
+  /** Writes one or more lines that are not part of the result to standard error. */
   note(text: string): void {
     this.#write(this.#stderr, text);
   }
 
   /**
-   * Shows on a terminal how far some work is, one work at a time.
+   * Shows the progress of some work on a terminal. Only one work at a time can show its progress.
    *
-   * @param options.total What the count ends with, if that is known.
-   * @param options.atOnce Whether it is shown from the start; otherwise only if the work takes more than two seconds.
+   * @param options.total The final count, if it is known.
+   * @param options.atOnce Whether to show progress from the start. By default it appears after two seconds.
    */
   progress(unit: string, { total, atOnce = false }: { total?: number; atOnce?: boolean } = {}): Progress {
     if (!this.isWatched || process.env.TERM === 'dumb') return { to: () => undefined, stop: () => undefined };
@@ -134,7 +134,7 @@ export class Terminal {
     if (this.#shown === undefined) return;
     const { startedAt, ...shown } = this.#shown;
     const now = performance.now();
-    // The last column stays free: a full line makes some terminals wrap.
+    // The last column stays free, because some terminals wrap a full line.
     const columns = (this.#stderr.columns || COLUMNS) - 1;
     this.#stderr.write(`${ERASE}${progressLine({ ...shown, elapsed: now - startedAt }, columns)}\r`);
     this.#drawnAt = now;
@@ -147,7 +147,7 @@ export class Terminal {
   }
 }
 
-/** Whether another program reads what is written there. */
+/** Whether another program reads this output. */
 function isPipe({ isTTY, fd }: Output): boolean {
   if (isTTY === true || fd === undefined) return false;
   const kind = fstatSync(fd);
