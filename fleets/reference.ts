@@ -1,10 +1,5 @@
-import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { DURATION_FORM, DURATION_WITH_UNITS, formatDuration } from './duration.ts';
 import { fleetsSchema } from './schema.ts';
-
-/** The reference of `fleets.yaml`, generated from the schema. */
-export const REFERENCE_FILE = new URL('../docs/configuration.md', import.meta.url);
 
 interface Setting {
   type?: string;
@@ -139,6 +134,3 @@ function form(setting: Setting): string {
   };
   return names[setting.type ?? ''] ?? '';
 }
-
-if (process.argv[1] === fileURLToPath(import.meta.url))
-  writeFileSync(REFERENCE_FILE, configurationReference());

@@ -1,10 +1,5 @@
-import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 import { Fleets } from './fleet.ts';
-
-/** The schema's file. The first line of `fleets.yaml` names it, for editors. */
-export const SCHEMA_FILE = new URL('../fleets.schema.json', import.meta.url);
 
 /** The JSON Schema of `fleets.yaml`, generated from its definition in fleet.ts. */
 export function fleetsSchema(): string {
@@ -12,5 +7,3 @@ export function fleetsSchema(): string {
   const { $schema, ...schema } = z.toJSONSchema(Fleets, { io: 'input', target: 'draft-7' });
   return `${JSON.stringify({ $schema, title: 'fleets.yaml of circleci-runner-autoscaler', ...schema }, null, 2)}\n`;
 }
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(SCHEMA_FILE, fleetsSchema());

@@ -3,13 +3,13 @@ import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { Fleets, MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../fleets/fleet.ts';
-import { configurationReference, REFERENCE_FILE } from '../../fleets/reference.ts';
+import { configurationReference } from '../../fleets/reference.ts';
 import { judgeLaunches } from '../../functions/lib/breaker.ts';
 import { decideCapacity } from '../../functions/lib/capacity.ts';
 import { LIMITS } from '../../functions/lib/pacing.ts';
 import { PEERS } from '../../simulator/peers.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
-import { drawWorkflow, PICTURE } from '../../statemachine/picture.ts';
+import { drawWorkflow } from '../../tools/workflow-picture.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
 import { fleetsOf, MINIMAL } from '../support/fleets.ts';
 
@@ -155,11 +155,11 @@ describe('the documents', () => {
   });
 
   it('draw the workflow as it is', () => {
-    expect(readFileSync(PICTURE, 'utf8')).toBe(drawWorkflow());
+    expect(readFileSync('statemachine/autoscale.md', 'utf8')).toBe(drawWorkflow());
   });
 
   it('describe every setting of fleets.yaml, as it is', () => {
-    expect(readFileSync(REFERENCE_FILE, 'utf8')).toBe(configurationReference());
+    expect(readFileSync('docs/configuration.md', 'utf8')).toBe(configurationReference());
     const example = /```yaml\n([\s\S]*?)```/
       .exec(configurationReference())?.[1]
       ?.replace(/ *install: .*\n/, '');

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FLEET_STANDING, meanDelay, monthlyCost, STACK_STANDING, type Usage } from '../../sandbox/cost.ts';
-import { COST_REPORT, costReport } from '../../sandbox/cost-report.ts';
 import { executionLogBytes } from '../../sandbox/execution-log.ts';
+import { costReport } from '../../tools/cost-report.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
 import { fleetsOf, MINIMAL } from '../support/fleets.ts';
 import { oneFleet } from '../support/sandbox.ts';
@@ -127,8 +127,10 @@ describe("an execution's log", () => {
   });
 });
 
-describe('docs/cost.md', () => {
-  it('is what a measurement says now', async () => {
-    expect((await costReport()).document.trimEnd()).toBe(readFileSync(COST_REPORT, 'utf8').trimEnd());
+describe('a measurement', () => {
+  it('gives what docs/cost.md and sandbox/usage.json say; `npm run generate` writes them', async () => {
+    const { document, usage } = await costReport();
+    expect(document).toBe(readFileSync('docs/cost.md', 'utf8'));
+    expect(usage).toEqual(JSON.parse(readFileSync('sandbox/usage.json', 'utf8')));
   });
 });

@@ -1,16 +1,11 @@
-import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Fleet } from '../fleets/fleet.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { FAILURES } from '../statemachine/failures.ts';
-import { type Alarm, alarmsOver, NEEDS_YOU, OUTAGE } from './alarms.ts';
-import { calm, FAULTS, type Fault } from './faults.ts';
+import { type Alarm, alarmsOver } from './alarms.ts';
+import { calm, type Fault } from './faults.ts';
 import { Sandbox } from './sandbox.ts';
 import { SANDBOX_START } from './trace.ts';
 import type { Execution } from './workflow.ts';
-
-/** What becomes of a fleet while something is wrong, generated. */
-export const FAULT_MATRIX_FILE = new URL('../docs/fault-matrix.md', import.meta.url);
 
 /** When a fault begins and ends, and when a run does at the latest: minutes from its start. */
 export const BEGINS = 10;
@@ -20,7 +15,7 @@ const LAST = 85;
 const MINUTE = 60;
 
 /** Often enough that each execution has something to do, and at another second of each minute. */
-const JOB_EVERY = 47;
+export const JOB_EVERY = 47;
 const JOBS = Array.from({ length: Math.ceil(((ENDS + 2) * MINUTE) / JOB_EVERY) }, (_, number) => ({
   queuedAt: number * JOB_EVERY,
   durationSeconds: 120,
@@ -160,99 +155,3 @@ const failureState = ({ path, status }: Execution): string =>
   path.findLast(({ state }) => HEADINGS.includes(state))?.state ?? status;
 
 const distinct = (texts: string[]) => [...new Set(texts)];
-
-const INTRODUCTION = `# What becomes of a fleet when something is wrong
-
-Each line was run in the sandbox: the real workflow and the real functions, on a virtual clock, with a fleet that
-gets a job every ${JOB_EVERY} seconds. The fault begins after ${BEGINS} minutes, goes on for ${ENDS - BEGINS}, and ends. The alarms are those
-of the stack, worked out from the metrics of the run as CloudWatch does it; its own delay, mostly below a minute,
-comes on top. \`npm run generate\` wrote this page, and a test runs all of it again and compares.
-
-- **What the workflow does**: a failed execution leaves the capacity as it is, so that jobs which run go on.
-- **Alarm, after** and **told by**: minutes from the beginning of the fault. The alarms on the right are those that
-  send a notification; [operations.md](operations.md) has a part for each.
-- **Served again after**: minutes from the end of the fault until a runner had claimed the last job that was queued
-  before it. Without a fault that takes as long as an instance takes to boot.
-- **Lost**: jobs that were killed, or never ran.
-- **With a larger backlog**: the same fault again, with \`maxReplicas: ${BACKLOGS.above.maxReplicas}\` in place of ${BACKLOGS.below.maxReplicas}, and ${BACKLOGS.above.burst} jobs
-  more that are queued as the fault begins. The column has the alarms that differ, and who told them.
-`;
-
-/** All faults and what came of them, as Markdown. */
-export async function faultMatrix(): Promise<string> {
-  const rows: string[] = [];
-  for (const fault of FAULTS) {
-    rows.push(row(fault, await outcomeOf(fault, 'below'), await outcomeOf(fault, 'above')));
-  }
-  const head = [
-    'fault',
-    'what the workflow does',
-    'alarm, after',
-    'told by',
-    'served again after',
-    'lost',
-    'with a larger backlog',
-  ];
-  const table = [cells(head), cells(head.map(() => '---')), ...rows].join('\n');
-  return `${INTRODUCTION}\n${table}\n`;
-}
-
-const cells = (texts: string[]) => `| ${texts.join(' | ')} |`;
-
-function row(fault: Fault, outcome: Outcome, above: Outcome): string {
-  const { servedAfter } = outcome;
-  const { rang, told, lost } = describeOutcome(outcome);
-  const larger = describeOutcome(above);
-  const changes = [
-    ...(larger.rang === rang ? [] : [larger.rang || 'no alarm']),
-    ...(larger.told === told ? [] : [`told by ${larger.told}`]),
-    ...(larger.lost === lost ? [] : [larger.lost]),
-  ];
-  return cells([
-    fault.name,
-    whatHappens(fault, outcome),
-    (rang || 'none') + (fault.late ? ` (${fault.late})` : ''),
-    told,
-    `${servedAfter.toFixed(1)} min`,
-    lost,
-    changes.join('; ') || 'the same',
-  ]);
-}
-
-function describeOutcome({ alarms, messages, jobs }: Outcome): Record<'rang' | 'told' | 'lost', string> {
-  const tellers = alarms.filter(({ heading }) => heading === NEEDS_YOU || heading === OUTAGE);
-  const rang = alarms
-    .filter((alarm) => !tellers.includes(alarm))
-    .toSorted((a, b) => firstMinute(a) - firstMinute(b));
-  const told = [...tellers.map(describeRinging), ...(messages > 0 ? [`${messages} messages`] : [])];
-  const lost = [
-    ...(jobs.killed > 0 ? [`${jobs.killed} killed`] : []),
-    ...(jobs.neverRun > 0 ? [`${jobs.neverRun} never ran`] : []),
-  ];
-  return {
-    rang: rang.map(describeRinging).join(', '),
-    told: told.join(', ') || 'nobody',
-    lost: lost.join(', ') || 'nothing',
-  };
-}
-
-function whatHappens(fault: Fault, outcome: Outcome): string {
-  const { executions, failed, states, errors, launches } = outcome;
-  const retries = ['', ', a retry', ', 2 retries'][outcome.retries] ?? `, ${outcome.retries} retries`;
-  if (executions === 0) return 'nothing';
-  if (fault.ofLaunches) {
-    return `opens the breaker: ${launches.all} launches fail, ${launches.breakerOpen} of them with it open`;
-  }
-  if (failed === 0) return `goes on${retries}`;
-  const why = `${states.join(', ')}: ${errors.map((error) => `\`${error}\``).join(', ')}${retries}`;
-  return failed === executions ? why : `${why}; ${failed} of ${executions} fail, ${fault.unsteady}`;
-}
-
-const firstMinute = ({ ringings: [first] }: Alarm) => first?.from ?? Number.POSITIVE_INFINITY;
-
-function describeRinging(alarm: Alarm): string {
-  const again = alarm.ringings.length - 1;
-  return `${alarm.heading} ${firstMinute(alarm) - BEGINS} min${again > 0 ? `, and ${again} times more` : ''}`;
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(FAULT_MATRIX_FILE, await faultMatrix());

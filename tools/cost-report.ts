@@ -1,7 +1,4 @@
-import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Logger, type LogItem } from '@aws-lambda-powertools/logger';
-import { FAILURES } from '../statemachine/failures.ts';
 import {
   FLEET_STANDING,
   LAMBDA_GB,
@@ -15,15 +12,10 @@ import {
   STEP_MILLISECONDS,
   standingCost,
   type Usage,
-} from './cost.ts';
-import { EVENT_OVERHEAD_BYTES, executionLogBytes } from './execution-log.ts';
-import { Sandbox } from './sandbox.ts';
-
-/** The document, which is written by running this file: `npm run generate`. */
-export const COST_REPORT = new URL('../docs/cost.md', import.meta.url);
-
-/** What an execution of a minute uses, for the prices of a replay; written with the document. */
-export const USAGE = new URL('./usage.json', import.meta.url);
+} from '../sandbox/cost.ts';
+import { EVENT_OVERHEAD_BYTES, executionLogBytes } from '../sandbox/execution-log.ts';
+import { Sandbox } from '../sandbox/sandbox.ts';
+import { FAILURES } from '../statemachine/failures.ts';
 
 const DEFAULT_POLL = 5;
 const DEFAULT_QUIET_POLL = 60;
@@ -338,10 +330,4 @@ function usageOf(measured: Measured): MeasuredUsage['busy'] {
     functionLogBytes: Math.round(functionLogBytes / 100) * 100,
     metrics,
   };
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { document, usage } = await costReport();
-  writeFileSync(COST_REPORT, document);
-  writeFileSync(USAGE, `${JSON.stringify(usage, null, 2)}\n`);
 }

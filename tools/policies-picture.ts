@@ -1,10 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
 import { ScatterChart } from 'echarts/charts';
 import { GridComponent, TooltipComponent } from 'echarts/components';
 import * as echarts from 'echarts/core';
 import { LabelLayout } from 'echarts/features';
 import { SVGRenderer } from 'echarts/renderers';
+import { choosePolicies } from '../cli/replays/policies.ts';
 import { NO_FAULTS } from '../sandbox/group/faults.ts';
 import { pricedBy } from '../simulator/cost.ts';
 import { tableOf } from '../simulator/job-table.ts';
@@ -13,12 +13,9 @@ import { HEIGHT, planeOption, pointsOf } from '../simulator/report/client/plane-
 import { collect } from '../simulator/report/report.ts';
 import { WORKLOADS } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
-import { choosePolicies } from './replays/policies.ts';
+import { svgOf } from './svg.ts';
 
 echarts.use([ScatterChart, GridComponent, TooltipComponent, LabelLayout, SVGRenderer]);
-
-/** The first chart of a report on the working day, as a picture; `npm run generate` draws it. */
-export const POLICIES_PICTURE = new URL('../docs/policies.svg', import.meta.url);
 
 const WIDTH = 860;
 
@@ -49,9 +46,7 @@ export async function drawPolicies(): Promise<string> {
       pixelOf: (value) => chart.convertToPixel({ seriesIndex: 0 }, value),
     }),
   });
-  const svg = chart.renderToSVGString();
-  chart.dispose();
-  return `${svg}\n`;
+  return svgOf(chart);
 }
 
 /** Those of the report's page when it is light, by name. */
@@ -63,5 +58,3 @@ function lightColours(): (name: string) => string {
   );
   return (name) => colours.get(name) ?? '';
 }
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(POLICIES_PICTURE, await drawPolicies());

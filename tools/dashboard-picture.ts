@@ -1,17 +1,13 @@
-import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { LineChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, MarkAreaComponent, TitleComponent } from 'echarts/components';
 import * as echarts from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
-import { Sandbox } from './sandbox.ts';
-import { workingDay } from './trace.ts';
-import type { Metric } from './workflow.ts';
+import { Sandbox } from '../sandbox/sandbox.ts';
+import { workingDay } from '../sandbox/trace.ts';
+import type { Metric } from '../sandbox/workflow.ts';
+import { svgOf } from './svg.ts';
 
 echarts.use([LineChart, GridComponent, LegendComponent, MarkAreaComponent, TitleComponent, SVGRenderer]);
-
-/** A fleet's row of the dashboard over a morning in the sandbox; `npm run generate` draws it. */
-export const DASHBOARD_PICTURE = new URL('../docs/dashboard.svg', import.meta.url);
 
 const MINUTES = 180;
 
@@ -171,13 +167,8 @@ export async function drawDashboard(): Promise<string> {
       })),
     ),
   });
-  const svg = chart.renderToSVGString();
-  chart.dispose();
-  return `${svg}\n`;
+  return svgOf(chart);
 }
 
 const clock = (minute: number) =>
   `${String(8 + Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
-
-if (process.argv[1] === fileURLToPath(import.meta.url))
-  writeFileSync(DASHBOARD_PICTURE, await drawDashboard());

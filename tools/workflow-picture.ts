@@ -1,10 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
 
-const DEFINITION = new URL('./autoscale.asl.json', import.meta.url);
-
-/** The picture: Markdown with a Mermaid diagram, which GitHub and editors draw. */
-export const PICTURE = new URL('./autoscale.md', import.meta.url);
+const DEFINITION = new URL('../statemachine/autoscale.asl.json', import.meta.url);
 
 interface State {
   Type: string;
@@ -71,5 +67,3 @@ function shape(name: string, state: State): string {
 
 /** Mermaid's names have no spaces; `end` is a word of its own there. */
 const id = (name: string) => name.replace('?', 'Choice').replaceAll(/[^A-Za-z]/g, '');
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(PICTURE, drawWorkflow());
