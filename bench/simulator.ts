@@ -15,7 +15,7 @@ const OURS: PolicyChoice = {
   name: 'ours',
   settings: { ...plainFleet({ quietPollInterval: 5 }), maxReplicas: 1_000_000 },
 };
-const CHOICES = [OURS, ...PEERS.map(({ name }) => ({ name, levers: {}, maxReplicas: 1_000_000 }))];
+const CHOICES = [OURS, ...PEERS.map(({ name }) => ({ name, parameters: {}, maxReplicas: 1_000_000 }))];
 
 const KINDS = CHOICES.filter(({ name }) => ['ours', 'buildkite', 'webhook'].includes(name));
 

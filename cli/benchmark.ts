@@ -9,12 +9,12 @@ import { WORLD } from '../simulator/world.ts';
 import { UsageError } from './command-line/arguments.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
 import {
+  type BenchmarkedTrace,
   FAULT_REPLAYS,
   faultsSection,
   fromFile,
   generated,
   REPLAYS,
-  type Replayed,
   replayAll,
   summaryTable,
   traceSection,
@@ -58,7 +58,7 @@ async function run({ traces, only, out }: Options, terminal: Terminal): Promise<
   const progress = terminal.progress('jobs', { total: replays.reduce((sum, some) => sum + some, 0) });
   let before = 0;
   const report = (ended: number) => progress.to(before + ended);
-  const replayed: Replayed[] = [];
+  const replayed: BenchmarkedTrace[] = [];
   let faults = '';
   try {
     for (const [index, jobs] of chosen.entries()) {
@@ -100,11 +100,14 @@ function files(folder: string | undefined, terminal: Terminal): string[] {
   return found.toSorted().map((name) => join(from, name));
 }
 
-const page = (replayed: readonly Replayed[], faults: string) => `# This project and the others, replayed
+const page = (
+  replayed: readonly BenchmarkedTrace[],
+  faults: string,
+) => `# This project and the others, replayed
 
 \`npm run benchmark\` wrote this page. Every policy replays the same jobs in the same world, so that what differs is the
 policy: this project's (\`ours\`) with the code that decides in production, and what teams use instead, each as its
-documentation and its source describe it. \`npm run simulate -- --help\` says which those are, and what their levers
+documentation and its source describe it. \`npm run simulate -- --help\` says which those are, and what their parameters
 mean; with the words that stand under a heading, and \`--policies\` and \`--set\`, it replays any line of a table again.
 
 ${summaryTable(replayed)}

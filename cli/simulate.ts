@@ -56,7 +56,10 @@ const define = (shell: Shell) =>
       '--fleet <name>',
       'a fleet of fleets.yaml; its maxReplicas applies to all policies (default: a fleet with default settings and maxReplicas 10000)',
     )
-    .option('--set <key=value...>', 'settings as in fleets.yaml for ours, or policy.lever=number for another')
+    .option(
+      '--set <key=value...>',
+      'settings as in fleets.yaml for ours, or policy.parameter=number for another',
+    )
     .option('--policies <names>', 'names of policies, separated by commas (default: all)')
     .addOption(
       new Option('--boot <time>', 'time from pending to ready, such as 90s or 2m')

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import password from '@inquirer/password';
 import { Command } from 'commander';
 import { CircleCiApi, CircleCiFailed, NotFound, TokenRefused } from '../simulator/circleci-api.ts';
-import { downloadJobs, type Job, type Jobs } from '../simulator/circleci-jobs.ts';
+import { type DownloadedJobs, downloadJobs, type ProjectJob } from '../simulator/circleci-jobs.ts';
 import { KeptAnswers, KeptAnswersUnusable } from '../simulator/kept-answers.ts';
 import { numberOption, UsageError } from './command-line/arguments.ts';
 import { wrappedHelp } from './command-line/help.ts';
@@ -93,7 +93,7 @@ async function download(options: Options, shell: Shell): Promise<void> {
   const { jobs, requests } = await untilEnded(async (ended) => {
     const over = new AbortController();
     const signal = AbortSignal.any([ended, over.signal]);
-    const api = new CircleCiApi({ url, token, signal, told: (what) => terminal.note(what) });
+    const api = new CircleCiApi({ url, token, signal, note: (what) => terminal.note(what) });
     try {
       const { branch, workflow, resourceClass: resourceClasses } = options;
       const wanted = {
@@ -178,7 +178,11 @@ function explained(error: unknown, { project }: Options, kept: KeptAnswers, ende
 }
 
 /** Refuses to write a trace without jobs, because it cannot be replayed. */
-function refuseNone(found: Jobs, { project, resourceClass, days }: Options, kept: KeptAnswers): void {
+function refuseNone(
+  found: DownloadedJobs,
+  { project, resourceClass, days }: Options,
+  kept: KeptAnswers,
+): void {
   if (found.jobs.length > 0) return;
   const ran = Object.keys(found.resourceClasses);
   if (resourceClass !== undefined && ran.length > 0) {
@@ -207,10 +211,10 @@ function writeWhole(file: string, text: string): void {
   }
 }
 
-const tasks = (jobs: Job[]) => jobs.reduce((sum, { parallelism }) => sum + (parallelism ?? 1), 0);
+const tasks = (jobs: ProjectJob[]) => jobs.reduce((sum, { parallelism }) => sum + (parallelism ?? 1), 0);
 
 function report(
-  found: Jobs,
+  found: DownloadedJobs,
   { out, project, json, resourceClass }: Options,
   kept: KeptAnswers,
   requests: number,
@@ -236,7 +240,7 @@ function report(
   }
 }
 
-const notes = ({ leftOut }: Jobs) =>
+const notes = ({ leftOut }: DownloadedJobs) =>
   leftOut.map(({ reason, count, first }) => `Left out: ${count} ${reason} (the first: ${first}).`);
 
 export const trace: CliCommand = {

@@ -35,7 +35,7 @@ interface Options {
   /** Ends all requests and waits. */
   signal: AbortSignal;
   /** Told of waits of several seconds, and why. */
-  told?: (what: string) => void;
+  note?: (what: string) => void;
   /** For a whole answer. */
   deadlineSeconds?: number;
   wait?: (seconds: number, signal: AbortSignal) => Promise<unknown>;
@@ -54,7 +54,7 @@ export class CircleCiApi {
   readonly #options: Options;
   /** What all requests wait for. */
   #gate: Promise<unknown> = Promise.resolve();
-  #lastTold = '';
+  #lastNote = '';
 
   constructor(options: Options) {
     this.#options = options;
@@ -69,7 +69,7 @@ export class CircleCiApi {
       for (let gate: unknown; gate !== this.#gate; await gate) gate = this.#gate;
       const answer = await this.#attempt(asked);
       if ('json' in answer) {
-        this.#lastTold = '';
+        this.#lastNote = '';
         return parse(asked, answer.json, schema);
       }
       const { failed, limited } = answer;
@@ -109,8 +109,8 @@ export class CircleCiApi {
 
   /** Requests that are held back together say so once. */
   #tell(what: string): void {
-    if (what !== this.#lastTold) this.#options.told?.(what);
-    this.#lastTold = what;
+    if (what !== this.#lastNote) this.#options.note?.(what);
+    this.#lastNote = what;
   }
 
   async #attempt(url: URL): Promise<Attempt> {

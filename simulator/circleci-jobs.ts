@@ -24,7 +24,7 @@ const ListedJob = z.object({
   started_at: z.string().nullish(),
   stopped_at: z.string().nullish(),
 });
-const Job = z.object({
+const ProjectJob = z.object({
   number: z.number(),
   name: z.string(),
   status: z.string().nullish(),
@@ -35,12 +35,12 @@ const Job = z.object({
   parallelism: z.number().nullish(),
   executor: z.object({ resource_class: z.string().nullish() }).nullish(),
 });
-export type Job = z.infer<typeof Job>;
+export type ProjectJob = z.infer<typeof ProjectJob>;
 
 /** What a project ran. */
-export interface Jobs {
+export interface DownloadedJobs {
   /** In the order of their being queued. */
-  jobs: Job[];
+  jobs: ProjectJob[];
   /** How many jobs ran on each resource class, also on those that are not wanted. */
   resourceClasses: Record<string, number>;
   leftOut: Trace['leftOut'];
@@ -64,7 +64,7 @@ export async function downloadJobs(
   kept: KeptAnswers,
   wanted: Wanted,
   { concurrency, signal, watch }: { concurrency: number; signal: AbortSignal; watch: Watch },
-): Promise<Jobs> {
+): Promise<DownloadedJobs> {
   const leftOut = new LeftOut();
   const project = `/project/${wanted.project.split('/').map(encodeURIComponent).join('/')}`;
 
@@ -116,7 +116,9 @@ export async function downloadJobs(
 
   const details = await each([...numbers], 'jobs', async (number) => {
     const path = `${project}/job/${number}`;
-    const found = await kept.answer(path, Job.nullable(), () => orNull(() => api.ask(path, Job)));
+    const found = await kept.answer(path, ProjectJob.nullable(), () =>
+      orNull(() => api.ask(path, ProjectJob)),
+    );
     return { number, found };
   });
   const resourceClasses: Record<string, number> = {};
@@ -142,7 +144,7 @@ export async function downloadJobs(
   };
 }
 
-const at = ({ queued_at }: Job) => Date.parse(queued_at ?? '');
+const at = ({ queued_at }: ProjectJob) => Date.parse(queued_at ?? '');
 
 /** The pipelines of that time; they come newest first. */
 async function listPipelines(

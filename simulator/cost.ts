@@ -4,7 +4,7 @@ import { type MeasuredUsage, monthlyCost } from '../sandbox/cost.ts';
 import { figure } from '../sandbox/summary.ts';
 import usage from '../sandbox/usage.json' with { type: 'json' };
 import type { Prices } from './prices.ts';
-import type { Replayed } from './replay.ts';
+import type { ReplayResult } from './replay.ts';
 
 /** What a policy costs on a trace, in US dollars for a month of 730 hours of jobs like these. */
 export interface Cost {
@@ -53,7 +53,7 @@ const MEASURED: MeasuredUsage = usage;
 export function costOf(
   policy: string,
   replayed: Pick<
-    Replayed,
+    ReplayResult,
     'billedSeconds' | 'spotSeconds' | 'stoppedSeconds' | 'polls' | 'starts' | 'endedAt'
   >,
   { instanceHour, spotShare, volumeMonth }: Priced,
@@ -76,7 +76,7 @@ export function costOf(
 }
 
 /** What ours costs itself: an execution costs the more the more often it polls. */
-function scalerCost({ polls, starts }: Pick<Replayed, 'polls' | 'starts'>): number {
+function scalerCost({ polls, starts }: Pick<ReplayResult, 'polls' | 'starts'>): number {
   const { busy, quiet } = MEASURED;
   const share = (polls / starts - quiet.polls) / (busy.polls - quiet.polls);
   return monthlyCost([

@@ -14,7 +14,7 @@ export interface LeftOut {
 }
 
 /** A row, or a JSON object. */
-export type Entry = Record<string, unknown>;
+export type ExportRecord = Record<string, unknown>;
 
 /** A form in which CI services hand out the jobs that ran. */
 export interface ExportForm {
@@ -22,7 +22,7 @@ export interface ExportForm {
   name: string;
   /** Whether these are the keys of a record of this form. */
   knows: (keys: ReadonlySet<string>) => boolean;
-  read: (record: Entry) => ExportedJob | LeftOut;
+  read: (record: ExportRecord) => ExportedJob | LeftOut;
   /** What is not quite as it was, if it is not. */
   caution?: string;
 }

@@ -18,7 +18,7 @@ export type Setting = readonly string[];
 
 /** A part of the settings that is changed as one, and what it is tried at; the first leaves it as the fleet has it. */
 interface Dimension {
-  lever: string;
+  setting: string;
   values: readonly Setting[];
 }
 
@@ -61,37 +61,37 @@ export interface OptimiseOptions {
 const sizes = (key: string, numbers: readonly (number | string)[]): Setting[] =>
   numbers.map((number) => [`${key}=${number}`]);
 
-/** The levers, in the order in which they are tried: first those that make most of a difference. */
+/** The settings, in the order in which they are tried: first those that make most of a difference. */
 function dimensions(peakInstances: number): Dimension[] {
   const upTo = (numbers: readonly number[]) => numbers.filter((number) => number <= peakInstances);
   const idle = [30, 60, 120, 300, 600, 1_200];
   return [
     {
-      lever: 'reuse',
+      setting: 'reuse',
       values: [[], ...idle.map((seconds) => ['reuse=continuous', `idleTimeout=${seconds}s`])],
     },
     {
-      lever: 'warmPool',
+      setting: 'warmPool',
       values: [[], ...sizes('warmPool.size', ['auto', ...upTo([2, 5, 10, 20, 50, 100, 200])])],
     },
-    { lever: 'headroom', values: [[], ...sizes('headroom', [1, 2, 5, '10%', '25%', '50%'])] },
-    { lever: 'minReplicas', values: [[], ...sizes('minReplicas', upTo([1, 2, 5, 10, 20]))] },
-    { lever: 'quietPollInterval', values: [[], ...sizes('quietPollInterval', ['5s', '15s', '30s'])] },
+    { setting: 'headroom', values: [[], ...sizes('headroom', [1, 2, 5, '10%', '25%', '50%'])] },
+    { setting: 'minReplicas', values: [[], ...sizes('minReplicas', upTo([1, 2, 5, 10, 20]))] },
+    { setting: 'quietPollInterval', values: [[], ...sizes('quietPollInterval', ['5s', '15s', '30s'])] },
   ];
 }
 
-/** So many of the levers are tried with each other, each value with each. */
+/** So many of the settings are tried with each other, each value with each. */
 const TOGETHER = 2;
 
 /** So many of those, the best ones, are gone on from. */
 const STARTS = 3;
 
-/** So often all levers are gone through, at most; it ends when a round has found nothing better. */
+/** So often all settings are gone through, at most; it ends when a round has found nothing better. */
 const ROUNDS = 3;
 
 /**
  * Searches the settings of ours that meet a goal. Reuse and warm pools are tried with each other; from the best of
- * those, one lever after the other is set to what is best with all others as they are, until none is better elsewhere.
+ * those, one setting after the other is set to what is best with all others as they are, until none is better elsewhere.
  * That finds no worse than the fleet's own; that nothing is better, it does not prove. The same jobs, the same result.
  *
  * @throws ReplayStalled
@@ -124,9 +124,9 @@ export async function optimise(jobs: JobTable, options: OptimiseOptions): Promis
   const better = (a: Tried, b: Tried) => compare(score(a.outcome), score(b.outcome)) < 0;
   const best = (tried: readonly Tried[]) => tried.reduce((one, other) => (better(other, one) ? other : one));
 
-  const levers = dimensions(asGiven.outcome.peakInstances).filter(({ values }) => !isKept(values, keep));
-  const grid = combinations(levers.slice(0, TOGETHER));
-  const whole = grid.map((values) => levers.map((_, index) => values[index] ?? []));
+  const settings = dimensions(asGiven.outcome.peakInstances).filter(({ values }) => !isKept(values, keep));
+  const grid = combinations(settings.slice(0, TOGETHER));
+  const whole = grid.map((values) => settings.map((_, index) => values[index] ?? []));
   await tryAll(whole.map((values) => values.flat()));
   const reached = whole.flatMap((values) => {
     const here = known.get(values.flat().join());
@@ -142,7 +142,7 @@ export async function optimise(jobs: JobTable, options: OptimiseOptions): Promis
     let { here } = start;
     for (let round = 0; round < ROUNDS; round += 1) {
       const before = here;
-      for (const [index, { values }] of levers.entries()) {
+      for (const [index, { values }] of settings.entries()) {
         const sets = values.map((value) => at.with(index, value));
         const tried = await tryAll(sets.map((set) => set.flat()));
         here = best([here, ...tried]);
@@ -159,18 +159,18 @@ export async function optimise(jobs: JobTable, options: OptimiseOptions): Promis
 /** CircleCI's tutorial, with the same `maxReplicas`. */
 export const tutorialFor = ({ maxReplicas }: OursSettings): PolicyChoice => ({
   name: 'circleci-tutorial',
-  levers: {},
+  parameters: {},
   maxReplicas,
 });
 
-/** Each value of each lever with each of the others. */
-const combinations = (levers: readonly Dimension[]): Setting[][] =>
-  levers.reduce<Setting[][]>(
+/** Each value of each setting with each of the others. */
+const combinations = (settings: readonly Dimension[]): Setting[][] =>
+  settings.reduce<Setting[][]>(
     (all, { values }) => all.flatMap((before) => values.map((value) => [...before, value])),
     [[]],
   );
 
-/** A lever is left alone if one of its settings is. */
+/** A setting is left alone if one of its settings is. */
 const isKept = (values: readonly Setting[], keep: ReadonlySet<string>) =>
   values.flat().some((each) => {
     const [key = ''] = each.split('=');

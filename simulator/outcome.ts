@@ -2,7 +2,7 @@ import { figure, percentile, type Summary } from '../sandbox/summary.ts';
 import { type Cost, costOf, type Priced } from './cost.ts';
 import { WAIT_PARTS, type WaitPart } from './job-figures.ts';
 import type { JobTable } from './job-table.ts';
-import type { Replayed } from './replay.ts';
+import type { ReplayResult } from './replay.ts';
 
 /** What a policy comes to on a trace; the keys of `npm start -- --json`, and more. */
 export interface Outcome extends Summary {
@@ -26,7 +26,7 @@ export interface Outcome extends Summary {
 }
 
 /** Sums up a replay. An execution is one start of the scaler: one for all the time, if it never ends. */
-export function outcomeOf(policy: string, jobs: JobTable, replayed: Replayed, priced?: Priced): Outcome {
+export function outcomeOf(policy: string, jobs: JobTable, replayed: ReplayResult, priced?: Priced): Outcome {
   const cost = priced && costOf(policy, replayed, priced);
   const waits = replayed.startedAt.map((at, number) => at - (jobs.queuedAt[number] as number)).sort();
   const mean = (values: Float64Array) => figure(total(values) / jobs.length);

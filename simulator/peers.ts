@@ -27,7 +27,7 @@ export const PEERS: Peer[] = [
 /** A policy by plain values, so that it can be told to another thread. */
 export type PolicyChoice =
   | { name: 'ours'; settings: OursSettings }
-  | { name: string; levers: Record<string, number>; maxReplicas: number };
+  | { name: string; parameters: Record<string, number>; maxReplicas: number };
 
 /**
  * A new policy that has remembered nothing yet.
@@ -38,8 +38,8 @@ export function policyOf(choice: PolicyChoice, startsAt = WORLD.startsAt): Polic
   if ('settings' in choice) return ours(choice.settings, startsAt);
   const chosen = PEERS.find((candidate) => candidate.name === choice.name);
   if (chosen === undefined) throw new Error(`There is no policy ${choice.name}`);
-  return chosen.policy({ ...defaultLevers(chosen), ...choice.levers }, choice.maxReplicas);
+  return chosen.policy({ ...defaultParameters(chosen), ...choice.parameters }, choice.maxReplicas);
 }
 
-export const defaultLevers = ({ levers }: Peer): Record<string, number> =>
-  Object.fromEntries(Object.entries(levers).map(([name, lever]) => [name, lever.default]));
+export const defaultParameters = ({ parameters }: Peer): Record<string, number> =>
+  Object.fromEntries(Object.entries(parameters).map(([name, parameter]) => [name, parameter.default]));

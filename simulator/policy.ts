@@ -137,7 +137,7 @@ export function neverForced(
 }
 
 /** A number that a peer can be configured with. The policy's comment says where a default differs from what the peer ships with. */
-export interface Lever {
+export interface Parameter {
   what: string;
   default: number;
 }
@@ -147,8 +147,8 @@ export interface Peer<Name extends string = string> {
   name: string;
   /** One line for the help text. */
   about: string;
-  levers: Record<Name, Lever>;
-  policy: (levers: Record<Name, number>, maxReplicas: number) => Policy;
+  parameters: Record<Name, Parameter>;
+  policy: (parameters: Record<Name, number>, maxReplicas: number) => Policy;
 }
 
 /** Infers the names of a peer's parameters from its definition. */

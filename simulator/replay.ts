@@ -40,7 +40,7 @@ export interface Sample {
 }
 
 /** What became of a trace under a policy. Of jobs in the order of the trace; times are seconds on its scale. */
-export interface Replayed extends GroupTotals, JobTotals {
+export interface ReplayResult extends GroupTotals, JobTotals {
   /** Polls, those passed over included. */
   polls: number;
   /** Polls that were really made. */
@@ -71,7 +71,7 @@ export class ReplayStalled extends Error {
  * @param jobs In the order of their being queued.
  * @throws ReplayStalled if jobs are left that nothing will ever run.
  */
-export function replay(jobs: Jobs, policy: Policy, world: World, options: ReplayOptions = {}): Replayed {
+export function replay(jobs: Jobs, policy: Policy, world: World, options: ReplayOptions = {}): ReplayResult {
   return new Replay(tableOf(jobs), policy, world, options).run();
 }
 
@@ -87,7 +87,7 @@ class Replay {
   readonly #group: Group;
   readonly #totals: Totals;
   readonly #figures: JobFigures;
-  readonly #result: Omit<Replayed, keyof (GroupTotals & JobTotals)>;
+  readonly #result: Omit<ReplayResult, keyof (GroupTotals & JobTotals)>;
   /** When the latest jobs were claimed: those that a poll may count twice, or not at all. */
   readonly #claims = new Fifo<number>();
   /** How many jobs a poll has seen: the first so many. */
@@ -137,7 +137,7 @@ class Replay {
     if (options.seriesEvery === undefined) this.#sampleAt = NEVER;
   }
 
-  run(): Replayed {
+  run(): ReplayResult {
     const { scaler } = this.#policy;
     const polling = scaler.kind === 'polls' ? scaler : undefined;
     while (!this.#finished) {
@@ -355,7 +355,7 @@ class Replay {
     }
   }
 
-  #end(): Replayed {
+  #end(): ReplayResult {
     const { scaler } = this.#policy;
     const { now } = this.#agenda;
     const totals = this.#totals.at(now, this.#group.members);

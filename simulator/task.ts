@@ -3,17 +3,17 @@ import type { Priced } from './cost.ts';
 import type { JobTable } from './job-table.ts';
 import type { Outcome } from './outcome.ts';
 import type { PolicyChoice } from './peers.ts';
-import type { Detail } from './report/report-data.ts';
+import type { Samples } from './report/model.ts';
 import type { World } from './world.ts';
 
 /** What a replay in a thread can come to: figures, or what a report draws. */
-export interface Results {
+export interface TaskResults {
   outcome: Outcome;
-  detail: Detail;
+  samples: Samples;
 }
 
 /** One replay for a thread. */
-export interface Task<Kind extends keyof Results = keyof Results> {
+export interface Task<Kind extends keyof TaskResults = keyof TaskResults> {
   kind: Kind;
   jobs: JobTable;
   choice: PolicyChoice;
@@ -23,15 +23,15 @@ export interface Task<Kind extends keyof Results = keyof Results> {
 }
 
 /** A task as a thread gets it. */
-export interface Order {
+export interface WorkerRequest {
   /** A thread may still be at work for a caller that has given up: its answers name what they answer. */
   id: number;
   task: Task;
 }
 
 /** What a thread answers: how many jobs have ended, and at last the result, or why there is none. */
-export type Answer<Kind extends keyof Results = keyof Results> = { id: number } & (
+export type WorkerMessage<Kind extends keyof TaskResults = keyof TaskResults> = { id: number } & (
   | { ended: number }
-  | { result: Results[Kind] }
+  | { result: TaskResults[Kind] }
   | { stalled: string }
 );

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { ReplayStalled } from './replay.ts';
-import type { Answer, Results, Task } from './task.ts';
+import type { Task, TaskResults, WorkerMessage } from './task.ts';
 
 /** Threads pay once so many jobs have been replayed, over all replays of the process. */
 const FEW_JOBS = 50_000;
@@ -31,13 +31,13 @@ export function areMany(jobs: number): boolean {
  * @param progress Gets how many jobs have ended, of all tasks together.
  * @throws ReplayStalled
  */
-export async function inThreads<Kind extends keyof Results>(
+export async function inThreads<Kind extends keyof TaskResults>(
   tasks: readonly Task<Kind>[],
   progress: (ended: number) => void,
-): Promise<Results[Kind][]> {
+): Promise<TaskResults[Kind][]> {
   workers ??= startWorkers();
   const ended = tasks.map(() => 0);
-  const results: Results[Kind][] = [];
+  const results: TaskResults[Kind][] = [];
   const waiting = [...tasks.entries()];
   const work = async (worker: Worker) => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
@@ -77,11 +77,11 @@ async function startWorkers(): Promise<Worker[]> {
   });
 }
 
-function perform<Kind extends keyof Results>(
+function perform<Kind extends keyof TaskResults>(
   worker: Worker,
   task: Task<Kind>,
   progress: (ended: number) => void,
-): Promise<Results[Kind]> {
+): Promise<TaskResults[Kind]> {
   orders += 1;
   const id = orders;
   return new Promise((resolve, reject) => {
@@ -89,7 +89,7 @@ function perform<Kind extends keyof Results>(
       worker.off('message', onMessage).off('error', onError).off('exit', onExit).unref();
       end();
     };
-    const onMessage = (message: Answer<Kind>) => {
+    const onMessage = (message: WorkerMessage<Kind>) => {
       if (message.id !== id) return;
       if ('ended' in message) progress(message.ended);
       else if ('result' in message) settle(() => resolve(message.result));

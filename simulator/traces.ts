@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import { isMap } from '../fleets/settings/parts.ts';
 import { type Job, readTrace, refuse, TRACE_HEADER, TraceInvalid } from '../sandbox/trace.ts';
-import { type Entry, type ExportForm, FORMS } from './exports.ts';
+import { type ExportForm, type ExportRecord, FORMS } from './exports.ts';
 
 /** A trace, and what of its file is not in it. */
 export interface Trace {
@@ -19,7 +19,7 @@ export interface Trace {
 
 /** A record of a file, and where it is in it. */
 interface Located {
-  record: Entry;
+  record: ExportRecord;
   /** File and line, which a long JSON file takes a while to tell. */
   where: () => string;
   /** The same, without the line where that takes long. */

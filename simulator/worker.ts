@@ -1,17 +1,17 @@
 import { parentPort } from 'node:worker_threads';
 import { ReplayStalled } from './replay.ts';
-import { detailOf } from './report/detail.ts';
+import { samplesOf } from './report/samples.ts';
 import { simulateOne } from './simulate.ts';
-import type { Answer, Order, Results, Task } from './task.ts';
+import type { Task, TaskResults, WorkerMessage, WorkerRequest } from './task.ts';
 
 /** A thread that replays one task after the other, see `threads.ts`. */
 
 /** How often it reports its progress, in milliseconds. */
 const REPORT_EVERY = 100;
 
-const answer = (message: Answer) => parentPort?.postMessage(message);
+const answer = (message: WorkerMessage) => parentPort?.postMessage(message);
 
-parentPort?.on('message', ({ id, task }: Order) => {
+parentPort?.on('message', ({ id, task }: WorkerRequest) => {
   let reportedAt = performance.now();
   const progress = (ended: number) => {
     const now = performance.now();
@@ -30,7 +30,7 @@ parentPort?.on('message', ({ id, task }: Order) => {
 function perform(
   { kind, jobs, choice, world, faults, priced }: Task,
   progress: (ended: number) => void,
-): Results[typeof kind] {
-  if (kind === 'detail') return detailOf(jobs, choice, world, { faults, progress });
+): TaskResults[typeof kind] {
+  if (kind === 'samples') return samplesOf(jobs, choice, world, { faults, progress });
   return simulateOne(jobs, choice, world, { faults, priced, progress });
 }

@@ -10,7 +10,7 @@ import { pricedBy } from '../simulator/cost.ts';
 import { tableOf } from '../simulator/job-table.ts';
 import { LIST_PRICES } from '../simulator/prices.ts';
 import { HEIGHT, planeOption, pointsOf } from '../simulator/report/client/plane-option.ts';
-import { collect } from '../simulator/report/report.ts';
+import { collect } from '../simulator/report/collect.ts';
 import { WORKLOADS } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
 import { svgOf } from './svg.ts';
@@ -19,7 +19,7 @@ echarts.use([ScatterChart, GridComponent, TooltipComponent, LabelLayout, SVGRend
 
 const WIDTH = 860;
 
-/** Draws every policy, and every lever of ours, by the wait and the cost of the default working day. */
+/** Draws the wait and the cost of every policy, and of ours with each setting, on the default working day. */
 export async function drawPolicies(): Promise<string> {
   const { fleet, choices, oursWith } = choosePolicies({});
   const data = await collect({

@@ -12,8 +12,8 @@ import { WORLD } from '../../simulator/world.ts';
 import { chooseFaults } from './faults.ts';
 import { choosePolicies } from './policies.ts';
 
-/** Jobs that all policies are replayed on. */
-export interface Jobs {
+/** A trace that all policies are replayed on. */
+export interface BenchmarkTrace {
   name: string;
   about: string;
   /** What `npm run simulate` takes for the same jobs. */
@@ -22,30 +22,30 @@ export interface Jobs {
 }
 
 /** What became of them. */
-export interface Replayed {
-  jobs: Jobs;
-  rows: readonly Row[];
+export interface BenchmarkedTrace {
+  jobs: BenchmarkTrace;
+  rows: readonly BenchmarkRow[];
 }
 
 /** A policy with so much set, as `--policies` and `--set` name both. */
-interface Setting {
+interface PolicySetting {
   policy: string;
   set: readonly string[];
 }
 
-export interface Row extends Setting {
+export interface BenchmarkRow extends PolicySetting {
   outcome: Outcome;
 }
 
-const set = (policy: string, ...settings: string[]): Setting => ({ policy, set: settings });
+const set = (policy: string, ...settings: string[]): PolicySetting => ({ policy, set: settings });
 
 const REUSE = ['reuse=continuous', 'idleTimeout=120s'];
 
 const OFFICE_HOURS =
   'schedules=[{start: "0 8 * * MON-FRI", end: "0 18 * * MON-FRI", timezone: UTC, minReplicas: 5}]';
 
-/** Ours with each of its levers. */
-const LEVERS: readonly Setting[] = [
+/** Ours with the defaults, and with each setting. */
+const OUR_SETTINGS: readonly PolicySetting[] = [
   set('ours'),
   set('ours', 'quietPollInterval=5s'),
   set('ours', 'pollInterval=15s'),
@@ -69,8 +69,8 @@ const LEVERS: readonly Setting[] = [
   set('ours', ...REUSE, 'warmPool.size=auto'),
 ];
 
-/** What teams use instead has levers as well. */
-const LEVERS_OF_PEERS: Record<string, readonly string[]> = {
+/** Parameters of the peers that the benchmark also tries. */
+const PARAMETERS_OF_PEERS: Record<string, readonly string[]> = {
   'circleci-tutorial': ['idleTimeout=300'],
   mro: ['headroom=5', 'minReplicas=5'],
   buildkite: ['idleTimeout=120'],
@@ -79,10 +79,10 @@ const LEVERS_OF_PEERS: Record<string, readonly string[]> = {
   gitlab: ['idle=5', 'factor=0.25'],
 };
 
-/** What teams use instead: as it comes, and with each of its levers. */
+/** What teams use instead: with its defaults, and with each of these parameters. */
 const RIVALS = PEERS.flatMap(({ name }) => [
   set(name),
-  ...(LEVERS_OF_PEERS[name] ?? []).map((lever) => set(name, `${name}.${lever}`)),
+  ...(PARAMETERS_OF_PEERS[name] ?? []).map((parameter) => set(name, `${name}.${parameter}`)),
 ]);
 
 interface Fault {
@@ -107,7 +107,7 @@ const ON_SPOT: Fault = {
   title: 'EC2 takes a Spot Instance back after 20 hours on average',
 };
 
-export const generated = (name: WorkloadName): Jobs => ({
+export const generated = (name: WorkloadName): BenchmarkTrace => ({
   name,
   about: WORKLOADS[name].about,
   words: `--workload ${name}`,
@@ -127,16 +127,16 @@ const SOURCES: Record<string, string> = {
  *
  * @throws TraceInvalid
  */
-export function fromFile(file: string): Jobs {
+export function fromFile(file: string): BenchmarkTrace {
   const name = basename(file);
   return { name, about: SOURCES[name] ?? 'a trace', words: `--trace ${name}`, trace: loadTrace(file) };
 }
 
 async function rows(
-  { trace }: Jobs,
-  settings: readonly Setting[],
+  { trace }: BenchmarkTrace,
+  settings: readonly PolicySetting[],
   { faults = [], progress }: { faults?: readonly string[]; progress?: ((ended: number) => void) | undefined },
-): Promise<Row[]> {
+): Promise<BenchmarkRow[]> {
   const chosen = settings.map(({ policy, set: words }) =>
     choosePolicies({ policies: policy, set: [...words] }),
   );
@@ -156,18 +156,21 @@ async function rows(
 }
 
 /** So many replays one trace is given. */
-export const REPLAYS = LEVERS.length + RIVALS.length;
+export const REPLAYS = OUR_SETTINGS.length + RIVALS.length;
 
-/** A trace replayed under every policy with every lever, and the lower bounds. */
-export async function replayAll(jobs: Jobs, progress?: (ended: number) => void): Promise<Row[]> {
+/** Replays a trace under every policy with every setting, and computes the lower bounds. */
+export async function replayAll(
+  jobs: BenchmarkTrace,
+  progress?: (ended: number) => void,
+): Promise<BenchmarkRow[]> {
   const { fleet } = choosePolicies({});
-  const all = await rows(jobs, [...LEVERS, ...RIVALS], { progress });
+  const all = await rows(jobs, [...OUR_SETTINGS, ...RIVALS], { progress });
   const lowerBounds = lowerBoundsOf(jobs.trace.jobs, WORLD, { priced: pricedBy(LIST_PRICES, fleet) });
   return [...all, ...lowerBounds.map((outcome) => ({ policy: outcome.policy, set: [], outcome }))];
 }
 
 /** The heading of a trace, what it is, and the table of all rows. */
-export function traceSection({ jobs: { name, about, words, trace }, rows: all }: Replayed): string {
+export function traceSection({ jobs: { name, about, words, trace }, rows: all }: BenchmarkedTrace): string {
   const { jobs } = trace;
   const hours = jobs.reduce((sum, { durationSeconds }) => sum + durationSeconds, 0) / 3_600;
   const days = ((jobs.at(-1)?.queuedAt ?? 0) / 86_400).toFixed(1);
@@ -184,26 +187,26 @@ const figure = (value: number) =>
 
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
-const named = (setting: Setting) =>
+const named = (setting: PolicySetting) =>
   setting.set.length === 0 ? setting.policy : `${setting.policy} with \`${shown(setting)}\``;
 
 /** Settings without the name of their policy, and without the times of a schedule. */
-const shown = ({ policy, set: settings }: Setting) =>
+const shown = ({ policy, set: settings }: PolicySetting) =>
   settings
     .map((each) => (each === OFFICE_HOURS ? 'schedules: minReplicas=5' : each.replace(`${policy}.`, '')))
     .join(' ');
 
-const price = ({ outcome }: Row) => outcome.cost?.total ?? Number.POSITIVE_INFINITY;
-const isLowerBound = ({ policy }: Row) => policy.startsWith('lower bound');
+const price = ({ outcome }: BenchmarkRow) => outcome.cost?.total ?? Number.POSITIVE_INFINITY;
+const isLowerBound = ({ policy }: BenchmarkRow) => policy.startsWith('lower bound');
 
 /** The Pareto front of mean wait and cost, cheapest first. Lower bounds and policies that kill jobs are left out. */
-export const front = (all: readonly Row[]): Row[] =>
+export const front = (all: readonly BenchmarkRow[]): BenchmarkRow[] =>
   paretoFront(
     all.filter((row) => !isLowerBound(row) && row.outcome.jobsKilled === 0),
     'US dollars a month',
   );
 
-const COLUMNS: { head: string; cell: (row: Row) => string }[] = [
+const COLUMNS: { head: string; cell: (row: BenchmarkRow) => string }[] = [
   { head: 'policy', cell: ({ policy }) => policy },
   { head: 'set', cell: (row) => (row.set.length === 0 ? '' : `\`${shown(row)}\``) },
   { head: 'mean', cell: ({ outcome }) => outcome.waitSeconds.mean.toFixed(1) },
@@ -218,7 +221,7 @@ const COLUMNS: { head: string; cell: (row: Row) => string }[] = [
   { head: 'killed', cell: ({ outcome }) => `${outcome.jobsKilled}` },
 ];
 
-function table(all: readonly Row[]): string {
+function table(all: readonly BenchmarkRow[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return [
     line(COLUMNS.map(({ head }) => head)),
@@ -257,7 +260,7 @@ export async function faultsSection(progress?: (ended: number) => void): Promise
 }
 
 /** Policies of the first table, by name and what is set. */
-const SUMMARY: readonly Setting[] = [
+const SUMMARY: readonly PolicySetting[] = [
   set('circleci-tutorial'),
   set('mro'),
   set('buildkite'),
@@ -268,8 +271,8 @@ const SUMMARY: readonly Setting[] = [
 ];
 
 /** What the page begins with: a row for each trace. */
-export function summaryTable(replayed: readonly Replayed[]): string {
-  const cell = (all: readonly Row[], { policy, set: settings }: Setting) => {
+export function summaryTable(replayed: readonly BenchmarkedTrace[]): string {
+  const cell = (all: readonly BenchmarkRow[], { policy, set: settings }: PolicySetting) => {
     const row = all.find((one) => one.policy === policy && one.set.join() === settings.join());
     return row === undefined ? '' : `${row.outcome.waitSeconds.mean.toFixed(0)} s, $${price(row).toFixed(0)}`;
   };

@@ -1,6 +1,6 @@
 import { closest } from 'fastest-levenshtein';
 import { parseDuration } from '../../fleets/duration.ts';
-import { type Faults, NO_FAULTS, type ShareWindow, type Window } from '../../sandbox/group/faults.ts';
+import { type Faults, type FaultWindow, NO_FAULTS, type ShareWindow } from '../../sandbox/group/faults.ts';
 import { UsageError } from '../command-line/arguments.ts';
 
 /** A fault as it is given, and how it is read into the faults of a replay. */
@@ -13,7 +13,7 @@ interface FaultOption {
 }
 
 /** `2h..2h30m`, counted from the trace's start. */
-function window(text: string): Window | undefined {
+function window(text: string): FaultWindow | undefined {
   const [from, to, ...more] = text.split('..').map(parseDuration);
   if (from === undefined || to === undefined || more.length > 0 || to <= from) return undefined;
   return { from, to };
@@ -29,7 +29,7 @@ function number(text: string, most: number): number | undefined {
   return /^\d+(\.\d+)?$/.test(text) && value <= most ? value : undefined;
 }
 
-const FOR_EVER: Window = { from: 0, to: Number.POSITIVE_INFINITY };
+const FOR_EVER: FaultWindow = { from: 0, to: Number.POSITIVE_INFINITY };
 
 /** If almost every launch fails all the time, a replay does not end within reason. */
 const MOST_FOR_EVER = 0.95;

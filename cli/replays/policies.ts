@@ -3,7 +3,7 @@ import { closest } from 'fastest-levenshtein';
 import { parse as parseYaml } from 'yaml';
 import { checkFleets, type FleetConfig, FleetsInvalid, loadFleets } from '../../fleets/load.ts';
 import { isMap } from '../../fleets/settings/parts.ts';
-import { defaultLevers, PEERS, type PolicyChoice } from '../../simulator/peers.ts';
+import { defaultParameters, PEERS, type PolicyChoice } from '../../simulator/peers.ts';
 import { PLAIN_FLEET } from '../../simulator/plain-fleet.ts';
 import type { Peer } from '../../simulator/policy.ts';
 import { UsageError } from '../command-line/arguments.ts';
@@ -19,7 +19,7 @@ interface Assignment {
 
 /**
  * The policies that the command line names, ours with the fleet's settings, and each changed by what is set:
- * `key=value` for the fleet as in fleets.yaml, `policy.lever=number` for a peer.
+ * `key=value` for the fleet as in fleets.yaml, `policy.parameter=number` for a peer.
  *
  * @throws UsageError, FleetsInvalid
  */
@@ -33,15 +33,15 @@ export function choosePolicies(options: { policies?: string; fleet?: string; set
 } {
   const assignments = (options.set ?? []).map(assignment);
   const names = policyNames(options.policies);
-  const isLever = ({ path }: Assignment) => PEERS.some(({ name }) => name === path[0]);
-  const settings = assignments.filter((each) => !isLever(each));
+  const isParameter = ({ path }: Assignment) => PEERS.some(({ name }) => name === path[0]);
+  const settings = assignments.filter((each) => !isParameter(each));
   const fleet = chooseFleet(options.fleet, settings);
-  const levers = new Map<string, Record<string, number>>();
-  for (const each of assignments.filter(isLever)) setLever(each, names, levers);
+  const parameters = new Map<string, Record<string, number>>();
+  for (const each of assignments.filter(isParameter)) setParameter(each, names, parameters);
   const { maxReplicas } = fleet;
   const choices = names.map((name): PolicyChoice => {
     if (name === 'ours') return { name, settings: fleet };
-    return { name, levers: levers.get(name) ?? {}, maxReplicas };
+    return { name, parameters: parameters.get(name) ?? {}, maxReplicas };
   });
   const oursWith = (set: readonly string[]) => {
     try {
@@ -132,28 +132,28 @@ function assign(settings: Record<string, unknown>, [key = '', ...rest]: string[]
   settings[key] = inner;
 }
 
-function setLever(
+function setParameter(
   { given, path, value }: Assignment,
   names: string[],
-  levers: Map<string, Record<string, number>>,
+  parameters: Map<string, Record<string, number>>,
 ): void {
-  const [policy = '', lever = '', ...more] = path;
+  const [policy = '', parameter = '', ...more] = path;
   const peer = PEERS.find(({ name }) => name === policy) as Peer;
-  const known = Object.keys(peer.levers);
-  if (more.length > 0 || !known.includes(lever)) {
+  const known = Object.keys(peer.parameters);
+  if (more.length > 0 || !known.includes(parameter)) {
     throw new UsageError(
-      `--set ${given}: ${policy} has the levers ${known.join(', ')}; the nearest one is ${closest(lever, known)}`,
+      `--set ${given}: ${policy} has the parameters ${known.join(', ')}; the nearest one is ${closest(parameter, known)}`,
     );
   }
   if (!names.includes(policy)) throw new UsageError(`--set ${given}: ${policy} is not among --policies`);
   const number = Number(value);
-  const least = INTERVALS.has(lever) ? 1 : 0;
+  const least = INTERVALS.has(parameter) ? 1 : 0;
   if (value.trim() === '' || !(number >= least) || number === Number.POSITIVE_INFINITY) {
     throw new UsageError(
       `--set ${given}: must be a number of at least ${least}, got ${JSON.stringify(value)}`,
     );
   }
-  levers.set(policy, { ...levers.get(policy), [lever]: number });
+  parameters.set(policy, { ...parameters.get(policy), [parameter]: number });
 }
 
 /** What happens again and again cannot take no time. */
@@ -167,8 +167,8 @@ export function policyRows(): (readonly [string, string])[] {
     ['ours', 'this project, with the settings of fleets.yaml'],
     ...PEERS.flatMap((peer) => [
       [peer.name, peer.about] as const,
-      ...Object.entries(defaultLevers(peer)).map(
-        ([name, value]) => [parameter(name, value), peer.levers[name]?.what ?? ''] as const,
+      ...Object.entries(defaultParameters(peer)).map(
+        ([name, value]) => [parameter(name, value), peer.parameters[name]?.what ?? ''] as const,
       ),
     ]),
   ];

@@ -6,9 +6,9 @@ import { tableOf } from '../../simulator/job-table.ts';
 import { part, type Tried } from '../../simulator/optimise.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
 import { bundleAssets } from '../../simulator/report/assets.ts';
-import { whole } from '../../simulator/report/figures.ts';
-import { page } from '../../simulator/report/page.ts';
-import { collect } from '../../simulator/report/report.ts';
+import { collect } from '../../simulator/report/collect.ts';
+import { page } from '../../simulator/report/html-page.ts';
+import { whole } from '../../simulator/report/number-format.ts';
 import type { Trace } from '../../simulator/traces.ts';
 import type { World } from '../../simulator/world.ts';
 import { UsageError } from '../command-line/arguments.ts';
@@ -80,7 +80,7 @@ export async function writeReport(file: string, replay: ReplayToReport, shell: S
     outcomes: replay.outcomes,
     faults,
     priced,
-    sought: found && {
+    search: found && {
       ...found.answer,
       goal: describeGoal(found.answer.goal),
       share: options.train,

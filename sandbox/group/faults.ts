@@ -13,13 +13,13 @@ import { randomNumbers } from '../trace.ts';
 export type LaunchFault = 'refused' | 'no-spot' | 'dead' | 'failing' | 'lost' | 'deaf';
 
 /** From one second to another, that one not included. */
-export interface Window {
+export interface FaultWindow {
   from: number;
   to: number;
 }
 
 /** A window in which a share of the launches fails, from 0 to 1. */
-export type ShareWindow = Window & { share: number };
+export type ShareWindow = FaultWindow & { share: number };
 
 /** All the time, and every launch. */
 export const ALWAYS: ShareWindow = { from: 0, to: Number.POSITIVE_INFINITY, share: 1 };
@@ -40,11 +40,11 @@ export interface Faults {
   /** When runners come into service that take no job. */
   deafRunners: readonly ShareWindow[];
   /** When the CI service answers no counts and sends no webhooks. Runners go on. */
-  outages: readonly Window[];
+  outages: readonly FaultWindow[];
   /** When EC2 has no capacity. */
-  shortages: readonly Window[];
+  shortages: readonly FaultWindow[];
   /** When EC2 has no Spot capacity. */
-  spotShortages: readonly Window[];
+  spotShortages: readonly FaultWindow[];
   /** How often EC2 takes a Spot instance back, in times per instance-hour. */
   spotInterruptions: number;
   /**
@@ -70,11 +70,11 @@ export const NO_FAULTS: Faults = {
   foreignRunners: 0,
 };
 
-export const isWithin = (windows: readonly Window[], at: number) =>
+export const isWithin = (windows: readonly FaultWindow[], at: number) =>
   windows.some(({ from, to }) => at >= from && at < to);
 
 /** When one of the windows begins or ends next after that time; Infinity if none does. */
-export const nextEdge = (windows: readonly Window[], after: number) =>
+export const nextEdge = (windows: readonly FaultWindow[], after: number) =>
   windows.reduce(
     (next, { from, to }) => Math.min(next, from > after ? from : to > after ? to : next),
     Number.POSITIVE_INFINITY,

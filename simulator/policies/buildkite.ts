@@ -19,7 +19,7 @@ import {
 export const buildkite = peer({
   name: 'buildkite',
   about: 'buildkite-agent-scaler with the Elastic CI Stack: runners reused',
-  levers: {
+  parameters: {
     pollInterval: { what: 'seconds between polls', default: 10 },
     idleTimeout: { what: 'seconds after which an idle runner leaves', default: 600 },
     buffer: { what: 'instances beyond what is wanted', default: 0 },

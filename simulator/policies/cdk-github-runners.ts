@@ -8,7 +8,7 @@ import { idleFor, PLAIN, peer } from '../policy.ts';
 export const cdkGithubRunners = peer({
   name: 'cdk-github-runners',
   about: 'CloudSnorkel/cdk-github-runners: an execution and an instance for each job',
-  levers: {
+  parameters: {
     delay: { what: 'seconds from the webhook to the launch', default: 0 },
     idleTimeout: { what: 'seconds after which an idle runner leaves', default: 600 },
   },

@@ -9,7 +9,7 @@ import { Grid, idleFor, PLAIN, peer } from '../policy.ts';
 export const cdkTutorial2022 = peer({
   name: 'cdk-tutorial-2022',
   about: "CircleCI's CDK tutorial of 2022, without protection from scale-in",
-  levers: {
+  parameters: {
     pollInterval: { what: 'seconds between polls', default: 60 },
     idleTimeout: { what: 'seconds after which an idle runner leaves', default: 300 },
   },

@@ -10,7 +10,7 @@ import { Grid, idleFor, PLAIN, peer } from '../policy.ts';
 export const circleciTutorial = peer({
   name: 'circleci-tutorial',
   about: "CircleCI's tutorial: a Lambda function each minute",
-  levers: {
+  parameters: {
     pollInterval: { what: 'seconds between polls', default: 60 },
     idleTimeout: { what: 'seconds after which an idle runner leaves', default: 60 },
   },

@@ -9,7 +9,7 @@ import { Grid, idleFor, neverForced, PLAIN, peer } from '../policy.ts';
 export const gitlab = peer({
   name: 'gitlab',
   about: "GitLab Runner's taskscaler: idle capacity in proportion to the work",
-  levers: {
+  parameters: {
     pollInterval: { what: 'seconds between polls', default: 3 },
     idleTimeout: { what: 'seconds after which an idle runner leaves', default: 1_200 },
     idle: { what: 'idle instances to keep', default: 0 },

@@ -9,7 +9,7 @@ import { Grid, idleFor, neverForced, PLAIN, peer } from '../policy.ts';
 export const mro = peer({
   name: 'mro',
   about: "CircleCI's Machine Runner Orchestrator: level polling every 5 s",
-  levers: {
+  parameters: {
     pollInterval: { what: 'seconds between polls', default: 5 },
     idleTimeout: { what: 'seconds after which an idle runner leaves', default: 300 },
     minReplicas: { what: 'the fewest instances to keep', default: 0 },

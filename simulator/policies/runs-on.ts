@@ -8,7 +8,7 @@ import { idleFor, PLAIN, peer } from '../policy.ts';
 export const runsOn = peer({
   name: 'runs-on',
   about: 'RunsOn: an instance for each job, from a stopped pool if there is one',
-  levers: {
+  parameters: {
     delay: { what: 'seconds from the webhook to the launch', default: 0 },
     idleTimeout: { what: 'seconds after which an idle runner leaves', default: 600 },
     pool: { what: 'stopped instances that stand by', default: 0 },

@@ -12,7 +12,7 @@ const LONGEST_BLOCK = 900;
 export const vela = peer({
   name: 'vela',
   about: 'vela-games: adds what is unclaimed, then waits for all of it',
-  levers: {
+  parameters: {
     pollInterval: { what: 'seconds between polls', default: 5 },
     idleTimeout: { what: 'seconds after which an idle runner leaves', default: 300 },
   },

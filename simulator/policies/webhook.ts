@@ -9,7 +9,7 @@ import { PLAIN, peer } from '../policy.ts';
 export const webhook = peer({
   name: 'webhook',
   about: 'terraform-aws-github-runner: a launch for each job that is queued',
-  levers: {
+  parameters: {
     delay: { what: 'seconds for which the queue keeps a job back', default: 30 },
     sweep: { what: 'seconds between the ends of idle runners', default: 300 },
     leastAge: { what: 'seconds that a runner lives at least', default: 300 },

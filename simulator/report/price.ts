@@ -1,5 +1,5 @@
 import type { Outcome } from '../outcome.ts';
-import type { Unit } from './report-data.ts';
+import type { Unit } from './model.ts';
 
 /** Outcomes are compared by money if all of them have been priced, and else by their instance-hours. */
 export const unitOf = (outcomes: readonly Outcome[]): Unit =>

@@ -1,7 +1,7 @@
 import type { Outcome } from '../outcome.ts';
-import * as shown from './figures.ts';
+import type { Unit } from './model.ts';
+import * as shown from './number-format.ts';
 import { priceOf } from './price.ts';
-import type { Unit } from './report-data.ts';
 
 /** Settings of ours that have been replayed. */
 export interface Candidate {
@@ -11,7 +11,7 @@ export interface Candidate {
 }
 
 /** What a search found on another part of the trace. */
-export interface Sought {
+export interface SearchResult {
   /** The goal in words, such as `a p95 wait of 30 s`. */
   goal: string;
   /** All that was tried, and what it came to there. */
@@ -81,12 +81,12 @@ export function recommend(
 }
 
 /** Recommends what a search has found. */
-export function recommendSought(
+export function recommendFound(
   asGiven: Candidate,
   chosen: Candidate,
   tutorial: Outcome,
   unit: Unit,
-  { goal, tried, share, met }: Sought,
+  { goal, tried, share, met }: SearchResult,
 ): Recommendation {
   const kept = met.rest
     ? 'on the rest, which is shown here, it is kept as well'

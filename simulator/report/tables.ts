@@ -1,6 +1,6 @@
-import * as shown from './figures.ts';
 import { type Html, html } from './html.ts';
-import type { Figures, Lever, Part, ReportData, Row, Unit } from './report-data.ts';
+import type { Figures, Part, PolicyRow, ReportData, SettingRow, Unit } from './model.ts';
+import * as shown from './number-format.ts';
 
 /** A column of a table that can be sorted by it. */
 interface Column<R> {
@@ -87,7 +87,7 @@ const figures = (unit: Unit): Column<Figures>[] => [
 
 /** All policies with all figures. */
 export function policiesTable({ rows, unit, recommendation }: ReportData): Html {
-  const name: Column<Row> = { head: 'policy', value: (row) => row.name };
+  const name: Column<PolicyRow> = { head: 'policy', value: (row) => row.name };
   return table('policies', 'Each policy', rows, [name, ...figures(unit)], {
     note: ({ about }) => about,
     isMarked: (row) => row.name === recommendation.row,
@@ -95,11 +95,11 @@ export function policiesTable({ rows, unit, recommendation }: ReportData): Html 
 }
 
 /** Each setting tried, against the fleet's own. */
-export function leversTable({ levers, rows, unit }: ReportData): Html {
+export function settingsTable({ settings, rows, unit }: ReportData): Html {
   const own = rows.find(({ kind }) => kind === 'ours');
   if (own === undefined) return html``;
-  const columns: Column<Lever>[] = [
-    { head: 'setting', value: ({ lever, to }) => `${lever} ${to}` },
+  const columns: Column<SettingRow>[] = [
+    { head: 'setting', value: ({ setting, to }) => `${setting} ${to}` },
     ...waitColumns(['mean']),
     {
       head: 'wait against ours',
@@ -117,7 +117,7 @@ export function leversTable({ levers, rows, unit }: ReportData): Html {
     },
     KILLED,
   ];
-  return table('levers', 'Each setting', levers, columns, {});
+  return table('settings', 'Each setting', settings, columns, {});
 }
 
 function table<R>(

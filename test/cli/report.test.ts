@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { commandOf } from '../../cli/replays/report.ts';
-import type { ReportData } from '../../simulator/report/report-data.ts';
+import type { ReportData } from '../../simulator/report/model.ts';
 import { runInProcess } from '../support/in-process.ts';
 
 let folder: string;

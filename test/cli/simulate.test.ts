@@ -69,8 +69,8 @@ describe('npm run simulate', () => {
     const { stdout } = await simulate();
     expect(block.split('\n').length).toBeGreaterThan(5);
     for (const row of block.trim().split('\n')) expect(stdout).toContain(`${row}\n`);
-    const levers = await simulate('--set', 'warmPool.size=auto', 'reuse=continuous', 'idleTimeout=120s');
-    expect(levers.stdout).toMatch(/^ours +18\.9 .* 613 +38 +0$/m);
+    const tuned = await simulate('--set', 'warmPool.size=auto', 'reuse=continuous', 'idleTimeout=120s');
+    expect(tuned.stdout).toMatch(/^ours +18\.9 .* 613 +38 +0$/m);
   });
 
   it('spreads much to do over threads, and comes to the same', async () => {
@@ -158,7 +158,7 @@ describe('npm run simulate', () => {
     { words: ['--set', 'polInterval=9'], said: ['polInterval', 'pollInterval'] },
     { words: ['--set', 'tags={a'], said: ['--set tags={a', 'as in fleets.yaml'] },
     { words: ['--set', 'maxReplicas=1', 'minReplicas=2'], said: ['must be at least minReplicas (2), got 1'] },
-    { words: ['--set', 'mro.hedroom=1'], said: ['mro has the levers', 'the nearest one is headroom'] },
+    { words: ['--set', 'mro.hedroom=1'], said: ['mro has the parameters', 'the nearest one is headroom'] },
     { words: ['--set', 'mro.headroom=-1'], said: ['mro.headroom', 'at least 0, got "-1"'] },
     { words: ['--set', 'mro.pollInterval=0'], said: ['mro.pollInterval', 'at least 1, got "0"'] },
     { words: ['--policies', 'ours,seed'], said: ['seed', 'circleci-tutorial'] },

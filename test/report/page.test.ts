@@ -6,15 +6,15 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tableOf } from '../../simulator/job-table.ts';
 import { bundleAssets } from '../../simulator/report/assets.ts';
-import { page as htmlOf } from '../../simulator/report/page.ts';
-import type { ReportData } from '../../simulator/report/report-data.ts';
+import { page as htmlOf } from '../../simulator/report/html-page.ts';
+import type { ReportData } from '../../simulator/report/model.ts';
 import { WORKLOADS } from '../../simulator/workloads.ts';
 import { reportOf } from '../simulator/report/reports.ts';
 
 /** Where Debian puts it. */
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
-const CHARTS = ['plane', 'levers', 'time', 'waits', 'parts'];
+const CHARTS = ['plane', 'settings', 'time', 'waits', 'parts'];
 const PHONE = { width: 360, height: 740 };
 const DESK = { width: 1280, height: 900 };
 

@@ -11,8 +11,8 @@ export const ours = (settings: Partial<OursSettings> = {}) => ({
   settings: { ...DEFAULTS, ...settings },
 });
 
-/** Levers with which a peer does other things than by default. */
-const LEVERS: Record<string, fc.Arbitrary<Record<string, number>>> = {
+/** Parameters that change what a peer does. */
+const PARAMETERS: Record<string, fc.Arbitrary<Record<string, number>>> = {
   mro: fc.record({ headroom: fc.nat({ max: 3 }), maxSurge: fc.constantFrom(1, 3, Number.POSITIVE_INFINITY) }),
   buildkite: fc.record({ cooldown: fc.constantFrom(0, 47, 300), buffer: fc.constantFrom(0, 2) }),
   webhook: fc.record({ delay: fc.constantFrom(0, 30), ephemeral: fc.constantFrom(0, 1) }),
@@ -44,7 +44,7 @@ const POOL_OR_SPOT = {
   ),
 };
 
-/** Any policy, with any of its levers. */
+/** Any policy, with any of its parameters. */
 export const choices: fc.Arbitrary<PolicyChoice> = fc.oneof(
   fc
     .record({
@@ -61,7 +61,7 @@ export const choices: fc.Arbitrary<PolicyChoice> = fc.oneof(
   ...PEERS.map(({ name }) =>
     fc
       .record({
-        levers: LEVERS[name] ?? fc.constant({}),
+        parameters: PARAMETERS[name] ?? fc.constant({}),
         maxReplicas: fc.constantFrom(2, 10, Number.POSITIVE_INFINITY),
       })
       .map((choice) => ({ name, ...choice })),

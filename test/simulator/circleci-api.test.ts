@@ -11,7 +11,7 @@ const Job = z.object({ number: z.number() });
 let stub: ProjectApi;
 /** The waits between attempts, in seconds, none of which is waited for. */
 let waits: number[];
-let told: string[];
+let notes: string[];
 let end: AbortController;
 let options: ConstructorParameters<typeof CircleCiApi>[0];
 let api: CircleCiApi;
@@ -26,14 +26,14 @@ beforeEach(async () => {
     server.closeAllConnections();
   });
   waits = [];
-  told = [];
+  notes = [];
   end = new AbortController();
   options = {
     url: `${address(server)}/api/v2`,
     token: stub.token,
     signal: end.signal,
     deadlineSeconds: 0.2,
-    told: (what) => told.push(what),
+    note: (what) => notes.push(what),
     wait: async (seconds) => waits.push(seconds),
   };
   api = new CircleCiApi(options);
@@ -53,7 +53,7 @@ describe('CircleCI is asked', () => {
     expect(error.message).toMatch(/job\/1 answered 503: down, after 6 attempts\.$/);
     expect(waits).toEqual([1, 2, 4, 8, 16]);
     // Shorter waits are not worth a word.
-    expect(told.map((what) => what.slice(what.indexOf('Waiting')))).toEqual([
+    expect(notes.map((what) => what.slice(what.indexOf('Waiting')))).toEqual([
       'Waiting for 8 s.',
       'Waiting for 16 s.',
     ]);
@@ -106,7 +106,7 @@ describe('CircleCI is asked', () => {
     });
     stub.fault = (path, times) => (path.endsWith('/job/1') && times === 1 ? { status: 429 } : undefined);
     const first = limited.ask(JOB, Job);
-    await expect.poll(() => told).toHaveLength(1);
+    await expect.poll(() => notes).toHaveLength(1);
     const second = limited.ask('/project/gh/acme/app/job/2', Job);
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(stub.asked).toHaveLength(1);
@@ -117,7 +117,7 @@ describe('CircleCI is asked', () => {
   it('by several at once, of which one says that all wait', async () => {
     stub.fault = (_, times) => (times === 1 ? { status: 429, headers: { 'retry-after': '60' } } : undefined);
     await Promise.all([1, 2, 3].map((number) => api.ask(`/project/gh/acme/app/job/${number}`, Job)));
-    expect(told).toEqual(['CircleCI allows no more requests (429). Waiting for 60 s.']);
+    expect(notes).toEqual(['CircleCI allows no more requests (429). Waiting for 60 s.']);
   });
 
   it('no more once it is ended', async () => {

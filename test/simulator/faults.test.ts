@@ -12,9 +12,9 @@ import { choices, ours } from './choices.ts';
 import { traces } from './generated-traces.ts';
 
 const job = (queuedAt: number, durationSeconds = 100): Job => ({ queuedAt, durationSeconds });
-const peer = (name: string, levers: Record<string, number> = {}): PolicyChoice => ({
+const peer = (name: string, parameters: Record<string, number> = {}): PolicyChoice => ({
   name,
-  levers,
+  parameters,
   maxReplicas: 1_000,
 });
 const run = (choice: PolicyChoice, jobs: Job[], faults: Partial<Faults>) =>

@@ -35,7 +35,9 @@ it('nobody who gives each job a clean machine after it is queued waits less, or 
         plain === undefined ||
           (plain.headroom === 0 && plain.schedules.length === 0 && plain.warmPool === undefined),
       );
-      fc.pre(policy.protectedFromScaleIn && !('levers' in choice && (choice.levers.headroom ?? 0) > 0));
+      fc.pre(
+        policy.protectedFromScaleIn && !('parameters' in choice && (choice.parameters.headroom ?? 0) > 0),
+      );
       const clean = lowerBoundsOf(jobs, WORLD)[1];
       const asked: number[] = [];
       const { startedAt, billedSeconds } = replay(jobs, policy, WORLD, {
@@ -58,7 +60,7 @@ it('reactive is the least that anybody waits on a working day', () => {
   const jobs = WORKLOADS['working-day'].generate(3);
   const [, , reactive] = lowerBoundsOf(jobs, WORLD);
   for (const name of ['buildkite', 'gitlab', 'webhook', 'circleci-tutorial']) {
-    const { startedAt } = replay(jobs, policyOf({ name, levers: {}, maxReplicas: 10_000 }), WORLD);
+    const { startedAt } = replay(jobs, policyOf({ name, parameters: {}, maxReplicas: 10_000 }), WORLD);
     const mean =
       startedAt.reduce((sum, at, number) => sum + at - (jobs[number]?.queuedAt ?? 0), 0) / jobs.length;
     expect(mean).toBeGreaterThan(reactive?.waitSeconds.mean ?? Number.NaN);

@@ -61,7 +61,7 @@ describe('optimise', () => {
     const small = choosePolicies({ set: ['maxReplicas=3'] });
     const { tutorial } = await search({ maxWaitP95: 60 }, { oursWith: small.oursWith });
     expect(tutorial).toEqual(
-      simulateOne(MORNING, { name: 'circleci-tutorial', levers: {}, maxReplicas: 3 }, WORLD),
+      simulateOne(MORNING, { name: 'circleci-tutorial', parameters: {}, maxReplicas: 3 }, WORLD),
     );
   });
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Job } from '../../sandbox/trace.ts';
 import { PEERS, type PolicyChoice, policyOf } from '../../simulator/peers.ts';
-import { type Replayed, replay } from '../../simulator/replay.ts';
+import { type ReplayResult, replay } from '../../simulator/replay.ts';
 import { WORLD } from '../../simulator/world.ts';
 import { ours } from './choices.ts';
 
-const peer = (name: string, levers: Record<string, number> = {}, maxReplicas = 1_000): PolicyChoice => ({
+const peer = (name: string, parameters: Record<string, number> = {}, maxReplicas = 1_000): PolicyChoice => ({
   name,
-  levers,
+  parameters,
   maxReplicas,
 });
 
@@ -18,7 +18,7 @@ const jobs = (number: number, queuedAt = 0, durationSeconds = 100): Job[] =>
 const run = (choice: PolicyChoice, trace: Job[]) => replay(trace, policyOf(choice), WORLD);
 
 /** The wait of each job, in seconds. */
-const waits = (trace: Job[], { startedAt }: Replayed) =>
+const waits = (trace: Job[], { startedAt }: ReplayResult) =>
   trace.map(({ queuedAt }, number) => (startedAt[number] ?? Number.NaN) - queuedAt);
 
 describe('the policy', () => {
@@ -143,10 +143,10 @@ describe('the policy', () => {
   });
 
   it.each(PEERS)(
-    '$name has levers with defaults, and says where it comes from',
-    ({ name, about, levers }) => {
+    '$name has parameters with defaults, and says where it comes from',
+    ({ name, about, parameters }) => {
       expect(about).toMatch(/^\S.{10,75}$/);
-      for (const lever of Object.values(levers)) expect(lever.default).toBeGreaterThanOrEqual(0);
+      for (const parameter of Object.values(parameters)) expect(parameter.default).toBeGreaterThanOrEqual(0);
       expect(policyOf(peer(name)).name).toBe(name);
     },
   );

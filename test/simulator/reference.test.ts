@@ -13,9 +13,9 @@ import { ours } from './choices.ts';
 /** Traces of real jobs that the project does not contain; whoever has them has them beside it. */
 const TRACES = '../shared/traces';
 
-const peer = (name: string, levers: Record<string, number> = {}): PolicyChoice => ({
+const peer = (name: string, parameters: Record<string, number> = {}): PolicyChoice => ({
   name,
-  levers,
+  parameters,
   maxReplicas: Number.POSITIVE_INFINITY,
 });
 
@@ -50,7 +50,7 @@ describe('an independent reference replay, of the same model and by another hand
   });
 });
 
-describe('what the levers are worth by that reference is met within 5 %:', () => {
+describe('what the parameters are worth by that reference is met within 5 %:', () => {
   const warmPool = (size: number) => ({ warmPool: { size } });
   const reuse = (idleTimeout: number) => ({ reuse: 'continuous', idleTimeout });
   it.for([

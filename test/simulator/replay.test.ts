@@ -4,7 +4,7 @@ import type { Job } from '../../sandbox/trace.ts';
 import { WAIT_PARTS } from '../../simulator/job-figures.ts';
 import { PEERS, policyOf } from '../../simulator/peers.ts';
 import { Grid, idleFor, PLAIN, type Policy, type ScalerObservation } from '../../simulator/policy.ts';
-import { type Replayed, type ReplayOptions, replay } from '../../simulator/replay.ts';
+import { type ReplayOptions, type ReplayResult, replay } from '../../simulator/replay.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
 import { WORLD, type World } from '../../simulator/world.ts';
 import { choices, ours } from './choices.ts';
@@ -26,9 +26,9 @@ const level = (policy: Partial<Policy> = {}, pollInterval = 5): Policy => ({
 });
 
 const job = (queuedAt: number, durationSeconds: number): Job => ({ queuedAt, durationSeconds });
-const waits = (jobs: Job[], { startedAt }: Replayed) =>
+const waits = (jobs: Job[], { startedAt }: ReplayResult) =>
   jobs.map(({ queuedAt }, number) => (startedAt[number] ?? Number.NaN) - queuedAt);
-const partsOf = ({ parts }: Replayed, number: number) =>
+const partsOf = ({ parts }: ReplayResult, number: number) =>
   Object.fromEntries(WAIT_PARTS.map((part) => [part, parts[part][number]]));
 
 const worlds: fc.Arbitrary<World> = fc.record({
@@ -314,7 +314,7 @@ describe('whatever the trace, the policy and the world,', () => {
                 ...choice,
                 settings: { ...choice.settings, minReplicas: 0, maxReplicas: most, schedules: [] },
               }
-            : { ...choice, levers: {}, maxReplicas: most };
+            : { ...choice, parameters: {}, maxReplicas: most };
         const policy = policyOf(limited);
         const { peakInstances } = replay(jobs, policy, { ...world, leave: 0 });
         // One that stops or detaches is replaced while it ends, and one that ends takes no time here.
@@ -350,7 +350,7 @@ describe('whatever the trace, the policy and the world,', () => {
 
 it('passes over most polls of a quiet fleet, whatever the policy', () => {
   const jobs = [job(0, 100), job(40_000, 100)];
-  const polling = [ours(), ...PEERS.map(({ name }) => ({ name, levers: {}, maxReplicas: 10 }))]
+  const polling = [ours(), ...PEERS.map(({ name }) => ({ name, parameters: {}, maxReplicas: 10 }))]
     .map((choice) => replay(jobs, policyOf(choice), WORLD))
     .filter(({ polls }) => polls > 0);
   expect(polling.length).toBeGreaterThan(5);

@@ -3,7 +3,7 @@ import { NO_FAULTS } from '../../sandbox/group/faults.ts';
 import { tableOf } from '../../simulator/job-table.ts';
 import type { PolicyChoice } from '../../simulator/peers.ts';
 import { ReplayStalled } from '../../simulator/replay.ts';
-import { detailOf } from '../../simulator/report/detail.ts';
+import { samplesOf } from '../../simulator/report/samples.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
 import { inThreads } from '../../simulator/threads.ts';
 import { WORKLOADS } from '../../simulator/workloads.ts';
@@ -14,7 +14,7 @@ const jobs = tableOf(WORKLOADS['fan-out'].generate(1));
 
 const CHOICES: PolicyChoice[] = [
   ours(),
-  ...['circleci-tutorial', 'mro', 'buildkite'].map((name) => ({ name, levers: {}, maxReplicas: 1_000 })),
+  ...['circleci-tutorial', 'mro', 'buildkite'].map((name) => ({ name, parameters: {}, maxReplicas: 1_000 })),
 ];
 
 const faults = { ...NO_FAULTS, seed: 3, bootFailures: [{ from: 0, to: 3_600, share: 0.5 }] };
@@ -27,10 +27,12 @@ describe('replays in threads', () => {
   });
 
   it('keep what a report draws', async () => {
-    const tasks = CHOICES.map((choice) => ({ kind: 'detail' as const, jobs, choice, world: WORLD, faults }));
-    const details = await inThreads(tasks, () => undefined);
+    const tasks = CHOICES.map((choice) => ({ kind: 'samples' as const, jobs, choice, world: WORLD, faults }));
+    const samplesByName = await inThreads(tasks, () => undefined);
     const progress = () => undefined;
-    expect(details).toEqual(CHOICES.map((choice) => detailOf(jobs, choice, WORLD, { faults, progress })));
+    expect(samplesByName).toEqual(
+      CHOICES.map((choice) => samplesOf(jobs, choice, WORLD, { faults, progress })),
+    );
   });
 
   it('count the jobs that have ended, of all tasks together', async () => {
@@ -44,7 +46,7 @@ describe('replays in threads', () => {
   it('fail as they do without, and the threads go on with other tasks', async () => {
     const [choice = ours()] = CHOICES;
     const task = { kind: 'outcome' as const, jobs, choice, world: WORLD, faults: NO_FAULTS };
-    const never = { ...task, choice: { name: 'mro', levers: {}, maxReplicas: 0 } };
+    const never = { ...task, choice: { name: 'mro', parameters: {}, maxReplicas: 0 } };
     await expect(inThreads([never], () => undefined)).rejects.toThrow(ReplayStalled);
     const [outcome] = await inThreads([task], () => undefined);
     expect(outcome?.jobs).toBe(jobs.length);

@@ -30,9 +30,9 @@ export function axis({ colour }: Look) {
   return {
     axisLine: { show: false },
     axisTick: { show: false },
-    axisLabel: { color: colour('quiet'), fontSize: 12, hideOverlap: true },
+    axisLabel: { color: colour('muted'), fontSize: 12, hideOverlap: true },
     splitLine: { lineStyle: { color: colour('line') } },
-    nameTextStyle: { color: colour('quiet'), fontSize: 12 },
+    nameTextStyle: { color: colour('muted'), fontSize: 12 },
   };
 }
 

@@ -1,10 +1,10 @@
-import type { ReportData } from '../report-data.ts';
+import type { ReportData } from '../model.ts';
 import { redrawAll } from './chart.ts';
 import { copyButton } from './copy.ts';
 import { element } from './elements.ts';
-import { levers } from './levers.ts';
 import { parts } from './parts.ts';
 import { plane } from './plane.ts';
+import { settings } from './settings.ts';
 import { sortableTables } from './tables.ts';
 import { themes } from './theme.ts';
 import { time } from './time.ts';
@@ -16,4 +16,4 @@ const data: ReportData = JSON.parse(element('data', HTMLScriptElement).text);
 themes(redrawAll);
 copyButton();
 sortableTables();
-for (const draw of [plane, levers, time, waits, parts]) draw(data);
+for (const draw of [plane, settings, time, waits, parts]) draw(data);

@@ -1,5 +1,5 @@
-import { seconds, short } from '../figures.ts';
-import type { Part, ReportData } from '../report-data.ts';
+import type { Part, ReportData } from '../model.ts';
+import { seconds, short } from '../number-format.ts';
 import { draw } from './chart.ts';
 import { axis, type Look, type Option, tooltip } from './look.ts';
 
@@ -52,7 +52,7 @@ function option({ rows }: ReportData, look: Look): Option {
         label: {
           show: true,
           position: 'right',
-          color: colour('quiet'),
+          color: colour('muted'),
           fontSize: 12,
           formatter: ({ dataIndex }) => short(rows[dataIndex]?.wait.mean ?? 0),
         },

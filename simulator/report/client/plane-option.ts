@@ -1,5 +1,5 @@
-import { price, seconds } from '../figures.ts';
-import type { Figures, Kind, ReportData } from '../report-data.ts';
+import type { Figures, Kind, ReportData } from '../model.ts';
+import { price, seconds } from '../number-format.ts';
 import { labelPlacer, type Rect } from './labels.ts';
 import { axis, type Look, type Option, tooltip } from './look.ts';
 
@@ -34,7 +34,7 @@ const KINDS = {
 } as const;
 
 /** What is shown: all, or only what costs about as much as ours. */
-export function pointsOf({ rows, levers, tried }: ReportData, wait: Wait, onlyNear: boolean): Point[] {
+export function pointsOf({ rows, settings, tried }: ReportData, wait: Wait, onlyNear: boolean): Point[] {
   const at = (figures: Figures) => ({
     x: figures.price,
     y: figures.wait[wait],
@@ -44,7 +44,11 @@ export function pointsOf({ rows, levers, tried }: ReportData, wait: Wait, onlyNe
   const [least, most] = NEAR;
   return [
     ...rows.map((row) => ({ name: row.name, kind: row.kind, ...at(row) })),
-    ...levers.map((lever) => ({ name: `${lever.lever} ${lever.to}`, kind: 'tried' as const, ...at(lever) })),
+    ...settings.map((setting) => ({
+      name: `${setting.setting} ${setting.to}`,
+      kind: 'tried' as const,
+      ...at(setting),
+    })),
     ...tried.map((combination) => ({ name: combination.name, kind: 'tried' as const, ...at(combination) })),
   ].filter(({ x }) => !onlyNear || (x >= own * least && x <= own * most));
 }

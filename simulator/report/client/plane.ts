@@ -1,4 +1,4 @@
-import type { ReportData } from '../report-data.ts';
+import type { ReportData } from '../model.ts';
 import { draw } from './chart.ts';
 import { element } from './elements.ts';
 import { HEIGHT, planeOption, pointsOf, type Wait } from './plane-option.ts';

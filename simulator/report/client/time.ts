@@ -1,9 +1,9 @@
-import { clock, duration, whole } from '../figures.ts';
-import type { ReportData, Series } from '../report-data.ts';
+import type { ReportData, Series } from '../model.ts';
+import { clock, duration, whole } from '../number-format.ts';
 import { draw } from './chart.ts';
 import { element } from './elements.ts';
 import { axis, type Look, type Option, tooltip } from './look.ts';
-import { ALL, moved, type Window, zoomed } from './zoom.ts';
+import { ALL, moved, type ZoomRange, zoomed } from './zoom.ts';
 
 /** How much of what is shown one press of a button moves. */
 const STEP = 0.25;
@@ -17,7 +17,7 @@ export function time(data: ReportData): void {
   const startsAt = data.trace.startsAt ?? 0;
   let shown = ALL;
   const seriesOf = () =>
-    data.rows.find(({ name }) => name === policy.value)?.detail?.series[stretch.selectedIndex];
+    data.rows.find(({ name }) => name === policy.value)?.samples?.series[stretch.selectedIndex];
   const drawn = draw(
     'time-chart',
     (look) => {
@@ -37,7 +37,7 @@ export function time(data: ReportData): void {
       ? `Of each ${duration(2 * everySeconds)} the least and the most are drawn.`
       : `A point each ${duration(everySeconds)}.`;
   };
-  const show = (window: Window) => {
+  const show = (window: ZoomRange) => {
     shown = window;
     drawn.chart.dispatchAction({ type: 'dataZoom', start: shown.from * 100, end: shown.to * 100 });
     tell();
@@ -58,7 +58,7 @@ export function time(data: ReportData): void {
     shown = { from: first.start / 100, to: first.end / 100 };
     tell();
   });
-  const press = (id: string, to: (window: Window) => Window) =>
+  const press = (id: string, to: (window: ZoomRange) => ZoomRange) =>
     element(id, HTMLButtonElement).addEventListener('click', () => show(to(shown)));
   press('time-earlier', (window) => moved(window, -STEP));
   press('time-later', (window) => moved(window, STEP));
@@ -68,7 +68,7 @@ export function time(data: ReportData): void {
   tell();
 }
 
-function option(series: Series, startsAt: number, shown: Window, look: Look): Option {
+function option(series: Series, startsAt: number, shown: ZoomRange, look: Look): Option {
   const { colour, isNarrow } = look;
   const { from, everySeconds, thinned, waiting, running, instances } = series;
   const points = (counts: readonly number[]) =>
@@ -96,7 +96,7 @@ function option(series: Series, startsAt: number, shown: Window, look: Look): Op
     tooltip: {
       ...tooltip(look),
       trigger: 'axis',
-      axisPointer: { lineStyle: { color: colour('quiet') } },
+      axisPointer: { lineStyle: { color: colour('muted') } },
       valueFormatter: (value) => whole(Number(value)),
     },
     axisPointer: { link: [{ xAxisIndex: 'all' }] },
@@ -134,11 +134,11 @@ function option(series: Series, startsAt: number, shown: Window, look: Look): Op
         brushSelect: false,
         borderColor: colour('line'),
         fillerColor: colour('filler'),
-        handleStyle: { color: colour('card'), borderColor: colour('quiet') },
-        moveHandleStyle: { color: colour('quiet') },
+        handleStyle: { color: colour('card'), borderColor: colour('muted') },
+        moveHandleStyle: { color: colour('muted') },
         dataBackground: {
-          lineStyle: { color: colour('quiet') },
-          areaStyle: { color: colour('quiet'), opacity: 0.2 },
+          lineStyle: { color: colour('muted') },
+          areaStyle: { color: colour('muted'), opacity: 0.2 },
         },
         selectedDataBackground: {
           lineStyle: { color: colour('ours') },

@@ -1,5 +1,5 @@
-import { percent, seconds, short } from '../figures.ts';
-import type { ReportData, Row } from '../report-data.ts';
+import type { PolicyRow, ReportData } from '../model.ts';
+import { percent, seconds, short } from '../number-format.ts';
 import { draw } from './chart.ts';
 import { axis, type Look, type Option, tooltip } from './look.ts';
 
@@ -10,7 +10,7 @@ const HUES = 4;
 /** The share of the jobs that wait no longer, of the policies that are ticked. */
 export function waits(data: ReportData): void {
   const boxes = [...document.querySelectorAll<HTMLInputElement>('input[name=waits]')];
-  const rows = data.rows.filter(({ detail }) => detail !== undefined);
+  const rows = data.rows.filter(({ samples }) => samples !== undefined);
   const { redraw } = draw(
     'waits-chart',
     (look) => {
@@ -23,7 +23,7 @@ export function waits(data: ReportData): void {
   for (const box of boxes) box.addEventListener('change', redraw);
 }
 
-function styleOf(row: Row, rows: readonly Row[], { colour }: Look) {
+function styleOf(row: PolicyRow, rows: readonly PolicyRow[], { colour }: Look) {
   if (row.kind === 'ours' || row.kind === 'recommended')
     return { color: colour(row.kind), type: 'solid' as const, width: 3 };
   const number = rows.filter(({ kind }) => kind === row.kind).indexOf(row);
@@ -35,7 +35,7 @@ function styleOf(row: Row, rows: readonly Row[], { colour }: Look) {
 }
 
 /** The lines next to the names, which are the legend. */
-function swatches(rows: readonly Row[], look: Look): void {
+function swatches(rows: readonly PolicyRow[], look: Look): void {
   for (const [index, row] of rows.entries()) {
     const { color, type, width } = styleOf(row, rows, look);
     const swatch = document.querySelector<HTMLElement>(`[data-line="${index}"]`);
@@ -45,8 +45,8 @@ function swatches(rows: readonly Row[], look: Look): void {
 
 function option(
   { waitShares }: ReportData,
-  rows: readonly Row[],
-  chosen: readonly Row[],
+  rows: readonly PolicyRow[],
+  chosen: readonly PolicyRow[],
   look: Look,
 ): Option {
   const longest = Math.max(1, ...chosen.map(({ wait }) => wait.p99));
@@ -81,7 +81,7 @@ function option(
     series: chosen.map((row) => ({
       type: 'line',
       name: row.name,
-      data: waitShares.map((share, index): [number, number] => [row.detail?.waits[index] ?? 0, share]),
+      data: waitShares.map((share, index): [number, number] => [row.samples?.waits[index] ?? 0, share]),
       symbol: 'circle',
       symbolSize: 5,
       showSymbol: false,

@@ -6,8 +6,8 @@ import { pricedBy } from '../../../simulator/cost.ts';
 import { PEERS } from '../../../simulator/peers.ts';
 import { LIST_PRICES } from '../../../simulator/prices.ts';
 import { type Assets, bundleAssets } from '../../../simulator/report/assets.ts';
-import { page } from '../../../simulator/report/page.ts';
-import type { ReportData } from '../../../simulator/report/report-data.ts';
+import { page } from '../../../simulator/report/html-page.ts';
+import type { ReportData } from '../../../simulator/report/model.ts';
 import { simulateOne } from '../../../simulator/simulate.ts';
 import { WORLD } from '../../../simulator/world.ts';
 import { MORNING, reportOf } from './reports.ts';
@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 const { fleet, oursWith } = choosePolicies({});
 const priced = pricedBy(LIST_PRICES, fleet);
-const MRO = { name: 'mro', levers: {}, maxReplicas: 10_000 };
+const MRO = { name: 'mro', parameters: {}, maxReplicas: 10_000 };
 /** Waits longer than mro, for as much. */
 const VELA = { ...MRO, name: 'vela' };
 const find = (name: string) => data.rows.find((row) => row.name === name);
@@ -54,10 +54,10 @@ describe('the data of a report', () => {
     expect(data.recommendation.headline).toContain(`jobs wait ${alone?.waitSeconds.mean.toFixed(1)} s`);
   });
 
-  it('has each lever at a few values, none of them what the fleet has anyway', async () => {
+  it('has each setting at a few values, none of them what the fleet has anyway', async () => {
     const own = find('ours');
-    const levers = new Set(data.levers.map(({ lever }) => lever));
-    expect([...levers]).toEqual([
+    const settings = new Set(data.settings.map(({ setting }) => setting));
+    expect([...settings]).toEqual([
       'reuse',
       'warmPool.size',
       'headroom',
@@ -65,16 +65,19 @@ describe('the data of a report', () => {
       'pollInterval',
       'quietPollInterval',
     ]);
-    const { levers: others } = await reportOf({ policies: 'ours', set: ['pollInterval=10s'] });
-    expect(others.filter(({ lever }) => lever === 'pollInterval').map(({ to }) => to)).toEqual(['1s', '30s']);
-    const longest = data.levers.find(({ lever, to }) => lever === 'pollInterval' && to === '30s');
+    const { settings: others } = await reportOf({ policies: 'ours', set: ['pollInterval=10s'] });
+    expect(others.filter(({ setting }) => setting === 'pollInterval').map(({ to }) => to)).toEqual([
+      '1s',
+      '30s',
+    ]);
+    const longest = data.settings.find(({ setting, to }) => setting === 'pollInterval' && to === '30s');
     expect(longest?.parts.seen).toBeGreaterThan(own?.parts.seen ?? 0);
   });
 
   it('names the settings that the fleet cannot have, and tries all others', async () => {
     const spot = await reportOf({ policies: 'ours', set: ['spot.percentage=100'] });
     expect(spot.impossible).toContain('warmPool.size=auto');
-    expect(spot.levers.map(({ lever }) => lever)).toContain('headroom');
+    expect(spot.settings.map(({ setting }) => setting)).toContain('headroom');
   });
 
   it("includes CircleCI's tutorial, its baseline, even if --policies leaves it out", async () => {
@@ -93,7 +96,7 @@ describe('the data of a report', () => {
   });
 
   it('recommends what a search has found, and shows what nothing beat of all that it tried', async () => {
-    const sought = {
+    const search = {
       goal: 'a p95 wait of 30 s',
       tried: [
         { set: ['minReplicas=7'], outcome: simulateOne(MORNING, MRO, WORLD, { priced }) },
@@ -103,7 +106,7 @@ describe('the data of a report', () => {
       set: ['minReplicas=7'],
       met: { training: true, rest: true },
     };
-    const { rows, recommendation, tried } = await reportOf({ policies: 'ours', sought });
+    const { rows, recommendation, tried } = await reportOf({ policies: 'ours', search });
     expect(rows[0]).toMatchObject({ kind: 'recommended', about: 'minReplicas=7' });
     expect(recommendation.fleetsYaml).toBe('minReplicas=7');
     expect(tried).toMatchObject([{ name: 'minReplicas=7', wait: rows[0]?.wait }]);
@@ -140,7 +143,7 @@ describe('the page of a report', () => {
     const html = page(data, assets);
     const heads = [
       ...data.rows.map(({ name }) => name),
-      ...data.levers.map(({ lever, to }) => `${lever} ${to}`),
+      ...data.settings.map(({ setting, to }) => `${setting} ${to}`),
     ].filter((name) => !html.includes(`<th scope="row" data-value="${name}">`));
     expect(heads).toEqual([]);
     expect(html.match(/<caption/g)).toHaveLength(2);
@@ -184,13 +187,14 @@ describe('the colours', () => {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   }
 
-  function contrast(one = '#000000', other = '#000000'): number {
+  /** NaN for a colour that does not exist, which no comparison passes. */
+  function contrast(one = '', other = ''): number {
     const [dark = 0, light = 0] = [luminance(one), luminance(other)].sort((a, b) => a - b);
     return (light + 0.05) / (dark + 0.05);
   }
 
   it.each(themes)('of text can be read: $theme', ({ colours }) => {
-    for (const text of ['text', 'quiet', 'focus', 'ours', 'recommended'])
+    for (const text of ['text', 'muted', 'focus', 'ours', 'recommended'])
       for (const ground of ['page', 'card'])
         expect({ text, ground, enough: contrast(colours.get(text), colours.get(ground)) >= 4.5 }).toEqual({
           text,

@@ -5,13 +5,13 @@ import {
   named,
   paretoFront,
   recommend,
-  recommendSought,
+  recommendFound,
 } from '../../../simulator/report/recommend.ts';
 import { simulateOne } from '../../../simulator/simulate.ts';
 import { WORLD } from '../../../simulator/world.ts';
 import { MORNING } from './reports.ts';
 
-const TUTORIAL = simulateOne(MORNING, { name: 'circleci-tutorial', levers: {}, maxReplicas: 100 }, WORLD);
+const TUTORIAL = simulateOne(MORNING, { name: 'circleci-tutorial', parameters: {}, maxReplicas: 100 }, WORLD);
 
 /** The outcome of settings, by what is chosen by: mean and p95 wait, instance-hours, jobs killed. */
 function candidate(
@@ -89,7 +89,7 @@ describe('recommend', () => {
 });
 
 describe('what a search has found', () => {
-  const sought = {
+  const search = {
     goal: 'a p95 wait of 30 s',
     tried: Array.from({ length: 56 }, () => asGiven),
     share: 0.5,
@@ -102,8 +102,8 @@ describe('what a search has found', () => {
     { met: { training: true, rest: false }, said: 'it is not kept: the two parts differ' },
     { met: { training: false, rest: false }, said: 'Nothing that was tried keeps it' },
   ])('is recommended whatever it costs, and whether it keeps the goal is said: $met', ({ met, said }) => {
-    const { chosen, reasons, rule } = recommendSought(asGiven, found, tutorial, 'instance-hours', {
-      ...sought,
+    const { chosen, reasons, rule } = recommendFound(asGiven, found, tutorial, 'instance-hours', {
+      ...search,
       met,
     });
     expect(chosen).toBe(found);

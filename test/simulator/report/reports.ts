@@ -4,8 +4,8 @@ import { pricedBy } from '../../../simulator/cost.ts';
 import { type JobTable, tableOf } from '../../../simulator/job-table.ts';
 import type { Outcome } from '../../../simulator/outcome.ts';
 import { LIST_PRICES } from '../../../simulator/prices.ts';
-import { collect, type ReportOptions } from '../../../simulator/report/report.ts';
-import type { ReportData } from '../../../simulator/report/report-data.ts';
+import { collect, type ReportOptions } from '../../../simulator/report/collect.ts';
+import type { ReportData } from '../../../simulator/report/model.ts';
 import { WORKLOADS } from '../../../simulator/workloads.ts';
 import { WORLD } from '../../../simulator/world.ts';
 
@@ -18,7 +18,7 @@ export const MORNING: JobTable = tableOf(
 export function reportOf(
   words: { policies?: string; set?: string[]; source?: string; jobs?: JobTable } & Pick<
     ReportOptions,
-    'sought'
+    'search'
   > & { outcomes?: readonly Outcome[] } = {},
 ): Promise<ReportData> {
   const { fleet, choices, oursWith } = choosePolicies(words);
@@ -35,7 +35,7 @@ export function reportOf(
     outcomes: words.outcomes ?? [],
     faults: NO_FAULTS,
     priced: pricedBy(LIST_PRICES, fleet),
-    sought: words.sought,
+    search: words.search,
     oursWith,
     fleetsYaml: (set) => set.join('\n'),
     progress: () => ({ to: () => undefined, stop: () => undefined }),

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Assets } from './assets.ts';
-import * as shown from './figures.ts';
 import { embeddedJson, Html, html } from './html.ts';
-import type { ReportData, Row } from './report-data.ts';
-import { leversTable, PARTS, policiesTable } from './tables.ts';
+import type { PolicyRow, ReportData } from './model.ts';
+import * as shown from './number-format.ts';
+import { PARTS, policiesTable, settingsTable } from './tables.ts';
 
 /** The report as one file of HTML that needs no other, and no network. The same data, the same bytes. */
 export function page(data: ReportData, { script, style }: Assets): string {
@@ -51,7 +51,7 @@ ${body(data)}
 const SECTIONS: { id: string; nav: string; title: string; body: (data: ReportData) => Html }[] = [
   { id: 'recommendation', nav: 'Recommendation', title: 'Recommendation', body: recommendation },
   { id: 'plane', nav: 'Wait and cost', title: 'Wait against cost', body: plane },
-  { id: 'levers', nav: 'Levers', title: 'What each lever costs and buys', body: levers },
+  { id: 'settings', nav: 'Settings', title: 'What each setting costs and buys', body: settings },
   { id: 'time', nav: 'Over time', title: 'Queue and capacity over time', body: time },
   { id: 'waits', nav: 'Waits', title: 'How long jobs wait', body: waits },
   { id: 'parts', nav: 'Parts', title: 'Where the wait comes from', body: parts },
@@ -62,12 +62,12 @@ const SECTIONS: { id: string; nav: string; title: string; body: (data: ReportDat
 function recommendation({ recommendation, rows, unit }: ReportData): Html {
   const { headline, reasons, rule, fleetsYaml } = recommendation;
   const find = (name: string) => rows.find((row) => row.name === name);
-  const compared: [string, Row | undefined][] = [
+  const compared: [string, PolicyRow | undefined][] = [
     ['recommended', rows.find(({ kind }) => kind === 'recommended')],
     ['as it is', find('ours')],
     ["CircleCI's tutorial", find('circleci-tutorial')],
   ];
-  const tile = (what: string, value: (row: Row) => string) => html`<div class="tile">
+  const tile = (what: string, value: (row: PolicyRow) => string) => html`<div class="tile">
 <h3>${what}</h3>
 <dl>${compared.map(([name, row]) =>
     row === undefined ? html`` : html`<div><dt>${name}</dt><dd>${value(row)}</dd></div>`,
@@ -132,16 +132,16 @@ ${chart(
 )}`;
 }
 
-function levers(data: ReportData): Html {
+function settings(data: ReportData): Html {
   return html`<p>One setting at a time, all others as the fleet has them. The line is the fleet as it is.</p>
-${chart('levers', 'Bars: the mean wait and the cost with each setting. The table below has the same numbers.', 'Mean wait, and cost, with each setting. Green is better than the fleet as it is, orange is worse.')}
+${chart('settings', 'Bars: the mean wait and the cost with each setting. The table below has the same numbers.', 'Mean wait, and cost, with each setting. Green is better than the fleet as it is, orange is worse.')}
 <details><summary>As a table</summary>
-${leversTable(data)}
+${settingsTable(data)}
 </details>
 ${data.impossible.length === 0 ? '' : html`<p class="note">Not tried, because the fleet cannot have them with its other settings: ${data.impossible.join('; ')}.</p>`}`;
 }
 
-const choices = (rows: readonly Row[]) => rows.filter(({ detail }) => detail !== undefined);
+const choices = (rows: readonly PolicyRow[]) => rows.filter(({ samples }) => samples !== undefined);
 
 function time({ rows, recommendation, stretches }: ReportData): Html {
   return html`<div class="controls">

@@ -1,31 +1,31 @@
 import type { Outcome } from '../outcome.ts';
 import { PEERS } from '../peers.ts';
 import type { World } from '../world.ts';
-import { WAIT_SHARES } from './detail.ts';
+import type { Figures, Kind, PolicyRow, ReportData, Samples, Unit } from './model.ts';
 import { priceOf, unitOf } from './price.ts';
 import {
   type Candidate,
   named,
   type Recommendation,
   recommend,
-  recommendSought,
-  type Sought,
+  recommendFound,
+  type SearchResult,
 } from './recommend.ts';
-import type { Detail, Figures, Kind, ReportData, Row, Unit } from './report-data.ts';
+import { WAIT_SHARES } from './samples.ts';
 
 /** All that has been replayed for a report. */
 export interface Replays {
   /** The fleet's own settings. */
   asGiven: Candidate;
-  /** Each lever at a few values; `set` is what is set beyond the fleet's own settings. */
-  levers: (Candidate & { lever: string; to: string })[];
+  /** Each setting at a few values; `set` is what is set beyond the fleet's own settings. */
+  settings: (Candidate & { setting: string; to: string })[];
   /** The tutorial's scaler among them. */
   peers: readonly Outcome[];
   lowerBounds: readonly (Outcome & { about: string })[];
   /** The Pareto front of what a search tried. */
   tried: readonly Candidate[];
   /** What a search has found, replayed on the same jobs as all others. */
-  sought?: Sought & { outcome: Outcome };
+  search?: SearchResult & { outcome: Outcome };
 }
 
 /** What a report says of where it comes from. */
@@ -46,34 +46,40 @@ export const RECOMMENDED = 'ours, recommended';
 
 /** What would be recommended of all that has been replayed. */
 export function recommendation(replays: Replays): Recommendation {
-  const { asGiven, levers, peers, sought } = replays;
+  const { asGiven, settings, peers, search } = replays;
   const unit = unitOfAll(replays);
   const tutorial = peers.find(({ policy }) => policy === TUTORIAL);
   if (tutorial === undefined) throw new Error(`${TUTORIAL} was not replayed`);
-  if (sought === undefined) return recommend(asGiven, levers, tutorial, unit);
-  return recommendSought(asGiven, sought, tutorial, unit, sought);
+  if (search === undefined) return recommend(asGiven, settings, tutorial, unit);
+  return recommendFound(asGiven, search, tutorial, unit, search);
 }
 
 /**
  * All that a report shows, as plain values.
  *
- * @param details What is drawn of a row, by its name; no row must have one.
+ * @param samplesByName What is drawn of a row, by its name; no row must have one.
  * @param fleetsYaml Lines of fleets.yaml that set so much.
  */
 export function reportData(
   about: About,
   replays: Replays,
   impossible: string[],
-  details: ReadonlyMap<string, Detail>,
+  samplesByName: ReadonlyMap<string, Samples>,
   fleetsYaml: (set: readonly string[]) => string,
 ): ReportData {
-  const { asGiven, levers, tried, peers, lowerBounds } = replays;
+  const { asGiven, settings, tried, peers, lowerBounds } = replays;
   const unit = unitOfAll(replays);
   const { chosen, headline, reasons, rule } = recommendation(replays);
   const isAsGiven = chosen.set.length === 0;
-  const row = (name: string, kind: Kind, what: string, outcome: Outcome): Row => {
-    const detail = details.get(name);
-    return { name, kind, about: what, ...figuresOf(outcome, unit), ...(detail !== undefined && { detail }) };
+  const row = (name: string, kind: Kind, what: string, outcome: Outcome): PolicyRow => {
+    const samples = samplesByName.get(name);
+    return {
+      name,
+      kind,
+      about: what,
+      ...figuresOf(outcome, unit),
+      ...(samples !== undefined && { samples }),
+    };
   };
   return {
     trace: about.trace,
@@ -88,7 +94,7 @@ export function reportData(
       ...lowerBounds.map((outcome) => row(outcome.policy, 'lower-bound', outcome.about, outcome)),
     ],
     tried: tried.map((candidate) => ({ name: named(candidate), ...figuresOf(candidate.outcome, unit) })),
-    levers: levers.map(({ lever, to, outcome }) => ({ lever, to, ...figuresOf(outcome, unit) })),
+    settings: settings.map(({ setting, to, outcome }) => ({ setting, to, ...figuresOf(outcome, unit) })),
     impossible,
     recommendation: {
       row: isAsGiven ? OURS : RECOMMENDED,
@@ -102,8 +108,8 @@ export function reportData(
   };
 }
 
-function unitOfAll({ asGiven, levers, peers, lowerBounds }: Replays): Unit {
-  return unitOf([...[asGiven, ...levers].map(({ outcome }) => outcome), ...peers, ...lowerBounds]);
+function unitOfAll({ asGiven, settings, peers, lowerBounds }: Replays): Unit {
+  return unitOf([...[asGiven, ...settings].map(({ outcome }) => outcome), ...peers, ...lowerBounds]);
 }
 
 const aboutPeer = (policy: string) => PEERS.find(({ name }) => name === policy)?.about ?? '';

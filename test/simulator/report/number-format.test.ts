@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import * as shown from '../../../simulator/report/figures.ts';
+import * as shown from '../../../simulator/report/number-format.ts';
 
 describe('figures', () => {
   it.each([

@@ -1,7 +1,7 @@
 /** A change of a fleet's settings whose worth the report shows. */
 export interface Trial {
   /** The setting that it is about, as in fleets.yaml. */
-  lever: string;
+  setting: string;
   /** What it is set to, in few words. */
   to: string;
   /** The settings as `--set` takes them: `key=value`. */
@@ -13,7 +13,7 @@ const STOPPED = [0.05, 0.1, 0.25, 0.5];
 const RUNNING = [0.02, 0.05, 0.1];
 
 /**
- * The levers of ours, each at a few values, one at a time.
+ * The settings of ours, each at a few values, one at a time.
  *
  * @param peakInstances The most instances at once without them: what stands by is sized by it.
  */
@@ -21,11 +21,11 @@ export function trials(peakInstances: number): Trial[] {
   const sizes = (shares: readonly number[]) => [
     ...new Set(shares.map((share) => Math.ceil(peakInstances * share))),
   ];
-  const each = (lever: string, values: readonly (number | string)[]): Trial[] =>
-    values.map((value) => ({ lever, to: String(value), set: [`${lever}=${value}`] }));
+  const each = (setting: string, values: readonly (number | string)[]): Trial[] =>
+    values.map((value) => ({ setting, to: String(value), set: [`${setting}=${value}`] }));
   return [
     ...['30s', '60s', '300s', '600s'].map((idle) => ({
-      lever: 'reuse',
+      setting: 'reuse',
       to: `idle ${idle}`,
       set: ['reuse=continuous', `idleTimeout=${idle}`],
     })),

@@ -3,15 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { NO_FAULTS } from '../../../sandbox/group/faults.ts';
 import { tableOf } from '../../../simulator/job-table.ts';
 import type { Sample } from '../../../simulator/replay.ts';
-import { detailOf, MOST_POINTS, stretchesOf, thin, WAIT_SHARES } from '../../../simulator/report/detail.ts';
+import { MOST_POINTS, samplesOf, stretchesOf, thin, WAIT_SHARES } from '../../../simulator/report/samples.ts';
 import { simulateOne } from '../../../simulator/simulate.ts';
 import { WORLD } from '../../../simulator/world.ts';
 import { MORNING } from './reports.ts';
 
-const MRO = { name: 'mro', levers: {}, maxReplicas: 1_000 };
+const MRO = { name: 'mro', parameters: {}, maxReplicas: 1_000 };
 const DAY = 86_400;
 
-const samplesOf = (counts: readonly number[]): Sample[] =>
+const counted = (counts: readonly number[]): Sample[] =>
   counts.map((count, index) => ({
     at: 100 + index * 5,
     unclaimed: count,
@@ -22,7 +22,7 @@ const samplesOf = (counts: readonly number[]): Sample[] =>
 
 describe('thin', () => {
   it('keeps all of few samples', () => {
-    expect(thin(samplesOf([3, 1, 2]), 4)).toEqual({
+    expect(thin(counted([3, 1, 2]), 4)).toEqual({
       from: 100,
       everySeconds: 5,
       thinned: false,
@@ -33,7 +33,7 @@ describe('thin', () => {
   });
 
   it('keeps of each stretch of many the least and the most, in their order', () => {
-    const { everySeconds, thinned, running } = thin(samplesOf([5, 9, 1, 2, 2, 2, 0, 7, 3]), 6);
+    const { everySeconds, thinned, running } = thin(counted([5, 9, 1, 2, 2, 2, 0, 7, 3]), 6);
     expect({ everySeconds, thinned, running }).toEqual({
       everySeconds: 7.5,
       thinned: true,
@@ -45,7 +45,7 @@ describe('thin', () => {
     const counts = fc.array(fc.nat(100), { minLength: 1, maxLength: 200 });
     fc.assert(
       fc.property(counts, fc.integer({ min: 2, max: 50 }), (all, most) => {
-        const { running } = thin(samplesOf(all), most);
+        const { running } = thin(counted(all), most);
         expect(Math.max(...running)).toBe(Math.max(...all));
         expect(Math.min(...running)).toBe(Math.min(...all));
         expect(running.length).toBeLessThanOrEqual(Math.max(most, 2));
@@ -72,7 +72,7 @@ describe('the stretches of time', () => {
       { queuedAt: 3 * DAY + 600, durationSeconds: 6_000 },
       { queuedAt: 5 * DAY, durationSeconds: 60 },
     ]);
-    const { series } = detailOf(jobs, MRO, WORLD, { faults: NO_FAULTS, progress: () => undefined });
+    const { series } = samplesOf(jobs, MRO, WORLD, { faults: NO_FAULTS, progress: () => undefined });
     const [all, day] = series;
     expect(all).toMatchObject({ from: 0, thinned: true });
     expect(all?.running.length).toBeLessThanOrEqual(MOST_POINTS);
@@ -84,7 +84,7 @@ describe('the stretches of time', () => {
 
 describe('the waits that are drawn', () => {
   it('are those of the outcome, for every share that both have', () => {
-    const { waits } = detailOf(MORNING, MRO, WORLD, { faults: NO_FAULTS, progress: () => undefined });
+    const { waits } = samplesOf(MORNING, MRO, WORLD, { faults: NO_FAULTS, progress: () => undefined });
     const { waitSeconds } = simulateOne(MORNING, MRO, WORLD);
     const at = (share: number) => waits[WAIT_SHARES.indexOf(share)];
     expect(waits).toHaveLength(WAIT_SHARES.length);

@@ -1,5 +1,5 @@
-import { change, difference, price, seconds, short } from '../figures.ts';
-import type { Lever, ReportData } from '../report-data.ts';
+import type { ReportData, SettingRow } from '../model.ts';
+import { change, difference, price, seconds, short } from '../number-format.ts';
 import { draw } from './chart.ts';
 import { axis, type Look, type Option, tooltip } from './look.ts';
 
@@ -9,31 +9,36 @@ const ROW = 22;
 const HEAD = 44;
 
 /** Each setting's wait and cost as bars, next to each other or, where there is no room, under each other. */
-export function levers(data: ReportData): void {
-  const one = data.levers.length * ROW + HEAD;
+export function settings(data: ReportData): void {
+  const one = data.settings.length * ROW + HEAD;
   draw(
-    'levers-chart',
+    'settings-chart',
     (look) => option(data, look),
     ({ isNarrow }) => (isNarrow ? 2 * one + ROW : one) + ROW,
   );
 }
 
-function option({ levers, rows, unit }: ReportData, look: Look): Option {
+function option({ settings, rows, unit }: ReportData, look: Look): Option {
   const { colour, isNarrow, width } = look;
   const own = rows.find(({ kind }) => kind === 'ours');
   const labels = isNarrow ? 136 : 190;
   const half = (width - labels) / 2;
-  const height = levers.length * ROW;
+  const height = settings.length * ROW;
   /** Where each of the two is. */
   const grids = isNarrow
     ? [0, 1].map((side) => ({ left: labels, right: 52, height, top: HEAD + side * (HEAD + height + ROW) }))
     : [0, 1].map((side) => ({ left: labels + side * (half + 8), width: half - 60, height, top: HEAD }));
-  const names = levers.map(({ lever, to }) => `${lever} ${to}`);
+  const names = settings.map(({ setting, to }) => `${setting} ${to}`);
   const sides = [
-    { name: 'mean wait, s', value: ({ wait }: Lever) => wait.mean, own: own?.wait.mean ?? 0, text: short },
+    {
+      name: 'mean wait, s',
+      value: ({ wait }: SettingRow) => wait.mean,
+      own: own?.wait.mean ?? 0,
+      text: short,
+    },
     {
       name: unit,
-      value: (lever: Lever) => lever.price,
+      value: (setting: SettingRow) => setting.price,
       own: own?.price ?? 0,
       text: (value: number) => price(value, unit),
     },
@@ -46,9 +51,9 @@ function option({ levers, rows, unit }: ReportData, look: Look): Option {
       axisPointer: { type: 'shadow', shadowStyle: { color: colour('line'), opacity: 0.4 } },
       formatter: (drawn) => {
         const [one] = Array.isArray(drawn) ? drawn : [drawn];
-        const lever = levers[one?.dataIndex ?? -1];
-        if (lever === undefined || own === undefined) return '';
-        return `<strong>${lever.lever} ${lever.to}</strong><br>${seconds(lever.wait.mean)} (${difference(lever.wait.mean, own.wait.mean)})<br>${price(lever.price, unit)} (${change(lever.price, own.price)})`;
+        const setting = settings[one?.dataIndex ?? -1];
+        if (setting === undefined || own === undefined) return '';
+        return `<strong>${setting.setting} ${setting.to}</strong><br>${seconds(setting.wait.mean)} (${difference(setting.wait.mean, own.wait.mean)})<br>${price(setting.price, unit)} (${change(setting.price, own.price)})`;
       },
     },
     xAxis: sides.map(({ name }, gridIndex) => ({
@@ -95,20 +100,20 @@ function option({ levers, rows, unit }: ReportData, look: Look): Option {
       xAxisIndex: side,
       yAxisIndex: side,
       barWidth: 12,
-      data: levers.map((lever) => ({
-        value: value(lever),
-        itemStyle: { color: value(lever) <= line ? colour('better') : colour('worse'), borderRadius: 2 },
+      data: settings.map((setting) => ({
+        value: value(setting),
+        itemStyle: { color: value(setting) <= line ? colour('better') : colour('worse'), borderRadius: 2 },
       })),
       label: {
         show: true,
         position: 'right',
         fontSize: 11,
-        color: colour('quiet'),
+        color: colour('muted'),
         backgroundColor: colour('card'),
         padding: [1, 2],
         formatter: ({ dataIndex }) => {
-          const lever = levers[dataIndex];
-          return lever === undefined ? '' : text(value(lever));
+          const setting = settings[dataIndex];
+          return setting === undefined ? '' : text(value(setting));
         },
       },
       markLine: {

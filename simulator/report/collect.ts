@@ -8,12 +8,20 @@ import type { PolicyChoice } from '../peers.ts';
 import { simulate } from '../simulate.ts';
 import { areMany, inThreads } from '../threads.ts';
 import type { World } from '../world.ts';
-import { type About, OURS, RECOMMENDED, type Replays, recommendation, reportData, TUTORIAL } from './data.ts';
-import { detailOf, stretchesOf } from './detail.ts';
-import { type Trial, trials } from './levers.ts';
+import {
+  type About,
+  OURS,
+  RECOMMENDED,
+  type Replays,
+  recommendation,
+  reportData,
+  TUTORIAL,
+} from './build.ts';
+import type { ReportData, Samples } from './model.ts';
 import { unitOf } from './price.ts';
-import { paretoFront, type Sought } from './recommend.ts';
-import type { Detail, ReportData } from './report-data.ts';
+import { paretoFront, type SearchResult } from './recommend.ts';
+import { samplesOf, stretchesOf } from './samples.ts';
+import { type Trial, trials } from './setting-trials.ts';
 
 type OursChoice = Extract<PolicyChoice, { settings: unknown }>;
 interface Progress {
@@ -32,7 +40,7 @@ export interface ReportOptions {
   faults: Faults;
   priced: Priced;
   /** What has been found by a search, if there was one: it is recommended. */
-  sought?: Sought | undefined;
+  search?: SearchResult | undefined;
   /** Ours with more set than the command line does; `undefined` if the fleet cannot have that. */
   oursWith: (set: readonly string[]) => OursChoice | undefined;
   /** Lines of fleets.yaml that set so much. */
@@ -41,16 +49,16 @@ export interface ReportOptions {
   progress: (total: number, of: string) => Progress;
 }
 
-/** Replays all that a report shows: the policies, the lowerBounds, each lever, and queue and capacity over time. */
+/** Replays all that a report shows: the policies, the lower bounds, each setting, and queue and capacity over time. */
 export async function collect(options: ReportOptions): Promise<ReportData> {
-  const { jobs, world, priced, sought, oursWith } = options;
-  const settings = (set: readonly string[]) => {
+  const { jobs, world, priced, search, oursWith } = options;
+  const candidate = (set: readonly string[]) => {
     const choice = oursWith(set);
     if (choice === undefined) throw new Error(`The fleet can no longer have ${set.join(' and ')}`);
     return { set, choice };
   };
-  const ours = settings([]);
-  const tutorial = { name: TUTORIAL, levers: {}, maxReplicas: ours.choice.settings.maxReplicas };
+  const ours = candidate([]);
+  const tutorial = { name: TUTORIAL, parameters: {}, maxReplicas: ours.choice.settings.maxReplicas };
   const others = options.choices.filter(({ name }) => name !== OURS);
   const peers = others.some(({ name }) => name === TUTORIAL) ? others : [tutorial, ...others];
 
@@ -66,31 +74,31 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
   const [found] = await replayed(
     options,
     'jobs, what was found',
-    sought === undefined ? [] : [settings(sought.set)],
+    search === undefined ? [] : [candidate(search.set)],
   );
   const { possible, impossible } = sift(trials(asGiven.peakInstances), ours.choice, oursWith);
-  const levers = await replayed(options, 'jobs, each lever', possible);
-  const best = sought === undefined ? [] : paretoFront(sought.tried, unitOf(sought.tried.map(toOutcome)));
+  const settings = await replayed(options, 'jobs, each setting', possible);
+  const best = search === undefined ? [] : paretoFront(search.tried, unitOf(search.tried.map(toOutcome)));
   const tried = await replayed(
     options,
     'jobs, the best that was tried',
-    best.map(({ set }) => settings(set)),
+    best.map(({ set }) => candidate(set)),
   );
   const lowerBounds = lowerBoundsOf(jobs, world, { priced });
   const replays: Replays = {
     asGiven: { set: [], outcome: asGiven },
-    levers,
+    settings,
     tried,
     peers: rivals,
     lowerBounds: lowerBounds.map((outcome, index) => ({
       ...outcome,
       about: LOWER_BOUNDS[index]?.about ?? '',
     })),
-    ...(sought !== undefined && found !== undefined && { sought: { ...sought, ...found } }),
+    ...(search !== undefined && found !== undefined && { search: { ...search, ...found } }),
   };
   const { set } = recommendation(replays).chosen;
   const drawn = [
-    ...(set.length === 0 ? [] : [{ name: RECOMMENDED, choice: settings(set).choice }]),
+    ...(set.length === 0 ? [] : [{ name: RECOMMENDED, choice: candidate(set).choice }]),
     { name: OURS, choice: ours.choice },
     ...peers.map((choice) => ({ name: choice.name, choice })),
   ];
@@ -148,14 +156,14 @@ async function replayed<T extends { choice: PolicyChoice }>(
 async function detailed(
   drawn: readonly { name: string; choice: PolicyChoice }[],
   options: ReportOptions,
-): Promise<Map<string, Detail>> {
+): Promise<Map<string, Samples>> {
   const { to, stop } = options.progress(options.jobs.length * drawn.length, 'jobs, to be drawn');
   try {
-    const details = await detailsOf(drawn, options, to);
+    const samplesByName = await detailsOf(drawn, options, to);
     return new Map(
       drawn.flatMap(({ name }, index) => {
-        const detail = details[index];
-        return detail === undefined ? [] : [[name, detail]];
+        const samples = samplesByName[index];
+        return samples === undefined ? [] : [[name, samples]];
       }),
     );
   } finally {
@@ -167,19 +175,21 @@ async function detailsOf(
   drawn: readonly { choice: PolicyChoice }[],
   { jobs, world, faults }: ReportOptions,
   progress: (ended: number) => void,
-): Promise<Detail[]> {
+): Promise<Samples[]> {
   if (areMany(jobs.length * drawn.length)) {
     return inThreads(
-      drawn.map(({ choice }) => ({ kind: 'detail' as const, jobs, choice, world, faults })),
+      drawn.map(({ choice }) => ({ kind: 'samples' as const, jobs, choice, world, faults })),
       progress,
     );
   }
-  const details: Detail[] = [];
+  const samplesByName: Samples[] = [];
   for (const { choice } of drawn) {
-    const before = details.length * jobs.length;
-    details.push(detailOf(jobs, choice, world, { faults, progress: (ended) => progress(before + ended) }));
+    const before = samplesByName.length * jobs.length;
+    samplesByName.push(
+      samplesOf(jobs, choice, world, { faults, progress: (ended) => progress(before + ended) }),
+    );
     // Node.js handles Ctrl-C between two turns of its event loop.
     await giveWay();
   }
-  return details;
+  return samplesByName;
 }

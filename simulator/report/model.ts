@@ -21,8 +21,8 @@ export interface ReportData {
   assumptions: string[];
   /** What `price` of each row counts. */
   unit: Unit;
-  rows: Row[];
-  levers: Lever[];
+  rows: PolicyRow[];
+  settings: SettingRow[];
   /** Combinations of settings that a search tried on another part of the trace; the best of them. */
   tried: (Figures & { name: string })[];
   /** Settings that the fleet cannot have with its own. */
@@ -53,12 +53,12 @@ export type Unit = 'instance-hours' | 'US dollars a month';
 export type Kind = 'ours' | 'recommended' | 'peer' | 'lower-bound';
 
 /** What a scaler came to on the trace. */
-export interface Row extends Figures {
+export interface PolicyRow extends Figures {
   name: string;
   kind: Kind;
   about: string;
   /** What is drawn of it; none for lower bounds. */
-  detail?: Detail;
+  samples?: Samples;
 }
 
 export interface Figures {
@@ -80,7 +80,7 @@ export interface Figures {
 /** In the order in which a job passes through them. */
 export type Part = 'capacity' | 'seen' | 'launch' | 'boot' | 'claim';
 
-export interface Detail {
+export interface Samples {
   /** The longest wait of each share of the jobs that wait least. */
   waits: number[];
   /** Of each stretch of time. */
@@ -101,9 +101,9 @@ export interface Series {
 }
 
 /** A setting of ours, and what it comes to with all else as the fleet has it. */
-export interface Lever extends Figures {
+export interface SettingRow extends Figures {
   /** The setting that it is about, as in fleets.yaml. */
-  lever: string;
+  setting: string;
   /** What it is set to. */
   to: string;
 }

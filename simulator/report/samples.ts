@@ -3,7 +3,7 @@ import type { JobTable } from '../job-table.ts';
 import { type PolicyChoice, policyOf } from '../peers.ts';
 import { replay, type Sample } from '../replay.ts';
 import type { World } from '../world.ts';
-import type { Detail, Series } from './report-data.ts';
+import type { Samples, Series } from './model.ts';
 
 /** So often at most is the world looked at: of six weeks, once a minute. */
 const MOST_SAMPLES = 60_000;
@@ -40,12 +40,12 @@ export function stretchesOf({ queuedAt, durationSeconds }: JobTable): Stretch[] 
 }
 
 /** Replays the jobs once more, and keeps what a report draws of it. */
-export function detailOf(
+export function samplesOf(
   jobs: JobTable,
   choice: PolicyChoice,
   world: World,
   options: { faults: Faults; progress: (ended: number) => void },
-): Detail {
+): Samples {
   const span = jobs.queuedAt.at(-1) ?? 0;
   const seriesEvery = Math.max(Math.ceil(span / MOST_SAMPLES), 1);
   const policy = policyOf(choice, world.startsAt);

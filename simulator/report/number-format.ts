@@ -1,4 +1,4 @@
-import type { Unit } from './report-data.ts';
+import type { Unit } from './model.ts';
 
 /** Numbers as the page shows them, in its text and in its charts. */
 
