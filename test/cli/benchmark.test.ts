@@ -21,12 +21,12 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const benchmark = (...words: string[]) => runInProcess('benchmark', ['--out', out, ...words]);
 
 describe('docs/benchmark.md', () => {
-  it.each(['quiet-night', 'flapping'] as const)('has of %s what a replay comes to', async (name) => {
+  it.each(['quiet-night', 'flapping'] as const)('has the figures of a replay of %s', async (name) => {
     const jobs = generated(name);
     expect(PAGE).toContain(`\n${traceSection({ jobs, rows: await replayAll(jobs) })}\n`);
   });
 
-  it('tells what else waits no longer and costs no more, of those that kill no job', async () => {
+  it('computes the Pareto front of the policies that kill no job', async () => {
     const rows = await replayAll(generated('quiet-night'));
     const best = front(rows);
     const wait = best.map(({ outcome }) => outcome.waitSeconds.mean);
@@ -40,7 +40,7 @@ describe('docs/benchmark.md', () => {
 });
 
 describe('npm run benchmark', () => {
-  it('writes a page of the traces in a folder, and says what it has', async () => {
+  it('writes a page with the traces of a folder, and prints their names', async () => {
     const { stdout } = await benchmark('--traces', folder, '--only', 'two.csv,quiet-night');
     expect(stdout).toBe(`${out} now has: two.csv, quiet-night.\n`);
     const page = readFileSync(out, 'utf8');
@@ -56,7 +56,7 @@ describe('npm run benchmark', () => {
       'quiet-night, flapping, weekly, faults, separated by commas, got "busy-night"',
     ],
     [['--out', 'nowhere/page.md'], '--out must be a file in an existing folder, got "nowhere/page.md"'],
-  ])('refuses %j, and says what would do', async (words, said) => {
+  ])('refuses %j, and says what is allowed', async (words, said) => {
     expect(await benchmark(...words)).toMatchObject({
       status: 2,
       stderr: expect.stringContaining(said),

@@ -71,7 +71,7 @@ describe('--fault', () => {
     expect(() => chooseFaults([given], 1)).toThrow(says);
   });
 
-  it('has examples that do', () => {
+  it('has valid examples', () => {
     for (const { example } of FAULT_OPTIONS)
       expect(chooseFaults([example], 1)).not.toEqual({ ...NO_FAULTS, seed: 1 });
   });

@@ -6,10 +6,10 @@ const NAMES = Object.keys(COMMANDS) as CommandName[];
 
 const indentOf = (line: string) => /^ */.exec(line)?.[0].length;
 
-/** The column in which the text of a line starts: after the term, if the line has one. */
+/** The column in which the text of a line starts. If the line has a term, the text starts after it. */
 const textStart = (line: string) => /^ +\S+(?: \S+)* {2,}(?=\S)|^ */.exec(line)?.[0].length;
 
-/** Pairs of lines of which the second continues the first, but whose first word would have fitted there. */
+/** Pairs of lines that were broken too early: the first word of the second line fits into the first line. */
 function brokenEarly(lines: string[], columns: number): string[] {
   return lines.flatMap((line, index) => {
     const next = lines[index + 1] ?? '';

@@ -17,7 +17,7 @@ const QUERY = { Type: 'AWS::Logs::QueryDefinition' };
 const POOL = { Type: 'AWS::AutoScaling::WarmPool' };
 
 describe('a template for the local AWS', () => {
-  it('leaves out resources of the types that are not known, and tells them as they were', () => {
+  it('leaves out resources of unsupported types, and returns them', () => {
     const { template, leftOut } = edited({
       Resources: { Composite: COMPOSITE, Queue: QUEUE, Query: QUERY, Pool: POOL },
     });
@@ -25,7 +25,7 @@ describe('a template for the local AWS', () => {
     expect(leftOut).toEqual({ Composite: COMPOSITE, Query: QUERY, Pool: POOL });
   });
 
-  it('waits for what is there alone', () => {
+  it('keeps only dependencies on resources that it has', () => {
     const topic = { Type: 'AWS::SNS::Topic', DependsOn: ['Composite', 'Queue'] };
     const { template } = edited({ Resources: { Composite: COMPOSITE, Queue: QUEUE, Topic: topic } });
     expect(template.Resources.Topic.DependsOn).toEqual(['Queue']);
@@ -39,7 +39,7 @@ describe('a template for the local AWS', () => {
       reference: { 'Fn::Join': ['', ['["', { 'Fn::GetAtt': ['Composite', 'Arn'] }, '"]']] },
       text: { 'Fn::Join': ['', ['["', 'Composite', '"]']] },
     },
-  ])('says the logical id instead of $case that is left out', ({ reference, text }) => {
+  ])('replaces $case of a removed resource by its logical id', ({ reference, text }) => {
     const { template } = edited({
       Resources: { Composite: COMPOSITE, Topic: { Type: 'AWS::SNS::Topic', Properties: { reference } } },
       Outputs: { Output: { Value: reference } },
@@ -59,7 +59,7 @@ describe('a template for the local AWS', () => {
     );
   });
 
-  it('is that of the app but for the alarms over alarms and the saved queries, which its dashboard alone is about', () => {
+  it('leaves out only composite alarms and saved queries of the app, which only its dashboard refers to', () => {
     const { json } = new SynthesisedTemplate(threeFleets());
     const { template, leftOut } = edited(json);
     const types = Object.values(leftOut).map(({ Type }) => Type);

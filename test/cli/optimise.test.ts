@@ -7,7 +7,7 @@ import { runInProcess } from '../support/in-process.ts';
 const simulate = (...words: string[]) => runInProcess('simulate', ['--workload', 'flapping', ...words]);
 
 describe('npm run simulate -- --optimise', () => {
-  it('shows the first part, the rest, and what to set to meet the goal', async () => {
+  it('shows the first part, the rest, and the settings that meet the goal', async () => {
     const { stdout } = await simulate('--optimise', '--max-wait-p95', '60');
     expect(stdout).toBe(stripVTControlCharacters(stdout));
     expect(stdout).toMatch(
@@ -38,7 +38,7 @@ describe('npm run simulate -- --optimise', () => {
     expect(JSON.parse(again.stdout).policies[0].waitSeconds.p95).toBeLessThanOrEqual(60);
   });
 
-  it('searches for the shortest wait within a budget, with the prices that it is given', async () => {
+  it('searches for the shortest wait within a budget, with the prices of --prices', async () => {
     const { stdout } = await simulate('--json', '--optimise', '--max-cost', '200');
     const { optimised } = JSON.parse(stdout);
     const [asGiven, found] = optimised.training;
@@ -47,14 +47,14 @@ describe('npm run simulate -- --optimise', () => {
     expect(found.waitSeconds.p95).toBeLessThan(asGiven.waitSeconds.p95);
   });
 
-  it('keeps what --set sets', async () => {
+  it('keeps the settings of --set', async () => {
     const words = ['--set', 'reuse=single-task', 'headroom=0', '--max-wait-p95', '60'];
     const { stdout } = await simulate('--json', '--optimise', ...words);
     const { optimised } = JSON.parse(stdout);
     expect(optimised.set.join()).not.toMatch(/reuse|headroom/);
   });
 
-  it('says so and exits with 1 where nothing meets the goal', async () => {
+  it('says so and exits with 1 if no settings meet the goal', async () => {
     expect(await simulate('--optimise', '--max-wait-p95', '0')).toMatchObject({
       status: 1,
       stdout: expect.stringContaining('none of them stays within a p95 wait of 0 s; these come closest'),
@@ -72,7 +72,7 @@ describe('npm run simulate -- --optimise', () => {
       ['--optimise', '--max-cost', '30', '--set', 'instanceTypes=[x9.large]'],
       '--max-cost needs a price for the instance type: add it in a file for --prices',
     ],
-  ])('refuses %j, and says what would do', async (words, said) => {
+  ])('refuses %j, and says what is allowed', async (words, said) => {
     expect(await simulate(...words)).toMatchObject({
       status: 2,
       stderr: expect.stringContaining(said),

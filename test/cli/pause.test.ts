@@ -6,13 +6,13 @@ import { PAUSED_TAG } from '../../functions/lib/tags.ts';
 import { runAgainstAws } from '../support/in-process.ts';
 import { address } from '../support/serve.ts';
 
-/** Runs `npm run pause -- ...` and its like against the stand-in, and tells how it ended. */
+/** Runs `npm run pause -- ...` and the like against the stand-in. */
 const command = (action: 'pause' | 'drain' | 'resume', ...words: string[]) =>
   runAgainstAws(address(server), action, words);
 
 /** The fleets that each stack has deployed. */
 let stacks: Map<string, string[]>;
-/** The tag of each group by which it is paused. */
+/** The tag of each group that pauses it. */
 let paused: Map<string, string>;
 let denied: boolean;
 let server: Server;
@@ -32,7 +32,7 @@ const refusal = (code: string, message: string): Answer => ({
   body: `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
 });
 
-/** What AWS answers, as far as the commands ask. */
+/** The answers of AWS to the requests of the commands. */
 function aws(parameters: URLSearchParams): Answer {
   const action = parameters.get('Action') ?? '';
   if (action === 'DescribeStacks') {
@@ -82,7 +82,7 @@ afterEach(() => {
 });
 
 describe('npm run pause, drain and resume', () => {
-  it('write the tag that the workflow honours, and delete it', async () => {
+  it('write the tag that the workflow reads, and delete it', async () => {
     const { status, stdout } = await command('pause', 'linux');
     expect(status).toBe(0);
     expect(stdout).toBe(
@@ -97,7 +97,7 @@ describe('npm run pause, drain and resume', () => {
     expect([...paused]).toEqual([]);
   });
 
-  it('take several fleets, each once', async () => {
+  it('accept several fleets, and change each once', async () => {
     const { stdout } = await command('drain', 'linux', 'arm', 'linux', '--json');
     expect(
       stdout
@@ -111,7 +111,7 @@ describe('npm run pause, drain and resume', () => {
     expect([...paused.keys()]).toEqual(['circleci-runners-linux', 'circleci-runners-arm']);
   });
 
-  it('find another stack by its name, and name it again', async () => {
+  it('find the fleets of another stack, and print its name', async () => {
     const { stdout } = await command('pause', 'mac', '--stack', 'team-b');
     expect([...paused]).toEqual([['team-b-mac', 'true']]);
     expect(stdout).toContain('To end this: npm run resume -- mac --stack team-b\n');
@@ -141,7 +141,7 @@ describe('npm run pause, drain and resume', () => {
     expect(paused.size).toBe(0);
   });
 
-  it('say what AWS said if it refuses', async () => {
+  it('print the error of AWS if it refuses', async () => {
     denied = true;
     expect(await command('pause', 'linux')).toEqual({
       status: 1,
@@ -150,7 +150,7 @@ describe('npm run pause, drain and resume', () => {
     });
   });
 
-  it.each(['pause', 'drain', 'resume'] as const)('explain themselves: %s', async (action) => {
+  it.each(['pause', 'drain', 'resume'] as const)('have a help text: %s', async (action) => {
     const { status, stdout } = await command(action, '--help');
     expect(status).toBe(0);
     for (const what of [`Usage: npm run ${action} -- [options] <fleet...>`, '--json', '--stack <name>']) {

@@ -6,7 +6,7 @@ import { RECYCLE_TAG } from '../../functions/lib/tags.ts';
 import { runAgainstAws } from '../support/in-process.ts';
 import { address } from '../support/serve.ts';
 
-/** Runs `npm run recycle -- ...` against the stand-in, and tells how it ended. */
+/** Runs `npm run recycle -- ...` against the stand-in. */
 const command = (...words: string[]) => runAgainstAws(address(server), 'recycle', words);
 
 interface Member {
@@ -20,16 +20,16 @@ const NEW = { id: 'i-00000000000000002', version: '7' };
 const OLD_PENDING = { id: 'i-00000000000000003', version: '6', state: 'Pending:Wait' };
 const OLD_LEAVING = { id: 'i-00000000000000004', version: '6', state: 'Terminating:Wait' };
 
-/** The group, by whose name it is asked for, and how; `undefined` if there is none. */
+/** The group; `undefined` if there is none. */
 let group: { members: Member[]; version: string; mixed?: boolean } | undefined;
-/** Which tags each instance has. */
+/** The tags of each instance. */
 let tags: Map<string, Map<string, string>>;
-/** The sizes of the calls that tagged. */
+/** The number of instances in each call that tags. */
 let calls: number[];
-/** Instances that EC2 does not know any more. */
+/** Instances that no longer exist. */
 let gone: Set<string>;
 let denied: boolean;
-/** Which groups were asked for. */
+/** The names of the described groups. */
 let asked: (string | null)[];
 let server: Server;
 
@@ -105,7 +105,7 @@ const marked = () => [...tags.keys()];
 
 describe('npm run recycle -- example', () => {
   it.each([{ mixed: false }, { mixed: true }])(
-    'marks those that are not of the newest launch template, and none that leaves (mixed: $mixed)',
+    'marks instances without the newest launch template, except those that leave (mixed: $mixed)',
     async ({ mixed }) => {
       group = { members: [OLD, NEW, OLD_PENDING, OLD_LEAVING], version: '7', mixed };
       const { status, stdout } = await command('example');
@@ -126,7 +126,7 @@ describe('npm run recycle -- example', () => {
     },
   );
 
-  it('marks the others as well with --all', async () => {
+  it('marks all instances with --all', async () => {
     await command('example', '--all');
     expect(marked()).toEqual([OLD.id, NEW.id, OLD_PENDING.id]);
   });
@@ -161,7 +161,7 @@ describe('npm run recycle -- example', () => {
     expect(stdout).toBe(`Fleet example, launch template version 7: ${says}`);
   });
 
-  it('marks many, and passes over those that have gone meanwhile', async () => {
+  it('marks many instances, and skips those that have gone', async () => {
     const members = Array.from({ length: 250 }, (_, index) => ({
       id: `i-${String(index).padStart(17, '0')}`,
       version: '6',
@@ -199,14 +199,14 @@ describe('npm run recycle -- example', () => {
     });
   });
 
-  it('looks in the stack that it is told', async () => {
+  it('looks in the stack of --stack', async () => {
     const { status, stderr } = await command('example', '--stack', 'team-b');
     expect({ status, calls }).toEqual({ status: 2, calls: [] });
     expect(asked).toEqual(['team-b-example']);
     expect(stderr).toContain('is not deployed by stack team-b.');
   });
 
-  it('does not guess what the newest is', async () => {
+  it('fails if the group names no version', async () => {
     group = { members: [OLD], version: '$Latest' };
     const { status, stderr } = await command('example');
     expect(status).toBe(1);
@@ -214,7 +214,7 @@ describe('npm run recycle -- example', () => {
     expect(calls).toEqual([]);
   });
 
-  it('says how far it came if EC2 refuses', async () => {
+  it('prints how many instances were marked if EC2 refuses', async () => {
     denied = true;
     const { status, stderr } = await command('example');
     expect(status).toBe(1);
@@ -223,7 +223,7 @@ describe('npm run recycle -- example', () => {
     );
   });
 
-  it('explains itself', async () => {
+  it('has a help text', async () => {
     const { status, stdout } = await command('--help');
     expect(status).toBe(0);
     for (const what of ['Usage: npm run recycle -- [options] <fleet>', '--all', '--json']) {

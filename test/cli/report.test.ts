@@ -25,7 +25,7 @@ function dataOf(html: string): ReportData {
 }
 
 describe('npm run simulate -- --report', () => {
-  it('writes one file beside what it prints anyway, says where, and leaves nothing else', async () => {
+  it('writes one file, prints its name and the usual output, and leaves no other file', async () => {
     const words = ['--json', '--policies', 'ours,mro'];
     const without = await simulate(...words);
     const { stdout, stderr } = await simulate(...words, '--report', file());
@@ -40,13 +40,13 @@ describe('npm run simulate -- --report', () => {
     expect([waitOf('ours'), waitOf('mro')]).toEqual([mine.waitSeconds.mean, theirs.waitSeconds.mean]);
   });
 
-  it('writes the same bytes for the same jobs, wherever it writes them', async () => {
+  it('writes the same bytes for the same jobs into any file', async () => {
     await simulate('--policies', 'ours', '--report', file('a.html'));
     await simulate('--policies', 'ours', '--report', file('b.html'));
     expect(readFileSync(file('a.html')).equals(readFileSync(file('b.html')))).toBe(true);
   });
 
-  it('shows the settings that --optimise found, on the jobs that it has not seen', async () => {
+  it('shows the settings that --optimise found, on the jobs that the search has not seen', async () => {
     const words = ['--optimise', '--max-wait-p95', '60', '--set', 'headroom=1', 'mro.headroom=2'];
     const { stdout } = await simulate('--json', ...words, '--report', file());
     const { optimised } = JSON.parse(stdout);
@@ -61,7 +61,7 @@ describe('npm run simulate -- --report', () => {
     expect(JSON.stringify(lines)).not.toContain('mro');
   });
 
-  it('says which faults and prices it counts with', async () => {
+  it('shows its faults and prices', async () => {
     const prices = file('prices.yaml');
     writeFileSync(prices, 'instanceHour:\n  m7i.large: 0.5\nsource: our contract\n');
     const words = ['--fault', 'boot-failures=10%', '--prices', prices, '--policies', 'ours'];

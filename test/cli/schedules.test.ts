@@ -37,9 +37,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const schedules = (...words: string[]) => runInProcess('schedules', ['--fleets', file, ...words]);
 
 describe('npm run schedules', () => {
-  it('shows each change over a change of the clocks, what is hidden, what never is, and the gaps', async () => {
+  it('shows changes across daylight-saving time, hidden schedules, schedules never in force, and gaps', async () => {
     const { stdout } = await schedules('linux', '--from', '2026-03-28T16:30:00Z', '--days', '2');
-    // Where there is no terminal, there are no colours.
+    // Without a terminal there are no colours.
     expect(stdout).toBe(stripVTControlCharacters(stdout));
     expect(stdout.split('\n').map((line) => line.trimEnd())).toEqual([
       'Fleet linux',
@@ -58,13 +58,13 @@ describe('npm run schedules', () => {
     ]);
   });
 
-  it('says of a fleet without schedules what it always has, and of all fleets unless one is named', async () => {
+  it('shows the constant settings of a fleet without schedules, and all fleets by default', async () => {
     const { stdout } = await schedules('--from', '2026-01-05');
     expect(stdout).toContain('Fleet linux\n');
     expect(stdout).toContain('\n\nFleet plain: no schedules, always minReplicas 0, maxReplicas 9\n');
   });
 
-  it('prints one JSON object, in which schedules are counted from 1', async () => {
+  it('prints one JSON object, with schedules counted from 1', async () => {
     const { stdout } = await schedules('linux', '--json', '--from', '2026-01-05T15:59:59Z', '--days', '1');
     const { from, to, fleets } = JSON.parse(stdout);
     expect({ from, to }).toEqual({ from: '2026-01-05T15:59:00Z', to: '2026-01-06T15:59:00Z' });
@@ -96,7 +96,7 @@ describe('npm run schedules', () => {
     ]);
   });
 
-  it('shows seven days from now on unless told otherwise', async () => {
+  it('shows seven days from now by default', async () => {
     const { stdout } = await schedules('plain', '--json');
     const { from, to } = JSON.parse(stdout);
     expect(Date.parse(to) - Date.parse(from)).toBe(7 * 86_400_000);
@@ -134,7 +134,7 @@ describe('npm run schedules', () => {
     },
   );
 
-  it('tells how it is used', async () => {
+  it('has a help text', async () => {
     const { stdout } = await schedules('--help');
     for (const part of ['[fleet]', '--days', '--from', '--fleets', '--json']) expect(stdout).toContain(part);
   });

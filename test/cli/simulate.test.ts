@@ -38,7 +38,7 @@ describe('npm run simulate', () => {
       leftOut: [],
     });
     expect(policies.map(({ policy }: { policy: string }) => policy)).toEqual(['ours', 'circleci-tutorial']);
-    // What npm start prints of the same trace, and more.
+    // npm start prints these keys for the same trace; there are more.
     expect(policies[0]).toMatchObject({
       jobs: 2,
       jobHours: 0.05,
@@ -56,7 +56,7 @@ describe('npm run simulate', () => {
     });
   });
 
-  it('shows a row for each policy, in 80 columns, without colours where there is no terminal', async () => {
+  it('shows a row for each policy, in 80 columns, without colours if there is no terminal', async () => {
     const { stdout } = await simulate('--workload', 'flapping');
     expect(stdout).toBe(stripVTControlCharacters(stdout));
     for (const name of ['ours', ...PEERS.map((peer) => peer.name)]) expect(stdout).toContain(`\n${name} `);
@@ -64,7 +64,7 @@ describe('npm run simulate', () => {
     expect(Math.max(...rows.map((row) => row.length))).toBeLessThanOrEqual(80);
   });
 
-  it('shows what the README says that it shows', async () => {
+  it('prints the table of the README', async () => {
     const [, block = ''] = /```text\n(policy [\s\S]*?)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
     const { stdout } = await simulate();
     expect(block.split('\n').length).toBeGreaterThan(5);
@@ -73,7 +73,7 @@ describe('npm run simulate', () => {
     expect(tuned.stdout).toMatch(/^ours +18\.9 .* 613 +38 +0$/m);
   });
 
-  it('spreads much to do over threads, and comes to the same', async () => {
+  it('uses threads for long replays, with the same result', async () => {
     const rows = Array.from({ length: 26_000 }, (_, number) => `${number},60\n`);
     const file = trace('many.csv', `${HEADER}${rows.join('')}`);
     const alone = await simulate('--json', '--trace', file, '--policies', 'circleci-tutorial');
@@ -81,7 +81,7 @@ describe('npm run simulate', () => {
     expect(JSON.parse(both.stdout).policies[1]).toEqual(JSON.parse(alone.stdout).policies[0]);
   });
 
-  it('boots as long, and sets what it is told', async () => {
+  it('applies --boot, --warm-boot and --set', async () => {
     const file = trace('one.csv', `${HEADER}0,60\n`);
     const words = [
       '--boot',
@@ -97,7 +97,7 @@ describe('npm run simulate', () => {
     expect(waits).toMatchObject([{ max: 43 }, { max: 50 }]);
   });
 
-  it('takes the settings of a fleet, whose maxReplicas is for all', async () => {
+  it('uses the settings of a fleet, and its maxReplicas for all policies', async () => {
     const file = trace('many-at-once.csv', `${HEADER}${'0,60\n'.repeat(30)}`);
     const { stdout } = await simulate(
       '--json',
@@ -114,7 +114,7 @@ describe('npm run simulate', () => {
     expect(peaks).toEqual([20, 20]);
   });
 
-  it('tells what it has left out on standard error', async () => {
+  it('prints on standard error what it has left out', async () => {
     const job = { created_at: '2026-01-05T08:00:00Z', started_at: '2026-01-05T08:01:00Z' };
     const text = JSON.stringify([
       { ...job, completed_at: '2026-01-05T08:03:00Z' },
@@ -136,7 +136,7 @@ describe('npm run simulate', () => {
     expect(real).toMatchObject({ policy: 'ours (workflow)', instanceHours: replayed.instanceHours });
   });
 
-  it('makes the same bytes of the same seed, and others of another', async () => {
+  it('prints the same bytes for the same seed, and others for another seed', async () => {
     const runs = await Promise.all(
       ['7', '7', '8'].map((seed) => simulate('--json', '--workload', 'fan-out', '--seed', seed)),
     );
@@ -169,7 +169,7 @@ describe('npm run simulate', () => {
     },
     { words: ['--trace', '/nowhere.csv'], said: ['/nowhere.csv', 'cannot be read'] },
     { words: ['--trase', 'x'], said: ['--trase', '--trace'] },
-  ])('names what is wrong, and what would do, and exits with 2: $words', async ({ words, said }) => {
+  ])('says what is wrong and what is allowed, and exits with 2: $words', async ({ words, said }) => {
     const { status, stdout, stderr } = await simulate(...words);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     for (const part of said) expect(stderr).toContain(part);

@@ -28,7 +28,7 @@ function trace(name: string, text: string): string {
 const HEADER = 'queued_at_s,duration_s\n';
 
 describe('npm start', () => {
-  it('ends in silence when its reader has enough', async () => {
+  it('ends without an error when its reader stops reading', async () => {
     const { stdout, stderr } = await run('bash', [
       '-c',
       `"${process.execPath}" ${commandWords('start').join(' ')} | head -1; exit "\${PIPESTATUS[0]}"`,
@@ -42,8 +42,8 @@ describe('npm start', () => {
     expect(JSON.parse(stdout)).toEqual({
       jobs: 2,
       jobHours: 0.05,
-      // Nothing has happened yet, so the fleet is quiet and polled once a minute: what is queued at 10 s is seen
-      // at 60 s, 50 s later. Then 3 s until pending, and 90 s of boot.
+      // The fleet is idle, so it is polled once a minute: a job queued at 10 s is noticed at 60 s, 50 s later. Then it
+      // takes 3 s until pending, and 90 s of boot.
       waitSeconds: { mean: 143, p50: 143, p95: 143, p99: 143, max: 143 },
       instanceHours: 0.108,
       overhead: 1.167,
@@ -57,7 +57,7 @@ describe('npm start', () => {
     });
   });
 
-  it('shows a fleet come to life, the summary and the last execution, in 80 columns', async () => {
+  it('shows how a fleet starts, the last execution and the figures, in 80 columns', async () => {
     const { stdout } = await start('--hours', '0.3', '--seed', '4');
     const lines = stripVTControlCharacters(stdout).split('\n');
     for (const what of [
@@ -75,14 +75,14 @@ describe('npm start', () => {
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
-  it('has no colours where there is no terminal, also in CI', async () => {
+  it('has no colours without a terminal, also in CI', async () => {
     const { stdout } = await run(process.execPath, commandWords('start', '--hours', '0.1'), {
       env: { ...process.env, CI: 'true' },
     });
     expect(stdout).toBe(stripVTControlCharacters(stdout));
   });
 
-  it('makes the same day of the same seed, and another of another', async () => {
+  it('generates the same day for the same seed, and another day for another seed', async () => {
     const runs: string[] = [];
     for (const seed of ['7', '7', '8']) {
       runs.push((await start('--json', '--hours', '0.5', '--seed', seed)).stdout);
@@ -92,31 +92,31 @@ describe('npm start', () => {
     expect(first).not.toBe(other);
   });
 
-  it('boots as long, polls as often and launches as many as it is told', async () => {
+  it('applies --boot, --poll and --max', async () => {
     const file = trace('three.csv', `${HEADER}10,60\n10,60\n10,60\n`);
     const { stdout } = await start('--json', '--trace', file, '--boot', '40', '--poll', '20', '--max', '1');
     const { waitSeconds, launches } = JSON.parse(stdout);
-    // Seen at 60 s, then 3 s and 40 s; the second waits for the first's 60 s, its leaving, a poll and its own boot.
+    // Noticed at 60 s, then 3 s and 40 s. The second job waits for the first one's 60 s, its leaving, a poll and a boot.
     expect(waitSeconds.p50).toBeGreaterThan(150);
     expect(launches).toBe(3);
   });
 
-  it('has a warm pool, and runners that are reused, as it is told', async () => {
+  it('applies --warm, --warm-boot and --reuse', async () => {
     const file = trace('warm.csv', `${HEADER}10,60\n10,60\n200,60\n`);
     const { stdout } = await start(
       ...['--json', '--trace', file, '--quiet-poll', '5'],
       ...['--warm', '1', '--warm-boot', '20', '--reuse', '300'],
     );
     expect(JSON.parse(stdout)).toMatchObject({
-      // Seen at 10 s: one is ready 23 s later, and free for the second job 60 s and a request for work after that.
-      // The third job finds an idle one.
+      // Noticed at 10 s: a runner is ready 23 s later, and free for the second job after 60 s and a request for work.
+      // The third job finds an idle runner.
       waitSeconds: { p50: 23, max: 85.5, mean: 37 },
       launches: 2,
       warmLaunches: 1,
     });
   });
 
-  it('runs a fleet of another file with all of its levers, and says which', async () => {
+  it('runs a fleet of another file with all its settings, and prints them', async () => {
     const text = `linux:
   resourceClass: acme/linux
   instanceTypes: [m7i.large]
@@ -134,7 +134,7 @@ describe('npm start', () => {
     const { stdout } = await start(...words);
     const said = stripVTControlCharacters(stdout);
     expect(said).toMatch(/^Fleet linux: 4 jobs, at most 9 instances, a poll every 5 s\nWith minReplicas 1, /);
-    // The schedule allows 3. The first is On-Demand, and of the two beyond it half, rounded up.
+    // The schedule allows 3 instances. The first is On-Demand, and half of the other two (rounded up).
     expect(said).toMatch(/Launches +3, 0 of them unused, 1 Spot\n/);
     const levers = [
       'headroom 20%',
@@ -178,7 +178,7 @@ describe('npm start', () => {
     { words: ['--fleet', 'nope'], said: ['"nope"', 'example'] },
     { words: ['--trace', '/nowhere.csv'], said: ['/nowhere.csv', 'cannot be read'] },
     { words: ['--trase', 'x'], said: ['--trase', '--trace'] },
-  ])('names what is wrong, and what would do, and exits with 2: $words', async ({ words, said }) => {
+  ])('says what is wrong and what is allowed, and exits with 2: $words', async ({ words, said }) => {
     const { status, stdout, stderr } = await start(...words);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     for (const part of said) expect(stderr).toContain(part);
@@ -199,7 +199,7 @@ describe('npm start', () => {
       said: ':3: must be two numbers of at least 0, got ""',
     },
     { case: 'no jobs', text: HEADER, said: 'has no jobs' },
-  ])('refuses a trace with $case, by its line', async ({ text, said }) => {
+  ])('refuses a trace with $case, and names the line', async ({ text, said }) => {
     expect(await start('--trace', trace('bad.csv', text))).toMatchObject({
       status: 2,
       stderr: expect.stringContaining(said),

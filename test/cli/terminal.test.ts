@@ -40,7 +40,7 @@ function traceOf(jobs: number): string {
   return file;
 }
 
-/** A terminal of our own on a screen. */
+/** A Terminal that writes to a screen. */
 function onScreen(size: Size) {
   const screen = new Screen(size);
   const output = {
@@ -55,7 +55,7 @@ function onScreen(size: Size) {
 
 const printed = new Map<string, Promise<string[]>>();
 
-/** What the command prints where there is no terminal, by line; it runs once. */
+/** The lines that the command prints into a pipe. Each command runs once. */
 function piped(words: readonly string[]): Promise<string[]> {
   const key = words.join(' ');
   const lines = printed.get(key) ?? print(words);
@@ -114,7 +114,7 @@ describe('progress on a terminal', () => {
     expect(screen.lines).toEqual(said);
   });
 
-  it('is not shown where standard error is no terminal', () => {
+  it('is not shown if standard error is not a terminal', () => {
     let written = '';
     const write = (text: string) => {
       written += text;
@@ -163,7 +163,7 @@ describe('a line of progress', () => {
     expect(progressLine({ ...advance, ...more }, 200).replace(/^[=-]+ /, '')).toBe(text);
   });
 
-  it('is a count if nobody knows the total', () => {
+  it('is a count if the total is unknown', () => {
     expect(progressLine({ ...advance, total: undefined }, 80)).toBe('12 jobs');
   });
 });
@@ -183,7 +183,7 @@ describe('npm start on a terminal', () => {
     expect(pty.screen.visible).toContainEqual(expect.stringMatching(/^Executions {6}\d+ succeeded/));
   });
 
-  it('is started by npm, which passes Ctrl-C on and ends with the same exit code', async () => {
+  it('ends with the exit code of Ctrl-C if npm started it', async () => {
     const words = ['start', '--', '--trace', longTrace];
     const pty = new PseudoTerminal(words, { columns: 80, rows: 24 }, { program: 'npm' });
     await pty.shows(/ % \| \d+ of 20000 jobs/);
@@ -193,7 +193,7 @@ describe('npm start on a terminal', () => {
     expectCleanTerminal(pty);
   });
 
-  it('does not draw over what the reader of its output writes', async () => {
+  it('does not overwrite the output of its reader', async () => {
     const command = shownAtOnce('start', '--trace', trace).map((word) => `'${word}'`);
     const script = `'${process.execPath}' ${command.join(' ')} | cat`;
     const pty = new PseudoTerminal(['-c', script], NARROW, { program: 'bash' });
@@ -201,7 +201,7 @@ describe('npm start on a terminal', () => {
     expect(pty.screen.lines).toEqual(await piped(['start', '--trace', trace]));
   });
 
-  it.each(SIZES)('leaves its text and nothing else after Ctrl-C: $columns x $rows', async (size) => {
+  it.each(SIZES)('leaves only its text after Ctrl-C: $columns x $rows', async (size) => {
     const pty = new PseudoTerminal(shownAtOnce('start', '--trace', longTrace), size);
     await pty.shows(/leaves$/);
     await pty.shows(/ % \| \d+ of 20000 jobs/);
@@ -257,7 +257,7 @@ describe.each([
   { columns: 80, rows: 24 },
   { columns: 120, rows: 40 },
 ])('on a terminal of $columns x $rows', (size) => {
-  /** Runs it to its end, on a terminal and into a pipe. */
+  /** Runs the command to its end, on a terminal and into a pipe. */
   async function expectSame(words: readonly string[], status = 0): Promise<void> {
     const pty = new PseudoTerminal(shownAtOnce(...words), size);
     expect(await pty.end()).toBe(status);

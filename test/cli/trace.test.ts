@@ -17,7 +17,7 @@ const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000).toISO
 /** The time of day on the day of the jobs. */
 const at = (time: string) => `2026-11-02T${time}Z`;
 
-/** A project with something of all that there is, over three pages of pipelines. */
+/** A project with every kind of pipeline, workflow and job, on three pages of pipelines. */
 const pipelines = (): ToldPipeline[] => [
   {
     id: 'p-today',
@@ -115,7 +115,7 @@ async function commandUntil(
   return { status, stderr };
 }
 
-/** The words that reach the stand-in, and more. */
+/** The arguments for the stand-in, and more. */
 const words = (...more: string[]) => [
   '--project',
   'gh/acme/app',
@@ -136,7 +136,7 @@ const numbers = () =>
     .map((line) => JSON.parse(line).number);
 
 describe('npm run trace -- --project gh/acme/app --days 30', () => {
-  it('writes the jobs that ran, which the simulator reads, and nothing private', async () => {
+  it('writes a trace of the jobs that ran, and nothing private', async () => {
     const { status, stdout, stderr } = await download();
     expect(stderr).toBe(
       [
@@ -178,7 +178,7 @@ describe('npm run trace -- --project gh/acme/app --days 30', () => {
     });
   });
 
-  it('asks for nothing twice, for no job that is older, and for no details of what never ran', async () => {
+  it('requests nothing twice, no older jobs, and no details of jobs that never ran', async () => {
     await download();
     expect(new Set(api.asked).size).toBe(api.asked.length);
     const asked = api.asked.map((target) => target.replace(/\?.*/, '').replace('/api/v2', ''));
@@ -196,7 +196,7 @@ describe('npm run trace -- --project gh/acme/app --days 30', () => {
     { more: ['--workflow', 'nightly'], jobs: [4] },
     { more: ['--days', '10'], jobs: [4, 5, 7, 8, 10] },
     { more: ['--resource-class', 'medium', 'acme/large'], jobs: [5, 8] },
-  ])('chooses: $more', async ({ more, jobs }) => {
+  ])('filters: $more', async ({ more, jobs }) => {
     const { status } = await download(...more);
     expect({ status, jobs: numbers() }).toEqual({ status: 0, jobs });
   });
@@ -221,7 +221,7 @@ describe('npm run trace -- --project gh/acme/app --days 30', () => {
 });
 
 describe('a download that meets faults', () => {
-  it('tries again what passes', async () => {
+  it('retries passing faults', async () => {
     const faults: Record<string, Fault> = {
       'job/8': { status: 500 },
       'job/7': 'cut off',
@@ -252,7 +252,7 @@ describe('a download that meets faults', () => {
     expect(Date.now() - limitedAt).toBeGreaterThan(1_900);
   });
 
-  it('leaves out, and tells, what is gone meanwhile', async () => {
+  it('leaves out and reports deleted jobs', async () => {
     const gone = (path: string) => /job\/8$|p-week\/workflow$|w-fortnight\/job$/.test(path);
     api.fault = (path) => (gone(path) ? { status: 404, body: '{"message":"Not found"}' } : undefined);
     const { status, stderr } = await download();
@@ -266,7 +266,7 @@ describe('a download that meets faults', () => {
     }
   });
 
-  it('names an answer that is not as it should be, waits for no other, and goes on from there afterwards', async () => {
+  it('reports a malformed answer, stops at once, and continues from there later', async () => {
     const startedAt = Date.now();
     api.fault = (path) => {
       if (path.endsWith('/job/8')) return 'hang';
@@ -283,7 +283,7 @@ describe('a download that meets faults', () => {
     expect((await download()).status).toBe(0);
   });
 
-  it('ends at once if it would have to wait for long', async () => {
+  it('ends at once if it had to wait for a long time', async () => {
     api.fault = (path) =>
       path.endsWith('/job/8') ? { status: 429, headers: { 'retry-after': '3600' } } : undefined;
     const { status, stderr } = await download();
@@ -295,12 +295,12 @@ describe('a download that meets faults', () => {
 });
 
 describe('a download that is interrupted', () => {
-  /** Ends it as soon as the stand-in is asked for the details of this job, which it never tells. */
+  /** Ends the command as soon as it requests the details of this job. The stand-in never answers that request. */
   const interrupted = (signal: NodeJS.Signals, job: number) =>
     commandUntil((kill) => {
       api.fault = (path) => {
         if (!path.endsWith(`/job/${job}`)) return undefined;
-        // What else is under way may end.
+        // Other running requests may end.
         setTimeout(() => kill(signal), 100);
         return 'hang';
       };
@@ -339,7 +339,7 @@ describe('a download that is interrupted', () => {
     },
   );
 
-  it('leaves the trace that was there, until there is a new one', async () => {
+  it('keeps an existing trace until the new one is complete', async () => {
     writeFileSync(out, 'yesterday');
     await interrupted('SIGINT', 3);
     expect(readFileSync(out, 'utf8')).toBe('yesterday');
@@ -348,7 +348,7 @@ describe('a download that is interrupted', () => {
     expect(numbers()).toHaveLength(6);
   });
 
-  it('before anything was kept, leaves nothing', async () => {
+  it('leaves nothing if it has kept no answer', async () => {
     const { status, stderr } = await commandUntil((kill) => {
       api.fault = () => {
         kill('SIGINT');
@@ -359,14 +359,14 @@ describe('a download that is interrupted', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('is not mixed with another', async () => {
+  it('is not mixed with another download', async () => {
     await interrupted('SIGINT', 3);
     const { status, stderr } = await download('--days', '7');
     expect(status).toBe(2);
     expect(stderr).toContain('is of a download that has not ended: --project gh/acme/app --days 30');
   });
 
-  it('says where what was kept is damaged', async () => {
+  it('names the damaged line of the kept answers', async () => {
     await interrupted('SIGINT', 3);
     appendFileSync(`${out}.partial`, 'nonsense\n');
     const { status, stderr } = await download();
@@ -377,8 +377,8 @@ describe('a download that is interrupted', () => {
   });
 });
 
-describe('what cannot be downloaded', () => {
-  it('is not asked for without a token', async () => {
+describe('a download that is refused', () => {
+  it('sends no request without a token', async () => {
     const { status, stderr } = await command(words(), { token: '' });
     expect(status).toBe(2);
     expect(stderr).toContain('There is no token. Set CIRCLECI_TOKEN to a personal API token');
@@ -391,7 +391,7 @@ describe('what cannot be downloaded', () => {
       says: 'answered 401: {"message":"You must log in first."}. The token must be a personal API token',
     },
     { token: 'wr\u00F6ng', says: 'The token in CIRCLECI_TOKEN has characters that no token has.' },
-  ])('is told of the token $token', async ({ token, says }) => {
+  ])('explains the token $token', async ({ token, says }) => {
     const { status, stderr } = await command(words(), { token });
     expect(status).toBe(2);
     expect(stderr).toContain(says);
@@ -399,7 +399,7 @@ describe('what cannot be downloaded', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('is told of a project that there is not', async () => {
+  it('explains an unknown project', async () => {
     const { status, stderr } = await download('--project', 'gh/acme/ap');
     expect(status).toBe(2);
     expect(stderr).toContain(
@@ -409,7 +409,7 @@ describe('what cannot be downloaded', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('is told of a time in which no job ran', async () => {
+  it('explains a time without jobs', async () => {
     api.pipelines.splice(0, 4);
     const { status, stderr } = await download();
     expect(status).toBe(1);
@@ -419,7 +419,7 @@ describe('what cannot be downloaded', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('is told of a resource class on which nothing ran, and of those on which something did', async () => {
+  it('explains a resource class without jobs, and names those with jobs', async () => {
     const { status, stderr } = await download('--resource-class', 'acme/linus');
     expect(status).toBe(2);
     expect(stderr).toContain('must be one that jobs of gh/acme/app used (acme/linux, acme/large, medium)');
@@ -471,13 +471,13 @@ describe('what cannot be downloaded', () => {
       words: ['--project', 'gh/a/b', '--token', 'x'],
       says: "error: unknown option '--token'",
     },
-  ])('is not asked for with a wrong option: $case', async ({ words, says }) => {
+  ])('sends no request with a wrong option: $case', async ({ words, says }) => {
     const { status, stdout, stderr } = await command(words);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain(says);
   });
 
-  it('explains itself', async () => {
+  it('has a help text', async () => {
     const { status, stdout } = await command(['--help']);
     expect(status).toBe(0);
     for (const what of [

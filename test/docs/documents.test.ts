@@ -128,19 +128,19 @@ function tableOf(document: string, ...columns: string[]): string[][] {
 }
 
 describe('the documents', () => {
-  it('show no command that nothing runs', () => {
+  it('show only commands that a test runs', () => {
     const shown = new Set(DOCUMENTS.flatMap(commands));
     expect([...shown].sort()).toEqual(Object.keys(RUN_BY).sort());
     for (const { file, as } of Object.values(RUN_BY)) expect(read(file)).toContain(as);
   });
 
-  it('name only scripts that there are', () => {
+  it('name only existing scripts', () => {
     const { scripts } = JSON.parse(read('package.json'));
     const named = DOCUMENTS.flatMap((document) => found(read(document), /npm run ([a-z:]+)/g));
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
   });
 
-  it('link to files that there are, and to headings in them', () => {
+  it('link only to existing files and headings', () => {
     const links = DOCUMENTS.flatMap(linksOf);
     expect(links.filter(({ file }) => !existsSync(file))).toEqual([]);
     const lost = links.filter(
@@ -154,11 +154,11 @@ describe('the documents', () => {
     expect(links.length).toBeGreaterThan(50);
   });
 
-  it('draw the workflow as it is', () => {
+  it('have an up-to-date picture of the workflow', () => {
     expect(readFileSync('statemachine/autoscale.md', 'utf8')).toBe(drawWorkflow());
   });
 
-  it('describe every setting of fleets.yaml, as it is', () => {
+  it('have an up-to-date reference of fleets.yaml', () => {
     expect(readFileSync('docs/configuration.md', 'utf8')).toBe(configurationReference());
     const example = /```yaml\n([\s\S]*?)```/
       .exec(configurationReference())?.[1]
@@ -166,7 +166,7 @@ describe('the documents', () => {
     expect(Fleets.safeParse(parse(example ?? '')).error).toBeUndefined();
   });
 
-  it('show a decision as it is made', () => {
+  it('show the decision that the code makes', () => {
     const [shown = ''] = found(read('docs/how-it-decides.md'), /```json\n([\s\S]*?)```/g);
     const members = { pending: 0, inService: 2, leaving: 0, standby: 0 };
     expect(JSON.parse(shown)).toEqual(
@@ -174,7 +174,7 @@ describe('the documents', () => {
     );
   });
 
-  it('name the times of an execution', () => {
+  it('have the time limits of an execution', () => {
     const said = unwrapped('docs/how-it-decides.md');
     expect(said).toContain(`none starts after ${LIMITS.lastPollSeconds} s`);
     expect(said).toContain(`ends by itself within ${LIMITS.executionSeconds} s`);
@@ -184,7 +184,7 @@ describe('the documents', () => {
     { kind: 'boot', document: 'docs/how-it-decides.md', row: 'minutes from the last failure' },
     { kind: 'boot', document: 'docs/operations.md', row: 'next one after the last failure, `boot`' },
     { kind: 'shortage', document: 'docs/operations.md', row: 'next one after the last failure, `shortage`' },
-  ] as const)('say when canaries launch after $kind, in $document', ({ kind, document, row }) => {
+  ] as const)('have the pauses between canaries after $kind, in $document', ({ kind, document, row }) => {
     const MINUTE = 60_000;
     const failedAt = (at: number) => ({
       outcome: 'failed' as const,
@@ -195,7 +195,7 @@ describe('the documents', () => {
     });
     const [, ...said] =
       tableOf(document, 'failed canaries since it opened').find(([first]) => first?.startsWith(row)) ?? [];
-    // Three that open the breaker, a minute apart; then each canary when it is due, 2 minutes after the last at least.
+    // Three failures, a minute apart, open the breaker. Then each canary launches when it is due.
     const launches = [0, 1, 2].map((minute) => failedAt(minute * MINUTE));
     const after = said.map(() => {
       const judged = judgeLaunches(launches, { failures: 3, windowSeconds: 900 });
@@ -228,7 +228,7 @@ describe('the README', () => {
     expect(texts).toEqual(expect.arrayContaining(['ours', ...PEERS.map(({ name }) => name)]));
   });
 
-  it('has the figures of what it costs, in whole dollars', () => {
+  it('has the costs, in whole dollars', () => {
     const [officeHours, , alwaysBusy] = (tableOf('docs/cost.md', 'US dollars a month').at(-1) ?? [])
       .slice(1)
       .map((amount) => Math.round(Number(amount)));
@@ -241,7 +241,7 @@ describe('the README', () => {
     expect(readme).toContain(`${seen?.replace(' s', '')} on average`);
   });
 
-  it('says how many kinds of failure there are, and how many fleets a stack has room for', () => {
+  it('has the number of kinds of failure, and of fleets in a stack', () => {
     const kinds = Object.keys(FAILURES).length;
     expect(readme).toContain(`which of ${kinds} kinds of failure`);
     expect(readme).toContain(`one of ${kinds} named failures`);
@@ -254,7 +254,7 @@ describe('the README', () => {
 describe('the runbook', () => {
   const FILE = 'docs/operations.md';
   const runbook = read(FILE);
-  /** Headings that are of no alarm. */
+  /** Headings that do not belong to an alarm. */
   const OTHERS = [
     'How to read this',
     'Who is notified',
@@ -285,19 +285,19 @@ describe('the runbook', () => {
     expect(headings).toHaveLength(ofAlarms.length + OTHERS.length);
   });
 
-  it.each(ofAlarms)('says of $heading what it means, where to look and what to do', ({ text }) => {
+  it.each(ofAlarms)('has the meaning, the places and the actions of $heading', ({ text }) => {
     expect(found(text, /^\*\*(.+?)\.\*\*/gm)).toEqual(['Meaning', 'Look here', 'Do this']);
     expect(text.slice(text.indexOf('**Do this.**'))).toMatch(/^(1\. |\| )/m);
   });
 
-  it.each(ofAlarms)('leads of $heading to the console, to a saved query, and to a command', ({ text }) => {
+  it.each(ofAlarms)('leads from $heading to the console, a saved query and a command', ({ text }) => {
     const look = text.slice(text.indexOf('**Look here.**'), text.indexOf('**Do this.**'));
     expect(look).toContain('](#where-to-look)');
     expect(look).toMatch(/`circleci-runners\/[A-Z]/);
     expect(look).toMatch(/^aws \w|`npm run \w/m);
   });
 
-  it('leads to places that the stack has, by the names that they have', () => {
+  it('names only places that the stack has', () => {
     const names = [
       ['CloudWatch::Dashboard', 'DashboardName'],
       ['StepFunctions::StateMachine', 'StateMachineName'],
@@ -315,11 +315,11 @@ describe('the runbook', () => {
     expect(asDeployed.filter((name) => !names.includes(name))).toEqual([]);
   });
 
-  it('lists the alarms as they are: their names, when they ring, and which alarm notifies', () => {
+  it('lists all alarms with their names, their minutes, and the alarm that notifies', () => {
     const rules = new Map(composites.map((alarm) => [alarm.AlarmName, String(alarm.AlarmRule)]));
     const needsYou = rules.get('circleci-runners-linux-NeedsYou') ?? '';
     const outage = rules.get('circleci-runners-Outage') ?? '';
-    const teller = ({ AlarmName, AlarmActions }: Record<string, unknown>) => {
+    const notifier = ({ AlarmName, AlarmActions }: Record<string, unknown>) => {
       if (AlarmActions !== undefined) return 'itself';
       const rings = `ALARM("${AlarmName}")`;
       if (needsYou.includes(rings)) return 'Fleet Needs You';
@@ -340,7 +340,7 @@ describe('the runbook', () => {
         alarm: `${heading}${fleet === undefined ? ', of all fleets' : ''}`,
         name,
         minutes: of === undefined ? '' : `${bad} of ${of}`,
-        by: teller(alarm),
+        by: notifier(alarm),
       };
     });
     const inOrder = (rows: { name?: string | undefined }[]) =>
@@ -373,14 +373,14 @@ describe('the runbook', () => {
     expect(listed).toEqual([...measured, ...counted]);
   });
 
-  it('names the saved queries that there are', () => {
+  it('names all saved queries, and no other', () => {
     const saved = template.all('AWS::Logs::QueryDefinition').map(({ properties }) => String(properties.Name));
     expect(tableOf(FILE, 'query').map(([query]) => query)).toEqual(saved.map((name) => `\`${name}\``));
     const named = found(unwrapped(FILE), /`(circleci-runners\/[^`]+)`/g);
     expect(named.filter((query) => !saved.includes(query))).toEqual([]);
   });
 
-  it('tells what to do about each error that a step can throw', async () => {
+  it('has an action for each error that a step can throw', async () => {
     const errors = Object.keys(await import('../../functions/lib/errors.ts'));
     expect(errors.filter((error) => !runbook.includes(`\`${error}\``))).toEqual([]);
   });
