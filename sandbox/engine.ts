@@ -69,13 +69,41 @@ function requireForEngine(name: string): unknown {
   return name === 'jsonpath-plus' ? { JSONPath: query(exports.JSONPath) } : exports;
 }
 
-interface JsonPath {
-  evaluate: () => unknown;
+interface Query {
+  path: string;
+  json: unknown;
+  wrap: false;
 }
 
-/** Without `new`, jsonpath-plus throws and catches an error for each value that is no object: a tenth of all time. */
-const query = (JSONPath: new (options: object) => JsonPath) => (options: object) =>
-  new JSONPath({ ...options, autostart: false }).evaluate();
+/**
+ * Evaluates paths as jsonpath-plus does, in less time. Most paths only name keys and indices, such as
+ * `$.poll.dueAt` and `$[0]`. Without `new`, jsonpath-plus throws and catches an error for each value that is no object.
+ */
+export function query(JSONPath: new (options: object) => { evaluate: () => unknown }) {
+  const keysOfPaths = new Map<string, string[] | undefined>();
+  return (options: Query): unknown => {
+    const { path, json } = options;
+    if (!keysOfPaths.has(path)) keysOfPaths.set(path, keysOf(path));
+    const keys = keysOfPaths.get(path);
+    return keys ? valueAt(json, keys) : new JSONPath({ ...options, autostart: false }).evaluate();
+  };
+}
+
+/** The keys and indices that a path names, or `undefined` if it has anything else. */
+function keysOf(path: string): string[] | undefined {
+  if (!/^\$(\.[A-Za-z]\w*|\[\d+\])*$/.test(path)) return undefined;
+  return path.match(/\w+/g) ?? [];
+}
+
+function valueAt(json: unknown, keys: string[]): unknown {
+  let value = json;
+  for (const key of keys) {
+    if (!value || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<string, unknown>)[key];
+  }
+  // jsonpath-plus finds nothing in a document that is `null`, 0, `false` or an empty text.
+  return json ? value : undefined;
+}
 
 /** The engine is written for Node.js 22. `withResolvers` is all that Node.js 20 lacks. */
 const EnginePromise =
