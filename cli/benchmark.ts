@@ -103,41 +103,41 @@ function files(folder: string | undefined, terminal: Terminal): string[] {
 const page = (
   replayed: readonly BenchmarkedTrace[],
   faults: string,
-) => `# This project and the others, replayed
+) => `# This project and other scalers, replayed
 
-\`npm run benchmark\` wrote this page. Every policy replays the same jobs in the same world, so that what differs is the
-policy: this project's (\`ours\`) with the code that decides in production, and what teams use instead, each as its
-documentation and its source describe it. \`npm run simulate -- --help\` says which those are, and what their parameters
-mean; with the words that stand under a heading, and \`--policies\` and \`--set\`, it replays any line of a table again.
+\`npm run benchmark\` wrote this page. Every policy replays the same jobs in the same world, so only the policies differ.
+\`ours\` is this project, with the code that decides in production. The others are scalers that teams use, as their
+documentation and their source describe them. \`npm run simulate -- --help\` lists them with their parameters. To replay
+a row again, use the options under its heading, with \`--policies\` and \`--set\`.
 
 ${summaryTable(replayed)}
 
 ## How to read it
 
 - **mean**, **p50**, **p95**, **p99**: seconds from when a job is queued until a runner claims it.
-- **hours**: of instances, booting and leaving included. **overhead**: those over the hours of work. Below zero, jobs
-  were killed before they had ended.
-- **USD a month**: for 730 hours of jobs like these: instances of one type, m7i.large (${LIST_PRICES.source}), and their
-  volumes of 30 GB. What the scaler costs is included for ours alone, 7 to 13 dollars: the others look cheaper by
-  theirs, which are a server, a Lambda function, or hosted.
-- **launches**; **unused**: launches of instances that left without a job; **killed**: jobs that the scaler, or EC2, ended.
-- **lower bound**: no scaler can do better. *No wait*: an instance has just booted whenever a job comes, and its boot is paid.
-  *Clean*: a launch at the very moment at which a job is queued, for that job alone. *Reactive*: the same for jobs that
-  no runner takes at once, and runners stay for ever.
+- **hours**: instance-hours, including booting and leaving. **overhead**: how much more than the hours of work they are. If
+  it is negative, jobs were killed before their end.
+- **USD a month**: the cost of 730 hours of such jobs: instances of one type, m7i.large (${LIST_PRICES.source}), with volumes of
+  30 GB. Only for ours, this includes the cost of the scaler, 7 to 13 dollars. The other scalers cost something as well: a
+  server, a Lambda function, or a hosted service.
+- **launches**; **unused**: launches of instances that left without a job; **killed**: jobs that the scaler or EC2 ended.
+- **lower bound**: no scaler can do better. *No wait*: an instance is ready whenever a job is queued, and its boot is paid.
+  *Clean*: an instance launches for each job at the moment when it is queued. *Reactive*: the same, but only for jobs that no
+  idle runner takes, and runners stay forever.
 
-The world: a boot takes ${WORLD.boot} s, from a warm pool ${WORLD.warmBoot} s; EC2 lists an instance ${WORLD.request} s after it was asked for, and has ended it
-${WORLD.leave} s after its runner has; an idle runner claims within ${WORLD.idleClaim} s; EC2 bills ${WORLD.minimumBilling} s at least. \`schedules:
-minReplicas=5\` is five runners from 8 to 18 o'clock on weekdays, and a real trace is taken to begin at 8 on a Monday.
+The world: a boot takes ${WORLD.boot} s, or ${WORLD.warmBoot} s from a warm pool. EC2 lists an instance ${WORLD.request} s after the request, and has ended it ${WORLD.leave} s after
+its runner. An idle runner claims a job within ${WORLD.idleClaim} s. EC2 bills at least ${WORLD.minimumBilling} s. \`schedules: minReplicas=5\` keeps five
+runners from 8:00 to 18:00 on weekdays. Real traces start on a Monday at 8:00.
 
-## What a replay cannot say
+## What a replay cannot show
 
-- It is open loop: jobs come when they came, whatever they waited. A team that waits less pushes more, and a pipeline's
-  later jobs would have come sooner. Comparing policies is fair; a wait in seconds is less so.
-- Jobs that were cancelled while they were queued are in none of these traces, one job is one runner, and all runners
-  are alike.
-- EC2 has the instances that are asked for, at once and without limit, and nobody's quota is reached, but where a fault says so.
-- Of the others the policy is replayed, not the code: their bugs, and their own outages, are not counted against them.
-- The boot times are assumptions. \`--boot\` and \`--warm-boot\` take yours.
+- The replay is open loop: jobs are queued at the times of the trace, however long earlier ones waited. A team that waits
+  less pushes more, and the later jobs of a pipeline would start sooner. So the comparison of policies is fair; the waits in
+  seconds are less exact.
+- The traces lack jobs that were cancelled while they were queued. One job needs one runner, and all runners are alike.
+- EC2 has every instance that a policy requests, at once and without a limit, except during faults.
+- For the other scalers, the policy is replayed, not the code. Their bugs and outages do not count.
+- The boot times are assumptions. Use \`--boot\` and \`--warm-boot\` for yours.
 
 ## Traces
 
@@ -145,9 +145,9 @@ ${replayed.map(traceSection).join('\n\n')}
 
 ## Faults
 
-The generated week again, while something is wrong: on its second day from 10 to 12 o'clock, or all the time.
-Nothing else is changed, so the first table is what to compare with. A runner whose boot fails leaves by itself
-under ours and under policies whose instances end themselves; where nobody notices it, somebody ends it after ${WORLD.tidyUp / 3_600} hours.
+The generated week with a fault: from 10:00 to 12:00 on its second day, or all the time. Nothing else differs, so compare
+with the first table. If a boot fails, the instance leaves by itself under ours and under policies whose instances end
+themselves. Under the other policies, somebody ends it after ${WORLD.tidyUp / 3_600} hours.
 
 ${faults}
 `;

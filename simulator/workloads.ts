@@ -24,7 +24,7 @@ interface Workload {
 export const WORKLOADS = {
   'working-day': { about: 'nine hours of pipelines with two peaks', from: 8, generate: workingDay },
   'fan-out': {
-    about: 'eight hours in which 60 to 200 jobs come at once, now and then',
+    about: 'eight hours with occasional bursts of 60 to 200 jobs',
     from: 8,
     generate: fanOut,
   },
@@ -35,7 +35,7 @@ export const WORKLOADS = {
     generate: flapping,
   },
   weekly: {
-    about: 'a week: five working days, two quiet ones, and their nights',
+    about: 'a week: five working days, a weekend, and the nights',
     from: 0,
     generate: weekly,
   },

@@ -16,18 +16,18 @@ import { choosePolicies } from './policies.ts';
 export interface BenchmarkTrace {
   name: string;
   about: string;
-  /** What `npm run simulate` takes for the same jobs. */
+  /** The options of `npm run simulate` for the same jobs. */
   words: string;
   trace: Trace;
 }
 
-/** What became of them. */
+/** The results of a trace. */
 export interface BenchmarkedTrace {
   jobs: BenchmarkTrace;
   rows: readonly BenchmarkRow[];
 }
 
-/** A policy with so much set, as `--policies` and `--set` name both. */
+/** A policy and its settings, in the form of `--policies` and `--set`. */
 interface PolicySetting {
   policy: string;
   set: readonly string[];
@@ -90,18 +90,18 @@ interface Fault {
   title: string;
 }
 
-/** What goes wrong in a week's replay, as `--fault` takes it: on the second day, from 10 to 12 o'clock, if not all the time. */
+/** Faults in the form of `--fault`: on the second day from 10:00 to 12:00, or all the time. */
 const FAULTS: Fault[] = [
-  { words: [], title: 'Nothing goes wrong' },
-  { words: ['outage=34h..36h'], title: "Two hours without the CI service's counts and webhooks" },
-  { words: ['shortage=34h..36h'], title: 'Two hours in which EC2 has no capacity' },
-  { words: ['boot-failures=100%@34h..36h'], title: 'Two hours in which no boot succeeds' },
-  { words: ['boot-failures=10%'], title: 'One boot of ten fails' },
-  { words: ['read-gap=0.5s'], title: 'Half a second lies between the two counts' },
-  { words: ['foreign-runners=3'], title: 'Three runners outside the group take jobs of the class' },
+  { words: [], title: 'No fault' },
+  { words: ['outage=34h..36h'], title: 'No counts and no webhooks for two hours' },
+  { words: ['shortage=34h..36h'], title: 'EC2 lacks capacity for two hours' },
+  { words: ['boot-failures=100%@34h..36h'], title: 'All boots fail for two hours' },
+  { words: ['boot-failures=10%'], title: '10 % of the boots fail' },
+  { words: ['read-gap=0.5s'], title: 'The two counts are read half a second apart' },
+  { words: ['foreign-runners=3'], title: 'Three runners outside the group also take jobs' },
 ];
 
-/** Spot Instances are for those that know them. */
+/** Only our policy supports Spot Instances. */
 const ON_SPOT: Fault = {
   words: ['spot-interruptions=0.05'],
   title: 'EC2 takes a Spot Instance back after 20 hours on average',
@@ -114,7 +114,7 @@ export const generated = (name: WorkloadName): BenchmarkTrace => ({
   trace: generatedTrace(name, 1),
 });
 
-/** What is known of traces by the names of their files. */
+/** The sources of traces, by the names of their files. */
 const SOURCES: Record<string, string> = {
   'bitcoin_core.csv':
     'GitHub Actions jobs of bitcoin/bitcoin in September and October 2025, from willcl-ark/bitcoin-core-ci-stats at 1d280fec (MIT)',
@@ -155,7 +155,7 @@ async function rows(
   });
 }
 
-/** So many replays one trace is given. */
+/** The number of replays of one trace. */
 export const REPLAYS = OUR_SETTINGS.length + RIVALS.length;
 
 /** Replays a trace under every policy with every setting, and computes the lower bounds. */
@@ -169,7 +169,7 @@ export async function replayAll(
   return [...all, ...lowerBounds.map((outcome) => ({ policy: outcome.policy, set: [], outcome }))];
 }
 
-/** The heading of a trace, what it is, and the table of all rows. */
+/** The heading of a trace, its description, and the table of all rows. */
 export function traceSection({ jobs: { name, about, words, trace }, rows: all }: BenchmarkedTrace): string {
   const { jobs } = trace;
   const hours = jobs.reduce((sum, { durationSeconds }) => sum + durationSeconds, 0) / 3_600;
@@ -230,10 +230,10 @@ function table(all: readonly BenchmarkRow[]): string {
   ].join('\n');
 }
 
-/** So many replays the faults are given. */
+/** The number of replays of the faults. */
 export const FAULT_REPLAYS = FAULTS.length * (PEERS.length + 1) + 3;
 
-/** A week under each fault: ours and the peers as they come. */
+/** A week under each fault: ours and the peers, with their defaults. */
 export async function faultsSection(progress?: (ended: number) => void): Promise<string> {
   const week = generated('weekly');
   const jobs = week.trace.jobs.length;
@@ -259,7 +259,7 @@ export async function faultsSection(progress?: (ended: number) => void): Promise
   return parts.join('\n\n');
 }
 
-/** Policies of the first table, by name and what is set. */
+/** The policies of the first table, with their settings. */
 const SUMMARY: readonly PolicySetting[] = [
   set('circleci-tutorial'),
   set('mro'),
@@ -270,7 +270,7 @@ const SUMMARY: readonly PolicySetting[] = [
   set('ours', ...REUSE, 'warmPool.size=auto'),
 ];
 
-/** What the page begins with: a row for each trace. */
+/** The first table of the page: a row for each trace. */
 export function summaryTable(replayed: readonly BenchmarkedTrace[]): string {
   const cell = (all: readonly BenchmarkRow[], { policy, set: settings }: PolicySetting) => {
     const row = all.find((one) => one.policy === policy && one.set.join() === settings.join());

@@ -130,13 +130,15 @@ describe('npm start', () => {
   spot: {percentage: 50, onDemandBase: 1}
 `;
     const jobs = `${HEADER}${'200,60\n'.repeat(4)}`;
-    const words = ['--fleets', trace('levers.yaml', text), '--trace', trace('four.csv', jobs)];
+    const words = ['--fleets', trace('settings.yaml', text), '--trace', trace('four.csv', jobs)];
     const { stdout } = await start(...words);
-    const said = stripVTControlCharacters(stdout);
-    expect(said).toMatch(/^Fleet linux: 4 jobs, at most 9 instances, a poll every 5 s\nWith minReplicas 1, /);
+    const printed = stripVTControlCharacters(stdout);
+    expect(printed).toMatch(
+      /^Fleet linux: 4 jobs, at most 9 instances, a poll every 5 s\nWith minReplicas 1, /,
+    );
     // The schedule allows 3 instances. The first is On-Demand, and half of the other two (rounded up).
-    expect(said).toMatch(/Launches +3, 0 of them unused, 1 Spot\n/);
-    const levers = [
+    expect(printed).toMatch(/Launches +3, 0 of them unused, 1 Spot\n/);
+    const settings = [
       'headroom 20%',
       'maxSurge 2',
       '1 schedule',
@@ -144,7 +146,7 @@ describe('npm start', () => {
       '50 % Spot',
       '1 On-Demand first',
     ];
-    expect(said).toContain(`, ${levers.join(', ')}\n`);
+    expect(printed).toContain(`, ${settings.join(', ')}\n`);
     const { stdout: json } = await start(...words, '--json');
     expect(JSON.parse(json)).toMatchObject({ jobs: 4, launches: 3, spotLaunches: 1, jobsKilled: 0 });
   });

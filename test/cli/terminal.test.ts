@@ -169,19 +169,17 @@ describe('a line of progress', () => {
 });
 
 describe('npm start on a terminal', () => {
-  it.each([...SIZES, NARROW])('ends with what it prints into a pipe: $columns x $rows', async (size) => {
-    const pty = new PseudoTerminal(shownAtOnce('start', '--trace', trace), size);
-    expect(await pty.end()).toBe(0);
-    expect(pty.screen.lines).toEqual(await piped(['start', '--trace', trace]));
-    expectCleanTerminal(pty);
-  });
-
-  it.each([...SIZES, NARROW])('keeps the figures on the screen: $columns x $rows', async (size) => {
-    const pty = new PseudoTerminal(shownAtOnce('start', '--trace', trace), size);
-    expect(await pty.end()).toBe(0);
-    expect(pty.screen.visible).toContainEqual(expect.stringMatching(/^Jobs {12}12, /));
-    expect(pty.screen.visible).toContainEqual(expect.stringMatching(/^Executions {6}\d+ succeeded/));
-  });
+  it.each([...SIZES, NARROW])(
+    'ends with its piped output, the figures in sight: $columns x $rows',
+    async (size) => {
+      const pty = new PseudoTerminal(shownAtOnce('start', '--trace', trace), size);
+      expect(await pty.end()).toBe(0);
+      expect(pty.screen.lines).toEqual(await piped(['start', '--trace', trace]));
+      expect(pty.screen.visible).toContainEqual(expect.stringMatching(/^Jobs {12}12, /));
+      expect(pty.screen.visible).toContainEqual(expect.stringMatching(/^Executions {6}\d+ succeeded/));
+      expectCleanTerminal(pty);
+    },
+  );
 
   it('ends with the exit code of Ctrl-C if npm started it', async () => {
     const words = ['start', '--', '--trace', longTrace];
