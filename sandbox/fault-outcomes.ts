@@ -2,7 +2,7 @@ import { Fleet } from '../fleets/fleet.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { FAILURES } from '../statemachine/failures.ts';
 import { type Alarm, alarmsOver } from './alarms.ts';
-import { calm, type Fault } from './faults.ts';
+import { calm, type Fault } from './faults/fault.ts';
 import { Sandbox } from './sandbox.ts';
 import { SANDBOX_START } from './trace.ts';
 import type { Execution } from './workflow.ts';

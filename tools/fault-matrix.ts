@@ -1,6 +1,7 @@
 import { type Alarm, NEEDS_YOU, OUTAGE } from '../sandbox/alarms.ts';
 import { BACKLOGS, BEGINS, ENDS, JOB_EVERY, type Outcome, outcomeOf } from '../sandbox/fault-outcomes.ts';
-import { FAULTS, type Fault } from '../sandbox/faults.ts';
+import type { Fault } from '../sandbox/faults/fault.ts';
+import { FAULTS } from '../sandbox/faults/faults.ts';
 
 const INTRODUCTION = `# What a fleet does when something is wrong
 

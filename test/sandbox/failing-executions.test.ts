@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { FAULTS, type Fault } from '../../sandbox/faults.ts';
+import type { Fault } from '../../sandbox/faults/fault.ts';
+import { FAULTS } from '../../sandbox/faults/faults.ts';
 import { type Execution, HANDLERS } from '../../sandbox/workflow.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { counted, failuresIn, oneFleet, secondsTaken, seeOperations, visits } from '../support/sandbox.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { NEEDS_YOU, OUTAGE } from '../../sandbox/alarms.ts';
 import { BACKLOGS, type Backlog, BEGINS, ENDS, outcomeOf } from '../../sandbox/fault-outcomes.ts';
-import { FAULTS } from '../../sandbox/faults.ts';
+import { FAULTS } from '../../sandbox/faults/faults.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { faultMatrix } from '../../tools/fault-matrix.ts';
 

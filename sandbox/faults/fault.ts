@@ -1,0 +1,58 @@
+import { LAUNCH_SUSPENDED_TAG } from '../../functions/lib/tags.ts';
+import type { FAILURES } from '../../statemachine/failures.ts';
+import { type Faults, LaunchFaults } from '../group/faults.ts';
+import { NO_LATENCY } from '../latency.ts';
+import { type FleetWorld, SANDBOX_TOKEN, type Sandbox } from '../sandbox.ts';
+
+/** Where a fault happens. */
+export interface Stage {
+  sandbox: Sandbox;
+  world: FleetWorld;
+}
+
+type FailureState = (typeof FAILURES)[keyof typeof FAILURES];
+
+/** What can go wrong around the workflow, and what it is to do. */
+export interface Fault {
+  name: string;
+  /** Makes what stands for it in the sandbox begin; `calm` ends it. */
+  begin: (stage: Stage) => void;
+  /** The state in which each execution that it hits is to end, and the error; without it, all are to succeed. */
+  ends?: { state: FailureState; error: string };
+  /** The heading of the alarm that is to ring, if that is not the state; without either, none is to. */
+  rings?: string;
+  /** Whether the fleet is of Spot capacity. */
+  spot?: true;
+  /** Whether launches fail. */
+  ofLaunches?: true;
+  /** Whether instances come that do nothing. */
+  idlers?: true;
+  /** Whether running jobs lose their instance. */
+  kills?: true;
+  /** Why an alarm rings later than after 10 minutes, or longer than 10 minutes after it. */
+  late?: string;
+  /** Why only some executions fail, so that alarms come and go. */
+  unsteady?: string;
+}
+
+/** Ends whatever a fault began. */
+export function calm({ sandbox, world }: Stage): void {
+  const secret = { resource_class: world.input.resourceClass, circle_token: SANDBOX_TOKEN };
+  sandbox.circleci.fault = () => undefined;
+  sandbox.circleci.latency = () => NO_LATENCY;
+  sandbox.aws.fault = () => undefined;
+  sandbox.aws.staleness = 0;
+  sandbox.aws.secrets.set(world.input.scalerSecretName, JSON.stringify(secret));
+  sandbox.workflow.fault = () => undefined;
+  sandbox.deliveries = 1;
+  inflict(world, {});
+  if (!world.group.tags.has(LAUNCH_SUSPENDED_TAG)) world.group.resumeProcesses(['Launch']);
+  sandbox.functionsAheadSeconds = 0;
+}
+
+/** Lets these faults of launches and instances happen from now on, in place of others. */
+export function inflict({ group }: FleetWorld, faults: Partial<Faults>): void {
+  const { ofLaunch, interruptedAfter } = new LaunchFaults(faults);
+  group.settings.launchFault = ofLaunch;
+  group.settings.interruptedAfter = interruptedAfter;
+}

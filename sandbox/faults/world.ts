@@ -1,0 +1,95 @@
+import { ALWAYS, type Faults } from '../group/faults.ts';
+import { THROTTLED } from './aws.ts';
+import { type Fault, inflict } from './fault.ts';
+
+const launches =
+  (faults: Partial<Faults>): Fault['begin'] =>
+  ({ world }) => {
+    inflict(world, faults);
+  };
+
+const FAILED_LAUNCHES = 'failed launches are looked at for 15 minutes';
+export const OF_LAUNCHES = [
+  { name: 'EC2 has no capacity', begin: launches({ shortages: [ALWAYS] }), late: FAILED_LAUNCHES },
+  {
+    name: 'instances boot and never come alive',
+    begin: launches({ deadInstances: [ALWAYS] }),
+    late: 'an instance has 10 minutes to come up',
+  },
+  {
+    name: 'boots fail',
+    begin: launches({ bootFailures: [ALWAYS] }),
+    late: 'the next canary may be 30 minutes away',
+  },
+  {
+    name: 'EC2 takes booting instances back',
+    begin: launches({ lostInstances: [ALWAYS] }),
+    late: FAILED_LAUNCHES,
+  },
+].map((fault): Fault => ({ ...fault, rings: 'Breaker Open', ofLaunches: true }));
+
+export const OF_THE_WORLD: Fault[] = [
+  { name: 'EC2 has no Spot capacity', begin: launches({ spotShortages: [ALWAYS] }), spot: true },
+  {
+    name: 'EC2 takes Spot Instances back, after 10 minutes on average',
+    begin: launches({ spotInterruptions: 6 }),
+    spot: true,
+    kills: true,
+  },
+  {
+    name: 'runners come into service and take no task',
+    begin: launches({ deafRunners: [ALWAYS] }),
+    rings: 'Starving',
+    late: 'tasks have to wait for 15 minutes',
+    idlers: true,
+  },
+  {
+    name: 'a person suspends the Launch process of the group',
+    begin: ({ world }) => {
+      world.group.suspendedProcesses.add('Launch');
+    },
+    rings: 'Starving',
+    late: 'tasks have to wait for 15 minutes',
+  },
+  {
+    name: "the functions' clock is 90 s ahead",
+    begin: ({ sandbox }) => {
+      sandbox.functionsAheadSeconds = 90;
+    },
+    rings: 'Starving',
+    late: 'nothing fails: each decision comes too late to be written',
+  },
+  {
+    name: "the functions' clock is 90 s behind",
+    begin: ({ sandbox }) => {
+      sandbox.functionsAheadSeconds = -90;
+    },
+  },
+  {
+    name: 'the group is described as it was 20 s ago',
+    begin: ({ sandbox }) => {
+      sandbox.aws.staleness = 20;
+    },
+  },
+  {
+    name: 'DescribeAutoScalingGroups is throttled at every third call',
+    begin: ({ sandbox }) => {
+      const action = 'DescribeAutoScalingGroups';
+      sandbox.aws.fault = (asked) =>
+        asked === action && (sandbox.aws.calls.get(action) ?? 0) % 3 === 0 ? THROTTLED : undefined;
+    },
+  },
+  {
+    name: 'the workflow is not started',
+    begin: ({ sandbox }) => {
+      sandbox.deliveries = 0;
+    },
+    rings: 'Scaler Not Running',
+  },
+  {
+    name: 'the workflow is started twice each minute',
+    begin: ({ sandbox }) => {
+      sandbox.deliveries = 2;
+    },
+  },
+];
