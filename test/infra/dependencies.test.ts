@@ -24,9 +24,9 @@ function importedBy(folders: string[]): string[] {
       .map((file) => readFileSync(`${folder}/${file}`, 'utf8')),
   );
   const names = sources.flatMap((source) =>
-    [...source.matchAll(/from '((?:@[\w-]+\/)?\w[\w.-]*)/g)].map(([, name = '']) => name),
+    [...source.matchAll(/from '(?!node:)((?:@[\w-]+\/)?\w[\w.-]*)/g)].map(([, name = '']) => name),
   );
-  return [...new Set(names)].filter((name) => !name.startsWith('node:')).toSorted();
+  return [...new Set(names)].toSorted();
 }
 
 describe('package.json', () => {
