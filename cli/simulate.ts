@@ -58,7 +58,7 @@ const define = (shell: Shell) =>
     )
     .option(
       '--set <key=value...>',
-      'settings as in fleets.yaml for ours, or policy.parameter=number for another',
+      'settings as in fleets.yaml for ours, or policy.parameter=value for another',
     )
     .option('--policies <names>', 'names of policies, separated by commas (default: all)')
     .addOption(

@@ -139,6 +139,8 @@ export function neverForced(
 /** A number that a peer can be configured with. The policy's comment says where a default differs from what the peer ships with. */
 export interface Parameter {
   what: string;
+  /** Set for a duration. The command line takes it with units as well, such as 5m. */
+  unit?: 'seconds';
   default: number;
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { closest } from 'fastest-levenshtein';
 import { parse as parseYaml } from 'yaml';
+import { DURATION_FORM, formatDuration, parseDuration } from '../../fleets/duration.ts';
 import { checkFleets, type FleetConfig, FleetsInvalid, loadFleets } from '../../fleets/load.ts';
 import { isMap } from '../../fleets/settings/parts.ts';
 import { defaultParameters, PEERS, type PolicyChoice } from '../../simulator/peers.ts';
@@ -19,7 +20,7 @@ interface Assignment {
 
 /**
  * The policies that the command line names, ours with the fleet's settings, and each changed by what is set:
- * `key=value` for the fleet as in fleets.yaml, `policy.parameter=number` for a peer.
+ * `key=value` for the fleet as in fleets.yaml, `policy.parameter=value` for a peer.
  *
  * @throws UsageError, FleetsInvalid
  */
@@ -83,7 +84,7 @@ function assignment(given: string): Assignment {
   const [, key = '', value = ''] = /^([^=]+)=(.*)$/s.exec(given) ?? [];
   if (key === '' || value.trim() === '') {
     throw new UsageError(
-      `--set must be key=value, such as pollInterval=10s or buildkite.idleTimeout=30, got ${JSON.stringify(given)}`,
+      `--set must be key=value, such as pollInterval=10s or buildkite.idleTimeout=5m, got ${JSON.stringify(given)}`,
     );
   }
   const path = key.trim().split('.');
@@ -146,14 +147,22 @@ function setParameter(
     );
   }
   if (!names.includes(policy)) throw new UsageError(`--set ${given}: ${policy} is not among --policies`);
-  const number = Number(value);
+  const isDuration = peer.parameters[parameter]?.unit === 'seconds';
+  const number = isDuration ? parseDuration(value) : numberOf(value);
   const least = INTERVALS.has(parameter) ? 1 : 0;
-  if (value.trim() === '' || !(number >= least) || number === Number.POSITIVE_INFINITY) {
-    throw new UsageError(
-      `--set ${given}: must be a number of at least ${least}, got ${JSON.stringify(value)}`,
-    );
+  if (number === undefined || number < least) {
+    const allowed = isDuration
+      ? `at least ${formatDuration(least)}: ${DURATION_FORM}`
+      : `a number of at least ${least}`;
+    throw new UsageError(`--set ${given}: must be ${allowed}, got ${JSON.stringify(value)}`);
   }
   parameters.set(policy, { ...parameters.get(policy), [parameter]: number });
+}
+
+/** A finite number, or `undefined` if the text is not one. */
+function numberOf(text: string): number | undefined {
+  const number = Number(text);
+  return text.trim() !== '' && Number.isFinite(number) ? number : undefined;
 }
 
 /** What happens again and again cannot take no time. */
@@ -161,14 +170,20 @@ const INTERVALS = new Set(['pollInterval', 'sweep']);
 
 /** The policies and their parameters, as the help shows them. */
 export function policyRows(): (readonly [string, string])[] {
-  const parameter = (name: string, value: number) =>
-    `  ${name}=${value === Number.POSITIVE_INFINITY ? 'unlimited' : value}`;
+  const shown = (value: number, unit: 'seconds' | undefined) => {
+    if (value === Number.POSITIVE_INFINITY) return 'unlimited';
+    return unit === 'seconds' ? formatDuration(value) : String(value);
+  };
   return [
     ['ours', 'this project, with the settings of fleets.yaml'],
     ...PEERS.flatMap((peer) => [
       [peer.name, peer.about] as const,
       ...Object.entries(defaultParameters(peer)).map(
-        ([name, value]) => [parameter(name, value), peer.parameters[name]?.what ?? ''] as const,
+        ([name, value]) =>
+          [
+            `  ${name}=${shown(value, peer.parameters[name]?.unit)}`,
+            peer.parameters[name]?.what ?? '',
+          ] as const,
       ),
     ]),
   ];

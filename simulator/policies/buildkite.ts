@@ -20,10 +20,10 @@ export const buildkite = peer({
   name: 'buildkite',
   about: 'buildkite-agent-scaler with the Elastic CI Stack: runners reused',
   parameters: {
-    pollInterval: { what: 'seconds between polls', default: 10 },
-    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 600 },
+    pollInterval: { what: 'time between polls', unit: 'seconds', default: 10 },
+    idleTimeout: { what: 'time after which an idle runner leaves', unit: 'seconds', default: 600 },
     buffer: { what: 'instances beyond what is wanted', default: 0 },
-    cooldown: { what: 'seconds from one scale-out to the next', default: 0 },
+    cooldown: { what: 'time from one scale-out to the next', unit: 'seconds', default: 0 },
   },
   policy: ({ pollInterval, idleTimeout, buffer, cooldown }, maxReplicas) => ({
     ...PLAIN,

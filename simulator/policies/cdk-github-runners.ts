@@ -9,8 +9,8 @@ export const cdkGithubRunners = peer({
   name: 'cdk-github-runners',
   about: 'CloudSnorkel/cdk-github-runners: an execution and an instance for each job',
   parameters: {
-    delay: { what: 'seconds from the webhook to the launch', default: 0 },
-    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 600 },
+    delay: { what: 'time from the webhook to the launch', unit: 'seconds', default: 0 },
+    idleTimeout: { what: 'time after which an idle runner leaves', unit: 'seconds', default: 600 },
   },
   policy: ({ delay, idleTimeout }, maxReplicas) => ({
     ...PLAIN,

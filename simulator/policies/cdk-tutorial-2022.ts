@@ -10,8 +10,8 @@ export const cdkTutorial2022 = peer({
   name: 'cdk-tutorial-2022',
   about: "CircleCI's CDK tutorial of 2022, without protection from scale-in",
   parameters: {
-    pollInterval: { what: 'seconds between polls', default: 60 },
-    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 300 },
+    pollInterval: { what: 'time between polls', unit: 'seconds', default: 60 },
+    idleTimeout: { what: 'time after which an idle runner leaves', unit: 'seconds', default: 300 },
   },
   policy: ({ pollInterval, idleTimeout }, maxReplicas) => ({
     ...PLAIN,

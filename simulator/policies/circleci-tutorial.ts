@@ -11,8 +11,8 @@ export const circleciTutorial = peer({
   name: 'circleci-tutorial',
   about: "CircleCI's tutorial: a Lambda function each minute",
   parameters: {
-    pollInterval: { what: 'seconds between polls', default: 60 },
-    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 60 },
+    pollInterval: { what: 'time between polls', unit: 'seconds', default: 60 },
+    idleTimeout: { what: 'time after which an idle runner leaves', unit: 'seconds', default: 60 },
   },
   policy: ({ pollInterval, idleTimeout }, maxReplicas) => ({
     ...PLAIN,

@@ -10,8 +10,8 @@ export const gitlab = peer({
   name: 'gitlab',
   about: "GitLab Runner's taskscaler: idle capacity in proportion to the work",
   parameters: {
-    pollInterval: { what: 'seconds between polls', default: 3 },
-    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 1_200 },
+    pollInterval: { what: 'time between polls', unit: 'seconds', default: 3 },
+    idleTimeout: { what: 'time after which an idle runner leaves', unit: 'seconds', default: 1_200 },
     idle: { what: 'idle instances to keep', default: 0 },
     factor: { what: 'idle instances for each one in use', default: 0 },
   },

@@ -10,8 +10,8 @@ export const mro = peer({
   name: 'mro',
   about: "CircleCI's Machine Runner Orchestrator: level polling every 5 s",
   parameters: {
-    pollInterval: { what: 'seconds between polls', default: 5 },
-    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 300 },
+    pollInterval: { what: 'time between polls', unit: 'seconds', default: 5 },
+    idleTimeout: { what: 'time after which an idle runner leaves', unit: 'seconds', default: 300 },
     minReplicas: { what: 'the fewest instances to keep', default: 0 },
     headroom: { what: 'instances beyond what is wanted, while there is work', default: 0 },
     maxSurge: { what: 'the most instances beyond those ready', default: Number.POSITIVE_INFINITY },

@@ -9,8 +9,8 @@ export const runsOn = peer({
   name: 'runs-on',
   about: 'RunsOn: an instance for each job, from a stopped pool if there is one',
   parameters: {
-    delay: { what: 'seconds from the webhook to the launch', default: 0 },
-    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 600 },
+    delay: { what: 'time from the webhook to the launch', unit: 'seconds', default: 0 },
+    idleTimeout: { what: 'time after which an idle runner leaves', unit: 'seconds', default: 600 },
     pool: { what: 'stopped instances that stand by', default: 0 },
   },
   policy: ({ delay, idleTimeout, pool }, maxReplicas) => ({

@@ -13,8 +13,8 @@ export const vela = peer({
   name: 'vela',
   about: 'vela-games: adds what is unclaimed, then waits for all of it',
   parameters: {
-    pollInterval: { what: 'seconds between polls', default: 5 },
-    idleTimeout: { what: 'seconds after which an idle runner leaves', default: 300 },
+    pollInterval: { what: 'time between polls', unit: 'seconds', default: 5 },
+    idleTimeout: { what: 'time after which an idle runner leaves', unit: 'seconds', default: 300 },
   },
   policy: ({ pollInterval, idleTimeout }, maxReplicas) => ({
     ...PLAIN,

@@ -10,9 +10,9 @@ export const webhook = peer({
   name: 'webhook',
   about: 'terraform-aws-github-runner: a launch for each job that is queued',
   parameters: {
-    delay: { what: 'seconds for which the queue keeps a job back', default: 30 },
-    sweep: { what: 'seconds between the ends of idle runners', default: 300 },
-    leastAge: { what: 'seconds that a runner lives at least', default: 300 },
+    delay: { what: 'time for which the queue keeps a job back', unit: 'seconds', default: 30 },
+    sweep: { what: 'time between two sweeps that end idle runners', unit: 'seconds', default: 300 },
+    leastAge: { what: 'minimum age at which a sweep ends a runner', unit: 'seconds', default: 300 },
     ephemeral: { what: '1 if a runner takes one job only, else 0', default: 0 },
   },
   policy: ({ delay, sweep, leastAge, ephemeral }, maxReplicas) => ({

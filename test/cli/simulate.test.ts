@@ -160,7 +160,8 @@ describe('npm run simulate', () => {
     { words: ['--set', 'maxReplicas=1', 'minReplicas=2'], said: ['must be at least minReplicas (2), got 1'] },
     { words: ['--set', 'mro.hedroom=1'], said: ['mro has the parameters', 'the nearest one is headroom'] },
     { words: ['--set', 'mro.headroom=-1'], said: ['mro.headroom', 'at least 0, got "-1"'] },
-    { words: ['--set', 'mro.pollInterval=0'], said: ['mro.pollInterval', 'at least 1, got "0"'] },
+    { words: ['--set', 'mro.pollInterval=0'], said: ['mro.pollInterval', 'at least 1s:', 'got "0"'] },
+    { words: ['--set', 'mro.idleTimeout=5 minutes'], said: ['mro.idleTimeout', '1h30m', 'got "5 minutes"'] },
     { words: ['--policies', 'ours,seed'], said: ['seed', 'circleci-tutorial'] },
     { words: ['--set', 'seed.idleTimeout=30'], said: ['seed', 'circleci-tutorial'] },
     {
