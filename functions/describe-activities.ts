@@ -4,6 +4,7 @@ import { autoScalingClient } from './lib/auto-scaling.ts';
 import { Activities, DescribeActivitiesInput } from './lib/contracts.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { describeActivities } from './lib/scaling-activities.ts';
+import { isFallbackInForce } from './lib/spot.ts';
 import { step } from './lib/step.ts';
 
 /** Reads the results of the group's launches, and derives from them whether the breaker is open. */
@@ -14,13 +15,18 @@ export const handler = step(
   async (input, { autoScaling, metrics, now }) => {
     const { fleet, groupName, warmPoolAuto } = input;
     const found = await describeActivities(autoScaling, groupName, { all: warmPoolAuto });
-    const activities = summariseActivities(found, input, now());
+    const at = now();
+    const activities = summariseActivities(found, input, at);
     publishMetrics(metrics, fleet, {
       ...(activities.failedLaunches > 0 && { FailedLaunches: activities.failedLaunches }),
+      ...(activities.placementRefusals !== undefined && { PlacementRefusals: activities.placementRefusals }),
+      ...(isFallbackInForce(activities.spotShortageAt, at) && { SpotFallback: 1 }),
       ...(activities.breaker.open && { BreakerOpen: 1 }),
     });
     return z.encode(Activities, activities);
   },
-  ({ breaker, failedLaunches }) =>
-    breaker.open || failedLaunches > 0 ? { breaker, failedLaunches } : undefined,
+  ({ breaker, failedLaunches, placementRefusals = 0 }) =>
+    breaker.open || failedLaunches + placementRefusals > 0
+      ? { breaker, failedLaunches, placementRefusals }
+      : undefined,
 );

@@ -2,7 +2,7 @@ import type { Agenda } from './agenda.ts';
 import type { ScalingActivities } from './group/activities.ts';
 import { DURATIONS, type Durations } from './group/durations.ts';
 import type { EventKind } from './group/events.ts';
-import type { LaunchFault } from './group/faults.ts';
+import { isOfSpot, type LaunchFault } from './group/faults.ts';
 import { Group } from './group/group.ts';
 import { type GroupView, History } from './group/history.ts';
 import type { Instance } from './group/instance.ts';
@@ -70,6 +70,8 @@ export interface GroupSettings {
 export class AutoScalingGroup {
   readonly settings: GroupSettings;
   readonly tags = new Map<string, string>();
+  /** What AWS says of why a process is suspended; this if somebody called SuspendProcesses. */
+  suspensionReason = 'User suspended at 2026-01-05T08:00:00Z';
   readonly #group: Group;
   readonly #agenda: Agenda;
   readonly #queue: TaskQueue;
@@ -101,7 +103,7 @@ export class AutoScalingGroup {
         leavesAt: leavesAfter(durations.idleTimeout, durations.idleSpread),
         launchFault: (now, onDemand) => {
           const fault = settings.launchFault?.(now, onDemand);
-          return fault === 'no-spot' && onDemand ? undefined : fault;
+          return isOfSpot(fault) && onDemand ? undefined : fault;
         },
         interruptedAfter: () => settings.interruptedAfter?.() ?? Number.POSITIVE_INFINITY,
       },

@@ -247,7 +247,8 @@ function describe(group: AutoScalingGroup, staleness: number): string {
       `<ProtectedFromScaleIn>${instance.protectedFromScaleIn}</ProtectedFromScaleIn></member>`,
   );
   const suspended = [...group.suspendedProcesses].map(
-    (name) => `<member><ProcessName>${name}</ProcessName></member>`,
+    (name) =>
+      `<member><ProcessName>${name}</ProcessName><SuspensionReason>${escaped(group.suspensionReason)}</SuspensionReason></member>`,
   );
   const tags = [...group.tags].map(
     ([key, value]) =>

@@ -124,6 +124,36 @@ export const alarmsOfFleet = ({
       bad: 'any',
       route: 'NeedsYou',
     },
+    ZoneUnusable: {
+      heading: 'Zone Unusable',
+      wrong:
+        'EC2 refused launches in the last hour because a zone never has the instance type. Other zones launch in its place.',
+      metric: 'PlacementRefusals',
+      statistic: 'Sum',
+      // Told once: it rings until an hour has passed without one.
+      minutes: [1, 60],
+      bad: 'any',
+      route: 'direct',
+    },
+    SpotUnavailable: {
+      heading: 'Spot Unavailable',
+      wrong:
+        'EC2 has had no Spot capacity for the fleet for 2 hours, so On-Demand instances run in its place. Jobs run; they cost more.',
+      metric: 'SpotFallback',
+      statistic: 'Maximum',
+      minutes: [110, 120],
+      bad: 'any',
+      route: 'direct',
+    },
+    MaximumSizeTooSmall: {
+      heading: 'Maximum Size Too Small',
+      wrong: `somebody lowered the maximum size of the Auto Scaling group below ${maximum}, and tasks wait for it.`,
+      metric: 'MaximumSizeTooSmall',
+      statistic: 'Maximum',
+      minutes: [3, 5],
+      bad: 'any',
+      route: 'NeedsYou',
+    },
     LaunchesFailing: {
       heading: 'Launches Failing',
       wrong:

@@ -66,7 +66,9 @@ function describeOutcome({ alarms, messages, jobs }: Outcome): Record<'rang' | '
   const rang = alarms
     .filter((alarm) => !notifying.includes(alarm))
     .toSorted((a, b) => firstMinute(a) - firstMinute(b));
-  const notified = [...notifying.map(describeRinging), ...(messages > 0 ? [`${messages} messages`] : [])];
+  const direct = rang.filter(({ route }) => route === 'direct').map(({ heading }) => heading);
+  const sent = messages > 0 ? [`${messages} messages`] : [];
+  const notified = [...notifying.map(describeRinging), ...direct, ...sent];
   const lost = [
     ...(jobs.killed > 0 ? [`${jobs.killed} killed`] : []),
     ...(jobs.neverRun > 0 ? [`${jobs.neverRun} never ran`] : []),

@@ -48,6 +48,11 @@ export const GENERATORS: Record<string, Generator> = {
     files: ['docs/policies.svg'],
     texts: async () => [await (await import('./policies-picture.ts')).drawPolicies()],
   },
+  'launch-failures': {
+    files: ['docs/launch-failures.md'],
+    test: 'test/functions/launch-failures.test.ts',
+    texts: async () => [(await import('./launch-failures.ts')).launchFailures()],
+  },
   'fault-matrix': {
     files: ['docs/fault-matrix.md'],
     test: 'test/sandbox/fault-matrix.test.ts',

@@ -77,6 +77,51 @@ export const FAULT_OPTIONS: FaultOption[] = [
     },
   },
   {
+    name: 'no-spot-role',
+    form: `${WINDOW}: the account lacks the service-linked role for Spot`,
+    example: 'no-spot-role=1h..3h',
+    read: (value, { spotRoleMissing }) => {
+      const added = window(value);
+      return added && { spotRoleMissing: [...spotRoleMissing, added] };
+    },
+  },
+  {
+    name: 'zone-refusals',
+    form: `a share of the launches that are tried first in a zone without the type, ${SHARE}`,
+    example: 'zone-refusals=17%',
+    read: (value, { zoneRefusals }) => {
+      const added = shareWindow(value);
+      return added && { zoneRefusals: [...zoneRefusals, added] };
+    },
+  },
+  {
+    name: 'no-addresses',
+    form: `${WINDOW}: the subnets have no free address`,
+    example: 'no-addresses=1h..2h',
+    read: (value, { addressShortages }) => {
+      const added = window(value);
+      return added && { addressShortages: [...addressShortages, added] };
+    },
+  },
+  {
+    name: 'throttled',
+    form: `${WINDOW}: EC2 throttles the account`,
+    example: 'throttled=1h..2h',
+    read: (value, { throttled }) => {
+      const added = window(value);
+      return added && { throttled: [...throttled, added] };
+    },
+  },
+  {
+    name: 'volume-key',
+    form: `${WINDOW}: EC2 Auto Scaling may not use the key of the volumes`,
+    example: 'volume-key=1h..2h',
+    read: (value, { keyFailures }) => {
+      const added = window(value);
+      return added && { keyFailures: [...keyFailures, added] };
+    },
+  },
+  {
     name: 'boot-failures',
     form: `a share of the boots, ${SHARE}`,
     example: 'boot-failures=100%@1h..3h',

@@ -1,5 +1,7 @@
-import { type FailedLaunch, judgeLaunches, type Launch } from './breaker.ts';
+import { type FailedLaunch, judgeLaunches, type Launch, unansweredRefusals } from './breaker.ts';
 import type { Activities } from './contracts.ts';
+import { PASSING } from './launch-failures.ts';
+import { FALLBACK_SECONDS } from './spot.ts';
 import { type Boot, launchDemand } from './warm-pool.ts';
 
 const MINUTE = 60_000;
@@ -36,22 +38,25 @@ export function summariseActivities(
   now: number,
 ): Activities {
   const settings = { failures: breakerFailures, windowSeconds: breakerWindowSeconds };
-  // The fallback answers a Spot shortage, so nobody is told; what fails of the On-Demand launches is for the breaker.
-  const isAnswered = (launch: Launch): launch is FailedLaunch =>
-    launch.outcome === 'failed' && launch.spot === true && onDemandPercentage < 100;
-  const shortOfSpot = launches.filter(isAnswered);
-  const others = launches.filter((launch) => !isAnswered(launch));
+  // The fallback answers a Spot shortage, so the breaker does not count it. It counts what fails of On-Demand launches.
+  const shortOfSpot = onDemandPercentage < 100 ? launches.filter(isSpotShortage) : [];
+  const answered = answeredByFallback(shortOfSpot);
+  const others = launches.filter((launch) => !answered.has(launch));
   const judged = judgeLaunches(others, settings, complete);
 
   // Executions start once a minute, so each failure is counted and told by the one that follows it.
   const thisMinute = Math.floor(now / MINUTE) * MINUTE;
   const inMinuteBefore = (at: number) => at >= thisMinute - MINUTE && at < thisMinute;
-  const ended = (outcome: 'failed' | 'succeeded') =>
-    others.filter((launch) => launch.outcome === outcome && inMinuteBefore(launch.endedAt)).length;
+  const endedInMinuteBefore = (launch: Launch) =>
+    launch.outcome !== 'underway' && inMinuteBefore(launch.endedAt);
+  const failed = others.filter((launch) => launch.outcome === 'failed').filter(endedInMinuteBefore);
+  const unanswered = unansweredRefusals(failed, others);
+  const outsideZones = failed.filter(({ kind }) => kind === 'placement');
   return {
     lastAt: lastAt ?? null,
-    failedLaunches: ended('failed'),
-    cameInService: ended('succeeded'),
+    failedLaunches: failed.filter(({ noInstance }) => !noInstance).length + unanswered.length,
+    ...(outsideZones.length > 0 && { placementRefusals: outsideZones.length }),
+    cameInService: others.filter(({ outcome }) => outcome === 'succeeded').filter(endedInMinuteBefore).length,
     ...(shortOfSpot.length > 0 && {
       spotShortageAt: Math.max(...shortOfSpot.map(({ endedAt }) => endedAt)),
     }),
@@ -60,7 +65,7 @@ export function summariseActivities(
       ? {
           open: true,
           // A shortage is tried again every 2 minutes, and told once.
-          news: inMinuteBefore(judged.kind === 'shortage' ? judged.openedAt : judged.lastFailureAt),
+          news: inMinuteBefore(PASSING.includes(judged.kind) ? judged.openedAt : judged.lastFailureAt),
           failures: judged.failures,
           kind: judged.kind,
           reason: judged.reason,
@@ -68,4 +73,27 @@ export function summariseActivities(
         }
       : { open: false },
   };
+}
+
+const isSpotShortage = (launch: Launch): launch is FailedLaunch =>
+  launch.outcome === 'failed' && launch.kind === 'shortage' && launch.spot === true;
+
+/** For how long after the first Spot shortage others may follow that the fallback could not prevent, in milliseconds. */
+const FALLBACK_TAKES_HOLD = 300_000;
+
+/**
+ * The Spot shortages that the fallback answers. Where it works, none follows until it ends. One that comes in between
+ * shows that it does not work, and counts like any other failure.
+ */
+function answeredByFallback(shortages: FailedLaunch[]): Set<Launch> {
+  const ends = shortages.map(({ endedAt }) => endedAt).sort((a, b) => a - b);
+  let first = Number.NEGATIVE_INFINITY;
+  let last = Number.NEGATIVE_INFINITY;
+  const unanswered = new Set<number>();
+  for (const end of ends) {
+    if (end - last >= FALLBACK_SECONDS * 1_000) first = end;
+    if (end - first > FALLBACK_TAKES_HOLD) unanswered.add(end);
+    last = end;
+  }
+  return new Set(shortages.filter(({ endedAt }) => !unanswered.has(endedAt)));
 }

@@ -26,8 +26,12 @@ export const autoScalingClient = () => new AutoScalingClient(clientSettings);
 
 const Described = z.object({
   DesiredCapacity: Count,
+  MaxSize: z.optional(Count),
   Instances: z._default(z.array(z.object({ LifecycleState: z.string() })), []),
-  SuspendedProcesses: z._default(z.array(z.object({ ProcessName: z.string() })), []),
+  SuspendedProcesses: z._default(
+    z.array(z.object({ ProcessName: z.string(), SuspensionReason: z.optional(z.string()) })),
+    [],
+  ),
   Tags: z._default(z.array(z.object({ Key: z.string(), Value: z._default(z.string(), '') })), []),
   MixedInstancesPolicy: z.optional(
     // AWS tells all of it, emulators less.
@@ -52,16 +56,19 @@ const Described = z.object({
  */
 export async function describeGroup(autoScaling: AutoScalingClient, groupName: string): Promise<Group> {
   const described = await readGroup(autoScaling, groupName);
-  const { DesiredCapacity, Instances, SuspendedProcesses, Tags } = described;
+  const { DesiredCapacity, MaxSize, Instances, SuspendedProcesses, Tags } = described;
   const { MixedInstancesPolicy, WarmPoolConfiguration } = described;
   const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
   for (const { LifecycleState } of Instances) {
     // Instances of the warm pool have a list of their own, DescribeWarmPool. Should one be here, it is no member.
     if (!LifecycleState.startsWith('Warmed')) members[memberKind(LifecycleState)] += 1;
   }
+  const suspended = SuspendedProcesses.find(({ ProcessName }) => ProcessName === LAUNCH);
+  const byAws = suspended?.SuspensionReason !== undefined && !BY_USER.test(suspended.SuspensionReason);
   const launchProcess = {
-    suspended: SuspendedProcesses.some(({ ProcessName }) => ProcessName === LAUNCH),
+    suspended: suspended !== undefined,
     byBreaker: Tags.some(({ Key }) => Key === LAUNCH_SUSPENDED_TAG),
+    ...(byAws && { byAws }),
   };
   const onDemandPercentage = MixedInstancesPolicy?.InstancesDistribution?.OnDemandPercentageAboveBaseCapacity;
   const byFallback = Tags.some(({ Key }) => Key === FALLBACK_TAG);
@@ -74,6 +81,7 @@ export async function describeGroup(autoScaling: AutoScalingClient, groupName: s
   return {
     desired: DesiredCapacity,
     members,
+    ...(MaxSize !== undefined && { maxSize: MaxSize }),
     launchProcess,
     paused,
     ...(WarmPoolConfiguration && {
@@ -133,6 +141,13 @@ export async function setDesiredCapacity(
     ),
   );
 }
+
+/**
+ * How the reason begins if somebody called SuspendProcesses: `User suspended at 2026-01-05T08:00:00Z`. AWS suspends
+ * `Launch` itself when launches have failed for a day, and documents no text for that.
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html
+ */
+const BY_USER = /^User suspended/i;
 
 /** The name of the process: https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html */
 const LAUNCH = 'Launch';

@@ -1,13 +1,15 @@
+import { type FailureKind, PASSING } from './launch-failures.ts';
+
 /**
  * The breaker: when launch after launch never becomes a runner, it stops launching but for one canary at a
  * time. Pure: its memory is the group's scaling activities, so it needs no store and no reset.
  */
 
-/** Why a launch failed: EC2 has no capacity for it, EC2 refused it for another reason, or it launched and never came into service. */
-export type FailureKind = 'shortage' | 'refused' | 'boot';
-
-/** One launch of an instance. Times are milliseconds since the epoch. */
-export type Launch = { startedAt: number } & (
+/**
+ * One launch of an instance. Times are milliseconds since the epoch. `noInstance`: EC2 has given none, or not yet. A
+ * refusal shows at once, a success only a boot later, so the two are never compared: see `unansweredRefusals`.
+ */
+export type Launch = { startedAt: number; noInstance?: boolean } & (
   | { outcome: 'underway' }
   | { outcome: 'succeeded'; endedAt: number }
   | FailedLaunch
@@ -18,7 +20,8 @@ export interface FailedLaunch {
   startedAt: number;
   endedAt: number;
   kind: FailureKind;
-  /** Whether it was Spot capacity that was short. */
+  noInstance?: boolean;
+  /** Whether it was Spot capacity that failed. */
   spot?: boolean;
   /** What EC2 Auto Scaling said. */
   reason: string;
@@ -49,14 +52,23 @@ export type BreakerState =
     };
 
 const FIRST_CANARY_SECONDS = 120;
+const FIRST_CANARY = FIRST_CANARY_SECONDS * 1_000;
 const LAST_CANARY_SECONDS = 1_800;
 
+/** Launches that begin within so many milliseconds are of one burst. */
+const BURST = 30_000;
+
 /**
- * Whether the breaker is open. It opens at the failure that is the last of `failures` within `windowSeconds`
- * with no success between them, and stays open until a launch succeeds.
+ * Whether the breaker is open. It opens for one of two reasons, and stays open until a launch succeeds:
+ *
+ * - `failures` instances within `windowSeconds` never came into service, with no success between them. As long as more
+ *   launches of the same burst are still under way than have failed, it waits for them: a boot that fails may end
+ *   before one that succeeds.
+ * - EC2 refused `failures` launches within `windowSeconds`, and gave no instance in their place. As long as an instance
+ *   boots that was launched before, it waits: EC2 Auto Scaling tries other zones by itself unless `Launch` is suspended.
  *
  * The first canary may launch 2 minutes after the last failure; each one that fails doubles that, up to 30
- * minutes. A launch that EC2 has no capacity for costs nothing, so after a shortage it stays at 2 minutes.
+ * minutes. After a failure that passes by itself, such as a shortage, it stays at 2 minutes: trying costs nothing.
  *
  * @param complete Whether these are all launches that are on record. If not, and none of these succeeded, it
  * was opened by one that is older.
@@ -71,29 +83,65 @@ export function judgeLaunches(launches: Launch[], settings: BreakerSettings, com
   const streak = launches
     .filter(failedSince)
     .sort((a, b) => a.endedAt - b.endedAt || a.startedAt - b.startedAt);
-  const neverSucceeded = lastSuccessAt === Number.NEGATIVE_INFINITY;
-  const openedBefore = !complete && neverSucceeded && streak.length >= settings.failures;
-  const opening = streak.find((failure, index) => {
-    if (openedBefore) return true;
-    const first = streak[index - settings.failures + 1];
-    return first !== undefined && failure.endedAt - first.endedAt <= settings.windowSeconds * 1_000;
-  });
-  if (opening === undefined) return { open: false };
-  const last = streak.at(-1) ?? opening;
+  if (streak.length < settings.failures) return { open: false };
+  const openedBefore = !complete && lastSuccessAt === Number.NEGATIVE_INFINITY;
+  const booting = launches.filter(({ outcome, noInstance }) => outcome === 'underway' && !noInstance);
+  const refusals = unansweredRefusals(streak, launches);
+  const failed = streak.filter((failure) => !failure.noInstance || refusals.includes(failure));
 
+  const boots = streak.filter(({ noInstance }) => !noInstance);
+  const ofBoots = openingOf(boots, settings, openedBefore);
+  if (ofBoots !== undefined) {
+    const sameBurst = booting.filter(({ startedAt }) => startedAt <= ofBoots.startedAt + BURST);
+    if (sameBurst.length <= boots.length) return opened(failed, ofBoots);
+  }
+  const ofRefusals = openingOf(refusals, settings, openedBefore);
+  if (ofRefusals !== undefined) {
+    const others = booting.filter(({ startedAt }) => startedAt < ofRefusals.endedAt + FIRST_CANARY);
+    if (others.length === 0) return opened(failed, ofRefusals);
+  }
+  return { open: false };
+}
+
+/**
+ * The refusals that no launch made up for, in the same zone or another. EC2 Auto Scaling tries again within seconds, or
+ * the next launch does. Whatever launches later may be the breaker's canary, and must succeed first.
+ */
+export function unansweredRefusals(failures: FailedLaunch[], launches: Launch[]): FailedLaunch[] {
+  const answers = launches.filter(({ noInstance }) => !noInstance).map(({ startedAt }) => startedAt);
+  return failures.filter(
+    ({ noInstance, startedAt, endedAt }) =>
+      noInstance && !answers.some((at) => at >= startedAt && at < endedAt + FIRST_CANARY),
+  );
+}
+
+/** The failure that is the last of `failures` within `windowSeconds`; the first of all if it was opened before. */
+function openingOf(
+  streak: FailedLaunch[],
+  { failures, windowSeconds }: BreakerSettings,
+  openedBefore: boolean,
+): FailedLaunch | undefined {
+  if (openedBefore && streak.length >= failures) return streak[0];
+  return streak.find((failure, index) => {
+    const first = streak[index - failures + 1];
+    return first !== undefined && failure.endedAt - first.endedAt <= windowSeconds * 1_000;
+  });
+}
+
+function opened(streak: FailedLaunch[], opening: FailedLaunch): BreakerState {
+  const last = streak.at(-1) ?? opening;
   // Those that were under way when it opened, or that the group tried again at once, are no canaries.
   let canaries = 0;
   let before = opening;
   for (const failure of streak) {
     const sinceBefore = failure.startedAt - before.startedAt;
-    if (failure.startedAt <= before.endedAt || sinceBefore < FIRST_CANARY_SECONDS * 1_000) continue;
+    if (failure.startedAt <= before.endedAt || sinceBefore < FIRST_CANARY) continue;
     canaries += 1;
     before = failure;
   }
-  const rest =
-    last.kind === 'shortage'
-      ? FIRST_CANARY_SECONDS
-      : Math.min(FIRST_CANARY_SECONDS * 2 ** canaries, LAST_CANARY_SECONDS);
+  const rest = PASSING.includes(last.kind)
+    ? FIRST_CANARY_SECONDS
+    : Math.min(FIRST_CANARY_SECONDS * 2 ** canaries, LAST_CANARY_SECONDS);
   return {
     open: true,
     failures: streak.length,

@@ -21,6 +21,8 @@ export interface LaunchProcess {
   suspended: boolean;
   /** Whether the workflow is on record as the one who suspended it, for the breaker. */
   byBreaker: boolean;
+  /** Whether AWS itself suspended it, as it may after a day of failed launches. */
+  byAws?: boolean | undefined;
 }
 
 /** What is asked for, what is there, and between which bounds the answer must lie. All counts are whole and at least 0. */
@@ -35,6 +37,8 @@ export interface Situation {
   /** Runners without a task that are kept at any time; busy ones do not use them up. */
   minReplicas: number;
   maxReplicas: number;
+  /** The maximum size of the group, which is at least `maxReplicas` unless somebody lowered it. Without it, no limit. */
+  maxSize?: number | undefined;
   /**
    * Runners without a task that are kept while there are tasks: a number, or a share of the tasks such as `20%`,
    * rounded up. Without it, none. Where `minReplicas` is more, that counts.
@@ -86,8 +90,15 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
   const wanted = tasks + spare;
   if (spare > 0) reasons.push(`raised to ${wanted}: ${spare} without a task (${kept})`);
 
-  let target = Math.min(wanted, maxReplicas);
-  if (target < wanted) reasons.push(`capped at maxReplicas (${maxReplicas})`);
+  const limit = largestSize(situation);
+  let target = Math.min(wanted, limit);
+  if (target < wanted) {
+    reasons.push(
+      limit < maxReplicas
+        ? `capped at ${limit}: the group's maximum size is below maxReplicas (${maxReplicas})`
+        : `capped at maxReplicas (${maxReplicas})`,
+    );
+  }
   if (target > present + launchLimit) {
     target = present + launchLimit;
     reasons.push(
@@ -118,6 +129,15 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
   return { from: desired, desired: lowest, change: true, reasons };
 }
 
+/** The most members that the fleet and its group allow. */
+const largestSize = ({ maxReplicas, maxSize }: Pick<Situation, 'maxReplicas' | 'maxSize'>) =>
+  Math.min(maxReplicas, maxSize ?? Number.POSITIVE_INFINITY);
+
+/** Whether the group's maximum size, and not `maxReplicas`, keeps instances from tasks. */
+export const isHeldByMaximumSize = (situation: Situation) =>
+  situation.unclaimed + situation.running > largestSize(situation) &&
+  largestSize(situation) < situation.maxReplicas;
+
 /**
  * Whether tasks wait for nothing but `maxReplicas`. The supply decides, not the demand: a backlog that is larger than
  * `maxReplicas` says nothing about whether instances come and work.
@@ -128,11 +148,13 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
  * - Tasks run on at least half of the members in service. The others may have booted a moment ago, or be about to leave.
  */
 export function isAtMaximum(
-  { unclaimed, running, members, maxReplicas }: Situation,
+  situation: Situation,
   { from, desired }: Pick<Decision, 'from' | 'desired'>,
 ): boolean {
-  const limited = unclaimed > 0 && unclaimed + running > maxReplicas;
-  const full = desired >= maxReplicas && presentIn(members) >= Math.min(from, maxReplicas);
+  const { unclaimed, running, members } = situation;
+  const largest = largestSize(situation);
+  const limited = unclaimed > 0 && unclaimed + running > largest;
+  const full = desired >= largest && presentIn(members) >= Math.min(from, largest);
   const working = running > 0 && 2 * running >= members.inService;
   return limited && full && working;
 }
@@ -187,7 +209,12 @@ export function withLaunchProcess(decision: Decision, situation: Situation): Dec
     const reason = 'nothing may launch, and the group would replace what fails';
     return launchProcess.suspended ? decision : change('suspend', reason);
   }
-  if (!launchProcess.byBreaker) return decision;
+  if (!launchProcess.byBreaker) {
+    if (!launchProcess.suspended || decision.desired <= presentIn(members)) return decision;
+    const who = launchProcess.byAws ? 'AWS' : 'somebody';
+    const reasons = [...decision.reasons, `nothing launches: ${who} suspended the Launch process`];
+    return { ...decision, reasons };
+  }
   return change('resume', canary ? 'a canary may launch' : 'everything may launch again');
 }
 
@@ -207,9 +234,10 @@ export function brokenLaw(
   {
     members,
     maxReplicas,
+    maxSize = Number.POSITIVE_INFINITY,
     maxSurge = Number.POSITIVE_INFINITY,
     launchLimit = Number.POSITIVE_INFINITY,
-  }: Pick<Situation, 'members' | 'maxReplicas' | 'maxSurge' | 'launchLimit'>,
+  }: Pick<Situation, 'members' | 'maxReplicas' | 'maxSize' | 'maxSurge' | 'launchLimit'>,
 ): string | undefined {
   const { from, desired, change, launchProcess, onDemandPercentage, warmPoolSize } = decision;
   if (!Number.isInteger(desired) || desired < 0) return `${desired} is not a number of instances`;
@@ -219,6 +247,7 @@ export function brokenLaw(
   if (change !== (desired !== from || others.some((other) => other !== undefined)))
     return `from ${from} to ${desired} is ${change ? 'no' : 'a'} change`;
   if (desired > from && desired > maxReplicas) return `${desired} is above maxReplicas (${maxReplicas})`;
+  if (desired > from && desired > maxSize) return `${desired} is above the group's maximum size (${maxSize})`;
   const present = presentIn(members);
   const limit = Math.min(maxSurge, launchLimit);
   if (desired > from && desired > present + limit) {

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { FAILURE_KINDS } from './launch-failures.ts';
 
 /** A count of tasks or instances: whole, at least 0, and small enough to be one. */
 export const Count = z.int().check(z.minimum(0), z.maximum(1_000_000));
@@ -62,7 +63,9 @@ export const DescribeGroupInput = z.object({ ...Trace, groupName: Text, poll: Co
 export const Group = z.object({
   desired: Count,
   members: z.object({ pending: Count, inService: Count, leaving: Count, standby: Count }),
-  launchProcess: z.object({ suspended: z.boolean(), byBreaker: z.boolean() }),
+  /** The group's maximum size. */
+  maxSize: z.optional(Count),
+  launchProcess: z.object({ suspended: z.boolean(), byBreaker: z.boolean(), byAws: z.optional(z.boolean()) }),
   /** Whether a person wants its capacity held, or nothing launched; in tags.ts. */
   paused: z.enum(['false', 'true', 'drain']),
   /** Explained in spot.ts; not of a group with one launch template and nothing else. */
@@ -86,8 +89,10 @@ export const DescribeActivitiesInput = z.object({
 export const Activities = z.object({
   /** When the group's last scaling activity began or ended; `null` if it has had none. */
   lastAt: z.nullable(Instant),
-  /** Launches that failed in the minute before. */
+  /** Launches that failed in the minute before, without those that EC2 refused and a later launch made up for. */
   failedLaunches: Count,
+  /** Launches that EC2 refused in the minute before because the zone never has the instance type. */
+  placementRefusals: z.optional(Count),
   /** Launches that came into service in the minute before. */
   cameInService: Count,
   /** When a launch last failed for want of Spot capacity. */
@@ -101,7 +106,7 @@ export const Activities = z.object({
       /** Whether a launch failed in the minute before that is still to be told. */
       news: z.boolean(),
       failures: Count,
-      kind: z.enum(['shortage', 'refused', 'boot']),
+      kind: z.enum(FAILURE_KINDS),
       reason: z.string(),
       canaryAt: Instant,
     }),

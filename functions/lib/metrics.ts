@@ -13,6 +13,9 @@ export const UNITS = {
   Starving: MetricUnit.Count,
   Launches: MetricUnit.Count,
   FailedLaunches: MetricUnit.Count,
+  PlacementRefusals: MetricUnit.Count,
+  SpotFallback: MetricUnit.Count,
+  MaximumSizeTooSmall: MetricUnit.Count,
   BreakerOpen: MetricUnit.Count,
   ExecutionsSucceeded: MetricUnit.Count,
 } as const;

@@ -3,7 +3,7 @@
  * Pure: the workflow's Compute Capacity and the replay of traces both poll with this file, so that they cannot differ.
  */
 
-import { brokenLaw, type Decision, isAtMaximum, type Situation } from './capacity.ts';
+import { brokenLaw, type Decision, isAtMaximum, isHeldByMaximumSize, type Situation } from './capacity.ts';
 import { type Seen, see } from './claims.ts';
 import type { Activities, Observation, PollSettings, PollState } from './contracts.ts';
 import { decide, held } from './decision.ts';
@@ -181,6 +181,7 @@ function metricsOf(
   const last = !again;
   const idle = idleSeconds >= HEARTBEAT_ALONE_SECONDS;
   const atMaximum = isAtMaximum(situation, decision);
+  const tooSmall = isHeldByMaximumSize(situation);
   // Claims after the last poll of a minute are not seen, but an instance that came into service came for a task,
   // unless some stand idle.
   const cameForTasks = seen.idle ? 0 : activities.cameInService;
@@ -190,7 +191,8 @@ function metricsOf(
     PollDuration: pollDuration(poll, now),
     ...(!idle && { UnclaimedTasks: unclaimed, RunningTasks: running }),
     ...(claimedTasks > 0 && { ClaimedTasks: claimedTasks }),
-    ...(atMaximum && { AtMaximum: 1 }),
+    ...(atMaximum && !tooSmall && { AtMaximum: 1 }),
+    ...(tooSmall && { MaximumSizeTooSmall: 1 }),
     ...(last && seen.waiting && !moving && !atMaximum && { Starving: 1 }),
     // Where Update Group is still to come, it says so itself.
     ...(!idle && last && !decision.change && { ExecutionsSucceeded: 1 }),

@@ -2,8 +2,9 @@ import { type AutoScalingClient, DescribeScalingActivitiesCommand } from '@aws-s
 import * as z from 'zod/mini';
 import type { LaunchRecord } from './activities.ts';
 import { translated } from './auto-scaling.ts';
-import type { FailureKind, Launch } from './breaker.ts';
+import type { Launch } from './breaker.ts';
 import { GroupNotFound, GroupUnreadable } from './errors.ts';
+import { classifyFailure } from './launch-failures.ts';
 import type { Boot } from './warm-pool.ts';
 
 const Activity = z.object({
@@ -71,26 +72,6 @@ const LAUNCHING = /^Launching a new EC2 instance/;
 const INTO_WARM_POOL = /^Launching a new EC2 instance into warm pool/;
 const FROM_WARM_POOL = /^Launching a new EC2 instance from warm pool/;
 
-/**
- * What EC2 says if it has nothing for anybody, or no more for this account. An adopter's own names, which
- * failures also quote, must not look like it.
- * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-capacity.html
- * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
- */
-const SHORTAGES = [
-  /\bsufficient\b.+\bcapacity\b/i,
-  /\bno (Spot )?capacity (is )?available\b/i,
-  /\b(Insufficient\w*|Unfulfillable)Capacity\b/,
-  /\b(instance|vCPU) (count )?limit\b/i,
-  /\b(\w+LimitExceeded|MaxSpotInstanceCountExceeded|SpotMaxPriceTooLow)\b/,
-  /\bnot launch Spot Instances\b|\bSpot request price\b/i,
-  /\bquota allows\b/i,
-  /\bServer\.SpotInstance(Termination|Shutdown)\b/,
-];
-
-/** Of a shortage, that it is of Spot capacity; a group says of each launch which of the two it was. */
-const SPOT = /\bSpot\b|\b(Server\.|Max)?Spot(Instance|MaxPrice)/;
-
 /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Activity.html: those but the three below are under way. */
 function asLaunch({
   Description,
@@ -108,15 +89,15 @@ function asLaunch({
   // It is told in whole seconds, so that what failed at once ends before it started.
   const endedAt = Math.max((EndTime ?? StartTime).getTime(), startedAt);
   if (StatusCode === 'Successful') return { outcome: 'succeeded', startedAt, endedAt };
-  if (StatusCode !== 'Failed' && StatusCode !== 'Cancelled') return { outcome: 'underway', startedAt };
-  const reason = StatusMessage || Description;
-  const shortage = SHORTAGES.some((said) => said.test(reason));
-  // Taken back before there was an instance, because the desired capacity fell: nothing failed.
   const launched = / i-[0-9a-f]+/.test(Description);
-  if (StatusCode === 'Cancelled' && !launched && !shortage) return undefined;
-  const kind: FailureKind = shortage ? 'shortage' : launched ? 'boot' : 'refused';
-  const spot = shortage && SPOT.test(reason);
-  return { outcome: 'failed', startedAt, endedAt, kind, ...(spot && { spot }), reason };
+  const without = launched ? {} : { noInstance: true };
+  if (StatusCode !== 'Failed' && StatusCode !== 'Cancelled')
+    return { outcome: 'underway', startedAt, ...without };
+  const reason = StatusMessage || Description;
+  const { kind, spot } = classifyFailure(reason, launched);
+  // Taken back before there was an instance, because the desired capacity fell: nothing failed.
+  if (StatusCode === 'Cancelled' && !launched && kind === 'refused') return undefined;
+  return { outcome: 'failed', startedAt, endedAt, kind, ...(spot && { spot }), ...without, reason };
 }
 
 /** What was launched from nothing, and not out of the warm pool, and was well. */

@@ -16,6 +16,10 @@ export interface Purchase {
 /** For how long after a Spot shortage only On-Demand capacity is asked for, in seconds. */
 export const FALLBACK_SECONDS = 900;
 
+/** Whether only On-Demand capacity is asked for, in place of Spot. */
+export const isFallbackInForce = (spotShortageAt: number | undefined, now: number) =>
+  spotShortageAt !== undefined && now < spotShortageAt + FALLBACK_SECONDS * 1_000;
+
 /**
  * Adds to a decision what becomes of the group's On-Demand percentage: 100 for 15 minutes after the last Spot
  * shortage, then what the fleet is configured to. What neither the fallback nor a deployment has set stays so.

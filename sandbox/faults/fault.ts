@@ -21,6 +21,8 @@ export interface Fault {
   ends?: { state: FailureState; error: string };
   /** The heading of the alarm that is to ring, if that is not the state; without either, none is to. */
   rings?: string;
+  /** Whether that alarm notifies by itself. */
+  direct?: true;
   /** Whether the fleet is of Spot capacity. */
   spot?: true;
   /** Whether launches fail. */
@@ -46,6 +48,7 @@ export function calm({ sandbox, world }: Stage): void {
   sandbox.workflow.fault = () => undefined;
   sandbox.deliveries = 1;
   inflict(world, {});
+  world.group.settings.maxSize = world.input.capacity.maxReplicas;
   if (!world.group.tags.has(LAUNCH_SUSPENDED_TAG)) world.group.resumeProcesses(['Launch']);
   sandbox.functionsAheadSeconds = 0;
 }

@@ -26,6 +26,23 @@ export const OF_LAUNCHES = [
     begin: launches({ lostInstances: [ALWAYS] }),
     late: FAILED_LAUNCHES,
   },
+  { name: 'EC2 throttles the account', begin: launches({ throttled: [ALWAYS] }), late: FAILED_LAUNCHES },
+  {
+    name: 'the subnets have no free address',
+    begin: launches({ addressShortages: [ALWAYS] }),
+    late: FAILED_LAUNCHES,
+  },
+  {
+    name: 'EC2 Auto Scaling may not use the key of the volumes',
+    begin: launches({ keyFailures: [ALWAYS] }),
+    late: 'the next canary may be 30 minutes away',
+  },
+  {
+    name: 'the account lacks the service-linked role for Spot',
+    begin: launches({ spotRoleMissing: [ALWAYS] }),
+    spot: true as const,
+    late: 'the next canary may be 30 minutes away',
+  },
 ].map((fault): Fault => ({ ...fault, rings: 'Breaker Open', ofLaunches: true }));
 
 export const OF_THE_WORLD: Fault[] = [
@@ -35,6 +52,21 @@ export const OF_THE_WORLD: Fault[] = [
     begin: launches({ spotInterruptions: 6 }),
     spot: true,
     kills: true,
+  },
+  {
+    name: 'a sixth of the launches is tried first in a zone that never has the type',
+    begin: launches({ zoneRefusals: [{ ...ALWAYS, share: 1 / 6 }] }),
+    rings: 'Zone Unusable',
+    direct: true,
+    late: 'it rings until an hour has passed without one',
+  },
+  {
+    name: "a person lowers the group's maximum size to 2",
+    begin: ({ world: { group } }) => {
+      group.settings.maxSize = 2;
+      group.setDesiredCapacity(Math.min(group.desired, 2));
+    },
+    rings: 'Maximum Size Too Small',
   },
   {
     name: 'runners come into service and take no task',

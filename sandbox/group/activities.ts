@@ -1,5 +1,6 @@
 import type { LaunchRecord } from '../../functions/lib/activities.ts';
-import type { FailureKind, Launch } from '../../functions/lib/breaker.ts';
+import type { Launch } from '../../functions/lib/breaker.ts';
+import type { FailureKind } from '../../functions/lib/launch-failures.ts';
 import type { Boot } from '../../functions/lib/warm-pool.ts';
 
 /** Why a launch failed. What EC2 Auto Scaling says of each is in activity-texts.ts. */
@@ -9,9 +10,16 @@ export type FailureCause = keyof typeof FAILURES;
 const FAILURES = {
   refused: { kind: 'shortage', spot: false },
   'no-spot': { kind: 'shortage', spot: true },
+  unplaced: { kind: 'placement', spot: false },
+  'no-addresses': { kind: 'addresses', spot: false },
+  throttled: { kind: 'throttled', spot: false },
+  'no-spot-role': { kind: 'spot-role', spot: true },
   'heartbeat timeout': { kind: 'boot', spot: false },
   abandoned: { kind: 'boot', spot: false },
   reclaimed: { kind: 'shortage', spot: true },
+  // As above, of an On-Demand instance: there is no shortage.
+  ended: { kind: 'boot', spot: false },
+  'no-key': { kind: 'volume-key', spot: false },
 } as const satisfies Record<string, { kind: FailureKind; spot: boolean }>;
 
 /** A change of capacity, which is part of an activity's cause. */
@@ -261,12 +269,14 @@ function asBoot({ of, status, startedAt, endedAt }: Activity): Boot | undefined 
 }
 
 /** A launch into the warm pool counts only if it failed, as in functions/lib/scaling-activities.ts. */
-function asLaunch({ of, startedAt, endedAt, status, cause }: Activity): Launch | undefined {
+function asLaunch({ of, instance, startedAt, endedAt, status, cause }: Activity): Launch | undefined {
   if (of === 'termination' || of === 'detachment') return undefined;
+  const without = instance === 0 ? { noInstance: true } : {};
   const ended = Math.max(endedAt ?? startedAt, startedAt);
   if (cause !== undefined) {
     const { kind, spot } = FAILURES[cause];
-    return { outcome: 'failed', startedAt, endedAt: ended, kind, ...(spot && { spot }), reason: cause };
+    const failure = { kind, ...(spot && { spot }), ...without, reason: cause };
+    return { outcome: 'failed', startedAt, endedAt: ended, ...failure };
   }
   if (of === 'into the warm pool') return undefined;
   if (status === 'Successful') return { outcome: 'succeeded', startedAt, endedAt: ended };

@@ -26,10 +26,21 @@ const STATUS_MESSAGES: Record<FailureCause, (number: number) => string> = {
     `We currently do not have sufficient m7g.large capacity in the Availability Zone you requested (${AVAILABILITY_ZONE}). Our system will be working on provisioning additional capacity. You can currently get m7g.large capacity by not specifying an Availability Zone in your request or choosing eu-west-1b, eu-west-1c. Launching EC2 instance failed.`,
   'no-spot': () =>
     'Could not launch Spot Instances. UnfulfillableCapacity - There is no capacity available that matches your request. Launching EC2 instance failed.',
+  unplaced: () =>
+    'Could not launch On-Demand Instances. Unsupported - Your requested instance type (m7g.large) is not supported in your requested Availability Zone (eu-west-1c). Please retry your request by not specifying an Availability Zone or choosing eu-west-1a, eu-west-1b. Launching EC2 instance failed.',
+  'no-addresses': () =>
+    `There are not enough free addresses in subnet '${SUBNET}' to satisfy the requested number of instances. Launching EC2 instance failed.`,
+  throttled: () => 'Request limit exceeded. Launching EC2 instance failed.',
+  'no-spot-role': () =>
+    'Could not launch Spot Instances. AuthFailure.ServiceLinkedRoleCreationNotPermitted - The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances. Launching EC2 instance failed.',
   'heartbeat timeout': abandoned('Heartbeat Timeout'),
   abandoned: abandoned('Lifecycle Action Completed with ABANDON Result'),
   reclaimed: () =>
     'Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Server.SpotInstanceTermination: Spot instance termination',
+  ended: () =>
+    'Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Server.InternalError: Internal error on launch',
+  'no-key': () =>
+    'Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InternalError: Client error on launch',
 };
 
 /** What an activity says of its failure. */

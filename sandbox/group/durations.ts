@@ -23,6 +23,10 @@ export interface GroupDurations {
   launchHook: number;
   /** How soon a group tries again after EC2 refused a launch. */
   relaunch: number;
+  /** Until a group has noticed that a launching instance ended as it started. */
+  endsAtStart: number;
+  /** How soon it tries another zone, if the zone never has the type. */
+  otherZone: number;
   /** How long an instance stays that never became a runner and does not leave by itself, until somebody ends it. */
   tidyUp: number;
 }
@@ -49,5 +53,7 @@ export const DURATIONS: Durations = {
   minimumBilling: 60,
   launchHook: 600,
   relaunch: 60,
+  endsAtStart: 30,
+  otherZone: 1,
   tidyUp: 8 * 3_600,
 };

@@ -9,8 +9,37 @@ import { randomNumbers } from '../trace.ts';
  * - `failing`: its boot fails after a third of the time, and it leaves.
  * - `lost`: EC2 takes it back after half of the boot time, as it does with Spot instances.
  * - `deaf`: it comes into service, and its runner takes no task, as with a token of another resource class.
+ * - `unplaced`: the zone that the group tries first never has the type. The group tries another one a second later.
+ * - `no-addresses`: the subnet has no free address.
+ * - `throttled`: the account makes too many requests.
+ * - `no-spot-role`: the account lacks the service-linked role for Spot; a launch of On-Demand capacity is none the worse.
+ * - `no-key`: EC2 Auto Scaling may not use the key of the volumes, and the instance ends as it starts.
  */
-export type LaunchFault = 'refused' | 'no-spot' | 'dead' | 'failing' | 'lost' | 'deaf';
+export type LaunchFault = RefusedLaunch | 'dead' | 'failing' | 'lost' | 'deaf' | 'no-key';
+
+/** The faults that leave no instance. */
+export type RefusedLaunch =
+  | 'refused'
+  | 'no-spot'
+  | 'unplaced'
+  | 'no-addresses'
+  | 'throttled'
+  | 'no-spot-role';
+
+const REFUSED: readonly string[] = [
+  'refused',
+  'no-spot',
+  'unplaced',
+  'no-addresses',
+  'throttled',
+  'no-spot-role',
+] satisfies RefusedLaunch[];
+
+export const isRefused = (fault: LaunchFault | undefined): fault is RefusedLaunch =>
+  fault !== undefined && REFUSED.includes(fault);
+
+/** Whether a fault is of Spot capacity alone. */
+export const isOfSpot = (fault: LaunchFault | undefined) => fault === 'no-spot' || fault === 'no-spot-role';
 
 /** From one second to another, that one not included. */
 export interface FaultWindow {
@@ -45,8 +74,18 @@ export interface Faults {
   shortages: readonly FaultWindow[];
   /** When EC2 has no Spot capacity. */
   spotShortages: readonly FaultWindow[];
+  /** When the account lacks the service-linked role for Spot. */
+  spotRoleMissing: readonly FaultWindow[];
   /** How often EC2 takes a Spot instance back, in times per instance-hour. */
   spotInterruptions: number;
+  /** When launches are tried first in a zone that never has the type, and which share of them. */
+  zoneRefusals: readonly ShareWindow[];
+  /** When the subnets have no free address. */
+  addressShortages: readonly FaultWindow[];
+  /** When EC2 throttles the account. */
+  throttled: readonly FaultWindow[];
+  /** When EC2 Auto Scaling may not use the key of the volumes. */
+  keyFailures: readonly FaultWindow[];
   /**
    * So many seconds lie between the two reads of the counts. What is claimed between them is counted twice, or not at
    * all: by turns, because either read may be the first.
@@ -65,7 +104,12 @@ export const NO_FAULTS: Faults = {
   outages: [],
   shortages: [],
   spotShortages: [],
+  spotRoleMissing: [],
   spotInterruptions: 0,
+  zoneRefusals: [],
+  addressShortages: [],
+  throttled: [],
+  keyFailures: [],
   readGap: 0,
   foreignRunners: 0,
 };
@@ -102,9 +146,14 @@ export class LaunchFaults {
 
   /** What goes wrong with a launch that begins now; asked once for each, also for one into the warm pool. */
   readonly ofLaunch = (now: number, onDemand: boolean): LaunchFault | undefined => {
-    const { shortages, spotShortages } = this.#faults;
-    if (isWithin(shortages, now)) return 'refused';
-    if (!onDemand && isWithin(spotShortages, now)) return 'no-spot';
+    const faults = this.#faults;
+    if (isWithin(faults.shortages, now)) return 'refused';
+    if (!onDemand && isWithin(faults.spotShortages, now)) return 'no-spot';
+    if (!onDemand && isWithin(faults.spotRoleMissing, now)) return 'no-spot-role';
+    if (isWithin(faults.addressShortages, now)) return 'no-addresses';
+    if (isWithin(faults.throttled, now)) return 'throttled';
+    if (isWithin(faults.keyFailures, now)) return 'no-key';
+    if (this.#draws(faults.zoneRefusals, now)) return 'unplaced';
     return this.#ofBoots.find(([, windows]) => this.#draws(windows, now))?.[0];
   };
 

@@ -1,7 +1,7 @@
 import type { Agenda } from '../agenda.ts';
-import { type CapacityChange, ScalingActivities } from './activities.ts';
+import { type CapacityChange, type FailureCause, ScalingActivities } from './activities.ts';
 import type { Watch } from './events.ts';
-import type { LaunchFault } from './faults.ts';
+import { isRefused, type LaunchFault } from './faults.ts';
 import { Instance, type LeavingReason } from './instance.ts';
 import type { JobQueue } from './job-queue.ts';
 import { Members } from './members.ts';
@@ -44,8 +44,8 @@ export interface GroupSettings extends RunnerSettings {
  * An Auto Scaling group with its instances, their runners, its warm pool and its activities. A driver sets the desired
  * capacity, calls `reconcile` and lets the agenda advance. `watch` gets every event, and figures are computed from those.
  *
- * A real group also has what this one leaves out: Availability Zones, and a second try in another zone; one activity for
- * each stop and each resume of an instance of the warm pool; a desired capacity that falls as soon as an instance asks
+ * A real group also has what this one leaves out: Availability Zones, but for a second try in another one; one activity
+ * for each stop and each resume of an instance of the warm pool; a desired capacity that falls as soon as an instance asks
  * to be terminated (here: once it is gone); and AWS suspends `Launch` after a day of failed launches.
  */
 export class Group {
@@ -66,6 +66,9 @@ export class Group {
   #numbered = 0;
   #desired = 0;
   #relaunchPlanned = false;
+  /** Launches that a zone refused: about to be tried in another one, and tried there now. */
+  #changingZone = 0;
+  #elsewhere = 0;
 
   constructor(settings: GroupSettings, agenda: Agenda, jobs: JobQueue, watch: Watch) {
     const { startsAt, onDemand, durations } = settings;
@@ -144,7 +147,7 @@ export class Group {
   reconcile(): void {
     if (this.#members.size < this.#desired && !this.suspended) {
       const change = { from: this.#members.size, to: this.#desired };
-      while (this.#members.size < this.#desired) {
+      while (this.#members.size + this.#changingZone < this.#desired) {
         if (this.#launch(change)) continue;
         this.#planRelaunch();
         return;
@@ -159,23 +162,24 @@ export class Group {
     this.#members.protect(instance, isProtected);
   }
 
-  // Coming.
-
   #newNumber(): number {
     this.#numbered += 1;
     return this.#numbered;
   }
 
-  /** Asks EC2 for an instance, which is a member from then on; `false` if EC2 refused. */
+  /** Asks EC2 for an instance, which is a member from then on; `false` if EC2 refused in every zone. */
   #launch(change: CapacityChange): boolean {
     const { durations, launchFault, protectedFromScaleIn } = this.#settings;
     const { now } = this.#agenda;
     const onDemand = this.#nextIsOnDemand();
-    const fault = launchFault(now, onDemand);
-    if (fault === 'refused' || fault === 'no-spot') {
+    const drawn = launchFault(now, onDemand);
+    const fault = drawn === 'unplaced' && this.#elsewhere > 0 ? undefined : drawn;
+    this.#elsewhere = Math.max(this.#elsewhere - 1, 0);
+    if (isRefused(fault)) {
       this.activities.refuse(fault, change);
       this.#watch('refused', now, undefined, 0);
-      return false;
+      if (fault === 'unplaced') this.#changeZone();
+      return fault === 'unplaced';
     }
     const stopped = this.warmPool.take();
     const warm = stopped !== undefined;
@@ -208,6 +212,16 @@ export class Group {
     return this.#members.onDemand < base + Math.ceil((above * this.onDemandPercentage) / 100);
   }
 
+  /** As `balanced-best-effort` does: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-availability-zone-balanced.html */
+  #changeZone(): void {
+    this.#changingZone += 1;
+    this.#agenda.plan(this.#agenda.now + this.#settings.durations.otherZone, () => {
+      this.#changingZone -= 1;
+      this.#elsewhere += 1;
+      this.reconcile();
+    });
+  }
+
   #planRelaunch(): void {
     if (this.#relaunchPlanned) return;
     this.#relaunchPlanned = true;
@@ -234,13 +248,14 @@ export class Group {
     const { durations, failedBoot } = this.#settings;
     const boot = warm ? durations.warmBoot : durations.boot;
     if (fault === 'failing') return boot / 3;
-    if (fault === 'lost') return boot / 2;
+    if (fault === 'lost' || fault === 'no-key') return fault === 'lost' ? boot / 2 : durations.endsAtStart;
     return fault === 'dead' && failedBoot === 'leaves' ? durations.launchHook : boot;
   }
 
   #endBoot(instance: Instance, fault: LaunchFault | undefined): void {
     if (fault === undefined || fault === 'deaf') this.#becomeReady(instance);
     else if (fault === 'lost') this.#takeBack(instance);
+    else if (fault === 'no-key') this.#giveUp(instance, fault);
     else if (fault === 'dead' && this.#settings.failedBoot === 'leaves') this.#giveUp(instance);
     else this.#failBoot(instance);
   }
@@ -270,14 +285,12 @@ export class Group {
     else this.#after(durations.tidyUp, instance, () => this.#terminateItself(instance, 'boot failed'));
   }
 
-  /** No sign of life: the launch hook's timeout abandons the instance, and the group launches another. */
-  #giveUp(instance: Instance): void {
-    if (instance.launch) this.activities.fail(instance.launch, 'heartbeat timeout');
+  /** The group gives the instance up, mostly as its launch hook times out, and launches another. */
+  #giveUp(instance: Instance, cause: FailureCause = 'heartbeat timeout'): void {
+    if (instance.launch) this.activities.fail(instance.launch, cause);
     this.#watch('boot fails', this.#agenda.now, instance, 0);
     this.#replace(instance, 'silent');
   }
-
-  // Leaving.
 
   /** A moment after its runner's exit the instance is gone. */
   #runnerExited(instance: Instance, reason: LeavingReason): void {
@@ -365,7 +378,8 @@ export class Group {
     const { launch } = instance;
     // The failed launch is on record instead of a termination.
     if (instance.booted) this.activities.replace(instance.number);
-    else if (launch && launch.endedAt === undefined) this.activities.fail(launch, 'reclaimed');
+    else if (launch && launch.endedAt === undefined)
+      this.activities.fail(launch, instance.onDemand ? 'ended' : 'reclaimed');
     this.runners.lost(instance);
     this.#members.delete(instance);
     this.#disappear(instance, reason);

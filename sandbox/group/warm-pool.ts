@@ -2,7 +2,7 @@ import type { Agenda } from '../agenda.ts';
 import type { Activity, FailureCause, ScalingActivities } from './activities.ts';
 import type { GroupDurations } from './durations.ts';
 import type { Watch } from './events.ts';
-import type { LaunchFault } from './faults.ts';
+import { isRefused, type LaunchFault } from './faults.ts';
 import { Fifo } from './fifo.ts';
 import { Instance, type LeavingReason } from './instance.ts';
 
@@ -98,7 +98,7 @@ export class WarmPool {
     const { now } = this.#agenda;
     // No group with a warm pool asks for Spot capacity.
     const fault = this.#owner.launchFault(now, true);
-    if (fault === 'refused') {
+    if (isRefused(fault) && fault !== 'unplaced') {
       activities.refuse(fault, undefined);
       this.#watch('refused', now, undefined, 0);
       return false;
@@ -157,14 +157,19 @@ const newPoolInstance = (number: number, requestedAt: number, launch: Activity) 
   });
 
 /** How long an instance takes to get warm, or to be known as one that never will. */
-function warmUp({ boot, warmStop, launchHook }: GroupDurations, fault: LaunchFault | undefined): Ending {
+function warmUp(
+  { boot, warmStop, launchHook, endsAtStart }: GroupDurations,
+  fault: LaunchFault | undefined,
+): Ending {
   switch (fault) {
     case 'dead':
       return { seconds: launchHook, failure: { cause: 'heartbeat timeout', reason: 'silent' } };
     case 'failing':
       return { seconds: boot / 3, failure: { cause: 'abandoned', reason: 'boot failed' } };
     case 'lost':
-      return { seconds: boot / 2, failure: { cause: 'reclaimed', reason: 'taken back' } };
+      return { seconds: boot / 2, failure: { cause: 'ended', reason: 'taken back' } };
+    case 'no-key':
+      return { seconds: endsAtStart, failure: { cause: 'no-key', reason: 'silent' } };
     default:
       return { seconds: boot + warmStop };
   }

@@ -20,6 +20,19 @@ describe('--fault', () => {
     { given: ['shortage=60..120'], faults: { shortages: [{ from: 60, to: 120 }] } },
     { given: ['spot-shortage=1h..1d'], faults: { spotShortages: [{ from: HOUR, to: 24 * HOUR }] } },
     {
+      given: ['no-spot-role=1h..2h', 'no-addresses=2h..3h', 'throttled=3h..4h', 'volume-key=4h..5h'],
+      faults: {
+        spotRoleMissing: [{ from: HOUR, to: 2 * HOUR }],
+        addressShortages: [{ from: 2 * HOUR, to: 3 * HOUR }],
+        throttled: [{ from: 3 * HOUR, to: 4 * HOUR }],
+        keyFailures: [{ from: 4 * HOUR, to: 5 * HOUR }],
+      },
+    },
+    {
+      given: ['zone-refusals=17%'],
+      faults: { zoneRefusals: [{ from: 0, to: Number.POSITIVE_INFINITY, share: 0.17 }] },
+    },
+    {
       given: ['boot-failures=2.5%'],
       faults: { bootFailures: [{ from: 0, to: Number.POSITIVE_INFINITY, share: 0.025 }] },
     },

@@ -182,7 +182,7 @@ describe('the documents', () => {
 
   it.each([
     { kind: 'boot', document: 'docs/how-it-decides.md', row: 'minutes from the last failure' },
-    { kind: 'boot', document: 'docs/operations.md', row: 'next one after the last failure, `boot`' },
+    { kind: 'boot', document: 'docs/operations.md', row: 'next one after the last failure, other kinds' },
     { kind: 'shortage', document: 'docs/operations.md', row: 'next one after the last failure, `shortage`' },
   ] as const)('have the pauses between canaries after $kind, in $document', ({ kind, document, row }) => {
     const MINUTE = 60_000;

@@ -49,6 +49,7 @@ describe('describeGroup', () => {
     const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
     expect(await describeGroup(autoScaling, NAME)).toEqual({
       desired: 0,
+      maxSize: 10,
       members,
       launchProcess: ACTIVE,
       paused: 'false',
@@ -60,6 +61,7 @@ describe('describeGroup', () => {
     const members = { pending: 2, inService: 2, leaving: 1, standby: 1 };
     expect(await describeGroup(autoScaling, NAME)).toEqual({
       desired: 6,
+      maxSize: 10,
       members,
       launchProcess: ACTIVE,
       paused: 'false',
@@ -204,6 +206,16 @@ describe('the Launch process', () => {
     ]);
     const { launchProcess } = await describeGroup(autoScaling, NAME);
     expect(launchProcess).toEqual({ suspended: true, byBreaker: true });
+  });
+
+  it.each([
+    { reason: 'User suspended at 2026-01-05T08:00:00Z', by: {} },
+    { reason: 'Administratively suspended: launches have failed for 24 hours', by: { byAws: true } },
+  ])('is suspended by a person or by AWS: $reason', async ({ reason, by }) => {
+    group.suspendedProcesses.add('Launch');
+    group.suspensionReason = reason;
+    const { launchProcess } = await describeGroup(autoScaling, NAME);
+    expect(launchProcess).toEqual({ suspended: true, byBreaker: false, ...by });
   });
 
   it('is resumed, and then taken off the record', async () => {

@@ -52,6 +52,26 @@ describe('decideCapacity', () => {
       because: ['3 unclaimed + 0 running = 3 wanted', 'desired capacity is 3 already'],
     },
     {
+      case: 'a maximum size of the group below maxReplicas is the limit',
+      when: { unclaimed: 25, running: 4, maxSize: 6 },
+      desired: 6,
+      because: [
+        '25 unclaimed + 4 running = 29 wanted',
+        "capped at 6: the group's maximum size is below maxReplicas (10)",
+        'desired capacity rises from 0 to 6',
+      ],
+    },
+    {
+      case: 'a maximum size of the group above maxReplicas is none',
+      when: { unclaimed: 25, running: 4, maxSize: 60 },
+      desired: 10,
+      because: [
+        '25 unclaimed + 4 running = 29 wanted',
+        'capped at maxReplicas (10)',
+        'desired capacity rises from 0 to 10',
+      ],
+    },
+    {
       case: 'more tasks than maxReplicas get maxReplicas',
       when: { unclaimed: 25, running: 4 },
       desired: 10,
@@ -682,6 +702,8 @@ describe('withLaunchProcess', () => {
     nothing: 'the Launch process is suspended: nothing may launch, and the group would replace what fails',
     canary: 'the Launch process is resumed: a canary may launch',
     everything: 'the Launch process is resumed: everything may launch again',
+    somebody: 'nothing launches: somebody suspended the Launch process',
+    aws: 'nothing launches: AWS suspended the Launch process',
   };
   const SUSPENDED = { suspended: true, byBreaker: true };
   const BY_OTHERS = { suspended: true, byBreaker: false };
@@ -767,6 +789,13 @@ describe('withLaunchProcess', () => {
       case: 'what somebody else suspended stays so, with a canary due',
       when: { launchLimit: 1, unclaimed: 3, launchProcess: BY_OTHERS },
       becomes: undefined,
+      why: WHY.somebody,
+    },
+    {
+      case: 'what AWS suspended stays so',
+      when: { unclaimed: 3, launchProcess: { ...BY_OTHERS, byAws: true } },
+      becomes: undefined,
+      why: WHY.aws,
     },
   ])('$case', ({ when, becomes, why }) => {
     const situation = { ...CALM, ...when };

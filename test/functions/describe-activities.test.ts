@@ -235,6 +235,60 @@ describe('Describe Activities', () => {
     expect(ofOnDemand).not.toHaveProperty('spotShortageAt');
   });
 
+  const SPOT =
+    'Could not launch Spot Instances. UnfulfillableCapacity - None. Launching EC2 instance failed.';
+  const refused = (endedAt: number, statusMessage: string) =>
+    launched(endedAt, {
+      status: 'Failed',
+      instance: 0,
+      startedAt: EXECUTION_START + endedAt * 1_000,
+      statusMessage,
+    });
+
+  it('says that the fallback is in force, once an execution', async () => {
+    refused(-900, SPOT);
+    await described(-1, { onDemandPercentage: 25 });
+    await described(0, { onDemandPercentage: 25 });
+    expect(published.values()).toEqual({ SpotFallback: [1] });
+  });
+
+  it('counts shortages of Spot that go on although the fallback should be in force', async () => {
+    for (const at of [-400, -380, -350]) refused(at, SPOT);
+    expect(await described(0, { onDemandPercentage: 25 })).toMatchObject({ breaker: { open: false } });
+    for (const at of [-50, -40, -30]) refused(at, SPOT);
+    expect(await described(0, { onDemandPercentage: 25 })).toMatchObject({
+      failedLaunches: 3,
+      breaker: { open: true, kind: 'shortage' },
+    });
+  });
+
+  it('hands a failure of Spot that is no shortage to the breaker', async () => {
+    const message =
+      'Could not launch Spot Instances. AuthFailure.ServiceLinkedRoleCreationNotPermitted - The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances. Launching EC2 instance failed.';
+    for (const at of [-50, -40, -30]) refused(at, message);
+    const told = await described(0, { onDemandPercentage: 25 });
+    expect(told).toMatchObject({ breaker: { open: true, kind: 'spot-role' } });
+    expect(told).not.toHaveProperty('spotShortageAt');
+  });
+
+  it('counts refusals by zone, and as failed launches only those that no other launch made up for', async () => {
+    const message =
+      'Could not launch On-Demand Instances. Unsupported - Your requested instance type (m7g.large) is not supported in your requested Availability Zone (eu-west-1c). Launching EC2 instance failed.';
+    for (const at of [-50, -49, -48]) refused(at, message);
+    expect(await described()).toMatchObject({
+      placementRefusals: 3,
+      failedLaunches: 3,
+      breaker: { open: true, kind: 'placement' },
+    });
+    launched(30, { startedAt: EXECUTION_START - 47_000, endedAt: undefined, status: 'MidLifecycleAction' });
+    expect(await described()).toMatchObject({
+      placementRefusals: 3,
+      failedLaunches: 0,
+      breaker: { open: false },
+    });
+    expect(published.values()).toMatchObject({ PlacementRefusals: [3, 3], FailedLaunches: [3] });
+  });
+
   it('opens the breaker if On-Demand launches fail as well', async () => {
     const SHORTAGE =
       'Could not launch On-Demand Instances. InsufficientInstanceCapacity - We currently do not have sufficient m7g.large capacity. Launching EC2 instance failed.';

@@ -115,128 +115,46 @@ describe('describeActivities', () => {
     });
   });
 
-  // https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-instancelaunchfailure.html,
-  // https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-capacity.html, and what groups have said.
-  it.each<{ kind: string; status: 'Failed' | 'Cancelled'; instance: number; message: string }>([
+  it.each([
     {
-      kind: 'shortage',
+      case: 'that EC2 refused',
       status: 'Failed',
       instance: NONE,
-      message:
-        'We currently do not have sufficient m7g.large capacity in the Availability Zone you requested (eu-west-1a). Our system will be working on provisioning additional capacity. You can currently get m7g.large capacity by not specifying an Availability Zone in your request or choosing eu-west-1b. Launching EC2 instance failed.',
-    },
-    {
-      kind: 'shortage',
-      status: 'Failed',
-      instance: NONE,
-      message:
-        'Could not launch Spot Instances. UnfulfillableCapacity - Unable to fulfill capacity due to your request configuration. Please adjust your request and try again. Launching EC2 instance failed.',
-    },
-    {
-      kind: 'shortage',
-      status: 'Failed',
-      instance: NONE,
-      message:
-        'Could not launch On-Demand Instances. InsufficientInstanceCapacity - We currently do not have sufficient m7g.large capacity in the Availability Zone you requested (eu-west-1a). Launching EC2 instance failed.',
-    },
-    {
-      kind: 'shortage',
-      status: 'Failed',
-      instance: NONE,
-      message:
-        'Could not launch Spot Instances. MaxSpotInstanceCountExceeded - Max spot instance count exceeded. Launching EC2 instance failed.',
-    },
-    {
-      kind: 'shortage',
-      status: 'Failed',
-      instance: NONE,
-      message:
-        'Your Spot request price of 0.001 is lower than the minimum required Spot request fulfillment price of 0.0031. Launching EC2 instance failed.',
-    },
-    {
-      kind: 'shortage',
-      status: 'Failed',
-      instance: NONE,
-      message:
-        'You have requested more vCPU capacity than your current vCPU limit of 32 allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit. Launching EC2 instance failed.',
-    },
-    {
-      kind: 'shortage',
-      status: 'Failed',
-      instance: NONE,
-      message:
-        'Your quota allows for 0 more running instance(s). You requested at least 1. Launching EC2 instance failed.',
-    },
-    {
       kind: 'refused',
-      status: 'Failed',
-      instance: NONE,
-      message: "The image id 'ami-4edb0327' does not exist. Launching EC2 instance failed.",
+      without: { noInstance: true },
     },
     {
-      kind: 'refused',
+      case: 'whose instance never came into service',
       status: 'Failed',
-      instance: NONE,
-      message:
-        'Your requested instance type (c6i.2xlarge) is not supported in your requested Availability Zone (us-east-1e). Please retry your request by not specifying an Availability Zone or choosing us-east-1a, us-east-1b. Launching EC2 instance failed.',
-    },
-    {
-      kind: 'refused',
-      status: 'Failed',
-      instance: NONE,
-      message:
-        'Launch template spot-limit-runners with no quota or capacity in mind does not exist. Launching EC2 instance failed.',
-    },
-    {
-      kind: 'refused',
-      status: 'Failed',
-      instance: NONE,
-      message: 'Authentication Failure. Launching EC2 instance failed.',
-    },
-    {
+      instance: NUMBER,
       kind: 'boot',
-      status: 'Cancelled',
-      instance: NUMBER,
-      message:
-        "Instance failed to complete user's Lifecycle Action: Lifecycle Action with token e85eb647-4fe0-4909-b341-a6c42d8aba1f was abandoned: Heartbeat Timeout",
+      without: {},
     },
-    {
-      kind: 'boot',
-      status: 'Cancelled',
-      instance: NUMBER,
-      message:
-        "Instance failed to complete user's Lifecycle Action: Lifecycle Action with token e85eb647-4fe0-4909-b341-a6c42d8aba1f was abandoned: Lifecycle Action Completed with ABANDON Result",
-    },
-    {
-      kind: 'boot',
-      status: 'Cancelled',
-      instance: NUMBER,
-      message:
-        'Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state',
-    },
-    {
-      kind: 'boot',
-      status: 'Failed',
-      instance: NUMBER,
-      message: 'Instance became unhealthy while waiting for instance to be in InService state.',
-    },
-    {
-      kind: 'shortage',
-      status: 'Cancelled',
-      instance: NUMBER,
-      message:
-        'Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Server.SpotInstanceTermination: Spot instance termination',
-    },
-  ])('reads a launch that is $status as $kind: $message', async ({ kind, status, instance, message }) => {
-    recorded({ status, endedAt, instance, statusMessage: message });
-    // An adopter's own names do not make a shortage of what is none.
-    const spot = kind === 'shortage' && message.includes('Spot');
+    { case: 'that was given up', status: 'Cancelled', instance: NUMBER, kind: 'boot', without: {} },
+  ] as const)('reads a launch $case as $kind', async ({ status, instance, kind, without }) => {
+    recorded({ status, endedAt, instance, statusMessage: 'This is why.' });
     expect(await describeActivities(autoScaling, NAME)).toEqual({
-      launches: [{ outcome: 'failed', startedAt, endedAt, kind, ...(spot && { spot }), reason: message }],
+      launches: [{ outcome: 'failed', startedAt, endedAt, kind, ...without, reason: 'This is why.' }],
       boots: [],
       complete: true,
       lastAt: endedAt,
     });
+  });
+
+  it('reads of which kind a failure is, and whether it is of Spot capacity', async () => {
+    const statusMessage =
+      'Could not launch Spot Instances. UnfulfillableCapacity - There is no capacity available that matches your request. Launching EC2 instance failed.';
+    recorded({ status: 'Failed', endedAt, instance: NONE, statusMessage });
+    expect((await describeActivities(autoScaling, NAME)).launches).toMatchObject([
+      { kind: 'shortage', spot: true },
+    ]);
+  });
+
+  it('reads a launch that has no instance yet as under way without one', async () => {
+    recorded({ instance: NONE });
+    expect((await describeActivities(autoScaling, NAME)).launches).toEqual([
+      { outcome: 'underway', startedAt, noInstance: true },
+    ]);
   });
 
   const INTO = 'into the warm pool';

@@ -63,6 +63,30 @@ const OF_FLEET = [
     bad: 'any',
   },
   {
+    kind: 'ZoneUnusable',
+    heading: 'Zone Unusable',
+    metric: 'PlacementRefusals',
+    statistic: 'Sum',
+    minutes: [1, 60],
+    bad: 'any',
+  },
+  {
+    kind: 'SpotUnavailable',
+    heading: 'Spot Unavailable',
+    metric: 'SpotFallback',
+    statistic: 'Maximum',
+    minutes: [110, 120],
+    bad: 'any',
+  },
+  {
+    kind: 'MaximumSizeTooSmall',
+    heading: 'Maximum Size Too Small',
+    metric: 'MaximumSizeTooSmall',
+    statistic: 'Maximum',
+    minutes: [3, 5],
+    bad: 'any',
+  },
+  {
     kind: 'LaunchesFailing',
     heading: 'Launches Failing',
     metric: 'FailedLaunches',
@@ -219,7 +243,13 @@ describe('the topics', () => {
     { alarm: 'circleci-runners-Outage', topics: [topic, builds] },
     { alarm: 'circleci-runners-arm-NeedsYou', topics: [topic] },
     { alarm: 'circleci-runners-arm-Saturated', topics: [topic] },
+    { alarm: 'circleci-runners-arm-ZoneUnusable', topics: [topic] },
+    { alarm: 'circleci-runners-arm-SpotUnavailable', topics: [topic] },
     { alarm: 'circleci-runners-linux-large-NeedsYou', topics: [topic, builds] },
+    { alarm: 'circleci-runners-linux-large-ZoneUnusable', topics: [topic, builds] },
+    { alarm: 'circleci-runners-linux-large-SpotUnavailable', topics: [topic, builds] },
+    { alarm: 'circleci-runners-owned-ZoneUnusable', topics: [topic] },
+    { alarm: 'circleci-runners-owned-SpotUnavailable', topics: [topic] },
     { alarm: 'circleci-runners-linux-large-Saturated', topics: [topic, builds] },
     { alarm: 'circleci-runners-owned-NeedsYou', topics: [topic] },
     { alarm: 'circleci-runners-owned-Saturated', topics: [topic] },
@@ -231,7 +261,7 @@ describe('the topics', () => {
     const speaking = [...alarms, ...composites].filter(({ properties }) =>
       ['AlarmActions', 'OKActions', 'InsufficientDataActions'].some((actions) => actions in properties),
     );
-    expect(speaking).toHaveLength(7);
+    expect(speaking).toHaveLength(13);
   });
 
   it('that several fleets name are told once', () => {

@@ -42,6 +42,8 @@ const worlds: fc.Arbitrary<World> = fc.record({
   minimumBilling: fc.constantFrom(0, 60),
   startsAt: fc.constant(WORLD.startsAt),
   relaunch: fc.constant(60),
+  otherZone: fc.constant(1),
+  endsAtStart: fc.constant(30),
   launchHook: fc.constantFrom(120, 600),
   tidyUp: fc.constant(3_600),
 });
