@@ -93,7 +93,7 @@ export interface MonthlyCost {
 }
 
 /** A share of the time, from 0 to 1, and what the fleet uses in it. */
-export interface Spell {
+export interface UsageShare {
   share: number;
   usage: Usage;
 }
@@ -101,11 +101,11 @@ export interface Spell {
 /**
  * What a fleet's part of the autoscaler costs in a month of 730 hours.
  *
- * @param spells All of the month: their shares add up to 1.
+ * @param shares All of the month: their shares add up to 1.
  */
-export function monthlyCost(spells: Spell[], standing: Standing = FLEET_STANDING): MonthlyCost {
+export function monthlyCost(shares: UsageShare[], standing: Standing = FLEET_STANDING): MonthlyCost {
   const average = (of: (usage: Usage) => number) =>
-    spells.reduce((sum, { share, usage }) => sum + share * of(usage), 0);
+    shares.reduce((sum, { share, usage }) => sum + share * of(usage), 0);
   const aMonth = (of: (usage: Usage) => number) => average(of) * MINUTES_PER_MONTH;
   const perInvocation = (step: string) =>
     PRICES.lambdaRequest + ((STEP_MILLISECONDS[step] ?? 0) / 1_000) * LAMBDA_GB * PRICES.lambdaGbSecond;

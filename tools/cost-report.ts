@@ -7,11 +7,11 @@ import {
   meanDelay,
   monthlyCost,
   PRICES,
-  type Spell,
   STACK_STANDING,
   STEP_MILLISECONDS,
   standingCost,
   type Usage,
+  type UsageShare,
 } from '../sandbox/cost.ts';
 import { EVENT_OVERHEAD_BYTES, executionLogBytes } from '../sandbox/execution-log.ts';
 import { Sandbox } from '../sandbox/sandbox.ts';
@@ -21,9 +21,8 @@ const DEFAULT_POLL = 5;
 const DEFAULT_QUIET_POLL = 60;
 
 /**
- * What shares of a month a fleet is busy, and has been quiet for so long, in order: up to 40 minutes, an hour, 2
- * hours, 4 hours, and longer. In office hours: 9 hours on 22 days. Half the time: 42 days of an open-source
- * project's 16,376 jobs.
+ * Shares of a month: busy, then idle for up to 40 minutes, 1 hour, 2 hours, 4 hours, and longer. Office hours: 9 hours
+ * on 22 days. Half the time: 42 days with 16,376 jobs of an open-source project.
  */
 const SHARES = {
   office: [198, 11, 22 / 3, 22, 44, 730 - 198 - 22 * (0.5 + 1 / 3 + 1 + 2)].map((hours) => hours / 730),
@@ -32,10 +31,10 @@ const SHARES = {
 };
 type Shares = (typeof SHARES)[keyof typeof SHARES];
 
-/** The shortest interval of the polls in these spells, up to `quietPollInterval`: functions/lib/pacing.ts. */
-const QUIET_POLLS = [5, 10, 15, 30, 60];
+/** The poll interval in each of these idle periods, up to `quietPollInterval`: functions/lib/pacing.ts. */
+const IDLE_POLLS = [5, 10, 15, 30, 60];
 
-/** How much longer that project's jobs wait on average for `quietPollInterval`, by its trace, in seconds. */
+/** Additional mean wait of that project's jobs by `quietPollInterval`, in seconds, from its trace. */
 const PROJECT_WAITS_LONGER = new Map([
   [5, 0],
   [15, 0.36],
@@ -116,16 +115,20 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
   const busy = new Map<number, Measured>();
   for (const poll of [5, 10, 15, 60]) busy.set(poll, await measure(poll, 'busy'));
   const quiet = new Map<number, Measured>();
-  for (const poll of QUIET_POLLS) quiet.set(poll, await measure(poll, 'quiet'));
-  const spells = (poll: number, quietPoll: number, [busyShare = 0, ...quietShares]: Shares): Spell[] => [
+  for (const poll of IDLE_POLLS) quiet.set(poll, await measure(poll, 'quiet'));
+  const usageShares = (
+    poll: number,
+    quietPoll: number,
+    [busyShare = 0, ...idleShares]: Shares,
+  ): UsageShare[] => [
     { share: busyShare, usage: of(busy, poll) },
-    ...QUIET_POLLS.map((slower, index) => ({
-      share: quietShares[index] ?? 0,
+    ...IDLE_POLLS.map((slower, index) => ({
+      share: idleShares[index] ?? 0,
       usage: of(quiet, Math.max(poll, Math.min(slower, quietPoll))),
     })),
   ];
   const cost = (poll: number, quietPoll: number, shares: Shares): MonthlyCost =>
-    monthlyCost(spells(poll, quietPoll, shares));
+    monthlyCost(usageShares(poll, quietPoll, shares));
   const usual = of(busy, DEFAULT_POLL);
   const resting = of(quiet, DEFAULT_QUIET_POLL);
   const byDefault = {
@@ -135,7 +138,7 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
   };
   const without = (amount: MonthlyCost) => amount.total - standingCost(FLEET_STANDING).secrets;
   const shared = standingCost(STACK_STANDING).alarms;
-  const inOffice = spells(DEFAULT_POLL, DEFAULT_QUIET_POLL, SHARES.office);
+  const inOffice = usageShares(DEFAULT_POLL, DEFAULT_QUIET_POLL, SHARES.office);
   const logOf = (bytes: (usage: Measured) => number) =>
     (inOffice.reduce((sum, { share, usage }) => sum + share * bytes(usage as Measured), 0) *
       43_800 *
@@ -151,18 +154,18 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
     ['executionLog', 'execution log, what the Step Functions console shows'],
     ['functionLogs', "functions' logs, with the metrics in them"],
     ['metrics', 'custom metrics'],
-    ['alarms', `${FLEET_STANDING.alarms} alarms and one over them`],
-    ['secrets', 'two secrets, and reading one each minute'],
+    ['alarms', `${FLEET_STANDING.alarms} alarms and one composite alarm`],
+    ['secrets', 'two secrets, one of them read each minute'],
     ['scheduler', 'EventBridge Scheduler'],
-    ['total', '**together**'],
+    ['total', '**total**'],
   ];
 
   const document = `${[
     '# What it costs',
     '',
-    'Written by `npm run generate` from executions in the sandbox: their requests, the bytes of their logs and their',
-    'metrics are measured, the dollars are computed (`sandbox/cost.ts`) from list prices of us-east-1 in November 2026,',
-    'without any free tier. The instances are not in it.',
+    '`npm run generate` writes this page. It measures requests, log bytes and metrics of executions in the sandbox.',
+    '`sandbox/cost.ts` computes the costs, in US dollars, at list prices of us-east-1 in November 2026, without a free tier.',
+    'The costs do not include the instances.',
     '',
     '## A month of one fleet',
     '',
@@ -178,20 +181,20 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
       ),
     ),
     '',
-    `A fleet is busy while it has a task or an instance, and ten minutes after. "Office hours" is 9 hours on 22 days`,
-    `(${percent(SHARES.office[0] ?? 0)} of the time); "half the time" is what 42 days of an open-source project's 16,376 jobs came to (${percent(SHARES.project[0] ?? 0)}).`,
-    `Without its two secrets, which its tokens need wherever they are kept, the fleet of office hours costs ${dollars(without(byDefault.office))}.`,
-    `All fleets of a stack share ${STACK_STANDING.alarms} more alarms and one over them: ${dollars(shared)}. The dashboard is free (CloudWatch's first three are).`,
+    'A fleet is busy while it has a task or an instance, and for ten minutes after that. "Office hours" are 9 hours on 22 days',
+    `(${percent(SHARES.office[0] ?? 0)} of the time). "Half the time" is an open-source project with 16,376 jobs in 42 days (${percent(SHARES.project[0] ?? 0)} of the time).`,
     '',
-    "AWS's free tier that does not end (10 alarms, 10 custom metrics, 5 GB of logs, a million Lambda requests) covers",
-    'most of a first fleet: what is left is Step Functions, the secrets and the alarms over alarms.',
+    `- Without its two secrets, the fleet of office hours costs ${dollars(without(byDefault.office))}. Its tokens cost something in any other store, too.`,
+    `- All fleets of a stack share ${STACK_STANDING.alarms} more alarms and one composite alarm: ${dollars(shared)}. The dashboard is free, because the first three of an account are.`,
+    "- AWS's permanent free tier (10 alarms, 10 custom metrics, 5 GB of logs, a million Lambda requests) covers most of a first",
+    '  fleet. It does not cover Step Functions, the secrets and the composite alarms.',
     '',
     '## By poll interval',
     '',
     ...table(
       [
         '`pollInterval`',
-        'a queued job is seen after, on average',
+        'mean time until a poll notices a queued job',
         'office hours',
         'half the time',
         'always busy',
@@ -205,20 +208,20 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
       ),
     ),
     '',
-    `5 s is the default: ten seconds would save ${dollars(byDefault.office.total - cost(10, DEFAULT_QUIET_POLL, SHARES.office).total)} dollars a month in office hours, and every job would wait`,
+    `The default is 5 s. 10 s would save ${dollars(byDefault.office.total - cost(10, DEFAULT_QUIET_POLL, SHARES.office).total)} dollars a month in office hours, and every job would wait`,
     `${(meanDelay(of(busy, 10).polledAt) - meanDelay(usual.polledAt)).toFixed(1)} s longer.`,
     '',
     '## While nothing happens',
     '',
-    'A fleet is quiet while it has no task, no instance beyond `minReplicas`, and nothing happens to its group. The longer',
-    'it has been, the more seldom it is polled: after an hour every 15 s, after four every 60 s, and never more seldom than',
-    '`quietPollInterval`. The first task that is seen ends that at once.',
+    'A fleet is idle while it has no task, no instance beyond `minReplicas`, and no new scaling activity. Idle fleets are polled',
+    'less often: every 15 s after an hour, every 60 s after four hours, but at least every `quietPollInterval`. The first task',
+    'that a poll notices ends this.',
     '',
     ...table(
       [
         '`quietPollInterval`',
-        'after hours of silence, a job is seen after',
-        'all jobs wait longer, on average',
+        'mean time until a poll notices the first job after idle hours',
+        'additional mean wait of all jobs',
         'office hours',
         'half the time',
       ],
@@ -233,18 +236,18 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
       ),
     ),
     '',
-    '"All jobs" are that open-source project\'s, which come in bursts: the first push after a silence is a hundred jobs at',
-    'once, and all of them wait for the poll that sees them. 60 s is the default: an execution that polls once ends at',
-    'once, and what Step Functions charges for is the waiting between polls. A fleet whose mornings matter takes 15 s.',
+    '"All jobs" are the jobs of that open-source project, which come in bursts. The first push after an idle period starts a',
+    'hundred jobs, and all of them wait for the poll that notices them. The default is 60 s: an execution with one poll ends at',
+    'once, and Step Functions charges for the time between polls. If the first job of the morning must not wait, use 15 s.',
     '',
-    '## The traps, measured',
+    '## What is expensive',
     '',
     ...table(
-      ['lever', 'measured', 'a month, office hours'],
+      ['item', 'measured', 'a month, office hours'],
       [
         row(
           'execution log with its data (as deployed)',
-          `${kilobytes(usual.executionLogBytes)} a busy minute, ${kilobytes(resting.executionLogBytes)} a quiet one`,
+          `${kilobytes(usual.executionLogBytes)} a busy minute, ${kilobytes(resting.executionLogBytes)} an idle minute`,
           dollars(logOf((usage) => usage.executionLogBytes)),
         ),
         row(
@@ -253,29 +256,29 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
           dollars(bareLog),
         ),
         row(
-          'desired capacity, in service and pending as metrics of our own: not published, EC2 Auto Scaling has them for nothing',
+          'desired capacity, in service and pending as custom metrics; not published, because EC2 Auto Scaling publishes them for free',
           '3 metrics',
           dollars(3 * PRICES.metricMonth * (SHARES.office[0] ?? 0)),
         ),
         row(
           'metrics that are published only when they have something to say',
-          `${ownMetrics} in a busy hour, ${resting.metrics} in a quiet one`,
+          `${ownMetrics} in a busy hour, ${resting.metrics} in an idle hour`,
           dollars(byDefault.office.metrics),
         ),
       ],
     ),
     '',
-    'What is the same for all polls of an execution is kept out of its state, because each state logs its data twice; and',
-    "of Lambda's own lines only warnings are kept. CloudWatch's cheaper log class, Infrequent Access, would halve the",
-    'execution log. Whether the Step Functions console reads it is not documented, so it is not used.',
+    'Each state logs its data twice. So values that are the same for all polls of an execution are not part of its state. Of',
+    "Lambda's own log lines, only warnings are kept. CloudWatch's cheaper log class, Infrequent Access, would halve the execution",
+    'log. AWS does not document whether the Step Functions console can read it, so this project does not use it.',
     '',
     '## Below 6 dollars',
     '',
-    `A fleet of office hours should cost less than 6 dollars a month, and at list prices it costs ${dollars(byDefault.office.total)}. What is left`,
-    'to be saved takes something away, so none of it is the default:',
+    `The goal was less than 6 dollars a month for a fleet of office hours. At list prices it costs ${dollars(byDefault.office.total)}. Each further`,
+    'saving has a disadvantage, so none is the default:',
     '',
     ...table(
-      ['lever', 'a month, office hours', 'what it takes away'],
+      ['change', 'a month, office hours', 'disadvantage'],
       [
         row(
           '`pollInterval: 15`',
@@ -285,24 +288,24 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
         row(
           'an execution log without data',
           dollars(byDefault.office.total - byDefault.office.executionLog + bareLog),
-          'the console shows which states an execution went through, and nothing that they saw or decided',
+          'the console shows only the states of an execution, not their counts and decisions',
         ),
         row(
           'one alarm for all kinds of failure',
           dollars(byDefault.office.total - (Object.keys(FAILURES).length - 1) * PRICES.alarmMonth),
-          'what is wrong, and with it what to do, is not in the alarm but has to be looked up',
+          'the alarm does not name the kind of failure, so you must look it up',
         ),
       ],
     ),
     '',
     '## What is assumed',
     '',
-    `Lambda functions of ${LAMBDA_GB * 1_024} MB on arm64, and how long they wait for answers, which nobody has measured in an account yet:`,
+    `Lambda functions have ${LAMBDA_GB * 1_024} MB on arm64. They wait for answers as follows; nobody has measured these times in an account yet:`,
     `${Object.entries(STEP_MILLISECONDS)
       .map(([step, milliseconds]) => `${step} ${milliseconds} ms`)
       .join(', ')}.`,
-    'Were each twice as long, a fleet always busy would cost',
-    `${dollars(byDefault.always.lambda - lambdaRequests(usual))} more. Executions are taken to need 64 MB, the least that Step Functions bills.`,
+    `If each time were twice as long, a fleet that is always busy would cost ${dollars(byDefault.always.lambda - lambdaRequests(usual))} more. Executions use 64 MB, the minimum`,
+    'that Step Functions bills.',
   ].join('\n')}\n`;
   return { document, usage: { busy: usageOf(usual), quiet: usageOf(resting) } };
 }
