@@ -4,6 +4,9 @@ import TinyQueue from 'tinyqueue';
 /** A real turn of the event loop. Everything that can run without waiting for time runs before it ends. */
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
+/** The reason of `AbortSignal.timeout`; making one for each deadline takes time. */
+const TIMED_OUT = new DOMException('The operation was aborted due to timeout', 'TimeoutError');
+
 /** A callback that is due. It returns `false` if nothing can run that could not run before. */
 interface Timer {
   at: number;
@@ -52,7 +55,7 @@ export class VirtualClock {
     const { signal } = controller;
     this.setTimeout(() => {
       const isAwaited = getEventListeners(signal, 'abort').length > 0;
-      controller.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError'));
+      controller.abort(TIMED_OUT);
       return isAwaited;
     }, milliseconds);
     return signal;

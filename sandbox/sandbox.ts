@@ -236,9 +236,10 @@ export class Sandbox {
    * Lets the schedules of all fleets run until every job has ended and every instance beyond the `minReplicas` of
    * that time has left.
    *
+   * @param stalledSeconds How long nothing may change until it gives up. Default: a day.
    * @throws Error if jobs are left that nothing will ever run.
    */
-  async drain(expectedTasks: number): Promise<void> {
+  async drain(expectedTasks: number, stalledSeconds = STALLED_SECONDS): Promise<void> {
     let changedAt = 0;
     let before = '';
     await this.clock.run(
@@ -249,11 +250,11 @@ export class Sandbox {
         const state = `${ended} ${size}`;
         if (state !== before || worlds.some(({ queue }) => queue.running > 0)) changedAt = this.now;
         before = state;
-        if (
-          ended < expectedTasks &&
-          this.now - Math.max(changedAt, this.agenda.next ?? 0) > STALLED_SECONDS
-        ) {
-          throw new Error(`${expectedTasks - ended} jobs never ran: no instance came for them in a day`);
+        if (ended < expectedTasks && this.now - Math.max(changedAt, this.agenda.next ?? 0) > stalledSeconds) {
+          const hours = stalledSeconds / 3_600;
+          throw new Error(
+            `${expectedTasks - ended} jobs never ran: no instance came for them in ${hours} hours`,
+          );
         }
         const kept = ({ input }: FleetWorld) =>
           effectiveSettings(input.capacity, this.clock.now()).levers.minReplicas;

@@ -47,7 +47,7 @@ describe('a fleet of Spot capacity, of which EC2 has none', () => {
   });
 
   it('tries Spot capacity again every 15 minutes, and stays with it once there is some', async () => {
-    const { sandbox, group, calls } = await shortOfSpot(30);
+    const { sandbox, group, calls } = await shortOfSpot(30, { pollIntervalSeconds: 15 });
     const later = jobs(1, 60);
     for (let minute = 5; minute < 60; minute += 2) {
       sandbox.agenda.plan(minute * MINUTE, () => {

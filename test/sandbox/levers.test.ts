@@ -8,6 +8,9 @@ const { request, boot, idleClaim } = DURATIONS;
 const READY = request + boot;
 const MINUTE = 60;
 
+/** For hours in which it does not matter how often the fleet is polled. */
+const RARELY_POLLED = { ...LINUX, pollIntervalSeconds: 15 };
+
 const waits = ({ queue }: FleetWorld) =>
   queue.tasks.map(({ queuedAt, startedAt = Number.POSITIVE_INFINITY }) => startedAt - queuedAt);
 
@@ -24,7 +27,7 @@ describe('headroom', () => {
     const waited: Record<string, number[]> = {};
     for (const headroom of [0, 1, '20%']) {
       const sandbox = await openSandbox();
-      const world = sandbox.addFleet({ ...LINUX, headroom }, trace);
+      const world = sandbox.addFleet({ ...RARELY_POLLED, headroom }, trace);
       await sandbox.drain(trace.length);
       waited[headroom] = waits(world);
     }
@@ -60,7 +63,7 @@ describe('minReplicas', () => {
     const news: News[] = [];
     sandbox.watch = (item) => news.push(item);
     const durations = { idleTimeout: 1_200, idleSpread: 600 };
-    const world = sandbox.addFleet({ ...LINUX, minReplicas: 2, durations });
+    const world = sandbox.addFleet({ ...RARELY_POLLED, minReplicas: 2, durations });
     await sandbox.runUntil(120 * MINUTE);
     const count = (what: string) => news.filter(({ happening }) => happening === what).length;
     expect(count('idles out')).toBeGreaterThanOrEqual(10);
@@ -74,9 +77,9 @@ describe('minReplicas', () => {
     expect(second - first).toBeGreaterThan(MINUTE + READY);
   });
 
-  it('goes seldom if runners are kept for recycleAfter', async () => {
+  it('is replaced once an hour if recycleAfter is an hour', async () => {
     const sandbox = await openSandbox();
-    const world = sandbox.addFleet({ ...LINUX, minReplicas: 2, durations: { idleTimeout: 3_600 } });
+    const world = sandbox.addFleet({ ...RARELY_POLLED, minReplicas: 2, durations: { idleTimeout: 3_600 } });
     await sandbox.runUntil(180 * MINUTE);
     expect(world.group.totals.launches).toBe(2 * 3);
   });
@@ -124,7 +127,7 @@ describe('a schedule', () => {
   it('has its runners there minutes after it begins, says so, and lets them go after it has ended', async () => {
     const sandbox = await openSandbox();
     const world = sandbox.addFleet(
-      { ...LINUX, schedules: [{ ...HOUR, minReplicas: 3 }], durations: { idleTimeout: 1_200 } },
+      { ...RARELY_POLLED, schedules: [{ ...HOUR, minReplicas: 3 }], durations: { idleTimeout: 1_200 } },
       jobs(3, 30, 12 * MINUTE),
     );
     await sandbox.runUntil(5 * MINUTE);

@@ -220,7 +220,11 @@ describe('the sandbox', () => {
     const sandbox = await openSandbox();
     sandbox.addFleet({ ...LINUX, pollIntervalSeconds: 60 }, jobs(2));
     sandbox.aws.secrets.clear();
-    await expect(sandbox.drain(2)).rejects.toThrow('2 jobs never ran');
+    await expect(sandbox.drain(2, 7_200)).rejects.toThrow(
+      '2 jobs never ran: no instance came for them in 2 hours',
+    );
+    expect(sandbox.now).toBeGreaterThan(7_200);
+    expect(sandbox.now).toBeLessThan(7_200 + 180);
   });
 
   it('keeps the executions it is told to keep, and counts all', async () => {

@@ -50,7 +50,11 @@ describe('a warm pool of a size of its own', () => {
     let launches = 0;
     const { sandbox, world } = await oneFleet({
       // The one launch of the job is good; all that follow, into the pool, fail.
-      fleet: { warmPoolSize: 1, launchFault: () => (++launches > 1 ? 'failing' : undefined) },
+      fleet: {
+        warmPoolSize: 1,
+        pollIntervalSeconds: 15,
+        launchFault: () => (++launches > 1 ? 'failing' : undefined),
+      },
       queued: 1,
     });
     await sandbox.runUntil(3_600);
