@@ -10,14 +10,14 @@ export interface AlarmTopicProps {
   fleets: RunnerFleet[];
 }
 
-/** The stack's topic, which tells everybody named as `alarmEmail`, and the topics of the adopter beside it. */
+/** The stack's topic, to which each `alarmEmail` is subscribed, and the adopters' topics beside it. */
 export class AlarmTopic extends Topic {
-  /** Each topic that is told of what concerns all fleets. */
+  /** The topics that receive the alarms of the stack. */
   readonly arns: string[];
 
   constructor(scope: Construct, id: string, { fleets }: AlarmTopicProps) {
     super(scope, id, { displayName: 'CircleCI runner autoscaler', enforceSSL: true });
-    // The policy that `enforceSSL` makes takes the place of the topic's default one, which let alarms speak.
+    // The policy of `enforceSSL` replaces the topic's default policy, which allowed alarms to publish.
     this.addToResourcePolicy(
       new PolicyStatement({
         principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
@@ -32,12 +32,12 @@ export class AlarmTopic extends Topic {
     this.arns = [...new Set(fleets.flatMap(({ config }) => this.arnsOf(config)))];
   }
 
-  /** Each topic that is told of a fleet's alarms. */
+  /** The topics that receive a fleet's alarms. */
   arnsOf({ alarmTopicArn }: FleetConfig): string[] {
     return alarmTopicArn === undefined ? [this.topicArn] : [this.topicArn, alarmTopicArn];
   }
 
-  /** The topic that the workflow itself speaks to about a fleet. */
+  /** The topic to which the workflow itself publishes about a fleet. */
   arnOf({ alarmTopicArn }: FleetConfig): string {
     return alarmTopicArn ?? this.topicArn;
   }

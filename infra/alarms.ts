@@ -28,11 +28,11 @@ export interface AlarmsProps {
   topic: AlarmTopic;
 }
 
-/** All alarms: those that watch a metric each, and those over them that tell the topics. */
+/** All alarms: those that watch a metric each, and the composite alarms over them that notify you. */
 export class Alarms extends Construct {
-  /** The alarms of each fleet by its name, the one over the others first. */
+  /** The alarms of each fleet by its name, the composite alarm first. */
   readonly ofFleets = new Map<string, AlarmBase[]>();
-  /** The alarms of what all fleets share, those over the others first. */
+  /** The alarms of the stack, the composite alarms first. */
   readonly ofStack: AlarmBase[];
   private readonly topic: AlarmTopic;
 
@@ -48,7 +48,7 @@ export class Alarms extends Construct {
     this.ofStack = [...this.outages(configs, STACK_ALARMS, shared), ...shared];
   }
 
-  /** A fleet's alarms, and the one over those that somebody has to do something about. */
+  /** A fleet's alarms, and the composite alarm over those that need a person. */
   private alarmsOf(config: FleetConfig): AlarmBase[] {
     const { name } = config;
     const settings = Object.entries(alarmsOfFleet(config));
@@ -60,7 +60,7 @@ export class Alarms extends Construct {
         `Fleet ${name}: ${alarm.wrong}`,
         alarm,
       );
-      if (alarm.route === 'direct') tell(made, this.topic.arnsOf(config));
+      if (alarm.route === 'direct') notify(made, this.topic.arnsOf(config));
       return made;
     });
     const rings = settings.flatMap(([kind, { route }]) =>
@@ -68,15 +68,15 @@ export class Alarms extends Construct {
     );
     const needsYou = new CompositeAlarm(this, `${logicalId(name)}NeedsYou`, {
       compositeAlarmName: this.name('NeedsYou', name),
-      alarmDescription: `Fleet ${name} needs you: its secret, its token, its group or its launches are not in order, and mostly will not be by themselves.${see('Fleet Needs You')}`,
+      alarmDescription: `Fleet ${name} needs you: something is wrong with its secret, its token, its group or its launches, and mostly does not repair itself.${see('Fleet Needs You')}`,
       alarmRule: AlarmRule.anyOf(...rings),
     });
     needsYou.node.addDependency(...alarms);
-    tell(needsYou, this.topic.arnsOf(config));
+    notify(needsYou, this.topic.arnsOf(config));
     return [needsYou, ...alarms];
   }
 
-  /** One alarm over what hits all fleets, or several if CloudWatch allows no rule over so many fleets. */
+  /** The composite alarm over outages, or several of them if one rule over all fleets would be too long for CloudWatch. */
   private outages(
     configs: FleetConfig[],
     settings: Record<string, AlarmSettings>,
@@ -97,16 +97,16 @@ export class Alarms extends Construct {
       const kind = `Outage${index === 0 ? '' : index + 1}`;
       const outage = new CompositeAlarm(this, kind, {
         compositeAlarmName: this.name(kind),
-        alarmDescription: `Fleets do not follow their queues, and it is nothing that is wrong with one of them: CircleCI, AWS or the autoscaler itself is in trouble.${see('Outage')}`,
+        alarmDescription: `Fleets do not follow their queues, and no fleet of yours is the cause: CircleCI, AWS or the autoscaler itself has an outage.${see('Outage')}`,
         alarmRule,
       });
       outage.node.addDependency(...shared, ...[...this.ofFleets.values()].flat());
-      tell(outage, this.topic.arns);
+      notify(outage, this.topic.arns);
       return outage;
     });
   }
 
-  /** What `Outage` tells of among some alarms, which a `NeedsYou` of these fleets may explain. */
+  /** The terms of the rule of `Outage` for some alarms. A `NeedsYou` of the given fleets may explain them. */
   private outageRules(
     settings: Record<string, AlarmSettings>,
     fleet: string | undefined,
@@ -147,7 +147,7 @@ export class Alarms extends Construct {
     });
   }
 
-  /** Names that rules and the runbook's commands can say. */
+  /** Names for the rules and for the commands of the runbook. */
   private name(kind: string, fleet?: string): string {
     return [Stack.of(this).stackName, fleet, kind].filter((part) => part !== undefined).join('-');
   }
@@ -166,7 +166,7 @@ function stackMetrics({ stateMachine, schedules, deadLetters }: ScalingWorkflow)
 
 const see = (heading: string) => ` See docs/operations.md, "${heading}".`;
 
-/** By its name, not its ARN: so a rule is as long as it will be, and can be read. */
+/** By its name, not its ARN, so that the length of a rule is known here and people can read it. */
 const ringing = (alarmName: string) => AlarmRule.fromString(`ALARM("${alarmName}")`);
 
 function fits(rule: IAlarmRule): boolean {
@@ -175,8 +175,8 @@ function fits(rule: IAlarmRule): boolean {
   return alarms.size <= MOST_ALARMS_IN_RULE && text.length <= LONGEST_RULE;
 }
 
-/** Lets topics know when an alarm rings, and when it is over. */
-function tell(alarm: AlarmBase, topicArns: string[]): void {
+/** Notifies topics when an alarm rings, and when it is over. */
+function notify(alarm: AlarmBase, topicArns: string[]): void {
   for (const alarmActionArn of topicArns) {
     alarm.addAlarmAction({ bind: () => ({ alarmActionArn }) });
     alarm.addOkAction({ bind: () => ({ alarmActionArn }) });

@@ -18,7 +18,7 @@ import type { ScalingWorkflow } from './scaling-workflow.ts';
 
 const CONSOLE = 'https://console.aws.amazon.com';
 const WHOLE_ROW = 24;
-const RUNBOOK = 'Each alarm has its part in `docs/operations.md`.';
+const RUNBOOK = 'Each alarm has a section in `docs/operations.md`.';
 
 export interface FleetsDashboardProps {
   fleets: RunnerFleet[];
@@ -26,7 +26,7 @@ export interface FleetsDashboardProps {
   alarms: Alarms;
 }
 
-/** How the fleets are: a row for each, and one for what they share. */
+/** The dashboard: rows for each fleet, and rows for what all fleets share. */
 export class FleetsDashboard extends Dashboard {
   constructor(scope: Construct, id: string, { fleets, workflow, alarms }: FleetsDashboardProps) {
     const { stateMachine, schedules } = workflow;
@@ -67,7 +67,7 @@ export class FleetsDashboard extends Dashboard {
   }
 }
 
-/** What a fleet is, how it does, and its alarms. */
+/** A fleet's links, graphs and alarms. */
 function rowsOf({ config, groupName }: RunnerFleet, workflowLink: string, alarms: AlarmBase[]): IWidget[][] {
   const measured = (metric: FleetMetric, statistic: string, label: string) =>
     fleetMetric(config.name, metric, statistic).with({ label });
@@ -106,8 +106,8 @@ function rowsOf({ config, groupName }: RunnerFleet, workflowLink: string, alarms
 }
 
 /**
- * By Little's law a task waits as long as the queue is, divided by the rate at which tasks leave it. While none
- * leaves, it is as if one had: the wait is at least that.
+ * By Little's law, the mean wait is the length of the queue divided by the rate at which tasks leave it. While no task
+ * leaves, the expression assumes one, so the true wait is at least that.
  */
 function queueWait(fleet: string): MathExpression {
   return new MathExpression({
@@ -116,7 +116,7 @@ function queueWait(fleet: string): MathExpression {
       unclaimed: fleetMetric(fleet, 'UnclaimedTasks', 'Average'),
       claimed: fleetMetric(fleet, 'ClaimedTasks', 'Sum'),
     },
-    // Of one minute, which sees few tasks leave, it would be all noise.
+    // Few tasks leave in one minute, so a shorter period would be noise.
     period: Duration.minutes(5),
     label: 'wait',
   });

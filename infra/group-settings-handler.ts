@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { clientSettings } from '../functions/lib/client-settings.ts';
 
-/** What CloudFormation sends: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html */
+/** The request of CloudFormation: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html */
 interface Request {
   RequestType: 'Create' | 'Update' | 'Delete';
   ResponseURL: string;
@@ -18,19 +18,19 @@ interface Request {
   ResourceProperties: { GroupName: string };
 }
 
-/** Below the function's timeout: CloudFormation would wait an hour for an answer that Lambda cut off. */
+/** Less than the function's timeout, because CloudFormation waits an hour for an answer that Lambda cuts off. */
 const WORK_SECONDS = 150;
 
-/** The most instances that one call may name. */
+/** Maximum number of instances in one call. */
 const BATCH = 50;
 
-/** Tries again, unlike the steps' clients: there is no workflow around this function. */
+/** Retries, unlike the clients of the steps, because no workflow retries this function. */
 export const autoScaling = new AutoScalingClient({ ...clientSettings, maxAttempts: 3 });
 
 /**
- * The settings of a group that CloudFormation has no property for. Created: zones are not rebalanced, which
- * would terminate instances that run jobs. Deleted: instances lose their protection, which would hold up the
- * deletion of the stack for an hour and then let it fail.
+ * Settings of a group for which CloudFormation has no property. When the stack is created or updated, it suspends the
+ * rebalancing of zones, which would terminate instances that run jobs. When the stack is deleted, it removes the
+ * protection of instances, which would delay the deletion for an hour and then make it fail.
  */
 export async function handler(request: Request): Promise<void> {
   const group = request.ResourceProperties.GroupName;
@@ -57,7 +57,7 @@ export async function handler(request: Request): Promise<void> {
     }),
     signal: AbortSignal.timeout(10_000),
   });
-  // Thrown, so that Lambda calls again.
+  // Lambda calls again after an error.
   if (!answer.ok) throw new Error(`CloudFormation did not take the answer: status ${answer.status}`);
 }
 
@@ -68,7 +68,7 @@ async function suspendRebalancing(group: string, abortSignal: AbortSignal): Prom
       { abortSignal },
     );
   } catch (error) {
-    // An emulator without the action has no rebalancing to suspend either; AWS always knows it.
+    // An emulator without this action has no rebalancing to suspend. AWS always has the action.
     if ((error as Error).name !== 'InvalidAction') throw error;
     console.warn(`This endpoint cannot suspend AZRebalance of ${group}`);
   }
@@ -76,7 +76,7 @@ async function suspendRebalancing(group: string, abortSignal: AbortSignal): Prom
 
 async function endProtection(group: string, abortSignal: AbortSignal): Promise<void> {
   if ((await describe(group, abortSignal)) === undefined) return;
-  // First, because an execution of the workflow may still run and launch instances.
+  // First of all, because an execution of the workflow may still run and launch instances.
   await autoScaling.send(
     new UpdateAutoScalingGroupCommand({
       AutoScalingGroupName: group,
@@ -91,7 +91,7 @@ async function endProtection(group: string, abortSignal: AbortSignal): Promise<v
         instance.ProtectedFromScaleIn && !/^(Terminat|Detach)/.test(instance.LifecycleState ?? ''),
     );
     if (held.length === 0) return;
-    // An instance keeps its protection until it is in service: those that are pending are waited for.
+    // A pending instance keeps its protection until it is in service, so the loop waits for it.
     const settable = held.filter((instance) =>
       /^(InService|\w*Standby)$/.test(instance.LifecycleState ?? ''),
     );
@@ -124,7 +124,7 @@ async function unprotect(group: string, ids: string[], abortSignal: AbortSignal)
         { abortSignal },
       );
     } catch (error) {
-      // One that has begun to leave meanwhile makes the call fail; the others are named again.
+      // The call fails if one of the instances has begun to leave. The next round names the others again.
       if (!/is not in InService/.test((error as Error).message)) throw error;
     }
   }

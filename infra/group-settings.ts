@@ -10,7 +10,7 @@ export interface GroupSettingsProps {
   fleets: RunnerFleet[];
 }
 
-/** Settings of the groups that CloudFormation has no property for; see group-settings-handler.ts. */
+/** Settings of the groups for which CloudFormation has no property; see group-settings-handler.ts. */
 export class GroupSettings extends Construct {
   constructor(scope: Construct, id: string, { fleets }: GroupSettingsProps) {
     super(scope, id);
@@ -18,7 +18,7 @@ export class GroupSettings extends Construct {
       name: 'group-settings',
       entry: 'infra/group-settings-handler.ts',
       description:
-        'Suspends AZRebalance of each group, and lets protected instances go when the stack is deleted',
+        'Suspends AZRebalance of each group, and removes the protection of instances when the stack is deleted',
       timeout: Duration.minutes(3),
     });
     allowDescribe(settings.executionRole, 'AutoScalingGroups');

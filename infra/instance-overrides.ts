@@ -1,14 +1,14 @@
 import type { FleetConfig } from '../fleets/load.ts';
 
-/** Bounds in the unit of EC2 Auto Scaling, of which `times` make one of ours. */
+/** A range in the unit of EC2 Auto Scaling, which is `times` smaller than ours. */
 const range = ({ min, max }: { min: number; max?: number | undefined }, times: number) => ({
   min: min * times,
   ...(max !== undefined && { max: max * times }),
 });
 
 /**
- * Which instance types a group launches and how it chooses among them: `lowest-price` for types that are given by their
- * attributes, because those have no order of preference.
+ * The instance types that a group launches, and how it chooses among them. Types that are given by their attributes have
+ * no order of preference, so the group takes the one with the lowest price.
  */
 export function overridesOf({ instanceTypes = [], instanceRequirements: requirements }: FleetConfig) {
   if (requirements === undefined) {
@@ -25,7 +25,7 @@ export function overridesOf({ instanceTypes = [], instanceRequirements: requirem
         instanceRequirements: {
           vCpuCount: range(vCpus, 1),
           memoryMiB: range(memoryGiB, 1_024),
-          // The image has an architecture as well; this says it in the template.
+          // The image has the architecture as well. This shows it in the template.
           cpuManufacturers: architecture === 'arm64' ? ['amazon-web-services'] : ['intel', 'amd'],
           instanceGenerations: ['current'],
           burstablePerformance: burstable ? 'included' : 'excluded',

@@ -8,13 +8,13 @@ export interface LogQueriesProps {
   workflow: ScalingWorkflow;
 }
 
-/** What one asks the logs of the steps, saved for CloudWatch Logs Insights in a folder of the stack's name. */
+/** Saved queries over the logs of the functions, for CloudWatch Logs Insights, in a folder with the stack's name. */
 export class LogQueries extends Construct {
   constructor(scope: Construct, id: string, { workflow: { taskFunctions } }: LogQueriesProps) {
     super(scope, id);
     const { ComputeCapacity, DescribeActivities } = taskFunctions;
 
-    // The fleet is in a comment: without the line, it is of all of them.
+    // Remove the # of the commented line to see one fleet.
     this.query(
       'Decisions of a fleet',
       [ComputeCapacity],

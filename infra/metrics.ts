@@ -3,7 +3,7 @@ import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
 import type { FleetMetric } from '../statemachine/alarms.ts';
 
-/** A metric of one fleet, by the minute. */
+/** A metric of one fleet, with a period of one minute. */
 export function fleetMetric(fleet: string, metricName: FleetMetric, statistic: string): Metric {
   return new Metric({
     namespace: METRIC_NAMESPACE,
@@ -14,7 +14,7 @@ export function fleetMetric(fleet: string, metricName: FleetMetric, statistic: s
   });
 }
 
-/** A metric that EC2 Auto Scaling itself publishes of a group, for nothing. */
+/** A metric that EC2 Auto Scaling itself publishes for a group, free of charge. */
 export function groupMetric(groupName: string, metricName: string): Metric {
   return new Metric({
     namespace: 'AWS/AutoScaling',

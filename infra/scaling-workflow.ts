@@ -26,7 +26,7 @@ export class ScalingWorkflow extends Construct {
   readonly taskFunctions: TaskFunctions;
   /** The schedules of all fleets, each by its group's name. */
   readonly schedules: ScheduleGroup;
-  /** What schedules could not deliver. */
+  /** The events that schedules could not deliver. */
   readonly deadLetters: Queue;
 
   constructor(scope: Construct, id: string, { fleets, topic }: ScalingWorkflowProps) {
@@ -63,7 +63,7 @@ export class ScalingWorkflow extends Construct {
       ),
       logs: {
         level: LogLevel.ALL,
-        // There is no secret in the state: only names of secrets.
+        // The state has no secrets, only their names.
         includeExecutionData: true,
         destination: new LogGroup(this, 'ExecutionLog', {
           logGroupName: `/aws/vendedlogs/states/${Aws.STACK_NAME}`,

@@ -15,13 +15,13 @@ export type FleetMetric = Failure | MetricName;
 export type AlarmRoute = 'NeedsYou' | 'Outage' | 'Outage if unexplained' | 'direct';
 
 export interface AlarmSettings {
-  /** Of its part of docs/operations.md. */
+  /** Heading of its section in docs/operations.md. */
   heading: string;
-  /** What is wrong, in the words of who operates the fleet. */
+  /** What is wrong, for the person whom it wakes: what happened, and what it means for jobs. */
   wrong: string;
-  /** It rings when so many of so many minutes are bad. */
+  /** The alarm rings when this many of this many minutes are bad. */
   minutes: [bad: number, of: number];
-  /** What a bad minute is. */
+  /** A minute is bad if the metric has any value of at least 1, or none. */
   bad: 'any' | 'none';
   route: AlarmRoute;
 }
@@ -31,12 +31,12 @@ export interface FleetAlarmSettings extends AlarmSettings {
   statistic: 'Sum' | 'Maximum' | 'SampleCount';
 }
 
-const UNFOLLOWED = 'so the fleet does not follow its queue. Capacity stays as it was.';
+const UNFOLLOWED = 'The group keeps its capacity and does not follow the queue.';
 
 /** One bad minute is not a page; three of five are. */
 const failing = (metric: Failure, wrong: string, route: AlarmRoute): FleetAlarmSettings => ({
   heading: FAILURES[metric],
-  wrong: `${wrong} in 3 of the last 5 minutes, ${UNFOLLOWED}`,
+  wrong: `in 3 of the last 5 minutes, ${wrong}. ${UNFOLLOWED}`,
   metric,
   statistic: 'Sum',
   minutes: [3, 5],
@@ -57,7 +57,7 @@ export const alarmsOfFleet = ({
   return {
     NotRunning: {
       heading: 'Scaler Not Running',
-      wrong: `no poll has come to a good end in 5 minutes, ${UNFOLLOWED}`,
+      wrong: `no poll has succeeded for 5 minutes. ${UNFOLLOWED}`,
       metric: 'PollDuration',
       statistic: 'SampleCount',
       minutes: [5, 5],
@@ -66,49 +66,53 @@ export const alarmsOfFleet = ({
     },
     SecretsUnreadable: failing(
       'SecretsUnreadable',
-      'the scaler secret cannot be read, or is not whole,',
+      'the scaler secret could not be read, or was incomplete',
       'NeedsYou',
     ),
     CircleCiRefuses: failing(
       'CircleCiRefuses',
-      'CircleCI refuses the token or the resource class',
+      'CircleCI refused the token or the resource class',
       'NeedsYou',
     ),
     CircleCiUnavailable: failing(
       'CircleCiUnavailable',
-      'CircleCI cannot be reached, or answers with no counts,',
+      'CircleCI could not be reached, or answered without counts',
       'Outage',
     ),
-    GroupUnreadable: failing('GroupUnreadable', 'the Auto Scaling group cannot be read', 'NeedsYou'),
+    GroupUnreadable: failing('GroupUnreadable', 'the Auto Scaling group could not be read', 'NeedsYou'),
     DecisionInvalid: failing(
       'DecisionInvalid',
-      'the workflow and its functions do not understand each other',
+      'the workflow and its functions did not match, or a decision was invalid',
       'NeedsYou',
     ),
     GroupUpdateRefused: failing(
       'GroupUpdateRefused',
-      'EC2 Auto Scaling refuses to change the desired capacity',
+      'EC2 Auto Scaling refused the new desired capacity',
       'NeedsYou',
     ),
     ExecutionOverTime: failing(
       'ExecutionOverTime',
-      'a step did not end in the time that its execution had for it',
+      'a step took longer than its execution had time for',
       'Outage',
     ),
-    StepBroken: failing('StepBroken', 'a step broke, or Lambda could not run it,', 'Outage'),
+    StepBroken: failing(
+      'StepBroken',
+      'a step failed with an error that has no other alarm, or Lambda could not run it',
+      'Outage',
+    ),
     Starving: {
       heading: 'Starving',
-      wrong: `tasks have waited for ${starvingMinutes} minutes without one being claimed: instances do not come, or come and take no tasks.`,
+      wrong: `tasks have waited for ${starvingMinutes} minutes and none was claimed: instances do not launch, or their runners take no tasks.`,
       metric: 'Starving',
       statistic: 'Maximum',
-      // One datum comes of each execution, and may slip into the next minute.
+      // Each execution publishes one value, which may fall into the next minute.
       minutes: [starvingMinutes - 1, starvingMinutes],
       bad: 'any',
       route: 'NeedsYou',
     },
     Saturated: {
       heading: 'Saturated',
-      wrong: `tasks wait while all instances that ${maximum} allows work, for 10 minutes: jobs queue behind each other.`,
+      wrong: `for 10 minutes, tasks have waited while all instances that ${maximum} allows were busy. Jobs queue.`,
       metric: 'AtMaximum',
       statistic: 'Maximum',
       minutes: [9, 10],
@@ -117,7 +121,7 @@ export const alarmsOfFleet = ({
     },
     BreakerOpen: {
       heading: 'Breaker Open',
-      wrong: `launches failed without a success between them (${breaker.failures} open the breaker), so nothing launches but one instance now and then, to try. Jobs queue.`,
+      wrong: `${breaker.failures} or more launches failed without a success between them, so the breaker is open: one instance is launched now and then, as a test. Jobs queue.`,
       metric: 'BreakerOpen',
       statistic: 'Maximum',
       minutes: [1, 3],
@@ -127,10 +131,10 @@ export const alarmsOfFleet = ({
     ZoneUnusable: {
       heading: 'Zone Unusable',
       wrong:
-        'EC2 refused launches in the last hour because a zone never has the instance type. Other zones launch in its place.',
+        'EC2 refused launches in the last hour because a zone does not offer the instance type. Other zones launch instead.',
       metric: 'PlacementRefusals',
       statistic: 'Sum',
-      // Told once: it rings until an hour has passed without one.
+      // A refusal is published once, so the alarm rings until an hour has passed without one.
       minutes: [1, 60],
       bad: 'any',
       route: 'direct',
@@ -138,7 +142,7 @@ export const alarmsOfFleet = ({
     SpotUnavailable: {
       heading: 'Spot Unavailable',
       wrong:
-        'EC2 has had no Spot capacity for the fleet for 2 hours, so On-Demand instances run in its place. Jobs run; they cost more.',
+        'EC2 has had no Spot capacity for the fleet for 2 hours, so On-Demand instances run instead. Jobs run, and cost more.',
       metric: 'SpotFallback',
       statistic: 'Maximum',
       minutes: [110, 120],
@@ -147,7 +151,7 @@ export const alarmsOfFleet = ({
     },
     MaximumSizeTooSmall: {
       heading: 'Maximum Size Too Small',
-      wrong: `somebody lowered the maximum size of the Auto Scaling group below ${maximum}, and tasks wait for it.`,
+      wrong: `somebody lowered the maximum size of the Auto Scaling group below ${maximum}. Tasks wait.`,
       metric: 'MaximumSizeTooSmall',
       statistic: 'Maximum',
       minutes: [3, 5],
@@ -169,34 +173,34 @@ export const alarmsOfFleet = ({
 
 const SHARED: Pick<AlarmSettings, 'minutes' | 'bad'> = { minutes: [3, 5], bad: 'any' };
 
-/** The alarms of what all fleets share. */
+/** The alarms of the stack, which concern all fleets. */
 export const STACK_ALARMS = {
   ExecutionsFailed: {
     heading: 'Executions Failed',
-    wrong: 'Executions of the workflow failed in 4 of the last 5 minutes: fleets do not follow their queues.',
+    wrong: 'Executions of the workflow failed in 4 of the last 5 minutes. Fleets do not follow their queues.',
     route: 'Outage if unexplained',
-    // One minute after what explains it, which would otherwise race it.
+    // One minute later than the alarms that explain it, so that they always ring first.
     minutes: [4, 5],
     bad: 'any',
   },
   ExecutionsTimedOut: {
     heading: 'Executions Timed Out',
     wrong:
-      'Executions of the workflow ran out of time in 3 of the last 5 minutes, which the plan of the polls should rule out.',
+      'Executions of the workflow timed out in 3 of the last 5 minutes, although polls are planned to end in time. Fleets may not follow their queues.',
     route: 'Outage',
     ...SHARED,
   },
   ExecutionsThrottled: {
     heading: 'Executions Throttled',
     wrong:
-      'Step Functions throttled the start of executions in 3 of the last 5 minutes: the account is at a limit, and fleets follow their queues late.',
+      'Step Functions throttled the start of executions in 3 of the last 5 minutes: the account is at a limit. Fleets follow their queues late.',
     route: 'Outage',
     ...SHARED,
   },
   DeliveryFailing: {
     heading: 'Delivery Failing',
     wrong:
-      'Schedules could not start the workflow in 3 of the last 5 minutes: fleets do not follow their queues. What they meant to start is in the dead-letter queue.',
+      'Schedules could not start the workflow in 3 of the last 5 minutes. Fleets do not follow their queues. The dead-letter queue has the failed events.',
     route: 'Outage',
     ...SHARED,
   },

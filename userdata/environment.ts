@@ -1,7 +1,7 @@
 import type { FleetConfig } from '../fleets/load.ts';
 import { isIpv6 } from '../fleets/settings/network.ts';
 
-/** The settings that a script of their own carries out on the instance. */
+/** The settings that have their own script on the instance. */
 export type SettingsWithScripts = Partial<
   Pick<FleetConfig, 'sshRerun' | 'httpProxy' | 'noProxy' | 'docker' | 'workingDirectory'>
 >;
@@ -9,17 +9,17 @@ export type SettingsWithScripts = Partial<
 /** How long CircleCI keeps a task open for SSH after its job: https://support.circleci.com/hc/en-us/articles/13659631461403-Enable-SSH-on-a-Machine-Runner */
 const SSH_SESSION_SECONDS = 7_200;
 
-/** By how much longer than its job a task may last, in seconds. */
+/** Time that a task may last beyond its job, in seconds. */
 export const sshSessionSeconds = ({ sshRerun }: SettingsWithScripts) =>
   sshRerun === undefined ? 0 : SSH_SESSION_SECONDS;
 
 /**
- * What never goes through a proxy: the instance itself, and link-local addresses, where a proxy would answer with its
- * own metadata and its own role.
+ * Addresses that never use the proxy: the instance itself, and link-local addresses, at which a proxy would answer with
+ * its own metadata and its own role.
  */
 const NEVER_PROXIED = ['localhost', '127.0.0.1', '::1', '169.254.169.254', '169.254.170.2', 'fd00:ec2::254'];
 
-/** What the instance's scripts are told of these settings. */
+/** The environment of the instance's scripts for these settings. */
 export function environmentOfSettings(fleet: SettingsWithScripts): Record<string, string | boolean> {
   return {
     DOCKER: fleet.docker ?? false,
@@ -28,7 +28,7 @@ export function environmentOfSettings(fleet: SettingsWithScripts): Record<string
   };
 }
 
-/** The metadata item that holds the address at which an instance is reached for SSH reruns; empty without them. */
+/** The metadata item with the address of an instance for SSH reruns. Empty without SSH reruns. */
 function addressItem({ sshRerun }: SettingsWithScripts): string {
   if (sshRerun === undefined) return '';
   if (sshRerun.address === 'ipv6' || (sshRerun.cidr !== undefined && isIpv6(sshRerun.cidr))) return 'ipv6';
@@ -36,8 +36,8 @@ function addressItem({ sshRerun }: SettingsWithScripts): string {
 }
 
 /**
- * The environment of all that uses the fleet's proxy, or `undefined` without one. In both spellings: curl does not read
- * HTTP_PROXY, and some programs read nothing else.
+ * The environment of all programs that use the fleet's proxy, or `undefined` without a proxy. In both spellings, because
+ * curl does not read HTTP_PROXY and some programs read nothing else.
  */
 export function proxyEnvironment({
   httpProxy,

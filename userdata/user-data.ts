@@ -12,16 +12,16 @@ const LIB = '/opt/autoscaler';
 const CONFIG = '/etc/autoscaler';
 const UNITS = '/etc/systemd/system';
 
-/** How long after its runner's longest possible life an instance leaves by itself, in seconds. */
+/** Time after the longest possible life of its runner when an instance leaves by itself, in seconds. */
 const AGE_MARGIN_SECONDS = 900;
 
 /**
- * How old a runner becomes that takes task after task, in seconds. Then systemd sends it the TERM with which it
- * finishes its task and takes no other, and its instance leaves.
+ * Maximum age of a reused runner, in seconds. Then systemd sends it a TERM. It finishes its task and takes no other, and
+ * its instance leaves.
  */
 const REUSE_SECONDS = 86_400;
 
-/** Inputs of the instance's scripts; none of them is a secret, because user data can be read by whoever may describe the instance. */
+/** Inputs of the instance's scripts. None is a secret, because everyone who may describe the instance can read its user data. */
 export interface UserDataInputs {
   fleet: Pick<
     FleetConfig,
@@ -39,23 +39,23 @@ export interface UserDataInputs {
   runnerSecretName: string;
   /** Bucket and key of the fleet's install script. */
   installObject: string | undefined;
-  /** SHA-256 of that script, by which an image says that it has been run. */
+  /** SHA-256 of that script, by which an image records that the script has run. */
   installSha256: string | undefined;
-  /** The log group that the instance's logs go to. */
+  /** The log group of the instance's logs. */
   logGroupName: string | undefined;
-  /** By how much less than `idleTimeout` each instance may wait for a task, by chance: up to 32767, 0 unless told. */
+  /** Largest random time by which an instance shortens `idleTimeout`, up to 32767. Default: 0. */
   idleSpreadSeconds?: number;
-  /** How old an instance may become before it leaves whatever runs on it, in seconds. */
+  /** Age at which an instance leaves even if a job runs on it, in seconds. Default: longer than any task can take. */
   ageLimitSeconds?: number;
-  /** How old a runner becomes that is reused, in seconds. */
+  /** Maximum age of a reused runner, in seconds. Default: one day. */
   reuseSeconds?: number;
 }
 
 /**
- * Composes an instance's user data from the files in `userdata/`. cloud-init runs them as root at every boot, in its
+ * Composes an instance's user data from the files of this folder. cloud-init runs them as root at every boot, in its
  * network stage: before the image's own package updates, and long before the scripts of its final stage
  * (https://docs.cloud-init.io/en/latest/explanation/format/cloud-boothook.html). The files are compressed, because EC2
- * takes no more than 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html).
+ * limits user data to 16 KB (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html).
  */
 export function runnerUserData(inputs: UserDataInputs): string {
   const { fleet } = inputs;
@@ -64,7 +64,7 @@ export function runnerUserData(inputs: UserDataInputs): string {
   const maxRunTime = fleet.maxRunTime + sshSessionSeconds(fleet);
   const reused = fleet.reuse === 'continuous';
   const reuseSeconds = inputs.reuseSeconds ?? REUSE_SECONDS;
-  // Whatever runs then has had all its time: one task, or the last one of many.
+  // At that age, every task has had all its time: the only one, or the last of many.
   const ageLimit =
     bootTimeout + (reused ? reuseSeconds : idleTimeout) + maxRunTime + (reused ? 2 : 1) * AGE_MARGIN_SECONDS;
   const idleSpread = inputs.idleSpreadSeconds ?? 0;
@@ -73,7 +73,7 @@ export function runnerUserData(inputs: UserDataInputs): string {
     RUNNER_SECRET_NAME: inputs.runnerSecretName,
     CIRCLECI_URL: fleet.circleciUrl,
     BOOT_TIMEOUT_SECONDS: bootTimeout,
-    // The boot calculates it, so each instance draws its own.
+    // The boot calculates it, so that each instance has its own random time.
     IDLE_TIMEOUT_SECONDS: idleSpread > 0 ? `${idleTimeout}-RANDOM%${idleSpread + 1}` : idleTimeout,
     MAX_RUN_TIME_SECONDS: maxRunTime,
     RUNNER_MODE: fleet.reuse,
@@ -102,15 +102,15 @@ export function runnerUserData(inputs: UserDataInputs): string {
     [`${LIB}/instance-store`]: userdata('instance-store.sh'),
     [`${LIB}/ssh-rerun`]: userdata('ssh-rerun.sh'),
     ...(inputs.logGroupName !== undefined && { [`${LIB}/ship-logs`]: userdata('ship-logs.sh') }),
-    // Not in the environment: the same long texts several times, of which little is left once compressed.
+    // In a file, not in the environment, because it repeats long texts, and files are compressed.
     ...(proxy !== undefined && { [`${CONFIG}/proxy`]: linesOf(proxy) }),
     [`${UNITS}/autoscaler-.service.d/defaults.conf`]: userdata('autoscaler-defaults.conf'),
     [`${UNITS}/autoscaler-boot.service`]: userdata('autoscaler-boot.service'),
     [`${UNITS}/autoscaler-boot-failed.service`]: userdata('autoscaler-boot-failed.service'),
     [`${UNITS}/autoscaler-runner.service`]: userdata('autoscaler-runner.service'),
-    // The first TERM lets a running task finish, so stopping may take as long as a task; leaving has the margin.
+    // A running task finishes after the first TERM, so stopping may take as long as a task, plus a margin to leave.
     [`${UNITS}/autoscaler-runner.service.d/stop.conf`]: `[Service]\nTimeoutStopSec=${maxRunTime + AGE_MARGIN_SECONDS}\n${reused ? `RuntimeMaxSec=${reuseSeconds}\n` : ''}`,
-    // systemd itself would cut a shutdown off after 30 minutes, and a task with it.
+    // By default, systemd forces a shutdown after 30 minutes, which would kill a task.
     ...Object.fromEntries(
       ['reboot', 'poweroff'].map((target) => [
         `${UNITS}/${target}.target.d/autoscaler.conf`,
@@ -153,7 +153,7 @@ export function runnerUserData(inputs: UserDataInputs): string {
   ].join('\n');
 }
 
-/** What updates Ubuntu and Amazon Linux by itself; a timer that was due while a warm instance was stopped fires at its start. */
+/** Automatic updates of Ubuntu and Amazon Linux. A timer that was due while a warm instance was stopped fires when it starts. */
 const UPDATES = [
   'apt-daily.timer',
   'apt-daily-upgrade.timer',
@@ -168,13 +168,13 @@ const linesOf = (environment: Record<string, unknown>) =>
     .map(([name, value]) => `${name}=${value}\n`)
     .join('');
 
-/** By a compressor whose output is the same on every machine, so that a template changes only with what it says. */
+/** Compressed the same on every machine, so that a template changes only with the text. */
 const compressed = (text: string) =>
   Buffer.from(gzipSync(strToU8(text), { level: 9, mtime: 0 }))
     .toString('base64')
     .match(/.{1,4000}/g) ?? [];
 
-/** A file without its comments; what they tell shellcheck stays. */
+/** A file without its comments, except those for shellcheck. */
 const userdata = (file: string) =>
   readFileSync(new URL(file, import.meta.url), 'utf8').replaceAll(COMMENT, '');
 

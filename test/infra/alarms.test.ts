@@ -227,10 +227,10 @@ describe('all alarms', () => {
 
   it('tell in the words of the fleet what would have to be done', () => {
     expect(named('circleci-runners-linux-large-Starving').AlarmDescription).toBe(
-      'Fleet linux-large: tasks have waited for 21 minutes without one being claimed: instances do not come, or come and take no tasks. See docs/operations.md, "Starving".',
+      'Fleet linux-large: tasks have waited for 21 minutes and none was claimed: instances do not launch, or their runners take no tasks. See docs/operations.md, "Starving".',
     );
     expect(named('circleci-runners-arm-CircleCiRefuses').AlarmDescription).toBe(
-      'Fleet arm: CircleCI refuses the token or the resource class in 3 of the last 5 minutes, so the fleet does not follow its queue. Capacity stays as it was. See docs/operations.md, "CircleCI Refuses".',
+      'Fleet arm: in 3 of the last 5 minutes, CircleCI refused the token or the resource class. The group keeps its capacity and does not follow the queue. See docs/operations.md, "CircleCI Refuses".',
     );
   });
 });

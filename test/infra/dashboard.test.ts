@@ -106,12 +106,12 @@ describe('the dashboard', () => {
 describe.each(EACH_FLEET)('the rows of fleet $name', ({ name }) => {
   const rows = under(`Fleet ${name}`);
 
-  it('say what it is, and lead to what it is of', () => {
+  it('describe the fleet and link to its resources', () => {
     expect(rows[0]?.properties.markdown).toBe(
       [
         `## Fleet ${name}`,
         '',
-        `Resource class \`acme/${name}\`, [Auto Scaling group](https://console.aws.amazon.com/ec2/home?region=eu-west-1#AutoScalingGroupDetails:id=circleci-runners-${name};view=details), [workflow](https://console.aws.amazon.com/states/home?region=eu-west-1#/express-statemachines/view/StateMachine(circleci-runners)). Each alarm has its part in \`docs/operations.md\`.`,
+        `Resource class \`acme/${name}\`, [Auto Scaling group](https://console.aws.amazon.com/ec2/home?region=eu-west-1#AutoScalingGroupDetails:id=circleci-runners-${name};view=details), [workflow](https://console.aws.amazon.com/states/home?region=eu-west-1#/express-statemachines/view/StateMachine(circleci-runners)). Each alarm has a section in \`docs/operations.md\`.`,
       ].join('\n'),
     );
   });
