@@ -76,6 +76,9 @@ export interface Decision {
  * - desired capacity never falls below the members that are pending or in service: any of them may hold a task;
  * - so the only thing a fall can do is cancel launches that have not happened yet.
  *
+ * A running task needs no instance if it has a runner elsewhere: outside the group, on a member in standby, or on one that
+ * leaves and that CircleCI still counts. So the way up counts no more running tasks than members.
+ *
  * The way up never goes above `maxReplicas`, and is neither delayed nor damped but by what is there to limit
  * launches: an open breaker, and `maxSurge`. `maxSurge` limits what a decision asks for in addition: it takes
  * nothing back that was asked for before.
@@ -110,6 +113,12 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
   if (target > Math.max(present + maxSurge, desired)) {
     target = Math.max(present + maxSurge, desired);
     reasons.push(`held at ${target}: at most ${maxSurge} may launch at once (maxSurge)`);
+  }
+
+  const elsewhere = Math.max(running - present, 0);
+  if (target > Math.max(wanted - elsewhere, desired)) {
+    target = Math.max(wanted - elsewhere, desired);
+    reasons.push(`held at ${target}: ${elsewhere} running tasks are on runners outside the group`);
   }
 
   if (target > desired) {

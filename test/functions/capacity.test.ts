@@ -143,42 +143,48 @@ describe('decideCapacity', () => {
     },
     {
       case: 'headroom may be a share of the tasks, rounded up',
-      when: { unclaimed: 1, running: 5, headroom: '20%' },
+      when: { unclaimed: 1, running: 5, headroom: '20%', desired: 5, members: { ...NOBODY, inService: 5 } },
       desired: 8,
       because: [
         '1 unclaimed + 5 running = 6 wanted',
         'raised to 8: 2 without a task (headroom 20%)',
-        'desired capacity rises from 0 to 8',
+        'desired capacity rises from 5 to 8',
       ],
     },
     {
       case: 'a share that is a whole number is not rounded',
-      when: { running: 5, headroom: '20%' },
+      when: { running: 5, headroom: '20%', desired: 5, members: { ...NOBODY, inService: 5 } },
       desired: 6,
       because: [
         '0 unclaimed + 5 running = 5 wanted',
         'raised to 6: 1 without a task (headroom 20%)',
-        'desired capacity rises from 0 to 6',
+        'desired capacity rises from 5 to 6',
       ],
     },
     {
       case: 'headroom that is no more than minReplicas adds nothing to them',
-      when: { running: 2, minReplicas: 3, headroom: 3 },
+      when: { running: 2, minReplicas: 3, headroom: 3, desired: 2, members: { ...NOBODY, inService: 2 } },
       desired: 5,
       because: [
         '0 unclaimed + 2 running = 2 wanted',
         'raised to 5: 3 without a task (minReplicas)',
-        'desired capacity rises from 0 to 5',
+        'desired capacity rises from 2 to 5',
       ],
     },
     {
       case: 'of minReplicas and headroom the more counts',
-      when: { running: 2, minReplicas: 3, headroom: '100%' },
+      when: {
+        running: 2,
+        minReplicas: 3,
+        headroom: '100%',
+        desired: 2,
+        members: { ...NOBODY, inService: 2 },
+      },
       desired: 5,
       because: [
         '0 unclaimed + 2 running = 2 wanted',
         'raised to 5: 3 without a task (minReplicas)',
-        'desired capacity rises from 0 to 5',
+        'desired capacity rises from 2 to 5',
       ],
     },
     {
@@ -287,14 +293,50 @@ describe('decideCapacity', () => {
       ],
     },
     {
-      case: 'tasks on runners outside the group count too, up to maxReplicas',
-      when: { running: 12 },
-      desired: 10,
+      case: 'running tasks on runners outside the group need no instance',
+      when: { running: 4 },
+      desired: 0,
       because: [
-        '0 unclaimed + 12 running = 12 wanted',
-        'capped at maxReplicas (10)',
-        'desired capacity rises from 0 to 10',
+        '0 unclaimed + 4 running = 4 wanted',
+        'held at 0: 4 running tasks are on runners outside the group',
+        'desired capacity is 0 already',
       ],
+    },
+    {
+      case: 'unclaimed tasks get theirs beside those outside the group',
+      when: { unclaimed: 2, running: 4, desired: 1, members: { ...NOBODY, inService: 1 } },
+      desired: 3,
+      because: [
+        '2 unclaimed + 4 running = 6 wanted',
+        'held at 3: 3 running tasks are on runners outside the group',
+        'desired capacity rises from 1 to 3',
+      ],
+    },
+    {
+      case: 'a member in standby that runs a task needs no other instance',
+      when: { running: 1, members: { ...NOBODY, standby: 1 } },
+      desired: 0,
+      because: [
+        '0 unclaimed + 1 running = 1 wanted',
+        'held at 0: 1 running tasks are on runners outside the group',
+        'desired capacity is 0 already',
+      ],
+    },
+    {
+      case: 'a running count that lags behind an exit launches nothing',
+      when: { running: 4, desired: 3, members: { ...NOBODY, inService: 3, leaving: 1 } },
+      desired: 3,
+      because: [
+        '0 unclaimed + 4 running = 4 wanted',
+        'held at 3: 1 running tasks are on runners outside the group',
+        'desired capacity is 3 already',
+      ],
+    },
+    {
+      case: 'launches that were asked for stay, also if the members seem too few for the running tasks',
+      when: { unclaimed: 2, running: 8, desired: 10, members: { ...NOBODY, inService: 3 } },
+      desired: 10,
+      because: ['2 unclaimed + 8 running = 10 wanted', 'desired capacity is 10 already'],
     },
     {
       case: 'a maximum lowered under the members holds them until they leave',
@@ -450,8 +492,14 @@ const aim = (situation: Situation) => {
   return Math.min(unclaimed + running + spare(situation), maxReplicas, allowed(situation));
 };
 /** The most that maxSurge lets be asked for. */
-const surge = (situation: Situation) =>
+const bySurge = (situation: Situation) =>
   Math.max(present(situation) + (situation.maxSurge ?? Number.POSITIVE_INFINITY), situation.desired);
+/** The same, without instances for running tasks that have a runner outside the group. */
+const surge = (situation: Situation) => {
+  const { unclaimed, running, desired } = situation;
+  const own = unclaimed + Math.min(running, present(situation)) + spare(situation);
+  return Math.min(bySurge(situation), Math.max(own, desired));
+};
 
 /** The order in which the rules are applied; each may give one reason. */
 const RULES = [
@@ -460,6 +508,7 @@ const RULES = [
   /^capped/,
   /^held at \d+: the breaker is open/,
   /^held at \d+: at most \d+ may launch at once/,
+  /^held at \d+: \d+ running tasks are on runners outside the group/,
   /^held at \d+: \d+ pending or in service/,
   /^desired capacity (rises|falls|is)/,
 ];
@@ -502,7 +551,8 @@ describe('the laws of decideCapacity', () => {
     const wanted = unclaimed + running + spare(situation);
     expect(said(/^capped/)).toBe(wanted > maxReplicas);
     expect(said(/breaker is open/)).toBe(Math.min(wanted, maxReplicas) > allowed(situation));
-    expect(said(/maxSurge/)).toBe(aim(situation) > surge(situation));
+    expect(said(/maxSurge/)).toBe(aim(situation) > bySurge(situation));
+    expect(said(/outside the group/)).toBe(Math.min(aim(situation), bySurge(situation)) > surge(situation));
     expect(said(/rises/)).toBe(desired > situation.desired);
     expect(said(/falls/)).toBe(desired < situation.desired);
   });
@@ -562,7 +612,9 @@ describe('the laws of decideCapacity', () => {
     expect(decideCapacity({ ...situation, members })).toEqual(decideCapacity(situation));
   });
 
-  law('it does not matter whether a task is unclaimed or running', (situation) => {
+  law('it does not matter whether a task is unclaimed or running, if members run it', (given) => {
+    const there = Math.max(given.unclaimed, given.running);
+    const situation = { ...given, members: { ...given.members, inService: given.members.inService + there } };
     const { unclaimed, running } = situation;
     const swapped = decideCapacity({ ...situation, unclaimed: running, running: unclaimed });
     expect(swapped.desired).toBe(decideCapacity(situation).desired);
