@@ -106,7 +106,7 @@ describe('CircleCI is asked', () => {
     });
     stub.fault = (path, times) => (path.endsWith('/job/1') && times === 1 ? { status: 429 } : undefined);
     const first = limited.ask(JOB, Job);
-    await expect.poll(() => notes).toHaveLength(1);
+    await expect.poll(() => notes, { timeout: 60_000 }).toHaveLength(1);
     const second = limited.ask('/project/gh/acme/app/job/2', Job);
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(stub.asked).toHaveLength(1);

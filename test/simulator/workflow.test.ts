@@ -16,7 +16,7 @@ it.each<Example>([
   { workload: 'working-day', hours: 0.4 },
   { workload: 'working-day', hours: 0.2, settings: { maxReplicas: 4, pollInterval: 10 }, boot: 40 },
   { workload: 'fan-out', hours: 0.1, settings: { pollInterval: 7 } },
-  { workload: 'flapping', hours: 0.4, settings: { pollInterval: 1 } },
+  { workload: 'flapping', hours: 0.2, settings: { pollInterval: 1 } },
   { workload: 'quiet-night', hours: 0.5, settings: { quietPollInterval: 20 } },
   { workload: 'fan-out', hours: 0.6, settings: { headroom: '20%', maxSurge: 15 } },
   { workload: 'flapping', hours: 0.6, settings: { reuse: 'continuous', idleTimeout: 60 } },
