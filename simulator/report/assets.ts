@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-/** What a page has in itself beside its text. */
+/** The script and the style that are part of the page. */
 export interface Assets {
   script: string;
   style: string;
@@ -23,6 +23,6 @@ export async function bundleAssets(): Promise<Assets> {
     logLevel: 'silent',
   });
   const text = (ending: string) => outputFiles.find(({ path }) => path.endsWith(ending))?.text ?? '';
-  // Within an element of HTML, nothing in it may end that.
+  // The script must not contain the end tag of its own element.
   return { script: text('.js').replaceAll('</script', String.raw`<\/script`), style: text('.css') };
 }

@@ -13,22 +13,22 @@ import {
 } from './recommend.ts';
 import { WAIT_SHARES } from './samples.ts';
 
-/** All that has been replayed for a report. */
+/** Everything that was replayed for a report. */
 export interface Replays {
   /** The fleet's own settings. */
   asGiven: Candidate;
-  /** Each setting at a few values; `set` is what is set beyond the fleet's own settings. */
+  /** Each setting with a few values. `set` has the changes to the fleet's own settings. */
   settings: (Candidate & { setting: string; to: string })[];
-  /** The tutorial's scaler among them. */
+  /** The peers, with CircleCI's tutorial among them. */
   peers: readonly Outcome[];
   lowerBounds: readonly (Outcome & { about: string })[];
   /** The Pareto front of what a search tried. */
   tried: readonly Candidate[];
-  /** What a search has found, replayed on the same jobs as all others. */
+  /** The result of a search, replayed on the same jobs as everything else. */
   search?: SearchResult & { outcome: Outcome };
 }
 
-/** What a report says of where it comes from. */
+/** Where a report comes from. */
 export interface About {
   trace: ReportData['trace'];
   command: string;
@@ -37,14 +37,14 @@ export interface About {
   stretches: string[];
 }
 
-/** What a recommendation is measured by. */
+/** The baseline of a recommendation. */
 export const TUTORIAL = 'circleci-tutorial';
 
 /** Names of rows. */
 export const OURS = 'ours';
 export const RECOMMENDED = 'ours, recommended';
 
-/** What would be recommended of all that has been replayed. */
+/** Recommends settings from everything that was replayed. */
 export function recommendation(replays: Replays): Recommendation {
   const { asGiven, settings, peers, search } = replays;
   const unit = unitOfAll(replays);
@@ -55,10 +55,10 @@ export function recommendation(replays: Replays): Recommendation {
 }
 
 /**
- * All that a report shows, as plain values.
+ * Builds everything that a report shows, as plain values.
  *
- * @param samplesByName What is drawn of a row, by its name; no row must have one.
- * @param fleetsYaml Lines of fleets.yaml that set so much.
+ * @param samplesByName The data of a policy's charts, by the name of its row. Rows without it have no charts.
+ * @param fleetsYaml Writes settings as lines of fleets.yaml.
  */
 export function reportData(
   about: About,
@@ -89,7 +89,7 @@ export function reportData(
     unit,
     rows: [
       ...(isAsGiven ? [] : [row(RECOMMENDED, 'recommended', named(chosen), chosen.outcome)]),
-      row(OURS, 'ours', "this project with the fleet's settings", asGiven.outcome),
+      row(OURS, 'ours', "this project with the fleet's current settings", asGiven.outcome),
       ...peers.map((outcome) => row(outcome.policy, 'peer', aboutPeer(outcome.policy), outcome)),
       ...lowerBounds.map((outcome) => row(outcome.policy, 'lower-bound', outcome.about, outcome)),
     ],
@@ -134,16 +134,16 @@ function figuresOf(outcome: Outcome, unit: Unit): Figures {
 function worldInWords(world: World): ReportData['world'] {
   return [
     {
-      what: 'from asking for an instance until EC2 lists it, which is when billing starts',
+      what: 'from the request for an instance until EC2 lists it, which is when billing starts',
       seconds: world.request,
     },
     { what: 'from then until its runner is ready (boot)', seconds: world.boot },
     { what: 'the same for an instance of a warm pool (warm boot)', seconds: world.warmBoot },
     {
-      what: "until an idle runner's next request finds a job; one that has just booted asks at once",
+      what: "until an idle runner's next request for work; a runner that has just booted asks immediately",
       seconds: world.idleClaim,
     },
     { what: "from the runner's exit until its instance is gone", seconds: world.leave },
-    { what: 'the shortest time that EC2 bills', seconds: world.minimumBilling },
+    { what: 'the minimum time that EC2 bills', seconds: world.minimumBilling },
   ];
 }

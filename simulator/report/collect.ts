@@ -33,23 +33,23 @@ export interface ReportOptions {
   about: Pick<ReportData['trace'], 'source' | 'startsAt' | 'notes'> & Pick<About, 'command' | 'assumptions'>;
   jobs: JobTable;
   world: World;
-  /** The policies to be compared; ours and the tutorial's scaler are, in any case. */
+  /** The policies to compare. Ours and CircleCI's tutorial are always compared. */
   choices: readonly PolicyChoice[];
-  /** What they came to, as far as they have been replayed on these jobs. */
+  /** Outcomes of policies that were already replayed on these jobs. */
   outcomes: readonly Outcome[];
   faults: Faults;
   priced: Priced;
-  /** What has been found by a search, if there was one: it is recommended. */
+  /** The result of a search, if there was one. The report recommends it. */
   search?: SearchResult | undefined;
-  /** Ours with more set than the command line does; `undefined` if the fleet cannot have that. */
+  /** Ours with more settings than those of the command line; `undefined` if the fleet cannot have them. */
   oursWith: (set: readonly string[]) => OursChoice | undefined;
-  /** Lines of fleets.yaml that set so much. */
+  /** Writes settings as lines of fleets.yaml. */
   fleetsYaml: (set: readonly string[]) => string;
-  /** What is told of the jobs that have ended, in all replays of a step together. */
+  /** Reports the number of jobs that have ended, over all replays of a step. */
   progress: (total: number, of: string) => Progress;
 }
 
-/** Replays all that a report shows: the policies, the lower bounds, each setting, and queue and capacity over time. */
+/** Replays everything that a report shows: the policies, the lower bounds, each setting, and queue and capacity over time. */
 export async function collect(options: ReportOptions): Promise<ReportData> {
   const { jobs, world, priced, search, oursWith } = options;
   const candidate = (set: readonly string[]) => {
@@ -65,15 +65,15 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
   const policies = [ours.choice, ...peers].map((choice) => ({ choice }));
   const isNew = ({ choice }: { choice: PolicyChoice }) =>
     !options.outcomes.some(({ policy }) => policy === choice.name);
-  const news = await replayed(options, 'jobs, each policy', policies.filter(isNew));
-  const compared = [...options.outcomes, ...news.map(toOutcome)];
+  const missing = await replayed(options, 'jobs, each policy', policies.filter(isNew));
+  const compared = [...options.outcomes, ...missing.map(toOutcome)];
   const [asGiven, ...rivals] = policies.flatMap(
     ({ choice }) => compared.find(({ policy }) => policy === choice.name) ?? [],
   );
   if (asGiven === undefined) throw new Error('Ours was not replayed');
   const [found] = await replayed(
     options,
-    'jobs, what was found',
+    'jobs, settings found',
     search === undefined ? [] : [candidate(search.set)],
   );
   const { possible, impossible } = sift(trials(asGiven.peakInstances), ours.choice, oursWith);
@@ -81,7 +81,7 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
   const best = search === undefined ? [] : paretoFront(search.tried, unitOf(search.tried.map(toOutcome)));
   const tried = await replayed(
     options,
-    'jobs, the best that was tried',
+    'jobs, Pareto front',
     best.map(({ set }) => candidate(set)),
   );
   const lowerBounds = lowerBoundsOf(jobs, world, { priced });
@@ -102,13 +102,7 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
     { name: OURS, choice: ours.choice },
     ...peers.map((choice) => ({ name: choice.name, choice })),
   ];
-  return reportData(
-    aboutOf(options),
-    replays,
-    impossible,
-    await detailed(drawn, options),
-    options.fleetsYaml,
-  );
+  return reportData(aboutOf(options), replays, impossible, await sampled(drawn, options), options.fleetsYaml);
 }
 
 const toOutcome = ({ outcome }: { outcome: Outcome }) => outcome;
@@ -126,7 +120,7 @@ function aboutOf({ about, jobs, world }: ReportOptions): About {
   };
 }
 
-/** The trials that the fleet can have and that change it, and the others that it cannot. */
+/** Separates the trials that the fleet cannot have, and drops those that change nothing. */
 function sift(all: readonly Trial[], ours: OursChoice, oursWith: ReportOptions['oursWith']) {
   const possible: (Trial & { choice: OursChoice })[] = [];
   const impossible: string[] = [];
@@ -138,28 +132,28 @@ function sift(all: readonly Trial[], ours: OursChoice, oursWith: ReportOptions['
   return { possible, impossible };
 }
 
-/** The same things, with what each came to. */
+/** Adds the outcome of its replay to each item. */
 async function replayed<T extends { choice: PolicyChoice }>(
   { jobs, world, faults, priced, progress }: ReportOptions,
   of: string,
-  things: readonly T[],
+  items: readonly T[],
 ): Promise<(T & { outcome: Outcome })[]> {
-  const choices = things.map(({ choice }) => choice);
+  const choices = items.map(({ choice }) => choice);
   const { to, stop } = progress(jobs.length * choices.length, of);
   const outcomes = await simulate(jobs, choices, world, { faults, priced, progress: to }).finally(stop);
-  return things.flatMap((thing, index) => {
+  return items.flatMap((item, index) => {
     const outcome = outcomes[index];
-    return outcome === undefined ? [] : [{ ...thing, outcome }];
+    return outcome === undefined ? [] : [{ ...item, outcome }];
   });
 }
 
-async function detailed(
+async function sampled(
   drawn: readonly { name: string; choice: PolicyChoice }[],
   options: ReportOptions,
 ): Promise<Map<string, Samples>> {
-  const { to, stop } = options.progress(options.jobs.length * drawn.length, 'jobs, to be drawn');
+  const { to, stop } = options.progress(options.jobs.length * drawn.length, 'jobs, charts');
   try {
-    const samplesByName = await detailsOf(drawn, options, to);
+    const samplesByName = await samplesOfAll(drawn, options, to);
     return new Map(
       drawn.flatMap(({ name }, index) => {
         const samples = samplesByName[index];
@@ -171,7 +165,7 @@ async function detailed(
   }
 }
 
-async function detailsOf(
+async function samplesOfAll(
   drawn: readonly { choice: PolicyChoice }[],
   { jobs, world, faults }: ReportOptions,
   progress: (ended: number) => void,
@@ -182,14 +176,12 @@ async function detailsOf(
       progress,
     );
   }
-  const samplesByName: Samples[] = [];
+  const all: Samples[] = [];
   for (const { choice } of drawn) {
-    const before = samplesByName.length * jobs.length;
-    samplesByName.push(
-      samplesOf(jobs, choice, world, { faults, progress: (ended) => progress(before + ended) }),
-    );
+    const before = all.length * jobs.length;
+    all.push(samplesOf(jobs, choice, world, { faults, progress: (ended) => progress(before + ended) }));
     // Node.js handles Ctrl-C between two turns of its event loop.
     await giveWay();
   }
-  return samplesByName;
+  return all;
 }

@@ -5,7 +5,7 @@ import type { PolicyRow, ReportData } from './model.ts';
 import * as shown from './number-format.ts';
 import { PARTS, policiesTable, settingsTable } from './tables.ts';
 
-/** The report as one file of HTML that needs no other, and no network. The same data, the same bytes. */
+/** Writes the report as one HTML file that needs no other file and no network. The same data gives the same bytes. */
 export function page(data: ReportData, { script, style }: Assets): string {
   const { trace } = data;
   const hash = createHash('sha256').update(script).digest('base64');
@@ -24,7 +24,7 @@ export function page(data: ReportData, { script, style }: Assets): string {
 <header>
 <div>
 <p class="project">CircleCI runner autoscaler</p>
-<h1>What jobs wait, and what runners cost</h1>
+<h1>Queue waits and runner costs</h1>
 <p class="trace"><strong>${trace.source}</strong>: ${shown.whole(trace.jobs)} jobs, ${shown.whole(trace.jobHours)} hours of work in ${shown.span(trace.spanHours)}</p>
 </div>
 <button type="button" id="theme" aria-pressed="false">Dark</button>
@@ -32,7 +32,7 @@ export function page(data: ReportData, { script, style }: Assets): string {
 <nav aria-label="Parts of this page"><ul>
 ${SECTIONS.map(({ id, nav }) => html`<li><a href="#${id}">${nav}</a></li>`)}
 </ul></nav>
-<noscript><p class="note">Charts and sorting need JavaScript. Every figure is in the tables, which do not.</p></noscript>
+<noscript><p class="note">Charts and sorting need JavaScript. The tables have every figure without it.</p></noscript>
 <main>
 ${SECTIONS.map(
   ({ id, title, body }) => html`<section id="${id}" aria-labelledby="${id}-title" tabindex="-1">
@@ -64,7 +64,7 @@ function recommendation({ recommendation, rows, unit }: ReportData): Html {
   const find = (name: string) => rows.find((row) => row.name === name);
   const compared: [string, PolicyRow | undefined][] = [
     ['recommended', rows.find(({ kind }) => kind === 'recommended')],
-    ['as it is', find('ours')],
+    ['current settings', find('ours')],
     ["CircleCI's tutorial", find('circleci-tutorial')],
   ];
   const tile = (what: string, value: (row: PolicyRow) => string) => html`<div class="tile">
@@ -84,13 +84,13 @@ ${tile('Jobs killed', ({ jobsKilled }) => shown.whole(jobsKilled))}
 <div>
 <h3>Reasons</h3>
 <ul>${reasons.map((reason) => html`<li>${reason}</li>`)}</ul>
-<details><summary>How it is chosen</summary><p>${rule}</p></details>
+<details><summary>The rule</summary><p>${rule}</p></details>
 </div>
 <div>
 <h3>In fleets.yaml</h3>
 ${
   fleetsYaml === ''
-    ? html`<p>There is nothing to set.</p>`
+    ? html`<p>Nothing to change.</p>`
     : html`<div class="code"><pre id="yaml" tabindex="0" aria-label="Lines of fleets.yaml"><code>${fleetsYaml}</code></pre>
 <button type="button" id="copy">Copy</button></div>
 <p class="note" id="copied" role="status"></p>`
@@ -99,7 +99,7 @@ ${
 </div>`;
 }
 
-/** A chart: what it is in words for those who do not see it, and its place. */
+/** A chart's element, with a description for screen readers. */
 const chart = (id: string, label: string, caption: string | Html) => html`<figure>
 <div class="chart" id="${id}-chart" role="img" aria-label="${label}"></div>
 <figcaption>${caption}</figcaption>
@@ -107,20 +107,20 @@ const chart = (id: string, label: string, caption: string | Html) => html`<figur
 
 function plane({ unit, rows, tried }: ReportData): Html {
   const killing = rows.some(({ jobsKilled }) => jobsKilled > 0);
-  return html`<p>Down is faster, left is cheaper: what lies below and to the left of all else is best.</p>
+  return html`<p>Down is faster, left is cheaper: the best policies are at the bottom left.</p>
 <div class="controls">
 <label>Wait <select id="plane-wait">
 <option value="mean">mean</option>
-<option value="p50">of half of the jobs</option>
-<option value="p95">of 95 % of the jobs</option>
-<option value="p99">of 99 % of the jobs</option>
+<option value="p50">50 % of the jobs</option>
+<option value="p95">95 % of the jobs</option>
+<option value="p99">99 % of the jobs</option>
 </select></label>
-<label><input type="checkbox" id="plane-near">only near ours: from half to twice its cost</label>
+<label><input type="checkbox" id="plane-near">only from half to twice the cost of ours</label>
 <ul class="legend" aria-label="Legend">
 <li><i class="dot recommended"></i>recommended</li>
-<li><i class="dot ours"></i>ours, as it is</li>
+<li><i class="dot ours"></i>ours, current settings</li>
 <li><i class="dot tried"></i>ours with other settings</li>
-<li><i class="dot peer"></i>others</li>
+<li><i class="dot peer"></i>peers</li>
 <li><i class="dot lower-bound"></i>lower bounds</li>
 ${killing ? html`<li><i class="dot killing"></i>kills jobs</li>` : ''}
 </ul>
@@ -128,17 +128,17 @@ ${killing ? html`<li><i class="dot killing"></i>kills jobs</li>` : ''}
 ${chart(
   'plane',
   `Scatter plot: each policy's wait in seconds against its ${unit}. The table of all figures has the same numbers.`,
-  html`Wait in seconds against ${unit}${unit === 'instance-hours' ? '' : html`, logarithmic where they differ much`}. No scaler can do better than the lower bounds: no wait with every boot paid, a launch as each job is queued for that job alone, and the same with runners that stay for ever.${tried.length === 0 ? '' : ' Of the settings searched, the small points are the Pareto front on the part that was searched.'}`,
+  html`Wait in seconds against ${unit}${unit === 'instance-hours' ? '' : html`, on a logarithmic axis if the costs differ much`}. No scaler can do better than the lower bounds. They are: no wait, with every boot paid; a launch for each job at the moment it is queued; and the same with runners that stay forever.${tried.length === 0 ? '' : ' The small points are the Pareto front of the settings that the search tried.'}`,
 )}`;
 }
 
 function settings(data: ReportData): Html {
-  return html`<p>One setting at a time, all others as the fleet has them. The line is the fleet as it is.</p>
-${chart('settings', 'Bars: the mean wait and the cost with each setting. The table below has the same numbers.', 'Mean wait, and cost, with each setting. Green is better than the fleet as it is, orange is worse.')}
+  return html`<p>Each bar changes one setting; all others have the fleet's current values. The line is the fleet with its current settings.</p>
+${chart('settings', 'Bars: the mean wait and the cost with each setting. The table below has the same numbers.', 'Mean wait and cost with each setting. Green is better than the current settings, orange is worse.')}
 <details><summary>As a table</summary>
 ${settingsTable(data)}
 </details>
-${data.impossible.length === 0 ? '' : html`<p class="note">Not tried, because the fleet cannot have them with its other settings: ${data.impossible.join('; ')}.</p>`}`;
+${data.impossible.length === 0 ? '' : html`<p class="note">Not tried, because the fleet's other settings do not allow them: ${data.impossible.join('; ')}.</p>`}`;
 }
 
 const choices = (rows: readonly PolicyRow[]) => rows.filter(({ samples }) => samples !== undefined);
@@ -151,7 +151,7 @@ function time({ rows, recommendation, stretches }: ReportData): Html {
 <label>Time <select id="time-stretch">${stretches.map(
     (name, index) => html`<option value="${index}">${name}</option>`,
   )}</select></label>
-<div class="buttons" role="group" aria-label="What is shown">
+<div class="buttons" role="group" aria-label="Visible time">
 <button type="button" id="time-earlier" aria-label="Earlier">←</button>
 <button type="button" id="time-later" aria-label="Later">→</button>
 <button type="button" id="time-in" aria-label="Zoom in">+</button>
@@ -159,15 +159,15 @@ function time({ rows, recommendation, stretches }: ReportData): Html {
 <button type="button" id="time-all">All</button>
 </div>
 <ul class="legend" aria-label="Legend">
-<li><i class="bar instances"></i>instances that are paid for</li>
-<li><i class="bar running"></i>jobs that run</li>
-<li><i class="bar waiting"></i>jobs that wait</li>
+<li><i class="bar instances"></i>billed instances</li>
+<li><i class="bar running"></i>running jobs</li>
+<li><i class="bar waiting"></i>waiting jobs</li>
 </ul>
 </div>
 <p class="range"><output id="time-range" for="time-earlier time-later time-in time-out time-all"></output></p>
 ${chart(
   'time',
-  'Lines over time: instances that are paid for, jobs that run, and jobs that wait, of the chosen policy.',
+  'Lines over time: billed instances, running jobs and waiting jobs of the chosen policy.',
   html`<span id="time-points"></span> Drag the slider, or use the buttons.`,
 )}`;
 }
@@ -180,7 +180,7 @@ ${choices(rows).map(
     html`<label><input type="checkbox" name="waits" value="${name}"${first.has(name) ? html` checked` : ''}><i class="line" data-line="${index}"></i>${name}</label>`,
 )}
 </fieldset>
-${chart('waits', 'Lines: the share of the jobs of each chosen policy that have waited no longer than so many seconds. The table of all figures has the percentiles.', 'The share of the jobs that wait no longer; further up and to the left is better. Cut where 99 % of the jobs of the slowest have been claimed.')}`;
+${chart('waits', 'Lines: for each chosen policy, the share of the jobs that wait at most a given time. The table of all figures has the percentiles.', 'The share of the jobs that wait at most a given time. Up and to the left is better. The axis ends at the longest of the 99th percentiles.')}`;
 }
 
 function parts({ rows }: ReportData): Html {
@@ -189,7 +189,7 @@ ${PARTS.map(
   ({ part, what }) => html`<li><i class="bar ${part}"></i><span><strong>${part}</strong> ${what}</span></li>`,
 )}
 </ul>
-${chart('parts', `Stacked bars: the parts of the mean wait of ${rows.length} policies. The table of all figures has the same numbers.`, 'The mean wait in seconds, by what it was spent on.')}`;
+${chart('parts', `Stacked bars: the components of the mean wait of ${rows.length} policies. The table of all figures has the same numbers.`, 'The components of the mean wait, in seconds.')}`;
 }
 
 function about({ trace, command, world, assumptions }: ReportData): Html {
@@ -200,17 +200,17 @@ function about({ trace, command, world, assumptions }: ReportData): Html {
 ${trace.notes.length === 0 ? '' : html`<ul>${trace.notes.map((note) => html`<li>${note}</li>`)}</ul>`}
 <h3>The command</h3>
 <pre class="wrap" tabindex="0" aria-label="Command"><code>${command}</code></pre>
-<p>The same command on the same jobs makes the same page, byte for byte; so it has no date.</p>
-<h3>What a replay cannot say</h3>
+<p>The same command with the same jobs writes the same page, byte for byte. So the page has no date.</p>
+<h3>What a replay cannot show</h3>
 <ul>
-<li>It is open loop: jobs come when they came, whatever they waited. Real people push less to a queue that is slow.</li>
-<li>Jobs that were cancelled while they were queued are not in most traces.</li>
-<li>One job is one runner, and all runners are taken as equal.</li>
-<li>So comparing policies is fair; how long jobs wait in seconds is less so.</li>
+<li>The replay is open loop: jobs arrive at their recorded times, however long they wait. People push less to a slow queue.</li>
+<li>Most traces lack jobs that were cancelled while queued.</li>
+<li>One job needs one runner, and all runners are equal.</li>
+<li>So the comparison of policies is fair; the waits in seconds are less certain.</li>
 </ul>
 </div>
 <div>
-<h3>What is assumed</h3>
+<h3>Assumptions</h3>
 <dl class="world">${world.map(
     ({ what, seconds }) => html`<div><dt>${what}</dt><dd>${shown.seconds(seconds)}</dd></div>`,
   )}</dl>

@@ -1,4 +1,4 @@
-/** HTML that may be put into HTML as it is. */
+/** HTML that needs no escaping. */
 export class Html {
   readonly text: string;
 
@@ -9,7 +9,7 @@ export class Html {
 
 type Value = Html | string | number | readonly Html[];
 
-/** A template of HTML: what is put into it is escaped, unless it is HTML itself. */
+/** A template of HTML. It escapes values that are not HTML themselves. */
 export function html(strings: TemplateStringsArray, ...values: readonly Value[]): Html {
   return new Html(strings.reduce((text, string, index) => text + written(values[index - 1] ?? '') + string));
 }
@@ -30,6 +30,6 @@ const ENTITIES: Record<string, string> = {
 
 const escaped = (text: string) => text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 
-/** JSON within a script element: nothing in it can end that. */
+/** JSON for a script element. It contains no end tag. */
 export const embeddedJson = (value: unknown) =>
   new Html(JSON.stringify(value).replaceAll('<', String.raw`\u003c`));

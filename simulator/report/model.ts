@@ -1,6 +1,6 @@
 /**
- * What the report's page holds as JSON, and its script reads. Nothing is imported here: the script is checked as
- * what a browser runs, without the rest of the project. Times are in seconds unless a name says otherwise.
+ * The JSON in the page, which its script reads. This file imports nothing, because the script is type-checked for a
+ * browser, without the rest of the project. Times are in seconds unless a name says otherwise.
  */
 export interface ReportData {
   trace: {
@@ -8,24 +8,24 @@ export interface ReportData {
     jobs: number;
     jobHours: number;
     spanHours: number;
-    /** What second 0 is, in milliseconds since the epoch; nothing if the trace does not say. */
+    /** The date of second 0, in milliseconds since the epoch, if the trace has dates. */
     startsAt?: number;
-    /** What the trace's reader has left out, and what it warns of. */
+    /** What the reader of the trace left out, and its warnings. */
     notes: string[];
   };
-  /** The command that makes the same page again. */
+  /** The command that writes the same page again. */
   command: string;
   /** How long things take in the replayed world. */
   world: { what: string; seconds: number }[];
-  /** Whose prices, what goes wrong, and how many instances there may be. */
+  /** Prices, faults and `maxReplicas`, as sentences. */
   assumptions: string[];
-  /** What `price` of each row counts. */
+  /** The unit of `price` in each row. */
   unit: Unit;
   rows: PolicyRow[];
   settings: SettingRow[];
-  /** Combinations of settings that a search tried on another part of the trace; the best of them. */
+  /** The Pareto front of the settings that a search tried on the first part of the trace. */
   tried: (Figures & { name: string })[];
-  /** Settings that the fleet cannot have with its own. */
+  /** Settings that the fleet's other settings do not allow. */
   impossible: string[];
   recommendation: {
     /** The name of the recommended row. */
@@ -33,12 +33,12 @@ export interface ReportData {
     headline: string;
     reasons: string[];
     rule: string;
-    /** Lines of fleets.yaml; none if all stays as it is. */
+    /** Lines of fleets.yaml; empty if nothing changes. */
     fleetsYaml: string;
   };
-  /** The stretches of time of each row's `series`, in words: all of it, and the busiest day of long traces. */
+  /** The names of the periods of each row's `series`: the whole trace, and the busiest day of long traces. */
   stretches: string[];
-  /** The shares of jobs to which each row's `waits` belong, from 0 to 1. */
+  /** The shares of jobs, from 0 to 1, for each row's `waits`. */
   waitShares: number[];
 }
 
@@ -47,28 +47,28 @@ export type Unit = 'instance-hours' | 'US dollars a month';
 /**
  * - `ours`: this project with the fleet's settings.
  * - `recommended`: this project with the recommended settings, if those are others.
- * - `peer`: what others use.
+ * - `peer`: what other teams use.
  * - `lower-bound`: no scaler can do better.
  */
 export type Kind = 'ours' | 'recommended' | 'peer' | 'lower-bound';
 
-/** What a scaler came to on the trace. */
+/** The figures of a policy on the trace. */
 export interface PolicyRow extends Figures {
   name: string;
   kind: Kind;
   about: string;
-  /** What is drawn of it; none for lower bounds. */
+  /** The data of its charts; lower bounds have none. */
   samples?: Samples;
 }
 
 export interface Figures {
   wait: { mean: number; p50: number; p90: number; p95: number; p99: number; max: number };
-  /** The parts of the mean wait. */
+  /** The components of the mean wait. */
   parts: Record<Part, number>;
   /** In `unit`. */
   price: number;
   instanceHours: number;
-  /** Instance-hours over job-hours, less one. */
+  /** Instance-hours divided by job-hours, minus one. */
   overhead: number;
   idleShare: number;
   launchesPerJob: number;
@@ -77,33 +77,33 @@ export interface Figures {
   peakInstances: number;
 }
 
-/** In the order in which a job passes through them. */
+/** The components of a wait, in the order of time. */
 export type Part = 'capacity' | 'seen' | 'launch' | 'boot' | 'claim';
 
 export interface Samples {
-  /** The longest wait of each share of the jobs that wait least. */
+  /** For each of `waitShares`: the longest wait of that share of the jobs, shortest waits first. */
   waits: number[];
-  /** Of each stretch of time. */
+  /** One for each period. */
   series: Series[];
 }
 
-/** Queue and capacity over time, as columns of the same length. */
+/** Queue and capacity over time, as arrays of the same length. */
 export interface Series {
-  /** When the first point is. */
+  /** The time of the first point. */
   from: number;
-  /** From one point to the next. */
+  /** The time between two points. */
   everySeconds: number;
-  /** Whether each two points are the least and the most of a stretch of time, and not all that was sampled. */
+  /** Whether each pair of points is the lowest and the highest value of a stretch of samples, instead of a sample each. */
   thinned: boolean;
   waiting: number[];
   running: number[];
   instances: number[];
 }
 
-/** A setting of ours, and what it comes to with all else as the fleet has it. */
+/** The figures of ours with one changed setting. */
 export interface SettingRow extends Figures {
-  /** The setting that it is about, as in fleets.yaml. */
+  /** The setting that changes, as in fleets.yaml. */
   setting: string;
-  /** What it is set to. */
+  /** Its value. */
   to: string;
 }

@@ -1,6 +1,6 @@
 import type { Unit } from './model.ts';
 
-/** Numbers as the page shows them, in its text and in its charts. */
+/** Formats numbers for the text and the charts of the page. */
 
 const grouped = (value: number, digits: number) =>
   value
@@ -9,22 +9,22 @@ const grouped = (value: number, digits: number) =>
 
 export const whole = (value: number) => grouped(value, 0);
 
-/** One decimal where it says something. */
+/** One decimal below 100, none above. */
 export const short = (value: number) => grouped(value, Math.abs(value) < 100 ? 1 : 0);
 
 export const seconds = (value: number) => `${short(value)} s`;
 
 export const percent = (share: number) => `${whole(share * 100)} %`;
 
-/** In a table or at an axis, whose head says the unit. */
+/** For a table or an axis, whose heading has the unit. */
 export const price = (value: number, unit: Unit) =>
   unit === 'instance-hours' ? short(value) : `$${whole(value)}`;
 
-/** In a sentence. */
+/** For a sentence. */
 export const priceInWords = (value: number, unit: Unit) =>
   unit === 'instance-hours' ? `${short(value)} instance-hours` : `$${whole(value)} a month`;
 
-/** How much more or less a value is than another, as a share of that: `+4 %`, `−12 %`, `same`. */
+/** The change from another value, in per cent of it: `+4 %`, `−12 %`, `same`. */
 export function change(value: number, than: number): string {
   if (value === than) return 'same';
   const share = value / than - 1;
@@ -33,7 +33,7 @@ export function change(value: number, than: number): string {
   return `${share > 0 ? '+' : '−'}${grouped(Math.abs(share) * 100, Math.abs(share) < 0.1 ? 1 : 0)} %`;
 }
 
-/** How many seconds more or less: `+4.0 s`, `−12.3 s`, `same`. */
+/** The difference to another value, in seconds: `+4.0 s`, `−12.3 s`, `same`. */
 export function difference(value: number, than: number): string {
   const more = value - than;
   if (Math.abs(more) < 0.05) return 'same';
@@ -41,9 +41,9 @@ export function difference(value: number, than: number): string {
 }
 
 /**
- * A time of the trace: its day and hour, or its date.
+ * A time of the trace: day and hour, or the date if the trace has dates.
  *
- * @param startsAt What second 0 is, in milliseconds since the epoch, if anybody knows.
+ * @param startsAt The date of second 0, in milliseconds since the epoch, if the trace has dates.
  */
 export function clock(at: number, startsAt?: number): string {
   const date = new Date((startsAt ?? 0) + at * 1_000);
@@ -52,13 +52,13 @@ export function clock(at: number, startsAt?: number): string {
   return startsAt === undefined ? `day ${day}, ${hour}` : `${date.toISOString().slice(0, 10)}, ${hour}`;
 }
 
-/** How long something lasts: `9.0 hours`, `4.6 days`, `42 days`. */
+/** A duration: `9.0 hours`, `4.6 days`, `42 days`. */
 export const span = (hours: number) =>
   hours < 48 ? `${short(hours)} hours` : `${grouped(hours / 24, hours < 240 ? 1 : 0)} days`;
 
-/** Of few launches for many jobs, or many for few. */
+/** A ratio with two decimals. */
 export const ratio = (value: number) => grouped(value, 2);
 
-/** How long a step is: `13 s`, `17 minutes`. */
+/** A short duration: `13 s`, `17 minutes`. */
 export const duration = (value: number) =>
   value < 120 ? `${whole(value)} s` : `${whole(value / 60)} minutes`;

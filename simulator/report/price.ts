@@ -1,7 +1,7 @@
 import type { Outcome } from '../outcome.ts';
 import type { Unit } from './model.ts';
 
-/** Outcomes are compared by money if all of them have been priced, and else by their instance-hours. */
+/** Outcomes are compared by cost if all of them have a price, otherwise by instance-hours. */
 export const unitOf = (outcomes: readonly Outcome[]): Unit =>
   outcomes.every(({ cost }) => cost !== undefined) ? 'US dollars a month' : 'instance-hours';
 

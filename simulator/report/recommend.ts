@@ -3,20 +3,20 @@ import type { Unit } from './model.ts';
 import * as shown from './number-format.ts';
 import { priceOf } from './price.ts';
 
-/** Settings of ours that have been replayed. */
+/** Settings of ours, with the outcome of their replay. */
 export interface Candidate {
-  /** What is set beyond the fleet's own settings, as `--set` takes it; nothing for those. */
+  /** Changes to the fleet's own settings, as `--set` takes them. Empty for the fleet's own settings. */
   set: readonly string[];
   outcome: Outcome;
 }
 
-/** What a search found on another part of the trace. */
+/** The result of a search on the first part of the trace. */
 export interface SearchResult {
   /** The goal in words, such as `a p95 wait of 30 s`. */
   goal: string;
-  /** All that was tried, and what it came to there. */
+  /** All settings tried, with their outcomes on the first part. */
   tried: readonly Candidate[];
-  /** Of the time, how much was searched: the first part of it. */
+  /** The first part of the trace, as a share of its time. */
   share: number;
   set: readonly string[];
   met: { training: boolean; rest: boolean };
@@ -26,25 +26,25 @@ export interface Recommendation {
   chosen: Candidate;
   headline: string;
   reasons: string[];
-  /** How it was chosen. */
+  /** The rule that chose it. */
   rule: string;
 }
 
-/** So much more than the cheapest, as a share of that, is not too much for a shorter wait. */
+/** A shorter wait may cost this much more than the cheapest settings, as a share of their cost. */
 const DEARER = 0.1;
 
-/** What so much more than the recommended buys, is told. */
+/** The reasons mention a shorter wait that costs up to this much more than the recommendation, as a share of its cost. */
 const MORE = 0.25;
 
 const RULE =
-  "Of the settings tried that kill no job, and under which neither the mean wait nor the wait of 95 % of the jobs is longer than under CircleCI's tutorial: the shortest mean wait among those that cost at most a tenth more than the cheapest. They are chosen by the same jobs that are shown; with --optimise they are searched on one part of the jobs and shown on the rest.";
+  "A setting qualifies if it kills no job, and if jobs wait no longer than with CircleCI's tutorial, on average and at the 95th percentile. Of the qualifying settings that cost at most 10 % more than the cheapest, this one has the shortest mean wait. The rule uses the same jobs that the page shows. With --optimise, the search uses the first part of the jobs, and the page shows the rest.";
 
 /**
- * Recommends one of the candidates: the shortest mean wait at about the price of the cheapest. If two are alike
- * it is the cheaper, and then the first.
+ * Recommends the candidate with the shortest mean wait among those that cost about as much as the cheapest. Of two with
+ * the same wait it takes the cheaper one; of two with the same cost as well, the first.
  *
- * @param asGiven The fleet's own settings, a candidate as well.
- * @param tutorial What the tutorial's scaler comes to: nothing that is worse is recommended.
+ * @param asGiven The fleet's own settings, which are a candidate too.
+ * @param tutorial The outcome of CircleCI's tutorial. Nothing worse is recommended.
  */
 export function recommend(
   asGiven: Candidate,
@@ -64,12 +64,12 @@ export function recommend(
   const words = (value: number) => shown.priceInWords(value, unit);
   const reasons = [
     ...compared(chosen, tutorial, unit),
-    `Of the ${tried.length} settings tried, ${sound.length} are no worse than that. The cheapest of them costs ${words(cheapest)}; within a tenth of that ${fit.length === 1 ? 'is this one alone' : `are ${fit.length}, of which this one lets jobs wait least`}.`,
+    `Of the ${tried.length} settings tried, ${sound.length} are no worse than that. The cheapest costs ${words(cheapest)}. ${fit.length === 1 ? 'Only this one costs at most 10 % more.' : `${fit.length} cost at most 10 % more; this one has the shortest wait.`}`,
   ];
   const [dearer] = sound.filter((candidate) => price(candidate) <= price(chosen) * (1 + MORE));
   if (dearer !== undefined && mean(dearer) < mean(chosen)) {
     reasons.push(
-      `A little more money buys more: with ${named(dearer)} jobs wait ${shown.seconds(mean(dearer))} on average, for ${words(price(dearer))} (${shown.change(price(dearer), price(chosen))}).`,
+      `A higher cost shortens the wait: with ${named(dearer)}, jobs wait ${shown.seconds(mean(dearer))} on average, for ${words(price(dearer))} (${shown.change(price(dearer), price(chosen))}).`,
     );
   }
   return {
@@ -80,7 +80,7 @@ export function recommend(
   };
 }
 
-/** Recommends what a search has found. */
+/** Recommends the settings that a search has found. */
 export function recommendFound(
   asGiven: Candidate,
   chosen: Candidate,
@@ -89,23 +89,23 @@ export function recommendFound(
   { goal, tried, share, met }: SearchResult,
 ): Recommendation {
   const kept = met.rest
-    ? 'on the rest, which is shown here, it is kept as well'
-    : 'on the rest, which is shown here, it is not kept: the two parts differ';
+    ? 'and on the rest, which this page shows'
+    : 'but not on the rest, which this page shows: the two parts differ';
   return {
     chosen,
     headline: headline(asGiven, chosen, unit),
     reasons: [
       met.training
-        ? `The goal was ${goal}. It is kept where the settings were searched, and ${kept}.`
-        : `The goal was ${goal}. Nothing that was tried keeps it; this comes closest.`,
+        ? `The goal was ${goal}. The settings meet it on the first part of the trace, ${kept}.`
+        : `The goal was ${goal}. None of the settings tried meets it; these come closest.`,
       ...compared(chosen, tutorial, unit),
       ...asks(chosen),
     ],
-    rule: `${tried.length} settings were tried on the first ${shown.percent(share)} of the time. What is shown here are the jobs of the rest, which the search has not seen.`,
+    rule: `The search tried ${tried.length} settings on the first ${shown.percent(share)} of the time. This page shows the jobs of the rest, which the search has not seen.`,
   };
 }
 
-/** Those that no other beats: none is cheaper with no longer a mean wait, or as cheap with a shorter one. */
+/** The Pareto front of mean wait and cost: no candidate is better in one of them and at least as good in the other. Cheapest first. */
 export function paretoFront<Some extends Candidate>(candidates: readonly Some[], unit: Unit): Some[] {
   const inOrder = candidates.toSorted(
     (a, b) => priceOf(a.outcome, unit) - priceOf(b.outcome, unit) || mean(a) - mean(b),
@@ -120,13 +120,13 @@ export function paretoFront<Some extends Candidate>(candidates: readonly Some[],
 
 const mean = ({ outcome }: Candidate) => outcome.waitSeconds.mean;
 
-/** What settings are called in a sentence: `a=1, b=2 and c=3`. */
+/** Names settings in a sentence: `a=1, b=2 and c=3`. */
 export function named({ set }: Candidate): string {
-  const [last = 'the settings as they are', ...before] = set.toReversed();
+  const [last = 'the current settings', ...before] = set.toReversed();
   return before.length === 0 ? last : `${before.reverse().join(', ')} and ${last}`;
 }
 
-/** In no part of a wait that people feel, and not in jobs killed. */
+/** Whether no job is killed, and waits are no longer on average and at the 95th percentile. */
 function isNoWorse({ jobsKilled, waitSeconds }: Outcome, tutorial: Outcome): boolean {
   return (
     jobsKilled === 0 &&
@@ -137,29 +137,28 @@ function isNoWorse({ jobsKilled, waitSeconds }: Outcome, tutorial: Outcome): boo
 
 function compared({ outcome }: Candidate, tutorial: Outcome, unit: Unit): string[] {
   const { waitSeconds, jobsKilled } = outcome;
-  const killed =
-    jobsKilled === 0 ? 'no job is killed' : `${shown.whole(jobsKilled)} jobs are killed while they run`;
+  const killed = jobsKilled === 0 ? 'no job is killed' : `${shown.whole(jobsKilled)} running jobs are killed`;
   return [
     `95 % of the jobs wait at most ${shown.seconds(waitSeconds.p95)}, and ${killed}.`,
-    `CircleCI's tutorial lets the same jobs wait ${shown.seconds(tutorial.waitSeconds.mean)} on average, 95 % of them at most ${shown.seconds(tutorial.waitSeconds.p95)}, for ${shown.priceInWords(priceOf(tutorial, unit), unit)}.`,
+    `With CircleCI's tutorial, the same jobs wait ${shown.seconds(tutorial.waitSeconds.mean)} on average, 95 % of them at most ${shown.seconds(tutorial.waitSeconds.p95)}, for ${shown.priceInWords(priceOf(tutorial, unit), unit)}.`,
   ];
 }
 
-/** What settings ask for beside money. */
+/** What settings cost besides money. */
 const asks = ({ set }: Candidate) =>
   set.includes('reuse=continuous')
     ? [
-        'With reuse a job finds on its machine what those before it left; fleets that need a clean machine for each job leave it out.',
+        'With reuse, a job finds what earlier jobs left on its machine. Leave reuse out if each job needs a clean machine.',
       ]
     : [];
 
 function nothingSound(asGiven: Candidate, tried: number, { waitSeconds }: Outcome): Recommendation {
   return {
     chosen: asGiven,
-    headline: "Nothing can be recommended: all that was tried is worse than CircleCI's tutorial.",
+    headline: "Nothing can be recommended: all settings tried are worse than CircleCI's tutorial.",
     reasons: [
-      `Each of the ${tried} settings tried kills jobs, or lets them wait longer than CircleCI's tutorial does: ${shown.seconds(waitSeconds.mean)} on average, ${shown.seconds(waitSeconds.p95)} for 95 % of them.`,
-      'What is shown below is the fleet as it is.',
+      `Each of the ${tried} settings tried kills jobs, or jobs wait longer than with CircleCI's tutorial: ${shown.seconds(waitSeconds.mean)} on average, ${shown.seconds(waitSeconds.p95)} for 95 % of them.`,
+      'The page shows the fleet with its current settings.',
     ],
     rule: RULE,
   };
@@ -170,9 +169,9 @@ function headline(asGiven: Candidate, chosen: Candidate, unit: Unit): string {
   const price = priceOf(chosen.outcome, unit);
   const priceInWords = shown.priceInWords(price, unit);
   if (chosen.set.length === 0) {
-    return `Keep the settings as they are: jobs wait ${wait} on average, for ${priceInWords}.`;
+    return `Keep the current settings: jobs wait ${wait} on average, for ${priceInWords}.`;
   }
   const before = shown.seconds(mean(asGiven));
   const change = shown.change(price, priceOf(asGiven.outcome, unit));
-  return `With ${named(chosen)} jobs wait ${wait} on average instead of ${before}, for ${priceInWords} (${change}).`;
+  return `With ${named(chosen)}, jobs wait ${wait} on average instead of ${before}, for ${priceInWords} (${change}).`;
 }

@@ -5,16 +5,16 @@ import { replay, type Sample } from '../replay.ts';
 import type { World } from '../world.ts';
 import type { Samples, Series } from './model.ts';
 
-/** So often at most is the world looked at: of six weeks, once a minute. */
+/** The maximum number of samples of a replay: for six weeks, one a minute. */
 const MOST_SAMPLES = 60_000;
 
-/** So many points are drawn at most. */
+/** The maximum number of points in a chart. */
 export const MOST_POINTS = 2_000;
 
-/** The shares of jobs whose waits are kept: each half per cent, and the longest waits closer. */
+/** The shares of jobs for which the wait is kept: each half per cent, and more of the longest waits. */
 export const WAIT_SHARES = [...Array.from({ length: 200 }, (_, step) => step / 200), 0.998, 0.999, 1];
 
-/** A stretch of time, in seconds of the trace. */
+/** A period of the trace, in seconds. */
 export interface Stretch {
   name: string;
   from: number;
@@ -23,12 +23,12 @@ export interface Stretch {
 
 const DAY = 86_400;
 
-/** Traces of more than so many days have one of them shown more closely. */
+/** For traces of more days, the report also shows the busiest day. */
 const MOST_DAYS = 2;
 
-/** All the time of a trace, and of a long one the day with most work. */
+/** The whole trace, and the busiest day of a long one. */
 export function stretchesOf({ queuedAt, durationSeconds }: JobTable): Stretch[] {
-  const all = { name: 'all the time', from: 0, until: Number.POSITIVE_INFINITY };
+  const all = { name: 'whole trace', from: 0, until: Number.POSITIVE_INFINITY };
   if ((queuedAt.at(-1) ?? 0) <= MOST_DAYS * DAY) return [all];
   const work: number[] = [];
   for (const [number, at] of queuedAt.entries()) {
@@ -39,7 +39,7 @@ export function stretchesOf({ queuedAt, durationSeconds }: JobTable): Stretch[] 
   return [all, { name: `day ${busiest + 1}, the busiest`, from: busiest * DAY, until: (busiest + 1) * DAY }];
 }
 
-/** Replays the jobs once more, and keeps what a report draws of it. */
+/** Replays the jobs once more, and keeps the data of the charts. */
 export function samplesOf(
   jobs: JobTable,
   choice: PolicyChoice,
@@ -65,7 +65,7 @@ export function samplesOf(
   };
 }
 
-/** All samples, or of each stretch of time the least and the most of each count, in the order in which they come. */
+/** All samples, or the lowest and the highest value of each count in each stretch of time, in the order of time. */
 export function thin(samples: readonly Sample[], mostPoints: number): Series {
   const from = samples[0]?.at ?? 0;
   const every = (samples[1]?.at ?? from + 1) - from;

@@ -1,21 +1,21 @@
-/** A change of a fleet's settings whose worth the report shows. */
+/** A change of a fleet's settings that the report shows. */
 export interface Trial {
-  /** The setting that it is about, as in fleets.yaml. */
+  /** The setting that changes, as in fleets.yaml. */
   setting: string;
-  /** What it is set to, in few words. */
+  /** The value in a few words. */
   to: string;
   /** The settings as `--set` takes them: `key=value`. */
   set: readonly string[];
 }
 
-/** What of the most instances at once is tried as instances that stand by: stopped ones cost little, running ones much. */
+/** Sizes of warm pools and of `minReplicas`, as shares of the peak number of instances: stopped instances cost little, running ones much. */
 const STOPPED = [0.05, 0.1, 0.25, 0.5];
 const RUNNING = [0.02, 0.05, 0.1];
 
 /**
- * The settings of ours, each at a few values, one at a time.
+ * The settings of ours, each with a few values, one at a time.
  *
- * @param peakInstances The most instances at once without them: what stands by is sized by it.
+ * @param peakInstances The peak number of instances without them.
  */
 export function trials(peakInstances: number): Trial[] {
   const sizes = (shares: readonly number[]) => [

@@ -2,17 +2,17 @@ import { type Html, html } from './html.ts';
 import type { Figures, Part, PolicyRow, ReportData, SettingRow, Unit } from './model.ts';
 import * as shown from './number-format.ts';
 
-/** A column of a table that can be sorted by it. */
+/** A column of a sortable table. */
 interface Column<R> {
   head: string;
-  /** What it is, where the head is too short to say. */
+  /** An explanation, if the heading is too short. */
   title?: string;
   value: (row: R) => number | string;
-  /** What is shown of the value; itself unless told. */
+  /** The text of the cell. Default: the value. */
   text?: (row: R) => string;
 }
 
-/** Numbers of one decimal, as the page shows them. */
+/** A column of numbers, by default with one decimal. */
 const number = <R>(
   head: string,
   title: string,
@@ -27,20 +27,20 @@ const number = <R>(
 
 const WAITS: { key: keyof Figures['wait']; what: string }[] = [
   { key: 'mean', what: 'mean wait in seconds, from queued to claimed' },
-  { key: 'p50', what: 'half of the jobs wait no longer, in seconds' },
-  { key: 'p90', what: '90 % of the jobs wait no longer, in seconds' },
-  { key: 'p95', what: '95 % of the jobs wait no longer, in seconds' },
-  { key: 'p99', what: '99 % of the jobs wait no longer, in seconds' },
+  { key: 'p50', what: '50 % of the jobs wait at most this long, in seconds' },
+  { key: 'p90', what: '90 % of the jobs wait at most this long, in seconds' },
+  { key: 'p95', what: '95 % of the jobs wait at most this long, in seconds' },
+  { key: 'p99', what: '99 % of the jobs wait at most this long, in seconds' },
   { key: 'max', what: 'the longest wait, in seconds' },
 ];
 
-/** The parts of a wait in few words, in the order in which they are drawn. */
+/** The components of a wait, in the order of the chart. */
 export const PARTS: { part: Part; what: string }[] = [
-  { part: 'capacity', what: 'for a runner that is busy, or until the scaler asks for more' },
-  { part: 'seen', what: 'until the scaler knows of the job' },
+  { part: 'capacity', what: 'for a busy runner, or until the scaler requests more instances' },
+  { part: 'seen', what: 'until a poll or webhook reports the job to the scaler' },
   { part: 'launch', what: 'until the instance that takes it is pending' },
-  { part: 'boot', what: 'until that has booted' },
-  { part: 'claim', what: 'until a runner that stands by asks for work' },
+  { part: 'boot', what: 'until that instance has booted' },
+  { part: 'claim', what: 'until an idle runner asks for work' },
 ];
 
 const waitColumns = (keys: readonly (keyof Figures['wait'])[]) =>
@@ -48,7 +48,7 @@ const waitColumns = (keys: readonly (keyof Figures['wait'])[]) =>
     number<Figures>(key, what, ({ wait }) => wait[key]),
   );
 
-/** What is paid: hours, and money if that is known. */
+/** Instance-hours, and the cost if it is known. */
 const priceColumns = (unit: Unit): Column<Figures>[] => [
   ...(unit === 'instance-hours' ? [] : [number<Figures>('$/month', unit, ({ price }) => price, shown.whole)]),
   number('hours', 'instance-hours', ({ instanceHours }) => instanceHours),
@@ -56,7 +56,7 @@ const priceColumns = (unit: Unit): Column<Figures>[] => [
 
 const KILLED: Column<Figures> = number(
   'killed',
-  'jobs whose instance was taken away',
+  'jobs whose instance was terminated',
   ({ jobsKilled }) => jobsKilled,
   shown.whole,
 );
@@ -65,27 +65,22 @@ const figures = (unit: Unit): Column<Figures>[] => [
   ...waitColumns(WAITS.map(({ key }) => key)),
   ...priceColumns(unit),
   KILLED,
-  number('overhead', 'instance-hours over the hours of work', ({ overhead }) => overhead, shown.percent),
-  number(
-    'idle',
-    'of the instance-hours: a runner without a job',
-    ({ idleShare }) => idleShare,
-    shown.percent,
-  ),
-  number('launches/job', 'launches of instances for each job', (row) => row.launchesPerJob, shown.ratio),
+  number('overhead', 'instance-hours beyond the hours of work', ({ overhead }) => overhead, shown.percent),
+  number('idle', 'share of the instance-hours without a job', ({ idleShare }) => idleShare, shown.percent),
+  number('launches/job', 'launches per job', (row) => row.launchesPerJob, shown.ratio),
   number(
     'unused',
     'launches of instances that left without a job',
     ({ unusedLaunches }) => unusedLaunches,
     shown.whole,
   ),
-  number('peak', 'the most instances at once', ({ peakInstances }) => peakInstances, shown.whole),
+  number('peak', 'peak number of instances', ({ peakInstances }) => peakInstances, shown.whole),
   ...PARTS.map(({ part, what }) =>
     number<Figures>(part, `of the mean wait: ${what}`, ({ parts }) => parts[part]),
   ),
 ];
 
-/** All policies with all figures. */
+/** The table of all policies with all figures. */
 export function policiesTable({ rows, unit, recommendation }: ReportData): Html {
   const name: Column<PolicyRow> = { head: 'policy', value: (row) => row.name };
   return table('policies', 'Each policy', rows, [name, ...figures(unit)], {
@@ -94,7 +89,7 @@ export function policiesTable({ rows, unit, recommendation }: ReportData): Html 
   });
 }
 
-/** Each setting tried, against the fleet's own. */
+/** The table of the settings tried, against the fleet's current settings. */
 export function settingsTable({ settings, rows, unit }: ReportData): Html {
   const own = rows.find(({ kind }) => kind === 'ours');
   if (own === undefined) return html``;
@@ -103,7 +98,7 @@ export function settingsTable({ settings, rows, unit }: ReportData): Html {
     ...waitColumns(['mean']),
     {
       head: 'wait against ours',
-      title: "mean wait against the fleet's own settings",
+      title: "mean wait compared with the fleet's current settings",
       value: ({ wait }) => wait.mean - own.wait.mean,
       text: ({ wait }) => shown.difference(wait.mean, own.wait.mean),
     },
@@ -111,7 +106,7 @@ export function settingsTable({ settings, rows, unit }: ReportData): Html {
     ...priceColumns(unit),
     {
       head: 'cost against ours',
-      title: `${unit} against the fleet's own settings`,
+      title: `${unit} compared with the fleet's current settings`,
       value: ({ price }) => price - own.price,
       text: ({ price }) => shown.change(price, own.price),
     },

@@ -23,12 +23,12 @@ export interface Drawn {
   redraw: () => void;
 }
 
-/** Narrower charts have their labels elsewhere. */
+/** Charts below this width place their labels differently. */
 const NARROW = 600;
 
 const drawn: Drawn[] = [];
 
-/** Draws a chart in its place, and again when its place becomes wider or narrower. */
+/** Draws a chart in its element, and again when the width of the element changes. */
 export function draw(id: string, option: (look: Look) => Option, height?: (look: Look) => number): Drawn {
   const place = element(id, HTMLElement);
   const chart = init(place, undefined, { renderer: 'svg' });

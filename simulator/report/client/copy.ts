@@ -1,6 +1,6 @@
 import { element } from './elements.ts';
 
-/** Copies the lines of fleets.yaml, or selects them where the browser does not let a page do that. */
+/** Copies the lines of fleets.yaml, or selects them if the browser does not allow that. */
 export function copyButton(): void {
   if (document.getElementById('copy') === null) return;
   const lines = element('yaml', HTMLPreElement);

@@ -5,7 +5,7 @@ export interface Rect {
   height: number;
 }
 
-/** How a label is moved from where it would be. */
+/** The offset of a label from its default position. */
 export interface Moved {
   dx: number;
   dy: number;
@@ -16,7 +16,7 @@ const GAP = 6;
 /** Above and below a label: a browser's box of a text is some pixels higher than the one that it is drawn by. */
 const LEADING = 4;
 
-/** So many lines up or down is a label moved at most. */
+/** A label moves at most this many lines up or down. */
 const MOST_LINES = 12;
 
 /**

@@ -15,7 +15,7 @@ export type Option = ComposeOption<
   | TooltipComponentOption
 >;
 
-/** What a chart is drawn with: the page's colours by the names of their custom properties, and the room. */
+/** What a chart is drawn with: the page's colours by the names of their custom properties, and the available width. */
 export interface Look {
   colour: (name: string) => string;
   /** As wide as a phone. */
@@ -25,7 +25,7 @@ export interface Look {
   pixelOf: (value: [number, number]) => number[];
 }
 
-/** What all axes have. */
+/** What all axes have in common. */
 export function axis({ colour }: Look) {
   return {
     axisLine: { show: false },

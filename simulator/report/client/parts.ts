@@ -6,7 +6,7 @@ import { axis, type Look, type Option, tooltip } from './look.ts';
 const PARTS: Part[] = ['capacity', 'seen', 'launch', 'boot', 'claim'];
 const ROW = 28;
 
-/** The mean wait of each policy, by what it is spent on. */
+/** Draws the components of each policy's mean wait. */
 export function parts(data: ReportData): void {
   draw(
     'parts-chart',

@@ -3,7 +3,7 @@ import { price, seconds } from '../number-format.ts';
 import { labelPlacer, type Rect } from './labels.ts';
 import { axis, type Look, type Option, tooltip } from './look.ts';
 
-/** The wait that a policy is shown by. */
+/** The wait on the vertical axis. */
 export type Wait = 'mean' | 'p50' | 'p95' | 'p99';
 
 /** A policy, or a setting that was tried, in the plane. */
@@ -15,16 +15,16 @@ export interface Point {
   killed: number;
 }
 
-/** Costs that differ by more than so many times are on a logarithmic axis. */
+/** The cost axis is logarithmic if costs differ by more than this factor. */
 const LOGARITHMIC_FROM = 6;
 
-/** Near ours is what costs from so many times to so many times as much. */
+/** The range of costs that counts as near ours, as factors of our cost. */
 const NEAR = [0.5, 2] as const;
 
-/** Of the plane, in pixels. */
+/** The height of the chart, in pixels. */
 export const HEIGHT = { wide: 520, narrow: 460 };
 
-/** What each kind looks like. Labels are placed in this order, and what comes first lies on top. */
+/** The symbol of each kind. Labels are placed in this order, and the first kind is drawn on top. */
 const KINDS = {
   recommended: { symbol: 'roundRect', size: 15 },
   ours: { symbol: 'circle', size: 15 },
@@ -33,7 +33,7 @@ const KINDS = {
   tried: { symbol: 'circle', size: 7 },
 } as const;
 
-/** What is shown: all, or only what costs about as much as ours. */
+/** All points, or only those that cost about as much as ours. */
 export function pointsOf({ rows, settings, tried }: ReportData, wait: Wait, onlyNear: boolean): Point[] {
   const at = (figures: Figures) => ({
     x: figures.price,
@@ -53,7 +53,7 @@ export function pointsOf({ rows, settings, tried }: ReportData, wait: Wait, only
   ].filter(({ x }) => !onlyNear || (x >= own * least && x <= own * most));
 }
 
-/** How they are drawn: the wait upwards, the cost to the right. */
+/** The chart: wait on the vertical axis, cost on the horizontal one. */
 export function planeOption({ unit }: ReportData, points: readonly Point[], look: Look): Option {
   const { colour, isNarrow, width } = look;
   const costs = points.map(({ x }) => x);
@@ -140,7 +140,7 @@ const around = ([x = 0, y = 0]: number[], size: number): Rect => ({
   height: size,
 });
 
-/** A point's label: of peers and lower bounds that come to the same, the first has the names of all, or their number. */
+/** The label of a point. If several peers and lower bounds share a position, the first one shows all their names, or their number. */
 function labelOf(point: Point, points: readonly Point[], isNarrow: boolean) {
   const [first = point, ...others] = sameAs(point, points);
   if (first !== point) return { show: false };
@@ -150,7 +150,7 @@ function labelOf(point: Point, points: readonly Point[], isNarrow: boolean) {
   };
 }
 
-/** All peers and lower bounds at the place of one of them. */
+/** All peers and lower bounds at the position of one of them. */
 function sameAs({ kind, x, y }: Point, points: readonly Point[]): Point[] {
   if (!OTHERS.has(kind)) return [];
   return points.filter((other) => OTHERS.has(other.kind) && other.x === x && other.y === y);
@@ -158,7 +158,7 @@ function sameAs({ kind, x, y }: Point, points: readonly Point[]): Point[] {
 
 const OTHERS: ReadonlySet<Point['kind']> = new Set(['peer', 'lower-bound']);
 
-/** Round numbers around all values, 1, 2 or 5 times a power of ten. */
+/** The limits of an axis: 1, 2 or 5 times a power of ten, around all values. */
 function bounds(values: readonly number[]): { min: number; max: number } {
   const round = (value: number, fits: (step: number) => boolean, steps: number[]) => {
     const power = 10 ** Math.floor(Math.log10(value));

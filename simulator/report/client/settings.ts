@@ -5,10 +5,10 @@ import { axis, type Look, type Option, tooltip } from './look.ts';
 
 const ROW = 22;
 
-/** Room for the axis of a chart, and its name. */
+/** The height of a chart's axis and its name. */
 const HEAD = 44;
 
-/** Each setting's wait and cost as bars, next to each other or, where there is no room, under each other. */
+/** Draws each setting's wait and cost as bars: side by side, or one below the other on narrow screens. */
 export function settings(data: ReportData): void {
   const one = data.settings.length * ROW + HEAD;
   draw(
@@ -24,7 +24,7 @@ function option({ settings, rows, unit }: ReportData, look: Look): Option {
   const labels = isNarrow ? 136 : 190;
   const half = (width - labels) / 2;
   const height = settings.length * ROW;
-  /** Where each of the two is. */
+  /** The positions of the two charts. */
   const grids = isNarrow
     ? [0, 1].map((side) => ({ left: labels, right: 52, height, top: HEAD + side * (HEAD + height + ROW) }))
     : [0, 1].map((side) => ({ left: labels + side * (half + 8), width: half - 60, height, top: HEAD }));

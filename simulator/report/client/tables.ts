@@ -1,4 +1,4 @@
-/** Lets each table be sorted by each of its columns: once from the least, again from the most. */
+/** Sorts a table by a column when its heading is clicked: ascending first, then descending. */
 export function sortableTables(): void {
   for (const table of document.querySelectorAll<HTMLTableElement>('table.sortable')) {
     const heads = [...table.querySelectorAll('thead th')];
@@ -24,7 +24,7 @@ function sort(table: HTMLTableElement, column: number, descending: boolean): voi
   body.append(...rows);
 }
 
-/** Numbers by their size, all else by the alphabet. */
+/** Compares numbers by value, and everything else by the alphabet. */
 function compare(one: string, other: string): number {
   const difference = Number(one) - Number(other);
   return Number.isNaN(difference) ? one.localeCompare(other, 'en') : difference;

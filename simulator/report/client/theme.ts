@@ -1,6 +1,6 @@
 import { element } from './elements.ts';
 
-/** Lets the page be light or dark, as the reader's system is until the button is pressed. */
+/** Switches the page between light and dark. The default is the reader's system setting. */
 export function themes(changed: () => void): void {
   const button = element('theme', HTMLButtonElement);
   const system = matchMedia('(prefers-color-scheme: dark)');

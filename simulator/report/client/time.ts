@@ -5,10 +5,10 @@ import { element } from './elements.ts';
 import { axis, type Look, type Option, tooltip } from './look.ts';
 import { ALL, moved, type ZoomRange, zoomed } from './zoom.ts';
 
-/** How much of what is shown one press of a button moves. */
+/** A button moves the chart by this share of what it shows. */
 const STEP = 0.25;
 
-/** Queue and capacity of the chosen policy, of all the time, the busiest day, or a part of it. */
+/** Draws queue and capacity of the chosen policy over the whole trace, the busiest day, or a part of them. */
 export function time(data: ReportData): void {
   const policy = element('time-policy', HTMLSelectElement);
   const stretch = element('time-stretch', HTMLSelectElement);
@@ -26,7 +26,7 @@ export function time(data: ReportData): void {
     },
     ({ isNarrow }) => (isNarrow ? 420 : 460),
   );
-  const tell = () => {
+  const describe = () => {
     const series = seriesOf();
     if (series === undefined) return;
     const { from, running, everySeconds, thinned } = series;
@@ -34,17 +34,17 @@ export function time(data: ReportData): void {
       clock(from + (running.length - 1) * everySeconds * share, data.trace.startsAt);
     range.textContent = `${at(shown.from)} to ${at(shown.to)}`;
     points.textContent = thinned
-      ? `Of each ${duration(2 * everySeconds)} the least and the most are drawn.`
-      : `A point each ${duration(everySeconds)}.`;
+      ? `Each point is the lowest or the highest value in ${duration(2 * everySeconds)}.`
+      : `One point every ${duration(everySeconds)}.`;
   };
   const show = (window: ZoomRange) => {
     shown = window;
     drawn.chart.dispatchAction({ type: 'dataZoom', start: shown.from * 100, end: shown.to * 100 });
-    tell();
+    describe();
   };
   const again = () => {
     drawn.redraw();
-    tell();
+    describe();
   };
   policy.addEventListener('change', again);
   stretch.addEventListener('change', () => {
@@ -56,7 +56,7 @@ export function time(data: ReportData): void {
     const [first] = Array.isArray(zoom) ? zoom : [];
     if (first === undefined) return;
     shown = { from: first.start / 100, to: first.end / 100 };
-    tell();
+    describe();
   });
   const press = (id: string, to: (window: ZoomRange) => ZoomRange) =>
     element(id, HTMLButtonElement).addEventListener('click', () => show(to(shown)));
@@ -65,7 +65,7 @@ export function time(data: ReportData): void {
   press('time-in', (window) => zoomed(window, 1 / 2));
   press('time-out', (window) => zoomed(window, 2));
   press('time-all', () => ALL);
-  tell();
+  describe();
 }
 
 function option(series: Series, startsAt: number, shown: ZoomRange, look: Look): Option {
@@ -111,7 +111,7 @@ function option(series: Series, startsAt: number, shown: ZoomRange, look: Look):
         formatter: (at: number) => tick(at, startsAt),
       },
     })),
-    yAxis: ['instances and jobs', 'jobs that wait'].map((name, gridIndex) => ({
+    yAxis: ['instances and jobs', 'waiting jobs'].map((name, gridIndex) => ({
       ...axis(look),
       gridIndex,
       type: 'value',
@@ -163,7 +163,7 @@ function option(series: Series, startsAt: number, shown: ZoomRange, look: Look):
   };
 }
 
-/** A time at the axis: the day at its beginning, and else the time of day. */
+/** A label of the time axis: the day at midnight, otherwise the time of day. */
 function tick(at: number, startsAt: number): string {
   const date = new Date(at);
   const isMidnight = date.getUTCHours() === 0 && date.getUTCMinutes() === 0;

@@ -3,11 +3,11 @@ import { percent, seconds, short } from '../number-format.ts';
 import { draw } from './chart.ts';
 import { axis, type Look, type Option, tooltip } from './look.ts';
 
-/** What each policy's line looks like: ours in their own colours, all others by their order. */
+/** Line styles: ours has colours of its own, the others are styled by their order. */
 const DASHES = ['solid', 'dashed', 'dotted'] as const;
 const HUES = 4;
 
-/** The share of the jobs that wait no longer, of the policies that are ticked. */
+/** Draws the share of jobs that wait at most a given time, for each ticked policy. */
 export function waits(data: ReportData): void {
   const boxes = [...document.querySelectorAll<HTMLInputElement>('input[name=waits]')];
   const rows = data.rows.filter(({ samples }) => samples !== undefined);
@@ -34,7 +34,7 @@ function styleOf(row: PolicyRow, rows: readonly PolicyRow[], { colour }: Look) {
   };
 }
 
-/** The lines next to the names, which are the legend. */
+/** The lines next to the names are the legend. */
 function swatches(rows: readonly PolicyRow[], look: Look): void {
   for (const [index, row] of rows.entries()) {
     const { color, type, width } = styleOf(row, rows, look);

@@ -1,4 +1,4 @@
-/** What is shown, as shares of all the time, from 0 to 1. */
+/** The visible part of the time axis, as shares from 0 to 1. */
 export interface ZoomRange {
   from: number;
   to: number;
@@ -6,17 +6,17 @@ export interface ZoomRange {
 
 export const ALL: ZoomRange = { from: 0, to: 1 };
 
-/** Nobody needs less than so much of all the time at once. */
+/** The smallest visible part. */
 const LEAST = 0.002;
 
-/** The same length, so much of it earlier or later, as far as there is something. */
+/** Moves the range by a share of its length, within the trace. */
 export function moved({ from, to }: ZoomRange, by: number): ZoomRange {
   const length = to - from;
   const start = Math.min(Math.max(from + length * by, 0), 1 - length);
   return { from: start, to: start + length };
 }
 
-/** So many times the length around the same middle, as far as there is something. */
+/** Multiplies the length around the same middle, within the trace. */
 export function zoomed({ from, to }: ZoomRange, times: number): ZoomRange {
   const length = Math.min(Math.max((to - from) * times, LEAST), 1);
   return moved({ from: (from + to - length) / 2, to: (from + to + length) / 2 }, 0);

@@ -27,7 +27,7 @@ const VELA = { ...MRO, name: 'vela' };
 const find = (name: string) => data.rows.find((row) => row.name === name);
 
 describe('the data of a report', () => {
-  it('has the recommended settings, ours, every peer and the limits, with what a replay gives', () => {
+  it('has the recommended settings, ours, every peer and the lower bounds, with the figures of a replay', () => {
     const [first, second, ...others] = data.rows;
     expect([first?.kind, second?.kind]).toEqual(['recommended', 'ours']);
     expect(others.map(({ name }) => name)).toEqual([
@@ -45,7 +45,7 @@ describe('the data of a report', () => {
     });
   });
 
-  it('recommends settings that come to what is said of them', () => {
+  it('recommends settings whose figures are those of a replay', () => {
     const set = data.recommendation.fleetsYaml.split('\n');
     const choice = oursWith(set);
     const alone = choice && simulateOne(MORNING, choice, WORLD, { priced });
@@ -88,14 +88,14 @@ describe('the data of a report', () => {
     ]);
   });
 
-  it('takes what has been replayed already as it is', async () => {
+  it('does not replay a policy again', async () => {
     const mro = { ...simulateOne(MORNING, MRO, WORLD, { priced }), unusedLaunches: 4_711 };
     const { rows } = await reportOf({ policies: 'ours,mro', outcomes: [mro] });
     expect(rows.find(({ name }) => name === 'mro')?.unusedLaunches).toBe(4_711);
     expect(rows.find(({ name }) => name === 'ours')).toEqual(find('ours'));
   });
 
-  it('recommends what a search has found, and shows what nothing beat of all that it tried', async () => {
+  it('recommends the result of a search, and shows the Pareto front of what it tried', async () => {
     const search = {
       goal: 'a p95 wait of 30 s',
       tried: [
@@ -156,7 +156,7 @@ describe('the page of a report', () => {
     const said = [
       'Left out: 2 jobs without an end',
       '<code>npm run simulate -- --report report.html</code>',
-      'It is open loop',
+      'The replay is open loop',
       '<dd>90.0 s</dd>',
     ];
     expect(said.filter((each) => !html.includes(each))).toEqual([]);

@@ -32,19 +32,27 @@ const choose = (...others: Candidate[]) => recommend(asGiven, others, tutorial, 
 
 describe('recommend', () => {
   it.each([
-    { what: 'keeps what is best', others: [candidate(['a=1'], 99, 110, 100)], chosen: [] },
-    { what: 'takes the shorter wait', others: [candidate(['a=1'], 50, 90, 109)], chosen: ['a=1'] },
-    { what: 'leaves what costs too much', others: [candidate(['a=1'], 50, 90, 111)], chosen: [] },
     {
-      what: 'measures what is too much by the cheapest',
+      what: 'keeps the settings if they are the best',
+      others: [candidate(['a=1'], 99, 110, 100)],
+      chosen: [],
+    },
+    { what: 'takes the shorter wait', others: [candidate(['a=1'], 50, 90, 109)], chosen: ['a=1'] },
+    { what: 'rejects settings that cost too much', others: [candidate(['a=1'], 50, 90, 111)], chosen: [] },
+    {
+      what: 'measures the cost against the cheapest settings that qualify',
       others: [candidate(['a=1'], 110, 140, 80), candidate(['b=1'], 105, 120, 87)],
       chosen: ['b=1'],
     },
-    { what: 'leaves what kills a job', others: [candidate(['a=1'], 50, 90, 90, 1)], chosen: [] },
-    { what: 'leaves what lets some wait longer', others: [candidate(['a=1'], 50, 151, 90)], chosen: [] },
-    { what: 'leaves a longer mean wait', others: [candidate(['a=1'], 121, 120, 80)], chosen: [] },
+    { what: 'rejects settings that kill a job', others: [candidate(['a=1'], 50, 90, 90, 1)], chosen: [] },
     {
-      what: 'takes the cheaper of two that are alike',
+      what: 'rejects a longer wait at the 95th percentile',
+      others: [candidate(['a=1'], 50, 151, 90)],
+      chosen: [],
+    },
+    { what: 'rejects a longer mean wait', others: [candidate(['a=1'], 121, 120, 80)], chosen: [] },
+    {
+      what: 'takes the cheaper of two with the same wait',
       others: [candidate(['a=1'], 50, 90, 105), candidate(['b=1'], 50, 90, 104)],
       chosen: ['b=1'],
     },
@@ -52,31 +60,31 @@ describe('recommend', () => {
     expect(choose(...others).chosen.set).toEqual(chosen);
   });
 
-  it('says what it comes to, against the fleet as it is and the scaler of the tutorial', () => {
+  it("states wait and cost against the current settings and CircleCI's tutorial", () => {
     const { headline, reasons } = choose(candidate(['a=1', 'b=2'], 49, 90, 105));
     expect(headline).toBe(
-      'With a=1 and b=2 jobs wait 49.0 s on average instead of 98.0 s, for 105 instance-hours (+5.0 %).',
+      'With a=1 and b=2, jobs wait 49.0 s on average instead of 98.0 s, for 105 instance-hours (+5.0 %).',
     );
     expect(reasons.join(' ')).toContain('wait 120 s on average, 95 % of them at most 150 s');
     expect(reasons.join(' ')).toContain('Of the 2 settings tried, 2 are no worse');
   });
 
-  it('tells what a little more money would buy', () => {
+  it('mentions a shorter wait for a slightly higher cost', () => {
     const { chosen, reasons } = choose(candidate(['a=1'], 20, 40, 124), candidate(['b=1'], 1, 2, 126));
     expect(chosen).toBe(asGiven);
-    const more = reasons.filter((reason) => reason.startsWith('A little more money'));
+    const more = reasons.filter((reason) => reason.startsWith('A higher cost'));
     expect(more).toEqual([
-      'A little more money buys more: with a=1 jobs wait 20.0 s on average, for 124 instance-hours (+24 %).',
+      'A higher cost shortens the wait: with a=1, jobs wait 20.0 s on average, for 124 instance-hours (+24 %).',
     ]);
   });
 
-  it('says that reuse gives up clean machines', () => {
+  it('warns that reuse gives up clean machines', () => {
     const { reasons } = choose(candidate(['reuse=continuous', 'idleTimeout=60s'], 50, 90, 90));
-    expect(reasons.at(-1)).toContain('what those before it left');
-    expect(choose(candidate(['a=1'], 50, 90, 90)).reasons.at(-1)).not.toContain('what those before it left');
+    expect(reasons.at(-1)).toContain('what earlier jobs left');
+    expect(choose(candidate(['a=1'], 50, 90, 90)).reasons.at(-1)).not.toContain('what earlier jobs left');
   });
 
-  it('recommends nothing where all is worse, and says so', () => {
+  it('recommends nothing if everything is worse', () => {
     const { chosen, headline } = recommend(
       asGiven,
       [],
@@ -88,7 +96,7 @@ describe('recommend', () => {
   });
 });
 
-describe('what a search has found', () => {
+describe('the result of a search', () => {
   const search = {
     goal: 'a p95 wait of 30 s',
     tried: Array.from({ length: 56 }, () => asGiven),
@@ -98,10 +106,13 @@ describe('what a search has found', () => {
   const found = candidate(['a=1'], 20, 29, 200);
 
   it.each([
-    { met: { training: true, rest: true }, said: 'it is kept as well' },
-    { met: { training: true, rest: false }, said: 'it is not kept: the two parts differ' },
-    { met: { training: false, rest: false }, said: 'Nothing that was tried keeps it' },
-  ])('is recommended whatever it costs, and whether it keeps the goal is said: $met', ({ met, said }) => {
+    { met: { training: true, rest: true }, said: 'meet it on the first part of the trace, and on the rest' },
+    {
+      met: { training: true, rest: false },
+      said: 'but not on the rest, which this page shows: the two parts differ',
+    },
+    { met: { training: false, rest: false }, said: 'None of the settings tried meets it' },
+  ])('is recommended whatever it costs, with whether it meets the goal: $met', ({ met, said }) => {
     const { chosen, reasons, rule } = recommendFound(asGiven, found, tutorial, 'instance-hours', {
       ...search,
       met,
@@ -109,12 +120,12 @@ describe('what a search has found', () => {
     expect(chosen).toBe(found);
     expect(reasons[0]).toContain('The goal was a p95 wait of 30 s.');
     expect(reasons[0]).toContain(said);
-    expect(rule).toContain('56 settings were tried on the first 50 % of the time');
+    expect(rule).toContain('The search tried 56 settings on the first 50 % of the time');
   });
 });
 
 describe('the Pareto front', () => {
-  it('is the cheapest, and each dearer one with a shorter wait', () => {
+  it('has the cheapest candidate, and each more expensive one with a shorter wait', () => {
     const all = [
       candidate(['a'], 50, 90, 100),
       candidate(['b'], 60, 90, 100),
@@ -129,7 +140,7 @@ describe('the Pareto front', () => {
 
 describe('settings in a sentence', () => {
   it.each([
-    [[], 'the settings as they are'],
+    [[], 'the current settings'],
     [['a=1'], 'a=1'],
     [['a=1', 'b=2'], 'a=1 and b=2'],
     [['a=1', 'b=2', 'c=3'], 'a=1, b=2 and c=3'],

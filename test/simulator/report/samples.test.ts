@@ -57,7 +57,7 @@ describe('thin', () => {
 
 describe('the stretches of time', () => {
   it('are all of a short trace', () => {
-    expect(stretchesOf(MORNING).map(({ name }) => name)).toEqual(['all the time']);
+    expect(stretchesOf(MORNING).map(({ name }) => name)).toEqual(['whole trace']);
   });
 
   it('are all of a long trace, and the day with most work', () => {
