@@ -16,7 +16,7 @@ export const DURATION_WITH_UNITS = new RegExp(
 
 const SECONDS = new RegExp(`^${NUMBER}$`);
 
-/** What a message says would do. */
+/** The allowed form, for messages. */
 export const DURATION_FORM = 'a number of seconds, or numbers with units as in 90s, 1h30m or 2d';
 
 /** A duration in seconds, to the millisecond, or `undefined` if the text is not one. */

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { Fleets } from './fleet.ts';
 import { isMap } from './settings/parts.ts';
 
-/** One line for each fault: its key path, what would do, and what was given. */
+/** One line for each fault: its key path, what is allowed, and what was given. */
 export function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
   const where = issue.path.join('.') || '(top level)';
   if (issue.code === 'unrecognized_keys') {

@@ -20,7 +20,7 @@ export class FleetsInvalid extends Error {
 /**
  * Reads and checks `fleets.yaml`.
  *
- * @throws FleetsInvalid with every fault: its key path, what would do, and what was given.
+ * @throws FleetsInvalid with every fault: its key path, what is allowed, and what was given.
  */
 export function loadFleets(file: string): FleetConfig[] {
   let source: string;

@@ -21,7 +21,7 @@ stack](operations.md#have-more-than-one-stack).
 
 ${description}
 
-The whole file is checked before anything is deployed, and every fault is reported at once: where it is, what would do,
+The whole file is checked before anything is deployed, and every fault is reported at once: where it is, what is allowed,
 and what was given. The first line of the file names its schema, so that editors complete and check it too.
 
 A duration is ${DURATION_FORM.replace(/\b(\d\w+)\b/g, '`$1`')}.

@@ -134,7 +134,7 @@ export class ScalingWorkflow extends Construct {
           warmPoolAuto: config.warmPool?.size === 'auto',
           alarmTopicArn: topic.arnOf(config),
         }),
-        // A start that comes late is worth nothing: the next minute's counts afresh.
+        // A late start is dropped. The next minute's execution reads fresh counts.
         retryPolicy: { maximumEventAgeInSeconds: 60, maximumRetryAttempts: 2 },
         deadLetterConfig: { arn: this.deadLetters.queueArn },
       },

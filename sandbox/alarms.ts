@@ -6,7 +6,7 @@ import type { Execution, Metric } from './workflow.ts';
 /**
  * What CloudWatch would make of a run's metrics: the project's own alarms, minute by minute. Pure.
  *
- * Left out is that CloudWatch sees a metric some seconds, seldom minutes, after it was published.
+ * Left out is that CloudWatch sees a metric some seconds, rarely minutes, after it was published.
  */
 
 /** What a run left behind. Times are milliseconds since the epoch. */

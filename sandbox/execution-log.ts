@@ -18,7 +18,7 @@ const ROLE_ARN = `arn:aws:iam::${ACCOUNT}:role/circleci-runners-WorkflowStateMac
 /**
  * Bytes of an execution's log that CloudWatch Logs bills.
  *
- * @param options.data Whether the log includes execution data. With it unless told.
+ * @param options.data Whether the log includes execution data. Default: true.
  */
 export function executionLogBytes(execution: Execution, options: { data?: boolean } = {}): number {
   const events = [

@@ -34,9 +34,9 @@ export interface SandboxOptions {
   log?: FunctionsWorld['log'];
   /** Draws the jitter of retries, at least 0 and less than 1. Default: the same numbers in each sandbox. */
   random?: () => number;
-  /** How many executions to keep for each fleet; all unless told. */
+  /** How many executions to keep for each fleet. Default: all. */
   keepExecutions?: number;
-  /** Whether to keep the metrics, which a run over days makes millions of; unless told, they are kept. */
+  /** Whether to keep the metrics; a run over days makes millions. Default: true. */
   keepMetrics?: boolean;
 }
 
@@ -45,15 +45,15 @@ export interface SandboxFleet extends CapacitySettings {
   name: string;
   resourceClass: string;
   pollIntervalSeconds: number;
-  /** 60 unless told. */
+  /** Default: 60. */
   quietPollIntervalSeconds?: number;
-  /** 3 launches in 15 minutes unless told. */
+  /** Default: 3 launches in 15 minutes. */
   breaker?: { failures: number; windowSeconds: number };
   durations?: Partial<Durations>;
   newInstancesProtectedFromScaleIn?: boolean;
-  /** How much is On-Demand of a fleet with Spot capacity; all unless told. */
+  /** The On-Demand percentage of a fleet with Spot capacity. Default: all. */
   onDemandPercentage?: number;
-  /** How many instances of such a fleet come first, and are On-Demand; none unless told. */
+  /** How many instances of such a fleet are On-Demand before any Spot instance. Default: none. */
   onDemandBase?: number;
   launchFault?: GroupSettings['launchFault'];
   /** Default: EC2 takes no Spot instance back. */
@@ -62,9 +62,9 @@ export interface SandboxFleet extends CapacitySettings {
   retries?: boolean;
   /** How many runners of the class are outside the group. Default: 0. */
   foreignRunners?: number;
-  /** `single-task` unless told. */
+  /** Default: `single-task`. */
   reuse?: Reuse;
-  /** How many stopped instances stand by; no warm pool unless told. */
+  /** How many stopped instances the warm pool has. Default: no warm pool. */
   warmPoolSize?: number | 'auto';
 }
 

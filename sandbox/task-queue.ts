@@ -11,7 +11,7 @@ export interface Task {
   killed?: boolean;
 }
 
-/** The tasks of one resource class, as CircleCI sees them, with what became of each. */
+/** The tasks of one resource class, as CircleCI sees them, with the outcome of each. */
 export class TaskQueue extends JobQueue {
   readonly tasks: Task[];
 

@@ -9,10 +9,10 @@ export interface Job {
   durationSeconds: number;
 }
 
-/** What second 0 is: a Monday morning. Any instant would do, and the same one makes the same run. */
+/** What second 0 is: a Monday morning. It can be any instant, but must always be the same, so that runs are equal. */
 export const SANDBOX_START = new Date('2026-01-05T08:00:00Z');
 
-/** A trace that cannot be used; the message says where and what would do. */
+/** A trace that cannot be used; the message says where, and what is allowed. */
 export class TraceInvalid extends Error {
   override readonly name = 'TraceInvalid';
 }

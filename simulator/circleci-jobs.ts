@@ -5,7 +5,7 @@ import { NEVER_ENDED, NEVER_STARTED } from './exports.ts';
 import type { KeptAnswers } from './kept-answers.ts';
 import type { Trace } from './traces.ts';
 
-/** Which jobs of a project are wanted; all of them unless told. */
+/** Which jobs of a project to download. Default: all. */
 export interface Wanted {
   /** As in CircleCI's project settings, such as `gh/acme/app`. */
   project: string;

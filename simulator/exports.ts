@@ -4,7 +4,7 @@ export interface ExportedJob {
   queued: unknown;
   started: unknown;
   stopped: unknown;
-  /** How many tasks it is; 1 unless told. */
+  /** Number of tasks. Default: 1. */
   tasks?: unknown;
 }
 
@@ -30,7 +30,7 @@ export interface ExportForm {
 const isMissing = (value: unknown) => value === undefined || value === null || value === '';
 
 export const NEVER_STARTED = 'that no runner ever started';
-export const NEVER_ENDED = 'that had not ended, or whose end is not told';
+export const NEVER_ENDED = 'that had not ended, or had no end time';
 
 /** A job that ran from its start to its end, or why it is none. */
 function ran(job: ExportedJob): ExportedJob | LeftOut {

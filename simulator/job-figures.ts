@@ -14,7 +14,7 @@ export const WAIT_PARTS = ['seen', 'launch', 'boot', 'claim', 'capacity'] as con
  */
 export type WaitPart = (typeof WAIT_PARTS)[number];
 
-/** What became of jobs and of the time of runners; jobs in the order of the trace, times in seconds on its scale. */
+/** The outcomes of jobs, and the time of runners. Jobs are in the order of the trace; times are seconds on its scale. */
 export interface JobTotals {
   /** When each job was first claimed. */
   startedAt: Float64Array;
@@ -28,7 +28,7 @@ export interface JobTotals {
   jobsRetried: number;
 }
 
-/** Computes what became of the jobs, from the events of their group and from when the scaler saw each job. */
+/** Computes the outcomes of the jobs, from the events of their group and from when the scaler saw each job. */
 export class JobFigures {
   readonly totals: JobTotals;
   readonly #queuedAt: Float64Array;

@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import * as z from 'zod';
 
-/** A file of answers that is of another download, or damaged; the message says what would do. */
+/** A file of answers that is of another download, or damaged; the message says what to do. */
 export class KeptAnswersUnusable extends Error {
   override readonly name = 'KeptAnswersUnusable';
 }

@@ -23,7 +23,7 @@ const AT_ONCE = 0.001;
  *   boots an instance for each job pays less.
  * - Clean: as a job is queued an instance is launched for it, and runs it alone. No scaler that launches
  *   for jobs that are queued, and none before, waits less with a clean machine for each.
- * - Reactive: the same for a job that no runner takes at once, and runners stay for ever. No scaler waits less that
+ * - Reactive: the same for a job that no runner takes at once, and runners stay forever. No scaler waits less that
  *   launches for jobs that are queued, and none before, whatever it pays.
  */
 export const LOWER_BOUNDS: LowerBound[] = [
@@ -41,7 +41,7 @@ export const LOWER_BOUNDS: LowerBound[] = [
   },
   {
     name: 'lower bound: reactive',
-    about: 'a launch as each job is queued, and runners stay for ever',
+    about: 'a launch as each job is queued, and runners stay forever',
     policy: {
       scaler: { kind: 'webhook', delay: 0, onlyIfQueued: true },
       reuse: true,

@@ -27,7 +27,7 @@ export interface ScalerTarget {
   launchProcess?: 'suspend' | 'resume' | undefined;
   onDemandPercentage?: number | undefined;
   warmPoolSize?: number | undefined;
-  /** Until when the same observation leads to the same target, in seconds. Default: for ever. */
+  /** Until when the same observation leads to the same target, in seconds. Default: forever. */
   until?: number | undefined;
 }
 

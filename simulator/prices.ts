@@ -18,7 +18,7 @@ export interface Prices {
   volumeThroughputMonth: number;
 }
 
-/** Prices that cannot be used; the message says which file, what was given and what would do. */
+/** Prices that cannot be used; the message says which file, what was given and what is allowed. */
 export class PricesInvalid extends Error {
   override readonly name = 'PricesInvalid';
 }

@@ -14,9 +14,9 @@ import type { World } from './world.ts';
 export interface ReplayOptions {
   /** Makes every poll, also those that can change nothing. The result is the same; a test says so. */
   everyPoll?: boolean;
-  /** Records queue and capacity at every multiple of so many seconds; not unless told. */
+  /** Interval at which queue and capacity are recorded, in seconds. Default: none are recorded. */
   seriesEvery?: number;
-  /** What goes wrong; nothing unless told. */
+  /** Faults. Default: none. */
   faults?: Faults;
   /** Told how many jobs have ended, now and then. */
   progress?: (ended: number) => void;
@@ -39,7 +39,7 @@ export interface Sample {
   instances: number;
 }
 
-/** What became of a trace under a policy. Of jobs in the order of the trace; times are seconds on its scale. */
+/** The results of a trace under a policy. Jobs are in the order of the trace; times are seconds on its scale. */
 export interface ReplayResult extends GroupTotals, JobTotals {
   /** Polls, those passed over included. */
   polls: number;

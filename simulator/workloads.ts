@@ -63,7 +63,7 @@ function fanOut(seed: number): Job[] {
   return jobs;
 }
 
-/** What a scaler has least reason to look at, so that it may look too seldom. */
+/** A night with few jobs, in which a scaler may poll too rarely. */
 function quietNight(seed: number): Job[] {
   const random = randomNumbers(seed);
   const jobs: Job[] = [];

@@ -187,7 +187,7 @@ export const FAULT_OPTIONS: FaultOption[] = [
 ];
 
 /**
- * The faults of the command line, `name=value` each; one that is told twice happens twice.
+ * The faults of the command line, `name=value` each. A fault that is given twice happens twice.
  *
  * @throws UsageError
  */

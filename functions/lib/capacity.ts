@@ -273,7 +273,7 @@ export function brokenLaw(
  * written meanwhile, and instances may have come or left.
  *
  * A rise is a level: it is written unless the group has it already. A fall only cancels launches that had not
- * begun when it was decided, so it is written only if nothing has changed since; the next poll decides anew.
+ * begun when it was decided, so it is written only if nothing has changed since; the next poll decides again.
  *
  * @returns The desired capacity to write, or `undefined` if there is nothing to write.
  */

@@ -46,7 +46,7 @@ export const circleciAccess = (): CircleCiAccess => ({
 /**
  * Counts the tasks of the fleet's resource class that are unclaimed, or running.
  *
- * One attempt with a deadline; after a 401 or 403 the token is read afresh and, if it was rotated, tried
+ * One attempt with a deadline; after a 401 or 403 the token is read again and, if it was rotated, tried
  * once more. A 429 whose wait fits into this execution is an answer (`retryAfterSeconds`), not an error.
  *
  * @throws CircleCiUnauthorized, CircleCiNotFound, CircleCiRejected, CircleCiRateLimited, CircleCiUnavailable,

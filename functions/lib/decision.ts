@@ -28,7 +28,7 @@ export interface Observed {
 /**
  * Decides with the settings that are in force.
  *
- * @param activities What became of the group's launches.
+ * @param activities The record of the group's launches.
  * @param now Milliseconds since the epoch.
  * @returns The decision, and what it was made of.
  */

@@ -1,7 +1,7 @@
 /**
  * The workflow's vocabulary of failure: one class per failure that the workflow, or the person reading it,
  * treats differently. `name` is a literal because Lambda reports it as the error's type and a minifier
- * renames classes. Every message says what was seen and what would do; none holds a secret.
+ * renames classes. Every message says what was found and what is allowed; none contains a secret.
  */
 abstract class StepError extends Error {
   abstract override readonly name: string;
@@ -37,7 +37,7 @@ export class SecretsManagerUnavailable extends StepError {
   readonly name = 'SecretsManagerUnavailable';
 }
 
-/** 401 or 403, also with the token read afresh: the token is wrong or lacks permission. */
+/** 401 or 403, also with the token read again: the token is wrong or lacks permission. */
 export class CircleCiUnauthorized extends StepError {
   readonly name = 'CircleCiUnauthorized';
 }

@@ -56,7 +56,7 @@ export function quietSeconds(
 const SILENCE_PER_SECOND = 240;
 
 /**
- * How often a fleet is polled, in seconds: the longer it has been quiet, the more seldom.
+ * The poll interval of a fleet, in seconds. It grows while the fleet is idle.
  * What that saves and what it costs is in docs/cost.md.
  */
 export function pollInterval(

@@ -163,7 +163,7 @@ function unlessTooLate(decision: Decision, { updateTimeoutSeconds }: Rest): Deci
   return held(
     decision.from,
     ...decision.reasons,
-    'not written: too late in this execution, the next one counts afresh',
+    'not written: too late in this execution, the next one reads fresh counts',
   );
 }
 

@@ -21,7 +21,7 @@ const ACTIVITIES_PER_PAGE = 100;
 const MOST_PAGES = 5;
 
 /**
- * Reads what became of a group's launches. The first 100 scaling activities mostly say it; if no launch among
+ * Reads the record of a group's launches. The first 100 scaling activities mostly say it; if no launch among
  * them succeeded, more are read, up to 500.
  * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeScalingActivities.html
  *

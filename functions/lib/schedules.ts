@@ -43,7 +43,7 @@ export const largestMaximum = ({
 }: Pick<CapacitySettings, 'maxReplicas' | 'schedules'>) =>
   Math.max(maxReplicas, ...schedules.map((schedule) => schedule.maxReplicas ?? 0));
 
-/** Whether the last fire of `start` is no earlier than the last one of `end`. If both fire at once, it begins anew. */
+/** Whether the last fire of `start` is no earlier than the last one of `end`. If both fire at the same time, the schedule starts again. */
 export function isInForce({ start, end, timezone }: ScalingSchedule, at: number): boolean {
   const startedAt = lastFire(start, timezone, at);
   return startedAt !== undefined && startedAt >= (lastFire(end, timezone, at) ?? Number.NEGATIVE_INFINITY);

@@ -14,7 +14,7 @@ import {
  * after 600 idle seconds, by terminating themselves in the group with a decrement.
  *
  * The stack's defaults also allow no second scale-out within 300 s of the last one; `cooldown` replays that. It
- * is 0 unless told, as in the scaler by itself, which is the kinder reading.
+ * is 0 by default, as in the scaler by itself, which is the kinder reading.
  */
 export const buildkite = peer({
   name: 'buildkite',

@@ -3,7 +3,7 @@ import { PLAIN, peer } from '../policy.ts';
 /**
  * terraform-aws-github-runner (github-aws-runners): a webhook for each job that is queued goes through a queue,
  * which delays it by 0 to 30 s (its default), to a Lambda function that launches an instance, if the job still
- * waits. Runners take one job after the other, unless told to be ephemeral. A function on a schedule of five
+ * waits. Runners take one job after the other, unless they are ephemeral. A function on a schedule of five
  * minutes terminates those that are idle and at least five minutes old, but none that never registered.
  */
 export const webhook = peer({

@@ -119,12 +119,12 @@ describe('npm run pause, drain and resume', () => {
 
   it.each([
     {
-      case: 'a fleet that there is not, before any other is paused',
+      case: 'an unknown fleet, before any other is paused',
       words: ['linux', 'windows'],
       says: 'Stack circleci-runners has no fleet named windows. Its fleets: linux, arm.\n',
     },
     {
-      case: 'a stack that there is not',
+      case: 'an unknown stack',
       words: ['linux', '--stack', 'team-c'],
       says: 'Stack team-c has no fleet named linux. It has no fleets. Deploy it first: npx cdk deploy\n',
     },

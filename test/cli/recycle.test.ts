@@ -177,7 +177,7 @@ describe('npm run recycle -- example', () => {
 
   it.each([
     {
-      case: 'a fleet that there is not',
+      case: 'an unknown fleet',
       words: ['nowhere'],
       says: 'The fleet must be one of fleets.yaml (example), got "nowhere"\n',
     },

@@ -142,7 +142,7 @@ describe('npm run trace -- --project gh/acme/app --days 30', () => {
       [
         'Left out: 1 that are approvals (the first: hold of workflow build w-build).',
         'Left out: 1 that no runner ever started (the first: deploy of workflow build w-build).',
-        'Left out: 1 that had not ended, or whose end is not told (the first: test of workflow build w-build).',
+        'Left out: 1 that had not ended, or had no end time (the first: test of workflow build w-build).',
         'Left out: 1 that are listed again, by a workflow that was rerun from failed (the first: lint of workflow build w-rerun).',
         'A replay treats all these classes as one. --resource-class selects classes.',
         '',
@@ -447,7 +447,7 @@ describe('a download that is refused', () => {
       says: 'a whole number from 1 to 32',
     },
     {
-      case: 'a folder that there is not',
+      case: 'a missing folder',
       words: ['--project', 'gh/a/b', '--out', '/nowhere/trace.jsonl'],
       says: '--out must be a file in an existing folder, got "/nowhere/trace.jsonl"',
     },

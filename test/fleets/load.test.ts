@@ -885,7 +885,7 @@ describe('an image of your own', () => {
 });
 
 describe('faults of every kind in one file', () => {
-  it('are reported at once, each by its key path, with what would do and what was given', () => {
+  it('are reported together, each with its key path, what is allowed and what was given', () => {
     const text = `
 linux:
   resourceClass: linux

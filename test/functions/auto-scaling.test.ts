@@ -132,7 +132,7 @@ describe('the tag by which a person pauses', () => {
     expect((await describeGroup(autoScaling, NAME)).paused).toBe(paused);
   });
 
-  it('holds capacity if it says something else, and the error says what would do', async () => {
+  it('holds capacity if it has another value, and the error says what is allowed', async () => {
     group.tags.set(PAUSED_TAG, 'yes');
     const { name, message } = await failure(describeGroup(autoScaling, NAME));
     expect(name).toBe('GroupUnreadable');

@@ -15,7 +15,7 @@ const SETTINGS = { failures: 3, windowSeconds: 900 };
 /** Minutes from the start, as the breaker has it. */
 const minutes = (count: number) => EXECUTION_START + count * MINUTE;
 
-/** A launch that failed at that minute, begun a minute before unless told. */
+/** A launch that failed at that minute. By default it began a minute before. */
 const fails = (at: number, kind: FailureKind = 'boot', startedAt = at - 1): FailedLaunch => ({
   outcome: 'failed',
   startedAt: minutes(startedAt),
@@ -71,7 +71,7 @@ describe('judgeLaunches', () => {
       open: false,
     },
     {
-      case: 'a success between them counts the failures afresh',
+      case: 'a success between them resets the count of failures',
       launches: [fails(1), fails(2), succeeds(3), fails(4), fails(5)],
       open: false,
     },
@@ -346,7 +346,7 @@ describe('the canaries', () => {
     expect(rest(judgeLaunches([...times(10, () => fails(10, 'boot', 0)), ...again], SETTINGS))).toBe(4);
   });
 
-  it('are counted afresh after a success', () => {
+  it('are counted from 0 after a success', () => {
     const first = [...times(3, (i) => fails(i)), fails(10, 'boot', 5), fails(30, 'boot', 20)];
     expect(rest(judgeLaunches(first, SETTINGS))).toBe(8);
     const again = [...first, succeeds(40), ...times(3, (i) => fails(50 + i))];

@@ -180,7 +180,7 @@ describe('Compute Capacity', () => {
       reasons: [
         '3 unclaimed + 2 running = 5 wanted',
         'desired capacity rises from 2 to 5',
-        'not written: too late in this execution, the next one counts afresh',
+        'not written: too late in this execution, the next one reads fresh counts',
       ],
     });
     expect(updateTimeoutSeconds).toBe(1);

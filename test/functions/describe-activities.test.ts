@@ -77,7 +77,7 @@ describe('Describe Activities', () => {
     expect(published.lines()).toEqual([]);
   });
 
-  it('says when the last thing happened, and what became of the launches of the minute before', async () => {
+  it('says when the last activity was, and the outcomes of the launches of the minute before', async () => {
     launched(-3_600);
     launched(-50);
     launched(-20);

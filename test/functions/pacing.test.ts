@@ -224,7 +224,7 @@ describe('the time for a write', () => {
     },
     { at: 'half a second after that', elapsedSeconds: 51, seconds: 0 },
     {
-      at: 'when the last poll has come in late: none, the next execution counts afresh',
+      at: 'when the last poll has come in late: none, the next execution reads fresh counts',
       elapsedSeconds: 53,
       seconds: 0,
     },

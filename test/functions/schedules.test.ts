@@ -132,7 +132,7 @@ describe('a schedule is in force', () => {
       is: true,
     },
     {
-      case: 'anew, if a start follows the end',
+      case: 'again, if a start follows the end',
       start: '*/10 8-10 * * *',
       end: '5 9 * * *',
       when: '2026-01-06T09:10:00Z',

@@ -26,7 +26,7 @@ describe('readCircleToken', () => {
     expect(await read()).toBe(TOKEN);
   });
 
-  it('asks once and remembers, unless it is told to ask afresh', async () => {
+  it('reads once and caches the value, except for a fresh read', async () => {
     await read(false);
     await read(false);
     expect(aws.calls.get('GetSecretValue')).toBe(1);
@@ -48,7 +48,7 @@ describe('readCircleToken', () => {
     expect(aws.calls.get('GetSecretValue')).toBe(2);
   });
 
-  it('remembers what it read afresh', async () => {
+  it('caches the value of a fresh read', async () => {
     await read(false);
     aws.secrets.set(fleet.scalerSecretName, JSON.stringify({ ...VALUE, circle_token: 'rotated' }));
     expect(await read(false)).toBe(TOKEN);

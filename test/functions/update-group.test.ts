@@ -28,7 +28,7 @@ beforeEach(() => {
   aws.groups.set(NAME, group);
 });
 
-/** Writes what was decided, with more polls to come unless told. */
+/** Writes a decision. By default more polls follow. */
 const update = (from: number, desired: number, again = true, launchProcess?: 'suspend' | 'resume') =>
   handler({
     fleet: 'linux',

@@ -82,7 +82,7 @@ describe('the dashboard', () => {
       ]),
     ]);
     const strange = metrics.filter((line) => !known.has(line.slice(0, 4).join(' ')));
-    // A group publishes nothing unless it is told to; without a list of metrics, all of them.
+    // A group publishes metrics only if they are enabled; without a list, it publishes all of them.
     for (const { MetricsCollection } of groups)
       expect(MetricsCollection).toEqual([{ Granularity: '1Minute' }]);
     expect(metrics.length).toBeGreaterThan(50);

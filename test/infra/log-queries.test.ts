@@ -63,7 +63,7 @@ describe('the saved queries', () => {
     expect(text).toMatch(/\n\| limit \d+$/);
   });
 
-  it('ask for lines of steps that there are', () => {
+  it('ask for lines of existing steps', () => {
     const { States } = JSON.parse(readFileSync('statemachine/autoscale.asl.json', 'utf8'));
     const steps = queries.flatMap(({ text }) =>
       [...text.matchAll(/ message = "([^"]+)"/g)].map(([, step]) => step),

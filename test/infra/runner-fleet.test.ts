@@ -194,7 +194,7 @@ describe('a warm pool', () => {
     expect(hibernation).toEqual([undefined, undefined, { Configured: true }, undefined]);
   });
 
-  it('is deleted after the schedule, which could make it anew', () => {
+  it('is deleted after the schedule, which could create it again', () => {
     const schedule = pools
       .all('AWS::Scheduler::Schedule')
       .find(({ properties }) => properties.Name === 'circleci-runners-auto');

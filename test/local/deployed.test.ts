@@ -468,7 +468,7 @@ describe('the deployed app', () => {
     });
   });
 
-  // MiniStack's CloudWatch takes every metric, so here a state asks for what there is not.
+  // MiniStack's CloudWatch takes every metric, so here a state requests something that does not exist.
   it('announces a failure that CloudWatch does not count', async () => {
     const stateMachineArn = await workflowWith('Count Failure', (state) => ({
       ...state,

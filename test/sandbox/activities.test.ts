@@ -279,7 +279,7 @@ describe('the record', () => {
     expect((await activities(1, name))[0]).toMatchObject({ AutoScalingGroupName: name, Description: LAUNCH });
   });
 
-  it('counts from the epoch, unless told when the agenda starts', async () => {
+  it('counts from the epoch by default, or from the start of the agenda', async () => {
     aws.groups.set(
       'runners',
       new AutoScalingGroup(

@@ -197,7 +197,7 @@ describe('polls', () => {
     expect(secondsTaken(execution)).toBeLessThan(59);
   });
 
-  it('come the more seldom the longer nothing happens, and often as soon as a task has come', async () => {
+  it('are less frequent while the fleet is idle, and frequent again after the first task', async () => {
     const sandbox = await openSandbox();
     const world = sandbox.addFleet(LINUX, [...jobs(1, 60), ...jobs(1, 60, 250 * 60 + 30)]);
     await sandbox.runUntil(252 * 60);

@@ -117,7 +117,7 @@ describe.each(Object.keys(HANDLERS))('when the function of %s', (step) => {
     expect(failuresIn(sandbox.workflow.metrics)).toEqual(counted('StepBroken', step));
   });
 
-  it('hangs for ever, the execution fails in good time', async () => {
+  it('hangs forever, the execution fails in good time', async () => {
     const { sandbox, world, execute } = await short({ replace: { [step]: hang } });
     const execution = await execute();
     expect(execution).toMatchObject({ status: 'FAILED', error: 'States.Timeout' });

@@ -532,7 +532,7 @@ describe('a runner that is reused', () => {
     runners.setDesiredCapacity(1);
     agenda.advance(20_000);
     expect(task.startedAt).toBe(by === 'the same' ? READY + 100 + after + idleClaim : undefined);
-    // The time of idling begins anew with each job.
+    // The idle time starts again with each job.
     if (by === 'the same')
       expect(news).toContain(`${READY + 100 + after + idleClaim + 100 + idleTimeout} idles out`);
   });

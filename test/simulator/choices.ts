@@ -5,7 +5,7 @@ import type { OursSettings } from '../../simulator/policies/ours.ts';
 
 const DEFAULTS = plainFleet();
 
-/** Ours with the defaults of fleets.yaml, unless told otherwise. */
+/** Ours, by default with the defaults of fleets.yaml. */
 export const ours = (settings: Partial<OursSettings> = {}) => ({
   name: 'ours' as const,
   settings: { ...DEFAULTS, ...settings },

@@ -44,7 +44,7 @@ describe('optimise', () => {
   });
 
   it("finds nothing that lets jobs wait longer than under CircleCI's tutorial, or kills one", async () => {
-    // With this goal anything would do, and the cheapest is a fleet that launches one instance after the other.
+    // All settings meet this goal, and the cheapest is a fleet that launches one instance after the other.
     const slow = choosePolicies({ set: ['maxSurge=1', 'pollInterval=15s'] });
     const { found, asGiven, tutorial, met } = await search(
       { maxWaitP95: 86_400 },

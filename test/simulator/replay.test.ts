@@ -84,7 +84,7 @@ describe('a replay, worked out by hand:', () => {
       launches: 2,
     },
     {
-      case: 'the warm pool serves what it holds, and what it makes anew is paid for',
+      case: 'the warm pool serves its instances, and refilling it costs',
       jobs: [job(0, 100), job(0, 100)],
       policy: level({ warmPool: 1 }),
       waits: [3 + 25, 93],
@@ -231,7 +231,7 @@ describe('a replay, worked out by hand:', () => {
     expect(runners[2]).toBe(runners[1]);
   });
 
-  it('says that jobs never run, instead of running for ever', () => {
+  it('reports that jobs never run, instead of running forever', () => {
     const none = level({ maxReplicas: 0 });
     expect(() => replay([job(0, 1), job(5, 1)], none, WORLD)).toThrow('2 of 2 jobs never run under level');
   });

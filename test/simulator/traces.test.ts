@@ -144,7 +144,7 @@ describe('nothing is dropped silently:', () => {
     {
       case: 'jobs without an end',
       text: json([github(AT), { ...github(AT), completed_at: null }, { ...github(AT), completed_at: null }]),
-      leftOut: [{ reason: 'that had not ended, or whose end is not told', count: 2, first: ' ([1])' }],
+      leftOut: [{ reason: 'that had not ended, or had no end time', count: 2, first: ' ([1])' }],
     },
     {
       case: 'skipped jobs, and those that were cancelled in the queue',
@@ -168,7 +168,7 @@ describe('nothing is dropped silently:', () => {
     {
       case: 'rows of the usage export without an end',
       text: `${USAGE}\n${usage(AT)}\n${usage({ ...AT, stopped: '' })}\n`,
-      leftOut: [{ reason: 'that had not ended, or whose end is not told', count: 1, first: ':3' }],
+      leftOut: [{ reason: 'that had not ended, or had no end time', count: 1, first: ':3' }],
     },
   ])('$case', ({ text, leftOut }) => {
     const name = file(text);

@@ -103,7 +103,7 @@ describe('the state data', () => {
     expect([...new Set(read)].toSorted()).toEqual(given.map((key) => `$$.Execution.Input.${key}`).toSorted());
   });
 
-  it("is the secret's name, then what became of the launches and the poll, and then the plan alone", () => {
+  it("is the secret's name, then the record of the launches and the poll, and then the plan alone", () => {
     const [secrets, first, compute, wait] = [
       'Read Secrets',
       'First Poll',
@@ -311,7 +311,7 @@ describe.each(['Announce Failure', 'Announce Breaker'])('%s', (name) => {
     expect(task.Catch.map(({ Next }) => Next)).toEqual([task.Next]);
   });
 
-  it('has a subject that SNS takes, for the longest names that there are', () => {
+  it('has a subject that SNS takes, for the longest possible names', () => {
     // https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
     const [, format = ''] = /^States\.Format\('(.*?)',/.exec(String(task.Parameters['Subject.$'])) ?? [];
     const longest = Object.keys(HANDLERS).toSorted((a, b) => b.length - a.length)[0] ?? '';

@@ -56,7 +56,7 @@ export function checkFaults(faults: Fault[]): void {
         rings && !direct ? 1 : 0,
       );
       if (!rings) expect(headings).toEqual([]);
-      // The heartbeat is that of polls that came to a good end; only a write can fail after one.
+      // The heartbeat counts polls that succeeded; only a write can fail after one.
       const silent = ends !== undefined && ends.state !== FAILURES.GroupUpdateRefused && !unsteady;
       expect(headings.includes('Scaler Not Running')).toBe(silent || rings === 'Scaler Not Running');
       const ringsAfter = (ringing?.ringings[0]?.from ?? BEGINS) - BEGINS;

@@ -178,7 +178,7 @@ describeScript('boot', () => {
     expect(readFileSync(join(instance.config, 'runner.yaml'), 'utf8')).toContain('\n  mode: continuous\n');
   });
 
-  it('does not limit its age anew if it is limited', async () => {
+  it('does not limit its age again if it is limited', async () => {
     const instance = await prepared({
       commands: { systemctl: 'case "$*" in show*) echo 20000000 ;; esac' },
     });

@@ -251,7 +251,7 @@ describeScript('leave-group', () => {
     expect(instance.calls.map(told)).toEqual([DECREMENT, ABANDON]);
   });
 
-  it('leaves anew on an instance that was made from the image of one that left', async () => {
+  it('leaves again on an instance that was made from the image of one that left', async () => {
     const instance = await Instance.start();
     await instance.run('leave-group', { INSTANCE_ID: 'i-0fedcba9876543210' });
     await instance.run('leave-group');

@@ -157,7 +157,7 @@ describeScript('watch', () => {
     expect(instance.marked('as-it-was')).toBe(true);
   });
 
-  it('says what became of the runner, and why', async () => {
+  it('says what happened to the runner, and why', async () => {
     const instance = await Instance.start({
       metadata: { [INTERRUPTION]: interruption },
       commands: runner('exit 1'),
