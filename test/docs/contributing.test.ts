@@ -8,6 +8,9 @@ const read = (file: string) => readFileSync(file, 'utf8');
 /** All that a pattern's group finds. */
 const found = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, match = '']) => match);
 
+/** The path of a file of ours that another one imports. */
+const IMPORTED = /(?:from|import\(?) ?'(\.[^']+)'/g;
+
 /** The text below a heading of a document. */
 function section(document: string, heading: string): string {
   const [, ...parts] = read(document).split(/^## /m);
@@ -62,10 +65,35 @@ describe('the architecture', () => {
   it.each(rows)('shows what $folder imports', ({ folder, imports }) => {
     const files = versioned.filter((file) => file.startsWith(`${folder}/`) && file.endsWith('.ts'));
     const imported = files.flatMap((file) =>
-      found(read(file), /(?:from|import\(?) ?'(\.[^']+)'/g)
+      found(read(file), IMPORTED)
         .map((path) => posix.join(posix.dirname(file), path).split('/')[0] ?? '')
         .filter((other) => other !== folder),
     );
     expect([...new Set(imported)].filter((other) => !imports.includes(other))).toEqual([]);
+  });
+
+  it('has no circle of imports', () => {
+    const imports = new Map(
+      versioned
+        .filter((file) => file.endsWith('.ts'))
+        .map((file) => [
+          file,
+          found(read(file), IMPORTED).map((path) => posix.join(posix.dirname(file), path)),
+        ]),
+    );
+    expect([...imports.values()].flat().length).toBeGreaterThan(500);
+    const done = new Set<string>();
+    const circleFrom = (file: string, path: readonly string[]): string[] | undefined => {
+      if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+      if (done.has(file)) return undefined;
+      for (const next of imports.get(file) ?? []) {
+        const circle = circleFrom(next, [...path, file]);
+        if (circle !== undefined) return circle;
+      }
+      done.add(file);
+      return undefined;
+    };
+    const circles = [...imports.keys()].map((file) => circleFrom(file, [])).filter(Boolean);
+    expect(circles).toEqual([]);
   });
 });
