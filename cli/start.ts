@@ -5,7 +5,7 @@ import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import { sandboxFleet } from '../sandbox/fleet.ts';
 import { DURATIONS } from '../sandbox/group/durations.ts';
-import { type News, Sandbox } from '../sandbox/sandbox.ts';
+import { Sandbox, type SandboxEvent } from '../sandbox/sandbox.ts';
 import { asJson, type Summary, summarise } from '../sandbox/summary.ts';
 import {
   firstHours,
@@ -205,17 +205,15 @@ function chooseJobs(options: Options): Job[] {
 }
 
 /** Prints the first two events of each kind, to show how a fleet starts. */
-function showBeginning(terminal: Terminal): (news: News) => void {
+function showBeginning(terminal: Terminal): (event: SandboxEvent) => void {
   const { colours } = terminal;
   const shown = new Map<string, number>();
-  return ({ at, subject, happening }) => {
-    const times = (shown.get(happening) ?? 0) + 1;
-    shown.set(happening, times);
+  return ({ at, subject, kind }) => {
+    const times = (shown.get(kind) ?? 0) + 1;
+    shown.set(kind, times);
     if (times > 2) return;
     const clock = new Date(SANDBOX_START.getTime() + at * 1_000).toISOString().slice(11, 19);
-    terminal.print(
-      `${colours.dim(clock)}  ${happening === 'queued' ? 'a job is queued' : `${subject} ${happening}`}`,
-    );
+    terminal.print(`${colours.dim(clock)}  ${kind === 'queued' ? 'a job is queued' : `${subject} ${kind}`}`);
   };
 }
 

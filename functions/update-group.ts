@@ -13,9 +13,9 @@ import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { step } from './lib/step.ts';
 
 /**
- * Sets the group's desired capacity to what Compute Capacity decided, if the group does not say otherwise by now.
- * The `Launch` process is suspended before it and resumed after it, so that nothing launches in between. The warm
- * pool comes last: no job waits for it.
+ * Reads the group again, and sets its desired capacity to what Compute Capacity decided, unless another execution was
+ * faster. It suspends the `Launch` process before that, or resumes it after that, so that nothing launches in between.
+ * The warm pool comes last, because no job waits for it.
  */
 export const handler = step(
   'Update Group',
@@ -29,7 +29,7 @@ export const handler = step(
       await suspendLaunchProcess(autoScaling, groupName);
     if (desired !== undefined) await setDesiredCapacity(autoScaling, groupName, desired);
     if (decision.launchProcess === 'resume' && byBreaker) await resumeLaunchProcess(autoScaling, groupName);
-    // Last: whatever becomes of it, there is capacity to be had.
+    // After the capacity: if this fails, the capacity is written.
     if (decision.onDemandPercentage !== undefined && group.purchase !== undefined)
       await setOnDemandPercentage(autoScaling, groupName, decision.onDemandPercentage);
     const { warmPool } = group;

@@ -4,29 +4,29 @@ import { type AlarmRoute, type AlarmSettings, alarmsOfFleet, STACK_ALARMS } from
 import type { Execution, Metric } from './workflow.ts';
 
 /**
- * What CloudWatch would make of a run's metrics: the project's own alarms, minute by minute. Pure.
+ * Evaluates the project's alarms over the metrics of a run, minute by minute, as CloudWatch does. Pure.
  *
- * Left out is that CloudWatch sees a metric some seconds, rarely minutes, after it was published.
+ * CloudWatch gets a metric some seconds, rarely minutes, after it was published. Here it has it at once.
  */
 
-/** What a run left behind. Times are milliseconds since the epoch. */
+/** The results of a run. Times are milliseconds since the epoch. */
 export interface Run {
   metrics: Metric[];
   /** Of all fleets. */
   executions: Pick<Execution, 'status' | 'endedAt'>[];
   startedAt: number;
-  /** Minutes from then are looked at. */
+  /** How many minutes from then are evaluated. */
   minutes: number;
 }
 
-/** From when until when an alarm rang, in minutes from the run's start; without an end, it still rings then. */
+/** When an alarm rang, in minutes from the run's start. Without an end, it still rings at the end of the run. */
 export interface Ringing {
   from: number;
   until?: number;
 }
 
 export interface Alarm {
-  /** Of its part of docs/operations.md. */
+  /** The heading of its section in docs/operations.md. */
   heading: string;
   fleet?: string;
   /** Which alarm notifies; a composite alarm notifies directly. */
@@ -40,17 +40,17 @@ type Datapoint = number | undefined;
 const MINUTE = 60_000;
 
 /**
- * How many more minutes CloudWatch looks at than an alarm's, to make up for missing ones. It documents 2 for
- * alarms over 3 minutes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+ * How many minutes CloudWatch evaluates beyond those of an alarm, to replace missing ones. It documents 2 for alarms
+ * over 3 minutes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
  */
 const MORE_MINUTES = 2;
 
-/** An alarm, and at the end of which minutes it rings. */
+/** An alarm, and the minutes at whose end it rings. */
 interface Rung extends Omit<Alarm, 'ringings'> {
   rings: boolean[];
 }
 
-/** All alarms over these fleets, those that tell of others included, and when each rang. */
+/** All alarms of these fleets, composite alarms included, and when each rang. */
 export function alarmsOver(fleets: FleetConfig[], run: Run): Alarm[] {
   const alarms = [...fleets.flatMap((config) => ofFleet(config, run)), ...ofStack(run)];
   const explained = (fleet: string | undefined, minute: number) =>
@@ -66,7 +66,7 @@ export function alarmsOver(fleets: FleetConfig[], run: Run): Alarm[] {
   return [outage, ...alarms].map(({ rings, ...alarm }) => ({ ...alarm, ringings: ringings(rings) }));
 }
 
-/** A fleet's alarms, and before them the one that tells of what somebody has to do something about. */
+/** A fleet's alarms, after the composite alarm of those that need you. */
 function ofFleet(config: FleetConfig, run: Run): Rung[] {
   const fleet = config.name;
   const alarms = Object.values(alarmsOfFleet(config)).map(({ metric, statistic, ...settings }): Rung => {
@@ -98,7 +98,7 @@ const STATISTICS = {
   SampleCount: (values: number[]) => values.length,
 };
 
-/** What AWS/States counts of an execution that ends. Nothing here throttles, and nothing is undeliverable. */
+/** The metrics of AWS/States for an execution that ends. The sandbox has no throttled or undeliverable ones. */
 const COUNTED: Record<string, (execution: Run['executions'][number]) => { at: number; value: number }> = {
   ExecutionsFailed: ({ status, endedAt }) => ({ at: endedAt, value: Number(status === 'FAILED') }),
   ExecutionsTimedOut: ({ status, endedAt }) => ({ at: endedAt, value: Number(status === 'TIMED_OUT') }),
@@ -115,9 +115,8 @@ function byTheMinute(
 }
 
 /**
- * At the end of which minutes an alarm rings. Of the minutes it looks at, the newest that have data count,
- * as many as the alarm is over; only if those are too few do missing ones count too. Minutes before the
- * first count as good.
+ * The minutes at whose end an alarm rings. CloudWatch evaluates the newest minutes that have data. Only if those are
+ * fewer than the alarm has, missing minutes count too. Minutes before the run count as good.
  */
 export function ringingMinutes(
   { minutes: [bad, of], bad: badIs }: Pick<AlarmSettings, 'minutes' | 'bad'>,
@@ -139,7 +138,7 @@ export function ringingMinutes(
 const anyOf = ({ minutes }: Run, alarms: boolean[][]): boolean[] =>
   Array.from({ length: minutes }, (_, minute) => alarms.some((rings) => rings[minute]));
 
-/** A minute is judged at its end. */
+/** A minute is evaluated at its end. */
 function ringings(rings: boolean[]): Ringing[] {
   const spells: Ringing[] = [];
   rings.forEach((ringing, minute) => {

@@ -17,7 +17,7 @@ export type Reuse = 'single-task' | 'continuous';
 type Unshown = 'queued' | 'stock' | 'desired' | 'lowers' | 'boot fails' | 'taken back';
 
 /** What happens to a group's instances, as the sandbox shows it. */
-export type Happening = Exclude<EventKind, Unshown>;
+export type ShownEventKind = Exclude<EventKind, Unshown>;
 
 const UNSHOWN: Record<Unshown, true> = {
   queued: true,
@@ -28,7 +28,7 @@ const UNSHOWN: Record<Unshown, true> = {
   'taken back': true,
 };
 
-const isShown = (kind: EventKind): kind is Happening => !(kind in UNSHOWN);
+const isShown = (kind: EventKind): kind is ShownEventKind => !(kind in UNSHOWN);
 
 /** Raised for a call that the group refuses; `code` is the API's own. */
 export class GroupRefusal extends Error {
@@ -63,7 +63,7 @@ export interface GroupSettings {
   /** Called once for each Spot instance: after how many seconds EC2 takes it back. Default: never. */
   interruptedAfter?: () => number;
   /** Called for everything that happens to an instance. */
-  watch?: (now: number, instanceId: string, happening: Happening) => void;
+  watch?: (now: number, instanceId: string, kind: ShownEventKind) => void;
 }
 
 /** The API of an embedded Auto Scaling group, as the functions call it, over the model in group/. */

@@ -50,12 +50,12 @@ export class Aws {
 
   /** Called before each answer, so that the world can catch up with the clock. */
   beforeAnswer: () => void = () => undefined;
-  /** How long the next request is on its way, and then its answer, in seconds. */
+  /** How long the next request travels, and then its answer. */
   latency: () => Latency = () => NO_LATENCY;
 
   #staleness = 0;
 
-  /** @param sleep Resolves after so many seconds. */
+  /** @param sleep Resolves after this many seconds. */
   constructor(readonly sleep: Sleep = sleepReally) {}
 
   /**
@@ -74,8 +74,8 @@ export class Aws {
   }
 
   /**
-   * Makes clients whose requests are answered here. What the SDK reads from the machine before its first request, in
-   * real time, it has read when this is done.
+   * Makes clients whose requests are answered here. Before its first request, the SDK reads files in real time; when
+   * this is done, it has read them.
    */
   async clients(): Promise<AwsClients> {
     const autoScaling = new AutoScalingClient(this.#settings((request) => this.#autoScaling(request)));

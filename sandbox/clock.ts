@@ -7,7 +7,7 @@ const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 /** The reason of `AbortSignal.timeout`; making one for each deadline takes time. */
 const TIMED_OUT = new DOMException('The operation was aborted due to timeout', 'TimeoutError');
 
-/** A callback that is due. It returns `false` if nothing can run that could not run before. */
+/** A callback with the time at which it is due. It returns `false` if it lets nothing run. */
 interface Timer {
   at: number;
   order: number;
@@ -25,7 +25,7 @@ export class VirtualClock {
   #now: number;
   #order = 0;
 
-  /** @param start What the clock shows first; the same start makes the same run. */
+  /** @param start The time at which the clock starts. The same start makes the same run. */
   constructor(start: Date) {
     this.#now = start.getTime();
   }
@@ -45,7 +45,7 @@ export class VirtualClock {
     if (timer !== undefined) timer.isOver = true;
   };
 
-  /** Resolves after so many seconds. */
+  /** Resolves after this many seconds. */
   readonly sleep = (seconds: number): Promise<void> =>
     new Promise((resolve) => this.setTimeout(resolve, seconds * 1_000));
 

@@ -1,6 +1,6 @@
 /**
- * What the autoscaler itself costs, beside the instances: list prices of us-east-1 in US dollars, seen in
- * November 2026, without any free tier. Pure.
+ * The costs of the autoscaler itself, without the instances: list prices of us-east-1 in US dollars, November 2026,
+ * without free tiers. Pure.
  */
 export const PRICES = {
   /** Express workflows: https://aws.amazon.com/step-functions/pricing/ */
@@ -31,8 +31,8 @@ const BYTES_PER_GB = 1024 ** 3;
 export const LAMBDA_GB = 256 / 1_024;
 
 /**
- * How long each step's function is taken to run, in milliseconds, warm: what it waits for CircleCI or AWS,
- * and a few of its own. Nothing here was measured in an account; the own part is what `npm run bench` shows.
+ * How long each step's warm function runs, in milliseconds: estimates of its wait for CircleCI or AWS, and its own time
+ * from `npm run bench`. Nothing here was measured in an account.
  */
 export const STEP_MILLISECONDS: Record<string, number> = {
   'Read Secrets': 40,
@@ -56,13 +56,13 @@ export interface Usage {
   metrics: number;
 }
 
-/** Executions of a minute as they were measured: of a busy fleet polled every 5 s, and of a quiet one polled once. */
+/** Measured executions of one minute: of a busy fleet with a poll every 5 s, and of an idle fleet with one poll. */
 export interface MeasuredUsage {
   busy: Usage & { polls: number };
-  quiet: Usage & { polls: number };
+  idle: Usage & { polls: number };
 }
 
-/** What a fleet has whether or not it works. */
+/** What a fleet has, busy or idle. */
 export interface Standing {
   alarms: number;
   compositeAlarms: number;
@@ -73,13 +73,13 @@ export interface Standing {
 export const FLEET_STANDING: Standing = { alarms: 13, compositeAlarms: 1, secrets: 2 };
 export const STACK_STANDING: Standing = { alarms: 4, compositeAlarms: 1, secrets: 0 };
 
-/** Dollars a month for what stands. */
+/** Dollars a month that do not depend on use. */
 export const standingCost = ({ alarms, compositeAlarms, secrets }: Standing) => ({
   alarms: alarms * PRICES.alarmMonth + compositeAlarms * PRICES.compositeAlarmMonth,
   secrets: secrets * PRICES.secretMonth,
 });
 
-/** Dollars a month, by what they are for. */
+/** Dollars a month, by purpose. */
 export interface MonthlyCost {
   stepFunctions: number;
   lambda: number;
@@ -131,7 +131,7 @@ export function monthlyCost(shares: UsageShare[], standing: Standing = FLEET_STA
   return { ...parts, total: Object.values(parts).reduce((sum, part) => sum + part, 0) };
 }
 
-/** How long a task waits on average until a poll sees it, in seconds, if polls start so late in each minute. */
+/** How long a task waits for a poll on average, in seconds, if polls start at these seconds of each minute. */
 export function meanDelay(polledAt: number[]): number {
   const gaps = polledAt.map((at, index) => (polledAt[index + 1] ?? 60 + (polledAt[0] ?? 0)) - at);
   return gaps.reduce((sum, gap) => sum + gap * gap, 0) / 120;

@@ -1,8 +1,8 @@
 import type { Execution, Visit } from './workflow.ts';
 
 /**
- * How many bytes an Express execution writes to its log at level ALL with execution data, which is what the
- * Step Functions console shows it from. The events of each kind of state, and their JSON, are those of
+ * How many bytes an Express execution writes to its log at level ALL with execution data. The Step Functions console
+ * reads this log. The events of each kind of state, and their JSON, follow
  * https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html and
  * https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html
  */
@@ -39,7 +39,7 @@ interface Event {
   [detail: string]: unknown;
 }
 
-/** State data stands in the log as a text of JSON within JSON. */
+/** The log has state data as a string of JSON within JSON. */
 type Data = Record<string, unknown>;
 
 const io = (key: 'input' | 'output', value: unknown): { input?: Data; output?: Data } => ({

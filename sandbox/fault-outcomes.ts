@@ -99,8 +99,8 @@ async function run(fault: Fault, backlog: Backlog): Promise<Outcome> {
     jobs,
   );
   const launchedAt: number[] = [];
-  sandbox.watch = ({ at, happening }) => {
-    if (happening === 'launches' || happening === 'refused') launchedAt.push(at / MINUTE);
+  sandbox.watch = ({ at, kind }) => {
+    if (kind === 'launches' || kind === 'refused') launchedAt.push(at / MINUTE);
   };
   sandbox.agenda.plan(BEGINS * MINUTE, () => fault.begin({ sandbox, world }));
   sandbox.agenda.plan(ENDS * MINUTE, () => calm({ sandbox, world }));

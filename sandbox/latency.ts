@@ -5,7 +5,7 @@ export type Latency = readonly [request: number, answer: number];
 
 export const NO_LATENCY: Latency = [0, 0];
 
-/** Resolves after so many seconds. */
+/** Resolves after this many seconds. */
 export type Sleep = (seconds: number) => Promise<void>;
 
 /** On the machine's own clock. */

@@ -2,7 +2,12 @@ import { capacityOf } from '../fleets/effective.ts';
 import type { CapacitySettings } from '../functions/lib/contracts.ts';
 import { effectiveSettings, largestMaximum } from '../functions/lib/schedules.ts';
 import { Agenda } from './agenda.ts';
-import { AutoScalingGroup, type GroupSettings, type Happening, type Reuse } from './auto-scaling-group.ts';
+import {
+  AutoScalingGroup,
+  type GroupSettings,
+  type Reuse,
+  type ShownEventKind,
+} from './auto-scaling-group.ts';
 import { Aws, type AwsClients } from './aws.ts';
 import { CircleCi } from './circleci.ts';
 import { VirtualClock } from './clock.ts';
@@ -18,13 +23,13 @@ import {
   Workflow,
 } from './workflow.ts';
 
-/** The token that the embedded CircleCI lets in; a test looks for it where it must not be. */
+/** The token that the embedded CircleCI accepts. Tests check that it appears in no log. */
 export const SANDBOX_TOKEN = 'CCIPAT_sandbox_0123456789abcdef';
 
 /** How often the schedule starts an execution. */
 const SCHEDULE_SECONDS = 60;
 
-/** How long nothing may change, with all jobs queued, before the sandbox gives up. */
+/** How long the sandbox waits for a change while jobs are queued, before it gives up. */
 const STALLED_SECONDS = 24 * 3_600;
 
 export interface SandboxOptions {
@@ -36,11 +41,11 @@ export interface SandboxOptions {
   random?: () => number;
   /** How many executions to keep for each fleet. Default: all. */
   keepExecutions?: number;
-  /** Whether to keep the metrics; a run over days makes millions. Default: true. */
+  /** Whether to keep the metrics, of which a run over days has millions. Default: true. */
   keepMetrics?: boolean;
 }
 
-/** Schedules are of the sandbox's calendar, which begins at `SANDBOX_START`. */
+/** Schedules follow the sandbox's calendar, which begins at `SANDBOX_START`. */
 export interface SandboxFleet extends CapacitySettings {
   name: string;
   resourceClass: string;
@@ -51,9 +56,9 @@ export interface SandboxFleet extends CapacitySettings {
   breaker?: { failures: number; windowSeconds: number };
   durations?: Partial<Durations>;
   newInstancesProtectedFromScaleIn?: boolean;
-  /** The On-Demand percentage of a fleet with Spot capacity. Default: all. */
+  /** The percentage of On-Demand instances in a fleet with Spot capacity. Default: no Spot capacity. */
   onDemandPercentage?: number;
-  /** How many instances of such a fleet are On-Demand before any Spot instance. Default: none. */
+  /** How many of the first instances of such a fleet are On-Demand. Default: 0. */
   onDemandBase?: number;
   launchFault?: GroupSettings['launchFault'];
   /** Default: EC2 takes no Spot instance back. */
@@ -64,41 +69,41 @@ export interface SandboxFleet extends CapacitySettings {
   foreignRunners?: number;
   /** Default: `single-task`. */
   reuse?: Reuse;
-  /** How many stopped instances the warm pool has. Default: no warm pool. */
+  /** How many stopped instances the warm pool keeps. Default: no warm pool. */
   warmPoolSize?: number | 'auto';
 }
 
-/** Something that happened to a job or an instance, for whoever watches. */
-export interface News {
+/** An event of a job or an instance. */
+export interface SandboxEvent {
   /** Seconds from the start. */
   at: number;
   fleet: string;
-  /** The instance, or `-` for a job that was queued or a launch that was refused. */
+  /** The instance, or `-` for a queued job or a refused launch. */
   subject: string;
-  happening: Happening | 'queued';
+  kind: ShownEventKind | 'queued';
 }
 
-/** One fleet's part of the embedded world. */
+/** A fleet in the embedded world. */
 export interface FleetWorld {
   input: ExecutionInput;
   queue: TaskQueue;
   group: AutoScalingGroup;
   executions: Execution[];
-  /** Executions by outcome; `executions` may be trimmed, these are not. */
+  /** The number of all executions by outcome; `executions` may have only the last ones. */
   outcomes: { succeeded: number; failed: number };
-  /** Executions so far, those included that have not ended. */
+  /** Executions so far, including those that have not ended. */
   started: number;
 }
 
-/** Golden-ratio steps: a sequence without order that is the same in each sandbox. */
+/** Steps of the golden ratio: they look random, and are the same in each sandbox. */
 function evenlySpread(): () => number {
   let draws = 0;
   return () => (++draws * 0.618_033_988_75) % 1;
 }
 
 /**
- * The embedded world: CircleCI, AWS, groups and runners around the real workflow, on a virtual clock. Sandboxes do not
- * share anything, so any number of them can run side by side in a process.
+ * The embedded world: CircleCI, AWS, groups and runners around the real workflow, on a virtual clock. Sandboxes share
+ * nothing, so several can run at the same time in one process.
  */
 export class Sandbox {
   readonly clock: VirtualClock;
@@ -107,13 +112,13 @@ export class Sandbox {
   readonly aws: Aws;
   readonly workflow: Workflow;
   readonly fleets = new Map<string, FleetWorld>();
-  /** How many executions the schedule starts for each fleet at each minute. */
+  /** How many executions the schedule starts for each fleet in each minute. */
   deliveries = 1;
-  /** Told of everything that happens in the world. */
-  watch: ((news: News) => void) | undefined;
-  /** Told of every execution that has ended. */
+  /** Called for each event in the world. */
+  watch: ((events: SandboxEvent) => void) | undefined;
+  /** Called at the end of each execution. */
   ended: ((fleet: string, execution: Execution) => void) | undefined;
-  /** By how many seconds the clock of the functions is ahead of the workflow's; below 0, behind. */
+  /** How many seconds the clock of the functions is ahead of the workflow's. If it is behind, below 0. */
   functionsAheadSeconds = 0;
   readonly #keepMetrics: boolean;
   /** How many executions to keep for each fleet. */
@@ -193,7 +198,7 @@ export class Sandbox {
         ...(fleet.launchFault && { launchFault: fleet.launchFault }),
         ...(fleet.interruptedAfter && { interruptedAfter: fleet.interruptedAfter }),
         retries: fleet.retries ?? false,
-        watch: (at, subject, happening) => this.watch?.({ at, fleet: fleet.name, subject, happening }),
+        watch: (at, subject, kind) => this.watch?.({ at, fleet: fleet.name, subject, kind }),
       },
       this.agenda,
       queue,
@@ -206,7 +211,7 @@ export class Sandbox {
     for (const task of tasks) {
       this.agenda.plan(task.queuedAt, () => {
         queue.add({ ...task });
-        this.watch?.({ at: task.queuedAt, fleet: fleet.name, subject: '-', happening: 'queued' });
+        this.watch?.({ at: task.queuedAt, fleet: fleet.name, subject: '-', kind: 'queued' });
         group.offerWork();
       });
     }
@@ -215,7 +220,7 @@ export class Sandbox {
     return world;
   }
 
-  /** Runs one execution of a fleet's workflow now; one at a time, because it is what moves the clock. */
+  /** Runs one execution of a fleet's workflow now. One at a time: it advances the clock. */
   execute(fleet: string): Promise<Execution> {
     return this.clock.run(this.#execute(this.fleet(fleet)));
   }
@@ -227,17 +232,16 @@ export class Sandbox {
     return world;
   }
 
-  /** Lets the schedules of all fleets run until that many seconds from the start. */
+  /** Runs the schedules of all fleets until this many seconds from the start. */
   runUntil(seconds: number): Promise<void> {
     return this.clock.run(this.#schedules(() => this.now >= seconds));
   }
 
   /**
-   * Lets the schedules of all fleets run until every job has ended and every instance beyond the `minReplicas` of
-   * that time has left.
+   * Runs the schedules of all fleets until all jobs have ended and all instances beyond `minReplicas` have left.
    *
-   * @param stalledSeconds How long nothing may change until it gives up. Default: a day.
-   * @throws Error if jobs are left that nothing will ever run.
+   * @param stalledSeconds After this time without a change, it gives up. Default: a day.
+   * @throws Error if no instance comes for the jobs that are left.
    */
   async drain(expectedTasks: number, stalledSeconds = STALLED_SECONDS): Promise<void> {
     let changedAt = 0;
@@ -264,7 +268,7 @@ export class Sandbox {
   }
 
   async #schedules(finished: () => boolean): Promise<void> {
-    // The part of a millisecond by which a schedule before this one slept too long is no minute missed.
+    // An earlier run may have slept a fraction of a millisecond too long. That is no missed minute.
     const first = Math.ceil((this.now - 0.001) / SCHEDULE_SECONDS) * SCHEDULE_SECONDS;
     await this.#sleepUntil(first);
     this.catchUp();
@@ -277,7 +281,7 @@ export class Sandbox {
     }
   }
 
-  /** A timer drops the part of a millisecond, and would end just before the schedule is due. */
+  /** Timers drop fractions of a millisecond. Without rounding up, this would end just before the schedule is due. */
   #sleepUntil(seconds: number): Promise<void> {
     const milliseconds = Math.ceil((seconds - this.now) * 1_000);
     return new Promise((resolve) => this.clock.setTimeout(resolve, milliseconds));

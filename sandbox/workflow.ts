@@ -27,17 +27,17 @@ export interface FunctionsWorld extends Surroundings {
   metrics: KeptMetrics;
 }
 
-/** A log that nobody reads. */
+/** A log that drops everything. */
 export const SILENT: Surroundings['log'] = {
   debug: () => undefined,
   error: () => undefined,
   info: () => undefined,
 };
 
-/** A handler in place of a real one, which it may call. */
+/** A handler in place of a real one. It can call the real one. */
 export type Replacement = (input: unknown, real: Handler) => Promise<unknown>;
 
-/** The real definition, and the function behind each of its Task states. */
+/** The real definition, and the function of each of its Task states. */
 export const DEFINITION = new URL('../statemachine/autoscale.asl.json', import.meta.url);
 
 export const HANDLERS: Record<string, { with: (world: FunctionsWorld) => Handler }> = {
@@ -50,7 +50,7 @@ export const HANDLERS: Record<string, { with: (world: FunctionsWorld) => Handler
   'Update Group': updateGroup,
 };
 
-/** What each schedule hands to an execution. */
+/** The input that a schedule gives to an execution. */
 export interface ExecutionInput {
   fleet: string;
   resourceClass: string;
@@ -67,7 +67,7 @@ export interface ExecutionInput {
   alarmTopicArn: string;
 }
 
-/** One state that an execution went through, as the Step Functions console would list it. */
+/** A state in an execution's path, as the Step Functions console lists it. */
 export interface Visit {
   state: string;
   type: string;
@@ -75,10 +75,10 @@ export interface Visit {
   at: number;
   input: unknown;
   output?: unknown;
-  /** What a Task state asked of its resource, and what that answered, at its last attempt. */
+  /** Of a Task state: the parameters and the answer of the last attempt. */
   parameters?: unknown;
   answer?: unknown;
-  /** The error that the state, or its last attempt, ended in. */
+  /** The error of the last attempt, if it failed. */
   error?: string;
   retries: number;
 }
@@ -125,12 +125,12 @@ export interface WorkflowOptions {
 
 /** Runs `statemachine/autoscale.asl.json` on a virtual clock, with the real functions behind its Task states. */
 export class Workflow {
-  /** What the workflow's own states put, and what the functions published, in the order of time. */
+  /** The metrics of the workflow's own states and of the functions, in the order of time. */
   readonly metrics: Metric[] = [];
   readonly messages: Message[] = [];
-  /** Asked before each call of what is behind a Task state; `undefined` means no fault. */
+  /** Called before each call of a Task state's resource; `undefined` means no fault. */
   fault: (state: string) => Error | 'hang' | undefined = () => undefined;
-  /** How long the lines are in which the functions published theirs. */
+  /** The length of all log lines in which the functions published metrics. */
   publishedBytes = 0;
   readonly #clock: VirtualClock;
   readonly #engine: ReturnType<typeof loadEngine>;
@@ -142,7 +142,7 @@ export class Workflow {
     this.#engine = loadEngine({ ...clock, random });
     const arn = 'arn:aws:lambda:eu-west-1:000000000000:function:$1';
     const definition = readFileSync(DEFINITION, 'utf8').replaceAll(/\$\{(\w+)FunctionArn\}/g, arn);
-    // To validate it takes a tenth of a second each time, and a test does it.
+    // A test validates the definition. Doing it here would take 0.1 s each time.
     const validationOptions = { noValidate: true };
     this.#machine = new this.#engine.StateMachine(JSON.parse(definition), { validationOptions });
     const metrics = new KeptMetrics(functions.now, (line) => this.#keep(line));
@@ -159,7 +159,7 @@ export class Workflow {
     this.#tasks = tasks;
   }
 
-  /** What stands behind the Task states of one execution; each call is kept with what it was asked and answered. */
+  /** The resources of the Task states for one execution. Each call is recorded with its parameters and answer. */
   #calling(calls: Map<string, Call[]>): Record<string, (input: Json) => Promise<Json>> {
     return Object.fromEntries(
       Object.entries(this.#tasks).map(([state, handler]) => [
@@ -177,7 +177,7 @@ export class Workflow {
     );
   }
 
-  /** Starts one execution and waits until it has ended; a failed execution is an answer, not an exception. */
+  /** Starts one execution and waits until it has ended. A failed execution is a result, not an exception. */
   async run(name: string, input: ExecutionInput): Promise<Execution> {
     const startedAt = this.#clock.now();
     const path: Visit[] = [];
@@ -192,7 +192,7 @@ export class Workflow {
       (error: unknown) => this.#describeEnding(error),
     );
     await listening;
-    // The engine tells of its states later than it calls their functions, so the two are brought together at the end.
+    // The engine reports its states later than it calls their functions, so the two are joined at the end.
     for (const visit of path) {
       const attempts = calls.get(visit.state)?.splice(0, visit.retries + 1) ?? [];
       Object.assign(visit, attempts.at(-1));
@@ -209,7 +209,7 @@ export class Workflow {
     return { status: 'FAILED', error: cause.name, cause: cause.cause ?? cause.message };
   }
 
-  /** What a function published, as CloudWatch reads it from its log. */
+  /** Records what a function published, as CloudWatch reads it from the log. */
   #keep(line: MetricLine): void {
     const { _aws, ...values } = line;
     this.publishedBytes += Buffer.byteLength(JSON.stringify(line));
@@ -228,7 +228,7 @@ export class Workflow {
     }
   }
 
-  /** The states' own call of CloudWatch: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html */
+  /** The call of CloudWatch by the state itself: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html */
   #putMetricData(input: unknown): object {
     const { Namespace, MetricData } = input as {
       Namespace: string;
@@ -255,12 +255,12 @@ export class Workflow {
   }
 }
 
-/** Lambda's own wire: JSON in, JSON out, and an error as its type and the JSON that Step Functions shows as the cause. */
+/** As Lambda: JSON in and out, and an error as its type and the JSON that Step Functions shows as the cause. */
 async function asLambda(handler: Handler, input: Json): Promise<Json> {
   try {
     return JSON.parse(JSON.stringify((await handler(JSON.parse(JSON.stringify(input)))) ?? null));
   } catch (error) {
-    // What Lambda itself says of an invocation is plain text.
+    // Lambda's own errors about an invocation have plain text.
     if (!(error instanceof Error) || error.name.startsWith('Lambda.')) throw error;
     const cause = { errorType: error.name, errorMessage: error.message, trace: [] };
     throw Object.assign(new Error(JSON.stringify(cause)), { name: error.name });

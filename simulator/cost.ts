@@ -77,10 +77,10 @@ export function costOf(
 
 /** What ours costs itself: an execution costs the more the more often it polls. */
 function scalerCost({ polls, starts }: Pick<ReplayResult, 'polls' | 'starts'>): number {
-  const { busy, quiet } = MEASURED;
-  const share = (polls / starts - quiet.polls) / (busy.polls - quiet.polls);
+  const { busy, idle } = MEASURED;
+  const share = (polls / starts - idle.polls) / (busy.polls - idle.polls);
   return monthlyCost([
     { share, usage: busy },
-    { share: 1 - share, usage: quiet },
+    { share: 1 - share, usage: idle },
   ]).total;
 }

@@ -52,18 +52,18 @@ interface Measured extends Usage {
 
 /**
  * Runs a fleet in the sandbox and measures its executions: busy, with a job a minute of four minutes each, or
- * quiet, with none.
+ * idle, with none.
  */
-async function measure(pollIntervalSeconds: number, kind: 'busy' | 'quiet'): Promise<Measured> {
-  const quiet = kind === 'quiet';
+async function measure(pollIntervalSeconds: number, kind: 'busy' | 'idle'): Promise<Measured> {
+  const idle = kind === 'idle';
   const log = new CountedLog();
   const sandbox = await Sandbox.open({ log });
-  const jobs = Array.from({ length: quiet ? 0 : 15 }, (_, minute) => ({
+  const jobs = Array.from({ length: idle ? 0 : 15 }, (_, minute) => ({
     queuedAt: minute * 60 + 7,
     durationSeconds: 240,
   }));
   const fleet = { name: 'linux', resourceClass: 'acme/linux', minReplicas: 0, maxReplicas: 40 };
-  const intervals = quiet
+  const intervals = idle
     ? { pollIntervalSeconds: 1, quietPollIntervalSeconds: pollIntervalSeconds }
     : { pollIntervalSeconds };
   const world = sandbox.addFleet({ ...fleet, ...intervals }, jobs);
@@ -114,8 +114,8 @@ const table = (head: string[], rows: string[]) => [row(...head), row(...head.map
 export async function costReport(): Promise<{ document: string; usage: MeasuredUsage }> {
   const busy = new Map<number, Measured>();
   for (const poll of [5, 10, 15, 60]) busy.set(poll, await measure(poll, 'busy'));
-  const quiet = new Map<number, Measured>();
-  for (const poll of IDLE_POLLS) quiet.set(poll, await measure(poll, 'quiet'));
+  const idle = new Map<number, Measured>();
+  for (const poll of IDLE_POLLS) idle.set(poll, await measure(poll, 'idle'));
   const usageShares = (
     poll: number,
     quietPoll: number,
@@ -124,13 +124,13 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
     { share: busyShare, usage: of(busy, poll) },
     ...IDLE_POLLS.map((slower, index) => ({
       share: idleShares[index] ?? 0,
-      usage: of(quiet, Math.max(poll, Math.min(slower, quietPoll))),
+      usage: of(idle, Math.max(poll, Math.min(slower, quietPoll))),
     })),
   ];
   const cost = (poll: number, quietPoll: number, shares: Shares): MonthlyCost =>
     monthlyCost(usageShares(poll, quietPoll, shares));
   const usual = of(busy, DEFAULT_POLL);
-  const resting = of(quiet, DEFAULT_QUIET_POLL);
+  const resting = of(idle, DEFAULT_QUIET_POLL);
   const byDefault = {
     office: cost(DEFAULT_POLL, DEFAULT_QUIET_POLL, SHARES.office),
     project: cost(DEFAULT_POLL, DEFAULT_QUIET_POLL, SHARES.project),
@@ -145,7 +145,7 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
       PRICES.logGb) /
     1024 ** 3;
   const bareLog = logOf((usage) => usage.executionLogBytesWithoutData);
-  const firstDelay = (quietPoll: number) => meanDelay(of(quiet, quietPoll).polledAt);
+  const firstDelay = (quietPoll: number) => meanDelay(of(idle, quietPoll).polledAt);
   const ownMetrics = usual.metrics;
 
   const parts: [keyof MonthlyCost, string][] = [
@@ -307,7 +307,7 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
     `If each time were twice as long, a fleet that is always busy would cost ${dollars(byDefault.always.lambda - lambdaRequests(usual))} more. Executions use 64 MB, the minimum`,
     'that Step Functions bills.',
   ].join('\n')}\n`;
-  return { document, usage: { busy: usageOf(usual), quiet: usageOf(resting) } };
+  return { document, usage: { busy: usageOf(usual), idle: usageOf(resting) } };
 }
 
 /** The part of Lambda's bill that does not grow with durations. */

@@ -21,7 +21,7 @@ import {
 } from './errors.ts';
 import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, PAUSED_TAG } from './tags.ts';
 
-/** The client of the functions; it belongs at the edge of each. */
+/** Makes a function's client, once for each function. */
 export const autoScalingClient = () => new AutoScalingClient(clientSettings);
 
 const Described = z.object({
@@ -34,7 +34,7 @@ const Described = z.object({
   ),
   Tags: z._default(z.array(z.object({ Key: z.string(), Value: z._default(z.string(), '') })), []),
   MixedInstancesPolicy: z.optional(
-    // AWS tells all of it, emulators less.
+    // AWS returns all of it, emulators less.
     z.object({
       InstancesDistribution: z.optional(
         z.looseObject({ OnDemandPercentageAboveBaseCapacity: z.optional(Count) }),
@@ -116,7 +116,7 @@ async function readGroup(
 /**
  * The lifecycle states and what they mean for capacity:
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
- * A state unknown here counts as in service, so that nobody's instance is taken for one that has left.
+ * An unknown state counts as in service, so that no instance is mistaken for one that has left.
  */
 function memberKind(lifecycleState: string): keyof Group['members'] {
   if (lifecycleState.startsWith('Pending')) return 'pending';
@@ -153,8 +153,8 @@ const BY_USER = /^User suspended/i;
 const LAUNCH = 'Launch';
 
 /**
- * Suspends a group's `Launch` process, so that it replaces nothing, and puts on record who did. The record
- * comes first: whatever happens between the two, the workflow knows what it may resume.
+ * Suspends a group's `Launch` process, so that it replaces nothing. A tag records that the breaker did it. The tag is
+ * written first: if the second call fails, the workflow still knows that it may resume the process.
  *
  * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
  */
@@ -169,7 +169,7 @@ export async function suspendLaunchProcess(autoScaling: AutoScalingClient, group
 }
 
 /**
- * Resumes a group's `Launch` process, and then forgets that it was suspended.
+ * Resumes a group's `Launch` process, and then deletes the tag that says that the breaker suspended it.
  *
  * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
  */
@@ -218,8 +218,8 @@ export async function setOnDemandPercentage(
 }
 
 /**
- * Has a group's warm pool hold so many instances, whatever the group's desired capacity is: its least and its most
- * are the same. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutWarmPool.html
+ * Sets how many instances a group's warm pool holds, at any desired capacity of the group: minimum and maximum are the
+ * same. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutWarmPool.html
  *
  * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
  */

@@ -22,21 +22,21 @@ const QUESTIONS = {
   running: { path: '/api/v3/runner/tasks/running', key: 'running_runner_tasks' },
 } as const;
 
-/** What is assumed of a 429 that does not say when to come back. */
+/** Assumed for a 429 without `Retry-After`. */
 const DEFAULT_RETRY_AFTER_SECONDS = 5;
 
-/** Left of the state's timeout for starting the function and handing its answer on. */
+/** The part of the state's timeout that is kept for starting the function and returning its answer. */
 const MARGIN_SECONDS = 0.25;
 
-/** What it takes to ask CircleCI. */
+/** What a request to CircleCI needs. */
 interface CircleCiAccess {
   secrets: SecretsProvider;
   fetch: typeof fetch;
-  /** A signal that aborts after so many milliseconds. */
+  /** Makes a signal that aborts after this many milliseconds. */
   timeout: (milliseconds: number) => AbortSignal;
 }
 
-/** It belongs at the edge of each function that asks CircleCI. */
+/** Makes what a function needs for its requests to CircleCI, once for each function. */
 export const circleciAccess = (): CircleCiAccess => ({
   secrets: secretsProvider(),
   fetch,

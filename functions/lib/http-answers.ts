@@ -1,4 +1,4 @@
-/** A day: who is told to wait longer is told something wrong. */
+/** A day. A longer wait must be a mistake. */
 const LONGEST_WAIT_SECONDS = 86_400;
 
 /**

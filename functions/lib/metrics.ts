@@ -26,7 +26,7 @@ export type MetricValues = Partial<Record<MetricName, number>>;
 /** Namespace of all metrics of fleets; the definition of the workflow names it too. */
 export const METRIC_NAMESPACE = 'CircleCIRunnerAutoscaler';
 
-/** Collects and publishes metrics of fleets; it belongs at the edge of each function that publishes any. */
+/** Makes a function's metrics, once for each function. */
 export function fleetMetrics(): Metrics {
   const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
   // With Powertools' own dimension, `service`, each function would have metrics of its own.

@@ -11,10 +11,10 @@ import {
   SecretUnset,
 } from './errors.ts';
 
-/** How long a warm function keeps a secret's value. A rotated token is noticed at once all the same: see circleci.ts. */
+/** How long a warm function caches a secret. A rotated token still works at once: see circleci.ts. */
 const CACHE_SECONDS = 300;
 
-/** Reads secrets and caches their values; it belongs at the edge of each function that needs one. */
+/** Makes a function's reader of secrets, which caches their values, once for each function. */
 export const secretsProvider = (client = new SecretsManagerClient(clientSettings)) =>
   new SecretsProvider({ awsSdkV3Client: client });
 

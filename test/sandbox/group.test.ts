@@ -25,12 +25,12 @@ const REFILL = request + boot + warmStop;
 
 let agenda: Agenda;
 let queue: TaskQueue;
-let news: string[];
+let events: string[];
 
 beforeEach(() => {
   agenda = new Agenda();
   queue = new TaskQueue();
-  news = [];
+  events = [];
 });
 
 function group(settings: Partial<GroupSettings> = {}): AutoScalingGroup {
@@ -41,7 +41,7 @@ function group(settings: Partial<GroupSettings> = {}): AutoScalingGroup {
       maxSize: 10,
       durations: DURATIONS,
       newInstancesProtectedFromScaleIn: true,
-      watch: (at, _, happening) => news.push(`${at} ${happening}`),
+      watch: (at, _, kind) => events.push(`${at} ${kind}`),
       ...settings,
     },
     agenda,
@@ -74,7 +74,7 @@ describe('an instance', () => {
     const task = job(runners, 0);
     runners.setDesiredCapacity(1);
     agenda.advance(1_000);
-    expect(news).toEqual([
+    expect(events).toEqual([
       '0 launches',
       `${request} pending`,
       `${READY} ready`,
@@ -128,7 +128,7 @@ describe('a runner that is idle', () => {
     const runners = group();
     runners.setDesiredCapacity(1);
     agenda.advance(1_000);
-    expect(news.slice(-2)).toEqual([
+    expect(events.slice(-2)).toEqual([
       `${READY + idleTimeout} idles out`,
       `${READY + idleTimeout + leave} leaves`,
     ]);
@@ -141,7 +141,7 @@ describe('a runner that is idle', () => {
     const task = job(runners, READY + idleTimeout - 10, 5_000);
     agenda.advance(10_000);
     expect(task.endedAt).toBe(READY + idleTimeout - 10 + idleClaim + 5_000);
-    expect(news).not.toContain(`${READY + idleTimeout} idles out`);
+    expect(events).not.toContain(`${READY + idleTimeout} idles out`);
     expect(runners.totals.unusedLaunches).toBe(0);
   });
 
@@ -256,7 +256,7 @@ describe('desired capacity', () => {
     expect(task).toMatchObject({ startedAt: READY, endedAt: READY + 40, killed: true });
     expect(counts(queue)).toMatchObject({ running: 0, ended: 1 });
     agenda.advance(1_000);
-    expect(news.slice(-2)).toEqual([`${READY + 40} killed`, `${READY + 40} leaves`]);
+    expect(events.slice(-2)).toEqual([`${READY + 40} killed`, `${READY + 40} leaves`]);
     expect(queue.ended).toBe(1);
   });
 });
@@ -281,7 +281,7 @@ describe('a launch', () => {
       runners.setDesiredCapacity(3);
     }
     agenda.advance(relaunch * 3);
-    expect(news).toEqual([0, 1, 2, relaunch, 2 * relaunch, 3 * relaunch].map((at) => `${at} refused`));
+    expect(events).toEqual([0, 1, 2, relaunch, 2 * relaunch, 3 * relaunch].map((at) => `${at} refused`));
     expect(runners.totals).toMatchObject({ launches: 0, refusedLaunches: 6 });
   });
 
@@ -380,7 +380,7 @@ describe('a launch', () => {
       agenda.advance(request + 1);
       runners.setDesiredCapacity(0);
       agenda.advance(10_000);
-      expect(news.filter((happening) => happening.endsWith('leaves'))).toEqual([`${request + 1} leaves`]);
+      expect(events.filter((kind) => kind.endsWith('leaves'))).toEqual([`${request + 1} leaves`]);
       expect(figures(runners)).toMatchObject({ desired: 0, size: 0, launches: 1 });
     },
   );
@@ -405,7 +405,7 @@ describe('a warm pool', () => {
     agenda.advance(REFILL);
     expect(runners.warmPool).toMatchObject({ stopped: 1, warming: 0 });
     agenda.advance(1_000);
-    expect(news).toEqual([
+    expect(events).toEqual([
       '0 launches',
       `${request} pending`,
       `${request} warms up`,
@@ -515,7 +515,7 @@ describe('a runner that is reused', () => {
     agenda.advance(10_000);
     const second = READY + 100 + idleClaim;
     expect(tasks.map(({ startedAt }) => startedAt)).toEqual([READY, second]);
-    expect(news.slice(-2)).toEqual([
+    expect(events.slice(-2)).toEqual([
       `${second + 100 + idleTimeout} idles out`,
       `${second + 100 + idleTimeout + leave} leaves`,
     ]);
@@ -534,7 +534,7 @@ describe('a runner that is reused', () => {
     expect(task.startedAt).toBe(by === 'the same' ? READY + 100 + after + idleClaim : undefined);
     // The idle time starts again with each job.
     if (by === 'the same')
-      expect(news).toContain(`${READY + 100 + after + idleClaim + 100 + idleTimeout} idles out`);
+      expect(events).toContain(`${READY + 100 + after + idleClaim + 100 + idleTimeout} idles out`);
   });
 
   it('comes before those that have waited longer, which idle out', () => {
@@ -546,7 +546,7 @@ describe('a runner that is reused', () => {
     agenda.advance(READY + 10 + idleTimeout + leave);
     expect(task.startedAt).toBe(READY + 60 + idleClaim);
     expect(figures(runners)).toMatchObject({ desired: 1, size: 1 });
-    expect(news).toContain(`${READY + 10 + idleTimeout} idles out`);
+    expect(events).toContain(`${READY + 10 + idleTimeout} idles out`);
   });
 });
 

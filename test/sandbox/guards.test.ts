@@ -121,7 +121,7 @@ function drainBound(scenario: Scenario): number {
   const { faults, jobs, maxReplicas, maxSurge = maxReplicas } = scenario;
   const gap = longestGap(scenario);
   const launchFaults = faults.flatMap((fault) => (fault.kind === 'launches' ? [fault.how] : []));
-  // The execution that is under way may still fail, and a fleet that was quiet may wait for the next one.
+  // The execution that is under way may still fail, and a fleet that was idle may wait for the next one.
   const noticed = MINUTE + gap;
   const lastFailure = launchFaults.includes('dead') ? request + launchHook : READY;
   const costly = launchFaults.some((how) => how === 'dead' || how === 'failing');
@@ -294,8 +294,8 @@ describe('an outage', () => {
         jobs: [30, 30, 200, 210, 220].map((queuedAt) => ({ queuedAt, durationSeconds: 300 })),
         faults: [{ ...cause, from, to }],
       };
-      const { news, world } = await survive(scenario);
-      const launches = news.filter(({ happening }) => happening === 'launches').map(({ at }) => at);
+      const { events, world } = await survive(scenario);
+      const launches = events.filter(({ kind }) => kind === 'launches').map(({ at }) => at);
       expect(launches.filter((at) => at >= from + MINUTE && at < to)).toEqual([]);
       const starts = world.queue.tasks.map(({ startedAt = Number.POSITIVE_INFINITY }) => startedAt);
       expect(Math.max(...starts)).toBeLessThanOrEqual(to + MINUTE + READY);
@@ -348,9 +348,9 @@ describe('when nothing is wrong', () => {
   );
 
   /** Jobs that waited for longer than the poll, a member that leaves, and the boot, though there was room. */
-  function overdue(scenario: Scenario, { world, news }: Played): string[] {
+  function overdue(scenario: Scenario, { world, events }: Played): string[] {
     const { tasks } = world.queue;
-    const stirs = news.filter(({ happening }) => ['launches', 'ready', 'leaves'].includes(happening));
+    const stirs = events.filter(({ kind }) => ['launches', 'ready', 'leaves'].includes(kind));
     return tasks.flatMap(({ queuedAt, startedAt = Number.POSITIVE_INFINITY }) => {
       const others = tasks.filter((other) => other.queuedAt <= startedAt && (other.endedAt ?? 0) >= queuedAt);
       if (others.length > scenario.maxReplicas) return [];
@@ -358,9 +358,7 @@ describe('when nothing is wrong', () => {
       const awake = stirs.some(({ at }) => at < execution && at > queuedAt - 10 * MINUTE);
       const first = awake ? longestGap(scenario) : MINUTE;
       // A member that is about to leave looks as if it were one for this job.
-      const leavers = news.filter(
-        ({ at, happening }) => happening === 'leaves' && at >= queuedAt && at < startedAt,
-      );
+      const leavers = events.filter(({ at, kind }) => kind === 'leaves' && at >= queuedAt && at < startedAt);
       // Those that launch at once are at most maxSurge, and others' launches come first.
       const waves = Math.ceil(scenario.maxReplicas / (scenario.maxSurge ?? scenario.maxReplicas)) - 1;
       const most =

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
-import type { FleetWorld, News } from '../../sandbox/sandbox.ts';
+import type { FleetWorld, SandboxEvent } from '../../sandbox/sandbox.ts';
 import type { Execution } from '../../sandbox/workflow.ts';
 import { jobs, LINUX, oneFleet, openSandbox, visits } from '../support/sandbox.ts';
 
@@ -60,20 +60,18 @@ describe('minReplicas', () => {
 
   it('survives idle exits: for each one a fresh instance comes, for as long as the schedule runs', async () => {
     const sandbox = await openSandbox();
-    const news: News[] = [];
-    sandbox.watch = (item) => news.push(item);
+    const events: SandboxEvent[] = [];
+    sandbox.watch = (item) => events.push(item);
     const durations = { idleTimeout: 1_200, idleSpread: 600 };
     const world = sandbox.addFleet({ ...RARELY_POLLED, minReplicas: 2, durations });
     await sandbox.runUntil(120 * MINUTE);
-    const count = (what: string) => news.filter(({ happening }) => happening === what).length;
+    const count = (what: string) => events.filter(({ kind }) => kind === what).length;
     expect(count('idles out')).toBeGreaterThanOrEqual(10);
     expect(count('launches')).toBe(count('leaves') + 2);
     expect(world.group).toMatchObject({ desired: 2, size: 2 });
     expect(world.outcomes.failed).toBe(0);
     // They came at once, and do not leave at once: the second one waits until the first one's successor is there.
-    const [first = 0, second = 0] = news
-      .filter(({ happening }) => happening === 'idles out')
-      .map(({ at }) => at);
+    const [first = 0, second = 0] = events.filter(({ kind }) => kind === 'idles out').map(({ at }) => at);
     expect(second - first).toBeGreaterThan(MINUTE + READY);
   });
 
@@ -89,8 +87,8 @@ describe('maxSurge', () => {
   it('lets a burst launch in steps, of which none waits for the boots of the one before', async () => {
     const sandbox = await openSandbox();
     const launched: number[] = [];
-    sandbox.watch = ({ at, happening }) => {
-      if (happening === 'launches') launched.push(at);
+    sandbox.watch = ({ at, kind }) => {
+      if (kind === 'launches') launched.push(at);
     };
     const world = sandbox.addFleet({ ...LINUX, maxSurge: 3 }, jobs(8, 60));
     await sandbox.drain(8);

@@ -12,8 +12,8 @@ async function played(value: string) {
   sandbox.agenda.plan(5 * MINUTE, () => world.group.tags.set(PAUSED_TAG, value));
   sandbox.agenda.plan(25 * MINUTE, () => world.group.tags.delete(PAUSED_TAG));
   const launchedAt: number[] = [];
-  sandbox.watch = ({ at, happening }) => {
-    if (happening === 'launches') launchedAt.push(at / MINUTE);
+  sandbox.watch = ({ at, kind }) => {
+    if (kind === 'launches') launchedAt.push(at / MINUTE);
   };
   return { sandbox, world, launchedAt };
 }

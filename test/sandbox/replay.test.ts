@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
-import { type FleetWorld, type News, Sandbox, type SandboxFleet } from '../../sandbox/sandbox.ts';
+import { type FleetWorld, Sandbox, type SandboxEvent, type SandboxFleet } from '../../sandbox/sandbox.ts';
 import { counts, jobs, LINUX, oneFleet, openSandbox } from '../support/sandbox.ts';
 import { tryFor } from '../support/time-limit.ts';
 
@@ -9,21 +9,21 @@ type Job = { queuedAt: number; durationSeconds: number };
 
 interface Outcome {
   world: FleetWorld;
-  news: News[];
+  events: SandboxEvent[];
   seconds: number;
 }
 
 /** Runs a trace of jobs through a world of its own until all have ended and every instance has left. */
 async function replay(trace: Job[], fleet: Partial<SandboxFleet> = {}): Promise<Outcome> {
   const sandbox = await Sandbox.open();
-  const news: News[] = [];
-  sandbox.watch = (item) => news.push(item);
+  const events: SandboxEvent[] = [];
+  sandbox.watch = (item) => events.push(item);
   const world = sandbox.addFleet(
     { ...LINUX, pollIntervalSeconds: 15, quietPollIntervalSeconds: 15, ...fleet },
     trace,
   );
   await sandbox.drain(trace.length);
-  return { world, news, seconds: sandbox.now };
+  return { world, events, seconds: sandbox.now };
 }
 
 /** After so many milliseconds, no more traces are tried. */
@@ -40,7 +40,7 @@ const fleets = fc.record({
   pollIntervalSeconds: fc.constantFrom(10, 20, 60),
 });
 
-function everyJobRanOnce({ world, news }: Outcome, trace: Job[]): void {
+function everyJobRanOnce({ world, events }: Outcome, trace: Job[]): void {
   const { tasks } = world.queue;
   expect(tasks).toHaveLength(trace.length);
   for (const { queuedAt, startedAt = Number.NaN, endedAt, durationSeconds, killed } of tasks) {
@@ -48,18 +48,18 @@ function everyJobRanOnce({ world, news }: Outcome, trace: Job[]): void {
     expect(endedAt).toBeCloseTo(startedAt + durationSeconds, 6);
     expect(killed).toBeUndefined();
   }
-  expect(news.filter(({ happening }) => happening === 'claims')).toHaveLength(trace.length);
-  expect(news.filter(({ happening }) => happening === 'finishes')).toHaveLength(trace.length);
-  const runners = news.filter(({ happening }) => happening === 'claims').map(({ subject }) => subject);
+  expect(events.filter(({ kind }) => kind === 'claims')).toHaveLength(trace.length);
+  expect(events.filter(({ kind }) => kind === 'finishes')).toHaveLength(trace.length);
+  const runners = events.filter(({ kind }) => kind === 'claims').map(({ subject }) => subject);
   expect(new Set(runners).size).toBe(runners.length);
 }
 
-function mostAtOnce(news: News[]): number {
+function mostAtOnce(events: SandboxEvent[]): number {
   let there = 0;
   let most = 0;
-  for (const { happening } of news) {
-    if (happening === 'launches') there += 1;
-    if (happening === 'leaves') there -= 1;
+  for (const { kind } of events) {
+    if (kind === 'launches') there += 1;
+    if (kind === 'leaves') there -= 1;
     most = Math.max(most, there);
   }
   return most;
@@ -78,7 +78,7 @@ describe('whatever the trace of jobs,', () => {
           expect(totals).toMatchObject({ launches: trace.length, unusedLaunches: 0, refusedLaunches: 0 });
           const work = sum(trace.map(({ durationSeconds }) => durationSeconds));
           expect(totals.billedSeconds).toBeGreaterThanOrEqual(work + trace.length * DURATIONS.boot);
-          expect(mostAtOnce(outcome.news)).toBeLessThanOrEqual(fleet.maxReplicas);
+          expect(mostAtOnce(outcome.events)).toBeLessThanOrEqual(fleet.maxReplicas);
           expect(outcome.world.outcomes.failed).toBe(0);
         }),
       ),
@@ -120,7 +120,7 @@ describe('whatever the trace of jobs,', () => {
         fleets,
         tryFor(ENOUGH, async (trace, fleet) => {
           const [first, second] = [await replay(trace, fleet), await replay(trace, fleet)];
-          expect(second.news).toEqual(first.news);
+          expect(second.events).toEqual(first.events);
           expect(second.seconds).toBe(first.seconds);
           expect(second.world.group.totals).toEqual(first.world.group.totals);
           expect(second.world.queue.tasks).toEqual(first.world.queue.tasks);

@@ -324,7 +324,7 @@ describe.each(['Announce Failure', 'Announce Breaker'])('%s', (name) => {
 describe.each(services)('%s', (_, task) => {
   it('leaves the state as it was, but for its own failure', () => {
     expect(task.ResultPath).toBeNull();
-    for (const { ResultPath } of task.Catch) expect(['$.notCounted', '$.notTold']).toContain(ResultPath);
+    for (const { ResultPath } of task.Catch) expect(['$.notCounted', '$.notPublished']).toContain(ResultPath);
   });
 });
 

@@ -327,12 +327,12 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
       const busy = { takes: () => 0, sees: () => ({ unclaimed: 1 }), activities: activities() };
       const { polls } = await walk(busy, { every, everyIfQuiet: 60 });
       expect(polls).toBe(Math.floor(LIMITS.lastPollSeconds / every) + 1);
-      const quiet = {
+      const idle = {
         takes: () => 0,
         sees: () => ({ unclaimed: 0 }),
         activities: activities({ lastAt: null }),
       };
-      expect((await walk(quiet, { every: 1, everyIfQuiet: every })).polls).toBe(polls);
+      expect((await walk(idle, { every: 1, everyIfQuiet: every })).polls).toBe(polls);
     }
   });
 

@@ -6,7 +6,7 @@ import { DURATIONS } from '../../sandbox/group/durations.ts';
 import type { LaunchFault } from '../../sandbox/group/faults.ts';
 import { NO_JOB } from '../../sandbox/group/job-queue.ts';
 import type { Latency } from '../../sandbox/latency.ts';
-import { type FleetWorld, type News, Sandbox } from '../../sandbox/sandbox.ts';
+import { type FleetWorld, Sandbox, type SandboxEvent } from '../../sandbox/sandbox.ts';
 import { SANDBOX_START } from '../../sandbox/trace.ts';
 import type { Execution, Metric, Replacement } from '../../sandbox/workflow.ts';
 import type { ActivitiesJson } from './inputs.ts';
@@ -30,9 +30,9 @@ export type Fault = { from: number; to: number } & (
   | { kind: 'launches'; how: LaunchFault }
   | { kind: 'circleci'; how: keyof typeof CIRCLECI_FAULTS }
   | { kind: 'aws'; action: AwsAction; how: keyof typeof AWS_FAULTS }
-  /** `DescribeAutoScalingGroups` tells of the group as it was so many seconds ago. */
+  /** `DescribeAutoScalingGroups` shows the group as it was this many seconds before. */
   | { kind: 'stale'; seconds: number }
-  /** A request of a function takes up to so many seconds, a part of them before it arrives. */
+  /** Each request of a function takes up to this many seconds, part of them before it arrives. */
   | { kind: 'slow'; seconds: number }
   /** The schedule delivers twice; the second execution starts so much later. */
   | { kind: 'twice'; offset: number }
@@ -92,7 +92,7 @@ export interface Played {
   /** The laws that were broken, each with the second; empty if all is well. */
   broken: string[];
   world: FleetWorld;
-  news: News[];
+  events: SandboxEvent[];
   metrics: Metric[];
   /** When the last job had ended; `undefined` if jobs are left. */
   drainedAt: number | undefined;
@@ -108,7 +108,7 @@ export const calmFrom = ({ faults, jobs }: Scenario): number =>
   Math.max(0, ...faults.map(({ to }) => to), ...jobs.map(({ queuedAt }) => queuedAt));
 
 /**
- * The longest time between two polls of a fleet that is not quiet. None starts after 50 s, and after one that
+ * The longest time between two polls of a fleet that is not idle. None starts after 50 s, and after one that
  * has written so late that no other fits, the next is that of the next execution.
  */
 export function longestGap({ pollIntervalSeconds: every }: Scenario): number {
@@ -186,21 +186,21 @@ export async function play(scenario: Scenario, until: number, early = true): Pro
   inflict(scenario, sandbox, world, judge);
   await sandbox.clock.run(schedule());
   judge.atTheEnd();
-  const { broken, news, launchedAt, endings } = judge;
+  const { broken, events, launchedAt, endings } = judge;
   const drainedAt = Math.max(0, ...queue.tasks.map(({ endedAt }) => endedAt ?? Number.POSITIVE_INFINITY));
   return {
     broken,
     world,
-    news,
+    events,
     metrics: sandbox.workflow.metrics,
     drainedAt: queue.tasks.length === jobs.length && Number.isFinite(drainedAt) ? drainedAt : undefined,
     launchedAt,
     endings,
-    seconds: Math.max(0, ...news.map(({ at }) => at)),
+    seconds: Math.max(0, ...events.map(({ at }) => at)),
   };
 }
 
-/** The first fault of a kind at that time, or up to so many seconds after it has ended. */
+/** The first fault of a kind that lasts at that time, or has ended up to this many seconds before. */
 const find = <Kind extends Fault['kind']>(faults: Fault[], kind: Kind, at: number, after = 0) =>
   faults.find(
     (fault): fault is FaultOf<Kind> => fault.kind === kind && at >= fault.from && at < fault.to + after,
@@ -211,7 +211,7 @@ const executionOf = (stepInput: unknown): string => (stepInput as { execution: s
 /** The laws that hold whatever goes wrong, and what it takes to know whether they do. */
 class Judge {
   readonly broken: string[] = [];
-  readonly news: News[] = [];
+  readonly events: SandboxEvent[] = [];
   readonly endings: Ending[] = [];
   readonly launchedAt: number[] = [];
   /** Instances that a person has taken out, whose launches did not fail. */
@@ -255,18 +255,18 @@ class Judge {
       this.#write(desired);
       this.setDesired(desired);
     };
-    sandbox.watch = (news) => this.#happened(news);
+    sandbox.watch = (event) => this.#record(event);
   }
 
   /** In place of Describe Activities. */
   async describing(...[input, describeActivities]: Parameters<Replacement>): Promise<unknown> {
     const lastFailure = this.#failures.at(-1)?.endedAt;
-    const told = await describeActivities(input);
-    const { breaker } = told as ActivitiesJson;
+    const answer = await describeActivities(input);
+    const { breaker } = answer as ActivitiesJson;
     // If it is slow, what it has read may be over when it has arrived.
     if (!this.#during('slow')) this.#breaker(breaker.open);
     this.#open.set(executionOf(input), breaker.open ? lastFailure : undefined);
-    return told;
+    return answer;
   }
 
   /** In place of Update Group. */
@@ -300,7 +300,7 @@ class Judge {
     }
 
     const calm = faults.every(({ from, to }) => now < from || now > to + EXECUTION);
-    const left = this.news.findLast(({ happening }) => happening === 'leaves')?.at ?? 0;
+    const left = this.events.findLast(({ kind }) => kind === 'leaves')?.at ?? 0;
     const follows = calm && now > left + EXECUTION && this.#open.get(name) === undefined;
     if (follows && group.desired < minReplicas) {
       this.#breach(`desired capacity ${group.desired}, below minReplicas ${minReplicas}`);
@@ -315,7 +315,7 @@ class Judge {
         this.#breach(`a job queued at ${queuedAt} ran from ${startedAt} to ${endedAt}`);
       }
     }
-    const claims = this.news.filter(({ happening }) => happening === 'claims').map(({ subject }) => subject);
+    const claims = this.events.filter(({ kind }) => kind === 'claims').map(({ subject }) => subject);
     if (new Set(claims).size !== claims.length) this.#breach('an instance ran two jobs');
     const counted = this.#sandbox.workflow.metrics.filter(({ dimensions }) => 'Step' in dimensions);
     if (counted.length !== outcomes.failed) {
@@ -350,25 +350,25 @@ class Judge {
     this.broken.push(`${Math.round(this.#sandbox.now * 10) / 10} s: ${law}`);
   }
 
-  #happened(item: News): void {
+  #record(event: SandboxEvent): void {
     const { group } = this.#world;
     const { maxReplicas } = this.#scenario;
-    const { at, subject, happening } = item;
-    this.news.push(item);
+    const { at, subject, kind } = event;
+    this.events.push(event);
     const present = group.instances.length;
     if (this.#presence.at(-1)?.present !== present) this.#presence.push({ at, present });
-    if (happening === 'killed') this.#breach(`the job on ${subject} was killed`);
+    if (kind === 'killed') this.#breach(`the job on ${subject} was killed`);
     if (group.size > maxReplicas) this.#breach(`${group.size} instances, above maxReplicas ${maxReplicas}`);
 
     const startedAt = this.#launching.get(subject);
-    if (happening === 'launches') this.#launching.set(subject, at);
-    if (happening === 'refused') this.endings.push({ startedAt: at, endedAt: at, succeeded: false });
+    if (kind === 'launches') this.#launching.set(subject, at);
+    if (kind === 'refused') this.endings.push({ startedAt: at, endedAt: at, succeeded: false });
     if (startedAt === undefined) return;
-    if (happening === 'pending') this.launchedAt.push(startedAt);
-    if (happening !== 'ready' && happening !== 'leaves') return;
+    if (kind === 'pending') this.launchedAt.push(startedAt);
+    if (kind !== 'ready' && kind !== 'leaves') return;
     this.#launching.delete(subject);
     const takenBack = at < startedAt + request || this.takenOut.has(subject);
-    if (!takenBack) this.endings.push({ startedAt, endedAt: at, succeeded: happening === 'ready' });
+    if (!takenBack) this.endings.push({ startedAt, endedAt: at, succeeded: kind === 'ready' });
   }
 
   #breaker(open: boolean): void {
