@@ -27,11 +27,11 @@ describe.each(EXAMPLES)('the example %s', (name) => {
     expect(template.all('AWS::AutoScaling::AutoScalingGroup')).toHaveLength(fleets.length);
   });
 
-  it('breaks no rule of cdk-nag that was not accepted with a reason', () => {
+  it('breaks only rules of cdk-nag that are accepted with a reason', () => {
     expect(violationsOf(loadFleets(file))).toEqual([]);
   });
 
-  it('says how it is deployed, used and removed, by its own names', () => {
+  it('says with its own names how to deploy, use and remove it', () => {
     for (const part of ['**Deploy.**', '**Use.**', '**Remove.**']) expect(readme).toContain(part);
     const [first] = loadFleets(file);
     expect(readme).toContain(`npx cdk deploy -c fleets=${file}`);

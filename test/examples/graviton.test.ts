@@ -25,11 +25,11 @@ describe('the Graviton example', () => {
     await run('make', ['test'], { cwd: copy });
   });
 
-  it('has its job run on the fleet', () => {
+  it('runs its job on the fleet', () => {
     expect(jobs.build).toMatchObject({ machine: true, resource_class: fleet?.resourceClass });
   });
 
-  it('has what its job needs installed by the fleet: git for the checkout, a compiler, make', async () => {
+  it('installs what its job needs: git for the checkout, a compiler, make', async () => {
     const install = `${FOLDER}/install.sh`;
     expect(fleet?.installFile).toBe(resolve(install));
     expect(readFileSync(install, 'utf8')).toMatch(/^dnf install -y git gcc make\b/m);

@@ -9,20 +9,20 @@ import { loadFleets } from '../../fleets/load.ts';
 const run = promisify(execFile);
 
 describe('the Node.js example', () => {
-  it('passes its own test, which is what a runner will run', async () => {
+  it('passes its own test, which the runner runs', async () => {
     const { NODE_OPTIONS: _, VITEST: __, ...env } = process.env;
     const { stdout } = await run(process.execPath, ['--test'], { cwd: 'examples/nodejs', env });
     expect(stdout).toMatch(/pass 1\b/);
     expect(stdout).toMatch(/fail 0\b/);
   });
 
-  it('asks for the resource class of the example fleet', () => {
+  it('uses the resource class of the example fleet', () => {
     const { jobs } = parse(readFileSync('examples/nodejs/.circleci/config.yml', 'utf8'));
     const [fleet] = loadFleets('fleets.yaml');
     expect(jobs['runner-test']).toMatchObject({ machine: true, resource_class: fleet?.resourceClass });
   });
 
-  it('has what its jobs need installed by the example fleet', async () => {
+  it('has its needs installed by the example fleet', async () => {
     const [fleet] = loadFleets('fleets.yaml');
     const install = 'examples/nodejs/install.sh';
     expect(fleet?.installFile).toBe(resolve(install));

@@ -11,8 +11,8 @@ function fleet(...settings: string[]) {
   return only;
 }
 
-describe('what Compute Capacity is told', () => {
-  it('is nothing that a fleet does not set', () => {
+describe('the capacity settings for Compute Capacity', () => {
+  it('leave out what a fleet does not set', () => {
     expect(capacityOf(fleet())).toEqual({ minReplicas: 0, maxReplicas: 20 });
     expect(capacityOf(fleet('headroom: 0', 'schedules: []', 'recycleAfter: 2h'))).toEqual({
       minReplicas: 0,
@@ -20,7 +20,7 @@ describe('what Compute Capacity is told', () => {
     });
   });
 
-  it('is everything that it sets, in the words of fleets.yaml', () => {
+  it('have all that a fleet sets, with the names of fleets.yaml', () => {
     const set = fleet(
       'minReplicas: 1',
       'headroom: 20%',

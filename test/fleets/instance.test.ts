@@ -21,7 +21,7 @@ describe('instance types', () => {
   });
 });
 
-describe('instance types that the stock image does not run as it is', () => {
+describe('instance types that need more than the stock image', () => {
   const withTypes = (types: string[], ...settings: string[]) =>
     minimalWith(...settings).replace('[m7i.large]', `[${types}]`);
 
@@ -36,7 +36,7 @@ describe('instance types that the stock image does not run as it is', () => {
   const INSTEAD =
     'set image to one that has, such as one from an AWS Deep Learning AMI, or install the driver with an install script';
 
-  it('are named without those beside them that it does run', () => {
+  it('are named in the fault, without the types beside them', () => {
     expect(complaintsAbout(withTypes(['m7i.large', 'mac1.metal', 'c7i.large']))).toBe(
       'fleets.yaml has a fault:\n  linux.instanceTypes: Mac instances run macOS on Dedicated Hosts, and this project supports Linux only; leave out mac1.metal',
     );
@@ -59,7 +59,7 @@ describe('instance types that the stock image does not run as it is', () => {
       expect(fleetsOf(withTypes([type], settings), beside)).toHaveLength(1);
   });
 
-  it('are none but those: every other family that the CDK knows is launched', () => {
+  it('are only these: every other family that the CDK knows is accepted', () => {
     for (const family of Object.values(InstanceClass)) {
       const type = `${family}.large`;
       if (!/^([a-z]{1,3}\d[a-z-]*|u-\d+tb1)$/.test(family) || isMac(type) || hasAccelerator(type)) continue;
@@ -78,7 +78,7 @@ describe('architectureOf', () => {
     /^[a-z]{1,3}\d[a-z]{0,3}$/.test(family),
   );
 
-  it('agrees with what the CDK knows of each family', () => {
+  it('agrees with the CDK about each family', () => {
     expect(families.length).toBeGreaterThan(100);
     const wrong = families.filter((family) => {
       const arm = new InstanceType(`${family}.large`).architecture === InstanceArchitecture.ARM_64;
@@ -96,7 +96,7 @@ describe('instanceRequirements', () => {
       `instanceRequirements: ${JSON.stringify(requirements)}`,
     );
 
-  it('stand in for instance types', () => {
+  it('replace instanceTypes', () => {
     expect(fleetsOf(withRequirements(LEAST))).toMatchObject([
       { instanceRequirements: { ...LEAST, burstable: false, excluded: [] } },
     ]);
@@ -135,13 +135,13 @@ describe('instanceRequirements', () => {
       wrong: { ...LEAST, excluded: ['R5'] },
       said: 'excluded.0: must be an instance type or a pattern, such as m5.large, m5.* or r*, got "R5"',
     },
-  ])('that say $wrong are refused', ({ wrong, said }) => {
+  ])('$wrong are refused', ({ wrong, said }) => {
     expect(complaintsAbout(withRequirements(wrong))).toBe(
       `fleets.yaml has a fault:\n  linux.instanceRequirements.${said}`,
     );
   });
 
-  it('and instance types at once are refused, and so is a parameter that CloudFormation cannot read', () => {
+  it('are refused beside instanceTypes, and beside a parameter that CloudFormation cannot read', () => {
     expect(complaintsAbout(minimalWith(`instanceRequirements: ${JSON.stringify(LEAST)}`))).toBe(
       'fleets.yaml has a fault:\n  linux.instanceRequirements: must be left out with instanceTypes, or leave out instanceTypes, got a map',
     );

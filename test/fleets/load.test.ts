@@ -6,7 +6,7 @@ import { FleetsInvalid, loadFleets } from '../../fleets/load.ts';
 import { logicalId } from '../../fleets/names.ts';
 import { complaintsAbout, fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from '../support/fleets.ts';
 
-describe('a fleet that says only what it must', () => {
+describe('a fleet with the required settings only', () => {
   it('has the defaults that the settings describe', () => {
     expect(fleetsOf(MINIMAL)).toEqual([
       {
@@ -568,7 +568,7 @@ describe('settings', () => {
     );
   });
 
-  it('all that a warmPool cannot be had with is told at once', () => {
+  it('every setting that excludes a warmPool is reported at once', () => {
     const text = minimalWith('warmPool: {size: 30, state: hibernated}', 'spot: {}', 'reuse: often');
     expect(complaintsAbout(text.replace('m7i.large', 'm7i.metal-24xl'))).toMatch(
       /^fleets\.yaml has 4 faults:\n(?=[\s\S]*linux\.reuse: )(?=[\s\S]*linux\.warmPool\.size: )(?=[\s\S]*linux\.spot: )(?=[\s\S]*linux\.instanceTypes: )/,
@@ -610,7 +610,7 @@ describe('durations', () => {
   const UNITS = { s: 1, m: 60, h: 3_600 };
   const bounds = { pollInterval: [1, 60], maxRunTime: [60, 432_000], bootTimeout: [120, 7_200] } as const;
 
-  it('mean the same in whatever unit they are written', () => {
+  it('mean the same in any unit', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...Object.keys(bounds)),
@@ -638,7 +638,7 @@ describe('schedules', () => {
   const scheduled = (...schedules: string[]) => minimalWith(`schedules: [${schedules.join(', ')}]`);
   const HOURS = 'start: 0 8 * * MON-FRI, end: 0 18 * * MON-FRI';
 
-  it('have the time zone UTC, and set what they say', () => {
+  it('have the default time zone UTC', () => {
     const [fleet] = fleetsOf(
       scheduled(`{${HOURS}, minReplicas: 4}`, `{${HOURS}, name: w, timezone: Europe/Berlin, headroom: 50%}`),
     );
@@ -708,7 +708,7 @@ describe('schedules', () => {
     );
   });
 
-  it('are checked with all else that is wrong, each by its place in the list', () => {
+  it('are reported beside all other faults, each by its place in the list', () => {
     const said = complaintsAbout(
       `${scheduled(`{${HOURS}, timezone: Berlin, minReplicas: 21}`, `{${HOURS}, maxReplicas: 0}`, '5', `{${HOURS}, minReplicas: 22}`)}  maxSurge: -1\n`,
     );
@@ -818,13 +818,13 @@ describe('unknown keys', () => {
     { key: 'runnerSecret', nearest: 'runnerSecretName' },
     { key: 'unsafeRetry', nearest: 'unsafeRetries' },
     { key: 'log', nearest: 'logs' },
-  ])('$key is told the nearest setting, and its value is not repeated', ({ key, nearest }) => {
+  ])('$key gets the nearest setting, and its value is not repeated', ({ key, nearest }) => {
     expect(complaintsAbout(minimalWith(`${key}: hunter2`))).toBe(
       `fleets.yaml has a fault:\n  linux.${key}: is not a setting; the nearest one is ${nearest}`,
     );
   });
 
-  it('of a network are told the nearest of its keys, also in a fleet called network', () => {
+  it('of a network get the nearest of its keys, also in a fleet called network', () => {
     const given = minimalNamed('network');
     expect(complaintsAbout(`${given}  subnetwork: hunter2\n  network: {subnetwork: hunter2}\n`)).toBe(
       [
@@ -846,7 +846,7 @@ describe('unknown keys', () => {
     { map: 'sshRerun', key: 'cidrs', nearest: 'cidr', beside: { cidr: '203.0.113.0/24' } },
     { map: 'breaker', key: 'windows', nearest: 'window', beside: { failures: 2 } },
     { map: 'spot', key: 'on_demand_base', nearest: 'onDemandBase', beside: {} },
-  ])('of $map, such as $key, are told the nearest of its keys', ({ map, key, nearest, beside }) => {
+  ])('of $map, such as $key, get the nearest of its keys', ({ map, key, nearest, beside }) => {
     for (const name of ['linux', map]) {
       const given = JSON.stringify({ ...beside, [key]: 'hunter2' });
       expect(complaintsAbout(`${minimalNamed(name)}  ${map}: ${given}\n`)).toBe(
@@ -878,7 +878,7 @@ describe('an image of your own', () => {
       fault:
         'rootDevice: must be left out with image ubuntu or amazon-linux, whose root devices are known, got "/dev/sda1"',
     },
-  ])('may have its root volume told with its device: $given', ({ given, fault }) => {
+  ])('may set its root volume with its device: $given', ({ given, fault }) => {
     if (fault === undefined) expect(fleetsOf(minimalWith(...given))).toHaveLength(1);
     else expect(complaintsAbout(minimalWith(...given))).toBe(`fleets.yaml has a fault:\n  linux.${fault}`);
   });
@@ -939,7 +939,7 @@ describe('the install script', () => {
     expect(readFileSync(fleet?.installFile ?? '', 'utf8')).toBe('#!/bin/sh\nid\n');
   });
 
-  it('may be as long as it likes', () => {
+  it('may have any length', () => {
     const long = `#!/bin/sh\n${'#'.repeat(100_000)}\n`;
     expect(fleetsOf(minimalWith('install: setup.sh'), { 'setup.sh': long })).toHaveLength(1);
   });
@@ -968,13 +968,13 @@ describe('the install script', () => {
       because: 'its first line ends as on Windows',
     },
     { what: 'a byte order mark', script: '\uFEFF#!/bin/sh\nid\n', because: 'it does not begin with #!' },
-  ])('is refused with $what, because Linux would not run it as meant', ({ script, because }) => {
+  ])('is refused with $what, because Linux would not run it', ({ script, because }) => {
     expect(complaintsAbout(minimalWith('install: setup.sh'), { 'setup.sh': script })).toBe(
       `fleets.yaml has a fault:\n  linux.install: must be a script whose first line names its interpreter, such as #!/usr/bin/env bash, with Unix line ends, got "setup.sh" (${because})`,
     );
   });
 
-  it('cannot have an extension that no URL takes as it is', () => {
+  it('cannot have an extension that must be escaped in a URL', () => {
     expect(
       complaintsAbout(minimalWith('install: setup.my script'), { 'setup.my script': '#!/bin/sh\n' }),
     ).toBe(
@@ -982,7 +982,7 @@ describe('the install script', () => {
     );
   });
 
-  it('has its fault reported beside all others of its fleet', () => {
+  it('is reported beside all other faults of its fleet', () => {
     const text = minimalWith('install: setup.sh', 'image: debian', 'spot: {percentage: 0}');
     expect(complaintsAbout(text, { 'setup.sh': 'id\n' })).toMatch(
       /^fleets\.yaml has 3 faults:\n {2}linux\.spot\.percentage: .*\n {2}linux\.image: .*\n {2}linux\.install: /,
@@ -998,14 +998,14 @@ describe('a file that holds too many fleets', () => {
   const refused = (count: number) =>
     `(top level): must have at most ${MOST_FLEETS} fleets, got ${count}, because CloudFormation allows 500 resources in a stack. Put the others into another file, for another stack: -c fleets=FILE -c stack=NAME`;
 
-  it('is one that holds more than fit into a stack', () => {
+  it('has more fleets than fit into a stack', () => {
     expect(fleetsOf(fleets(MOST_FLEETS))).toHaveLength(MOST_FLEETS);
     for (const count of [MOST_FLEETS + 1, 24]) {
       expect(complaintsAbout(fleets(count))).toBe(`fleets.yaml has a fault:\n  ${refused(count)}`);
     }
   });
 
-  it('has that reported beside all other faults', () => {
+  it('is reported beside all other faults', () => {
     expect(complaintsAbout(`${fleets(MOST_FLEETS)}2fast:\n`)).toBe(
       [
         'fleets.yaml has 3 faults:',
@@ -1041,12 +1041,12 @@ describe('a file that holds no fleets', () => {
     { file: 'not YAML at all', text: 'linux: [', where: 'line 1, column 9' },
     { file: 'a fleet twice', text: MINIMAL + MINIMAL, where: 'line 7, column 1' },
     { file: 'a setting twice', text: minimalWith('maxReplicas: 3'), where: 'line 6, column 3' },
-  ])('$file is said to be no YAML, with the place', ({ text, where }) => {
+  ])('$file is refused as no YAML, with the place', ({ text, where }) => {
     expect(complaintsAbout(text)).toMatch(/^fleets\.yaml is not YAML: /);
     expect(complaintsAbout(text)).toContain(where);
   });
 
-  it('that cannot be read says why', () => {
+  it('that cannot be read is reported with the reason', () => {
     expect(() => loadFleets('/nowhere/fleets.yaml')).toThrow(
       new FleetsInvalid(
         "/nowhere/fleets.yaml cannot be read: ENOENT: no such file or directory, open '/nowhere/fleets.yaml'",
@@ -1056,7 +1056,7 @@ describe('a file that holds no fleets', () => {
 });
 
 describe('the fleets.yaml of the repository', () => {
-  it('is sound', () => {
+  it('has no faults', () => {
     expect(loadFleets('fleets.yaml')).toHaveLength(1);
   });
 });

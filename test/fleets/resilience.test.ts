@@ -6,7 +6,7 @@ const TIME = 'a number of seconds, or numbers with units as in 90s, 1h30m or 2d'
 const ARN = 'must be the ARN of a standard SNS topic, such as arn:aws:sns:eu-west-1:111122223333:alarms';
 const BREAKER = 'must be a map of failures and window; {} is 3 failures within 15m';
 
-describe('the settings of how a fleet is watched', () => {
+describe('the settings of breaker and alarms', () => {
   it.each([
     { given: 'quietPollInterval: 5', becomes: { quietPollInterval: 5 } },
     { given: 'quietPollInterval: 1m', becomes: { quietPollInterval: 60 } },

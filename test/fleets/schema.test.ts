@@ -37,7 +37,7 @@ describe('an editor with the schema', () => {
     expect(configurationReference()).toContain(`\n\n${schema.description}\n\n`);
   });
 
-  it('shows the defaults that the fleet gets, in the words of the file', () => {
+  it('shows the defaults of a fleet, as the file would set them', () => {
     const defaults = Object.entries(settings).flatMap(([name, { default: value }]) =>
       value === undefined ? [] : [[name, value]],
     );
@@ -68,14 +68,14 @@ describe('an editor with the schema', () => {
     expect(fleetsOf(minimalWith(...written))).toEqual(fleetsOf(MINIMAL));
   });
 
-  it('requires what the fleet must have, and knows no other settings', () => {
+  it('requires the required settings, and has no other settings', () => {
     expect(schema.additionalProperties).toMatchObject({
       required: ['resourceClass', 'maxReplicas'],
       additionalProperties: false,
     });
   });
 
-  it('says in words what a pattern wants', () => {
+  it('explains each pattern in words', () => {
     const patterns: { patternErrorMessage?: string }[] = [];
     JSON.parse(fleetsSchema(), (_, value) => {
       if (typeof value?.pattern === 'string') patterns.push(value);

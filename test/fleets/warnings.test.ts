@@ -19,7 +19,7 @@ describe('a port that is open to the internet', () => {
       message: internet('sshRerun.cidr', '0.0.0.0/0', 54_782),
     },
     { given: 'sshRerun: {cidr: "::/0"}', message: internet('sshRerun.cidr', '::/0', 54_782) },
-  ])('is warned of: $given', ({ given, message }) => {
+  ])('gets a warning: $given', ({ given, message }) => {
     expect(warned(minimalWith(given))).toMatchObject([{ message }]);
   });
 
@@ -47,7 +47,7 @@ describe('an instance store that no type has', () => {
   const on = (types: string, setting = 'workingDirectory: instance-store') =>
     warned(minimalWith(setting).replace('[m7i.large]', `[${types}]`));
 
-  it('is warned of, with the types', () => {
+  it('gets a warning with the types', () => {
     expect(on('m7i.large, c7i-flex.large')).toMatchObject([
       {
         message:
@@ -56,7 +56,7 @@ describe('an instance store that no type has', () => {
     ]);
   });
 
-  it('is not warned of if one type may have one, or none is asked for', () => {
+  it('gets no warning if one type may have one, or the fleet does not use it', () => {
     expect(on('m7i.large, m6id.large')).toEqual([]);
     expect(on('m7i.large', 'workingDirectory: root-volume')).toEqual([]);
   });

@@ -161,7 +161,7 @@ describe.each(EACH_FLEET)('of fleet $name, the alarm', ({ name }) => {
   );
 });
 
-describe('of what all fleets share, the alarm', () => {
+describe('of the stack, the alarm', () => {
   it.each(OF_ALL)('$kind watches $metric of $namespace by the minute', (alarm) => {
     expect(named(`circleci-runners-${alarm.kind}`)).toMatchObject({
       Namespace: alarm.namespace,
@@ -185,8 +185,8 @@ const minutesOf = (kind: string) => {
   return { bad: Number(DatapointsToAlarm), of: Number(EvaluationPeriods) };
 };
 
-describe('an alarm that others explain', () => {
-  it.each(KINDS)('of failed executions rings after $kind, of as many minutes', ({ kind }) => {
+describe('an alarm that other alarms explain', () => {
+  it.each(KINDS)('for failed executions rings after $kind, over the same minutes', ({ kind }) => {
     for (const { name } of EACH_FLEET) {
       const explains = minutesOf(`${name}-${kind}`);
       const failed = minutesOf('ExecutionsFailed');
@@ -217,15 +217,15 @@ describe('all alarms', () => {
     );
   });
 
-  it.each([...new Set(headings)])('that say "%s" find it in the runbook', (heading) => {
+  it.each([...new Set(headings)])('that name "%s" have that heading in the runbook', (heading) => {
     expect(operations).toContain(`\n## ${heading}\n`);
   });
 
-  it('watch one metric each, as it is: not every CloudWatch that a stack is tried on can calculate', () => {
+  it('watch one metric each, without math, which not every emulator of CloudWatch supports', () => {
     expect(alarms.filter(({ properties }) => 'Metrics' in properties)).toEqual([]);
   });
 
-  it('tell in the words of the fleet what would have to be done', () => {
+  it('say with the settings of the fleet what happened', () => {
     expect(named('circleci-runners-linux-large-Starving').AlarmDescription).toBe(
       'Fleet linux-large: tasks have waited for 21 minutes and none was claimed: instances do not launch, or their runners take no tasks. See docs/operations.md, "Starving".',
     );
@@ -253,18 +253,18 @@ describe('the topics', () => {
     { alarm: 'circleci-runners-linux-large-Saturated', topics: [topic, builds] },
     { alarm: 'circleci-runners-owned-NeedsYou', topics: [topic] },
     { alarm: 'circleci-runners-owned-Saturated', topics: [topic] },
-  ])('$topics are told when $alarm comes and goes', ({ alarm, topics }) => {
+  ])('$topics are notified when $alarm starts and ends', ({ alarm, topics }) => {
     expect(named(alarm)).toMatchObject({ AlarmActions: topics, OKActions: topics });
   });
 
-  it('are told by no other alarm', () => {
+  it('are notified by no other alarm', () => {
     const speaking = [...alarms, ...composites].filter(({ properties }) =>
       ['AlarmActions', 'OKActions', 'InsufficientDataActions'].some((actions) => actions in properties),
     );
     expect(speaking).toHaveLength(13);
   });
 
-  it('that several fleets name are told once', () => {
+  it('of several fleets are notified once', () => {
     const fleets = fleetsWith({
       a: { alarmTopicArn: builds },
       b: { alarmTopicArn: builds },
@@ -274,7 +274,7 @@ describe('the topics', () => {
     expect(outage.properties.AlarmActions).toEqual([topic, builds, `${builds}-c`]);
   });
 
-  it("let alarms speak to the stack's own, whose policy would otherwise keep them silent", () => {
+  it("allow alarms to publish to the stack's own topic, in spite of its policy", () => {
     expect(template.the('AWS::SNS::TopicPolicy').properties).toMatchObject({
       Topics: [topic],
       PolicyDocument: {
@@ -292,7 +292,7 @@ describe('the topics', () => {
     });
   });
 
-  it('are told to each address once', () => {
+  it('subscribe each address once', () => {
     expect(template.all('AWS::SNS::Subscription').map(({ properties }) => properties)).toEqual([
       { Protocol: 'email', Endpoint: 'ops@acme.example', TopicArn: topic },
     ]);

@@ -44,7 +44,7 @@ describe('the app that cdk.json names', () => {
     expect(template()).toContain('circleci-runners-linux');
   });
 
-  it('makes another stack if the context names one, which shares no name with the usual one', async () => {
+  it('makes another stack if the context names one, without a name of the default stack', async () => {
     const { exitCode, template } = await run(MINIMAL, {}, 'team-b');
     expect(exitCode).toBe(0);
     expect(template()).toContain('team-b-linux');
@@ -52,7 +52,7 @@ describe('the app that cdk.json names', () => {
     expect(template().replaceAll(/circleci-runners:[a-z-]+/g, '')).not.toContain('circleci-runners');
   });
 
-  it('refuses a name that leaves no room for those of fleets', async () => {
+  it('refuses a stack name that is too long for the names of fleets', async () => {
     const { exitCode, stderr } = await run(MINIMAL, {}, 'x'.repeat(32));
     expect(stderr).toBe(
       `-c stack must be a letter and at most 30 more letters, digits and hyphens, got "${'x'.repeat(32)}"\n`,
@@ -60,13 +60,13 @@ describe('the app that cdk.json names', () => {
     expect(exitCode).toBe(1);
   });
 
-  it('finds an install script beside that file, not where the app runs, and hands it to the deployment', async () => {
+  it('finds an install script beside that file, and uploads it with the deployment', async () => {
     const { exitCode, assets } = await run(minimalWith('install: setup.sh'), { 'setup.sh': INSTALL });
     expect(exitCode).toBe(0);
     expect(assets()).toContain(INSTALL);
   });
 
-  it('says of a faulty file what is wrong with it, fails, and says nothing more', async () => {
+  it('prints the faults of a file and nothing else, and fails', async () => {
     const { exitCode, stderr } = await run(MINIMAL.replace('20', 'twenty'));
     expect(stderr).toBe(
       'my-fleets.yaml has a fault:\n  linux.maxReplicas: must be a whole number from 1 to 10000, the maximum number of instances, got "twenty"\n',

@@ -58,7 +58,7 @@ describe('the dashboard', () => {
     expect(template.the('AWS::CloudWatch::Dashboard').properties.DashboardName).toBe('circleci-runners');
   });
 
-  it('shows no metric that nothing puts', () => {
+  it('shows only metrics that something publishes', () => {
     const put = (namespace: string, names: string[], dimension: string, values: string[]) =>
       names.flatMap((name) => values.map((value) => [namespace, name, dimension, value].join(' ')));
     const fleets = EACH_FLEET.map(({ name }) => name);
@@ -116,7 +116,7 @@ describe.each(EACH_FLEET)('the rows of fleet $name', ({ name }) => {
     );
   });
 
-  it('show the queue, its wait, what fails and what launches', () => {
+  it('show the queue, the wait, failures and launches', () => {
     expect(rows.map(({ properties }) => properties.title)).toEqual([
       undefined,
       'Queue and capacity',

@@ -155,7 +155,7 @@ describe.each(['Create', 'Update'] as const)('%s', (request) => {
     ]);
   });
 
-  it('is content with an endpoint that does not know the action', async () => {
+  it('succeeds at an endpoint without the action', async () => {
     fault = { action: 'SuspendProcesses', status: 400, code: 'InvalidAction' };
     expect(await cloudFormationHears(request)).toEqual(success);
   });
@@ -163,7 +163,7 @@ describe.each(['Create', 'Update'] as const)('%s', (request) => {
   it.each([
     { status: 403, code: 'AccessDenied' },
     { status: 400, code: 'ValidationError' },
-  ])('fails with the reason if EC2 Auto Scaling says $code', async ({ status, code }) => {
+  ])('fails with the reason if EC2 Auto Scaling answers $code', async ({ status, code }) => {
     fault = { action: 'SuspendProcesses', status, code };
     expect(await cloudFormationHears(request)).toEqual(
       heard({
@@ -174,7 +174,7 @@ describe.each(['Create', 'Update'] as const)('%s', (request) => {
     expect(actions()).toEqual(['SuspendProcesses']);
   });
 
-  it('tries again what passes', async () => {
+  it('retries a failure that passes', async () => {
     fault = { action: 'SuspendProcesses', status: 503, code: 'ServiceUnavailable' };
     meanwhile = () => {
       fault = undefined;
@@ -193,7 +193,7 @@ describe('Delete', () => {
   const ids = (from: number, to: number) =>
     Array.from({ length: to - from + 1 }, (_, index) => `i-${from + index}`);
 
-  it('ends the protection of new instances first, then that of those there are, 50 at a time', async () => {
+  it('ends the protection of new instances first, then of existing ones, 50 at a time', async () => {
     instances = Array.from({ length: 120 }, (_, index) => inService(index + 1));
     expect(await cloudFormationHears('Delete')).toEqual(success);
     expect(actions().slice(0, 4)).toEqual([
@@ -207,7 +207,7 @@ describe('Delete', () => {
     expect(instances.filter((instance) => instance.protected)).toEqual([]);
   });
 
-  it('names only instances whose protection can and must be ended', async () => {
+  it('calls only for instances whose protection can and must be ended', async () => {
     instances = [
       inService(1),
       { ...inService(2), protected: false },
@@ -219,7 +219,7 @@ describe('Delete', () => {
     expect(unprotected()).toEqual([['i-1', 'i-3']]);
   });
 
-  it('waits for an instance that is still being launched', async () => {
+  it('waits for an instance that is still launching', async () => {
     const launching = inService(1, 'Pending');
     instances = [launching];
     meanwhile = (action) => {
@@ -229,7 +229,7 @@ describe('Delete', () => {
     expect(unprotected()).toEqual([['i-1']]);
   });
 
-  it('names the others again if one has begun to leave', async () => {
+  it('repeats the call for the others if one has begun to leave', async () => {
     const leaving = inService(1);
     instances = [leaving, inService(2)];
     meanwhile = () => {
@@ -239,12 +239,12 @@ describe('Delete', () => {
     expect(unprotected()).toEqual([['i-1', 'i-2'], ['i-2']]);
   });
 
-  it('has nothing to end in a group without instances', async () => {
+  it('does nothing in a group without instances', async () => {
     expect(await cloudFormationHears('Delete')).toEqual(success);
     expect(unprotected()).toEqual([]);
   });
 
-  it('is content with a group that is gone', async () => {
+  it('succeeds if the group is gone', async () => {
     instances = undefined;
     expect(await cloudFormationHears('Delete')).toEqual(success);
     expect(actions()).toEqual(['DescribeAutoScalingGroups']);
@@ -263,7 +263,7 @@ describe('Delete', () => {
 });
 
 describe('the answer', () => {
-  it('is an error of the function if CloudFormation does not take it, so that Lambda calls again', async () => {
+  it('makes the function fail if CloudFormation refuses it, so that Lambda retries', async () => {
     await expect(cloudFormationHears('Create', 403)).rejects.toThrow(
       'CloudFormation did not take the answer: status 403',
     );
@@ -271,7 +271,7 @@ describe('the answer', () => {
 });
 
 describe('an endpoint that cannot be reached', () => {
-  it('is a failure after three attempts, each of which has a deadline', async () => {
+  it('makes the request fail after three attempts, each with a deadline', async () => {
     const fake = autoScaling.config.requestHandler;
     const attempts = vi.spyOn(network, 'handle');
     autoScaling.config.requestHandler = network;

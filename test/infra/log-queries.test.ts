@@ -23,7 +23,7 @@ const ALL_STEPS = [
 ];
 
 describe('the saved queries', () => {
-  it('are these, in a folder of the stack', () => {
+  it('are these, in a folder with the name of the stack', () => {
     expect(queries.map(({ name }) => name)).toEqual([
       'circleci-runners/Decisions of a fleet',
       'circleci-runners/Failures',
@@ -49,7 +49,7 @@ describe('the saved queries', () => {
       steps: ['describe-activities'],
       shows: ['fleet', 'breaker.open', 'breaker.reason', 'failedLaunches'],
     },
-  ])('"$name" asks the logs of $steps', ({ name, steps, shows }) => {
+  ])('"$name" reads the logs of $steps', ({ name, steps, shows }) => {
     const query = named(name);
     expect(query?.groups).toEqual(steps.map(logOf));
     const fields = query?.text.split('\n')[0]?.replace('fields ', '').split(', ');
@@ -63,7 +63,7 @@ describe('the saved queries', () => {
     expect(text).toMatch(/\n\| limit \d+$/);
   });
 
-  it('ask for lines of existing steps', () => {
+  it('filter by steps that exist', () => {
     const { States } = JSON.parse(readFileSync('statemachine/autoscale.asl.json', 'utf8'));
     const steps = queries.flatMap(({ text }) =>
       [...text.matchAll(/ message = "([^"]+)"/g)].map(([, step]) => step),

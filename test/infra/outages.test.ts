@@ -95,7 +95,7 @@ const of = (fleet: string, ...kinds: string[]) => kinds.map((kind) => `circleci-
 const ofEach = (...kinds: string[]) => EACH_FLEET.flatMap(({ name }) => of(name, ...kinds));
 const ofAll = (...kinds: string[]) => kinds.map((kind) => `circleci-runners-${kind}`);
 
-describe('one cause is one notification:', () => {
+describe('one cause sends one notification:', () => {
   it.each([
     { cause: 'nothing', rings: [], told: [] },
     {
@@ -180,7 +180,7 @@ describe('one cause is one notification:', () => {
     expect(alarms.told(rings)).toEqual(told);
   });
 
-  it('two causes are two, and neither hides the other', () => {
+  it('two causes send two notifications, and neither hides the other', () => {
     expect(
       alarms.told([
         ...of('arm', 'SecretsUnreadable', 'NotRunning'),
@@ -197,7 +197,7 @@ describe('one cause is one notification:', () => {
     ).toEqual([...ofAll('Outage'), ...of('arm', 'NeedsYou')].toSorted());
   });
 
-  it.each(alarms.metric)('%s alone is told of', (name) => {
+  it.each(alarms.metric)('%s alone sends a notification', (name) => {
     expect(alarms.told([name])).toHaveLength(1);
   });
 });
@@ -223,24 +223,24 @@ describe.each([
   { fleets: 'three fleets', alarms, outages: 1 },
   { fleets: '28 fleets of the longest names', alarms: alarmsOfTwentyEightFleets(), outages: 2 },
 ])('the rules over the alarms of $fleets', ({ alarms: { metric, rules }, alarms, outages }) => {
-  it('are as short, and of as few alarms, as CloudWatch allows', () => {
+  it('have no more characters and alarms than CloudWatch allows', () => {
     for (const rule of rules.values()) {
       expect(rule.length).toBeLessThanOrEqual(10_240);
       expect(new Set(alarmsIn(rule)).size).toBeLessThanOrEqual(100);
     }
   });
 
-  it('know no alarm that is not there', () => {
+  it('name only alarms that exist', () => {
     const known = new Set([...metric, ...rules.keys()]);
     expect([...rules.values()].flatMap(alarmsIn).filter((name) => !known.has(name))).toEqual([]);
   });
 
-  it('hold each alarm once, unless it speaks for itself', () => {
+  it('contain each alarm once, except those that notify directly', () => {
     const held = [...rules.values()].flatMap(alarmsIn).filter((name) => metric.includes(name));
     expect(held.toSorted()).toEqual(metric.filter((name) => !alarms.speaks(name)).toSorted());
   });
 
-  it(`are ${outages} of outages, and let each fleet's be told of`, () => {
+  it(`are ${outages} for outages, and cover the outages of each fleet`, () => {
     const names = [...rules.keys()].filter((name) => name.startsWith('circleci-runners-Outage'));
     expect(names).toEqual(['circleci-runners-Outage', 'circleci-runners-Outage2'].slice(0, outages));
     const down = metric.filter((name) => name.endsWith('-CircleCiUnavailable'));

@@ -62,7 +62,7 @@ const writesItsLog = (name: string) => [
 ];
 
 describe('permissions', () => {
-  it('are on all resources only where AWS has no narrower ones', () => {
+  it('cover all resources only if AWS supports no narrower ones', () => {
     const actions = template
       .statements()
       .filter(({ resources }) => resources.includes('*'))
@@ -77,7 +77,7 @@ describe('permissions', () => {
     ]);
   });
 
-  it('have no wildcard in an action, and none in a resource but for the id of a group, the end of a secret, the streams of a log and what is being launched', () => {
+  it('have no wildcard in an action, and in a resource only for the id of a group, the end of a secret, the streams of a log and new instances', () => {
     const statements = template.statements();
     expect(statements.flatMap(({ actions }) => actions).filter((action) => /[*?]/.test(action))).toEqual([]);
     const wide = statements
@@ -94,7 +94,7 @@ describe('permissions', () => {
     expect(wide).toEqual([]);
   });
 
-  it('come from nowhere else: no role has a managed or an inline policy', () => {
+  it('come from these policies only: no role has a managed or an inline policy', () => {
     const more = template
       .all('AWS::IAM::Role')
       .filter(({ properties }) => 'ManagedPolicyArns' in properties || 'Policies' in properties);
@@ -103,7 +103,7 @@ describe('permissions', () => {
 });
 
 describe('the workflow', () => {
-  it('may invoke its seven functions, put metrics into its namespace, speak to the topics, deliver its log, and nothing else', () => {
+  it('may invoke its seven functions, publish metrics in its namespace, publish to the topics, deliver its log, and nothing else', () => {
     const steps = [
       'compute-capacity',
       'count-running',
@@ -142,7 +142,7 @@ const FALLS_BACK = [
 ];
 
 describe('the step that sizes warm pools', () => {
-  it('may do so only for the fleets that leave it the size', () => {
+  it('may resize only the pools with the size auto', () => {
     const pools = new SynthesisedTemplate(
       fleetsWith({ none: {}, five: { warmPool: '{size: 5}' }, auto: { warmPool: '{size: auto}' } }),
     );
@@ -182,7 +182,7 @@ describe('each step', () => {
     expect(template.permissions(roleOf(step))).toEqual([...may, ...writesItsLog(step)].toSorted());
   });
 
-  it("beside them, the function for the groups' settings may do the same for its own", () => {
+  it("is separate from the function for the groups' settings, which may change the groups and write its log", () => {
     expect(template.permissions(roleOf('group-settings'))).toEqual(
       [
         'autoscaling:DescribeAutoScalingGroups on *',
@@ -210,7 +210,7 @@ describe('every function', () => {
 });
 
 describe('the schedule', () => {
-  it('may start executions of the workflow, put aside what it could not start, on behalf of this account alone', () => {
+  it('may start executions of the workflow, and send the failed starts to the dead-letter queue, for this account only', () => {
     expect(template.permissions('Role(WorkflowSchedulerRole)')).toEqual([
       'sqs:SendMessage on Queue(circleci-runners-dead-letters).Arn',
       'states:StartExecution on StateMachine(circleci-runners)',
@@ -226,7 +226,7 @@ describe('the schedule', () => {
 describe.each(EACH_FLEET)('the instances of fleet $name', ({ id, name }) => {
   const launchTemplate = template.the('AWS::EC2::LaunchTemplate', `${id}Fleet`);
 
-  it('may read one secret, act on their own group, and do what else the fleet asks for', () => {
+  it('may read one secret, act on their own group, and do what the fleet enables', () => {
     expect(template.permissions(`Role(${id}FleetInstanceRole)`)).toEqual(
       [
         ...ofInstances(name, secret(id, 'Runner')),

@@ -14,23 +14,23 @@ const securityGroup = (id: string) => template.the('AWS::EC2::SecurityGroup', `$
 describe.each(EACH_FLEET)('the instances of fleet $name', ({ id }) => {
   const data = launchTemplate(id).properties.LaunchTemplateData;
 
-  it('give no credentials to a request that was not meant for them: IMDSv2, one hop', () => {
+  it('give no credentials to forwarded requests: IMDSv2, one hop', () => {
     expect(data).toMatchObject({
       MetadataOptions: { HttpTokens: 'required', HttpPutResponseHopLimit: 1 },
     });
   });
 
-  it('see their own tags, so that they can be recycled', () => {
+  it('can read their own tags, so that they can be recycled', () => {
     expect(data).toMatchObject({ MetadataOptions: { InstanceMetadataTags: 'enabled' } });
   });
 
-  it('are gone when they power off', () => {
+  it('terminate when they power off', () => {
     expect(data).toMatchObject({
       InstanceInitiatedShutdownBehavior: 'terminate',
     });
   });
 
-  it('have an encrypted gp3 volume of the size and speed asked for, which goes with them', () => {
+  it('have an encrypted gp3 volume of the set size and speed, which is deleted with them', () => {
     expect(Object(data).BlockDeviceMappings).toEqual([
       {
         DeviceName: '/dev/sda1',
@@ -44,11 +44,11 @@ describe.each(EACH_FLEET)('the instances of fleet $name', ({ id }) => {
     ]);
   });
 
-  it('have a key only if one is asked for', () => {
+  it('have a key only if the fleet sets one', () => {
     expect(Object(data).KeyName).toBe(id === 'LinuxLarge' ? 'ops-team' : undefined);
   });
 
-  it('let nothing in but, if asked for, SSH and SSH reruns from where they were asked for', () => {
+  it('allow inbound SSH and SSH reruns only from the ranges that the fleet sets', () => {
     expect(securityGroup(id).properties.SecurityGroupIngress).toEqual(
       id === 'LinuxLarge'
         ? [
@@ -117,18 +117,18 @@ describe('an image of your own', () => {
     { name: 'own', image: 'ami-0123456789abcdef0' },
     { name: 'parameter', image: 'resolve:ssm:/acme/runner:3' },
     { name: 'named', image: 'resolve:ssm:runner' },
-  ])('of $name is launched with its volume as it is', ({ name, image }) => {
+  ])('of $name keeps the volume of the image', ({ name, image }) => {
     expect(data(name).ImageId).toBe(image);
     expect(data(name)).not.toHaveProperty('BlockDeviceMappings');
   });
 
-  it('has an encrypted volume of the size asked for if its root device is told', () => {
+  it('has an encrypted volume of the set size if rootDevice is set', () => {
     expect(data('own-volume').BlockDeviceMappings).toMatchObject([
       { DeviceName: '/dev/xvda', Ebs: { VolumeSize: 50, Encrypted: true } },
     ]);
   });
 
-  it('is read from its parameter at the deployment if instance types are told by what they have', () => {
+  it('is read from its parameter at the deployment with instanceRequirements', () => {
     const { stack } = appOf(required);
     const parameters = Template.fromStack(stack).findParameters('*', {
       Type: 'AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>',
@@ -173,11 +173,11 @@ describe('a warm pool', () => {
     },
   );
 
-  it('is had only by who asks for it', () => {
+  it('exists only for fleets that set it', () => {
     expect(pools.all('AWS::AutoScaling::WarmPool')).toHaveLength(5);
   });
 
-  it('of several instance types is of On-Demand instances alone', () => {
+  it('of several instance types has On-Demand instances only', () => {
     for (const name of ['several', 'chosen']) {
       const { properties } = pools.the('AWS::AutoScaling::AutoScalingGroup', `${logicalId(name)}Fleet`);
       const { InstancesDistribution } = Object(properties.MixedInstancesPolicy);
@@ -186,7 +186,7 @@ describe('a warm pool', () => {
     }
   });
 
-  it('has its instances launched so that they can hibernate only if they are to', () => {
+  it('configures hibernation only if its state is hibernated', () => {
     const hibernation = ['None', 'Five', 'Asleep', 'Auto'].map((id) => {
       const { LaunchTemplateData } = pools.the('AWS::EC2::LaunchTemplate', `${id}Fleet`).properties;
       return Object(LaunchTemplateData).HibernationOptions;
@@ -194,7 +194,7 @@ describe('a warm pool', () => {
     expect(hibernation).toEqual([undefined, undefined, { Configured: true }, undefined]);
   });
 
-  it('is deleted after the schedule, which could create it again', () => {
+  it('is deleted after the schedule, whose executions could create it again', () => {
     const schedule = pools
       .all('AWS::Scheduler::Schedule')
       .find(({ properties }) => properties.Name === 'circleci-runners-auto');
@@ -285,7 +285,7 @@ describe('the group', () => {
     });
   });
 
-  it('of instance types by what they have launches the cheapest that fit', () => {
+  it('with instanceRequirements launches the cheapest types that fit', () => {
     const fleets = fleetsOf(
       'any:\n  resourceClass: acme/any\n  maxReplicas: 5\n  spot: {}\n  instanceRequirements: {architecture: x86_64, vCpus: {min: 2, max: 4}, memoryGiB: {min: 8}, excluded: [r*]}\n',
     );
@@ -319,7 +319,7 @@ describe('the group', () => {
     expect(template).not.toHaveProperty('InstanceType');
   });
 
-  it('of Spot capacity replaces no instance that EC2 may take back: a job may run on it', () => {
+  it('with Spot capacity replaces no instance at risk of an interruption, because a job may run on it', () => {
     for (const name of ['Spot', 'SeveralSpot']) {
       const { properties } = markets.the('AWS::AutoScaling::AutoScalingGroup', `${name}Fleet`);
       expect(properties.CapacityRebalance).toBe(false);
@@ -344,7 +344,7 @@ describe('the group', () => {
     },
   );
 
-  it('has the settings that CloudFormation does not know set by a function', () => {
+  it('gets settings without a CloudFormation property from a function', () => {
     const set = template.all('Custom::GroupSettings');
     expect(set.map(({ properties }) => properties)).toEqual(
       EACH_FLEET.map(({ name }) => ({
@@ -362,13 +362,13 @@ describe('the group', () => {
 });
 
 describe('the network', () => {
-  it('default-vpc is the default VPC in each of its zones, found without a look-up', () => {
+  it('default-vpc is the default VPC in each of its zones, without a look-up', () => {
     expect(group('Arm').properties).toMatchObject({ AvailabilityZones: { 'Fn::GetAZs': '' } });
     expect(group('Arm').properties).not.toHaveProperty('VPCZoneIdentifier');
     expect(securityGroup('Arm').properties).not.toHaveProperty('VpcId');
   });
 
-  it('new-vpc is a VPC of public subnets with a way out and no NAT gateway', () => {
+  it('new-vpc is a VPC of public subnets with an internet gateway and no NAT gateway', () => {
     const vpc = template.the('AWS::EC2::VPC');
     const subnets = template.all('AWS::EC2::Subnet');
     expect(vpc.id).toMatch(/^LinuxLargeFleet/);
@@ -401,7 +401,7 @@ describe('the network', () => {
     });
   });
 
-  it('lets SSH in from an IPv6 range as from an IPv4 range', () => {
+  it('allows SSH from an IPv6 range as from an IPv4 range', () => {
     const dualStack = new SynthesisedTemplate(fleetsWith({ dual: { sshCidr: '2001:db8::/48' } }));
     expect(dualStack.the('AWS::EC2::SecurityGroup').properties.SecurityGroupIngress).toEqual([
       { IpProtocol: 'tcp', FromPort: 22, ToPort: 22, CidrIpv6: '2001:db8::/48', Description: 'SSH' },
@@ -420,7 +420,7 @@ describe('the network', () => {
     },
   );
 
-  it('takes the security groups of the adopter in place of one that is made', () => {
+  it('uses the security groups of the adopter instead of a new one', () => {
     const ids = ['sg-0123456789abcdef0', 'sg-0fedcba9876543210'];
     const network = `{vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [${ids}]}`;
     const own = new SynthesisedTemplate(fleetsOf(minimalWith(`network: ${network}`)));
@@ -432,7 +432,7 @@ describe('the network', () => {
 });
 
 describe('the log of instances', () => {
-  it('is a log group of its own, kept for a month, of those fleets that ask for it', () => {
+  it('is a log group with a retention of a month, for fleets that set logs', () => {
     const groups = template
       .all('AWS::Logs::LogGroup')
       .filter(({ properties }) => String(properties.LogGroupName).startsWith('/circleci-runners/'));
@@ -447,7 +447,7 @@ describe('the log of instances', () => {
 });
 
 describe('secrets', () => {
-  it('are made without a value, and only where none exists', () => {
+  it('are created without a value, and only if the fleet names none', () => {
     const made = template.all('AWS::SecretsManager::Secret');
     expect(made.map(({ properties }) => properties.Name)).toEqual([
       'circleci-runners/arm/scaler',
@@ -462,7 +462,7 @@ describe('secrets', () => {
     }
   });
 
-  it('are read into no other part of the template', () => {
+  it('appear in no other part of the template', () => {
     expect(JSON.stringify(template.json)).not.toMatch(/resolve:(secretsmanager|ssm-secure)/);
   });
 });
@@ -482,7 +482,7 @@ describe('tags', () => {
   it.each([
     { id: 'LinuxLarge', wanted: { team: 'build', 'cost-centre': '0815' } },
     { id: 'Owned', wanted: { team: 'platform' } },
-  ])('of $id reach all of its resources that can be tagged', ({ id, wanted }) => {
+  ])('of $id are on all of its resources that can be tagged', ({ id, wanted }) => {
     const resources = template.resources.filter((resource) => resource.id.startsWith(`${id}Fleet`));
     const taggable = resources.filter(({ type }) => !UNTAGGABLE.includes(type));
     expect(taggable.length).toBeGreaterThan(3);
@@ -492,7 +492,7 @@ describe('tags', () => {
     }
   });
 
-  it('reach instances and volumes', () => {
+  it('are on instances and volumes', () => {
     const data = launchTemplate('LinuxLarge').properties.LaunchTemplateData;
     const tags = expect.arrayContaining([
       { Key: 'Name', Value: 'circleci-runners-linux-large' },

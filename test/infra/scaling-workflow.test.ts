@@ -20,12 +20,12 @@ const definition = readFileSync('statemachine/autoscale.asl.json', 'utf8');
 describe('the workflow', () => {
   const stateMachine = template.the('AWS::StepFunctions::StateMachine');
 
-  it('puts no metric into another namespace', () => {
+  it('publishes metrics in one namespace only', () => {
     const namespaces = [...definition.matchAll(/"Namespace": "(.*)"/g)].map(([, namespace]) => namespace);
     expect(new Set(namespaces)).toEqual(new Set(['CircleCIRunnerAutoscaler']));
   });
 
-  it('is an Express one that logs every state with its data, for a limited time', () => {
+  it('is an Express workflow that logs every state with its data, for a limited time', () => {
     expect(stateMachine.properties).toMatchObject({
       StateMachineType: 'EXPRESS',
       LoggingConfiguration: {
@@ -205,7 +205,7 @@ describe('the schedule', () => {
 describe('the dead-letter queue', () => {
   const queue = template.the('AWS::SQS::Queue');
 
-  it('keeps for two weeks, encrypted, what the schedules could not deliver', () => {
+  it('keeps undelivered events for two weeks, encrypted', () => {
     expect(queue.properties).toEqual({
       QueueName: 'circleci-runners-dead-letters',
       MessageRetentionPeriod: 1_209_600,
@@ -213,7 +213,7 @@ describe('the dead-letter queue', () => {
     });
   });
 
-  it('takes nothing that comes unencrypted', () => {
+  it('refuses unencrypted requests', () => {
     expect(template.the('AWS::SQS::QueuePolicy').properties).toMatchObject({
       Queues: ['Queue(circleci-runners-dead-letters)'],
       PolicyDocument: {

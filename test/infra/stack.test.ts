@@ -64,7 +64,7 @@ describe('fleets', () => {
     }
   });
 
-  it('may have any name that is accepted, also one that means something to the CDK or to this stack', () => {
+  it('may have any accepted name, also one that the CDK or this stack uses otherwise', () => {
     const names = [
       'default',
       'resource',
@@ -135,11 +135,11 @@ describe.each([
     ),
   },
 ])('the AwsSolutions rules of cdk-nag for fleets asking $asking', ({ given }) => {
-  it('find nothing that is not accepted with a reason', () => {
+  it('find only what is accepted with a reason', () => {
     expect(violationsOf(given)).toEqual([]);
   });
 
-  it('find everything that is accepted, so that no acceptance outlives its cause', () => {
+  it('still find everything that is accepted', () => {
     const accepted: { rule: string; path: string; reason: string }[] = [];
     const of = Validations.of;
     const spy = vi.spyOn(Validations, 'of').mockImplementation((scope) => {
@@ -162,7 +162,7 @@ describe.each([
 });
 
 describe('the template', () => {
-  it('is as it was, but for the code, the definition and the user data, which have tests of their own', async () => {
+  it('is unchanged, except for the code, the definition and the user data, which have their own tests', async () => {
     const resources = template.resources.map(({ id, type, properties, attributes }) => [
       id,
       { Type: type, ...attributes, Properties: properties },

@@ -14,8 +14,8 @@ import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { logicalId } from '../../fleets/names.ts';
+import { SynthesisedTemplate } from '../infra/template.ts';
 import { fleetsWith, INSTALL, RUNNER, threeFleets } from '../support/fleets.ts';
-import { SynthesisedTemplate } from './template.ts';
 
 const LIB = '/opt/autoscaler';
 const UNITS = '/etc/systemd/system';
@@ -100,7 +100,7 @@ describe('the files of userdata/', () => {
     },
   );
 
-  it('are on an instance that asks for everything as they are here', () => {
+  it('are on an instance of a fleet with every setting as they are here', () => {
     expect(writtenBy(three.userData('LinuxLarge'))).toEqual({
       ...wanted({ ...ALWAYS, [`${LIB}/ship-logs`]: 'ship-logs.sh' }),
       [PROXY]: expect.any(String),
@@ -109,7 +109,7 @@ describe('the files of userdata/', () => {
 
   const files = readdirSync('userdata').filter((file) => !file.endsWith('.ts'));
 
-  it('are all of use to some fleet', () => {
+  it('are each used by some fleet', () => {
     const used = [...Object.values(ALWAYS), 'ship-logs.sh'];
     expect([...new Set(used)].toSorted()).toEqual(files.toSorted());
   });
@@ -207,7 +207,7 @@ describe('the environment', () => {
     expect(environmentIn(rerun.userData('Rerun'))).toMatchObject({ SSH_RERUN_ADDRESS: item });
   });
 
-  it('has the proxy in both spellings, around which the instance and its metadata go', () => {
+  it('has the proxy in both spellings, with an exception for the instance and its metadata', () => {
     const direct =
       'localhost,127.0.0.1,::1,169.254.169.254,169.254.170.2,fd00:ec2::254,.acme.example,10.0.0.0/8';
     const proxied = ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'].map(
@@ -218,7 +218,7 @@ describe('the environment', () => {
     );
   });
 
-  it('lets an instance that is reused work for a day, then finish its task, before it leaves whatever runs', () => {
+  it('gives a reused instance a day, and the time of one more task, before it leaves in any case', () => {
     const reused = new SynthesisedTemplate(
       fleetsWith({ reused: { reuse: 'continuous', idleTimeout: '20m', maxRunTime: '2h' } }),
     );
@@ -244,7 +244,7 @@ describe('the environment', () => {
     },
   );
 
-  it('is made of names: nothing is read into it but where scripts are uploaded to and the log group', () => {
+  it('has only names, the place of uploaded scripts, and the log group', () => {
     const references: unknown[] = [];
     JSON.parse(
       JSON.stringify(
@@ -285,7 +285,7 @@ describe('user data', () => {
     },
   );
 
-  it.each(ALL)('of $fleet do all once in a boot, and nothing if they are run again', ({ userData }) => {
+  it.each(ALL)('of $fleet run once in a boot, and do nothing if they run again', ({ userData }) => {
     const lines = beside(userData);
     const positions = [
       'mkdir -p /run/autoscaler',
@@ -300,7 +300,7 @@ describe('user data', () => {
     expect(positions).not.toContain(-1);
   });
 
-  it.each(ALL)('of $fleet keep the image from updating itself', ({ userData }) => {
+  it.each(ALL)('of $fleet stop automatic updates of the image', ({ userData }) => {
     const lines = beside(userData);
     const units =
       'apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service dnf-makecache.timer || true';
@@ -311,7 +311,7 @@ describe('user data', () => {
     ]);
   });
 
-  it.each(ALL)('of $fleet refuse the metadata to jobs before anything else starts', ({ userData }) => {
+  it.each(ALL)('of $fleet block the metadata for jobs before anything else starts', ({ userData }) => {
     const lines = beside(userData);
     const blocks = lines.findIndex((line) => line.includes('/opt/autoscaler/block-metadata'));
     expect(lines[blocks]).toMatch(
@@ -320,7 +320,7 @@ describe('user data', () => {
     expect(blocks).toBeLessThan(lines.indexOf('systemctl start --no-block autoscaler-boot.service'));
   });
 
-  it.each(ALL)('of $fleet power off the instance if they fail, which could tell nobody', ({ userData }) => {
+  it.each(ALL)('of $fleet power off the instance if they fail', ({ userData }) => {
     const lines = beside(userData).filter((line) => !line.startsWith('#'));
     expect(lines.slice(0, 2)).toEqual(['set -eo pipefail', "trap 'systemctl poweroff' ERR"]);
   });
@@ -376,7 +376,7 @@ describe('the scripts', () => {
       path.startsWith(`${LIB}/`) ? [{ file: basename(path), text }] : [],
     );
 
-  it.each(ALL)('of $fleet are sound to bash, each and as a whole', ({ userData }) => {
+  it.each(ALL)('of $fleet have valid syntax for bash, each and as a whole', ({ userData }) => {
     const texts = scriptsIn(userData).map(({ text }) => text);
     expect(texts.length).toBeGreaterThanOrEqual(5);
     for (const input of [userData, ...texts]) execFileSync('bash', ['-n'], { input });
@@ -397,7 +397,7 @@ describe('the scripts', () => {
     return stdout + stderr;
   }
 
-  it.for(ALL)('of $fleet are sound to shellcheck, each and as a whole', ({ userData }, { skip }) => {
+  it.for(ALL)('of $fleet pass shellcheck, each and as a whole', ({ userData }, { skip }) => {
     skip(noShellcheck, 'shellcheck is not installed');
     expect(
       findings([
