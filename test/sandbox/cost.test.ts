@@ -67,7 +67,7 @@ describe('a month of 43,800 minutes', () => {
     expect(alarms + secrets).toBeCloseTo(1.3 + 0.5 + 0.8, 6);
   });
 
-  it('lies between a idle and a busy one, in proportion, and is the sum of its parts', () => {
+  it('lies between an idle and a busy one, in proportion, and is the sum of its parts', () => {
     const busy = { ...NOTHING, seconds: 50, metrics: 7, executionLogBytes: 200_000 };
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (share) => {
