@@ -846,6 +846,12 @@ describe('unknown keys', () => {
     { map: 'sshRerun', key: 'cidrs', nearest: 'cidr', beside: { cidr: '203.0.113.0/24' } },
     { map: 'breaker', key: 'windows', nearest: 'window', beside: { failures: 2 } },
     { map: 'spot', key: 'on_demand_base', nearest: 'onDemandBase', beside: {} },
+    {
+      map: 'network',
+      key: 'vpcID',
+      nearest: 'vpcId',
+      beside: { vpcId: 'vpc-01234567', subnetIds: ['subnet-01234567'] },
+    },
   ])('of $map, such as $key, get the nearest of its keys', ({ map, key, nearest, beside }) => {
     for (const name of ['linux', map]) {
       const given = JSON.stringify({ ...beside, [key]: 'hunter2' });
