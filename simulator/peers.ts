@@ -24,7 +24,7 @@ export const PEERS: Peer[] = [
   gitlab,
 ];
 
-/** A policy by plain values, so that it can be told to another thread. */
+/** A policy as plain values, so that it can be sent to another thread. */
 export type PolicyChoice =
   | { name: 'ours'; settings: OursSettings }
   | { name: string; parameters: Record<string, number>; maxReplicas: number };

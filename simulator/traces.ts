@@ -230,7 +230,7 @@ function syntaxErrorAt(text: string, message: string): number | undefined {
 }
 
 function pathRecords(file: string, text: string, value: unknown, base: Path): Located[] {
-  // Only for who must be told where a fault is: it takes much longer than reading the file.
+  // Only to report where a fault is: this takes much longer than reading the file.
   let lines: ((path: Path) => number) | undefined;
   const where = (path: Path) => {
     lines ??= lineFinder(text);

@@ -14,7 +14,7 @@ const Instant = z.codec(z.iso.datetime({ offset: true }), z.number(), {
 
 const Seconds = z.int().check(z.minimum(1));
 
-/** What every step is told, so that its log line names the execution it belongs to. */
+/** Part of the input of every step, so that its log line names the execution. */
 const Trace = {
   fleet: Text,
   /** Name of the execution in the Step Functions console. */
@@ -103,7 +103,7 @@ export const Activities = z.object({
     z.object({ open: z.literal(false) }),
     z.object({
       open: z.literal(true),
-      /** Whether a launch failed in the minute before that is still to be told. */
+      /** Whether a launch failed in the minute before and nobody was notified of it yet. */
       news: z.boolean(),
       failures: Count,
       kind: z.enum(FAILURE_KINDS),

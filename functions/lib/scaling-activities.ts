@@ -86,7 +86,7 @@ function asLaunch({
   if (INTO_WARM_POOL.test(Description) && StatusCode !== 'Failed' && StatusCode !== 'Cancelled')
     return undefined;
   const startedAt = StartTime.getTime();
-  // It is told in whole seconds, so that what failed at once ends before it started.
+  // AWS reports it in whole seconds, so a launch that failed at once ends before its start.
   const endedAt = Math.max((EndTime ?? StartTime).getTime(), startedAt);
   if (StatusCode === 'Successful') return { outcome: 'succeeded', startedAt, endedAt };
   const launched = / i-[0-9a-f]+/.test(Description);

@@ -25,7 +25,7 @@ const RECENT = 7 * 24 * 3_600_000;
 /** How long nothing must have been launched before the pool becomes smaller, in milliseconds. */
 const REST = 3_600_000;
 
-/** Ends are told in whole seconds, so that a short boot may seem to have taken no time. */
+/** AWS reports ends in whole seconds, so a short boot may seem to have taken no time. */
 const SHORTEST_BOOT = 1_000;
 
 /** How long a boot takes as long as none is on record, in milliseconds. */

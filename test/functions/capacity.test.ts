@@ -912,7 +912,7 @@ describe('brokenLaw', () => {
       says: 'Infinity is not a number of instances',
     },
     { case: 'a change that is none', broken: decision(5, 5, true), says: 'from 5 to 5 is no change' },
-    { case: 'a change that is not told', broken: decision(5, 6, false), says: 'from 5 to 6 is a change' },
+    { case: 'a change that is not reported', broken: decision(5, 6, false), says: 'from 5 to 6 is a change' },
     { case: 'a rise above maxReplicas', broken: decision(5, 11), says: '11 is above maxReplicas (10)' },
     {
       case: 'a rise by more than maxSurge',
@@ -932,7 +932,7 @@ describe('brokenLaw', () => {
       says: 'a warm pool of 11 is above maxReplicas (10)',
     },
     {
-      case: 'a size that is not told',
+      case: 'a size that is not reported',
       broken: { ...decision(5, 5), warmPoolSize: 3 },
       says: 'from 5 to 5 is a change',
     },

@@ -70,7 +70,7 @@ describe('see', () => {
         waiting: true,
       },
       {
-        case: 'claims add up, and those of the last poll are told apart',
+        case: 'claims add up, and those of the last poll are counted separately',
         polls: [
           [4, 0],
           [1, 3],

@@ -68,7 +68,7 @@ const group = (desired: number, members: Partial<typeof NOBODY> = {}, launchProc
 });
 
 describe('Compute Capacity', () => {
-  it('plans the rise, the time to write it, and the next poll, and hands on what it was told of launches', async () => {
+  it('plans the rise, the time to write it, and the next poll, and passes the launches on', async () => {
     expect(await computed(tasks(3, 2))).toEqual({
       decision: {
         from: 2,

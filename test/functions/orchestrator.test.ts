@@ -46,7 +46,7 @@ const NO_LAUNCHES: Activities = {
   breaker: { open: false },
 };
 
-/** The desired capacity here, at a time at which no schedule of these tests is in force unless one is told. */
+/** The desired capacity here, at a time at which by default no schedule of these tests is in force. */
 function desiredHere(scaling: Scaling, pool: Pool, at = '2026-01-04T12:00:00Z'): number {
   const { unclaimed, running, ready = running, booting = 0 } = pool;
   const { decision } = decide(
@@ -243,7 +243,7 @@ describe('as the orchestrator has it', () => {
       levers: { minReplicas: 2, maxReplicas: 10 },
     },
     {
-      rule: 'the time zone is UTC unless one is told',
+      rule: 'the default time zone is UTC',
       scaling: { ...TO_ZERO, schedules: [{ ...hours, minReplicas: 2 }] },
       at: '2026-07-06T17:59:00Z',
       levers: { minReplicas: 2, maxReplicas: 10 },
@@ -286,7 +286,7 @@ describe('as the orchestrator has it', () => {
   });
 });
 
-/** Each is told in docs/how-it-decides.md, "The levers". */
+/** docs/how-it-decides.md has each, in "Capacity settings". */
 describe('other than in the orchestrator', () => {
   it.each<{ rule: string; scaling: Scaling; pool: Pool; there: number; here: number }>([
     {

@@ -90,7 +90,7 @@ describe('launchDemand', () => {
     { boots: [60, 300, 100], peak: 2 },
     { boots: [60, 100, 300], peak: 2 },
     { boots: [300, 60], peak: 1 },
-  ])('is within the usual boot, in whatever order they are told: $boots', ({ boots, peak }) => {
+  ])('is within the usual boot, in any order: $boots', ({ boots, peak }) => {
     const launches = [9_000, 8_910, 8_820].map((seconds) => launch(seconds));
     expect(launchDemand(launches, boots.map(boot), NOW).peak).toBe(peak);
   });

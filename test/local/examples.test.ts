@@ -37,7 +37,7 @@ beforeAll(async () => {
 afterAll(() => aws?.stop());
 
 /**
- * The example's file. Where instance types are told by attributes, CloudFormation reads the image's parameter, which the
+ * The example's file. Where instance types are given by attributes, CloudFormation reads the image's parameter, which the
  * local AWS does not publish; so that one names an image.
  */
 function fleetsFileOf(name: string): string {

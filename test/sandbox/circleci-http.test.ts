@@ -86,7 +86,7 @@ describe.each(['http', 'direct'] as const)('the embedded CircleCI, %s,', (way) =
     expect(circleci.requests).toBe(1);
   });
 
-  it('answers with a fault instead, as it is told', async () => {
+  it('answers with a fault if one is set', async () => {
     const { circleci, ...ways } = await both();
     const { url, fetch } = ways[way];
     circleci.fault = ({ path }) =>

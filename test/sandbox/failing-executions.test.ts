@@ -132,7 +132,7 @@ describe.each(Object.keys(HANDLERS))('when the function of %s', (step) => {
   it.each([
     { does: 'refuses', service: crash },
     { does: 'hangs', service: hang },
-  ])('crashes and CloudWatch $does, the failure is told as it is', async ({ service }) => {
+  ])('crashes and CloudWatch $does, the workflow sends the failure itself', async ({ service }) => {
     const { sandbox, execute } = await short({ replace: { [step]: crash, 'Count Failure': service } });
     const execution = await execute();
     expect(execution).toMatchObject({ status: 'FAILED', error: 'TypeError' });

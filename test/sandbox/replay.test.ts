@@ -227,7 +227,7 @@ describe('the sandbox', () => {
     expect(sandbox.now).toBeLessThan(7_200 + 180);
   });
 
-  it('keeps the executions it is told to keep, and counts all', async () => {
+  it('keeps keepExecutions executions, and counts all', async () => {
     const sandbox = await openSandbox({ keepExecutions: 2 });
     const world = sandbox.addFleet({ ...LINUX, pollIntervalSeconds: 60 });
     const ended: string[] = [];

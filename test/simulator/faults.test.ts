@@ -41,7 +41,7 @@ describe('a fault in a replay, worked out by hand:', () => {
       waits: [10 + 93, 120 - 72 + 93],
     },
     {
-      case: 'webhooks are told when it is over',
+      case: 'webhooks arrive when it is over',
       choice: peer('runs-on'),
       jobs: [job(1)],
       faults: { outages: [{ from: 0, to: 62 }] },

@@ -207,7 +207,7 @@ describe('a replay, worked out by hand:', () => {
     });
   });
 
-  it('records queue and capacity as often as it is told', () => {
+  it('records queue and capacity at the given interval', () => {
     const { series } = replay([job(1, 100)], level(), WORLD, { seriesEvery: 60 });
     expect(series).toEqual([
       { at: 0, unclaimed: 0, running: 0, desired: 0, instances: 0 },

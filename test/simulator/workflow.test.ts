@@ -104,7 +104,7 @@ async function both({ workload, hours, settings, boot = WORLD.boot, faults }: Ex
   const world = { ...WORLD, boot };
   const choice = ours(settings);
   const all = { ...NO_FAULTS, ...faults };
-  // What is Spot of a replay is told in its cost.
+  // The cost of a replay has its Spot instances.
   const {
     policy,
     spotLaunches: _spotLaunches,

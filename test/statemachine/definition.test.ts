@@ -185,7 +185,7 @@ describe.each(functions)('%s', (name, task) => {
     }
   });
 
-  it('is told which fleet and which execution it works for', () => {
+  it('gets its fleet and its execution', () => {
     const fleet = machine === definition ? '$$.Execution.Input.fleet' : '$.fleet';
     expect(task.Parameters).toMatchObject({ 'fleet.$': fleet, 'execution.$': '$$.Execution.Name' });
   });
@@ -203,7 +203,7 @@ describe('Observe', () => {
   const observe = state(definition, 'Observe');
   if (observe.Type !== 'Parallel') throw new Error('Observe is no Parallel state');
 
-  it('hands each branch what its function is told', () => {
+  it('passes to each branch the input of its function', () => {
     const told = observe.Branches.flatMap(({ States }) => Object.values(States))
       .filter((each) => each.Type === 'Task')
       .flatMap((each) => Object.values(each.Parameters).map(String));
@@ -345,7 +345,7 @@ describe('the breaker', () => {
     expect(successors(state(definition, 'Breaker Open'))).toEqual(['First Poll']);
   });
 
-  it('is told with why, when the next canary may launch, and what to do', () => {
+  it('is announced with the reason, the time of the next canary, and what to do', () => {
     const message = String(serviceTask('Announce Breaker').Parameters['Message.$']);
     for (const path of ['failures', 'reason', 'canaryAt'])
       expect(message).toContain(`$.activities.breaker.${path}`);
@@ -401,7 +401,7 @@ describe('the errors that it names', () => {
     expect(failures).toEqual(expect.arrayContaining(ours));
   });
 
-  it('are thrown by a function, or by AWS around it, also where the kinds of failure are told apart', () => {
+  it('are thrown by a function, or by AWS around it, also where the kinds of failure are distinguished', () => {
     const question = JSON.stringify(state(definition, 'Which Failure?'));
     const compared = [...question.matchAll(/"\$\.error","String(?:Equals|Matches)":"([^"]+)"/g)].map(
       ([, error = '']) => error,

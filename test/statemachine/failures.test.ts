@@ -196,7 +196,7 @@ describe.each(EXAMPLES)('an execution whose step $step fails', ({ step, error })
     ]);
   });
 
-  it('is told all the same if CloudWatch cannot be reached', async () => {
+  it('is sent anyway if CloudWatch cannot be reached', async () => {
     const { execution, states, counted, messages } = await executed({
       [step]: failing(error),
       'Count Failure': failing('CloudWatch.ServiceUnavailableException'),
@@ -271,7 +271,7 @@ describe('an open breaker', () => {
   const found = (breaker: ActivitiesJson['breaker']) => async () => activities({ breaker });
   const news = { ...openBreaker(3_600), news: true } as const;
 
-  it('that has news is told to the topic: why, and when the next canary may launch', async () => {
+  it('that has news is sent to the topic, with the reason and the time of the next canary', async () => {
     const { execution, states, messages } = await executed({ 'Describe Activities': found(news) });
     expect(execution.status).toBe('SUCCEEDED');
     expect(states.slice(0, 6)).toEqual([
@@ -291,7 +291,7 @@ describe('an open breaker', () => {
       expect(messages[0]?.message).toContain(part);
   });
 
-  it('without news is shown in the graph, and not told again', async () => {
+  it('without news is shown in the graph, and not sent again', async () => {
     const { states, messages } = await executed({ 'Describe Activities': found(openBreaker(3_600)) });
     expect(states).toContain('Breaker Open');
     expect(states).not.toContain('Announce Breaker');

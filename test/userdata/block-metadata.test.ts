@@ -53,7 +53,7 @@ describeScript('block-metadata', () => {
       nft: { nft: 'exit 1' },
     },
     { case: 'there is no nft', environment: { ALLOW_INSTANCE_METADATA: 'false' }, nft: {} },
-    { case: 'it is not told whether to', environment: {}, nft: { nft: KEEPS_RULES } },
+    { case: 'the setting is missing', environment: {}, nft: { nft: KEEPS_RULES } },
   ])('fails, and so does the start of the runner, if $case', async ({ environment, nft }) => {
     const instance = await Instance.start({ commands: nft });
     const { status } = await instance.run('block-metadata', environment);

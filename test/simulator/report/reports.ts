@@ -14,7 +14,7 @@ export const MORNING: JobTable = tableOf(
   WORKLOADS['working-day'].generate(1).filter(({ queuedAt }) => queuedAt < 7_200),
 );
 
-/** What is told of a report of these jobs. */
+/** The texts about a report of these jobs. */
 export function reportOf(
   words: { policies?: string; set?: string[]; source?: string; jobs?: JobTable } & Pick<
     ReportOptions,
