@@ -182,13 +182,13 @@ describe('a launch that fails', () => {
   ] as const)('because it is $fault says why', async ({ fault, StatusCode, seconds, says, next }) => {
     one({ launchFault: first(fault) });
     agenda.advance(Math.max(seconds, fault === 'refused' || fault === 'no-spot' ? relaunch : 0));
-    const told = await activities();
-    const failed = told.find(({ StatusMessage }) => StatusMessage !== undefined);
+    const all = await activities();
+    const failed = all.find(({ StatusMessage }) => StatusMessage !== undefined);
     expect(failed).toMatchObject({ StatusCode, StatusMessage: expect.stringMatching(says), Progress: 100 });
     expect([second(failed?.StartTime), second(failed?.EndTime)]).toEqual([0, seconds]);
     expect(failed?.Description).toMatch(/^Launching a new EC2 instance(: i-\w{17})?\. {2}Status Reason: /);
     expect(failed?.Description?.endsWith(failed.StatusMessage ?? '-')).toBe(true);
-    expect(told.filter((activity) => activity !== failed).map(line)).toEqual([next]);
+    expect(all.filter((activity) => activity !== failed).map(line)).toEqual([next]);
   });
 
   it('names no instance if EC2 refused it, and is recorded again at each try', async () => {
@@ -224,13 +224,13 @@ describe('the activity of a termination', () => {
   it('says nothing of capacity at the minimum, where the instance is replaced', async () => {
     group({ minSize: 1 });
     agenda.advance(LEAVES);
-    const told = await activities();
-    expect(told.map(line)).toEqual([
+    const all = await activities();
+    expect(all.map(line)).toEqual([
       `${LEAVES}- PreInService: ${NEXT_LAUNCH}`,
       `${LEAVES}-${LEAVES} Successful: ${TERMINATION}`,
       `0-${READY} Successful: ${LAUNCH}`,
     ]);
-    expect(told[1]?.Cause).toBe(
+    expect(all[1]?.Cause).toBe(
       `At 2026-01-05T08:06:48Z instance ${INSTANCE} was taken out of service in response to a user request.`,
     );
   });
@@ -253,7 +253,7 @@ describe('the record', () => {
       runners.setDesiredCapacity(runners.desired + 1);
     }
     agenda.advance(READY);
-    expect((await lines()).map((told) => told.split(':')[0])).toEqual([
+    expect((await lines()).map((text) => text.split(':')[0])).toEqual([
       '30- MidLifecycleAction',
       '30- MidLifecycleAction',
       '10- MidLifecycleAction',

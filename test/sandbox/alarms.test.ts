@@ -97,7 +97,7 @@ describe('the alarms of a run', () => {
     expect(alarms([])).toEqual([]);
   });
 
-  it('ring for a failure that goes on, by who tells of it, and are over after it', () => {
+  it('ring for a failure that lasts, together with the composite alarm, and end after it', () => {
     expect(alarms([{ name: 'CircleCiRefuses', minutes: from(10, 19) }])).toEqual([
       { heading: `${NEEDS_YOU}: linux`, ringings: [{ from: 13, until: 25 }] },
       { heading: 'CircleCI Refuses: linux', ringings: [{ from: 13, until: 25 }] },
@@ -108,7 +108,7 @@ describe('the alarms of a run', () => {
     ]);
   });
 
-  it('ring again for what comes again', () => {
+  it('ring again when the failure comes back', () => {
     const minutes = [...from(3, 5), ...from(20, 22)];
     expect(alarms([{ name: 'StepBroken', minutes }])[0]).toEqual({
       heading: OUTAGE,
@@ -142,7 +142,7 @@ describe('the alarms of a run', () => {
     });
   });
 
-  it('ring of a fleet without polls, unless it is known why', () => {
+  it('ring for a fleet without polls, unless another alarm has the cause', () => {
     expect(alarms([], { silent: ['macos'] })).toEqual([
       { heading: OUTAGE, ringings: [{ from: 7 }] },
       { heading: 'Scaler Not Running: macos', ringings: [{ from: 7 }] },
@@ -157,14 +157,14 @@ describe('the alarms of a run', () => {
     expect(alarms([ofAnother], { silent: ['macos'] }).map(({ heading }) => heading)).toContain(OUTAGE);
   });
 
-  it('ring for executions that fail, unless it is known why', () => {
+  it('ring for failed executions, unless another alarm has the cause', () => {
     const failed = from(0, 29);
     expect(alarms([], { failed }).map(({ heading }) => heading)).toEqual([OUTAGE, 'Executions Failed']);
     const why = { name: 'SecretsUnreadable', minutes: from(0, 29) };
     expect(alarms([why], { failed }).map(({ heading }) => heading)).not.toContain(OUTAGE);
   });
 
-  it('ring for executions that time out, whatever else is known', () => {
+  it('ring for executions that time out, also if another alarm rings', () => {
     const why = { name: 'SecretsUnreadable', minutes: from(0, 29) };
     const headings = alarms([why], { timedOut: from(10, 12) }).map(({ heading }) => heading);
     expect(headings).toEqual([

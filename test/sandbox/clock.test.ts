@@ -16,7 +16,7 @@ describe('the virtual clock', () => {
     expect(clock.now()).toBe(START.getTime());
   });
 
-  it('passes a day in no time', async () => {
+  it('lets a day pass in less than 10 s', async () => {
     const before = performance.now();
     await clock.run(sleep(86_400));
     expect(clock.now() - START.getTime()).toBe(86_400_000);
@@ -42,7 +42,7 @@ describe('the virtual clock', () => {
     expect(woken).toEqual([5, 12, 30]);
   });
 
-  it('is obeyed by deadlines', async () => {
+  it('aborts deadlines when their time has come', async () => {
     const deadline = clock.timeout(7_750);
     await clock.run(sleep(7.7));
     expect(deadline.aborted).toBe(false);
@@ -51,7 +51,7 @@ describe('the virtual clock', () => {
     expect(deadline.reason).toMatchObject({ name: 'TimeoutError' });
   });
 
-  it('hands on what the work answers, or fails with', async () => {
+  it('returns the result of the work, or throws its error', async () => {
     expect(await clock.run(sleep(1).then(() => 'done'))).toBe('done');
     const failing = sleep(1).then(() => {
       throw new RangeError('lost');
@@ -59,7 +59,7 @@ describe('the virtual clock', () => {
     await expect(clock.run(failing)).rejects.toThrow(RangeError);
   });
 
-  it('says so when nothing is left to wait for', async () => {
+  it('throws when no timer is left', async () => {
     await expect(clock.run(new Promise(() => {}))).rejects.toThrow('no timer left to wait for');
   });
 
@@ -78,7 +78,7 @@ describe('the virtual clock', () => {
     expect(called).toEqual(['kept']);
   });
 
-  it('wakes who waits for a deadline, and passes one for which nobody waits', async () => {
+  it('wakes code that waits for a deadline, and skips deadlines without listeners', async () => {
     const awaited = clock.timeout(5_000);
     clock.timeout(4_000);
     const abortedAt = new Promise((resolve) => {

@@ -63,26 +63,29 @@ describe('an execution', () => {
     { case: 'fewer were asked for', had: 0, queued: 5, meanwhile: 3, left: 5 },
     { case: 'more were asked for, which a fall would cancel', had: 4, queued: 1, meanwhile: 6, left: 6 },
     { case: 'fewer were asked for, whose fall is enough', had: 4, queued: 1, meanwhile: 2, left: 2 },
-  ])('looks again before it writes: when $case since it decided, $left are left', async (example) => {
-    const { had, queued, meanwhile, left } = example;
-    const { world, execute } = await oneFleet({
-      queued,
-      fleet: { pollIntervalSeconds: 60, durations: { request: 1_000 } },
-      replace: {
-        'Compute Capacity': async (input, computeCapacity) => {
-          const decided = await computeCapacity(input);
-          world.group.setDesiredCapacity(meanwhile);
-          return decided;
+  ])(
+    'reads the group again before it writes: when $case since it decided, $left are left',
+    async (example) => {
+      const { had, queued, meanwhile, left } = example;
+      const { world, execute } = await oneFleet({
+        queued,
+        fleet: { pollIntervalSeconds: 60, durations: { request: 1_000 } },
+        replace: {
+          'Compute Capacity': async (input, computeCapacity) => {
+            const decided = await computeCapacity(input);
+            world.group.setDesiredCapacity(meanwhile);
+            return decided;
+          },
         },
-      },
-    });
-    world.group.setDesiredCapacity(had);
-    const execution = await execute();
-    expect(visits(execution, 'Update Group')).toHaveLength(1);
-    expect(world.group.desired).toBe(left);
-  });
+      });
+      world.group.setDesiredCapacity(had);
+      const execution = await execute();
+      expect(visits(execution, 'Update Group')).toHaveLength(1);
+      expect(world.group.desired).toBe(left);
+    },
+  );
 
-  it('takes a function that answers nothing for one that answers null, as Lambda does', async () => {
+  it('treats the answer undefined as null, as Lambda does', async () => {
     const { execute } = await oneFleet({
       queued: 1,
       fleet: { pollIntervalSeconds: 60 },
@@ -110,7 +113,7 @@ describe('an execution', () => {
     expect(sandbox.aws.calls.get('DescribeScalingActivities')).toBe(1);
   });
 
-  it('keeps of each poll what its steps were asked, and what they answered', async () => {
+  it('records the parameters and the answer of each step in each poll', async () => {
     const { execute } = await oneFleet({ queued: 1, fleet: { pollIntervalSeconds: 20 } });
     const execution = await execute();
     for (const step of ['Count Unclaimed', 'Compute Capacity']) {
@@ -167,7 +170,7 @@ describe('an execution goes through the definition as it is drawn', () => {
     ]);
   });
 
-  it('when the breaker is open, of which it tells once', async () => {
+  it('when the breaker is open, with one message to the topic', async () => {
     const { sandbox, world } = await oneFleet({
       queued: 3,
       fleet: { ...everyMinute, launchFault: () => 'failing' },
@@ -212,19 +215,19 @@ describe('polls', () => {
     expect(world.outcomes.failed).toBe(0);
   });
 
-  it('are as rare as the fleet wants them', async () => {
+  it('are at most quietPollInterval apart', async () => {
     const { execute } = await oneFleet({ fleet: { quietPollIntervalSeconds: 20 } });
     expect(polledAt(await execute())).toEqual([0, 20, 40]);
   });
 
-  it('come often again within the execution that first sees a task', async () => {
+  it('become frequent in the execution that first sees a task', async () => {
     const sandbox = await openSandbox();
     sandbox.addFleet({ ...LINUX, quietPollIntervalSeconds: 20 }, jobs(1, 60, 25));
     sandbox.catchUp();
     expect(polledAt(await sandbox.execute('linux'))).toEqual([0, 20, 40, 45, 50]);
   });
 
-  it('measure nothing but themselves where nothing happens', async () => {
+  it('publish only their duration while nothing happens', async () => {
     const { sandbox, execute } = await oneFleet();
     await execute();
     expect(sandbox.workflow.metrics.map(({ name }) => name)).toEqual(['PollDuration']);

@@ -32,7 +32,7 @@ beforeEach(() => {
   aws.staleness = 0;
 });
 
-/** What was read at a time, by readers that lag by so many seconds. */
+/** Reads the group at a time, with reads that lag by this many seconds. */
 async function read(at: number, staleness: number) {
   agenda.advance(at);
   aws.staleness = staleness;

@@ -204,10 +204,10 @@ describe('Observe', () => {
   if (observe.Type !== 'Parallel') throw new Error('Observe is no Parallel state');
 
   it('passes to each branch the input of its function', () => {
-    const told = observe.Branches.flatMap(({ States }) => Object.values(States))
+    const paths = observe.Branches.flatMap(({ States }) => Object.values(States))
       .filter((each) => each.Type === 'Task')
       .flatMap((each) => Object.values(each.Parameters).map(String));
-    for (const path of told.filter((path) => !path.startsWith('$$'))) {
+    for (const path of paths.filter((path) => !path.startsWith('$$'))) {
       const [, key = ''] = path.split('.');
       if (key === 'poll') continue;
       expect(observe.Parameters).toMatchObject({ [`${key}.$`]: `$$.Execution.Input.${key}` });
@@ -302,7 +302,7 @@ describe('Count Failure', () => {
 describe.each(['Announce Failure', 'Announce Breaker'])('%s', (name) => {
   const task = serviceTask(name);
 
-  it("tells it to the fleet's topic", () => {
+  it("sends it to the fleet's topic", () => {
     expect(task.Resource).toBe('arn:aws:states:::sns:publish');
     expect(task.Parameters).toMatchObject({ 'TopicArn.$': '$$.Execution.Input.alarmTopicArn' });
   });

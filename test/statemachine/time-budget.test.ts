@@ -269,7 +269,7 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
     ),
     { minLength: 1, maxLength: 60 },
   );
-  const sights = fc.array(
+  const observations = fc.array(
     fc.oneof(
       { weight: 4, arbitrary: fc.record({ unclaimed: fc.nat({ max: 3 }) }) },
       { weight: 1, arbitrary: fc.record({ retryAfterSeconds: fc.integer({ min: 1, max: 40 }) }) },
@@ -292,13 +292,18 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
   it('never gets an execution beyond its timeout', async () => {
     const walked = new Set<string>();
     await fc.assert(
-      fc.asyncProperty(shares, sights, histories, intervals, async (shares, sights, history, intervals) => {
-        const told = activities(history);
-        const adversary = { takes: inTurn(shares), sees: inTurn(sights), activities: told };
-        const { end, path } = await walk(adversary, intervals);
-        expect(end).toBeLessThanOrEqual(seconds - SLACK_SECONDS);
-        for (const name of path) walked.add(name);
-      }),
+      fc.asyncProperty(
+        shares,
+        observations,
+        histories,
+        intervals,
+        async (shares, seen, history, intervals) => {
+          const world = { takes: inTurn(shares), sees: inTurn(seen), activities: activities(history) };
+          const { end, path } = await walk(world, intervals);
+          expect(end).toBeLessThanOrEqual(seconds - SLACK_SECONDS);
+          for (const name of path) walked.add(name);
+        },
+      ),
       { numRuns: 750 },
     );
     // Everything but what a failure leads to, whose time is added up in each step.

@@ -10,7 +10,7 @@ export type PlanJson = z.input<typeof Plan>;
 /** When the executions of the tests start, unless a test says otherwise. */
 export const EXECUTION_START = Date.parse('2026-01-05T08:00:00Z');
 
-/** The time so many seconds into the execution, as the workflow writes it. */
+/** The time this many seconds after the execution's start, as the workflow writes it. */
 export const secondsIn = (seconds: number, start = EXECUTION_START) =>
   new Date(start + seconds * 1_000).toISOString();
 
@@ -50,7 +50,7 @@ export function activities(changes: Partial<ActivitiesJson> = {}): ActivitiesJso
   };
 }
 
-/** The breaker as Describe Activities opens it, with its canary due in so many seconds. */
+/** The breaker as Describe Activities opens it, with its canary due in this many seconds. */
 export function openBreaker(canaryInSeconds: number): Extract<ActivitiesJson['breaker'], { open: true }> {
   return {
     open: true,

@@ -1,4 +1,4 @@
-/** Everything that an error tells whoever prints it: its name, message and stack, and those of its causes. */
+/** All text of an error: its name, message and stack, and those of its causes. */
 export function said(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause === undefined ? '' : said(error.cause);

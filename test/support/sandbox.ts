@@ -18,7 +18,7 @@ export const openSandbox = (options: SandboxOptions = {}): Promise<Sandbox> => S
 export const jobs = (number: number, durationSeconds = 600, queuedAt = 0) =>
   Array.from({ length: number }, () => ({ queuedAt, durationSeconds }));
 
-/** Opens a sandbox with one fleet and so many jobs in its queue. */
+/** Opens a sandbox with one fleet and this many jobs in its queue. */
 export async function oneFleet(
   options: SandboxOptions & { fleet?: Partial<SandboxFleet>; queued?: number } = {},
 ): Promise<{ sandbox: Sandbox; world: FleetWorld; execute: () => Promise<Execution> }> {
@@ -57,6 +57,6 @@ export const counted = (failure: string, step: string, fleet = 'linux') =>
     value: 1,
   }));
 
-/** Where docs/operations.md tells of a failure, by its state. */
+/** Where docs/operations.md describes a failure, by its state. */
 export const seeOperations = (state: string) =>
   ` See docs/operations.md#${state.toLowerCase().replaceAll(' ', '-')}`;
