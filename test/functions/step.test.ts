@@ -43,6 +43,18 @@ describe('a step', () => {
     expect(await handler(() => ({ desired: 3 }))(input)).toEqual({ desired: 3 });
   });
 
+  it('runs with the dependencies that it is given, and keeps its own for other calls', async () => {
+    const production = { log, now: () => 1, answer: 'from production' };
+    const own = step('Describe Group', DescribeGroupInput, production, async (_, { answer, now }) => [
+      answer,
+      now(),
+    ]);
+    const other = own.with({ answer: 'from a test', now: () => 2 });
+    expect(await other(input)).toEqual(['from a test', 2]);
+    expect(await own.with({ now: () => 3 })(input)).toEqual(['from production', 3]);
+    expect(await own(input)).toEqual(['from production', 1]);
+  });
+
   it('hands the parsed input on, without what is not in the contract', async () => {
     const echo = step('Describe Group', DescribeGroupInput, { log }, async (parsed) => parsed);
     const poll = { ...input.poll, executionStartedAt: EXECUTION_START };
