@@ -28,7 +28,7 @@ interface Options {
 async function executeOnce(fleet: string, options: Options, shell: Shell): Promise<void> {
   const { terminal, env } = shell;
   const { colours } = terminal;
-  const { stateMachineArn, input } = await readSchedule(options.stack, fleet);
+  const stateMachineArn = await workflowOf(options.stack, fleet);
   const sfn = new SFNClient({
     requestHandler: { requestTimeout: ANSWER_MILLISECONDS, throwOnRequestTimeout: true },
     // The prefix names AWS's own host for synchronous executions, which no other endpoint has.
@@ -38,9 +38,7 @@ async function executeOnce(fleet: string, options: Options, shell: Shell): Promi
   const answer = await sfn.send(
     new StartSyncExecutionCommand({
       stateMachineArn,
-      input: JSON.stringify(
-        options.full ? input : { ...input, pollIntervalSeconds: 60, quietPollIntervalSeconds: 60 },
-      ),
+      input: JSON.stringify({ fleet, ...(!options.full && { once: true }) }),
     }),
   );
   const startedAt = answer.startDate ?? new Date();
@@ -72,18 +70,15 @@ async function executeOnce(fleet: string, options: Options, shell: Shell): Promi
   );
 }
 
-/** The state machine and the input of the fleet's deployed schedule. */
-async function readSchedule(
-  stack: string,
-  fleet: string,
-): Promise<{ stateMachineArn: string; input: object }> {
+/** The state machine that the fleet's deployed schedule starts. */
+async function workflowOf(stack: string, fleet: string): Promise<string> {
   const scheduler = new SchedulerClient({ maxAttempts: 2 });
   const prefix = `${stack}-`;
   try {
     const { Target } = await scheduler.send(
       new GetScheduleCommand({ GroupName: stack, Name: prefix + fleet }),
     );
-    return { stateMachineArn: Target?.Arn ?? '', input: JSON.parse(Target?.Input ?? '{}') };
+    return Target?.Arn ?? '';
   } catch (error) {
     const { Schedules = [] } = await ifNotFound(error, () =>
       scheduler.send(new ListSchedulesCommand({ GroupName: stack })),

@@ -60,7 +60,11 @@ async function run(options: Options, ended: AbortSignal, terminal: Terminal): Pr
     await new SecretsManagerClient({}).send(
       new PutSecretValueCommand({
         SecretId: outputs.LocalScalerSecretName,
-        SecretString: JSON.stringify({ resource_class: RESOURCE_CLASS, circle_token: TOKEN }),
+        SecretString: JSON.stringify({
+          resource_class: RESOURCE_CLASS,
+          circleci_url: fleet.circleciUrl,
+          circle_token: TOKEN,
+        }),
       }),
     );
     report(`Deployed ${outputs.StateMachineArn}. Its schedule starts an execution every minute.`);

@@ -34,7 +34,11 @@ async function storeSecrets(name: string, options: Options, { terminal, stdin }:
 
   const [apiToken, classToken] = await readTokens(stdin);
   const client = new SecretsManagerClient({});
-  const scaler = JSON.stringify({ resource_class: fleet.resourceClass, circle_token: apiToken });
+  const scaler = JSON.stringify({
+    resource_class: fleet.resourceClass,
+    circleci_url: fleet.circleciUrl,
+    circle_token: apiToken,
+  });
   await client.send(new PutSecretValueCommand({ SecretId: scalerSecret, SecretString: scaler }));
   await client.send(new PutSecretValueCommand({ SecretId: runnerSecret, SecretString: classToken }));
   terminal.print(`Stored the tokens in ${scalerSecret} and ${runnerSecret}.`);

@@ -21,7 +21,7 @@ const RESOURCE_CLASS = /^[a-z0-9_-]+\/[A-Za-z0-9:_+-]+$/;
 const MOST_RESOURCES = 500;
 
 /** Number of fleets with the fewest settings that fit into a stack. A test checks both numbers. */
-export const MOST_FLEETS = 16;
+export const MOST_FLEETS = 15;
 
 /** Number of fleets that fit whatever their settings are. A VPC takes most of the resources. */
 export const MOST_FLEETS_WITH_VPC = 10;
@@ -32,8 +32,12 @@ const FLEET_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
 const FLEET_NAME_FAULT =
   'must have a name of a letter and at most 31 more letters, digits, hyphens and underscores';
 
-/** Scheme, host, optional port and path, to which the API's paths can be appended and which a shell can quote. */
-const SERVER_URL = /^(?=.{1,261}$)https?:\/\/[A-Za-z0-9.-]+(:\d+)?(\/[A-Za-z0-9._~/-]*)?$/;
+/**
+ * Host and optional path, over HTTPS: the API's paths can be appended, a shell can quote it, and a token may be sent
+ * there. A stand-in on this machine may have a port, and HTTP. functions/lib/circleci-url.ts checks it again.
+ */
+const SERVER_URL =
+  /^(?=.{1,261}$)(?!.*\/\.{1,2}(\/|$))(https:\/\/[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*|https?:\/\/(localhost|127\.0\.0\.1)(:\d{1,5})?)(\/[A-Za-z0-9._~-]+)*\/?$/;
 
 const SECRET_NAME = /^[A-Za-z0-9/_+=.@-]{1,512}$/;
 
@@ -52,7 +56,10 @@ export const Fleet = z
       ...INSTANCE_SETTINGS,
       ...CAPACITY_SETTINGS,
       ...DURATION_SETTINGS,
-      circleciUrl: text('a URL such as https://runner.circleci.com, without a query or a user', SERVER_URL)
+      circleciUrl: text(
+        'a URL such as https://runner.circleci.com: https, without a port, a query or a user',
+        SERVER_URL,
+      )
         .default('https://runner.circleci.com')
         .describe("URL of CircleCI's runner API. For CircleCI server: https://<server-host>."),
       ...IMAGE_SETTINGS,

@@ -4,15 +4,25 @@ import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { decidePoll, pollDuration } from './lib/poll.ts';
 import { step } from './lib/step.ts';
 
+/** Longer than an execution, so that no second poll fits into it. */
+const ONE_POLL = { pollIntervalSeconds: 60, quietPollIntervalSeconds: 60 };
+
 /** Decides what the group's desired capacity should be, and when the next poll is due. */
 export const handler = step(
   'Compute Capacity',
   ComputeCapacityInput,
   { metrics: fleetMetrics() },
   async (input, world) => {
-    const { metrics, ...plan } = decidePoll(input, input.observed, input, world.now());
+    const { settings, executionStartedAt } = input;
+    const deployed = await world.settings.of(input);
+    const { metrics, ...plan } = decidePoll(
+      input,
+      input.observed,
+      { ...deployed, ...(settings.once && ONE_POLL), executionStartedAt },
+      world.now(),
+    );
     publishMetrics(world.metrics, input.fleet, metrics);
-    return z.encode(Plan, plan);
+    return z.encode(Plan, { ...plan, settings, next: { ...plan.next, settings } });
   },
   // The record of a decision, in one line.
   ({ decision }, { observed, poll }, { now }) => ({

@@ -12,12 +12,12 @@ export const handler = step(
   'Describe Activities',
   DescribeActivitiesInput,
   { autoScaling: autoScalingClient(), metrics: fleetMetrics() },
-  async (input, { autoScaling, metrics, now }) => {
-    const { fleet, groupName, warmPoolAuto } = input;
-    const found = await describeActivities(autoScaling, groupName, { all: warmPoolAuto });
+  async (input, { autoScaling, metrics, settings, now }) => {
+    const deployed = await settings.of(input);
+    const found = await describeActivities(autoScaling, deployed.groupName, { all: deployed.warmPoolAuto });
     const at = now();
-    const activities = summariseActivities(found, input, at);
-    publishMetrics(metrics, fleet, {
+    const activities = summariseActivities(found, deployed, at);
+    publishMetrics(metrics, input.fleet, {
       ...(activities.failedLaunches > 0 && { FailedLaunches: activities.failedLaunches }),
       ...(activities.placementRefusals !== undefined && { PlacementRefusals: activities.placementRefusals }),
       ...(isFallbackInForce(activities.spotShortageAt, at) && { SpotFallback: 1 }),

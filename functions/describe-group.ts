@@ -7,5 +7,8 @@ export const handler = step(
   'Describe Group',
   DescribeGroupInput,
   { autoScaling: autoScalingClient() },
-  (input, { autoScaling }) => describeGroup(autoScaling, input.groupName),
+  async (input, { autoScaling, settings }) => {
+    const { groupName } = await settings.of(input);
+    return describeGroup(autoScaling, groupName);
+  },
 );

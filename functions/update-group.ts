@@ -21,7 +21,9 @@ export const handler = step(
   'Update Group',
   UpdateGroupInput,
   { autoScaling: autoScalingClient(), metrics: fleetMetrics() },
-  async ({ fleet, groupName, decision, again }, { autoScaling, metrics }) => {
+  async (input, { autoScaling, metrics, settings }) => {
+    const { fleet, decision, again } = input;
+    const { groupName } = await settings.of(input);
     const group = await describeGroup(autoScaling, groupName);
     const desired = stillToWrite(decision, group);
     const { suspended, byBreaker } = group.launchProcess;

@@ -41,6 +41,7 @@ export interface RunnerLaunchTemplateProps {
 export class RunnerLaunchTemplate extends LaunchTemplate {
   private readonly image: RunnerImage;
   private readonly instanceRole: InstanceRole;
+  private readonly network: RunnerNetwork;
 
   constructor(scope: Construct, id: string, props: RunnerLaunchTemplateProps) {
     const { fleet, groupName, image, network, role, runnerSecret, install, log } = props;
@@ -82,6 +83,7 @@ export class RunnerLaunchTemplate extends LaunchTemplate {
     });
     this.image = image;
     this.instanceRole = role;
+    this.network = network;
     for (const group of otherGroups) this.addSecurityGroup(group);
     // The volumes' name; the instances have theirs from the group.
     Tags.of(this).add('Name', groupName);
@@ -95,13 +97,31 @@ export class RunnerLaunchTemplate extends LaunchTemplate {
   allowLaunch(role: Role): void {
     const arn = (resource: string, resourceName: string) =>
       Stack.of(this).formatArn({ service: 'ec2', resource, resourceName });
+    const launchTemplate = {
+      ArnEquals: { 'ec2:LaunchTemplate': arn('launch-template', this.launchTemplateId ?? '') },
+    };
+    // The image, the security groups, the key pair and the snapshots must be those of the template.
+    // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/use-launch-templates-to-control-launching-instances.html
     allow(role, {
       actions: ['ec2:RunInstances'],
       resources: ['*'],
-      conditions: {
-        ArnEquals: { 'ec2:LaunchTemplate': arn('launch-template', this.launchTemplateId ?? '') },
-      },
-      wildcard: 'A launch involves many resources; a condition restricts it to one launch template.',
+      conditions: { ...launchTemplate, Bool: { 'ec2:IsLaunchTemplateResource': 'true' } },
+      wildcard: 'A launch involves many resources; conditions restrict them to those of one launch template.',
+    });
+    // The group chooses among instance types and subnets.
+    allow(role, {
+      actions: ['ec2:RunInstances'],
+      resources: ['instance', 'network-interface', 'volume'].map((resource) => arn(resource, '*')),
+      conditions: launchTemplate,
+      wildcard: 'What a launch makes has no id yet; a condition restricts it to one launch template.',
+    });
+    allow(role, {
+      actions: ['ec2:RunInstances'],
+      resources: this.network.subnetIds?.map((subnetId) => arn('subnet', subnetId)) ?? [arn('subnet', '*')],
+      conditions: launchTemplate,
+      ...(this.network.subnetIds === undefined && {
+        wildcard: 'The subnets of the default VPC are not known before the deployment.',
+      }),
     });
     allow(role, {
       actions: ['ec2:CreateTags'],

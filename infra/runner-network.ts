@@ -13,6 +13,8 @@ export class RunnerNetwork extends Construct {
   /** Zones for the default VPC, subnets for another VPC. */
   readonly zones: { availabilityZones: string[] } | { vpcZoneIdentifier: string[] };
   readonly securityGroupIds: string[];
+  /** The subnets, if they are known: those of the default VPC are not. */
+  readonly subnetIds: string[] | undefined;
   /** Whether the subnets may have no IPv4 addresses: only those of an adopter's VPC may. */
   readonly perhapsIpv6Only: boolean;
 
@@ -33,6 +35,7 @@ export class RunnerNetwork extends Construct {
       this.zones = { vpcZoneIdentifier: network.subnetIds };
       this.securityGroupIds = network.securityGroupIds ?? [securityGroup(scope, fleet, network.vpcId)];
     }
+    this.subnetIds = 'vpcZoneIdentifier' in this.zones ? this.zones.vpcZoneIdentifier : undefined;
   }
 }
 

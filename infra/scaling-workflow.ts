@@ -10,6 +10,7 @@ import { capacityOf, onDemandPercentage } from '../fleets/effective.ts';
 import { logicalId } from '../fleets/names.ts';
 import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
+import { FleetParameter } from './fleet-parameter.ts';
 import { allow } from './permissions.ts';
 import type { RunnerFleet } from './runner-fleet.ts';
 import { type TaskFunctions, taskFunctions } from './task-functions.ts';
@@ -55,12 +56,15 @@ export class ScalingWorkflow extends Construct {
       role,
       // From the text, so that the template holds the file as it is.
       definitionBody: DefinitionBody.fromString(definition),
-      definitionSubstitutions: Object.fromEntries(
-        Object.entries(this.taskFunctions).map(([name, { functionArn }]) => [
-          `${name}FunctionArn`,
-          functionArn,
-        ]),
-      ),
+      definitionSubstitutions: {
+        ...Object.fromEntries(
+          Object.entries(this.taskFunctions).map(([name, { functionArn }]) => [
+            `${name}FunctionArn`,
+            functionArn,
+          ]),
+        ),
+        AlarmTopicArn: topic.topicArn,
+      },
       logs: {
         level: LogLevel.ALL,
         // The state has no secrets, only their names.
@@ -107,9 +111,26 @@ export class ScalingWorkflow extends Construct {
     for (const fleet of fleets) this.schedule(fleet, schedulerRole, topic);
   }
 
-  /** Starts an execution for the fleet every minute; its input explains itself in the console. */
+  /** Starts an execution for the fleet every minute. The input names the fleet, and decides nothing. */
   private schedule(fleet: RunnerFleet, role: Role, topic: AlarmTopic): void {
     const { config } = fleet;
+    const settings = new FleetParameter(this, `${logicalId(config.name)}Parameter`, {
+      fleet: config.name,
+      settings: {
+        resourceClass: config.resourceClass,
+        circleciUrl: config.circleciUrl,
+        scalerSecretName: fleet.scalerSecret.secretName,
+        groupName: fleet.groupName,
+        alarmTopicArn: topic.arnOf(config),
+        capacity: capacityOf(config),
+        pollIntervalSeconds: config.pollInterval,
+        quietPollIntervalSeconds: config.quietPollInterval,
+        breakerFailures: config.breaker.failures,
+        breakerWindowSeconds: config.breaker.window,
+        onDemandPercentage: onDemandPercentage(config),
+        warmPoolAuto: config.warmPool?.size === 'auto',
+      },
+    });
     const schedule = new CfnSchedule(this, `${logicalId(config.name)}Schedule`, {
       name: fleet.groupName,
       groupName: this.schedules.scheduleGroupName,
@@ -119,28 +140,15 @@ export class ScalingWorkflow extends Construct {
       target: {
         arn: this.stateMachine.stateMachineArn,
         roleArn: role.roleArn,
-        input: Stack.of(this).toJsonString({
-          fleet: config.name,
-          resourceClass: config.resourceClass,
-          circleciUrl: config.circleciUrl,
-          scalerSecretName: fleet.scalerSecret.secretName,
-          groupName: fleet.groupName,
-          capacity: capacityOf(config),
-          pollIntervalSeconds: config.pollInterval,
-          quietPollIntervalSeconds: config.quietPollInterval,
-          breakerFailures: config.breaker.failures,
-          breakerWindowSeconds: config.breaker.window,
-          onDemandPercentage: onDemandPercentage(config),
-          warmPoolAuto: config.warmPool?.size === 'auto',
-          alarmTopicArn: topic.arnOf(config),
-        }),
+        input: JSON.stringify({ fleet: config.name }),
         // A late start is dropped. The next minute's execution reads fresh counts.
         retryPolicy: { maximumEventAgeInSeconds: 60, maximumRetryAttempts: 2 },
         deadLetterConfig: { arn: this.deadLetters.queueArn },
       },
     });
-    // Made after the group that it is in: a name alone does not tell CloudFormation. And deleted before the Auto
-    // Scaling group, so that nothing is launched into a group on its way out.
-    schedule.node.addDependency(this.schedules, fleet.warmPool ?? fleet.group);
+    // CloudFormation makes the schedule after its schedule group, whose name alone makes no order, and after the settings
+    // that its executions read. It deletes the schedule before the Auto Scaling group, so that nothing is launched into a
+    // group on its way out.
+    schedule.node.addDependency(this.schedules, settings, fleet.warmPool ?? fleet.group);
   }
 }

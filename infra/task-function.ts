@@ -1,4 +1,4 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
 import { NodeFunction } from './node-function.ts';
@@ -20,6 +20,7 @@ export class TaskFunction extends NodeFunction {
       // Above each timeout that the workflow gives a Task, so that the workflow's timeout ends it.
       timeout: Duration.seconds(10),
       environment: {
+        STACK_NAME: Stack.of(scope).stackName,
         POWERTOOLS_SERVICE_NAME: entry,
         POWERTOOLS_LOG_LEVEL: 'INFO',
         POWERTOOLS_METRICS_NAMESPACE: METRIC_NAMESPACE,

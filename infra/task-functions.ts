@@ -1,5 +1,6 @@
 import type { Construct } from 'constructs';
 import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG } from '../functions/lib/tags.ts';
+import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSecret } from './fleet-secret.ts';
 import { allowDescribe } from './permissions.ts';
 import type { RunnerFleet } from './runner-fleet.ts';
@@ -11,9 +12,9 @@ export type TaskFunctions = ReturnType<typeof taskFunctions>;
 /** The function of each Task state, by the name of its placeholder in the definition, with its permissions. */
 export function taskFunctions(scope: Construct, fleets: RunnerFleet[]) {
   const functions = {
-    ReadSecrets: new TaskFunction(scope, 'ReadSecrets', {
-      entry: 'read-secrets',
-      description: "Proves that a fleet's scaler secret can be read and is whole",
+    ReadSettings: new TaskFunction(scope, 'ReadSettings', {
+      entry: 'read-settings',
+      description: "Reads a fleet's settings, and proves that its scaler secret can be read and is whole",
     }),
     DescribeActivities: new TaskFunction(scope, 'DescribeActivities', {
       entry: 'describe-activities',
@@ -41,8 +42,9 @@ export function taskFunctions(scope: Construct, fleets: RunnerFleet[]) {
         "Sets a group's desired capacity, suspends its launches while the breaker is open, and has it fall back from Spot to On-Demand",
     }),
   };
+  for (const { executionRole } of Object.values(functions)) FleetParameter.allowRead(executionRole);
   const scalerSecrets = fleets.map(({ scalerSecret }) => scalerSecret);
-  for (const reader of [functions.ReadSecrets, functions.CountUnclaimed, functions.CountRunning]) {
+  for (const reader of [functions.ReadSettings, functions.CountUnclaimed, functions.CountRunning]) {
     FleetSecret.allowRead(reader.executionRole, scalerSecrets);
   }
   allowDescribe(functions.DescribeActivities.executionRole, 'ScalingActivities');

@@ -1,8 +1,10 @@
 import type { SecretsProvider } from '@aws-lambda-powertools/parameters/secrets';
 import { AutoScalingClient, DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { clientSettings } from '../functions/lib/client-settings.ts';
 import { secretsProvider } from '../functions/lib/secrets.ts';
+import { type SettingsReader, settingsReader } from '../functions/lib/settings.ts';
 import { type AutoScalingGroup, GroupRefusal } from './auto-scaling-group.ts';
 import type { Activity } from './group/activities.ts';
 import { AVAILABILITY_ZONE, activityElements } from './group/activity-texts.ts';
@@ -16,7 +18,11 @@ export type AwsFault = ErrorAnswer | 'reset' | 'no group';
 export interface AwsClients {
   autoScaling: AutoScalingClient;
   secrets: SecretsProvider;
+  settings: SettingsReader;
 }
+
+/** The stack that has deployed the embedded fleets. */
+export const SANDBOX_STACK = 'circleci-runner-autoscaler';
 
 interface ErrorAnswer {
   status: number;
@@ -36,13 +42,15 @@ interface WireRequest {
 }
 
 /**
- * Embedded EC2 Auto Scaling and Secrets Manager. They answer real SDK clients at their request handler: the commands
- * are serialised, and the answers parsed, as against AWS.
+ * Embedded EC2 Auto Scaling, Secrets Manager and Systems Manager. They answer real SDK clients at their request
+ * handler: the commands are serialised, and the answers parsed, as against AWS.
  */
 export class Aws {
   readonly groups = new Map<string, AutoScalingGroup>();
   /** Secret values by name; `undefined` is a secret that exists and has no value. */
   readonly secrets = new Map<string, string | undefined>();
+  /** Values of parameters by name, each the list of its versions. */
+  readonly parameters = new Map<string, string[]>();
   /** API calls so far, by action. */
   readonly calls = new Map<string, number>();
   /** Asked before each answer, with the API's action; `undefined` means no fault. */
@@ -82,10 +90,16 @@ export class Aws {
     const secretsManager = new SecretsManagerClient(
       this.#settings((request) => this.#secretsManager(request)),
     );
+    const ssm = new SSMClient(this.#settings((request) => this.#systemsManager(request)));
     await autoScaling.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: ['-'] }));
     await secretsManager.send(new GetSecretValueCommand({ SecretId: '-' })).catch(() => undefined);
+    await ssm.send(new GetParameterCommand({ Name: '-' })).catch(() => undefined);
     this.calls.clear();
-    return { autoScaling, secrets: secretsProvider(secretsManager) };
+    return {
+      autoScaling,
+      secrets: secretsProvider(secretsManager),
+      settings: settingsReader(SANDBOX_STACK, ssm),
+    };
   }
 
   #settings(answer: (request: WireRequest) => Answer) {
@@ -216,6 +230,23 @@ export class Aws {
       );
     }
     return json(200, { Name: name, SecretString: value, VersionStages: ['AWSCURRENT'] });
+  }
+
+  /** The JSON 1.1 API: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html */
+  #systemsManager(request: WireRequest): Answer {
+    const action = (request.headers['x-amz-target'] ?? '').replace(/^AmazonSSM\./, '');
+    const fault = this.#count(action);
+    if (typeof fault === 'object') return jsonError(fault.status, fault.code, fault.message);
+    const [name = '', selector] = String(JSON.parse(text(request.body)).Name).split(':');
+    const versions = this.parameters.get(name);
+    if (versions === undefined) return jsonError(400, 'ParameterNotFound', '');
+    const Version = selector === undefined ? versions.length : Number(selector);
+    const Value = versions[Version - 1];
+    if (Value === undefined) {
+      const message = `Systems Manager could not find version ${selector} of ${name}.`;
+      return jsonError(400, 'ParameterVersionNotFound', message);
+    }
+    return json(200, { Parameter: { Name: name, Type: 'String', Value, Version } });
   }
 }
 

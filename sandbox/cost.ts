@@ -35,7 +35,7 @@ export const LAMBDA_GB = 256 / 1_024;
  * from `npm run bench`. Nothing here was measured in an account.
  */
 export const STEP_MILLISECONDS: Record<string, number> = {
-  'Read Secrets': 40,
+  'Read Settings': 40,
   'Describe Activities': 80,
   'Count Unclaimed': 180,
   'Count Running': 180,
@@ -112,7 +112,7 @@ export function monthlyCost(shares: UsageShare[], standing: Standing = FLEET_STA
   const lambdaOf = ({ invocations }: Usage) =>
     Object.entries(invocations).reduce((sum, [step, times]) => sum + times * perInvocation(step), 0);
   const log = (bytes: (usage: Usage) => number) => (aMonth(bytes) / BYTES_PER_GB) * PRICES.logGb;
-  const secretRequests = aMonth(({ invocations }) => invocations['Read Secrets'] ?? 0);
+  const secretRequests = aMonth(({ invocations }) => invocations['Read Settings'] ?? 0);
   const stands = standingCost(standing);
 
   const parts = {

@@ -1,6 +1,7 @@
 import { capacityOf } from '../fleets/effective.ts';
-import type { CapacitySettings } from '../functions/lib/contracts.ts';
+import type { CapacitySettings, DeployedSettings } from '../functions/lib/contracts.ts';
 import { effectiveSettings, largestMaximum } from '../functions/lib/schedules.ts';
+import { settingsParameter } from '../functions/lib/settings.ts';
 import { Agenda } from './agenda.ts';
 import {
   AutoScalingGroup,
@@ -8,7 +9,7 @@ import {
   type Reuse,
   type ShownEventKind,
 } from './auto-scaling-group.ts';
-import { Aws, type AwsClients } from './aws.ts';
+import { Aws, type AwsClients, SANDBOX_STACK } from './aws.ts';
 import { CircleCi } from './circleci.ts';
 import { VirtualClock } from './clock.ts';
 import { DURATIONS, type Durations } from './group/durations.ts';
@@ -16,7 +17,7 @@ import { type Task, TaskQueue } from './task-queue.ts';
 import { SANDBOX_START } from './trace.ts';
 import {
   type Execution,
-  type ExecutionInput,
+  FLEET_TOPIC,
   type FunctionsWorld,
   type Replacement,
   SILENT,
@@ -85,7 +86,9 @@ export interface SandboxEvent {
 
 /** A fleet in the embedded world. */
 export interface FleetWorld {
-  input: ExecutionInput;
+  name: string;
+  /** As the fleet was deployed last; `Sandbox.deploy` changes them. */
+  settings: DeployedSettings;
   queue: TaskQueue;
   group: AutoScalingGroup;
   executions: Execution[];
@@ -165,12 +168,11 @@ export class Sandbox {
 
   /** Adds a fleet with its secret, its group and its jobs. */
   addFleet(fleet: SandboxFleet, tasks: Pick<Task, 'queuedAt' | 'durationSeconds'>[] = []): FleetWorld {
-    const input: ExecutionInput = {
-      fleet: fleet.name,
+    const settings: DeployedSettings = {
       resourceClass: fleet.resourceClass,
       circleciUrl: 'https://runner.circleci.com',
-      scalerSecretName: `circleci-runner-autoscaler/${fleet.name}/scaler`,
-      groupName: `circleci-runner-autoscaler-${fleet.name}`,
+      scalerSecretName: `${SANDBOX_STACK}/${fleet.name}/scaler`,
+      groupName: `${SANDBOX_STACK}-${fleet.name}`,
       capacity: capacityOf(fleet),
       pollIntervalSeconds: fleet.pollIntervalSeconds,
       quietPollIntervalSeconds: fleet.quietPollIntervalSeconds ?? 60,
@@ -178,15 +180,15 @@ export class Sandbox {
       breakerWindowSeconds: fleet.breaker?.windowSeconds ?? 900,
       onDemandPercentage: fleet.onDemandPercentage ?? 100,
       warmPoolAuto: fleet.warmPoolSize === 'auto',
-      alarmTopicArn: 'arn:aws:sns:eu-west-1:000000000000:alarms',
+      alarmTopicArn: FLEET_TOPIC,
     };
     const queue = new TaskQueue();
     const group = new AutoScalingGroup(
       {
-        name: input.groupName,
+        name: settings.groupName,
         startsAt: SANDBOX_START.getTime(),
         minSize: 0,
-        maxSize: largestMaximum(input.capacity),
+        maxSize: largestMaximum(settings.capacity),
         durations: { ...DURATIONS, ...fleet.durations },
         newInstancesProtectedFromScaleIn: fleet.newInstancesProtectedFromScaleIn ?? true,
         ...(fleet.onDemandPercentage !== undefined && { onDemandPercentage: fleet.onDemandPercentage }),
@@ -205,8 +207,8 @@ export class Sandbox {
     );
     group.addForeignRunners(fleet.foreignRunners ?? 0);
     const secret = { resource_class: fleet.resourceClass, circle_token: SANDBOX_TOKEN };
-    this.aws.secrets.set(input.scalerSecretName, JSON.stringify(secret));
-    this.aws.groups.set(input.groupName, group);
+    this.aws.secrets.set(settings.scalerSecretName, JSON.stringify(secret));
+    this.aws.groups.set(settings.groupName, group);
     this.circleci.classes.set(fleet.resourceClass, queue);
     for (const task of tasks) {
       this.agenda.plan(task.queuedAt, () => {
@@ -215,9 +217,26 @@ export class Sandbox {
         group.offerWork();
       });
     }
-    const world = { input, queue, group, executions: [], outcomes: { succeeded: 0, failed: 0 }, started: 0 };
+    const world = {
+      name: fleet.name,
+      settings,
+      queue,
+      group,
+      executions: [],
+      outcomes: { succeeded: 0, failed: 0 },
+      started: 0,
+    };
     this.fleets.set(fleet.name, world);
+    this.deploy(world, {});
     return world;
+  }
+
+  /** Deploys a fleet with other settings, as a new version of its parameter. */
+  deploy(world: FleetWorld, changes: Partial<DeployedSettings>): void {
+    world.settings = { ...world.settings, ...changes };
+    const name = settingsParameter(SANDBOX_STACK, world.name);
+    const versions = this.aws.parameters.get(name) ?? [];
+    this.aws.parameters.set(name, [...versions, JSON.stringify(world.settings)]);
   }
 
   /** Runs one execution of a fleet's workflow now. One at a time: it advances the clock. */
@@ -260,8 +279,8 @@ export class Sandbox {
             `${expectedTasks - ended} jobs never ran: no instance came for them in ${hours} hours`,
           );
         }
-        const kept = ({ input }: FleetWorld) =>
-          effectiveSettings(input.capacity, this.clock.now()).levers.minReplicas;
+        const kept = ({ settings }: FleetWorld) =>
+          effectiveSettings(settings.capacity, this.clock.now()).levers.minReplicas;
         return ended >= expectedTasks && worlds.every((world) => world.group.size <= kept(world));
       }),
     );
@@ -289,12 +308,14 @@ export class Sandbox {
 
   async #execute(world: FleetWorld): Promise<Execution> {
     world.started += 1;
-    const execution = await this.workflow.run(`${world.input.fleet}-${world.started}`, world.input);
+    const execution = await this.workflow.run(`${world.name}-${world.started}`, {
+      fleet: world.name,
+    });
     world.outcomes[execution.status === 'SUCCEEDED' ? 'succeeded' : 'failed'] += 1;
     world.executions.push(execution);
     if (world.executions.length > this.#keep) world.executions.shift();
     if (!this.#keepMetrics) this.workflow.metrics.length = 0;
-    this.ended?.(world.input.fleet, execution);
+    this.ended?.(world.name, execution);
     return execution;
   }
 }

@@ -7,9 +7,9 @@ import { handler as countRunning } from '../functions/count-running.ts';
 import { handler as countUnclaimed } from '../functions/count-unclaimed.ts';
 import { handler as describeActivities } from '../functions/describe-activities.ts';
 import { handler as describeGroup } from '../functions/describe-group.ts';
-import type { CapacitySettings } from '../functions/lib/contracts.ts';
+import type { ExecutionInput } from '../functions/lib/contracts.ts';
 import type { Surroundings } from '../functions/lib/step.ts';
-import { handler as readSecrets } from '../functions/read-secrets.ts';
+import { handler as readSettings } from '../functions/read-settings.ts';
 import { handler as updateGroup } from '../functions/update-group.ts';
 import type { VirtualClock } from './clock.ts';
 import { loadEngine } from './engine.ts';
@@ -41,7 +41,7 @@ export type Replacement = (input: unknown, real: Handler) => Promise<unknown>;
 export const DEFINITION = new URL('../statemachine/autoscale.asl.json', import.meta.url);
 
 export const HANDLERS: Record<string, { with: (world: FunctionsWorld) => Handler }> = {
-  'Read Secrets': readSecrets,
+  'Read Settings': readSettings,
   'Describe Activities': describeActivities,
   'Count Unclaimed': countUnclaimed,
   'Count Running': countRunning,
@@ -50,22 +50,9 @@ export const HANDLERS: Record<string, { with: (world: FunctionsWorld) => Handler
   'Update Group': updateGroup,
 };
 
-/** The input that a schedule gives to an execution. */
-export interface ExecutionInput {
-  fleet: string;
-  resourceClass: string;
-  circleciUrl: string;
-  scalerSecretName: string;
-  groupName: string;
-  capacity: CapacitySettings;
-  pollIntervalSeconds: number;
-  quietPollIntervalSeconds: number;
-  breakerFailures: number;
-  breakerWindowSeconds: number;
-  onDemandPercentage: number;
-  warmPoolAuto: boolean;
-  alarmTopicArn: string;
-}
+/** The stack's topic, and a fleet's own. */
+export const STACK_TOPIC = 'arn:aws:sns:eu-west-1:000000000000:alarms';
+export const FLEET_TOPIC = 'arn:aws:sns:eu-west-1:000000000000:fleet-alarms';
 
 /** A state in an execution's path, as the Step Functions console lists it. */
 export interface Visit {
@@ -141,7 +128,9 @@ export class Workflow {
     this.#clock = clock;
     this.#engine = loadEngine({ ...clock, random });
     const arn = 'arn:aws:lambda:eu-west-1:000000000000:function:$1';
-    const definition = readFileSync(DEFINITION, 'utf8').replaceAll(/\$\{(\w+)FunctionArn\}/g, arn);
+    const definition = readFileSync(DEFINITION, 'utf8')
+      .replaceAll(/\$\{(\w+)FunctionArn\}/g, arn)
+      .replaceAll(/\$\{AlarmTopicArn\}/g, STACK_TOPIC);
     // A test validates the definition. Doing it here would take 0.1 s each time.
     const validationOptions = { noValidate: true };
     this.#machine = new this.#engine.StateMachine(JSON.parse(definition), { validationOptions });

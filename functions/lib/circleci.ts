@@ -1,6 +1,6 @@
 import type { SecretsProvider } from '@aws-lambda-powertools/parameters/secrets';
 import * as z from 'zod/mini';
-import { Count, type CountInput } from './contracts.ts';
+import { Count, type CountInput, type DeployedSettings } from './contracts.ts';
 import {
   CircleCiInvalidCount,
   CircleCiNotFound,
@@ -36,6 +36,9 @@ interface CircleCiAccess {
   timeout: (milliseconds: number) => AbortSignal;
 }
 
+/** The settings that say what is counted, where, and with which secret. */
+type CountedFleet = Pick<DeployedSettings, 'circleciUrl' | 'resourceClass' | 'scalerSecretName'>;
+
 /** Makes what a function needs for its requests to CircleCI, once for each function. */
 export const circleciAccess = (): CircleCiAccess => ({
   secrets: secretsProvider(),
@@ -54,24 +57,25 @@ export const circleciAccess = (): CircleCiAccess => ({
  */
 export async function countTasks(
   access: CircleCiAccess & { now: () => number },
-  input: CountInput,
+  fleet: CountedFleet,
+  poll: CountInput['poll'],
   question: keyof typeof QUESTIONS,
 ): Promise<{ count: number } | { retryAfterSeconds: number }> {
   const { path, key } = QUESTIONS[question];
-  const url = new URL(input.circleciUrl.replace(/\/+$/, '') + path);
-  url.search = `resource-class=${encodeURIComponent(input.resourceClass)}`;
+  const url = new URL(fleet.circleciUrl.replace(/\/+$/, '') + path);
+  url.search = `resource-class=${encodeURIComponent(fleet.resourceClass)}`;
   const { secrets, now } = access;
-  const deadline = access.timeout((input.poll.timeoutSeconds - MARGIN_SECONDS) * 1_000);
+  const deadline = access.timeout((poll.timeoutSeconds - MARGIN_SECONDS) * 1_000);
 
-  const token = await readCircleToken(secrets, input, { fresh: false });
+  const token = await readCircleToken(secrets, fleet, { fresh: false });
   let answer = await ask(access, url, token, deadline);
   if (refused(answer)) {
-    const rotated = await readCircleToken(secrets, input, { fresh: true });
+    const rotated = await readCircleToken(secrets, fleet, { fresh: true });
     if (rotated !== token) answer = await ask(access, url, rotated, deadline);
   }
 
-  if (answer.status === 429) return rateLimited(input, answer, now());
-  if (answer.status !== 200) throw failure(input, url, answer);
+  if (answer.status === 429) return rateLimited(poll, answer, now());
+  if (answer.status !== 200) throw failure(fleet, url, answer);
   return { count: parseCount(url, answer.body, key) };
 }
 
@@ -108,24 +112,24 @@ async function ask(
   }
 }
 
-function rateLimited(input: CountInput, answer: Answer, now: number): { retryAfterSeconds: number } {
+function rateLimited(poll: CountInput['poll'], answer: Answer, now: number): { retryAfterSeconds: number } {
   const seconds = retryAfterSeconds(answer.retryAfter, now) ?? DEFAULT_RETRY_AFTER_SECONDS;
-  if (pollFits(input.poll, now + seconds * 1_000)) return { retryAfterSeconds: seconds };
+  if (pollFits(poll, now + seconds * 1_000)) return { retryAfterSeconds: seconds };
   throw new CircleCiRateLimited(
     `CircleCI allows no more requests for ${seconds} s (status 429), longer than this execution has left. Capacity is held; if this goes on, raise pollInterval.`,
   );
 }
 
-function failure(input: CountInput, url: URL, answer: Answer): Error {
+function failure({ scalerSecretName, resourceClass }: CountedFleet, url: URL, answer: Answer): Error {
   const said = `${url} answered ${answer.status}${excerpt(answer.body)}`;
   if (refused(answer)) {
     return new CircleCiUnauthorized(
-      `${said}. The circle_token in secret ${input.scalerSecretName} must be a personal API token of someone who may see ${input.resourceClass}. Capacity is held.`,
+      `${said}. The circle_token in secret ${scalerSecretName} must be a personal API token of someone who may see ${resourceClass}. Capacity is held.`,
     );
   }
   if (answer.status === 404) {
     return new CircleCiNotFound(
-      `${said}. There is no resource class ${input.resourceClass}, or the token's owner may not see it. Capacity is held: 404 is not zero tasks.`,
+      `${said}. There is no resource class ${resourceClass}, or the token's owner may not see it. Capacity is held: 404 is not zero tasks.`,
     );
   }
   if (answer.status >= 500) return new CircleCiUnavailable(`${said}. Capacity is held.`);

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { faultOfCircleCiUrl } from './circleci-url.ts';
 import { FAILURE_KINDS } from './launch-failures.ts';
 
 /** A count of tasks or instances: whole, at least 0, and small enough to be one. */
@@ -12,11 +13,39 @@ const Instant = z.codec(z.iso.datetime({ offset: true }), z.number(), {
   encode: (at) => new Date(at).toISOString(),
 });
 
-const Seconds = z.int().check(z.minimum(1));
+/** Where CircleCI answers; circleci-url.ts says what must not be. */
+export const CircleCiUrl = z.string().check(
+  z.superRefine<string>((url, context) => {
+    const fault = faultOfCircleCiUrl(url);
+    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+  }),
+);
 
-/** Part of the input of every step, so that its log line names the execution. */
-const Trace = {
+const Seconds = z.int().check(z.minimum(1));
+const Version = z.int().check(z.minimum(1));
+
+/**
+ * Input of an execution. It names a fleet; everything that decides comes from the deployment, so nothing else is
+ * accepted.
+ */
+export const ExecutionInput = z.strictObject({
   fleet: Text,
+  /** Whether to end after the first poll, as `npm run execute` does. */
+  once: z.optional(z.boolean()),
+});
+export type ExecutionInput = z.infer<typeof ExecutionInput>;
+
+/** Input of Read Settings: the whole input of the execution, because it may be anything. */
+export const ReadSettingsInput = z.pipe(
+  z.object({ execution: Text, input: ExecutionInput }),
+  z.transform(({ execution, input: { fleet, once = false } }) => ({ execution, fleet, once })),
+);
+
+/** Every step's input: whose settings the step reads, and the execution that its log line names. */
+const Task = {
+  fleet: Text,
+  /** The settings that the execution began with; see settings.ts. */
+  settings: z.object({ version: Version }),
   /** Name of the execution in the Step Functions console. */
   execution: Text,
 };
@@ -40,16 +69,8 @@ export type Poll = z.infer<typeof Poll>;
 /** What a counting step has to know of its poll. */
 const CountedIn = z.omit(Poll, { dueAt: true, seen: true });
 
-export const ReadSecretsInput = z.object({ ...Trace, resourceClass: Text, scalerSecretName: Text });
-
 /** Input of Count Unclaimed and of Count Running. */
-export const CountInput = z.object({
-  ...Trace,
-  resourceClass: Text,
-  circleciUrl: z.url({ protocol: /^https?$/ }),
-  scalerSecretName: Text,
-  poll: CountedIn,
-});
+export const CountInput = z.object({ ...Task, poll: CountedIn });
 export type CountInput = z.infer<typeof CountInput>;
 
 /** CircleCI answered with status 429 and wants to be left alone for so long. */
@@ -57,7 +78,7 @@ const RateLimited = z.object({ retryAfterSeconds: Count });
 export const UnclaimedAnswer = z.union([z.object({ unclaimed: Count }), RateLimited]);
 export const RunningAnswer = z.union([z.object({ running: Count }), RateLimited]);
 
-export const DescribeGroupInput = z.object({ ...Trace, groupName: Text, poll: CountedIn });
+export const DescribeGroupInput = z.object({ ...Task, poll: CountedIn });
 
 /** The Auto Scaling group as Describe Group hands it on; the counts are explained in capacity.ts. */
 export const Group = z.object({
@@ -75,15 +96,7 @@ export const Group = z.object({
 });
 export type Group = z.infer<typeof Group>;
 
-export const DescribeActivitiesInput = z.object({
-  ...Trace,
-  groupName: Text,
-  breakerFailures: z.int().check(z.minimum(1)),
-  breakerWindowSeconds: Seconds,
-  onDemandPercentage: z._default(Percentage, 100),
-  /** Whether the warm pool is the workflow's to size. */
-  warmPoolAuto: z.boolean(),
-});
+export const DescribeActivitiesInput = z.object(Task);
 
 /** What has become of the group's launches, read once in each execution; the breaker is explained in breaker.ts. */
 export const Activities = z.object({
@@ -140,17 +153,47 @@ export type ScalingSchedule = z.infer<typeof ScalingSchedule>;
 export const CapacitySettings = z.object({ ...LEVERS, schedules: z.optional(z.array(ScalingSchedule)) });
 export type CapacitySettings = z.infer<typeof CapacitySettings>;
 
-/** What stays the same for all polls of an execution. */
-const PollSettings = z.object({
+/**
+ * A fleet's settings as the deployment writes them, as JSON, into a parameter of Systems Manager. The functions read
+ * them from there, so that neither an execution's input nor a crafted event can set any of them.
+ */
+export const DeployedSettings = z.object({
+  resourceClass: Text,
+  circleciUrl: CircleCiUrl,
+  scalerSecretName: Text,
+  groupName: Text,
+  /** Topic of the workflow's own messages. */
+  alarmTopicArn: Text,
   capacity: CapacitySettings,
   pollIntervalSeconds: Seconds,
   /** The longest interval of an idle fleet: see pacing.ts. */
   quietPollIntervalSeconds: Seconds,
+  breakerFailures: z.int().check(z.minimum(1)),
+  breakerWindowSeconds: Seconds,
   /** Of the instances beyond the base, as the fleet is configured; 100 without Spot capacity. */
-  onDemandPercentage: z._default(Percentage, 100),
-  executionStartedAt: Instant,
+  onDemandPercentage: Percentage,
+  /** Whether the workflow sizes the warm pool. */
+  warmPoolAuto: z.boolean(),
 });
-export type PollSettings = z.infer<typeof PollSettings>;
+export type DeployedSettings = z.infer<typeof DeployedSettings>;
+
+/** What the state keeps of the settings: their version, and where the workflow's own messages go. */
+const SettingsReference = z.object({
+  version: Version,
+  alarmTopicArn: Text,
+  /** Whether the execution ends after its first poll. */
+  once: z.boolean(),
+});
+
+/** What stays the same for all polls of an execution. */
+export interface PollSettings
+  extends Pick<
+    DeployedSettings,
+    'capacity' | 'pollIntervalSeconds' | 'quietPollIntervalSeconds' | 'onDemandPercentage'
+  > {
+  /** Milliseconds since the epoch. */
+  executionStartedAt: number;
+}
 
 /** What each poll of an execution hands on to the next one: all that may change from poll to poll. */
 const PollState = z.object({
@@ -166,8 +209,9 @@ const Observation = z.object({ unclaimed: UnclaimedAnswer, running: RunningAnswe
 export type Observation = z.infer<typeof Observation>;
 
 export const ComputeCapacityInput = z.object({
-  ...Trace,
-  ...PollSettings.shape,
+  ...Task,
+  settings: SettingsReference,
+  executionStartedAt: Instant,
   ...PollState.shape,
   observed: Observation,
 });
@@ -175,6 +219,7 @@ export type ComputeCapacityInput = z.infer<typeof ComputeCapacityInput>;
 
 /** What Compute Capacity decides: this poll's capacity, and the next poll if one fits into the execution. */
 export const Plan = z.object({
+  settings: SettingsReference,
   decision: z.object({
     from: Count,
     desired: Count,
@@ -190,13 +235,12 @@ export const Plan = z.object({
    */
   updateTimeoutSeconds: Seconds,
   again: z.boolean(),
-  next: PollState,
+  next: z.object({ settings: SettingsReference, ...PollState.shape }),
 });
 export type Plan = z.infer<typeof Plan>;
 
 export const UpdateGroupInput = z.object({
-  ...Trace,
-  groupName: Text,
+  ...Task,
   decision: Plan.shape.decision,
   again: z.boolean(),
 });

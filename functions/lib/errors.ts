@@ -12,6 +12,23 @@ export class InputInvalid extends StepError {
   readonly name = 'InputInvalid';
 }
 
+/** No settings of that fleet, or not of that version: it is not deployed here. */
+export class SettingsNotFound extends StepError {
+  readonly name = 'SettingsNotFound';
+}
+/** The function's role may not read the settings. */
+export class SettingsDenied extends StepError {
+  readonly name = 'SettingsDenied';
+}
+/** The parameter is not what a deployment writes. */
+export class SettingsMalformed extends StepError {
+  readonly name = 'SettingsMalformed';
+}
+/** Systems Manager throttled, failed or did not answer: it passes. */
+export class SettingsUnavailable extends StepError {
+  readonly name = 'SettingsUnavailable';
+}
+
 /** No secret of that name exists here, or can; or it is marked for deletion. */
 export class SecretNotFound extends StepError {
   readonly name = 'SecretNotFound';

@@ -1,7 +1,9 @@
 import { SecretsProvider } from '@aws-lambda-powertools/parameters/secrets';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod/mini';
+import { CIRCLECI_CLOUD, samePlace } from './circleci-url.ts';
 import { clientSettings } from './client-settings.ts';
+import { CircleCiUrl, type DeployedSettings } from './contracts.ts';
 import {
   SecretDenied,
   SecretMalformed,
@@ -19,6 +21,8 @@ export const secretsProvider = (client = new SecretsManagerClient(clientSettings
   new SecretsProvider({ awsSdkV3Client: client });
 
 const ScalerSecret = z.object({
+  /** Where the token may be sent. */
+  circleci_url: z._default(CircleCiUrl, CIRCLECI_CLOUD),
   resource_class: z.string().check(z.minLength(1)),
   // It becomes a header: anything else makes fetch quote it in its error.
   circle_token: z.string().check(z.regex(/^[\x21-\x7e]+$/)),
@@ -33,7 +37,7 @@ const ScalerSecret = z.object({
  */
 export async function readCircleToken(
   secrets: SecretsProvider,
-  fleet: { scalerSecretName: string; resourceClass: string },
+  fleet: Pick<DeployedSettings, 'scalerSecretName' | 'resourceClass' | 'circleciUrl'>,
   options: { fresh: boolean },
 ): Promise<string> {
   const name = fleet.scalerSecretName;
@@ -42,6 +46,11 @@ export async function readCircleToken(
   if (secret.resource_class !== fleet.resourceClass) {
     throw new SecretMismatch(
       `Secret ${name}: "resource_class" is not the fleet's, ${fleet.resourceClass}. Correct it in the secret or in fleets.yaml.`,
+    );
+  }
+  if (!samePlace(secret.circleci_url, fleet.circleciUrl)) {
+    throw new SecretMismatch(
+      `Secret ${name}: its token is for ${secret.circleci_url}, and the fleet asks ${fleet.circleciUrl}. Set "circleci_url" in the secret, or correct circleciUrl in fleets.yaml.`,
     );
   }
   return secret.circle_token;

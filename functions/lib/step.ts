@@ -1,12 +1,15 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import * as z from 'zod/mini';
 import { InputInvalid } from './errors.ts';
+import { type SettingsReader, settingsReader } from './settings.ts';
 
 /** What each step has beside its input and its own dependencies. */
 export interface Surroundings {
   /** The time on the function's clock, in milliseconds since the epoch. */
   now: () => number;
   log: Pick<Logger, 'debug' | 'error' | 'info'>;
+  /** The settings of fleets, as they are deployed. */
+  settings: SettingsReader;
 }
 
 /** A Task state's Lambda handler. */
@@ -16,7 +19,11 @@ export interface Step<Dependencies, Answer> {
   with(dependencies: Partial<Dependencies & Surroundings>): (event: unknown) => Promise<Answer>;
 }
 
-const PRODUCTION: Surroundings = { now: () => Date.now(), log: new Logger() };
+const PRODUCTION: Surroundings = {
+  now: () => Date.now(),
+  log: new Logger(),
+  settings: settingsReader(),
+};
 
 /**
  * Makes a Task state's Lambda handler. It parses the step's input, runs it, and returns the step's answer or throws,

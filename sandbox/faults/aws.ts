@@ -12,7 +12,7 @@ const aws =
 const secretIs =
   (value: string | undefined): Fault['begin'] =>
   ({ sandbox, world }) => {
-    sandbox.aws.secrets.set(world.input.scalerSecretName, value);
+    sandbox.aws.secrets.set(world.settings.scalerSecretName, value);
   };
 
 const unreadable = (error: string) => ({ state: FAILURES.SecretsUnreadable, error });
@@ -45,7 +45,7 @@ export const OF_SECRETS: Fault[] = [
   },
   {
     name: 'the secret is deleted',
-    begin: ({ sandbox, world }) => sandbox.aws.secrets.delete(world.input.scalerSecretName),
+    begin: ({ sandbox, world }) => sandbox.aws.secrets.delete(world.settings.scalerSecretName),
     ends: unreadable('SecretNotFound'),
   },
   {

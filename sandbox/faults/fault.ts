@@ -39,16 +39,16 @@ export interface Fault {
 
 /** Ends whatever a fault began. */
 export function calm({ sandbox, world }: Stage): void {
-  const secret = { resource_class: world.input.resourceClass, circle_token: SANDBOX_TOKEN };
+  const secret = { resource_class: world.settings.resourceClass, circle_token: SANDBOX_TOKEN };
   sandbox.circleci.fault = () => undefined;
   sandbox.circleci.latency = () => NO_LATENCY;
   sandbox.aws.fault = () => undefined;
   sandbox.aws.staleness = 0;
-  sandbox.aws.secrets.set(world.input.scalerSecretName, JSON.stringify(secret));
+  sandbox.aws.secrets.set(world.settings.scalerSecretName, JSON.stringify(secret));
   sandbox.workflow.fault = () => undefined;
   sandbox.deliveries = 1;
   inflict(world, {});
-  world.group.settings.maxSize = world.input.capacity.maxReplicas;
+  world.group.settings.maxSize = world.settings.capacity.maxReplicas;
   if (!world.group.tags.has(LAUNCH_SUSPENDED_TAG)) world.group.resumeProcesses(['Launch']);
   sandbox.functionsAheadSeconds = 0;
 }

@@ -196,7 +196,7 @@ describe('settings', () => {
     'must be ubuntu, amazon-linux, the id of an image such as ami-0123456789abcdef0, or a Systems Manager parameter that holds one, such as /acme/runner or ssm:runner';
   const TAG = 'must be a tag of 1 to 128 letters, digits and + - = . , _ : @ that does not begin with aws:';
   const TAG_VALUE = 'must be a text of at most 256 characters, in quotes if it looks like a number';
-  const URL = 'must be a URL such as https://runner.circleci.com, without a query or a user';
+  const URL = 'must be a URL such as https://runner.circleci.com: https, without a port, a query or a user';
   it.each([
     {
       given: 'minReplicas: -1',

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { circleciAccess, countTasks } from '../../functions/lib/circleci.ts';
+import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { CircleCi, type CircleCiFault } from '../../sandbox/circleci.ts';
 import { embeddedAws, newSecretName } from '../support/aws.ts';
 import {
-  type CountInputJson,
+  deployedSettings,
   EXECUTION_START,
   firstPoll,
   type PollJson,
@@ -21,28 +22,33 @@ const { aws, secrets } = await embeddedAws();
 const access = { ...circleciAccess(), secrets, now: () => EXECUTION_START };
 
 /** A CircleCI that is served over HTTP, with the secret that lets its fleet in. */
-async function fleet(changes: Partial<CountInputJson> = {}) {
+async function fleet(changes: Partial<DeployedSettings> = {}, pollChanges: Partial<PollJson> = {}) {
   const circleci = new CircleCi();
   circleci.tokens.add(TOKEN);
-  const input = parsedCountInput({
+  const settings = deployedSettings({
     circleciUrl: await serve(circleci),
     scalerSecretName: newSecretName(),
     ...changes,
   });
-  circleci.classes.set(input.resourceClass, { unclaimed: 3, running: 2 });
+  const { poll } = parsedCountInput({ poll: firstPoll(pollChanges) });
+  circleci.classes.set(settings.resourceClass, { unclaimed: 3, running: 2 });
   const setToken = (token: string) =>
     aws.secrets.set(
-      input.scalerSecretName,
-      JSON.stringify({ resource_class: input.resourceClass, circle_token: token }),
+      settings.scalerSecretName,
+      JSON.stringify({
+        resource_class: settings.resourceClass,
+        circleci_url: settings.circleciUrl,
+        circle_token: token,
+      }),
     );
   setToken(TOKEN);
-  return { circleci, input, setToken };
+  return { circleci, settings, poll, setToken };
 }
 
-async function failureOf(fault: CircleCiFault, poll: Partial<PollJson> = {}): Promise<Error> {
-  const { circleci, input } = await fleet({ poll: firstPoll(poll) });
+async function failureOf(fault: CircleCiFault, pollChanges: Partial<PollJson> = {}): Promise<Error> {
+  const { circleci, settings, poll } = await fleet({}, pollChanges);
   circleci.fault = () => fault;
-  return failure(countTasks(access, input, 'unclaimed'));
+  return failure(countTasks(access, settings, poll, 'unclaimed'));
 }
 
 describe('countTasks', () => {
@@ -53,48 +59,48 @@ describe('countTasks', () => {
     { question: 'running', counts: { unclaimed: 3, running: 0 }, count: 0 },
     { question: 'unclaimed', counts: { unclaimed: 1_000_000, running: 0 }, count: 1_000_000 },
   ] as const)('counts $count $question', async ({ question, counts, count }) => {
-    const { circleci, input } = await fleet();
-    circleci.classes.set(input.resourceClass, counts);
-    expect(await countTasks(access, input, question)).toEqual({ count });
+    const { circleci, settings, poll } = await fleet();
+    circleci.classes.set(settings.resourceClass, counts);
+    expect(await countTasks(access, settings, poll, question)).toEqual({ count });
     expect(circleci.requests).toBe(1);
   });
 
   it.each(['acme/c++', 'acme/linux:large', 'acme/arm-64_v2+gpu:1', 'a_b-9/x'])(
     'asks for the class %s by its whole name',
     async (resourceClass) => {
-      const { circleci, input } = await fleet({ resourceClass });
+      const { circleci, settings, poll } = await fleet({ resourceClass });
       const asked: string[] = [];
       circleci.fault = (request) => {
         asked.push(request.resourceClass);
         return undefined;
       };
-      expect(await countTasks(access, input, 'unclaimed')).toEqual({ count: 3 });
+      expect(await countTasks(access, settings, poll, 'unclaimed')).toEqual({ count: 3 });
       expect(asked).toEqual([resourceClass]);
     },
   );
 
   it.each(['', '/', '//'])('does not mind that the address ends in "%s"', async (ending) => {
-    const { input } = await fleet();
+    const { settings, poll } = await fleet();
     expect(
-      await countTasks(access, { ...input, circleciUrl: input.circleciUrl + ending }, 'running'),
+      await countTasks(access, { ...settings, circleciUrl: settings.circleciUrl + ending }, poll, 'running'),
     ).toEqual({
       count: 2,
     });
   });
 
   it('does not ask with a token that cannot be a header: fetch would quote it in its error', async () => {
-    const { circleci, input, setToken } = await fleet();
+    const { circleci, settings, poll, setToken } = await fleet();
     setToken(`${TOKEN}\nmore`);
-    const thrown = await failure(countTasks(access, input, 'unclaimed'));
+    const thrown = await failure(countTasks(access, settings, poll, 'unclaimed'));
     expect(thrown.name).toBe('SecretMalformed');
     expect(said(thrown)).not.toContain(TOKEN);
     expect(circleci.requests).toBe(0);
   });
 
   it('asks Secrets Manager once for many counts', async () => {
-    const { input } = await fleet();
+    const { settings, poll } = await fleet();
     for (const question of ['unclaimed', 'running', 'unclaimed'] as const)
-      await countTasks(access, input, question);
+      await countTasks(access, settings, poll, question);
     expect(aws.calls.get('GetSecretValue')).toBe(1);
   });
 });
@@ -222,19 +228,19 @@ describe('an answer that is no count', () => {
   });
 
   it('nobody listening is CircleCiUnreachable', async () => {
-    const { input } = await fleet();
     const server = await new CircleCi().listen();
     const circleciUrl = address(server);
+    const { settings, poll } = await fleet({ circleciUrl });
     await new Promise((closed) => server.close(closed));
-    const thrown = await failure(countTasks(access, { ...input, circleciUrl }, 'unclaimed'));
+    const thrown = await failure(countTasks(access, settings, poll, 'unclaimed'));
     expect(thrown.name).toBe('CircleCiUnreachable');
     expect(thrown.message).toContain('ECONNREFUSED');
   });
 
   it("is asked for once: retries are the workflow's", async () => {
-    const { circleci, input } = await fleet();
+    const { circleci, settings, poll } = await fleet();
     circleci.fault = () => ({ status: 500, body: '' });
-    await failure(countTasks(access, input, 'unclaimed'));
+    await failure(countTasks(access, settings, poll, 'unclaimed'));
     expect(circleci.requests).toBe(1);
   });
 
@@ -281,13 +287,13 @@ describe('a rate limit', () => {
     { case: 'as a date that has passed', retryAfter: date(-30), seconds: 1 },
     { case: 'that just fits', retryAfter: '50', seconds: 50 },
   ])('with a wait $case is an answer: $seconds s', async ({ retryAfter, seconds }) => {
-    const { circleci, input } = await fleet();
+    const { circleci, settings, poll } = await fleet();
     circleci.fault = () => ({
       status: 429,
       headers: retryAfter ? { 'retry-after': retryAfter } : {},
       body: '',
     });
-    expect(await countTasks(access, input, 'unclaimed')).toEqual({ retryAfterSeconds: seconds });
+    expect(await countTasks(access, settings, poll, 'unclaimed')).toEqual({ retryAfterSeconds: seconds });
   });
 
   it.each([
@@ -311,37 +317,37 @@ describe('a rotated token', () => {
   it.each([401, 403])(
     'is noticed when CircleCI refuses the old one with %i: one fresh read, one more request',
     async (status) => {
-      const { circleci, input, setToken } = await fleet();
-      await countTasks(access, input, 'unclaimed');
+      const { circleci, settings, poll, setToken } = await fleet();
+      await countTasks(access, settings, poll, 'unclaimed');
       setToken(NEW_TOKEN);
       circleci.fault = () => (circleci.requests === 2 ? { status, body: '' } : undefined);
       circleci.tokens.add(NEW_TOKEN);
 
-      expect(await countTasks(access, input, 'unclaimed')).toEqual({ count: 3 });
+      expect(await countTasks(access, settings, poll, 'unclaimed')).toEqual({ count: 3 });
       expect(circleci.requests).toBe(3);
       expect(aws.calls.get('GetSecretValue')).toBe(2);
     },
   );
 
   it('is used from then on', async () => {
-    const { circleci, input, setToken } = await fleet();
-    await countTasks(access, input, 'unclaimed');
+    const { circleci, settings, poll, setToken } = await fleet();
+    await countTasks(access, settings, poll, 'unclaimed');
     setToken(NEW_TOKEN);
     circleci.tokens.clear();
     circleci.tokens.add(NEW_TOKEN);
-    for (let again = 0; again < 3; again += 1) await countTasks(access, input, 'unclaimed');
+    for (let again = 0; again < 3; again += 1) await countTasks(access, settings, poll, 'unclaimed');
 
     expect(circleci.requests).toBe(5);
     expect(aws.calls.get('GetSecretValue')).toBe(2);
   });
 
   it('that is refused as well is CircleCiUnauthorized', async () => {
-    const { circleci, input, setToken } = await fleet();
-    await countTasks(access, input, 'unclaimed');
+    const { circleci, settings, poll, setToken } = await fleet();
+    await countTasks(access, settings, poll, 'unclaimed');
     setToken(NEW_TOKEN);
     circleci.tokens.clear();
 
-    const thrown = await failure(countTasks(access, input, 'unclaimed'));
+    const thrown = await failure(countTasks(access, settings, poll, 'unclaimed'));
     expect(thrown.name).toBe('CircleCiUnauthorized');
     expect(circleci.requests).toBe(3);
     expect(said(thrown)).not.toContain(TOKEN);
@@ -349,23 +355,23 @@ describe('a rotated token', () => {
   });
 
   it('is looked for once when the secret still holds the old one, which is not tried again', async () => {
-    const { circleci, input } = await fleet();
+    const { circleci, settings, poll } = await fleet();
     circleci.tokens.clear();
 
-    const thrown = await failure(countTasks(access, input, 'unclaimed'));
+    const thrown = await failure(countTasks(access, settings, poll, 'unclaimed'));
     expect(thrown.name).toBe('CircleCiUnauthorized');
-    expect(thrown.message).toContain(input.scalerSecretName);
+    expect(thrown.message).toContain(settings.scalerSecretName);
     expect(circleci.requests).toBe(1);
     expect(aws.calls.get('GetSecretValue')).toBe(2);
   });
 
   it('that cannot be read is the failure of Secrets Manager', async () => {
-    const { circleci, input } = await fleet();
-    await countTasks(access, input, 'unclaimed');
+    const { circleci, settings, poll } = await fleet();
+    await countTasks(access, settings, poll, 'unclaimed');
     circleci.tokens.clear();
     aws.fault = () => ({ status: 503, code: 'InternalServiceError', message: 'try again' });
 
-    expect(await failure(countTasks(access, input, 'unclaimed'))).toMatchObject({
+    expect(await failure(countTasks(access, settings, poll, 'unclaimed'))).toMatchObject({
       name: 'SecretsManagerUnavailable',
     });
   });

@@ -6,18 +6,27 @@ import { SILENT } from '../../sandbox/workflow.ts';
 import {
   type ActivitiesJson,
   activities,
+  deployedSettings,
   EXECUTION_START,
   firstPoll,
   openBreaker,
   type PollJson,
+  readerOf,
   secondsIn,
+  TASK,
 } from '../support/inputs.ts';
 import { failure } from '../support/said.ts';
 import { publishedMetrics } from './published.ts';
 
 let now = EXECUTION_START;
 const published = publishedMetrics(() => now);
-const handler = computeCapacity.with({ now: () => now, log: SILENT, metrics: published.metrics });
+let deployed = deployedSettings();
+const handler = computeCapacity.with({
+  now: () => now,
+  log: SILENT,
+  metrics: published.metrics,
+  settings: readerOf(() => deployed),
+});
 
 interface Observed {
   unclaimed: object;
@@ -31,8 +40,10 @@ interface World {
   poll?: Partial<PollJson>;
   activities?: Partial<ActivitiesJson>;
   capacity?: Partial<CapacitySettings>;
+  once?: boolean;
 }
 
+const SETTINGS = { version: 1, once: false, alarmTopicArn: 'arn:aws:sns:eu-west-1:000000000000:alarms' };
 const ACTIVE = { suspended: false, byBreaker: false };
 const NOBODY = { pending: 0, inService: 0, leaving: 0, standby: 0 };
 
@@ -42,12 +53,13 @@ async function computed(observed: Observed, world: World = {}) {
   const dueAt = secondsIn(Math.floor(elapsedSeconds / 5) * 5);
   const { executionStartedAt, ...poll } = firstPoll({ dueAt, ...world.poll });
   now = EXECUTION_START + elapsedSeconds * 1_000;
-  const answer = await handler({
-    fleet: 'linux',
-    execution: 'linux-1',
+  deployed = deployedSettings({
     capacity: { minReplicas: 0, maxReplicas: 10, ...capacity },
-    pollIntervalSeconds: 5,
     quietPollIntervalSeconds: 30,
+  });
+  const answer = await handler({
+    ...TASK,
+    settings: { ...SETTINGS, once: world.once ?? false },
     executionStartedAt,
     poll,
     activities: activities(world.activities),
@@ -76,9 +88,11 @@ describe('Compute Capacity', () => {
         change: true,
         reasons: ['3 unclaimed + 2 running = 5 wanted', 'desired capacity rises from 2 to 5'],
       },
+      settings: SETTINGS,
       updateTimeoutSeconds: 4,
       again: true,
       next: {
+        settings: SETTINGS,
         poll: {
           number: 2,
           dueAt: secondsIn(5),
@@ -243,15 +257,12 @@ describe('a schedule', () => {
     await computed(tasks(example.waiting - 1, 1), { capacity: example.capacity });
     expect(published.values().AtMaximum).toEqual(example.atMaximum);
   });
+});
 
-  it.each([
-    { case: 'a share of more than 4 digits', capacity: { headroom: '12345%' } },
-    { case: 'a share of nothing', capacity: { headroom: '%' } },
-    { case: 'a surge of nothing', capacity: { maxSurge: 0 } },
-    { case: 'a schedule without an end', capacity: { schedules: [{ start: '0 8 * * *', timezone: 'UTC' }] } },
-  ])('that is none makes InputInvalid: $case', async ({ capacity }) => {
-    const thrown = await failure(computed(tasks(1, 0), { capacity: capacity as Partial<CapacitySettings> }));
-    expect(thrown.name).toBe('InputInvalid');
+describe('an execution for one poll', () => {
+  it('has no other, whatever the intervals of the fleet', async () => {
+    expect((await computed(tasks(3, 2), { once: true })).again).toBe(false);
+    expect((await computed(tasks(3, 2), { once: false })).again).toBe(true);
   });
 });
 

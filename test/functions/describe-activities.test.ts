@@ -10,7 +10,14 @@ import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { SILENT } from '../../sandbox/workflow.ts';
 import { embeddedAws } from '../support/aws.ts';
-import { type ActivitiesJson, EXECUTION_START, secondsIn } from '../support/inputs.ts';
+import {
+  type ActivitiesJson,
+  deployedSettings,
+  EXECUTION_START,
+  readerOf,
+  secondsIn,
+  TASK,
+} from '../support/inputs.ts';
 import { failure } from '../support/said.ts';
 import { publishedMetrics } from './published.ts';
 
@@ -19,11 +26,13 @@ const NAME = 'circleci-runner-autoscaler-linux';
 const published = publishedMetrics();
 const { aws, autoScaling } = await embeddedAws();
 let now = EXECUTION_START;
+let deployed = deployedSettings();
 const handler = describeActivities.with({
   now: () => now,
   log: SILENT,
   autoScaling,
   metrics: published.metrics,
+  settings: readerOf(() => deployed),
 });
 let group: AutoScalingGroup;
 
@@ -53,15 +62,8 @@ const failed = (endedAt: number, statusMessage = abandoned) =>
 /** What the step says so many seconds after the start. */
 async function described(elapsedSeconds = 0, settings = {}): Promise<ActivitiesJson> {
   now = EXECUTION_START + elapsedSeconds * 1_000;
-  const answer = await handler({
-    fleet: 'linux',
-    execution: 'linux-1',
-    groupName: NAME,
-    breakerFailures: 3,
-    breakerWindowSeconds: 900,
-    warmPoolAuto: false,
-    ...settings,
-  });
+  deployed = deployedSettings({ groupName: NAME, ...settings });
+  const answer = await handler(TASK);
   z.parse(Activities, answer);
   return answer;
 }
@@ -213,12 +215,6 @@ describe('Describe Activities', () => {
     expect(thrown.message).toContain('this is why');
     expect(aws.calls.get('DescribeScalingActivities')).toBe(1);
     expect(published.lines()).toEqual([]);
-  });
-
-  it('fails with InputInvalid if the breaker is set to nothing', async () => {
-    const thrown = await failure(described(0, { breakerFailures: 0, breakerWindowSeconds: 0 }));
-    expect(thrown.name).toBe('InputInvalid');
-    for (const fault of ['breakerFailures', 'breakerWindowSeconds']) expect(thrown.message).toContain(fault);
   });
 
   it('hands a Spot shortage on for the fallback, and none of it to the breaker', async () => {

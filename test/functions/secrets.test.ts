@@ -7,7 +7,7 @@ const TOKEN = 'CCIPAT_secrets_0123456789abcdef';
 const VALUE = { resource_class: 'acme/linux', circle_token: TOKEN };
 
 const { aws, secrets } = await embeddedAws();
-let fleet = { scalerSecretName: '', resourceClass: 'acme/linux' };
+let fleet = { scalerSecretName: '', resourceClass: 'acme/linux', circleciUrl: 'https://runner.circleci.com' };
 
 beforeEach(() => {
   fleet = { ...fleet, scalerSecretName: newSecretName() };
@@ -55,6 +55,40 @@ describe('readCircleToken', () => {
     expect(await read(true)).toBe('rotated');
     expect(await read(false)).toBe('rotated');
   });
+});
+
+describe('where a token may be sent', () => {
+  const server = { ...VALUE, circleci_url: 'https://circleci.acme.example' };
+
+  it('is where its secret says', async () => {
+    aws.secrets.set(fleet.scalerSecretName, JSON.stringify(server));
+    const circleciUrl = 'https://circleci.acme.example/';
+    expect(await readCircleToken(secrets, { ...fleet, circleciUrl }, { fresh: true })).toBe(TOKEN);
+  });
+
+  it.each([
+    { case: 'an address that the secret does not name', value: VALUE, circleciUrl: 'https://evil.example' },
+    { case: 'the cloud, if the secret is of a server', value: server, circleciUrl: fleet.circleciUrl },
+    {
+      case: 'a server that is called alike',
+      value: server,
+      circleciUrl: 'https://circleci.acme.example.evil',
+    },
+  ])('is not $case', async ({ value, circleciUrl }) => {
+    aws.secrets.set(fleet.scalerSecretName, JSON.stringify(value));
+    const thrown = await failure(readCircleToken(secrets, { ...fleet, circleciUrl }, { fresh: true }));
+    expect(thrown.name).toBe('SecretMismatch');
+    expect(thrown.message).toContain(circleciUrl);
+    expect(said(thrown)).not.toContain(TOKEN);
+  });
+
+  it.each(['http://circleci.acme.example', 'https://x@evil.example', 'https://evil.example/?'])(
+    'is not %s, although the secret says so',
+    async (circleci_url) => {
+      aws.secrets.set(fleet.scalerSecretName, JSON.stringify({ ...VALUE, circleci_url }));
+      expect(await failure(read())).toMatchObject({ name: 'SecretMalformed' });
+    },
+  );
 });
 
 describe('a secret that cannot be used', () => {

@@ -34,7 +34,7 @@ const lines = () =>
     .filter((line) => line.startsWith('{'))
     .map((line) => Line.parse(JSON.parse(line)));
 
-const input = { fleet: 'linux', execution: 'linux-1', groupName: 'runners', poll: countInput().poll };
+const input = countInput();
 const handler = (run: () => unknown) =>
   step('Describe Group', DescribeGroupInput, { log }, async () => run());
 
@@ -69,13 +69,13 @@ describe('a step', () => {
   it('lists all faults of its input by name, and does not run', async () => {
     let ran = false;
     const wrong = {
-      ...countInput({ fleet: '', circleciUrl: 'runner' }),
+      ...countInput({ fleet: '', settings: { version: 0 } }),
       poll: { ...input.poll, timeoutSeconds: 0.5 },
     };
     const counting = await failure(countUnclaimed(wrong));
     expect(counting.name).toBe('InputInvalid');
     expect(counting.message).toMatch(/^InputInvalid: Count Unclaimed: /);
-    for (const fault of ['fleet', 'circleciUrl', 'poll.timeoutSeconds'])
+    for (const fault of ['fleet', 'settings.version', 'poll.timeoutSeconds'])
       expect(counting.message).toContain(fault);
 
     const describing = await failure(
@@ -83,20 +83,9 @@ describe('a step', () => {
         ran = true;
       })({}),
     );
-    for (const fault of ['fleet', 'execution', 'groupName', 'poll'])
+    for (const fault of ['fleet', 'execution', 'settings', 'poll'])
       expect(describing.message).toContain(fault);
     expect(ran).toBe(false);
-  });
-
-  it.each([
-    'runner.circleci.com',
-    'runner.circleci.com:443',
-    'ftp://runner.circleci.com',
-    'file:///etc/passwd',
-  ])('does not take %s for the address of a server', async (circleciUrl) => {
-    const { name, message } = await failure(countUnclaimed(countInput({ circleciUrl })));
-    expect(name).toBe('InputInvalid');
-    expect(message).toContain('circleciUrl');
   });
 
   it.each([undefined, null, 'text', 3, []])('does not take %j for its input', async (event) => {
@@ -151,9 +140,9 @@ describe('the log line of a step', () => {
   });
 
   it('is what is to be recorded, at level INFO, and not the answer', async () => {
-    await recording(({ desired }, { groupName }) => ({ became: desired, groupName }))(input);
+    await recording(({ desired }, { settings }) => ({ became: desired, settings }))(input);
     expect(lines()).toMatchObject([
-      { level: 'INFO', message: 'Describe Group', became: 3, groupName: 'runners', ...about },
+      { level: 'INFO', message: 'Describe Group', became: 3, settings: { version: 1 }, ...about },
     ]);
     expect(lines()[0]).not.toHaveProperty('desired');
   });
@@ -211,7 +200,7 @@ describe('the log line of a step', () => {
   });
 
   it('is the fault, at level ERROR, of input that breaks the contract', async () => {
-    await failure(handler(() => undefined)({ ...input, groupName: '' }));
+    await failure(handler(() => undefined)({ ...input, settings: {} }));
     expect(lines()).toMatchObject([
       { level: 'ERROR', message: 'Describe Group', error: { name: 'InputInvalid' } },
     ]);

@@ -6,6 +6,7 @@ import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { SILENT } from '../../sandbox/workflow.ts';
 import { embeddedAws } from '../support/aws.ts';
+import { deployedSettings, readerOf, TASK } from '../support/inputs.ts';
 import { failure } from '../support/said.ts';
 import { publishedMetrics } from './published.ts';
 
@@ -13,7 +14,12 @@ const NAME = 'circleci-runner-autoscaler-linux';
 
 const published = publishedMetrics();
 const { aws, autoScaling } = await embeddedAws();
-const handler = updateGroup.with({ log: SILENT, autoScaling, metrics: published.metrics });
+const handler = updateGroup.with({
+  log: SILENT,
+  autoScaling,
+  metrics: published.metrics,
+  settings: readerOf(() => deployedSettings({ groupName: NAME })),
+});
 let agenda: Agenda;
 let group: AutoScalingGroup;
 
@@ -31,9 +37,7 @@ beforeEach(() => {
 /** Writes a decision. By default more polls follow. */
 const update = (from: number, desired: number, again = true, launchProcess?: 'suspend' | 'resume') =>
   handler({
-    fleet: 'linux',
-    execution: 'linux-1',
-    groupName: NAME,
+    ...TASK,
     decision: { from, desired, change: true, launchProcess, reasons: ['because'] },
     again,
   });
@@ -60,8 +64,7 @@ describe('Update Group', () => {
 
   it('sizes the warm pool last, once, and only if there is one', async () => {
     const decision = { from: 0, desired: 2, change: true, warmPoolSize: 5, reasons: ['because'] };
-    const write = () =>
-      handler({ fleet: 'linux', execution: 'linux-1', groupName: NAME, decision, again: true });
+    const write = () => handler({ ...TASK, decision, again: true });
     await write();
     expect(aws.calls.has('PutWarmPool')).toBe(false);
 

@@ -13,7 +13,7 @@ const logOf = (step: string) => `LogGroup(/aws/lambda/circleci-runners-${step})`
 const named = (name: string) => queries.find((query) => query.name === `circleci-runners/${name}`);
 
 const ALL_STEPS = [
-  'read-secrets',
+  'read-settings',
   'describe-activities',
   'count-unclaimed',
   'count-running',

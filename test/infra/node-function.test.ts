@@ -73,7 +73,8 @@ describe('the bundle that is deployed', () => {
   const directory = mkdtempSync(join(tmpdir(), 'bundles-'));
   afterAll(() => rmSync(directory, { recursive: true }));
 
-  it.each(sources)('of %s is under 400 KB, needs no other file, and exports its handler', async (source) => {
+  // Of the 400 to 500 KB, 70 KB are the errors and schemas of Systems Manager, which each function reads settings from.
+  it.each(sources)('of %s is under 520 KB, needs no other file, and exports its handler', async (source) => {
     const outfile = join(directory, `${basename(source, '.ts')}.mjs`);
     const { metafile, warnings } = await build({
       entryPoints: [source],
@@ -90,7 +91,7 @@ describe('the bundle that is deployed', () => {
     });
     expect(warnings).toEqual([]);
     const [output] = Object.values(metafile.outputs);
-    expect(output?.bytes).toBeLessThan(400_000);
+    expect(output?.bytes).toBeLessThan(520_000);
     expect(await import(pathToFileURL(outfile).href)).toMatchObject({ handler: expect.any(Function) });
   });
 });

@@ -77,7 +77,7 @@ describe('permissions', () => {
     ]);
   });
 
-  it('have no wildcard in an action, and in a resource only for the id of a group, the end of a secret, the streams of a log and new instances', () => {
+  it('have no wildcard in an action, and in a resource only for the id of a group, the end of a secret, the streams of a log, new instances and the settings of a fleet', () => {
     const statements = template.statements();
     expect(statements.flatMap(({ actions }) => actions).filter((action) => /[*?]/.test(action))).toEqual([]);
     const wide = statements
@@ -88,7 +88,8 @@ describe('permissions', () => {
           .replace('autoScalingGroup:*:', 'autoScalingGroup:')
           .replace(/(:secret:.*)-\?{6}$/, '$1')
           .replace(/(:log-group:.*):\*$/, '$1')
-          .replace(/:(instance|volume)\/\*$/, ''),
+          .replace(/:(instance|network-interface|volume)\/\*$/, '')
+          .replace(/(:parameter\/circleci-runners\/fleets)\/\*$/, '$1'),
       )
       .filter((resource) => /[*?]/.test(resource));
     expect(wide).toEqual([]);
@@ -110,7 +111,7 @@ describe('the workflow', () => {
       'count-unclaimed',
       'describe-activities',
       'describe-group',
-      'read-secrets',
+      'read-settings',
       'update-group',
     ];
     expect(template.permissions('Role(WorkflowStateMachineRole)')).toEqual([
@@ -129,10 +130,17 @@ describe('the workflow', () => {
 const ONLY_ITS_TAGS =
   '{"ForAllValues:StringEquals":{"aws:TagKeys":["circleci-runners:launch-suspended-by","circleci-runners:on-demand-for"]}}';
 
+const FROM_TEMPLATE =
+  '"ArnEquals":{"ec2:LaunchTemplate":"arn:aws:ec2:eu-west-1:111122223333:launch-template/LaunchTemplate(circleci-runners-linux-large)"}';
+const SUBNETS = [1, 2].map((number) => `Subnet(LinuxLargeFleetVpcrunnersSubnet${number}Subnet)`);
+
 /** What changing how the group of the one fleet with Spot capacity buys instances takes. */
 const FALLS_BACK = [
   `autoscaling:UpdateAutoScalingGroup on ${groupArn('linux-large')}`,
-  'ec2:RunInstances on * if {"ArnEquals":{"ec2:LaunchTemplate":"arn:aws:ec2:eu-west-1:111122223333:launch-template/LaunchTemplate(circleci-runners-linux-large)"}}',
+  `ec2:RunInstances on * if {${FROM_TEMPLATE},"Bool":{"ec2:IsLaunchTemplateResource":"true"}}`,
+  ...['instance/*', 'network-interface/*', 'volume/*', ...SUBNETS.map((subnet) => `subnet/${subnet}`)].map(
+    (resource) => `ec2:RunInstances on arn:aws:ec2:eu-west-1:111122223333:${resource} if {${FROM_TEMPLATE}}`,
+  ),
   ...['instance', 'volume'].map(
     (resource) =>
       `ec2:CreateTags on arn:aws:ec2:eu-west-1:111122223333:${resource}/* if {"StringEquals":{"ec2:CreateAction":"RunInstances"}}`,
@@ -154,10 +162,13 @@ describe('the step that sizes warm pools', () => {
   });
 });
 
+const READS_SETTINGS =
+  'ssm:GetParameter on arn:aws:ssm:eu-west-1:111122223333:parameter/circleci-runners/fleets/*';
+
 describe('each step', () => {
   const secrets = EACH_FLEET.map(({ id }) => `secretsmanager:GetSecretValue on ${secret(id, 'Scaler')}`);
   it.each([
-    { step: 'read-secrets', may: secrets },
+    { step: 'read-settings', may: secrets },
     { step: 'count-unclaimed', may: secrets },
     { step: 'count-running', may: secrets },
     { step: 'describe-activities', may: ['autoscaling:DescribeScalingActivities on *'] },
@@ -179,7 +190,9 @@ describe('each step', () => {
       ],
     },
   ])("$step may do what it is for, on the fleets' own resources, and write its log", ({ step, may }) => {
-    expect(template.permissions(roleOf(step))).toEqual([...may, ...writesItsLog(step)].toSorted());
+    expect(template.permissions(roleOf(step))).toEqual(
+      [...may, READS_SETTINGS, ...writesItsLog(step)].toSorted(),
+    );
   });
 
   it("is separate from the function for the groups' settings, which may change the groups and write its log", () => {

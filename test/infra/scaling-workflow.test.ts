@@ -1,17 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import {
-  ComputeCapacityInput,
-  CountInput,
-  DescribeActivitiesInput,
-  DescribeGroupInput,
-  ReadSecretsInput,
-  UpdateGroupInput,
-} from '../../functions/lib/contracts.ts';
+import { DeployedSettings, ExecutionInput } from '../../functions/lib/contracts.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { EACH_FLEET, fleetsWith, threeFleets } from '../support/fleets.ts';
-import { firstPoll } from '../support/inputs.ts';
 import { SynthesisedTemplate } from './template.ts';
 
 const template = new SynthesisedTemplate(threeFleets());
@@ -58,13 +50,14 @@ describe('the workflow', () => {
     const wholeStrings = [...definition.matchAll(/"\$\{(\w+)\}"/g)].map(([, name]) => name);
     expect(wholeStrings).toEqual(placeholders);
     expect(stateMachine.properties.DefinitionSubstitutions).toEqual({
-      ReadSecretsFunctionArn: 'Function(circleci-runners-read-secrets).Arn',
+      ReadSettingsFunctionArn: 'Function(circleci-runners-read-settings).Arn',
       DescribeActivitiesFunctionArn: 'Function(circleci-runners-describe-activities).Arn',
       CountUnclaimedFunctionArn: 'Function(circleci-runners-count-unclaimed).Arn',
       CountRunningFunctionArn: 'Function(circleci-runners-count-running).Arn',
       DescribeGroupFunctionArn: 'Function(circleci-runners-describe-group).Arn',
       ComputeCapacityFunctionArn: 'Function(circleci-runners-compute-capacity).Arn',
       UpdateGroupFunctionArn: 'Function(circleci-runners-update-group).Arn',
+      AlarmTopicArn: 'Topic(AlarmTopic)',
     });
     expect(new Set(placeholders)).toEqual(
       new Set(Object.keys(Object(stateMachine.properties.DefinitionSubstitutions))),
@@ -79,8 +72,6 @@ describe('the schedule', () => {
       Input: z.string().transform((text): Record<string, unknown> => JSON.parse(text)),
     }),
   });
-  const inputOf = (id: string) =>
-    Schedule.parse(template.the('AWS::Scheduler::Schedule', `Workflow${id}`).properties).Target.Input;
 
   it('of each fleet starts an execution every minute, and is gone before its group and their group are', () => {
     const schedules = template.all('AWS::Scheduler::Schedule');
@@ -104,14 +95,53 @@ describe('the schedule', () => {
       });
       // The name alone makes no order: CloudFormation would make schedules before the group that they are in.
       expect([schedule.attributes.DependsOn].flat().toSorted()).toEqual(
-        [template.the('AWS::AutoScaling::AutoScalingGroup', `${id}Fleet`).id, scheduleGroup.id].toSorted(),
+        [
+          template.the('AWS::AutoScaling::AutoScalingGroup', `${id}Fleet`).id,
+          template.the('AWS::SSM::Parameter', `Workflow${id}`).id,
+          scheduleGroup.id,
+        ].toSorted(),
       );
     }
   });
 
-  it("hands the fleet's settings to the workflow", () => {
-    expect(inputOf('Arm')).toEqual({
-      fleet: 'arm',
+  it('names the fleet to the workflow, and decides nothing', () => {
+    for (const { id, name } of EACH_FLEET) {
+      const { Target } = Schedule.parse(template.the('AWS::Scheduler::Schedule', `Workflow${id}`).properties);
+      expect(Target.Input).toEqual({ fleet: name });
+      ExecutionInput.parse(Target.Input);
+    }
+  });
+
+  it('is all that the states read of the input of an execution', () => {
+    const read = new Set([...definition.matchAll(/\$\$\.Execution\.Input\.(\w+)/g)].map(([, key]) => key));
+    expect(read).toEqual(new Set(['fleet']));
+  });
+});
+
+describe("a fleet's parameter", () => {
+  const Parameter = z.object({
+    Name: z.string(),
+    Type: z.literal('String'),
+    Tier: z.string(),
+    Value: z.string().transform((text): Record<string, unknown> => JSON.parse(text)),
+  });
+  const parameterOf = (id: string, of = template) =>
+    Parameter.parse(of.the('AWS::SSM::Parameter', `Workflow${id}`).properties);
+  const settingsOf = (id: string) => parameterOf(id).Value;
+
+  it('has the name that the functions read', () => {
+    expect(parameterOf('LinuxLarge').Name).toBe('/circleci-runners/fleets/linux-large');
+    const environments = template
+      .all('AWS::Lambda::Function')
+      .filter(({ properties }) => properties.FunctionName !== 'circleci-runners-group-settings')
+      .map(({ properties }) => properties.Environment);
+    expect(environments).toHaveLength(7);
+    for (const environment of environments)
+      expect(environment).toMatchObject({ Variables: { STACK_NAME: 'circleci-runners' } });
+  });
+
+  it('holds all that the deployment decides for the fleet', () => {
+    expect(settingsOf('Arm')).toEqual({
       resourceClass: 'acme/arm',
       circleciUrl: 'https://runner.circleci.com',
       scalerSecretName: 'circleci-runners/arm/scaler',
@@ -125,8 +155,7 @@ describe('the schedule', () => {
       warmPoolAuto: false,
       alarmTopicArn: 'Topic(AlarmTopic)',
     });
-    expect(inputOf('LinuxLarge')).toEqual({
-      fleet: 'linux-large',
+    expect(settingsOf('LinuxLarge')).toEqual({
       resourceClass: 'acme/linux-large',
       circleciUrl: 'https://circleci.acme.example',
       scalerSecretName: 'existing/scaler',
@@ -157,48 +186,30 @@ describe('the schedule', () => {
     });
   });
 
-  it('tells the workflow whether the warm pool is its own to size', () => {
+  it('says whether the workflow sizes the warm pool', () => {
     const pools = new SynthesisedTemplate(
       fleetsWith({ auto: { warmPool: '{size: auto}' }, five: { warmPool: '{size: 5}' } }),
     );
-    const told = pools
-      .all('AWS::Scheduler::Schedule')
-      .map(
-        ({ properties }) =>
-          /"warmPoolAuto":(true|false)/.exec(JSON.stringify(properties).replaceAll('\\', ''))?.[1],
-      );
-    expect(told).toEqual(['true', 'false']);
+    expect(parameterOf('Auto', pools).Value.warmPoolAuto).toBe(true);
+    expect(parameterOf('Five', pools).Value.warmPoolAuto).toBe(false);
   });
 
-  it('hands over what the states read, and nothing that none reads', () => {
-    const read = new Set([...definition.matchAll(/\$\$\.Execution\.Input\.(\w+)/g)].map(([, key]) => key));
-    expect(new Set(Object.keys(inputOf('Arm')))).toEqual(read);
+  it.each(EACH_FLEET)('of $name is what the functions can read', ({ id }) => {
+    expect(DeployedSettings.parse(settingsOf(id))).toEqual(settingsOf(id));
   });
 
-  it.each(EACH_FLEET)('of $name hands over what the contracts of the steps ask for', ({ id }) => {
-    const poll = firstPoll();
-    const { executionStartedAt } = poll;
-    const state = { ...inputOf(id), execution: 'execution-1', executionStartedAt, poll };
-    const group = {
-      desired: 0,
-      members: { pending: 0, inService: 0, leaving: 0, standby: 0 },
-      launchProcess: { suspended: false, byBreaker: false },
-      paused: 'false',
-    };
-    const observed = { unclaimed: { unclaimed: 0 }, running: { running: 0 }, group };
-    const activities = {
-      lastAt: null,
-      failedLaunches: 0,
-      cameInService: 0,
-      breaker: { open: false },
-    };
-    const decision = { from: 0, desired: 0, change: false, reasons: [] };
-    ReadSecretsInput.parse(state);
-    CountInput.parse(state);
-    DescribeGroupInput.parse(state);
-    DescribeActivitiesInput.parse(state);
-    ComputeCapacityInput.parse({ ...state, activities, observed });
-    UpdateGroupInput.parse({ ...state, decision, again: false });
+  it('is an advanced one only where the schedules outgrow a standard one', () => {
+    const schedule = (index: number) =>
+      `{name: "${`schedule ${index} `.padEnd(60, 'x')}", start: "0 8 * * MON-FRI", end: "0 18 * * MON-FRI", timezone: America/Argentina/Buenos_Aires, minReplicas: 1, maxReplicas: 20, headroom: 10%, maxSurge: 10}`;
+    const scheduled = new SynthesisedTemplate(
+      fleetsWith({
+        few: { schedules: `[${[1, 2].map(schedule).join(', ')}]` },
+        many: { schedules: `[${Array.from({ length: 20 }, (_, index) => schedule(index)).join(', ')}]` },
+      }),
+    );
+    expect(parameterOf('Few', scheduled).Tier).toBe('Standard');
+    expect(parameterOf('Many', scheduled).Tier).toBe('Advanced');
+    expect(JSON.stringify(parameterOf('Many', scheduled).Value).length).toBeLessThan(8_192);
   });
 });
 

@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,7 +17,6 @@ import {
   DescribeLogGroupsCommand,
   FilterLogEventsCommand,
 } from '@aws-sdk/client-cloudwatch-logs';
-import { GetScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import {
   CreateStateMachineCommand,
@@ -29,11 +27,13 @@ import {
   SFNClient,
   StartSyncExecutionCommand,
 } from '@aws-sdk/client-sfn';
+import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { LocalAws } from '../../cli/local-aws/local-aws.ts';
 import { describeGroup } from '../../functions/lib/auto-scaling.ts';
 import { CircleCi, type CircleCiFault } from '../../sandbox/circleci.ts';
+import { address } from '../support/serve.ts';
 import { alarmChanges, alarmStates, failures, listen, makeCompositeAlarms, setAlarmState } from './alarms.ts';
 
 const run = promisify(execFile);
@@ -62,7 +62,7 @@ beforeAll(async () => {
   circleci.tokens.add(TOKEN);
   for (const fleet of ['alpha', 'beta'] as const) circleci.classes.set(CLASSES[fleet], counts[fleet]);
   server = await circleci.listen();
-  const circleciUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const circleciUrl = address(server);
   const fleets = {
     alpha: { resourceClass: CLASSES.alpha, instanceTypes: ['m7g.large'], maxReplicas: 10, circleciUrl },
     beta: {
@@ -97,33 +97,55 @@ beforeEach(() => {
   circleci.fault = () => undefined;
 });
 
-/** One execution with a single poll, started as the schedule would start it, but for these settings. */
-async function execute(fleet: Fleet, stateMachineArn = outputs.StateMachineArn, settings: object = {}) {
-  const schedule = await new SchedulerClient({}).send(
-    new GetScheduleCommand({ GroupName: 'circleci-runners', Name: `circleci-runners-${fleet}` }),
-  );
-  const input = {
-    ...JSON.parse(schedule.Target?.Input ?? '{}'),
-    pollIntervalSeconds: 60,
-    quietPollIntervalSeconds: 60,
-    ...settings,
-  };
-  return sfn.send(new StartSyncExecutionCommand({ stateMachineArn, input: JSON.stringify(input) }));
+/** One execution that ends after its first poll. */
+const execute = (fleet: Fleet, stateMachineArn = outputs.StateMachineArn) =>
+  sfn.send(new StartSyncExecutionCommand({ stateMachineArn, input: JSON.stringify({ fleet, once: true }) }));
+
+/**
+ * Deploys a fleet with other settings for a moment, in which no schedule starts.
+ *
+ * @returns The version of these settings, and the topic of the fleet.
+ */
+async function settingsWith(
+  fleet: Fleet,
+  changes: object,
+): Promise<{ version: number; alarmTopicArn: string }> {
+  const ssm = new SSMClient({});
+  const Name = `/circleci-runners/fleets/${fleet}`;
+  const { Parameter } = await ssm.send(new GetParameterCommand({ Name }));
+  const deployed = JSON.parse(Parameter?.Value ?? '');
+  const put = (value: object) =>
+    ssm.send(new PutParameterCommand({ Name, Value: JSON.stringify(value), Overwrite: true }));
+  const { Version = 0 } = await put({ ...deployed, ...changes });
+  await put(deployed);
+  return { version: Version, alarmTopicArn: deployed.alarmTopicArn };
 }
 
-/** The deployed workflow once more, with another state in the place of one. */
-async function workflowWith(
-  name: string,
-  another: (state: Record<string, unknown>) => object,
-): Promise<string> {
+/** In place of Read Settings: executions begin with these settings. */
+const beginsWith = (settings: object) => ({
+  'Read Settings': ({ Next }: State) => ({
+    Type: 'Pass',
+    Result: { ...settings, once: true },
+    ResultPath: '$.settings',
+    Next,
+  }),
+});
+
+type State = Record<string, unknown>;
+let workflows = 0;
+
+/** The deployed workflow once more, with other states in the place of some. */
+async function workflowWith(others: Record<string, (state: State) => object>): Promise<string> {
   const deployed = await sfn.send(
     new DescribeStateMachineCommand({ stateMachineArn: outputs.StateMachineArn }),
   );
   const definition = JSON.parse(deployed.definition ?? '');
-  definition.States[name] = another(definition.States[name]);
+  for (const [name, other] of Object.entries(others))
+    definition.States[name] = other(definition.States[name]);
+  workflows += 1;
   const { stateMachineArn = '' } = await sfn.send(
     new CreateStateMachineCommand({
-      name: `with-another-${name.replaceAll(' ', '-')}`,
+      name: `workflow-${workflows}`,
       type: 'EXPRESS',
       definition: JSON.stringify(definition),
       roleArn: deployed.roleArn,
@@ -219,7 +241,11 @@ describe('the deployed app', () => {
   });
 
   it('fails if the secret is for another resource class, without telling its value', async () => {
-    await storeSecret('alpha', { resource_class: 'acme/other', circle_token: TOKEN });
+    await storeSecret('alpha', {
+      resource_class: 'acme/other',
+      circleci_url: address(server),
+      circle_token: TOKEN,
+    });
     const execution = await execute('alpha');
     expect(execution).toMatchObject({ status: 'FAILED', error: 'SecretMismatch' });
     expect(execution.cause).not.toContain(TOKEN);
@@ -241,7 +267,11 @@ describe('the deployed app', () => {
   });
 
   it('lets the group follow the queue on its schedule, within two minutes of the deployment', async () => {
-    await storeSecret('beta', { resource_class: CLASSES.beta, circle_token: TOKEN });
+    await storeSecret('beta', {
+      resource_class: CLASSES.beta,
+      circleci_url: address(server),
+      circle_token: TOKEN,
+    });
     Object.assign(counts.alpha, { unclaimed: 3, running: 2 });
     await until('desired capacity 5', 130, async () => (await group('alpha')).desired === 5);
     expect(await group('alpha')).toEqual({ desired: 5, members: 5 });
@@ -407,7 +437,8 @@ describe('the deployed app', () => {
       (await toldOf()).filter(({ name, state }) => name === 'alpha-NeedsYou' && state === 'ALARM').length;
     const before = await rang();
 
-    const unread = await execute('alpha', outputs.StateMachineArn, { groupName: 'gone' });
+    const gone = await settingsWith('alpha', { groupName: 'gone' });
+    const unread = await execute('alpha', await workflowWith(beginsWith(gone)));
     expect(unread).toMatchObject({ status: 'FAILED', error: 'GroupNotFound' });
     expect(unread.cause).toContain('See docs/operations.md#group-unreadable');
     await until('the topic has a message', 10, async () => (await rang()) > before);
@@ -416,13 +447,15 @@ describe('the deployed app', () => {
       'alpha-NeedsYou': 'ALARM',
     });
 
-    const writesElsewhere = await workflowWith('Update Group', (state) => {
-      const { 'groupName.$': _, ...parameters } = Object(state.Parameters);
-      return { ...state, Parameters: { ...parameters, groupName: 'gone' } };
+    const one = await settingsWith('alpha', { capacity: { minReplicas: 1, maxReplicas: 10 } });
+    const writesElsewhere = await workflowWith({
+      ...beginsWith(one),
+      'Update Group': (state) => ({
+        ...state,
+        Parameters: { ...Object(state.Parameters), settings: { version: gone.version } },
+      }),
     });
-    const unwritten = await execute('alpha', writesElsewhere, {
-      capacity: { minReplicas: 1, maxReplicas: 10 },
-    });
+    const unwritten = await execute('alpha', writesElsewhere);
     expect(unwritten).toMatchObject({ status: 'FAILED', error: 'GroupNotFound' });
     expect(unwritten.cause).toContain('See docs/operations.md#group-update-refused');
     await until(
@@ -445,19 +478,21 @@ describe('the deployed app', () => {
       reason: 'There is no capacity.',
       canaryAt: new Date(Date.now() - 1_000).toISOString(),
     };
-    const stateMachineArn = await workflowWith('Describe Activities', ({ ResultPath, Next }) => ({
-      Type: 'Pass',
-      Result: { lastAt: null, failedLaunches: 1, cameInService: 0, breaker },
-      ResultPath,
-      Next,
-    }));
+    const two = await settingsWith('alpha', { capacity: { minReplicas: 2, maxReplicas: 10 } });
+    const stateMachineArn = await workflowWith({
+      ...beginsWith(two),
+      'Describe Activities': ({ ResultPath, Next }) => ({
+        Type: 'Pass',
+        Result: { lastAt: null, failedLaunches: 1, cameInService: 0, breaker },
+        ResultPath,
+        Next,
+      }),
+    });
     Object.assign(counts.alpha, { unclaimed: 8, running: 0 });
     await execute('alpha');
     expect((await group('alpha')).desired).toBe(8);
     // Two more are wanted than the schedule's own executions want, which know of no breaker.
-    const execution = await execute('alpha', stateMachineArn, {
-      capacity: { minReplicas: 2, maxReplicas: 10 },
-    });
+    const execution = await execute('alpha', stateMachineArn);
     expect(execution.status).toBe('SUCCEEDED');
     expect((await group('alpha')).desired).toBe(9);
     expect(await told()).toContainEqual({
@@ -470,10 +505,12 @@ describe('the deployed app', () => {
 
   // MiniStack's CloudWatch takes every metric, so here a state requests something that does not exist.
   it('announces a failure that CloudWatch does not count', async () => {
-    const stateMachineArn = await workflowWith('Count Failure', (state) => ({
-      ...state,
-      Resource: 'arn:aws:states:::aws-sdk:cloudwatch:refuseMetricData',
-    }));
+    const stateMachineArn = await workflowWith({
+      'Count Failure': (state) => ({
+        ...state,
+        Resource: 'arn:aws:states:::aws-sdk:cloudwatch:refuseMetricData',
+      }),
+    });
     circleci.fault = ({ resourceClass }) =>
       resourceClass === CLASSES.alpha ? { status: 404, body: '{}' } : undefined;
     const execution = await execute('alpha', stateMachineArn);

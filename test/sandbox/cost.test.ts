@@ -52,7 +52,7 @@ describe('a month of 43,800 minutes', () => {
     { case: '7 custom metrics', usage: { metrics: 7 }, part: 'metrics', dollars: 2.1 },
     {
       case: 'a secret that is read once a minute',
-      usage: { invocations: { 'Read Secrets': 1 } },
+      usage: { invocations: { 'Read Settings': 1 } },
       part: 'secrets',
       dollars: 0.219,
     },

@@ -125,7 +125,7 @@ describe('an execution', () => {
   });
 });
 
-const BEFORE = ['Read Secrets', 'Describe Activities', 'Breaker Open?'];
+const BEFORE = ['Read Settings', 'Describe Activities', 'Breaker Open?'];
 const POLL = [
   'Observe',
   'Count Unclaimed',

@@ -98,7 +98,10 @@ describe.each([
   );
 });
 
-describe.each(Object.keys(HANDLERS))('when the function of %s', (step) => {
+// Until the settings are read, no fleet is known: test/statemachine/failures.test.ts has the failures of Read Settings.
+const STEPS = Object.keys(HANDLERS).filter((step) => step !== 'Read Settings');
+
+describe.each(STEPS)('when the function of %s', (step) => {
   const crash = async () => {
     throw new TypeError("Cannot read properties of undefined (reading 'count')");
   };
@@ -137,7 +140,7 @@ describe.each(Object.keys(HANDLERS))('when the function of %s', (step) => {
     const execution = await execute();
     expect(execution).toMatchObject({ status: 'FAILED', error: 'TypeError' });
     expect(ending(execution)).toEqual(['Step Broken', 'Count Failure', 'Announce Failure', 'Failed']);
-    const { alarmTopicArn } = sandbox.fleet('linux').input;
+    const { alarmTopicArn } = sandbox.fleet('linux').settings;
     expect(sandbox.workflow.messages).toMatchObject([
       { topicArn: alarmTopicArn, subject: `${step} failed: fleet linux` },
     ]);

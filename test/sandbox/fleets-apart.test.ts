@@ -15,11 +15,11 @@ describe('two fleets', () => {
     { case: 'CircleCI does not know', arrange: (sandbox) => sandbox.circleci.classes.delete('acme/linux') },
     {
       case: 'there is no secret of',
-      arrange: (sandbox, { input }) => sandbox.aws.secrets.delete(input.scalerSecretName),
+      arrange: (sandbox, { settings }) => sandbox.aws.secrets.delete(settings.scalerSecretName),
     },
     {
       case: 'there is no group of',
-      arrange: (sandbox, { input }) => sandbox.aws.groups.delete(input.groupName),
+      arrange: (sandbox, { settings }) => sandbox.aws.groups.delete(settings.groupName),
     },
   ])('do not touch each other when $case one of them', async ({ arrange }) => {
     const sandbox = await openSandbox();

@@ -203,7 +203,7 @@ function reported({ metrics, world }: Played): string[] {
     ...metrics
       .filter(
         (metric) =>
-          metric.name === 'AtMaximum' && wantedAt(secondOf(metric)) <= world.input.capacity.maxReplicas,
+          metric.name === 'AtMaximum' && wantedAt(secondOf(metric)) <= world.settings.capacity.maxReplicas,
       )
       .map((metric) => `AtMaximum at ${secondOf(metric)} s`),
     ...starvingFrom(metrics).map((minute) => `Starving from minute ${minute} on`),

@@ -82,7 +82,7 @@ describe('the log lines of an execution', () => {
     await execute();
     const polls = lines().map(({ message, poll }) => [message, poll]);
     expect(Object.fromEntries(polls)).toEqual({
-      'Read Secrets': undefined,
+      'Read Settings': undefined,
       'Count Unclaimed': 1,
       'Count Running': 1,
       'Describe Group': 1,
@@ -142,7 +142,7 @@ describe('the log lines of an execution', () => {
 
   it('never hold a secret that is malformed', async () => {
     const { sandbox, world, execute } = await oneFleet({ log, queued: 2 });
-    sandbox.aws.secrets.set(world.input.scalerSecretName, `{"circle_token": "${SANDBOX_TOKEN}"`);
+    sandbox.aws.secrets.set(world.settings.scalerSecretName, `{"circle_token": "${SANDBOX_TOKEN}"`);
     await execute();
     expect(lines()).toHaveLength(1);
     expect(printed).not.toContain(SANDBOX_TOKEN);

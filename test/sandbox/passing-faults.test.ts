@@ -46,7 +46,7 @@ describe('a fault that passes', () => {
 
   it.each<{ action: string; step: string; fault: AwsFault }>(
     [
-      { action: 'GetSecretValue', step: 'Read Secrets', code: 'ThrottlingException' },
+      { action: 'GetSecretValue', step: 'Read Settings', code: 'ThrottlingException' },
       { action: 'DescribeScalingActivities', step: 'Describe Activities', code: 'Throttling' },
       { action: 'DescribeAutoScalingGroups', step: 'Describe Group', code: 'Throttling' },
       { action: 'SetDesiredCapacity', step: 'Update Group', code: 'Throttling' },

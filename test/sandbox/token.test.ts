@@ -10,7 +10,7 @@ describe('the token', () => {
     sandbox.agenda.plan(22, () => {
       sandbox.circleci.tokens.clear();
       sandbox.circleci.tokens.add('CCIPAT_rotated');
-      sandbox.aws.secrets.set(world.input.scalerSecretName, JSON.stringify(secret));
+      sandbox.aws.secrets.set(world.settings.scalerSecretName, JSON.stringify(secret));
     });
     const execution = await execute();
     expect(execution.status).toBe('SUCCEEDED');

@@ -48,9 +48,10 @@ describe('the definition', () => {
     expect(isValid).toBe(true);
   });
 
-  it('has whole strings substituted and nothing else: the ARNs of its functions', () => {
+  it("has whole strings substituted and nothing else: the ARNs of its functions and of the stack's topic", () => {
     const substituted = everyString.filter((text) => text.includes('${'));
-    const expected = Object.keys(HANDLERS).map((name) => `\${${pascal(name)}FunctionArn}`);
+    const functionArns = Object.keys(HANDLERS).map((name) => `\${${pascal(name)}FunctionArn}`);
+    const expected = [...functionArns, ['$', '{AlarmTopicArn}'].join('')];
     expect(substituted.toSorted()).toEqual(expected.toSorted());
   });
 
@@ -83,47 +84,41 @@ describe('the definition', () => {
 });
 
 describe('the state data', () => {
-  it("is small: what is the same for all polls is read from the execution's input, and all of that is read", () => {
+  it('is small: the input of the execution names the fleet, and functions read its settings by their version', () => {
     const read = everyString.flatMap((text) => text.match(/\$\$\.Execution\.Input\.\w+/g) ?? []);
-    const given = [
-      'fleet',
-      'resourceClass',
-      'circleciUrl',
-      'scalerSecretName',
-      'groupName',
-      'capacity',
-      'pollIntervalSeconds',
-      'quietPollIntervalSeconds',
-      'breakerFailures',
-      'breakerWindowSeconds',
-      'onDemandPercentage',
-      'warmPoolAuto',
-      'alarmTopicArn',
-    ];
-    expect([...new Set(read)].toSorted()).toEqual(given.map((key) => `$$.Execution.Input.${key}`).toSorted());
+    expect(new Set(read)).toEqual(new Set(['$$.Execution.Input.fleet']));
   });
 
-  it("is the secret's name, then the record of the launches and the poll, and then the plan alone", () => {
-    const [secrets, first, compute, wait] = [
-      'Read Secrets',
+  it("is the fleet's settings, then their version, the record of the launches and the poll, and then the plan alone", () => {
+    const [settings, first, compute, wait] = [
+      'Read Settings',
       'First Poll',
       'Compute Capacity',
       'Wait For Next Poll',
     ].map((name) => state(definition, name));
-    expect(secrets).not.toHaveProperty('ResultPath');
+    expect(settings).toHaveProperty('ResultPath', '$.settings');
     expect(first).not.toHaveProperty('ResultPath');
-    expect(first).toHaveProperty('Parameters', { 'activities.$': '$.activities', poll: expect.anything() });
+    expect(first).toHaveProperty('Parameters', {
+      settings: {
+        'version.$': '$.settings.version',
+        'alarmTopicArn.$': '$.settings.alarmTopicArn',
+        'once.$': '$.settings.once',
+      },
+      'activities.$': '$.activities',
+      poll: expect.anything(),
+    });
     expect(compute).not.toHaveProperty('ResultPath');
     expect(wait).toHaveProperty('OutputPath', '$.next');
   });
 
-  it('is the step, the error and the cause, and nothing else, from the reading of a failure on', () => {
+  it('is the step, the error, the cause and the topic, and nothing else, from the reading of a failure on', () => {
     const failed = [...from('Read Failure')].map((name) => [name, state(definition, name)] as const);
     for (const [name, each] of failed) {
       if (each.Type !== 'Pass') continue;
       const keys = Object.keys(each.Parameters ?? {}).map((key) => key.replace(/\.\$$/, ''));
       const cause = name === 'Read Message' ? 'thrown' : 'cause';
-      expect(keys.filter((key) => key !== 'metric')).toEqual(['step', 'error', cause]);
+      const topic = name === 'Settings Unreadable' ? [] : ['alarmTopicArn'];
+      expect(keys.filter((key) => key !== 'metric')).toEqual(['step', 'error', cause, ...topic]);
       expect(each.ResultPath ?? '$').toBe('$');
     }
   });
@@ -160,14 +155,19 @@ describe.each(functions)('%s', (name, task) => {
 
   it('names itself when it fails', () => {
     expect(task.Catch).toMatchObject([{ Next: `${name} Failed`, ResultPath: '$.failure' }]);
-    expect(state(machine, `${name} Failed`)).toMatchObject({
-      Type: 'Pass',
-      Parameters: {
-        'Error.$': `States.Format('${name}/{}', $.failure.Error)`,
-        'Cause.$': '$.failure.Cause',
-      },
-      ResultPath: '$.failure',
-    });
+    const failure = {
+      'Error.$': `States.Format('${name}/{}', $.failure.Error)`,
+      'Cause.$': '$.failure.Cause',
+    };
+    expect(state(machine, `${name} Failed`)).toMatchObject(
+      name === 'Read Settings'
+        ? // Without settings, messages go to the stack's topic.
+          {
+            Type: 'Pass',
+            Parameters: { failure, settings: { alarmTopicArn: ['$', '{AlarmTopicArn}'].join('') } },
+          }
+        : { Type: 'Pass', Parameters: failure, ResultPath: '$.failure' },
+    );
   });
 
   it('leads from its failure through the reading of it and a kind of failure to the one Fail state', () => {
@@ -187,7 +187,19 @@ describe.each(functions)('%s', (name, task) => {
 
   it('gets its fleet and its execution', () => {
     const fleet = machine === definition ? '$$.Execution.Input.fleet' : '$.fleet';
-    expect(task.Parameters).toMatchObject({ 'fleet.$': fleet, 'execution.$': '$$.Execution.Name' });
+    // Whatever else is in the input of the execution, Read Settings refuses it.
+    const named = name === 'Read Settings' ? { 'input.$': '$$.Execution.Input' } : { 'fleet.$': fleet };
+    expect(task.Parameters).toMatchObject({ ...named, 'execution.$': '$$.Execution.Name' });
+  });
+
+  it('reads the settings that its execution began with', () => {
+    if (name === 'Read Settings') return;
+    const given = z
+      .looseObject({ 'settings.$': z.string().optional(), settings: z.unknown().optional() })
+      .parse(task.Parameters);
+    expect(given['settings.$'] ?? given.settings).toEqual(
+      given.settings === undefined ? '$.settings' : { 'version.$': '$.settings.version' },
+    );
   });
 
   it('has its timeout, if that is from the state data, before and after its parameters are made', () => {
@@ -209,9 +221,12 @@ describe('Observe', () => {
       .flatMap((each) => Object.values(each.Parameters).map(String));
     for (const path of paths.filter((path) => !path.startsWith('$$'))) {
       const [, key = ''] = path.split('.');
-      if (key === 'poll') continue;
-      expect(observe.Parameters).toMatchObject({ [`${key}.$`]: `$$.Execution.Input.${key}` });
+      expect(Object.keys(observe.Parameters)).toContain(key === 'fleet' ? 'fleet.$' : key);
     }
+    expect(observe.Parameters).toMatchObject({
+      'fleet.$': '$$.Execution.Input.fleet',
+      settings: { 'version.$': '$.settings.version' },
+    });
     expect(observe.Parameters.poll).toEqual({
       'number.$': '$.poll.number',
       'executionStartedAt.$': '$$.Execution.StartTime',
@@ -230,8 +245,9 @@ describe('Observe', () => {
 
 describe('what a failure leads to', () => {
   const kinds = successors(state(definition, 'Which Failure?'));
+  const counted = kinds.filter((kind) => kind !== 'Settings Unreadable');
 
-  it('is the eight kinds', () => {
+  it('is the nine kinds', () => {
     expect(kinds.toSorted()).toEqual([
       'CircleCI Refuses',
       'CircleCI Unavailable',
@@ -240,6 +256,7 @@ describe('what a failure leads to', () => {
       'Group Unreadable',
       'Group Update Refused',
       'Secrets Unreadable',
+      'Settings Unreadable',
       'Step Broken',
     ]);
   });
@@ -249,12 +266,15 @@ describe('what a failure leads to', () => {
       Object.entries(definition.States)
         .filter(([, each]) => successors(each).includes(name))
         .map(([each]) => each);
-    expect(into('Count Failure').toSorted()).toEqual(kinds.toSorted());
-    expect(new Set(into('Failed'))).toEqual(new Set(['Count Failure', 'Announce Failure']));
+    // Whether a fleet is deployed is not known until its settings are read, and no metric may name another.
+    expect(into('Count Failure').toSorted()).toEqual(counted.toSorted());
+    expect(new Set(into('Failed'))).toEqual(
+      new Set(['Count Failure', 'Announce Failure', 'Settings Unreadable']),
+    );
     expect(into('Announce Failure')).toEqual(['Count Failure']);
   });
 
-  it.each(kinds)('%s names its metric, and its own heading in docs/operations.md', (kind) => {
+  it.each(counted)('%s names its metric, and its own heading in docs/operations.md', (kind) => {
     const each = state(definition, kind);
     if (each.Type !== 'Pass') throw new Error(`${kind} is no Pass state`);
     const { metric, 'cause.$': cause } = z
@@ -304,7 +324,8 @@ describe.each(['Announce Failure', 'Announce Breaker'])('%s', (name) => {
 
   it("sends it to the fleet's topic", () => {
     expect(task.Resource).toBe('arn:aws:states:::sns:publish');
-    expect(task.Parameters).toMatchObject({ 'TopicArn.$': '$$.Execution.Input.alarmTopicArn' });
+    const topic = name === 'Announce Failure' ? '$.alarmTopicArn' : '$.settings.alarmTopicArn';
+    expect(task.Parameters).toMatchObject({ 'TopicArn.$': topic });
   });
 
   it('goes on in the same way whether or not the message could be sent', () => {
@@ -367,8 +388,12 @@ const PASSING = [
   'CircleCiUnavailable',
   'CircleCiUnreachable',
   'SecretsManagerUnavailable',
+  'SettingsUnavailable',
 ];
 const LASTING = [
+  'SettingsDenied',
+  'SettingsMalformed',
+  'SettingsNotFound',
   'AutoScalingDenied',
   'CircleCiInvalidCount',
   'CircleCiNotFound',
@@ -430,15 +455,15 @@ describe('the errors that it names', () => {
     for (const name of [...LASTING, 'States.ALL', 'States.TaskFailed']) expect(retried).not.toContain(name);
   });
 
-  const counting = PASSING.filter((name) => /^(CircleCi|SecretsManager)/.test(name));
+  const counting = PASSING.filter((name) => /^(CircleCi|SecretsManager|Settings)/.test(name));
   it.each([
-    { step: 'Read Secrets', passing: ['SecretsManagerUnavailable'] },
-    { step: 'Describe Activities', passing: ['AutoScalingUnavailable'] },
+    { step: 'Read Settings', passing: ['SecretsManagerUnavailable', 'SettingsUnavailable'] },
+    { step: 'Describe Activities', passing: ['AutoScalingUnavailable', 'SettingsUnavailable'] },
     { step: 'Count Unclaimed', passing: counting },
     { step: 'Count Running', passing: counting },
-    { step: 'Describe Group', passing: ['AutoScalingUnavailable'] },
-    { step: 'Compute Capacity', passing: [] },
-    { step: 'Update Group', passing: ['AutoScalingUnavailable'] },
+    { step: 'Describe Group', passing: ['AutoScalingUnavailable', 'SettingsUnavailable'] },
+    { step: 'Compute Capacity', passing: ['SettingsUnavailable'] },
+    { step: 'Update Group', passing: ['AutoScalingUnavailable', 'SettingsUnavailable'] },
   ])('let $step be tried again after $passing, and when AWS could not run it', ({ step, passing }) => {
     const [, task] = functions.find(([name]) => name === step) ?? [];
     const aws = [

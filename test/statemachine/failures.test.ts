@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as errors from '../../functions/lib/errors.ts';
-import { HANDLERS } from '../../sandbox/workflow.ts';
+import { FLEET_TOPIC, HANDLERS, STACK_TOPIC } from '../../sandbox/workflow.ts';
 import { chosen, definition, state } from '../support/definition.ts';
 import { type ActivitiesJson, activities, openBreaker } from '../support/inputs.ts';
 import { oneFleet } from '../support/sandbox.ts';
@@ -12,6 +12,9 @@ const GROUP_ERRORS = [
   'GroupUnreadable',
   'GroupUpdateRefused',
 ];
+
+/** The errors of settings that cannot be read. No metric counts them: they are not known to be of a deployed fleet. */
+const SETTINGS_ERRORS = ['SettingsDenied', 'SettingsMalformed', 'SettingsNotFound', 'SettingsUnavailable'];
 
 /** Each kind of failure, with its metric and its heading, and the errors that are of that kind in any step. */
 const KINDS = [
@@ -84,6 +87,9 @@ const STEPS = [...Object.keys(HANDLERS), 'Observe'];
 
 /** The kind that a failure is to be of. */
 function kindOf(step: string, error: string): string {
+  if (SETTINGS_ERRORS.includes(error)) return 'Settings Unreadable';
+  // Before its settings are read, no fleet is known; only then can its secret be wrong.
+  if (step === 'Read Settings' && !error.startsWith('Secret')) return 'Settings Unreadable';
   if (GROUP_ERRORS.includes(error))
     return step === 'Update Group' ? 'Group Update Refused' : 'Group Unreadable';
   const kind = KINDS.find(({ of }) => of.includes(error));
@@ -95,7 +101,7 @@ describe('Which Failure?', () => {
   const question = state(definition, 'Which Failure?');
   if (question.Type !== 'Choice') throw new Error('Which Failure? is no Choice state');
 
-  const all = [...GROUP_ERRORS, ...KINDS.flatMap(({ of }) => of)];
+  const all = [...GROUP_ERRORS, ...SETTINGS_ERRORS, ...KINDS.flatMap(({ of }) => of)];
 
   it('is asked of every error that a function throws', () => {
     const thrown = Object.values(errors).map((StepError) => new StepError('').name);
@@ -128,7 +134,7 @@ async function executed(replace: Record<string, (input: unknown) => Promise<unkn
 
 /** An error that each step may well fail with. */
 const EXAMPLES = [
-  { step: 'Read Secrets', error: 'SecretDenied' },
+  { step: 'Read Settings', error: 'SecretDenied' },
   { step: 'Describe Activities', error: 'GroupNotFound' },
   { step: 'Count Unclaimed', error: 'CircleCiUnauthorized' },
   { step: 'Count Running', error: 'CircleCiTimeout' },
@@ -151,11 +157,13 @@ describe.each(EXAMPLES)('an execution whose step $step fails', ({ step, error })
     'Error Named?',
   ];
 
-  it.each([
-    { name: error, kind: kindOf(step, error) },
-    { name: 'TypeError', kind: 'Step Broken' },
-    { name: 'SecretsManagerUnavailable', kind: 'Secrets Unreadable' },
-  ])('with $name is counted as $kind, and ends in that error', async ({ name, kind }) => {
+  it.each(
+    [
+      { name: error, kind: kindOf(step, error) },
+      { name: 'TypeError', kind: kindOf(step, 'TypeError') },
+      { name: 'SecretsManagerUnavailable', kind: 'Secrets Unreadable' },
+    ].filter(({ kind }) => kind !== 'Settings Unreadable'),
+  )('with $name is counted as $kind, and ends in that error', async ({ name, kind }) => {
     const { metric, heading } = about(kind);
     const { execution, states, counted, messages } = await executed({ [step]: failing(name) });
 
@@ -177,24 +185,27 @@ describe.each(EXAMPLES)('an execution whose step $step fails', ({ step, error })
     expect(messages).toEqual([]);
   });
 
-  it('because it does not end is counted as Execution Over Time', async () => {
-    const { execution, states, counted } = await executed({ [step]: never });
-    expect(execution).toMatchObject({ status: 'FAILED', error: 'States.Timeout' });
-    expect(execution.cause).toContain(`${step} did not end in the time that this execution had for it.`);
-    expect(execution.cause).toContain('See docs/operations.md#execution-over-time');
-    expect(states.slice(-6)).toEqual([
-      'Read Failure',
-      'Thrown By Function?',
-      'Which Failure?',
-      'Execution Over Time',
-      'Count Failure',
-      'Failed',
-    ]);
-    expect(counted.map(({ name, dimensions }) => [name, dimensions.Step])).toEqual([
-      ['ExecutionOverTime', undefined],
-      ['ExecutionOverTime', step],
-    ]);
-  });
+  it.runIf(step !== 'Read Settings')(
+    'because it does not end is counted as Execution Over Time',
+    async () => {
+      const { execution, states, counted } = await executed({ [step]: never });
+      expect(execution).toMatchObject({ status: 'FAILED', error: 'States.Timeout' });
+      expect(execution.cause).toContain(`${step} did not end in the time that this execution had for it.`);
+      expect(execution.cause).toContain('See docs/operations.md#execution-over-time');
+      expect(states.slice(-6)).toEqual([
+        'Read Failure',
+        'Thrown By Function?',
+        'Which Failure?',
+        'Execution Over Time',
+        'Count Failure',
+        'Failed',
+      ]);
+      expect(counted.map(({ name, dimensions }) => [name, dimensions.Step])).toEqual([
+        ['ExecutionOverTime', undefined],
+        ['ExecutionOverTime', step],
+      ]);
+    },
+  );
 
   it('is sent anyway if CloudWatch cannot be reached', async () => {
     const { execution, states, counted, messages } = await executed({
@@ -205,7 +216,8 @@ describe.each(EXAMPLES)('an execution whose step $step fails', ({ step, error })
     expect(execution.cause).toMatch(/^this is why See docs/);
     expect(states.slice(-3)).toEqual(['Count Failure', 'Announce Failure', 'Failed']);
     expect(counted).toEqual([]);
-    expect(messages).toMatchObject([{ subject: `${step} failed: fleet linux` }]);
+    const topicArn = step === 'Read Settings' ? STACK_TOPIC : FLEET_TOPIC;
+    expect(messages).toMatchObject([{ topicArn, subject: `${step} failed: fleet linux` }]);
     expect(messages[0]?.message).toContain(`${error}: this is why See docs/operations.md#`);
   });
 
@@ -221,11 +233,68 @@ describe.each(EXAMPLES)('an execution whose step $step fails', ({ step, error })
   });
 });
 
+describe('an execution whose settings cannot be read', () => {
+  it.each([
+    { step: 'Read Settings', error: 'SettingsNotFound' },
+    { step: 'Read Settings', error: 'InputInvalid' },
+    { step: 'Read Settings', error: 'Lambda.TooManyRequestsException' },
+    { step: 'Describe Group', error: 'SettingsUnavailable' },
+    { step: 'Update Group', error: 'SettingsDenied' },
+  ])(
+    'because $step fails with $error ends in that error, and no metric names its fleet',
+    async ({ step, error }) => {
+      const { execution, states, counted, messages } = await executed({ [step]: failing(error) });
+      expect(execution).toMatchObject({ status: 'FAILED', error });
+      expect(execution.cause).toBe('this is why See docs/operations.md#settings-unreadable');
+      expect(states.slice(-3)).toEqual(['Which Failure?', 'Settings Unreadable', 'Failed']);
+      expect(counted).toEqual([]);
+      expect(messages).toEqual([]);
+    },
+  );
+
+  it('because Read Settings does not end ends in time', async () => {
+    const { execution, states, counted } = await executed({ 'Read Settings': never });
+    expect(execution).toMatchObject({ status: 'FAILED', error: 'States.Timeout' });
+    expect(states.slice(-2)).toEqual(['Settings Unreadable', 'Failed']);
+    expect(counted).toEqual([]);
+  });
+
+  it('because another deployment has replaced them goes on with the version that it began with', async () => {
+    const { sandbox, world, execute } = await oneFleet({ queued: 1 });
+    const execution = execute();
+    sandbox.deploy(world, { capacity: { minReplicas: 0, maxReplicas: 1 } });
+    expect(await execution).toMatchObject({ status: 'SUCCEEDED' });
+  });
+});
+
+describe('what starts an execution', () => {
+  it.each([
+    { case: 'another address', input: { fleet: 'linux', circleciUrl: 'https://evil.example' } },
+    { case: 'another secret', input: { fleet: 'linux', scalerSecretName: 'core-banking/db' } },
+    { case: 'another group', input: { fleet: 'linux', groupName: 'production-web' } },
+    {
+      case: 'another limit',
+      input: { fleet: 'linux', capacity: { minReplicas: 1_000, maxReplicas: 10_000 } },
+    },
+    { case: 'a fleet that is not deployed', input: { fleet: 'windows' } },
+    { case: 'no fleet', input: {} },
+  ])('cannot name $case: no request leaves, and no metric names it', async ({ input }) => {
+    const { sandbox, world } = await oneFleet({ queued: 5 });
+    const execution = await sandbox.clock.run(sandbox.workflow.run('attack', input as never));
+    expect(execution.status).toBe('FAILED');
+    expect(execution.path.map(({ state }) => state).slice(-2)).toEqual(['Settings Unreadable', 'Failed']);
+    expect(sandbox.circleci.requests).toBe(0);
+    expect(sandbox.aws.calls.get('GetSecretValue')).toBeUndefined();
+    expect(sandbox.workflow.metrics).toEqual([]);
+    expect(world.group.desired).toBe(0);
+  });
+});
+
 describe('a failure', () => {
   it('is counted if CloudWatch can be reached at the second attempt', async () => {
     const attempts: unknown[] = [];
     const { execution, states } = await executed({
-      'Read Secrets': failing('SecretUnset'),
+      'Read Settings': failing('SecretUnset'),
       'Count Failure': async (input) => {
         attempts.push(input);
         if (attempts.length === 1) throw new Error('not now');
@@ -237,7 +306,7 @@ describe('a failure', () => {
     expect(states).not.toContain('Announce Failure');
   });
 
-  it.each(['Read Secrets', 'Count Unclaimed'])(
+  it.each(['Read Settings', 'Count Unclaimed'])(
     'of %s with braces, quotes and slashes in its message arrives as it was said',
     async (step) => {
       const message = 'got {"errorMessage": "a/b {}"}, \'quoted\', https://acme.example/x\nand more';
@@ -275,7 +344,7 @@ describe('an open breaker', () => {
     const { execution, states, messages } = await executed({ 'Describe Activities': found(news) });
     expect(execution.status).toBe('SUCCEEDED');
     expect(states.slice(0, 6)).toEqual([
-      'Read Secrets',
+      'Read Settings',
       'Describe Activities',
       'Breaker Open?',
       'Announce Breaker',
@@ -284,9 +353,7 @@ describe('an open breaker', () => {
     ]);
     // Once, to suspend the Launch process.
     expect(states.filter((name) => name === 'Update Group')).toHaveLength(1);
-    expect(messages).toMatchObject([
-      { topicArn: 'arn:aws:sns:eu-west-1:000000000000:alarms', subject: 'Breaker open: fleet linux' },
-    ]);
+    expect(messages).toMatchObject([{ topicArn: FLEET_TOPIC, subject: 'Breaker open: fleet linux' }]);
     for (const part of ['3 launches failed', news.reason, news.canaryAt, 'docs/operations.md#breaker-open'])
       expect(messages[0]?.message).toContain(part);
   });

@@ -19,12 +19,15 @@ import {
 import {
   type ActivitiesJson,
   activities,
+  deployedSettings,
   EXECUTION_START,
   firstPoll,
   openBreaker,
   type PlanJson,
   parsedPoll,
+  readerOf,
   secondsIn,
+  TASK,
 } from '../support/inputs.ts';
 import { attempts, type Data, delays, failing, longest, timeout } from '../support/worst-case.ts';
 
@@ -83,7 +86,7 @@ describe('the limits that the polls are planned by are those of the definition:'
 });
 
 describe('the worst case', () => {
-  const before = ['Read Secrets', 'Describe Activities', 'Announce Breaker'].map((name) =>
+  const before = ['Read Settings', 'Describe Activities', 'Announce Breaker'].map((name) =>
     state(definition, name),
   );
   const observe = state(definition, 'Observe');
@@ -164,11 +167,15 @@ describe('the worst case', () => {
   });
 });
 
+const SETTINGS = { version: 1, alarmTopicArn: 'arn:aws:sns:eu-west-1:000000000000:alarms', once: false };
+
 describe('an adversary who picks how long each step takes, and what it sees,', () => {
   let clock = EXECUTION_START;
+  let deployed = deployedSettings();
   const compute = computeCapacity.with({
     now: () => clock,
     log: SILENT,
+    settings: readerOf(() => deployed),
     metrics: new KeptMetrics(
       () => clock,
       () => undefined,
@@ -217,7 +224,8 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
         now = Math.max(now, Math.floor(due / 1_000));
       }
       if (name === 'Describe Activities') data.activities = activities;
-      if (name === 'First Poll') data = { activities: data.activities, poll: firstPoll() };
+      if (name === 'First Poll')
+        data = { settings: SETTINGS, activities: data.activities, poll: firstPoll() };
       if (name === 'Observe') polls += 1;
       if (polls > seconds) throw new Error('The polls never end');
       if (name === 'Compute Capacity') {
@@ -238,7 +246,7 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
 
   /** The plan, or `undefined` if the rate limit does not let the execution go on. */
   async function computed(
-    { poll, activities }: Data,
+    { settings, poll, activities }: Data,
     { every, everyIfQuiet }: Intervals,
     unclaimed: object,
   ): Promise<PlanJson | undefined> {
@@ -251,10 +259,12 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
       running: { running: 0 },
       group: { desired, members, launchProcess, paused: 'false' },
     };
-    const capacity = { minReplicas: 1, maxReplicas: 10 };
-    const fleet = { fleet: 'linux', execution: 'linux-1', capacity };
-    const pace = { pollIntervalSeconds: every, quietPollIntervalSeconds: everyIfQuiet };
-    const input = { ...fleet, ...pace, executionStartedAt: secondsIn(0), poll, activities, observed };
+    deployed = deployedSettings({
+      capacity: { minReplicas: 1, maxReplicas: 10 },
+      pollIntervalSeconds: every,
+      quietPollIntervalSeconds: everyIfQuiet,
+    });
+    const input = { ...TASK, settings, executionStartedAt: secondsIn(0), poll, activities, observed };
     return compute(input).catch((error: Error) => {
       if (error.name !== 'CircleCiRateLimited') throw error;
       return undefined;

@@ -1,5 +1,12 @@
 import * as z from 'zod';
-import { type Activities, CountInput, type Plan, Poll } from '../../functions/lib/contracts.ts';
+import {
+  type Activities,
+  CountInput,
+  type DeployedSettings,
+  type Plan,
+  Poll,
+} from '../../functions/lib/contracts.ts';
+import type { SettingsReader } from '../../functions/lib/settings.ts';
 
 /** The contracts as the workflow's JSON has them, where times are text. */
 export type PollJson = z.input<typeof Poll>;
@@ -22,14 +29,38 @@ export function firstPoll(changes: Partial<PollJson> = {}): PollJson {
 /** The same, as the functions read it. */
 export const parsedPoll = (changes: Partial<PollJson> = {}): Poll => z.parse(Poll, firstPoll(changes));
 
-/** What a counting step is asked. */
-export function countInput(changes: Partial<CountInputJson> = {}): CountInputJson {
+/** What each step is given. */
+export const TASK = { fleet: 'linux', execution: 'linux-1', settings: { version: 1 } };
+
+/** A fleet's settings, as the deployment writes them. */
+export function deployedSettings(changes: Partial<DeployedSettings> = {}): DeployedSettings {
   return {
-    fleet: 'linux',
-    execution: 'linux-1',
     resourceClass: 'acme/linux',
     circleciUrl: 'https://runner.circleci.com',
     scalerSecretName: 'circleci-runner-autoscaler/linux/scaler',
+    groupName: 'circleci-runner-autoscaler-linux',
+    alarmTopicArn: 'arn:aws:sns:eu-west-1:000000000000:alarms',
+    capacity: { minReplicas: 0, maxReplicas: 10 },
+    pollIntervalSeconds: 5,
+    quietPollIntervalSeconds: 60,
+    breakerFailures: 3,
+    breakerWindowSeconds: 900,
+    onDemandPercentage: 100,
+    warmPoolAuto: false,
+    ...changes,
+  };
+}
+
+/** Reads these settings, of whatever fleet and version. */
+export const readerOf = (settings: () => DeployedSettings): SettingsReader => ({
+  latest: async () => ({ ...settings(), version: 1 }),
+  of: async () => settings(),
+});
+
+/** What a counting step is asked. */
+export function countInput(changes: Partial<CountInputJson> = {}): CountInputJson {
+  return {
+    ...TASK,
     poll: { number: 1, executionStartedAt: secondsIn(0), timeoutSeconds: 8 },
     ...changes,
   };

@@ -26,7 +26,7 @@ export async function oneFleet(
   const sandbox = await openSandbox(rest);
   const world = sandbox.addFleet({ ...LINUX, ...fleet }, jobs(queued));
   sandbox.catchUp();
-  return { sandbox, world, execute: () => sandbox.execute(world.input.fleet) };
+  return { sandbox, world, execute: () => sandbox.execute(world.name) };
 }
 
 /** What CircleCI would count, and how many tasks have ended. */

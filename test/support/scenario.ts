@@ -157,7 +157,7 @@ export async function play(scenario: Scenario, until: number, early = true): Pro
 
   const execute = async (name: string) => {
     sandbox.catchUp();
-    const execution = await sandbox.workflow.run(name, { ...world.input });
+    const execution = await sandbox.workflow.run(name, { fleet: world.name });
     world.outcomes[execution.status === 'SUCCEEDED' ? 'succeeded' : 'failed'] += 1;
     world.executions.push(execution);
     judge.executed(execution);
@@ -326,7 +326,7 @@ class Judge {
   /** The settings that were in force that many seconds ago. */
   levers(secondsAgo: number): Levers {
     const at = SANDBOX_START.getTime() + (this.#sandbox.now - secondsAgo) * 1_000;
-    return effectiveSettings(this.#world.input.capacity, at).levers;
+    return effectiveSettings(this.#world.settings.capacity, at).levers;
   }
 
   /** How many instances are wanted, by the settings that were in force that many seconds ago. */
@@ -457,7 +457,7 @@ class Judge {
  */
 function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge: Judge): void {
   const { faults, maxReplicas } = scenario;
-  const { group, input } = world;
+  const { group } = world;
   sandbox.circleci.classes.set(LINUX.resourceClass, judge.counts);
   sandbox.circleci.fault = () => {
     const fault = find(faults, 'circleci', sandbox.now);
@@ -482,7 +482,7 @@ function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge:
       at(fault.from, () => shrink(fault, Math.min(fault.maxSize, maxReplicas)));
       at(fault.to, () => {
         group.settings.maxSize = maxReplicas;
-        input.capacity = { ...input.capacity, maxReplicas };
+        sandbox.deploy(world, { capacity: { ...world.settings.capacity, maxReplicas } });
         judge.limits.push({ until: Number.POSITIVE_INFINITY, maxReplicas });
       });
     }
@@ -506,8 +506,8 @@ function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge:
     group.settings.maxSize = maxSize;
     if (group.desired > maxSize) judge.setDesired(maxSize);
     if (!maxReplicasToo) return;
-    input.capacity = { ...input.capacity, maxReplicas: maxSize };
-    // An execution keeps the input that it was started with.
+    sandbox.deploy(world, { capacity: { ...world.settings.capacity, maxReplicas: maxSize } });
+    // An execution keeps the version of the settings that it began with.
     judge.limits = [
       { until: from + EXECUTION, maxReplicas },
       { until: to, maxReplicas: maxSize },

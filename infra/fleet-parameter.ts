@@ -1,0 +1,50 @@
+import { Stack } from 'aws-cdk-lib';
+import type { Role } from 'aws-cdk-lib/aws-iam';
+import { ParameterTier, StringParameter } from 'aws-cdk-lib/aws-ssm';
+import type { Construct } from 'constructs';
+import type { DeployedSettings } from '../functions/lib/contracts.ts';
+import { settingsParameter } from '../functions/lib/settings.ts';
+import { allow } from './permissions.ts';
+
+/** The longest value of a standard parameter, in characters: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html */
+const STANDARD_CHARACTERS = 4_096;
+
+/** The longest ARN of a topic; at synthesis the ARN may not be known. */
+const TOPIC_ARN = `arn:aws-us-gov:sns:us-gov-west-1:111122223333:${'x'.repeat(256)}`;
+
+export interface FleetParameterProps {
+  fleet: string;
+  settings: DeployedSettings;
+}
+
+/**
+ * The parameter of Systems Manager from which the functions read a fleet's settings. It costs nothing. If the
+ * fleet's schedules outgrow a standard parameter, it is an advanced one, which costs 0.05 dollars a month.
+ */
+export class FleetParameter extends StringParameter {
+  constructor(scope: Construct, id: string, { fleet, settings }: FleetParameterProps) {
+    const longest = JSON.stringify({ ...settings, alarmTopicArn: TOPIC_ARN }).length;
+    super(scope, id, {
+      parameterName: settingsParameter(Stack.of(scope).stackName, fleet),
+      description: `Settings of fleet ${fleet}, as deployed`,
+      stringValue: Stack.of(scope).toJsonString(settings),
+      tier: longest > STANDARD_CHARACTERS ? ParameterTier.ADVANCED : ParameterTier.STANDARD,
+    });
+  }
+
+  /** Allows a role to read every fleet's settings, which hold no secret. */
+  static allowRead(role: Role): void {
+    const stack = Stack.of(role);
+    allow(role, {
+      actions: ['ssm:GetParameter'],
+      resources: [
+        stack.formatArn({
+          service: 'ssm',
+          resource: 'parameter',
+          resourceName: settingsParameter(stack.stackName, '*').slice(1),
+        }),
+      ],
+      wildcard: 'The path is of this stack alone. A list of its fleets would outgrow the policy.',
+    });
+  }
+}

@@ -1,0 +1,131 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { settingsParameter } from '../../functions/lib/settings.ts';
+import { SANDBOX_STACK } from '../../sandbox/aws.ts';
+import { embeddedAws } from '../support/aws.ts';
+import { deployedSettings } from '../support/inputs.ts';
+import { failure } from '../support/said.ts';
+
+const { aws, settings } = await embeddedAws();
+
+let fleetNumber = 0;
+let fleet = '';
+let versions: string[] = [];
+
+beforeEach(() => {
+  fleet = `linux-${++fleetNumber}`;
+  versions = [JSON.stringify(deployedSettings())];
+  aws.parameters.set(settingsParameter(SANDBOX_STACK, fleet), versions);
+});
+
+const ofVersion = (version: number) => settings.of({ fleet, settings: { version } });
+const deploy = (changes: object) => versions.push(JSON.stringify({ ...deployedSettings(), ...changes }));
+
+describe('the settings of a fleet', () => {
+  it('are what was deployed last, with the version', async () => {
+    expect(await settings.latest(fleet)).toEqual({ ...deployedSettings(), version: 1 });
+    deploy({ pollIntervalSeconds: 15 });
+    expect(await settings.latest(fleet)).toEqual({
+      ...deployedSettings(),
+      pollIntervalSeconds: 15,
+      version: 2,
+    });
+  });
+
+  it('stay those of the version that an execution began with', async () => {
+    deploy({ pollIntervalSeconds: 15 });
+    expect((await ofVersion(1)).pollIntervalSeconds).toBe(5);
+    expect((await ofVersion(2)).pollIntervalSeconds).toBe(15);
+  });
+
+  it('are read once for each version', async () => {
+    deploy({});
+    for (const version of [1, 2, 1, 2, 1]) await ofVersion(version);
+    expect(aws.calls.get('GetParameter')).toBe(2);
+  });
+
+  it('may hold what a newer deployment adds', async () => {
+    deploy({ tomorrow: true });
+    expect(await ofVersion(2)).toEqual(deployedSettings());
+  });
+});
+
+const capacity = (changes: object) => ({ capacity: { minReplicas: 0, maxReplicas: 10, ...changes } });
+
+describe('settings that cannot be read', () => {
+  it.each([
+    '',
+    '__proto__/x',
+    '../linux',
+    'linux:1',
+    'linux/../../production/password',
+    'x'.repeat(33),
+    'a b',
+    'a\u001b[2J',
+  ])('of a fleet that cannot be called %j are SettingsNotFound, and nothing is asked', async (name) => {
+    for (const reading of [settings.latest(name), settings.of({ fleet: name, settings: { version: 1 } })]) {
+      const thrown = await failure(reading);
+      expect(thrown.name).toBe('SettingsNotFound');
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: that none reaches a terminal is the point
+      expect(thrown.message).not.toMatch(/[\u0000-\u001f]/);
+    }
+    expect(aws.calls.get('GetParameter')).toBeUndefined();
+  });
+
+  it('of a fleet that is not deployed, or of a version that never was, are SettingsNotFound', async () => {
+    const unknown = await failure(settings.latest('windows'));
+    expect(unknown.name).toBe('SettingsNotFound');
+    expect(unknown.message).toContain(`/${SANDBOX_STACK}/fleets/windows`);
+    expect(await failure(ofVersion(7))).toMatchObject({ name: 'SettingsNotFound' });
+  });
+
+  it.each([
+    { case: 'no JSON', value: '{"fleet"', says: 'is not JSON' },
+    { case: 'a list', value: '[]', says: 'is not what a deployment writes' },
+    {
+      case: 'another address',
+      value: { circleciUrl: 'http://evil.example' },
+      says: 'must begin with https://',
+    },
+    {
+      case: 'an address with a query',
+      value: { circleciUrl: 'https://evil.example/?' },
+      says: 'circleciUrl',
+    },
+    { case: 'a breaker of nothing', value: { breakerFailures: 0 }, says: 'breakerFailures' },
+    { case: 'a breaker of no time', value: { breakerWindowSeconds: 0 }, says: 'breakerWindowSeconds' },
+    { case: 'a share of more than 4 digits', value: capacity({ headroom: '12345%' }), says: 'headroom' },
+    { case: 'a share of nothing', value: capacity({ headroom: '%' }), says: 'headroom' },
+    { case: 'a surge of nothing', value: capacity({ maxSurge: 0 }), says: 'maxSurge' },
+    {
+      case: 'a schedule without an end',
+      value: capacity({ schedules: [{ start: '0 8 * * *', timezone: 'UTC' }] }),
+      says: 'end',
+    },
+    { case: 'no group', value: { groupName: '' }, says: 'groupName' },
+    {
+      case: 'a negative maximum',
+      value: { capacity: { minReplicas: 0, maxReplicas: -1 } },
+      says: 'maxReplicas',
+    },
+  ])('that are $case are SettingsMalformed', async ({ value, says }) => {
+    if (typeof value === 'string') versions.push(value);
+    else deploy(value);
+    for (const reading of [settings.latest(fleet), ofVersion(2)]) {
+      const thrown = await failure(reading);
+      expect(thrown.name).toBe('SettingsMalformed');
+      expect(thrown.message).toContain(says);
+      expect(thrown.message).toContain('npx cdk deploy');
+    }
+  });
+
+  it.each([
+    { code: 'AccessDeniedException', status: 400, name: 'SettingsDenied' },
+    { code: 'ThrottlingException', status: 400, name: 'SettingsUnavailable' },
+    { code: 'InternalServerError', status: 500, name: 'SettingsUnavailable' },
+  ])('because of $code are $name', async ({ code, status, name }) => {
+    aws.fault = () => ({ status, code, message: 'because' });
+    for (const reading of [settings.latest(fleet), ofVersion(1)])
+      expect(await failure(reading)).toMatchObject({ name });
+    expect(aws.calls.get('GetParameter')).toBe(2);
+  });
+});

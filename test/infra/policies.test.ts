@@ -1,0 +1,359 @@
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { fleetsWith } from '../support/fleets.ts';
+import { allows, PolicyStatement, type Request } from '../support/policies.ts';
+import { SynthesisedTemplate } from './template.ts';
+
+const template = new SynthesisedTemplate(
+  fleetsWith({
+    linux: {},
+    spot: {
+      spot: '{}',
+      network: '{vpcId: vpc-00000001, subnetIds: [subnet-00000001], securityGroupIds: [sg-00000001]}',
+    },
+  }),
+);
+
+const Policy = z.object({
+  Roles: z.array(z.string()),
+  PolicyDocument: z.object({ Statement: z.array(PolicyStatement) }),
+});
+const policies = template.all('AWS::IAM::Policy').map(({ properties }) => Policy.parse(properties));
+
+const ROLES = {
+  'Read Settings': functionRole('read-settings'),
+  'Count Unclaimed': functionRole('count-unclaimed'),
+  'Describe Group': functionRole('describe-group'),
+  'Describe Activities': functionRole('describe-activities'),
+  'Compute Capacity': functionRole('compute-capacity'),
+  'Update Group': functionRole('update-group'),
+  'group settings': functionRole('group-settings'),
+  workflow: 'Role(WorkflowStateMachineRole)',
+  scheduler: 'Role(WorkflowSchedulerRole)',
+  'instance of linux': 'Role(LinuxFleetInstanceRole)',
+} as const;
+type RoleName = keyof typeof ROLES;
+
+function functionRole(name: string): string {
+  const { Role } = z
+    .object({ Role: z.string() })
+    .parse(
+      template
+        .all('AWS::Lambda::Function')
+        .find(({ properties }) => properties.FunctionName === `circleci-runners-${name}`)?.properties,
+    );
+  return Role.replace(/\.Arn$/, '');
+}
+
+function may(role: RoleName, request: Request): boolean {
+  const statements = policies
+    .filter(({ Roles }) => Roles.includes(ROLES[role]))
+    .flatMap(({ PolicyDocument }) => PolicyDocument.Statement);
+  expect(statements, `${role} has a policy`).not.toEqual([]);
+  return allows(statements, request);
+}
+
+const arn = (rest: string, account = '111122223333') => {
+  const [service, ...resource] = rest.split(' ');
+  return `arn:aws:${service}:eu-west-1:${account}:${resource.join(' ')}`;
+};
+const group = (name: string) =>
+  arn(`autoscaling autoScalingGroup:0f0f0f0f-0000-0000-0000-000000000000:autoScalingGroupName/${name}`);
+const parameter = (name: string) => arn(`ssm parameter${name}`);
+const launchTemplate = (name: string) => arn(`ec2 launch-template/LaunchTemplate(${name})`);
+const SCALER_SECRET = 'Secret(LinuxFleetScalerSecret)';
+const RUNNER_SECRET = 'Secret(LinuxFleetRunnerSecret)';
+const LINUX = group('circleci-runners-linux');
+const SPOT = group('circleci-runners-spot');
+const OTHER = group('production-web');
+
+/** A launch from the template of fleet spot: of what the template says, or of what the caller puts in its place. */
+const launch = (resource: string, ofTemplate: boolean, from = 'circleci-runners-spot'): Request => ({
+  action: 'ec2:RunInstances',
+  resource,
+  context: {
+    'ec2:LaunchTemplate': launchTemplate(from),
+    'ec2:IsLaunchTemplateResource': String(ofTemplate),
+  },
+});
+const tagging = (resource: string, ...keys: string[]): Request => ({
+  action: 'autoscaling:CreateOrUpdateTags',
+  resource,
+  context: { 'aws:TagKeys': keys },
+});
+const passing = (resource: string, service: string): Request => ({
+  action: 'iam:PassRole',
+  resource,
+  context: { 'iam:PassedToService': service },
+});
+const request = (action: string, resource: string): Request => ({ action, resource });
+
+describe('what each role may do, and may not', () => {
+  it.each<[RoleName, 'may' | 'may not', string, Request]>([
+    [
+      'Read Settings',
+      'may',
+      'read the settings of a fleet',
+      request('ssm:GetParameter', parameter('/circleci-runners/fleets/linux')),
+    ],
+    [
+      'Read Settings',
+      'may not',
+      "read another stack's settings",
+      request('ssm:GetParameter', parameter('/circleci-runners-b/fleets/linux')),
+    ],
+    [
+      'Read Settings',
+      'may not',
+      'read another parameter',
+      request('ssm:GetParameter', parameter('/production/database-password')),
+    ],
+    [
+      'Read Settings',
+      'may not',
+      'change settings',
+      request('ssm:PutParameter', parameter('/circleci-runners/fleets/linux')),
+    ],
+    ['Read Settings', 'may', 'read a scaler secret', request('secretsmanager:GetSecretValue', SCALER_SECRET)],
+    [
+      'Read Settings',
+      'may not',
+      'read a runner secret',
+      request('secretsmanager:GetSecretValue', RUNNER_SECRET),
+    ],
+    [
+      'Count Unclaimed',
+      'may',
+      'read a scaler secret',
+      request('secretsmanager:GetSecretValue', SCALER_SECRET),
+    ],
+    [
+      'Count Unclaimed',
+      'may not',
+      'change a scaler secret',
+      request('secretsmanager:PutSecretValue', SCALER_SECRET),
+    ],
+    [
+      'Count Unclaimed',
+      'may not',
+      'read a secret of others',
+      request('secretsmanager:GetSecretValue', arn('secretsmanager secret:core-banking/db-abcdef')),
+    ],
+    ['Count Unclaimed', 'may not', 'change a group', request('autoscaling:SetDesiredCapacity', LINUX)],
+    ['Describe Group', 'may', 'read groups', request('autoscaling:DescribeAutoScalingGroups', '*')],
+    ['Describe Group', 'may not', 'read a secret', request('secretsmanager:GetSecretValue', SCALER_SECRET)],
+    ['Describe Activities', 'may not', 'change a group', request('autoscaling:SetDesiredCapacity', LINUX)],
+    ['Compute Capacity', 'may not', 'read groups', request('autoscaling:DescribeAutoScalingGroups', '*')],
+    ['Compute Capacity', 'may not', 'read a secret', request('secretsmanager:GetSecretValue', SCALER_SECRET)],
+    ['Update Group', 'may', "set a fleet's capacity", request('autoscaling:SetDesiredCapacity', LINUX)],
+    [
+      'Update Group',
+      'may not',
+      "set another group's capacity",
+      request('autoscaling:SetDesiredCapacity', OTHER),
+    ],
+    [
+      'Update Group',
+      'may not',
+      'set the capacity of a group whose name begins alike',
+      request('autoscaling:SetDesiredCapacity', group('circleci-runners-linux-2')),
+    ],
+    [
+      'Update Group',
+      'may not',
+      'end an instance',
+      request('autoscaling:TerminateInstanceInAutoScalingGroup', LINUX),
+    ],
+    ['Update Group', 'may not', 'delete a group', request('autoscaling:DeleteAutoScalingGroup', LINUX)],
+    ['Update Group', 'may', 'set its own tags', tagging(LINUX, LAUNCH_SUSPENDED_TAG, FALLBACK_TAG)],
+    ['Update Group', 'may not', 'pause a fleet', tagging(LINUX, PAUSED_TAG)],
+    ['Update Group', 'may not', 'hide another tag behind its own', tagging(LINUX, FALLBACK_TAG, 'owner')],
+    [
+      'Update Group',
+      'may',
+      'change how a Spot fleet buys',
+      request('autoscaling:UpdateAutoScalingGroup', SPOT),
+    ],
+    [
+      'Update Group',
+      'may not',
+      'change how another fleet buys',
+      request('autoscaling:UpdateAutoScalingGroup', LINUX),
+    ],
+    ['Update Group', 'may', "launch with the template's image", launch(arn('ec2 image/ami-1', ''), true)],
+    ['Update Group', 'may not', 'launch another image', launch(arn('ec2 image/ami-2', ''), false)],
+    [
+      'Update Group',
+      'may not',
+      'launch into another security group',
+      launch(arn('ec2 security-group/sg-2'), false),
+    ],
+    ['Update Group', 'may not', 'launch with another key pair', launch(arn('ec2 key-pair/mine'), false)],
+    [
+      'Update Group',
+      'may',
+      "launch into the fleet's subnet",
+      launch(arn('ec2 subnet/subnet-00000001'), false),
+    ],
+    [
+      'Update Group',
+      'may not',
+      'launch into another subnet',
+      launch(arn('ec2 subnet/subnet-00000002'), false),
+    ],
+    ['Update Group', 'may', 'launch another type of instance', launch(arn('ec2 instance/*'), false)],
+    [
+      'Update Group',
+      'may not',
+      'launch from another template',
+      launch(arn('ec2 instance/*'), true, 'production-web'),
+    ],
+    [
+      'Update Group',
+      'may not',
+      'launch without a template',
+      request('ec2:RunInstances', arn('ec2 instance/*')),
+    ],
+    [
+      'Update Group',
+      'may',
+      "give an instance the fleet's role",
+      passing('Role(SpotFleetInstanceRole).Arn', 'ec2.amazonaws.com'),
+    ],
+    [
+      'Update Group',
+      'may not',
+      "give a function the fleet's role",
+      passing('Role(SpotFleetInstanceRole).Arn', 'lambda.amazonaws.com'),
+    ],
+    [
+      'Update Group',
+      'may not',
+      'give an instance another role',
+      passing(arn('iam role/admin'), 'ec2.amazonaws.com'),
+    ],
+    [
+      'group settings',
+      'may',
+      'take the protection of members away',
+      request('autoscaling:SetInstanceProtection', LINUX),
+    ],
+    [
+      'group settings',
+      'may not',
+      'touch another group',
+      request('autoscaling:UpdateAutoScalingGroup', OTHER),
+    ],
+    [
+      'workflow',
+      'may',
+      'invoke its functions',
+      request('lambda:InvokeFunction', 'Function(circleci-runners-update-group).Arn'),
+    ],
+    [
+      'workflow',
+      'may not',
+      'invoke the function of the group settings',
+      request('lambda:InvokeFunction', 'Function(circleci-runners-group-settings).Arn'),
+    ],
+    [
+      'workflow',
+      'may not',
+      'put metrics elsewhere',
+      { action: 'cloudwatch:PutMetricData', resource: '*', context: { 'cloudwatch:namespace': 'AWS/EC2' } },
+    ],
+    ['workflow', 'may not', 'send to another topic', request('sns:Publish', arn('sns billing'))],
+    [
+      'scheduler',
+      'may',
+      'start the workflow',
+      request('states:StartExecution', 'StateMachine(circleci-runners)'),
+    ],
+    [
+      'scheduler',
+      'may not',
+      'start another workflow',
+      request('states:StartExecution', 'StateMachine(payments)'),
+    ],
+    [
+      'instance of linux',
+      'may',
+      'read the token of its class',
+      request('secretsmanager:GetSecretValue', RUNNER_SECRET),
+    ],
+    [
+      'instance of linux',
+      'may not',
+      'read the scaler secret',
+      request('secretsmanager:GetSecretValue', SCALER_SECRET),
+    ],
+    [
+      'instance of linux',
+      'may',
+      'leave its group',
+      request('autoscaling:TerminateInstanceInAutoScalingGroup', LINUX),
+    ],
+    [
+      'instance of linux',
+      'may not',
+      "end another fleet's instance",
+      request('autoscaling:TerminateInstanceInAutoScalingGroup', SPOT),
+    ],
+    [
+      'instance of linux',
+      'may not',
+      'ask for more instances',
+      request('autoscaling:SetDesiredCapacity', LINUX),
+    ],
+    ['instance of linux', 'may not', 'launch instances', launch(arn('ec2 instance/*'), true)],
+    [
+      'instance of linux',
+      'may not',
+      'read settings',
+      request('ssm:GetParameter', parameter('/circleci-runners/fleets/linux')),
+    ],
+  ])('%s %s %s', (role, verdict, _, asked) => {
+    expect(may(role, asked)).toBe(verdict === 'may');
+  });
+});
+
+describe('the evaluator of policies', () => {
+  const statement = (changes: object) =>
+    PolicyStatement.parse({ Effect: 'Allow', Action: 's3:Get*', Resource: 'arn:aws:s3:::b/*', ...changes });
+  const get = request('s3:GetObject', 'arn:aws:s3:::b/key');
+
+  it.each([
+    { case: 'a matching statement allows', statements: [statement({})], allowed: true },
+    { case: 'no statement allows nothing', statements: [], allowed: false },
+    { case: 'another action is not allowed', statements: [statement({ Action: 's3:Put*' })], allowed: false },
+    {
+      case: 'another resource is not allowed',
+      statements: [statement({ Resource: 'arn:aws:s3:::c/*' })],
+      allowed: false,
+    },
+    { case: 'a denial wins', statements: [statement({}), statement({ Effect: 'Deny' })], allowed: false },
+    {
+      case: 'a condition on a key that the request lacks fails',
+      statements: [statement({ Condition: { StringEquals: { 'aws:SourceVpc': 'vpc-1' } } })],
+      allowed: false,
+    },
+    {
+      case: 'ForAllValues holds for a request without the key',
+      statements: [statement({ Condition: { 'ForAllValues:StringEquals': { 'aws:TagKeys': 'a' } } })],
+      allowed: true,
+    },
+    {
+      case: 'a dot in a pattern is a dot',
+      statements: [statement({ Resource: 'arn:aws:s3:::b/k.y' })],
+      allowed: false,
+    },
+  ])('$case', ({ statements, allowed }) => {
+    expect(allows(statements, get)).toBe(allowed);
+  });
+
+  it('refuses an operator that it does not know', () => {
+    const unknown = statement({ Condition: { NumericLessThan: { 's3:max-keys': '10' } } });
+    expect(() => allows([unknown], get)).toThrow('No condition operator NumericLessThan');
+  });
+});
