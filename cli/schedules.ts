@@ -74,14 +74,14 @@ function chooseFleets(name: string | undefined, file: string): FleetConfig[] {
 const iso = (at: number) => new Date(at).toISOString().replace('.000Z', 'Z');
 
 /** A period in the JSON. Schedules are counted from 1, as in the reasons of decisions. */
-const plainPeriod = ({ from, to, levers, schedule, hidden, timezone }: Period) => ({
+const plainPeriod = ({ from, to, inForce, schedule, hidden, timezone }: Period) => ({
   from: iso(from),
   to: iso(to),
   local: localTime(from, timezone),
   timezone,
   schedule: schedule === undefined ? null : schedule + 1,
   hidden: hidden.map((index) => index + 1),
-  ...levers,
+  ...inForce,
 });
 
 const COLUMNS = ['local time', '', 'UTC', 'in force', 'min', 'max', 'headroom', 'maxSurge'];
@@ -97,15 +97,15 @@ function describeFleet(fleet: FleetConfig, periods: Period[], colours: Terminal[
     const settings = Object.entries(capacityOf(fleet)).map(([name, value]) => `${name} ${value}`);
     return `${title}: no schedules, always ${settings.join(', ')}`;
   }
-  const rows = periods.map(({ from, levers, schedule, timezone }) => [
+  const rows = periods.map(({ from, inForce, schedule, timezone }) => [
     localTime(from, timezone),
     timezone,
     iso(from).slice(0, 16).replace('T', ' '),
     schedule === undefined ? 'no schedule' : called(schedule),
-    `${levers.minReplicas}`,
-    `${levers.maxReplicas}`,
-    `${levers.headroom ?? 0}`,
-    `${levers.maxSurge ?? '-'}`,
+    `${inForce.minReplicas}`,
+    `${inForce.maxReplicas}`,
+    `${inForce.headroom ?? 0}`,
+    `${inForce.maxSurge ?? '-'}`,
   ]);
   const widths = COLUMNS.map((_, column) =>
     Math.max(...[COLUMNS, ...rows].map((row) => row[column]?.length ?? 0)),

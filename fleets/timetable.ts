@@ -1,4 +1,4 @@
-import type { CapacitySettings, Levers } from '../functions/lib/contracts.ts';
+import type { CapacitySettings, ScalingSettings } from '../functions/lib/contracts.ts';
 import { effectiveSettings, firesBetween, isInForce } from '../functions/lib/schedules.ts';
 
 /** A time through which the same settings are in force. */
@@ -6,7 +6,7 @@ export interface Period {
   /** Milliseconds since the epoch; the second one is the first that is not part of it. */
   from: number;
   to: number;
-  levers: Levers;
+  inForce: ScalingSettings;
   /** The schedule in force, by its place in the list, from 0; `undefined` for the fleet's own settings. */
   schedule: number | undefined;
   /** Schedules that are in force too, and do not count because that one comes first. */
@@ -23,7 +23,7 @@ export function timetable(settings: CapacitySettings, from: number, to: number):
   );
   const periods: Period[] = [];
   for (const at of [...new Set([from, ...fires])].sort((a, b) => a - b)) {
-    const { levers, schedule } = effectiveSettings(settings, at);
+    const { inForce, schedule } = effectiveSettings(settings, at);
     const hidden = schedules.flatMap((each, index) =>
       index > (schedule ?? index) && isInForce(each, at) ? [index] : [],
     );
@@ -32,7 +32,7 @@ export function timetable(settings: CapacitySettings, from: number, to: number):
     if (last !== undefined) last.to = at;
     const { timezone } = schedules[schedule ?? 0] ?? { timezone: 'UTC' };
     const before = schedule === undefined ? last?.timezone : undefined;
-    periods.push({ from: at, to, levers, schedule, hidden, timezone: before ?? timezone });
+    periods.push({ from: at, to, inForce, schedule, hidden, timezone: before ?? timezone });
   }
   return periods;
 }

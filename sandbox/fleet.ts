@@ -20,7 +20,7 @@ export type SandboxSettings = Pick<
   | 'unsafeRetries'
 >;
 
-/** A fleet of fleets.yaml, with every lever that it has, as the sandbox runs it. */
+/** A fleet of fleets.yaml, with all its settings, as the sandbox runs it. */
 export function sandboxFleet(
   settings: SandboxSettings,
   boots: Pick<Durations, 'boot' | 'warmBoot'>,

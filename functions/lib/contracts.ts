@@ -128,14 +128,14 @@ export const Activities = z.object({
 export type Activities = z.infer<typeof Activities>;
 
 /** The settings that decide with the counts; each is explained in capacity.ts. */
-const LEVERS = {
+const SCALING_SETTINGS = {
   minReplicas: Count,
   maxReplicas: Count,
   headroom: z.optional(z.union([Count, z.string().check(z.regex(/^\d{1,4}%$/))])),
   maxSurge: z.optional(z.int().check(z.minimum(1))),
 };
-const Levers = z.object(LEVERS);
-export type Levers = z.infer<typeof Levers>;
+const ScalingSettings = z.object(SCALING_SETTINGS);
+export type ScalingSettings = z.infer<typeof ScalingSettings>;
 
 /** When some of the settings are others; explained in schedules.ts. */
 const ScalingSchedule = z.object({
@@ -145,12 +145,15 @@ const ScalingSchedule = z.object({
   end: Text,
   /** A name of the IANA time zone database. */
   timezone: Text,
-  ...z.partial(Levers).shape,
+  ...z.partial(ScalingSettings).shape,
 });
 export type ScalingSchedule = z.infer<typeof ScalingSchedule>;
 
 /** A fleet's settings of its capacity, as its EventBridge schedule hands them over: nothing that it does not set. */
-export const CapacitySettings = z.object({ ...LEVERS, schedules: z.optional(z.array(ScalingSchedule)) });
+export const CapacitySettings = z.object({
+  ...SCALING_SETTINGS,
+  schedules: z.optional(z.array(ScalingSchedule)),
+});
 export type CapacitySettings = z.infer<typeof CapacitySettings>;
 
 /**

@@ -38,9 +38,9 @@ export function decide(
   { capacity, onDemandPercentage }: DecisionSettings,
   now: number,
 ): { decision: Decision; situation: Situation } {
-  const { levers, reasons } = effectiveSettings(capacity, now);
+  const { inForce, reasons } = effectiveSettings(capacity, now);
   const launchLimit = canariesAllowed(activities.breaker, group.members.pending, now);
-  const situation = { ...counts, ...group, ...levers, launchLimit };
+  const situation = { ...counts, ...group, ...inForce, launchLimit };
   const decided = withFallback(
     decideUnlessPaused(situation, group.paused),
     onDemandPercentage,
@@ -49,7 +49,7 @@ export function decide(
     now,
   );
   const sized =
-    group.paused === 'false' ? withPoolSized(decided, activities, group, levers.maxReplicas) : decided;
+    group.paused === 'false' ? withPoolSized(decided, activities, group, inForce.maxReplicas) : decided;
   return { decision: { ...sized, reasons: [...reasons, ...sized.reasons] }, situation };
 }
 

@@ -1,5 +1,5 @@
 import { Cron } from 'croner';
-import type { CapacitySettings, Levers, ScalingSchedule } from './contracts.ts';
+import type { CapacitySettings, ScalingSchedule, ScalingSettings } from './contracts.ts';
 
 /**
  * Which settings a fleet's capacity is decided with at a time. Pure: the time is an argument, in milliseconds
@@ -16,7 +16,7 @@ import type { CapacitySettings, Levers, ScalingSchedule } from './contracts.ts';
 
 /** The settings that are in force, and whose they are. */
 export interface EffectiveSettings {
-  levers: Levers;
+  inForce: ScalingSettings;
   /** The schedule that is in force, by its place in the list, from 0; `undefined` for the fleet's own settings. */
   schedule: number | undefined;
   /** Names the schedule, for a decision's reasons; empty for the fleet's own settings. */
@@ -28,9 +28,9 @@ export function effectiveSettings(settings: CapacitySettings, at: number): Effec
   const { schedules = [], ...own } = settings;
   const first = schedules.findIndex((schedule) => isInForce(schedule, at));
   const schedule = schedules[first];
-  if (schedule === undefined) return { levers: own, schedule: undefined, reasons: [] };
+  if (schedule === undefined) return { inForce: own, schedule: undefined, reasons: [] };
   return {
-    levers: { ...own, ...leversOf(schedule) },
+    inForce: { ...own, ...settingsOf(schedule) },
     schedule: first,
     reasons: [describeSchedule(schedule, first)],
   };
@@ -51,7 +51,7 @@ export function isInForce({ start, end, timezone }: ScalingSchedule, at: number)
 
 /** The schedule as a decision's reasons name it, with the settings that are its own. */
 function describeSchedule(schedule: ScalingSchedule, index: number): string {
-  const own = Object.entries(leversOf(schedule)).map(([name, value]) => `${name} ${value}`);
+  const own = Object.entries(settingsOf(schedule)).map(([name, value]) => `${name} ${value}`);
   const { name, start, timezone } = schedule;
   const which = `schedule ${index + 1}${name === undefined ? '' : `, ${name}`} (${start} ${timezone})`;
   return `${which} is in force: ${own.length === 0 ? "the fleet's own settings" : own.join(', ')}`;
@@ -112,6 +112,6 @@ const parseCron = (cron: string, timezone: string) =>
   new Cron(cron, { timezone, mode: '5-part', fixedTimeRule: 'no-wildcard' });
 
 /** What a schedule sets: all that it has beside its name and its times. */
-function leversOf({ name, start, end, timezone, ...levers }: ScalingSchedule): Partial<Levers> {
-  return Object.fromEntries(Object.entries(levers).filter(([, value]) => value !== undefined));
+function settingsOf({ name, start, end, timezone, ...settings }: ScalingSchedule): Partial<ScalingSettings> {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 }

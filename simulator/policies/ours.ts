@@ -2,10 +2,10 @@ import { capacityOf, idleTimes, onDemandPercentage } from '../../fleets/effectiv
 import { summariseActivities } from '../../functions/lib/activities.ts';
 import type {
   Activities,
-  Levers,
   Observation,
   PollSettings,
   PollState,
+  ScalingSettings,
 } from '../../functions/lib/contracts.ts';
 import { LIMITS, pollInterval, quietSeconds } from '../../functions/lib/pacing.ts';
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
@@ -61,7 +61,7 @@ class Executions implements Polls {
   readonly #warmPoolAuto: boolean;
   readonly #onDemandPercentage: number;
   /** The capacity settings in force, and until when they are, in seconds. */
-  #inForce: Levers;
+  #inForce: ScalingSettings;
   #inForceUntil = Number.NEGATIVE_INFINITY;
   /** When the next poll is due, in seconds. */
   #at = 0;
@@ -93,10 +93,10 @@ class Executions implements Polls {
   }
 
   /** The capacity settings in force at a time in seconds. Times must not decrease from call to call. */
-  inForce(seconds: number): Levers {
+  inForce(seconds: number): ScalingSettings {
     if (seconds < this.#inForceUntil) return this.#inForce;
     const now = this.#instant(seconds);
-    this.#inForce = effectiveSettings(capacityOf(this.#settings), now).levers;
+    this.#inForce = effectiveSettings(capacityOf(this.#settings), now).inForce;
     this.#inForceUntil = (nextFire(this.#settings.schedules, now) - this.#startsAt) / 1_000;
     this.#pollSettings = this.#settingsOf(this.#pollSettings.executionStartedAt);
     return this.#inForce;

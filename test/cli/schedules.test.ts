@@ -161,7 +161,7 @@ describe('the timetable', () => {
         expect(periods[index + 1]?.from ?? to).toBe(period.to);
         for (let at = period.from; at < period.to; at += 7 * 60_000) {
           expect(effectiveSettings(settings, at)).toMatchObject({
-            levers: period.levers,
+            inForce: period.inForce,
             schedule: period.schedule,
           });
         }
@@ -174,7 +174,7 @@ describe('the timetable', () => {
       {
         from: 0,
         to: 1,
-        levers: { minReplicas: 1, maxReplicas: 9 },
+        inForce: { minReplicas: 1, maxReplicas: 9 },
         schedule: undefined,
         hidden: [],
         timezone: 'UTC',

@@ -11,8 +11,8 @@ const few = fc.nat({ max: 40 });
 const some = fc.integer({ min: 1, max: 40 });
 const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
 
-/** The levers of a fleet and of its schedules, as fleets.yaml has them. */
-const LEVERS = {
+/** The settings of a fleet and of its schedules, as in fleets.yaml. */
+const SCALING_SETTINGS = {
   minReplicas: optional(few),
   headroom: optional(
     fc.oneof(
@@ -27,7 +27,7 @@ const crons = fc
   .tuple(fc.nat({ max: 59 }), fc.nat({ max: 23 }), fc.constantFrom('*', 'MON-FRI', 'SAT,SUN'))
   .map(([minute, hour, day]) => `${minute} ${hour} * * ${day}`);
 const schedule = fc.record({
-  ...LEVERS,
+  ...SCALING_SETTINGS,
   start: crons,
   end: crons,
   timezone: fc.constantFrom('UTC', 'Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe'),
@@ -37,7 +37,7 @@ const schedule = fc.record({
 /** Any fleet that fleets.yaml may have. */
 const fleets = fc
   .record({
-    ...LEVERS,
+    ...SCALING_SETTINGS,
     maxReplicas: some,
     schedules: fc.array(schedule, { maxLength: 3 }),
     spot: optional(fc.record({ percentage: fc.integer({ min: 1, max: 100 }), onDemandBase: few })),
@@ -100,10 +100,10 @@ const moments = fc
 
 const counts = fc.record({ unclaimed: few, running: few });
 
-/** What is decided, and the levers that were in force. */
+/** A decision, and the settings that were in force. */
 type Decided = ReturnType<typeof decide> & {
   observed: Observed;
-  levers: ReturnType<typeof effectiveSettings>['levers'];
+  inForce: ReturnType<typeof effectiveSettings>['inForce'];
   activities: Activities;
   again: (group: Partial<Group>) => ReturnType<typeof decide>;
 };
@@ -116,17 +116,17 @@ const law = (name: string, holds: (decided: Decided) => void) =>
         const settings = { capacity, onDemandPercentage: onDemandPercentage(fleet) };
         const again = (other: Partial<Group>) =>
           decide(activities, { counts, group: { ...group, ...other } }, settings, now);
-        const { levers } = effectiveSettings(capacity, now);
-        holds({ ...again({}), observed: { counts, group }, levers, activities, again });
+        const { inForce } = effectiveSettings(capacity, now);
+        holds({ ...again({}), observed: { counts, group }, inForce, activities, again });
       }),
       { numRuns: 400 },
     ),
   );
 
 /** What the tasks, and the runners without one that are kept, ask for within the bounds in force. */
-function wanted({ observed: { counts }, levers }: Decided): number {
+function wanted({ observed: { counts }, inForce }: Decided): number {
   const tasks = counts.unclaimed + counts.running;
-  const { minReplicas, maxReplicas, headroom = 0 } = levers;
+  const { minReplicas, maxReplicas, headroom = 0 } = inForce;
   const ahead =
     typeof headroom === 'number' ? headroom : Math.ceil((tasks * Number.parseInt(headroom, 10)) / 100);
   return Math.min(tasks + Math.max(minReplicas, tasks > 0 ? ahead : 0), maxReplicas);
@@ -135,15 +135,15 @@ function wanted({ observed: { counts }, levers }: Decided): number {
 const present = ({ group: { members } }: Observed) => members.pending + members.inService;
 
 describe('whatever the fleet, its schedules, the demand and the group', () => {
-  law('a decision breaks no law by the settings in force', ({ decision, situation, levers }) => {
-    expect(situation).toMatchObject(levers);
+  law('a decision breaks no law by the settings in force', ({ decision, situation, inForce }) => {
+    expect(situation).toMatchObject(inForce);
     expect(brokenLaw(decision, situation)).toBeUndefined();
   });
 
   law('a rise is not delayed but by maxSurge, an open breaker and a person', (decided) => {
-    const { decision, observed, levers, activities } = decided;
+    const { decision, observed, inForce, activities } = decided;
     if (observed.group.paused !== 'false' || activities.breaker.open) return;
-    const { maxSurge = Number.POSITIVE_INFINITY } = levers;
+    const { maxSurge = Number.POSITIVE_INFINITY } = inForce;
     const limit = Math.max(present(observed) + maxSurge, observed.group.desired);
     expect(decision.desired).toBeGreaterThanOrEqual(Math.min(wanted(decided), limit));
   });

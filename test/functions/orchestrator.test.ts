@@ -193,42 +193,42 @@ describe('as the orchestrator has it', () => {
   };
   const hours = { start: '0 8 * * *', end: '0 18 * * *' };
 
-  it.each<{ rule: string; scaling: Scaling; at: string; levers: object }>([
+  it.each<{ rule: string; scaling: Scaling; at: string; inForce: object }>([
     {
       rule: 'the baseline counts before a period',
       scaling: EXAMPLE,
       at: '2026-01-05T07:59:59.999Z',
-      levers: { minReplicas: 3, maxReplicas: 10 },
+      inForce: { minReplicas: 3, maxReplicas: 10 },
     },
     {
       rule: 'a period overrides the baseline from its start on',
       scaling: EXAMPLE,
       at: '2026-01-05T08:00:00Z',
-      levers: { minReplicas: 20, maxReplicas: 50, headroom: 5 },
+      inForce: { minReplicas: 20, maxReplicas: 50, headroom: 5 },
     },
     {
       rule: 'a period overrides the baseline until its end',
       scaling: EXAMPLE,
       at: '2026-01-05T17:59:59.999Z',
-      levers: { minReplicas: 20, maxReplicas: 50, headroom: 5 },
+      inForce: { minReplicas: 20, maxReplicas: 50, headroom: 5 },
     },
     {
       rule: 'the baseline counts from its end on',
       scaling: EXAMPLE,
       at: '2026-01-05T18:00:00Z',
-      levers: { minReplicas: 3, maxReplicas: 10 },
+      inForce: { minReplicas: 3, maxReplicas: 10 },
     },
     {
       rule: 'the baseline counts on days that it leaves out',
       scaling: EXAMPLE,
       at: '2026-01-10T12:00:00Z',
-      levers: { minReplicas: 3, maxReplicas: 10 },
+      inForce: { minReplicas: 3, maxReplicas: 10 },
     },
     {
       rule: 'controls that a period leaves out keep their baseline value',
       scaling: { ...TO_ZERO, headroom: 2, maxSurge: 4, schedules: [{ ...hours, maxReplicas: 30 }] },
       at: '2026-01-05T12:00:00Z',
-      levers: { minReplicas: 0, maxReplicas: 30, headroom: 2, maxSurge: 4 },
+      inForce: { minReplicas: 0, maxReplicas: 30, headroom: 2, maxSurge: 4 },
     },
     {
       rule: 'of two periods that overlap the one listed first wins',
@@ -240,22 +240,22 @@ describe('as the orchestrator has it', () => {
         ],
       },
       at: '2026-01-05T12:00:00Z',
-      levers: { minReplicas: 2, maxReplicas: 10 },
+      inForce: { minReplicas: 2, maxReplicas: 10 },
     },
     {
       rule: 'the default time zone is UTC',
       scaling: { ...TO_ZERO, schedules: [{ ...hours, minReplicas: 2 }] },
       at: '2026-07-06T17:59:00Z',
-      levers: { minReplicas: 2, maxReplicas: 10 },
+      inForce: { minReplicas: 2, maxReplicas: 10 },
     },
     {
       rule: 'the time zone is one by its IANA name',
       scaling: { ...TO_ZERO, schedules: [{ ...hours, timezone: 'Europe/Berlin', minReplicas: 2 }] },
       at: '2026-07-06T16:00:00Z',
-      levers: { minReplicas: 0, maxReplicas: 10 },
+      inForce: { minReplicas: 0, maxReplicas: 10 },
     },
-  ])('$rule', ({ scaling, at, levers }) => {
-    expect(effectiveSettings(capacityOf(fleetOf(scaling)), Date.parse(at)).levers).toEqual(levers);
+  ])('$rule', ({ scaling, at, inForce }) => {
+    expect(effectiveSettings(capacityOf(fleetOf(scaling)), Date.parse(at)).inForce).toEqual(inForce);
   });
 
   it('a period decides, as its example has it', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CapacitySettings, Levers } from '../../functions/lib/contracts.ts';
+import type { CapacitySettings, ScalingSettings } from '../../functions/lib/contracts.ts';
 import {
   effectiveSettings,
   faultOfCron,
@@ -18,7 +18,7 @@ const at = (text: string) => Date.parse(text);
 describe('effectiveSettings', () => {
   const all = { start: '0 0 * * *', end: '0 12 * * *', timezone: 'UTC' };
 
-  it.each<{ rule: string; settings: CapacitySettings; when: string; levers: Levers }>([
+  it.each<{ rule: string; settings: CapacitySettings; when: string; inForce: ScalingSettings }>([
     {
       rule: 'a schedule can take everything to nothing',
       settings: {
@@ -28,7 +28,7 @@ describe('effectiveSettings', () => {
         schedules: [{ ...all, minReplicas: 0, headroom: 0 }],
       },
       when: '2026-01-05T06:00:00Z',
-      levers: { minReplicas: 0, maxReplicas: 9, headroom: 0 },
+      inForce: { minReplicas: 0, maxReplicas: 9, headroom: 0 },
     },
     {
       rule: 'the later one counts once the first has ended',
@@ -41,16 +41,16 @@ describe('effectiveSettings', () => {
         ],
       },
       when: '2026-01-05T06:00:00Z',
-      levers: { minReplicas: 4, maxReplicas: 9 },
+      inForce: { minReplicas: 4, maxReplicas: 9 },
     },
     {
       rule: "one that sets nothing keeps the fleet's own settings against those after it",
       settings: { minReplicas: 1, maxReplicas: 9, schedules: [all, { ...all, minReplicas: 4 }] },
       when: '2026-01-05T06:00:00Z',
-      levers: { minReplicas: 1, maxReplicas: 9 },
+      inForce: { minReplicas: 1, maxReplicas: 9 },
     },
-  ])('$rule', ({ settings, when, levers }) => {
-    expect(effectiveSettings(settings, at(when)).levers).toEqual(levers);
+  ])('$rule', ({ settings, when, inForce }) => {
+    expect(effectiveSettings(settings, at(when)).inForce).toEqual(inForce);
   });
 
   it('names the one in force in the reasons, with what it sets', () => {

@@ -1,4 +1,4 @@
-import type { Levers, ScalingSchedule } from '../../functions/lib/contracts.ts';
+import type { ScalingSchedule, ScalingSettings } from '../../functions/lib/contracts.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
 import type { AwsFault } from '../../sandbox/aws.ts';
 import type { CircleCiFault } from '../../sandbox/circleci.ts';
@@ -165,7 +165,7 @@ export async function play(scenario: Scenario, until: number, early = true): Pro
   const { sleep } = sandbox.clock;
   const over = () => {
     if (judge.broken.length > 0 || sandbox.now >= until) return true;
-    const drained = queue.ended === jobs.length && group.size <= judge.levers(0).minReplicas;
+    const drained = queue.ended === jobs.length && group.size <= judge.inForce(0).minReplicas;
     return early && drained && sandbox.now > calmFrom(scenario);
   };
   const schedule = async () => {
@@ -287,7 +287,7 @@ class Judge {
     const { faults } = this.#scenario;
     const { group } = this.#world;
     const { now } = this.#sandbox;
-    const minReplicas = Math.min(this.levers(0).minReplicas, this.levers(EXECUTION).minReplicas);
+    const minReplicas = Math.min(this.inForce(0).minReplicas, this.inForce(EXECUTION).minReplicas);
     if (status === 'TIMED_OUT') this.#breach(`${name} was timed out`);
     if (status !== 'SUCCEEDED') return;
 
@@ -324,14 +324,14 @@ class Judge {
   }
 
   /** The settings that were in force that many seconds ago. */
-  levers(secondsAgo: number): Levers {
+  inForce(secondsAgo: number): ScalingSettings {
     const at = SANDBOX_START.getTime() + (this.#sandbox.now - secondsAgo) * 1_000;
-    return effectiveSettings(this.#world.settings.capacity, at).levers;
+    return effectiveSettings(this.#world.settings.capacity, at).inForce;
   }
 
   /** How many instances are wanted, by the settings that were in force that many seconds ago. */
   #wanted(secondsAgo: number): number {
-    const { minReplicas, headroom = 0 } = this.levers(secondsAgo);
+    const { minReplicas, headroom = 0 } = this.inForce(secondsAgo);
     const tasks = this.counts.unclaimed + this.counts.running;
     const ahead =
       typeof headroom === 'string' ? Math.ceil((tasks * Number.parseInt(headroom, 10)) / 100) : headroom;
