@@ -2,57 +2,57 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { excerpt, retryAfterSeconds } from '../functions/lib/http-answers.ts';
 
-/** No answer of use, after all attempts: another time it may be different. */
+/** No usable answer after all attempts. Trying again later may help. */
 export class CircleCiFailed extends Error {
   override readonly name = 'CircleCiFailed';
 }
-/** 401 or 403: the token is wrong, or its owner may not see that. */
+/** 401 or 403: the token is wrong, or its owner has no access. */
 export class TokenRefused extends Error {
   override readonly name = 'TokenRefused';
 }
-/** 404: there is no such thing, or the token's owner may not see it. */
+/** 404: it does not exist, or the token's owner has no access. */
 export class NotFound extends Error {
   override readonly name = 'NotFound';
 }
 
-/** Attempts for one answer, and the wait after the first, which doubles with each. */
+/** The maximum number of attempts for one answer. The wait doubles after each attempt. */
 const MOST_ATTEMPTS = 6;
 const WAIT_SECONDS = { failure: 1, rateLimit: 10 };
 
-/** Who is to wait longer does better to come back. */
+/** If CircleCI asks for a longer wait, the download stops. */
 const LONGEST_WAIT_SECONDS = 600;
 
-/** A wait that is worth a word. */
+/** Waits of at least this many seconds are reported. */
 const TOLD_FROM_SECONDS = 5;
 
 const DEADLINE_SECONDS = 30;
 
 interface Options {
-  /** Where the API is, as https://circleci.com/api/v2. */
+  /** The address of the API, such as https://circleci.com/api/v2. */
   url: string;
-  /** A personal API token: version 2 of the API takes no other. */
+  /** A personal API token. Version 2 of the API accepts no other kind. */
   token: string;
   /** Ends all requests and waits. */
   signal: AbortSignal;
-  /** Told of waits of several seconds, and why. */
+  /** Reports waits of several seconds, with their reason. */
   note?: (what: string) => void;
-  /** For a whole answer. */
+  /** The timeout of one request. */
   deadlineSeconds?: number;
   wait?: (seconds: number, signal: AbortSignal) => Promise<unknown>;
 }
 
-/** An answer, or why there is none and how long it is to be left alone. */
+/** An answer, or the reason why there is none, and how long to wait. */
 type Attempt = { json: unknown } | { failed: string; limited: boolean; afterSeconds: number | undefined };
 
 /**
- * CircleCI's API, version 2 (https://circleci.com/docs/api/v2/), for reading. It tries again what passes: answers of
- * 429 and 5xx, none, or ones that are cut off. A 429 holds all requests back, because it is meant for the token.
+ * A client for reading CircleCI's API, version 2 (https://circleci.com/docs/api/v2/). It retries answers of 429 and
+ * 5xx, missing answers and truncated ones. A 429 delays all requests, because rate limits apply to the token.
  */
 export class CircleCiApi {
-  /** Sent so far. */
+  /** The number of requests sent. */
   requests = 0;
   readonly #options: Options;
-  /** What all requests wait for. */
+  /** All requests wait for this. */
   #gate: Promise<unknown> = Promise.resolve();
   #lastNote = '';
 
@@ -60,7 +60,7 @@ export class CircleCiApi {
     this.#options = options;
   }
 
-  /** @throws CircleCiFailed, TokenRefused, NotFound, and what the signal was ended with */
+  /** @throws CircleCiFailed, TokenRefused, NotFound, and the reason of the aborted signal */
   async ask<T>(path: string, schema: z.ZodType<T>, query: Record<string, string> = {}): Promise<T> {
     const { url, signal, wait = pause } = this.#options;
     const asked = new URL(url + path);
@@ -86,7 +86,7 @@ export class CircleCiApi {
     }
   }
 
-  /** The items of all pages, page by page. */
+  /** Iterates over the pages, as lists of items. */
   async *pages<T>(path: string, item: z.ZodType<T>, query: Record<string, string> = {}): AsyncGenerator<T[]> {
     const schema = z.object({ items: z.array(item), next_page_token: z.string().nullish() });
     for (let token: string | null | undefined = ''; ; ) {
@@ -107,7 +107,7 @@ export class CircleCiApi {
     return items;
   }
 
-  /** Requests that are held back together say so once. */
+  /** Requests that are delayed together report it once. */
   #tell(what: string): void {
     if (what !== this.#lastNote) this.#options.note?.(what);
     this.#lastNote = what;
@@ -127,7 +127,7 @@ export class CircleCiApi {
         redirect: 'manual', // fetch would carry the token to wherever a redirect points
         signal: AbortSignal.any([signal, deadline]),
       });
-      // An answer may quote its request, so the token is taken out before anything else sees the text.
+      // An answer may quote its request, so the token is removed before anything else sees the text.
       body = (await response.text()).replaceAll(token, '***');
     } catch (error) {
       signal.throwIfAborted();

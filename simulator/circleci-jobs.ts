@@ -14,7 +14,7 @@ export interface Wanted {
   resourceClasses?: string[];
 }
 
-/** The keys of CircleCI's answers that are read and kept; nothing else is, so no commit message and no name of a person. */
+/** The keys of CircleCI's answers that are kept. Nothing else is, so no commit message and no name of a person. */
 const Pipeline = z.object({ id: z.string(), created_at: z.iso.datetime({ offset: true }) });
 const Workflow = z.object({ id: z.string(), name: z.string() });
 const ListedJob = z.object({
@@ -37,25 +37,25 @@ const ProjectJob = z.object({
 });
 export type ProjectJob = z.infer<typeof ProjectJob>;
 
-/** What a project ran. */
+/** The jobs that a project ran. */
 export interface DownloadedJobs {
-  /** In the order of their being queued. */
+  /** In the order in which they were queued. */
   jobs: ProjectJob[];
-  /** How many jobs ran on each resource class, also on those that are not wanted. */
+  /** The number of jobs on each resource class of the project. */
   resourceClasses: Record<string, number>;
   leftOut: Trace['leftOut'];
   pipelines: number;
 }
 
-/** Follows a part of the work, of which the total is known when it begins. */
+/** Reports the progress of a part of the work, whose total is known at its start. */
 export type Watch = (total: number, unit: string) => { to: (done: number) => void; stop: () => void };
 
 /**
- * Downloads the jobs of the pipelines that were created in the time of `kept`.
+ * Downloads the jobs of the pipelines that were created in the period of `kept`.
  *
- * Only the details of a job say when it was queued, and how many tasks it was, so each job takes a request; its
- * workflow and its pipeline take one as well, and a page of pipelines has about 20. `queued_at` is the time at which
- * the job was placed in a queue, after the jobs that it requires, and after its approval.
+ * Only a job's details have the time at which it was queued and its number of tasks. So each job takes a request, and
+ * so do each workflow and each pipeline; a page of pipelines has about 20. `queued_at` is the time at which CircleCI
+ * put the job in a queue, after the jobs that it requires and after its approval.
  *
  * @throws CircleCiFailed, TokenRefused, NotFound (the project), KeptAnswersUnusable
  */
@@ -68,7 +68,7 @@ export async function downloadJobs(
   const leftOut = new LeftOut();
   const project = `/project/${wanted.project.split('/').map(encodeURIComponent).join('/')}`;
 
-  /** Does the same with all, a few at a time. */
+  /** Processes all items, a few at a time. */
   async function each<Item, Result>(items: Item[], unit: string, work: (item: Item) => Promise<Result>) {
     const watched = watch(items.length, unit);
     let done = 0;
@@ -81,7 +81,7 @@ export async function downloadJobs(
     return pMap(items, counted, { concurrency, signal }).finally(watched.stop);
   }
 
-  /** The whole list; `null` if it is not there any more. */
+  /** The whole list, or `null` if it no longer exists. */
   const listOf = <T>(path: string, item: z.ZodType<T>) =>
     kept.answer(path, z.array(item).nullable(), () => orNull(() => api.all(path, item)));
 
@@ -146,7 +146,7 @@ export async function downloadJobs(
 
 const at = ({ queued_at }: ProjectJob) => Date.parse(queued_at ?? '');
 
-/** The pipelines of that time; they come newest first. */
+/** The pipelines of the period. CircleCI lists the newest first. */
 async function listPipelines(
   api: CircleCiApi,
   path: string,
@@ -155,7 +155,7 @@ async function listPipelines(
 ): Promise<string[]> {
   const from = Date.parse(since);
   const to = Date.parse(until);
-  // While pages are read, new pipelines push others to the next page.
+  // New pipelines can push others to the next page while pages are read.
   const found = new Set<string>();
   for await (const page of api.pages(path, Pipeline, branch === undefined ? {} : { branch })) {
     const created = page.map(({ id, created_at }) => ({ id, at: Date.parse(created_at) }));
@@ -165,7 +165,7 @@ async function listPipelines(
   return [...found];
 }
 
-/** Why a job of a workflow is none that a runner ran, from what the list says of it. */
+/** Why a job in a workflow's list did not run on a runner; `undefined` if it may have. */
 function whyNotAsked(job: z.infer<typeof ListedJob>, numbers: Set<number>): string | undefined {
   if (job.type === 'approval') return 'that are approvals';
   if (!job.job_number || !job.started_at) return NEVER_STARTED;
@@ -174,7 +174,7 @@ function whyNotAsked(job: z.infer<typeof ListedJob>, numbers: Set<number>): stri
   return undefined;
 }
 
-/** Things come and go while a download runs. */
+/** Treats what was deleted during the download as missing. */
 async function orNull<T>(ask: () => Promise<T>): Promise<T | null> {
   try {
     return await ask();

@@ -6,23 +6,23 @@ import usage from '../sandbox/usage.json' with { type: 'json' };
 import type { Prices } from './prices.ts';
 import type { ReplayResult } from './replay.ts';
 
-/** What a policy costs on a trace, in US dollars for a month of 730 hours of jobs like these. */
+/** The cost of a policy on a trace, in US dollars a month: 730 hours of the same jobs. */
 export interface Cost {
   instances: number;
-  /** Of the instances' volumes, those included that stand by, stopped, in a warm pool. */
+  /** Volumes of the instances, including stopped ones in a warm pool. */
   volumes: number;
-  /** Of the autoscaler itself. Only ours is priced, so that all others look cheaper by theirs. */
+  /** The autoscaler itself. Only ours has a price, so all others look cheaper than they are. */
   scaler: number;
   total: number;
 }
 
-/** By what a fleet is priced, in plain values. */
+/** The prices for a fleet. */
 export interface Priced {
-  /** Of the fleet's instance type an hour, in US dollars; of several types, of the one it prefers. */
+  /** US dollars per hour of the fleet's instance type. With several types: of the preferred one. */
   instanceHour: number | undefined;
-  /** The share of it that a Spot instance costs. */
+  /** The price of a Spot instance, as a share of that. */
   spotShare: number;
-  /** Of an instance's root volume a month, in US dollars. */
+  /** US dollars a month for an instance's root volume. */
   volumeMonth: number;
 }
 
@@ -46,9 +46,9 @@ const HOURS_PER_MONTH = 730;
 const MEASURED: MeasuredUsage = usage;
 
 /**
- * What a replay costs, as if it went on for a month: what it used, over the time that it took.
+ * The cost of a replay, scaled to a month.
  *
- * @returns `undefined` if nobody knows the price of the instance type.
+ * @returns `undefined` if the price of the instance type is unknown.
  */
 export function costOf(
   policy: string,
@@ -75,7 +75,7 @@ export function costOf(
   };
 }
 
-/** What ours costs itself: an execution costs the more the more often it polls. */
+/** The cost of our scaler itself. It grows with the number of polls per execution. */
 function scalerCost({ polls, starts }: Pick<ReplayResult, 'polls' | 'starts'>): number {
   const { busy, idle } = MEASURED;
   const share = (polls / starts - idle.polls) / (busy.polls - idle.polls);

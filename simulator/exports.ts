@@ -1,6 +1,6 @@
-/** What an export says of one job, before its times are read. A time is RFC 3339; seconds are a number or its text. */
+/** One job of an export, before its times are parsed. Times are RFC 3339; seconds are a number or its text. */
 export interface ExportedJob {
-  /** When it could be claimed. */
+  /** When a runner could claim it. */
   queued: unknown;
   started: unknown;
   stopped: unknown;
@@ -8,22 +8,22 @@ export interface ExportedJob {
   tasks?: unknown;
 }
 
-/** A record that is no job of a runner, and why; as `there were 3 ...` goes on. */
+/** Why a record is not a job that a runner ran. The text continues "there were 3 ...". */
 export interface LeftOut {
   leftOut: string;
 }
 
-/** A row, or a JSON object. */
+/** A row of CSV, or a JSON object. */
 export type ExportRecord = Record<string, unknown>;
 
-/** A form in which CI services hand out the jobs that ran. */
+/** A form in which CI services export jobs. */
 export interface ExportForm {
-  /** As in a sentence: `it is read as ...`. */
+  /** The name in a sentence: `it is read as ...`. */
   name: string;
-  /** Whether these are the keys of a record of this form. */
+  /** Whether a record with these keys has this form. */
   knows: (keys: ReadonlySet<string>) => boolean;
   read: (record: ExportRecord) => ExportedJob | LeftOut;
-  /** What is not quite as it was, if it is not. */
+  /** A warning about what the form lacks. */
   caution?: string;
 }
 
@@ -32,7 +32,7 @@ const isMissing = (value: unknown) => value === undefined || value === null || v
 export const NEVER_STARTED = 'that no runner ever started';
 export const NEVER_ENDED = 'that had not ended, or had no end time';
 
-/** A job that ran from its start to its end, or why it is none. */
+/** A job that ran from start to end, or the reason why the record is not one. */
 function ran(job: ExportedJob): ExportedJob | LeftOut {
   if (isMissing(job.started)) return { leftOut: NEVER_STARTED };
   if (isMissing(job.stopped)) return { leftOut: NEVER_ENDED };
@@ -40,12 +40,12 @@ function ran(job: ExportedJob): ExportedJob | LeftOut {
 }
 
 /**
- * The forms, each known by the keys of its records:
+ * The forms. The keys of the records decide which one a file has:
  *
- * - CircleCI's usage export (CSV): https://circleci.com/docs/guides/insights/usage-api/; its times are there since
- *   August 2024, the end only of jobs that succeeded or failed.
+ * - CircleCI's usage export (CSV): https://circleci.com/docs/guides/insights/usage-api/; it has times since August
+ *   2024, and an end only for jobs that succeeded or failed.
  * - CircleCI's jobs (JSON): https://circleci.com/docs/api/v2/, "Get job details"; a job of parallelism n is n tasks.
- * - CircleCI's Insights (JSON): the runs of a job, which have no time of being queued.
+ * - CircleCI's Insights (JSON): the runs of a job, without the time at which they were queued.
  * - GitHub Actions (JSON): https://docs.github.com/en/rest/actions/workflow-jobs
  * - Buildkite (JSON): https://buildkite.com/docs/apis/rest-api/builds, builds with their jobs or jobs alone.
  */
@@ -63,7 +63,7 @@ export const FORMS: ExportForm[] = [
   },
   {
     name: "Buildkite's jobs",
-    // Without a type they are builds.
+    // Records without a type are builds.
     knows: (keys) =>
       keys.has('finished_at') && keys.has('type') && (keys.has('runnable_at') || keys.has('scheduled_at')),
     read: (record) => {

@@ -2,15 +2,15 @@ import type { EventKind } from '../sandbox/group/events.ts';
 import type { Instance } from '../sandbox/group/instance.ts';
 import type { JobTable } from './job-table.ts';
 
-/** The parts of a job's wait, in seconds; they add up to it. */
+/** The components of a job's wait. They add up to it. */
 export const WAIT_PARTS = ['seen', 'launch', 'boot', 'claim', 'capacity'] as const;
 
 /**
- * - `seen`: until the scaler knew of the job.
+ * - `seen`: until a poll or webhook reported the job to the scaler.
  * - `launch`: until the instance that took it was pending.
- * - `boot`: until that was ready.
+ * - `boot`: until that instance was ready.
  * - `claim`: until an idle runner asked for work.
- * - `capacity`: the rest, for which the scaler asked for nothing, or every runner was busy.
+ * - `capacity`: the rest. Every runner was busy, or the scaler requested no instance.
  */
 export type WaitPart = (typeof WAIT_PARTS)[number];
 
@@ -18,13 +18,13 @@ export type WaitPart = (typeof WAIT_PARTS)[number];
 export interface JobTotals {
   /** When each job was first claimed. */
   startedAt: Float64Array;
-  /** The parts of each job's wait. */
+  /** The components of each job's wait. */
   parts: Record<WaitPart, Float64Array>;
   /** Seconds in which a booted runner had no job. */
   idleSeconds: number;
-  /** Jobs whose instance was taken away while they ran: they end there and then. */
+  /** Jobs that ended because their instance was terminated. */
   jobsKilled: number;
-  /** Times that a job was run again, because its instance was taken away. */
+  /** How often a job ran again because its instance was terminated. */
   jobsRetried: number;
 }
 
@@ -32,7 +32,7 @@ export interface JobTotals {
 export class JobFigures {
   readonly totals: JobTotals;
   readonly #queuedAt: Float64Array;
-  /** When the scaler first knew of each job. */
+  /** When the scaler first saw each job. */
   readonly #seenAt: Float64Array;
 
   constructor({ length, queuedAt }: JobTable) {
@@ -48,18 +48,18 @@ export class JobFigures {
     };
   }
 
-  /** The scaler knows of a job. */
+  /** Records that the scaler has seen a job. */
   seen(job: number, at: number): void {
     this.#seenAt[job] = at;
   }
 
-  /** To be called with each event of the group. */
+  /** Call this with each event of the group. */
   add(kind: EventKind, at: number, instance: Instance | undefined, value: number): void {
     if (instance === undefined) return;
     switch (kind) {
       case 'claims':
         if (!instance.foreign) this.totals.idleSeconds += at - instance.freeAt;
-        // A job that is run again has waited already.
+        // Only the first wait of a job counts.
         if (Number.isNaN(this.totals.startedAt[value])) this.#account(value, instance, at);
         break;
       case 'idles out':
@@ -77,7 +77,7 @@ export class JobFigures {
     }
   }
 
-  /** Splits a job's wait, from its start backwards. */
+  /** Splits a job's wait into components, backwards from its start. */
   #account(job: number, instance: Instance, at: number): void {
     const { startedAt, parts } = this.totals;
     const queuedAt = this.#queuedAt[job] ?? at;

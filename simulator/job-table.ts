@@ -1,6 +1,6 @@
 import type { Job } from '../sandbox/trace.ts';
 
-/** The jobs of a trace in the order of their being queued, in memory that threads can share: 16 MB a million. */
+/** The jobs of a trace in the order in which they were queued, in shared memory: 16 MB per million jobs. */
 export interface JobTable {
   readonly length: number;
   /** Seconds from the trace's start. */
@@ -10,7 +10,7 @@ export interface JobTable {
 
 export type Jobs = readonly Job[] | JobTable;
 
-/** The same jobs as a table; one that is a table already is not copied. */
+/** Converts jobs to a table. A table is returned as it is. */
 export function tableOf(jobs: Jobs): JobTable {
   if ('queuedAt' in jobs) return jobs;
   const column = () => new Float64Array(new SharedArrayBuffer(jobs.length * Float64Array.BYTES_PER_ELEMENT));

@@ -6,7 +6,7 @@ export class KeptAnswersUnusable extends Error {
   override readonly name = 'KeptAnswersUnusable';
 }
 
-/** What a download is of. Its other options choose among the answers, and may change. */
+/** What a download covers. Other options select among the answers and may change. */
 const Source = z.object({ url: z.string(), project: z.string(), days: z.number() });
 type Source = z.infer<typeof Source>;
 
@@ -14,17 +14,17 @@ const Head = z.object({ ...Source.shape, since: z.iso.datetime(), until: z.iso.d
 const Line = z.object({ path: z.string(), answer: z.unknown() });
 
 /**
- * Answers of an API in a file, a line for each, so that a download that was interrupted goes on where it stopped. The
- * first line says what they are of, and of which time: once begun, a download is of that time, whenever it ends.
+ * Keeps the answers of an API in a file, one per line, so that an interrupted download continues where it stopped. The
+ * first line has what the download covers and its period, which stays the same until the download ends.
  */
 export class KeptAnswers {
   readonly since: string;
   readonly until: string;
-  /** Lines to be written before the next answer. */
+  /** Lines to write before the next answer. */
   #head: object[];
   readonly #answers = new Map<string, unknown>();
 
-  /** @throws KeptAnswersUnusable if the file is of another download, or damaged. */
+  /** @throws KeptAnswersUnusable if the file belongs to another download, or is damaged. */
   constructor(
     readonly file: string,
     source: Source,
@@ -56,7 +56,7 @@ export class KeptAnswers {
     return this.#answers.size;
   }
 
-  /** The answer that is kept, or the one that `ask` brings, which is kept from then on. */
+  /** Returns the kept answer, or calls `ask` and keeps its answer. */
   async answer<T>(path: string, schema: z.ZodType<T>, ask: () => Promise<T>): Promise<T> {
     if (this.#answers.has(path)) {
       const kept = schema.safeParse(this.#answers.get(path));
@@ -76,7 +76,7 @@ export class KeptAnswers {
   }
 }
 
-/** The lines of a file, which may not exist. The last one is cut off if its writing was interrupted. */
+/** The lines of a file, or none if it does not exist. An incomplete last line is dropped. */
 function wholeLines(file: string): string[] {
   if (!existsSync(file)) return [];
   const text = readFileSync(file, 'utf8');

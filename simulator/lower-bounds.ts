@@ -6,7 +6,7 @@ import { idleFor, PLAIN, type Policy } from './policy.ts';
 import { replay } from './replay.ts';
 import type { World } from './world.ts';
 
-/** What no scaler can pass in the replayed world. */
+/** A lower bound for any scaler in the replayed world. */
 export interface LowerBound {
   name: string;
   /** One line for tables. */
@@ -15,7 +15,7 @@ export interface LowerBound {
   world: Partial<World>;
 }
 
-/** A runner leaves as soon as nothing waits; the moment lets it see whether something does. */
+/** In seconds. A runner leaves as soon as no job waits; this is the time in which it can claim one that does. */
 const AT_ONCE = 0.001;
 
 /**
@@ -29,13 +29,13 @@ const AT_ONCE = 0.001;
 export const LOWER_BOUNDS: LowerBound[] = [
   {
     name: 'lower bound: no wait',
-    about: 'an instance has just booted whenever a job comes',
+    about: 'an instance has just booted whenever a job is queued',
     policy: {},
     world: {},
   },
   {
     name: 'lower bound: clean',
-    about: 'a launch as each job is queued, for that job alone',
+    about: 'a launch at the moment a job is queued, for that job alone',
     policy: { leavesAt: idleFor(AT_ONCE) },
     world: {},
   },
@@ -60,7 +60,7 @@ const REACTIVE: Policy = {
   maxReplicas: Number.POSITIVE_INFINITY,
 };
 
-/** What the limits come to on these jobs, in the order of `LOWER_BOUNDS`. */
+/** The outcomes of the lower bounds on these jobs, in the order of `LOWER_BOUNDS`. */
 export function lowerBoundsOf(
   jobs: Jobs,
   world: World,
@@ -71,7 +71,7 @@ export function lowerBoundsOf(
   return LOWER_BOUNDS.map(({ name, policy, world: other }, index) => {
     const own = { ...world, ...other };
     const replayed = replay(table, { ...REACTIVE, ...policy }, own, faults);
-    // The instances are those of the next limit, each of them there a request and a boot before its job.
+    // The instances are those of the next bound, each requested early enough to have booted when its job is queued.
     if (index === 0) {
       replayed.startedAt.set(table.queuedAt);
       for (const part of Object.values(replayed.parts)) part.fill(0);

@@ -7,37 +7,37 @@ import type { OursSettings } from './policies/ours.ts';
 import { simulate } from './simulate.ts';
 import type { World } from './world.ts';
 
-/** What is looked for: the least cost with no longer a wait than that, or the shortest wait for no more money. */
+/** The goal of a search: the lowest cost with at most this wait, or the shortest wait with at most this cost. */
 export type Goal =
   | { maxWaitP95: number }
-  /** US dollars a month, or hours of instances on the part that is searched if no price is known. */
+  /** US dollars a month; instance-hours on the first part if the price is unknown. */
   | { maxCost: number };
 
-/** One way to set some of the settings, as `--set` takes it. */
+/** Settings and their values, as `--set` takes them: `key=value`. */
 export type Setting = readonly string[];
 
-/** A part of the settings that is changed as one, and what it is tried at; the first leaves it as the fleet has it. */
+/** Settings that change together, with the values to try. The first value keeps the fleet's own. */
 interface Dimension {
   setting: string;
   values: readonly Setting[];
 }
 
-/** What was tried, and what it came to. */
+/** Settings that were tried, with their outcome. */
 export interface Tried {
   set: Setting;
   outcome: Outcome;
 }
 
 export interface Optimised {
-  /** The settings found. */
+  /** The best settings. */
   found: Tried;
-  /** The fleet's own, on the same part. */
+  /** The fleet's own settings on the same part. */
   asGiven: Tried;
   /** CircleCI's tutorial on the same part. The search finds nothing worse. */
   tutorial: Outcome;
-  /** Whether the goal is met on the part that was searched. */
+  /** Whether the settings meet the goal on the first part. */
   met: boolean;
-  /** All that was tried, in the order of the trials. */
+  /** Everything that was tried, in order. */
   tried: readonly Tried[];
 }
 
@@ -46,22 +46,22 @@ export interface OptimiseOptions {
   goal: Goal;
   faults?: Faults;
   priced?: Priced | undefined;
-  /** Settings that are not changed, by the key that `--set` has for them. */
+  /** Keys of settings that the search must not change. */
   keep: ReadonlySet<string>;
   /**
-   * Ours with so much set beyond the fleet's own.
+   * Ours with these changes to the fleet's own settings.
    *
-   * @returns `undefined` if the fleet cannot have that.
+   * @returns `undefined` if the fleet cannot have them.
    */
   oursWith: (set: Setting) => { name: 'ours'; settings: OursSettings } | undefined;
-  /** Told how many settings have been tried. */
+  /** Reports how many settings have been tried. */
   progress?: (tried: number) => void;
 }
 
 const sizes = (key: string, numbers: readonly (number | string)[]): Setting[] =>
   numbers.map((number) => [`${key}=${number}`]);
 
-/** The settings, in the order in which they are tried: first those that make most of a difference. */
+/** The settings to search, those with the largest effect first. */
 function dimensions(peakInstances: number): Dimension[] {
   const upTo = (numbers: readonly number[]) => numbers.filter((number) => number <= peakInstances);
   const idle = [30, 60, 120, 300, 600, 1_200];
@@ -80,19 +80,20 @@ function dimensions(peakInstances: number): Dimension[] {
   ];
 }
 
-/** So many of the settings are tried with each other, each value with each. */
+/** How many of the settings are tried in all combinations. */
 const TOGETHER = 2;
 
-/** So many of those, the best ones, are gone on from. */
+/** How many of the best combinations the search continues from. */
 const STARTS = 3;
 
-/** So often all settings are gone through, at most; it ends when a round has found nothing better. */
+/** The maximum number of rounds over all settings. The search ends after a round without an improvement. */
 const ROUNDS = 3;
 
 /**
- * Searches the settings of ours that meet a goal. Reuse and warm pools are tried with each other; from the best of
- * those, one setting after the other is set to what is best with all others as they are, until none is better elsewhere.
- * That finds no worse than the fleet's own; that nothing is better, it does not prove. The same jobs, the same result.
+ * Searches for settings of ours that meet a goal. The search tries all combinations of reuse and warm pool. From the
+ * best of them, it changes one setting at a time to its best value, until no change is an improvement. Tests show that
+ * the result is never worse than the fleet's own settings. The search does not prove that it is the best. The same jobs
+ * give the same result.
  *
  * @throws ReplayStalled
  */
@@ -163,14 +164,14 @@ export const tutorialFor = ({ maxReplicas }: OursSettings): PolicyChoice => ({
   maxReplicas,
 });
 
-/** Each value of each setting with each of the others. */
+/** All combinations of the values. */
 const combinations = (settings: readonly Dimension[]): Setting[][] =>
   settings.reduce<Setting[][]>(
     (all, { values }) => all.flatMap((before) => values.map((value) => [...before, value])),
     [[]],
   );
 
-/** A setting is left alone if one of its settings is. */
+/** Whether the search must not change one of these settings. */
 const isKept = (values: readonly Setting[], keep: ReadonlySet<string>) =>
   values.flat().some((each) => {
     const [key = ''] = each.split('=');
@@ -178,8 +179,8 @@ const isKept = (values: readonly Setting[], keep: ReadonlySet<string>) =>
   });
 
 /**
- * What is compared, the first difference decides: by how much the goal is missed, or jobs fare worse than under the
- * tutorial's scaler; then the price, or the wait, that the goal leaves open.
+ * The numbers to compare; the first difference decides. First: by how much the settings miss the goal or are worse than
+ * CircleCI's tutorial. Then: the cost or the wait that the goal leaves open.
  */
 function scoreBy(goal: Goal, tutorial: Outcome): (outcome: Outcome) => [number, number, number] {
   const price = ({ cost, instanceHours }: Outcome) => cost?.total ?? instanceHours;
@@ -202,17 +203,17 @@ function compare(a: readonly number[], b: readonly number[]): number {
   return 0;
 }
 
-/** The two parts of a trace, each from its own second 0 on; the second begins with a minute of the trace. */
+/** The two parts of a trace. Each starts at its own second 0; the second one starts at a whole minute of the trace. */
 export interface Parts {
   training: { jobs: JobTable; world: World };
   rest: { jobs: JobTable; world: World };
 }
 
 /**
- * Parts a trace by time.
+ * Splits a trace by time.
  *
- * @param share How much of its span is for training, between 0 and 1.
- * @returns `undefined` if one of the parts has no job.
+ * @param share The first part, as a share of the trace's time, between 0 and 1.
+ * @returns `undefined` if one of the parts has no jobs.
  */
 export function part(jobs: JobTable, world: World, share: number): Parts | undefined {
   const last = jobs.queuedAt[jobs.length - 1] ?? 0;

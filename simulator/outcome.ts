@@ -4,11 +4,11 @@ import { WAIT_PARTS, type WaitPart } from './job-figures.ts';
 import type { JobTable } from './job-table.ts';
 import type { ReplayResult } from './replay.ts';
 
-/** What a policy comes to on a trace; the keys of `npm start -- --json`, and more. */
+/** The figures of a policy on a trace: those of `npm start -- --json`, and more. */
 export interface Outcome extends Summary {
   policy: string;
   waitSeconds: Summary['waitSeconds'] & { p90: number };
-  /** The parts of the mean wait, in seconds. */
+  /** The components of the mean wait, in seconds. */
   waitParts: Record<WaitPart, number>;
   warmLaunches: number;
   launchesPerJob: number;
@@ -17,15 +17,15 @@ export interface Outcome extends Summary {
   peakInstances: number;
   /** Launches that EC2 refused, boots that failed, and instances that EC2 took back. */
   failures: { refused: number; boots: number; interruptions: number };
-  /** Times that a job was run again. */
+  /** How often a job ran again. */
   jobsRetried: number;
   /** Requests to the CI service and to AWS. */
   requests: { ci: number; aws: number };
-  /** Not if the price of the instance type is not known, or nobody asked. */
+  /** `undefined` without prices, or if the price of the instance type is unknown. */
   cost?: Cost;
 }
 
-/** Sums up a replay. An execution is one start of the scaler: one for all the time, if it never ends. */
+/** Computes the figures of a replay. An execution is one start of the scaler. */
 export function outcomeOf(policy: string, jobs: JobTable, replayed: ReplayResult, priced?: Priced): Outcome {
   const cost = priced && costOf(policy, replayed, priced);
   const waits = replayed.startedAt.map((at, number) => at - (jobs.queuedAt[number] as number)).sort();

@@ -11,7 +11,7 @@ import { webhook } from './policies/webhook.ts';
 import type { Peer, Policy } from './policy.ts';
 import { WORLD } from './world.ts';
 
-/** What teams use instead, in the order in which they are shown. */
+/** What teams use instead, in the order of the tables. */
 export const PEERS: Peer[] = [
   circleciTutorial,
   cdkTutorial2022,
@@ -30,9 +30,9 @@ export type PolicyChoice =
   | { name: string; parameters: Record<string, number>; maxReplicas: number };
 
 /**
- * A new policy that has remembered nothing yet.
+ * Creates a policy, without any state from earlier polls.
  *
- * @param startsAt What second 0 is, in milliseconds since the epoch.
+ * @param startsAt The date of second 0, in milliseconds since the epoch.
  */
 export function policyOf(choice: PolicyChoice, startsAt = WORLD.startsAt): Policy {
   if ('settings' in choice) return ours(choice.settings, startsAt);

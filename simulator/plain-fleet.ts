@@ -1,6 +1,6 @@
 import { checkFleets, type FleetConfig } from '../fleets/load.ts';
 
-/** What is replayed unless a fleet is named, as fleets.yaml would say it: the defaults, and as many instances as there can be. */
+/** The fleet that is replayed by default, as in fleets.yaml: default settings, and the highest `maxReplicas`. */
 export const PLAIN_FLEET = {
   resourceClass: 'simulated/class',
   instanceTypes: ['m7i.large'],
@@ -8,7 +8,7 @@ export const PLAIN_FLEET = {
 };
 
 /**
- * The plain fleet with other settings, each as in fleets.yaml.
+ * The plain fleet with these settings, as in fleets.yaml.
  *
  * @throws FleetsInvalid
  */

@@ -52,7 +52,9 @@ export interface PollingScaler {
   kind: 'polls';
   polls: Polls;
   target: (observation: ScalerObservation) => ScalerTarget;
-  /** Whether each poll writes the desired capacity, even an unchanged one, so that the group reconciles at each poll. */
+  /**
+   * Whether each poll writes the desired capacity, even an unchanged one, so that the group reconciles at each poll.
+   */
   writesAlways?: boolean;
   /** Requests per poll to the CI service and to AWS; requests to AWS per write and per start of the scaler. */
   requests: { ci: number; aws: number; write: number; start: number };
@@ -128,7 +130,9 @@ export class Grid implements Polls {
 /** Leaves after that many idle seconds. */
 export const idleFor = (seconds: number) => (idleSince: number) => idleSince + seconds;
 
-/** The desired capacity for a scaler that never terminates an instance: not below the pending and in-service members. */
+/**
+ * The desired capacity for a scaler that never terminates an instance: not below the pending and in-service members.
+ */
 export function neverForced(
   wanted: number,
   { desired, members }: Pick<ScalerObservation, 'desired' | 'members'>,
@@ -136,7 +140,10 @@ export function neverForced(
   return Math.max(wanted, Math.min(desired, members.pending + members.inService));
 }
 
-/** A number that a peer can be configured with. The policy's comment says where a default differs from what the peer ships with. */
+/**
+ * A number that a peer can be configured with. The policy's comment says where a default differs from what the peer
+ * ships with.
+ */
 export interface Parameter {
   what: string;
   /** Set for a duration. The command line takes it with units as well, such as 5m. */

@@ -2,19 +2,19 @@ import { readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
 import * as z from 'zod';
 
-/** What instances cost, in US dollars. */
+/** Prices of instances, in US dollars. */
 export interface Prices {
-  /** From when and where the prices are, as a report says it. */
+  /** Source and date of the prices, as the report shows them. */
   source: string;
-  /** Of an On-Demand instance, an hour, by instance type. */
+  /** Per hour of an On-Demand instance, by instance type. */
   instanceHour: (type: string) => number | undefined;
-  /** The share of the On-Demand price that a Spot instance costs, from 0 to 1. */
+  /** The Spot price as a share of the On-Demand price, from 0 to 1. */
   spotShare: number;
-  /** Of a GB of an instance's volume, a month. */
+  /** Per GB of a volume and month. */
   volumeGbMonth: number;
-  /** Of each IOPS of that volume above gp3's baseline, a month. */
+  /** Per IOPS above gp3's baseline and month. */
   volumeIopsMonth: number;
-  /** Of each MiB/s of that volume above gp3's baseline, a month. */
+  /** Per MiB/s above gp3's baseline and month. */
   volumeThroughputMonth: number;
 }
 
@@ -54,7 +54,7 @@ const LARGE: Record<string, number> = {
   t4g: 0.0672,
 };
 
-/** Sizes in `large`s: within a family the price goes by the size. */
+/** Sizes relative to `large`. Within a family, the price is proportional to the size. */
 const SIZES: Record<string, number> = {
   nano: 1 / 16,
   micro: 1 / 8,
@@ -72,7 +72,7 @@ function listPrice(type: string): number | undefined {
   return large === undefined || larges === undefined ? undefined : large * larges;
 }
 
-/** List prices; Spot prices change by the hour, and 40 % of On-Demand is a cautious guess. */
+/** List prices. Spot prices change every hour; 40 % of On-Demand is a cautious estimate. */
 export const LIST_PRICES: Prices = {
   source: 'list prices of us-east-1, Linux, June 2026',
   instanceHour: listPrice,
@@ -96,8 +96,8 @@ const PricesFile = z.strictObject({
 });
 
 /**
- * Reads prices from a file, YAML or JSON: `instanceHour`, a map of instance types, and perhaps `source`,
- * `spotShare`, `volumeGbMonth`, `volumeIopsMonth` and `volumeThroughputMonth`. What it leaves out has list prices.
+ * Reads prices from a file, YAML or JSON: `instanceHour`, a map of instance types, and optionally `source`,
+ * `spotShare`, `volumeGbMonth`, `volumeIopsMonth` and `volumeThroughputMonth`. The default of each is the list price.
  *
  * @throws PricesInvalid
  */

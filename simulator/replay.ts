@@ -12,15 +12,15 @@ import type { Policy, PollingScaler, ScalerObservation, WebhookScaler } from './
 import type { World } from './world.ts';
 
 export interface ReplayOptions {
-  /** Makes every poll, also those that can change nothing. The result is the same; a test says so. */
+  /** Makes every poll instead of skipping those that change nothing. A test shows that the result is the same. */
   everyPoll?: boolean;
   /** Interval at which queue and capacity are recorded, in seconds. Default: none are recorded. */
   seriesEvery?: number;
   /** Faults. Default: none. */
   faults?: Faults;
-  /** Told how many jobs have ended, now and then. */
+  /** Reports from time to time how many jobs have ended. */
   progress?: (ended: number) => void;
-  /** Told of every claim: which job, by which instance, and when it will be done. */
+  /** Called with every claim: the job, its instance, the time, and the end of the job. */
   claimed?: (
     job: number,
     instance: Pick<Instance, 'number' | 'requestedAt'>,
@@ -35,41 +35,41 @@ export interface Sample {
   unclaimed: number;
   running: number;
   desired: number;
-  /** Instances that are paid for. */
+  /** Billed instances. */
   instances: number;
 }
 
 /** The results of a trace under a policy. Jobs are in the order of the trace; times are seconds on its scale. */
 export interface ReplayResult extends GroupTotals, JobTotals {
-  /** Polls, those passed over included. */
+  /** Polls, including skipped ones. */
   polls: number;
-  /** Polls that were really made. */
+  /** Polls that were not skipped. */
   pollsMade: number;
-  /** Polls that got no counts. */
+  /** Polls without counts. */
   pollsFailed: number;
   /** Requests to the CI service and to AWS. */
   requests: { ci: number; aws: number };
   /** How often the scaler was started. */
   starts: number;
-  /** Starts that failed, because one of their polls got no counts. */
+  /** Starts that failed because one of their polls got no counts. */
   startsFailed: number;
-  /** When every instance beyond those that are kept had left, and nothing was to come of that. */
+  /** When all jobs had ended and only the instances that the policy keeps were left. */
   endedAt: number;
   series: Sample[];
 }
 
-/** A replay that cannot go on. */
+/** The replay cannot continue. */
 export class ReplayStalled extends Error {
   override readonly name = 'ReplayStalled';
 }
 
 /**
- * Replays a trace under a policy, from the first second until every job has ended and every instance beyond those
- * that the policy keeps has left. Deterministic; what happens at the same time happens in this order: jobs are queued,
- * instances move on, the scaler looks. The time it takes grows linearly with the jobs.
+ * Replays a trace under a policy, until every job has ended and every instance has left that the policy does not keep.
+ * It is deterministic. At the same time, jobs are queued first, then the agenda's events happen, then the scaler polls.
+ * Its run time grows linearly with the number of jobs.
  *
- * @param jobs In the order of their being queued.
- * @throws ReplayStalled if jobs are left that nothing will ever run.
+ * @param jobs In the order in which they are queued.
+ * @throws ReplayStalled if jobs remain that no instance will ever run.
  */
 export function replay(jobs: Jobs, policy: Policy, world: World, options: ReplayOptions = {}): ReplayResult {
   return new Replay(tableOf(jobs), policy, world, options).run();
@@ -88,16 +88,16 @@ class Replay {
   readonly #totals: Totals;
   readonly #figures: JobFigures;
   readonly #result: Omit<ReplayResult, keyof (GroupTotals & JobTotals)>;
-  /** When the latest jobs were claimed: those that a poll may count twice, or not at all. */
+  /** The times of the latest claims. A poll may count those jobs twice or not at all. */
   readonly #claims = new Fifo<number>();
-  /** How many jobs a poll has seen: the first so many. */
+  /** Polls have seen the first so many jobs. */
   #seen = 0;
-  /** Launches that a webhook asked for and `maxReplicas` did not allow yet. */
+  /** Launches that webhooks requested and `maxReplicas` has not allowed yet. */
   #owed = 0;
-  /** Until when nothing can be decided that is not decided already; what happens in the world ends that. */
+  /** Until when polls would change nothing. Every event resets it. */
   #settledUntil = -NEVER;
   #sampleAt = 0;
-  /** The last start that failed. */
+  /** The number of the last start that failed. */
   #failedStart = -1;
 
   constructor(table: JobTable, policy: Policy, world: World, options: ReplayOptions) {
@@ -179,7 +179,7 @@ class Replay {
 
   #stall(): never {
     throw new ReplayStalled(
-      `${this.#table.length - this.#jobs.ended} of ${this.#table.length} jobs never run under ${this.#policy.name}: nothing happens any more`,
+      `${this.#table.length - this.#jobs.ended} of ${this.#table.length} jobs never run under ${this.#policy.name}: no further event can change that`,
     );
   }
 
@@ -199,7 +199,7 @@ class Replay {
     this.#result.polls += polls.skip(this.#observe(), until);
   }
 
-  /** Without counts nothing is decided. */
+  /** Without counts, the scaler decides nothing. */
   #failPoll({ polls, startedEvery = NEVER }: PollingScaler): void {
     this.#agenda.advance(polls.at);
     const start = Math.floor(polls.at / startedEvery);
@@ -238,7 +238,7 @@ class Replay {
     group.desired = wanted;
     if (launchProcess !== undefined) group.suspended = launchProcess === 'suspend';
     if (acts) group.reconcile();
-    // As Update Group: these come last, and launch nothing by themselves.
+    // In the order of Update Group: these come last and launch nothing by themselves.
     if (onDemandPercentage !== undefined) group.onDemandPercentage = onDemandPercentage;
     if (warmPoolSize !== undefined) group.warmPool.resize(warmPoolSize);
     this.#settledUntil = writes || unclear ? -NEVER : until;
@@ -257,7 +257,9 @@ class Replay {
     });
   }
 
-  /** Whoever launches for one job must launch for it again if its instance is of no use, or nobody ever runs it. */
+  /**
+   * A webhook scaler launches once per job. If that instance is useless, it must launch again, or the job never runs.
+   */
   #launchAgain(): void {
     if (this.#policy.scaler.kind === 'webhook') this.#owed += 1;
   }
@@ -271,11 +273,11 @@ class Replay {
     }
   }
 
-  // What lies between the two reads of a poll.
+  // The gap between the two requests of a poll.
 
   /**
-   * Falsifies the counts of a poll as the gap between its two requests does: a job that was claimed in the gap is counted
-   * twice or not at all.
+   * Falsifies the counts of a poll as the gap between its two requests does: a job that was claimed in the gap is
+   * counted twice or not at all.
    *
    * @returns Whether there was such a job.
    */
@@ -298,9 +300,9 @@ class Replay {
     while ((this.#claims.first ?? now) <= now - readGap) this.#claims.shift();
   }
 
-  // What happens.
+  // Events.
 
-  /** @param now The agenda is not there yet: what it has for the same time comes after this. */
+  /** @param now The agenda has not reached this time yet: its events at the same time happen later. */
   #queue(now: number): void {
     const { scaler } = this.#policy;
     const job = this.#jobs.enqueue();
@@ -318,7 +320,7 @@ class Replay {
         break;
       case 'finishes':
       case 'killed':
-        this.#tellProgress();
+        this.#reportProgress();
         break;
       case 'ready':
         if (!instance?.deaf) break;
@@ -334,7 +336,7 @@ class Replay {
     }
   }
 
-  #tellProgress(): void {
+  #reportProgress(): void {
     const { ended } = this.#jobs;
     if (ended % 1_024 === 0 || ended === this.#table.length) this.#options.progress?.(ended);
   }

@@ -25,10 +25,10 @@ export function simulateOne(
 }
 
 /**
- * Replays the jobs under each policy, over all cores if there is much to do. The outcomes are in the order of the
- * policies, and the same whatever the number of cores.
+ * Replays the jobs under each policy, on all cores if there are many jobs. The outcomes are in the order of the
+ * policies, and do not depend on the number of cores.
  *
- * @param options.progress Told how many jobs have ended, of all policies together.
+ * @param options.progress Reports how many jobs have ended, over all policies.
  * @throws ReplayStalled
  */
 export async function simulate(

@@ -6,7 +6,7 @@ import type { PolicyChoice } from './peers.ts';
 import type { Samples } from './report/model.ts';
 import type { World } from './world.ts';
 
-/** What a replay in a thread can come to: figures, or what a report draws. */
+/** The results of a replay in a thread: figures, or the data of a report's charts. */
 export interface TaskResults {
   outcome: Outcome;
   samples: Samples;
@@ -22,14 +22,14 @@ export interface Task<Kind extends keyof TaskResults = keyof TaskResults> {
   priced?: Priced | undefined;
 }
 
-/** A task as a thread gets it. */
+/** A message to a thread. */
 export interface WorkerRequest {
-  /** A thread may still be at work for a caller that has given up: its answers name what they answer. */
+  /** Answers carry the same id, because a thread may still work on a task whose caller has given up. */
   id: number;
   task: Task;
 }
 
-/** What a thread answers: how many jobs have ended, and at last the result, or why there is none. */
+/** A message from a thread: how many jobs have ended, and finally the result, or why there is none. */
 export type WorkerMessage<Kind extends keyof TaskResults = keyof TaskResults> = { id: number } & (
   | { ended: number }
   | { result: TaskResults[Kind] }

@@ -4,10 +4,10 @@ import { Worker } from 'node:worker_threads';
 import { ReplayStalled } from './replay.ts';
 import type { Task, TaskResults, WorkerMessage } from './task.ts';
 
-/** Threads pay once so many jobs have been replayed, over all replays of the process. */
+/** Threads are worth their start once a process replays more jobs than this. */
 const FEW_JOBS = 50_000;
 
-/** One for each core, as soon as they are needed; they live as long as the process. */
+/** One per core. They start when they are first needed, and live as long as the process. */
 let workers: Promise<Worker[]> | undefined;
 
 let replayedHere = 0;
@@ -15,8 +15,8 @@ let replayedHere = 0;
 let orders = 0;
 
 /**
- * Whether so many more jobs are worth threads. To bundle and to start them takes as long as some 50,000 jobs: a
- * process that has replayed as many is likely to go on.
+ * Whether to replay this many more jobs in threads. Bundling and starting threads takes as long as replaying 50,000
+ * jobs. A process that has replayed that many is likely to replay more.
  */
 export function areMany(jobs: number): boolean {
   if (workers !== undefined) return true;
@@ -25,10 +25,9 @@ export function areMany(jobs: number): boolean {
 }
 
 /**
- * Performs tasks over all cores. The results are in the order of the tasks, and the same whatever the number of
- * cores.
+ * Performs tasks on all cores. The results are in the order of the tasks, and do not depend on the number of cores.
  *
- * @param progress Gets how many jobs have ended, of all tasks together.
+ * @param progress Reports how many jobs have ended, over all tasks.
  * @throws ReplayStalled
  */
 export async function inThreads<Kind extends keyof TaskResults>(
@@ -54,9 +53,9 @@ export async function inThreads<Kind extends keyof TaskResults>(
   return results;
 }
 
-/** Bundles the code of the threads, because to load TypeScript in each of them takes longer than many replays. */
+/** Bundles the code of the threads, because loading TypeScript in each of them takes longer than many replays. */
 async function startWorkers(): Promise<Worker[]> {
-  // Only here: the bundler is not loaded for few jobs.
+  // Imported here, so that replays of few jobs do not load the bundler.
   const { build } = await import('esbuild');
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(new URL('./worker.ts', import.meta.url))],
@@ -71,7 +70,7 @@ async function startWorkers(): Promise<Worker[]> {
   const code = outputFiles[0]?.text ?? '';
   return Array.from({ length: availableParallelism() }, () => {
     const worker = new Worker(code, { eval: true });
-    // An idle thread does not keep the process.
+    // An idle thread does not keep the process alive.
     worker.unref();
     return worker;
   });

@@ -7,8 +7,8 @@ import type { OursSettings } from './policies/ours.ts';
 import type { World } from './world.ts';
 
 /**
- * Runs ours through the real state machine and functions, in the sandbox: the same keys, and some hundred times the
- * time. Schedules are in force by the sandbox's calendar.
+ * Runs ours in the sandbox, with the real state machine and functions. The result has the same keys and takes about a
+ * hundred times as long. Schedules follow the sandbox's calendar.
  */
 export async function throughWorkflow(
   jobs: readonly Job[],

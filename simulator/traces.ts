@@ -4,35 +4,35 @@ import { isMap } from '../fleets/settings/parts.ts';
 import { type Job, readTrace, refuse, TRACE_HEADER, TraceInvalid } from '../sandbox/trace.ts';
 import { type ExportForm, type ExportRecord, FORMS } from './exports.ts';
 
-/** A trace, and what of its file is not in it. */
+/** A trace, and the records of its file that were left out. */
 export interface Trace {
-  /** In the order of their being queued, the first at 0 unless the file counts in seconds itself. */
+  /** In the order in which they were queued. The first is at 0, unless the file has seconds of its own. */
   jobs: Job[];
-  /** When second 0 was, in milliseconds since the epoch, if the file says so. */
+  /** The date of second 0, in milliseconds since the epoch, if the file has dates. */
   startsAt?: number;
-  /** The form in which the file was read. */
+  /** The form of the file. */
   form: string;
-  /** Records that are no job of a runner: how many, why, and where the first one is. */
+  /** Records that were left out: why, how many, and the place of the first one. */
   leftOut: { reason: string; count: number; first: string }[];
   caution?: string;
 }
 
-/** A record of a file, and where it is in it. */
+/** A record of a file, and its place. */
 interface Located {
   record: ExportRecord;
-  /** File and line, which a long JSON file takes a while to tell. */
+  /** File and line. Finding the line takes a while in a long JSON file. */
   where: () => string;
-  /** The same, without the line where that takes long. */
+  /** The same, without the line if finding it takes long. */
   place: string;
 }
 
 const EXPECTED = `a CSV with the header ${TRACE_HEADER}, or an export of jobs: CircleCI's (usage CSV, API or Insights JSON), GitHub Actions' or Buildkite's (JSON)`;
 
 /**
- * Reads a trace, told by its header or its keys apart: CSV of seconds, or a CI service's export of jobs, as JSON
- * (one value, also in pages under `items` or `jobs`, or one in each line) or CSV.
+ * Reads a trace. Its header or its keys decide the form: CSV of seconds, or a CI service's export of jobs as CSV or
+ * JSON (one value, pages with `items` or `jobs`, or one value per line).
  *
- * @throws TraceInvalid with file, line and what was wrong. What is no job is left out and told; nothing else is.
+ * @throws TraceInvalid with file, line and fault. Records that are not jobs are left out and reported.
  */
 export function loadTrace(file: string): Trace {
   let text: string;
@@ -80,7 +80,7 @@ function fromExport(file: string, records: Located[]): Trace {
       faults.push(`${where()}: ${fault}`);
       continue;
     }
-    // A clock a little behind: it cannot have started before it was queued.
+    // A job cannot start before it is queued; one of the clocks was behind.
     found.push({
       queued: Math.min(queued, started),
       seconds: (stopped - started) / 1_000,
@@ -113,7 +113,7 @@ function formOf(records: Located[], first: Located): ExportForm {
   );
 }
 
-/** What is taken for an export of jobs by mistake. */
+/** Exports that are easily mistaken for exports of jobs. */
 const HINTS = [
   {
     keys: ['created_at', 'stopped_at'],
@@ -122,10 +122,10 @@ const HINTS = [
   { keys: ['scheduled_at', 'finished_at'], hint: '; these look like builds without their jobs' },
 ];
 
-/** Milliseconds since the epoch; `undefined` if it is no time. */
+/** Milliseconds since the epoch, or `undefined` if it is not a time. */
 function instant(value: unknown): number | undefined {
   if (typeof value !== 'string' || !/^\d{4}-\d\d-\d\d[T ]/.test(value)) return undefined;
-  // The usage export's times are UTC and do not say so.
+  // The usage export has times in UTC, without a time zone.
   const zoned = /(Z|[+-]\d\d:?\d\d)$/i.test(value) ? value : `${value}Z`;
   const at = Date.parse(zoned.replace(' ', 'T'));
   return Number.isNaN(at) ? undefined : at;
@@ -163,7 +163,7 @@ function csvRecords(file: string, text: string): Located[] {
   return records;
 }
 
-/** The fields of a line, quoted ones without their quotes; `undefined` if a quote is not closed. */
+/** The fields of a line, without their quotes; `undefined` if a quote is not closed. */
 function fields(line: string): string[] | undefined {
   const found: string[] = [];
   for (let rest = line; ; ) {
@@ -187,7 +187,7 @@ function jsonRecords(file: string, text: string): Located[] {
   }
 }
 
-/** One value in each line, as `gh api --paginate --jq '.jobs[]'` prints them. */
+/** One value per line, as `gh api --paginate --jq '.jobs[]'` prints them. */
 function lineRecords(file: string, text: string, whole: SyntaxError): Located[] {
   const lines = text.split(/\r?\n/);
   return lines.flatMap((line, index) => {
@@ -197,7 +197,7 @@ function lineRecords(file: string, text: string, whole: SyntaxError): Located[] 
     try {
       value = JSON.parse(line);
     } catch (error) {
-      // The first line is no value by itself: then all lines are one value, and it has a fault somewhere.
+      // If the first line is not a value by itself, all lines are one value with a fault.
       const fault = index === 0 ? whole : (error as SyntaxError);
       const at = index === 0 ? `${file}${lineOfSyntaxError(text, whole)}` : where;
       throw new TraceInvalid(`${at}: must be JSON, one value or one in each line: ${fault.message}`);
@@ -210,19 +210,19 @@ function lineRecords(file: string, text: string, whole: SyntaxError): Located[] 
   });
 }
 
-/** `:3`, or nothing if what the engine says of the fault does not tell where it is. */
+/** `:3`, or nothing if the engine's message has no place. */
 function lineOfSyntaxError(text: string, { message }: SyntaxError): string {
   const position = syntaxErrorAt(text, message);
   return position === undefined ? '' : `:${text.slice(0, position).split('\n').length}`;
 }
 
-/** How much of the text before a fault the engine shows. */
+/** How much of the text before a fault the engine quotes. */
 const SHOWN_BEFORE = 10;
 
 function syntaxErrorAt(text: string, message: string): number | undefined {
   if (message.includes('end of JSON input')) return text.length;
-  const told = /at position (\d+)/.exec(message)?.[1];
-  if (told !== undefined) return Number(told);
+  const position = /at position (\d+)/.exec(message)?.[1];
+  if (position !== undefined) return Number(position);
   const [, cut, excerpt] = /(\.\.\. ?)?"([\s\S]+)"(?:\.\.\. ?)? is not valid JSON$/.exec(message) ?? [];
   const start = excerpt === undefined ? -1 : text.indexOf(excerpt);
   if (excerpt === undefined || start === -1 || text.includes(excerpt, start + 1)) return undefined;
@@ -254,7 +254,7 @@ function listOf(value: unknown, path: Path = []): { value: unknown; path: Path }
   return [{ value, path }];
 }
 
-/** JSON is YAML, whose parser knows where everything is. */
+/** Parses JSON as YAML, whose parser knows the place of each value. */
 function lineFinder(text: string): (path: Path) => number {
   const counter = new LineCounter();
   const document = parseDocument(text, { lineCounter: counter });

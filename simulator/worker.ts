@@ -4,7 +4,7 @@ import { samplesOf } from './report/samples.ts';
 import { simulateOne } from './simulate.ts';
 import type { Task, TaskResults, WorkerMessage, WorkerRequest } from './task.ts';
 
-/** A thread that replays one task after the other, see `threads.ts`. */
+/** The code of a thread, which performs one task after the other. See `threads.ts`. */
 
 /** How often it reports its progress, in milliseconds. */
 const REPORT_EVERY = 100;

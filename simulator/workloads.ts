@@ -12,10 +12,10 @@ import type { Trace } from './traces.ts';
 
 const HOUR = 3_600;
 
-/** A workload that is made up. The same seed, a whole number of at least 0, makes the same jobs. */
+/** A generated workload. The same seed, a whole number of at least 0, gives the same jobs. */
 interface Workload {
   about: string;
-  /** The hour of the first day at which it begins, a Monday: schedules are in force by it. */
+  /** The hour of Monday at which it begins. Schedules depend on it. */
   from: number;
   generate: (seed: number) => Job[];
 }
@@ -50,7 +50,7 @@ export function generatedTrace(name: WorkloadName, seed: number): Trace {
   return { jobs: generate(seed), startsAt, form: 'generated', leftOut: [] };
 }
 
-/** A release, a nightly build, a matrix: many jobs at once, half an hour to an hour apart. */
+/** Releases, nightly builds, matrices: many jobs at once, every half hour to hour. */
 function fanOut(seed: number): Job[] {
   const random = randomNumbers(seed);
   const jobs: Job[] = [];
@@ -73,7 +73,7 @@ function quietNight(seed: number): Job[] {
   return jobs;
 }
 
-/** Pauses around the usual idle timeouts, so that instances have just left when the next jobs come. */
+/** Pauses around the usual idle timeouts, so that instances have just left when the next jobs are queued. */
 function flapping(seed: number): Job[] {
   const random = randomNumbers(seed);
   const jobs: Job[] = [];
@@ -86,14 +86,14 @@ function flapping(seed: number): Job[] {
   return jobs;
 }
 
-/** Pipelines an hour outside the working hours, at night and at weekends. */
+/** Pipelines per hour at night and at weekends. */
 const NIGHT = 0.5;
 const WEEKEND = 3;
 
 /**
- * Days from a Monday's midnight on.
+ * Whole days, starting at midnight of a Monday.
  *
- * @param busy By how much there are more pipelines than on a team's usual day; above 0.
+ * @param busy A factor for the number of pipelines, above 0.
  */
 export function weekly(seed: number, days = 7, busy = 1): Job[] {
   const hours = Array.from({ length: days * 24 }, (_, hour) => {
@@ -106,5 +106,5 @@ export function weekly(seed: number, days = 7, busy = 1): Job[] {
 
 const between = (least: number, most: number, random: () => number) => least + (most - least) * random();
 
-/** A time until the next arrival, if they come at random and so many seconds apart on average. */
+/** The time until the next random arrival, with this many seconds between arrivals on average. */
 const apart = (mean: number, random: () => number) => -Math.log(1 - random()) * mean;

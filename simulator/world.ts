@@ -1,9 +1,9 @@
 import { DURATIONS, type GroupDurations } from '../sandbox/group/durations.ts';
 import { SANDBOX_START } from '../sandbox/trace.ts';
 
-/** The replayed world. One world for every policy, so that what differs is the policy. */
+/** The replayed world, the same for every policy. */
 export interface World extends GroupDurations {
-  /** What second 0 of the trace is, in milliseconds since the epoch: schedules are in force by it. */
+  /** The date of second 0, in milliseconds since the epoch. Schedules depend on it. */
   startsAt: number;
 }
 

@@ -3,10 +3,10 @@ import type { Launch } from '../../functions/lib/breaker.ts';
 import type { FailureKind } from '../../functions/lib/launch-failures.ts';
 import type { Boot } from '../../functions/lib/warm-pool.ts';
 
-/** Why a launch failed. What EC2 Auto Scaling says of each is in activity-texts.ts. */
+/** Why a launch failed. activity-texts.ts has EC2 Auto Scaling's message for each cause. */
 export type FailureCause = keyof typeof FAILURES;
 
-/** How the workflow classifies each cause. functions/lib/scaling-activities.ts reads it from the texts; a test compares. */
+/** How the workflow classifies each cause. It reads the class from the messages; a test compares the two. */
 const FAILURES = {
   refused: { kind: 'shortage', spot: false },
   'no-spot': { kind: 'shortage', spot: true },
@@ -22,7 +22,7 @@ const FAILURES = {
   'no-key': { kind: 'volume-key', spot: false },
 } as const satisfies Record<string, { kind: FailureKind; spot: boolean }>;
 
-/** A change of capacity, which is part of an activity's cause. */
+/** A change of capacity, as part of an activity's cause. */
 export interface CapacityChange {
   from: number;
   to: number;
@@ -30,28 +30,30 @@ export interface CapacityChange {
 
 export type ActivityStatus = 'PreInService' | 'MidLifecycleAction' | 'Successful' | 'Failed' | 'Cancelled';
 
-/** One scaling activity; activity-texts.ts has AWS's words for it. Times are milliseconds since the epoch. */
+/** One scaling activity; activity-texts.ts has its texts. Times are milliseconds since the epoch. */
 export interface Activity {
-  /** In the order of their start, from 1. */
+  /** Numbers start at 1, in the order of the activities' starts. */
   readonly number: number;
   of: 'launch' | 'warm launch' | 'into the warm pool' | 'termination' | 'detachment';
-  /** The number of the instance; 0 if EC2 refused one. */
+  /** The number of the instance; 0 if EC2 refused the launch. */
   instance: number;
   startedAt: number;
-  /** In whole seconds, so that what ends at once ends up to a second before its start. */
+  /** In whole seconds. So an activity that ends immediately can end up to a second before its start. */
   endedAt: number | undefined;
   status: ActivityStatus;
-  /** Why it failed. */
+  /** The cause of the failure, if it failed. */
   cause: FailureCause | undefined;
-  /** The status message, if it is not that of the cause. */
+  /** The status message, if it differs from that of the cause. */
   statusMessage: string | undefined;
-  /** By how much the group grew or shrank. */
+  /** The change of the group's capacity. */
   readonly change: CapacityChange | undefined;
-  /** Who wanted a termination: the instance itself, or the group, because it is too large or the instance unhealthy. */
+  /** Who requested a termination: the instance, or the group because it is too large or the instance is unhealthy. */
   readonly by: 'instance' | 'group' | 'health check';
   /** The launch never began. */
   forgotten: boolean;
-  /** What the workflow reads in it. Computed at most once between two changes, because a replay reads it every minute. */
+  /**
+   * What the workflow reads in it. Computed at most once between two changes, because a replay reads it every minute.
+   */
   read: ReadActivity | undefined;
 }
 
@@ -61,43 +63,43 @@ interface ReadActivity {
   boot: Boot | undefined;
 }
 
-/** How many of the newest are kept, beside those in progress. AWS keeps six weeks, and answers with at most 100. */
+/** How many ended activities are kept. AWS keeps six weeks of them, and returns at most 100 per page. */
 const KEPT = 600;
 
-/** How many the workflow reads first, and at most: functions/lib/scaling-activities.ts. */
+/** How many activities the workflow reads first, and at most: functions/lib/scaling-activities.ts. */
 const FIRST_READ = 100;
 const MOST_READ = 500;
 
-/** The record that EC2 Auto Scaling keeps of a group's launches and terminations. */
+/** EC2 Auto Scaling's record of a group's launches and terminations. */
 export class ScalingActivities {
   readonly #now: () => number;
-  /** In the order of their start. */
+  /** In the order of their starts. */
   #kept: Activity[] = [];
   /** Those of them that have not ended, in the same order. */
   readonly #inProgress = new Set<Activity>();
   #number = 0;
   #crowded = 2 * KEPT;
   #dropped = false;
-  /** Changes with every change of the record. */
+  /** Increases with every change of the record. */
   version = 0;
   /** Whether any launch has failed. */
   hasFailures = false;
-  /** When the last activity began or ended; -Infinity if there was none. */
+  /** When the last activity started or ended; -Infinity without any activity. */
   lastAt = Number.NEGATIVE_INFINITY;
 
-  /** @param now Milliseconds since the epoch, whole ones. */
+  /** @param now Whole milliseconds since the epoch. */
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** An instance is launched, from the warm pool or not; what becomes of it is said later. */
+  /** Records the launch of an instance, from the warm pool or not. Other methods record its outcome. */
   launch(instance: number, change: CapacityChange, warm = false): Activity {
     const launch = this.#begin(warm ? 'warm launch' : 'launch', instance, change);
     this.#inProgress.add(launch);
     return launch;
   }
 
-  /** An instance is launched into the warm pool. */
+  /** Records the launch of an instance into the warm pool. */
   warm(instance: number): Activity {
     const launch = this.#begin('into the warm pool', instance, undefined);
     this.#inProgress.add(launch);
@@ -105,9 +107,9 @@ export class ScalingActivities {
   }
 
   /**
-   * EC2 refuses a launch: there is no instance.
+   * Records that EC2 refused a launch, so that there is no instance.
    *
-   * @param change `undefined` if it is one into the warm pool.
+   * @param change `undefined` for a launch into the warm pool.
    */
   refuse(cause: FailureCause, change: CapacityChange | undefined): Activity {
     const activity = this.#begin(change ? 'launch' : 'into the warm pool', 0, change);
@@ -115,27 +117,27 @@ export class ScalingActivities {
     return activity;
   }
 
-  /** An instance terminates itself by the API; no change if the group is to replace it. */
+  /** Records that an instance terminated itself by the API. No change of capacity if the group replaces it. */
   leave(instance: number, change: CapacityChange | undefined): void {
     this.#end(this.#begin('termination', instance, change), 'Successful');
   }
 
-  /** The group takes an instance away, because desired capacity is lower than its size. */
+  /** Records that the group terminated an instance because its size exceeds the desired capacity. */
   scaleIn(instance: number, change: CapacityChange): void {
     this.#end(this.#begin('termination', instance, change, 'group'), 'Successful');
   }
 
-  /** The group takes an instance away that runs no more. */
+  /** Records that the group terminated an instance that no longer runs. */
   replace(instance: number): void {
     this.#end(this.#begin('termination', instance, undefined, 'health check'), 'Successful');
   }
 
-  /** An instance leaves the group, and goes on. */
+  /** Records that an instance left the group and keeps running. */
   detach(instance: number, change: CapacityChange): void {
     this.#end(this.#begin('detachment', instance, change), 'Successful');
   }
 
-  /** The launched instance is up, and its launch hook waits. */
+  /** Records that the launched instance runs, and its launch hook waits. */
   proceed(launch: Activity): void {
     launch.status = 'MidLifecycleAction';
     this.version += 1;
@@ -145,14 +147,14 @@ export class ScalingActivities {
     this.#end(launch, 'Successful');
   }
 
-  /** A launch is refused, its instance is taken back, or its launch hook gives it up. */
+  /** Records that a launch was refused, its instance reclaimed, or its launch hook abandoned. */
   fail(launch: Activity, cause: FailureCause): void {
     launch.cause = cause;
     this.hasFailures = true;
     this.#end(launch, launch.instance === 0 ? 'Failed' : 'Cancelled');
   }
 
-  /** The launch never began, or nobody wants its instance any more; AWS does not say what becomes of its record. */
+  /** Drops a launch that never started or is no longer needed. AWS does not document what happens to its record. */
   forget(launch: Activity): void {
     launch.forgotten = true;
     launch.endedAt ??= launch.startedAt;
@@ -161,7 +163,7 @@ export class ScalingActivities {
     this.version += 1;
   }
 
-  /** As `DescribeScalingActivities` has them: those in progress first, and then the newest. */
+  /** The order of `DescribeScalingActivities`: activities in progress first, then the newest. */
   newest(): Activity[] {
     const newest: Activity[] = [];
     const next = this.#newestFirst();
@@ -172,7 +174,7 @@ export class ScalingActivities {
   /**
    * The launches on record, as `describeActivities` of the functions reads them from the texts.
    *
-   * @param all Read as many as it ever reads.
+   * @param all Whether to read the maximum number of activities.
    */
   record(all: boolean): LaunchRecord {
     const launches: Launch[] = [];
@@ -268,7 +270,7 @@ function asBoot({ of, status, startedAt, endedAt }: Activity): Boot | undefined 
   return { startedAt, endedAt: Math.max(endedAt, startedAt) };
 }
 
-/** A launch into the warm pool counts only if it failed, as in functions/lib/scaling-activities.ts. */
+/** Launches into the warm pool count only if they failed, as in functions/lib/scaling-activities.ts. */
 function asLaunch({ of, instance, startedAt, endedAt, status, cause }: Activity): Launch | undefined {
   if (of === 'termination' || of === 'detachment') return undefined;
   const without = instance === 0 ? { noInstance: true } : {};

@@ -1,7 +1,7 @@
 import type { Activity, ActivityStatus, FailureCause } from './activities.ts';
 import { instanceId } from './instance.ts';
 
-/** Where the embedded instances run. */
+/** The zone of the simulated instances. */
 export const AVAILABILITY_ZONE = 'eu-west-1a';
 
 const SUBNET = 'subnet-0123456789abcdef0';
@@ -18,7 +18,7 @@ const abandoned = (result: string) => (number: number) =>
   `Instance failed to complete user's Lifecycle Action: Lifecycle Action with token ${uuid(number, 'a')} was abandoned: ${result}`;
 
 /**
- * What EC2 Auto Scaling says of a failure:
+ * EC2 Auto Scaling's messages for failures:
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ts-as-instancelaunchfailure.html
  */
 const STATUS_MESSAGES: Record<FailureCause, (number: number) => string> = {
@@ -43,12 +43,12 @@ const STATUS_MESSAGES: Record<FailureCause, (number: number) => string> = {
     'Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InternalError: Client error on launch',
 };
 
-/** What an activity says of its failure. */
+/** The status message of an activity. */
 export function statusMessageOf({ number, cause, statusMessage }: Activity): string | undefined {
   return statusMessage ?? (cause && STATUS_MESSAGES[cause](number));
 }
 
-/** The descriptions are AWS's own. */
+/** The description, in AWS's words. */
 export function descriptionOf({ of, instance }: Activity): string {
   const named = instance === 0 ? '' : `: ${instanceId(instance)}`;
   switch (of) {
@@ -65,7 +65,7 @@ export function descriptionOf({ of, instance }: Activity): string {
   }
 }
 
-/** AWS does not publish its words for the cause. */
+/** The causes. AWS does not document their wording. */
 function causesOf({ of, instance, change, by }: Activity): string[] {
   const difference = 'in response to a difference between desired and actual capacity';
   const shrinking = change && `, shrinking the capacity from ${change.from} to ${change.to}`;
@@ -120,6 +120,6 @@ export function activityElements(activity: Activity): Record<string, string> {
 
 const wholeSeconds = (milliseconds: number) => new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z');
 
-/** The same run has the same ids. */
+/** A deterministic id, the same in each run. */
 const uuid = (number: number, variant: '8' | 'a') =>
   `${number.toString(16).padStart(8, '0')}-0000-4000-${variant}000-000000000000`;

@@ -1,45 +1,49 @@
-/** How long things take around a group of runners, in seconds; all are at least 0. */
+/** Durations around a group of runners, in seconds of at least 0. */
 export interface GroupDurations {
-  /** From asking for an instance until EC2 lists it as pending, which is when billing starts. */
+  /** From the request for an instance until EC2 lists it as pending, which is when billing starts. */
   request: number;
   /** From pending until the runner is ready. */
   boot: number;
-  /** The same for an instance of the warm pool, which is started and has nothing left to install. */
+  /** The same for an instance of the warm pool, which has nothing left to install. */
   warmBoot: number;
-  /** From the end of its first boot until an instance of the warm pool is stopped, and can be launched. */
+  /** From the end of its first boot until an instance of the warm pool is stopped and can be launched. */
   warmStop: number;
-  /** Until an idle runner's next request for work finds a job; a runner that has just booted asks at once. */
+  /** Until an idle runner's next request for work. A runner that has just booted asks immediately. */
   idleClaim: number;
   /**
-   * From the runner's exit until its instance is gone, and no longer billed. Desired capacity falls at the end of it,
-   * as in the reference replay; on AWS it falls as soon as the instance asks to be terminated.
+   * From the runner's exit until its instance is gone and no longer billed. Desired capacity falls at the end of it, as
+   * in the reference replay. On AWS, it falls as soon as the instance requests its termination.
    */
   leave: number;
-  /** Until a group notices that an instance has stopped, and replaces it: two missed status checks. */
+  /** Until a group notices that an instance has stopped and replaces it: two failed status checks. */
   notice: number;
-  /** The shortest time EC2 bills. */
+  /** The minimum time that EC2 bills. */
   minimumBilling: number;
-  /** How long a group waits for a launching instance's sign of life before it replaces it. */
+  /** The timeout of the launch lifecycle hook, after which the group replaces a silent instance. */
   launchHook: number;
-  /** How soon a group tries again after EC2 refused a launch. */
+  /** The time between a refused launch and the group's next attempt. */
   relaunch: number;
-  /** Until a group has noticed that a launching instance ended as it started. */
+  /** Until a group notices that an instance terminated while it was launching. */
   endsAtStart: number;
-  /** How soon it tries another zone, if the zone never has the type. */
+  /** The time until the group tries another zone, if a zone lacks the instance type. */
   otherZone: number;
-  /** How long an instance stays that never became a runner and does not leave by itself, until somebody ends it. */
+  /**
+   * How long an instance stays that never became a runner and does not leave by itself, until a person terminates it.
+   */
   tidyUp: number;
 }
 
-/** The durations of the sandbox's groups: those of every group, and how long their runners wait. */
+/** The durations of the sandbox's groups, with the idle times of their runners. */
 export interface Durations extends GroupDurations {
-  /** How long a runner waits for a task before it exits. */
+  /** How long an idle runner waits for a task before it exits. */
   idleTimeout: number;
-  /** The most by which an instance's number shortens that. */
+  /** The maximum by which an instance's number shortens `idleTimeout`. */
   idleSpread: number;
 }
 
-/** `warmBoot`: 15 to 25 s are realistic from a stopped warm pool; 90 s is a boot that installs what jobs need. */
+/**
+ * `boot` includes the installation of what jobs need. A realistic `warmBoot` from a stopped warm pool is 15 to 25 s.
+ */
 export const DURATIONS: Durations = {
   request: 3,
   boot: 90,

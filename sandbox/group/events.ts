@@ -1,55 +1,55 @@
 import type { Instance } from './instance.ts';
 
 /**
- * Everything that happens to a group, its instances and their jobs. Every figure of a run is computed from these events.
- * Each event has a value:
+ * All events of a group, its instances and their jobs. Every figure of a run is computed from these events. Each event
+ * has a value:
  *
  * - `queued`, `claims`, `finishes`, `killed` and `retried`: the number of the job
- * - `warms up`: for how many seconds the instance runs until it is stopped
- * - `stock`: how many stopped instances the warm pool has
+ * - `warms up`: the seconds until the instance is stopped
+ * - `stock`: the number of stopped instances in the warm pool
  * - `desired`: the desired capacity
  * - all others: 0
  */
 export type EventKind =
   /** A job is queued. */
   | 'queued'
-  /** EC2 is asked for an instance. */
+  /** The group requests an instance from EC2. */
   | 'launches'
-  /** EC2 has no instance for a launch. */
+  /** EC2 refuses a launch. */
   | 'refused'
   /** EC2 lists the instance. */
   | 'pending'
-  /** Its runner is up. */
+  /** Its runner has booted. */
   | 'ready'
-  /** Its boot fails, or nothing is heard of it. */
+  /** Its boot fails, or its launch hook times out. */
   | 'boot fails'
   /** Its runner takes a job. */
   | 'claims'
   /** The job has ended. */
   | 'finishes'
-  /** Its runner exits, because no job came. */
+  /** Its runner exits after its idle timeout. */
   | 'idles out'
-  /** The job ends, because its instance is taken away. */
+  /** The job ends because its instance is terminated. */
   | 'killed'
-  /** The same, but the job waits to be run again. */
+  /** The same, but the job is queued again. */
   | 'retried'
   /** EC2 takes the instance back. */
   | 'taken back'
-  /** The instance is gone, or its launch is cancelled; `reason` says why. */
+  /** The instance is gone, or its launch is cancelled. `reason` has the cause. */
   | 'leaves'
-  /** Desired capacity has fallen, because an instance left and lowered it. */
+  /** An instance left and lowered the desired capacity. */
   | 'lowers'
-  /** An instance on its way into the warm pool boots. */
+  /** An instance for the warm pool boots. */
   | 'warms up'
-  /** It has stopped, and stands by. */
+  /** It has stopped, and is part of the warm pool. */
   | 'is warm'
   | 'stock'
   | 'desired';
 
 /**
- * Called with each event as it happens, in the order of time. An instance changes later, so copy what you keep of it.
+ * Called with each event, in the order of time. The instance changes later, so copy what you keep.
  *
  * @param at Seconds on the agenda's scale.
- * @param instance `undefined` if the event is of none: `queued`, `refused`, `stock`, `desired`.
+ * @param instance `undefined` for `queued`, `refused`, `stock` and `desired`.
  */
 export type Watch = (kind: EventKind, at: number, instance: Instance | undefined, value: number) => void;

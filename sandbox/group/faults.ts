@@ -1,19 +1,20 @@
 import { randomNumbers } from '../trace.ts';
 
 /**
- * What goes wrong with a launch.
+ * Faults of a launch.
  *
  * - `refused`: EC2 has no capacity.
- * - `no-spot`: EC2 has no Spot capacity; a launch of On-Demand capacity is none the worse.
- * - `dead`: the instance boots, and nothing is ever heard of it.
- * - `failing`: its boot fails after a third of the time, and it leaves.
- * - `lost`: EC2 takes it back after half of the boot time, as it does with Spot instances.
- * - `deaf`: it comes into service, and its runner takes no task, as with a token of another resource class.
+ * - `no-spot`: EC2 has no Spot capacity. On-Demand launches are not affected.
+ * - `dead`: the instance boots and never reports.
+ * - `failing`: the boot fails after a third of its time, and the instance leaves.
+ * - `lost`: EC2 takes the instance back after half of its boot time, as it does with Spot instances.
+ * - `deaf`: the instance comes into service, but its runner takes no task, as with a token of another resource class.
  * - `unplaced`: the zone that the group tries first never has the type. The group tries another one a second later.
  * - `no-addresses`: the subnet has no free address.
  * - `throttled`: the account makes too many requests.
- * - `no-spot-role`: the account lacks the service-linked role for Spot; a launch of On-Demand capacity is none the worse.
- * - `no-key`: EC2 Auto Scaling may not use the key of the volumes, and the instance ends as it starts.
+ * - `no-spot-role`: the account lacks the service-linked role for Spot. On-Demand launches are not
+ *   affected.
+ * - `no-key`: EC2 Auto Scaling may not use the key of the volumes, and the instance terminates while it launches.
  */
 export type LaunchFault = RefusedLaunch | 'dead' | 'failing' | 'lost' | 'deaf' | 'no-key';
 
@@ -41,57 +42,57 @@ export const isRefused = (fault: LaunchFault | undefined): fault is RefusedLaunc
 /** Whether a fault is of Spot capacity alone. */
 export const isOfSpot = (fault: LaunchFault | undefined) => fault === 'no-spot' || fault === 'no-spot-role';
 
-/** From one second to another, that one not included. */
+/** A period in seconds, without its end. */
 export interface FaultWindow {
   from: number;
   to: number;
 }
 
-/** A window in which a share of the launches fails, from 0 to 1. */
+/** A window in which a share of the launches fails. Shares are from 0 to 1. */
 export type ShareWindow = FaultWindow & { share: number };
 
-/** All the time, and every launch. */
+/** Every launch, at any time. */
 export const ALWAYS: ShareWindow = { from: 0, to: Number.POSITIVE_INFINITY, share: 1 };
 
 /**
- * What can go wrong. The sandbox's groups and the replay take these faults, and so do `--fault` and the fault matrix.
- * Seconds count from the start of the trace.
+ * Faults of a run. The sandbox's groups, the replay, `--fault` and the fault matrix all use them. Seconds count from
+ * the start of the trace.
  */
 export interface Faults {
-  /** Seed of what happens by chance: the same seed, the same faults. */
+  /** The seed of random faults. The same seed gives the same faults. */
   seed: number;
-  /** When boots fail, and which share of them: those whose launch begins then. */
+  /** Windows in which boots fail. The start of the launch decides. */
   bootFailures: readonly ShareWindow[];
-  /** When instances boot of which nothing is ever heard. */
+  /** Windows of launches whose instances never report. */
   deadInstances: readonly ShareWindow[];
-  /** When EC2 takes instances back while they boot. */
+  /** Windows in which EC2 takes instances back while they boot. */
   lostInstances: readonly ShareWindow[];
-  /** When runners come into service that take no job. */
+  /** Windows of launches whose runners take no job. */
   deafRunners: readonly ShareWindow[];
-  /** When the CI service answers no counts and sends no webhooks. Runners go on. */
+  /** Windows in which the CI service answers no counts and sends no webhooks. Runners keep working. */
   outages: readonly FaultWindow[];
-  /** When EC2 has no capacity. */
+  /** Windows without EC2 capacity. */
   shortages: readonly FaultWindow[];
-  /** When EC2 has no Spot capacity. */
+  /** Windows without Spot capacity. */
   spotShortages: readonly FaultWindow[];
-  /** When the account lacks the service-linked role for Spot. */
+  /** Windows in which the account lacks the service-linked role for Spot. */
   spotRoleMissing: readonly FaultWindow[];
-  /** How often EC2 takes a Spot instance back, in times per instance-hour. */
+  /** Spot interruptions per instance-hour. */
   spotInterruptions: number;
-  /** When launches are tried first in a zone that never has the type, and which share of them. */
+  /** Windows in which launches are tried first in a zone that lacks the instance type. */
   zoneRefusals: readonly ShareWindow[];
-  /** When the subnets have no free address. */
+  /** Windows in which the subnets have no free address. */
   addressShortages: readonly FaultWindow[];
-  /** When EC2 throttles the account. */
+  /** Windows in which EC2 throttles the account. */
   throttled: readonly FaultWindow[];
-  /** When EC2 Auto Scaling may not use the key of the volumes. */
+  /** Windows in which EC2 Auto Scaling may not use the key of the volumes. */
   keyFailures: readonly FaultWindow[];
   /**
-   * So many seconds lie between the two reads of the counts. What is claimed between them is counted twice, or not at
-   * all: by turns, because either read may be the first.
+   * The seconds between the two requests of a poll. Jobs claimed in between are counted twice or not at all, in turns,
+   * because either request may be the first.
    */
   readGap: number;
-  /** Runners of the class that are outside the group, take jobs one after the other, and are always there. */
+  /** The number of runners outside the group. They take jobs of the class, one after the other, and never leave. */
   foreignRunners: number;
 }
 
@@ -117,18 +118,18 @@ export const NO_FAULTS: Faults = {
 export const isWithin = (windows: readonly FaultWindow[], at: number) =>
   windows.some(({ from, to }) => at >= from && at < to);
 
-/** When one of the windows begins or ends next after that time; Infinity if none does. */
+/** When a window next begins or ends after this time; Infinity if none does. */
 export const nextEdge = (windows: readonly FaultWindow[], after: number) =>
   windows.reduce(
     (next, { from, to }) => Math.min(next, from > after ? from : to > after ? to : next),
     Number.POSITIVE_INFINITY,
   );
 
-/** Draws what happens to each launch, in the order of the launches. */
+/** Draws the fault of each launch, in the order of the launches. */
 export class LaunchFaults {
   readonly #faults: Faults;
   readonly #random: () => number;
-  /** Faults of instances that did launch, in the order in which they are drawn. */
+  /** Faults of launched instances, in the order in which they are drawn. */
   readonly #ofBoots: readonly (readonly [LaunchFault, readonly ShareWindow[]])[];
 
   constructor(faults: Partial<Faults>) {
@@ -144,7 +145,7 @@ export class LaunchFaults {
     this.#ofBoots = all.filter(([, windows]) => windows.length > 0);
   }
 
-  /** What goes wrong with a launch that begins now; asked once for each, also for one into the warm pool. */
+  /** The fault of a launch that begins now. Call it once per launch, also for launches into the warm pool. */
   readonly ofLaunch = (now: number, onDemand: boolean): LaunchFault | undefined => {
     const faults = this.#faults;
     if (isWithin(faults.shortages, now)) return 'refused';
@@ -157,7 +158,7 @@ export class LaunchFaults {
     return this.#ofBoots.find(([, windows]) => this.#draws(windows, now))?.[0];
   };
 
-  /** After how many seconds EC2 takes a Spot instance back; Infinity if it never does. */
+  /** The seconds after which EC2 takes a Spot instance back; Infinity if it never does. */
   readonly interruptedAfter = (): number => {
     const { spotInterruptions } = this.#faults;
     if (spotInterruptions === 0) return Number.POSITIVE_INFINITY;

@@ -1,7 +1,7 @@
-/** How many entries have been taken before the room that they held is given back. */
+/** How many entries are taken before their memory is released. */
 const ROOM = 1_024;
 
-/** First in, first out. Each step takes the same time, on average, however many are in it. */
+/** A first-in, first-out queue. Each operation takes constant time on average. */
 export class Fifo<T> {
   #entries: T[] = [];
   #head = 0;
@@ -23,7 +23,7 @@ export class Fifo<T> {
     this.#entries.push(entry);
   }
 
-  /** Puts an entry before the first. */
+  /** Adds an entry at the head. */
   unshift(entry: T): void {
     if (this.#head === 0) {
       this.#entries.unshift(entry);
@@ -44,7 +44,7 @@ export class Fifo<T> {
     return entry;
   }
 
-  /** Keeps the first ones, and drops what is beyond that number. */
+  /** Drops the entries beyond this length. */
   truncate(length: number): void {
     if (length < this.length) this.#entries.length = this.#head + length;
   }

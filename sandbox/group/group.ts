@@ -8,60 +8,61 @@ import { Members } from './members.ts';
 import { type RunnerSettings, Runners } from './runners.ts';
 import { WarmPool } from './warm-pool.ts';
 
-/** What becomes of capacity when a runner is done: by whom, and when, the desired capacity is lowered. */
+/** How an instance leaves: who lowers the desired capacity, and when. */
 export type Leaving =
   /** The instance terminates itself and lowers the desired capacity, once it is gone. */
   | 'decrements'
-  /** The instance leaves its group at once, lowering the desired capacity, and then ends. */
+  /** The instance detaches itself immediately, which lowers the desired capacity, and then terminates. */
   | 'detaches'
-  /** The instance stops; the group notices after a while, and replaces it if the desired capacity counts it. */
+  /** The instance stops. The group notices it later, and replaces it if the desired capacity still counts it. */
   | 'stops';
 
 export interface GroupSettings extends RunnerSettings {
-  /** What second 0 of the agenda is, in milliseconds since the epoch: activities carry dates. */
+  /** The date of second 0 of the agenda, in milliseconds since the epoch. Activities have dates. */
   startsAt: number;
-  /** Instances lower the desired capacity as they leave, but not below this. */
+  /** Leaving instances do not lower the desired capacity below this. */
   minSize: number;
-  /** Whether a fall of the desired capacity takes away only what has not been launched. */
+  /** Whether a lower desired capacity cancels only launches that have not started. */
   protectedFromScaleIn: boolean;
-  /** How much is On-Demand: so many instances, and a percentage of the others. */
+  /** The number of instances that are On-Demand, and the On-Demand percentage of the others. */
   onDemand: { base: number; percentage: number };
   leaving: Leaving;
   /**
-   * Whether an instance that never becomes a runner leaves: by itself if its boot fails, by its launch hook if nothing
-   * is heard of it. Else it stands there until somebody ends it.
+   * Whether an instance that never becomes a runner leaves: by itself if its boot fails, by its launch hook if it never
+   * reports. Otherwise it stays until a person terminates it.
    */
   failedBoot: 'leaves' | 'stays';
-  /** How many stopped instances stand by; the pool is full at the start. */
+  /** The size of the warm pool, which is full at the start. */
   warmPool: number;
-  /** Called once for each launch: what goes wrong with it. A launch into the warm pool is On-Demand. */
+  /** Called once per launch for its fault. Launches into the warm pool are On-Demand. */
   launchFault: (now: number, onDemand: boolean) => LaunchFault | undefined;
-  /** Called once for each Spot instance: after how many seconds EC2 takes it back; Infinity if never. */
+  /** Called once per Spot instance for the seconds until EC2 takes it back; Infinity if it never does. */
   interruptedAfter: () => number;
 }
 
 /**
- * An Auto Scaling group with its instances, their runners, its warm pool and its activities. A driver sets the desired
- * capacity, calls `reconcile` and lets the agenda advance. `watch` gets every event, and figures are computed from those.
+ * An Auto Scaling group with its instances, runners, warm pool and activities. A driver sets the desired capacity,
+ * calls `reconcile`, and advances the agenda. `watch` receives every event; figures are computed from the events.
  *
- * A real group also has what this one leaves out: Availability Zones, but for a second try in another one; one activity
- * for each stop and each resume of an instance of the warm pool; a desired capacity that falls as soon as an instance asks
- * to be terminated (here: once it is gone); and AWS suspends `Launch` after a day of failed launches.
+ * The model leaves out: Availability Zones, except a second try in another zone; the activities for each stop and
+ * resume of an instance of the warm pool; and AWS's suspension of `Launch` after a day of failed launches. In a real
+ * group, desired capacity falls as soon as an instance requests its termination; here it falls once the instance is
+ * gone.
  */
 export class Group {
   readonly activities: ScalingActivities;
   readonly runners: Runners;
   readonly warmPool: WarmPool;
-  /** Names of suspended processes. Of these, only `Launch` makes a difference here. */
+  /** Names of suspended processes. Only `Launch` has an effect here. */
   readonly suspendedProcesses = new Set<string>();
-  /** Of the instances beyond the On-Demand base; launches that follow go by it. */
+  /** The On-Demand percentage beyond the base, for the next launches. */
   onDemandPercentage: number;
   readonly #settings: GroupSettings;
   readonly #agenda: Agenda;
   readonly #watch: Watch;
   readonly #members = new Members();
   #alive = 0;
-  /** Instances that have stopped, on which the group has not acted yet. */
+  /** Stopped instances that the group has not noticed yet. */
   #unnoticed = 0;
   #numbered = 0;
   #desired = 0;
@@ -95,7 +96,7 @@ export class Group {
     this.warmPool = new WarmPool(settings.warmPool, owner, agenda, watch);
   }
 
-  /** In the order of their launch, those included that EC2 does not list yet. */
+  /** In the order of their launches, including those that EC2 does not list yet. */
   get members(): ReadonlySet<Instance> {
     return this.#members.all;
   }
@@ -112,17 +113,17 @@ export class Group {
     return this.#members.inService;
   }
 
-  /** Instances that are paid for. */
+  /** Billed instances. */
   get alive(): number {
     return this.#alive;
   }
 
-  /** Instances, and launches and replacements that are still to come. */
+  /** Instances, pending launches and pending replacements. */
   get left(): number {
     return this.#alive + this.#members.requested + this.#unnoticed;
   }
 
-  /** Whether nothing launches, whatever is desired. */
+  /** Whether the `Launch` process is suspended. */
   get suspended(): boolean {
     return this.suspendedProcesses.has('Launch');
   }
@@ -143,7 +144,7 @@ export class Group {
     this.#watch('desired', this.#agenda.now, undefined, desired);
   }
 
-  /** Launches what is missing, and takes away what is too much and may go. */
+  /** Launches missing instances, and terminates surplus ones that are not protected. */
   reconcile(): void {
     if (this.#members.size < this.#desired && !this.suspended) {
       const change = { from: this.#members.size, to: this.#desired };
@@ -157,7 +158,7 @@ export class Group {
     if (this.#members.size > this.#desired) this.#scaleIn();
   }
 
-  /** Sets whether a fall of the desired capacity may take a launched instance away. */
+  /** Sets whether scale-in may terminate a launched instance. */
   protect(instance: Instance, isProtected: boolean): void {
     this.#members.protect(instance, isProtected);
   }
@@ -167,7 +168,7 @@ export class Group {
     return this.#numbered;
   }
 
-  /** Asks EC2 for an instance, which is a member from then on; `false` if EC2 refused in every zone. */
+  /** Requests an instance from EC2, which is a member from then on. Returns `false` if EC2 refuses in every zone. */
   #launch(change: CapacityChange): boolean {
     const { durations, launchFault, protectedFromScaleIn } = this.#settings;
     const { now } = this.#agenda;
@@ -205,7 +206,7 @@ export class Group {
     return true;
   }
 
-  /** As a mixed instances policy rounds: up, in favour of On-Demand. */
+  /** Rounds as a mixed instances policy does: up, in favour of On-Demand. */
   #nextIsOnDemand(): boolean {
     const { base } = this.#settings.onDemand;
     const above = Math.max(this.#members.size + 1 - base, 0);
@@ -243,7 +244,7 @@ export class Group {
       this.#after(takenBackAfter, instance, () => this.#takeBack(instance));
   }
 
-  /** From pending until the boot is over, well or not. */
+  /** The seconds from pending until the boot has succeeded or failed. */
   #bootSeconds(warm: boolean, fault: LaunchFault | undefined): number {
     const { durations, failedBoot } = this.#settings;
     const boot = warm ? durations.warmBoot : durations.boot;
@@ -274,7 +275,7 @@ export class Group {
     this.runners.ready(instance);
   }
 
-  /** A boot gives up: the instance leaves by itself, or stands there until somebody finds it. */
+  /** The boot fails. The instance leaves by itself, or stays until a person terminates it. */
   #failBoot(instance: Instance): void {
     const { failedBoot, durations } = this.#settings;
     this.#members.endBoot(instance);
@@ -285,14 +286,14 @@ export class Group {
     else this.#after(durations.tidyUp, instance, () => this.#terminateItself(instance, 'boot failed'));
   }
 
-  /** The group gives the instance up, mostly as its launch hook times out, and launches another. */
+  /** The group abandons the instance, usually because its launch hook timed out, and launches another. */
   #giveUp(instance: Instance, cause: FailureCause = 'heartbeat timeout'): void {
     if (instance.launch) this.activities.fail(instance.launch, cause);
     this.#watch('boot fails', this.#agenda.now, instance, 0);
     this.#replace(instance, 'silent');
   }
 
-  /** A moment after its runner's exit the instance is gone. */
+  /** The instance leaves shortly after its runner's exit. */
   #runnerExited(instance: Instance, reason: LeavingReason): void {
     const { leaving, durations } = this.#settings;
     if (leaving === 'detaches') {
@@ -307,7 +308,7 @@ export class Group {
     });
   }
 
-  /** At the minimum the instance may not lower the desired capacity, and the group replaces it. */
+  /** At `minSize`, the instance may not lower the desired capacity, and the group replaces it. */
   #terminateItself(instance: Instance, reason: LeavingReason): void {
     const desired = this.#desired;
     const lowers = desired > this.#settings.minSize;
@@ -324,7 +325,7 @@ export class Group {
     this.#watch('lowers', this.#agenda.now, instance, 0);
   }
 
-  /** The instance counts no more. The group launches another at the scaler's next write, or when it notices. */
+  /** The instance no longer counts. The group replaces it at the scaler's next write, or once it notices the stop. */
   #stopped(instance: Instance, reason: LeavingReason): void {
     this.#disappear(instance, reason);
     this.#members.delete(instance);
@@ -336,7 +337,7 @@ export class Group {
     });
   }
 
-  /** Takes away unprotected instances, then cancels launches that have not begun; the oldest of each go first. */
+  /** Terminates unprotected instances, then cancels launches that have not started. The oldest go first. */
   #scaleIn(): void {
     const change = { from: this.#members.size, to: this.#desired };
     while (this.#members.size > this.#desired) {
@@ -347,7 +348,7 @@ export class Group {
     }
   }
 
-  /** A launch that has not begun is not needed any more. */
+  /** Cancels a launch that has not started. */
   #cancel(instance: Instance): void {
     const { now } = this.#agenda;
     this.#members.delete(instance);
@@ -367,13 +368,13 @@ export class Group {
     this.#disappear(instance, 'scaled in');
   }
 
-  /** EC2 takes an instance back. */
+  /** EC2 takes the instance back. */
   #takeBack(instance: Instance): void {
     this.#watch('taken back', this.#agenda.now, instance, 0);
     this.#replace(instance, 'taken back');
   }
 
-  /** The instance is gone; the group launches another if the desired capacity still asks for it. */
+  /** The instance is gone. The group replaces it if the desired capacity still counts it. */
   #replace(instance: Instance, reason: LeavingReason): void {
     const { launch } = instance;
     // The failed launch is on record instead of a termination.

@@ -2,7 +2,7 @@ import type { EventKind } from './events.ts';
 import { Fifo } from './fifo.ts';
 import type { Instance, InstanceState } from './instance.ts';
 
-/** For how long a group's past is remembered, in seconds. */
+/** How long a group's past is kept, in seconds. */
 export const REMEMBERED_SECONDS = 60;
 
 /** A group as `DescribeAutoScalingGroups` shows it. */
@@ -12,12 +12,12 @@ export interface GroupView {
   instances: { id: string; state: InstanceState; protectedFromScaleIn: boolean }[];
 }
 
-/** What a group was in the last minute, from its events. */
+/** The states of a group in the last minute, from its events. */
 export class History {
   readonly #desires = new Fifo<{ at: number; desired: number }>();
   readonly #left = new Fifo<Instance>();
 
-  /** To be called with each event of the group. */
+  /** Call this with each event of the group. */
   add(kind: EventKind, at: number, instance: Instance | undefined, value: number): void {
     const forgotten = at - REMEMBERED_SECONDS;
     if (kind === 'desired') {
@@ -31,9 +31,9 @@ export class History {
   }
 
   /**
-   * The group as it was at a time, at most `REMEMBERED_SECONDS` ago.
+   * The group at an earlier time, at most `REMEMBERED_SECONDS` ago.
    *
-   * @param members Those that it has now.
+   * @param members The current members.
    */
   at(then: number, members: Iterable<Instance>): GroupView {
     const desires = this.#desires.toArray();

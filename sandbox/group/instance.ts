@@ -4,43 +4,42 @@ export type InstanceState = 'requested' | 'Pending' | 'InService' | 'gone';
 
 /** Why an instance is gone. */
 export type LeavingReason =
-  /** Its runner has done its job. */
+  /** Its runner has finished its job. */
   | 'done'
-  /** Its runner found no job for as long as it waits. */
+  /** Its runner found no job within its idle timeout. */
   | 'idle'
   /** Its boot failed. */
   | 'boot failed'
-  /** Nothing was heard of it before its launch hook timed out. */
+  /** Its launch hook timed out without a report. */
   | 'silent'
   /** EC2 took it back. */
   | 'taken back'
-  /** Desired capacity fell, and nothing protected it. */
+  /** The desired capacity fell, and the instance was not protected. */
   | 'scaled in'
-  /** Desired capacity fell before the launch had begun. */
+  /** The desired capacity fell before the launch had started. */
   | 'cancelled';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** What is known of an instance as it is asked for. */
+/** The properties of an instance when it is requested. */
 export interface InstanceOrder {
-  /** In the order in which instances were asked for, from 1; below 0 for one outside the group. */
+  /** In the order of the requests, from 1. Runners outside the group have negative numbers. */
   number: number;
   requestedAt: number;
   /** Whether it comes from the warm pool. */
   warm: boolean;
   onDemand: boolean;
-  /** Whether its runner takes no job, ever. */
+  /** Whether its runner never takes a job. */
   deaf: boolean;
-  /** Whether it boots for the warm pool; the launch out of it is an instance of its own, of the same number. */
+  /** Whether it boots for the warm pool. Its launch out of the pool is another instance with the same number. */
   inPool: boolean;
   protectedFromScaleIn: boolean;
-  /** What the group has on record of its launch; a foreign one has nothing. */
+  /** The activity of its launch. Runners outside the group have none. */
   launch: Activity | undefined;
 }
 
 /**
- * An instance, from its being asked for until it is gone. Times are seconds on the agenda's scale, and Infinity for
- * what has not happened.
+ * An instance, from its request until it is gone. Times are seconds on the agenda's scale; Infinity means not yet.
  */
 export class Instance {
   readonly number: number;
@@ -53,21 +52,21 @@ export class Instance {
   protectedFromScaleIn: boolean;
   pendingAt = NEVER;
   readyAt = NEVER;
-  /** When its runner had booted, or had ended its last job: from when on it could have claimed another. */
+  /** When its runner booted or finished its last job, and so could claim the next one. */
   freeAt = NEVER;
   leftAt = NEVER;
-  /** Whether its boot is over, well or not. */
+  /** Whether its boot has succeeded or failed. */
   booted = false;
   /** The number of the job it runs; -1 if none. */
   job = -1;
   /** Whether it ever claimed a job. */
   used = false;
-  /** An idle runner whose next request will find a job. */
+  /** Whether its runner is idle and its next request will find a job. */
   claiming = false;
   idle = false;
   gone = false;
   reason: LeavingReason | undefined = undefined;
-  /** Its neighbours among those that wait. */
+  /** Its neighbours in the list of idle runners. */
   before: Instance | undefined = undefined;
   after: Instance | undefined = undefined;
 
@@ -86,7 +85,7 @@ export class Instance {
     return instanceId(this.number);
   }
 
-  /** Whether it is a runner of the class outside the group: it is there all the time, and nobody pays for it here. */
+  /** Whether it is a runner outside the group, which never leaves and is not billed. */
   get foreign(): boolean {
     return this.number < 0;
   }
@@ -100,7 +99,7 @@ export class Instance {
 
 export const instanceId = (number: number) => `i-${number.toString(16).padStart(17, '0')}`;
 
-/** Idle runners in the order in which they began to wait; each of its steps takes the same time, however many wait. */
+/** Idle runners, in the order in which they became idle. Each operation takes constant time. */
 export class Waiting {
   first: Instance | undefined;
   last: Instance | undefined;
@@ -112,7 +111,7 @@ export class Waiting {
     this.last = instance;
   }
 
-  /** Does nothing if it does not wait. */
+  /** Does nothing if the runner is not in the list. */
   delete(instance: Instance): void {
     const { before, after } = instance;
     if (before === undefined && this.first !== instance) return;

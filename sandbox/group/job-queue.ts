@@ -1,18 +1,18 @@
 import { Fifo } from './fifo.ts';
 
-/** No job waits. */
+/** No job is queued. */
 export const NO_JOB = -1;
 
 /**
- * The jobs of one resource class, as CircleCI hands them out: first queued, first claimed, and a job that is run again
- * comes before all others. A job is its number, in the order of being queued.
+ * The jobs of one resource class, in the order in which CircleCI assigns them: first queued, first claimed; jobs that
+ * run again come first. A job is a number, in the order in which jobs were queued.
  */
 export class JobQueue {
   #queued = 0;
   #started = 0;
   #running = 0;
   #ended = 0;
-  /** Jobs that wait to be run again. */
+  /** Jobs that are queued to run again. */
   readonly #again = new Fifo<number>();
   /** In seconds. */
   readonly durationOf: (job: number) => number;
@@ -21,12 +21,12 @@ export class JobQueue {
     this.durationOf = durationOf;
   }
 
-  /** Jobs so far, whatever became of them. */
+  /** The number of jobs queued so far. */
   get queued(): number {
     return this.#queued;
   }
 
-  /** How many jobs a runner has ever claimed: the first so many. */
+  /** Runners have claimed the first so many jobs. */
   get started(): number {
     return this.#started;
   }
@@ -43,14 +43,14 @@ export class JobQueue {
     return this.#ended;
   }
 
-  /** One more job is queued. */
+  /** Queues another job. */
   enqueue(): number {
     const job = this.#queued;
     this.#queued += 1;
     return job;
   }
 
-  /** The job that goes to a runner; `NO_JOB` if none waits. */
+  /** Takes the next job for a runner; `NO_JOB` if none is queued. */
   take(_now: number): number {
     const again = this.#again.shift();
     if (again === undefined && this.#started === this.#queued) return NO_JOB;
@@ -61,7 +61,7 @@ export class JobQueue {
     return job;
   }
 
-  /** The job has ended: it is done, or its machine was taken away. */
+  /** Ends a job, because it is done or its instance was terminated. */
   finish(_job: number, _now: number, _outcome: 'done' | 'killed'): void {
     this.countEnd();
   }
@@ -71,7 +71,7 @@ export class JobQueue {
     this.#ended += 1;
   }
 
-  /** The job's machine was taken away, and it waits to be run again. */
+  /** Queues a job again whose instance was terminated. */
   retry(job: number): void {
     this.#running -= 1;
     this.#again.push(job);

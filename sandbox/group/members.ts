@@ -3,11 +3,11 @@ import type { Instance } from './instance.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** The members of a group, counted by what they are. Each step takes the same time on average, however many there are. */
+/** The members of a group, counted by state. Each operation takes constant time on average. */
 export class Members {
-  /** In the order of their launch. */
+  /** In the order of their launches. */
   readonly #all = new Set<Instance>();
-  /** Those whose launch has not begun, and those that nothing protects; others may be left in both. */
+  /** Members whose launch has not started, and unprotected members. Both may contain others, which are skipped. */
   readonly #requested = new Fifo<Instance>();
   readonly #unprotected = new Fifo<Instance>();
   #requestedCount = 0;
@@ -22,7 +22,7 @@ export class Members {
     return this.#all.size;
   }
 
-  /** Those that EC2 does not list yet. */
+  /** The number of members that EC2 does not list yet. */
   get requested(): number {
     return this.#requestedCount;
   }
@@ -39,7 +39,7 @@ export class Members {
     return this.#onDemandCount;
   }
 
-  /** EC2 is asked for an instance, which is a member from then on. */
+  /** Adds a requested instance. */
   add(instance: Instance): void {
     this.#all.add(instance);
     this.#requestedCount += 1;
@@ -47,7 +47,7 @@ export class Members {
     this.#requested.push(instance);
   }
 
-  /** EC2 lists a member. */
+  /** Records that EC2 lists a member. */
   becomePending(instance: Instance, now: number): void {
     instance.pendingAt = now;
     this.#requestedCount -= 1;
@@ -56,19 +56,19 @@ export class Members {
     if (!instance.protectedFromScaleIn) this.#unprotected.push(instance);
   }
 
-  /** A member's boot is over, well or not. */
+  /** Records that a member's boot has succeeded or failed. */
   endBoot(instance: Instance): void {
     instance.booted = true;
     this.#pendingCount -= 1;
   }
 
-  /** Whether a fall of the desired capacity may take a member away that has been launched. */
+  /** Sets whether scale-in may terminate a launched member. */
   protect(instance: Instance, isProtected: boolean): void {
     instance.protectedFromScaleIn = isProtected;
     if (!isProtected && this.#all.has(instance)) this.#unprotected.push(instance);
   }
 
-  /** Does nothing if it is no member any more. */
+  /** Does nothing if the instance is no longer a member. */
   delete(instance: Instance): void {
     if (!this.#all.delete(instance)) return;
     if (instance.onDemand) this.#onDemandCount -= 1;
@@ -77,8 +77,8 @@ export class Members {
   }
 
   /**
-   * The member that goes first if desired capacity falls: the oldest that nothing protects, or else the oldest launch
-   * that has not begun. It is offered once.
+   * The first member to go when the desired capacity falls: the oldest unprotected one, or the oldest launch that has
+   * not started. Each member is returned once.
    */
   nextToGo(): Instance | undefined {
     for (let next = this.#unprotected.shift(); next !== undefined; next = this.#unprotected.shift()) {
@@ -90,7 +90,7 @@ export class Members {
     return undefined;
   }
 
-  /** Forgets those at the heads that the two queues are not for any more; launches begin in their order. */
+  /** Drops members at the heads of the two queues that no longer belong there. Launches start in their order. */
   #tidy(): void {
     for (let { first } = this.#requested; first !== undefined; { first } = this.#requested) {
       if (first.pendingAt === NEVER && !first.gone) break;

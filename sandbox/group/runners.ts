@@ -4,13 +4,13 @@ import type { Watch } from './events.ts';
 import { Instance, type LeavingReason, Waiting } from './instance.ts';
 import { type JobQueue, NO_JOB } from './job-queue.ts';
 
-/** When a runner that has been idle since then leaves, if no job comes; in seconds. */
+/** When a runner leaves that has been idle since the given time, in seconds. */
 export type LeavesAt = (idleSince: number, instance: Pick<Instance, 'requestedAt' | 'number'>) => number;
 
-/** By how much less an instance waits, up to `spread`: scattered, and the same in each run. */
+/** The reduction of an instance's idle timeout, up to `spread`: scattered by number, and the same in each run. */
 export const spreadOf = (number: number, spread: number) => Math.round(spread * ((number * 0.618_034) % 1));
 
-/** Leaves after so many idle seconds, or up to `spread` less, by the instance's number. */
+/** Leaves after this many idle seconds, or up to `spread` less, depending on the instance's number. */
 export const leavesAfter =
   (seconds: number, spread: number): LeavesAt =>
   (idleSince, { number }) =>
@@ -18,10 +18,10 @@ export const leavesAfter =
 
 export interface RunnerSettings {
   durations: GroupDurations;
-  /** Whether a runner takes one job after the other; else it leaves after its first. */
+  /** Whether a runner takes one job after the other. Otherwise it leaves after its first job. */
   reuse: boolean;
   leavesAt: LeavesAt;
-  /** Whether a job whose instance is taken away is run again; else it ends there. */
+  /** Whether a job runs again if its instance is terminated. Otherwise the job ends. */
   retries: boolean;
 }
 
@@ -32,11 +32,11 @@ export class Runners {
   readonly #jobs: JobQueue;
   readonly #watch: Watch;
   readonly #exited: (instance: Instance, reason: LeavingReason) => void;
-  /** Idle runners that are not about to claim a job. */
+  /** Idle runners whose next request is not due. */
   readonly #waiting = new Waiting();
   #foreign = 0;
 
-  /** @param exited Called when a runner of the group's has exited, so that its instance leaves. */
+  /** @param exited Called when a runner of the group has exited. Its instance must then leave. */
   constructor(
     settings: RunnerSettings,
     agenda: Agenda,
@@ -51,7 +51,7 @@ export class Runners {
     this.#exited = exited;
   }
 
-  /** Adds runners of the class that are outside the group, take one job after the other, and never leave. */
+  /** Adds runners outside the group, which take one job after the other and never leave. */
   addForeign(count: number): void {
     const { now } = this.#agenda;
     for (let added = 0; added < count; added += 1) {
@@ -73,9 +73,9 @@ export class Runners {
   }
 
   /**
-   * A job was queued: an idle runner, if there is one, finds it with its next request.
+   * Records that a job was queued. An idle runner finds it with its next request.
    *
-   * @param now When it was queued, if the agenda is not there yet.
+   * @param now When the job was queued, if the agenda has not reached that time yet.
    */
   queued(job: number, now = this.#agenda.now): void {
     this.#watch('queued', now, undefined, job);
@@ -83,15 +83,15 @@ export class Runners {
   }
 
   /**
-   * Of the idle runners that are reused, the one that has waited least asks for work, so that the others can leave; else
-   * the one that has waited longest.
+   * Lets an idle runner ask for work. With reuse, it is the runner that became idle last, so that the others can leave.
+   * Otherwise it is the runner that has been idle longest.
    */
   #offerWork(now: number): void {
     const instance = this.#settings.reuse ? this.#waiting.last : this.#waiting.first;
     if (instance !== undefined) this.#ask(instance, now);
   }
 
-  /** The instance has booted. */
+  /** Starts the runner of a booted instance. */
   ready(instance: Instance): void {
     instance.freeAt = this.#agenda.now;
     if (!instance.deaf && this.#claim(instance)) return;
@@ -99,7 +99,7 @@ export class Runners {
     if (!instance.deaf) this.#waiting.add(instance);
   }
 
-  /** The instance is taken away: its job ends there, or waits to be run again. */
+  /** Handles the loss of an instance: its job ends, or is queued again. */
   lost(instance: Instance): void {
     this.#waiting.delete(instance);
     if (instance.job !== NO_JOB) this.#loseJob(instance);
@@ -161,7 +161,7 @@ export class Runners {
     else this.#waiting.add(instance);
   }
 
-  /** The runner waits for a job, for as long as it may. */
+  /** Starts the idle timeout of a runner. */
   #idle(instance: Instance): void {
     const since = instance.freeAt;
     instance.idle = true;

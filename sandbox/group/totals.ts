@@ -1,30 +1,30 @@
 import type { EventKind } from './events.ts';
 import type { Instance } from './instance.ts';
 
-/** Totals of a group: counts, and seconds of instances. */
+/** Totals of a group: counts, and instance-seconds. */
 export interface GroupTotals {
-  /** Seconds paid for, those included that were made for the warm pool. */
+  /** Billed seconds, including boots for the warm pool. */
   billedSeconds: number;
-  /** How many of them were paid for as Spot. */
+  /** Billed seconds of Spot instances. */
   spotSeconds: number;
-  /** Seconds for which instances stood by in the warm pool, stopped: only their volumes are paid for. */
+  /** Seconds of stopped instances in the warm pool. Only their volumes are billed. */
   stoppedSeconds: number;
   /** Launches that EC2 lists. */
   launches: number;
-  /** Launches for which the warm pool had an instance. */
+  /** Launches from the warm pool. */
   warmLaunches: number;
   spotLaunches: number;
   /** Launches into the warm pool. */
   poolLaunches: number;
-  /** Launches of instances that left without ever claiming a job. */
+  /** Launches of instances that left without having claimed a job. */
   unusedLaunches: number;
   /** Launches that EC2 refused. */
   refusedLaunches: number;
-  /** Boots that failed, and instances of which nothing was heard. */
+  /** Boots that failed, and launch hooks that timed out. */
   failedBoots: number;
   /** Instances that EC2 took back. */
   interruptions: number;
-  /** The most instances that were paid for at once, without those of the warm pool. */
+  /** The peak number of billed instances, without those that boot for the warm pool. */
   peakInstances: number;
 }
 
@@ -49,12 +49,12 @@ export class Totals {
   #stock = 0;
   #stockSince = 0;
 
-  /** @param minimumBilling The shortest time EC2 bills, in seconds. */
+  /** @param minimumBilling The minimum time that EC2 bills, in seconds. */
   constructor(minimumBilling: number) {
     this.#minimumBilling = minimumBilling;
   }
 
-  /** To be called with each event of the group. */
+  /** Call this with each event of the group. */
   add(kind: EventKind, at: number, instance: Instance | undefined, value: number): void {
     const so = this.#so;
     switch (kind) {
@@ -78,7 +78,7 @@ export class Totals {
         so.interruptions += 1;
         break;
       case 'warms up':
-        // Paid for whole as soon as it is pending: whatever else happens, it boots to its end.
+        // Billed in full when it becomes pending, because nothing interrupts its boot.
         so.poolLaunches += 1;
         so.billedSeconds += Math.max(value, this.#minimumBilling);
         break;
@@ -90,7 +90,7 @@ export class Totals {
     }
   }
 
-  /** The totals at a time, as if these members left then. */
+  /** The totals at a time, as if these members left at that time. */
   at(now: number, members: Iterable<Instance>): GroupTotals {
     const totals = { ...this.#so };
     totals.stoppedSeconds += this.#stock * (now - this.#stockSince);
@@ -99,7 +99,7 @@ export class Totals {
   }
 
   #left(instance: Instance, at: number): void {
-    // What boots for the warm pool is paid for already, and what never launched is not.
+    // Boots for the warm pool are billed already. Launches that never started are not billed.
     if (instance.inPool || instance.pendingAt > at) return;
     this.#alive -= 1;
     if (!instance.used) this.#so.unusedLaunches += 1;

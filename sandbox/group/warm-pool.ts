@@ -6,37 +6,37 @@ import { isRefused, type LaunchFault } from './faults.ts';
 import { Fifo } from './fifo.ts';
 import { Instance, type LeavingReason } from './instance.ts';
 
-/** What a warm pool needs of its group. */
+/** What a warm pool needs from its group. */
 export interface PoolOwner {
   readonly durations: GroupDurations;
   readonly activities: ScalingActivities;
-  /** Whether nothing launches. */
+  /** Whether the `Launch` process is suspended. */
   readonly suspended: boolean;
   launchFault(now: number, onDemand: boolean): LaunchFault | undefined;
   newNumber(): number;
-  /** EC2 refused a launch: the group tries again later. */
+  /** Called when EC2 refused a launch, so that the group tries again later. */
   planRelaunch(): void;
 }
 
-/** How an instance on its way into the pool ends up. */
+/** The end of an instance's boot for the pool. */
 interface Ending {
-  /** From pending. */
+  /** Seconds from pending. */
   seconds: number;
-  /** Why it never gets warm. */
+  /** Set if the instance never joins the pool. */
   failure?: { cause: FailureCause; reason: LeavingReason };
 }
 
-/** A group's stopped instances, which boot once, and are launched from in no time. */
+/** A group's stopped instances. They boot once, and launch faster afterwards. */
 export class WarmPool {
   readonly #owner: PoolOwner;
   readonly #agenda: Agenda;
   readonly #watch: Watch;
-  /** The numbers of the stopped instances, the first that was stopped first. */
+  /** The numbers of the stopped instances, in the order in which they stopped. */
   readonly #stock = new Fifo<number>();
   #warming = 0;
   #size: number;
 
-  /** @param size How many instances it holds; it is full at the start. */
+  /** @param size The size of the pool, which is full at the start. */
   constructor(size: number, owner: PoolOwner, agenda: Agenda, watch: Watch) {
     this.#size = size;
     this.#owner = owner;
@@ -54,12 +54,12 @@ export class WarmPool {
     return this.#stock.length;
   }
 
-  /** Instances on their way into it. */
+  /** The number of instances that boot for the pool. */
   get warming(): number {
     return this.#warming;
   }
 
-  /** Launches what is missing, and terminates what is stopped and too much. */
+  /** Changes the size: launches missing instances, and terminates surplus stopped ones. */
   resize(size: number): void {
     this.#size = size;
     if (size < this.#stock.length) {
@@ -69,21 +69,21 @@ export class WarmPool {
     this.refill();
   }
 
-  /** The number of a stopped instance, which is launched; `undefined` if there is none. */
+  /** Takes a stopped instance for a launch, by its number; `undefined` if there is none. */
   take(): number | undefined {
     const number = this.#stock.shift();
     if (number !== undefined) this.#stocked();
     return number;
   }
 
-  /** A launch was cancelled before it had begun, which leaves its instance where it was. */
+  /** Puts the instance of a cancelled launch back. */
   putBack(number: number): void {
     if (this.#stock.length >= this.#size) return;
     this.#stock.unshift(number);
     this.#stocked();
   }
 
-  /** Launches into the pool what it lacks; like any launch, not while the process is suspended. */
+  /** Launches missing instances, unless the `Launch` process is suspended. */
   refill(): void {
     while (this.#stock.length + this.#warming < this.#size && !this.#owner.suspended) {
       if (this.#warm()) continue;
@@ -92,11 +92,11 @@ export class WarmPool {
     }
   }
 
-  /** Asks EC2 for an instance that boots once and is then stopped; `false` if EC2 refused. */
+  /** Requests an instance that boots once and is then stopped. Returns `false` if EC2 refuses. */
   #warm(): boolean {
     const { activities, durations } = this.#owner;
     const { now } = this.#agenda;
-    // No group with a warm pool asks for Spot capacity.
+    // Groups with a warm pool have no Spot capacity.
     const fault = this.#owner.launchFault(now, true);
     if (isRefused(fault) && fault !== 'unplaced') {
       activities.refuse(fault, undefined);
@@ -156,7 +156,7 @@ const newPoolInstance = (number: number, requestedAt: number, launch: Activity) 
     launch,
   });
 
-/** How long an instance takes to get warm, or to be known as one that never will. */
+/** How long the boot for the pool takes, and how it ends. */
 function warmUp(
   { boot, warmStop, launchHook, endsAtStart }: GroupDurations,
   fault: LaunchFault | undefined,

@@ -9,8 +9,8 @@ import {
 } from '../policy.ts';
 
 /**
- * buildkite-agent-scaler with the Elastic CI Stack for AWS: a Lambda function that is started each minute looks
- * every 10 s and asks for `scheduled + running (+ buffer)` agents. Agents take one job after the other and leave
+ * buildkite-agent-scaler with the Elastic CI Stack for AWS: a Lambda function that starts every minute polls
+ * every 10 s and requests `scheduled + running (+ buffer)` agents. Agents take one job after the other and leave
  * after 600 idle seconds, by terminating themselves in the group with a decrement.
  *
  * The stack's defaults also allow no second scale-out within 300 s of the last one; `cooldown` replays that. It

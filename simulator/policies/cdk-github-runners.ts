@@ -2,7 +2,7 @@ import { idleFor, PLAIN, peer } from '../policy.ts';
 
 /**
  * CloudSnorkel/cdk-github-runners: a webhook for each job that is queued starts a Step Functions execution that
- * launches an instance, for one job. One whose job another runner has claimed waits ten minutes in effect, and
+ * launches an instance, for one job. If another runner has claimed the job, the instance waits about ten minutes and
  * powers itself off.
  */
 export const cdkGithubRunners = peer({

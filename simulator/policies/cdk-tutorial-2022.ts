@@ -2,9 +2,8 @@ import { Grid, idleFor, PLAIN, peer } from '../policy.ts';
 
 /**
  * CircleCI's CDK tutorial of 2022: as `circleci-tutorial`, but `min(unclaimed, max)` is written, and nothing protects
- * instances from scale-in. As soon as a task runs it is not unclaimed any more, so the group takes instances
- * away that are busy. Which ones is the termination policy's choice, here the oldest. A job that is killed
- * ends there: nothing runs it again.
+ * instances from scale-in. A running task is no longer unclaimed, so the group terminates busy instances.
+ * The termination policy chooses which; here it is the oldest. A killed job ends, and nothing runs it again.
  */
 export const cdkTutorial2022 = peer({
   name: 'cdk-tutorial-2022',

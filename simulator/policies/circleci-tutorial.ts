@@ -3,8 +3,8 @@ import { Grid, idleFor, PLAIN, peer } from '../policy.ts';
 /**
  * CircleCI's tutorial "Automatically scale self-hosted runners in AWS to meet demand": a Lambda function that a
  * schedule of one minute starts writes `min(unclaimed + running, max)` every time. A runner takes one task, or
- * leaves after a minute without one: `shutdown` stops its instance. The group considers a stopped instance unhealthy. If
- * the desired capacity still counts it, the group replaces it about a minute later, which is an unused launch. An
+ * leaves after a minute without one: `shutdown` stops its instance. The group considers a stopped instance unhealthy.
+ * If the desired capacity still counts it, the group replaces it about a minute later, which is an unused launch. An
  * instance whose user data fails is protected from scale-in and stays.
  */
 export const circleciTutorial = peer({

@@ -17,17 +17,17 @@ import type { ScalingActivities } from '../../sandbox/group/activities.ts';
 import { leavesAfter } from '../../sandbox/group/runners.ts';
 import { PLAIN, type Policy, type Polls, type ScalerObservation, type ScalerTarget } from '../policy.ts';
 
-/** The settings of a fleet that make a difference in a replay. */
+/** The settings of a fleet that a replay uses. */
 export type OursSettings = SandboxSettings;
 
 /** How often the schedule starts an execution, in seconds. */
 const EXECUTION_SECONDS = 60;
 
 /**
- * This project: the polls of functions/lib/poll.ts, with every setting. What is left out is how a step fails: a poll
- * without counts ends its execution. `--workflow` replays the state machine itself.
+ * This project: the polls of functions/lib/poll.ts, with every setting. It leaves out retries: a poll without counts
+ * ends its execution. `--workflow` runs the state machine itself.
  *
- * @param startsAt What second 0 is, in milliseconds since the epoch.
+ * @param startsAt The date of second 0, in milliseconds since the epoch.
  */
 export function ours(settings: OursSettings, startsAt: number): Policy {
   const { warmPool, spot } = settings;
@@ -139,7 +139,8 @@ class Executions implements Polls {
   }
 
   /**
-   * Skips the polls of a whole execution, if it begins now, ends by `until`, and has the same interval between all polls.
+   * Skips the polls of a whole execution, if it begins now, ends by `until`, and has the same interval between all
+   * polls.
    *
    * @returns How many polls were skipped; 0 if they must be planned one by one.
    */
@@ -276,12 +277,12 @@ const BUSY: IdleSituation = {
   minReplicas: 0,
 };
 
-/** As the state First Poll of the workflow has it. */
+/** As in the state First Poll of the workflow. */
 const firstPoll = (dueAt: number): PollState['poll'] => ({
   number: 1,
   dueAt,
   timeoutSeconds: LIMITS.attemptSeconds,
 });
 
-/** When the execution started that a poll belongs to, in seconds. */
+/** When the execution of a poll started, in seconds. */
 const startOfExecution = (at: number) => Math.floor(at / EXECUTION_SECONDS) * EXECUTION_SECONDS;

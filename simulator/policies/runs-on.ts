@@ -2,8 +2,8 @@ import { idleFor, PLAIN, peer } from '../policy.ts';
 
 /**
  * RunsOn: a webhook for each job that is queued launches an instance, for one job; `pool` stopped instances
- * stand by if there is a pool. Its images boot faster than most (it tells of less than 25 s); here every policy
- * boots as long as every other. A pool of running instances is not replayed.
+ * stand by if there is a pool. Its images boot faster than most (in less than 25 s, by its own account); here every
+ * policy has the same boot time. A pool of running instances is not replayed.
  */
 export const runsOn = peer({
   name: 'runs-on',

@@ -1,12 +1,12 @@
 import { Grid, idleFor, PLAIN, peer, type ScalerObservation, type ScalerTarget } from '../policy.ts';
 
-/** How long it waits at most until every instance is a runner, in seconds. */
+/** The longest wait until every instance is a runner, in seconds. */
 const LONGEST_BLOCK = 900;
 
 /**
  * vela-games, the scaler for CircleCI runners of a games studio: every 5 s it adds the unclaimed tasks to the
- * desired capacity, `desired += unclaimed`, and then sees to nothing else until every instance is a named
- * runner, or 15 minutes are over. A task that an idle runner is about to claim gets an instance of its own.
+ * desired capacity, `desired += unclaimed`, and then does nothing until every instance is a named
+ * runner, or 15 minutes have passed. A task that an idle runner is about to claim gets an instance of its own.
  * Instances detach themselves. The idle timeout is the user's choice; 300 s here.
  */
 export const vela = peer({

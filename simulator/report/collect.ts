@@ -49,7 +49,10 @@ export interface ReportOptions {
   progress: (total: number, of: string) => Progress;
 }
 
-/** Replays everything that a report shows: the policies, the lower bounds, each setting, and queue and capacity over time. */
+/**
+ * Replays everything that a report shows: the policies, the lower bounds, each setting, and queue and capacity over
+ * time.
+ */
 export async function collect(options: ReportOptions): Promise<ReportData> {
   const { jobs, world, priced, search, oursWith } = options;
   const candidate = (set: readonly string[]) => {

@@ -93,7 +93,9 @@ export interface Series {
   from: number;
   /** The time between two points. */
   everySeconds: number;
-  /** Whether each pair of points is the lowest and the highest value of a stretch of samples, instead of a sample each. */
+  /**
+   * Whether each pair of points is the lowest and the highest value of a stretch of samples, instead of a sample each.
+   */
   thinned: boolean;
   waiting: number[];
   running: number[];

@@ -33,7 +33,9 @@ export interface Recommendation {
 /** A shorter wait may cost this much more than the cheapest settings, as a share of their cost. */
 const DEARER = 0.1;
 
-/** The reasons mention a shorter wait that costs up to this much more than the recommendation, as a share of its cost. */
+/**
+ * The reasons mention a shorter wait that costs up to this much more than the recommendation, as a share of its cost.
+ */
 const MORE = 0.25;
 
 const RULE =
@@ -105,7 +107,10 @@ export function recommendFound(
   };
 }
 
-/** The Pareto front of mean wait and cost: no candidate is better in one of them and at least as good in the other. Cheapest first. */
+/**
+ * The Pareto front of mean wait and cost: no candidate is better in one of them and at least as good in the other.
+ * Cheapest first.
+ */
 export function paretoFront<Some extends Candidate>(candidates: readonly Some[], unit: Unit): Some[] {
   const inOrder = candidates.toSorted(
     (a, b) => priceOf(a.outcome, unit) - priceOf(b.outcome, unit) || mean(a) - mean(b),

@@ -8,7 +8,10 @@ export interface Trial {
   set: readonly string[];
 }
 
-/** Sizes of warm pools and of `minReplicas`, as shares of the peak number of instances: stopped instances cost little, running ones much. */
+/**
+ * Sizes of warm pools and of `minReplicas`, as shares of the peak number of instances: stopped instances cost little,
+ * running ones much.
+ */
 const STOPPED = [0.05, 0.1, 0.25, 0.5];
 const RUNNING = [0.02, 0.05, 0.1];
 

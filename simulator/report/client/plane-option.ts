@@ -140,7 +140,10 @@ const around = ([x = 0, y = 0]: number[], size: number): Rect => ({
   height: size,
 });
 
-/** The label of a point. If several peers and lower bounds share a position, the first one shows all their names, or their number. */
+/**
+ * The label of a point. If several peers and lower bounds share a position, the first one shows all their names, or
+ * their number.
+ */
 function labelOf(point: Point, points: readonly Point[], isNarrow: boolean) {
   const [first = point, ...others] = sameAs(point, points);
   if (first !== point) return { show: false };
