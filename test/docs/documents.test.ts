@@ -140,6 +140,14 @@ describe('the documents', () => {
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
   });
 
+  it('name only existing files of the project', () => {
+    const named = DOCUMENTS.flatMap((document) =>
+      found(read(document), /`((?:[a-z-]+\/)+[\w-]+\.(?:ts|sh|json|yaml|md|svg))`/g),
+    );
+    expect(named.filter((file) => existsSync(file.split('/')[0] ?? '') && !existsSync(file))).toEqual([]);
+    expect(named.length).toBeGreaterThan(30);
+  });
+
   it('link only to existing files and headings', () => {
     const links = DOCUMENTS.flatMap(linksOf);
     expect(links.filter(({ file }) => !existsSync(file))).toEqual([]);
