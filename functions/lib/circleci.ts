@@ -8,11 +8,12 @@ import {
   CircleCiRateLimited,
   CircleCiRejected,
   CircleCiTimeout,
+  CircleCiTooLong,
   CircleCiUnauthorized,
   CircleCiUnavailable,
   CircleCiUnreachable,
 } from './errors.ts';
-import { excerpt, retryAfterSeconds } from './http-answers.ts';
+import { boundedText, excerpt, masked, retryAfterSeconds } from './http-answers.ts';
 import { pollFits } from './pacing.ts';
 import { readCircleToken, secretsProvider } from './secrets.ts';
 
@@ -24,6 +25,9 @@ const QUESTIONS = {
 
 /** Assumed for a 429 without `Retry-After`. */
 const DEFAULT_RETRY_AFTER_SECONDS = 5;
+
+/** Many times what a count needs. */
+const LONGEST_ANSWER_BYTES = 1_000_000;
 
 /** The part of the state's timeout that is kept for starting the function and returning its answer. */
 const MARGIN_SECONDS = 0.25;
@@ -53,7 +57,8 @@ export const circleciAccess = (): CircleCiAccess => ({
  * once more. A 429 whose wait fits into this execution is an answer (`retryAfterSeconds`), not an error.
  *
  * @throws CircleCiUnauthorized, CircleCiNotFound, CircleCiRejected, CircleCiRateLimited, CircleCiUnavailable,
- * CircleCiUnreachable, CircleCiTimeout, CircleCiNotJson, CircleCiInvalidCount, and what secrets.ts throws
+ * CircleCiUnreachable, CircleCiTimeout, CircleCiTooLong, CircleCiNotJson,
+ * CircleCiInvalidCount, and what secrets.ts throws
  */
 export async function countTasks(
   access: CircleCiAccess & { now: () => number },
@@ -99,10 +104,16 @@ async function ask(
       redirect: 'manual', // fetch would carry the token to wherever a redirect points
       signal: deadline,
     });
-    // An answer may quote its request, so the token is taken out before anything else sees the text.
-    const body = (await response.text()).replaceAll(token, '***');
+    const text = await boundedText(response, LONGEST_ANSWER_BYTES);
+    if (text === undefined)
+      throw new CircleCiTooLong(
+        `${url} answered ${response.status} with more than ${LONGEST_ANSWER_BYTES / 1_000} KB. Is a proxy in between? Capacity is held.`,
+      );
+    // An answer can repeat its request, so the token is removed before anything else reads the text.
+    const body = masked(text, token);
     return { status: response.status, retryAfter: response.headers.get('retry-after'), body };
   } catch (error) {
+    if (error instanceof CircleCiTooLong) throw error;
     if (deadline.aborted) {
       throw new CircleCiTimeout(`${url} gave no whole answer in time. Capacity is held.`, { cause: error });
     }

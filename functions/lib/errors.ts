@@ -86,6 +86,10 @@ export class CircleCiTimeout extends StepError {
 export class CircleCiNotJson extends StepError {
   readonly name = 'CircleCiNotJson';
 }
+/** An answer that is longer than any count. */
+export class CircleCiTooLong extends StepError {
+  readonly name = 'CircleCiTooLong';
+}
 /** JSON without a whole number of at least 0 where the count belongs. */
 export class CircleCiInvalidCount extends StepError {
   readonly name = 'CircleCiInvalidCount';

@@ -108,6 +108,24 @@ describe('countTasks', () => {
 const html = '<!DOCTYPE html><title>Sign in to the proxy</title>';
 const ok = (body: string) => ({ status: 200, body });
 
+describe('an answer that goes on and on', () => {
+  it('is CircleCiTooLong after 1 MB, and is read no further', async () => {
+    let sent = 0;
+    const endless = new ReadableStream({
+      pull(controller) {
+        sent += 1;
+        controller.enqueue(new Uint8Array(100_000));
+      },
+    });
+    const { settings, poll } = await fleet();
+    const fetching = { ...access, fetch: async () => new Response(endless) };
+    const thrown = await failure(countTasks(fetching, settings, poll, 'unclaimed'));
+    expect(thrown.name).toBe('CircleCiTooLong');
+    expect(thrown.message).toContain('more than 1000 KB');
+    expect(sent).toBeLessThan(20);
+  });
+});
+
 describe('an answer that is no count', () => {
   it.each<{ case: string; fault: CircleCiFault; error: string; says: string }>([
     {

@@ -397,6 +397,7 @@ const LASTING = [
   'AutoScalingDenied',
   'CircleCiInvalidCount',
   'CircleCiNotFound',
+  'CircleCiTooLong',
   'CircleCiRateLimited',
   'CircleCiRejected',
   'CircleCiUnauthorized',

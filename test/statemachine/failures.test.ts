@@ -46,6 +46,7 @@ const KINDS = [
       'CircleCiNotJson',
       'CircleCiRateLimited',
       'CircleCiTimeout',
+      'CircleCiTooLong',
       'CircleCiUnavailable',
       'CircleCiUnreachable',
     ],
