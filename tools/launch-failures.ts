@@ -65,11 +65,11 @@ const MEANINGS: Record<FailureKind, { what: string; notifies: string; held: stri
   },
 };
 
-const INTRODUCTION = `# What becomes of a launch that failed
+const INTRODUCTION = `# Kinds of failed launches
 
-EC2 Auto Scaling says in a status message why a launch failed. The workflow reads the error code in that message, or its
-text if there is no code, and takes the launch for one of the kinds below (\`functions/lib/launch-failures.ts\`). "Could
-not launch Spot Instances." is how every failure of a group with Spot capacity begins, so it is not the cause.
+EC2 Auto Scaling reports in a status message why a launch failed. The workflow reads the error code in that message. If
+there is no code, it reads the text. \`functions/lib/launch-failures.ts\` maps both to one of the kinds below. In a group
+with Spot capacity, every failure begins with "Could not launch Spot Instances.", so that text is not the cause.
 
 The breaker opens after \`breaker.failures\` (default: 3) such launches, unless EC2 gave an instance for a later one or
 instances still boot. [How it decides](how-it-decides.md#the-breaker) has the rules.
@@ -89,9 +89,9 @@ export function launchFailures(): string {
     `${[cells(head), cells(head.map(() => '---')), ...rows].join('\n')}\n`;
   return [
     INTRODUCTION,
-    table(['kind', 'what it is', 'who is notified', 'launches are held for'], kinds),
-    '\n## Texts\n\nNames and ids are shortened. `npm run generate` writes this page from `sandbox/launch-messages.yaml`.\n\n',
-    table(['what EC2 Auto Scaling says', 'kind', 'reported'], texts),
+    table(['kind', 'what it is', 'who is notified', 'pause before the next launch'], kinds),
+    '\n## Messages\n\nNames and ids are shortened. `npm run generate` writes this page from `sandbox/launch-messages.yaml`.\n\n',
+    table(['message of EC2 Auto Scaling', 'kind', 'reported'], texts),
   ].join('');
 }
 
