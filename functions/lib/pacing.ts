@@ -30,12 +30,12 @@ export const LIMITS = {
 };
 
 /**
- * For how long a fleet has been quiet, in seconds: no task, no instance beyond those it keeps, and nothing has
- * happened to its group. 0 if it is not quiet, `Infinity` if nothing ever happened.
+ * For how long a fleet has been idle, in seconds: no task, no instance beyond those it keeps, and nothing has
+ * happened to its group. 0 if it is not idle, `Infinity` if nothing ever happened.
  *
  * @param lastActivityAt When the group's last scaling activity began or ended; `null` if it has had none.
  */
-export function quietSeconds(
+export function secondsIdle(
   {
     unclaimed,
     running,
@@ -52,21 +52,21 @@ export function quietSeconds(
   return Math.max(now - lastActivityAt, 0) / 1_000;
 }
 
-/** After so many seconds of silence it is polled a second later: after an hour every 15 s, after four every 60 s. */
-const SILENCE_PER_SECOND = 240;
+/** Idle seconds that add a second to the interval: every 15 s after an hour, every 60 s after four hours. */
+const IDLE_PER_SECOND = 240;
 
 /**
  * The poll interval of a fleet, in seconds. It grows while the fleet is idle.
  * What that saves and what it costs is in docs/cost.md.
  */
 export function pollInterval(
-  quietSeconds: number,
+  idleSeconds: number,
   {
     pollIntervalSeconds,
     quietPollIntervalSeconds,
   }: Record<'pollIntervalSeconds' | 'quietPollIntervalSeconds', number>,
 ): number {
-  const slower = Math.ceil(quietSeconds / SILENCE_PER_SECOND);
+  const slower = Math.ceil(idleSeconds / IDLE_PER_SECOND);
   return Math.max(pollIntervalSeconds, Math.min(slower, quietPollIntervalSeconds));
 }
 

@@ -9,7 +9,7 @@ import type { Activities, Observation, PollSettings, PollState } from './contrac
 import { decide, held } from './decision.ts';
 import { CircleCiRateLimited, DecisionInvalid } from './errors.ts';
 import type { MetricValues } from './metrics.ts';
-import { type Pace, pace, pollInterval, quietSeconds } from './pacing.ts';
+import { type Pace, pace, pollInterval, secondsIdle } from './pacing.ts';
 
 /** What comes of a poll. */
 export interface PollResult {
@@ -100,7 +100,7 @@ export function planRest(
   write: boolean,
 ): Rest {
   const { unclaimed, running, members } = situation;
-  const idleSeconds = quietSeconds(situation, activities.lastAt, now);
+  const idleSeconds = secondsIdle(situation, activities.lastAt, now);
   const interval = pollInterval(idleSeconds, settings);
   const { updateTimeoutSeconds, again, next } = pace(timesOf(poll, settings), interval, now, { write });
   const { seen, claimedNow } = see(poll.seen, { unclaimed, running, inService: members.inService });

@@ -7,7 +7,7 @@ import type {
   PollState,
   ScalingSettings,
 } from '../../functions/lib/contracts.ts';
-import { LIMITS, pollInterval, quietSeconds } from '../../functions/lib/pacing.ts';
+import { LIMITS, pollInterval, secondsIdle } from '../../functions/lib/pacing.ts';
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
 import { FALLBACK_SECONDS } from '../../functions/lib/spot.ts';
@@ -151,7 +151,7 @@ class Executions implements Polls {
     if (this.#at !== startOfExecution(this.#at) || endsAt > until || breaker.open) return 0;
     const lastAt = lastActivityAt(situation.activities);
     const intervalAt = (at: number) =>
-      pollInterval(quietSeconds(situation, lastAt, this.#instant(at)), this.#pollSettings);
+      pollInterval(secondsIdle(situation, lastAt, this.#instant(at)), this.#pollSettings);
     // The interval never decreases while nothing happens.
     const interval = intervalAt(this.#at);
     if (intervalAt(endsAt) !== interval) return 0;
@@ -266,7 +266,7 @@ class Executions implements Polls {
 const lastActivityAt = ({ lastAt }: ScalingActivities) =>
   lastAt === Number.NEGATIVE_INFINITY ? null : Math.floor(lastAt / 1_000) * 1_000;
 
-type IdleSituation = Parameters<typeof quietSeconds>[0];
+type IdleSituation = Parameters<typeof secondsIdle>[0];
 
 /** A fleet that is not idle. */
 const BUSY: IdleSituation = {

@@ -85,15 +85,15 @@ describe('quietPollInterval, left out,', () => {
 
 describe('quietPollInterval', () => {
   it.each([
-    { quiet: '9s', sound: false },
-    { quiet: '10s', sound: true },
-    { quiet: '11s', sound: true },
-  ])('$quiet beside pollInterval 10s: sound is $sound', ({ quiet, sound }) => {
-    const given = minimalWith('pollInterval: 10s', `quietPollInterval: ${quiet}`);
-    if (sound) expect(fleetsOf(given)[0]?.quietPollInterval).toBe(Number.parseInt(quiet, 10));
+    { interval: '9s', sound: false },
+    { interval: '10s', sound: true },
+    { interval: '11s', sound: true },
+  ])('$interval beside pollInterval 10s: sound is $sound', ({ interval, sound }) => {
+    const given = minimalWith('pollInterval: 10s', `quietPollInterval: ${interval}`);
+    if (sound) expect(fleetsOf(given)[0]?.quietPollInterval).toBe(Number.parseInt(interval, 10));
     else {
       expect(complaintsAbout(given)).toBe(
-        `fleets.yaml has a fault:\n  linux.quietPollInterval: must be at least pollInterval (10s), got "${quiet}"`,
+        `fleets.yaml has a fault:\n  linux.quietPollInterval: must be at least pollInterval (10s), got "${interval}"`,
       );
     }
   });

@@ -295,7 +295,7 @@ describe('the pace', () => {
       observed: { ...tasks(0, 0), ...group(0) },
       world: { capacity: { headroom: 3 } },
     },
-  ])('is 30 s while the fleet is quiet: $case', async ({ observed, world }) => {
+  ])('is 30 s while the fleet is idle: $case', async ({ observed, world }) => {
     expect(await next(observed, world)).toBe(secondsIn(30));
   });
 
@@ -319,15 +319,15 @@ describe('the pace', () => {
     expect(await next(observed, world)).toBe(secondsIn(5));
   });
 
-  it('is longer the longer the fleet has been quiet', async () => {
+  it('grows while the fleet is idle', async () => {
     const world = { activities: { lastAt: secondsIn(-3_600) } };
     expect(await next(tasks(0, 0), world)).toBe(secondsIn(16));
   });
 
   it('is 5 s again from the very poll that finds a task', async () => {
     const second = { number: 2, dueAt: secondsIn(30) };
-    const quiet = { unclaimed: 0, running: 0, claimed: 0, waiting: false, idle: false };
-    const world = { elapsedSeconds: 30.3, poll: { ...second, seen: quiet } };
+    const unseen = { unclaimed: 0, running: 0, claimed: 0, waiting: false, idle: false };
+    const world = { elapsedSeconds: 30.3, poll: { ...second, seen: unseen } };
     expect(await next(tasks(1, 0), world)).toBe(secondsIn(35));
     expect(await next(tasks(0, 0), world)).toBe(secondsIn(60));
   });
@@ -422,7 +422,7 @@ describe('the breaker', () => {
     expect(decision).toMatchObject({ desired: 4, launchProcess: 'resume' });
   });
 
-  it('makes no fleet quiet or busy: a task that waits is polled for all the same', async () => {
+  it('makes no fleet idle or busy: a waiting task is polled for anyway', async () => {
     expect((await computed({ ...tasks(1, 0), ...group(0) }, told(60))).next.poll.dueAt).toBe(secondsIn(5));
   });
 });
@@ -503,7 +503,7 @@ describe('what it publishes', () => {
   it.each([
     { case: 'in the middle of an execution', elapsedSeconds: 0.3 },
     { case: 'at its end', elapsedSeconds: 50.3 },
-  ])('of a quiet fleet is the heartbeat alone, $case', async ({ elapsedSeconds }) => {
+  ])('of an idle fleet is only the heartbeat, $case', async ({ elapsedSeconds }) => {
     const world = { elapsedSeconds, activities: { lastAt: secondsIn(-86_400) } };
     await computed({ ...tasks(0, 0), ...group(0) }, world);
     expect(published.values()).toEqual({ PollDuration: [300] });

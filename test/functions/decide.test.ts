@@ -4,7 +4,7 @@ import { decide } from '../../functions/lib/decision.ts';
 
 describe('decide', () => {
   const NOW = Date.parse('2026-01-05T08:00:00Z');
-  const QUIET: Activities = { lastAt: null, failedLaunches: 0, cameInService: 0, breaker: { open: false } };
+  const IDLE: Activities = { lastAt: null, failedLaunches: 0, cameInService: 0, breaker: { open: false } };
   const GROUP: Group = {
     desired: 2,
     members: { pending: 0, inService: 2, leaving: 0, standby: 0 },
@@ -13,7 +13,7 @@ describe('decide', () => {
   };
   const decided = (group: Partial<Group>, activities: Partial<Activities> = {}, unclaimed = 0) =>
     decide(
-      { ...QUIET, ...activities },
+      { ...IDLE, ...activities },
       { counts: { unclaimed, running: 2 }, group: { ...GROUP, ...group } },
       { capacity: { minReplicas: 0, maxReplicas: 10 }, onDemandPercentage: 30 },
       NOW,

@@ -7,7 +7,7 @@ import {
   pollFits,
   pollInterval,
   pollTimeout,
-  quietSeconds,
+  secondsIdle,
 } from '../../functions/lib/pacing.ts';
 import { EXECUTION_START, parsedPoll, secondsIn } from '../support/inputs.ts';
 
@@ -289,57 +289,57 @@ describe('pollTimeout', () => {
   });
 });
 
-describe('quietSeconds', () => {
+describe('secondsIdle', () => {
   const NOW = EXECUTION_START;
   const NOBODY = { pending: 0, inService: 0, leaving: 0, standby: 0 };
-  const QUIET = { unclaimed: 0, running: 0, desired: 0, members: NOBODY, minReplicas: 0 };
+  const IDLE = { unclaimed: 0, running: 0, desired: 0, members: NOBODY, minReplicas: 0 };
   const HOUR = 3_600;
 
-  it.each<{ case: string; when?: object; lastAt?: string | null; quiet: number }>([
-    { case: 'nothing is there and nothing has happened for an hour', quiet: HOUR },
-    { case: 'nothing ever happened', lastAt: null, quiet: Number.POSITIVE_INFINITY },
-    { case: 'something happened a moment ago', lastAt: secondsIn(-0.5), quiet: 0.5 },
-    { case: 'something happens now', lastAt: secondsIn(0), quiet: 0 },
-    { case: 'something happens after now, by another clock', lastAt: secondsIn(1), quiet: 0 },
-    { case: 'a task waits', when: { unclaimed: 1 }, quiet: 0 },
-    { case: 'a task runs', when: { running: 1 }, quiet: 0 },
-    { case: 'more is wanted than minReplicas', when: { desired: 1 }, quiet: 0 },
-    { case: 'an instance launches', when: { members: { ...NOBODY, pending: 1 } }, quiet: 0 },
-    { case: 'an instance is in service', when: { members: { ...NOBODY, inService: 1 } }, quiet: 0 },
-    { case: 'an instance leaves', when: { members: { ...NOBODY, leaving: 1 } }, quiet: 0 },
-    { case: 'somebody took an instance aside', when: { members: { ...NOBODY, standby: 1 } }, quiet: HOUR },
+  it.each<{ case: string; when?: object; lastAt?: string | null; idle: number }>([
+    { case: 'nothing is there and nothing has happened for an hour', idle: HOUR },
+    { case: 'nothing ever happened', lastAt: null, idle: Number.POSITIVE_INFINITY },
+    { case: 'something happened a moment ago', lastAt: secondsIn(-0.5), idle: 0.5 },
+    { case: 'something happens now', lastAt: secondsIn(0), idle: 0 },
+    { case: 'something happens after now, by another clock', lastAt: secondsIn(1), idle: 0 },
+    { case: 'a task waits', when: { unclaimed: 1 }, idle: 0 },
+    { case: 'a task runs', when: { running: 1 }, idle: 0 },
+    { case: 'more is wanted than minReplicas', when: { desired: 1 }, idle: 0 },
+    { case: 'an instance launches', when: { members: { ...NOBODY, pending: 1 } }, idle: 0 },
+    { case: 'an instance is in service', when: { members: { ...NOBODY, inService: 1 } }, idle: 0 },
+    { case: 'an instance leaves', when: { members: { ...NOBODY, leaving: 1 } }, idle: 0 },
+    { case: 'somebody took an instance aside', when: { members: { ...NOBODY, standby: 1 } }, idle: HOUR },
     {
       case: 'just the minReplicas are there',
       when: { minReplicas: 2, desired: 2, members: { ...NOBODY, inService: 2 } },
-      quiet: HOUR,
+      idle: HOUR,
     },
     {
       case: 'one more than minReplicas is there',
       when: { minReplicas: 2, desired: 2, members: { ...NOBODY, inService: 2, leaving: 1 } },
-      quiet: 0,
+      idle: 0,
     },
-    { case: 'fewer than minReplicas are there', when: { minReplicas: 2 }, quiet: HOUR },
-  ])('$case: $quiet', ({ when, lastAt = secondsIn(-HOUR), quiet }) => {
-    expect(quietSeconds({ ...QUIET, ...when }, lastAt === null ? null : Date.parse(lastAt), NOW)).toBe(quiet);
+    { case: 'fewer than minReplicas are there', when: { minReplicas: 2 }, idle: HOUR },
+  ])('$case: $idle', ({ when, lastAt = secondsIn(-HOUR), idle }) => {
+    expect(secondsIdle({ ...IDLE, ...when }, lastAt === null ? null : Date.parse(lastAt), NOW)).toBe(idle);
   });
 });
 
 describe('pollInterval', () => {
-  it.each<{ quiet: number; poll?: number; most?: number; interval: number }>([
-    { quiet: 0, interval: 5 },
-    { quiet: 600, interval: 5 },
-    { quiet: 1_200, interval: 5 },
-    { quiet: 1_201, interval: 6 },
-    { quiet: 3_600, interval: 15 },
-    { quiet: 14_400, interval: 60 },
-    { quiet: 86_400, interval: 60 },
-    { quiet: Number.POSITIVE_INFINITY, interval: 60 },
-    { quiet: 86_400, most: 20, interval: 20 },
-    { quiet: 86_400, poll: 20, most: 20, interval: 20 },
-    { quiet: 3_600, poll: 20, interval: 20 },
-    { quiet: 0, poll: 60, interval: 60 },
-  ])('is $interval s after $quiet s of silence', ({ quiet, poll = 5, most = 60, interval }) => {
+  it.each<{ idle: number; poll?: number; most?: number; interval: number }>([
+    { idle: 0, interval: 5 },
+    { idle: 600, interval: 5 },
+    { idle: 1_200, interval: 5 },
+    { idle: 1_201, interval: 6 },
+    { idle: 3_600, interval: 15 },
+    { idle: 14_400, interval: 60 },
+    { idle: 86_400, interval: 60 },
+    { idle: Number.POSITIVE_INFINITY, interval: 60 },
+    { idle: 86_400, most: 20, interval: 20 },
+    { idle: 86_400, poll: 20, most: 20, interval: 20 },
+    { idle: 3_600, poll: 20, interval: 20 },
+    { idle: 0, poll: 60, interval: 60 },
+  ])('is $interval s after $idle s of idling', ({ idle, poll = 5, most = 60, interval }) => {
     const settings = { pollIntervalSeconds: poll, quietPollIntervalSeconds: most };
-    expect(pollInterval(quiet, settings)).toBe(interval);
+    expect(pollInterval(idle, settings)).toBe(interval);
   });
 });

@@ -350,7 +350,7 @@ describe('whatever the trace, the policy and the world,', () => {
   });
 });
 
-it('passes over most polls of a quiet fleet, whatever the policy', () => {
+it('skips most polls of an idle fleet under every policy', () => {
   const jobs = [job(0, 100), job(40_000, 100)];
   const polling = [ours(), ...PEERS.map(({ name }) => ({ name, parameters: {}, maxReplicas: 10 }))]
     .map((choice) => replay(jobs, policyOf(choice), WORLD))

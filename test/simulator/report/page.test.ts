@@ -204,9 +204,9 @@ describe('the colours', () => {
   });
 
   it.each(themes)('of charts stand out: $theme', ({ colours }) => {
-    const quiet = new Set(['page', 'card', 'line']);
+    const subdued = new Set(['page', 'card', 'line']);
     const faint = [...colours].filter(
-      ([name, hex]) => !quiet.has(name) && contrast(hex, colours.get('card')) < 3,
+      ([name, hex]) => !subdued.has(name) && contrast(hex, colours.get('card')) < 3,
     );
     expect(faint).toEqual([]);
     expect(colours.size).toBeGreaterThan(20);
