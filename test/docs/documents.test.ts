@@ -77,7 +77,6 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npm run test:report': { file: '.ci/run', as: 'npm run test:report' },
   'npm run test:local': { file: '.ci/run', as: 'npm run test:local' },
   'npm run test:instance': { file: '.ci/run', as: 'npm run test:instance' },
-  'npm run bench': { file: '.ci/run', as: 'npm run bench' },
   'npm run generate': { file: '.ci/run', as: 'npm run generate' },
 };
 
