@@ -2,6 +2,7 @@ import {
   autoScalingClient,
   describeGroup,
   putWarmPool,
+  recordWithheld,
   resumeLaunchProcess,
   setDesiredCapacity,
   setOnDemandPercentage,
@@ -34,6 +35,7 @@ export const handler = step(
     // After the capacity: if this fails, the capacity is written.
     if (decision.onDemandPercentage !== undefined && group.purchase !== undefined)
       await setOnDemandPercentage(autoScaling, groupName, decision.onDemandPercentage);
+    if (decision.withheld !== undefined) await recordWithheld(autoScaling, groupName, decision.withheld);
     const { warmPool } = group;
     const { warmPoolSize } = decision;
     if (warmPool !== undefined && warmPoolSize !== undefined && warmPoolSize !== warmPool.size)

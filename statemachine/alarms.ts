@@ -128,6 +128,16 @@ export const alarmsOfFleet = ({
       bad: 'any',
       route: 'NeedsYou',
     },
+    TasksWithheld: {
+      heading: 'Tasks Not Handed Out',
+      wrong:
+        'tasks wait, runners are idle, and CircleCI hands out no tasks to them, so nothing launches but one instance now and then, to try.',
+      metric: 'TasksWithheld',
+      statistic: 'Maximum',
+      minutes: [1, 3],
+      bad: 'any',
+      route: 'NeedsYou',
+    },
     ZoneUnusable: {
       heading: 'Zone Unusable',
       wrong:

@@ -54,6 +54,7 @@ export function summariseActivities(
   const outsideZones = failed.filter(({ kind }) => kind === 'placement');
   return {
     lastAt: lastAt ?? null,
+    breakerFailures,
     failedLaunches: failed.filter(({ noInstance }) => !noInstance).length + unanswered.length,
     ...(outsideZones.length > 0 && { placementRefusals: outsideZones.length }),
     cameInService: others.filter(({ outcome }) => outcome === 'succeeded').filter(endedInMinuteBefore).length,

@@ -19,7 +19,8 @@ import {
   GroupUnreadable,
   GroupUpdateRefused,
 } from './errors.ts';
-import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, PAUSED_TAG } from './tags.ts';
+import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, PAUSED_TAG, WITHHELD_TAG } from './tags.ts';
+import { formatWithheld, parseWithheld, type Withheld } from './withheld.ts';
 
 /** Makes a function's client, once for each function. */
 export const autoScalingClient = () => new AutoScalingClient(clientSettings);
@@ -71,6 +72,7 @@ export async function describeGroup(autoScaling: AutoScalingClient, groupName: s
     ...(byAws && { byAws }),
   };
   const onDemandPercentage = MixedInstancesPolicy?.InstancesDistribution?.OnDemandPercentageAboveBaseCapacity;
+  const withheld = parseWithheld(Tags.find(({ Key }) => Key === WITHHELD_TAG)?.Value ?? '');
   const byFallback = Tags.some(({ Key }) => Key === FALLBACK_TAG);
   const paused = Tags.find(({ Key }) => Key === PAUSED_TAG)?.Value ?? 'false';
   if (paused !== 'true' && paused !== 'drain' && paused !== 'false') {
@@ -84,6 +86,7 @@ export async function describeGroup(autoScaling: AutoScalingClient, groupName: s
     ...(MaxSize !== undefined && { maxSize: MaxSize }),
     launchProcess,
     paused,
+    ...(withheld && { withheld }),
     ...(WarmPoolConfiguration && {
       warmPool: { size: WarmPoolConfiguration.MinSize, state: WarmPoolConfiguration.PoolState },
     }),
@@ -239,6 +242,26 @@ export async function putWarmPool(
       }),
     ),
   );
+}
+
+/**
+ * Puts on record what happened since the last claim, or takes it off the record.
+ *
+ * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
+ */
+export async function recordWithheld(
+  autoScaling: AutoScalingClient,
+  groupName: string,
+  withheld: Withheld | null,
+): Promise<void> {
+  const tag = groupTag(groupName, WITHHELD_TAG);
+  await translated(groupName, GroupUpdateRefused, async () => {
+    if (withheld === null) await autoScaling.send(new DeleteTagsCommand({ Tags: [tag] }));
+    else {
+      const Tags = [{ ...tag, Value: formatWithheld(withheld), PropagateAtLaunch: false }];
+      await autoScaling.send(new CreateOrUpdateTagsCommand({ Tags }));
+    }
+  });
 }
 
 const groupTag = (groupName: string, key: string) => ({

@@ -3,6 +3,8 @@
  * values out; no clock, no environment, no client.
  */
 
+import type { Withheld } from './withheld.ts';
+
 /** The members of an Auto Scaling group, counted by what their lifecycle state means for capacity. */
 export interface Members {
   /** Launching: `Pending`, `Pending:Wait`, `Pending:Proceed`. */
@@ -48,6 +50,8 @@ export interface Situation {
   maxSurge?: number | undefined;
   /** How many launches beyond the members that are pending or in service the breaker allows; without it, any number. */
   launchLimit?: number | undefined;
+  /** The same while CircleCI hands out no tasks; see withheld.ts. */
+  withheldLimit?: number | undefined;
   launchProcess: LaunchProcess;
 }
 
@@ -64,6 +68,8 @@ export interface Decision {
   onDemandPercentage?: number | undefined;
   /** How many instances the warm pool is to hold; without it, as many as it does. */
   warmPoolSize?: number | undefined;
+  /** What is to be on record of tasks that are not handed out (see withheld.ts): `null` for nothing; without it, the same. */
+  withheld?: Withheld | null | undefined;
   /** Why, in the order in which the rules were applied. */
   reasons: string[];
 }
@@ -86,6 +92,7 @@ export interface Decision {
 export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Decision {
   const { unclaimed, running, desired, members, maxReplicas } = situation;
   const { maxSurge = Number.POSITIVE_INFINITY, launchLimit = Number.POSITIVE_INFINITY } = situation;
+  const { withheldLimit = Number.POSITIVE_INFINITY } = situation;
   const tasks = unclaimed + running;
   const reasons = [`${unclaimed} unclaimed + ${running} running = ${tasks} wanted`];
   const present = presentIn(members);
@@ -108,6 +115,12 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
       launchLimit === 0
         ? `held at ${target}: the breaker is open and lets nothing launch`
         : `held at ${target}: the breaker is open and lets one canary launch`,
+    );
+  }
+  if (target > present + withheldLimit) {
+    target = present + withheldLimit;
+    reasons.push(
+      `held at ${target}: CircleCI hands out no tasks, so ${withheldLimit === 0 ? 'nothing launches' : 'one canary launches'}`,
     );
   }
   if (target > Math.max(present + maxSurge, desired)) {
@@ -246,7 +259,8 @@ export function brokenLaw(
     maxSize = Number.POSITIVE_INFINITY,
     maxSurge = Number.POSITIVE_INFINITY,
     launchLimit = Number.POSITIVE_INFINITY,
-  }: Pick<Situation, 'members' | 'maxReplicas' | 'maxSize' | 'maxSurge' | 'launchLimit'>,
+    withheldLimit = Number.POSITIVE_INFINITY,
+  }: Pick<Situation, 'members' | 'maxReplicas' | 'maxSize' | 'maxSurge' | 'launchLimit' | 'withheldLimit'>,
 ): string | undefined {
   const { from, desired, change, launchProcess, onDemandPercentage, warmPoolSize } = decision;
   if (!Number.isInteger(desired) || desired < 0) return `${desired} is not a number of instances`;
@@ -258,7 +272,7 @@ export function brokenLaw(
   if (desired > from && desired > maxReplicas) return `${desired} is above maxReplicas (${maxReplicas})`;
   if (desired > from && desired > maxSize) return `${desired} is above the group's maximum size (${maxSize})`;
   const present = presentIn(members);
-  const limit = Math.min(maxSurge, launchLimit);
+  const limit = Math.min(maxSurge, launchLimit, withheldLimit);
   if (desired > from && desired > present + limit) {
     return `${desired} is more than ${limit} above the ${present} members that are pending or in service`;
   }

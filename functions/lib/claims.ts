@@ -17,6 +17,8 @@ export interface Seen {
   waiting: boolean;
   /** Whether more instances were in service at every poll than tasks running, so that some did nothing. */
   idle: boolean;
+  /** At how many polls that was so. Not there if at any poll members were in service and all had a task. */
+  idlePolls?: number | undefined;
 }
 
 /**
@@ -30,7 +32,12 @@ export function see(
 ): { seen: Seen; claimedNow: number } {
   const waiting = unclaimed > 0;
   const idle = inService > running;
-  if (before === undefined) return { seen: { unclaimed, running, claimed: 0, waiting, idle }, claimedNow: 0 };
+  const busy = inService > 0 && !idle;
+  const idleBefore = before === undefined ? 0 : before.idlePolls;
+  const idlePolls = busy || idleBefore === undefined ? undefined : idleBefore + Number(idle);
+  const counted = idlePolls === undefined ? {} : { idlePolls };
+  if (before === undefined)
+    return { seen: { unclaimed, running, claimed: 0, waiting, idle, ...counted }, claimedNow: 0 };
   const claimedNow = Math.max(running - before.running, before.unclaimed - unclaimed, 0);
   const seen = {
     unclaimed,
@@ -38,6 +45,7 @@ export function see(
     claimed: before.claimed + claimedNow,
     waiting: before.waiting && waiting,
     idle: before.idle && idle,
+    ...counted,
   };
   return { seen, claimedNow };
 }

@@ -61,7 +61,14 @@ export const Poll = z.object({
   timeoutSeconds: Seconds,
   /** What the polls before this one have seen; explained in claims.ts. */
   seen: z.optional(
-    z.object({ unclaimed: Count, running: Count, claimed: Count, waiting: z.boolean(), idle: z.boolean() }),
+    z.object({
+      unclaimed: Count,
+      running: Count,
+      claimed: Count,
+      waiting: z.boolean(),
+      idle: z.boolean(),
+      idlePolls: z.optional(Count),
+    }),
   ),
 });
 export type Poll = z.infer<typeof Poll>;
@@ -80,6 +87,16 @@ export const RunningAnswer = z.union([z.object({ running: Count }), RateLimited]
 
 export const DescribeGroupInput = z.object({ ...Task, poll: CountedIn });
 
+/** What happened since runners were found idle while tasks waited; explained in withheld.ts. Times are seconds. */
+const Withheld = z.object({
+  since: z.int(),
+  unused: Count,
+  canaries: Count,
+  lastAt: z.int(),
+  unclaimed: Count,
+  running: Count,
+});
+
 /** The Auto Scaling group as Describe Group hands it on; the counts are explained in capacity.ts. */
 export const Group = z.object({
   desired: Count,
@@ -89,6 +106,7 @@ export const Group = z.object({
   launchProcess: z.object({ suspended: z.boolean(), byBreaker: z.boolean(), byAws: z.optional(z.boolean()) }),
   /** Whether a person wants its capacity held, or nothing launched; in tags.ts. */
   paused: z.enum(['false', 'true', 'drain']),
+  withheld: z.optional(Withheld),
   /** Explained in spot.ts; not of a group with one launch template and nothing else. */
   purchase: z.optional(z.object({ onDemandPercentage: Percentage, byFallback: z.boolean() })),
   /** The group's warm pool, if it has one: how many instances it is to hold, and their state. */
@@ -108,6 +126,8 @@ export const Activities = z.object({
   placementRefusals: z.optional(Count),
   /** Launches that came into service in the minute before. */
   cameInService: Count,
+  /** How many launches may come to nothing before only canaries launch. */
+  breakerFailures: z.optional(Count),
   /** When a launch last failed for want of Spot capacity. */
   spotShortageAt: z.optional(Instant),
   /** What the launches ask of the warm pool, if that is the workflow's to size; explained in warm-pool.ts. */
@@ -230,6 +250,7 @@ export const Plan = z.object({
     launchProcess: z.optional(z.enum(['suspend', 'resume'])),
     onDemandPercentage: z.optional(Percentage),
     warmPoolSize: z.optional(Count),
+    withheld: z.optional(z.nullable(Withheld)),
     reasons: z.array(z.string()),
   }),
   /**

@@ -30,6 +30,7 @@ export interface Observed {
  *
  * @param activities The record of the group's launches.
  * @param now Milliseconds since the epoch.
+ * @param withheldLimit How many launches are allowed while CircleCI hands out no tasks; without it, any number.
  * @returns The decision, and what it was made of.
  */
 export function decide(
@@ -37,10 +38,11 @@ export function decide(
   { counts, group }: Observed,
   { capacity, onDemandPercentage }: DecisionSettings,
   now: number,
+  withheldLimit?: number,
 ): { decision: Decision; situation: Situation } {
   const { inForce, reasons } = effectiveSettings(capacity, now);
   const launchLimit = canariesAllowed(activities.breaker, group.members.pending, now);
-  const situation = { ...counts, ...group, ...inForce, launchLimit };
+  const situation = { ...counts, ...group, ...inForce, launchLimit, withheldLimit };
   const decided = withFallback(
     decideUnlessPaused(situation, group.paused),
     onDemandPercentage,

@@ -16,6 +16,7 @@ export const UNITS = {
   PlacementRefusals: MetricUnit.Count,
   SpotFallback: MetricUnit.Count,
   MaximumSizeTooSmall: MetricUnit.Count,
+  TasksWithheld: MetricUnit.Count,
   BreakerOpen: MetricUnit.Count,
   ExecutionsSucceeded: MetricUnit.Count,
 } as const;

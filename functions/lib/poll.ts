@@ -10,6 +10,7 @@ import { decide, held } from './decision.ts';
 import { CircleCiRateLimited, DecisionInvalid } from './errors.ts';
 import type { MetricValues } from './metrics.ts';
 import { type Pace, pace, pollInterval, secondsIdle } from './pacing.ts';
+import { seenBefore, type Withheld, withheldAfter, withheldLimit } from './withheld.ts';
 
 /** What comes of a poll. */
 export interface PollResult {
@@ -42,8 +43,11 @@ export function decidePoll(
     return holdUntilAllowed(state, group.desired, seconds, settings, now);
   }
   const observed = { counts: { ...unclaimed, ...running }, group };
-  const decided = decide(state.activities, observed, settings, now);
-  return concludePoll(decided, state, settings, now);
+  const { seen } = seeCounts(state.poll, observed.counts, group);
+  const failures = state.activities.breakerFailures ?? DEFAULT_FAILURES;
+  const limit = withheldLimit(group.withheld, seen, group.members, failures, now);
+  const decided = decide(state.activities, observed, settings, now, limit);
+  return concludePoll(decided, state, settings, now, group.withheld);
 }
 
 /**
@@ -51,6 +55,7 @@ export function decidePoll(
  *
  * @param decided The decision, and the situation that it was made in.
  * @param now When the observation was complete, in milliseconds since the epoch.
+ * @param withheld What is on record of tasks that are not handed out.
  * @throws DecisionInvalid if the decision breaks a law of capacity.ts.
  */
 export function concludePoll(
@@ -58,22 +63,60 @@ export function concludePoll(
   state: PollState,
   settings: PollSettings,
   now: number,
+  withheld?: Withheld,
 ): PollResult {
   const { situation } = decided;
   const fault = brokenLaw(decided.decision, situation);
   if (fault !== undefined)
     throw new DecisionInvalid(`What was decided must not be: ${fault}. Capacity is held.`);
 
-  const rest = planRest(situation, state, settings, now, decided.decision.change);
-  const decision = unlessTooLate(decided.decision, rest);
+  const planned = { ...situation, withheld };
+  let rest = planRest(planned, state, settings, now, decided.decision.change);
+  const recorded = withRecord(decided.decision, withheld, rest, state, situation, now);
+  // There is something to write after all.
+  if (recorded.change && !decided.decision.change) rest = planRest(planned, state, settings, now, true);
+  const decision = unlessTooLate(recorded, rest);
   return {
     decision,
     updateTimeoutSeconds: Math.max(rest.updateTimeoutSeconds, 1),
     again: rest.again,
     next: rest.next,
-    metrics: metricsOf(decision, situation, state, rest, now),
+    metrics: {
+      ...metricsOf(decision, situation, state, rest, now),
+      ...(!rest.again && isWithheld(recorded.withheld ?? undefined, state) && { TasksWithheld: 1 }),
+    },
   };
 }
+
+/** Adds to the last decision of an execution what is to be on record of tasks that are not handed out. */
+function withRecord(
+  decision: Decision,
+  before: Withheld | undefined,
+  { again, seen }: Rest,
+  { activities }: PollState,
+  { members }: Situation,
+  now: number,
+): Decision {
+  if (again) return decision;
+  const seenNow = { inService: members.inService, came: activities.cameInService };
+  const failures = activities.breakerFailures ?? DEFAULT_FAILURES;
+  const withheld = withheldAfter(before, seen, seenNow, failures, now);
+  if (withheld === undefined && before === undefined) return decision;
+  return { ...decision, change: true, withheld: withheld ?? null };
+}
+
+const isWithheld = (withheld: Withheld | undefined, { activities }: PollState) =>
+  withheld !== undefined && withheld.unused >= (activities.breakerFailures ?? DEFAULT_FAILURES);
+
+/** The default of `breaker.failures`. */
+const DEFAULT_FAILURES = 3;
+
+/** Adds the counts of a poll to what the polls before it have seen. */
+const seeCounts = (
+  { seen }: PollState['poll'],
+  { unclaimed, running }: Pick<Situation, 'unclaimed' | 'running'>,
+  { members, withheld }: Pick<Situation, 'members'> & { withheld?: Withheld | undefined },
+) => see(seen ?? seenBefore(withheld), { unclaimed, running, inService: members.inService });
 
 /** The rest of an execution after a poll that got its counts. */
 interface Rest extends Pick<Pace, 'updateTimeoutSeconds' | 'again'> {
@@ -93,17 +136,19 @@ interface Rest extends Pick<Pace, 'updateTimeoutSeconds' | 'again'> {
  * @param write Whether Update Group comes before the next poll.
  */
 export function planRest(
-  situation: Pick<Situation, 'unclaimed' | 'running' | 'desired' | 'members' | 'minReplicas'>,
+  situation: Pick<Situation, 'unclaimed' | 'running' | 'desired' | 'members' | 'minReplicas'> & {
+    withheld?: Withheld | undefined;
+  },
   { poll, activities }: PollState,
   settings: Omit<PollSettings, 'capacity' | 'onDemandPercentage'>,
   now: number,
   write: boolean,
 ): Rest {
-  const { unclaimed, running, members } = situation;
+  const { members } = situation;
   const idleSeconds = secondsIdle(situation, activities.lastAt, now);
   const interval = pollInterval(idleSeconds, settings);
   const { updateTimeoutSeconds, again, next } = pace(timesOf(poll, settings), interval, now, { write });
-  const { seen, claimedNow } = see(poll.seen, { unclaimed, running, inService: members.inService });
+  const { seen, claimedNow } = seeCounts(poll, situation, situation);
   return {
     updateTimeoutSeconds,
     again,

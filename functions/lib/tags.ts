@@ -7,5 +7,8 @@ export const PAUSED_TAG = 'circleci-runners:paused';
 /** The tag of a group that buys On-Demand capacity because Spot capacity is short; without it, somebody else has said so. */
 export const FALLBACK_TAG = 'circleci-runners:on-demand-for';
 
+/** The tag of a group whose runners are idle while tasks wait; withheld.ts says what it holds. */
+export const WITHHELD_TAG = 'circleci-runners:tasks-withheld';
+
 /** The tag of an instance that is to leave as soon as no job runs on it; userdata/watch.sh looks for it. */
 export const RECYCLE_TAG = 'circleci-runners:recycle';

@@ -71,8 +71,8 @@ export const OF_THE_WORLD: Fault[] = [
   {
     name: 'runners come into service and take no task',
     begin: launches({ deafRunners: [ALWAYS] }),
-    rings: 'Starving',
-    late: 'tasks have to wait for 15 minutes',
+    rings: 'Tasks Not Handed Out',
+    late: 'the next canary may be 30 minutes away',
     idlers: true,
   },
   {

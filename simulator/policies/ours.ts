@@ -12,6 +12,7 @@ import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
 import { FALLBACK_SECONDS } from '../../functions/lib/spot.ts';
 import { changesOfDemand } from '../../functions/lib/warm-pool.ts';
+import type { Withheld } from '../../functions/lib/withheld.ts';
 import type { SandboxSettings } from '../../sandbox/fleet.ts';
 import type { ScalingActivities } from '../../sandbox/group/activities.ts';
 import { leavesAfter } from '../../sandbox/group/runners.ts';
@@ -83,10 +84,19 @@ class Executions implements Polls {
     this.#inForce = capacityOf(settings);
     this.#state = {
       poll: firstPoll(startsAt),
-      activities: { lastAt: null, failedLaunches: 0, cameInService: 0, breaker: { open: false } },
+      activities: {
+        lastAt: null,
+        breakerFailures: settings.breaker.failures,
+        failedLaunches: 0,
+        cameInService: 0,
+        breaker: { open: false },
+      },
     };
     this.#pollSettings = this.#settingsOf(startsAt);
   }
+
+  /** The tag of the group, as functions/lib/withheld.ts has it. */
+  #withheld: Withheld | undefined = undefined;
 
   get at(): number {
     return this.#at;
@@ -109,8 +119,12 @@ class Executions implements Polls {
     const observed = this.#observe(observation);
     const { decision, again, next } = decidePoll(this.#state, observed, this.#pollSettings, now);
     this.#handOn(again, next);
-    const { desired, launchProcess, onDemandPercentage, warmPoolSize } = decision;
-    const until = this.#until(now, observation.activities);
+    const { desired, launchProcess, onDemandPercentage, warmPoolSize, withheld } = decision;
+    if (withheld !== undefined) this.#withheld = withheld ?? undefined;
+    const { unclaimed, running, members } = observation;
+    // What all polls of an execution see decides whether tasks are withheld, so none of them is skipped.
+    const watched = this.#withheld !== undefined || (unclaimed > 0 && members.inService > running);
+    const until = watched ? observation.now : this.#until(now, observation.activities);
     return { desired, launchProcess, onDemandPercentage, warmPoolSize, until };
   }
 
@@ -188,6 +202,7 @@ class Executions implements Polls {
       launchProcess: { suspended, byBreaker: suspended },
       paused: 'false',
     };
+    if (this.#withheld !== undefined) group.withheld = this.#withheld;
     if (spot !== undefined) {
       const byFallback = onDemandPercentage !== this.#onDemandPercentage;
       group.purchase = { onDemandPercentage, byFallback };
@@ -225,11 +240,12 @@ class Executions implements Polls {
     const lastAt = lastActivityAt(group);
     const { activities } = this.#state;
     const before = activities.lastAt === lastAt ? activities : { ...activities, lastAt };
-    if (group.version === this.#read && now < this.#readUntil) return before;
+    const watched = this.#withheld !== undefined;
+    if (group.version === this.#read && now < this.#readUntil && !watched) return before;
     this.#read = group.version;
     this.#readUntil = Number.POSITIVE_INFINITY;
     // As long as launches succeed, only the size of an automatic warm pool depends on more of them.
-    if (!group.hasFailures && !this.#warmPoolAuto) return before;
+    if (!group.hasFailures && !this.#warmPoolAuto && !watched) return before;
     const { breaker } = this.#settings;
     const record = group.record(this.#warmPoolAuto);
     if (this.#warmPoolAuto) this.#readUntil = changesOfDemand(record.launches, now);

@@ -105,17 +105,27 @@ describe('see', () => {
     ],
   )('$case', ({ polls, claimed, claimedNow, waiting }) => {
     const counts = polls.map(([unclaimed, running]) => ({ unclaimed, running }));
-    expect(seen(counts)).toEqual({ ...counts.at(-1), claimed, claimedNow, waiting, idle: false });
+    // No instance is in service, at any poll.
+    const nobody = { idle: false, idlePolls: 0 };
+    expect(seen(counts)).toEqual({ ...counts.at(-1), claimed, claimedNow, waiting, ...nobody });
   });
 
   it.each([
-    { case: 'more in service than tasks running, at every poll', inService: [3, 2, 2], idle: true },
-    { case: 'no more than tasks running, at one of them', inService: [3, 1, 2], idle: false },
-    { case: 'no more than tasks running, at the last', inService: [3, 3, 1], idle: false },
-    { case: 'none in service, at the first', inService: [0, 2, 2], idle: false },
-  ])('instances are idle if there are $case: $idle', ({ inService, idle }) => {
-    const polls = inService.map((inService) => ({ unclaimed: 1, running: 1, inService }));
-    expect(seen(polls).idle).toBe(idle);
+    { case: 'more in service than tasks running, at every poll', inService: [3, 2, 2], idle: true, polls: 3 },
+    {
+      case: 'no more than tasks running, at one of them',
+      inService: [3, 1, 2],
+      idle: false,
+      polls: undefined,
+    },
+    { case: 'no more than tasks running, at the last', inService: [3, 3, 1], idle: false, polls: undefined },
+    { case: 'no more than tasks running, at the first', inService: [1, 3, 3], idle: false, polls: undefined },
+    { case: 'none in service, at the first', inService: [0, 2, 2], idle: false, polls: 2 },
+    { case: 'none in service, in the end', inService: [2, 0, 0], idle: false, polls: 1 },
+  ])('instances are idle if there are $case: $idle, at $polls polls', ({ inService, idle, polls }) => {
+    const counts = inService.map((inService) => ({ unclaimed: 1, running: 1, inService }));
+    expect(seen(counts)).toMatchObject({ idle });
+    expect(seen(counts).idlePolls).toBe(polls);
   });
 });
 

@@ -72,6 +72,7 @@ describe('Describe Activities', () => {
   it('says that nothing has ever happened to a new group', async () => {
     expect(await described()).toEqual({
       lastAt: null,
+      breakerFailures: 3,
       failedLaunches: 0,
       cameInService: 0,
       breaker: { open: false },
@@ -86,6 +87,7 @@ describe('Describe Activities', () => {
     failed(-10);
     expect(await described()).toEqual({
       lastAt: secondsIn(-10),
+      breakerFailures: 3,
       failedLaunches: 1,
       cameInService: 2,
       breaker: { open: false },
@@ -98,6 +100,7 @@ describe('Describe Activities', () => {
     failed(-30, 'Authentication Failure');
     expect(await described()).toEqual({
       lastAt: secondsIn(-30),
+      breakerFailures: 3,
       failedLaunches: 1,
       cameInService: 0,
       breaker: {

@@ -63,6 +63,14 @@ const OF_FLEET = [
     bad: 'any',
   },
   {
+    kind: 'TasksWithheld',
+    heading: 'Tasks Not Handed Out',
+    metric: 'TasksWithheld',
+    statistic: 'Maximum',
+    minutes: [1, 3],
+    bad: 'any',
+  },
+  {
     kind: 'ZoneUnusable',
     heading: 'Zone Unusable',
     metric: 'PlacementRefusals',

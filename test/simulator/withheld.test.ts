@@ -1,0 +1,88 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Faults, NO_FAULTS } from '../../sandbox/group/faults.ts';
+import type { Job } from '../../sandbox/trace.ts';
+import { policyOf } from '../../simulator/peers.ts';
+import type { OursSettings } from '../../simulator/policies/ours.ts';
+import { replay } from '../../simulator/replay.ts';
+import { WORLD } from '../../simulator/world.ts';
+import { choices, ours } from './choices.ts';
+import { traces } from './generated-traces.ts';
+
+const HOUR = 3_600;
+const FAILURES = 3;
+
+const run = (settings: Partial<OursSettings>, jobs: Job[], faults: Partial<Faults>) =>
+  replay(jobs, policyOf(ours(settings)), WORLD, { faults: { ...NO_FAULTS, ...faults } });
+
+/** How many canaries fit into so many seconds: 2, 4, 8, 16 and then 30 minutes apart. */
+function canariesIn(seconds: number): number {
+  let canaries = 0;
+  for (let at = 0; at < seconds; canaries += 1) at += Math.min(120 * 2 ** canaries, 1_800);
+  return canaries;
+}
+
+describe('while CircleCI hands out no tasks', () => {
+  it('launches that run nothing are bounded, whatever the demand, and every job runs afterwards', () => {
+    const settings = fc.record({
+      maxReplicas: fc.integer({ min: 1, max: 20 }),
+      pollInterval: fc.constantFrom(1, 5, 10),
+      // Two polls at least must see a runner idle.
+      idleTimeout: fc.constantFrom(30, 60, 150, 300, 900),
+    });
+    fc.assert(
+      fc.property(settings, traces, fc.integer({ min: 1, max: 6 }), (settings, jobs, hours) => {
+        const last = jobs.at(-1)?.queuedAt ?? 0;
+        const until = last + hours * HOUR;
+        const result = run(settings, jobs, { deafRunners: [{ from: 0, to: until, share: 1 }] });
+        // Runners come before there is enough evidence. If they leave soon, others come in their place meanwhile.
+        const first = (settings.idleTimeout < 150 ? 4 : 2) * Math.max(settings.maxReplicas, FAILURES);
+        expect(result.unusedLaunches).toBeLessThanOrEqual(first + FAILURES + 1 + canariesIn(until));
+        expect(result.startedAt.every(Number.isFinite)).toBe(true);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('ten tasks launch 18 instances in 3 hours, not 250', () => {
+    const jobs = Array.from({ length: 10 }, () => ({ queuedAt: 5, durationSeconds: 300 }));
+    const deafRunners = [{ from: 0, to: 3 * HOUR, share: 1 }];
+    expect(run({ maxReplicas: 20 }, jobs, { deafRunners }).unusedLaunches).toBeLessThanOrEqual(19);
+  });
+});
+
+describe('a healthy fleet', () => {
+  const oursAlone = choices.filter((choice) => choice.name === 'ours');
+
+  it('is never held, whatever its load and its settings are', () => {
+    const faults = fc.record({
+      seed: fc.nat({ max: 1_000 }),
+      spotInterruptions: fc.constantFrom(0, 1),
+      foreignRunners: fc.constantFrom(0, 2),
+      readGap: fc.constantFrom(0, 0.5),
+    });
+    fc.assert(
+      fc.property(oursAlone, traces, faults, (choice, jobs, faults) => {
+        if (!('settings' in choice)) throw new Error('not ours');
+        const given = { ...NO_FAULTS, ...faults };
+        const withFailures = (failures: number) => {
+          const settings = { ...choice.settings, breaker: { ...choice.settings.breaker, failures } };
+          return replay(jobs, policyOf(ours(settings)), WORLD, { faults: given });
+        };
+        const held = withFailures(FAILURES);
+        const free = withFailures(1_000);
+        expect({ ...held, pollsMade: 0 }).toEqual({ ...free, pollsMade: 0 });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('is not held although no claim is seen, because as many tasks come as end', () => {
+    // One job a minute, each of 5 minutes: at every poll there are as many as before.
+    const jobs = Array.from({ length: 240 }, (_, number) => ({
+      queuedAt: 60 * number + 1,
+      durationSeconds: 300,
+    }));
+    expect(run({ pollInterval: 60 }, jobs, {}).unusedLaunches).toBe(0);
+  });
+});
