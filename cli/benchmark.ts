@@ -27,7 +27,7 @@ const PAGE = 'docs/benchmark.md';
 const define = ({ terminal }: Shell) =>
   new Command('npm run benchmark --')
     .description(
-      'Replays generated traces, and the CSV traces of a folder, under every policy with its settings. Replays one trace with faults. Writes the tables to a page. Takes a few minutes.',
+      'Replays generated traces, and the CSV traces of a folder, under every policy with its settings. Replays one trace with faults. Writes the tables to a page. Takes about a minute.',
     )
     .option('--traces <dir>', `folder of traces (default: ${TRACES}, if it exists)`)
     .option('--only <names>', 'names of traces, or faults, separated by commas (default: all)')

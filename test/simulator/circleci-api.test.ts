@@ -39,14 +39,14 @@ beforeEach(async () => {
   api = new CircleCiApi(options);
 });
 
-describe('CircleCI is asked', () => {
-  it('for all pages of a list', async () => {
+describe('the client of the CircleCI API', () => {
+  it('reads all pages of a list', async () => {
     const jobs = await api.all('/workflow/w/job', z.object({ job_number: z.number() }));
     expect(jobs).toEqual([{ job_number: 1 }, { job_number: 2 }, { job_number: 3 }]);
     expect(api.requests).toBe(2);
   });
 
-  it('again and again, and waits twice as long each time, until it is given up', async () => {
+  it('retries with doubled waits, and gives up after the last attempt', async () => {
     stub.fault = () => ({ status: 503, body: 'down' });
     const error = await failure(api.ask(JOB, Job));
     expect(error.name).toBe('CircleCiFailed');
@@ -72,7 +72,7 @@ describe('CircleCI is asked', () => {
     expect(waits).toEqual([waited]);
   });
 
-  it('again at the date that a 429 names', async () => {
+  it('waits until the date in a 429', async () => {
     const date = new Date(Date.now() + 90_000).toUTCString();
     stub.fault = (_, times) => (times === 1 ? { status: 429, headers: { 'retry-after': date } } : undefined);
     await api.ask(JOB, Job);
@@ -98,7 +98,7 @@ describe('CircleCI is asked', () => {
     expect(api.requests).toBe(1);
   });
 
-  it('nothing while a 429 holds all back', async () => {
+  it('sends no other request while a 429 delays all', async () => {
     let release = () => {};
     const limited = new CircleCiApi({
       ...options,
@@ -114,13 +114,13 @@ describe('CircleCI is asked', () => {
     expect(await Promise.all([first, second])).toEqual([{ number: 1 }, { number: 2 }]);
   });
 
-  it('by several at once, of which one says that all wait', async () => {
+  it('reports a wait once for several requests', async () => {
     stub.fault = (_, times) => (times === 1 ? { status: 429, headers: { 'retry-after': '60' } } : undefined);
     await Promise.all([1, 2, 3].map((number) => api.ask(`/project/gh/acme/app/job/${number}`, Job)));
     expect(notes).toEqual(['CircleCI allows no more requests (429). Waiting for 60 s.']);
   });
 
-  it('no more once it is ended', async () => {
+  it('sends nothing after the signal has aborted', async () => {
     stub.fault = () => {
       end.abort();
       return 'hang';

@@ -11,7 +11,7 @@ const MONTH = 730 * HOUR;
 const NOTHING = { billedSeconds: 0, spotSeconds: 0, stoppedSeconds: 0, polls: 1, starts: 1, endedAt: MONTH };
 const PRICED = { instanceHour: 0.1, spotShare: 0.3, volumeMonth: 4 };
 
-describe('what a replay costs a month', () => {
+describe('the monthly cost of a replay', () => {
   it.each([
     {
       case: 'an instance that is there all the time, and its volume',
@@ -40,7 +40,7 @@ describe('what a replay costs a month', () => {
       expect(found?.[part as keyof typeof cost]).toBeCloseTo(dollars, 3);
   });
 
-  it('has the scaler in it where that is ours, the more of it the more often it polls', () => {
+  it('includes our scaler, whose cost grows with its polls', () => {
     const scaler = (polls: number) => costOf('ours', { ...NOTHING, polls }, PRICED)?.scaler ?? 0;
     expect(scaler(1)).toBeGreaterThan(3);
     expect(scaler(11)).toBeGreaterThan(2 * scaler(1));
@@ -56,7 +56,7 @@ describe('what a replay costs a month', () => {
     expect(pricedBy(LIST_PRICES, plainFleet(fleet)).volumeMonth).toBeCloseTo(dollars, 6);
   });
 
-  it('is not known where nobody knows the price of the instance type', () => {
+  it('is unknown if the price of the instance type is unknown', () => {
     const priced = pricedBy(LIST_PRICES, plainFleet({ instanceTypes: ['u7i-12tb.224xlarge'] }));
     expect(costOf('circleci-tutorial', NOTHING, priced)).toBeUndefined();
   });
@@ -89,7 +89,7 @@ describe('prices', () => {
     else expect(found).toBeCloseTo(price, 4);
   });
 
-  it('of a file come before those of the list, and the rest stays', () => {
+  it('of a file replace list prices, and all others stay', () => {
     const prices = readPrices(
       file('source: our contract\ninstanceHour: { m7g.large: 0.05 }\nspotShare: 0.25\n'),
     );
@@ -114,7 +114,7 @@ describe('prices', () => {
     expect(() => readPrices(path)).toThrow(path);
   });
 
-  it('of no file cannot be read', () => {
+  it('of a missing file are refused', () => {
     expect(() => readPrices(join(folder, 'none.yaml'))).toThrow('cannot be read');
   });
 });

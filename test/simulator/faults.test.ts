@@ -112,20 +112,20 @@ describe('a fault in a replay, worked out by hand:', () => {
     if (faults.foreignRunners) expect(replayed).toMatchObject({ launches: 1, unusedLaunches: 1 });
   });
 
-  it('a claim between the two reads counts twice in an even second, so an instance too many launches', () => {
+  it('a claim between the two requests of a poll counts twice in an even second, so one instance too many launches', () => {
     // Ready at 93 and claimed at once; polled at 94, 96 and 98, and what is asked for is pending by 97.
     const choice = peer('mro', { pollInterval: 2 });
     expect(run(choice, [job(0)], { readGap: 0.5 })).toMatchObject({ launches: 1 });
     expect(run(choice, [job(0)], { readGap: 6 })).toMatchObject({ launches: 2, unusedLaunches: 1 });
   });
 
-  it('a claim that counts not at all takes no instance away from ours', () => {
+  it('a claim that is not counted terminates no instance of ours', () => {
     // Polled at 95, an odd second: nothing is unclaimed, and nothing is running.
     const replayed = run(ours({ quietPollInterval: 5 }), [job(0, 600)], { readGap: 3 });
     expect(replayed).toMatchObject({ launches: 1, jobsKilled: 0 });
   });
 
-  it('a boot that fails leaves where the instance sees to that, and stands there for hours where nobody does', () => {
+  it('after a failed boot, an instance leaves by itself, or stays for hours under policies without that', () => {
     const jobs = Array.from({ length: 40 }, (_, number) => job(number * 60));
     const faults = { bootFailures: always(0.3) };
     const left = run(peer('mro'), jobs, faults);
@@ -139,7 +139,7 @@ describe('a fault in a replay, worked out by hand:', () => {
 });
 
 describe('the breaker of ours', () => {
-  it('opens in a shortage of capacity, and then asks EC2 for one instance now and then', () => {
+  it('opens in a shortage of capacity, and then requests one instance at a time', () => {
     const jobs = Array.from({ length: 30 }, () => job(60, 300));
     const shortage = { shortages: [{ from: 0, to: 7_200 }] };
     const { refusedLaunches, startedAt, jobsKilled } = run(ours(), jobs, shortage);
@@ -151,7 +151,7 @@ describe('the breaker of ours', () => {
     expect(Math.max(...startedAt)).toBeLessThan(7_200 + 120 + 60 + 2 * 93 + 60);
   });
 
-  it('pays for few boots while all of them fail; without it they are paid for one after the other', () => {
+  it('limits the boots that are paid for while all of them fail', () => {
     const jobs = workingDay(1).slice(0, 60);
     const faults = { bootFailures: [{ from: 0, to: 14_400, share: 1 }] };
     const with_ = run(ours(), jobs, faults);
@@ -165,7 +165,7 @@ describe('Spot instances that EC2 takes back', () => {
   const jobs = Array.from({ length: 60 }, (_, number) => job(number * 120, 900));
   const faults = { spotInterruptions: 1 };
 
-  it('kill jobs, which are run again with unsafeRetries', () => {
+  it('kill jobs, which run again with unsafeRetries', () => {
     const killed = run(ours({ spot }), jobs, faults);
     const retried = run(ours({ spot, unsafeRetries: true }), jobs, faults);
     expect(killed.jobsKilled).toBeGreaterThan(5);
@@ -177,7 +177,7 @@ describe('Spot instances that EC2 takes back', () => {
     expect(retried.spotSeconds).toBeLessThan(retried.billedSeconds);
   });
 
-  it('let a job wait until it is first claimed, however often it is run again', () => {
+  it('do not extend the wait of a job that runs again', () => {
     const policy = policyOf(ours({ spot, unsafeRetries: true }));
     const first = new Map<number, number>();
     let claims = 0;
@@ -190,7 +190,7 @@ describe('Spot instances that EC2 takes back', () => {
     expect(claims).toBeGreaterThan(jobs.length);
   });
 
-  it('are none of a fleet without Spot capacity', () => {
+  it('do not exist in a fleet without Spot capacity', () => {
     expect(run(ours(), jobs, faults)).toMatchObject({ interruptions: 0, spotSeconds: 0, jobsKilled: 0 });
   });
 });
@@ -219,8 +219,8 @@ const anyFaults: fc.Arbitrary<Faults> = fc.record({
   foreignRunners: fc.constantFrom(0, 0, 2),
 });
 
-describe('whatever goes wrong,', () => {
-  it('polls that are passed over would have changed nothing', () => {
+describe('with any faults,', () => {
+  it('skipped polls would have changed nothing', () => {
     fc.assert(
       fc.property(traces, choices, anyFaults, (jobs, choice, faults) => {
         const options = { seriesEvery: 30, faults };
@@ -244,7 +244,7 @@ describe('whatever goes wrong,', () => {
     );
   });
 
-  it('the same seed gives the same bytes, and another one another replay', () => {
+  it('the same seed gives the same bytes, and another seed another replay', () => {
     const jobs = workingDay(2).slice(0, 100);
     const bytes = (seed: number) =>
       JSON.stringify(

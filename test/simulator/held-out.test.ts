@@ -39,7 +39,7 @@ beforeAll(async () => {
   }
 });
 
-describe('what is recommended', () => {
+describe('the result of a search on one trace', () => {
   it.each(traces)("is no worse than CircleCI's tutorial on $name", ({ jobs: read }) => {
     const jobs = tableOf(read());
     const own = oursWith([]);

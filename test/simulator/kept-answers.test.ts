@@ -33,8 +33,8 @@ async function answer(
   return { is, asked };
 }
 
-describe('answers that are kept', () => {
-  it('are asked for once, also by who comes later, and are of the time of who came first', async () => {
+describe('kept answers', () => {
+  it('are requested once, also by a later download, which keeps the period of the first', async () => {
     const first = open();
     expect(existsSync(file)).toBe(false);
     expect(await answer(first, '/job/1', 'one')).toEqual({ is: 'one', asked: true });
@@ -48,7 +48,7 @@ describe('answers that are kept', () => {
     expect(await answer(later, '/job/2')).toEqual({ is: '/job/2', asked: true });
   });
 
-  it('may end in half a line, which is not kept', async () => {
+  it('may end in an incomplete line, which is dropped', async () => {
     await answer(open(), '/job/1');
     appendFileSync(file, '{"path":"/job/2","answer":"\u00FCb');
     expect(await answer(open(), '/job/2')).toEqual({ is: '/job/2', asked: true });
@@ -57,7 +57,7 @@ describe('answers that are kept', () => {
     expect(await answer(whole, '/job/2')).toEqual({ is: '/job/2', asked: false });
   });
 
-  it('may be none yet, with half of the first line or all of it', async () => {
+  it('may be empty, with an incomplete or a complete first line', async () => {
     await answer(open(), '/job/1');
     const [head = ''] = readFileSync(file, 'utf8').split('\n');
     for (const text of [head.slice(0, 20), `${head}\n`]) {
@@ -67,7 +67,7 @@ describe('answers that are kept', () => {
     }
   });
 
-  it('are refused if they are not what is asked for', async () => {
+  it('are refused if they belong to another download', async () => {
     await answer(open(), '/job/1');
     const error = await failure(open().answer('/job/1', z.number(), async () => 1));
     expect(error.message).toBe(`${file}: the answer of /job/1 is damaged. Delete the file.`);

@@ -8,7 +8,7 @@ import { WORLD } from '../../simulator/world.ts';
 import { choices } from './choices.ts';
 import { traces } from './generated-traces.ts';
 
-it('are those of two jobs, worked out by hand', () => {
+it('the lower bounds of two jobs are those computed by hand', () => {
   const jobs = [
     { queuedAt: 0, durationSeconds: 100 },
     { queuedAt: 500, durationSeconds: 20 },
@@ -25,7 +25,7 @@ it('are those of two jobs, worked out by hand', () => {
   expect(reactive?.instanceHours).toBeCloseTo(517 / 3_600, 3);
 });
 
-it('nobody who gives each job a clean machine after it is queued waits less, or pays less', () => {
+it('no policy with a clean machine for each queued job has shorter waits or a lower cost than the clean bound', () => {
   fc.assert(
     fc.property(traces, choices, (jobs, choice) => {
       const policy = policyOf(choice);
@@ -56,7 +56,7 @@ it('nobody who gives each job a clean machine after it is queued waits less, or 
   );
 });
 
-it('reactive is the least that anybody waits on a working day', () => {
+it('no policy that launches for queued jobs has shorter waits on a working day than the reactive bound', () => {
   const jobs = WORKLOADS['working-day'].generate(3);
   const [, , reactive] = lowerBoundsOf(jobs, WORLD);
   for (const name of ['buildkite', 'gitlab', 'webhook', 'circleci-tutorial']) {

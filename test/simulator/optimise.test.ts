@@ -14,7 +14,7 @@ const search = (goal: Goal, more: Partial<Parameters<typeof optimise>[1]> = {}) 
   optimise(MORNING, { world: WORLD, goal, keep: new Set(), oursWith, ...more });
 
 describe('optimise', () => {
-  it('finds the cheapest of all that was tried with which the goal is met', async () => {
+  it('finds the cheapest of the settings tried that meet the goal', async () => {
     const { found, asGiven, tried, met } = await search({ maxWaitP95: 30 });
     expect(met).toBe(true);
     expect(asGiven.outcome.waitSeconds.p95).toBeGreaterThan(30);
@@ -24,7 +24,7 @@ describe('optimise', () => {
     expect(found.outcome.instanceHours).toBe(Math.min(...fit.map(({ outcome }) => outcome.instanceHours)));
   });
 
-  it('finds the shortest wait for no more than the budget', async () => {
+  it('finds the shortest wait within the budget', async () => {
     const budget = 15;
     const { found, tried, met } = await search({ maxCost: budget });
     expect(met).toBe(true);
@@ -36,14 +36,14 @@ describe('optimise', () => {
     );
   });
 
-  it('says so where nothing meets the goal, and comes as near as it can', async () => {
+  it('reports that nothing meets the goal, and comes as close as possible', async () => {
     const { found, tried, met } = await search({ maxWaitP95: 0 });
     expect(met).toBe(false);
     const least = Math.min(...tried.map(({ outcome }) => outcome.waitSeconds.p95));
     expect(found.outcome.waitSeconds.p95).toBe(least);
   });
 
-  it("finds nothing that lets jobs wait longer than under CircleCI's tutorial, or kills one", async () => {
+  it("finds nothing with longer waits than CircleCI's tutorial or with killed jobs", async () => {
     // All settings meet this goal, and the cheapest is a fleet that launches one instance after the other.
     const slow = choosePolicies({ set: ['maxSurge=1', 'pollInterval=15s'] });
     const { found, asGiven, tutorial, met } = await search(
@@ -57,7 +57,7 @@ describe('optimise', () => {
     expect(found.outcome.jobsKilled).toBe(0);
   });
 
-  it("gives CircleCI's tutorial as many instances at most as the fleet has", async () => {
+  it("gives CircleCI's tutorial the fleet's maxReplicas", async () => {
     const small = choosePolicies({ set: ['maxReplicas=3'] });
     const { tutorial } = await search({ maxWaitP95: 60 }, { oursWith: small.oursWith });
     expect(tutorial).toEqual(
@@ -65,7 +65,7 @@ describe('optimise', () => {
     );
   });
 
-  it('leaves alone what is to be kept', async () => {
+  it('does not change settings that it must keep', async () => {
     const keep = new Set(['reuse', 'warmPool']);
     const { tried, found } = await search({ maxWaitP95: 30 }, { keep });
     const keys = new Set(tried.flatMap(({ set }) => set.map((each) => each.split('=')[0])));
@@ -73,14 +73,14 @@ describe('optimise', () => {
     expect(found.set.join()).not.toMatch(/reuse|warmPool/);
   });
 
-  it('passes over settings that the fleet cannot have', async () => {
+  it('skips settings that the fleet cannot have', async () => {
     const refusing = (set: Setting) =>
       set.some((each) => each.startsWith('warmPool')) ? undefined : oursWith(set);
     const { tried } = await search({ maxWaitP95: 30 }, { oursWith: refusing });
     expect(tried.flatMap(({ set }) => set).join()).not.toContain('warmPool');
   });
 
-  it('comes to the same from the same jobs, and counts what it tries', async () => {
+  it('gives the same result for the same jobs, and reports the number of settings tried', async () => {
     const counts: number[] = [];
     const goal = { maxWaitP95: 45 };
     const once = await search(goal, { progress: (tried) => counts.push(tried) });
@@ -99,7 +99,7 @@ describe('part', () => {
     { queuedAt: 250, durationSeconds: 63 },
   ]);
 
-  it('parts the jobs at a whole minute, and lets the rest begin with its own', () => {
+  it('splits the jobs at a whole minute, where the second part starts at its own second 0', () => {
     const parts = part(jobs, WORLD, 0.5);
     expect([...(parts?.training.jobs.queuedAt ?? [])]).toEqual([0, 119]);
     expect([...(parts?.rest.jobs.queuedAt ?? [])]).toEqual([5, 130]);
@@ -108,7 +108,7 @@ describe('part', () => {
     expect(parts?.rest.world).toEqual({ ...WORLD, startsAt: WORLD.startsAt + 120_000 });
   });
 
-  it('finds no parts where one would have no job', () => {
+  it('returns nothing if one part has no jobs', () => {
     expect(part(tableOf([{ queuedAt: 5, durationSeconds: 60 }]), WORLD, 0.5)).toBeUndefined();
     expect(part(jobs, WORLD, 0.1)).toBeUndefined();
   });

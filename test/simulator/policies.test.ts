@@ -119,7 +119,7 @@ describe('the policy', () => {
     expect(waits(trace, run(choice, trace))).toEqual(expected);
   });
 
-  it('cdk-tutorial-2022 kills jobs as soon as nothing waits, and all others kill none', () => {
+  it('cdk-tutorial-2022 kills jobs as soon as none is unclaimed; all others kill none', () => {
     const trace = [...jobs(3, 0, 300), ...jobs(2, 400, 300)];
     const killed = [ours(), ...PEERS.map(({ name }) => peer(name))].map((choice) => ({
       name: choice.name,
@@ -130,13 +130,13 @@ describe('the policy', () => {
     expect(killed.filter(({ killed }) => killed > 0)).toHaveLength(1);
   });
 
-  it('webhook looks whether a job still waits before it launches, unless runners are ephemeral', () => {
+  it('webhook launches only if the job is still queued, unless runners are ephemeral', () => {
     const trace = [...jobs(1), ...jobs(1, 240)];
     const launches = [0, 1].map((ephemeral) => run(peer('webhook', { ephemeral }), trace).launches);
     expect(launches).toEqual([1, 2]);
   });
 
-  it('webhook ends idle runners on the five minutes, and none younger than five minutes', () => {
+  it('webhook terminates idle runners every five minutes, and none younger than five minutes', () => {
     const { endedAt } = run(peer('webhook'), jobs(1, 0, 10));
     // Launched at 30, so five minutes old at 330: the sweep at 600 is the first after that.
     expect(endedAt).toBe(600 + 15);
@@ -151,7 +151,7 @@ describe('the policy', () => {
     },
   );
 
-  it('that nobody knows is refused', () => {
+  it('is refused if its name is unknown', () => {
     expect(() => policyOf(peer('nobody'))).toThrow('no policy nobody');
   });
 });

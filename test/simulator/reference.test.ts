@@ -35,7 +35,7 @@ function outcome(jobs: Jobs, choice: PolicyChoice): Outcome {
   return simulateOne(jobs, choice, WORLD);
 }
 
-describe('an independent reference replay, of the same model and by another hand, is met within 3 %:', () => {
+describe('an independent reference replay of the same model is matched within 3 %:', () => {
   it.for([
     { trace: 'bitcoin_core.csv', policy: 'circleci-tutorial', wait: 121.4, hours: 5_616 },
     { trace: 'bitcoin_core.csv', policy: 'mro', wait: 96.2, hours: 5_531 },
@@ -50,7 +50,7 @@ describe('an independent reference replay, of the same model and by another hand
   });
 });
 
-describe('what the parameters are worth by that reference is met within 5 %:', () => {
+describe('the effect of settings in that reference is matched within 5 %:', () => {
   const warmPool = (size: number) => ({ warmPool: { size } });
   const reuse = (idleTimeout: number) => ({ reuse: 'continuous', idleTimeout });
   it.for([
@@ -73,7 +73,7 @@ describe('what the parameters are worth by that reference is met within 5 %:', (
 });
 
 /** Figures of the replay that met the reference, kept so that a change of it shows wherever the tests run. */
-describe('the figures of generated workloads are as they were when the reference was met:', () => {
+describe('the figures of generated workloads are those that matched the reference:', () => {
   it.each([
     { policy: 'ours', wait: 99.498, hours: 677.988, launches: 7715, unused: 0, killed: 0 },
     { policy: 'circleci-tutorial', wait: 112.692, hours: 690.714, launches: 7956, unused: 241, killed: 0 },
@@ -98,7 +98,7 @@ describe('the figures of generated workloads are as they were when the reference
 });
 
 describe('a generated workload', () => {
-  it.each(Object.entries(WORKLOADS))('%s is the same for the same seed, and in order', (_, { generate }) => {
+  it.each(Object.entries(WORKLOADS))('%s is the same for the same seed, and sorted', (_, { generate }) => {
     const jobs = generate(3);
     expect(generate(3)).toEqual(jobs);
     expect(generate(4)).not.toEqual(jobs);

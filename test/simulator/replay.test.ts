@@ -48,7 +48,7 @@ const worlds: fc.Arbitrary<World> = fc.record({
   tidyUp: fc.constant(3_600),
 });
 
-describe('a replay, worked out by hand:', () => {
+describe('a replay, computed by hand:', () => {
   it.each<{ case: string; jobs: Job[]; policy?: Policy; waits: number[]; billed: number; launches: number }>([
     {
       case: 'a job waits for the poll, the request and the boot, and its instance is paid for from pending to gone',
@@ -184,7 +184,7 @@ describe('a replay, worked out by hand:', () => {
     expect(replayed.requests).toEqual({ ci: 18, aws: 9 + 3 });
   });
 
-  it('counts the idle time of an instance that is taken away', () => {
+  it('counts the idle time of a terminated instance', () => {
     const target = ({ now, unclaimed }: ScalerObservation) => ({
       desired: now < 200 || unclaimed > 0 ? 1 : 0,
       until: 200,
@@ -224,7 +224,7 @@ describe('a replay, worked out by hand:', () => {
     expect(waits(jobs, replayed).map((wait) => Math.round(wait * 10) / 10)).toEqual([93, 91.5, 1.4, 2.5]);
   });
 
-  it('of two idle runners that are reused, the one that has waited least takes the next job', () => {
+  it('with reuse, the runner that became idle last takes the next job', () => {
     const jobs = [job(0, 100), job(0, 140), job(240, 10)];
     const runners: number[] = [];
     replay(jobs, level({ reuse: true }), WORLD, { claimed: (_, instance) => runners.push(instance.number) });
@@ -237,7 +237,7 @@ describe('a replay, worked out by hand:', () => {
   });
 });
 
-describe('whatever the trace, the policy and the world,', () => {
+describe('with any trace, policy and world,', () => {
   interface Claim {
     job: number;
     instance: number;
@@ -271,7 +271,7 @@ describe('whatever the trace, the policy and the world,', () => {
     );
   });
 
-  it('the parts of each wait are at least 0 and add up to it', () => {
+  it('the components of each wait are at least 0 and add up to it', () => {
     fc.assert(
       fc.property(traces, choices, worlds, (jobs, choice, world) => {
         const replayed = replay(jobs, policyOf(choice), world);
@@ -285,7 +285,7 @@ describe('whatever the trace, the policy and the world,', () => {
     );
   });
 
-  it('the hours add up: boots, work, idling, leaving, and what is made for the warm pool', () => {
+  it('the hours add up: boots, work, idle time, leaving, and boots for the warm pool', () => {
     fc.assert(
       fc.property(traces, choices, worlds, (jobs, choice, free) => {
         const policy = policyOf(choice);
@@ -326,7 +326,7 @@ describe('whatever the trace, the policy and the world,', () => {
     );
   });
 
-  it('polls that are passed over would have changed nothing', () => {
+  it('skipped polls would have changed nothing', () => {
     fc.assert(
       fc.property(traces, choices, worlds, (jobs, choice, world) => {
         const options = { seriesEvery: 30 };

@@ -20,22 +20,20 @@ const CHOICES: PolicyChoice[] = [
 const faults = { ...NO_FAULTS, seed: 3, bootFailures: [{ from: 0, to: 3_600, share: 0.5 }] };
 
 describe('replays in threads', () => {
-  it('come to what they come to without, in the order of the tasks', async () => {
+  it('give the same outcomes as without threads, in the order of the tasks', async () => {
     const tasks = CHOICES.map((choice) => ({ kind: 'outcome' as const, jobs, choice, world: WORLD, faults }));
     const outcomes = await inThreads(tasks, () => undefined);
     expect(outcomes).toEqual(CHOICES.map((choice) => simulateOne(jobs, choice, WORLD, { faults })));
   });
 
-  it('keep what a report draws', async () => {
+  it('give the same data for the charts of a report', async () => {
     const tasks = CHOICES.map((choice) => ({ kind: 'samples' as const, jobs, choice, world: WORLD, faults }));
-    const samplesByName = await inThreads(tasks, () => undefined);
+    const samples = await inThreads(tasks, () => undefined);
     const progress = () => undefined;
-    expect(samplesByName).toEqual(
-      CHOICES.map((choice) => samplesOf(jobs, choice, WORLD, { faults, progress })),
-    );
+    expect(samples).toEqual(CHOICES.map((choice) => samplesOf(jobs, choice, WORLD, { faults, progress })));
   });
 
-  it('count the jobs that have ended, of all tasks together', async () => {
+  it('report the number of ended jobs over all tasks', async () => {
     const tasks = CHOICES.map((choice) => ({ kind: 'outcome' as const, jobs, choice, world: WORLD, faults }));
     const counts: number[] = [];
     await inThreads(tasks, (ended) => counts.push(ended));
@@ -43,7 +41,7 @@ describe('replays in threads', () => {
     expect(counts.at(-1)).toBe(jobs.length * tasks.length);
   });
 
-  it('fail as they do without, and the threads go on with other tasks', async () => {
+  it('fail as without threads, and the threads continue with other tasks', async () => {
     const [choice = ours()] = CHOICES;
     const task = { kind: 'outcome' as const, jobs, choice, world: WORLD, faults: NO_FAULTS };
     const never = { ...task, choice: { name: 'mro', parameters: {}, maxReplicas: 0 } };

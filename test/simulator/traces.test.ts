@@ -75,7 +75,7 @@ const USAGE =
   'ORGANIZATION_ID,VCS_BRANCH,JOB_RUN_QUEUED_AT,JOB_RUN_STARTED_AT,JOB_RUN_STOPPED_AT,JOB_BUILD_STATUS';
 const usage = ({ queued, started, stopped }: Times) => `o,"a,""b""",${queued},${started},${stopped},success`;
 
-describe('an export of jobs is known by its keys:', () => {
+describe('an export of jobs is recognised by its keys:', () => {
   it.each([
     { case: 'seconds', text: 'queued_at_s,duration_s\n0,120\n3600.5,30\n', form: 'seconds' },
     {
@@ -114,7 +114,7 @@ describe('an export of jobs is known by its keys:', () => {
     expect(loadTrace(file(text))).toEqual({ jobs: JOBS, form, ...calendar, leftOut: [] });
   });
 
-  it('CircleCI Insights, with a caution, for it does not say when jobs were queued', () => {
+  it('CircleCI Insights, with a warning that it lacks the time at which jobs were queued', () => {
     const trace = loadTrace(file(json({ items: [insights(AT), insights(LATER)], next_page_token: null })));
     expect(trace.jobs).toEqual([
       { queuedAt: 0, durationSeconds: 120 },
@@ -123,7 +123,7 @@ describe('an export of jobs is known by its keys:', () => {
     expect(trace.caution).toContain('as if queued when it started');
   });
 
-  it('times of the usage export are UTC, with a blank as well', () => {
+  it('times of the usage export are UTC, also with a blank', () => {
     const row = 'o,main,2026-01-05 08:00:00,2026-01-05 08:01:00.25,2026-01-05T08:03:00.25,success';
     expect(loadTrace(file(`${USAGE}\n${row}\n${usage(LATER)}\n`)).jobs).toEqual(JOBS);
   });
@@ -133,7 +133,7 @@ describe('an export of jobs is known by its keys:', () => {
     expect(jobs).toEqual([JOBS[0], JOBS[0], JOBS[0]]);
   });
 
-  it('a job that started before it was queued, by another clock, was queued when it started', () => {
+  it('a job that started before it was queued counts as queued at its start', () => {
     const early = { ...AT, queued: '2026-01-05T08:01:02Z' };
     expect(loadTrace(file(json([github(early), github(LATER)]))).jobs[1]?.queuedAt).toBe(3_540.5);
   });
@@ -178,7 +178,7 @@ describe('nothing is dropped silently:', () => {
   });
 });
 
-describe('a file that cannot be used is refused by its place:', () => {
+describe('an unusable file is refused with the place of the fault:', () => {
   it.each([
     {
       case: 'a time that is none',
@@ -247,7 +247,7 @@ describe('a file that cannot be used is refused by its place:', () => {
     expect(() => loadTrace(file(json(Array(8).fill(bad))))).toThrow('... and 3 more');
   });
 
-  it('that is not there', () => {
+  it('a missing file', () => {
     expect(() => loadTrace('/nowhere.json')).toThrow('/nowhere.json cannot be read');
   });
 });

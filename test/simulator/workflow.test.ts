@@ -9,8 +9,8 @@ import { WORLD } from '../../simulator/world.ts';
 import { ours } from './choices.ts';
 
 /**
- * The replay of ours and the real state machine come to the same figures, to the last digit shown: a millisecond
- * of a wait, and a thousandth of an hour.
+ * The replay of ours and the real state machine give the same figures, to the last digit shown: a millisecond of a wait,
+ * and a thousandth of an hour.
  */
 it.each<Example>([
   { workload: 'working-day', hours: 0.4 },
@@ -75,12 +75,12 @@ it.each<Example>([
     hours: 0.5,
     faults: { deafRunners: [{ from: 0, to: 1_800, share: 0.3 }], foreignRunners: 1 },
   },
-])('ours is replayed as the workflow does it: $workload $settings $faults', async (example) => {
+])('the replay and the workflow give the same figures: $workload $settings $faults', async (example) => {
   const { replayed, real } = await both(example);
   expect(replayed).toMatchObject(real);
 });
 
-it('instances that stay are paid for to the end of the last minute by the workflow, and not by the replay', async () => {
+it('the workflow bills instances that stay to the end of the last minute, and the replay does not', async () => {
   const minReplicas = 3;
   const settings = { minReplicas, idleTimeout: 61 };
   const { replayed, real } = await both({ workload: 'working-day', hours: 0.3, settings, boot: 41.5 });

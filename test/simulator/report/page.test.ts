@@ -54,7 +54,7 @@ describe('the data of a report', () => {
     expect(data.recommendation.headline).toContain(`jobs wait ${alone?.waitSeconds.mean.toFixed(1)} s`);
   });
 
-  it('has each setting at a few values, none of them what the fleet has anyway', async () => {
+  it('has each setting with a few values, without the current ones', async () => {
     const own = find('ours');
     const settings = new Set(data.settings.map(({ setting }) => setting));
     expect([...settings]).toEqual([
@@ -118,7 +118,7 @@ describe('the page of a report', () => {
     expect(page(await reportOf(), await bundleAssets()) === page(data, assets)).toBe(true);
   });
 
-  it('is text everywhere, whatever a trace is called', () => {
+  it('escapes the name of a trace everywhere', () => {
     const source = '</script><script>alert(1)</script>"\'<!--&.csv';
     const evil = page({ ...data, trace: { ...data.trace, source } }, assets);
     const calm = page(data, assets);
@@ -128,7 +128,7 @@ describe('the page of a report', () => {
     expect(JSON.parse(json).trace.source).toBe(source);
   });
 
-  it('runs its own script alone, and may load nothing', () => {
+  it('runs only its own script, and loads nothing', () => {
     const html = page(data, assets);
     const [, policy = ''] = /Content-Security-Policy" content="([^"]+)"/.exec(html) ?? [];
     const [, script = ''] = /<script>(.*?)<\/script>/s.exec(html) ?? [];
@@ -139,7 +139,7 @@ describe('the page of a report', () => {
     expect(markup.match(/<(link|img|iframe)|\ssrc=|@import|url\(/g)).toBe(null);
   });
 
-  it('has every figure of every policy and setting in tables that say what is what', () => {
+  it('has every figure of every policy and setting in tables with headings', () => {
     const html = page(data, assets);
     const heads = [
       ...data.rows.map(({ name }) => name),
@@ -151,7 +151,7 @@ describe('the page of a report', () => {
     expect(html.includes(`<td data-value="${find('vela')?.wait.p99}">`)).toBe(true);
   });
 
-  it('says what was left out, how it was made, and what a replay cannot say', () => {
+  it('says what was left out, which command wrote it, and what a replay cannot show', () => {
     const html = page(data, assets);
     const said = [
       'Left out: 2 jobs without an end',
@@ -193,7 +193,7 @@ describe('the colours', () => {
     return (light + 0.05) / (dark + 0.05);
   }
 
-  it.each(themes)('of text can be read: $theme', ({ colours }) => {
+  it.each(themes)('of text have enough contrast: $theme', ({ colours }) => {
     for (const text of ['text', 'muted', 'focus', 'ours', 'recommended'])
       for (const ground of ['page', 'card'])
         expect({ text, ground, enough: contrast(colours.get(text), colours.get(ground)) >= 4.5 }).toEqual({
@@ -203,7 +203,7 @@ describe('the colours', () => {
         });
   });
 
-  it.each(themes)('of charts stand out: $theme', ({ colours }) => {
+  it.each(themes)('of charts have enough contrast: $theme', ({ colours }) => {
     const subdued = new Set(['page', 'card', 'line']);
     const faint = [...colours].filter(
       ([name, hex]) => !subdued.has(name) && contrast(hex, colours.get('card')) < 3,

@@ -20,7 +20,7 @@ describe('labels', () => {
     });
   }
 
-  it('are right of a point that is alone, on its height', () => {
+  it('are to the right of a single point', () => {
     expect(crowded([{ x: 100, y: 100, width: 10, height: 12 }], 80)).toEqual([
       { x: 116, y: 100, width: 80, height: 12 },
     ]);
@@ -50,7 +50,7 @@ describe('labels', () => {
     );
   });
 
-  it('make room for themselves when they are placed again', () => {
+  it('ignore their former place when they are placed again', () => {
     const point = { x: 100, y: 100, width: 10, height: 12 };
     const label = { x: 116, y: 100, width: 80, height: 12 };
     const place = labelPlacer(WIDTH, HEIGHT, () => [point]);
@@ -58,7 +58,7 @@ describe('labels', () => {
   });
 });
 
-describe('what is shown of the time', () => {
+describe('the visible part of the time axis', () => {
   it.each([
     ['half of it, zoomed in', zoomed(ALL, 1 / 2), { from: 0.25, to: 0.75 }],
     ['all of it, however far it is zoomed out', zoomed({ from: 0.7, to: 0.9 }, 100), ALL],
@@ -70,7 +70,7 @@ describe('what is shown of the time', () => {
     expect(to).toBeCloseTo(expected.to);
   });
 
-  it('is never nothing, and never beyond the ends', () => {
+  it('is never empty, and never beyond the ends', () => {
     const presses = fc.array(fc.constantFrom('in', 'out', 'earlier', 'later'), { maxLength: 40 });
     fc.assert(
       fc.property(presses, (all) => {

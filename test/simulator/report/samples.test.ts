@@ -32,7 +32,7 @@ describe('thin', () => {
     });
   });
 
-  it('keeps of each stretch of many the least and the most, in their order', () => {
+  it('keeps the lowest and the highest value of each stretch, in order', () => {
     const { everySeconds, thinned, running } = thin(counted([5, 9, 1, 2, 2, 2, 0, 7, 3]), 6);
     expect({ everySeconds, thinned, running }).toEqual({
       everySeconds: 7.5,
@@ -41,7 +41,7 @@ describe('thin', () => {
     });
   });
 
-  it('loses no peak, makes none up, and has never more points than asked for', () => {
+  it('loses no peak, adds none, and never exceeds the number of points', () => {
     const counts = fc.array(fc.nat(100), { minLength: 1, maxLength: 200 });
     fc.assert(
       fc.property(counts, fc.integer({ min: 2, max: 50 }), (all, most) => {
@@ -55,18 +55,18 @@ describe('thin', () => {
   });
 });
 
-describe('the stretches of time', () => {
-  it('are all of a short trace', () => {
+describe('the periods of a report', () => {
+  it('are the whole of a short trace', () => {
     expect(stretchesOf(MORNING).map(({ name }) => name)).toEqual(['whole trace']);
   });
 
-  it('are all of a long trace, and the day with most work', () => {
+  it('are the whole of a long trace, and its busiest day', () => {
     const job = (day: number, durationSeconds: number) => ({ queuedAt: day * DAY + 60, durationSeconds });
     const stretches = stretchesOf(tableOf([job(0, 50), job(2, 40), job(2, 40), job(5, 70)]));
     expect(stretches.slice(1)).toEqual([{ name: 'day 3, the busiest', from: 2 * DAY, until: 3 * DAY }]);
   });
 
-  it('have their samples in what is drawn', () => {
+  it('each have samples', () => {
     const jobs = tableOf([
       { queuedAt: 0, durationSeconds: 60 },
       { queuedAt: 3 * DAY + 600, durationSeconds: 6_000 },
@@ -82,8 +82,8 @@ describe('the stretches of time', () => {
   });
 });
 
-describe('the waits that are drawn', () => {
-  it('are those of the outcome, for every share that both have', () => {
+describe('the waits of the chart', () => {
+  it('are those of the outcome, for every share in both', () => {
     const { waits } = samplesOf(MORNING, MRO, WORLD, { faults: NO_FAULTS, progress: () => undefined });
     const { waitSeconds } = simulateOne(MORNING, MRO, WORLD);
     const at = (share: number) => waits[WAIT_SHARES.indexOf(share)];
