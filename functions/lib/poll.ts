@@ -72,7 +72,7 @@ export function concludePoll(
 
   const planned = { ...situation, withheld };
   let rest = planRest(planned, state, settings, now, decided.decision.change);
-  const recorded = withRecord(decided.decision, withheld, rest, state, situation, now);
+  const recorded = withRecord(decided.decision, withheld, rest, state, now);
   // There is something to write after all.
   if (recorded.change && !decided.decision.change) rest = planRest(planned, state, settings, now, true);
   const decision = unlessTooLate(recorded, rest);
@@ -94,13 +94,11 @@ function withRecord(
   before: Withheld | undefined,
   { again, seen }: Rest,
   { activities }: PollState,
-  { members }: Situation,
   now: number,
 ): Decision {
   if (again) return decision;
-  const seenNow = { inService: members.inService, came: activities.cameInService };
   const failures = activities.breakerFailures ?? DEFAULT_FAILURES;
-  const withheld = withheldAfter(before, seen, seenNow, failures, now);
+  const withheld = withheldAfter(before, seen, activities.cameInService, failures, now);
   if (withheld === undefined && before === undefined) return decision;
   return { ...decision, change: true, withheld: withheld ?? null };
 }

@@ -24,7 +24,6 @@ export interface Withheld {
 
 const FIRST_CANARY_SECONDS = 120;
 const LAST_CANARY_SECONDS = 1_800;
-const EXECUTION_SECONDS = 60;
 
 /** What the polls have seen before the first one of an execution: the counts of the last execution, if they are on record. */
 export const seenBefore = (withheld: Withheld | undefined): Seen | undefined =>
@@ -65,36 +64,35 @@ const restOf = ({ canaries }: Withheld) =>
 
 /**
  * What is on record after an execution. It begins when tasks waited at every poll of an execution, members in service
- * were idle at two or more of them and never all busy, and no task was claimed. A healthy runner claims within seconds. It ends with the first
- * claim, and when no task waits.
+ * were idle at two or more of them and never all busy, and no task was claimed. From then on, each launch that comes
+ * into service without a claim counts: a healthy runner claims within seconds. Idle members do not count, because a
+ * runner that has finished its task is in service until its instance has left. The record ends with the first claim,
+ * and when no task waits.
  *
  * @param seen What all polls of the execution have seen.
- * @param inService Members in service now.
  * @param came Launches that came into service in the minute before the execution.
+ * @param now Milliseconds since the epoch.
  */
 export function withheldAfter(
   before: Withheld | undefined,
   seen: Seen,
-  { inService, came }: { inService: number; came: number },
+  came: number,
   failures: number,
   now: number,
 ): Withheld | undefined {
   if (!seen.waiting || seen.claimed > 0) return undefined;
   const at = Math.floor(now / 1_000);
   const { unclaimed, running } = seen;
-  const idle = Math.max(inService - running, 0);
   if (before === undefined) {
     // One poll may see a runner that is about to claim.
     if ((seen.idlePolls ?? 0) < 2) return undefined;
-    return { since: at, unused: Math.max(idle, 1), canaries: 0, lastAt: at, unclaimed, running };
+    return { since: at, unused: 0, canaries: 0, lastAt: at, unclaimed, running };
   }
-  // Those that came in the minute of the first execution were idle at its end, and are counted already.
-  const counted = at - before.since < 2 * EXECUTION_SECONDS ? 0 : came;
   return {
     since: before.since,
-    unused: Math.max(before.unused + counted, idle),
-    canaries: before.canaries + (before.unused >= failures ? counted : 0),
-    lastAt: counted > 0 ? at : before.lastAt,
+    unused: before.unused + came,
+    canaries: before.canaries + (before.unused >= failures ? came : 0),
+    lastAt: came > 0 ? at : before.lastAt,
     unclaimed,
     running,
   };

@@ -63,17 +63,14 @@ describe('withheldLimit', () => {
 });
 
 describe('withheldAfter', () => {
-  const EXECUTION = { inService: 4, came: 0 };
-  const recorded = (
-    before: Withheld | undefined,
-    seen: Partial<Seen> = {},
-    execution: Partial<typeof EXECUTION> = {},
-  ) => withheldAfter(before, { ...SEEN, ...seen }, { ...EXECUTION, ...execution }, 3, NOW * 1_000);
+  const recorded = (before: Withheld | undefined, seen: Partial<Seen> = {}, came = 0) =>
+    withheldAfter(before, { ...SEEN, ...seen }, came, 3, NOW * 1_000);
 
-  it('begins with the runners that were idle through a whole execution', () => {
-    expect(recorded(undefined, { running: 1 })).toEqual({
+  it('begins with an execution in which runners were idle, and counts nothing yet', () => {
+    // They may have finished a task, and be about to leave.
+    expect(recorded(undefined, { running: 1 }, 5)).toEqual({
       since: NOW,
-      unused: 3,
+      unused: 0,
       canaries: 0,
       lastAt: NOW,
       unclaimed: 10,
@@ -91,7 +88,7 @@ describe('withheldAfter', () => {
   });
 
   it('begins with runners that were idle for two polls and have left', () => {
-    expect(recorded(undefined, { idle: false, idlePolls: 2 }, { inService: 0 })).toMatchObject({ unused: 1 });
+    expect(recorded(undefined, { idle: false, idlePolls: 2 })).toMatchObject({ unused: 0 });
   });
 
   it.each([
@@ -102,26 +99,25 @@ describe('withheldAfter', () => {
   });
 
   it('counts launches that came into service since, and as canaries those that were held to', () => {
-    expect(recorded(RECORD, {}, { came: 1, inService: 1 })).toEqual({
+    expect(recorded(RECORD, {}, 1)).toEqual({
       ...RECORD,
       unused: 11,
       canaries: 1,
       lastAt: NOW,
     });
-    expect(recorded({ ...RECORD, unused: 2 }, {}, { came: 1, inService: 1 })).toMatchObject({
+    expect(recorded({ ...RECORD, unused: 2 }, {}, 1)).toMatchObject({
       unused: 3,
       canaries: 0,
       lastAt: NOW,
     });
   });
 
-  it('counts those of its first minute once', () => {
-    const first = { ...RECORD, since: NOW - 60, lastAt: NOW - 60 };
-    expect(recorded(first, {}, { came: 4 })).toEqual(first);
+  it('stays as it is while nothing comes into service', () => {
+    expect(recorded(RECORD)).toEqual(RECORD);
   });
 
   it('goes on while nothing is in service, with the counts of the last poll', () => {
-    expect(recorded(RECORD, { idle: false, unclaimed: 12 }, { inService: 0 })).toEqual({
+    expect(recorded(RECORD, { idle: false, unclaimed: 12 })).toEqual({
       ...RECORD,
       unclaimed: 12,
     });

@@ -218,7 +218,7 @@ describe('with the keyboard', () => {
     await page.locator('#plane-wait').selectOption('p99');
     await drawn(page);
     expect((await page.locator('#plane-chart svg').innerHTML()) === mean).toBe(false);
-    await page.getByLabel(/only near ours/).press('Space');
+    await page.getByLabel(/only from half to twice the cost of ours/).press('Space');
     await drawn(page);
     expect((await texts()).join()).not.toContain('lower bound: reactive');
     await close();
