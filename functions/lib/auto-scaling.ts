@@ -65,7 +65,8 @@ export async function describeGroup(autoScaling: AutoScalingClient, groupName: s
     if (!LifecycleState.startsWith('Warmed')) members[memberKind(LifecycleState)] += 1;
   }
   const suspended = SuspendedProcesses.find(({ ProcessName }) => ProcessName === LAUNCH);
-  const byAws = suspended?.SuspensionReason !== undefined && !BY_USER.test(suspended.SuspensionReason);
+  const reason = suspended?.SuspensionReason ?? '';
+  const byAws = reason !== '' && !BY_USER.test(reason);
   const launchProcess = {
     suspended: suspended !== undefined,
     byBreaker: Tags.some(({ Key }) => Key === LAUNCH_SUSPENDED_TAG),

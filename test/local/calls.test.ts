@@ -12,6 +12,7 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { deployedSettings, readerOf } from '../support/inputs.ts';
 import { address } from '../support/serve.ts';
 import { startMoto } from './moto.ts';
 
@@ -108,7 +109,9 @@ async function group() {
   };
 }
 
-const about = { fleet: 'calls', execution: 'e-1' };
+const about = { fleet: 'calls', execution: 'e-1', settings: { version: 1 } };
+/** The settings of the fleet; moto has no parameter of it. */
+const deployed = { settings: readerOf(() => deployedSettings({ groupName: GROUP })) };
 const poll = {
   number: 1,
   executionStartedAt: '2026-01-05T08:00:00Z',
@@ -117,33 +120,33 @@ const poll = {
 
 describe('the steps against a group with scale-in protection', () => {
   it('counts the members and the desired capacity', async () => {
-    const { handler } = await import('../../functions/describe-group.ts');
+    const handler = (await import('../../functions/describe-group.ts')).handler.with(deployed);
     await createGroup(3);
-    const answer = await handler({ ...about, groupName: GROUP, poll });
+    const answer = await handler({ ...about, poll });
     expect(answer).toEqual({
       desired: 3,
       members: { pending: 0, inService: 3, leaving: 0, standby: 0 },
       launchProcess: { suspended: false, byBreaker: false },
+      maxSize: 10,
       paused: 'false',
     });
   });
 
   it('sets the desired capacity, and launches follow', async () => {
-    const { handler } = await import('../../functions/update-group.ts');
+    const handler = (await import('../../functions/update-group.ts')).handler.with(deployed);
     await createGroup(1);
     const decision = { from: 1, desired: 4, change: true, reasons: [] };
-    const answer = await handler({ ...about, groupName: GROUP, decision, again: false });
+    const answer = await handler({ ...about, decision, again: false });
     expect(answer).toEqual({ desired: 4, written: true });
     expect(await group()).toMatchObject({ desired: 4 });
     expect((await group()).ids).toHaveLength(4);
   });
 
   it('looks again before it writes: what another execution wrote, and members that came, are left alone', async () => {
-    const { handler } = await import('../../functions/update-group.ts');
+    const handler = (await import('../../functions/update-group.ts')).handler.with(deployed);
     await createGroup(3);
     const decided = (from: number, desired: number) => ({
       ...about,
-      groupName: GROUP,
       decision: { from, desired, change: true, reasons: [] },
       again: false,
     });
@@ -154,13 +157,12 @@ describe('the steps against a group with scale-in protection', () => {
 
   const launchProcess = (to: 'suspend' | 'resume') => ({
     ...about,
-    groupName: GROUP,
     decision: { from: 2, desired: 2, change: true, launchProcess: to, reasons: [] },
     again: false,
   });
 
   it('suspends launches in the name of the breaker, and resumes them', async () => {
-    const { handler } = await import('../../functions/update-group.ts');
+    const handler = (await import('../../functions/update-group.ts')).handler.with(deployed);
     const { describeGroup } = await import('../../functions/lib/auto-scaling.ts');
     await createGroup(2);
     await handler(launchProcess('suspend'));
@@ -178,7 +180,7 @@ describe('the steps against a group with scale-in protection', () => {
   });
 
   it('leaves launches suspended that a person has suspended', async () => {
-    const { handler } = await import('../../functions/update-group.ts');
+    const handler = (await import('../../functions/update-group.ts')).handler.with(deployed);
     const { describeGroup } = await import('../../functions/lib/auto-scaling.ts');
     await createGroup(2);
     await autoScaling.send(
@@ -193,8 +195,8 @@ describe('the steps against a group with scale-in protection', () => {
   });
 
   it('suspends launches while a tag has the fleet drain', async () => {
-    const { handler: updateGroup } = await import('../../functions/update-group.ts');
-    const { handler: computeCapacity } = await import('../../functions/compute-capacity.ts');
+    const updateGroup = (await import('../../functions/update-group.ts')).handler.with(deployed);
+    const computeCapacity = (await import('../../functions/compute-capacity.ts')).handler.with(deployed);
     const { describeGroup } = await import('../../functions/lib/auto-scaling.ts');
     await createGroup(2);
     const tag = { ResourceId: GROUP, ResourceType: 'auto-scaling-group', Key: PAUSED_TAG };
@@ -208,15 +210,13 @@ describe('the steps against a group with scale-in protection', () => {
     const now = new Date().toISOString();
     const { decision } = await computeCapacity({
       ...about,
-      capacity: { minReplicas: 0, maxReplicas: 10 },
-      pollIntervalSeconds: 60,
-      quietPollIntervalSeconds: 60,
+      settings: { version: 1, alarmTopicArn: 'arn:aws:sns:eu-west-1:123456789012:alarms', once: true },
       activities: { lastAt: null, failedLaunches: 0, cameInService: 0, breaker: { open: false } },
       observed,
       executionStartedAt: now,
       poll: { ...poll, dueAt: now },
     });
-    await updateGroup({ ...about, groupName: GROUP, decision, again: false });
+    await updateGroup({ ...about, decision, again: false });
     expect(await group()).toMatchObject({ desired: 2, suspended: ['Launch'] });
   });
 
@@ -248,7 +248,7 @@ describe.each([
     },
     { case: 'resets the connection', answer: 'reset', error: 'AutoScalingUnavailable' },
   ])('as it $case, throws $error after one attempt, and the group stays as it was', async (example) => {
-    const { handler } = await import(`../../functions/${step}.ts`);
+    const handler = (await import(`../../functions/${step}.ts`)).handler.with(deployed);
     await createGroup(2);
     let calls = 0;
     fault = (asked) => {
@@ -258,11 +258,7 @@ describe.each([
     };
     const asked = {
       ...about,
-      groupName: GROUP,
       poll,
-      breakerFailures: 3,
-      breakerWindowSeconds: 900,
-      warmPoolAuto: false,
       decision: { from: 2, desired: 4, change: true, reasons: [] },
       again: false,
     };
