@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import { CIRCLECI_CLOUD } from '../functions/lib/circleci-url.ts';
+import { FLEET_NAME } from '../functions/lib/fleet-names.ts';
 import { logicalId } from './names.ts';
 import { CAPACITY_SETTINGS } from './settings/capacity.ts';
 import { DURATION_SETTINGS } from './settings/durations.ts';
@@ -28,7 +30,6 @@ export const MOST_FLEETS_WITH_VPC = 10;
 
 const ROOM = `because CloudFormation allows ${MOST_RESOURCES} resources in a stack`;
 
-const FLEET_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
 const FLEET_NAME_FAULT =
   'must have a name of a letter and at most 31 more letters, digits, hyphens and underscores';
 
@@ -60,7 +61,7 @@ export const Fleet = z
         'a URL such as https://runner.circleci.com: https, without a port, a query or a user',
         SERVER_URL,
       )
-        .default('https://runner.circleci.com')
+        .default(CIRCLECI_CLOUD)
         .describe("URL of CircleCI's runner API. For CircleCI server: https://<server-host>."),
       ...IMAGE_SETTINGS,
       ...NETWORK_SETTINGS,

@@ -3,7 +3,7 @@ import type { Role } from 'aws-cdk-lib/aws-iam';
 import { ParameterTier, StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
 import type { DeployedSettings } from '../functions/lib/contracts.ts';
-import { settingsParameter } from '../functions/lib/settings.ts';
+import { settingsParameter } from '../functions/lib/fleet-names.ts';
 import { allow } from './permissions.ts';
 
 /** The longest value of a standard parameter, in characters: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html */

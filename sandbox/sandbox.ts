@@ -1,7 +1,8 @@
 import { capacityOf } from '../fleets/effective.ts';
+import { CIRCLECI_CLOUD } from '../functions/lib/circleci-url.ts';
 import type { CapacitySettings, DeployedSettings } from '../functions/lib/contracts.ts';
+import { settingsParameter } from '../functions/lib/fleet-names.ts';
 import { effectiveSettings, largestMaximum } from '../functions/lib/schedules.ts';
-import { settingsParameter } from '../functions/lib/settings.ts';
 import { Agenda } from './agenda.ts';
 import {
   AutoScalingGroup,
@@ -170,7 +171,7 @@ export class Sandbox {
   addFleet(fleet: SandboxFleet, tasks: Pick<Task, 'queuedAt' | 'durationSeconds'>[] = []): FleetWorld {
     const settings: DeployedSettings = {
       resourceClass: fleet.resourceClass,
-      circleciUrl: 'https://runner.circleci.com',
+      circleciUrl: CIRCLECI_CLOUD,
       scalerSecretName: `${SANDBOX_STACK}/${fleet.name}/scaler`,
       groupName: `${SANDBOX_STACK}-${fleet.name}`,
       capacity: capacityOf(fleet),

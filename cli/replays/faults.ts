@@ -48,115 +48,85 @@ function shareWindow(value: string): ShareWindow | undefined {
 
 const WINDOW = 'a time from and to, counted from the start of the trace';
 
+/** The faults that are lists which such a window can join. */
+type Listed<Window> = {
+  [Key in keyof Faults]: readonly Window[] extends Faults[Key] ? Key : never;
+}[keyof Faults];
+
+/** A fault that adds a window to a list each time it is given. */
+const added = <Window extends FaultWindow>(
+  key: Listed<Window>,
+  read: (value: string) => Window | undefined,
+  words: Omit<FaultOption, 'read'>,
+): FaultOption => ({
+  ...words,
+  read: (value, before) => {
+    const window = read(value);
+    return window && { [key]: [...(before[key] as Window[]), window] };
+  },
+});
+
 export const FAULT_OPTIONS: FaultOption[] = [
-  {
+  added('outages', window, {
     name: 'outage',
     form: `${WINDOW}: no counts, and no webhooks`,
     example: 'outage=2h..2h30m',
-    read: (value, { outages }) => {
-      const added = window(value);
-      return added && { outages: [...outages, added] };
-    },
-  },
-  {
+  }),
+  added('shortages', window, {
     name: 'shortage',
     form: `${WINDOW}: EC2 has no capacity`,
     example: 'shortage=1h..3h',
-    read: (value, { shortages }) => {
-      const added = window(value);
-      return added && { shortages: [...shortages, added] };
-    },
-  },
-  {
+  }),
+  added('spotShortages', window, {
     name: 'spot-shortage',
     form: `${WINDOW}: EC2 has no Spot capacity`,
     example: 'spot-shortage=1h..1d',
-    read: (value, { spotShortages }) => {
-      const added = window(value);
-      return added && { spotShortages: [...spotShortages, added] };
-    },
-  },
-  {
+  }),
+  added('spotRoleMissing', window, {
     name: 'no-spot-role',
     form: `${WINDOW}: the account lacks the service-linked role for Spot`,
     example: 'no-spot-role=1h..3h',
-    read: (value, { spotRoleMissing }) => {
-      const added = window(value);
-      return added && { spotRoleMissing: [...spotRoleMissing, added] };
-    },
-  },
-  {
+  }),
+  added('zoneRefusals', shareWindow, {
     name: 'zone-refusals',
     form: `a share of the launches that are tried first in a zone without the type, ${SHARE}`,
     example: 'zone-refusals=17%',
-    read: (value, { zoneRefusals }) => {
-      const added = shareWindow(value);
-      return added && { zoneRefusals: [...zoneRefusals, added] };
-    },
-  },
-  {
+  }),
+  added('addressShortages', window, {
     name: 'no-addresses',
     form: `${WINDOW}: the subnets have no free address`,
     example: 'no-addresses=1h..2h',
-    read: (value, { addressShortages }) => {
-      const added = window(value);
-      return added && { addressShortages: [...addressShortages, added] };
-    },
-  },
-  {
+  }),
+  added('throttled', window, {
     name: 'throttled',
     form: `${WINDOW}: EC2 throttles the account`,
     example: 'throttled=1h..2h',
-    read: (value, { throttled }) => {
-      const added = window(value);
-      return added && { throttled: [...throttled, added] };
-    },
-  },
-  {
+  }),
+  added('keyFailures', window, {
     name: 'volume-key',
     form: `${WINDOW}: EC2 Auto Scaling may not use the key of the volumes`,
     example: 'volume-key=1h..2h',
-    read: (value, { keyFailures }) => {
-      const added = window(value);
-      return added && { keyFailures: [...keyFailures, added] };
-    },
-  },
-  {
+  }),
+  added('bootFailures', shareWindow, {
     name: 'boot-failures',
     form: `a share of the boots, ${SHARE}`,
     example: 'boot-failures=100%@1h..3h',
-    read: (value, { bootFailures }) => {
-      const added = shareWindow(value);
-      return added && { bootFailures: [...bootFailures, added] };
-    },
-  },
-  {
+  }),
+  added('deadInstances', shareWindow, {
     name: 'dead-instances',
     form: `a share of the instances that boot and are never heard of, ${SHARE}`,
     example: 'dead-instances=5%',
-    read: (value, { deadInstances }) => {
-      const added = shareWindow(value);
-      return added && { deadInstances: [...deadInstances, added] };
-    },
-  },
-  {
+  }),
+  added('lostInstances', shareWindow, {
     name: 'lost-instances',
     form: `a share of the instances that EC2 takes back while they boot, ${SHARE}`,
     example: 'lost-instances=5%',
-    read: (value, { lostInstances }) => {
-      const added = shareWindow(value);
-      return added && { lostInstances: [...lostInstances, added] };
-    },
-  },
-  {
+  }),
+  added('deafRunners', shareWindow, {
     name: 'deaf-runners',
     form: `a share of the runners that take no job, ${SHARE}`,
     example: 'deaf-runners=5%',
-    read: (value, { deafRunners }) => {
-      const added = shareWindow(value);
-      return added && { deafRunners: [...deafRunners, added] };
-    },
-  },
+  }),
   {
     name: 'spot-interruptions',
     form: 'how often EC2 takes back a Spot instance, in times an instance-hour, up to 60',

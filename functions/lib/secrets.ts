@@ -12,6 +12,7 @@ import {
   SecretsManagerUnavailable,
   SecretUnset,
 } from './errors.ts';
+import { sdkError } from './sdk-errors.ts';
 
 /** How long a warm function caches a secret. A rotated token still works at once: see circleci.ts. */
 const CACHE_SECONDS = 300;
@@ -95,9 +96,9 @@ function parseSecret(name: string, value: string) {
   );
 }
 
-/** Powertools wraps the SDK's error; error names: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html */
+/** Error names: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html */
 function translate(name: string, error: unknown): Error {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
+  const cause = sdkError(error);
   switch (cause.name) {
     case 'ResourceNotFoundException':
       // The same error says that the secret exists but no version of it is staged AWSCURRENT.

@@ -10,18 +10,14 @@ import * as z from 'zod/mini';
 import { clientSettings } from './client-settings.ts';
 import { DeployedSettings } from './contracts.ts';
 import { SettingsDenied, SettingsMalformed, SettingsNotFound, SettingsUnavailable } from './errors.ts';
+import { FLEET_NAME, settingsParameter } from './fleet-names.ts';
+import { sdkError } from './sdk-errors.ts';
 
 /**
  * How long a warm function keeps a version of the settings, in seconds. A version never changes, but a fleet that is
  * removed and deployed again begins with version 1 again.
  */
 const CACHE_SECONDS = 300;
-
-/** The names that a fleet may have, in fleets.yaml as well; a name becomes part of a parameter's name. */
-export const FLEET_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
-
-/** The parameter that holds a fleet's settings. */
-export const settingsParameter = (stack: string, fleet: string) => `/${stack}/fleets/${fleet}`;
 
 /** Reads settings of fleets; it belongs at the edge of each function. */
 export interface SettingsReader {
@@ -85,9 +81,9 @@ function parsed(name: string, value: string): DeployedSettings {
   );
 }
 
-/** Powertools wraps the SDK's error; error names: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html */
+/** Error names: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html */
 function translated(name: string, error: unknown): Error {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
+  const cause = sdkError(error);
   switch (cause.name) {
     case 'ParameterNotFound':
     case 'ParameterVersionNotFound':

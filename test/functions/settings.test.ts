@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { settingsParameter } from '../../functions/lib/settings.ts';
+import { settingsParameter } from '../../functions/lib/fleet-names.ts';
 import { SANDBOX_STACK } from '../../sandbox/aws.ts';
 import { embeddedAws } from '../support/aws.ts';
 import { deployedSettings } from '../support/inputs.ts';
