@@ -1,11 +1,13 @@
-import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import password from '@inquirer/password';
 import { Command } from 'commander';
 import { CircleCiApi, CircleCiFailed, NotFound, TokenRefused } from '../simulator/circleci-api.ts';
 import { type DownloadedJobs, downloadJobs, type ProjectJob } from '../simulator/circleci-jobs.ts';
 import { KeptAnswers, KeptAnswersUnusable } from '../simulator/kept-answers.ts';
+import { writePrivate } from '../simulator/private-files.ts';
 import { numberOption, UsageError } from './command-line/arguments.ts';
+import { keepFromGit } from './command-line/git-exclude.ts';
 import { wrappedHelp } from './command-line/help.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { untilEnded } from './terminal/ending.ts';
@@ -90,6 +92,7 @@ async function download(options: Options, shell: Shell): Promise<void> {
     );
   }
 
+  keepFromGit(out, terminal);
   const { jobs, requests } = await untilEnded(async (ended) => {
     const over = new AbortController();
     const signal = AbortSignal.any([ended, over.signal]);
@@ -115,7 +118,7 @@ async function download(options: Options, shell: Shell): Promise<void> {
     }
   });
   refuseNone(jobs, options, kept);
-  writeWhole(out, jobs.jobs.map((job) => `${JSON.stringify(job)}\n`).join(''));
+  writePrivate(out, jobs.jobs.map((job) => `${JSON.stringify(job)}\n`).join(''));
   kept.remove();
   report(jobs, options, kept, requests, terminal);
 }
@@ -197,18 +200,6 @@ function refuseNone(
       ...notes(found),
     ].join('\n'),
   );
-}
-
-/** Writes a file completely, or leaves it as it was. */
-function writeWhole(file: string, text: string): void {
-  const unfinished = `${file}.tmp`;
-  try {
-    writeFileSync(unfinished, text);
-    renameSync(unfinished, file);
-  } catch (error) {
-    rmSync(unfinished, { force: true });
-    throw error;
-  }
 }
 
 const tasks = (jobs: ProjectJob[]) => jobs.reduce((sum, { parallelism }) => sum + (parallelism ?? 1), 0);

@@ -1,5 +1,6 @@
-import { appendFileSync, existsSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import * as z from 'zod';
+import { appendPrivate } from './private-files.ts';
 
 /** A file of answers that is of another download, or damaged; the message says what to do. */
 export class KeptAnswersUnusable extends Error {
@@ -65,7 +66,7 @@ export class KeptAnswers {
     }
     const answer = await ask();
     const lines = [...this.#head, { path, answer }].map((line) => `${JSON.stringify(line)}\n`);
-    appendFileSync(this.file, lines.join(''));
+    appendPrivate(this.file, lines.join(''));
     this.#head = [];
     this.#answers.set(path, answer);
     return answer;

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { makePrivateFolder } from '../../simulator/private-files.ts';
 
 const run = promisify(execFile);
 
@@ -28,6 +29,7 @@ export async function pythonEnvironment(
   const bin = join(folder, 'bin');
   if (existsSync(done)) return bin;
   report('Installing the local AWS into .local (the first time only)');
+  makePrivateFolder('.local');
   rmSync(folder, { recursive: true, force: true });
   try {
     await run('python3', ['-m', 'venv', folder]);
@@ -39,7 +41,13 @@ export async function pythonEnvironment(
     );
   }
   try {
-    const options = ['install', '--quiet', '--disable-pip-version-check'];
+    const options = [
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      '--require-hashes',
+      '--only-binary=:all:',
+    ];
     await run(join(bin, 'pip'), [...options, '--requirement', requirements]);
   } catch (error) {
     throw new PythonMissing(

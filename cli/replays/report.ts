@@ -1,10 +1,11 @@
-import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Faults } from '../../sandbox/group/faults.ts';
 import type { Priced } from '../../simulator/cost.ts';
 import { tableOf } from '../../simulator/job-table.ts';
 import { part, type Tried } from '../../simulator/optimise.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
+import { writePrivate } from '../../simulator/private-files.ts';
 import { bundleAssets } from '../../simulator/report/assets.ts';
 import { collect } from '../../simulator/report/collect.ts';
 import { page } from '../../simulator/report/html-page.ts';
@@ -12,6 +13,7 @@ import { whole } from '../../simulator/report/number-format.ts';
 import type { Trace } from '../../simulator/traces.ts';
 import type { World } from '../../simulator/world.ts';
 import { UsageError } from '../command-line/arguments.ts';
+import { keepFromGit } from '../command-line/git-exclude.ts';
 import type { Shell } from '../command-line/run.ts';
 import { type Answer, asYaml, describeGoal } from './optimise.ts';
 import type { choosePolicies } from './policies.ts';
@@ -92,13 +94,8 @@ export async function writeReport(file: string, replay: ReplayToReport, shell: S
     progress: (total, of) => terminal.progress(of, { total }),
   });
   const html = page(data, await bundleAssets());
-  const unfinished = `${file}.part`;
-  try {
-    writeFileSync(unfinished, html);
-    renameSync(unfinished, file);
-  } finally {
-    rmSync(unfinished, { force: true });
-  }
+  keepFromGit(file, terminal);
+  writePrivate(file, html);
   terminal.note(`Report: ${file} (${Math.round(Buffer.byteLength(html) / 1_000)} kB)`);
 }
 

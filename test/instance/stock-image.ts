@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { makePrivateFolder } from '../../simulator/private-files.ts';
 
 /** What a stock image of Ubuntu has, of Debian's packages. */
 const PACKAGES = [
@@ -141,7 +142,7 @@ async function kept(
   const folder = join(process.cwd(), '.local', `${name}-${digest.slice(0, 12)}`);
   if (existsSync(folder)) return folder;
   report(`${what} in .local (the first time only)`);
-  mkdirSync(join(process.cwd(), '.local'), { recursive: true });
+  makePrivateFolder(join(process.cwd(), '.local'));
   const making = mkdtempSync(`${folder}.making-`);
   try {
     chmodSync(making, 0o755);
