@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
@@ -48,5 +49,65 @@ describe('package.json', () => {
     expect(required.length).toBeGreaterThan(0);
     for (const [, version] of required) expect(version).toBe(least);
     expect(Number(process.versions.node.split('.')[0])).toBeGreaterThanOrEqual(Number(least));
+  });
+});
+
+describe('npm run sbom', () => {
+  const Component = z.object({
+    name: z.string(),
+    version: z.string(),
+    scope: z.enum(['required', 'optional']),
+    hashes: z.array(z.object({ alg: z.literal('SHA-512'), content: z.string().length(128) })).optional(),
+  });
+  const { bomFormat, components } = z.object({ bomFormat: z.string(), components: z.array(Component) }).parse(
+    JSON.parse(
+      execFileSync('npm', ['run', '--silent', 'sbom'], {
+        encoding: 'utf8',
+        maxBuffer: 2 ** 26,
+        env: { ...process.env, npm_config_update_notifier: 'false' },
+      }),
+    ),
+  );
+  /** Names of the packages that have this scope. */
+  const named = (wanted: string) =>
+    new Set(components.flatMap(({ name, scope }) => (scope === wanted ? [name] : [])));
+
+  it('lists in CycloneDX, with version and checksum, what a deployment loads', () => {
+    expect(bomFormat).toBe('CycloneDX');
+    for (const [name, version] of Object.entries(dependencies)) {
+      const [component] = components.filter((each) => each.name === name && each.version === version);
+      expect(component).toMatchObject({ scope: 'required', hashes: [{ alg: 'SHA-512' }] });
+    }
+    // What those load in turn: of the registry, and what aws-cdk-lib brings along.
+    for (const name of ['@aws-sdk/core', '@aws-lambda-powertools/commons', 'fs-extra']) {
+      expect(named('required')).toContain(name);
+    }
+  });
+
+  it('marks what only tests and commands load as optional', () => {
+    for (const name of ['vitest', 'typescript', 'fast-check', 'playwright-core']) {
+      expect(Object.keys(devDependencies)).toContain(name);
+      expect(named('optional')).toContain(name);
+      expect(named('required')).not.toContain(name);
+    }
+  });
+});
+
+describe('Python packages of the emulators', () => {
+  it.each(['cli/local-aws/ministack.txt', 'test/local/moto.txt'])(
+    '%s pins each package and its checksums',
+    (file) => {
+      const packages = readFileSync(file, 'utf8').replaceAll('\\\n', ' ').trim().split('\n');
+      expect(packages.length).toBeGreaterThan(10);
+      for (const line of packages) {
+        expect(line).toMatch(/^[\w.-]+==[\w.]+( ; [^\\#]+?)?( +--hash=sha256:[0-9a-f]{64})+$/);
+      }
+    },
+  );
+
+  it('are installed only if the checksums match, and without running their code', () => {
+    const source = readFileSync('cli/local-aws/python.ts', 'utf8');
+    expect(source).toContain("'--require-hashes'");
+    expect(source).toContain("'--only-binary=:all:'");
   });
 });
