@@ -7,16 +7,7 @@ import {
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { clientSettings } from '../functions/lib/client-settings.ts';
-
-/** The request of CloudFormation: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html */
-interface Request {
-  RequestType: 'Create' | 'Update' | 'Delete';
-  ResponseURL: string;
-  StackId: string;
-  RequestId: string;
-  LogicalResourceId: string;
-  ResourceProperties: { GroupName: string };
-}
+import { checkedRequest } from './group-settings-request.ts';
 
 /** Less than the function's timeout, because CloudFormation waits an hour for an answer that Lambda cuts off. */
 const WORK_SECONDS = 150;
@@ -31,8 +22,11 @@ export const autoScaling = new AutoScalingClient({ ...clientSettings, maxAttempt
  * Settings of a group for which CloudFormation has no property. When the stack is created or updated, it suspends the
  * rebalancing of zones, which would terminate instances that run jobs. When the stack is deleted, it removes the
  * protection of instances, which would delay the deletion for an hour and then make it fail.
+ *
+ * @throws RequestRefused if the event is not CloudFormation's for this stack. Then nothing is called and nobody answered.
  */
-export async function handler(request: Request): Promise<void> {
+export async function handler(event: unknown): Promise<void> {
+  const request = checkedRequest(event, process.env);
   const group = request.ResourceProperties.GroupName;
   const deadline = AbortSignal.timeout(WORK_SECONDS * 1_000);
   let failure: string | undefined;

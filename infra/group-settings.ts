@@ -1,4 +1,4 @@
-import { CustomResource, Duration } from 'aws-cdk-lib';
+import { Aws, CustomResource, Duration } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { logicalId } from '../fleets/names.ts';
 import { NodeFunction } from './node-function.ts';
@@ -20,6 +20,7 @@ export class GroupSettings extends Construct {
       description:
         'Suspends AZRebalance of each group, and removes the protection of instances when the stack is deleted',
       timeout: Duration.minutes(3),
+      environment: { STACK_ID: Aws.STACK_ID, STACK_NAME: Aws.STACK_NAME },
     });
     allowDescribe(settings.executionRole, 'AutoScalingGroups');
     RunnerGroup.allow(

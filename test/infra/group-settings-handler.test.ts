@@ -3,8 +3,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, 
 import * as z from 'zod';
 import { clientSettings } from '../../functions/lib/client-settings.ts';
 import { autoScaling, handler } from '../../infra/group-settings-handler.ts';
+import { checkedRequest } from '../../infra/group-settings-request.ts';
 
 const GROUP = 'circleci-runners-linux';
+const STACK_ID = 'arn:aws:cloudformation:eu-west-1:111122223333:stack/circleci-runners/1';
 
 interface Instance {
   id: string;
@@ -63,6 +65,8 @@ const network = autoScaling.config.requestHandler;
 
 beforeAll(() => {
   vi.stubEnv('AWS_REGION', 'eu-west-1');
+  vi.stubEnv('STACK_ID', STACK_ID);
+  vi.stubEnv('STACK_NAME', 'circleci-runners');
   vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:1'); // nobody listens there
   autoScaling.config.credentials = (async () => ({
     accessKeyId: 'test',
@@ -115,7 +119,7 @@ async function cloudFormationHears(RequestType: 'Create' | 'Update' | 'Delete', 
   await handler({
     RequestType,
     ResponseURL: `http://127.0.0.1:${port}/answer?signature=abc`,
-    StackId: 'arn:aws:cloudformation:eu-west-1:111122223333:stack/circleci-runners/1',
+    StackId: STACK_ID,
     RequestId: 'request-1',
     LogicalResourceId: 'GroupSettingsLinuxSettings',
     ResourceProperties: { GroupName: GROUP },
@@ -129,7 +133,7 @@ const heard = (outcome: object) => ({
   path: '/answer?signature=abc',
   body: {
     PhysicalResourceId: `${GROUP}-settings`,
-    StackId: 'arn:aws:cloudformation:eu-west-1:111122223333:stack/circleci-runners/1',
+    StackId: STACK_ID,
     RequestId: 'request-1',
     LogicalResourceId: 'GroupSettingsLinuxSettings',
     ...outcome,
@@ -259,6 +263,66 @@ describe('Delete', () => {
         Reason: `Delete of the settings of ${GROUP}: AccessDenied: as the test wants it`,
       }),
     );
+  });
+});
+
+describe("an event that is not CloudFormation's for this stack", () => {
+  const OWN = { STACK_ID, STACK_NAME: 'circleci-runners', AWS_REGION: 'eu-west-1' };
+  const bucket = 'https://cloudformation-custom-resource-response-euwest1';
+  const event = {
+    RequestType: 'Delete',
+    ResponseURL: `${bucket}.s3-eu-west-1.amazonaws.com/arn?X-Amz-Signature=abc`,
+    StackId: STACK_ID,
+    RequestId: 'request-1',
+    LogicalResourceId: 'GroupSettingsLinuxSettings',
+    ResourceProperties: { GroupName: GROUP },
+  };
+
+  it.each([
+    `${bucket}.s3-eu-west-1.amazonaws.com/arn?X-Amz-Signature=abc`,
+    `${bucket}.s3.eu-west-1.amazonaws.com/arn?X-Amz-Signature=abc`,
+    `${bucket}.s3.amazonaws.com/arn?X-Amz-Signature=abc`,
+    `${bucket}.s3.eu-west-1.amazonaws.com.cn/arn?X-Amz-Signature=abc`,
+  ])('is not one that answers to %s', (ResponseURL) => {
+    expect(checkedRequest({ ...event, ResponseURL }, OWN).ResponseURL).toBe(ResponseURL);
+  });
+
+  it.each([
+    { case: 'another stack', changes: { StackId: STACK_ID.replace(/1$/, '2') } },
+    { case: 'no stack', changes: { StackId: undefined } },
+    { case: 'a group of others', changes: { ResourceProperties: { GroupName: 'production-web' } } },
+    { case: 'all groups', changes: { ResourceProperties: { GroupName: 'circleci-runners-*' } } },
+    { case: 'an answer to others', changes: { ResponseURL: 'https://attacker.example/' } },
+    { case: 'an answer to a bucket of others', changes: { ResponseURL: 'https://evil.s3.amazonaws.com/' } },
+    {
+      case: 'an answer to a bucket with a similar name',
+      changes: { ResponseURL: `${bucket}2.s3.eu-west-1.amazonaws.com/` },
+    },
+    {
+      case: 'an answer to a host that begins alike',
+      changes: { ResponseURL: `${bucket}.s3.amazonaws.com.attacker.example/` },
+    },
+    {
+      case: 'an answer to the host after a user',
+      changes: { ResponseURL: `${bucket}.s3.amazonaws.com@attacker.example/` },
+    },
+    {
+      case: 'an answer that is not encrypted',
+      changes: { ResponseURL: event.ResponseURL.replace('https', 'http') },
+    },
+    { case: 'an answer to another port', changes: { ResponseURL: `${bucket}.s3.amazonaws.com:8443/` } },
+    { case: 'an answer to this machine', changes: { ResponseURL: 'http://127.0.0.1:9000/' } },
+    { case: 'an unknown request', changes: { RequestType: 'Destroy' } },
+  ])('is refused with $case, and nobody is called', async ({ changes }) => {
+    const asked = vi.spyOn(globalThis, 'fetch');
+    onTestFinished(() => asked.mockRestore());
+    vi.stubEnv('AWS_ENDPOINT_URL', undefined);
+    onTestFinished(() => void vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:1'));
+    await expect(handler({ ...event, ...changes })).rejects.toThrow(
+      expect.objectContaining({ name: 'RequestRefused' }),
+    );
+    expect(calls).toEqual([]);
+    expect(asked).not.toHaveBeenCalled();
   });
 });
 

@@ -1,0 +1,67 @@
+import * as z from 'zod/mini';
+import { FLEET_NAME } from '../functions/lib/fleet-names.ts';
+
+/** https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html */
+const Request = z.object({
+  RequestType: z.enum(['Create', 'Update', 'Delete']),
+  ResponseURL: z.string(),
+  StackId: z.string(),
+  RequestId: z.string(),
+  LogicalResourceId: z.string(),
+  ResourceProperties: z.object({ GroupName: z.string() }),
+});
+type Request = z.infer<typeof Request>;
+
+/** The function was called by somebody else than CloudFormation, or for another stack. */
+export class RequestRefused extends Error {
+  override readonly name = 'RequestRefused';
+}
+
+/** The parts of the function's environment that say which requests are its own. */
+interface Own {
+  STACK_ID?: string;
+  STACK_NAME?: string;
+  AWS_REGION?: string;
+  /** Set where an emulator stands in for AWS. */
+  AWS_ENDPOINT_URL?: string;
+}
+
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+/**
+ * The request, if it is CloudFormation's for this stack and one of its groups.
+ *
+ * @throws RequestRefused
+ */
+export function checkedRequest(event: unknown, own: Own): Request {
+  const parsed = z.safeParse(Request, event);
+  if (!parsed.success) throw new RequestRefused('The event is not a request of CloudFormation.');
+  const { StackId, ResponseURL, ResourceProperties } = parsed.data;
+  if (own.STACK_ID === undefined || StackId !== own.STACK_ID) {
+    throw new RequestRefused('The request is not of the stack that deployed this function.');
+  }
+  const prefix = `${own.STACK_NAME}-`;
+  const { GroupName } = ResourceProperties;
+  if (!GroupName.startsWith(prefix) || !FLEET_NAME.test(GroupName.slice(prefix.length))) {
+    throw new RequestRefused('The group is not one of this stack.');
+  }
+  if (!answersCloudFormation(ResponseURL, own)) {
+    throw new RequestRefused('The answer would not go to CloudFormation.');
+  }
+  return parsed.data;
+}
+
+/** The buckets from which CloudFormation reads answers: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-vpce-bucketnames.html */
+function answersCloudFormation(text: string, { AWS_REGION = '', AWS_ENDPOINT_URL }: Own): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, port, username, password } = new URL(text);
+  if (AWS_ENDPOINT_URL !== undefined && LOOPBACK.has(hostname)) return true;
+  const bucket = `cloudformation-custom-resource-response-${AWS_REGION.replaceAll('-', '')}`;
+  const [first = '', ...rest] = hostname.split('.');
+  return (
+    protocol === 'https:' &&
+    `${port}${username}${password}` === '' &&
+    first === bucket &&
+    /^s3(-[a-z0-9-]+)?(\.[a-z0-9-]+)?\.amazonaws\.com(\.cn)?$/.test(rest.join('.'))
+  );
+}
