@@ -43,7 +43,7 @@ function keysAt(schema: z.core.$ZodType, path: PropertyKey[]): string[] {
   if (schema instanceof z.ZodArray) return keysAt(schema.def.element, rest);
   if (!(schema instanceof z.ZodObject)) return [];
   if (key === undefined) return Object.keys(schema.def.shape);
-  const inner = schema.def.shape[String(key)];
+  const inner = schema.def.shape[String(key)] ?? schema.def.catchall;
   return inner === undefined ? [] : keysAt(inner, rest);
 }
 

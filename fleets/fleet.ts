@@ -1,14 +1,17 @@
 import * as z from 'zod';
 import { CIRCLECI_CLOUD } from '../functions/lib/circleci-url.ts';
 import { FLEET_NAME } from '../functions/lib/fleet-names.ts';
+import { inDollars, largestCost, noPrice } from './cost.ts';
 import { logicalId } from './names.ts';
 import { CAPACITY_SETTINGS } from './settings/capacity.ts';
+import { COST_SETTINGS } from './settings/cost.ts';
 import { DURATION_SETTINGS } from './settings/durations.ts';
 import { IMAGE_SETTINGS } from './settings/image.ts';
 import { INSTANCE_SETTINGS } from './settings/instance.ts';
 import { NETWORK_SETTINGS } from './settings/network.ts';
 import { flag, isMap, text } from './settings/parts.ts';
-import { RULES } from './settings/rules.ts';
+import { NAMES_VALUE, RULES } from './settings/rules.ts';
+import { TOP_SETTINGS } from './settings/top.ts';
 
 /**
  * The definition of `fleets.yaml`, the one file an adopter edits, from the settings of each subject. It parses the
@@ -56,6 +59,7 @@ export const Fleet = z
       ),
       ...INSTANCE_SETTINGS,
       ...CAPACITY_SETTINGS,
+      ...COST_SETTINGS,
       ...DURATION_SETTINGS,
       circleciUrl: text(
         'a URL such as https://runner.circleci.com: https, without a port, a query or a user',
@@ -109,13 +113,15 @@ export const Fleet = z
   .describe('A fleet: an Auto Scaling group of runners for one CircleCI resource class.');
 
 export const Fleets = z
-  .record(z.string(), Fleet, { error: 'must be a map of fleet names to their settings' })
+  .object(TOP_SETTINGS, { error: 'must be a map of fleet names to their settings' })
+  .catchall(Fleet)
   .check(
     z.superRefine(
-      (fleets, context) => {
+      (file, context) => {
         const fault = (path: string[], message: string) =>
           context.addIssue({ code: 'custom', path, message });
-        const { length } = Object.keys(fleets);
+        const fleets = fleetsIn(file);
+        const { length } = fleets;
         if (length === 0) fault([], 'must have at least one fleet');
         if (length > MOST_FLEETS)
           fault(
@@ -124,7 +130,7 @@ export const Fleets = z
           );
         const ids = new Map<string, string>();
         const classes = new Map<string, string>();
-        for (const [name, fleet] of Object.entries(fleets)) {
+        for (const [name, fleet] of fleets) {
           if (!FLEET_NAME.test(name)) fault([name], FLEET_NAME_FAULT);
           const id = logicalId(name).toLowerCase();
           const twin = ids.get(id);
@@ -145,11 +151,49 @@ export const Fleets = z
       { when: ({ value }) => isMap(value) },
     ),
   )
+  .check(
+    z.superRefine(
+      (file, context) => {
+        for (const fault of faultsOfCost(file.maxHourlyCost, fleetsIn(file)))
+          context.addIssue({ code: 'custom', ...fault });
+      },
+      // Not the default, which is that nothing else is wrong with the file.
+      { when: ({ value, issues }) => isMap(value) && issues.length === 0 },
+    ),
+  )
   .meta({
     description: `Fleets by name. A name begins with a letter and has letters, digits, hyphens and underscores. A stack holds at most ${MOST_FLEETS} fleets, or ${MOST_FLEETS_WITH_VPC} if each has a new VPC, ${ROOM}.`,
     minProperties: 1,
-    maxProperties: MOST_FLEETS,
+    maxProperties: MOST_FLEETS + Object.keys(TOP_SETTINGS).length,
     propertyNames: { pattern: FLEET_NAME.source, patternErrorMessage: FLEET_NAME_FAULT },
   });
 
 export type FleetSettings = z.infer<typeof Fleet>;
+
+/** The fleets of a file by their names, without what else is at its top. */
+export const fleetsIn = (file: Record<string, unknown>) =>
+  Object.entries(file).filter(
+    (entry): entry is [string, FleetSettings] => !Object.hasOwn(TOP_SETTINGS, entry[0]),
+  );
+
+/** What is wrong with the maximum cost of all fleets together. */
+function faultsOfCost(maximum: number | undefined, fleets: [string, FleetSettings][]) {
+  if (maximum === undefined) return [];
+  const costs = fleets.map(([name, fleet]) => ({ name, fleet, cost: largestCost(fleet) }));
+  const unknown = costs.filter(({ cost }) => cost === undefined);
+  if (unknown.length > 0)
+    return unknown.map(({ name, fleet }) => ({
+      path: [name, 'hourlyPrice'],
+      message: noPrice(fleet),
+      params: NAMES_VALUE,
+    }));
+  const sum = costs.reduce((total, { cost = 0 }) => total + cost, 0);
+  if (sum <= maximum + 1e-9) return [];
+  const shares = costs.map(({ name, cost = 0 }) => `${name} ${inDollars(cost)}`).join(', ');
+  return [
+    {
+      path: ['maxHourlyCost'],
+      message: `must be at least ${inDollars(sum)}, what all fleets cost at their maximum sizes (${shares}), got ${maximum}: raise it, or lower maxReplicas or maxHourlyCost of a fleet`,
+    },
+  ];
+}

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
+import { affordableBy } from './cost.ts';
 import { describeFault, quote } from './faults.ts';
-import { type FleetSettings, Fleets } from './fleet.ts';
+import { type FleetSettings, Fleets, fleetsIn } from './fleet.ts';
 import { isMap } from './settings/parts.ts';
 
 /** A fleet as the rest of the project sees it: parsed, with its defaults. */
@@ -10,6 +11,8 @@ export interface FleetConfig extends FleetSettings {
   name: string;
   /** Path of the `install` script. */
   installFile: string | undefined;
+  /** How many instances `maxHourlyCost` allows. */
+  affordable?: number | undefined;
 }
 
 /** A `fleets.yaml` that cannot be used. The message lists every fault. */
@@ -56,11 +59,15 @@ export function checkFleets(raw: unknown, file: string): FleetConfig[] {
       [`${file} has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:`, ...faults].join('\n  '),
     );
   }
-  return Object.entries(parsed.data).map(([name, fleet]) => ({
-    ...fleet,
-    name,
-    installFile: scripts.files.get(name),
-  }));
+  return fleetsIn(parsed.data).map(([name, fleet]) => {
+    const affordable = affordableBy(fleet);
+    return {
+      ...fleet,
+      name,
+      installFile: scripts.files.get(name),
+      ...(affordable !== undefined && { affordable }),
+    };
+  });
 }
 
 /** Finds the `install` script of each fleet, whatever else is wrong with the fleet. */

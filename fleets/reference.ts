@@ -34,6 +34,8 @@ const EXAMPLES = `## Examples
 The smallest fleet, and a fleet with every setting:
 
 \`\`\`yaml
+maxHourlyCost: 25
+
 small:
   resourceClass: acme/small
   instanceTypes: [t4g.medium]
@@ -44,6 +46,8 @@ large:
   instanceTypes: [m6id.2xlarge, m5d.2xlarge]
   minReplicas: 1
   maxReplicas: 40
+  maxHourlyCost: 20
+  hourlyPrice: 0.4746
   headroom: 20%
   maxSurge: 10
   recycleAfter: 4h
@@ -103,13 +107,26 @@ large:
 
 /** The reference as Markdown. */
 export function configurationReference(): string {
-  const { description, additionalProperties: fleet } = JSON.parse(fleetsSchema());
-  const rows = Object.entries<Setting>(fleet.properties).map(([name, setting]) => {
-    const needed = fleet.required.includes(name) ? '**required**' : unset(setting.default);
+  const { description, properties, additionalProperties: fleet } = JSON.parse(fleetsSchema());
+  return [
+    introduction(description),
+    '## Settings of a fleet\n',
+    table(fleet),
+    '',
+    '## Settings of all fleets\n',
+    'These are at the top of the file, beside the fleets.\n',
+    table({ properties }),
+    '',
+    EXAMPLES,
+  ].join('\n');
+}
+
+function table({ properties, required = [] }: { properties: Record<string, Setting>; required?: string[] }) {
+  const rows = Object.entries(properties).map(([name, setting]) => {
+    const needed = required.includes(name) ? '**required**' : unset(setting.default);
     return `| \`${name}\` | ${form(setting)} | ${needed} | ${setting.description ?? ''} |`;
   });
-  const table = ['| setting | form | default | description |', '|---|---|---|---|', ...rows].join('\n');
-  return [introduction(description), '## Settings of a fleet\n', table, '', EXAMPLES].join('\n');
+  return ['| setting | form | default | description |', '|---|---|---|---|', ...rows].join('\n');
 }
 
 function unset(value: unknown): string {
@@ -125,7 +142,8 @@ function form(setting: Setting): string {
   if (withUnit?.pattern === DURATION_WITH_UNITS.source)
     return `${formatDuration(least?.minimum ?? 0)} to ${formatDuration(least?.maximum ?? 0)}`;
   if (setting.anyOf !== undefined) return [...new Set(setting.anyOf.map(form))].join(', or ');
-  if (setting.type === 'integer') return `${setting.minimum} to ${setting.maximum}`;
+  if (setting.type === 'integer' || setting.type === 'number')
+    return `${setting.minimum} to ${setting.maximum}`;
   const names: Record<string, string> = {
     string: 'text',
     array: 'list',

@@ -1,4 +1,4 @@
-import type { CapacitySettings, ScalingSettings } from '../functions/lib/contracts.ts';
+import type { CapacitySettings, InForceSettings } from '../functions/lib/contracts.ts';
 import { effectiveSettings, firesBetween, isInForce } from '../functions/lib/schedules.ts';
 
 /** A time through which the same settings are in force. */
@@ -6,7 +6,7 @@ export interface Period {
   /** Milliseconds since the epoch; the second one is the first that is not part of it. */
   from: number;
   to: number;
-  inForce: ScalingSettings;
+  inForce: InForceSettings;
   /** The schedule in force, by its place in the list, from 0; `undefined` for the fleet's own settings. */
   schedule: number | undefined;
   /** Schedules that are in force too, and do not count because that one comes first. */

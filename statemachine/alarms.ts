@@ -50,10 +50,15 @@ export const alarmsOfFleet = ({
   maxReplicas,
   schedules,
   breaker,
+  affordable = Number.POSITIVE_INFINITY,
 }: FleetConfig): Record<string, FleetAlarmSettings> => {
   const starvingMinutes = Math.ceil(starvingAfter / 60);
   const maxima = new Set([maxReplicas, ...schedules.map((schedule) => schedule.maxReplicas ?? maxReplicas)]);
-  const maximum = `maxReplicas (${[...maxima].join(' or, by schedule, ')})`;
+  const byCount = [...maxima].join(' or, by schedule, ');
+  const maximum =
+    affordable < Math.min(...maxima)
+      ? `maxHourlyCost (${affordable} instances)`
+      : `maxReplicas (${byCount}${affordable < Math.max(...maxima) ? `; ${affordable} by maxHourlyCost` : ''})`;
   return {
     NotRunning: {
       heading: 'Scaler Not Running',

@@ -12,6 +12,17 @@ export const wholeNumber = (what: string, least: number, most: number) => {
     .meta({ type: 'integer', minimum: least, maximum: most });
 };
 
+/** An amount of US dollars. */
+export const dollars = (what: string) => {
+  const error = `must be a number from ${LEAST_DOLLARS} to ${MOST_DOLLARS} of US dollars, ${what}`;
+  return z
+    .number({ error })
+    .refine((value) => value >= LEAST_DOLLARS && value <= MOST_DOLLARS, { error })
+    .meta({ minimum: LEAST_DOLLARS, maximum: MOST_DOLLARS });
+};
+const LEAST_DOLLARS = 0.001;
+const MOST_DOLLARS = 1_000_000;
+
 /** A text that matches a pattern. Editors show the message as well. */
 export const text = (what: string, pattern: RegExp) => {
   const error = `must be ${what}`;

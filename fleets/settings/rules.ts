@@ -1,6 +1,8 @@
 import * as z from 'zod';
+import { affordableBy, inDollars, noPrice, priceOf } from '../cost.ts';
 import { formatDuration } from '../duration.ts';
 import type { CAPACITY_SETTINGS } from './capacity.ts';
+import type { COST_SETTINGS } from './cost.ts';
 import type { DURATION_SETTINGS } from './durations.ts';
 import { type IMAGE_SETTINGS, imageParameter, isStock } from './image.ts';
 import { architectureOf, hasAccelerator, type INSTANCE_SETTINGS, isInstanceType, isMac } from './instance.ts';
@@ -16,11 +18,15 @@ type Settings = z.infer<
   z.ZodObject<
     typeof INSTANCE_SETTINGS &
       typeof CAPACITY_SETTINGS &
+      typeof COST_SETTINGS &
       typeof DURATION_SETTINGS &
       typeof IMAGE_SETTINGS &
       typeof NETWORK_SETTINGS
   >
 >;
+
+/** The message names what is at fault, so what was given is not repeated after it. */
+export const NAMES_VALUE = { namesValue: true };
 
 const CAPACITY_RULES = [
   z.refine<Settings>((fleet) => fleet.maxReplicas >= fleet.minReplicas, {
@@ -87,6 +93,46 @@ const CAPACITY_RULES = [
       'must be stopped with instanceRequirements, because EC2 may choose a type that cannot hibernate; or set instanceTypes that can',
     when: ({ value }) => isMap(value) && value.instanceRequirements !== undefined && isMap(value.warmPool),
   }),
+];
+
+/** The most runners that the fleet or one of its schedules keeps. */
+const mostKept = ({ minReplicas, schedules }: Settings) =>
+  Math.max(minReplicas, ...schedules.map((schedule) => schedule.minReplicas ?? 0));
+
+const COST_RULES = [
+  z.superRefine<Settings>(
+    (fleet, context) => {
+      if (fleet.maxHourlyCost === undefined) return;
+      const price = priceOf(fleet);
+      if (price === undefined) {
+        context.addIssue({
+          code: 'custom',
+          path: ['hourlyPrice'],
+          message: noPrice(fleet),
+          params: NAMES_VALUE,
+        });
+        return;
+      }
+      const least = Math.max(mostKept(fleet), 1);
+      if ((affordableBy(fleet) ?? 0) >= least) return;
+      const why = least === 1 ? 'one instance' : `the ${least} instances of minReplicas`;
+      const message = `must be at least ${inDollars(least * price)}, the price of ${why} at ${inDollars(price)} an hour`;
+      context.addIssue({ code: 'custom', path: ['maxHourlyCost'], message });
+    },
+    {
+      when: (parsed) =>
+        sound(parsed, 'minReplicas') &&
+        !faulty(
+          parsed.issues,
+          'instanceTypes',
+          'instanceRequirements',
+          'schedules',
+          'maxHourlyCost',
+          'hourlyPrice',
+        ) &&
+        Array.isArray(Object(parsed.value).schedules),
+    },
+  ),
 ];
 
 const IMAGE_RULES = [
@@ -181,9 +227,6 @@ const NETWORK_RULES = [
 const named = (fleet: unknown) =>
   Array.isArray(Object(fleet).instanceTypes) && Object(fleet).instanceTypes.every(isInstanceType);
 
-/** The message names the types at fault, so the list of all types is not repeated after it. */
-const NAMES_VALUE = { namesValue: true };
-
 /** The instance types of a fleet for which `are` holds. */
 const those = (are: (type: string) => boolean, fleet: unknown): string =>
   Object(fleet).instanceTypes.filter(are).join(', ');
@@ -236,4 +279,4 @@ const INSTANCE_RULES = [
   }),
 ];
 
-export const RULES = [...CAPACITY_RULES, ...IMAGE_RULES, ...NETWORK_RULES, ...INSTANCE_RULES];
+export const RULES = [...CAPACITY_RULES, ...COST_RULES, ...IMAGE_RULES, ...NETWORK_RULES, ...INSTANCE_RULES];

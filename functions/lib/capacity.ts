@@ -39,7 +39,9 @@ export interface Situation {
   /** Runners without a task that are kept at any time; busy ones do not use them up. */
   minReplicas: number;
   maxReplicas: number;
-  /** The maximum size of the group, which is at least `maxReplicas` unless somebody lowered it. Without it, no limit. */
+  /** How many instances `maxHourlyCost` allows; without it, any number. */
+  affordable?: number | undefined;
+  /** The maximum size of the group, which is at least `maxReplicas`, or `affordable` if that is less, unless somebody lowered it. Without it, no limit. */
   maxSize?: number | undefined;
   /**
    * Runners without a task that are kept while there are tasks: a number, or a share of the tasks such as `20%`,
@@ -75,7 +77,7 @@ export interface Decision {
 }
 
 /**
- * `min(unclaimed + running + spare, maxReplicas)`, where the spare runners are those without a task: `minReplicas`,
+ * `min(unclaimed + running + spare, maxReplicas, affordable)`, where the spare runners are those without a task: `minReplicas`,
  * or `headroom` if that is more and there are tasks. With two restrictions on the way down, because an instance
  * leaves by itself and lowers the desired capacity itself:
  *
@@ -85,12 +87,12 @@ export interface Decision {
  * A running task needs no instance if it has a runner elsewhere: outside the group, on a member in standby, or on one that
  * leaves and that CircleCI still counts. So the way up counts no more running tasks than members.
  *
- * The way up never goes above `maxReplicas`, and is neither delayed nor damped but by what is there to limit
+ * The way up never goes above `maxReplicas` or what `maxHourlyCost` allows, and is neither delayed nor damped but by what is there to limit
  * launches: an open breaker, and `maxSurge`. `maxSurge` limits what a decision asks for in addition: it takes
  * nothing back that was asked for before.
  */
 export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Decision {
-  const { unclaimed, running, desired, members, maxReplicas } = situation;
+  const { unclaimed, running, desired, members } = situation;
   const { maxSurge = Number.POSITIVE_INFINITY, launchLimit = Number.POSITIVE_INFINITY } = situation;
   const { withheldLimit = Number.POSITIVE_INFINITY } = situation;
   const tasks = unclaimed + running;
@@ -101,12 +103,13 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
   if (spare > 0) reasons.push(`raised to ${wanted}: ${spare} without a task (${kept})`);
 
   const limit = largestSize(situation);
+  const { allowed, by } = allowedSize(situation);
   let target = Math.min(wanted, limit);
   if (target < wanted) {
     reasons.push(
-      limit < maxReplicas
-        ? `capped at ${limit}: the group's maximum size is below maxReplicas (${maxReplicas})`
-        : `capped at maxReplicas (${maxReplicas})`,
+      limit < allowed
+        ? `capped at ${limit}: the group's maximum size is below ${by} (${allowed})`
+        : `capped at ${by} (${allowed})`,
     );
   }
   if (target > present + launchLimit) {
@@ -151,17 +154,26 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
   return { from: desired, desired: lowest, change: true, reasons };
 }
 
-/** The most members that the fleet and its group allow. */
-const largestSize = ({ maxReplicas, maxSize }: Pick<Situation, 'maxReplicas' | 'maxSize'>) =>
-  Math.min(maxReplicas, maxSize ?? Number.POSITIVE_INFINITY);
+/** The most members that the fleet's settings allow, and by which setting. */
+const allowedSize = ({
+  maxReplicas,
+  affordable = Number.POSITIVE_INFINITY,
+}: Pick<Situation, 'maxReplicas' | 'affordable'>) =>
+  affordable < maxReplicas
+    ? { allowed: affordable, by: 'what maxHourlyCost allows' }
+    : { allowed: maxReplicas, by: 'maxReplicas' };
 
-/** Whether the group's maximum size, and not `maxReplicas`, keeps instances from tasks. */
+/** The most members that the fleet and its group allow. */
+const largestSize = (situation: Pick<Situation, 'maxReplicas' | 'affordable' | 'maxSize'>) =>
+  Math.min(allowedSize(situation).allowed, situation.maxSize ?? Number.POSITIVE_INFINITY);
+
+/** Whether the group's maximum size, and not the fleet's settings, keeps instances from tasks. */
 export const isHeldByMaximumSize = (situation: Situation) =>
   situation.unclaimed + situation.running > largestSize(situation) &&
-  largestSize(situation) < situation.maxReplicas;
+  largestSize(situation) < allowedSize(situation).allowed;
 
 /**
- * Whether tasks wait for nothing but `maxReplicas`. The supply decides, not the demand: a backlog that is larger than
+ * Whether tasks wait for nothing but `maxReplicas`, or `affordable` if that is less. The supply decides, not the demand: a backlog that is larger than
  * `maxReplicas` says nothing about whether instances come and work.
  *
  * - Tasks wait, and with those that run they are more than `maxReplicas`.
@@ -256,11 +268,15 @@ export function brokenLaw(
   {
     members,
     maxReplicas,
+    affordable = Number.POSITIVE_INFINITY,
     maxSize = Number.POSITIVE_INFINITY,
     maxSurge = Number.POSITIVE_INFINITY,
     launchLimit = Number.POSITIVE_INFINITY,
     withheldLimit = Number.POSITIVE_INFINITY,
-  }: Pick<Situation, 'members' | 'maxReplicas' | 'maxSize' | 'maxSurge' | 'launchLimit' | 'withheldLimit'>,
+  }: Pick<
+    Situation,
+    'members' | 'maxReplicas' | 'affordable' | 'maxSize' | 'maxSurge' | 'launchLimit' | 'withheldLimit'
+  >,
 ): string | undefined {
   const { from, desired, change, launchProcess, onDemandPercentage, warmPoolSize } = decision;
   if (!Number.isInteger(desired) || desired < 0) return `${desired} is not a number of instances`;
@@ -270,6 +286,8 @@ export function brokenLaw(
   if (change !== (desired !== from || others.some((other) => other !== undefined)))
     return `from ${from} to ${desired} is ${change ? 'no' : 'a'} change`;
   if (desired > from && desired > maxReplicas) return `${desired} is above maxReplicas (${maxReplicas})`;
+  if (desired > from && desired > affordable)
+    return `${desired} is above what maxHourlyCost allows (${affordable})`;
   if (desired > from && desired > maxSize) return `${desired} is above the group's maximum size (${maxSize})`;
   const present = presentIn(members);
   const limit = Math.min(maxSurge, launchLimit, withheldLimit);

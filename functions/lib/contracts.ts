@@ -172,9 +172,14 @@ export type ScalingSchedule = z.infer<typeof ScalingSchedule>;
 /** A fleet's settings of its capacity, as its EventBridge schedule hands them over: nothing that it does not set. */
 export const CapacitySettings = z.object({
   ...SCALING_SETTINGS,
+  /** How many instances `maxHourlyCost` allows, computed at the deployment. */
+  affordable: z.optional(z.int().check(z.minimum(1))),
   schedules: z.optional(z.array(ScalingSchedule)),
 });
 export type CapacitySettings = z.infer<typeof CapacitySettings>;
+
+/** The settings that are in force at a time. */
+export type InForceSettings = Omit<CapacitySettings, 'schedules'>;
 
 /**
  * A fleet's settings as the deployment writes them, as JSON, into a parameter of Systems Manager. The functions read

@@ -12,7 +12,7 @@ import {
   withWarmPool,
 } from './capacity.ts';
 import type { Activities, Group, PollSettings } from './contracts.ts';
-import { effectiveSettings } from './schedules.ts';
+import { effectiveSettings, largestMaximum } from './schedules.ts';
 import { withFallback } from './spot.ts';
 import { sizeWarmPool } from './warm-pool.ts';
 
@@ -51,7 +51,7 @@ export function decide(
     now,
   );
   const sized =
-    group.paused === 'false' ? withPoolSized(decided, activities, group, inForce.maxReplicas) : decided;
+    group.paused === 'false' ? withPoolSized(decided, activities, group, largestMaximum(inForce)) : decided;
   return { decision: { ...sized, reasons: [...reasons, ...sized.reasons] }, situation };
 }
 

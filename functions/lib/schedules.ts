@@ -1,5 +1,5 @@
 import { Cron } from 'croner';
-import type { CapacitySettings, ScalingSchedule, ScalingSettings } from './contracts.ts';
+import type { CapacitySettings, InForceSettings, ScalingSchedule, ScalingSettings } from './contracts.ts';
 
 /**
  * Which settings a fleet's capacity is decided with at a time. Pure: the time is an argument, in milliseconds
@@ -16,7 +16,7 @@ import type { CapacitySettings, ScalingSchedule, ScalingSettings } from './contr
 
 /** The settings that are in force, and whose they are. */
 export interface EffectiveSettings {
-  inForce: ScalingSettings;
+  inForce: InForceSettings;
   /** The schedule that is in force, by its place in the list, from 0; `undefined` for the fleet's own settings. */
   schedule: number | undefined;
   /** Names the schedule, for a decision's reasons; empty for the fleet's own settings. */
@@ -40,8 +40,9 @@ export function effectiveSettings(settings: CapacitySettings, at: number): Effec
 export const largestMaximum = ({
   maxReplicas,
   schedules = [],
-}: Pick<CapacitySettings, 'maxReplicas' | 'schedules'>) =>
-  Math.max(maxReplicas, ...schedules.map((schedule) => schedule.maxReplicas ?? 0));
+  affordable = Number.POSITIVE_INFINITY,
+}: Pick<CapacitySettings, 'maxReplicas' | 'schedules' | 'affordable'>) =>
+  Math.min(Math.max(maxReplicas, ...schedules.map((schedule) => schedule.maxReplicas ?? 0)), affordable);
 
 /** Whether the last fire of `start` is no earlier than the last one of `end`. If both fire at the same time, the schedule starts again. */
 export function isInForce({ start, end, timezone }: ScalingSchedule, at: number): boolean {

@@ -2,10 +2,10 @@ import { capacityOf, idleTimes, onDemandPercentage } from '../../fleets/effectiv
 import { summariseActivities } from '../../functions/lib/activities.ts';
 import type {
   Activities,
+  InForceSettings,
   Observation,
   PollSettings,
   PollState,
-  ScalingSettings,
 } from '../../functions/lib/contracts.ts';
 import { LIMITS, pollInterval, secondsIdle } from '../../functions/lib/pacing.ts';
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
@@ -62,7 +62,7 @@ class Executions implements Polls {
   readonly #warmPoolAuto: boolean;
   readonly #onDemandPercentage: number;
   /** The capacity settings in force, and until when they are, in seconds. */
-  #inForce: ScalingSettings;
+  #inForce: InForceSettings;
   #inForceUntil = Number.NEGATIVE_INFINITY;
   /** When the next poll is due, in seconds. */
   #at = 0;
@@ -103,7 +103,7 @@ class Executions implements Polls {
   }
 
   /** The capacity settings in force at a time in seconds. Times must not decrease from call to call. */
-  inForce(seconds: number): ScalingSettings {
+  inForce(seconds: number): InForceSettings {
     if (seconds < this.#inForceUntil) return this.#inForce;
     const now = this.#instant(seconds);
     this.#inForce = effectiveSettings(capacityOf(this.#settings), now).inForce;

@@ -52,6 +52,36 @@ describe('decideCapacity', () => {
       because: ['3 unclaimed + 0 running = 3 wanted', 'desired capacity is 3 already'],
     },
     {
+      case: 'what maxHourlyCost allows is the limit if it is less than maxReplicas',
+      when: { unclaimed: 25, affordable: 4 },
+      desired: 4,
+      because: [
+        '25 unclaimed + 0 running = 25 wanted',
+        'capped at what maxHourlyCost allows (4)',
+        'desired capacity rises from 0 to 4',
+      ],
+    },
+    {
+      case: 'maxReplicas is the limit if it is less than what maxHourlyCost allows',
+      when: { unclaimed: 25, affordable: 11 },
+      desired: 10,
+      because: [
+        '25 unclaimed + 0 running = 25 wanted',
+        'capped at maxReplicas (10)',
+        'desired capacity rises from 0 to 10',
+      ],
+    },
+    {
+      case: 'a maximum size of the group below what maxHourlyCost allows is the limit',
+      when: { unclaimed: 25, affordable: 4, maxSize: 3 },
+      desired: 3,
+      because: [
+        '25 unclaimed + 0 running = 25 wanted',
+        "capped at 3: the group's maximum size is below what maxHourlyCost allows (4)",
+        'desired capacity rises from 0 to 3',
+      ],
+    },
+    {
       case: 'a maximum size of the group below maxReplicas is the limit',
       when: { unclaimed: 25, running: 4, maxSize: 6 },
       desired: 6,
@@ -710,6 +740,11 @@ describe('isAtMaximum', () => {
       atMaximum: false,
     },
     {
+      case: 'maxHourlyCost allows no more',
+      when: { unclaimed: 1, running: 6, desired: 6, members: inService(6), affordable: 6 },
+      atMaximum: true,
+    },
+    {
       case: 'maxReplicas has been lowered below the members',
       when: { unclaimed: 1, running: 12, desired: 12, members: inService(12) },
       atMaximum: true,
@@ -914,6 +949,12 @@ describe('brokenLaw', () => {
     { case: 'a change that is none', broken: decision(5, 5, true), says: 'from 5 to 5 is no change' },
     { case: 'a change that is not reported', broken: decision(5, 6, false), says: 'from 5 to 6 is a change' },
     { case: 'a rise above maxReplicas', broken: decision(5, 11), says: '11 is above maxReplicas (10)' },
+    {
+      case: 'a rise above what maxHourlyCost allows',
+      broken: decision(5, 7),
+      within: { affordable: 6 },
+      says: '7 is above what maxHourlyCost allows (6)',
+    },
     {
       case: 'a rise by more than maxSurge',
       broken: decision(5, 8),

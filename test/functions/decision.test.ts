@@ -39,6 +39,7 @@ const fleets = fc
   .record({
     ...SCALING_SETTINGS,
     maxReplicas: some,
+    maxHourlyCost: optional(fc.double({ min: 0.1, max: 3, noNaN: true })),
     schedules: fc.array(schedule, { maxLength: 3 }),
     spot: optional(fc.record({ percentage: fc.integer({ min: 1, max: 100 }), onDemandBase: few })),
   })
@@ -126,10 +127,10 @@ const law = (name: string, holds: (decided: Decided) => void) =>
 /** What the tasks, and the runners without one that are kept, ask for within the bounds in force. */
 function wanted({ observed: { counts }, inForce }: Decided): number {
   const tasks = counts.unclaimed + counts.running;
-  const { minReplicas, maxReplicas, headroom = 0 } = inForce;
+  const { minReplicas, maxReplicas, affordable = Number.POSITIVE_INFINITY, headroom = 0 } = inForce;
   const ahead =
     typeof headroom === 'number' ? headroom : Math.ceil((tasks * Number.parseInt(headroom, 10)) / 100);
-  return Math.min(tasks + Math.max(minReplicas, tasks > 0 ? ahead : 0), maxReplicas);
+  return Math.min(tasks + Math.max(minReplicas, tasks > 0 ? ahead : 0), maxReplicas, affordable);
 }
 
 const present = ({ group: { members } }: Observed) => members.pending + members.inService;

@@ -392,6 +392,8 @@ describe('largestMaximum', () => {
     { maxReplicas: 5, schedules: [{ ...nights, maxReplicas: 50 }], largest: 50 },
     { maxReplicas: 60, schedules: [{ ...nights, maxReplicas: 50 }], largest: 60 },
     { maxReplicas: 5, schedules: [nights], largest: 5 },
+    { maxReplicas: 5, schedules: [{ ...nights, maxReplicas: 50 }], affordable: 12, largest: 12 },
+    { maxReplicas: 5, schedules: undefined, affordable: 12, largest: 5 },
   ])('of $maxReplicas and what its schedules say is $largest', ({ largest, ...settings }) => {
     expect(largestMaximum(settings)).toBe(largest);
   });
