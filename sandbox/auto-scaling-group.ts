@@ -215,6 +215,17 @@ export class AutoScalingGroup {
     this.#group.runners.queued(this.#queue.queued - 1);
   }
 
+  /** CircleCI hands out tasks again, and idle runners find them with their next requests. */
+  offerAll(): void {
+    this.#group.runners.offerAll();
+  }
+
+  /** `UpdateAutoScalingGroup` with another maximum size: a larger desired capacity falls to it. */
+  setMaximumSize(size: number): void {
+    this.settings.maxSize = size;
+    if (this.desired > size) this.setDesiredCapacity(size);
+  }
+
   /** Adds runners of the class that are outside the group, take one task after the other, and never leave. */
   addForeignRunners(count: number): void {
     this.#group.runners.addForeign(count);

@@ -14,6 +14,7 @@ import { Aws, type AwsClients, SANDBOX_STACK } from './aws.ts';
 import { CircleCi } from './circleci.ts';
 import { VirtualClock } from './clock.ts';
 import { DURATIONS, type Durations } from './group/durations.ts';
+import { planFaults } from './group/faults.ts';
 import { type Task, TaskQueue } from './task-queue.ts';
 import { SANDBOX_START } from './trace.ts';
 import {
@@ -230,6 +231,16 @@ export class Sandbox {
     this.fleets.set(fleet.name, world);
     this.deploy(world, {});
     return world;
+  }
+
+  /** Lets faults of counts, claims and the group's maximum size begin and end in their windows. */
+  planFaults({ queue, group, settings }: FleetWorld, faults: Parameters<typeof planFaults>[0]): void {
+    planFaults(faults, {
+      agenda: this.agenda,
+      jobs: queue,
+      offerAll: () => group.offerAll(),
+      setMaximumSize: (size = largestMaximum(settings.capacity)) => group.setMaximumSize(size),
+    });
   }
 
   /** Deploys a fleet with other settings, as a new version of its parameter. */

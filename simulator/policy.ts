@@ -17,6 +17,8 @@ export interface ScalerObservation {
   suspended: boolean;
   onDemandPercentage: number;
   warmPoolSize: number;
+  /** The group's maximum size, if somebody has lowered it. */
+  maxSize?: number | undefined;
 }
 
 /** What a scaler wants the group to become. */

@@ -1,6 +1,13 @@
 import { Agenda } from '../sandbox/agenda.ts';
 import type { EventKind } from '../sandbox/group/events.ts';
-import { type Faults, isWithin, LaunchFaults, NO_FAULTS, nextEdge } from '../sandbox/group/faults.ts';
+import {
+  type Faults,
+  isWithin,
+  LaunchFaults,
+  NO_FAULTS,
+  nextEdge,
+  planFaults,
+} from '../sandbox/group/faults.ts';
 import { Fifo } from '../sandbox/group/fifo.ts';
 import { Group } from '../sandbox/group/group.ts';
 import type { Instance } from '../sandbox/group/instance.ts';
@@ -99,6 +106,8 @@ class Replay {
   #sampleAt = 0;
   /** The number of the last start that failed. */
   #failedStart = -1;
+  /** The group's maximum size, if somebody has lowered it. */
+  #maxSize: number | undefined = undefined;
 
   constructor(table: JobTable, policy: Policy, world: World, options: ReplayOptions) {
     this.#table = table;
@@ -124,6 +133,12 @@ class Replay {
       (kind, at, instance, value) => this.#happened(kind, at, instance, value),
     );
     this.#group.runners.addForeign(this.#faults.foreignRunners);
+    planFaults(this.#faults, {
+      agenda: this.#agenda,
+      jobs: this.#jobs,
+      offerAll: () => this.#group.runners.offerAll(),
+      setMaximumSize: (size) => this.#setMaximumSize(size),
+    });
     this.#result = {
       polls: 0,
       pollsMade: 0,
@@ -174,7 +189,17 @@ class Replay {
       suspended,
       onDemandPercentage,
       warmPoolSize: warmPool.size,
+      maxSize: this.#maxSize,
     };
+  }
+
+  /** AWS lowers a desired capacity above it, and refuses to set one. */
+  #setMaximumSize(size: number | undefined): void {
+    this.#maxSize = size;
+    const { desired } = this.#group;
+    this.#group.desired = Math.min(desired, size ?? NEVER);
+    for (let cancelled = desired - this.#group.desired; cancelled > 0; cancelled -= 1) this.#launchAgain();
+    this.#launchOwed();
   }
 
   #stall(): never {
@@ -225,7 +250,9 @@ class Replay {
       warmPoolSize,
       until = NEVER,
     } = scaler.target(observation);
-    const wanted = Math.min(desired, Math.max(this.#policy.maxReplicas, group.desired));
+    const asked = Math.min(desired, Math.max(this.#policy.maxReplicas, group.desired));
+    const refused = asked > (this.#maxSize ?? NEVER);
+    const wanted = refused ? group.desired : asked;
     const writes =
       wanted !== group.desired ||
       launchProcess !== undefined ||
@@ -241,7 +268,7 @@ class Replay {
     // In the order of Update Group: these come last and launch nothing by themselves.
     if (onDemandPercentage !== undefined) group.onDemandPercentage = onDemandPercentage;
     if (warmPoolSize !== undefined) group.warmPool.resize(warmPoolSize);
-    this.#settledUntil = writes || unclear ? -NEVER : until;
+    this.#settledUntil = writes || unclear || refused ? -NEVER : until;
     scaler.polls.made();
   }
 
@@ -264,8 +291,14 @@ class Replay {
     if (this.#policy.scaler.kind === 'webhook') this.#owed += 1;
   }
 
+  /** Whether jobs wait that CircleCI has handed to nobody. */
+  get #withheld(): boolean {
+    return this.#faults.taskLimits.length > 0 && this.#jobs.unclaimed > 0;
+  }
+
   #launchOwed(): void {
-    while (this.#owed > 0 && this.#group.desired < this.#policy.maxReplicas) {
+    const most = Math.min(this.#policy.maxReplicas, this.#maxSize ?? NEVER);
+    while (this.#owed > 0 && this.#group.desired < most) {
       this.#owed -= 1;
       this.#group.desired += 1;
       this.#result.requests.aws += 1;
@@ -328,7 +361,8 @@ class Replay {
         this.#launchOwed();
         break;
       case 'leaves':
-        if (instance?.reason === 'boot failed') this.#launchAgain();
+        if (instance?.reason === 'boot failed' || (instance?.reason === 'idle' && this.#withheld))
+          this.#launchAgain();
         break;
       case 'lowers':
         this.#launchOwed();

@@ -30,6 +30,7 @@ export async function throughWorkflow(
     },
     [...jobs],
   );
+  sandbox.planFaults(fleet, faults);
   sandbox.circleci.fault = () =>
     isWithin(faults.outages, sandbox.now) ? { status: 503, body: '{}' } : undefined;
   sandbox.ended = () => progress(fleet.queue.ended);

@@ -1,6 +1,12 @@
 import { closest } from 'fastest-levenshtein';
 import { parseDuration } from '../../fleets/duration.ts';
-import { type Faults, type FaultWindow, NO_FAULTS, type ShareWindow } from '../../sandbox/group/faults.ts';
+import {
+  type CountWindow,
+  type Faults,
+  type FaultWindow,
+  NO_FAULTS,
+  type ShareWindow,
+} from '../../sandbox/group/faults.ts';
 import { UsageError } from '../command-line/arguments.ts';
 
 /** A fault as it is given, and how it is read into the faults of a replay. */
@@ -44,6 +50,19 @@ function shareWindow(value: string): ShareWindow | undefined {
   if (fails === undefined || at === undefined || more.length > 0) return undefined;
   if (when === undefined && fails > MOST_FOR_EVER) return undefined;
   return { ...at, share: fails };
+}
+
+const COUNT = 'at least 1, or any number with @ and a time from and to';
+
+/** `5`, or `0@1h..3h`. */
+function countWindow(value: string): CountWindow | undefined {
+  const [given = '', when, ...more] = value.split('@');
+  const count = number(given, 10_000);
+  const at = when === undefined ? FOR_EVER : window(when);
+  if (count === undefined || !Number.isInteger(count) || at === undefined || more.length > 0)
+    return undefined;
+  if (when === undefined && count === 0) return undefined;
+  return { ...at, count };
 }
 
 const WINDOW = 'a time from and to, counted from the start of the trace';
@@ -124,8 +143,28 @@ export const FAULT_OPTIONS: FaultOption[] = [
   }),
   added('deafRunners', shareWindow, {
     name: 'deaf-runners',
-    form: `a share of the runners that take no job, ${SHARE}`,
+    form: `a share of the runners that take no job, because their token is of another resource class, ${SHARE}`,
     example: 'deaf-runners=5%',
+  }),
+  added<CountWindow>('taskLimits', (value) => countWindow(`0@${value}`), {
+    name: 'claims-refused',
+    form: `${WINDOW}: CircleCI hands out no job`,
+    example: 'claims-refused=1h..3h',
+  }),
+  added('taskLimits', countWindow, {
+    name: 'task-limit',
+    form: `how many jobs CircleCI lets run at the same time, ${COUNT}`,
+    example: 'task-limit=5@1h..3h',
+  }),
+  added('phantomTasks', countWindow, {
+    name: 'phantom-tasks',
+    form: `how many jobs CircleCI counts as running that no runner runs, ${COUNT}`,
+    example: 'phantom-tasks=4@1h..3h',
+  }),
+  added('maximumSizes', countWindow, {
+    name: 'maximum-size',
+    form: `the maximum size of the group, as somebody has set it, ${COUNT}`,
+    example: 'maximum-size=10@1h..3h',
   }),
   {
     name: 'spot-interruptions',

@@ -48,7 +48,11 @@ export function calm({ sandbox, world }: Stage): void {
   sandbox.workflow.fault = () => undefined;
   sandbox.deliveries = 1;
   inflict(world, {});
-  world.group.settings.maxSize = world.settings.capacity.maxReplicas;
+  const { queue, group } = world;
+  queue.limit = Number.POSITIVE_INFINITY;
+  queue.phantoms = 0;
+  group.offerAll();
+  group.setMaximumSize(world.settings.capacity.maxReplicas);
   if (!world.group.tags.has(LAUNCH_SUSPENDED_TAG)) world.group.resumeProcesses(['Launch']);
   sandbox.functionsAheadSeconds = 0;
 }

@@ -62,14 +62,20 @@ export const OF_THE_WORLD: Fault[] = [
   },
   {
     name: "a person lowers the group's maximum size to 2",
-    begin: ({ world: { group } }) => {
-      group.settings.maxSize = 2;
-      group.setDesiredCapacity(Math.min(group.desired, 2));
-    },
+    begin: ({ world: { group } }) => group.setMaximumSize(2),
     rings: 'Maximum Size Too Small',
   },
   {
-    name: 'runners come into service and take no task',
+    name: 'CircleCI hands out no tasks',
+    begin: ({ world: { queue } }) => {
+      queue.limit = 0;
+    },
+    rings: 'Tasks Not Handed Out',
+    late: 'the next canary may be 30 minutes away',
+    idlers: true,
+  },
+  {
+    name: 'launches have the runner token of another resource class, and take no task',
     begin: launches({ deafRunners: [ALWAYS] }),
     rings: 'Tasks Not Handed Out',
     late: 'the next canary may be 30 minutes away',

@@ -1,4 +1,6 @@
+import type { Agenda } from '../agenda.ts';
 import { randomNumbers } from '../trace.ts';
+import type { JobQueue } from './job-queue.ts';
 
 /**
  * Faults of a launch.
@@ -8,7 +10,8 @@ import { randomNumbers } from '../trace.ts';
  * - `dead`: the instance boots and never reports.
  * - `failing`: the boot fails after a third of its time, and the instance leaves.
  * - `lost`: EC2 takes the instance back after half of its boot time, as it does with Spot instances.
- * - `deaf`: the instance comes into service, but its runner takes no task, as with a token of another resource class.
+ * - `deaf`: the instance comes into service, but its runner takes no task, because its token is of another resource
+ *   class.
  * - `unplaced`: the zone that the group tries first never has the type. The group tries another one a second later.
  * - `no-addresses`: the subnet has no free address.
  * - `throttled`: the account makes too many requests.
@@ -51,6 +54,9 @@ export interface FaultWindow {
 /** A window in which a share of the launches fails. Shares are from 0 to 1. */
 export type ShareWindow = FaultWindow & { share: number };
 
+/** A window in which there are so many of something. */
+export type CountWindow = FaultWindow & { count: number };
+
 /** Every launch, at any time. */
 export const ALWAYS: ShareWindow = { from: 0, to: Number.POSITIVE_INFINITY, share: 1 };
 
@@ -67,7 +73,7 @@ export interface Faults {
   deadInstances: readonly ShareWindow[];
   /** Windows in which EC2 takes instances back while they boot. */
   lostInstances: readonly ShareWindow[];
-  /** Windows of launches whose runners take no job. */
+  /** Windows of launches whose runners take no job, because their token is of another resource class. */
   deafRunners: readonly ShareWindow[];
   /** Windows in which the CI service answers no counts and sends no webhooks. Runners keep working. */
   outages: readonly FaultWindow[];
@@ -92,6 +98,12 @@ export interface Faults {
    * because either request may be the first.
    */
   readGap: number;
+  /** Windows in which CircleCI lets at most so many jobs run: what the plan's concurrency leaves, or 0 for none. */
+  taskLimits: readonly CountWindow[];
+  /** Windows in which CircleCI counts so many running jobs that no runner runs. */
+  phantomTasks: readonly CountWindow[];
+  /** Windows in which somebody has lowered the group's maximum size. */
+  maximumSizes: readonly CountWindow[];
   /** The number of runners outside the group. They take jobs of the class, one after the other, and never leave. */
   foreignRunners: number;
 }
@@ -112,6 +124,9 @@ export const NO_FAULTS: Faults = {
   throttled: [],
   keyFailures: [],
   readGap: 0,
+  taskLimits: [],
+  phantomTasks: [],
+  maximumSizes: [],
   foreignRunners: 0,
 };
 
@@ -124,6 +139,46 @@ export const nextEdge = (windows: readonly FaultWindow[], after: number) =>
     (next, { from, to }) => Math.min(next, from > after ? from : to > after ? to : next),
     Number.POSITIVE_INFINITY,
   );
+
+/** What such windows say at a time; without any, `otherwise`. The smallest counts. */
+function countAt(windows: readonly CountWindow[], at: number, otherwise: number): number {
+  const counts = windows.filter((window) => isWithin([window], at)).map(({ count }) => count);
+  return counts.length === 0 ? otherwise : Math.min(...counts);
+}
+
+/** What changes with the windows of the faults that are no launch's. */
+export interface FaultyWorld {
+  agenda: Agenda;
+  jobs: Pick<JobQueue, 'limit' | 'phantoms'>;
+  /** Lets idle runners ask for jobs. */
+  offerAll: () => void;
+  /** Sets the group's maximum size; without one, to what it was. */
+  setMaximumSize: (size: number | undefined) => void;
+}
+
+/** Lets the faults of counts, claims and the group's maximum size begin and end in their windows. */
+export function planFaults(
+  { taskLimits, phantomTasks, maximumSizes }: Pick<Faults, 'taskLimits' | 'phantomTasks' | 'maximumSizes'>,
+  { agenda, jobs, offerAll, setMaximumSize }: FaultyWorld,
+): void {
+  const NEVER = Number.POSITIVE_INFINITY;
+  const apply = (at: number) => {
+    const before = jobs.limit;
+    jobs.limit = countAt(taskLimits, at, NEVER);
+    jobs.phantoms = countAt(phantomTasks, at, 0);
+    if (maximumSizes.length > 0) {
+      const size = countAt(maximumSizes, at, NEVER);
+      setMaximumSize(size === NEVER ? undefined : size);
+    }
+    if (jobs.limit > before) offerAll();
+  };
+  const windows = [...taskLimits, ...phantomTasks, ...maximumSizes];
+  const edges = new Set(windows.flatMap(({ from, to }) => [from, to]));
+  for (const edge of [...edges].sort((a, b) => a - b)) {
+    if (edge <= agenda.now) apply(agenda.now);
+    else if (edge < NEVER) agenda.plan(edge, () => apply(edge));
+  }
+}
 
 /** Draws the fault of each launch, in the order of the launches. */
 export class LaunchFaults {

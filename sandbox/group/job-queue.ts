@@ -14,6 +14,10 @@ export class JobQueue {
   #ended = 0;
   /** Jobs that are queued to run again. */
   readonly #again = new Fifo<number>();
+  /** How many jobs CircleCI lets run at the same time: what the plan leaves for the class, or 0 while it hands out none. */
+  limit = Number.POSITIVE_INFINITY;
+  /** How many jobs CircleCI counts as running although no runner runs them. */
+  phantoms = 0;
   /** In seconds. */
   readonly durationOf: (job: number) => number;
 
@@ -35,8 +39,14 @@ export class JobQueue {
     return this.#queued - this.#started + this.#again.length;
   }
 
+  /** As CircleCI counts them. */
   get running(): number {
-    return this.#running;
+    return this.#running + this.phantoms;
+  }
+
+  /** Whether there are jobs that CircleCI hands to no runner now. */
+  get withholds(): boolean {
+    return this.#running >= this.limit && this.unclaimed > 0;
   }
 
   get ended(): number {
@@ -50,8 +60,9 @@ export class JobQueue {
     return job;
   }
 
-  /** Takes the next job for a runner; `NO_JOB` if none is queued. */
+  /** Takes the next job for a runner; `NO_JOB` if none is queued, or CircleCI hands out none. */
   take(_now: number): number {
+    if (this.#running >= this.limit) return NO_JOB;
     const again = this.#again.shift();
     if (again === undefined && this.#started === this.#queued) return NO_JOB;
     this.#running += 1;

@@ -91,6 +91,11 @@ export class Runners {
     if (instance !== undefined) this.#ask(instance, now);
   }
 
+  /** Lets idle runners ask for the jobs that CircleCI hands out again. */
+  offerAll(): void {
+    for (let left = this.#jobs.unclaimed; left > 0; left -= 1) this.#offerWork(this.#agenda.now);
+  }
+
   /** Starts the runner of a booted instance. */
   ready(instance: Instance): void {
     instance.freeAt = this.#agenda.now;
@@ -109,6 +114,7 @@ export class Runners {
   #loseJob(instance: Instance): void {
     const { now } = this.#agenda;
     const { job } = instance;
+    const limited = this.#jobs.withholds;
     instance.job = NO_JOB;
     if (this.#settings.retries) {
       this.#jobs.retry(job);
@@ -117,6 +123,7 @@ export class Runners {
     } else {
       this.#jobs.finish(job, now, 'killed');
       this.#watch('killed', now, instance, job);
+      if (limited) this.#offerWork(now);
     }
   }
 
@@ -148,10 +155,12 @@ export class Runners {
   #finish(instance: Instance): void {
     const { now } = this.#agenda;
     const { job } = instance;
+    const limited = this.#jobs.withholds;
     instance.job = NO_JOB;
     instance.freeAt = now;
     this.#jobs.finish(job, now, 'done');
     this.#watch('finishes', now, instance, job);
+    if (limited) this.#offerWork(now);
     if (!this.#settings.reuse && !instance.foreign) {
       this.#exit(instance, 'done');
       return;

@@ -203,6 +203,7 @@ class Executions implements Polls {
       paused: 'false',
     };
     if (this.#withheld !== undefined) group.withheld = this.#withheld;
+    if (observation.maxSize !== undefined) group.maxSize = observation.maxSize;
     if (spot !== undefined) {
       const byFallback = onDemandPercentage !== this.#onDemandPercentage;
       group.purchase = { onDemandPercentage, byFallback };

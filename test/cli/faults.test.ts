@@ -60,6 +60,21 @@ describe('--fault', () => {
       given: ['spot-interruptions=0.05', 'read-gap=0.5s', 'foreign-runners=3'],
       faults: { spotInterruptions: 0.05, readGap: 0.5, foreignRunners: 3 },
     },
+    {
+      given: ['claims-refused=1h..3h', 'task-limit=5', 'task-limit=0@4h..5h', 'phantom-tasks=4@0..2h'],
+      faults: {
+        taskLimits: [
+          { from: HOUR, to: 3 * HOUR, count: 0 },
+          { from: 0, to: Number.POSITIVE_INFINITY, count: 5 },
+          { from: 4 * HOUR, to: 5 * HOUR, count: 0 },
+        ],
+        phantomTasks: [{ from: 0, to: 2 * HOUR, count: 4 }],
+      },
+    },
+    {
+      given: ['maximum-size=10@1h..3h'],
+      faults: { maximumSizes: [{ from: HOUR, to: 3 * HOUR, count: 10 }] },
+    },
   ])('$given', ({ given, faults }) => {
     expect(chooseFaults(given, 7)).toEqual({ ...NO_FAULTS, seed: 7, ...faults });
   });
@@ -79,6 +94,11 @@ describe('--fault', () => {
     { given: 'deaf-runners=100%', says: 'up to 95%' },
     { given: 'spot-interruptions=-1', says: 'times an instance-hour' },
     { given: 'read-gap=2m', says: 'up to 60s' },
+    { given: 'claims-refused=5', says: 'CircleCI hands out no job' },
+    { given: 'claims-refused=5@1h..2h', says: 'CircleCI hands out no job' },
+    { given: 'task-limit=0', says: 'at least 1, or any number with @' },
+    { given: 'task-limit=1.5@1h..2h', says: 'how many jobs CircleCI lets run' },
+    { given: 'maximum-size=ten', says: 'the maximum size of the group' },
     { given: 'foreign-runners=1.5', says: 'how many runners' },
   ])('$given is refused', ({ given, says }) => {
     expect(() => chooseFaults([given], 1)).toThrow(says);

@@ -19,7 +19,8 @@ const peer = (name: string, parameters: Record<string, number> = {}): PolicyChoi
 });
 const run = (choice: PolicyChoice, jobs: Job[], faults: Partial<Faults>) =>
   replay(jobs, policyOf(choice), WORLD, { faults: { ...NO_FAULTS, ...faults } });
-const always = (share: number) => [{ from: 0, to: Number.POSITIVE_INFINITY, share }];
+const FOREVER = Number.POSITIVE_INFINITY;
+const always = (share: number) => [{ from: 0, to: FOREVER, share }];
 const waits = (jobs: Job[], startedAt: Float64Array) =>
   jobs.map(({ queuedAt }, number) => (startedAt[number] ?? Number.NaN) - queuedAt);
 
@@ -98,6 +99,42 @@ describe('a fault in a replay, worked out by hand:', () => {
       jobs: [job(0)],
       faults: { deafRunners: [{ from: 0, to: 1, share: 1 }] },
       waits: [93 + 93],
+    },
+    {
+      case: 'no job is handed out for a while, and an idle runner finds one with its next request',
+      choice: peer('mro'),
+      jobs: [job(0)],
+      faults: { taskLimits: [{ from: 0, to: 200, count: 0 }] },
+      waits: [202.5],
+    },
+    {
+      case: 'one job runs at a time, and an idle runner takes the next one as it ends',
+      choice: peer('mro'),
+      jobs: [job(0), job(0)],
+      faults: { taskLimits: [{ from: 0, to: FOREVER, count: 1 }] },
+      waits: [93, 93 + 100 + 2.5],
+    },
+    {
+      case: 'who launches once for a job launches again if its runner left before the job was handed out',
+      choice: peer('runs-on'),
+      jobs: [job(0)],
+      faults: { taskLimits: [{ from: 0, to: 700, count: 0 }] },
+      // Ready at 93, idle for 600 s, gone 15 s later.
+      waits: [708 + 93],
+    },
+    {
+      case: 'the group grows to the maximum size that somebody has set, and on when it is what it was',
+      choice: ours(),
+      jobs: [job(0), job(0)],
+      faults: { maximumSizes: [{ from: 0, to: 40, count: 1 }] },
+      waits: [93, 40 + 93],
+    },
+    {
+      case: 'a fleet is polled like a busy one while tasks run that no runner runs',
+      choice: ours(),
+      jobs: [job(50)],
+      faults: { phantomTasks: [{ from: 0, to: 1_000, count: 4 }] },
+      waits: [93],
     },
     {
       case: 'a foreign runner takes a job, and the launch for it is unused',
@@ -217,6 +254,9 @@ const anyFaults: fc.Arbitrary<Faults> = fc.record({
   spotInterruptions: fc.constantFrom(0, 1),
   readGap: fc.constantFrom(0, 0.5, 7),
   foreignRunners: fc.constantFrom(0, 0, 2),
+  taskLimits: fc.constantFrom([], [{ from: 0, to: 5_000, count: 0 }], [{ from: 600, to: FOREVER, count: 2 }]),
+  phantomTasks: fc.constantFrom([], [{ from: 300, to: 2_000, count: 3 }]),
+  maximumSizes: fc.constantFrom([], [{ from: 900, to: 1_800, count: 1 }]),
 });
 
 describe('with any faults,', () => {

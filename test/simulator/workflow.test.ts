@@ -75,6 +75,21 @@ it.each<Example>([
     hours: 0.5,
     faults: { deafRunners: [{ from: 0, to: 1_800, share: 0.3 }], foreignRunners: 1 },
   },
+  {
+    workload: 'working-day',
+    hours: 0.3,
+    settings: { idleTimeout: 90 },
+    faults: { taskLimits: [{ from: 300, to: 2_400, count: 0 }] },
+  },
+  {
+    workload: 'working-day',
+    hours: 0.3,
+    faults: {
+      taskLimits: [{ from: 0, to: 3_600, count: 2 }],
+      phantomTasks: [{ from: 600, to: 1_200, count: 3 }],
+      maximumSizes: [{ from: 200, to: 700, count: 1 }],
+    },
+  },
 ])('the replay and the workflow give the same figures: $workload $settings $faults', async (example) => {
   const { replayed, real } = await both(example);
   expect(replayed).toMatchObject(real);
