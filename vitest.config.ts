@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 export default defineConfig({
   test: {
@@ -9,6 +10,7 @@ export default defineConfig({
     isolate: false,
     // By default, Vitest leaves one core alone; with the two cores of most CI machines that doubles the time.
     maxWorkers: '100%',
+    sequence: { sequencer: LongestFirst },
     // On Node.js 20, each process would warn that the AWS SDK will stop supporting it.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     // It ends a test that hangs. On a machine that is busy with other work, tests may take many times as long.

@@ -1,0 +1,26 @@
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** The test files that take longest, the longest first. */
+const LONGEST = [
+  'test/sandbox/fault-matrix.test.ts',
+  'test/sandbox/fault-matrix-requests.test.ts',
+  'test/cli/terminal.test.ts',
+  'test/infra/app.test.ts',
+  'test/sandbox/guards.test.ts',
+  'test/userdata/boot.test.ts',
+  'test/simulator/workflow.test.ts',
+];
+
+/**
+ * Starts the longest test files first, so that no worker runs one alone at the end. Vitest does so with the durations
+ * of an earlier run. In a fresh clone it starts the largest files first, and the fault matrix is a short file.
+ */
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const index = LONGEST.findIndex((file) => moduleId.endsWith(`/${file}`));
+      return index === -1 ? LONGEST.length : index;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+  }
+}
