@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { Command } from 'commander';
 import { STACK_NAME } from '../fleets/names.ts';
-import { PAUSED_TAG } from '../functions/lib/tags.ts';
+import { PAUSED_AT_TAG, PAUSED_TAG } from '../functions/lib/tags.ts';
 import { stackOption, UsageError } from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage } from './command-line/run.ts';
 import { readOutputs } from './deployed/outputs.ts';
@@ -108,10 +108,15 @@ async function setTag(
   value: string | undefined,
   client: AutoScalingClient,
 ): Promise<void> {
-  const tag = { ResourceId: groupName, ResourceType: 'auto-scaling-group', Key: PAUSED_TAG };
-  if (value === undefined) await client.send(new DeleteTagsCommand({ Tags: [tag] }));
-  else {
-    const Tags = [{ ...tag, Value: value, PropagateAtLaunch: false }];
-    await client.send(new CreateOrUpdateTagsCommand({ Tags }));
+  const tag = (Key: string) => ({ ResourceId: groupName, ResourceType: 'auto-scaling-group', Key });
+  if (value === undefined) {
+    await client.send(new DeleteTagsCommand({ Tags: [tag(PAUSED_TAG), tag(PAUSED_AT_TAG)] }));
+    return;
   }
+  const at = new Date().toISOString();
+  const Tags = [
+    { ...tag(PAUSED_TAG), Value: value, PropagateAtLaunch: false },
+    { ...tag(PAUSED_AT_TAG), Value: at, PropagateAtLaunch: false },
+  ];
+  await client.send(new CreateOrUpdateTagsCommand({ Tags }));
 }

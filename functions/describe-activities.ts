@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { summariseActivities } from './lib/activities.ts';
 import { autoScalingClient } from './lib/auto-scaling.ts';
+import { isTrying } from './lib/breaker.ts';
 import { Activities, DescribeActivitiesInput } from './lib/contracts.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { describeActivities } from './lib/scaling-activities.ts';
@@ -21,7 +22,8 @@ export const handler = step(
       ...(activities.failedLaunches > 0 && { FailedLaunches: activities.failedLaunches }),
       ...(activities.placementRefusals !== undefined && { PlacementRefusals: activities.placementRefusals }),
       ...(isFallbackInForce(activities.spotShortageAt, at) && { SpotFallback: 1 }),
-      ...(activities.breaker.open && { BreakerOpen: 1 }),
+      // Once nothing has wanted an instance for a while, Compute Capacity says when something does again.
+      ...(activities.breaker.open && isTrying(activities.breaker, at) && { BreakerOpen: 1 }),
     });
     return z.encode(Activities, activities);
   },

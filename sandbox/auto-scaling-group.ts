@@ -47,6 +47,7 @@ export interface GroupSettings {
   durations: Partial<Durations>;
   /** What second 0 of the agenda is, in milliseconds since the epoch; activities carry dates. Default: 0. */
   startsAt?: number;
+  /** May change at any time; it counts for the launches after that. */
   newInstancesProtectedFromScaleIn: boolean;
   /** Percentage of On-Demand beyond the base. Default: no mixed instances policy, and all instances are On-Demand. */
   onDemandPercentage?: number;
@@ -93,7 +94,9 @@ export class AutoScalingGroup {
         durations,
         startsAt: settings.startsAt ?? 0,
         minSize,
-        protectedFromScaleIn: settings.newInstancesProtectedFromScaleIn,
+        get protectedFromScaleIn() {
+          return settings.newInstancesProtectedFromScaleIn;
+        },
         onDemand: { base: onDemandBase, percentage: onDemandPercentage ?? 100 },
         leaving: 'decrements',
         failedBoot: 'leaves',

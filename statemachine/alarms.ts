@@ -173,6 +173,26 @@ export const alarmsOfFleet = ({
       bad: 'any',
       route: 'NeedsYou',
     },
+    PausedWithTasks: {
+      heading: 'Jobs Wait For A Paused Fleet',
+      wrong: 'somebody paused or drained the fleet, and jobs wait for it.',
+      metric: 'PausedWithTasks',
+      statistic: 'Maximum',
+      // Idle runners of a paused fleet may still take a job now and then.
+      minutes: [5, 10],
+      bad: 'any',
+      route: 'direct',
+    },
+    ProtectionOff: {
+      heading: 'Scale-In Protection Off',
+      wrong:
+        'somebody switched off the scale-in protection of the Auto Scaling group or of members. EC2 Auto Scaling could terminate instances that run jobs.',
+      metric: 'ProtectionOff',
+      statistic: 'Maximum',
+      minutes: [3, 5],
+      bad: 'any',
+      route: 'NeedsYou',
+    },
     LaunchesFailing: {
       heading: 'Launches Failing',
       wrong:

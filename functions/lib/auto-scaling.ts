@@ -19,7 +19,7 @@ import {
   GroupUnreadable,
   GroupUpdateRefused,
 } from './errors.ts';
-import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, PAUSED_TAG, WITHHELD_TAG } from './tags.ts';
+import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, PAUSED_AT_TAG, PAUSED_TAG, WITHHELD_TAG } from './tags.ts';
 import { formatWithheld, parseWithheld, type Withheld } from './withheld.ts';
 
 /** Makes a function's client, once for each function. */
@@ -28,7 +28,11 @@ export const autoScalingClient = () => new AutoScalingClient(clientSettings);
 const Described = z.object({
   DesiredCapacity: Count,
   MaxSize: z.optional(Count),
-  Instances: z._default(z.array(z.object({ LifecycleState: z.string() })), []),
+  NewInstancesProtectedFromScaleIn: z.optional(z.boolean()),
+  Instances: z._default(
+    z.array(z.object({ LifecycleState: z.string(), ProtectedFromScaleIn: z.optional(z.boolean()) })),
+    [],
+  ),
   SuspendedProcesses: z._default(
     z.array(z.object({ ProcessName: z.string(), SuspensionReason: z.optional(z.string()) })),
     [],
@@ -60,9 +64,14 @@ export async function describeGroup(autoScaling: AutoScalingClient, groupName: s
   const { DesiredCapacity, MaxSize, Instances, SuspendedProcesses, Tags } = described;
   const { MixedInstancesPolicy, WarmPoolConfiguration } = described;
   const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
-  for (const { LifecycleState } of Instances) {
+  let unprotected = described.NewInstancesProtectedFromScaleIn === false;
+  for (const { LifecycleState, ProtectedFromScaleIn } of Instances) {
     // Instances of the warm pool have a list of their own, DescribeWarmPool. Should one be here, it is no member.
-    if (!LifecycleState.startsWith('Warmed')) members[memberKind(LifecycleState)] += 1;
+    if (LifecycleState.startsWith('Warmed')) continue;
+    const kind = memberKind(LifecycleState);
+    members[kind] += 1;
+    // A pending instance gets its protection from the group.
+    if (kind === 'inService' && ProtectedFromScaleIn === false) unprotected = true;
   }
   const suspended = SuspendedProcesses.find(({ ProcessName }) => ProcessName === LAUNCH);
   const reason = suspended?.SuspensionReason ?? '';
@@ -81,12 +90,15 @@ export async function describeGroup(autoScaling: AutoScalingClient, groupName: s
       `Auto Scaling group ${groupName}: its tag ${PAUSED_TAG} must be true, drain or false, got "${paused}". Capacity is held.`,
     );
   }
+  const pausedAt = Tags.find(({ Key }) => Key === PAUSED_AT_TAG)?.Value;
   return {
     desired: DesiredCapacity,
     members,
     ...(MaxSize !== undefined && { maxSize: MaxSize }),
     launchProcess,
     paused,
+    ...(paused !== 'false' && pausedAt !== undefined && { pausedAt }),
+    ...(unprotected && { unprotected }),
     ...(withheld && { withheld }),
     ...(WarmPoolConfiguration && {
       warmPool: { size: WarmPoolConfiguration.MinSize, state: WarmPoolConfiguration.PoolState },

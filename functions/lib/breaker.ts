@@ -103,6 +103,15 @@ export function judgeLaunches(launches: Launch[], settings: BreakerSettings, com
   return { open: false };
 }
 
+/** For how long after its canary was due an open breaker still concerns somebody, in milliseconds. */
+const LAST_TRIED = 1_800_000;
+
+/**
+ * Whether the fleet has tried to launch of late with the breaker open. If its canary has been due for half an hour,
+ * nothing has wanted an instance since.
+ */
+export const isTrying = ({ canaryAt }: { canaryAt: number }, now: number) => now < canaryAt + LAST_TRIED;
+
 /**
  * The refusals that no launch made up for, in the same zone or another. EC2 Auto Scaling tries again within seconds, or
  * the next launch does. Whatever launches later may be the breaker's canary, and must succeed first.

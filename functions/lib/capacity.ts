@@ -55,6 +55,10 @@ export interface Situation {
   /** The same while CircleCI hands out no tasks; see withheld.ts. */
   withheldLimit?: number | undefined;
   launchProcess: LaunchProcess;
+  /** Whether a fall of the desired capacity may take a member away, because somebody switched its protection off. */
+  unprotected?: boolean | undefined;
+  /** Whether a person wants the capacity held (`true`), or nothing launched (`drain`). */
+  paused?: 'false' | 'true' | 'drain' | undefined;
 }
 
 export interface Decision {
@@ -147,6 +151,7 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
   }
 
   const lowest = Math.min(Math.max(target, present), desired);
+  if (situation.unprotected && lowest < desired) return heldUnprotected(desired, reasons);
   if (lowest > target)
     reasons.push(`held at ${lowest}: ${present} pending or in service leave by themselves`);
   if (lowest === desired) return { from: desired, desired, change: false, reasons };
@@ -194,14 +199,30 @@ export function isAtMaximum(
 }
 
 /** What is left to decide of a fleet that launches nothing: launches that have not begun are cancelled. */
-export function drainCapacity({ desired, members }: Pick<Situation, 'desired' | 'members'>): Decision {
+export function drainCapacity({
+  desired,
+  members,
+  unprotected,
+}: Pick<Situation, 'desired' | 'members' | 'unprotected'>): Decision {
   const lowest = Math.min(presentIn(members), desired);
   const reasons = ['the fleet drains: nothing launches'];
+  if (unprotected && lowest < desired) return heldUnprotected(desired, reasons);
   if (lowest < desired) {
     reasons.push(`desired capacity falls from ${desired} to ${lowest}: launches not begun are cancelled`);
   }
   return { from: desired, desired: lowest, change: lowest < desired, reasons };
 }
+
+/** A launch may begin between the look at the group and the write. The group would then take any unprotected member. */
+const heldUnprotected = (desired: number, reasons: string[]): Decision => ({
+  from: desired,
+  desired,
+  change: false,
+  reasons: [
+    ...reasons,
+    `held at ${desired}: members are not protected from scale-in, so a fall could end a job`,
+  ],
+});
 
 /** How many runners are kept beside those that the tasks want, and by which setting. */
 function spareRunners({
@@ -273,10 +294,8 @@ export function brokenLaw(
     maxSurge = Number.POSITIVE_INFINITY,
     launchLimit = Number.POSITIVE_INFINITY,
     withheldLimit = Number.POSITIVE_INFINITY,
-  }: Pick<
-    Situation,
-    'members' | 'maxReplicas' | 'affordable' | 'maxSize' | 'maxSurge' | 'launchLimit' | 'withheldLimit'
-  >,
+    unprotected,
+  }: Omit<Situation, 'unclaimed' | 'running' | 'desired' | 'minReplicas' | 'headroom' | 'launchProcess'>,
 ): string | undefined {
   const { from, desired, change, launchProcess, onDemandPercentage, warmPoolSize } = decision;
   if (!Number.isInteger(desired) || desired < 0) return `${desired} is not a number of instances`;
@@ -297,6 +316,8 @@ export function brokenLaw(
   if (desired < from && desired < present) {
     return `${desired} is below the ${present} members that are pending or in service`;
   }
+  if (desired < from && unprotected)
+    return `${desired} is below ${from} while members are not protected from scale-in`;
   return undefined;
 }
 
@@ -311,8 +332,9 @@ export function brokenLaw(
  */
 export function stillToWrite(
   { from, desired }: Pick<Decision, 'from' | 'desired'>,
-  now: { desired: number; members: Members },
+  now: { desired: number; members: Members; unprotected?: boolean | undefined },
 ): number | undefined {
   if (desired > from) return desired > now.desired ? desired : undefined;
+  if (now.unprotected) return undefined;
   return now.desired === from && desired < from && desired >= presentIn(now.members) ? desired : undefined;
 }

@@ -106,6 +106,10 @@ export const Group = z.object({
   launchProcess: z.object({ suspended: z.boolean(), byBreaker: z.boolean(), byAws: z.optional(z.boolean()) }),
   /** Whether a person wants its capacity held, or nothing launched; in tags.ts. */
   paused: z.enum(['false', 'true', 'drain']),
+  /** When a person paused it, if the command wrote that down. */
+  pausedAt: z.optional(z.string()),
+  /** Whether scale-in may take a member away; explained in capacity.ts. Left out if not. */
+  unprotected: z.optional(z.literal(true)),
   withheld: z.optional(Withheld),
   /** Explained in spot.ts; not of a group with one launch template and nothing else. */
   purchase: z.optional(z.object({ onDemandPercentage: Percentage, byFallback: z.boolean() })),

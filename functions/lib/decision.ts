@@ -44,7 +44,7 @@ export function decide(
   const launchLimit = canariesAllowed(activities.breaker, group.members.pending, now);
   const situation = { ...counts, ...group, ...inForce, launchLimit, withheldLimit };
   const decided = withFallback(
-    decideUnlessPaused(situation, group.paused),
+    decideUnlessPaused(situation, group),
     onDemandPercentage,
     group.paused === 'true' ? undefined : group.purchase,
     activities.spotShortageAt,
@@ -55,10 +55,16 @@ export function decide(
   return { decision: { ...sized, reasons: [...reasons, ...sized.reasons] }, situation };
 }
 
-function decideUnlessPaused(situation: Situation, paused: Group['paused']): Decision {
+function decideUnlessPaused(
+  situation: Situation,
+  { paused, pausedAt }: Pick<Group, 'paused' | 'pausedAt'>,
+): Decision {
   switch (paused) {
     case 'true':
-      return held(situation.desired, 'held: the fleet is paused');
+      return held(
+        situation.desired,
+        `held: the fleet is paused${pausedAt === undefined ? '' : ` since ${pausedAt}`}`,
+      );
     case 'drain':
       return withLaunchProcess(drainCapacity(situation), { ...situation, launchLimit: 0 });
     default:

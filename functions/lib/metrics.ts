@@ -18,6 +18,8 @@ export const UNITS = {
   MaximumSizeTooSmall: MetricUnit.Count,
   TasksWithheld: MetricUnit.Count,
   BreakerOpen: MetricUnit.Count,
+  PausedWithTasks: MetricUnit.Count,
+  ProtectionOff: MetricUnit.Count,
   ExecutionsSucceeded: MetricUnit.Count,
 } as const;
 

@@ -230,13 +230,19 @@ function metricsOf(
   const cameForTasks = seen.idle ? 0 : activities.cameInService;
   const claimedTasks = poll.number === 1 && last ? cameForTasks : claimed;
   const moving = seen.claimed > 0 || cameForTasks > 0;
+  const { members, minReplicas, paused = 'false', unprotected } = situation;
+  const isPaused = paused !== 'false';
+  const wantsMore = unclaimed > 0 || minReplicas > Math.max(members.inService - running, 0);
   return {
     PollDuration: pollDuration(poll, now),
     ...(!idle && { UnclaimedTasks: unclaimed, RunningTasks: running }),
     ...(claimedTasks > 0 && { ClaimedTasks: claimedTasks }),
-    ...(atMaximum && !tooSmall && { AtMaximum: 1 }),
-    ...(tooSmall && { MaximumSizeTooSmall: 1 }),
-    ...(last && seen.waiting && !moving && !atMaximum && { Starving: 1 }),
+    ...(atMaximum && !tooSmall && !isPaused && { AtMaximum: 1 }),
+    ...(tooSmall && !isPaused && { MaximumSizeTooSmall: 1 }),
+    ...(last && seen.waiting && !moving && !atMaximum && !isPaused && { Starving: 1 }),
+    ...(last && seen.waiting && isPaused && { PausedWithTasks: 1 }),
+    ...(last && unprotected && { ProtectionOff: 1 }),
+    ...(last && activities.breaker.open && wantsMore && !isPaused && { BreakerOpen: 1 }),
     // Where Update Group is still to come, it says so itself.
     ...(!idle && last && !decision.change && { ExecutionsSucceeded: 1 }),
   };

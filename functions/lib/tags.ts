@@ -4,6 +4,9 @@ export const LAUNCH_SUSPENDED_TAG = 'circleci-runners:launch-suspended-by';
 /** The tag by which a person pauses a fleet: `true` holds its capacity, `drain` lets nothing launch. */
 export const PAUSED_TAG = 'circleci-runners:paused';
 
+/** The tag that says when the command paused it, as an ISO date. Without it, a person paused it in another way. */
+export const PAUSED_AT_TAG = 'circleci-runners:paused-at';
+
 /** The tag of a group that buys On-Demand capacity because Spot capacity is short; without it, somebody else has said so. */
 export const FALLBACK_TAG = 'circleci-runners:on-demand-for';
 

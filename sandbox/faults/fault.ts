@@ -1,4 +1,4 @@
-import { LAUNCH_SUSPENDED_TAG } from '../../functions/lib/tags.ts';
+import { LAUNCH_SUSPENDED_TAG, PAUSED_TAG } from '../../functions/lib/tags.ts';
 import type { FAILURES } from '../../statemachine/failures.ts';
 import { type Faults, LaunchFaults } from '../group/faults.ts';
 import { NO_LATENCY } from '../latency.ts';
@@ -53,8 +53,16 @@ export function calm({ sandbox, world }: Stage): void {
   queue.phantoms = 0;
   group.offerAll();
   group.setMaximumSize(world.settings.capacity.maxReplicas);
+  group.tags.delete(PAUSED_TAG);
+  protect(world, true);
   if (!world.group.tags.has(LAUNCH_SUSPENDED_TAG)) world.group.resumeProcesses(['Launch']);
   sandbox.functionsAheadSeconds = 0;
+}
+
+/** Protects the members of the group and its new instances from scale-in, or no longer. */
+export function protect({ group }: FleetWorld, isProtected: boolean): void {
+  group.settings.newInstancesProtectedFromScaleIn = isProtected;
+  for (const instance of group.instances) group.setInstanceProtection(instance, isProtected);
 }
 
 /** Lets these faults of launches and instances happen from now on, in place of others. */

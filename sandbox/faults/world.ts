@@ -1,6 +1,7 @@
+import { PAUSED_TAG } from '../../functions/lib/tags.ts';
 import { ALWAYS, type Faults } from '../group/faults.ts';
 import { THROTTLED } from './aws.ts';
-import { type Fault, inflict } from './fault.ts';
+import { type Fault, inflict, protect } from './fault.ts';
 
 const launches =
   (faults: Partial<Faults>): Fault['begin'] =>
@@ -88,6 +89,21 @@ export const OF_THE_WORLD: Fault[] = [
     },
     rings: 'Starving',
     late: 'tasks have to wait for 15 minutes',
+  },
+  ...['true', 'drain'].map(
+    (value): Fault => ({
+      name: value === 'true' ? 'a person pauses the fleet' : 'a person drains the fleet',
+      begin: ({ world }) => {
+        world.group.tags.set(PAUSED_TAG, value);
+      },
+      rings: 'Jobs Wait For A Paused Fleet',
+      direct: true,
+    }),
+  ),
+  {
+    name: 'a person switches off the scale-in protection of the group and its members',
+    begin: ({ world }) => protect(world, false),
+    rings: 'Scale-In Protection Off',
   },
   {
     name: "the functions' clock is 90 s ahead",

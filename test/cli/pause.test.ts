@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { PAUSED_AT_TAG, PAUSED_TAG } from '../../functions/lib/tags.ts';
 import { runAgainstAws } from '../support/in-process.ts';
 import { address } from '../support/serve.ts';
 
@@ -57,8 +57,12 @@ function aws(parameters: URLSearchParams): Answer {
   if (denied) return refusal('AccessDenied', 'You are not authorized to perform this operation.');
   const tag = (key: string) => parameters.get(`Tags.member.1.${key}`) ?? '';
   expect(tag('Key')).toBe(PAUSED_TAG);
+  expect(parameters.get('Tags.member.2.Key')).toBe(PAUSED_AT_TAG);
   if (action === 'DeleteTags') paused.delete(tag('ResourceId'));
-  else paused.set(tag('ResourceId'), tag('Value'));
+  else {
+    paused.set(tag('ResourceId'), tag('Value'));
+    expect(parameters.get('Tags.member.2.Value')).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  }
   return answer(action, '');
 }
 

@@ -119,6 +119,40 @@ describe('describeGroup', () => {
   });
 });
 
+describe('the scale-in protection of a group', () => {
+  const lacking = async () => (await describeGroup(autoScaling, NAME)).unprotected;
+  beforeEach(() => {
+    group.setDesiredCapacity(2);
+    agenda.advance(DURATIONS.request + DURATIONS.boot);
+    expect(group.instances.map(({ state }) => state)).toEqual(['InService', 'InService']);
+  });
+
+  it('is there while new instances and members in service have it', async () => {
+    expect(await lacking()).toBeUndefined();
+  });
+
+  it('is not if new instances do not get it', async () => {
+    group.settings.newInstancesProtectedFromScaleIn = false;
+    expect(await lacking()).toBe(true);
+    group.settings.newInstancesProtectedFromScaleIn = true;
+  });
+
+  it('is not if one member in service does not have it', async () => {
+    const [, member] = group.instances;
+    if (member !== undefined) group.setInstanceProtection(member, false);
+    expect(await lacking()).toBe(true);
+  });
+
+  it('is not judged by a member that boots or leaves', async () => {
+    group.setDesiredCapacity(3);
+    agenda.advance(agenda.now + DURATIONS.request);
+    const booting = group.instances.find(({ state }) => state === 'Pending');
+    expect(booting).toBeDefined();
+    if (booting !== undefined) booting.protectedFromScaleIn = false;
+    expect(await lacking()).toBeUndefined();
+  });
+});
+
 const sent = z.object({ body: z.string() });
 
 describe('the tag by which a person pauses', () => {

@@ -784,6 +784,41 @@ describe('drainCapacity', () => {
   });
 });
 
+describe('members that scale-in may take', () => {
+  // Two launches have not begun. When the desired capacity falls, a group terminates unprotected members first.
+  const fewer: Situation = { ...CALM, desired: 4, members: { ...NOBODY, inService: 2 }, unprotected: true };
+
+  it.each([
+    { case: 'decideCapacity', decided: decideCapacity(fewer) },
+    { case: 'drainCapacity', decided: drainCapacity(fewer) },
+  ])('keep the desired capacity where it is: $case', ({ decided }) => {
+    expect(decided).toMatchObject({ from: 4, desired: 4, change: false });
+    expect(decided.reasons.at(-1)).toBe(
+      'held at 4: members are not protected from scale-in, so a fall could end a job',
+    );
+    expect(decideCapacity({ ...fewer, unprotected: undefined })).toMatchObject({ desired: 2, change: true });
+    expect(drainCapacity({ ...fewer, unprotected: undefined })).toMatchObject({ desired: 2, change: true });
+  });
+
+  it('do not hold back a rise', () => {
+    expect(decideCapacity({ ...fewer, unclaimed: 6 })).toMatchObject({ desired: 6, change: true });
+  });
+
+  it('make a fall break a law', () => {
+    const fall: Decision = { from: 4, desired: 2, change: true, reasons: [] };
+    expect(brokenLaw(fall, { ...fewer, unprotected: undefined })).toBeUndefined();
+    expect(brokenLaw(fall, fewer)).toBe('2 is below 4 while members are not protected from scale-in');
+    expect(brokenLaw({ ...fall, desired: 6 }, fewer)).toBeUndefined();
+  });
+
+  it('are looked for once more before a fall is written', () => {
+    const now = { desired: 4, members: fewer.members };
+    expect(stillToWrite({ from: 4, desired: 2 }, now)).toBe(2);
+    expect(stillToWrite({ from: 4, desired: 2 }, { ...now, unprotected: true })).toBeUndefined();
+    expect(stillToWrite({ from: 4, desired: 6 }, { ...now, unprotected: true })).toBe(6);
+  });
+});
+
 describe('withLaunchProcess', () => {
   const WHY = {
     nothing: 'the Launch process is suspended: nothing may launch, and the group would replace what fails',

@@ -447,6 +447,12 @@ describe('a fleet that a person', () => {
     expect(published.values()).toMatchObject({ PollDuration: [300], UnclaimedTasks: [3] });
   });
 
+  it('paused says since when, if the command wrote that down', async () => {
+    const since = { ...group(1, { inService: 1 }).group, paused: 'true', pausedAt: '2026-01-05T08:00:00Z' };
+    const { decision } = await computed({ ...tasks(3, 1), group: since });
+    expect(decision.reasons).toEqual(['held: the fleet is paused since 2026-01-05T08:00:00Z']);
+  });
+
   it('drains launches nothing, and cancels launches that have not begun', async () => {
     const { decision } = await computed(paused('drain', 5, { inService: 1, pending: 1 }));
     expect(decision).toMatchObject({ desired: 2, change: true, launchProcess: 'suspend' });

@@ -161,6 +161,79 @@ describe('the metrics', () => {
     expect(metrics(idleFor(600), idle, 50.3)).toEqual({ PollDuration: 300 });
   });
 
+  const NOTHING_CLAIMED = { poll: { ...LAST, seen: SEEN } };
+  const waiting = (
+    group: Partial<Observation['group']>,
+    unclaimed = 3,
+    running = 0,
+  ): Partial<Observation> => ({
+    unclaimed: { unclaimed },
+    running: { running },
+    group: { ...OBSERVATION.group, ...group },
+  });
+
+  it('say of a fleet that somebody paused that jobs wait for it, and nothing else of its launches', () => {
+    const observed = waiting({ desired: 10, members: { ...MEMBERS, inService: 10 } }, 5, 10);
+    const open = {
+      ...FIRST.activities,
+      breaker: { open: true, news: false, failures: 3, kind: 'boot', reason: '', canaryAt: at(0) } as const,
+    };
+    const poll = { ...LAST, seen: { ...SEEN, unclaimed: 5, running: 10 } };
+    const of = (paused: 'false' | 'true' | 'drain') =>
+      metrics(
+        { poll, activities: open },
+        { ...observed, group: { ...OBSERVATION.group, ...observed.group, paused } },
+        50.3,
+      );
+    expect(of('false')).toMatchObject({ AtMaximum: 1, BreakerOpen: 1 });
+    for (const paused of ['true', 'drain'] as const) {
+      expect(of(paused)).toMatchObject({ PausedWithTasks: 1 });
+      expect(Object.keys(of(paused))).not.toContain('AtMaximum');
+      expect(Object.keys(of(paused))).not.toContain('BreakerOpen');
+    }
+    expect(metrics(NOTHING_CLAIMED, waiting({ paused: 'true' }, 0), 50.3).PausedWithTasks).toBeUndefined();
+    expect(metrics(NOTHING_CLAIMED, waiting({}), 50.3)).toMatchObject({ Starving: 1 });
+    expect(metrics(NOTHING_CLAIMED, waiting({ paused: 'true' }), 50.3).Starving).toBeUndefined();
+  });
+
+  it('say once an execution that members lack their protection, also of an idle fleet', () => {
+    const group = { ...OBSERVATION.group, desired: 0, members: { ...MEMBERS, inService: 0 } };
+    const unprotected = { ...idle, group: { ...group, unprotected: true } as const };
+    expect(metrics(idleFor(600), unprotected, 50.3)).toEqual({ PollDuration: 300, ProtectionOff: 1 });
+    expect(metrics({}, unprotected).ProtectionOff).toBeUndefined();
+  });
+
+  it.each([
+    { case: 'a task waits', unclaimed: 1, running: 0, inService: 0, minReplicas: 0, rings: true },
+    { case: 'nothing waits', unclaimed: 0, running: 2, inService: 2, minReplicas: 0, rings: false },
+    {
+      case: 'a runner of minReplicas lacks',
+      unclaimed: 0,
+      running: 1,
+      inService: 2,
+      minReplicas: 2,
+      rings: true,
+    },
+    { case: 'minReplicas are there', unclaimed: 0, running: 1, inService: 3, minReplicas: 2, rings: false },
+  ])(
+    'say that the breaker is open if $case: $rings',
+    ({ unclaimed, running, inService, minReplicas, rings }) => {
+      const breaker = {
+        open: true,
+        news: false,
+        failures: 3,
+        kind: 'boot',
+        reason: '',
+        canaryAt: at(90),
+      } as const;
+      const group = { desired: inService, members: { ...MEMBERS, inService } };
+      const state = { ...FIRST, poll: LAST, activities: { ...FIRST.activities, breaker } };
+      const settings = { ...SETTINGS, capacity: { minReplicas, maxReplicas: 10 } };
+      const observed = { ...OBSERVATION, ...waiting(group, unclaimed, running) };
+      expect(decidePoll(state, observed, settings, at(50.3)).metrics.BreakerOpen).toBe(rings ? 1 : undefined);
+    },
+  );
+
   it.each<{ case: string; poll: PollState['poll']; elapsed: number; claimed: number | undefined }>([
     { case: 'that fell', poll: { ...LAST, seen: SEEN }, elapsed: 50.3, claimed: 2 },
     {

@@ -95,6 +95,22 @@ const OF_FLEET = [
     bad: 'any',
   },
   {
+    kind: 'PausedWithTasks',
+    heading: 'Jobs Wait For A Paused Fleet',
+    metric: 'PausedWithTasks',
+    statistic: 'Maximum',
+    minutes: [5, 10],
+    bad: 'any',
+  },
+  {
+    kind: 'ProtectionOff',
+    heading: 'Scale-In Protection Off',
+    metric: 'ProtectionOff',
+    statistic: 'Maximum',
+    minutes: [3, 5],
+    bad: 'any',
+  },
+  {
     kind: 'LaunchesFailing',
     heading: 'Launches Failing',
     metric: 'FailedLaunches',
@@ -256,6 +272,9 @@ describe('the topics', () => {
     { alarm: 'circleci-runners-linux-large-NeedsYou', topics: [topic, builds] },
     { alarm: 'circleci-runners-linux-large-ZoneUnusable', topics: [topic, builds] },
     { alarm: 'circleci-runners-linux-large-SpotUnavailable', topics: [topic, builds] },
+    { alarm: 'circleci-runners-arm-PausedWithTasks', topics: [topic] },
+    { alarm: 'circleci-runners-linux-large-PausedWithTasks', topics: [topic, builds] },
+    { alarm: 'circleci-runners-owned-PausedWithTasks', topics: [topic] },
     { alarm: 'circleci-runners-owned-ZoneUnusable', topics: [topic] },
     { alarm: 'circleci-runners-owned-SpotUnavailable', topics: [topic] },
     { alarm: 'circleci-runners-linux-large-Saturated', topics: [topic, builds] },
@@ -269,7 +288,7 @@ describe('the topics', () => {
     const speaking = [...alarms, ...composites].filter(({ properties }) =>
       ['AlarmActions', 'OKActions', 'InsufficientDataActions'].some((actions) => actions in properties),
     );
-    expect(speaking).toHaveLength(13);
+    expect(speaking).toHaveLength(16);
   });
 
   it('of several fleets are notified once', () => {

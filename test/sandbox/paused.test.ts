@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { SANDBOX_START } from '../../sandbox/trace.ts';
 import { jobs, LINUX, openSandbox } from '../support/sandbox.ts';
 
 const MINUTE = 60;
@@ -36,10 +37,17 @@ describe('a fleet that is', () => {
     },
   );
 
-  it('paused and forgotten, with jobs that wait, is starving', async () => {
-    const { sandbox } = await played('true');
-    await sandbox.runUntil(24 * MINUTE);
-    const starving = sandbox.workflow.metrics.filter(({ name }) => name === 'Starving');
-    expect(starving.length).toBeGreaterThanOrEqual(11);
-  });
+  it.each(['true', 'drain'])(
+    'paused (%s) and forgotten rings one alarm of its own while jobs wait',
+    async (value) => {
+      const { sandbox } = await played(value);
+      await sandbox.runUntil(40 * MINUTE);
+      const minutesOf = (metric: string) =>
+        sandbox.workflow.metrics
+          .filter(({ name }) => name === metric)
+          .map(({ at }) => Math.floor((at - SANDBOX_START.getTime()) / 60_000));
+      expect(minutesOf('PausedWithTasks')).toEqual(Array.from({ length: 15 }, (_, minute) => 10 + minute));
+      expect(minutesOf('Starving').filter((at) => at >= 5 && at < 25)).toEqual([]);
+    },
+  );
 });
