@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { compileFunction } from 'node:vm';
 import type * as Engine from 'aws-local-stepfunctions';
+import { EVENTS } from './engine-events.ts';
 
 /** What the engine uses in place of the globals of these names. */
 export interface EngineGlobals<Timer> {
@@ -19,6 +20,8 @@ const required = createRequire(FILE);
 /** With these the engine invokes Lambda functions and validates definitions. The sandbox uses neither. */
 const UNUSED = ['@aws-sdk/client-lambda', '@aws-sdk/credential-providers', 'asl-validator'];
 
+const MODULE = ['exports', 'require', 'module'];
+
 type Load = (
   exports: object,
   require: (name: string) => unknown,
@@ -33,13 +36,13 @@ let load: Load | undefined;
  * interpreter has no option for them: it uses the globals `Date`, `setTimeout`, `clearTimeout` and `Math`. Node.js
  * wraps each CommonJS module in a function with the parameters `exports`, `require` and `module`. This wrapper has
  * more parameters, which hide the globals of the same names from this one module. Nothing global is replaced, and
- * each sandbox has its own engine.
+ * each sandbox has its own engine. Its events and signals are the ones of `engine-events.ts`.
  */
 export function loadEngine<Timer>(globals: EngineGlobals<Timer>): typeof Engine {
   const { setTimeout, clearTimeout, now, random } = globals;
   load ??= compileFunction(
     readFileSync(FILE, 'utf8'),
-    ['exports', 'require', 'module', 'setTimeout', 'clearTimeout', 'Date', 'Math', 'Promise'],
+    [...MODULE, ...Object.keys(EVENTS), 'setTimeout', 'clearTimeout', 'Date', 'Math', 'Promise'],
     { filename: FILE },
   ) as Load;
   class EngineDate extends Date {
@@ -54,6 +57,7 @@ export function loadEngine<Timer>(globals: EngineGlobals<Timer>): typeof Engine 
     module.exports,
     requireForEngine,
     module,
+    ...Object.values(EVENTS),
     setTimeout,
     clearTimeout,
     EngineDate,

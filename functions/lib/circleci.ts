@@ -19,9 +19,14 @@ import { readCircleToken, secretsProvider } from './secrets.ts';
 
 /** Where CircleCI counts tasks: https://circleci.com/docs/reference/runner-api */
 const QUESTIONS = {
-  unclaimed: { path: '/api/v3/runner/tasks', key: 'unclaimed_task_count' },
-  running: { path: '/api/v3/runner/tasks/running', key: 'running_runner_tasks' },
-} as const;
+  unclaimed: question('/api/v3/runner/tasks', 'unclaimed_task_count'),
+  running: question('/api/v3/runner/tasks/running', 'running_runner_tasks'),
+};
+type Question = ReturnType<typeof question>;
+
+function question(path: string, key: string) {
+  return { path, key, answer: z.object({ [key]: Count }) };
+}
 
 /** Assumed for a 429 without `Retry-After`. */
 const DEFAULT_RETRY_AFTER_SECONDS = 5;
@@ -66,8 +71,8 @@ export async function countTasks(
   poll: CountInput['poll'],
   question: keyof typeof QUESTIONS,
 ): Promise<{ count: number } | { retryAfterSeconds: number }> {
-  const { path, key } = QUESTIONS[question];
-  const url = new URL(fleet.circleciUrl.replace(/\/+$/, '') + path);
+  const asked = QUESTIONS[question];
+  const url = new URL(fleet.circleciUrl.replace(/\/+$/, '') + asked.path);
   url.search = `resource-class=${encodeURIComponent(fleet.resourceClass)}`;
   const { secrets, now } = access;
   const deadline = access.timeout((poll.timeoutSeconds - MARGIN_SECONDS) * 1_000);
@@ -81,7 +86,7 @@ export async function countTasks(
 
   if (answer.status === 429) return rateLimited(poll, answer, now());
   if (answer.status !== 200) throw failure(fleet, url, answer);
-  return { count: parseCount(url, answer.body, key) };
+  return { count: parseCount(url, answer.body, asked) };
 }
 
 interface Answer {
@@ -149,7 +154,7 @@ function failure({ scalerSecretName, resourceClass }: CountedFleet, url: URL, an
   );
 }
 
-function parseCount(url: URL, body: string, key: string): number {
+function parseCount(url: URL, body: string, { key, answer }: Question): number {
   let json: unknown;
   try {
     json = JSON.parse(body);
@@ -159,7 +164,7 @@ function parseCount(url: URL, body: string, key: string): number {
       { cause },
     );
   }
-  const parsed = z.safeParse(z.object({ [key]: Count }), json);
+  const parsed = z.safeParse(answer, json);
   const count = parsed.success ? parsed.data[key] : undefined;
   if (count === undefined) {
     throw new CircleCiInvalidCount(

@@ -15,6 +15,7 @@ const Activity = z.object({
   EndTime: z.optional(z.date()),
 });
 type Activity = z.infer<typeof Activity>;
+const Page = z._default(z.array(Activity), []);
 
 /** How many scaling activities one answer holds at most, and how many answers are asked for. */
 const ACTIVITIES_PER_PAGE = 100;
@@ -47,7 +48,7 @@ export async function describeActivities(
         }),
       ),
     );
-    const parsed = z.safeParse(z._default(z.array(Activity), []), answer.Activities);
+    const parsed = z.safeParse(Page, answer.Activities);
     if (!parsed.success) {
       throw new GroupUnreadable(
         `The scaling activities of ${groupName} lack what every activity has: ${z.prettifyError(parsed.error)}`,

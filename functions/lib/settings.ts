@@ -44,6 +44,7 @@ export function settingsReader(
   client = new SSMClient(clientSettings),
 ): SettingsReader {
   const provider = new SSMProvider({ awsSdkV3Client: client });
+  const parsed = parser();
   const nameOf = (fleet: string) => {
     if (FLEET_NAME.test(fleet)) return settingsParameter(stack, fleet);
     throw new SettingsNotFound(`No fleet can be named ${JSON.stringify(fleet.slice(0, 64))}.`);
@@ -67,7 +68,19 @@ export function settingsReader(
   };
 }
 
-function parsed(name: string, value: string): DeployedSettings {
+/** Parses parameters. It keeps the last result of each, because a warm function reads the same value in each poll. */
+function parser(): (name: string, value: string) => DeployedSettings {
+  const last = new Map<string, { value: string; settings: DeployedSettings }>();
+  return (name, value) => {
+    const known = last.get(name);
+    if (known?.value === value) return known.settings;
+    const settings = parse(name, value);
+    last.set(name, { value, settings });
+    return settings;
+  };
+}
+
+function parse(name: string, value: string): DeployedSettings {
   let json: unknown;
   try {
     json = JSON.parse(value);

@@ -43,6 +43,13 @@ describe('the settings of a fleet', () => {
     expect(aws.calls.get('GetParameter')).toBe(2);
   });
 
+  it('are those of the fleet that is deployed, if it was removed and deployed again', async () => {
+    expect((await settings.latest(fleet)).pollIntervalSeconds).toBe(5);
+    versions.length = 0;
+    deploy({ pollIntervalSeconds: 15 });
+    expect(await settings.latest(fleet)).toMatchObject({ version: 1, pollIntervalSeconds: 15 });
+  });
+
   it('may hold what a newer deployment adds', async () => {
     deploy({ tomorrow: true });
     expect(await ofVersion(2)).toEqual(deployedSettings());
