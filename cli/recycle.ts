@@ -56,7 +56,7 @@ async function recycleFleet(
   { all = false, json = false, fleets, stack }: Options,
   terminal: Terminal,
 ): Promise<void> {
-  namedFleet(fleets, fleet);
+  namedFleet(fleets, fleet, undefined, { stack });
   const groupName = `${stack}-${fleet}`;
   const group = await describe(groupName);
   if (group === undefined) refuseNotDeployed(fleet, stack);

@@ -25,7 +25,7 @@ interface Options {
 }
 
 async function storeSecrets(name: string, options: Options, { terminal, stdin }: Shell): Promise<void> {
-  const fleet = namedFleet(options.fleets, name);
+  const fleet = namedFleet(options.fleets, name, undefined, { stack: options.stack });
   const outputs = await readOutputs(options.stack);
   const id = logicalId(name);
   const scalerSecret = outputs[`${id}ScalerSecretName`];

@@ -1,14 +1,13 @@
 import { closest } from 'fastest-levenshtein';
 import * as z from 'zod';
-import { Fleets } from './fleet.ts';
 import { isMap } from './settings/parts.ts';
 
 /** One line for each fault: its key path, what is allowed, and what was given. */
-export function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
+export function describeFault(issue: z.core.$ZodIssue, raw: unknown, schema: z.core.$ZodType): string[] {
   const where = issue.path.join('.') || '(top level)';
   if (issue.code === 'unrecognized_keys') {
     // Without the value: what is in the wrong place may be a secret.
-    const known = keysAt(Fleets, issue.path);
+    const known = keysAt(schema, issue.path);
     return issue.keys.map((key) =>
       where === issue.path[0] && key === 'paused'
         ? `${where}.${key}: is not a setting: run npm run pause -- ${where} (or drain, or resume), so that no deployment undoes it`
@@ -21,7 +20,7 @@ export function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
       .filter((nested) => nested.path.length > 0 || nested.code === 'unrecognized_keys');
     if (inner.length > 0) {
       return inner.flatMap((nested) =>
-        describeFault({ ...nested, path: [...issue.path, ...nested.path] }, raw),
+        describeFault({ ...nested, path: [...issue.path, ...nested.path] }, raw, schema),
       );
     }
   }
@@ -32,7 +31,7 @@ export function describeFault(issue: z.core.$ZodIssue, raw: unknown): string[] {
   return [`${where}: ${issue.message}, got ${quote(given)}`];
 }
 
-/** The keys of a map in fleets.yaml, from its schema. */
+/** The keys of a map, from its schema. */
 function keysAt(schema: z.core.$ZodType, path: PropertyKey[]): string[] {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
     return keysAt(schema.def.innerType, path);

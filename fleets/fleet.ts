@@ -4,6 +4,7 @@ import { FLEET_NAME } from '../functions/lib/fleet-names.ts';
 import { inDollars, largestCost, noPrice } from './cost.ts';
 import { logicalId } from './names.ts';
 import { CAPACITY_SETTINGS } from './settings/capacity.ts';
+import { SERVER_URL, SERVER_URL_FORM } from './settings/circleci-url.ts';
 import { COST_SETTINGS } from './settings/cost.ts';
 import { DURATION_SETTINGS } from './settings/durations.ts';
 import { IMAGE_SETTINGS } from './settings/image.ts';
@@ -36,13 +37,6 @@ const ROOM = `because CloudFormation allows ${MOST_RESOURCES} resources in a sta
 const FLEET_NAME_FAULT =
   'must have a name of a letter and at most 31 more letters, digits, hyphens and underscores';
 
-/**
- * Host and optional path, over HTTPS: the API's paths can be appended, a shell can quote it, and a token may be sent
- * there. A stand-in on this machine may have a port, and HTTP. functions/lib/circleci-url.ts checks it again.
- */
-const SERVER_URL =
-  /^(?=.{1,261}$)(?!.*\/\.{1,2}(\/|$))(https:\/\/[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*|https?:\/\/(localhost|127\.0\.0\.1)(:\d{1,5})?)(\/[A-Za-z0-9._~-]+)*\/?$/;
-
 const SECRET_NAME = /^[A-Za-z0-9/_+=.@-]{1,512}$/;
 
 /**
@@ -61,12 +55,11 @@ export const Fleet = z
       ...CAPACITY_SETTINGS,
       ...COST_SETTINGS,
       ...DURATION_SETTINGS,
-      circleciUrl: text(
-        'a URL such as https://runner.circleci.com: https, without a port, a query or a user',
-        SERVER_URL,
-      )
+      circleciUrl: text(SERVER_URL_FORM, SERVER_URL)
         .default(CIRCLECI_CLOUD)
-        .describe("URL of CircleCI's runner API. For CircleCI server: https://<server-host>."),
+        .describe(
+          "URL of CircleCI's runner API. For CircleCI server: https://<server-host>, which [guardrails](guardrails.md) must list.",
+        ),
       ...IMAGE_SETTINGS,
       ...NETWORK_SETTINGS,
       logs: flag(
@@ -75,12 +68,12 @@ export const Fleet = z
       scalerSecretName: text('the name of a secret, not its ARN', SECRET_NAME)
         .optional()
         .describe(
-          'Name of an existing secret with resource_class and circle_token. Default: the stack creates a secret without a value.',
+          'Name of an existing secret with resource_class and circle_token. [Guardrails](guardrails.md) say what it may begin with: by default, the name of the stack and a slash. Default: the stack creates a secret without a value.',
         ),
       runnerSecretName: text('the name of a secret, not its ARN', SECRET_NAME)
         .optional()
         .describe(
-          'Name of an existing secret with the resource class token. Default: the stack creates a secret without a value.',
+          'Name of an existing secret with the resource class token, which may begin with the same. Default: the stack creates a secret without a value.',
         ),
       alarmEmail: text('an e-mail address', z.regexes.email)
         .optional()

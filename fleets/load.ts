@@ -1,9 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
+import { faultsOfCeilings } from './ceilings.ts';
 import { affordableBy } from './cost.ts';
+import { type Deployment, deploymentOf, GUARDRAILS_FILE } from './deployment.ts';
 import { describeFault, quote } from './faults.ts';
 import { type FleetSettings, Fleets, fleetsIn } from './fleet.ts';
+import { type Ceilings, ceilingsOf, Guardrails } from './guardrails.ts';
 import { isMap } from './settings/parts.ts';
 
 /** A fleet as the rest of the project sees it: parsed, with its defaults. */
@@ -21,43 +24,86 @@ export class FleetsInvalid extends Error {
 }
 
 /**
- * Reads and checks `fleets.yaml`.
+ * Reads and checks `fleets.yaml`, and that it asks for nothing that the guardrails do not allow.
  *
+ * @param deployment Default: what `cdk.json` says.
  * @throws FleetsInvalid with every fault: its key path, what is allowed, and what was given.
  */
-export function loadFleets(file: string): FleetConfig[] {
+export function loadFleets(file: string, deployment: Partial<Deployment> = {}): FleetConfig[] {
+  const { stack, guardrails } = { ...deploymentOf(), ...deployment };
+  const fleets = readFleets(file);
+  const { ceilings, source } = readGuardrails(guardrails, stack);
+  const faults = faultsOfCeilings(fleets, ceilings, stack);
+  if (faults.length === 0) return fleets;
+  throw new FleetsInvalid(
+    [
+      `${file} asks for more than ${source}:`,
+      ...faults,
+      `The owner of ${guardrails ?? GUARDRAILS_FILE} can set the ceilings, whose names are in brackets. See docs/guardrails.md.`,
+    ].join('\n  '),
+  );
+}
+
+/**
+ * Reads the guardrails.
+ *
+ * @param given Path of the file. Without one, `guardrails.yaml` is read if it is there; otherwise the defaults hold.
+ * @throws FleetsInvalid with every fault of the file.
+ */
+function readGuardrails(given: string | undefined, stack: string): { ceilings: Ceilings; source: string } {
+  const file = given ?? GUARDRAILS_FILE;
+  const present = given !== undefined || existsSync(file);
+  // An empty file sets no ceiling.
+  const raw = present ? (readYaml(file) ?? {}) : {};
+  const parsed = Guardrails.safeParse(raw);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.flatMap((issue) => describeFault(issue, raw, Guardrails));
+    throw new FleetsInvalid(withTitle(file, faults));
+  }
+  return {
+    ceilings: ceilingsOf(parsed.data, stack),
+    source: present ? `${file} allows` : `is allowed without ${GUARDRAILS_FILE}`,
+  };
+}
+
+/** Reads and checks `fleets.yaml` by itself, without guardrails. */
+export function readFleets(file: string): FleetConfig[] {
+  return checkFleets(readYaml(file), file);
+}
+
+/** @throws FleetsInvalid */
+function readYaml(file: string): unknown {
   let source: string;
   try {
     source = readFileSync(file, 'utf8');
   } catch (error) {
     throw new FleetsInvalid(`${file} cannot be read: ${(error as Error).message}`);
   }
-  let raw: unknown;
   try {
-    raw = parseYaml(source);
+    return parseYaml(source);
   } catch (error) {
     throw new FleetsInvalid(`${file} is not YAML: ${(error as Error).message.trimEnd()}`);
   }
-  return checkFleets(raw, file);
 }
 
+const withTitle = (file: string, faults: string[]) =>
+  [`${file} has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:`, ...faults].join('\n  ');
+
 /**
- * Checks the content of a `fleets.yaml`.
+ * Checks the content of a `fleets.yaml`, without guardrails.
  *
  * @param file Path of the file, for messages. Paths in the content are relative to its folder.
- * @throws FleetsInvalid with every fault, as `loadFleets` does.
+ * @throws FleetsInvalid with every fault, as `readFleets` does.
  */
 export function checkFleets(raw: unknown, file: string): FleetConfig[] {
   const parsed = Fleets.safeParse(raw);
   const scripts = findInstallScripts(dirname(file), raw);
   const faults = [
-    ...(parsed.error?.issues ?? []).flatMap((issue) => describeFault(issue, raw)),
+    ...(parsed.error?.issues ?? []).flatMap((issue) => describeFault(issue, raw, Fleets)),
     ...scripts.faults,
   ];
   if (!parsed.success || faults.length > 0) {
-    throw new FleetsInvalid(
-      [`${file} has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:`, ...faults].join('\n  '),
-    );
+    throw new FleetsInvalid(withTitle(file, faults));
   }
   return fleetsIn(parsed.data).map(([name, fleet]) => {
     const affordable = affordableBy(fleet);

@@ -45,8 +45,20 @@ const SIZES: Record<string, number> = {
 /** The On-Demand price of an hour in US dollars, or `undefined` if the table does not have the type's family. */
 export function listPrice(type: string): number | undefined {
   const [family = '', size = ''] = type.split('.');
-  const times = /^(\d+)xlarge$/.exec(size)?.[1];
-  const larges = times === undefined ? SIZES[size] : 2 * Number(times);
+  const larges = sizeOf(size);
   const large = LARGE[family];
   return large === undefined || larges === undefined ? undefined : large * larges;
+}
+
+/** A size relative to `large`, or `undefined` if it says nothing, such as `metal`. */
+function sizeOf(size: string): number | undefined {
+  const times = /^(?:metal-)?(\d+)xl(?:arge)?$/.exec(size)?.[1];
+  return times === undefined ? SIZES[size] : 2 * Number(times);
+}
+
+/** The most vCPUs that a type has by its size; `undefined` if its size does not say it. */
+export function vCpusOf(type: string): number | undefined {
+  const larges = sizeOf(type.split('.')[1] ?? '');
+  // Small burstable types have two vCPUs as well.
+  return larges === undefined ? undefined : 2 * Math.max(larges, 1);
 }

@@ -1,8 +1,9 @@
 import { DURATION_FORM, DURATION_WITH_UNITS, formatDuration } from './duration.ts';
-import { fleetsSchema } from './schema.ts';
+import { fleetsSchema, guardrailsSchema } from './schema.ts';
 
 interface Setting {
   type?: string;
+  const?: unknown;
   default?: unknown;
   description?: string;
   minimum?: number;
@@ -95,8 +96,8 @@ large:
   allowInstanceMetadata: false
   logs: true
   install: install-large.sh
-  scalerSecretName: acme/circleci/scaler
-  runnerSecretName: acme/circleci/runner
+  scalerSecretName: circleci-runners/acme/scaler
+  runnerSecretName: circleci-runners/acme/runner
   alarmEmail: ops@example.com
   alarmTopicArn: arn:aws:sns:eu-west-1:111122223333:alarms
   starvingAfter: 20m
@@ -121,22 +122,95 @@ export function configurationReference(): string {
   ].join('\n');
 }
 
-function table({ properties, required = [] }: { properties: Record<string, Setting>; required?: string[] }) {
+function table(
+  { properties, required = [] }: { properties: Record<string, Setting>; required?: string[] },
+  what = 'setting',
+): string {
   const rows = Object.entries(properties).map(([name, setting]) => {
     const needed = required.includes(name) ? '**required**' : unset(setting.default);
     return `| \`${name}\` | ${form(setting)} | ${needed} | ${setting.description ?? ''} |`;
   });
-  return ['| setting | form | default | description |', '|---|---|---|---|', ...rows].join('\n');
+  return [`| ${what} | form | default | description |`, '|---|---|---|---|', ...rows].join('\n');
+}
+
+const GUARDRAILS = `# Guardrails
+
+\`guardrails.yaml\` sets ceilings: what [\`fleets.yaml\`](configuration.md) may ask for. Give the two files different
+owners, so that a change to \`fleets.yaml\` alone cannot take a secret, open a port to everybody or spend without a limit.
+[Security](security.md#somebody-who-can-change-fleetsyaml) shows a \`CODEOWNERS\` file.
+
+The file is optional, and each ceiling in it is. Without it, the defaults below hold.
+
+The file is \`guardrails.yaml\` in the folder in which you run the commands. The context value \`guardrails\` of \`cdk.json\`
+names another one. \`cdk synth\`, \`cdk deploy\`, \`npm start\`, \`npm run simulate -- --fleet\` and the other commands that
+read \`fleets.yaml\` compare it with the guardrails. They report everything that is above a ceiling at once: the key path,
+the ceiling, what was given, and the name of the ceiling in brackets:
+
+\`\`\`text
+fleets.yaml asks for more than guardrails.yaml allows:
+  linux.maxReplicas: must be at most 100, got 10000 (maxInstances)
+  linux.allowInstanceMetadata: must be false, got true (allowInstanceMetadata)
+\`\`\`
+
+\`npm run generate\` writes this page from the schema.
+
+## Ceilings
+`;
+
+const GUARDRAILS_EXAMPLE = `## Example
+
+\`\`\`yaml
+# yaml-language-server: $schema=./guardrails.schema.json
+instanceTypes: [m7i.*, m7g.*, c7i.*]
+instanceRequirements: {vCpus: 16, memoryGiB: 64}
+maxInstances: 100
+maxHourlyCost: 25
+maxInstancesOfAllFleets: 250
+maxHourlyCostOfAllFleets: 60
+hourlyPrices:
+  m7i.metal-24xl: 4.8384
+circleciUrls: [https://circleci.acme.example]
+secretPrefixes: [circleci-runners/, acme/circleci/]
+networks: [vpc-0123456789abcdef0, subnet-0123456789abcdef0, subnet-0fedcba9876543210]
+sshRanges: [203.0.113.0/24]
+allowInstanceMetadata: false
+allowDocker: true
+allowSessionManager: true
+\`\`\`
+
+## What has no ceiling
+
+- \`image\`, \`install\` and \`httpProxy\` decide what runs on the fleet's own instances and what they trust. So does whoever
+  writes its jobs.
+- \`alarmEmail\` and \`alarmTopicArn\` decide who gets the fleet's alarms, \`tags\` how its resources are tagged. If your
+  account grants permissions by tags, require a review of \`fleets.yaml\` as well.
+- The scaler secret of a fleet can never be the runner secret of a fleet, whatever the guardrails say. The instances would
+  read a personal API token.
+
+## Prefixes, not tags
+
+A secret of your own must have a name that begins with an allowed prefix. A tag on the secret would work as well, as a
+condition of the roles' policies. We chose prefixes: they are checked without a request to AWS, so a pull request's check
+shows the fault with its key path. A missing tag would show after the deployment, as a refused read. If the names of your
+secrets follow no prefix, list whole folders in \`secretPrefixes\`, and restrict the secrets by a resource policy.
+`;
+
+/** The reference of `guardrails.yaml` as Markdown. */
+export function guardrailsReference(): string {
+  const schema = JSON.parse(guardrailsSchema());
+  return [GUARDRAILS, table(schema, 'ceiling'), '', GUARDRAILS_EXAMPLE].join('\n');
 }
 
 function unset(value: unknown): string {
   if (value === undefined) return 'not set';
+  if (Array.isArray(value)) return value.length === 0 ? 'none' : `\`[${value.join(', ')}]\``;
   if (typeof value !== 'object' || value === null) return `\`${value}\``;
   const inner = Object.entries(value).map(([key, item]) => `${key}: ${item}`);
   return inner.length === 0 ? 'none' : `\`{${inner.join(', ')}}\``;
 }
 
 function form(setting: Setting): string {
+  if (setting.const !== undefined) return `\`${setting.const}\``;
   if (setting.enum !== undefined) return setting.enum.map((value) => `\`${value}\``).join(' or ');
   const [least, withUnit] = setting.anyOf ?? [];
   if (withUnit?.pattern === DURATION_WITH_UNITS.source)

@@ -9,7 +9,12 @@ try {
   const name = context('stack', STACK_NAME);
   const fault = faultOfStackName(name);
   if (fault !== undefined) throw new FleetsInvalid(`-c stack ${fault}, got ${JSON.stringify(name)}`);
-  new AutoscalerStack(app, name, { fleets: loadFleets(context('fleets', 'fleets.yaml')) });
+  const guardrails: unknown = app.node.tryGetContext('guardrails');
+  const fleets = loadFleets(context('fleets', 'fleets.yaml'), {
+    stack: name,
+    guardrails: guardrails === undefined ? undefined : String(guardrails),
+  });
+  new AutoscalerStack(app, name, { fleets });
 } catch (error) {
   if (!(error instanceof FleetsInvalid)) throw error;
   console.error(error.message);

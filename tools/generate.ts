@@ -18,14 +18,20 @@ interface Generator {
 // Each loads what it needs when it runs, so that generating one file takes no longer than it must.
 export const GENERATORS: Record<string, Generator> = {
   schema: {
-    files: ['fleets.schema.json'],
+    files: ['fleets.schema.json', 'guardrails.schema.json'],
     test: 'test/fleets/schema.test.ts',
-    texts: async () => [(await import('../fleets/schema.ts')).fleetsSchema()],
+    texts: async () => {
+      const { fleetsSchema, guardrailsSchema } = await import('../fleets/schema.ts');
+      return [fleetsSchema(), guardrailsSchema()];
+    },
   },
   reference: {
-    files: ['docs/configuration.md'],
+    files: ['docs/configuration.md', 'docs/guardrails.md'],
     test: 'test/docs/documents.test.ts',
-    texts: async () => [(await import('../fleets/reference.ts')).configurationReference()],
+    texts: async () => {
+      const { configurationReference, guardrailsReference } = await import('../fleets/reference.ts');
+      return [configurationReference(), guardrailsReference()];
+    },
   },
   workflow: {
     files: ['statemachine/autoscale.md'],

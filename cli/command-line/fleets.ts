@@ -1,3 +1,4 @@
+import type { Deployment } from '../../fleets/deployment.ts';
 import { type FleetConfig, loadFleets } from '../../fleets/load.ts';
 import { UsageError } from './arguments.ts';
 
@@ -5,10 +6,16 @@ import { UsageError } from './arguments.ts';
  * The fleet of a file that has this name.
  *
  * @param what The name of the argument in the error message, such as `--fleet`.
+ * @param deployment Default: what `cdk.json` says.
  * @throws UsageError, FleetsInvalid
  */
-export function namedFleet(file: string, name: string, what = 'The fleet'): FleetConfig {
-  const fleets = loadFleets(file);
+export function namedFleet(
+  file: string,
+  name: string,
+  what = 'The fleet',
+  deployment: Partial<Deployment> = {},
+): FleetConfig {
+  const fleets = loadFleets(file, deployment);
   const fleet = fleets.find((candidate) => candidate.name === name);
   if (fleet !== undefined) return fleet;
   const names = fleets.map((candidate) => candidate.name).join(', ');

@@ -38,7 +38,7 @@ const anyOf = (...patterns: RegExp[]) => new RegExp(patterns.map(({ source }) =>
 export const RANGE = 'an IPv4 or IPv6 range such as 203.0.113.7/32 or 2001:db8::/48';
 
 /** An IPv4 or an IPv6 range. */
-const cidr = () => text(RANGE, anyOf(z.regexes.cidrv4, z.regexes.cidrv6));
+export const cidr = () => text(RANGE, anyOf(z.regexes.cidrv4, z.regexes.cidrv6));
 
 /** Whether a range is of IPv6 addresses. */
 export const isIpv6 = (range: string) => range.includes(':');
@@ -120,7 +120,7 @@ export const NETWORK_SETTINGS = {
   sshCidr: cidr()
     .optional()
     .describe(
-      'IPv4 or IPv6 range from which TCP port 22 (SSH) of the instances is open. Default: the port is closed.',
+      'IPv4 or IPv6 range from which TCP port 22 (SSH) of the instances is open. [Guardrails](guardrails.md) say how large it may be. Default: the port is closed.',
     ),
   sshRerun: SshRerun.optional().describe(
     'Lets people [rerun a job with SSH](instance-life.md#ssh-reruns). `cidr`: the range from which TCP port 54782 of the instances is open. A connection also needs an SSH key of the person who reran the job. `address`: the address that CircleCI shows, `public` (default), `private` or `ipv6`. If you set `securityGroupIds`, open the port there and leave out `cidr`: `{}` or `{ address: private }`. A session keeps its runner for up to two hours after the job, so a task may take two hours longer than `maxRunTime`.',
@@ -157,6 +157,6 @@ export const NETWORK_SETTINGS = {
     'Whether Session Manager can open sessions on the instances. If so, their role gets the necessary permissions.',
   ),
   allowInstanceMetadata: flag(
-    "Whether jobs can reach the instance's metadata, and with it the permissions of its role. CircleCI's OpenID Connect tokens are a better way to give permissions to jobs.",
+    "Whether jobs can reach the instance's metadata, and with it the permissions of its role. CircleCI's OpenID Connect tokens are a better way to give permissions to jobs. [Guardrails](guardrails.md) must allow it.",
   ),
 };

@@ -18,6 +18,9 @@ export function faultOfCircleCiUrl(text: string): string | undefined {
   return undefined;
 }
 
+/** Whether a URL is of this machine. */
+export const isLoopback = (url: string) => LOOPBACK.has(new URL(url).hostname);
+
 /** Whether two URLs are the same place; a slash at the end makes no difference. */
 export const samePlace = (one: string, other: string) => place(one) === place(other);
 

@@ -116,6 +116,16 @@ describe('npm start', () => {
     });
   });
 
+  it('refuses a file that the guardrails do not allow, as a deployment does', async () => {
+    const text =
+      'linux: {resourceClass: acme/linux, instanceTypes: [m7i.large], maxReplicas: 9, sshCidr: 0.0.0.0/0}\n';
+    const { stderr, status } = await start('--fleets', trace('open.yaml', text));
+    expect(stderr).toContain(
+      'asks for more than is allowed without guardrails.yaml:\n  linux.sshCidr: must be',
+    );
+    expect(status).toBe(2);
+  });
+
   it('runs a fleet of another file with all its settings, and prints them', async () => {
     const text = `linux:
   resourceClass: acme/linux

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { Fleets, MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../fleets/fleet.ts';
-import { configurationReference } from '../../fleets/reference.ts';
+import { configurationReference, guardrailsReference } from '../../fleets/reference.ts';
 import { judgeLaunches } from '../../functions/lib/breaker.ts';
 import { decideCapacity } from '../../functions/lib/capacity.ts';
 import { LIMITS } from '../../functions/lib/pacing.ts';
@@ -20,6 +20,8 @@ const DOCUMENTS = [
   'docs/how-it-decides.md',
   'docs/operations.md',
   'docs/configuration.md',
+  'docs/guardrails.md',
+  'docs/security.md',
   'docs/instance-life.md',
   'docs/cost.md',
   'docs/fault-matrix.md',
@@ -165,8 +167,9 @@ describe('the documents', () => {
     expect(readFileSync('statemachine/autoscale.md', 'utf8')).toBe(drawWorkflow());
   });
 
-  it('have an up-to-date reference of fleets.yaml', () => {
+  it('have an up-to-date reference of fleets.yaml and of guardrails.yaml', () => {
     expect(readFileSync('docs/configuration.md', 'utf8')).toBe(configurationReference());
+    expect(readFileSync('docs/guardrails.md', 'utf8')).toBe(guardrailsReference());
     const example = /```yaml\n([\s\S]*?)```/
       .exec(configurationReference())?.[1]
       ?.replace(/ *install: .*\n/, '');

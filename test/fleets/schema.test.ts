@@ -4,7 +4,7 @@ import { parse as parseYaml } from 'yaml';
 import * as z from 'zod';
 import { MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../fleets/fleet.ts';
 import { configurationReference } from '../../fleets/reference.ts';
-import { fleetsSchema } from '../../fleets/schema.ts';
+import { fleetsSchema, guardrailsSchema } from '../../fleets/schema.ts';
 import { TOP_SETTINGS } from '../../fleets/settings/top.ts';
 import { fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from '../support/fleets.ts';
 
@@ -17,6 +17,7 @@ const MORE_AT_TOP = Object.keys(TOP_SETTINGS).length;
 describe('fleets.schema.json', () => {
   it('is current; `npm run generate` writes it', () => {
     expect(readFileSync('fleets.schema.json', 'utf8')).toBe(fleetsSchema());
+    expect(readFileSync('guardrails.schema.json', 'utf8')).toBe(guardrailsSchema());
   });
 
   it('is named by the fleets.yaml of the repository', () => {

@@ -8,13 +8,21 @@ import { INSTALL, MINIMAL, minimalWith } from '../support/fleets.ts';
 const CDK_JSON = JSON.parse(readFileSync('cdk.json', 'utf8'));
 
 /** Runs the app as `cdk synth -c fleets=FILE` does, without bundling the functions; with these files beside the file. */
-async function run(fleets: string, beside: Record<string, string> = {}, stack?: string) {
+async function run(fleets: string, beside: Record<string, string> = {}, stack?: string, guardrails?: string) {
   const directory = mkdtempSync(join(tmpdir(), 'app-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const file = join(directory, 'my-fleets.yaml');
   writeFileSync(file, fleets);
   for (const [name, content] of Object.entries(beside)) writeFileSync(join(directory, name), content);
-  const context = { ...CDK_JSON.context, fleets: file, stack, 'aws:cdk:bundling-stacks': [] };
+  const limits = join(directory, 'limits.yaml');
+  if (guardrails !== undefined) writeFileSync(limits, guardrails);
+  const context = {
+    ...CDK_JSON.context,
+    fleets: file,
+    stack,
+    ...(guardrails !== undefined && { guardrails: limits }),
+    'aws:cdk:bundling-stacks': [],
+  };
   const env = { ...process.env, CDK_OUTDIR: directory, CDK_CONTEXT_JSON: JSON.stringify(context) };
   return new Promise<{
     exitCode: number | undefined;
@@ -64,6 +72,31 @@ describe('the app that cdk.json names', () => {
     const { exitCode, assets } = await run(minimalWith('install: setup.sh'), { 'setup.sh': INSTALL });
     expect(exitCode).toBe(0);
     expect(assets()).toContain(INSTALL);
+  });
+
+  it('refuses what no guardrails allow', async () => {
+    const { exitCode, stderr } = await run(minimalWith('runnerSecretName: core-banking/db-master-password'));
+    expect(stderr).toBe(
+      [
+        'my-fleets.yaml asks for more than is allowed without guardrails.yaml:',
+        'linux.runnerSecretName: must be a name that begins with circleci-runners/, got "core-banking/db-master-password" (secretPrefixes)',
+        'The owner of guardrails.yaml can set the ceilings, whose names are in brackets. See docs/guardrails.md.\n',
+      ].join('\n  '),
+    );
+    expect(exitCode).toBe(1);
+  });
+
+  it('allows it with the guardrails that the context names, with a grant on that secret', async () => {
+    const fleets = minimalWith('runnerSecretName: acme/circleci/linux');
+    const { exitCode, template } = await run(fleets, {}, undefined, 'secretPrefixes: [acme/circleci/]');
+    expect(exitCode).toBe(0);
+    expect(template()).toContain('acme/circleci/linux-??????');
+  });
+
+  it('gives a stack of another name its own prefix of secrets', async () => {
+    const fleets = minimalWith('runnerSecretName: circleci-runners/linux/runner');
+    const { stderr } = await run(fleets, {}, 'team-b');
+    expect(stderr).toContain('linux.runnerSecretName: must be a name that begins with team-b/');
   });
 
   it('prints the faults of a file and nothing else, and fails', async () => {

@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type FleetConfig, FleetsInvalid, loadFleets } from '../../fleets/load.ts';
+import { type FleetConfig, FleetsInvalid, readFleets } from '../../fleets/load.ts';
 
 /** A fleet with nothing but what it must have, to which a test adds what it is about. */
 export const MINIMAL = `
@@ -25,7 +25,7 @@ export function fleetsOf(text: string, beside: Record<string, string> = {}): Fle
     for (const [name, content] of Object.entries({ 'fleets.yaml': text, ...beside })) {
       writeFileSync(join(directory, name), content);
     }
-    return loadFleets(join(directory, 'fleets.yaml'));
+    return readFleets(join(directory, 'fleets.yaml'));
   } catch (error) {
     if (error instanceof FleetsInvalid) error.message = error.message.replaceAll(`${directory}/`, '');
     throw error;

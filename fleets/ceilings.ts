@@ -1,0 +1,247 @@
+import { BlockList, isIPv6 } from 'node:net';
+import { isLoopback, samePlace } from '../functions/lib/circleci-url.ts';
+import { largestMaximum } from '../functions/lib/schedules.ts';
+import { inDollars } from './cost.ts';
+import { quote } from './faults.ts';
+import type { FleetSettings } from './fleet.ts';
+import type { Ceilings } from './guardrails.ts';
+import { listPrice, vCpusOf } from './prices.ts';
+
+/** A fleet with what it is called, and how many instances `maxHourlyCost` allows. */
+type Named = FleetSettings & { name: string; affordable?: number | undefined };
+
+/**
+ * Compares what fleets ask for with the ceilings of `guardrails.yaml`. Each fault has the key path, the ceiling, what was
+ * given, and the ceiling's name.
+ */
+export function faultsOfCeilings(fleets: Named[], ceilings: Ceilings, stack: string): string[] {
+  return [
+    ...fleets.flatMap((fleet) => [
+      ...ofTypes(fleet, ceilings),
+      ...ofNumbers(fleet, ceilings),
+      ...ofCost(fleet, ceilings),
+      ...ofUrl(fleet, ceilings),
+      ...ofSecrets(fleet, ceilings),
+      ...ofNetwork(fleet, ceilings),
+      ...ofSsh(fleet, ceilings),
+      ...ofFlags(fleet, ceilings),
+    ]),
+    ...ofScalerSecrets(fleets, stack),
+    ...ofAllFleets(fleets, ceilings),
+  ];
+}
+
+const fault = (path: string, must: string, given: unknown, ceiling: keyof Ceilings) =>
+  `${path}: must be ${must}, got ${quote(given)} (${ceiling})`;
+
+/** Whether a text is one of these, in which `*` stands for any text. */
+const fits = (text: string, patterns: readonly string[]) =>
+  patterns.some((pattern) => matches(text, pattern));
+
+const matches = (text: string, pattern: string) =>
+  new RegExp(`^${pattern.split('*').map(escaped).join('.*')}$`).test(text);
+
+const escaped = (text: string) => text.replace(/[.]/g, '\\.');
+
+function ofTypes({ name, instanceTypes = [], instanceRequirements }: Named, ceilings: Ceilings) {
+  const others = instanceTypes.filter((type) => !fits(type, ceilings.instanceTypes));
+  const faults = others.map((type) =>
+    fault(`${name}.instanceTypes`, `of ${ceilings.instanceTypes.join(', ')}`, type, 'instanceTypes'),
+  );
+  if (instanceRequirements === undefined) return faults;
+  const largest = ceilings.instanceRequirements;
+  const path = `${name}.instanceRequirements`;
+  if (largest === false)
+    return [
+      ...faults,
+      fault(path, 'left out: set instanceTypes', instanceRequirements, 'instanceRequirements'),
+    ];
+  const tooLarge = (['vCpus', 'memoryGiB'] as const).filter(
+    (what) => (instanceRequirements[what].max ?? Number.POSITIVE_INFINITY) > largest[what],
+  );
+  return [
+    ...faults,
+    ...tooLarge.map((what) =>
+      fault(
+        `${path}.${what}.max`,
+        `at most ${largest[what]}`,
+        instanceRequirements[what].max,
+        'instanceRequirements',
+      ),
+    ),
+  ];
+}
+
+function ofNumbers({ name, minReplicas, maxReplicas, schedules }: Named, { maxInstances }: Ceilings) {
+  const given: [string, number | undefined][] = [
+    ['minReplicas', minReplicas],
+    ['maxReplicas', maxReplicas],
+    ...schedules.flatMap((schedule, index): [string, number | undefined][] => [
+      [`schedules.${index}.minReplicas`, schedule.minReplicas],
+      [`schedules.${index}.maxReplicas`, schedule.maxReplicas],
+    ]),
+  ];
+  return given.flatMap(([key, value]) =>
+    (value ?? 0) > maxInstances
+      ? [fault(`${name}.${key}`, `at most ${maxInstances}`, value, 'maxInstances')]
+      : [],
+  );
+}
+
+/** More than a vCPU of any type of the families c, m, r and t costs an hour, in US dollars, without accelerators. */
+const VCPU_HOUR = 0.12;
+
+/** More than a GiB of memory of such a type costs. */
+const GIB_HOUR = 0.012;
+
+const GENERAL = /^[cmrt]\d/;
+
+/** What a type costs for the ceilings; `undefined` if nothing says it. */
+function priceForCeilings(type: string, { hourlyPrices }: Ceilings): number | undefined {
+  const [, given] = Object.entries(hourlyPrices).find(([pattern]) => matches(type, pattern)) ?? [];
+  const vCpus = GENERAL.test(type) ? vCpusOf(type) : undefined;
+  return given ?? listPrice(type) ?? (vCpus === undefined ? undefined : vCpus * VCPU_HOUR);
+}
+
+/** The price of the fleet's most expensive instance for the ceilings. Types without a price count nothing. */
+function priceOfFleet({ instanceTypes = [], instanceRequirements }: Named, ceilings: Ceilings): number {
+  const { vCpus, memoryGiB } = instanceRequirements ?? {};
+  return Math.max(
+    ...instanceTypes.map((type) => priceForCeilings(type, ceilings) ?? 0),
+    (vCpus?.max ?? 0) * VCPU_HOUR,
+    (memoryGiB?.max ?? 0) * GIB_HOUR,
+  );
+}
+
+const costOf = (fleet: Named, ceilings: Ceilings) => largestMaximum(fleet) * priceOfFleet(fleet, ceilings);
+
+function ofCost(fleet: Named, ceilings: Ceilings) {
+  const { name, instanceTypes = [] } = fleet;
+  const unknown = instanceTypes.filter(
+    // One that is not allowed has a fault already.
+    (type) => fits(type, ceilings.instanceTypes) && priceForCeilings(type, ceilings) === undefined,
+  );
+  const faults = unknown.map((type) =>
+    fault(`${name}.instanceTypes`, 'a type whose price is known', type, 'hourlyPrices'),
+  );
+  const cost = costOf(fleet, ceilings);
+  if (cost <= ceilings.maxHourlyCost) return faults;
+  const price = priceOfFleet(fleet, ceilings);
+  return [
+    ...faults,
+    `${name}: must cost at most ${inDollars(ceilings.maxHourlyCost)} an hour at its maximum size, got ${inDollars(cost)} (${largestMaximum(fleet)} instances at ${inDollars(price)}): lower maxReplicas (maxHourlyCost)`,
+  ];
+}
+
+const ofUrl = ({ name, circleciUrl }: Named, { circleciUrls }: Ceilings) =>
+  isLoopback(circleciUrl) || circleciUrls.some((url) => samePlace(url, circleciUrl))
+    ? []
+    : [fault(`${name}.circleciUrl`, circleciUrls.join(' or ') || 'left out', circleciUrl, 'circleciUrls')];
+
+function ofSecrets(fleet: Named, { secretPrefixes }: Ceilings) {
+  return (['scalerSecretName', 'runnerSecretName'] as const).flatMap((key) => {
+    const secret = fleet[key];
+    if (secret === undefined || secretPrefixes.some((prefix) => secret.startsWith(prefix))) return [];
+    const prefixes = secretPrefixes.join(' or ') || 'nothing: leave it out';
+    return [fault(`${fleet.name}.${key}`, `a name that begins with ${prefixes}`, secret, 'secretPrefixes')];
+  });
+}
+
+/** The instances of a fleet can read its runner secret. So that must not hold a personal API token. */
+function ofScalerSecrets(fleets: Named[], stack: string) {
+  const own = new Map(
+    fleets.map(({ name, scalerSecretName = `${stack}/${name}/scaler` }) => [scalerSecretName, name]),
+  );
+  return fleets.flatMap(({ name, runnerSecretName = '' }) => {
+    const other = own.get(runnerSecretName);
+    // The stack keeps the secrets of fleets that are gone, too.
+    const made = runnerSecretName.startsWith(`${stack}/`) && runnerSecretName.endsWith('/scaler');
+    if (other === undefined && !made) return [];
+    const whose =
+      other === undefined ? 'of the kind that the stack makes for scalers' : `the scaler secret of ${other}`;
+    return [
+      `${name}.runnerSecretName: must not be ${whose}, because the instances would read a personal API token, got ${quote(runnerSecretName)} (no ceiling allows it)`,
+    ];
+  });
+}
+
+function ofNetwork({ name, network }: Named, { networks }: Ceilings) {
+  const among = (id: string) => fits(id, networks);
+  const listed =
+    typeof network === 'string'
+      ? among(network)
+      : network.subnetIds.every(among) || (network.securityGroupIds === undefined && among(network.vpcId));
+  if (listed) return [];
+  const given = typeof network === 'string' ? network : [network.vpcId, ...network.subnetIds];
+  return [fault(`${name}.network`, `of ${networks.join(', ') || 'none'}`, given, 'networks')];
+}
+
+/** https://www.rfc-editor.org/rfc/rfc1918, https://www.rfc-editor.org/rfc/rfc6598, https://www.rfc-editor.org/rfc/rfc4193 */
+const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'];
+
+/** The largest public ranges without a file, as the length of their prefix. */
+const LARGEST_PUBLIC = { ipv4: 16, ipv6: 32 };
+
+interface Range {
+  address: string;
+  prefix: number;
+  family: 'ipv4' | 'ipv6';
+}
+
+function rangeOf(cidr: string): Range {
+  const [address = '', prefix] = cidr.split('/');
+  return { address, prefix: Number(prefix), family: isIPv6(address) ? 'ipv6' : 'ipv4' };
+}
+
+/** Whether a range lies in another one. */
+function liesIn(inner: Range, outer: Range): boolean {
+  if (inner.family !== outer.family || inner.prefix < outer.prefix) return false;
+  const list = new BlockList();
+  list.addSubnet(outer.address, outer.prefix, outer.family);
+  return list.check(inner.address, inner.family);
+}
+
+function ofSsh({ name, sshCidr, sshRerun }: Named, { sshRanges }: Ceilings) {
+  const ranges = (sshRanges ?? PRIVATE).map(rangeOf);
+  const allowed = (range: Range) =>
+    ranges.some((outer) => liesIn(range, outer)) ||
+    (sshRanges === undefined && range.prefix >= LARGEST_PUBLIC[range.family]);
+  const must =
+    sshRanges === undefined
+      ? `a private range, or a public one of at most /${LARGEST_PUBLIC.ipv4} (IPv4) or /${LARGEST_PUBLIC.ipv6} (IPv6)`
+      : sshRanges.length === 0
+        ? 'left out'
+        : `within ${sshRanges.join(' or ')}`;
+  return Object.entries({ sshCidr, 'sshRerun.cidr': sshRerun?.cidr }).flatMap(([key, cidr]) =>
+    cidr === undefined || allowed(rangeOf(cidr)) ? [] : [fault(`${name}.${key}`, must, cidr, 'sshRanges')],
+  );
+}
+
+function ofFlags(fleet: Named, ceilings: Ceilings) {
+  const flags = [
+    ['allowInstanceMetadata', 'allowInstanceMetadata'],
+    ['docker', 'allowDocker'],
+    ['sessionManager', 'allowSessionManager'],
+  ] as const;
+  return flags.flatMap(([setting, ceiling]) =>
+    fleet[setting] && !ceilings[ceiling]
+      ? [fault(`${fleet.name}.${setting}`, 'false', fleet[setting], ceiling)]
+      : [],
+  );
+}
+
+function ofAllFleets(fleets: Named[], ceilings: Ceilings) {
+  const sum = (of: (fleet: Named) => number) => fleets.reduce((total, fleet) => total + of(fleet), 0);
+  const instances = sum(largestMaximum);
+  const cost = sum((fleet) => costOf(fleet, ceilings));
+  const faults: string[] = [];
+  if (instances > ceilings.maxInstancesOfAllFleets)
+    faults.push(
+      `(all fleets): must have at most ${ceilings.maxInstancesOfAllFleets} instances together, got ${instances}: lower maxReplicas (maxInstancesOfAllFleets)`,
+    );
+  if (cost > ceilings.maxHourlyCostOfAllFleets)
+    faults.push(
+      `(all fleets): must cost at most ${inDollars(ceilings.maxHourlyCostOfAllFleets)} an hour together, got ${inDollars(cost)}: lower maxReplicas (maxHourlyCostOfAllFleets)`,
+    );
+  return faults;
+}
