@@ -16,6 +16,7 @@ export const COMMANDS = {
   resume: async () => (await import('./pause.ts')).resume,
   recycle: async () => (await import('./recycle.ts')).recycle,
   local: async () => (await import('./local.ts')).local,
+  pin: async () => (await import('./pin.ts')).pinCommand,
 } satisfies Record<string, () => Promise<CliCommand>>;
 
 export type CommandName = keyof typeof COMMANDS;

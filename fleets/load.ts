@@ -8,6 +8,7 @@ import { describeFault, quote } from './faults.ts';
 import { type FleetSettings, Fleets, fleetsIn } from './fleet.ts';
 import { type Ceilings, ceilingsOf, Guardrails } from './guardrails.ts';
 import { isMap } from './settings/parts.ts';
+import type { RunnerRelease } from './settings/runner.ts';
 
 /** A fleet as the rest of the project sees it: parsed, with its defaults. */
 export interface FleetConfig extends FleetSettings {
@@ -16,6 +17,8 @@ export interface FleetConfig extends FleetSettings {
   installFile: string | undefined;
   /** How many instances `maxHourlyCost` allows. */
   affordable?: number | undefined;
+  /** The release of the runner that boots install where neither the fleet nor an image of its own has one. */
+  defaultRunner?: RunnerRelease;
 }
 
 /** A `fleets.yaml` that cannot be used. The message lists every fault. */

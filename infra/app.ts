@@ -1,6 +1,7 @@
 import { App } from 'aws-cdk-lib';
 import { FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { faultOfStackName, STACK_NAME } from '../fleets/names.ts';
+import { RELEASE_FILE, withRelease } from '../fleets/runner-release.ts';
 import { AutoscalerStack } from './stack.ts';
 
 const app = new App();
@@ -14,7 +15,8 @@ try {
     stack: name,
     guardrails: guardrails === undefined ? undefined : String(guardrails),
   });
-  new AutoscalerStack(app, name, { fleets });
+  const runner = context('runner', RELEASE_FILE);
+  new AutoscalerStack(app, name, { fleets: runner === 'current' ? fleets : withRelease(fleets, runner) });
 } catch (error) {
   if (!(error instanceof FleetsInvalid)) throw error;
   console.error(error.message);

@@ -10,7 +10,7 @@ import type { Role } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { imageParameter, isStock } from '../fleets/settings/image.ts';
-import { type Architecture, architectureOf } from '../fleets/settings/instance.ts';
+import { type Architecture, architectureOfFleet } from '../fleets/settings/instance.ts';
 import { allow } from './permissions.ts';
 
 /** The stock images, as their makers publish them for each region, and the root device of each. */
@@ -44,9 +44,9 @@ export class RunnerImage extends Construct implements IMachineImage {
 
   constructor(scope: Construct, id: string, { fleet }: RunnerImageProps) {
     super(scope, id);
-    const { image, instanceTypes: [firstType] = [], instanceRequirements: requirements } = fleet;
+    const { image, instanceRequirements: requirements } = fleet;
     const stock = isStock(image) ? STOCK_IMAGES[image] : undefined;
-    const architecture = requirements?.architecture ?? architectureOf(firstType ?? '');
+    const architecture = architectureOfFleet(fleet);
     const parameter = stock?.parameter(architecture) ?? imageParameter(image);
     this.rootDevice = stock?.rootDevice ?? fleet.rootDevice;
     if (parameter === undefined) {

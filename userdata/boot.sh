@@ -79,11 +79,11 @@ limit_age() {
     systemd-run --quiet --unit=autoscaler-leave.service --on-active="$AGE_LIMIT_SECONDS"
 }
 
-# The image may have the runner: the unchanged pinned release, or any release if none is pinned.
+# The image may have the runner: the unchanged release that the fleet pins, or any release if the fleet pins none.
 has_runner() {
   local runner
   runner=$(command -v circleci-runner) || return
-  [ -z "$RUNNER_VERSION" ] || grep -qsx "$(sha256sum "$runner")" "$STATE/runner-$RUNNER_VERSION"
+  [ "${RUNNER_REQUIRED:-false}" = false ] || grep -qsx "$(sha256sum "$runner")" "$STATE/runner-$RUNNER_VERSION"
 }
 
 install_runner() {

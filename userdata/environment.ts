@@ -1,5 +1,11 @@
 import type { FleetConfig } from '../fleets/load.ts';
+import { architectureOfFleet } from '../fleets/settings/instance.ts';
 import { isIpv6 } from '../fleets/settings/network.ts';
+import { sha256For } from '../fleets/settings/runner.ts';
+
+/** What says which release of the runner fits the instances. */
+export type InstancesWithRunner = Pick<FleetConfig, 'runner'> &
+  Partial<Pick<FleetConfig, 'defaultRunner' | 'instanceTypes' | 'instanceRequirements'>>;
 
 /** The settings that have their own script on the instance. */
 export type SettingsWithScripts = Partial<
@@ -18,6 +24,21 @@ export const sshSessionSeconds = ({ sshRerun }: SettingsWithScripts) =>
  * its own metadata and its own role.
  */
 const NEVER_PROXIED = ['localhost', '127.0.0.1', '::1', '169.254.169.254', '169.254.170.2', 'fd00:ec2::254'];
+
+/** Which release of the runner an instance installs, and whether it replaces the runner of its image. */
+export function environmentOfRunner({
+  runner,
+  defaultRunner,
+  ...fleet
+}: InstancesWithRunner): Record<string, string | boolean> {
+  const release = runner === 'current' ? undefined : (runner ?? defaultRunner);
+  if (release === undefined) return { RUNNER_VERSION: '' };
+  return {
+    RUNNER_VERSION: release.version,
+    RUNNER_SHA256: sha256For(release, architectureOfFleet(fleet)) ?? '',
+    ...(runner !== undefined && { RUNNER_REQUIRED: true }),
+  };
+}
 
 /** The environment of the instance's scripts for these settings. */
 export function environmentOfSettings(fleet: SettingsWithScripts): Record<string, string | boolean> {

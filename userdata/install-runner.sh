@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs machine runner 3 from CircleCI's releases. The SHA-256 is the one that the fleet pins, or the one in the
-# manifest for the current release. This needs no package manager, so it waits for no lock.
+# Installs machine runner 3 from CircleCI's releases. The SHA-256 is the pinned one, or, for the current release, the one in
+# CircleCI's manifest. This needs no package manager, so it waits for no lock.
 set -euo pipefail
 . "$(dirname "$0")/aws.sh"
 

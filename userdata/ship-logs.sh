@@ -6,15 +6,30 @@ set -euo pipefail
 . "$(dirname "$0")/packages.sh"
 agent=/opt/aws/amazon-cloudwatch-agent
 config=/etc/autoscaler/logs.json
+# The fingerprint of the key that signs the agent:
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/verify-CloudWatch-Agent-Package-Signature.html
+key=${AGENT_KEY:-937616F3450B7D806CBD9725D58167303B789C72}
 
 if [ "${1:-}" != start ] && [ ! -e "$agent" ]; then
   if command -v apt-get >/dev/null; then
-    package=$(mktemp --suffix=.deb)
-    url=${AGENT_URL:-https://amazoncloudwatch-agent.s3.amazonaws.com}/ubuntu/$(dpkg --print-architecture)/latest
-    curl -fsSL --retry 3 -m 120 -o "$package" "$url/amazon-cloudwatch-agent.deb"
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    cd "$folder"
+    url=${AGENT_URL:-https://amazoncloudwatch-agent.s3.amazonaws.com}
+    package=amazon-cloudwatch-agent.deb
+    for file in $package $package.sig; do
+      curl -fsSL --retry 3 -m 120 -o "$file" "$url/ubuntu/$(dpkg --print-architecture)/latest/$file"
+    done
+    # Without its armour, which gpgv does not read.
+    curl -fsSL --retry 3 -m 60 "$url/assets/amazon-cloudwatch-agent.gpg" | tr -d '\r' |
+      sed '1,/^$/d; /^[=-]/,$d' | base64 -d >keyring
+    # Whoever can publish another key has another fingerprint.
+    if ! gpgv --keyring ./keyring --status-fd 1 $package.sig $package 2>/dev/null | grep -q "VALIDSIG .* $key\$"; then
+      echo "ship-logs: $package is not signed by Amazon's key $key" >&2
+      exit 1
+    fi
     await_locks 60
-    timeout 300 apt-get install -qy "$package"
-    rm "$package"
+    timeout 300 apt-get install -qy ./$package
   else
     await_locks 60
     timeout 300 dnf install -qy amazon-cloudwatch-agent

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { gzipSync, strToU8 } from 'fflate';
 import type { FleetConfig } from '../fleets/load.ts';
 import {
+  environmentOfRunner,
   environmentOfSettings,
+  type InstancesWithRunner,
   proxyEnvironment,
   type SettingsWithScripts,
   sshSessionSeconds,
@@ -30,10 +32,10 @@ export interface UserDataInputs {
     | 'maxRunTime'
     | 'reuse'
     | 'bootTimeout'
-    | 'runner'
     | 'unsafeRetries'
     | 'allowInstanceMetadata'
   > &
+    InstancesWithRunner &
     SettingsWithScripts;
   groupName: string;
   runnerSecretName: string;
@@ -82,8 +84,7 @@ export function runnerUserData(inputs: UserDataInputs): string {
     UNSAFE_RETRIES: fleet.unsafeRetries,
     INSTALL_OBJECT: inputs.installObject ?? '',
     ...(inputs.installSha256 !== undefined && { INSTALL_SHA256: inputs.installSha256 }),
-    RUNNER_VERSION: fleet.runner?.version ?? '',
-    ...(fleet.runner !== undefined && { RUNNER_SHA256: fleet.runner.sha256 }),
+    ...environmentOfRunner(fleet),
     LOG_GROUP_NAME: inputs.logGroupName ?? '',
     ...environmentOfSettings(fleet),
   };

@@ -154,7 +154,11 @@ export class LocalAws {
     const assembly = join(this.folder, `${stack}.out`);
     const outputs = join(this.folder, `${stack}.json`);
     report('Synthesising the app');
-    const context = [`fleets=${fleetsFile}`, `stack=${stack}`].flatMap((each) => ['--context', each]);
+    // An emulated instance does not boot, so no release of the runner needs to be pinned.
+    const context = [`fleets=${fleetsFile}`, `stack=${stack}`, 'runner=current'].flatMap((each) => [
+      '--context',
+      each,
+    ]);
     await this.#cdk(['synth', '--quiet', '--output', assembly, ...context], signal);
     this.#leaveOutUnknown(assembly, report);
     report('Bootstrapping the CDK');

@@ -1,22 +1,8 @@
 import * as z from 'zod';
 import { faulty, flag, isMap, text, wholeNumber } from './parts.ts';
+import { Runner } from './runner.ts';
 
 /** The image and the root volume of instances, and what is installed on them. */
-
-/** A version of machine runner 3, and the SHA-256 of its archive for the fleet's architecture. */
-const Runner = z.strictObject(
-  {
-    version: text(
-      'a version of machine runner 3, such as 3.1.13',
-      // It becomes part of a URL.
-      /^(?!.*\.\.)[0-9A-Za-z][0-9A-Za-z.+-]{0,31}$/,
-    ).describe('Version of the release.'),
-    sha256: text('the SHA-256 of the archive for Linux, 64 hexadecimal digits', /^[0-9a-f]{64}$/).describe(
-      "SHA-256 of the release's archive for Linux and the fleet's architecture.",
-    ),
-  },
-  { error: 'must be the version and sha256 of a release of machine runner 3' },
-);
 
 /** The images that their makers publish for each Region. */
 const STOCK_IMAGES = ['ubuntu', 'amazon-linux'] as const;
@@ -155,7 +141,7 @@ export const IMAGE_SETTINGS = {
     .optional()
     .describe('Short for `rootVolume: { size: ... }`.'),
   runner: Runner.optional().describe(
-    "Version and SHA-256 of a release of machine runner 3. Default: CircleCI's current release, with the SHA-256 from its manifest.",
+    "Version and SHA-256 of the release of machine runner 3 that boots install. `sha256` is of the archive for Linux and the fleet's architecture, or of both: `{ amd64: ..., arm64: ... }`. Default: [the release that `npm run pin` wrote](operations.md#update-the-runner) into `runner-release.json`, unless an image of yours has a runner. `current` installs whatever CircleCI has published by then, with the SHA-256 from the same place.",
   ),
   workingDirectory: z
     .enum(['root-volume', 'instance-store'], { error: 'must be root-volume or instance-store' })

@@ -71,6 +71,15 @@ export function architectureOf(instanceType: string): Architecture {
   return /^(a1|[a-z]+\d+[a-z-]*g[a-z0-9]*)\./.test(instanceType) ? 'arm64' : 'x86_64';
 }
 
+/** The architecture of a fleet's instances. */
+export const architectureOfFleet = ({
+  instanceTypes: [firstType] = [],
+  instanceRequirements,
+}: {
+  instanceTypes?: string[] | undefined;
+  instanceRequirements?: { architecture: Architecture } | undefined;
+}): Architecture => instanceRequirements?.architecture ?? architectureOf(firstType ?? '');
+
 /**
  * Families with GPUs or other accelerators, by the letters before the generation: GPUs (p, g, gr, cg), AWS Trainium and
  * Inferentia (trn, inf), Gaudi and Qualcomm (dl), FPGAs (f), media accelerators (vt).

@@ -5,9 +5,17 @@ import type { CAPACITY_SETTINGS } from './capacity.ts';
 import type { COST_SETTINGS } from './cost.ts';
 import type { DURATION_SETTINGS } from './durations.ts';
 import { type IMAGE_SETTINGS, imageParameter, isStock } from './image.ts';
-import { architectureOf, hasAccelerator, type INSTANCE_SETTINGS, isInstanceType, isMac } from './instance.ts';
+import {
+  architectureOf,
+  architectureOfFleet,
+  hasAccelerator,
+  type INSTANCE_SETTINGS,
+  isInstanceType,
+  isMac,
+} from './instance.ts';
 import { isIpv6, type NETWORK_SETTINGS, RANGE, SSH_RERUN_PORT } from './network.ts';
 import { faulty, isMap, sound } from './parts.ts';
+import { sha256For } from './runner.ts';
 
 /**
  * The rules between several settings of a fleet. Each has a `when`, so that it is checked as soon as the settings that it
@@ -269,6 +277,19 @@ const INSTANCE_RULES = [
       },
       params: NAMES_VALUE,
       when: ({ value, issues }) => named(value) && !faulty(issues, 'image', 'install'),
+    },
+  ),
+  z.refine<Settings>(
+    (fleet) =>
+      fleet.runner === undefined ||
+      fleet.runner === 'current' ||
+      sha256For(fleet.runner, architectureOfFleet(fleet)) !== undefined,
+    {
+      path: ['runner'],
+      error: ({ input }) =>
+        `must have the SHA-256 of the archive for ${architectureOfFleet(Object(input))}, the architecture of the instances`,
+      params: NAMES_VALUE,
+      when: ({ value, issues }) => named(value) && !faulty(issues, 'runner', 'instanceRequirements'),
     },
   ),
   z.refine<Settings>(({ instanceTypes = [] }) => !instanceTypes.some((type) => /\.metal/.test(type)), {

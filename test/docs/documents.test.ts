@@ -44,6 +44,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   },
   'npm start -- --json': { file: '.ci/run', as: 'npm start -- --json' },
   'npm start -- --help': { file: '.ci/run', as: 'npm start -- --help' },
+  'npm run pin': { file: 'test/cli/pin.test.ts', as: "runInProcess('pin'" },
   'npx cdk bootstrap': { file: 'cli/local-aws/local-aws.ts', as: "'bootstrap'" },
   'npx cdk deploy': { file: 'cli/local-aws/local-aws.ts', as: "'deploy'" },
   'npm run secrets -- example': { file: 'test/local/deployed.test.ts', as: "command('secrets'" },
@@ -272,6 +273,7 @@ describe('the runbook', () => {
     'Metrics',
     'Pause a fleet',
     'Roll a change out',
+    'Update the runner',
     'Have more than one stack',
     'Remove a fleet, or everything',
   ];

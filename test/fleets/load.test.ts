@@ -71,6 +71,11 @@ describe('settings', () => {
       given: `runner: {version: 3.1.13, sha256: ${SHA256}}`,
       becomes: { runner: { version: '3.1.13', sha256: SHA256 } },
     },
+    { given: 'runner: current', becomes: { runner: 'current' } },
+    {
+      given: `runner: {version: 3.1.13, sha256: {amd64: ${SHA256}}}`,
+      becomes: { runner: { version: '3.1.13', sha256: { amd64: SHA256 } } },
+    },
     { given: 'spot: {}', becomes: { spot: { percentage: 100, onDemandBase: 0 } } },
     { given: 'reuse: continuous', becomes: { reuse: 'continuous' } },
     { given: 'warmPool: {size: 20}', becomes: { warmPool: { size: 20, state: 'stopped' } } },
@@ -186,7 +191,7 @@ describe('settings', () => {
     'must have no user or password, because everyone who may describe the launch template can read it: allow the instances by subnet or security group instead';
   const TIME = 'a number of seconds, or numbers with units as in 90s, 1h30m or 2d';
   const NETWORK = 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours';
-  const RELEASE = 'must be the version and sha256 of a release of machine runner 3';
+  const RELEASE = 'must be the version and sha256 of a release of machine runner 3, or current';
   const VERSION = 'must be a version of machine runner 3, such as 3.1.13';
   const DIGITS = 'must be the SHA-256 of the archive for Linux, 64 hexadecimal digits';
   const SPOT = 'must be a map of percentage and onDemandBase; {} makes all instances Spot';
@@ -263,6 +268,14 @@ describe('settings', () => {
     },
     { given: 'runner: 3.1.13', said: `runner: ${RELEASE}, got "3.1.13"` },
     { given: 'runner:', said: `runner: ${RELEASE}, got nothing` },
+    {
+      given: 'runner: {version: 3.1.13, sha256: {}}',
+      said: 'runner.sha256: must have the SHA-256 for amd64, for arm64, or for both, got a map',
+    },
+    {
+      given: `runner: {version: 3.1.13, sha256: {arm64: ${SHA256}}}`,
+      said: 'runner: must have the SHA-256 of the archive for x86_64, the architecture of the instances',
+    },
     { given: 'runner: {version: 3.1.13}', said: `runner.sha256: ${DIGITS}, got nothing` },
     { given: `runner: {sha256: ${SHA256}}`, said: `runner.version: ${VERSION}, got nothing` },
     // A number to YAML, and not the version that was meant.

@@ -8,7 +8,11 @@ import { INSTALL, MINIMAL, minimalWith } from '../support/fleets.ts';
 const CDK_JSON = JSON.parse(readFileSync('cdk.json', 'utf8'));
 
 /** Runs the app as `cdk synth -c fleets=FILE` does, without bundling the functions; with these files beside the file. */
-async function run(fleets: string, beside: Record<string, string> = {}, stack?: string, guardrails?: string) {
+async function run(
+  fleets: string,
+  beside: Record<string, string> = {},
+  { stack, runner = 'current', guardrails }: { stack?: string; runner?: string; guardrails?: string } = {},
+) {
   const directory = mkdtempSync(join(tmpdir(), 'app-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const file = join(directory, 'my-fleets.yaml');
@@ -16,11 +20,13 @@ async function run(fleets: string, beside: Record<string, string> = {}, stack?: 
   for (const [name, content] of Object.entries(beside)) writeFileSync(join(directory, name), content);
   const limits = join(directory, 'limits.yaml');
   if (guardrails !== undefined) writeFileSync(limits, guardrails);
+  const release = runner === 'current' ? runner : join(directory, runner);
   const context = {
     ...CDK_JSON.context,
     fleets: file,
     stack,
     ...(guardrails !== undefined && { guardrails: limits }),
+    runner: release,
     'aws:cdk:bundling-stacks': [],
   };
   const env = { ...process.env, CDK_OUTDIR: directory, CDK_CONTEXT_JSON: JSON.stringify(context) };
@@ -53,7 +59,7 @@ describe('the app that cdk.json names', () => {
   });
 
   it('makes another stack if the context names one, without a name of the default stack', async () => {
-    const { exitCode, template } = await run(MINIMAL, {}, 'team-b');
+    const { exitCode, template } = await run(MINIMAL, {}, { stack: 'team-b' });
     expect(exitCode).toBe(0);
     expect(template()).toContain('team-b-linux');
     // The tags by which people and the workflow speak to a group are the same for all.
@@ -61,7 +67,7 @@ describe('the app that cdk.json names', () => {
   });
 
   it('refuses a stack name that is too long for the names of fleets', async () => {
-    const { exitCode, stderr } = await run(MINIMAL, {}, 'x'.repeat(32));
+    const { exitCode, stderr } = await run(MINIMAL, {}, { stack: 'x'.repeat(32) });
     expect(stderr).toBe(
       `-c stack must be a letter and at most 30 more letters, digits and hyphens, got "${'x'.repeat(32)}"\n`,
     );
@@ -86,17 +92,45 @@ describe('the app that cdk.json names', () => {
     expect(exitCode).toBe(1);
   });
 
+  it('refuses to deploy until a release of the runner is pinned, or a fleet asks for the current one', async () => {
+    const { exitCode, stderr } = await run(MINIMAL, {}, { runner: 'runner-release.json' });
+    expect(stderr).toMatch(
+      /^No release of CircleCI's runner is pinned: runner-release\.json does not exist\. Run npm run pin, /,
+    );
+    expect(exitCode).toBe(1);
+    const current = await run(minimalWith('runner: current'), {}, { runner: 'runner-release.json' });
+    expect(current.exitCode).toBe(0);
+  });
+
+  it('refuses a file of a pinned release that lacks a checksum', async () => {
+    const beside = { 'runner-release.json': JSON.stringify({ version: '3.1.13', sha256: {} }) };
+    const { exitCode, stderr } = await run(MINIMAL, beside, { runner: 'runner-release.json' });
+    expect(stderr).toBe(
+      'runner-release.json must have the version and the SHA-256 of both archives, as npm run pin writes them. Run it again: npm run pin\n',
+    );
+    expect(exitCode).toBe(1);
+  });
+
   it('allows it with the guardrails that the context names, with a grant on that secret', async () => {
     const fleets = minimalWith('runnerSecretName: acme/circleci/linux');
-    const { exitCode, template } = await run(fleets, {}, undefined, 'secretPrefixes: [acme/circleci/]');
+    const { exitCode, template } = await run(fleets, {}, { guardrails: 'secretPrefixes: [acme/circleci/]' });
     expect(exitCode).toBe(0);
     expect(template()).toContain('acme/circleci/linux-??????');
   });
 
   it('gives a stack of another name its own prefix of secrets', async () => {
     const fleets = minimalWith('runnerSecretName: circleci-runners/linux/runner');
-    const { stderr } = await run(fleets, {}, 'team-b');
+    const { stderr } = await run(fleets, {}, { stack: 'team-b' });
     expect(stderr).toContain('linux.runnerSecretName: must be a name that begins with team-b/');
+  });
+
+  it('gives the instances the pinned release', async () => {
+    const [amd64, arm64] = ['a', 'b'].map((digit) => digit.repeat(64));
+    const beside = { 'pinned.json': JSON.stringify({ version: '3.1.13', sha256: { amd64, arm64 } }) };
+    const { exitCode, template } = await run(MINIMAL, beside, { runner: 'pinned.json' });
+    expect(exitCode).toBe(0);
+    expect(template()).toContain(`RUNNER_VERSION=3.1.13\\nRUNNER_SHA256=${amd64}\\n`);
+    expect(template()).not.toContain('RUNNER_REQUIRED');
   });
 
   it('prints the faults of a file and nothing else, and fails', async () => {

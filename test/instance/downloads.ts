@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { SigningKey } from '../support/signing-key.ts';
 
 const VENDOR_UNIT = `[Unit]
 Description=CircleCI runner, as its package has it: it starts again and again
@@ -62,7 +63,7 @@ function repository(folder: string, debs: string[]): void {
  * A folder with everything that an instance downloads: the package repository of machine runner 3 with its set-up
  * script, a release of it, and the CloudWatch agent's package; all of stand-ins.
  */
-export function makeDownloads(folder: string, url: string): { sha256: string } {
+export function makeDownloads(folder: string, url: string): { sha256: string; agentKey: string } {
   const runner = fileURLToPath(new URL('./circleci-runner', import.meta.url));
 
   const deb = (name: string, files: Record<string, string>, scripts: Record<string, string>) => {
@@ -135,11 +136,21 @@ curl -fsS -F "instance=$INSTANCE_ID" -F "config=@\${7#file:}" -F log=@/var/log/a
     },
     {},
   );
-  for (const architecture of ['amd64', 'arm64']) {
-    mkdirSync(join(folder, `agent/ubuntu/${architecture}/latest`), { recursive: true });
-    cpSync(agent, join(folder, `agent/ubuntu/${architecture}/latest/amazon-cloudwatch-agent.deb`));
+  using amazon = new SigningKey();
+  using somebody = new SigningKey();
+  // Whoever controls the bucket can publish a package, its signature, and their own key.
+  for (const [bucket, key] of Object.entries({ agent: amazon, 'agent-of-somebody': somebody })) {
+    mkdirSync(join(folder, bucket, 'assets'), { recursive: true });
+    writeFileSync(join(folder, bucket, 'assets/amazon-cloudwatch-agent.gpg'), key.armoured);
+    for (const architecture of ['amd64', 'arm64']) {
+      const latest = join(folder, bucket, 'ubuntu', architecture, 'latest');
+      mkdirSync(latest, { recursive: true });
+      const published = join(latest, 'amazon-cloudwatch-agent.deb');
+      cpSync(agent, published);
+      key.sign(published);
+    }
   }
-  return { sha256: sha256(readFileSync(archive)) };
+  return { sha256: sha256(readFileSync(archive)), agentKey: amazon.fingerprint };
 }
 
 /** Where rpm keeps the lock of its transactions. */

@@ -91,6 +91,7 @@ export class Machine {
       AWS_ENDPOINT_URL: world.awsUrl,
       RUNNER_RELEASES_URL: `${world.downloads}/releases`,
       AGENT_URL: `${world.downloads}/agent`,
+      AGENT_KEY: world.agentKey,
       // No udev runs on it, and its /dev is new at each boot.
       DISKS: '/dev-disk',
       ...environment,

@@ -52,7 +52,7 @@ system_info:
 export function missingHere(): string | undefined {
   if (process.platform !== 'linux') return 'they need Linux';
   if (process.getuid?.() !== 0) return 'they need root';
-  const missing = ['systemd-nspawn', 'debootstrap', 'ip', 'nft', 'unshare', 'python3'].filter(
+  const missing = ['systemd-nspawn', 'debootstrap', 'ip', 'nft', 'unshare', 'python3', 'gpg'].filter(
     (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0,
   );
   return missing.length === 0 ? undefined : `they need ${missing.join(', ')}`;

@@ -68,6 +68,8 @@ export class World {
   readonly circleciUrl = `http://circleci.internal:${CIRCLECI_PORT}`;
   /** SHA-256 of the archive of release 3.1.13. */
   runnerSha256 = '';
+  /** The fingerprint of the key that signs the CloudWatch agent here. */
+  agentKey = '';
   /** What an instance asks CircleCI for, by its name; one task each. */
   readonly tasks = new Map<string, Task>();
   readonly heard = new Map<string, Heard>();
@@ -116,7 +118,7 @@ export class World {
     ip('route', 'add', '255.255.255.255', 'dev', 'outside');
     await this.#dhcp.listen();
     await this.#dns.listen(HOST);
-    this.runnerSha256 = makeDownloads(this.#folder, this.downloads).sha256;
+    ({ sha256: this.runnerSha256, agentKey: this.agentKey } = makeDownloads(this.#folder, this.downloads));
     await this.#serve(DOWNLOADS_PORT, async (method, path, body) => {
       if (method === 'POST') {
         this.shipped.push(body);

@@ -435,7 +435,10 @@ describeScript('boot from an image', () => {
   const RUNNER = { 'circleci-runner': '' };
   /** What the installation of the pinned release leaves behind, on an instance with that runner. */
   async function pinned(): Promise<Instance> {
-    const instance = await unprepared({ commands: RUNNER, environment: { RUNNER_VERSION: '3.1.13' } });
+    const instance = await unprepared({
+      commands: RUNNER,
+      environment: { RUNNER_VERSION: '3.1.13', RUNNER_REQUIRED: 'true' },
+    });
     writeFileSync(join(instance.lib, 'install-runner'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
     return instance;
   }
@@ -601,6 +604,11 @@ describeScript('boot from an image', () => {
     const start = performance.now();
     expect((await instance.run('boot')).status).toBe(0);
     expect(performance.now() - start).toBeLessThan(15_000);
+  });
+
+  it('takes the runner of the image if the fleet itself pins none', async () => {
+    const instance = await unprepared({ commands: RUNNER, environment: { RUNNER_VERSION: '3.1.13' } });
+    expect((await instance.run('boot')).stderr).not.toContain('boot: runner: ');
   });
 
   it('installs the pinned release once, whatever runner was there', async () => {

@@ -169,6 +169,7 @@ describe('the environment', () => {
         INSTALL_SHA256: createHash('sha256').update(INSTALL).digest('hex'),
         RUNNER_VERSION: RUNNER.version,
         RUNNER_SHA256: RUNNER.sha256,
+        RUNNER_REQUIRED: 'true',
         LOG_GROUP_NAME: '/circleci-runners/linux-large',
         DOCKER: 'true',
         WORKING_DIRECTORY: 'instance-store',

@@ -24,6 +24,19 @@ describeLife('an instance whose fleet wants logs', () => {
     await expectGone(instance, { hook: 'CONTINUE' });
   });
 
+  it('works without them if somebody else has signed the agent', async () => {
+    const instance = await launch({
+      inputs: { logGroupName },
+      task: 'true',
+      environment: { AGENT_URL: `${world.downloads}/agent-of-somebody` },
+    });
+    await live(instance);
+    expect(instance.machine.console).toContain(`is not signed by Amazon's key ${world.agentKey}`);
+    expect(world.shipped.filter((text) => text.includes(instance.id))).toEqual([]);
+    expect(instance.heard().finished).toMatchObject([{ outcome: 0 }]);
+    await expectGone(instance, { hook: 'CONTINUE' });
+  });
+
   it('sends them when it could not become a runner, too', async () => {
     const instance = await launch({ inputs: { logGroupName, runnerSecretName: 'runners/none' } });
     await live(instance);
