@@ -6,6 +6,7 @@ import { isOfSpot, type LaunchFault } from './group/faults.ts';
 import { Group } from './group/group.ts';
 import { type GroupView, History } from './group/history.ts';
 import type { Instance } from './group/instance.ts';
+import { Inventory } from './group/inventory.ts';
 import { leavesAfter } from './group/runners.ts';
 import { type GroupTotals, Totals } from './group/totals.ts';
 import type { TaskQueue } from './task-queue.ts';
@@ -78,6 +79,7 @@ export class AutoScalingGroup {
   readonly #queue: TaskQueue;
   readonly #totals: Totals;
   readonly #history = new History();
+  readonly #inventory = new Inventory();
   /** Whether it has a mixed instances policy. */
   #mixed: boolean;
 
@@ -115,6 +117,7 @@ export class AutoScalingGroup {
       (kind, at, instance, value) => {
         this.#totals.add(kind, at, instance, value);
         this.#history.add(kind, at, instance, value);
+        this.#inventory.add(kind, at, instance);
         if (isShown(kind)) settings.watch?.(at, instance?.id ?? '-', kind);
       },
     );
@@ -125,6 +128,11 @@ export class AutoScalingGroup {
 
   get activities(): ScalingActivities {
     return this.#group.activities;
+  }
+
+  /** The runners that CircleCI lists. Times are seconds on the agenda's scale. */
+  get runners(): ReturnType<Inventory['at']> {
+    return this.#inventory.at(this.#agenda.now);
   }
 
   /** Members that EC2 lists, in the order of their launch. */

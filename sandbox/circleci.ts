@@ -20,6 +20,23 @@ export type CircleCiFault =
   | 'reset'
   | 'hang';
 
+/** A runner as the inventory lists it. Times are milliseconds since the epoch. */
+export interface ListedRunner {
+  name: string;
+  firstConnected: number;
+  lastConnected: number;
+  lastUsed?: number | undefined;
+}
+
+/**
+ * How CircleCI counts 0 with status 200 and is wrong:
+ *
+ * - `unknown class`: it knows no such resource class.
+ * - `no permission`: the token may not see the class.
+ * - `wrong count`: nothing but the counts is wrong.
+ */
+export type Lie = 'unknown class' | 'no permission' | 'wrong count';
+
 interface Request {
   /** Path and query. */
   target: string;
@@ -36,6 +53,9 @@ const PATHS = {
   '/api/v3/runner/tasks': (counts: Counts) => ({ unclaimed_task_count: counts.unclaimed }),
   '/api/v3/runner/tasks/running': (counts: Counts) => ({ running_runner_tasks: counts.running }),
 };
+const INVENTORY = '/api/v3/runner';
+/** Of circleci.com, where the other paths are of runner.circleci.com. */
+const FLEETS = '/api/v3/runner/fleets';
 
 /**
  * An embedded CircleCI runner API: the real paths, header, status codes and JSON
@@ -44,6 +64,10 @@ const PATHS = {
 export class CircleCi {
   /** Resource classes by name; a class that is not here answers 404. */
   readonly classes = new Map<string, Counts>();
+  /** The runners of each class that connected in the last 12 hours. */
+  readonly runners = new Map<string, () => ListedRunner[]>();
+  /** Classes that are counted wrongly. */
+  readonly lies = new Map<string, Lie>();
   /** Tokens that are let in. */
   readonly tokens = new Set<string>();
   /** Requests so far. */
@@ -67,14 +91,55 @@ export class CircleCi {
     const fault = this.fault({ path: url.pathname, resourceClass });
     if (fault !== undefined) return typeof fault === 'string' ? fault : { headers: {}, ...fault };
     const count = PATHS[url.pathname as keyof typeof PATHS];
-    if (count === undefined) return json(404, { message: 'Not found' });
+    const others = url.pathname === INVENTORY || url.pathname.startsWith(FLEETS);
+    if (count === undefined && !others) return json(404, { message: 'Not found' });
     if (request.token === null || !this.tokens.has(request.token))
       return json(401, { message: 'Unauthorized' });
+    if (url.pathname.startsWith(FLEETS)) return this.#fleets(url);
     if (resourceClass === '') return json(400, { message: 'resource-class is required' });
-    const counts = this.classes.get(resourceClass);
+    if (count === undefined) return this.#inventory(resourceClass);
+    const counts = this.lies.has(resourceClass) ? NO_TASKS : this.classes.get(resourceClass);
     return counts === undefined
       ? json(404, { message: 'Resource class not found' })
       : json(200, count(counts));
+  }
+
+  /** https://circleci.com/docs/reference/runner-api: 404 if the class is unknown, or has no runner. */
+  #inventory(resourceClass: string): Response {
+    const lie = this.lies.get(resourceClass);
+    if (lie === 'no permission') return json(403, { message: 'Forbidden' });
+    const runners = lie === 'unknown class' ? [] : (this.runners.get(resourceClass)?.() ?? []);
+    if (runners.length === 0) return json(404, { message: 'Not found' });
+    const date = (at: number) => new Date(at).toISOString();
+    const items = runners.map(({ name, firstConnected, lastConnected, lastUsed }) => ({
+      resource_class: resourceClass,
+      hostname: name,
+      name,
+      first_connected: date(firstConnected),
+      last_connected: date(lastConnected),
+      last_used: lastUsed === undefined ? null : date(lastUsed),
+      version: '3.1.13',
+    }));
+    return json(200, { items });
+  }
+
+  /** A preview, from CircleCI's page "Monitor self-hosted runner fleets". What it lists to a token without permission is not documented. */
+  #fleets(url: URL): Response {
+    const classes = [...this.classes].filter(([name]) => isSeen(this.lies.get(name)));
+    const described = ([name, { unclaimed, running }]: [string, Counts], whole: boolean) => {
+      const runners = this.runners.get(name)?.() ?? [];
+      const counted = { queued_tasks: unclaimed, running_tasks: running };
+      return { id: name, attributes: { name, agent_count: runners.length, ...(whole && counted) } };
+    };
+    const id = decodeURIComponent(url.pathname.slice(FLEETS.length + 1));
+    if (id === '') {
+      const wanted = url.searchParams.get('filter[resource_class]');
+      const data = classes.filter(([name]) => name === wanted).map((each) => described(each, false));
+      return json(200, { data, page: {} });
+    }
+    const found = classes.find(([name]) => name === id);
+    if (found === undefined) return json(404, { message: 'Not found' });
+    return json(200, { data: described(found, true) });
   }
 
   /** A `fetch` whose requests are answered here. */
@@ -108,6 +173,10 @@ export class CircleCi {
     });
   }
 }
+
+const NO_TASKS: Counts = { unclaimed: 0, running: 0 };
+
+const isSeen = (lie: Lie | undefined) => lie === undefined || lie === 'wrong count';
 
 function json(status: number, body: object): Response {
   return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };

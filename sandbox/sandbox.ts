@@ -142,6 +142,7 @@ export class Sandbox {
         ...clients,
         fetch: circleci.fetch,
         timeout: clock.timeout,
+        memory: new Map(),
         now: () => clock.now() + this.functionsAheadSeconds * 1_000,
         log: options.log ?? SILENT,
       },
@@ -212,6 +213,15 @@ export class Sandbox {
     this.aws.secrets.set(settings.scalerSecretName, JSON.stringify(secret));
     this.aws.groups.set(settings.groupName, group);
     this.circleci.classes.set(fleet.resourceClass, queue);
+    const date = (seconds: number) => SANDBOX_START.getTime() + seconds * 1_000;
+    this.circleci.runners.set(fleet.resourceClass, () =>
+      group.runners.map(({ name, firstConnected, lastConnected, lastUsed }) => ({
+        name,
+        firstConnected: date(firstConnected),
+        lastConnected: date(lastConnected),
+        lastUsed: lastUsed === undefined ? undefined : date(lastUsed),
+      })),
+    );
     for (const task of tasks) {
       this.agenda.plan(task.queuedAt, () => {
         queue.add({ ...task });

@@ -9,6 +9,7 @@ import { handler as describeActivities } from '../functions/describe-activities.
 import { handler as describeGroup } from '../functions/describe-group.ts';
 import type { ExecutionInput } from '../functions/lib/contracts.ts';
 import type { Surroundings } from '../functions/lib/step.ts';
+import type { Memory } from '../functions/lib/zero-check.ts';
 import { handler as readSettings } from '../functions/read-settings.ts';
 import { handler as updateGroup } from '../functions/update-group.ts';
 import type { VirtualClock } from './clock.ts';
@@ -24,6 +25,7 @@ export interface FunctionsWorld extends Surroundings {
   secrets: SecretsProvider;
   fetch: typeof fetch;
   timeout: (milliseconds: number) => AbortSignal;
+  memory: Memory;
   metrics: KeptMetrics;
 }
 

@@ -183,6 +183,16 @@ export const alarmsOfFleet = ({
       bad: 'any',
       route: 'direct',
     },
+    CountsDoubtful: {
+      heading: 'Counts Doubtful',
+      wrong:
+        'CircleCI counts no tasks, and something else that it says contradicts that: the resource class or the token may be wrong. Jobs may wait unseen.',
+      metric: 'CountsDoubtful',
+      statistic: 'Maximum',
+      minutes: [3, 5],
+      bad: 'any',
+      route: 'NeedsYou',
+    },
     ProtectionOff: {
       heading: 'Scale-In Protection Off',
       wrong:

@@ -51,12 +51,14 @@ export function summariseActivities(
     launch.outcome !== 'underway' && inMinuteBefore(launch.endedAt);
   const failed = others.filter((launch) => launch.outcome === 'failed').filter(endedInMinuteBefore);
   const unanswered = unansweredRefusals(failed, others);
+  const readyAt = launches.flatMap((launch) => (launch.outcome === 'succeeded' ? [launch.endedAt] : []));
   const outsideZones = failed.filter(({ kind }) => kind === 'placement');
   return {
     lastAt: lastAt ?? null,
     breakerFailures,
     failedLaunches: failed.filter(({ noInstance }) => !noInstance).length + unanswered.length,
     ...(outsideZones.length > 0 && { placementRefusals: outsideZones.length }),
+    ...(readyAt.length > 0 && { lastReadyAt: Math.max(...readyAt) }),
     cameInService: others.filter(({ outcome }) => outcome === 'succeeded').filter(endedInMinuteBefore).length,
     ...(shortOfSpot.length > 0 && {
       spotShortageAt: Math.max(...shortOfSpot.map(({ endedAt }) => endedAt)),

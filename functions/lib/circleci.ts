@@ -38,7 +38,7 @@ const LONGEST_ANSWER_BYTES = 1_000_000;
 const MARGIN_SECONDS = 0.25;
 
 /** What a request to CircleCI needs. */
-interface CircleCiAccess {
+export interface CircleCiAccess {
   secrets: SecretsProvider;
   fetch: typeof fetch;
   /** Makes a signal that aborts after this many milliseconds. */
@@ -46,7 +46,7 @@ interface CircleCiAccess {
 }
 
 /** The settings that say what is counted, where, and with which secret. */
-type CountedFleet = Pick<DeployedSettings, 'circleciUrl' | 'resourceClass' | 'scalerSecretName'>;
+export type CountedFleet = Pick<DeployedSettings, 'circleciUrl' | 'resourceClass' | 'scalerSecretName'>;
 
 /** Makes what a function needs for its requests to CircleCI, once for each function. */
 export const circleciAccess = (): CircleCiAccess => ({
@@ -78,10 +78,10 @@ export async function countTasks(
   const deadline = access.timeout((poll.timeoutSeconds - MARGIN_SECONDS) * 1_000);
 
   const token = await readCircleToken(secrets, fleet, { fresh: false });
-  let answer = await ask(access, url, token, deadline);
+  let answer = await readAnswer(access, url, token, deadline);
   if (refused(answer)) {
     const rotated = await readCircleToken(secrets, fleet, { fresh: true });
-    if (rotated !== token) answer = await ask(access, url, rotated, deadline);
+    if (rotated !== token) answer = await readAnswer(access, url, rotated, deadline);
   }
 
   if (answer.status === 429) return rateLimited(poll, answer, now());
@@ -97,7 +97,8 @@ interface Answer {
 
 const refused = (answer: Answer) => answer.status === 401 || answer.status === 403;
 
-async function ask(
+/** Reads one answer, whatever its status. Its text holds no token. */
+export async function readAnswer(
   { fetch }: CircleCiAccess,
   url: URL,
   token: string,

@@ -83,7 +83,17 @@ export type CountInput = z.infer<typeof CountInput>;
 /** CircleCI answered with status 429 and wants to be left alone for so long. */
 const RateLimited = z.object({ retryAfterSeconds: Count });
 export const UnclaimedAnswer = z.union([z.object({ unclaimed: Count }), RateLimited]);
-export const RunningAnswer = z.union([z.object({ running: Count }), RateLimited]);
+/** What CircleCI says beside a count of 0; explained in zero.ts. */
+const ZeroCheck = z.object({
+  inventory: z.optional(z.union([Count, z.literal('refused')])),
+  fleet: z.optional(z.union([z.object({ queued: Count, running: Count }), z.literal('unknown')])),
+  unseen: Count,
+  skipped: z.array(z.string()),
+});
+export const RunningAnswer = z.union([
+  z.object({ running: Count, check: z.optional(ZeroCheck) }),
+  RateLimited,
+]);
 
 export const DescribeGroupInput = z.object({ ...Task, poll: CountedIn });
 
@@ -130,6 +140,8 @@ export const Activities = z.object({
   placementRefusals: z.optional(Count),
   /** Launches that came into service in the minute before. */
   cameInService: Count,
+  /** When a launch last came into service. */
+  lastReadyAt: z.optional(Instant),
   /** How many launches may come to nothing before only canaries launch. */
   breakerFailures: z.optional(Count),
   /** When a launch last failed for want of Spot capacity. */

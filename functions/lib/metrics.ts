@@ -19,6 +19,7 @@ export const UNITS = {
   TasksWithheld: MetricUnit.Count,
   BreakerOpen: MetricUnit.Count,
   PausedWithTasks: MetricUnit.Count,
+  CountsDoubtful: MetricUnit.Count,
   ProtectionOff: MetricUnit.Count,
   ExecutionsSucceeded: MetricUnit.Count,
 } as const;

@@ -11,6 +11,7 @@ import { CircleCiRateLimited, DecisionInvalid } from './errors.ts';
 import type { MetricValues } from './metrics.ts';
 import { type Pace, pace, pollInterval, secondsIdle } from './pacing.ts';
 import { seenBefore, type Withheld, withheldAfter, withheldLimit } from './withheld.ts';
+import { doubtOf, type ZeroCheck } from './zero.ts';
 
 /** What comes of a poll. */
 export interface PollResult {
@@ -42,12 +43,37 @@ export function decidePoll(
     const seconds = Math.max(retryAfter(unclaimed), retryAfter(running));
     return holdUntilAllowed(state, group.desired, seconds, settings, now);
   }
-  const observed = { counts: { ...unclaimed, ...running }, group };
+  const observed = { counts: { unclaimed: unclaimed.unclaimed, running: running.running }, group };
   const { seen } = seeCounts(state.poll, observed.counts, group);
   const failures = state.activities.breakerFailures ?? DEFAULT_FAILURES;
   const limit = withheldLimit(group.withheld, seen, group.members, failures, now);
   const decided = decide(state.activities, observed, settings, now, limit);
-  return concludePoll(decided, state, settings, now, group.withheld);
+  const concluded = concludePoll(decided, state, settings, now, group.withheld);
+  const { check } = running;
+  return check === undefined
+    ? concluded
+    : withCheck(concluded, check, decided.situation, state.activities.lastReadyAt, now);
+}
+
+/** Adds to a poll what a check of its counts has found. It changes no capacity. */
+function withCheck(
+  concluded: PollResult,
+  check: ZeroCheck,
+  situation: Situation,
+  lastReadyAt: number | undefined,
+  now: number,
+): PollResult {
+  const doubt = doubtOf(check, situation, lastReadyAt, now);
+  const { decision, metrics } = concluded;
+  const found = [
+    ...(doubt === undefined ? [] : [`the counts are doubtful: ${doubt}`]),
+    ...check.skipped.map((skipped) => `the counts were not checked against ${skipped}`),
+  ];
+  return {
+    ...concluded,
+    decision: { ...decision, reasons: [...decision.reasons, ...found] },
+    metrics: { ...metrics, ...(doubt !== undefined && { CountsDoubtful: 1 }) },
+  };
 }
 
 /**

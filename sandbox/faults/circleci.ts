@@ -1,5 +1,5 @@
 import { FAILURES } from '../../statemachine/failures.ts';
-import type { CircleCiFault } from '../circleci.ts';
+import type { CircleCiFault, Lie } from '../circleci.ts';
 import type { Fault } from './fault.ts';
 
 const both = (count: unknown): CircleCiFault => ({
@@ -18,6 +18,12 @@ export const circleci =
   (fault: CircleCiFault, hits: (path: string) => boolean = () => true): Fault['begin'] =>
   ({ sandbox }) => {
     sandbox.circleci.fault = ({ path }) => (hits(path) ? fault : undefined);
+  };
+
+const lie =
+  (how: Lie): Fault['begin'] =>
+  ({ sandbox, world }) => {
+    sandbox.circleci.lies.set(world.settings.resourceClass, how);
   };
 
 const refuses = (error: string) => ({ state: FAILURES.CircleCiRefuses, error });
@@ -132,6 +138,33 @@ export const OF_CIRCLECI: Fault[] = [
     },
     ends: unavailable('CircleCiRateLimited'),
     unsteady: 'only where an execution has no time left to wait',
+  },
+  {
+    name: 'CircleCI knows no such resource class, and counts 0',
+    begin: lie('unknown class'),
+    rings: 'Counts Doubtful',
+  },
+  {
+    name: 'CircleCI counts 0 because the token may not see the resource class',
+    begin: lie('no permission'),
+    rings: 'Counts Doubtful',
+  },
+  {
+    name: 'CircleCI counts 0 while its fleet of runners has tasks',
+    begin: lie('wrong count'),
+    rings: 'Counts Doubtful',
+  },
+  {
+    name: 'CircleCI knows no such resource class, counts 0, and answers 503 for fleets of runners',
+    begin: (stage) => {
+      lie('unknown class')(stage);
+      circleci(answer(503, 'Unavailable'), (path) => path.includes('/fleets'))(stage);
+    },
+    rings: 'Counts Doubtful',
+  },
+  {
+    name: 'CircleCI answers 503 for the inventory and for fleets of runners',
+    begin: circleci(answer(503, 'Unavailable'), (path) => !path.includes('/tasks')),
   },
   {
     name: 'CircleCI takes 3 s for each answer',

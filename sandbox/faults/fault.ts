@@ -41,6 +41,7 @@ export interface Fault {
 export function calm({ sandbox, world }: Stage): void {
   const secret = { resource_class: world.settings.resourceClass, circle_token: SANDBOX_TOKEN };
   sandbox.circleci.fault = () => undefined;
+  sandbox.circleci.lies.clear();
   sandbox.circleci.latency = () => NO_LATENCY;
   sandbox.aws.fault = () => undefined;
   sandbox.aws.staleness = 0;

@@ -87,6 +87,7 @@ describe('Describe Activities', () => {
     failed(-10);
     expect(await described()).toEqual({
       lastAt: secondsIn(-10),
+      lastReadyAt: secondsIn(-20),
       breakerFailures: 3,
       failedLaunches: 1,
       cameInService: 2,

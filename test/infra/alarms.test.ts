@@ -103,6 +103,14 @@ const OF_FLEET = [
     bad: 'any',
   },
   {
+    kind: 'CountsDoubtful',
+    heading: 'Counts Doubtful',
+    metric: 'CountsDoubtful',
+    statistic: 'Maximum',
+    minutes: [3, 5],
+    bad: 'any',
+  },
+  {
     kind: 'ProtectionOff',
     heading: 'Scale-In Protection Off',
     metric: 'ProtectionOff',
