@@ -15,6 +15,8 @@ export interface FleetConfig extends FleetSettings {
   name: string;
   /** Path of the `install` script. */
   installFile: string | undefined;
+  /** The KMS key of the whole stack. */
+  encryptionKey?: string;
   /** How many instances `maxHourlyCost` allows. */
   affordable?: number | undefined;
   /** The release of the runner that boots install where neither the fleet nor an image of its own has one. */
@@ -108,6 +110,7 @@ export function checkFleets(raw: unknown, file: string): FleetConfig[] {
   if (!parsed.success || faults.length > 0) {
     throw new FleetsInvalid(withTitle(file, faults));
   }
+  const { encryptionKey } = parsed.data;
   return fleetsIn(parsed.data).map(([name, fleet]) => {
     const affordable = affordableBy(fleet);
     return {
@@ -115,6 +118,7 @@ export function checkFleets(raw: unknown, file: string): FleetConfig[] {
       name,
       installFile: scripts.files.get(name),
       ...(affordable !== undefined && { affordable }),
+      ...(encryptionKey !== undefined && { encryptionKey }),
     };
   });
 }

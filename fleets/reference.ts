@@ -36,6 +36,7 @@ The smallest fleet, and a fleet with every setting:
 
 \`\`\`yaml
 maxHourlyCost: 25
+encryptionKey: arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab
 
 small:
   resourceClass: acme/small

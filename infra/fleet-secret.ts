@@ -2,6 +2,7 @@ import { ArnFormat, Stack, Validations } from 'aws-cdk-lib';
 import type { Role } from 'aws-cdk-lib/aws-iam';
 import { CfnSecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
+import { allowKey } from './encryption.ts';
 import { allow } from './permissions.ts';
 
 export interface FleetSecretProps {
@@ -11,6 +12,8 @@ export interface FleetSecretProps {
   name: string;
   /** What the secret holds, for the Secrets Manager console. */
   description: string;
+  /** The adopter's KMS key. Default: Secrets Manager's own. */
+  encryptionKey: string | undefined;
 }
 
 /**
@@ -20,9 +23,12 @@ export interface FleetSecretProps {
 export class FleetSecret extends Construct {
   readonly secretName: string;
   readonly secretArn: string;
+  private readonly encryptionKey: string | undefined;
 
-  constructor(scope: Construct, id: string, { existing, name, description }: FleetSecretProps) {
+  constructor(scope: Construct, id: string, props: FleetSecretProps) {
     super(scope, id);
+    const { existing, name, description } = props;
+    this.encryptionKey = props.encryptionKey;
     this.secretName = existing ?? name;
     if (existing !== undefined) {
       this.secretArn = Stack.of(this).formatArn({
@@ -49,5 +55,7 @@ export class FleetSecret extends Construct {
       actions: ['secretsmanager:GetSecretValue'],
       resources: secrets.map(({ secretArn }) => secretArn),
     });
+    // All secrets of a stack have the same key.
+    allowKey(role, secrets[0]?.encryptionKey, 'secretsmanager', 'read');
   }
 }

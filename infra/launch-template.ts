@@ -12,6 +12,7 @@ import {
   UserData,
 } from 'aws-cdk-lib/aws-ec2';
 import type { Role } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
 import { idleTimes } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
@@ -76,7 +77,7 @@ export class RunnerLaunchTemplate extends LaunchTemplate {
       ...(fleet.warmPool?.state === 'hibernated' && { hibernationConfigured: true }),
       // An instance whose runner powers it off must go: EC2 Auto Scaling would replace a stopped one, and its volume would still cost.
       instanceInitiatedShutdownBehavior: InstanceInitiatedShutdownBehavior.TERMINATE,
-      ...(image.rootDevice !== undefined && { blockDevices: [rootDevice(image.rootDevice, fleet)] }),
+      ...(image.rootDevice !== undefined && { blockDevices: [rootDevice(scope, image.rootDevice, fleet)] }),
       ...(fleet.keyPairName !== undefined && {
         keyPair: KeyPair.fromKeyPairName(scope, 'KeyPair', fleet.keyPairName),
       }),
@@ -135,12 +136,15 @@ export class RunnerLaunchTemplate extends LaunchTemplate {
 }
 
 /** The encrypted root volume. */
-function rootDevice(deviceName: string, fleet: FleetConfig): BlockDevice {
+function rootDevice(scope: Construct, deviceName: string, fleet: FleetConfig): BlockDevice {
   const { size, iops, throughput } = rootVolumeOf(fleet);
   return {
     deviceName,
     volume: BlockDeviceVolume.ebs(size, {
       encrypted: true,
+      ...(fleet.encryptionKey !== undefined && {
+        kmsKey: Key.fromKeyArn(scope, 'VolumeKey', fleet.encryptionKey),
+      }),
       volumeType: EbsDeviceVolumeType.GP3,
       deleteOnTermination: true,
       ...(iops !== undefined && { iops }),

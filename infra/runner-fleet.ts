@@ -29,7 +29,7 @@ export class RunnerFleet extends Construct {
 
   constructor(scope: Construct, id: string, { config }: RunnerFleetProps) {
     super(scope, id);
-    const { name } = config;
+    const { name, encryptionKey } = config;
     const { stackName } = Stack.of(this);
     const groupName = `${stackName}-${name}`;
 
@@ -38,11 +38,13 @@ export class RunnerFleet extends Construct {
       name: `${stackName}/${name}/scaler`,
       description:
         'The resource class and a personal API token, with which the autoscaler counts tasks: {"resource_class": "...", "circle_token": "..."}',
+      encryptionKey,
     });
     const runnerSecret = new FleetSecret(this, 'Runner', {
       existing: config.runnerSecretName,
       name: `${stackName}/${name}/runner`,
       description: 'The resource class token, with which runners claim tasks',
+      encryptionKey,
     });
     const network = new RunnerNetwork(this, 'Network', { fleet: config });
     const image = new RunnerImage(this, 'Image', { fleet: config });

@@ -10,6 +10,7 @@ import { capacityOf, onDemandPercentage } from '../fleets/effective.ts';
 import { logicalId } from '../fleets/names.ts';
 import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
+import { allowKey } from './encryption.ts';
 import { FleetParameter } from './fleet-parameter.ts';
 import { allow } from './permissions.ts';
 import type { RunnerFleet } from './runner-fleet.ts';
@@ -48,6 +49,8 @@ export class ScalingWorkflow extends Construct {
         'Metrics are no resources, so a condition names their namespace. Nor has the delivery of logs, which the CDK allows for the execution log, any: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html',
     });
     allow(role, { actions: ['sns:Publish'], resources: topic.arns });
+    const [{ encryptionKey } = {}] = fleets.map(({ config }) => config);
+    allowKey(role, encryptionKey, 'sns', 'write');
 
     const definition = readFileSync(new URL('../statemachine/autoscale.asl.json', import.meta.url), 'utf8');
     this.stateMachine = new StateMachine(this, 'StateMachine', {
@@ -104,6 +107,7 @@ export class ScalingWorkflow extends Construct {
       resources: [this.stateMachine.stateMachineArn],
     });
     allow(schedulerRole, { actions: ['sqs:SendMessage'], resources: [this.deadLetters.queueArn] });
+    allowKey(schedulerRole, encryptionKey, 'sqs', 'write');
     this.schedules = new ScheduleGroup(this, 'Schedules', {
       scheduleGroupName: Stack.of(this).stackName,
       removalPolicy: RemovalPolicy.DESTROY,

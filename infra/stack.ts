@@ -1,10 +1,11 @@
-import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import { Aspects, CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { logicalId } from '../fleets/names.ts';
 import { AlarmTopic } from './alarm-topic.ts';
 import { Alarms } from './alarms.ts';
 import { FleetsDashboard } from './dashboard.ts';
+import { EncryptionKey } from './encryption.ts';
 import { GroupSettings } from './group-settings.ts';
 import { LogQueries } from './log-queries.ts';
 import { RunnerFleet } from './runner-fleet.ts';
@@ -19,6 +20,8 @@ export class AutoscalerStack extends Stack {
   constructor(scope: Construct, id: string, { fleets: configs, ...props }: AutoscalerStackProps) {
     super(scope, id, { description: 'EC2 runners that follow the CircleCI queue', ...props });
 
+    const [{ encryptionKey } = {}] = configs;
+    if (encryptionKey !== undefined) Aspects.of(this).add(new EncryptionKey(encryptionKey));
     const fleets = configs.map(
       // Not the name alone: a fleet may be called `workflow`, or `default`, a name that the CDK treats differently.
       (config) => new RunnerFleet(this, `${logicalId(config.name)}Fleet`, { config }),

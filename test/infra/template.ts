@@ -7,6 +7,7 @@ import * as z from 'zod';
 import type { FleetConfig } from '../../fleets/load.ts';
 import { STACK_NAME } from '../../fleets/names.ts';
 import { AutoscalerStack } from '../../infra/stack.ts';
+import { PolicyStatement } from '../support/policies.ts';
 
 const { context } = z
   .object({ context: z.record(z.string(), z.unknown()) })
@@ -74,6 +75,7 @@ const PSEUDO_PARAMETERS: Record<string, string> = {
   'AWS::Partition': 'aws',
   'AWS::Region': 'eu-west-1',
   'AWS::StackName': STACK_NAME,
+  'AWS::URLSuffix': 'amazonaws.com',
 };
 
 /** What `Fn::Sub` makes of a text that refers to pseudo parameters alone. */
@@ -220,3 +222,15 @@ export class SynthesisedTemplate {
     return `${resource?.Type.split('::').at(-1)}(${name === undefined ? id.replace(/[0-9A-F]{8}$/, '') : this.#resolve(name)})`;
   }
 }
+
+/** Every statement of the policies of the role whose written-out name begins so, for the evaluator. */
+export const statementsOf = (template: SynthesisedTemplate, rolePrefix: string): PolicyStatement[] =>
+  template.all('AWS::IAM::Policy').flatMap(({ properties }) => {
+    const { Roles, PolicyDocument } = RolePolicy.parse(properties);
+    return Roles.some((role) => role.startsWith(rolePrefix)) ? PolicyDocument.Statement : [];
+  });
+
+const RolePolicy = z.object({
+  Roles: z.array(z.string()),
+  PolicyDocument: z.object({ Statement: z.array(PolicyStatement) }),
+});

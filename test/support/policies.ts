@@ -55,16 +55,24 @@ function matches(pattern: string, text: string): boolean {
 
 /** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html */
 function holds(operator: string, given: string | string[] | undefined, wanted: string[]): boolean {
-  const [name, quantifier] = operator.split(':').toReversed();
+  const [name = '', quantifier] = operator.split(':').toReversed();
+  if (Object.hasOwn(NEGATED, name)) {
+    // It holds for a request without the key, too.
+    return !holds(operator.replace(name, NEGATED[name] ?? ''), given, wanted);
+  }
   const values = [given ?? []].flat();
-  const compare = COMPARISONS[name ?? ''];
+  const compare = COMPARISONS[name];
   if (compare === undefined) throw new Error(`No condition operator ${operator} is known here`);
   const one = (value: string) => wanted.some((candidate) => compare(candidate, value));
   if (quantifier === 'ForAllValues') return values.every(one);
+  if (quantifier === 'ForAnyValue') return values.some(one);
   if (quantifier !== undefined) throw new Error(`No condition operator ${operator} is known here`);
   // A key that the request does not have never matches, unless the operator says so.
   return values.length > 0 && values.every(one);
 }
+
+/** Operators that are the opposite of another one, for keys with one value. */
+const NEGATED: Record<string, string> = { ArnNotLike: 'ArnLike', StringNotLike: 'StringLike' };
 
 const COMPARISONS: Record<string, (pattern: string, value: string) => boolean> = {
   StringEquals: (pattern, value) => pattern === value,
