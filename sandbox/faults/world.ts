@@ -1,7 +1,7 @@
 import { PAUSED_TAG } from '../../functions/lib/tags.ts';
 import { ALWAYS, type Faults } from '../group/faults.ts';
 import { THROTTLED } from './aws.ts';
-import { type Fault, inflict, protect } from './fault.ts';
+import { type Fault, inflict, protect, type Stage } from './fault.ts';
 
 const launches =
   (faults: Partial<Faults>): Fault['begin'] =>
@@ -37,6 +37,14 @@ export const OF_LAUNCHES = [
     name: 'EC2 Auto Scaling may not use the key of the volumes',
     begin: launches({ keyFailures: [ALWAYS] }),
     late: 'the next canary may be 30 minutes away',
+  },
+  {
+    name: 'EC2 has neither Spot capacity nor On-Demand capacity',
+    begin: ({ world: { group } }: Stage) => {
+      group.settings.launchFault = (_, onDemand) => (onDemand ? 'refused' : 'no-spot');
+    },
+    spot: true as const,
+    late: FAILED_LAUNCHES,
   },
   {
     name: 'the account lacks the service-linked role for Spot',

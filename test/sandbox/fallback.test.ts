@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FALLBACK_TAG } from '../../functions/lib/tags.ts';
-import { jobs, oneFleet, visits } from '../support/sandbox.ts';
+import { SANDBOX_START } from '../../sandbox/trace.ts';
+import { jobs, LINUX, oneFleet, openSandbox, visits } from '../support/sandbox.ts';
 
 const MINUTE = 60;
 
@@ -89,6 +90,26 @@ describe('a fleet of Spot capacity, of which EC2 has none', () => {
     expect(group.desired).toBe(4);
     expect(world.executions.map(({ status }) => status)).toContain('FAILED');
     expect(world.executions.find(({ status }) => status === 'FAILED')?.error).toBe('AutoScalingDenied');
+  });
+
+  it.each([
+    { case: 'there is no On-Demand capacity either', onDemandFault: 'refused' as const, denied: false },
+    { case: 'the fallback cannot be written', onDemandFault: undefined, denied: true },
+  ])('opens the breaker for 200 jobs if $case', async ({ onDemandFault, denied }) => {
+    const sandbox = await openSandbox();
+    const fleet = { ...LINUX, maxReplicas: 200, onDemandPercentage: 0 };
+    const launchFault = (_: number, isOnDemand: boolean) => (isOnDemand ? onDemandFault : 'no-spot');
+    const world = sandbox.addFleet({ ...fleet, launchFault }, jobs(200));
+    if (denied) {
+      const refusal = { status: 403, code: 'AccessDenied', message: 'not authorized' };
+      sandbox.aws.fault = (action) => (action === 'UpdateAutoScalingGroup' ? refusal : undefined);
+    }
+    await sandbox.runUntil(90 * MINUTE);
+    const open = sandbox.workflow.metrics.filter(({ name }) => name === 'BreakerOpen');
+    expect(open[0]?.at).toBeLessThanOrEqual(SANDBOX_START.getTime() + 10 * 60_000);
+    expect(open.length).toBeGreaterThanOrEqual(80);
+    expect(world.group.totals.refusedLaunches).toBeLessThanOrEqual(80);
+    expect(world.group.totals.launches).toBe(0);
   });
 
   it('has no fallback if it is of On-Demand capacity, and what fails there opens the breaker', async () => {
