@@ -12,7 +12,7 @@ import { INSTANCE_SETTINGS } from './settings/instance.ts';
 import { NETWORK_SETTINGS } from './settings/network.ts';
 import { flag, isMap, text } from './settings/parts.ts';
 import { NAMES_VALUE, RULES } from './settings/rules.ts';
-import { TOP_SETTINGS } from './settings/top.ts';
+import { faultsOfPlans, TOP_SETTINGS } from './settings/top.ts';
 
 /**
  * The definition of `fleets.yaml`, the one file an adopter edits, from the settings of each subject. It parses the
@@ -147,6 +147,9 @@ export const Fleets = z
   .check(
     z.superRefine(
       (file, context) => {
+        const names = fleetsIn(file).map(([name]) => name);
+        for (const fault of faultsOfPlans(file.concurrency, names))
+          context.addIssue({ code: 'custom', ...fault, params: NAMES_VALUE });
         for (const fault of faultsOfCost(file.maxHourlyCost, fleetsIn(file)))
           context.addIssue({ code: 'custom', ...fault });
       },

@@ -9,6 +9,7 @@ import { type FleetSettings, Fleets, fleetsIn } from './fleet.ts';
 import { type Ceilings, ceilingsOf, Guardrails } from './guardrails.ts';
 import { isMap } from './settings/parts.ts';
 import type { RunnerRelease } from './settings/runner.ts';
+import { type PlanConcurrency, plansOf } from './settings/top.ts';
 
 /** A fleet as the rest of the project sees it: parsed, with its defaults. */
 export interface FleetConfig extends FleetSettings {
@@ -21,6 +22,8 @@ export interface FleetConfig extends FleetSettings {
   affordable?: number | undefined;
   /** The release of the runner that boots install where neither the fleet nor an image of its own has one. */
   defaultRunner?: RunnerRelease;
+  /** The plan's concurrency, and the fleets that share it. */
+  concurrency?: PlanConcurrency | undefined;
 }
 
 /** A `fleets.yaml` that cannot be used. The message lists every fault. */
@@ -111,14 +114,21 @@ export function checkFleets(raw: unknown, file: string): FleetConfig[] {
     throw new FleetsInvalid(withTitle(file, faults));
   }
   const { encryptionKey } = parsed.data;
-  return fleetsIn(parsed.data).map(([name, fleet]) => {
+  const fleets = fleetsIn(parsed.data);
+  const plans = plansOf(
+    parsed.data.concurrency,
+    fleets.map(([name]) => name),
+  );
+  return fleets.map(([name, fleet]) => {
     const affordable = affordableBy(fleet);
+    const concurrency = plans.find((plan) => plan.fleets.includes(name));
     return {
       ...fleet,
       name,
       installFile: scripts.files.get(name),
       ...(affordable !== undefined && { affordable }),
       ...(encryptionKey !== undefined && { encryptionKey }),
+      ...(concurrency !== undefined && { concurrency }),
     };
   });
 }

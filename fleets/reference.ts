@@ -37,6 +37,9 @@ The smallest fleet, and a fleet with every setting:
 \`\`\`yaml
 maxHourlyCost: 25
 encryptionKey: arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab
+concurrency:
+  limit: 80
+  fleets: [small, large]
 
 small:
   resourceClass: acme/small

@@ -1,11 +1,15 @@
 import * as z from 'zod/mini';
-import { ComputeCapacityInput, Plan } from './lib/contracts.ts';
+import { ComputeCapacityInput, type DeployedSettings, Plan } from './lib/contracts.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { decidePoll, pollDuration } from './lib/poll.ts';
 import { step } from './lib/step.ts';
 
 /** Longer than an execution, so that no second poll fits into it. */
 const ONE_POLL = { pollIntervalSeconds: 60, quietPollIntervalSeconds: 60 };
+
+/** Where a fleet is among those that share its plan's concurrency. */
+const placeAmong = ({ groupName, concurrency }: DeployedSettings) =>
+  concurrency && { limit: concurrency.limit, position: concurrency.groups.indexOf(groupName) };
 
 /** Decides what the group's desired capacity should be, and when the next poll is due. */
 export const handler = step(
@@ -18,7 +22,12 @@ export const handler = step(
     const { metrics, ...plan } = decidePoll(
       input,
       input.observed,
-      { ...deployed, ...(settings.once && ONE_POLL), executionStartedAt },
+      {
+        ...deployed,
+        ...(settings.once && ONE_POLL),
+        executionStartedAt,
+        concurrency: placeAmong(deployed),
+      },
       world.now(),
     );
     publishMetrics(world.metrics, input.fleet, metrics);

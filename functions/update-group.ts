@@ -2,6 +2,7 @@ import {
   autoScalingClient,
   describeGroup,
   putWarmPool,
+  recordLevels,
   recordWithheld,
   resumeLaunchProcess,
   setDesiredCapacity,
@@ -36,6 +37,7 @@ export const handler = step(
     if (decision.onDemandPercentage !== undefined && group.purchase !== undefined)
       await setOnDemandPercentage(autoScaling, groupName, decision.onDemandPercentage);
     if (decision.withheld !== undefined) await recordWithheld(autoScaling, groupName, decision.withheld);
+    if (decision.levels !== undefined) await recordLevels(autoScaling, groupName, decision.levels);
     const { warmPool } = group;
     const { warmPoolSize } = decision;
     if (warmPool !== undefined && warmPoolSize !== undefined && warmPoolSize !== warmPool.size)

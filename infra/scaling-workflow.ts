@@ -112,11 +112,17 @@ export class ScalingWorkflow extends Construct {
       scheduleGroupName: Stack.of(this).stackName,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    for (const fleet of fleets) this.schedule(fleet, schedulerRole, topic);
+    const groupNames = new Map(fleets.map(({ config, groupName }) => [config.name, groupName]));
+    for (const fleet of fleets) this.schedule(fleet, groupNames, schedulerRole, topic);
   }
 
   /** Starts an execution for the fleet every minute. The input names the fleet, and decides nothing. */
-  private schedule(fleet: RunnerFleet, role: Role, topic: AlarmTopic): void {
+  private schedule(
+    fleet: RunnerFleet,
+    groupNames: ReadonlyMap<string, string>,
+    role: Role,
+    topic: AlarmTopic,
+  ): void {
     const { config } = fleet;
     const settings = new FleetParameter(this, `${logicalId(config.name)}Parameter`, {
       fleet: config.name,
@@ -133,6 +139,12 @@ export class ScalingWorkflow extends Construct {
         breakerWindowSeconds: config.breaker.window,
         onDemandPercentage: onDemandPercentage(config),
         warmPoolAuto: config.warmPool?.size === 'auto',
+        ...(config.concurrency && {
+          concurrency: {
+            limit: config.concurrency.limit,
+            groups: config.concurrency.fleets.map((name) => groupNames.get(name) ?? ''),
+          },
+        }),
       },
     });
     const schedule = new CfnSchedule(this, `${logicalId(config.name)}Schedule`, {

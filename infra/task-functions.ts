@@ -1,5 +1,5 @@
 import type { Construct } from 'constructs';
-import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, WITHHELD_TAG } from '../functions/lib/tags.ts';
+import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, TASKS_TAG, WITHHELD_TAG } from '../functions/lib/tags.ts';
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSecret } from './fleet-secret.ts';
 import { allowDescribe } from './permissions.ts';
@@ -71,7 +71,9 @@ function allowUpdates({ executionRole }: TaskFunction, fleets: RunnerFleet[]): v
   RunnerGroup.allow(executionRole, groups, {
     actions: ['CreateOrUpdateTags', 'DeleteTags'],
     conditions: {
-      'ForAllValues:StringEquals': { 'aws:TagKeys': [LAUNCH_SUSPENDED_TAG, FALLBACK_TAG, WITHHELD_TAG] },
+      'ForAllValues:StringEquals': {
+        'aws:TagKeys': [LAUNCH_SUSPENDED_TAG, FALLBACK_TAG, WITHHELD_TAG, TASKS_TAG],
+      },
     },
   });
   for (const fleet of fleets) fleet.allowFallback(executionRole);

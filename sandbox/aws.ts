@@ -145,8 +145,10 @@ export class Aws {
     const named = (name: string) => (fault === 'no group' ? undefined : this.groups.get(name));
     switch (action) {
       case 'DescribeAutoScalingGroups': {
-        const group = named(parameters.get('AutoScalingGroupNames.member.1') ?? '');
-        const described = group ? describe(group, this.staleness) : '';
+        const groups = listOf(parameters, 'AutoScalingGroupNames.member').flatMap(
+          (name) => named(name) ?? [],
+        );
+        const described = groups.map((group) => describe(group, this.staleness)).join('');
         return queryResult(action, `<AutoScalingGroups>${described}</AutoScalingGroups>`);
       }
       case 'DescribeScalingActivities': {

@@ -18,6 +18,7 @@ export type SandboxSettings = Pick<
   | 'breaker'
   | 'bootTimeout'
   | 'unsafeRetries'
+  | 'concurrency'
 >;
 
 /** A fleet of fleets.yaml, with all its settings, as the sandbox runs it. */
@@ -25,7 +26,7 @@ export function sandboxFleet(
   settings: SandboxSettings,
   boots: Pick<Durations, 'boot' | 'warmBoot'>,
 ): Omit<SandboxFleet, 'name' | 'resourceClass'> {
-  const { breaker, spot, warmPool } = settings;
+  const { breaker, spot, warmPool, concurrency } = settings;
   const idle = idleTimes(settings);
   return {
     ...capacityOf(settings),
@@ -38,6 +39,7 @@ export function sandboxFleet(
       onDemandBase: spot.onDemandBase,
       onDemandPercentage: 100 - spot.percentage,
     }),
+    ...(concurrency !== undefined && { concurrency }),
     retries: settings.unsafeRetries,
     durations: {
       ...boots,

@@ -1,4 +1,5 @@
 import { capacityOf } from '../fleets/effective.ts';
+import type { PlanConcurrency } from '../fleets/settings/top.ts';
 import { CIRCLECI_CLOUD } from '../functions/lib/circleci-url.ts';
 import type { CapacitySettings, DeployedSettings } from '../functions/lib/contracts.ts';
 import { settingsParameter } from '../functions/lib/fleet-names.ts';
@@ -68,6 +69,8 @@ export interface SandboxFleet extends CapacitySettings {
   interruptedAfter?: GroupSettings['interruptedAfter'];
   /** Whether CircleCI runs a job again if its instance is taken away. Default: the job ends there. */
   retries?: boolean;
+  /** The plan's concurrency as the fleet is deployed, and the names of the fleets that share it. */
+  concurrency?: PlanConcurrency;
   /** How many runners of the class are outside the group. Default: 0. */
   foreignRunners?: number;
   /** Default: `single-task`. */
@@ -184,6 +187,12 @@ export class Sandbox {
       onDemandPercentage: fleet.onDemandPercentage ?? 100,
       warmPoolAuto: fleet.warmPoolSize === 'auto',
       alarmTopicArn: FLEET_TOPIC,
+      ...(fleet.concurrency && {
+        concurrency: {
+          limit: fleet.concurrency.limit,
+          groups: fleet.concurrency.fleets.map((name) => `${SANDBOX_STACK}-${name}`),
+        },
+      }),
     };
     const queue = new TaskQueue();
     const group = new AutoScalingGroup(
@@ -251,6 +260,16 @@ export class Sandbox {
       offerAll: () => group.offerAll(),
       setMaximumSize: (size = largestMaximum(settings.capacity)) => group.setMaximumSize(size),
     });
+  }
+
+  /** Lets CircleCI hand out at most so many tasks at a time to all fleets that there are. */
+  limitPlan(limit: number): void {
+    const worlds = [...this.fleets.values()];
+    const freed = () => {
+      for (const { group } of worlds) group.offerAll();
+    };
+    const plan = { limit, queues: worlds.map(({ queue }) => queue), freed };
+    for (const { queue } of worlds) queue.plan = plan;
   }
 
   /** Deploys a fleet with other settings, as a new version of its parameter. */

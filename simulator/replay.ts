@@ -8,7 +8,6 @@ import {
   nextEdge,
   planFaults,
 } from '../sandbox/group/faults.ts';
-import { Fifo } from '../sandbox/group/fifo.ts';
 import { Group } from '../sandbox/group/group.ts';
 import type { Instance } from '../sandbox/group/instance.ts';
 import { JobQueue } from '../sandbox/group/job-queue.ts';
@@ -16,6 +15,7 @@ import { type GroupTotals, Totals } from '../sandbox/group/totals.ts';
 import { JobFigures, type JobTotals } from './job-figures.ts';
 import { type Jobs, type JobTable, tableOf } from './job-table.ts';
 import type { Policy, PollingScaler, ScalerObservation, WebhookScaler } from './policy.ts';
+import { ReadGap } from './read-gap.ts';
 import type { World } from './world.ts';
 
 export interface ReplayOptions {
@@ -95,8 +95,7 @@ class Replay {
   readonly #totals: Totals;
   readonly #figures: JobFigures;
   readonly #result: Omit<ReplayResult, keyof (GroupTotals & JobTotals)>;
-  /** The times of the latest claims. A poll may count those jobs twice or not at all. */
-  readonly #claims = new Fifo<number>();
+  readonly #gap: ReadGap;
   /** Polls have seen the first so many jobs. */
   #seen = 0;
   /** Launches that webhooks requested and `maxReplicas` has not allowed yet. */
@@ -114,6 +113,7 @@ class Replay {
     this.#policy = policy;
     this.#options = options;
     this.#faults = options.faults ?? NO_FAULTS;
+    this.#gap = new ReadGap(this.#faults.readGap);
     this.#jobs = new JobQueue((job) => table.durationSeconds[job] ?? 0);
     this.#totals = new Totals(world.minimumBilling);
     this.#figures = new JobFigures(table);
@@ -242,7 +242,7 @@ class Replay {
     this.#agenda.advance(at);
     for (; this.#seen < this.#jobs.queued; this.#seen += 1) this.#figures.seen(this.#seen, at);
     const observation = this.#observe();
-    const unclear = this.#misread(observation);
+    const unclear = this.#gap.misread(observation);
     const {
       desired,
       launchProcess,
@@ -306,33 +306,6 @@ class Replay {
     }
   }
 
-  // The gap between the two requests of a poll.
-
-  /**
-   * Falsifies the counts of a poll as the gap between its two requests does: a job that was claimed in the gap is
-   * counted twice or not at all.
-   *
-   * @returns Whether there was such a job.
-   */
-  #misread(observation: ScalerObservation): boolean {
-    const { readGap } = this.#faults;
-    if (readGap === 0) return false;
-    const { now } = observation;
-    const claimed = this.#claims.toArray().filter((claimedAt) => claimedAt > now - readGap).length;
-    if (claimed === 0) return false;
-    // Which request came first changes from second to second.
-    if (Math.floor(now) % 2 === 0) observation.unclaimed += claimed;
-    else observation.running = Math.max(observation.running - claimed, 0);
-    return true;
-  }
-
-  #rememberClaim(now: number): void {
-    const { readGap } = this.#faults;
-    if (readGap === 0) return;
-    this.#claims.push(now);
-    while ((this.#claims.first ?? now) <= now - readGap) this.#claims.shift();
-  }
-
   // Events.
 
   /** @param now The agenda has not reached this time yet: its events at the same time happen later. */
@@ -348,7 +321,7 @@ class Replay {
     this.#figures.add(kind, at, instance, value);
     switch (kind) {
       case 'claims':
-        this.#rememberClaim(at);
+        this.#gap.claimed(at);
         if (instance) this.#options.claimed?.(value, instance, at, at + this.#jobs.durationOf(value));
         break;
       case 'finishes':

@@ -19,11 +19,13 @@ export async function throughWorkflow(
 ) {
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
   const launches = new LaunchFaults(faults);
+  const { concurrency } = settings;
   const fleet = sandbox.addFleet(
     {
       name: 'simulated',
       resourceClass: 'simulated/class',
       ...sandboxFleet(settings, { boot, warmBoot }),
+      ...(concurrency && { concurrency: { ...concurrency, fleets: ['simulated'] } }),
       launchFault: launches.ofLaunch,
       interruptedAfter: launches.interruptedAfter,
       foreignRunners: faults.foreignRunners,

@@ -1,4 +1,22 @@
-import { dollars, text } from './parts.ts';
+import * as z from 'zod';
+import { dollars, text, wholeNumber } from './parts.ts';
+
+const MOST_TASKS = 100_000;
+
+/** Fleets whose CircleCI organisations share a plan. */
+const Concurrency = z.strictObject(
+  {
+    limit: wholeNumber('the number of tasks that may run at the same time', 1, MOST_TASKS).describe(
+      'Maximum number of tasks that all these fleets run at the same time.',
+    ),
+    fleets: z
+      .array(z.string({ error: 'must be the name of a fleet' }), { error: 'must be a list of fleets' })
+      .min(1, { error: 'must have at least one fleet' })
+      .optional()
+      .describe('Names of the fleets. Default: all fleets of the file.'),
+  },
+  { error: 'must be a map with a limit and fleets' },
+);
 
 /** The settings at the top of fleets.yaml, beside the fleets. No fleet can have their names. */
 export const TOP_SETTINGS = {
@@ -16,4 +34,54 @@ export const TOP_SETTINGS = {
     .describe(
       'Maximum cost of the instances of all fleets together in US dollars an hour. The deployment is refused if the fleets could cost more at their maximum sizes. A fleet cannot have this name.',
     ),
+  concurrency: z
+    .union([Concurrency, z.array(Concurrency).min(1)], {
+      error: 'must be a map with a limit and fleets, or a list of such maps',
+    })
+    .optional()
+    .describe(
+      "Concurrency of your CircleCI plan: `limit`, how many tasks may run at the same time, and `fleets`, the fleets that share it (default: all). With several plans, a list. Fleets launch nothing for tasks beyond it. [The plan's concurrency](how-it-decides.md#the-plans-concurrency). A fleet cannot have this name.",
+    ),
 };
+
+/** A plan's concurrency, and the fleets that share it, in the order of the file. */
+export interface PlanConcurrency {
+  limit: number;
+  fleets: string[];
+}
+
+/** The plans of a file. */
+export function plansOf(
+  concurrency: z.infer<typeof TOP_SETTINGS.concurrency>,
+  names: readonly string[],
+): PlanConcurrency[] {
+  if (concurrency === undefined) return [];
+  const plans = Array.isArray(concurrency) ? concurrency : [concurrency];
+  return plans.map(({ limit, fleets = names }) => ({
+    limit,
+    fleets: names.filter((name) => fleets.includes(name)),
+  }));
+}
+
+/** What is wrong with the names of fleets in the plans, with the path of each. */
+export function faultsOfPlans(
+  concurrency: z.infer<typeof TOP_SETTINGS.concurrency>,
+  names: readonly string[],
+): { path: (string | number)[]; message: string }[] {
+  if (concurrency === undefined) return [];
+  const faults: { path: (string | number)[]; message: string }[] = [];
+  const seen = new Set<string>();
+  const plans = Array.isArray(concurrency) ? concurrency : [concurrency];
+  plans.forEach(({ fleets }, plan) => {
+    const inPlan = Array.isArray(concurrency) ? ['concurrency', plan] : ['concurrency'];
+    (fleets ?? names).forEach((name, index) => {
+      const path = fleets === undefined ? inPlan : [...inPlan, 'fleets', index];
+      if (!names.includes(name))
+        faults.push({ path, message: `must be a fleet of this file, got "${name}"` });
+      else if (seen.has(name))
+        faults.push({ path, message: `must have each fleet once: ${name} is there already` });
+      seen.add(name);
+    });
+  });
+  return faults;
+}

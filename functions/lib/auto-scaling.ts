@@ -11,6 +11,7 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import * as z from 'zod/mini';
 import { clientSettings } from './client-settings.ts';
+import { formatLevels, parseLevels, type Sharer, type TaskLevels } from './concurrency.ts';
 import { Count, type Group } from './contracts.ts';
 import {
   AutoScalingDenied,
@@ -19,7 +20,14 @@ import {
   GroupUnreadable,
   GroupUpdateRefused,
 } from './errors.ts';
-import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, PAUSED_AT_TAG, PAUSED_TAG, WITHHELD_TAG } from './tags.ts';
+import {
+  FALLBACK_TAG,
+  LAUNCH_SUSPENDED_TAG,
+  PAUSED_AT_TAG,
+  PAUSED_TAG,
+  TASKS_TAG,
+  WITHHELD_TAG,
+} from './tags.ts';
 import { formatWithheld, parseWithheld, type Withheld } from './withheld.ts';
 
 /** Makes a function's client, once for each function. */
@@ -57,22 +65,27 @@ const Described = z.object({
 /**
  * Reads a group's desired capacity, counts its members by lifecycle state, and says how it buys them.
  *
+ * @param sharing The groups of all fleets that share a plan's concurrency, this one included.
  * @throws GroupNotFound, GroupUnreadable, AutoScalingDenied, AutoScalingUnavailable
  */
-export async function describeGroup(autoScaling: AutoScalingClient, groupName: string): Promise<Group> {
-  const described = await readGroup(autoScaling, groupName);
+export async function describeGroup(
+  autoScaling: AutoScalingClient,
+  groupName: string,
+  sharing: readonly string[] = [],
+): Promise<Group> {
+  const { group: described, others } = await readGroups(autoScaling, groupName, sharing);
   const { DesiredCapacity, MaxSize, Instances, SuspendedProcesses, Tags } = described;
   const { MixedInstancesPolicy, WarmPoolConfiguration } = described;
-  const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
-  let unprotected = described.NewInstancesProtectedFromScaleIn === false;
-  for (const { LifecycleState, ProtectedFromScaleIn } of Instances) {
-    // Instances of the warm pool have a list of their own, DescribeWarmPool. Should one be here, it is no member.
-    if (LifecycleState.startsWith('Warmed')) continue;
-    const kind = memberKind(LifecycleState);
-    members[kind] += 1;
-    // A pending instance gets its protection from the group.
-    if (kind === 'inService' && ProtectedFromScaleIn === false) unprotected = true;
-  }
+  const members = membersOf(Instances);
+  // A pending instance gets its protection from the group.
+  const unprotected =
+    described.NewInstancesProtectedFromScaleIn === false ||
+    Instances.some(
+      ({ LifecycleState, ProtectedFromScaleIn }) =>
+        !LifecycleState.startsWith('Warmed') &&
+        memberKind(LifecycleState) === 'inService' &&
+        ProtectedFromScaleIn === false,
+    );
   const suspended = SuspendedProcesses.find(({ ProcessName }) => ProcessName === LAUNCH);
   const reason = suspended?.SuspensionReason ?? '';
   const byAws = reason !== '' && !BY_USER.test(reason);
@@ -100,6 +113,8 @@ export async function describeGroup(autoScaling: AutoScalingClient, groupName: s
     ...(paused !== 'false' && pausedAt !== undefined && { pausedAt }),
     ...(unprotected && { unprotected }),
     ...(withheld && { withheld }),
+    ...levelsOf(described),
+    ...(sharing.length > 0 && { sharers: others }),
     ...(WarmPoolConfiguration && {
       warmPool: { size: WarmPoolConfiguration.MinSize, state: WarmPoolConfiguration.PoolState },
     }),
@@ -107,14 +122,35 @@ export async function describeGroup(autoScaling: AutoScalingClient, groupName: s
   };
 }
 
-async function readGroup(
+type Described = z.infer<typeof Described>;
+
+/** The maximum of groups in an answer: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html */
+const MAX_RECORDS = 100;
+
+/** Reads a group, and those of other fleets, which are in the order of the names. One that cannot be read has no members. */
+async function readGroups(
   autoScaling: AutoScalingClient,
   groupName: string,
-): Promise<z.infer<typeof Described>> {
+  sharing: readonly string[] = [],
+): Promise<{ group: Described; others: Sharer[] }> {
+  const otherNames = sharing.filter((name) => name !== groupName);
   const answer = await translated(groupName, GroupNotFound, () =>
-    autoScaling.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [groupName] })),
+    autoScaling.send(
+      new DescribeAutoScalingGroupsCommand({
+        AutoScalingGroupNames: [groupName, ...otherNames],
+        ...(otherNames.length > 0 && { MaxRecords: MAX_RECORDS }),
+      }),
+    ),
   );
-  const group = answer.AutoScalingGroups?.[0];
+  const named = (name: string) =>
+    answer.AutoScalingGroups?.find(({ AutoScalingGroupName }) => AutoScalingGroupName === name);
+  const others = otherNames.map((name): Sharer => {
+    const other = z.safeParse(Described, named(name));
+    if (!other.success) return { present: 0 };
+    const { pending, inService } = membersOf(other.data.Instances);
+    return { present: pending + inService, ...levelsOf(other.data) };
+  });
+  const group = named(groupName);
   if (group === undefined) {
     throw new GroupNotFound(
       `No Auto Scaling group is named ${groupName} in this account and region. Deploy the stack again.`,
@@ -126,7 +162,21 @@ async function readGroup(
       `Auto Scaling group ${groupName} was described without what every group has: ${z.prettifyError(parsed.error)}`,
     );
   }
-  return parsed.data;
+  return { group: parsed.data, others };
+}
+
+function membersOf(instances: Described['Instances']): Group['members'] {
+  const members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
+  for (const { LifecycleState } of instances) {
+    // Instances of the warm pool have a list of their own, DescribeWarmPool. Should one be here, it is no member.
+    if (!LifecycleState.startsWith('Warmed')) members[memberKind(LifecycleState)] += 1;
+  }
+  return members;
+}
+
+function levelsOf({ Tags }: Pick<Described, 'Tags'>): { levels?: TaskLevels } {
+  const levels = parseLevels(Tags.find(({ Key }) => Key === TASKS_TAG)?.Value ?? '');
+  return levels === undefined ? {} : { levels };
 }
 
 /**
@@ -210,7 +260,9 @@ export async function setOnDemandPercentage(
   groupName: string,
   percentage: number,
 ): Promise<void> {
-  const { MixedInstancesPolicy } = await readGroup(autoScaling, groupName);
+  const {
+    group: { MixedInstancesPolicy },
+  } = await readGroups(autoScaling, groupName);
   const distribution = MixedInstancesPolicy?.InstancesDistribution;
   if (distribution === undefined) return;
   const tag = groupTag(groupName, FALLBACK_TAG);
@@ -275,6 +327,22 @@ export async function recordWithheld(
       await autoScaling.send(new CreateOrUpdateTagsCommand({ Tags }));
     }
   });
+}
+
+/**
+ * Puts the fleet's tasks on record for the fleets that share a plan with it.
+ *
+ * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
+ */
+export async function recordLevels(
+  autoScaling: AutoScalingClient,
+  groupName: string,
+  levels: TaskLevels,
+): Promise<void> {
+  const tag = { ...groupTag(groupName, TASKS_TAG), Value: formatLevels(levels), PropagateAtLaunch: false };
+  await translated(groupName, GroupUpdateRefused, () =>
+    autoScaling.send(new CreateOrUpdateTagsCommand({ Tags: [tag] })),
+  );
 }
 
 const groupTag = (groupName: string, key: string) => ({

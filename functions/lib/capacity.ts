@@ -3,6 +3,7 @@
  * values out; no clock, no environment, no client.
  */
 
+import type { TaskLevels } from './concurrency.ts';
 import type { Withheld } from './withheld.ts';
 
 /** The members of an Auto Scaling group, counted by what their lifecycle state means for capacity. */
@@ -54,6 +55,8 @@ export interface Situation {
   launchLimit?: number | undefined;
   /** The same while CircleCI hands out no tasks; see withheld.ts. */
   withheldLimit?: number | undefined;
+  /** How many tasks of the fleet the plan's concurrency lets run; without it, any number. See concurrency.ts. */
+  concurrency?: number | undefined;
   launchProcess: LaunchProcess;
   /** Whether a fall of the desired capacity may take a member away, because somebody switched its protection off. */
   unprotected?: boolean | undefined;
@@ -76,6 +79,8 @@ export interface Decision {
   warmPoolSize?: number | undefined;
   /** What is to be on record of tasks that are not handed out (see withheld.ts): `null` for nothing; without it, the same. */
   withheld?: Withheld | null | undefined;
+  /** What the other fleets of the plan are to read of this one; without it, what they read already. */
+  levels?: TaskLevels | undefined;
   /** Why, in the order in which the rules were applied. */
   reasons: string[];
 }
@@ -102,8 +107,14 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
   const tasks = unclaimed + running;
   const reasons = [`${unclaimed} unclaimed + ${running} running = ${tasks} wanted`];
   const present = presentIn(members);
+  const claimable = claimableTasks(situation);
+  if (claimable < tasks) {
+    reasons.push(
+      `held at ${claimable}: ${tasks - claimable} tasks are beyond the plan's concurrency, which leaves ${situation.concurrency} to this fleet`,
+    );
+  }
   const { spare, kept } = spareRunners(situation);
-  const wanted = tasks + spare;
+  const wanted = claimable + spare;
   if (spare > 0) reasons.push(`raised to ${wanted}: ${spare} without a task (${kept})`);
 
   const limit = largestSize(situation);
@@ -174,7 +185,7 @@ const largestSize = (situation: Pick<Situation, 'maxReplicas' | 'affordable' | '
 
 /** Whether the group's maximum size, and not the fleet's settings, keeps instances from tasks. */
 export const isHeldByMaximumSize = (situation: Situation) =>
-  situation.unclaimed + situation.running > largestSize(situation) &&
+  claimableTasks(situation) > largestSize(situation) &&
   largestSize(situation) < allowedSize(situation).allowed;
 
 /**
@@ -185,12 +196,16 @@ export const isHeldByMaximumSize = (situation: Situation) =>
  * - The desired capacity is `maxReplicas` after this poll, and the members were as many as the desired capacity
  *   before it. They are compared with that, because each instance that leaves lowers both until the next poll.
  * - Tasks run on at least half of the members in service. The others may have booted a moment ago, or be about to leave.
+ *
+ * The plan's concurrency is such a maximum, too: if as many tasks run as it leaves to the fleet, the others wait for it.
  */
 export function isAtMaximum(
   situation: Situation,
   { from, desired }: Pick<Decision, 'from' | 'desired'>,
 ): boolean {
-  const { unclaimed, running, members } = situation;
+  const { unclaimed, running, members, concurrency = Number.POSITIVE_INFINITY } = situation;
+  // What the plan lets run, runs.
+  if (unclaimed > 0 && running >= concurrency) return true;
   const largest = largestSize(situation);
   const limited = unclaimed > 0 && unclaimed + running > largest;
   const full = desired >= largest && presentIn(members) >= Math.min(from, largest);
@@ -230,14 +245,32 @@ function spareRunners({
   running,
   minReplicas,
   headroom = 0,
-}: Pick<Situation, 'unclaimed' | 'running' | 'minReplicas' | 'headroom'>): { spare: number; kept: string } {
+  concurrency = Number.POSITIVE_INFINITY,
+}: Pick<Situation, 'unclaimed' | 'running' | 'minReplicas' | 'headroom' | 'concurrency'>): {
+  spare: number;
+  kept: string;
+} {
   const tasks = unclaimed + running;
   const share = typeof headroom === 'string';
   // Of no tasks a share is none; a number is kept while there is a task.
-  const ahead = share ? Math.ceil((tasks * Number.parseInt(headroom, 10)) / 100) : tasks > 0 ? headroom : 0;
+  const asked = share ? Math.ceil((tasks * Number.parseInt(headroom, 10)) / 100) : tasks > 0 ? headroom : 0;
+  // What no task may run on is not launched ahead.
+  const ahead = Math.min(asked, Math.max(concurrency - tasks, 0));
   if (ahead <= minReplicas) return { spare: minReplicas, kept: 'minReplicas' };
   return { spare: ahead, kept: share ? `headroom ${headroom}` : 'headroom' };
 }
+
+/** The tasks that may run, those that run already included. */
+const claimableTasks = ({
+  unclaimed,
+  running,
+  concurrency = Number.POSITIVE_INFINITY,
+}: Pick<Situation, 'unclaimed' | 'running' | 'concurrency'>) =>
+  Math.max(Math.min(unclaimed + running, concurrency), running);
+
+/** How many of the waiting tasks wait for the plan's concurrency. */
+export const tasksOverConcurrency = (situation: Pick<Situation, 'unclaimed' | 'running' | 'concurrency'>) =>
+  situation.unclaimed + situation.running - claimableTasks(situation);
 
 /** Members that are capacity: any of them may hold a task, or be about to. */
 const presentIn = (members: Members) => members.pending + members.inService;
@@ -294,8 +327,12 @@ export function brokenLaw(
     maxSurge = Number.POSITIVE_INFINITY,
     launchLimit = Number.POSITIVE_INFINITY,
     withheldLimit = Number.POSITIVE_INFINITY,
+    concurrency = Number.POSITIVE_INFINITY,
+    running = 0,
+    minReplicas = 0,
     unprotected,
-  }: Omit<Situation, 'unclaimed' | 'running' | 'desired' | 'minReplicas' | 'headroom' | 'launchProcess'>,
+  }: Omit<Situation, 'unclaimed' | 'running' | 'desired' | 'minReplicas' | 'headroom' | 'launchProcess'> &
+    Partial<Pick<Situation, 'running' | 'minReplicas'>>,
 ): string | undefined {
   const { from, desired, change, launchProcess, onDemandPercentage, warmPoolSize } = decision;
   if (!Number.isInteger(desired) || desired < 0) return `${desired} is not a number of instances`;
@@ -308,6 +345,9 @@ export function brokenLaw(
   if (desired > from && desired > affordable)
     return `${desired} is above what maxHourlyCost allows (${affordable})`;
   if (desired > from && desired > maxSize) return `${desired} is above the group's maximum size (${maxSize})`;
+  const claimable = Math.max(concurrency, running) + minReplicas;
+  if (desired > from && desired > claimable)
+    return `${desired} is above the ${claimable} instances that the plan's concurrency leaves`;
   const present = presentIn(members);
   const limit = Math.min(maxSurge, launchLimit, withheldLimit);
   if (desired > from && desired > present + limit) {

@@ -13,7 +13,7 @@ export interface Seen {
   running: number;
   /** Tasks that were claimed from poll to poll. */
   claimed: number;
-  /** Whether tasks waited at every poll. */
+  /** Whether tasks waited at every poll that a runner may claim. */
   waiting: boolean;
   /** Whether more instances were in service at every poll than tasks running, so that some did nothing. */
   idle: boolean;
@@ -28,9 +28,14 @@ export interface Seen {
  */
 export function see(
   before: Seen | undefined,
-  { unclaimed, running, inService }: Pick<Seen, 'unclaimed' | 'running'> & { inService: number },
+  {
+    unclaimed,
+    running,
+    inService,
+    concurrency = Number.POSITIVE_INFINITY,
+  }: Pick<Seen, 'unclaimed' | 'running'> & { inService: number; concurrency?: number | undefined },
 ): { seen: Seen; claimedNow: number } {
-  const waiting = unclaimed > 0;
+  const waiting = unclaimed > 0 && running < concurrency;
   const idle = inService > running;
   const busy = inService > 0 && !idle;
   const idleBefore = before === undefined ? 0 : before.idlePolls;

@@ -107,6 +107,15 @@ const Withheld = z.object({
   running: Count,
 });
 
+/** A fleet's tasks for the fleets that share a plan with it; explained in concurrency.ts. */
+const TaskLevels = z.object({
+  unclaimed: Count,
+  running: Count,
+  elsewhere: Count,
+  present: Count,
+  at: z.int(),
+});
+
 /** The Auto Scaling group as Describe Group hands it on; the counts are explained in capacity.ts. */
 export const Group = z.object({
   desired: Count,
@@ -121,6 +130,9 @@ export const Group = z.object({
   /** Whether scale-in may take a member away; explained in capacity.ts. Left out if not. */
   unprotected: z.optional(z.literal(true)),
   withheld: z.optional(Withheld),
+  levels: z.optional(TaskLevels),
+  /** The other fleets of the plan, in the order of the settings. */
+  sharers: z.optional(z.array(z.object({ present: Count, levels: z.optional(TaskLevels) }))),
   /** Explained in spot.ts; not of a group with one launch template and nothing else. */
   purchase: z.optional(z.object({ onDemandPercentage: Percentage, byFallback: z.boolean() })),
   /** The group's warm pool, if it has one: how many instances it is to hold, and their state. */
@@ -218,6 +230,8 @@ export const DeployedSettings = z.object({
   onDemandPercentage: Percentage,
   /** Whether the workflow sizes the warm pool. */
   warmPoolAuto: z.boolean(),
+  /** The plan's concurrency, and the groups of all fleets that share it. */
+  concurrency: z.optional(z.object({ limit: Count, groups: z.array(Text) })),
 });
 export type DeployedSettings = z.infer<typeof DeployedSettings>;
 
@@ -235,6 +249,8 @@ export interface PollSettings
     DeployedSettings,
     'capacity' | 'pollIntervalSeconds' | 'quietPollIntervalSeconds' | 'onDemandPercentage'
   > {
+  /** How many tasks all fleets of the plan may run, and where this fleet is among them. */
+  concurrency?: { limit: number; position: number } | undefined;
   /** Milliseconds since the epoch. */
   executionStartedAt: number;
 }
@@ -272,6 +288,7 @@ export const Plan = z.object({
     onDemandPercentage: z.optional(Percentage),
     warmPoolSize: z.optional(Count),
     withheld: z.optional(z.nullable(Withheld)),
+    levels: z.optional(TaskLevels),
     reasons: z.array(z.string()),
   }),
   /**

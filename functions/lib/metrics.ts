@@ -17,6 +17,7 @@ export const UNITS = {
   SpotFallback: MetricUnit.Count,
   MaximumSizeTooSmall: MetricUnit.Count,
   TasksWithheld: MetricUnit.Count,
+  TasksOverConcurrency: MetricUnit.Count,
   BreakerOpen: MetricUnit.Count,
   PausedWithTasks: MetricUnit.Count,
   CountsDoubtful: MetricUnit.Count,

@@ -3,9 +3,17 @@
  * Pure: the workflow's Compute Capacity and the replay of traces both poll with this file, so that they cannot differ.
  */
 
-import { brokenLaw, type Decision, isAtMaximum, isHeldByMaximumSize, type Situation } from './capacity.ts';
+import {
+  brokenLaw,
+  type Decision,
+  isAtMaximum,
+  isHeldByMaximumSize,
+  type Situation,
+  tasksOverConcurrency,
+} from './capacity.ts';
 import { type Seen, see } from './claims.ts';
-import type { Activities, Observation, PollSettings, PollState } from './contracts.ts';
+import { concurrencyShare, levelsToWrite } from './concurrency.ts';
+import type { Activities, Group, Observation, PollSettings, PollState } from './contracts.ts';
 import { decide, held } from './decision.ts';
 import { CircleCiRateLimited, DecisionInvalid } from './errors.ts';
 import type { MetricValues } from './metrics.ts';
@@ -43,12 +51,13 @@ export function decidePoll(
     const seconds = Math.max(retryAfter(unclaimed), retryAfter(running));
     return holdUntilAllowed(state, group.desired, seconds, settings, now);
   }
-  const observed = { counts: { unclaimed: unclaimed.unclaimed, running: running.running }, group };
+  const counts = { unclaimed: unclaimed.unclaimed, running: running.running };
+  const observed = { counts: { ...counts, concurrency: shareOf(counts, group, settings, now) }, group };
   const { seen } = seeCounts(state.poll, observed.counts, group);
   const failures = state.activities.breakerFailures ?? DEFAULT_FAILURES;
   const limit = withheldLimit(group.withheld, seen, group.members, failures, now);
   const decided = decide(state.activities, observed, settings, now, limit);
-  const concluded = concludePoll(decided, state, settings, now, group.withheld);
+  const concluded = concludePoll(decided, state, settings, now, group);
   const { check } = running;
   return check === undefined
     ? concluded
@@ -76,12 +85,23 @@ function withCheck(
   };
 }
 
+/** How many tasks the plan's concurrency lets the fleet run; `undefined` for any number. */
+function shareOf(
+  counts: Pick<Situation, 'unclaimed' | 'running'>,
+  { sharers = [] }: Pick<Group, 'sharers'>,
+  { concurrency }: Pick<PollSettings, 'concurrency'>,
+  now: number,
+): number | undefined {
+  if (concurrency === undefined) return undefined;
+  return concurrencyShare(concurrency.limit, concurrency.position, counts, sharers, now);
+}
+
 /**
  * Checks a decision, and plans the rest of the poll around it.
  *
  * @param decided The decision, and the situation that it was made in.
  * @param now When the observation was complete, in milliseconds since the epoch.
- * @param withheld What is on record of tasks that are not handed out.
+ * @param record What is on record of tasks that are not handed out, and of the fleet's tasks.
  * @throws DecisionInvalid if the decision breaks a law of capacity.ts.
  */
 export function concludePoll(
@@ -89,16 +109,19 @@ export function concludePoll(
   state: PollState,
   settings: PollSettings,
   now: number,
-  withheld?: Withheld,
+  record: Pick<Group, 'withheld' | 'levels'> = {},
 ): PollResult {
   const { situation } = decided;
+  const { withheld } = record;
   const fault = brokenLaw(decided.decision, situation);
   if (fault !== undefined)
     throw new DecisionInvalid(`What was decided must not be: ${fault}. Capacity is held.`);
 
   const planned = { ...situation, withheld };
   let rest = planRest(planned, state, settings, now, decided.decision.change);
-  const recorded = withRecord(decided.decision, withheld, rest, state, now);
+  const withClaims = withRecord(decided.decision, withheld, rest, state, now);
+  const shared = settings.concurrency !== undefined && !rest.again;
+  const recorded = shared ? withLevels(withClaims, record, situation, now) : withClaims;
   // There is something to write after all.
   if (recorded.change && !decided.decision.change) rest = planRest(planned, state, settings, now, true);
   const decision = unlessTooLate(recorded, rest);
@@ -129,6 +152,17 @@ function withRecord(
   return { ...decision, change: true, withheld: withheld ?? null };
 }
 
+/** Adds to the last decision of an execution what the other fleets of the plan are to read. */
+function withLevels(
+  decision: Decision,
+  { levels }: Pick<Group, 'levels'>,
+  situation: Situation,
+  now: number,
+): Decision {
+  const written = levelsToWrite(levels, situation, now);
+  return written === undefined ? decision : { ...decision, change: true, levels: written };
+}
+
 const isWithheld = (withheld: Withheld | undefined, { activities }: PollState) =>
   withheld !== undefined && withheld.unused >= (activities.breakerFailures ?? DEFAULT_FAILURES);
 
@@ -138,9 +172,9 @@ const DEFAULT_FAILURES = 3;
 /** Adds the counts of a poll to what the polls before it have seen. */
 const seeCounts = (
   { seen }: PollState['poll'],
-  { unclaimed, running }: Pick<Situation, 'unclaimed' | 'running'>,
+  { unclaimed, running, concurrency }: Pick<Situation, 'unclaimed' | 'running' | 'concurrency'>,
   { members, withheld }: Pick<Situation, 'members'> & { withheld?: Withheld | undefined },
-) => see(seen ?? seenBefore(withheld), { unclaimed, running, inService: members.inService });
+) => see(seen ?? seenBefore(withheld), { unclaimed, running, inService: members.inService, concurrency });
 
 /** The rest of an execution after a poll that got its counts. */
 interface Rest extends Pick<Pace, 'updateTimeoutSeconds' | 'again'> {
@@ -160,7 +194,10 @@ interface Rest extends Pick<Pace, 'updateTimeoutSeconds' | 'again'> {
  * @param write Whether Update Group comes before the next poll.
  */
 export function planRest(
-  situation: Pick<Situation, 'unclaimed' | 'running' | 'desired' | 'members' | 'minReplicas'> & {
+  situation: Pick<
+    Situation,
+    'unclaimed' | 'running' | 'desired' | 'members' | 'minReplicas' | 'concurrency'
+  > & {
     withheld?: Withheld | undefined;
   },
   { poll, activities }: PollState,
@@ -251,6 +288,7 @@ function metricsOf(
   const idle = idleSeconds >= HEARTBEAT_ALONE_SECONDS;
   const atMaximum = isAtMaximum(situation, decision);
   const tooSmall = isHeldByMaximumSize(situation);
+  const overConcurrency = tasksOverConcurrency(situation);
   // Claims after the last poll of a minute are not seen, but an instance that came into service came for a task,
   // unless some stand idle.
   const cameForTasks = seen.idle ? 0 : activities.cameInService;
@@ -265,6 +303,7 @@ function metricsOf(
     ...(claimedTasks > 0 && { ClaimedTasks: claimedTasks }),
     ...(atMaximum && !tooSmall && !isPaused && { AtMaximum: 1 }),
     ...(tooSmall && !isPaused && { MaximumSizeTooSmall: 1 }),
+    ...(overConcurrency > 0 && !isPaused && { TasksOverConcurrency: overConcurrency }),
     ...(last && seen.waiting && !moving && !atMaximum && !isPaused && { Starving: 1 }),
     ...(last && seen.waiting && isPaused && { PausedWithTasks: 1 }),
     ...(last && unprotected && { ProtectionOff: 1 }),

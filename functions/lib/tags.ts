@@ -13,5 +13,8 @@ export const FALLBACK_TAG = 'circleci-runners:on-demand-for';
 /** The tag of a group whose runners are idle while tasks wait; withheld.ts says what it holds. */
 export const WITHHELD_TAG = 'circleci-runners:tasks-withheld';
 
+/** The tag of a group whose fleet shares a plan's concurrency; concurrency.ts says what it holds. */
+export const TASKS_TAG = 'circleci-runners:tasks';
+
 /** The tag of an instance that is to leave as soon as no job runs on it; userdata/watch.sh looks for it. */
 export const RECYCLE_TAG = 'circleci-runners:recycle';

@@ -3,6 +3,14 @@ import { Fifo } from './fifo.ts';
 /** No job is queued. */
 export const NO_JOB = -1;
 
+/** A plan whose classes share a number of running jobs. */
+export interface Plan {
+  limit: number;
+  queues: readonly JobQueue[];
+  /** Called when CircleCI hands out a job again that was beyond the plan's limit. */
+  freed: () => void;
+}
+
 /**
  * The jobs of one resource class, in the order in which CircleCI assigns them: first queued, first claimed; jobs that
  * run again come first. A job is a number, in the order in which jobs were queued.
@@ -16,6 +24,8 @@ export class JobQueue {
   readonly #again = new Fifo<number>();
   /** How many jobs CircleCI lets run at the same time: what the plan leaves for the class, or 0 while it hands out none. */
   limit = Number.POSITIVE_INFINITY;
+  /** The plan of the class, which may have other classes. */
+  plan: Plan | undefined;
   /** How many jobs CircleCI counts as running although no runner runs them. */
   phantoms = 0;
   /** In seconds. */
@@ -46,7 +56,17 @@ export class JobQueue {
 
   /** Whether there are jobs that CircleCI hands to no runner now. */
   get withholds(): boolean {
-    return this.#running >= this.limit && this.unclaimed > 0;
+    return this.#full && this.unclaimed > 0;
+  }
+
+  get #full(): boolean {
+    return this.#running >= this.limit || this.isPlanFull;
+  }
+
+  /** Whether as many jobs run as the plan allows. */
+  get isPlanFull(): boolean {
+    if (this.plan === undefined) return false;
+    return this.plan.queues.reduce((sum, queue) => sum + queue.#running, 0) >= this.plan.limit;
   }
 
   get ended(): number {
@@ -62,7 +82,7 @@ export class JobQueue {
 
   /** Takes the next job for a runner; `NO_JOB` if none is queued, or CircleCI hands out none. */
   take(_now: number): number {
-    if (this.#running >= this.limit) return NO_JOB;
+    if (this.#full) return NO_JOB;
     const again = this.#again.shift();
     if (again === undefined && this.#started === this.#queued) return NO_JOB;
     this.#running += 1;

@@ -114,7 +114,7 @@ export class Runners {
   #loseJob(instance: Instance): void {
     const { now } = this.#agenda;
     const { job } = instance;
-    const limited = this.#jobs.withholds;
+    const { withholds, isPlanFull } = this.#jobs;
     instance.job = NO_JOB;
     if (this.#settings.retries) {
       this.#jobs.retry(job);
@@ -123,7 +123,7 @@ export class Runners {
     } else {
       this.#jobs.finish(job, now, 'killed');
       this.#watch('killed', now, instance, job);
-      if (limited) this.#offerWork(now);
+      if (withholds || isPlanFull) this.#freed(isPlanFull);
     }
   }
 
@@ -152,15 +152,21 @@ export class Runners {
     return true;
   }
 
+  /** A job has ended, so CircleCI hands out another one, of this class or of another one of the plan. */
+  #freed(ofPlan: boolean): void {
+    if (ofPlan) this.#jobs.plan?.freed();
+    else this.#offerWork(this.#agenda.now);
+  }
+
   #finish(instance: Instance): void {
     const { now } = this.#agenda;
     const { job } = instance;
-    const limited = this.#jobs.withholds;
+    const { withholds, isPlanFull } = this.#jobs;
     instance.job = NO_JOB;
     instance.freeAt = now;
     this.#jobs.finish(job, now, 'done');
     this.#watch('finishes', now, instance, job);
-    if (limited) this.#offerWork(now);
+    if (withholds || isPlanFull) this.#freed(isPlanFull);
     if (!this.#settings.reuse && !instance.foreign) {
       this.#exit(instance, 'done');
       return;

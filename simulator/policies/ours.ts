@@ -137,7 +137,8 @@ class Executions implements Polls {
   }
 
   skip(observation: ScalerObservation, until: number): number {
-    const situation = { ...observation, minReplicas: this.#inForce.minReplicas };
+    const concurrency = this.#settings.concurrency?.limit;
+    const situation = { ...observation, minReplicas: this.#inForce.minReplicas, concurrency };
     let skipped = 0;
     while (this.#at < until) {
       const inExecution = this.#skipExecution(situation, until);
@@ -227,13 +228,16 @@ class Executions implements Polls {
     this.#state = { poll: firstPoll(now), activities: this.#readActivities(activities, now) };
   }
 
+  /** A replay has one fleet, which uses the plan's concurrency alone. */
   #settingsOf(executionStartedAt: number): PollSettings {
+    const { concurrency } = this.#settings;
     return {
       capacity: this.#inForce,
       pollIntervalSeconds: this.#settings.pollInterval,
       quietPollIntervalSeconds: this.#settings.quietPollInterval,
       onDemandPercentage: this.#onDemandPercentage,
       executionStartedAt,
+      ...(concurrency && { concurrency: { limit: concurrency.limit, position: 0 } }),
     };
   }
 

@@ -52,6 +52,43 @@ describe('decideCapacity', () => {
       because: ['3 unclaimed + 0 running = 3 wanted', 'desired capacity is 3 already'],
     },
     {
+      case: "tasks beyond the plan's concurrency launch nothing, and no runners ahead of them",
+      when: {
+        unclaimed: 8,
+        running: 2,
+        desired: 2,
+        members: { ...NOBODY, inService: 2 },
+        concurrency: 4,
+        headroom: 3,
+      },
+      desired: 4,
+      because: [
+        '8 unclaimed + 2 running = 10 wanted',
+        "held at 4: 6 tasks are beyond the plan's concurrency, which leaves 4 to this fleet",
+        'desired capacity rises from 2 to 4',
+      ],
+    },
+    {
+      case: 'runners ahead of the queue launch as far as tasks may run on them, and kept ones beyond it',
+      when: { unclaimed: 3, concurrency: 4, headroom: 3, minReplicas: 2 },
+      desired: 5,
+      because: [
+        '3 unclaimed + 0 running = 3 wanted',
+        'raised to 5: 2 without a task (minReplicas)',
+        'desired capacity rises from 0 to 5',
+      ],
+    },
+    {
+      case: "what runs beyond the plan's concurrency keeps its runners",
+      when: { unclaimed: 3, running: 5, desired: 5, members: { ...NOBODY, inService: 5 }, concurrency: 2 },
+      desired: 5,
+      because: [
+        '3 unclaimed + 5 running = 8 wanted',
+        "held at 5: 3 tasks are beyond the plan's concurrency, which leaves 2 to this fleet",
+        'desired capacity is 5 already',
+      ],
+    },
+    {
       case: 'what maxHourlyCost allows is the limit if it is less than maxReplicas',
       when: { unclaimed: 25, affordable: 4 },
       desired: 4,
@@ -1011,6 +1048,12 @@ describe('brokenLaw', () => {
       case: 'a size that is not reported',
       broken: { ...decision(5, 5), warmPoolSize: 3 },
       says: 'from 5 to 5 is a change',
+    },
+    {
+      case: "a rise above what the plan's concurrency leaves",
+      broken: decision(5, 9),
+      within: { concurrency: 6, running: 3, minReplicas: 2 },
+      says: "9 is above the 8 instances that the plan's concurrency leaves",
     },
     {
       case: 'a fall below the members',

@@ -128,7 +128,7 @@ describe('the workflow', () => {
 });
 
 const ONLY_ITS_TAGS =
-  '{"ForAllValues:StringEquals":{"aws:TagKeys":["circleci-runners:launch-suspended-by","circleci-runners:on-demand-for","circleci-runners:tasks-withheld"]}}';
+  '{"ForAllValues:StringEquals":{"aws:TagKeys":["circleci-runners:launch-suspended-by","circleci-runners:on-demand-for","circleci-runners:tasks-withheld","circleci-runners:tasks"]}}';
 
 const FROM_TEMPLATE =
   '"ArnEquals":{"ec2:LaunchTemplate":"arn:aws:ec2:eu-west-1:111122223333:launch-template/LaunchTemplate(circleci-runners-linux-large)"}';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, PAUSED_TAG, TASKS_TAG } from '../../functions/lib/tags.ts';
 import { fleetsWith } from '../support/fleets.ts';
 import { allows, PolicyStatement, type Request } from '../support/policies.ts';
 import { SynthesisedTemplate } from './template.ts';
@@ -166,7 +166,14 @@ describe('what each role may do, and may not', () => {
       request('autoscaling:TerminateInstanceInAutoScalingGroup', LINUX),
     ],
     ['Update Group', 'may not', 'delete a group', request('autoscaling:DeleteAutoScalingGroup', LINUX)],
-    ['Update Group', 'may', 'set its own tags', tagging(LINUX, LAUNCH_SUSPENDED_TAG, FALLBACK_TAG)],
+    [
+      'Update Group',
+      'may',
+      'set its own tags',
+      tagging(LINUX, LAUNCH_SUSPENDED_TAG, FALLBACK_TAG, TASKS_TAG),
+    ],
+    ['Update Group', 'may not', "write the tasks of a group that is no fleet's", tagging(OTHER, TASKS_TAG)],
+    ['Describe Group', 'may not', 'write the tasks of a fleet', tagging(LINUX, TASKS_TAG)],
     ['Update Group', 'may not', 'pause a fleet', tagging(LINUX, PAUSED_TAG)],
     ['Update Group', 'may not', 'hide another tag behind its own', tagging(LINUX, FALLBACK_TAG, 'owner')],
     [

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { DeployedSettings, ExecutionInput } from '../../functions/lib/contracts.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
-import { EACH_FLEET, fleetsWith, threeFleets } from '../support/fleets.ts';
+import { EACH_FLEET, fleetsOf, fleetsWith, minimalNamed, threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
 const template = new SynthesisedTemplate(threeFleets());
@@ -192,6 +192,23 @@ describe("a fleet's parameter", () => {
     );
     expect(parameterOf('Auto', pools).Value.warmPoolAuto).toBe(true);
     expect(parameterOf('Five', pools).Value.warmPoolAuto).toBe(false);
+  });
+
+  it("names the groups that share a plan's concurrency, to fleets that share it", () => {
+    const [concurrency] = fleetsOf(
+      `concurrency: {limit: 80, fleets: [two, one]}\n${['one', 'two', 'three']
+        .map((name) => minimalNamed(name).replace('acme/linux', `acme/${name}`))
+        .join('')}`,
+    ).map((fleet) => fleet.concurrency);
+    expect(concurrency).toBeDefined();
+    const fleets = fleetsWith({ one: {}, two: {}, three: {} }).map((fleet) =>
+      fleet.name === 'three' || concurrency === undefined ? fleet : { ...fleet, concurrency },
+    );
+    const shared = new SynthesisedTemplate(fleets);
+    const groups = ['circleci-runners-one', 'circleci-runners-two'];
+    expect(parameterOf('One', shared).Value.concurrency).toEqual({ limit: 80, groups });
+    expect(parameterOf('Two', shared).Value.concurrency).toEqual({ limit: 80, groups });
+    expect(parameterOf('Three', shared).Value.concurrency).toBeUndefined();
   });
 
   it.each(EACH_FLEET)('of $name is what the functions can read', ({ id }) => {

@@ -90,6 +90,12 @@ it.each<Example>([
       maximumSizes: [{ from: 200, to: 700, count: 1 }],
     },
   },
+  {
+    workload: 'fan-out',
+    hours: 0.6,
+    settings: { concurrency: { limit: 7, fleets: [] }, headroom: 2 },
+    faults: { taskLimits: [{ from: 0, to: Number.POSITIVE_INFINITY, count: 7 }] },
+  },
 ])('the replay and the workflow give the same figures: $workload $settings $faults', async (example) => {
   const { replayed, real } = await both(example);
   expect(replayed).toMatchObject(real);
