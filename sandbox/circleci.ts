@@ -12,6 +12,8 @@ import {
 export interface Counts {
   readonly unclaimed: number;
   readonly running: number;
+  /** Whether it counts 0, whatever there is. */
+  readonly countsZero?: boolean;
 }
 
 /** A fault instead of the true answer: another response, a connection that breaks, or one that never answers. */
@@ -98,7 +100,8 @@ export class CircleCi {
     if (url.pathname.startsWith(FLEETS)) return this.#fleets(url);
     if (resourceClass === '') return json(400, { message: 'resource-class is required' });
     if (count === undefined) return this.#inventory(resourceClass);
-    const counts = this.lies.has(resourceClass) ? NO_TASKS : this.classes.get(resourceClass);
+    const known = this.classes.get(resourceClass);
+    const counts = this.lies.has(resourceClass) || known?.countsZero ? NO_TASKS : known;
     return counts === undefined
       ? json(404, { message: 'Resource class not found' })
       : json(200, count(counts));

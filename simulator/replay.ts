@@ -179,10 +179,11 @@ class Replay {
 
   #observe(): ScalerObservation {
     const { desired, pending, inService, activities, suspended, onDemandPercentage, warmPool } = this.#group;
+    const { countsZero, unclaimed, running } = this.#jobs;
     return {
       now: this.#agenda.now,
-      unclaimed: this.#jobs.unclaimed,
-      running: this.#jobs.running,
+      unclaimed: countsZero ? 0 : unclaimed,
+      running: countsZero ? 0 : running,
       desired,
       members: { pending, inService, leaving: 0, standby: 0 },
       activities,
@@ -240,7 +241,8 @@ class Replay {
     const group = this.#group;
     const { at } = scaler.polls;
     this.#agenda.advance(at);
-    for (; this.#seen < this.#jobs.queued; this.#seen += 1) this.#figures.seen(this.#seen, at);
+    const queued = this.#jobs.countsZero ? 0 : this.#jobs.queued;
+    for (; this.#seen < queued; this.#seen += 1) this.#figures.seen(this.#seen, at);
     const observation = this.#observe();
     const unclear = this.#gap.misread(observation);
     const {

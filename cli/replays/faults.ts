@@ -156,6 +156,11 @@ export const FAULT_OPTIONS: FaultOption[] = [
     form: `how many jobs CircleCI lets run at the same time, ${COUNT}`,
     example: 'task-limit=5@1h..3h',
   }),
+  added('zeroCounts', window, {
+    name: 'zero-counts',
+    form: `${WINDOW}: CircleCI counts 0, as it may for a wrong class`,
+    example: 'zero-counts=1h..2h',
+  }),
   added('phantomTasks', countWindow, {
     name: 'phantom-tasks',
     form: `how many jobs CircleCI counts as running that no runner runs, ${COUNT}`,

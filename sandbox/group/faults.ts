@@ -102,6 +102,8 @@ export interface Faults {
   taskLimits: readonly CountWindow[];
   /** Windows in which CircleCI counts so many running jobs that no runner runs. */
   phantomTasks: readonly CountWindow[];
+  /** Windows in which CircleCI counts 0, as it may for a wrong class or token. Runners claim jobs as usual. */
+  zeroCounts: readonly FaultWindow[];
   /** Windows in which somebody has lowered the group's maximum size. */
   maximumSizes: readonly CountWindow[];
   /** The number of runners outside the group. They take jobs of the class, one after the other, and never leave. */
@@ -126,6 +128,7 @@ export const NO_FAULTS: Faults = {
   readGap: 0,
   taskLimits: [],
   phantomTasks: [],
+  zeroCounts: [],
   maximumSizes: [],
   foreignRunners: 0,
 };
@@ -149,7 +152,7 @@ function countAt(windows: readonly CountWindow[], at: number, otherwise: number)
 /** What changes with the windows of the faults that are no launch's. */
 export interface FaultyWorld {
   agenda: Agenda;
-  jobs: Pick<JobQueue, 'limit' | 'phantoms'>;
+  jobs: Pick<JobQueue, 'limit' | 'phantoms' | 'countsZero'>;
   /** Lets idle runners ask for jobs. */
   offerAll: () => void;
   /** Sets the group's maximum size; without one, to what it was. */
@@ -158,7 +161,12 @@ export interface FaultyWorld {
 
 /** Lets the faults of counts, claims and the group's maximum size begin and end in their windows. */
 export function planFaults(
-  { taskLimits, phantomTasks, maximumSizes }: Pick<Faults, 'taskLimits' | 'phantomTasks' | 'maximumSizes'>,
+  {
+    taskLimits,
+    phantomTasks,
+    zeroCounts,
+    maximumSizes,
+  }: Pick<Faults, 'taskLimits' | 'phantomTasks' | 'zeroCounts' | 'maximumSizes'>,
   { agenda, jobs, offerAll, setMaximumSize }: FaultyWorld,
 ): void {
   const NEVER = Number.POSITIVE_INFINITY;
@@ -166,13 +174,14 @@ export function planFaults(
     const before = jobs.limit;
     jobs.limit = countAt(taskLimits, at, NEVER);
     jobs.phantoms = countAt(phantomTasks, at, 0);
+    jobs.countsZero = isWithin(zeroCounts, at);
     if (maximumSizes.length > 0) {
       const size = countAt(maximumSizes, at, NEVER);
       setMaximumSize(size === NEVER ? undefined : size);
     }
     if (jobs.limit > before) offerAll();
   };
-  const windows = [...taskLimits, ...phantomTasks, ...maximumSizes];
+  const windows = [...taskLimits, ...phantomTasks, ...zeroCounts, ...maximumSizes];
   const edges = new Set(windows.flatMap(({ from, to }) => [from, to]));
   for (const edge of [...edges].sort((a, b) => a - b)) {
     if (edge <= agenda.now) apply(agenda.now);

@@ -28,6 +28,8 @@ export class JobQueue {
   plan: Plan | undefined;
   /** How many jobs CircleCI counts as running although no runner runs them. */
   phantoms = 0;
+  /** Whether CircleCI counts 0, whatever there is. */
+  countsZero = false;
   /** In seconds. */
   readonly durationOf: (job: number) => number;
 

@@ -17,6 +17,7 @@ describe('--fault', () => {
         ],
       },
     },
+    { given: ['zero-counts=1h..2h'], faults: { zeroCounts: [{ from: HOUR, to: 2 * HOUR }] } },
     { given: ['shortage=60..120'], faults: { shortages: [{ from: 60, to: 120 }] } },
     { given: ['spot-shortage=1h..1d'], faults: { spotShortages: [{ from: HOUR, to: 24 * HOUR }] } },
     {

@@ -75,6 +75,7 @@ it.each<Example>([
     hours: 0.5,
     faults: { deafRunners: [{ from: 0, to: 1_800, share: 0.3 }], foreignRunners: 1 },
   },
+  { workload: 'working-day', hours: 0.4, faults: { zeroCounts: [{ from: 300, to: 1_000 }] } },
   {
     workload: 'working-day',
     hours: 0.3,
