@@ -60,7 +60,7 @@ describe('a template for the local AWS', () => {
   });
 
   it('leaves out only composite alarms and saved queries of the app, which only its dashboard refers to', () => {
-    const { json } = new SynthesisedTemplate(threeFleets());
+    const { json } = SynthesisedTemplate.of(threeFleets());
     const { template, leftOut } = edited(json);
     const types = Object.values(leftOut).map(({ Type }) => Type);
     expect(new Set(types)).toEqual(new Set([COMPOSITE.Type, QUERY.Type]));

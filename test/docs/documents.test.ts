@@ -283,7 +283,7 @@ describe('the runbook', () => {
   const headings = parts.map((part) => ({ heading: part.slice(0, part.indexOf('\n')), text: part }));
   const ofAlarms = headings.filter(({ heading }) => !OTHERS.includes(heading));
 
-  const template = new SynthesisedTemplate(fleetsOf(MINIMAL));
+  const template = SynthesisedTemplate.of(fleetsOf(MINIMAL));
   const composites = template.all('AWS::CloudWatch::CompositeAlarm').map(({ properties }) => properties);
   const alarms = [
     ...template.all('AWS::CloudWatch::Alarm').map(({ properties }) => properties),

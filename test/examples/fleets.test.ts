@@ -23,7 +23,7 @@ describe.each(EXAMPLES)('the example %s', (name) => {
 
   it('makes a stack with a group for each of its fleets', () => {
     const fleets = loadFleets(file);
-    const template = new SynthesisedTemplate(fleets);
+    const template = SynthesisedTemplate.of(fleets);
     expect(template.all('AWS::AutoScaling::AutoScalingGroup')).toHaveLength(fleets.length);
   });
 

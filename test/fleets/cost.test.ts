@@ -38,7 +38,7 @@ describe('maxHourlyCost of a fleet', () => {
     const fleet = only(minimalWith('maxHourlyCost: 3', NIGHTS));
     expect(fleet).toMatchObject({ maxReplicas: 20, affordable: 29 });
     expect(largestCost(fleet)).toBeCloseTo(29 * 0.1008, 9);
-    const group = new SynthesisedTemplate([fleet]).the('AWS::AutoScaling::AutoScalingGroup');
+    const group = SynthesisedTemplate.of([fleet]).the('AWS::AutoScaling::AutoScalingGroup');
     expect(group.properties).toMatchObject({ MaxSize: '29' });
   });
 

@@ -106,7 +106,7 @@ describe('starvingAfter', () => {
     { starvingAfter: '899s', bad: 14, minutes: 15 },
     { starvingAfter: '6h', bad: 359, minutes: 360 },
   ])('$starvingAfter is $bad of $minutes minutes to the alarm', ({ starvingAfter, bad, minutes }) => {
-    const template = new SynthesisedTemplate(fleetsWith({ arm: { starvingAfter } }));
+    const template = SynthesisedTemplate.of(fleetsWith({ arm: { starvingAfter } }));
     expect(template.the('AWS::CloudWatch::Alarm', 'AlarmsArmStarving').properties).toMatchObject({
       EvaluationPeriods: minutes,
       DatapointsToAlarm: bad,

@@ -1,9 +1,9 @@
-import { App } from 'aws-cdk-lib';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import { hasNoDisks } from '../../fleets/settings/instance.ts';
 import { warningsAbout } from '../../fleets/warnings.ts';
 import { AutoscalerStack } from '../../infra/stack.ts';
+import { emptyApp } from '../infra/template.ts';
 import { fleetsOf, minimalWith } from '../support/fleets.ts';
 
 const warned = (text: string) => fleetsOf(text).flatMap(warningsAbout);
@@ -33,7 +33,7 @@ describe('a port that is open to the internet', () => {
   });
 
   it('is in the warnings of the synthesis', () => {
-    const stack = new AutoscalerStack(new App(), 'runners', {
+    const stack = new AutoscalerStack(emptyApp(), 'runners', {
       fleets: fleetsOf(minimalWith('sshCidr: 0.0.0.0/0')),
     });
     const all = Annotations.fromStack(stack).findWarning('*', Match.anyValue());

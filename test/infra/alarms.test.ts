@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { EACH_FLEET, fleetsWith, threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
-const template = new SynthesisedTemplate(threeFleets());
+const template = SynthesisedTemplate.of(threeFleets());
 const alarms = template.all('AWS::CloudWatch::Alarm');
 const composites = template.all('AWS::CloudWatch::CompositeAlarm');
 const named = (name: string) => {
@@ -305,7 +305,7 @@ describe('the topics', () => {
       b: { alarmTopicArn: builds },
       c: { alarmTopicArn: `${builds}-c` },
     });
-    const outage = new SynthesisedTemplate(fleets).the('AWS::CloudWatch::CompositeAlarm', 'AlarmsOutage');
+    const outage = SynthesisedTemplate.of(fleets).the('AWS::CloudWatch::CompositeAlarm', 'AlarmsOutage');
     expect(outage.properties.AlarmActions).toEqual([topic, builds, `${builds}-c`]);
   });
 

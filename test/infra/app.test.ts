@@ -11,7 +11,12 @@ const CDK_JSON = JSON.parse(readFileSync('cdk.json', 'utf8'));
 async function run(
   fleets: string,
   beside: Record<string, string> = {},
-  { stack, runner = 'current', guardrails }: { stack?: string; runner?: string; guardrails?: string } = {},
+  {
+    stack,
+    runner = 'current',
+    guardrails,
+    validated = false,
+  }: { stack?: string; runner?: string; guardrails?: string; validated?: boolean } = {},
 ) {
   const directory = mkdtempSync(join(tmpdir(), 'app-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
@@ -29,7 +34,13 @@ async function run(
     runner: release,
     'aws:cdk:bundling-stacks': [],
   };
-  const env = { ...process.env, CDK_OUTDIR: directory, CDK_CONTEXT_JSON: JSON.stringify(context) };
+  const env = {
+    ...process.env,
+    CDK_OUTDIR: directory,
+    CDK_CONTEXT_JSON: JSON.stringify(context),
+    // It takes most of the time of a run.
+    ...(!validated && { CDK_VALIDATION: 'false' }),
+  };
   return new Promise<{
     exitCode: number | undefined;
     stderr: string;
@@ -52,10 +63,21 @@ async function run(
 }
 
 describe('the app that cdk.json names', () => {
-  it('makes a stack of the fleets in the file that the context names', async () => {
-    const { exitCode, template } = await run(MINIMAL);
+  // One run, because each takes seconds.
+  it('makes a stack of the files that the context names: fleets, a script beside them, guardrails, a release', async () => {
+    const [amd64, arm64] = ['a', 'b'].map((digit) => digit.repeat(64));
+    const { exitCode, template, assets } = await run(
+      minimalWith('install: setup.sh', 'runnerSecretName: acme/circleci/linux'),
+      { 'setup.sh': INSTALL, 'pinned.json': JSON.stringify({ version: '3.1.13', sha256: { amd64, arm64 } }) },
+      { guardrails: 'secretPrefixes: [acme/circleci/]', runner: 'pinned.json', validated: true },
+    );
     expect(exitCode).toBe(0);
     expect(template()).toContain('circleci-runners-linux');
+    expect(assets()).toContain(INSTALL);
+    // A grant on the secret that the guardrails allow.
+    expect(template()).toContain('acme/circleci/linux-??????');
+    expect(template()).toContain(`RUNNER_VERSION=3.1.13\\nRUNNER_SHA256=${amd64}\\n`);
+    expect(template()).not.toContain('RUNNER_REQUIRED');
   });
 
   it('makes another stack if the context names one, without a name of the default stack', async () => {
@@ -72,12 +94,6 @@ describe('the app that cdk.json names', () => {
       `-c stack must be a letter and at most 30 more letters, digits and hyphens, got "${'x'.repeat(32)}"\n`,
     );
     expect(exitCode).toBe(1);
-  });
-
-  it('finds an install script beside that file, and uploads it with the deployment', async () => {
-    const { exitCode, assets } = await run(minimalWith('install: setup.sh'), { 'setup.sh': INSTALL });
-    expect(exitCode).toBe(0);
-    expect(assets()).toContain(INSTALL);
   });
 
   it('refuses what no guardrails allow', async () => {
@@ -111,26 +127,10 @@ describe('the app that cdk.json names', () => {
     expect(exitCode).toBe(1);
   });
 
-  it('allows it with the guardrails that the context names, with a grant on that secret', async () => {
-    const fleets = minimalWith('runnerSecretName: acme/circleci/linux');
-    const { exitCode, template } = await run(fleets, {}, { guardrails: 'secretPrefixes: [acme/circleci/]' });
-    expect(exitCode).toBe(0);
-    expect(template()).toContain('acme/circleci/linux-??????');
-  });
-
   it('gives a stack of another name its own prefix of secrets', async () => {
     const fleets = minimalWith('runnerSecretName: circleci-runners/linux/runner');
     const { stderr } = await run(fleets, {}, { stack: 'team-b' });
     expect(stderr).toContain('linux.runnerSecretName: must be a name that begins with team-b/');
-  });
-
-  it('gives the instances the pinned release', async () => {
-    const [amd64, arm64] = ['a', 'b'].map((digit) => digit.repeat(64));
-    const beside = { 'pinned.json': JSON.stringify({ version: '3.1.13', sha256: { amd64, arm64 } }) };
-    const { exitCode, template } = await run(MINIMAL, beside, { runner: 'pinned.json' });
-    expect(exitCode).toBe(0);
-    expect(template()).toContain(`RUNNER_VERSION=3.1.13\\nRUNNER_SHA256=${amd64}\\n`);
-    expect(template()).not.toContain('RUNNER_REQUIRED');
   });
 
   it('prints the faults of a file and nothing else, and fails', async () => {

@@ -5,7 +5,7 @@ import { FAILURES } from '../../statemachine/failures.ts';
 import { EACH_FLEET, threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
-const template = new SynthesisedTemplate(threeFleets());
+const template = SynthesisedTemplate.of(threeFleets());
 
 const Widget = z.object({
   type: z.string(),

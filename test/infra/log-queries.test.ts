@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
-const template = new SynthesisedTemplate(threeFleets());
+const template = SynthesisedTemplate.of(threeFleets());
 const queries = template.all('AWS::Logs::QueryDefinition').map(({ properties }) => ({
   name: String(properties.Name),
   groups: properties.LogGroupNames,

@@ -11,7 +11,7 @@ import { SynthesisedTemplate } from './template.ts';
 const steps = readdirSync('functions').flatMap((file) => (file.endsWith('.ts') ? [file.slice(0, -3)] : []));
 const sources = [...steps.map((step) => `functions/${step}.ts`), 'infra/group-settings-handler.ts'];
 
-const template = new SynthesisedTemplate(threeFleets());
+const template = SynthesisedTemplate.of(threeFleets());
 const functions = template
   .all('AWS::Lambda::Function')
   .map(({ properties }) => ({ FunctionName: String(properties.FunctionName), properties }));

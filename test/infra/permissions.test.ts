@@ -4,7 +4,7 @@ import { logicalId } from '../../fleets/names.ts';
 import { EACH_FLEET, fleetsWith, INSTALL, threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
-const template = new SynthesisedTemplate(threeFleets());
+const template = SynthesisedTemplate.of(threeFleets());
 
 /** What the delivery of the workflow's log needs, on all resources. */
 const LOG_DELIVERY = [
@@ -151,7 +151,7 @@ const FALLS_BACK = [
 
 describe('the step that sizes warm pools', () => {
   it('may resize only the pools with the size auto', () => {
-    const pools = new SynthesisedTemplate(
+    const pools = SynthesisedTemplate.of(
       fleetsWith({ none: {}, five: { warmPool: '{size: 5}' }, auto: { warmPool: '{size: auto}' } }),
     );
     const allowed = pools.statements().filter(({ actions }) => actions.includes('autoscaling:PutWarmPool'));
@@ -274,7 +274,7 @@ describe.each(EACH_FLEET)('the instances of fleet $name', ({ id, name }) => {
 
 describe('the instances of a fleet', () => {
   const OTHER_INSTALL = '#!/bin/sh\napt-get install -y golang\n';
-  const fleets = new SynthesisedTemplate(
+  const fleets = SynthesisedTemplate.of(
     fleetsWith(
       {
         nothing: {},

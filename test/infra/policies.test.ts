@@ -5,7 +5,7 @@ import { fleetsWith } from '../support/fleets.ts';
 import { allows, PolicyStatement, type Request } from '../support/policies.ts';
 import { SynthesisedTemplate } from './template.ts';
 
-const template = new SynthesisedTemplate(
+const template = SynthesisedTemplate.of(
   fleetsWith({
     linux: {},
     spot: {

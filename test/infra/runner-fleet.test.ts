@@ -5,7 +5,7 @@ import { logicalId } from '../../fleets/names.ts';
 import { EACH_FLEET, fleetsOf, fleetsWith, minimalWith, threeFleets } from '../support/fleets.ts';
 import { appOf, SynthesisedTemplate } from './template.ts';
 
-const template = new SynthesisedTemplate(threeFleets());
+const template = SynthesisedTemplate.of(threeFleets());
 
 const group = (id: string) => template.the('AWS::AutoScaling::AutoScalingGroup', `${id}Fleet`);
 const launchTemplate = (id: string) => template.the('AWS::EC2::LaunchTemplate', `${id}Fleet`);
@@ -73,7 +73,7 @@ describe.each(EACH_FLEET)('the instances of fleet $name', ({ id }) => {
 describe('the image', () => {
   const ARM = { instanceTypes: '[m7g.large]' };
   const AMAZON = { image: 'amazon-linux' };
-  const images = new SynthesisedTemplate(
+  const images = SynthesisedTemplate.of(
     fleetsWith({ ubuntu: {}, 'ubuntu-arm': ARM, amazon: AMAZON, 'amazon-arm': { ...ARM, ...AMAZON } }),
   );
   const canonical = '/aws/service/canonical/ubuntu/server/24.04/stable/current';
@@ -109,7 +109,7 @@ describe('an image of your own', () => {
       )
       .join(''),
   );
-  const images = new SynthesisedTemplate([...fleets, ...required]);
+  const images = SynthesisedTemplate.of([...fleets, ...required]);
   const data = (name: string) =>
     Object(images.the('AWS::EC2::LaunchTemplate', `${logicalId(name)}Fleet`).properties.LaunchTemplateData);
 
@@ -142,7 +142,7 @@ describe('an image of your own', () => {
 });
 
 describe('a warm pool', () => {
-  const pools = new SynthesisedTemplate(
+  const pools = SynthesisedTemplate.of(
     fleetsWith({
       none: {},
       five: { warmPool: '{size: 5}' },
@@ -238,7 +238,7 @@ describe('the group', () => {
   });
 
   const SEVERAL = { instanceTypes: '[m7i.2xlarge, m6i.2xlarge, m7a.2xlarge]' };
-  const markets = new SynthesisedTemplate(
+  const markets = SynthesisedTemplate.of(
     fleetsWith({
       several: SEVERAL,
       spot: { spot: '{}' },
@@ -289,7 +289,7 @@ describe('the group', () => {
     const fleets = fleetsOf(
       'any:\n  resourceClass: acme/any\n  maxReplicas: 5\n  spot: {}\n  instanceRequirements: {architecture: x86_64, vCpus: {min: 2, max: 4}, memoryGiB: {min: 8}, excluded: [r*]}\n',
     );
-    const any = new SynthesisedTemplate(fleets);
+    const any = SynthesisedTemplate.of(fleets);
     const { properties } = any.the('AWS::AutoScaling::AutoScalingGroup', 'AnyFleet');
     expect(properties.MixedInstancesPolicy).toEqual({
       InstancesDistribution: {
@@ -402,7 +402,7 @@ describe('the network', () => {
   });
 
   it('allows SSH from an IPv6 range as from an IPv4 range', () => {
-    const dualStack = new SynthesisedTemplate(fleetsWith({ dual: { sshCidr: '2001:db8::/48' } }));
+    const dualStack = SynthesisedTemplate.of(fleetsWith({ dual: { sshCidr: '2001:db8::/48' } }));
     expect(dualStack.the('AWS::EC2::SecurityGroup').properties.SecurityGroupIngress).toEqual([
       { IpProtocol: 'tcp', FromPort: 22, ToPort: 22, CidrIpv6: '2001:db8::/48', Description: 'SSH' },
     ]);
@@ -423,7 +423,7 @@ describe('the network', () => {
   it('uses the security groups of the adopter instead of a new one', () => {
     const ids = ['sg-0123456789abcdef0', 'sg-0fedcba9876543210'];
     const network = `{vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [${ids}]}`;
-    const own = new SynthesisedTemplate(fleetsOf(minimalWith(`network: ${network}`)));
+    const own = SynthesisedTemplate.of(fleetsOf(minimalWith(`network: ${network}`)));
     expect(own.the('AWS::EC2::LaunchTemplate').properties.LaunchTemplateData).toMatchObject({
       SecurityGroupIds: ids,
     });

@@ -6,7 +6,7 @@ import { FAILURES } from '../../statemachine/failures.ts';
 import { EACH_FLEET, fleetsOf, fleetsWith, minimalNamed, threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
-const template = new SynthesisedTemplate(threeFleets());
+const template = SynthesisedTemplate.of(threeFleets());
 const definition = readFileSync('statemachine/autoscale.asl.json', 'utf8');
 
 describe('the workflow', () => {
@@ -187,7 +187,7 @@ describe("a fleet's parameter", () => {
   });
 
   it('says whether the workflow sizes the warm pool', () => {
-    const pools = new SynthesisedTemplate(
+    const pools = SynthesisedTemplate.of(
       fleetsWith({ auto: { warmPool: '{size: auto}' }, five: { warmPool: '{size: 5}' } }),
     );
     expect(parameterOf('Auto', pools).Value.warmPoolAuto).toBe(true);
@@ -218,7 +218,7 @@ describe("a fleet's parameter", () => {
   it('is an advanced one only where the schedules outgrow a standard one', () => {
     const schedule = (index: number) =>
       `{name: "${`schedule ${index} `.padEnd(60, 'x')}", start: "0 8 * * MON-FRI", end: "0 18 * * MON-FRI", timezone: America/Argentina/Buenos_Aires, minReplicas: 1, maxReplicas: 20, headroom: 10%, maxSurge: 10}`;
-    const scheduled = new SynthesisedTemplate(
+    const scheduled = SynthesisedTemplate.of(
       fleetsWith({
         few: { schedules: `[${[1, 2].map(schedule).join(', ')}]` },
         many: { schedules: `[${Array.from({ length: 20 }, (_, index) => schedule(index)).join(', ')}]` },

@@ -6,7 +6,7 @@ import { violationsOf } from './nag.ts';
 import { SynthesisedTemplate } from './template.ts';
 
 const fleets = threeFleets();
-const template = new SynthesisedTemplate(fleets);
+const template = SynthesisedTemplate.of(fleets);
 
 describe('outputs', () => {
   it("are the workflow, the dashboard, and each fleet's group and secrets", () => {
@@ -85,7 +85,7 @@ describe('fleets', () => {
     // They do not all fit into one stack.
     for (const some of [names.slice(0, 8), names.slice(8)]) {
       const fleets = fleetsWith(Object.fromEntries(some.map((name) => [name, {}])));
-      const groups = new SynthesisedTemplate(fleets).all('AWS::AutoScaling::AutoScalingGroup');
+      const groups = SynthesisedTemplate.of(fleets).all('AWS::AutoScaling::AutoScalingGroup');
       expect(groups.map(({ properties }) => properties.AutoScalingGroupName)).toEqual(
         some.map((name) => `circleci-runners-${name}`),
       );
@@ -110,10 +110,10 @@ describe('fleets', () => {
   ])(
     'may be $most that ask $asking, until CloudFormation has no room for more in one stack',
     ({ most, given, more }) => {
-      const template = new SynthesisedTemplate(manyFleets(most, given));
+      const template = SynthesisedTemplate.of(manyFleets(most, given));
       expect(template.resources.length).toBeLessThanOrEqual(500);
       expect(JSON.stringify(template.json).length).toBeLessThan(1_000_000);
-      expect(() => new SynthesisedTemplate(manyFleets(most + 1, more))).toThrow(
+      expect(() => SynthesisedTemplate.of(manyFleets(most + 1, more))).toThrow(
         /^Number of resources in stack 'circleci-runners': \d+ is greater than allowed maximum of 500: /,
       );
     },

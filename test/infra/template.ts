@@ -13,15 +13,27 @@ const { context } = z
   .object({ context: z.record(z.string(), z.unknown()) })
   .parse(JSON.parse(readFileSync('cdk.json', 'utf8')));
 
-/** The app as cdk.json runs it, but without bundling the functions' code. */
-export function appOf(fleets: FleetConfig[]): { app: App; stack: AutoscalerStack } {
-  const app = emptyApp();
+interface AppOptions {
+  /** Whether the synthesis validates the template by CloudFormation's rules, which takes most of its time. */
+  validated: boolean;
+}
+
+/**
+ * The app as cdk.json runs it, but without bundling the functions' code, and by default without validation:
+ * validation.test.ts validates templates with every setting.
+ */
+export function appOf(
+  fleets: FleetConfig[],
+  options: AppOptions = { validated: false },
+): { app: App; stack: AutoscalerStack } {
+  const app = emptyApp(options);
   return { app, stack: new AutoscalerStack(app, STACK_NAME, { fleets }) };
 }
 
-/** An app as cdk.json runs it, with nothing in it yet. */
-export function emptyApp(): App {
+/** The same with nothing in it yet. */
+export function emptyApp({ validated }: AppOptions = { validated: false }): App {
   return new App({
+    builtinCloudFormationValidation: validated,
     context: { ...context, 'aws:cdk:bundling-stacks': [] },
     outdir: mkdtempSync(join(tmpdir(), 'app-')),
   });
@@ -114,7 +126,17 @@ export class SynthesisedTemplate {
   readonly resources: Resource[];
   readonly outputs: Record<string, unknown>;
 
-  constructor(fleets: FleetConfig[]) {
+  static readonly #synthesised = new Map<string, SynthesisedTemplate>();
+
+  /** The template for these fleets. It is synthesised once for all tests of a worker. */
+  static of(fleets: FleetConfig[]): SynthesisedTemplate {
+    const key = JSON.stringify(fleets);
+    const template = SynthesisedTemplate.#synthesised.get(key) ?? new SynthesisedTemplate(fleets);
+    SynthesisedTemplate.#synthesised.set(key, template);
+    return template;
+  }
+
+  private constructor(fleets: FleetConfig[]) {
     const { app, stack } = appOf(fleets);
     this.json = Synthesised.parse(Template.fromStack(stack).toJSON());
     this.#uploads = uploadsOf(app.outdir);

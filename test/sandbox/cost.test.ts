@@ -98,8 +98,8 @@ describe('the mean delay until a task is seen', () => {
 
 describe('what stands', () => {
   it('is what the stack has', () => {
-    const one = new SynthesisedTemplate(fleetsOf(MINIMAL));
-    const two = new SynthesisedTemplate(fleetsOf(MINIMAL + MINIMAL.replaceAll('linux', 'other').trimStart()));
+    const one = SynthesisedTemplate.of(fleetsOf(MINIMAL));
+    const two = SynthesisedTemplate.of(fleetsOf(MINIMAL + MINIMAL.replaceAll('linux', 'other').trimStart()));
     const count = (template: SynthesisedTemplate) => ({
       alarms: template.all('AWS::CloudWatch::Alarm').length,
       compositeAlarms: template.all('AWS::CloudWatch::CompositeAlarm').length,

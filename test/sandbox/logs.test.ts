@@ -120,7 +120,7 @@ describe('the log lines of an execution', () => {
     await sandbox.runUntil(300);
     sandbox.circleci.classes.clear();
     await execute();
-    const queries = new SynthesisedTemplate(fleetsOf(MINIMAL)).all('AWS::Logs::QueryDefinition');
+    const queries = SynthesisedTemplate.of(fleetsOf(MINIMAL)).all('AWS::Logs::QueryDefinition');
     const asked = queries.flatMap(({ properties }) => wordsOf(String(properties.QueryString)));
     const known = new Set([...OF_THE_LANGUAGE, ...lines().flatMap((line) => pathsIn(line))]);
     expect(asked.length).toBeGreaterThan(20);

@@ -52,8 +52,8 @@ const onInstance = (file: string) =>
     .filter((line) => !/^ *#/.test(line) || /^(#!|# shellcheck )/.test(line.trim()))
     .join('\n');
 
-const few = new SynthesisedTemplate(fleetsWith({ nothing: {}, pinned: { runner: JSON.stringify(RUNNER) } }));
-const three = new SynthesisedTemplate(threeFleets());
+const few = SynthesisedTemplate.of(fleetsWith({ nothing: {}, pinned: { runner: JSON.stringify(RUNNER) } }));
+const three = SynthesisedTemplate.of(threeFleets());
 
 /** User data of every kind, by its fleet. */
 const ALL = [
@@ -194,7 +194,7 @@ describe('the environment', () => {
     { sshRerun: '{cidr: "2001:db8::/48"}', item: 'ipv6' },
     { sshRerun: '{cidr: "2001:db8::/48", address: ipv6}', item: 'ipv6' },
   ])('names the metadata item with the address for SSH reruns of $sshRerun: $item', ({ sshRerun, item }) => {
-    const rerun = new SynthesisedTemplate(fleetsWith({ rerun: { sshRerun } }));
+    const rerun = SynthesisedTemplate.of(fleetsWith({ rerun: { sshRerun } }));
     expect(environmentIn(rerun.userData('Rerun'))).toMatchObject({ SSH_RERUN_ADDRESS: item });
   });
 
@@ -204,7 +204,7 @@ describe('the environment', () => {
     { sshRerun: '{address: ipv6}', item: 'ipv6' },
   ])('names the metadata item for $sshRerun with security groups of yours: $item', ({ sshRerun, item }) => {
     const network = '{vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [sg-01234567]}';
-    const rerun = new SynthesisedTemplate(fleetsWith({ rerun: { sshRerun, network } }));
+    const rerun = SynthesisedTemplate.of(fleetsWith({ rerun: { sshRerun, network } }));
     expect(environmentIn(rerun.userData('Rerun'))).toMatchObject({ SSH_RERUN_ADDRESS: item });
   });
 
@@ -220,7 +220,7 @@ describe('the environment', () => {
   });
 
   it('gives a reused instance a day, and the time of one more task, before it leaves in any case', () => {
-    const reused = new SynthesisedTemplate(
+    const reused = SynthesisedTemplate.of(
       fleetsWith({ reused: { reuse: 'continuous', idleTimeout: '20m', maxRunTime: '2h' } }),
     );
     expect(environmentIn(reused.userData('Reused'))).toMatchObject({
@@ -362,7 +362,7 @@ describe('user data', () => {
         },
         { install: INSTALL },
       );
-      const text = new SynthesisedTemplate(fleets)
+      const text = SynthesisedTemplate.of(fleets)
         .userData(logicalId(name))
         .replaceAll('eu-west-1', 'ap-southeast-1');
       expect(text).toContain('cdk-hnb659fds-assets-111122223333-ap-southeast-1/');

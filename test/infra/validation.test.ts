@@ -1,0 +1,85 @@
+import { CfnResource } from 'aws-cdk-lib';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { FleetConfig } from '../../fleets/load.ts';
+import { fleetsOf, fleetsWith, INSTALL, MINIMAL, RUNNER, threeFleets } from '../support/fleets.ts';
+import { appOf } from './template.ts';
+
+const ARM = { instanceTypes: '[m7g.large]' };
+const SEVERAL = { instanceTypes: '[m7i.large, m6i.large]' };
+const SUBNET = 'vpcId: vpc-01234567, subnetIds: [subnet-01234567]';
+const OWN_GROUPS = `{${SUBNET}, securityGroupIds: [sg-01234567]}`;
+
+/** A fleet whose instance types AWS chooses. */
+const requiring = (name: string, more: string) =>
+  fleetsOf(
+    `${name}:\n  resourceClass: acme/${name}\n  maxReplicas: 5\n  instanceRequirements: {architecture: arm64, vCpus: {min: 2}, memoryGiB: {min: 8}}\n  ${more}\n`,
+  );
+
+const SHAPES: { with: string; fleets: () => FleetConfig[] }[] = [
+  { with: 'everything, and with nothing', fleets: threeFleets },
+  {
+    with: 'each image, market, warm pool and choice of types',
+    fleets: () => [
+      ...fleetsWith({
+        'ubuntu-arm': ARM,
+        'amazon-arm': { ...ARM, image: 'amazon-linux' },
+        amazon: { image: 'amazon-linux' },
+        own: { image: 'ami-0123456789abcdef0' },
+        'own-volume': { image: 'ami-0123456789abcdef0', rootDevice: '/dev/xvda', rootVolumeSize: '50' },
+        named: { image: 'ssm:runner' },
+        spot: { spot: '{}', unsafeRetries: 'true' },
+        'several-spot': { ...SEVERAL, spot: '{percentage: 70, onDemandBase: 2}' },
+        warm: { warmPool: '{size: 5}' },
+        asleep: { warmPool: '{size: 2, state: hibernated}' },
+        auto: { warmPool: '{size: auto}' },
+        'several-warm': { ...SEVERAL, warmPool: '{size: 5}' },
+      }),
+      ...requiring('chosen-warm', 'warmPool: {size: 5}'),
+    ],
+  },
+  {
+    with: 'each network, permission, script and schedule',
+    fleets: () => [
+      ...fleetsWith(
+        {
+          install: { install: 'install.sh' },
+          logs: { logs: 'true' },
+          'session-manager': { sessionManager: 'true' },
+          ssh: { sshCidr: '203.0.113.0/24', keyPairName: 'ops-team' },
+          dual: { sshCidr: '2001:db8::/48' },
+          rerun: { sshRerun: '{cidr: "2001:db8::/48", address: ipv6}' },
+          'own-groups': { network: OWN_GROUPS, sshRerun: '{}' },
+          metadata: { allowInstanceMetadata: 'true' },
+          reused: { reuse: 'continuous', idleTimeout: '20m', maxRunTime: '2h' },
+          pinned: { runner: JSON.stringify(RUNNER) },
+          notified: { alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:builds' },
+          scheduled: {
+            schedules: `[${Array.from(
+              { length: 20 },
+              (_, index) =>
+                `{name: "${`schedule ${index} `.padEnd(60, 'x')}", start: "0 8 * * MON-FRI", end: "0 18 * * MON-FRI", timezone: Europe/Berlin, minReplicas: 1, maxReplicas: 20}`,
+            ).join(', ')}]`,
+          },
+        },
+        { 'install.sh': INSTALL },
+      ),
+      ...requiring('chosen', 'image: ssm:runner'),
+    ],
+  },
+];
+
+describe("CloudFormation's rules", () => {
+  it.each(SHAPES)('find no fault in a template with $with', ({ fleets }) => {
+    const printed = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    onTestFinished(() => printed.mockRestore());
+    const { app } = appOf(fleets(), { validated: true });
+    expect(() => app.synth()).not.toThrow();
+    expect(printed.mock.calls.flat().join('\n')).not.toMatch(/^ERROR/m);
+  });
+
+  it('find a fault if there is one', () => {
+    const { app, stack } = appOf(fleetsOf(MINIMAL), { validated: true });
+    new CfnResource(stack, 'Queue', { type: 'AWS::SQS::Queue', properties: { DelaySeconds: 'soon' } });
+    expect(() => app.synth()).toThrow(/DelaySeconds/);
+  });
+});
