@@ -18,8 +18,8 @@ existing:
   scalerSecretName: acme/scaler
 `;
 
-const plain = new SynthesisedTemplate(fleetsOf(FLEETS));
-const encrypted = new SynthesisedTemplate(fleetsOf(`encryptionKey: ${KEY}\n${FLEETS}`));
+const plain = SynthesisedTemplate.of(fleetsOf(FLEETS));
+const encrypted = SynthesisedTemplate.of(fleetsOf(`encryptionKey: ${KEY}\n${FLEETS}`));
 
 /** Where each type of resource that keeps something has its key. */
 const KEYS: Record<string, (properties: Record<string, unknown>) => unknown> = {

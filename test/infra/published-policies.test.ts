@@ -11,7 +11,7 @@ const published = [...readFileSync('docs/security.md', 'utf8').matchAll(/```json
   ([, json = '']) => JSON.parse(json),
 );
 
-const template = new SynthesisedTemplate(fleetsWith({ linux: { logs: 'true' }, spot: { spot: '{}' } }));
+const template = SynthesisedTemplate.of(fleetsWith({ linux: { logs: 'true' }, spot: { spot: '{}' } }));
 
 describe('the service control policy for the tags', () => {
   const { Statement } = z

@@ -1,7 +1,15 @@
 import { CfnResource } from 'aws-cdk-lib';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { FleetConfig } from '../../fleets/load.ts';
-import { fleetsOf, fleetsWith, INSTALL, MINIMAL, RUNNER, threeFleets } from '../support/fleets.ts';
+import {
+  fleetsOf,
+  fleetsWith,
+  INSTALL,
+  MINIMAL,
+  minimalWith,
+  RUNNER,
+  threeFleets,
+} from '../support/fleets.ts';
 import { appOf } from './template.ts';
 
 const ARM = { instanceTypes: '[m7g.large]' };
@@ -65,6 +73,13 @@ const SHAPES: { with: string; fleets: () => FleetConfig[] }[] = [
       ),
       ...requiring('chosen', 'image: ssm:runner'),
     ],
+  },
+  {
+    with: 'a key of the adopter',
+    fleets: () =>
+      fleetsOf(
+        `encryptionKey: arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\n${minimalWith('logs: true')}`,
+      ),
   },
 ];
 
