@@ -204,7 +204,7 @@ describe("a fleet's parameter", () => {
     const fleets = fleetsWith({ one: {}, two: {}, three: {} }).map((fleet) =>
       fleet.name === 'three' || concurrency === undefined ? fleet : { ...fleet, concurrency },
     );
-    const shared = new SynthesisedTemplate(fleets);
+    const shared = SynthesisedTemplate.of(fleets);
     const groups = ['circleci-runners-one', 'circleci-runners-two'];
     expect(parameterOf('One', shared).Value.concurrency).toEqual({ limit: 80, groups });
     expect(parameterOf('Two', shared).Value.concurrency).toEqual({ limit: 80, groups });
