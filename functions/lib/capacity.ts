@@ -94,7 +94,8 @@ export interface Decision {
  * - so the only thing a fall can do is cancel launches that have not happened yet.
  *
  * A running task needs no instance if it has a runner elsewhere: outside the group, on a member in standby, or on one that
- * leaves and that CircleCI still counts. So the way up counts no more running tasks than members.
+ * leaves and that CircleCI still counts. So the way up counts no more running tasks than members in service: those that
+ * are pending are for other tasks.
  *
  * The way up never goes above `maxReplicas` or what `maxHourlyCost` allows, and is neither delayed nor damped but by what is there to limit
  * launches: an open breaker, and `maxSurge`. `maxSurge` limits what a decision asks for in addition: it takes
@@ -146,7 +147,7 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
     reasons.push(`held at ${target}: at most ${maxSurge} may launch at once (maxSurge)`);
   }
 
-  const elsewhere = Math.max(running - present, 0);
+  const elsewhere = Math.max(running - members.inService, 0);
   if (target > Math.max(wanted - elsewhere, desired)) {
     target = Math.max(wanted - elsewhere, desired);
     reasons.push(`held at ${target}: ${elsewhere} running tasks are on runners outside the group`);

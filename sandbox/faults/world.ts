@@ -84,6 +84,12 @@ export const OF_THE_WORLD: Fault[] = [
     idlers: true,
   },
   {
+    name: 'CircleCI counts 4 running tasks that no runner runs',
+    begin: ({ world: { queue } }) => {
+      queue.phantoms = 4;
+    },
+  },
+  {
     name: 'launches have the runner token of another resource class, and take no task',
     begin: launches({ deafRunners: [ALWAYS] }),
     rings: 'Tasks Not Handed Out',

@@ -52,6 +52,16 @@ describe('decideCapacity', () => {
       because: ['3 unclaimed + 0 running = 3 wanted', 'desired capacity is 3 already'],
     },
     {
+      case: 'a running task is on no member that is pending: it runs elsewhere, or its member has just left',
+      when: { unclaimed: 1, running: 6, desired: 3, members: { ...NOBODY, pending: 1, inService: 2 } },
+      desired: 3,
+      because: [
+        '1 unclaimed + 6 running = 7 wanted',
+        'held at 3: 4 running tasks are on runners outside the group',
+        'desired capacity is 3 already',
+      ],
+    },
+    {
       case: "tasks beyond the plan's concurrency launch nothing, and no runners ahead of them",
       when: {
         unclaimed: 8,
@@ -564,7 +574,7 @@ const bySurge = (situation: Situation) =>
 /** The same, without instances for running tasks that have a runner outside the group. */
 const surge = (situation: Situation) => {
   const { unclaimed, running, desired } = situation;
-  const own = unclaimed + Math.min(running, present(situation)) + spare(situation);
+  const own = unclaimed + Math.min(running, situation.members.inService) + spare(situation);
   return Math.min(bySurge(situation), Math.max(own, desired));
 };
 

@@ -148,8 +148,8 @@ describe('whatever the fleet, its schedules, the demand and the group', () => {
       if (observed.group.paused !== 'false' || activities.breaker.open) return;
       const { maxSurge = Number.POSITIVE_INFINITY } = inForce;
       const limit = Math.max(present(observed) + maxSurge, observed.group.desired);
-      // A running task without a member for it runs elsewhere, and needs no instance.
-      const elsewhere = Math.max(observed.counts.running - present(observed), 0);
+      // A running task without a member in service for it runs elsewhere, and needs no instance.
+      const elsewhere = Math.max(observed.counts.running - observed.group.members.inService, 0);
       expect(decision.desired).toBeGreaterThanOrEqual(Math.min(wanted(decided) - elsewhere, limit));
     },
   );

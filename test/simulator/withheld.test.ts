@@ -51,6 +51,64 @@ describe('while CircleCI hands out no tasks', () => {
   });
 });
 
+describe('while CircleCI refuses claims, or counts tasks that nobody runs', () => {
+  const settings = fc.record({
+    maxReplicas: fc.integer({ min: 1, max: 20 }),
+    idleTimeout: fc.constantFrom(150, 300, 900),
+    reuse: fc.constantFrom('single-task' as const, 'continuous' as const),
+  });
+  const window = fc
+    .record({ from: fc.nat({ max: 3_000 }), hours: fc.integer({ min: 1, max: 4 }) })
+    .map(({ from, hours }) => ({ from, to: from + hours * HOUR }));
+
+  it('launches that run nothing are bounded, no job is killed, and every job runs afterwards', () => {
+    fc.assert(
+      fc.property(
+        settings,
+        traces,
+        window,
+        fc.nat({ max: 5 }),
+        fc.constantFrom(0, 1 / 6),
+        (settings, jobs, refused, phantoms, share) => {
+          const result = run(settings, jobs, {
+            taskLimits: [{ ...refused, count: 0 }],
+            // At the same time, they would hide idle runners: nothing tells those from runners that work.
+            phantomTasks: [{ from: refused.to, to: refused.to + HOUR, count: phantoms }],
+            zoneRefusals: [{ ...refused, share }],
+          });
+          const first = 2 * Math.max(settings.maxReplicas, FAILURES);
+          const most = first + FAILURES + 1 + canariesIn(refused.to - refused.from);
+          expect(result.unusedLaunches).toBeLessThanOrEqual(most);
+          expect(result.jobsKilled).toBe(0);
+          expect(result.startedAt.every(Number.isFinite)).toBe(true);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  it('tasks that nobody runs launch nothing: 4 of them for 6 hours, 212 launches before', () => {
+    const phantomTasks = [{ from: 0, to: 6 * HOUR, count: 4 }];
+    const jobs = [...Array(4)].map((_, number) => ({ queuedAt: 600 + number * 4_800, durationSeconds: 300 }));
+    expect(run({ maxReplicas: 20 }, jobs, { phantomTasks })).toMatchObject({
+      launches: 4,
+      unusedLaunches: 0,
+    });
+  });
+
+  it("a fleet that knows the plan's concurrency launches nothing beyond it", () => {
+    fc.assert(
+      fc.property(settings, traces, fc.integer({ min: 1, max: 6 }), (settings, jobs, limit) => {
+        const taskLimits = [{ from: 0, to: Number.POSITIVE_INFINITY, count: limit }];
+        const result = run({ ...settings, concurrency: { limit, fleets: [] } }, jobs, { taskLimits });
+        expect(result.unusedLaunches).toBe(run({ ...settings, maxReplicas: limit }, jobs, {}).unusedLaunches);
+        expect(result.startedAt.every(Number.isFinite)).toBe(true);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
 describe('a healthy fleet', () => {
   const oursAlone = choices.filter((choice) => choice.name === 'ours');
 
