@@ -19,3 +19,4 @@ import './scenarios/metadata.ts';
 import './scenarios/logs.ts';
 import './scenarios/settings.ts';
 import './scenarios/left-behind.ts';
+import './scenarios/images.ts';
