@@ -37,7 +37,7 @@ class PinFailed extends Error {
 interface Options {
   check?: boolean;
   out: string;
-  url: string;
+  url?: string;
 }
 
 const define = (shell: Shell) =>
@@ -48,15 +48,16 @@ const define = (shell: Shell) =>
     .argument('[version]', "version of the release, such as 3.1.13 (default: CircleCI's current release)")
     .option('--check', 'write nothing; exit code 1 if the pinned release is not the current one any more')
     .option('--out <file>', 'the file to write or check', RELEASE_FILE)
-    .option('--url <url>', 'where the releases are', RELEASES)
+    .option('--url <url>', "where the releases are (default: CircleCI's bucket)")
     .allowExcessArguments(false)
     .action((version: string | undefined, options: Options) => pin(version, options, shell));
 
 async function pin(asked: string | undefined, options: Options, shell: Shell): Promise<void> {
   const { terminal } = shell;
-  const fault = faultOfCircleCiUrl(options.url);
-  if (fault !== undefined) throw new UsageError(`--url ${fault}, got ${JSON.stringify(options.url)}`);
-  const url = options.url.replace(/\/+$/, '');
+  const { url: given = RELEASES } = options;
+  const fault = faultOfCircleCiUrl(given);
+  if (fault !== undefined) throw new UsageError(`--url ${fault}, got ${JSON.stringify(given)}`);
+  const url = given.replace(/\/+$/, '');
   const manifest = await readManifest(url);
   const current = checksumsIn(manifest, 'current');
   if (options.check) {

@@ -1,13 +1,22 @@
 import { text } from 'node:stream/consumers';
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import password from '@inquirer/password';
 import { Command } from 'commander';
-import { FleetsInvalid } from '../fleets/load.ts';
+import { type FleetConfig, FleetsInvalid } from '../fleets/load.ts';
 import { logicalId } from '../fleets/names.ts';
-import { stackOption, UsageError } from './command-line/arguments.ts';
+import { numberOption, stackOption, UsageError } from './command-line/arguments.ts';
 import { namedFleet, refuseNotDeployed } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { readOutputs } from './deployed/outputs.ts';
+import {
+  faultOfApiToken,
+  membersOf,
+  type StoredSecret,
+  storedSecret,
+  untilGone,
+} from './deployed/rotation.ts';
+import { untilEnded } from './terminal/ending.ts';
 
 const define = (shell: Shell) =>
   new Command('npm run secrets --')
@@ -15,42 +24,153 @@ const define = (shell: Shell) =>
       'Stores the two tokens of a deployed fleet in Secrets Manager. The functions count tasks with the personal API token; runners claim tasks with the resource class token. The command asks for both and does not show them. Without a terminal, it reads them from standard input, one on each line.',
     )
     .argument('<fleet>', 'a deployed fleet of fleets.yaml')
+    .option('--age', 'store nothing; show when each token was stored')
+    .option('--json', 'store nothing; print when each token was stored, as one JSON object')
+    .option(
+      '--rotate',
+      'replace one or both tokens: make the new ones in CircleCI first, and keep the old ones until the command says that no instance has them any more. Leave a token empty to keep it',
+    )
+    .option('--no-wait', 'with --rotate: do not wait until the instances with the old token are gone')
+    .option(
+      '--every <seconds>',
+      'with --rotate: how often to look for those instances',
+      numberOption(1, 600),
+      10,
+    )
     .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
     .addOption(stackOption())
-    .action((name: string, options: Options) => storeSecrets(name, options, shell));
+    .action((name: string, options: Options) => manageSecrets(name, options, shell));
 
 interface Options {
+  age?: boolean;
+  json?: boolean;
+  rotate?: boolean;
+  wait: boolean;
+  every: number;
   fleets: string;
   stack: string;
 }
 
-async function storeSecrets(name: string, options: Options, { terminal, stdin }: Shell): Promise<void> {
+async function manageSecrets(name: string, options: Options, shell: Shell): Promise<void> {
   const fleet = namedFleet(options.fleets, name, undefined, { stack: options.stack });
   const outputs = await readOutputs(options.stack);
   const id = logicalId(name);
-  const scalerSecret = outputs[`${id}ScalerSecretName`];
-  const runnerSecret = outputs[`${id}RunnerSecretName`];
-  if (scalerSecret === undefined || runnerSecret === undefined) refuseNotDeployed(name, options.stack);
+  const scaler = outputs[`${id}ScalerSecretName`];
+  const runner = outputs[`${id}RunnerSecretName`];
+  const group = outputs[`${id}GroupName`];
+  if (scaler === undefined || runner === undefined || group === undefined)
+    refuseNotDeployed(name, options.stack);
+  const deployed: Deployed = { fleet, scaler, runner, group };
+  if (options.age || options.json) await showAges(deployed, options, shell);
+  else if (options.rotate) await rotate(deployed, options, shell);
+  else {
+    const [apiToken, classToken] = await readTokens(shell.stdin);
+    await store(deployed, apiToken, classToken);
+    shell.terminal.print(`Stored the tokens in ${scaler} and ${runner}.`);
+  }
+}
 
-  const [apiToken, classToken] = await readTokens(stdin);
+/** A deployed fleet with the names of its secrets and of its group. */
+interface Deployed {
+  fleet: FleetConfig;
+  scaler: string;
+  runner: string;
+  group: string;
+}
+
+/** Stores tokens; an empty one stays as it is. */
+async function store(
+  { fleet, scaler, runner }: Deployed,
+  apiToken: string,
+  classToken: string,
+): Promise<void> {
   const client = new SecretsManagerClient({});
-  const scaler = JSON.stringify({
+  const value = JSON.stringify({
     resource_class: fleet.resourceClass,
     circleci_url: fleet.circleciUrl,
     circle_token: apiToken,
   });
-  await client.send(new PutSecretValueCommand({ SecretId: scalerSecret, SecretString: scaler }));
-  await client.send(new PutSecretValueCommand({ SecretId: runnerSecret, SecretString: classToken }));
-  terminal.print(`Stored the tokens in ${scalerSecret} and ${runnerSecret}.`);
+  if (apiToken !== '')
+    await client.send(new PutSecretValueCommand({ SecretId: scaler, SecretString: value }));
+  if (classToken !== '')
+    await client.send(new PutSecretValueCommand({ SecretId: runner, SecretString: classToken }));
 }
 
-async function readTokens(stdin: Shell['stdin']): Promise<[string, string]> {
-  const questions = ['Personal API token', 'Resource class token'] as const;
+const DAY = 86_400_000;
+
+async function showAges({ fleet, scaler, runner }: Deployed, options: Options, shell: Shell): Promise<void> {
+  const client = new SecretsManagerClient({});
+  const found = {
+    personalApiToken: await storedSecret(client, scaler),
+    resourceClassToken: await storedSecret(client, runner),
+  };
+  if (options.json) {
+    shell.terminal.print(JSON.stringify({ fleet: fleet.name, ...found }));
+    return;
+  }
+  const line = (what: string, { secret, storedAt }: StoredSecret) => {
+    const age = storedAt && Math.floor((Date.now() - storedAt.getTime()) / DAY);
+    const when = storedAt ? `${storedAt.toISOString().slice(0, 10)}, ${age} days ago` : 'never';
+    shell.terminal.print(`${what.padEnd(20)}  stored ${when}  (${secret})`);
+  };
+  line('Personal API token', found.personalApiToken);
+  line('Resource class token', found.resourceClassToken);
+}
+
+/**
+ * Replaces tokens in the order in which runners and functions always have a valid one: both tokens are valid in CircleCI
+ * until the instances that have read the old one are gone.
+ */
+async function rotate(deployed: Deployed, options: Options, { terminal, stdin }: Shell): Promise<void> {
+  const { fleet, group } = deployed;
+  const [apiToken, classToken] = await readTokens(stdin, 'may be empty');
+  if (apiToken === '' && classToken === '')
+    throw new UsageError('Both tokens are empty. Nothing was stored.');
+  if (apiToken === classToken)
+    throw new UsageError('The two tokens must be different ones. Nothing was stored.');
+  if (classToken !== '' && !CLASS_TOKEN.test(classToken))
+    throw new UsageError('The resource class token has characters that no token has. Nothing was stored.');
+  if (apiToken !== '') {
+    const fault = await faultOfApiToken(apiToken, fleet);
+    if (fault !== undefined)
+      throw new UsageError(`The new personal API token cannot be used: ${fault}. Nothing was stored.`);
+  }
+  await store(deployed, apiToken, classToken);
+  if (apiToken !== '') {
+    terminal.print(
+      'Stored the personal API token. The functions use it from the next refusal, and in five minutes at most. Revoke the old one in CircleCI now.',
+    );
+  }
+  if (classToken === '') return;
+  terminal.print('Stored the resource class token. Instances that start from now on use it.');
+  const members = await membersOf(new AutoScalingClient({}), group);
+  const left = options.wait
+    ? await untilEnded((ended) =>
+        untilGone({ group, members, everySeconds: options.every, signal: ended }, (number) =>
+          terminal.note(`Instances that still have the old token: ${number}`),
+        ),
+      )
+    : members;
+  if (left.length === 0) {
+    terminal.print(
+      'No instance has the old resource class token any more. Delete it in CircleCI now: circleci runner token delete ID',
+    );
+    return;
+  }
+  terminal.print(
+    `These instances still have the old resource class token: ${left.join(', ')}. Delete it in CircleCI when they are gone. Until then, it must stay valid.`,
+  );
+}
+
+/** What the boot of an instance accepts. */
+const CLASS_TOKEN = /^[\w.~+/=:-]+$/;
+
+async function readTokens(stdin: Shell['stdin'], empty?: 'may be empty'): Promise<[string, string]> {
   if (stdin.isTTY) {
-    return [await ask(questions[0]), await ask(questions[1])];
+    return [await ask('Personal API token', empty), await ask('Resource class token', empty)];
   }
   const [apiToken = '', classToken = ''] = (await text(stdin)).split('\n').map((line) => line.trim());
-  if (apiToken === '' || classToken === '') {
+  if (empty === undefined && (apiToken === '' || classToken === '')) {
     throw new UsageError(
       'Standard input must have two lines: the personal API token, then the resource class token. Nothing was stored.',
     );
@@ -58,10 +178,12 @@ async function readTokens(stdin: Shell['stdin']): Promise<[string, string]> {
   return [apiToken, classToken];
 }
 
-const ask = (message: string) =>
-  password({ message, mask: true, validate: (value) => value.trim() !== '' || 'Enter the token.' }).then(
-    (value) => value.trim(),
-  );
+const ask = (what: string, empty?: 'may be empty') =>
+  password({
+    message: empty === undefined ? what : `New ${what.toLowerCase()} (empty: keep)`,
+    mask: true,
+    validate: (value) => empty !== undefined || value.trim() !== '' || 'Enter the token.',
+  }).then((value) => value.trim());
 
 export const secrets: CliCommand = {
   define,

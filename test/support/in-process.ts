@@ -15,11 +15,12 @@ export interface Ended {
  *
  * @param options.env The environment that the command itself reads; libraries read that of this process.
  * @param options.columns The width of its output; 0 is unknown.
+ * @param options.stdin What it reads from standard input, which is no terminal.
  */
 export async function runInProcess(
   name: CommandName,
   words: readonly string[],
-  { env = {}, columns = 0 }: { env?: NodeJS.ProcessEnv; columns?: number } = {},
+  { env = {}, columns = 0, stdin = '' }: { env?: NodeJS.ProcessEnv; columns?: number; stdin?: string } = {},
 ): Promise<Ended> {
   const written = { stdout: '', stderr: '' };
   const into = (stream: keyof typeof written) => ({
@@ -29,7 +30,13 @@ export async function runInProcess(
   });
   const terminal = new Terminal({ stdout: { ...into('stdout'), columns }, stderr: into('stderr') });
   const command: CliCommand = await COMMANDS[name]();
-  const status = await runCommand(command, { words, terminal, stdin: Readable.from([]), env, exitCode: 0 });
+  const status = await runCommand(command, {
+    words,
+    terminal,
+    stdin: Readable.from([stdin]),
+    env,
+    exitCode: 0,
+  });
   return { status, ...written };
 }
 
@@ -38,6 +45,7 @@ export async function runAgainstAws(
   endpoint: string,
   name: CommandName,
   words: readonly string[],
+  options: { stdin?: string } = {},
 ): Promise<Ended> {
   const environment = {
     AWS_ENDPOINT_URL: endpoint,
@@ -50,7 +58,7 @@ export async function runAgainstAws(
   };
   for (const [key, value] of Object.entries(environment)) vi.stubEnv(key, value);
   try {
-    return await runInProcess(name, words);
+    return await runInProcess(name, words, options);
   } finally {
     vi.unstubAllEnvs();
   }

@@ -1,0 +1,214 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runAgainstAws } from '../support/in-process.ts';
+import { address } from '../support/serve.ts';
+
+const OLD = { api: 'CCIPAT_old_0123456789', class: 'class_old_0123456789' };
+const NEW = { api: 'CCIPAT_new_0123456789', class: 'class_new_0123456789' };
+
+let folder: string;
+let server: Server;
+/** Values of secrets with the time at which each was stored. */
+let secrets: Map<string, { value: string; storedAt: Date }>;
+/** What happened, in order: to secrets, to the group, and at CircleCI. */
+let events: string[];
+/** The members of the group, at each look. */
+let members: string[][];
+/** What CircleCI answers to a token. */
+let circleci: (token: string) => { status: number; body: string };
+
+const SCALER = 'circleci-runners/example/scaler';
+const RUNNER = 'circleci-runners/example/runner';
+
+function secretsManager(target: string, { SecretId, SecretString }: Record<string, string>): object {
+  if (target.endsWith('.PutSecretValue')) {
+    events.push(`stored ${SecretId}`);
+    secrets.set(SecretId ?? '', { value: SecretString ?? '', storedAt: new Date() });
+    return {};
+  }
+  const stored = secrets.get(SecretId ?? '');
+  const current = stored && {
+    VersionId: 'b',
+    VersionStages: ['AWSCURRENT'],
+    CreatedDate: stored.storedAt.getTime() / 1_000,
+  };
+  const previous = { VersionId: 'a', VersionStages: ['AWSPREVIOUS'], CreatedDate: 1_500_000_000 };
+  return { Versions: [previous, ...(current ? [current] : [])] };
+}
+
+const outputs = Object.entries({
+  ExampleScalerSecretName: SCALER,
+  ExampleRunnerSecretName: RUNNER,
+  ExampleGroupName: 'circleci-runners-example',
+})
+  .map(([key, value]) => `<member><OutputKey>${key}</OutputKey><OutputValue>${value}</OutputValue></member>`)
+  .join('');
+
+function query(action: string): string {
+  if (action === 'DescribeStacks')
+    return `<Stacks><member><StackName>circleci-runners</StackName><Outputs>${outputs}</Outputs></member></Stacks>`;
+  const look = (members.length > 1 ? members.shift() : members[0]) ?? [];
+  events.push(`looked at ${look.length} members`);
+  const instances = look.map((each) => {
+    const [id, state = 'InService'] = each.split(' ');
+    return `<member><InstanceId>${id}</InstanceId><LifecycleState>${state}</LifecycleState></member>`;
+  });
+  return `<AutoScalingGroups><member><AutoScalingGroupName>circleci-runners-example</AutoScalingGroupName><Instances>${instances.join('')}</Instances></member></AutoScalingGroups>`;
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'secrets-test-'));
+  const storedAt = new Date(Date.now() - 40.5 * 86_400_000);
+  secrets = new Map([
+    [SCALER, { value: OLD.api, storedAt }],
+    [RUNNER, { value: OLD.class, storedAt }],
+  ]);
+  events = [];
+  members = [[]];
+  circleci = (token) =>
+    token === NEW.api
+      ? { status: 200, body: '{"unclaimed_task_count": 0}' }
+      : { status: 401, body: `{"message": "${token}"}` };
+  server = createServer(async (request, response) => {
+    const body = await text(request);
+    const token = request.headers['circle-token'];
+    if (token !== undefined) {
+      events.push('asked CircleCI');
+      const answer = circleci(String(token));
+      response.writeHead(answer.status, { location: 'http://127.0.0.1:1/' }).end(answer.body);
+      return;
+    }
+    const target = request.headers['x-amz-target'];
+    if (target !== undefined) {
+      response.writeHead(200, { 'content-type': 'application/x-amz-json-1.1' });
+      response.end(JSON.stringify(secretsManager(String(target), JSON.parse(body))));
+      return;
+    }
+    const action = new URLSearchParams(body).get('Action') ?? '';
+    response.writeHead(200, { 'content-type': 'text/xml' });
+    response.end(
+      `<${action}Response><${action}Result>${query(action)}</${action}Result></${action}Response>`,
+    );
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  writeFileSync(
+    join(folder, 'fleets.yaml'),
+    `example:\n  resourceClass: acme/linux\n  instanceTypes: [m7g.large]\n  maxReplicas: 10\n  circleciUrl: ${address(server)}\n`,
+  );
+});
+
+afterEach(() => {
+  server.close();
+  server.closeAllConnections();
+  rmSync(folder, { recursive: true });
+});
+
+/** Runs the command with these tokens on standard input; no token is in what it prints. */
+async function command(tokens: string[], ...words: string[]) {
+  const all = ['example', '--fleets', join(folder, 'fleets.yaml'), ...words];
+  const ended = await runAgainstAws(address(server), 'secrets', all, { stdin: tokens.join('\n') });
+  for (const token of [...Object.values(OLD), ...Object.values(NEW)])
+    expect(ended.stdout + ended.stderr).not.toContain(token);
+  return ended;
+}
+
+describe('npm run secrets -- example --age', () => {
+  it('shows when each token was stored, and stores nothing', async () => {
+    secrets.delete(RUNNER);
+    const { status, stdout } = await command([], '--age');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^Personal API token {4}stored \d{4}-\d\d-\d\d, 40 days ago {2}\(.*scaler\)$/m);
+    expect(stdout).toMatch(/^Resource class token {2}stored never {2}\(.*runner\)$/m);
+    expect(events).toEqual([]);
+  });
+
+  it('shows it as JSON', async () => {
+    const { stdout } = await command([], '--json');
+    const storedAt = secrets.get(SCALER)?.storedAt.getTime() ?? 0;
+    const shown = JSON.parse(stdout);
+    expect(shown).toMatchObject({
+      fleet: 'example',
+      personalApiToken: { secret: SCALER },
+      resourceClassToken: { secret: RUNNER },
+    });
+    expect(Math.abs(Date.parse(shown.personalApiToken.storedAt) - storedAt)).toBeLessThan(1_000);
+  });
+});
+
+describe('npm run secrets -- example --rotate', () => {
+  it('tries the new token first, stores both, and says what may be revoked once no instance has the old one', async () => {
+    const { status, stdout } = await command([NEW.api, NEW.class], '--rotate');
+    expect(status).toBe(0);
+    expect(events).toEqual(['asked CircleCI', `stored ${SCALER}`, `stored ${RUNNER}`, 'looked at 0 members']);
+    expect(JSON.parse(secrets.get(SCALER)?.value ?? '')).toEqual({
+      resource_class: 'acme/linux',
+      circleci_url: address(server),
+      circle_token: NEW.api,
+    });
+    expect(secrets.get(RUNNER)?.value).toBe(NEW.class);
+    expect(stdout).toContain('Revoke the old one in CircleCI now.');
+    expect(stdout).toContain('No instance has the old resource class token any more.');
+  });
+
+  it('names the instances that still have the old token, and does not wait if it should not', async () => {
+    members = [['i-1', 'i-2', 'i-3 Warmed:Stopped']];
+    const { stdout } = await command(['', NEW.class], '--rotate', '--no-wait');
+    expect(events).toEqual([`stored ${RUNNER}`, 'looked at 3 members']);
+    expect(stdout).toContain('These instances still have the old resource class token: i-1, i-2.');
+    expect(stdout).not.toContain('Delete it in CircleCI now');
+  });
+
+  it('waits until the instances that were there are gone, whatever else was launched', async () => {
+    members = [['i-1', 'i-2'], ['i-2', 'i-4'], ['i-4']];
+    const { stdout, stderr } = await command(['', NEW.class], '--rotate', '--every', '1');
+    expect(stderr).toContain('Instances that still have the old token: 1\n');
+    expect(stdout).toContain('No instance has the old resource class token any more.');
+    expect(events).toEqual([
+      `stored ${RUNNER}`,
+      'looked at 2 members',
+      'looked at 2 members',
+      'looked at 1 members',
+    ]);
+  });
+
+  it('keeps the token that is left empty', async () => {
+    await command([NEW.api, ''], '--rotate');
+    expect(secrets.get(RUNNER)?.value).toBe(OLD.class);
+    expect(events).toEqual(['asked CircleCI', `stored ${SCALER}`]);
+  });
+
+  it.each([
+    { case: 'CircleCI refuses it', tokens: ['CCIPAT_wrong', NEW.class], said: 'CircleCI answers 401 to it' },
+    { case: 'both are empty', tokens: ['', ''], said: 'Both tokens are empty' },
+    { case: 'both are the same', tokens: [NEW.api, NEW.api], said: 'must be different' },
+    { case: 'one is no token', tokens: ['', 'a b'], said: 'characters that no token has' },
+  ])('stores nothing if $case', async ({ tokens, said }) => {
+    const { status, stderr } = await command(tokens, '--rotate');
+    expect(status).toBe(2);
+    expect(stderr).toContain(said);
+    expect(stderr).toContain('Nothing was stored.');
+    expect(events.filter((event) => event.startsWith('stored'))).toEqual([]);
+  });
+
+  it.each([
+    { status: 200, body: '<html>' },
+    { status: 302, body: '' },
+    { status: 200, body: '{"unclaimed_task_count": "x"}' },
+  ])('stores nothing if CircleCI answers $status $body', async (answer) => {
+    circleci = () => answer;
+    expect((await command([NEW.api, NEW.class], '--rotate')).status).toBe(2);
+    expect(events).toEqual(['asked CircleCI']);
+  });
+});
+
+describe('npm run secrets -- example', () => {
+  it('stores both tokens as they are given', async () => {
+    expect((await command([OLD.api, NEW.class])).status).toBe(0);
+    expect(events).toEqual([`stored ${SCALER}`, `stored ${RUNNER}`]);
+  });
+});
