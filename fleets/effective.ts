@@ -5,6 +5,12 @@ import type { FleetSettings } from './fleet.ts';
 /** Default of `recycleAfter`, in seconds. */
 const RECYCLE_SECONDS = 3_600;
 
+/**
+ * A spare runner of `headroom` that leaves while there are tasks is replaced, which costs another boot. So it waits this
+ * many times `idleTimeout`. docs/how-it-decides.md has the launches, waits and costs that were measured.
+ */
+const SPARES_WAIT = 2;
+
 /** The largest random number of bash. */
 const MOST_RANDOM = 32_767;
 
@@ -26,18 +32,32 @@ export const onDemandPercentage = ({ spot }: Pick<FleetSettings, 'spot'>) => 100
  * How long a fleet's runners wait for a task before they leave, and the largest random time by which each of them
  * shortens that, in seconds. No instance knows whether `minReplicas` keeps it. So if `minReplicas` keeps any runner at any
  * time, all of them wait for `recycleAfter`. Many launch together, so the random time keeps them from leaving together.
+ * With `headroom`, they wait for twice `idleTimeout`. Not with reuse: all runners wait after their tasks there, which
+ * costs more than the boots.
  */
 export function idleTimes({
   minReplicas,
+  headroom,
   schedules,
+  reuse,
   idleTimeout,
   recycleAfter,
-}: Pick<FleetSettings, 'minReplicas' | 'schedules' | 'idleTimeout' | 'recycleAfter'>): {
+}: Pick<
+  FleetSettings,
+  'minReplicas' | 'headroom' | 'schedules' | 'reuse' | 'idleTimeout' | 'recycleAfter'
+>): {
   seconds: number;
   spread: number;
 } {
   const keepsRunners = minReplicas > 0 || schedules.some((schedule) => (schedule.minReplicas ?? 0) > 0);
-  if (!keepsRunners) return { seconds: idleTimeout, spread: 0 };
+  const keepsSpares = [headroom, ...schedules.map((schedule) => schedule.headroom)].some(isAboveZero);
+  if (!keepsRunners) {
+    const times = keepsSpares && reuse === 'single-task' ? SPARES_WAIT : 1;
+    return { seconds: times * idleTimeout, spread: 0 };
+  }
   const seconds = recycleAfter ?? Math.max(RECYCLE_SECONDS, idleTimeout);
   return { seconds, spread: Math.min(Math.floor(seconds / 4), seconds - idleTimeout, MOST_RANDOM) };
 }
+
+/** Whether a headroom is any: a number, or a share such as `20%`. */
+const isAboveZero = (headroom: number | string | undefined) => Number.parseInt(`${headroom ?? 0}`, 10) > 0;

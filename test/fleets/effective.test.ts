@@ -41,7 +41,28 @@ describe('a runner waits for a task', () => {
   it.each([
     { case: 'for idleTimeout', settings: [], seconds: 300 },
     { case: 'for idleTimeout', settings: ['idleTimeout: 20m'], seconds: 1_200 },
-    { case: 'for idleTimeout, with headroom', settings: ['headroom: 2'], seconds: 300 },
+    { case: 'for twice idleTimeout, with headroom', settings: ['headroom: 2'], seconds: 600 },
+    {
+      case: 'for twice idleTimeout, with headroom as a share',
+      settings: ['headroom: 20%', 'idleTimeout: 3m'],
+      seconds: 360,
+    },
+    {
+      case: 'for twice idleTimeout, with headroom in a schedule',
+      settings: [`schedules: [{${HOURS}, headroom: 1}]`],
+      seconds: 600,
+    },
+    { case: 'for idleTimeout, with a headroom of 0', settings: ['headroom: 0%'], seconds: 300 },
+    {
+      case: 'for idleTimeout, with headroom and reuse',
+      settings: ['headroom: 2', 'reuse: continuous'],
+      seconds: 300,
+    },
+    {
+      case: 'for an hour, with headroom and minReplicas',
+      settings: ['headroom: 2', 'minReplicas: 1'],
+      seconds: 3_600,
+    },
     {
       case: 'for idleTimeout, which scaleDownDelay is no more than',
       settings: ['scaleDownDelay: 1m'],
