@@ -132,7 +132,9 @@ export function concludePoll(
     next: rest.next,
     metrics: {
       ...metricsOf(decision, situation, state, rest, now),
-      ...(!rest.again && isWithheld(recorded.withheld ?? undefined, state) && { TasksWithheld: 1 }),
+      ...(!rest.again &&
+        !isPaused(situation) &&
+        isWithheld(recorded.withheld ?? undefined, state) && { TasksWithheld: 1 }),
     },
   };
 }
@@ -165,6 +167,9 @@ function withLevels(
 
 const isWithheld = (withheld: Withheld | undefined, { activities }: PollState) =>
   withheld !== undefined && withheld.unused >= (activities.breakerFailures ?? DEFAULT_FAILURES);
+
+/** Whether a person has paused the fleet, or lets it drain. */
+const isPaused = ({ paused = 'false' }: Pick<Situation, 'paused'>) => paused !== 'false';
 
 /** The default of `breaker.failures`. */
 const DEFAULT_FAILURES = 3;
@@ -294,20 +299,20 @@ function metricsOf(
   const cameForTasks = seen.idle ? 0 : activities.cameInService;
   const claimedTasks = poll.number === 1 && last ? cameForTasks : claimed;
   const moving = seen.claimed > 0 || cameForTasks > 0;
-  const { members, minReplicas, paused = 'false', unprotected } = situation;
-  const isPaused = paused !== 'false';
+  const { members, minReplicas, unprotected } = situation;
+  const byHand = isPaused(situation);
   const wantsMore = unclaimed > 0 || minReplicas > Math.max(members.inService - running, 0);
   return {
     PollDuration: pollDuration(poll, now),
     ...(!idle && { UnclaimedTasks: unclaimed, RunningTasks: running }),
     ...(claimedTasks > 0 && { ClaimedTasks: claimedTasks }),
-    ...(atMaximum && !tooSmall && !isPaused && { AtMaximum: 1 }),
-    ...(tooSmall && !isPaused && { MaximumSizeTooSmall: 1 }),
-    ...(overConcurrency > 0 && !isPaused && { TasksOverConcurrency: overConcurrency }),
-    ...(last && seen.waiting && !moving && !atMaximum && !isPaused && { Starving: 1 }),
-    ...(last && seen.waiting && isPaused && { PausedWithTasks: 1 }),
+    ...(atMaximum && !tooSmall && !byHand && { AtMaximum: 1 }),
+    ...(tooSmall && !byHand && { MaximumSizeTooSmall: 1 }),
+    ...(overConcurrency > 0 && !byHand && { TasksOverConcurrency: overConcurrency }),
+    ...(last && seen.waiting && !moving && !atMaximum && !byHand && { Starving: 1 }),
+    ...(last && seen.waiting && byHand && { PausedWithTasks: 1 }),
     ...(last && unprotected && { ProtectionOff: 1 }),
-    ...(last && activities.breaker.open && wantsMore && !isPaused && { BreakerOpen: 1 }),
+    ...(last && activities.breaker.open && wantsMore && !byHand && { BreakerOpen: 1 }),
     // Where Update Group is still to come, it says so itself.
     ...(!idle && last && !decision.change && { ExecutionsSucceeded: 1 }),
   };

@@ -196,6 +196,13 @@ describe('the metrics', () => {
     expect(metrics(NOTHING_CLAIMED, waiting({ paused: 'true' }), 50.3).Starving).toBeUndefined();
   });
 
+  it('say nothing of tasks that are not handed out to a fleet that somebody paused', () => {
+    const withheld = { since: 1, unused: 3, canaries: 0, lastAt: 1, unclaimed: 3, running: 0 };
+    const of = (paused: 'false' | 'true') => metrics(NOTHING_CLAIMED, waiting({ withheld, paused }), 50.3);
+    expect(of('false')).toMatchObject({ TasksWithheld: 1 });
+    expect(of('true').TasksWithheld).toBeUndefined();
+  });
+
   it('say once an execution that members lack their protection, also of an idle fleet', () => {
     const group = { ...OBSERVATION.group, desired: 0, members: { ...MEMBERS, inService: 0 } };
     const unprotected = { ...idle, group: { ...group, unprotected: true } as const };
