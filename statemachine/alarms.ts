@@ -157,10 +157,11 @@ export const alarmsOfFleet = ({
     SpotUnavailable: {
       heading: 'Spot Unavailable',
       wrong:
-        'EC2 has had no Spot capacity for the fleet for 2 hours, so On-Demand instances run instead. Jobs run, and cost more.',
+        'for most of 2 hours EC2 has had no Spot capacity for the fleet, so On-Demand instances run instead. Jobs run, and cost more.',
       metric: 'SpotFallback',
       statistic: 'Maximum',
-      minutes: [110, 120],
+      // The fallback lasts 15 minutes. A fleet whose next job comes minutes later has as many minutes without it.
+      minutes: [80, 120],
       bad: 'any',
       route: 'direct',
     },

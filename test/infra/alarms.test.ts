@@ -83,7 +83,7 @@ const OF_FLEET = [
     heading: 'Spot Unavailable',
     metric: 'SpotFallback',
     statistic: 'Maximum',
-    minutes: [110, 120],
+    minutes: [80, 120],
     bad: 'any',
   },
   {

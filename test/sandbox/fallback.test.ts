@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { FALLBACK_TAG } from '../../functions/lib/tags.ts';
+import { alarmsOver } from '../../sandbox/alarms.ts';
 import { SANDBOX_START } from '../../sandbox/trace.ts';
+import { fleetsWith } from '../support/fleets.ts';
 import { jobs, LINUX, oneFleet, openSandbox, visits } from '../support/sandbox.ts';
 
 const MINUTE = 60;
@@ -120,5 +122,30 @@ describe('a fleet of Spot capacity, of which EC2 has none', () => {
     await sandbox.runUntil(6 * MINUTE);
     expect(calls.has('UpdateAutoScalingGroup')).toBe(false);
     expect(sandbox.workflow.metrics.some(({ name }) => name === 'BreakerOpen')).toBe(true);
+  });
+});
+
+describe('an alarm over the fallback', () => {
+  it.each([47, 400])('rings after hours of On-Demand alone, with a job every %i s', async (every) => {
+    const [config] = fleetsWith({ linux: { spot: '{}' } });
+    if (config === undefined) throw new Error('There is no fleet');
+    const minutes = 130;
+    const queue = Array.from({ length: Math.ceil((minutes * MINUTE) / every) }, (_, number) => ({
+      queuedAt: number * every,
+      durationSeconds: 120,
+    }));
+    const ringingsWith = async (untilMinute: number) => {
+      const sandbox = await openSandbox();
+      const launchFault = (now: number) => (now < untilMinute * MINUTE ? ('no-spot' as const) : undefined);
+      const world = sandbox.addFleet({ ...LINUX, onDemandPercentage: 0, launchFault }, queue);
+      await sandbox.runUntil(minutes * MINUTE);
+      const { metrics } = sandbox.workflow;
+      const run = { metrics, executions: world.executions, startedAt: SANDBOX_START.getTime(), minutes };
+      return alarmsOver([config], run)
+        .filter(({ ringings }) => ringings.length > 0)
+        .map(({ heading }) => heading);
+    };
+    expect(await ringingsWith(minutes)).toEqual(['Spot Unavailable']);
+    expect(await ringingsWith(30)).toEqual([]);
   });
 });
