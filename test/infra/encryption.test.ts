@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fleetsOf } from '../support/fleets.ts';
+import { complaintsAbout, fleetsOf } from '../support/fleets.ts';
 import { allows, type PolicyStatement, type Request } from '../support/policies.ts';
 import { SynthesisedTemplate, statementsOf } from './template.ts';
 
@@ -41,6 +41,17 @@ describe('encryptionKey', () => {
     for (const { id, properties } of found) expect([id, keyOf(properties)]).toEqual([id, KEY]);
     for (const { id, properties } of plain.all(type))
       expect([id, keyOf(properties)]).toEqual([id, undefined]);
+  });
+
+  it.each([
+    'alias/acme',
+    'arn:aws:kms:eu-west-1:111122223333:alias/acme',
+    'arn:aws:kms:eu-west-1:111122223333:key/acme',
+    '1234abcd-12ab-34cd-56ef-1234567890ab',
+  ])('must be the ARN of a key, not %s', (key) => {
+    expect(complaintsAbout(`encryptionKey: ${key}\n${FLEETS}`)).toContain(
+      `encryptionKey: must be the ARN of a KMS key, such as ${KEY}, got "${key}"`,
+    );
   });
 
   it('takes the place of the key of SQS', () => {

@@ -46,6 +46,13 @@ const SHAPES: { with: string; fleets: () => FleetConfig[] }[] = [
     ],
   },
   {
+    with: 'a key of your own',
+    fleets: () =>
+      fleetsOf(
+        `encryptionKey: arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\n${minimalWith('logs: true')}`,
+      ),
+  },
+  {
     with: 'each network, permission, script and schedule',
     fleets: () => [
       ...fleetsWith(
