@@ -240,5 +240,11 @@ export class AutoScalingGroup {
   /** Adds runners of the class that are outside the group, take one task after the other, and never leave. */
   addForeignRunners(count: number): void {
     this.#group.runners.addForeign(count);
+    this.offerAll();
+  }
+
+  /** Takes the runners outside the group away. Those that run a task end it first. */
+  dismissForeignRunners(): void {
+    this.#group.runners.dismissForeign();
   }
 }

@@ -51,6 +51,7 @@ export const alarmsOfFleet = ({
   schedules,
   breaker,
   affordable = Number.POSITIVE_INFINITY,
+  otherRunners,
 }: FleetConfig): Record<string, FleetAlarmSettings> => {
   const starvingMinutes = Math.ceil(starvingAfter / 60);
   const maxima = new Set([maxReplicas, ...schedules.map((schedule) => schedule.maxReplicas ?? maxReplicas)]);
@@ -140,6 +141,17 @@ export const alarmsOfFleet = ({
       metric: 'TasksWithheld',
       statistic: 'Maximum',
       minutes: [1, 3],
+      bad: 'any',
+      route: 'NeedsYou',
+    },
+    TasksElsewhere: {
+      heading: 'Tasks Run Elsewhere',
+      wrong: `for 10 minutes, more tasks of the resource class have run than the group has members${otherRunners === 0 ? '' : ` and otherRunners (${otherRunners}) allows`}. Somebody else may have the token of the class and run your jobs.`,
+      metric: 'TasksElsewhere',
+      statistic: 'Maximum',
+      // Longer than any count, member or lost instance lags. Each execution publishes one value, which may fall into the
+      // next minute.
+      minutes: [9, 10],
       bad: 'any',
       route: 'NeedsYou',
     },

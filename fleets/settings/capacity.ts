@@ -143,6 +143,11 @@ export const CAPACITY_SETTINGS = {
     .describe(
       'Times at which other values of `minReplicas`, `maxReplicas`, `headroom` and `maxSurge` apply. Each schedule starts when its cron `start` fires and ends when its cron `end` fires, in `timezone` (default: UTC). If several are in force, only the first counts. [Schedules](how-it-decides.md#schedules).',
     ),
+  otherRunners: wholeNumber('the number of runners of the class outside the group', 0, 10_000)
+    .default(0)
+    .describe(
+      'Number of runners of the resource class that you run outside the group. If more tasks run than the members of the group and these can run, an alarm rings: [Tasks Run Elsewhere](operations.md#tasks-run-elsewhere). It changes no capacity.',
+    ),
   reuse: z
     .enum(['single-task', 'continuous'], { error: 'must be single-task or continuous' })
     .default('single-task')

@@ -42,6 +42,8 @@ export interface Situation {
   maxReplicas: number;
   /** How many instances `maxHourlyCost` allows; without it, any number. */
   affordable?: number | undefined;
+  /** How many runners of the class are outside the group, as the fleet's owner knows; without it, none. */
+  otherRunners?: number | undefined;
   /** The maximum size of the group, which is at least `maxReplicas`, or `affordable` if that is less, unless somebody lowered it. Without it, no limit. */
   maxSize?: number | undefined;
   /**

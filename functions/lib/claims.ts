@@ -19,11 +19,15 @@ export interface Seen {
   idle: boolean;
   /** At how many polls that was so. Not there if at any poll members were in service and all had a task. */
   idlePolls?: number | undefined;
+  /** How many tasks at least ran on no member of the group at every poll; not there if at any poll there was none. */
+  elsewhere?: number | undefined;
 }
 
 /**
  * Adds a poll's counts to what was seen before; `undefined` before the first poll.
  *
+ * @param members How many tasks can run on members of the group in any state, or on other runners that are known;
+ *   without it, any number.
  * @returns What is seen now, and how many tasks were claimed since the poll before.
  */
 export function see(
@@ -33,14 +37,24 @@ export function see(
     running,
     inService,
     concurrency = Number.POSITIVE_INFINITY,
-  }: Pick<Seen, 'unclaimed' | 'running'> & { inService: number; concurrency?: number | undefined },
+    members = Number.POSITIVE_INFINITY,
+  }: Pick<Seen, 'unclaimed' | 'running'> & {
+    inService: number;
+    concurrency?: number | undefined;
+    members?: number;
+  },
 ): { seen: Seen; claimedNow: number } {
   const waiting = unclaimed > 0 && running < concurrency;
   const idle = inService > running;
   const busy = inService > 0 && !idle;
   const idleBefore = before === undefined ? 0 : before.idlePolls;
   const idlePolls = busy || idleBefore === undefined ? undefined : idleBefore + Number(idle);
-  const counted = idlePolls === undefined ? {} : { idlePolls };
+  const elsewhereBefore = before === undefined ? Number.POSITIVE_INFINITY : (before.elsewhere ?? 0);
+  const elsewhere = Math.min(Math.max(running - members, 0), elsewhereBefore);
+  const counted = {
+    ...(idlePolls !== undefined && { idlePolls }),
+    ...(elsewhere > 0 && { elsewhere }),
+  };
   if (before === undefined)
     return { seen: { unclaimed, running, claimed: 0, waiting, idle, ...counted }, claimedNow: 0 };
   const claimedNow = Math.max(running - before.running, before.unclaimed - unclaimed, 0);

@@ -68,6 +68,7 @@ export const Poll = z.object({
       waiting: z.boolean(),
       idle: z.boolean(),
       idlePolls: z.optional(Count),
+      elsewhere: z.optional(Count),
     }),
   ),
 });
@@ -202,6 +203,8 @@ export const CapacitySettings = z.object({
   ...SCALING_SETTINGS,
   /** How many instances `maxHourlyCost` allows, computed at the deployment. */
   affordable: z.optional(z.int().check(z.minimum(1))),
+  /** How many runners of the class are outside the group, as the fleet's owner knows. */
+  otherRunners: z.optional(Count),
   schedules: z.optional(z.array(ScalingSchedule)),
 });
 export type CapacitySettings = z.infer<typeof CapacitySettings>;

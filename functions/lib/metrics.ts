@@ -18,6 +18,7 @@ export const UNITS = {
   MaximumSizeTooSmall: MetricUnit.Count,
   TasksWithheld: MetricUnit.Count,
   TasksOverConcurrency: MetricUnit.Count,
+  TasksElsewhere: MetricUnit.Count,
   BreakerOpen: MetricUnit.Count,
   PausedWithTasks: MetricUnit.Count,
   CountsDoubtful: MetricUnit.Count,

@@ -178,8 +178,20 @@ const DEFAULT_FAILURES = 3;
 const seeCounts = (
   { seen }: PollState['poll'],
   { unclaimed, running, concurrency }: Pick<Situation, 'unclaimed' | 'running' | 'concurrency'>,
-  { members, withheld }: Pick<Situation, 'members'> & { withheld?: Withheld | undefined },
-) => see(seen ?? seenBefore(withheld), { unclaimed, running, inService: members.inService, concurrency });
+  {
+    members: { pending, inService, leaving, standby },
+    otherRunners = 0,
+    withheld,
+  }: Pick<Situation, 'members' | 'otherRunners'> & { withheld?: Withheld | undefined },
+) =>
+  see(seen ?? seenBefore(withheld), {
+    unclaimed,
+    running,
+    inService,
+    concurrency,
+    // Members that come or go count, because a task may be on them already, or still.
+    members: pending + inService + leaving + standby + otherRunners,
+  });
 
 /** The rest of an execution after a poll that got its counts. */
 interface Rest extends Pick<Pace, 'updateTimeoutSeconds' | 'again'> {
@@ -201,7 +213,7 @@ interface Rest extends Pick<Pace, 'updateTimeoutSeconds' | 'again'> {
 export function planRest(
   situation: Pick<
     Situation,
-    'unclaimed' | 'running' | 'desired' | 'members' | 'minReplicas' | 'concurrency'
+    'unclaimed' | 'running' | 'desired' | 'members' | 'minReplicas' | 'concurrency' | 'otherRunners'
   > & {
     withheld?: Withheld | undefined;
   },
@@ -313,6 +325,7 @@ function metricsOf(
     ...(last && seen.waiting && byHand && { PausedWithTasks: 1 }),
     ...(last && unprotected && { ProtectionOff: 1 }),
     ...(last && activities.breaker.open && wantsMore && !byHand && { BreakerOpen: 1 }),
+    ...(last && seen.elsewhere !== undefined && { TasksElsewhere: seen.elsewhere }),
     // Where Update Group is still to come, it says so itself.
     ...(!idle && last && !decision.change && { ExecutionsSucceeded: 1 }),
   };

@@ -34,6 +34,8 @@ export const seenBefore = (withheld: Withheld | undefined): Seen | undefined =>
     waiting: true,
     idle: true,
     idlePolls: 0,
+    // Nothing is on record of it, so the polls of this execution decide.
+    elsewhere: Number.POSITIVE_INFINITY,
   };
 
 /**

@@ -97,6 +97,20 @@ export const OF_THE_WORLD: Fault[] = [
     idlers: true,
   },
   {
+    name: '60 tasks of the class run on runners of somebody else',
+    begin: ({ world: { queue } }) => {
+      queue.phantoms = 60;
+    },
+    rings: 'Tasks Run Elsewhere',
+    idlers: true,
+  },
+  {
+    // Instances that launch for these tasks find none, and are more than the tasks that run elsewhere.
+    name: 'runners of somebody else take each short task within seconds',
+    begin: ({ world }) => world.group.addForeignRunners(60),
+    idlers: true,
+  },
+  {
     name: 'a person suspends the Launch process of the group',
     begin: ({ world }) => {
       world.group.suspendedProcesses.add('Launch');

@@ -35,6 +35,8 @@ export class Runners {
   /** Idle runners whose next request is not due. */
   readonly #waiting = new Waiting();
   #foreign = 0;
+  /** Runners outside the group up to this number have been dismissed. */
+  #dismissed = 0;
 
   /** @param exited Called when a runner of the group has exited. Its instance must then leave. */
   constructor(
@@ -70,6 +72,21 @@ export class Runners {
       instance.idle = true;
       this.#waiting.add(instance);
     }
+  }
+
+  /** Takes the runners outside the group away. Those that run a job end it first. */
+  dismissForeign(): void {
+    this.#dismissed = this.#foreign;
+    let next = this.#waiting.first;
+    while (next !== undefined) {
+      const instance: Instance = next;
+      next = instance.after;
+      if (this.#isDismissed(instance)) this.#waiting.delete(instance);
+    }
+  }
+
+  #isDismissed(instance: Instance): boolean {
+    return instance.foreign && -instance.number <= this.#dismissed;
   }
 
   /**
@@ -132,7 +149,7 @@ export class Runners {
     this.#waiting.delete(instance);
     this.#agenda.plan(now + this.#settings.durations.idleClaim, () => {
       instance.claiming = false;
-      if (!instance.idle) return;
+      if (!instance.idle || this.#isDismissed(instance)) return;
       if (!this.#claim(instance)) this.#waiting.add(instance);
     });
   }
@@ -171,6 +188,7 @@ export class Runners {
       this.#exit(instance, 'done');
       return;
     }
+    if (this.#isDismissed(instance)) return;
     this.#idle(instance);
     if (this.#jobs.unclaimed > 0) this.#ask(instance, now);
     else this.#waiting.add(instance);

@@ -17,6 +17,7 @@ describe('a fleet with the required settings only', () => {
         maxReplicas: 20,
         headroom: 0,
         schedules: [],
+        otherRunners: 0,
         pollInterval: 5,
         quietPollInterval: 60,
         idleTimeout: 300,

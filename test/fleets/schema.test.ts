@@ -50,6 +50,7 @@ describe('an editor with the schema', () => {
       minReplicas: 0,
       headroom: 0,
       schedules: [],
+      otherRunners: 0,
       pollInterval: '5s',
       quietPollInterval: '60s',
       idleTimeout: '5m',

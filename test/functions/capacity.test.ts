@@ -390,6 +390,16 @@ describe('decideCapacity', () => {
       ],
     },
     {
+      case: 'launches for unclaimed tasks are not taken for runners of those outside the group',
+      when: { unclaimed: 3, running: 4, desired: 3, members: { ...NOBODY, pending: 3 } },
+      desired: 3,
+      because: [
+        '3 unclaimed + 4 running = 7 wanted',
+        'held at 3: 4 running tasks are on runners outside the group',
+        'desired capacity is 3 already',
+      ],
+    },
+    {
       case: 'a member in standby that runs a task needs no other instance',
       when: { running: 1, members: { ...NOBODY, standby: 1 } },
       desired: 0,

@@ -71,6 +71,14 @@ const OF_FLEET = [
     bad: 'any',
   },
   {
+    kind: 'TasksElsewhere',
+    heading: 'Tasks Run Elsewhere',
+    metric: 'TasksElsewhere',
+    statistic: 'Maximum',
+    minutes: [9, 10],
+    bad: 'any',
+  },
+  {
     kind: 'ZoneUnusable',
     heading: 'Zone Unusable',
     metric: 'PlacementRefusals',

@@ -70,7 +70,8 @@ export function checkFaults(faults: Fault[]): void {
         expect(overAfter).toBeLessThanOrEqual(late ? 4 * SOON : SOON);
         if (!unsteady) expect(ringings).toHaveLength(1);
       }
-      expect(outcome.servedAfter).toBeGreaterThan(0);
+      // An idle runner takes the last job before the fault is over, at most 47 s before.
+      expect(outcome.servedAfter).toBeGreaterThan(idlers ? -1 : 0);
       // A large backlog takes time at the maximum.
       const served = backlog === 'above' ? 3 * SOON : 3;
       expect(outcome.servedAfter).toBeLessThanOrEqual(late ? 4 * SOON : served);
