@@ -8,6 +8,7 @@ export const COMMANDS = {
   simulate: async () => (await import('./simulate.ts')).simulateCommand,
   benchmark: async () => (await import('./benchmark.ts')).benchmark,
   trace: async () => (await import('./trace.ts')).trace,
+  zones: async () => (await import('./zones.ts')).zones,
   schedules: async () => (await import('./schedules.ts')).schedules,
   secrets: async () => (await import('./secrets.ts')).secrets,
   execute: async () => (await import('./execute.ts')).execute,

@@ -45,6 +45,7 @@ small:
   resourceClass: acme/small
   instanceTypes: [t4g.medium]
   maxReplicas: 10
+  zones: [eu-west-1a, eu-west-1b]
 
 large:
   resourceClass: acme/large

@@ -5,7 +5,7 @@ import type { FleetConfig } from '../fleets/load.ts';
 import { isIpv6, SSH_RERUN_PORT } from '../fleets/settings/network.ts';
 
 export interface RunnerNetworkProps {
-  fleet: Pick<FleetConfig, 'name' | 'network' | 'sshCidr' | 'sshRerun'>;
+  fleet: Pick<FleetConfig, 'name' | 'network' | 'zones' | 'sshCidr' | 'sshRerun'>;
 }
 
 /** Where a fleet's instances run: zones or subnets, and security groups. */
@@ -20,15 +20,15 @@ export class RunnerNetwork extends Construct {
 
   constructor(scope: Construct, id: string, { fleet }: RunnerNetworkProps) {
     super(scope, id);
-    const { network } = fleet;
+    const { network, zones } = fleet;
     this.perhapsIpv6Only = typeof network === 'object';
     // What it makes is beside it in the tree, not inside it: logical ids must stay the same in deployed stacks.
     if (network === 'default-vpc') {
       // A group with zones and no subnets runs in the default VPC: no look-up, so no credentials at synthesis.
-      this.zones = { availabilityZones: Fn.getAzs() };
+      this.zones = { availabilityZones: zones ?? Fn.getAzs() };
       this.securityGroupIds = [securityGroup(scope, fleet, undefined)];
     } else if (network === 'new-vpc') {
-      const vpc = newVpc(scope);
+      const vpc = newVpc(scope, zones);
       this.zones = { vpcZoneIdentifier: vpc.publicSubnets.map((subnet) => subnet.subnetId) };
       this.securityGroupIds = [securityGroup(scope, fleet, vpc.vpcId)];
     } else {
@@ -39,10 +39,10 @@ export class RunnerNetwork extends Construct {
   }
 }
 
-function newVpc(scope: Construct): Vpc {
+function newVpc(scope: Construct, zones: string[] | undefined): Vpc {
   const vpc = new Vpc(scope, 'Vpc', {
     ipAddresses: IpAddresses.cidr('10.0.0.0/16'),
-    maxAzs: 3,
+    ...(zones === undefined ? { maxAzs: 3 } : { availabilityZones: zones }),
     natGateways: 0,
     subnetConfiguration: [{ name: 'runners', subnetType: SubnetType.PUBLIC, mapPublicIpOnLaunch: true }],
     restrictDefaultSecurityGroup: false,

@@ -114,6 +114,16 @@ export const NETWORK_SETTINGS = {
   network: Network.default('default-vpc').describe(
     "Where instances run: `default-vpc` (the account's default VPC), `new-vpc` (a new VPC for the fleet, with public subnets and without NAT gateway), or a VPC of yours: its `vpcId` and `subnetIds`, and optionally `securityGroupIds` instead of a new security group. [IPv6](instance-life.md#ipv6).",
   ),
+  zones: z
+    .array(text('the name of an Availability Zone, such as eu-west-1a', /^[a-z]{2,3}(-[a-z]+)+-\d+[a-z]$/), {
+      error: 'must be a list of Availability Zones',
+    })
+    .min(1, { error: 'must name at least one Availability Zone, or be left out' })
+    .refine((zones) => new Set(zones).size === zones.length, { error: 'must have each zone once' })
+    .optional()
+    .describe(
+      'Availability Zones of the default VPC or of a new VPC that the fleet uses. All others are left out. `npm run zones` says which of them offer the instance types. In a VPC of yours, `subnetIds` does this. Default: all zones of the Region, or three of them in a new VPC.',
+    ),
   keyPairName: text('the name of an EC2 key pair', /^[\x20-\x7e]{1,255}$/)
     .optional()
     .describe('Name of an EC2 key pair for SSH. Default: no key is installed.'),

@@ -184,6 +184,11 @@ const NO_IPV6 = 'must be an IPv4 range, because the VPC of network: new-vpc has 
 const isIpv6Range = (range: unknown) => typeof range === 'string' && isIpv6(range);
 
 const NETWORK_RULES = [
+  z.refine<Settings>(({ network, zones }) => typeof network === 'string' || zones === undefined, {
+    path: ['zones'],
+    error: 'must be left out in a VPC of yours: leave out the subnets of the other zones',
+    when: ({ value, issues }) => isMap(value) && !faulty(issues, 'zones', 'network'),
+  }),
   z.refine<Settings>(({ network, sshCidr }) => network !== 'new-vpc' || !isIpv6Range(sshCidr), {
     path: ['sshCidr'],
     error: NO_IPV6,
