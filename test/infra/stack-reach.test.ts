@@ -1,0 +1,134 @@
+import { Template } from 'aws-cdk-lib/assertions';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { AutoscalerStack } from '../../infra/stack.ts';
+import { fleetsWith } from '../support/fleets.ts';
+import { allows, PolicyStatement, type Request } from '../support/policies.ts';
+import { emptyApp } from './template.ts';
+
+/** Two stacks of one account and Region, each with a Spot fleet and secrets that exist already. */
+const TEAMS = ['team-a', 'team-b'] as const;
+type Team = (typeof TEAMS)[number];
+
+const Policies = z.record(
+  z.string(),
+  z.object({
+    Properties: z.object({ PolicyDocument: z.object({ Statement: z.array(PolicyStatement) }) }),
+  }),
+);
+
+function templateOf(team: Team): Template {
+  const fleets = fleetsWith({
+    linux: {
+      spot: '{}',
+      scalerSecretName: `${team}/own/scaler`,
+      runnerSecretName: `${team}/own/runner`,
+      network: '{vpcId: vpc-00000001, subnetIds: [subnet-00000001]}',
+    },
+  });
+  return Template.fromStack(new AutoscalerStack(emptyApp(), team, { fleets }));
+}
+
+const TEMPLATES = { 'team-a': templateOf('team-a'), 'team-b': templateOf('team-b') };
+const launchTemplateId = (team: Team) =>
+  Object.keys(TEMPLATES[team].findResources('AWS::EC2::LaunchTemplate'))[0] ?? '';
+const LAUNCH_TEMPLATES = { 'team-a': launchTemplateId('team-a'), 'team-b': launchTemplateId('team-b') };
+
+/** The statements of all roles of a stack. A reference within the stack becomes a text that only this stack has. */
+function statementsOf(team: Team): PolicyStatement[] {
+  const policies = TEMPLATES[team].findResources('AWS::IAM::Policy');
+  return Object.values(Policies.parse(resolved(policies, team))).flatMap(
+    ({ Properties }) => Properties.PolicyDocument.Statement,
+  );
+}
+
+/** A template with its references written out. */
+function resolved(value: unknown, team: Team): unknown {
+  if (Array.isArray(value)) return value.map((item) => resolved(item, team));
+  if (typeof value !== 'object' || value === null) return value;
+  const [[key, content] = ['', undefined]] = Object.entries(value);
+  if (key === 'Ref') return pseudo(String(content), team);
+  if (key === 'Fn::GetAtt') return `${team}:${[content].flat().join('.')}`;
+  if (key === 'Fn::Join') {
+    const [separator, parts] = z.tuple([z.string(), z.array(z.unknown())]).parse(content);
+    return parts.map((part) => resolved(part, team)).join(separator);
+  }
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, resolved(item, team)]));
+}
+
+function pseudo(name: string, team: Team): string {
+  const parameters: Record<string, string> = {
+    'AWS::AccountId': '111122223333',
+    'AWS::Partition': 'aws',
+    'AWS::Region': 'eu-west-1',
+    'AWS::StackName': team,
+  };
+  return parameters[name] ?? `${team}:${name}`;
+}
+
+const STATEMENTS = { 'team-a': statementsOf('team-a'), 'team-b': statementsOf('team-b') };
+
+const arn = (service: string, resource: string) => `arn:aws:${service}:eu-west-1:111122223333:${resource}`;
+
+/** The launch template of the stack's fleet, from its id in the template. */
+const launchTemplateOf = (team: Team) => arn('ec2', `launch-template/${team}:${LAUNCH_TEMPLATES[team]}`);
+
+/** What the roles of a stack do with what is the stack's. */
+const requestsOn = (team: Team): Record<string, Request> => {
+  const group = arn('autoscaling', `autoScalingGroup:0f0f0f0f:autoScalingGroupName/${team}-linux`);
+  return {
+    'read a scaler secret': {
+      action: 'secretsmanager:GetSecretValue',
+      resource: arn('secretsmanager', `secret:${team}/own/scaler-AbCdEf`),
+    },
+    'read a runner secret': {
+      action: 'secretsmanager:GetSecretValue',
+      resource: arn('secretsmanager', `secret:${team}/own/runner-AbCdEf`),
+    },
+    'read settings': { action: 'ssm:GetParameter', resource: arn('ssm', `parameter/${team}/fleets/linux`) },
+    'set a capacity': { action: 'autoscaling:SetDesiredCapacity', resource: group },
+    'change a group': { action: 'autoscaling:UpdateAutoScalingGroup', resource: group },
+    'suspend launches': { action: 'autoscaling:SuspendProcesses', resource: group },
+    'end an instance': { action: 'autoscaling:TerminateInstanceInAutoScalingGroup', resource: group },
+    'launch an instance': {
+      action: 'ec2:RunInstances',
+      resource: arn('ec2', 'instance/*'),
+      context: { 'ec2:LaunchTemplate': launchTemplateOf(team), 'ec2:IsLaunchTemplateResource': 'false' },
+    },
+  };
+};
+
+const mayAny = (team: Team, request: Request) => allows(STATEMENTS[team], request);
+
+describe("a stack's roles", () => {
+  const OTHER: Record<Team, Team> = { 'team-a': 'team-b', 'team-b': 'team-a' };
+  const cases = TEAMS.flatMap((team) =>
+    Object.keys(requestsOn(team)).map((what) => ({ team, other: OTHER[team], what })),
+  );
+
+  it.each(cases)("of $team may $what of theirs, and not of $other's", ({ team, other, what }) => {
+    const own = requestsOn(team)[what];
+    const others = requestsOn(other)[what];
+    if (own === undefined || others === undefined) throw new Error(`No request ${what}`);
+    expect(mayAny(team, own)).toBe(true);
+    expect(mayAny(team, others)).toBe(false);
+  });
+
+  it.each(TEAMS)('of %s name nothing of the other stack', (team) => {
+    expect(JSON.stringify(STATEMENTS[team])).not.toContain(OTHER[team]);
+  });
+
+  it.each(TEAMS)(
+    'of %s reach everything in the account only where it says nothing or is bound by a condition',
+    (team) => {
+      const everything = STATEMENTS[team].filter(
+        ({ Resource, Condition }) => Resource.includes('*') && Object.keys(Condition).length === 0,
+      );
+      const changing = everything
+        .flatMap(({ Action }) => Action)
+        .filter((action) => !/:(Describe|List|Get)/.test(action));
+      // The delivery of the execution log, which the CDK allows the state machine.
+      expect(changing.filter((action) => !action.startsWith('logs:'))).toEqual([]);
+    },
+  );
+});
