@@ -1,4 +1,4 @@
-import { Aws, CustomResource, Duration } from 'aws-cdk-lib';
+import { Aws, CustomResource, Duration, Stack } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { logicalId } from '../fleets/names.ts';
 import { NodeFunction } from './node-function.ts';
@@ -23,11 +23,11 @@ export class GroupSettings extends Construct {
       environment: { STACK_ID: Aws.STACK_ID, STACK_NAME: Aws.STACK_NAME },
     });
     allowDescribe(settings.executionRole, 'AutoScalingGroups');
-    RunnerGroup.allow(
-      settings.executionRole,
-      fleets.map(({ group }) => group),
-      { actions: ['SuspendProcesses', 'UpdateAutoScalingGroup', 'SetInstanceProtection'] },
-    );
+    RunnerGroup.allowAllOf(Stack.of(this), settings.executionRole, [
+      'SuspendProcesses',
+      'UpdateAutoScalingGroup',
+      'SetInstanceProtection',
+    ]);
     for (const fleet of fleets) {
       const resource = new CustomResource(this, `${logicalId(fleet.config.name)}Settings`, {
         resourceType: 'Custom::GroupSettings',

@@ -6,6 +6,7 @@ import type { Construct } from 'constructs';
 import { onDemandPercentage } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
+import { STACK_TAG } from '../functions/lib/tags.ts';
 import { overridesOf } from './instance-overrides.ts';
 import { allow } from './permissions.ts';
 import type { RunnerNetwork } from './runner-network.ts';
@@ -45,14 +46,12 @@ export class RunnerGroup extends CfnAutoScalingGroup {
       ],
       ...(mixed ? { mixedInstancesPolicy: mixedInstances(fleet, template) } : { launchTemplate: template }),
       ...network.zones,
-      tags: [{ key: 'Name', value: groupName, propagateAtLaunch: true }],
+      tags: [
+        { key: 'Name', value: groupName, propagateAtLaunch: true },
+        { key: STACK_TAG, value: Stack.of(scope).stackName, propagateAtLaunch: false },
+      ],
     });
-    this.groupArn = Stack.of(this).formatArn({
-      service: 'autoscaling',
-      resource: 'autoScalingGroup',
-      resourceName: `*:autoScalingGroupName/${groupName}`,
-      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-    });
+    this.groupArn = groupArn(this, groupName);
     Validations.of(this).acknowledge({
       id: 'AwsSolutions-AS3',
       reason:
@@ -65,6 +64,19 @@ export class RunnerGroup extends CfnAutoScalingGroup {
           'The rule does not find the launch template of a mixed instances policy. Its root volume is encrypted.',
       });
     }
+  }
+
+  /**
+   * Allows a role some actions on each group of a stack, also on that of a fleet that a deployment removes:
+   * CloudFormation changes policies before it deletes what belongs to the fleet.
+   */
+  static allowAllOf(stack: Stack, role: Role, actions: string[]): void {
+    allow(role, {
+      actions: actions.map((action) => `autoscaling:${action}`),
+      resources: [groupArn(stack, `${stack.stackName}-*`)],
+      conditions: { StringEquals: { [`aws:ResourceTag/${STACK_TAG}`]: stack.stackName } },
+      wildcard: 'The groups of a stack begin with its name, and have a tag with its name.',
+    });
   }
 
   /** Allows a role some actions on these groups, in one statement, because a role's policies have 10,240 characters. */
@@ -94,6 +106,15 @@ export class RunnerGroup extends CfnAutoScalingGroup {
     });
   }
 }
+
+/** The ARN of the group, or groups, of this name. */
+const groupArn = (scope: Construct, name: string) =>
+  Stack.of(scope).formatArn({
+    service: 'autoscaling',
+    resource: 'autoScalingGroup',
+    resourceName: `*:autoScalingGroupName/${name}`,
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
 
 /** Several instance types, types by their attributes, or Spot capacity. */
 function mixedInstances(

@@ -18,3 +18,6 @@ export const TASKS_TAG = 'circleci-runners:tasks';
 
 /** The tag of an instance that is to leave as soon as no job runs on it; userdata/watch.sh looks for it. */
 export const RECYCLE_TAG = 'circleci-runners:recycle';
+
+/** The stack that a group belongs to. The deployment writes it. */
+export const STACK_TAG = 'circleci-runners:stack';

@@ -77,10 +77,11 @@ describe('permissions', () => {
     ]);
   });
 
-  it('have no wildcard in an action, and in a resource only for the id of a group, the end of a secret, the streams of a log, new instances and the settings of a fleet', () => {
+  it('have no wildcard in an action, and in a resource only for the id of a group, the end of a secret, the streams of a log, new instances, the settings of a fleet and the tagged groups of the stack', () => {
     const statements = template.statements();
     expect(statements.flatMap(({ actions }) => actions).filter((action) => /[*?]/.test(action))).toEqual([]);
     const wide = statements
+      .filter(({ condition }) => JSON.stringify(condition) !== ONLY_GROUPS_OF_THE_STACK)
       .flatMap(({ resources }) => resources)
       .filter((resource) => resource !== '*')
       .map((resource) =>
@@ -129,6 +130,9 @@ describe('the workflow', () => {
 
 const ONLY_ITS_TAGS =
   '{"ForAllValues:StringEquals":{"aws:TagKeys":["circleci-runners:launch-suspended-by","circleci-runners:on-demand-for","circleci-runners:tasks-withheld","circleci-runners:tasks"]}}';
+
+const ONLY_GROUPS_OF_THE_STACK =
+  '{"StringEquals":{"aws:ResourceTag/circleci-runners:stack":"circleci-runners"}}';
 
 const FROM_TEMPLATE =
   '"ArnEquals":{"ec2:LaunchTemplate":"arn:aws:ec2:eu-west-1:111122223333:launch-template/LaunchTemplate(circleci-runners-linux-large)"}';
@@ -199,10 +203,8 @@ describe('each step', () => {
     expect(template.permissions(roleOf('group-settings'))).toEqual(
       [
         'autoscaling:DescribeAutoScalingGroups on *',
-        ...EACH_FLEET.flatMap(({ name }) =>
-          ['SetInstanceProtection', 'SuspendProcesses', 'UpdateAutoScalingGroup'].map(
-            (action) => `autoscaling:${action} on ${groupArn(name)}`,
-          ),
+        ...['SetInstanceProtection', 'SuspendProcesses', 'UpdateAutoScalingGroup'].map(
+          (action) => `autoscaling:${action} on ${groupArn('*')} if ${ONLY_GROUPS_OF_THE_STACK}`,
         ),
         ...writesItsLog('group-settings'),
       ].toSorted(),

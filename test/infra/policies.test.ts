@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, PAUSED_TAG, TASKS_TAG } from '../../functions/lib/tags.ts';
+import {
+  FALLBACK_TAG,
+  LAUNCH_SUSPENDED_TAG,
+  PAUSED_TAG,
+  STACK_TAG,
+  TASKS_TAG,
+} from '../../functions/lib/tags.ts';
 import { fleetsWith } from '../support/fleets.ts';
 import { allows, PolicyStatement, type Request } from '../support/policies.ts';
 import { SynthesisedTemplate } from './template.ts';
@@ -88,6 +94,11 @@ const passing = (resource: string, service: string): Request => ({
   context: { 'iam:PassedToService': service },
 });
 const request = (action: string, resource: string): Request => ({ action, resource });
+const ofStack = (action: string, resource: string, stack: string): Request => ({
+  action,
+  resource,
+  context: { [`aws:ResourceTag/${STACK_TAG}`]: stack },
+});
 
 describe('what each role may do, and may not', () => {
   it.each<[RoleName, 'may' | 'may not', string, Request]>([
@@ -244,13 +255,31 @@ describe('what each role may do, and may not', () => {
       'group settings',
       'may',
       'take the protection of members away',
-      request('autoscaling:SetInstanceProtection', LINUX),
+      ofStack('autoscaling:SetInstanceProtection', LINUX, 'circleci-runners'),
+    ],
+    [
+      'group settings',
+      'may',
+      'take the protection of members of a fleet away that a deployment removes',
+      ofStack('autoscaling:SetInstanceProtection', group('circleci-runners-removed'), 'circleci-runners'),
+    ],
+    [
+      'group settings',
+      'may not',
+      'touch a group of another stack whose name begins alike',
+      ofStack('autoscaling:SetInstanceProtection', group('circleci-runners-b-x'), 'circleci-runners-b'),
     ],
     [
       'group settings',
       'may not',
       'touch another group',
-      request('autoscaling:UpdateAutoScalingGroup', OTHER),
+      ofStack('autoscaling:UpdateAutoScalingGroup', OTHER, 'circleci-runners'),
+    ],
+    [
+      'group settings',
+      'may not',
+      "touch a group without the stack's tag",
+      request('autoscaling:UpdateAutoScalingGroup', group('circleci-runners-web')),
     ],
     [
       'workflow',

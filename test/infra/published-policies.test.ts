@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { PAUSED_TAG, STACK_TAG } from '../../functions/lib/tags.ts';
 import { fleetsWith } from '../support/fleets.ts';
 import { allows, PolicyStatement, type Request } from '../support/policies.ts';
 import { SynthesisedTemplate } from './template.ts';
@@ -45,6 +45,12 @@ describe('the service control policy for the tags', () => {
     { who: 'a developer, with other tags', principal: role('developer'), tags: ['team'], left: true },
     { who: 'a role that is called alike', principal: role('not-OPERATORS'), tags: [PAUSED_TAG], left: false },
     { who: 'an operator', principal: role('OPERATORS'), tags: [PAUSED_TAG], left: true },
+    {
+      who: 'a deployment',
+      principal: role('cdk-hnb659fds-cfn-exec-role-111122223333-eu-west-1'),
+      tags: [STACK_TAG],
+      left: true,
+    },
     {
       who: 'Update Group',
       principal: role(`circleci-runners-${updateGroup.slice(0, 24)}-AbCdEfGhIjKl`),
