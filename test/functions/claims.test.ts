@@ -211,3 +211,14 @@ describe('the laws of see, against a queue of which everything is known', () => 
     }
   });
 });
+
+it.each([
+  { running: 3, concurrency: 4, waiting: true },
+  { running: 4, concurrency: 4, waiting: false },
+  { running: 4, concurrency: undefined, waiting: true },
+])(
+  'tasks beyond the plan do not wait for a runner: $running run, of at most $concurrency',
+  ({ waiting, ...counts }) => {
+    expect(see(undefined, { unclaimed: 2, inService: 5, ...counts }).seen.waiting).toBe(waiting);
+  },
+);
