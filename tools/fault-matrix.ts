@@ -63,7 +63,7 @@ function row(fault: Fault, outcome: Outcome, above: Outcome): string {
     whatHappens(fault, outcome),
     (rang || 'none') + (fault.late ? ` (${fault.late})` : ''),
     notified,
-    `${servedAfter.toFixed(1)} min`,
+    `${Math.max(servedAfter, 0).toFixed(1)} min`,
     lost,
     changes.join('; ') || 'the same',
   ]);
