@@ -6,7 +6,7 @@ const LONGEST_WAIT_SECONDS = 86_400;
  * of seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
  */
 export function retryAfterSeconds(header: string | null, now: number): number | undefined {
-  if (header === null || header.trim() === '') return undefined;
+  if (header === null) return undefined;
   const seconds = /^\s*\d+\s*$/.test(header) ? Number(header) : (Date.parse(header) - now) / 1_000;
   if (!Number.isFinite(seconds)) return undefined;
   return Math.min(Math.max(Math.ceil(seconds), 1), LONGEST_WAIT_SECONDS);
@@ -37,14 +37,13 @@ export function masked(text: string, secret: string): string {
 
 /**
  * How the secret looks within the Base64 of a longer text. Three bytes make four characters, so there are three forms,
- * by how many bytes come before it. The characters at both ends belong to the neighbours too, and are left out.
+ * by how many bytes come before it. The characters at both ends belong to the neighbours too, and are left out, as is
+ * the padding.
  */
 function withinBase64(secret: string): string[] {
   const bytes = Buffer.from(secret);
   const forms = [0, 1, 2].map((before) => {
-    const encoded = Buffer.concat([Buffer.alloc(before), bytes])
-      .toString('base64')
-      .replace(/=+$/, '');
+    const encoded = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
     const from = Math.ceil((before * 8) / 6);
     const to = Math.floor(((before + bytes.length) * 8) / 6);
     return encoded.slice(from, to);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { excerpt, masked } from '../../functions/lib/http-answers.ts';
+import { boundedText, excerpt, masked, retryAfterSeconds } from '../../functions/lib/http-answers.ts';
 
 const TOKEN = 'CCIPAT_7f3kq+/Zb~x1_9dQw2Er5Ty';
 
@@ -31,6 +31,35 @@ describe('a text that repeats a token', () => {
         expect(masked(text, TOKEN)).toBe(text);
       }),
     );
+  });
+});
+
+describe('the wait that Retry-After asks for', () => {
+  const now = Date.parse('2026-01-05T08:00:00Z');
+
+  it.each([
+    ['10', 10],
+    [' 10 ', 10],
+    ['0', 1],
+    ['86401', 86_400],
+    ['Mon, 05 Jan 2026 08:00:10 GMT', 10],
+    ['Mon, 05 Jan 2026 08:00:10 +0000', 10],
+    ['2026-01-05T08:00:10Z', 10],
+    ['2026-01-05T08:00:10+00:00', 10],
+    ['Mon, 05 Jan 2026 07:00:00 GMT', 1],
+  ])('is, for %s, %i s', (header, seconds) => {
+    expect(retryAfterSeconds(header, now)).toBe(seconds);
+  });
+
+  it.each([null, '', ' ', 'soon', '1e3'])('is unknown for %s', (header) => {
+    expect(retryAfterSeconds(header, now)).toBeUndefined();
+  });
+});
+
+describe('the text of an answer', () => {
+  it('is all of it, up to the limit', async () => {
+    expect(await boundedText(new Response('x'.repeat(100)), 100)).toBe('x'.repeat(100));
+    expect(await boundedText(new Response('x'.repeat(101)), 100)).toBeUndefined();
   });
 });
 
