@@ -263,6 +263,23 @@ describe('Describe Activities', () => {
     });
   });
 
+  it.each([
+    { case: '300 s after the first, before the fallback holds everywhere', earlier: -310, counted: 0 },
+    { case: '301 s after the first', earlier: -311, counted: 1 },
+    { case: '899 s after one, while the fallback is in force', earlier: -909, counted: 1 },
+    { case: '900 s after one, when the fallback has ended', earlier: -910, counted: 0 },
+  ])('counts $counted shortages of Spot that end $case', async ({ earlier, counted }) => {
+    for (const at of [earlier, -10]) refused(at, SPOT);
+    expect(await described(0, { onDemandPercentage: 25 })).toMatchObject({ failedLaunches: counted });
+  });
+
+  it('counts a shortage of On-Demand capacity in a fleet with Spot capacity', async () => {
+    refused(-10, SPOT.replace('Spot Instances', 'On-Demand Instances'));
+    const summary = await described(0, { onDemandPercentage: 25 });
+    expect(summary).toMatchObject({ failedLaunches: 1 });
+    expect(summary).not.toHaveProperty('spotShortageAt');
+  });
+
   it('hands a failure of Spot that is no shortage to the breaker', async () => {
     const message =
       'Could not launch Spot Instances. AuthFailure.ServiceLinkedRoleCreationNotPermitted - The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances. Launching EC2 instance failed.';
