@@ -43,7 +43,24 @@ const SECRET_NAME = /^[A-Za-z0-9/_+=.@-]{1,512}$/;
  * EC2 refuses to launch an instance whose metadata would show any other tag.
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-tags-in-IMDS.html
  */
-const INSTANCE_TAG = /^(?!aws:|\.{1,2}$|_index$)[a-z0-9+=.,_:@-]{1,128}$/i;
+const INSTANCE_TAG = /^(?!aws:|circleci-runners:|\.{1,2}$|_index$)[a-z0-9+=.,_:@-]{1,128}$/i;
+
+/** IAM refuses other characters in a tag's value: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html */
+const TAG_VALUE = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u;
+
+/** AWS allows 50 tags a resource. The rest is for those of the stack and of EC2 Auto Scaling. */
+const MOST_TAGS = 40;
+
+/** The first two texts that differ in nothing but case. */
+function sameButForCase(texts: string[]): [string, string] | undefined {
+  const seen = new Map<string, string>();
+  for (const text of texts) {
+    const twin = seen.get(text.toLowerCase());
+    if (twin !== undefined) return [twin, text];
+    seen.set(text.toLowerCase(), text);
+  }
+  return undefined;
+}
 
 export const Fleet = z
   .strictObject(
@@ -91,12 +108,25 @@ export const Fleet = z
       tags: z
         .record(
           text(
-            'a tag of 1 to 128 letters, digits and + - = . , _ : @ that does not begin with aws:',
+            'a tag of 1 to 128 letters, digits and + - = . , _ : @ that does not begin with aws: or circleci-runners:',
             INSTANCE_TAG,
           ),
-          text('a text of at most 256 characters, in quotes if it looks like a number', /^.{0,256}$/),
+          text(
+            'a text of at most 256 letters, digits, spaces and _ . : / = + - @, in quotes if it looks like a number',
+            TAG_VALUE,
+            // Not every editor knows \p{L}.
+          ).meta({ pattern: '^[^!-*,;<>?[-^`{-~]{0,256}$' }),
           { error: 'must be a map of tags to their values' },
         )
+        .refine((tags) => Object.keys(tags).length <= MOST_TAGS, {
+          error: ({ input }) => `must be at most ${MOST_TAGS} tags, got ${Object.keys(Object(input)).length}`,
+          params: NAMES_VALUE,
+        })
+        .refine((tags) => sameButForCase(Object.keys(tags)) === undefined, {
+          error: ({ input }) =>
+            `must be tags that differ in more than case, because IAM takes such two for one, got ${sameButForCase(Object.keys(Object(input)))?.join(' and ')}`,
+          params: NAMES_VALUE,
+        })
         .default({})
         .describe('Tags of all resources of the fleet, instances and volumes included.'),
     },

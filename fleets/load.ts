@@ -88,7 +88,8 @@ function readYaml(file: string): unknown {
     throw new FleetsInvalid(`${file} cannot be read: ${(error as Error).message}`);
   }
   try {
-    return parseYaml(source);
+    // Merge keys (<<: *common) are how fleets share settings.
+    return parseYaml(source, { merge: true });
   } catch (error) {
     throw new FleetsInvalid(`${file} is not YAML: ${(error as Error).message.trimEnd()}`);
   }

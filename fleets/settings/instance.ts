@@ -52,6 +52,11 @@ export const INSTANCE_SETTINGS = {
       error: 'must be a list of EC2 instance types such as [m7g.large]',
     })
     .min(1, { error: 'must name at least one EC2 instance type, such as [m7g.large]' })
+    // EC2 Auto Scaling refuses overrides that name a type twice.
+    .refine((types) => new Set(types).size === types.length, {
+      error: 'must name each EC2 instance type once',
+    })
+    .meta({ uniqueItems: true })
     .optional()
     .describe(
       'EC2 instance types in order of preference, all of one architecture. Set either `instanceTypes` or `instanceRequirements`. Types with GPUs or other accelerators need a driver: use an `image` of yours that has it, or an `install` script. Mac types are refused.',

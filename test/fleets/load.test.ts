@@ -169,6 +169,10 @@ describe('settings', () => {
       given: 'tags: {team: build, "acme:cost-centre": "0815"}',
       becomes: { tags: { team: 'build', 'acme:cost-centre': '0815' } },
     },
+    {
+      given: 'tags: {team: Bücher, owner: "a b/c@d.example"}',
+      becomes: { tags: { team: 'Bücher', owner: 'a b/c@d.example' } },
+    },
   ])('$given is accepted', ({ given, becomes }) => {
     expect(fleetsOf(minimalWith(given))).toEqual([expect.objectContaining(becomes)]);
   });
@@ -200,8 +204,10 @@ describe('settings', () => {
   const PERCENTAGE = `${NUMBER} 1 to 100, the percentage of instances above onDemandBase that are Spot`;
   const IMAGE =
     'must be ubuntu, amazon-linux, the id of an image such as ami-0123456789abcdef0, or a Systems Manager parameter that holds one, such as /acme/runner or ssm:runner';
-  const TAG = 'must be a tag of 1 to 128 letters, digits and + - = . , _ : @ that does not begin with aws:';
-  const TAG_VALUE = 'must be a text of at most 256 characters, in quotes if it looks like a number';
+  const TAG =
+    'must be a tag of 1 to 128 letters, digits and + - = . , _ : @ that does not begin with aws: or circleci-runners:';
+  const TAG_VALUE =
+    'must be a text of at most 256 letters, digits, spaces and _ . : / = + - @, in quotes if it looks like a number';
   const URL = 'must be a URL such as https://runner.circleci.com: https, without a port, a query or a user';
   it.each([
     {
@@ -447,6 +453,17 @@ describe('settings', () => {
       said: `tags.aws:team: ${TAG}`,
     },
     // In instance metadata, none of these can be shown.
+    { given: 'tags: {team: R&D}', said: `tags.team: ${TAG_VALUE}, got "R&D"` },
+    // The workflow ends an idle instance that has this tag.
+    { given: 'tags: {circleci-runners:recycle: now}', said: `tags.circleci-runners:recycle: ${TAG}` },
+    {
+      given: 'tags: {Team: a, team: b}',
+      said: 'tags: must be tags that differ in more than case, because IAM takes such two for one, got Team and team',
+    },
+    {
+      given: `tags: {${Array.from({ length: 41 }, (_, number) => `t${number}: a`).join(', ')}}`,
+      said: 'tags: must be at most 40 tags, got 41',
+    },
     { given: 'tags: {cost centre: a}', said: `tags.cost centre: ${TAG}` },
     { given: 'tags: {team/a: a}', said: `tags.team/a: ${TAG}` },
     { given: 'tags: {_index: a}', said: `tags._index: ${TAG}` },
@@ -1055,6 +1072,26 @@ describe('a file that holds no fleets', () => {
     { file: 'an empty map', text: '{}\n', said: 'must have at least one fleet' },
   ])('$file is refused', ({ text, said }) => {
     expect(complaintsAbout(text)).toBe(`fleets.yaml has a fault:\n  (top level): ${said}`);
+  });
+
+  it('may not name an instance type twice', () => {
+    expect(complaintsAbout(MINIMAL.replace('[m7i.large]', '[m7i.large, c7i.large, m7i.large]'))).toBe(
+      'fleets.yaml has a fault:\n  linux.instanceTypes: must name each EC2 instance type once, got ["m7i.large", "c7i.large", "m7i.large"]',
+    );
+  });
+
+  it('may share settings by merge keys, whose faults are those of the fleet that takes them', () => {
+    const shared = (settings: string) =>
+      `linux: &shared\n  resourceClass: acme/linux\n  instanceTypes: [m7i.large]\n  maxReplicas: 5\nother:\n  <<: *shared\n  resourceClass: acme/other\n${settings}`;
+    expect(fleetsOf(shared(''))[1]).toMatchObject({
+      name: 'other',
+      resourceClass: 'acme/other',
+      instanceTypes: ['m7i.large'],
+      maxReplicas: 5,
+    });
+    expect(complaintsAbout(shared('  minReplicas: 6\n'))).toBe(
+      'fleets.yaml has a fault:\n  other.maxReplicas: must be at least minReplicas (6), got 5',
+    );
   });
 
   it.each([

@@ -150,6 +150,8 @@ describe('an editor with the schema', () => {
     { setting: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], subnet: a}' },
     { setting: 'tags: {cost: 5}' },
     { setting: 'tags: {aws:team: build}' },
+    { setting: 'tags: {circleci-runners:recycle: now}' },
+    { setting: 'tags: {team: R&D}' },
     { setting: 'bootTimeout: 119' },
     { setting: 'image: debian' },
     { setting: 'runner: {version: 3.1.13}' },
