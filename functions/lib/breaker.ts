@@ -55,7 +55,7 @@ const FIRST_CANARY_SECONDS = 120;
 const FIRST_CANARY = FIRST_CANARY_SECONDS * 1_000;
 const LAST_CANARY_SECONDS = 1_800;
 
-/** Launches that begin within so many milliseconds are of one burst. */
+/** Launches belong to one burst if they begin within this time, in milliseconds. */
 const BURST = 30_000;
 
 /**

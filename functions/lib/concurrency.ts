@@ -53,8 +53,8 @@ export function concurrencyShare(
 }
 
 /**
- * What a fleet demands and what it holds: each member runs a task, or will, as long as there are so many. Levels that are
- * old say nothing of demand. Then each member may run a task.
+ * What a fleet demands and what it holds: each member runs a task, or will, as long as the fleet has as many tasks as
+ * members. Old levels say nothing of demand. Then each member may run a task.
  */
 function tasksOf({ present, levels }: Sharer, now: number): { demand: number; held: number } {
   if (levels === undefined) return { demand: present, held: present };

@@ -81,7 +81,7 @@ const CountedIn = z.omit(Poll, { dueAt: true, seen: true });
 export const CountInput = z.object({ ...Task, poll: CountedIn });
 export type CountInput = z.infer<typeof CountInput>;
 
-/** CircleCI answered with status 429 and wants to be left alone for so long. */
+/** CircleCI answered with status 429, and allows no request for this time. */
 const RateLimited = z.object({ retryAfterSeconds: Count });
 export const UnclaimedAnswer = z.union([z.object({ unclaimed: Count }), RateLimited]);
 /** What CircleCI says beside a count of 0; explained in zero.ts. */

@@ -83,7 +83,7 @@ function perAttempt(seconds: number): number {
 }
 
 /**
- * `TimeoutSeconds` for the counting steps of a poll that starts so late in its execution; below 1 there is no
+ * `TimeoutSeconds` for the counting steps of a poll that starts at this time of its execution; below 1 there is no
  * time for it.
  */
 export function pollTimeout(elapsedSeconds: number): number {

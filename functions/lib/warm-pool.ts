@@ -15,11 +15,11 @@ export interface Boot {
 export interface LaunchDemand {
   /** The most launches that began within the time that one boot takes. */
   peak: number;
-  /** Whether nothing was launched for so long that the pool may become smaller. */
+  /** Whether nothing was launched in the last hour, so that the pool may become smaller. */
   resting: boolean;
 }
 
-/** Launches of so many days count: jobs have their weeks. */
+/** Launches count for a week, in milliseconds: the demand for jobs repeats weekly. */
 const RECENT = 7 * 24 * 3_600_000;
 
 /** How long nothing must have been launched before the pool becomes smaller, in milliseconds. */
@@ -53,7 +53,7 @@ export function launchDemand(launches: Launch[], boots: Boot[], now: number): La
 
 /**
  * When what the launches ask of a warm pool is next something else without a further launch, in milliseconds since
- * the epoch: one becomes too old to count, or nothing has been launched for so long that the pool may shrink.
+ * the epoch: one becomes too old to count, or the hour ends after which the pool may shrink.
  */
 export function changesOfDemand(launches: Launch[], now: number): number {
   let last = Number.NEGATIVE_INFINITY;

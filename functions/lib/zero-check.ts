@@ -29,7 +29,7 @@ const LATELY = 900_000;
 /** CircleCI's clock may differ, and a poll may begin before a claim. */
 const CLOCKS_DIFFER = 30_000;
 
-/** A check may take so many milliseconds of a poll, if that leaves the poll's own margin. */
+/** Limits of a check, in milliseconds. It must leave `MARGIN` of the poll's time. */
 const LONGEST_CHECK = 2_000;
 const SHORTEST_CHECK = 300;
 const MARGIN = 500;

@@ -18,7 +18,7 @@ export interface ZeroCheck {
   skipped: string[];
 }
 
-/** Tasks may be shorter than the time between two polls: so many of them in 15 minutes are not. */
+/** Tasks may be shorter than the time between two polls. More than 2 of them in 15 minutes are a contradiction. */
 const MOST_MISSED = 2;
 
 /** A runner that CircleCI has not heard of for 12 hours leaves the inventory. An hour is kept as a margin. */
