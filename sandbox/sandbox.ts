@@ -45,7 +45,7 @@ export interface SandboxOptions {
   random?: () => number;
   /** How many executions to keep for each fleet. Default: all. */
   keepExecutions?: number;
-  /** Whether to keep the metrics, of which a run over days has millions. Default: true. */
+  /** Whether to keep the metrics. A run over days has millions of them. Default: true. */
   keepMetrics?: boolean;
 }
 
@@ -262,7 +262,7 @@ export class Sandbox {
     });
   }
 
-  /** Lets CircleCI hand out at most so many tasks at a time to all fleets that there are. */
+  /** Sets how many tasks all fleets together may run: CircleCI hands out none beyond that. */
   limitPlan(limit: number): void {
     const worlds = [...this.fleets.values()];
     const freed = () => {

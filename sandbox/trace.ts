@@ -103,7 +103,7 @@ export function workingDay(seed: number): Job[] {
 export function pipelines(perHour: number[], random: () => number): Job[] {
   const jobs: Job[] = [];
   const peak = Math.max(...perHour);
-  // Thinning: arrivals at the peak's rate, of which each hour keeps its share.
+  // Thinning: draw arrivals at the peak's rate, and keep each hour's share of them.
   for (let at = 0; ; ) {
     at += (-Math.log(1 - random()) * 3_600) / peak;
     const rate = perHour[Math.floor(at / 3_600)];

@@ -125,7 +125,7 @@ export async function downloadJobs(
   const jobs = details.flatMap(({ number, found: job }) => {
     const place = `job ${number}`;
     if (job === null) return leftOut.add('that CircleCI does not find any more', place);
-    if (!job.queued_at) return leftOut.add('of which CircleCI does not tell when they were queued', place);
+    if (!job.queued_at) return leftOut.add('without a time at which they were queued', place);
     if (!job.started_at) return leftOut.add(NEVER_STARTED, place);
     if (!job.stopped_at) return leftOut.add(NEVER_ENDED, place);
     const resourceClass = job.executor?.resource_class ?? 'unknown';

@@ -96,7 +96,7 @@ class Replay {
   readonly #figures: JobFigures;
   readonly #result: Omit<ReplayResult, keyof (GroupTotals & JobTotals)>;
   readonly #gap: ReadGap;
-  /** Polls have seen the first so many jobs. */
+  /** How many jobs the polls have counted. They are the first ones of the queue. */
   #seen = 0;
   /** Launches that webhooks requested and `maxReplicas` has not allowed yet. */
   #owed = 0;

@@ -32,7 +32,7 @@ const Network = z.union([z.enum(['default-vpc', 'new-vpc']), VpcOfYours], {
   error: 'must be default-vpc, new-vpc, or the vpcId and subnetIds of a VPC of yours',
 });
 
-/** One pattern of several, each of which begins with ^ and ends with $. */
+/** Joins patterns to one. Each of them must begin with ^ and end with $. */
 const anyOf = (...patterns: RegExp[]) => new RegExp(patterns.map(({ source }) => source).join('|'));
 
 export const RANGE = 'an IPv4 or IPv6 range such as 203.0.113.7/32 or 2001:db8::/48';

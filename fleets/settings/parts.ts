@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { DURATION_FORM, DURATION_WITH_UNITS, formatDuration, parseDuration } from '../duration.ts';
 
-/** The parts of which the settings of `fleets.yaml` consist: numbers, texts, durations and flags. */
+/** The types of values in `fleets.yaml`: numbers, texts, durations and flags. */
 
 /** Not `z.int`, because its fault would keep rules between settings from being checked. */
 export const wholeNumber = (what: string, least: number, most: number) => {

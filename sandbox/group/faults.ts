@@ -54,7 +54,7 @@ export interface FaultWindow {
 /** A window in which a share of the launches fails. Shares are from 0 to 1. */
 export type ShareWindow = FaultWindow & { share: number };
 
-/** A window in which there are so many of something. */
+/** A window with a count, as of tasks. */
 export type CountWindow = FaultWindow & { count: number };
 
 /** Every launch, at any time. */
@@ -98,9 +98,9 @@ export interface Faults {
    * because either request may be the first.
    */
   readGap: number;
-  /** Windows in which CircleCI lets at most so many jobs run: what the plan's concurrency leaves, or 0 for none. */
+  /** Windows in which CircleCI lets at most `count` jobs run: the rest of the plan's concurrency, or 0 for none. */
   taskLimits: readonly CountWindow[];
-  /** Windows in which CircleCI counts so many running jobs that no runner runs. */
+  /** Windows in which CircleCI counts `count` running jobs that no runner runs. */
   phantomTasks: readonly CountWindow[];
   /** Windows in which CircleCI counts 0, as it may for a wrong class or token. Runners claim jobs as usual. */
   zeroCounts: readonly FaultWindow[];

@@ -1,7 +1,7 @@
 import type { EventKind } from './events.ts';
 import type { Instance } from './instance.ts';
 
-/** A runner that CircleCI has not heard of for so long is listed no more, in seconds. */
+/** CircleCI removes a runner from the list when it has sent nothing for this time, in seconds. */
 const LISTED_SECONDS = 12 * 3_600;
 
 interface Connected {

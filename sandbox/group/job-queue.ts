@@ -42,7 +42,7 @@ export class JobQueue {
     return this.#queued;
   }
 
-  /** Runners have claimed the first so many jobs. */
+  /** How many jobs were claimed, each for the first time. They are the first ones of the queue. */
   get started(): number {
     return this.#started;
   }
