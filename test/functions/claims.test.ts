@@ -180,7 +180,7 @@ function watched({ first, truth }: { first: Counts; truth: Gap[] }) {
 const law = (name: string, holds: (history: { first: Counts; truth: Gap[] }) => void) =>
   it(name, () => fc.assert(fc.property(histories, holds), { numRuns: 500 }));
 
-describe('the laws of see, against a queue of which everything is known', () => {
+describe('the laws of see, against a queue that is known exactly', () => {
   law('it never sees more claims than there were', (history) => {
     for (const { gap, claimedNow } of watched(history)) expect(claimedNow).toBeLessThanOrEqual(gap.claimed);
   });

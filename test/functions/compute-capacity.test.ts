@@ -74,7 +74,7 @@ async function computed(observed: Observed, world: World = {}) {
 
 const tasks = (unclaimed: number, running: number) => ({ unclaimed: { unclaimed }, running: { running } });
 const limited = (seconds: number) => ({ retryAfterSeconds: seconds });
-/** A group of which nothing is left but what it should have. */
+/** A group with a desired capacity, and without members unless a test adds them. */
 const group = (desired: number, members: Partial<typeof NOBODY> = {}, launchProcess = ACTIVE) => ({
   group: { desired, members: { ...NOBODY, ...members }, launchProcess, paused: 'false' },
 });

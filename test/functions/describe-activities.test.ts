@@ -46,7 +46,7 @@ beforeEach(() => {
   aws.groups.set(NAME, group);
 });
 
-/** A launch that ended so many seconds after the start of the tests' executions, which is mostly before it. */
+/** A launch that ended `endedAt` seconds after the tests' execution started. Most ended before: -50 is 50 s before. */
 function launched(endedAt: number, changes: Partial<Activity> = {}): void {
   const activity = group.activities.launch(1, { from: 0, to: 1 });
   const ended = {
@@ -59,7 +59,7 @@ const abandoned = 'Lifecycle Action was abandoned: Heartbeat Timeout';
 const failed = (endedAt: number, statusMessage = abandoned) =>
   launched(endedAt, { status: 'Cancelled', statusMessage });
 
-/** What the step says so many seconds after the start. */
+/** The step's answer, `elapsedSeconds` after the execution started. */
 async function described(elapsedSeconds = 0, settings = {}): Promise<ActivitiesJson> {
   now = EXECUTION_START + elapsedSeconds * 1_000;
   deployed = deployedSettings({ groupName: NAME, ...settings });

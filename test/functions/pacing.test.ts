@@ -27,7 +27,7 @@ const elapsed = (time: string | number, start = EXECUTION_START) =>
 /** When Wait ends: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html */
 const waitedUntil = ({ dueAt }: Pick<Poll, 'dueAt'>) => Math.floor(dueAt / 1_000) * 1_000;
 
-/** Starts of an execution's polls, in seconds into it, when each poll and each write takes so long. */
+/** When the polls of an execution start, in seconds into it, if each poll and each write takes the given time. */
 function polls(
   pollIntervalSeconds: number,
   takes: { poll: number; write?: number },

@@ -4,7 +4,7 @@ import type { Observation, PollSettings, PollState } from '../../functions/lib/c
 import { concludePoll, decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { EXECUTION_START } from '../support/inputs.ts';
 
-/** Milliseconds since the epoch, so many seconds into the execution. */
+/** Converts seconds since the execution's start to milliseconds since the epoch. */
 const at = (seconds: number) => EXECUTION_START + seconds * 1_000;
 
 const SETTINGS: PollSettings = {

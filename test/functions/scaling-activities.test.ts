@@ -141,7 +141,7 @@ describe('describeActivities', () => {
     });
   });
 
-  it('reads of which kind a failure is, and whether it is of Spot capacity', async () => {
+  it('reads the kind of a failure, and whether it is of Spot capacity', async () => {
     const statusMessage =
       'Could not launch Spot Instances. UnfulfillableCapacity - There is no capacity available that matches your request. Launching EC2 instance failed.';
     recorded({ status: 'Failed', endedAt, instance: NONE, statusMessage });

@@ -46,7 +46,7 @@ const runner = (lastUsed?: number): ListedRunner => ({
   lastUsed,
 });
 
-/** Checks a count at the first poll of an execution, or at another, so many milliseconds after its request was sent. */
+/** Checks a count `took` milliseconds after its request was sent. Default: at the first poll of an execution. */
 const check = (count = 0, poll = {}, took = 0, fleet = settings) =>
   checkZero(
     { ...circleciAccess(), secrets, fetch: circleci.fetch, now: () => now, memory },

@@ -206,7 +206,7 @@ describe('the estimated wait', () => {
     { unclaimed: 2, claimed: 0, seconds: 600 },
     { unclaimed: undefined, claimed: undefined, seconds: 0 },
   ])(
-    'of $unclaimed tasks on average, of which $claimed were claimed in 5 minutes, is $seconds s',
+    'is $seconds s with $unclaimed unclaimed tasks on average and $claimed claims in 5 minutes',
     ({ unclaimed, claimed, seconds }) => {
       expect(estimate(unclaimed, claimed)).toBe(seconds);
     },

@@ -265,7 +265,7 @@ describe('the group', () => {
     },
     {
       name: 'several-spot',
-      launches: 'what is not Spot on demand, in order of preference, and so many of them first',
+      launches: '2 On-Demand instances first, then 30 % On-Demand, by order of preference',
       types: ['m7i.2xlarge', 'm6i.2xlarge', 'm7a.2xlarge'],
       distribution: {
         OnDemandPercentageAboveBaseCapacity: 30,

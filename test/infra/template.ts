@@ -231,7 +231,7 @@ export class SynthesisedTemplate {
         const [separator, parts] = z.tuple([z.string(), z.array(z.unknown())]).parse(argument);
         return parts.map((part) => this.#resolve(part)).join(separator);
       }
-      // User data, of which a test wants what an instance gets: a log group's name, not `LogGroup(name)`.
+      // Tests compare user data as an instance gets it: with a log group's name, not with `LogGroup(name)`.
       if (key === 'Fn::Base64') return String(this.#resolve(argument)).replace(/\bLogGroup\((.*?)\)/g, '$1');
       if (key === 'Fn::Sub') return substituted(String(argument));
     }

@@ -157,8 +157,8 @@ curl -fsS -F "instance=$INSTANCE_ID" -F "config=@\${7#file:}" -F log=@/var/log/a
 export const RPM_LOCK = '/var/lib/rpm/.rpm.lock';
 
 /**
- * Stands in for dnf, of which Debian's root has no use: it knows the packages of the vendor's repository and of the
- * archive, and fails at once while rpm's lock is held.
+ * Stands in for dnf, which Debian does not use: it knows the packages of the vendor's repository and of the archive,
+ * and fails at once while rpm's lock is held.
  */
 export const dnf = (url: string) => `#!/usr/bin/python3
 import fcntl, os, subprocess, sys

@@ -92,7 +92,7 @@ function finish(folder: string): void {
   systemctl('mask', 'console-getty.service');
 }
 
-/** Installs Docker on an image: IMAGE FOLDER, of which FOLDER gets what Docker adds. */
+/** Installs Docker on an image. Arguments: IMAGE FOLDER. What Docker adds is written to FOLDER. */
 const INSTALL_DOCKER = `set -e
 mkdir "$2/upper" "$2/work" "$2/root"
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"

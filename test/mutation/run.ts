@@ -41,7 +41,11 @@ const command = new Command('npm run mutate --')
   .description('Changes functions/ in many small ways, and checks for each of them that a test fails.')
   .argument('[files...]', 'change only these files of functions/')
   .option('--core', 'the decision core only')
-  .option('--concurrency <n>', 'so many mutants at once', numberOption(1, 64))
+  .option(
+    '--concurrency <n>',
+    'how many mutants to test at once (default: one for each core)',
+    numberOption(1, 64),
+  )
   .parse();
 const { core, concurrency } = command.opts<{ core?: boolean; concurrency?: number }>();
 const chosen = command.args.length > 0 ? command.args : ['functions/**/*.ts'];

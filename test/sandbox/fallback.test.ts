@@ -23,7 +23,7 @@ async function shortOfSpot(untilMinute: number, fleet = {}) {
 const onDemand = (group: { instances: { onDemand: boolean }[] }) =>
   group.instances.filter((instance) => instance.onDemand).length;
 
-describe('a fleet of Spot capacity, of which EC2 has none', () => {
+describe('a fleet of Spot capacity, while EC2 has none', () => {
   it('gets On-Demand instances with the first execution that sees it', async () => {
     const { sandbox, world, group } = await shortOfSpot(60);
     await sandbox.runUntil(2 * MINUTE + 30);

@@ -14,7 +14,7 @@ const RARELY_POLLED = { ...LINUX, pollIntervalSeconds: 15 };
 const waits = ({ queue }: FleetWorld) =>
   queue.tasks.map(({ queuedAt, startedAt = Number.POSITIVE_INFINITY }) => startedAt - queuedAt);
 
-/** Jobs one after the other, each of which could have the runner that was kept for it. */
+/** Jobs one after the other, so that one kept runner is enough for all. */
 const inTurn = (number: number, everySeconds: number, from = 0) =>
   Array.from({ length: number }, (_, index) => ({
     queuedAt: from + index * everySeconds,
@@ -84,7 +84,7 @@ describe('minReplicas', () => {
 });
 
 describe('maxSurge', () => {
-  it('lets a burst launch in steps, of which none waits for the boots of the one before', async () => {
+  it('launches a burst in steps, and no step waits for the boots of the one before', async () => {
     const sandbox = await openSandbox();
     const launched: number[] = [];
     sandbox.watch = ({ at, kind }) => {

@@ -26,7 +26,7 @@ const { aws, autoScaling } = await embeddedAws();
 
 let agenda: Agenda;
 let jobs: JobQueue;
-/** Every event of the group: when, what, of which instance, and why it left. */
+/** Every event of the group: its time, its kind, its instance, and why the instance left. */
 let events: string[];
 
 beforeEach(() => {
@@ -137,7 +137,7 @@ describe('a boot that fails', () => {
     expect(events.at(-1)).toBe(`${request + boot / 3 + tidyUp} 1 leaves: boot failed`);
   });
 
-  it('of an instance of which nothing is heard stands there as well, in a group without a launch hook', () => {
+  it('of an instance that sends nothing stands there as well, in a group without a launch hook', () => {
     const runners = group({ failedBoot: 'stays', launchFault: () => 'dead' });
     wanted(runners, 1);
     agenda.advance(READY + tidyUp - 1);

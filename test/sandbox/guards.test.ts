@@ -22,7 +22,7 @@ import { tryFor } from '../support/time-limit.ts';
 const RUNS = Number(process.env.GUARD_RUNS ?? 0);
 vi.setConfig({ testTimeout: 60_000 + RUNS * 30_000 });
 
-/** After so many milliseconds, no more scenarios are tried, and counterexamples are no more shrunk. */
+/** After this time, in milliseconds, no further scenario is tried, and no counterexample is shrunk. */
 const ENOUGH = RUNS > 0 ? Number.POSITIVE_INFINITY : 10_000;
 
 async function always(
@@ -213,7 +213,7 @@ function reported({ metrics, world }: Played): string[] {
 const secondOf = ({ at }: { at: number }) => (at - SANDBOX_START.getTime()) / 1_000;
 const minuteOf = (metric: { at: number }) => Math.floor(secondOf(metric) / MINUTE);
 
-/** The minutes from which on the fleet is starving for so long that the alarm rings. */
+/** The minutes that begin a starvation which is long enough for the alarm. */
 function starvingFrom(metrics: Metric[]): number[] {
   const starving = new Set(metrics.filter(({ name }) => name === 'Starving').map(minuteOf));
   const following = Array.from({ length: STARVING_AFTER }, (_, more) => more);

@@ -26,7 +26,7 @@ async function replay(trace: Job[], fleet: Partial<SandboxFleet> = {}): Promise<
   return { world, events, seconds: sandbox.now };
 }
 
-/** After so many milliseconds, no more traces are tried. */
+/** After this time, in milliseconds, no further trace is tried. */
 const ENOUGH = 20_000;
 
 const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
@@ -66,7 +66,7 @@ function mostAtOnce(events: SandboxEvent[]): number {
 }
 
 describe('whatever the trace of jobs,', () => {
-  it('each job runs once and on an instance of its own, of which there are never too many', async () => {
+  it('each job runs once and on an instance of its own, and there are never too many instances', async () => {
     await fc.assert(
       fc.asyncProperty(
         traces,

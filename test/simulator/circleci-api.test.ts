@@ -9,7 +9,7 @@ const JOB = '/project/gh/acme/app/job/1';
 const Job = z.object({ number: z.number() });
 
 let stub: ProjectApi;
-/** The waits between attempts, in seconds, none of which is waited for. */
+/** The planned waits between attempts, in seconds. The tests do not wait. */
 let waits: number[];
 let notes: string[];
 let end: AbortController;

@@ -29,7 +29,7 @@ describe('the monthly cost of a replay', () => {
       cost: { instances: 36.5 * 1.3, volumes: 4, scaler: 0, total: 36.5 * 1.3 + 4 },
     },
     {
-      case: 'two stopped instances of a warm pool, of which the volumes are paid for alone',
+      case: 'two stopped instances of a warm pool, which cost only their volumes',
       used: { stoppedSeconds: 2 * MONTH },
       cost: { instances: 0, volumes: 8, scaler: 0, total: 8 },
     },

@@ -65,7 +65,7 @@ describe('a fault in a replay, worked out by hand:', () => {
       waits: [180 - 50 + 93],
     },
     {
-      case: 'an instance of which nothing is heard is replaced when its launch hook times out',
+      case: 'an instance that sends nothing is replaced when its launch hook times out',
       choice: peer('mro'),
       jobs: [job(0)],
       faults: { deadInstances: [{ from: 0, to: 1, share: 1 }] },

@@ -11,7 +11,7 @@ const peer = (name: string, parameters: Record<string, number> = {}, maxReplicas
   maxReplicas,
 });
 
-/** So many jobs that are queued at the same time. */
+/** A burst: `number` jobs that are queued at the same time. */
 const jobs = (number: number, queuedAt = 0, durationSeconds = 100): Job[] =>
   Array.from({ length: number }, () => ({ queuedAt, durationSeconds }));
 

@@ -15,7 +15,7 @@ const FAILURES = 3;
 const run = (settings: Partial<OursSettings>, jobs: Job[], faults: Partial<Faults>) =>
   replay(jobs, policyOf(ours(settings)), WORLD, { faults: { ...NO_FAULTS, ...faults } });
 
-/** How many canaries fit into so many seconds: 2, 4, 8, 16 and then 30 minutes apart. */
+/** How many canaries fit into a time: they come 2, 4, 8, 16 and then 30 minutes apart. */
 function canariesIn(seconds: number): number {
   let canaries = 0;
   for (let at = 0; at < seconds; canaries += 1) at += Math.min(120 * 2 ** canaries, 1_800);

@@ -114,7 +114,7 @@ describe('the worst case', () => {
     }),
   );
 
-  /** When the latest thing ends that is planned so late in the execution, with everything that it may lead to. */
+  /** When everything has ended that a poll at `elapsed` can lead to, in its slowest course. */
   function latest(every: number, elapsed: number, writes: boolean): number {
     // A poll that is due when its counts come in took no time: only the limits speak against another one.
     const current = parsedPoll({ dueAt: secondsIn(elapsed) });

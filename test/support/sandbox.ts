@@ -14,7 +14,7 @@ export const LINUX: SandboxFleet = {
 
 export const openSandbox = (options: SandboxOptions = {}): Promise<Sandbox> => Sandbox.open(options);
 
-/** So many jobs that are queued at the same time. */
+/** A burst: `number` jobs that are queued at the same time. */
 export const jobs = (number: number, durationSeconds = 600, queuedAt = 0) =>
   Array.from({ length: number }, () => ({ queuedAt, durationSeconds }));
 

@@ -34,7 +34,7 @@ export type Fault = { from: number; to: number } & (
   | { kind: 'stale'; seconds: number }
   /** Each request of a function takes up to this many seconds, part of them before it arrives. */
   | { kind: 'slow'; seconds: number }
-  /** The schedule delivers twice; the second execution starts so much later. */
+  /** The schedule delivers twice; the second execution starts `offset` seconds later. */
   | { kind: 'twice'; offset: number }
   /** Tasks that run on runners of the class outside the group. */
   | { kind: 'foreign'; tasks: number }

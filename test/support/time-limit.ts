@@ -1,6 +1,6 @@
 /**
- * A property that holds without being tried once so many milliseconds have passed. `interruptAfterTimeLimit` of
- * fast-check would let the run that is under way go on in the background, where it disturbs the next test.
+ * A property that passes without being checked once the time is over. `interruptAfterTimeLimit` of fast-check would
+ * leave the current run in the background, where it disturbs the next test.
  */
 export function tryFor<Values extends unknown[]>(
   milliseconds: number,

@@ -280,7 +280,7 @@ describeScript('boot', () => {
     },
     { case: 'does not ask for more time in a boot that was quick', up: 200, heartbeat: 0 },
   ])('$case', async ({ up, heartbeat }) => {
-    // So many seconds since systemd started, some 20 s after the launch.
+    // Seconds since systemd started, which is some 20 s after the launch.
     const systemctl = COMMANDS.systemctl.replace('echo 20000000', `echo ${(20 - up) * 1_000_000}`);
     const instance = await prepared({ commands: { systemctl } });
     expect((await instance.run('boot')).status).toBe(0);

@@ -104,7 +104,7 @@ export function describeScript(name: string, tests: () => void): void {
   describe.concurrent(name, tests);
 }
 
-/** An item's value, or its values one after the other as it is asked for, of which the last stays; undefined is a 404. */
+/** An item's value, or its values in the order of the requests. The last one stays. `undefined` is a 404. */
 type Item = string | (string | undefined)[];
 
 class ChangingMetadata extends Map<string, string> {
@@ -317,7 +317,7 @@ export function expectPauses(instance: Instance, limits: readonly number[]): voi
   });
 }
 
-/** Body of a `sleep` that fails after so many pauses, which ends a loop that would last. */
+/** Body of a `sleep` that fails after `count` pauses, which ends an endless loop. */
 export const pausesEndAfter = (count: number) =>
   `${PASSES}; echo >>"$STATE/pauses"; n=0; while read -r _; do n=$((n + 1)); done <"$STATE/pauses"; [ $n -le ${count} ]`;
 

@@ -264,7 +264,7 @@ describe('the environment', () => {
   });
 });
 
-/** A name of so many letters and digits that compression finds nothing in, the same in each run. */
+/** A name of letters and digits that does not compress. It is the same in each run. */
 const incompressible = (length: number) => {
   let name = 'p';
   while (name.length < length)

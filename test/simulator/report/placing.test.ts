@@ -10,7 +10,7 @@ describe('labels', () => {
   const WIDTH = 600;
   const HEIGHT = 400;
 
-  /** Where labels of so many points come to lie that are all in one place. */
+  /** Places the labels of points that are close together, and returns where each label is. */
   function crowded(points: Rect[], length: number): Rect[] {
     const place = labelPlacer(WIDTH, HEIGHT, () => points);
     return points.map((point, index) => {

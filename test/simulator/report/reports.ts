@@ -27,7 +27,7 @@ export function reportOf(
       source: words.source ?? 'a morning',
       notes: ['Left out: 2 jobs without an end (the first: line 7).'],
       command: 'npm run simulate -- --report report.html',
-      assumptions: ['At most so many instances.'],
+      assumptions: ['At most 20 instances.'],
     },
     jobs: words.jobs ?? MORNING,
     world: WORLD,
