@@ -13,6 +13,7 @@ import { stillToWrite } from './lib/capacity.ts';
 import { UpdateGroupInput } from './lib/contracts.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { step } from './lib/step.ts';
+import { poolSizeToWrite } from './lib/warm-pool.ts';
 
 /**
  * Reads the group again, and sets its desired capacity to what Compute Capacity decided, unless another execution was
@@ -39,9 +40,9 @@ export const handler = step(
     if (decision.withheld !== undefined) await recordWithheld(autoScaling, groupName, decision.withheld);
     if (decision.levels !== undefined) await recordLevels(autoScaling, groupName, decision.levels);
     const { warmPool } = group;
-    const { warmPoolSize } = decision;
-    if (warmPool !== undefined && warmPoolSize !== undefined && warmPoolSize !== warmPool.size)
-      await putWarmPool(autoScaling, groupName, { size: warmPoolSize, state: warmPool.state });
+    const size = poolSizeToWrite(decision.warmPoolSize, group);
+    if (warmPool !== undefined && size !== undefined)
+      await putWarmPool(autoScaling, groupName, { size, state: warmPool.state });
     const launches = Math.max((desired ?? 0) - group.desired, 0);
     publishMetrics(metrics, fleet, {
       ...(launches > 0 && { Launches: launches }),

@@ -76,6 +76,19 @@ export function sizeWarmPool(demand: LaunchDemand, size: number, maxReplicas: nu
   return demand.resting ? wanted : Math.max(wanted, size);
 }
 
+/**
+ * What of a decided size is still to be written, seeing the group as it is now; `undefined` if nothing. Never above the
+ * group's maximum size, because AWS would also make a larger pool, and whoever may invoke Update Group decides the size.
+ */
+export function poolSizeToWrite(
+  decided: number | undefined,
+  { warmPool, maxSize }: { warmPool?: { size: number } | undefined; maxSize?: number | undefined },
+): number | undefined {
+  if (decided === undefined || warmPool === undefined) return undefined;
+  const size = Math.min(decided, maxSize ?? warmPool.size);
+  return size === warmPool.size ? undefined : size;
+}
+
 /** How long a boot takes: of two in the middle, the shorter one. */
 function median(boots: readonly Boot[]): number | undefined {
   const durations = sortedBy(boots, ({ startedAt, endedAt }) => endedAt - startedAt);

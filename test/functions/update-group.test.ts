@@ -78,6 +78,14 @@ describe('Update Group', () => {
     expect(aws.calls.get('PutWarmPool')).toBe(1);
   });
 
+  it('gives the warm pool no more instances than the group may have, whatever the event says', async () => {
+    const pooled = new AutoScalingGroup({ ...group.settings, warmPoolSize: 1 }, agenda, new TaskQueue());
+    aws.groups.set(NAME, pooled);
+    const decision = { from: 0, desired: 0, change: true, warmPoolSize: 1_000, reasons: ['because'] };
+    await handler({ ...TASK, decision, again: true });
+    expect(pooled.warmPool).toMatchObject({ size: 10 });
+  });
+
   it('does not fall below what has begun to launch since it was decided', async () => {
     group.setDesiredCapacity(5);
     agenda.advance(DURATIONS.request);

@@ -46,14 +46,21 @@ aws.secrets.set(
 );
 const groupOf = (name: string) =>
   new AutoScalingGroup(
-    { name, minSize: 0, maxSize: MAX_SIZE, durations: DURATIONS, newInstancesProtectedFromScaleIn: true },
+    {
+      name,
+      minSize: 0,
+      maxSize: MAX_SIZE,
+      warmPoolSize: 0,
+      durations: DURATIONS,
+      newInstancesProtectedFromScaleIn: true,
+    },
     new Agenda(),
     new TaskQueue(),
   );
 
 /** What is to be seen of a group from outside. */
-const stateOf = ({ desired, tags, suspendedProcesses }: AutoScalingGroup) =>
-  JSON.stringify([desired, [...tags], [...suspendedProcesses]]);
+const stateOf = ({ desired, tags, suspendedProcesses, warmPool }: AutoScalingGroup) =>
+  JSON.stringify([desired, [...tags], [...suspendedProcesses], warmPool?.size]);
 
 /** The true inputs of each step, of both fleets. */
 const inputs: Record<string, unknown[]> = {};
@@ -163,6 +170,7 @@ describe('whatever the event, and whatever CircleCI answers', () => {
           expect(FORMS.filter((form) => shown.includes(form))).toEqual([]);
           expect(others.map(stateOf)).toEqual(before);
           expect(own.desired).toBeLessThanOrEqual(MAX_SIZE);
+          expect(own.warmPool?.size).toBeLessThanOrEqual(MAX_SIZE);
         },
       );
       await fc.assert(property, FUZZED);

@@ -52,6 +52,7 @@ const KEYS = [
   'groupName',
   'capacity',
   'maxReplicas',
+  'warmPoolSize',
   'settings',
   '__proto__',
 ];
