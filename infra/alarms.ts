@@ -68,7 +68,7 @@ export class Alarms extends Construct {
     );
     const needsYou = new CompositeAlarm(this, `${logicalId(name)}NeedsYou`, {
       compositeAlarmName: this.name('NeedsYou', name),
-      alarmDescription: `Fleet ${name} needs you: something is wrong with its secret, its token, its group or its launches, and mostly does not repair itself.${see('Fleet Needs You')}`,
+      alarmDescription: `Fleet ${name} needs you: something is wrong with its secret, its token, its group or its launches, and mostly does not repair itself.${runbookReference('Fleet Needs You')}`,
       alarmRule: AlarmRule.anyOf(...rings),
     });
     needsYou.node.addDependency(...alarms);
@@ -97,7 +97,7 @@ export class Alarms extends Construct {
       const kind = `Outage${index === 0 ? '' : index + 1}`;
       const outage = new CompositeAlarm(this, kind, {
         compositeAlarmName: this.name(kind),
-        alarmDescription: `Fleets do not follow their queues, and no fleet of yours is the cause: CircleCI, AWS or the autoscaler itself has an outage.${see('Outage')}`,
+        alarmDescription: `Fleets do not follow their queues, and no fleet of yours is the cause: CircleCI, AWS or the autoscaler itself has an outage.${runbookReference('Outage')}`,
         alarmRule,
       });
       outage.node.addDependency(...shared, ...[...this.ofFleets.values()].flat());
@@ -130,7 +130,7 @@ export class Alarms extends Construct {
   ): Alarm {
     return new Alarm(this, id, {
       alarmName,
-      alarmDescription: `${wrong}${see(heading)}`,
+      alarmDescription: `${wrong}${runbookReference(heading)}`,
       metric,
       threshold: 1,
       evaluationPeriods: of,
@@ -164,7 +164,7 @@ function stackMetrics({ stateMachine, schedules, deadLetters }: ScalingWorkflow)
   };
 }
 
-const see = (heading: string) => ` See docs/operations.md, "${heading}".`;
+const runbookReference = (heading: string) => ` See docs/operations.md, "${heading}".`;
 
 /** By its name, not its ARN, so that the length of a rule is known here and people can read it. */
 const ringing = (alarmName: string) => AlarmRule.fromString(`ALARM("${alarmName}")`);

@@ -3,7 +3,7 @@ import type { ScalingActivities } from './group/activities.ts';
 import { DURATIONS, type Durations } from './group/durations.ts';
 import type { EventKind } from './group/events.ts';
 import { isOfSpot, type LaunchFault } from './group/faults.ts';
-import { Group } from './group/group.ts';
+import { GroupModel } from './group/group.ts';
 import { type GroupView, History } from './group/history.ts';
 import type { Instance } from './group/instance.ts';
 import { Inventory } from './group/inventory.ts';
@@ -74,7 +74,7 @@ export class AutoScalingGroup {
   readonly tags = new Map<string, string>();
   /** What AWS says of why a process is suspended; this if somebody called SuspendProcesses. */
   suspensionReason = 'User suspended at 2026-01-05T08:00:00Z';
-  readonly #group: Group;
+  readonly #group: GroupModel;
   readonly #agenda: Agenda;
   readonly #queue: TaskQueue;
   readonly #totals: Totals;
@@ -91,7 +91,7 @@ export class AutoScalingGroup {
     this.#queue = queue;
     this.#mixed = onDemandPercentage !== undefined;
     this.#totals = new Totals(durations.minimumBilling);
-    this.#group = new Group(
+    this.#group = new GroupModel(
       {
         durations,
         startsAt: settings.startsAt ?? 0,

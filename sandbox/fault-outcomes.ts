@@ -50,7 +50,7 @@ const jobsOf = (backlog: Backlog) => [
   })),
 ];
 
-export interface Outcome {
+export interface FaultOutcome {
   /** Executions that began during the fault. */
   executions: number;
   failed: number;
@@ -70,17 +70,20 @@ export interface Outcome {
   jobs: { killed: number; neverRun: number; launchesForNone: number };
 }
 
-const outcomes = { below: new Map<Fault, Promise<Outcome>>(), above: new Map<Fault, Promise<Outcome>>() };
+const outcomes = {
+  below: new Map<Fault, Promise<FaultOutcome>>(),
+  above: new Map<Fault, Promise<FaultOutcome>>(),
+};
 
 /** What came of a fault; it is run once with each backlog. */
-export function outcomeOf(fault: Fault, backlog: Backlog): Promise<Outcome> {
+export function faultOutcomeOf(fault: Fault, backlog: Backlog): Promise<FaultOutcome> {
   const outcome = outcomes[backlog].get(fault) ?? run(fault, backlog);
   outcomes[backlog].set(fault, outcome);
   return outcome;
 }
 
 /** Runs a fleet that has work, with a fault from minute 10 to minute 40, until all is well again. */
-async function run(fault: Fault, backlog: Backlog): Promise<Outcome> {
+async function run(fault: Fault, backlog: Backlog): Promise<FaultOutcome> {
   const config = configOf(backlog);
   const jobs = jobsOf(backlog);
   const sandbox = await Sandbox.open();

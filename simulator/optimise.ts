@@ -102,13 +102,13 @@ export async function optimise(jobs: JobTable, options: OptimiseOptions): Promis
   const replays = { ...(faults && { faults }), ...(priced && { priced }) };
   const known = new Map<string, Tried>();
   const tryAll = async (sets: readonly Setting[]): Promise<Tried[]> => {
-    const news = sets.flatMap((set) => {
+    const untried = sets.flatMap((set) => {
       const choice = known.has(set.join()) ? undefined : oursWith(set);
       return choice === undefined ? [] : [{ set, choice }];
     });
-    const choices = news.map(({ choice }) => choice);
+    const choices = untried.map(({ choice }) => choice);
     const outcomes = await simulate(jobs, choices, world, replays);
-    for (const [index, { set }] of news.entries()) {
+    for (const [index, { set }] of untried.entries()) {
       const outcome = outcomes[index];
       if (outcome !== undefined) known.set(set.join(), { set, outcome });
     }

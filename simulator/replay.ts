@@ -8,7 +8,7 @@ import {
   nextEdge,
   planFaults,
 } from '../sandbox/group/faults.ts';
-import { Group } from '../sandbox/group/group.ts';
+import { GroupModel } from '../sandbox/group/group.ts';
 import type { Instance } from '../sandbox/group/instance.ts';
 import { JobQueue } from '../sandbox/group/job-queue.ts';
 import { type GroupTotals, Totals } from '../sandbox/group/totals.ts';
@@ -91,7 +91,7 @@ class Replay {
   readonly #options: ReplayOptions;
   readonly #faults: Faults;
   readonly #agenda = new Agenda();
-  readonly #group: Group;
+  readonly #group: GroupModel;
   readonly #totals: Totals;
   readonly #figures: JobFigures;
   readonly #result: Omit<ReplayResult, keyof (GroupTotals & JobTotals)>;
@@ -119,7 +119,7 @@ class Replay {
     this.#figures = new JobFigures(table);
     const { launchHook = world.launchHook } = policy;
     const { ofLaunch, interruptedAfter } = new LaunchFaults(this.#faults);
-    this.#group = new Group(
+    this.#group = new GroupModel(
       {
         ...policy,
         durations: { ...world, launchHook },

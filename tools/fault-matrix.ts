@@ -1,5 +1,12 @@
 import { type Alarm, NEEDS_YOU, OUTAGE } from '../sandbox/alarms.ts';
-import { BACKLOGS, BEGINS, ENDS, JOB_EVERY, type Outcome, outcomeOf } from '../sandbox/fault-outcomes.ts';
+import {
+  BACKLOGS,
+  BEGINS,
+  ENDS,
+  type FaultOutcome,
+  faultOutcomeOf,
+  JOB_EVERY,
+} from '../sandbox/fault-outcomes.ts';
 import type { Fault } from '../sandbox/faults/fault.ts';
 import { FAULTS } from '../sandbox/faults/faults.ts';
 
@@ -44,12 +51,12 @@ export function matrixPage(rows: readonly string[]): string {
 
 /** Runs a fault, unless it has run in this process, and describes its outcomes. */
 export async function matrixRow(fault: Fault): Promise<string> {
-  return row(fault, await outcomeOf(fault, 'below'), await outcomeOf(fault, 'above'));
+  return row(fault, await faultOutcomeOf(fault, 'below'), await faultOutcomeOf(fault, 'above'));
 }
 
 const cells = (texts: string[]) => `| ${texts.join(' | ')} |`;
 
-function row(fault: Fault, outcome: Outcome, above: Outcome): string {
+function row(fault: Fault, outcome: FaultOutcome, above: FaultOutcome): string {
   const { servedAfter } = outcome;
   const { rang, notified, lost } = describeOutcome(outcome);
   const larger = describeOutcome(above);
@@ -69,7 +76,11 @@ function row(fault: Fault, outcome: Outcome, above: Outcome): string {
   ]);
 }
 
-function describeOutcome({ alarms, messages, jobs }: Outcome): Record<'rang' | 'notified' | 'lost', string> {
+function describeOutcome({
+  alarms,
+  messages,
+  jobs,
+}: FaultOutcome): Record<'rang' | 'notified' | 'lost', string> {
   const notifying = alarms.filter(({ heading }) => heading === NEEDS_YOU || heading === OUTAGE);
   const rang = alarms
     .filter((alarm) => !notifying.includes(alarm))
@@ -88,7 +99,7 @@ function describeOutcome({ alarms, messages, jobs }: Outcome): Record<'rang' | '
   };
 }
 
-function whatHappens(fault: Fault, outcome: Outcome): string {
+function whatHappens(fault: Fault, outcome: FaultOutcome): string {
   const { executions, failed, states, errors, launches } = outcome;
   const retries = ['', ', a retry', ', 2 retries'][outcome.retries] ?? `, ${outcome.retries} retries`;
   if (executions === 0) return 'nothing';

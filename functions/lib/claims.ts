@@ -7,7 +7,7 @@
  */
 
 /** What the polls of an execution have seen so far. */
-export interface Seen {
+export interface PollHistory {
   /** Counts of the last poll. */
   unclaimed: number;
   running: number;
@@ -30,20 +30,20 @@ export interface Seen {
  *   without it, any number.
  * @returns What is seen now, and how many tasks were claimed since the poll before.
  */
-export function see(
-  before: Seen | undefined,
+export function addPoll(
+  before: PollHistory | undefined,
   {
     unclaimed,
     running,
     inService,
     concurrency = Number.POSITIVE_INFINITY,
     members = Number.POSITIVE_INFINITY,
-  }: Pick<Seen, 'unclaimed' | 'running'> & {
+  }: Pick<PollHistory, 'unclaimed' | 'running'> & {
     inService: number;
     concurrency?: number | undefined;
     members?: number;
   },
-): { seen: Seen; claimedNow: number } {
+): { seen: PollHistory; claimedNow: number } {
   const waiting = unclaimed > 0 && running < concurrency;
   const idle = inService > running;
   const busy = inService > 0 && !idle;

@@ -11,7 +11,7 @@ import {
   type Situation,
   tasksOverConcurrency,
 } from './capacity.ts';
-import { type Seen, see } from './claims.ts';
+import { addPoll, type PollHistory } from './claims.ts';
 import { concurrencyShare, levelsToWrite } from './concurrency.ts';
 import type { Activities, Group, Observation, PollSettings, PollState } from './contracts.ts';
 import { decide, held } from './decision.ts';
@@ -184,7 +184,7 @@ const seeCounts = (
     withheld,
   }: Pick<Situation, 'members' | 'otherRunners'> & { withheld?: Withheld | undefined },
 ) =>
-  see(seen ?? seenBefore(withheld), {
+  addPoll(seen ?? seenBefore(withheld), {
     unclaimed,
     running,
     inService,
@@ -198,7 +198,7 @@ interface Rest extends Pick<Pace, 'updateTimeoutSeconds' | 'again'> {
   /** For how long the fleet has been idle. */
   idleSeconds: number;
   /** What the polls have seen, this one included. */
-  seen: Seen;
+  seen: PollHistory;
   /** How many tasks were claimed between the poll before and this one. */
   claimed: number;
   next: PollState;
@@ -277,7 +277,7 @@ const timesOf = (
 
 const nextPoll = (
   { number, dueAt, timeoutSeconds }: Pace['next'],
-  seen: Seen | undefined,
+  seen: PollHistory | undefined,
 ): PollState['poll'] => ({ number, dueAt, timeoutSeconds, seen });
 
 /** The decision, unless it changes something and no time is left to write that. */

@@ -5,7 +5,7 @@
  * the last claim.
  */
 
-import type { Seen } from './claims.ts';
+import type { PollHistory } from './claims.ts';
 
 /** What happened since runners were found idle while tasks waited. No task was claimed since. */
 export interface Withheld {
@@ -26,7 +26,7 @@ const FIRST_CANARY_SECONDS = 120;
 const LAST_CANARY_SECONDS = 1_800;
 
 /** What the polls have seen before the first one of an execution: the counts of the last execution, if they are on record. */
-export const seenBefore = (withheld: Withheld | undefined): Seen | undefined =>
+export const seenBefore = (withheld: Withheld | undefined): PollHistory | undefined =>
   withheld && {
     unclaimed: withheld.unclaimed,
     running: withheld.running,
@@ -49,7 +49,7 @@ export const seenBefore = (withheld: Withheld | undefined): Seen | undefined =>
  */
 export function withheldLimit(
   withheld: Withheld | undefined,
-  seen: Seen,
+  seen: PollHistory,
   { pending, inService }: { pending: number; inService: number },
   failures: number,
   now: number,
@@ -77,7 +77,7 @@ const restOf = ({ canaries }: Withheld) =>
  */
 export function withheldAfter(
   before: Withheld | undefined,
-  seen: Seen,
+  seen: PollHistory,
   came: number,
   failures: number,
   now: number,

@@ -49,7 +49,7 @@ export interface GroupSettings extends RunnerSettings {
  * group, desired capacity falls as soon as an instance requests its termination; here it falls once the instance is
  * gone.
  */
-export class Group {
+export class GroupModel {
   readonly activities: ScalingActivities;
   readonly runners: Runners;
   readonly warmPool: WarmPool;

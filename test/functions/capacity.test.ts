@@ -1180,15 +1180,17 @@ describe('the laws of stillToWrite', () => {
     desired: few,
     members: fc.record({ pending: few, inService: few, leaving: few, standby: few }),
   });
-  type Group = { desired: number; members: Members };
+  type GroupSize = { desired: number; members: Members };
   /** The group after Update Group. */
-  const updated = (group: Group, decision: { from: number; desired: number }): Group => ({
+  const updated = (group: GroupSize, decision: { from: number; desired: number }): GroupSize => ({
     ...group,
     desired: stillToWrite(decision, group) ?? group.desired,
   });
 
-  const law = (name: string, holds: (decision: { from: number; desired: number }, group: Group) => void) =>
-    it(name, () => fc.assert(fc.property(decisions, groups, holds), { numRuns: 1_000 }));
+  const law = (
+    name: string,
+    holds: (decision: { from: number; desired: number }, group: GroupSize) => void,
+  ) => it(name, () => fc.assert(fc.property(decisions, groups, holds), { numRuns: 1_000 }));
 
   law('it writes what was decided, or nothing', (decision, group) => {
     expect([decision.desired, undefined]).toContain(stillToWrite(decision, group));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Seen, see } from '../../functions/lib/claims.ts';
+import { addPoll, type PollHistory } from '../../functions/lib/claims.ts';
 
 interface Counts {
   unclaimed: number;
@@ -9,10 +9,10 @@ interface Counts {
 }
 
 /** What the last of these polls has seen. */
-function seen(polls: Counts[]): Seen & { claimedNow: number } {
-  let last: (Seen & { claimedNow: number }) | undefined;
+function seen(polls: Counts[]): PollHistory & { claimedNow: number } {
+  let last: (PollHistory & { claimedNow: number }) | undefined;
   for (const counts of polls) {
-    const { seen, claimedNow } = see(last, { inService: 0, ...counts });
+    const { seen, claimedNow } = addPoll(last, { inService: 0, ...counts });
     last = { ...seen, claimedNow };
   }
   if (last === undefined) throw new Error('There was no poll');
@@ -169,9 +169,9 @@ const histories = fc
 
 /** Each gap with what was seen of it. */
 function watched({ first, truth }: { first: Counts; truth: Gap[] }) {
-  let before: Seen = see(undefined, { inService: 0, ...first }).seen;
+  let before: PollHistory = addPoll(undefined, { inService: 0, ...first }).seen;
   return truth.map((gap) => {
-    const { claimedNow, seen: now } = see(before, { inService: 0, ...gap });
+    const { claimedNow, seen: now } = addPoll(before, { inService: 0, ...gap });
     before = now;
     return { gap, claimedNow, now };
   });
@@ -180,7 +180,7 @@ function watched({ first, truth }: { first: Counts; truth: Gap[] }) {
 const law = (name: string, holds: (history: { first: Counts; truth: Gap[] }) => void) =>
   it(name, () => fc.assert(fc.property(histories, holds), { numRuns: 500 }));
 
-describe('the laws of see, against a queue that is known exactly', () => {
+describe('the laws of addPoll, against a queue that is known exactly', () => {
   law('it never sees more claims than there were', (history) => {
     for (const { gap, claimedNow } of watched(history)) expect(claimedNow).toBeLessThanOrEqual(gap.claimed);
   });
@@ -219,6 +219,6 @@ it.each([
 ])(
   'tasks beyond the plan do not wait for a runner: $running run, of at most $concurrency',
   ({ waiting, ...counts }) => {
-    expect(see(undefined, { unclaimed: 2, inService: 5, ...counts }).seen.waiting).toBe(waiting);
+    expect(addPoll(undefined, { unclaimed: 2, inService: 5, ...counts }).seen.waiting).toBe(waiting);
   },
 );

@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { see } from '../../functions/lib/claims.ts';
+import { addPoll, type PollHistory } from '../../functions/lib/claims.ts';
 import { jobs, LINUX, openSandbox } from '../support/sandbox.ts';
 
 /** What polls see together of these counts: running tasks and members, poll by poll. */
 const elsewhere = (...polls: [running: number, members: number][]) =>
-  polls.reduce<Parameters<typeof see>[0]>(
-    (before, [running, members]) => see(before, { unclaimed: 0, running, inService: members, members }).seen,
+  polls.reduce<PollHistory | undefined>(
+    (before, [running, members]) =>
+      addPoll(before, { unclaimed: 0, running, inService: members, members }).seen,
     undefined,
   )?.elsewhere;
 

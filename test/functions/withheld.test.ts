@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Seen } from '../../functions/lib/claims.ts';
+import type { PollHistory } from '../../functions/lib/claims.ts';
 import {
   formatWithheld,
   parseWithheld,
@@ -10,7 +10,7 @@ import {
 } from '../../functions/lib/withheld.ts';
 
 const NOW = 1_767_600_050;
-const SEEN: Seen = { unclaimed: 10, running: 0, claimed: 0, waiting: true, idle: true, idlePolls: 11 };
+const SEEN: PollHistory = { unclaimed: 10, running: 0, claimed: 0, waiting: true, idle: true, idlePolls: 11 };
 const RECORD: Withheld = {
   since: NOW - 600,
   unused: 10,
@@ -27,7 +27,7 @@ describe('withheldLimit', () => {
     members = {},
   }: {
     record?: Partial<Withheld>;
-    seen?: Partial<Seen>;
+    seen?: Partial<PollHistory>;
     members?: Partial<{ pending: number; inService: number }>;
   }) =>
     withheldLimit(
@@ -63,7 +63,7 @@ describe('withheldLimit', () => {
 });
 
 describe('withheldAfter', () => {
-  const recorded = (before: Withheld | undefined, seen: Partial<Seen> = {}, came = 0) =>
+  const recorded = (before: Withheld | undefined, seen: Partial<PollHistory> = {}, came = 0) =>
     withheldAfter(before, { ...SEEN, ...seen }, came, 3, NOW * 1_000);
 
   it('begins with an execution in which runners were idle, and counts nothing yet', () => {

@@ -9,7 +9,7 @@ import { descriptionOf } from '../../sandbox/group/activity-texts.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import type { EventKind, Watch } from '../../sandbox/group/events.ts';
 import type { LaunchFault } from '../../sandbox/group/faults.ts';
-import { Group, type GroupSettings, type Leaving } from '../../sandbox/group/group.ts';
+import { GroupModel, type GroupSettings, type Leaving } from '../../sandbox/group/group.ts';
 import type { Instance } from '../../sandbox/group/instance.ts';
 import { JobQueue } from '../../sandbox/group/job-queue.ts';
 import { leavesAfter } from '../../sandbox/group/runners.ts';
@@ -60,18 +60,18 @@ const SETTINGS: GroupSettings = {
   interruptedAfter: () => Number.POSITIVE_INFINITY,
 };
 
-function group(settings: Partial<GroupSettings> = {}, watch = record): Group {
-  return new Group({ ...SETTINGS, ...settings }, agenda, jobs, watch);
+function group(settings: Partial<GroupSettings> = {}, watch = record): GroupModel {
+  return new GroupModel({ ...SETTINGS, ...settings }, agenda, jobs, watch);
 }
 
-function wanted(runners: Group, desired: number): void {
+function wanted(runners: GroupModel, desired: number): void {
   runners.desired = desired;
   runners.reconcile();
 }
 
-const counts = ({ desired, size, alive, left }: Group) => ({ desired, size, alive, left });
+const counts = ({ desired, size, alive, left }: GroupModel) => ({ desired, size, alive, left });
 
-const descriptions = ({ activities }: Group) => activities.newest().map(descriptionOf).reverse();
+const descriptions = ({ activities }: GroupModel) => activities.newest().map(descriptionOf).reverse();
 
 describe('an instance whose runner is done', () => {
   const DONE = READY + JOB_SECONDS;

@@ -7,14 +7,14 @@ import { tryFor } from '../support/time-limit.ts';
 
 type Job = { queuedAt: number; durationSeconds: number };
 
-interface Outcome {
+interface RanTrace {
   world: FleetWorld;
   events: SandboxEvent[];
   seconds: number;
 }
 
 /** Runs a trace of jobs through a world of its own until all have ended and every instance has left. */
-async function replay(trace: Job[], fleet: Partial<SandboxFleet> = {}): Promise<Outcome> {
+async function replay(trace: Job[], fleet: Partial<SandboxFleet> = {}): Promise<RanTrace> {
   const sandbox = await Sandbox.open();
   const events: SandboxEvent[] = [];
   sandbox.watch = (item) => events.push(item);
@@ -40,7 +40,7 @@ const fleets = fc.record({
   pollIntervalSeconds: fc.constantFrom(10, 20, 60),
 });
 
-function everyJobRanOnce({ world, events }: Outcome, trace: Job[]): void {
+function everyJobRanOnce({ world, events }: RanTrace, trace: Job[]): void {
   const { tasks } = world.queue;
   expect(tasks).toHaveLength(trace.length);
   for (const { queuedAt, startedAt = Number.NaN, endedAt, durationSeconds, killed } of tasks) {

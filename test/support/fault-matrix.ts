@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { NEEDS_YOU, OUTAGE } from '../../sandbox/alarms.ts';
-import { BACKLOGS, type Backlog, BEGINS, ENDS, outcomeOf } from '../../sandbox/fault-outcomes.ts';
+import { BACKLOGS, type Backlog, BEGINS, ENDS, faultOutcomeOf } from '../../sandbox/fault-outcomes.ts';
 import type { Fault } from '../../sandbox/faults/fault.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { matrixRow } from '../../tools/fault-matrix.ts';
@@ -24,7 +24,7 @@ export function checkFaults(faults: Fault[]): void {
   describe('what becomes of a fleet, for half an hour, when', () => {
     it.each(runs)('$name, with a backlog $backlog the maximum', async ({ fault, backlog }) => {
       const { ends, rings = ends?.state, direct, late, unsteady, ofLaunches, idlers, kills } = fault;
-      const outcome = await outcomeOf(fault, backlog);
+      const outcome = await faultOutcomeOf(fault, backlog);
       const { executions, failed, states, errors } = outcome;
       const alarms = outcome.alarms.filter(({ heading }) => heading !== 'Saturated');
 
