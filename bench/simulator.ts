@@ -29,7 +29,8 @@ const months = BUSY.map((busy) => ({
   jobs: () => weekly(1, MONTH_DAYS, busy),
   choices: KINDS,
 }));
-const named = trace === undefined ? [] : [{ name: trace, jobs: () => readTrace(trace), choices: CHOICES }];
+const named =
+  trace === undefined ? [] : [{ name: trace, jobs: () => readTrace(trace).jobs, choices: CHOICES }];
 
 for (const { name, jobs: make, choices } of [...named, ...months]) {
   const jobs = tableOf(make());

@@ -8,6 +8,7 @@ import { DURATIONS } from '../sandbox/group/durations.ts';
 import { Sandbox, type SandboxEvent } from '../sandbox/sandbox.ts';
 import { asJson, type Summary, summarise } from '../sandbox/summary.ts';
 import {
+  describeOrigin,
   firstHours,
   type Job,
   readTrace,
@@ -89,7 +90,7 @@ const define = ({ terminal }: Shell) =>
 async function run(options: Options, terminal: Terminal): Promise<void> {
   const { colours } = terminal;
   const fleet = changed(chooseFleet(options.fleets, options.fleet), options);
-  const jobs = chooseJobs(options);
+  const jobs = chooseJobs(options, terminal);
   const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
   const { name, resourceClass } = fleet;
   const world = sandbox.addFleet({ name, resourceClass, ...sandboxFleet(fleet, options) }, jobs);
@@ -194,8 +195,10 @@ function describeSettings(fleet: FleetConfig): string[] {
   return settings;
 }
 
-function chooseJobs(options: Options): Job[] {
-  const jobs = options.trace === undefined ? workingDay(options.seed) : readTrace(options.trace);
+function chooseJobs(options: Options, terminal: Terminal): Job[] {
+  const { jobs, startsAt }: ReturnType<typeof readTrace> =
+    options.trace === undefined ? { jobs: workingDay(options.seed) } : readTrace(options.trace);
+  if (startsAt !== undefined) terminal.note(describeOrigin(startsAt));
   const chosen = options.hours === undefined ? jobs : firstHours(jobs, options.hours);
   if (chosen.length === 0)
     throw new UsageError(

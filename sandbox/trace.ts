@@ -23,12 +23,21 @@ export const TRACE_HEADER = 'queued_at_s,duration_s';
 /** How many faulty rows are named before the rest is only counted. */
 const FAULTS_SHOWN = 5;
 
+/** If the first job is queued later, the seconds are not those of a trace, but those since 1970. */
+const LATEST_FIRST_JOB = 366 * 24 * 3_600;
+
+/** What a command says of a trace in seconds since 1970. */
+export const describeOrigin = (startsAt: number) =>
+  `queued_at_s has seconds since 1970: the trace begins with its first job, at ${new Date(startsAt).toISOString()}.`;
+
 /**
  * Reads a trace: CSV with the header `queued_at_s,duration_s` and a row for each job.
  *
+ * @returns Its jobs, in the order in which they were queued. If the file has seconds since 1970, the first job is at
+ *   second 0, and `startsAt` is its time in milliseconds since 1970.
  * @throws TraceInvalid with file, line and what was wrong; no row is dropped silently.
  */
-export function readTrace(file: string): Job[] {
+export function readTrace(file: string): { jobs: Job[]; startsAt?: number } {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -58,7 +67,13 @@ export function readTrace(file: string): Job[] {
   });
   refuse(faults);
   if (jobs.length === 0) throw new TraceInvalid(`${file} has no jobs`);
-  return jobs.sort((a, b) => a.queuedAt - b.queuedAt);
+  jobs.sort((a, b) => a.queuedAt - b.queuedAt);
+  const first = jobs[0]?.queuedAt ?? 0;
+  if (first <= LATEST_FIRST_JOB) return { jobs };
+  return {
+    jobs: jobs.map((job) => ({ ...job, queuedAt: round(job.queuedAt - first) })),
+    startsAt: first * 1_000,
+  };
 }
 
 /** @throws TraceInvalid with the first faults and the number of the rest, if there are any. */

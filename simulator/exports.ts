@@ -23,6 +23,9 @@ export interface ExportForm {
   /** Whether a record with these keys has this form. */
   knows: (keys: ReadonlySet<string>) => boolean;
   read: (record: ExportRecord) => ExportedJob | LeftOut;
+  /** A key that records of one run of a job share, if the form may list it several times; and when each was made. */
+  sameJob?: (record: ExportRecord) => string | undefined;
+  created?: (record: ExportRecord) => unknown;
   /** A warning about what the form lacks. */
   caution?: string;
 }
@@ -88,6 +91,12 @@ export const FORMS: ExportForm[] = [
         return { leftOut: NEVER_STARTED };
       return ran({ queued: record.created_at, started: record.started_at, stopped: record.completed_at });
     },
+    // A re-run of failed jobs lists those that had succeeded again, with their old times and a new time of creation.
+    sameJob: ({ run_id, name, started_at, completed_at }) =>
+      isMissing(run_id) || isMissing(started_at) || isMissing(completed_at)
+        ? undefined
+        : JSON.stringify([run_id, name, started_at, completed_at]),
+    created: ({ created_at }) => created_at,
   },
   {
     name: "CircleCI's jobs",

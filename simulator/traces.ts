@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import { isMap } from '../fleets/settings/parts.ts';
-import { type Job, readTrace, refuse, TRACE_HEADER, TraceInvalid } from '../sandbox/trace.ts';
+import { describeOrigin, type Job, readTrace, refuse, TRACE_HEADER, TraceInvalid } from '../sandbox/trace.ts';
 import { type ExportForm, type ExportRecord, FORMS } from './exports.ts';
 
 /** A trace, and the records of its file that were left out. */
@@ -26,6 +26,9 @@ interface Located {
   place: string;
 }
 
+/** Above what any plan runs at once, and far below what fits into the memory. */
+const MOST_PARALLELISM = 10_000;
+
 const EXPECTED = `a CSV with the header ${TRACE_HEADER}, or an export of jobs: CircleCI's (usage CSV, API or Insights JSON), GitHub Actions' or Buildkite's (JSON)`;
 
 /**
@@ -42,7 +45,11 @@ export function loadTrace(file: string): Trace {
     throw new TraceInvalid(`${file} cannot be read: ${(error as Error).message}`);
   }
   const [header = ''] = text.split(/\r?\n/, 1);
-  if (header.trim() === TRACE_HEADER) return { jobs: readTrace(file), form: 'seconds', leftOut: [] };
+  if (header.trim() === TRACE_HEADER) {
+    const { jobs, startsAt } = readTrace(file);
+    if (startsAt === undefined) return { jobs, form: 'seconds', leftOut: [] };
+    return { jobs, form: 'seconds since 1970', startsAt, leftOut: [], caution: describeOrigin(startsAt) };
+  }
   const records = /^\s*[[{]/.test(text) ? jsonRecords(file, text) : csvRecords(file, text);
   return fromExport(file, records);
 }
@@ -54,8 +61,9 @@ function fromExport(file: string, records: Located[]): Trace {
   const faults: string[] = [];
   const found: { queued: number; seconds: number; tasks: number }[] = [];
   const leftOut = new Map<string, Trace['leftOut'][number]>();
+  const originals = originalsOf(records, form);
   for (const { record, where, place } of records) {
-    const read = form.read(record);
+    const read = isCopy(record, form, originals) ? { leftOut: COPIED } : form.read(record);
     if ('leftOut' in read) {
       const known = leftOut.get(read.leftOut);
       if (known === undefined) leftOut.set(read.leftOut, { reason: read.leftOut, count: 1, first: place });
@@ -73,8 +81,8 @@ function fromExport(file: string, records: Located[]): Trace {
             ? `must have a time at which the job ended, got ${shown(read.stopped)}`
             : stopped < started
               ? `must end after it starts (${shown(read.started)}), got ${shown(read.stopped)}`
-              : !(Number.isInteger(tasks) && Number(tasks) >= 1)
-                ? `must have a parallelism of at least 1, got ${shown(tasks)}`
+              : !(Number.isInteger(tasks) && Number(tasks) >= 1 && Number(tasks) <= MOST_PARALLELISM)
+                ? `must have a parallelism of at least 1 and at most ${MOST_PARALLELISM}, got ${shown(tasks)}`
                 : undefined;
     if (fault !== undefined || queued === undefined || started === undefined || stopped === undefined) {
       faults.push(`${where()}: ${fault}`);
@@ -100,6 +108,31 @@ function fromExport(file: string, records: Located[]): Trace {
     leftOut: [...leftOut.values()],
     ...(form.caution !== undefined && { caution: form.caution }),
   };
+}
+
+const COPIED = 'that a re-run lists again';
+
+/** The first record of each job that the file lists several times, by the key of the job. */
+function originalsOf(records: Located[], { sameJob, created }: ExportForm): Map<string, ExportRecord> {
+  const originals = new Map<string, ExportRecord>();
+  for (const { record } of records) {
+    const key = sameJob?.(record);
+    if (key === undefined) continue;
+    const known = originals.get(key);
+    if (known === undefined || String(created?.(record)) < String(created?.(known)))
+      originals.set(key, record);
+  }
+  return originals;
+}
+
+/** Whether the file has a job also in an earlier record. */
+function isCopy(
+  record: ExportRecord,
+  { sameJob }: ExportForm,
+  originals: Map<string, ExportRecord>,
+): boolean {
+  const key = sameJob?.(record);
+  return key !== undefined && originals.get(key) !== record;
 }
 
 function formOf(records: Located[], first: Located): ExportForm {

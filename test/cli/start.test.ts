@@ -57,6 +57,18 @@ describe('npm start', () => {
     });
   });
 
+  it('begins with the first job of a trace in seconds since 1970, and says so', async () => {
+    const { stdout, stderr } = await start(
+      '--json',
+      '--trace',
+      trace('epoch.csv', `${HEADER}1767600000,60\n1767600030,90\n`),
+    );
+    expect(JSON.parse(stdout)).toMatchObject({ jobs: 2, executions: { failed: 0 } });
+    expect(stderr).toBe(
+      'queued_at_s has seconds since 1970: the trace begins with its first job, at 2026-01-05T08:00:00.000Z.\n',
+    );
+  });
+
   it('shows how a fleet starts, the last execution and the figures, in 80 columns', async () => {
     const { stdout } = await start('--hours', '0.3', '--seed', '4');
     const lines = stripVTControlCharacters(stdout).split('\n');

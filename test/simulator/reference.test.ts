@@ -26,7 +26,7 @@ function jobsOf(trace: string, skip: (note: string) => void): JobTable {
   const known = read.get(file);
   if (known !== undefined) return known;
   if (!existsSync(file)) skip(`${file} is not there`);
-  const jobs = tableOf(readTrace(file));
+  const jobs = tableOf(readTrace(file).jobs);
   read.set(file, jobs);
   return jobs;
 }

@@ -139,6 +139,26 @@ describe('an export of jobs is recognised by its keys:', () => {
   });
 });
 
+describe('a trace in seconds since 1970', () => {
+  it('begins with its first job, and says so', () => {
+    const first = Date.parse(AT.queued) / 1_000;
+    const trace = loadTrace(file(`queued_at_s,duration_s\n${first + 3_600.5},30\n${first},120\n`));
+    expect(trace).toMatchObject({ jobs: JOBS, startsAt: Date.parse(AT.queued) });
+    expect(trace.caution).toBe(
+      'queued_at_s has seconds since 1970: the trace begins with its first job, at 2026-01-05T08:00:00.000Z.',
+    );
+  });
+
+  it('is none if its first job is queued within a year', () => {
+    const trace = loadTrace(file('queued_at_s,duration_s\n31536000,30\n'));
+    expect(trace).toEqual({
+      jobs: [{ queuedAt: 31_536_000, durationSeconds: 30 }],
+      form: 'seconds',
+      leftOut: [],
+    });
+  });
+});
+
 describe('nothing is dropped silently:', () => {
   it.each([
     {
@@ -166,6 +186,19 @@ describe('nothing is dropped silently:', () => {
       leftOut: [{ reason: 'of type waiter, which no agent runs', count: 1, first: ' ([0].jobs[0])' }],
     },
     {
+      case: 'jobs that a re-run lists again, the newest first',
+      text: json(
+        [2, 1].map((attempt) => ({
+          ...github(AT),
+          run_id: 3,
+          name: 'build',
+          run_attempt: attempt,
+          created_at: attempt === 1 ? AT.queued : LATER.queued,
+        })),
+      ),
+      leftOut: [{ reason: 'that a re-run lists again', count: 1, first: ' ([0])' }],
+    },
+    {
       case: 'rows of the usage export without an end',
       text: `${USAGE}\n${usage(AT)}\n${usage({ ...AT, stopped: '' })}\n`,
       leftOut: [{ reason: 'that had not ended, or had no end time', count: 1, first: ':3' }],
@@ -173,7 +206,7 @@ describe('nothing is dropped silently:', () => {
   ])('$case', ({ text, leftOut }) => {
     const name = file(text);
     const trace = loadTrace(name);
-    expect(trace.jobs).toHaveLength(1);
+    expect(trace.jobs).toEqual(JOBS.slice(0, 1));
     expect(trace.leftOut).toEqual(leftOut.map((each) => ({ ...each, first: `${name}${each.first}` })));
   });
 });
@@ -198,7 +231,12 @@ describe('an unusable file is refused with the place of the fault:', () => {
     {
       case: 'no parallelism',
       text: json([{ ...circleci(AT), parallelism: 0 }]),
-      said: ['parallelism of at least 1, got 0'],
+      said: ['parallelism of at least 1 and at most 10000, got 0'],
+    },
+    {
+      case: 'a parallelism beyond the memory',
+      text: `${USAGE},PARALLELISM\n${usage(AT)},3\n${usage(AT)},30000000\n`,
+      said: [':3: ', 'at most 10000, got 30000000'],
     },
     {
       case: 'a row with a field too few',
