@@ -30,6 +30,12 @@ describe('the share of a fleet', () => {
     { case: 'without what waits of the others', own: [20, 0], others: [fleet(0, levels(3, 0))], share: 7 },
     { case: 'half, if both have plenty', own: [20, 5], others: [fleet(5, levels(20, 5))], share: 5 },
     {
+      case: 'as much as waits and runs, if that is less than half',
+      own: [1, 3],
+      others: [fleet(0, levels(6, 0))],
+      share: 4,
+    },
+    {
       case: 'a third, if one of them needs little, and what is left of that',
       own: [20, 0],
       others: [fleet(0, levels(9, 0)), fleet(0, levels(1, 0))],
@@ -143,7 +149,18 @@ describe('the levels of a fleet', () => {
       write: false,
     },
     { case: 'are written when members come', before: levels(0, 0, { present: 8 }), now: [0, 0], write: true },
-    { case: 'are written with the first task', before: levels(0, 0), now: [1, 0], write: true },
+    {
+      case: 'are written with the first task',
+      before: levels(0, 0, { present: 9 }),
+      now: [1, 0],
+      write: true,
+    },
+    {
+      case: 'are written with the first tasks, if one of them runs already',
+      before: levels(0, 0, { present: 9 }),
+      now: [1, 1],
+      write: true,
+    },
   ])('$case', ({ before, now: [unclaimed, running], write }) => {
     const members = { pending: 2, inService: 7 };
     const written = levelsToWrite(before, { unclaimed, running, members }, NOW + 500);
@@ -158,7 +175,8 @@ describe('the levels of a fleet', () => {
   });
 
   it('are read as they were written, and as nothing if somebody wrote something else', () => {
-    expect(parseLevels(formatLevels(levels(3, 4, { elsewhere: 2 })))).toEqual(levels(3, 4, { elsewhere: 2 }));
+    for (const written of [levels(3, 4, { elsewhere: 2 }), levels(999_999, 120)])
+      expect(parseLevels(formatLevels(written))).toEqual(written);
     for (const tag of ['', '3 4 2', '3 4 2 1', '3 4 2 1 x', '-1 0 0 0 1', '1 2 3 4 5 6', '9999999 0 0 0 1'])
       expect(parseLevels(tag)).toBeUndefined();
   });

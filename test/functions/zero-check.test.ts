@@ -13,6 +13,7 @@ let circleci: CircleCi;
 let memory: Memory;
 let now: number;
 let asked: string[];
+let timeouts: number[];
 let faults: Record<string, CircleCiFault>;
 const settings = deployedSettings({ scalerSecretName: newSecretName() });
 const { resourceClass } = settings;
@@ -28,6 +29,7 @@ beforeEach(() => {
   circleci.classes.set(resourceClass, { unclaimed: 0, running: 0 });
   circleci.runners.set(resourceClass, () => [runner()]);
   asked = [];
+  timeouts = [];
   faults = {};
   circleci.fault = ({ path }) => {
     asked.push(path);
@@ -46,10 +48,15 @@ const runner = (lastUsed?: number): ListedRunner => ({
   lastUsed,
 });
 
+const timeout = (milliseconds: number) => {
+  timeouts.push(milliseconds);
+  return AbortSignal.timeout(milliseconds);
+};
+
 /** Checks a count `took` milliseconds after its request was sent. Default: at the first poll of an execution. */
 const check = (count = 0, poll = {}, took = 0, fleet = settings) =>
   checkZero(
-    { ...circleciAccess(), secrets, fetch: circleci.fetch, now: () => now, memory },
+    { ...circleciAccess(), secrets, fetch: circleci.fetch, now: () => now, timeout, memory },
     fleet,
     parsedCountInput({ poll: firstPoll(poll) }).poll,
     count,
@@ -114,15 +121,38 @@ describe('a count of running tasks is checked', () => {
     expect(await check(0, { timeoutSeconds: 2 }, 1_201)).toBeUndefined();
     expect(asked).toEqual([]);
     expect(await check(0, { timeoutSeconds: 2 }, 1_200)).toEqual(FINE);
+    expect(timeouts).toEqual([300]);
   });
 
-  it('against the inventory alone on CircleCI Server', async () => {
-    const server = { ...settings, circleciUrl: 'https://circleci.acme.example' };
-    const secret = { resource_class: resourceClass, circleci_url: server.circleciUrl, circle_token: TOKEN };
-    aws.secrets.set(settings.scalerSecretName, JSON.stringify(secret));
-    secrets.clearCache();
-    expect(await check(0, {}, 0, server)).toEqual({ inventory: 1, unseen: 0, skipped: [] });
-    expect(asked).toEqual(['/api/v3/runner']);
+  it('for at most 2 s', async () => {
+    await check(0, { timeoutSeconds: 8 });
+    expect(timeouts).toEqual([2_000]);
+  });
+
+  it('with the token that a warm function keeps', async () => {
+    expect(await check()).toEqual(FINE);
+    setToken('CCIPAT_not_read_yet');
+    later(HOUR);
+    expect(await check()).toEqual(FINE);
+  });
+
+  it.each(['https://circleci.acme.example', 'https://circleci.acme.example//'])(
+    'against the inventory alone on CircleCI Server: %s',
+    async (circleciUrl) => {
+      const server = { ...settings, circleciUrl };
+      const secret = { resource_class: resourceClass, circleci_url: server.circleciUrl, circle_token: TOKEN };
+      aws.secrets.set(settings.scalerSecretName, JSON.stringify(secret));
+      secrets.clearCache();
+      expect(await check(0, {}, 0, server)).toStrictEqual({ inventory: 1, unseen: 0, skipped: [] });
+      expect(asked).toEqual(['/api/v3/runner']);
+    },
+  );
+});
+
+describe('a token that may not list runners', () => {
+  it.each([401, 403])('is in doubt, and no source that fails: status %d', async (status) => {
+    faults['/api/v3/runner'] = { status, body: '{}' };
+    expect(await check()).toEqual({ ...FINE, inventory: 'refused' });
   });
 });
 
@@ -144,7 +174,7 @@ describe('a source that cannot be read is skipped and named:', () => {
 
   it('the inventory, 503', async () => {
     faults['/api/v3/runner'] = { status: 503, body: '' };
-    expect(await check()).toEqual({
+    expect(await check()).toStrictEqual({
       fleet: FINE.fleet,
       unseen: 0,
       skipped: ['the inventory of runners: status 503'],
@@ -171,7 +201,14 @@ describe('a runner that ran a task while each count was 0', () => {
 
   it('is found if its task was claimed after the first of these counts', async () => {
     await polled(5);
-    usedAt(EXECUTION_START - 1, EXECUTION_START + 30_000, EXECUTION_START + 30_001, now + 1);
+    usedAt(EXECUTION_START - 1, EXECUTION_START + 30_000, EXECUTION_START + 30_001, now, now + 1);
+    expect(await check()).toMatchObject({ unseen: 2 });
+  });
+
+  it('is found if the counts were two minutes apart', async () => {
+    await polled(1);
+    later(60_000);
+    usedAt(EXECUTION_START + 60_000);
     expect(await check()).toMatchObject({ unseen: 1 });
   });
 

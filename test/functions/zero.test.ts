@@ -86,5 +86,8 @@ describe('counts of 0 are', () => {
     expect(isBeyondDoubt(FINE)).toBe(true);
     expect(isBeyondDoubt({ ...FINE, fleet: undefined })).toBe(true);
     expect(isBeyondDoubt({ ...FINE, inventory: undefined, fleet: undefined })).toBe(true);
+    expect(isBeyondDoubt({ ...FINE, unseen: 2 })).toBe(true);
+    expect(isBeyondDoubt({ ...FINE, fleet: 'unknown' })).toBe(false);
+    expect(isBeyondDoubt({ ...FINE, fleet: { queued: 1, running: 1 } })).toBe(false);
   });
 });

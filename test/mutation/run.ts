@@ -14,10 +14,20 @@ import { numberOption } from '../../cli/command-line/arguments.ts';
 
 const EQUIVALENTS = 'test/mutation/equivalents.yaml';
 
-/** What decides: pure functions of plain values. */
-const CORE = ['poll', 'capacity', 'breaker', 'decision', 'pacing', 'spot', 'warm-pool', 'claims'].map(
-  (name) => `functions/lib/${name}.ts`,
-);
+/** The files that decide, or that check what a decision is made of. */
+const CORE = [
+  'poll',
+  'capacity',
+  'breaker',
+  'decision',
+  'pacing',
+  'spot',
+  'warm-pool',
+  'claims',
+  'zero',
+  'zero-check',
+  'concurrency',
+].map((name) => `functions/lib/${name}.ts`);
 
 const GROUPS = [
   { name: 'the decision core', of: (file: string) => CORE.includes(file), percent: 97 },
