@@ -19,7 +19,7 @@ function seen(polls: Counts[]): PollHistory & { claimedNow: number } {
   return last;
 }
 
-describe('see', () => {
+describe('addPoll', () => {
   it.each<{ case: string; polls: [number, number][]; claimed: number; claimedNow: number; waiting: boolean }>(
     [
       {
@@ -126,6 +126,7 @@ describe('see', () => {
     const counts = inService.map((inService) => ({ unclaimed: 1, running: 1, inService }));
     expect(seen(counts)).toMatchObject({ idle });
     expect(seen(counts).idlePolls).toBe(polls);
+    expect('idlePolls' in seen(counts)).toBe(polls !== undefined);
   });
 });
 

@@ -1,7 +1,12 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { brokenLaw, type Decision } from '../../functions/lib/capacity.ts';
-import { FALLBACK_SECONDS, type Purchase, withFallback } from '../../functions/lib/spot.ts';
+import {
+  FALLBACK_SECONDS,
+  isFallbackInForce,
+  type Purchase,
+  withFallback,
+} from '../../functions/lib/spot.ts';
 
 const NOW = Date.parse('2026-01-05T08:00:00Z');
 const ago = (seconds: number) => NOW - seconds * 1_000;
@@ -100,5 +105,16 @@ describe('withFallback', () => {
         },
       ),
     );
+  });
+});
+
+describe('isFallbackInForce', () => {
+  it.each([
+    { shortage: undefined, inForce: false },
+    { shortage: 0, inForce: true },
+    { shortage: FALLBACK_SECONDS - 0.001, inForce: true },
+    { shortage: FALLBACK_SECONDS, inForce: false },
+  ])('is $inForce $shortage s after a Spot shortage', ({ shortage, inForce }) => {
+    expect(isFallbackInForce(shortage === undefined ? undefined : ago(shortage), NOW)).toBe(inForce);
   });
 });
