@@ -1,25 +1,10 @@
-import {
-  autoScalingClient,
-  describeGroup,
-  putWarmPool,
-  recordLevels,
-  recordWithheld,
-  resumeLaunchProcess,
-  setDesiredCapacity,
-  setOnDemandPercentage,
-  suspendLaunchProcess,
-} from './lib/auto-scaling.ts';
-import { stillToWrite } from './lib/capacity.ts';
+import { autoScalingClient, describeGroup } from './lib/auto-scaling.ts';
 import { UpdateGroupInput } from './lib/contracts.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { step } from './lib/step.ts';
-import { poolSizeToWrite } from './lib/warm-pool.ts';
+import { writeDecision } from './lib/writes.ts';
 
-/**
- * Reads the group again, and sets its desired capacity to what Compute Capacity decided, unless another execution was
- * faster. It suspends the `Launch` process before that, or resumes it after that, so that nothing launches in between.
- * The warm pool comes last, because no job waits for it.
- */
+/** Reads the group again, and writes to it what Compute Capacity decided. */
 export const handler = step(
   'Update Group',
   UpdateGroupInput,
@@ -28,21 +13,7 @@ export const handler = step(
     const { fleet, decision, again } = input;
     const { groupName } = await settings.of(input);
     const group = await describeGroup(autoScaling, groupName);
-    const desired = stillToWrite(decision, group);
-    const { suspended, byBreaker } = group.launchProcess;
-    if (decision.launchProcess === 'suspend' && !suspended)
-      await suspendLaunchProcess(autoScaling, groupName);
-    if (desired !== undefined) await setDesiredCapacity(autoScaling, groupName, desired);
-    if (decision.launchProcess === 'resume' && byBreaker) await resumeLaunchProcess(autoScaling, groupName);
-    // After the capacity: if this fails, the capacity is written.
-    if (decision.onDemandPercentage !== undefined && group.purchase !== undefined)
-      await setOnDemandPercentage(autoScaling, groupName, decision.onDemandPercentage);
-    if (decision.withheld !== undefined) await recordWithheld(autoScaling, groupName, decision.withheld);
-    if (decision.levels !== undefined) await recordLevels(autoScaling, groupName, decision.levels);
-    const { warmPool } = group;
-    const size = poolSizeToWrite(decision.warmPoolSize, group);
-    if (warmPool !== undefined && size !== undefined)
-      await putWarmPool(autoScaling, groupName, { size, state: warmPool.state });
+    const desired = await writeDecision(autoScaling, groupName, decision, group);
     const launches = Math.max((desired ?? 0) - group.desired, 0);
     publishMetrics(metrics, fleet, {
       ...(launches > 0 && { Launches: launches }),

@@ -1,0 +1,44 @@
+import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import {
+  putWarmPool,
+  recordLevels,
+  recordWithheld,
+  resumeLaunchProcess,
+  setDesiredCapacity,
+  setOnDemandPercentage,
+  suspendLaunchProcess,
+} from './auto-scaling.ts';
+import { type Decision, stillToWrite } from './capacity.ts';
+import type { Group } from './contracts.ts';
+import { poolSizeToWrite } from './warm-pool.ts';
+
+/**
+ * Writes a decision to its group, unless another execution was faster. It suspends the `Launch` process before the
+ * desired capacity, or resumes it after that, so that nothing launches in between. The rest comes after the capacity:
+ * if a write of it fails, the capacity is written. The warm pool comes last, because no job waits for it.
+ *
+ * @param group As it was read just before.
+ * @returns The desired capacity that it wrote; `undefined` if there was none to write.
+ */
+export async function writeDecision(
+  autoScaling: AutoScalingClient,
+  groupName: string,
+  decision: Decision,
+  group: Group,
+): Promise<number | undefined> {
+  const { launchProcess, purchase, warmPool } = group;
+  const desired = stillToWrite(decision, group);
+  if (decision.launchProcess === 'suspend' && !launchProcess.suspended)
+    await suspendLaunchProcess(autoScaling, groupName);
+  if (desired !== undefined) await setDesiredCapacity(autoScaling, groupName, desired);
+  if (decision.launchProcess === 'resume' && launchProcess.byBreaker)
+    await resumeLaunchProcess(autoScaling, groupName);
+  if (decision.onDemandPercentage !== undefined && purchase !== undefined)
+    await setOnDemandPercentage(autoScaling, groupName, decision.onDemandPercentage);
+  if (decision.withheld !== undefined) await recordWithheld(autoScaling, groupName, decision.withheld);
+  if (decision.levels !== undefined) await recordLevels(autoScaling, groupName, decision.levels);
+  const size = poolSizeToWrite(decision.warmPoolSize, group);
+  if (warmPool !== undefined && size !== undefined)
+    await putWarmPool(autoScaling, groupName, { size, state: warmPool.state });
+  return desired;
+}
