@@ -10,8 +10,8 @@ export const handler = step(
   'Describe Group',
   DescribeGroupInput,
   { autoScaling: autoScalingClient() },
-  async (input, { autoScaling, settings }) => {
+  async (input, { autoScaling, settings, now }) => {
     const { groupName, concurrency } = await settings.of(input);
-    return describeGroup(autoScaling, groupName, concurrency?.groups);
+    return describeGroup(autoScaling, groupName, concurrency?.groups, now());
   },
 );

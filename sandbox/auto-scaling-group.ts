@@ -48,6 +48,8 @@ export interface GroupSettings {
   durations: Partial<Durations>;
   /** What second 0 of the agenda is, in milliseconds since the epoch; activities carry dates. Default: 0. */
   startsAt?: number;
+  /** For how long it has been there, without a scaling activity. Default: a day. */
+  ageSeconds?: number | undefined;
   /** May change at any time; it counts for the launches after that. */
   newInstancesProtectedFromScaleIn: boolean;
   /** Percentage of On-Demand beyond the base. Default: no mixed instances policy, and all instances are On-Demand. */
@@ -68,9 +70,14 @@ export interface GroupSettings {
   watch?: (now: number, instanceId: string, kind: ShownEventKind) => void;
 }
 
+/** In seconds. */
+const DAY = 86_400;
+
 /** The API of an embedded Auto Scaling group, as the functions call it, over the model in group/. */
 export class AutoScalingGroup {
   readonly settings: GroupSettings;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
   readonly tags = new Map<string, string>();
   /** What AWS says of why a process is suspended; this if somebody called SuspendProcesses. */
   suspensionReason = 'User suspended at 2026-01-05T08:00:00Z';
@@ -87,6 +94,7 @@ export class AutoScalingGroup {
     const durations = { ...DURATIONS, ...settings.durations };
     const { onDemandPercentage, onDemandBase = 0, warmPoolSize = 0, minSize } = settings;
     this.settings = settings;
+    this.createdAt = (settings.startsAt ?? 0) + (agenda.now - (settings.ageSeconds ?? DAY)) * 1_000;
     this.#agenda = agenda;
     this.#queue = queue;
     this.#mixed = onDemandPercentage !== undefined;

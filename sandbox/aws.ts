@@ -313,6 +313,7 @@ function describe(group: AutoScalingGroup, staleness: number): string {
     `<member><AutoScalingGroupName>${group.settings.name}</AutoScalingGroupName>${policy}` +
     `<MinSize>${group.settings.minSize}</MinSize><MaxSize>${group.settings.maxSize}</MaxSize>` +
     `<NewInstancesProtectedFromScaleIn>${group.settings.newInstancesProtectedFromScaleIn}</NewInstancesProtectedFromScaleIn>` +
+    `<CreatedTime>${new Date(group.createdAt).toISOString()}</CreatedTime>` +
     `<DesiredCapacity>${desired}</DesiredCapacity><Instances>${members.join('')}</Instances>` +
     `<SuspendedProcesses>${suspended.join('')}</SuspendedProcesses><Tags>${tags.join('')}</Tags>${pool}</member>`
   );

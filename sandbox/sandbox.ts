@@ -71,6 +71,8 @@ export interface SandboxFleet extends CapacitySettings {
   retries?: boolean;
   /** The plan's concurrency as the fleet is deployed, and the names of the fleets that share it. */
   concurrency?: PlanConcurrency;
+  /** For how long its group has been there, without a scaling activity. Default: a day. */
+  ageSeconds?: number;
   /** How many runners of the class are outside the group. Default: 0. */
   foreignRunners?: number;
   /** Default: `single-task`. */
@@ -199,6 +201,7 @@ export class Sandbox {
       {
         name: settings.groupName,
         startsAt: SANDBOX_START.getTime(),
+        ageSeconds: fleet.ageSeconds,
         minSize: 0,
         maxSize: largestMaximum(settings.capacity),
         durations: { ...DURATIONS, ...fleet.durations },

@@ -20,6 +20,7 @@ import {
   GroupUnreadable,
   GroupUpdateRefused,
 } from './errors.ts';
+import { isYoung } from './pacing.ts';
 import {
   FALLBACK_TAG,
   LAUNCH_SUSPENDED_TAG,
@@ -35,6 +36,7 @@ export const autoScalingClient = () => new AutoScalingClient(clientSettings);
 
 const Described = z.object({
   DesiredCapacity: Count,
+  CreatedTime: z.optional(z.date()),
   MaxSize: z.optional(Count),
   NewInstancesProtectedFromScaleIn: z.optional(z.boolean()),
   Instances: z._default(
@@ -66,15 +68,18 @@ const Described = z.object({
  * Reads a group's desired capacity, counts its members by lifecycle state, and says how it buys them.
  *
  * @param sharing The groups of all fleets that share a plan's concurrency, this one included.
+ * @param now Milliseconds since the epoch: the answer says when the group was created if it is young then. Default: it
+ * never says so.
  * @throws GroupNotFound, GroupUnreadable, AutoScalingDenied, AutoScalingUnavailable
  */
 export async function describeGroup(
   autoScaling: AutoScalingClient,
   groupName: string,
   sharing: readonly string[] = [],
+  now = Number.POSITIVE_INFINITY,
 ): Promise<Group> {
   const { group: described, others } = await readGroups(autoScaling, groupName, sharing);
-  const { DesiredCapacity, MaxSize, Instances, SuspendedProcesses, Tags } = described;
+  const { CreatedTime, DesiredCapacity, MaxSize, Instances, SuspendedProcesses, Tags } = described;
   const { MixedInstancesPolicy, WarmPoolConfiguration } = described;
   const members = membersOf(Instances);
   // A pending instance gets its protection from the group.
@@ -114,6 +119,8 @@ export async function describeGroup(
     ...(unprotected && { unprotected }),
     ...(withheld && { withheld }),
     ...levelsOf(described),
+    ...(CreatedTime &&
+      isYoung(CreatedTime.getTime(), now) && { createdAt: Math.floor(CreatedTime.getTime() / 1_000) }),
     ...(sharing.length > 0 && { sharers: others }),
     ...(WarmPoolConfiguration && {
       warmPool: { size: WarmPoolConfiguration.MinSize, state: WarmPoolConfiguration.PoolState },

@@ -132,6 +132,8 @@ export const Group = z.object({
   unprotected: z.optional(z.literal(true)),
   withheld: z.optional(Withheld),
   levels: z.optional(TaskLevels),
+  /** When the group was created, in seconds; only of a young group, for pacing.ts. */
+  createdAt: z.optional(z.int()),
   /** The other fleets of the plan, in the order of the settings. */
   sharers: z.optional(z.array(z.object({ present: Count, levels: z.optional(TaskLevels) }))),
   /** Explained in spot.ts; not of a group with one launch template and nothing else. */

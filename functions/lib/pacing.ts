@@ -33,7 +33,8 @@ export const LIMITS = {
  * For how long a fleet has been idle, in seconds: no task, no instance beyond those it keeps, and nothing has
  * happened to its group. 0 if it is not idle, `Infinity` if nothing ever happened.
  *
- * @param lastActivityAt When the group's last scaling activity began or ended; `null` if it has had none.
+ * @param lastActivityAt When the group's last scaling activity began or ended, or when the group was created; `null` if
+ * it has had no activity and is no longer young.
  */
 export function secondsIdle(
   {
@@ -54,6 +55,14 @@ export function secondsIdle(
 
 /** Idle seconds that add a second to the interval: every 15 s after an hour, every 60 s after four hours. */
 const IDLE_PER_SECOND = 240;
+
+/** Whether a group is so young that its idle time, which counts from its creation, decides how often it is polled. */
+export function isYoung(createdAt: number, now: number): boolean {
+  return now - createdAt < IDLE_PER_SECOND * LONGEST_INTERVAL_SECONDS * 1_000;
+}
+
+/** The longest `quietPollInterval`. */
+const LONGEST_INTERVAL_SECONDS = 60;
 
 /**
  * The poll interval of a fleet, in seconds. It grows while the fleet is idle.

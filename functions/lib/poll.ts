@@ -36,17 +36,18 @@ export interface PollResult {
 /**
  * Decides what becomes of the group after one poll.
  *
- * @param state As the poll before handed it on.
+ * @param handedOn The state, from the poll before.
  * @param now When the observation was complete, in milliseconds since the epoch.
  * @throws CircleCiRateLimited if CircleCI allows no request in the rest of the execution, and allowed none before.
  * @throws DecisionInvalid if the decision breaks a law of capacity.ts.
  */
 export function decidePoll(
-  state: PollState,
+  handedOn: PollState,
   { unclaimed, running, group }: Observation,
   settings: PollSettings,
   now: number,
 ): PollResult {
+  const state = sinceCreation(handedOn, group);
   if ('retryAfterSeconds' in unclaimed || 'retryAfterSeconds' in running) {
     const seconds = Math.max(retryAfter(unclaimed), retryAfter(running));
     return holdUntilAllowed(state, group.desired, seconds, settings, now);
@@ -62,6 +63,13 @@ export function decidePoll(
   return check === undefined
     ? concluded
     : withCheck(concluded, check, decided.situation, state.activities.lastReadyAt, now);
+}
+
+/** If nothing has happened to a young group, its idle time counts from its creation. */
+function sinceCreation(state: PollState, { createdAt }: Pick<Group, 'createdAt'>): PollState {
+  const { activities } = state;
+  if (activities.lastAt !== null || createdAt === undefined) return state;
+  return { ...state, activities: { ...activities, lastAt: createdAt * 1_000 } };
 }
 
 /** Adds to a poll what a check of its counts has found. It changes no capacity. */

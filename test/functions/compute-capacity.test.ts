@@ -315,6 +315,11 @@ describe('the pace', () => {
       observed: tasks(0, 0),
       world: { activities: { lastAt: secondsIn(-1_199) } },
     },
+    {
+      case: 'the group was created 20 minutes ago, and nothing has happened to it',
+      observed: { ...tasks(0, 0), group: { ...group(0).group, createdAt: EXECUTION_START / 1_000 - 1_199 } },
+      world: { activities: { lastAt: null } },
+    },
   ])('is 5 s while it is not, or not for long: $case', async ({ observed, world }) => {
     expect(await next(observed, world)).toBe(secondsIn(5));
   });

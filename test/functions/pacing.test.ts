@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Poll } from '../../functions/lib/contracts.ts';
 import {
+  isYoung,
   LIMITS,
   pace,
   pollFits,
@@ -321,6 +322,23 @@ describe('secondsIdle', () => {
     { case: 'fewer than minReplicas are there', when: { minReplicas: 2 }, idle: HOUR },
   ])('$case: $idle', ({ when, lastAt = secondsIn(-HOUR), idle }) => {
     expect(secondsIdle({ ...IDLE, ...when }, lastAt === null ? null : Date.parse(lastAt), NOW)).toBe(idle);
+  });
+});
+
+describe('isYoung', () => {
+  it.each([
+    { case: 'created just now', seconds: 0, young: true },
+    { case: 'created later, by another clock', seconds: -5, young: true },
+    { case: 'a second younger than four hours', seconds: 14_399, young: true },
+    { case: 'four hours old', seconds: 14_400, young: false },
+  ])('of a group that is $case: $young', ({ seconds, young }) => {
+    expect(isYoung(EXECUTION_START - seconds * 1_000, EXECUTION_START)).toBe(young);
+  });
+
+  it('ends when the longest interval would be reached', () => {
+    const settings = { pollIntervalSeconds: 1, quietPollIntervalSeconds: 60 };
+    expect(pollInterval(14_400, settings)).toBe(60);
+    expect(pollInterval(14_160, settings)).toBe(59);
   });
 });
 

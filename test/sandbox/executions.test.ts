@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { SANDBOX_START } from '../../sandbox/trace.ts';
 import type { Execution } from '../../sandbox/workflow.ts';
 import {
   counts,
@@ -11,6 +12,10 @@ import {
   secondsTaken,
   visits,
 } from '../support/sandbox.ts';
+
+const never = (): never => {
+  throw new Error('There is no such execution');
+};
 
 describe('an execution', () => {
   it('gives 3 unclaimed and 2 running tasks 5 instances', async () => {
@@ -213,6 +218,25 @@ describe('polls', () => {
     for (const minute of [244, 250]) expect(polls[minute]).toEqual([0]);
     expect(polls[251]).toEqual(ALL_MINUTE);
     expect(world.outcomes.failed).toBe(0);
+  });
+
+  it('are frequent in a new fleet, and the first job is seen at the next one', async () => {
+    const sandbox = await openSandbox();
+    const world = sandbox.addFleet({ ...LINUX, ageSeconds: 0 }, jobs(1, 60, 45 * 60 + 12));
+    await sandbox.runUntil(46 * 60);
+    const polls = world.executions.map(polledAt);
+    for (const minute of [0, 10, 19]) expect(polls[minute]).toEqual(ALL_MINUTE);
+    expect(polls[30]).toEqual([0, 8, 16, 24, 32, 40, 48]);
+    const [written] = visits(world.executions[45] ?? never(), 'Update Group');
+    expect(written?.answer).toEqual({ desired: 1, written: true });
+    expect(((written?.at ?? 0) - SANDBOX_START.getTime()) / 1_000 - 45 * 60).toBeLessThan(25);
+  });
+
+  it('are as rare in an old fleet without an activity as in one that has been idle for as long', async () => {
+    const { execute } = await oneFleet({ fleet: { ageSeconds: 14_400 } });
+    const execution = await execute();
+    expect(polledAt(execution)).toEqual([0]);
+    expect(visits(execution, 'Describe Group')[0]?.answer).not.toHaveProperty('createdAt');
   });
 
   it('are at most quietPollInterval apart', async () => {
