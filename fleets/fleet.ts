@@ -40,7 +40,8 @@ const FLEET_NAME_FAULT =
 const SECRET_NAME = /^[A-Za-z0-9/_+=.@-]{1,512}$/;
 
 /**
- * EC2 refuses to launch an instance whose metadata would show any other tag.
+ * EC2 refuses to launch an instance whose metadata would show any other tag. Tags of this project pause fleets, and say
+ * which groups belong to the stack.
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-tags-in-IMDS.html
  */
 const INSTANCE_TAG = /^(?!aws:|circleci-runners:|\.{1,2}$|_index$)[a-z0-9+=.,_:@-]{1,128}$/i;

@@ -452,6 +452,8 @@ describe('settings', () => {
       given: 'tags: {aws:team: build}',
       said: `tags.aws:team: ${TAG}`,
     },
+    { given: 'tags: {"circleci-runners:stack": other}', said: `tags.circleci-runners:stack: ${TAG}` },
+    { given: 'tags: {"CircleCI-Runners:paused": "true"}', said: `tags.CircleCI-Runners:paused: ${TAG}` },
     // In instance metadata, none of these can be shown.
     { given: 'tags: {team: R&D}', said: `tags.team: ${TAG_VALUE}, got "R&D"` },
     // The workflow ends an idle instance that has this tag.
