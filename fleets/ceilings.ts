@@ -5,7 +5,8 @@ import { inDollars } from './cost.ts';
 import { quote } from './faults.ts';
 import type { FleetSettings } from './fleet.ts';
 import type { Ceilings } from './guardrails.ts';
-import { listPrice, vCpusOf } from './prices.ts';
+import { listPrice, vCpusOf, volumePriceBeyond } from './prices.ts';
+import { DEFAULT_VOLUME, rootVolumeOf } from './settings/image.ts';
 
 /** A fleet with what it is called, and how many instances `maxHourlyCost` allows. */
 type Named = FleetSettings & { name: string; affordable?: number | undefined };
@@ -113,7 +114,16 @@ function priceOfFleet({ instanceTypes = [], instanceRequirements }: Named, ceili
   );
 }
 
-const costOf = (fleet: Named, ceilings: Ceilings) => largestMaximum(fleet) * priceOfFleet(fleet, ceilings);
+/** What each root volume of the fleet costs beyond the default one. */
+const priceOfVolume = (fleet: Named) => volumePriceBeyond(rootVolumeOf(fleet), DEFAULT_VOLUME);
+
+/** Instances of the warm pool that are stopped cost nothing but their volumes. */
+const pooledOf = (fleet: Named) =>
+  fleet.warmPool?.size === 'auto' ? largestMaximum(fleet) : (fleet.warmPool?.size ?? 0);
+
+const costOf = (fleet: Named, ceilings: Ceilings) =>
+  largestMaximum(fleet) * priceOfFleet(fleet, ceilings) +
+  (largestMaximum(fleet) + pooledOf(fleet)) * priceOfVolume(fleet);
 
 function ofCost(fleet: Named, ceilings: Ceilings) {
   const { name, instanceTypes = [] } = fleet;
@@ -127,9 +137,11 @@ function ofCost(fleet: Named, ceilings: Ceilings) {
   const cost = costOf(fleet, ceilings);
   if (cost <= ceilings.maxHourlyCost) return faults;
   const price = priceOfFleet(fleet, ceilings);
+  const volume = priceOfVolume(fleet);
+  const volumes = `, and ${largestMaximum(fleet) + pooledOf(fleet)} root volumes at ${inDollars(volume)} more than the default one`;
   return [
     ...faults,
-    `${name}: must cost at most ${inDollars(ceilings.maxHourlyCost)} an hour at its maximum size, got ${inDollars(cost)} (${largestMaximum(fleet)} instances at ${inDollars(price)}): lower maxReplicas (maxHourlyCost)`,
+    `${name}: must cost at most ${inDollars(ceilings.maxHourlyCost)} an hour at its maximum size, got ${inDollars(cost)} (${largestMaximum(fleet)} instances at ${inDollars(price)}${volume > 0 ? volumes : ''}): lower maxReplicas${volume > 0 ? ' or rootVolume' : ''} (maxHourlyCost)`,
   ];
 }
 

@@ -54,7 +54,7 @@ export const Guardrails = z
       maxHourlyCost: dollars('the maximum cost of the instances of a fleet, an hour')
         .default(100)
         .describe(
-          'Most that the instances of each fleet may cost at their maximum size, in US dollars an hour.',
+          'Most that the instances of each fleet may cost at their maximum size, in US dollars an hour. A root volume counts with what it costs in us-east-1 beyond the default one, also in a warm pool. Traffic and the CPU credits of t types do not count.',
         ),
       maxInstancesOfAllFleets: counted('the maximum number of instances of all fleets', 1_000).describe(
         'Most instances of all fleets of the file together.',

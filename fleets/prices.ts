@@ -62,3 +62,19 @@ export function vCpusOf(type: string): number | undefined {
   // Small burstable types have two vCPUs as well.
   return larges === undefined ? undefined : 2 * Math.max(larges, 1);
 }
+
+/** gp3 volumes in us-east-1, US dollars a month: https://aws.amazon.com/ebs/pricing/ */
+const GP3_MONTH = { size: 0.08, iops: 0.005, throughput: 0.04 };
+
+/** Hours of a month, as AWS counts them for monthly prices. */
+const MONTH_HOURS = 730;
+
+/** What a gp3 volume costs an hour beyond another one, in US dollars; 0 if it is not larger or faster. */
+export function volumePriceBeyond(
+  volume: { [what in keyof typeof GP3_MONTH]?: number | undefined },
+  base: typeof GP3_MONTH,
+): number {
+  const extra = (what: keyof typeof GP3_MONTH) =>
+    Math.max((volume[what] ?? 0) - base[what], 0) * GP3_MONTH[what];
+  return (extra('size') + extra('iops') + extra('throughput')) / MONTH_HOURS;
+}

@@ -45,6 +45,9 @@ const GP3 = { gib: 65_536, iops: 80_000, iopsPerGib: 500, throughput: 2_000, thr
 
 const ROOT_VOLUME_GIB = 30;
 
+/** The root volume of a fleet that sets nothing. */
+export const DEFAULT_VOLUME = { size: ROOT_VOLUME_GIB, ...GP3_BASELINE };
+
 /** The root volume as fleets.yaml sets it, in GiB, IOPS and MiB/s. */
 interface GivenVolume {
   size?: number | undefined;

@@ -149,6 +149,20 @@ describe('without guardrails.yaml', () => {
       says: ['linux.instanceTypes: must be a type whose price is known, got "m9x.metal" (hourlyPrices)'],
     },
     {
+      attack: 'gives cheap instances volumes of 64 TiB',
+      fleets: replaced('m7i.large', 't3.micro', 'rootVolume: {size: 65536, iops: 80000, throughput: 2000}'),
+      says: [
+        'linux: must cost at most 100 dollars an hour at its maximum size, got 156.3855 dollars (20 instances at 0.0104 dollars, and 20 root volumes at 7.8089 dollars more than the default one): lower maxReplicas or rootVolume (maxHourlyCost)',
+      ],
+    },
+    {
+      attack: 'hides the volumes in a warm pool',
+      fleets: replaced('m7i.large', 't3.micro', 'rootVolumeSize: 32768', 'warmPool: {size: auto}'),
+      says: [
+        'linux: must cost at most 100 dollars an hour at its maximum size, got 143.717 dollars (20 instances at 0.0104 dollars, and 40 root volumes at 3.5877 dollars more than the default one): lower maxReplicas or rootVolume (maxHourlyCost)',
+      ],
+    },
+    {
       attack: 'describes a type without an upper limit',
       fleets: REQUIREMENTS(''),
       says: ['linux.instanceRequirements.vCpus.max: must be at most 64, got nothing (instanceRequirements)'],
@@ -200,6 +214,7 @@ describe('without guardrails.yaml', () => {
     { setting: 'sshCidr: 10.0.0.0/8' },
     { setting: 'sshCidr: fd00::/8\n  network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567]}' },
     { setting: 'docker: true' },
+    { setting: 'rootVolumeSize: 1000' },
     { setting: 'sessionManager: true' },
     { setting: 'network: new-vpc' },
     { setting: 'circleciUrl: https://runner.circleci.com/' },
