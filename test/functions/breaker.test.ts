@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   type BreakerState,
   type FailedLaunch,
+  isTrying,
   judgeLaunches,
   type Launch,
 } from '../../functions/lib/breaker.ts';
@@ -156,6 +157,21 @@ describe('judgeLaunches', () => {
       open: true,
     },
     {
+      case: 'a launch that begins 30 s after the one that failed belongs to its burst',
+      launches: [...times(3, () => fails(1, 'boot', 0)), ...times(4, () => underway(0.5))],
+      open: false,
+    },
+    {
+      case: 'as many boots of a burst fail as are still under way',
+      launches: [...times(3, () => fails(1, 'boot', 0)), ...times(3, () => underway(0))],
+      open: true,
+    },
+    {
+      case: 'EC2 gave an instance at the moment in which it refused others, and that one never came up',
+      launches: [...times(3, () => fails(1, 'shortage', 0)), fails(1, 'boot', 0)],
+      open: false,
+    },
+    {
       case: 'one failure opens, if one is enough',
       launches: [fails(1)],
       open: true,
@@ -234,6 +250,12 @@ describe('judgeLaunches', () => {
       open: false,
     },
     {
+      case: 'not all, but fewer boots and fewer refusals than it takes',
+      launches: [fails(0), fails(30, 'shortage'), fails(60, 'shortage')],
+      complete: false,
+      open: false,
+    },
+    {
       case: 'not all, but one of them succeeded',
       launches: [succeeds(0), ...times(5, (i) => fails(30 * (i + 1)))],
       complete: false,
@@ -303,7 +325,7 @@ describe('the canaries', () => {
     expect(waits(example.first, example.kind, example.settings)).toEqual([2, 4, 8, 16, 30, 30]);
   });
 
-  it('of a shortage launch 2 minutes after the failure before, always: they cost nothing', () => {
+  it('launch 2 minutes after each failure during a shortage, because they cost nothing', () => {
     expect(
       waits(
         times(3, (i) => fails(i, 'shortage')),
@@ -312,14 +334,14 @@ describe('the canaries', () => {
     ).toEqual([2, 2, 2, 2, 2, 2]);
   });
 
-  it('that boot in vain wait as long as those before them made them, with shortages between', () => {
+  it('that fail to boot keep their intervals, also with shortages between them', () => {
     const opened = times(3, (i) => fails(i));
     const shortages = times(3, (i) => fails(20 + 5 * i, 'shortage'));
     expect(rest(judgeLaunches([...opened, ...shortages], SETTINGS))).toBe(2);
     expect(rest(judgeLaunches([...opened, ...shortages, fails(50)], SETTINGS))).toBe(30);
   });
 
-  it('are none of the launches that were under way when the breaker opened, however late they fail', () => {
+  it('do not include launches that were under way when the breaker opened, however late they fail', () => {
     const late = times(10, (i) => fails(30 + i, 'boot', 2));
     expect(rest(judgeLaunches([...times(3, (i) => fails(i)), ...late], SETTINGS))).toBe(2);
   });
@@ -341,7 +363,7 @@ describe('the canaries', () => {
     expect(rest(judgeLaunches([...opened, fails(4, 'refused', startedAt)], SETTINGS))).toBe(becomes);
   });
 
-  it('that the group launches again, all 10 at once, are one', () => {
+  it('count as one if the group launches 10 at once', () => {
     const again = times(10, () => fails(20.1, 'boot', 10.1));
     expect(rest(judgeLaunches([...times(10, () => fails(10, 'boot', 0)), ...again], SETTINGS))).toBe(4);
   });
@@ -351,6 +373,16 @@ describe('the canaries', () => {
     expect(rest(judgeLaunches(first, SETTINGS))).toBe(8);
     const again = [...first, succeeds(40), ...times(3, (i) => fails(50 + i))];
     expect(rest(judgeLaunches(again, SETTINGS))).toBe(2);
+  });
+});
+
+describe('isTrying', () => {
+  it.each([
+    { case: 'before the canary is due', at: -1, trying: true },
+    { case: 'less than half an hour after it was due', at: 29.99, trying: true },
+    { case: 'half an hour after it was due', at: 30, trying: false },
+  ])('is $trying $case', ({ at, trying }) => {
+    expect(isTrying({ canaryAt: minutes(0) }, minutes(at))).toBe(trying);
   });
 });
 
