@@ -1244,7 +1244,7 @@ describe('the laws of stillToWrite', () => {
     );
   });
 
-  it('of a rise and a fall of two executions the rise is left, in whichever order they write', () => {
+  it('keeps the rise if one execution writes a rise and another a fall, in either order', () => {
     fc.assert(
       fc.property(groups, few, few, fc.boolean(), (group, up, down, riseFirst) => {
         const from = group.desired;

@@ -514,7 +514,7 @@ describe('what it publishes', () => {
   it.each([
     { case: 'in the middle of an execution', elapsedSeconds: 0.3 },
     { case: 'at its end', elapsedSeconds: 50.3 },
-  ])('of an idle fleet is only the heartbeat, $case', async ({ elapsedSeconds }) => {
+  ])('is only the heartbeat if the fleet is idle, $case', async ({ elapsedSeconds }) => {
     const world = { elapsedSeconds, activities: { lastAt: secondsIn(-86_400) } };
     await computed({ ...tasks(0, 0), ...group(0) }, world);
     expect(published.values()).toEqual({ PollDuration: [300] });

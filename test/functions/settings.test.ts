@@ -68,7 +68,7 @@ describe('settings that cannot be read', () => {
     'x'.repeat(33),
     'a b',
     'a\u001b[2J',
-  ])('of a fleet that cannot be called %j are SettingsNotFound, and nothing is asked', async (name) => {
+  ])('fail with SettingsNotFound, without a request, if no fleet can have the name %j', async (name) => {
     for (const reading of [settings.latest(name), settings.of({ fleet: name, settings: { version: 1 } })]) {
       const thrown = await failure(reading);
       expect(thrown.name).toBe('SettingsNotFound');
@@ -78,7 +78,7 @@ describe('settings that cannot be read', () => {
     expect(aws.calls.get('GetParameter')).toBeUndefined();
   });
 
-  it('of a fleet that is not deployed, or of a version that never was, are SettingsNotFound', async () => {
+  it('fail with SettingsNotFound if the fleet is not deployed, or the version is unknown', async () => {
     const unknown = await failure(settings.latest('windows'));
     expect(unknown.name).toBe('SettingsNotFound');
     expect(unknown.message).toContain(`/${SANDBOX_STACK}/fleets/windows`);

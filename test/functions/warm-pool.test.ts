@@ -54,7 +54,7 @@ describe('launchDemand', () => {
     ).toBe(resting);
   });
 
-  it('is another one only when it is said to change', () => {
+  it('does not change before changesOfDemand', () => {
     fc.assert(
       fc.property(
         fc.array(fc.nat({ max: 8 * DAY }), { minLength: 1, maxLength: 8 }),
@@ -76,7 +76,7 @@ describe('launchDemand', () => {
     { case: 'rests, just so', ago: HOUR, changesIn: 7 * DAY - HOUR + 0.001 },
     { case: 'loses one that is a week old', ago: 7 * DAY, changesIn: 0.001 },
     { case: 'has nothing left to change', ago: 8 * DAY, changesIn: Number.POSITIVE_INFINITY },
-  ])('of one launch changes when it $case', ({ ago, changesIn }) => {
+  ])('with one launch changes when it $case', ({ ago, changesIn }) => {
     expect((changesOfDemand([launch(ago)], NOW) - NOW) / 1_000).toBe(changesIn);
   });
 

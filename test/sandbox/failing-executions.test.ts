@@ -56,7 +56,7 @@ describe('an execution that fails', () => {
     },
   );
 
-  it('of a definition and functions that do not belong together, holds capacity, and says so', async () => {
+  it('because the definition and the functions do not match holds capacity, and reports it', async () => {
     const { sandbox, world, execute } = await short({
       replace: { 'Describe Group': async () => ({ desired: 2, instances: [] }) },
     });

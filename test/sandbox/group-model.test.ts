@@ -128,7 +128,7 @@ describe('an instance whose runner is done', () => {
 });
 
 describe('a boot that fails', () => {
-  it('stands there for hours where nobody sees to it, and counts as in service', () => {
+  it('leaves an instance for hours if nothing ends it, which counts as in service', () => {
     const runners = group({ failedBoot: 'stays', launchFault: () => 'failing' });
     wanted(runners, 1);
     agenda.advance(request + boot / 3);
@@ -137,7 +137,7 @@ describe('a boot that fails', () => {
     expect(events.at(-1)).toBe(`${request + boot / 3 + tidyUp} 1 leaves: boot failed`);
   });
 
-  it('of an instance that sends nothing stands there as well, in a group without a launch hook', () => {
+  it('leaves an instance that sends nothing as well, in a group without a launch hook', () => {
     const runners = group({ failedBoot: 'stays', launchFault: () => 'dead' });
     wanted(runners, 1);
     agenda.advance(READY + tidyUp - 1);

@@ -97,7 +97,7 @@ describe('an instance', () => {
     expect(states(runners)).toEqual(['InService', 'InService']);
   });
 
-  it('lowers desired capacity when it leaves, so that nobody replaces it', () => {
+  it('lowers desired capacity when it leaves, so that the group does not replace it', () => {
     const runners = group();
     job(runners, 0);
     runners.setDesiredCapacity(1);
@@ -336,7 +336,7 @@ describe('a launch', () => {
     },
   );
 
-  it('whose boot fails is over after a third of it: the instance leaves, and nobody replaces it', () => {
+  it('whose boot fails ends after a third of the boot: the instance leaves, and the group does not replace it', () => {
     const runners = group({ launchFault: () => 'failing' });
     runners.setDesiredCapacity(3);
     agenda.advance(request + boot / 3 - 1);
@@ -359,7 +359,7 @@ describe('a launch', () => {
     expect(figures(runners)).toMatchObject({ desired: 1, size: 1 });
   });
 
-  it('whose instance EC2 takes back after half of its boot is replaced', () => {
+  it('is replaced if EC2 interrupts the instance after half of its boot', () => {
     const runners = group({ launchFault: faultyUntil(1, 'lost') });
     const task = job(runners, 0);
     runners.setDesiredCapacity(1);

@@ -256,7 +256,7 @@ describe('everything that goes wrong at once', () => {
     expect(guards.filter((metric) => !told.has(metric))).toEqual([]);
   });
 
-  it('is every kind of fault that scenarios are made of', () => {
+  it('includes every kind of fault of a scenario', () => {
     const kinds = fc.sample(what, { numRuns: 1_000, seed: 2 }).map(({ kind }) => kind);
     expect(new Set(EVERYTHING.faults.map(({ kind }) => kind))).toEqual(new Set(kinds));
   });

@@ -9,7 +9,7 @@ describe('a fault that passes', () => {
     { case: 'one page instead of JSON', fault: { status: 200, body: '<html>Bad gateway</html>' } },
     { case: 'one connection that breaks', fault: 'reset' },
     { case: 'one connection that hangs', fault: 'hang' },
-  ])('of CircleCI, $case, costs one retry and is no failure', async ({ fault }) => {
+  ])('in CircleCI, $case, costs one retry and is no failure', async ({ fault }) => {
     const { sandbox, world, execute } = await oneFleet({ queued: 5 });
     sandbox.circleci.fault = () => (sandbox.circleci.requests === 1 ? fault : undefined);
 
@@ -21,7 +21,7 @@ describe('a fault that passes', () => {
     expect(failuresIn(sandbox.workflow.metrics)).toEqual([]);
   });
 
-  it('of CircleCI, one status 429, costs a poll and no retry', async () => {
+  it('in CircleCI, one status 429, costs a poll and no retry', async () => {
     const { sandbox, world, execute } = await oneFleet({ queued: 5 });
     const limited = { status: 429, headers: { 'retry-after': '2' }, body: '' };
     sandbox.circleci.fault = () => (sandbox.circleci.requests === 1 ? limited : undefined);
@@ -37,7 +37,7 @@ describe('a fault that passes', () => {
     expect(world.group.desired).toBe(5);
   });
 
-  it('of CircleCI, a long 429, is waited for in full', async () => {
+  it('in CircleCI, a long 429, delays the next poll by its Retry-After', async () => {
     const { sandbox, execute } = await oneFleet({ queued: 5 });
     const limited = { status: 429, headers: { 'retry-after': '18' }, body: '' };
     sandbox.circleci.fault = () => (sandbox.circleci.requests === 1 ? limited : undefined);

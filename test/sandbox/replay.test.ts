@@ -133,7 +133,7 @@ describe('whatever the trace of jobs,', () => {
 });
 
 describe('a trace', () => {
-  it('of one job: it waits for the poll, the request, and the boot', async () => {
+  it('with one job: the job waits for the poll, the request, and the boot', async () => {
     const { world } = await replay([{ queuedAt: 0, durationSeconds: 100 }], { pollIntervalSeconds: 5 });
     const [task] = world.queue.tasks;
     expect(task?.startedAt).toBe(DURATIONS.request + DURATIONS.boot);
@@ -148,7 +148,7 @@ describe('a trace', () => {
     expect(world.queue.tasks[0]?.startedAt).toBe(15 + DURATIONS.request + DURATIONS.boot);
   });
 
-  it('of a burst gets as many instances as it has jobs, at once, and none in vain', async () => {
+  it('with a burst launches one instance for each job, at once, and no unused one', async () => {
     const { world } = await replay(jobs(7, 60), { pollIntervalSeconds: 5 });
     const ready = DURATIONS.request + DURATIONS.boot;
     expect(world.queue.tasks.map(({ startedAt }) => startedAt)).toEqual(Array(7).fill(ready));

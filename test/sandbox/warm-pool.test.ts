@@ -46,7 +46,7 @@ describe('a warm pool of a size of its own', () => {
     expect(world.group.totals).toMatchObject({ launches: 6, warmLaunches: 2 });
   });
 
-  it('whose instances never get warm opens the breaker, which stops it from trying', async () => {
+  it('with instances that never become warm opens the breaker, which stops the launches', async () => {
     let launches = 0;
     const { sandbox, world } = await oneFleet({
       // The one launch of the job is good; all that follow, into the pool, fail.

@@ -89,7 +89,7 @@ describe('prices', () => {
     else expect(found).toBeCloseTo(price, 4);
   });
 
-  it('of a file replace list prices, and all others stay', () => {
+  it('from a file replace list prices, and all others stay', () => {
     const prices = readPrices(
       file('source: our contract\ninstanceHour: { m7g.large: 0.05 }\nspotShare: 0.25\n'),
     );
@@ -114,7 +114,7 @@ describe('prices', () => {
     expect(() => readPrices(path)).toThrow(path);
   });
 
-  it('of a missing file are refused', () => {
+  it('from a missing file are refused', () => {
     expect(() => readPrices(join(folder, 'none.yaml'))).toThrow('cannot be read');
   });
 });

@@ -323,7 +323,7 @@ describe('a failure', () => {
     expect(counted[0]?.name).toBe('CircleCiRefuses');
   });
 
-  it('of Observe itself, of no step in it, is counted for Observe', () => {
+  it('in Observe itself, and in none of its steps, is counted for Observe', () => {
     const step = state(definition, 'Step Named?');
     if (step.Type !== 'Choice') throw new Error('Step Named? is no Choice state');
     const next = (error: string) => chosen(step, { failure: { Error: error, Cause: '' } });

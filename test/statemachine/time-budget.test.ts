@@ -152,7 +152,7 @@ describe('the worst case', () => {
     expect(worst.end, JSON.stringify(worst)).toBeLessThanOrEqual(seconds - SLACK_SECONDS);
   });
 
-  it('of what is planned ends in time, to the millisecond', () => {
+  it('of a plan ends in time, to the millisecond', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...INTERVALS),
