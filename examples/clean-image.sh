@@ -3,6 +3,11 @@
 # token is nowhere on the disk. Run it as root, then make the image without a reboot. What it removes may be on a fleet's
 # instance or one that somebody set up by hand. Installed software, the runner and the marks of the boot stay.
 set -euo pipefail
+[ $# -eq 0 ] || {
+  echo 'Usage: sudo ./clean-image.sh, without arguments, on the instance that becomes an image. It deletes tokens,' >&2
+  echo 'credentials, logs and SSH host keys of this machine at once. docs/instance-life.md describes it.' >&2
+  exit 2
+}
 [ "$(id -u)" -eq 0 ] || {
   echo 'clean-image: run it as root' >&2
   exit 1
