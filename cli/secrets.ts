@@ -18,6 +18,9 @@ import {
 } from './deployed/rotation.ts';
 import { untilEnded } from './terminal/ending.ts';
 
+/** How often `--rotate` looks for instances with the old token. */
+const EVERY_SECONDS = 10;
+
 const define = (shell: Shell) =>
   new Command('npm run secrets --')
     .description(
@@ -33,9 +36,8 @@ const define = (shell: Shell) =>
     .option('--no-wait', 'with --rotate: do not wait until the instances with the old token are gone')
     .option(
       '--every <seconds>',
-      'with --rotate: how often to look for those instances',
+      `with --rotate: how often to look for those instances (default: ${EVERY_SECONDS})`,
       numberOption(1, 600),
-      10,
     )
     .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
     .addOption(stackOption())
@@ -46,12 +48,13 @@ interface Options {
   json?: boolean;
   rotate?: boolean;
   wait: boolean;
-  every: number;
+  every?: number;
   fleets: string;
   stack: string;
 }
 
 async function manageSecrets(name: string, options: Options, shell: Shell): Promise<void> {
+  refuseContradictions(options);
   const fleet = namedFleet(options.fleets, name, undefined, { stack: options.stack });
   const outputs = await readOutputs(options.stack);
   const id = logicalId(name);
@@ -68,6 +71,16 @@ async function manageSecrets(name: string, options: Options, shell: Shell): Prom
     await store(deployed, apiToken, classToken);
     shell.terminal.print(`Stored the tokens in ${scaler} and ${runner}.`);
   }
+}
+
+/** @throws UsageError */
+function refuseContradictions({ age, json, rotate, wait, every }: Options): void {
+  if (rotate && (age || json))
+    throw new UsageError(
+      `--rotate replaces tokens, and ${age ? '--age' : '--json'} only shows their age: give one of them.`,
+    );
+  if (!rotate && (!wait || every !== undefined))
+    throw new UsageError(`${wait ? '--every' : '--no-wait'} only works with --rotate.`);
 }
 
 /** A deployed fleet with the names of its secrets and of its group. */
@@ -146,7 +159,7 @@ async function rotate(deployed: Deployed, options: Options, { terminal, stdin }:
   const members = await membersOf(new AutoScalingClient({}), group);
   const left = options.wait
     ? await untilEnded((ended) =>
-        untilGone({ group, members, everySeconds: options.every, signal: ended }, (number) =>
+        untilGone({ group, members, everySeconds: options.every ?? EVERY_SECONDS, signal: ended }, (number) =>
           terminal.note(`Instances that still have the old token: ${number}`),
         ),
       )

@@ -16,7 +16,7 @@ const define = ({ terminal }: Shell) =>
     .description(
       "Reads from EC2 which Availability Zones offer the fleets' instance types, and says which zones to leave out. It changes nothing.",
     )
-    .argument('[fleet]', 'a fleet of fleets.yaml; default: all')
+    .argument('[fleet]', 'a fleet of fleets.yaml (default: all fleets)')
     .option('--json', 'print only one JSON object')
     .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
     .addOption(stackOption())

@@ -39,8 +39,15 @@ export interface CliCommand {
   endsProcess?: boolean;
 }
 
-/** The message of an error with its name, for errors of AWS. */
-export const nameAndMessage = ({ name, message }: Error) => `${name}: ${message}`;
+/** The message of an error with its name, for errors of AWS, and what to do if the set-up of AWS on this machine is missing. */
+export function nameAndMessage({ name, message }: Error): string {
+  // The SDK has no specific error for a missing Region.
+  if (message.startsWith('Region is missing'))
+    return 'No AWS Region is set. Set AWS_REGION, or set region in your AWS profile: aws configure';
+  if (name === 'CredentialsProviderError')
+    return `There are no valid AWS credentials. Sign in, or name a profile in AWS_PROFILE. The AWS SDK says: ${message}`;
+  return `${name}: ${message}`;
+}
 
 /**
  * Parses the command line and runs the command. If an error is one that the command expects, only its message is shown.

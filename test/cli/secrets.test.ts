@@ -4,8 +4,8 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runAgainstAws } from '../support/in-process.ts';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { runAgainstAws, runInProcess } from '../support/in-process.ts';
 import { address } from '../support/serve.ts';
 
 const OLD = { api: 'CCIPAT_old_0123456789', class: 'class_old_0123456789' };
@@ -210,5 +210,47 @@ describe('npm run secrets -- example', () => {
   it('stores both tokens as they are given', async () => {
     expect((await command([OLD.api, NEW.class])).status).toBe(0);
     expect(events).toEqual([`stored ${SCALER}`, `stored ${RUNNER}`]);
+  });
+});
+
+it.each([
+  { words: ['--rotate', '--age'], said: '--rotate replaces tokens, and --age only shows their age' },
+  { words: ['--rotate', '--json'], said: '--rotate replaces tokens, and --json only shows their age' },
+  { words: ['--no-wait'], said: '--no-wait only works with --rotate' },
+  { words: ['--every', '5'], said: '--every only works with --rotate' },
+])('refuses $words, and stores nothing', async ({ words, said }) => {
+  expect(await command([NEW.api, NEW.class], ...words)).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining(said),
+  });
+  expect(events).toEqual([]);
+});
+
+describe('on a machine that is not set up for AWS', () => {
+  afterEach(() => void vi.unstubAllEnvs());
+
+  it.each([
+    { missing: 'Region', unset: ['AWS_REGION', 'AWS_DEFAULT_REGION'], said: 'No AWS Region is set.' },
+    {
+      missing: 'credentials',
+      unset: ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
+      said: 'There are no valid AWS credentials.',
+    },
+  ])('says what to do if there are no $missing', async ({ unset, said }) => {
+    const environment = {
+      AWS_ENDPOINT_URL: address(server),
+      AWS_REGION: 'eu-west-1',
+      AWS_PROFILE: undefined,
+      AWS_CONFIG_FILE: join(folder, 'none'),
+      AWS_SHARED_CREDENTIALS_FILE: join(folder, 'none'),
+      AWS_EC2_METADATA_DISABLED: 'true',
+      ...Object.fromEntries(unset.map((name) => [name, undefined])),
+    };
+    for (const [key, value] of Object.entries(environment)) vi.stubEnv(key, value);
+    const words = ['example', '--age', '--fleets', join(folder, 'fleets.yaml')];
+    expect(await runInProcess('secrets', words)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(said),
+    });
   });
 });
