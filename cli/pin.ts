@@ -9,6 +9,7 @@ import { faultOfCircleCiUrl } from '../functions/lib/circleci-url.ts';
 import { boundedText } from '../functions/lib/http-answers.ts';
 import { UsageError } from './command-line/arguments.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 const RELEASES = 'https://circleci-binary-releases.s3.amazonaws.com/circleci-runner';
 
@@ -18,6 +19,7 @@ type Sha256 = Record<(typeof ARCHITECTURES)[number], string>;
 const MANIFEST_BYTES = 2 ** 22;
 const ARCHIVE_BYTES = 2 ** 29;
 const DEADLINE_SECONDS = 300;
+const MB = 1_000_000;
 
 /** CircleCI does not document it; docs/decisions/0015 says where the form is from. */
 const Archive = z.object({ url: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
@@ -58,10 +60,14 @@ async function pin(asked: string | undefined, options: Options, shell: Shell): P
   const fault = faultOfCircleCiUrl(given);
   if (fault !== undefined) throw new UsageError(`--url ${fault}, got ${JSON.stringify(given)}`);
   const url = given.replace(/\/+$/, '');
-  const manifest = await readManifest(url);
-  const current = checksumsIn(manifest, 'current');
+  if (asked !== undefined && !RunnerRelease.shape.version.safeParse(asked).success) {
+    throw new UsageError(`The version must be one such as 3.1.13, got ${JSON.stringify(asked)}`);
+  }
   if (options.check) {
+    if (asked !== undefined) throw new UsageError('--check takes no version: it compares the pinned one.');
     const { version, sha256 } = readRelease(options.out);
+    const manifest = await readManifest(url);
+    const current = checksumsIn(manifest, 'current');
     if (current === undefined) throw new PinFailed(`${url}/manifest.json lists no current release.`);
     if (ARCHITECTURES.every((each) => sha256[each] === current[each])) {
       terminal.print(`Runner ${version} is pinned, which is CircleCI's current release.`);
@@ -73,16 +79,14 @@ async function pin(asked: string | undefined, options: Options, shell: Shell): P
     shell.exitCode = 1;
     return;
   }
+  const manifest = await readManifest(url);
   const version = asked ?? versionIn(manifest);
   if (version === undefined) {
     throw new UsageError(
       "CircleCI's manifest does not say which version is current. Name one, from https://circleci.com/changelog: npm run pin -- 3.1.13",
     );
   }
-  if (!RunnerRelease.shape.version.safeParse(version).success) {
-    throw new UsageError(`The version must be one such as 3.1.13, got ${JSON.stringify(version)}`);
-  }
-  const sha256 = await download(url, version);
+  const sha256 = await download(url, version, terminal);
   const listed = checksumsIn(manifest, asked === undefined ? 'current' : version);
   const differs = ARCHITECTURES.find((each) => listed !== undefined && listed[each] !== sha256[each]);
   if (differs !== undefined) {
@@ -124,21 +128,44 @@ async function readManifest(url: string): Promise<Manifest> {
   }
 }
 
-async function download(url: string, version: string): Promise<Sha256> {
-  const [amd64 = '', arm64 = ''] = await Promise.all(
-    ARCHITECTURES.map((each) => sha256Of(`${url}/${version}/circleci-runner_linux_${each}.tar.gz`)),
+async function download(url: string, version: string, terminal: Terminal): Promise<Sha256> {
+  const archives = await Promise.all(
+    ARCHITECTURES.map((each) => get(`${url}/${version}/circleci-runner_linux_${each}.tar.gz`)),
   );
-  return { amd64, arm64 };
+  const total = archives.reduce((sum, { headers }) => sum + Number(headers.get('content-length')), 0);
+  const progress = terminal.progress('MB', total > 0 ? { total: Math.ceil(total / MB) } : {});
+  let bytes = 0;
+  try {
+    const [amd64 = '', arm64 = ''] = await Promise.all(
+      archives.map((archive) =>
+        sha256Of(archive, (more) => {
+          bytes += more;
+          progress.to(Math.floor(bytes / MB));
+        }),
+      ),
+    );
+    return { amd64, arm64 };
+  } finally {
+    progress.stop();
+  }
 }
 
-async function sha256Of(address: string): Promise<string> {
-  const response = await get(address);
+/** @param received Called with the number of bytes of each part of the archive. */
+async function sha256Of(archive: Response, received: (bytes: number) => void): Promise<string> {
   const hash = createHash('sha256');
   let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > ARCHIVE_BYTES) throw new PinFailed(`${address} does not end.`);
-    hash.update(chunk);
+  try {
+    for await (const chunk of archive.body ?? []) {
+      bytes += chunk.byteLength;
+      if (bytes > ARCHIVE_BYTES) throw new PinFailed(`${archive.url} does not end.`);
+      hash.update(chunk);
+      received(chunk.byteLength);
+    }
+  } catch (error) {
+    if (error instanceof PinFailed) throw error;
+    throw new PinFailed(
+      `${archive.url} broke off after ${bytes} bytes: ${causeOf(error as Error)}. Nothing was written. Try again.`,
+    );
   }
   return hash.digest('hex');
 }
@@ -148,14 +175,17 @@ async function get(address: string): Promise<Response> {
     redirect: 'error',
     signal: AbortSignal.timeout(DEADLINE_SECONDS * 1_000),
   }).catch((error: Error) => {
-    const cause = error.cause instanceof Error ? error.cause.message : error.message;
-    throw new PinFailed(`${address} cannot be reached: ${cause}`);
+    throw new PinFailed(
+      `${address} cannot be reached: ${causeOf(error)}. Run the command on a machine that reaches it, and commit the file there, or set runner in fleets.yaml (docs/configuration.md).`,
+    );
   });
   if (response.ok) return response;
   // S3 answers 403 if an object does not exist.
   const missing = response.status === 403 || response.status === 404 ? ': there is no such release' : '';
   throw new PinFailed(`${address} answered ${response.status}${missing}.`);
 }
+
+const causeOf = ({ cause, message }: Error) => (cause instanceof Error ? cause.message : message);
 
 export const pinCommand: CliCommand = {
   define,

@@ -3,7 +3,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runCommand } from '../../cli/command-line/run.ts';
+import { pinCommand } from '../../cli/pin.ts';
+import { Terminal } from '../../cli/terminal/terminal.ts';
 import { readRelease } from '../../fleets/runner-release.ts';
 import { runInProcess } from '../support/in-process.ts';
 import { address } from '../support/serve.ts';
@@ -19,6 +23,9 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const archiveOf = (version: string, architecture: string) => `runner ${version} for ${architecture}`;
 const checksums = (version: string) =>
   Object.fromEntries(ARCHITECTURES.map((each) => [each, sha256(archiveOf(version, each))]));
+
+/** An archive that breaks off after these 10 bytes. */
+const BREAKS_OFF = 'breaks off';
 
 /** Publishes a release as the current one; the address in the manifest names it so. */
 function publish(version: string, named = version): void {
@@ -44,7 +51,13 @@ beforeEach(async () => {
   publish('3.1.13');
   server = createServer((request, response) => {
     const body = published.get(request.url ?? '');
-    response.writeHead(body === undefined ? 403 : 200).end(body);
+    if (body === BREAKS_OFF) {
+      response.writeHead(200, { 'content-length': 1_000 });
+      response.write(body, () => setTimeout(() => response.destroy(), 50));
+      return;
+    }
+    const length = { 'content-length': Buffer.byteLength(body ?? '') };
+    response.writeHead(body === undefined ? 403 : 200, length).end(body);
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
 });
@@ -72,6 +85,15 @@ describe('npm run pin', () => {
     expect(status).toBe(0);
     expect(stderr).toContain("CircleCI's manifest does not list runner 3.1.13");
     expect(readRelease(out)).toEqual({ version: '3.1.13', sha256: checksums('3.1.13') });
+  });
+
+  it('shows on a terminal how much of the archives is there', async () => {
+    let shown = '';
+    const stderr = { isTTY: true, columns: 80, write: (text: string) => (shown += text) };
+    const terminal = new Terminal({ stdout: { write: () => undefined }, stderr }, { shownAfter: 0 });
+    const words = ['--out', out, '--url', address(server)];
+    await runCommand(pinCommand, { words, terminal, stdin: Readable.from([]), env: {}, exitCode: 0 });
+    expect(shown).toContain('0 of 1 MB');
   });
 
   it('asks for a version if the manifest does not say which one is current', async () => {
@@ -125,6 +147,20 @@ describe('npm run pin', () => {
       said: '--url must begin with https://',
       status: 2,
     },
+    {
+      case: 'a download breaks off',
+      change: () => published.set('/3.1.13/circleci-runner_linux_arm64.tar.gz', BREAKS_OFF),
+      words: [],
+      said: 'circleci-runner_linux_arm64.tar.gz broke off after 10 bytes',
+      status: 1,
+    },
+    {
+      case: 'the releases cannot be reached',
+      change: () => {},
+      words: ['--url', 'http://127.0.0.1:1'],
+      said: 'or set runner in fleets.yaml',
+      status: 1,
+    },
   ])('writes nothing if $case', async ({ change, words, said, status }) => {
     change();
     const ended = await pin(...words);
@@ -147,6 +183,13 @@ describe('npm run pin -- --check', () => {
       stdout: "Runner 3.1.13 is pinned, and CircleCI's current release is 3.1.14. To update: npm run pin\n",
     });
     expect(readFileSync(out, 'utf8')).toBe(pinned);
+  });
+
+  it('refuses a version, because it would not be checked', async () => {
+    expect(await pin('--check', '3.1.13')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('takes no version'),
+    });
   });
 
   it('says what to do if nothing is pinned, or if the file is damaged', async () => {
