@@ -208,7 +208,7 @@ export const FAULT_OPTIONS: FaultOption[] = [
 export function chooseFaults(given: readonly string[], seed: number): Faults {
   const faults: Faults = { ...NO_FAULTS, seed };
   for (const text of given) {
-    const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+    const [, name = '', value = ''] = /^([^=]+)=?(.*)$/s.exec(text) ?? [];
     const option = FAULT_OPTIONS.find((candidate) => candidate.name === name.trim());
     if (option === undefined) {
       const names = FAULT_OPTIONS.map((candidate) => candidate.name);

@@ -82,7 +82,7 @@ describe('--fault', () => {
 
   it.each([
     { given: 'outages=1h..2h', says: 'the nearest one is outage' },
-    { given: 'outage', says: 'must be one of outage' },
+    { given: 'outage', says: '--fault outage must be a time from and to' },
     { given: 'outage=2h..1h', says: 'such as outage=2h..2h30m, got "outage=2h..1h"' },
     { given: 'outage=2h', says: 'a time from and to' },
     { given: 'outage=1h..2h..3h', says: 'a time from and to' },
