@@ -68,6 +68,15 @@ export const GENERATORS: Record<string, Generator> = {
 
 const UNTESTED = '--untested';
 
+export const USAGE = [
+  'Usage: npm run generate -- [names...]',
+  '',
+  'Writes the committed files that are generated (default: all; two minutes):',
+  ...Object.entries(GENERATORS).map(([name, { files }]) => `  ${name.padEnd(16)} ${files.join(', ')}`),
+  '',
+  `${UNTESTED} writes those that no test compares with what would be generated.`,
+].join('\n');
+
 /** The generators to run: those named, those without a test, or all. */
 function chosen(given: string[]): [string, Generator][] {
   const all = Object.entries(GENERATORS);
@@ -80,6 +89,10 @@ function chosen(given: string[]): [string, Generator][] {
 }
 
 async function main(): Promise<void> {
+  if (process.argv.slice(2).some((word) => word === '--help' || word === '-h')) {
+    console.log(USAGE);
+    return;
+  }
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   for (const [name, { files, texts }] of chosen(process.argv.slice(2))) {
     const startedAt = performance.now();

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { GENERATORS } from '../../tools/generate.ts';
+import { GENERATORS, USAGE } from '../../tools/generate.ts';
 
 const TESTED = Object.entries(GENERATORS).flatMap(([name, { files, test }]) =>
   files.flatMap((file) => (test === undefined ? [] : [{ name, file, test }])),
@@ -16,4 +16,9 @@ it('a run of .ci compares the generated files that no test compares', () => {
   expect(readFileSync('.ci/run', 'utf8')).toContain(
     'npm run generate -- --untested\n    git diff --exit-code',
   );
+});
+
+it('its help text has all names and fits into a terminal of 80 columns', () => {
+  for (const name of Object.keys(GENERATORS)) expect(USAGE).toContain(`  ${name} `);
+  for (const line of USAGE.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
 });
