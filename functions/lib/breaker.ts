@@ -47,7 +47,7 @@ export type BreakerState =
       lastFailureAt: number;
       /** When the failure ended that opened it, as far as is known. */
       openedAt: number;
-      /** From when on one canary may launch, if nothing is launching. */
+      /** When the next canary may launch, if nothing is launching. */
       canaryAt: number;
     };
 
@@ -107,7 +107,7 @@ export function judgeLaunches(launches: Launch[], settings: BreakerSettings, com
 const LAST_TRIED = 1_800_000;
 
 /**
- * Whether the fleet has tried to launch of late with the breaker open. If its canary has been due for half an hour,
+ * Whether the fleet has tried to launch recently with the breaker open. If its canary has been due for half an hour,
  * nothing has wanted an instance since.
  */
 export const isTrying = ({ canaryAt }: { canaryAt: number }, now: number) => now < canaryAt + LAST_TRIED;

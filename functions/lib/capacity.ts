@@ -279,9 +279,9 @@ export const tasksOverConcurrency = (situation: Pick<Situation, 'unclaimed' | 'r
 const presentIn = (members: Members) => members.pending + members.inService;
 
 /**
- * Adds to a decision what becomes of the group's `Launch` process. A group replaces an instance whose boot was
- * given up, whatever its desired capacity was meant for. So while the breaker is open, or the fleet drains, the
- * process is suspended, but for the time in which a canary launches. What somebody else has suspended stays so.
+ * Adds to a decision whether to suspend or resume the group's `Launch` process. A group replaces each instance whose
+ * boot it gives up. So the process is suspended while the breaker is open or the fleet drains, except while a canary
+ * launches. If somebody else has suspended it, it stays suspended.
  */
 export function withLaunchProcess(decision: Decision, situation: Situation): Decision {
   const { launchLimit, members, launchProcess } = situation;

@@ -159,7 +159,7 @@ export const Activities = z.object({
   lastReadyAt: z.optional(Instant),
   /** How many launches may come to nothing before only canaries launch. */
   breakerFailures: z.optional(Count),
-  /** When a launch last failed for want of Spot capacity. */
+  /** When a launch last failed because EC2 lacked Spot capacity. */
   spotShortageAt: z.optional(Instant),
   /** What the launches ask of the warm pool, if that is the workflow's to size; explained in warm-pool.ts. */
   launchDemand: z.optional(z.object({ peak: Count, resting: z.boolean() })),

@@ -1,5 +1,5 @@
 /**
- * What becomes of a group: its capacity, its `Launch` process, its On-Demand percentage and its warm pool. Pure.
+ * Decides what to write to a group: its capacity, its `Launch` process, its On-Demand percentage and its warm pool. Pure.
  * poll.ts has what a poll is beside that.
  */
 

@@ -1,6 +1,6 @@
 /**
  * Why a launch failed, read from what EC2 Auto Scaling says about it. Pure. sandbox/launch-messages.yaml has texts that
- * groups have reported; docs/launch-failures.md shows what becomes of each.
+ * groups have reported; docs/launch-failures.md shows what follows from each.
  */
 
 /**

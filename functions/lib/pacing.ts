@@ -189,7 +189,7 @@ function updateTimeout(decidedSeconds: number, dueSeconds: number): number {
   return Math.max(Math.min(polite, most), 0);
 }
 
-/** How long all attempts take at the worst. */
+/** How long all attempts take at most. */
 function worst(secondsPerAttempt: number): number {
   return LIMITS.attempts * secondsPerAttempt + (LIMITS.attempts - 1) * LIMITS.retrySeconds;
 }

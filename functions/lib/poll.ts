@@ -34,7 +34,7 @@ export interface PollResult {
 }
 
 /**
- * Decides what becomes of the group after one poll.
+ * Decides what to write to the group after one poll.
  *
  * @param handedOn The state, from the poll before.
  * @param now When the observation was complete, in milliseconds since the epoch.

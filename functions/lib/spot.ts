@@ -1,6 +1,6 @@
 /**
- * The fallback from Spot to On-Demand capacity: a group whose Spot launches fail for want of capacity tries Spot
- * again and again, and nothing else. Pure: its memory is the group's scaling activities and a tag.
+ * The fallback from Spot to On-Demand capacity: a group whose Spot launches fail because EC2 lacks capacity only tries
+ * Spot again. Pure: its memory is the group's scaling activities and a tag.
  */
 
 import type { Decision } from './capacity.ts';
@@ -21,12 +21,12 @@ export const isFallbackInForce = (spotShortageAt: number | undefined, now: numbe
   spotShortageAt !== undefined && now < spotShortageAt + FALLBACK_SECONDS * 1_000;
 
 /**
- * Adds to a decision what becomes of the group's On-Demand percentage: 100 for 15 minutes after the last Spot
+ * Adds the group's On-Demand percentage to a decision: 100 for 15 minutes after the last Spot
  * shortage, then what the fleet is configured to. What neither the fallback nor a deployment has set stays so.
  *
  * @param configured The fleet's own percentage; 100 for a fleet without Spot capacity.
  * @param purchase Of the group; without it the group has but one launch template, and no Spot capacity.
- * @param spotShortageAt When a launch last failed for want of Spot capacity.
+ * @param spotShortageAt When a launch last failed because EC2 lacked Spot capacity.
  * @param now Milliseconds since the epoch.
  */
 export function withFallback(

@@ -293,7 +293,7 @@ describe('the canaries', () => {
   }
 
   it.each<{ case: string; first: Launch[]; kind: FailureKind; settings?: typeof SETTINGS }>([
-    { case: 'boot in vain', first: times(3, (i) => fails(i)), kind: 'boot' },
+    { case: 'fail to boot', first: times(3, (i) => fails(i)), kind: 'boot' },
     { case: 'are refused', first: times(3, (i) => fails(i, 'refused')), kind: 'refused' },
     {
       case: 'follow on a batch of 10 that failed at once: one failure each, but no canary',

@@ -116,7 +116,7 @@ const STEADY: Scenario = {
 
 const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
 
-/** How long the queue takes to drain at most, from when on nothing is wrong. */
+/** The longest time that the queue takes to drain once nothing is wrong any more. */
 function drainBound(scenario: Scenario): number {
   const { faults, jobs, maxReplicas, maxSurge = maxReplicas } = scenario;
   const gap = longestGap(scenario);
@@ -317,7 +317,7 @@ describe('when nothing is wrong', () => {
     { case: 'one execution a minute', scenarios: calm, examples: [] },
     { case: 'two executions at once, of whatever age', scenarios: twice, examples: both },
   ])(
-    '$case: nothing is reported, nothing launched in vain, and no job waits longer than it must',
+    '$case: nothing is reported, no launch is unused, and no job waits longer than it must',
     async ({ scenarios, examples }) => {
       const holds = async (scenario: Scenario) => {
         const played = await survive(scenario);

@@ -183,7 +183,7 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
   });
 
   interface Adversary {
-    /** A share, between 0 and 1, of what the step may take at the worst. */
+    /** A share, between 0 and 1, of the longest time that the step may take. */
     takes: () => number;
     sees: () => { retryAfterSeconds: number } | { unclaimed: number };
     activities: ActivitiesJson;

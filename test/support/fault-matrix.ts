@@ -21,7 +21,7 @@ export function checkFaults(faults: Fault[]): void {
     faults.map((fault) => ({ ...fault, fault, backlog })),
   );
 
-  describe('what becomes of a fleet, for half an hour, when', () => {
+  describe('a fleet, for half an hour, when', () => {
     it.each(runs)('$name, with a backlog $backlog the maximum', async ({ fault, backlog }) => {
       const { ends, rings = ends?.state, direct, late, unsteady, ofLaunches, idlers, kills } = fault;
       const outcome = await faultOutcomeOf(fault, backlog);

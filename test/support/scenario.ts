@@ -103,7 +103,7 @@ export interface Played {
   seconds: number;
 }
 
-/** From when on nothing is wrong and no job comes. */
+/** When the last fault is over and the last job is queued. */
 export const calmFrom = ({ faults, jobs }: Scenario): number =>
   Math.max(0, ...faults.map(({ to }) => to), ...jobs.map(({ queuedAt }) => queuedAt));
 
@@ -228,7 +228,7 @@ class Judge {
   readonly #world: FleetWorld;
   /** When the launches began that are under way, by instance. */
   readonly #launching = new Map<string, number>();
-  /** How many members were pending or in service from when on. */
+  /** How many members were pending or in service, with the time from which that holds. */
   readonly #presence = [{ at: 0, present: 0 }];
   /** When the last launch had failed, for each execution that knows the breaker to be open. */
   readonly #open = new Map<string, number | undefined>();
