@@ -25,6 +25,13 @@ export interface Withheld {
 const FIRST_CANARY_SECONDS = 120;
 const LAST_CANARY_SECONDS = 1_800;
 
+/** The clocks of functions may differ by this, in seconds. */
+const CLOCKS_DIFFER = 60;
+
+/** Whether somebody else wrote the record. From the future, it would keep all canaries from launching. */
+const isForged = ({ since, lastAt }: Withheld, now: number) =>
+  Math.max(since, lastAt) > now / 1_000 + CLOCKS_DIFFER;
+
 /** What the polls have seen before the first one of an execution: the counts of the last execution, if they are on record. */
 export const seenBefore = (withheld: Withheld | undefined): PollHistory | undefined =>
   withheld && {
@@ -54,7 +61,7 @@ export function withheldLimit(
   failures: number,
   now: number,
 ): number | undefined {
-  if (withheld === undefined || withheld.unused < failures) return undefined;
+  if (withheld === undefined || withheld.unused < failures || isForged(withheld, now)) return undefined;
   if (seen.unclaimed === 0 || seen.claimed > 0) return undefined;
   // A runner that is idle is as good as a canary.
   const due = now / 1_000 >= withheld.lastAt + restOf(withheld);
@@ -85,7 +92,7 @@ export function withheldAfter(
   if (!seen.waiting || seen.claimed > 0) return undefined;
   const at = Math.floor(now / 1_000);
   const { unclaimed, running } = seen;
-  if (before === undefined) {
+  if (before === undefined || isForged(before, now)) {
     // One poll may see a runner that is about to claim.
     if ((seen.idlePolls ?? 0) < 2) return undefined;
     return { since: at, unused: 0, canaries: 0, lastAt: at, unclaimed, running };

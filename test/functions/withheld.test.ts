@@ -53,6 +53,13 @@ describe('withheldLimit', () => {
     { case: 'the third pause is over', given: { record: { lastAt: NOW - 480, canaries: 2 } }, allows: 1 },
     { case: 'the longest is not', given: { record: { lastAt: NOW - 1_799, canaries: 9 } }, allows: 0 },
     { case: 'the longest is', given: { record: { lastAt: NOW - 1_800, canaries: 9 } }, allows: 1 },
+    { case: 'the clocks differ', given: { record: { since: NOW + 59, lastAt: NOW + 59 } }, allows: 0 },
+    { case: 'somebody forged a time to come', given: { record: { lastAt: NOW + 61 } }, allows: undefined },
+    {
+      case: 'somebody forged a beginning to come',
+      given: { record: { since: 999_999_999_999 } },
+      allows: undefined,
+    },
   ])('if $case: $allows', ({ given, allows }) => {
     expect(limit(given)).toBe(allows);
   });
