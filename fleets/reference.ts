@@ -189,6 +189,8 @@ allowSessionManager: true
   writes its jobs.
 - \`alarmEmail\` and \`alarmTopicArn\` decide who gets the fleet's alarms, \`tags\` how its resources are tagged. If your
   account grants permissions by tags, require a review of \`fleets.yaml\` as well.
+- \`encryptionKey\` may be a key of any account. Its owner can make what it encrypts unreadable.
+- The volumes of an \`image\` without \`rootDevice\`, traffic, and the CPU credits of t types do not count as costs.
 - The scaler secret of a fleet can never be the runner secret of a fleet, whatever the guardrails say. The instances would
   read a personal API token.
 
