@@ -6,10 +6,13 @@ import {
   decideCapacity,
   drainCapacity,
   isAtMaximum,
+  isHeldByMaximumSize,
   type Members,
   type Situation,
   stillToWrite,
+  tasksOverConcurrency,
   withLaunchProcess,
+  withWarmPool,
 } from '../../functions/lib/capacity.ts';
 
 const NOBODY: Members = { pending: 0, inService: 0, leaving: 0, standby: 0 };
@@ -96,6 +99,49 @@ describe('decideCapacity', () => {
         '3 unclaimed + 5 running = 8 wanted',
         "held at 5: 3 tasks are beyond the plan's concurrency, which leaves 2 to this fleet",
         'desired capacity is 5 already',
+      ],
+    },
+    {
+      case: 'nothing launches while CircleCI hands out no tasks',
+      when: { unclaimed: 3, desired: 2, members: { ...NOBODY, inService: 2 }, withheldLimit: 0 },
+      desired: 2,
+      because: [
+        '3 unclaimed + 0 running = 3 wanted',
+        'held at 2: CircleCI hands out no tasks, so nothing launches',
+        'desired capacity is 2 already',
+      ],
+    },
+    {
+      case: 'one canary launches while CircleCI hands out no tasks',
+      when: { unclaimed: 5, desired: 2, members: { ...NOBODY, inService: 2 }, withheldLimit: 1 },
+      desired: 3,
+      because: [
+        '5 unclaimed + 0 running = 5 wanted',
+        'held at 3: CircleCI hands out no tasks, so one canary launches',
+        'desired capacity rises from 2 to 3',
+      ],
+    },
+    {
+      case: 'a rise by just as many as may launch is not held',
+      when: {
+        unclaimed: 3,
+        desired: 2,
+        members: { ...NOBODY, inService: 2 },
+        withheldLimit: 1,
+        launchLimit: 1,
+        maxSurge: 1,
+      },
+      desired: 3,
+      because: ['3 unclaimed + 0 running = 3 wanted', 'desired capacity rises from 2 to 3'],
+    },
+    {
+      case: 'maxReplicas is named if maxHourlyCost allows just as many',
+      when: { unclaimed: 25, affordable: 10 },
+      desired: 10,
+      because: [
+        '25 unclaimed + 0 running = 25 wanted',
+        'capped at maxReplicas (10)',
+        'desired capacity rises from 0 to 10',
       ],
     },
     {
@@ -802,6 +848,21 @@ describe('isAtMaximum', () => {
       atMaximum: true,
     },
     {
+      case: "as many tasks run as the plan's concurrency leaves, and more wait",
+      when: { unclaimed: 1, running: 4, desired: 5, members: inService(5), concurrency: 4 },
+      atMaximum: true,
+    },
+    {
+      case: "as many tasks run as the plan's concurrency leaves, and none waits",
+      when: { running: 4, desired: 4, members: inService(4), concurrency: 4 },
+      atMaximum: false,
+    },
+    {
+      case: "fewer tasks run than the plan's concurrency leaves",
+      when: { unclaimed: 1, running: 3, desired: 4, members: inService(3), concurrency: 4 },
+      atMaximum: false,
+    },
+    {
       case: 'maxReplicas has been lowered below the members',
       when: { unclaimed: 1, running: 12, desired: 12, members: inService(12) },
       atMaximum: true,
@@ -809,6 +870,48 @@ describe('isAtMaximum', () => {
   ])('$case: $atMaximum', ({ when, atMaximum }) => {
     const situation = { ...CALM, ...when };
     expect(isAtMaximum(situation, decideCapacity(situation))).toBe(atMaximum);
+  });
+});
+
+describe('isHeldByMaximumSize', () => {
+  it.each<{ case: string; when: Partial<Situation>; held: boolean }>([
+    { case: 'more tasks than the group may have members', when: { unclaimed: 6, maxSize: 5 }, held: true },
+    { case: 'as many tasks', when: { unclaimed: 5, maxSize: 5 }, held: false },
+    { case: 'a maximum size of maxReplicas', when: { unclaimed: 12, maxSize: 10 }, held: false },
+    { case: 'a lower maxHourlyCost', when: { unclaimed: 6, maxSize: 5, affordable: 5 }, held: false },
+    { case: 'no known maximum size', when: { unclaimed: 12 }, held: false },
+  ])('is $held with $case', ({ when, held }) => {
+    expect(isHeldByMaximumSize({ ...CALM, ...when })).toBe(held);
+  });
+});
+
+describe('tasksOverConcurrency', () => {
+  it.each([
+    { unclaimed: 3, running: 2, concurrency: undefined, over: 0 },
+    { unclaimed: 3, running: 2, concurrency: 5, over: 0 },
+    { unclaimed: 3, running: 2, concurrency: 4, over: 1 },
+    { unclaimed: 3, running: 5, concurrency: 2, over: 3 },
+  ])(
+    'of $unclaimed waiting and $running running tasks, with $concurrency allowed, is $over',
+    ({ over, ...counts }) => {
+      expect(tasksOverConcurrency(counts)).toBe(over);
+    },
+  );
+});
+
+describe('withWarmPool', () => {
+  const HELD: Decision = { from: 2, desired: 2, change: false, reasons: ['because'] };
+
+  it.each([
+    { from: 2, to: 5, because: 'the warm pool grows from 2 to 5' },
+    { from: 5, to: 2, because: 'the warm pool shrinks from 5 to 2' },
+  ])('adds a size with its reason: $because', ({ from, to, because }) => {
+    const reasons = ['because', because];
+    expect(withWarmPool(HELD, from, to)).toEqual({ ...HELD, change: true, warmPoolSize: to, reasons });
+  });
+
+  it('adds nothing if the size stays', () => {
+    expect(withWarmPool(HELD, 5, 5)).toBe(HELD);
   });
 });
 
@@ -855,6 +958,12 @@ describe('members that scale-in may take', () => {
     );
     expect(decideCapacity({ ...fewer, unprotected: undefined })).toMatchObject({ desired: 2, change: true });
     expect(drainCapacity({ ...fewer, unprotected: undefined })).toMatchObject({ desired: 2, change: true });
+  });
+
+  it('are no reason where nothing falls', () => {
+    const all = { ...fewer, desired: 2 };
+    expect(decideCapacity(all).reasons.at(-1)).toBe('held at 2: 2 pending or in service leave by themselves');
+    expect(drainCapacity(all).reasons).toEqual(['the fleet drains: nothing launches']);
   });
 
   it('do not hold back a rise', () => {
@@ -1048,6 +1157,12 @@ describe('brokenLaw', () => {
       says: '7 is above what maxHourlyCost allows (6)',
     },
     {
+      case: "a rise above the group's maximum size",
+      broken: decision(5, 7),
+      within: { maxSize: 6 },
+      says: "7 is above the group's maximum size (6)",
+    },
+    {
       case: 'a rise by more than maxSurge',
       broken: decision(5, 8),
       within: { maxSurge: 4 },
@@ -1095,6 +1210,16 @@ describe('brokenLaw', () => {
     { case: 'nothing at all', lawful: decision(0, 0) },
   ])('has nothing against $case', ({ lawful }) => {
     expect(brokenLaw(lawful, situation)).toBeUndefined();
+  });
+
+  it.each<{ limit: string; within: Partial<Situation> }>([
+    { limit: 'what maxHourlyCost allows', within: { affordable: 6 } },
+    { limit: "the group's maximum size", within: { maxSize: 6 } },
+    { limit: "the plan's concurrency", within: { concurrency: 4, minReplicas: 2 } },
+  ])('limits rises alone, and none to the limit itself: $limit', ({ within }) => {
+    const limited = { ...situation, ...within };
+    for (const lawful of [decision(5, 6), decision(7, 7), decision(9, 8)])
+      expect(brokenLaw(lawful, limited)).toBeUndefined();
   });
 });
 
