@@ -88,6 +88,7 @@ export const OF_THE_WORLD: Fault[] = [
     begin: ({ world: { queue } }) => {
       queue.phantoms = 4;
     },
+    rings: 'Tasks Run Elsewhere',
   },
   {
     name: 'launches have the runner token of another resource class, and take no task',
