@@ -89,6 +89,7 @@ export const OF_THE_WORLD: Fault[] = [
       queue.phantoms = 4;
     },
     rings: 'Tasks Run Elsewhere',
+    late: 'while many jobs end, members that are about to leave hide as many tasks',
   },
   {
     name: 'launches have the runner token of another resource class, and take no task',
