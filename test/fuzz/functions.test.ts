@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { settingsParameter } from '../../functions/lib/fleet-names.ts';
@@ -89,7 +90,7 @@ const answer = fc.record({
     changed([{ unclaimed_task_count: 3 }, { running_runner_tasks: 2 }, { items: [] }, { data: [] }]).map(
       (json) => JSON.stringify(json) ?? '',
     ),
-    anyValue.map(String),
+    anyValue.map((value) => inspect(value)),
     // It quotes the request, as it is or encoded.
     fc
       .tuple(

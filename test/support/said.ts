@@ -1,6 +1,9 @@
+import { inspect } from 'node:util';
+
 /** All text of an error: its name, message and stack, and those of its causes. */
 export function said(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+  // Not String, which fails if the value has a toString of its own that is no function.
+  if (!(error instanceof Error)) return typeof error === 'string' ? error : inspect(error);
   const cause = error.cause === undefined ? '' : said(error.cause);
   return [error.name, error.message, error.stack ?? '', cause].join('\n');
 }
