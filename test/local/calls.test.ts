@@ -21,6 +21,7 @@ import { startMoto } from './moto.ts';
  * answers these calls as AWS does. Instances that leave are in `test/instance`.
  */
 
+const STACK = { STACK_ID: 's', STACK_NAME: 'calls' };
 const GROUP = 'calls-test';
 
 /** What answers a call in moto's place: an error, or nothing at all. */
@@ -54,6 +55,7 @@ beforeAll(async () => {
   }).listen(0, '127.0.0.1');
   await once(between, 'listening');
   Object.assign(process.env, {
+    ...STACK,
     AWS_ENDPOINT_URL: address(between),
     AWS_REGION: 'eu-west-1',
     AWS_ACCESS_KEY_ID: 'moto',
@@ -124,6 +126,7 @@ describe('the steps against a group with scale-in protection', () => {
     await createGroup(3);
     const answer = await handler({ ...about, poll });
     expect(answer).toEqual({
+      createdAt: expect.closeTo(Date.now() / 1_000, -2),
       desired: 3,
       members: { pending: 0, inService: 3, leaving: 0, standby: 0 },
       launchProcess: { suspended: false, byBreaker: false },
@@ -300,7 +303,7 @@ describe('the settings of a group', () => {
     await handler({
       RequestType: type,
       ResponseURL: `http://127.0.0.1:${(cloudFormation.address() as AddressInfo).port}/`,
-      StackId: 's',
+      StackId: STACK.STACK_ID,
       RequestId: 'r',
       LogicalResourceId: 'l',
       ResourceProperties: { GroupName: GROUP },

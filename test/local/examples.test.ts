@@ -37,14 +37,20 @@ beforeAll(async () => {
 afterAll(() => aws?.stop());
 
 /**
- * The example's file. Where instance types are given by attributes, CloudFormation reads the image's parameter, which the
- * local AWS does not publish; so that one names an image.
+ * The example's file as the local AWS can deploy it under a stack's name of its own. The names of an organisation's
+ * secrets begin with that of the stack. Where instance types are given by attributes, CloudFormation reads the image's
+ * parameter, which the local AWS does not publish; so that example names an image.
  */
 function fleetsFileOf(name: string): string {
   const file = `examples/${name}/fleets.yaml`;
-  if (loadFleets(file).every((fleet) => fleet.instanceRequirements === undefined)) return file;
+  const text = readFileSync(file, 'utf8');
+  let changed = text.replaceAll('SecretName: circleci-runners/', `SecretName: ${stackOf(name)}/`);
+  if (loadFleets(file).some((fleet) => fleet.instanceRequirements !== undefined)) {
+    changed = `${changed.trimEnd()}\n  image: ami-0123456789abcdef0\n`;
+  }
+  if (changed === text) return file;
   const copy = join(aws.folder, `${name}.yaml`);
-  writeFileSync(copy, `${readFileSync(file, 'utf8').trimEnd()}\n  image: ami-0123456789abcdef0\n`);
+  writeFileSync(copy, changed);
   return copy;
 }
 
