@@ -94,8 +94,10 @@ function describeFleet(fleet: FleetConfig, periods: Period[], colours: Terminal[
     return `schedule ${index + 1}${name === undefined ? '' : `, ${name}`}`;
   };
   if (schedules.length === 0) {
-    const settings = Object.entries(capacityOf(fleet)).map(([name, value]) => `${name} ${value}`);
-    return `${title}: no schedules, always ${settings.join(', ')}`;
+    const { affordable, ...shown } = capacityOf(fleet);
+    const settings = Object.entries(shown).map(([name, value]) => `${name} ${value}`);
+    const limit = affordable === undefined ? '' : `; maxHourlyCost allows ${affordable} instances`;
+    return `${title}: no schedules, always ${settings.join(', ')}${limit}`;
   }
   const rows = periods.map(({ from, inForce, schedule, timezone }) => [
     localTime(from, timezone),

@@ -37,6 +37,13 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const schedules = (...words: string[]) => runInProcess('schedules', ['--fleets', file, ...words]);
 
 describe('npm run schedules', () => {
+  it('says how many instances maxHourlyCost allows', async () => {
+    const limited = join(folder, 'limited.yaml');
+    writeFileSync(limited, `${FLEETS}  maxHourlyCost: 0.5\n`);
+    const { stdout } = await runInProcess('schedules', ['plain', '--fleets', limited]);
+    expect(stdout).toContain('always minReplicas 0, maxReplicas 9; maxHourlyCost allows 4 instances\n');
+  });
+
   it('shows changes across daylight-saving time, hidden schedules, schedules never in force, and gaps', async () => {
     const { stdout } = await schedules('linux', '--from', '2026-03-28T16:30:00Z', '--days', '2');
     // Without a terminal there are no colours.
