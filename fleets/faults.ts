@@ -1,6 +1,7 @@
 import { closest } from 'fastest-levenshtein';
 import * as z from 'zod';
 import { isMap } from './settings/parts.ts';
+import { TOP_SETTINGS } from './settings/top.ts';
 
 /** One line for each fault: its key path, what is allowed, and what was given. */
 export function describeFault(issue: z.core.$ZodIssue, raw: unknown, schema: z.core.$ZodType): string[] {
@@ -8,11 +9,14 @@ export function describeFault(issue: z.core.$ZodIssue, raw: unknown, schema: z.c
   if (issue.code === 'unrecognized_keys') {
     // Without the value: what is in the wrong place may be a secret.
     const known = keysAt(schema, issue.path);
-    return issue.keys.map((key) =>
-      where === issue.path[0] && key === 'paused'
-        ? `${where}.${key}: is not a setting: run npm run pause -- ${where} (or drain, or resume), so that no deployment undoes it`
-        : `${where}.${key}: is not a setting; the nearest one is ${closest(key, known)}`,
-    );
+    const isFleet = issue.path.length === 1 && known.includes('resourceClass');
+    return issue.keys.map((key) => {
+      if (isFleet && key === 'paused')
+        return `${where}.${key}: is not a setting: run npm run pause -- ${where} (or drain, or resume), so that no deployment undoes it`;
+      if (isFleet && key in TOP_SETTINGS)
+        return `${where}.${key}: is a setting of all fleets: put it at the top of the file, beside ${where}`;
+      return `${where}.${key}: is not a setting; the nearest one is ${closest(key, known)}`;
+    });
   }
   if (issue.code === 'invalid_union') {
     const inner = issue.errors

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { complaintsAbout, fleetsOf, minimalNamed } from '../support/fleets.ts';
+import { complaintsAbout, fleetsOf, minimalNamed, minimalWith } from '../support/fleets.ts';
 
 const fleets = ['linux', 'arm', 'macos']
   .map((name) => minimalNamed(name).replace('acme/linux', `acme/${name}`))
@@ -65,4 +65,13 @@ describe('concurrency', () => {
   ])('is refused: $given', ({ given, says }) => {
     expect(complaintsAbout(`concurrency: ${given}\n${fleets}`)).toContain(says);
   });
+
+  it.each(['concurrency: {limit: 5}', 'encryptionKey: alias/runners'])(
+    'in a fleet, it says where %s belongs',
+    (line) => {
+      expect(complaintsAbout(minimalWith(line))).toBe(
+        `fleets.yaml has a fault:\n  linux.${line.split(':')[0]}: is a setting of all fleets: put it at the top of the file, beside linux`,
+      );
+    },
+  );
 });
