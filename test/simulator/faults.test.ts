@@ -197,6 +197,28 @@ describe('the breaker of ours', () => {
   });
 });
 
+describe('a zone that refuses one launch in six', () => {
+  const jobs = Array.from({ length: 40 }, () => job(60, 300));
+
+  // Once, the breaker took instant refusals for an outage while other launches booted: a median of 151 s, not 99 s.
+  it.each([{ boot: 90 }, { boot: 300 }])('delays no job of 40, with boots of $boot s', ({ boot }) => {
+    const world = { ...WORLD, boot };
+    const median = (faults: Partial<Faults>) => {
+      const { startedAt, refusedLaunches } = replay(jobs, policyOf(ours()), world, {
+        faults: { ...NO_FAULTS, ...faults },
+      });
+      const sorted = waits(jobs, startedAt).toSorted((a, b) => a - b);
+      return { refusedLaunches, wait: sorted[sorted.length / 2] ?? Number.NaN };
+    };
+    const healthy = median({});
+    for (const seed of [1, 2, 3]) {
+      const { refusedLaunches, wait } = median({ seed, zoneRefusals: always(1 / 6) });
+      expect(refusedLaunches).toBeGreaterThanOrEqual(3);
+      expect(wait).toBeLessThanOrEqual(healthy.wait + 5);
+    }
+  });
+});
+
 describe('Spot instances that EC2 takes back', () => {
   const spot = { percentage: 100, onDemandBase: 0 };
   const jobs = Array.from({ length: 60 }, (_, number) => job(number * 120, 900));
