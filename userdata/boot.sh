@@ -99,11 +99,18 @@ PASSING+='|temporary failure|name or service not known|(could not|couldn.t|faile
 PASSING+='|connection (refused|reset|timed out)|timed out|timeout|unreachable|etimedout|econnre|eai_again|early eof|mismatch'
 PASSING+='|bad gateway|service unavailable|too ?many ?requests|error: (429|50[0-9])|not yet valid|not valid yet'
 
-# The fleet's install script is in S3, so it can have any size.
+# The fleet's install script is in S3, so it can have any size. Whoever can write to the bucket must not decide what runs.
+fetch_install_script() {
+  get_object "$INSTALL_OBJECT" "$1" || return
+  sha256sum --quiet --check <<<"$INSTALL_SHA256  $1" && return
+  say 'the install script is not the one that was deployed'
+  return "$REFUSED"
+}
+
 run_install_script() {
   local script log tee status=0
   script=$(mktemp -p "$STATE") log=$(mktemp -p "$STATE")
-  if persist get_object "$INSTALL_OBJECT" "$script"; then
+  if persist fetch_install_script "$script"; then
     chmod 0700 "$script"
     await_locks "$BOOT_TIMEOUT_SECONDS" || say 'the locks of the package manager are still held'
     # Not a pipe: its reader would wait for processes that the script leaves running.

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -88,8 +89,17 @@ export class Aws {
     this.#moto?.kill('SIGKILL');
   }
 
+  /** SHA-256 of each object, by its bucket and key. */
+  readonly sha256 = new Map<string, string>();
+
   /** A bucket, or an object in it, as a deployment uploads it. */
   async putObject(path: string, body: string | undefined): Promise<void> {
+    this.sha256.set(
+      path,
+      createHash('sha256')
+        .update(body ?? '')
+        .digest('hex'),
+    );
     const authorization = 'AWS4-HMAC-SHA256 Credential=moto/20260101/us-east-1/s3/aws4_request';
     const answer = await fetch(`http://localhost:${MOTO_PORT}/${path}`, {
       method: 'PUT',

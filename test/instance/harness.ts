@@ -65,7 +65,8 @@ export async function launch(scenario: Scenario = {}) {
     groupName,
     runnerSecretName: 'runners/good',
     installObject,
-    installSha256: 'c0ffee'.padEnd(64, '0'),
+    installSha256:
+      world.aws.sha256.get(scenario.inputs?.installObject ?? installObject ?? '') ?? '0'.repeat(64),
     logGroupName: undefined,
     ...scenario.inputs,
   });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -77,6 +78,8 @@ const STARTS = ['start autoscaler-runner.service', 'start autoscaler-watch.servi
 
 const starts = (instance: Instance) =>
   instance.commands('systemctl').filter((words) => words.startsWith('start '));
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 
 describeScript('boot', () => {
   it('starts a runner, and completes the launch once it stays up', async () => {
@@ -397,7 +400,7 @@ describeScript('boot with settings that have a script of their own', () => {
       environment: {
         DOCKER: 'true',
         INSTALL_OBJECT: 'assets/install.sh',
-        INSTALL_SHA256: 'c0ffee'.padEnd(64, '0'),
+        INSTALL_SHA256: sha256('#!/bin/sh\n'),
         RUNNER_VERSION: '',
       },
     });
@@ -411,22 +414,21 @@ describeScript('boot with settings that have a script of their own', () => {
 });
 
 describeScript('boot from an image', () => {
-  const SHA256 = 'c0ffee'.padEnd(64, '0');
-  const INSTALLED = `installed-${SHA256}`;
+  const textOf = (script: string) => `#!/bin/sh\n${script}\n`;
+  const markOf = (script: string) => `installed-${sha256(textOf(script))}`;
+  const SCRIPT = 'echo installing';
+  const INSTALLED = markOf(SCRIPT);
 
   /** An instance that has to be prepared, without what only root can do. */
-  const unprepared = ({
-    script = 'echo installing',
-    ...options
-  }: InstanceOptions & { script?: string } = {}) =>
+  const unprepared = ({ script = SCRIPT, ...options }: InstanceOptions & { script?: string } = {}) =>
     prepared({
       ...options,
-      answer: aws({ GetObject: () => ({ status: 200, body: `#!/bin/sh\n${script}\n` }) }),
+      answer: aws({ GetObject: () => ({ status: 200, body: textOf(script) }) }),
       kept: { prepared: '', ...options.kept },
       commands: { nft: '', id: '', ...options.commands },
       environment: {
         INSTALL_OBJECT: 'assets/install.sh',
-        INSTALL_SHA256: SHA256,
+        INSTALL_SHA256: sha256(textOf(script)),
         RUNNER_VERSION: '',
         ...options.environment,
       },
@@ -467,12 +469,25 @@ describeScript('boot from an image', () => {
     expect(existsSync(join(instance.state, INSTALLED))).toBe(true);
   });
 
+  it('runs no other install script than the one that was deployed', async () => {
+    const instance = await unprepared({
+      commands: RUNNER,
+      environment: { INSTALL_SHA256: sha256(textOf('echo deployed')) },
+    });
+    const { status, stdout, stderr } = await instance.run('boot');
+    expect(status).not.toBe(0);
+    expect(stdout).not.toContain('installing');
+    expect(stderr).toContain('boot: the install script is not the one that was deployed');
+    expect(starts(instance)).toEqual([]);
+  });
+
   it('says nothing for images of it if the install script failed, which it does not run again', async () => {
-    const instance = await unprepared({ commands: RUNNER, script: 'echo no compiler; exit 7' });
+    const script = 'echo no compiler; exit 7';
+    const instance = await unprepared({ commands: RUNNER, script });
     const { status, stdout } = await instance.run('boot');
     expect(status).not.toBe(0);
     expect(stdout).toBe('no compiler\n');
-    expect(existsSync(join(instance.state, INSTALLED))).toBe(false);
+    expect(existsSync(join(instance.state, markOf(script)))).toBe(false);
     expect(starts(instance)).toEqual([]);
   });
 
@@ -529,15 +544,16 @@ describeScript('boot from an image', () => {
       const quoted = text.replaceAll("'", `'\\''`);
       return `[ "$n" -ne ${index} ] || { printf '%s\\n' '${quoted}' >&2; exit 100; }`;
     });
+    const script = [next, ...fails, 'echo installed'].join('\n');
     const instance = await unprepared({
       commands: RUNNER,
-      script: [next, ...fails, 'echo installed'].join('\n'),
+      script,
       environment: { BOOT_TIMEOUT_SECONDS: '3600' },
     });
     const { status, stdout } = await instance.run('boot');
     expect(stdout).toBe([...said, 'installed', ''].join('\n'));
     expect(status).toBe(0);
-    expect(existsSync(join(instance.state, INSTALLED))).toBe(true);
+    expect(existsSync(join(instance.state, markOf(script)))).toBe(true);
   });
 
   it.each([
