@@ -9,7 +9,7 @@ import { STACK_NAME } from '../fleets/names.ts';
 import { PAUSED_AT_TAG, PAUSED_TAG } from '../functions/lib/tags.ts';
 import { stackOption, UsageError } from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage } from './command-line/run.ts';
-import { readOutputs } from './deployed/outputs.ts';
+import { deployedFleets } from './deployed/fleets.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 /** The value that each command writes into the tag of the fleet's group. */
@@ -87,9 +87,7 @@ async function deployedGroups(
   stack: string,
   client: AutoScalingClient,
 ): Promise<Map<string, { desired: number; instances: number }>> {
-  const names = Object.entries(await readOutputs(stack)).flatMap(([key, name]) =>
-    key.endsWith('GroupName') ? [name] : [],
-  );
+  const names = (await deployedFleets(stack)).map((fleet) => `${stack}-${fleet}`);
   const found = new Map<string, { desired: number; instances: number }>();
   if (names.length === 0) return found;
   const asked = { AutoScalingGroupNames: names };

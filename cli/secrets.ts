@@ -4,11 +4,10 @@ import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-sec
 import password from '@inquirer/password';
 import { Command } from 'commander';
 import { type FleetConfig, FleetsInvalid } from '../fleets/load.ts';
-import { logicalId } from '../fleets/names.ts';
 import { numberOption, stackOption, UsageError } from './command-line/arguments.ts';
 import { namedFleet, refuseNotDeployed } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
-import { readOutputs } from './deployed/outputs.ts';
+import { type DeployedFleet, deployedFleet } from './deployed/fleets.ts';
 import {
   faultOfApiToken,
   membersOf,
@@ -56,20 +55,15 @@ interface Options {
 async function manageSecrets(name: string, options: Options, shell: Shell): Promise<void> {
   refuseContradictions(options);
   const fleet = namedFleet(options.fleets, name, undefined, { stack: options.stack });
-  const outputs = await readOutputs(options.stack);
-  const id = logicalId(name);
-  const scaler = outputs[`${id}ScalerSecretName`];
-  const runner = outputs[`${id}RunnerSecretName`];
-  const group = outputs[`${id}GroupName`];
-  if (scaler === undefined || runner === undefined || group === undefined)
-    refuseNotDeployed(name, options.stack);
-  const deployed: Deployed = { fleet, scaler, runner, group };
+  const found = await deployedFleet(options.stack, name);
+  if (found === undefined) refuseNotDeployed(name, options.stack);
+  const deployed: Deployed = { ...found, fleet };
   if (options.age || options.json) await showAges(deployed, options, shell);
   else if (options.rotate) await rotate(deployed, options, shell);
   else {
     const [apiToken, classToken] = await readTokens(shell.stdin);
     await store(deployed, apiToken, classToken);
-    shell.terminal.print(`Stored the tokens in ${scaler} and ${runner}.`);
+    shell.terminal.print(`Stored the tokens in ${deployed.scalerSecret} and ${deployed.runnerSecret}.`);
   }
 }
 
@@ -83,17 +77,14 @@ function refuseContradictions({ age, json, rotate, wait, every }: Options): void
     throw new UsageError(`${wait ? '--every' : '--no-wait'} only works with --rotate.`);
 }
 
-/** A deployed fleet with the names of its secrets and of its group. */
-interface Deployed {
+/** A deployed fleet, and what the fleets file says about it. */
+interface Deployed extends Omit<DeployedFleet, 'fleet'> {
   fleet: FleetConfig;
-  scaler: string;
-  runner: string;
-  group: string;
 }
 
 /** Stores tokens; an empty one stays as it is. */
 async function store(
-  { fleet, scaler, runner }: Deployed,
+  { fleet, scalerSecret, runnerSecret }: Deployed,
   apiToken: string,
   classToken: string,
 ): Promise<void> {
@@ -104,18 +95,22 @@ async function store(
     circle_token: apiToken,
   });
   if (apiToken !== '')
-    await client.send(new PutSecretValueCommand({ SecretId: scaler, SecretString: value }));
+    await client.send(new PutSecretValueCommand({ SecretId: scalerSecret, SecretString: value }));
   if (classToken !== '')
-    await client.send(new PutSecretValueCommand({ SecretId: runner, SecretString: classToken }));
+    await client.send(new PutSecretValueCommand({ SecretId: runnerSecret, SecretString: classToken }));
 }
 
 const DAY = 86_400_000;
 
-async function showAges({ fleet, scaler, runner }: Deployed, options: Options, shell: Shell): Promise<void> {
+async function showAges(
+  { fleet, scalerSecret, runnerSecret }: Deployed,
+  options: Options,
+  shell: Shell,
+): Promise<void> {
   const client = new SecretsManagerClient({});
   const found = {
-    personalApiToken: await storedSecret(client, scaler),
-    resourceClassToken: await storedSecret(client, runner),
+    personalApiToken: await storedSecret(client, scalerSecret),
+    resourceClassToken: await storedSecret(client, runnerSecret),
   };
   if (options.json) {
     shell.terminal.print(JSON.stringify({ fleet: fleet.name, ...found }));
