@@ -1,13 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, extname, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { faultsOfCeilings } from './ceilings.ts';
 import { affordableBy } from './cost.ts';
 import { type Deployment, deploymentOf, GUARDRAILS_FILE } from './deployment.ts';
-import { describeFault, quote } from './faults.ts';
+import { describeFault } from './faults.ts';
 import { type FleetSettings, Fleets, fleetsIn } from './fleet.ts';
 import { type Ceilings, ceilingsOf, Guardrails } from './guardrails.ts';
-import { isMap } from './settings/parts.ts';
+import { findInstallScripts } from './install-scripts.ts';
 import type { RunnerRelease } from './settings/runner.ts';
 import { type PlanConcurrency, plansOf } from './settings/top.ts';
 
@@ -132,35 +132,4 @@ export function checkFleets(raw: unknown, file: string): FleetConfig[] {
       ...(concurrency !== undefined && { concurrency }),
     };
   });
-}
-
-/** Finds the `install` script of each fleet, whatever else is wrong with the fleet. */
-function findInstallScripts(directory: string, raw: unknown) {
-  const files = new Map<string, string>();
-  const faults: string[] = [];
-  for (const [name, fleet] of Object.entries(isMap(raw) ? raw : {})) {
-    const { install } = Object(fleet);
-    if (typeof install !== 'string' || install.trim() === '') continue;
-    const fault = (wanted: string, seen: unknown) =>
-      faults.push(`${name}.install: must be ${wanted}, got ${quote(install)} (${seen})`);
-    const file = resolve(directory, install);
-    try {
-      const [firstLine = ''] = readFileSync(file, 'utf8').split('\n', 1);
-      if (!firstLine.startsWith('#!') || firstLine.endsWith('\r')) {
-        fault(
-          'a script whose first line names its interpreter, such as #!/usr/bin/env bash, with Unix line ends',
-          // Without the line, because a file given by mistake may hold a secret.
-          firstLine.startsWith('#!') ? 'its first line ends as on Windows' : 'it does not begin with #!',
-        );
-      }
-      // It becomes part of the script's name in S3, which instances put into a URL.
-      if (!/^(\.\w{1,8})?$/.test(extname(install))) {
-        fault('a file with a short extension such as .sh, or none', extname(install));
-      }
-      files.set(name, file);
-    } catch (error) {
-      fault('the path of a script, relative to this file', (error as Error).message);
-    }
-  }
-  return { files, faults };
 }

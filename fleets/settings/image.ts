@@ -158,6 +158,6 @@ export const IMAGE_SETTINGS = {
   install: text('the path of a script', /\S/)
     .optional()
     .describe(
-      "Path of a script, relative to this file, that installs what the fleet's jobs need. It runs as root at boot. It must not print secrets, because its output is on the console output, which everyone with `ec2:GetConsoleOutput` can read.",
+      "Path of a script, relative to this file, that installs what the fleet's jobs need. It must lie in the folder of this file or of the app, or below. It runs as root at boot. It must not print secrets, because its output is on the console output, which everyone with `ec2:GetConsoleOutput` can read.",
     ),
 };

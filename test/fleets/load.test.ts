@@ -1,8 +1,19 @@
-import { readFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative, resolve } from 'node:path';
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { parse as parseYaml } from 'yaml';
 import { MOST_FLEETS } from '../../fleets/fleet.ts';
-import { FleetsInvalid, loadFleets } from '../../fleets/load.ts';
+import { checkFleets, FleetsInvalid, loadFleets } from '../../fleets/load.ts';
 import { logicalId } from '../../fleets/names.ts';
 import { complaintsAbout, fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from '../support/fleets.ts';
 
@@ -976,6 +987,31 @@ describe('the install script', () => {
     const [fleet] = fleetsOf(minimalWith('install: setup.sh'), { 'setup.sh': '#!/bin/sh\nid\n' });
     expect(fleet?.installFile).toMatch(/^\/.*\/setup\.sh$/);
     expect(readFileSync(fleet?.installFile ?? '', 'utf8')).toBe('#!/bin/sh\nid\n');
+  });
+
+  it('may lie anywhere in the folder in which the app runs', () => {
+    const script = relative(tmpdir(), 'examples/graviton/install.sh');
+    const [fleet] = checkFleets(parseYaml(minimalWith(`install: ${script}`)), join(tmpdir(), 'fleets.yaml'));
+    expect(fleet?.installFile).toBe(resolve('examples/graviton/install.sh'));
+  });
+
+  // A change of fleets.yaml would otherwise put a file of the machine that deploys onto an instance.
+  it.each([
+    { what: 'by its path', install: '/etc/rc0.d/../profile' },
+    { what: 'from the folder above', install: '../outside.sh' },
+    { what: 'by a symbolic link', install: 'link.sh' },
+    { what: 'that never ends', install: '/dev/zero' },
+  ])('cannot be a file from elsewhere, $what', ({ install }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'install-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    mkdirSync(join(folder, 'fleets'));
+    writeFileSync(join(folder, 'outside.sh'), '#!/bin/sh\n');
+    symlinkSync('../outside.sh', join(folder, 'fleets/link.sh'));
+    const raw = parseYaml(minimalWith(`install: ${install}`));
+    const file = realpathSync(resolve(folder, 'fleets', install));
+    expect(() => checkFleets(raw, join(folder, 'fleets/fleets.yaml'))).toThrow(
+      `linux.install: must be the path of a script in the folder of this file or of the app, or below, got "${install}" (it is ${file})`,
+    );
   });
 
   it('may have any length', () => {
