@@ -152,7 +152,10 @@ export class CircleCi {
     const url = new URL(input instanceof globalThis.Request ? input.url : input);
     const token = new Headers(init?.headers).get('circle-token');
     const answer = this.#answer({ target: url.pathname + url.search, token });
-    if (answer === 'reset') throw new TypeError('fetch failed', { cause: new Error('read ECONNRESET') });
+    if (answer === 'reset') {
+      const cause = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+      throw new TypeError('fetch failed', { cause });
+    }
     if (answer === 'hang') return rejectedOnAbort(init?.signal);
     await sleepUnlessAborted(this.sleep, after, init?.signal);
     const body = [204, 205, 304].includes(answer.status) ? null : answer.body;

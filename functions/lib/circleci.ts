@@ -14,6 +14,7 @@ import {
   CircleCiUnreachable,
 } from './errors.ts';
 import { boundedText, excerpt, masked, retryAfterSeconds } from './http-answers.ts';
+import { onceMoreIfLost } from './lost-connections.ts';
 import { pollFits } from './pacing.ts';
 import { readCircleToken, secretsProvider } from './secrets.ts';
 
@@ -58,8 +59,8 @@ export const circleciAccess = (): CircleCiAccess => ({
 /**
  * Counts the tasks of the fleet's resource class that are unclaimed, or running.
  *
- * One attempt with a deadline; after a 401 or 403 the token is read again and, if it was rotated, tried
- * once more. A 429 whose wait fits into this execution is an answer (`retryAfterSeconds`), not an error.
+ * One attempt with a deadline; if its connection was lost, one more within the same deadline. After a 401 or 403 the
+ * token is read again and, if it was rotated, tried once more. A 429 whose wait fits into this execution is an answer (`retryAfterSeconds`), not an error.
  *
  * @throws CircleCiUnauthorized, CircleCiNotFound, CircleCiRejected, CircleCiRateLimited, CircleCiUnavailable,
  * CircleCiUnreachable, CircleCiTimeout, CircleCiTooLong, CircleCiNotJson,
@@ -105,11 +106,13 @@ export async function readAnswer(
   deadline: AbortSignal,
 ): Promise<Answer> {
   try {
-    const response = await fetch(url, {
-      headers: { 'Circle-Token': token, Accept: 'application/json' },
-      redirect: 'manual', // fetch would carry the token to wherever a redirect points
-      signal: deadline,
-    });
+    const response = await onceMoreIfLost(() =>
+      fetch(url, {
+        headers: { 'Circle-Token': token, Accept: 'application/json' },
+        redirect: 'manual', // fetch would carry the token to wherever a redirect points
+        signal: deadline,
+      }),
+    );
     const text = await boundedText(response, LONGEST_ANSWER_BYTES);
     if (text === undefined)
       throw new CircleCiTooLong(

@@ -278,6 +278,43 @@ describe('an answer that is no count', () => {
   );
 });
 
+describe('a connection that was lost while the function was frozen', () => {
+  it.each([1, 2])('costs one more request: the one that fails is number %i', async (lost) => {
+    const { circleci, settings, poll } = await fleet();
+    circleci.fault = () => (circleci.requests === lost ? 'reset' : undefined);
+    expect(await countTasks(access, settings, poll, 'unclaimed')).toEqual({ count: 3 });
+    expect(await countTasks(access, settings, poll, 'running')).toEqual({ count: 2 });
+    expect(circleci.requests).toBe(3);
+  });
+
+  it('is not tried a third time', async () => {
+    const { circleci, settings, poll } = await fleet();
+    circleci.fault = () => 'reset';
+    await failure(countTasks(access, settings, poll, 'unclaimed'));
+    expect(circleci.requests).toBe(2);
+  });
+
+  it('leaves the second request no more than what is left of the deadline', async () => {
+    const { circleci, settings, poll } = await fleet({}, { timeoutSeconds: 1 });
+    circleci.fault = () => (circleci.requests === 1 ? 'reset' : 'hang');
+    const thrown = await failure(countTasks(access, settings, poll, 'unclaimed'));
+    expect(thrown.name).toBe('CircleCiTimeout');
+    expect(circleci.requests).toBe(2);
+  });
+
+  it.each(['ECONNREFUSED', 'ENOTFOUND', 'CERT_HAS_EXPIRED'])('is not %s', async (code) => {
+    const { settings, poll } = await fleet();
+    let requests = 0;
+    const broken = async () => {
+      requests += 1;
+      throw new TypeError('fetch failed', { cause: Object.assign(new Error(code), { code }) });
+    };
+    const thrown = await failure(countTasks({ ...access, fetch: broken }, settings, poll, 'unclaimed'));
+    expect(thrown.name).toBe('CircleCiUnreachable');
+    expect(requests).toBe(1);
+  });
+});
+
 describe('a redirect', () => {
   it.each([301, 302, 303, 307, 308])(
     'with status %i is refused, and the token does not go there',

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { AwsFault } from '../../sandbox/aws.ts';
 import type { CircleCiFault } from '../../sandbox/circleci.ts';
+import { SILENT } from '../../sandbox/workflow.ts';
 import { failuresIn, oneFleet, polledAt, retriesOf, visits } from '../support/sandbox.ts';
 
 describe('a fault that passes', () => {
   it.each<{ case: string; fault: CircleCiFault }>([
     { case: 'one status 500', fault: { status: 500, body: '' } },
     { case: 'one page instead of JSON', fault: { status: 200, body: '<html>Bad gateway</html>' } },
-    { case: 'one connection that breaks', fault: 'reset' },
     { case: 'one connection that hangs', fault: 'hang' },
   ])('in CircleCI, $case, costs one retry and is no failure', async ({ fault }) => {
     const { sandbox, world, execute } = await oneFleet({ queued: 5 });
@@ -19,6 +19,19 @@ describe('a fault that passes', () => {
     expect(retriesOf(execution)).toBe(1);
     expect(world.group.desired).toBe(5);
     expect(failuresIn(sandbox.workflow.metrics)).toEqual([]);
+  });
+
+  it('in CircleCI, one connection that was lost, costs no retry and no line in the log', async () => {
+    const errors: string[] = [];
+    const log = { ...SILENT, error: (message: string) => errors.push(message) };
+    const { sandbox, world, execute } = await oneFleet({ log, queued: 5 });
+    sandbox.circleci.fault = () => (sandbox.circleci.requests === 1 ? 'reset' : undefined);
+
+    const execution = await execute();
+    expect(execution.status).toBe('SUCCEEDED');
+    expect(retriesOf(execution)).toBe(0);
+    expect(errors).toEqual([]);
+    expect(world.group.desired).toBe(5);
   });
 
   it('in CircleCI, one status 429, costs a poll and no retry', async () => {

@@ -207,7 +207,8 @@ describe('the sandbox', () => {
   it('retries after the same waits when it is run again, jitter or not', async () => {
     const path = async () => {
       const { sandbox, execute } = await oneFleet({ queued: 2 });
-      sandbox.circleci.fault = () => (sandbox.circleci.requests % 5 === 0 ? 'reset' : undefined);
+      sandbox.circleci.fault = () =>
+        sandbox.circleci.requests % 5 === 0 ? { status: 500, body: '' } : undefined;
       const execution = await execute();
       return execution.path;
     };

@@ -19,10 +19,10 @@ interface World {
 const WORLDS: World[] = [
   { name: 'without a fault', begin: () => undefined },
   {
-    name: 'with a CircleCI that breaks connections',
+    name: 'with a CircleCI whose proxy fails',
     random: () => 0.9,
     begin: ({ circleci }) => {
-      circleci.fault = () => (circleci.requests % 7 === 0 ? 'reset' : undefined);
+      circleci.fault = () => (circleci.requests % 7 === 0 ? { status: 502, body: '' } : undefined);
     },
   },
   {
