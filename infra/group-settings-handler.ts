@@ -6,7 +6,7 @@ import {
   SuspendProcessesCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { clientSettings } from '../functions/lib/client-settings.ts';
+import { connectionSettings } from '../functions/lib/client-settings.ts';
 import { checkedRequest } from './group-settings-request.ts';
 
 /** Less than the function's timeout, because CloudFormation waits an hour for an answer that Lambda cuts off. */
@@ -16,7 +16,7 @@ const WORK_SECONDS = 150;
 const BATCH = 50;
 
 /** Retries, unlike the clients of the steps, because no workflow retries this function. */
-export const autoScaling = new AutoScalingClient({ ...clientSettings, maxAttempts: 3 });
+export const autoScaling = new AutoScalingClient({ ...connectionSettings, maxAttempts: 3 });
 
 /**
  * Settings of a group for which CloudFormation has no property. When the stack is created or updated, it suspends the

@@ -6,21 +6,20 @@
 const LOST = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
 
 /**
- * Reads something, and once more if the connection was lost. This is the only retry outside the workflow: the first
- * request after a thaw would fail otherwise, as an ERROR line and a second of delay. The next request opens a new
- * connection. It is for requests that change nothing, and for those that end at a deadline of their own.
+ * Sends a request, and once more if its connection was lost. The first request after a thaw would fail otherwise, as an
+ * ERROR line and a second of delay. The next request opens a new connection. It is for requests that may be sent twice.
  */
-export async function onceMoreIfLost<T>(read: () => Promise<T>): Promise<T> {
+export async function onceMoreIfLost<T>(send: () => Promise<T>): Promise<T> {
   try {
-    return await read();
+    return await send();
   } catch (error) {
     if (!isLost(error)) throw error;
-    return read();
+    return send();
   }
 }
 
-/** `fetch` throws a TypeError whose cause has the code. */
-function isLost(error: unknown): boolean {
+/** Whether a request failed because its connection was lost. `fetch` throws a TypeError whose cause has the code. */
+export function isLost(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return ('code' in error && LOST.has(String(error.code))) || isLost(error.cause);
 }

@@ -383,11 +383,11 @@ describe.each([
     expect(aws.calls.get(action)).toBe(1);
   });
 
-  it('is AutoScalingUnavailable if the connection breaks', async () => {
+  it('is AutoScalingUnavailable if the connection breaks twice', async () => {
     aws.fault = () => 'reset';
     const thrown = await failure(call());
     expect(thrown.name).toBe('AutoScalingUnavailable');
     expect(thrown.message).toContain('ECONNRESET');
-    expect(aws.calls.get(action)).toBe(1);
+    expect(aws.calls.get(action)).toBe(2);
   });
 });

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import * as z from 'zod';
-import { clientSettings } from '../../functions/lib/client-settings.ts';
+import { connectionSettings } from '../../functions/lib/client-settings.ts';
 import { autoScaling, handler } from '../../infra/group-settings-handler.ts';
 import { checkedRequest } from '../../infra/group-settings-request.ts';
 
@@ -347,6 +347,6 @@ describe('an endpoint that cannot be reached', () => {
       body: { Status: 'FAILED', Reason: expect.stringContaining('ECONNREFUSED') },
     });
     expect(attempts).toHaveBeenCalledTimes(3);
-    expect(network).toHaveProperty('config', expect.objectContaining(clientSettings.requestHandler));
+    expect(network).toHaveProperty('config', expect.objectContaining(connectionSettings.requestHandler));
   });
 });

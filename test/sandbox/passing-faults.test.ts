@@ -66,7 +66,6 @@ describe('a fault that passes', () => {
     ].flatMap(({ action, step, code }) => [
       { action, step, fault: { status: 400, code, message: '' } },
       { action, step, fault: { status: 503, code: 'ServiceUnavailable', message: '' } },
-      { action, step, fault: 'reset' },
     ]),
   )('of $action, $fault, costs $step one retry and is no failure', async ({ action, step, fault }) => {
     const { sandbox, world, execute } = await oneFleet({ queued: 5 });
@@ -79,6 +78,26 @@ describe('a fault that passes', () => {
     expect(retriesOf(execution)).toBe(1);
     expect(world.group.desired).toBe(5);
     expect(failuresIn(sandbox.workflow.metrics)).toEqual([]);
+  });
+
+  it.each([
+    'GetParameter',
+    'GetSecretValue',
+    'DescribeScalingActivities',
+    'DescribeAutoScalingGroups',
+    'SetDesiredCapacity',
+  ])('of %s, one connection that was lost, costs no retry and no line in the log', async (action) => {
+    const errors: string[] = [];
+    const log = { ...SILENT, error: (message: string) => errors.push(message) };
+    const { sandbox, world, execute } = await oneFleet({ log, queued: 5 });
+    sandbox.aws.fault = (asked) =>
+      asked === action && sandbox.aws.calls.get(action) === 1 ? 'reset' : undefined;
+
+    const execution = await execute();
+    expect(execution.status).toBe('SUCCEEDED');
+    expect(retriesOf(execution)).toBe(0);
+    expect(errors).toEqual([]);
+    expect(world.group.desired).toBe(5);
   });
 
   it.each(['Lambda.TooManyRequestsException', 'Lambda.Unknown', 'Sandbox.Timedout'])(
