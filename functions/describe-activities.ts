@@ -1,23 +1,36 @@
 import * as z from 'zod/mini';
-import { summariseActivities } from './lib/activities.ts';
+import { lastCounted, summariseActivities } from './lib/activities.ts';
 import { autoScalingClient } from './lib/auto-scaling.ts';
 import { isTrying } from './lib/breaker.ts';
 import { Activities, DescribeActivitiesInput } from './lib/contracts.ts';
+import { countingWindow, readCountedUntil, recordCountedUntil } from './lib/counted-launches.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { describeActivities } from './lib/scaling-activities.ts';
 import { isFallbackInForce } from './lib/spot.ts';
 import { step } from './lib/step.ts';
 
-/** Reads the results of the group's launches, and derives from them whether the breaker is open. */
+/**
+ * Reads the results of the group's launches, and derives from them whether the breaker is open. It counts those that
+ * have ended since the last count, and puts on record how far it has counted.
+ */
 export const handler = step(
   'Describe Activities',
   DescribeActivitiesInput,
   { autoScaling: autoScalingClient(), metrics: fleetMetrics() },
-  async (input, { autoScaling, metrics, settings, now }) => {
+  async (input, { autoScaling, log, metrics, settings, now }) => {
     const deployed = await settings.of(input);
     const found = await describeActivities(autoScaling, deployed.groupName, { all: deployed.warmPoolAuto });
     const at = now();
-    const activities = summariseActivities(found, deployed, at);
+    const { groupName } = deployed;
+    const recent = lastCounted(found, countingWindow(at, undefined)) !== undefined;
+    const window = countingWindow(at, recent ? await readCountedUntil(autoScaling, groupName) : undefined);
+    const activities = summariseActivities(found, deployed, window, at);
+    const countedUntil = lastCounted(found, window);
+    if (countedUntil !== undefined && !(await recordCountedUntil(autoScaling, groupName, countedUntil)))
+      log.info(
+        'EC2 Auto Scaling did not record which launches were counted. The next execution counts them again.',
+        { fleet: input.fleet },
+      );
     publishMetrics(metrics, input.fleet, {
       ...(activities.failedLaunches > 0 && { FailedLaunches: activities.failedLaunches }),
       ...(activities.placementRefusals !== undefined && { PlacementRefusals: activities.placementRefusals }),

@@ -1,5 +1,11 @@
 import type { Construct } from 'constructs';
-import { FALLBACK_TAG, LAUNCH_SUSPENDED_TAG, TASKS_TAG, WITHHELD_TAG } from '../functions/lib/tags.ts';
+import {
+  COUNTED_TAG,
+  FALLBACK_TAG,
+  LAUNCH_SUSPENDED_TAG,
+  TASKS_TAG,
+  WITHHELD_TAG,
+} from '../functions/lib/tags.ts';
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSecret } from './fleet-secret.ts';
 import { allowDescribe } from './permissions.ts';
@@ -48,8 +54,16 @@ export function taskFunctions(scope: Construct, fleets: RunnerFleet[]) {
     FleetSecret.allowRead(reader.executionRole, scalerSecrets);
   }
   allowDescribe(functions.DescribeActivities.executionRole, 'ScalingActivities');
+  allowDescribe(functions.DescribeActivities.executionRole, 'AutoScalingGroups');
+  allowTags(functions.DescribeActivities, fleets, [COUNTED_TAG], ['CreateOrUpdateTags']);
   allowDescribe(functions.DescribeGroup.executionRole, 'AutoScalingGroups');
   allowUpdates(functions.UpdateGroup, fleets);
+  allowTags(
+    functions.UpdateGroup,
+    fleets,
+    [LAUNCH_SUSPENDED_TAG, FALLBACK_TAG, WITHHELD_TAG, TASKS_TAG],
+    ['CreateOrUpdateTags', 'DeleteTags'],
+  );
   return functions;
 }
 
@@ -68,13 +82,19 @@ function allowUpdates({ executionRole }: TaskFunction, fleets: RunnerFleet[]): v
       { actions: ['PutWarmPool'] },
     );
   }
-  RunnerGroup.allow(executionRole, groups, {
-    actions: ['CreateOrUpdateTags', 'DeleteTags'],
-    conditions: {
-      'ForAllValues:StringEquals': {
-        'aws:TagKeys': [LAUNCH_SUSPENDED_TAG, FALLBACK_TAG, WITHHELD_TAG, TASKS_TAG],
-      },
-    },
-  });
   for (const fleet of fleets) fleet.allowFallback(executionRole);
+}
+
+/** Allows a function to write these tags of the fleets' groups, and no others. */
+function allowTags(
+  { executionRole }: TaskFunction,
+  fleets: RunnerFleet[],
+  keys: string[],
+  actions: string[],
+): void {
+  RunnerGroup.allow(
+    executionRole,
+    fleets.map(({ group }) => group),
+    { actions, conditions: { 'ForAllValues:StringEquals': { 'aws:TagKeys': keys } } },
+  );
 }

@@ -1,10 +1,9 @@
 import { type FailedLaunch, judgeLaunches, type Launch, unansweredRefusals } from './breaker.ts';
 import type { Activities } from './contracts.ts';
+import { type CountingWindow, isWithin } from './counted-launches.ts';
 import { PASSING } from './launch-failures.ts';
 import { FALLBACK_SECONDS } from './spot.ts';
 import { type Boot, launchDemand } from './warm-pool.ts';
-
-const MINUTE = 60_000;
 
 /** A group's launches, as they are on record. */
 export interface LaunchRecord {
@@ -28,13 +27,24 @@ export interface ActivitySettings {
 }
 
 /**
+ * When the last launch ended that an execution counts, in milliseconds since the epoch; `undefined` if it counts none.
+ */
+export function lastCounted({ launches }: Pick<LaunchRecord, 'launches'>, window: CountingWindow) {
+  const ends = launches.flatMap((launch) => (launch.outcome === 'underway' ? [] : [launch.endedAt]));
+  const counted = ends.filter((end) => isWithin(window, end));
+  return counted.length === 0 ? undefined : Math.max(...counted);
+}
+
+/**
  * What the launches on record mean for the execution that reads them. Pure.
  *
+ * @param window Which launches it counts.
  * @param now Milliseconds since the epoch.
  */
 export function summariseActivities(
   { launches, boots, complete, lastAt }: LaunchRecord,
   { breakerFailures, breakerWindowSeconds, onDemandPercentage, warmPoolAuto }: ActivitySettings,
+  window: CountingWindow,
   now: number,
 ): Activities {
   const settings = { failures: breakerFailures, windowSeconds: breakerWindowSeconds };
@@ -44,12 +54,8 @@ export function summariseActivities(
   const others = launches.filter((launch) => !answered.has(launch));
   const judged = judgeLaunches(others, settings, complete);
 
-  // Executions start once a minute, so each failure is counted and told by the one that follows it.
-  const thisMinute = Math.floor(now / MINUTE) * MINUTE;
-  const inMinuteBefore = (at: number) => at >= thisMinute - MINUTE && at < thisMinute;
-  const endedInMinuteBefore = (launch: Launch) =>
-    launch.outcome !== 'underway' && inMinuteBefore(launch.endedAt);
-  const failed = others.filter((launch) => launch.outcome === 'failed').filter(endedInMinuteBefore);
+  const isCounted = (launch: Launch) => launch.outcome !== 'underway' && isWithin(window, launch.endedAt);
+  const failed = others.filter((launch) => launch.outcome === 'failed').filter(isCounted);
   const unanswered = unansweredRefusals(failed, others);
   const readyAt = launches.flatMap((launch) => (launch.outcome === 'succeeded' ? [launch.endedAt] : []));
   const outsideZones = failed.filter(({ kind }) => kind === 'placement');
@@ -59,7 +65,7 @@ export function summariseActivities(
     failedLaunches: failed.filter(({ noInstance }) => !noInstance).length + unanswered.length,
     ...(outsideZones.length > 0 && { placementRefusals: outsideZones.length }),
     ...(readyAt.length > 0 && { lastReadyAt: Math.max(...readyAt) }),
-    cameInService: others.filter(({ outcome }) => outcome === 'succeeded').filter(endedInMinuteBefore).length,
+    cameInService: others.filter(({ outcome }) => outcome === 'succeeded').filter(isCounted).length,
     ...(shortOfSpot.length > 0 && {
       spotShortageAt: Math.max(...shortOfSpot.map(({ endedAt }) => endedAt)),
     }),
@@ -68,7 +74,7 @@ export function summariseActivities(
       ? {
           open: true,
           // A shortage is tried again every 2 minutes, and told once.
-          news: inMinuteBefore(PASSING.includes(judged.kind) ? judged.openedAt : judged.lastFailureAt),
+          news: isWithin(window, PASSING.includes(judged.kind) ? judged.openedAt : judged.lastFailureAt),
           failures: judged.failures,
           kind: judged.kind,
           reason: judged.reason,

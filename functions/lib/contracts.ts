@@ -149,11 +149,11 @@ export const DescribeActivitiesInput = z.object(Task);
 export const Activities = z.object({
   /** When the group's last scaling activity began or ended; `null` if it has had none. */
   lastAt: z.nullable(Instant),
-  /** Launches that failed in the minute before, without those that EC2 refused and a later launch made up for. */
+  /** Launches that failed since the last count, without those that EC2 refused and a later launch made up for. */
   failedLaunches: Count,
-  /** Launches that EC2 refused in the minute before because the zone never has the instance type. */
+  /** Launches that EC2 refused since the last count because the zone never has the instance type. */
   placementRefusals: z.optional(Count),
-  /** Launches that came into service in the minute before. */
+  /** Launches that came into service since the last count; counted-launches.ts explains it. */
   cameInService: Count,
   /** When a launch last came into service. */
   lastReadyAt: z.optional(Instant),
@@ -167,7 +167,7 @@ export const Activities = z.object({
     z.object({ open: z.literal(false) }),
     z.object({
       open: z.literal(true),
-      /** Whether a launch failed in the minute before and nobody was notified of it yet. */
+      /** Whether a launch failed since the last count and nobody was notified of it yet. */
       news: z.boolean(),
       failures: Count,
       kind: z.enum(FAILURE_KINDS),

@@ -16,6 +16,9 @@ export const WITHHELD_TAG = 'circleci-runners:tasks-withheld';
 /** The tag of a group whose fleet shares a plan's concurrency; concurrency.ts says what it holds. */
 export const TASKS_TAG = 'circleci-runners:tasks';
 
+/** The tag of a group whose launches were counted; counted-launches.ts says what it holds. */
+export const COUNTED_TAG = 'circleci-runners:launches-counted-until';
+
 /** The tag of an instance that is to leave as soon as no job runs on it; userdata/watch.sh looks for it. */
 export const RECYCLE_TAG = 'circleci-runners:recycle';
 

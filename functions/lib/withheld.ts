@@ -79,7 +79,7 @@ const restOf = ({ canaries }: Withheld) =>
  * and when no task waits.
  *
  * @param seen What all polls of the execution have seen.
- * @param came Launches that came into service in the minute before the execution.
+ * @param came Launches that came into service since the last execution.
  * @param now Milliseconds since the epoch.
  */
 export function withheldAfter(

@@ -1,5 +1,5 @@
 import { capacityOf, idleTimes, onDemandPercentage } from '../../fleets/effective.ts';
-import { summariseActivities } from '../../functions/lib/activities.ts';
+import { lastCounted, summariseActivities } from '../../functions/lib/activities.ts';
 import type {
   Activities,
   InForceSettings,
@@ -7,6 +7,7 @@ import type {
   PollSettings,
   PollState,
 } from '../../functions/lib/contracts.ts';
+import { countingWindow } from '../../functions/lib/counted-launches.ts';
 import { LIMITS, pollInterval, secondsIdle } from '../../functions/lib/pacing.ts';
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
@@ -95,6 +96,8 @@ class Executions implements Polls {
     this.#pollSettings = this.#settingsOf(startsAt);
   }
 
+  /** The tag of the group, as functions/lib/counted-launches.ts has it. */
+  #countedUntil: number | undefined = undefined;
   /** The tag of the group, as functions/lib/withheld.ts has it. */
   #withheld: Withheld | undefined = undefined;
 
@@ -260,7 +263,9 @@ class Executions implements Polls {
       onDemandPercentage: this.#onDemandPercentage,
       warmPoolAuto: this.#warmPoolAuto,
     };
-    return { ...summariseActivities(record, settings, now), lastAt };
+    const window = countingWindow(now, this.#countedUntil);
+    this.#countedUntil = lastCounted(record, window) ?? this.#countedUntil;
+    return { ...summariseActivities(record, settings, window, now), lastAt };
   }
 
   /** Until when the decision would be the same, in seconds, if nothing happens. */

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { handler as describeActivities } from '../../functions/describe-activities.ts';
 import { Activities } from '../../functions/lib/contracts.ts';
+import { COUNTED_TAG } from '../../functions/lib/tags.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
 import type { Activity } from '../../sandbox/group/activities.ts';
@@ -80,7 +81,7 @@ describe('Describe Activities', () => {
     expect(published.lines()).toEqual([]);
   });
 
-  it('says when the last activity was, and the outcomes of the launches of the minute before', async () => {
+  it('says when the last activity was, and the outcomes of the launches since the last count', async () => {
     launched(-3_600);
     launched(-50);
     launched(-20);
@@ -146,7 +147,7 @@ describe('Describe Activities', () => {
   });
 
   it.each([
-    { case: 'it opened in the minute before', earlier: [-50, -40], news: true },
+    { case: 'it opened since the last count', earlier: [-50, -40], news: true },
     { case: 'it opened earlier', earlier: [-500, -400, -300], news: false },
   ])('tells of a shortage, which is tried again every 2 minutes, once: $case', async ({ earlier, news }) => {
     const shortage = 'UnfulfillableCapacity - There is no capacity available that matches your request.';
@@ -157,10 +158,10 @@ describe('Describe Activities', () => {
   });
 
   it.each([
-    { case: 'a moment before this minute', at: -1, news: true },
-    { case: 'at the beginning of the minute before', at: -60, news: true },
-    { case: 'earlier', at: -61, news: false },
-    { case: 'in this very minute, which the next execution tells', at: 0, news: false },
+    { case: '2 s before, so that no other can end in the same second', at: 38, news: true },
+    { case: 'less than 2 s before, which the next execution tells', at: 39, news: false },
+    { case: 'almost 5 minutes before', at: -259, news: true },
+    { case: 'earlier', at: -260, news: false },
   ])('is news of a failure $case: $news', async ({ at, news }) => {
     for (const earlier of [-500, -400, -300]) failed(earlier);
     failed(at);
@@ -170,43 +171,144 @@ describe('Describe Activities', () => {
     expect(published.values()).toEqual({ BreakerOpen: [1], ...(news && { FailedLaunches: [1] }) });
   });
 
+  it.each([
+    { case: 'later than what was counted last', counted: -51, failures: 1 },
+    { case: 'with what was counted last', counted: -50, failures: 0 },
+    { case: 'before what was counted last', counted: -49, failures: 0 },
+    { case: 'with a record from the future, which somebody else wrote', counted: 61, failures: 1 },
+    { case: 'with a record that is no date', counted: Number.NaN, failures: 1 },
+  ])('counts a launch that ended $case: $failures', async ({ counted, failures }) => {
+    failed(-50);
+    group.tags.set(COUNTED_TAG, String(EXECUTION_START / 1_000 + counted));
+    expect((await described()).failedLaunches).toBe(failures);
+  });
+
+  it('records the end of the last launch that it counted, and nothing if it counts none', async () => {
+    failed(-50);
+    launched(-40);
+    failed(-1);
+    await described();
+    expect(group.tags.get(COUNTED_TAG)).toBe(String(EXECUTION_START / 1_000 - 40));
+    expect(aws.calls.get('CreateOrUpdateTags')).toBe(1);
+    await described(0);
+    expect(aws.calls.get('CreateOrUpdateTags')).toBe(1);
+  });
+
+  it('reads no record while no launch has ended in the last 5 minutes', async () => {
+    launched(-301);
+    await described();
+    expect(aws.calls.get('DescribeAutoScalingGroups')).toBeUndefined();
+  });
+
+  it('answers if nothing can be put on record, and counts again in the next execution', async () => {
+    failed(-50);
+    aws.fault = (action) =>
+      action === 'CreateOrUpdateTags' ? { status: 400, code: 'Throttling', message: '' } : undefined;
+    expect((await described()).failedLaunches).toBe(1);
+    expect((await described(60)).failedLaunches).toBe(1);
+    aws.fault = () => undefined;
+    expect((await described(120)).failedLaunches).toBe(1);
+    expect((await described(180)).failedLaunches).toBe(0);
+  });
+
+  it.each([
+    {
+      case: 'the group cannot be read',
+      action: 'DescribeAutoScalingGroups',
+      code: 'Throttling',
+      error: 'AutoScalingUnavailable',
+    },
+    {
+      case: 'the role may not write the tag',
+      action: 'CreateOrUpdateTags',
+      code: 'AccessDenied',
+      error: 'AutoScalingDenied',
+    },
+  ])('fails with $error if $case, and publishes nothing', async ({ action, code, error }) => {
+    failed(-50);
+    aws.fault = (asked) => (asked === action ? { status: 400, code, message: '' } : undefined);
+    expect((await failure(described())).name).toBe(error);
+    expect(published.lines()).toEqual([]);
+  });
+
   it('stays open with nothing new to tell, for as long as nothing launches', async () => {
     for (const at of [-50, -40, -30]) failed(at);
+    expect((await described()).breaker).toMatchObject({ open: true, news: true });
     for (const minute of [1, 2, 60, 1_440]) {
       expect((await described(minute * 60)).breaker).toMatchObject({ open: true, news: false, failures: 3 });
     }
     // The canary was due after 1.5 minutes. Half an hour later, nothing has wanted an instance.
-    expect(published.values()).toEqual({ BreakerOpen: [1, 1] });
+    expect(published.values()).toEqual({ BreakerOpen: [1, 1, 1], FailedLaunches: [3] });
   });
 
-  const minuteOf = (instant: string | null) =>
-    Math.floor((Date.parse(instant ?? '') - EXECUTION_START) / 60_000);
+  /** When each start of a schedule reads the activities, in seconds: late by up to 59 s, skipped, or twice. */
+  const starts = fc
+    .array(
+      fc.record({
+        late: fc.nat({ max: 58_999 }),
+        times: fc.constantFrom(0, 1, 1, 1, 2),
+        apart: fc.integer({ min: 1_000, max: 30_000 }),
+      }),
+      { minLength: 7, maxLength: 12 },
+    )
+    .filter((minutes) => !minutes.some(({ times }, at) => times === 0 && minutes[at + 1]?.times === 0))
+    .map((minutes) =>
+      minutes
+        .flatMap(({ late, times, apart }, minute) => {
+          const at = minute * 60 + late / 1_000;
+          return [at, at + apart / 1_000].slice(0, times);
+        })
+        .concat((minutes.length + 1) * 60)
+        .sort((a, b) => a - b),
+    );
 
-  it('counts each failure, and tells of it, in exactly one of the executions, which start once a minute', async () => {
-    const ends = fc.array(fc.integer({ min: -59, max: 300 }), { minLength: 1, maxLength: 8 });
-    /** Where in its minute each execution reads the activities. */
-    const offsets = fc.array(fc.nat({ max: 59_999 }), { minLength: 7, maxLength: 7 });
+  it('counts each launch in exactly one execution, if starts are late, skipped or doubled', async () => {
+    const ends = fc.array(fc.record({ at: fc.integer({ min: -59, max: 600 }), fails: fc.boolean() }), {
+      minLength: 1,
+      maxLength: 8,
+    });
     await fc.assert(
-      fc.asyncProperty(ends, offsets, async (ends, offsets) => {
+      fc.asyncProperty(ends, starts, async (ends, starts) => {
         group = new AutoScalingGroup(group.settings, new Agenda(), new TaskQueue());
         aws.groups.set(NAME, group);
-        let counted = 0;
+        const last = starts.at(-1) ?? 0;
+        const counted = { failed: 0, came: 0 };
         let before = Number.NEGATIVE_INFINITY;
         const told: string[] = [];
-        for (const [minute, offset] of offsets.entries()) {
-          const now = minute * 60 + offset / 1_000;
+        for (const now of starts) {
           // What has ended since the execution before.
-          for (const end of ends.filter((end) => end > before && end <= now)) failed(end);
+          for (const { at, fails } of ends) {
+            if (at > before && at <= now) fails ? failed(at) : launched(at);
+          }
           before = now;
-          const { failedLaunches, breaker, lastAt } = await described(now, { breakerFailures: 1 });
-          counted += failedLaunches;
-          expect(breaker.open && breaker.news).toBe(failedLaunches > 0 && minuteOf(lastAt) < minute);
+          const { failedLaunches, cameInService, breaker } = await described(now, { breakerFailures: 1 });
+          counted.failed += failedLaunches;
+          counted.came += cameInService;
           if (breaker.open && breaker.news) told.push(breaker.canaryAt);
         }
-        expect(counted).toBe(ends.length);
+        const settled = ends.filter(({ at }) => at <= last - 2);
+        expect(counted).toEqual({
+          failed: settled.filter(({ fails }) => fails).length,
+          came: settled.filter(({ fails }) => !fails).length,
+        });
         expect(new Set(told).size).toBe(told.length);
       }),
     );
+  });
+
+  it.each([
+    { case: '0.1 s and 59.9 s past the minute, in turn', offsets: [0.1, 59.9, 0.1, 59.9, 0.1] },
+    { case: '59.9 s and 0.1 s past the minute, in turn', offsets: [59.9, 0.1, 59.9, 0.1, 59.9] },
+  ])('counts three failures three times, started $case', async ({ offsets }) => {
+    let counted = 0;
+    let before = Number.NEGATIVE_INFINITY;
+    for (const [minute, offset] of offsets.entries()) {
+      const now = minute * 60 + offset;
+      for (const end of [50, 110, 130]) if (end > before && end <= now) failed(end);
+      before = now;
+      counted += (await described(now)).failedLaunches;
+    }
+    expect(counted).toBe(3);
   });
 
   it.each([
@@ -298,6 +400,7 @@ describe('Describe Activities', () => {
       failedLaunches: 3,
       breaker: { open: true, kind: 'placement' },
     });
+    group.tags.clear();
     launched(30, { startedAt: EXECUTION_START - 47_000, endedAt: undefined, status: 'MidLifecycleAction' });
     expect(await described()).toMatchObject({
       placementRefusals: 3,

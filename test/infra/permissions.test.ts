@@ -131,6 +131,9 @@ describe('the workflow', () => {
 const ONLY_ITS_TAGS =
   '{"ForAllValues:StringEquals":{"aws:TagKeys":["circleci-runners:launch-suspended-by","circleci-runners:on-demand-for","circleci-runners:tasks-withheld","circleci-runners:tasks"]}}';
 
+const ONLY_THE_COUNT =
+  '{"ForAllValues:StringEquals":{"aws:TagKeys":["circleci-runners:launches-counted-until"]}}';
+
 const ONLY_GROUPS_OF_THE_STACK =
   '{"StringEquals":{"aws:ResourceTag/circleci-runners:stack":"circleci-runners"}}';
 
@@ -175,7 +178,16 @@ describe('each step', () => {
     { step: 'read-settings', may: secrets },
     { step: 'count-unclaimed', may: secrets },
     { step: 'count-running', may: secrets },
-    { step: 'describe-activities', may: ['autoscaling:DescribeScalingActivities on *'] },
+    {
+      step: 'describe-activities',
+      may: [
+        'autoscaling:DescribeAutoScalingGroups on *',
+        'autoscaling:DescribeScalingActivities on *',
+        ...EACH_FLEET.map(
+          ({ name }) => `autoscaling:CreateOrUpdateTags on ${groupArn(name)} if ${ONLY_THE_COUNT}`,
+        ),
+      ],
+    },
     { step: 'describe-group', may: ['autoscaling:DescribeAutoScalingGroups on *'] },
     { step: 'compute-capacity', may: [] },
     {
