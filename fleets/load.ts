@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parse as parseYaml } from 'yaml';
+import { printable } from '../functions/lib/printable.ts';
 import { faultsOfCeilings } from './ceilings.ts';
 import { affordableBy } from './cost.ts';
 import { type Deployment, deploymentOf, GUARDRAILS_FILE } from './deployment.ts';
@@ -29,6 +30,11 @@ export interface FleetConfig extends FleetSettings {
 /** A `fleets.yaml` that cannot be used. The message lists every fault. */
 export class FleetsInvalid extends Error {
   override readonly name = 'FleetsInvalid';
+
+  /** @param message Keys and values in it may be of a pull request, and terminals show them. */
+  constructor(message: string) {
+    super(printable(message));
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { fstatSync } from 'node:fs';
 import pc from 'picocolors';
+import { printable } from '../../functions/lib/printable.ts';
 import { beforeEnd } from './ending.ts';
 import { progressLine } from './progress-line.ts';
 
@@ -14,6 +15,10 @@ const COLUMNS = 80;
 
 /** Moves the cursor to the start of its line and clears everything from there on. */
 const ERASE = '\r\x1b[J';
+
+/** The sequences of the colours that commands use. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: picocolors writes them
+const COLOURS = /(\x1b\[(?:1|2|22|31|32|33|39)m)/;
 
 /** A stream that a command writes to, such as `process.stdout`. */
 export interface Output {
@@ -120,7 +125,8 @@ export class Terminal {
     };
   }
 
-  #write(stream: Output, text: string): void {
+  #write(stream: Output, raw: string): void {
+    const text = this.#cleaned(raw);
     if (stream.isTTY !== true && !isPipe(stream)) {
       stream.write(`${text}\n`);
       return;
@@ -128,6 +134,15 @@ export class Terminal {
     this.#erase();
     stream.write(`${text}\n`);
     if (!isPipe(stream)) this.#draw();
+  }
+
+  /** Names and messages come from files, CircleCI and AWS, so only the colours may control the terminal. */
+  #cleaned(text: string): string {
+    if (!this.colours.isColorSupported) return printable(text);
+    return text
+      .split(COLOURS)
+      .map((part, index) => (index % 2 === 1 ? part : printable(part)))
+      .join('');
   }
 
   #draw(): void {

@@ -1,3 +1,5 @@
+import { printable } from './printable.ts';
+
 /** A day. A longer wait must be a mistake. */
 const LONGEST_WAIT_SECONDS = 86_400;
 
@@ -53,6 +55,6 @@ function withinBase64(secret: string): string[] {
 
 /** The start of an answer as part of a message: on one line, and without characters that control a terminal. */
 export function excerpt(body: string): string {
-  const text = body.replace(/[\s\p{Cc}]+/gu, ' ').trim();
+  const text = printable(body.replace(/[\s\p{Cc}]+/gu, ' ').trim());
   return text === '' ? '' : `: ${text.length > 120 ? `${text.slice(0, 120)}...` : text}`;
 }

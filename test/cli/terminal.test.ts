@@ -73,6 +73,24 @@ function expectCleanTerminal({ screen }: Pick<PseudoTerminal, 'screen'>): void {
   expect({ cursor: screen.isCursorShown, wraps: screen.wraps }).toEqual({ cursor: true, wraps: true });
 }
 
+describe('text from outside', () => {
+  const HOSTILE = 'job \x1b[2J\x1b]0;title\x07\x9b31m\u202egnp\r\x08 \x1b[8mhidden\tends\r\nhere';
+  const SHOWN =
+    'job \ufffd[2J\ufffd]0;title\ufffd\ufffd31m\ufffdgnp\ufffd\ufffd \ufffd[8mhidden\tends\nhere\n';
+
+  it.each([
+    { case: 'a terminal', isTTY: true },
+    { case: 'a file', isTTY: false },
+  ])('does not control $case, on standard output or standard error', ({ isTTY }) => {
+    const written: string[] = [];
+    const output = { isTTY, write: (text: string) => written.push(text) };
+    const terminal = new Terminal({ stdout: output, stderr: output });
+    terminal.print(HOSTILE);
+    terminal.note(HOSTILE);
+    expect(written).toEqual([SHOWN, SHOWN]);
+  });
+});
+
 describe('progress on a terminal', () => {
   it.each([...SIZES, NARROW])(
     'stays below the text, and is gone afterwards: $columns x $rows',

@@ -854,6 +854,13 @@ describe('fleet names', () => {
 });
 
 describe('unknown keys', () => {
+  it('cannot control the terminal of whoever checks the file', () => {
+    const text = `${MINIMAL}  "max\\e[2JReplicas\\x9b31m\\u202e": 3\n`;
+    expect(complaintsAbout(text)).toBe(
+      'fleets.yaml has a fault:\n  linux.max\ufffd[2JReplicas\ufffd31m\ufffd: is not a setting; the nearest one is maxReplicas',
+    );
+  });
+
   it.each([
     { key: 'maxReplica', nearest: 'maxReplicas' },
     { key: 'instanceType', nearest: 'instanceTypes' },

@@ -74,6 +74,10 @@ describe('an excerpt', () => {
     expect(excerpt('\u001b[2Jall is well\u0007\u009b31m\r\nnext')).toBe(': [2Jall is well 31m next');
   });
 
+  it('has no character that changes the direction of the text', () => {
+    expect(excerpt('allowed\u202edesufer')).toBe(': allowed\ufffddesufer');
+  });
+
   it('is short', () => {
     expect(excerpt('x'.repeat(121))).toBe(`: ${'x'.repeat(120)}...`);
     expect(excerpt('x'.repeat(120))).toBe(`: ${'x'.repeat(120)}`);

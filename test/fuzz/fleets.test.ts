@@ -53,7 +53,7 @@ it('a fleets.yaml is refused with reasons, or stays below every ceiling and can 
       expect(fleets.length).toBeGreaterThan(0);
       expect(fleets).not.toContain(TOKEN);
       // biome-ignore lint/suspicious/noControlCharactersInRegex: that none reaches a terminal is the point
-      expect(fleets).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
+      expect(fleets).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
       return;
     }
     accepted += 1;

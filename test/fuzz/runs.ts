@@ -18,6 +18,8 @@ const HOSTILE = [
   '__proto__',
   'constructor',
   '\u001b[2J',
+  '\u009b2J',
+  '\u202egnp',
   '999999999',
   '1e9',
 ];
@@ -55,6 +57,8 @@ const KEYS = [
   'warmPoolSize',
   'settings',
   '__proto__',
+  'max\u001b[2JReplicas',
+  'linux\u009b31m',
 ];
 
 /** One change: what is at a path of a value becomes something else, or a key is added there. */
