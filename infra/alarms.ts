@@ -154,13 +154,13 @@ export class Alarms extends Construct {
 }
 
 /** The metric that each alarm of the stack watches. */
-function stackMetrics({ stateMachine, schedules, deadLetters }: ScalingWorkflow): Record<StackAlarm, Metric> {
+function stackMetrics({ stateMachine, schedules }: ScalingWorkflow): Record<StackAlarm, Metric> {
   const period = Duration.minutes(1);
   return {
     ExecutionsFailed: stateMachine.metricFailed({ period }),
     ExecutionsTimedOut: stateMachine.metricTimedOut({ period }),
     ExecutionsThrottled: schedules.metricTargetThrottled({ period, statistic: 'Sum' }),
-    DeliveryFailing: deadLetters.metricNumberOfMessagesSent({ period, statistic: 'Sum' }),
+    DeliveryFailing: schedules.metricSentToDLQ({ period, statistic: 'Sum' }),
   };
 }
 

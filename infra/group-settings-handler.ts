@@ -9,8 +9,16 @@ import {
 import { connectionSettings } from '../functions/lib/client-settings.ts';
 import { checkedRequest } from './group-settings-request.ts';
 
-/** Less than the function's timeout, because CloudFormation waits an hour for an answer that Lambda cuts off. */
-const WORK_SECONDS = 150;
+/**
+ * How long the function works: as long as Lambda allows, because an instance that boots keeps its protection until it is
+ * in service. It is less than the function's timeout, because CloudFormation waits an hour for an answer that Lambda cuts
+ * off.
+ */
+export const WORK_SECONDS = 870;
+
+/** Milliseconds between two looks at the group. They become longer, because EC2 Auto Scaling throttles. */
+const FIRST_LOOKS_AFTER = [500, 1_000, 2_000];
+const LOOKS_AFTER = 5_000;
 
 /** Maximum number of instances in one call. */
 const BATCH = 50;
@@ -35,7 +43,9 @@ export async function handler(event: unknown): Promise<void> {
     else await suspendRebalancing(group, deadline);
   } catch (thrown) {
     const error = thrown as Error;
-    const why = deadline.aborted ? `not done within ${WORK_SECONDS} s` : `${error.name}: ${error.message}`;
+    const why = deadline.aborted
+      ? `not done within ${WORK_SECONDS} s, because instances still boot. Delete the stack again`
+      : `${error.name}: ${error.message}`;
     failure = `${request.RequestType} of the settings of ${group}: ${why}`;
     console.error(failure);
   }
@@ -78,7 +88,7 @@ async function endProtection(group: string, abortSignal: AbortSignal): Promise<v
     }),
     { abortSignal },
   );
-  for (;;) {
+  for (let look = 0; ; look += 1) {
     const described = await describe(group, abortSignal);
     const held = (described?.Instances ?? []).filter(
       (instance) =>
@@ -94,7 +104,7 @@ async function endProtection(group: string, abortSignal: AbortSignal): Promise<v
       settable.flatMap((instance) => instance.InstanceId ?? []),
       abortSignal,
     );
-    await sleep(500, undefined, { signal: abortSignal });
+    await sleep(FIRST_LOOKS_AFTER[look] ?? LOOKS_AFTER, undefined, { signal: abortSignal });
   }
 }
 

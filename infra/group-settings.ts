@@ -19,7 +19,8 @@ export class GroupSettings extends Construct {
       entry: 'infra/group-settings-handler.ts',
       description:
         'Suspends AZRebalance of each group, and removes the protection of instances when the stack is deleted',
-      timeout: Duration.minutes(3),
+      // The longest that Lambda allows, because instances may boot for as long as `bootTimeout`.
+      timeout: Duration.minutes(15),
       environment: { STACK_ID: Aws.STACK_ID, STACK_NAME: Aws.STACK_NAME },
     });
     allowDescribe(settings.executionRole, 'AutoScalingGroups');

@@ -112,7 +112,9 @@ export function monthlyCost(shares: UsageShare[], standing: Standing = FLEET_STA
   const lambdaOf = ({ invocations }: Usage) =>
     Object.entries(invocations).reduce((sum, [step, times]) => sum + times * perInvocation(step), 0);
   const log = (bytes: (usage: Usage) => number) => (aMonth(bytes) / BYTES_PER_GB) * PRICES.logGb;
-  const secretRequests = aMonth(({ invocations }) => invocations['Read Settings'] ?? 0);
+  const secretRequests = aMonth(
+    ({ invocations }) => (invocations['Read Settings'] ?? 0) + cachedReads(invocations),
+  );
   const stands = standingCost(standing);
 
   const parts = {
@@ -130,6 +132,16 @@ export function monthlyCost(shares: UsageShare[], standing: Standing = FLEET_STA
   };
   return { ...parts, total: Object.values(parts).reduce((sum, part) => sum + part, 0) };
 }
+
+/** The functions that count tasks keep a secret for 5 minutes. Each of them then reads it again. */
+const CACHED_MINUTES = 5;
+
+/** How often the functions that count tasks read a secret in a minute, if each runs in one container. */
+const cachedReads = (invocations: Usage['invocations']) =>
+  ['Count Unclaimed', 'Count Running'].reduce(
+    (reads, step) => reads + Math.min(invocations[step] ?? 0, 1 / CACHED_MINUTES),
+    0,
+  );
 
 /** How long a task waits for a poll on average, in seconds, if polls start at these seconds of each minute. */
 export function meanDelay(polledAt: number[]): number {

@@ -155,7 +155,7 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
     ['functionLogs', "functions' logs, with the metrics in them"],
     ['metrics', 'custom metrics'],
     ['alarms', `${FLEET_STANDING.alarms} alarms and one composite alarm`],
-    ['secrets', 'two secrets, one of them read each minute'],
+    ['secrets', 'two secrets, one of them read each minute, and by both counting functions every 5 minutes'],
     ['scheduler', 'EventBridge Scheduler'],
     ['total', '**total**'],
   ];

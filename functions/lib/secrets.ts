@@ -15,7 +15,7 @@ import {
 import { sdkError } from './sdk-errors.ts';
 
 /** How long a warm function caches a secret. A rotated token still works at once: see circleci.ts. */
-const CACHE_SECONDS = 300;
+export const CACHE_SECONDS = 300;
 
 /** Makes a function's reader of secrets, which caches their values, once for each function. */
 export const secretsProvider = (client = new SecretsManagerClient(clientSettings)) =>

@@ -137,7 +137,6 @@ const OF_FLEET = [
 ];
 const SCHEDULES = [{ Name: 'ScheduleGroup', Value: 'circleci-runners' }];
 const STATE_MACHINE = [{ Name: 'StateMachineArn', Value: 'StateMachine(circleci-runners)' }];
-const DEAD_LETTERS = [{ Name: 'QueueName', Value: 'Queue(circleci-runners-dead-letters).QueueName' }];
 const OF_ALL = [
   {
     kind: 'ExecutionsFailed',
@@ -166,9 +165,9 @@ const OF_ALL = [
   {
     kind: 'DeliveryFailing',
     heading: 'Delivery Failing',
-    namespace: 'AWS/SQS',
-    metric: 'NumberOfMessagesSent',
-    dimensions: DEAD_LETTERS,
+    namespace: 'AWS/Scheduler',
+    metric: 'InvocationsSentToDeadLetterCount',
+    dimensions: SCHEDULES,
     bad: 3,
   },
 ];

@@ -4,8 +4,9 @@ import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, describe, expect, it } from 'vitest';
+import { WORK_SECONDS } from '../../infra/group-settings-handler.ts';
 import { BUNDLING } from '../../infra/node-function.ts';
-import { threeFleets } from '../support/fleets.ts';
+import { fleetsOf, MINIMAL, threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
 const steps = readdirSync('functions').flatMap((file) => (file.endsWith('.ts') ? [file.slice(0, -3)] : []));
@@ -29,6 +30,13 @@ describe('every function', () => {
       Architectures: ['arm64'],
       Description: expect.any(String),
     });
+  });
+
+  it("waits for slow boots when a stack is deleted: the function for the groups' settings", () => {
+    const settings = functions.find(({ FunctionName }) => FunctionName.endsWith('-group-settings'));
+    for (const { bootTimeout } of fleetsOf(MINIMAL)) expect(WORK_SECONDS).toBeGreaterThan(bootTimeout + 60);
+    // It then has 10 s to answer CloudFormation.
+    expect(settings?.properties.Timeout).toBeGreaterThan(WORK_SECONDS + 10);
   });
 
   it.each(functions)('$FunctionName has the memory that its SDK and its parser need', ({ properties }) => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { CACHE_SECONDS } from '../../functions/lib/secrets.ts';
 import { FLEET_STANDING, meanDelay, monthlyCost, STACK_STANDING, type Usage } from '../../sandbox/cost.ts';
 import { executionLogBytes } from '../../sandbox/execution-log.ts';
 import { costReport } from '../../tools/cost-report.ts';
@@ -55,6 +56,18 @@ describe('a month of 43,800 minutes', () => {
       usage: { invocations: { 'Read Settings': 1 } },
       part: 'secrets',
       dollars: 0.219,
+    },
+    {
+      case: 'a secret that two functions count with, and read again when its cached value is too old',
+      usage: { invocations: { 'Count Unclaimed': 12, 'Count Running': 12 } },
+      part: 'secrets',
+      dollars: 2 * (43_800 / (CACHE_SECONDS / 60)) * (0.05 / 10_000),
+    },
+    {
+      case: 'a secret that a function counts with less often than its cached value becomes too old',
+      usage: { invocations: { 'Count Unclaimed': 0.1 } },
+      part: 'secrets',
+      dollars: 4_380 * (0.05 / 10_000),
     },
     { case: 'the schedule alone', usage: {}, part: 'scheduler', dollars: 0.0438 },
   ])('of $case costs $dollars dollars', ({ usage, part, dollars }) => {
