@@ -1,7 +1,8 @@
 import { GetScheduleCommand, ListSchedulesCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { SFNClient, StartSyncExecutionCommand } from '@aws-sdk/client-sfn';
 import { Command } from 'commander';
-import { stackOption, UsageError } from './command-line/arguments.ts';
+import { AWS_CLIENT } from './aws/client.ts';
+import { NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { describeSteps, readSteps } from './deployed/steps.ts';
 
@@ -72,7 +73,7 @@ async function executeOnce(fleet: string, options: Options, shell: Shell): Promi
 
 /** The state machine that the fleet's deployed schedule starts. */
 async function workflowOf(stack: string, fleet: string): Promise<string> {
-  const scheduler = new SchedulerClient({ maxAttempts: 2 });
+  const scheduler = new SchedulerClient({ ...AWS_CLIENT, maxAttempts: 2 });
   const prefix = `${stack}-`;
   try {
     const { Target } = await scheduler.send(
@@ -84,11 +85,11 @@ async function workflowOf(stack: string, fleet: string): Promise<string> {
       scheduler.send(new ListSchedulesCommand({ GroupName: stack })),
     ).catch((second) => ifNotFound(second, async () => ({ Schedules: [] })));
     const names = Schedules.map(({ Name = '' }) => Name.slice(prefix.length)).join(', ');
-    throw new UsageError(
-      names === ''
-        ? `Stack ${stack} has no fleet in this account and region. Deploy it first: npx cdk deploy`
-        : `The fleet must be a deployed one (${names}), got ${JSON.stringify(fleet)}`,
-    );
+    if (names === '')
+      throw new NotDeployed(
+        `Stack ${stack} has no fleet in this account and region. Deploy it first: npx cdk deploy`,
+      );
+    throw new UsageError(`The fleet must be a deployed one (${names}), got ${JSON.stringify(fleet)}`);
   }
 }
 
@@ -98,4 +99,4 @@ async function ifNotFound<T>(error: unknown, otherwise: () => Promise<T>): Promi
   return await otherwise();
 }
 
-export const execute: CliCommand = { define, describeError: nameAndMessage };
+export const execute: CliCommand = { define, describeError: nameAndMessage, aws: 'stack' };

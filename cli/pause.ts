@@ -7,7 +7,8 @@ import {
 import { Command } from 'commander';
 import { STACK_NAME } from '../fleets/names.ts';
 import { PAUSED_AT_TAG, PAUSED_TAG } from '../functions/lib/tags.ts';
-import { stackOption, UsageError } from './command-line/arguments.ts';
+import { AWS_CLIENT } from './aws/client.ts';
+import { NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage } from './command-line/run.ts';
 import { deployedFleets } from './deployed/fleets.ts';
 import type { Terminal } from './terminal/terminal.ts';
@@ -48,6 +49,7 @@ const commandFor = (action: Action): CliCommand => ({
       .addOption(stackOption())
       .action((fleets: string[], options: Options) => setAll(action, fleets, options, terminal)),
   describeError: nameAndMessage,
+  aws: 'stack',
 });
 
 export const pause = commandFor('pause');
@@ -57,15 +59,14 @@ export const resume = commandFor('resume');
 async function setAll(action: Action, fleets: string[], options: Options, terminal: Terminal): Promise<void> {
   const { value, done } = COMMANDS[action];
   const { stack } = options;
-  const autoScaling = new AutoScalingClient({});
+  const autoScaling = new AutoScalingClient(AWS_CLIENT);
   const groups = await deployedGroups(stack, autoScaling);
   const unknown = fleets.filter((fleet) => !groups.has(fleet));
   if (unknown.length > 0) {
-    const deployed =
-      groups.size > 0
-        ? `Its fleets: ${[...groups.keys()].join(', ')}.`
-        : 'It has no fleets. Deploy it first: npx cdk deploy';
-    throw new UsageError(`Stack ${stack} has no fleet named ${unknown.join(', ')}. ${deployed}`);
+    const missing = `Stack ${stack} has no fleet named ${unknown.join(', ')}.`;
+    if (groups.size === 0)
+      throw new NotDeployed(`${missing} It has no fleets. Deploy it first: npx cdk deploy`);
+    throw new UsageError(`${missing} Its fleets: ${[...groups.keys()].join(', ')}.`);
   }
   for (const fleet of new Set(fleets)) {
     await setTag(`${stack}-${fleet}`, value, autoScaling);

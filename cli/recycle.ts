@@ -8,6 +8,7 @@ import { CreateTagsCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { Command } from 'commander';
 import { FleetsInvalid } from '../fleets/load.ts';
 import { RECYCLE_TAG } from '../functions/lib/tags.ts';
+import { AWS_CLIENT } from './aws/client.ts';
 import { stackOption } from './command-line/arguments.ts';
 import { namedFleet, refuseNotDeployed } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
@@ -86,7 +87,7 @@ async function recycleFleet(
 }
 
 async function describe(groupName: string): Promise<AutoScalingGroup | undefined> {
-  const { AutoScalingGroups = [] } = await new AutoScalingClient({}).send(
+  const { AutoScalingGroups = [] } = await new AutoScalingClient(AWS_CLIENT).send(
     new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [groupName] }),
   );
   return AutoScalingGroups[0];
@@ -115,7 +116,7 @@ const listed = ({ InstanceId = '', LifecycleState, LaunchTemplate }: Instance): 
 
 /** Marks instances, and returns those that were already gone. Marking an instance twice does no harm. */
 async function mark(ids: string[]): Promise<Set<string>> {
-  const ec2 = new EC2Client({});
+  const ec2 = new EC2Client(AWS_CLIENT);
   const tag = { Key: RECYCLE_TAG, Value: new Date().toISOString() };
   const gone = new Set<string>();
   for (let start = 0; start < ids.length; ) {
@@ -145,4 +146,5 @@ export const recycle: CliCommand = {
   usageErrors: [FleetsInvalid],
   expectedErrors: [RecycleFailed],
   describeError: nameAndMessage,
+  aws: 'stack',
 };

@@ -4,6 +4,8 @@ import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-sec
 import password from '@inquirer/password';
 import { Command } from 'commander';
 import { type FleetConfig, FleetsInvalid } from '../fleets/load.ts';
+
+import { AWS_CLIENT } from './aws/client.ts';
 import { numberOption, stackOption, UsageError } from './command-line/arguments.ts';
 import { namedFleet, refuseNotDeployed } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
@@ -88,7 +90,7 @@ async function store(
   apiToken: string,
   classToken: string,
 ): Promise<void> {
-  const client = new SecretsManagerClient({});
+  const client = new SecretsManagerClient(AWS_CLIENT);
   const value = JSON.stringify({
     resource_class: fleet.resourceClass,
     circleci_url: fleet.circleciUrl,
@@ -107,7 +109,7 @@ async function showAges(
   options: Options,
   shell: Shell,
 ): Promise<void> {
-  const client = new SecretsManagerClient({});
+  const client = new SecretsManagerClient(AWS_CLIENT);
   const found = {
     personalApiToken: await storedSecret(client, scalerSecret),
     resourceClassToken: await storedSecret(client, runnerSecret),
@@ -151,7 +153,7 @@ async function rotate(deployed: Deployed, options: Options, { terminal, stdin }:
   }
   if (classToken === '') return;
   terminal.print('Stored the resource class token. Instances that start from now on use it.');
-  const members = await membersOf(new AutoScalingClient({}), group);
+  const members = await membersOf(new AutoScalingClient(AWS_CLIENT), group);
   const left = options.wait
     ? await untilEnded((ended) =>
         untilGone({ group, members, everySeconds: options.every ?? EVERY_SECONDS, signal: ended }, (number) =>
@@ -198,4 +200,5 @@ export const secrets: CliCommand = {
   usageErrors: [FleetsInvalid],
   promptClosed: 'Nothing was stored.',
   describeError: nameAndMessage,
+  aws: 'stack',
 };

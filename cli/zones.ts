@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import { Command } from 'commander';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
+import { AWS_CLIENT } from './aws/client.ts';
 import { stackOption } from './command-line/arguments.ts';
 import { namedFleet } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
@@ -64,7 +65,7 @@ async function showZones(
  * Reads which zones offer the types of these fleets. Types that are given by their attributes are left out: EC2 chooses
  * among those that a zone offers.
  */
-export async function zonesOf(fleets: FleetConfig[], ec2 = new EC2Client({})): Promise<FleetZones[]> {
+export async function zonesOf(fleets: FleetConfig[], ec2 = new EC2Client(AWS_CLIENT)): Promise<FleetZones[]> {
   const named = fleets.filter((fleet) => fleet.instanceTypes !== undefined);
   const types = [...new Set(named.flatMap(({ instanceTypes = [] }) => instanceTypes))];
   if (types.length === 0) return [];
@@ -136,4 +137,5 @@ export const zones: CliCommand = {
   usageErrors: [FleetsInvalid],
   expectedErrors: [ZonesUnusable],
   describeError: nameAndMessage,
+  aws: 'account',
 };

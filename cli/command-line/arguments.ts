@@ -39,7 +39,24 @@ export const stackOption = () =>
       throw new InvalidArgumentError(`It ${fault}.`);
     });
 
+/** What the names of regions look like: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html */
+const REGION = /^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$/;
+
+/** The option `--region` of commands that talk to AWS. */
+export const regionOption = () =>
+  new Option('--region <name>', 'AWS region (default: AWS_REGION, or the region of your profile)').argParser(
+    (given) => {
+      if (REGION.test(given)) return given;
+      throw new InvalidArgumentError('It must be the name of a region, such as eu-west-1.');
+    },
+  );
+
 /** The command line is wrong: only the message is shown, and the exit code is 2. */
 export class UsageError extends Error {
-  override readonly name = 'UsageError';
+  override readonly name: string = 'UsageError';
+}
+
+/** The stack, or the fleet, is not deployed in this account and region: exit code 2 as well. */
+export class NotDeployed extends UsageError {
+  override readonly name = 'NotDeployed';
 }

@@ -1,6 +1,6 @@
 import type { Deployment } from '../../fleets/deployment.ts';
 import { type FleetConfig, loadFleets } from '../../fleets/load.ts';
-import { UsageError } from './arguments.ts';
+import { NotDeployed, UsageError } from './arguments.ts';
 
 /**
  * The fleet of a file that has this name.
@@ -22,7 +22,7 @@ export function namedFleet(
   throw new UsageError(`${what} must be one of ${file} (${names}), got ${JSON.stringify(name)}`);
 }
 
-/** @throws UsageError always */
+/** @throws NotDeployed always */
 export function refuseNotDeployed(fleet: string, stack: string): never {
-  throw new UsageError(`Fleet ${fleet} is not deployed by stack ${stack}. Deploy it first: npx cdk deploy`);
+  throw new NotDeployed(`Fleet ${fleet} is not deployed by stack ${stack}. Deploy it first: npx cdk deploy`);
 }

@@ -1,7 +1,10 @@
 import { type Command, CommanderError } from 'commander';
+import { readSetup } from '../aws/place.ts';
+import { AwsSession } from '../aws/session.ts';
+import { setupFault } from '../aws/setup-fault.ts';
 import { endingCode } from '../terminal/ending.ts';
 import type { Terminal } from '../terminal/terminal.ts';
-import { UsageError } from './arguments.ts';
+import { NotDeployed, UsageError } from './arguments.ts';
 import { helpWidth } from './help.ts';
 
 /** Exit code for a wrong argument, as shells use it. */
@@ -35,19 +38,14 @@ export interface CliCommand {
   promptClosed?: string;
   /** The message of any other error, in place of its stack, for commands that depend on other systems. */
   describeError?: (error: Error) => string;
+  /** Whether it talks to AWS: about a deployed stack, or only about the account. */
+  aws?: 'stack' | 'account';
   /** Whether the process ends with the command, even if connections and timers are open. */
   endsProcess?: boolean;
 }
 
-/** The message of an error with its name, for errors of AWS, and what to do if the set-up of AWS on this machine is missing. */
-export function nameAndMessage({ name, message }: Error): string {
-  // The SDK has no specific error for a missing Region.
-  if (message.startsWith('Region is missing'))
-    return 'No AWS Region is set. Set AWS_REGION, or set region in your AWS profile: aws configure';
-  if (name === 'CredentialsProviderError')
-    return `There are no valid AWS credentials. Sign in, or name a profile in AWS_PROFILE. The AWS SDK says: ${message}`;
-  return `${name}: ${message}`;
-}
+/** The message of an error with its name, for errors of AWS. */
+export const nameAndMessage = ({ name, message }: Error): string => `${name}: ${message}`;
 
 /**
  * Parses the command line and runs the command. If an error is one that the command expects, only its message is shown.
@@ -66,8 +64,11 @@ export async function runCommand(cli: CliCommand, shell: Shell): Promise<number>
       getOutHelpWidth: () => helpWidth(terminal.columns),
       getErrHelpWidth: () => helpWidth(terminal.columns),
     });
+  const session = cli.aws === undefined ? undefined : new AwsSession(cli.aws, shell);
+  session?.prepare(command);
   try {
     await command.parseAsync(words, { from: 'user' });
+    session?.succeeded();
     return endingCode() ?? shell.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
@@ -77,8 +78,16 @@ export async function runCommand(cli: CliCommand, shell: Shell): Promise<number>
       terminal.note(cli.promptClosed);
       return endingCode() ?? CTRL_C;
     }
-    if (isWrongInput || isOneOf(cli.expectedErrors)) terminal.note((error as Error).message);
-    else if (cli.describeError !== undefined && error instanceof Error)
+    const fault = session && setupFault(error, readSetup(process.env));
+    if (fault !== undefined) {
+      terminal.note(fault);
+      return endingCode() ?? USAGE;
+    }
+    if (isWrongInput || isOneOf(cli.expectedErrors)) {
+      terminal.note((error as Error).message);
+      if (error instanceof NotDeployed)
+        for (const hint of (await session?.hints()) ?? []) terminal.note(hint);
+    } else if (cli.describeError !== undefined && error instanceof Error)
       terminal.note(cli.describeError(error));
     else throw error;
     return endingCode() ?? (isWrongInput ? USAGE : 1);

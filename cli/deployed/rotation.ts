@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AutoScalingClient, DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
 import { ListSecretVersionIdsCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { boundedText } from '../../functions/lib/http-answers.ts';
+import { AWS_CLIENT } from '../aws/client.ts';
 
 /** A secret, and when its value was stored; `undefined` if it has none, or if it is not known. */
 export interface StoredSecret {
@@ -72,7 +73,7 @@ export async function untilGone(
   }: { group: string; members: string[]; everySeconds: number; signal: AbortSignal },
   tell: (left: number) => void,
 ): Promise<string[]> {
-  const client = new AutoScalingClient({});
+  const client = new AutoScalingClient(AWS_CLIENT);
   let left = members;
   while (left.length > 0) {
     await sleep(everySeconds * 1_000, undefined, { signal }).catch(() => undefined);

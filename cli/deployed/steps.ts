@@ -1,5 +1,6 @@
 import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { GetExecutionHistoryCommand, type HistoryEvent, type SFNClient } from '@aws-sdk/client-sfn';
+import { AWS_CLIENT } from '../aws/client.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { listState } from './listing.ts';
 
@@ -78,7 +79,7 @@ async function fromHistory(sfn: SFNClient, executionArn: string): Promise<Event[
 
 /** https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html */
 async function fromLog(executionArn: string, logGroupName: string, startedAt: Date): Promise<Event[]> {
-  const logs = new CloudWatchLogsClient({});
+  const logs = new CloudWatchLogsClient(AWS_CLIENT);
   for (let waited = 0; ; waited += 2) {
     const lines = await logLines(logs, executionArn, logGroupName, startedAt);
     const ended = lines.some((line) => /^Execution(Succeeded|Failed|TimedOut|Aborted)$/.test(line.type));

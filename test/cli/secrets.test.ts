@@ -230,11 +230,11 @@ describe('on a machine that is not set up for AWS', () => {
   afterEach(() => void vi.unstubAllEnvs());
 
   it.each([
-    { missing: 'Region', unset: ['AWS_REGION', 'AWS_DEFAULT_REGION'], said: 'No AWS Region is set.' },
+    { missing: 'Region', unset: ['AWS_REGION', 'AWS_DEFAULT_REGION'], said: 'No AWS region is set.' },
     {
       missing: 'credentials',
       unset: ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
-      said: 'There are no valid AWS credentials.',
+      said: 'There are no AWS credentials on this machine.',
     },
   ])('says what to do if there are no $missing', async ({ unset, said }) => {
     const environment = {
@@ -249,7 +249,7 @@ describe('on a machine that is not set up for AWS', () => {
     for (const [key, value] of Object.entries(environment)) vi.stubEnv(key, value);
     const words = ['example', '--age', '--fleets', join(folder, 'fleets.yaml')];
     expect(await runInProcess('secrets', words)).toMatchObject({
-      status: 1,
+      status: 2,
       stderr: expect.stringContaining(said),
     });
   });

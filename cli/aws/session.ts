@@ -1,0 +1,78 @@
+import type { Command } from 'commander';
+import { regionOption } from '../command-line/arguments.ts';
+import type { Shell } from '../command-line/run.ts';
+import {
+  bootstrapVersion,
+  describePlace,
+  keepPlace,
+  otherLastPlace,
+  type Place,
+  readPlace,
+  readSetup,
+} from './place.ts';
+
+/** Where a command talks to AWS: its option `--region`, its first line on a terminal, and hints if nothing is there. */
+export class AwsSession {
+  readonly #about: 'stack' | 'account';
+  readonly #shell: Shell;
+  #place: Place | undefined;
+  #stack: string | undefined;
+
+  /** @param about Whether the command is about a deployed stack, or only about the account. */
+  constructor(about: 'stack' | 'account', shell: Shell) {
+    this.#about = about;
+    this.#shell = shell;
+  }
+
+  /** Adds the option, and the first line. */
+  prepare(command: Command): void {
+    command.addOption(regionOption()).hook('preAction', async (_, action) => {
+      const { region, stack }: { region?: string; stack?: string } = action.opts();
+      // Clients read it from there. The CDK and the AWS CLI accept AWS_DEFAULT_REGION, and the SDK does not.
+      const chosen = region ?? (process.env.AWS_REGION || process.env.AWS_DEFAULT_REGION);
+      if (chosen) process.env.AWS_REGION = chosen;
+      this.#stack = stack;
+      if (this.#shell.terminal.isWatched) await this.#announce();
+    });
+  }
+
+  async #announce(): Promise<void> {
+    const { terminal } = this.#shell;
+    const { colours } = terminal;
+    const setup = readSetup(process.env);
+    const place = await readPlace(setup);
+    this.#place = place;
+    const stack = this.#stack === undefined ? '' : `, stack ${this.#stack}`;
+    const endpoint = setup.endpoint === undefined ? '' : `, endpoint ${setup.endpoint}`;
+    const line = `${describePlace(place)}${stack}${endpoint}`;
+    terminal.note(colours.dim(`A${line.slice(1)}`));
+    const last = this.#last();
+    if (last !== undefined)
+      terminal.note(colours.yellow(`Last time, stack ${this.#stack} was in ${describePlace(last)}.`));
+  }
+
+  #last(): Place | undefined {
+    if (this.#stack === undefined || this.#place === undefined) return undefined;
+    return otherLastPlace(this.#stack, this.#place);
+  }
+
+  /** Keeps where the stack was found. */
+  succeeded(): void {
+    if (this.#about === 'stack' && this.#stack !== undefined && this.#place !== undefined)
+      keepPlace(this.#stack, this.#place);
+  }
+
+  /** What to do if the stack is not deployed here. Empty if nobody watches. */
+  async hints(): Promise<string[]> {
+    if (this.#place === undefined) return [];
+    const last = this.#last();
+    if (last !== undefined)
+      return [
+        `The stack was in ${describePlace(last)} the last time. To go back: set AWS_PROFILE, and --region ${last.region}`,
+      ];
+    const version = await bootstrapVersion().catch(() => Number.NaN);
+    return version === undefined
+      ? [`The CDK is not bootstrapped in ${describePlace(this.#place)}: npx cdk bootstrap`]
+      : [];
+  }
+}
