@@ -5,22 +5,26 @@ import {
   AlarmRule,
   ComparisonOperator,
   CompositeAlarm,
-  type IAlarmRule,
   type Metric,
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { logicalId } from '../fleets/names.ts';
-import { type AlarmSettings, alarmsOfFleet, STACK_ALARMS, type StackAlarm } from '../statemachine/alarms.ts';
+import {
+  type AlarmSettings,
+  alarmsOfFleet,
+  badOutageFailures,
+  STACK_ALARMS,
+  type StackAlarm,
+} from '../statemachine/alarms.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
-import { fleetMetric } from './metrics.ts';
+import { fleetMetric, outageMetric } from './metrics.ts';
 import type { RunnerFleet } from './runner-fleet.ts';
 import type { ScalingWorkflow } from './scaling-workflow.ts';
 
-/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html */
-const MOST_ALARMS_IN_RULE = 100;
-const LONGEST_RULE = 10_240;
+/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html */
+const MOST_ACTIONS = 5;
 
 export interface AlarmsProps {
   fleets: RunnerFleet[];
@@ -40,16 +44,24 @@ export class Alarms extends Construct {
     super(scope, id);
     this.topic = topic;
     const configs = fleets.map(({ config }) => config);
-    for (const config of configs) this.ofFleets.set(config.name, this.alarmsOf(config));
     const metrics = stackMetrics(workflow);
     const shared = Object.entries(STACK_ALARMS).map(([kind, settings]) =>
-      this.alarm(kind, this.name(kind), metrics[kind as StackAlarm], settings.wrong, settings),
+      this.alarm(
+        kind,
+        this.name(kind),
+        metrics[kind as StackAlarm],
+        settings.wrong,
+        settings,
+        kind === 'ExecutionsFailed' ? badOutageFailures(configs.length) : 1,
+      ),
     );
-    this.ofStack = [...this.outages(configs, STACK_ALARMS, shared), ...shared];
+    const outage = this.outage(shared);
+    this.ofStack = [outage, ...shared];
+    for (const config of configs) this.ofFleets.set(config.name, this.alarmsOf(config, outage));
   }
 
   /** A fleet's alarms, and the composite alarm over those that need a person. */
-  private alarmsOf(config: FleetConfig): AlarmBase[] {
+  private alarmsOf(config: FleetConfig, outage: CompositeAlarm): AlarmBase[] {
     const { name } = config;
     const settings = Object.entries(alarmsOfFleet(config));
     const alarms = settings.map(([kind, { metric, statistic, ...alarm }]) => {
@@ -63,62 +75,43 @@ export class Alarms extends Construct {
       if (alarm.route === 'direct') notify(made, this.topic.arnsOf(config));
       return made;
     });
-    const rings = settings.flatMap(([kind, { route }]) =>
-      route === 'NeedsYou' ? ringing(this.name(kind, name)) : [],
-    );
+    const rings = settings.flatMap(([kind, { route }]) => {
+      const rings = ringing(this.name(kind, name));
+      if (route === 'NeedsYou unless Outage')
+        return AlarmRule.allOf(rings, AlarmRule.not(ringing(this.name('Outage'))));
+      return route === 'NeedsYou' ? rings : [];
+    });
     const needsYou = new CompositeAlarm(this, `${logicalId(name)}NeedsYou`, {
       compositeAlarmName: this.name('NeedsYou', name),
-      alarmDescription: `Fleet ${name} needs you: something is wrong with its secret, its token, its group or its launches, and mostly does not repair itself.${runbookReference('Fleet Needs You')}`,
+      alarmDescription: `Fleet ${name} needs you: something is wrong with its secret, its token, its group, its launches or its schedule, and mostly does not repair itself.${runbookReference('Fleet Needs You')}`,
       alarmRule: AlarmRule.anyOf(...rings),
     });
-    needsYou.node.addDependency(...alarms);
+    needsYou.node.addDependency(...alarms, outage);
     notify(needsYou, this.topic.arnsOf(config));
     return [needsYou, ...alarms];
   }
 
-  /** The composite alarm over outages, or several of them if one rule over all fleets would be too long for CloudWatch. */
-  private outages(
-    configs: FleetConfig[],
-    settings: Record<string, AlarmSettings>,
-    shared: AlarmBase[],
-  ): CompositeAlarm[] {
-    const rules: IAlarmRule[] = [];
-    let inLast: IAlarmRule[] = this.outageRules(settings, undefined, configs);
-    for (const config of configs) {
-      const more = this.outageRules(alarmsOfFleet(config), config.name, [config]);
-      if (!fits(AlarmRule.anyOf(...inLast, ...more))) {
-        rules.push(AlarmRule.anyOf(...inLast));
-        inLast = [];
-      }
-      inLast.push(...more);
-    }
-    rules.push(AlarmRule.anyOf(...inLast));
-    return rules.map((alarmRule, index) => {
-      const kind = `Outage${index === 0 ? '' : index + 1}`;
-      const outage = new CompositeAlarm(this, kind, {
+  /** The composite alarm over outages. */
+  private outage(shared: AlarmBase[]): CompositeAlarm {
+    const outage = new CompositeAlarm(this, 'Outage', {
+      compositeAlarmName: this.name('Outage'),
+      alarmDescription: `Fleets do not follow their queues, and no fleet of yours is the cause: CircleCI, AWS or the autoscaler itself has an outage.${runbookReference('Outage')}`,
+      alarmRule: AlarmRule.anyOf(...Object.keys(STACK_ALARMS).map((kind) => ringing(this.name(kind)))),
+    });
+    outage.node.addDependency(...shared);
+    const { arns } = this.topic;
+    notify(outage, arns.slice(0, MOST_ACTIONS));
+    for (let first = MOST_ACTIONS; first < arns.length; first += MOST_ACTIONS) {
+      const kind = `OutageTopics${first / MOST_ACTIONS + 1}`;
+      const relay = new CompositeAlarm(this, kind, {
         compositeAlarmName: this.name(kind),
-        alarmDescription: `Fleets do not follow their queues, and no fleet of yours is the cause: CircleCI, AWS or the autoscaler itself has an outage.${runbookReference('Outage')}`,
-        alarmRule,
+        alarmDescription: `Notifies more topics of ${this.name('Outage')}.${runbookReference('Outage')}`,
+        alarmRule: ringing(this.name('Outage')),
       });
-      outage.node.addDependency(...shared, ...[...this.ofFleets.values()].flat());
-      notify(outage, this.topic.arns);
-      return outage;
-    });
-  }
-
-  /** The terms of the rule of `Outage` for some alarms. A `NeedsYou` of the given fleets may explain them. */
-  private outageRules(
-    settings: Record<string, AlarmSettings>,
-    fleet: string | undefined,
-    explaining: FleetConfig[],
-  ): IAlarmRule[] {
-    const explained = AlarmRule.anyOf(...explaining.map(({ name }) => ringing(this.name('NeedsYou', name))));
-    return Object.entries(settings).flatMap(([kind, { route }]) => {
-      const rings = ringing(this.name(kind, fleet));
-      if (route === 'Outage') return rings;
-      if (route === 'Outage if unexplained') return AlarmRule.allOf(rings, AlarmRule.not(explained));
-      return [];
-    });
+      relay.node.addDependency(outage);
+      notify(relay, arns.slice(first, first + MOST_ACTIONS));
+    }
+    return outage;
   }
 
   private alarm(
@@ -127,12 +120,13 @@ export class Alarms extends Construct {
     metric: Metric,
     wrong: string,
     { heading, minutes: [bad, of], bad: badIs }: AlarmSettings,
+    threshold = 1,
   ): Alarm {
     return new Alarm(this, id, {
       alarmName,
       alarmDescription: `${wrong}${runbookReference(heading)}`,
       metric,
-      threshold: 1,
+      threshold,
       evaluationPeriods: of,
       datapointsToAlarm: bad,
       ...(badIs === 'none'
@@ -157,7 +151,7 @@ export class Alarms extends Construct {
 function stackMetrics({ stateMachine, schedules }: ScalingWorkflow): Record<StackAlarm, Metric> {
   const period = Duration.minutes(1);
   return {
-    ExecutionsFailed: stateMachine.metricFailed({ period }),
+    ExecutionsFailed: outageMetric(Stack.of(stateMachine).stackName),
     ExecutionsTimedOut: stateMachine.metricTimedOut({ period }),
     ExecutionsThrottled: schedules.metricTargetThrottled({ period, statistic: 'Sum' }),
     DeliveryFailing: schedules.metricSentToDLQ({ period, statistic: 'Sum' }),
@@ -168,12 +162,6 @@ const runbookReference = (heading: string) => ` See docs/operations.md, "${headi
 
 /** By its name, not its ARN, so that the length of a rule is known here and people can read it. */
 const ringing = (alarmName: string) => AlarmRule.fromString(`ALARM("${alarmName}")`);
-
-function fits(rule: IAlarmRule): boolean {
-  const text = rule.renderAlarmRule();
-  const alarms = new Set(text.match(/"[^"]+"/g));
-  return alarms.size <= MOST_ALARMS_IN_RULE && text.length <= LONGEST_RULE;
-}
 
 /** Notifies topics when an alarm rings, and when it is over. */
 function notify(alarm: AlarmBase, topicArns: string[]): void {

@@ -67,6 +67,7 @@ export class ScalingWorkflow extends Construct {
           ]),
         ),
         AlarmTopicArn: topic.topicArn,
+        StackName: Stack.of(this).stackName,
       },
       logs: {
         level: LogLevel.ALL,

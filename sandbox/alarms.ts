@@ -1,6 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { FleetConfig } from '../fleets/load.ts';
-import { type AlarmRoute, type AlarmSettings, alarmsOfFleet, STACK_ALARMS } from '../statemachine/alarms.ts';
+import {
+  type AlarmRoute,
+  type AlarmSettings,
+  alarmsOfFleet,
+  badOutageFailures,
+  OUTAGE_FAILURES,
+  STACK_ALARMS,
+  type StackAlarm,
+} from '../statemachine/alarms.ts';
 import type { Execution, Metric } from './workflow.ts';
 
 /**
@@ -52,22 +60,24 @@ interface Rung extends Omit<Alarm, 'ringings'> {
 
 /** All alarms of these fleets, composite alarms included, and when each rang. */
 export function alarmsOver(fleets: FleetConfig[], run: Run): Alarm[] {
-  const alarms = [...fleets.flatMap((config) => ofFleet(config, run)), ...ofStack(run)];
-  const explained = (fleet: string | undefined, minute: number) =>
-    alarms.some(
-      (alarm) => alarm.heading === NEEDS_YOU && (fleet ?? alarm.fleet) === alarm.fleet && alarm.rings[minute],
-    );
-  const outages = alarms.flatMap(({ fleet, route, rings }) => {
-    if (route === 'Outage') return [rings];
-    if (route !== 'Outage if unexplained') return [];
-    return [rings.map((ringing, minute) => ringing && !explained(fleet, minute))];
-  });
-  const outage: Rung = { heading: OUTAGE, route: 'direct', rings: anyOf(run, outages) };
-  return [outage, ...alarms].map(({ rings, ...alarm }) => ({ ...alarm, ringings: ringings(rings) }));
+  const stack = ofStack(run, badOutageFailures(fleets.length));
+  const outage: Rung = {
+    heading: OUTAGE,
+    route: 'direct',
+    rings: anyOf(
+      run,
+      stack.map(({ rings }) => rings),
+    ),
+  };
+  const alarms = fleets.flatMap((config) => ofFleet(config, run, outage.rings));
+  return [outage, ...alarms, ...stack].map(({ rings, ...alarm }) => ({
+    ...alarm,
+    ringings: ringings(rings),
+  }));
 }
 
 /** A fleet's alarms, after the composite alarm of those that need you. */
-function ofFleet(config: FleetConfig, run: Run): Rung[] {
+function ofFleet(config: FleetConfig, run: Run, outage: boolean[]): Rung[] {
   const fleet = config.name;
   const alarms = Object.values(alarmsOfFleet(config)).map(({ metric, statistic, ...settings }): Rung => {
     const values = run.metrics.filter(
@@ -76,15 +86,30 @@ function ofFleet(config: FleetConfig, run: Run): Rung[] {
     const rings = ringingMinutes(settings, byTheMinute(run, values, STATISTICS[statistic]));
     return { heading: settings.heading, fleet, route: settings.route, rings };
   });
-  const ofYours = alarms.filter(({ route }) => route === 'NeedsYou').map(({ rings }) => rings);
+  const ofYours = alarms.flatMap(({ route, rings }) => {
+    if (route === 'NeedsYou') return [rings];
+    if (route !== 'NeedsYou unless Outage') return [];
+    return [rings.map((ringing, minute) => ringing && !outage[minute])];
+  });
   return [{ heading: NEEDS_YOU, fleet, route: 'direct', rings: anyOf(run, ofYours) }, ...alarms];
 }
 
 /** The alarms of what all fleets share. */
-function ofStack(run: Run): Rung[] {
+function ofStack(run: Run, badFailures: number): Rung[] {
+  const failures = run.metrics.filter(({ name }) => name === OUTAGE_FAILURES.metric);
+  const timeouts = run.executions.map(({ status, endedAt }) => ({
+    at: endedAt,
+    value: Number(status === 'TIMED_OUT'),
+  }));
+  // The sandbox has no throttled or undeliverable executions.
+  const watched: Partial<Record<StackAlarm, { values: typeof timeouts; threshold: number }>> = {
+    ExecutionsFailed: { values: failures, threshold: badFailures },
+    ExecutionsTimedOut: { values: timeouts, threshold: 1 },
+  };
   return Object.entries(STACK_ALARMS).map(([kind, { heading, route, ...settings }]) => {
-    const values = run.executions.flatMap((execution) => COUNTED[kind]?.(execution) ?? []);
-    return { heading, route, rings: ringingMinutes(settings, byTheMinute(run, values, STATISTICS.Sum)) };
+    const { values, threshold } = watched[kind as StackAlarm] ?? { values: [], threshold: 1 };
+    const sums = byTheMinute(run, values, STATISTICS.Sum);
+    return { heading, route, rings: ringingMinutes(settings, sums, threshold) };
   });
 }
 
@@ -96,12 +121,6 @@ const STATISTICS = {
   Sum: (values: number[]) => values.reduce((sum, value) => sum + value, 0),
   Maximum: (values: number[]) => Math.max(...values),
   SampleCount: (values: number[]) => values.length,
-};
-
-/** The metrics of AWS/States for an execution that ends. The sandbox has no throttled or undeliverable ones. */
-const COUNTED: Record<string, (execution: Run['executions'][number]) => { at: number; value: number }> = {
-  ExecutionsFailed: ({ status, endedAt }) => ({ at: endedAt, value: Number(status === 'FAILED') }),
-  ExecutionsTimedOut: ({ status, endedAt }) => ({ at: endedAt, value: Number(status === 'TIMED_OUT') }),
 };
 
 function byTheMinute(
@@ -121,8 +140,9 @@ function byTheMinute(
 export function ringingMinutes(
   { minutes: [bad, of], bad: badIs }: Pick<AlarmSettings, 'minutes' | 'bad'>,
   datapoints: Datapoint[],
+  threshold = 1,
 ): boolean[] {
-  const isBad = (value: number) => (badIs === 'any' ? value >= 1 : value < 1);
+  const isBad = (value: number) => (badIs === 'any' ? value >= threshold : value < threshold);
   const known = [
     ...Array<boolean>(of + MORE_MINUTES).fill(false),
     ...datapoints.map((value) => (value === undefined ? undefined : isBad(value))),

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { SecretsProvider } from '@aws-lambda-powertools/parameters/secrets';
 import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import type { StateMachine } from 'aws-local-stepfunctions';
+import { STACK_NAME } from '../fleets/names.ts';
 import { handler as computeCapacity } from '../functions/compute-capacity.ts';
 import { handler as countRunning } from '../functions/count-running.ts';
 import { handler as countUnclaimed } from '../functions/count-unclaimed.ts';
@@ -132,7 +133,8 @@ export class Workflow {
     const arn = 'arn:aws:lambda:eu-west-1:000000000000:function:$1';
     const definition = readFileSync(DEFINITION, 'utf8')
       .replaceAll(/\$\{(\w+)FunctionArn\}/g, arn)
-      .replaceAll(/\$\{AlarmTopicArn\}/g, STACK_TOPIC);
+      .replaceAll(/\$\{AlarmTopicArn\}/g, STACK_TOPIC)
+      .replaceAll(/\$\{StackName\}/g, STACK_NAME);
     // A test validates the definition. Doing it here would take 0.1 s each time.
     const validationOptions = { noValidate: true };
     this.#machine = new this.#engine.StateMachine(JSON.parse(definition), { validationOptions });

@@ -8,11 +8,13 @@ import { FAILURES, type Failure } from './failures.ts';
 export type FleetMetric = Failure | MetricName;
 
 /**
- * Which alarm notifies you: the fleet's composite alarm `NeedsYou`; the composite alarm `Outage`; `Outage` unless a
- * `NeedsYou` explains it (the fleet's, or any fleet's for an alarm of the stack); or the alarm itself. So one cause
- * sends one notification.
+ * Which alarm notifies you: the fleet's composite alarm `NeedsYou`; `NeedsYou` unless `Outage` rings; the composite alarm
+ * `Outage`; or the alarm itself. So one cause sends one notification.
+ *
+ * `Outage` watches no alarm of a fleet, because CloudWatch deletes no alarm that a composite one watches. The executions
+ * whose failures ring a fleet's alarm with this route also ring `ExecutionsFailed`, which `Outage` watches.
  */
-export type AlarmRoute = 'NeedsYou' | 'Outage' | 'Outage if unexplained' | 'direct';
+export type AlarmRoute = 'NeedsYou' | 'NeedsYou unless Outage' | 'Outage' | 'direct';
 
 export interface AlarmSettings {
   /** Heading of its section in docs/operations.md. */
@@ -68,7 +70,7 @@ export const alarmsOfFleet = ({
       statistic: 'SampleCount',
       minutes: [5, 5],
       bad: 'none',
-      route: 'Outage if unexplained',
+      route: 'NeedsYou unless Outage',
     },
     SecretsUnreadable: failing(
       'SecretsUnreadable',
@@ -235,11 +237,10 @@ const SHARED: Pick<AlarmSettings, 'minutes' | 'bad'> = { minutes: [3, 5], bad: '
 export const STACK_ALARMS = {
   ExecutionsFailed: {
     heading: 'Executions Failed',
-    wrong: 'Executions of the workflow failed in 4 of the last 5 minutes. Fleets do not follow their queues.',
-    route: 'Outage if unexplained',
-    // One minute later than the alarms that explain it, so that they always ring first.
-    minutes: [4, 5],
-    bad: 'any',
+    wrong:
+      'In 3 of the last 5 minutes, executions failed because of CircleCI, AWS or the autoscaler itself. Fleets do not follow their queues.',
+    route: 'Outage',
+    ...SHARED,
   },
   ExecutionsTimedOut: {
     heading: 'Executions Timed Out',
@@ -265,3 +266,12 @@ export const STACK_ALARMS = {
 } satisfies Record<string, AlarmSettings>;
 
 export type StackAlarm = keyof typeof STACK_ALARMS;
+
+/** The metric that counts the failures of all fleets that are outages, and the dimension that names the stack. */
+export const OUTAGE_FAILURES = { metric: 'OutageFailures', dimension: 'Stack' } as const;
+
+/**
+ * How many such failures a minute are bad. With hundreds of fleets, single failures come in many minutes. One fleet that
+ * fails on its own has `NotRunning`.
+ */
+export const badOutageFailures = (fleets: number): number => Math.max(1, Math.ceil(fleets / 100));

@@ -8,6 +8,7 @@ import { judgeLaunches } from '../../functions/lib/breaker.ts';
 import { decideCapacity } from '../../functions/lib/capacity.ts';
 import { LIMITS } from '../../functions/lib/pacing.ts';
 import { PEERS } from '../../simulator/peers.ts';
+import { alarmsOfFleet } from '../../statemachine/alarms.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { drawWorkflow } from '../../tools/workflow-picture.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
@@ -333,12 +334,21 @@ describe('the runbook', () => {
     const rules = new Map(composites.map((alarm) => [alarm.AlarmName, String(alarm.AlarmRule)]));
     const needsYou = rules.get('circleci-runners-linux-NeedsYou') ?? '';
     const outage = rules.get('circleci-runners-Outage') ?? '';
+    const [fleet] = fleetsOf(MINIMAL);
+    const routes = Object.fromEntries(
+      Object.entries(fleet === undefined ? {} : alarmsOfFleet(fleet)).map(([kind, { route }]) => [
+        `circleci-runners-linux-${kind}`,
+        route,
+      ]),
+    );
     const notifier = ({ AlarmName, AlarmActions }: Record<string, unknown>) => {
       if (AlarmActions !== undefined) return 'itself';
       const rings = `ALARM("${AlarmName}")`;
+      if (needsYou.includes(`${rings} AND (NOT`)) return 'Fleet Needs You, unless Outage';
       if (needsYou.includes(rings)) return 'Fleet Needs You';
-      if (outage.includes(`${rings} AND (NOT`)) return 'Outage, unless Fleet Needs You';
-      return outage.includes(rings) ? 'Outage' : 'nobody';
+      // The failures that ring it also ring Executions Failed.
+      if (outage.includes(rings) || routes[String(AlarmName)] === 'Outage') return 'Outage';
+      return 'nobody';
     };
     const listed = tableOf(FILE, 'alarm', 'name').map(([alarm = '', name = '', minutes = '', by = '']) => ({
       alarm: alarm.replace(/\]\(.*?\)/, '').slice(1),
@@ -384,7 +394,8 @@ describe('the runbook', () => {
       dimensions,
     }));
     expect(measured.length).toBeGreaterThan(5);
-    expect(listed).toEqual([...measured, ...counted]);
+    const ofAll = { metric: 'OutageFailures', unit: 'Count', dimensions: 'Stack' };
+    expect(listed).toEqual([...measured, ...counted, ofAll]);
   });
 
   it('names all saved queries, and no other', () => {

@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { FleetConfig } from '../../fleets/load.ts';
+import { alarmsOfFleet, badOutageFailures } from '../../statemachine/alarms.ts';
+import { FAILURES } from '../../statemachine/failures.ts';
 import { EACH_FLEET, fleetsWith, threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
@@ -141,10 +144,10 @@ const OF_ALL = [
   {
     kind: 'ExecutionsFailed',
     heading: 'Executions Failed',
-    namespace: 'AWS/States',
-    metric: 'ExecutionsFailed',
-    dimensions: STATE_MACHINE,
-    bad: 4,
+    namespace: 'CircleCIRunnerAutoscaler',
+    metric: 'OutageFailures',
+    dimensions: [{ Name: 'Stack', Value: 'circleci-runners' }],
+    bad: 3,
   },
   {
     kind: 'ExecutionsTimedOut',
@@ -218,20 +221,24 @@ describe('of the stack, the alarm', () => {
   });
 });
 
-/** In how many minutes, and of how many, an alarm rings. */
-const minutesOf = (kind: string) => {
-  const { DatapointsToAlarm, EvaluationPeriods } = named(`circleci-runners-${kind}`);
-  return { bad: Number(DatapointsToAlarm), of: Number(EvaluationPeriods) };
-};
+describe('the alarm for failures of all fleets', () => {
+  it.each([
+    { fleets: 1, bad: 1 },
+    { fleets: 100, bad: 1 },
+    { fleets: 101, bad: 2 },
+    { fleets: 1_000, bad: 10 },
+  ])('of $fleets fleets rings from $bad failures a minute', ({ fleets, bad }) => {
+    expect(badOutageFailures(fleets)).toBe(bad);
+  });
 
-describe('an alarm that other alarms explain', () => {
-  it.each(KINDS)('for failed executions rings after $kind, over the same minutes', ({ kind }) => {
-    for (const { name } of EACH_FLEET) {
-      const explains = minutesOf(`${name}-${kind}`);
-      const failed = minutesOf('ExecutionsFailed');
-      expect(failed.bad).toBeGreaterThan(explains.bad);
-      expect(failed.of).toBe(explains.of);
+  it('counts a failure for each kind that Outage is about, and for no other', () => {
+    const { States } = JSON.parse(readFileSync('statemachine/autoscale.asl.json', 'utf8'));
+    const routes = alarmsOfFleet(threeFleets()[0] as FleetConfig);
+    for (const [kind, state] of Object.entries(FAILURES)) {
+      expect(States[state].Parameters.outage).toBe(Number(routes[kind]?.route === 'Outage'));
     }
+    const [, , ofAll] = States['Count Failure'].Parameters.MetricData;
+    expect(ofAll).toMatchObject({ MetricName: 'OutageFailures', 'Value.$': '$.outage' });
   });
 });
 
@@ -314,6 +321,25 @@ describe('the topics', () => {
     });
     const outage = SynthesisedTemplate.of(fleets).the('AWS::CloudWatch::CompositeAlarm', 'AlarmsOutage');
     expect(outage.properties.AlarmActions).toEqual([topic, builds, `${builds}-c`]);
+  });
+
+  it('of an outage may be more than the five that an alarm can notify', () => {
+    const topics = Array.from({ length: 11 }, (_, index) => `${builds}-${index}`);
+    const fleets = SynthesisedTemplate.of(
+      fleetsWith(Object.fromEntries(topics.map((arn, index) => [`fleet-${index}`, { alarmTopicArn: arn }]))),
+    );
+    const notified = fleets.all('AWS::CloudWatch::CompositeAlarm').flatMap(({ properties }) => {
+      const { AlarmName, AlarmRule, AlarmActions } = properties;
+      return String(AlarmName).startsWith('circleci-runners-Outage')
+        ? [{ AlarmName, AlarmRule, AlarmActions }]
+        : [];
+    });
+    expect(notified.map(({ AlarmName }) => AlarmName)).toEqual(
+      ['Outage', 'OutageTopics2', 'OutageTopics3'].map((kind) => `circleci-runners-${kind}`),
+    );
+    expect(notified.flatMap(({ AlarmActions }) => AlarmActions)).toEqual([topic, ...topics]);
+    for (const { AlarmActions } of notified) expect(Object(AlarmActions).length).toBeLessThanOrEqual(5);
+    for (const { AlarmRule } of notified.slice(1)) expect(AlarmRule).toBe('ALARM("circleci-runners-Outage")');
   });
 
   it("allow alarms to publish to the stack's own topic, in spite of its policy", () => {

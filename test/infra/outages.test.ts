@@ -1,14 +1,9 @@
-import { Stack } from 'aws-cdk-lib';
+import type { Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { STACK_NAME } from '../../fleets/names.ts';
-import { AlarmTopic } from '../../infra/alarm-topic.ts';
-import { Alarms } from '../../infra/alarms.ts';
-import { RunnerFleet } from '../../infra/runner-fleet.ts';
-import { ScalingWorkflow } from '../../infra/scaling-workflow.ts';
-import { EACH_FLEET, manyFleets, threeFleets } from '../support/fleets.ts';
-import { appOf, emptyApp } from './template.ts';
+import { EACH_FLEET, threeFleets } from '../support/fleets.ts';
+import { appOf } from './template.ts';
 
 const Properties = z.object({
   AlarmName: z.string(),
@@ -115,27 +110,27 @@ describe('one cause sends one notification:', () => {
     },
     {
       cause: 'CircleCI refuses the token of one fleet',
-      rings: [...of('arm', 'CircleCiRefuses', 'NotRunning'), ...ofAll('ExecutionsFailed')],
+      rings: of('arm', 'CircleCiRefuses', 'NotRunning'),
       told: of('arm', 'NeedsYou'),
     },
     {
       cause: 'the secret of one fleet cannot be read',
-      rings: [...of('linux-large', 'SecretsUnreadable', 'NotRunning'), ...ofAll('ExecutionsFailed')],
+      rings: of('linux-large', 'SecretsUnreadable', 'NotRunning'),
       told: of('linux-large', 'NeedsYou'),
     },
     {
       cause: 'somebody removes the group of one fleet',
-      rings: [...of('owned', 'GroupUnreadable', 'NotRunning'), ...ofAll('ExecutionsFailed')],
+      rings: of('owned', 'GroupUnreadable', 'NotRunning'),
       told: of('owned', 'NeedsYou'),
     },
     {
       cause: 'somebody takes the right to change the group of one fleet',
-      rings: [...of('owned', 'GroupUpdateRefused'), ...ofAll('ExecutionsFailed')],
+      rings: of('owned', 'GroupUpdateRefused'),
       told: of('owned', 'NeedsYou'),
     },
     {
       cause: 'half a deployment',
-      rings: [...of('arm', 'DecisionInvalid', 'NotRunning'), ...ofAll('ExecutionsFailed')],
+      rings: of('arm', 'DecisionInvalid', 'NotRunning'),
       told: of('arm', 'NeedsYou'),
     },
     {
@@ -153,8 +148,8 @@ describe('one cause sends one notification:', () => {
       rings: [...ofEach('StepBroken', 'NotRunning'), ...ofAll('ExecutionsFailed')],
       told: ofAll('Outage'),
     },
-    { cause: 'somebody stops the schedules', rings: ofEach('NotRunning'), told: ofAll('Outage') },
-    { cause: 'somebody stops one schedule', rings: of('arm', 'NotRunning'), told: ofAll('Outage') },
+    { cause: 'somebody stops the schedules', rings: ofEach('NotRunning'), told: ofEach('NeedsYou') },
+    { cause: 'somebody stops one schedule', rings: of('arm', 'NotRunning'), told: of('arm', 'NeedsYou') },
     {
       cause: 'a schedule may not start executions',
       rings: [...ofEach('NotRunning'), ...ofAll('DeliveryFailing')],
@@ -171,9 +166,9 @@ describe('one cause sends one notification:', () => {
       told: ofAll('Outage'),
     },
     {
-      cause: 'executions fail of what no step says',
-      rings: ofAll('ExecutionsFailed'),
-      told: ofAll('Outage'),
+      cause: 'the settings of one fleet cannot be read',
+      rings: of('arm', 'NotRunning'),
+      told: of('arm', 'NeedsYou'),
     },
     { cause: 'a fleet that is too small', rings: of('arm', 'Saturated'), told: of('arm', 'Saturated') },
   ])('$cause', ({ rings, told }) => {
@@ -189,40 +184,24 @@ describe('one cause sends one notification:', () => {
       ]),
     ).toEqual([...ofAll('Outage'), ...of('arm', 'NeedsYou')].toSorted());
     expect(
-      alarms.told([
-        ...of('arm', 'SecretsUnreadable', 'NotRunning'),
-        ...of('owned', 'NotRunning'),
-        ...ofAll('ExecutionsFailed'),
-      ]),
-    ).toEqual([...ofAll('Outage'), ...of('arm', 'NeedsYou')].toSorted());
+      alarms.told([...of('arm', 'SecretsUnreadable', 'NotRunning'), ...of('owned', 'NotRunning')]),
+    ).toEqual([...of('arm', 'NeedsYou'), ...of('owned', 'NeedsYou')]);
   });
 
+  /** What `Outage` is about rings no alarm of a fleet without this one. */
+  const withOutage = (name: string) =>
+    /(CircleCiUnavailable|ExecutionOverTime|StepBroken)$/.test(name)
+      ? [name, ...ofAll('ExecutionsFailed')]
+      : [name];
+
   it.each(alarms.metric)('%s alone sends a notification', (name) => {
-    expect(alarms.told([name])).toHaveLength(1);
+    expect(alarms.told(withOutage(name))).toHaveLength(1);
   });
 });
 
-/** The alarms of more fleets than one stack has room for, in a stack without the rest. */
-function alarmsOfTwentyFleets(): Ringing {
-  const app = emptyApp();
-  const others = new Stack(app, 'others');
-  const configs = manyFleets(
-    20,
-    () => ({}),
-    (index) => `fleet-${index}`.padEnd(32, '-long'),
-  );
-  const fleets = configs.map((config) => new RunnerFleet(others, config.name, { config }));
-  const topic = new AlarmTopic(others, 'AlarmTopic', { fleets });
-  const stack = new Stack(app, STACK_NAME);
-  const workflow = new ScalingWorkflow(others, 'Workflow', { fleets, topic });
-  new Alarms(stack, 'Alarms', { fleets, workflow, topic });
-  return new Ringing(stack);
-}
+describe('the rules over alarms', () => {
+  const { metric, rules } = alarms;
 
-describe.each([
-  { fleets: 'three fleets', alarms, outages: 1 },
-  { fleets: '20 fleets of the longest names', alarms: alarmsOfTwentyFleets(), outages: 2 },
-])('the rules over the alarms of $fleets', ({ alarms: { metric, rules }, alarms, outages }) => {
   it('have no more characters and alarms than CloudWatch allows', () => {
     for (const rule of rules.values()) {
       expect(rule.length).toBeLessThanOrEqual(10_240);
@@ -235,16 +214,18 @@ describe.each([
     expect([...rules.values()].flatMap(alarmsIn).filter((name) => !known.has(name))).toEqual([]);
   });
 
-  it('contain each alarm once, except those that notify directly', () => {
+  it('contain each alarm of the stack, and of a fleet those that need you', () => {
     const held = [...rules.values()].flatMap(alarmsIn).filter((name) => metric.includes(name));
-    expect(held.toSorted()).toEqual(metric.filter((name) => !alarms.speaks(name)).toSorted());
+    const notHeld = metric.filter((name) => !alarms.speaks(name) && !held.includes(name));
+    expect(notHeld.toSorted()).toEqual(
+      ofEach('CircleCiUnavailable', 'ExecutionOverTime', 'StepBroken').toSorted(),
+    );
+    expect(new Set(held).size).toBe(held.length);
   });
 
-  it(`are ${outages} for outages, and cover the outages of each fleet`, () => {
-    const names = [...rules.keys()].filter((name) => name.startsWith('circleci-runners-Outage'));
-    expect(names).toEqual(['circleci-runners-Outage', 'circleci-runners-Outage2'].slice(0, outages));
-    const down = metric.filter((name) => name.endsWith('-CircleCiUnavailable'));
-    expect(alarms.told(down)).toEqual(names);
-    for (const name of down) expect(alarms.told([name])).toHaveLength(1);
+  it('of the stack contain no alarm of a fleet, which could then not be removed', () => {
+    expect(alarmsIn(rules.get('circleci-runners-Outage') ?? '')).toEqual(
+      ofAll('ExecutionsFailed', 'ExecutionsTimedOut', 'ExecutionsThrottled', 'DeliveryFailing'),
+    );
   });
 });

@@ -58,6 +58,7 @@ describe('the workflow', () => {
       ComputeCapacityFunctionArn: 'Function(circleci-runners-compute-capacity).Arn',
       UpdateGroupFunctionArn: 'Function(circleci-runners-update-group).Arn',
       AlarmTopicArn: 'Topic(AlarmTopic)',
+      StackName: 'circleci-runners',
     });
     expect(new Set(placeholders)).toEqual(
       new Set(Object.keys(Object(stateMachine.properties.DefinitionSubstitutions))),

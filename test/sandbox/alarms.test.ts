@@ -54,9 +54,9 @@ function alarms(
   metrics: { name: string; minutes: number[]; fleet?: string; step?: string; value?: number }[],
   {
     silent = [],
-    failed = [],
+    outage = [],
     timedOut = [],
-  }: { silent?: string[]; failed?: number[]; timedOut?: number[] } = {},
+  }: { silent?: string[]; outage?: number[]; timedOut?: number[] } = {},
 ) {
   const at = (minute: number) => STARTED + minute * 60_000 + 30_000;
   const metric = (name: string, fleet: string, minute: number, value: number, step?: string): Metric => ({
@@ -73,13 +73,15 @@ function alarms(
   const more = metrics.flatMap(({ name, minutes, fleet = 'linux', step, value = 1 }) =>
     minutes.map((minute) => metric(name, fleet, minute, value, step)),
   );
-  const status = (minute: number): Run['executions'][number]['status'] => {
-    if (timedOut.includes(minute)) return 'TIMED_OUT';
-    return failed.includes(minute) ? 'FAILED' : 'SUCCEEDED';
-  };
+  const ofAll = outage.map((minute) => ({
+    ...metric('OutageFailures', '', minute, 1),
+    dimensions: { Stack: 'circleci-runners' },
+  }));
+  const status = (minute: number): Run['executions'][number]['status'] =>
+    timedOut.includes(minute) ? 'TIMED_OUT' : 'SUCCEEDED';
   const executions = all.map((minute) => ({ status: status(minute), endedAt: at(minute) }));
   const over = alarmsOver(FLEETS, {
-    metrics: [...polls, ...more],
+    metrics: [...polls, ...more, ...ofAll],
     executions,
     startedAt: STARTED,
     minutes: 30,
@@ -102,15 +104,17 @@ describe('the alarms of a run', () => {
       { heading: `${NEEDS_YOU}: linux`, ringings: [{ from: 13, until: 25 }] },
       { heading: 'CircleCI Refuses: linux', ringings: [{ from: 13, until: 25 }] },
     ]);
-    expect(alarms([{ name: 'CircleCiUnavailable', minutes: from(10, 29), fleet: 'macos' }])).toEqual([
+    const outage = from(10, 29);
+    expect(alarms([{ name: 'CircleCiUnavailable', minutes: outage, fleet: 'macos' }], { outage })).toEqual([
       { heading: OUTAGE, ringings: [{ from: 13 }] },
       { heading: 'CircleCI Unavailable: macos', ringings: [{ from: 13 }] },
+      { heading: 'Executions Failed', ringings: [{ from: 13 }] },
     ]);
   });
 
   it('ring again when the failure comes back', () => {
     const minutes = [...from(3, 5), ...from(20, 22)];
-    expect(alarms([{ name: 'StepBroken', minutes }])[0]).toEqual({
+    expect(alarms([{ name: 'StepBroken', minutes }], { outage: minutes })[0]).toEqual({
       heading: OUTAGE,
       ringings: [
         { from: 6, until: 11 },
@@ -144,8 +148,13 @@ describe('the alarms of a run', () => {
 
   it('ring for a fleet without polls, unless another alarm has the cause', () => {
     expect(alarms([], { silent: ['macos'] })).toEqual([
-      { heading: OUTAGE, ringings: [{ from: 7 }] },
+      { heading: `${NEEDS_YOU}: macos`, ringings: [{ from: 7 }] },
       { heading: 'Scaler Not Running: macos', ringings: [{ from: 7 }] },
+    ]);
+    expect(alarms([], { silent: ['macos'], outage: from(0, 29) }).map(({ heading }) => heading)).toEqual([
+      OUTAGE,
+      'Scaler Not Running: macos',
+      'Executions Failed',
     ]);
     const why = { name: 'SecretsUnreadable', minutes: from(0, 29), fleet: 'macos' };
     expect(alarms([why], { silent: ['macos'] }).map(({ heading }) => heading)).toEqual([
@@ -153,15 +162,16 @@ describe('the alarms of a run', () => {
       'Scaler Not Running: macos',
       'Secrets Unreadable: macos',
     ]);
-    const ofAnother = { ...why, fleet: 'linux' };
-    expect(alarms([ofAnother], { silent: ['macos'] }).map(({ heading }) => heading)).toContain(OUTAGE);
   });
 
-  it('ring for failed executions, unless another alarm has the cause', () => {
-    const failed = from(0, 29);
-    expect(alarms([], { failed }).map(({ heading }) => heading)).toEqual([OUTAGE, 'Executions Failed']);
+  it('ring for failures of all fleets, also beside a fleet that needs somebody', () => {
     const why = { name: 'SecretsUnreadable', minutes: from(0, 29) };
-    expect(alarms([why], { failed }).map(({ heading }) => heading)).not.toContain(OUTAGE);
+    expect(alarms([why], { outage: from(10, 12) }).map(({ heading }) => heading)).toEqual([
+      OUTAGE,
+      `${NEEDS_YOU}: linux`,
+      'Secrets Unreadable: linux',
+      'Executions Failed',
+    ]);
   });
 
   it('ring for executions that time out, also if another alarm rings', () => {

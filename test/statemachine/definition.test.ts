@@ -51,7 +51,10 @@ describe('the definition', () => {
   it("has whole strings substituted and nothing else: the ARNs of its functions and of the stack's topic", () => {
     const substituted = everyString.filter((text) => text.includes('${'));
     const functionArns = Object.keys(HANDLERS).map((name) => `\${${pascal(name)}FunctionArn}`);
-    const expected = [...functionArns, ['$', '{AlarmTopicArn}'].join('')];
+    const expected = [
+      ...functionArns,
+      ...['AlarmTopicArn', 'StackName'].map((name) => ['$', `{${name}}`].join('')),
+    ];
     expect(substituted.toSorted()).toEqual(expected.toSorted());
   });
 
@@ -118,7 +121,12 @@ describe('the state data', () => {
       const keys = Object.keys(each.Parameters ?? {}).map((key) => key.replace(/\.\$$/, ''));
       const cause = name === 'Read Message' ? 'thrown' : 'cause';
       const topic = name === 'Settings Unreadable' ? [] : ['alarmTopicArn'];
-      expect(keys.filter((key) => key !== 'metric')).toEqual(['step', 'error', cause, ...topic]);
+      expect(keys.filter((key) => !['metric', 'outage'].includes(key))).toEqual([
+        'step',
+        'error',
+        cause,
+        ...topic,
+      ]);
       expect(each.ResultPath ?? '$').toBe('$');
     }
   });
@@ -298,7 +306,7 @@ describe('what a failure leads to', () => {
 describe('Count Failure', () => {
   const task = serviceTask('Count Failure');
 
-  it('counts the failure for the fleet, and for the fleet and the step', () => {
+  it('counts the failure for the fleet, for the fleet and the step, and whether it is an outage', () => {
     const fleet = { Name: 'Fleet', 'Value.$': '$$.Execution.Input.fleet' };
     const step = { Name: 'Step', 'Value.$': '$.step' };
     const metric = { 'MetricName.$': '$.metric', Value: 1, Unit: 'Count' };
@@ -308,6 +316,12 @@ describe('Count Failure', () => {
       MetricData: [
         { ...metric, Dimensions: [fleet] },
         { ...metric, Dimensions: [fleet, step] },
+        {
+          MetricName: 'OutageFailures',
+          'Value.$': '$.outage',
+          Unit: 'Count',
+          Dimensions: [{ Name: 'Stack', Value: ['$', '{StackName}'].join('') }],
+        },
       ],
     });
   });
