@@ -16,6 +16,7 @@ export const COMMANDS = {
   drain: async () => (await import('./pause.ts')).drain,
   resume: async () => (await import('./pause.ts')).resume,
   recycle: async () => (await import('./recycle.ts')).recycle,
+  status: async () => (await import('./status.ts')).status,
   local: async () => (await import('./local.ts')).local,
   pin: async () => (await import('./pin.ts')).pinCommand,
 } satisfies Record<string, () => Promise<CliCommand>>;

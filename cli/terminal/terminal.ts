@@ -25,6 +25,7 @@ export interface Output {
   write: (text: string) => unknown;
   isTTY?: boolean;
   columns?: number;
+  rows?: number;
   fd?: number;
 }
 
@@ -34,6 +35,20 @@ export interface Progress {
   /** Removes the progress from the screen. */
   stop: () => void;
 }
+
+/** A screen that is drawn again and again, in place of what the terminal shows. */
+export interface LiveScreen {
+  /** Draws these lines over those before, as many as the terminal has room for. */
+  draw: (lines: readonly string[]) => void;
+  /** Leaves the terminal as it was, with the last lines below the rest. */
+  close: () => void;
+}
+
+/** The alternate screen, which full-screen programs use: https://invisible-island.net/xterm/ctlseqs/ctlseqs.html */
+const ALTERNATE = { enter: '\x1b[?1049h', leave: '\x1b[?1049l' };
+
+/** The height of a terminal that does not report it. */
+const ROWS = 24;
 
 interface Shown {
   value: number;
@@ -80,6 +95,11 @@ export class Terminal {
     return this.#stderr.isTTY === true;
   }
 
+  /** Whether standard output is a terminal that can be drawn on. */
+  get hasScreen(): boolean {
+    return this.#stdout.isTTY === true && process.env.TERM !== 'dumb';
+  }
+
   /** The width of standard output. */
   get columns(): number {
     return this.#stdout.columns || COLUMNS;
@@ -121,6 +141,29 @@ export class Terminal {
         this.#drawnAt = Number.NEGATIVE_INFINITY;
         release?.();
         release = undefined;
+      },
+    };
+  }
+
+  /**
+   * Takes the whole screen. Each frame is one write that clears a line only to write it again at once, so nothing
+   * flickers. The terminal itself keeps what it showed before, and `close` or the end of the process brings it back.
+   */
+  screen(): LiveScreen {
+    let last: readonly string[] = [];
+    const leave = () => this.#stdout.write(ALTERNATE.leave);
+    this.#stdout.write(ALTERNATE.enter);
+    const release = beforeEnd(leave);
+    return {
+      draw: (lines) => {
+        last = lines.map((line) => this.#cleaned(line));
+        const shown = last.slice(0, this.#stdout.rows || ROWS);
+        this.#stdout.write(`\x1b[H${shown.map((line) => `\x1b[2K${line}`).join('\r\n')}\x1b[0J`);
+      },
+      close: () => {
+        release();
+        leave();
+        this.#stdout.write(last.map((line) => `${line}\n`).join(''));
       },
     };
   }

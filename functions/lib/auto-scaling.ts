@@ -191,7 +191,7 @@ function levelsOf({ Tags }: Pick<Described, 'Tags'>): { levels?: TaskLevels } {
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
  * An unknown state counts as in service, so that no instance is mistaken for one that has left.
  */
-function memberKind(lifecycleState: string): keyof Group['members'] {
+export function memberKind(lifecycleState: string): keyof Group['members'] {
   if (lifecycleState.startsWith('Pending')) return 'pending';
   if (/^(Terminat|Detach)/.test(lifecycleState)) return 'leaving';
   if (/Standby$/.test(lifecycleState)) return 'standby';

@@ -1,0 +1,100 @@
+import {
+  type AutoScalingClient,
+  type AutoScalingGroup,
+  paginateDescribeAutoScalingGroups,
+} from '@aws-sdk/client-auto-scaling';
+import { memberKind } from '../../functions/lib/auto-scaling.ts';
+import type { Members } from '../../functions/lib/capacity.ts';
+import { LAUNCH_SUSPENDED_TAG, PAUSED_AT_TAG, PAUSED_TAG, STACK_TAG } from '../../functions/lib/tags.ts';
+
+/** The largest page: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html */
+const PAGE = 100;
+
+/** A member of a group. */
+export interface Member {
+  instance: string;
+  type: string;
+  lifecycleState: string;
+  kind: keyof Members;
+  /** Version of the launch template that it was launched from. */
+  version: string | undefined;
+}
+
+/** The group of a deployed fleet. */
+export interface FleetGroup {
+  fleet: string;
+  group: string;
+  desired: number;
+  maxSize: number;
+  members: Member[];
+  paused: { how: 'true' | 'drain'; since: string | undefined } | undefined;
+  /** Suspended processes, with the reasons that AWS gives. */
+  suspended: { process: string; reason: string }[];
+  /** Whether the breaker suspended the `Launch` process. */
+  breakerOpen: boolean;
+  /** Instance types that the group may launch, as far as the group itself names them. */
+  types: string[];
+  described: AutoScalingGroup;
+}
+
+/**
+ * The groups of all fleets of an app, by their tag: also of fleets that have a stack of their own.
+ *
+ * @param app Name of the app, as in `-c stack`.
+ */
+export async function fleetGroups(app: string, client: AutoScalingClient): Promise<FleetGroup[]> {
+  const groups: FleetGroup[] = [];
+  const asked = { Filters: [{ Name: 'tag-key', Values: [STACK_TAG] }], MaxRecords: PAGE };
+  for await (const page of paginateDescribeAutoScalingGroups({ client }, asked)) {
+    for (const described of page.AutoScalingGroups ?? []) {
+      const fleet = fleetOf(app, described);
+      if (fleet !== undefined) groups.push(parseGroup(fleet, described));
+    }
+  }
+  return groups.sort((a, b) => (a.fleet < b.fleet ? -1 : 1));
+}
+
+const tagOf = ({ Tags = [] }: AutoScalingGroup, key: string) =>
+  Tags.find(({ Key }) => Key === key)?.Value || undefined;
+
+/** The fleet of a group, if the app deployed it: in its own stack, or in one that begins with its name. */
+function fleetOf(app: string, group: AutoScalingGroup): string | undefined {
+  const { AutoScalingGroupName: name = '' } = group;
+  if (!name.startsWith(`${app}-`)) return undefined;
+  const fleet = name.slice(app.length + 1);
+  const stack = tagOf(group, STACK_TAG);
+  return stack === app || stack === name.replaceAll('_', '-') ? fleet : undefined;
+}
+
+export function parseGroup(fleet: string, described: AutoScalingGroup): FleetGroup {
+  const { AutoScalingGroupName = '', DesiredCapacity = 0, MaxSize = 0, Instances = [] } = described;
+  const paused = tagOf(described, PAUSED_TAG);
+  const overrides = described.MixedInstancesPolicy?.LaunchTemplate?.Overrides ?? [];
+  return {
+    fleet,
+    group: AutoScalingGroupName,
+    desired: DesiredCapacity,
+    maxSize: MaxSize,
+    // Instances of the warm pool are no members.
+    members: Instances.filter(({ LifecycleState = '' }) => !LifecycleState.startsWith('Warmed')).map(
+      ({ InstanceId = '', InstanceType = '', LifecycleState = '', LaunchTemplate }) => ({
+        instance: InstanceId,
+        type: InstanceType,
+        lifecycleState: LifecycleState,
+        kind: memberKind(LifecycleState),
+        version: LaunchTemplate?.Version,
+      }),
+    ),
+    paused:
+      paused === 'true' || paused === 'drain'
+        ? { how: paused, since: tagOf(described, PAUSED_AT_TAG) }
+        : undefined,
+    suspended: (described.SuspendedProcesses ?? []).map(({ ProcessName = '', SuspensionReason = '' }) => ({
+      process: ProcessName,
+      reason: SuspensionReason,
+    })),
+    breakerOpen: tagOf(described, LAUNCH_SUSPENDED_TAG) !== undefined,
+    types: overrides.flatMap(({ InstanceType }) => InstanceType ?? []),
+    described,
+  };
+}

@@ -1,0 +1,152 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import { priceOf } from '../fleets/cost.ts';
+import { loadFleets } from '../fleets/load.ts';
+import { durationOption, NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
+import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
+import { type FleetStatus, fleetStatuses } from './status/fleet-status.ts';
+import { readStatus, type StatusReading } from './status/reads.ts';
+import { statusDetails, statusTable } from './status/screen.ts';
+import { untilEnded } from './terminal/ending.ts';
+
+/** How often `--watch` reads, in seconds. A call costs AWS nothing, and throttling begins far above. */
+const EVERY_SECONDS = 5;
+
+/** How long `--watch` shows the cost that it has read: each read costs a hundredth of a cent for each fleet. */
+const COST_MILLISECONDS = 15 * 60_000;
+
+const define = (shell: Shell) =>
+  new Command('npm run status --')
+    .description(
+      'Shows deployed fleets: the queue, the instances, the last decision, alarms, and the cost of this month. With a fleet, it shows all about that one. The command changes nothing.',
+    )
+    .argument('[fleet]', 'a deployed fleet (default: all fleets, one on each line)')
+    .option('--watch', 'show it until Ctrl-C')
+    .option(
+      '--every <duration>',
+      `with --watch: how often to read (default: ${EVERY_SECONDS}s)`,
+      durationOption(2, 3_600),
+    )
+    .option('--json', 'print only one JSON object')
+    .option('--fleets <file>', 'the fleets file, for hourlyPrice', 'fleets.yaml')
+    .addOption(stackOption())
+    .action((fleet: string | undefined, options: Options) => showStatus(fleet, options, shell));
+
+interface Options {
+  watch?: boolean;
+  every?: number;
+  json?: boolean;
+  fleets: string;
+  stack: string;
+}
+
+async function showStatus(fleet: string | undefined, options: Options, shell: Shell): Promise<void> {
+  const { terminal } = shell;
+  if (options.watch && options.json)
+    throw new UsageError('--watch shows a screen, and --json prints once: give one of them.');
+  if (options.every !== undefined && !options.watch) throw new UsageError('--every only works with --watch.');
+  if (options.watch && !terminal.hasScreen) throw new UsageError('--watch needs a terminal.');
+  const prices = pricesIn(options.fleets, options.stack);
+  const first = await read(fleet, options, prices);
+  if (options.json) {
+    terminal.print(JSON.stringify({ stack: options.stack, fleets: first.fleets, missing: first.missing }));
+    return;
+  }
+  if (!options.watch) {
+    terminal.print(describe(first, fleet, terminal.columns, terminal.colours).join('\n'));
+    return;
+  }
+  await untilEnded((ended) => watch(first, fleet, { ...options, prices }, shell, ended));
+}
+
+interface Shown {
+  fleets: FleetStatus[];
+  missing: string[];
+  hours: StatusReading['hours'];
+}
+
+async function read(
+  fleet: string | undefined,
+  { stack }: Options,
+  prices: ReadonlyMap<string, number>,
+  hours?: StatusReading['hours'],
+): Promise<Shown> {
+  const now = Date.now();
+  const reading = await readStatus(stack, now, { hours });
+  const { groups, missing } = reading;
+  if (groups.length === 0)
+    throw new NotDeployed(`Stack ${stack} has no fleets. Deploy it first: npx cdk deploy`);
+  const all = fleetStatuses(stack, reading, prices, now);
+  const fleets = all.filter((each) => fleet === undefined || each.fleet === fleet);
+  if (fleets.length === 0)
+    throw new UsageError(
+      `The fleet must be a deployed one (${all.map((each) => each.fleet).join(', ')}), got ${JSON.stringify(fleet)}`,
+    );
+  return { fleets, missing, hours: reading.hours };
+}
+
+/** The prices that fleets.yaml knows better than the group. Without the file, list prices are used. */
+function pricesIn(file: string, stack: string): Map<string, number> {
+  try {
+    return new Map(
+      loadFleets(file, { stack }).flatMap((fleet) => {
+        const price = priceOf(fleet);
+        return price === undefined ? [] : [[fleet.name, price] as const];
+      }),
+    );
+  } catch {
+    return new Map();
+  }
+}
+
+function describe(
+  { fleets, missing }: Shown,
+  named: string | undefined,
+  columns: number,
+  colours: Shell['terminal']['colours'],
+): string[] {
+  const lines =
+    named === undefined
+      ? statusTable(fleets, columns, colours)
+      : fleets.flatMap((fleet) => statusDetails(fleet, columns, colours));
+  return missing.length === 0 ? lines : [...lines, colours.yellow(`Not read: ${missing.join(', ')}`)];
+}
+
+async function watch(
+  first: Shown,
+  fleet: string | undefined,
+  options: Options & { prices: ReadonlyMap<string, number> },
+  { terminal }: Shell,
+  ended: AbortSignal,
+): Promise<void> {
+  const screen = terminal.screen();
+  let shown = first;
+  let costRead = Date.now();
+  let fault = '';
+  const lines = () => {
+    const time = new Date().toISOString().slice(11, 19);
+    const head = terminal.colours.dim(`${time} UTC, stack ${options.stack}${fault}. Ctrl-C ends this.`);
+    return [head, ...describe(shown, fleet, terminal.columns, terminal.colours)];
+  };
+  try {
+    while (!ended.aborted) {
+      screen.draw(lines());
+      await sleep((options.every ?? EVERY_SECONDS) * 1_000, undefined, { signal: ended }).catch(
+        () => undefined,
+      );
+      if (ended.aborted) break;
+      const readAgain = Date.now() - costRead >= COST_MILLISECONDS;
+      try {
+        shown = await read(fleet, options, options.prices, readAgain ? undefined : shown.hours);
+        if (readAgain) costRead = Date.now();
+        fault = '';
+      } catch (error) {
+        fault = `, not read since (${(error as Error).name})`;
+      }
+    }
+  } finally {
+    screen.close();
+  }
+}
+
+export const status: CliCommand = { define, describeError: nameAndMessage, aws: 'stack' };

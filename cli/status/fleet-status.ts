@@ -1,0 +1,144 @@
+/** The status of fleets, from what was read of them. Pure. */
+
+import { listPrice } from '../../fleets/prices.ts';
+import { effectiveSettings } from '../../functions/lib/schedules.ts';
+import { FAILURES } from '../../statemachine/failures.ts';
+import type { DecisionRecord } from '../deployed/decisions.ts';
+import type { FleetGroup, Member } from '../deployed/groups.ts';
+import type { StatusReading } from './reads.ts';
+
+/** Times are seconds. `null` means that it is not known. */
+export interface FleetStatus {
+  fleet: string;
+  resourceClass: string | null;
+  queue: number | null;
+  running: number | null;
+  desired: number;
+  limits: { minReplicas: number; maxReplicas: number } | null;
+  members: Record<Member['kind'], number>;
+  /** Of the members in service, how many run a task by CircleCI's count. */
+  busy: number | null;
+  instances: { instance: string; state: string; age: number | null; doing: string }[];
+  decision: { secondsAgo: number; desired: number; reasons: string[] } | null;
+  schedule: string | null;
+  breaker: 'open' | 'closed';
+  paused: { how: 'true' | 'drain'; since: string | null } | null;
+  suspended: string[];
+  nextPollSeconds: number | null;
+  /** The alarms that ring, without the name of the fleet. */
+  alarms: string[];
+  /** US dollars since the beginning of the month, at the list price of its most expensive type. */
+  monthCost: number | null;
+}
+
+/** A fleet is polled at least once a minute, and its log lines arrive seconds later. */
+const SLOWEST_POLL = 60;
+
+/**
+ * @param prices The price of an hour by fleet, if fleets.yaml says more than the group does.
+ * @param now Milliseconds since the epoch.
+ */
+export function fleetStatuses(
+  app: string,
+  { groups, decisions, alarms, settings, launchedAt, hours }: StatusReading,
+  prices: ReadonlyMap<string, number>,
+  now: number,
+): FleetStatus[] {
+  return groups.map((group): FleetStatus => {
+    const { fleet, members, desired, paused } = group;
+    const deployed = settings.get(fleet);
+    const own = decisions.filter((decision) => decision.fleet === fleet);
+    const last = own.at(-1);
+    const counted = own.findLast(({ unclaimed }) => unclaimed !== undefined);
+    const inForce = deployed && effectiveSettings(deployed.capacity, now);
+    const count = (kind: Member['kind']) => members.filter((member) => member.kind === kind).length;
+    const inService = count('inService');
+    const price = prices.get(fleet) ?? priceOf(group);
+    const spent = hours.get(group.group);
+    return {
+      fleet,
+      resourceClass: deployed?.resourceClass ?? null,
+      queue: counted?.unclaimed ?? null,
+      running: counted?.running ?? null,
+      desired,
+      limits: inForce
+        ? { minReplicas: inForce.inForce.minReplicas, maxReplicas: inForce.inForce.maxReplicas }
+        : null,
+      members: { pending: count('pending'), inService, leaving: count('leaving'), standby: count('standby') },
+      busy: counted?.running === undefined ? null : Math.min(counted.running, inService),
+      instances: members.map((member) => describeMember(member, launchedAt.get(member.instance), now)),
+      decision: last
+        ? {
+            secondsAgo: secondsSince(last.at, now),
+            desired: last.decision.desired,
+            reasons: last.decision.reasons,
+          }
+        : null,
+      schedule: inForce?.reasons[0] ?? null,
+      breaker: group.breakerOpen ? 'open' : 'closed',
+      paused: paused ? { how: paused.how, since: paused.since ?? null } : null,
+      suspended: group.suspended.map(({ process }) => process).filter((name) => name !== 'AZRebalance'),
+      nextPollSeconds: nextPoll(own, now),
+      alarms: ownAlarms(app, fleet, alarms),
+      monthCost: price === undefined || spent === undefined ? null : Math.round(spent * price * 100) / 100,
+    };
+  });
+}
+
+const secondsSince = (at: number, now: number) => Math.max(Math.round((now - at) / 1_000), 0);
+
+/** At the interval of the last two polls, and within a minute after the last one. */
+function nextPoll(own: DecisionRecord[], now: number): number | null {
+  const [before, last] = own.slice(-2);
+  if (before === undefined) return null;
+  const interval = last === undefined ? SLOWEST_POLL : Math.min((last.at - before.at) / 1_000, SLOWEST_POLL);
+  const due = interval - secondsSince((last ?? before).at, now);
+  return Math.max(Math.round(due), 0);
+}
+
+function describeMember(
+  { instance, lifecycleState, kind }: Member,
+  launchedAt: number | undefined,
+  now: number,
+): FleetStatus['instances'][number] {
+  const age = launchedAt === undefined ? null : secondsSince(launchedAt, now);
+  const since = age === null ? '' : ` for ${shortTime(age)}`;
+  const doing = {
+    pending: `boots${since}`,
+    inService: `in service, launched ${age === null ? 'at an unknown time' : `${shortTime(age)} ago`}`,
+    leaving: 'leaves',
+    standby: 'in standby: a person took it out of service',
+  }[kind];
+  return { instance, state: lifecycleState, age, doing };
+}
+
+/** The price of the group's most expensive type, of those that it names or has. */
+function priceOf({ types, members }: FleetGroup): number | undefined {
+  const all = types.length > 0 ? types : members.map(({ type }) => type);
+  const prices = all.flatMap((type) => listPrice(type) ?? []);
+  return prices.length === 0 || prices.length < all.length ? undefined : Math.max(...prices);
+}
+
+/** Composite alarms only say that another one rings, so they are left out if one does. */
+function ownAlarms(app: string, fleet: string, names: string[]): string[] {
+  const prefix = `${app}-${fleet}-`;
+  const kinds = names.flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length)] : []));
+  // A fleet `a` and a fleet `a-b`: kinds have no hyphen.
+  const own = kinds.filter((kind) => !kind.includes('-'));
+  const causes = own.filter((kind) => kind !== 'NeedsYou');
+  return (causes.length > 0 ? causes : own).map(headingOf);
+}
+
+/** An alarm as the runbook names it: `CircleCiRefuses` is "CircleCI Refuses". */
+function headingOf(kind: string): string {
+  const failure = Object.entries(FAILURES).find(([name]) => name === kind)?.[1];
+  return failure ?? kind.replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ');
+}
+
+/** A duration in one number: `40 s`, `12 min`, `3 h`, `2 d`. */
+export function shortTime(seconds: number): string {
+  if (seconds < 100) return `${Math.round(seconds)} s`;
+  if (seconds < 99.5 * 60) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 48 * 3_600) return `${Math.round(seconds / 3_600)} h`;
+  return `${Math.round(seconds / 86_400)} d`;
+}

@@ -1,0 +1,173 @@
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { CloudWatchClient, paginateDescribeAlarms, paginateGetMetricData } from '@aws-sdk/client-cloudwatch';
+import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
+import { EC2Client, paginateDescribeInstances } from '@aws-sdk/client-ec2';
+import { paginateGetParametersByPath, SSMClient } from '@aws-sdk/client-ssm';
+import * as z from 'zod';
+import { DeployedSettings } from '../../functions/lib/contracts.ts';
+import { settingsParameter } from '../../functions/lib/fleet-names.ts';
+import { AWS_CLIENT } from '../aws/client.ts';
+import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
+import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
+
+/** All that is read of an app for its status. What AWS did not give is left out, and named in `missing`. */
+export interface StatusReading {
+  groups: FleetGroup[];
+  /** When each instance was launched, in milliseconds since the epoch. */
+  launchedAt: Map<string, number>;
+  decisions: DecisionRecord[];
+  /** The names of the alarms that ring. */
+  alarms: string[];
+  settings: Map<string, DeployedSettings>;
+  /** Instance-hours since the beginning of the month in UTC, by group. */
+  hours: Map<string, number>;
+  /** What could not be read, with the reason. */
+  missing: string[];
+}
+
+/** How far back the last decision of a fleet may be: a fleet is polled once a minute at least, and logs arrive late. */
+const DECISIONS_MILLISECONDS = 150_000;
+
+/** How long all reads may take, in milliseconds. */
+const DEADLINE = 10_000;
+
+/** Values in a filter: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html */
+const VALUES = 200;
+
+/** The largest query: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html */
+const QUERIES = 100;
+
+const HOUR = 3_600_000;
+
+const clients = () => ({
+  autoScaling: new AutoScalingClient(AWS_CLIENT),
+  cloudWatch: new CloudWatchClient(AWS_CLIENT),
+  ec2: new EC2Client(AWS_CLIENT),
+  logs: new CloudWatchLogsClient(AWS_CLIENT),
+  ssm: new SSMClient(AWS_CLIENT),
+});
+
+/**
+ * Reads the status of an app, with one call for about 50 fleets from each service but Systems Manager, which returns
+ * ten parameters a call.
+ *
+ * @param options.fleet Only that fleet.
+ * @param options.hours Instance-hours that were read before. They cost a request for each metric, and change slowly.
+ */
+export async function readStatus(
+  app: string,
+  now: number,
+  { fleet, hours }: { fleet?: string | undefined; hours?: Map<string, number> | undefined } = {},
+): Promise<StatusReading> {
+  const { autoScaling, cloudWatch, ec2, logs, ssm } = clients();
+  const signal = AbortSignal.timeout(DEADLINE);
+  const missing: string[] = [];
+  const unless = <T>(what: string, otherwise: T, read: Promise<T>): Promise<T> =>
+    read.catch((error: Error) => {
+      missing.push(`${what} (${error.name})`);
+      return otherwise;
+    });
+  const groupsRead = fleetGroups(app, autoScaling).then((all) =>
+    all.filter((group) => fleet === undefined || group.fleet === fleet),
+  );
+  const [groups, decisions, alarms, settings, launchedAt, monthHours] = await Promise.all([
+    groupsRead,
+    unless(
+      'the last decisions',
+      [],
+      readDecisions(
+        { app, from: now - DECISIONS_MILLISECONDS, to: now + HOUR, ...(fleet !== undefined && { fleet }) },
+        logs,
+        signal,
+      ),
+    ),
+    unless('the alarms', [], ringingAlarms(app, cloudWatch)),
+    unless('the settings', new Map(), readSettings(app, ssm)),
+    groupsRead.then((found) => unless('the instances', new Map(), launchTimes(found, ec2))),
+    hours ?? groupsRead.then((found) => unless('the cost', new Map(), instanceHours(found, now, cloudWatch))),
+  ]);
+  return { groups, decisions, alarms, settings, launchedAt, hours: monthHours, missing };
+}
+
+async function ringingAlarms(app: string, client: CloudWatchClient): Promise<string[]> {
+  const names: string[] = [];
+  const asked = {
+    AlarmNamePrefix: `${app}-`,
+    StateValue: 'ALARM' as const,
+    AlarmTypes: ['MetricAlarm' as const, 'CompositeAlarm' as const],
+    MaxRecords: 100,
+  };
+  for await (const { MetricAlarms = [], CompositeAlarms = [] } of paginateDescribeAlarms({ client }, asked)) {
+    for (const { AlarmName = '', StateValue } of [...CompositeAlarms, ...MetricAlarms]) {
+      // Emulators may not filter.
+      if (StateValue === 'ALARM' && AlarmName.startsWith(`${app}-`)) names.push(AlarmName);
+    }
+  }
+  return names;
+}
+
+/** The settings of all fleets, as deployed. One that cannot be parsed is of another version, and is left out. */
+export async function readSettings(app: string, client: SSMClient): Promise<Map<string, DeployedSettings>> {
+  const settings = new Map<string, DeployedSettings>();
+  const path = settingsParameter(app, '');
+  for await (const { Parameters = [] } of paginateGetParametersByPath({ client }, { Path: path })) {
+    for (const { Name = '', Value = '' } of Parameters) {
+      const parsed = z.safeParse(DeployedSettings, JSON.parse(Value));
+      if (parsed.success) settings.set(Name.slice(path.length), parsed.data);
+    }
+  }
+  return settings;
+}
+
+export async function launchTimes(groups: FleetGroup[], client: EC2Client): Promise<Map<string, number>> {
+  const ids = groups.flatMap(({ members }) => members.map(({ instance }) => instance));
+  const times = new Map<string, number>();
+  for (let start = 0; start < ids.length; start += VALUES) {
+    // As a filter, because an instance that is gone makes a call that names it fail.
+    const Filters = [{ Name: 'instance-id', Values: ids.slice(start, start + VALUES) }];
+    for await (const { Reservations = [] } of paginateDescribeInstances({ client }, { Filters })) {
+      for (const { InstanceId = '', LaunchTime } of Reservations.flatMap(({ Instances = [] }) => Instances)) {
+        if (LaunchTime !== undefined) times.set(InstanceId, LaunchTime.getTime());
+      }
+    }
+  }
+  return times;
+}
+
+/** From the group metrics that EC2 Auto Scaling publishes each minute: the mean of each hour, added up. */
+async function instanceHours(
+  groups: FleetGroup[],
+  now: number,
+  client: CloudWatchClient,
+): Promise<Map<string, number>> {
+  const hours = new Map<string, number>();
+  const date = new Date(now);
+  const month = Date.UTC(date.getUTCFullYear(), date.getUTCMonth());
+  for (let start = 0; start < groups.length; start += QUERIES) {
+    const batch = groups.slice(start, start + QUERIES);
+    const MetricDataQueries = batch.map(({ group }, index) => ({
+      Id: `m${index}`,
+      MetricStat: {
+        Metric: {
+          Namespace: 'AWS/AutoScaling',
+          MetricName: 'GroupTotalInstances',
+          Dimensions: [{ Name: 'AutoScalingGroupName', Value: group }],
+        },
+        Period: HOUR / 1_000,
+        Stat: 'Average',
+      },
+    }));
+    const asked = { MetricDataQueries, StartTime: new Date(month), EndTime: new Date(now) };
+    for await (const { MetricDataResults = [] } of paginateGetMetricData({ client }, asked)) {
+      for (const { Id = '', Timestamps = [], Values = [] } of MetricDataResults) {
+        const group = batch[Number(Id.slice(1))]?.group ?? '';
+        const added = Values.reduce((sum, value, index) => {
+          const from = Timestamps[index]?.getTime() ?? now;
+          return sum + value * Math.min(Math.max((now - from) / HOUR, 0), 1);
+        }, 0);
+        hours.set(group, (hours.get(group) ?? 0) + added);
+      }
+    }
+  }
+  return hours;
+}

@@ -1,0 +1,136 @@
+/** The status of fleets as text: a line for each fleet, or all about one. Pure. */
+
+import type { Terminal } from '../terminal/terminal.ts';
+import { type FleetStatus, shortTime } from './fleet-status.ts';
+
+type Colours = Terminal['colours'];
+
+/** The widths of the columns; the first and the last one take what is left. */
+const HEADS = ['queue', 'run', 'desired', 'up', 'boot', 'polled', 'USD'] as const;
+const WIDTHS = [5, 4, 7, 4, 4, 6, 6];
+const NAME = { least: 5, most: 16 };
+
+const cut = (text: string, width: number) =>
+  text.length <= width ? text : `${text.slice(0, Math.max(width - 3, 0))}...`;
+
+/** One line for each fleet, in at most this many columns. */
+export function statusTable(fleets: FleetStatus[], columns: number, colours: Colours): string[] {
+  const width = Math.min(Math.max(NAME.least, ...fleets.map(({ fleet }) => fleet.length)), NAME.most);
+  const numbers = WIDTHS.reduce((sum, each) => sum + each + 1, 0);
+  const room = columns - width - numbers - 2;
+  const line = (name: string, cells: string[], note: string) =>
+    `${cut(name, width).padEnd(width)} ${cells.map((cell, index) => cell.padStart(WIDTHS[index] ?? 0)).join(' ')}  ${cut(note, room)}`.trimEnd();
+  const head = colours.bold(line('fleet', [...HEADS], 'state'));
+  const rows = fleets.map((fleet) => {
+    const { members, decision, monthCost } = fleet;
+    const cells = [
+      known(fleet.queue),
+      known(fleet.running),
+      `${fleet.desired}`,
+      `${members.inService}`,
+      `${members.pending}`,
+      decision === null ? '-' : shortTime(decision.secondsAgo),
+      monthCost === null ? '-' : monthCost.toFixed(monthCost < 1_000 ? 2 : 0),
+    ];
+    const { text, level } = noteOf(fleet);
+    return colourOf(level, colours)(line(fleet.fleet, cells, text));
+  });
+  return [head, ...rows];
+}
+
+const known = (count: number | null) => (count === null ? '-' : `${count}`);
+
+type Level = 'bad' | 'warning' | 'good';
+
+const colourOf = (level: Level, { red, yellow }: Colours): ((text: string) => string) =>
+  ({ bad: red, warning: yellow, good: (text: string) => text })[level];
+
+/** What a person must know first about a fleet. */
+export function noteOf(fleet: FleetStatus): { text: string; level: Level } {
+  const { alarms, breaker, paused, decision, suspended, schedule } = fleet;
+  if (alarms.length > 0)
+    return { text: `! ${alarms[0]}${alarms.length > 1 ? ` +${alarms.length - 1}` : ''}`, level: 'bad' };
+  if (breaker === 'open') return { text: 'breaker open', level: 'bad' };
+  if (decision === null) return { text: 'no decision in 2 min', level: 'bad' };
+  if (paused !== null) return { text: paused.how === 'drain' ? 'drains' : 'paused', level: 'warning' };
+  if (suspended.length > 0) return { text: `suspended: ${suspended.join(', ')}`, level: 'warning' };
+  const held = decision.reasons.find((reason) => /^(capped|held|the breaker)/.test(reason));
+  if (held !== undefined && (fleet.queue ?? 0) > 0) return { text: held, level: 'warning' };
+  return {
+    text: schedule === null ? 'ok' : (/^schedule \d+(, [^(]*?)?(?= \()/.exec(schedule)?.[0] ?? 'ok'),
+    level: 'good',
+  };
+}
+
+const LABEL = 12;
+
+/** All about one fleet, in at most this many columns. */
+export function statusDetails(fleet: FleetStatus, columns: number, colours: Colours): string[] {
+  const row = (label: string, text: string) => wrapped(`${label.padEnd(LABEL)}${text}`, columns, LABEL);
+  const { members, limits, decision, paused } = fleet;
+  const none = 'not known';
+  const counts = [
+    `${members.inService} in service`,
+    ...(members.pending > 0 ? [`${members.pending} booting`] : []),
+    ...(members.leaving > 0 ? [`${members.leaving} leaving`] : []),
+    ...(members.standby > 0 ? [`${members.standby} in standby`] : []),
+  ];
+  const busy =
+    fleet.busy === null || members.inService === 0
+      ? ''
+      : `; by CircleCI's count, ${fleet.busy} of them busy and ${members.inService - fleet.busy} idle`;
+  return [
+    `${colours.bold(`Fleet ${fleet.fleet}`)}${fleet.resourceClass === null ? '' : `, resource class ${fleet.resourceClass}`}`,
+    ...row('Queue', fleet.queue === null ? none : `${fleet.queue} waiting, ${fleet.running ?? 0} running`),
+    ...row(
+      'Capacity',
+      `desired ${fleet.desired}${limits === null ? '' : `, minReplicas ${limits.minReplicas}, maxReplicas ${limits.maxReplicas}`}`,
+    ),
+    ...row('Members', `${counts.join(', ')}${busy}`),
+    ...fleet.instances.map(({ instance, doing }) => cut(`  ${instance}  ${doing}`, columns)),
+    ...row(
+      'Decision',
+      decision === null
+        ? 'none in the last 2 min: npm run explain says why'
+        : `${shortTime(decision.secondsAgo)} ago: desired capacity ${decision.desired}`,
+    ),
+    ...(decision?.reasons ?? []).flatMap((reason) => wrapped(`  ${reason}`, columns, 4)),
+    ...row('Schedule', fleet.schedule ?? "none in force; the fleet's own settings apply"),
+    ...row('Breaker', fleet.breaker === 'open' ? colours.red('open') : 'closed'),
+    ...row(
+      'Paused',
+      paused === null
+        ? 'no'
+        : `${paused.how === 'drain' ? 'drains' : 'yes'}${paused.since === null ? '' : ` since ${paused.since}`}`,
+    ),
+    ...(fleet.suspended.length > 0 ? row('Suspended', fleet.suspended.join(', ')) : []),
+    ...row(
+      'Next poll',
+      fleet.nextPollSeconds === null
+        ? none
+        : fleet.nextPollSeconds === 0
+          ? 'due'
+          : `in about ${shortTime(fleet.nextPollSeconds)}`,
+    ),
+    ...row('Alarms', fleet.alarms.length === 0 ? 'none' : colours.red(fleet.alarms.join(', '))),
+    ...row(
+      'Cost',
+      fleet.monthCost === null
+        ? 'not known: it needs the group metrics and the list price of each type'
+        : `${fleet.monthCost.toFixed(2)} dollars this month, at the On-Demand list price of the most expensive type`,
+    ),
+  ];
+}
+
+/** A text in lines of at most this many columns; those after the first are indented. */
+export function wrapped(text: string, columns: number, indent: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/(?<=\S) /)) {
+    if (line !== '' && line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = ' '.repeat(indent) + word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}

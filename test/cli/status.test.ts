@@ -1,0 +1,345 @@
+import type { LifecycleState } from '@aws-sdk/client-auto-scaling';
+import pc from 'picocolors';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { DecisionRecord } from '../../cli/deployed/decisions.ts';
+import { parseGroup } from '../../cli/deployed/groups.ts';
+import { type FleetStatus, fleetStatuses, shortTime } from '../../cli/status/fleet-status.ts';
+import type { StatusReading } from '../../cli/status/reads.ts';
+import { noteOf, statusDetails, statusTable } from '../../cli/status/screen.ts';
+import type { DeployedSettings } from '../../functions/lib/contracts.ts';
+import { commandWords } from '../support/bundled-commands.ts';
+import { runAgainstAws } from '../support/in-process.ts';
+import { OperatorAws } from '../support/operator-aws.ts';
+import { PseudoTerminal } from '../support/pseudo-terminal.ts';
+import { address } from '../support/serve.ts';
+
+const NOW = Date.parse('2026-01-05T09:00:00Z');
+const PLAIN = pc.createColors(false);
+
+const SETTINGS: DeployedSettings = {
+  resourceClass: 'acme/linux',
+  circleciUrl: 'https://runner.circleci.com',
+  scalerSecretName: 'circleci-runners/linux/scaler',
+  groupName: 'circleci-runners-linux',
+  alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:alarms',
+  capacity: {
+    minReplicas: 0,
+    maxReplicas: 10,
+    schedules: [
+      { name: 'office', start: '0 8 * * 1-5', end: '0 18 * * 1-5', timezone: 'UTC', minReplicas: 2 },
+    ],
+  },
+  pollIntervalSeconds: 5,
+  quietPollIntervalSeconds: 60,
+  breakerFailures: 3,
+  breakerWindowSeconds: 900,
+  onDemandPercentage: 100,
+  warmPoolAuto: false,
+};
+
+const REASONS = [
+  'schedule 1, office (0 8 * * 1-5 UTC) is in force: minReplicas 2',
+  '3 unclaimed + 2 running = 5 wanted',
+  'raised to 7: 2 without a task (minReplicas)',
+  'desired capacity rises from 4 to 7',
+];
+
+const record = (secondsAgo: number, more: Partial<DecisionRecord> = {}): DecisionRecord => ({
+  at: NOW - secondsAgo * 1_000,
+  fleet: 'linux',
+  execution: 'e-1',
+  poll: 1,
+  unclaimed: 3,
+  running: 2,
+  members: { pending: 1, inService: 3, leaving: 0, standby: 0 },
+  decision: { from: 4, desired: 7, change: true, reasons: REASONS },
+  ...more,
+});
+
+const group = (more: object = {}) =>
+  parseGroup('linux', {
+    AutoScalingGroupName: 'circleci-runners-linux',
+    MinSize: 0,
+    MaxSize: 10,
+    DesiredCapacity: 7,
+    DefaultCooldown: 300,
+    AvailabilityZones: [],
+    HealthCheckType: 'EC2',
+    CreatedTime: new Date(NOW),
+    Instances: [
+      ...['InService', 'InService', 'InService', 'Pending:Wait', 'Terminating:Wait', 'Warmed:Stopped'].map(
+        (state, index) => ({
+          InstanceId: `i-0000000000000000${index}`,
+          InstanceType: 'm7g.large',
+          LifecycleState: state as LifecycleState,
+          AvailabilityZone: 'eu-west-1a',
+          HealthStatus: 'Healthy',
+          ProtectedFromScaleIn: true,
+        }),
+      ),
+    ],
+    ...more,
+  });
+
+const reading = (more: Partial<StatusReading> = {}): StatusReading => ({
+  groups: [group()],
+  launchedAt: new Map([
+    ['i-00000000000000000', NOW - 600_000],
+    ['i-00000000000000003', NOW - 40_000],
+  ]),
+  decisions: [record(9), record(4)],
+  alarms: [],
+  settings: new Map([['linux', SETTINGS]]),
+  hours: new Map([['circleci-runners-linux', 100]]),
+  missing: [],
+  ...more,
+});
+
+function statusOf(more: Partial<StatusReading> = {}): FleetStatus {
+  const [status] = fleetStatuses('circleci-runners', reading(more), new Map(), NOW);
+  if (status === undefined) throw new Error('There is no status');
+  return status;
+}
+
+const tag = (Key: string, Value: string) => ({ Key, Value });
+
+describe('the status of a fleet', () => {
+  it('has all that was read', () => {
+    expect(statusOf()).toMatchObject({
+      queue: 3,
+      running: 2,
+      desired: 7,
+      limits: { minReplicas: 2, maxReplicas: 10 },
+      members: { pending: 1, inService: 3, leaving: 1, standby: 0 },
+      busy: 2,
+      nextPollSeconds: 1,
+      breaker: 'closed',
+      paused: null,
+      monthCost: 8.16,
+    });
+    expect(statusOf().instances.map(({ doing }) => doing)).toEqual([
+      'in service, launched 10 min ago',
+      'in service, launched at an unknown time',
+      'in service, launched at an unknown time',
+      'boots for 40 s',
+      'leaves',
+    ]);
+  });
+
+  it.each<{ case: string; more: Partial<StatusReading>; note: string }>([
+    { case: 'a schedule', more: {}, note: 'schedule 1, office' },
+    {
+      case: 'alarms, without the composite one over them',
+      more: {
+        alarms: [
+          'circleci-runners-linux-NeedsYou',
+          'circleci-runners-linux-CircleCiRefuses',
+          'circleci-runners-linux-Starving',
+          'circleci-runners-linux-b-BreakerOpen',
+          'circleci-runners-Outage',
+        ],
+      },
+      note: '! CircleCI Refuses +1',
+    },
+    { case: 'no decision', more: { decisions: [] }, note: 'no decision in 2 min' },
+    {
+      case: 'a pause',
+      more: { groups: [group({ Tags: [tag('circleci-runners:paused', 'true')] })] },
+      note: 'paused',
+    },
+    {
+      case: 'a drain',
+      more: { groups: [group({ Tags: [tag('circleci-runners:paused', 'drain')] })] },
+      note: 'drains',
+    },
+    {
+      case: 'the breaker',
+      more: { groups: [group({ Tags: [tag('circleci-runners:launch-suspended-by', 'breaker')] })] },
+      note: 'breaker open',
+    },
+    {
+      case: 'a suspended process, and not the one that each deployment suspends',
+      more: {
+        groups: [group({ SuspendedProcesses: [{ ProcessName: 'AZRebalance' }, { ProcessName: 'Launch' }] })],
+      },
+      note: 'suspended: Launch',
+    },
+    {
+      case: 'what holds the capacity while tasks wait',
+      more: {
+        decisions: [
+          record(4, {
+            decision: { from: 10, desired: 10, change: false, reasons: ['capped at maxReplicas (10)'] },
+          }),
+        ],
+      },
+      note: 'capped at maxReplicas (10)',
+    },
+    { case: 'nothing', more: { settings: new Map() }, note: 'ok' },
+  ])('names first: $case', ({ more, note }) => {
+    expect(noteOf(statusOf(more)).text).toBe(note);
+  });
+
+  it('leaves out what is not known', () => {
+    const unknown = statusOf({ decisions: [], settings: new Map(), hours: new Map(), launchedAt: new Map() });
+    expect(unknown).toMatchObject({
+      queue: null,
+      limits: null,
+      busy: null,
+      monthCost: null,
+      decision: null,
+      nextPollSeconds: null,
+    });
+  });
+
+  it.each([
+    [0, '0 s'],
+    [99, '99 s'],
+    [100, '2 min'],
+    [5_969, '99 min'],
+    [5_970, '2 h'],
+    [172_800, '2 d'],
+  ])('has times in one number: %i', (seconds, text) => expect(shortTime(seconds)).toBe(text));
+});
+
+describe('the screen', () => {
+  const twenty = Array.from({ length: 20 }, (_, index) => ({
+    ...statusOf(),
+    fleet: index === 7 ? 'a-fleet-with-the-longest-name-32' : `fleet-${index}`,
+    alarms: index === 3 ? ['Tasks Run Elsewhere', 'Starving'] : [],
+  }));
+
+  it.each([80, 120])('has 20 fleets in 24 rows of %i columns', (columns) => {
+    const lines = statusTable(twenty, columns, PLAIN);
+    expect(lines.length).toBeLessThanOrEqual(22);
+    expect(lines.filter((line) => line.length > columns)).toEqual([]);
+  });
+
+  it('is a table', () => {
+    expect(statusTable(twenty.slice(2, 9), 80, PLAIN).join('\n')).toMatchInlineSnapshot(`
+      "fleet            queue  run desired   up boot polled    USD  state
+      fleet-2              3    2       7    3    1    4 s   8.16  schedule 1, office
+      fleet-3              3    2       7    3    1    4 s   8.16  ! Tasks Run Else...
+      fleet-4              3    2       7    3    1    4 s   8.16  schedule 1, office
+      fleet-5              3    2       7    3    1    4 s   8.16  schedule 1, office
+      fleet-6              3    2       7    3    1    4 s   8.16  schedule 1, office
+      a-fleet-with-...     3    2       7    3    1    4 s   8.16  schedule 1, office
+      fleet-8              3    2       7    3    1    4 s   8.16  schedule 1, office"
+    `);
+  });
+
+  it.each([80, 120])('has all about one fleet in %i columns', (columns) => {
+    const lines = statusDetails(statusOf(), columns, PLAIN);
+    expect(lines.filter((line) => line.length > columns)).toEqual([]);
+    expect(lines.join('\n')).toMatchSnapshot();
+  });
+});
+
+describe('npm run status', () => {
+  let aws: OperatorAws;
+
+  beforeEach(async () => {
+    aws = await new OperatorAws().listen();
+    const at = Date.now() - 3_000;
+    aws.groups = Array.from({ length: 20 }, (_, index) => ({
+      fleet: `fleet-${`${index}`.padStart(2, '0')}`,
+      desired: index,
+      members: [{ id: `i-${index}`, state: 'InService' }],
+    }));
+    aws.launchedAt.set('i-3', new Date(at - 297_000));
+    aws.logs.set(
+      '/aws/lambda/circleci-runners-compute-capacity',
+      aws.groups.map(({ fleet, desired }) => ({
+        timestamp: at,
+        message: JSON.stringify({ ...record(0), message: 'Compute Capacity', fleet, running: desired }),
+      })),
+    );
+  });
+
+  afterEach(() => aws.close());
+
+  const command = (...words: string[]) => runAgainstAws(address(aws.server), 'status', words);
+
+  it('reads 20 fleets with one call to each service, within 2 s', async () => {
+    const began = performance.now();
+    const { status, stdout, stderr } = await command();
+    expect(performance.now() - began).toBeLessThan(2_000);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout.split('\n')).toHaveLength(1 + 20 + 1 + 1);
+    expect(stdout).toMatch(/^fleet-03 {5}3 {4}3 {7}3 {4}1 {4}0 +\d s {6}- {2}ok$/m);
+    for (const operation of [
+      'DescribeAutoScalingGroups',
+      'DescribeInstances',
+      'FilterLogEvents',
+      'GetParametersByPath',
+    ])
+      expect(aws.calls.get(operation)).toBe(1);
+  });
+
+  it('says what could not be read, and shows the rest', async () => {
+    expect((await command()).stdout).toMatch(/^Not read: .*the alarms \(\w+\)/m);
+  });
+
+  it('prints JSON', async () => {
+    const { stdout } = await command('fleet-03', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({
+      stack: 'circleci-runners',
+      fleets: [{ fleet: 'fleet-03', desired: 3, instances: [{ doing: 'in service, launched 5 min ago' }] }],
+    });
+  });
+
+  it.each([
+    { words: ['fleet-99'], says: /^The fleet must be a deployed one \(fleet-00, .*\), got "fleet-99"$/m },
+    { words: ['--watch', '--json'], says: /--watch shows a screen/ },
+    { words: ['--every', '5s'], says: /--every only works with --watch/ },
+    { words: ['--watch'], says: /--watch needs a terminal/ },
+    { words: ['--stack', 'other'], says: /^Stack other has no fleets\. Deploy it first: npx cdk deploy$/m },
+  ])('refuses $words', async ({ words, says }) => {
+    const { status, stderr } = await command(...words);
+    expect(stderr).toMatch(says);
+    expect(status).toBe(2);
+  });
+
+  describe.each([
+    { columns: 80, rows: 24 },
+    { columns: 120, rows: 40 },
+  ])('on a terminal of $columns x $rows', (size) => {
+    const env = () => ({
+      ...process.env,
+      AWS_ENDPOINT_URL: address(aws.server),
+      AWS_REGION: 'eu-west-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+      AWS_MAX_ATTEMPTS: '1',
+    });
+
+    it.each<{ signal: NodeJS.Signals | 'Ctrl-C'; code: number }>([
+      { signal: 'Ctrl-C', code: 130 },
+      { signal: 'SIGHUP', code: 129 },
+      { signal: 'SIGTERM', code: 143 },
+    ])('watches on one screen, and leaves the terminal as it was after $signal', async ({ signal, code }) => {
+      const pty = new PseudoTerminal(commandWords('status', '--watch', '--every', '2s'), size, {
+        env: env(),
+      });
+      await pty.shows(/^fleet-19/);
+      expect(pty.screen.emulator.buffer.active.type).toBe('alternate');
+      expect(pty.screen.visible[0]).toMatch(/UTC, stack circleci-runners\. Ctrl-C ends this\.$/);
+      expect(pty.screen.visible).toContainEqual(expect.stringMatching(/^fleet-19/));
+      for (const group of aws.groups) group.desired = 77;
+      await pty.shows(/^fleet-03 +3 +3 +77/);
+      expect(pty.written).not.toContain('\u001B[2J');
+      if (signal === 'Ctrl-C') pty.interrupt();
+      else pty.signal(signal);
+      expect(await pty.end()).toBe(code);
+      expect(pty.screen.emulator.buffer.active.type).toBe('normal');
+      expect({ cursor: pty.screen.isCursorShown, wraps: pty.screen.wraps }).toEqual({
+        cursor: true,
+        wraps: true,
+      });
+      expect(pty.screen.lines[0]).toMatch(
+        /^Account 111122223333, region eu-west-1, stack circleci-runners, endpoint /,
+      );
+      expect(pty.screen.lines.slice(1)[1]).toMatch(/^fleet +queue +run/);
+    });
+  });
+});
