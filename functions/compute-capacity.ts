@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { ComputeCapacityInput, type DeployedSettings, Plan } from './lib/contracts.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
+import { computeTimeout } from './lib/pacing.ts';
 import { decidePoll, pollDuration } from './lib/poll.ts';
 import { step } from './lib/step.ts';
 
@@ -31,7 +32,9 @@ export const handler = step(
       world.now(),
     );
     publishMetrics(world.metrics, input.fleet, metrics);
-    return z.encode(Plan, { ...plan, settings, next: { ...plan.next, settings } });
+    const { next } = plan;
+    const poll = { ...next.poll, computeTimeoutSeconds: computeTimeout(next.poll) };
+    return z.encode(Plan, { ...plan, settings, next: { ...next, settings, poll } });
   },
   // The record of a decision, in one line.
   ({ decision }, { observed, poll }, { now }) => ({

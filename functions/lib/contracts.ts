@@ -302,7 +302,14 @@ export const Plan = z.object({
    */
   updateTimeoutSeconds: Seconds,
   again: z.boolean(),
-  next: z.object({ settings: SettingsReference, ...PollState.shape }),
+  next: z.object({
+    settings: SettingsReference,
+    activities: Activities,
+    poll: z.extend(PollState.shape.poll, {
+      /** `TimeoutSeconds` for each attempt of Compute Capacity. */
+      computeTimeoutSeconds: Seconds,
+    }),
+  }),
 });
 export type Plan = z.infer<typeof Plan>;
 

@@ -17,7 +17,13 @@ export const LIMITS = {
   executionSeconds: 61,
   /** No poll starts later in the execution than this. */
   lastPollSeconds: 50,
-  /** The longest that Compute Capacity takes, its retry included. */
+  /**
+   * The time of each attempt of Compute Capacity: in the first poll of an execution, in which its container may have to
+   * start, and later, when it is warm.
+   */
+  firstComputeSeconds: 3,
+  laterComputeSeconds: 1,
+  /** The longest that Compute Capacity takes later, its retry included, and after it has read its clock in a first poll. */
   computeSeconds: 3,
   /** The longest that a failure takes to be reported: its metric, a retry of it, and the message in its place. */
   reportSeconds: 4,
@@ -100,6 +106,10 @@ export function pollTimeout(elapsedSeconds: number): number {
   const { executionSeconds, computeSeconds, reportSeconds } = LIMITS;
   return perAttempt(executionSeconds - SLACK_SECONDS - elapsedSeconds - computeSeconds - reportSeconds);
 }
+
+/** `TimeoutSeconds` for each attempt of Compute Capacity in a poll. */
+export const computeTimeout = ({ number }: Pick<Poll, 'number'>): number =>
+  number === 1 ? LIMITS.firstComputeSeconds : LIMITS.laterComputeSeconds;
 
 /** Whether a poll due at `at` still fits into the execution. */
 export function pollFits(poll: Pick<Poll, 'executionStartedAt'>, at: number): boolean {

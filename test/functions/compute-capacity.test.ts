@@ -97,6 +97,7 @@ describe('Compute Capacity', () => {
           number: 2,
           dueAt: secondsIn(5),
           timeoutSeconds: 8,
+          computeTimeoutSeconds: 1,
           seen: { unclaimed: 3, running: 2, claimed: 0, waiting: true, idle: false },
         },
         activities: activities(),

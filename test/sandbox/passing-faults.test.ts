@@ -117,4 +117,23 @@ describe('a fault that passes', () => {
       expect(failuresIn(sandbox.workflow.metrics)).toEqual([]);
     },
   );
+
+  it('of Lambda, a container of Compute Capacity that starts slowly in the first poll, costs no retry', async () => {
+    let sleep = async (_: number): Promise<void> => undefined;
+    const { sandbox, world, execute } = await oneFleet({
+      queued: 5,
+      replace: {
+        'Compute Capacity': async (input, real) => {
+          const { poll } = input as { poll: { number: number } };
+          if (poll.number === 1) await sleep(2.5);
+          return real(input);
+        },
+      },
+    });
+    sleep = sandbox.clock.sleep;
+    const execution = await execute();
+    expect(execution).toMatchObject({ status: 'SUCCEEDED' });
+    expect(retriesOf(execution)).toBe(0);
+    expect(world.group.desired).toBe(5);
+  });
 });

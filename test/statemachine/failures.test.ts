@@ -98,6 +98,32 @@ function kindOf(step: string, error: string): string {
   return kind.kind;
 }
 
+describe('a function that Lambda throttles', () => {
+  const THROTTLED = 'Lambda.TooManyRequestsException';
+  const advice =
+    'Lambda throttled it: the account has no concurrent execution left. See Functions throttled in docs/operations.md. Lambda said: Rate Exceeded.';
+
+  it.each(['Describe Activities', 'Count Running', 'Compute Capacity', 'Update Group'])(
+    'is %s: a broken step, with what to do in its cause',
+    async (step) => {
+      const { execution, states, counted } = await executed({ [step]: failing(THROTTLED, 'Rate Exceeded.') });
+      expect(execution).toMatchObject({ status: 'FAILED', error: THROTTLED });
+      expect(execution.cause).toBe(`${step} broke. ${advice} See docs/operations.md#step-broken`);
+      expect(states).toContain('Function Throttled');
+      expect(counted.map(({ name }) => name)).toEqual(['StepBroken', 'StepBroken']);
+    },
+  );
+
+  it('is Read Settings: no metric names the fleet, and the cause says what to do', async () => {
+    const { execution, states, counted } = await executed({
+      'Read Settings': failing(THROTTLED, 'Rate Exceeded.'),
+    });
+    expect(execution.cause).toBe(`${advice} See docs/operations.md#settings-unreadable`);
+    expect(states.slice(-2)).toEqual(['Settings Unreadable', 'Failed']);
+    expect(counted).toEqual([]);
+  });
+});
+
 describe('Which Failure?', () => {
   const question = state(definition, 'Which Failure?');
   if (question.Type !== 'Choice') throw new Error('Which Failure? is no Choice state');
@@ -237,7 +263,6 @@ describe('an execution whose settings cannot be read', () => {
   it.each([
     { step: 'Read Settings', error: 'SettingsNotFound' },
     { step: 'Read Settings', error: 'InputInvalid' },
-    { step: 'Read Settings', error: 'Lambda.TooManyRequestsException' },
     { step: 'Describe Group', error: 'SettingsUnavailable' },
     { step: 'Update Group', error: 'SettingsDenied' },
   ])(

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { handler as computeCapacity } from '../../functions/compute-capacity.ts';
-import { LIMITS, pace } from '../../functions/lib/pacing.ts';
+import { computeTimeout, LIMITS, pace } from '../../functions/lib/pacing.ts';
 import { KeptMetrics } from '../../sandbox/kept-metrics.ts';
 import { Sandbox } from '../../sandbox/sandbox.ts';
 import { HANDLERS, type Replacement, SILENT } from '../../sandbox/workflow.ts';
@@ -52,8 +52,16 @@ describe('the limits that the polls are planned by are those of the definition:'
     expect(seconds).toBeLessThanOrEqual(61);
   });
 
-  it('the worst case of Compute Capacity', () => {
-    expect(longest(task('Compute Capacity'), {})).toBe(LIMITS.computeSeconds);
+  it('the time of each attempt of Compute Capacity: in the first poll, in which its container may start, and later', () => {
+    expect(task('Compute Capacity').TimeoutSecondsPath).toBe('$.poll.computeTimeoutSeconds');
+    expect(state(definition, 'First Poll')).toMatchObject({
+      Parameters: { poll: { computeTimeoutSeconds: LIMITS.firstComputeSeconds } },
+    });
+    expect(computeTimeout({ number: 1 })).toBe(LIMITS.firstComputeSeconds);
+    expect(computeTimeout({ number: 2 })).toBe(LIMITS.laterComputeSeconds);
+    const later = { poll: { computeTimeoutSeconds: LIMITS.laterComputeSeconds } };
+    expect(longest(task('Compute Capacity'), later)).toBe(LIMITS.computeSeconds);
+    expect(LIMITS.firstComputeSeconds).toBeLessThanOrEqual(LIMITS.computeSeconds);
   });
 
   it.each(
@@ -68,10 +76,13 @@ describe('the limits that the polls are planned by are those of the definition:'
     }
   });
 
-  it.each([...COUNTING, 'Update Group'])('the attempts of %s, and the wait between them', (name) => {
-    expect(attempts(task(name))).toBe(LIMITS.attempts);
-    expect(delays(task(name))).toBe(LIMITS.retrySeconds * (LIMITS.attempts - 1));
-  });
+  it.each([...COUNTING, 'Compute Capacity', 'Update Group'])(
+    'the attempts of %s, and the wait between them',
+    (name) => {
+      expect(attempts(task(name))).toBe(LIMITS.attempts);
+      expect(delays(task(name))).toBe(LIMITS.retrySeconds * (LIMITS.attempts - 1));
+    },
+  );
 
   it('the time of each attempt in the first poll', () => {
     expect(state(definition, 'First Poll')).toMatchObject({
@@ -94,15 +105,16 @@ describe('the worst case', () => {
   const update = state(definition, 'Update Group');
 
   /** The longest that a poll takes until its failure is reported, by the time that each attempt has. */
+  function pollOf(timeoutSeconds: number, computeTimeoutSeconds: number): number {
+    const data = { poll: { timeoutSeconds, computeTimeoutSeconds } };
+    const computed = longest(compute, data) + failing(definition, compute, data);
+    return longest(observe, data) + Math.max(failing(definition, observe, data), computed);
+  }
   const poll = new Map(
-    from(1, LIMITS.attemptSeconds).map((timeoutSeconds) => {
-      const data = { poll: { timeoutSeconds } };
-      const computed = longest(compute, data) + failing(definition, compute, data);
-      return [
-        timeoutSeconds,
-        longest(observe, data) + Math.max(failing(definition, observe, data), computed),
-      ];
-    }),
+    from(1, LIMITS.attemptSeconds).map((timeoutSeconds) => [
+      timeoutSeconds,
+      pollOf(timeoutSeconds, LIMITS.laterComputeSeconds),
+    ]),
   );
   const write = new Map(
     from(1, LIMITS.attemptSeconds).map((updateTimeoutSeconds) => {
@@ -115,12 +127,13 @@ describe('the worst case', () => {
   );
 
   /** When everything has ended that a poll at `elapsed` can lead to, in its slowest course. */
-  function latest(every: number, elapsed: number, writes: boolean): number {
+  function latest(every: number, elapsed: number, writes: boolean, number: number): number {
     // A poll that is due when its counts come in took no time: only the limits speak against another one.
-    const current = parsedPoll({ dueAt: secondsIn(elapsed) });
+    const current = parsedPoll({ number, dueAt: secondsIn(elapsed) });
     const plan = pace(current, every, EXECUTION_START + elapsed * 1_000, { write: writes });
     const writing = write.get(plan.updateTimeoutSeconds) ?? { succeeds: 0, fails: 0 };
-    const written = elapsed + timeout(task('Compute Capacity'), {}) + writing.succeeds;
+    const data = { poll: { computeTimeoutSeconds: computeTimeout(current) } };
+    const written = elapsed + timeout(task('Compute Capacity'), data) + writing.succeeds;
     const due = (plan.next.dueAt - EXECUTION_START) / 1_000;
     const polled = plan.again
       ? Math.max(due, written) + (poll.get(plan.next.timeoutSeconds) ?? Number.NaN)
@@ -134,7 +147,7 @@ describe('the worst case', () => {
       elapsed += longest(each, {});
       expect(elapsed + failing(definition, each, {})).toBeLessThanOrEqual(seconds - SLACK_SECONDS);
     }
-    expect(elapsed + (poll.get(LIMITS.attemptSeconds) ?? Number.NaN)).toBeLessThanOrEqual(
+    expect(elapsed + pollOf(LIMITS.attemptSeconds, LIMITS.firstComputeSeconds)).toBeLessThanOrEqual(
       seconds - SLACK_SECONDS,
     );
   });
@@ -144,7 +157,7 @@ describe('the worst case', () => {
     for (const every of INTERVALS) {
       for (let elapsed = 0; elapsed <= seconds; elapsed += 0.125) {
         for (const writes of [false, true]) {
-          const end = latest(every, elapsed, writes);
+          const end = Math.max(latest(every, elapsed, writes, 1), latest(every, elapsed, writes, 2));
           if (end > worst.end) worst = { end, every, elapsed, writes };
         }
       }
@@ -158,8 +171,9 @@ describe('the worst case', () => {
         fc.constantFrom(...INTERVALS),
         fc.nat({ max: seconds * 1_000 }),
         fc.boolean(),
-        (every, elapsed, writes) => {
-          expect(latest(every, elapsed / 1_000, writes)).toBeLessThanOrEqual(seconds - SLACK_SECONDS);
+        fc.constantFrom(1, 2),
+        (every, elapsed, writes, number) => {
+          expect(latest(every, elapsed / 1_000, writes, number)).toBeLessThanOrEqual(seconds - SLACK_SECONDS);
         },
       ),
       { numRuns: 4_000 },
@@ -225,7 +239,11 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
       }
       if (name === 'Describe Activities') data.activities = activities;
       if (name === 'First Poll')
-        data = { settings: SETTINGS, activities: data.activities, poll: firstPoll() };
+        data = {
+          settings: SETTINGS,
+          activities: data.activities,
+          poll: { ...firstPoll(), computeTimeoutSeconds: LIMITS.firstComputeSeconds },
+        };
       if (name === 'Observe') polls += 1;
       if (polls > seconds) throw new Error('The polls never end');
       if (name === 'Compute Capacity') {
