@@ -52,6 +52,29 @@ const TAG_VALUE = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u;
 /** AWS allows 50 tags a resource. The rest is for those of the stack and of EC2 Auto Scaling. */
 const MOST_TAGS = 40;
 
+/**
+ * An alarm has at most five actions, and the stack has a topic of its own.
+ * https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+ */
+const MOST_TOPICS = 4;
+
+/** Why two fleets cannot have one secret. */
+const SHARED_SECRETS = [
+  ['scalerSecretName', 'the secret names one resource class, and each fleet has its own'],
+  ['runnerSecretName', 'a token claims tasks of one resource class, and each fleet has its own'],
+] as const;
+
+/** Those that have the same text as an earlier one, with the name of that one. */
+function twins(texts: [name: string, text: unknown][]): [name: string, twin: string][] {
+  const first = new Map<string, string>();
+  return texts.flatMap(([name, text]): [string, string][] => {
+    if (typeof text !== 'string') return [];
+    const twin = first.get(text);
+    if (twin === undefined) first.set(text, name);
+    return twin === undefined ? [] : [[name, twin]];
+  });
+}
+
 /** The first two texts that differ in nothing but case. */
 function sameButForCase(texts: string[]): [string, string] | undefined {
   const seen = new Map<string, string>();
@@ -171,6 +194,15 @@ export const Fleets = z
           }
           if (typeof resourceClass === 'string') classes.set(resourceClass, name);
         }
+        for (const [key, whose] of SHARED_SECRETS)
+          for (const [name, twin] of twins(fleets.map(([name, fleet]) => [name, Object(fleet)[key]])))
+            fault([name, key], `must differ from that of ${twin}: ${whose}`);
+        const topics = new Set(fleets.flatMap(([, fleet]) => Object(fleet).alarmTopicArn ?? []));
+        if (topics.size > MOST_TOPICS)
+          fault(
+            [],
+            `must have at most ${MOST_TOPICS} different alarmTopicArn, got ${topics.size}, because a CloudWatch alarm notifies at most 5 topics, and one is the stack's own: subscribe what they notify to fewer topics`,
+          );
       },
       { when: ({ value }) => isMap(value) },
     ),

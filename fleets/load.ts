@@ -101,6 +101,19 @@ function readYaml(file: string): unknown {
   }
 }
 
+/** Faults of the one key that JavaScript treats differently, and that the parser would therefore leave out. */
+function unreadKeys(value: unknown, path: string[] = []): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const at = [...path, key];
+    return key === '__proto__'
+      ? [
+          `${at.join('.')}: must have another name: a fleet's begins with a letter, and no setting is called so`,
+        ]
+      : unreadKeys(inner, at);
+  });
+}
+
 const withTitle = (file: string, faults: string[]) =>
   [`${file} has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:`, ...faults].join('\n  ');
 
@@ -114,6 +127,7 @@ export function checkFleets(raw: unknown, file: string): FleetConfig[] {
   const parsed = Fleets.safeParse(raw);
   const scripts = findInstallScripts(dirname(file), raw);
   const faults = [
+    ...unreadKeys(raw),
     ...(parsed.error?.issues ?? []).flatMap((issue) => describeFault(issue, raw, Fleets)),
     ...scripts.faults,
   ];

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { flag, text, wholeNumber } from './parts.ts';
+import { flag, isSet, text, wholeNumber } from './parts.ts';
 
 /** Which instances a fleet launches: by their types, or by their attributes. */
 
@@ -53,10 +53,13 @@ export const INSTANCE_SETTINGS = {
     })
     .min(1, { error: 'must name at least one EC2 instance type, such as [m7g.large]' })
     // EC2 Auto Scaling refuses overrides that name a type twice.
-    .refine((types) => new Set(types).size === types.length, {
-      error: 'must name each EC2 instance type once',
-    })
+    .refine(isSet, { error: 'must name each EC2 instance type once' })
     .meta({ uniqueItems: true })
+    // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LaunchTemplateOverrides.html
+    .max(40, {
+      error:
+        'must be at most 40 EC2 instance types, as an Auto Scaling group takes no more: or set instanceRequirements',
+    })
     .optional()
     .describe(
       'EC2 instance types in order of preference, all of one architecture. Set either `instanceTypes` or `instanceRequirements`. Types with GPUs or other accelerators need a driver: use an `image` of yours that has it, or an `install` script. Mac types are refused.',

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { flag, text, textWithCauses } from './parts.ts';
+import { HOST_NAME, PORT } from './hosts.ts';
+import { flag, isSet, text, textWithCauses } from './parts.ts';
 
 /** Where instances run, and who can reach them. */
 
@@ -13,6 +14,8 @@ const VpcOfYours = z.strictObject({
       { error: 'must be a list of subnets of the VPC' },
     )
     .min(1, { error: 'must name at least one subnet of the VPC' })
+    .refine(isSet, { error: 'must name each subnet once' })
+    .meta({ uniqueItems: true })
     .describe('Subnets of the VPC, from which instances can reach the internet.'),
   // A network interface takes no more: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
   securityGroupIds: z
@@ -22,6 +25,8 @@ const VpcOfYours = z.strictObject({
     )
     .min(1, { error: 'must name at least one security group of the VPC, or be left out' })
     .max(16, { error: 'must be at most 16 security groups' })
+    .refine(isSet, { error: 'must name each security group once' })
+    .meta({ uniqueItems: true })
     .optional()
     .describe(
       'Security groups of the VPC for the instances. They must allow outbound traffic. Default: a new security group that allows no inbound traffic.',
@@ -64,9 +69,6 @@ const SshRerun = z.strictObject(
   { error: 'must be a map of cidr and address, such as { cidr: 203.0.113.0/24 }' },
 );
 
-/** From 1 to 65535. */
-const PORT = '([1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])';
-const HOST_NAME = '(?=[A-Za-z0-9.-]{1,253}(:|/|$))[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*';
 const IPV6_HOST = '\\[[0-9a-fA-F:]{2,39}\\]';
 
 /** Scheme, host and port. No user and no password, because everyone who may describe the launch template can read it. */
@@ -119,7 +121,7 @@ export const NETWORK_SETTINGS = {
       error: 'must be a list of Availability Zones',
     })
     .min(1, { error: 'must name at least one Availability Zone, or be left out' })
-    .refine((zones) => new Set(zones).size === zones.length, { error: 'must have each zone once' })
+    .refine(isSet, { error: 'must have each zone once' })
     .optional()
     .describe(
       'Availability Zones of the default VPC or of a new VPC that the fleet uses. All others are left out. `npm run zones` says which of them offer the instance types. In a VPC of yours, `subnetIds` does this. Default: all zones of the Region, or three of them in a new VPC.',

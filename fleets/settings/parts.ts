@@ -85,5 +85,8 @@ export function sound({ value, issues }: z.core.ParsePayload, ...keys: string[])
 export const faulty = (issues: z.core.ParsePayload['issues'], ...keys: string[]) =>
   issues.some(({ path = [] }) => keys.includes(String(path[0])));
 
+/** Whether a list has each text once. */
+export const isSet = (texts: string[]) => new Set(texts).size === texts.length;
+
 export const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

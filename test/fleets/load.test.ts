@@ -1125,6 +1125,76 @@ describe('a file that holds no fleets', () => {
     );
   });
 
+  it('may not have more instance types than a group takes', () => {
+    const types = (count: number) =>
+      MINIMAL.replace(
+        'm7i.large',
+        Array.from({ length: count }, (_, index) => `m${index + 1}i.large`).join(),
+      );
+    expect(fleetsOf(types(40))[0]?.instanceTypes).toHaveLength(40);
+    expect(complaintsAbout(types(41))).toContain(
+      'linux.instanceTypes: must be at most 40 EC2 instance types, as an Auto Scaling group takes no more: or set instanceRequirements, got [',
+    );
+  });
+
+  it.each([
+    { what: 'subnetIds', once: 'must name each subnet once' },
+    { what: 'securityGroupIds', once: 'must name each security group once' },
+  ])('may not name one of $what twice', ({ what, once }) => {
+    const ids: Record<string, string[]> = {
+      subnetIds: ['subnet-01234567'],
+      securityGroupIds: ['sg-01234567'],
+    };
+    const given = { ...ids, [what]: [...(ids[what] ?? []), ...(ids[what] ?? [])] };
+    const network = JSON.stringify({ vpcId: 'vpc-01234567', ...given });
+    expect(
+      fleetsOf(minimalWith(`network: ${JSON.stringify({ vpcId: 'vpc-01234567', ...ids })}`)),
+    ).toHaveLength(1);
+    expect(complaintsAbout(minimalWith(`network: ${network}`))).toContain(
+      `linux.network.${what}: ${once}, got`,
+    );
+  });
+
+  it.each(['scalerSecretName', 'runnerSecretName'])('may not name one %s for two fleets', (key) => {
+    const named = (name: string, secret: string) =>
+      `${name}: {resourceClass: acme/${name}, instanceTypes: [m7i.large], maxReplicas: 1, ${key}: ${secret}}\n`;
+    expect(fleetsOf(named('a', 'x') + named('b', 'y'))).toHaveLength(2);
+    expect(complaintsAbout(named('a', 'x') + named('b', 'x'))).toContain(
+      `b.${key}: must differ from that of a: `,
+    );
+  });
+
+  it('may not name more topics than an alarm notifies', () => {
+    const fleets = (count: number) =>
+      Array.from(
+        { length: count },
+        (_, at) =>
+          `f${at}: {resourceClass: acme/f${at}, instanceTypes: [m7i.large], maxReplicas: 1, alarmTopicArn: "arn:aws:sns:eu-west-1:111122223333:t${at}"}`,
+      ).join('\n');
+    expect(fleetsOf(fleets(4))).toHaveLength(4);
+    expect(complaintsAbout(fleets(5))).toContain(
+      'must have at most 4 different alarmTopicArn, got 5, because a CloudWatch alarm notifies at most 5 topics',
+    );
+  });
+
+  it.each([
+    { case: 'of a fleet', text: `${MINIMAL}\n__proto__: {resourceClass: acme/b}`, at: '__proto__' },
+    { case: 'of a setting', text: minimalWith('__proto__: 1'), at: 'linux.__proto__' },
+    { case: 'of a tag', text: minimalWith('tags: {__proto__: x}'), at: 'linux.tags.__proto__' },
+  ])('may not have the name __proto__ $case, which a parser would leave out', ({ text, at }) => {
+    expect(complaintsAbout(text)).toContain(`${at}: must have another name`);
+  });
+
+  it.each([
+    'http://localhost:99999',
+    'http://127.0.0.1:0',
+    'https://-.',
+    `https://${'a'.repeat(64)}.acme.com`,
+    'https://a-.acme.com',
+  ])('may not name %s, which is no address', (url) => {
+    expect(complaintsAbout(minimalWith(`circleciUrl: ${url}`))).toContain('linux.circleciUrl: must be a URL');
+  });
+
   it('may share settings by merge keys, whose faults are those of the fleet that takes them', () => {
     const shared = (settings: string) =>
       `linux: &shared\n  resourceClass: acme/linux\n  instanceTypes: [m7i.large]\n  maxReplicas: 5\nother:\n  <<: *shared\n  resourceClass: acme/other\n${settings}`;
