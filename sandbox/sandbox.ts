@@ -314,7 +314,8 @@ export class Sandbox {
         const worlds = [...this.fleets.values()];
         const ended = worlds.reduce((sum, { queue }) => sum + queue.ended, 0);
         const size = worlds.reduce((sum, { group }) => sum + group.size, 0);
-        const state = `${ended} ${size}`;
+        const queued = worlds.reduce((sum, { queue }) => sum + queue.tasks.length, 0);
+        const state = `${queued} ${ended} ${size}`;
         if (state !== before || worlds.some(({ queue }) => queue.running > 0)) changedAt = this.now;
         before = state;
         if (ended < expectedTasks && this.now - Math.max(changedAt, this.agenda.next ?? 0) > stalledSeconds) {

@@ -215,6 +215,11 @@ describe('the group', () => {
     },
   );
 
+  it('is no larger than maxHourlyCost allows', () => {
+    const limited = SynthesisedTemplate.of(fleetsOf(minimalWith('hourlyPrice: 0.5', 'maxHourlyCost: 3')));
+    expect(limited.the('AWS::AutoScaling::AutoScalingGroup').properties.MaxSize).toBe('6');
+  });
+
   it.each(EACH_FLEET)(
     'of $name terminates no instance by itself, and no deployment replaces any',
     ({ id }) => {

@@ -228,6 +228,15 @@ describe('the sandbox', () => {
     expect(sandbox.now).toBeLessThan(7_200 + 180);
   });
 
+  it('waits for the instance of a last job that comes days after all others', async () => {
+    const trace = [
+      { queuedAt: 0, durationSeconds: 60 },
+      { queuedAt: 3 * 24 * 3_600, durationSeconds: 60 },
+    ];
+    const { world } = await replay(trace, { pollIntervalSeconds: 60, quietPollIntervalSeconds: 60 });
+    expect(world.queue.ended).toBe(2);
+  });
+
   it('keeps keepExecutions executions, and counts all', async () => {
     const sandbox = await openSandbox({ keepExecutions: 2 });
     const world = sandbox.addFleet({ ...LINUX, pollIntervalSeconds: 60 });
