@@ -30,6 +30,7 @@ const policies = template.all('AWS::IAM::Policy').map(({ properties }) => Policy
 const ROLES = {
   'Read Settings': functionRole('read-settings'),
   'Count Unclaimed': functionRole('count-unclaimed'),
+  'Count Running': functionRole('count-running'),
   'Describe Group': functionRole('describe-group'),
   'Describe Activities': functionRole('describe-activities'),
   'Compute Capacity': functionRole('compute-capacity'),
@@ -38,6 +39,7 @@ const ROLES = {
   workflow: 'Role(WorkflowStateMachineRole)',
   scheduler: 'Role(WorkflowSchedulerRole)',
   'instance of linux': 'Role(LinuxFleetInstanceRole)',
+  'instance of spot': 'Role(SpotFleetInstanceRole)',
 } as const;
 type RoleName = keyof typeof ROLES;
 
@@ -152,6 +154,19 @@ describe('what each role may do, and may not', () => {
       request('secretsmanager:GetSecretValue', arn('secretsmanager secret:core-banking/db-abcdef')),
     ],
     ['Count Unclaimed', 'may not', 'change a group', request('autoscaling:SetDesiredCapacity', LINUX)],
+    [
+      'Count Running',
+      'may not',
+      'read a runner secret',
+      request('secretsmanager:GetSecretValue', RUNNER_SECRET),
+    ],
+    ['Count Running', 'may not', 'change a group', request('autoscaling:SetDesiredCapacity', LINUX)],
+    [
+      'instance of spot',
+      'may not',
+      "read another fleet's token",
+      request('secretsmanager:GetSecretValue', RUNNER_SECRET),
+    ],
     ['Describe Group', 'may', 'read groups', request('autoscaling:DescribeAutoScalingGroups', '*')],
     ['Describe Group', 'may not', 'read a secret', request('secretsmanager:GetSecretValue', SCALER_SECRET)],
     ['Describe Activities', 'may not', 'change a group', request('autoscaling:SetDesiredCapacity', LINUX)],
@@ -352,6 +367,11 @@ describe('what each role may do, and may not', () => {
   ])('%s %s %s', (role, verdict, _, asked) => {
     expect(may(role, asked)).toBe(verdict === 'may');
   });
+});
+
+it('the table has every role of the stack', () => {
+  const known: string[] = Object.values(ROLES);
+  expect(policies.flatMap(({ Roles }) => Roles).filter((role) => !known.includes(role))).toEqual([]);
 });
 
 describe('the evaluator of policies', () => {
