@@ -1,9 +1,8 @@
-import { Command, InvalidArgumentError } from 'commander';
-import * as z from 'zod';
+import { Command } from 'commander';
 import { capacityOf } from '../fleets/effective.ts';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { localTime, type Period, timetable } from '../fleets/timetable.ts';
-import { numberOption } from './command-line/arguments.ts';
+import { numberOption, timeOption } from './command-line/arguments.ts';
 import { namedFleet } from './command-line/fleets.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
 import type { Terminal } from './terminal/terminal.ts';
@@ -11,12 +10,6 @@ import type { Terminal } from './terminal/terminal.ts';
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-
-const TIME = z.union([
-  z.iso.date(),
-  z.iso.datetime({ offset: true }),
-  z.iso.datetime({ offset: true, precision: -1 }),
-]);
 
 interface Options {
   days: number;
@@ -32,7 +25,11 @@ const define = ({ terminal }: Shell) =>
     )
     .argument('[fleet]', 'a fleet of fleets.yaml (default: all fleets)')
     .option('--days <n>', 'number of days', numberOption(1, 366), 7)
-    .option('--from <time>', 'start time, such as 2026-01-05 or 2026-01-05T08:00:00Z (default: now)', time)
+    .option(
+      '--from <time>',
+      'start time, such as 2026-01-05 or 2026-01-05T08:00:00Z (default: now)',
+      timeOption,
+    )
     .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
     .option('--json', 'print only one JSON object')
     .allowExcessArguments(false)
@@ -56,14 +53,6 @@ function showSchedules(name: string | undefined, options: Options, terminal: Ter
   }
   terminal.print(
     fleets.map(({ fleet, periods }) => describeFleet(fleet, periods, terminal.colours)).join('\n\n'),
-  );
-}
-
-/** An ISO 8601 time that means the same in every time zone: a date is in UTC. */
-function time(given: string): number {
-  if (TIME.safeParse(given).success) return Date.parse(given);
-  throw new InvalidArgumentError(
-    'It must be a date, or a time with its offset, such as 2026-01-05 or 2026-01-05T08:00:00Z.',
   );
 }
 

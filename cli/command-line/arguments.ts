@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
+import * as z from 'zod';
 import { DURATION_FORM, formatDuration, parseDuration } from '../../fleets/duration.ts';
 import { faultOfStackName, STACK_NAME } from '../../fleets/names.ts';
 
@@ -27,6 +28,20 @@ export function durationOption(least: number, most: number, kind: 'whole' | 'any
     const range = `from ${formatDuration(least)} to ${formatDuration(most)}`;
     throw new InvalidArgumentError(`It must be ${range}: ${DURATION_FORM}.`);
   };
+}
+
+const TIME = z.union([
+  z.iso.date(),
+  z.iso.datetime({ offset: true }),
+  z.iso.datetime({ offset: true, precision: -1 }),
+]);
+
+/** A parser for an option that takes an ISO 8601 time that means the same in every time zone: a date is in UTC. */
+export function timeOption(given: string): number {
+  if (TIME.safeParse(given).success) return Date.parse(given);
+  throw new InvalidArgumentError(
+    'It must be a date, or a time with its offset, such as 2026-01-05 or 2026-01-05T08:00:00Z.',
+  );
 }
 
 /** The option `--stack` of commands about deployed fleets. */

@@ -7,14 +7,14 @@ import { GroupNotFound, GroupUnreadable } from './errors.ts';
 import { classifyFailure } from './launch-failures.ts';
 import type { Boot } from './warm-pool.ts';
 
-const Activity = z.object({
+export const Activity = z.object({
   Description: z._default(z.string(), ''),
   StatusCode: z.string(),
   StatusMessage: z._default(z.string(), ''),
   StartTime: z.date(),
   EndTime: z.optional(z.date()),
 });
-type Activity = z.infer<typeof Activity>;
+export type Activity = z.infer<typeof Activity>;
 const Page = z._default(z.array(Activity), []);
 
 /** How many scaling activities one answer holds at most, and how many answers are asked for. */
@@ -74,7 +74,7 @@ const INTO_WARM_POOL = /^Launching a new EC2 instance into warm pool/;
 const FROM_WARM_POOL = /^Launching a new EC2 instance from warm pool/;
 
 /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Activity.html: those but the three below are under way. */
-function asLaunch({
+export function asLaunch({
   Description,
   StatusCode,
   StatusMessage,

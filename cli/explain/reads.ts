@@ -1,0 +1,154 @@
+import { AutoScalingClient, DescribeScalingActivitiesCommand } from '@aws-sdk/client-auto-scaling';
+import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
+import { EC2Client } from '@aws-sdk/client-ec2';
+import * as z from 'zod';
+import type { Launch } from '../../functions/lib/breaker.ts';
+import { Activity, asLaunch } from '../../functions/lib/scaling-activities.ts';
+import { AWS_CLIENT } from '../aws/client.ts';
+import { type DecisionRecord, readDecisions, readLines } from '../deployed/decisions.ts';
+import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
+import { launchTimes } from '../status/reads.ts';
+
+/** An error that a step has logged. */
+export interface FailureRecord {
+  /** Milliseconds since the epoch. */
+  at: number;
+  step: string;
+  execution: string;
+  error: string;
+  message: string;
+}
+
+/** What happened to a fleet in a time, as AWS has it on record. */
+export interface History {
+  group: FleetGroup;
+  /** When each member was launched, in milliseconds since the epoch. */
+  launchedAt: Map<string, number>;
+  decisions: DecisionRecord[];
+  failures: FailureRecord[];
+  /** Launches that began or ended in the time, the oldest first. */
+  launches: Launch[];
+  /** What could not be read, with the reason. */
+  missing: string[];
+}
+
+/** How long all reads may take, in milliseconds. */
+const DEADLINE = 20_000;
+
+/** The steps whose errors end an execution; the name of each one's function ends so. */
+const STEPS = [
+  'read-settings',
+  'describe-activities',
+  'count-unclaimed',
+  'count-running',
+  'describe-group',
+  'compute-capacity',
+  'update-group',
+];
+
+/** 100 activities a page: a thousand launches, more than a fleet has in an hour. */
+const MOST_PAGES = 10;
+
+/** The logs of the time did not come. */
+export class HistoryUnread extends Error {
+  override readonly name = 'HistoryUnread';
+}
+
+/**
+ * Reads what happened to a fleet.
+ *
+ * @returns The fleets of the app; `undefined` for the history if the fleet is none of them.
+ * @throws HistoryUnread
+ */
+export async function readHistory(
+  app: string,
+  fleet: string,
+  { from, to }: { from: number; to: number },
+): Promise<{ fleets: string[]; history: History | undefined }> {
+  const autoScaling = new AutoScalingClient(AWS_CLIENT);
+  const groups = await fleetGroups(app, autoScaling);
+  const group = groups.find((each) => each.fleet === fleet);
+  const fleets = groups.map((each) => each.fleet);
+  if (group === undefined) return { fleets, history: undefined };
+  const logs = new CloudWatchLogsClient(AWS_CLIENT);
+  const signal = AbortSignal.timeout(DEADLINE);
+  const missing: string[] = [];
+  const unless = <T>(what: string, otherwise: T, read: Promise<T>): Promise<T> =>
+    read.catch((error: Error) => {
+      if (signal.aborted)
+        throw new HistoryUnread(
+          `CloudWatch Logs did not give this time within ${DEADLINE / 1_000} s. Ask for a shorter time with --last or --at.`,
+        );
+      missing.push(`${what} (${error.name})`);
+      return otherwise;
+    });
+  const [decisions, failures, launches, launchedAt] = await Promise.all([
+    unless('the decisions', [], readDecisions({ app, from, to, fleet }, logs, signal)),
+    unless('the errors', [], readFailures(app, fleet, { from, to }, logs, signal)),
+    unless('the launches', [], readLaunches(group.group, { from, to }, autoScaling)),
+    unless('the instances', new Map(), launchTimes([group], new EC2Client(AWS_CLIENT))),
+  ]);
+  return { fleets, history: { group, launchedAt, decisions, failures, launches, missing } };
+}
+
+const ErrorLine = z.object({
+  message: z.string(),
+  fleet: z.string(),
+  execution: z.string().default(''),
+  error: z.object({ name: z.string().default('Error'), message: z.string().default('') }),
+});
+
+async function readFailures(
+  app: string,
+  fleet: string,
+  { from, to }: { from: number; to: number },
+  logs: CloudWatchLogsClient,
+  signal: AbortSignal,
+): Promise<FailureRecord[]> {
+  const pattern = `{ $.level = "ERROR" && $.fleet = "${fleet}" }`;
+  const found = await Promise.all(
+    STEPS.map((step) =>
+      readLines({ logGroup: `/aws/lambda/${app}-${step}`, from, to, pattern }, logs, signal).catch(
+        (error) => {
+          // A function that never ran on an emulator has no log group.
+          if ((error as Error).name === 'ResourceNotFoundException') return [];
+          throw error;
+        },
+      ),
+    ),
+  );
+  return found
+    .flat()
+    .flatMap(({ at, line }) => {
+      const { data } = ErrorLine.safeParse(line);
+      if (data === undefined || data.fleet !== fleet) return [];
+      const { name, message } = data.error;
+      const said = message.startsWith(`${name}: `) ? message.slice(name.length + 2) : message;
+      return [{ at, step: data.message, execution: data.execution, error: name, message: said }];
+    })
+    .sort((a, b) => a.at - b.at);
+}
+
+async function readLaunches(
+  group: string,
+  { from, to }: { from: number; to: number },
+  client: AutoScalingClient,
+): Promise<Launch[]> {
+  const launches: Launch[] = [];
+  let NextToken: string | undefined;
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const answer = await client.send(
+      new DescribeScalingActivitiesCommand({ AutoScalingGroupName: group, MaxRecords: 100, NextToken }),
+    );
+    const parsed = z.array(z.unknown()).parse(answer.Activities ?? []);
+    const activities = parsed.flatMap((each) => z.safeParse(Activity, each).data ?? []);
+    launches.push(...activities.flatMap((activity) => asLaunch(activity) ?? []));
+    NextToken = answer.NextToken;
+    // The newest come first.
+    const oldest = activities.at(-1)?.StartTime.getTime() ?? 0;
+    if (NextToken === undefined || oldest < from) break;
+  }
+  return launches
+    .filter((launch) => launch.startedAt <= to && ('endedAt' in launch ? launch.endedAt : to) >= from)
+    .sort((a, b) => a.startedAt - b.startedAt);
+}

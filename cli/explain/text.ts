@@ -1,0 +1,108 @@
+/** An explanation in words. Pure. */
+
+import { shortTime } from '../status/fleet-status.ts';
+import { wrapped } from '../status/screen.ts';
+import type { Terminal } from '../terminal/terminal.ts';
+import type { Explanation, Wait } from './explanation.ts';
+
+/** How many entries of a list are shown; the JSON has all of them. */
+const MOST = 10;
+
+const clock = (at: number) => new Date(at).toISOString().slice(11, 19);
+const day = (at: number) => new Date(at).toISOString().slice(0, 16).replace('T', ' ');
+
+/** @param columns The width of the text. */
+export function explanationText(
+  fleet: string,
+  { from, to }: { from: number; to: number },
+  explained: Explanation,
+  columns: number,
+  colours: Terminal['colours'],
+): string[] {
+  const paragraph = (text: string, indent = 0) => wrapped(text, columns, indent);
+  const section = (title: string, lines: string[]) =>
+    lines.length === 0 ? [] : ['', colours.bold(title), ...lines];
+  const { now, last, changes, holds, failures, launches, waits, polls } = explained;
+  return [
+    ...(now === undefined ? [] : paragraph(now)),
+    ...(now === undefined ? [] : ['']),
+    ...paragraph(
+      `Fleet ${fleet}, ${day(from)} to ${day(to).slice(day(from).slice(0, 10) === day(to).slice(0, 10) ? 11 : 0)} UTC: ${polls} polls, ${changes.length} of them changed something.`,
+    ),
+    ...section('What was decided', [
+      ...newest(changes).flatMap(({ at, from: before, desired, reasons }) =>
+        paragraph(`  ${clock(at)}  ${before} to ${desired}: ${reasons.join('; ')}`, 12),
+      ),
+      ...(last === undefined
+        ? []
+        : paragraph(`  ${clock(last.at)}  last poll: ${last.decision.reasons.join('; ')}`, 12)),
+      ...older(changes),
+    ]),
+    ...section(
+      'What held the capacity',
+      holds
+        .slice(0, MOST)
+        .flatMap((hold) =>
+          paragraph(`  ${hold.polls} polls, ${clock(hold.from)} to ${clock(hold.to)}: ${hold.reason}`, 4),
+        ),
+    ),
+    ...section(
+      'What failed',
+      failures
+        .slice(0, MOST)
+        .flatMap(({ count, from: first, to: final, step, error, message }) =>
+          paragraph(
+            `  ${count === 1 ? clock(first) : `${count} times, ${clock(first)} to ${clock(final)}`}, ${step}: ${error}: ${message}`,
+            4,
+          ),
+        ),
+    ),
+    ...section('The outcome of the launches', launchLines(launches, paragraph)),
+    ...section('Where the time of the waits went', [
+      ...newest(waits).flatMap((wait) => paragraph(`  ${waitText(wait)}`, 4)),
+      ...older(waits),
+    ]),
+  ];
+}
+
+const newest = <T>(list: readonly T[]) => list.slice(-MOST);
+const older = (list: readonly unknown[]) =>
+  list.length > MOST ? [`  and ${list.length - MOST} before: --json has all`] : [];
+
+function launchLines(
+  { begun, succeeded, underway, seconds, failed }: Explanation['launches'],
+  paragraph: (text: string, indent: number) => string[],
+): string[] {
+  if (begun === 0) return [];
+  const took =
+    seconds === undefined
+      ? ''
+      : `, after ${shortTime(seconds.least)} to ${shortTime(seconds.most)} (mean ${shortTime(seconds.mean)})`;
+  return [
+    ...paragraph(
+      `  ${begun} launches: ${succeeded} in service${took}; ${underway} under way; ${failed.length} failed.`,
+      4,
+    ),
+    ...newest(failed).flatMap(({ at, afterSeconds, kind, reason }) =>
+      paragraph(`  ${clock(at)}  failed after ${shortTime(afterSeconds)} (${kind}): ${reason}`, 12),
+    ),
+    ...older(failed),
+  ];
+}
+
+/** A wait in the order of its parts. */
+export function waitText({ from, to, most, noticedWithin, decided, begun, booted, claimed }: Wait): string {
+  const parts = [
+    noticedWithin === undefined ? undefined : `noticed within ${shortTime(noticedWithin)}`,
+    decided === undefined
+      ? 'the desired capacity did not rise'
+      : decided === 0
+        ? 'decided at once'
+        : `decided after ${shortTime(decided)}`,
+    begun === undefined ? undefined : `a launch began ${shortTime(begun)} later`,
+    booted === undefined ? undefined : `booted in ${shortTime(booted)}`,
+    claimed === undefined ? undefined : `no task waited ${shortTime(claimed)} after that`,
+  ];
+  const lasted = to === undefined ? 'until now' : `to ${clock(to)}, ${shortTime((to - from) / 1_000)}`;
+  return `${clock(from)} ${lasted}: up to ${most} ${most === 1 ? 'task' : 'tasks'}; ${parts.filter((part) => part !== undefined).join(', ')}.`;
+}

@@ -1,0 +1,361 @@
+import pc from 'picocolors';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { DecisionRecord } from '../../cli/deployed/decisions.ts';
+import type { FleetGroup, Member } from '../../cli/deployed/groups.ts';
+import { explainHistory, waitsIn, whyNothingLaunches } from '../../cli/explain/explanation.ts';
+import type { FailureRecord, History } from '../../cli/explain/reads.ts';
+import { explanationText } from '../../cli/explain/text.ts';
+import type { Launch } from '../../functions/lib/breaker.ts';
+import { commandWords } from '../support/bundled-commands.ts';
+import { runAgainstAws } from '../support/in-process.ts';
+import { OperatorAws } from '../support/operator-aws.ts';
+import { PseudoTerminal } from '../support/pseudo-terminal.ts';
+import { address } from '../support/serve.ts';
+
+const NOW = Date.parse('2026-01-05T09:00:00Z');
+const ago = (seconds: number) => NOW - seconds * 1_000;
+
+const poll = (
+  secondsAgo: number,
+  unclaimed: number | undefined,
+  running: number | undefined,
+  decision: Partial<DecisionRecord['decision']> = {},
+): DecisionRecord => ({
+  at: ago(secondsAgo),
+  fleet: 'linux',
+  execution: 'e-1',
+  poll: 1,
+  unclaimed,
+  running,
+  members: { pending: 0, inService: running ?? 0, leaving: 0, standby: 0 },
+  decision: { from: 0, desired: 0, change: false, reasons: [], ...decision },
+});
+
+const member = (kind: Member['kind'], instance = 'i-1'): Member => ({
+  instance,
+  type: 'm7g.large',
+  lifecycleState: kind === 'pending' ? 'Pending:Wait' : 'InService',
+  kind,
+  version: '1',
+});
+
+const groupOf = (more: Partial<FleetGroup> = {}): FleetGroup => ({
+  fleet: 'linux',
+  group: 'circleci-runners-linux',
+  desired: 0,
+  maxSize: 10,
+  members: [],
+  paused: undefined,
+  suspended: [],
+  breakerOpen: false,
+  types: [],
+  described: {} as FleetGroup['described'],
+  ...more,
+});
+
+const failure = (secondsAgo: number, more: Partial<FailureRecord> = {}): FailureRecord => ({
+  at: ago(secondsAgo),
+  step: 'Count Unclaimed',
+  execution: 'e-2',
+  error: 'CircleCiUnauthorized',
+  message: 'CircleCI refuses the token (401)',
+  ...more,
+});
+
+const FAILED: Launch = {
+  outcome: 'failed',
+  startedAt: ago(100),
+  endedAt: ago(99),
+  kind: 'shortage',
+  noInstance: true,
+  reason: 'We currently do not have sufficient m7g.large capacity',
+};
+
+const history = (more: Partial<History> = {}): History => ({
+  group: groupOf(),
+  launchedAt: new Map(),
+  decisions: [poll(4, 0, 0, { reasons: ['0 unclaimed + 0 running = 0 wanted'] })],
+  failures: [],
+  launches: [],
+  missing: [],
+  ...more,
+});
+
+describe('why nothing launches', () => {
+  it.each<{ more: Partial<History>; says: string }>([
+    {
+      more: {},
+      says: 'Nothing launches now: CircleCI counts no waiting task. 0 tasks run on 0 instances.',
+    },
+    {
+      more: {
+        decisions: [poll(4, 0, 1, { reasons: ['the counts are doubtful: CircleCI knows no runner'] })],
+      },
+      says: 'Nothing launches now: CircleCI counts no waiting task, but the counts are doubtful: CircleCI knows no runner. 1 task runs on 0 instances.',
+    },
+    {
+      more: {
+        group: groupOf({ desired: 2, members: [member('pending'), member('pending', 'i-2')] }),
+        launchedAt: new Map([['i-2', ago(40)]]),
+      },
+      says: '2 instances boot now, the first one since 40 s.',
+    },
+    {
+      more: { group: groupOf({ paused: { how: 'true', since: '2026-01-05T08:00:00Z' } }) },
+      says: 'Nothing launches now: the fleet is paused since 2026-01-05T08:00:00Z. To end this: npm run resume -- linux',
+    },
+    {
+      more: { group: groupOf({ paused: { how: 'drain', since: undefined } }) },
+      says: 'Nothing launches now: the fleet drains. To end this: npm run resume -- linux',
+    },
+    {
+      more: { group: groupOf({ breakerOpen: true }), launches: [FAILED] },
+      says: 'Nothing launches now: the breaker is open, because launches fail. The last launch failed (shortage): We currently do not have sufficient m7g.large capacity. See docs/operations.md#breaker-open',
+    },
+    {
+      more: { group: groupOf({ suspended: [{ process: 'Launch', reason: 'User suspended at 08:00' }] }) },
+      says: 'Nothing launches now: the Launch process of the group is suspended (User suspended at 08:00). Resume it in the console, or with: aws autoscaling resume-processes',
+    },
+    {
+      more: { decisions: [], failures: [failure(20)] },
+      says: 'Nothing launches now: the executions fail at Count Unclaimed. CircleCiUnauthorized: CircleCI refuses the token (401).',
+    },
+    {
+      more: { failures: [failure(2)] },
+      says: 'Nothing launches now: the last execution failed at Count Unclaimed. CircleCiUnauthorized: CircleCI refuses the token (401).',
+    },
+    {
+      more: { decisions: [] },
+      says: 'Nothing launches now: no poll has decided anything in this time, and no step has logged an error. Look at the schedule: npm run doctor -- linux',
+    },
+    {
+      more: { decisions: [poll(600, 0, 0)], failures: [failure(700)] },
+      says: 'Nothing launches now: no poll has decided anything for 10 min, and no step has logged an error. Look at the schedule: npm run doctor -- linux',
+    },
+    {
+      more: {
+        group: groupOf({ desired: 1, members: [member('inService')] }),
+        decisions: [
+          poll(4, 5, 1, { reasons: ['5 unclaimed + 1 running = 6 wanted', 'capped at maxReplicas (1)'] }),
+        ],
+      },
+      says: 'Nothing launches now: 5 tasks wait, and the capacity is capped at maxReplicas (1).',
+    },
+    {
+      more: {
+        decisions: [poll(4, 5, 0, { reasons: ['nothing launches: AWS suspended the Launch process'] })],
+      },
+      says: 'Nothing launches now: 5 tasks wait, and the capacity is held: AWS suspended the Launch process.',
+    },
+    {
+      more: { group: groupOf({ desired: 3 }), decisions: [poll(4, 3, 0)], launches: [FAILED] },
+      says: 'Nothing launches now: EC2 Auto Scaling has not begun to launch 3 instances of the desired capacity 3. The last launch failed (shortage): We currently do not have sufficient m7g.large capacity.',
+    },
+    {
+      more: {
+        group: groupOf({ desired: 1, members: [member('inService')] }),
+        decisions: [{ ...poll(4, 1, 0), members: { pending: 0, inService: 1, leaving: 0, standby: 0 } }],
+      },
+      says: 'Nothing launches now: 1 task waits, and 1 runner is idle to take it.',
+    },
+    {
+      more: {
+        decisions: [
+          poll(4, undefined, undefined, { reasons: ['held: CircleCI allows no request for 30 s'] }),
+        ],
+      },
+      says: 'Nothing launches now: held: CircleCI allows no request for 30 s.',
+    },
+  ])('$says', ({ more, says }) => {
+    expect(whyNothingLaunches(history(more), NOW)).toBe(says);
+  });
+});
+
+const RISE = { from: 0, desired: 3, change: true, reasons: ['desired capacity rises from 0 to 3'] };
+const launched = (from: number, to: number): Launch => ({
+  outcome: 'succeeded',
+  startedAt: ago(from),
+  endedAt: ago(to),
+});
+
+/** An hour with a burst, a failure, and a wait that goes on. */
+const HOUR = history({
+  decisions: [
+    poll(3_600, 0, 0),
+    poll(3_595, 3, 0, RISE),
+    poll(3_500, 2, 1),
+    poll(3_480, 0, 3),
+    poll(1_000, 0, 0),
+    poll(995, 40, 0, {
+      from: 0,
+      desired: 10,
+      change: true,
+      reasons: [
+        '40 unclaimed + 0 running = 40 wanted',
+        'capped at maxReplicas (10)',
+        'desired capacity rises from 0 to 10',
+      ],
+    }),
+    poll(4, 30, 10, {
+      from: 10,
+      desired: 10,
+      reasons: [
+        '30 unclaimed + 10 running = 40 wanted',
+        'capped at maxReplicas (10)',
+        'desired capacity is 10 already',
+      ],
+    }),
+  ],
+  group: groupOf({ desired: 10, members: Array.from({ length: 10 }, () => member('inService')) }),
+  failures: [failure(2_000), failure(1_940)],
+  launches: [launched(3_590, 3_505), launched(3_590, 3_495), launched(990, 900), FAILED],
+});
+
+describe('an hour', () => {
+  it('says where the time of each wait went', () => {
+    expect(waitsIn(HOUR.decisions, HOUR.launches)).toEqual([
+      {
+        from: ago(3_595),
+        to: ago(3_480),
+        most: 3,
+        noticedWithin: 5,
+        decided: 0,
+        begun: 5,
+        booted: 85,
+        claimed: 25,
+      },
+      {
+        from: ago(995),
+        to: undefined,
+        most: 40,
+        noticedWithin: 5,
+        decided: 0,
+        begun: 5,
+        booted: 90,
+        claimed: undefined,
+      },
+    ]);
+  });
+
+  it.each([80, 120])('in words, in %i columns', (columns) => {
+    const explained = explainHistory(HOUR, { to: NOW, untilNow: true });
+    const lines = explanationText(
+      'linux',
+      { from: ago(3_600), to: NOW },
+      explained,
+      columns,
+      pc.createColors(false),
+    );
+    expect(lines.filter((line) => line.length > columns)).toEqual([]);
+    expect(lines.join('\n')).toMatchSnapshot();
+  });
+
+  it('of nothing is one sentence', () => {
+    const explained = explainHistory(history({ decisions: [] }), { to: NOW, untilNow: false });
+    expect(
+      explanationText('linux', { from: ago(60), to: NOW }, explained, 100, pc.createColors(false)),
+    ).toEqual(['Fleet linux, 2026-01-05 08:59 to 09:00 UTC: 0 polls, 0 of them changed something.']);
+  });
+});
+
+describe('npm run explain', () => {
+  let aws: OperatorAws;
+
+  beforeEach(async () => {
+    aws = await new OperatorAws().listen();
+    aws.groups = [
+      { fleet: 'linux', desired: 0 },
+      { fleet: 'arm', desired: 0 },
+    ];
+    const began = Date.now() - 3_500_000;
+    const line = (index: number, fleet: string) => ({
+      timestamp: began + index * 5_000,
+      message: JSON.stringify({
+        ...poll(0, 0, 0),
+        message: 'Compute Capacity',
+        fleet,
+        unused: 'x'.repeat(1_000),
+      }),
+    });
+    aws.logs.set(
+      '/aws/lambda/circleci-runners-compute-capacity',
+      Array.from({ length: 699 }, (_, index) => line(index, index % 2 === 0 ? 'linux' : 'arm')),
+    );
+    const timestamp = Date.now() - 60_000;
+    const error = { name: 'CircleCiNotFound', message: 'CircleCiNotFound: no such class' };
+    aws.logs.set('/aws/lambda/circleci-runners-count-unclaimed', [
+      {
+        timestamp,
+        message: JSON.stringify({ level: 'ERROR', message: 'Count Unclaimed', fleet: 'linux', error }),
+      },
+      { timestamp, message: 'a line of the runtime' },
+    ]);
+    const at = (secondsAgo: number) => new Date(Date.now() - secondsAgo * 1_000).toISOString();
+    aws.activities.set(
+      'circleci-runners-linux',
+      `<member><Description>Launching a new EC2 instance: i-1</Description><StatusCode>Successful</StatusCode><StartTime>${at(600)}</StartTime><EndTime>${at(510)}</EndTime></member>` +
+        `<member><Description>Launching a new EC2 instance: i-0</Description><StatusCode>Successful</StatusCode><StartTime>${at(9_000)}</StartTime><EndTime>${at(8_000)}</EndTime></member>`,
+    );
+  });
+
+  afterEach(() => aws.close());
+
+  const command = (...words: string[]) => runAgainstAws(address(aws.server), 'explain', words);
+
+  it('explains the last hour of a fleet, within 5 s', async () => {
+    const began = performance.now();
+    const { status, stdout } = await command('linux');
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^Nothing launches now: CircleCI counts no waiting task\./);
+    const text = stdout.replaceAll(/\s+/g, ' ');
+    expect(text).toContain(': 350 polls, 0 of them changed something.');
+    expect(stdout).toMatch(/Count Unclaimed: CircleCiNotFound: no such class/);
+    expect(text).toContain('1 launches: 1 in service, after 90 s to 90 s (mean 90 s)');
+    expect(aws.calls.get('FilterLogEvents')).toBe(8);
+  });
+
+  it('explains a time that is over', async () => {
+    const at = new Date(Date.now() - 1_800_000).toISOString();
+    const { stdout } = await command('linux', '--at', at, '--json');
+    const explained = JSON.parse(stdout);
+    expect(explained).toMatchObject({ fleet: 'linux', polls: 45, missing: [] });
+    expect(explained.now).toBeUndefined();
+    expect(Date.parse(explained.to) - Date.parse(explained.from)).toBe(450_000);
+  });
+
+  it.each([
+    { words: ['mac'], says: /^The fleet must be a deployed one \(arm, linux\), got "mac"$/m },
+    {
+      words: ['linux', '--at', '2999-01-01'],
+      says: /^--at must be in the past, got 2999-01-01T00:00:00\.000Z\.$/m,
+    },
+    { words: ['linux', '--at', '2020-01-01'], says: /^--at must be in the last 14 days/m },
+    { words: ['linux', '--at', 'noon'], says: /It must be a date, or a time with its offset/ },
+    { words: ['linux', '--at', '2026-01-01', '--last', '2h'], says: /give one of them/ },
+    { words: ['linux', '--last', '1s'], says: /It must be from 1m to 14d/ },
+    { words: ['linux', '--stack', 'other'], says: /^Stack other has no fleets\./m },
+  ])('refuses $words', async ({ words, says }) => {
+    const { status, stderr } = await command(...words);
+    expect(stderr).toMatch(says);
+    expect(status).toBe(2);
+  });
+
+  it.each([
+    { columns: 80, rows: 24 },
+    { columns: 120, rows: 40 },
+  ])('fits a terminal of $columns x $rows', async (size) => {
+    const env = {
+      ...process.env,
+      AWS_ENDPOINT_URL: address(aws.server),
+      AWS_REGION: 'eu-west-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+    };
+    const pty = new PseudoTerminal(commandWords('explain', 'linux'), size, { env });
+    expect(await pty.end()).toBe(0);
+    expect(pty.screen.lines[0]).toMatch(/^Account 111122223333, region eu-west-1, stack circleci-runners/);
+    expect(pty.screen.lines.slice(1).filter((line) => line.length > size.columns)).toEqual([]);
+    expect(pty.screen.lines).toContain('The outcome of the launches');
+  });
+});
