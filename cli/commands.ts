@@ -17,6 +17,7 @@ export const COMMANDS = {
   resume: async () => (await import('./pause.ts')).resume,
   recycle: async () => (await import('./recycle.ts')).recycle,
   status: async () => (await import('./status.ts')).status,
+  doctor: async () => (await import('./doctor.ts')).doctor,
   explain: async () => (await import('./explain.ts')).explain,
   local: async () => (await import('./local.ts')).local,
   pin: async () => (await import('./pin.ts')).pinCommand,

@@ -120,7 +120,7 @@ function priceOf({ types, members }: FleetGroup): number | undefined {
 }
 
 /** Composite alarms only say that another one rings, so they are left out if one does. */
-function ownAlarms(app: string, fleet: string, names: string[]): string[] {
+export function ownAlarms(app: string, fleet: string, names: string[]): string[] {
   const prefix = `${app}-${fleet}-`;
   const kinds = names.flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length)] : []));
   // A fleet `a` and a fleet `a-b`: kinds have no hyphen.

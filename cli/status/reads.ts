@@ -89,7 +89,7 @@ export async function readStatus(
   return { groups, decisions, alarms, settings, launchedAt, hours: monthHours, missing };
 }
 
-async function ringingAlarms(app: string, client: CloudWatchClient): Promise<string[]> {
+export async function ringingAlarms(app: string, client: CloudWatchClient): Promise<string[]> {
   const names: string[] = [];
   const asked = {
     AlarmNamePrefix: `${app}-`,

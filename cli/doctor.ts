@@ -1,0 +1,125 @@
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { SSMClient } from '@aws-sdk/client-ssm';
+import { Command } from 'commander';
+import { FleetsInvalid, loadFleets } from '../fleets/load.ts';
+import { AWS_CLIENT } from './aws/client.ts';
+import { readSetup } from './aws/place.ts';
+import { setupFault } from './aws/setup-fault.ts';
+import { NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
+import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
+import { fleetGroups } from './deployed/groups.ts';
+import type { Check, Finding, Surroundings } from './doctor/check.ts';
+import { CHECKS } from './doctor/checks.ts';
+import { readSettings } from './status/reads.ts';
+import { wrapped } from './status/screen.ts';
+
+/** How long one check may take, in milliseconds. */
+const DEADLINE = 30_000;
+
+const define = (shell: Shell) =>
+  new Command('npm run doctor --')
+    .description(
+      'Checks the account, the network, the tokens and what is deployed, one line for each check, with what to do. It works before a deployment and after, and changes nothing. The exit code is 1 if a check fails.',
+    )
+    .argument('[fleet]', 'a fleet (default: all fleets)')
+    .option('--deployed-only', 'check only what is deployed, without fleets.yaml: for a pipeline')
+    .option('--json', 'print only one JSON object')
+    .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
+    .addOption(stackOption())
+    .action((fleet: string | undefined, options: Options) => examine(fleet, options, shell));
+
+interface Options {
+  deployedOnly?: boolean;
+  json?: boolean;
+  fleets: string;
+  stack: string;
+}
+
+/** A finding with the check that found it. */
+type Found = Finding & { check: string };
+
+async function examine(fleet: string | undefined, options: Options, shell: Shell): Promise<void> {
+  const { terminal } = shell;
+  const surroundings = await readSurroundings(fleet, options);
+  const found = (await Promise.all(CHECKS.map((check) => runCheck(check, surroundings)))).flat();
+  if (found.some(({ level }) => level === 'fail')) shell.exitCode = 1;
+  if (options.json) {
+    terminal.print(JSON.stringify({ stack: options.stack, findings: found }));
+    return;
+  }
+  for (const line of findingLines(found, terminal.columns, terminal.colours)) terminal.print(line);
+}
+
+async function readSurroundings(fleet: string | undefined, options: Options): Promise<Surroundings> {
+  const { stack: app } = options;
+  const isChosen = (name: string) => fleet === undefined || name === fleet;
+  const file = options.deployedOnly ? [] : loadFleets(options.fleets, { stack: app });
+  const [groups, settings] = await Promise.all([
+    fleetGroups(app, new AutoScalingClient(AWS_CLIENT)),
+    readSettings(app, new SSMClient(AWS_CLIENT)),
+  ]);
+  if (options.deployedOnly && groups.length === 0)
+    throw new NotDeployed(`Stack ${app} has no fleets. Deploy it first: npx cdk deploy`);
+  const names = [...new Set([...file.map(({ name }) => name), ...groups.map((group) => group.fleet)])];
+  if (!names.some(isChosen))
+    throw new UsageError(`The fleet must be one of ${names.join(', ')}, got ${JSON.stringify(fleet)}`);
+  return {
+    app,
+    fleets: file.filter(({ name }) => isChosen(name)),
+    groups: groups.filter((group) => isChosen(group.fleet)),
+    settings: new Map([...settings].filter(([name]) => isChosen(name))),
+    now: Date.now(),
+  };
+}
+
+/** A check that cannot be made is a warning: it says which right is missing. */
+export async function runCheck({ name, run }: Check, surroundings: Surroundings): Promise<Found[]> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${DEADLINE / 1_000} s`)), DEADLINE);
+  });
+  try {
+    const findings = await Promise.race([run(surroundings), late]);
+    return findings.map((finding) => ({ check: name, ...finding }));
+  } catch (error) {
+    if (setupFault(error, readSetup(process.env)) !== undefined) throw error;
+    const { name: kind, message } = error as Error;
+    return [
+      {
+        check: name,
+        level: 'warn',
+        says: `not checked: ${kind}: ${message}`,
+        remedy: 'allow this call, or use a profile that may make it',
+      },
+    ];
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** One line for each finding, as far as it fits: the level, the fleet, what was found, and what to do. */
+export function findingLines(
+  found: Found[],
+  columns: number,
+  { green, yellow, red, bold }: Shell['terminal']['colours'],
+): string[] {
+  const mark = { ok: green('ok  '), warn: yellow('warn'), fail: red('fail') };
+  const lines = found.flatMap(({ level, check, fleet, says, remedy }) => {
+    const about = fleet === undefined ? check : `${fleet}, ${check}`;
+    const [first = '', ...rest] = wrapped(
+      `     ${about}: ${says}${remedy === undefined ? '' : `. To do: ${remedy}`}`,
+      columns,
+      5,
+    );
+    return [`${mark[level]} ${first.slice(5)}`, ...rest];
+  });
+  const count = (level: Finding['level']) => found.filter((finding) => finding.level === level).length;
+  return [...lines, bold(`${count('ok')} ok, ${count('warn')} warnings, ${count('fail')} failed`)];
+}
+
+export const doctor: CliCommand = {
+  define,
+  usageErrors: [FleetsInvalid],
+  describeError: nameAndMessage,
+  aws: 'account',
+};

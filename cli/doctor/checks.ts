@@ -1,0 +1,21 @@
+import { bootstrap, ebsKey, quotas } from './account.ts';
+import type { Check } from './check.ts';
+import { alarms, groups, polls, schedules, settings, topics } from './deployed.ts';
+import { routes, zones } from './network.ts';
+import { tokens } from './tokens.ts';
+
+/** All checks, in the order of the output: the account, the network, CircleCI, what is deployed. */
+export const CHECKS: readonly Check[] = [
+  bootstrap,
+  quotas,
+  ebsKey,
+  routes,
+  zones,
+  settings,
+  groups,
+  tokens,
+  schedules,
+  polls,
+  alarms,
+  topics,
+];

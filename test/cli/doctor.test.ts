@@ -1,0 +1,359 @@
+import pc from 'picocolors';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { parseGroup } from '../../cli/deployed/groups.ts';
+import { bootstrapFindings, ebsFindings, quotaFindings, vCpusWanted } from '../../cli/doctor/account.ts';
+import { bad, type Finding, ok } from '../../cli/doctor/check.ts';
+import {
+  alarmFindings,
+  groupFindings,
+  pollFindings,
+  scheduleFindings,
+  settingsFindings,
+  topicFindings,
+} from '../../cli/doctor/deployed.ts';
+import { routeFindings, zoneFindings } from '../../cli/doctor/network.ts';
+import { tokenFindings } from '../../cli/doctor/tokens.ts';
+import { findingLines, runCheck } from '../../cli/doctor.ts';
+import { capacityOf } from '../../fleets/effective.ts';
+import type { DeployedSettings } from '../../functions/lib/contracts.ts';
+import { fleetsOf } from '../support/fleets.ts';
+import { runAgainstAws } from '../support/in-process.ts';
+import { OperatorAws } from '../support/operator-aws.ts';
+import { address } from '../support/serve.ts';
+
+const NOW = Date.parse('2026-01-05T09:00:00Z');
+
+const fleetWith = (more: object = {}) => {
+  const settings = { resourceClass: 'acme/linux', instanceTypes: ['m7g.large'], maxReplicas: 10, ...more };
+  const [fleet] = fleetsOf(stringify({ linux: settings }));
+  if (fleet === undefined) throw new Error('There is no fleet');
+  return fleet;
+};
+
+const deployedAs = (fleet = fleetWith()): DeployedSettings => ({
+  resourceClass: fleet.resourceClass,
+  circleciUrl: fleet.circleciUrl,
+  scalerSecretName: 'circleci-runners/linux/scaler',
+  groupName: 'circleci-runners-linux',
+  alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:alarms',
+  // As it comes out of the parameter.
+  capacity: JSON.parse(JSON.stringify(capacityOf(fleet))),
+  pollIntervalSeconds: fleet.pollInterval,
+  quietPollIntervalSeconds: fleet.quietPollInterval,
+  breakerFailures: fleet.breaker.failures,
+  breakerWindowSeconds: fleet.breaker.window,
+  onDemandPercentage: 100,
+  warmPoolAuto: false,
+});
+
+const group = (more: object = {}) =>
+  parseGroup('linux', {
+    AutoScalingGroupName: 'circleci-runners-linux',
+    MinSize: 0,
+    MaxSize: 10,
+    DesiredCapacity: 0,
+    DefaultCooldown: 300,
+    AvailabilityZones: [],
+    HealthCheckType: 'EC2',
+    CreatedTime: new Date(NOW),
+    LaunchTemplate: { Version: '3' },
+    SuspendedProcesses: [{ ProcessName: 'AZRebalance' }],
+    ...more,
+  });
+
+const decided = (reasons: string[]) => ({
+  at: NOW - 4_000,
+  fleet: 'linux',
+  execution: 'e',
+  poll: 1,
+  unclaimed: 0,
+  running: 0,
+  members: { pending: 0, inService: 0, leaving: 0, standby: 0 },
+  decision: { from: 0, desired: 0, change: false, reasons },
+});
+
+const table = (id: string, routes: object[], associations: object[]) => ({
+  RouteTableId: id,
+  Routes: routes,
+  Associations: associations,
+});
+const OUT = { DestinationCidrBlock: '0.0.0.0/0', GatewayId: 'igw-1', State: 'active' as const };
+const TOPIC = 'arn:aws:sns:eu-west-1:111122223333:circleci-runners-alarms';
+
+describe('each check passes, warns or fails', () => {
+  it.each<{ case: string; findings: Finding[]; levels: string; says?: RegExp }>([
+    { case: 'a bootstrap', findings: bootstrapFindings(28), levels: 'ok' },
+    {
+      case: 'no bootstrap',
+      findings: bootstrapFindings(undefined),
+      levels: 'fail',
+      says: /npx cdk bootstrap$/,
+    },
+    {
+      case: 'an old bootstrap',
+      findings: bootstrapFindings(5),
+      levels: 'fail',
+      says: /version 5, .* need 6/,
+    },
+    { case: 'a quota', findings: quotaFindings('Spot', 20, 20), levels: 'ok' },
+    {
+      case: 'a small quota',
+      findings: quotaFindings('On-Demand', 20, 5),
+      levels: 'warn',
+      says: /use 20 vCPUs, and the On-Demand quota is 5.*L-1216C47A/,
+    },
+    {
+      case: 'volumes without a key',
+      findings: ebsFindings({ encrypted: true, key: 'alias/aws/ebs' }),
+      levels: 'ok',
+    },
+    {
+      case: 'an unused key',
+      findings: ebsFindings({ encrypted: false, key: 'arn:aws:kms:k' }),
+      levels: 'ok',
+    },
+    {
+      case: 'a key of yours',
+      findings: ebsFindings({ encrypted: true, key: 'arn:aws:kms:k' }),
+      levels: 'warn',
+      says: /arn:aws:kms:k.*docs\/operations\.md#let-ec2/,
+    },
+    {
+      case: 'zones that offer the types',
+      findings: zoneFindings([
+        { fleet: 'linux', zones: [{ zone: 'a', offers: ['m7g.large'] }], leaveOut: [] },
+      ]),
+      levels: 'ok',
+    },
+    {
+      case: 'a zone that offers none',
+      findings: zoneFindings([{ fleet: 'linux', zones: [{ zone: 'a', offers: [] }], leaveOut: ['a'] }]),
+      levels: 'fail',
+      says: /a offers none .*npm run zones -- linux/,
+    },
+    {
+      case: 'subnets with a way out',
+      findings: routeFindings(
+        'linux',
+        ['s-1', 's-2'],
+        [
+          table('r-1', [OUT], [{ SubnetId: 's-1' }]),
+          table(
+            'r-0',
+            [{ ...OUT, DestinationCidrBlock: undefined, DestinationIpv6CidrBlock: '::/0' }],
+            [{ Main: true }],
+          ),
+        ],
+      ),
+      levels: 'ok',
+    },
+    {
+      case: 'subnets without a way out',
+      findings: routeFindings(
+        'linux',
+        ['s-1', 's-2', 's-3'],
+        [
+          table('r-1', [{ ...OUT, State: 'blackhole' }], [{ SubnetId: 's-1' }]),
+          table('r-2', [OUT], [{ SubnetId: 's-3' }]),
+        ],
+      ),
+      levels: 'warn',
+      says: /^s-1, s-2: no route/,
+    },
+    { case: 'tokens', findings: tokenFindings('linux', undefined, true), levels: 'ok ok' },
+    { case: 'a token of unknown name', findings: tokenFindings('linux', undefined, undefined), levels: 'ok' },
+    {
+      case: 'a refused token',
+      findings: tokenFindings('linux', 'CircleCI answers 401 to it', false),
+      levels: 'fail fail',
+      says: /CircleCI answers 401 to it.*npm run secrets -- linux/,
+    },
+    { case: 'a group', findings: groupFindings(group(), deployedAs(), ['launch']), levels: 'ok' },
+    {
+      case: 'a group without its hook',
+      findings: groupFindings(group(), deployedAs(), ['other']),
+      levels: 'fail',
+      says: /no lifecycle hook "launch"/,
+    },
+    {
+      case: 'a group that was changed by hand',
+      findings: groupFindings(
+        group({
+          MaxSize: 3,
+          LaunchTemplate: { Version: '$Latest' },
+          SuspendedProcesses: [{ ProcessName: 'Launch', SuspensionReason: 'User suspended' }],
+          Tags: [{ Key: 'circleci-runners:paused', Value: 'true' }],
+        }),
+        deployedAs(),
+        ['launch'],
+      ),
+      levels: 'warn warn fail warn',
+      says: /Launch of circleci-runners-linux is suspended: User suspended/,
+    },
+    {
+      case: 'an open breaker, which suspends Launch itself',
+      findings: groupFindings(
+        group({
+          SuspendedProcesses: [{ ProcessName: 'Launch' }],
+          Tags: [{ Key: 'circleci-runners:launch-suspended-by', Value: 'breaker' }],
+        }),
+        undefined,
+        ['launch'],
+      ),
+      levels: 'fail',
+      says: /breaker is open/,
+    },
+    { case: 'deployed settings', findings: settingsFindings(fleetWith(), deployedAs()), levels: 'ok' },
+    {
+      case: 'a fleet that is not deployed',
+      findings: settingsFindings(fleetWith(), undefined),
+      levels: 'warn',
+      says: /not deployed.*npx cdk deploy/,
+    },
+    {
+      case: 'other settings',
+      findings: settingsFindings(fleetWith({ maxReplicas: 12, pollInterval: '10s' }), deployedAs()),
+      levels: 'warn',
+      says: /pollInterval, maxReplicas/,
+    },
+    { case: 'an enabled schedule', findings: scheduleFindings('linux', 'ENABLED'), levels: 'ok' },
+    {
+      case: 'a disabled schedule',
+      findings: scheduleFindings('linux', 'DISABLED'),
+      levels: 'fail',
+      says: /disabled/,
+    },
+    {
+      case: 'no schedule',
+      findings: scheduleFindings('linux', undefined),
+      levels: 'fail',
+      says: /no schedule/,
+    },
+    { case: 'a poll', findings: pollFindings('linux', [decided([])], NOW), levels: 'ok', says: /4 s ago/ },
+    {
+      case: 'no poll',
+      findings: pollFindings('other', [decided([])], NOW),
+      levels: 'fail',
+      says: /npm run explain/,
+    },
+    {
+      case: 'a doubtful zero',
+      findings: pollFindings('linux', [decided(['the counts are doubtful: no runner'])], NOW),
+      levels: 'warn',
+      says: /^the counts are doubtful: no runner/,
+    },
+    { case: 'no alarm', findings: alarmFindings('linux', []), levels: 'ok' },
+    { case: 'an alarm', findings: alarmFindings('linux', ['Starving']), levels: 'fail', says: /Starving/ },
+    { case: 'a subscription', findings: topicFindings(TOPIC, ['arn:1']), levels: 'ok' },
+    { case: 'no subscription', findings: topicFindings(TOPIC, []), levels: 'warn', says: /alarmEmail/ },
+    {
+      case: 'an unconfirmed subscription',
+      findings: topicFindings(TOPIC, ['arn:1', 'PendingConfirmation']),
+      levels: 'warn',
+      says: /1 of 2 subscriptions to circleci-runners-alarms are not confirmed/,
+    },
+  ])('$case', ({ findings, levels, says = /./ }) => {
+    expect(findings.map(({ level }) => level).join(' ')).toBe(levels);
+    expect(
+      findings
+        .map(({ says: text, remedy = '' }) => `${text} ${remedy}`)
+        .join(' ')
+        .trim(),
+    ).toMatch(says);
+    for (const { level, remedy } of findings) expect(remedy === undefined).toBe(level === 'ok');
+  });
+
+  it('counts the vCPUs of the largest type at the largest maximum, of Spot fleets in both markets', () => {
+    const fleets = [fleetWith(), fleetWith({ instanceTypes: ['m7g.large', 'm7g.2xlarge'], spot: {} })];
+    expect(vCpusWanted(fleets, 'On-Demand')).toBe(20 + 80);
+    expect(vCpusWanted(fleets, 'Spot')).toBe(80);
+  });
+});
+
+describe('a check', () => {
+  const surroundings = { app: 'a', fleets: [], groups: [], settings: new Map(), now: NOW };
+
+  it('that may not be made is a warning', async () => {
+    const denied = Object.assign(new Error('not authorized to perform: ec2:DescribeVpcs'), {
+      name: 'UnauthorizedOperation',
+    });
+    const check = { name: 'network', run: () => Promise.reject(denied) };
+    expect(await runCheck(check, surroundings)).toEqual([
+      {
+        check: 'network',
+        level: 'warn',
+        says: 'not checked: UnauthorizedOperation: not authorized to perform: ec2:DescribeVpcs',
+        remedy: 'allow this call, or use a profile that may make it',
+      },
+    ]);
+  });
+
+  it('ends all of them if the set-up of AWS is wrong', async () => {
+    const expired = Object.assign(new Error('expired'), { name: 'ExpiredTokenException' });
+    await expect(runCheck({ name: 'x', run: () => Promise.reject(expired) }, surroundings)).rejects.toBe(
+      expired,
+    );
+  });
+});
+
+describe('the lines', () => {
+  const found = [
+    { check: 'bootstrap', ...ok('the CDK is bootstrapped, version 28') },
+    { check: 'group', ...bad('warn', 'the fleet is paused', 'npm run resume -- linux', 'linux') },
+    {
+      check: 'network',
+      ...bad('fail', 'the region has no default VPC', 'set network: new-vpc, or your own subnets', 'linux'),
+    },
+  ];
+
+  it.each([80, 120])('fit %i columns', (columns) => {
+    const lines = findingLines(found, columns, pc.createColors(false));
+    expect(lines.filter((line) => line.length > columns)).toEqual([]);
+    expect(lines.join('\n')).toMatchSnapshot();
+  });
+});
+
+describe('npm run doctor', () => {
+  let aws: OperatorAws;
+
+  beforeEach(async () => {
+    aws = await new OperatorAws().listen();
+  });
+
+  afterEach(() => aws.close());
+
+  const command = (...words: string[]) => runAgainstAws(address(aws.server), 'doctor', words);
+
+  it('works before a deployment: what it may not read is a warning', async () => {
+    const { status, stdout } = await command('--json', '--fleets', 'examples/one-class/fleets.yaml');
+    const { findings } = JSON.parse(stdout);
+    expect(findings).toContainEqual(expect.objectContaining({ check: 'settings', level: 'warn' }));
+    expect(findings).toContainEqual(
+      expect.objectContaining({ check: 'quotas', says: expect.stringMatching(/^not checked: AccessDenied/) }),
+    );
+    expect(findings.map(({ level }: Finding) => level)).not.toContain('fail');
+    expect(status).toBe(0);
+  });
+
+  it('fails for a pipeline if a deployed fleet does not poll', async () => {
+    aws.groups = [{ fleet: 'linux', desired: 0 }];
+    const { status, stdout } = await command('linux', '--deployed-only');
+    expect(stdout).toMatch(/^fail linux, polls: no poll succeeded in the last 150 s/m);
+    expect(stdout).toMatch(/^\d+ ok, \d+ warnings, \d+ failed$/m);
+    expect(status).toBe(1);
+  });
+
+  it.each([
+    { words: ['--deployed-only'], says: /^Stack circleci-runners has no fleets\./m },
+    {
+      words: ['mac', '--fleets', 'examples/one-class/fleets.yaml'],
+      says: /^The fleet must be one of .*, got "mac"$/m,
+    },
+    { words: ['--fleets', 'none.yaml'], says: /none\.yaml/ },
+  ])('refuses $words', async ({ words, says }) => {
+    const { status, stderr } = await command(...words);
+    expect(stderr).toMatch(says);
+    expect(status).toBe(2);
+  });
+});
