@@ -18,7 +18,12 @@ export interface AutoscalerStackProps extends StackProps {
 /** Everything that an account needs for its fleets, as a table of contents. */
 export class AutoscalerStack extends Stack {
   constructor(scope: Construct, id: string, { fleets: configs, ...props }: AutoscalerStackProps) {
-    super(scope, id, { description: 'EC2 runners that follow the CircleCI queue', ...props });
+    super(scope, id, {
+      description: 'EC2 runners that follow the CircleCI queue',
+      // Indentation would take a third more of the 1 MB that a template may have.
+      suppressTemplateIndentation: true,
+      ...props,
+    });
 
     const [{ encryptionKey } = {}] = configs;
     if (encryptionKey !== undefined) Aspects.of(this).add(new EncryptionKey(encryptionKey));

@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Validations } from 'aws-cdk-lib';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../fleets/fleet.ts';
 import { EACH_FLEET, fleetsWith, INSTALL, manyFleets, threeFleets } from '../support/fleets.ts';
 import { violationsOf } from './nag.ts';
-import { SynthesisedTemplate } from './template.ts';
+import { appOf, SynthesisedTemplate } from './template.ts';
 
 const fleets = threeFleets();
 const template = SynthesisedTemplate.of(fleets);
@@ -165,6 +167,13 @@ describe.each([
 });
 
 describe('the template', () => {
+  it('is written without indentation, because its size is limited', () => {
+    const { app, stack } = appOf(fleetsWith({ linux: {} }));
+    app.synth();
+    const text = readFileSync(join(app.outdir, stack.templateFile), 'utf8');
+    expect(text).toBe(JSON.stringify(JSON.parse(text)));
+  });
+
   it('is unchanged, except for the code, the definition and the user data, which have their own tests', async () => {
     const resources = template.resources.map(({ id, type, properties, attributes }) => [
       id,
