@@ -1212,6 +1212,11 @@ describe('brokenLaw', () => {
     expect(brokenLaw(lawful, situation)).toBeUndefined();
   });
 
+  it('has nothing against another size of the warm pool while members are not protected from scale-in', () => {
+    const lawful = { ...decision(5, 5, true), warmPoolSize: 10 };
+    expect(brokenLaw(lawful, { ...situation, unprotected: true })).toBeUndefined();
+  });
+
   it.each<{ limit: string; within: Partial<Situation> }>([
     { limit: 'what maxHourlyCost allows', within: { affordable: 6 } },
     { limit: "the group's maximum size", within: { maxSize: 6 } },

@@ -36,6 +36,12 @@ describe('the share of a fleet', () => {
       share: 4,
     },
     {
+      case: 'as much as waits and runs, though the other one could use all that is left',
+      own: [1, 3],
+      others: [fleet(0, levels(20, 0))],
+      share: 4,
+    },
+    {
       case: 'a third, if one of them needs little, and what is left of that',
       own: [20, 0],
       others: [fleet(0, levels(9, 0)), fleet(0, levels(1, 0))],

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { classifyFailure, FAILURE_KINDS } from '../../functions/lib/launch-failures.ts';
+import { classifyFailure, FAILURE_KINDS, type FailureKind } from '../../functions/lib/launch-failures.ts';
 import { LAUNCH_MESSAGES, launchFailures } from '../../tools/launch-failures.ts';
 
 describe('classifyFailure', () => {
@@ -46,6 +46,130 @@ describe('classifyFailure', () => {
     },
   ])('believes $case', ({ text, kind }) => {
     expect(classifyFailure(text, false).kind).toBe(kind);
+  });
+});
+
+/** Texts that say nothing of the cause, so that the code decides. */
+const refusal = (code: string) => `${code} - It did not work. Launching EC2 instance failed.`;
+const termination = (code: string) =>
+  `Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: ${code}: It ended`;
+
+describe('the code of a failed launch', () => {
+  it.each<{ code: string; kind: FailureKind; spot?: boolean }>([
+    { code: 'InsufficientFreeAddressesInSubnet', kind: 'addresses' },
+    { code: 'RequestLimitExceeded', kind: 'throttled' },
+    { code: 'Throttling', kind: 'throttled' },
+    { code: 'ThrottlingException', kind: 'throttled' },
+    { code: 'RequestThrottled', kind: 'throttled' },
+    { code: 'RequestThrottledException', kind: 'throttled' },
+    { code: 'InsufficientInstanceCapacity', kind: 'shortage' },
+    { code: 'InsufficientHostCapacity', kind: 'shortage' },
+    { code: 'InsufficientCapacity', kind: 'shortage' },
+    { code: 'UnfulfillableCapacity', kind: 'shortage' },
+    { code: 'VcpuLimitExceeded', kind: 'shortage' },
+    { code: 'InstanceLimitExceeded', kind: 'shortage' },
+    { code: 'MaxSpotInstanceCountExceeded', kind: 'shortage', spot: true },
+    { code: 'SpotMaxPriceTooLow', kind: 'shortage', spot: true },
+    { code: 'ReservationCapacityExceeded', kind: 'shortage' },
+    { code: 'Unsupported', kind: 'placement' },
+    { code: 'AuthFailure.ServiceLinkedRoleCreationNotPermitted', kind: 'spot-role' },
+    { code: 'AuthFailure', kind: 'refused' },
+    { code: 'InvalidParameterValue', kind: 'refused' },
+  ])('$code is $kind', ({ code, kind, spot = false }) => {
+    expect(classifyFailure(refusal(code), false)).toEqual({ kind, spot });
+  });
+
+  it.each<{ code: string; kind: FailureKind; spot?: boolean }>([
+    { code: 'Server.SpotInstanceTermination', kind: 'shortage', spot: true },
+    { code: 'Server.SpotInstanceShutdown', kind: 'shortage', spot: true },
+    { code: 'Server.InsufficientInstanceCapacity', kind: 'shortage' },
+    { code: 'Server.InsufficientCapacity', kind: 'shortage' },
+    { code: 'Server.InstanceLimitExceeded', kind: 'shortage' },
+    { code: 'Client.VolumeLimitExceeded', kind: 'shortage' },
+    { code: 'Client.InternalError', kind: 'volume-key' },
+    { code: 'Client.InvalidKMSKey', kind: 'volume-key' },
+    { code: 'Client.InvalidKMSKey.NotFound', kind: 'volume-key' },
+    { code: 'Server.InternalError', kind: 'boot' },
+    { code: 'Client.InstanceInitiatedShutdown', kind: 'boot' },
+  ])('$code, of an instance that ended, is $kind', ({ code, kind, spot = false }) => {
+    expect(classifyFailure(termination(code), true)).toEqual({ kind, spot });
+  });
+
+  // The breaker rests longer after a refusal, and somebody is notified. So no code may pass for another one.
+  it.each([
+    'InsufficientFreeAddressesInSubnetGroup',
+    'NotInsufficientFreeAddressesInSubnet',
+    'ThrottlingDisabled',
+    'NotThrottling',
+    'UnfulfillableCapacityType',
+    'NotUnfulfillableCapacity',
+    'VcpuLimitExceededTwice',
+    'LimitExceeded',
+    'Client.Other.VcpuLimitExceeded',
+    'ReservationCapacityExceededTwice',
+    'NotReservationCapacityExceeded',
+    'UnsupportedOperation',
+    'NotUnsupported',
+    'AuthFailure.ServiceLinkedRoleCreationNotPermittedHere',
+    'Some.AuthFailure.ServiceLinkedRoleCreationNotPermitted',
+  ])('%s is another one than those that are known', (code) => {
+    expect(classifyFailure(refusal(code), false).kind).toBe('refused');
+  });
+
+  it.each([
+    'Server.SpotInstanceTerminationNotice',
+    'Server.InsufficientInstanceCapacityHere',
+    'Server.Other.InsufficientInstanceCapacity',
+    'Client.InternalErrors',
+    'Client.InvalidKMSKeyState',
+    'Client.Other.InternalError',
+    'Server.Client.InternalError',
+  ])('%s, of an instance that ended, is another one than those that are known', (code) => {
+    expect(classifyFailure(termination(code), true).kind).toBe('boot');
+  });
+
+  it('is the word in front of the text, not one within it', () => {
+    const text = 'The value Unsupported - as given - is no tenancy. Launching EC2 instance failed.';
+    expect(classifyFailure(text, false).kind).toBe('refused');
+  });
+
+  it.each(['', ' ', '  '])('is found behind a prefix and "%s"', (space) => {
+    const text = `Could not launch Spot Instances.${space}${refusal('Unsupported')}`;
+    expect(classifyFailure(text, false)).toEqual({ kind: 'placement', spot: true });
+  });
+});
+
+describe('the text of a failed launch without a code', () => {
+  it.each<{ text: string; kind: FailureKind; spot?: boolean }>([
+    { text: 'There are not enough free addresses in the subnet.', kind: 'addresses' },
+    { text: 'Rate exceeded', kind: 'throttled' },
+    { text: 'The type is not supported in the requested Availability Zone.', kind: 'placement' },
+    { text: 'The requested configuration is currently not supported.', kind: 'placement' },
+    { text: 'The requested Availability Zone is currently constrained.', kind: 'placement' },
+    { text: 'The requested Availability Zone is no longer supported.', kind: 'placement' },
+    { text: 'We do not have sufficient m7g.large capacity.', kind: 'shortage' },
+    { text: 'There is no capacity available.', kind: 'shortage' },
+    { text: 'There is no Spot capacity available.', kind: 'shortage', spot: true },
+    { text: 'No capacity is available.', kind: 'shortage' },
+    { text: 'You are at your instance limit.', kind: 'shortage' },
+    { text: 'You are at your instance count limit.', kind: 'shortage' },
+    { text: 'You are at your vCPU limit.', kind: 'shortage' },
+    { text: 'You are at your vCPU count limit.', kind: 'shortage' },
+    { text: 'Max spot instance count exceeded.', kind: 'shortage', spot: true },
+    { text: 'Your Spot request price is too low.', kind: 'shortage', spot: true },
+    { text: 'Your quota allows for 0 more running instances.', kind: 'shortage' },
+  ])('is $kind: $text', ({ text, kind, spot = false }) => {
+    expect(classifyFailure(text, false)).toEqual({ kind, spot });
+  });
+
+  it('is no throttling if a name in it says so', () => {
+    const text = "The tag 'Rate exceeded' is not allowed. Launching EC2 instance failed.";
+    expect(classifyFailure(text, false).kind).toBe('refused');
+  });
+
+  it('is read from its beginning, if the prefix comes later', () => {
+    const text = 'Request limit exceeded. Could not launch On-Demand Instances.';
+    expect(classifyFailure(text, false)).toEqual({ kind: 'throttled', spot: false });
   });
 });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CapacitySettings, ScalingSettings } from '../../functions/lib/contracts.ts';
+import type { CapacitySettings, ScalingSchedule, ScalingSettings } from '../../functions/lib/contracts.ts';
 import {
   effectiveSettings,
   faultOfCron,
@@ -8,6 +8,7 @@ import {
   isInForce,
   isTimeZone,
   largestMaximum,
+  nextFire,
 } from '../../functions/lib/schedules.ts';
 
 const MINUTE = 60_000;
@@ -66,6 +67,26 @@ describe('effectiveSettings', () => {
       schedule: undefined,
       reasons: [],
     });
+  });
+});
+
+describe('the reasons', () => {
+  const always = { start: '0 0 1 1 *', end: '0 0 1 7 *', timezone: 'UTC' };
+  const past = { start: '0 0 1 7 *', end: '0 0 1 8 *', timezone: 'UTC' };
+  const reasons = (...schedules: ScalingSchedule[]) =>
+    effectiveSettings({ minReplicas: 0, maxReplicas: 9, schedules }, at('2026-03-05T06:00:00Z'));
+
+  it('name a schedule without a name by its place in the list', () => {
+    expect(reasons(past, { ...always, maxReplicas: 4 })).toMatchObject({
+      schedule: 1,
+      reasons: ['schedule 2 (0 0 1 1 * UTC) is in force: maxReplicas 4'],
+    });
+  });
+
+  it("say if a schedule keeps the fleet's own settings", () => {
+    expect(reasons({ ...always, headroom: undefined }).reasons).toEqual([
+      "schedule 1 (0 0 1 1 * UTC) is in force: the fleet's own settings",
+    ]);
   });
 });
 
@@ -384,6 +405,35 @@ describe('firesBetween', () => {
   });
 });
 
+describe('a fire within a second', () => {
+  const eight = at('2026-01-05T08:00:00Z');
+
+  it('is before the rest of that second', () => {
+    expect(firesBetween('0 8 * * *', 'UTC', eight + 500, eight + 2 * DAY)).toEqual([eight + DAY]);
+    const schedule = { start: '0 8 * * *', end: '0 9 * * *', timezone: 'UTC' };
+    expect(isInForce(schedule, eight + 500)).toBe(true);
+    expect(isInForce(schedule, eight - 500)).toBe(false);
+  });
+});
+
+describe('nextFire', () => {
+  const nights = { start: '0 20 * * *', end: '0 6 * * *', timezone: 'UTC' };
+  const yearly = { start: '0 0 1 7 *', end: '0 0 1 8 *', timezone: 'UTC' };
+
+  it.each([
+    { case: 'an end', after: '2026-01-05T05:00:00Z', next: '2026-01-05T06:00:00Z' },
+    { case: 'a start', after: '2026-01-05T07:00:00Z', next: '2026-01-05T20:00:00Z' },
+    { case: 'not the one at that time itself', after: '2026-01-05T06:00:00Z', next: '2026-01-05T20:00:00Z' },
+  ])('is the first of all schedules: $case', ({ after, next }) => {
+    expect(nextFire([yearly, nights], at(after))).toBe(at(next));
+    expect(nextFire([nights, yearly], at(after))).toBe(at(next));
+  });
+
+  it('is never, without schedules', () => {
+    expect(nextFire([], at('2026-01-05T05:00:00Z'))).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
 describe('largestMaximum', () => {
   const nights = { start: '0 0 * * *', end: '0 6 * * *', timezone: 'UTC' };
 
@@ -428,6 +478,26 @@ describe('a cron', () => {
     '*/0 8 * * *',
     'eight in the morning',
   ])('%j is none', (cron) => expect(faultOfCron(cron)).toEqual(expect.any(String)));
+});
+
+describe('what is wrong with a cron is said:', () => {
+  it.each(['', '@daily', '0 8 * *', '0 8 * * * *', ' 0 8 * * *', '0 8 * * * ', '0 8 L * *'])(
+    '%j has not five fields',
+    (cron) => expect(faultOfCron(cron)).toBe('it has not five fields of numbers, *, lists, ranges and steps'),
+  );
+
+  it('a day that no month has', () => {
+    expect(faultOfCron('0 8 30 2 *')).toBe('it never fires');
+  });
+
+  it('what the parser says, without its own name', () => {
+    expect(faultOfCron('60 8 * * *')).toMatch(/^Invalid value for minute/);
+  });
+
+  it('nothing of fields of any length, with any number of spaces between them', () => {
+    expect(faultOfCron('10,20  8-18  10,20  JAN-MAR  MON-FRI')).toBeUndefined();
+    expect(faultOfCron('10,20   8-18   10,20   1-12   1-5')).toBeUndefined();
+  });
 });
 
 describe('a time zone', () => {

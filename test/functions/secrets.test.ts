@@ -204,6 +204,35 @@ describe('a secret that cannot be used', () => {
     expect(aws.calls.get('GetSecretValue')).toBe(1);
   });
 
+  it.each([
+    {
+      code: 'AccessDeniedException',
+      says: "Allow the function's role secretsmanager:GetSecretValue, and kms:Decrypt",
+    },
+    { code: 'ValidationException', says: 'does not take' },
+    { code: 'ValidationException', says: 'Correct scalerSecretName.' },
+    { code: 'ThrottlingException', says: 'ThrottlingException: this is why' },
+  ])('after $code, the message says: $says', async ({ code, says }) => {
+    aws.fault = () => ({ status: 400, code, message: 'this is why' });
+    const thrown = await failure(read());
+    expect(thrown.message).toContain(says);
+    expect(thrown.cause).toMatchObject({ name: code });
+  });
+
+  it.each([
+    { case: 'a secret without a value', name: 'SecretUnset', value: undefined },
+    { case: 'no secret', name: 'SecretNotFound', value: null },
+  ])('keeps what Secrets Manager said of $case as the cause', async ({ name, value }) => {
+    if (value === null) aws.secrets.delete(fleet.scalerSecretName);
+    else aws.secrets.set(fleet.scalerSecretName, value);
+    expect(await failure(read())).toMatchObject({ name, cause: { name: 'ResourceNotFoundException' } });
+  });
+
+  it('keeps what Secrets Manager said of a secret that is marked for deletion as the cause', async () => {
+    aws.fault = () => ({ status: 400, code: 'InvalidRequestException', message: 'marked for deletion' });
+    expect((await failure(read())).cause).toMatchObject({ name: 'InvalidRequestException' });
+  });
+
   it('is SecretsManagerUnavailable if the connection breaks', async () => {
     aws.fault = () => 'reset';
     const thrown = await failure(read());
