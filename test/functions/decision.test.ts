@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { capacityOf, onDemandPercentage } from '../../fleets/effective.ts';
-import { checkFleets, FleetsInvalid } from '../../fleets/load.ts';
+import { checkFleets, type FleetConfig, FleetsInvalid } from '../../fleets/load.ts';
 import { brokenLaw } from '../../functions/lib/capacity.ts';
 import type { Activities, Group } from '../../functions/lib/contracts.ts';
 import { decide, type Observed } from '../../functions/lib/decision.ts';
@@ -45,15 +45,28 @@ const fleets = fc
   })
   .map((settings) => {
     const linux = { resourceClass: 'acme/linux', instanceTypes: ['m7i.large'], ...settings };
-    try {
-      // By way of JSON, because a file has nothing that is undefined.
-      return checkFleets(JSON.parse(JSON.stringify({ linux })), 'fleets.yaml')[0];
-    } catch (error) {
-      if (error instanceof FleetsInvalid) return undefined;
-      throw error;
-    }
+    // By way of JSON, because a file has nothing that is undefined.
+    return checked(JSON.stringify({ linux }));
   })
   .filter((fleet) => fleet !== undefined);
+
+/** All laws try the same inputs, so each fleet is checked once. The next run has others. */
+const SEED = Math.trunc(Math.random() * 2 ** 31);
+const checkedFleets = new Map<string, FleetConfig | undefined>();
+
+function checked(json: string): FleetConfig | undefined {
+  if (!checkedFleets.has(json)) checkedFleets.set(json, check(json));
+  return checkedFleets.get(json);
+}
+
+function check(json: string): FleetConfig | undefined {
+  try {
+    return checkFleets(JSON.parse(json), 'fleets.yaml')[0];
+  } catch (error) {
+    if (error instanceof FleetsInvalid) return undefined;
+    throw error;
+  }
+}
 
 const NOW = { min: Date.parse('2026-01-01'), max: Date.parse('2027-01-01') };
 
@@ -120,7 +133,7 @@ const law = (name: string, holds: (decided: Decided) => void) =>
         const { inForce } = effectiveSettings(capacity, now);
         holds({ ...again({}), observed: { counts, group }, inForce, activities, again });
       }),
-      { numRuns: 400 },
+      { numRuns: 400, seed: SEED },
     ),
   );
 

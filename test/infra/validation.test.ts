@@ -81,13 +81,6 @@ const SHAPES: { with: string; fleets: () => FleetConfig[] }[] = [
       ...requiring('chosen', 'image: ssm:runner'),
     ],
   },
-  {
-    with: 'a key of the adopter',
-    fleets: () =>
-      fleetsOf(
-        `encryptionKey: arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\n${minimalWith('logs: true')}`,
-      ),
-  },
 ];
 
 describe("CloudFormation's rules", () => {

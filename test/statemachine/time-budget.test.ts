@@ -126,14 +126,30 @@ describe('the worst case', () => {
     }),
   );
 
+  const computeSeconds = new Map(
+    [1, 2].map((number) => {
+      const data = { poll: { computeTimeoutSeconds: computeTimeout({ number }) } };
+      return [number, timeout(task('Compute Capacity'), data)];
+    }),
+  );
+
   /** When everything has ended that a poll at `elapsed` can lead to, in its slowest course. */
   function latest(every: number, elapsed: number, writes: boolean, number: number): number {
-    // A poll that is due when its counts come in took no time: only the limits speak against another one.
-    const current = parsedPoll({ number, dueAt: secondsIn(elapsed) });
+    return latestOf(pollAt(elapsed, number), every, elapsed, writes);
+  }
+
+  /** A poll that is due when its counts come in took no time: only the limits speak against another one. */
+  const pollAt = (elapsed: number, number: number) => parsedPoll({ number, dueAt: secondsIn(elapsed) });
+
+  function latestOf(
+    current: ReturnType<typeof pollAt>,
+    every: number,
+    elapsed: number,
+    writes: boolean,
+  ): number {
     const plan = pace(current, every, EXECUTION_START + elapsed * 1_000, { write: writes });
     const writing = write.get(plan.updateTimeoutSeconds) ?? { succeeds: 0, fails: 0 };
-    const data = { poll: { computeTimeoutSeconds: computeTimeout(current) } };
-    const written = elapsed + timeout(task('Compute Capacity'), data) + writing.succeeds;
+    const written = elapsed + (computeSeconds.get(current.number) ?? Number.NaN) + writing.succeeds;
     const due = (plan.next.dueAt - EXECUTION_START) / 1_000;
     const polled = plan.again
       ? Math.max(due, written) + (poll.get(plan.next.timeoutSeconds) ?? Number.NaN)
@@ -154,10 +170,14 @@ describe('the worst case', () => {
 
   it('of what is planned ends in time, whenever it is planned and whatever the interval', () => {
     let worst = { end: 0, every: 0, elapsed: 0, writes: false };
-    for (const every of INTERVALS) {
-      for (let elapsed = 0; elapsed <= seconds; elapsed += 0.125) {
+    for (let elapsed = 0; elapsed <= seconds; elapsed += 0.125) {
+      const [first, later] = [pollAt(elapsed, 1), pollAt(elapsed, 2)];
+      for (const every of INTERVALS) {
         for (const writes of [false, true]) {
-          const end = Math.max(latest(every, elapsed, writes, 1), latest(every, elapsed, writes, 2));
+          const end = Math.max(
+            latestOf(first, every, elapsed, writes),
+            latestOf(later, every, elapsed, writes),
+          );
           if (end > worst.end) worst = { end, every, elapsed, writes };
         }
       }
