@@ -1,6 +1,7 @@
 import { bootstrap, ebsKey, quotas } from './account.ts';
 import type { Check } from './check.ts';
 import { alarms, groups, polls, schedules, settings, topics } from './deployed.ts';
+import { images } from './image.ts';
 import { routes, zones } from './network.ts';
 import { tokens } from './tokens.ts';
 
@@ -11,6 +12,7 @@ export const CHECKS: readonly Check[] = [
   ebsKey,
   routes,
   zones,
+  images,
   settings,
   groups,
   tokens,

@@ -12,6 +12,7 @@ import {
   settingsFindings,
   topicFindings,
 } from '../../cli/doctor/deployed.ts';
+import { imageFindings } from '../../cli/doctor/image.ts';
 import { routeFindings, zoneFindings } from '../../cli/doctor/network.ts';
 import { tokenFindings } from '../../cli/doctor/tokens.ts';
 import { findingLines, runCheck } from '../../cli/doctor.ts';
@@ -160,6 +161,30 @@ describe('each check passes, warns or fails', () => {
       ),
       levels: 'warn',
       says: /^s-1, s-2: no route/,
+    },
+    {
+      case: 'an image',
+      findings: imageFindings('linux', 'ami-1', 'ami-1', { State: 'available' }),
+      levels: 'ok',
+      says: /^image ami-1 is available$/,
+    },
+    {
+      case: 'an image of a parameter, which fails',
+      findings: imageFindings('linux', '/acme/image', 'ami-1', { State: 'failed' }),
+      levels: 'fail',
+      says: /^image ami-1 of \/acme\/image is failed/,
+    },
+    {
+      case: 'no such parameter',
+      findings: imageFindings('linux', '/acme/image', undefined, undefined),
+      levels: 'fail',
+      says: /^no parameter is named \/acme\/image/,
+    },
+    {
+      case: 'no such image',
+      findings: imageFindings('linux', 'ami-1', 'ami-1', undefined),
+      levels: 'fail',
+      says: /^no image ami-1 is in this region/,
     },
     { case: 'tokens', findings: tokenFindings('linux', undefined, true), levels: 'ok ok' },
     { case: 'a token of unknown name', findings: tokenFindings('linux', undefined, undefined), levels: 'ok' },
