@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type AwsSetup, SETUP_FAULTS, setupFault } from '../../cli/aws/setup-fault.ts';
@@ -246,9 +246,11 @@ describe('a command that talks to AWS', () => {
       AWS_MAX_ATTEMPTS: '1',
     };
     // In a folder of its own, because it keeps there where the stack was.
-    const [command = '', ...words] = commandWords('resume', 'linux', '--region', region);
-    const script = `cd '${folder}' && '${process.execPath}' '${resolve(command)}' ${words.join(' ')}`;
-    const pty = new PseudoTerminal(['-c', script], { columns: 120, rows: 40 }, { program: 'bash', env });
+    const pty = new PseudoTerminal(
+      commandWords('resume', 'linux', '--region', region),
+      { columns: 120, rows: 40 },
+      { env, cwd: folder },
+    );
     const code = await pty.end();
     return { code, lines: pty.screen.lines };
   }

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { LifecycleState } from '@aws-sdk/client-auto-scaling';
 import pc from 'picocolors';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -237,9 +240,12 @@ describe('the screen', () => {
 
 describe('npm run status', () => {
   let aws: OperatorAws;
+  /** Where the command keeps in which account it found the stack. */
+  let folder: string;
 
   beforeEach(async () => {
     aws = await new OperatorAws().listen();
+    folder = mkdtempSync(join(tmpdir(), 'operator-test-'));
     const at = Date.now() - 3_000;
     aws.groups = Array.from({ length: 20 }, (_, index) => ({
       fleet: `fleet-${`${index}`.padStart(2, '0')}`,
@@ -256,7 +262,10 @@ describe('npm run status', () => {
     );
   });
 
-  afterEach(() => aws.close());
+  afterEach(() => {
+    aws.close();
+    rmSync(folder, { recursive: true });
+  });
 
   const command = (...words: string[]) => runAgainstAws(address(aws.server), 'status', words);
 
@@ -326,6 +335,7 @@ describe('npm run status', () => {
     ])('watches on one screen, and leaves the terminal as it was after $signal', async ({ signal, code }) => {
       const pty = new PseudoTerminal(commandWords('status', '--watch', '--every', '2s'), size, {
         env: env(),
+        cwd: folder,
       });
       await pty.shows(/^fleet-19/);
       expect(pty.screen.emulator.buffer.active.type).toBe('alternate');

@@ -89,7 +89,8 @@ export class PseudoTerminal {
     {
       program = process.execPath,
       env: environment = process.env,
-    }: { program?: string; env?: NodeJS.ProcessEnv } = {},
+      cwd = process.cwd(),
+    }: { program?: string; env?: NodeJS.ProcessEnv; cwd?: string } = {},
   ) {
     this.screen = new Screen(size);
     // Vitest's own variables would change what the command does.
@@ -100,6 +101,7 @@ export class PseudoTerminal {
       rows,
       name: environment.TERM ?? 'xterm-256color',
       env,
+      cwd,
     });
     this.#process.onData((text) => {
       this.written += text;
