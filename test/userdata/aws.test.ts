@@ -125,13 +125,13 @@ describeScript('calls of AWS', () => {
   it('print what AWS has against them, with status 22', async () => {
     const answer = refusal('Throttling', 'Rate exceeded');
     const instance = await Instance.start({ answer: () => answer });
-    const { status, stdout } = await instance.shell('autoscaling SetInstanceHealth');
+    const { status, stdout } = await instance.shell('autoscaling SetInstanceHealth HealthStatus=Unhealthy');
     expect({ status, stdout }).toEqual({ status: 22, stdout: answer.body });
   });
 
   it('are one attempt each', async () => {
     const instance = await Instance.start({ answer: () => refusal('ServiceUnavailable', 'later', 503) });
-    await instance.shell('autoscaling SetInstanceHealth');
+    await instance.shell('autoscaling SetInstanceHealth HealthStatus=Unhealthy');
     expect(instance.calls).toHaveLength(1);
     expect(instance.commands('sleep')).toEqual([]);
   });
@@ -149,13 +149,13 @@ exec ${realPath('curl')} "$@"`;
       answer: () => new Promise(() => undefined),
       commands: { curl: shortened },
     });
-    const { status, stdout } = await instance.shell('autoscaling SetInstanceHealth');
+    const { status, stdout } = await instance.shell('autoscaling SetInstanceHealth HealthStatus=Unhealthy');
     expect({ status, stdout }).toEqual({ status: 28, stdout: '' });
   });
 
   it('fail without credentials', async () => {
     const instance = await Instance.start({ metadata: { 'iam/security-credentials/': [undefined] } });
-    const { status } = await instance.shell('autoscaling SetInstanceHealth');
+    const { status } = await instance.shell('autoscaling SetInstanceHealth HealthStatus=Unhealthy');
     expect(status).toBe(22);
     expect(instance.calls).toEqual([]);
   });

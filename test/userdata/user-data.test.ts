@@ -275,6 +275,9 @@ const incompressible = (length: number) => {
   return name.slice(0, length);
 };
 
+/** The longest host name from a text of 250 characters: labels have at most 63. */
+const longestHost = (text: string) => text.match(/.{1,63}/g)?.join('.');
+
 describe('user data', () => {
   const beside = (userData: string) =>
     userData.replace(COMPRESSED, 'FILES').replace(DOCUMENT, 'ENVIRONMENT').split('\n');
@@ -346,7 +349,7 @@ describe('user data', () => {
             reuse: 'continuous',
             logs: 'true',
             sshRerun: '{cidr: 203.0.113.0/24}',
-            httpProxy: `https://${incompressible(253)}:65535`,
+            httpProxy: `https://${longestHost(incompressible(250))}:65535`,
             noProxy: `[${incompressible(390).match(/.{65}/g)?.join(', ')}]`,
             install: 'install',
             bootTimeout: '2h',
@@ -356,7 +359,7 @@ describe('user data', () => {
             maxRunTime: '120h',
             docker: 'true',
             workingDirectory: 'instance-store',
-            circleciUrl: `https://${'c'.repeat(253)}`,
+            circleciUrl: `https://${longestHost('c'.repeat(250))}`,
             runnerSecretName: 's'.repeat(512),
           },
         },
