@@ -40,6 +40,7 @@ const define = (shell: Shell) =>
       `with --rotate: how often to look for those instances (default: ${EVERY_SECONDS})`,
       numberOption(1, 600),
     )
+    .option('--force', 'store the personal API token even if CircleCI does not answer it with a count')
     .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
     .addOption(stackOption())
     .action((name: string, options: Options) => manageSecrets(name, options, shell));
@@ -50,6 +51,7 @@ interface Options {
   rotate?: boolean;
   wait: boolean;
   every?: number;
+  force?: boolean;
   fleets: string;
   stack: string;
 }
@@ -64,16 +66,21 @@ async function manageSecrets(name: string, options: Options, shell: Shell): Prom
   else if (options.rotate) await rotate(deployed, options, shell);
   else {
     const [apiToken, classToken] = await readTokens(shell.stdin);
+    await refuseUseless(fleet, apiToken, classToken, options);
     await store(deployed, apiToken, classToken);
     shell.terminal.print(`Stored the tokens in ${deployed.scalerSecret} and ${deployed.runnerSecret}.`);
   }
 }
 
 /** @throws UsageError */
-function refuseContradictions({ age, json, rotate, wait, every }: Options): void {
+function refuseContradictions({ age, json, rotate, wait, every, force }: Options): void {
   if (rotate && (age || json))
     throw new UsageError(
       `--rotate replaces tokens, and ${age ? '--age' : '--json'} only shows their age: give one of them.`,
+    );
+  if (force && (age || json))
+    throw new UsageError(
+      `--force stores tokens, and ${age ? '--age' : '--json'} only shows their age: give one of them.`,
     );
   if (!rotate && (!wait || every !== undefined))
     throw new UsageError(`${wait ? '--every' : '--no-wait'} only works with --rotate.`);
@@ -136,15 +143,7 @@ async function rotate(deployed: Deployed, options: Options, { terminal, stdin }:
   const [apiToken, classToken] = await readTokens(stdin, 'may be empty');
   if (apiToken === '' && classToken === '')
     throw new UsageError('Both tokens are empty. Nothing was stored.');
-  if (apiToken === classToken)
-    throw new UsageError('The two tokens must be different ones. Nothing was stored.');
-  if (classToken !== '' && !CLASS_TOKEN.test(classToken))
-    throw new UsageError('The resource class token has characters that no token has. Nothing was stored.');
-  if (apiToken !== '') {
-    const fault = await faultOfApiToken(apiToken, fleet);
-    if (fault !== undefined)
-      throw new UsageError(`The new personal API token cannot be used: ${fault}. Nothing was stored.`);
-  }
+  await refuseUseless(fleet, apiToken, classToken, options);
   await store(deployed, apiToken, classToken);
   if (apiToken !== '') {
     terminal.print(
@@ -172,15 +171,48 @@ async function rotate(deployed: Deployed, options: Options, { terminal, stdin }:
   );
 }
 
-/** What the boot of an instance accepts. */
-const CLASS_TOKEN = /^[\w.~+/=:-]+$/;
+/** What the functions and the boot of an instance accept. */
+const API_TOKEN = /^[\x21-\x7e]*$/;
+const CLASS_TOKEN = /^[\w.~+/=:-]*$/;
+
+/**
+ * Refuses tokens with which the fleet would not work; an empty one is none.
+ *
+ * @throws UsageError, without a token.
+ */
+async function refuseUseless(
+  fleet: FleetConfig,
+  apiToken: string,
+  classToken: string,
+  { force = false }: Options,
+): Promise<void> {
+  if (apiToken === classToken)
+    throw new UsageError(
+      'The two tokens must be different ones: the instances must not have the personal API token. Nothing was stored.',
+    );
+  for (const [what, token, form] of [
+    ['personal API token', apiToken, API_TOKEN],
+    ['resource class token', classToken, CLASS_TOKEN],
+  ] as const) {
+    if (!form.test(token))
+      throw new UsageError(`The ${what} has characters that no token has. Nothing was stored.`);
+  }
+  if (apiToken === '' || force) return;
+  const fault = await faultOfApiToken(apiToken, fleet);
+  if (fault !== undefined)
+    throw new UsageError(
+      `The personal API token cannot be used: ${fault}. Nothing was stored. To store it nevertheless, add --force.`,
+    );
+}
 
 async function readTokens(stdin: Shell['stdin'], empty?: 'may be empty'): Promise<[string, string]> {
   if (stdin.isTTY) {
     return [await ask('Personal API token', empty), await ask('Resource class token', empty)];
   }
-  const [apiToken = '', classToken = ''] = (await text(stdin)).split('\n').map((line) => line.trim());
-  if (empty === undefined && (apiToken === '' || classToken === '')) {
+  const lines = (await text(stdin)).split('\n').map((line) => line.trim());
+  const [apiToken = '', classToken = '', ...more] = lines;
+  const missing = empty === undefined && (apiToken === '' || classToken === '');
+  if (missing || more.some((line) => line !== '')) {
     throw new UsageError(
       'Standard input must have two lines: the personal API token, then the resource class token. Nothing was stored.',
     );

@@ -181,16 +181,20 @@ describe('npm run secrets -- example --rotate', () => {
     expect(secrets.get(RUNNER)?.value).toBe(OLD.class);
     expect(events).toEqual(['asked CircleCI', `stored ${SCALER}`]);
   });
+});
 
+describe.each([[], ['--rotate']])('npm run secrets -- example %s', (...words) => {
   it.each([
-    { case: 'CircleCI refuses it', tokens: ['CCIPAT_wrong', NEW.class], said: 'CircleCI answers 401 to it' },
-    { case: 'both are empty', tokens: ['', ''], said: 'Both tokens are empty' },
+    { case: 'CircleCI refuses one', tokens: ['CCIPAT_wrong', NEW.class], said: 'CircleCI answers 401 to it' },
+    { case: 'both are empty', tokens: ['', ''], said: /Both tokens are empty|must have two lines/ },
     { case: 'both are the same', tokens: [NEW.api, NEW.api], said: 'must be different' },
-    { case: 'one is no token', tokens: ['', 'a b'], said: 'characters that no token has' },
+    { case: 'one is no token', tokens: [NEW.api, 'a b'], said: 'resource class token has characters' },
+    { case: 'one is not ASCII', tokens: ['CCIPAT_é', NEW.class], said: 'personal API token has characters' },
+    { case: 'there is a third line', tokens: [NEW.api, NEW.class, 'x'], said: 'must have two lines' },
   ])('stores nothing if $case', async ({ tokens, said }) => {
-    const { status, stderr } = await command(tokens, '--rotate');
+    const { status, stderr } = await command(tokens, ...words);
     expect(status).toBe(2);
-    expect(stderr).toContain(said);
+    expect(stderr).toMatch(said);
     expect(stderr).toContain('Nothing was stored.');
     expect(events.filter((event) => event.startsWith('stored'))).toEqual([]);
   });
@@ -201,21 +205,27 @@ describe('npm run secrets -- example --rotate', () => {
     { status: 200, body: '{"unclaimed_task_count": "x"}' },
   ])('stores nothing if CircleCI answers $status $body', async (answer) => {
     circleci = () => answer;
-    expect((await command([NEW.api, NEW.class], '--rotate')).status).toBe(2);
+    expect((await command([NEW.api, NEW.class], ...words)).status).toBe(2);
     expect(events).toEqual(['asked CircleCI']);
+  });
+
+  it('stores what CircleCI refuses, without a question, with --force', async () => {
+    expect((await command([OLD.api, NEW.class], '--force', ...words)).status).toBe(0);
+    expect(events.slice(0, 2)).toEqual([`stored ${SCALER}`, `stored ${RUNNER}`]);
   });
 });
 
 describe('npm run secrets -- example', () => {
-  it('stores both tokens as they are given', async () => {
-    expect((await command([OLD.api, NEW.class])).status).toBe(0);
-    expect(events).toEqual([`stored ${SCALER}`, `stored ${RUNNER}`]);
+  it('asks CircleCI about the token, then stores both as they are given', async () => {
+    expect((await command([NEW.api, NEW.class])).status).toBe(0);
+    expect(events).toEqual(['asked CircleCI', `stored ${SCALER}`, `stored ${RUNNER}`]);
   });
 });
 
 it.each([
   { words: ['--rotate', '--age'], said: '--rotate replaces tokens, and --age only shows their age' },
   { words: ['--rotate', '--json'], said: '--rotate replaces tokens, and --json only shows their age' },
+  { words: ['--force', '--age'], said: '--force stores tokens, and --age only shows their age' },
   { words: ['--no-wait'], said: '--no-wait only works with --rotate' },
   { words: ['--every', '5'], said: '--every only works with --rotate' },
 ])('refuses $words, and stores nothing', async ({ words, said }) => {
