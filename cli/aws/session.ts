@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { regionOption } from '../command-line/arguments.ts';
-import type { Shell } from '../command-line/run.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import {
   bootstrapVersion,
   describePlace,
@@ -14,12 +14,12 @@ import {
 /** Where a command talks to AWS: its option `--region`, its first line on a terminal, and hints if nothing is there. */
 export class AwsSession {
   readonly #about: 'stack' | 'account';
-  readonly #shell: Shell;
+  readonly #shell: { readonly terminal: Terminal };
   #place: Place | undefined;
   #stack: string | undefined;
 
   /** @param about Whether the command is about a deployed stack, or only about the account. */
-  constructor(about: 'stack' | 'account', shell: Shell) {
+  constructor(about: 'stack' | 'account', shell: { readonly terminal: Terminal }) {
     this.#about = about;
     this.#shell = shell;
   }

@@ -118,6 +118,7 @@ describe('the code of a failed launch', () => {
 
   it.each([
     'Server.SpotInstanceTerminationNotice',
+    'Client.Server.SpotInstanceTermination',
     'Server.InsufficientInstanceCapacityHere',
     'Server.Other.InsufficientInstanceCapacity',
     'Client.InternalErrors',

@@ -220,6 +220,18 @@ describe('a secret that cannot be used', () => {
   });
 
   it.each([
+    { case: 'has no value', value: '' },
+    { case: 'is not JSON', value: 'token' },
+    { case: 'is no object', value: '[]' },
+    { case: 'lacks a key', value: '{}' },
+  ])('that $case: the message shows what a secret is', async ({ value }) => {
+    aws.secrets.set(fleet.scalerSecretName, value);
+    expect((await failure(read())).message).toContain(
+      '{"resource_class": "<namespace>/<class>", "circle_token": "<personal API token>"}',
+    );
+  });
+
+  it.each([
     { case: 'a secret without a value', name: 'SecretUnset', value: undefined },
     { case: 'no secret', name: 'SecretNotFound', value: null },
   ])('keeps what Secrets Manager said of $case as the cause', async ({ name, value }) => {

@@ -5,10 +5,14 @@ const LONGEST = [
   'test/sandbox/fault-matrix.test.ts',
   'test/sandbox/fault-matrix-requests.test.ts',
   'test/cli/terminal.test.ts',
-  'test/infra/app.test.ts',
-  'test/sandbox/guards.test.ts',
   'test/userdata/boot.test.ts',
+  'test/sandbox/concurrency.test.ts',
   'test/simulator/workflow.test.ts',
+  'test/sandbox/fallback.test.ts',
+  'test/sandbox/guards.test.ts',
+  'test/sandbox/guards-launches.test.ts',
+  'test/infra/app.test.ts',
+  'test/infra/validation.test.ts',
 ];
 
 /**
