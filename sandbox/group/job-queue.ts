@@ -56,17 +56,17 @@ export class JobQueue {
     return this.#running + this.phantoms;
   }
 
-  /** Whether there are jobs that CircleCI hands to no runner now. */
-  get withholds(): boolean {
-    return this.#full && this.unclaimed > 0;
+  /** Whether CircleCI may hand out fewer jobs than are queued. */
+  get isLimited(): boolean {
+    return this.limit < Number.POSITIVE_INFINITY || this.plan !== undefined;
   }
 
   get #full(): boolean {
-    return this.#running >= this.limit || this.isPlanFull;
+    return this.#running >= this.limit || this.#isPlanFull;
   }
 
   /** Whether as many jobs run as the plan allows. */
-  get isPlanFull(): boolean {
+  get #isPlanFull(): boolean {
     if (this.plan === undefined) return false;
     return this.plan.queues.reduce((sum, queue) => sum + queue.#running, 0) >= this.plan.limit;
   }

@@ -131,7 +131,6 @@ export class Runners {
   #loseJob(instance: Instance): void {
     const { now } = this.#agenda;
     const { job } = instance;
-    const { withholds, isPlanFull } = this.#jobs;
     instance.job = NO_JOB;
     if (this.#settings.retries) {
       this.#jobs.retry(job);
@@ -140,7 +139,7 @@ export class Runners {
     } else {
       this.#jobs.finish(job, now, 'killed');
       this.#watch('killed', now, instance, job);
-      if (withholds || isPlanFull) this.#freed(isPlanFull);
+      this.#ended();
     }
   }
 
@@ -169,21 +168,22 @@ export class Runners {
     return true;
   }
 
-  /** A job has ended, so CircleCI hands out another one, of this class or of another one of the plan. */
-  #freed(ofPlan: boolean): void {
-    if (ofPlan) this.#jobs.plan?.freed();
-    else this.#offerWork(this.#agenda.now);
+  /** A job has ended. If CircleCI limits jobs, it may hand out another one, of this class or of another one of the plan. */
+  #ended(): void {
+    const { isLimited, plan } = this.#jobs;
+    if (!isLimited) return;
+    if (plan === undefined) this.#offerWork(this.#agenda.now);
+    else plan.freed();
   }
 
   #finish(instance: Instance): void {
     const { now } = this.#agenda;
     const { job } = instance;
-    const { withholds, isPlanFull } = this.#jobs;
     instance.job = NO_JOB;
     instance.freeAt = now;
     this.#jobs.finish(job, now, 'done');
     this.#watch('finishes', now, instance, job);
-    if (withholds || isPlanFull) this.#freed(isPlanFull);
+    this.#ended();
     if (!this.#settings.reuse && !instance.foreign) {
       this.#exit(instance, 'done');
       return;
