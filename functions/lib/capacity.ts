@@ -55,7 +55,7 @@ export interface Situation {
   maxSurge?: number | undefined;
   /** How many launches beyond the members that are pending or in service the breaker allows; without it, any number. */
   launchLimit?: number | undefined;
-  /** The same while CircleCI hands out no tasks; see withheld.ts. */
+  /** The same while runners are idle although tasks wait; see withheld.ts. */
   withheldLimit?: number | undefined;
   /** How many tasks of the fleet the plan's concurrency lets run; without it, any number. See concurrency.ts. */
   concurrency?: number | undefined;
@@ -141,7 +141,7 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
   if (target > present + withheldLimit) {
     target = present + withheldLimit;
     reasons.push(
-      `held at ${target}: CircleCI hands out no tasks, so ${withheldLimit === 0 ? 'nothing launches' : 'one canary launches'}`,
+      `held at ${target}: CircleCI hands out no more tasks, so at most ${withheldLimit} may launch`,
     );
   }
   if (target > Math.max(present + maxSurge, desired)) {

@@ -17,8 +17,12 @@ export interface PollHistory {
   waiting: boolean;
   /** Whether more instances were in service at every poll than tasks running, so that some did nothing. */
   idle: boolean;
-  /** At how many polls that was so. Not there if at any poll members were in service and all had a task. */
-  idlePolls?: number | undefined;
+  /** At how many polls that was so. */
+  idlePolls: number;
+  /** The fewest idle instances at a poll; only polls with instances in service count. Not there without such a poll. */
+  idlers?: number | undefined;
+  /** The most running tasks at a poll. */
+  mostRunning: number;
   /** How many tasks at least ran on no member of the group at every poll; not there if at any poll there was none. */
   elsewhere?: number | undefined;
 }
@@ -46,13 +50,14 @@ export function addPoll(
 ): { seen: PollHistory; claimedNow: number } {
   const waiting = unclaimed > 0 && running < concurrency;
   const idle = inService > running;
-  const busy = inService > 0 && !idle;
-  const idleBefore = before === undefined ? 0 : before.idlePolls;
-  const idlePolls = busy || idleBefore === undefined ? undefined : idleBefore + Number(idle);
+  const idlersNow = inService === 0 ? undefined : Math.max(inService - running, 0);
+  const idlers = Math.min(idlersNow ?? Number.POSITIVE_INFINITY, before?.idlers ?? Number.POSITIVE_INFINITY);
   const elsewhereBefore = before === undefined ? Number.POSITIVE_INFINITY : (before.elsewhere ?? 0);
   const elsewhere = Math.min(Math.max(running - members, 0), elsewhereBefore);
   const counted = {
-    ...(idlePolls !== undefined && { idlePolls }),
+    idlePolls: (before?.idlePolls ?? 0) + Number(idle),
+    ...(Number.isFinite(idlers) && { idlers }),
+    mostRunning: Math.max(before?.mostRunning ?? 0, running),
     ...(elsewhere > 0 && { elsewhere }),
   };
   if (before === undefined)

@@ -67,7 +67,9 @@ export const Poll = z.object({
       claimed: Count,
       waiting: z.boolean(),
       idle: z.boolean(),
-      idlePolls: z.optional(Count),
+      idlePolls: z._default(Count, 0),
+      idlers: z.optional(Count),
+      mostRunning: z._default(Count, 0),
       elsewhere: z.optional(Count),
     }),
   ),
@@ -106,6 +108,8 @@ const Withheld = z.object({
   lastAt: z.int(),
   unclaimed: Count,
   running: Count,
+  level: Count,
+  came: Count,
 });
 
 /** A fleet's tasks for the fleets that share a plan with it; explained in concurrency.ts. */

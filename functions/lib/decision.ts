@@ -30,7 +30,7 @@ export interface Observed {
  *
  * @param activities The record of the group's launches.
  * @param now Milliseconds since the epoch.
- * @param withheldLimit How many launches are allowed while CircleCI hands out no tasks; without it, any number.
+ * @param withheldLimit How many launches are allowed while runners are idle although tasks wait; without it, any number.
  * @returns The decision, and what it was made of.
  */
 export function decide(

@@ -127,7 +127,7 @@ export function concludePoll(
 
   const planned = { ...situation, withheld };
   let rest = planRest(planned, state, settings, now, decided.decision.change);
-  const withClaims = withRecord(decided.decision, withheld, rest, state, now);
+  const withClaims = withRecord(decided.decision, withheld, situation.members, rest, state, now);
   const shared = settings.concurrency !== undefined && !rest.again;
   const recorded = shared ? withLevels(withClaims, record, situation, now) : withClaims;
   // There is something to write after all.
@@ -151,13 +151,14 @@ export function concludePoll(
 function withRecord(
   decision: Decision,
   before: Withheld | undefined,
+  { pending, inService }: Situation['members'],
   { again, seen }: Rest,
   { activities }: PollState,
   now: number,
 ): Decision {
   if (again) return decision;
   const failures = activities.breakerFailures ?? DEFAULT_FAILURES;
-  const withheld = withheldAfter(before, seen, activities.cameInService, failures, now);
+  const withheld = withheldAfter(before, seen, pending + inService, activities.cameInService, failures, now);
   if (withheld === undefined && before === undefined) return decision;
   return { ...decision, change: true, withheld: withheld ?? null };
 }

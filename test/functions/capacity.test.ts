@@ -107,7 +107,7 @@ describe('decideCapacity', () => {
       desired: 2,
       because: [
         '3 unclaimed + 0 running = 3 wanted',
-        'held at 2: CircleCI hands out no tasks, so nothing launches',
+        'held at 2: CircleCI hands out no more tasks, so at most 0 may launch',
         'desired capacity is 2 already',
       ],
     },
@@ -117,7 +117,7 @@ describe('decideCapacity', () => {
       desired: 3,
       because: [
         '5 unclaimed + 0 running = 5 wanted',
-        'held at 3: CircleCI hands out no tasks, so one canary launches',
+        'held at 3: CircleCI hands out no more tasks, so at most 1 may launch',
         'desired capacity rises from 2 to 3',
       ],
     },

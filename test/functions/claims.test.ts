@@ -107,26 +107,27 @@ describe('addPoll', () => {
     const counts = polls.map(([unclaimed, running]) => ({ unclaimed, running }));
     // No instance is in service, at any poll.
     const nobody = { idle: false, idlePolls: 0 };
-    expect(seen(counts)).toEqual({ ...counts.at(-1), claimed, claimedNow, waiting, ...nobody });
+    const mostRunning = Math.max(...polls.map(([, running]) => running));
+    expect(seen(counts)).toEqual({ ...counts.at(-1), claimed, claimedNow, waiting, ...nobody, mostRunning });
   });
 
   it.each([
-    { case: 'more in service than tasks running, at every poll', inService: [3, 2, 2], idle: true, polls: 3 },
-    {
-      case: 'no more than tasks running, at one of them',
-      inService: [3, 1, 2],
-      idle: false,
-      polls: undefined,
-    },
-    { case: 'no more than tasks running, at the last', inService: [3, 3, 1], idle: false, polls: undefined },
-    { case: 'no more than tasks running, at the first', inService: [1, 3, 3], idle: false, polls: undefined },
-    { case: 'none in service, at the first', inService: [0, 2, 2], idle: false, polls: 2 },
-    { case: 'none in service, in the end', inService: [2, 0, 0], idle: false, polls: 1 },
-  ])('instances are idle if there are $case: $idle, at $polls polls', ({ inService, idle, polls }) => {
+    { case: 'more in service than tasks running', inService: [4, 2, 3], idle: true, polls: 3, idlers: 1 },
+    { case: 'as many as tasks running, once', inService: [3, 1, 2], idle: false, polls: 2, idlers: 0 },
+    { case: 'as many as tasks running, at last', inService: [3, 3, 1], idle: false, polls: 2, idlers: 0 },
+    { case: 'as many as tasks running, at first', inService: [1, 3, 3], idle: false, polls: 2, idlers: 0 },
+    { case: 'none at first', inService: [0, 3, 2], idle: false, polls: 2, idlers: 1 },
+    { case: 'none in the end', inService: [3, 0, 0], idle: false, polls: 1, idlers: 2 },
+    { case: 'none', inService: [0, 0, 0], idle: false, polls: 0, idlers: undefined },
+  ])('with $case in service, the fewest idle ones are $idlers', ({ inService, idle, polls, idlers }) => {
     const counts = inService.map((inService) => ({ unclaimed: 1, running: 1, inService }));
-    expect(seen(counts)).toMatchObject({ idle });
-    expect(seen(counts).idlePolls).toBe(polls);
-    expect('idlePolls' in seen(counts)).toBe(polls !== undefined);
+    expect(seen(counts)).toMatchObject({ idle, idlePolls: polls });
+    expect(seen(counts).idlers).toBe(idlers);
+    expect('idlers' in seen(counts)).toBe(idlers !== undefined);
+  });
+
+  it('has no less than none idle if tasks also run elsewhere', () => {
+    expect(seen([{ unclaimed: 1, running: 5, inService: 2 }]).idlers).toBe(0);
   });
 });
 

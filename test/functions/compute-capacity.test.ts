@@ -98,7 +98,16 @@ describe('Compute Capacity', () => {
           dueAt: secondsIn(5),
           timeoutSeconds: 8,
           computeTimeoutSeconds: 1,
-          seen: { unclaimed: 3, running: 2, claimed: 0, waiting: true, idle: false },
+          seen: {
+            unclaimed: 3,
+            running: 2,
+            claimed: 0,
+            waiting: true,
+            idle: false,
+            idlePolls: 0,
+            idlers: 0,
+            mostRunning: 2,
+          },
         },
         activities: activities(),
       },
@@ -159,7 +168,15 @@ describe('Compute Capacity', () => {
   );
 
   it('keeps in mind what the polls before saw while CircleCI limits the rate', async () => {
-    const seen = { unclaimed: 3, running: 1, claimed: 2, waiting: true, idle: false };
+    const seen = {
+      unclaimed: 3,
+      running: 1,
+      claimed: 2,
+      waiting: true,
+      idle: false,
+      idlePolls: 0,
+      mostRunning: 1,
+    };
     const observed = { unclaimed: limited(3), running: { running: 1 } };
     const { next } = await computed(observed, { elapsedSeconds: 10.3, poll: { number: 3, seen } });
     expect(next.poll).toMatchObject({ number: 4, seen });
@@ -174,7 +191,15 @@ describe('Compute Capacity', () => {
   });
 
   it('holds and ends well in that case, if there was a good poll before', async () => {
-    const seen = { unclaimed: 3, running: 1, claimed: 2, waiting: true, idle: false };
+    const seen = {
+      unclaimed: 3,
+      running: 1,
+      claimed: 2,
+      waiting: true,
+      idle: false,
+      idlePolls: 0,
+      mostRunning: 1,
+    };
     const observed = { unclaimed: limited(9), running: { running: 2 } };
     const world = { elapsedSeconds: 45, poll: { number: 10, seen } };
     const { decision, again } = await computed(observed, world);
@@ -332,7 +357,15 @@ describe('the pace', () => {
 
   it('is 5 s again from the very poll that finds a task', async () => {
     const second = { number: 2, dueAt: secondsIn(30) };
-    const unseen = { unclaimed: 0, running: 0, claimed: 0, waiting: false, idle: false };
+    const unseen = {
+      unclaimed: 0,
+      running: 0,
+      claimed: 0,
+      waiting: false,
+      idle: false,
+      idlePolls: 0,
+      mostRunning: 0,
+    };
     const world = { elapsedSeconds: 30.3, poll: { ...second, seen: unseen } };
     expect(await next(tasks(1, 0), world)).toBe(secondsIn(35));
     expect(await next(tasks(0, 0), world)).toBe(secondsIn(60));
@@ -528,10 +561,27 @@ describe('what it publishes', () => {
   });
 
   it('counts the tasks that were claimed since the poll before', async () => {
-    const before = { unclaimed: 5, running: 0, claimed: 4, waiting: true, idle: false };
+    const before = {
+      unclaimed: 5,
+      running: 0,
+      claimed: 4,
+      waiting: true,
+      idle: false,
+      idlePolls: 0,
+      mostRunning: 0,
+    };
     const { next } = await computed(BUSY, { elapsedSeconds: 5.3, poll: { number: 2, seen: before } });
     expect(published.values().ClaimedTasks).toEqual([2]);
-    expect(next.poll.seen).toEqual({ unclaimed: 3, running: 2, claimed: 6, waiting: true, idle: false });
+    expect(next.poll.seen).toEqual({
+      unclaimed: 3,
+      running: 2,
+      claimed: 6,
+      waiting: true,
+      idle: false,
+      idlePolls: 0,
+      idlers: 0,
+      mostRunning: 2,
+    });
   });
 
   it.each([
@@ -549,7 +599,16 @@ describe('what it publishes', () => {
       elapsedSeconds: 50.3,
       poll: {
         number: 11,
-        seen: { unclaimed: 1, running: 1, claimed: 0, waiting: true, idle: false, ...seen },
+        seen: {
+          unclaimed: 1,
+          running: 1,
+          claimed: 0,
+          waiting: true,
+          idle: false,
+          idlePolls: 0,
+          mostRunning: 1,
+          ...seen,
+        },
       },
     });
     /** The only poll of an execution. */

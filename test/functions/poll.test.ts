@@ -135,7 +135,15 @@ describe('the canary of an open breaker', () => {
 
 describe('the metrics', () => {
   const LAST = { number: 11, dueAt: at(50), timeoutSeconds: 1 };
-  const SEEN = { unclaimed: 3, running: 0, claimed: 0, waiting: true, idle: false };
+  const SEEN = {
+    unclaimed: 3,
+    running: 0,
+    claimed: 0,
+    waiting: true,
+    idle: false,
+    idlePolls: 0,
+    mostRunning: 0,
+  };
   const metrics = (state: Partial<PollState>, observation: Partial<Observation>, elapsed = 0.3) =>
     decidePoll({ ...FIRST, ...state }, { ...OBSERVATION, ...observation }, SETTINGS, at(elapsed)).metrics;
   const idle: Partial<Observation> = {
@@ -197,7 +205,16 @@ describe('the metrics', () => {
   });
 
   it('say nothing of tasks that are not handed out to a fleet that somebody paused', () => {
-    const withheld = { since: 1, unused: 3, canaries: 0, lastAt: 1, unclaimed: 3, running: 0 };
+    const withheld = {
+      since: 1,
+      unused: 3,
+      canaries: 0,
+      lastAt: 1,
+      unclaimed: 3,
+      running: 0,
+      level: 0,
+      came: 0,
+    };
     const of = (paused: 'false' | 'true') => metrics(NOTHING_CLAIMED, waiting({ withheld, paused }), 50.3);
     expect(of('false')).toMatchObject({ TasksWithheld: 1 });
     expect(of('true').TasksWithheld).toBeUndefined();
@@ -269,7 +286,15 @@ describe('the metrics', () => {
 
 describe('a rate limit of CircleCI', () => {
   const limited = (seconds: number) => ({ unclaimed: { retryAfterSeconds: seconds } });
-  const SEEN = { unclaimed: 3, running: 2, claimed: 1, waiting: true, idle: false };
+  const SEEN = {
+    unclaimed: 3,
+    running: 2,
+    claimed: 1,
+    waiting: true,
+    idle: false,
+    idlePolls: 0,
+    mostRunning: 2,
+  };
   const poll = (seen?: typeof SEEN) => ({ number: 9, dueAt: at(40), timeoutSeconds: 6, seen });
   const polled = (state: Partial<PollState>, seconds: number, elapsed: number) =>
     decidePoll({ ...FIRST, ...state }, { ...OBSERVATION, ...limited(seconds) }, SETTINGS, at(elapsed));

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PollHistory } from '../../functions/lib/claims.ts';
 import {
@@ -10,7 +11,15 @@ import {
 } from '../../functions/lib/withheld.ts';
 
 const NOW = 1_767_600_050;
-const SEEN: PollHistory = { unclaimed: 10, running: 0, claimed: 0, waiting: true, idle: true, idlePolls: 11 };
+const SEEN: PollHistory = {
+  unclaimed: 10,
+  running: 0,
+  claimed: 0,
+  waiting: true,
+  idle: true,
+  idlePolls: 11,
+  mostRunning: 0,
+};
 const RECORD: Withheld = {
   since: NOW - 600,
   unused: 10,
@@ -18,35 +27,63 @@ const RECORD: Withheld = {
   lastAt: NOW - 600,
   unclaimed: 10,
   running: 0,
+  level: 0,
+  came: 0,
 };
 
 describe('withheldLimit', () => {
-  const limit = ({
-    record = {},
-    seen = {},
-    members = {},
-  }: {
+  interface Given {
     record?: Partial<Withheld>;
     seen?: Partial<PollHistory>;
-    members?: Partial<{ pending: number; inService: number }>;
-  }) =>
-    withheldLimit(
-      { ...RECORD, ...record },
-      { ...SEEN, ...seen },
-      { pending: 0, inService: 0, ...members },
-      3,
-      NOW * 1_000,
-    );
+    members?: [pending: number, inService: number];
+  }
+  const limit = ({ record = {}, seen = {}, members: [pending, inService] = [0, 0] }: Given) =>
+    withheldLimit({ ...RECORD, ...record }, { ...SEEN, ...seen }, { pending, inService }, 3, NOW * 1_000);
 
-  it.each([
+  it.each<{ case: string; given: Given; allows: number | undefined }>([
     { case: 'a canary is due', given: {}, allows: 1 },
     { case: 'too few launches came to nothing', given: { record: { unused: 2 } }, allows: undefined },
     { case: 'just enough did', given: { record: { unused: 3 } }, allows: 1 },
     { case: 'no task waits any more', given: { seen: { unclaimed: 0 } }, allows: undefined },
-    { case: 'a task was claimed', given: { seen: { claimed: 1 } }, allows: undefined },
-    { case: 'an instance launches', given: { members: { pending: 1 } }, allows: 0 },
-    { case: 'a runner is idle, which is a canary itself', given: { members: { inService: 1 } }, allows: 0 },
-    { case: 'members are busy', given: { members: { inService: 4 }, seen: { running: 4 } }, allows: 1 },
+    { case: 'a task was claimed where none ran', given: { seen: { claimed: 1 } }, allows: undefined },
+    {
+      case: 'a short task was claimed in place of another one',
+      given: { record: { level: 2 }, seen: { claimed: 1, running: 2, mostRunning: 2 } },
+      allows: 3,
+    },
+    {
+      case: 'more tasks ran than the level at one poll',
+      given: { record: { level: 2 }, seen: { running: 2, mostRunning: 3 } },
+      allows: undefined,
+    },
+    {
+      case: 'runners have left after their tasks',
+      given: { record: { level: 5, lastAt: NOW }, seen: { running: 2, mostRunning: 5 }, members: [1, 2] },
+      allows: 2,
+    },
+    {
+      case: 'a canary is due while runners are replaced',
+      given: { record: { level: 3 }, seen: { running: 1, mostRunning: 3 }, members: [1, 1] },
+      allows: 2,
+    },
+    {
+      case: 'a canary launches',
+      given: { record: { level: 1 }, seen: { running: 1, mostRunning: 1 }, members: [1, 1] },
+      allows: 0,
+    },
+    {
+      case: 'all runners of the level are busy, and a canary is due',
+      given: { record: { level: 2 }, seen: { running: 2, mostRunning: 2 }, members: [0, 2] },
+      allows: 1,
+    },
+    {
+      case: 'a runner of the level is idle, which is as good as a canary',
+      given: { record: { level: 2 }, seen: { running: 1, mostRunning: 2 }, members: [0, 2] },
+      allows: 0,
+    },
+    { case: 'there are more members than the level', given: { members: [3, 4] }, allows: 0 },
+    { case: 'an instance launches', given: { members: [1, 0] }, allows: 0 },
+    { case: 'a runner is idle where none runs', given: { members: [0, 1] }, allows: 0 },
     { case: 'the first pause is not over', given: { record: { lastAt: NOW - 119 } }, allows: 0 },
     { case: 'the first pause is over', given: { record: { lastAt: NOW - 120 } }, allows: 1 },
     { case: 'the third pause is not over', given: { record: { lastAt: NOW - 479, canaries: 2 } }, allows: 0 },
@@ -70,53 +107,121 @@ describe('withheldLimit', () => {
 });
 
 describe('withheldAfter', () => {
-  const recorded = (before: Withheld | undefined, seen: Partial<PollHistory> = {}, came = 0) =>
-    withheldAfter(before, { ...SEEN, ...seen }, came, 3, NOW * 1_000);
+  const recorded = (before: Withheld | undefined, seen: Partial<PollHistory> = {}, came = 0, present = 0) =>
+    withheldAfter(before, { ...SEEN, ...seen }, present, came, 3, NOW * 1_000);
+
+  /** All runners of the level are busy. */
+  const BUSY = { running: 5, mostRunning: 5, idle: false, idlePolls: 0, idlers: 0 };
+  /** Of these, a runner is idle all the time. */
+  const IDLE = { running: 5, mostRunning: 5, idlers: 1 };
+  const LIMITED: Withheld = { ...RECORD, unclaimed: 10, running: 5, level: 5 };
 
   it('begins with an execution in which runners were idle, and counts nothing yet', () => {
     // They may have finished a task, and be about to leave.
-    expect(recorded(undefined, { running: 1 }, 5)).toEqual({
+    expect(recorded(undefined, { running: 1, mostRunning: 2, idlers: 5 }, 5)).toEqual({
       since: NOW,
       unused: 0,
       canaries: 0,
       lastAt: NOW,
       unclaimed: 10,
       running: 1,
+      level: 2,
+      came: 0,
     });
   });
 
   it.each([
-    { case: 'a task was claimed', seen: { claimed: 1 } },
-    { case: 'no task waited for a while', seen: { waiting: false } },
-    { case: 'all members were busy for a while', seen: { idlePolls: undefined } },
-    { case: 'a single poll saw a runner idle', seen: { idlePolls: 1 } },
-  ])('does not begin if $case', ({ seen }) => {
-    expect(recorded(undefined, seen)).toBeUndefined();
-  });
-
-  it('begins with runners that were idle for two polls and have left', () => {
-    expect(recorded(undefined, { idle: false, idlePolls: 2 })).toMatchObject({ unused: 0 });
+    { case: 'no task waited for a while', seen: { waiting: false, idlers: 3 } },
+    { case: 'all members were busy for a while', seen: { idlers: 0 } },
+    { case: 'a single poll saw a runner idle', seen: { idlePolls: 1, idlers: 3 } },
+    { case: 'as many idle ones as usual come and go', came: 6, seen: { ...IDLE, idlers: 3 } },
+    { case: 'as many idle ones as usual leave after tasks', seen: { ...IDLE, running: 3 } },
+    { case: 'none was in service while tasks ran elsewhere', came: 1, seen: { ...BUSY, idlers: undefined } },
+  ])('does not begin if $case', ({ seen, came }) => {
+    expect(recorded(undefined, seen, came)).toBeUndefined();
   });
 
   it.each([
-    { case: 'a task was claimed', seen: { claimed: 1 } },
+    { case: 'more idle ones than usual come and go', came: 5, seen: { ...IDLE, idlers: 3 } },
+    { case: 'more idle ones than usual leave after tasks', seen: { ...IDLE, running: 4 } },
+    {
+      case: 'runners that were idle for two polls have left',
+      seen: { idle: false, idlePolls: 2, idlers: 1 },
+    },
+  ])('begins if $case', ({ seen, came }) => {
+    expect(recorded(undefined, seen, came)).toMatchObject({ unused: 0, since: NOW });
+  });
+
+  it.each([
     { case: 'no task waited for a while', seen: { waiting: false } },
-  ])('ends when $case', ({ seen }) => {
-    expect(recorded(RECORD, seen)).toBeUndefined();
+    { case: 'a task was claimed where none ran', seen: { claimed: 1 } },
+    { case: 'more tasks ran than the level at one poll', before: LIMITED, seen: { ...BUSY, mostRunning: 6 } },
+  ])('ends if $case', ({ before = RECORD, seen }) => {
+    expect(recorded(before, seen)).toBeUndefined();
+    expect(recorded({ ...before, unused: 0 }, seen)).toBeUndefined();
+  });
+
+  it('goes on while other tasks run in place of those that have ended', () => {
+    expect(recorded(LIMITED, { ...BUSY, claimed: 9 })).toEqual(LIMITED);
+  });
+
+  it.each([
+    { case: 'no runner is idle', came: 2, seen: BUSY, unused: 0 },
+    { case: 'fewer runners are idle', came: 1, before: 1, seen: IDLE, unused: 1 },
+    { case: 'as many runners are idle', came: 1, before: 1, seen: { ...IDLE, idlers: 2 }, unused: 2 },
+    { case: 'more runners are idle', came: 1, before: 1, seen: { ...IDLE, idlers: 4 }, unused: 2 },
+    { case: 'no task runs, and one of them has not left', came: 4, seen: { idlers: 1 }, unused: 4 },
+    { case: 'no task runs, and all of them have left', came: 4, seen: {}, unused: 4 },
+    { case: 'a task began and ended between two polls', came: 4, seen: { claimed: 1 }, unused: 0 },
+  ])('counts $unused of $came launches, and $before before, if $case', (given) => {
+    const before = { ...LIMITED, came: given.before ?? 0 };
+    const unused = 10 + given.unused;
+    expect(recorded(before, given.seen, given.came)).toMatchObject({ unused });
+  });
+
+  it('keeps launches for the next execution, unless they are counted', () => {
+    const came = (seen: Partial<PollHistory>) => recorded(LIMITED, { ...IDLE, ...seen }, 3)?.came;
+    expect(came({ idlers: 1 })).toBe(3);
+    expect(came({ idlers: 2 })).toBe(0);
+  });
+
+  it.each([
+    {
+      case: 'falls to the tasks that ran while runners were idle',
+      seen: { ...IDLE, mostRunning: 3 },
+      level: 3,
+    },
+    {
+      case: 'stays if runners were not idle at each poll',
+      seen: { ...IDLE, mostRunning: 3, idle: false },
+      level: 5,
+    },
+    { case: 'stays if no runner was idle', seen: { ...BUSY, mostRunning: 3 }, present: 5, level: 5 },
+    { case: 'stays if all of it is in use', seen: BUSY, present: 6, level: 5 },
+    {
+      case: 'rises if a canary is there and short tasks do not fill it',
+      seen: { ...BUSY, running: 4, mostRunning: 4 },
+      present: 6,
+      level: 6,
+    },
+    {
+      case: 'stays before launches are held',
+      unused: 2,
+      seen: { ...BUSY, running: 4, mostRunning: 4 },
+      present: 9,
+      level: 5,
+    },
+  ])('has a level that $case', ({ unused = 10, seen, present, level }) => {
+    expect(
+      recorded({ ...LIMITED, unused }, { ...seen, running: seen.mostRunning }, 0, present),
+    ).toMatchObject({
+      level,
+    });
   });
 
   it('counts launches that came into service since, and as canaries those that were held to', () => {
-    expect(recorded(RECORD, {}, 1)).toEqual({
-      ...RECORD,
-      unused: 11,
-      canaries: 1,
-      lastAt: NOW,
-    });
-    expect(recorded({ ...RECORD, unused: 2 }, {}, 1)).toMatchObject({
-      unused: 3,
-      canaries: 0,
-      lastAt: NOW,
-    });
+    expect(recorded(RECORD, {}, 1)).toEqual({ ...RECORD, unused: 11, canaries: 1, lastAt: NOW });
+    expect(recorded({ ...RECORD, unused: 2 }, {}, 1)).toMatchObject({ unused: 3, canaries: 0, lastAt: NOW });
   });
 
   it('stays as it is while nothing comes into service', () => {
@@ -124,10 +229,34 @@ describe('withheldAfter', () => {
   });
 
   it('goes on while nothing is in service, with the counts of the last poll', () => {
-    expect(recorded(RECORD, { idle: false, unclaimed: 12 })).toEqual({
-      ...RECORD,
-      unclaimed: 12,
-    });
+    expect(recorded(RECORD, { idle: false, unclaimed: 12 })).toEqual({ ...RECORD, unclaimed: 12 });
+  });
+
+  it('begins again if somebody forged a time to come', () => {
+    expect(recorded({ ...RECORD, lastAt: NOW + 61 }, { idlers: 1 })).toMatchObject({ since: NOW, unused: 0 });
+    expect(recorded({ ...RECORD, lastAt: NOW + 59 }, { idlers: 1 })).toMatchObject({ unused: 10 });
+  });
+
+  it('allows members up to the level and one canary, and never raises the level by more than that', () => {
+    const count = fc.nat({ max: 20 });
+    fc.assert(
+      fc.property(
+        fc.record({ level: count, canaries: count, lastAt: fc.nat({ max: NOW }) }),
+        fc.record({ running: count, idlers: count, claimed: count, idle: fc.boolean() }),
+        fc.record({ pending: count, inService: count, came: count }),
+        (given, counts, { pending, inService, came }) => {
+          const record = { ...RECORD, ...given };
+          const seen = { ...SEEN, ...counts, mostRunning: counts.running };
+          fc.pre(seen.running <= record.level && record.level > 0);
+          const present = pending + inService;
+          const limit = withheldLimit(record, seen, { pending, inService }, 3, NOW * 1_000) ?? Number.NaN;
+          expect(present + limit).toBeLessThanOrEqual(Math.max(record.level + 1, present));
+          const level = recorded(record, seen, came, present)?.level ?? Number.NaN;
+          expect(level).toBeLessThanOrEqual(record.level + 1);
+          expect(level).toBeGreaterThanOrEqual(seen.running);
+        },
+      ),
+    );
   });
 });
 
@@ -138,7 +267,7 @@ describe('the tag', () => {
     expect(formatWithheld(RECORD)).toMatch(/^[\w .:/=+\-@]{1,256}$/);
   });
 
-  it.each(['', 'true', '1 2 3', '1 2 3 4 5 6 7', '1 2 3 4 5 -6', '1.5 2 3 4 5 6'])(
+  it.each(['', 'true', '1 2 3', '1 2 3 4 5 6', '1 2 3 4 5 6 7 8 9', '1 2 3 4 5 6 7 -8', '1.5 2 3 4 5 6 7 8'])(
     'is none if it is "%s"',
     (tag) => {
       expect(parseWithheld(tag)).toBeUndefined();

@@ -96,12 +96,58 @@ describe('while CircleCI refuses claims, or counts tasks that nobody runs', () =
     });
   });
 
+  it.each([
+    { limit: 1, jobs: 20, minutes: 30, unused: 38, was: 232 },
+    { limit: 2, jobs: 20, minutes: 30, unused: 29, was: 109 },
+    { limit: 5, jobs: 20, minutes: 30, unused: 20, was: 37 },
+    { limit: 2, jobs: 200, minutes: 3, unused: 16, was: 594 },
+    { limit: 5, jobs: 200, minutes: 3, unused: 10, was: 90 },
+  ])(
+    'a limit of $limit lets $unused launches run nothing, not $was: $jobs jobs of $minutes min',
+    ({ limit, jobs: number, minutes, unused }) => {
+      const jobs = Array.from({ length: number }, () => ({ queuedAt: 5, durationSeconds: 60 * minutes }));
+      const taskLimits = [{ from: 0, to: Number.POSITIVE_INFINITY, count: limit }];
+      const result = run({ maxReplicas: 20 }, jobs, { taskLimits });
+      expect(result.unusedLaunches).toBe(unused);
+      expect(result.startedAt.every(Number.isFinite)).toBe(true);
+    },
+  );
+
+  it('launches beyond a limit of tasks are bounded, and every job runs after it is lifted', () => {
+    const backlog = fc.record({
+      limit: fc.integer({ min: 1, max: 8 }),
+      hours: fc.integer({ min: 1, max: 8 }),
+      minutes: fc.array(fc.constantFrom(0.5, 1, 2, 3, 5, 10, 15, 30, 60), { minLength: 1, maxLength: 8 }),
+      everySeconds: fc.constantFrom(0, 5, 30),
+    });
+    fc.assert(
+      fc.property(settings, backlog, (settings, { limit, hours, minutes, everySeconds }) => {
+        const lasts = hours * HOUR;
+        // Some tasks wait until the end.
+        const mean = minutes.reduce((sum, each) => sum + each, 0) / minutes.length;
+        const length = settings.maxReplicas + Math.ceil((limit * lasts) / 60 / mean) + minutes.length * limit;
+        const jobs = Array.from({ length }, (_, number) => ({
+          queuedAt: 5 + Math.min(number * everySeconds, lasts),
+          durationSeconds: 60 * (minutes[number % minutes.length] ?? 0),
+        }));
+        const result = run(settings, jobs, { taskLimits: [{ from: 0, to: lasts, count: limit }] });
+        const first = 2 * Math.max(settings.maxReplicas, FAILURES);
+        expect(result.unusedLaunches).toBeLessThanOrEqual(first + FAILURES + 1 + canariesIn(lasts));
+        expect(result.jobsKilled).toBe(0);
+        expect(result.startedAt.every(Number.isFinite)).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   it("a fleet that knows the plan's concurrency launches nothing beyond it", () => {
     fc.assert(
       fc.property(settings, traces, fc.integer({ min: 1, max: 6 }), (settings, jobs, limit) => {
         const taskLimits = [{ from: 0, to: Number.POSITIVE_INFINITY, count: limit }];
         const result = run({ ...settings, concurrency: { limit, fleets: [] } }, jobs, { taskLimits });
-        expect(result.unusedLaunches).toBe(run({ ...settings, maxReplicas: limit }, jobs, {}).unusedLaunches);
+        expect(result.unusedLaunches).toBe(
+          run({ ...settings, maxReplicas: Math.min(settings.maxReplicas, limit) }, jobs, {}).unusedLaunches,
+        );
         expect(result.startedAt.every(Number.isFinite)).toBe(true);
       }),
       { numRuns: 150 },
