@@ -84,6 +84,15 @@ export const OF_THE_WORLD: Fault[] = [
     idlers: true,
   },
   {
+    name: 'CircleCI lets 1 task run, which fleets.yaml does not name',
+    begin: ({ world: { queue } }) => {
+      queue.limit = 1;
+    },
+    rings: 'Tasks Not Handed Out',
+    late: 'jobs that run already hide it, and the next canary may be 30 minutes away',
+    idlers: true,
+  },
+  {
     name: 'CircleCI counts 4 running tasks that no runner runs',
     begin: ({ world: { queue } }) => {
       queue.phantoms = 4;

@@ -124,4 +124,16 @@ describe('an alarm rings above its number and not below it:', () => {
       expect(await lasting(above)).toEqual([heading]);
     },
   );
+
+  it.each([{ seconds: 10 * MINUTE }, { seconds: 2 * HOUR }])(
+    'Tasks Not Handed Out, within 15 minutes, if one task of $seconds s comes every 2 minutes and 2 may run',
+    async ({ seconds }) => {
+      const queued = Array.from({ length: 20 }, (_, number) => ({
+        queuedAt: number * 2 * MINUTE,
+        durationSeconds: seconds,
+      }));
+      // The third task waits from minute 4 on.
+      expect(await rung({ queued, plan: 2, minutes: 4 + 15 })).toContain('Tasks Not Handed Out');
+    },
+  );
 });

@@ -115,3 +115,44 @@ describe("fleets that share a plan's concurrency", () => {
     );
   });
 });
+
+describe('a limit that fleets.yaml does not name', () => {
+  const LONG = [{ jobs: 30, at: 0, seconds: 1_800 }];
+
+  /** A fleet that launches nothing beyond its running tasks. */
+  const openHeld = async () => {
+    const { sandbox, worlds } = await openPlan({ fleets: LONG, limit: 2, configured: false });
+    const [world] = worlds;
+    if (world === undefined) throw new Error('There is no fleet');
+    await sandbox.runUntil(1_500);
+    expect(world.queue.running).toBe(2);
+    expect(metricsOf(sandbox, 'TasksWithheld', 'linux')).not.toEqual([]);
+    const launches = world.group.totals.launches;
+    return { sandbox, world, launches };
+  };
+
+  it('lets the fleet replace runners that have left after their tasks, and launch a canary now and then', async () => {
+    const { sandbox, world, launches } = await openHeld();
+    await sandbox.runUntil(1_500 + 3_600);
+    // Two tasks of half an hour at a time, and canaries after 2, 4, 8, 16 and 30 minutes.
+    expect(world.queue.ended).toBeGreaterThanOrEqual(4);
+    expect(world.group.totals.launches - launches).toBeLessThanOrEqual(4 + 5);
+  });
+
+  it('ends with the canary if more tasks may run, and the fleet launches for all', async () => {
+    const { sandbox, world } = await openHeld();
+    sandbox.limitPlan(100);
+    // The next canary may be 16 minutes away, and then instances boot.
+    await sandbox.runUntil(1_500 + 20 * 60);
+    expect(world.queue.running).toBe(10);
+  });
+
+  it('ends at once if somebody sets it higher while runners are idle', async () => {
+    const { sandbox, worlds } = await openPlan({ fleets: LONG, limit: 2, configured: false });
+    await sandbox.runUntil(250);
+    sandbox.limitPlan(100);
+    worlds[0]?.group.offerAll();
+    await sandbox.runUntil(500);
+    expect(worlds[0]?.queue.running).toBe(10);
+  });
+});
