@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
-import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import password from '@inquirer/password';
 import { Command } from 'commander';
 import { type FleetConfig, FleetsInvalid } from '../fleets/load.ts';
@@ -17,6 +17,7 @@ import {
   storedSecret,
   untilGone,
 } from './deployed/rotation.ts';
+import { storeSecret } from './deployed/stored-secret.ts';
 import { untilEnded } from './terminal/ending.ts';
 
 /** How often `--rotate` looks for instances with the old token. */
@@ -67,7 +68,7 @@ async function manageSecrets(name: string, options: Options, shell: Shell): Prom
   else {
     const [apiToken, classToken] = await readTokens(shell.stdin);
     await refuseUseless(fleet, apiToken, classToken, options);
-    await store(deployed, apiToken, classToken);
+    await store(deployed, apiToken, classToken, shell);
     shell.terminal.print(`Stored the tokens in ${deployed.scalerSecret} and ${deployed.runnerSecret}.`);
   }
 }
@@ -96,17 +97,20 @@ async function store(
   { fleet, scalerSecret, runnerSecret }: Deployed,
   apiToken: string,
   classToken: string,
+  { terminal }: Shell,
 ): Promise<void> {
   const client = new SecretsManagerClient(AWS_CLIENT);
+  const put = async (name: string, value: string) => {
+    const repaired = await storeSecret(client, { name, value, encryptionKey: fleet.encryptionKey });
+    if (repaired !== undefined) terminal.print(repaired);
+  };
   const value = JSON.stringify({
     resource_class: fleet.resourceClass,
     circleci_url: fleet.circleciUrl,
     circle_token: apiToken,
   });
-  if (apiToken !== '')
-    await client.send(new PutSecretValueCommand({ SecretId: scalerSecret, SecretString: value }));
-  if (classToken !== '')
-    await client.send(new PutSecretValueCommand({ SecretId: runnerSecret, SecretString: classToken }));
+  if (apiToken !== '') await put(scalerSecret, value);
+  if (classToken !== '') await put(runnerSecret, classToken);
 }
 
 const DAY = 86_400_000;
@@ -138,13 +142,14 @@ async function showAges(
  * Replaces tokens in the order in which runners and functions always have a valid one: both tokens are valid in CircleCI
  * until the instances that have read the old one are gone.
  */
-async function rotate(deployed: Deployed, options: Options, { terminal, stdin }: Shell): Promise<void> {
+async function rotate(deployed: Deployed, options: Options, shell: Shell): Promise<void> {
+  const { terminal, stdin } = shell;
   const { fleet, group } = deployed;
   const [apiToken, classToken] = await readTokens(stdin, 'may be empty');
   if (apiToken === '' && classToken === '')
     throw new UsageError('Both tokens are empty. Nothing was stored.');
   await refuseUseless(fleet, apiToken, classToken, options);
-  await store(deployed, apiToken, classToken);
+  await store(deployed, apiToken, classToken, shell);
   if (apiToken !== '') {
     terminal.print(
       'Stored the personal API token. The functions use it from the next refusal, and in five minutes at most. Revoke the old one in CircleCI now.',

@@ -30,23 +30,21 @@ export class FleetSecret extends Construct {
     const { existing, name, description } = props;
     this.encryptionKey = props.encryptionKey;
     this.secretName = existing ?? name;
-    if (existing !== undefined) {
-      this.secretArn = Stack.of(this).formatArn({
-        service: 'secretsmanager',
-        resource: 'secret',
-        // Secrets Manager adds a hyphen and six characters to a secret's name in its ARN.
-        resourceName: `${existing}-??????`,
-        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-      });
-      return;
-    }
+    // By its name, not by its ARN: a secret that is made again, after somebody deleted it, has another ARN.
+    this.secretArn = Stack.of(this).formatArn({
+      service: 'secretsmanager',
+      resource: 'secret',
+      // Secrets Manager adds a hyphen and six characters to a secret's name in its ARN.
+      resourceName: `${this.secretName}-??????`,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+    if (existing !== undefined) return;
     // Beside this construct in the tree, not inside it: its logical id must stay the same in deployed stacks.
     const secret = new CfnSecret(scope, `${id}Secret`, { name, description });
     Validations.of(secret).acknowledge({
       id: 'AwsSolutions-SMG4',
       reason: 'CircleCI makes and revokes its tokens; Secrets Manager cannot rotate them there.',
     });
-    this.secretArn = secret.ref;
   }
 
   /** Allows a role to read these secrets, in one statement, because a role's policies have 10,240 characters. */

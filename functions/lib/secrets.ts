@@ -105,13 +105,13 @@ function translate(name: string, error: unknown): Error {
       return /staging label/i.test(cause.message)
         ? unset(name, cause)
         : new SecretNotFound(
-            `No secret is named ${name} in this account and region. Create it, or correct scalerSecretName.`,
+            `No secret is named ${name} in this account and region. Run npm run secrets, which makes it, or correct scalerSecretName.`,
             { cause },
           );
     case 'InvalidRequestException':
       // The only state of a secret in which it cannot be read.
       return new SecretNotFound(
-        `Secret ${name} is marked for deletion. Restore it, or correct scalerSecretName.`,
+        `Secret ${name} is marked for deletion. Run npm run secrets, which restores it, or correct scalerSecretName.`,
         { cause },
       );
     case 'InvalidParameterException':

@@ -25,10 +25,28 @@ let circleci: (token: string) => { status: number; body: string };
 const SCALER = 'circleci-runners/example/scaler';
 const RUNNER = 'circleci-runners/example/runner';
 
-function secretsManager(target: string, { SecretId, SecretString }: Record<string, string>): object {
+/** Secrets that cannot be written, and what Secrets Manager says of them. */
+let away: Map<string, { error: string; message: string }>;
+
+function secretsManager(
+  target: string,
+  { SecretId, SecretString, Name, KmsKeyId }: Record<string, string>,
+): object {
   if (target.endsWith('.PutSecretValue')) {
+    const state = away.get(SecretId ?? '');
+    if (state !== undefined) return { __type: state.error, message: state.message };
     events.push(`stored ${SecretId}`);
     secrets.set(SecretId ?? '', { value: SecretString ?? '', storedAt: new Date() });
+    return {};
+  }
+  if (target.endsWith('.RestoreSecret')) {
+    events.push(`restored ${SecretId}`);
+    away.delete(SecretId ?? '');
+    return {};
+  }
+  if (target.endsWith('.CreateSecret')) {
+    events.push(`made ${Name} with ${KmsKeyId ?? 'the key of AWS'}`);
+    secrets.set(Name ?? '', { value: SecretString ?? '', storedAt: new Date() });
     return {};
   }
   const stored = secrets.get(SecretId ?? '');
@@ -68,6 +86,7 @@ beforeEach(async () => {
     [SCALER, { value: OLD.api, storedAt }],
     [RUNNER, { value: OLD.class, storedAt }],
   ]);
+  away = new Map();
   events = [];
   members = [[]];
   circleci = (token) =>
@@ -85,8 +104,9 @@ beforeEach(async () => {
     }
     const target = request.headers['x-amz-target'];
     if (target !== undefined) {
-      response.writeHead(200, { 'content-type': 'application/x-amz-json-1.1' });
-      response.end(JSON.stringify(secretsManager(String(target), JSON.parse(body))));
+      const answer = secretsManager(String(target), JSON.parse(body));
+      response.writeHead('__type' in answer ? 400 : 200, { 'content-type': 'application/x-amz-json-1.1' });
+      response.end(JSON.stringify(answer));
       return;
     }
     const action = new URLSearchParams(body).get('Action') ?? '';
@@ -219,6 +239,58 @@ describe('npm run secrets -- example', () => {
   it('asks CircleCI about the token, then stores both as they are given', async () => {
     expect((await command([NEW.api, NEW.class])).status).toBe(0);
     expect(events).toEqual(['asked CircleCI', `stored ${SCALER}`, `stored ${RUNNER}`]);
+  });
+
+  const GONE = {
+    error: 'ResourceNotFoundException',
+    message: "Secrets Manager can't find the specified secret.",
+  };
+
+  it('makes a secret again that somebody has deleted for good, and says what to delete later', async () => {
+    away.set(SCALER, GONE);
+    const { status, stdout } = await command([NEW.api, NEW.class]);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`Made the secret ${SCALER} again, which was deleted.`);
+    expect(events.filter((event) => event !== 'asked CircleCI')).toEqual([
+      `made ${SCALER} with the key of AWS`,
+      `stored ${RUNNER}`,
+    ]);
+  });
+
+  it('makes it with the key of the stack', async () => {
+    const key = 'arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+    writeFileSync(
+      join(folder, 'fleets.yaml'),
+      `encryptionKey: ${key}\nexample:\n  resourceClass: acme/linux\n  instanceTypes: [m7g.large]\n  maxReplicas: 10\n  circleciUrl: ${address(server)}\n`,
+    );
+    away.set(RUNNER, GONE);
+    await command([NEW.api, NEW.class]);
+    expect(events.filter((event) => event !== 'asked CircleCI')).toEqual([
+      `stored ${SCALER}`,
+      `made ${RUNNER} with ${key}`,
+    ]);
+  });
+
+  it('restores a secret that is marked for deletion', async () => {
+    const message = "You can't perform this operation on the secret because it was marked for deletion.";
+    away.set(RUNNER, { error: 'InvalidRequestException', message });
+    const { status, stdout } = await command([NEW.api, NEW.class]);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`Restored the secret ${RUNNER}, which was marked for deletion.`);
+    expect(events.filter((event) => event !== 'asked CircleCI')).toEqual([
+      `stored ${SCALER}`,
+      `restored ${RUNNER}`,
+      `stored ${RUNNER}`,
+    ]);
+  });
+
+  it('makes no secret if storing is denied', async () => {
+    away.set(SCALER, { error: 'AccessDeniedException', message: 'not authorized' });
+    expect(await command([NEW.api, NEW.class])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('not authorized'),
+    });
+    expect(events).toEqual(['asked CircleCI']);
   });
 });
 

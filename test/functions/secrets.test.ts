@@ -170,7 +170,7 @@ describe('a secret that cannot be used', () => {
     const thrown = await failure(read());
     expect(thrown.name).toBe('SecretNotFound');
     expect(thrown.message).toBe(
-      `Secret ${fleet.scalerSecretName} is marked for deletion. Restore it, or correct scalerSecretName.`,
+      `Secret ${fleet.scalerSecretName} is marked for deletion. Run npm run secrets, which restores it, or correct scalerSecretName.`,
     );
     expect(said(thrown)).toContain(message);
   });

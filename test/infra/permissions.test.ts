@@ -26,10 +26,13 @@ const SESSION_MANAGER = [
   'ssmmessages:OpenDataChannel',
 ];
 
-const secret = (fleet: string, use: 'Scaler' | 'Runner') =>
-  fleet === 'LinuxLarge'
-    ? `arn:aws:secretsmanager:eu-west-1:111122223333:secret:existing/${use.toLowerCase()}-??????`
-    : `Secret(${fleet}Fleet${use}Secret)`;
+const secret = (fleet: string, use: 'Scaler' | 'Runner') => {
+  const folder =
+    fleet === 'LinuxLarge'
+      ? 'existing'
+      : `circleci-runners/${fleet.replace(/\B[A-Z]/g, '-$&').toLowerCase()}`;
+  return `arn:aws:secretsmanager:eu-west-1:111122223333:secret:${folder}/${use.toLowerCase()}-??????`;
+};
 const groupArn = (name: string) =>
   `arn:aws:autoscaling:eu-west-1:111122223333:autoScalingGroup:*:autoScalingGroupName/circleci-runners-${name}`;
 

@@ -70,8 +70,8 @@ const group = (name: string) =>
   arn(`autoscaling autoScalingGroup:0f0f0f0f-0000-0000-0000-000000000000:autoScalingGroupName/${name}`);
 const parameter = (name: string) => arn(`ssm parameter${name}`);
 const launchTemplate = (name: string) => arn(`ec2 launch-template/LaunchTemplate(${name})`);
-const SCALER_SECRET = 'Secret(LinuxFleetScalerSecret)';
-const RUNNER_SECRET = 'Secret(LinuxFleetRunnerSecret)';
+const SCALER_SECRET = arn('secretsmanager secret:circleci-runners/linux/scaler-AbCdEf');
+const RUNNER_SECRET = arn('secretsmanager secret:circleci-runners/linux/runner-AbCdEf');
 const LINUX = group('circleci-runners-linux');
 const SPOT = group('circleci-runners-spot');
 const OTHER = group('production-web');
