@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import type { SecretsProvider } from '@aws-lambda-powertools/parameters/secrets';
 import { AutoScalingClient, DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
@@ -23,6 +24,10 @@ export interface AwsClients {
 
 /** The stack that has deployed the embedded fleets. */
 export const SANDBOX_STACK = 'circleci-runner-autoscaler';
+
+/** The channel of `node:diagnostics_channel` that has each request that is answered here: its headers and its body. */
+export const SANDBOX_REQUESTS = 'circleci-runners:sandbox-requests';
+const requests = channel(SANDBOX_REQUESTS);
 
 /** What the SDK does for a log and a header that nobody reads here takes a quarter of the time of a call. */
 const UNREAD = ['loggerMiddleware', 'getUserAgentMiddleware'];
@@ -112,6 +117,7 @@ export class Aws {
     const handle = async (request: WireRequest) => {
       const [before, after] = this.latency();
       if (before > 0) await this.sleep(before);
+      if (requests.hasSubscribers) requests.publish({ headers: request.headers, body: text(request.body) });
       const { status, headers, body } = answer(request);
       if (after > 0) await this.sleep(after);
       return { response: { statusCode: status, headers, body: new TextEncoder().encode(body) } };

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
 import type { SecretsProvider } from '@aws-lambda-powertools/parameters/secrets';
 import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
@@ -113,6 +114,10 @@ export interface WorkflowOptions {
   replace?: Record<string, Replacement> | undefined;
 }
 
+/** The channel of `node:diagnostics_channel` that has each request of a state to AWS: service, operation and input. */
+export const WORKFLOW_REQUESTS = 'circleci-runners:workflow-requests';
+const requests = channel(WORKFLOW_REQUESTS);
+
 /** Runs `statemachine/autoscale.asl.json` on a virtual clock, with the real functions behind its Task states. */
 export class Workflow {
   /** The metrics of the workflow's own states and of the functions, in the order of time. */
@@ -223,6 +228,7 @@ export class Workflow {
 
   /** The call of CloudWatch by the state itself: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html */
   #putMetricData(input: unknown): object {
+    requests.publish({ service: 'monitoring', operation: 'PutMetricData', input });
     const { Namespace, MetricData } = input as {
       Namespace: string;
       MetricData: { MetricName: string; Value: number; Dimensions: { Name: string; Value: string }[] }[];
@@ -242,6 +248,7 @@ export class Workflow {
 
   /** https://docs.aws.amazon.com/sns/latest/api/API_Publish.html */
   #publish(input: unknown): object {
+    requests.publish({ service: 'sns', operation: 'Publish', input });
     const { TopicArn, Subject, Message } = input as { TopicArn: string; Subject: string; Message: string };
     this.messages.push({ topicArn: TopicArn, subject: Subject, message: Message, at: this.#clock.now() });
     return { MessageId: String(this.messages.length) };

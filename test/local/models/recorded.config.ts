@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config';
+import base from '../../../vitest.config.ts';
+
+/** The tests that send requests to AWS, with a recorder. test/local/requests.test.ts runs them. */
+export default defineConfig({
+  ...base,
+  test: {
+    ...base.test,
+    include: [
+      'test/cli/{pause,recycle,secrets,status,zones}.test.ts',
+      'test/functions/{describe-activities,secrets,settings,spot,update-group,warm-pool}.test.ts',
+      'test/infra/group-settings-handler.test.ts',
+      'test/sandbox/{breaker-alarm,failing-executions,fallback}.test.ts',
+      'test/userdata/{aws,boot,leave-group}.test.ts',
+    ],
+    setupFiles: ['test/local/models/recorder.ts'],
+    reporters: ['dot'],
+  },
+});
