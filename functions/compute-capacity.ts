@@ -33,7 +33,7 @@ export const handler = step(
     );
     publishMetrics(world.metrics, input.fleet, metrics);
     const { next } = plan;
-    const poll = { ...next.poll, computeTimeoutSeconds: computeTimeout(next.poll) };
+    const poll = { ...next.poll, executionStartedAt, computeTimeoutSeconds: computeTimeout(next.poll) };
     return z.encode(Plan, { ...plan, settings, next: { ...next, settings, poll } });
   },
   // The record of a decision, in one line.

@@ -9,6 +9,7 @@ import { Construct } from 'constructs';
 import { capacityOf, onDemandPercentage } from '../fleets/effective.ts';
 import { logicalId } from '../fleets/names.ts';
 import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
+import { spreadSeconds } from '../functions/lib/pacing.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
 import { allowKey } from './encryption.ts';
 import { FleetParameter } from './fleet-parameter.ts';
@@ -136,6 +137,7 @@ export class ScalingWorkflow extends Construct {
         capacity: capacityOf(config),
         pollIntervalSeconds: config.pollInterval,
         quietPollIntervalSeconds: config.quietPollInterval,
+        spreadSeconds: spreadSeconds(config.name, config.pollInterval),
         breakerFailures: config.breaker.failures,
         breakerWindowSeconds: config.breaker.window,
         onDemandPercentage: onDemandPercentage(config),

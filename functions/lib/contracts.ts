@@ -37,8 +37,8 @@ export type ExecutionInput = z.infer<typeof ExecutionInput>;
 
 /** Input of Read Settings: the whole input of the execution, because it may be anything. */
 export const ReadSettingsInput = z.pipe(
-  z.object({ execution: Text, input: ExecutionInput }),
-  z.transform(({ execution, input: { fleet, once = false } }) => ({ execution, fleet, once })),
+  z.object({ execution: Text, startedAt: Instant, input: ExecutionInput }),
+  z.transform(({ input: { fleet, once = false }, ...others }) => ({ ...others, fleet, once })),
 );
 
 /** Every step's input: whose settings the step reads, and the execution that its log line names. */
@@ -54,6 +54,7 @@ const Task = {
 export const Poll = z.object({
   /** 1 for the first poll of an execution. */
   number: Count,
+  /** The second from which the fleet polls: up to `spreadSeconds` after the start of the execution. */
   executionStartedAt: Instant,
   /** The counting steps start then, or later if the poll before was slow. */
   dueAt: Instant,
@@ -233,6 +234,8 @@ export const DeployedSettings = z.object({
   pollIntervalSeconds: Seconds,
   /** The longest interval of an idle fleet: see pacing.ts. */
   quietPollIntervalSeconds: Seconds,
+  /** How long after the start of an execution the fleet begins to poll: see pacing.ts. Default: at once. */
+  spreadSeconds: z.optional(Count),
   breakerFailures: z.int().check(z.minimum(1)),
   breakerWindowSeconds: Seconds,
   /** Of the instances beyond the base, as the fleet is configured; 100 without Spot capacity. */
@@ -310,6 +313,7 @@ export const Plan = z.object({
     settings: SettingsReference,
     activities: Activities,
     poll: z.extend(PollState.shape.poll, {
+      executionStartedAt: Instant,
       /** `TimeoutSeconds` for each attempt of Compute Capacity. */
       computeTimeoutSeconds: Seconds,
     }),

@@ -11,10 +11,13 @@ import type { Poll } from './contracts.ts';
  */
 export const LIMITS = {
   /**
-   * `TimeoutSeconds` of the machine. If everything is slow and the last step fails, an execution outlasts its
-   * minute by a second; Update Group looks again before it writes, so that two at once do no harm.
+   * How long an execution takes at most from the second from which its fleet polls. If everything is slow and the last
+   * step fails, it outlasts its minute by a second; Update Group looks again before it writes, so that two at once do no
+   * harm.
    */
   executionSeconds: 61,
+  /** The latest of these seconds. With it, `TimeoutSeconds` of the machine is complete. */
+  spreadSeconds: 9,
   /** No poll starts later in the execution than this. */
   lastPollSeconds: 50,
   /**
@@ -90,6 +93,18 @@ const SLACK_SECONDS = 0.5;
 
 /** A poll is planned only if each attempt may take this many times as long as the whole poll before it. */
 const SLOW_POLL_FACTOR = 1.5;
+
+/**
+ * The second after the start of its executions from which a fleet polls. Schedules that were deployed together start in
+ * the same second. The fleets are spread over their poll interval by a hash of their names. The gaps between the polls of
+ * a fleet stay the same, so no job waits longer. A longer wait would cost: Step Functions bills it.
+ * https://datatracker.ietf.org/doc/html/draft-eastlake-fnv
+ */
+export function spreadSeconds(fleet: string, pollIntervalSeconds: number): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(fleet)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash % Math.min(pollIntervalSeconds, LIMITS.spreadSeconds + 1);
+}
 
 /** Whole seconds for each attempt, if all attempts must be over within `seconds`. */
 function perAttempt(seconds: number): number {

@@ -97,6 +97,7 @@ describe('Compute Capacity', () => {
           number: 2,
           dueAt: secondsIn(5),
           timeoutSeconds: 8,
+          executionStartedAt: secondsIn(0),
           computeTimeoutSeconds: 1,
           seen: {
             unclaimed: 3,

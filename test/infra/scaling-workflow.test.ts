@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { DeployedSettings, ExecutionInput } from '../../functions/lib/contracts.ts';
+import { spreadSeconds } from '../../functions/lib/pacing.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { EACH_FLEET, fleetsOf, fleetsWith, minimalNamed, threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
@@ -150,6 +151,7 @@ describe("a fleet's parameter", () => {
       capacity: { minReplicas: 0, maxReplicas: 20 },
       pollIntervalSeconds: 5,
       quietPollIntervalSeconds: 60,
+      spreadSeconds: spreadSeconds('arm', 5),
       breakerFailures: 3,
       breakerWindowSeconds: 900,
       onDemandPercentage: 100,
@@ -179,6 +181,7 @@ describe("a fleet's parameter", () => {
       },
       pollIntervalSeconds: 10,
       quietPollIntervalSeconds: 20,
+      spreadSeconds: spreadSeconds('linux-large', 10),
       breakerFailures: 5,
       breakerWindowSeconds: 1_800,
       onDemandPercentage: 25,

@@ -237,7 +237,7 @@ describe('Observe', () => {
     });
     expect(observe.Parameters.poll).toEqual({
       'number.$': '$.poll.number',
-      'executionStartedAt.$': '$$.Execution.StartTime',
+      'executionStartedAt.$': '$.poll.executionStartedAt',
       'timeoutSeconds.$': '$.poll.timeoutSeconds',
     });
   });

@@ -368,8 +368,9 @@ describe('an open breaker', () => {
   it('that has news is sent to the topic, with the reason and the time of the next canary', async () => {
     const { execution, states, messages } = await executed({ 'Describe Activities': found(news) });
     expect(execution.status).toBe('SUCCEEDED');
-    expect(states.slice(0, 6)).toEqual([
+    expect(states.slice(0, 7)).toEqual([
       'Read Settings',
+      'Wait For Own Second',
       'Describe Activities',
       'Breaker Open?',
       'Announce Breaker',

@@ -64,7 +64,7 @@ const Pass = z.object({
 const Wait = z.object({
   Type: z.literal('Wait'),
   TimestampPath: z.string(),
-  OutputPath: z.string(),
+  OutputPath: z.optional(z.string()),
   Next: z.string(),
 });
 const Succeed = z.object({ Type: z.literal('Succeed') });
