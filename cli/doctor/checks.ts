@@ -2,6 +2,7 @@ import { bootstrap, ebsKey, quotas } from './account.ts';
 import type { Check } from './check.ts';
 import { alarms, groups, polls, schedules, settings, topics } from './deployed.ts';
 import { images } from './image.ts';
+import { lambdaConcurrency } from './lambda-concurrency.ts';
 import { routes, zones } from './network.ts';
 import { tokens } from './tokens.ts';
 
@@ -9,6 +10,7 @@ import { tokens } from './tokens.ts';
 export const CHECKS: readonly Check[] = [
   bootstrap,
   quotas,
+  lambdaConcurrency,
   ebsKey,
   routes,
   zones,

@@ -13,6 +13,7 @@ import {
   topicFindings,
 } from '../../cli/doctor/deployed.ts';
 import { imageFindings } from '../../cli/doctor/image.ts';
+import { concurrencyFindings, functionsAtOnce } from '../../cli/doctor/lambda-concurrency.ts';
 import { routeFindings, zoneFindings } from '../../cli/doctor/network.ts';
 import { tokenFindings } from '../../cli/doctor/tokens.ts';
 import { findingLines, runCheck } from '../../cli/doctor.ts';
@@ -72,6 +73,33 @@ const decided = (reasons: string[]) => ({
   running: 0,
   members: { pending: 0, inService: 0, leaving: 0, standby: 0 },
   decision: { from: 0, desired: 0, change: false, reasons },
+});
+
+describe('the concurrency of Lambda', () => {
+  const named = (...names: string[]) => names.map((name) => ({ name, pollInterval: 5 }));
+
+  it('is needed for three functions of each fleet that polls in the same second', () => {
+    expect(functionsAtOnce([])).toBe(0);
+    expect(functionsAtOnce(named('linux'))).toBe(3);
+    expect(functionsAtOnce(named('linux', 'linux'))).toBe(6);
+    // They poll in seconds of their own.
+    expect(functionsAtOnce(named('linux', 'arm', 'gpu', 'macos'))).toBeLessThan(12);
+    // Every fifth second, and every minute, from the same second on.
+    expect(functionsAtOnce([...named('linux'), { name: 'linux', pollInterval: 10 }])).toBeGreaterThanOrEqual(
+      3,
+    );
+  });
+
+  it('is enough, or the quota must be raised', () => {
+    expect(concurrencyFindings(10, 10)).toEqual([expect.objectContaining({ level: 'ok' })]);
+    expect(concurrencyFindings(12, 10)).toEqual([
+      expect.objectContaining({
+        level: 'warn',
+        says: 'all fleets that poll together need 12 functions at once, and Lambda can run 10',
+        remedy: expect.stringContaining('docs/operations.md#functions-throttled'),
+      }),
+    ]);
+  });
 });
 
 const table = (id: string, routes: object[], associations: object[]) => ({

@@ -125,7 +125,7 @@ async function settingsWith(
 const beginsWith = (settings: object) => ({
   'Read Settings': ({ Next }: State) => ({
     Type: 'Pass',
-    Result: { ...settings, once: true },
+    Result: { ...settings, once: true, pollsFrom: new Date().toISOString() },
     ResultPath: '$.settings',
     Next,
   }),
