@@ -12,7 +12,7 @@ const TAKES = 0.18;
 
 const FLEETS = ['linux', 'arm', 'gpu', 'macos'];
 
-/** An account in which Lambda runs so many functions at once and throttles all others, with a job for each fleet. */
+/** An account in which Lambda runs this number of functions at once and throttles all others, with a job for each fleet. */
 async function account(concurrency: number, spread: (name: string) => number) {
   const seen = { most: 0, throttled: 0 };
   let running = 0;
