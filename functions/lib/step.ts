@@ -1,6 +1,7 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import * as z from 'zod/mini';
 import { InputInvalid } from './errors.ts';
+import { faultsOfInput } from './input-faults.ts';
 import { type SettingsReader, settingsReader } from './settings.ts';
 
 /** What each step has beside its input and its own dependencies. */
@@ -49,9 +50,11 @@ export function step<
   const handlerIn = (world: Dependencies & Surroundings) => async (event: unknown) => {
     const { now, log } = world;
     const startedAt = now();
-    const parsed = z.safeParse(contract, event);
+    const parsed = z.safeParse(contract, event, { reportInput: true });
     if (!parsed.success) {
-      const error = new InputInvalid(`InputInvalid: ${name}: ${z.prettifyError(parsed.error)}`);
+      const error = new InputInvalid(
+        `InputInvalid: ${name}: ${faultsOfInput(parsed.error.issues)}. An execution begins with {"fleet": "NAME"}. If a schedule or npm run execute started it, the workflow and its functions do not match: npx cdk deploy`,
+      );
       log.error(name, error);
       throw error;
     }

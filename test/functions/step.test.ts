@@ -75,7 +75,13 @@ describe('a step', () => {
     const counting = await failure(countUnclaimed(wrong));
     expect(counting.name).toBe('InputInvalid');
     expect(counting.message).toMatch(/^InputInvalid: Count Unclaimed: /);
-    for (const fault of ['fleet', 'settings.version', 'poll.timeoutSeconds'])
+    for (const fault of [
+      'fleet must have at least 1 character, got ""',
+      'settings.version must be at least 1, got 0',
+      'poll.timeoutSeconds must be ',
+      '. An execution begins with {"fleet": "NAME"}.',
+      'npx cdk deploy',
+    ])
       expect(counting.message).toContain(fault);
 
     const describing = await failure(
