@@ -52,12 +52,6 @@ const TAG_VALUE = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u;
 /** AWS allows 50 tags a resource. The rest is for those of the stack and of EC2 Auto Scaling. */
 const MOST_TAGS = 40;
 
-/**
- * An alarm has at most five actions, and the stack has a topic of its own.
- * https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
- */
-const MOST_TOPICS = 4;
-
 /** Why two fleets cannot have one secret. */
 const SHARED_SECRETS = [
   ['scalerSecretName', 'the secret names one resource class, and each fleet has its own'],
@@ -197,12 +191,6 @@ export const Fleets = z
         for (const [key, whose] of SHARED_SECRETS)
           for (const [name, twin] of twins(fleets.map(([name, fleet]) => [name, Object(fleet)[key]])))
             fault([name, key], `must differ from that of ${twin}: ${whose}`);
-        const topics = new Set(fleets.flatMap(([, fleet]) => Object(fleet).alarmTopicArn ?? []));
-        if (topics.size > MOST_TOPICS)
-          fault(
-            [],
-            `must have at most ${MOST_TOPICS} different alarmTopicArn, got ${topics.size}, because a CloudWatch alarm notifies at most 5 topics, and one is the stack's own: subscribe what they notify to fewer topics`,
-          );
       },
       { when: ({ value }) => isMap(value) },
     ),

@@ -5,7 +5,7 @@ import {
   AlarmRule,
   ComparisonOperator,
   CompositeAlarm,
-  type Metric,
+  type IMetric,
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
@@ -117,7 +117,7 @@ export class Alarms extends Construct {
   private alarm(
     id: string,
     alarmName: string,
-    metric: Metric,
+    metric: IMetric,
     wrong: string,
     { heading, minutes: [bad, of], bad: badIs }: AlarmSettings,
     threshold = 1,
@@ -148,10 +148,10 @@ export class Alarms extends Construct {
 }
 
 /** The metric that each alarm of the stack watches. */
-function stackMetrics({ stateMachine, schedules }: ScalingWorkflow): Record<StackAlarm, Metric> {
+function stackMetrics({ stateMachine, schedules }: ScalingWorkflow): Record<StackAlarm, IMetric> {
   const period = Duration.minutes(1);
   return {
-    ExecutionsFailed: outageMetric(Stack.of(stateMachine).stackName),
+    ExecutionsFailed: outageMetric(Stack.of(stateMachine).stackName, stateMachine.metricFailed({ period })),
     ExecutionsTimedOut: stateMachine.metricTimedOut({ period }),
     ExecutionsThrottled: schedules.metricTargetThrottled({ period, statistic: 'Sum' }),
     DeliveryFailing: schedules.metricSentToDLQ({ period, statistic: 'Sum' }),

@@ -1,5 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
+import { type IMetric, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
 import { type FleetMetric, OUTAGE_FAILURES } from '../statemachine/alarms.ts';
 
@@ -14,14 +14,25 @@ export function fleetMetric(fleet: string, metricName: FleetMetric, statistic: s
   });
 }
 
-/** The failures of all fleets of a stack that are outages, by the minute. */
-export function outageMetric(stack: string): Metric {
-  return new Metric({
-    namespace: METRIC_NAMESPACE,
-    metricName: OUTAGE_FAILURES.metric,
-    dimensionsMap: { [OUTAGE_FAILURES.dimension]: stack },
-    statistic: 'Sum',
-    period: Duration.minutes(1),
+/**
+ * The failed executions of a stack that are outages, by the minute. An execution that could not count its failure is one:
+ * CloudWatch did not take the metric.
+ */
+export function outageMetric(stack: string, failed: IMetric): MathExpression {
+  const period = Duration.minutes(1);
+  const failures = (statistic: string) =>
+    new Metric({
+      namespace: METRIC_NAMESPACE,
+      metricName: OUTAGE_FAILURES.metric,
+      dimensionsMap: { [OUTAGE_FAILURES.dimension]: stack },
+      statistic,
+      period,
+    });
+  return new MathExpression({
+    expression: 'FILL(failed, 0) - FILL(counted, 0) + FILL(outages, 0)',
+    usingMetrics: { failed, counted: failures('SampleCount'), outages: failures('Sum') },
+    label: OUTAGE_FAILURES.metric,
+    period,
   });
 }
 

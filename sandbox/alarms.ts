@@ -96,7 +96,13 @@ function ofFleet(config: FleetConfig, run: Run, outage: boolean[]): Rung[] {
 
 /** The alarms of what all fleets share. */
 function ofStack(run: Run, badFailures: number): Rung[] {
-  const failures = run.metrics.filter(({ name }) => name === OUTAGE_FAILURES.metric);
+  // A failed execution that was counted is an outage or not; one that was not counted is.
+  const failures = [
+    ...run.executions.map(({ status, endedAt }) => ({ at: endedAt, value: Number(status === 'FAILED') })),
+    ...run.metrics
+      .filter(({ name }) => name === OUTAGE_FAILURES.metric)
+      .map(({ at, value }) => ({ at, value: value - 1 })),
+  ];
   const timeouts = run.executions.map(({ status, endedAt }) => ({
     at: endedAt,
     value: Number(status === 'TIMED_OUT'),

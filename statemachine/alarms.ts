@@ -267,7 +267,10 @@ export const STACK_ALARMS = {
 
 export type StackAlarm = keyof typeof STACK_ALARMS;
 
-/** The metric that counts the failures of all fleets that are outages, and the dimension that names the stack. */
+/**
+ * The metric that says of each failure of all fleets that is counted whether it is an outage (1) or not (0), and the
+ * dimension that names the stack.
+ */
 export const OUTAGE_FAILURES = { metric: 'OutageFailures', dimension: 'Stack' } as const;
 
 /**

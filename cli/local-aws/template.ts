@@ -32,6 +32,25 @@ const Reference = z.union([
     .transform(({ 'Fn::GetAtt': [id] }) => id),
 ]);
 
+/** The parts of an alarm over several metrics that say which they are. */
+const Metrics = z
+  .array(
+    z.object({
+      MetricStat: z
+        .object({ Metric: z.record(z.string(), z.unknown()), Stat: z.string(), Period: z.number() })
+        .optional(),
+    }),
+  )
+  .transform((metrics) => metrics.flatMap(({ MetricStat }) => MetricStat ?? [])[0]);
+
+/** MiniStack supports no alarm over several metrics, so there the alarm watches the first of them. */
+function overOneMetric({ Metrics: several, ...others }: Record<string, unknown>) {
+  const { data: first } = Metrics.safeParse(several);
+  return first === undefined
+    ? others
+    : { ...others, ...first.Metric, Statistic: first.Stat, Period: first.Period };
+}
+
 /**
  * Removes the resources that the local AWS does not support from a synthesised template. Dependencies on a removed
  * resource are removed as well. A reference to it becomes its logical id, so that the dashboard keeps its other alarms.
@@ -49,6 +68,9 @@ export function leaveOutUnknown(synthesised: string): { template: string; leftOu
   const isLeftOut = (id: string) => Object.hasOwn(leftOut, id);
   for (const resource of Object.values(kept)) {
     resource.DependsOn = resource.DependsOn?.filter((id) => !isLeftOut(id));
+    if (resource.Type === 'AWS::CloudWatch::Alarm' && resource.Properties !== undefined) {
+      resource.Properties = overOneMetric(resource.Properties);
+    }
   }
   const withoutReferences = (_: string, value: unknown) => {
     const { data: id } = Reference.safeParse(value);

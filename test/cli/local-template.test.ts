@@ -25,6 +25,26 @@ describe('a template for the local AWS', () => {
     expect(leftOut).toEqual({ Composite: COMPOSITE, Query: QUERY, Pool: POOL });
   });
 
+  it('has an alarm over several metrics watch the first of them', () => {
+    const metric = (MetricName: string) => ({
+      Metric: { Namespace: 'A', MetricName },
+      Period: 60,
+      Stat: 'Sum',
+    });
+    const Metrics = [
+      { Id: 'all', Expression: 'failed - counted' },
+      { Id: 'failed', MetricStat: metric('Failed') },
+      { Id: 'counted', MetricStat: metric('Counted') },
+    ];
+    const alarm = (more: object) => ({
+      Type: 'AWS::CloudWatch::Alarm',
+      Properties: { Threshold: 1, ...more },
+    });
+    const one = { Namespace: 'A', MetricName: 'Failed', Period: 60, Statistic: 'Sum' };
+    const { template } = edited({ Resources: { Several: alarm({ Metrics }), One: alarm(one) } });
+    expect(template.Resources).toEqual({ Several: alarm(one), One: alarm(one) });
+  });
+
   it('keeps only dependencies on resources that it has', () => {
     const topic = { Type: 'AWS::SNS::Topic', DependsOn: ['Composite', 'Queue'] };
     const { template } = edited({ Resources: { Composite: COMPOSITE, Queue: QUEUE, Topic: topic } });

@@ -1164,19 +1164,6 @@ describe('a file that holds no fleets', () => {
     );
   });
 
-  it('may not name more topics than an alarm notifies', () => {
-    const fleets = (count: number) =>
-      Array.from(
-        { length: count },
-        (_, at) =>
-          `f${at}: {resourceClass: acme/f${at}, instanceTypes: [m7i.large], maxReplicas: 1, alarmTopicArn: "arn:aws:sns:eu-west-1:111122223333:t${at}"}`,
-      ).join('\n');
-    expect(fleetsOf(fleets(4))).toHaveLength(4);
-    expect(complaintsAbout(fleets(5))).toContain(
-      'must have at most 4 different alarmTopicArn, got 5, because a CloudWatch alarm notifies at most 5 topics',
-    );
-  });
-
   it.each([
     { case: 'of a fleet', text: `${MINIMAL}\n__proto__: {resourceClass: acme/b}`, at: '__proto__' },
     { case: 'of a setting', text: minimalWith('__proto__: 1'), at: 'linux.__proto__' },

@@ -142,14 +142,6 @@ const SCHEDULES = [{ Name: 'ScheduleGroup', Value: 'circleci-runners' }];
 const STATE_MACHINE = [{ Name: 'StateMachineArn', Value: 'StateMachine(circleci-runners)' }];
 const OF_ALL = [
   {
-    kind: 'ExecutionsFailed',
-    heading: 'Executions Failed',
-    namespace: 'CircleCIRunnerAutoscaler',
-    metric: 'OutageFailures',
-    dimensions: [{ Name: 'Stack', Value: 'circleci-runners' }],
-    bad: 3,
-  },
-  {
     kind: 'ExecutionsTimedOut',
     heading: 'Executions Timed Out',
     namespace: 'AWS/States',
@@ -222,6 +214,35 @@ describe('of the stack, the alarm', () => {
 });
 
 describe('the alarm for failures of all fleets', () => {
+  it('watches failed executions that are counted as outages, or not counted at all', () => {
+    const { Metrics, ...alarm } = named('circleci-runners-ExecutionsFailed');
+    expect(alarm).toMatchObject({
+      Threshold: 1,
+      DatapointsToAlarm: 3,
+      EvaluationPeriods: 5,
+      TreatMissingData: 'notBreaching',
+      AlarmDescription: expect.stringMatching(/\. See docs\/operations\.md, "Executions Failed"\.$/),
+    });
+    const outages = {
+      Namespace: 'CircleCIRunnerAutoscaler',
+      MetricName: 'OutageFailures',
+      Dimensions: [{ Name: 'Stack', Value: 'circleci-runners' }],
+    };
+    const failed = { Namespace: 'AWS/States', MetricName: 'ExecutionsFailed', Dimensions: STATE_MACHINE };
+    expect(Metrics).toEqual([
+      expect.objectContaining({ Expression: 'FILL(failed, 0) - FILL(counted, 0) + FILL(outages, 0)' }),
+      ...[
+        { Id: 'failed', Metric: failed, Stat: 'Sum' },
+        { Id: 'counted', Metric: outages, Stat: 'SampleCount' },
+        { Id: 'outages', Metric: outages, Stat: 'Sum' },
+      ].map(({ Id, ...stat }) => ({
+        Id,
+        MetricStat: { ...stat, Period: 60 },
+        ReturnData: false,
+      })),
+    ]);
+  });
+
   it.each([
     { fleets: 1, bad: 1 },
     { fleets: 100, bad: 1 },
@@ -258,6 +279,7 @@ describe('all alarms', () => {
           [...OF_FLEET.map(({ kind }) => kind), 'NeedsYou'].map((kind) => `circleci-runners-${name}-${kind}`),
         ),
         ...OF_ALL.map(({ kind }) => `circleci-runners-${kind}`),
+        'circleci-runners-ExecutionsFailed',
         'circleci-runners-Outage',
       ].toSorted(),
     );
@@ -267,8 +289,11 @@ describe('all alarms', () => {
     expect(operations).toContain(`\n## ${heading}\n`);
   });
 
-  it('watch one metric each, without math, which not every emulator of CloudWatch supports', () => {
-    expect(alarms.filter(({ properties }) => 'Metrics' in properties)).toEqual([]);
+  it('watch one metric each, for which CloudWatch bills, but for one', () => {
+    const withMath = alarms.filter(({ properties }) => 'Metrics' in properties);
+    expect(withMath.map(({ properties }) => properties.AlarmName)).toEqual([
+      'circleci-runners-ExecutionsFailed',
+    ]);
   });
 
   it('say with the settings of the fleet what happened', () => {

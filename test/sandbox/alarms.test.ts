@@ -55,8 +55,9 @@ function alarms(
   {
     silent = [],
     outage = [],
+    uncounted = [],
     timedOut = [],
-  }: { silent?: string[]; outage?: number[]; timedOut?: number[] } = {},
+  }: { silent?: string[]; outage?: number[]; uncounted?: number[]; timedOut?: number[] } = {},
 ) {
   const at = (minute: number) => STARTED + minute * 60_000 + 30_000;
   const metric = (name: string, fleet: string, minute: number, value: number, step?: string): Metric => ({
@@ -77,8 +78,10 @@ function alarms(
     ...metric('OutageFailures', '', minute, 1),
     dimensions: { Stack: 'circleci-runners' },
   }));
-  const status = (minute: number): Run['executions'][number]['status'] =>
-    timedOut.includes(minute) ? 'TIMED_OUT' : 'SUCCEEDED';
+  const status = (minute: number): Run['executions'][number]['status'] => {
+    if (timedOut.includes(minute)) return 'TIMED_OUT';
+    return [...outage, ...uncounted].includes(minute) ? 'FAILED' : 'SUCCEEDED';
+  };
   const executions = all.map((minute) => ({ status: status(minute), endedAt: at(minute) }));
   const over = alarmsOver(FLEETS, {
     metrics: [...polls, ...more, ...ofAll],
@@ -112,13 +115,19 @@ describe('the alarms of a run', () => {
     ]);
   });
 
+  it('ring for failed executions of which CloudWatch took no metric', () => {
+    const [outage, failed] = alarms([], { uncounted: from(10, 29) });
+    expect(outage).toEqual({ heading: OUTAGE, ringings: [{ from: 13 }] });
+    expect(failed).toEqual({ heading: 'Executions Failed', ringings: [{ from: 13 }] });
+  });
+
   it('ring again when the failure comes back', () => {
     const minutes = [...from(3, 5), ...from(20, 22)];
     expect(alarms([{ name: 'StepBroken', minutes }], { outage: minutes })[0]).toEqual({
       heading: OUTAGE,
       ringings: [
-        { from: 6, until: 11 },
-        { from: 23, until: 28 },
+        { from: 6, until: 9 },
+        { from: 23, until: 26 },
       ],
     });
   });

@@ -114,7 +114,7 @@ describe('what stands', () => {
     const one = SynthesisedTemplate.of(fleetsOf(MINIMAL));
     const two = SynthesisedTemplate.of(fleetsOf(MINIMAL + MINIMAL.replaceAll('linux', 'other').trimStart()));
     const count = (template: SynthesisedTemplate) => ({
-      alarms: template.all('AWS::CloudWatch::Alarm').length,
+      alarms: JSON.stringify(template.all('AWS::CloudWatch::Alarm')).match(/"MetricName":/g)?.length,
       compositeAlarms: template.all('AWS::CloudWatch::CompositeAlarm').length,
       secrets: template.all('AWS::SecretsManager::Secret').length,
     });
