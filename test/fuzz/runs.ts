@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** 500 runs of each property in `npm test`, and 10,000 in `npm run fuzz`, for a nightly pipeline. */
+/** 500 runs of each property in `npm test`, and 10,000 in `npm run fuzz`, which `.ci/nightly` runs. */
 export const FUZZED = { numRuns: Number(process.env.FUZZ_RUNS ?? 500) };
 
 /** Texts that attack: other addresses, other names, paths, commands, control characters. */
