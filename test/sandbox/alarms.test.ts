@@ -115,7 +115,7 @@ describe('the alarms of a run', () => {
     ]);
   });
 
-  it('ring for failed executions of which CloudWatch took no metric', () => {
+  it('ring for failed executions if CloudWatch did not take their metrics', () => {
     const [outage, failed] = alarms([], { uncounted: from(10, 29) });
     expect(outage).toEqual({ heading: OUTAGE, ringings: [{ from: 13 }] });
     expect(failed).toEqual({ heading: 'Executions Failed', ringings: [{ from: 13 }] });
