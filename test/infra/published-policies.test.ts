@@ -18,9 +18,11 @@ describe('the service control policy for the tags', () => {
     .object({ Statement: z.array(PolicyStatement) })
     .parse(published.find((policy) => 'Statement' in policy));
   const role = (name: string) => `arn:aws:iam::111122223333:role/${name}`;
-  const [updateGroup = ''] = template
-    .all('AWS::IAM::Role')
-    .flatMap(({ id }) => (id.startsWith('WorkflowUpdateGroup') ? [id] : []));
+  /** The functions that set tags, as the names of their roles begin. */
+  const taggers = template
+    .statements()
+    .filter(({ actions }) => actions.includes('autoscaling:CreateOrUpdateTags'))
+    .flatMap(({ roles }) => roles.map((written) => written.replace(/^Role\((.*)\)$/, '$1')));
 
   /** Whether the policy leaves the request to the principal's own permissions. */
   const leaves = (principal: string, tags: string[], action = 'CreateOrUpdateTags') => {
@@ -52,12 +54,6 @@ describe('the service control policy for the tags', () => {
       left: true,
     },
     {
-      who: 'Update Group',
-      principal: role(`circleci-runners-${updateGroup.slice(0, 24)}-AbCdEfGhIjKl`),
-      tags: ['circleci-runners:on-demand-for'],
-      left: true,
-    },
-    {
       who: 'Count Unclaimed',
       principal: role('circleci-runners-WorkflowCountUnclaimedPa-AbCdEfGhIjKl'),
       tags: [PAUSED_TAG],
@@ -66,6 +62,18 @@ describe('the service control policy for the tags', () => {
   ])('for $who says $left', ({ principal, tags, left }) => {
     expect(leaves(principal, tags)).toBe(left);
     expect(leaves(principal, tags, 'DeleteTags')).toBe(left);
+  });
+
+  it('leaves the tags to each function that sets some', () => {
+    expect(taggers.toSorted()).toEqual([
+      'WorkflowDescribeActivitiesPartsRole',
+      'WorkflowUpdateGroupPartsRole',
+    ]);
+    for (const tagger of taggers) {
+      // CloudFormation cuts the logical id for the name of a role.
+      const principal = role(`circleci-runners-${tagger.slice(0, 24)}-AbCdEfGhIjKl`);
+      expect(leaves(principal, ['circleci-runners:on-demand-for'])).toBe(true);
+    }
   });
 
   it('takes no other permission away', () => {
