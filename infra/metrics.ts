@@ -28,9 +28,15 @@ export function outageMetric(stack: string, failed: IMetric): MathExpression {
       statistic,
       period,
     });
-  return new MathExpression({
-    expression: 'FILL(failed, 0) - FILL(counted, 0) + FILL(outages, 0)',
+  const bad = new MathExpression({
+    expression: 'MAX([FILL(outages, 0), FILL(failed, 0) - FILL(counted, 0)])',
     usingMetrics: { failed, counted: failures('SampleCount'), outages: failures('Sum') },
+    period,
+  });
+  // Minutes without one have no data, as with the alarms of a fleet's failures, so that both ring alike.
+  return new MathExpression({
+    expression: 'IF(bad > 0, bad)',
+    usingMetrics: { bad },
     label: OUTAGE_FAILURES.metric,
     period,
   });

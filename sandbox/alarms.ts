@@ -96,26 +96,23 @@ function ofFleet(config: FleetConfig, run: Run, outage: boolean[]): Rung[] {
 
 /** The alarms of what all fleets share. */
 function ofStack(run: Run, badFailures: number): Rung[] {
-  // A failed execution that was counted is an outage or not; one that was not counted is.
-  const failures = [
-    ...run.executions.map(({ status, endedAt }) => ({ at: endedAt, value: Number(status === 'FAILED') })),
-    ...run.metrics
-      .filter(({ name }) => name === OUTAGE_FAILURES.metric)
-      .map(({ at, value }) => ({ at, value: value - 1 })),
-  ];
-  const timeouts = run.executions.map(({ status, endedAt }) => ({
-    at: endedAt,
-    value: Number(status === 'TIMED_OUT'),
-  }));
+  const ended = (as: Execution['status']) =>
+    run.executions.map(({ status, endedAt }) => ({ at: endedAt, value: Number(status === as) }));
+  const counted = run.metrics.filter(({ name }) => name === OUTAGE_FAILURES.metric);
+  const sums = (values: { at: number; value: number }[]) => byTheMinute(run, values, STATISTICS.Sum);
+  const outages = sums(counted);
+  const uncounted = sums([...ended('FAILED'), ...counted.map(({ at }) => ({ at, value: -1 }))]);
   // The sandbox has no throttled or undeliverable executions.
-  const watched: Partial<Record<StackAlarm, { values: typeof timeouts; threshold: number }>> = {
-    ExecutionsFailed: { values: failures, threshold: badFailures },
-    ExecutionsTimedOut: { values: timeouts, threshold: 1 },
+  const watched: Partial<Record<StackAlarm, Datapoint[]>> = {
+    ExecutionsFailed: uncounted
+      .map((value = 0, minute) => Math.max(value, outages[minute] ?? 0))
+      .map((value) => (value > 0 ? value : undefined)),
+    ExecutionsTimedOut: sums(ended('TIMED_OUT')),
   };
   return Object.entries(STACK_ALARMS).map(([kind, { heading, route, ...settings }]) => {
-    const { values, threshold } = watched[kind as StackAlarm] ?? { values: [], threshold: 1 };
-    const sums = byTheMinute(run, values, STATISTICS.Sum);
-    return { heading, route, rings: ringingMinutes(settings, sums, threshold) };
+    const threshold = kind === 'ExecutionsFailed' ? badFailures : 1;
+    const datapoints = watched[kind as StackAlarm] ?? sums([]);
+    return { heading, route, rings: ringingMinutes(settings, datapoints, threshold) };
   });
 }
 

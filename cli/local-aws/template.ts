@@ -41,14 +41,17 @@ const Metrics = z
         .optional(),
     }),
   )
-  .transform((metrics) => metrics.flatMap(({ MetricStat }) => MetricStat ?? [])[0]);
+  .transform((metrics) => metrics.flatMap(({ MetricStat }) => MetricStat ?? []).at(-1));
 
-/** MiniStack supports no alarm over several metrics, so there the alarm watches the first of them. */
+/**
+ * MiniStack supports no alarm over several metrics, so there the alarm watches the last of them: that of this project.
+ * Step Functions has no metrics there.
+ */
 function overOneMetric({ Metrics: several, ...others }: Record<string, unknown>) {
-  const { data: first } = Metrics.safeParse(several);
-  return first === undefined
+  const { data: last } = Metrics.safeParse(several);
+  return last === undefined
     ? others
-    : { ...others, ...first.Metric, Statistic: first.Stat, Period: first.Period };
+    : { ...others, ...last.Metric, Statistic: last.Stat, Period: last.Period };
 }
 
 /**

@@ -25,7 +25,7 @@ describe('a template for the local AWS', () => {
     expect(leftOut).toEqual({ Composite: COMPOSITE, Query: QUERY, Pool: POOL });
   });
 
-  it('has an alarm over several metrics watch the first of them', () => {
+  it('has an alarm over several metrics watch the last of them', () => {
     const metric = (MetricName: string) => ({
       Metric: { Namespace: 'A', MetricName },
       Period: 60,
@@ -40,7 +40,7 @@ describe('a template for the local AWS', () => {
       Type: 'AWS::CloudWatch::Alarm',
       Properties: { Threshold: 1, ...more },
     });
-    const one = { Namespace: 'A', MetricName: 'Failed', Period: 60, Statistic: 'Sum' };
+    const one = { Namespace: 'A', MetricName: 'Counted', Period: 60, Statistic: 'Sum' };
     const { template } = edited({ Resources: { Several: alarm({ Metrics }), One: alarm(one) } });
     expect(template.Resources).toEqual({ Several: alarm(one), One: alarm(one) });
   });
@@ -79,7 +79,7 @@ describe('a template for the local AWS', () => {
     );
   });
 
-  it('leaves out only composite alarms and saved queries of the app, which only its dashboard refers to', () => {
+  it('leaves out only composite alarms and saved queries of the app, and the math of one alarm', () => {
     const { json } = SynthesisedTemplate.of(threeFleets());
     const { template, leftOut } = edited(json);
     const types = Object.values(leftOut).map(({ Type }) => Type);
@@ -90,7 +90,11 @@ describe('a template for the local AWS', () => {
     const changed = Object.entries(template.Resources).filter(
       ([id, resource]) => JSON.stringify(resource) !== JSON.stringify(json.Resources[id]),
     );
-    expect(changed.map(([, resource]) => Object(resource).Type)).toEqual(['AWS::CloudWatch::Dashboard']);
+    const names = changed.map(
+      ([, resource]) => Object(resource).Properties.AlarmName ?? Object(resource).Type,
+    );
+    // The dashboard refers to what is left out.
+    expect(names.toSorted()).toEqual(['AWS::CloudWatch::Dashboard', 'circleci-runners-ExecutionsFailed']);
     expect(template.Outputs).toEqual(json.Outputs);
   });
 });

@@ -230,7 +230,12 @@ describe('the alarm for failures of all fleets', () => {
     };
     const failed = { Namespace: 'AWS/States', MetricName: 'ExecutionsFailed', Dimensions: STATE_MACHINE };
     expect(Metrics).toEqual([
-      expect.objectContaining({ Expression: 'FILL(failed, 0) - FILL(counted, 0) + FILL(outages, 0)' }),
+      expect.objectContaining({ Expression: 'IF(bad > 0, bad)' }),
+      {
+        Id: 'bad',
+        Expression: 'MAX([FILL(outages, 0), FILL(failed, 0) - FILL(counted, 0)])',
+        ReturnData: false,
+      },
       ...[
         { Id: 'failed', Metric: failed, Stat: 'Sum' },
         { Id: 'counted', Metric: outages, Stat: 'SampleCount' },

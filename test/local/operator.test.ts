@@ -139,7 +139,7 @@ describe('the commands of an operator, about a deployed app', () => {
   it('read within their time', async () => {
     const began = performance.now();
     await command('status');
-    // Most of it is Node.js, which compiles TypeScript here.
-    expect(performance.now() - began).toBeLessThan(10_000);
+    // Most of it is Node.js, which compiles TypeScript here, beside other tests on the same cores.
+    expect(performance.now() - began).toBeLessThan(30_000);
   });
 });

@@ -126,8 +126,8 @@ describe('the alarms of a run', () => {
     expect(alarms([{ name: 'StepBroken', minutes }], { outage: minutes })[0]).toEqual({
       heading: OUTAGE,
       ringings: [
-        { from: 6, until: 9 },
-        { from: 23, until: 26 },
+        { from: 6, until: 11 },
+        { from: 23, until: 28 },
       ],
     });
   });
