@@ -58,24 +58,23 @@ const SHARED_SECRETS = [
   ['runnerSecretName', 'a token claims tasks of one resource class, and each fleet has its own'],
 ] as const;
 
-/** Those that have the same text as an earlier one, with the name of that one. */
-function twins(texts: [name: string, text: unknown][]): [name: string, twin: string][] {
-  const first = new Map<string, string>();
-  return texts.flatMap(([name, text]): [string, string][] => {
-    if (typeof text !== 'string') return [];
-    const twin = first.get(text);
-    if (twin === undefined) first.set(text, name);
-    return twin === undefined ? [] : [[name, twin]];
-  });
+/** Remembers which name had which text, and says which one had a text before; only texts count. */
+function twinFinder(): (text: unknown, name: string) => string | undefined {
+  const names = new Map<string, string>();
+  return (text, name) => {
+    if (typeof text !== 'string') return undefined;
+    const twin = names.get(text);
+    names.set(text, name);
+    return twin;
+  };
 }
 
 /** The first two texts that differ in nothing but case. */
 function sameButForCase(texts: string[]): [string, string] | undefined {
-  const seen = new Map<string, string>();
+  const twinOf = twinFinder();
   for (const text of texts) {
-    const twin = seen.get(text.toLowerCase());
+    const twin = twinOf(text.toLowerCase(), text);
     if (twin !== undefined) return [twin, text];
-    seen.set(text.toLowerCase(), text);
   }
   return undefined;
 }
@@ -169,28 +168,27 @@ export const Fleets = z
             [],
             `must have at most ${MOST_FLEETS} fleets, got ${length}, ${ROOM}. Put the others into another file, for another stack: -c fleets=FILE -c stack=NAME`,
           );
-        const ids = new Map<string, string>();
-        const classes = new Map<string, string>();
+        const [twinOfId, twinOfClass] = [twinFinder(), twinFinder()];
         for (const [name, fleet] of fleets) {
           if (!FLEET_NAME.test(name)) fault([name], FLEET_NAME_FAULT);
-          const id = logicalId(name).toLowerCase();
-          const twin = ids.get(id);
+          const twin = twinOfId(logicalId(name).toLowerCase(), name);
           if (twin !== undefined)
             fault([name], `must differ from ${twin} in more than hyphens, underscores and case`);
-          ids.set(id, name);
-          const resourceClass = Object(fleet).resourceClass;
-          const rival = classes.get(resourceClass);
+          const rival = twinOfClass(Object(fleet).resourceClass, name);
           if (rival !== undefined) {
             fault(
               [name, 'resourceClass'],
               `must differ from the resource class of ${rival}: two fleets of one resource class would both launch an instance for each task`,
             );
           }
-          if (typeof resourceClass === 'string') classes.set(resourceClass, name);
         }
-        for (const [key, whose] of SHARED_SECRETS)
-          for (const [name, twin] of twins(fleets.map(([name, fleet]) => [name, Object(fleet)[key]])))
-            fault([name, key], `must differ from that of ${twin}: ${whose}`);
+        for (const [key, whose] of SHARED_SECRETS) {
+          const twinOfSecret = twinFinder();
+          for (const [name, fleet] of fleets) {
+            const twin = twinOfSecret(Object(fleet)[key], name);
+            if (twin !== undefined) fault([name, key], `must differ from that of ${twin}: ${whose}`);
+          }
+        }
       },
       { when: ({ value }) => isMap(value) },
     ),
