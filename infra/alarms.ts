@@ -14,7 +14,7 @@ import { logicalId } from '../fleets/names.ts';
 import {
   type AlarmSettings,
   alarmsOfFleet,
-  badOutageFailures,
+  badFrom,
   STACK_ALARMS,
   type StackAlarm,
 } from '../statemachine/alarms.ts';
@@ -45,16 +45,12 @@ export class Alarms extends Construct {
     this.topic = topic;
     const configs = fleets.map(({ config }) => config);
     const metrics = stackMetrics(workflow);
-    const shared = Object.entries(STACK_ALARMS).map(([kind, settings]) =>
-      this.alarm(
-        kind,
-        this.name(kind),
-        metrics[kind as StackAlarm],
-        settings.wrong,
-        settings,
-        kind === 'ExecutionsFailed' ? badOutageFailures(configs.length) : 1,
-      ),
-    );
+    const kinds = Object.keys(STACK_ALARMS) as StackAlarm[];
+    const shared = kinds.map((kind) => {
+      const settings = STACK_ALARMS[kind];
+      const threshold = badFrom(kind, configs.length);
+      return this.alarm(kind, this.name(kind), metrics[kind], settings.wrong, settings, threshold);
+    });
     const outage = this.outage(shared);
     this.ofStack = [outage, ...shared];
     for (const config of configs) this.ofFleets.set(config.name, this.alarmsOf(config, outage));

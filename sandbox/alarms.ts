@@ -4,7 +4,7 @@ import {
   type AlarmRoute,
   type AlarmSettings,
   alarmsOfFleet,
-  badOutageFailures,
+  badFrom,
   OUTAGE_FAILURES,
   STACK_ALARMS,
   type StackAlarm,
@@ -60,7 +60,7 @@ interface Rung extends Omit<Alarm, 'ringings'> {
 
 /** All alarms of these fleets, composite alarms included, and when each rang. */
 export function alarmsOver(fleets: FleetConfig[], run: Run): Alarm[] {
-  const stack = ofStack(run, badOutageFailures(fleets.length));
+  const stack = ofStack(run, fleets.length);
   const outage: Rung = {
     heading: OUTAGE,
     route: 'direct',
@@ -95,7 +95,7 @@ function ofFleet(config: FleetConfig, run: Run, outage: boolean[]): Rung[] {
 }
 
 /** The alarms of what all fleets share. */
-function ofStack(run: Run, badFailures: number): Rung[] {
+function ofStack(run: Run, fleets: number): Rung[] {
   const ended = (as: Execution['status']) =>
     run.executions.map(({ status, endedAt }) => ({ at: endedAt, value: Number(status === as) }));
   const counted = run.metrics.filter(({ name }) => name === OUTAGE_FAILURES.metric);
@@ -109,10 +109,10 @@ function ofStack(run: Run, badFailures: number): Rung[] {
       .map((value) => (value > 0 ? value : undefined)),
     ExecutionsTimedOut: sums(ended('TIMED_OUT')),
   };
-  return Object.entries(STACK_ALARMS).map(([kind, { heading, route, ...settings }]) => {
-    const threshold = kind === 'ExecutionsFailed' ? badFailures : 1;
-    const datapoints = watched[kind as StackAlarm] ?? sums([]);
-    return { heading, route, rings: ringingMinutes(settings, datapoints, threshold) };
+  return (Object.keys(STACK_ALARMS) as StackAlarm[]).map((kind) => {
+    const { heading, route, ...settings } = STACK_ALARMS[kind];
+    const datapoints = watched[kind] ?? sums([]);
+    return { heading, route, rings: ringingMinutes(settings, datapoints, badFrom(kind, fleets)) };
   });
 }
 

@@ -278,3 +278,7 @@ export const OUTAGE_FAILURES = { metric: 'OutageFailures', dimension: 'Stack' } 
  * fails on its own has `NotRunning`.
  */
 export const badOutageFailures = (fleets: number): number => Math.max(1, Math.ceil(fleets / 100));
+
+/** The value from which a minute of an alarm of the stack is bad. */
+export const badFrom = (kind: StackAlarm, fleets: number): number =>
+  kind === 'ExecutionsFailed' ? badOutageFailures(fleets) : 1;
