@@ -104,10 +104,7 @@ export const groups: Check = {
 };
 
 /** Compares what the functions read with what the file would deploy. */
-export function settingsFindings(
-  fleet: Pick<FleetConfig, 'name' | 'resourceClass' | 'pollInterval' | 'quietPollInterval'> & FleetConfig,
-  deployed: DeployedSettings | undefined,
-): Finding[] {
+export function settingsFindings(fleet: FleetConfig, deployed: DeployedSettings | undefined): Finding[] {
   const { name } = fleet;
   if (deployed === undefined) return [bad('warn', 'it is in fleets.yaml, and not deployed', DEPLOY, name)];
   const pairs: [string, unknown, unknown][] = [

@@ -7,6 +7,7 @@ import { Activity, asLaunch } from '../../functions/lib/scaling-activities.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { type DecisionRecord, readDecisions, readLines } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
+import { partialReads } from '../deployed/partial-reads.ts';
 import { launchTimes } from '../status/reads.ts';
 
 /** An error that a step has logged. */
@@ -72,16 +73,12 @@ export async function readHistory(
   if (group === undefined) return { fleets, history: undefined };
   const logs = new CloudWatchLogsClient(AWS_CLIENT);
   const signal = AbortSignal.timeout(DEADLINE);
-  const missing: string[] = [];
-  const unless = <T>(what: string, otherwise: T, read: Promise<T>): Promise<T> =>
-    read.catch((error: Error) => {
-      if (signal.aborted)
-        throw new HistoryUnread(
-          `CloudWatch Logs did not give this time within ${DEADLINE / 1_000} s. Ask for a shorter time with --last or --at.`,
-        );
-      missing.push(`${what} (${error.name})`);
-      return otherwise;
-    });
+  const { missing, unless } = partialReads(() => {
+    if (signal.aborted)
+      throw new HistoryUnread(
+        `CloudWatch Logs did not give this time within ${DEADLINE / 1_000} s. Ask for a shorter time with --last or --at.`,
+      );
+  });
   const [decisions, failures, launches, launchedAt] = await Promise.all([
     unless('the decisions', [], readDecisions({ app, from, to, fleet }, logs, signal)),
     unless('the errors', [], readFailures(app, fleet, { from, to }, logs, signal)),

@@ -9,6 +9,7 @@ import { settingsParameter } from '../../functions/lib/fleet-names.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
+import { partialReads } from '../deployed/partial-reads.ts';
 
 /** All that is read of an app for its status. What AWS did not give is left out, and named in `missing`. */
 export interface StatusReading {
@@ -61,12 +62,7 @@ export async function readStatus(
 ): Promise<StatusReading> {
   const { autoScaling, cloudWatch, ec2, logs, ssm } = clients();
   const signal = AbortSignal.timeout(DEADLINE);
-  const missing: string[] = [];
-  const unless = <T>(what: string, otherwise: T, read: Promise<T>): Promise<T> =>
-    read.catch((error: Error) => {
-      missing.push(`${what} (${error.name})`);
-      return otherwise;
-    });
+  const { missing, unless } = partialReads();
   const groupsRead = fleetGroups(app, autoScaling).then((all) =>
     all.filter((group) => fleet === undefined || group.fleet === fleet),
   );
