@@ -9,9 +9,9 @@ import { parseGroup } from '../../cli/deployed/groups.ts';
 import { type FleetStatus, fleetStatuses, shortTime } from '../../cli/status/fleet-status.ts';
 import type { StatusReading } from '../../cli/status/reads.ts';
 import { noteOf, statusDetails, statusTable } from '../../cli/status/screen.ts';
-import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { commandWords } from '../support/bundled-commands.ts';
 import { runAgainstAws } from '../support/in-process.ts';
+import { deployedSettings } from '../support/inputs.ts';
 import { OperatorAws } from '../support/operator-aws.ts';
 import { PseudoTerminal } from '../support/pseudo-terminal.ts';
 import { address } from '../support/serve.ts';
@@ -19,12 +19,8 @@ import { address } from '../support/serve.ts';
 const NOW = Date.parse('2026-01-05T09:00:00Z');
 const PLAIN = pc.createColors(false);
 
-const SETTINGS: DeployedSettings = {
-  resourceClass: 'acme/linux',
-  circleciUrl: 'https://runner.circleci.com',
-  scalerSecretName: 'circleci-runners/linux/scaler',
+const SETTINGS = deployedSettings({
   groupName: 'circleci-runners-linux',
-  alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:alarms',
   capacity: {
     minReplicas: 0,
     maxReplicas: 10,
@@ -32,13 +28,7 @@ const SETTINGS: DeployedSettings = {
       { name: 'office', start: '0 8 * * 1-5', end: '0 18 * * 1-5', timezone: 'UTC', minReplicas: 2 },
     ],
   },
-  pollIntervalSeconds: 5,
-  quietPollIntervalSeconds: 60,
-  breakerFailures: 3,
-  breakerWindowSeconds: 900,
-  onDemandPercentage: 100,
-  warmPoolAuto: false,
-};
+});
 
 const REASONS = [
   'schedule 1, office (0 8 * * 1-5 UTC) is in force: minReplicas 2',

@@ -168,16 +168,18 @@ describe('Compute Capacity', () => {
     },
   );
 
+  /** What the polls before saw. */
+  const seen = {
+    unclaimed: 3,
+    running: 1,
+    claimed: 2,
+    waiting: true,
+    idle: false,
+    idlePolls: 0,
+    mostRunning: 1,
+  };
+
   it('keeps in mind what the polls before saw while CircleCI limits the rate', async () => {
-    const seen = {
-      unclaimed: 3,
-      running: 1,
-      claimed: 2,
-      waiting: true,
-      idle: false,
-      idlePolls: 0,
-      mostRunning: 1,
-    };
     const observed = { unclaimed: limited(3), running: { running: 1 } };
     const { next } = await computed(observed, { elapsedSeconds: 10.3, poll: { number: 3, seen } });
     expect(next.poll).toMatchObject({ number: 4, seen });
@@ -192,15 +194,6 @@ describe('Compute Capacity', () => {
   });
 
   it('holds and ends well in that case, if there was a good poll before', async () => {
-    const seen = {
-      unclaimed: 3,
-      running: 1,
-      claimed: 2,
-      waiting: true,
-      idle: false,
-      idlePolls: 0,
-      mostRunning: 1,
-    };
     const observed = { unclaimed: limited(9), running: { running: 2 } };
     const world = { elapsedSeconds: 45, poll: { number: 10, seen } };
     const { decision, again } = await computed(observed, world);
