@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { formatDuration } from '../fleets/duration.ts';
-import { capacityOf, idleTimes } from '../fleets/effective.ts';
+import { capacityOf, idleTimes, quietPollIntervalOf } from '../fleets/effective.ts';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import { sandboxFleet } from '../sandbox/fleet.ts';
@@ -123,7 +123,8 @@ function chooseFleet(file: string, name: string | undefined): FleetConfig {
 /** The fleet, with its settings overridden by the options. */
 function changed(fleet: FleetConfig, options: Options): FleetConfig {
   const pollInterval = options.poll ?? fleet.pollInterval;
-  const quietPollInterval = options.quietPoll ?? Math.max(pollInterval, fleet.quietPollInterval);
+  const pool = changedPool(fleet, options);
+  const quietPollInterval = options.quietPoll ?? quietPollIntervalOf({ ...fleet, ...pool, pollInterval });
   if (quietPollInterval < pollInterval) {
     throw new UsageError(
       `--quiet-poll must be at least the poll interval (${pollInterval} s), got ${options.quietPoll}`,
@@ -132,7 +133,7 @@ function changed(fleet: FleetConfig, options: Options): FleetConfig {
   return {
     ...fleet,
     ...changedMaximum(fleet, options.max),
-    ...changedPool(fleet, options),
+    ...pool,
     ...changedReuse(options.reuse, pollInterval),
     pollInterval,
     quietPollInterval,

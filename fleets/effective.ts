@@ -11,6 +11,9 @@ const RECYCLE_SECONDS = 3_600;
  */
 const SPARES_WAIT = 2;
 
+/** Defaults of `quietPollInterval`, in seconds. docs/cost.md has the waits and the costs that were measured. */
+const QUIET_POLL_SECONDS = { coldBoots: 60, warmPool: 15 };
+
 /** The largest random number of bash. */
 const MOST_RANDOM = 32_767;
 
@@ -27,6 +30,19 @@ const makesDifference = (value: unknown) =>
 
 /** Percentage of On-Demand instances above the base: 100 without Spot. */
 export const onDemandPercentage = ({ spot }: Pick<FleetSettings, 'spot'>) => 100 - (spot?.percentage ?? 0);
+
+/**
+ * Longest interval between polls of an idle fleet, in seconds. The first job after idle hours waits for the poll and then
+ * for the boot: beside a cold boot, a minute matters less than beside an instance of the warm pool.
+ */
+export function quietPollIntervalOf({
+  quietPollInterval,
+  pollInterval,
+  warmPool,
+}: Pick<FleetSettings, 'quietPollInterval' | 'pollInterval' | 'warmPool'>): number {
+  const byBoot = warmPool === undefined ? QUIET_POLL_SECONDS.coldBoots : QUIET_POLL_SECONDS.warmPool;
+  return Math.max(pollInterval, quietPollInterval ?? byBoot);
+}
 
 /**
  * How long a fleet's runners wait for a task before they leave, and the largest random time by which each of them

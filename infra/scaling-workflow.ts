@@ -6,7 +6,7 @@ import { CfnSchedule, ScheduleGroup } from 'aws-cdk-lib/aws-scheduler';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { capacityOf, onDemandPercentage } from '../fleets/effective.ts';
+import { capacityOf, onDemandPercentage, quietPollIntervalOf } from '../fleets/effective.ts';
 import { logicalId } from '../fleets/names.ts';
 import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
 import { spreadSeconds } from '../functions/lib/pacing.ts';
@@ -136,7 +136,7 @@ export class ScalingWorkflow extends Construct {
         alarmTopicArn: topic.arnOf(config),
         capacity: capacityOf(config),
         pollIntervalSeconds: config.pollInterval,
-        quietPollIntervalSeconds: config.quietPollInterval,
+        quietPollIntervalSeconds: quietPollIntervalOf(config),
         spreadSeconds: spreadSeconds(config.name, config.pollInterval),
         breakerFailures: config.breaker.failures,
         breakerWindowSeconds: config.breaker.window,

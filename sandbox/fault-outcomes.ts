@@ -1,3 +1,4 @@
+import { quietPollIntervalOf } from '../fleets/effective.ts';
 import { Fleet } from '../fleets/fleet.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { FAILURES } from '../statemachine/failures.ts';
@@ -94,7 +95,7 @@ async function run(fault: Fault, backlog: Backlog): Promise<FaultOutcome> {
       minReplicas: config.minReplicas,
       maxReplicas: config.maxReplicas,
       pollIntervalSeconds: config.pollInterval,
-      quietPollIntervalSeconds: config.quietPollInterval,
+      quietPollIntervalSeconds: quietPollIntervalOf(config),
       breaker: { failures: config.breaker.failures, windowSeconds: config.breaker.window },
       ...(fault.spot && { onDemandPercentage: 0 }),
       durations: { idleTimeout: config.idleTimeout, launchHook: config.bootTimeout },

@@ -1,4 +1,4 @@
-import { capacityOf, idleTimes } from '../fleets/effective.ts';
+import { capacityOf, idleTimes, quietPollIntervalOf } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import type { CapacitySettings } from '../functions/lib/contracts.ts';
 import type { Durations } from './group/durations.ts';
@@ -31,7 +31,7 @@ export function sandboxFleet(
   return {
     ...capacityOf(settings),
     pollIntervalSeconds: settings.pollInterval,
-    quietPollIntervalSeconds: settings.quietPollInterval,
+    quietPollIntervalSeconds: quietPollIntervalOf(settings),
     breaker: { failures: breaker.failures, windowSeconds: breaker.window },
     reuse: settings.reuse,
     ...(warmPool !== undefined && { warmPoolSize: warmPool.size }),

@@ -3,7 +3,7 @@ import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { GetScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { ListSubscriptionsByTopicCommand, SNSClient } from '@aws-sdk/client-sns';
-import { capacityOf } from '../../fleets/effective.ts';
+import { capacityOf, quietPollIntervalOf } from '../../fleets/effective.ts';
 import type { FleetConfig } from '../../fleets/load.ts';
 import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';
@@ -111,7 +111,7 @@ export function settingsFindings(fleet: FleetConfig, deployed: DeployedSettings 
     ['resourceClass', fleet.resourceClass, deployed.resourceClass],
     ['circleciUrl', fleet.circleciUrl, deployed.circleciUrl],
     ['pollInterval', fleet.pollInterval, deployed.pollIntervalSeconds],
-    ['quietPollInterval', fleet.quietPollInterval, deployed.quietPollIntervalSeconds],
+    ['quietPollInterval', quietPollIntervalOf(fleet), deployed.quietPollIntervalSeconds],
     ['breaker.failures', fleet.breaker.failures, deployed.breakerFailures],
     ['breaker.window', fleet.breaker.window, deployed.breakerWindowSeconds],
     ...differencesOf(capacityOf(fleet), deployed.capacity),

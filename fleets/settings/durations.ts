@@ -7,9 +7,9 @@ export const DURATION_SETTINGS = {
     .prefault('5s')
     .describe('How often the autoscaler reads the number of tasks from CircleCI.'),
   quietPollInterval: duration('an interval', 1, 60)
-    .prefault('60s')
+    .optional()
     .describe(
-      'Longest interval between polls of an idle fleet, from `pollInterval` to 60 s. A fleet is polled less often the longer it is idle: every 15 s after an hour, every 60 s after four. [What each value costs](cost.md).',
+      'Longest interval between polls of an idle fleet, from `pollInterval` to 60 s. A fleet is polled less often the longer it is idle: every 15 s after an hour, every 60 s after four. [What each value costs](cost.md). Default: 60s, or 15s with `warmPool`, where a late poll would take back much of what the pool saves.',
     ),
   idleTimeout: duration('a time', 10, 86_400)
     .prefault('5m')

@@ -42,11 +42,14 @@ const CAPACITY_RULES = [
     error: ({ input }) => `must be at least minReplicas (${Object(input).minReplicas})`,
     when: (parsed) => sound(parsed, 'minReplicas', 'maxReplicas'),
   }),
-  z.refine<Settings>((fleet) => fleet.quietPollInterval >= fleet.pollInterval, {
-    path: ['quietPollInterval'],
-    error: ({ input }) => `must be at least pollInterval (${formatDuration(Object(input).pollInterval)})`,
-    when: (parsed) => sound(parsed, 'quietPollInterval', 'pollInterval'),
-  }),
+  z.refine<Settings>(
+    ({ quietPollInterval, pollInterval }) => (quietPollInterval ?? pollInterval) >= pollInterval,
+    {
+      path: ['quietPollInterval'],
+      error: ({ input }) => `must be at least pollInterval (${formatDuration(Object(input).pollInterval)})`,
+      when: (parsed) => sound(parsed, 'quietPollInterval', 'pollInterval'),
+    },
+  ),
   z.refine<Settings>((fleet) => fleet.idleTimeout > 3 * fleet.pollInterval, {
     path: ['idleTimeout'],
     error: ({ input }) =>

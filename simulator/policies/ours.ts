@@ -1,4 +1,4 @@
-import { capacityOf, idleTimes, onDemandPercentage } from '../../fleets/effective.ts';
+import { capacityOf, idleTimes, onDemandPercentage, quietPollIntervalOf } from '../../fleets/effective.ts';
 import { lastCounted, summariseActivities } from '../../functions/lib/activities.ts';
 import type {
   Activities,
@@ -237,7 +237,7 @@ class Executions implements Polls {
     return {
       capacity: this.#inForce,
       pollIntervalSeconds: this.#settings.pollInterval,
-      quietPollIntervalSeconds: this.#settings.quietPollInterval,
+      quietPollIntervalSeconds: quietPollIntervalOf(this.#settings),
       onDemandPercentage: this.#onDemandPercentage,
       executionStartedAt,
       ...(concurrency && { concurrency: { limit: concurrency.limit, position: 0 } }),

@@ -17,7 +17,7 @@ import { concurrencyFindings, functionsAtOnce } from '../../cli/doctor/lambda-co
 import { routeFindings, zoneFindings } from '../../cli/doctor/network.ts';
 import { tokenFindings } from '../../cli/doctor/tokens.ts';
 import { findingLines, runCheck } from '../../cli/doctor.ts';
-import { capacityOf } from '../../fleets/effective.ts';
+import { capacityOf, quietPollIntervalOf } from '../../fleets/effective.ts';
 import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { fleetsOf } from '../support/fleets.ts';
 import { runAgainstAws } from '../support/in-process.ts';
@@ -42,7 +42,7 @@ const deployedAs = (fleet = fleetWith()): DeployedSettings => ({
   // As it comes out of the parameter.
   capacity: JSON.parse(JSON.stringify(capacityOf(fleet))),
   pollIntervalSeconds: fleet.pollInterval,
-  quietPollIntervalSeconds: fleet.quietPollInterval,
+  quietPollIntervalSeconds: quietPollIntervalOf(fleet),
   breakerFailures: fleet.breaker.failures,
   breakerWindowSeconds: fleet.breaker.window,
   onDemandPercentage: 100,

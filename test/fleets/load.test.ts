@@ -30,7 +30,6 @@ describe('a fleet with the required settings only', () => {
         schedules: [],
         otherRunners: 0,
         pollInterval: 5,
-        quietPollInterval: 60,
         idleTimeout: 300,
         maxRunTime: 18_000,
         reuse: 'single-task',

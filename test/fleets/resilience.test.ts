@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { quietPollIntervalOf } from '../../fleets/effective.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
 import { complaintsAbout, fleetsOf, fleetsWith, minimalWith } from '../support/fleets.ts';
 
@@ -77,9 +78,18 @@ describe('the settings of breaker and alarms', () => {
 });
 
 describe('quietPollInterval, left out,', () => {
-  it.each(['1s', '5s', '30s', '59s', '1m'])('is 60 s beside pollInterval %s', (pollInterval) => {
-    const [fleet] = fleetsOf(minimalWith(`pollInterval: ${pollInterval}`));
-    expect(fleet?.quietPollInterval).toBe(60);
+  it.each([
+    { pollInterval: '1s', cold: 60, pool: 15 },
+    { pollInterval: '5s', cold: 60, pool: 15 },
+    { pollInterval: '15s', cold: 60, pool: 15 },
+    { pollInterval: '16s', cold: 60, pool: 16 },
+    { pollInterval: '1m', cold: 60, pool: 60 },
+  ])('is $cold s, or $pool s with a warm pool, beside pollInterval $pollInterval', (given) => {
+    const intervalOf = (...lines: string[]) =>
+      fleetsOf(minimalWith(`pollInterval: ${given.pollInterval}`, ...lines)).map(quietPollIntervalOf);
+    expect(intervalOf()).toEqual([given.cold]);
+    expect(intervalOf('warmPool: { size: 4 }')).toEqual([given.pool]);
+    expect(intervalOf('warmPool: { size: 4 }', 'quietPollInterval: 60s')).toEqual([60]);
   });
 });
 

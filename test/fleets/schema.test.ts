@@ -52,7 +52,6 @@ describe('an editor with the schema', () => {
       schedules: [],
       otherRunners: 0,
       pollInterval: '5s',
-      quietPollInterval: '60s',
       idleTimeout: '5m',
       maxRunTime: '5h',
       reuse: 'single-task',

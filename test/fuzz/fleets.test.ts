@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import * as z from 'zod/mini';
 import { faultsOfCeilings } from '../../fleets/ceilings.ts';
-import { capacityOf, onDemandPercentage } from '../../fleets/effective.ts';
+import { capacityOf, onDemandPercentage, quietPollIntervalOf } from '../../fleets/effective.ts';
 import { ceilingsOf, Guardrails } from '../../fleets/guardrails.ts';
 import { checkFleets, type FleetConfig, FleetsInvalid } from '../../fleets/load.ts';
 import { STACK_NAME } from '../../fleets/names.ts';
@@ -72,7 +72,7 @@ it('a fleets.yaml is refused with reasons, or stays below every ceiling and can 
         circleciUrl: fleet.circleciUrl,
         capacity: capacityOf(fleet),
         pollIntervalSeconds: fleet.pollInterval,
-        quietPollIntervalSeconds: fleet.quietPollInterval,
+        quietPollIntervalSeconds: quietPollIntervalOf(fleet),
         breakerFailures: fleet.breaker.failures,
         breakerWindowSeconds: fleet.breaker.window,
         onDemandPercentage: onDemandPercentage(fleet),
