@@ -262,8 +262,8 @@ describe.each(EACH_FLEET)('the instances of fleet $name', ({ id, name }) => {
         ...ofInstances(name, secret(id, 'Runner')),
         ...(id === 'LinuxLarge'
           ? [
-              'logs:CreateLogStream on arn:aws:logs:eu-west-1:111122223333:log-group:/circleci-runners/linux-large:*',
-              'logs:PutLogEvents on arn:aws:logs:eu-west-1:111122223333:log-group:/circleci-runners/linux-large:*',
+              'logs:CreateLogStream on arn:aws:logs:eu-west-1:111122223333:log-group:/circleci-runners/linux-large/instances:*',
+              'logs:PutLogEvents on arn:aws:logs:eu-west-1:111122223333:log-group:/circleci-runners/linux-large/instances:*',
               readsScript(template, INSTALL),
               ...SESSION_MANAGER.map((action) => `${action} on *`),
             ]
@@ -306,7 +306,7 @@ describe('the instances of a fleet', () => {
       { 'install.sh': INSTALL, 'other.sh': OTHER_INSTALL },
     ),
   );
-  const logs = 'arn:aws:logs:eu-west-1:111122223333:log-group:/circleci-runners/logs:*';
+  const logs = 'arn:aws:logs:eu-west-1:111122223333:log-group:/circleci-runners/logs/instances:*';
 
   it.each([
     { name: 'nothing', adds: [] },

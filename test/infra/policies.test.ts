@@ -13,7 +13,7 @@ import { SynthesisedTemplate } from './template.ts';
 
 const template = SynthesisedTemplate.of(
   fleetsWith({
-    linux: {},
+    linux: { logs: 'true' },
     spot: {
       spot: '{}',
       network: '{vpcId: vpc-00000001, subnetIds: [subnet-00000001], securityGroupIds: [sg-00000001]}',
@@ -68,6 +68,7 @@ const arn = (rest: string, account = '111122223333') => {
 };
 const group = (name: string) =>
   arn(`autoscaling autoScalingGroup:0f0f0f0f-0000-0000-0000-000000000000:autoScalingGroupName/${name}`);
+const logStream = (name: string) => arn(`logs log-group:${name}:log-stream:i-0123456789abcdef0`);
 const parameter = (name: string) => arn(`ssm parameter${name}`);
 const launchTemplate = (name: string) => arn(`ec2 launch-template/LaunchTemplate(${name})`);
 const SCALER_SECRET = arn('secretsmanager secret:circleci-runners/linux/scaler-AbCdEf');
@@ -356,6 +357,34 @@ describe('what each role may do, and may not', () => {
       'may not',
       'ask for more instances',
       request('autoscaling:SetDesiredCapacity', LINUX),
+    ],
+    [
+      'instance of linux',
+      'may',
+      'write to the log of its fleet',
+      request('logs:PutLogEvents', logStream('/circleci-runners/linux/instances')),
+    ],
+    [
+      'instance of linux',
+      'may not',
+      "write to a function's log, whose lines become metrics",
+      request('logs:PutLogEvents', logStream('/aws/lambda/circleci-runners-compute-capacity')),
+    ],
+    [
+      'instance of linux',
+      'may not',
+      'make a log group of another class',
+      request('logs:CreateLogGroup', arn('logs log-group:/circleci-runners/linux/instances')),
+    ],
+    [
+      'instance of linux',
+      'may not',
+      'put metrics',
+      {
+        action: 'cloudwatch:PutMetricData',
+        resource: '*',
+        context: { 'cloudwatch:namespace': 'CircleCIRunnerAutoscaler' },
+      },
     ],
     ['instance of linux', 'may not', 'launch instances', launch(arn('ec2 instance/*'), true)],
     [

@@ -437,13 +437,15 @@ describe('the network', () => {
 });
 
 describe('the log of instances', () => {
-  it('is a log group with a retention of a month, for fleets that set logs', () => {
+  it('is a log group without metrics from its lines, with a retention of a month, for fleets that set logs', () => {
     const groups = template
       .all('AWS::Logs::LogGroup')
       .filter(({ properties }) => String(properties.LogGroupName).startsWith('/circleci-runners/'));
     expect(groups.map(({ properties, attributes }) => ({ ...properties, ...attributes }))).toEqual([
       expect.objectContaining({
-        LogGroupName: '/circleci-runners/linux-large',
+        LogGroupName: '/circleci-runners/linux-large/instances',
+        // CloudWatch makes no metrics of lines in the embedded metric format here, whatever a job with sudo writes.
+        LogGroupClass: 'INFREQUENT_ACCESS',
         RetentionInDays: 30,
         DeletionPolicy: 'Delete',
       }),

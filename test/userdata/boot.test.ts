@@ -237,7 +237,7 @@ describeScript('boot', () => {
     { case: 'last', ships: 'exit 0' },
     { case: 'and does not fail if they cannot be shipped', ships: 'exit 1' },
   ])('ships its logs $case', async ({ ships }) => {
-    const instance = await prepared({ environment: { LOG_GROUP_NAME: '/circleci-runners/arm' } });
+    const instance = await prepared({ environment: { LOG_GROUP_NAME: '/circleci-runners/arm/instances' } });
     const script = `#!/bin/sh\necho "$1 $(cat "$STATE/launched")" >"$STATE/shipped"\n${ships}\n`;
     writeFileSync(join(instance.lib, 'ship-logs'), script, { mode: 0o755 });
     expect((await instance.run('boot')).status).toBe(0);

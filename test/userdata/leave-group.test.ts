@@ -292,7 +292,7 @@ describeScript('leave-group', () => {
     { case: 'that fails', body: 'exit 1', pauses: [] },
   ])('runs the script that ships logs first, $case', async ({ body, pauses }) => {
     const instance = await Instance.start({
-      environment: { LOG_GROUP_NAME: '/circleci-runners/arm' },
+      environment: { LOG_GROUP_NAME: '/circleci-runners/arm/instances' },
       commands: {
         timeout: `[ "$*" = "-k 10 60 $LIB/ship-logs" ] || exit 9; echo >"$STATE/shipped"; ${body}`,
       },
@@ -314,7 +314,7 @@ describeScript('leave-group', () => {
     { case: 'AWS hangs', hanging: '--aws-sigv4', takes: 'm' },
   ])('ends in the time that its unit has, if $case', async ({ hanging, takes }) => {
     const instance = await Instance.start({
-      environment: { LOG_GROUP_NAME: '/circleci-runners/arm' },
+      environment: { LOG_GROUP_NAME: '/circleci-runners/arm/instances' },
       commands: {
         timeout: goesOn('70'),
         // curl's own retries double their pauses, from 1 s.

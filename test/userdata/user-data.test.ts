@@ -170,7 +170,7 @@ describe('the environment', () => {
         RUNNER_VERSION: RUNNER.version,
         RUNNER_SHA256: RUNNER.sha256,
         RUNNER_REQUIRED: 'true',
-        LOG_GROUP_NAME: '/circleci-runners/linux-large',
+        LOG_GROUP_NAME: '/circleci-runners/linux-large/instances',
         DOCKER: 'true',
         WORKING_DIRECTORY: 'instance-store',
         SSH_RERUN_ADDRESS: 'public-ipv4',

@@ -2,13 +2,13 @@ import { expect, it } from 'vitest';
 import { describeLife, expectGone, launch, live, world } from '../harness.ts';
 
 describeLife('an instance whose fleet wants logs', () => {
-  const logGroupName = '/circleci-runners/linux';
+  const logGroupName = '/circleci-runners/linux/instances';
 
   it('sends them to CloudWatch Logs, from the start of its boot', async () => {
     const instance = await launch({ inputs: { logGroupName }, task: 'sleep 8' });
     await live(instance);
     const shipped = world.shipped.find((text) => text.includes(instance.id));
-    expect(shipped).toContain('"log_group_name": "/circleci-runners/linux"');
+    expect(shipped).toContain('"log_group_name": "/circleci-runners/linux/instances"');
     expect(shipped).toContain('boot: identity: ');
     await expectGone(instance, { hook: 'CONTINUE' });
   });
