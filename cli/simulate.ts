@@ -287,7 +287,11 @@ const COLUMNS: { head: string; width: number; cell: (row: PolicyRow) => string }
   { head: 'p95', width: 5, cell: ({ waitSeconds }) => waitSeconds.p95.toFixed(0) },
   { head: 'p99', width: 5, cell: ({ waitSeconds }) => waitSeconds.p99.toFixed(0) },
   { head: 'hours', width: 7, cell: ({ instanceHours }) => instanceHours.toFixed(1) },
-  { head: 'over', width: 6, cell: ({ overhead }) => `${Math.round(overhead * 100)}%` },
+  {
+    head: 'over',
+    width: 6,
+    cell: ({ overhead }) => (overhead === null ? '-' : `${Math.round(overhead * 100)}%`),
+  },
   { head: 'USD/mo', width: 7, cell: ({ cost }) => (cost === undefined ? '-' : cost.total.toFixed(0)) },
   { head: 'unused', width: 7, cell: ({ unusedLaunches }) => `${unusedLaunches}` },
   { head: 'killed', width: 7, cell: ({ jobsKilled }) => `${jobsKilled}` },

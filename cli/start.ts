@@ -244,10 +244,7 @@ function describe(summary: Summary, colours: Terminal['colours']): string {
       'Queue wait',
       `mean ${wait.mean.toFixed(1)} s, p50 ${wait.p50.toFixed(1)} s, p95 ${wait.p95.toFixed(1)} s, p99 ${wait.p99.toFixed(1)} s`,
     ],
-    [
-      'Instance-hours',
-      `${summary.instanceHours.toFixed(1)}, ${(summary.overhead * 100).toFixed(1)} % more than the jobs need`,
-    ],
+    ['Instance-hours', `${summary.instanceHours.toFixed(1)}, ${describeOverhead(summary)}`],
     [
       'Launches',
       `${summary.launches}, ${summary.unusedLaunches} of them unused${summary.warmLaunches > 0 ? `, ${summary.warmLaunches} from the warm pool` : ''}${summary.spotLaunches === undefined ? '' : `, ${summary.spotLaunches} Spot`}`,
@@ -256,6 +253,11 @@ function describe(summary: Summary, colours: Terminal['colours']): string {
   ];
   return rows.map(([name = '', value]) => `${colours.bold(name.padEnd(14))}  ${value}`).join('\n');
 }
+
+const describeOverhead = ({ overhead }: Summary) =>
+  overhead === null
+    ? 'for jobs that took no time'
+    : `${(overhead * 100).toFixed(1)} % more than the jobs need`;
 
 /** The states of an execution. Successive polls with the same states are shown once, with their number. */
 function describePath(execution: Execution, colours: Terminal['colours']): string {

@@ -9,8 +9,8 @@ export interface Summary {
   waitSeconds: { mean: number; p50: number; p95: number; p99: number; max: number };
   /** Hours of instances paid for. */
   instanceHours: number;
-  /** Instance-hours over job-hours, less one: 0.1 is a tenth on top of the work. */
-  overhead: number;
+  /** Instance-hours over job-hours, less one: 0.1 is a tenth on top of the work. `null` if the jobs took no time. */
+  overhead: number | null;
   launches: number;
   /** Launches for which the warm pool had an instance. */
   warmLaunches: number;
@@ -49,7 +49,7 @@ export function summarise(world: FleetWorld): Summary {
       max: percentile(waits, 1),
     },
     instanceHours: figure(instanceHours),
-    overhead: figure(instanceHours / jobHours - 1),
+    overhead: overheadOf(instanceHours, jobHours),
     launches,
     warmLaunches,
     ...(world.group.onDemandPercentage !== undefined && { spotLaunches }),
@@ -60,6 +60,10 @@ export function summarise(world: FleetWorld): Summary {
 }
 
 const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+
+/** `null` for jobs that took no time. */
+export const overheadOf = (instanceHours: number, jobHours: number) =>
+  jobHours > 0 ? figure(instanceHours / jobHours - 1) : null;
 
 /** The smallest value that the share of all values does not exceed (nearest rank). */
 export function percentile(sorted: ArrayLike<number>, share: number): number {

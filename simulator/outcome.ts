@@ -1,4 +1,4 @@
-import { figure, percentile, type Summary } from '../sandbox/summary.ts';
+import { figure, overheadOf, percentile, type Summary } from '../sandbox/summary.ts';
 import { type Cost, costOf, type Priced } from './cost.ts';
 import { WAIT_PARTS, type WaitPart } from './job-figures.ts';
 import type { JobTable } from './job-table.ts';
@@ -49,12 +49,12 @@ export function outcomeOf(policy: string, jobs: JobTable, replayed: ReplayResult
       number
     >,
     instanceHours: figure(instanceHours),
-    overhead: figure(instanceHours / jobHours - 1),
+    overhead: overheadOf(instanceHours, jobHours),
     launches: replayed.launches,
     warmLaunches: replayed.warmLaunches,
     unusedLaunches: replayed.unusedLaunches,
     launchesPerJob: figure(replayed.launches / jobs.length),
-    idleShare: figure(replayed.idleSeconds / replayed.billedSeconds),
+    idleShare: figure(replayed.idleSeconds / Math.max(replayed.billedSeconds, 1)),
     jobsKilled: replayed.jobsKilled,
     peakInstances: replayed.peakInstances,
     failures: {

@@ -214,7 +214,10 @@ const COLUMNS: { head: string; cell: (row: BenchmarkRow) => string }[] = [
   { head: 'p95', cell: ({ outcome }) => outcome.waitSeconds.p95.toFixed(0) },
   { head: 'p99', cell: ({ outcome }) => outcome.waitSeconds.p99.toFixed(0) },
   { head: 'hours', cell: ({ outcome }) => outcome.instanceHours.toFixed(0) },
-  { head: 'overhead', cell: ({ outcome }) => `${(outcome.overhead * 100).toFixed(1)} %` },
+  {
+    head: 'overhead',
+    cell: ({ outcome: { overhead } }) => (overhead === null ? '-' : `${(overhead * 100).toFixed(1)} %`),
+  },
   { head: 'USD a month', cell: ({ outcome }) => outcome.cost?.total.toFixed(0) ?? '' },
   { head: 'launches', cell: ({ outcome }) => `${outcome.launches}` },
   { head: 'unused', cell: ({ outcome }) => `${outcome.unusedLaunches}` },

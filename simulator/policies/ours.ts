@@ -144,9 +144,9 @@ class Executions implements Polls {
     const situation = { ...observation, minReplicas: this.#inForce.minReplicas, concurrency };
     let skipped = 0;
     while (this.#at < until) {
-      const inExecution = this.#skipExecution(situation, until);
-      skipped += inExecution;
-      if (inExecution > 0) continue;
+      const inExecutions = this.#skipExecutions(situation, until);
+      skipped += inExecutions;
+      if (inExecutions > 0) continue;
       this.#begin(observation);
       const now = this.#instant(this.#at);
       const { again, next } = planRest(situation, this.#state, this.#pollSettings, now, false);
@@ -157,25 +157,28 @@ class Executions implements Polls {
   }
 
   /**
-   * Skips the polls of a whole execution, if it begins now, ends by `until`, and has the same interval between all
-   * polls.
+   * Skips the polls of the whole executions that end by `until`, if one begins now and all their polls have the same
+   * interval. If only the polls of the first execution have, it skips those.
    *
    * @returns How many polls were skipped; 0 if they must be planned one by one.
    */
-  #skipExecution(situation: IdleSituation & Pick<ScalerObservation, 'activities'>, until: number): number {
-    const endsAt = this.#at + EXECUTION_SECONDS;
+  #skipExecutions(situation: IdleSituation & Pick<ScalerObservation, 'activities'>, until: number): number {
+    const whole = Math.floor((until - this.#at) / EXECUTION_SECONDS);
     // While the breaker is open, a poll may change what the next execution starts with.
     const { breaker } = this.#state.activities;
-    if (this.#at !== startOfExecution(this.#at) || endsAt > until || breaker.open) return 0;
+    if (this.#at !== startOfExecution(this.#at) || whole < 1 || breaker.open) return 0;
     const lastAt = lastActivityAt(situation.activities);
     const intervalAt = (at: number) =>
       pollInterval(secondsIdle(situation, lastAt, this.#instant(at)), this.#pollSettings);
-    // The interval never decreases while nothing happens.
     const interval = intervalAt(this.#at);
-    if (intervalAt(endsAt) !== interval) return 0;
+    // The interval never decreases while nothing happens.
+    const executions = [whole, 1].find(
+      (number) => intervalAt(this.#at + number * EXECUTION_SECONDS) === interval,
+    );
+    if (executions === undefined) return 0;
     const polls = this.#pollsByInterval.get(interval) ?? this.#countPolls(interval);
-    this.#at = endsAt;
-    return polls;
+    this.#at += executions * EXECUTION_SECONDS;
+    return executions * polls;
   }
 
   /** Counts the polls of an execution that begins now, with the same interval between all polls. */

@@ -69,7 +69,7 @@ export interface Figures {
   price: number;
   instanceHours: number;
   /** Instance-hours divided by job-hours, minus one. */
-  overhead: number;
+  overhead: number | null;
   idleShare: number;
   launchesPerJob: number;
   unusedLaunches: number;

@@ -56,6 +56,10 @@ export function clock(at: number, startsAt?: number): string {
 export const span = (hours: number) =>
   hours < 48 ? `${short(hours)} hours` : `${grouped(hours / 24, hours < 240 ? 1 : 0)} days`;
 
+/** A number that some rows lack. */
+export const orDash = (value: number | null, text: (value: number) => string) =>
+  value === null ? '–' : text(value);
+
 /** A ratio with two decimals. */
 export const ratio = (value: number) => grouped(value, 2);
 

@@ -16,13 +16,14 @@ interface Column<R> {
 const number = <R>(
   head: string,
   title: string,
-  value: (row: R) => number,
+  value: (row: R) => number | null,
   text = shown.short,
 ): Column<R> => ({
   head,
   title,
-  value,
-  text: (row) => text(value(row)),
+  // Below all others when sorted.
+  value: (row) => value(row) ?? -1,
+  text: (row) => shown.orDash(value(row), text),
 });
 
 const WAITS: { key: keyof Figures['wait']; what: string }[] = [

@@ -361,3 +361,35 @@ it('skips most polls of an idle fleet under every policy', () => {
     expect(pollsMade).toBeLessThan(50);
   }
 });
+
+describe('empty time costs nothing:', () => {
+  it('hours without a job, as if each poll of them was made', () => {
+    const jobs = [job(3, 60), job(30_000.5, 60), job(86_400 * 3 + 7, 60)];
+    const policy = () => policyOf(ours());
+    const fast = replay(jobs, policy(), WORLD);
+    const slow = replay(jobs, policy(), WORLD, { everyPoll: true });
+    expect(fast).toEqual({ ...slow, pollsMade: fast.pollsMade });
+    expect(fast.pollsMade).toBeLessThan(slow.pollsMade / 20);
+  });
+
+  it.each([
+    { case: 'a month', seconds: 30 * 86_400 },
+    { case: 'seven years', seconds: 7 * 366 * 86_400 },
+    { case: 'the longest time that a trace may have', seconds: 1e12 },
+  ])('$case between two jobs', ({ seconds }) => {
+    const jobs = [job(0, 60), job(seconds, 60)];
+    for (const choice of [ours(), ...PEERS.map(({ name }) => ({ name, parameters: {}, maxReplicas: 9 }))]) {
+      const { pollsMade, launches } = replay(jobs, policyOf(choice), WORLD);
+      expect(pollsMade).toBeLessThan(1_000);
+      expect(launches).toBe(2);
+    }
+  });
+});
+
+it('jobs that take no time have no overhead', () => {
+  const outcome = simulateOne([job(0, 0), job(9, 0)], ours(), { ...WORLD, boot: 0 });
+  expect(outcome.overhead).toBeNull();
+  expect(
+    JSON.stringify(Object.values(outcome), (_, value) => (Number.isNaN(value) ? 'NaN' : value)),
+  ).not.toContain('NaN');
+});
