@@ -8,8 +8,8 @@ import type { Ceilings } from './guardrails.ts';
 import { listPrice, vCpusOf, volumePriceBeyond } from './prices.ts';
 import { DEFAULT_VOLUME, rootVolumeOf } from './settings/image.ts';
 
-/** A fleet with what it is called, and how many instances `maxHourlyCost` allows. */
-type Named = FleetSettings & { name: string; affordable?: number | undefined };
+/** A fleet with what it is called, how many instances `maxHourlyCost` allows, and the key of its stack. */
+type Named = FleetSettings & { name: string; affordable?: number | undefined; encryptionKey?: string };
 
 /**
  * Compares what fleets ask for with the ceilings of `guardrails.yaml`. Each fault has the key path, the ceiling, what was
@@ -17,6 +17,7 @@ type Named = FleetSettings & { name: string; affordable?: number | undefined };
  */
 export function faultsOfCeilings(fleets: Named[], ceilings: Ceilings, stack: string): string[] {
   return [
+    ...ofKey(fleets, ceilings),
     ...fleets.flatMap((fleet) => [
       ...ofTypes(fleet, ceilings),
       ...ofNumbers(fleet, ceilings),
@@ -43,6 +44,14 @@ const matches = (text: string, pattern: string) =>
   new RegExp(`^${pattern.split('*').map(escaped).join('.*')}$`).test(text);
 
 const escaped = (text: string) => text.replace(/[.]/g, '\\.');
+
+/** All fleets of a file have the key that is at its top. */
+function ofKey([fleet]: Named[], { encryptionKeys }: Ceilings) {
+  const key = fleet?.encryptionKey;
+  if (key === undefined || fits(key, encryptionKeys)) return [];
+  const keys = encryptionKeys.join(' or ') || 'left out, because no key is listed';
+  return [fault('encryptionKey', keys, key, 'encryptionKeys')];
+}
 
 function ofTypes({ name, instanceTypes = [], instanceRequirements }: Named, ceilings: Ceilings) {
   const others = instanceTypes.filter((type) => !fits(type, ceilings.instanceTypes));

@@ -90,6 +90,18 @@ export const Guardrails = z
         .describe(
           'What the names of `scalerSecretName` and `runnerSecretName` may begin with. Default: the name of the stack and a slash, `circleci-runners/`.',
         ),
+      encryptionKeys: z
+        .array(
+          text(
+            'the ARN of a KMS key or a pattern with an account, such as arn:aws:kms:eu-west-1:111122223333:key/*',
+            /^arn:aws[a-z-]*:kms:(\*|[a-z0-9-]+):\d{12}:key\/(\*|[0-9a-z-]{32,40})$/,
+          ),
+          { error: 'must be a list of ARNs of KMS keys' },
+        )
+        .default([])
+        .describe(
+          'KMS keys that `encryptionKey` may be. `*` stands for any text in the place of the Region and of the id. Whoever owns a key can make what it encrypts unreadable, so the account must be named.',
+        ),
       networks: z
         .array(
           text(

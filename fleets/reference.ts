@@ -176,6 +176,7 @@ hourlyPrices:
   m7i.metal-24xl: 4.8384
 circleciUrls: [https://circleci.acme.example]
 secretPrefixes: [circleci-runners/, acme/circleci/]
+encryptionKeys: [arn:aws:kms:eu-west-1:111122223333:key/*]
 networks: [vpc-0123456789abcdef0, subnet-0123456789abcdef0, subnet-0fedcba9876543210]
 sshRanges: [203.0.113.0/24]
 allowInstanceMetadata: false
@@ -189,7 +190,6 @@ allowSessionManager: true
   writes its jobs.
 - \`alarmEmail\` and \`alarmTopicArn\` decide who gets the fleet's alarms, \`tags\` how its resources are tagged. If your
   account grants permissions by tags, require a review of \`fleets.yaml\` as well.
-- \`encryptionKey\` may be a key of any account. Its owner can make what it encrypts unreadable.
 - The volumes of an \`image\` without \`rootDevice\`, traffic, and the CPU credits of t types do not count as costs.
 - The scaler secret of a fleet can never be the runner secret of a fleet, whatever the guardrails say. The instances would
   read a personal API token.

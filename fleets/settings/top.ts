@@ -27,7 +27,7 @@ export const TOP_SETTINGS = {
   )
     .optional()
     .describe(
-      "ARN of a KMS key of yours, in the stack's Region, that encrypts the secrets, the alarm topic, the dead-letter queue, the logs and the root volumes. [Its policy](security.md#a-key-of-your-own) must allow that before you deploy. Default: keys of AWS. A fleet cannot have this name.",
+      "ARN of a KMS key of yours, in the stack's Region, that encrypts the secrets, the alarm topic, the dead-letter queue, the logs and the root volumes. [Its policy](security.md#a-key-of-your-own) must allow that before you deploy, and `encryptionKeys` of [guardrails.yaml](guardrails.md) must list it. Default: keys of AWS. A fleet cannot have this name.",
     ),
   maxHourlyCost: dollars('the maximum cost of the instances of all fleets, an hour')
     .optional()

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { runAgainstAws, runInProcess } from '../support/in-process.ts';
 import { address } from '../support/serve.ts';
 
@@ -263,6 +263,10 @@ describe('npm run secrets -- example', () => {
       join(folder, 'fleets.yaml'),
       `encryptionKey: ${key}\nexample:\n  resourceClass: acme/linux\n  instanceTypes: [m7g.large]\n  maxReplicas: 10\n  circleciUrl: ${address(server)}\n`,
     );
+    writeFileSync(join(folder, 'guardrails.yaml'), `encryptionKeys: ["${key}"]`);
+    const before = process.cwd();
+    onTestFinished(() => process.chdir(before));
+    process.chdir(folder);
     away.set(RUNNER, GONE);
     await command([NEW.api, NEW.class]);
     expect(events.filter((event) => event !== 'asked CircleCI')).toEqual([

@@ -52,6 +52,7 @@ const REQUIREMENTS = (max: string) =>
 
 const PREFIX = 'a name that begins with circleci-runners/';
 const SSH = 'a private range, or a public one of at most /16 (IPv4) or /32 (IPv6)';
+const KEY = 'arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 const VPC = 'vpcId: vpc-01234567, subnetIds: [subnet-01234567]';
 
 describe('without guardrails.yaml', () => {
@@ -103,6 +104,13 @@ describe('without guardrails.yaml', () => {
       fleets: minimalWith('circleciUrl: https://evil.example'),
       says: [
         'linux.circleciUrl: must be https://runner.circleci.com, got "https://evil.example" (circleciUrls)',
+      ],
+    },
+    {
+      attack: 'encrypts everything with a key of their own, to make it unreadable later',
+      fleets: `encryptionKey: ${KEY}\n${MINIMAL}`,
+      says: [
+        'encryptionKey: must be left out, because no key is listed, got "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab" (encryptionKeys)',
       ],
     },
     {
@@ -304,6 +312,18 @@ describe('guardrails.yaml', () => {
         'linux.scalerSecretName: must be a name that begins with nothing: leave it out, got "circleci-runners/a" (secretPrefixes)',
       ],
     },
+    { ceiling: `encryptionKeys: ["${KEY}"]`, fleets: `encryptionKey: ${KEY}\n${MINIMAL}` },
+    {
+      ceiling: 'encryptionKeys: [arn:aws:kms:*:111122223333:key/*]',
+      fleets: `encryptionKey: ${KEY}\n${MINIMAL}`,
+    },
+    {
+      ceiling: 'encryptionKeys: [arn:aws:kms:*:111122223333:key/*]',
+      fleets: `encryptionKey: ${KEY.replace('111122223333', '999988887777')}\n${MINIMAL}`,
+      says: [
+        'encryptionKey: must be arn:aws:kms:*:111122223333:key/*, got "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab" (encryptionKeys)',
+      ],
+    },
     {
       ceiling: 'networks: [new-vpc]',
       fleets: MINIMAL,
@@ -355,10 +375,16 @@ describe('guardrails.yaml', () => {
   });
 
   it('is refused with all of its own faults', () => {
-    expect(() => load(MINIMAL, '{maxInstance: 3, allowDocker: perhaps, secretPrefixes: [core]}')).toThrow(
+    expect(() =>
+      load(
+        MINIMAL,
+        '{maxInstance: 3, allowDocker: perhaps, secretPrefixes: [core], encryptionKeys: ["arn:aws:kms:*:*:key/*"]}',
+      ),
+    ).toThrow(
       [
-        'guardrails.yaml has 3 faults:',
+        'guardrails.yaml has 4 faults:',
         'secretPrefixes.0: must be the beginning of names of secrets that ends with a slash, such as acme/circleci/, got "core"',
+        'encryptionKeys.0: must be the ARN of a KMS key or a pattern with an account, such as arn:aws:kms:eu-west-1:111122223333:key/*, got "arn:aws:kms:*:*:key/*"',
         'allowDocker: must be true or false, got "perhaps"',
         '(top level).maxInstance: is not a setting; the nearest one is maxInstances',
       ].join('\n  '),
