@@ -59,7 +59,7 @@ async function readSurroundings(fleet: string | undefined, options: Options): Pr
     readSettings(app, new SSMClient(AWS_CLIENT)),
   ]);
   if (options.deployedOnly && groups.length === 0)
-    throw new NotDeployed(`Stack ${app} has no fleets. Deploy it first: npx cdk deploy`);
+    throw new NotDeployed(`Stack ${app} has no fleets. Deploy it first: npx cdk deploy --all`);
   const names = [...new Set([...file.map(({ name }) => name), ...groups.map((group) => group.fleet)])];
   if (!names.some(isChosen))
     throw new UsageError(`The fleet must be one of ${names.join(', ')}, got ${JSON.stringify(fleet)}`);

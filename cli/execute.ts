@@ -84,10 +84,12 @@ async function workflowOf(stack: string, fleet: string): Promise<string> {
     const { Schedules = [] } = await ifNotFound(error, () =>
       scheduler.send(new ListSchedulesCommand({ GroupName: stack })),
     ).catch((second) => ifNotFound(second, async () => ({ Schedules: [] })));
-    const names = Schedules.map(({ Name = '' }) => Name.slice(prefix.length)).join(', ');
+    const names = Schedules.map(({ Name = '' }) => Name.slice(prefix.length))
+      .toSorted()
+      .join(', ');
     if (names === '')
       throw new NotDeployed(
-        `Stack ${stack} has no fleet in this account and region. Deploy it first: npx cdk deploy`,
+        `Stack ${stack} has no fleet in this account and region. Deploy it first: npx cdk deploy --all`,
       );
     throw new UsageError(`The fleet must be a deployed one (${names}), got ${JSON.stringify(fleet)}`);
   }

@@ -43,7 +43,7 @@ async function explainFleet(fleet: string, options: Options, { terminal }: Shell
   const period = periodOf(options, now);
   const { fleets, history } = await readHistory(options.stack, fleet, period);
   if (fleets.length === 0)
-    throw new NotDeployed(`Stack ${options.stack} has no fleets. Deploy it first: npx cdk deploy`);
+    throw new NotDeployed(`Stack ${options.stack} has no fleets. Deploy it first: npx cdk deploy --all`);
   if (history === undefined)
     throw new UsageError(
       `The fleet must be a deployed one (${fleets.join(', ')}), got ${JSON.stringify(fleet)}`,

@@ -2,7 +2,6 @@ import {
   AutoScalingClient,
   CreateOrUpdateTagsCommand,
   DeleteTagsCommand,
-  paginateDescribeAutoScalingGroups,
 } from '@aws-sdk/client-auto-scaling';
 import { Command } from 'commander';
 import { STACK_NAME } from '../fleets/names.ts';
@@ -10,7 +9,7 @@ import { PAUSED_AT_TAG, PAUSED_TAG } from '../functions/lib/tags.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage } from './command-line/run.ts';
-import { deployedFleets } from './deployed/fleets.ts';
+import { fleetGroups } from './deployed/groups.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 /** The value that each command writes into the tag of the fleet's group. */
@@ -60,17 +59,18 @@ async function setAll(action: Action, fleets: string[], options: Options, termin
   const { value, done } = COMMANDS[action];
   const { stack } = options;
   const autoScaling = new AutoScalingClient(AWS_CLIENT);
-  const groups = await deployedGroups(stack, autoScaling);
+  const groups = new Map((await fleetGroups(stack, autoScaling)).map((group) => [group.fleet, group]));
   const unknown = fleets.filter((fleet) => !groups.has(fleet));
   if (unknown.length > 0) {
     const missing = `Stack ${stack} has no fleet named ${unknown.join(', ')}.`;
     if (groups.size === 0)
-      throw new NotDeployed(`${missing} It has no fleets. Deploy it first: npx cdk deploy`);
+      throw new NotDeployed(`${missing} It has no fleets. Deploy it first: npx cdk deploy --all`);
     throw new UsageError(`${missing} Its fleets: ${[...groups.keys()].join(', ')}.`);
   }
   for (const fleet of new Set(fleets)) {
-    await setTag(`${stack}-${fleet}`, value, autoScaling);
-    const { desired = 0, instances = 0 } = groups.get(fleet) ?? {};
+    const { group = '', desired = 0, described } = groups.get(fleet) ?? {};
+    await setTag(group, value, autoScaling);
+    const instances = described?.Instances?.length ?? 0;
     terminal.print(
       options.json
         ? JSON.stringify({ fleet, paused: value ?? 'false', desiredCapacity: desired, instances })
@@ -81,25 +81,6 @@ async function setAll(action: Action, fleets: string[], options: Options, termin
     const words = [...new Set(fleets), ...(stack === STACK_NAME ? [] : ['--stack', stack])];
     terminal.print(`To end this: npm run resume -- ${words.join(' ')}`);
   }
-}
-
-/** The groups of a stack, by their fleets. */
-async function deployedGroups(
-  stack: string,
-  client: AutoScalingClient,
-): Promise<Map<string, { desired: number; instances: number }>> {
-  const names = (await deployedFleets(stack)).map((fleet) => `${stack}-${fleet}`);
-  const found = new Map<string, { desired: number; instances: number }>();
-  if (names.length === 0) return found;
-  const asked = { AutoScalingGroupNames: names };
-  for await (const page of paginateDescribeAutoScalingGroups({ client }, asked)) {
-    for (const { AutoScalingGroupName = '', DesiredCapacity = 0, Instances } of page.AutoScalingGroups ??
-      []) {
-      const fleet = AutoScalingGroupName.slice(stack.length + 1);
-      found.set(fleet, { desired: DesiredCapacity, instances: Instances?.length ?? 0 });
-    }
-  }
-  return found;
 }
 
 async function setTag(

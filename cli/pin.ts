@@ -102,7 +102,7 @@ async function pin(asked: string | undefined, options: Options, shell: Shell): P
       `CircleCI's manifest does not list runner ${version}: these are the checksums of what was downloaded now.`,
     );
   }
-  terminal.print('Commit the file and deploy: npx cdk deploy');
+  terminal.print('Commit the file and deploy: npx cdk deploy --all');
 }
 
 const checksumsIn = (manifest: Manifest, release: string): Sha256 | undefined => {

@@ -104,7 +104,7 @@ function versionOf(group: AutoScalingGroup): string {
   const version = specification?.Version ?? 'no version';
   if (/^\d+$/.test(version)) return version;
   throw new RecycleFailed(
-    `${group.AutoScalingGroupName} must launch from a numbered version of its launch template, got ${version}. Deploy the stack again: npx cdk deploy --revert-drift`,
+    `${group.AutoScalingGroupName} must launch from a numbered version of its launch template, got ${version}. Deploy the stack again: npx cdk deploy --all --revert-drift`,
   );
 }
 

@@ -75,7 +75,7 @@ async function read(
   const reading = await readStatus(stack, now, { hours });
   const { groups, missing } = reading;
   if (groups.length === 0)
-    throw new NotDeployed(`Stack ${stack} has no fleets. Deploy it first: npx cdk deploy`);
+    throw new NotDeployed(`Stack ${stack} has no fleets. Deploy it first: npx cdk deploy --all`);
   const all = fleetStatuses(stack, reading, prices, now);
   const fleets = all.filter((each) => fleet === undefined || each.fleet === fleet);
   if (fleets.length === 0)

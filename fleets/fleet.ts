@@ -23,17 +23,6 @@ import { faultsOfPlans, TOP_SETTINGS } from './settings/top.ts';
 /** https://circleci.com/docs/reference/runner-api: namespace, slash, class. */
 const RESOURCE_CLASS = /^[a-z0-9_-]+\/[A-Za-z0-9:_+-]+$/;
 
-/** https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html */
-const MOST_RESOURCES = 500;
-
-/** Number of fleets with the fewest settings that fit into a stack. A test checks both numbers. */
-export const MOST_FLEETS = 13;
-
-/** Number of fleets that fit whatever their settings are. A VPC takes most of the resources. */
-export const MOST_FLEETS_WITH_VPC = 9;
-
-const ROOM = `because CloudFormation allows ${MOST_RESOURCES} resources in a stack`;
-
 const FLEET_NAME_FAULT =
   'must have a name of a letter and at most 31 more letters, digits, hyphens and underscores';
 
@@ -163,11 +152,6 @@ export const Fleets = z
         const fleets = fleetsIn(file);
         const { length } = fleets;
         if (length === 0) fault([], 'must have at least one fleet');
-        if (length > MOST_FLEETS)
-          fault(
-            [],
-            `must have at most ${MOST_FLEETS} fleets, got ${length}, ${ROOM}. Put the others into another file, for another stack: -c fleets=FILE -c stack=NAME`,
-          );
         const [twinOfId, twinOfClass] = [twinFinder(), twinFinder()];
         for (const [name, fleet] of fleets) {
           if (!FLEET_NAME.test(name)) fault([name], FLEET_NAME_FAULT);
@@ -207,9 +191,9 @@ export const Fleets = z
     ),
   )
   .meta({
-    description: `Fleets by name. A name begins with a letter and has letters, digits, hyphens and underscores. A stack holds at most ${MOST_FLEETS} fleets, or ${MOST_FLEETS_WITH_VPC} if each has a new VPC, ${ROOM}.`,
+    description:
+      'Fleets by name. A name begins with a letter and has letters, digits, hyphens and underscores. Each fleet is deployed as a stack of its own.',
     minProperties: 1,
-    maxProperties: MOST_FLEETS + Object.keys(TOP_SETTINGS).length,
     propertyNames: { pattern: FLEET_NAME.source, patternErrorMessage: FLEET_NAME_FAULT },
   });
 

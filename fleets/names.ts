@@ -1,8 +1,14 @@
-/** Default name of the stack. Names of deployed resources begin with it. */
+/** Default name of the app, which is the name of the stack that its fleets share. Names of deployed resources begin with it. */
 export const STACK_NAME = 'circleci-runners';
 
-/** A schedule's name has at most 64 characters: the stack's name, a hyphen, and the fleet's name. */
+/** A schedule's name has at most 64 characters: the app's name, a hyphen, and the fleet's name. */
 const STACK_NAMES = /^[A-Za-z][A-Za-z0-9-]{0,30}$/;
+
+/** The name of a fleet's group and launch template, and the beginning of other names. */
+export const groupNameOf = (app: string, fleet: string): string => `${app}-${fleet}`;
+
+/** The stack of a fleet. CloudFormation allows no underscores, and two fleets of a file differ in more than that. */
+export const fleetStackName = (app: string, fleet: string): string => `${app}-${fleet.replaceAll('_', '-')}`;
 
 /** What is wrong with a stack's name, or `undefined` if the name can be used. */
 export const faultOfStackName = (name: string): string | undefined =>

@@ -17,8 +17,8 @@ const introduction = (description: string) => `# Configuration
 
 \`fleets.yaml\` maps the name of each fleet to its settings. A fleet is one Auto Scaling group of runners for one
 CircleCI resource class. Its name begins with a letter and has at most 31 more letters, digits, hyphens and
-underscores. \`npx cdk deploy -c fleets=other.yaml\` reads another file. Add \`-c stack=NAME\` to deploy it as [another
-stack](operations.md#have-more-than-one-stack).
+underscores. \`npx cdk deploy --all -c fleets=other.yaml\` reads another file. Add \`-c stack=NAME\` to deploy it as [another
+stack](operations.md#have-more-than-one-app).
 
 ${description}
 

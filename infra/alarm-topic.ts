@@ -4,19 +4,20 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
-import type { RunnerFleet } from './runner-fleet.ts';
 
 export interface AlarmTopicProps {
-  fleets: RunnerFleet[];
+  fleets: FleetConfig[];
+  /** The topic's name. */
+  topicName: string;
 }
 
-/** The stack's topic, to which each `alarmEmail` is subscribed, and the adopters' topics beside it. */
+/** The app's topic, to which each `alarmEmail` is subscribed, and the adopters' topics beside it. */
 export class AlarmTopic extends Topic {
-  /** The topics that receive the alarms of the stack. */
+  /** The topics that receive the alarms of all fleets. */
   readonly arns: string[];
 
-  constructor(scope: Construct, id: string, { fleets }: AlarmTopicProps) {
-    super(scope, id, { displayName: 'CircleCI runner autoscaler', enforceSSL: true });
+  constructor(scope: Construct, id: string, { fleets, topicName }: AlarmTopicProps) {
+    super(scope, id, { topicName, displayName: 'CircleCI runner autoscaler', enforceSSL: true });
     // The policy of `enforceSSL` replaces the topic's default policy, which allowed alarms to publish.
     this.addToResourcePolicy(
       new PolicyStatement({
@@ -26,19 +27,13 @@ export class AlarmTopic extends Topic {
         conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
       }),
     );
-    for (const email of new Set(fleets.flatMap(({ config }) => config.alarmEmail ?? []))) {
+    for (const email of new Set(fleets.flatMap(({ alarmEmail }) => alarmEmail ?? []))) {
       this.addSubscription(new EmailSubscription(email));
     }
-    this.arns = [...new Set(fleets.flatMap(({ config }) => this.arnsOf(config)))];
-  }
-
-  /** The topics that receive a fleet's alarms. */
-  arnsOf({ alarmTopicArn }: FleetConfig): string[] {
-    return alarmTopicArn === undefined ? [this.topicArn] : [this.topicArn, alarmTopicArn];
-  }
-
-  /** The topic to which the workflow itself publishes about a fleet. */
-  arnOf({ alarmTopicArn }: FleetConfig): string {
-    return alarmTopicArn ?? this.topicArn;
+    this.arns = [...new Set([this.topicArn, ...fleets.flatMap(({ alarmTopicArn }) => alarmTopicArn ?? [])])];
   }
 }
+
+/** The topics that receive a fleet's alarms. */
+export const topicsOf = ({ alarmTopicArn }: FleetConfig, shared: string): string[] =>
+  alarmTopicArn === undefined ? [shared] : [shared, alarmTopicArn];

@@ -1,9 +1,9 @@
 import { App } from 'aws-cdk-lib';
 import { FleetsInvalid } from '../fleets/load.ts';
-import { addStack } from './fleets-stack.ts';
+import { addStacks } from './stacks.ts';
 
 try {
-  addStack(new App());
+  addStacks(new App());
 } catch (error) {
   if (!(error instanceof FleetsInvalid)) throw error;
   console.error(error.message);

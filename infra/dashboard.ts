@@ -1,43 +1,65 @@
 import { Aws, CfnOutput, Duration, Stack } from 'aws-cdk-lib';
 import {
-  type AlarmBase,
+  Alarm,
   AlarmStatusWidget,
   Dashboard,
+  DashboardVariable,
   GraphWidget,
+  type IAlarm,
   type IWidget,
   MathExpression,
   TextWidget,
+  Values,
+  VariableInputType,
+  VariableType,
 } from 'aws-cdk-lib/aws-cloudwatch';
-import type { Construct } from 'constructs';
+import { Construct } from 'constructs';
+import type { FleetConfig } from '../fleets/load.ts';
+import { groupNameOf } from '../fleets/names.ts';
 import type { FleetMetric } from '../statemachine/alarms.ts';
 import { FAILURES, type Failure } from '../statemachine/failures.ts';
-import type { Alarms } from './alarms.ts';
+import type { SharedAlarms } from './alarms.ts';
+import { FleetAlarms } from './fleet-alarms.ts';
 import { fleetMetric, groupMetric } from './metrics.ts';
-import type { RunnerFleet } from './runner-fleet.ts';
 import type { ScalingWorkflow } from './scaling-workflow.ts';
+import { Shared } from './shared.ts';
 
 const CONSOLE = 'https://console.aws.amazon.com';
 const WHOLE_ROW = 24;
 const RUNBOOK = 'Each alarm has a section in `docs/operations.md`.';
 
 export interface FleetsDashboardProps {
-  fleets: RunnerFleet[];
+  app: string;
+  fleets: FleetConfig[];
   workflow: ScalingWorkflow;
-  alarms: Alarms;
+  alarms: SharedAlarms;
 }
 
-/** The dashboard: rows for each fleet, and rows for what all fleets share. */
+/**
+ * With more fleets, the dashboard has the rows of one fleet and a menu of all: a dashboard has at most 500 widgets, and a
+ * template 1 MB.
+ */
+export const MOST_FLEETS_IN_ROWS = 40;
+
+/** What the menu replaces by the name of a fleet. No fleet has this name, because it begins with a digit. */
+const CHOSEN = '0-CHOSEN-FLEET';
+
+/** The dashboard: rows for each fleet, and rows for what all fleets share. It knows the fleets by their names. */
 export class FleetsDashboard extends Dashboard {
-  constructor(scope: Construct, id: string, { fleets, workflow, alarms }: FleetsDashboardProps) {
+  constructor(scope: Construct, id: string, { app, fleets, workflow, alarms }: FleetsDashboardProps) {
     const { stateMachine, schedules } = workflow;
-    const { stackName } = Stack.of(scope);
     const workflowLink = `[workflow](${CONSOLE}/states/home?region=${Aws.REGION}#/express-statemachines/view/${stateMachine.stateMachineArn})`;
+    const [first] = fleets;
+    const chosen: FleetConfig | undefined =
+      fleets.length > MOST_FLEETS_IN_ROWS && first !== undefined
+        ? { ...first, name: CHOSEN, resourceClass: CHOSEN }
+        : undefined;
+    const shown = chosen === undefined ? fleets : [chosen];
     super(scope, id, {
-      dashboardName: stackName,
+      dashboardName: app,
+      ...(chosen !== undefined && { variables: [menuOf(fleets)] }),
       widgets: [
-        ...fleets.flatMap((fleet) =>
-          rowsOf(fleet, workflowLink, alarms.ofFleets.get(fleet.config.name) ?? []),
-        ),
+        ...shown.flatMap((fleet) => rowsOf(scope, app, fleet, workflowLink)),
         [text(`## All fleets\n\n${workflowLink}. ${RUNBOOK}`)],
         [
           graph('Executions', WHOLE_ROW / 2, {
@@ -50,32 +72,49 @@ export class FleetsDashboard extends Dashboard {
             ].map((metric) => metric.with({ period: Duration.minutes(1) })),
           }),
           graph('Duration of polls (ms)', WHOLE_ROW / 2, {
-            left: fleets.flatMap(({ config: { name } }) =>
+            left: shown.flatMap(({ name }) =>
               ['p50', 'p99'].map((percentile) =>
                 fleetMetric(name, 'PollDuration', percentile).with({ label: `${name} ${percentile}` }),
               ),
             ),
           }),
         ],
-        [status('Alarms of all fleets', alarms.ofStack)],
+        [status('Alarms of all fleets', alarms.all)],
       ],
     });
 
     new CfnOutput(Stack.of(scope), 'DashboardUrl', {
-      value: `${CONSOLE}/cloudwatch/home?region=${Aws.REGION}#dashboards/dashboard/${stackName}`,
+      value: `${CONSOLE}/cloudwatch/home?region=${Aws.REGION}#dashboards/dashboard/${app}`,
     });
   }
 }
 
+/** The menu of all fleets. */
+const menuOf = (fleets: FleetConfig[]) =>
+  new DashboardVariable({
+    id: 'fleet',
+    label: 'Fleet',
+    type: VariableType.PATTERN,
+    value: CHOSEN,
+    inputType: VariableInputType.SELECT,
+    values: Values.fromValues(...fleets.map(({ name }) => ({ label: name, value: name }))),
+  });
+
 /** A fleet's links, graphs and alarms. */
-function rowsOf({ config, groupName }: RunnerFleet, workflowLink: string, alarms: AlarmBase[]): IWidget[][] {
+function rowsOf(scope: Construct, app: string, config: FleetConfig, workflowLink: string): IWidget[][] {
+  const groupName = groupNameOf(app, config.name);
+  const shared = new Shared(scope, app);
+  const references = new Construct(scope, `AlarmsOf${config.name}`);
+  const alarms = FleetAlarms.namesOf(app, config).map((name) =>
+    Alarm.fromAlarmArn(references, name, shared.alarmArn(name)),
+  );
   const measured = (metric: FleetMetric, statistic: string, label: string) =>
     fleetMetric(config.name, metric, statistic).with({ label });
   const group = `[Auto Scaling group](${CONSOLE}/ec2/home?region=${Aws.REGION}#AutoScalingGroupDetails:id=${groupName};view=details)`;
   return [
     [
       text(
-        `## Fleet ${config.name}\n\nResource class \`${config.resourceClass}\`, ${group}, ${workflowLink}. ${RUNBOOK}`,
+        `## Fleet ${config.name}\n\n${config.name === CHOSEN ? '' : `Resource class \`${config.resourceClass}\`, `}${group}, ${workflowLink}. ${RUNBOOK}`,
       ),
     ],
     [
@@ -130,5 +169,5 @@ const graph = (
   lines: { left: (MathExpression | ReturnType<typeof fleetMetric>)[]; stacked?: boolean },
 ) => new GraphWidget({ title, width, height: 6, leftYAxis: { min: 0, showUnits: false }, ...lines });
 
-const status = (title: string, alarms: AlarmBase[]) =>
+const status = (title: string, alarms: IAlarm[]) =>
   new AlarmStatusWidget({ title, alarms, width: WHOLE_ROW, height: 3 });

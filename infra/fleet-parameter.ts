@@ -13,6 +13,7 @@ const STANDARD_CHARACTERS = 4_096;
 const TOPIC_ARN = `arn:aws-us-gov:sns:us-gov-west-1:111122223333:${'x'.repeat(256)}`;
 
 export interface FleetParameterProps {
+  app: string;
   fleet: string;
   settings: DeployedSettings;
 }
@@ -22,10 +23,10 @@ export interface FleetParameterProps {
  * fleet's schedules outgrow a standard parameter, it is an advanced one, which costs 0.05 dollars a month.
  */
 export class FleetParameter extends StringParameter {
-  constructor(scope: Construct, id: string, { fleet, settings }: FleetParameterProps) {
+  constructor(scope: Construct, id: string, { app, fleet, settings }: FleetParameterProps) {
     const longest = JSON.stringify({ ...settings, alarmTopicArn: TOPIC_ARN }).length;
     super(scope, id, {
-      parameterName: settingsParameter(Stack.of(scope).stackName, fleet),
+      parameterName: settingsParameter(app, fleet),
       description: `Settings of fleet ${fleet}, as deployed`,
       stringValue: Stack.of(scope).toJsonString(settings),
       tier: longest > STANDARD_CHARACTERS ? ParameterTier.ADVANCED : ParameterTier.STANDARD,
@@ -33,18 +34,17 @@ export class FleetParameter extends StringParameter {
   }
 
   /** Allows a role to read every fleet's settings, which hold no secret. */
-  static allowRead(role: Role): void {
-    const stack = Stack.of(role);
+  static allowRead(app: string, role: Role): void {
     allow(role, {
       actions: ['ssm:GetParameter'],
       resources: [
-        stack.formatArn({
+        Stack.of(role).formatArn({
           service: 'ssm',
           resource: 'parameter',
-          resourceName: settingsParameter(stack.stackName, '*').slice(1),
+          resourceName: settingsParameter(app, '*').slice(1),
         }),
       ],
-      wildcard: 'The path is of this stack alone. A list of its fleets would outgrow the policy.',
+      wildcard: 'The path is of this app alone. Fleets have stacks of their own.',
     });
   }
 }

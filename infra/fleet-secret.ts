@@ -2,6 +2,7 @@ import { ArnFormat, Stack, Validations } from 'aws-cdk-lib';
 import type { Role } from 'aws-cdk-lib/aws-iam';
 import { CfnSecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
+import type { FleetConfig } from '../fleets/load.ts';
 import { allowKey } from './encryption.ts';
 import { allow } from './permissions.ts';
 
@@ -31,13 +32,7 @@ export class FleetSecret extends Construct {
     this.encryptionKey = props.encryptionKey;
     this.secretName = existing ?? name;
     // By its name, not by its ARN: a secret that is made again, after somebody deleted it, has another ARN.
-    this.secretArn = Stack.of(this).formatArn({
-      service: 'secretsmanager',
-      resource: 'secret',
-      // Secrets Manager adds a hyphen and six characters to a secret's name in its ARN.
-      resourceName: `${this.secretName}-??????`,
-      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-    });
+    this.secretArn = secretArn(this, this.secretName);
     if (existing !== undefined) return;
     // Beside this construct in the tree, not inside it: its logical id must stay the same in deployed stacks.
     const secret = new CfnSecret(scope, `${id}Secret`, { name, description });
@@ -47,13 +42,39 @@ export class FleetSecret extends Construct {
     });
   }
 
-  /** Allows a role to read these secrets, in one statement, because a role's policies have 10,240 characters. */
-  static allowRead(role: Role, secrets: FleetSecret[]): void {
+  /** Allows a role to read the secret. */
+  allowRead(role: Role): void {
+    allow(role, { actions: ['secretsmanager:GetSecretValue'], resources: [this.secretArn] });
+    allowKey(role, this.encryptionKey, 'secretsmanager', 'read');
+  }
+
+  /** Allows a role to read the scaler secrets of all fleets: those that stacks of fleets make, and existing ones by name. */
+  static allowReadScalers(app: string, role: Role, fleets: FleetConfig[]): void {
+    const existing = new Set(fleets.flatMap(({ scalerSecretName }) => scalerSecretName ?? []));
+    if (existing.size > 0)
+      allow(role, {
+        actions: ['secretsmanager:GetSecretValue'],
+        resources: [...existing].map((name) => secretArn(role, name)),
+      });
     allow(role, {
       actions: ['secretsmanager:GetSecretValue'],
-      resources: secrets.map(({ secretArn }) => secretArn),
+      resources: [secretArn(role, secretNameOf(app, '*', 'scaler'))],
+      wildcard: 'Fleets have stacks of their own. A secret of this name is a scaler secret of this app.',
     });
-    // All secrets of a stack have the same key.
-    allowKey(role, secrets[0]?.encryptionKey, 'secretsmanager', 'read');
+    // All secrets of an app have the same key.
+    allowKey(role, fleets[0]?.encryptionKey, 'secretsmanager', 'read');
   }
 }
+
+/** The name of a secret that a fleet's stack makes. */
+export const secretNameOf = (app: string, fleet: string, use: 'scaler' | 'runner') =>
+  `${app}/${fleet}/${use}`;
+
+/** The ARN of the secret, or secrets, of this name: Secrets Manager adds a hyphen and six characters. */
+const secretArn = (scope: Construct, name: string) =>
+  Stack.of(scope).formatArn({
+    service: 'secretsmanager',
+    resource: 'secret',
+    resourceName: `${name}-??????`,
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });

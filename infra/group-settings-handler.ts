@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AutoScalingClient,
+  type AutoScalingGroup,
+  CreateOrUpdateTagsCommand,
   DescribeAutoScalingGroupsCommand,
   SetInstanceProtectionCommand,
   SuspendProcessesCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { connectionSettings } from '../functions/lib/client-settings.ts';
+import { DELETION_REFUSED_TAG, STACK_ID_TAG } from '../functions/lib/tags.ts';
 import { checkedRequest } from './group-settings-request.ts';
 
 /**
@@ -28,10 +31,11 @@ export const autoScaling = new AutoScalingClient({ ...connectionSettings, maxAtt
 
 /**
  * Settings of a group for which CloudFormation has no property. When the stack is created or updated, it suspends the
- * rebalancing of zones, which would terminate instances that run jobs. When the stack is deleted, it removes the
- * protection of instances, which would delay the deletion for an hour and then make it fail.
+ * rebalancing of zones, which would terminate instances that run jobs. When the stack is deleted, it refuses that once
+ * if there are instances. Otherwise it removes their protection, which would delay the deletion for an hour and then make
+ * it fail.
  *
- * @throws RequestRefused if the event is not CloudFormation's for this stack. Then nothing is called and nobody answered.
+ * @throws RequestRefused if the event is not CloudFormation's for the stack of a fleet. Then nothing is called and nobody answered.
  */
 export async function handler(event: unknown): Promise<void> {
   const request = checkedRequest(event, process.env);
@@ -39,8 +43,11 @@ export async function handler(event: unknown): Promise<void> {
   const deadline = AbortSignal.timeout(WORK_SECONDS * 1_000);
   let failure: string | undefined;
   try {
-    if (request.RequestType === 'Delete') await endProtection(group, deadline);
-    else await suspendRebalancing(group, deadline);
+    if (request.RequestType === 'Delete') await prepareDeletion(request, deadline);
+    else {
+      refuseOtherGroup(request);
+      await suspendRebalancing(group, deadline);
+    }
   } catch (thrown) {
     const error = thrown as Error;
     const why = deadline.aborted
@@ -65,6 +72,57 @@ export async function handler(event: unknown): Promise<void> {
   if (!answer.ok) throw new Error(`CloudFormation did not take the answer: status ${answer.status}`);
 }
 
+/** The stack that asks did not make the group, or the group has instances. */
+class SettingsRefused extends Error {
+  override readonly name = 'SettingsRefused';
+}
+
+type Checked = ReturnType<typeof checkedRequest>;
+
+/** Refuses a fleet that would take the stack of another one, such as a_b and a-b. */
+function refuseOtherGroup({ ResourceProperties, OldResourceProperties }: Checked): void {
+  const before = OldResourceProperties?.GroupName;
+  if (before !== undefined && before !== ResourceProperties.GroupName)
+    throw new SettingsRefused(`The stack has the group ${before} already. Give the fleet another name`);
+}
+
+/** Ends the protection of the group's instances, if the stack made the group and nothing speaks against its deletion. */
+async function prepareDeletion(
+  { StackId, ResourceProperties }: Checked,
+  abortSignal: AbortSignal,
+): Promise<void> {
+  const { GroupName } = ResourceProperties;
+  const described = await describe(GroupName, abortSignal);
+  if (described === undefined) return;
+  const owner = tagOf(described, STACK_ID_TAG);
+  if (owner !== StackId) throw new SettingsRefused(`The group belongs to ${owner ?? 'no stack'}`);
+  await refuseWhileInUse(described, abortSignal);
+  await endProtection(GroupName, abortSignal);
+}
+
+/** How long a refusal counts as a question, after which the same request is the answer. */
+const ASKED_MILLISECONDS = 3_600_000;
+
+/** Refuses to delete a group whose instances may run jobs, unless that was refused within the last hour. */
+async function refuseWhileInUse(described: AutoScalingGroup, abortSignal: AbortSignal): Promise<void> {
+  const { AutoScalingGroupName: group = '', Instances = [] } = described;
+  const members = Instances.filter(
+    ({ LifecycleState = '' }) => !/^(Warmed|Terminat|Detach)/.test(LifecycleState),
+  );
+  const asked = Date.now() - Date.parse(tagOf(described, DELETION_REFUSED_TAG) ?? '');
+  if (members.length === 0 || (asked >= 0 && asked < ASKED_MILLISECONDS)) return;
+  const tag = { ResourceId: group, ResourceType: 'auto-scaling-group', Key: DELETION_REFUSED_TAG };
+  const Tags = [{ ...tag, Value: new Date().toISOString(), PropagateAtLaunch: false }];
+  await autoScaling.send(new CreateOrUpdateTagsCommand({ Tags }), { abortSignal });
+  const fleet = group.slice(`${process.env.STACK_NAME}-`.length);
+  throw new SettingsRefused(
+    `The fleet has ${members.length} instances, which may run jobs. It still follows its queue. Run npm run drain -- ${fleet}, and delete the stack again when no instance is left. Or delete it again within an hour, which ends their jobs`,
+  );
+}
+
+const tagOf = (group: AutoScalingGroup | undefined, key: string): string | undefined =>
+  group?.Tags?.find(({ Key }) => Key === key)?.Value;
+
 async function suspendRebalancing(group: string, abortSignal: AbortSignal): Promise<void> {
   try {
     await autoScaling.send(
@@ -79,7 +137,6 @@ async function suspendRebalancing(group: string, abortSignal: AbortSignal): Prom
 }
 
 async function endProtection(group: string, abortSignal: AbortSignal): Promise<void> {
-  if ((await describe(group, abortSignal)) === undefined) return;
   // First of all, because an execution of the workflow may still run and launch instances.
   await autoScaling.send(
     new UpdateAutoScalingGroupCommand({

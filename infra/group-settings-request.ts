@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { fleetStackName } from '../fleets/names.ts';
 import { FLEET_NAME } from '../functions/lib/fleet-names.ts';
 
 /** https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html */
@@ -9,17 +10,17 @@ const Request = z.object({
   RequestId: z.string(),
   LogicalResourceId: z.string(),
   ResourceProperties: z.object({ GroupName: z.string() }),
+  OldResourceProperties: z.optional(z.object({ GroupName: z.optional(z.string()) })),
 });
 type Request = z.infer<typeof Request>;
 
-/** The function was called by somebody else than CloudFormation, or for another stack. */
+/** The function was called by somebody else than CloudFormation, or for a stack that is no fleet's. */
 export class RequestRefused extends Error {
   override readonly name = 'RequestRefused';
 }
 
 /** The parts of the function's environment that say which requests are its own. */
 interface Own {
-  STACK_ID?: string;
   STACK_NAME?: string;
   AWS_REGION?: string;
   /** Set where an emulator stands in for AWS. */
@@ -29,7 +30,7 @@ interface Own {
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**
- * The request, if it is CloudFormation's for this stack and one of its groups.
+ * The request, if it is CloudFormation's for the stack of a fleet of this app and for the fleet's group.
  *
  * @throws RequestRefused
  */
@@ -37,19 +38,24 @@ export function checkedRequest(event: unknown, own: Own): Request {
   const parsed = z.safeParse(Request, event);
   if (!parsed.success) throw new RequestRefused('The event is not a request of CloudFormation.');
   const { StackId, ResponseURL, ResourceProperties } = parsed.data;
-  if (own.STACK_ID === undefined || StackId !== own.STACK_ID) {
-    throw new RequestRefused('The request is not of the stack that deployed this function.');
-  }
-  const prefix = `${own.STACK_NAME}-`;
+  const app = own.STACK_NAME ?? '';
   const { GroupName } = ResourceProperties;
-  if (!GroupName.startsWith(prefix) || !FLEET_NAME.test(GroupName.slice(prefix.length))) {
-    throw new RequestRefused('The group is not one of this stack.');
+  const fleet = GroupName.slice(app.length + 1);
+  if (app === '' || !GroupName.startsWith(`${app}-`) || !FLEET_NAME.test(fleet)) {
+    throw new RequestRefused('The group is not one of this app.');
+  }
+  if (stackIn(StackId) !== fleetStackName(app, fleet)) {
+    throw new RequestRefused("The request is not of the stack of the group's fleet.");
   }
   if (!answersCloudFormation(ResponseURL, own)) {
     throw new RequestRefused('The answer would not go to CloudFormation.');
   }
   return parsed.data;
 }
+
+/** The name of the stack with this id. */
+const stackIn = (stackId: string): string | undefined =>
+  /^arn:[^/]*:stack\/([^/]+)\/[^/]+$/.exec(stackId)?.[1];
 
 /** The buckets from which CloudFormation reads answers: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-vpce-bucketnames.html */
 function answersCloudFormation(text: string, { AWS_REGION = '', AWS_ENDPOINT_URL }: Own): boolean {

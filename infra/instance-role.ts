@@ -1,16 +1,20 @@
+import { Stack } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { allow } from './permissions.ts';
 
 export interface InstanceRoleProps {
+  app: string;
   fleetName: string;
 }
 
 /** The role of a fleet's instances. The constructs that own what instances use allow its use. */
 export class InstanceRole extends Role {
-  constructor(scope: Construct, id: string, { fleetName }: InstanceRoleProps) {
+  constructor(scope: Construct, id: string, { app, fleetName }: InstanceRoleProps) {
     super(scope, id, {
       assumedBy: new ServicePrincipal('ec2.amazonaws.com'),
+      // Only the roles of the app's instances have this path.
+      path: `/${app}/`,
       description: `CircleCI runners of fleet ${fleetName}`,
     });
   }
@@ -31,12 +35,15 @@ export class InstanceRole extends Role {
     });
   }
 
-  /** Allows another role to launch instances with this one. */
-  allowPass(role: Role): void {
+  /** Allows another role to launch instances with the role of any fleet. */
+  static allowPass(app: string, role: Role): void {
     allow(role, {
       actions: ['iam:PassRole'],
-      resources: [this.roleArn],
+      resources: [
+        Stack.of(role).formatArn({ service: 'iam', region: '', resource: 'role', resourceName: `${app}/*` }),
+      ],
       conditions: { StringEquals: { 'iam:PassedToService': 'ec2.amazonaws.com' } },
+      wildcard: "The path is of this app's instances alone. Fleets have stacks of their own.",
     });
   }
 }

@@ -17,16 +17,18 @@ import type { Construct } from 'constructs';
 import { idleTimes } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { rootVolumeOf } from '../fleets/settings/image.ts';
+import { STACK_TAG } from '../functions/lib/tags.ts';
 import { runnerUserData } from '../userdata/user-data.ts';
 import type { FleetSecret } from './fleet-secret.ts';
 import type { InstallScript } from './install-script.ts';
 import type { InstanceLog } from './instance-log.ts';
-import type { InstanceRole } from './instance-role.ts';
+import { InstanceRole } from './instance-role.ts';
 import { allow } from './permissions.ts';
-import type { RunnerImage } from './runner-image.ts';
+import { RunnerImage } from './runner-image.ts';
 import type { RunnerNetwork } from './runner-network.ts';
 
 export interface RunnerLaunchTemplateProps {
+  app: string;
   fleet: FleetConfig;
   /** Name of the launch template, which is the group's. */
   groupName: string;
@@ -40,12 +42,8 @@ export interface RunnerLaunchTemplateProps {
 
 /** How a fleet's instances are launched. */
 export class RunnerLaunchTemplate extends LaunchTemplate {
-  private readonly image: RunnerImage;
-  private readonly instanceRole: InstanceRole;
-  private readonly network: RunnerNetwork;
-
   constructor(scope: Construct, id: string, props: RunnerLaunchTemplateProps) {
-    const { fleet, groupName, image, network, role, runnerSecret, install, log } = props;
+    const { app, fleet, groupName, image, network, role, runnerSecret, install, log } = props;
     const [firstType] = fleet.instanceTypes ?? [];
     const idle = idleTimes(fleet);
     const [firstGroup, ...otherGroups] = network.securityGroupIds.map((groupId, index) =>
@@ -82,56 +80,58 @@ export class RunnerLaunchTemplate extends LaunchTemplate {
         keyPair: KeyPair.fromKeyPairName(scope, 'KeyPair', fleet.keyPairName),
       }),
     });
-    this.image = image;
-    this.instanceRole = role;
-    this.network = network;
     for (const group of otherGroups) this.addSecurityGroup(group);
     // The volumes' name; the instances have theirs from the group.
     Tags.of(this).add('Name', groupName);
+    // After the fleet's own tags, so that none of them takes its place. Update Group may launch from templates with it.
+    Tags.of(this).add(STACK_TAG, app, { priority: 200 });
   }
 
   /**
-   * Allows a role to launch instances from this template. EC2 Auto Scaling requires this of a role that changes the
-   * mixed instances policy of a group:
+   * Allows a role to launch instances from the templates of the app's fleets. EC2 Auto Scaling requires this of a role that
+   * changes the mixed instances policy of a group:
    * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
    */
-  allowLaunch(role: Role): void {
-    const arn = (resource: string, resourceName: string) =>
-      Stack.of(this).formatArn({ service: 'ec2', resource, resourceName });
-    const launchTemplate = {
-      ArnEquals: { 'ec2:LaunchTemplate': arn('launch-template', this.launchTemplateId ?? '') },
-    };
+  static allowLaunch(app: string, role: Role, fleets: FleetConfig[]): void {
+    const stack = Stack.of(role);
+    const arn = (resource: string, more: { account?: string } = {}) =>
+      stack.formatArn({ service: 'ec2', resource, resourceName: '*', ...more });
+    // A launch involves many resources, and each must be allowed. One of them is the template, by its tag.
+    allow(role, {
+      actions: ['ec2:RunInstances'],
+      resources: [arn('launch-template')],
+      conditions: { StringEquals: { [`aws:ResourceTag/${STACK_TAG}`]: app } },
+      wildcard: 'A condition restricts the launch templates to those of this app, by their tag.',
+    });
+    const fromTemplate = { ArnLike: { 'ec2:LaunchTemplate': arn('launch-template') } };
     // The image, the security groups, the key pair and the snapshots must be those of the template.
     // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/use-launch-templates-to-control-launching-instances.html
     allow(role, {
       actions: ['ec2:RunInstances'],
-      resources: ['*'],
-      conditions: { ...launchTemplate, Bool: { 'ec2:IsLaunchTemplateResource': 'true' } },
-      wildcard: 'A launch involves many resources; conditions restrict them to those of one launch template.',
+      resources: [
+        arn('image', { account: '' }),
+        arn('snapshot', { account: '' }),
+        arn('security-group'),
+        arn('key-pair'),
+      ],
+      conditions: { ...fromTemplate, Bool: { 'ec2:IsLaunchTemplateResource': 'true' } },
+      wildcard: 'Conditions restrict them to those of the launch template.',
     });
-    // The group chooses among instance types and subnets.
+    // The group chooses among instance types and subnets, which the security groups of the template must fit.
     allow(role, {
       actions: ['ec2:RunInstances'],
-      resources: ['instance', 'network-interface', 'volume'].map((resource) => arn(resource, '*')),
-      conditions: launchTemplate,
-      wildcard: 'What a launch makes has no id yet; a condition restricts it to one launch template.',
-    });
-    allow(role, {
-      actions: ['ec2:RunInstances'],
-      resources: this.network.subnetIds?.map((subnetId) => arn('subnet', subnetId)) ?? [arn('subnet', '*')],
-      conditions: launchTemplate,
-      ...(this.network.subnetIds === undefined && {
-        wildcard: 'The subnets of the default VPC are not known before the deployment.',
-      }),
+      resources: ['instance', 'network-interface', 'volume', 'subnet'].map((resource) => arn(resource)),
+      conditions: fromTemplate,
+      wildcard: 'What a launch makes has no id yet; a condition restricts it to launch templates.',
     });
     allow(role, {
       actions: ['ec2:CreateTags'],
-      resources: ['instance', 'volume'].map((resource) => arn(resource, '*')),
+      resources: ['instance', 'volume'].map((resource) => arn(resource)),
       conditions: { StringEquals: { 'ec2:CreateAction': 'RunInstances' } },
       wildcard: 'New instances and volumes have no ids yet; a condition restricts the tags to their launch.',
     });
-    this.instanceRole.allowPass(role);
-    this.image.allowLaunch(role);
+    InstanceRole.allowPass(app, role);
+    RunnerImage.allowLaunch(role, fleets);
   }
 }
 

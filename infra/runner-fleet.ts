@@ -1,10 +1,9 @@
 import { Annotations, CfnOutput, Stack, Tags } from 'aws-cdk-lib';
-import type { Role } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
-import { logicalId } from '../fleets/names.ts';
+import { groupNameOf } from '../fleets/names.ts';
 import { warningsAbout } from '../fleets/warnings.ts';
-import { FleetSecret } from './fleet-secret.ts';
+import { FleetSecret, secretNameOf } from './fleet-secret.ts';
 import { InstallScript } from './install-script.ts';
 import { InstanceLog } from './instance-log.ts';
 import { InstanceRole } from './instance-role.ts';
@@ -15,6 +14,7 @@ import { RunnerNetwork } from './runner-network.ts';
 import { RunnerWarmPool } from './runner-warm-pool.ts';
 
 export interface RunnerFleetProps {
+  app: string;
   config: FleetConfig;
 }
 
@@ -25,24 +25,22 @@ export class RunnerFleet extends Construct {
   readonly scalerSecret: FleetSecret;
   readonly group: RunnerGroup;
   readonly warmPool: RunnerWarmPool | undefined;
-  private readonly launchTemplate: RunnerLaunchTemplate;
 
-  constructor(scope: Construct, id: string, { config }: RunnerFleetProps) {
+  constructor(scope: Construct, id: string, { app, config }: RunnerFleetProps) {
     super(scope, id);
     const { name, encryptionKey } = config;
-    const { stackName } = Stack.of(this);
-    const groupName = `${stackName}-${name}`;
+    const groupName = groupNameOf(app, name);
 
     const scalerSecret = new FleetSecret(this, 'Scaler', {
       existing: config.scalerSecretName,
-      name: `${stackName}/${name}/scaler`,
+      name: secretNameOf(app, name, 'scaler'),
       description:
         'The resource class and a personal API token, with which the autoscaler counts tasks: {"resource_class": "...", "circle_token": "..."}',
       encryptionKey,
     });
     const runnerSecret = new FleetSecret(this, 'Runner', {
       existing: config.runnerSecretName,
-      name: `${stackName}/${name}/runner`,
+      name: secretNameOf(app, name, 'runner'),
       description: 'The resource class token, with which runners claim tasks',
       encryptionKey,
     });
@@ -52,9 +50,10 @@ export class RunnerFleet extends Construct {
       config.installFile === undefined
         ? undefined
         : new InstallScript(this, 'Install', { file: config.installFile });
-    const log = config.logs ? new InstanceLog(this, 'Logs', { name: `/${stackName}/${name}` }) : undefined;
-    const role = new InstanceRole(this, 'InstanceRole', { fleetName: name });
+    const log = config.logs ? new InstanceLog(this, 'Logs', { name: `/${app}/${name}` }) : undefined;
+    const role = new InstanceRole(this, 'InstanceRole', { app, fleetName: name });
     const launchTemplate = new RunnerLaunchTemplate(this, 'LaunchTemplate', {
+      app,
       fleet: config,
       groupName,
       image,
@@ -64,11 +63,11 @@ export class RunnerFleet extends Construct {
       install,
       log,
     });
-    const group = new RunnerGroup(this, 'Group', { fleet: config, groupName, network, launchTemplate });
+    const group = new RunnerGroup(this, 'Group', { app, fleet: config, groupName, network, launchTemplate });
     const warmPool =
       config.warmPool && new RunnerWarmPool(this, 'WarmPool', { warmPool: config.warmPool, group });
 
-    FleetSecret.allowRead(role, [runnerSecret]);
+    runnerSecret.allowRead(role);
     group.allowMembers(role);
     install?.allowRead(role);
     log?.allowWrite(role);
@@ -77,8 +76,7 @@ export class RunnerFleet extends Construct {
     for (const [key, value] of Object.entries(config.tags)) Tags.of(this).add(key, value);
     for (const warning of warningsAbout(config))
       Annotations.of(this).addWarningV2(warning.id, warning.message);
-    const output = (what: string, value: string) =>
-      new CfnOutput(Stack.of(this), `${logicalId(name)}${what}`, { value });
+    const output = (what: string, value: string) => new CfnOutput(Stack.of(this), what, { value });
     output('GroupName', groupName);
     output('ScalerSecretName', scalerSecret.secretName);
     output('RunnerSecretName', runnerSecret.secretName);
@@ -88,13 +86,5 @@ export class RunnerFleet extends Construct {
     this.scalerSecret = scalerSecret;
     this.group = group;
     this.warmPool = warmPool;
-    this.launchTemplate = launchTemplate;
-  }
-
-  /** Allows a role to change how the group of a Spot fleet buys instances. */
-  allowFallback(role: Role): void {
-    if (this.config.spot === undefined) return;
-    RunnerGroup.allow(role, [this.group], { actions: ['UpdateAutoScalingGroup'] });
-    this.launchTemplate.allowLaunch(role);
   }
 }

@@ -1,17 +1,19 @@
-import { ArnFormat, Stack, Validations } from 'aws-cdk-lib';
+import { ArnFormat, Aws, Stack, Validations } from 'aws-cdk-lib';
 import { CfnAutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
 import type { LaunchTemplate } from 'aws-cdk-lib/aws-ec2';
 import type { Conditions, Role } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { onDemandPercentage } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
+import { groupNameOf } from '../fleets/names.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
-import { STACK_TAG } from '../functions/lib/tags.ts';
+import { SPOT_TAG, STACK_ID_TAG, STACK_TAG, WARM_POOL_TAG } from '../functions/lib/tags.ts';
 import { overridesOf } from './instance-overrides.ts';
 import { allow } from './permissions.ts';
 import type { RunnerNetwork } from './runner-network.ts';
 
 export interface RunnerGroupProps {
+  app: string;
   fleet: FleetConfig;
   groupName: string;
   network: RunnerNetwork;
@@ -22,7 +24,11 @@ export interface RunnerGroupProps {
 export class RunnerGroup extends CfnAutoScalingGroup {
   readonly groupArn: string;
 
-  constructor(scope: Construct, id: string, { fleet, groupName, network, launchTemplate }: RunnerGroupProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { app, fleet, groupName, network, launchTemplate }: RunnerGroupProps,
+  ) {
     const mixed = fleet.instanceTypes?.length !== 1 || fleet.spot !== undefined;
     const template = { launchTemplateName: groupName, version: launchTemplate.latestVersionNumber };
     super(scope, id, {
@@ -48,7 +54,12 @@ export class RunnerGroup extends CfnAutoScalingGroup {
       ...network.zones,
       tags: [
         { key: 'Name', value: groupName, propagateAtLaunch: true },
-        { key: STACK_TAG, value: Stack.of(scope).stackName, propagateAtLaunch: false },
+        ...Object.entries({
+          [STACK_TAG]: app,
+          [STACK_ID_TAG]: Aws.STACK_ID,
+          ...(fleet.spot !== undefined && { [SPOT_TAG]: app }),
+          ...(fleet.warmPool?.size === 'auto' && { [WARM_POOL_TAG]: 'auto' }),
+        }).map(([key, value]) => ({ key, value, propagateAtLaunch: false })),
       ],
     });
     this.groupArn = groupArn(this, groupName);
@@ -67,42 +78,45 @@ export class RunnerGroup extends CfnAutoScalingGroup {
   }
 
   /**
-   * Allows a role some actions on each group of a stack, also on that of a fleet that a deployment removes:
-   * CloudFormation changes policies before it deletes what belongs to the fleet.
+   * Allows a role some actions on the groups of an app, by the beginning of their names and by their tags. It names no
+   * fleet, because fleets have stacks of their own.
+   *
+   * @param tags Further tags that the groups must have.
    */
-  static allowAllOf(stack: Stack, role: Role, actions: string[]): void {
-    allow(role, {
-      actions: actions.map((action) => `autoscaling:${action}`),
-      resources: [groupArn(stack, `${stack.stackName}-*`)],
-      conditions: { StringEquals: { [`aws:ResourceTag/${STACK_TAG}`]: stack.stackName } },
-      wildcard: 'The groups of a stack begin with its name, and have a tag with its name.',
-    });
-  }
-
-  /** Allows a role some actions on these groups, in one statement, because a role's policies have 10,240 characters. */
-  static allow(
+  static allowAllOf(
+    app: string,
     role: Role,
-    groups: RunnerGroup[],
-    { actions, conditions }: { actions: string[]; conditions?: Conditions },
+    actions: string[],
+    { tags = {}, conditions = {} }: { tags?: Record<string, string>; conditions?: Conditions } = {},
   ): void {
     allow(role, {
       actions: actions.map((action) => `autoscaling:${action}`),
-      resources: groups.map(({ groupArn }) => groupArn),
-      ...(conditions !== undefined && { conditions }),
-      wildcard:
-        'The * stands for the id that EC2 Auto Scaling gives a new group; the name belongs to one group.',
+      resources: [groupArn(role, groupNameOf(app, '*'))],
+      conditions: {
+        ...conditions,
+        StringEquals: Object.fromEntries(
+          Object.entries({ [STACK_TAG]: app, ...tags }).map(([key, value]) => [
+            `aws:ResourceTag/${key}`,
+            value,
+          ]),
+        ),
+      },
+      wildcard: 'The groups of an app begin with its name, and have a tag with its name.',
     });
   }
 
   /** Allows the role of the group's instances to complete their launch and to leave the group. */
   allowMembers(role: Role): void {
-    RunnerGroup.allow(role, [this], {
+    allow(role, {
       actions: [
-        'CompleteLifecycleAction',
-        'RecordLifecycleActionHeartbeat',
-        'SetInstanceHealth',
-        'TerminateInstanceInAutoScalingGroup',
+        'autoscaling:CompleteLifecycleAction',
+        'autoscaling:RecordLifecycleActionHeartbeat',
+        'autoscaling:SetInstanceHealth',
+        'autoscaling:TerminateInstanceInAutoScalingGroup',
       ],
+      resources: [this.groupArn],
+      wildcard:
+        'The * stands for the id that EC2 Auto Scaling gives a new group; the name belongs to one group.',
     });
   }
 }

@@ -1,4 +1,4 @@
-import { type ArnComponents, Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import {
   type IMachineImage,
   MachineImage,
@@ -39,8 +39,6 @@ export class RunnerImage extends Construct implements IMachineImage {
   /** The root device, if it is known. */
   readonly rootDevice: string | undefined;
   private readonly image: IMachineImage;
-  /** The parameter that each launch reads. */
-  private readonly readAtLaunch: ArnComponents | undefined;
 
   constructor(scope: Construct, id: string, { fleet }: RunnerImageProps) {
     super(scope, id);
@@ -53,13 +51,6 @@ export class RunnerImage extends Construct implements IMachineImage {
       this.image = imageWithId(image);
     } else if (requirements === undefined) {
       this.image = MachineImage.resolveSsmParameterAtLaunch(parameter);
-      this.readAtLaunch = {
-        service: 'ssm',
-        resource: 'parameter',
-        resourceName: parameter.replace(/^\//, '').replace(/:.*$/, ''),
-        // The parameters that AWS publishes belong to no account.
-        ...(stock !== undefined && { account: '' }),
-      };
     } else {
       // A group that chooses instance types by their attributes takes no parameter from its launch template.
       this.image = MachineImage.fromSsmParameter(parameter, { os: OperatingSystemType.LINUX });
@@ -70,11 +61,27 @@ export class RunnerImage extends Construct implements IMachineImage {
     return this.image.getImage(scope);
   }
 
-  /** Allows a role to launch the image. */
-  allowLaunch(role: Role): void {
-    if (this.readAtLaunch === undefined) return;
-    const resources = [Stack.of(this).formatArn(this.readAtLaunch)];
-    allow(role, { actions: ['ssm:GetParameters'], resources });
+  /** Allows a role to launch all stock images, and those that the fleets name by a parameter. */
+  static allowLaunch(role: Role, fleets: FleetConfig[]): void {
+    const arnOf = (parameter: string, more: { account?: string } = {}) =>
+      Stack.of(role).formatArn({
+        service: 'ssm',
+        resource: 'parameter',
+        resourceName: parameter.replace(/^\//, '').replace(/:.*$/, ''),
+        ...more,
+      });
+    const stock = Object.values(STOCK_IMAGES).flatMap(({ parameter }) =>
+      (['x86_64', 'arm64'] as const).map((architecture) => parameter(architecture)),
+    );
+    const named = new Set(fleets.flatMap(({ image }) => imageParameter(image) ?? []));
+    allow(role, {
+      actions: ['ssm:GetParameters'],
+      // The parameters that AWS publishes belong to no account.
+      resources: [
+        ...stock.map((parameter) => arnOf(parameter, { account: '' })),
+        ...[...named].map((parameter) => arnOf(parameter)),
+      ],
+    });
   }
 }
 

@@ -1,22 +1,25 @@
 import type { Construct } from 'constructs';
+import type { FleetConfig } from '../fleets/load.ts';
 import {
   COUNTED_TAG,
   FALLBACK_TAG,
   LAUNCH_SUSPENDED_TAG,
+  SPOT_TAG,
   TASKS_TAG,
+  WARM_POOL_TAG,
   WITHHELD_TAG,
 } from '../functions/lib/tags.ts';
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSecret } from './fleet-secret.ts';
+import { RunnerLaunchTemplate } from './launch-template.ts';
 import { allowDescribe } from './permissions.ts';
-import type { RunnerFleet } from './runner-fleet.ts';
 import { RunnerGroup } from './runner-group.ts';
 import { TaskFunction } from './task-function.ts';
 
 export type TaskFunctions = ReturnType<typeof taskFunctions>;
 
 /** The function of each Task state, by the name of its placeholder in the definition, with its permissions. */
-export function taskFunctions(scope: Construct, fleets: RunnerFleet[]) {
+export function taskFunctions(scope: Construct, app: string, fleets: FleetConfig[]) {
   const functions = {
     ReadSettings: new TaskFunction(scope, 'ReadSettings', {
       entry: 'read-settings',
@@ -48,19 +51,18 @@ export function taskFunctions(scope: Construct, fleets: RunnerFleet[]) {
         "Sets a group's desired capacity, suspends its launches while the breaker is open, and has it fall back from Spot to On-Demand",
     }),
   };
-  for (const { executionRole } of Object.values(functions)) FleetParameter.allowRead(executionRole);
-  const scalerSecrets = fleets.map(({ scalerSecret }) => scalerSecret);
+  for (const { executionRole } of Object.values(functions)) FleetParameter.allowRead(app, executionRole);
   for (const reader of [functions.ReadSettings, functions.CountUnclaimed, functions.CountRunning]) {
-    FleetSecret.allowRead(reader.executionRole, scalerSecrets);
+    FleetSecret.allowReadScalers(app, reader.executionRole, fleets);
   }
   allowDescribe(functions.DescribeActivities.executionRole, 'ScalingActivities');
   allowDescribe(functions.DescribeActivities.executionRole, 'AutoScalingGroups');
-  allowTags(functions.DescribeActivities, fleets, [COUNTED_TAG], ['CreateOrUpdateTags']);
+  allowTags(functions.DescribeActivities, app, [COUNTED_TAG], ['CreateOrUpdateTags']);
   allowDescribe(functions.DescribeGroup.executionRole, 'AutoScalingGroups');
-  allowUpdates(functions.UpdateGroup, fleets);
+  allowUpdates(functions.UpdateGroup, app, fleets);
   allowTags(
     functions.UpdateGroup,
-    fleets,
+    app,
     [LAUNCH_SUSPENDED_TAG, FALLBACK_TAG, WITHHELD_TAG, TASKS_TAG],
     ['CreateOrUpdateTags', 'DeleteTags'],
   );
@@ -68,33 +70,18 @@ export function taskFunctions(scope: Construct, fleets: RunnerFleet[]) {
 }
 
 /** Allows Update Group what it changes of the fleets' groups. */
-function allowUpdates({ executionRole }: TaskFunction, fleets: RunnerFleet[]): void {
-  const groups = fleets.map(({ group }) => group);
-  const autoPools = fleets.filter(({ config }) => config.warmPool?.size === 'auto');
+function allowUpdates({ executionRole }: TaskFunction, app: string, fleets: FleetConfig[]): void {
   allowDescribe(executionRole, 'AutoScalingGroups');
-  RunnerGroup.allow(executionRole, groups, {
-    actions: ['SetDesiredCapacity', 'SuspendProcesses', 'ResumeProcesses'],
-  });
-  if (autoPools.length > 0) {
-    RunnerGroup.allow(
-      executionRole,
-      autoPools.map(({ group }) => group),
-      { actions: ['PutWarmPool'] },
-    );
-  }
-  for (const fleet of fleets) fleet.allowFallback(executionRole);
+  RunnerGroup.allowAllOf(app, executionRole, ['SetDesiredCapacity', 'SuspendProcesses', 'ResumeProcesses']);
+  RunnerGroup.allowAllOf(app, executionRole, ['PutWarmPool'], { tags: { [WARM_POOL_TAG]: 'auto' } });
+  // How the group of a Spot fleet buys instances.
+  RunnerGroup.allowAllOf(app, executionRole, ['UpdateAutoScalingGroup'], { tags: { [SPOT_TAG]: app } });
+  RunnerLaunchTemplate.allowLaunch(app, executionRole, fleets);
 }
 
 /** Allows a function to write these tags of the fleets' groups, and no others. */
-function allowTags(
-  { executionRole }: TaskFunction,
-  fleets: RunnerFleet[],
-  keys: string[],
-  actions: string[],
-): void {
-  RunnerGroup.allow(
-    executionRole,
-    fleets.map(({ group }) => group),
-    { actions, conditions: { 'ForAllValues:StringEquals': { 'aws:TagKeys': keys } } },
-  );
+function allowTags({ executionRole }: TaskFunction, app: string, keys: string[], actions: string[]): void {
+  RunnerGroup.allowAllOf(app, executionRole, actions, {
+    conditions: { 'ForAllValues:StringEquals': { 'aws:TagKeys': keys } },
+  });
 }

@@ -24,5 +24,7 @@ export function namedFleet(
 
 /** @throws NotDeployed always */
 export function refuseNotDeployed(fleet: string, stack: string): never {
-  throw new NotDeployed(`Fleet ${fleet} is not deployed by stack ${stack}. Deploy it first: npx cdk deploy`);
+  throw new NotDeployed(
+    `Fleet ${fleet} is not deployed by stack ${stack}. Deploy it first: npx cdk deploy --all`,
+  );
 }

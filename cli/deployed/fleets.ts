@@ -1,4 +1,4 @@
-import { logicalId } from '../../fleets/names.ts';
+import { fleetStackName, groupNameOf } from '../../fleets/names.ts';
 import { readOutputs } from './outputs.ts';
 
 /** A deployed fleet, and the names of what belongs to it. */
@@ -17,22 +17,14 @@ export interface DeployedFleet {
  * @param app Name of the app, as in `-c stack`.
  */
 export async function deployedFleet(app: string, fleet: string): Promise<DeployedFleet | undefined> {
-  const outputs = await readOutputs(app);
-  const output = (what: string) => outputs[`${logicalId(fleet)}${what}`];
-  const [group, scalerSecret, runnerSecret] = [
-    output('GroupName'),
-    output('ScalerSecretName'),
-    output('RunnerSecretName'),
-  ];
-  // Two names may have the same outputs, such as a_b and a-b.
-  if (group !== `${app}-${fleet}` || scalerSecret === undefined || runnerSecret === undefined)
+  const stack = fleetStackName(app, fleet);
+  const { GroupName, ScalerSecretName, RunnerSecretName } = await readOutputs(stack);
+  // Two names may have the same stack, such as a_b and a-b.
+  if (
+    GroupName !== groupNameOf(app, fleet) ||
+    ScalerSecretName === undefined ||
+    RunnerSecretName === undefined
+  )
     return undefined;
-  return { fleet, stack: app, group, scalerSecret, runnerSecret };
-}
-
-/** The names of the deployed fleets of an app. */
-export async function deployedFleets(app: string): Promise<string[]> {
-  return Object.entries(await readOutputs(app)).flatMap(([key, name]) =>
-    key.endsWith('GroupName') ? [name.slice(app.length + 1)] : [],
-  );
+  return { fleet, stack, group: GroupName, scalerSecret: ScalerSecretName, runnerSecret: RunnerSecretName };
 }

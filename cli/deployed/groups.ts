@@ -3,6 +3,7 @@ import {
   type AutoScalingGroup,
   paginateDescribeAutoScalingGroups,
 } from '@aws-sdk/client-auto-scaling';
+import { groupNameOf } from '../../fleets/names.ts';
 import { memberKind } from '../../functions/lib/auto-scaling.ts';
 import type { Members } from '../../functions/lib/capacity.ts';
 import { LAUNCH_SUSPENDED_TAG, PAUSED_AT_TAG, PAUSED_TAG, STACK_TAG } from '../../functions/lib/tags.ts';
@@ -38,17 +39,18 @@ export interface FleetGroup {
 }
 
 /**
- * The groups of all fleets of an app, by their tag: also of fleets that have a stack of their own.
+ * The groups of all fleets of an app, by their tag.
  *
  * @param app Name of the app, as in `-c stack`.
  */
 export async function fleetGroups(app: string, client: AutoScalingClient): Promise<FleetGroup[]> {
   const groups: FleetGroup[] = [];
-  const asked = { Filters: [{ Name: 'tag-key', Values: [STACK_TAG] }], MaxRecords: PAGE };
+  const asked = { Filters: [{ Name: `tag:${STACK_TAG}`, Values: [app] }], MaxRecords: PAGE };
   for await (const page of paginateDescribeAutoScalingGroups({ client }, asked)) {
     for (const described of page.AutoScalingGroups ?? []) {
-      const fleet = fleetOf(app, described);
-      if (fleet !== undefined) groups.push(parseGroup(fleet, described));
+      const { AutoScalingGroupName: name = '' } = described;
+      if (name.startsWith(groupNameOf(app, '')))
+        groups.push(parseGroup(name.slice(app.length + 1), described));
     }
   }
   return groups.sort((a, b) => (a.fleet < b.fleet ? -1 : 1));
@@ -56,15 +58,6 @@ export async function fleetGroups(app: string, client: AutoScalingClient): Promi
 
 const tagOf = ({ Tags = [] }: AutoScalingGroup, key: string) =>
   Tags.find(({ Key }) => Key === key)?.Value || undefined;
-
-/** The fleet of a group, if the app deployed it: in its own stack, or in one that begins with its name. */
-function fleetOf(app: string, group: AutoScalingGroup): string | undefined {
-  const { AutoScalingGroupName: name = '' } = group;
-  if (!name.startsWith(`${app}-`)) return undefined;
-  const fleet = name.slice(app.length + 1);
-  const stack = tagOf(group, STACK_TAG);
-  return stack === app || stack === name.replaceAll('_', '-') ? fleet : undefined;
-}
 
 export function parseGroup(fleet: string, described: AutoScalingGroup): FleetGroup {
   const { AutoScalingGroupName = '', DesiredCapacity = 0, MaxSize = 0, Instances = [] } = described;

@@ -14,7 +14,7 @@ import { ownAlarms, shortTime } from '../status/fleet-status.ts';
 import { ringingAlarms } from '../status/reads.ts';
 import { bad, type Check, type Finding, ok } from './check.ts';
 
-const DEPLOY = 'npx cdk deploy';
+const DEPLOY = 'npx cdk deploy --all';
 
 /** Processes that are suspended on purpose: a deployment suspends AZRebalance. */
 const MEANT = ['AZRebalance'];
@@ -80,7 +80,7 @@ export function groupFindings(
           bad(
             'warn',
             `${group} must launch from a numbered version of its launch template, got ${version}`,
-            'npx cdk deploy --revert-drift',
+            'npx cdk deploy --all --revert-drift',
             fleet,
           ),
         ]),

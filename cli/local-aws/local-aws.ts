@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { STACK_NAME } from '../../fleets/names.ts';
+import { logicalId, STACK_NAME } from '../../fleets/names.ts';
 import { pythonEnvironment } from './python.ts';
 import { leaveOutUnknown, type Resources } from './template.ts';
 
@@ -140,10 +140,10 @@ export class LocalAws {
   }
 
   /**
-   * Bootstraps the CDK once and deploys the app, as `npx cdk deploy` does in an account. Leaves out and reports resources
+   * Bootstraps the CDK once and deploys the app, as `npx cdk deploy --all` does in an account. Leaves out and reports resources
    * that the local AWS does not support.
    *
-   * @returns The stack's outputs.
+   * @returns The outputs of the app's stacks. Those of a fleet begin with its name, as in LinuxGroupName.
    * @throws LocalAwsFailed
    */
   async deploy(
@@ -166,10 +166,15 @@ export class LocalAws {
     await this.#bootstrapped;
     report('Deploying the app');
     await this.#cdk(
-      ['deploy', '--app', assembly, '--require-approval=never', '--outputs-file', outputs],
+      ['deploy', '--all', '--app', assembly, '--require-approval=never', '--outputs-file', outputs],
       signal,
     );
-    return Object.assign({}, ...Object.values(JSON.parse(readFileSync(outputs, 'utf8'))));
+    const byStack: Record<string, Record<string, string>> = JSON.parse(readFileSync(outputs, 'utf8'));
+    return Object.fromEntries(
+      Object.entries(byStack).flatMap(([name, values]) =>
+        Object.entries(values).map(([key, value]) => [logicalId(name.slice(stack.length + 1)) + key, value]),
+      ),
+    );
   }
 
   #leaveOutUnknown(assembly: string, report: Report): void {
@@ -178,7 +183,7 @@ export class LocalAws {
       const path = join(assembly, file);
       const { template, leftOut } = leaveOutUnknown(readFileSync(path, 'utf8'));
       writeFileSync(path, template);
-      Object.assign(this.leftOut, leftOut);
+      for (const [id, resource] of Object.entries(leftOut)) this.leftOut[`${file}/${id}`] = resource;
     }
     const types = Object.values(this.leftOut).map(({ Type }) => Type);
     const counted = [...new Set(types)].map(

@@ -85,12 +85,12 @@ function parse(name: string, value: string): DeployedSettings {
   try {
     json = JSON.parse(value);
   } catch {
-    throw new SettingsMalformed(`Parameter ${name} is not JSON. Deploy again: npx cdk deploy`);
+    throw new SettingsMalformed(`Parameter ${name} is not JSON. Deploy again: npx cdk deploy --all`);
   }
   const settings = z.safeParse(DeployedSettings, json);
   if (settings.success) return settings.data;
   throw new SettingsMalformed(
-    `Parameter ${name} is not what a deployment writes: ${z.prettifyError(settings.error)}. Deploy again: npx cdk deploy`,
+    `Parameter ${name} is not what a deployment writes: ${z.prettifyError(settings.error)}. Deploy again: npx cdk deploy --all`,
   );
 }
 

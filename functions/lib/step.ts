@@ -53,7 +53,7 @@ export function step<
     const parsed = z.safeParse(contract, event, { reportInput: true });
     if (!parsed.success) {
       const error = new InputInvalid(
-        `InputInvalid: ${name}: ${faultsOfInput(parsed.error.issues)}. An execution begins with {"fleet": "NAME"}. If a schedule or npm run execute started it, the workflow and its functions do not match: npx cdk deploy`,
+        `InputInvalid: ${name}: ${faultsOfInput(parsed.error.issues)}. An execution begins with {"fleet": "NAME"}. If a schedule or npm run execute started it, the workflow and its functions do not match: npx cdk deploy --all`,
       );
       log.error(name, error);
       throw error;

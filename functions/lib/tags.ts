@@ -22,5 +22,17 @@ export const COUNTED_TAG = 'circleci-runners:launches-counted-until';
 /** The tag of an instance that is to leave as soon as no job runs on it; userdata/watch.sh looks for it. */
 export const RECYCLE_TAG = 'circleci-runners:recycle';
 
-/** The stack that a group belongs to. The deployment writes it. */
+/** The app that a group or a launch template belongs to, by the name of the stack that its fleets share. The deployment writes it. */
 export const STACK_TAG = 'circleci-runners:stack';
+
+/** The id of the stack that made a group. The deployment writes it. */
+export const STACK_ID_TAG = 'circleci-runners:stack-id';
+
+/** The tag of a Spot fleet's group, whose market the workflow may change. The deployment writes the app's name. */
+export const SPOT_TAG = 'circleci-runners:spot';
+
+/** The tag of a group whose warm pool the workflow may resize. The deployment writes `auto`. */
+export const WARM_POOL_TAG = 'circleci-runners:warm-pool';
+
+/** The tag that says when the deletion of a fleet's stack was refused, as an ISO date; group-settings-handler.ts reads it. */
+export const DELETION_REFUSED_TAG = 'circleci-runners:deletion-refused-at';

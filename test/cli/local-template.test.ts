@@ -80,21 +80,24 @@ describe('a template for the local AWS', () => {
   });
 
   it('leaves out only composite alarms and saved queries of the app, and the math of one alarm', () => {
-    const { json } = SynthesisedTemplate.of(threeFleets());
-    const { template, leftOut } = edited(json);
-    const types = Object.values(leftOut).map(({ Type }) => Type);
-    expect(new Set(types)).toEqual(new Set([COMPOSITE.Type, QUERY.Type]));
-    expect(Object.keys({ ...template.Resources, ...leftOut }).sort()).toEqual(
-      Object.keys(json.Resources).sort(),
+    const edits = SynthesisedTemplate.of(threeFleets()).templates.map(({ json }) => {
+      const { template, leftOut } = edited(json);
+      expect(Object.keys({ ...template.Resources, ...leftOut }).sort()).toEqual(
+        Object.keys(json.Resources).sort(),
+      );
+      const changed = Object.entries(template.Resources).filter(
+        ([id, resource]) => JSON.stringify(resource) !== JSON.stringify(json.Resources[id]),
+      );
+      expect(template.Outputs).toEqual(json.Outputs);
+      const names = changed.map(
+        ([, resource]) => Object(resource).Properties.AlarmName ?? Object(resource).Type,
+      );
+      return { leftOut: Object.values(leftOut).map(({ Type }) => Type), changed: names };
+    });
+    expect(new Set(edits.flatMap(({ leftOut }) => leftOut))).toEqual(new Set([COMPOSITE.Type, QUERY.Type]));
+    // The dashboard and the settings of a group, which is made last, refer to what is left out.
+    expect(new Set(edits.flatMap(({ changed }) => changed))).toEqual(
+      new Set(['AWS::CloudWatch::Dashboard', 'Custom::GroupSettings', 'circleci-runners-ExecutionsFailed']),
     );
-    const changed = Object.entries(template.Resources).filter(
-      ([id, resource]) => JSON.stringify(resource) !== JSON.stringify(json.Resources[id]),
-    );
-    const names = changed.map(
-      ([, resource]) => Object(resource).Properties.AlarmName ?? Object(resource).Type,
-    );
-    // The dashboard refers to what is left out.
-    expect(names.toSorted()).toEqual(['AWS::CloudWatch::Dashboard', 'circleci-runners-ExecutionsFailed']);
-    expect(template.Outputs).toEqual(json.Outputs);
   });
 });

@@ -35,22 +35,12 @@ const refusal = (code: string, message: string): Answer => ({
 /** The answers of AWS to the requests of the commands. */
 function aws(parameters: URLSearchParams): Answer {
   const action = parameters.get('Action') ?? '';
-  if (action === 'DescribeStacks') {
-    const stack = parameters.get('StackName') ?? '';
-    const fleets = stacks.get(stack);
-    if (fleets === undefined) return refusal('ValidationError', `Stack with id ${stack} does not exist`);
-    const outputs = fleets.map(
-      (fleet) =>
-        `<member><OutputKey>${fleet}GroupName</OutputKey><OutputValue>${stack}-${fleet}</OutputValue></member>`,
-    );
-    const arn = `<member><OutputKey>StateMachineArn</OutputKey><OutputValue>arn</OutputValue></member>`;
-    return answer(action, `<Stacks><member><Outputs>${arn}${outputs.join('')}</Outputs></member></Stacks>`);
-  }
   if (action === 'DescribeAutoScalingGroups') {
-    const groups = [...parameters].flatMap(([key, name]) =>
-      key.startsWith('AutoScalingGroupNames.')
-        ? `<member><AutoScalingGroupName>${name}</AutoScalingGroupName><DesiredCapacity>3</DesiredCapacity><Instances><member><InstanceId>i-1</InstanceId></member><member><InstanceId>i-2</InstanceId></member></Instances></member>`
-        : [],
+    expect(parameters.get('Filters.member.1.Name')).toBe('tag:circleci-runners:stack');
+    const stack = parameters.get('Filters.member.1.Values.member.1') ?? '';
+    const groups = (stacks.get(stack) ?? []).map(
+      (fleet) =>
+        `<member><AutoScalingGroupName>${stack}-${fleet}</AutoScalingGroupName><DesiredCapacity>3</DesiredCapacity><Instances><member><InstanceId>i-1</InstanceId></member><member><InstanceId>i-2</InstanceId></member></Instances></member>`,
     );
     return answer(action, `<AutoScalingGroups>${groups.join('')}</AutoScalingGroups>`);
   }
@@ -125,12 +115,12 @@ describe('npm run pause, drain and resume', () => {
     {
       case: 'an unknown fleet, before any other is paused',
       words: ['linux', 'windows'],
-      says: 'Stack circleci-runners has no fleet named windows. Its fleets: linux, arm.\n',
+      says: 'Stack circleci-runners has no fleet named windows. Its fleets: arm, linux.\n',
     },
     {
       case: 'an unknown stack',
       words: ['linux', '--stack', 'team-c'],
-      says: 'Stack team-c has no fleet named linux. It has no fleets. Deploy it first: npx cdk deploy\n',
+      says: 'Stack team-c has no fleet named linux. It has no fleets. Deploy it first: npx cdk deploy --all\n',
     },
     {
       case: 'a name that no stack can have',

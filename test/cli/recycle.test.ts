@@ -195,7 +195,8 @@ describe('npm run recycle -- example', () => {
     expect(await command('example')).toEqual({
       status: 2,
       stdout: '',
-      stderr: 'Fleet example is not deployed by stack circleci-runners. Deploy it first: npx cdk deploy\n',
+      stderr:
+        'Fleet example is not deployed by stack circleci-runners. Deploy it first: npx cdk deploy --all\n',
     });
   });
 
@@ -210,7 +211,7 @@ describe('npm run recycle -- example', () => {
     group = { members: [OLD], version: '$Latest' };
     const { status, stderr } = await command('example');
     expect(status).toBe(1);
-    expect(stderr).toContain('got $Latest. Deploy the stack again: npx cdk deploy --revert-drift');
+    expect(stderr).toContain('got $Latest. Deploy the stack again: npx cdk deploy --all --revert-drift');
     expect(calls).toEqual([]);
   });
 

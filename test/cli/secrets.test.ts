@@ -60,16 +60,16 @@ function secretsManager(
 }
 
 const outputs = Object.entries({
-  ExampleScalerSecretName: SCALER,
-  ExampleRunnerSecretName: RUNNER,
-  ExampleGroupName: 'circleci-runners-example',
+  ScalerSecretName: SCALER,
+  RunnerSecretName: RUNNER,
+  GroupName: 'circleci-runners-example',
 })
   .map(([key, value]) => `<member><OutputKey>${key}</OutputKey><OutputValue>${value}</OutputValue></member>`)
   .join('');
 
 function query(action: string): string {
   if (action === 'DescribeStacks')
-    return `<Stacks><member><StackName>circleci-runners</StackName><Outputs>${outputs}</Outputs></member></Stacks>`;
+    return `<Stacks><member><StackName>circleci-runners-example</StackName><Outputs>${outputs}</Outputs></member></Stacks>`;
   const look = (members.length > 1 ? members.shift() : members[0]) ?? [];
   events.push(`looked at ${look.length} members`);
   const instances = look.map((each) => {

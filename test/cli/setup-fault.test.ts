@@ -211,8 +211,8 @@ describe('a command that talks to AWS', () => {
     await once(server, 'listening');
   });
 
-  const OUTPUT =
-    '<member><OutputKey>LinuxGroupName</OutputKey><OutputValue>circleci-runners-linux</OutputValue></member>';
+  const GROUP =
+    '<member><AutoScalingGroupName>circleci-runners-linux</AutoScalingGroupName><DesiredCapacity>0</DesiredCapacity></member>';
 
   function xml(asked: string | null): string {
     switch (asked) {
@@ -220,10 +220,10 @@ describe('a command that talks to AWS', () => {
         return `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>${account}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`;
       case 'DescribeStacks':
         return hasStack
-          ? `<DescribeStacksResponse><DescribeStacksResult><Stacks><member><Outputs>${OUTPUT}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`
+          ? '<DescribeStacksResponse><DescribeStacksResult><Stacks><member/></Stacks></DescribeStacksResult></DescribeStacksResponse>'
           : '<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id circleci-runners does not exist</Message></Error></ErrorResponse>';
       case 'DescribeAutoScalingGroups':
-        return '<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGroupsResult><AutoScalingGroups><member><AutoScalingGroupName>circleci-runners-linux</AutoScalingGroupName><DesiredCapacity>0</DesiredCapacity></member></AutoScalingGroups></DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>';
+        return `<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGroupsResult><AutoScalingGroups>${hasStack ? GROUP : ''}</AutoScalingGroups></DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>`;
       default:
         return '<DeleteTagsResponse/>';
     }
@@ -285,7 +285,7 @@ describe('a command that talks to AWS', () => {
     const { code, lines } = await onTerminal('eu-west-1');
     expect(code).toBe(2);
     expect(lines.slice(1).join(' ')).toBe(
-      `Stack circleci-runners has no fleet named linux. It has no fleets. Deploy it first: npx cdk deploy${
+      `Stack circleci-runners has no fleet named linux. It has no fleets. Deploy it first: npx cdk deploy --all${
         is ? '' : ' The CDK is not bootstrapped in account 111122223333, region eu-west-1: npx cdk bootstrap'
       }`,
     );

@@ -298,7 +298,10 @@ describe('npm run status', () => {
     { words: ['--watch', '--json'], says: /--watch shows a screen/ },
     { words: ['--every', '5s'], says: /--every only works with --watch/ },
     { words: ['--watch'], says: /--watch needs a terminal/ },
-    { words: ['--stack', 'other'], says: /^Stack other has no fleets\. Deploy it first: npx cdk deploy$/m },
+    {
+      words: ['--stack', 'other'],
+      says: /^Stack other has no fleets\. Deploy it first: npx cdk deploy --all$/m,
+    },
   ])('refuses $words', async ({ words, says }) => {
     const { status, stderr } = await command(...words);
     expect(stderr).toMatch(says);

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { Fleets, MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../fleets/fleet.ts';
+import { Fleets } from '../../fleets/fleet.ts';
 import { configurationReference, guardrailsReference } from '../../fleets/reference.ts';
 import { judgeLaunches } from '../../functions/lib/breaker.ts';
 import { decideCapacity } from '../../functions/lib/capacity.ts';
@@ -48,7 +48,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npm start -- --help': { file: '.ci/run', as: 'npm start -- --help' },
   'npm run pin': { file: 'test/cli/pin.test.ts', as: "runInProcess('pin'" },
   'npx cdk bootstrap': { file: 'cli/local-aws/local-aws.ts', as: "'bootstrap'" },
-  'npx cdk deploy': { file: 'cli/local-aws/local-aws.ts', as: "'deploy'" },
+  'npx cdk deploy --all': { file: 'cli/local-aws/local-aws.ts', as: "'deploy'" },
   'npm run secrets -- example': { file: 'test/local/deployed.test.ts', as: "command('secrets'" },
   'npm run recycle -- example': { file: 'test/cli/recycle.test.ts', as: "command('example'" },
   'npm run execute -- example': { file: 'test/local/deployed.test.ts', as: "command('execute'" },
@@ -254,13 +254,10 @@ describe('the README', () => {
     expect(readme).toContain(`${seen?.replace(' s', '')} on average`);
   });
 
-  it('has the number of kinds of failure, and of fleets in a stack', () => {
+  it('has the number of kinds of failure', () => {
     const kinds = Object.keys(FAILURES).length;
     expect(readme).toContain(`which of ${kinds} kinds of failure`);
     expect(readme).toContain(`one of ${kinds} named failures`);
-    expect(readme).toContain(
-      `room for ${MOST_FLEETS} fleets, or ${MOST_FLEETS_WITH_VPC} if a VPC is made for each`,
-    );
   });
 });
 
@@ -276,7 +273,9 @@ describe('the runbook', () => {
     'Pause a fleet',
     'Roll a change out',
     'Update the runner',
-    'Have more than one stack',
+    'Have more than one app',
+    'Deploy one fleet',
+    'Upgrade from one stack for all fleets',
     'Remove a fleet, or everything',
   ];
   /** The one kind of failure without an alarm of its own: it may be of a fleet that does not exist. */

@@ -117,7 +117,7 @@ describe('starvingAfter', () => {
     { starvingAfter: '6h', bad: 359, minutes: 360 },
   ])('$starvingAfter is $bad of $minutes minutes to the alarm', ({ starvingAfter, bad, minutes }) => {
     const template = SynthesisedTemplate.of(fleetsWith({ arm: { starvingAfter } }));
-    expect(template.the('AWS::CloudWatch::Alarm', 'AlarmsArmStarving').properties).toMatchObject({
+    expect(template.the('AWS::CloudWatch::Alarm', 'ArmAlarmsStarving').properties).toMatchObject({
       EvaluationPeriods: minutes,
       DatapointsToAlarm: bad,
     });

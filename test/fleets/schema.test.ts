@@ -2,17 +2,12 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import * as z from 'zod';
-import { MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../fleets/fleet.ts';
 import { configurationReference } from '../../fleets/reference.ts';
 import { fleetsSchema, guardrailsSchema } from '../../fleets/schema.ts';
-import { TOP_SETTINGS } from '../../fleets/settings/top.ts';
 import { fleetsOf, MINIMAL, minimalNamed, minimalWith, RUNNER } from '../support/fleets.ts';
 
 const schema = JSON.parse(fleetsSchema());
 const settings: Record<string, Record<string, unknown>> = schema.additionalProperties.properties;
-
-/** A schema cannot count fleets alone. So it allows as many keys as there can be, with the settings of all fleets. */
-const MORE_AT_TOP = Object.keys(TOP_SETTINGS).length;
 
 describe('fleets.schema.json', () => {
   it('is current; `npm run generate` writes it', () => {
@@ -34,11 +29,10 @@ describe('an editor with the schema', () => {
     expect(schema).toMatchObject({ title: expect.any(String), description: expect.any(String) });
   });
 
-  it('says how many fleets there may be, and why, as the reference does', () => {
-    expect(schema).toMatchObject({ minProperties: 1, maxProperties: MOST_FLEETS + MORE_AT_TOP });
-    expect(schema.description).toContain(
-      `A stack holds at most ${MOST_FLEETS} fleets, or ${MOST_FLEETS_WITH_VPC} if each has a new VPC, because CloudFormation allows 500 resources in a stack.`,
-    );
+  it('says that each fleet has a stack of its own, as the reference does', () => {
+    expect(schema).toMatchObject({ minProperties: 1 });
+    expect(schema).not.toHaveProperty('maxProperties');
+    expect(schema.description).toContain('Each fleet is deployed as a stack of its own.');
     expect(configurationReference()).toContain(`\n\n${schema.description}\n\n`);
   });
 
@@ -187,15 +181,6 @@ describe('an editor with the schema', () => {
   ])('underlines $setting', ({ setting }) => {
     expect(validates(MINIMAL)).toBe(true);
     expect(validates(minimalWith(setting))).toBe(false);
-  });
-
-  it.each([
-    { count: MOST_FLEETS, sound: true },
-    { count: MOST_FLEETS + MORE_AT_TOP + 1, sound: false },
-  ])('takes $count fleets: $sound', ({ count, sound }) => {
-    const { linux } = parseYaml(MINIMAL);
-    const names = Array.from({ length: count }, (_, index) => `fleet-${index}`);
-    expect(validates(JSON.stringify(Object.fromEntries(names.map((name) => [name, linux]))))).toBe(sound);
   });
 
   it.each(['2fast', 'linux large', 'a'.repeat(33)])('underlines a fleet called %s', (name) => {

@@ -2,7 +2,7 @@ import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import { hasNoDisks } from '../../fleets/settings/instance.ts';
 import { warningsAbout } from '../../fleets/warnings.ts';
-import { AutoscalerStack } from '../../infra/stack.ts';
+import { stacksOf } from '../../infra/stacks.ts';
 import { emptyApp } from '../infra/template.ts';
 import { fleetsOf, minimalWith } from '../support/fleets.ts';
 
@@ -33,9 +33,10 @@ describe('a port that is open to the internet', () => {
   });
 
   it('is in the warnings of the synthesis', () => {
-    const stack = new AutoscalerStack(emptyApp(), 'runners', {
-      fleets: fleetsOf(minimalWith('sshCidr: 0.0.0.0/0')),
-    });
+    const {
+      fleets: [stack],
+    } = stacksOf(emptyApp(), 'runners', fleetsOf(minimalWith('sshCidr: 0.0.0.0/0')));
+    if (stack === undefined) throw new Error('No stack of a fleet');
     const all = Annotations.fromStack(stack).findWarning('*', Match.anyValue());
     expect(all.map(({ entry }) => String(entry.data))).toContain(
       `${internet('sshCidr', '0.0.0.0/0', 22)} [ack: circleci-runner-autoscaler:sshCidr]`,

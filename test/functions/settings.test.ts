@@ -121,7 +121,7 @@ describe('settings that cannot be read', () => {
       const thrown = await failure(reading);
       expect(thrown.name).toBe('SettingsMalformed');
       expect(thrown.message).toContain(says);
-      expect(thrown.message).toContain('npx cdk deploy');
+      expect(thrown.message).toContain('npx cdk deploy --all');
     }
   });
 

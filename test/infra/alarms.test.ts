@@ -312,11 +312,11 @@ describe('all alarms', () => {
 });
 
 describe('the topics', () => {
-  const topic = 'Topic(AlarmTopic)';
+  const topic = 'arn:aws:sns:eu-west-1:111122223333:circleci-runners';
   const builds = 'arn:aws:sns:eu-west-1:111122223333:builds';
 
   it.each([
-    { alarm: 'circleci-runners-Outage', topics: [topic, builds] },
+    { alarm: 'circleci-runners-Outage', topics: ['Topic(circleci-runners)', builds] },
     { alarm: 'circleci-runners-arm-NeedsYou', topics: [topic] },
     { alarm: 'circleci-runners-arm-Saturated', topics: [topic] },
     { alarm: 'circleci-runners-arm-ZoneUnusable', topics: [topic] },
@@ -350,7 +350,7 @@ describe('the topics', () => {
       c: { alarmTopicArn: `${builds}-c` },
     });
     const outage = SynthesisedTemplate.of(fleets).the('AWS::CloudWatch::CompositeAlarm', 'AlarmsOutage');
-    expect(outage.properties.AlarmActions).toEqual([topic, builds, `${builds}-c`]);
+    expect(outage.properties.AlarmActions).toEqual(['Topic(circleci-runners)', builds, `${builds}-c`]);
   });
 
   it('of an outage may be more than the five that an alarm can notify', () => {
@@ -367,14 +367,17 @@ describe('the topics', () => {
     expect(notified.map(({ AlarmName }) => AlarmName)).toEqual(
       ['Outage', 'OutageTopics2', 'OutageTopics3'].map((kind) => `circleci-runners-${kind}`),
     );
-    expect(notified.flatMap(({ AlarmActions }) => AlarmActions)).toEqual([topic, ...topics]);
+    expect(notified.flatMap(({ AlarmActions }) => AlarmActions)).toEqual([
+      'Topic(circleci-runners)',
+      ...topics,
+    ]);
     for (const { AlarmActions } of notified) expect(Object(AlarmActions).length).toBeLessThanOrEqual(5);
     for (const { AlarmRule } of notified.slice(1)) expect(AlarmRule).toBe('ALARM("circleci-runners-Outage")');
   });
 
   it("allow alarms to publish to the stack's own topic, in spite of its policy", () => {
     expect(template.the('AWS::SNS::TopicPolicy').properties).toMatchObject({
-      Topics: [topic],
+      Topics: ['Topic(circleci-runners)'],
       PolicyDocument: {
         Statement: expect.arrayContaining([
           {
@@ -382,7 +385,7 @@ describe('the topics', () => {
             Effect: 'Allow',
             Principal: { Service: 'cloudwatch.amazonaws.com' },
             Action: 'sns:Publish',
-            Resource: topic,
+            Resource: 'Topic(circleci-runners)',
             Condition: { StringEquals: { 'aws:SourceAccount': '111122223333' } },
           },
         ]),
@@ -392,7 +395,7 @@ describe('the topics', () => {
 
   it('subscribe each address once', () => {
     expect(template.all('AWS::SNS::Subscription').map(({ properties }) => properties)).toEqual([
-      { Protocol: 'email', Endpoint: 'ops@acme.example', TopicArn: topic },
+      { Protocol: 'email', Endpoint: 'ops@acme.example', TopicArn: 'Topic(circleci-runners)' },
     ]);
   });
 });

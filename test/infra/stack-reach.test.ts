@@ -1,12 +1,12 @@
 import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { AutoscalerStack } from '../../infra/stack.ts';
+import { stacksOf } from '../../infra/stacks.ts';
 import { fleetsWith } from '../support/fleets.ts';
 import { allows, PolicyStatement, type Request } from '../support/policies.ts';
 import { emptyApp } from './template.ts';
 
-/** Two stacks of one account and Region, each with a Spot fleet and secrets that exist already. */
+/** Two apps of one account and Region, each with a Spot fleet and secrets that exist already. */
 const TEAMS = ['team-a', 'team-b'] as const;
 type Team = (typeof TEAMS)[number];
 
@@ -17,8 +17,8 @@ const Policies = z.record(
   }),
 );
 
-function templateOf(team: Team): Template {
-  const fleets = fleetsWith({
+function templatesOf(team: Team): Template[] {
+  const configs = fleetsWith({
     linux: {
       spot: '{}',
       scalerSecretName: `${team}/own/scaler`,
@@ -26,21 +26,19 @@ function templateOf(team: Team): Template {
       network: '{vpcId: vpc-00000001, subnetIds: [subnet-00000001]}',
     },
   });
-  return Template.fromStack(new AutoscalerStack(emptyApp(), team, { fleets }));
+  const { shared, fleets } = stacksOf(emptyApp(), team, configs);
+  return [shared, ...fleets].map((stack) => Template.fromStack(stack));
 }
 
-const TEMPLATES = { 'team-a': templateOf('team-a'), 'team-b': templateOf('team-b') };
-const launchTemplateId = (team: Team) =>
-  Object.keys(TEMPLATES[team].findResources('AWS::EC2::LaunchTemplate'))[0] ?? '';
-const LAUNCH_TEMPLATES = { 'team-a': launchTemplateId('team-a'), 'team-b': launchTemplateId('team-b') };
+const TEMPLATES = { 'team-a': templatesOf('team-a'), 'team-b': templatesOf('team-b') };
 
-/** The statements of all roles of a stack. A reference within the stack becomes a text that only this stack has. */
-function statementsOf(team: Team): PolicyStatement[] {
-  const policies = TEMPLATES[team].findResources('AWS::IAM::Policy');
-  return Object.values(Policies.parse(resolved(policies, team))).flatMap(
-    ({ Properties }) => Properties.PolicyDocument.Statement,
+/** The statements of all roles of an app. A reference within a stack becomes a text that only this app has. */
+const statementsOf = (team: Team): PolicyStatement[] =>
+  TEMPLATES[team].flatMap((template) =>
+    Object.values(Policies.parse(resolved(template.findResources('AWS::IAM::Policy'), team))).flatMap(
+      ({ Properties }) => Properties.PolicyDocument.Statement,
+    ),
   );
-}
 
 /** A template with its references written out. */
 function resolved(value: unknown, team: Team): unknown {
@@ -70,12 +68,13 @@ const STATEMENTS = { 'team-a': statementsOf('team-a'), 'team-b': statementsOf('t
 
 const arn = (service: string, resource: string) => `arn:aws:${service}:eu-west-1:111122223333:${resource}`;
 
-/** The launch template of the stack's fleet, from its id in the template. */
-const launchTemplateOf = (team: Team) => arn('ec2', `launch-template/${team}:${LAUNCH_TEMPLATES[team]}`);
-
 /** What the roles of a stack do with what is the stack's. */
 const requestsOn = (team: Team): Record<string, Request> => {
   const group = arn('autoscaling', `autoScalingGroup:0f0f0f0f:autoScalingGroupName/${team}-linux`);
+  const context = {
+    'aws:ResourceTag/circleci-runners:stack': team,
+    'aws:ResourceTag/circleci-runners:spot': team,
+  };
   return {
     'read a scaler secret': {
       action: 'secretsmanager:GetSecretValue',
@@ -86,14 +85,20 @@ const requestsOn = (team: Team): Record<string, Request> => {
       resource: arn('secretsmanager', `secret:${team}/own/runner-AbCdEf`),
     },
     'read settings': { action: 'ssm:GetParameter', resource: arn('ssm', `parameter/${team}/fleets/linux`) },
-    'set a capacity': { action: 'autoscaling:SetDesiredCapacity', resource: group },
-    'change a group': { action: 'autoscaling:UpdateAutoScalingGroup', resource: group },
-    'suspend launches': { action: 'autoscaling:SuspendProcesses', resource: group },
+    'set a capacity': { action: 'autoscaling:SetDesiredCapacity', resource: group, context },
+    'change a group': { action: 'autoscaling:UpdateAutoScalingGroup', resource: group, context },
+    'suspend launches': { action: 'autoscaling:SuspendProcesses', resource: group, context },
     'end an instance': { action: 'autoscaling:TerminateInstanceInAutoScalingGroup', resource: group },
-    'launch an instance': {
+    // AWS checks each resource of a launch; this is the one that decides.
+    'launch from a template': {
       action: 'ec2:RunInstances',
-      resource: arn('ec2', 'instance/*'),
-      context: { 'ec2:LaunchTemplate': launchTemplateOf(team), 'ec2:IsLaunchTemplateResource': 'false' },
+      resource: arn('ec2', 'launch-template/lt-0123456789abcdef0'),
+      context,
+    },
+    'give an instance a role': {
+      action: 'iam:PassRole',
+      resource: `arn:aws:iam::111122223333:role/${team}/${team}-linux-FleetInstanceRole`,
+      context: { 'iam:PassedToService': 'ec2.amazonaws.com' },
     },
   };
 };

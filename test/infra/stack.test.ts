@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Validations } from 'aws-cdk-lib';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { MOST_FLEETS, MOST_FLEETS_WITH_VPC } from '../../fleets/fleet.ts';
 import { EACH_FLEET, fleetsWith, INSTALL, manyFleets, threeFleets } from '../support/fleets.ts';
 import { violationsOf } from './nag.ts';
 import { appOf, SynthesisedTemplate } from './template.ts';
@@ -84,14 +83,11 @@ describe('fleets', () => {
       'x',
       'x-group',
     ];
-    // They do not all fit into one stack.
-    for (const some of [names.slice(0, 8), names.slice(8)]) {
-      const fleets = fleetsWith(Object.fromEntries(some.map((name) => [name, {}])));
-      const groups = SynthesisedTemplate.of(fleets).all('AWS::AutoScaling::AutoScalingGroup');
-      expect(groups.map(({ properties }) => properties.AutoScalingGroupName)).toEqual(
-        some.map((name) => `circleci-runners-${name}`),
-      );
-    }
+    const fleets = fleetsWith(Object.fromEntries(names.map((name) => [name, {}])));
+    const groups = SynthesisedTemplate.of(fleets).all('AWS::AutoScaling::AutoScalingGroup');
+    expect(groups.map(({ properties }) => properties.AutoScalingGroupName)).toEqual(
+      names.map((name) => `circleci-runners-${name}`),
+    );
   });
 
   const EVERYTHING = (index: number) => ({
@@ -99,27 +95,24 @@ describe('fleets', () => {
     logs: 'true',
     sessionManager: 'true',
     warmPool: '{size: auto}',
-    alarmEmail: `ops-${index}@acme.example`,
+    alarmEmail: `ops-${index % 10}@acme.example`,
   });
-  it.each([
-    { most: MOST_FLEETS, asking: 'for the least', given: () => ({}), more: () => ({}) },
-    {
-      most: MOST_FLEETS_WITH_VPC,
-      asking: 'for everything',
-      given: EVERYTHING,
-      more: EVERYTHING,
-    },
-  ])(
-    'may be $most that ask $asking, until CloudFormation has no room for more in one stack',
-    ({ most, given, more }) => {
-      const template = SynthesisedTemplate.of(manyFleets(most, given));
-      expect(template.resources.length).toBeLessThanOrEqual(500);
-      expect(JSON.stringify(template.json).length).toBeLessThan(1_000_000);
-      expect(() => SynthesisedTemplate.of(manyFleets(most + 1, more))).toThrow(
-        /^Number of resources in stack 'circleci-runners': \d+ is greater than allowed maximum of 500: /,
-      );
-    },
-  );
+
+  it('may be as many as the limits of stacks and dashboards never notice', () => {
+    const { templates } = SynthesisedTemplate.of(manyFleets(60, EVERYTHING));
+    expect(templates).toHaveLength(61);
+    for (const { json } of templates) {
+      expect(Object.keys(json.Resources).length).toBeLessThan(100);
+      expect(JSON.stringify(json).length).toBeLessThan(200_000);
+    }
+  });
+
+  it('refer to the shared stack by names, and no stack exports or imports anything', () => {
+    for (const { json } of template.templates) {
+      expect(JSON.stringify(json)).not.toContain('Fn::ImportValue');
+      for (const output of Object.values(json.Outputs)) expect(output).not.toHaveProperty('Export');
+    }
+  });
 });
 
 describe.each([
@@ -168,10 +161,12 @@ describe.each([
 
 describe('the template', () => {
   it('is written without indentation, because its size is limited', () => {
-    const { app, stack } = appOf(fleetsWith({ linux: {} }));
+    const { app, stacks } = appOf(fleetsWith({ linux: {} }));
     app.synth();
-    const text = readFileSync(join(app.outdir, stack.templateFile), 'utf8');
-    expect(text).toBe(JSON.stringify(JSON.parse(text)));
+    for (const { templateFile } of [stacks.shared, ...stacks.fleets]) {
+      const text = readFileSync(join(app.outdir, templateFile), 'utf8');
+      expect(text).toBe(JSON.stringify(JSON.parse(text)));
+    }
   });
 
   it('is unchanged, except for the code, the definition and the user data, which have their own tests', async () => {

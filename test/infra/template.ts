@@ -5,8 +5,8 @@ import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import * as z from 'zod';
 import type { FleetConfig } from '../../fleets/load.ts';
-import { STACK_NAME } from '../../fleets/names.ts';
-import { AutoscalerStack } from '../../infra/stack.ts';
+import { logicalId, STACK_NAME } from '../../fleets/names.ts';
+import { type Stacks, stacksOf } from '../../infra/stacks.ts';
 import { PolicyStatement } from '../support/policies.ts';
 
 const { context } = z
@@ -25,9 +25,9 @@ interface AppOptions {
 export function appOf(
   fleets: FleetConfig[],
   options: AppOptions = { validated: false },
-): { app: App; stack: AutoscalerStack } {
+): { app: App; stacks: Stacks } {
   const app = emptyApp(options);
-  return { app, stack: new AutoscalerStack(app, STACK_NAME, { fleets }) };
+  return { app, stacks: stacksOf(app, STACK_NAME, fleets) };
 }
 
 /** The same with nothing in it yet. */
@@ -56,7 +56,7 @@ const Synthesised = z.object({
       Properties: z.record(z.string(), z.unknown()).default({}),
     }),
   ),
-  Outputs: z.record(z.string(), z.object({ Value: z.unknown() })),
+  Outputs: z.record(z.string(), z.object({ Value: z.unknown() })).default({}),
 });
 
 const Statement = z.object({
@@ -95,8 +95,8 @@ const substituted = (text: string) =>
   text.replace(/\$\{([\w:]+)\}/g, (_, name) => PSEUDO_PARAMETERS[name] ?? name);
 
 /** The single files that a deployment uploads: bucket and key of each by its content. */
-function uploadsOf(outdir: string): Map<string, string> {
-  const { files } = Assets.parse(JSON.parse(readFileSync(join(outdir, `${STACK_NAME}.assets.json`), 'utf8')));
+function uploadsOf(outdir: string, stack: string): Map<string, string> {
+  const { files } = Assets.parse(JSON.parse(readFileSync(join(outdir, `${stack}.assets.json`), 'utf8')));
   const single = Object.values(files).filter(({ source }) => source.packaging === 'file');
   return new Map(
     single.flatMap(({ source, destinations }) =>
@@ -115,20 +115,26 @@ const NAMES = [
   'AutoScalingGroupName',
   'StateMachineName',
   'QueueName',
+  'TopicName',
   'AlarmName',
 ];
 
-/** The stack's template as a reader of promises sees it. */
+/**
+ * The templates of an app as a reader of promises sees them: the resources of all stacks in one list. The ids of a fleet's
+ * resources begin with the fleet's name, such as `LinuxFleetGroup`.
+ */
 export class SynthesisedTemplate {
-  /** As it is deployed. */
-  readonly json: z.infer<typeof Synthesised>;
+  /** As they are deployed, the shared one first. */
+  readonly templates: { stack: string; json: z.infer<typeof Synthesised> }[];
+  /** All of them in one, with the ids of `resources`. */
+  readonly json: { Resources: Record<string, unknown>; Outputs: Record<string, unknown> };
   readonly #uploads: Map<string, string>;
   readonly resources: Resource[];
   readonly outputs: Record<string, unknown>;
 
   static readonly #synthesised = new Map<string, SynthesisedTemplate>();
 
-  /** The template for these fleets. It is synthesised once for all tests of a worker. */
+  /** The templates for these fleets. They are synthesised once for all tests of a worker. */
   static of(fleets: FleetConfig[]): SynthesisedTemplate {
     const key = JSON.stringify(fleets);
     const template = SynthesisedTemplate.#synthesised.get(key) ?? new SynthesisedTemplate(fleets);
@@ -137,19 +143,38 @@ export class SynthesisedTemplate {
   }
 
   private constructor(fleets: FleetConfig[]) {
-    const { app, stack } = appOf(fleets);
-    this.json = Synthesised.parse(Template.fromStack(stack).toJSON());
-    this.#uploads = uploadsOf(app.outdir);
-    this.resources = Object.entries(this.json.Resources).map(
-      ([id, { Type: type, Properties, ...attributes }]) => ({
-        id,
+    const { app, stacks } = appOf(fleets);
+    const parts = [
+      { prefix: '', stack: stacks.shared },
+      ...stacks.fleets.map((stack, index) => ({ prefix: logicalId(fleets[index]?.name ?? ''), stack })),
+    ].map(({ prefix, stack }) => {
+      const json = Synthesised.parse(Template.fromStack(stack).toJSON());
+      return {
+        prefix,
+        stack: stack.stackName,
+        json,
+        names: new Names(prefix, stack.stackName, json.Resources),
+      };
+    });
+    this.templates = parts;
+    const merged = (what: 'Resources' | 'Outputs') =>
+      Object.fromEntries(
+        parts.flatMap(({ prefix, json }) => Object.entries(json[what]).map(([id, of]) => [prefix + id, of])),
+      );
+    this.json = { Resources: merged('Resources'), Outputs: merged('Outputs') };
+    this.#uploads = new Map(parts.flatMap(({ stack }) => [...uploadsOf(app.outdir, stack)]));
+    this.resources = parts.flatMap(({ prefix, json, names }) =>
+      Object.entries(json.Resources).map(([id, { Type: type, Properties, ...attributes }]) => ({
+        id: prefix + id,
         type,
-        properties: this.#resolve(Properties) as Record<string, unknown>,
-        attributes,
-      }),
+        properties: names.resolve(Properties) as Record<string, unknown>,
+        attributes: prefixed(prefix, attributes),
+      })),
     );
     this.outputs = Object.fromEntries(
-      Object.entries(this.json.Outputs).map(([id, output]) => [id, this.#resolve(output.Value)]),
+      parts.flatMap(({ prefix, json, names }) =>
+        Object.entries(json.Outputs).map(([id, output]) => [prefix + id, names.resolve(output.Value)]),
+      ),
     );
   }
 
@@ -166,12 +191,10 @@ export class SynthesisedTemplate {
     return resource;
   }
 
-  /** The resources made for one fleet, wherever in the stack. */
+  /** The resources of a fleet's stack. */
   ofFleet(id: string): Resource[] {
-    return this.resources.filter(
-      (resource) =>
-        new RegExp(`^(GroupSettings|Workflow|)${id}(Fleet|Settings|Schedule)`).test(resource.id) ||
-        resource.id.startsWith(`Alarms${id}`),
+    return this.resources.filter((resource) =>
+      new RegExp(`^${id}(Fleet|Settings|Schedule|Parameter|Alarms)`).test(resource.id),
     );
   }
 
@@ -215,33 +238,54 @@ export class SynthesisedTemplate {
       }));
     });
   }
+}
+
+/** `DependsOn` names resources of the same stack. */
+const prefixed = (prefix: string, { DependsOn, ...attributes }: Record<string, unknown>) => ({
+  ...attributes,
+  ...(DependsOn !== undefined && { DependsOn: [DependsOn].flat().map((id) => `${prefix}${id}`) }),
+});
+
+/** Writes the references of one template out. */
+class Names {
+  constructor(
+    readonly prefix: string,
+    readonly stack: string,
+    readonly resources: z.infer<typeof Synthesised>['Resources'],
+  ) {}
 
   /** Writes references out: the pseudo parameters as one account's, a resource as `Type(name)`. */
-  #resolve(value: unknown): unknown {
-    if (Array.isArray(value)) return value.map((item) => this.#resolve(item));
+  resolve(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map((item) => this.resolve(item));
     if (typeof value !== 'object' || value === null) return value;
     const [[key, argument] = [], ...others] = Object.entries(value);
     if (others.length === 0) {
-      if (key === 'Ref') return PSEUDO_PARAMETERS[String(argument)] ?? this.#named(String(argument));
+      if (key === 'Ref') return this.#pseudo(String(argument)) ?? this.#named(String(argument));
       if (key === 'Fn::GetAtt') {
         const [id, attribute] = z.tuple([z.string(), z.string()]).parse(argument);
         return `${this.#named(id)}.${attribute}`;
       }
       if (key === 'Fn::Join') {
         const [separator, parts] = z.tuple([z.string(), z.array(z.unknown())]).parse(argument);
-        return parts.map((part) => this.#resolve(part)).join(separator);
+        return parts.map((part) => this.resolve(part)).join(separator);
       }
       // Tests compare user data as an instance gets it: with a log group's name, not with `LogGroup(name)`.
-      if (key === 'Fn::Base64') return String(this.#resolve(argument)).replace(/\bLogGroup\((.*?)\)/g, '$1');
+      if (key === 'Fn::Base64') return String(this.resolve(argument)).replace(/\bLogGroup\((.*?)\)/g, '$1');
       if (key === 'Fn::Sub') return substituted(String(argument));
     }
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, this.#resolve(item)]));
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, this.resolve(item)]));
+  }
+
+  #pseudo(name: string): string | undefined {
+    if (name === 'AWS::StackName') return this.stack;
+    if (name === 'AWS::StackId') return `arn:aws:cloudformation:eu-west-1:111122223333:stack/${this.stack}/1`;
+    return PSEUDO_PARAMETERS[name];
   }
 
   #named(id: string): string {
-    const resource = this.json.Resources[id];
+    const resource = this.resources[id];
     const name = NAMES.map((key) => resource?.Properties[key]).find((value) => value !== undefined);
-    return `${resource?.Type.split('::').at(-1)}(${name === undefined ? id.replace(/[0-9A-F]{8}$/, '') : this.#resolve(name)})`;
+    return `${resource?.Type.split('::').at(-1)}(${name === undefined ? `${this.prefix}${id.replace(/[0-9A-F]{8}$/, '')}` : this.resolve(name)})`;
   }
 }
 

@@ -93,8 +93,11 @@ describe("CloudFormation's rules", () => {
   });
 
   it('find a fault if there is one', () => {
-    const { app, stack } = appOf(fleetsOf(MINIMAL), { validated: true });
-    new CfnResource(stack, 'Queue', { type: 'AWS::SQS::Queue', properties: { DelaySeconds: 'soon' } });
+    const { app, stacks } = appOf(fleetsOf(MINIMAL), { validated: true });
+    new CfnResource(stacks.shared, 'Queue', {
+      type: 'AWS::SQS::Queue',
+      properties: { DelaySeconds: 'soon' },
+    });
     expect(() => app.synth()).toThrow(/DelaySeconds/);
   });
 });

@@ -1,4 +1,3 @@
-import { CloudFormationClient, ListStackResourcesCommand } from '@aws-sdk/client-cloudformation';
 import {
   CloudWatchClient,
   DescribeAlarmsCommand,
@@ -58,13 +57,9 @@ export async function setAlarmState(name: string, state: 'OK' | 'ALARM'): Promis
 
 /** Makes the alarms over alarms as the template has them: the deployment left them out. */
 export async function makeCompositeAlarms(leftOut: Resources): Promise<void> {
-  const { StackResourceSummaries = [] } = await new CloudFormationClient({}).send(
-    new ListStackResourcesCommand({ StackName: STACK }),
-  );
-  const physicalId = new Map(
-    StackResourceSummaries.map((resource) => [resource.LogicalResourceId, resource.PhysicalResourceId]),
-  );
-  const Topic = z.object({ Ref: z.string() }).transform(({ Ref }) => physicalId.get(Ref) ?? '');
+  const TopicArn = await topicArn();
+  // Stacks refer to the topic by its name, and it is the only one here.
+  const Topic = z.unknown().transform(() => TopicArn);
   const CompositeAlarm = z.strictObject({
     AlarmName: z.string(),
     AlarmDescription: z.string(),
@@ -73,10 +68,18 @@ export async function makeCompositeAlarms(leftOut: Resources): Promise<void> {
     OKActions: z.array(Topic),
   });
   const cloudWatch = new CloudWatchClient({});
-  for (const { Type, Properties } of Object.values(leftOut)) {
-    if (Type !== 'AWS::CloudWatch::CompositeAlarm') continue;
-    await cloudWatch.send(new PutCompositeAlarmCommand(CompositeAlarm.parse(Properties)));
-  }
+  const composites = Object.values(leftOut)
+    .filter(({ Type }) => Type === 'AWS::CloudWatch::CompositeAlarm')
+    .map(({ Properties }) => CompositeAlarm.parse(Properties))
+    // A deployment makes the shared stack first, whose alarm those of fleets name.
+    .toSorted((a, b) => a.AlarmName.split('-').length - b.AlarmName.split('-').length);
+  for (const composite of composites) await cloudWatch.send(new PutCompositeAlarmCommand(composite));
+}
+
+/** The topic that all fleets share. */
+async function topicArn(): Promise<string> {
+  const { Topics = [] } = await new SNSClient({}).send(new ListTopicsCommand({}));
+  return Topics.find((topic) => topic.TopicArn?.endsWith(`:${STACK}`))?.TopicArn ?? '';
 }
 
 interface Notification {
@@ -94,8 +97,7 @@ const Envelope = z.object({ Subject: z.string(), Message: z.string() });
 export async function listen(): Promise<() => Promise<Notification[]>> {
   const sns = new SNSClient({});
   const sqs = new SQSClient({});
-  const { Topics = [] } = await sns.send(new ListTopicsCommand({}));
-  const TopicArn = Topics.find((topic) => topic.TopicArn?.includes(STACK))?.TopicArn ?? '';
+  const TopicArn = await topicArn();
   const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'told' }));
   const { Attributes } = await sqs.send(
     new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] }),

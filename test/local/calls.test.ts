@@ -11,7 +11,7 @@ import {
   SuspendProcessesCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { PAUSED_TAG, STACK_ID_TAG } from '../../functions/lib/tags.ts';
 import { deployedSettings, readerOf } from '../support/inputs.ts';
 import { address } from '../support/serve.ts';
 import { startMoto } from './moto.ts';
@@ -21,7 +21,8 @@ import { startMoto } from './moto.ts';
  * answers these calls as AWS does. Instances that leave are in `test/instance`.
  */
 
-const STACK = { STACK_ID: 's', STACK_NAME: 'calls' };
+const STACK = { STACK_NAME: 'calls' };
+const STACK_ID = 'arn:aws:cloudformation:eu-west-1:111122223333:stack/calls-test/1';
 const GROUP = 'calls-test';
 
 /** What answers a call in moto's place: an error, or nothing at all. */
@@ -93,6 +94,7 @@ async function createGroup(desired: number) {
       DesiredCapacity: desired,
       NewInstancesProtectedFromScaleIn: true,
       AvailabilityZones: ['eu-west-1a'],
+      Tags: [{ Key: STACK_ID_TAG, Value: STACK_ID, ResourceId: GROUP, ResourceType: 'auto-scaling-group' }],
     }),
   );
 }
@@ -303,7 +305,7 @@ describe('the settings of a group', () => {
     await handler({
       RequestType: type,
       ResponseURL: `http://127.0.0.1:${(cloudFormation.address() as AddressInfo).port}/`,
-      StackId: STACK.STACK_ID,
+      StackId: STACK_ID,
       RequestId: 'r',
       LogicalResourceId: 'l',
       ResourceProperties: { GroupName: GROUP },
@@ -317,9 +319,15 @@ describe('the settings of a group', () => {
     expect((await group()).suspended).toEqual(['AZRebalance']);
   });
 
-  it('lets protected instances go when the stack is deleted', async () => {
+  it('lets protected instances go when the deletion of the stack is asked for twice', async () => {
     await createGroup(3);
     expect((await group()).protectedInstances).toBe(3);
+    await send('Delete');
+    expect(answers).toMatchObject([
+      { Status: 'FAILED', Reason: expect.stringContaining('The fleet has 3 instances') },
+    ]);
+    expect((await group()).protectedInstances).toBe(3);
+    answers = [];
     await send('Delete');
     expect(answers).toMatchObject([{ Status: 'SUCCESS' }]);
     expect((await group()).protectedInstances).toBe(0);

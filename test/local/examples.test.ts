@@ -21,7 +21,7 @@ let failures: Map<string, string>;
 
 const stackOf = (name: string) => `example-${name}`;
 
-// All beside each other in one account, each as a stack of its own. The local AWS knows no warm pool: that is left out.
+// All beside each other in one account, each as an app of its own. The local AWS knows no warm pool: that is left out.
 beforeAll(async () => {
   aws = await LocalAws.start(() => undefined);
   aws.adopt();
@@ -37,15 +37,14 @@ beforeAll(async () => {
 afterAll(() => aws?.stop());
 
 /**
- * The example's file as the local AWS can deploy it under a stack's name of its own. The names of an organisation's
- * secrets begin with that of the stack. Where instance types are given by attributes, CloudFormation reads the image's
+ * The example's file as the local AWS can deploy it under a stack's name of its own. Where instance types are given by attributes, CloudFormation reads the image's
  * parameter, which the local AWS does not publish; so that example names an image.
  */
 function fleetsFileOf(name: string): string {
   const file = `examples/${name}/fleets.yaml`;
   const text = readFileSync(file, 'utf8');
-  let changed = text.replaceAll('SecretName: circleci-runners/', `SecretName: ${stackOf(name)}/`);
-  if (loadFleets(file).some((fleet) => fleet.instanceRequirements !== undefined)) {
+  let changed = text;
+  if (loadFleets(file, { stack: stackOf(name) }).some((fleet) => fleet.instanceRequirements !== undefined)) {
     changed = `${changed.trimEnd()}\n  image: ami-0123456789abcdef0\n`;
   }
   if (changed === text) return file;
@@ -64,7 +63,7 @@ async function command(name: string, ...words: string[]) {
 
 describe.each(EXAMPLES)('the example %s', (name) => {
   const stack = stackOf(name);
-  const fleets = loadFleets(`examples/${name}/fleets.yaml`);
+  const fleets = loadFleets(`examples/${name}/fleets.yaml`, { stack });
   const [first] = fleets;
 
   it('can be deployed, with a group for each of its fleets', async () => {

@@ -10,7 +10,7 @@ import { pythonEnvironment } from '../../cli/local-aws/python.ts';
 import { appOf } from '../infra/template.ts';
 import { fleetsWith } from '../support/fleets.ts';
 
-/** The synthesised template against the schemas of its resources, by cfn-lint: https://github.com/aws-cloudformation/cfn-lint */
+/** The synthesised templates against the schemas of its resources, by cfn-lint: https://github.com/aws-cloudformation/cfn-lint */
 
 const run = promisify(execFile);
 let folder: string;
@@ -37,13 +37,19 @@ const Template = z.looseObject({
 });
 type Template = z.infer<typeof Template>;
 
-const synthesised = (): Template =>
-  Template.parse(StackTemplate.fromStack(appOf(fleetsWith(FLEETS)).stack).toJSON());
+/** The templates of the app: that of the stack which all fleets share, and one for each fleet. */
+function synthesised(): Template[] {
+  const { shared, fleets } = appOf(fleetsWith(FLEETS)).stacks;
+  return [shared, ...fleets].map((stack) => Template.parse(StackTemplate.fromStack(stack).toJSON()));
+}
 
-/** What is wrong with a template: rule, resource and message of each error. */
-async function faultsOf(template: Template): Promise<string[]> {
-  const file = join(folder, 'template.json');
-  writeFileSync(file, JSON.stringify(template));
+/** What is wrong with templates: rule, resource and message of each error. */
+async function faultsOf(templates: Template[]): Promise<string[]> {
+  const files = templates.map((template, index) => {
+    const file = join(folder, `template-${index}.json`);
+    writeFileSync(file, JSON.stringify(template));
+    return file;
+  });
   const words = [
     '--format',
     'json',
@@ -52,7 +58,7 @@ async function faultsOf(template: Template): Promise<string[]> {
     '--regions',
     'eu-west-1',
     '--template',
-    file,
+    ...files,
   ];
   const { stdout } = await run(lint, words, { maxBuffer: 2 ** 26 });
   const matches: { Level: string; Message: string; Rule: { Id: string }; Location: { Path: unknown[] } }[] =
@@ -72,16 +78,18 @@ it('has only properties that their resources have, with values that they take', 
 });
 
 it('is noticed: a planted fault of each kind', async () => {
-  const template = synthesised();
+  const templates = synthesised();
   const first = (type: string) => {
-    const found = Object.values(template.Resources).find((resource) => resource.Type === type);
-    if (found?.Properties === undefined) throw new Error(`The template has no ${type}`);
+    const found = templates
+      .flatMap(({ Resources }) => Object.values(Resources))
+      .find((resource) => resource.Type === type);
+    if (found?.Properties === undefined) throw new Error(`No template has a ${type}`);
     return found.Properties;
   };
   first('AWS::CloudWatch::Alarm').ComparisonOperator = 'Above';
   first('AWS::SecretsManager::Secret').Nmae = 'x';
   delete first('AWS::Scheduler::Schedule').FlexibleTimeWindow;
-  const faults = await faultsOf(template);
+  const faults = await faultsOf(templates);
   for (const part of ["'Above' is not one of", 'Nmae', 'FlexibleTimeWindow'])
     expect(faults).toContainEqual(expect.stringContaining(part));
 });

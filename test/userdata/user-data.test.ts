@@ -259,7 +259,10 @@ describe('the environment', () => {
       },
     );
     const bucket = { 'Fn::Sub': `cdk-hnb659fds-assets-\${AWS::AccountId}-\${AWS::Region}` };
-    expect(references).toEqual([bucket, { Ref: three.the('AWS::Logs::LogGroup', 'LinuxLargeFleet').id }]);
+    expect(references).toEqual([
+      bucket,
+      { Ref: three.the('AWS::Logs::LogGroup', 'LinuxLargeFleet').id.replace('LinuxLarge', '') },
+    ]);
     for (const { userData } of ALL) expect(userData).not.toContain('{{resolve:');
   });
 });

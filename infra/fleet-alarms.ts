@@ -1,0 +1,53 @@
+import { AlarmRule, CompositeAlarm } from 'aws-cdk-lib/aws-cloudwatch';
+import { Construct } from 'constructs';
+import type { FleetConfig } from '../fleets/load.ts';
+import { groupNameOf } from '../fleets/names.ts';
+import { alarmsOfFleet } from '../statemachine/alarms.ts';
+import { metricAlarm, notify, outageOf, ringing, runbookReference } from './alarms.ts';
+import { fleetMetric } from './metrics.ts';
+
+export interface FleetAlarmsProps {
+  app: string;
+  config: FleetConfig;
+  /** The topics that they notify. */
+  topicArns: string[];
+}
+
+/** A fleet's alarms, and the composite alarm over those that need a person. */
+export class FleetAlarms extends Construct {
+  /** The names of a fleet's alarms, the composite alarm first. */
+  static namesOf = (app: string, config: FleetConfig): string[] =>
+    ['NeedsYou', ...Object.keys(alarmsOfFleet(config))].map((kind) => nameOf(app, config, kind));
+
+  constructor(scope: Construct, id: string, { app, config, topicArns }: FleetAlarmsProps) {
+    super(scope, id);
+    const { name } = config;
+    const settings = Object.entries(alarmsOfFleet(config));
+    const alarms = settings.map(([kind, { metric, statistic, ...alarm }]) => {
+      const made = metricAlarm(this, kind, {
+        ...alarm,
+        alarmName: nameOf(app, config, kind),
+        metric: fleetMetric(name, metric, statistic),
+        wrong: `Fleet ${name}: ${alarm.wrong}`,
+      });
+      if (alarm.route === 'direct') notify(made, topicArns);
+      return made;
+    });
+    const rings = settings.flatMap(([kind, { route }]) => {
+      const rings = ringing(nameOf(app, config, kind));
+      if (route === 'NeedsYou unless Outage')
+        return AlarmRule.allOf(rings, AlarmRule.not(ringing(outageOf(app))));
+      return route === 'NeedsYou' ? rings : [];
+    });
+    const needsYou = new CompositeAlarm(this, 'NeedsYou', {
+      compositeAlarmName: nameOf(app, config, 'NeedsYou'),
+      alarmDescription: `Fleet ${name} needs you: something is wrong with its secret, its token, its group, its launches or its schedule, and mostly does not repair itself.${runbookReference('Fleet Needs You')}`,
+      alarmRule: AlarmRule.anyOf(...rings),
+    });
+    needsYou.node.addDependency(...alarms);
+    notify(needsYou, topicArns);
+  }
+}
+
+/** Names for the rules and for the commands of the runbook. */
+const nameOf = (app: string, { name }: FleetConfig, kind: string) => `${groupNameOf(app, name)}-${kind}`;

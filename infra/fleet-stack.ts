@@ -1,0 +1,69 @@
+import { Aspects, Stack, type StackProps } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import { capacityOf, onDemandPercentage, quietPollIntervalOf } from '../fleets/effective.ts';
+import type { FleetConfig } from '../fleets/load.ts';
+import { fleetStackName, groupNameOf } from '../fleets/names.ts';
+import { spreadSeconds } from '../functions/lib/pacing.ts';
+import { topicsOf } from './alarm-topic.ts';
+import { EncryptionKey } from './encryption.ts';
+import { FleetAlarms } from './fleet-alarms.ts';
+import { FleetParameter } from './fleet-parameter.ts';
+import { FleetSchedule } from './fleet-schedule.ts';
+import { GroupSettings } from './group-settings.ts';
+import { RunnerFleet } from './runner-fleet.ts';
+import { Shared } from './shared.ts';
+
+export interface FleetStackProps extends StackProps {
+  /** Name of the app, which is the name of the shared stack. */
+  app: string;
+  config: FleetConfig;
+}
+
+/** Everything that one fleet has for itself, as a table of contents. It refers to the shared stack by names. */
+export class FleetStack extends Stack {
+  constructor(scope: Construct, { app, config, ...props }: FleetStackProps) {
+    super(scope, fleetStackName(app, config.name), {
+      description: `CircleCI runners of fleet ${config.name}`,
+      // Templates with a line for each brace would take a third more of the 1 MB that CloudFormation allows.
+      suppressTemplateIndentation: true,
+      ...props,
+    });
+    if (config.encryptionKey !== undefined) Aspects.of(this).add(new EncryptionKey(config.encryptionKey));
+    const { topicArn } = new Shared(this, app);
+
+    const fleet = new RunnerFleet(this, 'Fleet', { app, config });
+    const parameter = new FleetParameter(this, 'Parameter', {
+      app,
+      fleet: config.name,
+      settings: {
+        resourceClass: config.resourceClass,
+        circleciUrl: config.circleciUrl,
+        scalerSecretName: fleet.scalerSecret.secretName,
+        groupName: fleet.groupName,
+        alarmTopicArn: config.alarmTopicArn ?? topicArn,
+        capacity: capacityOf(config),
+        pollIntervalSeconds: config.pollInterval,
+        quietPollIntervalSeconds: quietPollIntervalOf(config),
+        spreadSeconds: spreadSeconds(config.name, config.pollInterval),
+        breakerFailures: config.breaker.failures,
+        breakerWindowSeconds: config.breaker.window,
+        onDemandPercentage: onDemandPercentage(config),
+        warmPoolAuto: config.warmPool?.size === 'auto',
+        ...(config.concurrency && {
+          concurrency: {
+            limit: config.concurrency.limit,
+            groups: config.concurrency.fleets.map((name) => groupNameOf(app, name)),
+          },
+        }),
+      },
+    });
+    const schedule = new FleetSchedule(this, 'Schedule', { app, config });
+    // CloudFormation makes the schedule after the settings that its executions read. It deletes the schedule before the
+    // Auto Scaling group, so that nothing is launched into a group on its way out.
+    schedule.node.addDependency(parameter, fleet.warmPool ?? fleet.group);
+    const alarms = new FleetAlarms(this, 'Alarms', { app, config, topicArns: topicsOf(config, topicArn) });
+    const settings = new GroupSettings(this, 'Settings', { app, fleet: config.name });
+    // Made last and deleted first: while its deletion is refused, the fleet is whole and follows its queue.
+    settings.node.addDependency(fleet, parameter, schedule, alarms);
+  }
+}

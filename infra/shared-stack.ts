@@ -1,0 +1,42 @@
+import { Aspects, CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import type { FleetConfig } from '../fleets/load.ts';
+import { AlarmTopic } from './alarm-topic.ts';
+import { SharedAlarms } from './alarms.ts';
+import { FleetsDashboard } from './dashboard.ts';
+import { EncryptionKey } from './encryption.ts';
+import { GroupSettingsFunction } from './group-settings.ts';
+import { LogQueries } from './log-queries.ts';
+import { ScalingWorkflow } from './scaling-workflow.ts';
+
+export interface SharedStackProps extends StackProps {
+  /** The fleets of the file. The stack knows them by their names, and refers to nothing of their stacks. */
+  fleets: FleetConfig[];
+}
+
+/** What all fleets share, as a table of contents. The stack has the name of the app. */
+export class SharedStack extends Stack {
+  constructor(scope: Construct, app: string, { fleets, ...props }: SharedStackProps) {
+    super(scope, app, {
+      description: 'EC2 runners that follow the CircleCI queue',
+      suppressTemplateIndentation: true,
+      ...props,
+    });
+    const [{ encryptionKey } = {}] = fleets;
+    if (encryptionKey !== undefined) Aspects.of(this).add(new EncryptionKey(encryptionKey));
+
+    const topic = new AlarmTopic(this, 'AlarmTopic', { fleets, topicName: app });
+    const workflow = new ScalingWorkflow(this, 'Workflow', { app, fleets, topic });
+    new GroupSettingsFunction(this, 'GroupSettings', { app });
+    const alarms = new SharedAlarms(this, 'Alarms', {
+      app,
+      fleets: fleets.length,
+      workflow,
+      topicArns: topic.arns,
+    });
+    new FleetsDashboard(this, 'Dashboard', { app, fleets, workflow, alarms });
+    new LogQueries(this, 'LogQueries', { workflow });
+
+    new CfnOutput(this, 'StateMachineArn', { value: workflow.stateMachine.stateMachineArn });
+  }
+}
