@@ -104,6 +104,7 @@ export async function readAnswer(
   url: URL,
   token: string,
   deadline: AbortSignal,
+  longest = LONGEST_ANSWER_BYTES,
 ): Promise<Answer> {
   try {
     const response = await onceMoreIfLost(() =>
@@ -113,10 +114,10 @@ export async function readAnswer(
         signal: deadline,
       }),
     );
-    const text = await boundedText(response, LONGEST_ANSWER_BYTES);
+    const text = await boundedText(response, longest);
     if (text === undefined)
       throw new CircleCiTooLong(
-        `${url} answered ${response.status} with more than ${LONGEST_ANSWER_BYTES / 1_000} KB. Is a proxy in between? Capacity is held.`,
+        `${url} answered ${response.status} with more than ${longest / 1_000} KB. Is a proxy in between? Capacity is held.`,
       );
     // An answer can repeat its request, so the token is removed before anything else reads the text.
     const body = masked(text, token);

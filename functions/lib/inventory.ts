@@ -1,0 +1,90 @@
+import * as z from 'zod/mini';
+import { type CircleCiAccess, type CountedFleet, readAnswer } from './circleci.ts';
+import { readCircleToken } from './secrets.ts';
+
+/** A runner as CircleCI lists it. Times are milliseconds since the epoch. */
+export interface ListedRunner {
+  name: string;
+  firstConnected: number;
+  lastConnected: number;
+}
+
+/**
+ * CircleCI's inventory of a resource class, read at a time. `none` is a 404: the class has no runner, or does not exist,
+ * or the token may not see it. `missing` says why there is no whole inventory.
+ */
+export type Inventory = { runners: ListedRunner[]; at: number } | { none: true } | { missing: string };
+
+/** An entry takes about 300 bytes, and runners of the last 12 hours are listed. */
+const LONGEST_ANSWER_BYTES = 32_000_000;
+
+/** CircleCI's clock may differ. */
+const CLOCKS_DIFFER = 5 * 60_000;
+
+const Time = z.iso.datetime({ offset: true });
+const Item = z.object({
+  resource_class: z.optional(z.string()),
+  name: z.string().check(z.minLength(1)),
+  first_connected: Time,
+  last_connected: Time,
+});
+const Answer = z.object({
+  items: z.array(z.unknown()),
+  next_page_token: z.optional(z.nullable(z.string())),
+});
+
+/**
+ * Reads the inventory of a fleet's resource class: all of it, or none. Never throws.
+ * https://circleci.com/docs/reference/runner-api
+ *
+ * @param milliseconds How long it may take.
+ */
+export async function readInventory(
+  access: CircleCiAccess & { now: () => number },
+  fleet: CountedFleet,
+  milliseconds: number,
+): Promise<Inventory> {
+  const url = new URL(`${fleet.circleciUrl.replace(/\/+$/, '')}/api/v3/runner`);
+  url.search = `resource-class=${encodeURIComponent(fleet.resourceClass)}`;
+  try {
+    // Fresh, because a token that was rotated lists nothing.
+    const token = await readCircleToken(access.secrets, fleet, { fresh: true });
+    const deadline = access.timeout(milliseconds);
+    const { status, body } = await readAnswer(access, url, token, deadline, LONGEST_ANSWER_BYTES);
+    if (status === 404) return { none: true };
+    if (status !== 200) return { missing: `CircleCI answered ${status}` };
+    return parsed(body, fleet.resourceClass, access.now());
+  } catch (error) {
+    return { missing: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+  }
+}
+
+function parsed(body: string, resourceClass: string, now: number): Inventory {
+  let json: unknown;
+  try {
+    json = JSON.parse(body);
+  } catch {
+    return { missing: 'CircleCI answered with something else than JSON' };
+  }
+  const answer = z.safeParse(Answer, json);
+  if (!answer.success) return { missing: 'CircleCI answered with no list of runners' };
+  const { items, next_page_token: next } = answer.data;
+  if (next) return { missing: 'CircleCI answered with only a part of the list' };
+  const runners = new Map<string, ListedRunner>();
+  for (const each of items) {
+    const item = z.safeParse(Item, each);
+    if (!item.success) return { missing: 'CircleCI lists a runner without a name or without times' };
+    const { name, first_connected, last_connected, resource_class = resourceClass } = item.data;
+    const lastConnected = Date.parse(last_connected);
+    if (resource_class !== resourceClass)
+      return { missing: 'CircleCI lists runners of another resource class' };
+    if (lastConnected > now + CLOCKS_DIFFER) return { missing: 'CircleCI lists a contact in the future' };
+    // Several registrations may share a name.
+    const other = runners.get(name);
+    if (other === undefined || other.lastConnected < lastConnected)
+      runners.set(name, { name, firstConnected: Date.parse(first_connected), lastConnected });
+  }
+  // An empty list is no documented answer.
+  if (runners.size === 0) return { none: true };
+  return { runners: [...runners.values()], at: now };
+}
