@@ -215,7 +215,8 @@ async function replayed({
     // Loaded only here, because the state machine and the SDK take longer to load than most replays run.
     const { throughWorkflow } = await import('../simulator/through-workflow.ts');
     const states = terminal.progress('jobs through the workflow', { total: jobs.length });
-    rows.push(await throughWorkflow(jobs, fleet, world, states.to, faults).finally(states.stop));
+    const given = options.fault === undefined ? undefined : faults;
+    rows.push(await throughWorkflow(jobs, fleet, world, states.to, given).finally(states.stop));
   }
   if (options.json) {
     terminal.print(

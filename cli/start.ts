@@ -91,7 +91,7 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   const { colours } = terminal;
   const fleet = changed(chooseFleet(options.fleets, options.fleet), options);
   const jobs = chooseJobs(options, terminal);
-  const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
+  const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false, passOverQuietHours: true });
   const { name, resourceClass } = fleet;
   const world = sandbox.addFleet({ name, resourceClass, ...sandboxFleet(fleet, options) }, jobs);
   if (!options.json) {
@@ -104,6 +104,7 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   }
   const progress = showProgress(sandbox, jobs.length, world.queue, terminal);
   await sandbox.drain(jobs.length).finally(progress.stop);
+  if (sandbox.hoursPassedOver > 0) terminal.note(describePassedOver(sandbox.hoursPassedOver));
   const summary = summarise(world);
   if (options.json) terminal.print(JSON.stringify(asJson(summary)));
   else {
@@ -207,6 +208,9 @@ function chooseJobs(options: Options, terminal: Terminal): Job[] {
     );
   return chosen;
 }
+
+const describePassedOver = (hours: number) =>
+  `Passed over: ${hours} h without a task, an instance or a change of settings. Their executions are counted.`;
 
 /** Prints the first two events of each kind, to show how a fleet starts. */
 function showBeginning(terminal: Terminal): (event: SandboxEvent) => void {

@@ -17,7 +17,11 @@ export async function throughWorkflow(
   progress: (ended: number) => void = () => undefined,
   faults: Omit<Faults, 'readGap'> = NO_FAULTS,
 ) {
-  const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false });
+  const sandbox = await Sandbox.open({
+    keepExecutions: 1,
+    keepMetrics: false,
+    passOverQuietHours: faults === NO_FAULTS,
+  });
   const launches = new LaunchFaults(faults);
   const { concurrency } = settings;
   const fleet = sandbox.addFleet(

@@ -1,0 +1,31 @@
+import { pollInterval } from '../functions/lib/pacing.ts';
+import { nextFire } from '../functions/lib/schedules.ts';
+import { changesOfDemand } from '../functions/lib/warm-pool.ts';
+import type { FleetWorld } from './sandbox.ts';
+
+/**
+ * For how long nothing must have happened to a group, in seconds. The functions look back no further, and check counts
+ * of 0 as often.
+ */
+const LOOKS_BACK = 3_600;
+
+/**
+ * Until when every execution of a fleet does the same as the last one: it counts no task, finds an empty group, and
+ * writes nothing. Jobs and instances are on the agenda, so only what depends on the time alone is computed here.
+ *
+ * @param now Milliseconds since the epoch.
+ * @returns Milliseconds since the epoch; `now` or less if something may happen at any time.
+ */
+export function quietUntil({ queue, group, settings }: FleetWorld, now: number): number {
+  const { activities, desired, size, createdAt } = group;
+  if (queue.unclaimed + queue.running > 0 || size + desired > 0) return now;
+  // What a launch that failed leads to takes hours, and ends by writes.
+  if (activities.hasFailures) return now;
+  const idleSeconds = (now - Math.max(activities.lastAt, createdAt)) / 1_000;
+  const interval = pollInterval(idleSeconds, settings);
+  if (idleSeconds < LOOKS_BACK || interval < pollInterval(Number.POSITIVE_INFINITY, settings)) return now;
+  return Math.min(
+    nextFire(settings.capacity.schedules ?? [], now),
+    settings.warmPoolAuto ? changesOfDemand(activities.record(true).launches, now) : Number.POSITIVE_INFINITY,
+  );
+}
