@@ -91,7 +91,7 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   const { colours } = terminal;
   const fleet = changed(chooseFleet(options.fleets, options.fleet), options);
   const jobs = chooseJobs(options, terminal);
-  const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false, passOverQuietHours: true });
+  const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false, passOverIdleHours: true });
   const { name, resourceClass } = fleet;
   const world = sandbox.addFleet({ name, resourceClass, ...sandboxFleet(fleet, options) }, jobs);
   if (!options.json) {

@@ -16,7 +16,7 @@ import { CircleCi } from './circleci.ts';
 import { VirtualClock } from './clock.ts';
 import { DURATIONS, type Durations } from './group/durations.ts';
 import { planFaults } from './group/faults.ts';
-import { quietUntil } from './quiet-time.ts';
+import { idleUntil } from './idle-hours.ts';
 import { type Task, TaskQueue } from './task-queue.ts';
 import { SANDBOX_START } from './trace.ts';
 import {
@@ -52,7 +52,7 @@ export interface SandboxOptions {
    * Whether to pass over whole hours in which all executions do the same, and only to count those. Their metrics and
    * requests are missing then, and faults that come at a time must not be planned. Default: false.
    */
-  passOverQuietHours?: boolean;
+  passOverIdleHours?: boolean;
 }
 
 /** Schedules follow the sandbox's calendar, which begins at `SANDBOX_START`. */
@@ -164,7 +164,7 @@ export class Sandbox {
     });
     this.#keep = options.keepExecutions ?? Number.POSITIVE_INFINITY;
     this.#keepMetrics = options.keepMetrics ?? true;
-    this.#passesOver = options.passOverQuietHours ?? false;
+    this.#passesOver = options.passOverIdleHours ?? false;
     circleci.tokens.add(SANDBOX_TOKEN);
   }
 
@@ -356,15 +356,15 @@ export class Sandbox {
   }
 
   /**
-   * Counts the executions of the quiet hours that begin now. Whole hours keep the minute at which counts are checked.
+   * Counts the executions of the idle hours that begin now. Whole hours keep the minute at which counts are checked.
    *
    * @param due When the next execution is due, in seconds.
    * @returns When it is due after those hours.
    */
   #passOver(due: number): number {
     const worlds = [...this.fleets.values()];
-    const quiet = Math.min(...worlds.map((world) => quietUntil(world, this.clock.now())));
-    const until = Math.min(this.agenda.next ?? this.now, (quiet - SANDBOX_START.getTime()) / 1_000);
+    const idle = Math.min(...worlds.map((world) => idleUntil(world, this.clock.now())));
+    const until = Math.min(this.agenda.next ?? this.now, (idle - SANDBOX_START.getTime()) / 1_000);
     // At least one execution is left before that.
     const hours = Math.floor((until - SCHEDULE_SECONDS - due) / 3_600);
     if (hours < 1) return due;

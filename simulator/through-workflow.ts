@@ -20,7 +20,7 @@ export async function throughWorkflow(
   const sandbox = await Sandbox.open({
     keepExecutions: 1,
     keepMetrics: false,
-    passOverQuietHours: faults === NO_FAULTS,
+    passOverIdleHours: faults === NO_FAULTS,
   });
   const launches = new LaunchFaults(faults);
   const { concurrency } = settings;

@@ -16,7 +16,7 @@ const LOOKS_BACK = 3_600;
  * @param now Milliseconds since the epoch.
  * @returns Milliseconds since the epoch; `now` or less if something may happen at any time.
  */
-export function quietUntil({ queue, group, settings }: FleetWorld, now: number): number {
+export function idleUntil({ queue, group, settings }: FleetWorld, now: number): number {
   const { activities, desired, size, createdAt } = group;
   if (queue.unclaimed + queue.running > 0 || size + desired > 0) return now;
   // What a launch that failed leads to takes hours, and ends by writes.

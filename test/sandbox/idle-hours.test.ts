@@ -5,8 +5,8 @@ import type { Job } from '../../sandbox/trace.ts';
 
 const HOUR = 3_600;
 
-async function run(fleet: Partial<SandboxFleet>, jobs: Job[], passOverQuietHours: boolean) {
-  const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false, passOverQuietHours });
+async function run(fleet: Partial<SandboxFleet>, jobs: Job[], passOverIdleHours: boolean) {
+  const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false, passOverIdleHours });
   const events: string[] = [];
   sandbox.watch = ({ at, subject, kind }) => events.push(`${at} ${subject} ${kind}`);
   const world = sandbox.addFleet(
@@ -34,7 +34,7 @@ describe('hours that are passed over change nothing:', () => {
   it.each<{ case: string; fleet: Partial<SandboxFleet>; at: number[]; hours: number }>([
     { case: 'between two jobs', fleet: {}, at: [10, 9.7 * HOUR], hours: 5 },
     {
-      case: 'with a short quiet interval',
+      case: 'with a short interval',
       fleet: QUICK,
       at: [10, 3.3 * HOUR + 4.4, 3.3 * HOUR + 8],
       hours: 2,
