@@ -8,12 +8,14 @@ import { capacityOf, onDemandPercentage, quietPollIntervalOf } from '../../fleet
 import { ceilingsOf, Guardrails } from '../../fleets/guardrails.ts';
 import { checkFleets, type FleetConfig, FleetsInvalid } from '../../fleets/load.ts';
 import { STACK_NAME } from '../../fleets/names.ts';
+import { listPrice, vCpusOf } from '../../fleets/prices.ts';
 import { CIRCLECI_CLOUD } from '../../functions/lib/circleci-url.ts';
 import { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';
 import { deployedSettings } from '../support/inputs.ts';
 import { changed, FUZZED } from './runs.ts';
 
+const FOREIGN_KEY = 'arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 const TOKEN = 'CCIPAT_in_the_wrong_place_0123456789';
 
 /** Files that are right: those of the examples, and the one with every setting in the reference. */
@@ -25,13 +27,99 @@ const FILES = [
   ...[...readFileSync('docs/configuration.md', 'utf8').matchAll(/```yaml\n(.*?)```/gs)].map(
     ([, yaml = '']) => yaml,
   ),
-].map((text) => parse(text.replaceAll(/^ *install: .*\n/gm, '')));
+]
+  // Without what other files must allow: the script must exist, and guardrails must list the key.
+  .map((text) => parse(text.replaceAll(/^ *(install|encryptionKey): .*\n/gm, '')))
+  .filter((file) => file.secretPrefixes === undefined);
 
 /** With a token where no setting is, as people paste it. */
 const withToken = FILES.map((file) => {
   const [name = ''] = Object.keys(file).filter((key) => typeof file[key] === 'object');
   return { ...file, [name]: { ...file[name], circle_token: TOKEN } };
 });
+
+/** What somebody may ask for, below and above the ceilings. */
+const ASKED: [setting: string, values: unknown[]][] = [
+  [
+    'instanceTypes',
+    [
+      ['i4i.large'],
+      ['t3.micro', 'm7i.48xlarge'],
+      ['c9x.96xlarge'],
+      ['m9x.metal'],
+      ['t4g.small'],
+      ['m7i.large'],
+    ],
+  ],
+  [
+    'instanceRequirements',
+    [64, 65, 1_024].map((max) => ({
+      architecture: 'arm64',
+      vCpus: { min: 2, max },
+      memoryGiB: { min: 4, max: 4 * max },
+    })),
+  ],
+  ['image', ['ami-0123456789abcdef0']],
+  ['maxReplicas', [1, 20, 500, 501, 10_000]],
+  ['minReplicas', [0, 501]],
+  ['schedules', [20, 500, 900].map((maxReplicas) => [{ start: '0 8 * * *', end: '0 9 * * *', maxReplicas }])],
+  ['maxHourlyCost', [1, 1_000]],
+  ['hourlyPrice', [0.001, 10]],
+  ['rootVolumeSize', [8, 1_000, 65_536]],
+  ['warmPool', [{ size: 'auto' }, { size: 500 }]],
+  ['sshCidr', ['0.0.0.0/0', '128.0.0.0/1', '10.0.0.0/8', '::/0']],
+  ['sshRerun', [{ cidr: '0.0.0.0/0' }, { cidr: '203.0.113.0/24' }]],
+  ['network', ['new-vpc', 'default-vpc']],
+  ['circleciUrl', ['https://attacker.example', 'https://runner.circleci.com/', 'http://127.0.0.1:4566']],
+  [
+    'runnerSecretName',
+    ['core-banking/db-master-password', `${STACK_NAME}/x/scaler`, `${STACK_NAME}/x/token`],
+  ],
+  ['scalerSecretName', ['core-banking/db-master-password', `${STACK_NAME}/x/token`]],
+  ['allowInstanceMetadata', [true]],
+];
+
+/** A right file in which somebody asks for some of this. */
+const asking = fc
+  .tuple(
+    fc.constantFrom(...FILES),
+    fc.option(fc.constant({ encryptionKey: FOREIGN_KEY }), { freq: 10 }),
+    fc.array(
+      fc.tuple(
+        fc.nat(),
+        fc.oneof(
+          ...ASKED.map(([setting, values]) => fc.tuple(fc.constant(setting), fc.constantFrom(...values))),
+        ),
+      ),
+      { minLength: 1, maxLength: 2 },
+    ),
+  )
+  .map(([file, key, asked]) => {
+    const changedFile = structuredClone(file);
+    const names = Object.keys(file).filter((key) => file[key]?.resourceClass !== undefined);
+    for (const [index, [setting, value]] of asked) {
+      const fleet = changedFile[names[index % names.length] ?? ''];
+      // A fleet has the one or the other.
+      if (setting === 'instanceTypes') delete fleet.instanceRequirements;
+      if (setting === 'instanceRequirements') delete fleet.instanceTypes;
+      fleet[setting] = value;
+    }
+    return { ...changedFile, ...key };
+  });
+
+/** The ceilings that hold without guardrails, as docs/guardrails.md says them. */
+const CEILINGS = {
+  instances: { fleet: 500, all: 1_000 },
+  dollars: { fleet: 100, all: 200 },
+  types: /^([cmr][^.]*|t2|t3[^.]*|t4g)\./,
+  requirements: { vCpus: 64, memoryGiB: 256 },
+};
+
+/** The least that a fleet costs an hour at its maximum size: its largest instances, without their volumes. */
+function dollarsOf(fleet: FleetConfig): number {
+  const prices = (fleet.instanceTypes ?? []).map((type) => listPrice(type) ?? 0.12 * (vCpusOf(type) ?? NaN));
+  return largestMaximum(fleet) * Math.max(...prices, 0.12 * (fleet.instanceRequirements?.vCpus.max ?? 0));
+}
 
 /** The fleets that may be deployed without guardrails of one's own, or why not. */
 function deployable(raw: unknown): FleetConfig[] | string {
@@ -47,39 +135,59 @@ function deployable(raw: unknown): FleetConfig[] | string {
 
 it('a fleets.yaml is refused with reasons, or stays below every ceiling and can be read by the functions', () => {
   let accepted = 0;
-  const property = fc.property(changed([...FILES, ...withToken]), (raw) => {
-    const fleets = deployable(raw);
-    if (typeof fleets === 'string') {
-      expect(fleets.length).toBeGreaterThan(0);
-      expect(fleets).not.toContain(TOKEN);
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: that none reaches a terminal is the point
-      expect(fleets).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
-      return;
-    }
-    accepted += 1;
-    for (const fleet of fleets) {
-      expect(
-        fleet.circleciUrl === CIRCLECI_CLOUD ||
-          /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])/.test(fleet.circleciUrl),
-      ).toBe(true);
-      for (const name of [fleet.scalerSecretName, fleet.runnerSecretName]) {
-        expect(name ?? `${STACK_NAME}/`).toMatch(new RegExp(`^${STACK_NAME}/`));
+  const property = fc.property(
+    fc.oneof(changed([...FILES, ...withToken]), { weight: 2, arbitrary: asking }),
+    (raw) => {
+      const fleets = deployable(raw);
+      if (typeof fleets === 'string') {
+        expect(fleets.length).toBeGreaterThan(0);
+        expect(fleets).not.toContain(TOKEN);
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: that none reaches a terminal is the point
+        expect(fleets).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
+        return;
       }
-      expect(largestMaximum(fleet)).toBeLessThanOrEqual(500);
-      expect(fleet.minReplicas).toBeLessThanOrEqual(fleet.maxReplicas);
-      const written = deployedSettings({
-        resourceClass: fleet.resourceClass,
-        circleciUrl: fleet.circleciUrl,
-        capacity: capacityOf(fleet),
-        pollIntervalSeconds: fleet.pollInterval,
-        quietPollIntervalSeconds: quietPollIntervalOf(fleet),
-        breakerFailures: fleet.breaker.failures,
-        breakerWindowSeconds: fleet.breaker.window,
-        onDemandPercentage: onDemandPercentage(fleet),
-      });
-      expect(z.safeParse(DeployedSettings, JSON.parse(JSON.stringify(written))).error).toBeUndefined();
-    }
-  });
+      accepted += 1;
+      const together = (of: (fleet: FleetConfig) => number) =>
+        fleets.reduce((sum, fleet) => sum + of(fleet), 0);
+      expect(together(largestMaximum)).toBeLessThanOrEqual(CEILINGS.instances.all);
+      expect(together(dollarsOf)).toBeLessThanOrEqual(CEILINGS.dollars.all);
+      for (const fleet of fleets) {
+        expect(
+          new URL(fleet.circleciUrl).origin === CIRCLECI_CLOUD ||
+            /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])/.test(fleet.circleciUrl),
+        ).toBe(true);
+        for (const name of [fleet.scalerSecretName, fleet.runnerSecretName]) {
+          expect(name ?? `${STACK_NAME}/`).toMatch(new RegExp(`^${STACK_NAME}/`));
+        }
+        // The instances would read a personal API token.
+        expect(fleet.runnerSecretName ?? '').not.toMatch(/\/scaler$/);
+        expect(largestMaximum(fleet)).toBeLessThanOrEqual(CEILINGS.instances.fleet);
+        expect(dollarsOf(fleet)).toBeLessThanOrEqual(CEILINGS.dollars.fleet);
+        for (const type of fleet.instanceTypes ?? []) expect(type).toMatch(CEILINGS.types);
+        const { vCpus, memoryGiB } = fleet.instanceRequirements ?? {
+          vCpus: { max: 0 },
+          memoryGiB: { max: 0 },
+        };
+        expect(vCpus.max).toBeLessThanOrEqual(CEILINGS.requirements.vCpus);
+        expect(memoryGiB.max).toBeLessThanOrEqual(CEILINGS.requirements.memoryGiB);
+        expect(fleet.encryptionKey).toBeUndefined();
+        expect(fleet.allowInstanceMetadata).toBe(false);
+        for (const range of [fleet.sshCidr, fleet.sshRerun?.cidr]) expect(range ?? '').not.toMatch(/\/0$/);
+        expect(fleet.minReplicas).toBeLessThanOrEqual(fleet.maxReplicas);
+        const written = deployedSettings({
+          resourceClass: fleet.resourceClass,
+          circleciUrl: fleet.circleciUrl,
+          capacity: capacityOf(fleet),
+          pollIntervalSeconds: fleet.pollInterval,
+          quietPollIntervalSeconds: quietPollIntervalOf(fleet),
+          breakerFailures: fleet.breaker.failures,
+          breakerWindowSeconds: fleet.breaker.window,
+          onDemandPercentage: onDemandPercentage(fleet),
+        });
+        expect(z.safeParse(DeployedSettings, JSON.parse(JSON.stringify(written))).error).toBeUndefined();
+      }
+    },
+  );
   fc.assert(property, FUZZED);
   expect(accepted).toBeGreaterThan(FUZZED.numRuns / 50);
 });
