@@ -2,15 +2,17 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { LocalAws } from '../../cli/local-aws/local-aws.ts';
+import { pythonEnvironment } from '../../cli/local-aws/python.ts';
 import { CircleCi } from '../../sandbox/circleci.ts';
 import { address } from '../support/serve.ts';
+import { documentedCommands, forVersion1 } from './documented-commands.ts';
 
 const run = promisify(execFile);
 
@@ -141,5 +143,42 @@ describe('the commands of an operator, about a deployed app', () => {
     await command('status');
     // Most of it is Node.js, which compiles TypeScript here, beside other tests on the same cores.
     expect(performance.now() - began).toBeLessThan(30_000);
+  });
+});
+
+describe('a command of the AWS CLI in the documents', () => {
+  /** MiniStack has no such action, so these are only parsed. */
+  const ONLY_PARSED =
+    /^aws (ec2 create-image|ec2 get-console-output|ec2 get-ebs-default-kms-key-id|autoscaling set-instance-protection) /;
+  const [executed, parsed] = [
+    documentedCommands().filter((shown) => !ONLY_PARSED.test(`${shown} `)),
+    documentedCommands().filter((shown) => ONLY_PARSED.test(`${shown} `)),
+  ];
+  let path: string;
+
+  beforeAll(async () => {
+    path = `${resolve(await pythonEnvironment('test/local/moto.txt', () => undefined))}:${process.env.PATH}`;
+  });
+
+  /** Runs a command with what an operator puts in the place of the words in capitals. Rejects with what it says. */
+  async function shell(shown: string): Promise<string> {
+    const line = forVersion1(shown)
+      .replace('https://sqs.REGION.amazonaws.com/ACCOUNT', `${process.env.AWS_ENDPOINT_URL}/000000000000`)
+      .replaceAll('FLEET', 'linux')
+      .replaceAll('INSTANCE', 'i-0123456789abcdef0')
+      .replaceAll(/\b(ami|i)-ID\b/g, '$1-0123456789abcdef0');
+    // Version 1 reads the variable AWS_ENDPOINT_URL, but not for SQS.
+    const words = ['-c', `${line} --endpoint-url "$AWS_ENDPOINT_URL"`];
+    const { stdout } = await run('bash', words, { env: { ...process.env, PATH: path } });
+    return stdout;
+  }
+
+  it.each(executed)('runs: %s', async (shown) => {
+    await expect(shell(shown)).resolves.not.toContain('null');
+  });
+
+  it.each(parsed)('parses: %s', async (shown) => {
+    await expect(shell(`${shown} --generate-cli-skeleton`)).resolves.toMatch(/^\{/);
+    await expect(shell(shown)).rejects.toThrow('InvalidAction');
   });
 });
