@@ -7,7 +7,7 @@ interface Generator {
   /** The files, by their paths from the root of the project. */
   files: string[];
   /**
-   * The test that generates the files again and compares them. Files without one are compared by `.ci/run`, which runs
+   * What generates the files again in a test and compares them. Files without one are compared by `.ci/run`, which runs
    * `npm run generate -- --untested`, so that nothing is generated twice.
    */
   test?: string;
@@ -61,7 +61,7 @@ export const GENERATORS: Record<string, Generator> = {
   },
   'fault-matrix': {
     files: ['docs/fault-matrix.md'],
-    test: 'test/sandbox/fault-matrix.test.ts',
+    test: 'test/support/fault-matrix.ts',
     texts: async () => [await (await import('./fault-matrix.ts')).faultMatrix()],
   },
 };

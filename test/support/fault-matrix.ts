@@ -13,8 +13,8 @@ const NOTIFYING = [NEEDS_YOU, OUTAGE];
 const SOON = 10;
 
 /**
- * Checks what each of these faults leads to, and its row in docs/fault-matrix.md. Two test files share the faults, so
- * that both cores run them.
+ * Checks what each of these faults leads to, and its row in docs/fault-matrix.md. `npm run test:matrix` checks all
+ * faults, and `npm test` one of each kind.
  */
 export function checkFaults(faults: Fault[]): void {
   const runs = (Object.keys(BACKLOGS) as Backlog[]).flatMap((backlog) =>

@@ -2,8 +2,6 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The test files that take longest, the longest first. */
 const LONGEST = [
-  'test/sandbox/fault-matrix.test.ts',
-  'test/sandbox/fault-matrix-requests.test.ts',
   'test/cli/terminal.test.ts',
   'test/userdata/boot.test.ts',
   'test/sandbox/concurrency.test.ts',
@@ -17,7 +15,7 @@ const LONGEST = [
 
 /**
  * Starts the longest test files first, so that no worker runs one alone at the end. Vitest does so with the durations
- * of an earlier run. In a fresh clone it starts the largest files first, and the fault matrix is a short file.
+ * of an earlier run. In a fresh clone it starts the largest files first, and some of these are small.
  */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
