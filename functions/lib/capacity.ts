@@ -165,6 +165,15 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
   }
 
   const lowest = Math.min(Math.max(target, present), desired);
+  // Members in service that take none of the waiting tasks have probably ended theirs. Each lowers the desired capacity as
+  // it leaves. If the group is described as it was some seconds ago, they have left, and this fall would be a rise.
+  const cancelled = desired - lowest;
+  const idle = members.inService - running;
+  const allows = desired <= Math.min(limit, present + Math.min(launchLimit, withheldLimit));
+  if (lowest > target && cancelled > 0 && cancelled < idle && cancelled <= claimable - running && allows) {
+    reasons.push(`held at ${desired}: ${idle} in service take none of the waiting tasks and may be leaving`);
+    return { from: desired, desired, change: false, reasons };
+  }
   if (situation.unprotected && lowest < desired) return heldUnprotected(desired, reasons);
   if (lowest > target)
     reasons.push(`held at ${lowest}: ${present} pending or in service leave by themselves`);

@@ -398,6 +398,104 @@ describe('decideCapacity', () => {
       ],
     },
     {
+      case: 'launches that have not begun stay, while members in service take none of the waiting tasks',
+      when: {
+        unclaimed: 17,
+        running: 2,
+        desired: 30,
+        members: { ...NOBODY, inService: 27, pending: 2 },
+        maxReplicas: 30,
+      },
+      desired: 30,
+      because: [
+        '17 unclaimed + 2 running = 19 wanted',
+        'held at 30: 25 in service take none of the waiting tasks and may be leaving',
+      ],
+    },
+    {
+      case: 'launches that have not begun are cancelled when they are as many as the members without a task',
+      when: { unclaimed: 3, running: 2, desired: 10, members: { ...NOBODY, inService: 5, pending: 2 } },
+      desired: 7,
+      because: [
+        '3 unclaimed + 2 running = 5 wanted',
+        'held at 7: 7 pending or in service leave by themselves',
+        'desired capacity falls from 10 to 7: launches not begun are cancelled',
+      ],
+    },
+    {
+      case: 'launches that have not begun are cancelled when they are more than the waiting tasks',
+      when: { unclaimed: 2, running: 2, desired: 10, members: { ...NOBODY, inService: 7 } },
+      desired: 7,
+      because: [
+        '2 unclaimed + 2 running = 4 wanted',
+        'held at 7: 7 pending or in service leave by themselves',
+        'desired capacity falls from 10 to 7: launches not begun are cancelled',
+      ],
+    },
+    {
+      case: 'launches that have not begun are cancelled when all that stays is wanted',
+      when: { unclaimed: 3, running: 2, desired: 6, members: { ...NOBODY, inService: 5 } },
+      desired: 5,
+      because: [
+        '3 unclaimed + 2 running = 5 wanted',
+        'desired capacity falls from 6 to 5: launches not begun are cancelled',
+      ],
+    },
+    {
+      case: 'tasks beyond the concurrency of the plan keep no launches',
+      when: {
+        unclaimed: 9,
+        running: 2,
+        desired: 9,
+        members: { ...NOBODY, inService: 8 },
+        concurrency: 2,
+      },
+      desired: 8,
+      because: [
+        '9 unclaimed + 2 running = 11 wanted',
+        "held at 2: 9 tasks are beyond the plan's concurrency, which leaves 2 to this fleet",
+        'held at 8: 8 pending or in service leave by themselves',
+        'desired capacity falls from 9 to 8: launches not begun are cancelled',
+      ],
+    },
+    {
+      case: 'a maximum below the members cancels launches, whoever is leaving',
+      when: {
+        unclaimed: 9,
+        running: 1,
+        desired: 9,
+        members: { ...NOBODY, inService: 8 },
+        maxReplicas: 5,
+      },
+      desired: 8,
+      because: [
+        '9 unclaimed + 1 running = 10 wanted',
+        'capped at maxReplicas (5)',
+        'held at 8: 8 pending or in service leave by themselves',
+        'desired capacity falls from 9 to 8: launches not begun are cancelled',
+      ],
+    },
+    {
+      case: 'an open breaker cancels launches, whoever is leaving',
+      when: { unclaimed: 2, running: 1, desired: 9, members: { ...NOBODY, inService: 8 }, launchLimit: 0 },
+      desired: 8,
+      because: [
+        '2 unclaimed + 1 running = 3 wanted',
+        'held at 8: 8 pending or in service leave by themselves',
+        'desired capacity falls from 9 to 8: launches not begun are cancelled',
+      ],
+    },
+    {
+      case: 'tasks that are not handed out keep no launches',
+      when: { unclaimed: 2, running: 1, desired: 9, members: { ...NOBODY, inService: 8 }, withheldLimit: 0 },
+      desired: 8,
+      because: [
+        '2 unclaimed + 1 running = 3 wanted',
+        'held at 8: 8 pending or in service leave by themselves',
+        'desired capacity falls from 9 to 8: launches not begun are cancelled',
+      ],
+    },
+    {
       case: 'members on their way out are no capacity',
       when: { desired: 4, members: { ...NOBODY, leaving: 4 } },
       desired: 0,
@@ -634,6 +732,19 @@ const surge = (situation: Situation) => {
   return Math.min(bySurge(situation), Math.max(own, desired));
 };
 
+/**
+ * Whether a fall to the members would be a rise, above what is wanted, if those in service without a task had left before:
+ * while at least as many tasks wait as launches would be cancelled, and no limit asks for a fall.
+ */
+const mayBeARise = (situation: Situation) => {
+  const { unclaimed, running, desired, members, maxReplicas } = situation;
+  const fall = desired - present(situation);
+  const afterwards = desired - (members.inService - running);
+  const limits = Math.min(maxReplicas, allowed(situation));
+  const wanted = aim(situation) < present(situation) && fall > 0 && fall <= unclaimed;
+  return wanted && desired <= limits && afterwards < present(situation);
+};
+
 /** The order in which the rules are applied; each may give one reason. */
 const RULES = [
   /wanted$/,
@@ -642,6 +753,7 @@ const RULES = [
   /^held at \d+: the breaker is open/,
   /^held at \d+: at most \d+ may launch at once/,
   /^held at \d+: \d+ running tasks are on runners outside the group/,
+  /^held at \d+: \d+ in service take none of the waiting tasks/,
   /^held at \d+: \d+ pending or in service/,
   /^desired capacity (rises|falls|is)/,
 ];
@@ -723,12 +835,16 @@ describe('the laws of decideCapacity', () => {
     if (desired > situation.desired) expect(desired).toBe(Math.min(aim(situation), surge(situation)));
   });
 
-  law('a fall takes everything that is not needed and has not begun', (situation) => {
-    const { desired } = decideCapacity(situation);
-    if (aim(situation) < situation.desired) {
-      expect(desired).toBe(Math.min(situation.desired, Math.max(aim(situation), present(situation))));
-    }
-  });
+  law(
+    'a fall takes everything that is not needed and has not begun, unless members in service may be leaving',
+    (situation) => {
+      const { desired } = decideCapacity(situation);
+      if (mayBeARise(situation)) expect(desired).toBe(situation.desired);
+      else if (aim(situation) < situation.desired) {
+        expect(desired).toBe(Math.min(situation.desired, Math.max(aim(situation), present(situation))));
+      }
+    },
+  );
 
   law('`change` says exactly whether desired capacity differs', (situation) => {
     const { desired, change } = decideCapacity(situation);
@@ -745,13 +861,20 @@ describe('the laws of decideCapacity', () => {
     expect(decideCapacity({ ...situation, members })).toEqual(decideCapacity(situation));
   });
 
-  law('it does not matter whether a task is unclaimed or running, if members run it', (given) => {
-    const there = Math.max(given.unclaimed, given.running);
-    const situation = { ...given, members: { ...given.members, inService: given.members.inService + there } };
-    const { unclaimed, running } = situation;
-    const swapped = decideCapacity({ ...situation, unclaimed: running, running: unclaimed });
-    expect(swapped.desired).toBe(decideCapacity(situation).desired);
-  });
+  law(
+    'it does not matter whether a task is unclaimed or running, if members run it and none may leave',
+    (given) => {
+      const there = Math.max(given.unclaimed, given.running);
+      const situation = {
+        ...given,
+        members: { ...given.members, inService: given.members.inService + there },
+      };
+      const { unclaimed, running } = situation;
+      const swapped = { ...situation, unclaimed: running, running: unclaimed };
+      if (mayBeARise(situation) || mayBeARise(swapped)) return;
+      expect(decideCapacity(swapped).desired).toBe(decideCapacity(situation).desired);
+    },
+  );
 
   law('the reasons are complete: never empty, and in the order in which the rules apply', (situation) => {
     const { reasons } = decideCapacity(situation);
@@ -762,11 +885,13 @@ describe('the laws of decideCapacity', () => {
     expect(reasons.length).toBeGreaterThan(1);
   });
 
-  it('more unclaimed tasks never mean less capacity', () => {
+  it('more unclaimed tasks never mean less capacity, or not less than they need', () => {
     fc.assert(
       fc.property(situations, count, (situation, more) => {
-        const { desired } = decideCapacity({ ...situation, unclaimed: situation.unclaimed + more });
-        expect(desired).toBeGreaterThanOrEqual(decideCapacity(situation).desired);
+        const busier = { ...situation, unclaimed: situation.unclaimed + more };
+        const { desired } = decideCapacity(situation);
+        const least = mayBeARise(situation) ? Math.min(desired, aim(busier)) : desired;
+        expect(decideCapacity(busier).desired).toBeGreaterThanOrEqual(least);
       }),
     );
   });
