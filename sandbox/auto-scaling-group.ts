@@ -15,7 +15,7 @@ import type { TaskQueue } from './task-queue.ts';
 export type Reuse = 'single-task' | 'continuous';
 
 /** Events that say nothing of an instance, or the reason of what another event says. */
-type Unshown = 'queued' | 'stock' | 'desired' | 'lowers' | 'boot fails' | 'taken back';
+type Unshown = 'queued' | 'stock' | 'desired' | 'lowers' | 'ends' | 'boot fails' | 'taken back';
 
 /** What happens to a group's instances, as the sandbox shows it. */
 export type ShownEventKind = Exclude<EventKind, Unshown>;
@@ -25,6 +25,7 @@ const UNSHOWN: Record<Unshown, true> = {
   stock: true,
   desired: true,
   lowers: true,
+  ends: true,
   'boot fails': true,
   'taken back': true,
 };
@@ -143,9 +144,18 @@ export class AutoScalingGroup {
     return this.#inventory.at(this.#agenda.now);
   }
 
-  /** Members that EC2 lists, in the order of their launch. */
+  /** Instances that EC2 lists: those that are terminating, then members in the order of their launch. */
   get instances(): Instance[] {
-    return [...this.#group.members].filter((instance) => instance.state !== 'requested');
+    return [...this.#billed].filter((instance) => instance.state !== 'requested');
+  }
+
+  get #billed(): Instance[] {
+    return [...this.#group.terminating, ...this.#group.members];
+  }
+
+  /** Instances that are not gone, and pending launches. */
+  get left(): number {
+    return this.#group.left;
   }
 
   get size(): number {
@@ -179,7 +189,7 @@ export class AutoScalingGroup {
   /** The group as it was that many seconds ago, at most `REMEMBERED_SECONDS`. */
   viewed(secondsAgo: number): GroupView {
     if (secondsAgo === 0) return this;
-    return this.#history.at(this.#agenda.now - secondsAgo, this.#group.members);
+    return this.#history.at(this.#agenda.now - secondsAgo, this.#billed);
   }
 
   /** The warm pool: how many instances it is to hold, are stopped in it, and are on their way into it. */
@@ -191,7 +201,7 @@ export class AutoScalingGroup {
 
   /** Totals so far. A launch counts once it is pending; the bill is as if all instances left now. */
   get totals(): GroupTotals {
-    return this.#totals.at(this.#agenda.now, this.#group.members);
+    return this.#totals.at(this.#agenda.now, this.#billed);
   }
 
   /** `SetDesiredCapacity`: launches what is missing; takes away only what is not protected. */

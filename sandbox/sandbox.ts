@@ -336,7 +336,7 @@ export class Sandbox {
         }
         const kept = ({ settings }: FleetWorld) =>
           effectiveSettings(settings.capacity, this.clock.now()).inForce.minReplicas;
-        return ended >= expectedTasks && worlds.every((world) => world.group.size <= kept(world));
+        return ended >= expectedTasks && worlds.every((world) => world.group.left <= kept(world));
       }),
     );
   }

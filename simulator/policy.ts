@@ -1,6 +1,6 @@
 import type { Members } from '../functions/lib/capacity.ts';
 import type { ScalingActivities } from '../sandbox/group/activities.ts';
-import type { GroupSettings } from '../sandbox/group/group.ts';
+import type { GroupSettings } from '../sandbox/group/group-settings.ts';
 
 /** What a scaler reads at a poll. Times are seconds on the trace's scale; counts are whole numbers of at least 0. */
 export interface ScalerObservation {

@@ -178,14 +178,15 @@ class Replay {
   }
 
   #observe(): ScalerObservation {
-    const { desired, pending, inService, activities, suspended, onDemandPercentage, warmPool } = this.#group;
+    const { desired, pending, inService, terminating, activities, suspended, onDemandPercentage, warmPool } =
+      this.#group;
     const { countsZero, unclaimed, running } = this.#jobs;
     return {
       now: this.#agenda.now,
       unclaimed: countsZero ? 0 : unclaimed,
       running: countsZero ? 0 : running,
       desired,
-      members: { pending, inService, leaving: 0, standby: 0 },
+      members: { pending, inService, leaving: terminating.size, standby: 0 },
       activities,
       suspended,
       onDemandPercentage,
@@ -369,7 +370,7 @@ class Replay {
   #end(): ReplayResult {
     const { scaler } = this.#policy;
     const { now } = this.#agenda;
-    const totals = this.#totals.at(now, this.#group.members);
+    const totals = this.#totals.at(now, [...this.#group.terminating, ...this.#group.members]);
     const result = { ...this.#result, ...this.#figures.totals, ...totals, endedAt: now };
     if (scaler.kind === 'polls') {
       result.requests.ci += result.polls * scaler.requests.ci;

@@ -11,9 +11,11 @@ export interface GroupDurations {
   /** Until an idle runner's next request for work. A runner that has just booted asks immediately. */
   idleClaim: number;
   /**
-   * From the runner's exit until its instance is gone and no longer billed. Desired capacity falls at the end of it, as
-   * in the reference replay. On AWS, it falls as soon as the instance requests its termination.
+   * From the runner's exit until its instance calls `TerminateInstanceInAutoScalingGroup`, which lowers desired capacity.
+   * userdata/leave-group.sh ships the last log lines and waits 3 s before the call. At most `leave`.
    */
+  leaveCall: number;
+  /** From the runner's exit until its instance is gone and no longer billed. */
   leave: number;
   /** Until a group notices that an instance has stopped and replaces it: two failed status checks. */
   notice: number;
@@ -50,6 +52,7 @@ export const DURATIONS: Durations = {
   warmBoot: 25,
   warmStop: 30,
   idleClaim: 2.5,
+  leaveCall: 5,
   leave: 15,
   notice: 60,
   idleTimeout: 300,

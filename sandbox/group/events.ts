@@ -35,8 +35,10 @@ export type EventKind =
   | 'retried'
   /** EC2 takes the instance back. */
   | 'taken back'
-  /** The instance is gone, or its launch is cancelled. `reason` has the cause. */
+  /** The instance leaves its group, or its launch is cancelled. `reason` has the cause. */
   | 'leaves'
+  /** EC2 has terminated an instance that was pending or in service. It is no longer billed. */
+  | 'ends'
   /** An instance left and lowered the desired capacity. */
   | 'lowers'
   /** An instance for the warm pool boots. */

@@ -2,52 +2,25 @@ import type { Agenda } from '../agenda.ts';
 import { type CapacityChange, type FailureCause, ScalingActivities } from './activities.ts';
 import type { Watch } from './events.ts';
 import { isRefused, type LaunchFault } from './faults.ts';
+import type { GroupSettings } from './group-settings.ts';
 import { Instance, type LeavingReason } from './instance.ts';
 import type { JobQueue } from './job-queue.ts';
 import { Members } from './members.ts';
-import { type RunnerSettings, Runners } from './runners.ts';
+import { Runners } from './runners.ts';
 import { WarmPool } from './warm-pool.ts';
-
-/** How an instance leaves: who lowers the desired capacity, and when. */
-export type Leaving =
-  /** The instance terminates itself and lowers the desired capacity, once it is gone. */
-  | 'decrements'
-  /** The instance detaches itself immediately, which lowers the desired capacity, and then terminates. */
-  | 'detaches'
-  /** The instance stops. The group notices it later, and replaces it if the desired capacity still counts it. */
-  | 'stops';
-
-export interface GroupSettings extends RunnerSettings {
-  /** The date of second 0 of the agenda, in milliseconds since the epoch. Activities have dates. */
-  startsAt: number;
-  /** Leaving instances do not lower the desired capacity below this. */
-  minSize: number;
-  /** Whether a lower desired capacity cancels only launches that have not started. */
-  protectedFromScaleIn: boolean;
-  /** The number of instances that are On-Demand, and the On-Demand percentage of the others. */
-  onDemand: { base: number; percentage: number };
-  leaving: Leaving;
-  /**
-   * Whether an instance that never becomes a runner leaves: by itself if its boot fails, by its launch hook if it never
-   * reports. Otherwise it stays until a person terminates it.
-   */
-  failedBoot: 'leaves' | 'stays';
-  /** The size of the warm pool, which is full at the start. */
-  warmPool: number;
-  /** Called once per launch for its fault. Launches into the warm pool are On-Demand. */
-  launchFault: (now: number, onDemand: boolean) => LaunchFault | undefined;
-  /** Called once per Spot instance for the seconds until EC2 takes it back; Infinity if it never does. */
-  interruptedAfter: () => number;
-}
 
 /**
  * An Auto Scaling group with its instances, runners, warm pool and activities. A driver sets the desired capacity,
  * calls `reconcile`, and advances the agenda. `watch` receives every event; figures are computed from the events.
  *
+ * `TerminateInstanceInAutoScalingGroup` with a decrement lowers the desired capacity in the call. The instance is
+ * `Terminating` until EC2 has ended it, and is no capacity of its group: "This call simply makes a termination request.
+ * The instance is not terminated immediately."
+ * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TerminateInstanceInAutoScalingGroup.html
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
+ *
  * The model leaves out: Availability Zones, except a second try in another zone; the activities for each stop and
- * resume of an instance of the warm pool; and AWS's suspension of `Launch` after a day of failed launches. In a real
- * group, desired capacity falls as soon as an instance requests its termination; here it falls once the instance is
- * gone.
+ * resume of an instance of the warm pool; and AWS's suspension of `Launch` after a day of failed launches.
  */
 export class GroupModel {
   readonly activities: ScalingActivities;
@@ -61,6 +34,7 @@ export class GroupModel {
   readonly #agenda: Agenda;
   readonly #watch: Watch;
   readonly #members = new Members();
+  readonly #terminating = new Set<Instance>();
   #alive = 0;
   /** Stopped instances that the group has not noticed yet. */
   #unnoticed = 0;
@@ -99,6 +73,11 @@ export class GroupModel {
   /** In the order of their launches, including those that EC2 does not list yet. */
   get members(): ReadonlySet<Instance> {
     return this.#members.all;
+  }
+
+  /** Instances that have terminated themselves in the group, and are not gone. They are no members, but billed. */
+  get terminating(): ReadonlySet<Instance> {
+    return this.#terminating;
   }
 
   get size(): number {
@@ -263,7 +242,7 @@ export class GroupModel {
 
   #after(seconds: number, instance: Instance, happen: () => void): void {
     this.#agenda.plan(this.#agenda.now + seconds, () => {
-      if (!instance.gone) happen();
+      if (!instance.hasLeft) happen();
     });
   }
 
@@ -300,8 +279,7 @@ export class GroupModel {
       this.activities.detach(instance.number, { from: this.#desired, to: this.#desired - 1 });
       this.#lower(instance);
     }
-    this.#agenda.plan(this.#agenda.now + durations.leave, () => {
-      if (instance.gone) return;
+    this.#after(leaving === 'decrements' ? durations.leaveCall : durations.leave, instance, () => {
       if (leaving === 'decrements') this.#terminateItself(instance, reason);
       else if (leaving === 'detaches') this.#disappear(instance, reason);
       else this.#stopped(instance, reason);
@@ -313,8 +291,15 @@ export class GroupModel {
     const desired = this.#desired;
     const lowers = desired > this.#settings.minSize;
     this.activities.leave(instance.number, lowers ? { from: desired, to: desired - 1 } : undefined);
-    this.#disappear(instance, reason);
+    this.#members.delete(instance);
+    this.#terminating.add(instance);
+    this.#leave(instance, reason);
     this.#lower(instance);
+    const { leave, leaveCall } = this.#settings.durations;
+    this.#agenda.plan(this.#agenda.now + Math.max(leave - leaveCall, 0), () => {
+      this.#terminating.delete(instance);
+      this.#end(instance);
+    });
   }
 
   /** An instance leaves the group and lowers the desired capacity. */
@@ -352,8 +337,8 @@ export class GroupModel {
   #cancel(instance: Instance): void {
     const { now } = this.#agenda;
     this.#members.delete(instance);
-    instance.gone = true;
     instance.leftAt = now;
+    instance.goneAt = now;
     instance.reason = 'cancelled';
     if (instance.launch) this.activities.forget(instance.launch);
     if (instance.warm) this.warmPool.putBack(instance.number);
@@ -388,11 +373,20 @@ export class GroupModel {
   }
 
   #disappear(instance: Instance, reason: LeavingReason): void {
-    instance.gone = true;
+    this.#leave(instance, reason);
+    this.#end(instance);
+  }
+
+  #leave(instance: Instance, reason: LeavingReason): void {
     instance.leftAt = this.#agenda.now;
     instance.reason = reason;
-    this.#alive -= 1;
     this.#watch('leaves', instance.leftAt, instance, 0);
     instance.idle = false;
+  }
+
+  #end(instance: Instance): void {
+    instance.goneAt = this.#agenda.now;
+    this.#alive -= 1;
+    this.#watch('ends', instance.goneAt, instance, 0);
   }
 }

@@ -15,7 +15,7 @@ export interface GroupView {
 /** The states of a group in the last minute, from its events. */
 export class History {
   readonly #desires = new Fifo<{ at: number; desired: number }>();
-  readonly #left = new Fifo<Instance>();
+  readonly #ended = new Fifo<Instance>();
 
   /** Call this with each event of the group. */
   add(kind: EventKind, at: number, instance: Instance | undefined, value: number): void {
@@ -24,27 +24,27 @@ export class History {
       this.#desires.push({ at, desired: value });
       while ((this.#desires.second?.at ?? at) < forgotten) this.#desires.shift();
     }
-    if (kind === 'leaves' && instance !== undefined && !instance.inPool) {
-      this.#left.push(instance);
-      while ((this.#left.first?.leftAt ?? at) < forgotten) this.#left.shift();
+    if (kind === 'ends' && instance !== undefined) {
+      this.#ended.push(instance);
+      while ((this.#ended.first?.goneAt ?? at) < forgotten) this.#ended.shift();
     }
   }
 
   /**
    * The group at an earlier time, at most `REMEMBERED_SECONDS` ago.
    *
-   * @param members The current members.
+   * @param billed The current members, and instances that are terminating.
    */
-  at(then: number, members: Iterable<Instance>): GroupView {
+  at(then: number, billed: Iterable<Instance>): GroupView {
     const desires = this.#desires.toArray();
     const desire = desires.findLast(({ at }) => at <= then) ?? desires[0];
     return {
       desired: desire?.desired ?? 0,
-      instances: [...this.#left.toArray(), ...members]
-        .filter(({ pendingAt, leftAt }) => pendingAt <= then && leftAt > then)
-        .map(({ id, protectedFromScaleIn, readyAt }) => ({
+      instances: [...this.#ended.toArray(), ...billed]
+        .filter(({ pendingAt, goneAt }) => pendingAt <= then && goneAt > then)
+        .map(({ id, protectedFromScaleIn, readyAt, leftAt }) => ({
           id,
-          state: readyAt <= then ? 'InService' : 'Pending',
+          state: leftAt <= then ? 'Terminating' : readyAt <= then ? 'InService' : 'Pending',
           protectedFromScaleIn,
         })),
     };

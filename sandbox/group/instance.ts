@@ -1,8 +1,8 @@
 import type { Activity } from './activities.ts';
 
-export type InstanceState = 'requested' | 'Pending' | 'InService' | 'gone';
+export type InstanceState = 'requested' | 'Pending' | 'InService' | 'Terminating' | 'gone';
 
-/** Why an instance is gone. */
+/** Why an instance left its group. */
 export type LeavingReason =
   /** Its runner has finished its job. */
   | 'done'
@@ -54,7 +54,10 @@ export class Instance {
   readyAt = NEVER;
   /** When its runner booted or finished its last job, and so could claim the next one. */
   freeAt = NEVER;
+  /** When it left its group. */
   leftAt = NEVER;
+  /** When EC2 had terminated it, or its launch was cancelled. Until then it is billed. */
+  goneAt = NEVER;
   /** Whether its boot has succeeded or failed. */
   booted = false;
   /** The number of the job it runs; -1 if none. */
@@ -64,7 +67,6 @@ export class Instance {
   /** Whether its runner is idle and its next request will find a job. */
   claiming = false;
   idle = false;
-  gone = false;
   reason: LeavingReason | undefined = undefined;
   /** Its neighbours in the list of idle runners. */
   before: Instance | undefined = undefined;
@@ -90,8 +92,17 @@ export class Instance {
     return this.number < 0;
   }
 
+  get hasLeft(): boolean {
+    return this.leftAt !== NEVER;
+  }
+
+  get gone(): boolean {
+    return this.goneAt !== NEVER;
+  }
+
   get state(): InstanceState {
     if (this.gone) return 'gone';
+    if (this.hasLeft) return 'Terminating';
     if (this.pendingAt === NEVER) return 'requested';
     return this.booted ? 'InService' : 'Pending';
   }

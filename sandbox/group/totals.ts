@@ -24,7 +24,7 @@ export interface GroupTotals {
   failedBoots: number;
   /** Instances that EC2 took back. */
   interruptions: number;
-  /** The peak number of billed instances, without those that boot for the warm pool. */
+  /** The peak number of instances, without those that boot for the warm pool and those that are terminating. */
   peakInstances: number;
 }
 
@@ -45,7 +45,8 @@ export class Totals {
     interruptions: 0,
     peakInstances: 0,
   };
-  #alive = 0;
+  /** Instances that are pending or in service, and those that detached themselves. */
+  #members = 0;
   #stock = 0;
   #stockSince = 0;
 
@@ -62,11 +63,17 @@ export class Totals {
         so.launches += 1;
         if (instance?.warm) so.warmLaunches += 1;
         if (!instance?.onDemand) so.spotLaunches += 1;
-        this.#alive += 1;
-        so.peakInstances = Math.max(so.peakInstances, this.#alive);
+        this.#members += 1;
+        so.peakInstances = Math.max(so.peakInstances, this.#members);
         break;
       case 'leaves':
-        if (instance !== undefined) this.#left(instance, at);
+        // Boots for the warm pool are billed already. Launches that never started are not billed.
+        if (instance === undefined || instance.inPool || instance.pendingAt > at) break;
+        this.#members -= 1;
+        if (!instance.used) so.unusedLaunches += 1;
+        break;
+      case 'ends':
+        if (instance !== undefined) this.#bill(so, instance, at);
         break;
       case 'refused':
         so.refusedLaunches += 1;
@@ -90,20 +97,12 @@ export class Totals {
     }
   }
 
-  /** The totals at a time, as if these members left at that time. */
-  at(now: number, members: Iterable<Instance>): GroupTotals {
+  /** The totals at a time, as if these instances ended at that time. */
+  at(now: number, billed: Iterable<Instance>): GroupTotals {
     const totals = { ...this.#so };
     totals.stoppedSeconds += this.#stock * (now - this.#stockSince);
-    for (const instance of members) this.#bill(totals, instance, now);
+    for (const instance of billed) this.#bill(totals, instance, now);
     return totals;
-  }
-
-  #left(instance: Instance, at: number): void {
-    // Boots for the warm pool are billed already. Launches that never started are not billed.
-    if (instance.inPool || instance.pendingAt > at) return;
-    this.#alive -= 1;
-    if (!instance.used) this.#so.unusedLaunches += 1;
-    this.#bill(this.#so, instance, at);
   }
 
   #bill(totals: GroupTotals, { pendingAt, onDemand }: Instance, until: number): void {

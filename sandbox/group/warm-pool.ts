@@ -132,8 +132,8 @@ export class WarmPool {
   #giveUp(instance: Instance, launch: Activity, { cause, reason }: NonNullable<Ending['failure']>): void {
     const { now } = this.#agenda;
     this.#owner.activities.fail(launch, cause);
-    instance.gone = true;
     instance.leftAt = now;
+    instance.goneAt = now;
     instance.reason = reason;
     this.#watch(reason === 'taken back' ? 'taken back' : 'boot fails', now, instance, 0);
     this.#watch('leaves', now, instance, 0);

@@ -8,9 +8,9 @@ import type { LaunchFault } from '../../sandbox/group/faults.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { embeddedAws } from '../support/aws.ts';
 
-const { request, boot, leave, idleTimeout, launchHook, relaunch } = DURATIONS;
+const { request, boot, leaveCall, idleTimeout, launchHook, relaunch } = DURATIONS;
 const READY = request + boot;
-const LEAVES = READY + idleTimeout + leave;
+const LEAVES = READY + idleTimeout + leaveCall;
 const STARTS_AT = Date.parse('2026-01-05T08:00:00Z');
 
 const { aws, autoScaling } = await embeddedAws();
@@ -212,11 +212,11 @@ describe('the activity of a termination', () => {
   it('says that the instance asked for it, and that desired capacity fell', async () => {
     const runners = group();
     runners.setDesiredCapacity(3);
-    agenda.advance(READY + idleTimeout + leave);
+    agenda.advance(READY + idleTimeout + leaveCall);
     const [third, , oldest] = await activities();
     expect(oldest).toMatchObject({ Description: TERMINATION, StatusCode: 'Successful', Progress: 100 });
     expect(oldest?.Cause).toBe(
-      `At 2026-01-05T08:06:48Z instance ${INSTANCE} was taken out of service in response to a user request, shrinking the capacity from 3 to 2.`,
+      `At 2026-01-05T08:06:38Z instance ${INSTANCE} was taken out of service in response to a user request, shrinking the capacity from 3 to 2.`,
     );
     expect(third?.Cause).toContain('shrinking the capacity from 1 to 0.');
   });
@@ -231,7 +231,7 @@ describe('the activity of a termination', () => {
       `0-${READY} Successful: ${LAUNCH}`,
     ]);
     expect(all[1]?.Cause).toBe(
-      `At 2026-01-05T08:06:48Z instance ${INSTANCE} was taken out of service in response to a user request.`,
+      `At 2026-01-05T08:06:38Z instance ${INSTANCE} was taken out of service in response to a user request.`,
     );
   });
 

@@ -210,10 +210,10 @@ describe('polls', () => {
     const world = sandbox.addFleet(LINUX, [...jobs(1, 60), ...jobs(1, 60, 250 * 60 + 30)]);
     await sandbox.runUntil(252 * 60);
     const polls = world.executions.map(polledAt);
-    // The first job's instance has left after 168 s.
-    for (const minute of [0, 10, 22]) expect(polls[minute]).toEqual(ALL_MINUTE);
+    // The first job's instance has left after 158 s.
+    for (const minute of [0, 10, 21]) expect(polls[minute]).toEqual(ALL_MINUTE);
     expect(polls[45]).toEqual([0, 11, 22, 33, 44]);
-    expect(polls[62]).toEqual([0, 15, 30, 45]);
+    expect(polls[63]).toEqual([0, 16, 32, 48]);
     expect(polls[125]).toEqual([0, 31]);
     for (const minute of [244, 250]) expect(polls[minute]).toEqual([0]);
     expect(polls[251]).toEqual(ALL_MINUTE);

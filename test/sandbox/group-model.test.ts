@@ -9,7 +9,8 @@ import { descriptionOf } from '../../sandbox/group/activity-texts.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import type { EventKind, Watch } from '../../sandbox/group/events.ts';
 import type { LaunchFault } from '../../sandbox/group/faults.ts';
-import { GroupModel, type GroupSettings, type Leaving } from '../../sandbox/group/group.ts';
+import { GroupModel } from '../../sandbox/group/group.ts';
+import type { GroupSettings, Leaving } from '../../sandbox/group/group-settings.ts';
 import type { Instance } from '../../sandbox/group/instance.ts';
 import { JobQueue } from '../../sandbox/group/job-queue.ts';
 import { leavesAfter } from '../../sandbox/group/runners.ts';
@@ -17,8 +18,18 @@ import { Totals } from '../../sandbox/group/totals.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { embeddedAws } from '../support/aws.ts';
 
-const { request, boot, leave, notice, idleClaim, idleTimeout, tidyUp, minimumBilling, launchHook } =
-  DURATIONS;
+const {
+  request,
+  boot,
+  leave,
+  leaveCall,
+  notice,
+  idleClaim,
+  idleTimeout,
+  tidyUp,
+  minimumBilling,
+  launchHook,
+} = DURATIONS;
 const READY = request + boot;
 const JOB_SECONDS = 100;
 
@@ -35,8 +46,8 @@ beforeEach(() => {
   events = [];
 });
 
-/** Events of no instance, and what an instance does to its group. */
-const UNSHOWN: readonly EventKind[] = ['queued', 'desired', 'stock', 'lowers'];
+/** Events of no instance, what an instance does to its group, and its end. */
+const UNSHOWN: readonly EventKind[] = ['queued', 'desired', 'stock', 'lowers', 'ends'];
 
 const record: Watch = (kind, at, instance) => {
   if (UNSHOWN.includes(kind)) return;
@@ -75,35 +86,44 @@ const descriptions = ({ activities }: GroupModel) => activities.newest().map(des
 
 describe('an instance whose runner is done', () => {
   const DONE = READY + JOB_SECONDS;
-  it.each<{ leaving: Leaving; atOnce: object; later: object; says: string[] }>([
+  it.each<{ leaving: Leaving; atOnce: object; called: object; left: number; later: object; says: string[] }>([
     {
       leaving: 'decrements',
       atOnce: { desired: 1, size: 1, alive: 1 },
+      // It is billed, and no member: the group may launch another in its place.
+      called: { desired: 0, size: 0, alive: 1, left: 1 },
+      left: leaveCall,
       later: { desired: 0, size: 0, alive: 0, left: 0 },
       says: ['Launching a new', 'Terminating'],
     },
     {
       leaving: 'detaches',
       atOnce: { desired: 0, size: 0, alive: 1 },
+      called: { desired: 0, size: 0, alive: 1, left: 1 },
+      left: leave,
       later: { desired: 0, size: 0, alive: 0, left: 0 },
       says: ['Launching a new', 'Detaching'],
     },
     {
       leaving: 'stops',
       atOnce: { desired: 1, size: 1, alive: 1 },
+      called: { desired: 1, size: 1, alive: 1, left: 1 },
+      left: leave,
       // Nobody has lowered the desired capacity, and the group has not noticed yet.
       later: { desired: 1, size: 0, alive: 0, left: 1 },
       says: ['Launching a new'],
     },
-  ])('and that $leaving is a member until then', ({ leaving, atOnce, later, says }) => {
+  ])('and that $leaving is a member until then', ({ leaving, atOnce, called, left, later, says }) => {
     const runners = group({ leaving });
     jobs.enqueue();
     wanted(runners, 1);
     agenda.advance(DONE);
     expect(counts(runners)).toMatchObject(atOnce);
+    agenda.advance(DONE + leaveCall);
+    expect(counts(runners)).toEqual(called);
     agenda.advance(DONE + leave);
     expect(counts(runners)).toEqual(later);
-    expect(events.at(-1)).toBe(`${DONE + leave} 1 leaves: done`);
+    expect(events.at(-1)).toBe(`${DONE + left} 1 leaves: done`);
     expect(descriptions(runners).map((text) => text.replace(/ EC2 instance.*/, ''))).toEqual(says);
   });
 
@@ -143,6 +163,8 @@ describe('a boot that fails', () => {
     agenda.advance(READY + tidyUp - 1);
     expect(counts(runners)).toMatchObject({ size: 1, alive: 1 });
     agenda.advance(READY + tidyUp);
+    expect(counts(runners)).toEqual({ desired: 0, size: 0, alive: 1, left: 1 });
+    agenda.advance(READY + tidyUp + leave - leaveCall);
     expect(counts(runners)).toEqual({ desired: 0, size: 0, alive: 0, left: 0 });
   });
 });

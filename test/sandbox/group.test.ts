@@ -13,6 +13,7 @@ const {
   warmStop,
   idleClaim,
   leave,
+  leaveCall,
   idleTimeout,
   minimumBilling,
   launchHook,
@@ -80,7 +81,7 @@ describe('an instance', () => {
       `${READY} ready`,
       `${READY} claims`,
       `${READY + 100} finishes`,
-      `${READY + 100 + leave} leaves`,
+      `${READY + 100 + leaveCall} leaves`,
     ]);
     expect(task).toEqual({ queuedAt: 0, durationSeconds: 100, startedAt: READY, endedAt: READY + 100 });
     expect(figures(runners)).toMatchObject({ desired: 0, size: 0 });
@@ -101,8 +102,14 @@ describe('an instance', () => {
     const runners = group();
     job(runners, 0);
     runners.setDesiredCapacity(1);
-    agenda.advance(READY + 100 + leave - 1);
+    agenda.advance(READY + 100 + leaveCall - 1);
     expect(figures(runners)).toMatchObject({ desired: 1, size: 1 });
+    expect(states(runners)).toEqual(['InService']);
+    agenda.advance(READY + 100 + leaveCall);
+    expect(figures(runners)).toMatchObject({ desired: 0, size: 0, listed: 1 });
+    expect(states(runners)).toEqual(['Terminating']);
+    agenda.advance(READY + 100 + leave);
+    expect(figures(runners)).toMatchObject({ desired: 0, size: 0, listed: 0 });
     agenda.advance(1_000);
     expect(figures(runners)).toMatchObject({ desired: 0, size: 0, launches: 1 });
   });
@@ -110,7 +117,7 @@ describe('an instance', () => {
   it('is replaced when it leaves a group that is at its minimum', () => {
     const runners = group({ minSize: 1 });
     job(runners, 0);
-    agenda.advance(READY + 100 + leave + request);
+    agenda.advance(READY + 100 + leaveCall + request);
     expect(figures(runners)).toMatchObject({ desired: 1, size: 1, launches: 2 });
   });
 });
@@ -130,7 +137,7 @@ describe('a runner that is idle', () => {
     agenda.advance(1_000);
     expect(events.slice(-2)).toEqual([
       `${READY + idleTimeout} idles out`,
-      `${READY + idleTimeout + leave} leaves`,
+      `${READY + idleTimeout + leaveCall} leaves`,
     ]);
     expect(figures(runners)).toMatchObject({ desired: 0, size: 0, launches: 1, unusedLaunches: 1 });
   });
@@ -413,7 +420,7 @@ describe('a warm pool', () => {
       `${WARM_READY} claims`,
       `${REFILL} is warm`,
       `${WARM_READY + 100} finishes`,
-      `${WARM_READY + 100 + leave} leaves`,
+      `${WARM_READY + 100 + leaveCall} leaves`,
     ]);
     expect(figures(runners)).toMatchObject({
       size: 0,
@@ -517,7 +524,7 @@ describe('a runner that is reused', () => {
     expect(tasks.map(({ startedAt }) => startedAt)).toEqual([READY, second]);
     expect(events.slice(-2)).toEqual([
       `${second + 100 + idleTimeout} idles out`,
-      `${second + 100 + idleTimeout + leave} leaves`,
+      `${second + 100 + idleTimeout + leaveCall} leaves`,
     ]);
     expect(runners.totals).toMatchObject({ launches: 1, unusedLaunches: 0 });
   });
@@ -564,7 +571,7 @@ describe('the bill', () => {
   });
 
   it('is for at least a minute', () => {
-    const runners = group({ durations: { ...DURATIONS, boot: 1, leave: 1 } });
+    const runners = group({ durations: { ...DURATIONS, boot: 1, leaveCall: 1, leave: 1 } });
     job(runners, 0, 1);
     runners.setDesiredCapacity(1);
     agenda.advance(1_000);

@@ -7,9 +7,10 @@ import { REMEMBERED_SECONDS } from '../../sandbox/group/history.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { embeddedAws } from '../support/aws.ts';
 
-const { request, boot, leave, idleTimeout } = DURATIONS;
+const { request, boot, leave, leaveCall, idleTimeout } = DURATIONS;
 const READY = request + boot;
-const LEAVES = READY + idleTimeout + leave;
+const LEAVES = READY + idleTimeout + leaveCall;
+const GONE = READY + idleTimeout + leave;
 
 const { aws, autoScaling } = await embeddedAws();
 let agenda: Agenda;
@@ -37,7 +38,8 @@ async function read(at: number, staleness: number) {
   agenda.advance(at);
   aws.staleness = staleness;
   const { desired, members } = await describeGroup(autoScaling, 'runners');
-  return { desired, pending: members.pending, inService: members.inService };
+  const { pending, inService, leaving } = members;
+  return { desired, pending, inService, ...(leaving > 0 && { leaving }) };
 }
 
 describe('a read that lags by 5 seconds', () => {
@@ -64,6 +66,16 @@ describe('a read that lags by 5 seconds', () => {
     {
       case: 'instances that left 5 s ago',
       at: 20 + LEAVES + 5,
+      sees: { desired: 0, pending: 0, inService: 0, leaving: 2 },
+    },
+    {
+      case: 'instances that have just ended',
+      at: 20 + GONE + 4,
+      sees: { desired: 0, pending: 0, inService: 0, leaving: 2 },
+    },
+    {
+      case: 'instances that ended 5 s ago',
+      at: 20 + GONE + 5,
       sees: { desired: 0, pending: 0, inService: 0 },
     },
   ])('sees $case as they were then', async ({ at, sees }) => {

@@ -90,8 +90,8 @@ describe('a fault in a replay, worked out by hand:', () => {
       choice: peer('mro'),
       jobs: [job(0)],
       faults: { deafRunners: [{ from: 0, to: 1, share: 1 }] },
-      // Ready at 93, idle until 93 + 300, gone 15 s later, seen by the poll at 410.
-      waits: [410 + 93],
+      // Ready at 93, idle until 93 + 300, terminates itself 5 s later, seen by the poll at 400.
+      waits: [400 + 93],
     },
     {
       case: 'who launches for one job launches again if its runner takes none',
@@ -119,8 +119,8 @@ describe('a fault in a replay, worked out by hand:', () => {
       choice: peer('runs-on'),
       jobs: [job(0)],
       faults: { taskLimits: [{ from: 0, to: 700, count: 0 }] },
-      // Ready at 93, idle for 600 s, gone 15 s later.
-      waits: [708 + 93],
+      // Ready at 93, idle for 600 s, terminates itself 5 s later.
+      waits: [698 + 93],
     },
     {
       case: 'the group grows to the maximum size that somebody has set, and on when it is what it was',

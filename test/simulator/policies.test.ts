@@ -95,7 +95,7 @@ describe('the policy', () => {
       case: 'runs-on with a limit: launches the rest when there is room',
       choice: peer('runs-on', {}, 1),
       trace: jobs(2, 7),
-      waits: [93, 93 + 100 + 15 + 93],
+      waits: [93, 93 + 100 + 5 + 93],
     },
     {
       case: 'gitlab with a factor: has idle capacity in proportion to the work',

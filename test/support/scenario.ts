@@ -355,7 +355,7 @@ class Judge {
     const { maxReplicas } = this.#scenario;
     const { at, subject, kind } = event;
     this.events.push(event);
-    const present = group.instances.length;
+    const present = group.instances.filter(({ state }) => state !== 'Terminating').length;
     if (this.#presence.at(-1)?.present !== present) this.#presence.push({ at, present });
     if (kind === 'killed') this.#breach(`the job on ${subject} was killed`);
     if (group.size > maxReplicas) this.#breach(`${group.size} instances, above maxReplicas ${maxReplicas}`);
@@ -432,7 +432,7 @@ class Judge {
     if (!this.#during('stale', EXECUTION) && writing.length > 0 && writing.every(settled)) {
       this.#breach(`${wrote}, which another execution had settled`);
     }
-    if (rises && desired > group.instances.length) this.#canary(desired, Math.max(...present), wrote);
+    if (rises && desired > (present.at(-1) ?? 0)) this.#canary(desired, Math.max(...present), wrote);
   }
 
   /** What may launch if all the executions that may have written this know the breaker to be open. */
@@ -490,7 +490,8 @@ function inflict(scenario: Scenario, sandbox: Sandbox, world: FleetWorld, judge:
   slowDown(sandbox, () => find(faults, 'slow', sandbox.now)?.seconds ?? 0);
 
   function takeOut(replaced: boolean): void {
-    const instance = group.instances.find(({ job }) => job === NO_JOB);
+    const idle = group.instances.filter(({ job }) => job === NO_JOB);
+    const instance = idle.find(({ state }) => state !== 'Terminating');
     if (instance === undefined) return;
     const { desired } = group;
     const { maxSize } = group.settings;
