@@ -4,6 +4,7 @@ import type { Terminal } from './terminal/terminal.ts';
 
 /** The commands that package.json starts, each loaded only when it runs. */
 export const COMMANDS = {
+  init: async () => (await import('./init.ts')).init,
   start: async () => (await import('./start.ts')).start,
   simulate: async () => (await import('./simulate.ts')).simulateCommand,
   benchmark: async () => (await import('./benchmark.ts')).benchmark,

@@ -7,6 +7,7 @@ import { type DownloadedJobs, downloadJobs, type ProjectJob } from '../simulator
 import { KeptAnswers, KeptAnswersUnusable } from '../simulator/kept-answers.ts';
 import { writePrivate } from '../simulator/private-files.ts';
 import { numberOption, UsageError } from './command-line/arguments.ts';
+import { checkedToken, TOKEN_VARIABLES, tokenIn } from './command-line/circleci-token.ts';
 import { keepFromGit } from './command-line/git-exclude.ts';
 import { wrappedHelp } from './command-line/help.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
@@ -24,9 +25,6 @@ interface Options {
   concurrency: number;
   url: string;
 }
-
-/** Variables with a personal API token, as CircleCI's own command line and its documentation name them. */
-const TOKEN_VARIABLES = ['CIRCLECI_TOKEN', 'CIRCLECI_CLI_TOKEN', 'CIRCLE_TOKEN'];
 
 const CLOUD = 'https://circleci.com/api/v2';
 
@@ -134,20 +132,14 @@ function checkUrl(given: string): string {
 }
 
 async function readToken({ env, stdin }: Shell): Promise<string> {
-  const variable = TOKEN_VARIABLES.find((name) => (env[name] ?? '').trim() !== '');
-  if (variable === undefined && !stdin.isTTY) {
+  const found = tokenIn(env);
+  if (found !== undefined) return found;
+  if (!stdin.isTTY) {
     throw new UsageError(
       `There is no token. Set ${TOKEN_VARIABLES[0]} to a personal API token of CircleCI, or run the command in a terminal, where it asks for the token.`,
     );
   }
-  const token = variable === undefined ? await ask() : (env[variable] ?? '').trim();
-  // Other characters cannot be sent in a header, and the error of fetch would show the token.
-  if (!/^[\x21-\x7e]+$/.test(token)) {
-    throw new UsageError(
-      `The token in ${variable ?? 'the answer'} has characters that no token has. Copy it again.`,
-    );
-  }
-  return token;
+  return checkedToken(await ask(), 'the answer');
 }
 
 const ask = () =>

@@ -65,7 +65,10 @@ async function showZones(
  * Reads which zones offer the types of these fleets. Types that are given by their attributes are left out: EC2 chooses
  * among those that a zone offers.
  */
-export async function zonesOf(fleets: FleetConfig[], ec2 = new EC2Client(AWS_CLIENT)): Promise<FleetZones[]> {
+export async function zonesOf(
+  fleets: Pick<FleetConfig, 'name' | 'instanceTypes' | 'network' | 'zones'>[],
+  ec2 = new EC2Client(AWS_CLIENT),
+): Promise<FleetZones[]> {
   const named = fleets.filter((fleet) => fleet.instanceTypes !== undefined);
   const types = [...new Set(named.flatMap(({ instanceTypes = [] }) => instanceTypes))];
   if (types.length === 0) return [];

@@ -44,8 +44,21 @@ export class FleetsInvalid extends Error {
  * @throws FleetsInvalid with every fault: its key path, what is allowed, and what was given.
  */
 export function loadFleets(file: string, deployment: Partial<Deployment> = {}): FleetConfig[] {
+  return loadFleetsText(readText(file), file, deployment);
+}
+
+/**
+ * The same for the text of a file that is not written yet.
+ *
+ * @param file Path of the file, for messages. Paths in the text are relative to its folder.
+ */
+export function loadFleetsText(
+  text: string,
+  file: string,
+  deployment: Partial<Deployment> = {},
+): FleetConfig[] {
   const { stack, guardrails } = { ...deploymentOf(), ...deployment };
-  const fleets = readFleets(file);
+  const fleets = checkFleets(parsedYaml(text, file), file);
   const { ceilings, source } = readGuardrails(guardrails, stack);
   const faults = faultsOfCeilings(fleets, ceilings, stack);
   if (faults.length === 0) return fleets;
@@ -68,7 +81,7 @@ function readGuardrails(given: string | undefined, stack: string): { ceilings: C
   const file = given ?? GUARDRAILS_FILE;
   const present = given !== undefined || existsSync(file);
   // An empty file sets no ceiling.
-  const raw = present ? (readYaml(file) ?? {}) : {};
+  const raw = present ? (parsedYaml(readText(file), file) ?? {}) : {};
   const parsed = Guardrails.safeParse(raw);
   if (!parsed.success) {
     const faults = parsed.error.issues.flatMap((issue) => describeFault(issue, raw, Guardrails));
@@ -82,17 +95,20 @@ function readGuardrails(given: string | undefined, stack: string): { ceilings: C
 
 /** Reads and checks `fleets.yaml` by itself, without guardrails. */
 export function readFleets(file: string): FleetConfig[] {
-  return checkFleets(readYaml(file), file);
+  return checkFleets(parsedYaml(readText(file), file), file);
 }
 
 /** @throws FleetsInvalid */
-function readYaml(file: string): unknown {
-  let source: string;
+function readText(file: string): string {
   try {
-    source = readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (error) {
     throw new FleetsInvalid(`${file} cannot be read: ${(error as Error).message}`);
   }
+}
+
+/** @throws FleetsInvalid */
+function parsedYaml(source: string, file: string): unknown {
   try {
     // Merge keys (<<: *common) are how fleets share settings.
     return parseYaml(source, { merge: true });

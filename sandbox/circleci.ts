@@ -56,6 +56,8 @@ const PATHS = {
   '/api/v3/runner/tasks/running': (counts: Counts) => ({ running_runner_tasks: counts.running }),
 };
 const INVENTORY = '/api/v3/runner';
+/** The resource classes of a namespace, as CircleCI's own command line lists them. */
+const CLASSES = '/api/v3/runner/resource';
 /** Of circleci.com, where the other paths are of runner.circleci.com. */
 const FLEETS = '/api/v3/runner/fleets';
 
@@ -93,11 +95,12 @@ export class CircleCi {
     const fault = this.fault({ path: url.pathname, resourceClass });
     if (fault !== undefined) return typeof fault === 'string' ? fault : { headers: {}, ...fault };
     const count = PATHS[url.pathname as keyof typeof PATHS];
-    const others = url.pathname === INVENTORY || url.pathname.startsWith(FLEETS);
+    const others = [INVENTORY, CLASSES].includes(url.pathname) || url.pathname.startsWith(FLEETS);
     if (count === undefined && !others) return json(404, { message: 'Not found' });
     if (request.token === null || !this.tokens.has(request.token))
       return json(401, { message: 'Unauthorized' });
     if (url.pathname.startsWith(FLEETS)) return this.#fleets(url);
+    if (url.pathname === CLASSES) return this.#listed(url.searchParams.get('namespace') ?? '');
     if (resourceClass === '') return json(400, { message: 'resource-class is required' });
     if (count === undefined) return this.#inventory(resourceClass);
     const known = this.classes.get(resourceClass);
@@ -123,6 +126,13 @@ export class CircleCi {
       last_used: lastUsed === undefined ? null : date(lastUsed),
       version: '3.1.13',
     }));
+    return json(200, { items });
+  }
+
+  /** From the public API client of CircleCI's command line. What it answers for a namespace of others is not documented. */
+  #listed(namespace: string): Response {
+    const names = [...this.classes.keys()].filter((name) => name.startsWith(`${namespace}/`));
+    const items = names.map((name) => ({ id: `id of ${name}`, resource_class: name, description: '' }));
     return json(200, { items });
   }
 

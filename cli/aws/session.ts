@@ -13,13 +13,16 @@ import {
 
 /** Where a command talks to AWS: its option `--region`, its first line on a terminal, and hints if nothing is there. */
 export class AwsSession {
-  readonly #about: 'stack' | 'account';
+  readonly #about: 'stack' | 'account' | 'optional';
   readonly #shell: { readonly terminal: Terminal };
   #place: Place | undefined;
   #stack: string | undefined;
 
-  /** @param about Whether the command is about a deployed stack, or only about the account. */
-  constructor(about: 'stack' | 'account', shell: { readonly terminal: Terminal }) {
+  /**
+   * @param about Whether the command is about a deployed stack, or only about the account. With `optional`, it works
+   * without an account as well, and says itself where it talks to AWS.
+   */
+  constructor(about: 'stack' | 'account' | 'optional', shell: { readonly terminal: Terminal }) {
     this.#about = about;
     this.#shell = shell;
   }
@@ -32,7 +35,7 @@ export class AwsSession {
       const chosen = region ?? (process.env.AWS_REGION || process.env.AWS_DEFAULT_REGION);
       if (chosen) process.env.AWS_REGION = chosen;
       this.#stack = stack;
-      if (this.#shell.terminal.isWatched) await this.#announce();
+      if (this.#about !== 'optional' && this.#shell.terminal.isWatched) await this.#announce();
     });
   }
 

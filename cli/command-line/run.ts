@@ -38,8 +38,8 @@ export interface CliCommand {
   promptClosed?: string;
   /** The message of any other error, in place of its stack, for commands that depend on other systems. */
   describeError?: (error: Error) => string;
-  /** Whether it talks to AWS: about a deployed stack, or only about the account. */
-  aws?: 'stack' | 'account';
+  /** Whether it talks to AWS: about a deployed stack, only about the account, or only if there is one. */
+  aws?: 'stack' | 'account' | 'optional';
   /** Whether the process ends with the command, even if connections and timers are open. */
   endsProcess?: boolean;
 }

@@ -58,11 +58,14 @@ export const ebsKey: Check = {
 };
 
 /** Running instances of the standard families, in vCPUs: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html#ec2-on-demand-instances-limits */
-const QUOTAS = { 'On-Demand': 'L-1216C47A', Spot: 'L-34B43A08' } as const;
+export const QUOTAS = { 'On-Demand': 'L-1216C47A', Spot: 'L-34B43A08' } as const;
 type Market = keyof typeof QUOTAS;
 
 /** The most vCPUs that fleets ask for in a market, if the types say it. A Spot fleet may fall back to On-Demand. */
-export function vCpusWanted(fleets: FleetConfig[], market: Market): number {
+export function vCpusWanted(
+  fleets: Pick<FleetConfig, 'spot' | 'instanceTypes' | 'maxReplicas' | 'schedules'>[],
+  market: Market,
+): number {
   const buyers = fleets.filter(({ spot }) => market === 'On-Demand' || spot !== undefined);
   return buyers.reduce((sum, fleet) => {
     const each = Math.max(0, ...(fleet.instanceTypes ?? []).map((type) => vCpusOf(type) ?? 0));

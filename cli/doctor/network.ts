@@ -35,14 +35,18 @@ const leadsOut = ({ Routes = [] }: RouteTable) =>
   );
 
 /** @param tables The route tables of the VPC: a subnet without one of its own has the main one. */
-export function routeFindings(fleet: string, subnetIds: readonly string[], tables: RouteTable[]): Finding[] {
+export function subnetsWithoutWayOut(subnetIds: readonly string[], tables: RouteTable[]): string[] {
   const isOf = (subnet: string) => (table: RouteTable) =>
     table.Associations?.some(({ SubnetId }) => SubnetId === subnet) === true;
   const main = tables.find(({ Associations = [] }) => Associations.some(({ Main }) => Main === true));
-  const closed = subnetIds.filter((subnet) => {
+  return subnetIds.filter((subnet) => {
     const table = tables.find(isOf(subnet)) ?? main;
     return table === undefined || !leadsOut(table);
   });
+}
+
+export function routeFindings(fleet: string, subnetIds: readonly string[], tables: RouteTable[]): Finding[] {
+  const closed = subnetsWithoutWayOut(subnetIds, tables);
   return closed.length === 0
     ? [ok('its subnets have a route to the internet', fleet)]
     : [

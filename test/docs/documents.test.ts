@@ -46,6 +46,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   },
   'npm start -- --json': { file: '.ci/run', as: 'npm start -- --json' },
   'npm start -- --help': { file: '.ci/run', as: 'npm start -- --help' },
+  'npm run init': { file: 'test/cli/init.test.ts', as: "'init', ['--fleets'" },
   'npm run pin': { file: 'test/cli/pin.test.ts', as: "runInProcess('pin'" },
   'npx cdk bootstrap': { file: 'cli/local-aws/local-aws.ts', as: "'bootstrap'" },
   'npx cdk deploy --all': { file: 'cli/local-aws/local-aws.ts', as: "'deploy'" },

@@ -45,7 +45,7 @@ export async function runAgainstAws(
   endpoint: string,
   name: CommandName,
   words: readonly string[],
-  options: { stdin?: string } = {},
+  options: { stdin?: string; env?: NodeJS.ProcessEnv } = {},
 ): Promise<Ended> {
   const environment = {
     AWS_ENDPOINT_URL: endpoint,

@@ -123,6 +123,11 @@ export class PseudoTerminal {
     }
   }
 
+  /** Presses keys: the terminal passes them on as they are. */
+  type(keys: string): void {
+    this.#process.write(keys);
+  }
+
   /** Ctrl-C, as from the keyboard: the terminal makes a signal of it. */
   interrupt(): void {
     this.#process.write('\x03');

@@ -1,0 +1,191 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Command } from 'commander';
+import { FleetsInvalid, loadFleetsText } from '../fleets/load.ts';
+import { STACK_NAME } from '../fleets/names.ts';
+import { RELEASE_FILE } from '../fleets/runner-release.ts';
+import { stackOption, UsageError } from './command-line/arguments.ts';
+import { TOKEN_VARIABLES } from './command-line/circleci-token.ts';
+import { wrappedHelp } from './command-line/help.ts';
+import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
+import { writeWhole } from './command-line/whole-file.ts';
+import { answered, type Options } from './init/answers.ts';
+import { changedLines, onlyFleet, type PlannedFile, planFile, readIfPresent } from './init/files.ts';
+import { Lookups } from './init/lookups.ts';
+import { DEFAULTS, list, networkOption, recipientOption, settingOption } from './init/options.ts';
+import { askToReplace } from './init/questions.ts';
+import { configText, fleetsText, schemaPath } from './init/written.ts';
+
+const define = (shell: Shell) =>
+  new Command('npm run init --')
+    .description(
+      'Writes the fleets file and a first job for it, and says which commands come next. It asks for what no option gives, and looks up in AWS and CircleCI what it can. It changes nothing but the two files.',
+    )
+    .option(
+      '--class <namespace/class>',
+      'resource class of the runners',
+      settingOption('resourceClass', String),
+    )
+    .option('--name <name>', 'name of the fleet (default: the end of the resource class)')
+    .option(
+      '--types <list>',
+      'instance types, such as m7i.large,m6i.large',
+      settingOption('instanceTypes', list),
+    )
+    .option('--max <n>', 'maximum number of instances', settingOption('maxReplicas', Number))
+    .option('--network <network>', 'default-vpc, new-vpc, or the id of a VPC', networkOption)
+    .option(
+      '--subnets <list>',
+      'subnets of that VPC (default: those from which instances reach the internet)',
+      list,
+    )
+    .option(
+      '--notify <who>',
+      'who gets the alarms: an e-mail address, the ARN of an SNS topic, or nobody',
+      recipientOption,
+    )
+    .option('--circleci-url <url>', 'the runner API of CircleCI Server', settingOption('circleciUrl', String))
+    .option('--no-config', 'write no .circleci/config.yml')
+    .option(
+      '-y, --yes',
+      `ask nothing: take the defaults, and replace ${'fleets.yaml'} if it is still the example`,
+    )
+    .option('--force', 'replace the fleets file whatever it has')
+    .option('--dry-run', 'write nothing; print what would be written')
+    .option('--json', 'print only one JSON object')
+    .option('--fleets <file>', 'the file to write; the job is written beside it', 'fleets.yaml')
+    .addOption(stackOption())
+    .addHelpText(
+      'after',
+      wrappedHelp(() => [
+        `Defaults: ${DEFAULTS.instanceTypes.join(', ')}, at most ${DEFAULTS.maxReplicas} instances, the default VPC if the region has one, alarms for nobody. If the fleets file has one fleet already, its settings are the defaults. --class has none.`,
+        'A file that has these settings already stays as it is, so a second run changes nothing. The example that the repository ships is replaced after a question, or with --yes. Any other fleets file is replaced after a question, or with --force, and an existing .circleci/config.yml only after a question.',
+        `If ${TOKEN_VARIABLES.join(', ')} or your answer is a personal API token, the command looks up the resource classes that it sees. It stores no token.`,
+        'Without a terminal, the command asks nothing. If an answer is missing then, it says which options are missing. The exit code is 2.',
+      ]),
+    )
+    .allowExcessArguments(false)
+    .action((options: Options) => initialise(options, shell));
+
+async function initialise(options: Options, shell: Shell): Promise<void> {
+  const { terminal } = shell;
+  const isAsking = shell.stdin.isTTY === true && terminal.isWatched && options.yes !== true;
+  const lookups = new Lookups();
+  const present = onlyFleet(options.fleets, readIfPresent(options.fleets));
+  const { name, fleet, notes, isBootstrapped } = await answered(options, {
+    isAsking,
+    lookups,
+    present,
+    shell,
+  });
+  for (const each of notes) terminal.note(each);
+  for (const [why, what] of lookups.missing) terminal.note(`Not looked up: ${what.join(', ')}. ${why}`);
+
+  const folder = dirname(options.fleets);
+  const text = fleetsText(name, fleet, schemaPath(folder));
+  loadFleetsText(text, options.fleets, { stack: options.stack });
+  const files = [planFile(options.fleets, text)];
+  if (options.config)
+    files.push(planFile(join(folder, '.circleci', 'config.yml'), configText(name, fleet.resourceClass)));
+
+  const written: { file: string; text: string; action: Action }[] = [];
+  for (const planned of files) {
+    const isFleets = planned.file === options.fleets;
+    const action = await decide(planned, isFleets, options, isAsking, shell);
+    if (action === 'declined' && isFleets) {
+      shell.exitCode = 1;
+      terminal.note('Nothing was written.');
+      return;
+    }
+    written.push({ file: planned.file, text: planned.text, action });
+  }
+  for (const { file, text: content, action } of written)
+    if (isWritten(action) && !options.dryRun) writeWhole(file, content);
+
+  const next = nextCommands(name, options, isBootstrapped);
+  if (options.json) {
+    const notLookedUp = [...lookups.missing].map(([why, what]) => ({ what, why }));
+    terminal.print(
+      JSON.stringify({
+        fleet: name,
+        dryRun: options.dryRun === true,
+        files: written,
+        notes,
+        notLookedUp,
+        next,
+      }),
+    );
+    return;
+  }
+  for (const { file, text: content, action } of written) {
+    terminal.print(`${terminal.colours.bold(file)}: ${SAYS[action]}`);
+    if (options.dryRun && isWritten(action)) terminal.print(content);
+  }
+  terminal.print('Next:');
+  for (const command of next) terminal.print(`  ${command}`);
+}
+
+type Action = 'new' | 'replaced' | 'unchanged' | 'declined';
+
+const isWritten = (action: Action) => action === 'new' || action === 'replaced';
+
+const SAYS: Record<Action, string> = {
+  new: 'written',
+  replaced: 'replaced',
+  unchanged: 'has these settings already',
+  declined: 'left as it is',
+};
+
+/** What happens to a file. It asks before it replaces one, and shows the difference. */
+async function decide(
+  planned: PlannedFile,
+  isFleets: boolean,
+  { yes = false, force = false, dryRun = false }: Options,
+  isAsking: boolean,
+  { terminal }: Shell,
+): Promise<Action> {
+  const { file, before } = planned;
+  if (before === 'missing') return 'new';
+  if (before === 'same') return 'unchanged';
+  if (isFleets && (force || (before === 'example' && yes))) return 'replaced';
+  if (!isFleets && !isAsking) return 'declined';
+  if (dryRun && before === 'example') return 'replaced';
+  for (const line of changedLines(planned)) terminal.note(coloured(line, terminal));
+  if (isAsking) {
+    const what = before === 'example' ? `${file} is still the example. Replace it?` : `Replace ${file}?`;
+    return (await askToReplace(what, before === 'example')) ? 'replaced' : 'declined';
+  }
+  if (before === 'example')
+    throw new UsageError(`${file} is still the example. Nothing was written. To replace it, add --yes.`);
+  throw new UsageError(
+    `${file} has other settings. Nothing was written. To replace it, add --force. To write another file, add --fleets FILE.`,
+  );
+}
+
+function coloured(line: string, { colours }: Shell['terminal']): string {
+  if (line.startsWith('+')) return colours.green(line);
+  return line.startsWith('-') ? colours.red(line) : line;
+}
+
+/** What comes next until a job runs. */
+function nextCommands(name: string, { fleets, stack }: Options, isBootstrapped = false): string[] {
+  const own = stack === STACK_NAME ? '' : ` --stack ${stack}`;
+  const [file, context] =
+    fleets === 'fleets.yaml' ? ['', ''] : [` --fleets ${fleets}`, ` -c fleets=${fleets}`];
+  const named = stack === STACK_NAME ? '' : ` -c stack=${stack}`;
+  return [
+    ...(existsSync(RELEASE_FILE) ? [] : ['npm run pin']),
+    ...(isBootstrapped ? [] : ['npx cdk bootstrap']),
+    `npx cdk deploy --all${context}${named}`,
+    `npm run secrets -- ${name}${file}${own}`,
+  ];
+}
+
+export const init: CliCommand = {
+  define,
+  usageErrors: [FleetsInvalid],
+  promptClosed: 'Nothing was written.',
+  describeError: nameAndMessage,
+  aws: 'optional',
+  endsProcess: true,
+};

@@ -1,0 +1,258 @@
+import { CIRCLECI_CLOUD } from '../../functions/lib/circleci-url.ts';
+import { FLEET_NAME } from '../../functions/lib/fleet-names.ts';
+import { describePlace } from '../aws/place.ts';
+import { UsageError } from '../command-line/arguments.ts';
+import { TOKEN_VARIABLES, tokenIn } from '../command-line/circleci-token.ts';
+import type { Shell } from '../command-line/run.ts';
+import { quotaFindings, vCpusWanted } from '../doctor/account.ts';
+import type { FleetZones } from '../zones.ts';
+import type { Lookups } from './lookups.ts';
+import { DEFAULTS, fleetNameFrom, type Recipient } from './options.ts';
+import {
+  askClass,
+  askMaximum,
+  askNetwork,
+  askRecipient,
+  askSubnets,
+  askToken,
+  askTypes,
+} from './questions.ts';
+import type { WrittenFleet } from './written.ts';
+
+/** The options of `npm run init`. */
+export interface Options {
+  class?: string;
+  name?: string;
+  types?: string[];
+  max?: number;
+  network?: string;
+  subnets?: string[];
+  notify?: Recipient;
+  circleciUrl?: string;
+  config: boolean;
+  yes?: boolean;
+  force?: boolean;
+  dryRun?: boolean;
+  json?: boolean;
+  fleets: string;
+  stack: string;
+}
+
+/** What the settings come from, beside the options. */
+interface Sources {
+  /** Whether questions may be asked. */
+  isAsking: boolean;
+  lookups: Lookups;
+  /** The fleet that the file has already. */
+  present: { name: string; fleet: Partial<WrittenFleet> } | undefined;
+  shell: Shell;
+}
+
+/** A fleet with its settings, and what a person should know about them. */
+export interface Answered {
+  name: string;
+  fleet: WrittenFleet;
+  notes: string[];
+  isBootstrapped: boolean | undefined;
+}
+
+/**
+ * The settings, from the options, the questions, the look-ups and the defaults.
+ *
+ * @throws UsageError if answers are missing and nothing may be asked.
+ */
+export async function answered(options: Options, sources: Sources): Promise<Answered> {
+  const { isAsking, lookups, present, shell } = sources;
+  refuseContradictions(options);
+  if (!isAsking) refuseMissing(options, present?.fleet);
+  const notes: string[] = [];
+  const place = await lookups.place();
+  if (place !== undefined)
+    shell.terminal.note(shell.terminal.colours.dim(`A${describePlace(place).slice(1)}`));
+  const before = present?.fleet ?? {};
+  const circleciUrl = options.circleciUrl ?? before.circleciUrl ?? CIRCLECI_CLOUD;
+  const resourceClass = await classFrom(options, sources, circleciUrl, notes);
+  const wantedTypes =
+    options.types ??
+    (isAsking ? await askTypes(before.instanceTypes) : (before.instanceTypes ?? DEFAULTS.instanceTypes));
+  const zones = await lookups.zones(wantedTypes);
+  const instanceTypes = offeredTypes(wantedTypes, zones, notes);
+  const maximum = before.maxReplicas ?? DEFAULTS.maxReplicas;
+  const maxReplicas = options.max ?? (isAsking ? await askMaximum(maximum) : maximum);
+  const network = await networkFrom(options, sources, zones, notes);
+  const recipient =
+    options.notify ?? (isAsking ? await askRecipient(before.alarmEmail ?? before.alarmTopicArn) : undefined);
+
+  const { network: _, zones: zonesBefore, circleciUrl: __, alarmEmail, alarmTopicArn, ...kept } = before;
+  const usable = typeof network === 'object' ? undefined : usableZones(zones, network, zonesBefore);
+  const fleet: WrittenFleet = {
+    ...kept,
+    resourceClass,
+    ...(circleciUrl !== CIRCLECI_CLOUD && { circleciUrl }),
+    instanceTypes,
+    maxReplicas,
+    ...(network !== 'default-vpc' && { network }),
+    ...(usable !== undefined && { zones: usable }),
+    ...(recipient ?? {
+      ...(alarmEmail !== undefined && { alarmEmail }),
+      ...(alarmTopicArn !== undefined && { alarmTopicArn }),
+    }),
+  };
+  const [quota, isBootstrapped] = await Promise.all([lookups.vCpuQuota(), lookups.isBootstrapped()]);
+  if (quota !== undefined) notes.push(...quotaNotes(fleet, quota));
+  return { name: nameFrom(options, present, resourceClass), fleet, notes, isBootstrapped };
+}
+
+function refuseContradictions({ network = '', subnets }: Options): void {
+  if (subnets !== undefined && !network.startsWith('vpc-'))
+    throw new UsageError('--subnets needs --network with the id of their VPC.');
+}
+
+/** The options that answer the questions; `present` are the settings that the file has. */
+function refuseMissing(options: Options, present: Partial<WrittenFleet> | undefined): void {
+  const isMissing = (given: unknown, otherwise: unknown, hasDefault = true) =>
+    given === undefined && otherwise === undefined && !(hasDefault && options.yes);
+  const missing = [
+    ...(isMissing(options.class, present?.resourceClass, false) ? ['--class'] : []),
+    ...(isMissing(options.types, present) ? ['--types'] : []),
+    ...(isMissing(options.max, present) ? ['--max'] : []),
+    ...(isMissing(options.network, present) ? ['--network'] : []),
+    ...(isMissing(options.notify, present) ? ['--notify'] : []),
+  ];
+  if (missing.length === 0) return;
+  const because = options.yes
+    ? 'There is no default'
+    : 'Standard input is no terminal, so the command asks nothing';
+  const others = missing.length > 1 ? ' Or add --class and --yes, which takes the defaults.' : '';
+  throw new UsageError(`${because}. Missing: ${missing.join(', ')}.${others} Nothing was written.`);
+}
+
+async function classFrom(
+  options: Options,
+  { isAsking, lookups, present, shell }: Sources,
+  url: string,
+  notes: string[],
+): Promise<string> {
+  const given = options.class ?? (isAsking ? undefined : present?.fleet.resourceClass);
+  const token = tokenIn(shell.env) ?? (isAsking && given === undefined ? await askToken() : undefined);
+  const classesOf =
+    token === undefined ? undefined : (namespace: string) => lookups.classes(namespace, url, token);
+  const resourceClass = given ?? (await askClass(present?.fleet.resourceClass, classesOf));
+  const [namespace = ''] = resourceClass.split('/');
+  if (classesOf === undefined) {
+    if (!isAsking)
+      lookups.keep(`resource classes of ${namespace}`, `There is no token in ${TOKEN_VARIABLES[0]}.`);
+    return resourceClass;
+  }
+  const classes = await classesOf(namespace);
+  if (classes !== undefined && !classes.includes(resourceClass))
+    notes.push(
+      `CircleCI lists no resource class ${resourceClass} for this token${classes.length === 0 ? '' : `, only ${classes.join(', ')}`}. To make it: circleci runner resource-class create ${resourceClass} "EC2" --generate-token`,
+    );
+  return resourceClass;
+}
+
+/** Without the types that no zone offers, unless none would be left. */
+function offeredTypes(types: string[], zones: FleetZones['zones'] | undefined, notes: string[]): string[] {
+  if (zones === undefined) return types;
+  const offered = types.filter((type) => zones.some(({ offers }) => offers.includes(type)));
+  const others = types.filter((type) => !offered.includes(type));
+  if (others.length === 0) return types;
+  if (offered.length === 0) {
+    notes.push(`No zone of this region offers ${types.join(', ')}. Choose other types: --types`);
+    return types;
+  }
+  notes.push(`No zone of this region offers ${others.join(', ')}, so the file leaves it out.`);
+  return offered;
+}
+
+/** A new VPC has three zones. */
+const ZONES_OF_NEW_VPC = 3;
+
+/** The zones to name: those that offer a type, if others do not. */
+function usableZones(
+  zones: FleetZones['zones'] | undefined,
+  network: WrittenFleet['network'],
+  before: string[] | undefined,
+): string[] | undefined {
+  const usable = zones?.filter(({ offers }) => offers.length > 0).map(({ zone }) => zone) ?? [];
+  if (zones === undefined || usable.length === 0) return before;
+  if (before?.every((zone) => usable.includes(zone))) return before;
+  if (usable.length === zones.length) return undefined;
+  return network === 'new-vpc' ? usable.slice(0, ZONES_OF_NEW_VPC) : usable;
+}
+
+async function networkFrom(
+  options: Options,
+  { isAsking, lookups, present }: Sources,
+  zones: FleetZones['zones'] | undefined,
+  notes: string[],
+): Promise<NonNullable<WrittenFleet['network']>> {
+  const before = present?.fleet.network ?? 'default-vpc';
+  const named = typeof before === 'object' ? before.vpcId : before;
+  const vpcs = await lookups.vpcs();
+  const hasNoDefault = vpcs !== undefined && !vpcs.some(({ isDefault }) => isDefault);
+  const chosen = options.network ?? (isAsking ? await askNetwork(named, vpcs) : undefined);
+  if (chosen === undefined && named === 'default-vpc' && hasNoDefault) {
+    notes.push('This region has no default VPC, so the fleet gets a new one (network: new-vpc).');
+    return 'new-vpc';
+  }
+  if (chosen === 'default-vpc' && hasNoDefault)
+    notes.push(
+      'This region has no default VPC. Make one (aws ec2 create-default-vpc), or set network: new-vpc.',
+    );
+  const network = chosen ?? named;
+  if (network === 'default-vpc' || network === 'new-vpc') return network;
+  const same = typeof before === 'object' && before.vpcId === network ? before : undefined;
+  if (same !== undefined && !isAsking && options.subnets === undefined) return same;
+  const subnetIds =
+    options.subnets ?? (await subnetsFrom(network, same?.subnetIds, isAsking, lookups, zones));
+  return { ...same, vpcId: network, subnetIds };
+}
+
+async function subnetsFrom(
+  vpcId: string,
+  before: string[] | undefined,
+  isAsking: boolean,
+  lookups: Lookups,
+  zones: FleetZones['zones'] | undefined,
+): Promise<string[]> {
+  const found = await lookups.subnets(vpcId);
+  const usable = zones?.some(({ offers }) => offers.length > 0)
+    ? zones.filter(({ offers }) => offers.length > 0)
+    : undefined;
+  const isUsable = (zone: string) => usable === undefined || usable.some((each) => each.zone === zone);
+  const useful =
+    found?.filter(({ hasWayOut, zone }) => hasWayOut && isUsable(zone)).map(({ id }) => id) ?? [];
+  if (isAsking) return askSubnets(found, before ?? useful);
+  if (useful.length > 0) return useful;
+  throw new UsageError(
+    found === undefined
+      ? `The subnets of ${vpcId} cannot be looked up. Give them: --subnets`
+      : `No subnet of ${vpcId} has a route to the internet and a zone with the instance types. Give the subnets: --subnets`,
+  );
+}
+
+/** A quota that the fleet can exceed. */
+function quotaNotes(fleet: WrittenFleet, quota: number): string[] {
+  const wanted = vCpusWanted(
+    [{ spot: undefined, instanceTypes: fleet.instanceTypes, maxReplicas: fleet.maxReplicas, schedules: [] }],
+    'On-Demand',
+  );
+  return quotaFindings('On-Demand', wanted, quota)
+    .filter(({ level }) => level !== 'ok')
+    .map(
+      () =>
+        `${fleet.maxReplicas} instances have ${wanted} vCPUs, and the On-Demand quota of this account is ${quota}. Raise it in Service Quotas, or lower --max.`,
+    );
+}
+
+function nameFrom({ name }: Options, present: Sources['present'], resourceClass: string): string {
+  if (name !== undefined) {
+    if (FLEET_NAME.test(name)) return name;
+    throw new UsageError(
+      `--name must have a letter and at most 31 more letters, digits, hyphens and underscores, got ${JSON.stringify(name)}`,
+    );
+  }
+  return present?.fleet.resourceClass === resourceClass ? present.name : fleetNameFrom(resourceClass);
+}

@@ -1,0 +1,68 @@
+import { InvalidArgumentError } from 'commander';
+import { Fleet } from '../../fleets/fleet.ts';
+import { TOP_SETTINGS } from '../../fleets/settings/top.ts';
+import type { WrittenFleet } from './written.ts';
+
+/** What a person may answer to `npm run init`, by flag or by question: the loader of `fleets.yaml` decides. Pure. */
+
+/** https://circleci.com/docs/reference/runner-api */
+export const NAMESPACE = /^[a-z0-9_-]+$/;
+
+/** Default of `--max`, and the types of the default size. */
+export const DEFAULTS = { maxReplicas: 20, instanceTypes: ['m7i.large', 'm6i.large'] };
+
+/** What is wrong with the value of a setting, by itself; `undefined` if nothing is. */
+export function faultOfAnswer(setting: keyof WrittenFleet, value: unknown): string | undefined {
+  return Fleet.shape[setting].safeParse(value).error?.issues[0]?.message;
+}
+
+/** The parts of a list, separated by commas or spaces. */
+export const list = (text: string) => text.split(/[\s,]+/).filter((part) => part !== '');
+
+/** A parser for an option with the value of a setting. */
+export const settingOption =
+  <T = string>(setting: keyof WrittenFleet, read: (given: string) => T) =>
+  (given: string): T => {
+    const value = read(given);
+    const fault = faultOfAnswer(setting, value);
+    if (fault === undefined) return value;
+    throw new InvalidArgumentError(`It ${fault}.`);
+  };
+
+/** Who gets the alarms. */
+export type Recipient = Pick<WrittenFleet, 'alarmEmail' | 'alarmTopicArn'>;
+
+/** @returns A text if it is neither an address nor a topic; nobody if it is empty. */
+export function recipientOf(given: string): Recipient | string {
+  const text = given.trim();
+  if (text === '') return {};
+  const setting = text.startsWith('arn:') ? 'alarmTopicArn' : 'alarmEmail';
+  const fault = faultOfAnswer(setting, text);
+  return fault === undefined ? { [setting]: text } : `It ${fault}.`;
+}
+
+export function recipientOption(given: string): Recipient {
+  const recipient = recipientOf(given === 'nobody' ? '' : given);
+  if (typeof recipient !== 'string') return recipient;
+  throw new InvalidArgumentError(recipient);
+}
+
+const NETWORKS = ['default-vpc', 'new-vpc'];
+
+export function networkOption(given: string): string {
+  if (NETWORKS.includes(given) || /^vpc-([0-9a-f]{8}|[0-9a-f]{17})$/.test(given)) return given;
+  throw new InvalidArgumentError(
+    'It must be default-vpc, new-vpc, or the id of a VPC such as vpc-0123456789abcdef0.',
+  );
+}
+
+/** The name of a fleet, from the end of its resource class or from the name of a group. */
+export function fleetNameFrom(text: string): string {
+  const cleaned = text
+    .replace(/^.*\//, '')
+    .replace(/[^A-Za-z0-9_-]+/g, '-')
+    .replace(/^[^A-Za-z]+|-+$/g, '')
+    .slice(0, 32);
+  if (cleaned === '') return 'runners';
+  return Object.hasOwn(TOP_SETTINGS, cleaned) ? `${cleaned}-runners` : cleaned;
+}

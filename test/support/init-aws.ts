@@ -1,0 +1,127 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { text } from 'node:stream/consumers';
+
+/** A VPC of the stand-in, with its subnets. */
+export interface StandInVpc {
+  id: string;
+  isDefault?: boolean;
+  name?: string;
+  subnets?: { id: string; zone: string; isClosed?: boolean }[];
+}
+
+/**
+ * A stand-in of the AWS that `npm run init` looks into: EC2 and STS as XML, quotas and parameters as JSON. It refuses any
+ * call that could write.
+ */
+export class InitAws {
+  vpcs: StandInVpc[] = [{ id: 'vpc-0000000d', isDefault: true }];
+  /** The types that each zone offers. */
+  zones: Record<string, string[]> = {
+    'eu-west-1a': ['m7i.large', 'm6i.large', 'm7g.xlarge'],
+    'eu-west-1b': ['m7i.large', 'm6i.large'],
+    'eu-west-1c': ['m7i.large', 'm6i.large'],
+  };
+  quota = 1_000;
+  isBootstrapped = true;
+  /** Operations that get no answer. */
+  readonly silent = new Set<string>();
+  /** Operations that are refused. */
+  readonly refused = new Set<string>();
+  /** XML that answers an operation, for tests that need more. */
+  readonly answers = new Map<string, string>();
+  readonly calls: string[] = [];
+  readonly server: Server = createServer(async (request, response) => {
+    const target = `${request.headers['x-amz-target'] ?? ''}`;
+    const asked = new URLSearchParams(await text(request));
+    const operation = target === '' ? (asked.get('Action') ?? '') : (target.split('.')[1] ?? '');
+    this.calls.push(operation);
+    if (this.silent.has(operation)) return;
+    if (operation === 'GetParameter' && !this.isBootstrapped) {
+      response.writeHead(400, { 'content-type': 'application/x-amz-json-1.1' });
+      response.end('{"__type":"ParameterNotFound","message":"no"}');
+      return;
+    }
+    const answer = this.refused.has(operation) ? undefined : this.#answer(operation, asked);
+    const type = target === '' ? 'text/xml' : 'application/x-amz-json-1.1';
+    if (answer === undefined) {
+      const refusal =
+        target === ''
+          ? '<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>You may not.</Message></Error></Errors></Response>'
+          : '{"__type":"AccessDeniedException","message":"You may not."}';
+      response.writeHead(403, { 'content-type': type }).end(refusal);
+    } else response.writeHead(200, { 'content-type': type }).end(answer);
+  });
+
+  async listen(): Promise<this> {
+    this.server.listen(0, '127.0.0.1');
+    await once(this.server, 'listening');
+    return this;
+  }
+
+  close(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+
+  #answer(operation: string, asked: URLSearchParams): string | undefined {
+    const own = this.answers.get(operation);
+    if (own !== undefined) return own;
+    const ec2 = (content: string) =>
+      `<${operation}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">${content}</${operation}Response>`;
+    switch (operation) {
+      case 'GetCallerIdentity':
+        return `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`;
+      case 'DescribeAvailabilityZones':
+        return ec2(
+          `<availabilityZoneInfo>${items(Object.keys(this.zones).map((zone) => `<zoneName>${zone}</zoneName>`))}</availabilityZoneInfo>`,
+        );
+      case 'DescribeInstanceTypeOfferings':
+        return ec2(`<instanceTypeOfferingSet>${items(this.#offerings(asked))}</instanceTypeOfferingSet>`);
+      case 'DescribeVpcs':
+        return ec2(`<vpcSet>${items(this.vpcs.map(vpcXml))}</vpcSet>`);
+      case 'DescribeSubnets':
+        return ec2(`<subnetSet>${items(this.#subnets(asked).map(subnetXml))}</subnetSet>`);
+      case 'DescribeRouteTables':
+        return ec2(`<routeTableSet>${items(this.#subnets(asked).map(routeTableXml))}</routeTableSet>`);
+      case 'GetServiceQuota':
+        return JSON.stringify({ Quota: { Value: this.quota } });
+      case 'GetParameter':
+        return JSON.stringify({ Parameter: { Value: '28' } });
+      default:
+        return undefined;
+    }
+  }
+
+  #offerings(asked: URLSearchParams): string[] {
+    const wanted = [...asked].filter(([key]) => key.startsWith('Filter.1.Value')).map(([, type]) => type);
+    return Object.entries(this.zones).flatMap(([zone, types]) =>
+      types
+        .filter((type) => wanted.includes(type))
+        .map((type) => `<instanceType>${type}</instanceType><location>${zone}</location>`),
+    );
+  }
+
+  #subnets(asked: URLSearchParams) {
+    const ids = new Set(
+      [...asked].filter(([key]) => /^(Filter\.1\.Value|SubnetId)\./.test(key)).map(([, id]) => id),
+    );
+    return this.vpcs.flatMap(({ id: vpc, subnets = [] }) =>
+      subnets.filter(({ id }) => ids.has(vpc) || ids.has(id)).map((subnet) => ({ ...subnet, vpc })),
+    );
+  }
+}
+
+const items = (contents: string[]) => contents.map((content) => `<item>${content}</item>`).join('');
+
+const tagXml = (name: string | undefined) =>
+  name === undefined ? '' : `<tagSet><item><key>Name</key><value>${name}</value></item></tagSet>`;
+
+const vpcXml = ({ id, isDefault = false, name }: StandInVpc) =>
+  `<vpcId>${id}</vpcId><isDefault>${isDefault}</isDefault><cidrBlock>10.0.0.0/16</cidrBlock>${tagXml(name)}`;
+
+const subnetXml = ({ id, zone, vpc }: { id: string; zone: string; vpc: string }) =>
+  `<subnetId>${id}</subnetId><vpcId>${vpc}</vpcId><availabilityZone>${zone}</availabilityZone><cidrBlock>10.0.0.0/24</cidrBlock>`;
+
+const routeTableXml = ({ id, isClosed = false }: { id: string; isClosed?: boolean }) =>
+  `<associationSet><item><subnetId>${id}</subnetId></item></associationSet><routeSet><item><destinationCidrBlock>${isClosed ? '10.0.0.0/16' : '0.0.0.0/0'}</destinationCidrBlock></item></routeSet>`;
