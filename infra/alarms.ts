@@ -10,7 +10,9 @@ import {
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import { type AlarmSettings, badFrom, STACK_ALARMS, type StackAlarm } from '../statemachine/alarms.ts';
+import { FIRST_STEPS } from '../statemachine/first-steps.ts';
 import { outageMetric } from './metrics.ts';
+import { runbookReference } from './runbook.ts';
 import type { ScalingWorkflow } from './scaling-workflow.ts';
 
 /** https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html */
@@ -43,12 +45,18 @@ export class SharedAlarms extends Construct {
         alarmName: name(kind),
         metric: metrics[kind],
         ...STACK_ALARMS[kind],
+        steps: FIRST_STEPS[kind],
         threshold: badFrom(kind, fleets),
       }),
     );
     const outage = new CompositeAlarm(this, 'Outage', {
       compositeAlarmName: outageOf(app),
-      alarmDescription: `Fleets do not follow their queues, and no fleet of yours is the cause: CircleCI, AWS or the autoscaler itself has an outage.${runbookReference('Outage')}`,
+      alarmDescription: descriptionOf(this, {
+        wrong:
+          'Fleets do not follow their queues, and no fleet of yours is the cause: CircleCI, AWS or the autoscaler itself has an outage.',
+        steps: FIRST_STEPS.Outage,
+        heading: 'Outage',
+      }),
       alarmRule: AlarmRule.anyOf(...Object.keys(STACK_ALARMS).map((kind) => ringing(name(kind)))),
     });
     outage.node.addDependency(...alarms);
@@ -57,7 +65,11 @@ export class SharedAlarms extends Construct {
       const kind = `OutageTopics${first / MOST_ACTIONS + 1}`;
       const relay = new CompositeAlarm(this, kind, {
         compositeAlarmName: name(kind),
-        alarmDescription: `Notifies more topics of ${outageOf(app)}.${runbookReference('Outage')}`,
+        alarmDescription: descriptionOf(this, {
+          wrong: `Notifies more topics of ${outageOf(app)}.`,
+          steps: FIRST_STEPS.Outage,
+          heading: 'Outage',
+        }),
         alarmRule: ringing(outageOf(app)),
       });
       relay.node.addDependency(outage);
@@ -81,7 +93,14 @@ function sharedMetrics(
   };
 }
 
-export const runbookReference = (heading: string): string => ` See docs/operations.md, "${heading}".`;
+/** What a notification says: what is wrong, what to do first, and where to read on. At most 1,024 characters. */
+export function descriptionOf(
+  scope: Construct,
+  { wrong, steps, heading }: Pick<AlarmSettings, 'wrong' | 'heading'> & { steps: string[] },
+): string {
+  const numbered = steps.map((step, index) => `${index + 1}. ${step}`);
+  return [wrong, '', 'Do this first:', ...numbered, '', runbookReference(scope, heading)].join('\n');
+}
 
 /** By its name, not its ARN, so that people can read the rule. */
 export const ringing = (alarmName: string) => AlarmRule.fromString(`ALARM("${alarmName}")`);
@@ -93,16 +112,20 @@ export function metricAlarm(
   {
     alarmName,
     metric,
-    wrong,
-    heading,
     minutes: [bad, of],
     bad: badIs,
     threshold = 1,
-  }: Omit<AlarmSettings, 'route'> & { alarmName: string; metric: IMetric; threshold?: number },
+    ...said
+  }: Omit<AlarmSettings, 'route'> & {
+    alarmName: string;
+    metric: IMetric;
+    steps: string[];
+    threshold?: number;
+  },
 ): Alarm {
   return new Alarm(scope, id, {
     alarmName,
-    alarmDescription: `${wrong}${runbookReference(heading)}`,
+    alarmDescription: descriptionOf(scope, said),
     metric,
     threshold,
     evaluationPeriods: of,

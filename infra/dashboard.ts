@@ -21,12 +21,12 @@ import { FAILURES, type Failure } from '../statemachine/failures.ts';
 import type { SharedAlarms } from './alarms.ts';
 import { FleetAlarms } from './fleet-alarms.ts';
 import { fleetMetric, groupMetric } from './metrics.ts';
+import { runbookLink } from './runbook.ts';
 import type { ScalingWorkflow } from './scaling-workflow.ts';
 import { Shared } from './shared.ts';
 
 const CONSOLE = 'https://console.aws.amazon.com';
 const WHOLE_ROW = 24;
-const RUNBOOK = 'Each alarm has a section in `docs/operations.md`.';
 
 export interface FleetsDashboardProps {
   app: string;
@@ -49,6 +49,7 @@ export class FleetsDashboard extends Dashboard {
   constructor(scope: Construct, id: string, { app, fleets, workflow, alarms }: FleetsDashboardProps) {
     const { stateMachine, schedules } = workflow;
     const workflowLink = `[workflow](${CONSOLE}/states/home?region=${Aws.REGION}#/express-statemachines/view/${stateMachine.stateMachineArn})`;
+    const runbook = runbookLink(scope);
     const [first] = fleets;
     const chosen: FleetConfig | undefined =
       fleets.length > MOST_FLEETS_IN_ROWS && first !== undefined
@@ -60,7 +61,7 @@ export class FleetsDashboard extends Dashboard {
       ...(chosen !== undefined && { variables: [menuOf(fleets)] }),
       widgets: [
         ...shown.flatMap((fleet) => rowsOf(scope, app, fleet, workflowLink)),
-        [text(`## All fleets\n\n${workflowLink}. ${RUNBOOK}`)],
+        [text(`## All fleets\n\n${workflowLink}. ${runbook}`)],
         [
           graph('Executions', WHOLE_ROW / 2, {
             left: [
@@ -114,7 +115,7 @@ function rowsOf(scope: Construct, app: string, config: FleetConfig, workflowLink
   return [
     [
       text(
-        `## Fleet ${config.name}\n\n${config.name === CHOSEN ? '' : `Resource class \`${config.resourceClass}\`, `}${group}, ${workflowLink}. ${RUNBOOK}`,
+        `## Fleet ${config.name}\n\n${config.name === CHOSEN ? '' : `Resource class \`${config.resourceClass}\`, `}${group}, ${workflowLink}. ${runbookLink(scope)}`,
       ),
     ],
     [

@@ -3,7 +3,8 @@ import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { groupNameOf } from '../fleets/names.ts';
 import { alarmsOfFleet } from '../statemachine/alarms.ts';
-import { metricAlarm, notify, outageOf, ringing, runbookReference } from './alarms.ts';
+import { firstStepsOf } from '../statemachine/first-steps.ts';
+import { descriptionOf, metricAlarm, notify, outageOf, ringing } from './alarms.ts';
 import { fleetMetric } from './metrics.ts';
 
 export interface FleetAlarmsProps {
@@ -23,12 +24,14 @@ export class FleetAlarms extends Construct {
     super(scope, id);
     const { name } = config;
     const settings = Object.entries(alarmsOfFleet(config));
+    const steps: Record<string, string[]> = firstStepsOf(name);
     const alarms = settings.map(([kind, { metric, statistic, ...alarm }]) => {
       const made = metricAlarm(this, kind, {
         ...alarm,
         alarmName: nameOf(app, config, kind),
         metric: fleetMetric(name, metric, statistic),
         wrong: `Fleet ${name}: ${alarm.wrong}`,
+        steps: steps[kind] ?? [],
       });
       if (alarm.route === 'direct') notify(made, topicArns);
       return made;
@@ -41,7 +44,11 @@ export class FleetAlarms extends Construct {
     });
     const needsYou = new CompositeAlarm(this, 'NeedsYou', {
       compositeAlarmName: nameOf(app, config, 'NeedsYou'),
-      alarmDescription: `Fleet ${name} needs you: something is wrong with its secret, its token, its group, its launches or its schedule, and mostly does not repair itself.${runbookReference('Fleet Needs You')}`,
+      alarmDescription: descriptionOf(this, {
+        wrong: `Fleet ${name} needs you: something is wrong with its secret, its token, its group, its launches or its schedule, and usually does not repair itself.`,
+        steps: steps.NeedsYou ?? [],
+        heading: 'Fleet Needs You',
+      }),
       alarmRule: AlarmRule.anyOf(...rings),
     });
     needsYou.node.addDependency(...alarms);

@@ -11,6 +11,7 @@ import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
 import { allowKey } from './encryption.ts';
 import { allow } from './permissions.ts';
+import { withRunbook } from './runbook.ts';
 import { Shared } from './shared.ts';
 import { type TaskFunctions, taskFunctions } from './task-functions.ts';
 
@@ -57,7 +58,7 @@ export class ScalingWorkflow extends Construct {
       stateMachineType: StateMachineType.EXPRESS,
       role,
       // From the text, so that the template holds the file as it is.
-      definitionBody: DefinitionBody.fromString(definition),
+      definitionBody: DefinitionBody.fromString(withRunbook(this, definition)),
       definitionSubstitutions: {
         ...Object.fromEntries(
           Object.entries(this.taskFunctions).map(([name, { functionArn }]) => [

@@ -3,6 +3,7 @@ import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { faultOfStackName, STACK_NAME } from '../fleets/names.ts';
 import { RELEASE_FILE, withRelease } from '../fleets/runner-release.ts';
 import { FleetStack } from './fleet-stack.ts';
+import { faultOfRunbookUrl } from './runbook.ts';
 import { SharedStack } from './shared-stack.ts';
 
 /** The stacks of an app: one that its fleets share, and one for each fleet, in the order of the file. */
@@ -31,6 +32,8 @@ export function addStacks(app: App): Stacks {
   const name = context('stack', STACK_NAME);
   const fault = faultOfStackName(name);
   if (fault !== undefined) throw new FleetsInvalid(`-c stack ${fault}, got ${JSON.stringify(name)}`);
+  const faultOfUrl = faultOfRunbookUrl(app);
+  if (faultOfUrl !== undefined) throw new FleetsInvalid(faultOfUrl);
   const guardrails: unknown = app.node.tryGetContext('guardrails');
   const fleets = loadFleets(context('fleets', 'fleets.yaml'), {
     stack: name,

@@ -1,6 +1,7 @@
 import type { FleetConfig } from '../fleets/load.ts';
 import type { MetricName } from '../functions/lib/metrics.ts';
 import { FAILURES, type Failure } from './failures.ts';
+import type { FIRST_STEPS, firstStepsOf } from './first-steps.ts';
 
 /** The alarms over the workflow's metrics, as plain values: infra/ deploys them, the sandbox evaluates them. */
 
@@ -33,6 +34,9 @@ export interface FleetAlarmSettings extends AlarmSettings {
   statistic: 'Sum' | 'Maximum' | 'SampleCount';
 }
 
+/** The alarms of a fleet without its composite one. Each has first steps. */
+type FleetAlarm = Exclude<keyof ReturnType<typeof firstStepsOf>, 'NeedsYou'>;
+
 const UNFOLLOWED = 'The group keeps its capacity and does not follow the queue.';
 
 /** One bad minute is not a page; three of five are. */
@@ -62,7 +66,7 @@ export const alarmsOfFleet = ({
     affordable < Math.min(...maxima)
       ? `maxHourlyCost (${affordable} instances)`
       : `maxReplicas (${byCount}${affordable < Math.max(...maxima) ? `; ${affordable} by maxHourlyCost` : ''})`;
-  return {
+  const alarms: Record<FleetAlarm, FleetAlarmSettings> = {
     NotRunning: {
       heading: 'Scaler Not Running',
       wrong: `no poll has succeeded for 5 minutes. ${UNFOLLOWED}`,
@@ -229,6 +233,7 @@ export const alarmsOfFleet = ({
       route: 'NeedsYou',
     },
   };
+  return alarms;
 };
 
 const SHARED: Pick<AlarmSettings, 'minutes' | 'bad'> = { minutes: [3, 5], bad: 'any' };
@@ -263,7 +268,7 @@ export const STACK_ALARMS = {
     route: 'Outage',
     ...SHARED,
   },
-} satisfies Record<string, AlarmSettings>;
+} satisfies Record<Exclude<keyof typeof FIRST_STEPS, 'Outage'>, AlarmSettings>;
 
 export type StackAlarm = keyof typeof STACK_ALARMS;
 

@@ -295,7 +295,7 @@ describe('the runbook', () => {
 
   it('has a heading for each alarm, and an alarm for each of those headings', () => {
     const named = alarms.flatMap(({ AlarmDescription }) =>
-      found(String(AlarmDescription), / See docs\/operations\.md, "(.+)"\.$/g),
+      found(String(AlarmDescription), /\nSee docs\/operations\.md, "(.+)"\.$/g),
     );
     expect(named).toHaveLength(alarms.length);
     expect(ofAlarms.map(({ heading }) => heading).sort()).toEqual([...named, UNCOUNTED].sort());

@@ -1,10 +1,15 @@
 import { readFileSync } from 'node:fs';
+import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import type { FleetConfig } from '../../fleets/load.ts';
+import { STACK_NAME } from '../../fleets/names.ts';
+import { addStacks, stacksOf } from '../../infra/stacks.ts';
 import { alarmsOfFleet, badOutageFailures } from '../../statemachine/alarms.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
-import { EACH_FLEET, fleetsWith, threeFleets } from '../support/fleets.ts';
-import { SynthesisedTemplate } from './template.ts';
+import { EACH_FLEET, fleetsOf, fleetsWith, MINIMAL, threeFleets } from '../support/fleets.ts';
+import { emptyApp, SynthesisedTemplate } from './template.ts';
+
+const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
 
 const template = SynthesisedTemplate.of(threeFleets());
 const alarms = template.all('AWS::CloudWatch::Alarm');
@@ -188,7 +193,7 @@ describe.each(EACH_FLEET)('of fleet $name, the alarm', ({ name }) => {
           ? { ComparisonOperator: 'LessThanThreshold', TreatMissingData: 'breaching' }
           : { ComparisonOperator: 'GreaterThanOrEqualToThreshold', TreatMissingData: 'notBreaching' }),
         AlarmDescription: expect.stringMatching(
-          `^Fleet ${name}: [^"]*\\. See docs/operations\\.md, "${heading}"\\.$`,
+          `^Fleet ${name}: [^"]*\\.\n\nDo this first:\n1\\. [^"]*\n\nSee docs/operations\\.md, "${heading}"\\.$`,
         ),
       });
     },
@@ -208,7 +213,7 @@ describe('of the stack, the alarm', () => {
       EvaluationPeriods: 5,
       ComparisonOperator: 'GreaterThanOrEqualToThreshold',
       TreatMissingData: 'notBreaching',
-      AlarmDescription: expect.stringMatching(`\\. See docs/operations\\.md, "${alarm.heading}"\\.$`),
+      AlarmDescription: expect.stringMatching(`\nSee docs/operations\\.md, "${alarm.heading}"\\.$`),
     });
   });
 });
@@ -221,7 +226,7 @@ describe('the alarm for failures of all fleets', () => {
       DatapointsToAlarm: 3,
       EvaluationPeriods: 5,
       TreatMissingData: 'notBreaching',
-      AlarmDescription: expect.stringMatching(/\. See docs\/operations\.md, "Executions Failed"\.$/),
+      AlarmDescription: expect.stringMatching(/\nSee docs\/operations\.md, "Executions Failed"\.$/),
     });
     const outages = {
       Namespace: 'CircleCIRunnerAutoscaler',
@@ -273,7 +278,7 @@ describe('all alarms', () => {
   const all = [...alarms, ...composites];
   const headings = all.map(({ properties }) => {
     const [, heading] =
-      / See docs\/operations\.md, "(.+)"\.$/.exec(String(properties.AlarmDescription)) ?? [];
+      /\nSee docs\/operations\.md, "(.+)"\.$/.exec(String(properties.AlarmDescription)) ?? [];
     return heading;
   });
 
@@ -301,14 +306,68 @@ describe('all alarms', () => {
     ]);
   });
 
-  it('say with the settings of the fleet what happened', () => {
-    expect(named('circleci-runners-linux-large-Starving').AlarmDescription).toBe(
-      'Fleet linux-large: tasks have waited for 21 minutes and none was claimed: instances do not launch, or their runners take no tasks. See docs/operations.md, "Starving".',
+  it('say with the settings of the fleet what happened, and what to do first', () => {
+    expect(named('circleci-runners-linux-large-Starving').AlarmDescription).toMatch(
+      /^Fleet linux-large: tasks have waited for 21 minutes and none was claimed: instances do not launch, or their runners take no tasks\.\n/,
     );
     expect(named('circleci-runners-arm-CircleCiRefuses').AlarmDescription).toBe(
-      'Fleet arm: in 3 of the last 5 minutes, CircleCI refused the token or the resource class. The group keeps its capacity and does not follow the queue. See docs/operations.md, "CircleCI Refuses".',
+      [
+        'Fleet arm: in 3 of the last 5 minutes, CircleCI refused the token or the resource class. The group keeps its capacity and does not follow the queue.',
+        '',
+        'Do this first:',
+        '1. Check in CircleCI that the personal API token is not revoked, and that its owner sees the resource class.',
+        '2. Store a token that CircleCI accepts: npm run secrets -- arm',
+        '3. Compare resourceClass in fleets.yaml with CircleCI, letter by letter.',
+        '',
+        'See docs/operations.md, "CircleCI Refuses".',
+      ].join('\n'),
     );
   });
+
+  it.each(all.map(({ properties: { AlarmName, AlarmDescription } }) => [AlarmName, AlarmDescription]))(
+    '%s has up to three first steps, with commands that exist, in what CloudWatch takes',
+    (_, description) => {
+      const lines = String(description).split('\n');
+      const steps = lines.filter((line) => /^\d\. /.test(line));
+      expect(steps.length).toBeGreaterThan(1);
+      expect(steps.length).toBeLessThan(4);
+      for (const [, script = ''] of String(description).matchAll(/npm run ([a-z:]+)/g))
+        expect(Object.keys(scripts)).toContain(script);
+      // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html, for a fleet with the
+      // longest name.
+      expect(`${description}`.length).toBeLessThan(1_024 - 4 * 32);
+    },
+  );
+});
+
+describe('an address of the runbook', () => {
+  const synthesised = (runbookUrl: unknown) => {
+    const app = emptyApp();
+    app.node.setContext('runbookUrl', runbookUrl);
+    app.node.setContext('runner', 'current');
+    return app;
+  };
+
+  it('is in each alarm, in the causes of failures and on the dashboard', () => {
+    const app = synthesised('https://wiki.acme.example/runners/operations.md');
+    const { shared, fleets } = stacksOf(app, STACK_NAME, fleetsOf(MINIMAL));
+    const texts = [shared, ...fleets].map((stack) => JSON.stringify(Template.fromStack(stack).toJSON()));
+    expect(texts.join('')).toContain('See https://wiki.acme.example/runners/operations.md#circleci-refuses"');
+    expect(texts.join('')).toContain(
+      'See https://wiki.acme.example/runners/operations.md#settings-unreadable',
+    );
+    expect(texts.join('')).toContain('[the runbook](https://wiki.acme.example/runners/operations.md)');
+    expect(texts.join('')).not.toContain('docs/operations.md');
+  });
+
+  it.each(['http://wiki.acme.example', 'wiki', 'https://a.example/#top', 'https://a b', 7, ''])(
+    'is refused: %j',
+    (url) => {
+      expect(() => addStacks(synthesised(url))).toThrow(
+        `-c runbookUrl must be the https address of docs/operations.md as your people read it, without #, got ${JSON.stringify(url)}`,
+      );
+    },
+  );
 });
 
 describe('the topics', () => {
