@@ -1,13 +1,22 @@
+import type { DeployedSettings } from '../functions/lib/contracts.ts';
 import { pollInterval } from '../functions/lib/pacing.ts';
 import { nextFire } from '../functions/lib/schedules.ts';
 import { changesOfDemand } from '../functions/lib/warm-pool.ts';
-import type { FleetWorld } from './sandbox.ts';
+import type { AutoScalingGroup } from './auto-scaling-group.ts';
+import type { TaskQueue } from './task-queue.ts';
 
 /**
  * For how long nothing must have happened to a group, in seconds. The functions look back no further, and check counts
  * of 0 as often.
  */
 const LOOKS_BACK = 3_600;
+
+/** A fleet of the sandbox, as far as idle hours depend on it. */
+interface Idle {
+  queue: TaskQueue;
+  group: AutoScalingGroup;
+  settings: DeployedSettings;
+}
 
 /**
  * Until when every execution of a fleet does the same as the last one: it counts no task, finds an empty group, and
@@ -16,7 +25,7 @@ const LOOKS_BACK = 3_600;
  * @param now Milliseconds since the epoch.
  * @returns Milliseconds since the epoch; `now` or less if something may happen at any time.
  */
-export function idleUntil({ queue, group, settings }: FleetWorld, now: number): number {
+export function idleUntil({ queue, group, settings }: Idle, now: number): number {
   const { activities, desired, size, createdAt } = group;
   if (queue.unclaimed + queue.running > 0 || size + desired > 0) return now;
   // What a launch that failed leads to takes hours, and ends by writes.
