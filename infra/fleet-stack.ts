@@ -62,7 +62,7 @@ export class FleetStack extends Stack {
     // Auto Scaling group, so that nothing is launched into a group on its way out.
     schedule.node.addDependency(parameter, fleet.warmPool ?? fleet.group);
     const alarms = new FleetAlarms(this, 'Alarms', { app, config, topicArns: topicsOf(config, topicArn) });
-    const settings = new GroupSettings(this, 'Settings', { app, fleet: config.name });
+    const settings = new GroupSettings(this, { app, fleet: config.name });
     // Made last and deleted first: while its deletion is refused, the fleet is whole and follows its queue.
     settings.node.addDependency(fleet, parameter, schedule, alarms);
   }

@@ -4,12 +4,13 @@ import {
   type AutoScalingGroup,
   CreateOrUpdateTagsCommand,
   DescribeAutoScalingGroupsCommand,
+  paginateDescribeAutoScalingGroups,
   SetInstanceProtectionCommand,
   SuspendProcessesCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { connectionSettings } from '../functions/lib/client-settings.ts';
-import { DELETION_REFUSED_TAG, STACK_ID_TAG } from '../functions/lib/tags.ts';
+import { DELETION_REFUSED_TAG, STACK_ID_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { checkedRequest } from './group-settings-request.ts';
 
 /**
@@ -33,27 +34,23 @@ export const autoScaling = new AutoScalingClient({ ...connectionSettings, maxAtt
  * Settings of a group for which CloudFormation has no property. When the stack is created or updated, it suspends the
  * rebalancing of zones, which would terminate instances that run jobs. When the stack is deleted, it refuses that once
  * if there are instances. Otherwise it removes their protection, which would delay the deletion for an hour and then make
- * it fail.
+ * it fail. When the shared stack is created or updated, it refuses that if the update would delete fleets.
  *
- * @throws RequestRefused if the event is not CloudFormation's for the stack of a fleet. Then nothing is called and nobody answered.
+ * @throws RequestRefused if the event is not CloudFormation's for a stack of this app. Then nothing is called and nobody answered.
  */
 export async function handler(event: unknown): Promise<void> {
   const request = checkedRequest(event, process.env);
-  const group = request.ResourceProperties.GroupName;
+  const about = request.ResourceProperties.GroupName ?? process.env.STACK_NAME;
   const deadline = AbortSignal.timeout(WORK_SECONDS * 1_000);
   let failure: string | undefined;
   try {
-    if (request.RequestType === 'Delete') await prepareDeletion(request, deadline);
-    else {
-      refuseOtherGroup(request);
-      await suspendRebalancing(group, deadline);
-    }
+    await answerFor(request, deadline);
   } catch (thrown) {
     const error = thrown as Error;
     const why = deadline.aborted
       ? `not done within ${WORK_SECONDS} s, because instances still boot. Delete the stack again`
       : `${error.name}: ${error.message}`;
-    failure = `${request.RequestType} of the settings of ${group}: ${why}`;
+    failure = `${request.RequestType} of the settings of ${about}: ${why}`;
     console.error(failure);
   }
   const answer = await fetch(request.ResponseURL, {
@@ -61,7 +58,7 @@ export async function handler(event: unknown): Promise<void> {
     body: JSON.stringify({
       Status: failure === undefined ? 'SUCCESS' : 'FAILED',
       ...(failure !== undefined && { Reason: failure }),
-      PhysicalResourceId: `${group}-settings`,
+      PhysicalResourceId: `${about}-settings`,
       StackId: request.StackId,
       RequestId: request.RequestId,
       LogicalResourceId: request.LogicalResourceId,
@@ -72,32 +69,59 @@ export async function handler(event: unknown): Promise<void> {
   if (!answer.ok) throw new Error(`CloudFormation did not take the answer: status ${answer.status}`);
 }
 
-/** The stack that asks did not make the group, or the group has instances. */
+async function answerFor(request: Checked, abortSignal: AbortSignal): Promise<void> {
+  const { RequestType, ResourceProperties, OldResourceProperties } = request;
+  const { GroupName: group } = ResourceProperties;
+  if (group === undefined) {
+    if (RequestType !== 'Delete') await refuseFleetsOf(request.StackId, abortSignal);
+  } else if (RequestType === 'Delete') await prepareDeletion(group, request.StackId, abortSignal);
+  else {
+    refuseOtherGroup(group, OldResourceProperties?.GroupName);
+    await suspendRebalancing(group, abortSignal);
+  }
+}
+
+/** What the stack asks for would end jobs or take a fleet from another stack. */
 class SettingsRefused extends Error {
   override readonly name = 'SettingsRefused';
 }
 
 type Checked = ReturnType<typeof checkedRequest>;
 
+/**
+ * Refuses an update of a stack with fleets of its own, as an older version made it. The update would delete them with their
+ * jobs, because each fleet now has a stack. After the refusal CloudFormation rolls back, and deletes nothing.
+ */
+async function refuseFleetsOf(stackId: string, abortSignal: AbortSignal): Promise<void> {
+  const own: string[] = [];
+  for await (const page of paginateDescribeAutoScalingGroups({ client: autoScaling }, {}, { abortSignal })) {
+    for (const group of page.AutoScalingGroups ?? []) {
+      const older =
+        tagOf(group, STACK_TAG) === process.env.STACK_NAME && tagOf(group, STACK_ID_TAG) === undefined;
+      if (older || tagOf(group, 'aws:cloudformation:stack-id') === stackId)
+        own.push(group.AutoScalingGroupName ?? '');
+    }
+  }
+  if (own.length > 0)
+    throw new SettingsRefused(
+      `The stack still has the groups ${own.join(', ')}, which this deployment would delete with their jobs. Nothing is deleted. See docs/operations.md, "Upgrade from one stack for all fleets"`,
+    );
+}
+
 /** Refuses a fleet that would take the stack of another one, such as a_b and a-b. */
-function refuseOtherGroup({ ResourceProperties, OldResourceProperties }: Checked): void {
-  const before = OldResourceProperties?.GroupName;
-  if (before !== undefined && before !== ResourceProperties.GroupName)
+function refuseOtherGroup(group: string, before: string | undefined): void {
+  if (before !== undefined && before !== group)
     throw new SettingsRefused(`The stack has the group ${before} already. Give the fleet another name`);
 }
 
 /** Ends the protection of the group's instances, if the stack made the group and nothing speaks against its deletion. */
-async function prepareDeletion(
-  { StackId, ResourceProperties }: Checked,
-  abortSignal: AbortSignal,
-): Promise<void> {
-  const { GroupName } = ResourceProperties;
-  const described = await describe(GroupName, abortSignal);
+async function prepareDeletion(group: string, stackId: string, abortSignal: AbortSignal): Promise<void> {
+  const described = await describe(group, abortSignal);
   if (described === undefined) return;
   const owner = tagOf(described, STACK_ID_TAG);
-  if (owner !== StackId) throw new SettingsRefused(`The group belongs to ${owner ?? 'no stack'}`);
+  if (owner !== stackId) throw new SettingsRefused(`The group belongs to ${owner ?? 'no stack'}`);
   await refuseWhileInUse(described, abortSignal);
-  await endProtection(GroupName, abortSignal);
+  await endProtection(group, abortSignal);
 }
 
 /** How long a refusal counts as a question, after which the same request is the answer. */

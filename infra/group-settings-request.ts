@@ -9,7 +9,8 @@ const Request = z.object({
   StackId: z.string(),
   RequestId: z.string(),
   LogicalResourceId: z.string(),
-  ResourceProperties: z.object({ GroupName: z.string() }),
+  /** The group of a fleet. The request of the shared stack names none. */
+  ResourceProperties: z.object({ GroupName: z.optional(z.string()) }),
   OldResourceProperties: z.optional(z.object({ GroupName: z.optional(z.string()) })),
 });
 type Request = z.infer<typeof Request>;
@@ -30,7 +31,7 @@ interface Own {
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**
- * The request, if it is CloudFormation's for the stack of a fleet of this app and for the fleet's group.
+ * The request, if it is CloudFormation's for the shared stack of this app, or for the stack of a fleet and its group.
  *
  * @throws RequestRefused
  */
@@ -39,18 +40,28 @@ export function checkedRequest(event: unknown, own: Own): Request {
   if (!parsed.success) throw new RequestRefused('The event is not a request of CloudFormation.');
   const { StackId, ResponseURL, ResourceProperties } = parsed.data;
   const app = own.STACK_NAME ?? '';
-  const { GroupName } = ResourceProperties;
-  const fleet = GroupName.slice(app.length + 1);
-  if (app === '' || !GroupName.startsWith(`${app}-`) || !FLEET_NAME.test(fleet)) {
-    throw new RequestRefused('The group is not one of this app.');
-  }
-  if (stackIn(StackId) !== fleetStackName(app, fleet)) {
-    throw new RequestRefused("The request is not of the stack of the group's fleet.");
+  if (app === '' || stackIn(StackId) !== stackThatMayAsk(app, ResourceProperties.GroupName)) {
+    throw new RequestRefused(
+      "The request is not of this app's shared stack, or of the stack of the group's fleet.",
+    );
   }
   if (!answersCloudFormation(ResponseURL, own)) {
     throw new RequestRefused('The answer would not go to CloudFormation.');
   }
   return parsed.data;
+}
+
+/**
+ * The name of the stack whose requests are about this group, or about none.
+ *
+ * @throws RequestRefused
+ */
+function stackThatMayAsk(app: string, group: string | undefined): string {
+  if (group === undefined) return app;
+  const fleet = group.slice(app.length + 1);
+  if (!group.startsWith(`${app}-`) || !FLEET_NAME.test(fleet))
+    throw new RequestRefused('The group is not one of this app.');
+  return fleetStackName(app, fleet);
 }
 
 /** The name of the stack with this id. */

@@ -1,4 +1,4 @@
-import { CustomResource, Duration } from 'aws-cdk-lib';
+import { CustomResource, Duration, type Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { groupNameOf } from '../fleets/names.ts';
 import { DELETION_REFUSED_TAG } from '../functions/lib/tags.ts';
@@ -14,7 +14,7 @@ export class GroupSettingsFunction extends NodeFunction {
       name: 'group-settings',
       entry: 'infra/group-settings-handler.ts',
       description:
-        'Suspends AZRebalance of each group, and removes the protection of instances when the stack of a fleet is deleted',
+        'Suspends AZRebalance of each group, and protects fleets and their instances from deployments and deletions',
       // The longest that Lambda allows, because instances may boot for as long as `bootTimeout`.
       timeout: Duration.minutes(15),
       environment: { STACK_NAME: app },
@@ -31,6 +31,16 @@ export class GroupSettingsFunction extends NodeFunction {
   }
 }
 
+/** The logical id of the resource that each stack has of the function. */
+const ID = 'Settings';
+
+/**
+ * The type of that resource. It names the app and the kind of the stack, so that no other app takes the stack over: apps
+ * `a` and `a-b` can both have a stack `a-b-x`. CloudFormation refuses to change the type of a resource before it changes
+ * anything else.
+ */
+const typeOf = (app: string, kind: 'fleet' | 'shared') => `Custom::${app}-${kind}`;
+
 export interface GroupSettingsProps {
   app: string;
   fleet: string;
@@ -38,11 +48,18 @@ export interface GroupSettingsProps {
 
 /** The settings of a fleet's group that the function makes. */
 export class GroupSettings extends CustomResource {
-  constructor(scope: Construct, id: string, { app, fleet }: GroupSettingsProps) {
-    super(scope, id, {
-      resourceType: 'Custom::GroupSettings',
+  constructor(scope: Stack, { app, fleet }: GroupSettingsProps) {
+    super(scope, ID, {
+      resourceType: typeOf(app, 'fleet'),
       serviceToken: new Shared(scope, app).groupSettingsArn,
       properties: { GroupName: groupNameOf(app, fleet) },
     });
+  }
+}
+
+/** Lets the function refuse a shared stack that would delete fleets: it has fleets of its own, from an older version. */
+export class FleetsElsewhere extends CustomResource {
+  constructor(scope: Stack, { app, settings }: { app: string; settings: GroupSettingsFunction }) {
+    super(scope, ID, { resourceType: typeOf(app, 'shared'), serviceToken: settings.functionArn });
   }
 }

@@ -5,7 +5,7 @@ import { AlarmTopic } from './alarm-topic.ts';
 import { SharedAlarms } from './alarms.ts';
 import { FleetsDashboard } from './dashboard.ts';
 import { EncryptionKey } from './encryption.ts';
-import { GroupSettingsFunction } from './group-settings.ts';
+import { FleetsElsewhere, GroupSettingsFunction } from './group-settings.ts';
 import { LogQueries } from './log-queries.ts';
 import { ScalingWorkflow } from './scaling-workflow.ts';
 
@@ -27,7 +27,8 @@ export class SharedStack extends Stack {
 
     const topic = new AlarmTopic(this, 'AlarmTopic', { fleets, topicName: app });
     const workflow = new ScalingWorkflow(this, 'Workflow', { app, fleets, topic });
-    new GroupSettingsFunction(this, 'GroupSettings', { app });
+    const settings = new GroupSettingsFunction(this, 'GroupSettings', { app });
+    new FleetsElsewhere(this, { app, settings });
     const alarms = new SharedAlarms(this, 'Alarms', {
       app,
       fleets: fleets.length,

@@ -97,7 +97,11 @@ describe('a template for the local AWS', () => {
     expect(new Set(edits.flatMap(({ leftOut }) => leftOut))).toEqual(new Set([COMPOSITE.Type, QUERY.Type]));
     // The dashboard and the settings of a group, which is made last, refer to what is left out.
     expect(new Set(edits.flatMap(({ changed }) => changed))).toEqual(
-      new Set(['AWS::CloudWatch::Dashboard', 'Custom::GroupSettings', 'circleci-runners-ExecutionsFailed']),
+      new Set([
+        'AWS::CloudWatch::Dashboard',
+        'Custom::circleci-runners-fleet',
+        'circleci-runners-ExecutionsFailed',
+      ]),
     );
   });
 });

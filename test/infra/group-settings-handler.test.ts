@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import * as z from 'zod';
 import { connectionSettings } from '../../functions/lib/client-settings.ts';
-import { DELETION_REFUSED_TAG, STACK_ID_TAG } from '../../functions/lib/tags.ts';
+import { DELETION_REFUSED_TAG, STACK_ID_TAG, STACK_TAG } from '../../functions/lib/tags.ts';
 import { autoScaling, handler } from '../../infra/group-settings-handler.ts';
 import { checkedRequest } from '../../infra/group-settings-request.ts';
 
@@ -334,7 +334,49 @@ describe('Delete', () => {
   });
 });
 
-describe("an event that is not CloudFormation's for the stack of a fleet", () => {
+describe('the shared stack', () => {
+  const SHARED_ID = STACK_ID.replace('-linux', '');
+  const asShared = (RequestType: 'Create' | 'Update' | 'Delete') =>
+    cloudFormationHears(RequestType, 200, { StackId: SHARED_ID, ResourceProperties: {} });
+  const heardShared = (outcome: object) => {
+    const { body, ...request } = heard(outcome);
+    return {
+      ...request,
+      body: { ...body, StackId: SHARED_ID, PhysicalResourceId: 'circleci-runners-settings' },
+    };
+  };
+
+  it.each([
+    { case: 'CloudFormation made a group for it', has: { 'aws:cloudformation:stack-id': SHARED_ID } },
+    { case: 'an older version made a group', has: { [STACK_TAG]: 'circleci-runners' } },
+  ])('is not updated while $case, because that would delete the group', async ({ has }) => {
+    tags = has;
+    expect(await asShared('Create')).toEqual(
+      heardShared({
+        Status: 'FAILED',
+        Reason: `Create of the settings of circleci-runners: SettingsRefused: The stack still has the groups ${GROUP}, which this deployment would delete with their jobs. Nothing is deleted. See docs/operations.md, "Upgrade from one stack for all fleets"`,
+      }),
+    );
+    expect(actions()).toEqual(['DescribeAutoScalingGroups']);
+  });
+
+  it.each([
+    { case: 'fleets have stacks', has: { [STACK_TAG]: 'circleci-runners', [STACK_ID_TAG]: STACK_ID } },
+    { case: 'groups are of another app', has: { [STACK_TAG]: 'circleci-runners-b' } },
+    { case: 'groups are of others', has: { 'aws:cloudformation:stack-id': 'arn:web' } },
+  ])('is updated while $case', async ({ has }) => {
+    tags = has;
+    expect(await asShared('Update')).toEqual(heardShared({ Status: 'SUCCESS' }));
+  });
+
+  it('is deleted without a look at the groups', async () => {
+    tags = { [STACK_TAG]: 'circleci-runners' };
+    expect(await asShared('Delete')).toEqual(heardShared({ Status: 'SUCCESS' }));
+    expect(actions()).toEqual([]);
+  });
+});
+
+describe("an event that is not CloudFormation's for a stack of this app", () => {
   const OWN = { STACK_NAME: 'circleci-runners', AWS_REGION: 'eu-west-1' };
   const bucket = 'https://cloudformation-custom-resource-response-euwest1';
   const event = {
@@ -358,6 +400,7 @@ describe("an event that is not CloudFormation's for the stack of a fleet", () =>
   it.each([
     { case: 'the stack of another fleet', changes: { StackId: STACK_ID.replace('linux', 'macos') } },
     { case: 'the shared stack', changes: { StackId: STACK_ID.replace('-linux', '') } },
+    { case: 'the stack of a fleet, about no group', changes: { ResourceProperties: {} } },
     { case: 'no stack', changes: { StackId: undefined } },
     { case: 'a group of others', changes: { ResourceProperties: { GroupName: 'production-web' } } },
     { case: 'all groups', changes: { ResourceProperties: { GroupName: 'circleci-runners-*' } } },

@@ -354,7 +354,8 @@ describe('the group', () => {
   );
 
   it('gets settings without a CloudFormation property from a function', () => {
-    const set = template.all('Custom::GroupSettings');
+    const SETTINGS = 'Custom::circleci-runners-fleet';
+    const set = template.all(SETTINGS);
     expect(set.map(({ properties }) => properties)).toEqual(
       EACH_FLEET.map(({ name }) => ({
         ServiceToken: 'arn:aws:lambda:eu-west-1:111122223333:function:circleci-runners-group-settings',
@@ -363,8 +364,8 @@ describe('the group', () => {
     );
     // So that a refused deletion leaves the fleet as it is, and the protection ends before the group does.
     for (const { id } of EACH_FLEET) {
-      const { attributes } = template.the('Custom::GroupSettings', `${id}Settings`);
-      const others = template.ofFleet(id).filter(({ type }) => type !== 'Custom::GroupSettings');
+      const { attributes } = template.the(SETTINGS, `${id}Settings`);
+      const others = template.ofFleet(id).filter(({ type }) => type !== SETTINGS);
       expect([attributes.DependsOn].flat().toSorted()).toEqual(others.map((other) => other.id).toSorted());
     }
   });

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Validations } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { stacksOf } from '../../infra/stacks.ts';
 import { EACH_FLEET, fleetsWith, INSTALL, manyFleets, threeFleets } from '../support/fleets.ts';
 import { violationsOf } from './nag.ts';
-import { appOf, SynthesisedTemplate } from './template.ts';
+import { appOf, emptyApp, SynthesisedTemplate } from './template.ts';
 
 const fleets = threeFleets();
 const template = SynthesisedTemplate.of(fleets);
@@ -157,6 +159,38 @@ describe.each([
     expect(idle).toEqual([]);
     expect(ours.filter(({ reason }) => reason.length < 40)).toEqual([]);
   });
+});
+
+describe('a stack', () => {
+  /** The type of the resource that says whose a stack is, by the names of the app's stacks. */
+  const ownersOf = (app: string, fleet: string): Map<string, unknown> => {
+    const { shared, fleets } = stacksOf(emptyApp(), app, fleetsWith({ [fleet]: {} }));
+    return new Map(
+      [shared, ...fleets].map((stack) => [
+        stack.stackName,
+        Template.fromStack(stack).toJSON().Resources.Settings.Type,
+      ]),
+    );
+  };
+
+  it.each([
+    { case: 'fleets', stack: 'a-b-x', one: ['a', 'b-x'], other: ['a-b', 'x'] },
+    { case: 'a fleet and what others share', stack: 'a-b', one: ['a', 'b'], other: ['a-b', 'x'] },
+    {
+      case: 'fleets that a name of a kind ends',
+      stack: 'a-fleet',
+      one: ['a', 'fleet'],
+      other: ['a-fleet', 'x'],
+    },
+  ] as const)(
+    'is not taken over by another app, because CloudFormation changes no type of a resource: $case',
+    ({ stack, one, other }) => {
+      const [first, second] = [one, other].map(([app, fleet]) => ownersOf(app, fleet).get(stack));
+      expect(first).toMatch(/^Custom::[A-Za-z0-9_@-]{1,52}$/);
+      expect(second).toMatch(/^Custom::[A-Za-z0-9_@-]{1,52}$/);
+      expect(first).not.toBe(second);
+    },
+  );
 });
 
 describe('the template', () => {
