@@ -166,6 +166,11 @@ export const FAULT_OPTIONS: FaultOption[] = [
     form: `how many jobs CircleCI counts as running that no runner runs, ${COUNT}`,
     example: 'phantom-tasks=4@1h..3h',
   }),
+  added('runningLags', countWindow, {
+    name: 'running-lags',
+    form: `for how many seconds at most CircleCI counts a job as running that has ended, ${COUNT}`,
+    example: 'running-lags=10',
+  }),
   added('maximumSizes', countWindow, {
     name: 'maximum-size',
     form: `the maximum size of the group, as somebody has set it, ${COUNT}`,

@@ -52,6 +52,7 @@ export function calm({ sandbox, world }: Stage): void {
   const { queue, group } = world;
   queue.limit = Number.POSITIVE_INFINITY;
   queue.phantoms = 0;
+  queue.longestLag = 0;
   group.dismissForeignRunners();
   group.offerAll();
   group.setMaximumSize(world.settings.capacity.maxReplicas);

@@ -101,6 +101,12 @@ export const OF_THE_WORLD: Fault[] = [
     late: 'while many jobs end, members that are about to leave hide as many tasks',
   },
   {
+    name: 'CircleCI counts tasks as running for 2 to 10 s after their end',
+    begin: ({ world: { queue } }) => {
+      queue.longestLag = 10;
+    },
+  },
+  {
     name: 'launches have the runner token of another resource class, and take no task',
     begin: launches({ deafRunners: [ALWAYS] }),
     rings: 'Tasks Not Handed Out',

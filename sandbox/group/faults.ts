@@ -102,6 +102,8 @@ export interface Faults {
   taskLimits: readonly CountWindow[];
   /** Windows in which CircleCI counts `count` running jobs that no runner runs. */
   phantomTasks: readonly CountWindow[];
+  /** Windows in which CircleCI counts a job as running for up to `count` seconds after its end, and from a fifth of that. */
+  runningLags: readonly CountWindow[];
   /** Windows in which CircleCI counts 0, as it may for a wrong class or token. Runners claim jobs as usual. */
   zeroCounts: readonly FaultWindow[];
   /** Windows in which somebody has lowered the group's maximum size. */
@@ -128,6 +130,7 @@ export const NO_FAULTS: Faults = {
   readGap: 0,
   taskLimits: [],
   phantomTasks: [],
+  runningLags: [],
   zeroCounts: [],
   maximumSizes: [],
   foreignRunners: 0,
@@ -152,7 +155,7 @@ function countAt(windows: readonly CountWindow[], at: number, otherwise: number)
 /** What changes with the windows of the faults that are no launch's. */
 export interface FaultyWorld {
   agenda: Agenda;
-  jobs: Pick<JobQueue, 'limit' | 'phantoms' | 'countsZero'>;
+  jobs: Pick<JobQueue, 'limit' | 'phantoms' | 'longestLag' | 'countsZero'>;
   /** Lets idle runners ask for jobs. */
   offerAll: () => void;
   /** Sets the group's maximum size; without one, to what it was. */
@@ -164,9 +167,10 @@ export function planFaults(
   {
     taskLimits,
     phantomTasks,
+    runningLags,
     zeroCounts,
     maximumSizes,
-  }: Pick<Faults, 'taskLimits' | 'phantomTasks' | 'zeroCounts' | 'maximumSizes'>,
+  }: Pick<Faults, 'taskLimits' | 'phantomTasks' | 'runningLags' | 'zeroCounts' | 'maximumSizes'>,
   { agenda, jobs, offerAll, setMaximumSize }: FaultyWorld,
 ): void {
   const NEVER = Number.POSITIVE_INFINITY;
@@ -174,6 +178,7 @@ export function planFaults(
     const before = jobs.limit;
     jobs.limit = countAt(taskLimits, at, NEVER);
     jobs.phantoms = countAt(phantomTasks, at, 0);
+    jobs.longestLag = countAt(runningLags, at, 0);
     jobs.countsZero = isWithin(zeroCounts, at);
     if (maximumSizes.length > 0) {
       const size = countAt(maximumSizes, at, NEVER);
@@ -181,7 +186,7 @@ export function planFaults(
     }
     if (jobs.limit > before) offerAll();
   };
-  const windows = [...taskLimits, ...phantomTasks, ...zeroCounts, ...maximumSizes];
+  const windows = [...taskLimits, ...phantomTasks, ...runningLags, ...zeroCounts, ...maximumSizes];
   const edges = new Set(windows.flatMap(({ from, to }) => [from, to]));
   for (const edge of [...edges].sort((a, b) => a - b)) {
     if (edge <= agenda.now) apply(agenda.now);

@@ -28,6 +28,10 @@ export class JobQueue {
   plan: Plan | undefined;
   /** How many jobs CircleCI counts as running although no runner runs them. */
   phantoms = 0;
+  /** For how many seconds at most CircleCI counts a job as running that has ended, and from a fifth of that. */
+  longestLag = 0;
+  /** How many jobs that have ended CircleCI counts as running. */
+  lagging = 0;
   /** Whether CircleCI counts 0, whatever there is. */
   countsZero = false;
   /** In seconds. */
@@ -53,7 +57,7 @@ export class JobQueue {
 
   /** As CircleCI counts them. */
   get running(): number {
-    return this.#running + this.phantoms;
+    return this.#running + this.lagging + this.phantoms;
   }
 
   /** Whether CircleCI may hand out fewer jobs than are queued. */

@@ -73,6 +73,10 @@ describe('--fault', () => {
       },
     },
     {
+      given: ['running-lags=10'],
+      faults: { runningLags: [{ from: 0, to: Number.POSITIVE_INFINITY, count: 10 }] },
+    },
+    {
       given: ['maximum-size=10@1h..3h'],
       faults: { maximumSizes: [{ from: HOUR, to: 3 * HOUR, count: 10 }] },
     },

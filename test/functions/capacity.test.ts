@@ -876,6 +876,24 @@ describe('the laws of decideCapacity', () => {
     },
   );
 
+  it('tasks that are counted after their end buy no more than one instance each, and none without spare runners', () => {
+    fc.assert(
+      fc.property(situations, count, (given, ended) => {
+        // As AWS keeps it: the desired capacity counts each member.
+        const situation = { ...given, desired: Math.max(given.desired, present(given)) };
+        const lagging = { ...situation, running: situation.running + ended };
+        const idle = Math.max(situation.members.inService - situation.running, 0);
+        const more = spare(lagging) - spare(situation);
+        const least = Math.max(decideCapacity(situation).desired, situation.desired);
+        const { desired } = decideCapacity(lagging);
+        expect(desired).toBeLessThanOrEqual(least + Math.min(ended, idle) + more);
+        const waitForIdle = situation.unclaimed > situation.members.pending;
+        if (spare(lagging) === 0 && !waitForIdle) expect(desired).toBeLessThanOrEqual(least);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
   law('the reasons are complete: never empty, and in the order in which the rules apply', (situation) => {
     const { reasons } = decideCapacity(situation);
     const rules = reasons.map((reason) => RULES.findIndex((rule) => rule.test(reason)));

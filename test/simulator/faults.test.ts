@@ -279,6 +279,7 @@ const anyFaults: fc.Arbitrary<Faults> = fc.record({
   taskLimits: fc.constantFrom([], [{ from: 0, to: 5_000, count: 0 }], [{ from: 600, to: FOREVER, count: 2 }]),
   zeroCounts: fc.constantFrom([], [{ from: 300, to: 1_500 }]),
   phantomTasks: fc.constantFrom([], [{ from: 300, to: 2_000, count: 3 }]),
+  runningLags: fc.constantFrom([], [{ from: 0, to: FOREVER, count: 10 }]),
   maximumSizes: fc.constantFrom([], [{ from: 900, to: 1_800, count: 1 }]),
 });
 

@@ -97,6 +97,12 @@ it.each<Example>([
     settings: { concurrency: { limit: 7, fleets: [] }, headroom: 2 },
     faults: { taskLimits: [{ from: 0, to: Number.POSITIVE_INFINITY, count: 7 }] },
   },
+  {
+    workload: 'working-day',
+    hours: 1,
+    settings: { headroom: 2 },
+    faults: { runningLags: [{ from: 0, to: Number.POSITIVE_INFINITY, count: 10 }] },
+  },
 ])('the replay and the workflow give the same figures: $workload $settings $faults', async (example) => {
   const { replayed, real } = await both(example);
   expect(replayed).toMatchObject(real);
