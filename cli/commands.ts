@@ -20,6 +20,7 @@ export const COMMANDS = {
   status: async () => (await import('./status.ts')).status,
   doctor: async () => (await import('./doctor.ts')).doctor,
   explain: async () => (await import('./explain.ts')).explain,
+  reconcile: async () => (await import('./reconcile.ts')).reconcile,
   local: async () => (await import('./local.ts')).local,
   pin: async () => (await import('./pin.ts')).pinCommand,
 } satisfies Record<string, () => Promise<CliCommand>>;

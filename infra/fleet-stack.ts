@@ -1,9 +1,10 @@
 import { Aspects, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { capacityOf, onDemandPercentage, quietPollIntervalOf } from '../fleets/effective.ts';
+import { capacityOf, idleTimes, onDemandPercentage, quietPollIntervalOf } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { fleetStackName, groupNameOf } from '../fleets/names.ts';
 import { spreadSeconds } from '../functions/lib/pacing.ts';
+import { lifetimesOf } from '../userdata/lifetimes.ts';
 import { topicsOf } from './alarm-topic.ts';
 import { EncryptionKey } from './encryption.ts';
 import { FleetAlarms } from './fleet-alarms.ts';
@@ -49,6 +50,8 @@ export class FleetStack extends Stack {
         breakerWindowSeconds: config.breaker.window,
         onDemandPercentage: onDemandPercentage(config),
         warmPoolAuto: config.warmPool?.size === 'auto',
+        runnerSecretName: fleet.runnerSecret.secretName,
+        lifetimes: lifetimesOf({ ...config, idleTimeout: idleTimes(config).seconds }),
         ...(config.concurrency && {
           concurrency: {
             limit: config.concurrency.limit,

@@ -23,6 +23,7 @@ export class RunnerFleet extends Construct {
   readonly config: FleetConfig;
   readonly groupName: string;
   readonly scalerSecret: FleetSecret;
+  readonly runnerSecret: FleetSecret;
   readonly group: RunnerGroup;
   readonly warmPool: RunnerWarmPool | undefined;
 
@@ -84,6 +85,7 @@ export class RunnerFleet extends Construct {
     this.config = config;
     this.groupName = groupName;
     this.scalerSecret = scalerSecret;
+    this.runnerSecret = runnerSecret;
     this.group = group;
     this.warmPool = warmPool;
   }

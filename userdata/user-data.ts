@@ -7,21 +7,12 @@ import {
   type InstancesWithRunner,
   proxyEnvironment,
   type SettingsWithScripts,
-  sshSessionSeconds,
 } from './environment.ts';
+import { AGE_MARGIN_SECONDS, lifetimesOf, REUSE_SECONDS } from './lifetimes.ts';
 
 const LIB = '/opt/autoscaler';
 const CONFIG = '/etc/autoscaler';
 const UNITS = '/etc/systemd/system';
-
-/** Time after the longest possible life of its runner when an instance leaves by itself, in seconds. */
-const AGE_MARGIN_SECONDS = 900;
-
-/**
- * Maximum age of a reused runner, in seconds. Then systemd sends it a TERM. It finishes its task and takes no other, and
- * its instance leaves.
- */
-const REUSE_SECONDS = 86_400;
 
 /** Inputs of the instance's scripts. None is a secret, because everyone who may describe the instance can read its user data. */
 export interface UserDataInputs {
@@ -62,13 +53,9 @@ export interface UserDataInputs {
 export function runnerUserData(inputs: UserDataInputs): string {
   const { fleet } = inputs;
   const { bootTimeout, idleTimeout } = fleet;
-  // The runner has one limit for a task and the SSH session that keeps it open.
-  const maxRunTime = fleet.maxRunTime + sshSessionSeconds(fleet);
   const reused = fleet.reuse === 'continuous';
   const reuseSeconds = inputs.reuseSeconds ?? REUSE_SECONDS;
-  // At that age, every task has had all its time: the only one, or the last of many.
-  const ageLimit =
-    bootTimeout + (reused ? reuseSeconds : idleTimeout) + maxRunTime + (reused ? 2 : 1) * AGE_MARGIN_SECONDS;
+  const { runSeconds, ageLimitSeconds } = lifetimesOf(fleet, reuseSeconds);
   const idleSpread = inputs.idleSpreadSeconds ?? 0;
   const environment = {
     GROUP_NAME: inputs.groupName,
@@ -77,9 +64,9 @@ export function runnerUserData(inputs: UserDataInputs): string {
     BOOT_TIMEOUT_SECONDS: bootTimeout,
     // The boot calculates it, so that each instance has its own random time.
     IDLE_TIMEOUT_SECONDS: idleSpread > 0 ? `${idleTimeout}-RANDOM%${idleSpread + 1}` : idleTimeout,
-    MAX_RUN_TIME_SECONDS: maxRunTime,
+    MAX_RUN_TIME_SECONDS: runSeconds,
     RUNNER_MODE: fleet.reuse,
-    AGE_LIMIT_SECONDS: inputs.ageLimitSeconds ?? ageLimit,
+    AGE_LIMIT_SECONDS: inputs.ageLimitSeconds ?? ageLimitSeconds,
     ALLOW_INSTANCE_METADATA: fleet.allowInstanceMetadata,
     UNSAFE_RETRIES: fleet.unsafeRetries,
     INSTALL_OBJECT: inputs.installObject ?? '',
@@ -110,7 +97,7 @@ export function runnerUserData(inputs: UserDataInputs): string {
     [`${UNITS}/autoscaler-boot-failed.service`]: userdata('autoscaler-boot-failed.service'),
     [`${UNITS}/autoscaler-runner.service`]: userdata('autoscaler-runner.service'),
     // A running task finishes after the first TERM, so stopping may take as long as a task, plus a margin to leave.
-    [`${UNITS}/autoscaler-runner.service.d/stop.conf`]: `[Service]\nTimeoutStopSec=${maxRunTime + AGE_MARGIN_SECONDS}\n${reused ? `RuntimeMaxSec=${reuseSeconds}\n` : ''}`,
+    [`${UNITS}/autoscaler-runner.service.d/stop.conf`]: `[Service]\nTimeoutStopSec=${runSeconds + AGE_MARGIN_SECONDS}\n${reused ? `RuntimeMaxSec=${reuseSeconds}\n` : ''}`,
     // By default, systemd forces a shutdown after 30 minutes, which would kill a task.
     ...Object.fromEntries(
       ['reboot', 'poweroff'].map((target) => [

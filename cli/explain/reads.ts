@@ -3,11 +3,11 @@ import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import * as z from 'zod';
 import type { Launch } from '../../functions/lib/breaker.ts';
+import { partialReads } from '../../functions/lib/partial-reads.ts';
 import { Activity, asLaunch } from '../../functions/lib/scaling-activities.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { type DecisionRecord, readDecisions, readLines } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
-import { partialReads } from '../deployed/partial-reads.ts';
 import { launchTimes } from '../status/reads.ts';
 
 /** An error that a step has logged. */

@@ -6,10 +6,10 @@ import { paginateGetParametersByPath, SSMClient } from '@aws-sdk/client-ssm';
 import * as z from 'zod';
 import { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { settingsParameter } from '../../functions/lib/fleet-names.ts';
+import { partialReads } from '../../functions/lib/partial-reads.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
-import { partialReads } from '../deployed/partial-reads.ts';
 
 /** All that is read of an app for its status. What AWS did not give is left out, and named in `missing`. */
 export interface StatusReading {

@@ -242,6 +242,12 @@ export const DeployedSettings = z.object({
   onDemandPercentage: Percentage,
   /** Whether the workflow sizes the warm pool. */
   warmPoolAuto: z.boolean(),
+  /** The secret with the resource class token, which the functions may not read. */
+  runnerSecretName: z.optional(Text),
+  /** How long an instance and its job may last, in seconds; reconcile-evidence.ts explains each. */
+  lifetimes: z.optional(
+    z.object({ bootSeconds: Seconds, idleSeconds: Seconds, runSeconds: Seconds, ageLimitSeconds: Seconds }),
+  ),
   /** The plan's concurrency, and the groups of all fleets that share it. */
   concurrency: z.optional(z.object({ limit: Count, groups: z.array(Text) })),
 });

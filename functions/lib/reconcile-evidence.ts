@@ -9,20 +9,19 @@
  *   and does run jobs. So another runner with the same token must be listed.
  */
 
+import type { DeployedSettings } from './contracts.ts';
+import type { FleetSeen, SeenInstance } from './fleet-seen.ts';
 import type { Inventory, ListedRunner } from './inventory.ts';
-import type { FleetSeen, SeenInstance } from './reconcile.ts';
 
-/** How long the instances of a fleet, and what they run, may last. */
-export interface Lifetimes {
-  /** From the launch until the runner is up. */
-  bootSeconds: number;
-  /** How long a runner waits for a job. */
-  idleSeconds: number;
-  /** How long a job may take, with its SSH session. */
-  runSeconds: number;
-  /** The age at which an instance leaves by itself, whatever runs on it. */
-  ageLimitSeconds: number;
-}
+/**
+ * How long the instances of a fleet, and what they run, may last:
+ *
+ * - `bootSeconds`: from the launch until the runner is up
+ * - `idleSeconds`: how long a runner waits for a job
+ * - `runSeconds`: how long a job may take, with its SSH session
+ * - `ageLimitSeconds`: the age at which an instance leaves by itself, whatever runs on it
+ */
+export type Lifetimes = NonNullable<DeployedSettings['lifetimes']>;
 
 export interface Evidence {
   /** Whether no job can be running. */

@@ -56,6 +56,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npm run pause -- example': { file: 'test/local/deployed.test.ts', as: "command('pause'" },
   'npm run drain -- example': { file: 'test/local/deployed.test.ts', as: "command('drain'" },
   'npm run resume -- example': { file: 'test/local/deployed.test.ts', as: "command('resume'" },
+  'npm run reconcile': { file: 'test/cli/reconcile.test.ts', as: "'reconcile'" },
   'npm run local': { file: 'test/local/watch.test.ts', as: "'cli/main.ts', 'local'" },
   'npm run simulate': { file: '.ci/run', as: 'npm run simulate' },
   'npm run simulate -- --set warmPool.size=auto reuse=continuous idleTimeout=120s': {
@@ -273,6 +274,7 @@ describe('the runbook', () => {
     'Where to look',
     'Metrics',
     'Pause a fleet',
+    'Find what is left behind',
     'Roll a change out',
     'Update the runner',
     'Have more than one app',

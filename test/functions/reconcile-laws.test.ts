@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type FleetSeen, MOST_REPAIRS, reconcile, repairsOf } from '../../functions/lib/reconcile.ts';
+import type { FleetSeen } from '../../functions/lib/fleet-seen.ts';
+import { MOST_REPAIRS, reconcile, repairsOf } from '../../functions/lib/reconcile.ts';
 import {
   DAY,
   HOUR,

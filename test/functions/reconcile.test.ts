@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type FleetSeen,
-  type ReconcileSettings,
-  reconcile,
-  repairsOf,
-} from '../../functions/lib/reconcile.ts';
+import type { FleetSeen } from '../../functions/lib/fleet-seen.ts';
+import { type ReconcileSettings, reconcile, repairsOf } from '../../functions/lib/reconcile.ts';
 import {
   DAY,
   HEALTHY,

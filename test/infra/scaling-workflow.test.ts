@@ -154,6 +154,8 @@ describe("a fleet's parameter", () => {
       breakerWindowSeconds: 900,
       onDemandPercentage: 100,
       warmPoolAuto: false,
+      runnerSecretName: 'circleci-runners/arm/runner',
+      lifetimes: { bootSeconds: 600, idleSeconds: 300, runSeconds: 18_000, ageLimitSeconds: 19_800 },
       alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:circleci-runners',
     });
     expect(settingsOf('LinuxLarge')).toEqual({
@@ -184,6 +186,8 @@ describe("a fleet's parameter", () => {
       breakerWindowSeconds: 1_800,
       onDemandPercentage: 25,
       warmPoolAuto: false,
+      runnerSecretName: 'existing/runner',
+      lifetimes: { bootSeconds: 1_200, idleSeconds: 14_400, runSeconds: 14_400, ageLimitSeconds: 30_900 },
       alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:builds',
     });
   });

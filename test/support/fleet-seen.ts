@@ -1,9 +1,5 @@
-import type {
-  FleetSeen,
-  ReconcileSettings,
-  SeenInstance,
-  SeenMember,
-} from '../../functions/lib/reconcile.ts';
+import type { FleetSeen, SeenInstance, SeenMember } from '../../functions/lib/fleet-seen.ts';
+import type { ReconcileSettings } from '../../functions/lib/reconcile.ts';
 
 /** What was read of fleets, for the tests of what they have left behind. */
 

@@ -1,0 +1,76 @@
+import {
+  DescribeAutoScalingInstancesCommand,
+  TerminateInstanceInAutoScalingGroupCommand,
+} from '@aws-sdk/client-auto-scaling';
+import {
+  DeleteLaunchTemplateVersionsCommand,
+  DeleteVolumeCommand,
+  TerminateInstancesCommand,
+} from '@aws-sdk/client-ec2';
+import type { Repair } from './reconcile.ts';
+import type { ReconcileClients } from './reconcile-reads.ts';
+
+/**
+ * Repairs one finding. Before it ends an instance, it looks again in which group the instance is.
+ *
+ * @returns What was done, or why nothing was.
+ * @throws an error of AWS.
+ */
+export async function repairOne(
+  clients: Pick<ReconcileClients, 'autoScaling' | 'ec2'>,
+  groupName: string,
+  repair: Repair,
+): Promise<{ done: boolean; says: string }> {
+  const { autoScaling, ec2 } = clients;
+  switch (repair.action) {
+    case 'terminate-member': {
+      const { group, state } = await whereIs(clients, repair.instance);
+      if (group !== groupName || state !== 'InService')
+        return { done: false, says: `left alone: it is ${state ?? 'in no group'} now` };
+      // As the instance itself does when it leaves: the next poll launches another one if tasks wait.
+      await autoScaling.send(
+        new TerminateInstanceInAutoScalingGroupCommand({
+          InstanceId: repair.instance,
+          ShouldDecrementDesiredCapacity: true,
+        }),
+      );
+      return { done: true, says: 'terminated, and the desired capacity is lower by 1' };
+    }
+    case 'terminate-instance': {
+      const { group } = await whereIs(clients, repair.instance);
+      if (group !== undefined) return { done: false, says: `left alone: it is in group ${group} now` };
+      await ec2.send(new TerminateInstancesCommand({ InstanceIds: [repair.instance] }));
+      return { done: true, says: 'terminated' };
+    }
+    case 'delete-volume':
+      await ec2.send(new DeleteVolumeCommand({ VolumeId: repair.volume }));
+      return { done: true, says: 'deleted' };
+    case 'delete-versions':
+      return deleteVersions(clients, repair);
+  }
+}
+
+async function whereIs(
+  { autoScaling }: Pick<ReconcileClients, 'autoScaling'>,
+  instance: string,
+): Promise<{ group: string | undefined; state: string | undefined }> {
+  const { AutoScalingInstances = [] } = await autoScaling.send(
+    new DescribeAutoScalingInstancesCommand({ InstanceIds: [instance] }),
+  );
+  const found = AutoScalingInstances.find(({ InstanceId }) => InstanceId === instance);
+  return { group: found?.AutoScalingGroupName, state: found?.LifecycleState };
+}
+
+async function deleteVersions(
+  { ec2 }: Pick<ReconcileClients, 'ec2'>,
+  { template, versions }: Extract<Repair, { action: 'delete-versions' }>,
+): Promise<{ done: boolean; says: string }> {
+  const { UnsuccessfullyDeletedLaunchTemplateVersions: left = [] } = await ec2.send(
+    new DeleteLaunchTemplateVersionsCommand({ LaunchTemplateId: template, Versions: versions.map(String) }),
+  );
+  const [first] = left;
+  return {
+    done: left.length < versions.length,
+    says: `deleted ${versions.length - left.length} versions${first === undefined ? '' : `, not version ${first.VersionNumber}: ${first.ResponseError?.Message ?? 'no reason given'}`}`,
+  };
+}
