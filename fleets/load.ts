@@ -17,6 +17,8 @@ export interface FleetConfig extends FleetSettings {
   name: string;
   /** Path of the `install` script. */
   installFile: string | undefined;
+  /** The instance types and patterns that the guardrails allow all fleets. */
+  allowedTypes?: string[];
   /** The KMS key of the whole stack. */
   encryptionKey?: string;
   /** How many instances `maxHourlyCost` allows. */
@@ -61,7 +63,7 @@ export function loadFleetsText(
   const fleets = checkFleets(parsedYaml(text, file), file);
   const { ceilings, source } = readGuardrails(guardrails, stack);
   const faults = faultsOfCeilings(fleets, ceilings, stack);
-  if (faults.length === 0) return fleets;
+  if (faults.length === 0) return fleets.map((fleet) => ({ ...fleet, allowedTypes: ceilings.instanceTypes }));
   throw new FleetsInvalid(
     [
       `${file} asks for more than ${source}:`,

@@ -1,5 +1,6 @@
 import { CustomResource, Duration, type Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import type { FleetConfig } from '../fleets/load.ts';
 import { groupNameOf } from '../fleets/names.ts';
 import { DELETION_REFUSED_TAG } from '../functions/lib/tags.ts';
 import { NodeFunction } from './node-function.ts';
@@ -9,7 +10,7 @@ import { Shared } from './shared.ts';
 
 /** The function behind the settings of all groups for which CloudFormation has no property; see group-settings-handler.ts. */
 export class GroupSettingsFunction extends NodeFunction {
-  constructor(scope: Construct, id: string, { app }: { app: string }) {
+  constructor(scope: Construct, id: string, { app, fleets }: { app: string; fleets: FleetConfig[] }) {
     super(scope, id, {
       name: 'group-settings',
       entry: 'infra/group-settings-handler.ts',
@@ -20,11 +21,8 @@ export class GroupSettingsFunction extends NodeFunction {
       environment: { STACK_NAME: app },
     });
     allowDescribe(this.executionRole, 'AutoScalingGroups');
-    RunnerGroup.allowAllOf(app, this.executionRole, [
-      'SuspendProcesses',
-      'UpdateAutoScalingGroup',
-      'SetInstanceProtection',
-    ]);
+    RunnerGroup.allowAllOf(app, this.executionRole, ['SuspendProcesses', 'SetInstanceProtection']);
+    RunnerGroup.allowUpdate(app, this.executionRole, fleets);
     RunnerGroup.allowAllOf(app, this.executionRole, ['CreateOrUpdateTags'], {
       conditions: { 'ForAllValues:StringEquals': { 'aws:TagKeys': [DELETION_REFUSED_TAG] } },
     });

@@ -88,14 +88,14 @@ export class RunnerLaunchTemplate extends LaunchTemplate {
   }
 
   /**
-   * Allows a role to launch instances from the templates of the app's fleets. EC2 Auto Scaling requires this of a role that
+   * Allows a role to launch instances from the templates of these fleets' app. EC2 Auto Scaling requires this of a role that
    * changes the mixed instances policy of a group:
    * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
    */
   static allowLaunch(app: string, role: Role, fleets: FleetConfig[]): void {
     const stack = Stack.of(role);
-    const arn = (resource: string, more: { account?: string } = {}) =>
-      stack.formatArn({ service: 'ec2', resource, resourceName: '*', ...more });
+    const arn = (resource: string, { id = '*', ...more }: { id?: string; account?: string } = {}) =>
+      stack.formatArn({ service: 'ec2', resource, resourceName: id, ...more });
     // A launch involves many resources, and each must be allowed. One of them is the template, by its tag.
     allow(role, {
       actions: ['ec2:RunInstances'],
@@ -118,11 +118,28 @@ export class RunnerLaunchTemplate extends LaunchTemplate {
       wildcard: 'Conditions restrict them to those of the launch template.',
     });
     // The group chooses among instance types and subnets, which the security groups of the template must fit.
+    const types = allowedTypesOf(fleets);
+    const subnets = subnetsOf(fleets)?.map((id) => arn('subnet', { id }));
+    for (const { resource, conditions } of [
+      { resource: 'instance', conditions: types && { StringLike: { 'ec2:InstanceType': types } } },
+      // An interface that exists already has a subnet and security groups of its own.
+      { resource: 'network-interface', conditions: subnets && { ArnEquals: { 'ec2:Subnet': subnets } } },
+      { resource: 'volume', conditions: {} },
+    ]) {
+      allow(role, {
+        actions: ['ec2:RunInstances'],
+        resources: [arn(resource)],
+        conditions: { ...fromTemplate, ...conditions },
+        wildcard: 'What a launch makes has no id yet; conditions restrict it.',
+      });
+    }
     allow(role, {
       actions: ['ec2:RunInstances'],
-      resources: ['instance', 'network-interface', 'volume', 'subnet'].map((resource) => arn(resource)),
+      resources: subnets ?? [arn('subnet')],
       conditions: fromTemplate,
-      wildcard: 'What a launch makes has no id yet; a condition restricts it to launch templates.',
+      ...(subnets === undefined && {
+        wildcard: 'The subnets of the default VPC, and of a VPC of a fleet, are not known here.',
+      }),
     });
     allow(role, {
       actions: ['ec2:CreateTags'],
@@ -134,6 +151,25 @@ export class RunnerLaunchTemplate extends LaunchTemplate {
     RunnerImage.allowLaunch(role, fleets);
   }
 }
+
+/** A role's policies have 10,240 characters, and each subnet takes about 160. */
+const MOST_SUBNETS = 20;
+
+/** The subnets of these fleets; `undefined` if they are not known here, or too many for a policy. */
+function subnetsOf(fleets: FleetConfig[]): string[] | undefined {
+  const known = new Set<string>();
+  for (const { network } of fleets) {
+    if (typeof network !== 'object') return undefined;
+    for (const id of network.subnetIds) known.add(id);
+  }
+  return known.size > MOST_SUBNETS ? undefined : [...known];
+}
+
+/** The types that the guardrails allow; `undefined` if EC2 chooses the types of a fleet by their attributes. */
+const allowedTypesOf = (fleets: FleetConfig[]) =>
+  fleets.some(({ instanceRequirements }) => instanceRequirements !== undefined)
+    ? undefined
+    : fleets[0]?.allowedTypes;
 
 /** The encrypted root volume. */
 function rootDevice(scope: Construct, deviceName: string, fleet: FleetConfig): BlockDevice {

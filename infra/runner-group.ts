@@ -105,6 +105,33 @@ export class RunnerGroup extends CfnAutoScalingGroup {
     });
   }
 
+  /**
+   * Allows a role to update the groups of an app, but not to a larger size than the largest of these fleets has, and to no
+   * launch configuration, which would come with an image and a role of its own. Neither is in an update of ours.
+   *
+   * @param tags Further tags that the groups must have.
+   */
+  static allowUpdate(
+    app: string,
+    role: Role,
+    fleets: FleetConfig[],
+    { tags = {} }: { tags?: Record<string, string> } = {},
+  ): void {
+    const types = fleets[0]?.allowedTypes;
+    RunnerGroup.allowAllOf(app, role, ['UpdateAutoScalingGroup'], {
+      tags,
+      // https://docs.aws.amazon.com/autoscaling/ec2/userguide/security_iam_id-based-policy-examples.html
+      conditions: {
+        NumericLessThanEqualsIfExists: {
+          'autoscaling:MinSize': '0',
+          'autoscaling:MaxSize': String(Math.max(...fleets.map(largestMaximum))),
+        },
+        Null: { 'autoscaling:LaunchConfigurationName': 'true' },
+        ...(types !== undefined && { 'ForAllValues:StringLike': { 'autoscaling:InstanceTypes': types } }),
+      },
+    });
+  }
+
   /** Allows the role of the group's instances to complete their launch and to leave the group. */
   allowMembers(role: Role): void {
     allow(role, {

@@ -27,7 +27,7 @@ export class SharedStack extends Stack {
 
     const topic = new AlarmTopic(this, 'AlarmTopic', { fleets, topicName: app });
     const workflow = new ScalingWorkflow(this, 'Workflow', { app, fleets, topic });
-    const settings = new GroupSettingsFunction(this, 'GroupSettings', { app });
+    const settings = new GroupSettingsFunction(this, 'GroupSettings', { app, fleets });
     new FleetsElsewhere(this, { app, settings });
     const alarms = new SharedAlarms(this, 'Alarms', {
       app,

@@ -74,9 +74,11 @@ function allowUpdates({ executionRole }: TaskFunction, app: string, fleets: Flee
   allowDescribe(executionRole, 'AutoScalingGroups');
   RunnerGroup.allowAllOf(app, executionRole, ['SetDesiredCapacity', 'SuspendProcesses', 'ResumeProcesses']);
   RunnerGroup.allowAllOf(app, executionRole, ['PutWarmPool'], { tags: { [WARM_POOL_TAG]: 'auto' } });
+  const ofSpot = fleets.filter(({ spot }) => spot !== undefined);
+  if (ofSpot.length === 0) return;
   // How the group of a Spot fleet buys instances.
-  RunnerGroup.allowAllOf(app, executionRole, ['UpdateAutoScalingGroup'], { tags: { [SPOT_TAG]: app } });
-  RunnerLaunchTemplate.allowLaunch(app, executionRole, fleets);
+  RunnerGroup.allowUpdate(app, executionRole, ofSpot, { tags: { [SPOT_TAG]: app } });
+  RunnerLaunchTemplate.allowLaunch(app, executionRole, ofSpot);
 }
 
 /** Allows a function to write these tags of the fleets' groups, and no others. */

@@ -368,6 +368,11 @@ describe('guardrails.yaml', () => {
     expect(refused(fleets, ceiling)).toEqual(says);
   });
 
+  it('decides which types the roles of the app may launch', () => {
+    expect(load(MINIMAL, 'instanceTypes: [m7i.*]')).toMatchObject([{ allowedTypes: ['m7i.*'] }]);
+    expect(load(MINIMAL)).toMatchObject([{ allowedTypes: ['c*', 'm*', 'r*', 't2.*', 't3*', 't4g.*'] }]);
+  });
+
   it('is named by the faults of what it does not allow', () => {
     expect(() => load(MINIMAL, 'maxInstances: 1')).toThrow(
       /^fleets\.yaml asks for more than guardrails\.yaml allows:\n/,

@@ -138,9 +138,16 @@ describe('the workflow', () => {
 const ONLY_GROUPS_OF_THE_STACK =
   '{"StringEquals":{"aws:ResourceTag/circleci-runners:stack":"circleci-runners"}}';
 
+/** No update of a group may make it larger than the largest of the fleets, or take a launch configuration. */
+const WITHIN_ITS_SIZE = {
+  NumericLessThanEqualsIfExists: { 'autoscaling:MinSize': '0', 'autoscaling:MaxSize': '60' },
+  Null: { 'autoscaling:LaunchConfigurationName': 'true' },
+};
+
 /** Groups of the app that have one more tag. */
-const tagged = (tag: string, value: string) =>
+const tagged = (tag: string, value: string, conditions = {}) =>
   JSON.stringify({
+    ...conditions,
     StringEquals: {
       'aws:ResourceTag/circleci-runners:stack': 'circleci-runners',
       [`aws:ResourceTag/circleci-runners:${tag}`]: value,
@@ -160,7 +167,7 @@ const FROM_TEMPLATE = `"ArnLike":{"ec2:LaunchTemplate":"${ofEc2('launch-template
 
 /** What changing how the groups of Spot fleets buy instances takes. */
 const FALLS_BACK = [
-  `autoscaling:UpdateAutoScalingGroup on ${groupArn('*')} if ${tagged('spot', 'circleci-runners')}`,
+  `autoscaling:UpdateAutoScalingGroup on ${groupArn('*')} if ${tagged('spot', 'circleci-runners', WITHIN_ITS_SIZE)}`,
   `ec2:RunInstances on ${ofEc2('launch-template')} if ${ONLY_GROUPS_OF_THE_STACK}`,
   ...[ofEc2('image', ''), ofEc2('snapshot', ''), ofEc2('security-group'), ofEc2('key-pair')].map(
     (resource) =>
@@ -229,9 +236,10 @@ describe('each step', () => {
     expect(template.permissions(roleOf('group-settings'))).toEqual(
       [
         'autoscaling:DescribeAutoScalingGroups on *',
-        ...['SetInstanceProtection', 'SuspendProcesses', 'UpdateAutoScalingGroup'].map(
+        ...['SetInstanceProtection', 'SuspendProcesses'].map(
           (action) => `autoscaling:${action} on ${groupArn('*')} if ${ONLY_GROUPS_OF_THE_STACK}`,
         ),
+        `autoscaling:UpdateAutoScalingGroup on ${groupArn('*')} if ${JSON.stringify({ ...WITHIN_ITS_SIZE, ...JSON.parse(ONLY_GROUPS_OF_THE_STACK) })}`,
         `autoscaling:CreateOrUpdateTags on ${groupArn('*')} if ${tagging('deletion-refused-at')}`,
         ...writesItsLog('group-settings'),
       ].toSorted(),

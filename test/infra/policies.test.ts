@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import type { FleetConfig } from '../../fleets/load.ts';
 import {
   FALLBACK_TAG,
   LAUNCH_SUSPENDED_TAG,
@@ -7,7 +8,7 @@ import {
   STACK_TAG,
   TASKS_TAG,
 } from '../../functions/lib/tags.ts';
-import { fleetsWith } from '../support/fleets.ts';
+import { fleetsOf, fleetsWith } from '../support/fleets.ts';
 import { allows, PolicyStatement, type Request } from '../support/policies.ts';
 import { SynthesisedTemplate } from './template.ts';
 
@@ -19,7 +20,7 @@ const template = SynthesisedTemplate.of(
       spot: '{}',
       network: '{vpcId: vpc-00000001, subnetIds: [subnet-00000001], securityGroupIds: [sg-00000001]}',
     },
-  }),
+  }).map((fleet) => ({ ...fleet, allowedTypes: ['m7i.*', 'c7i.large'] })),
 );
 
 const Policy = z.object({
@@ -94,13 +95,23 @@ const tagsOf = (resource: string): Record<string, string> => {
 const GroupTags = z.array(z.object({ Key: z.string(), Value: z.string() }));
 
 /** A launch from a template: of what the template says, or of what the caller puts in its place. */
-const launch = (resource: string, ofTemplate: boolean): Request => ({
+const launch = (resource: string, ofTemplate: boolean, context: Record<string, string> = {}): Request => ({
   action: 'ec2:RunInstances',
   resource,
   context: {
     'ec2:LaunchTemplate': arn('ec2 launch-template/lt-0123456789abcdef0'),
     'ec2:IsLaunchTemplateResource': String(ofTemplate),
+    ...context,
   },
+});
+const launchOf = (type: string) => launch(arn('ec2 instance/*'), false, { 'ec2:InstanceType': type });
+const launchWithInterface = (id: string, subnet: string) =>
+  launch(arn(`ec2 network-interface/${id}`), false, { 'ec2:Subnet': arn(`ec2 subnet/${subnet}`) });
+/** An update of a group, with what it says. */
+const update = (resource: string, says: Record<string, string | string[]>): Request => ({
+  action: 'autoscaling:UpdateAutoScalingGroup',
+  resource,
+  context: { ...says, ...tagsOf(resource) },
 });
 /** The launch template itself, which is one of the resources of a launch. */
 const fromTemplate = (app?: string): Request => ({
@@ -132,6 +143,14 @@ const ofStack = (action: string, resource: string, stack: string): Request => ({
   resource,
   context: { [`aws:ResourceTag/${STACK_TAG}`]: stack },
 });
+
+/** A row of the table about an update of the group of the Spot fleet. */
+const row = (
+  role: RoleName,
+  verdict: 'may' | 'may not',
+  what: string,
+  says: Record<string, string | string[]>,
+): [RoleName, 'may' | 'may not', string, Request] => [role, verdict, what, update(SPOT, says)];
 
 describe('what each role may do, and may not', () => {
   it.each<[RoleName, 'may' | 'may not', string, Request]>([
@@ -239,6 +258,20 @@ describe('what each role may do, and may not', () => {
       'change how a Spot fleet buys',
       request('autoscaling:UpdateAutoScalingGroup', SPOT),
     ],
+    ...(['Update Group', 'group settings'] as const).flatMap((role) => [
+      row(role, 'may', 'set the largest maximum size of the fleets', { 'autoscaling:MaxSize': '20' }),
+      row(role, 'may not', 'set a larger maximum size', { 'autoscaling:MaxSize': '21' }),
+      row(role, 'may not', 'set a minimum size', { 'autoscaling:MinSize': '1' }),
+      row(role, 'may not', 'take a launch configuration, with an image and a role of its own', {
+        'autoscaling:LaunchConfigurationName': 'mine',
+      }),
+      row(role, 'may', 'let a Spot fleet choose among types that the guardrails allow', {
+        'autoscaling:InstanceTypes': ['m7i.large', 'c7i.large'],
+      }),
+      row(role, 'may not', 'let it choose another type', {
+        'autoscaling:InstanceTypes': ['m7i.large', 'p5.48xlarge'],
+      }),
+    ]),
     [
       'Update Group',
       'may not',
@@ -276,10 +309,30 @@ describe('what each role may do, and may not', () => {
     [
       'Update Group',
       'may',
-      "launch into a subnet that the template's security group fits",
+      "launch into the fleet's subnet",
       launch(arn('ec2 subnet/subnet-00000001'), false),
     ],
-    ['Update Group', 'may', 'launch another type of instance', launch(arn('ec2 instance/*'), false)],
+    [
+      'Update Group',
+      'may not',
+      'launch into another subnet',
+      launch(arn('ec2 subnet/subnet-00000002'), false),
+    ],
+    [
+      'Update Group',
+      'may',
+      "make a network interface in the fleet's subnet",
+      launchWithInterface('*', 'subnet-00000001'),
+    ],
+    [
+      'Update Group',
+      'may not',
+      'take a network interface that is in another subnet, with security groups of its own',
+      launchWithInterface('eni-production', 'subnet-00000002'),
+    ],
+    ['Update Group', 'may', 'launch a type that the guardrails allow', launchOf('m7i.large')],
+    ['Update Group', 'may not', 'launch another type', launchOf('p5.48xlarge')],
+    ['Update Group', 'may', 'make the volumes of a launch', launch(arn('ec2 volume/*'), true)],
     ['Update Group', 'may', "launch from a fleet's template", fromTemplate('circleci-runners')],
     [
       'Update Group',
@@ -469,6 +522,21 @@ describe('the evaluator of policies', () => {
       allowed: true,
     },
     {
+      case: 'IfExists holds for a request without the key',
+      statements: [statement({ Condition: { NumericLessThanEqualsIfExists: { 's3:max-keys': '10' } } })],
+      allowed: true,
+    },
+    {
+      case: 'Null: true holds for a request without the key',
+      statements: [statement({ Condition: { Null: { 's3:max-keys': 'true' } } })],
+      allowed: true,
+    },
+    {
+      case: 'Null: false does not',
+      statements: [statement({ Condition: { Null: { 's3:max-keys': 'false' } } })],
+      allowed: false,
+    },
+    {
       case: 'a dot in a pattern is a dot',
       statements: [statement({ Resource: 'arn:aws:s3:::b/k.y' })],
       allowed: false,
@@ -480,5 +548,58 @@ describe('the evaluator of policies', () => {
   it('refuses an operator that it does not know', () => {
     const unknown = statement({ Condition: { NumericLessThan: { 's3:max-keys': '10' } } });
     expect(() => allows([unknown], get)).toThrow('No condition operator NumericLessThan');
+  });
+});
+
+describe('a launch by Update Group', () => {
+  const NETWORK = '{vpcId: vpc-00000001, subnetIds: [subnet-00000001]}';
+  const mayLaunch = (fleets: FleetConfig[], asked: Request) => {
+    const statements = SynthesisedTemplate.of(fleets.map((fleet) => ({ ...fleet, allowedTypes: ['m7i.*'] })))
+      .all('AWS::IAM::Policy')
+      .map(({ properties }) => Policy.parse(properties))
+      .filter(({ Roles }) => Roles.some((role) => role.includes('UpdateGroup')))
+      .flatMap(({ PolicyDocument }) => PolicyDocument.Statement);
+    return allows(statements, asked);
+  };
+
+  it('is possible only if a fleet has Spot capacity', () => {
+    expect(mayLaunch(fleetsWith({ linux: {} }), launchOf('m7i.large'))).toBe(false);
+    expect(mayLaunch(fleetsWith({ linux: { spot: '{}' } }), launchOf('m7i.large'))).toBe(true);
+  });
+
+  it('is into any subnet if that of a Spot fleet is not known at the deployment', () => {
+    const elsewhere = launch(arn('ec2 subnet/subnet-00000002'), false);
+    expect(mayLaunch(fleetsWith({ a: { spot: '{}', network: NETWORK } }), elsewhere)).toBe(false);
+    expect(mayLaunch(fleetsWith({ a: { spot: '{}', network: NETWORK }, b: {} }), elsewhere)).toBe(false);
+    expect(mayLaunch(fleetsWith({ a: { spot: '{}', network: NETWORK }, b: { spot: '{}' } }), elsewhere)).toBe(
+      true,
+    );
+  });
+
+  it.each([
+    { count: 20, named: true },
+    { count: 21, named: false },
+  ])('names $count subnets: $named, because a policy has 10,240 characters', ({ count, named }) => {
+    const subnetIds = Array.from(
+      { length: count },
+      (_, index) => `subnet-${String(index).padStart(17, '0')}`,
+    );
+    const fleets = fleetsWith({
+      a: { spot: '{}', network: `{vpcId: vpc-00000001, subnetIds: [${subnetIds}]}` },
+    });
+    expect(mayLaunch(fleets, launch(arn('ec2 subnet/subnet-00000000000000099'), false))).toBe(!named);
+    const [policy] = SynthesisedTemplate.of(fleets)
+      .all('AWS::IAM::Policy')
+      .map(({ properties }) => Policy.parse(properties))
+      .filter(({ Roles }) => Roles.some((role) => role.includes('UpdateGroup')));
+    expect(JSON.stringify(policy?.PolicyDocument).length).toBeLessThan(10_240);
+  });
+
+  it('is of any type if EC2 chooses the types by their attributes', () => {
+    const chosen = fleetsOf(
+      'a:\n  resourceClass: acme/a\n  maxReplicas: 5\n  spot: {}\n  instanceRequirements: {architecture: arm64, vCpus: {min: 2}, memoryGiB: {min: 8}}\n',
+    );
+    expect(mayLaunch(chosen, launchOf('i4g.large'))).toBe(true);
+    expect(mayLaunch(fleetsWith({ a: { spot: '{}' } }), launchOf('i4g.large'))).toBe(false);
   });
 });

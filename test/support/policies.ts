@@ -61,6 +61,9 @@ function holds(operator: string, given: string | string[] | undefined, wanted: s
     return !holds(operator.replace(name, NEGATED[name] ?? ''), given, wanted);
   }
   const values = [given ?? []].flat();
+  if (operator === 'Null') return wanted.includes(String(values.length === 0));
+  if (name.endsWith('IfExists'))
+    return values.length === 0 || holds(operator.replace(/IfExists$/, ''), given, wanted);
   const compare = COMPARISONS[name];
   if (compare === undefined) throw new Error(`No condition operator ${operator} is known here`);
   const one = (value: string) => wanted.some((candidate) => compare(candidate, value));
@@ -79,5 +82,6 @@ const COMPARISONS: Record<string, (pattern: string, value: string) => boolean> =
   StringLike: matches,
   ArnEquals: matches,
   ArnLike: matches,
+  NumericLessThanEquals: (most, value) => Number(value) <= Number(most),
   Bool: (pattern, value) => pattern === value,
 };
