@@ -65,6 +65,7 @@ async function readSurroundings(fleet: string | undefined, options: Options): Pr
     throw new UsageError(`The fleet must be one of ${names.join(', ')}, got ${JSON.stringify(fleet)}`);
   return {
     app,
+    inFile: options.deployedOnly ? undefined : file.map(({ name }) => name),
     fleets: file.filter(({ name }) => isChosen(name)),
     groups: groups.filter((group) => isChosen(group.fleet)),
     settings: new Map([...settings].filter(([name]) => isChosen(name))),

@@ -22,6 +22,9 @@ export interface FleetStackProps extends StackProps {
 
 /** Everything that one fleet has for itself, as a table of contents. It refers to the shared stack by names. */
 export class FleetStack extends Stack {
+  /** The name of the fleet. */
+  readonly fleet: string;
+
   constructor(scope: Construct, { app, config, ...props }: FleetStackProps) {
     super(scope, fleetStackName(app, config.name), {
       description: `CircleCI runners of fleet ${config.name}`,
@@ -29,6 +32,7 @@ export class FleetStack extends Stack {
       suppressTemplateIndentation: true,
       ...props,
     });
+    this.fleet = config.name;
     if (config.encryptionKey !== undefined) Aspects.of(this).add(new EncryptionKey(config.encryptionKey));
     const { topicArn } = new Shared(this, app);
 

@@ -17,6 +17,8 @@ export interface Surroundings {
   app: string;
   /** The fleets of fleets.yaml; empty with `--deployed-only`. */
   fleets: FleetConfig[];
+  /** The names of all fleets of fleets.yaml; `undefined` with `--deployed-only`. */
+  inFile: string[] | undefined;
   /** The groups of deployed fleets; empty before the first deployment. */
   groups: FleetGroup[];
   /** The settings of deployed fleets. */

@@ -1,6 +1,6 @@
 import { bootstrap, ebsKey, quotas } from './account.ts';
 import type { Check } from './check.ts';
-import { alarms, groups, polls, schedules, settings, topics } from './deployed.ts';
+import { alarms, groups, polls, schedules, settings, topics, undeclared } from './deployed.ts';
 import { images } from './image.ts';
 import { lambdaConcurrency } from './lambda-concurrency.ts';
 import { routes, zones } from './network.ts';
@@ -15,6 +15,7 @@ export const CHECKS: readonly Check[] = [
   routes,
   zones,
   images,
+  undeclared,
   settings,
   groups,
   tokens,

@@ -5,6 +5,7 @@ import { GetScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { ListSubscriptionsByTopicCommand, SNSClient } from '@aws-sdk/client-sns';
 import { capacityOf, quietPollIntervalOf } from '../../fleets/effective.ts';
 import type { FleetConfig } from '../../fleets/load.ts';
+import { adviceAboutUndeclared, undeclaredFleets } from '../../fleets/undeclared.ts';
 import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
@@ -142,6 +143,31 @@ export const settings: Check = {
   name: 'settings',
   run: async ({ fleets, settings: deployed }) =>
     fleets.flatMap((fleet) => settingsFindings(fleet, deployed.get(fleet.name))),
+};
+
+/** @param inFile The names of all fleets of fleets.yaml. */
+export function undeclaredFindings(app: string, deployed: string[], inFile: string[]): Finding[] {
+  const found = undeclaredFleets(deployed, inFile).map((fleet) =>
+    bad(
+      'warn',
+      'it is deployed, and fleets.yaml does not have it; it keeps running',
+      adviceAboutUndeclared(app, fleet),
+      fleet,
+    ),
+  );
+  return found.length === 0 ? [ok('fleets.yaml has every deployed fleet')] : found;
+}
+
+export const undeclared: Check = {
+  name: 'file',
+  run: async ({ app, groups, inFile }) =>
+    inFile === undefined || groups.length === 0
+      ? []
+      : undeclaredFindings(
+          app,
+          groups.map(({ fleet }) => fleet),
+          inFile,
+        ),
 };
 
 export function scheduleFindings(fleet: string, state: string | undefined): Finding[] {

@@ -11,6 +11,7 @@ import {
   scheduleFindings,
   settingsFindings,
   topicFindings,
+  undeclaredFindings,
 } from '../../cli/doctor/deployed.ts';
 import { imageFindings } from '../../cli/doctor/image.ts';
 import { concurrencyFindings, functionsAtOnce } from '../../cli/doctor/lambda-concurrency.ts';
@@ -257,6 +258,17 @@ describe('each check passes, warns or fails', () => {
       levels: 'fail',
       says: /breaker is open/,
     },
+    {
+      case: 'fleets of the file',
+      findings: undeclaredFindings('a', ['linux'], ['linux', 'arm']),
+      levels: 'ok',
+    },
+    {
+      case: 'a fleet that the file does not have',
+      findings: undeclaredFindings('team-b', ['linux', 'old'], ['linux']),
+      levels: 'warn',
+      says: /keeps running npm run drain -- old --stack team-b, .*delete-stack --stack-name team-b-old$/,
+    },
     { case: 'deployed settings', findings: settingsFindings(fleetWith(), deployedAs()), levels: 'ok' },
     {
       case: 'a fleet that is not deployed',
@@ -325,7 +337,7 @@ describe('each check passes, warns or fails', () => {
 });
 
 describe('a check', () => {
-  const surroundings = { app: 'a', fleets: [], groups: [], settings: new Map(), now: NOW };
+  const surroundings = { app: 'a', inFile: [], fleets: [], groups: [], settings: new Map(), now: NOW };
 
   it('that may not be made is a warning', async () => {
     const denied = Object.assign(new Error('not authorized to perform: ec2:DescribeVpcs'), {
