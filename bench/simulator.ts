@@ -1,8 +1,8 @@
-import { readTrace } from '../sandbox/trace.ts';
 import { tableOf } from '../simulator/job-table.ts';
 import { PEERS, type PolicyChoice } from '../simulator/peers.ts';
 import { plainFleet } from '../simulator/plain-fleet.ts';
 import { simulateOne } from '../simulator/simulate.ts';
+import { loadTrace } from '../simulator/traces/load.ts';
 import { weekly } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
 
@@ -26,14 +26,16 @@ const BUSY = [4.13, 16.5, 66];
 const [, , trace] = process.argv;
 const months = BUSY.map((busy) => ({
   name: `${MONTH_DAYS} days`,
-  jobs: () => weekly(1, MONTH_DAYS, busy),
+  jobs: async () => weekly(1, MONTH_DAYS, busy),
   choices: KINDS,
 }));
 const named =
-  trace === undefined ? [] : [{ name: trace, jobs: () => readTrace(trace).jobs, choices: CHOICES }];
+  trace === undefined
+    ? []
+    : [{ name: trace, jobs: async () => (await loadTrace(trace)).jobs, choices: CHOICES }];
 
 for (const { name, jobs: make, choices } of [...named, ...months]) {
-  const jobs = tableOf(make());
+  const jobs = tableOf(await make());
   for (const choice of choices) {
     const start = performance.now();
     const { waitSeconds } = simulateOne(jobs, choice, WORLD);

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
-import { TraceInvalid } from '../sandbox/trace.ts';
 import { LIST_PRICES } from '../simulator/prices.ts';
 import { ReplayStalled } from '../simulator/replay.ts';
+import { TraceInvalid } from '../simulator/traces/trace.ts';
 import { WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
 import { UsageError } from './command-line/arguments.ts';
@@ -48,7 +48,8 @@ async function run({ traces, only, out }: Options, terminal: Terminal): Promise<
   if (!existsSync(dirname(out)))
     throw new UsageError(`--out must be a file in an existing folder, got ${JSON.stringify(out)}`);
   const names = Object.keys(WORKLOADS) as WorkloadName[];
-  const all = [...files(traces, terminal).map(fromFile), ...names.map(generated)];
+  const read = await Promise.all(files(traces, terminal).map(fromFile));
+  const all = [...read, ...names.map(generated)];
   const parts = choose(only, [...all.map(({ name }) => name), WITH_FAULTS]);
   const chosen = all.filter(({ name }) => parts.includes(name));
   const replays = [

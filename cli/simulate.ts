@@ -3,13 +3,13 @@ import { formatDuration } from '../fleets/duration.ts';
 import { type FleetConfig, FleetsInvalid } from '../fleets/load.ts';
 import type { Faults } from '../sandbox/group/faults.ts';
 import { asJson, type Summary } from '../sandbox/summary.ts';
-import { TraceInvalid } from '../sandbox/trace.ts';
 import { type Cost, type Priced, pricedBy } from '../simulator/cost.ts';
 import { lowerBoundsOf } from '../simulator/lower-bounds.ts';
 import { LIST_PRICES, type Prices, PricesInvalid, readPrices } from '../simulator/prices.ts';
 import { ReplayStalled } from '../simulator/replay.ts';
 import { simulate } from '../simulator/simulate.ts';
-import { loadTrace, type Trace } from '../simulator/traces.ts';
+import { loadTrace } from '../simulator/traces/load.ts';
+import { describeNotes, type Trace, TraceInvalid } from '../simulator/traces/trace.ts';
 import { generatedTrace, WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
 import { durationOption, numberOption, UsageError } from './command-line/arguments.ts';
@@ -127,7 +127,7 @@ async function run(options: Options, shell: Shell): Promise<void> {
   const { fleet } = policies;
   if (options.optimise !== true && (options.maxWaitP95 !== undefined || options.maxCost !== undefined))
     throw new UsageError('--max-wait-p95 and --max-cost need --optimise: add it, or leave them out');
-  const { source, trace } = chooseTrace(options);
+  const { source, trace } = await chooseTrace(options);
   const faults = chooseFaults(options.fault ?? [], options.seed);
   if (options.workflow === true) checkWorkflowFaults(faults);
   const prices = options.prices === undefined ? LIST_PRICES : readPrices(options.prices);
@@ -141,9 +141,13 @@ async function run(options: Options, shell: Shell): Promise<void> {
   const given = { options, shell, policies, source, trace, world, faults, priced, costs };
   const found = options.optimise === true ? await optimised(given) : undefined;
   const outcomes = found === undefined ? await replayed(given) : [];
-  if (options.json !== true) for (const note of notes(trace)) terminal.note(note);
+  if (options.json !== true) for (const note of describeNotes(trace)) terminal.note(note);
   if (options.report !== undefined) {
-    await report?.writeReport(options.report, { ...given, outcomes, found, notes: notes(trace) }, shell);
+    await report?.writeReport(
+      options.report,
+      { ...given, outcomes, found, notes: describeNotes(trace) },
+      shell,
+    );
   }
 }
 
@@ -250,8 +254,12 @@ function describeCosts(fleet: FleetConfig, { instanceHour }: Priced, { source }:
   return `USD a month: ${type} at ${instanceHour} an hour, volumes, and for ours the scaler; ${source}.`;
 }
 
-function chooseTrace({ trace: file, workload, seed }: Options): { source: string; trace: Trace } {
-  if (file !== undefined) return { source: file, trace: loadTrace(file) };
+async function chooseTrace({
+  trace: file,
+  workload,
+  seed,
+}: Options): Promise<{ source: string; trace: Trace }> {
+  if (file !== undefined) return { source: file, trace: await loadTrace(file) };
   const name = workload ?? 'working-day';
   const trace = generatedTrace(name, seed);
   if (trace.jobs.length === 0)
@@ -267,7 +275,7 @@ function describeSource(
   return `${colours.bold(source)}: ${jobs} jobs, ${jobHours} h of work in ${spanHours} h; at most ${maxReplicas} instances`;
 }
 
-function describeTrace(source: string, { jobs, form, leftOut, caution }: Trace) {
+function describeTrace(source: string, { jobs, form, leftOut, cautions }: Trace) {
   const work = jobs.reduce((sum, { durationSeconds }) => sum + durationSeconds, 0);
   const span = (jobs.at(-1)?.queuedAt ?? 0) - (jobs[0]?.queuedAt ?? 0);
   const hours = (seconds: number) => Math.round(seconds / 360) / 10;
@@ -278,7 +286,7 @@ function describeTrace(source: string, { jobs, form, leftOut, caution }: Trace) 
     jobHours: hours(work),
     spanHours: hours(span),
     leftOut,
-    ...(caution !== undefined && { caution }),
+    ...(cautions !== undefined && { caution: cautions.join(' ') }),
   };
 }
 
@@ -310,13 +318,6 @@ function table(rows: PolicyRow[], { colours }: Terminal): string {
     colours.dim('policy'.padEnd(names) + columns.map(({ head }) => head).join('')),
     ...rows.map(({ policy }, row) => policy.padEnd(names) + columns.map(({ cells }) => cells[row]).join('')),
   ].join('\n');
-}
-
-function notes({ leftOut, caution }: Trace): string[] {
-  return [
-    ...leftOut.map(({ reason, count, first }) => `Left out: ${count} ${reason} (the first: ${first}).`),
-    ...(caution === undefined ? [] : [caution]),
-  ];
 }
 
 export const simulateCommand: CliCommand = {

@@ -7,16 +7,11 @@ import { sandboxFleet } from '../sandbox/fleet.ts';
 import { DURATIONS } from '../sandbox/group/durations.ts';
 import { Sandbox, type SandboxEvent } from '../sandbox/sandbox.ts';
 import { asJson, type Summary, summarise } from '../sandbox/summary.ts';
-import {
-  describeOrigin,
-  firstHours,
-  type Job,
-  readTrace,
-  SANDBOX_START,
-  TraceInvalid,
-  workingDay,
-} from '../sandbox/trace.ts';
+import { firstHours, SANDBOX_START } from '../sandbox/trace.ts';
 import type { Execution, Visit } from '../sandbox/workflow.ts';
+import { loadTrace } from '../simulator/traces/load.ts';
+import { describeNotes, type Trace, TraceInvalid } from '../simulator/traces/trace.ts';
+import { generatedTrace } from '../simulator/workloads.ts';
 import { durationOption, numberOption, UsageError } from './command-line/arguments.ts';
 import { namedFleet } from './command-line/fleets.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
@@ -42,11 +37,11 @@ interface Options {
 const define = ({ terminal }: Shell) =>
   new Command('npm start --')
     .description(
-      'Runs a trace of jobs through the real workflow and the real functions, on a virtual clock, with an embedded CircleCI and an embedded Auto Scaling group. Sends nothing to other machines. A trace begins on Monday, 2026-01-05, at 08:00 UTC; the schedules of the fleet follow that calendar.',
+      'Runs a trace of jobs through the real workflow and the real functions, on a virtual clock, with an embedded CircleCI and an embedded Auto Scaling group. Sends nothing to other machines. The schedules of the fleet follow the dates of the trace. A trace without dates begins on Monday, 2026-01-05, at 08:00 UTC.',
     )
     .option(
       '--trace <file>',
-      'CSV with the columns queued_at_s,duration_s (default: a generated working day)',
+      'what simulate --trace reads: CSV with the columns queued_at_s,duration_s, or an export of jobs from a CI service (default: a generated working day)',
     )
     .option('--hours <h>', 'only the jobs of the first hours', numberOption(0.01, 100_000, 'any'))
     .option('--fleet <name>', 'a fleet of the fleets file (default: the first)')
@@ -90,8 +85,15 @@ const define = ({ terminal }: Shell) =>
 async function run(options: Options, terminal: Terminal): Promise<void> {
   const { colours } = terminal;
   const fleet = changed(chooseFleet(options.fleets, options.fleet), options);
-  const jobs = chooseJobs(options, terminal);
-  const sandbox = await Sandbox.open({ keepExecutions: 1, keepMetrics: false, passOverIdleHours: true });
+  const trace = await chooseTrace(options);
+  const { jobs, startsAt = SANDBOX_START.getTime() } = trace;
+  const sandbox = await Sandbox.open({
+    keepExecutions: 1,
+    keepMetrics: false,
+    passOverIdleHours: true,
+    // Executions start in whole seconds.
+    startsAt: Math.floor(startsAt / 1_000) * 1_000,
+  });
   const { name, resourceClass } = fleet;
   const world = sandbox.addFleet({ name, resourceClass, ...sandboxFleet(fleet, options) }, jobs);
   if (!options.json) {
@@ -100,10 +102,11 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
     );
     const settings = describeSettings(fleet);
     terminal.print(settings.length > 0 ? `With ${settings.join(', ')}\n` : '');
-    sandbox.watch = showBeginning(terminal);
+    sandbox.watch = showBeginning(terminal, startsAt);
   }
   const progress = showProgress(sandbox, jobs.length, world.queue, terminal);
   await sandbox.drain(jobs.length).finally(progress.stop);
+  for (const note of describeNotes(trace)) terminal.note(note);
   if (sandbox.hoursPassedOver > 0) terminal.note(describePassedOver(sandbox.hoursPassedOver));
   const summary = summarise(world);
   if (options.json) terminal.print(JSON.stringify(asJson(summary)));
@@ -197,30 +200,27 @@ function describeSettings(fleet: FleetConfig): string[] {
   return settings;
 }
 
-function chooseJobs(options: Options, terminal: Terminal): Job[] {
-  const { jobs, startsAt }: ReturnType<typeof readTrace> =
-    options.trace === undefined ? { jobs: workingDay(options.seed) } : readTrace(options.trace);
-  if (startsAt !== undefined) terminal.note(describeOrigin(startsAt));
-  const chosen = options.hours === undefined ? jobs : firstHours(jobs, options.hours);
-  if (chosen.length === 0)
-    throw new UsageError(
-      `--hours must include a job of the trace; no job is queued in the first ${options.hours} h`,
-    );
-  return chosen;
+/** The trace, with only the jobs of the first hours. */
+async function chooseTrace({ trace: file, hours, seed }: Options): Promise<Trace> {
+  const trace = file === undefined ? generatedTrace('working-day', seed) : await loadTrace(file);
+  const jobs = hours === undefined ? trace.jobs : firstHours(trace.jobs, hours);
+  if (jobs.length === 0)
+    throw new UsageError(`--hours must include a job of the trace; no job is queued in the first ${hours} h`);
+  return { ...trace, jobs };
 }
 
 const describePassedOver = (hours: number) =>
   `Passed over: ${hours} h without a task, an instance or a change of settings. Their executions are counted.`;
 
 /** Prints the first two events of each kind, to show how a fleet starts. */
-function showBeginning(terminal: Terminal): (event: SandboxEvent) => void {
+function showBeginning(terminal: Terminal, startsAt: number): (event: SandboxEvent) => void {
   const { colours } = terminal;
   const shown = new Map<string, number>();
   return ({ at, subject, kind }) => {
     const times = (shown.get(kind) ?? 0) + 1;
     shown.set(kind, times);
     if (times > 2) return;
-    const clock = new Date(SANDBOX_START.getTime() + at * 1_000).toISOString().slice(11, 19);
+    const clock = new Date(startsAt + at * 1_000).toISOString().slice(11, 19);
     terminal.print(`${colours.dim(clock)}  ${kind === 'queued' ? 'a job is queued' : `${subject} ${kind}`}`);
   };
 }

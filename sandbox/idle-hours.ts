@@ -11,8 +11,7 @@ import type { TaskQueue } from './task-queue.ts';
  */
 const LOOKS_BACK = 3_600;
 
-/** A fleet of the sandbox, as far as idle hours depend on it. */
-interface Idle {
+interface Fleet {
   queue: TaskQueue;
   group: AutoScalingGroup;
   settings: DeployedSettings;
@@ -25,7 +24,7 @@ interface Idle {
  * @param now Milliseconds since the epoch.
  * @returns Milliseconds since the epoch; `now` or less if something may happen at any time.
  */
-export function idleUntil({ queue, group, settings }: Idle, now: number): number {
+function idleUntil({ queue, group, settings }: Fleet, now: number): number {
   const { activities, desired, size, createdAt } = group;
   if (queue.unclaimed + queue.running > 0 || size + desired > 0) return now;
   // What a launch that failed leads to takes hours, and ends by writes.
@@ -37,4 +36,14 @@ export function idleUntil({ queue, group, settings }: Idle, now: number): number
     nextFire(settings.capacity.schedules ?? [], now),
     settings.warmPoolAuto ? changesOfDemand(activities.record(true).launches, now) : Number.POSITIVE_INFINITY,
   );
+}
+
+/** How many whole hours between two times begin and end while every execution of all fleets does the same. */
+export function wholeIdleHours(
+  fleets: readonly Fleet[],
+  now: number,
+  { from, to }: { from: number; to: number },
+): number {
+  const until = Math.min(to, ...fleets.map((fleet) => idleUntil(fleet, now)));
+  return Math.max(Math.floor((until - from) / 3_600_000), 0);
 }

@@ -16,7 +16,7 @@ import { CircleCi } from './circleci.ts';
 import { VirtualClock } from './clock.ts';
 import { DURATIONS, type Durations } from './group/durations.ts';
 import { planFaults } from './group/faults.ts';
-import { idleUntil } from './idle-hours.ts';
+import { wholeIdleHours } from './idle-hours.ts';
 import { type Task, TaskQueue } from './task-queue.ts';
 import { SANDBOX_START } from './trace.ts';
 import {
@@ -48,6 +48,8 @@ export interface SandboxOptions {
   keepExecutions?: number;
   /** Whether to keep the metrics. A run over days has millions of them. Default: true. */
   keepMetrics?: boolean;
+  /** What second 0 is, a whole second in milliseconds since the epoch. Default: `SANDBOX_START`. */
+  startsAt?: number;
   /**
    * Whether to pass over whole hours in which all executions do the same, and only to count those. Their metrics and
    * requests are missing then, and faults that come at a time must not be planned. Default: false.
@@ -55,7 +57,6 @@ export interface SandboxOptions {
   passOverIdleHours?: boolean;
 }
 
-/** Schedules follow the sandbox's calendar, which begins at `SANDBOX_START`. */
 export interface SandboxFleet extends CapacitySettings {
   name: string;
   resourceClass: string;
@@ -134,7 +135,6 @@ export class Sandbox {
   watch: ((events: SandboxEvent) => void) | undefined;
   /** Called at the end of each execution. */
   ended: ((fleet: string, execution: Execution) => void) | undefined;
-  /** Hours that were passed over so far. */
   hoursPassedOver = 0;
   /** How many seconds the clock of the functions is ahead of the workflow's. If it is behind, below 0. */
   functionsAheadSeconds = 0;
@@ -142,6 +142,7 @@ export class Sandbox {
   /** How many executions to keep for each fleet. */
   readonly #keep: number;
   readonly #passesOver: boolean;
+  readonly #startsAt: number;
 
   private constructor(clock: VirtualClock, aws: Aws, clients: AwsClients, options: SandboxOptions) {
     const circleci = new CircleCi(() => this.catchUp(), clock.sleep);
@@ -165,19 +166,20 @@ export class Sandbox {
     this.#keep = options.keepExecutions ?? Number.POSITIVE_INFINITY;
     this.#keepMetrics = options.keepMetrics ?? true;
     this.#passesOver = options.passOverIdleHours ?? false;
+    this.#startsAt = clock.now();
     circleci.tokens.add(SANDBOX_TOKEN);
   }
 
   /** Opens a sandbox without fleets. */
   static async open(options: SandboxOptions = {}): Promise<Sandbox> {
-    const clock = new VirtualClock(SANDBOX_START);
+    const clock = new VirtualClock(new Date(options.startsAt ?? SANDBOX_START));
     const aws = new Aws(clock.sleep);
     return new Sandbox(clock, aws, await aws.clients(), options);
   }
 
   /** Seconds from the start. */
   get now(): number {
-    return (this.clock.now() - SANDBOX_START.getTime()) / 1_000;
+    return (this.clock.now() - this.#startsAt) / 1_000;
   }
 
   catchUp(): void {
@@ -210,7 +212,7 @@ export class Sandbox {
     const group = new AutoScalingGroup(
       {
         name: settings.groupName,
-        startsAt: SANDBOX_START.getTime(),
+        startsAt: this.#startsAt,
         ageSeconds: fleet.ageSeconds,
         minSize: 0,
         maxSize: largestMaximum(settings.capacity),
@@ -235,7 +237,7 @@ export class Sandbox {
     this.aws.secrets.set(settings.scalerSecretName, JSON.stringify(secret));
     this.aws.groups.set(settings.groupName, group);
     this.circleci.classes.set(fleet.resourceClass, queue);
-    const date = (seconds: number) => SANDBOX_START.getTime() + seconds * 1_000;
+    const date = (seconds: number) => this.#startsAt + seconds * 1_000;
     this.circleci.runners.set(fleet.resourceClass, () =>
       group.runners.map(({ name, firstConnected, lastConnected, lastUsed }) => ({
         name,
@@ -363,15 +365,15 @@ export class Sandbox {
    */
   #passOver(due: number): number {
     const worlds = [...this.fleets.values()];
-    const idle = Math.min(...worlds.map((world) => idleUntil(world, this.clock.now())));
-    const until = Math.min(this.agenda.next ?? this.now, (idle - SANDBOX_START.getTime()) / 1_000);
-    // At least one execution is left before that.
-    const hours = Math.floor((until - SCHEDULE_SECONDS - due) / 3_600);
-    if (hours < 1) return due;
-    const executions = (hours * 3_600) / SCHEDULE_SECONDS;
+    const hours = wholeIdleHours(worlds, this.clock.now(), {
+      // At least one execution is left before the next event.
+      from: this.#startsAt + (due + SCHEDULE_SECONDS) * 1_000,
+      to: this.#startsAt + (this.agenda.next ?? 0) * 1_000,
+    });
+    const executions = ((hours * 3_600) / SCHEDULE_SECONDS) * this.deliveries;
     for (const world of worlds) {
-      world.started += executions * this.deliveries;
-      world.outcomes.succeeded += executions * this.deliveries;
+      world.started += executions;
+      world.outcomes.succeeded += executions;
     }
     this.hoursPassedOver += hours;
     return due + hours * 3_600;

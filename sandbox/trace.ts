@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { skipN } from 'pure-rand/utils/skipN';
@@ -11,79 +10,6 @@ export interface Job {
 
 /** What second 0 is: a Monday morning. It can be any instant, but must always be the same, so that runs are equal. */
 export const SANDBOX_START = new Date('2026-01-05T08:00:00Z');
-
-/** A trace that cannot be used; the message says where, and what is allowed. */
-export class TraceInvalid extends Error {
-  override readonly name = 'TraceInvalid';
-}
-
-/** The first line of a trace in seconds. */
-export const TRACE_HEADER = 'queued_at_s,duration_s';
-
-/** How many faulty rows are named before the rest is only counted. */
-const FAULTS_SHOWN = 5;
-
-/** If the first job is queued later, the seconds are not those of a trace, but those since 1970. */
-const LATEST_FIRST_JOB = 366 * 24 * 3_600;
-
-/** What a command says of a trace in seconds since 1970. */
-export const describeOrigin = (startsAt: number) =>
-  `queued_at_s has seconds since 1970: the trace begins with its first job, at ${new Date(startsAt).toISOString()}.`;
-
-/**
- * Reads a trace: CSV with the header `queued_at_s,duration_s` and a row for each job.
- *
- * @returns Its jobs, in the order in which they were queued. If the file has seconds since 1970, the first job is at
- *   second 0, and `startsAt` is its time in milliseconds since 1970.
- * @throws TraceInvalid with file, line and what was wrong; no row is dropped silently.
- */
-export function readTrace(file: string): { jobs: Job[]; startsAt?: number } {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new TraceInvalid(`${file} cannot be read: ${(error as Error).message}`);
-  }
-  const [header = '', ...lines] = text.trimEnd().split(/\r?\n/);
-  if (header.trim() !== TRACE_HEADER) {
-    throw new TraceInvalid(
-      `${file}:1: the first line must be ${TRACE_HEADER}, got ${JSON.stringify(header.slice(0, 80))}`,
-    );
-  }
-  const faults: string[] = [];
-  const jobs = lines.map((line, index) => {
-    const [queuedAt = Number.NaN, durationSeconds = Number.NaN, ...more] = line
-      .split(',')
-      .map((field) => (field.trim() === '' ? Number.NaN : Number(field)));
-    if (
-      more.length > 0 ||
-      !(queuedAt >= 0 && durationSeconds >= 0 && Number.isFinite(queuedAt + durationSeconds))
-    ) {
-      faults.push(
-        `${file}:${index + 2}: must be two numbers of at least 0, got ${JSON.stringify(line.slice(0, 80))}`,
-      );
-    }
-    return { queuedAt, durationSeconds };
-  });
-  refuse(faults);
-  if (jobs.length === 0) throw new TraceInvalid(`${file} has no jobs`);
-  jobs.sort((a, b) => a.queuedAt - b.queuedAt);
-  const first = jobs[0]?.queuedAt ?? 0;
-  if (first <= LATEST_FIRST_JOB) return { jobs };
-  return {
-    jobs: jobs.map((job) => ({ ...job, queuedAt: round(job.queuedAt - first) })),
-    startsAt: first * 1_000,
-  };
-}
-
-/** @throws TraceInvalid with the first faults and the number of the rest, if there are any. */
-export function refuse(faults: string[]): void {
-  if (faults.length === 0) return;
-  const rest = faults.length - FAULTS_SHOWN;
-  throw new TraceInvalid(
-    [...faults.slice(0, FAULTS_SHOWN), ...(rest > 0 ? [`... and ${rest} more`] : [])].join('\n'),
-  );
-}
 
 /** The jobs that arrive in the first hours, counted from the first arrival. */
 export function firstHours(jobs: Job[], hours: number): Job[] {

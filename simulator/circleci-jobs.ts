@@ -1,9 +1,9 @@
 import pMap from 'p-map';
 import * as z from 'zod';
 import { type CircleCiApi, NotFound } from './circleci-api.ts';
-import { NEVER_ENDED, NEVER_STARTED } from './exports.ts';
 import type { KeptAnswers } from './kept-answers.ts';
-import type { Trace } from './traces.ts';
+import { NEVER_ENDED, NEVER_STARTED } from './traces/forms.ts';
+import { LeftOut, type Trace } from './traces/trace.ts';
 
 /** Which jobs of a project to download. Default: all. */
 export interface Wanted {
@@ -181,21 +181,5 @@ async function orNull<T>(ask: () => Promise<T>): Promise<T | null> {
   } catch (error) {
     if (error instanceof NotFound) return null;
     throw error;
-  }
-}
-
-class LeftOut {
-  readonly #reasons = new Map<string, Trace['leftOut'][number]>();
-
-  /** Counts it, and is the empty list that stands for it. */
-  add(reason: string, place: string): [] {
-    const known = this.#reasons.get(reason);
-    if (known === undefined) this.#reasons.set(reason, { reason, count: 1, first: place });
-    else known.count += 1;
-    return [];
-  }
-
-  reasons(): Trace['leftOut'] {
-    return [...this.#reasons.values()];
   }
 }

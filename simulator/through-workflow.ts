@@ -8,12 +8,12 @@ import type { World } from './world.ts';
 
 /**
  * Runs ours in the sandbox, with the real state machine and functions. The result has the same keys and takes about a
- * hundred times as long. Schedules follow the sandbox's calendar.
+ * hundred times as long. Executions start in whole seconds.
  */
 export async function throughWorkflow(
   jobs: readonly Job[],
   settings: OursSettings,
-  { boot, warmBoot }: Pick<World, 'boot' | 'warmBoot'>,
+  { boot, warmBoot, startsAt }: Pick<World, 'boot' | 'warmBoot' | 'startsAt'>,
   progress: (ended: number) => void = () => undefined,
   faults: Omit<Faults, 'readGap'> = NO_FAULTS,
 ) {
@@ -21,6 +21,7 @@ export async function throughWorkflow(
     keepExecutions: 1,
     keepMetrics: false,
     passOverIdleHours: faults === NO_FAULTS,
+    startsAt: Math.floor(startsAt / 1_000) * 1_000,
   });
   const launches = new LaunchFaults(faults);
   const { concurrency } = settings;

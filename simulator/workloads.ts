@@ -8,7 +8,7 @@ import {
   scattered,
   workingDay,
 } from '../sandbox/trace.ts';
-import type { Trace } from './traces.ts';
+import type { Trace } from './traces/trace.ts';
 
 const HOUR = 3_600;
 

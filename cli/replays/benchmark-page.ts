@@ -6,7 +6,8 @@ import { PEERS } from '../../simulator/peers.ts';
 import { LIST_PRICES } from '../../simulator/prices.ts';
 import { paretoFront } from '../../simulator/report/recommend.ts';
 import { simulate } from '../../simulator/simulate.ts';
-import { loadTrace, type Trace } from '../../simulator/traces.ts';
+import { loadTrace } from '../../simulator/traces/load.ts';
+import type { Trace } from '../../simulator/traces/trace.ts';
 import { generatedTrace, WORKLOADS, type WorkloadName } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
 import { chooseFaults } from './faults.ts';
@@ -127,9 +128,9 @@ const SOURCES: Record<string, string> = {
  *
  * @throws TraceInvalid
  */
-export function fromFile(file: string): BenchmarkTrace {
+export async function fromFile(file: string): Promise<BenchmarkTrace> {
   const name = basename(file);
-  return { name, about: SOURCES[name] ?? 'a trace', words: `--trace ${name}`, trace: loadTrace(file) };
+  return { name, about: SOURCES[name] ?? 'a trace', words: `--trace ${name}`, trace: await loadTrace(file) };
 }
 
 async function rows(

@@ -12,7 +12,7 @@ import {
 } from '../../simulator/optimise.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
 import { simulate } from '../../simulator/simulate.ts';
-import type { Trace } from '../../simulator/traces.ts';
+import type { Trace } from '../../simulator/traces/trace.ts';
 import type { World } from '../../simulator/world.ts';
 import { UsageError } from '../command-line/arguments.ts';
 import type { Terminal } from '../terminal/terminal.ts';

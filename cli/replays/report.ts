@@ -10,7 +10,7 @@ import { bundleAssets } from '../../simulator/report/assets.ts';
 import { collect } from '../../simulator/report/collect.ts';
 import { page } from '../../simulator/report/html-page.ts';
 import { whole } from '../../simulator/report/number-format.ts';
-import type { Trace } from '../../simulator/traces.ts';
+import type { Trace } from '../../simulator/traces/trace.ts';
 import type { World } from '../../simulator/world.ts';
 import { UsageError } from '../command-line/arguments.ts';
 import { keepFromGit } from '../command-line/git-exclude.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadTrace } from '../../simulator/traces.ts';
+import { loadTrace } from '../../simulator/traces/load.ts';
 import { commandWords } from '../support/bundled-commands.ts';
 import { type Fault, PRIVATE, ProjectApi, type ToldPipeline } from '../support/circleci-api.ts';
 import { type Ended, runInProcess } from '../support/in-process.ts';
@@ -164,7 +164,7 @@ describe('npm run trace -- --project gh/acme/app --days 30', () => {
       parallelism: 3,
       executor: { resource_class: 'acme/large' },
     });
-    const { jobs, form, leftOut } = loadTrace(out);
+    const { jobs, form, leftOut } = await loadTrace(out);
     expect({ form, leftOut }).toEqual({ form: "CircleCI's jobs", leftOut: [] });
     expect(jobs).toHaveLength(8);
     expect(jobs.at(0)).toEqual({ queuedAt: 0, durationSeconds: 120 });

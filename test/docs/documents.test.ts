@@ -28,6 +28,7 @@ const DOCUMENTS = [
   'docs/cost.md',
   'docs/fault-matrix.md',
   'docs/report.md',
+  'docs/traces.md',
   ...readdirSync('docs/decisions').map((file) => `docs/decisions/${file}`),
 ];
 

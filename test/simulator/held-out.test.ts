@@ -4,7 +4,7 @@ import { choosePolicies } from '../../cli/replays/policies.ts';
 import { tableOf } from '../../simulator/job-table.ts';
 import { optimise, type Setting, tutorialFor } from '../../simulator/optimise.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
-import { loadTrace } from '../../simulator/traces.ts';
+import { loadTrace } from '../../simulator/traces/load.ts';
 import { WORKLOADS } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
 
@@ -21,11 +21,11 @@ const REAL = ['bitcoin_core', 'firefox_b_linux'].map((name) => `../shared/traces
 
 const traces = [
   ...Object.entries(WORKLOADS).flatMap(([name, { generate }]) =>
-    SEEDS.map((seed) => ({ name: `${name}, seed ${seed}`, jobs: () => generate(seed) })),
+    SEEDS.map((seed) => ({ name: `${name}, seed ${seed}`, jobs: async () => generate(seed) })),
   ),
   ...REAL.filter((file) => existsSync(file)).map((file) => ({
     name: file,
-    jobs: () => loadTrace(file).jobs,
+    jobs: async () => (await loadTrace(file)).jobs,
   })),
 ];
 
@@ -40,8 +40,8 @@ beforeAll(async () => {
 });
 
 describe('the result of a search on one trace', () => {
-  it.each(traces)("is no worse than CircleCI's tutorial on $name", ({ jobs: read }) => {
-    const jobs = tableOf(read());
+  it.each(traces)("is no worse than CircleCI's tutorial on $name", async ({ jobs: read }) => {
+    const jobs = tableOf(await read());
     const own = oursWith([]);
     if (own === undefined) throw new Error('The fleet cannot have its own settings');
     const tutorial = simulateOne(jobs, tutorialFor(own.settings), WORLD);

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { readTrace } from '../../sandbox/trace.ts';
 import { type Jobs, type JobTable, tableOf } from '../../simulator/job-table.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
 import type { PolicyChoice } from '../../simulator/peers.ts';
 import { plainFleet } from '../../simulator/plain-fleet.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
+import { loadTrace } from '../../simulator/traces/load.ts';
 import { WORKLOADS, weekly } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
 import { ours } from './choices.ts';
@@ -21,12 +21,12 @@ const peer = (name: string, parameters: Record<string, number> = {}): PolicyChoi
 
 const read = new Map<string, JobTable>();
 
-function jobsOf(trace: string, skip: (note: string) => void): JobTable {
+async function jobsOf(trace: string, skip: (note: string) => void): Promise<JobTable> {
   const file = `${TRACES}/${trace}`;
   const known = read.get(file);
   if (known !== undefined) return known;
   if (!existsSync(file)) skip(`${file} is not there`);
-  const jobs = tableOf(readTrace(file).jobs);
+  const jobs = tableOf((await loadTrace(file)).jobs);
   read.set(file, jobs);
   return jobs;
 }
@@ -46,8 +46,8 @@ describe('an independent reference replay of the same model is matched within 3 
     { trace: 'firefox_b_linux.csv', policy: 'circleci-tutorial', wait: 109.4, hours: 7_906 },
     { trace: 'firefox_b_linux.csv', policy: 'mro', wait: 103.9, hours: 7_823 },
     { trace: 'firefox_b_linux.csv', policy: 'buildkite', wait: 28.0, hours: 9_368 },
-  ])('$policy on $trace', ({ trace, policy, wait, hours }, { skip }) => {
-    const { waitSeconds, instanceHours } = outcome(jobsOf(trace, skip), peer(policy));
+  ])('$policy on $trace', async ({ trace, policy, wait, hours }, { skip }) => {
+    const { waitSeconds, instanceHours } = outcome(await jobsOf(trace, skip), peer(policy));
     expect(Math.abs(waitSeconds.mean / wait - 1)).toBeLessThan(0.03);
     expect(Math.abs(instanceHours / hours - 1)).toBeLessThan(0.03);
   });
@@ -67,9 +67,9 @@ describe('the effect of settings in that reference is matched within 5 %:', () =
     { trace: 'firefox_b_linux.csv', set: warmPool(200), wait: 40, overhead: 0.239 },
     { trace: 'firefox_b_linux.csv', set: reuse(600), wait: 28, overhead: 0.386 },
     { trace: 'firefox_b_linux.csv', set: { ...warmPool(200), ...reuse(120) }, wait: 14, overhead: 0.197 },
-  ])('$set on $trace', ({ trace, set, wait, overhead }, { skip }) => {
+  ])('$set on $trace', async ({ trace, set, wait, overhead }, { skip }) => {
     // The reference polls every 5 s, however long nothing has happened.
-    const found = outcome(jobsOf(trace, skip), ours(plainFleet({ quietPollInterval: '5s', ...set })));
+    const found = outcome(await jobsOf(trace, skip), ours(plainFleet({ quietPollInterval: '5s', ...set })));
     expect(Math.abs(found.waitSeconds.mean / wait - 1)).toBeLessThan(0.05);
     expect(Math.abs((found.overhead ?? Number.NaN) / overhead - 1)).toBeLessThan(0.05);
   });

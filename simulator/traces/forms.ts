@@ -1,3 +1,8 @@
+import { TRACE_HEADER } from './seconds-trace.ts';
+
+/** What a file must be, as a message says it. */
+export const EXPECTED = `a CSV with the header ${TRACE_HEADER}, or an export of jobs: CircleCI's (usage CSV, API or Insights JSON), GitHub Actions' or Buildkite's (JSON)`;
+
 /** One job of an export, before its times are parsed. Times are RFC 3339; seconds are a number or its text. */
 export interface ExportedJob {
   /** When a runner could claim it. */
@@ -23,14 +28,21 @@ export interface ExportForm {
   /** Whether a record with these keys has this form. */
   knows: (keys: ReadonlySet<string>) => boolean;
   read: (record: ExportRecord) => ExportedJob | LeftOut;
-  /** A key that records of one run of a job share, if the form may list it several times; and when each was made. */
-  sameJob?: (record: ExportRecord) => string | undefined;
-  created?: (record: ExportRecord) => unknown;
+  /** What no two jobs share. */
+  identity: (record: ExportRecord) => string | undefined;
+  /** A key that records of one run of a job share, if a re-run lists it again with a new identity. */
+  sameRun?: (record: ExportRecord) => string | undefined;
   /** A warning about what the form lacks. */
   caution?: string;
 }
 
-const isMissing = (value: unknown) => value === undefined || value === null || value === '';
+/** Databases export a missing value as `\N` or `NULL`. */
+const isMissing = (value: unknown) =>
+  value === undefined || value === null || (typeof value === 'string' && MISSING.has(value.trim()));
+const MISSING = new Set(['', '\\N', 'NULL', 'null']);
+
+/** The values as one key; `undefined` if one is missing. */
+const keyOf = (...values: unknown[]) => (values.some(isMissing) ? undefined : JSON.stringify(values));
 
 export const NEVER_STARTED = 'that no runner ever started';
 export const NEVER_ENDED = 'that had not ended, or had no end time';
@@ -63,6 +75,7 @@ export const FORMS: ExportForm[] = [
         stopped: record.job_run_stopped_at,
         ...(!isMissing(record.parallelism) && { tasks: Number(record.parallelism) }),
       }),
+    identity: ({ job_id, job_run_number }) => keyOf(job_id, job_run_number),
   },
   {
     name: "Buildkite's jobs",
@@ -79,6 +92,7 @@ export const FORMS: ExportForm[] = [
         stopped: record.finished_at,
       });
     },
+    identity: ({ id }) => keyOf(id),
   },
   {
     name: "GitHub Actions' jobs",
@@ -91,12 +105,9 @@ export const FORMS: ExportForm[] = [
         return { leftOut: NEVER_STARTED };
       return ran({ queued: record.created_at, started: record.started_at, stopped: record.completed_at });
     },
+    identity: ({ id }) => keyOf(id),
     // A re-run of failed jobs lists those that had succeeded again, with their old times and a new time of creation.
-    sameJob: ({ run_id, name, started_at, completed_at }) =>
-      isMissing(run_id) || isMissing(started_at) || isMissing(completed_at)
-        ? undefined
-        : JSON.stringify([run_id, name, started_at, completed_at]),
-    created: ({ created_at }) => created_at,
+    sameRun: ({ run_id, name, started_at, completed_at }) => keyOf(run_id, name, started_at, completed_at),
   },
   {
     name: "CircleCI's jobs",
@@ -108,12 +119,28 @@ export const FORMS: ExportForm[] = [
         stopped: record.stopped_at,
         ...(!isMissing(record.parallelism) && { tasks: record.parallelism }),
       }),
+    identity: ({ id, web_url, number, name, queued_at, started_at }) =>
+      keyOf(id) ?? keyOf(web_url) ?? keyOf(number, name, queued_at, started_at),
   },
   {
     name: "CircleCI Insights' runs of a job",
     knows: (keys) => keys.has('stopped_at') && keys.has('started_at'),
     read: (record) =>
       ran({ queued: record.started_at, started: record.started_at, stopped: record.stopped_at }),
+    identity: ({ id }) => keyOf(id),
     caution: 'Insights does not say when a job was queued: each is replayed as if queued when it started.',
   },
 ];
+
+/** Exports that are easily mistaken for exports of jobs. */
+const HINTS = [
+  {
+    keys: ['created_at', 'stopped_at'],
+    hint: '; these look like runs of a workflow, which say nothing of its jobs',
+  },
+  { keys: ['scheduled_at', 'finished_at'], hint: '; these look like builds without their jobs' },
+];
+
+/** What records with these keys may be, if they are not jobs. */
+export const hintFor = (names: readonly string[]) =>
+  HINTS.find(({ keys }) => keys.every((key) => names.includes(key)))?.hint ?? '';
