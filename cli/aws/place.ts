@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import * as z from 'zod';
+import { makePrivateFolder, writePrivate } from '../../simulator/private-files.ts';
 import { AWS_CLIENT } from './client.ts';
 import { type AwsSetup, setupFault } from './setup-fault.ts';
 
@@ -93,8 +94,8 @@ export function keepPlace(stack: string, { account, region }: Place, file = LAST
   if (account === undefined) return;
   const places = { ...readLastPlaces(file), [stack]: { account, region } };
   try {
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, `${JSON.stringify(places, undefined, 2)}\n`);
+    makePrivateFolder(dirname(file));
+    writePrivate(file, `${JSON.stringify(places, undefined, 2)}\n`);
   } catch {
     // A folder that cannot be written only loses the comparison.
   }
