@@ -212,7 +212,7 @@ describe('npm start', () => {
     {
       case: 'another header',
       text: 'a,b\n1,2\n',
-      said: ':1: the first line must be queued_at_s,duration_s, got "a,b"',
+      said: ':2: must be a CSV with the header queued_at_s,duration_s, or an export of jobs',
     },
     { case: 'a word', text: `${HEADER}1,2\n3,x\n`, said: ':3: must be two numbers of at least 0, got "3,x"' },
     { case: 'a negative time', text: `${HEADER}-1,2\n`, said: ':2: must be two numbers' },
