@@ -11,6 +11,8 @@ import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.
 import { writeWhole } from './command-line/whole-file.ts';
 import { answered, type Options } from './init/answers.ts';
 import { changedLines, onlyFleet, type PlannedFile, planFile, readIfPresent } from './init/files.ts';
+import { carriedOver } from './init/from-group.ts';
+import { readGroup } from './init/group-reads.ts';
 import { Lookups } from './init/lookups.ts';
 import { DEFAULTS, list, networkOption, recipientOption, settingOption } from './init/options.ts';
 import { askToReplace } from './init/questions.ts';
@@ -44,6 +46,10 @@ const define = (shell: Shell) =>
       'who gets the alarms: an e-mail address, the ARN of an SNS topic, or nobody',
       recipientOption,
     )
+    .option(
+      '--from-group <name>',
+      'take the settings of an existing Auto Scaling group and of what it launches',
+    )
     .option('--circleci-url <url>', 'the runner API of CircleCI Server', settingOption('circleciUrl', String))
     .option('--no-config', 'write no .circleci/config.yml')
     .option(
@@ -61,6 +67,7 @@ const define = (shell: Shell) =>
         `Defaults: ${DEFAULTS.instanceTypes.join(', ')}, at most ${DEFAULTS.maxReplicas} instances, the default VPC if the region has one, alarms for nobody. If the fleets file has one fleet already, its settings are the defaults. --class has none.`,
         'A file that has these settings already stays as it is, so a second run changes nothing. The example that the repository ships is replaced after a question, or with --yes. Any other fleets file is replaced after a question, or with --force, and an existing .circleci/config.yml only after a question.',
         `If ${TOKEN_VARIABLES.join(', ')} or your answer is a personal API token, the command looks up the resource classes that it sees. It stores no token.`,
+        'With --from-group, the command reads the group, its launch template or launch configuration, and the image. It says what the fleet does not get, and why. It changes nothing in AWS. docs/operations.md says how to move without killing jobs.',
         'Without a terminal, the command asks nothing. If an answer is missing then, it says which options are missing. The exit code is 2.',
       ]),
     )
@@ -70,15 +77,18 @@ const define = (shell: Shell) =>
 async function initialise(options: Options, shell: Shell): Promise<void> {
   const { terminal } = shell;
   const isAsking = shell.stdin.isTTY === true && terminal.isWatched && options.yes !== true;
+  const old = options.fromGroup === undefined ? undefined : carriedOver(await readGroup(options.fromGroup));
   const lookups = new Lookups();
   const present = onlyFleet(options.fleets, readIfPresent(options.fleets));
   const { name, fleet, notes, isBootstrapped } = await answered(options, {
     isAsking,
     lookups,
     present,
+    carried: old?.fleet,
     shell,
   });
   for (const each of notes) terminal.note(each);
+  for (const { what, why } of old?.leftOut ?? []) terminal.note(`Not carried over: ${what}, because ${why}.`);
   for (const [why, what] of lookups.missing) terminal.note(`Not looked up: ${what.join(', ')}. ${why}`);
 
   const folder = dirname(options.fleets);
@@ -111,6 +121,7 @@ async function initialise(options: Options, shell: Shell): Promise<void> {
         dryRun: options.dryRun === true,
         files: written,
         notes,
+        ...(old !== undefined && { notCarriedOver: old.leftOut }),
         notLookedUp,
         next,
       }),

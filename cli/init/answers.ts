@@ -28,6 +28,7 @@ export interface Options {
   network?: string;
   subnets?: string[];
   notify?: Recipient;
+  fromGroup?: string;
   circleciUrl?: string;
   config: boolean;
   yes?: boolean;
@@ -45,6 +46,8 @@ interface Sources {
   lookups: Lookups;
   /** The fleet that the file has already. */
   present: { name: string; fleet: Partial<WrittenFleet> } | undefined;
+  /** The settings of an existing group, with `--from-group`. They come before those of the file. */
+  carried: Partial<WrittenFleet> | undefined;
   shell: Shell;
 }
 
@@ -62,34 +65,58 @@ export interface Answered {
  * @throws UsageError if answers are missing and nothing may be asked.
  */
 export async function answered(options: Options, sources: Sources): Promise<Answered> {
-  const { isAsking, lookups, present, shell } = sources;
+  const { lookups, present, carried, shell } = sources;
   refuseContradictions(options);
-  if (!isAsking) refuseMissing(options, present?.fleet);
+  const before = settingsBefore(present?.fleet, carried);
+  if (!sources.isAsking) refuseMissing(options, { before, isKnown: present !== undefined, carried });
   const notes: string[] = [];
   const place = await lookups.place();
   if (place !== undefined)
     shell.terminal.note(shell.terminal.colours.dim(`A${describePlace(place).slice(1)}`));
-  const before = present?.fleet ?? {};
+  /** Asks what neither an option nor the group says. */
+  const asksFor = (setting: keyof WrittenFleet) => sources.isAsking && carried?.[setting] === undefined;
   const circleciUrl = options.circleciUrl ?? before.circleciUrl ?? CIRCLECI_CLOUD;
   const resourceClass = await classFrom(options, sources, circleciUrl, notes);
+  const { instanceRequirements } = options.types === undefined ? before : {};
   const wantedTypes =
     options.types ??
-    (isAsking ? await askTypes(before.instanceTypes) : (before.instanceTypes ?? DEFAULTS.instanceTypes));
-  const zones = await lookups.zones(wantedTypes);
-  const instanceTypes = offeredTypes(wantedTypes, zones, notes);
+    (instanceRequirements !== undefined
+      ? undefined
+      : asksFor('instanceTypes')
+        ? await askTypes(before.instanceTypes)
+        : (before.instanceTypes ?? DEFAULTS.instanceTypes));
+  const zones = wantedTypes && (await lookups.zones(wantedTypes));
+  const instanceTypes = wantedTypes && offeredTypes(wantedTypes, zones, notes);
   const maximum = before.maxReplicas ?? DEFAULTS.maxReplicas;
-  const maxReplicas = options.max ?? (isAsking ? await askMaximum(maximum) : maximum);
-  const network = await networkFrom(options, sources, zones, notes);
+  const maxReplicas = options.max ?? (asksFor('maxReplicas') ? await askMaximum(maximum) : maximum);
+  const network = await networkFrom(
+    options,
+    { ...sources, isAsking: asksFor('network') },
+    before,
+    zones,
+    notes,
+  );
   const recipient =
-    options.notify ?? (isAsking ? await askRecipient(before.alarmEmail ?? before.alarmTopicArn) : undefined);
+    options.notify ??
+    (sources.isAsking ? await askRecipient(before.alarmEmail ?? before.alarmTopicArn) : undefined);
 
-  const { network: _, zones: zonesBefore, circleciUrl: __, alarmEmail, alarmTopicArn, ...kept } = before;
+  const {
+    network: _,
+    zones: zonesBefore,
+    circleciUrl: __,
+    instanceTypes: ___,
+    instanceRequirements: ____,
+    alarmEmail,
+    alarmTopicArn,
+    ...kept
+  } = before;
   const usable = typeof network === 'object' ? undefined : usableZones(zones, network, zonesBefore);
   const fleet: WrittenFleet = {
     ...kept,
     resourceClass,
     ...(circleciUrl !== CIRCLECI_CLOUD && { circleciUrl }),
-    instanceTypes,
+    ...(instanceTypes !== undefined && { instanceTypes }),
+    ...(instanceRequirements !== undefined && { instanceRequirements }),
     maxReplicas,
     ...(network !== 'default-vpc' && { network }),
     ...(usable !== undefined && { zones: usable }),
@@ -103,22 +130,48 @@ export async function answered(options: Options, sources: Sources): Promise<Answ
   return { name: nameFrom(options, present, resourceClass), fleet, notes, isBootstrapped };
 }
 
+/** The settings to start from: those of the group if there is one, otherwise those of the file. */
+function settingsBefore(
+  present: Partial<WrittenFleet> = {},
+  carried: Partial<WrittenFleet> | undefined,
+): Partial<WrittenFleet> {
+  if (carried === undefined) return present;
+  // No group says these.
+  const { resourceClass, circleciUrl, alarmEmail, alarmTopicArn } = present;
+  const added = { resourceClass, circleciUrl, alarmEmail, alarmTopicArn };
+  return {
+    ...Object.fromEntries(Object.entries(added).filter(([, value]) => value !== undefined)),
+    ...carried,
+  };
+}
+
 function refuseContradictions({ network = '', subnets }: Options): void {
   if (subnets !== undefined && !network.startsWith('vpc-'))
     throw new UsageError('--subnets needs --network with the id of their VPC.');
 }
 
-/** The options that answer the questions; `present` are the settings that the file has. */
-function refuseMissing(options: Options, present: Partial<WrittenFleet> | undefined): void {
-  const isMissing = (given: unknown, otherwise: unknown, hasDefault = true) =>
-    given === undefined && otherwise === undefined && !(hasDefault && options.yes);
-  const missing = [
-    ...(isMissing(options.class, present?.resourceClass, false) ? ['--class'] : []),
-    ...(isMissing(options.types, present) ? ['--types'] : []),
-    ...(isMissing(options.max, present) ? ['--max'] : []),
-    ...(isMissing(options.network, present) ? ['--network'] : []),
-    ...(isMissing(options.notify, present) ? ['--notify'] : []),
-  ];
+/**
+ * Names the options that must answer questions.
+ *
+ * @param known.isKnown Whether the file has the settings already.
+ */
+function refuseMissing(
+  options: Options,
+  {
+    before,
+    isKnown,
+    carried,
+  }: { before: Partial<WrittenFleet>; isKnown: boolean; carried: Sources['carried'] },
+): void {
+  const isAnswered = isKnown || options.yes === true;
+  const types = carried?.instanceTypes ?? carried?.instanceRequirements;
+  const missing = Object.entries({
+    '--class': options.class ?? before.resourceClass,
+    '--types': options.types ?? types ?? (isAnswered || undefined),
+    '--max': options.max ?? carried?.maxReplicas ?? (isAnswered || undefined),
+    '--network': options.network ?? carried ?? (isAnswered || undefined),
+    '--notify': options.notify ?? (isAnswered || undefined),
+  }).flatMap(([option, answer]) => (answer === undefined ? [option] : []));
   if (missing.length === 0) return;
   const because = options.yes
     ? 'There is no default'
@@ -184,11 +237,11 @@ function usableZones(
 
 async function networkFrom(
   options: Options,
-  { isAsking, lookups, present }: Sources,
+  { isAsking, lookups }: Sources,
+  { network: before = 'default-vpc' }: Partial<WrittenFleet>,
   zones: FleetZones['zones'] | undefined,
   notes: string[],
 ): Promise<NonNullable<WrittenFleet['network']>> {
-  const before = present?.fleet.network ?? 'default-vpc';
   const named = typeof before === 'object' ? before.vpcId : before;
   const vpcs = await lookups.vpcs();
   const hasNoDefault = vpcs !== undefined && !vpcs.some(({ isDefault }) => isDefault);

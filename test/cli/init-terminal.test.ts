@@ -62,7 +62,7 @@ function start(...words: string[]): PseudoTerminal {
 
 /** The screen, with what differs between runs replaced. */
 const shown = ({ screen }: PseudoTerminal) =>
-  `\n${screen.lines.join('\n').replaceAll(folder, 'FOLDER').replaceAll(address(aws.server), 'ENDPOINT').replace('  npm run pin\n', '')}\n`;
+  `\n${screen.lines.join('\n').replaceAll(folder, 'FOLDER').replaceAll(url, 'https://circleci.acme.com').replace('  npm run pin\n', '')}\n`;
 
 function expectCleanTerminal({ screen }: PseudoTerminal): void {
   expect({ cursor: screen.isCursorShown, wraps: screen.wraps }).toEqual({ cursor: true, wraps: true });
@@ -167,7 +167,7 @@ describe('npm run init on a terminal of 80 x 24', () => {
       +linux:
       +  # Jobs name this class as resource_class.
       +  resourceClass: acme/linux
-      +  circleciUrl: http://127.0.0.1:35685
+      +  circleciUrl: https://circleci.acme.com
       +  # In order of preference. EC2 takes the next type if the first has no
       +  # capacity.
       +  instanceTypes: [m7i.large]

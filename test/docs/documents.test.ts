@@ -278,6 +278,7 @@ describe('the runbook', () => {
     'Find what is left behind',
     'Roll a change out',
     'Update the runner',
+    'Move from the tutorial',
     'Have more than one app',
     'Deploy one fleet',
     'Upgrade from one stack for all fleets',
