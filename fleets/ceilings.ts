@@ -56,7 +56,7 @@ function ofKey([fleet]: Named[], { encryptionKeys }: Ceilings) {
 function ofTypes({ name, instanceTypes = [], instanceRequirements }: Named, ceilings: Ceilings) {
   const others = instanceTypes.filter((type) => !fits(type, ceilings.instanceTypes));
   const faults = others.map((type) =>
-    fault(`${name}.instanceTypes`, `of ${ceilings.instanceTypes.join(', ')}`, type, 'instanceTypes'),
+    fault(`${name}.instanceTypes`, `one of ${ceilings.instanceTypes.join(', ')}`, type, 'instanceTypes'),
   );
   if (instanceRequirements === undefined) return faults;
   const largest = ceilings.instanceRequirements;
@@ -141,7 +141,7 @@ function ofCost(fleet: Named, ceilings: Ceilings) {
     (type) => fits(type, ceilings.instanceTypes) && priceForCeilings(type, ceilings) === undefined,
   );
   const faults = unknown.map((type) =>
-    fault(`${name}.instanceTypes`, 'a type whose price is known', type, 'hourlyPrices'),
+    fault(`${name}.instanceTypes`, 'a type with a list price, or one in hourlyPrices', type, 'hourlyPrices'),
   );
   const cost = costOf(fleet, ceilings);
   if (cost <= ceilings.maxHourlyCost) return faults;
@@ -188,13 +188,17 @@ function ofScalerSecrets(fleets: Named[], stack: string) {
 
 function ofNetwork({ name, network }: Named, { networks }: Ceilings) {
   const among = (id: string) => fits(id, networks);
-  const listed =
-    typeof network === 'string'
-      ? among(network)
-      : network.subnetIds.every(among) || (network.securityGroupIds === undefined && among(network.vpcId));
-  if (listed) return [];
-  const given = typeof network === 'string' ? network : [network.vpcId, ...network.subnetIds];
-  return [fault(`${name}.network`, `of ${networks.join(', ') || 'none'}`, given, 'networks')];
+  const listed = networks.join(', ');
+  if (typeof network === 'string')
+    return among(network) ? [] : [fault(`${name}.network`, `one of ${listed}`, network, 'networks')];
+  const { vpcId, subnetIds, securityGroupIds } = network;
+  if (subnetIds.every(among)) return [];
+  if (securityGroupIds !== undefined) {
+    const must = `subnets of ${listed}, because securityGroupIds is set`;
+    return [fault(`${name}.network.subnetIds`, must, subnetIds, 'networks')];
+  }
+  if (among(vpcId)) return [];
+  return [fault(`${name}.network`, `a VPC or subnets of ${listed}`, [vpcId, ...subnetIds], 'networks')];
 }
 
 /** https://www.rfc-editor.org/rfc/rfc1918, https://www.rfc-editor.org/rfc/rfc6598, https://www.rfc-editor.org/rfc/rfc4193 */

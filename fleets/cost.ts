@@ -52,4 +52,7 @@ export function largestCost(fleet: PricedSettings): number | undefined {
 }
 
 /** An amount for a message, without the noise of binary fractions. */
-export const inDollars = (amount: number) => `${Number(amount.toFixed(4))} dollars`;
+export const inDollars = (amount: number) => {
+  const rounded = Number(amount.toFixed(4));
+  return `${rounded} ${rounded === 1 ? 'dollar' : 'dollars'}`;
+};

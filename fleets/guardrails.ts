@@ -51,7 +51,7 @@ export const Guardrails = z
       maxInstances: counted('the maximum number of instances of a fleet', 500).describe(
         'Largest `maxReplicas` and `minReplicas` of each fleet, those of schedules included.',
       ),
-      maxHourlyCost: dollars('the maximum cost of the instances of a fleet, an hour')
+      maxHourlyCost: dollars('the maximum cost of the instances of a fleet')
         .default(100)
         .describe(
           'Most that the instances of each fleet may cost at their maximum size, in US dollars an hour. A root volume counts with what it costs in us-east-1 beyond the default one, also in a warm pool. Traffic and the CPU credits of t types do not count.',
@@ -59,13 +59,13 @@ export const Guardrails = z
       maxInstancesOfAllFleets: counted('the maximum number of instances of all fleets', 1_000).describe(
         'Most instances of all fleets of the file together.',
       ),
-      maxHourlyCostOfAllFleets: dollars('the maximum cost of the instances of all fleets, an hour')
+      maxHourlyCostOfAllFleets: dollars('the maximum cost of the instances of all fleets')
         .default(200)
         .describe(
           'Most that the instances of all fleets of the file may cost together, in US dollars an hour.',
         ),
       hourlyPrices: z
-        .record(typePattern(), dollars('the On-Demand price of an instance, an hour'), {
+        .record(typePattern(), dollars('the On-Demand price of an instance'), {
           error: 'must be a map of instance types or patterns to their prices',
         })
         .default({})
@@ -110,6 +110,7 @@ export const Guardrails = z
           ),
           { error: 'must be a list of networks' },
         )
+        .min(1, { error: 'must have at least one network' })
         .default(['default-vpc', 'new-vpc', 'vpc-*', 'subnet-*'])
         .describe(
           'Networks that fleets may have: `default-vpc`, `new-vpc`, ids of VPCs and of subnets. A fleet may have a VPC of yours if the VPC or each of its subnets is listed. If the fleet sets `securityGroupIds`, each subnet must be, because nothing else shows at the deployment that it is a subnet of that VPC.',

@@ -4,12 +4,12 @@ import { dollars } from './parts.ts';
 /** What the instances of a fleet may cost. */
 
 export const COST_SETTINGS = {
-  maxHourlyCost: dollars('the maximum cost of the instances, an hour')
+  maxHourlyCost: dollars('the maximum cost of the instances')
     .optional()
     .describe(
       'Maximum cost of the instances in US dollars an hour, at the On-Demand price of the most expensive of `instanceTypes`. It limits the number of instances as `maxReplicas` does. Volumes and traffic are not counted. [What a fleet may cost](how-it-decides.md#maximum-cost).',
     ),
-  hourlyPrice: dollars('the On-Demand price of an instance, an hour')
+  hourlyPrice: dollars('the On-Demand price of an instance')
     .optional()
     .describe(
       `On-Demand price of the fleet's most expensive instance in US dollars an hour, for \`maxHourlyCost\`. Default: ${LIST_PRICE_SOURCE}. Set it for another Region, for a type without a known price, and with \`instanceRequirements\`.`,

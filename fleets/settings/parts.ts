@@ -12,9 +12,9 @@ export const wholeNumber = (what: string, least: number, most: number) => {
     .meta({ type: 'integer', minimum: least, maximum: most });
 };
 
-/** An amount of US dollars. */
+/** An amount of US dollars an hour. */
 export const dollars = (what: string) => {
-  const error = `must be a number from ${LEAST_DOLLARS} to ${MOST_DOLLARS} of US dollars, ${what}`;
+  const error = `must be ${what} in US dollars an hour, from ${LEAST_DOLLARS} to ${MOST_DOLLARS}`;
   return z
     .number({ error })
     .refine((value) => value >= LEAST_DOLLARS && value <= MOST_DOLLARS, { error })

@@ -29,7 +29,7 @@ export const TOP_SETTINGS = {
     .describe(
       "ARN of a KMS key of yours, in the stack's Region, that encrypts the secrets, the alarm topic, the dead-letter queue, the logs and the root volumes. [Its policy](security.md#a-key-of-your-own) must allow that before you deploy, and `encryptionKeys` of [guardrails.yaml](guardrails.md) must list it. Default: keys of AWS. A fleet cannot have this name.",
     ),
-  maxHourlyCost: dollars('the maximum cost of the instances of all fleets, an hour')
+  maxHourlyCost: dollars('the maximum cost of the instances of all fleets')
     .optional()
     .describe(
       'Maximum cost of the instances of all fleets together in US dollars an hour. The deployment is refused if the fleets could cost more at their maximum sizes. A fleet cannot have this name.',

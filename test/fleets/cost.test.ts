@@ -80,7 +80,7 @@ describe('maxHourlyCost of a fleet', () => {
     {
       case: 'no amount',
       text: minimalWith('maxHourlyCost: cheap'),
-      says: 'linux.maxHourlyCost: must be a number from 0.001 to 1000000 of US dollars, the maximum cost of the instances, an hour, got "cheap"',
+      says: 'linux.maxHourlyCost: must be the maximum cost of the instances in US dollars an hour, from 0.001 to 1000000, got "cheap"',
     },
   ])('is refused for $case', ({ text, says }) => {
     expect(complaintsAbout(text)).toBe(`fleets.yaml has a fault:\n  ${says}`);
@@ -119,7 +119,7 @@ describe('maxHourlyCost of all fleets', () => {
     {
       case: 'it is no amount',
       text: two('much'),
-      says: 'maxHourlyCost: must be a number from 0.001 to 1000000 of US dollars, the maximum cost of the instances of all fleets, an hour, got "much"',
+      says: 'maxHourlyCost: must be the maximum cost of the instances of all fleets in US dollars an hour, from 0.001 to 1000000, got "much"',
     },
   ])('is refused if $case', ({ text, says }) => {
     expect(complaintsAbout(text)).toBe(`fleets.yaml has a fault:\n  ${says}`);

@@ -117,7 +117,7 @@ describe('without guardrails.yaml', () => {
       attack: 'launches a type that costs 500 times as much',
       fleets: replaced('m7i.large', 'p5.48xlarge', 'image: /acme/gpu'),
       says: [
-        'linux.instanceTypes: must be of c*, m*, r*, t2.*, t3*, t4g.*, got "p5.48xlarge" (instanceTypes)',
+        'linux.instanceTypes: must be one of c*, m*, r*, t2.*, t3*, t4g.*, got "p5.48xlarge" (instanceTypes)',
       ],
     },
     {
@@ -154,7 +154,9 @@ describe('without guardrails.yaml', () => {
     {
       attack: 'takes a size that says nothing about the price',
       fleets: replaced('m7i.large', 'm9x.metal'),
-      says: ['linux.instanceTypes: must be a type whose price is known, got "m9x.metal" (hourlyPrices)'],
+      says: [
+        'linux.instanceTypes: must be a type with a list price, or one in hourlyPrices, got "m9x.metal" (hourlyPrices)',
+      ],
     },
     {
       attack: 'gives cheap instances volumes of 64 TiB',
@@ -249,8 +251,8 @@ describe('guardrails.yaml', () => {
       ceiling: 'instanceTypes: [m7i.*]',
       fleets: replaced('[m7i.large]', '[m7i.large, m7i-flex.large, m6i.large]'),
       says: [
-        'linux.instanceTypes: must be of m7i.*, got "m7i-flex.large" (instanceTypes)',
-        'linux.instanceTypes: must be of m7i.*, got "m6i.large" (instanceTypes)',
+        'linux.instanceTypes: must be one of m7i.*, got "m7i-flex.large" (instanceTypes)',
+        'linux.instanceTypes: must be one of m7i.*, got "m6i.large" (instanceTypes)',
       ],
     },
     { ceiling: 'instanceTypes: [m7i.*]', fleets: MINIMAL },
@@ -284,7 +286,9 @@ describe('guardrails.yaml', () => {
     {
       ceiling: '{instanceTypes: [p5.*]}',
       fleets: replaced('m7i.large', 'p5.48xlarge', 'image: /acme/gpu'),
-      says: ['linux.instanceTypes: must be a type whose price is known, got "p5.48xlarge" (hourlyPrices)'],
+      says: [
+        'linux.instanceTypes: must be a type with a list price, or one in hourlyPrices, got "p5.48xlarge" (hourlyPrices)',
+      ],
     },
     { ceiling: 'maxHourlyCost: 2', fleets: minimalWith('maxHourlyCost: 2') },
     {
@@ -327,14 +331,23 @@ describe('guardrails.yaml', () => {
     {
       ceiling: 'networks: [new-vpc]',
       fleets: MINIMAL,
-      says: ['linux.network: must be of new-vpc, got "default-vpc" (networks)'],
+      says: ['linux.network: must be one of new-vpc, got "default-vpc" (networks)'],
     },
     { ceiling: 'networks: [vpc-01234567]', fleets: minimalWith(`network: {${VPC}}`) },
+    {
+      ceiling: 'networks: [vpc-89abcdef]',
+      fleets: minimalWith(`network: {${VPC}}`),
+      says: [
+        'linux.network: must be a VPC or subnets of vpc-89abcdef, got ["vpc-01234567", "subnet-01234567"] (networks)',
+      ],
+    },
     {
       // The subnets could be of any VPC, and so could the security groups.
       ceiling: 'networks: [vpc-01234567]',
       fleets: minimalWith(`network: {${VPC}, securityGroupIds: [sg-01234567]}`),
-      says: ['linux.network: must be of vpc-01234567, got ["vpc-01234567", "subnet-01234567"] (networks)'],
+      says: [
+        'linux.network.subnetIds: must be subnets of vpc-01234567, because securityGroupIds is set, got ["subnet-01234567"] (networks)',
+      ],
     },
     {
       ceiling: 'networks: [subnet-01234567]',
@@ -351,6 +364,13 @@ describe('guardrails.yaml', () => {
       says: ['linux.sshCidr: must be within 203.0.113.0/24, got "203.0.0.0/16" (sshRanges)'],
     },
     { ceiling: 'sshRanges: [203.0.113.0/24]', fleets: minimalWith('sshCidr: 203.0.113.64/26') },
+    {
+      ceiling: 'maxHourlyCost: 1',
+      fleets: MINIMAL,
+      says: [
+        'linux: must cost at most 1 dollar an hour at its maximum size, got 2.016 dollars (20 instances at 0.1008 dollars): lower maxReplicas (maxHourlyCost)',
+      ],
+    },
     { ceiling: 'sshRanges: [0.0.0.0/0]', fleets: minimalWith('sshCidr: 0.0.0.0/0') },
     {
       ceiling: 'allowDocker: false',
@@ -490,7 +510,7 @@ describe('the reference and the schema of guardrails.yaml', () => {
     expect(Object.keys(parseYaml(example))).toEqual(Object.keys(schema.properties));
     expect(z.fromJSONSchema(schema).safeParse(parseYaml(example)).success).toBe(true);
     expect(refused(minimalWith('circleciUrl: https://circleci.acme.example'), example)).toEqual([
-      expect.stringContaining('linux.network: must be of vpc-0123456789abcdef0'),
+      expect.stringContaining('linux.network: must be one of vpc-0123456789abcdef0'),
     ]);
   });
 
