@@ -46,6 +46,11 @@ export const GENERATORS: Record<string, Generator> = {
       return [document, `${JSON.stringify(usage, null, 2)}\n`];
     },
   },
+  limits: {
+    files: ['docs/limits.md'],
+    test: 'test/docs/limits.test.ts',
+    texts: async () => [(await import('./limits.ts')).limits()],
+  },
   dashboard: {
     files: ['docs/dashboard.svg'],
     texts: async () => [await (await import('./dashboard-picture.ts')).drawDashboard()],

@@ -1,0 +1,225 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { functionsAtOnce } from '../cli/doctor/lambda-concurrency.ts';
+import { checkFleets, type FleetConfig } from '../fleets/load.ts';
+import { STACK_NAME } from '../fleets/names.ts';
+import { stacksOf } from '../infra/stacks.ts';
+import {
+  FLEET_STANDING,
+  type MeasuredUsage,
+  monthlyCost,
+  STACK_STANDING,
+  standingCost,
+} from '../sandbox/cost.ts';
+
+/** The numbers of fleets that the page is about. */
+export const SIZES = [20, 100, 500, 1_000];
+
+const MINUTES_PER_MONTH = 43_800;
+
+/** Price of a request to Parameter Store with higher throughput: https://aws.amazon.com/systems-manager/pricing/ */
+const PARAMETER_REQUEST = 0.05 / 1e4;
+
+/** A published quota of AWS, and how much of it fleets use. */
+interface Quota {
+  what: string;
+  /** The default of an account and Region. */
+  quota: number;
+  source: string;
+  /** What moves it. */
+  remedy: string;
+  used: (fleets: number) => number;
+}
+
+const fleetsOf = (count: number): FleetConfig[] =>
+  checkFleets(
+    Object.fromEntries(
+      Array.from({ length: count }, (_, index) => [
+        `fleet-${index}`,
+        { resourceClass: `acme/class-${index}`, instanceTypes: ['m7g.large'], maxReplicas: 20 },
+      ]),
+    ),
+    'fleets.yaml',
+  );
+
+/** The number of resources of each type in the templates for that many fleets. */
+function resourcesFor(count: number): Map<string, number> {
+  const outdir = mkdtempSync(join(tmpdir(), 'limits-'));
+  const app = new App({
+    outdir,
+    context: { 'aws:cdk:bundling-stacks': [] },
+    builtinCloudFormationValidation: false,
+  });
+  const { shared, fleets } = stacksOf(app, STACK_NAME, fleetsOf(count));
+  const numbers = new Map([['stacks', 1 + fleets.length]]);
+  for (const stack of [shared, ...fleets]) {
+    const resources: { Type: string }[] = Object.values(Template.fromStack(stack).toJSON().Resources);
+    for (const { Type } of resources) numbers.set(Type, (numbers.get(Type) ?? 0) + 1);
+  }
+  rmSync(outdir, { recursive: true });
+  return numbers;
+}
+
+/** How many resources of a type any number of fleets has: those of the shared stack, and those of each fleet. */
+function resourceCounter(): (type: string) => (fleets: number) => number {
+  const [one, two] = [resourcesFor(1), resourcesFor(2)];
+  return (type) => {
+    const [ofOne, ofTwo] = [one.get(type) ?? 0, two.get(type) ?? 0];
+    return (fleets) => ofOne + (fleets - 1) * (ofTwo - ofOne);
+  };
+}
+
+function quotas({ busy }: MeasuredUsage): Quota[] {
+  const resources = resourceCounter();
+  // Each step of an execution reads the settings of its fleet.
+  const readsAMinute = Object.values(busy.invocations).reduce((sum, times) => sum + times, 0);
+  return [
+    {
+      what: 'requests for parameters a second, if no function has the settings in memory',
+      quota: 40,
+      source: 'https://docs.aws.amazon.com/general/latest/gr/ssm.html',
+      remedy:
+        'enable higher throughput of Parameter Store (10,000 a second), or a longer `pollInterval`. Functions keep settings for 5 minutes, so the true number is lower',
+      used: (fleets) => Math.ceil((fleets * readsAMinute) / 60),
+    },
+    {
+      what: 'requests for parameters a second, if all functions have the settings in memory',
+      quota: 40,
+      source: 'https://docs.aws.amazon.com/general/latest/gr/ssm.html',
+      remedy: 'the same. Each execution reads them once',
+      used: (fleets) => Math.ceil(fleets / 60),
+    },
+    {
+      what: 'concurrent executions of Lambda, if all schedules start in the same second',
+      quota: 1_000,
+      source: 'https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html',
+      remedy:
+        'raise the quota (a new account has 10), or a longer `pollInterval`; `npm run doctor` compares it',
+      used: (fleets) => functionsAtOnce(fleetsOf(fleets)),
+    },
+    {
+      what: 'Auto Scaling groups',
+      quota: 500,
+      source: 'https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html',
+      remedy: 'raise the quota',
+      used: resources('AWS::AutoScaling::AutoScalingGroup'),
+    },
+    {
+      what: 'IAM roles, in all Regions',
+      quota: 1_000,
+      source: 'https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html',
+      remedy: 'raise the quota (at most 5,000)',
+      used: resources('AWS::IAM::Role'),
+    },
+    {
+      what: 'instance profiles, in all Regions',
+      quota: 1_000,
+      source: 'https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html',
+      remedy: 'raise the quota (at most 5,000)',
+      used: resources('AWS::IAM::InstanceProfile'),
+    },
+    {
+      what: 'stacks',
+      quota: 2_000,
+      source: 'https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html',
+      remedy: 'raise the quota',
+      used: resources('stacks'),
+    },
+    {
+      what: 'security groups',
+      quota: 2_500,
+      source: 'https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html',
+      remedy: 'raise the quota, or share `securityGroupIds` of your own',
+      used: resources('AWS::EC2::SecurityGroup'),
+    },
+    {
+      what: 'launch templates',
+      quota: 5_000,
+      source: 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-template-restrictions.html',
+      remedy: 'raise the quota',
+      used: resources('AWS::EC2::LaunchTemplate'),
+    },
+    {
+      what: 'standard parameters',
+      quota: 10_000,
+      source: 'https://docs.aws.amazon.com/general/latest/gr/ssm.html',
+      remedy: 'advanced parameters',
+      used: resources('AWS::SSM::Parameter'),
+    },
+  ];
+}
+
+const row = (...cells: (string | number)[]) => `| ${cells.join(' | ')} |`;
+const table = (head: string[], rows: string[]) => [row(...head), row(...head.map(() => '---')), ...rows];
+const grouped = (amount: number) => Math.round(amount).toLocaleString('en-US');
+
+/** The page on how many fleets an account takes. */
+export function limits(): string {
+  const usage: MeasuredUsage = JSON.parse(
+    readFileSync(new URL('../sandbox/usage.json', import.meta.url), 'utf8'),
+  );
+  const all = quotas(usage);
+  const shared = standingCost(STACK_STANDING).alarms;
+  const costOf = (kind: 'busy' | 'idle', fleets: number) =>
+    grouped(shared + fleets * monthlyCost([{ share: 1, usage: usage[kind] }], FLEET_STANDING).total);
+  const cell = ({ quota, used }: Quota, fleets: number) =>
+    used(fleets) > quota ? `**${grouped(used(fleets))}**` : grouped(used(fleets));
+  const first = (fleets: number) =>
+    all.reduce((most, quota) =>
+      quota.used(fleets) / quota.quota > most.used(fleets) / most.quota ? quota : most,
+    );
+  const over = (fleets: number) => all.filter(({ quota, used }) => used(fleets) > quota).length;
+  return `${[
+    '# How many fleets an account takes',
+    '',
+    '`npm run generate` writes this page. It counts resources in the templates of fleets with the fewest settings, and takes',
+    'the requests of a busy fleet from executions in the sandbox, as [the costs](cost.md) do. The quotas are the defaults that',
+    'AWS publishes for an account and Region.',
+    '',
+    '## Which quota is met first',
+    '',
+    ...table(
+      ['fleets', 'met first', 'of the quota', 'quotas exceeded', 'US dollars a month, all idle', 'all busy'],
+      SIZES.map((fleets) => {
+        const { what, quota, used } = first(fleets);
+        return row(
+          grouped(fleets),
+          what,
+          `${Math.round((100 * used(fleets)) / quota)} %`,
+          over(fleets),
+          costOf('idle', fleets),
+          costOf('busy', fleets),
+        );
+      }),
+    ),
+    '',
+    'The costs are at list prices, without the instances. "Idle" fleets are polled once a minute, "busy" ones every 5 s.',
+    '',
+    '## Each quota',
+    '',
+    'A number in bold exceeds the quota. Request more in the Service Quotas console before you deploy that many fleets.',
+    '',
+    ...table(
+      ['quota', 'default', ...SIZES.map((fleets) => `${grouped(fleets)} fleets`), 'what moves it'],
+      all.map((quota) =>
+        row(
+          `[${quota.what}](${quota.source})`,
+          grouped(quota.quota),
+          ...SIZES.map((fleets) => cell(quota, fleets)),
+          quota.remedy,
+        ),
+      ),
+    ),
+    '',
+    '- `network: new-vpc` makes a VPC for each fleet that has it, and an account has 5 VPCs in a Region. Name an existing',
+    '  network instead.',
+    '- The vCPUs of the instances have quotas of their own. `npm run doctor` compares them with `maxReplicas`.',
+    '- AWS publishes no quota for the API of EC2 Auto Scaling, which throttles by a token bucket. A busy fleet sends',
+    `  ${usage.busy.invocations['Describe Group']} requests a minute for its group. If executions fail with \`AutoScalingUnavailable\`, raise \`pollInterval\`.`,
+    '- CloudWatch has no quota of alarms. A thousand fleets do not meet the quotas of Secrets Manager and CloudWatch Logs.',
+    `- Higher throughput of Parameter Store costs at least ${grouped(1_000 * MINUTES_PER_MONTH * PARAMETER_REQUEST)} dollars a month for 1,000 fleets: one request a minute each.`,
+  ].join('\n')}\n`;
+}
