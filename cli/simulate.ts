@@ -16,7 +16,14 @@ import { durationOption, numberOption, UsageError } from './command-line/argumen
 import { wrappedHelp } from './command-line/help.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
 import { chooseFaults, faultRows } from './replays/faults.ts';
-import { chooseGoal, describeAnswer, findSettings, type GoalOptions } from './replays/optimise.ts';
+import {
+  chooseGoal,
+  describeAnswer,
+  findSettings,
+  GOAL_OPTIONS,
+  type GoalOptions,
+  WAITING_COST,
+} from './replays/optimise.ts';
 import { choosePolicies, policyRows } from './replays/policies.ts';
 import type { Replay } from './replays/report.ts';
 import type { Terminal } from './terminal/terminal.ts';
@@ -79,14 +86,35 @@ const define = (shell: Shell) =>
       'search settings for ours on the first part of the trace, and replay the result on the rest; settings of --set stay fixed',
     )
     .option(
+      '--waiting-cost <usd>',
+      `with --optimise: find the settings with the lowest cost if an hour that a job waits costs this many dollars (default: ${WAITING_COST})`,
+      numberOption(0, 1e6, 'any'),
+    )
+    .option(
+      '--max-wait-mean <time>',
+      'with --optimise: only settings with which jobs wait at most this long on average; alone, the cheapest',
+      durationOption(0, 86_400, 'any'),
+    )
+    .option(
       '--max-wait-p95 <time>',
-      'with --optimise: find the cheapest settings with which 95 % of the jobs wait at most this long',
+      'with --optimise: only settings with which 95 % of the jobs wait at most this long; alone, the cheapest',
       durationOption(0, 86_400, 'any'),
     )
     .option(
       '--max-cost <usd>',
-      'with --optimise: find the settings with the shortest wait that cost at most this many dollars a month',
+      'with --optimise: only settings that cost at most this many dollars a month; alone, those with the shortest wait',
       numberOption(0, 1e9, 'any'),
+    )
+    .option(
+      '--max-overhead <percent>',
+      'with --optimise: only settings whose instance-hours exceed the work by at most this much; alone, those with the shortest wait',
+      numberOption(0, 1e6, 'any'),
+    )
+    .addOption(
+      new Option(
+        '--isolation <kind>',
+        'with --optimise: job for a machine of its own for each job, runner to try reuse as well (default: job, or as the fleet has it)',
+      ).choices(['job', 'runner']),
     )
     .option(
       '--train <share>',
@@ -125,8 +153,9 @@ async function run(options: Options, shell: Shell): Promise<void> {
   const { terminal } = shell;
   const policies = choosePolicies(options);
   const { fleet } = policies;
-  if (options.optimise !== true && (options.maxWaitP95 !== undefined || options.maxCost !== undefined))
-    throw new UsageError('--max-wait-p95 and --max-cost need --optimise: add it, or leave them out');
+  for (const [key, option] of Object.entries(GOAL_OPTIONS))
+    if (options.optimise !== true && key in options)
+      throw new UsageError(`${option} needs --optimise: add it, or leave ${option} out`);
   const { source, trace } = await chooseTrace(options);
   const faults = chooseFaults(options.fault ?? [], options.seed);
   if (options.workflow === true) checkWorkflowFaults(faults);
@@ -172,7 +201,8 @@ async function optimised({
   const { terminal } = shell;
   const goal = chooseGoal(options, priced);
   const share = options.train;
-  const search = { share, world, faults, priced, policies, terminal };
+  const { isolation } = options;
+  const search = { share, isolation, world, faults, priced, policies, terminal };
   const { answer, tried } = await findSettings(trace, goal, search);
   if (!answer.met.training) shell.exitCode = 1;
   const about = describeTrace(source, trace);

@@ -1,17 +1,12 @@
 import type { Faults } from '../sandbox/group/faults.ts';
 import type { Priced } from './cost.ts';
+import { type Goal, scoreBy } from './goal.ts';
 import { type JobTable, tableOf } from './job-table.ts';
 import type { Outcome } from './outcome.ts';
 import type { PolicyChoice } from './peers.ts';
 import type { OursSettings } from './policies/ours.ts';
 import { simulate } from './simulate.ts';
 import type { World } from './world.ts';
-
-/** The goal of a search: the lowest cost with at most this wait, or the shortest wait with at most this cost. */
-export type Goal =
-  | { maxWaitP95: number }
-  /** US dollars a month; instance-hours on the first part if the price is unknown. */
-  | { maxCost: number };
 
 /** Settings and their values, as `--set` takes them: `key=value`. */
 export type Setting = readonly string[];
@@ -177,23 +172,6 @@ const isKept = (values: readonly Setting[], keep: ReadonlySet<string>) =>
     const [key = ''] = each.split('=');
     return keep.has(key) || keep.has(key.split('.')[0] ?? '');
   });
-
-/**
- * The numbers to compare; the first difference decides. First: by how much the settings miss the goal or are worse than
- * CircleCI's tutorial. Then: the cost or the wait that the goal leaves open.
- */
-function scoreBy(goal: Goal, tutorial: Outcome): (outcome: Outcome) => [number, number, number] {
-  const price = ({ cost, instanceHours }: Outcome) => cost?.total ?? instanceHours;
-  return (outcome) => {
-    const { mean, p95 } = outcome.waitSeconds;
-    const worse =
-      Math.max(mean - tutorial.waitSeconds.mean, 0) +
-      Math.max(p95 - tutorial.waitSeconds.p95, 0) +
-      Math.max(outcome.jobsKilled - tutorial.jobsKilled, 0);
-    if ('maxWaitP95' in goal) return [Math.max(p95 - goal.maxWaitP95, 0) + worse, price(outcome), mean];
-    return [Math.max(price(outcome) - goal.maxCost, 0) + worse, p95, mean];
-  };
-}
 
 function compare(a: readonly number[], b: readonly number[]): number {
   for (const [index, value] of a.entries()) {

@@ -8,6 +8,8 @@ import type { ReplayResult } from './replay.ts';
 export interface Outcome extends Summary {
   policy: string;
   waitSeconds: Summary['waitSeconds'] & { p90: number };
+  /** From second 0 until all jobs had ended and all instances that do not stay had left. */
+  replayedHours: number;
   /** The components of the mean wait, in seconds. */
   waitParts: Record<WaitPart, number>;
   warmLaunches: number;
@@ -48,6 +50,7 @@ export function outcomeOf(policy: string, jobs: JobTable, replayed: ReplayResult
       WaitPart,
       number
     >,
+    replayedHours: figure(replayed.endedAt / 3_600),
     instanceHours: figure(instanceHours),
     overhead: overheadOf(instanceHours, jobHours),
     launches: replayed.launches,

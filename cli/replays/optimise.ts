@@ -1,16 +1,12 @@
 import { parse, stringify } from 'yaml';
 import type { Faults } from '../../sandbox/group/faults.ts';
+import { figure } from '../../sandbox/summary.ts';
 import type { Priced } from '../../simulator/cost.ts';
+import { excessOf, type Goal } from '../../simulator/goal.ts';
 import { tableOf } from '../../simulator/job-table.ts';
-import {
-  type Goal,
-  optimise,
-  part,
-  type Setting,
-  type Tried,
-  tutorialFor,
-} from '../../simulator/optimise.ts';
+import { optimise, part, type Setting, type Tried, tutorialFor } from '../../simulator/optimise.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
+import { paretoFront } from '../../simulator/report/recommend.ts';
 import { simulate } from '../../simulator/simulate.ts';
 import type { Trace } from '../../simulator/traces/trace.ts';
 import type { World } from '../../simulator/world.ts';
@@ -18,13 +14,28 @@ import { UsageError } from '../command-line/arguments.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { choosePolicies } from './policies.ts';
 
-/** The options of a search. */
-export interface GoalOptions {
+/** Whether each job has a machine of its own, or a runner may take several jobs. */
+export type Isolation = 'job' | 'runner';
+
+/** The options of a search. `maxOverhead` is in percent. */
+export interface GoalOptions extends Goal {
   optimise?: boolean;
-  maxWaitP95?: number;
-  maxCost?: number;
+  isolation?: Isolation;
   train: number;
 }
+
+/** The options that need `--optimise`, as the command line has them. */
+export const GOAL_OPTIONS = {
+  waitingCost: '--waiting-cost',
+  maxWaitMean: '--max-wait-mean',
+  maxWaitP95: '--max-wait-p95',
+  maxCost: '--max-cost',
+  maxOverhead: '--max-overhead',
+  isolation: '--isolation',
+} as const;
+
+/** US dollars for an hour that a job waits: a third of a developer's hour. */
+export const WAITING_COST = 30;
 
 /** The result of a search. */
 export interface Answer {
@@ -34,26 +45,55 @@ export interface Answer {
   /** What to set beyond the fleet's settings, as `--set` takes it. */
   set: Setting;
   tried: number;
+  /** Empty if the price of the instance type is unknown. */
+  front: FrontPoint[];
   /** Ours as the fleet has it, ours with the settings found, and CircleCI's tutorial. */
   training: Outcome[];
   rest: Outcome[];
 }
 
 /**
- * The goal of the command line.
+ * The goal of the command line. Without `--waiting-cost`, limits of waits alone ask for the lowest cost, and limits of
+ * costs alone for the shortest wait. Anything else minimises the cost and the price of waiting.
  *
- * @throws UsageError if there is none, or two.
+ * @throws UsageError if it needs a price that is unknown.
  */
-export function chooseGoal({ maxWaitP95, maxCost }: GoalOptions, priced: Priced): Goal {
-  if ((maxWaitP95 === undefined) === (maxCost === undefined)) {
-    throw new UsageError(
-      '--optimise needs one goal: --max-wait-p95 TIME for the cheapest settings, or --max-cost DOLLARS (a month) for the shortest wait',
-    );
+export function chooseGoal(options: GoalOptions, priced: Priced): Goal {
+  const { maxWaitMean, maxWaitP95, maxCost, maxOverhead } = options;
+  const limitsWaits = maxWaitMean !== undefined || maxWaitP95 !== undefined;
+  const limitsCosts = maxCost !== undefined || maxOverhead !== undefined;
+  const waitingCost = options.waitingCost ?? (limitsWaits === limitsCosts ? WAITING_COST : undefined);
+  for (const key of ['maxCost', 'waitingCost'] as const) {
+    const value = key === 'waitingCost' ? waitingCost : maxCost;
+    if (value !== undefined && priced.instanceHour === undefined)
+      throw new UsageError(
+        `${GOAL_OPTIONS[key]} needs a price for the instance type: add it in a file for --prices`,
+      );
   }
-  if (maxCost === undefined) return { maxWaitP95: maxWaitP95 as number };
-  if (priced.instanceHour === undefined)
-    throw new UsageError('--max-cost needs a price for the instance type: add it in a file for --prices');
-  return { maxCost };
+  return {
+    ...(maxWaitMean !== undefined && { maxWaitMean }),
+    ...(maxWaitP95 !== undefined && { maxWaitP95 }),
+    ...(maxCost !== undefined && { maxCost }),
+    ...(maxOverhead !== undefined && { maxOverhead: maxOverhead / 100 }),
+    ...(waitingCost !== undefined && { waitingCost }),
+  };
+}
+
+/**
+ * Settings that the search must not change, so that each job has a machine of its own.
+ *
+ * @throws UsageError if the fleet itself reuses runners.
+ */
+function keptFor(
+  isolation: Isolation | undefined,
+  { fleet, set }: Pick<ReturnType<typeof choosePolicies>, 'fleet' | 'set'>,
+): ReadonlySet<string> {
+  const reuses = fleet.reuse === 'continuous';
+  if (isolation === 'job' && reuses)
+    throw new UsageError(
+      '--isolation job needs a fleet whose runners take one job: add --set reuse=single-task, or use --isolation runner',
+    );
+  return isolation === 'runner' || reuses ? set : new Set([...set, 'reuse']);
 }
 
 /**
@@ -66,6 +106,7 @@ export async function findSettings(
   goal: Goal,
   {
     share,
+    isolation,
     world,
     faults,
     priced,
@@ -73,17 +114,19 @@ export async function findSettings(
     terminal,
   }: {
     share: number;
+    isolation: Isolation | undefined;
     world: World;
     faults: Faults;
     priced: Priced;
-    policies: Pick<ReturnType<typeof choosePolicies>, 'set' | 'oursWith'>;
+    policies: Pick<ReturnType<typeof choosePolicies>, 'fleet' | 'set' | 'oursWith'>;
     terminal: Terminal;
   },
 ): Promise<{ answer: Answer; tried: readonly Tried[] }> {
   const parts = part(tableOf(trace.jobs), world, share);
   if (parts === undefined)
     throw new UsageError(`--train must leave jobs in both parts of the trace, got ${share}`);
-  const { set: keep, oursWith } = policies;
+  const { oursWith } = policies;
+  const keep = keptFor(isolation, policies);
   const trials = terminal.progress('settings tried');
   const { training, rest } = parts;
   const options = { world: training.world, goal, faults, priced, keep, oursWith, progress: trials.to };
@@ -104,9 +147,10 @@ export async function findSettings(
   const [, onRest] = outcomes;
   const answer: Answer = {
     goal,
-    met: { training: met, rest: onRest !== undefined && meets(onRest, goal) },
+    met: { training: met, rest: onRest !== undefined && excessOf(goal, onRest) === 0 },
     set: found.set,
     tried: tried.length,
+    front: priced.instanceHour === undefined ? [] : marginalPrices(tried),
     training: named([asGiven.outcome, found.outcome, tutorial]),
     rest: named(outcomes),
   };
@@ -114,9 +158,6 @@ export async function findSettings(
 }
 
 const NAMES = ['ours, current', 'ours, optimised', 'circleci-tutorial'];
-
-const meets = ({ waitSeconds, cost }: Outcome, goal: Goal) =>
-  'maxWaitP95' in goal ? waitSeconds.p95 <= goal.maxWaitP95 : (cost?.total ?? 0) <= goal.maxCost;
 
 /** The settings as lines of fleets.yaml. */
 export function asYaml(set: Setting): string {
@@ -130,17 +171,34 @@ export function asYaml(set: Setting): string {
   return stringify(settings).trimEnd();
 }
 
-export const describeGoal = (goal: Goal) =>
-  'maxWaitP95' in goal ? `a p95 wait of ${goal.maxWaitP95} s` : `${goal.maxCost} dollars a month`;
+/** The limits of a goal in words, or what it minimises if it has none. */
+export function describeGoal(goal: Goal): string {
+  const { maxWaitMean, maxWaitP95, maxCost, maxOverhead, waitingCost } = goal;
+  const limits = [
+    ...(maxWaitMean === undefined ? [] : [`a mean wait of ${maxWaitMean} s`]),
+    ...(maxWaitP95 === undefined ? [] : [`a p95 wait of ${maxWaitP95} s`]),
+    ...(maxCost === undefined ? [] : [`${maxCost} dollars a month`]),
+    ...(maxOverhead === undefined ? [] : [`an overhead of ${Math.round(maxOverhead * 1_000) / 10} %`]),
+  ];
+  if (limits.length === 0) return `the lowest cost, with ${waitingCost} dollars for an hour that a job waits`;
+  const [last = '', ...before] = limits.toReversed();
+  return before.length === 0 ? last : `${before.reverse().join(', ')} and ${last}`;
+}
+
+function describeOutcome({ goal, met }: Answer): string {
+  const wanted = describeGoal(goal);
+  const { waitingCost: _, ...limits } = goal;
+  if (Object.keys(limits).length === 0) return `these have ${wanted}`;
+  if (!met.training) return `none of them stays within ${wanted}; these come closest`;
+  if (!met.rest)
+    return `the settings found stay within ${wanted} on the first part, but not on the rest: the two parts differ`;
+  return `the settings found stay within ${wanted}, on the rest as well`;
+}
 
 /** The answer in sentences, after the tables. */
-export function describeAnswer({ goal, met, set, tried }: Answer): string {
-  const wanted = describeGoal(goal);
-  const outcome = met.training
-    ? met.rest
-      ? `the settings found stay within ${wanted}, on the rest as well`
-      : `the settings found stay within ${wanted} on the first part, but not on the rest: the two parts differ`
-    : `none of them stays within ${wanted}; these come closest`;
+export function describeAnswer(answer: Answer): string {
+  const { set, tried, front } = answer;
+  const outcome = describeOutcome(answer);
   const settings =
     set.length === 0
       ? 'They are the current settings.'
@@ -148,5 +206,49 @@ export function describeAnswer({ goal, met, set, tried }: Answer): string {
   const isolation = set.includes('reuse=continuous')
     ? '\nWith reuse, a job finds what earlier jobs left behind: docs/instance-life.md#reuse. --set reuse=single-task keeps clean machines.'
     : '';
-  return `${tried} settings tried: ${outcome}. ${settings}${isolation}`;
+  return `${tried} settings tried: ${outcome}. ${settings}${isolation}${describeFront(front)}`;
+}
+
+/** A point of the Pareto front of mean wait and cost. */
+export interface FrontPoint {
+  set: Setting;
+  waitSeconds: number;
+  /** US dollars a month. */
+  cost: number;
+  /** What 10 s less cost from the point before, in US dollars a month; `null` for the first. */
+  per10Seconds: number | null;
+}
+
+/**
+ * The points of the Pareto front at which money buys most, cheapest first: from each to the next, ten seconds cost more
+ * than before.
+ */
+export function marginalPrices(tried: readonly Tried[]): FrontPoint[] {
+  const points: FrontPoint[] = [];
+  for (const { set, outcome } of paretoFront(tried, 'US dollars a month')) {
+    const point = { set, waitSeconds: outcome.waitSeconds.mean, cost: outcome.cost?.total ?? 0 };
+    // A point that is dearer than a way past it is none of them.
+    for (let last = points.at(-1); last !== undefined; last = points.at(-1)) {
+      if (last.per10Seconds === null || per10Seconds(last, point) > last.per10Seconds) break;
+      points.pop();
+    }
+    const last = points.at(-1);
+    points.push({ ...point, per10Seconds: last === undefined ? null : per10Seconds(last, point) });
+  }
+  return points;
+}
+
+const per10Seconds = (
+  from: Pick<FrontPoint, 'waitSeconds' | 'cost'>,
+  to: Pick<FrontPoint, 'waitSeconds' | 'cost'>,
+) => figure((10 * (to.cost - from.cost)) / (from.waitSeconds - to.waitSeconds));
+
+function describeFront(front: readonly FrontPoint[]): string {
+  if (front.length < 2) return '';
+  const rows = front.map(({ set, waitSeconds, cost, per10Seconds: price }) => {
+    const wait = `${waitSeconds.toFixed(1)} s`.padStart(8);
+    const next = price === null ? '' : `; 10 s less cost ${price.toFixed(0)}`;
+    return `${wait} for ${cost.toFixed(0)} dollars a month${next}: ${set.length === 0 ? 'the current settings' : set.join(' ')}`;
+  });
+  return `\n\nPareto front of mean wait and cost, on the first part:\n${rows.join('\n')}`;
 }

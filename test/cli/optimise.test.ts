@@ -25,7 +25,7 @@ describe('npm run simulate -- --optimise', () => {
     const { stdout } = await simulate('--json', '--optimise', '--max-wait-p95', '60', '--train', '0.7');
     const { trace, optimised } = JSON.parse(stdout);
     expect(trace.source).toBe('flapping, seed 1');
-    expect(Object.keys(optimised)).toEqual(['goal', 'met', 'set', 'tried', 'training', 'rest']);
+    expect(Object.keys(optimised)).toEqual(['goal', 'met', 'set', 'tried', 'front', 'training', 'rest']);
     expect(optimised).toMatchObject({ goal: { maxWaitP95: 60 }, met: { training: true, rest: true } });
     const names = (part: { policy: string }[]) => part.map(({ policy }) => policy);
     expect(names(optimised.training)).toEqual(['ours, current', 'ours, optimised', 'circleci-tutorial']);
@@ -47,6 +47,55 @@ describe('npm run simulate -- --optimise', () => {
     expect(found.waitSeconds.p95).toBeLessThan(asGiven.waitSeconds.p95);
   });
 
+  it('minimises the cost and the price of waiting, by default and within limits', async () => {
+    const optimised = async (...words: string[]) =>
+      JSON.parse((await simulate('--json', '--optimise', ...words)).stdout).optimised;
+    const cheap = await optimised('--waiting-cost', '0');
+    const usual = await optimised();
+    const dear = await optimised('--waiting-cost', '1000');
+    expect(usual.goal).toEqual({ waitingCost: 30 });
+    const figures = [cheap, usual, dear].map(({ training: [, found] }) => [
+      found.cost.total,
+      found.waitSeconds.mean,
+    ]);
+    expect(figures.map(([cost]) => cost)).toEqual(figures.map(([cost]) => cost).toSorted((a, b) => a - b));
+    expect(figures.map(([, wait]) => wait)).toEqual(
+      figures.map(([, wait]) => wait).toSorted((a, b) => b - a),
+    );
+    expect(figures[0]).not.toEqual(figures[2]);
+
+    const limited = await optimised('--max-wait-mean', '60', '--max-overhead', '900', '--max-cost', '900');
+    expect(limited.goal).toEqual({ maxWaitMean: 60, maxCost: 900, maxOverhead: 9, waitingCost: 30 });
+    expect(limited.met.training).toBe(true);
+    const [, found] = limited.training;
+    expect(found.waitSeconds.mean).toBeLessThanOrEqual(60);
+    expect(found.overhead).toBeLessThanOrEqual(9);
+    expect(found.cost.total).toBeLessThanOrEqual(900);
+  });
+
+  it('reuses runners only with --isolation runner', async () => {
+    const words = ['--json', '--optimise', '--max-wait-p95', '10'];
+    const clean = JSON.parse((await simulate(...words)).stdout).optimised;
+    expect(clean.met.training).toBe(false);
+    expect(clean.set.join()).not.toContain('reuse');
+    const reused = JSON.parse((await simulate(...words, '--isolation', 'runner')).stdout).optimised;
+    expect(reused.met.training).toBe(true);
+    expect(reused.set).toContain('reuse=continuous');
+  });
+
+  it('shows the Pareto front, on which shorter waits cost more and more', async () => {
+    const { stdout } = await simulate('--json', '--optimise');
+    const { front } = JSON.parse(stdout).optimised;
+    expect(front.length).toBeGreaterThan(2);
+    const [first, ...rest] = front.map(({ per10Seconds }: { per10Seconds: number | null }) => per10Seconds);
+    expect(first).toBeNull();
+    expect(rest).toEqual(rest.toSorted((a: number, b: number) => a - b));
+    const said = await simulate('--optimise');
+    expect(said.stdout).toMatch(
+      /Pareto front .*:\n +[\d.]+ s for \d+ dollars a month: .*\n +[\d.]+ s for \d+ .*; 10 s less cost \d+: /,
+    );
+  });
+
   it('keeps the settings of --set', async () => {
     const words = ['--set', 'reuse=single-task', 'headroom=0', '--max-wait-p95', '60'];
     const { stdout } = await simulate('--json', '--optimise', ...words);
@@ -62,10 +111,15 @@ describe('npm run simulate -- --optimise', () => {
   });
 
   it.each([
-    [['--optimise'], '--optimise needs one goal: --max-wait-p95 TIME'],
-    [['--optimise', '--max-wait-p95', '30', '--max-cost', '100'], '--optimise needs one goal'],
-    [['--max-wait-p95', '30'], '--max-wait-p95 and --max-cost need --optimise'],
-    [['--max-cost', '30'], '--max-wait-p95 and --max-cost need --optimise'],
+    [['--max-wait-p95', '30'], '--max-wait-p95 needs --optimise'],
+    [['--max-cost', '30'], '--max-cost needs --optimise'],
+    [['--isolation', 'job'], '--isolation needs --optimise'],
+    [['--optimise', '--isolation', 'none'], 'Allowed choices are job, runner'],
+    [
+      ['--optimise', '--isolation', 'job', '--set', 'reuse=continuous', 'idleTimeout=60s'],
+      '--isolation job needs a fleet whose runners take one job',
+    ],
+    [['--optimise', '--set', 'instanceTypes=[x9.large]'], '--waiting-cost needs a price'],
     [['--optimise', '--max-wait-p95', 'soon'], 'It must be from 0s to 1d: a number of seconds'],
     [['--optimise', '--max-wait-p95', '30', '--train', '1'], 'It must be a number from 0.05 to 0.95'],
     [

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { choosePolicies } from '../../cli/replays/policies.ts';
+import type { Goal } from '../../simulator/goal.ts';
 import { tableOf } from '../../simulator/job-table.ts';
-import { type Goal, optimise, part, type Setting } from '../../simulator/optimise.ts';
+import { optimise, part, type Setting } from '../../simulator/optimise.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
 import { WORKLOADS } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
