@@ -3,8 +3,9 @@ import { formatDuration } from '../fleets/duration.ts';
 import { type FleetConfig, FleetsInvalid } from '../fleets/load.ts';
 import type { Faults } from '../sandbox/group/faults.ts';
 import { asJson, type Summary } from '../sandbox/summary.ts';
-import { type Cost, type Priced, pricedBy } from '../simulator/cost.ts';
+import { type Cost, HOURS_PER_MONTH, type Priced, pricedBy } from '../simulator/cost.ts';
 import { lowerBoundsOf } from '../simulator/lower-bounds.ts';
+import type { Outcome } from '../simulator/outcome.ts';
 import { LIST_PRICES, type Prices, PricesInvalid, readPrices } from '../simulator/prices.ts';
 import { ReplayStalled } from '../simulator/replay.ts';
 import { simulate } from '../simulator/simulate.ts';
@@ -261,7 +262,7 @@ async function replayed({
     terminal.print(`${table([...rows, ...lowerBounds], terminal)}\n`);
     terminal.print(
       terminal.colours.dim(
-        `Wait: seconds from queued to claimed. Hours: instance-hours; over: how much more than the work they are.\n${costs}`,
+        `Wait: seconds from queued to claimed. Hours: instance-hours; over: how much more than the work they are.\n${[costs, ...describeMonth(outcomes)].join(' ')}`,
       ),
     );
   }
@@ -282,6 +283,18 @@ function describeCosts(fleet: FleetConfig, { instanceHour }: Priced, { source }:
   if (instanceHour === undefined)
     return `No price is known for ${type}, so no costs are shown. --prices FILE adds its price.`;
   return `USD a month: ${type} at ${instanceHour} an hour, volumes, and for ours the scaler; ${source}.`;
+}
+
+/** What a month of costs stands for, and what the first policy cost in the replay itself. */
+function describeMonth([first]: Outcome[]): string[] {
+  if (first?.costReplayed === undefined) return [];
+  const { policy, replayedHours, costReplayed } = first;
+  const { perJob, perDay, days } = costReplayed;
+  const night = replayedHours < 24 ? ', at night and at weekends as well' : '';
+  return [
+    `A month is ${HOURS_PER_MONTH} hours like the ${replayedHours.toFixed(1)} replayed${night}.`,
+    `${policy} cost ${perDay.toFixed(2)} for ${days === 1 ? 'the day' : `each of the ${days} days`} replayed, ${perJob} for each job.`,
+  ];
 }
 
 async function chooseTrace({

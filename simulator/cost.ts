@@ -42,7 +42,7 @@ export function pricedBy(
   };
 }
 
-const HOURS_PER_MONTH = 730;
+export const HOURS_PER_MONTH = 730;
 const MEASURED: MeasuredUsage = usage;
 
 /**
@@ -73,6 +73,14 @@ export function costOf(
     scaler: figure(scaler),
     total: figure(total),
   };
+}
+
+/** What was paid in a replay, in US dollars: for each job, and for each day of it. A day that has begun counts as one. */
+export function costOfReplay({ total }: Cost, { endedAt }: Pick<ReplayResult, 'endedAt'>, jobs: number) {
+  const hours = endedAt / 3_600;
+  const paid = (total * hours) / HOURS_PER_MONTH;
+  const days = Math.max(Math.ceil(hours / 24), 1);
+  return { perJob: Math.round((paid / jobs) * 1e5) / 1e5, perDay: figure(paid / days), days };
 }
 
 /** The cost of our scaler itself. It grows with the number of polls per execution. */

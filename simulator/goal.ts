@@ -1,3 +1,4 @@
+import { HOURS_PER_MONTH } from './cost.ts';
 import type { Outcome } from './outcome.ts';
 
 /**
@@ -18,8 +19,6 @@ export interface Goal {
 
 /** US dollars a month, or instance-hours if the price is unknown. */
 const priceOf = ({ cost, instanceHours }: Outcome) => cost?.total ?? instanceHours;
-
-const HOURS_PER_MONTH = 730;
 
 /** What the waits of a month cost, in US dollars. */
 export function costOfWaiting({ waitSeconds, jobs, replayedHours }: Outcome, waitingCost: number): number {

@@ -1,5 +1,5 @@
 import { figure, overheadOf, percentile, type Summary } from '../sandbox/summary.ts';
-import { type Cost, costOf, type Priced } from './cost.ts';
+import { type Cost, costOf, costOfReplay, type Priced } from './cost.ts';
 import { WAIT_PARTS, type WaitPart } from './job-figures.ts';
 import type { JobTable } from './job-table.ts';
 import type { ReplayResult } from './replay.ts';
@@ -25,6 +25,8 @@ export interface Outcome extends Summary {
   requests: { ci: number; aws: number };
   /** `undefined` without prices, or if the price of the instance type is unknown. */
   cost?: Cost;
+  /** What was paid in the replay, in US dollars: for each job, and for each of its days. Unknown like `cost`. */
+  costReplayed?: ReturnType<typeof costOfReplay>;
 }
 
 /** Computes the figures of a replay. An execution is one start of the scaler. */
@@ -67,7 +69,7 @@ export function outcomeOf(policy: string, jobs: JobTable, replayed: ReplayResult
     },
     jobsRetried: replayed.jobsRetried,
     requests: replayed.requests,
-    ...(cost && { cost }),
+    ...(cost && { cost, costReplayed: costOfReplay(cost, replayed, jobs.length) }),
     executions: { succeeded: replayed.starts - replayed.startsFailed, failed: replayed.startsFailed },
   };
 }

@@ -73,6 +73,22 @@ describe('npm run simulate', () => {
     expect(tuned.stdout).toMatch(/^ours +18\.7 .* 619 +42 +0$/m);
   });
 
+  it('says what a month stands for, and what a day and a job cost', async () => {
+    const words = ['--trace', trace('day.csv', `${HEADER}0,3600\n7200,3600\n`), '--policies', 'ours'];
+    const { stdout } = await simulate(...words);
+    const [replayed] = JSON.parse((await simulate(...words, '--json')).stdout).policies;
+    const { perDay, perJob, days } = replayed.costReplayed;
+    expect({ days, perJob }).toEqual({ days: 1, perJob: expect.closeTo(perDay / 2, 3) });
+    expect((perDay * 730) / replayed.replayedHours).toBeCloseTo(replayed.cost.total, 0);
+    expect(stdout).toContain(
+      `A month is 730 hours like the ${replayed.replayedHours.toFixed(1)} replayed, at night and at weekends as well. ours cost ${perDay.toFixed(2)} for the day replayed, ${perJob} for each job.`,
+    );
+    const week = await simulate('--workload', 'weekly', '--policies', 'ours');
+    expect(week.stdout).toMatch(
+      /A month is 730 hours like the 16\d\.\d replayed\. ours cost [\d.]+ for each of the 7 days/,
+    );
+  });
+
   it('uses threads for long replays, with the same result', async () => {
     const rows = Array.from({ length: 26_000 }, (_, number) => `${number},60\n`);
     const file = trace('many.csv', `${HEADER}${rows.join('')}`);
