@@ -6,10 +6,10 @@ import confirm from '@inquirer/confirm';
 import { Command } from 'commander';
 import { circleciAccess } from '../functions/lib/circleci.ts';
 import type { DeployedSettings } from '../functions/lib/contracts.ts';
-import { readInventory } from '../functions/lib/inventory.ts';
-import { reconcile as compare, type Finding, MOST_REPAIRS, repairsOf } from '../functions/lib/reconcile.ts';
-import { type ReconcileClients, readFleetSeen } from '../functions/lib/reconcile-reads.ts';
-import { repairOne } from '../functions/lib/repair.ts';
+import { findLeftovers } from '../functions/lib/leftovers.ts';
+import { keyOf, MOST_REPAIRS, repairsOf } from '../functions/lib/reconcile.ts';
+import type { ReconcileClients } from '../functions/lib/reconcile-reads.ts';
+import { repairAll } from '../functions/lib/repair.ts';
 import { secretsProvider } from '../functions/lib/secrets.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { readSetup } from './aws/place.ts';
@@ -19,10 +19,6 @@ import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.
 import { fleetGroups } from './deployed/groups.ts';
 import { describeAction, findingLines, type Reconciled } from './reconcile/screen.ts';
 import { readSettings } from './status/reads.ts';
-
-/** How long the reads of a fleet may take, in milliseconds. CircleCI lists the runners of 12 hours. */
-const DEADLINE = 30_000;
-const INVENTORY_DEADLINE = 20_000;
 
 interface Options {
   apply?: boolean;
@@ -121,19 +117,8 @@ async function examine(
   clients: ReconcileClients,
   now: () => number,
 ): Promise<Reconciled> {
-  const at = now();
-  const access = { ...circleciAccess(), secrets: secretsProvider(clients.secrets), now };
-  const inventory =
-    settings === undefined
-      ? Promise.resolve({ missing: 'the deployed settings could not be read' })
-      : readInventory(access, settings, INVENTORY_DEADLINE);
-  const about = { groupName: group, runnerSecretName: settings?.runnerSecretName };
-  const { seen, missing } = await readFleetSeen(clients, about, inventory, at, AbortSignal.timeout(DEADLINE));
-  const findings = compare(
-    seen,
-    { lifetimes: settings?.lifetimes, otherRunners: settings?.capacity.otherRunners ?? 0 },
-    at,
-  );
+  const access = { ...circleciAccess(), secrets: secretsProvider(clients.secrets), clients, now };
+  const { findings, missing } = await findLeftovers(access, group, settings);
   return { fleet, group, findings, missing, repaired: [] };
 }
 
@@ -151,22 +136,9 @@ async function repairFleet(
   before: Reconciled | undefined,
   clients: ReconcileClients,
 ): Promise<Reconciled> {
-  const asked = repairsOf(before?.findings ?? []).map(key);
-  const repaired: Reconciled['repaired'] = [];
-  for (const finding of repairsOf(now.findings)) {
-    if (!asked.includes(key(finding))) continue;
-    const { resource, repair } = finding;
-    try {
-      repaired.push({ resource, ...(await repairOne(clients, now.group, repair)) });
-    } catch (error) {
-      const [line = ''] = nameAndMessage(error as Error).split('\n');
-      repaired.push({ resource, done: false, says: `not repaired: ${line}` });
-    }
-  }
-  return { ...now, repaired };
+  const asked = repairsOf(before?.findings ?? []).map(keyOf);
+  return { ...now, repaired: await repairAll(clients, now.group, now.findings, asked) };
 }
-
-const key = ({ kind, resource }: Pick<Finding, 'kind' | 'resource'>) => `${kind} ${resource}`;
 
 /** Whether something is found and not repaired, or could not be read. */
 function isLeft({ findings, missing, repaired }: Reconciled): boolean {

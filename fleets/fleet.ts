@@ -88,6 +88,12 @@ export const Fleet = z
       logs: flag(
         'Whether the log of boots and runners is also sent to CloudWatch Logs. It is always on the console output.',
       ),
+      reconcile: z
+        .enum(['report', 'repair'], { error: 'must be report or repair' })
+        .default('report')
+        .describe(
+          'Every 10 minutes, a workflow looks for [what the fleet has left behind](commands.md#reconcile), and an alarm rings if there is anything. With `repair`, it also ends up to 3 instances or volumes at a time that cannot be running a job.',
+        ),
       scalerSecretName: text('the name of a secret, not its ARN', SECRET_NAME)
         .optional()
         .describe(

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /** Default name of the app, which is the name of the stack that its fleets share. Names of deployed resources begin with it. */
 export const STACK_NAME = 'circleci-runners';
 
@@ -6,6 +8,20 @@ const STACK_NAMES = /^[A-Za-z][A-Za-z0-9-]{0,30}$/;
 
 /** The name of a fleet's group and launch template, and the beginning of other names. */
 export const groupNameOf = (app: string, fleet: string): string => `${app}-${fleet}`;
+
+const LONGEST_SCHEDULE_NAME = 64;
+
+/**
+ * The name of the schedule that lets a workflow find what the fleet has left behind. If the names of app and fleet leave no
+ * room, a digest takes the place of their end.
+ */
+export function reconcileScheduleName(app: string, fleet: string): string {
+  const name = groupNameOf(app, fleet);
+  const end = '-reconcile';
+  if (name.length + end.length <= LONGEST_SCHEDULE_NAME) return name + end;
+  const digest = createHash('sha256').update(name).digest('hex').slice(0, 8);
+  return `${name.slice(0, LONGEST_SCHEDULE_NAME - end.length - digest.length - 1)}-${digest}${end}`;
+}
 
 /** The stack of a fleet. CloudFormation allows no underscores, and two fleets of a file differ in more than that. */
 export const fleetStackName = (app: string, fleet: string): string => `${app}-${fleet.replaceAll('_', '-')}`;

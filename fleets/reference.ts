@@ -100,6 +100,7 @@ large:
   sessionManager: true
   allowInstanceMetadata: false
   logs: true
+  reconcile: repair
   install: install-large.sh
   scalerSecretName: circleci-runners/acme/scaler
   runnerSecretName: circleci-runners/acme/runner

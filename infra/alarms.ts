@@ -8,6 +8,7 @@ import {
   type IMetric,
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
+import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { type AlarmSettings, badFrom, STACK_ALARMS, type StackAlarm } from '../statemachine/alarms.ts';
 import { FIRST_STEPS } from '../statemachine/first-steps.ts';
@@ -26,6 +27,8 @@ export interface SharedAlarmsProps {
   /** Number of fleets. */
   fleets: number;
   workflow: ScalingWorkflow;
+  /** The state machine that finds what fleets leave behind. */
+  reconcile: StateMachine;
   /** The topics that they notify. */
   topicArns: string[];
 }
@@ -35,20 +38,26 @@ export class SharedAlarms extends Construct {
   /** The composite alarm first. */
   readonly all: AlarmBase[];
 
-  constructor(scope: Construct, id: string, { app, fleets, workflow, topicArns }: SharedAlarmsProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { app, fleets, workflow, reconcile, topicArns }: SharedAlarmsProps,
+  ) {
     super(scope, id);
     const name = (kind: string) => `${app}-${kind}`;
-    const metrics = sharedMetrics(app, workflow);
+    const metrics = sharedMetrics(app, workflow, reconcile);
     const kinds = Object.keys(STACK_ALARMS) as StackAlarm[];
-    const alarms = kinds.map((kind) =>
-      metricAlarm(this, kind, {
+    const alarms = kinds.map((kind) => {
+      const alarm = metricAlarm(this, kind, {
         alarmName: name(kind),
         metric: metrics[kind],
         ...STACK_ALARMS[kind],
         steps: FIRST_STEPS[kind],
         threshold: badFrom(kind, fleets),
-      }),
-    );
+      });
+      if (STACK_ALARMS[kind].route === 'direct') notify(alarm, topicArns.slice(0, MOST_ACTIONS));
+      return alarm;
+    });
     const outage = new CompositeAlarm(this, 'Outage', {
       compositeAlarmName: outageOf(app),
       alarmDescription: descriptionOf(this, {
@@ -57,7 +66,9 @@ export class SharedAlarms extends Construct {
         steps: FIRST_STEPS.Outage,
         heading: 'Outage',
       }),
-      alarmRule: AlarmRule.anyOf(...Object.keys(STACK_ALARMS).map((kind) => ringing(name(kind)))),
+      alarmRule: AlarmRule.anyOf(
+        ...kinds.filter((kind) => STACK_ALARMS[kind].route === 'Outage').map((kind) => ringing(name(kind))),
+      ),
     });
     outage.node.addDependency(...alarms);
     notify(outage, topicArns.slice(0, MOST_ACTIONS));
@@ -83,6 +94,7 @@ export class SharedAlarms extends Construct {
 function sharedMetrics(
   app: string,
   { stateMachine, schedules }: ScalingWorkflow,
+  reconcile: StateMachine,
 ): Record<StackAlarm, IMetric> {
   const period = Duration.minutes(1);
   return {
@@ -90,6 +102,7 @@ function sharedMetrics(
     ExecutionsTimedOut: stateMachine.metricTimedOut({ period }),
     ExecutionsThrottled: schedules.metricTargetThrottled({ period, statistic: 'Sum' }),
     DeliveryFailing: schedules.metricSentToDLQ({ period, statistic: 'Sum' }),
+    ReconcileFailed: reconcile.metricFailed({ period }),
   };
 }
 

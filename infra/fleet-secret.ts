@@ -64,6 +64,21 @@ export class FleetSecret extends Construct {
     // All secrets of an app have the same key.
     allowKey(role, fleets[0]?.encryptionKey, 'secretsmanager', 'read');
   }
+
+  /** Allows a role to see when the resource class tokens of all fleets were stored. It cannot read them. */
+  static allowDatesOfRunners(app: string, role: Role, fleets: FleetConfig[]): void {
+    const existing = new Set(fleets.flatMap(({ runnerSecretName }) => runnerSecretName ?? []));
+    if (existing.size > 0)
+      allow(role, {
+        actions: ['secretsmanager:ListSecretVersionIds'],
+        resources: [...existing].map((name) => secretArn(role, name)),
+      });
+    allow(role, {
+      actions: ['secretsmanager:ListSecretVersionIds'],
+      resources: [secretArn(role, secretNameOf(app, '*', 'runner'))],
+      wildcard: 'Fleets have stacks of their own. A secret of this name is a runner secret of this app.',
+    });
+  }
 }
 
 /** The name of a secret that a fleet's stack makes. */

@@ -9,7 +9,7 @@ import { topicsOf } from './alarm-topic.ts';
 import { EncryptionKey } from './encryption.ts';
 import { FleetAlarms } from './fleet-alarms.ts';
 import { FleetParameter } from './fleet-parameter.ts';
-import { FleetSchedule } from './fleet-schedule.ts';
+import { FleetSchedule, ReconcileSchedule } from './fleet-schedule.ts';
 import { GroupSettings } from './group-settings.ts';
 import { RunnerFleet } from './runner-fleet.ts';
 import { Shared } from './shared.ts';
@@ -56,6 +56,7 @@ export class FleetStack extends Stack {
         warmPoolAuto: config.warmPool?.size === 'auto',
         runnerSecretName: fleet.runnerSecret.secretName,
         lifetimes: lifetimesOf({ ...config, idleTimeout: idleTimes(config).seconds }),
+        ...(config.reconcile === 'repair' && { reconcile: 'repair' as const }),
         ...(config.concurrency && {
           concurrency: {
             limit: config.concurrency.limit,
@@ -68,6 +69,8 @@ export class FleetStack extends Stack {
     // CloudFormation makes the schedule after the settings that its executions read. It deletes the schedule before the
     // Auto Scaling group, so that nothing is launched into a group on its way out.
     schedule.node.addDependency(parameter, fleet.warmPool ?? fleet.group);
+    const reconcile = new ReconcileSchedule(this, 'ReconcileSchedule', { app, config });
+    reconcile.node.addDependency(parameter, fleet.group);
     const alarms = new FleetAlarms(this, 'Alarms', { app, config, topicArns: topicsOf(config, topicArn) });
     const settings = new GroupSettings(this, { app, fleet: config.name });
     // Made last and deleted first: while its deletion is refused, the fleet is whole and follows its queue.

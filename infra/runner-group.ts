@@ -7,7 +7,7 @@ import { onDemandPercentage } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { groupNameOf } from '../fleets/names.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
-import { SPOT_TAG, STACK_ID_TAG, STACK_TAG, WARM_POOL_TAG } from '../functions/lib/tags.ts';
+import { RECONCILE_TAG, SPOT_TAG, STACK_ID_TAG, STACK_TAG, WARM_POOL_TAG } from '../functions/lib/tags.ts';
 import { overridesOf } from './instance-overrides.ts';
 import { allow } from './permissions.ts';
 import type { RunnerNetwork } from './runner-network.ts';
@@ -59,6 +59,7 @@ export class RunnerGroup extends CfnAutoScalingGroup {
           [STACK_ID_TAG]: Aws.STACK_ID,
           ...(fleet.spot !== undefined && { [SPOT_TAG]: app }),
           ...(fleet.warmPool?.size === 'auto' && { [WARM_POOL_TAG]: 'auto' }),
+          ...(fleet.reconcile === 'repair' && { [RECONCILE_TAG]: 'repair' }),
         }).map(([key, value]) => ({ key, value, propagateAtLaunch: false })),
       ],
     });

@@ -19,6 +19,8 @@ export interface ScalingWorkflowProps {
   app: string;
   fleets: FleetConfig[];
   topic: AlarmTopic;
+  /** Another state machine that schedules of fleets start. */
+  reconcile: StateMachine;
 }
 
 /** The state machine that all fleets share, its functions, and what the schedules of fleets need. */
@@ -31,7 +33,7 @@ export class ScalingWorkflow extends Construct {
   /** The events that schedules could not deliver. */
   readonly deadLetters: Queue;
 
-  constructor(scope: Construct, id: string, { app, fleets, topic }: ScalingWorkflowProps) {
+  constructor(scope: Construct, id: string, { app, fleets, topic, reconcile }: ScalingWorkflowProps) {
     super(scope, id);
     this.taskFunctions = taskFunctions(this, app, fleets);
     const role = new Role(this, 'StateMachineRole', {
@@ -106,7 +108,7 @@ export class ScalingWorkflow extends Construct {
     });
     allow(schedulerRole, {
       actions: ['states:StartExecution'],
-      resources: [this.stateMachine.stateMachineArn],
+      resources: [this.stateMachine.stateMachineArn, reconcile.stateMachineArn],
     });
     allow(schedulerRole, { actions: ['sqs:SendMessage'], resources: [this.deadLetters.queueArn] });
     allowKey(schedulerRole, encryptionKey, 'sqs', 'write');

@@ -7,6 +7,7 @@ import { FleetsDashboard } from './dashboard.ts';
 import { EncryptionKey } from './encryption.ts';
 import { FleetsElsewhere, GroupSettingsFunction } from './group-settings.ts';
 import { LogQueries } from './log-queries.ts';
+import { ReconcileWorkflow } from './reconcile-workflow.ts';
 import { ScalingWorkflow } from './scaling-workflow.ts';
 
 export interface SharedStackProps extends StackProps {
@@ -26,13 +27,15 @@ export class SharedStack extends Stack {
     if (encryptionKey !== undefined) Aspects.of(this).add(new EncryptionKey(encryptionKey));
 
     const topic = new AlarmTopic(this, 'AlarmTopic', { fleets, topicName: app });
-    const workflow = new ScalingWorkflow(this, 'Workflow', { app, fleets, topic });
+    const reconcile = new ReconcileWorkflow(this, 'Reconcile', { app, fleets }).stateMachine;
+    const workflow = new ScalingWorkflow(this, 'Workflow', { app, fleets, topic, reconcile });
     const settings = new GroupSettingsFunction(this, 'GroupSettings', { app, fleets });
     new FleetsElsewhere(this, { app, settings });
     const alarms = new SharedAlarms(this, 'Alarms', {
       app,
       fleets: fleets.length,
       workflow,
+      reconcile,
       topicArns: topic.arns,
     });
     new FleetsDashboard(this, 'Dashboard', { app, fleets, workflow, alarms });

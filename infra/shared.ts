@@ -19,6 +19,9 @@ export class Shared {
   /** IAM has no Regions, and an app may be deployed in several. */
   static schedulerRoleName = (app: string) => `${app}-scheduler-${Aws.REGION}`;
 
+  /** The state machine that finds what fleets leave behind. */
+  static reconcileName = (app: string) => `${app}-reconcile`;
+
   static deadLettersName = (app: string) => `${app}-dead-letters`;
 
   get schedulerRoleArn(): string {
@@ -32,6 +35,10 @@ export class Shared {
 
   get stateMachineArn(): string {
     return this.arn('states', 'stateMachine', this.app);
+  }
+
+  get reconcileArn(): string {
+    return this.arn('states', 'stateMachine', Shared.reconcileName(this.app));
   }
 
   get deadLettersArn(): string {

@@ -8,17 +8,23 @@ export interface TaskFunctionProps {
   entry: string;
   /** What the function does, for the Lambda console. */
   description: string;
+  /** Default: 10 s. */
+  timeout?: Duration;
 }
 
 /** The Lambda function of one Task state. */
 export class TaskFunction extends NodeFunction {
-  constructor(scope: Construct, id: string, { entry, description }: TaskFunctionProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { entry, description, timeout = Duration.seconds(10) }: TaskFunctionProps,
+  ) {
     super(scope, id, {
       name: entry,
       entry: `functions/${entry}.ts`,
       description,
       // Above each timeout that the workflow gives a Task, so that the workflow's timeout ends it.
-      timeout: Duration.seconds(10),
+      timeout,
       environment: {
         STACK_NAME: Stack.of(scope).stackName,
         POWERTOOLS_SERVICE_NAME: entry,

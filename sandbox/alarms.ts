@@ -66,7 +66,7 @@ export function alarmsOver(fleets: FleetConfig[], run: Run): Alarm[] {
     route: 'direct',
     rings: anyOf(
       run,
-      stack.map(({ rings }) => rings),
+      stack.filter(({ route }) => route === 'Outage').map(({ rings }) => rings),
     ),
   };
   const alarms = fleets.flatMap((config) => ofFleet(config, run, outage.rings));

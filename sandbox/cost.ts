@@ -44,6 +44,23 @@ export const STEP_MILLISECONDS: Record<string, number> = {
   'Update Group': 120,
 };
 
+/** An execution that looks for what is left behind, every 10 minutes: estimates, as above. */
+const RECONCILE = { minutes: 10, seconds: 2, functionSeconds: 1.5, logBytes: 4_096, secretRequests: 2 };
+
+/** Dollars a month for the executions that look for what is left behind. */
+function reconcileCost(): number {
+  const { minutes, seconds, functionSeconds, logBytes, secretRequests } = RECONCILE;
+  const execution =
+    PRICES.expressRequest +
+    seconds * PRICES.expressGb * PRICES.expressGbSecond +
+    PRICES.lambdaRequest +
+    functionSeconds * LAMBDA_GB * PRICES.lambdaGbSecond +
+    (logBytes / BYTES_PER_GB) * PRICES.logGb +
+    secretRequests * PRICES.secretRequest +
+    PRICES.schedulerInvocation;
+  return (MINUTES_PER_MONTH / minutes) * execution;
+}
+
 /** What an execution of one minute uses, on average. */
 export interface Usage {
   /** Seconds from its start to its end, its waits included. */
@@ -71,8 +88,8 @@ export interface Standing {
 }
 
 /** Of a fleet, and of the stack that all fleets share. */
-export const FLEET_STANDING: Standing = { alarms: 21, compositeAlarms: 1, secrets: 2 };
-export const STACK_STANDING: Standing = { alarms: 6, compositeAlarms: 1, secrets: 0 };
+export const FLEET_STANDING: Standing = { alarms: 22, compositeAlarms: 1, secrets: 2 };
+export const STACK_STANDING: Standing = { alarms: 7, compositeAlarms: 1, secrets: 0 };
 
 /** Dollars a month that do not depend on use. */
 export const standingCost = ({ alarms, compositeAlarms, secrets }: Standing) => ({
@@ -90,6 +107,8 @@ export interface MonthlyCost {
   alarms: number;
   secrets: number;
   scheduler: number;
+  /** Looking for what is left behind. */
+  reconcile: number;
   total: number;
 }
 
@@ -130,6 +149,7 @@ export function monthlyCost(shares: UsageShare[], standing: Standing = FLEET_STA
     alarms: stands.alarms,
     secrets: stands.secrets + secretRequests * PRICES.secretRequest,
     scheduler: MINUTES_PER_MONTH * PRICES.schedulerInvocation,
+    reconcile: reconcileCost(),
   };
   return { ...parts, total: Object.values(parts).reduce((sum, part) => sum + part, 0) };
 }

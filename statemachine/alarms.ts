@@ -222,6 +222,17 @@ export const alarmsOfFleet = ({
       bad: 'any',
       route: 'NeedsYou',
     },
+    LeftBehind: {
+      heading: 'Left Behind',
+      wrong:
+        'for 40 minutes, instances or volumes of the fleet have cost money and done nothing: an instance in no group, one whose runner never connected, one that is too old or does not leave, or a volume that nothing uses.',
+      metric: 'LeftBehind',
+      statistic: 'Maximum',
+      // Published every 10 minutes while something is found.
+      minutes: [4, 60],
+      bad: 'any',
+      route: 'direct',
+    },
     LaunchesFailing: {
       heading: 'Launches Failing',
       wrong:
@@ -267,6 +278,15 @@ export const STACK_ALARMS = {
       'Schedules could not start the workflow in 3 of the last 5 minutes. Fleets do not follow their queues. The dead-letter queue has the failed events.',
     route: 'Outage',
     ...SHARED,
+  },
+  ReconcileFailed: {
+    heading: 'Reconcile Failed',
+    wrong:
+      'In 3 of the last 60 minutes, an execution that looks for what fleets leave behind failed. Jobs are not affected. An instance that nobody needs may stay unnoticed.',
+    route: 'direct',
+    // Each fleet has one execution every 10 minutes.
+    minutes: [3, 60],
+    bad: 'any',
   },
 } satisfies Record<Exclude<keyof typeof FIRST_STEPS, 'Outage'>, AlarmSettings>;
 

@@ -105,6 +105,11 @@ export const firstStepsOf = (fleet: string) =>
       `Restore the protection of new instances: ${RESTORE}`,
       'Set scale-in protection for the members of the Auto Scaling group that lack it, or wait until they have left.',
     ],
+    LeftBehind: [
+      `See what was found, and since when: npm run reconcile -- ${fleet}`,
+      `Remove what cannot be running a job: npm run reconcile -- ${fleet} --apply`,
+      'Look at the rest before you end it by hand. To keep an instance or a volume, tag it circleci-runners:keep.',
+    ],
     LaunchesFailing: [
       `Read why launches fail: npm run explain -- ${fleet}, or the activity history of the Auto Scaling group.`,
       'Look for what the failed ones have in common: an instance type, a zone, Spot, a download.',
@@ -131,6 +136,11 @@ export const FIRST_STEPS = {
   ExecutionsThrottled: [
     'Find what else in the account starts executions, and slow it down.',
     'Or request a higher quota in the Service Quotas console.',
+  ],
+  ReconcileFailed: [
+    'Open a failed execution in the Step Functions console. Its error says what AWS did not give.',
+    `If access is denied, somebody changed a role: ${RESTORE}`,
+    HEALTH,
   ],
   DeliveryFailing: [
     'Read ERROR_CODE in the attributes of a message of the dead-letter queue.',

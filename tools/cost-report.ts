@@ -157,6 +157,7 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
     ['alarms', `${FLEET_STANDING.alarms} alarms and one composite alarm`],
     ['secrets', 'two secrets, one of them read each minute, and by both counting functions every 5 minutes'],
     ['scheduler', 'EventBridge Scheduler'],
+    ['reconcile', 'looking every 10 minutes for what is left behind'],
     ['total', '**total**'],
   ];
 

@@ -248,6 +248,8 @@ export const DeployedSettings = z.object({
   lifetimes: z.optional(
     z.object({ bootSeconds: Seconds, idleSeconds: Seconds, runSeconds: Seconds, ageLimitSeconds: Seconds }),
   ),
+  /** Whether the workflow that finds what is left behind also repairs it. Default: it only reports. */
+  reconcile: z.optional(z.literal('repair')),
   /** The plan's concurrency, and the groups of all fleets that share it. */
   concurrency: z.optional(z.object({ limit: Count, groups: z.array(Text) })),
 });
@@ -332,3 +334,9 @@ export const UpdateGroupInput = z.object({
   decision: Plan.shape.decision,
   again: z.boolean(),
 });
+
+/** Input of Find Leftovers. */
+export const FindLeftoversInput = z.object({ fleet: Text, execution: Text });
+
+/** Input of Repair Leftovers: the keys of what was found. It repairs only what it finds again. */
+export const RepairLeftoversInput = z.object({ fleet: Text, execution: Text, found: z.array(Text) });

@@ -23,6 +23,7 @@ export const UNITS = {
   PausedWithTasks: MetricUnit.Count,
   CountsDoubtful: MetricUnit.Count,
   ProtectionOff: MetricUnit.Count,
+  LeftBehind: MetricUnit.Count,
   ExecutionsSucceeded: MetricUnit.Count,
 } as const;
 

@@ -106,6 +106,17 @@ export const repairsOf = (findings: readonly Finding[]): (Finding & { repair: Re
     .filter((finding): finding is Finding & { repair: Repair } => finding.repair !== null)
     .slice(0, MOST_REPAIRS);
 
+/** The same finding at another time has the same key. */
+export const keyOf = ({ kind, resource }: Pick<Finding, 'kind' | 'resource'>): string =>
+  `${kind} ${resource}`;
+
+/** The kinds that cost money as long as they last, or run no job although they could. */
+const COSTLY: readonly FindingKind[] = ['in no group', 'never connected', 'too old', 'leaving', 'volume'];
+
+/** The findings for which an alarm rings. */
+export const costlyOf = (findings: readonly Finding[]): Finding[] =>
+  findings.filter(({ kind }) => COSTLY.includes(kind));
+
 const EXISTS = /^(pending|running|stopping|stopped)$/;
 
 function strayOf(

@@ -7,8 +7,42 @@ import {
   DeleteVolumeCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import type { Repair } from './reconcile.ts';
+import { type Finding, keyOf, type Repair, repairsOf } from './reconcile.ts';
 import type { ReconcileClients } from './reconcile-reads.ts';
+
+export interface Repaired {
+  resource: string;
+  done: boolean;
+  /** What was done, or why nothing was. */
+  says: string;
+}
+
+/**
+ * Repairs findings, one after the other, and goes on if AWS refuses one.
+ *
+ * @param findings What is found now.
+ * @param before The keys of what was found before. Only what was found both times is repaired.
+ */
+export async function repairAll(
+  clients: Pick<ReconcileClients, 'autoScaling' | 'ec2'>,
+  groupName: string,
+  findings: readonly Finding[],
+  before: readonly string[],
+): Promise<Repaired[]> {
+  const repaired: Repaired[] = [];
+  for (const finding of repairsOf(findings)) {
+    if (!before.includes(keyOf(finding))) continue;
+    const { resource, repair } = finding;
+    try {
+      repaired.push({ resource, ...(await repairOne(clients, groupName, repair)) });
+    } catch (error) {
+      const { name, message } = error as Error;
+      const [line = ''] = message.split('\n');
+      repaired.push({ resource, done: false, says: `not repaired: ${name}: ${line}` });
+    }
+  }
+  return repaired;
+}
 
 /**
  * Repairs one finding. Before it ends an instance, it looks again in which group the instance is.

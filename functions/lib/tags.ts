@@ -22,6 +22,9 @@ export const COUNTED_TAG = 'circleci-runners:launches-counted-until';
 /** The tag of an instance that is to leave as soon as no job runs on it; userdata/watch.sh looks for it. */
 export const RECYCLE_TAG = 'circleci-runners:recycle';
 
+/** The tag of what may be repaired without being asked: `repair`. The deployment writes it. */
+export const RECONCILE_TAG = 'circleci-runners:reconcile';
+
 /** The tag of an instance or a volume that a person keeps: reconciling leaves it alone. */
 export const KEEP_TAG = 'circleci-runners:keep';
 

@@ -43,6 +43,7 @@ describe('a fleet with the required settings only', () => {
         sessionManager: false,
         allowInstanceMetadata: false,
         logs: false,
+        reconcile: 'report',
         starvingAfter: 900,
         tags: {},
         installFile: undefined,

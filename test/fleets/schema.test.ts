@@ -60,6 +60,7 @@ describe('an editor with the schema', () => {
       sessionManager: false,
       allowInstanceMetadata: false,
       logs: false,
+      reconcile: 'report',
       starvingAfter: '15m',
       tags: {},
     });

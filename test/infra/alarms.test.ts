@@ -87,6 +87,14 @@ const OF_FLEET = [
     bad: 'any',
   },
   {
+    kind: 'LeftBehind',
+    heading: 'Left Behind',
+    metric: 'LeftBehind',
+    statistic: 'Maximum',
+    minutes: [4, 60],
+    bad: 'any',
+  },
+  {
     kind: 'ZoneUnusable',
     heading: 'Zone Unusable',
     metric: 'PlacementRefusals',
@@ -218,6 +226,20 @@ describe('of the stack, the alarm', () => {
   });
 });
 
+it('the alarm for a failing search for what is left behind rings after half an hour', () => {
+  expect(named('circleci-runners-ReconcileFailed')).toMatchObject({
+    Namespace: 'AWS/States',
+    MetricName: 'ExecutionsFailed',
+    Dimensions: [{ Name: 'StateMachineArn', Value: 'StateMachine(circleci-runners-reconcile)' }],
+    Statistic: 'Sum',
+    Period: 60,
+    Threshold: 1,
+    DatapointsToAlarm: 3,
+    EvaluationPeriods: 60,
+    TreatMissingData: 'notBreaching',
+  });
+});
+
 describe('the alarm for failures of all fleets', () => {
   it('watches failed executions that are counted as outages, or not counted at all', () => {
     const { Metrics, ...alarm } = named('circleci-runners-ExecutionsFailed');
@@ -290,6 +312,7 @@ describe('all alarms', () => {
         ),
         ...OF_ALL.map(({ kind }) => `circleci-runners-${kind}`),
         'circleci-runners-ExecutionsFailed',
+        'circleci-runners-ReconcileFailed',
         'circleci-runners-Outage',
       ].toSorted(),
     );
@@ -379,6 +402,9 @@ describe('the topics', () => {
     { alarm: 'circleci-runners-arm-NeedsYou', topics: [topic] },
     { alarm: 'circleci-runners-arm-Saturated', topics: [topic] },
     { alarm: 'circleci-runners-arm-ZoneUnusable', topics: [topic] },
+    { alarm: 'circleci-runners-arm-LeftBehind', topics: [topic] },
+    { alarm: 'circleci-runners-linux-large-LeftBehind', topics: [topic, builds] },
+    { alarm: 'circleci-runners-ReconcileFailed', topics: ['Topic(circleci-runners)', builds] },
     { alarm: 'circleci-runners-arm-SpotUnavailable', topics: [topic] },
     { alarm: 'circleci-runners-linux-large-NeedsYou', topics: [topic, builds] },
     { alarm: 'circleci-runners-linux-large-ZoneUnusable', topics: [topic, builds] },
@@ -399,7 +425,7 @@ describe('the topics', () => {
     const speaking = [...alarms, ...composites].filter(({ properties }) =>
       ['AlarmActions', 'OKActions', 'InsufficientDataActions'].some((actions) => actions in properties),
     );
-    expect(speaking).toHaveLength(16);
+    expect(speaking).toHaveLength(20);
   });
 
   it('of several fleets are notified once', () => {

@@ -154,7 +154,7 @@ describe.each(EACH_FLEET)('the rows of fleet $name', ({ name }) => {
       type === 'alarm' ? [properties.alarms] : [],
     );
     expect(shown).toEqual(alarmsNamed(new RegExp(`^circleci-runners-${name}-[A-Za-z]+$`)));
-    expect(shown).toHaveLength(22);
+    expect(shown).toHaveLength(23);
   });
 });
 

@@ -81,25 +81,31 @@ describe('the bundle that is deployed', () => {
   const directory = mkdtempSync(join(tmpdir(), 'bundles-'));
   afterAll(() => rmSync(directory, { recursive: true }));
 
+  // The client of EC2 is large. These functions run every 10 minutes, and no job waits for them.
+  const limitOf = (source: string) => (source.endsWith('-leftovers.ts') ? 1_200 : 520);
+
   // Of the 400 to 500 KB, 70 KB are the errors and schemas of Systems Manager, which each function reads settings from.
-  it.each(sources)('of %s is under 520 KB, needs no other file, and exports its handler', async (source) => {
-    const outfile = join(directory, `${basename(source, '.ts')}.mjs`);
-    const { metafile, warnings } = await build({
-      entryPoints: [source],
-      outfile,
-      bundle: true,
-      platform: 'node',
-      format: BUNDLING.format,
-      target: BUNDLING.target,
-      minify: BUNDLING.minify,
-      mainFields: BUNDLING.mainFields,
-      external: BUNDLING.externalModules,
-      metafile: true,
-      logLevel: 'silent',
-    });
-    expect(warnings).toEqual([]);
-    const [output] = Object.values(metafile.outputs);
-    expect(output?.bytes).toBeLessThan(520_000);
-    expect(await import(pathToFileURL(outfile).href)).toMatchObject({ handler: expect.any(Function) });
-  });
+  it.each(sources)(
+    'of %s is under its limit, needs no other file, and exports its handler',
+    async (source) => {
+      const outfile = join(directory, `${basename(source, '.ts')}.mjs`);
+      const { metafile, warnings } = await build({
+        entryPoints: [source],
+        outfile,
+        bundle: true,
+        platform: 'node',
+        format: BUNDLING.format,
+        target: BUNDLING.target,
+        minify: BUNDLING.minify,
+        mainFields: BUNDLING.mainFields,
+        external: BUNDLING.externalModules,
+        metafile: true,
+        logLevel: 'silent',
+      });
+      expect(warnings).toEqual([]);
+      const [output] = Object.values(metafile.outputs);
+      expect(output?.bytes).toBeLessThan(limitOf(source) * 1_000);
+      expect(await import(pathToFileURL(outfile).href)).toMatchObject({ handler: expect.any(Function) });
+    },
+  );
 });

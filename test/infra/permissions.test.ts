@@ -76,14 +76,21 @@ describe('permissions', () => {
       .flatMap((statement) => statement.actions);
     expect([...new Set(actions)].toSorted()).toEqual([
       'autoscaling:DescribeAutoScalingGroups',
+      'autoscaling:DescribeAutoScalingInstances',
       'autoscaling:DescribeScalingActivities',
+      'autoscaling:DescribeWarmPool',
       'cloudwatch:PutMetricData',
+      'ec2:DescribeInstances',
+      'ec2:DescribeLaunchTemplateVersions',
+      'ec2:DescribeLaunchTemplates',
+      'ec2:DescribeNetworkInterfaces',
+      'ec2:DescribeVolumes',
       ...LOG_DELIVERY,
       ...SESSION_MANAGER,
     ]);
   });
 
-  it('have no wildcard in an action, and in a resource only for the id of a group, the end of a secret, the streams of a log, the settings, scaler secrets and instance roles of fleets, and what a condition restricts', () => {
+  it('have no wildcard in an action, and in a resource only for the id of a group, the end of a secret, the streams of a log, the settings, secrets and instance roles of fleets, and what a condition restricts', () => {
     const statements = template.statements();
     expect(statements.flatMap(({ actions }) => actions).filter((action) => /[*?]/.test(action))).toEqual([]);
     const wide = statements
@@ -95,7 +102,7 @@ describe('permissions', () => {
           .replace('autoScalingGroup:*:', 'autoScalingGroup:')
           .replace(/(:secret:.*)-\?{6}$/, '$1')
           .replace(/(:log-group:.*):\*$/, '$1')
-          .replace(/(:secret:circleci-runners)\/\*\/(scaler)$/, '$1')
+          .replace(/(:secret:circleci-runners)\/\*\/(scaler|runner)$/, '$1')
           .replace(/(:role\/circleci-runners)\/\*$/, '$1')
           .replace(/(:parameter\/circleci-runners\/fleets)\/\*$/, '$1'),
       )
@@ -129,7 +136,7 @@ describe('the workflow', () => {
       'sns:Publish on Topic(circleci-runners)',
       'sns:Publish on arn:aws:sns:eu-west-1:111122223333:builds',
     ]);
-    expect(template.the('AWS::StepFunctions::StateMachine').properties).toMatchObject({
+    expect(template.the('AWS::StepFunctions::StateMachine', 'Workflow').properties).toMatchObject({
       RoleArn: 'Role(WorkflowStateMachineRole).Arn',
     });
   });
@@ -189,6 +196,20 @@ const FALLS_BACK = [
   ].map((name) => `ssm:GetParameters on arn:aws:ssm:eu-west-1::parameter/aws/service/${name}`),
 ];
 
+/** What a search for what is left behind reads. Of the resource class token, only when it was stored. */
+const FINDS_LEFTOVERS = [
+  ...['circleci-runners/*/runner', 'existing/runner'].map(
+    (name) =>
+      `secretsmanager:ListSecretVersionIds on arn:aws:secretsmanager:eu-west-1:111122223333:secret:${name}-??????`,
+  ),
+  ...['AutoScalingGroups', 'AutoScalingInstances', 'ScalingActivities', 'WarmPool'].map(
+    (what) => `autoscaling:Describe${what} on *`,
+  ),
+  ...['Instances', 'LaunchTemplates', 'LaunchTemplateVersions', 'NetworkInterfaces', 'Volumes'].map(
+    (what) => `ec2:Describe${what} on *`,
+  ),
+];
+
 const READS_SETTINGS =
   'ssm:GetParameter on arn:aws:ssm:eu-west-1:111122223333:parameter/circleci-runners/fleets/*';
 
@@ -226,6 +247,20 @@ describe('each step', () => {
         ...FALLS_BACK,
       ],
     },
+    { step: 'find-leftovers', may: [...secrets, ...FINDS_LEFTOVERS] },
+    {
+      step: 'repair-leftovers',
+      may: [
+        ...secrets,
+        ...FINDS_LEFTOVERS,
+        `autoscaling:TerminateInstanceInAutoScalingGroup on ${groupArn('*')} if ${tagged('reconcile', 'repair')}`,
+        ...['DeleteLaunchTemplateVersions', 'DeleteVolume', 'TerminateInstances'].flatMap((action) =>
+          ['instance', 'volume', 'launch-template'].map(
+            (resource) => `ec2:${action} on ${ofEc2(resource)} if ${tagged('reconcile', 'repair')}`,
+          ),
+        ),
+      ],
+    },
   ])("$step may do what it is for, on the fleets' own resources, and write its log", ({ step, may }) => {
     expect(template.permissions(roleOf(step))).toEqual(
       [...may, READS_SETTINGS, ...writesItsLog(step)].toSorted(),
@@ -260,10 +295,11 @@ describe('every function', () => {
 });
 
 describe('the schedule', () => {
-  it('may start executions of the workflow, and send the failed starts to the dead-letter queue, for this account only', () => {
+  it('may start executions of the two workflows, and send the failed starts to the dead-letter queue, for this account only', () => {
     expect(template.permissions('Role(WorkflowSchedulerRole)')).toEqual([
       'sqs:SendMessage on Queue(circleci-runners-dead-letters).Arn',
       'states:StartExecution on StateMachine(circleci-runners)',
+      'states:StartExecution on StateMachine(circleci-runners-reconcile)',
     ]);
     expect(template.the('AWS::IAM::Role', 'WorkflowSchedulerRole').properties).toMatchObject({
       AssumeRolePolicyDocument: {

@@ -5,6 +5,7 @@ import {
   FALLBACK_TAG,
   LAUNCH_SUSPENDED_TAG,
   PAUSED_TAG,
+  RECONCILE_TAG,
   STACK_TAG,
   TASKS_TAG,
 } from '../../functions/lib/tags.ts';
@@ -15,7 +16,7 @@ import { SynthesisedTemplate } from './template.ts';
 const template = SynthesisedTemplate.of(
   fleetsWith({
     linux: { logs: 'true' },
-    pool: { warmPool: '{size: auto}' },
+    pool: { warmPool: '{size: auto}', reconcile: 'repair' },
     spot: {
       spot: '{}',
       network: '{vpcId: vpc-00000001, subnetIds: [subnet-00000001], securityGroupIds: [sg-00000001]}',
@@ -37,8 +38,11 @@ const ROLES = {
   'Describe Activities': functionRole('describe-activities'),
   'Compute Capacity': functionRole('compute-capacity'),
   'Update Group': functionRole('update-group'),
+  'Find Leftovers': functionRole('find-leftovers'),
+  'Repair Leftovers': functionRole('repair-leftovers'),
   'group settings': functionRole('group-settings'),
   workflow: 'Role(WorkflowStateMachineRole)',
+  'reconcile workflow': 'Role(ReconcileStateMachineRole)',
   scheduler: 'Role(WorkflowSchedulerRole)',
   'instance of linux': 'Role(LinuxFleetInstanceRole)',
   'instance of spot': 'Role(SpotFleetInstanceRole)',
@@ -138,6 +142,15 @@ const request = (action: string, resource: string): Request => ({
   resource,
   context: tagsOf(resource),
 });
+/** A resource that a fleet has made, with the tags of the fleet. */
+const leftover = (action: string, kind: string, reconcile?: string): Request => ({
+  action,
+  resource: arn(`ec2 ${kind}/x-0123456789abcdef0`),
+  context: {
+    [`aws:ResourceTag/${STACK_TAG}`]: 'circleci-runners',
+    ...(reconcile !== undefined && { [`aws:ResourceTag/${RECONCILE_TAG}`]: reconcile }),
+  },
+});
 const ofStack = (action: string, resource: string, stack: string): Request => ({
   action,
   resource,
@@ -223,6 +236,52 @@ describe('what each role may do, and may not', () => {
     ['Compute Capacity', 'may not', 'read groups', request('autoscaling:DescribeAutoScalingGroups', '*')],
     ['Compute Capacity', 'may not', 'read a secret', request('secretsmanager:GetSecretValue', SCALER_SECRET)],
     ['Update Group', 'may', "set a fleet's capacity", request('autoscaling:SetDesiredCapacity', LINUX)],
+    ['Find Leftovers', 'may', 'read instances', request('ec2:DescribeInstances', '*')],
+    [
+      'Find Leftovers',
+      'may not',
+      'read a resource class token',
+      request('secretsmanager:GetSecretValue', RUNNER_SECRET),
+    ],
+    [
+      'Find Leftovers',
+      'may not',
+      'end a member of a fleet that wants repairs',
+      request('autoscaling:TerminateInstanceInAutoScalingGroup', POOL),
+    ],
+    [
+      'Find Leftovers',
+      'may not',
+      'end an instance',
+      leftover('ec2:TerminateInstances', 'instance', 'repair'),
+    ],
+    [
+      'Repair Leftovers',
+      'may',
+      'end a member of a fleet that wants repairs',
+      request('autoscaling:TerminateInstanceInAutoScalingGroup', POOL),
+    ],
+    [
+      'Repair Leftovers',
+      'may not',
+      'end a member of a fleet that only wants reports',
+      request('autoscaling:TerminateInstanceInAutoScalingGroup', LINUX),
+    ],
+    ['Repair Leftovers', 'may', 'end an instance', leftover('ec2:TerminateInstances', 'instance', 'repair')],
+    ['Repair Leftovers', 'may', 'delete a volume', leftover('ec2:DeleteVolume', 'volume', 'repair')],
+    [
+      'Repair Leftovers',
+      'may not',
+      'end an instance of a fleet that only wants reports',
+      leftover('ec2:TerminateInstances', 'instance'),
+    ],
+    [
+      'Repair Leftovers',
+      'may not',
+      'end an instance of others',
+      request('ec2:TerminateInstances', arn('ec2 instance/i-0123456789abcdef0')),
+    ],
+    ['Repair Leftovers', 'may not', 'set a capacity', request('autoscaling:SetDesiredCapacity', POOL)],
     [
       'Update Group',
       'may not',

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import { reconcileScheduleName } from '../../fleets/names.ts';
 import { DeployedSettings, ExecutionInput } from '../../functions/lib/contracts.ts';
 import { spreadSeconds } from '../../functions/lib/pacing.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
@@ -11,7 +12,7 @@ const template = SynthesisedTemplate.of(threeFleets());
 const definition = readFileSync('statemachine/autoscale.asl.json', 'utf8');
 
 describe('the workflow', () => {
-  const stateMachine = template.the('AWS::StepFunctions::StateMachine');
+  const stateMachine = template.the('AWS::StepFunctions::StateMachine', 'Workflow');
 
   it('publishes metrics in one namespace only', () => {
     const namespaces = [...definition.matchAll(/"Namespace": "(.*)"/g)].map(([, namespace]) => namespace);
@@ -80,9 +81,9 @@ describe('the schedule', () => {
     const scheduleGroup = template.the('AWS::Scheduler::ScheduleGroup');
     expect(scheduleGroup.properties).toEqual({ Name: 'circleci-runners' });
     expect(scheduleGroup.attributes).toEqual({ DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete' });
-    expect(schedules).toHaveLength(EACH_FLEET.length);
+    expect(schedules).toHaveLength(2 * EACH_FLEET.length);
     for (const { id, name } of EACH_FLEET) {
-      const schedule = template.the('AWS::Scheduler::Schedule', id);
+      const schedule = template.the('AWS::Scheduler::Schedule', `${id}Schedule`);
       expect(schedule.properties).toMatchObject({
         Name: `circleci-runners-${name}`,
         GroupName: scheduleGroup.properties.Name,
@@ -104,9 +105,26 @@ describe('the schedule', () => {
     }
   });
 
+  it('of each fleet also starts the workflow that finds what is left behind, every 10 minutes', () => {
+    for (const { id, name } of EACH_FLEET) {
+      const { properties } = template.the('AWS::Scheduler::Schedule', `${id}ReconcileSchedule`);
+      expect(properties).toMatchObject({
+        Name: `circleci-runners-${name}-reconcile`,
+        ScheduleExpression: 'rate(10 minutes)',
+        Target: {
+          Arn: 'arn:aws:states:eu-west-1:111122223333:stateMachine:circleci-runners-reconcile',
+          Input: JSON.stringify({ fleet: name }),
+        },
+      });
+    }
+    const names = ['a', 'b'].map((end) => reconcileScheduleName('a'.repeat(31), `${'b'.repeat(31)}${end}`));
+    expect(names.map(({ length }) => length)).toEqual([64, 64]);
+    expect(new Set(names).size).toBe(2);
+  });
+
   it('names the fleet to the workflow, and decides nothing', () => {
     for (const { id, name } of EACH_FLEET) {
-      const { Target } = Schedule.parse(template.the('AWS::Scheduler::Schedule', id).properties);
+      const { Target } = Schedule.parse(template.the('AWS::Scheduler::Schedule', `${id}Schedule`).properties);
       expect(Target.Input).toEqual({ fleet: name });
       ExecutionInput.parse(Target.Input);
     }
@@ -135,7 +153,7 @@ describe("a fleet's parameter", () => {
       .all('AWS::Lambda::Function')
       .filter(({ properties }) => properties.FunctionName !== 'circleci-runners-group-settings')
       .map(({ properties }) => properties.Environment);
-    expect(environments).toHaveLength(7);
+    expect(environments).toHaveLength(9);
     for (const environment of environments)
       expect(environment).toMatchObject({ Variables: { STACK_NAME: 'circleci-runners' } });
   });

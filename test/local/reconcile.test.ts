@@ -28,9 +28,14 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runCommand } from '../../cli/command-line/run.ts';
 import { reconcileAt } from '../../cli/reconcile.ts';
 import { Terminal } from '../../cli/terminal/terminal.ts';
+import { handler as findLeftovers } from '../../functions/find-leftovers.ts';
+import type { DeployedSettings } from '../../functions/lib/contracts.ts';
+import { secretsProvider } from '../../functions/lib/secrets.ts';
 import { KEEP_TAG, STACK_TAG } from '../../functions/lib/tags.ts';
+import { handler as repairLeftovers } from '../../functions/repair-leftovers.ts';
 import { CircleCi } from '../../sandbox/circleci.ts';
-import { deployedSettings } from '../support/inputs.ts';
+import { SILENT } from '../../sandbox/workflow.ts';
+import { deployedSettings, readerOf } from '../support/inputs.ts';
 import { address } from '../support/serve.ts';
 import { startMoto } from './moto.ts';
 
@@ -69,6 +74,7 @@ let volume: string;
 let networkInterface: string;
 let template: string;
 let ahead = 3 * HOUR;
+let settings: DeployedSettings;
 
 beforeAll(async () => {
   moto = await startMoto();
@@ -122,7 +128,7 @@ async function deploy(): Promise<void> {
   await secrets.send(
     new CreateSecretCommand({ Name: `${APP}/linux/scaler`, SecretString: JSON.stringify(secret) }),
   );
-  const settings = deployedSettings({
+  settings = deployedSettings({
     circleciUrl: address(server),
     groupName: GROUP,
     scalerSecretName: `${APP}/linux/scaler`,
@@ -173,22 +179,27 @@ async function deploy(): Promise<void> {
   [silent, detached, standby] = [third, fourth, fifth];
 }
 
+/** An instance from the fleet's launch template that is in no group. */
+async function fromTemplate(tags: string[]): Promise<string> {
+  const { Instances } = await ec2.send(
+    new RunInstancesCommand({
+      MinCount: 1,
+      MaxCount: 1,
+      LaunchTemplate: { LaunchTemplateId: template },
+      TagSpecifications: [
+        { ResourceType: 'instance', Tags: ['launched', ...tags].map((Key) => ({ Key, Value: 'yes' })) },
+      ],
+    }),
+  );
+  return Instances?.[0]?.InstanceId ?? '';
+}
+
 /** What people and faults leave behind. */
 async function leaveBehind(): Promise<void> {
   const inGroup = { AutoScalingGroupName: GROUP, ShouldDecrementDesiredCapacity: true };
   await autoScaling.send(new DetachInstancesCommand({ ...inGroup, InstanceIds: [detached] }));
   await autoScaling.send(new EnterStandbyCommand({ ...inGroup, InstanceIds: [standby] }));
   const launch = { MinCount: 1, MaxCount: 1 };
-  const fromTemplate = async (tags: string[]) => {
-    const { Instances } = await ec2.send(
-      new RunInstancesCommand({
-        ...launch,
-        LaunchTemplate: { LaunchTemplateId: template },
-        TagSpecifications: [{ ResourceType: 'instance', Tags: tags.map((Key) => ({ Key, Value: 'yes' })) }],
-      }),
-    );
-    return Instances?.[0]?.InstanceId ?? '';
-  };
   stopped = await fromTemplate(['stopped']);
   await ec2.send(new StopInstancesCommand({ InstanceIds: [stopped] }));
   kept = await fromTemplate([KEEP_TAG]);
@@ -365,6 +376,37 @@ it('ends what cannot be running a job, and lowers the desired capacity for a mem
   expect(await states()).toEqual({ ...before, silent: 'terminated', detached: 'terminated' });
   expect(await desired()).toBe(2);
   expect((await findings()).byResource).not.toHaveProperty(silent);
+});
+
+const input = { fleet: 'linux', execution: 'linux-1' };
+const looks = (reconcile?: 'repair') => ({
+  clients: { autoScaling, ec2, secrets: new SecretsManagerClient({}) },
+  secrets: secretsProvider(new SecretsManagerClient({})),
+  settings: readerOf(() => ({ ...settings, ...(reconcile && { reconcile }) })),
+  now: () => Date.now() + ahead,
+  log: SILENT,
+});
+
+it('the workflow finds the same, and repairs what it finds twice, if the fleet wants that', async () => {
+  const stray = await fromTemplate([]);
+  const reported = await findLeftovers.with(looks())(input);
+  expect(reported.findings).toContainEqual(expect.objectContaining({ kind: 'in no group', resource: stray }));
+  expect(reported).toMatchObject({ missing: [], repair: false, found: [] });
+  expect(await repairLeftovers.with(looks())({ ...input, found: [`in no group ${stray}`] })).toEqual({
+    repaired: [],
+  });
+
+  const { repair, found } = await findLeftovers.with(looks('repair'))(input);
+  expect({ repair, found }).toEqual({ repair: true, found: [`in no group ${stray}`] });
+  const before = await states();
+  expect(await repairLeftovers.with(looks('repair'))({ ...input, found: [`in no group ${named}`] })).toEqual({
+    repaired: [],
+  });
+  expect(await repairLeftovers.with(looks('repair'))({ ...input, found })).toEqual({
+    repaired: [{ resource: stray, done: true, says: 'terminated' }],
+  });
+  expect(await stateOf(stray)).toBe('terminated');
+  expect(await states()).toEqual(before);
 });
 
 it('deletes what is old enough, and still no instance whose runner is in contact', async () => {

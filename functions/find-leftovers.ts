@@ -1,0 +1,28 @@
+import { circleciAccess } from './lib/circleci.ts';
+import { FindLeftoversInput } from './lib/contracts.ts';
+import { leftoverClients, refuseUnread } from './lib/leftover-clients.ts';
+import { findLeftovers } from './lib/leftovers.ts';
+import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
+import { costlyOf, keyOf, repairsOf } from './lib/reconcile.ts';
+import { step } from './lib/step.ts';
+
+/**
+ * Compares a fleet's group, EC2 and CircleCI's runners, and says what is left behind. It changes nothing.
+ *
+ * @throws LeftoversUnread if AWS did not give something, so that the execution fails.
+ */
+export const handler = step(
+  'Find Leftovers',
+  FindLeftoversInput,
+  { clients: leftoverClients(), metrics: fleetMetrics(), ...circleciAccess() },
+  async ({ fleet }, { metrics, settings, ...access }) => {
+    const deployed = await settings.latest(fleet);
+    const { findings, missing } = await findLeftovers(access, deployed.groupName, deployed);
+    const costly = costlyOf(findings).length;
+    publishMetrics(metrics, fleet, costly > 0 ? { LeftBehind: costly } : {});
+    refuseUnread(missing);
+    const safe = deployed.reconcile === 'repair' ? repairsOf(findings) : [];
+    return { findings, missing, repair: safe.length > 0, found: safe.map(keyOf) };
+  },
+  (answer) => (answer.findings.length + answer.missing.length > 0 ? answer : undefined),
+);

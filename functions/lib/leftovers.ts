@@ -1,0 +1,36 @@
+import type { CircleCiAccess } from './circleci.ts';
+import type { DeployedSettings } from './contracts.ts';
+import { readInventory } from './inventory.ts';
+import { type Finding, reconcile } from './reconcile.ts';
+import { type ReconcileClients, readFleetSeen } from './reconcile-reads.ts';
+
+/** How long the reads of a fleet may take, in milliseconds. CircleCI lists the runners of 12 hours. */
+const DEADLINE = 30_000;
+const INVENTORY_DEADLINE = 20_000;
+
+export interface LeftoverAccess extends CircleCiAccess {
+  clients: ReconcileClients;
+  now: () => number;
+}
+
+/**
+ * Reads a fleet, and says what it has left behind.
+ *
+ * @param settings `undefined` if they could not be read: then nothing can be repaired.
+ * @returns The findings, and what could not be read, with the reason.
+ */
+export async function findLeftovers(
+  { clients, now, ...access }: LeftoverAccess,
+  groupName: string,
+  settings: DeployedSettings | undefined,
+): Promise<{ findings: Finding[]; missing: string[] }> {
+  const at = now();
+  const inventory =
+    settings === undefined
+      ? Promise.resolve({ missing: 'the deployed settings could not be read' })
+      : readInventory({ ...access, now }, settings, INVENTORY_DEADLINE);
+  const about = { groupName, runnerSecretName: settings?.runnerSecretName };
+  const { seen, missing } = await readFleetSeen(clients, about, inventory, at, AbortSignal.timeout(DEADLINE));
+  const { lifetimes, capacity } = settings ?? {};
+  return { findings: reconcile(seen, { lifetimes, otherRunners: capacity?.otherRunners ?? 0 }, at), missing };
+}

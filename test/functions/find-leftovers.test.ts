@@ -1,0 +1,73 @@
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { EC2Client } from '@aws-sdk/client-ec2';
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { handler as findLeftovers } from '../../functions/find-leftovers.ts';
+import { LeftoversUnread, refuseUnread } from '../../functions/lib/leftover-clients.ts';
+import { UNITS } from '../../functions/lib/metrics.ts';
+import { costlyOf, type FindingKind } from '../../functions/lib/reconcile.ts';
+import { secretsProvider } from '../../functions/lib/secrets.ts';
+import { handler as repairLeftovers } from '../../functions/repair-leftovers.ts';
+import { SILENT } from '../../sandbox/workflow.ts';
+import { deployedSettings, readerOf } from '../support/inputs.ts';
+import { OperatorAws } from '../support/operator-aws.ts';
+import { address } from '../support/serve.ts';
+
+/** What both functions do with what they read is in test/local/reconcile.test.ts, against an emulator. */
+
+let aws: OperatorAws;
+
+beforeEach(async () => {
+  aws = await new OperatorAws().listen();
+  aws.groups = [{ fleet: 'linux', desired: 0 }];
+});
+afterEach(() => aws.close());
+
+function world() {
+  const settings = {
+    endpoint: address(aws.server),
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+    maxAttempts: 1,
+  };
+  const secrets = new SecretsManagerClient(settings);
+  return {
+    clients: { autoScaling: new AutoScalingClient(settings), ec2: new EC2Client(settings), secrets },
+    secrets: secretsProvider(secrets),
+    settings: readerOf(() => deployedSettings({ groupName: 'circleci-runners-linux', reconcile: 'repair' })),
+    log: SILENT,
+  };
+}
+
+const input = { fleet: 'linux', execution: 'linux-1' };
+
+it('fails if AWS refuses a read: what nobody looks at must not pass for nothing', async () => {
+  await expect(findLeftovers.with(world())(input)).rejects.toThrow(
+    /^LeftoversUnread: AWS did not give: .*volumes \(/,
+  );
+  await expect(repairLeftovers.with(world())({ ...input, found: [] })).rejects.toThrow(/^LeftoversUnread: /);
+  expect([...aws.calls.keys()].filter((name) => !/^(Describe|Get|List)/.test(name))).toEqual([]);
+});
+
+it('does not fail without the runners of CircleCI, for which the polls have an alarm', () => {
+  expect(() => refuseUnread(['runners (CircleCI answered 503)'])).not.toThrow();
+  expect(() => refuseUnread(['runners (CircleCI answered 503)', 'volumes (AccessDenied)'])).toThrow(
+    LeftoversUnread,
+  );
+});
+
+it.each<{ kind: FindingKind; rings: boolean }>([
+  { kind: 'in no group', rings: true },
+  { kind: 'never connected', rings: true },
+  { kind: 'too old', rings: true },
+  { kind: 'leaving', rings: true },
+  { kind: 'volume', rings: true },
+  { kind: 'in standby', rings: false },
+  { kind: 'interface', rings: false },
+  { kind: 'versions', rings: false },
+  { kind: 'runner', rings: false },
+])('an alarm rings for "$kind": $rings', ({ kind, rings }) => {
+  const finding = { kind, resource: 'x', since: null, says: '', repair: null, because: '' };
+  expect(costlyOf([finding])).toHaveLength(Number(rings));
+  expect(UNITS.LeftBehind).toBe('Count');
+});
