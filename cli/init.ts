@@ -89,7 +89,7 @@ async function initialise(options: Options, shell: Shell): Promise<void> {
   });
   for (const each of notes) terminal.note(each);
   for (const { what, why } of old?.leftOut ?? []) terminal.note(`Not carried over: ${what}, because ${why}.`);
-  for (const [why, what] of lookups.missing) terminal.note(`Not looked up: ${what.join(', ')}. ${why}`);
+  for (const each of lookups.lines()) terminal.note(each);
 
   const folder = dirname(options.fleets);
   const text = fleetsText(name, fleet, schemaPath(folder));

@@ -71,6 +71,8 @@ export async function answered(options: Options, sources: Sources): Promise<Answ
   if (!sources.isAsking) refuseMissing(options, { before, isKnown: present !== undefined, carried });
   const notes: string[] = [];
   const place = await lookups.place();
+  // Before the questions, so that a person can set the region or sign in first.
+  for (const each of lookups.lines()) shell.terminal.note(each);
   if (place !== undefined)
     shell.terminal.note(shell.terminal.colours.dim(`A${describePlace(place).slice(1)}`));
   /** Asks what neither an option nor the group says. */

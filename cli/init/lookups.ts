@@ -22,6 +22,9 @@ const DEADLINE = 5_000;
 /** One attempt: the command goes on without the answer. */
 const CLIENT = { ...AWS_CLIENT, maxAttempts: 1 };
 
+/** What is read from AWS. */
+const OF_AWS = ['account', 'VPCs', 'zones that offer the types', 'vCPU quota', 'bootstrap of the CDK'];
+
 /** A VPC that a fleet could run in. */
 export interface FoundVpc {
   id: string;
@@ -47,6 +50,7 @@ export interface FoundSubnet {
 export class Lookups {
   /** What was not read, by the reason. */
   readonly missing = new Map<string, string[]>();
+  readonly #said = new Set<string>();
   readonly #place: Promise<Place | Error>;
 
   constructor() {
@@ -58,7 +62,7 @@ export class Lookups {
   async place(): Promise<Place | undefined> {
     const place = await this.#place;
     if (!(place instanceof Error)) return place;
-    this.#failed('account', place);
+    for (const what of OF_AWS) this.#failed(what, place);
     return undefined;
   }
 
@@ -135,9 +139,9 @@ export class Lookups {
   }
 
   async #fromAws<T>(what: string, read: () => Promise<T>): Promise<T | undefined> {
-    const place = await this.#place;
+    // `place` says why.
+    if ((await this.#place) instanceof Error) return undefined;
     try {
-      if (place instanceof Error) throw place;
       return await inTime(read());
     } catch (error) {
       this.#failed(what, error);
@@ -147,6 +151,15 @@ export class Lookups {
 
   #failed(what: string, error: unknown): void {
     this.keep(what, setupFault(error, readSetup(process.env)) ?? (error as Error).message);
+  }
+
+  /** A line for each reason that no line was for before. */
+  lines(): string[] {
+    const reasons = [...this.missing].filter(([reason]) => !this.#said.has(reason));
+    return reasons.map(([reason, what]) => {
+      this.#said.add(reason);
+      return `Not looked up: ${what.join(', ')}. ${reason}`;
+    });
   }
 
   /** Keeps that something was not read. */

@@ -17,6 +17,7 @@ let aws: InitAws;
 let folder: string;
 let file: string;
 let url: string;
+let endpoint: string;
 
 beforeEach(async () => {
   const circleci = new CircleCi();
@@ -24,6 +25,7 @@ beforeEach(async () => {
   for (const name of ['acme/arm', 'acme/linux']) circleci.classes.set(name, { unclaimed: 0, running: 0 });
   url = await serve(circleci);
   aws = await new InitAws().listen();
+  endpoint = address(aws.server);
   aws.zones['eu-west-1a']?.push('m7i.xlarge', 'm6i.xlarge');
   aws.vpcs.push({
     id: 'vpc-0000000a',
@@ -52,7 +54,7 @@ function start(...words: string[]): PseudoTerminal {
   return new PseudoTerminal(all, SIZE, {
     env: {
       ...env,
-      AWS_ENDPOINT_URL: address(aws.server),
+      AWS_ENDPOINT_URL: endpoint,
       AWS_REGION: 'eu-west-1',
       AWS_ACCESS_KEY_ID: 'test',
       AWS_SECRET_ACCESS_KEY: 'test',
@@ -131,6 +133,17 @@ describe('npm run init on a terminal of 80 x 24', () => {
       alarmEmail: 'ci@example.com',
     });
     expect(existsSync(join(folder, '.circleci/config.yml'))).toBe(true);
+  });
+
+  it('says before the questions what it cannot look up', async () => {
+    endpoint = 'http://127.0.0.1:1';
+    const pty = start();
+    await pty.shows(/Personal API token/);
+    expect(pty.screen.lines[0]).toMatch(
+      /^Not looked up: account, VPCs, zones that offer the types, .* The endpoint .* does not answer/,
+    );
+    pty.interrupt();
+    expect(await pty.end()).toBe(130);
   });
 
   it('says what an answer must be, and asks again', async () => {
