@@ -1,8 +1,10 @@
-import { type CliCommand, runCommand } from './command-line/run.ts';
+import { Command } from 'commander';
+import { helpWidth } from './command-line/help.ts';
+import { type CliCommand, runCommand, type Shell, USAGE } from './command-line/run.ts';
 import { end, endingCode } from './terminal/ending.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
-/** The commands that package.json starts, each loaded only when it runs. */
+/** The commands that package.json and the program of the package start, each loaded only when it runs. */
 export const COMMANDS = {
   init: async () => (await import('./init.ts')).init,
   start: async () => (await import('./start.ts')).start,
@@ -45,11 +47,36 @@ export async function runProcess([name = '', ...words]: string[], terminal: Term
   }
   // Otherwise the AWS SDK warns on Node.js 20 as soon as a command makes a client.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
-  if (!isCommand(name)) throw new Error(`The command must be one of ${Object.keys(COMMANDS).join(', ')}`);
-  const command: CliCommand = await COMMANDS[name]();
   const { stdin, env } = process;
-  process.exitCode = await runCommand(command, { words, terminal, stdin, env, exitCode: 0 });
+  const shell: Shell = { words, terminal, stdin, env, exitCode: 0 };
+  if (!isCommand(name)) {
+    const asked = ['--help', '-h', 'help'].includes(name);
+    if (asked) terminal.print(await listCommands(shell));
+    else
+      terminal.note(
+        `The command must be one of ${Object.keys(COMMANDS).join(', ')}, got ${JSON.stringify(name)}. --help says what each does.`,
+      );
+    process.exitCode = asked ? 0 : USAGE;
+    return;
+  }
+  const command: CliCommand = await COMMANDS[name]();
+  process.exitCode = await runCommand(command, shell);
   if (command.endsProcess) process.exit();
+}
+
+/** Each command with the first sentence of its help. */
+export async function listCommands(shell: Shell): Promise<string> {
+  const all = new Command('npm run COMMAND --').usage('[options]').helpOption(false).helpCommand(false);
+  all.configureHelp({ helpWidth: helpWidth(shell.terminal.columns) });
+  for (const [name, load] of Object.entries(COMMANDS)) {
+    const command: CliCommand = await load();
+    const [sentence = ''] = command
+      .define(shell)
+      .description()
+      .split(/(?<=\.) (?=[A-Z])/);
+    all.command(name).description(sentence);
+  }
+  return `${all.helpInformation()}\nEach command has --help.`;
 }
 
 const isCommand = (name: string): name is CommandName => Object.hasOwn(COMMANDS, name);

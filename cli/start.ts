@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { formatDuration } from '../fleets/duration.ts';
 import { capacityOf, idleTimes, quietPollIntervalOf } from '../fleets/effective.ts';
@@ -9,6 +10,7 @@ import { Sandbox, type SandboxEvent } from '../sandbox/sandbox.ts';
 import { asJson, type Summary, summarise } from '../sandbox/summary.ts';
 import { firstHours, SANDBOX_START } from '../sandbox/trace.ts';
 import type { Execution, Visit } from '../sandbox/workflow.ts';
+import { plainFleet } from '../simulator/plain-fleet.ts';
 import { loadTrace } from '../simulator/traces/load.ts';
 import { describeNotes, type Trace, TraceInvalid } from '../simulator/traces/trace.ts';
 import { generatedTrace } from '../simulator/workloads.ts';
@@ -18,11 +20,16 @@ import type { CliCommand, Shell } from './command-line/run.ts';
 import { listState } from './deployed/listing.ts';
 import type { Progress, Terminal } from './terminal/terminal.ts';
 
+const FLEETS_FILE = 'fleets.yaml';
+
+/** The `maxReplicas` of a fleet that no file describes: as many instances as the example of fleets.yaml may have. */
+const PLAIN_MAXIMUM = 20;
+
 interface Options {
   trace?: string;
   hours?: number;
   fleet?: string;
-  fleets: string;
+  fleets?: string;
   poll?: number;
   quietPoll?: number;
   max?: number;
@@ -45,7 +52,10 @@ const define = ({ terminal }: Shell) =>
     )
     .option('--hours <h>', 'only the jobs of the first hours', numberOption(0.01, 100_000, 'any'))
     .option('--fleet <name>', 'a fleet of the fleets file (default: the first)')
-    .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
+    .option(
+      '--fleets <file>',
+      `the fleets file (default: ${FLEETS_FILE}; without that file, a fleet with default settings)`,
+    )
     .option('--poll <time>', "time between polls (default: the fleet's pollInterval)", durationOption(1, 60))
     .option(
       '--quiet-poll <time>',
@@ -117,8 +127,10 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   }
 }
 
-function chooseFleet(file: string, name: string | undefined): FleetConfig {
+function chooseFleet(given: string | undefined, name: string | undefined): FleetConfig {
+  const file = given ?? FLEETS_FILE;
   if (name !== undefined) return namedFleet(file, name, '--fleet');
+  if (given === undefined && !existsSync(file)) return plainFleet({ maxReplicas: PLAIN_MAXIMUM });
   const [first] = loadFleets(file);
   if (first === undefined) throw new Error(`${file} has no fleet`);
   return first;

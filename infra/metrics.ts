@@ -1,6 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import { type IMetric, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch';
-import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
+import { METRIC_NAMESPACE } from '../functions/lib/metric-namespace.ts';
 import { type FleetMetric, OUTAGE_FAILURES } from '../statemachine/alarms.ts';
 
 /** A metric of one fleet, with a period of one minute. */

@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   ApplicationLogLevel,
   Architecture,
+  Code,
   LoggingFormat,
   Runtime,
   SystemLogLevel,
@@ -31,6 +33,12 @@ export interface NodeFunctionProps {
   timeout: Duration;
   /** Environment variables. Default: Lambda's own. */
   environment?: Record<string, string>;
+}
+
+/** The bundle that the package has of a function. In the repository there is none: the CDK bundles the source. */
+function prebuilt(name: string): { code?: Code; handler?: string } {
+  const folder = fileURLToPath(new URL(`../bundles/${name}`, import.meta.url));
+  return existsSync(folder) ? { code: Code.fromAsset(folder), handler: 'index.handler' } : {};
 }
 
 /** A Lambda function bundled from one source file, with a role and a log group of its own. */
@@ -65,6 +73,7 @@ export class NodeFunction extends NodejsFunction {
       applicationLogLevelV2: ApplicationLogLevel.INFO,
       ...(props.environment !== undefined && { environment: props.environment }),
       bundling: BUNDLING,
+      ...prebuilt(props.name),
     });
     this.executionRole = role;
   }

@@ -7,7 +7,7 @@ import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
-import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
+import { METRIC_NAMESPACE } from '../functions/lib/metric-namespace.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
 import { allowKey } from './encryption.ts';
 import { allow } from './permissions.ts';

@@ -1,6 +1,6 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
+import { METRIC_NAMESPACE } from '../functions/lib/metric-namespace.ts';
 import { NodeFunction } from './node-function.ts';
 
 export interface TaskFunctionProps {

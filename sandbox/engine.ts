@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { compileFunction } from 'node:vm';
 import type * as Engine from 'aws-local-stepfunctions';
 import { EVENTS } from './engine-events.ts';
+import { FILE, readSource, required } from './engine-source.ts';
 
 /** What the engine uses in place of the globals of these names. */
 export interface EngineGlobals<Timer> {
@@ -13,9 +12,6 @@ export interface EngineGlobals<Timer> {
   /** At least 0 and less than 1. */
   random: () => number;
 }
-
-const FILE = createRequire(import.meta.url).resolve('aws-local-stepfunctions');
-const required = createRequire(FILE);
 
 /** With these the engine invokes Lambda functions and validates definitions. The sandbox uses neither. */
 const UNUSED = ['@aws-sdk/client-lambda', '@aws-sdk/credential-providers', 'asl-validator'];
@@ -41,7 +37,7 @@ let load: Load | undefined;
 export function loadEngine<Timer>(globals: EngineGlobals<Timer>): typeof Engine {
   const { setTimeout, clearTimeout, now, random } = globals;
   load ??= compileFunction(
-    readFileSync(FILE, 'utf8'),
+    readSource(),
     [...MODULE, ...Object.keys(EVENTS), 'setTimeout', 'clearTimeout', 'Date', 'Math', 'Promise'],
     { filename: FILE },
   ) as Load;

@@ -1,5 +1,5 @@
 import { Metrics } from '@aws-lambda-powertools/metrics';
-import { METRIC_NAMESPACE } from '../functions/lib/metrics.ts';
+import { METRIC_NAMESPACE } from '../functions/lib/metric-namespace.ts';
 
 /** A log line in which a function published metrics: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
 export type MetricLine = ReturnType<Metrics['serializeMetrics']>;

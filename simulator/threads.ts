@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -53,8 +54,20 @@ export async function inThreads<Kind extends keyof TaskResults>(
   return results;
 }
 
-/** Bundles the code of the threads, because loading TypeScript in each of them takes longer than many replays. */
 async function startWorkers(): Promise<Worker[]> {
+  // The package has the bundle. In the repository there is none.
+  const prebuilt = new URL('./worker.cjs', import.meta.url);
+  const code = existsSync(prebuilt) ? readFileSync(prebuilt, 'utf8') : await bundleWorker();
+  return Array.from({ length: availableParallelism() }, () => {
+    const worker = new Worker(code, { eval: true });
+    // An idle thread does not keep the process alive.
+    worker.unref();
+    return worker;
+  });
+}
+
+/** Bundles the code of the threads, because loading TypeScript in each of them takes longer than many replays. */
+export async function bundleWorker(): Promise<string> {
   // Imported here, so that replays of few jobs do not load the bundler.
   const { build } = await import('esbuild');
   const { outputFiles } = await build({
@@ -67,13 +80,7 @@ async function startWorkers(): Promise<Worker[]> {
     external: ['esbuild'],
     logLevel: 'silent',
   });
-  const code = outputFiles[0]?.text ?? '';
-  return Array.from({ length: availableParallelism() }, () => {
-    const worker = new Worker(code, { eval: true });
-    // An idle thread does not keep the process alive.
-    worker.unref();
-    return worker;
-  });
+  return outputFiles[0]?.text ?? '';
 }
 
 function perform<Kind extends keyof TaskResults>(

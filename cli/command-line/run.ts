@@ -8,7 +8,7 @@ import { NotDeployed, UsageError } from './arguments.ts';
 import { helpWidth } from './help.ts';
 
 /** Exit code for a wrong argument, as shells use it. */
-const USAGE = 2;
+export const USAGE = 2;
 
 /** Exit code for Ctrl-C, as shells use it. */
 const CTRL_C = 130;

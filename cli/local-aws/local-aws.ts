@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -14,7 +15,8 @@ const REGION = 'eu-west-1';
 /** MiniStack and its dependencies, with tested versions. */
 const REQUIREMENTS = fileURLToPath(new URL('./ministack.txt', import.meta.url));
 
-const CDK = fileURLToPath(new URL('../../node_modules/aws-cdk/bin/cdk', import.meta.url));
+/** The compiled app of the package. In the repository there is none: `cdk.json` says how to run the source. */
+const APP = fileURLToPath(new URL('../../infra/app.js', import.meta.url));
 
 /** How long the emulator may take to start. */
 const START_SECONDS = 60;
@@ -159,7 +161,8 @@ export class LocalAws {
       '--context',
       each,
     ]);
-    await this.#cdk(['synth', '--quiet', '--output', assembly, ...context], signal);
+    const app = existsSync(APP) ? ['--app', `"${process.execPath}" "${APP}"`] : [];
+    await this.#cdk(['synth', '--quiet', '--output', assembly, ...app, ...context], signal);
     this.#leaveOutUnknown(assembly, report);
     report('Bootstrapping the CDK');
     this.#bootstrapped ??= this.#cdk(['bootstrap', '--app', assembly], signal);
@@ -194,7 +197,7 @@ export class LocalAws {
   }
 
   #cdk(words: string[], signal: AbortSignal | undefined): Promise<void> {
-    const cdk = spawn(process.execPath, [CDK, ...words], {
+    const cdk = spawn(process.execPath, [cdkProgram(), ...words], {
       // A process group of its own, so that the app and the bundler it starts end with it.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -234,6 +237,21 @@ export class LocalAws {
   #kill(): void {
     signalGroup(this.#process, 'SIGKILL');
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/**
+ * The CDK's command line, which is no dependency of the package.
+ *
+ * @throws LocalAwsFailed
+ */
+function cdkProgram(): string {
+  try {
+    return createRequire(import.meta.url).resolve('aws-cdk/bin/cdk');
+  } catch {
+    throw new LocalAwsFailed(
+      'The command line of the AWS CDK is not installed. Install it: npm install --save-dev aws-cdk',
+    );
   }
 }
 

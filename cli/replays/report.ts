@@ -6,7 +6,7 @@ import { tableOf } from '../../simulator/job-table.ts';
 import { part, type Tried } from '../../simulator/optimise.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
 import { writePrivate } from '../../simulator/private-files.ts';
-import { bundleAssets } from '../../simulator/report/assets.ts';
+import { readAssets } from '../../simulator/report/assets.ts';
 import { collect } from '../../simulator/report/collect.ts';
 import { page } from '../../simulator/report/html-page.ts';
 import { whole } from '../../simulator/report/number-format.ts';
@@ -93,7 +93,7 @@ export async function writeReport(file: string, replay: ReplayToReport, shell: S
       `${options.fleet ?? 'your-fleet'}:\n${asYaml([...ofFleet(options.set ?? [], policies), ...set]).replaceAll(/^/gm, '  ')}\n`,
     progress: (total, of) => terminal.progress(of, { total }),
   });
-  const html = page(data, await bundleAssets());
+  const html = page(data, await readAssets());
   keepFromGit(file, terminal);
   writePrivate(file, html);
   terminal.note(`Report: ${file} (${Math.round(Buffer.byteLength(html) / 1_000)} kB)`);

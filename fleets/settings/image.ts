@@ -56,7 +56,7 @@ interface GivenVolume {
 }
 
 /** A root volume with its size. Default of IOPS and throughput: gp3's baseline. */
-interface Volume extends GivenVolume {
+export interface Volume extends GivenVolume {
   size: number;
 }
 

@@ -1,4 +1,5 @@
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import { METRIC_NAMESPACE } from './metric-namespace.ts';
 
 /**
  * The metrics that functions publish, and their units; docs/operations.md says what each means. Desired
@@ -29,9 +30,6 @@ export const UNITS = {
 
 export type MetricName = keyof typeof UNITS;
 export type MetricValues = Partial<Record<MetricName, number>>;
-
-/** Namespace of all metrics of fleets; the definition of the workflow names it too. */
-export const METRIC_NAMESPACE = 'CircleCIRunnerAutoscaler';
 
 /** Makes a function's metrics, once for each function. */
 export function fleetMetrics(): Metrics {

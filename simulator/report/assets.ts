@@ -1,5 +1,5 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 
 /** The script and the style that are part of the page. */
 export interface Assets {
@@ -9,8 +9,15 @@ export interface Assets {
 
 const fileOf = (name: string) => fileURLToPath(new URL(`./client/${name}`, import.meta.url));
 
+/** The bundle that the package has. In the repository there is none. */
+const PREBUILT = new URL('./assets.json', import.meta.url);
+
+export const readAssets = async (): Promise<Assets> =>
+  existsSync(PREBUILT) ? JSON.parse(readFileSync(PREBUILT, 'utf8')) : bundleAssets();
+
 /** Bundles the page's script with what it needs of the charting library, and its style. */
 export async function bundleAssets(): Promise<Assets> {
+  const { build } = await import('esbuild');
   const { outputFiles } = await build({
     entryPoints: [fileOf('page.ts'), fileOf('page.css')],
     bundle: true,

@@ -83,6 +83,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npm run schedules': { file: 'test/cli/schedules.test.ts', as: "runInProcess('schedules'" },
   'npm test': { file: '.ci/run', as: 'npm test' },
   'npm run test:matrix': { file: '.ci/run', as: 'npm run test:matrix' },
+  'npm run test:package': { file: '.ci/run', as: 'npm run test:package' },
   'npm run test:report': { file: '.ci/run', as: 'npm run test:report' },
   'npm run test:local': { file: '.ci/run', as: 'npm run test:local' },
   'npm run test:instance': { file: '.ci/run', as: 'npm run test:instance' },

@@ -1,45 +1,66 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 
-const { engines, dependencies, devDependencies } = z
+const { engines, dependencies, peerDependencies, devDependencies } = z
   .object({
     engines: z.object({ node: z.string() }),
     dependencies: z.record(z.string(), z.string()),
+    peerDependencies: z.record(z.string(), z.string()),
     devDependencies: z.record(z.string(), z.string()),
   })
   .parse(JSON.parse(readFileSync('package.json', 'utf8')));
 
-/** The folders that `cdk deploy` loads. */
-const DEPLOYED = ['fleets', 'functions', 'infra', 'statemachine', 'userdata'];
-
-/** `cdk` runs the app with tsx, and the app bundles the functions with esbuild. */
-const STARTED = ['aws-cdk', 'esbuild', 'tsx'];
-
-/** The packages that the files of some folders import. */
-function importedBy(folders: string[]): string[] {
-  const sources = folders.flatMap((folder) =>
-    readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter((file) => file.endsWith('.ts'))
-      .map((file) => readFileSync(`${folder}/${file}`, 'utf8')),
-  );
+/** The packages that sources import. */
+function packagesOf(sources: readonly string[]): string[] {
   const names = sources.flatMap((source) =>
     [...source.matchAll(/from '(?!node:)((?:@[\w-]+\/)?\w[\w.-]*)/g)].map(([, name = '']) => name),
   );
   return [...new Set(names)].toSorted();
 }
 
+/** The packages that the files of some folders import. */
+const importedBy = (folders: string[]): string[] =>
+  packagesOf(
+    folders.flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.ts'))
+        .map((file) => readFileSync(`${folder}/${file}`, 'utf8')),
+    ),
+  );
+
+/** The sources that a file imports, directly or not, and its own. Types are gone when the library runs. */
+function sourcesFrom(file: string, found = new Map<string, string>()): Map<string, string> {
+  const source = readFileSync(file, 'utf8');
+  found.set(file, source);
+  for (const [, path = ''] of source.matchAll(
+    /^(?:import(?! type)|export(?! type)|\}) ?.*from '(\.[^']+)'/gm,
+  )) {
+    const imported = posix.join(posix.dirname(file), path);
+    if (!found.has(imported)) sourcesFrom(imported, found);
+  }
+  return found;
+}
+
 describe('package.json', () => {
-  it('has in dependencies what a deployment needs, and nothing else', () => {
-    const needed = [...importedBy(DEPLOYED), ...STARTED].toSorted();
-    expect(Object.keys(dependencies).toSorted()).toEqual(needed);
+  it('has in dependencies and peers what the library imports, and nothing else', () => {
+    const library = [...sourcesFrom('infra/library.ts')];
+    expect(Object.keys({ ...dependencies, ...peerDependencies }).toSorted()).toEqual(
+      packagesOf(library.map(([, source]) => source)),
+    );
   });
 
-  it('has no package in both, and each that commands, tests and generators import', () => {
+  it('takes peers from those who install it, and tests with the oldest that it allows', () => {
+    expect(Object.keys(peerDependencies)).toEqual(['aws-cdk-lib', 'constructs']);
+    expect(peerDependencies['aws-cdk-lib']).toBe(`^${devDependencies['aws-cdk-lib']}`);
+  });
+
+  it('has no package in both, and each that functions, commands, tests and generators import', () => {
     const known = [...Object.keys(dependencies), ...Object.keys(devDependencies)];
     expect(new Set(known).size).toBe(known.length);
-    const folders = ['bench', 'cli', 'sandbox', 'simulator', 'test', 'tools'];
+    const folders = ['bench', 'cli', 'functions', 'infra', 'sandbox', 'simulator', 'test', 'tools'];
     expect(importedBy(folders).filter((name) => !known.includes(name))).toEqual([]);
   });
 
@@ -74,7 +95,10 @@ describe('npm run sbom', () => {
 
   it('lists in CycloneDX, with version and checksum, what a deployment loads', () => {
     expect(bomFormat).toBe('CycloneDX');
-    for (const [name, version] of Object.entries(dependencies)) {
+    const needed = Object.keys({ ...dependencies, ...peerDependencies });
+    const inFunctions = ['@aws-sdk/client-auto-scaling', '@aws-lambda-powertools/logger'];
+    for (const name of [...needed, ...inFunctions]) {
+      const version = dependencies[name] ?? devDependencies[name];
       const [component] = components.filter((each) => each.name === name && each.version === version);
       expect(component).toMatchObject({ scope: 'required', hashes: [{ alg: 'SHA-512' }] });
     }
@@ -85,7 +109,7 @@ describe('npm run sbom', () => {
   });
 
   it('marks what only tests and commands load as optional', () => {
-    for (const name of ['vitest', 'typescript', 'fast-check', 'playwright-core']) {
+    for (const name of ['vitest', 'typescript', 'esbuild', 'playwright-core', '@aws-sdk/client-sfn']) {
       expect(Object.keys(devDependencies)).toContain(name);
       expect(named('optional')).toContain(name);
       expect(named('required')).not.toContain(name);

@@ -1,16 +1,15 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, describe, expect, it } from 'vitest';
 import { WORK_SECONDS } from '../../infra/group-settings-handler.ts';
-import { BUNDLING } from '../../infra/node-function.ts';
+import { functionBundles } from '../../tools/function-bundles.ts';
 import { fleetsOf, MINIMAL, threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
 const steps = readdirSync('functions').flatMap((file) => (file.endsWith('.ts') ? [file.slice(0, -3)] : []));
-const sources = [...steps.map((step) => `functions/${step}.ts`), 'infra/group-settings-handler.ts'];
 
 const template = SynthesisedTemplate.of(threeFleets());
 const functions = template
@@ -82,29 +81,17 @@ describe('the bundle that is deployed', () => {
   afterAll(() => rmSync(directory, { recursive: true }));
 
   // The client of EC2 is large. These functions run every 10 minutes, and no job waits for them.
-  const limitOf = (source: string) => (source.endsWith('-leftovers.ts') ? 1_200 : 520);
+  const limitOf = (name: string) => (name.endsWith('-leftovers') ? 1_200 : 520);
 
   // Of the 400 to 500 KB, 70 KB are the errors and schemas of Systems Manager, which each function reads settings from.
-  it.each(sources)(
-    'of %s is under its limit, needs no other file, and exports its handler',
-    async (source) => {
-      const outfile = join(directory, `${basename(source, '.ts')}.mjs`);
-      const { metafile, warnings } = await build({
-        entryPoints: [source],
-        outfile,
-        bundle: true,
-        platform: 'node',
-        format: BUNDLING.format,
-        target: BUNDLING.target,
-        minify: BUNDLING.minify,
-        mainFields: BUNDLING.mainFields,
-        external: BUNDLING.externalModules,
-        metafile: true,
-        logLevel: 'silent',
-      });
+  it.each(functionBundles())(
+    'of $name is under its limit, needs no other file, and exports its handler',
+    async ({ name, options }) => {
+      const outfile = join(directory, `${name}.mjs`);
+      const { metafile, warnings } = await build({ ...options, outfile });
       expect(warnings).toEqual([]);
       const [output] = Object.values(metafile.outputs);
-      expect(output?.bytes).toBeLessThan(limitOf(source) * 1_000);
+      expect(output?.bytes).toBeLessThan(limitOf(name) * 1_000);
       expect(await import(pathToFileURL(outfile).href)).toMatchObject({ handler: expect.any(Function) });
     },
   );

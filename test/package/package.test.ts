@@ -1,0 +1,325 @@
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { COMMANDS } from '../../cli/commands.ts';
+import { withPackageCommands } from '../../tools/build-package.ts';
+
+const run = promisify(execFile);
+
+const NAME = 'circleci-runner-autoscaler';
+
+const MANIFEST = z
+  .object({
+    dependencies: z.record(z.string(), z.string()),
+    peerDependencies: z.record(z.string(), z.string()),
+    scripts: z.record(z.string(), z.string()),
+  })
+  .parse(JSON.parse(readFileSync('package.json', 'utf8')));
+
+const MB = 1_000_000;
+
+/** npm reads no settings of this repository, and says nothing about newer versions of itself. */
+const NPM = { ...process.env, npm_config_update_notifier: 'false', npm_config_fund: 'false' };
+
+const Packed = z
+  .tuple([
+    z.object({
+      filename: z.string(),
+      size: z.number(),
+      unpackedSize: z.number(),
+      files: z.array(z.object({ path: z.string(), mode: z.number() })),
+    }),
+  ])
+  .transform(([packed]) => packed);
+
+let folder: string;
+let packed: z.infer<typeof Packed>;
+/** A folder in which nothing is installed but the package. */
+let adopter: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'package-test-'));
+  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { env: NPM });
+  packed = Packed.parse(JSON.parse(stdout.slice(stdout.indexOf('[\n'))));
+  adopter = join(folder, 'adopter');
+  mkdirSync(adopter);
+  writeFileSync(join(adopter, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  await run('npm', ['install', '--no-audit', '--prefer-offline', join(folder, packed.filename)], {
+    cwd: adopter,
+    env: NPM,
+  });
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs a program in the adopter's folder, which has no TypeScript loader. */
+const inAdopter = (program: string, words: string[], cwd = adopter) =>
+  run(program, words, { cwd, env: { ...NPM, NODE_OPTIONS: '', AWS_EC2_METADATA_DISABLED: 'true' } });
+
+describe('the file list', () => {
+  /** A path with its name left out where each source file has one like it. */
+  const kindOf = (path: string) =>
+    path
+      .replace(
+        /^(dist\/(?:fleets|functions|infra|statemachine|userdata)\/).*?(\.d\.ts|\.js|\.js\.map)$/,
+        '$1**$2',
+      )
+      .replace(/^dist\/bundles\/[^/]+\//, 'dist/bundles/*/')
+      .replace(/^(dist\/cli|docs)\/(?!main)[^/]*\.(js|md|svg)$/, '$1/*.$2')
+      .replace(/^dist\/userdata\/[^/]*(\.sh|\.service|\.conf)$/, 'dist/userdata/*$1')
+      .replace(/^examples\/.*/, 'examples/**');
+
+  it('has the compiled library, bundles, data, documents and examples, and nothing else', () => {
+    expect([...new Set(packed.files.map(({ path }) => kindOf(path)))].toSorted()).toEqual([
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'SECURITY.md',
+      'dist/THIRD-PARTY-NOTICES.txt',
+      'dist/bundles/*/index.mjs',
+      'dist/cli/*.js',
+      'dist/cli/local-aws/ministack.txt',
+      'dist/cli/main.js',
+      'dist/fleets/**.d.ts',
+      'dist/fleets/**.js',
+      'dist/fleets/**.js.map',
+      'dist/functions/**.d.ts',
+      'dist/functions/**.js',
+      'dist/functions/**.js.map',
+      'dist/infra/**.d.ts',
+      'dist/infra/**.js',
+      'dist/infra/**.js.map',
+      'dist/simulator/report/assets.json',
+      'dist/simulator/worker.cjs',
+      'dist/statemachine/**.d.ts',
+      'dist/statemachine/**.js',
+      'dist/statemachine/**.js.map',
+      'dist/statemachine/autoscale.asl.json',
+      'dist/statemachine/reconcile.asl.json',
+      'dist/userdata/**.d.ts',
+      'dist/userdata/**.js',
+      'dist/userdata/**.js.map',
+      'dist/userdata/*.conf',
+      'dist/userdata/*.service',
+      'dist/userdata/*.sh',
+      'docs/*.md',
+      'docs/*.svg',
+      'examples/**',
+      'fleets.schema.json',
+      'fleets.yaml',
+      'guardrails.schema.json',
+      'package.json',
+    ]);
+  });
+
+  it('has a bundle of each function', () => {
+    const steps = readdirSync('functions').flatMap((file) =>
+      file.endsWith('.ts') ? [file.slice(0, -3)] : [],
+    );
+    const bundles = packed.files.flatMap(
+      ({ path }) => /^dist\/bundles\/(.+)\/index\.mjs$/.exec(path)?.[1] ?? [],
+    );
+    expect(bundles).toEqual(expect.arrayContaining(steps));
+  });
+
+  it('takes less than 4 MB to download, and less than 14 MB on disk', () => {
+    expect(packed.size).toBeLessThan(4 * MB);
+    expect(packed.unpackedSize).toBeLessThan(14 * MB);
+  });
+
+  it('names the licences of what the bundles contain', () => {
+    const notices = readFileSync(join(adopter, `node_modules/${NAME}/dist/THIRD-PARTY-NOTICES.txt`), 'utf8');
+    for (const name of [
+      '@aws-sdk/client-ssm',
+      'commander',
+      'echarts',
+      'aws-local-stepfunctions',
+      'p-limit',
+    ]) {
+      expect(notices).toMatch(new RegExp(`^${name} \\d`, 'm'));
+    }
+    expect(notices).toContain('Apache License');
+  });
+});
+
+describe('the installation', () => {
+  it('runs no script', () => {
+    const atInstall = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish'];
+    expect(Object.keys(MANIFEST.scripts).filter((name) => atInstall.includes(name))).toEqual([]);
+  });
+
+  it('installs its dependencies and peers, and nothing else', async () => {
+    const { stdout } = await inAdopter('npm', ['ls', '--all', '--parseable']);
+    const [root = '', ...paths] = stdout.trim().split('\n');
+    const names = paths.map((path) => path.slice(`${root}/node_modules/`.length));
+    // The others are parts of aws-cdk-lib, inside its folder or beside it.
+    const own = names.filter((name) => !name.includes('/node_modules/') && !name.startsWith('@aws-cdk/'));
+    const { dependencies, peerDependencies } = MANIFEST;
+    const expected = [NAME, ...Object.keys(dependencies), ...Object.keys(peerDependencies)];
+    expect(own.toSorted()).toEqual(expected.toSorted());
+  });
+});
+
+describe('publint and attw', () => {
+  const tool = (name: string) => resolve('node_modules/.bin', name);
+
+  it('publint finds nothing', async () => {
+    const { stdout } = await run(tool('publint'), ['--strict', join(folder, packed.filename)], {
+      env: { ...NPM, NO_COLOR: '1' },
+    });
+    expect(stdout).toContain('All good!');
+  });
+
+  it('attw finds that types and modules agree, except for CommonJS, which must import() or have Node 22', async () => {
+    // The package is ESM only: https://github.com/arethetypeswrong/arethetypeswrong.github.io/blob/main/docs/problems/CJSResolvesToESM.md
+    const { stdout } = await run(
+      tool('attw'),
+      ['--ignore-rules', 'cjs-resolves-to-esm', '--no-color', '--', join(folder, packed.filename)],
+      { env: NPM },
+    );
+    expect(stdout).toContain('No problems found');
+  });
+});
+
+/** The example of the README, in the language of its code block. */
+function libraryExample(): string {
+  const [, section = ''] = readFileSync('README.md', 'utf8').split('## Use it as a library');
+  const [, code = ''] = /```ts\n([\s\S]*?)```/.exec(section) ?? [];
+  return code;
+}
+
+/** All templates of a cloud assembly, by their file. */
+const templatesIn = (assembly: string): Record<string, unknown> =>
+  Object.fromEntries(
+    readdirSync(assembly)
+      .filter((file) => file.endsWith('.template.json'))
+      .map((file) => [file, JSON.parse(readFileSync(join(assembly, file), 'utf8'))]),
+  );
+
+/** What the CDK's command line tells an app. */
+const contextFor = (outdir: string) => ({
+  CDK_OUTDIR: outdir,
+  CDK_CONTEXT_JSON: JSON.stringify({ runner: 'current' }),
+});
+
+describe('the library', () => {
+  const modules = ['commonjs', 'module'] as const;
+
+  beforeAll(async () => {
+    cpSync('fleets.yaml', join(adopter, 'fleets.yaml'));
+    cpSync('examples/nodejs', join(adopter, 'examples/nodejs'), { recursive: true });
+    writeFileSync(join(adopter, 'app.js'), libraryExample());
+    for (const type of modules) {
+      mkdirSync(join(adopter, type));
+      writeFileSync(join(adopter, type, 'package.json'), JSON.stringify({ type }));
+      writeFileSync(join(adopter, type, 'app.ts'), libraryExample());
+    }
+  });
+
+  /** The templates that an app synthesises. */
+  async function synthesised(cwd: string, ...words: string[]): Promise<Record<string, unknown>> {
+    const outdir = mkdtempSync(join(folder, 'out-'));
+    await run(process.execPath, words, { cwd, env: { ...NPM, ...contextFor(outdir) } });
+    return templatesIn(outdir);
+  }
+
+  it('has types, without skipLibCheck, and synthesises what the repository synthesises, with the same code of the functions', async () => {
+    for (const name of ['@types/node', 'undici-types']) {
+      cpSync(`node_modules/${name}`, join(adopter, 'node_modules', name), { recursive: true });
+    }
+    const compiler = resolve('node_modules/typescript/bin/tsc');
+    const options = ['--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
+    const sources = modules.map((type) => join(adopter, type, 'app.ts'));
+    await run(process.execPath, [compiler, ...options, ...sources], { cwd: adopter }).catch((error) => {
+      throw new Error(error.stdout);
+    });
+    const [repository, ofThePackage, fromTypeScript, fromJavaScript] = await Promise.all([
+      synthesised('.', '--import', 'tsx', 'infra/app.ts'),
+      synthesised(adopter, `node_modules/${NAME}/dist/infra/app.js`),
+      synthesised(adopter, 'module/app.js'),
+      synthesised(adopter, 'app.js'),
+    ]);
+    expect(Object.keys(repository)).toHaveLength(2);
+    // Alarms say what to run, and the package calls that otherwise.
+    const expected = JSON.parse(withPackageCommands(JSON.stringify(repository)));
+    expect(expected).not.toEqual(repository);
+    expect(ofThePackage).toEqual(expected);
+    expect(fromTypeScript).toEqual(expected);
+    expect(fromJavaScript).toEqual(expected);
+  });
+
+  it('is loaded by CommonJS where Node.js can', async () => {
+    const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+    const canRequire = major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19);
+    const loading = inAdopter(process.execPath, [
+      '--input-type=commonjs',
+      '--eval',
+      `console.log(typeof require('${NAME}').addStacks)`,
+    ]);
+    if (canRequire) expect((await loading).stdout).toBe('function\n');
+    else await expect(loading).rejects.toMatchObject({ stderr: expect.stringContaining('ERR_REQUIRE_ESM') });
+  });
+});
+
+describe('npx circleci-runners', () => {
+  const npx = (...words: string[]) => inAdopter('npx', ['--no-install', 'circleci-runners', ...words], empty);
+
+  let empty: string;
+  beforeAll(() => {
+    // No fleets.yaml is here.
+    empty = join(adopter, 'empty');
+    mkdirSync(empty);
+  });
+
+  it('lists its commands', async () => {
+    const { stdout } = await npx('--help');
+    for (const name of Object.keys(COMMANDS)) expect(stdout).toMatch(new RegExp(`^  ${name} +\\S`, 'm'));
+    expect(stdout).toContain('npx circleci-runners COMMAND');
+  });
+
+  it('exits with 2 if there is no such command', async () => {
+    await expect(npx('nothing')).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--help says what each does'),
+    });
+  });
+
+  it('names itself, and not the scripts of the repository', async () => {
+    const { stdout } = await npx('pause', '--help');
+    expect(stdout).toContain('Usage: npx circleci-runners pause');
+    const commands = join(adopter, `node_modules/${NAME}/dist/cli`);
+    const texts = readdirSync(commands).filter((file) => file.endsWith('.js'));
+    const named = texts.flatMap((file) => [
+      ...readFileSync(join(commands, file), 'utf8').matchAll(/npm (start|run \S+)/g),
+    ]);
+    // Those work in the repository alone.
+    expect([...new Set(named.map(([command]) => command))].toSorted()).toEqual([]);
+  });
+
+  it('runs jobs through the workflow', async () => {
+    const { stdout } = await npx('start', '--hours', '0.1');
+    expect(stdout).toMatch(/^Jobs +\d+, .* of work, 0 killed$/m);
+    expect(stdout).toMatch(/^Executions +\d+ succeeded, 0 failed$/m);
+  });
+
+  it('replays jobs, and writes a report, without a bundler', async () => {
+    // Threads replay more than 50,000 jobs.
+    const goal = ['--optimise', '--max-wait-p95', '60'];
+    const { stdout } = await npx('simulate', ...goal, '--report', 'report.html');
+    expect(stdout).toMatch(/^USD a month: /m);
+    const report = readFileSync(join(empty, 'report.html'), 'utf8');
+    const own = /<script>[\s\S]{100000,}<\/script>/.test(report);
+    expect(own).toBe(true);
+  });
+
+  it('exits with 2 where a command finds no fleets.yaml', async () => {
+    await expect(npx('schedules')).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('fleets.yaml cannot be read'),
+    });
+  });
+});

@@ -1,0 +1,194 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import { COMMANDS } from '../cli/commands.ts';
+import { bundleAssets } from '../simulator/report/assets.ts';
+import { bundleWorker } from '../simulator/threads.ts';
+import { functionBundles, packageFolders } from './function-bundles.ts';
+
+/**
+ * Builds `dist/`, which `npm pack` puts into the package. `npm pack` calls it (`prepack`).
+ *
+ * - The library is compiled file by file, so that its modules find each other and their data where the sources do.
+ * - The functions are bundled as the CDK bundles them in the repository, so that both deploy the same code.
+ * - The commands are bundled with what they import, so that the package depends on nothing but what the library needs.
+ */
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const DIST = join(ROOT, 'dist');
+
+/** Files that modules read by their own path. They are at the same path in `dist/`. */
+const DATA = [
+  'statemachine/autoscale.asl.json',
+  'statemachine/reconcile.asl.json',
+  'cli/local-aws/ministack.txt',
+];
+const USER_DATA = 'userdata';
+
+/** Compiles the library and the app to modules with types and source maps. */
+function compileLibrary(): void {
+  execFileSync(
+    process.execPath,
+    [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.package.json'],
+    {
+      cwd: ROOT,
+      stdio: 'inherit',
+    },
+  );
+  for (const file of readdirSync(DIST, { recursive: true, encoding: 'utf8' })) {
+    if (!/\.(js|d\.ts)$/.test(file)) continue;
+    writeFileSync(join(DIST, file), withPackageCommands(readFileSync(join(DIST, file), 'utf8')));
+  }
+}
+
+function copyData(): void {
+  const scripts = readdirSync(join(ROOT, USER_DATA)).filter((file) => !file.endsWith('.ts'));
+  for (const file of [...DATA, ...scripts.map((script) => `${USER_DATA}/${script}`)]) {
+    cpSync(join(ROOT, file), join(DIST, file));
+  }
+}
+
+/** Bundles, and remembers what it has bundled. */
+async function bundle(options: BuildOptions): Promise<Metafile> {
+  const { metafile } = await build({
+    ...options,
+    absWorkingDir: ROOT,
+    bundle: true,
+    metafile: true,
+    logLevel: 'warning',
+  });
+  return metafile;
+}
+
+function bundleFunctions(): Promise<Metafile[]> {
+  return Promise.all(
+    functionBundles().map(({ name, options }) =>
+      bundle({ ...options, outfile: join(DIST, 'bundles', name, 'index.mjs') }),
+    ),
+  );
+}
+
+/** What the package calls a command that the repository calls `npm run NAME -- ...`. */
+export function withPackageCommands(source: string): string {
+  const names = [...Object.keys(COMMANDS), 'COMMAND', String.raw`\$\{\w+\}`].join('|');
+  return source
+    .replaceAll(
+      new RegExp(String.raw`\bnpm run (${names})(?![\w:-])( --(?= ))?( --(?=['"\`]))?`, 'g'),
+      'npx circleci-runners $1',
+    )
+    .replaceAll(/\bnpm start\b( --(?= ))?( --(?=['"`]))?/g, 'npx circleci-runners start');
+}
+
+/** The modules of the project, with the names of the package's commands, and the paths that they have in `dist/`. */
+const ourModules: Plugin = {
+  name: 'our-modules',
+  setup: ({ onLoad }) => {
+    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      if (path.includes('node_modules')) return undefined;
+      const inDist = JSON.stringify(`../${relative(ROOT, path)}`);
+      const contents = withPackageCommands(readFileSync(path, 'utf8')).replaceAll(
+        'import.meta.url',
+        `new URL(${inDist}, import.meta.url).href`,
+      );
+      return { loader: 'ts', contents };
+    });
+  },
+};
+
+/** The text of the workflow's engine and what it imports, in place of its files; see sandbox/engine.ts. */
+const engineInside: Plugin = {
+  name: 'engine-inside',
+  setup: ({ onLoad, onResolve }) => {
+    const file = createRequire(import.meta.url).resolve('aws-local-stepfunctions');
+    onResolve({ filter: /^text:/ }, ({ path }) => ({ path: path.slice('text:'.length), namespace: 'text' }));
+    onLoad({ filter: /.*/, namespace: 'text' }, ({ path }) => ({
+      loader: 'text',
+      contents: readFileSync(path, 'utf8'),
+    }));
+    onLoad({ filter: /sandbox\/engine-source\.ts$/ }, () => ({
+      loader: 'js',
+      resolveDir: dirname(file),
+      contents: `
+        import source from ${JSON.stringify(`text:${file}`)};
+        const modules = {
+          'jsonpath-plus': () => require('jsonpath-plus'),
+          'p-limit': () => require('p-limit'),
+          'wildcard-match': () => require('wildcard-match'),
+        };
+        export const FILE = 'aws-local-stepfunctions';
+        export const readSource = () => source;
+        export const required = (name) => modules[name]();
+      `,
+    }));
+  },
+};
+
+/** The program of `npx circleci-runners`, and the app, which asks AWS what is deployed. */
+const PROGRAMS = [
+  { entry: 'cli/main.ts', outdir: 'cli', firstLine: '#!/usr/bin/env node\n', external: [] },
+  { entry: 'infra/app.ts', outdir: 'infra', firstLine: '', external: ['aws-cdk-lib', 'constructs'] },
+];
+
+/** Bundles a program with all that the package does not depend on. */
+function bundleProgram({ entry, outdir, firstLine, external }: (typeof PROGRAMS)[number]): Promise<Metafile> {
+  return bundle({
+    entryPoints: [entry],
+    platform: 'node',
+    outdir: join(DIST, outdir),
+    chunkNames: 'chunk-[hash]',
+    splitting: true,
+    format: 'esm',
+    target: 'node20',
+    minify: true,
+    legalComments: 'none',
+    // Only the repository bundles when a command runs.
+    external: ['esbuild', ...external],
+    banner: {
+      js: `${firstLine}import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);`,
+    },
+    plugins: [engineInside, ourModules],
+  });
+}
+
+/** What the commands bundle in the repository when they run. */
+async function bundleSimulator(): Promise<void> {
+  mkdirSync(join(DIST, 'simulator/report'), { recursive: true });
+  writeFileSync(join(DIST, 'simulator/worker.cjs'), await bundleWorker());
+  writeFileSync(join(DIST, 'simulator/report/assets.json'), JSON.stringify(await bundleAssets()));
+}
+
+/** The licences of everything in the bundles, which their authors ask to pass on. */
+function writeNotices(folders: readonly string[]): void {
+  const namesByText = new Map<string, string[]>();
+  for (const folder of folders) {
+    const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const files = readdirSync(folder, { withFileTypes: true }).filter(
+      (file) => file.isFile() && /^(licen[cs]e|notice)/i.test(file.name),
+    );
+    const text = files.map(({ name: file }) => readFileSync(join(folder, file), 'utf8').trim()).join('\n\n');
+    const shown = text === '' ? `License: ${license}` : text;
+    namesByText.set(shown, [...(namesByText.get(shown) ?? []), `${name} ${version}`]);
+  }
+  const parts = [...namesByText].map(([text, names]) => `${names.join('\n')}\n\n${text}\n`);
+  const rule = `\n${'-'.repeat(80)}\n\n`;
+  writeFileSync(
+    join(DIST, 'THIRD-PARTY-NOTICES.txt'),
+    ['The commands and the functions of this package contain these packages.\n', ...parts].join(rule),
+  );
+}
+
+async function buildPackage(): Promise<void> {
+  rmSync(DIST, { recursive: true, force: true });
+  compileLibrary();
+  copyData();
+  await bundleSimulator();
+  // The page of a report has packages that no command has.
+  const page = await bundle({ entryPoints: ['simulator/report/client/page.ts'], write: false });
+  const metafiles = [...(await bundleFunctions()), ...(await Promise.all(PROGRAMS.map(bundleProgram))), page];
+  writeNotices(packageFolders(metafiles).map((folder) => join(ROOT, folder)));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildPackage();
