@@ -149,7 +149,7 @@ describe('the commands of an operator, about a deployed app', () => {
 describe('a command of the AWS CLI in the documents', () => {
   /** MiniStack has no such action, so these are only parsed. */
   const ONLY_PARSED =
-    /^aws (ec2 create-image|ec2 get-console-output|ec2 get-ebs-default-kms-key-id|autoscaling set-instance-protection) /;
+    /^aws (ec2 create-image|ec2 get-console-output|ec2 get-ebs-default-kms-key-id|autoscaling set-instance-protection|autoscaling suspend-processes) /;
   const [executed, parsed] = [
     documentedCommands().filter((shown) => !ONLY_PARSED.test(`${shown} `)),
     documentedCommands().filter((shown) => ONLY_PARSED.test(`${shown} `)),
