@@ -144,13 +144,13 @@ export class AutoScalingGroup {
     return this.#inventory.at(this.#agenda.now);
   }
 
-  /** Instances that EC2 lists: those that are terminating, then members in the order of their launch. */
+  /** Instances that the group lists: those that are terminating or in standby, then others in the order of their launch. */
   get instances(): Instance[] {
-    return [...this.#billed].filter((instance) => instance.state !== 'requested');
+    return [...this.#billed].filter(({ state }) => state !== 'requested' && state !== 'Detached');
   }
 
   get #billed(): Instance[] {
-    return [...this.#group.terminating, ...this.#group.members];
+    return [...this.#group.outside.all, ...this.#group.members];
   }
 
   /** Instances that are not gone, and pending launches. */
@@ -227,6 +227,11 @@ export class AutoScalingGroup {
   resumeProcesses(names: string[]): void {
     for (const name of names) this.suspendedProcesses.delete(name);
     this.#group.reconcile();
+  }
+
+  /** `EnterStandby`, or `DetachInstances`. The runner of the instance goes on. */
+  takeOut(instance: Instance, to: 'standby' | 'detached', decrement: boolean): void {
+    this.#group.takeOut(instance, to, decrement);
   }
 
   /** `PutWarmPool`: launches what is missing, and terminates what is stopped and too much. */

@@ -178,7 +178,7 @@ class Replay {
   }
 
   #observe(): ScalerObservation {
-    const { desired, pending, inService, terminating, activities, suspended, onDemandPercentage, warmPool } =
+    const { desired, pending, inService, outside, activities, suspended, onDemandPercentage, warmPool } =
       this.#group;
     const { countsZero, unclaimed, running } = this.#jobs;
     return {
@@ -186,7 +186,7 @@ class Replay {
       unclaimed: countsZero ? 0 : unclaimed,
       running: countsZero ? 0 : running,
       desired,
-      members: { pending, inService, leaving: terminating.size, standby: 0 },
+      members: { pending, inService, leaving: outside.terminating.size, standby: outside.standby.size },
       activities,
       suspended,
       onDemandPercentage,
@@ -370,7 +370,7 @@ class Replay {
   #end(): ReplayResult {
     const { scaler } = this.#policy;
     const { now } = this.#agenda;
-    const totals = this.#totals.at(now, [...this.#group.terminating, ...this.#group.members]);
+    const totals = this.#totals.at(now, [...this.#group.outside.all, ...this.#group.members]);
     const result = { ...this.#result, ...this.#figures.totals, ...totals, endedAt: now };
     if (scaler.kind === 'polls') {
       result.requests.ci += result.polls * scaler.requests.ci;

@@ -97,7 +97,7 @@ export interface Decision {
  *
  * A running task needs no instance if it has a runner elsewhere: outside the group, on a member in standby, or on one that
  * leaves and that CircleCI still counts. So the way up counts no more running tasks than members in service: those that
- * are pending are for other tasks.
+ * are pending are for other tasks. A member in standby takes the place of a spare runner.
  *
  * The way up never goes above `maxReplicas` or what `maxHourlyCost` allows, and is neither delayed nor damped but by what is there to limit
  * launches: an open breaker, and `maxSurge`. `maxSurge` limits what a decision asks for in addition: it takes
@@ -150,9 +150,15 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
   }
 
   const elsewhere = Math.max(running - members.inService, 0);
-  if (target > Math.max(wanted - elsewhere, desired)) {
-    target = Math.max(wanted - elsewhere, desired);
-    reasons.push(`held at ${target}: ${elsewhere} running tasks are on runners outside the group`);
+  // A member in standby runs one of the tasks, or takes the next one. Then an idle member in service is not missing.
+  const standby = Math.max(Math.min(members.standby, spare + elsewhere) - elsewhere, 0);
+  if (target > Math.max(wanted - elsewhere - standby, desired)) {
+    target = Math.max(wanted - elsewhere - standby, desired);
+    reasons.push(
+      elsewhere > 0
+        ? `held at ${target}: ${elsewhere} running tasks are on runners outside the group`
+        : `held at ${target}: ${standby} in standby run tasks or take the next ones`,
+    );
   }
 
   if (target > desired) {

@@ -1,5 +1,6 @@
 import { PAUSED_TAG } from '../../functions/lib/tags.ts';
 import { ALWAYS, type Faults } from '../group/faults.ts';
+import { NO_JOB } from '../group/job-queue.ts';
 import { THROTTLED } from './aws.ts';
 import { type Fault, inflict, protect, type Stage } from './fault.ts';
 
@@ -53,6 +54,19 @@ export const OF_LAUNCHES = [
     late: 'the next canary may be 30 minutes away',
   },
 ].map((fault): Fault => ({ ...fault, rings: 'Breaker Open', ofLaunches: true }));
+
+/** Each minute, a person takes the member out that runs the newest task. */
+const takenOut =
+  (to: 'standby' | 'detached', decrement: boolean): Fault['begin'] =>
+  ({ sandbox: { agenda }, world: { group } }) => {
+    for (let minute = 0; minute < 30; minute += 1) {
+      agenda.plan(agenda.now + 60 * minute, () => {
+        const busy = group.instances.filter(({ state, job }) => state === 'InService' && job !== NO_JOB);
+        const newest = busy.sort((one, other) => other.job - one.job)[0];
+        if (newest !== undefined) group.takeOut(newest, to, decrement);
+      });
+    }
+  };
 
 export const OF_THE_WORLD: Fault[] = [
   { name: 'EC2 has no Spot capacity', begin: launches({ spotShortages: [ALWAYS] }), spot: true },
@@ -149,6 +163,19 @@ export const OF_THE_WORLD: Fault[] = [
     name: 'a person switches off the scale-in protection of the group and its members',
     begin: ({ world }) => protect(world, false),
     rings: 'Scale-In Protection Off',
+  },
+  {
+    name: 'each minute, a person moves a member with a task to standby, and lowers the desired capacity with it',
+    begin: takenOut('standby', true),
+  },
+  {
+    name: 'each minute, a person moves a member with a task to standby, and the group replaces it',
+    begin: takenOut('standby', false),
+    idlers: true,
+  },
+  {
+    name: 'each minute, a person detaches a member with a task, and lowers the desired capacity with it',
+    begin: takenOut('detached', true),
   },
   {
     name: "the functions' clock is 90 s ahead",

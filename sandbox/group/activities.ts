@@ -34,7 +34,7 @@ export type ActivityStatus = 'PreInService' | 'MidLifecycleAction' | 'Successful
 export interface Activity {
   /** Numbers start at 1, in the order of the activities' starts. */
   readonly number: number;
-  of: 'launch' | 'warm launch' | 'into the warm pool' | 'termination' | 'detachment';
+  of: 'launch' | 'warm launch' | 'into the warm pool' | 'termination' | 'detachment' | 'standby';
   /** The number of the instance; 0 if EC2 refused the launch. */
   instance: number;
   startedAt: number;
@@ -132,9 +132,10 @@ export class ScalingActivities {
     this.#end(this.#begin('termination', instance, undefined, 'health check'), 'Successful');
   }
 
-  /** Records that an instance left the group and keeps running. */
-  detach(instance: number, change: CapacityChange): void {
-    this.#end(this.#begin('detachment', instance, change), 'Successful');
+  /** Records that an instance left the group, or its capacity, and keeps running. */
+  takeOut(instance: number, to: 'standby' | 'detached', loweredFrom: number | undefined): void {
+    const change = loweredFrom === undefined ? undefined : { from: loweredFrom, to: loweredFrom - 1 };
+    this.#end(this.#begin(to === 'standby' ? to : 'detachment', instance, change), 'Successful');
   }
 
   /** Records that the launched instance runs, and its launch hook waits. */
@@ -272,7 +273,7 @@ function asBoot({ of, status, startedAt, endedAt }: Activity): Boot | undefined 
 
 /** Launches into the warm pool count only if they failed, as in functions/lib/scaling-activities.ts. */
 function asLaunch({ of, instance, startedAt, endedAt, status, cause }: Activity): Launch | undefined {
-  if (of === 'termination' || of === 'detachment') return undefined;
+  if (of === 'termination' || of === 'detachment' || of === 'standby') return undefined;
   const without = instance === 0 ? { noInstance: true } : {};
   const ended = Math.max(endedAt ?? startedAt, startedAt);
   if (cause !== undefined) {

@@ -62,6 +62,8 @@ export function descriptionOf({ of, instance }: Activity): string {
       return `Terminating EC2 instance${named}`;
     case 'detachment':
       return `Detaching EC2 instance${named}`;
+    case 'standby':
+      return `Moving EC2 instance to Standby${named}`;
   }
 }
 
@@ -78,7 +80,13 @@ function causesOf({ of, instance, change, by }: Activity): string[] {
     case 'into the warm pool':
       return ['a warm pool instance was started'];
     case 'detachment':
-      return [`instance ${instanceId(instance)} was detached in response to a user request${shrinking}`];
+      return [
+        `instance ${instanceId(instance)} was detached in response to a user request${shrinking ?? ''}`,
+      ];
+    case 'standby':
+      return [
+        `instance ${instanceId(instance)} was moved to standby in response to a user request${shrinking ?? ''}`,
+      ];
     case 'termination':
       if (by === 'group') {
         return [

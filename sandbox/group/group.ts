@@ -6,6 +6,7 @@ import type { GroupSettings } from './group-settings.ts';
 import { Instance, type LeavingReason } from './instance.ts';
 import type { JobQueue } from './job-queue.ts';
 import { Members } from './members.ts';
+import { Outside } from './outside.ts';
 import { Runners } from './runners.ts';
 import { WarmPool } from './warm-pool.ts';
 
@@ -24,6 +25,7 @@ import { WarmPool } from './warm-pool.ts';
  */
 export class GroupModel {
   readonly activities: ScalingActivities;
+  readonly outside = new Outside();
   readonly runners: Runners;
   readonly warmPool: WarmPool;
   /** Names of suspended processes. Only `Launch` has an effect here. */
@@ -34,7 +36,6 @@ export class GroupModel {
   readonly #agenda: Agenda;
   readonly #watch: Watch;
   readonly #members = new Members();
-  readonly #terminating = new Set<Instance>();
   #alive = 0;
   /** Stopped instances that the group has not noticed yet. */
   #unnoticed = 0;
@@ -73,11 +74,6 @@ export class GroupModel {
   /** In the order of their launches, including those that EC2 does not list yet. */
   get members(): ReadonlySet<Instance> {
     return this.#members.all;
-  }
-
-  /** Instances that have terminated themselves in the group, and are not gone. They are no members, but billed. */
-  get terminating(): ReadonlySet<Instance> {
-    return this.#terminating;
   }
 
   get size(): number {
@@ -140,6 +136,15 @@ export class GroupModel {
   /** Sets whether scale-in may terminate a launched instance. */
   protect(instance: Instance, isProtected: boolean): void {
     this.#members.protect(instance, isProtected);
+  }
+
+  /** `EnterStandby`, or `DetachInstances`; see outside.ts. */
+  takeOut(instance: Instance, to: 'standby' | 'detached', decrement: boolean): void {
+    this.#members.delete(instance);
+    this.outside.add(instance, to, this.#agenda.now);
+    this.activities.takeOut(instance.number, to, decrement ? this.#desired : undefined);
+    if (decrement) this.desired = this.#desired - 1;
+    this.reconcile();
   }
 
   #newNumber(): number {
@@ -276,12 +281,12 @@ export class GroupModel {
   #runnerExited(instance: Instance, reason: LeavingReason): void {
     const { leaving, durations } = this.#settings;
     if (leaving === 'detaches') {
-      this.activities.detach(instance.number, { from: this.#desired, to: this.#desired - 1 });
+      this.activities.takeOut(instance.number, 'detached', this.#desired);
       this.#lower(instance);
     }
     this.#after(leaving === 'decrements' ? durations.leaveCall : durations.leave, instance, () => {
-      if (leaving === 'decrements') this.#terminateItself(instance, reason);
-      else if (leaving === 'detaches') this.#disappear(instance, reason);
+      if (leaving === 'detaches' || instance.state === 'Detached') this.#disappear(instance, reason);
+      else if (leaving === 'decrements') this.#terminateItself(instance, reason);
       else this.#stopped(instance, reason);
     });
   }
@@ -289,15 +294,15 @@ export class GroupModel {
   /** At `minSize`, the instance may not lower the desired capacity, and the group replaces it. */
   #terminateItself(instance: Instance, reason: LeavingReason): void {
     const desired = this.#desired;
-    const lowers = desired > this.#settings.minSize;
+    const isMember = !this.outside.standby.delete(instance);
+    const lowers = isMember && desired > this.#settings.minSize;
     this.activities.leave(instance.number, lowers ? { from: desired, to: desired - 1 } : undefined);
     this.#members.delete(instance);
-    this.#terminating.add(instance);
+    this.outside.terminating.add(instance);
     this.#leave(instance, reason);
-    this.#lower(instance);
+    if (isMember) this.#lower(instance);
     const { leave, leaveCall } = this.#settings.durations;
     this.#agenda.plan(this.#agenda.now + Math.max(leave - leaveCall, 0), () => {
-      this.#terminating.delete(instance);
       this.#end(instance);
     });
   }
@@ -386,6 +391,7 @@ export class GroupModel {
 
   #end(instance: Instance): void {
     instance.goneAt = this.#agenda.now;
+    this.outside.delete(instance);
     this.#alive -= 1;
     this.#watch('ends', instance.goneAt, instance, 0);
   }

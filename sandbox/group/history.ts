@@ -12,6 +12,15 @@ export interface GroupView {
   instances: { id: string; state: InstanceState; protectedFromScaleIn: boolean }[];
 }
 
+function stateAt(
+  then: number,
+  { readyAt, standbyAt, leftAt }: Pick<Instance, 'readyAt' | 'standbyAt' | 'leftAt'>,
+) {
+  if (leftAt <= then) return 'Terminating';
+  if (standbyAt <= then) return 'Standby';
+  return readyAt <= then ? 'InService' : 'Pending';
+}
+
 /** The states of a group in the last minute, from its events. */
 export class History {
   readonly #desires = new Fifo<{ at: number; desired: number }>();
@@ -41,10 +50,12 @@ export class History {
     return {
       desired: desire?.desired ?? 0,
       instances: [...this.#ended.toArray(), ...billed]
-        .filter(({ pendingAt, goneAt }) => pendingAt <= then && goneAt > then)
-        .map(({ id, protectedFromScaleIn, readyAt, leftAt }) => ({
+        .filter(
+          ({ pendingAt, detachedAt, goneAt }) => pendingAt <= then && detachedAt > then && goneAt > then,
+        )
+        .map(({ id, protectedFromScaleIn, readyAt, standbyAt, leftAt }) => ({
           id,
-          state: leftAt <= then ? 'Terminating' : readyAt <= then ? 'InService' : 'Pending',
+          state: stateAt(then, { readyAt, standbyAt, leftAt }),
           protectedFromScaleIn,
         })),
     };

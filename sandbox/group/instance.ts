@@ -1,6 +1,13 @@
 import type { Activity } from './activities.ts';
 
-export type InstanceState = 'requested' | 'Pending' | 'InService' | 'Terminating' | 'gone';
+export type InstanceState =
+  | 'requested'
+  | 'Pending'
+  | 'InService'
+  | 'Standby'
+  | 'Detached'
+  | 'Terminating'
+  | 'gone';
 
 /** Why an instance left its group. */
 export type LeavingReason =
@@ -54,6 +61,9 @@ export class Instance {
   readyAt = NEVER;
   /** When its runner booted or finished its last job, and so could claim the next one. */
   freeAt = NEVER;
+  /** When a person moved it to standby, or detached it. Its runner goes on. */
+  standbyAt = NEVER;
+  detachedAt = NEVER;
   /** When it left its group. */
   leftAt = NEVER;
   /** When EC2 had terminated it, or its launch was cancelled. Until then it is billed. */
@@ -102,7 +112,9 @@ export class Instance {
 
   get state(): InstanceState {
     if (this.gone) return 'gone';
+    if (this.detachedAt !== NEVER) return 'Detached';
     if (this.hasLeft) return 'Terminating';
+    if (this.standbyAt !== NEVER) return 'Standby';
     if (this.pendingAt === NEVER) return 'requested';
     return this.booted ? 'InService' : 'Pending';
   }

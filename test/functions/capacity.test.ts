@@ -496,6 +496,34 @@ describe('decideCapacity', () => {
       ],
     },
     {
+      case: 'a task on a member in standby launches no twin for the runner without a task',
+      when: { running: 6, desired: 6, minReplicas: 1, members: { ...NOBODY, inService: 6, standby: 1 } },
+      desired: 6,
+      because: [
+        '0 unclaimed + 6 running = 6 wanted',
+        'raised to 7: 1 without a task (minReplicas)',
+        'held at 6: 1 in standby run tasks or take the next ones',
+        'desired capacity is 6 already',
+      ],
+    },
+    {
+      case: 'a spare runner is launched for one that runs a task, whoever is in standby with another one',
+      when: { running: 6, desired: 5, minReplicas: 1, members: { ...NOBODY, inService: 5, standby: 1 } },
+      desired: 6,
+      because: [
+        '0 unclaimed + 6 running = 6 wanted',
+        'raised to 7: 1 without a task (minReplicas)',
+        'held at 6: 1 running tasks are on runners outside the group',
+        'desired capacity rises from 5 to 6',
+      ],
+    },
+    {
+      case: 'a waiting task gets an instance, whatever is in standby',
+      when: { unclaimed: 1, running: 5, desired: 5, members: { ...NOBODY, inService: 5, standby: 3 } },
+      desired: 6,
+      because: ['1 unclaimed + 5 running = 6 wanted', 'desired capacity rises from 5 to 6'],
+    },
+    {
       case: 'members on their way out are no capacity',
       when: { desired: 4, members: { ...NOBODY, leaving: 4 } },
       desired: 0,
@@ -728,7 +756,13 @@ const bySurge = (situation: Situation) =>
 /** The same, without instances for running tasks that have a runner outside the group. */
 const surge = (situation: Situation) => {
   const { unclaimed, running, desired } = situation;
-  const own = unclaimed + Math.min(running, situation.members.inService) + spare(situation);
+  const { inService, standby } = situation.members;
+  const tasks = unclaimed + Math.min(running, inService);
+  // One in standby runs a task that is on no member in service, or is without a task itself.
+  const own = Math.max(
+    tasks,
+    Math.min(tasks + spare(situation), unclaimed + running + spare(situation) - standby),
+  );
   return Math.min(bySurge(situation), Math.max(own, desired));
 };
 
@@ -753,10 +787,13 @@ const RULES = [
   /^held at \d+: the breaker is open/,
   /^held at \d+: at most \d+ may launch at once/,
   /^held at \d+: \d+ running tasks are on runners outside the group/,
+  /^held at \d+: \d+ in standby run tasks/,
   /^held at \d+: \d+ in service take none of the waiting tasks/,
   /^held at \d+: \d+ pending or in service/,
   /^desired capacity (rises|falls|is)/,
 ];
+
+const inService = (count: number) => ({ ...NOBODY, inService: count });
 
 const law = (name: string, holds: (situation: Situation) => void) =>
   it(name, () => fc.assert(fc.property(situations, holds)));
@@ -797,7 +834,9 @@ describe('the laws of decideCapacity', () => {
     expect(said(/^capped/)).toBe(wanted > maxReplicas);
     expect(said(/breaker is open/)).toBe(Math.min(wanted, maxReplicas) > allowed(situation));
     expect(said(/maxSurge/)).toBe(aim(situation) > bySurge(situation));
-    expect(said(/outside the group/)).toBe(Math.min(aim(situation), bySurge(situation)) > surge(situation));
+    expect(said(/outside the group|in standby/)).toBe(
+      Math.min(aim(situation), bySurge(situation)) > surge(situation),
+    );
     expect(said(/rises/)).toBe(desired > situation.desired);
     expect(said(/falls/)).toBe(desired < situation.desired);
   });
@@ -856,9 +895,42 @@ describe('the laws of decideCapacity', () => {
     expect(decideCapacity({ ...situation, desired })).toMatchObject({ desired, change: false });
   });
 
-  law('members that leave or stand by make no difference', (situation) => {
-    const members = { ...situation.members, leaving: 0, standby: 0 };
+  law('members that leave make no difference', (situation) => {
+    const members = { ...situation.members, leaving: 0 };
     expect(decideCapacity({ ...situation, members })).toEqual(decideCapacity(situation));
+  });
+
+  law(
+    'members in standby take the place of spare runners, and no task is without an instance for them',
+    (given) => {
+      const { unclaimed, running, desired, members } = given;
+      const without = decideCapacity({ ...given, members: { ...members, standby: 0 } }).desired;
+      const decided = decideCapacity(given).desired;
+      expect(decided).toBeLessThanOrEqual(without);
+      expect(decided).toBeGreaterThanOrEqual(without - Math.min(members.standby, spare(given)));
+      const tasks = unclaimed + Math.min(running, members.inService);
+      expect(decided).toBeGreaterThanOrEqual(Math.min(without, Math.max(tasks, desired)));
+      if (without <= desired) expect(decided).toBe(without);
+    },
+  );
+
+  it('a task on a member in standby launches no twin, whoever is idle', () => {
+    const moved = fc.record({ busy: count, idle: count, standby: count, minReplicas: count });
+    fc.assert(
+      fc.property(moved, ({ busy, idle, standby, minReplicas }) => {
+        // Before, each task ran on a member in service. The desired capacity fell with those that were moved.
+        const before = { ...CALM, maxReplicas: 500, minReplicas, running: busy + standby };
+        const level = decideCapacity({
+          ...before,
+          desired: busy + idle + standby,
+          members: inService(busy + idle + standby),
+        });
+        const after = { ...before, desired: busy + idle, members: { ...inService(busy + idle), standby } };
+        expect(decideCapacity(after).desired).toBeLessThanOrEqual(
+          Math.max(level.desired - standby, after.desired),
+        );
+      }),
+    );
   });
 
   law(
@@ -882,7 +954,8 @@ describe('the laws of decideCapacity', () => {
         // As AWS keeps it: the desired capacity counts each member.
         const situation = { ...given, desired: Math.max(given.desired, present(given)) };
         const lagging = { ...situation, running: situation.running + ended };
-        const idle = Math.max(situation.members.inService - situation.running, 0);
+        const { inService, standby } = situation.members;
+        const idle = Math.max(inService + standby - situation.running, 0);
         const more = spare(lagging) - spare(situation);
         const least = Math.max(decideCapacity(situation).desired, situation.desired);
         const { desired } = decideCapacity(lagging);

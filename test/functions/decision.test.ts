@@ -137,13 +137,19 @@ const law = (name: string, holds: (decided: Decided) => void) =>
     ),
   );
 
-/** What the tasks, and the runners without one that are kept, ask for within the bounds in force. */
-function wanted({ observed: { counts }, inForce }: Decided): number {
+/** How many runners without a task are kept. */
+function spare({ observed: { counts }, inForce: { minReplicas, headroom = 0 } }: Decided): number {
   const tasks = counts.unclaimed + counts.running;
-  const { minReplicas, maxReplicas, affordable = Number.POSITIVE_INFINITY, headroom = 0 } = inForce;
   const ahead =
     typeof headroom === 'number' ? headroom : Math.ceil((tasks * Number.parseInt(headroom, 10)) / 100);
-  return Math.min(tasks + Math.max(minReplicas, tasks > 0 ? ahead : 0), maxReplicas, affordable);
+  return Math.max(minReplicas, tasks > 0 ? ahead : 0);
+}
+
+/** What the tasks, and the runners without one that are kept, ask for within the bounds in force. */
+function wanted(decided: Decided): number {
+  const { unclaimed, running } = decided.observed.counts;
+  const { maxReplicas, affordable = Number.POSITIVE_INFINITY } = decided.inForce;
+  return Math.min(unclaimed + running + spare(decided), maxReplicas, affordable);
 }
 
 const present = ({ group: { members } }: Observed) => members.pending + members.inService;
@@ -155,7 +161,7 @@ describe('whatever the fleet, its schedules, the demand and the group', () => {
   });
 
   law(
-    'a rise is not delayed but by maxSurge, an open breaker, a person and tasks on other runners',
+    'a rise is not delayed but by maxSurge, an open breaker, a person, tasks on other runners and members in standby',
     (decided) => {
       const { decision, observed, inForce, activities } = decided;
       if (observed.group.paused !== 'false' || activities.breaker.open) return;
@@ -163,7 +169,9 @@ describe('whatever the fleet, its schedules, the demand and the group', () => {
       const limit = Math.max(present(observed) + maxSurge, observed.group.desired);
       // A running task without a member in service for it runs elsewhere, and needs no instance.
       const elsewhere = Math.max(observed.counts.running - observed.group.members.inService, 0);
-      expect(decision.desired).toBeGreaterThanOrEqual(Math.min(wanted(decided) - elsewhere, limit));
+      // A member in standby takes the place of a spare runner, never that of one for a task.
+      const standby = Math.min(observed.group.members.standby, spare(decided));
+      expect(decision.desired).toBeGreaterThanOrEqual(Math.min(wanted(decided) - elsewhere - standby, limit));
     },
   );
 
