@@ -143,7 +143,7 @@ export const alarmsOfFleet = ({
     TasksWithheld: {
       heading: 'Tasks Not Handed Out',
       wrong:
-        'tasks wait, runners are idle, and CircleCI hands out no tasks to them, so nothing launches but one instance now and then, to try.',
+        'tasks wait, runners are idle, and CircleCI hands out no more tasks to them. The fleet keeps as many instances as tasks run, and launches one more now and then, as a test.',
       metric: 'TasksWithheld',
       statistic: 'Maximum',
       minutes: [1, 3],
