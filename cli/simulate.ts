@@ -55,7 +55,7 @@ const define = (shell: Shell) =>
       'CSV with the columns queued_at_s,duration_s, or an export of jobs: from CircleCI (usage CSV, API or Insights JSON), GitHub Actions or Buildkite (JSON)',
     )
     .addOption(
-      new Option('--workload <name>', 'a generated trace (default: working-day)')
+      new Option('--workload <name>', 'a generated trace (default: weekly, a week with nights and a weekend)')
         .choices(Object.keys(WORKLOADS))
         .conflicts('trace'),
     )
@@ -303,7 +303,7 @@ async function chooseTrace({
   seed,
 }: Options): Promise<{ source: string; trace: Trace }> {
   if (file !== undefined) return { source: file, trace: await loadTrace(file) };
-  const name = workload ?? 'working-day';
+  const name = workload ?? 'weekly';
   const trace = generatedTrace(name, seed);
   if (trace.jobs.length === 0)
     throw new UsageError(`--seed must be one with which the workload ${name} has jobs, got ${seed}`);

@@ -11,7 +11,7 @@ import { tableOf } from '../simulator/job-table.ts';
 import { LIST_PRICES } from '../simulator/prices.ts';
 import { HEIGHT, planeOption, pointsOf } from '../simulator/report/client/plane-option.ts';
 import { collect } from '../simulator/report/collect.ts';
-import { WORKLOADS } from '../simulator/workloads.ts';
+import { generatedTrace } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
 import { svgOf } from './svg.ts';
 
@@ -19,13 +19,14 @@ echarts.use([ScatterChart, GridComponent, TooltipComponent, LabelLayout, SVGRend
 
 const WIDTH = 860;
 
-/** Draws the wait and the cost of every policy, and of ours with each setting, on the default working day. */
+/** Draws the wait and the cost of every policy, and of ours with each setting, on the default week. */
 export async function drawPolicies(): Promise<string> {
   const { fleet, choices, oursWith } = choosePolicies({});
+  const { jobs, startsAt } = generatedTrace('weekly', 1);
   const data = await collect({
-    about: { source: 'working-day', notes: [], command: 'npm run simulate', assumptions: [] },
-    jobs: tableOf(WORKLOADS['working-day'].generate(1)),
-    world: WORLD,
+    about: { source: 'weekly', notes: [], command: 'npm run simulate', assumptions: [] },
+    jobs: tableOf(jobs),
+    world: { ...WORLD, startsAt: startsAt ?? WORLD.startsAt },
     choices,
     outcomes: [],
     faults: NO_FAULTS,
