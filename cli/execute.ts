@@ -1,6 +1,7 @@
 import { GetScheduleCommand, ListSchedulesCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { SFNClient, StartSyncExecutionCommand } from '@aws-sdk/client-sfn';
 import { Command } from 'commander';
+import { FLEET_NAME } from '../functions/lib/fleet-names.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
@@ -84,7 +85,9 @@ async function workflowOf(stack: string, fleet: string): Promise<string> {
     const { Schedules = [] } = await ifNotFound(error, () =>
       scheduler.send(new ListSchedulesCommand({ GroupName: stack })),
     ).catch((second) => ifNotFound(second, async () => ({ Schedules: [] })));
+    // A fleet also has a schedule that looks for what is left behind, whose name is no fleet's.
     const names = Schedules.map(({ Name = '' }) => Name.slice(prefix.length))
+      .filter((name) => FLEET_NAME.test(name))
       .toSorted()
       .join(', ');
     if (names === '')

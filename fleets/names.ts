@@ -17,7 +17,8 @@ const LONGEST_SCHEDULE_NAME = 64;
  */
 export function reconcileScheduleName(app: string, fleet: string): string {
   const name = groupNameOf(app, fleet);
-  const end = '-reconcile';
+  // With a dot, which no name of a fleet has, so that it is never the schedule of another fleet's polls.
+  const end = '.reconcile';
   if (name.length + end.length <= LONGEST_SCHEDULE_NAME) return name + end;
   const digest = createHash('sha256').update(name).digest('hex').slice(0, 8);
   return `${name.slice(0, LONGEST_SCHEDULE_NAME - end.length - digest.length - 1)}-${digest}${end}`;

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { reconcileScheduleName } from '../../fleets/names.ts';
 import { DeployedSettings, ExecutionInput } from '../../functions/lib/contracts.ts';
+import { FLEET_NAME } from '../../functions/lib/fleet-names.ts';
 import { spreadSeconds } from '../../functions/lib/pacing.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { EACH_FLEET, fleetsOf, fleetsWith, minimalNamed, threeFleets } from '../support/fleets.ts';
@@ -109,7 +110,7 @@ describe('the schedule', () => {
     for (const { id, name } of EACH_FLEET) {
       const { properties } = template.the('AWS::Scheduler::Schedule', `${id}ReconcileSchedule`);
       expect(properties).toMatchObject({
-        Name: `circleci-runners-${name}-reconcile`,
+        Name: `circleci-runners-${name}.reconcile`,
         ScheduleExpression: 'rate(10 minutes)',
         Target: {
           Arn: 'arn:aws:states:eu-west-1:111122223333:stateMachine:circleci-runners-reconcile',
@@ -120,6 +121,8 @@ describe('the schedule', () => {
     const names = ['a', 'b'].map((end) => reconcileScheduleName('a'.repeat(31), `${'b'.repeat(31)}${end}`));
     expect(names.map(({ length }) => length)).toEqual([64, 64]);
     expect(new Set(names).size).toBe(2);
+    // The schedules of the polls have the names of fleets in the same group.
+    for (const name of ['a.reconcile', ...names]) expect(name.replace(/^a+-/, '')).not.toMatch(FLEET_NAME);
   });
 
   it('names the fleet to the workflow, and decides nothing', () => {
