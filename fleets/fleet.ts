@@ -205,6 +205,9 @@ export const Fleets = z
 
 export type FleetSettings = z.infer<typeof Fleet>;
 
+/** What a `fleets.yaml` says: each fleet by its name, and beside them the settings of all. */
+export type FleetsFile = z.input<typeof Fleets>;
+
 /** The fleets of a file by their names, without what else is at its top. */
 export const fleetsIn = (file: Record<string, unknown>) =>
   Object.entries(file).filter(

@@ -59,8 +59,21 @@ export function loadFleetsText(
   file: string,
   deployment: Partial<Deployment> = {},
 ): FleetConfig[] {
+  return loadSettings(parsedYaml(text, file), file, deployment);
+}
+
+/**
+ * The same for what a `fleets.yaml` says, as values.
+ *
+ * @param file What the messages call it. Paths in the settings are relative to the folder of this path.
+ */
+export function loadSettings(
+  settings: unknown,
+  file: string,
+  deployment: Partial<Deployment> = {},
+): FleetConfig[] {
   const { stack, guardrails } = { ...deploymentOf(), ...deployment };
-  const fleets = checkFleets(parsedYaml(text, file), file);
+  const fleets = checkFleets(settings, file);
   const { ceilings, source } = readGuardrails(guardrails, stack);
   const faults = faultsOfCeilings(fleets, ceilings, stack);
   if (faults.length === 0) return fleets.map((fleet) => ({ ...fleet, allowedTypes: ceilings.instanceTypes }));
