@@ -150,14 +150,15 @@ function rowsOf(scope: Construct, app: string, config: FleetConfig, workflowLink
  * leaves, the expression assumes one, so the true wait is at least that.
  */
 function queueWait(fleet: string): MathExpression {
+  // Few tasks leave in one minute, so a shorter period would be noise.
+  const period = Duration.minutes(5);
   return new MathExpression({
     expression: 'FILL(unclaimed, 0) * PERIOD(unclaimed) / IF(FILL(claimed, 0) > 0, FILL(claimed, 0), 1)',
     usingMetrics: {
-      unclaimed: fleetMetric(fleet, 'UnclaimedTasks', 'Average'),
-      claimed: fleetMetric(fleet, 'ClaimedTasks', 'Sum'),
+      unclaimed: fleetMetric(fleet, 'UnclaimedTasks', 'Average').with({ period }),
+      claimed: fleetMetric(fleet, 'ClaimedTasks', 'Sum').with({ period }),
     },
-    // Few tasks leave in one minute, so a shorter period would be noise.
-    period: Duration.minutes(5),
+    period,
     label: 'wait',
   });
 }
