@@ -308,7 +308,7 @@ describe('npx circleci-runners', () => {
 
   it('replays jobs, and writes a report, without a bundler', async () => {
     // Threads replay more than 50,000 jobs.
-    const goal = ['--optimise', '--max-wait-p95', '60'];
+    const goal = ['--workload', 'working-day', '--optimise', '--max-wait-p95', '60'];
     const { stdout } = await npx('simulate', ...goal, '--report', 'report.html');
     expect(stdout).toMatch(/^USD a month: /m);
     const report = readFileSync(join(empty, 'report.html'), 'utf8');
