@@ -31,8 +31,7 @@ const SILENT = 15;
 const SLACK = 2;
 
 /** Faults of the same subject replace each other; others overlap. */
-const isOfLaunches = (fault: Fault) =>
-  /^(EC2|runners come|a sixth|a token|CircleCI refuses)/.test(fault.name);
+const isOfLaunches = (fault: Fault) => /^(EC2|a sixth|launches have|CircleCI (hands|lets))/.test(fault.name);
 const SUBJECTS: readonly Fault[][] = [
   OF_CIRCLECI,
   [...OF_SECRETS, ...OF_GROUP],

@@ -9,7 +9,7 @@ import { CircleCi } from '../sandbox/circleci.ts';
 import { numberOption } from './command-line/arguments.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
 import { readSteps, type Step } from './deployed/steps.ts';
-import { LocalAws, LocalAwsFailed } from './local-aws/local-aws.ts';
+import { LocalAws, LocalAwsFailed, LocalAwsUnreachable } from './local-aws/local-aws.ts';
 import { PythonMissing } from './local-aws/python.ts';
 import { LocalRunners } from './local-aws/runners.ts';
 import { untilEnded } from './terminal/ending.ts';
@@ -158,6 +158,7 @@ const seconds = (milliseconds: number) => `${(milliseconds / 1_000).toFixed(1)} 
 
 export const local: CliCommand = {
   define,
+  usageErrors: [LocalAwsUnreachable],
   expectedErrors: [PythonMissing, LocalAwsFailed],
   endsProcess: true,
 };

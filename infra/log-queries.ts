@@ -18,7 +18,7 @@ export class LogQueries extends Construct {
     this.query(
       'Decisions of a fleet',
       [ComputeCapacity],
-      `fields @timestamp, fleet, unclaimed, running, decision.desired, decision.reasons.0, decision.reasons.1, poll, execution
+      `fields @timestamp, fleet, unclaimed, running, decision.desired, decision.reasons.0, decision.reasons.1, decision.reasons.2, decision.reasons.3, poll, execution
 | filter message = "Compute Capacity" and ispresent(decision.desired)
 # | filter fleet = "NAME"
 | sort @timestamp desc

@@ -146,7 +146,9 @@ export class AutoScalingGroup {
 
   /** Instances that the group lists: those that are terminating or in standby, then others in the order of their launch. */
   get instances(): Instance[] {
-    return [...this.#billed].filter(({ state }) => state !== 'requested' && state !== 'Detached');
+    return [...this.#billed].filter(
+      ({ state, detachedAt }) => state !== 'requested' && detachedAt > this.#agenda.now,
+    );
   }
 
   get #billed(): Instance[] {

@@ -1,10 +1,11 @@
+import { existsSync } from 'node:fs';
 import { posix, relative } from 'node:path';
 import { stringify } from 'yaml';
 import type * as z from 'zod';
 import type { Fleet } from '../../fleets/fleet.ts';
 import { isMap } from '../../fleets/settings/parts.ts';
 
-/** The files that `npm run init` writes. Pure. */
+/** The files that `npm run init` writes. */
 
 /** A fleet as `fleets.yaml` has it, without the defaults. */
 export type WrittenFleet = z.input<typeof Fleet>;
@@ -119,8 +120,13 @@ export const configText = (name: string, resourceClass: string): string =>
     '',
   ].join('\n');
 
-/** Path of the JSON Schema in the current folder, as a file in another folder names it. */
+/** The JSON Schema, in this repository or in the package that a project has installed. */
+const SCHEMA = 'fleets.schema.json';
+const SCHEMA_OF_PACKAGE = `node_modules/circleci-runner-autoscaler/${SCHEMA}`;
+
+/** Path of the JSON Schema, from the current folder, as a file in another folder names it. */
 export function schemaPath(folder: string): string {
-  const path = relative(folder, 'fleets.schema.json').replaceAll('\\', '/');
+  const schema = existsSync(SCHEMA) ? SCHEMA : SCHEMA_OF_PACKAGE;
+  const path = relative(folder, schema).replaceAll('\\', '/');
   return path.startsWith('.') ? path : `./${posix.normalize(path)}`;
 }

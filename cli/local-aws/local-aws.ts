@@ -26,6 +26,14 @@ const START_ATTEMPTS = 3;
 
 const DEPLOY_SECONDS = 300;
 
+/** How long the endpoint that somebody names may take to answer at all, in milliseconds. */
+const REACH_MS = 5_000;
+
+/** Nothing answers at `AWS_ENDPOINT_URL`. */
+export class LocalAwsUnreachable extends Error {
+  override readonly name = 'LocalAwsUnreachable';
+}
+
 type Report = (message: string) => void;
 
 /** The local AWS failed. The message has the end of its output. */
@@ -72,7 +80,7 @@ export class LocalAws {
   /**
    * Uses the local AWS at `AWS_ENDPOINT_URL`, or starts MiniStack on a free port of the loopback interface.
    *
-   * @throws PythonMissing, LocalAwsFailed
+   * @throws PythonMissing, LocalAwsUnreachable, LocalAwsFailed
    */
   static async start(report: Report): Promise<LocalAws> {
     // Not below this project, because its package.json would turn the scripts that MiniStack writes into modules.
@@ -80,6 +88,11 @@ export class LocalAws {
     const given = process.env.AWS_ENDPOINT_URL;
     if (given !== undefined && given !== '') {
       report(`Using the local AWS at ${given}`);
+      await fetch(given, { signal: AbortSignal.timeout(REACH_MS) }).catch(() => {
+        throw new LocalAwsUnreachable(
+          `Nothing answers at ${given}, which AWS_ENDPOINT_URL names. Start your local AWS there, or unset AWS_ENDPOINT_URL: then this command starts one.`,
+        );
+      });
       return new LocalAws(given, makeFolder(), undefined);
     }
     const bin = await pythonEnvironment(REQUIREMENTS, report);

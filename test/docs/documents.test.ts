@@ -235,6 +235,7 @@ describe('the README', () => {
     expect(harmed).toEqual(['EC2 takes Spot Instances back, after 10 minutes on average']);
     expect(readme).toContain('none is killed unless EC2 takes its Spot Instance back');
     expect(readme).toContain(`${faults.length - 1} tried in the sandbox`);
+    expect(readme).toContain(`[${faults.length - 1} faults](docs/fault-matrix.md)`);
     const [, , stopped = ''] = faults.find(([fault]) => fault === 'the workflow is not started') ?? [];
     expect(readme).toContain(`an alarm after ${found(stopped, /Scaler Not Running (\d+) min/g)[0]} minutes`);
   });
