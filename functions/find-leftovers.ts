@@ -3,7 +3,7 @@ import { FindLeftoversInput } from './lib/contracts.ts';
 import { leftoverClients, refuseUnread } from './lib/leftover-clients.ts';
 import { findLeftovers } from './lib/leftovers.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
-import { costlyOf, keyOf, repairsOf } from './lib/reconcile.ts';
+import { costlyOf, keyOf, MOST_TRIES, repairable } from './lib/reconcile.ts';
 import { step } from './lib/step.ts';
 
 /**
@@ -21,7 +21,7 @@ export const handler = step(
     const costly = costlyOf(findings).length;
     publishMetrics(metrics, fleet, costly > 0 ? { LeftBehind: costly } : {});
     refuseUnread(missing);
-    const safe = deployed.reconcile === 'repair' ? repairsOf(findings) : [];
+    const safe = deployed.reconcile === 'repair' ? repairable(findings).slice(0, MOST_TRIES) : [];
     return { findings, missing, repair: safe.length > 0, found: safe.map(keyOf) };
   },
   (answer) => (answer.findings.length + answer.missing.length > 0 ? answer : undefined),

@@ -74,6 +74,6 @@ export class FleetStack extends Stack {
     const alarms = new FleetAlarms(this, 'Alarms', { app, config, topicArns: topicsOf(config, topicArn) });
     const settings = new GroupSettings(this, { app, fleet: config.name });
     // Made last and deleted first: while its deletion is refused, the fleet is whole and follows its queue.
-    settings.node.addDependency(fleet, parameter, schedule, alarms);
+    settings.node.addDependency(fleet, parameter, schedule, reconcile, alarms);
   }
 }

@@ -3,6 +3,12 @@ import { dollars, text, wholeNumber } from './parts.ts';
 
 const MOST_TASKS = 100_000;
 
+/**
+ * Each poll reads the groups of all fleets that share a plan with one call:
+ * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
+ */
+const MOST_SHARING = 100;
+
 /** Fleets whose CircleCI organisations share a plan. */
 const Concurrency = z.strictObject(
   {
@@ -74,6 +80,12 @@ export function faultsOfPlans(
   const plans = Array.isArray(concurrency) ? concurrency : [concurrency];
   plans.forEach(({ fleets }, plan) => {
     const inPlan = Array.isArray(concurrency) ? ['concurrency', plan] : ['concurrency'];
+    const { length } = fleets ?? names;
+    if (length > MOST_SHARING)
+      faults.push({
+        path: inPlan,
+        message: `must be of at most ${MOST_SHARING} fleets, got ${length}: name those that share the plan in fleets`,
+      });
     (fleets ?? names).forEach((name, index) => {
       const path = fleets === undefined ? inPlan : [...inPlan, 'fleets', index];
       if (!names.includes(name))

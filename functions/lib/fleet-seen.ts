@@ -18,6 +18,8 @@ export interface SeenInstance {
   launchedAt: number;
   /** Whether it has the tag by which EC2 says that the fleet's launch template launched it. Nobody else can set it. */
   fromTemplate: boolean;
+  /** The version of the launch template, which has the resource class and the name of its token's secret. */
+  templateVersion: string | undefined;
   /** Whether a person tagged it to be left alone. */
   kept: boolean;
 }

@@ -6,7 +6,8 @@
  * - Its runner has been silent for longer than a job may take. CircleCI fails a job whose runner is silent for five
  *   minutes, and a silent runner can claim no other.
  * - Its runner has never connected, so it never had a job. A runner with a token of another class is not listed either
- *   and does run jobs. So another runner with the same token must be listed.
+ *   and does run jobs. So another runner with the same token must be listed: launched from the same version of the launch
+ *   template, which names the class and the secret, and after the token was stored.
  */
 
 import type { DeployedSettings } from './contracts.ts';
@@ -128,7 +129,7 @@ function contradictionOf(
 
 /** Why an instance that is not listed may have a token of another resource class. */
 function doubtAboutToken(
-  { launchedAt }: SeenInstance,
+  { launchedAt, templateVersion }: SeenInstance,
   runners: readonly ListedRunner[],
   { instances = [], tokenStoredAt }: Pick<FleetSeen, 'instances' | 'tokenStoredAt'>,
   now: number,
@@ -136,12 +137,16 @@ function doubtAboutToken(
   if (tokenStoredAt === undefined) return 'when the resource class token was stored is not known';
   if (launchedAt <= tokenStoredAt)
     return 'it may have another resource class token: a new one was stored after its launch';
+  if (templateVersion === undefined) return 'from which version of the launch template it came is not known';
   const witness = instances.some(
-    (other) => other.launchedAt > tokenStoredAt && isInContact(other.id, runners, now),
+    (other) =>
+      other.templateVersion === templateVersion &&
+      other.launchedAt > tokenStoredAt &&
+      isInContact(other.id, runners, now),
   );
   return witness
     ? undefined
-    : 'no runner with the same token is listed, so the token may be of another resource class';
+    : 'no runner with the same token and the same version of the launch template is listed, so its token may be of another resource class';
 }
 
 function isInContact(id: string, runners: readonly ListedRunner[], now: number): boolean {

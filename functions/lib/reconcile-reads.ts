@@ -34,6 +34,7 @@ export interface ReconcileClients {
 
 /** The tag that EC2 gives an instance launched from a template: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-instances-from-launch-template.html */
 const TEMPLATE_TAG = 'aws:ec2launchtemplate:id';
+const VERSION_TAG = 'aws:ec2launchtemplate:version';
 
 /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingInstances.html */
 const INSTANCES_PER_CALL = 50;
@@ -218,6 +219,7 @@ function asSeen(instance: Instance, templateId: string | undefined): SeenInstanc
     state: State.Name,
     launchedAt: LaunchTime.getTime(),
     fromTemplate: Tags.some(({ Key, Value }) => Key === TEMPLATE_TAG && Value === templateId),
+    templateVersion: Tags.find(({ Key }) => Key === VERSION_TAG)?.Value,
     kept: Tags.some(({ Key }) => Key === KEEP_TAG),
   };
 }

@@ -100,11 +100,16 @@ export function reconcile(seen: FleetSeen, settings: ReconcileSettings, now: num
   );
 }
 
-/** The findings that one run repairs, the costliest first. */
+/** How many repairs one run tries at most: AWS may refuse those of instances that lack the tag of the role. */
+export const MOST_TRIES = 20;
+
+/** The findings that a run may repair, the costliest first. */
+export const repairable = (findings: readonly Finding[]): (Finding & { repair: Repair })[] =>
+  findings.filter((finding): finding is Finding & { repair: Repair } => finding.repair !== null);
+
+/** The findings that one run repairs if AWS refuses none. */
 export const repairsOf = (findings: readonly Finding[]): (Finding & { repair: Repair })[] =>
-  findings
-    .filter((finding): finding is Finding & { repair: Repair } => finding.repair !== null)
-    .slice(0, MOST_REPAIRS);
+  repairable(findings).slice(0, MOST_REPAIRS);
 
 /** The same finding at another time has the same key. */
 export const keyOf = ({ kind, resource }: Pick<Finding, 'kind' | 'resource'>): string =>

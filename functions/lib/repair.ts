@@ -7,7 +7,7 @@ import {
   DeleteVolumeCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import { type Finding, keyOf, type Repair, repairsOf } from './reconcile.ts';
+import { type Finding, keyOf, MOST_REPAIRS, MOST_TRIES, type Repair, repairable } from './reconcile.ts';
 import type { ReconcileClients } from './reconcile-reads.ts';
 
 export interface Repaired {
@@ -18,7 +18,8 @@ export interface Repaired {
 }
 
 /**
- * Repairs findings, one after the other, and goes on if AWS refuses one.
+ * Repairs findings, one after the other, until `MOST_REPAIRS` are repaired. It goes on if AWS refuses one, so that the
+ * oldest findings cannot keep the others from being repaired.
  *
  * @param findings What is found now.
  * @param before The keys of what was found before. Only what was found both times is repaired.
@@ -30,8 +31,9 @@ export async function repairAll(
   before: readonly string[],
 ): Promise<Repaired[]> {
   const repaired: Repaired[] = [];
-  for (const finding of repairsOf(findings)) {
-    if (!before.includes(keyOf(finding))) continue;
+  const foundTwice = repairable(findings).filter((finding) => before.includes(keyOf(finding)));
+  for (const finding of foundTwice.slice(0, MOST_TRIES)) {
+    if (repaired.filter(({ done }) => done).length === MOST_REPAIRS) break;
     const { resource, repair } = finding;
     try {
       repaired.push({ resource, ...(await repairOne(clients, groupName, repair)) });

@@ -66,6 +66,17 @@ describe('concurrency', () => {
     expect(complaintsAbout(`concurrency: ${given}\n${fleets}`)).toContain(says);
   });
 
+  it.each([
+    { sharing: 100, fault: false },
+    { sharing: 101, fault: true },
+  ])('of $sharing fleets is refused: $fault', ({ sharing, fault }) => {
+    const names = Array.from({ length: sharing }, (_, index) => `fleet${index}`);
+    const file = `concurrency: {limit: 5}\n${names.map((name) => minimalNamed(name).replace(/resourceClass: .*/, `resourceClass: acme/${name}`)).join('')}`;
+    if (fault)
+      expect(complaintsAbout(file)).toContain('concurrency: must be of at most 100 fleets, got 101: name');
+    else expect(fleetsOf(file)).toHaveLength(sharing);
+  });
+
   it.each(['concurrency: {limit: 5}', 'encryptionKey: alias/runners'])(
     'in a fleet, it says where %s belongs',
     (line) => {

@@ -26,6 +26,8 @@ interface Truth {
   /** Cut off from CircleCI for this long. */
   cutOff: number;
   connects: boolean;
+  /** Launched before the class and its secret were changed: its runner runs jobs of the former class, and is not listed. */
+  isOfFormerClass: boolean;
 }
 
 const truths = fc
@@ -45,16 +47,26 @@ const truths = fc
       jobShare: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
       cutShare: fc.constantFrom(0, 0, 0, 0.3, 0.99),
       connects: fc.constantFrom(true, true, true, false),
+      isOfFormerClass: fc.constantFrom(false, false, false, true),
     }),
     { minLength: 1, maxLength: 12 },
   )
   .map((all) =>
-    all.map(({ age, place, state, jobShare, cutShare, connects }, index): Truth => {
+    all.map(({ age, place, state, jobShare, cutShare, connects, isOfFormerClass }, index): Truth => {
       const runs = jobShare !== null && state === 'running' && connects && place !== 'Pending:Wait';
       const job = runs ? Math.min(age, LIFETIMES.runSeconds * 1_000) * jobShare : undefined;
       // A job was claimed while the runner was in contact.
       const cutOff = cutShare * (job ?? age);
-      return { id: `i-000000${(10 + index).toString(16)}f`, age, place, state, job, cutOff, connects };
+      return {
+        id: `i-000000${(10 + index).toString(16)}f`,
+        age,
+        place,
+        state,
+        job,
+        cutOff,
+        connects,
+        isOfFormerClass,
+      };
     }),
   );
 
@@ -73,8 +85,9 @@ function observed(
   token: { last: number; lastIsRight: boolean; otherIsRight: boolean },
   lag: number,
 ): FleetSeen {
-  const isListed = ({ age, connects, cutOff }: Truth) =>
+  const isListed = ({ age, connects, cutOff, isOfFormerClass }: Truth) =>
     connects &&
+    !isOfFormerClass &&
     (age < token.last ? token.lastIsRight : token.otherIsRight) &&
     age > lag &&
     Math.max(cutOff, lag) < 12 * HOUR;
@@ -83,7 +96,9 @@ function observed(
     .map(({ id, cutOff, age }) => runner(id, Math.max(cutOff, lag, Math.min(age, 10 * MINUTE)), age));
   return seen({
     members: all.flatMap(({ id, place, age }) => (place === 'none' ? [] : [member(id, place, NOW - age)])),
-    instances: all.map(({ id, age, state }) => launched(id, age, { state })),
+    instances: all.map(({ id, age, state, isOfFormerClass }) =>
+      launched(id, age, { state, templateVersion: isOfFormerClass ? '1' : '2' }),
+    ),
     inventory: runners.length === 0 ? { none: true } : { runners, at: NOW },
     tokenStoredAt: NOW - token.last,
     volumes: [{ id: 'vol-1', createdAt: NOW - 9 * DAY, gib: 30, kept: false }],
@@ -103,7 +118,7 @@ describe('whatever there is', () => {
           expect({ repair, job: truth?.job }).toEqual({ repair, job: undefined });
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: 4_000 },
     );
     expect(repairs).toBeGreaterThan(100);
   });

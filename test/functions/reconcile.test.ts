@@ -146,6 +146,20 @@ describe('an instance', () => {
       because: /no runner with the same token/,
     },
     {
+      case: 'that may have the token of a former resource class: no other of its launch template version is listed',
+      fleet: withOne(launched(ONE, 2 * HOUR, { templateVersion: '1' }), { lifecycleState: 'InService' }),
+      kind: 'never connected',
+      because: /same version of the launch template/,
+    },
+    {
+      case: 'whose launch template version EC2 does not say',
+      fleet: withOne(launched(ONE, 2 * HOUR, { templateVersion: undefined }), {
+        lifecycleState: 'InService',
+      }),
+      kind: 'never connected',
+      because: /is not known/,
+    },
+    {
       case: 'of whose token nobody knows when it was stored',
       fleet: withOne(launched(ONE, 2 * HOUR), { lifecycleState: 'InService' }, { tokenStoredAt: undefined }),
       kind: 'never connected',

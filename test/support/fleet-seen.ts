@@ -17,6 +17,7 @@ export const launched = (id: string, age: number, more: Partial<SeenInstance> = 
   state: 'running',
   launchedAt: NOW - age,
   fromTemplate: true,
+  templateVersion: '2',
   kept: false,
   ...more,
 });
