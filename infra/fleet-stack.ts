@@ -65,13 +65,14 @@ export class FleetStack extends Stack {
         }),
       },
     });
+    const alarms = new FleetAlarms(this, 'Alarms', { app, config, topicArns: topicsOf(config, topicArn) });
     const schedule = new FleetSchedule(this, 'Schedule', { app, config });
-    // CloudFormation makes the schedule after the settings that its executions read. It deletes the schedule before the
-    // Auto Scaling group, so that nothing is launched into a group on its way out.
-    schedule.node.addDependency(parameter, fleet.warmPool ?? fleet.group);
+    // CloudFormation makes the schedule after the settings that its executions read, and after all that may fail, so that
+    // no instance is launched for a fleet whose creation is rolled back. It deletes the schedule before the Auto Scaling
+    // group, so that nothing is launched into a group on its way out.
+    schedule.node.addDependency(parameter, alarms, fleet.warmPool ?? fleet.group);
     const reconcile = new ReconcileSchedule(this, 'ReconcileSchedule', { app, config });
     reconcile.node.addDependency(parameter, fleet.group);
-    const alarms = new FleetAlarms(this, 'Alarms', { app, config, topicArns: topicsOf(config, topicArn) });
     const settings = new GroupSettings(this, { app, fleet: config.name });
     // Made last and deleted first: while its deletion is refused, the fleet is whole and follows its queue.
     settings.node.addDependency(fleet, parameter, schedule, reconcile, alarms);

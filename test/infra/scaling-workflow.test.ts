@@ -97,8 +97,11 @@ describe('the schedule', () => {
           DeadLetterConfig: { Arn: 'arn:aws:sqs:eu-west-1:111122223333:circleci-runners-dead-letters' },
         },
       });
+      const alarms = template.resources.filter((resource) => resource.id.startsWith(`${id}Alarms`));
+      expect(alarms.length).toBeGreaterThan(20);
       expect([schedule.attributes.DependsOn].flat().toSorted()).toEqual(
         [
+          ...alarms.map((alarm) => alarm.id),
           template.the('AWS::AutoScaling::AutoScalingGroup', `${id}Fleet`).id,
           template.the('AWS::SSM::Parameter', id).id,
         ].toSorted(),

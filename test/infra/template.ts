@@ -194,7 +194,7 @@ export class SynthesisedTemplate {
   /** The resources of a fleet's stack. */
   ofFleet(id: string): Resource[] {
     return this.resources.filter((resource) =>
-      new RegExp(`^${id}(Fleet|Settings|Schedule|Parameter|Alarms)`).test(resource.id),
+      new RegExp(`^${id}(Fleet|Settings|Schedule|ReconcileSchedule|Parameter|Alarms)`).test(resource.id),
     );
   }
 
