@@ -95,10 +95,11 @@ describe('a template for the local AWS', () => {
       return { leftOut: Object.values(leftOut).map(({ Type }) => Type), changed: names };
     });
     expect(new Set(edits.flatMap(({ leftOut }) => leftOut))).toEqual(new Set([COMPOSITE.Type, QUERY.Type]));
-    // The dashboard and the settings of a group, which is made last, refer to what is left out.
+    // The dashboard refers to what is left out, and so do the schedule and the settings of a group, which are made last.
     expect(new Set(edits.flatMap(({ changed }) => changed))).toEqual(
       new Set([
         'AWS::CloudWatch::Dashboard',
+        'AWS::Scheduler::Schedule',
         'Custom::circleci-runners-fleet',
         'circleci-runners-ExecutionsFailed',
       ]),
