@@ -50,35 +50,35 @@ export class FleetSecret extends Construct {
 
   /** Allows a role to read the scaler secrets of all fleets: those that stacks of fleets make, and existing ones by name. */
   static allowReadScalers(app: string, role: Role, fleets: FleetConfig[]): void {
-    const existing = new Set(fleets.flatMap(({ scalerSecretName }) => scalerSecretName ?? []));
-    if (existing.size > 0)
-      allow(role, {
-        actions: ['secretsmanager:GetSecretValue'],
-        resources: [...existing].map((name) => secretArn(role, name)),
-      });
-    allow(role, {
-      actions: ['secretsmanager:GetSecretValue'],
-      resources: [secretArn(role, secretNameOf(app, '*', 'scaler'))],
-      wildcard: 'Fleets have stacks of their own. A secret of this name is a scaler secret of this app.',
-    });
+    const existing = fleets.flatMap(({ scalerSecretName }) => scalerSecretName ?? []);
+    allowOfAllFleets(app, role, { use: 'scaler', existing, action: 'secretsmanager:GetSecretValue' });
     // All secrets of an app have the same key.
     allowKey(role, fleets[0]?.encryptionKey, 'secretsmanager', 'read');
   }
 
   /** Allows a role to see when the resource class tokens of all fleets were stored. It cannot read them. */
   static allowDatesOfRunners(app: string, role: Role, fleets: FleetConfig[]): void {
-    const existing = new Set(fleets.flatMap(({ runnerSecretName }) => runnerSecretName ?? []));
-    if (existing.size > 0)
-      allow(role, {
-        actions: ['secretsmanager:ListSecretVersionIds'],
-        resources: [...existing].map((name) => secretArn(role, name)),
-      });
-    allow(role, {
-      actions: ['secretsmanager:ListSecretVersionIds'],
-      resources: [secretArn(role, secretNameOf(app, '*', 'runner'))],
-      wildcard: 'Fleets have stacks of their own. A secret of this name is a runner secret of this app.',
-    });
+    const existing = fleets.flatMap(({ runnerSecretName }) => runnerSecretName ?? []);
+    allowOfAllFleets(app, role, { use: 'runner', existing, action: 'secretsmanager:ListSecretVersionIds' });
   }
+}
+
+/** Allows an action on the secrets of one use of all fleets: existing ones by name, those of the app by their pattern. */
+function allowOfAllFleets(
+  app: string,
+  role: Role,
+  { use, existing, action }: { use: 'scaler' | 'runner'; existing: string[]; action: string },
+): void {
+  if (existing.length > 0)
+    allow(role, {
+      actions: [action],
+      resources: [...new Set(existing)].map((name) => secretArn(role, name)),
+    });
+  allow(role, {
+    actions: [action],
+    resources: [secretArn(role, secretNameOf(app, '*', use))],
+    wildcard: `Fleets have stacks of their own. A secret of this name is a ${use} secret of this app.`,
+  });
 }
 
 /** The name of a secret that a fleet's stack makes. */

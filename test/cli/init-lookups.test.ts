@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadFleets } from '../../fleets/load.ts';
 import { CircleCi } from '../../sandbox/circleci.ts';
 import { runAgainstAws } from '../support/in-process.ts';
-import { InitAws } from '../support/init-aws.ts';
+import { BUILDS, InitAws } from '../support/init-aws.ts';
 import { address, serve } from '../support/serve.ts';
 
 const TOKEN = 'CCIPAT_init_0123456789abcdef';
@@ -16,14 +16,7 @@ let file: string;
 
 beforeEach(async () => {
   aws = await new InitAws().listen();
-  aws.vpcs.push({
-    id: 'vpc-0000000a',
-    name: 'builds',
-    subnets: [
-      { id: 'subnet-0000000a', zone: 'eu-west-1a' },
-      { id: 'subnet-0000000b', zone: 'eu-west-1b', isClosed: true },
-    ],
-  });
+  aws.vpcs.push(BUILDS);
   folder = mkdtempSync(join(tmpdir(), 'init-test-'));
   file = join(folder, 'fleets.yaml');
 });
