@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadFleets } from '../../fleets/load.ts';
 import { CircleCi } from '../../sandbox/circleci.ts';
 import { runAgainstAws } from '../support/in-process.ts';
-import { BUILDS, InitAws } from '../support/init-aws.ts';
+import { builds, InitAws } from '../support/init-aws.ts';
 import { address, serve } from '../support/serve.ts';
 
 const TOKEN = 'CCIPAT_init_0123456789abcdef';
@@ -16,7 +16,7 @@ let file: string;
 
 beforeEach(async () => {
   aws = await new InitAws().listen();
-  aws.vpcs.push(BUILDS);
+  aws.vpcs.push(builds());
   folder = mkdtempSync(join(tmpdir(), 'init-test-'));
   file = join(folder, 'fleets.yaml');
 });

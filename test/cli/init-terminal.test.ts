@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadFleets } from '../../fleets/load.ts';
 import { CircleCi } from '../../sandbox/circleci.ts';
 import { commandWords } from '../support/bundled-commands.ts';
-import { BUILDS, InitAws } from '../support/init-aws.ts';
+import { builds, InitAws } from '../support/init-aws.ts';
 import { PseudoTerminal } from '../support/pseudo-terminal.ts';
 import { address, serve } from '../support/serve.ts';
 
@@ -27,7 +27,7 @@ beforeEach(async () => {
   aws = await new InitAws().listen();
   endpoint = address(aws.server);
   aws.zones['eu-west-1a']?.push('m7i.xlarge', 'm6i.xlarge');
-  aws.vpcs.push(BUILDS);
+  aws.vpcs.push(builds());
   folder = mkdtempSync(join(tmpdir(), 'init-terminal-'));
   file = join(folder, 'fleets.yaml');
 });

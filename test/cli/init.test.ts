@@ -7,7 +7,7 @@ import { isShippedExample } from '../../cli/init/files.ts';
 import { loadFleets } from '../../fleets/load.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
 import { runAgainstAws } from '../support/in-process.ts';
-import { BUILDS, InitAws } from '../support/init-aws.ts';
+import { builds, InitAws } from '../support/init-aws.ts';
 import { address } from '../support/serve.ts';
 
 const TOPIC = 'arn:aws:sns:eu-west-1:111122223333:alarms';
@@ -18,7 +18,7 @@ let file: string;
 
 beforeEach(async () => {
   aws = await new InitAws().listen();
-  aws.vpcs.push(BUILDS);
+  aws.vpcs.push(builds());
   folder = mkdtempSync(join(tmpdir(), 'init-test-'));
   file = join(folder, 'fleets.yaml');
 });

@@ -10,15 +10,15 @@ export interface StandInVpc {
   subnets?: { id: string; zone: string; isClosed?: boolean }[];
 }
 
-/** A VPC of one's own, with a subnet that leads out and one that does not. */
-export const BUILDS: StandInVpc = {
+/** A VPC of one's own, with a subnet that leads out and one that does not. A test may change it. */
+export const builds = (): StandInVpc => ({
   id: 'vpc-0000000a',
   name: 'builds',
   subnets: [
     { id: 'subnet-0000000a', zone: 'eu-west-1a' },
     { id: 'subnet-0000000b', zone: 'eu-west-1b', isClosed: true },
   ],
-};
+});
 
 /**
  * A stand-in of the AWS that `npm run init` looks into: EC2 and STS as XML, quotas and parameters as JSON. It refuses any
