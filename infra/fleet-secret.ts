@@ -63,16 +63,24 @@ export class FleetSecret extends Construct {
   }
 }
 
+/**
+ * The CDK moves whole statements into managed policies if a role's policy grows too large, and such a policy has 6,144
+ * characters. So no statement may be longer, with names of 512 characters each.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+ */
+const NAMES_PER_STATEMENT = 9;
+
 /** Allows an action on the secrets of one use of all fleets: existing ones by name, those of the app by their pattern. */
 function allowOfAllFleets(
   app: string,
   role: Role,
   { use, existing, action }: { use: 'scaler' | 'runner'; existing: string[]; action: string },
 ): void {
-  if (existing.length > 0)
+  const names = [...new Set(existing)];
+  for (let start = 0; start < names.length; start += NAMES_PER_STATEMENT)
     allow(role, {
       actions: [action],
-      resources: [...new Set(existing)].map((name) => secretArn(role, name)),
+      resources: names.slice(start, start + NAMES_PER_STATEMENT).map((name) => secretArn(role, name)),
     });
   allow(role, {
     actions: [action],

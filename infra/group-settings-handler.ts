@@ -10,6 +10,7 @@ import {
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { connectionSettings } from '../functions/lib/client-settings.ts';
+import { printable } from '../functions/lib/printable.ts';
 import { DELETION_REFUSED_TAG, STACK_ID_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { checkedRequest } from './group-settings-request.ts';
 
@@ -50,7 +51,7 @@ export async function handler(event: unknown): Promise<void> {
     const why = deadline.aborted
       ? `not done within ${WORK_SECONDS} s, because instances still boot. Delete the stack again`
       : `${error.name}: ${error.message}`;
-    failure = `${request.RequestType} of the settings of ${about}: ${why}`;
+    failure = printable(`${request.RequestType} of the settings of ${about}: ${why}`);
     console.error(failure);
   }
   const answer = await fetch(request.ResponseURL, {

@@ -21,6 +21,7 @@ import {
   GroupUpdateRefused,
 } from './errors.ts';
 import { isYoung } from './pacing.ts';
+import { printableName } from './printable.ts';
 import {
   FALLBACK_TAG,
   LAUNCH_SUSPENDED_TAG,
@@ -105,7 +106,7 @@ export async function describeGroup(
   const paused = Tags.find(({ Key }) => Key === PAUSED_TAG)?.Value ?? 'false';
   if (paused !== 'true' && paused !== 'drain' && paused !== 'false') {
     throw new GroupUnreadable(
-      `Auto Scaling group ${groupName}: its tag ${PAUSED_TAG} must be true, drain or false, got "${paused}". Capacity is held.`,
+      `Auto Scaling group ${groupName}: its tag ${PAUSED_TAG} must be true, drain or false, got "${printableName(paused, LONGEST_TIME)}". Capacity is held.`,
     );
   }
   const pausedAt = Tags.find(({ Key }) => Key === PAUSED_AT_TAG)?.Value;
@@ -115,7 +116,7 @@ export async function describeGroup(
     ...(MaxSize !== undefined && { maxSize: MaxSize }),
     launchProcess,
     paused,
-    ...(paused !== 'false' && pausedAt !== undefined && { pausedAt }),
+    ...(paused !== 'false' && pausedAt !== undefined && { pausedAt: printableName(pausedAt, LONGEST_TIME) }),
     ...(unprotected && { unprotected }),
     ...(withheld && { withheld }),
     ...levelsOf(described),
@@ -130,6 +131,9 @@ export async function describeGroup(
 }
 
 type Described = z.infer<typeof Described>;
+
+/** Of a time in a tag, as text, in characters. Whoever may tag the group can write anything there. */
+const LONGEST_TIME = 64;
 
 /** The maximum of groups in an answer: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html */
 const MAX_RECORDS = 100;

@@ -335,8 +335,11 @@ export const UpdateGroupInput = z.object({
   again: z.boolean(),
 });
 
-/** Input of Find Leftovers. */
-export const FindLeftoversInput = z.object({ fleet: Text, execution: Text });
+/** Input of Find Leftovers: the whole input of the execution, which must name a fleet and nothing else. */
+export const FindLeftoversInput = z.pipe(
+  z.object({ execution: Text, input: z.strictObject({ fleet: Text }) }),
+  z.transform(({ input: { fleet }, execution }) => ({ fleet, execution })),
+);
 
 /** Input of Repair Leftovers: the keys of what was found. It repairs only what it finds again. */
 export const RepairLeftoversInput = z.object({ fleet: Text, execution: Text, found: z.array(Text) });

@@ -39,9 +39,12 @@ function allowed(issue: Issue): string {
 
 /** What is wrong with the input of a step: where, what is allowed, and what was given. Needs `reportInput`. */
 export const faultsOfInput = (issues: readonly Issue[]): string =>
-  issues
-    .map((issue) => {
-      const given = issue.code === 'unrecognized_keys' ? '' : `, got ${quoted(issue.input)}`;
-      return `${issue.path.join('.') || 'the input'} must ${allowed(issue)}${given}`;
-    })
-    .join('; ');
+  // The input may have named the keys.
+  printable(
+    issues
+      .map((issue) => {
+        const given = issue.code === 'unrecognized_keys' ? '' : `, got ${quoted(issue.input)}`;
+        return `${issue.path.join('.') || 'the input'} must ${allowed(issue)}${given}`;
+      })
+      .join('; '),
+  );

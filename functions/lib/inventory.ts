@@ -1,9 +1,11 @@
 import * as z from 'zod/mini';
 import { type CircleCiAccess, type CountedFleet, readAnswer } from './circleci.ts';
+import { printableName } from './printable.ts';
 import { readCircleToken } from './secrets.ts';
 
 /** A runner as CircleCI lists it. Times are milliseconds since the epoch. */
 export interface ListedRunner {
+  /** Whoever has a token of the class chose it: without characters that mislead, and cut. */
   name: string;
   firstConnected: number;
   lastConnected: number;
@@ -17,6 +19,10 @@ export type Inventory = { runners: ListedRunner[]; at: number } | { none: true }
 
 /** An entry takes about 300 bytes, and runners of the last 12 hours are listed. */
 const LONGEST_ANSWER_BYTES = 32_000_000;
+
+/** Of a name, and of the reason why there is no inventory, in characters. Names of ours are ids of instances. */
+const LONGEST_NAME = 64;
+const LONGEST_REASON = 300;
 
 /** CircleCI's clock may differ. */
 const CLOCKS_DIFFER = 5 * 60_000;
@@ -55,7 +61,8 @@ export async function readInventory(
     if (status !== 200) return { missing: `CircleCI answered ${status}` };
     return parsed(body, fleet.resourceClass, access.now());
   } catch (error) {
-    return { missing: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return { missing: printableName(reason, LONGEST_REASON) };
   }
 }
 
@@ -79,10 +86,14 @@ function parsed(body: string, resourceClass: string, now: number): Inventory {
     if (resource_class !== resourceClass)
       return { missing: 'CircleCI lists runners of another resource class' };
     if (lastConnected > now + CLOCKS_DIFFER) return { missing: 'CircleCI lists a contact in the future' };
-    // Several registrations may share a name.
+    // Several registrations may share a name. Names that only look alike are those of several runners.
     const other = runners.get(name);
     if (other === undefined || other.lastConnected < lastConnected)
-      runners.set(name, { name, firstConnected: Date.parse(first_connected), lastConnected });
+      runners.set(name, {
+        name: printableName(name, LONGEST_NAME),
+        firstConnected: Date.parse(first_connected),
+        lastConnected,
+      });
   }
   // An empty list is no documented answer.
   if (runners.size === 0) return { none: true };

@@ -5,6 +5,7 @@ import { translated } from './auto-scaling.ts';
 import type { Launch } from './breaker.ts';
 import { GroupNotFound, GroupUnreadable } from './errors.ts';
 import { classifyFailure } from './launch-failures.ts';
+import { printable } from './printable.ts';
 import type { Boot } from './warm-pool.ts';
 
 export const Activity = z.object({
@@ -98,7 +99,15 @@ export function asLaunch({
   const { kind, spot } = classifyFailure(reason, launched);
   // Taken back before there was an instance, because the desired capacity fell: nothing failed.
   if (StatusCode === 'Cancelled' && !launched && kind === 'refused') return undefined;
-  return { outcome: 'failed', startedAt, endedAt, kind, ...(spot && { spot }), ...without, reason };
+  return {
+    outcome: 'failed',
+    startedAt,
+    endedAt,
+    kind,
+    ...(spot && { spot }),
+    ...without,
+    reason: printable(reason),
+  };
 }
 
 /** What was launched from nothing, and not out of the warm pool, and was well. */

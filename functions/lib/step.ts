@@ -2,6 +2,7 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import * as z from 'zod/mini';
 import { InputInvalid } from './errors.ts';
 import { faultsOfInput } from './input-faults.ts';
+import { printable } from './printable.ts';
 import { type SettingsReader, settingsReader } from './settings.ts';
 
 /** What each step has beside its input and its own dependencies. */
@@ -22,7 +23,7 @@ export interface Step<Dependencies, Answer> {
 
 const PRODUCTION: Surroundings = {
   now: () => Date.now(),
-  log: new Logger(),
+  log: new Logger({ jsonReplacerFn: (_, value) => (typeof value === 'string' ? printable(value) : value) }),
   settings: settingsReader(),
 };
 
@@ -70,8 +71,11 @@ export function step<
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
       log.error(name, { ...about, durationMs: now() - startedAt, error });
-      // The name also starts the message, for readers who see only the message.
-      Object.defineProperty(error, 'message', { value: `${error.name}: ${error.message}` });
+      // The name also starts the message, for readers who see only the message. Lambda reports the stack, too.
+      Object.defineProperties(error, {
+        message: { value: printable(`${error.name}: ${error.message}`) },
+        stack: { value: printable(error.stack ?? '') },
+      });
       throw error;
     }
   };

@@ -40,9 +40,23 @@ function world() {
 }
 
 const input = { fleet: 'linux', execution: 'linux-1' };
+const started = { execution: 'linux-1', input: { fleet: 'linux' } };
+
+it.each([
+  { case: 'another group', input: { fleet: 'linux', groupName: 'production-web' } },
+  { case: 'another address', input: { fleet: 'linux', circleciUrl: 'https://attacker.example' } },
+  { case: 'what to repair', input: { fleet: 'linux', found: ['in no group i-0123456789abcdef0'] } },
+  { case: 'the polls of npm run execute', input: { fleet: 'linux', once: true } },
+  { case: 'no fleet', input: {} },
+])('an execution that names $case is refused before anything is read', async ({ input: given }) => {
+  await expect(findLeftovers.with(world())({ execution: 'attack', input: given })).rejects.toThrow(
+    /^InputInvalid: Find Leftovers: input/,
+  );
+  expect([...aws.calls]).toEqual([]);
+});
 
 it('fails if AWS refuses a read: what nobody looks at must not pass for nothing', async () => {
-  await expect(findLeftovers.with(world())(input)).rejects.toThrow(
+  await expect(findLeftovers.with(world())(started)).rejects.toThrow(
     /^LeftoversUnread: AWS did not give: .*volumes \(/,
   );
   await expect(repairLeftovers.with(world())({ ...input, found: [] })).rejects.toThrow(/^LeftoversUnread: /);

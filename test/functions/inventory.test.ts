@@ -53,6 +53,24 @@ it('lists each runner with its last contact', async () => {
   });
 });
 
+it('shows names that somebody else chose on one line, cut, and without what misleads a reader', async () => {
+  const name = `i-0\u202e0\u2066\u200b\u2028\u001b[2J\n${'x'.repeat(10_000)}`;
+  circleci.fault = () => answer({ items: [item({ name }), item({ name: 'i-0000000b\u200b' })] });
+  const inventory = await read();
+  const names = 'runners' in inventory ? inventory.runners.map((runner) => runner.name) : [];
+  expect(names).toEqual([
+    `i-0\ufffd0\ufffd\ufffd\ufffd\ufffd[2J\ufffd${'x'.repeat(51)}...`,
+    'i-0000000b\ufffd',
+  ]);
+});
+
+it('counts runners whose names only look alike', async () => {
+  const alike = ['\u200b', '\u200c'].map((unseen) => item({ name: `i-0000000a${unseen}` }));
+  circleci.fault = () => answer({ items: alike });
+  const inventory = await read();
+  expect('runners' in inventory && inventory.runners).toHaveLength(2);
+});
+
 it('takes the freshest of several registrations with one name', async () => {
   const items = [
     item(),

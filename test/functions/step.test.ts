@@ -98,6 +98,23 @@ describe('a step', () => {
     expect(await failure(updateGroup(event))).toMatchObject({ name: 'InputInvalid' });
   });
 
+  it('fails, and logs in production, without characters that control a terminal or mislead', async () => {
+    const hostile = 'a\u001b[2J\u202egnp\u2028b\u200bc\r\nd';
+    // With the log of production.
+    const failing = step('Describe Group', DescribeGroupInput, {}, async () => {
+      throw new CircleCiNotFound(hostile, { cause: new Error(hostile) });
+    });
+    const error = await failure(failing({ ...input, execution: hostile }));
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that none is shown is the point
+    const misleading = /[\u001b\u200b\u2028\u202e]/u;
+    expect(error.message).toBe('CircleCiNotFound: a\ufffd[2J\ufffdgnp\ufffdb\ufffdc\nd');
+    // Lambda's answer has it, too.
+    expect(error.stack).toContain('CircleCiNotFound: a\ufffd[2J');
+    expect(error.stack).not.toMatch(misleading);
+    expect(lines()).toMatchObject([{ level: 'ERROR', execution: 'a\ufffd[2J\ufffdgnp\ufffdb\ufffdc\nd' }]);
+    expect(printed).not.toMatch(misleading);
+  });
+
   it('fails with the error that was thrown, whose message now begins with its name', async () => {
     const thrown = new CircleCiNotFound('no such class');
     const error = await failure(

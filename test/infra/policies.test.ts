@@ -11,7 +11,7 @@ import {
 } from '../../functions/lib/tags.ts';
 import { fleetsOf, fleetsWith } from '../support/fleets.ts';
 import { allows, PolicyStatement, type Request } from '../support/policies.ts';
-import { SynthesisedTemplate } from './template.ts';
+import { policiesAmong, SynthesisedTemplate } from './template.ts';
 
 const template = SynthesisedTemplate.of(
   fleetsWith({
@@ -28,7 +28,7 @@ const Policy = z.object({
   Roles: z.array(z.string()),
   PolicyDocument: z.object({ Statement: z.array(PolicyStatement) }),
 });
-const policies = template.all('AWS::IAM::Policy').map(({ properties }) => Policy.parse(properties));
+const policies = template.policies().map(({ properties }) => Policy.parse(properties));
 
 const ROLES = {
   'Read Settings': functionRole('read-settings'),
@@ -610,11 +610,78 @@ describe('the evaluator of policies', () => {
   });
 });
 
+describe('a policy that outgrows a role', () => {
+  /** 130 secrets of one's own: the CDK moves statements into managed policies. */
+  const names = Array.from({ length: 130 }, (_, index) => `fleet-${index}`);
+  const large = SynthesisedTemplate.of(
+    fleetsWith(
+      Object.fromEntries(names.map((name) => [name, { scalerSecretName: `acme/ci/${name}/scaler` }])),
+    ),
+  );
+  const statementsOf = (types: string[]) =>
+    large
+      .policies()
+      .filter(({ type }) => types.includes(type))
+      .map(({ properties }) => Policy.parse(properties))
+      .filter(({ Roles }) => Roles.some((role) => role.includes('CountUnclaimed')))
+      .flatMap(({ PolicyDocument }) => PolicyDocument.Statement);
+  const mayRead = (types: string[]) =>
+    names.filter((name) =>
+      allows(
+        statementsOf(types),
+        request('secretsmanager:GetSecretValue', arn(`secretsmanager secret:acme/ci/${name}/scaler-AbCdEf`)),
+      ),
+    );
+
+  it('is seen where the CDK moves it to', () => {
+    expect(mayRead(['AWS::IAM::Policy']).length).toBeLessThan(names.length);
+    expect(mayRead(['AWS::IAM::Policy', 'AWS::IAM::ManagedPolicy'])).toEqual(names);
+  });
+
+  it('has no part that is longer than AWS allows', () => {
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    const most = { 'AWS::IAM::Policy': 10_240, 'AWS::IAM::ManagedPolicy': 6_144 };
+    const tooLong = large
+      .policies()
+      .filter(
+        ({ type, properties }) =>
+          JSON.stringify(properties.PolicyDocument).length > most[type as keyof typeof most],
+      );
+    expect(tooLong.map(({ id }) => id)).toEqual([]);
+  });
+
+  it.each(['Allow', 'Deny'] as const)('is seen with what it says: %s', (effect) => {
+    const of = (type: string, Effect: string) => ({
+      type,
+      properties: {
+        Roles: ['Role(x)'],
+        PolicyDocument: { Statement: [{ Effect, Action: 's3:GetObject', Resource: '*' }] },
+      },
+    });
+    const found = policiesAmong([of('AWS::IAM::Policy', 'Allow'), of('AWS::IAM::ManagedPolicy', effect)])
+      .map(({ properties }) => Policy.parse(properties))
+      .flatMap(({ PolicyDocument }) => PolicyDocument.Statement);
+    expect(found).toHaveLength(2);
+    expect(allows(found, { action: 's3:GetObject', resource: 'arn:aws:s3:::b/k' })).toBe(effect === 'Allow');
+  });
+
+  it.each([
+    { type: 'AWS::IAM::RolePolicy', properties: {} },
+    { type: 'AWS::IAM::Role', properties: { Policies: [] } },
+    {
+      type: 'AWS::IAM::Role',
+      properties: { ManagedPolicyArns: ['arn:aws:iam::aws:policy/AdministratorAccess'] },
+    },
+  ])('is not overlooked as $type with $properties', (resource) => {
+    expect(() => policiesAmong([resource])).toThrow('Permissions that nobody evaluates');
+  });
+});
+
 describe('a launch by Update Group', () => {
   const NETWORK = '{vpcId: vpc-00000001, subnetIds: [subnet-00000001]}';
   const mayLaunch = (fleets: FleetConfig[], asked: Request) => {
     const statements = SynthesisedTemplate.of(fleets.map((fleet) => ({ ...fleet, allowedTypes: ['m7i.*'] })))
-      .all('AWS::IAM::Policy')
+      .policies()
       .map(({ properties }) => Policy.parse(properties))
       .filter(({ Roles }) => Roles.some((role) => role.includes('UpdateGroup')))
       .flatMap(({ PolicyDocument }) => PolicyDocument.Statement);
@@ -648,7 +715,7 @@ describe('a launch by Update Group', () => {
     });
     expect(mayLaunch(fleets, launch(arn('ec2 subnet/subnet-00000000000000099'), false))).toBe(!named);
     const [policy] = SynthesisedTemplate.of(fleets)
-      .all('AWS::IAM::Policy')
+      .policies()
       .map(({ properties }) => Policy.parse(properties))
       .filter(({ Roles }) => Roles.some((role) => role.includes('UpdateGroup')));
     expect(JSON.stringify(policy?.PolicyDocument).length).toBeLessThan(10_240);

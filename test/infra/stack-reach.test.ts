@@ -4,18 +4,17 @@ import * as z from 'zod';
 import { stacksOf } from '../../infra/stacks.ts';
 import { fleetsWith } from '../support/fleets.ts';
 import { allows, PolicyStatement, type Request } from '../support/policies.ts';
-import { emptyApp } from './template.ts';
+import { emptyApp, policiesAmong } from './template.ts';
 
 /** Two apps of one account and Region, each with a Spot fleet and secrets that exist already. */
 const TEAMS = ['team-a', 'team-b'] as const;
 type Team = (typeof TEAMS)[number];
 
-const Policies = z.record(
+const Resources = z.record(
   z.string(),
-  z.object({
-    Properties: z.object({ PolicyDocument: z.object({ Statement: z.array(PolicyStatement) }) }),
-  }),
+  z.object({ Type: z.string(), Properties: z.record(z.string(), z.unknown()).default({}) }),
 );
+const Policy = z.object({ PolicyDocument: z.object({ Statement: z.array(PolicyStatement) }) });
 
 function templatesOf(team: Team): Template[] {
   const configs = fleetsWith({
@@ -34,11 +33,14 @@ const TEMPLATES = { 'team-a': templatesOf('team-a'), 'team-b': templatesOf('team
 
 /** The statements of all roles of an app. A reference within a stack becomes a text that only this app has. */
 const statementsOf = (team: Team): PolicyStatement[] =>
-  TEMPLATES[team].flatMap((template) =>
-    Object.values(Policies.parse(resolved(template.findResources('AWS::IAM::Policy'), team))).flatMap(
-      ({ Properties }) => Properties.PolicyDocument.Statement,
-    ),
-  );
+  TEMPLATES[team].flatMap((template) => {
+    const resources = Resources.parse(resolved(template.toJSON().Resources, team));
+    const all = Object.values(resources).map(({ Type: type, Properties: properties }) => ({
+      type,
+      properties,
+    }));
+    return policiesAmong(all).flatMap(({ properties }) => Policy.parse(properties).PolicyDocument.Statement);
+  });
 
 /** A template with its references written out. */
 function resolved(value: unknown, team: Team): unknown {

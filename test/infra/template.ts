@@ -226,9 +226,14 @@ export class SynthesisedTemplate {
       .UserData;
   }
 
+  /** The policies of all roles: nothing else gives a role of ours a permission, or it is an error. */
+  policies(): Resource[] {
+    return policiesAmong(this.resources);
+  }
+
   /** Every statement of every role's policy. */
   statements(): { roles: string[]; actions: string[]; resources: string[]; condition: unknown }[] {
-    return this.all('AWS::IAM::Policy').flatMap(({ properties }) => {
+    return this.policies().flatMap(({ properties }) => {
       const { Roles, PolicyDocument } = Policy.parse(properties);
       return PolicyDocument.Statement.map((statement) => ({
         roles: Roles,
@@ -289,9 +294,30 @@ class Names {
   }
 }
 
+/** The CDK moves statements into managed policies if they outgrow the 10,240 characters of those that a role has inline. */
+const POLICIES = ['AWS::IAM::Policy', 'AWS::IAM::ManagedPolicy'];
+const WITHOUT_PERMISSIONS = ['AWS::IAM::Role', 'AWS::IAM::InstanceProfile'];
+
+/**
+ * The policies of roles among the resources of templates.
+ *
+ * @throws Error if permissions come from somewhere else, where nobody would look at them.
+ */
+export function policiesAmong<Among extends Pick<Resource, 'type' | 'properties'>>(
+  resources: Among[],
+): Among[] {
+  const unread = resources.filter(
+    ({ type, properties }) =>
+      (type.startsWith('AWS::IAM::') && ![...POLICIES, ...WITHOUT_PERMISSIONS].includes(type)) ||
+      (type === 'AWS::IAM::Role' && ('Policies' in properties || 'ManagedPolicyArns' in properties)),
+  );
+  if (unread.length > 0) throw new Error(`Permissions that nobody evaluates: ${JSON.stringify(unread)}`);
+  return resources.filter(({ type }) => POLICIES.includes(type));
+}
+
 /** Every statement of the policies of the role whose written-out name begins so, for the evaluator. */
 export const statementsOf = (template: SynthesisedTemplate, rolePrefix: string): PolicyStatement[] =>
-  template.all('AWS::IAM::Policy').flatMap(({ properties }) => {
+  template.policies().flatMap(({ properties }) => {
     const { Roles, PolicyDocument } = RolePolicy.parse(properties);
     return Roles.some((role) => role.startsWith(rolePrefix)) ? PolicyDocument.Statement : [];
   });

@@ -379,6 +379,7 @@ it('ends what cannot be running a job, and lowers the desired capacity for a mem
 });
 
 const input = { fleet: 'linux', execution: 'linux-1' };
+const started = { execution: 'linux-1', input: { fleet: 'linux' } };
 const looks = (reconcile?: 'repair') => ({
   clients: { autoScaling, ec2, secrets: new SecretsManagerClient({}) },
   secrets: secretsProvider(new SecretsManagerClient({})),
@@ -389,14 +390,14 @@ const looks = (reconcile?: 'repair') => ({
 
 it('the workflow finds the same, and repairs what it finds twice, if the fleet wants that', async () => {
   const stray = await fromTemplate([]);
-  const reported = await findLeftovers.with(looks())(input);
+  const reported = await findLeftovers.with(looks())(started);
   expect(reported.findings).toContainEqual(expect.objectContaining({ kind: 'in no group', resource: stray }));
   expect(reported).toMatchObject({ missing: [], repair: false, found: [] });
   expect(await repairLeftovers.with(looks())({ ...input, found: [`in no group ${stray}`] })).toEqual({
     repaired: [],
   });
 
-  const { repair, found } = await findLeftovers.with(looks('repair'))(input);
+  const { repair, found } = await findLeftovers.with(looks('repair'))(started);
   expect({ repair, found }).toEqual({ repair: true, found: [`in no group ${stray}`] });
   const before = await states();
   expect(await repairLeftovers.with(looks('repair'))({ ...input, found: [`in no group ${named}`] })).toEqual({
