@@ -1,4 +1,4 @@
-import { Aws, CfnOutput, Duration, Stack } from 'aws-cdk-lib';
+import { Aws, CfnMapping, CfnOutput, Duration, Stack } from 'aws-cdk-lib';
 import {
   Alarm,
   AlarmStatusWidget,
@@ -25,7 +25,12 @@ import { runbookLink } from './runbook.ts';
 import type { ScalingWorkflow } from './scaling-workflow.ts';
 import { Shared } from './shared.ts';
 
-const CONSOLE = 'https://console.aws.amazon.com';
+/** Where each partition has its console. */
+const CONSOLES = {
+  aws: { host: 'console.aws.amazon.com' },
+  'aws-cn': { host: 'console.amazonaws.cn' },
+  'aws-us-gov': { host: 'console.amazonaws-us-gov.com' },
+};
 const WHOLE_ROW = 24;
 
 export interface FleetsDashboardProps {
@@ -48,7 +53,9 @@ const CHOSEN = '0-CHOSEN-FLEET';
 export class FleetsDashboard extends Dashboard {
   constructor(scope: Construct, id: string, { app, fleets, workflow, alarms }: FleetsDashboardProps) {
     const { stateMachine, schedules } = workflow;
-    const workflowLink = `[workflow](${CONSOLE}/states/home?region=${Aws.REGION}#/express-statemachines/view/${stateMachine.stateMachineArn})`;
+    const consoles = new CfnMapping(scope, 'Consoles', { mapping: CONSOLES });
+    const console = `https://${consoles.findInMap(Aws.PARTITION, 'host')}`;
+    const workflowLink = `[workflow](${console}/states/home?region=${Aws.REGION}#/express-statemachines/view/${stateMachine.stateMachineArn})`;
     const runbook = runbookLink(scope);
     const [first] = fleets;
     const chosen: FleetConfig | undefined =
@@ -60,7 +67,7 @@ export class FleetsDashboard extends Dashboard {
       dashboardName: app,
       ...(chosen !== undefined && { variables: [menuOf(fleets)] }),
       widgets: [
-        ...shown.flatMap((fleet) => rowsOf(scope, app, fleet, workflowLink)),
+        ...shown.flatMap((fleet) => rowsOf(scope, app, fleet, { console, workflowLink })),
         [text(`## All fleets\n\n${workflowLink}. ${runbook}`)],
         [
           graph('Executions', WHOLE_ROW / 2, {
@@ -85,7 +92,7 @@ export class FleetsDashboard extends Dashboard {
     });
 
     new CfnOutput(Stack.of(scope), 'DashboardUrl', {
-      value: `${CONSOLE}/cloudwatch/home?region=${Aws.REGION}#dashboards/dashboard/${app}`,
+      value: `${console}/cloudwatch/home?region=${Aws.REGION}#dashboards/dashboard/${app}`,
     });
   }
 }
@@ -102,7 +109,12 @@ const menuOf = (fleets: FleetConfig[]) =>
   });
 
 /** A fleet's links, graphs and alarms. */
-function rowsOf(scope: Construct, app: string, config: FleetConfig, workflowLink: string): IWidget[][] {
+function rowsOf(
+  scope: Construct,
+  app: string,
+  config: FleetConfig,
+  { console, workflowLink }: { console: string; workflowLink: string },
+): IWidget[][] {
   const groupName = groupNameOf(app, config.name);
   const shared = new Shared(scope, app);
   const references = new Construct(scope, `AlarmsOf${config.name}`);
@@ -111,7 +123,7 @@ function rowsOf(scope: Construct, app: string, config: FleetConfig, workflowLink
   );
   const measured = (metric: FleetMetric, statistic: string, label: string) =>
     fleetMetric(config.name, metric, statistic).with({ label });
-  const group = `[Auto Scaling group](${CONSOLE}/ec2/home?region=${Aws.REGION}#AutoScalingGroupDetails:id=${groupName};view=details)`;
+  const group = `[Auto Scaling group](${console}/ec2/home?region=${Aws.REGION}#AutoScalingGroupDetails:id=${groupName};view=details)`;
   return [
     [
       text(

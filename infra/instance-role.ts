@@ -42,7 +42,8 @@ export class InstanceRole extends Role {
       resources: [
         Stack.of(role).formatArn({ service: 'iam', region: '', resource: 'role', resourceName: `${app}/*` }),
       ],
-      conditions: { StringEquals: { 'iam:PassedToService': 'ec2.amazonaws.com' } },
+      // EC2 has the second name in the regions of China.
+      conditions: { StringEquals: { 'iam:PassedToService': ['ec2.amazonaws.com', 'ec2.amazonaws.com.cn'] } },
       wildcard: "The path is of this app's instances alone. Fleets have stacks of their own.",
     });
   }

@@ -68,6 +68,8 @@ export class ScalingWorkflow extends Construct {
             functionArn,
           ]),
         ),
+        SnsPublishArn: integrationArn('sns:publish'),
+        CloudWatchPutMetricDataArn: integrationArn('aws-sdk:cloudwatch:putMetricData'),
         AlarmTopicArn: topic.topicArn,
         StackName: app,
       },
@@ -118,3 +120,6 @@ export class ScalingWorkflow extends Construct {
     });
   }
 }
+
+/** A service that Step Functions calls itself. The ARN has the partition, such as `aws-us-gov`, but no region and account. */
+const integrationArn = (call: string) => `arn:${Aws.PARTITION}:states:::${call}`;

@@ -138,6 +138,8 @@ export class Workflow {
     const arn = 'arn:aws:lambda:eu-west-1:000000000000:function:$1';
     const definition = readFileSync(DEFINITION, 'utf8')
       .replaceAll(/\$\{(\w+)FunctionArn\}/g, arn)
+      .replaceAll(/\$\{SnsPublishArn\}/g, 'arn:aws:states:::sns:publish')
+      .replaceAll(/\$\{CloudWatchPutMetricDataArn\}/g, 'arn:aws:states:::aws-sdk:cloudwatch:putMetricData')
       .replaceAll(/\$\{AlarmTopicArn\}/g, STACK_TOPIC)
       .replaceAll(/\$\{StackName\}/g, STACK_NAME);
     // A test validates the definition. Doing it here would take 0.1 s each time.

@@ -62,7 +62,8 @@ target_state() { metadata autoscaling/target-lifecycle-state; }
 
 # aws_call SERVICE [PATH] < the request's curl configuration: adds the credentials to it, and to no command line
 aws_call() {
-  local role credentials
+  local role credentials domain=amazonaws.com
+  case $AWS_REGION in cn-*) domain=amazonaws.com.cn ;; esac
   role=$(metadata iam/security-credentials/) &&
     credentials=$(metadata "iam/security-credentials/$role" | python3 -c '
 import json, sys
@@ -70,7 +71,7 @@ c = json.load(sys.stdin)
 print("user=\"%s:%s\"" % (c["AccessKeyId"], c["SecretAccessKey"]))
 print("header=\"x-amz-security-token: %s\"" % c["Token"])') &&
     cat - <(echo "$credentials") | curl -sS --fail-with-body -m 20 --connect-timeout 5 \
-      --aws-sigv4 "aws:amz:$AWS_REGION:$1" -K - "${AWS_ENDPOINT_URL:-https://$1.$AWS_REGION.amazonaws.com}/${2:-}"
+      --aws-sigv4 "aws:amz:$AWS_REGION:$1" -K - "${AWS_ENDPOINT_URL:-https://$1.$AWS_REGION.$domain}/${2:-}"
 }
 
 # refused ANSWER: the exit status for this failed call

@@ -187,7 +187,7 @@ const FALLS_BACK = [
     (resource) =>
       `ec2:CreateTags on ${ofEc2(resource)} if {"StringEquals":{"ec2:CreateAction":"RunInstances"}}`,
   ),
-  'iam:PassRole on arn:aws:iam::111122223333:role/circleci-runners/* if {"StringEquals":{"iam:PassedToService":"ec2.amazonaws.com"}}',
+  'iam:PassRole on arn:aws:iam::111122223333:role/circleci-runners/* if {"StringEquals":{"iam:PassedToService":["ec2.amazonaws.com","ec2.amazonaws.com.cn"]}}',
   ...[
     'canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id',
     'canonical/ubuntu/server/24.04/stable/current/arm64/hvm/ebs-gp3/ami-id',

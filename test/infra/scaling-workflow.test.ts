@@ -60,6 +60,8 @@ describe('the workflow', () => {
       DescribeGroupFunctionArn: 'Function(circleci-runners-describe-group).Arn',
       ComputeCapacityFunctionArn: 'Function(circleci-runners-compute-capacity).Arn',
       UpdateGroupFunctionArn: 'Function(circleci-runners-update-group).Arn',
+      SnsPublishArn: 'arn:aws:states:::sns:publish',
+      CloudWatchPutMetricDataArn: 'arn:aws:states:::aws-sdk:cloudwatch:putMetricData',
       AlarmTopicArn: 'Topic(circleci-runners)',
       StackName: 'circleci-runners',
     });

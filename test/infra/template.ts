@@ -57,6 +57,7 @@ const Synthesised = z.object({
     }),
   ),
   Outputs: z.record(z.string(), z.object({ Value: z.unknown() })).default({}),
+  Mappings: z.record(z.string(), z.record(z.string(), z.record(z.string(), z.string()))).default({}),
 });
 
 const Statement = z.object({
@@ -153,7 +154,7 @@ export class SynthesisedTemplate {
         prefix,
         stack: stack.stackName,
         json,
-        names: new Names(prefix, stack.stackName, json.Resources),
+        names: new Names(prefix, stack.stackName, json),
       };
     });
     this.templates = parts;
@@ -256,7 +257,7 @@ class Names {
   constructor(
     readonly prefix: string,
     readonly stack: string,
-    readonly resources: z.infer<typeof Synthesised>['Resources'],
+    readonly template: z.infer<typeof Synthesised>,
   ) {}
 
   /** Writes references out: the pseudo parameters as one account's, a resource as `Type(name)`. */
@@ -277,6 +278,12 @@ class Names {
       // Tests compare user data as an instance gets it: with a log group's name, not with `LogGroup(name)`.
       if (key === 'Fn::Base64') return String(this.resolve(argument)).replace(/\bLogGroup\((.*?)\)/g, '$1');
       if (key === 'Fn::Sub') return substituted(String(argument));
+      if (key === 'Fn::FindInMap') {
+        const [map, first, second] = z
+          .tuple([z.string(), z.string(), z.string()])
+          .parse(this.resolve(argument));
+        return this.template.Mappings[map]?.[first]?.[second];
+      }
     }
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, this.resolve(item)]));
   }
@@ -288,7 +295,7 @@ class Names {
   }
 
   #named(id: string): string {
-    const resource = this.resources[id];
+    const resource = this.template.Resources[id];
     const name = NAMES.map((key) => resource?.Properties[key]).find((value) => value !== undefined);
     return `${resource?.Type.split('::').at(-1)}(${name === undefined ? `${this.prefix}${id.replace(/[0-9A-F]{8}$/, '')}` : this.resolve(name)})`;
   }

@@ -48,12 +48,14 @@ describe('the definition', () => {
     expect(isValid).toBe(true);
   });
 
-  it("has whole strings substituted and nothing else: the ARNs of its functions and of the stack's topic", () => {
+  it("has whole strings substituted and nothing else: the ARNs of what it calls and of the stack's topic", () => {
     const substituted = everyString.filter((text) => text.includes('${'));
     const functionArns = Object.keys(HANDLERS).map((name) => `\${${pascal(name)}FunctionArn}`);
     const expected = [
       ...functionArns,
-      ...['AlarmTopicArn', 'StackName'].map((name) => ['$', `{${name}}`].join('')),
+      ...['AlarmTopicArn', 'CloudWatchPutMetricDataArn', 'SnsPublishArn', 'SnsPublishArn', 'StackName'].map(
+        (name) => ['$', `{${name}}`].join(''),
+      ),
     ];
     expect(substituted.toSorted()).toEqual(expected.toSorted());
   });
@@ -310,7 +312,7 @@ describe('Count Failure', () => {
     const fleet = { Name: 'Fleet', 'Value.$': '$$.Execution.Input.fleet' };
     const step = { Name: 'Step', 'Value.$': '$.step' };
     const metric = { 'MetricName.$': '$.metric', Value: 1, Unit: 'Count' };
-    expect(task.Resource).toBe('arn:aws:states:::aws-sdk:cloudwatch:putMetricData');
+    expect(task.Resource).toBe(['$', '{CloudWatchPutMetricDataArn}'].join(''));
     expect(task.Parameters).toEqual({
       Namespace: 'CircleCIRunnerAutoscaler',
       MetricData: [
@@ -337,7 +339,7 @@ describe.each(['Announce Failure', 'Announce Breaker'])('%s', (name) => {
   const task = serviceTask(name);
 
   it("sends it to the fleet's topic", () => {
-    expect(task.Resource).toBe('arn:aws:states:::sns:publish');
+    expect(task.Resource).toBe(['$', '{SnsPublishArn}'].join(''));
     const topic = name === 'Announce Failure' ? '$.alarmTopicArn' : '$.settings.alarmTopicArn';
     expect(task.Parameters).toMatchObject({ 'TopicArn.$': topic });
   });

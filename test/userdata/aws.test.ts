@@ -122,6 +122,19 @@ describeScript('calls of AWS', () => {
     expect(instance.commands('curl').at(-1)?.split(' ').at(-1)).toBe(url);
   });
 
+  it('go to the domain of AWS in China for its regions', async () => {
+    const instance = await Instance.start({
+      commands: {
+        curl: `case "$*" in *--aws-sigv4*) cat >/dev/null ;; *) exec ${realPath('curl')} "$@" ;; esac`,
+      },
+    });
+    const call = 'autoscaling SetInstanceHealth HealthStatus=Unhealthy';
+    await instance.shell(call, { AWS_ENDPOINT_URL: '', AWS_REGION: 'cn-northwest-1' });
+    expect(instance.commands('curl').at(-1)?.split(' ').at(-1)).toBe(
+      'https://autoscaling.cn-northwest-1.amazonaws.com.cn/',
+    );
+  });
+
   it('print what AWS has against them, with status 22', async () => {
     const answer = refusal('Throttling', 'Rate exceeded');
     const instance = await Instance.start({ answer: () => answer });
