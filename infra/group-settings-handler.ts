@@ -105,7 +105,7 @@ async function refuseFleetsOf(stackId: string, abortSignal: AbortSignal): Promis
   }
   if (own.length > 0)
     throw new SettingsRefused(
-      `The stack still has the groups ${own.join(', ')}, which this deployment would delete with their jobs. Nothing is deleted. See docs/operations.md, "Upgrade from one stack for all fleets"`,
+      `The stack still has the groups ${own.join(', ')}, which this deployment would delete with their jobs. Nothing is deleted. See docs/upgrading.md, "From one stack for all fleets"`,
     );
 }
 

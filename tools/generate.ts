@@ -51,6 +51,11 @@ export const GENERATORS: Record<string, Generator> = {
     test: 'test/docs/limits.test.ts',
     texts: async () => [(await import('./limits.ts')).limits()],
   },
+  permissions: {
+    files: ['docs/permissions.md'],
+    test: 'test/docs/permissions.test.ts',
+    texts: async () => [(await import('./permissions.ts')).permissions()],
+  },
   dashboard: {
     files: ['docs/dashboard.svg'],
     texts: async () => [await (await import('./dashboard-picture.ts')).drawDashboard()],

@@ -29,6 +29,19 @@ const DOCUMENTS = [
   'docs/fault-matrix.md',
   'docs/report.md',
   'docs/traces.md',
+  'docs/getting-started.md',
+  'docs/sizing.md',
+  'docs/jobs.md',
+  'docs/library.md',
+  'docs/local-aws.md',
+  'docs/alternatives.md',
+  'docs/upgrading.md',
+  'docs/permissions.md',
+  'docs/faq.md',
+  'docs/benchmark.md',
+  'docs/launch-failures.md',
+  'docs/limits.md',
+  'SECURITY.md',
   ...readdirSync('docs/decisions').map((file) => `docs/decisions/${file}`),
 ];
 
@@ -54,6 +67,8 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npm run secrets -- example': { file: 'test/local/deployed.test.ts', as: "command('secrets'" },
   'npm run recycle -- example': { file: 'test/cli/recycle.test.ts', as: "command('example'" },
   'npm run execute -- example': { file: 'test/local/deployed.test.ts', as: "command('execute'" },
+  'npm run doctor': { file: 'test/local/operator.test.ts', as: "'doctor'," },
+  'npm run explain -- example': { file: 'test/local/operator.test.ts', as: "command('explain', 'linux')" },
   'npm run pause -- example': { file: 'test/local/deployed.test.ts', as: "command('pause'" },
   'npm run drain -- example': { file: 'test/local/deployed.test.ts', as: "command('drain'" },
   'npm run resume -- example': { file: 'test/local/deployed.test.ts', as: "command('resume'" },
@@ -261,9 +276,13 @@ describe('the README', () => {
   });
 
   it('has the number of kinds of failure', () => {
-    const kinds = Object.keys(FAILURES).length;
+    // All that the Choice leads to, also the kind that has no metric because it may be of no fleet.
+    const { Choices, Default } = JSON.parse(read('statemachine/autoscale.asl.json')).States['Which Failure?'];
+    const kinds = new Set([...Choices.map(({ Next }: { Next: string }) => Next), Default]).size;
+    expect(kinds).toBe(Object.keys(FAILURES).length + 1);
     expect(readme).toContain(`which of ${kinds} kinds of failure`);
     expect(readme).toContain(`one of ${kinds} named failures`);
+    expect(unwrapped('docs/how-it-decides.md')).toContain(`one of ${kinds} named failures`);
   });
 });
 
@@ -283,7 +302,6 @@ describe('the runbook', () => {
     'Move from the tutorial',
     'Have more than one app',
     'Deploy one fleet',
-    'Upgrade from one stack for all fleets',
     'Remove a fleet, or everything',
   ];
   /** The one kind of failure without an alarm of its own: it may be of a fleet that does not exist. */

@@ -354,7 +354,7 @@ describe('the shared stack', () => {
     expect(await asShared('Create')).toEqual(
       heardShared({
         Status: 'FAILED',
-        Reason: `Create of the settings of circleci-runners: SettingsRefused: The stack still has the groups ${GROUP}, which this deployment would delete with their jobs. Nothing is deleted. See docs/operations.md, "Upgrade from one stack for all fleets"`,
+        Reason: `Create of the settings of circleci-runners: SettingsRefused: The stack still has the groups ${GROUP}, which this deployment would delete with their jobs. Nothing is deleted. See docs/upgrading.md, "From one stack for all fleets"`,
       }),
     );
     expect(actions()).toEqual(['DescribeAutoScalingGroups']);

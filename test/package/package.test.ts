@@ -185,10 +185,9 @@ describe('publint and attw', () => {
   });
 });
 
-/** The example of the README, in the language of its code block. */
+/** The example of docs/library.md, in the language of its code block. */
 function libraryExample(): string {
-  const [, section = ''] = readFileSync('README.md', 'utf8').split('## Use it as a library');
-  const [, code = ''] = /```ts\n([\s\S]*?)```/.exec(section) ?? [];
+  const [, code = ''] = /```ts\n([\s\S]*?)```/.exec(readFileSync('docs/library.md', 'utf8')) ?? [];
   return code;
 }
 
