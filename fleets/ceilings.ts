@@ -2,7 +2,7 @@ import { BlockList, isIPv6 } from 'node:net';
 import { isLoopback, samePlace } from '../functions/lib/circleci-url.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import { inDollars } from './cost.ts';
-import { quote } from './faults.ts';
+import { type Fault, quote } from './faults.ts';
 import type { FleetSettings } from './fleet.ts';
 import type { Ceilings } from './guardrails.ts';
 import { listPrice, vCpusOf, volumePriceBeyond } from './prices.ts';
@@ -15,7 +15,7 @@ type Named = FleetSettings & { name: string; affordable?: number | undefined; en
  * Compares what fleets ask for with the ceilings of `guardrails.yaml`. Each fault has the key path, the ceiling, what was
  * given, and the ceiling's name.
  */
-export function faultsOfCeilings(fleets: Named[], ceilings: Ceilings, stack: string): string[] {
+export function faultsOfCeilings(fleets: Named[], ceilings: Ceilings, stack: string): Fault[] {
   return [
     ...ofKey(fleets, ceilings),
     ...fleets.flatMap((fleet) => [
@@ -34,7 +34,10 @@ export function faultsOfCeilings(fleets: Named[], ceilings: Ceilings, stack: str
 }
 
 const fault = (path: string, must: string, given: unknown, ceiling: keyof Ceilings) =>
-  `${path}: must be ${must}, got ${quote(given)} (${ceiling})`;
+  faultAt(path, `must be ${must}, got ${quote(given)} (${ceiling})`);
+
+/** @param path No name in it has a dot. */
+const faultAt = (path: string, says: string): Fault => ({ path: path.split('.'), says: `${path}: ${says}` });
 
 /** Whether a text is one of these, in which `*` stands for any text. */
 const fits = (text: string, patterns: readonly string[]) =>
@@ -150,7 +153,10 @@ function ofCost(fleet: Named, ceilings: Ceilings) {
   const volumes = `, and ${largestMaximum(fleet) + pooledOf(fleet)} root volumes at ${inDollars(volume)} more than the default one`;
   return [
     ...faults,
-    `${name}: must cost at most ${inDollars(ceilings.maxHourlyCost)} an hour at its maximum size, got ${inDollars(cost)} (${largestMaximum(fleet)} instances at ${inDollars(price)}${volume > 0 ? volumes : ''}): lower maxReplicas${volume > 0 ? ' or rootVolume' : ''} (maxHourlyCost)`,
+    faultAt(
+      name,
+      `must cost at most ${inDollars(ceilings.maxHourlyCost)} an hour at its maximum size, got ${inDollars(cost)} (${largestMaximum(fleet)} instances at ${inDollars(price)}${volume > 0 ? volumes : ''}): lower maxReplicas${volume > 0 ? ' or rootVolume' : ''} (maxHourlyCost)`,
+    ),
   ];
 }
 
@@ -181,7 +187,10 @@ function ofScalerSecrets(fleets: Named[], stack: string) {
     const whose =
       other === undefined ? 'of the kind that the stack makes for scalers' : `the scaler secret of ${other}`;
     return [
-      `${name}.runnerSecretName: must not be ${whose}, because the instances would read a personal API token, got ${quote(runnerSecretName)} (no ceiling allows it)`,
+      faultAt(
+        `${name}.runnerSecretName`,
+        `must not be ${whose}, because the instances would read a personal API token, got ${quote(runnerSecretName)} (no ceiling allows it)`,
+      ),
     ];
   });
 }
@@ -259,14 +268,20 @@ function ofAllFleets(fleets: Named[], ceilings: Ceilings) {
   const sum = (of: (fleet: Named) => number) => fleets.reduce((total, fleet) => total + of(fleet), 0);
   const instances = sum(largestMaximum);
   const cost = sum((fleet) => costOf(fleet, ceilings));
-  const faults: string[] = [];
+  const faults: Fault[] = [];
   if (instances > ceilings.maxInstancesOfAllFleets)
     faults.push(
-      `(all fleets): must have at most ${ceilings.maxInstancesOfAllFleets} instances together, got ${instances}: lower maxReplicas (maxInstancesOfAllFleets)`,
+      faultAt(
+        '(all fleets)',
+        `must have at most ${ceilings.maxInstancesOfAllFleets} instances together, got ${instances}: lower maxReplicas (maxInstancesOfAllFleets)`,
+      ),
     );
   if (cost > ceilings.maxHourlyCostOfAllFleets)
     faults.push(
-      `(all fleets): must cost at most ${inDollars(ceilings.maxHourlyCostOfAllFleets)} an hour together, got ${inDollars(cost)}: lower maxReplicas (maxHourlyCostOfAllFleets)`,
+      faultAt(
+        '(all fleets)',
+        `must cost at most ${inDollars(ceilings.maxHourlyCostOfAllFleets)} an hour together, got ${inDollars(cost)}: lower maxReplicas (maxHourlyCostOfAllFleets)`,
+      ),
     );
   return faults;
 }

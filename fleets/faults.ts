@@ -1,22 +1,46 @@
-import { closest } from 'fastest-levenshtein';
 import * as z from 'zod';
 import { isMap } from './settings/parts.ts';
 import { TOP_SETTINGS } from './settings/top.ts';
+import { similarTo } from './similar.ts';
 
-/** One line for each fault: its key path, what is allowed, and what was given. */
-export function describeFault(issue: z.core.$ZodIssue, raw: unknown, schema: z.core.$ZodType): string[] {
+/** What is wrong with a setting. */
+export interface Fault {
+  path: readonly PropertyKey[];
+  /** One line: the key path, what is allowed, and what was given. */
+  says: string;
+  /** Whether the setting itself is wrong, not its value. */
+  atKey?: boolean;
+}
+
+/** What a file may say: its definition, and the page that describes it. */
+interface Definition {
+  schema: z.core.$ZodType;
+  reference: string;
+}
+
+/** Each fault of an issue. */
+export function describeFault(issue: z.core.$ZodIssue, raw: unknown, definition: Definition): Fault[] {
+  const { schema, reference } = definition;
   const where = issue.path.join('.') || '(top level)';
   if (issue.code === 'unrecognized_keys') {
     // Without the value: what is in the wrong place may be a secret.
     const known = keysAt(schema, issue.path);
     const isFleet = issue.path.length === 1 && known.includes('resourceClass');
-    return issue.keys.map((key) => {
+    const whyUnknown = (key: string) => {
       if (isFleet && key === 'paused')
-        return `${where}.${key}: is not a setting: run npm run pause -- ${where} (or drain, or resume), so that no deployment undoes it`;
+        return `is not a setting: run npm run pause -- ${where} (or drain, or resume), so that no deployment undoes it`;
       if (isFleet && key in TOP_SETTINGS)
-        return `${where}.${key}: is a setting of all fleets: put it at the top of the file, beside ${where}`;
-      return `${where}.${key}: is not a setting; the nearest one is ${closest(key, known)}`;
-    });
+        return `is a setting of all fleets: put it at the top of the file, beside ${where}`;
+      const nearest = similarTo(key, known);
+      return nearest === undefined
+        ? `is not a setting; ${reference} lists all of them`
+        : `is not a setting; the nearest one is ${nearest}`;
+    };
+    return issue.keys.map((key) => ({
+      path: [...issue.path, key],
+      says: `${where}.${key}: ${whyUnknown(key)}`,
+      atKey: true,
+    }));
   }
   if (issue.code === 'invalid_union') {
     const inner = issue.errors
@@ -24,15 +48,17 @@ export function describeFault(issue: z.core.$ZodIssue, raw: unknown, schema: z.c
       .filter((nested) => nested.path.length > 0 || nested.code === 'unrecognized_keys');
     if (inner.length > 0) {
       return inner.flatMap((nested) =>
-        describeFault({ ...nested, path: [...issue.path, ...nested.path] }, raw, schema),
+        describeFault({ ...nested, path: [...issue.path, ...nested.path] }, raw, definition),
       );
     }
   }
   const given = valueAt(raw, issue.path);
-  if (issue.code === 'invalid_key') return [`${where}: ${issue.issues[0]?.message}`];
-  if (issue.code === 'custom' && (issue.path.length < 2 || issue.params?.namesValue))
-    return [`${where}: ${issue.message}`];
-  return [`${where}: ${issue.message}, got ${quote(given)}`];
+  const { path } = issue;
+  if (issue.code === 'invalid_key')
+    return [{ path, says: `${where}: ${issue.issues[0]?.message}`, atKey: true }];
+  if (issue.code === 'custom' && (path.length < 2 || issue.params?.namesValue))
+    return [{ path, says: `${where}: ${issue.message}` }];
+  return [{ path, says: `${where}: ${issue.message}, got ${quote(given)}` }];
 }
 
 /** The keys of a map, from its schema. */
@@ -59,7 +85,7 @@ export function quote(value: unknown): string {
 }
 
 /** A URL, with or without its scheme, without its user and password. */
-const withoutPassword = (text: string) =>
+export const withoutPassword = (text: string) =>
   text.includes('://') ? text.replace(/:\/\/.*@/, '://***@') : text.replace(/^[^/@]*:.*@/, '***@');
 
 const cut = (text: string) => (text.length > 80 ? `${text.slice(0, 80)}...` : text);

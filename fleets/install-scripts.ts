@@ -1,6 +1,6 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { extname, isAbsolute, relative, resolve, sep } from 'node:path';
-import { quote } from './faults.ts';
+import { type Fault, quote } from './faults.ts';
 import { isMap } from './settings/parts.ts';
 
 /**
@@ -12,12 +12,15 @@ import { isMap } from './settings/parts.ts';
  */
 export function findInstallScripts(directory: string, raw: unknown) {
   const files = new Map<string, string>();
-  const faults: string[] = [];
+  const faults: Fault[] = [];
   for (const [name, fleet] of Object.entries(isMap(raw) ? raw : {})) {
     const { install } = Object(fleet);
     if (typeof install !== 'string' || install.trim() === '') continue;
     const fault = (wanted: string, seen: unknown) =>
-      faults.push(`${name}.install: must be ${wanted}, got ${quote(install)} (${seen})`);
+      faults.push({
+        path: [name, 'install'],
+        says: `${name}.install: must be ${wanted}, got ${quote(install)} (${seen})`,
+      });
     try {
       const file = realpathSync(resolve(directory, install));
       if (![directory, process.cwd()].some((folder) => isBelow(folder, file))) {

@@ -1,14 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { parse as parseYaml } from 'yaml';
 import { printable } from '../functions/lib/printable.ts';
 import { faultsOfCeilings } from './ceilings.ts';
 import { affordableBy } from './cost.ts';
 import { type Deployment, deploymentOf, GUARDRAILS_FILE } from './deployment.ts';
-import { describeFault } from './faults.ts';
+import { describeFault, type Fault } from './faults.ts';
 import { type FleetSettings, Fleets, fleetsIn } from './fleet.ts';
 import { type Ceilings, ceilingsOf, Guardrails } from './guardrails.ts';
 import { findInstallScripts } from './install-scripts.ts';
+import { NO_PLACES, type Places, parsedWithPlaces } from './places.ts';
 import type { RunnerRelease } from './settings/runner.ts';
 import { type PlanConcurrency, plansOf } from './settings/top.ts';
 
@@ -59,7 +59,8 @@ export function loadFleetsText(
   file: string,
   deployment: Partial<Deployment> = {},
 ): FleetConfig[] {
-  return loadSettings(parsedYaml(text, file), file, deployment);
+  const { value, places } = parsedYaml(text, file);
+  return loadParsed(value, places, file, deployment);
 }
 
 /**
@@ -72,15 +73,24 @@ export function loadSettings(
   file: string,
   deployment: Partial<Deployment> = {},
 ): FleetConfig[] {
+  return loadParsed(settings, NO_PLACES, file, deployment);
+}
+
+function loadParsed(
+  settings: unknown,
+  places: Places,
+  file: string,
+  deployment: Partial<Deployment>,
+): FleetConfig[] {
   const { stack, guardrails } = { ...deploymentOf(), ...deployment };
-  const fleets = checkFleets(settings, file);
+  const fleets = checkFleets(settings, file, places);
   const { ceilings, source } = readGuardrails(guardrails, stack);
   const faults = faultsOfCeilings(fleets, ceilings, stack);
   if (faults.length === 0) return fleets.map((fleet) => ({ ...fleet, allowedTypes: ceilings.instanceTypes }));
   throw new FleetsInvalid(
     [
       `${file} asks for more than ${source}:`,
-      ...faults,
+      ...faultLines(faults, places),
       `The owner of ${guardrails ?? GUARDRAILS_FILE} can set the ceilings, whose names are in brackets. See docs/guardrails.md.`,
     ].join('\n  '),
   );
@@ -96,11 +106,16 @@ function readGuardrails(given: string | undefined, stack: string): { ceilings: C
   const file = given ?? GUARDRAILS_FILE;
   const present = given !== undefined || existsSync(file);
   // An empty file sets no ceiling.
-  const raw = present ? (parsedYaml(readText(file), file) ?? {}) : {};
+  const { value, places } = present
+    ? parsedYaml(readText(file), file)
+    : { value: undefined, places: NO_PLACES };
+  const raw = value ?? {};
   const parsed = Guardrails.safeParse(raw);
   if (!parsed.success) {
-    const faults = parsed.error.issues.flatMap((issue) => describeFault(issue, raw, Guardrails));
-    throw new FleetsInvalid(withTitle(file, faults));
+    const faults = parsed.error.issues.flatMap((issue) =>
+      describeFault(issue, raw, { schema: Guardrails, reference: 'docs/guardrails.md' }),
+    );
+    throw new FleetsInvalid(withTitle(file, faults, places));
   }
   return {
     ceilings: ceilingsOf(parsed.data, stack),
@@ -110,7 +125,8 @@ function readGuardrails(given: string | undefined, stack: string): { ceilings: C
 
 /** Reads and checks `fleets.yaml` by itself, without guardrails. */
 export function readFleets(file: string): FleetConfig[] {
-  return checkFleets(parsedYaml(readText(file), file), file);
+  const { value, places } = parsedYaml(readText(file), file);
+  return checkFleets(value, file, places);
 }
 
 /** @throws FleetsInvalid */
@@ -123,30 +139,40 @@ function readText(file: string): string {
 }
 
 /** @throws FleetsInvalid */
-function parsedYaml(source: string, file: string): unknown {
+function parsedYaml(source: string, file: string): { value: unknown; places: Places } {
   try {
-    // Merge keys (<<: *common) are how fleets share settings.
-    return parseYaml(source, { merge: true });
+    return parsedWithPlaces(source, file);
   } catch (error) {
     throw new FleetsInvalid(`${file} is not YAML: ${(error as Error).message.trimEnd()}`);
   }
 }
 
 /** Faults of the one key that JavaScript treats differently, and that the parser would therefore leave out. */
-function unreadKeys(value: unknown, path: string[] = []): string[] {
+function unreadKeys(value: unknown, path: string[] = []): Fault[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) => {
     const at = [...path, key];
     return key === '__proto__'
       ? [
-          `${at.join('.')}: must have another name: a fleet's begins with a letter, and no setting is called so`,
+          {
+            path: at,
+            says: `${at.join('.')}: must have another name: a fleet's begins with a letter, and no setting is called so`,
+            atKey: true,
+          },
         ]
       : unreadKeys(inner, at);
   });
 }
 
-const withTitle = (file: string, faults: string[]) =>
-  [`${file} has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:`, ...faults].join('\n  ');
+const withTitle = (file: string, faults: Fault[], places: Places) =>
+  [
+    `${file} has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:`,
+    ...faultLines(faults, places),
+  ].join('\n  ');
+
+/** Each fault, with its place below it. */
+const faultLines = (faults: Fault[], places: Places) =>
+  faults.flatMap((fault) => [fault.says, ...places(fault)]);
 
 /**
  * Checks the content of a `fleets.yaml`, without guardrails.
@@ -154,16 +180,18 @@ const withTitle = (file: string, faults: string[]) =>
  * @param file Path of the file, for messages. Paths in the content are relative to its folder.
  * @throws FleetsInvalid with every fault, as `readFleets` does.
  */
-export function checkFleets(raw: unknown, file: string): FleetConfig[] {
+export function checkFleets(raw: unknown, file: string, places: Places = NO_PLACES): FleetConfig[] {
   const parsed = Fleets.safeParse(raw);
   const scripts = findInstallScripts(dirname(file), raw);
   const faults = [
     ...unreadKeys(raw),
-    ...(parsed.error?.issues ?? []).flatMap((issue) => describeFault(issue, raw, Fleets)),
+    ...(parsed.error?.issues ?? []).flatMap((issue) =>
+      describeFault(issue, raw, { schema: Fleets, reference: 'docs/configuration.md' }),
+    ),
     ...scripts.faults,
   ];
   if (!parsed.success || faults.length > 0) {
-    throw new FleetsInvalid(withTitle(file, faults));
+    throw new FleetsInvalid(withTitle(file, faults, places));
   }
   const { encryptionKey } = parsed.data;
   const fleets = fleetsIn(parsed.data);

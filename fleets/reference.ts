@@ -22,8 +22,12 @@ stack](operations.md#have-more-than-one-app).
 
 ${description}
 
-The whole file is checked before anything is deployed, and every fault is reported at once: where it is, what is allowed,
-and what was given. The first line of the file names its schema, so that editors complete and check it too.
+The whole file is checked before anything is deployed, and every fault is reported at once: what is allowed, what was given,
+and the line and column with an excerpt. The excerpt shows no value of another setting, because it may be a secret. The
+first line of the file names its schema, so that editors complete and check it too.
+
+Fleets can share settings by YAML merge keys: write \`linux: &shared\` at one fleet and \`<<: *shared\` in another, and set
+there what differs. A fault of a shared setting names both places. A map at the top of the file is always a fleet.
 
 A duration is ${DURATION_FORM.replace(/\b(\d\w+)\b/g, '`$1`')}.
 
@@ -150,12 +154,18 @@ The file is optional, and each ceiling in it is. Without it, the defaults below 
 The file is \`guardrails.yaml\` in the folder in which you run the commands. The context value \`guardrails\` of \`cdk.json\`
 names another one. \`cdk synth\`, \`cdk deploy\`, \`npm start\`, \`npm run simulate -- --fleet\` and the other commands that
 read \`fleets.yaml\` compare it with the guardrails. They report everything that is above a ceiling at once: the key path,
-the ceiling, what was given, and the name of the ceiling in brackets:
+the ceiling, what was given, the name of the ceiling in brackets, and the place in the file:
 
 \`\`\`text
 fleets.yaml asks for more than guardrails.yaml allows:
   linux.maxReplicas: must be at most 100, got 10000 (maxInstances)
+    fleets.yaml:5:16
+    5 |   maxReplicas: 10000
+      |                ^^^^^
   linux.allowInstanceMetadata: must be false, got true (allowInstanceMetadata)
+    fleets.yaml:6:26
+    6 |   allowInstanceMetadata: true
+      |                          ^^^^
 \`\`\`
 
 \`npm run generate\` writes this page from the schema.

@@ -1,5 +1,5 @@
-import { closest } from 'fastest-levenshtein';
 import { parseDuration } from '../../fleets/duration.ts';
+import { orSimilar } from '../../fleets/similar.ts';
 import {
   type CountWindow,
   type Faults,
@@ -218,7 +218,7 @@ export function chooseFaults(given: readonly string[], seed: number): Faults {
     if (option === undefined) {
       const names = FAULT_OPTIONS.map((candidate) => candidate.name);
       throw new UsageError(
-        `--fault must be one of ${names.join(', ')}, such as ${FAULT_OPTIONS[0]?.example}, got ${JSON.stringify(text)}; the nearest one is ${closest(name.trim() || text, names)}`,
+        `--fault must be one of ${names.join(', ')}, such as ${FAULT_OPTIONS[0]?.example}, got ${JSON.stringify(text)}${orSimilar(name.trim() || text, names)}`,
       );
     }
     const read = option.read(value.trim(), faults);

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { closest } from 'fastest-levenshtein';
 import { parse as parseYaml } from 'yaml';
 import { DURATION_FORM, formatDuration, parseDuration } from '../../fleets/duration.ts';
 import { checkFleets, type FleetConfig, FleetsInvalid, loadFleets } from '../../fleets/load.ts';
 import { isMap } from '../../fleets/settings/parts.ts';
+import { orSimilar } from '../../fleets/similar.ts';
 import { defaultParameters, PEERS, type PolicyChoice } from '../../simulator/peers.ts';
 import { PLAIN_FLEET } from '../../simulator/plain-fleet.ts';
 import type { Peer } from '../../simulator/policy.ts';
@@ -143,7 +143,7 @@ function setParameter(
   const known = Object.keys(peer.parameters);
   if (more.length > 0 || !known.includes(parameter)) {
     throw new UsageError(
-      `--set ${given}: ${policy} has the parameters ${known.join(', ')}; the nearest one is ${closest(parameter, known)}`,
+      `--set ${given}: ${policy} has the parameters ${known.join(', ')}${orSimilar(parameter, known)}`,
     );
   }
   if (!names.includes(policy)) throw new UsageError(`--set ${given}: ${policy} is not among --policies`);

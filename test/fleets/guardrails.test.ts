@@ -9,7 +9,7 @@ import { deploymentOf } from '../../fleets/deployment.ts';
 import { FleetsInvalid, loadFleets } from '../../fleets/load.ts';
 import { guardrailsReference } from '../../fleets/reference.ts';
 import { guardrailsSchema } from '../../fleets/schema.ts';
-import { MINIMAL, minimalNamed, minimalWith } from '../support/fleets.ts';
+import { MINIMAL, minimalNamed, minimalWith, withoutPlaces } from '../support/fleets.ts';
 
 /** Loads the fleets of a text as a deployment does, with the guardrails of another text; without it, there is no file. */
 function load(fleets: string, guardrails?: string, stack?: string) {
@@ -25,7 +25,8 @@ function load(fleets: string, guardrails?: string, stack?: string) {
       ...(stack !== undefined && { stack }),
     });
   } catch (error) {
-    if (error instanceof FleetsInvalid) error.message = error.message.replaceAll(`${directory}/`, '');
+    if (error instanceof FleetsInvalid)
+      error.message = withoutPlaces(error.message).replaceAll(`${directory}/`, '');
     throw error;
   }
 }

@@ -968,7 +968,7 @@ windows: 5
       'fleets.yaml has 16 faults:',
       'linux.resourceClass: must be a resource class, namespace/class, got "linux"',
       'linux.rootVolumeSize: must be a whole number from 8 to 65536, the size of the root volume in GiB, got 30.5',
-      'linux.circle_token: is not a setting; the nearest one is circleciUrl',
+      'linux.circle_token: is not a setting; docs/configuration.md lists all of them',
       'linux.maxReplicas: must be at least minReplicas (3), got 2',
       'linux.idleTimeout: must be longer than three times pollInterval (10s), or runners leave before they are needed, got "30s"',
       'linux.instanceTypes: must all be of one architecture, arm64 (Graviton) or x86_64, because they share one image, got ["m7i.large", "m7g.large"]',
@@ -1178,9 +1178,9 @@ describe('a file that holds no fleets', () => {
   });
 
   it.each([
-    { file: 'not YAML at all', text: 'linux: [', where: 'line 1, column 9' },
-    { file: 'a fleet twice', text: MINIMAL + MINIMAL, where: 'line 7, column 1' },
-    { file: 'a setting twice', text: minimalWith('maxReplicas: 3'), where: 'line 6, column 3' },
+    { file: 'not YAML at all', text: 'linux: [', where: ':1:9' },
+    { file: 'a fleet twice', text: MINIMAL + MINIMAL, where: ':7:1' },
+    { file: 'a setting twice', text: minimalWith('maxReplicas: 3'), where: ':6:3' },
   ])('$file is refused as no YAML, with the place', ({ text, where }) => {
     expect(complaintsAbout(text)).toMatch(/^fleets\.yaml is not YAML: /);
     expect(complaintsAbout(text)).toContain(where);

@@ -102,10 +102,10 @@ describe('the app that cdk.json names', () => {
     expect(template()).not.toContain('RUNNER_REQUIRED');
   });
 
-  it('prints the faults of a file and nothing else, and fails', async () => {
+  it('prints the faults of a file with their places and nothing else, and fails', async () => {
     const { exitCode, stderr } = await run(MINIMAL.replace('20', 'twenty'));
     expect(stderr).toBe(
-      'my-fleets.yaml has a fault:\n  linux.maxReplicas: must be a whole number from 1 to 10000, the maximum number of instances, got "twenty"\n',
+      'my-fleets.yaml has a fault:\n  linux.maxReplicas: must be a whole number from 1 to 10000, the maximum number of instances, got "twenty"\n    my-fleets.yaml:5:16\n    5 |   maxReplicas: twenty\n      |                ^^^^^^\n',
     );
     expect(exitCode).toBe(1);
   });
@@ -130,6 +130,9 @@ describe('the stack that the context asks for', () => {
       [
         'my-fleets.yaml asks for more than is allowed without guardrails.yaml:',
         'linux.runnerSecretName: must be a name that begins with circleci-runners/, got "core-banking/db-master-password" (secretPrefixes)',
+        '  my-fleets.yaml:6:21',
+        '  6 |   runnerSecretName: core-banking/db-master-password',
+        '    |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^',
         'The owner of guardrails.yaml can set the ceilings, whose names are in brackets. See docs/guardrails.md.',
       ].join('\n  '),
     );

@@ -53,8 +53,16 @@ export const manyFleets = (
 ): FleetConfig[] =>
   Array.from({ length: count }, (_, index) => fleetsWith({ [name(index)]: settings(index) })).flat();
 
-/** What is said of a `fleets.yaml` that cannot be used. */
-export function complaintsAbout(text: string, beside: Record<string, string> = {}): string {
+/** What is said of a `fleets.yaml` that cannot be used, without the places of the faults. */
+export const complaintsAbout = (text: string, beside: Record<string, string> = {}): string =>
+  withoutPlaces(placedComplaintsAbout(text, beside));
+
+/** A message of `FleetsInvalid` without the place of each setting and the excerpt, which places.test.ts is about. */
+export const withoutPlaces = (message: string): string =>
+  message.replace(/\n {4}(used at )?\S+:\d+:\d+\n {4}\d+ \| .*\n {4} +\| +\^+/g, '');
+
+/** The whole of what is said of it. */
+export function placedComplaintsAbout(text: string, beside: Record<string, string> = {}): string {
   try {
     fleetsOf(text, beside);
   } catch (error) {
