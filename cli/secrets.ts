@@ -3,8 +3,7 @@ import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import password from '@inquirer/password';
 import { Command } from 'commander';
-import { type FleetConfig, FleetsInvalid } from '../fleets/load.ts';
-
+import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { numberOption, stackOption, UsageError } from './command-line/arguments.ts';
 import { namedFleet, refuseNotDeployed } from './command-line/fleets.ts';
@@ -62,7 +61,10 @@ async function manageSecrets(name: string, options: Options, shell: Shell): Prom
   const fleet = namedFleet(options.fleets, name, undefined, { stack: options.stack });
   const found = await deployedFleet(options.stack, name);
   if (found === undefined) refuseNotDeployed(name, options.stack);
-  const deployed: Deployed = { ...found, fleet };
+  const sharing = loadFleets(options.fleets, { stack: options.stack }).filter(
+    (other) => other.name === name || other.scalerSecretName === found.scalerSecret,
+  );
+  const deployed: Deployed = { ...found, fleet, sharing };
   if (options.age || options.json) await showAges(deployed, options, shell);
   else if (options.rotate) await rotate(deployed, options, shell);
   else {
@@ -90,27 +92,31 @@ function refuseContradictions({ age, json, rotate, wait, every, force }: Options
 /** A deployed fleet, and what the fleets file says about it. */
 interface Deployed extends Omit<DeployedFleet, 'fleet'> {
   fleet: FleetConfig;
+  /** All fleets of the file that have its scaler secret, itself included. */
+  sharing: FleetConfig[];
 }
 
 /** Stores tokens; an empty one stays as it is. */
 async function store(
-  { fleet, scalerSecret, runnerSecret }: Deployed,
+  { fleet, sharing, scalerSecret, runnerSecret }: Deployed,
   apiToken: string,
   classToken: string,
   { terminal }: Shell,
 ): Promise<void> {
   const client = new SecretsManagerClient(AWS_CLIENT);
-  const put = async (name: string, value: string) => {
-    const repaired = await storeSecret(client, { name, value, encryptionKey: fleet.encryptionKey });
+  const { encryptionKey } = fleet;
+  const put = async (name: string, value: string, named: boolean) => {
+    const repaired = await storeSecret(client, { name, value, named, encryptionKey });
     if (repaired !== undefined) terminal.print(repaired);
   };
+  const classes = sharing.map(({ resourceClass }) => resourceClass);
   const value = JSON.stringify({
-    resource_class: fleet.resourceClass,
+    resource_class: classes.length > 1 ? classes : fleet.resourceClass,
     circleci_url: fleet.circleciUrl,
     circle_token: apiToken,
   });
-  if (apiToken !== '') await put(scalerSecret, value);
-  if (classToken !== '') await put(runnerSecret, classToken);
+  if (apiToken !== '') await put(scalerSecret, value, fleet.scalerSecretName !== undefined);
+  if (classToken !== '') await put(runnerSecret, classToken, fleet.runnerSecretName !== undefined);
 }
 
 const DAY = 86_400_000;

@@ -41,12 +41,6 @@ const TAG_VALUE = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u;
 /** AWS allows 50 tags a resource. The rest is for those of the stack and of EC2 Auto Scaling. */
 const MOST_TAGS = 40;
 
-/** Why two fleets cannot have one secret. */
-const SHARED_SECRETS = [
-  ['scalerSecretName', 'the secret names one resource class, and each fleet has its own'],
-  ['runnerSecretName', 'a token claims tasks of one resource class, and each fleet has its own'],
-] as const;
-
 /** Remembers which name had which text, and says which one had a text before; only texts count. */
 function twinFinder(): (text: unknown, name: string) => string | undefined {
   const names = new Map<string, string>();
@@ -97,7 +91,7 @@ export const Fleet = z
       scalerSecretName: text('the name of a secret, not its ARN', SECRET_NAME)
         .optional()
         .describe(
-          'Name of an existing secret with resource_class and circle_token. [Guardrails](guardrails.md) say what it may begin with: by default, the name of the stack and a slash. Default: the stack creates a secret without a value.',
+          'Name of a secret of your own with resource_class and circle_token. Fleets may [share one](security.md#one-personal-api-token-for-all-fleets). [Guardrails](guardrails.md) say what it may begin with: by default, the name of the stack and a slash. Default: the stack creates a secret without a value.',
         ),
       runnerSecretName: text('the name of a secret, not its ARN', SECRET_NAME)
         .optional()
@@ -158,7 +152,8 @@ export const Fleets = z
         const fleets = fleetsIn(file);
         const { length } = fleets;
         if (length === 0) fault([], 'must have at least one fleet');
-        const [twinOfId, twinOfClass] = [twinFinder(), twinFinder()];
+        const [twinOfId, twinOfClass, twinOfRunnerSecret] = [twinFinder(), twinFinder(), twinFinder()];
+        const circleciUrls = new Map<string, { sharer: string; circleciUrl: string }>();
         for (const [name, fleet] of fleets) {
           if (!FLEET_NAME.test(name)) fault([name], FLEET_NAME_FAULT);
           const twin = twinOfId(logicalId(name).toLowerCase(), name);
@@ -171,12 +166,22 @@ export const Fleets = z
               `must differ from the resource class of ${rival}: two fleets of one resource class would both launch an instance for each task`,
             );
           }
-        }
-        for (const [key, whose] of SHARED_SECRETS) {
-          const twinOfSecret = twinFinder();
-          for (const [name, fleet] of fleets) {
-            const twin = twinOfSecret(Object(fleet)[key], name);
-            if (twin !== undefined) fault([name, key], `must differ from that of ${twin}: ${whose}`);
+          const sharer = twinOfRunnerSecret(Object(fleet).runnerSecretName, name);
+          if (sharer !== undefined) {
+            fault(
+              [name, 'runnerSecretName'],
+              `must differ from that of ${sharer}: a token claims tasks of one resource class, and each fleet has its own`,
+            );
+          }
+          const { scalerSecretName, circleciUrl = CIRCLECI_CLOUD } = Object(fleet);
+          if (typeof scalerSecretName !== 'string' || typeof circleciUrl !== 'string') continue;
+          const first = circleciUrls.get(scalerSecretName) ?? { sharer: name, circleciUrl };
+          circleciUrls.set(scalerSecretName, first);
+          if (first.circleciUrl !== circleciUrl) {
+            fault(
+              [name, 'scalerSecretName'],
+              `must differ from that of ${first.sharer}, whose circleciUrl is another: a secret names the one address to which its token may go`,
+            );
           }
         }
       },

@@ -186,6 +186,7 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
     `(${percent(SHARES.office[0] ?? 0)} of the time). "Half the time" is an open-source project with 16,376 jobs in 42 days (${percent(SHARES.project[0] ?? 0)} of the time).`,
     '',
     `- Without its two secrets, the fleet of office hours costs ${dollars(without(byDefault.office))}. Its tokens cost something in any other store, too.`,
+    `- Fleets that [share a scaler secret](security.md#one-personal-api-token-for-all-fleets) pay ${dollars(PRICES.secretMonth)} for it together.`,
     `- All fleets of an app share alarms over ${STACK_STANDING.alarms} more metrics and one composite alarm: ${dollars(shared)}. The dashboard is free, because the first three of an account are.`,
     "- AWS's permanent free tier (10 alarms, 10 custom metrics, 5 GB of logs, a million Lambda requests) covers most of a first",
     '  fleet. It does not cover Step Functions, the secrets and the composite alarms.',

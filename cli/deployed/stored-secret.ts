@@ -7,14 +7,20 @@ import {
 
 /**
  * Stores the value of a secret. If somebody has deleted the secret, restores it, or makes it again: `cdk deploy` does
- * neither, because the template has not changed.
+ * neither, because the template has not changed. A secret that `fleets.yaml` names is in no template, so it is made here.
  *
+ * @param secret.named Whether `fleets.yaml` names it.
  * @param secret.encryptionKey The adopter's KMS key. Default: Secrets Manager's own.
  * @returns What was repaired, for the person who stores the value; `undefined` if nothing was.
  */
 export async function storeSecret(
   client: SecretsManagerClient,
-  { name, value, encryptionKey }: { name: string; value: string; encryptionKey: string | undefined },
+  {
+    name,
+    value,
+    named,
+    encryptionKey,
+  }: { name: string; value: string; named: boolean; encryptionKey: string | undefined },
 ): Promise<string | undefined> {
   const put = () => client.send(new PutSecretValueCommand({ SecretId: name, SecretString: value }));
   try {
@@ -36,6 +42,7 @@ export async function storeSecret(
         ...(encryptionKey !== undefined && { KmsKeyId: encryptionKey }),
       }),
     );
+    if (named) return `Made the secret ${name}. No stack deletes it.`;
     return `Made the secret ${name} again, which was deleted. CloudFormation does not know the new one: after npx cdk destroy, delete it by hand.`;
   }
 }

@@ -21,16 +21,20 @@ export const CACHE_SECONDS = 300;
 export const secretsProvider = (client = new SecretsManagerClient(clientSettings)) =>
   new SecretsProvider({ awsSdkV3Client: client });
 
+const NotEmpty = z.string().check(z.minLength(1));
+
 const ScalerSecret = z.object({
   /** Where the token may be sent. */
   circleci_url: z._default(CircleCiUrl, CIRCLECI_CLOUD),
-  resource_class: z.string().check(z.minLength(1)),
+  /** The classes whose tasks the token may count: one, or those of all fleets that share the secret. */
+  resource_class: z.union([NotEmpty, z.array(NotEmpty).check(z.minLength(1))]),
   // It becomes a header: anything else makes fetch quote it in its error.
   circle_token: z.string().check(z.regex(/^[\x21-\x7e]+$/)),
 });
 
 /**
- * Reads a fleet's scaler secret, `{"resource_class": "...", "circle_token": "..."}`, and returns its token.
+ * Reads a fleet's scaler secret, `{"resource_class": "...", "circle_token": "..."}`, and returns its token. Fleets may share
+ * a secret that has a list of their classes.
  * The value appears in no error and no log.
  *
  * @param options.fresh Ask Secrets Manager even if the value is cached.
@@ -44,9 +48,9 @@ export async function readCircleToken(
   const name = fleet.scalerSecretName;
   const value = await fetchSecret(secrets, name, options.fresh);
   const secret = parseSecret(name, value);
-  if (secret.resource_class !== fleet.resourceClass) {
+  if (![secret.resource_class].flat().includes(fleet.resourceClass)) {
     throw new SecretMismatch(
-      `Secret ${name}: "resource_class" is not the fleet's, ${fleet.resourceClass}. Correct it in the secret or in fleets.yaml.`,
+      `Secret ${name}: "resource_class" is not the fleet's, ${fleet.resourceClass}, and does not list it. Correct it in the secret or in fleets.yaml.`,
     );
   }
   if (!samePlace(secret.circleci_url, fleet.circleciUrl)) {

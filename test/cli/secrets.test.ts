@@ -257,6 +257,23 @@ describe('npm run secrets -- example', () => {
     ]);
   });
 
+  it('stores the classes of all fleets that share the personal API token', async () => {
+    const fleet = (name: string) =>
+      `${name}:\n  resourceClass: acme/${name}\n  instanceTypes: [m7g.large]\n  maxReplicas: 10\n  circleciUrl: ${address(server)}\n`;
+    const shares = `  scalerSecretName: ${SCALER}\n`;
+    writeFileSync(
+      join(folder, 'fleets.yaml'),
+      `${fleet('example')}${shares}${fleet('arm')}${shares}${fleet('alone')}`,
+    );
+    away.set(SCALER, GONE);
+    const { stdout } = await command([NEW.api, NEW.class]);
+    expect(stdout).toContain(`Made the secret ${SCALER}. No stack deletes it.`);
+    expect(JSON.parse(secrets.get(SCALER)?.value ?? '')).toMatchObject({
+      resource_class: ['acme/example', 'acme/arm'],
+      circle_token: NEW.api,
+    });
+  });
+
   it('makes it with the key of the stack', async () => {
     const key = 'arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
     writeFileSync(

@@ -1136,13 +1136,29 @@ describe('a file that holds no fleets', () => {
     );
   });
 
-  it.each(['scalerSecretName', 'runnerSecretName'])('may not name one %s for two fleets', (key) => {
-    const named = (name: string, secret: string) =>
-      `${name}: {resourceClass: acme/${name}, instanceTypes: [m7i.large], maxReplicas: 1, ${key}: ${secret}}\n`;
-    expect(fleetsOf(named('a', 'x') + named('b', 'y'))).toHaveLength(2);
-    expect(complaintsAbout(named('a', 'x') + named('b', 'x'))).toContain(
-      `b.${key}: must differ from that of a: `,
-    );
+  describe('with secrets', () => {
+    const named = (name: string, settings: string) =>
+      `${name}: {resourceClass: acme/${name}, instanceTypes: [m7i.large], maxReplicas: 1, ${settings}}\n`;
+
+    it('may not name one runner secret for two fleets', () => {
+      const runner = (secret: string) => `runnerSecretName: ${secret}`;
+      expect(fleetsOf(named('a', runner('x')) + named('b', runner('y')))).toHaveLength(2);
+      expect(complaintsAbout(named('a', runner('x')) + named('b', runner('x')))).toContain(
+        'b.runnerSecretName: must differ from that of a: a token claims tasks of one resource class',
+      );
+    });
+
+    it('may name one scaler secret for fleets of one CircleCI', () => {
+      const scaler = 'scalerSecretName: x';
+      const server = 'circleciUrl: https://circleci.acme.example';
+      expect(fleetsOf(named('a', scaler) + named('b', scaler))).toHaveLength(2);
+      expect(fleetsOf(named('a', `${scaler}, ${server}`) + named('b', `${scaler}, ${server}`))).toHaveLength(
+        2,
+      );
+      expect(complaintsAbout(named('a', scaler) + named('b', `${scaler}, ${server}`))).toContain(
+        'b.scalerSecretName: must differ from that of a, whose circleciUrl is another: a secret names the one address to which its token may go',
+      );
+    });
   });
 
   it.each([

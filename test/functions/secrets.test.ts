@@ -26,6 +26,12 @@ describe('readCircleToken', () => {
     expect(await read()).toBe(TOKEN);
   });
 
+  it('returns the token of fleets that share a secret', async () => {
+    const shared = { ...VALUE, resource_class: ['acme/arm', 'acme/linux'] };
+    aws.secrets.set(fleet.scalerSecretName, JSON.stringify(shared));
+    expect(await read()).toBe(TOKEN);
+  });
+
   it('reads once and caches the value, except for a fresh read', async () => {
     await read(false);
     await read(false);
@@ -141,6 +147,18 @@ describe('a secret that cannot be used', () => {
       error: 'SecretMalformed',
       says: ': "circle_token" must be a text that is not empty and has no spaces or line breaks',
     })),
+    {
+      case: 'with no class',
+      value: JSON.stringify({ ...VALUE, resource_class: [] }),
+      error: 'SecretMalformed',
+      says: ': "resource_class" must be a text that is not empty',
+    },
+    {
+      case: 'of other fleets',
+      value: JSON.stringify({ ...VALUE, resource_class: ['acme/macos', 'acme/linux-large'] }),
+      error: 'SecretMismatch',
+      says: '"resource_class" is not the fleet\'s, acme/linux, and does not list it',
+    },
     {
       case: 'of another fleet',
       value: JSON.stringify({ ...VALUE, resource_class: 'acme/macos' }),
