@@ -13,6 +13,7 @@ import {
 import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import { Shared } from './shared.ts';
 
 /** How a function is bundled into one file. It includes the SDK, so that it runs the version that was tested and starts faster. */
 export const BUNDLING = {
@@ -55,7 +56,10 @@ export class NodeFunction extends NodejsFunction {
       retention: RetentionDays.TWO_WEEKS,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    const role = new Role(parts, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    const role = new Role(parts, 'Role', {
+      assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+      path: Shared.rolePath(Stack.of(scope).stackName, props.name),
+    });
     logGroup.grantWrite(role);
     super(scope, id, {
       functionName,

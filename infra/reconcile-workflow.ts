@@ -41,6 +41,7 @@ export class ReconcileWorkflow extends Construct {
     allowRepairs(app, repair.executionRole);
     const role = new Role(this, 'StateMachineRole', {
       assumedBy: new ServicePrincipal('states.amazonaws.com'),
+      path: Shared.rolePath(app, 'reconcile'),
     });
     allow(role, {
       actions: ['lambda:InvokeFunction'],

@@ -38,6 +38,7 @@ export class ScalingWorkflow extends Construct {
     this.taskFunctions = taskFunctions(this, app, fleets);
     const role = new Role(this, 'StateMachineRole', {
       assumedBy: new ServicePrincipal('states.amazonaws.com'),
+      path: Shared.rolePath(app, 'workflow'),
     });
     allow(role, {
       actions: ['lambda:InvokeFunction'],

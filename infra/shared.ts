@@ -19,6 +19,12 @@ export class Shared {
   /** IAM has no Regions, and an app may be deployed in several. */
   static schedulerRoleName = (app: string) => `${app}-scheduler-${Aws.REGION}`;
 
+  /**
+   * The path of a role of the app, by which policies outside the app can name it: CloudFormation cuts long names of roles.
+   * No app's name has a dot, so it is not the path of the instances of another app.
+   */
+  static rolePath = (app: string, use: string) => `/${app}.roles/${use}/`;
+
   /** The state machine that finds what fleets leave behind. */
   static reconcileName = (app: string) => `${app}-reconcile`;
 

@@ -13,7 +13,7 @@ export const EVENT_OVERHEAD_BYTES = 26;
 const ACCOUNT = '111122223333';
 const UUID = '01234567-89ab-cdef-0123-456789abcdef';
 const EXECUTION_ARN = `arn:aws:states:eu-west-1:${ACCOUNT}:express:circleci-runners:${UUID}:${UUID}`;
-const ROLE_ARN = `arn:aws:iam::${ACCOUNT}:role/circleci-runners-WorkflowStateMachineRole0123ABCD-0123456789AB`;
+const ROLE_ARN = `arn:aws:iam::${ACCOUNT}:role/circleci-runners.roles/workflow/circleci-runners-WorkflowStateMachineRole-0123456789AB`;
 
 /**
  * Bytes of an execution's log that CloudWatch Logs bills.

@@ -96,3 +96,13 @@ function apply(value: unknown, { path, key, value: new_ }: Change): unknown {
     ? value.map((item, at) => (String(at) === name ? inner : item))
     : { ...value, [name]: inner };
 }
+
+/** How a token looks in what a log or a person may see: as it is, and within Base64. */
+export const formsOf = (token: string): string[] => [
+  token,
+  ...[0, 1, 2].map((before) =>
+    Buffer.concat([Buffer.alloc(before), Buffer.from(token)])
+      .toString('base64')
+      .slice(4, 32),
+  ),
+];

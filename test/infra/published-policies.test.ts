@@ -1,15 +1,23 @@
 import { readFileSync } from 'node:fs';
+import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { PAUSED_TAG, STACK_TAG } from '../../functions/lib/tags.ts';
+import { stacksOf } from '../../infra/stacks.ts';
 import { fleetsWith } from '../support/fleets.ts';
 import { allows, PolicyStatement, type Request } from '../support/policies.ts';
-import { SynthesisedTemplate } from './template.ts';
+import { emptyApp, SynthesisedTemplate } from './template.ts';
 
 /** The policies that docs/security.md asks its reader to add, as they stand there. */
 const published = [...readFileSync('docs/security.md', 'utf8').matchAll(/```json\n(.*?)```/gs)].map(
   ([, json = '']) => JSON.parse(json),
 );
+
+const Resources = z.record(
+  z.string(),
+  z.object({ Type: z.string(), Properties: z.record(z.string(), z.unknown()).default({}) }),
+);
+const Refs = z.array(z.object({ Ref: z.string() }));
 
 const template = SynthesisedTemplate.of(fleetsWith({ linux: { logs: 'true' }, spot: { spot: '{}' } }));
 
@@ -18,22 +26,17 @@ describe('the service control policy for the tags', () => {
     .object({ Statement: z.array(PolicyStatement) })
     .parse(published.find((policy) => 'Statement' in policy));
   const role = (name: string) => `arn:aws:iam::111122223333:role/${name}`;
-  /** The functions that set tags, as the names of their roles begin. */
-  const taggers = template
-    .statements()
-    .filter(({ actions }) => actions.includes('autoscaling:CreateOrUpdateTags'))
-    .flatMap(({ roles }) => roles.map((written) => written.replace(/^Role\((.*)\)$/, '$1')));
+  const everything = PolicyStatement.parse({ Effect: 'Allow', Action: '*', Resource: '*' });
 
   /** Whether the policy leaves the request to the principal's own permissions. */
-  const leaves = (principal: string, tags: string[], action = 'CreateOrUpdateTags') => {
-    const everything = PolicyStatement.parse({ Effect: 'Allow', Action: '*', Resource: '*' });
+  const leaves = (principal: string, tags: string[], action = 'CreateOrUpdateTags', policy = Statement) => {
     const request: Request = {
       action: `autoscaling:${action}`,
       resource:
         'arn:aws:autoscaling:eu-west-1:111122223333:autoScalingGroup:0:autoScalingGroupName/circleci-runners-linux',
       context: { 'aws:PrincipalArn': principal, 'aws:TagKeys': tags },
     };
-    return allows([everything, ...Statement], request);
+    return allows([everything, ...policy], request);
   };
 
   it.each([
@@ -55,7 +58,15 @@ describe('the service control policy for the tags', () => {
     },
     {
       who: 'Count Unclaimed',
-      principal: role('circleci-runners-WorkflowCountUnclaimedPa-AbCdEfGhIjKl'),
+      principal: role(
+        'circleci-runners.roles/count-unclaimed/circleci-runners-WorkflowCountUnclaimedPa-AbCdEfGhIjKl',
+      ),
+      tags: [PAUSED_TAG],
+      left: false,
+    },
+    {
+      who: 'a role that is called as Update Group',
+      principal: role('circleci-runners-WorkflowUpdateGroupPartsRole-AbCdEfGhIjKl'),
       tags: [PAUSED_TAG],
       left: false,
     },
@@ -64,21 +75,55 @@ describe('the service control policy for the tags', () => {
     expect(leaves(principal, tags, 'DeleteTags')).toBe(left);
   });
 
-  it('leaves the tags to each function that sets some', () => {
-    expect(taggers.toSorted()).toEqual([
-      'GroupSettingsPartsRole',
-      'WorkflowDescribeActivitiesPartsRole',
-      'WorkflowUpdateGroupPartsRole',
-    ]);
-    for (const tagger of taggers) {
-      // CloudFormation cuts the logical id for the name of a role.
-      const principal = role(`circleci-runners-${tagger.slice(0, 24)}-AbCdEfGhIjKl`);
-      expect(leaves(principal, ['circleci-runners:on-demand-for'])).toBe(true);
-    }
-  });
+  it.each(['circleci-runners', 'a', `app-${'x'.repeat(27)}`])(
+    'leaves the tags to each function of the app %s that sets some, and to no other of its roles',
+    (app) => {
+      const policy = z
+        .array(PolicyStatement)
+        .parse(JSON.parse(JSON.stringify(Statement).replaceAll('role/circleci-runners', `role/${app}`)));
+      const { shared } = stacksOf(emptyApp(), app, fleetsWith({ linux: {}, spot: { spot: '{}' } }));
+      const resources = Resources.parse(Template.fromStack(shared).toJSON().Resources);
+      const taggers = Object.values(resources).flatMap(({ Type, Properties }) =>
+        Type === 'AWS::IAM::Policy' && JSON.stringify(Properties).includes('"autoscaling:CreateOrUpdateTags"')
+          ? Refs.parse(Properties.Roles).map(({ Ref }) => Ref)
+          : [],
+      );
+      expect(taggers).toHaveLength(3);
+      const left = Object.entries(resources).filter(([id, { Type, Properties }]) => {
+        if (Type !== 'AWS::IAM::Role') return false;
+        // Nothing says how CloudFormation cuts the names of the stack and of the role.
+        const name = `${app.slice(0, 24)}-${id.slice(0, 24)}-AbCdEfGhIjKl`;
+        const principal = role(`${String(Properties.Path ?? '/').slice(1)}${name}`);
+        return leaves(principal, ['circleci-runners:on-demand-for'], 'CreateOrUpdateTags', policy);
+      });
+      expect(left.map(([id]) => id).toSorted()).toEqual(taggers.toSorted());
+    },
+  );
 
   it('takes no other permission away', () => {
     expect(leaves(role('developer'), [], 'DescribeTags')).toBe(true);
+  });
+});
+
+describe('the policy of a topic of your own', () => {
+  const [statements = []] = [...readFileSync('docs/operations.md', 'utf8').matchAll(/```json\n(.*?)```/gs)]
+    .map(([, json = '']) => json)
+    .filter((json) => json.includes('sns:Publish'))
+    .map((json) => z.array(z.looseObject({})).parse(JSON.parse(json)))
+    .map((all) => all.map(({ Principal, ...statement }) => PolicyStatement.parse(statement)));
+  const ofRoles = statements.filter(({ Condition }) => 'ArnLike' in Condition);
+
+  it("lets the workflow's role publish, and no other role of the account", () => {
+    const { Path } = template.the('AWS::IAM::Role', 'WorkflowStateMachineRole').properties;
+    const may = (role: string) =>
+      allows(ofRoles, {
+        action: 'sns:Publish',
+        resource: 'TOPIC_ARN',
+        context: { 'aws:PrincipalArn': `arn:aws:iam::ACCOUNT:role${role}` },
+      });
+    expect(may(`${Path}circleci-runners-WorkflowStateMachineRole-AbCdEfGhIjKl`)).toBe(true);
+    expect(may('/circleci-runners-WorkflowStateMachineRole-AbCdEfGhIjKl')).toBe(false);
+    expect(may('/circleci-runners.roles/update-group/x')).toBe(false);
   });
 });
 
