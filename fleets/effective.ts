@@ -1,5 +1,7 @@
 import * as z from 'zod/mini';
 import { CapacitySettings } from '../functions/lib/contracts.ts';
+import type { SpareSettings } from '../functions/lib/spare-runners.ts';
+import { priceOf } from './cost.ts';
 import type { FleetSettings } from './fleet.ts';
 
 /** Default of `recycleAfter`, in seconds. */
@@ -10,6 +12,19 @@ const RECYCLE_SECONDS = 3_600;
  * many times `idleTimeout`. docs/how-it-decides.md has the launches, waits and costs that were measured.
  */
 const SPARES_WAIT = 2;
+
+/** Default of `waitingCost`. */
+const WAITING_COST = 1;
+
+/** By what a fleet learns how many spare runners to keep; `undefined` if it does not, or if its price is unknown. */
+export function spareSettingsOf(
+  fleet: Pick<FleetSettings, 'spareRunners' | 'waitingCost'> & Parameters<typeof priceOf>[0],
+): SpareSettings | undefined {
+  const { spareRunners, waitingCost = WAITING_COST } = fleet;
+  const idleCost = priceOf(fleet);
+  if (spareRunners === undefined || idleCost === undefined) return undefined;
+  return { idleCost, waitingCost, ...(spareRunners !== 'auto' && { max: spareRunners.max }) };
+}
 
 /** Defaults of `quietPollInterval`, in seconds. docs/cost.md has the waits and the costs that were measured. */
 const QUIET_POLL_SECONDS = { coldBoots: 60, warmPool: 15 };
@@ -54,19 +69,22 @@ export function quietPollIntervalOf({
 export function idleTimes({
   minReplicas,
   headroom,
+  spareRunners,
   schedules,
   reuse,
   idleTimeout,
   recycleAfter,
 }: Pick<
   FleetSettings,
-  'minReplicas' | 'headroom' | 'schedules' | 'reuse' | 'idleTimeout' | 'recycleAfter'
+  'minReplicas' | 'headroom' | 'spareRunners' | 'schedules' | 'reuse' | 'idleTimeout' | 'recycleAfter'
 >): {
   seconds: number;
   spread: number;
 } {
   const keepsRunners = minReplicas > 0 || schedules.some((schedule) => (schedule.minReplicas ?? 0) > 0);
-  const keepsSpares = [headroom, ...schedules.map((schedule) => schedule.headroom)].some(isAboveZero);
+  const keepsSpares =
+    spareRunners !== undefined ||
+    [headroom, ...schedules.map((schedule) => schedule.headroom)].some(isAboveZero);
   if (!keepsRunners) {
     const times = keepsSpares && reuse === 'single-task' ? SPARES_WAIT : 1;
     return { seconds: times * idleTimeout, spread: 0 };

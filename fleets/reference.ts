@@ -59,6 +59,8 @@ large:
   maxHourlyCost: 20
   hourlyPrice: 0.4746
   headroom: 20%
+  spareRunners: { max: 5 }
+  waitingCost: 10
   maxSurge: 10
   recycleAfter: 4h
   schedules:

@@ -19,6 +19,10 @@ export type SandboxSettings = Pick<
   | 'bootTimeout'
   | 'unsafeRetries'
   | 'concurrency'
+  | 'spareRunners'
+  | 'waitingCost'
+  | 'instanceTypes'
+  | 'hourlyPrice'
 >;
 
 /** A fleet of fleets.yaml, with all its settings, as the sandbox runs it. */

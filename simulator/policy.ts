@@ -1,4 +1,5 @@
 import type { Members } from '../functions/lib/capacity.ts';
+import type { Memory } from '../functions/lib/spare-runners.ts';
 import type { ScalingActivities } from '../sandbox/group/activities.ts';
 import type { GroupSettings } from '../sandbox/group/group-settings.ts';
 
@@ -98,6 +99,8 @@ export interface Policy extends GroupChoices {
   readonly keeps: (now: number) => number;
   /** The highest desired capacity that the scaler ever writes. */
   readonly maxReplicas: number;
+  /** What ours has learned so far. */
+  readonly learned?: () => Memory | undefined;
 }
 
 /** Polls at every multiple of an interval. */

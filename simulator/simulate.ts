@@ -1,4 +1,5 @@
 import { setImmediate as giveWay } from 'node:timers/promises';
+import type { Memory } from '../functions/lib/spare-runners.ts';
 import { type Faults, NO_FAULTS } from '../sandbox/group/faults.ts';
 import type { Priced } from './cost.ts';
 import { type Jobs, tableOf } from './job-table.ts';
@@ -22,6 +23,13 @@ export function simulateOne(
     replay(table, policyOf(choice, world.startsAt), world, options),
     priced,
   );
+}
+
+/** What ours has learned after these jobs. */
+export function learnedFrom(jobs: Jobs, choice: PolicyChoice, world: World): Memory | undefined {
+  const policy = policyOf(choice, world.startsAt);
+  replay(jobs, policy, world);
+  return policy.learned?.();
 }
 
 /**

@@ -117,6 +117,25 @@ const WarmPool = z.strictObject(
   { error: 'must be a map of size and state, such as { size: 5 }' },
 );
 
+/** The most of SCHEDULABLE. */
+const MOST_RUNNERS = 10_000;
+
+/** How many idle runners are kept, as the fleet has learned. */
+const SpareRunners = z.union(
+  [
+    z.literal('auto', { error: 'must be auto' }),
+    z.strictObject(
+      {
+        max: wholeNumber('the maximum number of spare runners', 1, MOST_RUNNERS).describe(
+          'Maximum number of spare runners.',
+        ),
+      },
+      { error: 'must be a map of max' },
+    ),
+  ],
+  { error: 'must be auto, or a map of max such as { max: 5 }' },
+);
+
 export const CAPACITY_SETTINGS = {
   minReplicas: SCHEDULABLE.minReplicas
     .default(0)
@@ -131,6 +150,9 @@ export const CAPACITY_SETTINGS = {
     .describe(
       'Idle runners that are kept while there are tasks, up to `maxReplicas`: a number, or a share of the tasks such as 20%, rounded up. If `minReplicas` is more, it counts instead.',
     ),
+  spareRunners: SpareRunners.optional().describe(
+    'Idle runners that are kept, as many as pay: `auto`, or `{ max: 5 }` for at most 5. The fleet learns how many tasks arrive while an instance boots, and weighs the price of an idle instance against `waitingCost`. If `minReplicas` or `headroom` is more, it counts instead. [Spare runners](how-it-decides.md#spare-runners).',
+  ),
   maxSurge: SCHEDULABLE.maxSurge
     .optional()
     .describe(

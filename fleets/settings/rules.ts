@@ -146,6 +146,19 @@ const COST_RULES = [
   ),
 ];
 
+const SPARE_RULES = [
+  z.refine<Settings>((fleet) => fleet.spareRunners === undefined || priceOf(fleet) !== undefined, {
+    path: ['hourlyPrice'],
+    error: ({ input }) => noPrice(Object(input)),
+    params: NAMES_VALUE,
+    when: (parsed) =>
+      isMap(parsed.value) &&
+      !faulty(parsed.issues, 'instanceTypes', 'instanceRequirements', 'spareRunners', 'hourlyPrice') &&
+      // Another rule says it with maxHourlyCost.
+      parsed.value.maxHourlyCost === undefined,
+  }),
+];
+
 const IMAGE_RULES = [
   ...(['rootVolume', 'rootVolumeSize'] as const).map((setting) =>
     z.refine<Settings>(
@@ -308,4 +321,11 @@ const INSTANCE_RULES = [
   }),
 ];
 
-export const RULES = [...CAPACITY_RULES, ...COST_RULES, ...IMAGE_RULES, ...NETWORK_RULES, ...INSTANCE_RULES];
+export const RULES = [
+  ...CAPACITY_RULES,
+  ...COST_RULES,
+  ...SPARE_RULES,
+  ...IMAGE_RULES,
+  ...NETWORK_RULES,
+  ...INSTANCE_RULES,
+];

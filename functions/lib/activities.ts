@@ -24,6 +24,8 @@ export interface ActivitySettings {
   onDemandPercentage: number;
   /** Whether the warm pool is the workflow's to size. */
   warmPoolAuto: boolean;
+  /** Whether the fleet learns how many spare runners to keep. */
+  spareRunners?: unknown;
 }
 
 /**
@@ -43,7 +45,7 @@ export function lastCounted({ launches }: Pick<LaunchRecord, 'launches'>, window
  */
 export function summariseActivities(
   { launches, boots, complete, lastAt }: LaunchRecord,
-  { breakerFailures, breakerWindowSeconds, onDemandPercentage, warmPoolAuto }: ActivitySettings,
+  { breakerFailures, breakerWindowSeconds, onDemandPercentage, warmPoolAuto, spareRunners }: ActivitySettings,
   window: CountingWindow,
   now: number,
 ): Activities {
@@ -69,6 +71,7 @@ export function summariseActivities(
     ...(shortOfSpot.length > 0 && {
       spotShortageAt: Math.max(...shortOfSpot.map(({ endedAt }) => endedAt)),
     }),
+    ...(spareRunners !== undefined && readySeconds(launches)),
     ...(warmPoolAuto && { launchDemand: launchDemand(launches, boots, now) }),
     breaker: judged.open
       ? {
@@ -82,6 +85,15 @@ export function summariseActivities(
         }
       : { open: false },
   };
+}
+
+/** How long the launches on record took to come into service, from the warm pool or not: the median. */
+function readySeconds(launches: readonly Launch[]): Pick<Activities, 'readySeconds'> {
+  const took = launches
+    .flatMap((launch) => (launch.outcome === 'succeeded' ? [launch.endedAt - launch.startedAt] : []))
+    .sort((a, b) => a - b);
+  const middle = took[Math.floor(took.length / 2)];
+  return middle === undefined ? {} : { readySeconds: Math.max(Math.round(middle / 1_000), 0) };
 }
 
 const isSpotShortage = (launch: Launch): launch is FailedLaunch =>

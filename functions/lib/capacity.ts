@@ -4,6 +4,7 @@
  */
 
 import type { TaskLevels } from './concurrency.ts';
+import { keptRunners, type LearnedSpares } from './kept-runners.ts';
 import type { Withheld } from './withheld.ts';
 
 /** The members of an Auto Scaling group, counted by what their lifecycle state means for capacity. */
@@ -51,6 +52,8 @@ export interface Situation {
    * rounded up. Without it, none. Where `minReplicas` is more, that counts.
    */
   headroom?: number | string | undefined;
+  /** What `spareRunners: auto` keeps now, with tasks or without. Where another setting is more, that counts. */
+  spares?: LearnedSpares | undefined;
   /** How many launches beyond the members one decision may ask for, at least 1; without it, any number. */
   maxSurge?: number | undefined;
   /** How many launches beyond the members that are pending or in service the breaker allows; without it, any number. */
@@ -89,7 +92,7 @@ export interface Decision {
 
 /**
  * `min(unclaimed + running + spare, maxReplicas, affordable)`, where the spare runners are those without a task: `minReplicas`,
- * or `headroom` if that is more and there are tasks. With two restrictions on the way down, because an instance
+ * or `headroom` if that is more and there are tasks, or what `spareRunners` has learned. With two restrictions on the way down, because an instance
  * leaves by itself and lowers the desired capacity itself:
  *
  * - desired capacity never falls below the members that are pending or in service: any of them may hold a task;
@@ -116,7 +119,7 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
       `held at ${claimable}: ${tasks - claimable} tasks are beyond the plan's concurrency, which leaves ${situation.concurrency} to this fleet`,
     );
   }
-  const { spare, kept } = spareRunners(situation);
+  const { spare, kept } = keptRunners(situation);
   const wanted = claimable + spare;
   if (spare > 0) reasons.push(`raised to ${wanted}: ${spare} without a task (${kept})`);
 
@@ -256,27 +259,6 @@ const heldUnprotected = (desired: number, reasons: string[]): Decision => ({
     `held at ${desired}: members are not protected from scale-in, so a fall could end a job`,
   ],
 });
-
-/** How many runners are kept beside those that the tasks want, and by which setting. */
-function spareRunners({
-  unclaimed,
-  running,
-  minReplicas,
-  headroom = 0,
-  concurrency = Number.POSITIVE_INFINITY,
-}: Pick<Situation, 'unclaimed' | 'running' | 'minReplicas' | 'headroom' | 'concurrency'>): {
-  spare: number;
-  kept: string;
-} {
-  const tasks = unclaimed + running;
-  const share = typeof headroom === 'string';
-  // Of no tasks a share is none; a number is kept while there is a task.
-  const asked = share ? Math.ceil((tasks * Number.parseInt(headroom, 10)) / 100) : tasks > 0 ? headroom : 0;
-  // What no task may run on is not launched ahead.
-  const ahead = Math.min(asked, Math.max(concurrency - tasks, 0));
-  if (ahead <= minReplicas) return { spare: minReplicas, kept: 'minReplicas' };
-  return { spare: ahead, kept: share ? `headroom ${headroom}` : 'headroom' };
-}
 
 /** The tasks that may run, those that run already included. */
 const claimableTasks = ({

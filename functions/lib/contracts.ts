@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { faultOfCircleCiUrl } from './circleci-url.ts';
 import { FAILURE_KINDS } from './launch-failures.ts';
+import type { Memory, SpareSettings } from './spare-runners.ts';
 
 /** A count of tasks or instances: whole, at least 0, and small enough to be one. */
 export const Count = z.int().check(z.minimum(0), z.maximum(1_000_000));
@@ -74,11 +75,13 @@ export const Poll = z.object({
       elsewhere: z.optional(Count),
     }),
   ),
+  /** What arrived in the execution until this poll, if the fleet learns from it: seconds since the epoch, and tasks. */
+  arrivals: z.optional(z.array(z.readonly(z.tuple([z.int(), Count])))),
 });
 export type Poll = z.infer<typeof Poll>;
 
 /** What a counting step has to know of its poll. */
-const CountedIn = z.omit(Poll, { dueAt: true, seen: true });
+const CountedIn = z.omit(Poll, { dueAt: true, seen: true, arrivals: true });
 
 /** Input of Count Unclaimed and of Count Running. */
 export const CountInput = z.object({ ...Task, poll: CountedIn });
@@ -166,6 +169,8 @@ export const Activities = z.object({
   breakerFailures: z.optional(Count),
   /** When a launch last failed because EC2 lacked Spot capacity. */
   spotShortageAt: z.optional(Instant),
+  /** How long launches took to come into service, in seconds: the median, if the fleet learns how many spare runners to keep. */
+  readySeconds: z.optional(Count),
   /** What the launches ask of the warm pool, if that is the workflow's to size; explained in warm-pool.ts. */
   launchDemand: z.optional(z.object({ peak: Count, resting: z.boolean() })),
   breaker: z.discriminatedUnion('open', [
@@ -271,6 +276,8 @@ export interface PollSettings
   > {
   /** How many tasks all fleets of the plan may run, and where this fleet is among them. */
   concurrency?: { limit: number; position: number } | undefined;
+  /** By what spare runners are kept, and what was learned before this execution; explained in spare-runners.ts. */
+  spares?: { settings: SpareSettings; memory: Memory | undefined } | undefined;
   /** Milliseconds since the epoch. */
   executionStartedAt: number;
 }

@@ -21,7 +21,7 @@ export type DecisionSettings = Pick<PollSettings, 'capacity' | 'onDemandPercenta
 
 /** What a poll has read, with both counts. */
 export interface Observed {
-  counts: Pick<Situation, 'unclaimed' | 'running' | 'concurrency'>;
+  counts: Pick<Situation, 'unclaimed' | 'running' | 'concurrency' | 'spares'>;
   group: Group;
 }
 

@@ -18,6 +18,7 @@ import { decide, held } from './decision.ts';
 import { CircleCiRateLimited, DecisionInvalid } from './errors.ts';
 import type { MetricValues } from './metrics.ts';
 import { type Pace, pace, pollInterval, secondsIdle } from './pacing.ts';
+import { arrivedBetween, lastCounts, spareRunners } from './spare-runners.ts';
 import { seenBefore, type Withheld, withheldAfter, withheldLimit } from './withheld.ts';
 import { doubtOf, type ZeroCheck } from './zero.ts';
 
@@ -53,17 +54,40 @@ export function decidePoll(
     return holdUntilAllowed(state, group.desired, seconds, settings, now);
   }
   const counts = { unclaimed: unclaimed.unclaimed, running: running.running };
-  const observed = { counts: { ...counts, concurrency: shareOf(counts, group, settings, now) }, group };
+  const polled = withArrivals(state, { ...counts, ...group }, settings, now);
+  const concurrency = shareOf(counts, group, settings, now);
+  const observed = { counts: { ...counts, concurrency, spares: sparesOf(polled, settings, now) }, group };
   const { seen } = seeCounts(state.poll, observed.counts, group);
   const failures = state.activities.breakerFailures ?? DEFAULT_FAILURES;
   const limit = withheldLimit(group.withheld, seen, group.members, failures, now);
   const decided = decide(state.activities, observed, settings, now, limit);
-  const concluded = concludePoll(decided, state, settings, now, group);
+  const concluded = concludePoll(decided, polled, settings, now, group);
   const { check } = running;
   return check === undefined
     ? concluded
     : withCheck(concluded, check, decided.situation, state.activities.lastReadyAt, now);
 }
+
+/** Adds what arrived since the poll before, if the fleet learns from it. */
+function withArrivals(
+  state: PollState,
+  situation: Parameters<typeof arrivedBetween>[1],
+  { spares }: Pick<PollSettings, 'spares'>,
+  now: number,
+): PollState {
+  if (spares === undefined) return state;
+  const { poll } = state;
+  const at = Math.floor(now / 1_000);
+  const before = poll.seen ?? lastCounts(spares.memory, at);
+  const tasks = arrivedBetween(before, situation);
+  return tasks === 0
+    ? state
+    : { ...state, poll: { ...poll, arrivals: [...(poll.arrivals ?? []), [at, tasks] as const] } };
+}
+
+/** How many spare runners to keep, if the fleet learns that. */
+const sparesOf = ({ poll }: PollState, { spares }: Pick<PollSettings, 'spares'>, now: number) =>
+  spares && spareRunners(spares.memory, poll.arrivals ?? [], spares.settings, Math.floor(now / 1_000));
 
 /** If nothing has happened to a young group, its idle time counts from its creation. */
 function sinceCreation(state: PollState, { createdAt }: Pick<Group, 'createdAt'>): PollState {
@@ -243,7 +267,7 @@ export function planRest(
     seen,
     claimed: claimedNow,
     next: {
-      poll: nextPoll(next, seen),
+      poll: nextPoll(next, seen, poll.arrivals),
       activities: members.pending > 0 ? withoutCanary(activities, now) : activities,
     },
   };
@@ -273,7 +297,7 @@ function holdUntilAllowed(
     decision: held(desired, `held: CircleCI allows no request for ${seconds} s`),
     updateTimeoutSeconds: 1,
     again,
-    next: { poll: nextPoll(next, poll.seen), activities },
+    next: { poll: nextPoll(next, poll.seen, poll.arrivals), activities },
     metrics: {},
   };
 }
@@ -287,7 +311,8 @@ const timesOf = (
 const nextPoll = (
   { number, dueAt, timeoutSeconds }: Pace['next'],
   seen: PollHistory | undefined,
-): PollState['poll'] => ({ number, dueAt, timeoutSeconds, seen });
+  arrivals: PollState['poll']['arrivals'],
+): PollState['poll'] => ({ number, dueAt, timeoutSeconds, seen, ...(arrivals && { arrivals }) });
 
 /** The decision, unless it changes something and no time is left to write that. */
 function unlessTooLate(decision: Decision, { updateTimeoutSeconds }: Rest): Decision {

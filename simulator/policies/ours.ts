@@ -1,4 +1,10 @@
-import { capacityOf, idleTimes, onDemandPercentage, quietPollIntervalOf } from '../../fleets/effective.ts';
+import {
+  capacityOf,
+  idleTimes,
+  onDemandPercentage,
+  quietPollIntervalOf,
+  spareSettingsOf,
+} from '../../fleets/effective.ts';
 import { lastCounted, summariseActivities } from '../../functions/lib/activities.ts';
 import type {
   Activities,
@@ -11,6 +17,12 @@ import { countingWindow } from '../../functions/lib/counted-launches.ts';
 import { LIMITS, pollInterval, secondsIdle } from '../../functions/lib/pacing.ts';
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
+import {
+  type Memory,
+  remember,
+  type SpareSettings,
+  spareRunners,
+} from '../../functions/lib/spare-runners.ts';
 import { FALLBACK_SECONDS } from '../../functions/lib/spot.ts';
 import { changesOfDemand } from '../../functions/lib/warm-pool.ts';
 import type { Withheld } from '../../functions/lib/withheld.ts';
@@ -30,11 +42,12 @@ const EXECUTION_SECONDS = 60;
  * ends its execution. `--workflow` runs the state machine itself.
  *
  * @param startsAt The date of second 0, in milliseconds since the epoch.
+ * @param memory What the fleet has learned before; nothing by default.
  */
-export function ours(settings: OursSettings, startsAt: number): Policy {
+export function ours(settings: OursSettings, startsAt: number, memory?: Memory): Policy {
   const { warmPool, spot } = settings;
   const idle = idleTimes(settings);
-  const executions = new Executions(settings, startsAt);
+  const executions = new Executions(settings, startsAt, memory);
   return {
     ...PLAIN,
     name: 'ours',
@@ -51,8 +64,9 @@ export function ours(settings: OursSettings, startsAt: number): Policy {
     onDemand: { base: spot?.onDemandBase ?? 0, percentage: onDemandPercentage(settings) },
     retries: settings.unsafeRetries,
     launchHook: settings.bootTimeout,
-    keeps: (now) => executions.inForce(now).minReplicas,
+    keeps: (now) => executions.keeps(now),
     maxReplicas: largestMaximum(capacityOf(settings)),
+    learned: () => executions.memory,
   };
 }
 
@@ -62,6 +76,7 @@ class Executions implements Polls {
   readonly #startsAt: number;
   readonly #warmPoolAuto: boolean;
   readonly #onDemandPercentage: number;
+  readonly #spares: SpareSettings | undefined;
   /** The capacity settings in force, and until when they are, in seconds. */
   #inForce: InForceSettings;
   #inForceUntil = Number.NEGATIVE_INFINITY;
@@ -77,12 +92,14 @@ class Executions implements Polls {
   /** How many polls an execution has if all of them have the same interval, by that interval in seconds. */
   readonly #pollsByInterval = new Map<number, number>();
 
-  constructor(settings: OursSettings, startsAt: number) {
+  constructor(settings: OursSettings, startsAt: number, memory: Memory | undefined) {
+    this.#memory = memory;
     this.#settings = settings;
     this.#startsAt = startsAt;
     this.#warmPoolAuto = settings.warmPool?.size === 'auto';
     this.#onDemandPercentage = onDemandPercentage(settings);
     this.#inForce = capacityOf(settings);
+    this.#spares = spareSettingsOf(settings);
     this.#state = {
       poll: firstPoll(startsAt),
       activities: {
@@ -101,6 +118,13 @@ class Executions implements Polls {
   /** The tag of the group, as functions/lib/withheld.ts has it. */
   #withheld: Withheld | undefined = undefined;
 
+  /** The parameter of the fleet, as functions/lib/memory.ts has it. */
+  #memory: Memory | undefined;
+
+  get memory(): Memory | undefined {
+    return this.#memory;
+  }
+
   get at(): number {
     return this.#at;
   }
@@ -113,6 +137,15 @@ class Executions implements Polls {
     this.#inForceUntil = (nextFire(this.#settings.schedules, now) - this.#startsAt) / 1_000;
     this.#pollSettings = this.#settingsOf(this.#pollSettings.executionStartedAt);
     return this.#inForce;
+  }
+
+  /** How many runners stay if no job comes any more. */
+  keeps(seconds: number): number {
+    const { minReplicas } = this.inForce(seconds);
+    if (this.#spares === undefined) return minReplicas;
+    const now = Math.floor(this.#instant(seconds) / 1_000);
+    const { spare, until } = spareRunners(this.#memory, this.#state.poll.arrivals ?? [], this.#spares, now);
+    return until === Number.POSITIVE_INFINITY ? Math.max(minReplicas, spare) : minReplicas;
   }
 
   target(observation: ScalerObservation): ScalerTarget {
@@ -220,10 +253,19 @@ class Executions implements Polls {
   }
 
   #handOn(again: boolean, next: PollState): void {
+    if (!again && this.#spares !== undefined) this.#remember(next);
     this.#state = next;
     this.#at = again
       ? (next.poll.dueAt - this.#startsAt) / 1_000
       : startOfExecution(this.#at) + EXECUTION_SECONDS;
+  }
+
+  /** After its last poll, an execution writes what the fleet has learned. */
+  #remember({ poll: { arrivals = [], seen }, activities: { readySeconds } }: PollState): void {
+    if (seen === undefined) return;
+    const { unclaimed, running } = seen;
+    const now = Math.floor(this.#instant(this.#at) / 1_000);
+    this.#memory = remember(this.#memory, { arrivals, counts: { unclaimed, running }, readySeconds }, now);
   }
 
   /** Before the first poll, an execution reads the group's activities, once. */
@@ -244,6 +286,7 @@ class Executions implements Polls {
       onDemandPercentage: this.#onDemandPercentage,
       executionStartedAt,
       ...(concurrency && { concurrency: { limit: concurrency.limit, position: 0 } }),
+      ...(this.#spares && { spares: { settings: this.#spares, memory: this.#memory } }),
     };
   }
 
@@ -256,7 +299,7 @@ class Executions implements Polls {
     this.#read = group.version;
     this.#readUntil = Number.POSITIVE_INFINITY;
     // As long as launches succeed, only the size of an automatic warm pool depends on more of them.
-    if (!group.hasFailures && !this.#warmPoolAuto && !watched) return before;
+    if (!group.hasFailures && !this.#warmPoolAuto && !watched && this.#spares === undefined) return before;
     const { breaker } = this.#settings;
     const record = group.record(this.#warmPoolAuto);
     if (this.#warmPoolAuto) this.#readUntil = changesOfDemand(record.launches, now);
@@ -265,6 +308,7 @@ class Executions implements Polls {
       breakerWindowSeconds: breaker.window,
       onDemandPercentage: this.#onDemandPercentage,
       warmPoolAuto: this.#warmPoolAuto,
+      spareRunners: this.#spares,
     };
     const window = countingWindow(now, this.#countedUntil);
     this.#countedUntil = lastCounted(record, window) ?? this.#countedUntil;
@@ -283,7 +327,18 @@ class Executions implements Polls {
       const fallbackEndsAt = spotShortageAt + FALLBACK_SECONDS * 1_000;
       if (fallbackEndsAt > now) until = Math.min(until, fallbackEndsAt);
     }
-    return Math.min((until - this.#startsAt) / 1_000, this.#inForceUntil);
+    return Math.min((until - this.#startsAt) / 1_000, this.#inForceUntil, this.#sparesUntil(now));
+  }
+
+  /** Until when as many spare runners are kept, in seconds. */
+  #sparesUntil(now: number): number {
+    if (this.#spares === undefined) return Number.POSITIVE_INFINITY;
+    const { arrivals = [] } = this.#state.poll;
+    const { until } = spareRunners(this.#memory, arrivals, this.#spares, Math.floor(now / 1_000));
+    const seconds = until - this.#startsAt / 1_000;
+    // The next execution has learned from them.
+    const learnsAt = (this.#pollSettings.executionStartedAt - this.#startsAt) / 1_000 + EXECUTION_SECONDS;
+    return arrivals.length > 0 ? Math.min(seconds, learnsAt) : seconds;
   }
 
   #instant(seconds: number): number {

@@ -68,6 +68,11 @@ describe('maxHourlyCost of a fleet', () => {
       says: "linux.hourlyPrice: must be set to the On-Demand price of the fleet's most expensive instance in US dollars an hour, because with instanceRequirements it is not known: https://aws.amazon.com/ec2/pricing/on-demand/",
     },
     {
+      case: 'spare runners of a type without a known price',
+      text: minimalWith('spareRunners: auto').replace('m7i.large', 'u7i-12tb.224xlarge'),
+      says: "linux.hourlyPrice: must be set to the On-Demand price of the fleet's most expensive instance in US dollars an hour, because that of u7i-12tb.224xlarge is not known here: https://aws.amazon.com/ec2/pricing/on-demand/",
+    },
+    {
       case: 'less than one instance costs',
       text: minimalWith('maxHourlyCost: 0.1'),
       says: 'linux.maxHourlyCost: must be at least 0.1008 dollars, the price of one instance at 0.1008 dollars an hour, got 0.1',

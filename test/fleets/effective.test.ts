@@ -52,6 +52,7 @@ describe('a runner waits for a task', () => {
       settings: [`schedules: [{${HOURS}, headroom: 1}]`],
       seconds: 600,
     },
+    { case: 'for twice idleTimeout, with spareRunners', settings: ['spareRunners: auto'], seconds: 600 },
     { case: 'for idleTimeout, with a headroom of 0', settings: ['headroom: 0%'], seconds: 300 },
     {
       case: 'for idleTimeout, with headroom and reuse',

@@ -52,6 +52,8 @@ export const choices: fc.Arbitrary<PolicyChoice> = fc.oneof(
       idleTimeout: fc.constantFrom(200, 300),
       minReplicas: fc.constantFrom(0, 0, 2),
       headroom: fc.constantFrom(0, 0, 2, '30%'),
+      spareRunners: fc.constantFrom(undefined, undefined, 'auto' as const, { max: 2 }),
+      waitingCost: fc.constantFrom(0.1, 1, 30),
       maxSurge: fc.constantFrom(undefined, 1, 4),
       reuse: fc.constantFrom('single-task' as const, 'continuous' as const),
       schedules: fc.constantFrom([], SCHEDULES),
