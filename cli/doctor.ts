@@ -115,7 +115,13 @@ export function findingLines(
     return [`${mark[level]} ${first.slice(5)}`, ...rest];
   });
   const count = (level: Finding['level']) => found.filter((finding) => finding.level === level).length;
-  return [...lines, bold(`${count('ok')} ok, ${count('warn')} warnings, ${count('fail')} failed`)];
+  const warnings = count('warn');
+  return [
+    ...lines,
+    bold(
+      `${count('ok')} ok, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}, ${count('fail')} failed`,
+    ),
+  ];
 }
 
 export const doctor: CliCommand = {

@@ -101,8 +101,10 @@ export function keepPlace(stack: string, { account, region }: Place, file = LAST
   }
 }
 
-/** The parameter of the CDK's bootstrap: https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-env.html */
-const BOOTSTRAP_VERSION = '/cdk-bootstrap/hnb659fds/version';
+/** What the CDK puts into the names of its bootstrap: https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-env.html */
+export const BOOTSTRAP_QUALIFIER = 'hnb659fds';
+
+const BOOTSTRAP_VERSION = `/cdk-bootstrap/${BOOTSTRAP_QUALIFIER}/version`;
 
 /** The version of the CDK's bootstrap in this account and region; `undefined` if there is none. */
 export async function bootstrapVersion(client = new SSMClient(AWS_CLIENT)): Promise<number | undefined> {

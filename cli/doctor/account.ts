@@ -3,10 +3,6 @@ import {
   GetEbsDefaultKmsKeyIdCommand,
   GetEbsEncryptionByDefaultCommand,
 } from '@aws-sdk/client-ec2';
-import { GetServiceQuotaCommand, ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
-import type { FleetConfig } from '../../fleets/load.ts';
-import { vCpusOf } from '../../fleets/prices.ts';
-import { largestMaximum } from '../../functions/lib/schedules.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { bootstrapVersion } from '../aws/place.ts';
 import { bad, type Check, type Finding, ok } from './check.ts';
@@ -54,52 +50,5 @@ export const ebsKey: Check = {
       ec2.send(new GetEbsDefaultKmsKeyIdCommand({})),
     ]);
     return ebsFindings({ encrypted: EbsEncryptionByDefault, key: KmsKeyId });
-  },
-};
-
-/** Running instances of the standard families, in vCPUs: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html#ec2-on-demand-instances-limits */
-export const QUOTAS = { 'On-Demand': 'L-1216C47A', Spot: 'L-34B43A08' } as const;
-type Market = keyof typeof QUOTAS;
-
-/** The most vCPUs that fleets ask for in a market, if the types say it. A Spot fleet may fall back to On-Demand. */
-export function vCpusWanted(
-  fleets: Pick<FleetConfig, 'spot' | 'instanceTypes' | 'maxReplicas' | 'schedules'>[],
-  market: Market,
-): number {
-  const buyers = fleets.filter(({ spot }) => market === 'On-Demand' || spot !== undefined);
-  return buyers.reduce((sum, fleet) => {
-    const each = Math.max(0, ...(fleet.instanceTypes ?? []).map((type) => vCpusOf(type) ?? 0));
-    return sum + each * largestMaximum(fleet);
-  }, 0);
-}
-
-export function quotaFindings(market: Market, wanted: number, quota: number): Finding[] {
-  if (wanted <= quota)
-    return [ok(`${market} quota of ${quota} vCPUs; all fleets at maxReplicas use ${wanted}`)];
-  return [
-    bad(
-      'warn',
-      `all fleets at maxReplicas use ${wanted} vCPUs, and the ${market} quota is ${quota}`,
-      `raise the quota ${QUOTAS[market]} of EC2 in Service Quotas, or lower maxReplicas`,
-    ),
-  ];
-}
-
-export const quotas: Check = {
-  name: 'quotas',
-  run: async ({ fleets }) => {
-    const client = new ServiceQuotasClient(AWS_CLIENT);
-    const markets: Market[] = ['On-Demand', 'Spot'];
-    const findings = await Promise.all(
-      markets.map(async (market) => {
-        const wanted = vCpusWanted(fleets, market);
-        if (wanted === 0) return [];
-        const { Quota } = await client.send(
-          new GetServiceQuotaCommand({ ServiceCode: 'ec2', QuotaCode: QUOTAS[market] }),
-        );
-        return quotaFindings(market, wanted, Quota?.Value ?? Number.POSITIVE_INFINITY);
-      }),
-    );
-    return findings.flat();
   },
 };

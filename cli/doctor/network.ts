@@ -11,7 +11,12 @@ import { bad, type Check, type Finding, ok } from './check.ts';
 export function zoneFindings(found: FleetZones[]): Finding[] {
   return found.map(({ fleet, leaveOut, zones }) =>
     leaveOut.length === 0
-      ? ok(`all ${zones.length} zones offer its instance types`, fleet)
+      ? ok(
+          zones.length === 1
+            ? 'its zone offers its instance types'
+            : `all ${zones.length} zones offer its instance types`,
+          fleet,
+        )
       : bad(
           'fail',
           `${leaveOut.join(', ')} offer${leaveOut.length === 1 ? 's' : ''} none of its instance types`,

@@ -4,7 +4,7 @@ import { describePlace } from '../aws/place.ts';
 import { UsageError } from '../command-line/arguments.ts';
 import { TOKEN_VARIABLES, tokenIn } from '../command-line/circleci-token.ts';
 import type { Shell } from '../command-line/run.ts';
-import { quotaFindings, vCpusWanted } from '../doctor/account.ts';
+import { quotaFindings, vCpusWanted } from '../doctor/quotas.ts';
 import type { FleetZones } from '../zones.ts';
 import type { Lookups } from './lookups.ts';
 import { DEFAULTS, fleetNameFrom, type Recipient } from './options.ts';

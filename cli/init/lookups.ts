@@ -12,8 +12,8 @@ import { boundedText } from '../../functions/lib/http-answers.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { bootstrapVersion, type Place, readPlace, readSetup } from '../aws/place.ts';
 import { setupFault } from '../aws/setup-fault.ts';
-import { QUOTAS } from '../doctor/account.ts';
 import { subnetsWithoutWayOut } from '../doctor/network.ts';
+import { QUOTAS } from '../doctor/quotas.ts';
 import { type FleetZones, zonesOf } from '../zones.ts';
 
 /** How long one look-up may take, in milliseconds. */

@@ -2,7 +2,7 @@ import pc from 'picocolors';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { parseGroup } from '../../cli/deployed/groups.ts';
-import { bootstrapFindings, ebsFindings, quotaFindings, vCpusWanted } from '../../cli/doctor/account.ts';
+import { bootstrapFindings, ebsFindings } from '../../cli/doctor/account.ts';
 import { bad, type Finding, ok } from '../../cli/doctor/check.ts';
 import {
   alarmFindings,
@@ -16,6 +16,13 @@ import {
 import { imageFindings } from '../../cli/doctor/image.ts';
 import { concurrencyFindings, functionsAtOnce } from '../../cli/doctor/lambda-concurrency.ts';
 import { routeFindings, zoneFindings } from '../../cli/doctor/network.ts';
+import {
+  groupQuotaFindings,
+  quotaFindings,
+  storageFindings,
+  storageWanted,
+  vCpusWanted,
+} from '../../cli/doctor/quotas.ts';
 import { tokenFindings } from '../../cli/doctor/tokens.ts';
 import { findingLines, runCheck } from '../../cli/doctor.ts';
 import { capacityOf, quietPollIntervalOf } from '../../fleets/effective.ts';
@@ -132,6 +139,20 @@ describe('each check passes, warns or fails', () => {
       findings: quotaFindings('On-Demand', 20, 5),
       levels: 'warn',
       says: /use 20 vCPUs, and the On-Demand quota is 5.*L-1216C47A/,
+    },
+    { case: 'enough storage', findings: storageFindings(300, 50), levels: 'ok', says: /50 TiB .* 0\.3 TiB/ },
+    {
+      case: 'too little storage',
+      findings: storageFindings(51_201, 50),
+      levels: 'warn',
+      says: /use 50\.1 TiB .* is 50 TiB.*L-7A658B76/,
+    },
+    { case: 'the last group', findings: groupQuotaFindings(2, 498, 500), levels: 'ok' },
+    {
+      case: 'a group too many',
+      findings: groupQuotaFindings(2, 499, 500),
+      levels: 'fail',
+      says: /499 of 500 .* 2 more are needed/,
     },
     {
       case: 'volumes without a key',
@@ -334,6 +355,13 @@ describe('each check passes, warns or fails', () => {
     expect(vCpusWanted(fleets, 'On-Demand')).toBe(20 + 80);
     expect(vCpusWanted(fleets, 'Spot')).toBe(80);
   });
+});
+
+it('counts the root volumes at the largest maximum, and those of the warm pool', () => {
+  const pool = (size: number | string) => ({ warmPool: { size }, rootVolume: { size: 100 } });
+  expect(storageWanted([fleetWith()])).toBe(10 * 30);
+  expect(storageWanted([fleetWith(pool(5))])).toBe(15 * 100);
+  expect(storageWanted([fleetWith(pool('auto')), fleetWith()])).toBe(20 * 100 + 300);
 });
 
 describe('a check', () => {

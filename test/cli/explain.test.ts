@@ -319,7 +319,7 @@ describe('npm run explain', () => {
     expect(text).toContain(': 350 polls, 0 of them changed something.');
     expect(stdout).toMatch(/Count Unclaimed: CircleCiNotFound: no such class/);
     expect(text).toContain('1 launches: 1 in service, after 90 s to 90 s (mean 90 s)');
-    expect(aws.calls.get('FilterLogEvents')).toBe(8);
+    expect(aws.calls('FilterLogEvents')).toBe(8);
     // The best of some, because the first one imports the SDK, and other tests run beside it.
     const seconds: number[] = [];
     for (let run = 0; run < 3; run += 1) {

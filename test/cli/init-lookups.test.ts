@@ -23,7 +23,7 @@ beforeEach(async () => {
 
 afterEach(() => {
   aws.close();
-  expect(aws.calls.filter((call) => !/^(Get|Describe)/.test(call))).toEqual([]);
+  expect(aws.called.filter((call) => !/^(Get|Describe)/.test(call))).toEqual([]);
 });
 
 const init = (words: string[], env: NodeJS.ProcessEnv = {}) =>

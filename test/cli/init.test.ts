@@ -27,7 +27,7 @@ afterEach(() => {
   aws.close();
   const others = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.part')) : [];
   expect(others).toEqual([]);
-  expect(aws.calls.filter((call) => !/^(Get|Describe)/.test(call))).toEqual([]);
+  expect(aws.called.filter((call) => !/^(Get|Describe)/.test(call))).toEqual([]);
 });
 
 const init = (words: string[], env: NodeJS.ProcessEnv = {}) =>

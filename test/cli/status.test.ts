@@ -270,7 +270,7 @@ describe('npm run status', () => {
       'FilterLogEvents',
       'GetParametersByPath',
     ])
-      expect(aws.calls.get(operation)).toBe(1);
+      expect(aws.calls(operation)).toBe(1);
     // The best of some, because the first one imports the SDK, and other tests run beside it.
     const seconds: number[] = [];
     for (let run = 0; run < 5; run += 1) {

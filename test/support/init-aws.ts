@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import { text } from 'node:stream/consumers';
+import { type Answer, type Asked, AwsStandIn, ec2Xml, json, resultXml } from './aws-stand-in.ts';
 
 /** A VPC of the stand-in, with its subnets. */
 export interface StandInVpc {
@@ -24,7 +22,7 @@ export const builds = (): StandInVpc => ({
  * A stand-in of the AWS that `npm run init` looks into: EC2 and STS as XML, quotas and parameters as JSON. It refuses any
  * call that could write.
  */
-export class InitAws {
+export class InitAws extends AwsStandIn {
   vpcs: StandInVpc[] = [{ id: 'vpc-0000000d', isDefault: true }];
   /** The types that each zone offers. */
   zones: Record<string, string[]> = {
@@ -40,48 +38,18 @@ export class InitAws {
   readonly refused = new Set<string>();
   /** XML that answers an operation, for tests that need more. */
   readonly answers = new Map<string, string>();
-  readonly calls: string[] = [];
-  readonly server: Server = createServer(async (request, response) => {
-    const target = `${request.headers['x-amz-target'] ?? ''}`;
-    const asked = new URLSearchParams(await text(request));
-    const operation = target === '' ? (asked.get('Action') ?? '') : (target.split('.')[1] ?? '');
-    this.calls.push(operation);
-    if (this.silent.has(operation)) return;
-    if (operation === 'GetParameter' && !this.isBootstrapped) {
-      response.writeHead(400, { 'content-type': 'application/x-amz-json-1.1' });
-      response.end('{"__type":"ParameterNotFound","message":"no"}');
-      return;
-    }
-    const answer = this.refused.has(operation) ? undefined : this.#answer(operation, asked);
-    const type = target === '' ? 'text/xml' : 'application/x-amz-json-1.1';
-    if (answer === undefined) {
-      const refusal =
-        target === ''
-          ? '<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>You may not.</Message></Error></Errors></Response>'
-          : '{"__type":"AccessDeniedException","message":"You may not."}';
-      response.writeHead(403, { 'content-type': type }).end(refusal);
-    } else response.writeHead(200, { 'content-type': type }).end(answer);
-  });
 
-  async listen(): Promise<this> {
-    this.server.listen(0, '127.0.0.1');
-    await once(this.server, 'listening');
-    return this;
-  }
-
-  close(): void {
-    this.server.close();
-    this.server.closeAllConnections();
-  }
-
-  #answer(operation: string, asked: URLSearchParams): string | undefined {
+  protected override answer(operation: string, asked: Asked): Answer | 'silence' | undefined {
+    if (this.silent.has(operation)) return 'silence';
+    if (operation === 'GetParameter' && !this.isBootstrapped)
+      return json({ __type: 'ParameterNotFound', message: 'no' }, 400);
+    if (this.refused.has(operation)) return undefined;
     const own = this.answers.get(operation);
-    if (own !== undefined) return own;
-    const ec2 = (content: string) =>
-      `<${operation}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">${content}</${operation}Response>`;
+    if (own !== undefined) return { body: own };
+    const ec2 = (content: string) => ec2Xml(operation, content);
     switch (operation) {
       case 'GetCallerIdentity':
-        return `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`;
+        return resultXml(operation, '<Account>111122223333</Account>');
       case 'DescribeAvailabilityZones':
         return ec2(
           `<availabilityZoneInfo>${items(Object.keys(this.zones).map((zone) => `<zoneName>${zone}</zoneName>`))}</availabilityZoneInfo>`,
@@ -95,16 +63,18 @@ export class InitAws {
       case 'DescribeRouteTables':
         return ec2(`<routeTableSet>${items(this.#subnets(asked).map(routeTableXml))}</routeTableSet>`);
       case 'GetServiceQuota':
-        return JSON.stringify({ Quota: { Value: this.quota } });
+        return json({ Quota: { Value: this.quota } });
       case 'GetParameter':
-        return JSON.stringify({ Parameter: { Value: '28' } });
+        return json({ Parameter: { Value: '28' } });
       default:
         return undefined;
     }
   }
 
-  #offerings(asked: URLSearchParams): string[] {
-    const wanted = [...asked].filter(([key]) => key.startsWith('Filter.1.Value')).map(([, type]) => type);
+  #offerings(asked: Asked): string[] {
+    const wanted = Object.entries(asked)
+      .filter(([key]) => key.startsWith('Filter.1.Value'))
+      .map(([, type]) => type);
     return Object.entries(this.zones).flatMap(([zone, types]) =>
       types
         .filter((type) => wanted.includes(type))
@@ -112,9 +82,11 @@ export class InitAws {
     );
   }
 
-  #subnets(asked: URLSearchParams) {
+  #subnets(asked: Asked) {
     const ids = new Set(
-      [...asked].filter(([key]) => /^(Filter\.1\.Value|SubnetId)\./.test(key)).map(([, id]) => id),
+      Object.entries(asked)
+        .filter(([key]) => /^(Filter\.1\.Value|SubnetId)\./.test(key))
+        .map(([, id]) => id),
     );
     return this.vpcs.flatMap(({ id: vpc, subnets = [] }) =>
       subnets.filter(({ id }) => ids.has(vpc) || ids.has(id)).map((subnet) => ({ ...subnet, vpc })),

@@ -1,0 +1,71 @@
+import { type Answer, type Asked, ec2Xml, json, resultXml } from './aws-stand-in.ts';
+import { OperatorAws } from './operator-aws.ts';
+
+const ACCOUNT = '111122223333';
+
+/** The answers of an account in which nothing is wrong, by operation. */
+const HEALTHY: Record<string, (operation: string, asked: Asked) => Answer> = {
+  GetCallerIdentity: (operation) =>
+    resultXml(operation, `<Account>${ACCOUNT}</Account><Arn>arn:aws:iam::${ACCOUNT}:user/ann</Arn>`),
+  AssumeRole: (operation) =>
+    resultXml(
+      operation,
+      '<Credentials><AccessKeyId>a</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2036-01-01T00:00:00Z</Expiration></Credentials>',
+    ),
+  GetParameter: () => json({ Parameter: { Value: '28' } }),
+  GetServiceQuota: (_, { ServiceCode }) => json({ Quota: { Value: ServiceCode === 'ebs' ? 50 : 64 } }),
+  DescribeAccountLimits: (operation) =>
+    resultXml(
+      operation,
+      '<MaxNumberOfAutoScalingGroups>500</MaxNumberOfAutoScalingGroups><NumberOfAutoScalingGroups>4</NumberOfAutoScalingGroups>',
+    ),
+  'GET /2016-08-19/account-settings': () => json({ AccountLimit: { UnreservedConcurrentExecutions: 1_000 } }),
+  GetEbsEncryptionByDefault: (operation) =>
+    ec2Xml(operation, '<ebsEncryptionByDefault>true</ebsEncryptionByDefault>'),
+  GetEbsDefaultKmsKeyId: (operation) => ec2Xml(operation, '<kmsKeyId>alias/aws/ebs</kmsKeyId>'),
+  DescribeVpcs: (operation) =>
+    ec2Xml(operation, '<vpcSet><item><vpcId>vpc-1</vpcId><isDefault>true</isDefault></item></vpcSet>'),
+  DescribeAvailabilityZones: (operation) =>
+    ec2Xml(
+      operation,
+      '<availabilityZoneInfo><item><zoneName>eu-west-1a</zoneName></item></availabilityZoneInfo>',
+    ),
+  DescribeInstanceTypeOfferings: (operation) =>
+    ec2Xml(
+      operation,
+      '<instanceTypeOfferingSet><item><instanceType>m7g.large</instanceType><location>eu-west-1a</location></item></instanceTypeOfferingSet>',
+    ),
+  DescribeImages: (operation) =>
+    ec2Xml(
+      operation,
+      '<imagesSet><item><imageId>ami-01234567</imageId><imageState>available</imageState></item></imagesSet>',
+    ),
+  DescribeLifecycleHooks: (operation) =>
+    resultXml(
+      operation,
+      '<LifecycleHooks><member><LifecycleHookName>launch</LifecycleHookName></member></LifecycleHooks>',
+    ),
+  GetSecretValue: () => json({ SecretString: '{}' }),
+  ListSecretVersionIds: () =>
+    json({ Versions: [{ VersionStages: ['AWSCURRENT'], CreatedDate: 1_767_000_000 }] }),
+  'GET /schedules/circleci-runners-linux': () => json({ State: 'ENABLED' }),
+  DescribeAlarms: () => json({ MetricAlarms: [], CompositeAlarms: [] }),
+  ListSubscriptionsByTopic: (operation) =>
+    resultXml(
+      operation,
+      '<Subscriptions><member><SubscriptionArn>arn:aws:sns:eu-west-1:111122223333:alarms:1</SubscriptionArn></member></Subscriptions>',
+    ),
+};
+
+/** A stand-in of the AWS that `doctor` reads, in which nothing is wrong until a test changes an answer. */
+export class DoctorAws extends OperatorAws {
+  /** What a test has changed: another answer, or `refused`. */
+  readonly changed = new Map<string, Answer | 'refused'>();
+
+  protected override answer(operation: string, asked: Asked): Answer | undefined {
+    const [name = ''] = operation.replace(/\/$/, '').split('?');
+    const changed = this.changed.get(name);
+    if (changed === 'refused') return undefined;
+    return changed ?? HEALTHY[name.replace(/\/$/, '')]?.(name, asked) ?? super.answer(name, asked);
+  }
+}
