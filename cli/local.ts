@@ -2,7 +2,13 @@ import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { DescribeExecutionCommand, ListExecutionsCommand, SFNClient } from '@aws-sdk/client-sfn';
+import {
+  DescribeExecutionCommand,
+  type ExecutionListItem,
+  ListExecutionsCommand,
+  SFNClient,
+  StartExecutionCommand,
+} from '@aws-sdk/client-sfn';
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { CircleCi } from '../sandbox/circleci.ts';
@@ -16,6 +22,7 @@ import { untilEnded } from './terminal/ending.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 const TOKEN = 'CCIPAT_local_0123456789abcdef';
+const FLEET = 'local';
 const RESOURCE_CLASS = 'local/linux';
 
 /** Jobs arrive in bursts, so that the group rises and falls. */
@@ -45,7 +52,7 @@ async function run(options: Options, ended: AbortSignal, terminal: Terminal): Pr
   const { port } = server.address() as AddressInfo;
   let aws: LocalAws | undefined;
   try {
-    aws = await LocalAws.start(report);
+    aws = await LocalAws.start(report, { signal: ended });
     aws.adopt();
     const fleetsFile = join(aws.folder, 'fleets.yaml');
     const fleet = {
@@ -54,7 +61,7 @@ async function run(options: Options, ended: AbortSignal, terminal: Terminal): Pr
       maxReplicas: 10,
       circleciUrl: `http://127.0.0.1:${port}`,
     };
-    writeFileSync(fleetsFile, stringify({ local: fleet }));
+    writeFileSync(fleetsFile, stringify({ [FLEET]: fleet }));
     const outputs = await aws.deploy(fleetsFile, report, { signal: ended });
     report('Storing the secret');
     await new SecretsManagerClient({}).send(
@@ -68,17 +75,20 @@ async function run(options: Options, ended: AbortSignal, terminal: Terminal): Pr
       }),
     );
     report(`Deployed ${outputs.StateMachineArn}. Its schedule starts an execution every minute.`);
+    const sfn = new SFNClient({});
+    // The schedule may start its first execution only a minute from now.
+    await sfn.send(
+      new StartExecutionCommand({
+        stateMachineArn: outputs.StateMachineArn,
+        input: JSON.stringify({ fleet: FLEET }),
+      }),
+    );
     const runners = new LocalRunners(outputs.LocalGroupName ?? '', aws.environment.AWS_ENDPOINT_URL ?? '');
     circleci.classes.set(RESOURCE_CLASS, runners.queue);
     const until =
       options.minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + options.minutes * 60_000;
-    await watch(
-      runners,
-      outputs.StateMachineArn ?? '',
-      report,
-      terminal,
-      () => ended.aborted || Date.now() >= until,
-    );
+    const executions = new Executions(sfn, outputs.StateMachineArn ?? '', terminal);
+    await watch(runners, executions, report, () => ended.aborted || Date.now() >= until);
   } catch (error) {
     // Ctrl-C also ends the commands that were started here, so their errors mean nothing then.
     if (!ended.aborted) throw error;
@@ -86,20 +96,17 @@ async function run(options: Options, ended: AbortSignal, terminal: Terminal): Pr
     report('Stopping');
     server.close();
     server.closeAllConnections();
-    await aws?.stop();
+    aws?.stop();
   }
 }
 
-/** Simulates jobs, prints each execution when it ends, and prints the group when it changes. */
+/** Simulates jobs, prints what executions do, and prints the group when it changes. */
 async function watch(
   runners: LocalRunners,
-  stateMachineArn: string,
+  executions: Executions,
   report: (message: string) => void,
-  terminal: Terminal,
   over: () => boolean,
 ): Promise<void> {
-  const sfn = new SFNClient({});
-  const printed = new Set<string>();
   let shown = '';
   for (let second = 0; !over(); second += 1) {
     if (second % BURST.everySeconds === 0) {
@@ -111,47 +118,70 @@ async function watch(
     const state = `unclaimed ${unclaimed}, running ${running}, done ${ended}  |  desired ${desired}, members ${members}`;
     if (state !== shown) report(state);
     shown = state;
-    await printExecutions(sfn, stateMachineArn, printed, terminal);
+    await executions.print();
     await new Promise((resolve) => setTimeout(resolve, 1_000));
   }
 }
 
-async function printExecutions(
-  sfn: SFNClient,
-  stateMachineArn: string,
-  printed: Set<string>,
-  terminal: Terminal,
-): Promise<void> {
-  const { colours } = terminal;
-  const { executions = [] } = await sfn.send(new ListExecutionsCommand({ stateMachineArn, maxResults: 10 }));
-  for (const { executionArn = '', name = '', status, startDate, stopDate } of executions.toReversed()) {
-    if (status === 'RUNNING' || printed.has(executionArn)) continue;
-    printed.add(executionArn);
+/** Prints each decision when it is made, and each execution when it ends. */
+class Executions {
+  readonly #sfn: SFNClient;
+  readonly #stateMachineArn: string;
+  readonly #terminal: Terminal;
+  /** The number of polls of each execution that are printed. */
+  readonly #polls = new Map<string, number>();
+  readonly #ended = new Set<string>();
+
+  constructor(sfn: SFNClient, stateMachineArn: string, terminal: Terminal) {
+    this.#sfn = sfn;
+    this.#stateMachineArn = stateMachineArn;
+    this.#terminal = terminal;
+  }
+
+  /** Prints what has happened since the last call. */
+  async print(): Promise<void> {
+    const { executions = [] } = await this.#sfn.send(
+      new ListExecutionsCommand({ stateMachineArn: this.#stateMachineArn, maxResults: 10 }),
+    );
+    for (const execution of executions.toReversed()) {
+      if (!this.#ended.has(execution.executionArn ?? '')) await this.#printOne(execution);
+    }
+  }
+
+  async #printOne({ executionArn = '', name = '', status, startDate, stopDate }: ExecutionListItem) {
+    const { colours } = this.#terminal;
     const started = startDate ?? new Date();
-    const steps = await readSteps(sfn, executionArn, '', started);
+    const begun = this.#polls.get(executionArn);
+    if (begun === undefined) this.#terminal.print(`\nExecution ${name} begins`);
+    const polls = pollsIn(await readSteps(this.#sfn, executionArn, '', started));
+    for (const poll of polls.slice(begun ?? 0)) this.#terminal.print(`  ${poll}`);
+    this.#polls.set(executionArn, polls.length);
+    if (status === 'RUNNING') return;
+    this.#ended.add(executionArn);
     const took = seconds((stopDate ?? started).getTime() - started.getTime());
     const colour = status === 'SUCCEEDED' ? colours.green : colours.red;
-    terminal.print(`\nExecution ${name}  ${colour(status ?? '')} in ${took}`);
-    for (const line of decisions(steps)) terminal.print(`  ${line}`);
+    this.#terminal.print(
+      `Execution ${name}  ${colour(status ?? '')} in ${took}, after ${counted(polls.length)}`,
+    );
     if (status !== 'SUCCEEDED') {
-      const { error, cause } = await sfn.send(new DescribeExecutionCommand({ executionArn }));
-      terminal.print(`  ${error}\n  ${cause}`);
+      const { error, cause } = await this.#sfn.send(new DescribeExecutionCommand({ executionArn }));
+      this.#terminal.print(`  ${error}\n  ${cause}`);
     }
-    terminal.print();
+    this.#terminal.print();
   }
 }
 
-/** The decisions of the polls that changed something, and the number of polls. */
-function decisions(steps: Step[]): string[] {
-  const plans = steps.flatMap((step) => {
-    const { decision } = Object(step.state === 'Compute Capacity' ? step.output : undefined);
-    return decision ? [{ at: step.enteredAt, decision }] : [];
-  });
+const counted = (polls: number) => (polls === 1 ? '1 poll' : `${polls} polls`);
+
+/** What each poll of an execution has decided. */
+function pollsIn(steps: Step[]): string[] {
   const start = steps[0]?.enteredAt ?? 0;
-  const changes = plans
-    .filter(({ decision }) => decision.change)
-    .map(({ at, decision }) => `+${seconds(at - start)}  ${decision.reasons.join('; ')}`);
-  return [...changes, `${plans.length} polls, ${changes.length} of them changed the desired capacity`];
+  return steps.flatMap((step) => {
+    const { decision } = Object(step.state === 'Compute Capacity' ? step.output : undefined);
+    if (!decision) return [];
+    const what = decision.change ? `desired ${decision.desired}` : `stays at ${decision.desired}`;
+    return [`+${seconds(step.enteredAt - start)}  ${what}: ${decision.reasons.join('; ')}`];
+  });
 }
 
 const seconds = (milliseconds: number) => `${(milliseconds / 1_000).toFixed(1)} s`;

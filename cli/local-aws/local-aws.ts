@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { logicalId, STACK_NAME } from '../../fleets/names.ts';
+import { OwnProcesses } from './own-processes.ts';
 import { pythonEnvironment } from './python.ts';
 import { leaveOutUnknown, type Resources } from './template.ts';
 
@@ -45,22 +46,22 @@ export class LocalAwsFailed extends Error {
 export class LocalAws {
   /** Environment variables with which AWS SDKs and the CDK use it. */
   readonly environment: Record<string, string>;
-  readonly #process: ChildProcess | undefined;
+  readonly #processes: OwnProcesses;
   /** A folder for the files of this run; `stop` deletes it. */
   readonly folder: string;
   /** Resources of the app that the last deployment left out, because the local AWS does not support them. */
   leftOut: Resources = {};
   #bootstrapped: Promise<void> | undefined;
 
-  private constructor(endpoint: string, folder: string, process_: ChildProcess | undefined) {
-    this.#process = process_;
+  private constructor(endpoint: string, folder: string, processes: OwnProcesses, isOwn: boolean) {
+    this.#processes = processes;
     this.folder = folder;
     this.environment = {
       AWS_ENDPOINT_URL: endpoint,
       AWS_REGION: process.env.AWS_REGION ?? REGION,
       AWS_DEFAULT_REGION: process.env.AWS_REGION ?? REGION,
-      AWS_ACCESS_KEY_ID: process_ === undefined ? (process.env.AWS_ACCESS_KEY_ID ?? 'test') : 'test',
-      AWS_SECRET_ACCESS_KEY: process_ === undefined ? (process.env.AWS_SECRET_ACCESS_KEY ?? 'test') : 'test',
+      AWS_ACCESS_KEY_ID: isOwn ? 'test' : (process.env.AWS_ACCESS_KEY_ID ?? 'test'),
+      AWS_SECRET_ACCESS_KEY: isOwn ? 'test' : (process.env.AWS_SECRET_ACCESS_KEY ?? 'test'),
       CDK_DISABLE_CLI_TELEMETRY: 'true',
     };
   }
@@ -80,9 +81,10 @@ export class LocalAws {
   /**
    * Uses the local AWS at `AWS_ENDPOINT_URL`, or starts MiniStack on a free port of the loopback interface.
    *
+   * @param signal Ends what was started.
    * @throws PythonMissing, LocalAwsUnreachable, LocalAwsFailed
    */
-  static async start(report: Report): Promise<LocalAws> {
+  static async start(report: Report, { signal }: { signal?: AbortSignal } = {}): Promise<LocalAws> {
     // Not below this project, because its package.json would turn the scripts that MiniStack writes into modules.
     const makeFolder = () => mkdtempSync(join(tmpdir(), 'circleci-runners-'));
     const given = process.env.AWS_ENDPOINT_URL;
@@ -93,30 +95,32 @@ export class LocalAws {
           `Nothing answers at ${given}, which AWS_ENDPOINT_URL names. Start your local AWS there, or unset AWS_ENDPOINT_URL: then this command starts one.`,
         );
       });
-      return new LocalAws(given, makeFolder(), undefined);
+      const folder = makeFolder();
+      return new LocalAws(given, folder, new OwnProcesses(folder), false);
     }
-    const bin = await pythonEnvironment(REQUIREMENTS, report);
+    const bin = await pythonEnvironment(REQUIREMENTS, report, signal);
     for (let attempt = 1; ; attempt += 1) {
       const port = await freePort();
+      signal?.throwIfAborted();
       report(`Starting MiniStack on 127.0.0.1:${port}`);
-      const aws = LocalAws.#startOn(port, resolve(bin, 'ministack'), makeFolder());
+      const folder = makeFolder();
+      const aws = new LocalAws(`http://localhost:${port}`, folder, new OwnProcesses(folder), true);
       try {
-        await aws.#answers(port);
+        await aws.#answers(aws.#startMiniStack(resolve(bin, 'ministack'), port), port, signal);
         return aws;
       } catch (error) {
         const portIsTaken = / in use/.test(readFileSync(aws.logFile, 'utf8'));
-        await aws.stop();
+        aws.stop();
         if (!portIsTaken || attempt === START_ATTEMPTS) throw error;
       }
     }
   }
 
-  static #startOn(port: number, ministack: string, folder: string): LocalAws {
-    const log = openSync(join(folder, 'ministack.log'), 'a');
-    const emulator = spawn(ministack, {
+  #startMiniStack(ministack: string, port: number): ChildProcess {
+    const { folder } = this;
+    const log = openSync(this.logFile, 'a');
+    return this.#processes.spawn(ministack, [], {
       cwd: folder,
-      // A process group of its own, so that its workers for Lambda functions stop with it.
-      detached: true,
       stdio: ['ignore', log, log],
       env: {
         PATH: process.env.PATH,
@@ -133,18 +137,14 @@ export class LocalAws {
         SFTP_ENABLED: '0',
       },
     });
-    const aws = new LocalAws(`http://localhost:${port}`, folder, emulator);
-    // The emulator must not outlive this process.
-    process.once('exit', () => aws.#kill());
-    return aws;
   }
 
   /** Waits until it answers. Its own log must name the port, because another emulator may answer there. */
-  async #answers(port: number): Promise<void> {
+  async #answers(emulator: ChildProcess, port: number, signal: AbortSignal | undefined): Promise<void> {
     const health = `${this.environment.AWS_ENDPOINT_URL}/_ministack/health`;
     for (let waited = 0; waited < START_SECONDS; waited += 0.25) {
-      if (this.#process?.exitCode !== null) break;
-      await sleep(250);
+      if (emulator.exitCode !== null) break;
+      await sleep(250, undefined, signal && { signal });
       if (!readFileSync(this.logFile, 'utf8').includes(`Running on http://127.0.0.1:${port} `)) continue;
       const answer = await fetch(health, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
       if (answer?.ok) return;
@@ -210,9 +210,8 @@ export class LocalAws {
   }
 
   #cdk(words: string[], signal: AbortSignal | undefined): Promise<void> {
-    const cdk = spawn(process.execPath, [cdkProgram(), ...words], {
-      // A process group of its own, so that the app and the bundler it starts end with it.
-      detached: true,
+    signal?.throwIfAborted();
+    const cdk = this.#processes.spawn(process.execPath, [cdkProgram(), ...words], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...this.environment, AWS_PROFILE: undefined, AWS_SESSION_TOKEN: undefined },
     });
@@ -220,11 +219,11 @@ export class LocalAws {
     const listen = (chunk: Buffer) => {
       output += chunk;
     };
-    cdk.stdout.on('data', listen);
-    cdk.stderr.on('data', listen);
+    cdk.stdout?.on('data', listen);
+    cdk.stderr?.on('data', listen);
     const deadline = AbortSignal.timeout(DEPLOY_SECONDS * 1_000);
     const end = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
-    const kill = () => signalGroup(cdk, 'SIGKILL');
+    const kill = () => cdk.kill('SIGKILL');
     end.addEventListener('abort', kill, { once: true });
     return new Promise<void>((done, failed) => {
       const fail = (what: string) => failed(new LocalAwsFailed(`cdk ${words[0]} ${what}:\n${tail(output)}`));
@@ -236,20 +235,9 @@ export class LocalAws {
     }).finally(() => end.removeEventListener('abort', kill));
   }
 
-  /** Stops the emulator, if this process started it, and deletes the files of this run. */
-  async stop(): Promise<void> {
-    const emulator = this.#process;
-    if (emulator !== undefined && emulator.exitCode === null) {
-      const gone = new Promise((resolve) => emulator.once('exit', resolve));
-      signalGroup(emulator, 'SIGTERM');
-      await Promise.race([gone, sleep(3_000)]);
-    }
-    this.#kill();
-  }
-
-  #kill(): void {
-    signalGroup(this.#process, 'SIGKILL');
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  /** Stops what this process started, and deletes the files of this run. */
+  stop(): void {
+    this.#processes.end();
   }
 }
 
@@ -265,15 +253,6 @@ function cdkProgram(): string {
     throw new LocalAwsFailed(
       'The command line of the AWS CDK is not installed. Install it: npm install --save-dev aws-cdk',
     );
-  }
-}
-
-/** Sends a signal to a process group. */
-function signalGroup(leader: ChildProcess | undefined, signal: NodeJS.Signals): void {
-  try {
-    if (leader?.pid !== undefined) process.kill(-leader.pid, signal);
-  } catch {
-    // The group has already ended.
   }
 }
 

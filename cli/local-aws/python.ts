@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { text } from 'node:stream/consumers';
 import { makePrivateFolder } from '../../simulator/private-files.ts';
-
-const run = promisify(execFile);
+import { OwnProcesses } from './own-processes.ts';
 
 /** Python is missing, or cannot make the environment. The message says what to do. */
 export class PythonMissing extends Error {
@@ -17,11 +15,13 @@ export class PythonMissing extends Error {
  * under `.local` once and kept. A changed requirements file makes another one.
  *
  * @param report Called before a long step.
+ * @param signal Ends the installation.
  * @throws PythonMissing if Python is missing, or the packages cannot be installed.
  */
 export async function pythonEnvironment(
   requirements: string,
   report: (message: string) => void,
+  signal?: AbortSignal,
 ): Promise<string> {
   const digest = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
   const folder = join('.local', `python-${digest}`);
@@ -31,8 +31,27 @@ export async function pythonEnvironment(
   report('Installing the local AWS into .local (the first time only)');
   makePrivateFolder('.local');
   rmSync(folder, { recursive: true, force: true });
+  const processes = new OwnProcesses();
+  const end = () => processes.end();
+  signal?.addEventListener('abort', end, { once: true });
   try {
-    await run('python3', ['-m', 'venv', folder]);
+    await install(requirements, folder, (program, ...words) => run(processes, program, ...words));
+  } finally {
+    signal?.removeEventListener('abort', end);
+    processes.end();
+  }
+  signal?.throwIfAborted();
+  writeFileSync(done, '');
+  return bin;
+}
+
+async function install(
+  requirements: string,
+  folder: string,
+  run: (program: string, ...words: string[]) => Promise<void>,
+): Promise<void> {
+  try {
+    await run('python3', '-m', 'venv', folder);
   } catch (error) {
     throw new PythonMissing(
       `The local AWS needs Python 3.10 or newer with its venv module, but "python3 -m venv" failed: ${(error as Error).message.trim()}\n` +
@@ -48,12 +67,21 @@ export async function pythonEnvironment(
       '--require-hashes',
       '--only-binary=:all:',
     ];
-    await run(join(bin, 'pip'), [...options, '--requirement', requirements]);
+    await run(join(folder, 'bin', 'pip'), ...options, '--requirement', requirements);
   } catch (error) {
     throw new PythonMissing(
       `pip could not install ${requirements}. Check the network and the package index of pip. It said:\n${(error as Error).message.trim()}`,
     );
   }
-  await run('touch', [done]);
-  return bin;
+}
+
+/** Runs a program to its end. Rejects with what it says if it fails. */
+async function run(processes: OwnProcesses, program: string, ...words: string[]): Promise<void> {
+  const child = processes.spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const said = child.stderr === null ? '' : text(child.stderr);
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  if (code !== 0) throw new Error(`${[program, ...words].join(' ')} ended with ${code}: ${await said}`);
 }

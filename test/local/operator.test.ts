@@ -44,7 +44,7 @@ beforeAll(async () => {
 afterAll(async () => {
   server?.closeAllConnections();
   server?.close();
-  await aws?.stop();
+  aws?.stop();
   if (folder) rmSync(folder, { recursive: true });
 });
 
