@@ -75,7 +75,7 @@ export const Fleet = z
       circleciUrl: text(SERVER_URL_FORM, SERVER_URL)
         .default(CIRCLECI_CLOUD)
         .describe(
-          "URL of CircleCI's runner API. For CircleCI server: https://<server-host>, which [guardrails](guardrails.md) must list.",
+          "URL of CircleCI's runner API. For CircleCI server: `https://SERVER`, which [guardrails](guardrails.md) must list.",
         ),
       ...IMAGE_SETTINGS,
       ...NETWORK_SETTINGS,

@@ -83,7 +83,11 @@ export function launchFailures(): string {
     return cells([`\`${kind}\``, what, notifies, held]);
   });
   const texts = LAUNCH_MESSAGES.map(({ text, kind, spot, reported }) =>
-    cells([text.replaceAll('|', '\\|'), `\`${kind}\`${spot ? ', Spot' : ''}`, `[report](${reported})`]),
+    cells([
+      text.replaceAll('|', '\\|').replaceAll('<', '&lt;'),
+      `\`${kind}\`${spot ? ', Spot' : ''}`,
+      `[report](${reported})`,
+    ]),
   );
   const table = (head: string[], rows: string[]) =>
     `${[cells(head), cells(head.map(() => '---')), ...rows].join('\n')}\n`;

@@ -54,7 +54,7 @@ describe('the architecture', () => {
   });
 
   it('has a row for each folder of the product', () => {
-    const others = ['bench', 'examples', 'test', 'tools'];
+    const others = ['bench', 'docs', 'examples', 'test', 'tools'];
     const folders = new Set(
       versioned.filter((file) => file.endsWith('.ts')).map((file) => file.split('/')[0] ?? ''),
     );

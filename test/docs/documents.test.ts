@@ -98,6 +98,8 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npm run schedules': { file: 'test/cli/schedules.test.ts', as: "runInProcess('schedules'" },
   'npm test': { file: '.ci/run', as: 'npm test' },
   'npm run test:matrix': { file: '.ci/run', as: 'npm run test:matrix' },
+  'npm run test:site': { file: '.ci/run', as: 'npm run test:site' },
+  'npm run docs': { file: 'test/docs/site.test.ts', as: "'docs', 'docs:build'" },
   'npm run test:package': { file: '.ci/run', as: 'npm run test:package' },
   'npm run test:report': { file: '.ci/run', as: 'npm run test:report' },
   'npm run test:local': { file: '.ci/run', as: 'npm run test:local' },
