@@ -133,7 +133,8 @@ const priceOfVolume = (fleet: Named) => volumePriceBeyond(rootVolumeOf(fleet), D
 const pooledOf = (fleet: Named) =>
   fleet.warmPool?.size === 'auto' ? largestMaximum(fleet) : (fleet.warmPool?.size ?? 0);
 
-const costOf = (fleet: Named, ceilings: Ceilings) =>
+/** The most that a fleet costs an hour by the prices of the guardrails, in US dollars. */
+export const costOf = (fleet: Named, ceilings: Ceilings) =>
   largestMaximum(fleet) * priceOfFleet(fleet, ceilings) +
   (largestMaximum(fleet) + pooledOf(fleet)) * priceOfVolume(fleet);
 

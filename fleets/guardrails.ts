@@ -57,13 +57,11 @@ export const Guardrails = z
           'Most that the instances of each fleet may cost at their maximum size, in US dollars an hour. A root volume counts with what it costs in us-east-1 beyond the default one, also in a warm pool. Traffic and the CPU credits of t types do not count.',
         ),
       maxInstancesOfAllFleets: counted('the maximum number of instances of all fleets', 1_000).describe(
-        'Most instances of all fleets of the file together.',
+        'Most instances of all fleets of the app together: those of the file, and deployed ones that the file no longer has, if the synthesis can see the account.',
       ),
       maxHourlyCostOfAllFleets: dollars('the maximum cost of the instances of all fleets')
         .default(200)
-        .describe(
-          'Most that the instances of all fleets of the file may cost together, in US dollars an hour.',
-        ),
+        .describe('Most that the instances of all these fleets may cost together, in US dollars an hour.'),
       hourlyPrices: z
         .record(typePattern(), dollars('the On-Demand price of an instance'), {
           error: 'must be a map of instance types or patterns to their prices',

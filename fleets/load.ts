@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { printable } from '../functions/lib/printable.ts';
-import { faultsOfCeilings } from './ceilings.ts';
+import { costOf, faultsOfCeilings } from './ceilings.ts';
 import { affordableBy } from './cost.ts';
 import { type Deployment, deploymentOf, GUARDRAILS_FILE } from './deployment.ts';
 import { describeFault, type Fault } from './faults.ts';
@@ -19,6 +19,12 @@ export interface FleetConfig extends FleetSettings {
   installFile: string | undefined;
   /** The instance types and patterns that the guardrails allow all fleets. */
   allowedTypes?: string[];
+  /** The most that it costs an hour by the prices of the guardrails, in US dollars. */
+  mostHourlyCost?: number;
+  /** What all fleets of the app may have and cost together, by the guardrails. */
+  ofAllFleets?: Pick<Ceilings, 'maxInstancesOfAllFleets' | 'maxHourlyCostOfAllFleets'>;
+  /** What they may cost together by `maxHourlyCost` at the top of the file. */
+  maxHourlyCostOfFile?: number;
   /** The KMS key of the whole stack. */
   encryptionKey?: string;
   /** How many instances `maxHourlyCost` allows. */
@@ -86,7 +92,7 @@ function loadParsed(
   const fleets = checkFleets(settings, file, places);
   const { ceilings, source } = readGuardrails(guardrails, stack);
   const faults = faultsOfCeilings(fleets, ceilings, stack);
-  if (faults.length === 0) return fleets.map((fleet) => ({ ...fleet, allowedTypes: ceilings.instanceTypes }));
+  if (faults.length === 0) return fleets.map((fleet) => withCeilings(fleet, ceilings));
   throw new FleetsInvalid(
     [
       `${file} asks for more than ${source}:`,
@@ -94,6 +100,17 @@ function loadParsed(
       `The owner of ${guardrails ?? GUARDRAILS_FILE} can set the ceilings, whose names are in brackets. See docs/guardrails.md.`,
     ].join('\n  '),
   );
+}
+
+/** What the deployment has to know of the guardrails beyond that the fleet keeps within them. */
+function withCeilings(fleet: FleetConfig, ceilings: Ceilings): FleetConfig {
+  const { instanceTypes, maxInstancesOfAllFleets, maxHourlyCostOfAllFleets } = ceilings;
+  return {
+    ...fleet,
+    allowedTypes: instanceTypes,
+    mostHourlyCost: costOf(fleet, ceilings),
+    ofAllFleets: { maxInstancesOfAllFleets, maxHourlyCostOfAllFleets },
+  };
 }
 
 /**
@@ -193,7 +210,7 @@ export function checkFleets(raw: unknown, file: string, places: Places = NO_PLAC
   if (!parsed.success || faults.length > 0) {
     throw new FleetsInvalid(withTitle(file, faults, places));
   }
-  const { encryptionKey } = parsed.data;
+  const { encryptionKey, maxHourlyCost } = parsed.data;
   const fleets = fleetsIn(parsed.data);
   const plans = plansOf(
     parsed.data.concurrency,
@@ -208,6 +225,7 @@ export function checkFleets(raw: unknown, file: string, places: Places = NO_PLAC
       installFile: scripts.files.get(name),
       ...(affordable !== undefined && { affordable }),
       ...(encryptionKey !== undefined && { encryptionKey }),
+      ...(maxHourlyCost !== undefined && { maxHourlyCostOfFile: maxHourlyCost }),
       ...(concurrency !== undefined && { concurrency }),
     };
   });

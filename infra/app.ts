@@ -1,11 +1,11 @@
 import { App } from 'aws-cdk-lib';
 import { FleetsInvalid } from '../fleets/load.ts';
-import { compareWithDeployed, deployedGroups } from './deployed-fleets.ts';
+import { compareWithAccount } from './deployed-fleets.ts';
 import { addStacks } from './stacks.ts';
 
 try {
   const stacks = addStacks(new App());
-  compareWithDeployed(stacks, await deployedGroups(process.env));
+  await compareWithAccount(stacks, process.env);
 } catch (error) {
   if (!(error instanceof FleetsInvalid)) throw error;
   console.error(error.message);

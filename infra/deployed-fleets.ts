@@ -1,15 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Annotations } from 'aws-cdk-lib';
+import * as z from 'zod';
 import { FleetsInvalid } from '../fleets/load.ts';
 import { fleetStackName } from '../fleets/names.ts';
-import { adviceAboutUndeclared, undeclaredFleets } from '../fleets/undeclared.ts';
-import { STACK_TAG } from '../functions/lib/tags.ts';
+import {
+  adviceAboutUndeclared,
+  type DeployedParts,
+  faultsWithUndeclared,
+  type UndeclaredFleet,
+  undeclaredFleets,
+} from '../fleets/undeclared.ts';
+import { settingsParameter } from '../functions/lib/fleet-names.ts';
+import { PAUSED_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import type { Stacks } from './stacks.ts';
 
 /** A deployed group of any app. */
 export interface DeployedGroup {
   app: string;
   fleet: string;
+  maxSize: number;
+  draining: boolean;
 }
 
 /** How long the synthesis waits for the account, in milliseconds. */
@@ -27,12 +37,35 @@ const PAGE = 100;
 export async function deployedGroups(env: NodeJS.ProcessEnv, deadline = DEADLINE): Promise<DeployedGroup[]> {
   const { CDK_DEFAULT_ACCOUNT: account, CDK_DEFAULT_REGION: region } = env;
   if (account === undefined || region === undefined) return [];
+  return (await within(deadline, (signal) => readGroups(account, region, signal))) ?? [];
+}
+
+/**
+ * The settings of deployed fleets, by their names. Those that cannot be read in time are left out, as are those that are
+ * no settings.
+ */
+export async function deployedParts(
+  env: NodeJS.ProcessEnv,
+  app: string,
+  fleets: string[],
+  deadline = DEADLINE,
+): Promise<Map<string, DeployedParts>> {
+  const { CDK_DEFAULT_REGION: region } = env;
+  if (fleets.length === 0 || region === undefined) return new Map();
+  return (await within(deadline, (signal) => readParts(region, app, fleets, signal))) ?? new Map();
+}
+
+/** What this gives in time; `undefined` if it fails. */
+async function within<Given>(
+  deadline: number,
+  given: (abortSignal: AbortSignal) => Promise<Given>,
+): Promise<Given | undefined> {
   const end = new AbortController();
-  const late = sleep(deadline, [], { signal: end.signal }).catch(() => []);
+  const late = sleep(deadline, undefined, { signal: end.signal }).catch(() => undefined);
   try {
-    return await Promise.race([readGroups(account, region, end.signal), late]);
+    return await Promise.race([given(end.signal), late]);
   } catch {
-    return [];
+    return undefined;
   } finally {
     end.abort();
   }
@@ -55,18 +88,82 @@ async function readGroups(
       const app = Tags.find(({ Key }) => Key === STACK_TAG)?.Value ?? '';
       // The app may have other credentials than the CDK CLI, which chooses its own with --profile.
       if (arn.split(':')[4] === account && name.startsWith(`${app}-`))
-        found.push({ app, fleet: name.slice(app.length + 1) });
+        found.push({
+          app,
+          fleet: name.slice(app.length + 1),
+          maxSize: group.MaxSize ?? 0,
+          draining: Tags.some(({ Key, Value }) => Key === PAUSED_TAG && Value === 'drain'),
+        });
     }
   }
   return found;
 }
 
+const Parts = z.object({
+  resourceClass: z.string(),
+  mostHourlyCost: z.number().optional(),
+  concurrency: z.object({ groups: z.array(z.string()) }).optional(),
+});
+
+/** The most names in a call: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html */
+const NAMES = 10;
+
+async function readParts(
+  region: string,
+  app: string,
+  fleets: string[],
+  abortSignal: AbortSignal,
+): Promise<Map<string, DeployedParts>> {
+  const { GetParametersCommand, SSMClient } = await import('@aws-sdk/client-ssm');
+  const client = new SSMClient({ region, maxAttempts: 1 });
+  const found = new Map<string, DeployedParts>();
+  const path = settingsParameter(app, '');
+  for (let start = 0; start < fleets.length; start += NAMES) {
+    const Names = fleets.slice(start, start + NAMES).map((fleet) => path + fleet);
+    const { Parameters = [] } = await client.send(new GetParametersCommand({ Names }), { abortSignal });
+    for (const { Name = '', Value = '' } of Parameters) {
+      const parts = partsIn(Value);
+      if (parts !== undefined) found.set(Name.slice(path.length), parts);
+    }
+  }
+  return found;
+}
+
+function partsIn(value: string): DeployedParts | undefined {
+  try {
+    return Parts.parse(JSON.parse(value));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Compares what the stacks are going to be with what is in the account, as far as it can be read. */
+export async function compareWithAccount(stacks: Stacks, env: NodeJS.ProcessEnv): Promise<void> {
+  const deployed = await deployedGroups(env);
+  const undeclared = undeclaredOf(stacks, deployed).map(({ fleet }) => fleet);
+  compareWithDeployed(stacks, deployed, await deployedParts(env, stacks.shared.stackName, undeclared));
+}
+
+/** The deployed groups of the app whose fleets the file does not have. */
+const undeclaredOf = ({ shared, fleets }: Stacks, deployed: DeployedGroup[]) =>
+  undeclaredFleets(
+    deployed.filter(({ app }) => app === shared.stackName),
+    fleets.map(({ fleet }) => fleet),
+  );
+
 /**
  * Warns of deployed fleets that the file does not have.
  *
- * @throws FleetsInvalid if a stack of this app is one of another app already.
+ * @param parts The settings of these fleets.
+ * @throws FleetsInvalid if a stack of this app is one of another app already, or if the fleets of the file and these
+ * fleets are together what the file alone must not be.
  */
-export function compareWithDeployed({ shared, fleets }: Stacks, deployed: DeployedGroup[]): void {
+export function compareWithDeployed(
+  stacks: Stacks,
+  deployed: DeployedGroup[],
+  parts: Map<string, DeployedParts>,
+): void {
+  const { shared, fleets } = stacks;
   const app = shared.stackName;
   const own = new Set([app, ...fleets.map(({ stackName }) => stackName)]);
   for (const { app: other, fleet } of deployed.filter((group) => group.app !== app)) {
@@ -76,11 +173,34 @@ export function compareWithDeployed({ shared, fleets }: Stacks, deployed: Deploy
         `The stack ${taken} must not be one of another app, got that of app ${other} with fleet ${fleet}. Rename the fleet, or choose another -c stack. See docs/operations.md, "Have more than one app"`,
       );
   }
-  const names = deployed.filter((group) => group.app === app).map(({ fleet }) => fleet);
-  const inFile = fleets.map(({ fleet }) => fleet);
-  for (const fleet of undeclaredFleets(names, inFile))
+  const undeclared = undeclaredOf(stacks, deployed).map(
+    ({ fleet, maxSize, draining }): UndeclaredFleet => ({
+      fleet,
+      instances: maxSize,
+      draining,
+      settings: parts.get(fleet),
+    }),
+  );
+  const configs = fleets.map(({ config }) => config);
+  const faults = faultsWithUndeclared(app, configs, undeclared);
+  if (faults.length > 0)
+    throw new FleetsInvalid(
+      [
+        'Fleets that are deployed and that the fleets file does not have keep running:',
+        ...faults,
+        'See docs/operations.md, "Remove a fleet, or everything".',
+      ].join('\n  '),
+    );
+  for (const { fleet, settings } of undeclared) {
+    const uncounted =
+      settings === undefined
+        ? ' Its settings could not be read, so its resource class and cost are not compared.'
+        : settings.mostHourlyCost === undefined
+          ? ' An older version deployed it, so its cost is not counted.'
+          : '';
     Annotations.of(shared).addWarningV2(
       `circleci-runner-autoscaler:undeclared-${fleet}`,
-      `Fleet ${fleet} is deployed, and the fleets file does not have it. It keeps running. To remove it: ${adviceAboutUndeclared(app, fleet)}`,
+      `Fleet ${fleet} is deployed, and the fleets file does not have it. It keeps running.${uncounted} To remove it: ${adviceAboutUndeclared(app, fleet)}`,
     );
+  }
 }

@@ -24,6 +24,7 @@ export interface FleetStackProps extends StackProps {
 export class FleetStack extends Stack {
   /** The name of the fleet. */
   readonly fleet: string;
+  readonly config: FleetConfig;
 
   constructor(scope: Construct, { app, config, ...props }: FleetStackProps) {
     super(scope, fleetStackName(app, config.name), {
@@ -33,6 +34,7 @@ export class FleetStack extends Stack {
       ...props,
     });
     this.fleet = config.name;
+    this.config = config;
     if (config.encryptionKey !== undefined) Aspects.of(this).add(new EncryptionKey(config.encryptionKey));
     const { topicArn } = new Shared(this, app);
 
@@ -56,6 +58,7 @@ export class FleetStack extends Stack {
         warmPoolAuto: config.warmPool?.size === 'auto',
         runnerSecretName: fleet.runnerSecret.secretName,
         lifetimes: lifetimesOf({ ...config, idleTimeout: idleTimes(config).seconds }),
+        ...(config.mostHourlyCost !== undefined && { mostHourlyCost: config.mostHourlyCost }),
         ...(config.reconcile === 'repair' && { reconcile: 'repair' as const }),
         ...(config.concurrency && {
           concurrency: {

@@ -5,7 +5,7 @@ import { GetScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { ListSubscriptionsByTopicCommand, SNSClient } from '@aws-sdk/client-sns';
 import { capacityOf, quietPollIntervalOf } from '../../fleets/effective.ts';
 import type { FleetConfig } from '../../fleets/load.ts';
-import { adviceAboutUndeclared, undeclaredFleets } from '../../fleets/undeclared.ts';
+import { adviceAboutUndeclared, faultsWithUndeclared, undeclaredFleets } from '../../fleets/undeclared.ts';
 import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
@@ -13,7 +13,7 @@ import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
 import type { FleetGroup } from '../deployed/groups.ts';
 import { ownAlarms, shortTime } from '../status/fleet-status.ts';
 import { ringingAlarms } from '../status/reads.ts';
-import { bad, type Check, type Finding, ok } from './check.ts';
+import { bad, type Check, type Finding, ok, type Surroundings } from './check.ts';
 
 const DEPLOY = 'npx cdk deploy --all';
 
@@ -147,7 +147,10 @@ export const settings: Check = {
 
 /** @param inFile The names of all fleets of fleets.yaml. */
 export function undeclaredFindings(app: string, deployed: string[], inFile: string[]): Finding[] {
-  const found = undeclaredFleets(deployed, inFile).map((fleet) =>
+  const found = undeclaredFleets(
+    deployed.map((fleet) => ({ fleet })),
+    inFile,
+  ).map(({ fleet }) =>
     bad(
       'warn',
       'it is deployed, and fleets.yaml does not have it; it keeps running',
@@ -158,16 +161,38 @@ export function undeclaredFindings(app: string, deployed: string[], inFile: stri
   return found.length === 0 ? [ok('fleets.yaml has every deployed fleet')] : found;
 }
 
+/** What such fleets and those of the file are together, and the file alone must not be. */
+export function togetherFindings({
+  app,
+  fleets,
+  groups,
+  settings,
+}: Pick<Surroundings, 'app' | 'fleets' | 'groups' | 'settings'>): Finding[] {
+  const undeclared = undeclaredFleets(
+    groups,
+    fleets.map(({ name }) => name),
+  ).map(({ fleet, maxSize, paused }) => ({
+    fleet,
+    instances: maxSize,
+    draining: paused?.how === 'drain',
+    settings: settings.get(fleet),
+  }));
+  return faultsWithUndeclared(app, fleets, undeclared).map((fault) =>
+    bad('fail', fault, 'docs/operations.md#remove-a-fleet-or-everything'),
+  );
+}
+
 export const undeclared: Check = {
   name: 'file',
-  run: async ({ app, groups, inFile }) =>
-    inFile === undefined || groups.length === 0
-      ? []
-      : undeclaredFindings(
-          app,
-          groups.map(({ fleet }) => fleet),
-          inFile,
-        ),
+  run: async ({ app, groups, inFile, fleets, settings }) => {
+    if (inFile === undefined || groups.length === 0) return [];
+    const names = groups.map(({ fleet }) => fleet);
+    return [
+      ...undeclaredFindings(app, names, inFile),
+      // If one fleet is asked for, the others are not here.
+      ...(fleets.length === inFile.length ? togetherFindings({ app, fleets, groups, settings }) : []),
+    ];
+  },
 };
 
 export function scheduleFindings(fleet: string, state: string | undefined): Finding[] {

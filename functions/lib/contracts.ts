@@ -253,6 +253,11 @@ export const DeployedSettings = z.object({
   lifetimes: z.optional(
     z.object({ bootSeconds: Seconds, idleSeconds: Seconds, runSeconds: Seconds, ageLimitSeconds: Seconds }),
   ),
+  /**
+   * The most that the fleet costs an hour, in US dollars. No function reads it: deployments count it if `fleets.yaml` no
+   * longer has the fleet.
+   */
+  mostHourlyCost: z.optional(z.number()),
   /** Whether the workflow that finds what is left behind also repairs it. Default: it only reports. */
   reconcile: z.optional(z.literal('repair')),
   /** The plan's concurrency, and the groups of all fleets that share it. */

@@ -10,6 +10,7 @@ import {
   pollFindings,
   scheduleFindings,
   settingsFindings,
+  togetherFindings,
   topicFindings,
   undeclaredFindings,
 } from '../../cli/doctor/deployed.ts';
@@ -117,6 +118,13 @@ const table = (id: string, routes: object[], associations: object[]) => ({
 });
 const OUT = { DestinationCidrBlock: '0.0.0.0/0', GatewayId: 'igw-1', State: 'active' as const };
 const TOPIC = 'arn:aws:sns:eu-west-1:111122223333:circleci-runners-alarms';
+
+it('finds nothing against a fleet that the file does not have, and that is like none of it', () => {
+  const other = { ...deployedAs(), resourceClass: 'acme/other' };
+  const groups = [{ ...group(), fleet: 'renamed' }];
+  const settings = new Map([['renamed', other]]);
+  expect(togetherFindings({ app: 'a', fleets: [fleetWith()], groups, settings })).toEqual([]);
+});
 
 describe('each check passes, warns or fails', () => {
   it.each<{ case: string; findings: Finding[]; levels: string; says?: RegExp }>([
@@ -289,6 +297,17 @@ describe('each check passes, warns or fails', () => {
       findings: undeclaredFindings('team-b', ['linux', 'old'], ['linux']),
       levels: 'warn',
       says: /keeps running npm run drain -- old --stack team-b, .*delete-stack --stack-name team-b-old$/,
+    },
+    {
+      case: 'a fleet that the file does not have, with the resource class of one that it has',
+      findings: togetherFindings({
+        app: 'a',
+        fleets: [fleetWith()],
+        groups: [{ ...group(), fleet: 'renamed' }],
+        settings: new Map([['renamed', deployedAs()]]),
+      }),
+      levels: 'fail',
+      says: /resourceClass: must differ from that of the deployed fleet renamed/,
     },
     { case: 'deployed settings', findings: settingsFindings(fleetWith(), deployedAs()), levels: 'ok' },
     {

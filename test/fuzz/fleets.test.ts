@@ -3,14 +3,14 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import * as z from 'zod/mini';
-import { faultsOfCeilings } from '../../fleets/ceilings.ts';
 import { capacityOf, onDemandPercentage, quietPollIntervalOf } from '../../fleets/effective.ts';
-import { ceilingsOf, Guardrails } from '../../fleets/guardrails.ts';
-import { checkFleets, type FleetConfig, FleetsInvalid, loadFleetsText } from '../../fleets/load.ts';
+import { type FleetConfig, FleetsInvalid, loadFleetsText, loadSettings } from '../../fleets/load.ts';
 import { STACK_NAME } from '../../fleets/names.ts';
 import { listPrice, vCpusOf } from '../../fleets/prices.ts';
+import { faultsWithUndeclared, type UndeclaredFleet } from '../../fleets/undeclared.ts';
 import { CIRCLECI_CLOUD } from '../../functions/lib/circleci-url.ts';
 import { DeployedSettings } from '../../functions/lib/contracts.ts';
+import { decide } from '../../functions/lib/decision.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';
 import { deployedSettings } from '../support/inputs.ts';
 import { changed, FUZZED } from './runs.ts';
@@ -124,14 +124,54 @@ function dollarsOf(fleet: FleetConfig): number {
 /** The fleets that may be deployed without guardrails of one's own, or why not. */
 function deployable(raw: unknown): FleetConfig[] | string {
   try {
-    const fleets = checkFleets(raw, 'fleets.yaml');
-    const faults = faultsOfCeilings(fleets, ceilingsOf(Guardrails.parse({}), STACK_NAME), STACK_NAME);
-    return faults.length === 0 ? fleets : faults.map(({ says }) => says).join('\n');
+    return loadSettings(raw, 'fleets.yaml', { stack: STACK_NAME, guardrails: undefined });
   } catch (error) {
     if (error instanceof FleetsInvalid) return error.message;
     throw error;
   }
 }
+
+/** What a poll of a fleet reads, of whatever CircleCI counts, at any time of a week. */
+const storm = fc.record({
+  unclaimed: fc.oneof(fc.nat({ max: 20 }), fc.nat({ max: 1_000_000 })),
+  running: fc.oneof(fc.nat({ max: 20 }), fc.nat({ max: 1_000_000 })),
+  share: fc.double({ min: 0, max: 1, noNaN: true }),
+  pool: fc.nat({ max: 1_000_000 }),
+  minute: fc.nat({ max: 7 * 24 * 60 }),
+});
+type Storm = typeof storm extends fc.Arbitrary<infer Value> ? Value : never;
+
+const WEEK = Date.parse('2026-01-05T00:00:00Z');
+
+/** What the workflow then sets: the desired capacity, and the warm pool if it is the workflow's to size. */
+function launchedBy(fleet: FleetConfig, { unclaimed, running, share, pool, minute }: Storm) {
+  const capacity = capacityOf(fleet);
+  const inService = Math.floor(share * largestMaximum(capacity));
+  const { desired, warmPoolSize = 0 } = decide(
+    {
+      lastAt: null,
+      failedLaunches: 0,
+      cameInService: 0,
+      breaker: { open: false },
+      ...(fleet.warmPool?.size === 'auto' && { launchDemand: { peak: pool, resting: true } }),
+    },
+    {
+      counts: { unclaimed, running },
+      group: {
+        desired: inService,
+        members: { pending: 0, inService, leaving: 0, standby: 0 },
+        launchProcess: { suspended: false, byBreaker: false },
+        paused: 'false',
+        ...(fleet.warmPool?.size === 'auto' && { warmPool: { size: 0, state: 'Stopped' as const } }),
+      },
+    },
+    { capacity, onDemandPercentage: onDemandPercentage(fleet) },
+    WEEK + minute * 60_000,
+  ).decision;
+  return { desired, warmPoolSize };
+}
+
+const sumOf = <Each>(all: Each[], of: (each: Each) => number) => all.reduce((sum, each) => sum + of(each), 0);
 
 /** What is said of the same as a text, with the places of the faults; nothing if a file may say it. */
 function complaintsAboutText(raw: unknown): string {
@@ -149,7 +189,8 @@ it('a fleets.yaml is refused with reasons, or stays below every ceiling and can 
   let accepted = 0;
   const property = fc.property(
     fc.oneof(changed([...FILES, ...withToken]), { weight: 2, arbitrary: asking }),
-    (raw) => {
+    fc.array(storm, { minLength: 1, maxLength: 4 }),
+    (raw, storms) => {
       const fleets = deployable(raw);
       if (typeof fleets === 'string') {
         expect(fleets.length).toBeGreaterThan(0);
@@ -161,10 +202,23 @@ it('a fleets.yaml is refused with reasons, or stays below every ceiling and can 
         return;
       }
       accepted += 1;
-      const together = (of: (fleet: FleetConfig) => number) =>
-        fleets.reduce((sum, fleet) => sum + of(fleet), 0);
-      expect(together(largestMaximum)).toBeLessThanOrEqual(CEILINGS.instances.all);
-      expect(together(dollarsOf)).toBeLessThanOrEqual(CEILINGS.dollars.all);
+      expect(sumOf(fleets, largestMaximum)).toBeLessThanOrEqual(CEILINGS.instances.all);
+      expect(sumOf(fleets, dollarsOf)).toBeLessThanOrEqual(CEILINGS.dollars.all);
+      const launched = fleets.map((fleet, index) => ({
+        fleet,
+        price: dollarsOf(fleet) / largestMaximum(fleet),
+        ...launchedBy(fleet, storms[index % storms.length] ?? expect.fail()),
+      }));
+      for (const { fleet, desired, warmPoolSize, price } of launched) {
+        expect(desired).toBeLessThanOrEqual(largestMaximum(fleet));
+        expect(warmPoolSize).toBeLessThanOrEqual(largestMaximum(fleet));
+        expect(desired).toBeLessThanOrEqual(CEILINGS.instances.fleet);
+        expect(desired * price).toBeLessThanOrEqual(CEILINGS.dollars.fleet + 1e-9);
+      }
+      expect(sumOf(launched, ({ desired }) => desired)).toBeLessThanOrEqual(CEILINGS.instances.all);
+      expect(sumOf(launched, ({ desired, price }) => desired * price)).toBeLessThanOrEqual(
+        CEILINGS.dollars.all + 1e-9,
+      );
       for (const fleet of fleets) {
         expect(
           new URL(fleet.circleciUrl).origin === CIRCLECI_CLOUD ||
@@ -204,4 +258,68 @@ it('a fleets.yaml is refused with reasons, or stays below every ceiling and can 
   );
   fc.assert(property, FUZZED);
   expect(accepted).toBeGreaterThan(FUZZED.numRuns / 50);
+});
+
+/** The fleet as it is deployed, once the file no longer has it. */
+const stillDeployed = (fleet: FleetConfig, name: string, ofOtherClass: boolean): UndeclaredFleet => ({
+  fleet: name,
+  instances: largestMaximum(fleet),
+  draining: false,
+  settings: {
+    resourceClass: ofOtherClass ? `${fleet.resourceClass}-${name}` : fleet.resourceClass,
+    mostHourlyCost: fleet.mostHourlyCost,
+  },
+});
+
+/** The right files as they are, and with fleets that come near the ceilings. */
+const DEPLOYABLE = [
+  undefined,
+  ...[100, 250, 400, 500].map((maxReplicas) => ({ instanceTypes: ['t4g.small'], maxReplicas })),
+  ...[100, 400].map((maxReplicas) => ({ instanceTypes: ['m7i.xlarge'], maxReplicas })),
+]
+  .flatMap((asked) =>
+    FILES.map((file) => {
+      const fleets = Object.entries<object>(file).map(([name, value]) => {
+        if (asked === undefined || !Object.hasOwn(value, 'resourceClass')) return [name, value];
+        const { resourceClass } = value as { resourceClass: string };
+        return [name, { resourceClass, ...asked }];
+      });
+      return deployable(Object.fromEntries(fleets));
+    }),
+  )
+  .filter((fleets) => typeof fleets !== 'string');
+const deployed = fc.constantFrom(...DEPLOYABLE);
+
+it('a second fleets.yaml is refused, or stays below every ceiling with the fleets of the first that it does not have', () => {
+  let [accepted, refused] = [0, 0];
+  const property = fc.property(
+    fc.tuple(deployed, deployed),
+    fc.array(fc.boolean(), { minLength: 1, maxLength: 4 }),
+    ([before, after], kept) => {
+      const gone = before.filter(
+        ({ name }, index) => kept[index % kept.length] || !after.some((fleet) => fleet.name === name),
+      );
+      const left = gone.map((fleet, index) =>
+        stillDeployed(fleet, `${fleet.name}-${index}`, kept[0] ?? false),
+      );
+      const faults = faultsWithUndeclared(STACK_NAME, after, left);
+      const classes = [...after, ...left.flatMap(({ settings }) => settings ?? [])].map(
+        ({ resourceClass }) => resourceClass,
+      );
+      if (faults.length > 0) {
+        refused += 1;
+        return;
+      }
+      accepted += 1;
+      expect(sumOf(after, largestMaximum) + sumOf(left, (fleet) => fleet.instances)).toBeLessThanOrEqual(
+        CEILINGS.instances.all,
+      );
+      expect(sumOf([...after, ...gone], dollarsOf)).toBeLessThanOrEqual(CEILINGS.dollars.all + 1e-9);
+      // The classes of the first file among themselves are that file's.
+      for (const { settings } of left)
+        expect(classes.slice(0, after.length)).not.toContain(settings?.resourceClass);
+    },
+  );
+  fc.assert(property, FUZZED);
+  expect(Math.min(accepted, refused)).toBeGreaterThan(FUZZED.numRuns / 100);
 });

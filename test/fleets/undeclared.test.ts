@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { type FleetConfig, loadSettings } from '../../fleets/load.ts';
+import { faultsWithUndeclared, type UndeclaredFleet } from '../../fleets/undeclared.ts';
+
+const APP = 'circleci-runners';
+
+/** Two fleets: 700 instances at 0.1008 dollars an hour. */
+const fleets = (more = '', top = ''): FleetConfig[] =>
+  loadSettings(
+    parse(`${top}
+linux: {resourceClass: acme/linux, instanceTypes: [m7i.large], maxReplicas: 400${more}}
+arm: {resourceClass: acme/arm, instanceTypes: [m7i.large], maxReplicas: 300}
+`),
+    'fleets.yaml',
+    { stack: APP },
+  );
+const old = (more: Partial<UndeclaredFleet> = {}): UndeclaredFleet => ({
+  fleet: 'old',
+  instances: 10,
+  draining: false,
+  settings: { resourceClass: 'acme/old', mostHourlyCost: 5 },
+  ...more,
+});
+
+describe('a deployed fleet that the file does not have', () => {
+  it.each<{ case: string; of?: FleetConfig[]; deployed: UndeclaredFleet[]; says: string[] }>([
+    { case: 'nothing, if there is none', deployed: [], says: [] },
+    { case: 'nothing, if all of them are below the ceilings', deployed: [old()], says: [] },
+    {
+      case: 'the instances of all of them together',
+      deployed: [old({ instances: 200 }), old({ fleet: 'older', instances: 101 })],
+      says: [
+        '(all fleets): must have at most 1000 instances together with deployed fleets that the file does not have, got 1001: remove old, older first: npm run drain -- old, and when its instances are gone, aws cloudformation delete-stack --stack-name circleci-runners-old (maxInstancesOfAllFleets)',
+      ],
+    },
+    { case: 'nothing at the ceiling', deployed: [old({ instances: 300 })], says: [] },
+    {
+      case: 'their instances also while they drain, because somebody can resume them',
+      deployed: [old({ instances: 301, draining: true })],
+      says: [expect.stringContaining('got 1001')],
+    },
+    {
+      case: 'their instances also if their settings cannot be read',
+      deployed: [old({ instances: 301, settings: undefined })],
+      says: [expect.stringContaining('got 1001')],
+    },
+    {
+      case: 'the cost of all of them together',
+      deployed: [old({ settings: { resourceClass: 'acme/old', mostHourlyCost: 130 } })],
+      says: [
+        expect.stringMatching(
+          /^\(all fleets\): must cost at most 200 dollars an hour together .*, got 200\.56 dollars: remove old first: .* \(maxHourlyCostOfAllFleets\)$/,
+        ),
+      ],
+    },
+    {
+      case: 'the maximum cost of the file',
+      of: fleets('', 'maxHourlyCost: 80'),
+      deployed: [old({ settings: { resourceClass: 'acme/old', mostHourlyCost: 10 } })],
+      says: [expect.stringMatching(/at most 80 dollars an hour .*got 80\.56 dollars.*\(maxHourlyCost\)$/)],
+    },
+    {
+      case: 'a resource class that both have',
+      deployed: [old({ settings: { resourceClass: 'acme/arm' } })],
+      says: [
+        'arm.resourceClass: must differ from that of the deployed fleet old, which the file does not have, got acme/arm: both would launch an instance for each task. Drain old first: npm run drain -- old',
+      ],
+    },
+    {
+      case: 'no resource class of a fleet that drains, because it launches nothing',
+      deployed: [old({ draining: true, settings: { resourceClass: 'acme/arm' } })],
+      says: [],
+    },
+    {
+      case: "a plan in which the file does not count the fleet's tasks",
+      of: fleets('', 'concurrency: {limit: 30, fleets: [linux]}'),
+      deployed: [
+        old({
+          settings: {
+            resourceClass: 'acme/old',
+            concurrency: { groups: [`${APP}-linux`, `${APP}-arm`, `${APP}-old`] },
+          },
+        }),
+      ],
+      says: [
+        'linux: must not share the concurrency of a plan with the deployed fleet old, which the file does not have, because nothing would count the tasks of old. Drain old first: npm run drain -- old',
+      ],
+    },
+  ])('is refused: $case', ({ of = fleets(), deployed, says }) => {
+    expect(faultsWithUndeclared(APP, of, deployed)).toEqual(says);
+  });
+
+  it('is removed from the app that it belongs to', () => {
+    const [fault] = faultsWithUndeclared('team-b', fleets(), [
+      old({ settings: { resourceClass: 'acme/arm' } }),
+    ]);
+    expect(fault).toContain('npm run drain -- old --stack team-b');
+  });
+});
