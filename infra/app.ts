@@ -1,10 +1,10 @@
 import { App } from 'aws-cdk-lib';
 import { FleetsInvalid } from '../fleets/load.ts';
+import { CircleCiRunners } from './circleci-runners.ts';
 import { compareWithAccount } from './deployed-fleets.ts';
-import { addStacks } from './stacks.ts';
 
 try {
-  const stacks = addStacks(new App());
+  const { stacks } = new CircleCiRunners(new App(), 'Runners');
   await compareWithAccount(stacks, process.env);
 } catch (error) {
   if (!(error instanceof FleetsInvalid)) throw error;

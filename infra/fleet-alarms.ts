@@ -1,4 +1,4 @@
-import { AlarmRule, CompositeAlarm } from 'aws-cdk-lib/aws-cloudwatch';
+import { type AlarmBase, AlarmRule, CompositeAlarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { groupNameOf } from '../fleets/names.ts';
@@ -16,6 +16,9 @@ export interface FleetAlarmsProps {
 
 /** A fleet's alarms, and the composite alarm over those that need a person. */
 export class FleetAlarms extends Construct {
+  /** The alarms by their kinds, the composite alarm first. */
+  readonly byKind: Record<string, AlarmBase>;
+
   /** The names of a fleet's alarms, the composite alarm first. */
   static namesOf = (app: string, config: FleetConfig): string[] =>
     ['NeedsYou', ...Object.keys(alarmsOfFleet(config))].map((kind) => nameOf(app, config, kind));
@@ -25,16 +28,16 @@ export class FleetAlarms extends Construct {
     const { name } = config;
     const settings = Object.entries(alarmsOfFleet(config));
     const steps: Record<string, string[]> = firstStepsOf(name);
-    const alarms = settings.map(([kind, { metric, statistic, ...alarm }]) => {
-      const made = metricAlarm(this, kind, {
-        ...alarm,
+    const made = settings.map(([kind, { metric, statistic, ...setting }]) => {
+      const alarm = metricAlarm(this, kind, {
+        ...setting,
         alarmName: nameOf(app, config, kind),
         metric: fleetMetric(name, metric, statistic),
-        wrong: `Fleet ${name}: ${alarm.wrong}`,
+        wrong: `Fleet ${name}: ${setting.wrong}`,
         steps: steps[kind] ?? [],
       });
-      if (alarm.route === 'direct') notify(made, topicArns);
-      return made;
+      if (setting.route === 'direct') notify(alarm, topicArns);
+      return [kind, alarm] as const;
     });
     const rings = settings.flatMap(([kind, { route }]) => {
       const rings = ringing(nameOf(app, config, kind));
@@ -51,8 +54,9 @@ export class FleetAlarms extends Construct {
       }),
       alarmRule: AlarmRule.anyOf(...rings),
     });
-    needsYou.node.addDependency(...alarms);
+    needsYou.node.addDependency(...made.map(([, alarm]) => alarm));
     notify(needsYou, topicArns);
+    this.byKind = { NeedsYou: needsYou, ...Object.fromEntries(made) };
   }
 }
 

@@ -1,13 +1,12 @@
 import { Aspects, Stack, type StackProps } from 'aws-cdk-lib';
+import type { IMachineImage } from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
 import { capacityOf, idleTimes, onDemandPercentage, quietPollIntervalOf } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { fleetStackName, groupNameOf } from '../fleets/names.ts';
 import { spreadSeconds } from '../functions/lib/pacing.ts';
 import { lifetimesOf } from '../userdata/lifetimes.ts';
-import { topicsOf } from './alarm-topic.ts';
 import { EncryptionKey } from './encryption.ts';
-import { FleetAlarms } from './fleet-alarms.ts';
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSchedule, ReconcileSchedule } from './fleet-schedule.ts';
 import { GroupSettings } from './group-settings.ts';
@@ -18,6 +17,8 @@ export interface FleetStackProps extends StackProps {
   /** Name of the app, which is the name of the shared stack. */
   app: string;
   config: FleetConfig;
+  /** An image in place of the configured one. */
+  machineImage?: IMachineImage | undefined;
 }
 
 /** Everything that one fleet has for itself, as a table of contents. It refers to the shared stack by names. */
@@ -25,9 +26,12 @@ export class FleetStack extends Stack {
   /** The name of the fleet. */
   readonly fleet: string;
   readonly config: FleetConfig;
+  readonly runnerFleet: RunnerFleet;
 
-  constructor(scope: Construct, { app, config, ...props }: FleetStackProps) {
+  constructor(scope: Construct, { app, config, machineImage, ...props }: FleetStackProps) {
     super(scope, fleetStackName(app, config.name), {
+      // Commands know the stack by this name, in a stage as well.
+      stackName: fleetStackName(app, config.name),
       description: `CircleCI runners of fleet ${config.name}`,
       // Templates with a line for each brace would take a third more of the 1 MB that CloudFormation allows.
       suppressTemplateIndentation: true,
@@ -38,7 +42,8 @@ export class FleetStack extends Stack {
     if (config.encryptionKey !== undefined) Aspects.of(this).add(new EncryptionKey(config.encryptionKey));
     const { topicArn } = new Shared(this, app);
 
-    const fleet = new RunnerFleet(this, 'Fleet', { app, config });
+    const fleet = new RunnerFleet(this, 'Fleet', { app, config, machineImage });
+    this.runnerFleet = fleet;
     const parameter = new FleetParameter(this, 'Parameter', {
       app,
       fleet: config.name,
@@ -68,16 +73,16 @@ export class FleetStack extends Stack {
         }),
       },
     });
-    const alarms = new FleetAlarms(this, 'Alarms', { app, config, topicArns: topicsOf(config, topicArn) });
     const schedule = new FleetSchedule(this, 'Schedule', { app, config });
     // CloudFormation makes the schedule after the settings that its executions read, and after all that may fail, so that
     // no instance is launched for a fleet whose creation is rolled back. It deletes the schedule before the Auto Scaling
     // group, so that nothing is launched into a group on its way out.
-    schedule.node.addDependency(parameter, alarms, fleet.warmPool ?? fleet.group);
+    const alarms = Object.values(fleet.alarms);
+    schedule.node.addDependency(parameter, ...alarms, fleet.warmPool ?? fleet.group);
     const reconcile = new ReconcileSchedule(this, 'ReconcileSchedule', { app, config });
     reconcile.node.addDependency(parameter, fleet.group);
     const settings = new GroupSettings(this, { app, fleet: config.name });
     // Made last and deleted first: while its deletion is refused, the fleet is whole and follows its queue.
-    settings.node.addDependency(fleet, parameter, schedule, reconcile, alarms);
+    settings.node.addDependency(fleet, parameter, schedule, reconcile, ...alarms);
   }
 }

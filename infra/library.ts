@@ -1,4 +1,6 @@
 /** What the package exports to the CDK apps of others. */
-export type { FleetsFile } from '../fleets/fleet.ts';
 export { FleetsInvalid } from '../fleets/load.ts';
-export { addStacks, type Stacks, type StacksProps } from './stacks.ts';
+export { CircleCiRunners, type CircleCiRunnersProps } from './circleci-runners.ts';
+export type { FleetObjects, FleetProps } from './fleet-props.ts';
+export { RunnerFleet } from './runner-fleet.ts';
+export type { Stacks } from './stacks.ts';

@@ -1,33 +1,54 @@
 import { Annotations, CfnOutput, Stack, Tags } from 'aws-cdk-lib';
+import type { AlarmBase, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import type { Connections, IConnectable, IMachineImage } from 'aws-cdk-lib/aws-ec2';
+import type { IGrantable, IPrincipal } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { groupNameOf } from '../fleets/names.ts';
 import { warningsAbout } from '../fleets/warnings.ts';
+import type { FleetMetric } from '../statemachine/alarms.ts';
+import { topicsOf } from './alarm-topic.ts';
+import { FleetAlarms } from './fleet-alarms.ts';
 import { FleetSecret, secretNameOf } from './fleet-secret.ts';
 import { InstallScript } from './install-script.ts';
 import { InstanceLog } from './instance-log.ts';
 import { InstanceRole } from './instance-role.ts';
 import { RunnerLaunchTemplate } from './launch-template.ts';
+import { fleetMetric } from './metrics.ts';
 import { RunnerGroup } from './runner-group.ts';
 import { RunnerImage } from './runner-image.ts';
 import { RunnerNetwork } from './runner-network.ts';
 import { RunnerWarmPool } from './runner-warm-pool.ts';
+import { Shared } from './shared.ts';
 
 export interface RunnerFleetProps {
   app: string;
   config: FleetConfig;
+  /** An image in place of the configured one. */
+  machineImage?: IMachineImage | undefined;
 }
 
 /** Everything that one fleet has for itself, as a table of contents. */
-export class RunnerFleet extends Construct {
+export class RunnerFleet extends Construct implements IGrantable, IConnectable {
   readonly config: FleetConfig;
+  /** The name of the Auto Scaling group. */
   readonly groupName: string;
+  /**
+   * The role of the instances. What you grant the fleet is for its `install` script and its boot. **Jobs cannot use it**,
+   * because they cannot reach the instance's metadata, unless the fleet has `allowInstanceMetadata`. Give rights to jobs by
+   * CircleCI's OpenID Connect tokens instead.
+   */
+  readonly grantPrincipal: IPrincipal;
+  /** The network connections of the instances, to open ports to and from them. Port 22 is the default one. */
+  readonly connections: Connections;
   readonly scalerSecret: FleetSecret;
   readonly runnerSecret: FleetSecret;
   readonly group: RunnerGroup;
   readonly warmPool: RunnerWarmPool | undefined;
+  /** The alarms by their kinds, such as `NeedsYou` and `Starving`. The runbook has a heading for each. */
+  readonly alarms: Readonly<Record<string, AlarmBase>>;
 
-  constructor(scope: Construct, id: string, { app, config }: RunnerFleetProps) {
+  constructor(scope: Construct, id: string, { app, config, machineImage }: RunnerFleetProps) {
     super(scope, id);
     const { name, encryptionKey } = config;
     const groupName = groupNameOf(app, name);
@@ -46,7 +67,7 @@ export class RunnerFleet extends Construct {
       encryptionKey,
     });
     const network = new RunnerNetwork(this, 'Network', { fleet: config });
-    const image = new RunnerImage(this, 'Image', { fleet: config });
+    const image = new RunnerImage(this, 'Image', { fleet: config, machineImage });
     const install =
       config.installFile === undefined
         ? undefined
@@ -82,11 +103,54 @@ export class RunnerFleet extends Construct {
     output('ScalerSecretName', scalerSecret.secretName);
     output('RunnerSecretName', runnerSecret.secretName);
 
+    // Beside this construct in the tree, not inside it: its logical ids must stay the same in deployed stacks.
+    const alarms = new FleetAlarms(scope, 'Alarms', {
+      app,
+      config,
+      topicArns: topicsOf(config, new Shared(this, app).topicArn),
+    });
     this.config = config;
+    this.alarms = alarms.byKind;
+    this.grantPrincipal = role;
+    this.connections = launchTemplate.connections;
     this.groupName = groupName;
     this.scalerSecret = scalerSecret;
     this.runnerSecret = runnerSecret;
     this.group = group;
     this.warmPool = warmPool;
+  }
+
+  /**
+   * A metric of the fleet, with a period of one minute. `docs/operations.md` lists the metrics and when each has data.
+   *
+   * @param statistic Such as `Maximum` or `Sum`.
+   */
+  metric(name: FleetMetric, statistic: string, options: MetricOptions = {}): Metric {
+    return fleetMetric(this.config.name, name, statistic).with(options);
+  }
+
+  /** How many tasks wait for a runner: the maximum of each minute. */
+  metricUnclaimedTasks(options?: MetricOptions): Metric {
+    return this.metric('UnclaimedTasks', 'Maximum', options);
+  }
+
+  /** How many tasks run on any runner of the resource class: the maximum of each minute. */
+  metricRunningTasks(options?: MetricOptions): Metric {
+    return this.metric('RunningTasks', 'Maximum', options);
+  }
+
+  /** How many tasks runners have claimed, by the minute. */
+  metricClaimedTasks(options?: MetricOptions): Metric {
+    return this.metric('ClaimedTasks', 'Sum', options);
+  }
+
+  /** How many instances the group has launched, by the minute. */
+  metricLaunches(options?: MetricOptions): Metric {
+    return this.metric('Launches', 'Sum', options);
+  }
+
+  /** How many launches have failed, by the minute. */
+  metricFailedLaunches(options?: MetricOptions): Metric {
+    return this.metric('FailedLaunches', 'Sum', options);
   }
 }

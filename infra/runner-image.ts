@@ -29,6 +29,8 @@ const STOCK_IMAGES = {
 
 export interface RunnerImageProps {
   fleet: Pick<FleetConfig, 'image' | 'rootDevice' | 'instanceTypes' | 'instanceRequirements'>;
+  /** An image in place of the configured one. */
+  machineImage?: IMachineImage | undefined;
 }
 
 /**
@@ -40,14 +42,16 @@ export class RunnerImage extends Construct implements IMachineImage {
   readonly rootDevice: string | undefined;
   private readonly image: IMachineImage;
 
-  constructor(scope: Construct, id: string, { fleet }: RunnerImageProps) {
+  constructor(scope: Construct, id: string, { fleet, machineImage }: RunnerImageProps) {
     super(scope, id);
     const { image, instanceRequirements: requirements } = fleet;
     const stock = isStock(image) ? STOCK_IMAGES[image] : undefined;
     const architecture = architectureOfFleet(fleet);
     const parameter = stock?.parameter(architecture) ?? imageParameter(image);
     this.rootDevice = stock?.rootDevice ?? fleet.rootDevice;
-    if (parameter === undefined) {
+    if (machineImage !== undefined) {
+      this.image = machineImage;
+    } else if (parameter === undefined) {
       this.image = imageWithId(image);
     } else if (requirements === undefined) {
       this.image = MachineImage.resolveSsmParameterAtLaunch(parameter);

@@ -1,4 +1,6 @@
 import { Aspects, CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { AlarmTopic } from './alarm-topic.ts';
@@ -17,8 +19,14 @@ export interface SharedStackProps extends StackProps {
 
 /** What all fleets share, as a table of contents. The stack has the name of the app. */
 export class SharedStack extends Stack {
+  /** The topic that receives the alarms of all fleets. */
+  readonly alarmTopic: ITopic;
+  /** The state machine that the schedules of all fleets start. */
+  readonly stateMachine: IStateMachine;
+
   constructor(scope: Construct, app: string, { fleets, ...props }: SharedStackProps) {
     super(scope, app, {
+      stackName: app,
       description: 'EC2 runners that follow the CircleCI queue',
       suppressTemplateIndentation: true,
       ...props,
@@ -41,6 +49,8 @@ export class SharedStack extends Stack {
     new FleetsDashboard(this, 'Dashboard', { app, fleets, workflow, alarms });
     new LogQueries(this, 'LogQueries', { workflow });
 
+    this.alarmTopic = topic;
+    this.stateMachine = workflow.stateMachine;
     new CfnOutput(this, 'StateMachineArn', { value: workflow.stateMachine.stateMachineArn });
   }
 }

@@ -1,5 +1,5 @@
 import type { FleetConfig } from '../fleets/load.ts';
-import type { MetricName } from '../functions/lib/metrics.ts';
+import type { MetricName } from '../functions/lib/metric-units.ts';
 import { FAILURES, type Failure } from './failures.ts';
 import type { FIRST_STEPS, firstStepsOf } from './first-steps.ts';
 

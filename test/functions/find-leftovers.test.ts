@@ -4,7 +4,7 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { handler as findLeftovers } from '../../functions/find-leftovers.ts';
 import { LeftoversUnread, refuseUnread } from '../../functions/lib/leftover-clients.ts';
-import { UNITS } from '../../functions/lib/metrics.ts';
+import { UNITS } from '../../functions/lib/metric-units.ts';
 import { costlyOf, type FindingKind } from '../../functions/lib/reconcile.ts';
 import { secretsProvider } from '../../functions/lib/secrets.ts';
 import { handler as repairLeftovers } from '../../functions/repair-leftovers.ts';

@@ -3,7 +3,8 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import type { FleetConfig } from '../../fleets/load.ts';
 import { STACK_NAME } from '../../fleets/names.ts';
-import { addStacks, stacksOf } from '../../infra/stacks.ts';
+import { CircleCiRunners } from '../../infra/circleci-runners.ts';
+import { stacksOf } from '../../infra/stacks.ts';
 import { alarmsOfFleet, badOutageFailures } from '../../statemachine/alarms.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { EACH_FLEET, fleetsOf, fleetsWith, MINIMAL, threeFleets } from '../support/fleets.ts';
@@ -386,7 +387,7 @@ describe('an address of the runbook', () => {
   it.each(['http://wiki.acme.example', 'wiki', 'https://a.example/#top', 'https://a b', 7, ''])(
     'is refused: %j',
     (url) => {
-      expect(() => addStacks(synthesised(url))).toThrow(
+      expect(() => new CircleCiRunners(synthesised(url), 'Runners')).toThrow(
         `-c runbookUrl must be the https address of docs/operations.md as your people read it, without #, got ${JSON.stringify(url)}`,
       );
     },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { addStacks } from '../../infra/stacks.ts';
+import { CircleCiRunners } from '../../infra/circleci-runners.ts';
 import { INSTALL, MINIMAL, minimalWith } from '../support/fleets.ts';
 
 const CDK_JSON = JSON.parse(readFileSync('cdk.json', 'utf8'));
@@ -69,7 +69,7 @@ async function run(...given: Parameters<typeof contextOf>) {
 function templateOf(...given: Parameters<typeof contextOf>): string {
   const { directory, context } = contextOf(...given);
   const app = new App({ context, outdir: directory, builtinCloudFormationValidation: false });
-  const { shared, fleets } = addStacks(app);
+  const { shared, fleets } = new CircleCiRunners(app, 'Runners').stacks;
   return JSON.stringify([shared, ...fleets].map((stack) => Template.fromStack(stack).toJSON()));
 }
 
@@ -77,7 +77,7 @@ function templateOf(...given: Parameters<typeof contextOf>): string {
 function refusalOf(...given: Parameters<typeof contextOf>): string {
   const { directory, context } = contextOf(...given);
   try {
-    addStacks(new App({ context, outdir: directory }));
+    new CircleCiRunners(new App({ context, outdir: directory }), 'Runners');
   } catch (error) {
     return (error as Error).message.replaceAll(`${directory}/`, '');
   }

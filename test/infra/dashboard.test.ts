@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { UNITS } from '../../functions/lib/metrics.ts';
+import { UNITS } from '../../functions/lib/metric-units.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { EACH_FLEET, threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';

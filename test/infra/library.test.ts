@@ -1,12 +1,19 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { App } from 'aws-cdk-lib';
+import { App, Duration, Stack, Stage } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { type IVpc, MachineImage, Port, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Bucket } from 'aws-cdk-lib/aws-s3';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { addStacks, type FleetsFile, FleetsInvalid } from '../../infra/library.ts';
+import { CircleCiRunners, type FleetProps, FleetsInvalid } from '../../infra/library.ts';
 
-const SETTINGS: FleetsFile = {
+const SETTINGS = {
   linux: {
     resourceClass: 'acme/linux',
     instanceTypes: ['m7i.large'],
@@ -23,7 +30,7 @@ const SETTINGS: FleetsFile = {
       { start: '0 8 * * MON-FRI', end: '0 18 * * MON-FRI', timezone: 'Europe/Berlin', minReplicas: 2 },
     ],
   },
-};
+} satisfies Record<string, FleetProps>;
 
 const appWith = (context: Record<string, string> = {}) =>
   new App({
@@ -32,18 +39,20 @@ const appWith = (context: Record<string, string> = {}) =>
     outdir: mkdtempSync(join(tmpdir(), 'library-')),
   });
 
+const LINUX: FleetProps = { resourceClass: 'acme/linux', instanceTypes: ['m7i.large'], maxReplicas: 20 };
+
 /** The templates of all stacks of an app, by their names. */
 const templatesOf = (app: App) =>
   Object.fromEntries(app.synth().stacks.map(({ stackName, template }) => [stackName, template]));
 
-describe('addStacks', () => {
+describe('CircleCiRunners', () => {
   it('makes the same templates of settings and of a fleets.yaml that says them', () => {
     const file = join(mkdtempSync(join(tmpdir(), 'library-')), 'fleets.yaml');
     writeFileSync(file, stringify(SETTINGS));
     const ofFile = appWith({ fleets: file });
-    addStacks(ofFile);
+    new CircleCiRunners(ofFile, 'Runners');
     const ofSettings = appWith();
-    addStacks(ofSettings, { fleets: SETTINGS });
+    new CircleCiRunners(ofSettings, 'Runners', { fleets: SETTINGS });
     const templates = templatesOf(ofSettings);
     expect(Object.keys(templates).toSorted()).toEqual([
       'circleci-runners',
@@ -54,11 +63,11 @@ describe('addStacks', () => {
   });
 
   it('names every fault of settings, as of a file', () => {
-    const fleets: FleetsFile = {
-      linux: { resourceClass: 'acme/linux', instanceTypes: ['m7i.large'], maxReplicas: 20, minReplicas: 30 },
+    const fleets = {
+      linux: { ...LINUX, minReplicas: 30 },
       spot: { resourceClass: 'acme', instanceTypes: ['m7i.large'], maxReplicas: 5 },
     };
-    const adding = () => addStacks(appWith(), { fleets });
+    const adding = () => new CircleCiRunners(appWith(), 'Runners', { fleets });
     expect(adding).toThrow(FleetsInvalid);
     expect(adding).toThrow(
       /^The app has 2 faults:\n {2}linux\..*minReplicas[\s\S]*\n {2}spot\.resourceClass/,
@@ -66,9 +75,164 @@ describe('addStacks', () => {
   });
 
   it('asks the guardrails about settings, as about a file', () => {
-    const fleets: FleetsFile = {
-      linux: { resourceClass: 'acme/linux', instanceTypes: ['m7i.large'], maxReplicas: 501 },
-    };
-    expect(() => addStacks(appWith(), { fleets })).toThrow(/^The app asks for more than [\s\S]*maxReplicas/);
+    const fleets = { linux: { ...LINUX, maxReplicas: 501 } };
+    expect(() => new CircleCiRunners(appWith(), 'Runners', { fleets })).toThrow(
+      /^The app asks for more than [\s\S]*maxReplicas/,
+    );
+  });
+
+  it('takes the settings of all fleets, and a name, beside the fleets', () => {
+    const encryptionKey = 'arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+    const file = join(mkdtempSync(join(tmpdir(), 'library-')), 'guardrails.yaml');
+    writeFileSync(file, stringify({ encryptionKeys: [encryptionKey] }));
+    const key = Key.fromKeyArn(new Stack(), 'Key', encryptionKey);
+    const { stacks } = new CircleCiRunners(appWith({ guardrails: file }), 'Runners', {
+      name: 'team-a',
+      fleets: { linux: LINUX },
+      encryptionKey: key,
+      concurrency: { limit: 30 },
+      maxHourlyCost: 50,
+      env: { account: '111122223333', region: 'eu-central-1' },
+    });
+    expect(stacks.fleets.map(({ stackName, region }) => ({ stackName, region }))).toEqual([
+      { stackName: 'team-a-linux', region: 'eu-central-1' },
+    ]);
+    const [fleet] = stacks.fleets;
+    const template = JSON.stringify(Template.fromStack(fleet ?? stacks.shared).toJSON());
+    expect(template).toContain(encryptionKey);
+    expect(template).toContain(String.raw`\"concurrency\":{\"limit\":30,\"groups\":[\"team-a-linux\"]}`);
+  });
+
+  it('refuses settings of all fleets that the file of fleets has', () => {
+    expect(() => new CircleCiRunners(appWith(), 'Runners', { maxHourlyCost: 50 })).toThrow(
+      'maxHourlyCost: must be left out without fleets: set it in the fleets file',
+    );
+  });
+
+  it('gives stacks in a stage the same names', () => {
+    const { stacks } = new CircleCiRunners(new Stage(appWith(), 'Production'), 'Runners', {
+      fleets: { linux: LINUX },
+    });
+    const names = [stacks.shared, ...stacks.fleets].map(({ stackName }) => stackName);
+    expect(names).toEqual(['circleci-runners', 'circleci-runners-linux']);
+  });
+
+  it('says what is wrong with a name', () => {
+    expect(
+      () => new CircleCiRunners(appWith(), 'Runners', { name: 'a_b', fleets: { linux: LINUX } }),
+    ).toThrow(/^name must .*, got "a_b"$/);
+  });
+});
+
+describe('a fleet with objects of the CDK', () => {
+  const app = appWith();
+  const own = new Stack(app, 'own');
+  // The CDK's own types disagree where optional properties are exact.
+  const vpc = new Vpc(own, 'Vpc', { maxAzs: 2 }) as IVpc;
+  const securityGroup = new SecurityGroup(own, 'Jobs', { vpc });
+  const alarmTopic = new Topic(own, 'Topic');
+  const scalerSecret = Secret.fromSecretNameV2(own, 'Scaler', 'ours/scaler');
+  const {
+    fleets,
+    stacks,
+    alarmTopic: shared,
+    stateMachine,
+  } = new CircleCiRunners(app, 'Runners', {
+    fleets: {
+      linux: {
+        ...LINUX,
+        vpc,
+        securityGroups: [securityGroup],
+        alarmTopic,
+        scalerSecret,
+        runnerSecret: new Secret(own, 'Runner') as ISecret,
+        machineImage: MachineImage.genericLinux({ 'us-east-1': 'ami-0123456789abcdef0' }),
+        idleTimeout: Duration.minutes(7),
+      },
+      arm: { ...LINUX, resourceClass: 'acme/arm', instanceTypes: ['m7g.large'] },
+    },
+  });
+  shared.addSubscription(new EmailSubscription('ops@acme.example'));
+  const bucket = new Bucket(own, 'Artifacts');
+  bucket.grantRead(fleets.arm);
+  fleets.arm.connections.allowFromAnyIpv4(Port.tcp(8080), 'a debugger');
+  const templates = templatesOf(app);
+  const linux = JSON.stringify(templates['circleci-runners-linux']);
+  const arm = Template.fromStack(Stack.of(fleets.arm));
+
+  it('runs in the VPC, with the groups, the image, the secrets and the topic', () => {
+    const template = Template.fromStack(Stack.of(fleets.linux));
+    template.resourceCountIs('AWS::EC2::SecurityGroup', 0);
+    template.resourceCountIs('AWS::SecretsManager::Secret', 0);
+    const [group] = Object.values(template.findResources('AWS::AutoScaling::AutoScalingGroup'));
+    const subnets = JSON.stringify(group?.Properties.VPCZoneIdentifier);
+    for (const { node } of vpc.privateSubnets) expect(subnets).toContain(`${node.id}Subnet`);
+    const [launchTemplate] = Object.values(template.findResources('AWS::EC2::LaunchTemplate'));
+    const { SecurityGroupIds, ImageId } = Object(launchTemplate?.Properties.LaunchTemplateData);
+    expect(JSON.stringify(SecurityGroupIds)).toMatch(/Jobs.*GroupId/);
+    expect(JSON.stringify(ImageId)).toContain('FindInMap');
+    expect(linux).toContain('ours/scaler');
+    expect(JSON.stringify(template.findResources('AWS::CloudWatch::CompositeAlarm'))).toMatch(
+      /own:ExportsOutputRefTopic/,
+    );
+  });
+
+  it('has durations in seconds', () => {
+    expect(linux).toContain(String.raw`\"idleSeconds\":420`);
+  });
+
+  it('gets rights and open ports from the app', () => {
+    arm.hasResourceProperties('AWS::EC2::SecurityGroupIngress', { FromPort: 8080 });
+    const policies = JSON.stringify(arm.findResources('AWS::IAM::Policy'));
+    expect(policies).toContain('s3:GetObject*');
+    expect(linux).not.toContain('s3:GetObject*');
+  });
+
+  it('has its group by its name, its metrics and its alarms', () => {
+    expect(fleets.arm.groupName).toBe('circleci-runners-arm');
+    expect(fleets.arm.metricUnclaimedTasks().toMetricConfig().metricStat).toMatchObject({
+      namespace: 'CircleCIRunnerAutoscaler',
+      metricName: 'UnclaimedTasks',
+      statistic: 'Maximum',
+      dimensions: [{ name: 'Fleet', value: 'arm' }],
+    });
+    const period = Duration.minutes(5);
+    for (const [metric, metricName] of [
+      [fleets.arm.metricRunningTasks({ period }), 'RunningTasks'],
+      [fleets.arm.metricClaimedTasks({ period }), 'ClaimedTasks'],
+      [fleets.arm.metricLaunches({ period }), 'Launches'],
+      [fleets.arm.metricFailedLaunches({ period }), 'FailedLaunches'],
+    ] as const)
+      expect(metric.toMetricConfig().metricStat).toMatchObject({ metricName, period });
+    expect(Object.keys(fleets.arm.alarms)).toEqual(
+      expect.arrayContaining(['NeedsYou', 'Starving', 'BreakerOpen']),
+    );
+    expect(fleets.arm.alarms.Starving?.alarmName).toBeDefined();
+  });
+
+  it('is beside the stack that all share, whose topic and workflow are known', () => {
+    Template.fromStack(stacks.shared).hasResourceProperties('AWS::SNS::Subscription', {
+      Endpoint: 'ops@acme.example',
+    });
+    expect(Stack.of(stateMachine)).toBe(stacks.shared);
+  });
+
+  it.each<{ fleet: Partial<FleetProps>; said: string }>([
+    { fleet: { vpc, network: 'new-vpc' }, said: 'linux.vpc: must be left out if network is set' },
+    {
+      fleet: { alarmTopic, alarmTopicArn: 'x' },
+      said: 'linux.alarmTopic: must be left out if alarmTopicArn',
+    },
+    {
+      fleet: { securityGroups: [securityGroup] },
+      said: 'linux.securityGroups: must be left out without vpc',
+    },
+    { fleet: { vpc, sshCidr: '10.0.0.0/8', securityGroups: [securityGroup] }, said: 'linux.sshCidr' },
+    { fleet: { idleTimeout: Duration.days(2) }, said: 'linux.idleTimeout: must be a time from' },
+  ])('is refused: $said', ({ fleet, said }) => {
+    const refused = () =>
+      new CircleCiRunners(appWith(), 'Runners', { fleets: { linux: { ...LINUX, ...fleet } } });
+    expect(refused).toThrow(FleetsInvalid);
+    expect(refused).toThrow(said);
   });
 });

@@ -191,6 +191,24 @@ function libraryExample(): string {
   return code;
 }
 
+/** What the second example of docs/library.md uses. */
+const PRELUDE = `
+import { App, Stack } from 'aws-cdk-lib';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import type { IConnectable } from 'aws-cdk-lib/aws-ec2';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import { CircleCiRunners, type FleetProps } from '${NAME}';
+declare const app: App, stack: Stack, linux: FleetProps, arm: FleetProps, artifacts: IBucket, database: IConnectable, onCall: ITopic;
+`;
+
+/** That example, which is of TypeScript alone. */
+function objectsExample(): string {
+  const [, code = ''] = /```typescript\n([\s\S]*?)```/.exec(readFileSync('docs/library.md', 'utf8')) ?? [];
+  return PRELUDE + code;
+}
+
 /** All templates of a cloud assembly, by their file. */
 const templatesIn = (assembly: string): Record<string, unknown> =>
   Object.fromEntries(
@@ -232,7 +250,11 @@ describe('the library', () => {
     }
     const compiler = resolve('node_modules/typescript/bin/tsc');
     const options = ['--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
-    const sources = modules.map((type) => join(adopter, type, 'app.ts'));
+    writeFileSync(join(adopter, 'module', 'objects.ts'), objectsExample());
+    const sources = [
+      ...modules.map((type) => join(adopter, type, 'app.ts')),
+      join(adopter, 'module', 'objects.ts'),
+    ];
     await run(process.execPath, [compiler, ...options, ...sources], { cwd: adopter }).catch((error) => {
       throw new Error(error.stdout);
     });
@@ -257,7 +279,7 @@ describe('the library', () => {
     const loading = inAdopter(process.execPath, [
       '--input-type=commonjs',
       '--eval',
-      `console.log(typeof require('${NAME}').addStacks)`,
+      `console.log(typeof require('${NAME}').CircleCiRunners)`,
     ]);
     if (canRequire) expect((await loading).stdout).toBe('function\n');
     else await expect(loading).rejects.toMatchObject({ stderr: expect.stringContaining('ERR_REQUIRE_ESM') });
