@@ -15,16 +15,31 @@ export interface PollHistory {
   claimed: number;
   /** Whether tasks waited at every poll that a runner may claim. */
   waiting: boolean;
-  /** Whether more instances were in service at every poll than tasks running, so that some did nothing. */
+  /** Whether more instances were in service at every poll than tasks that may run on them, so that some did nothing. */
   idle: boolean;
   /** At how many polls that was so. */
   idlePolls: number;
   /** The fewest idle instances at a poll; only polls with instances in service count. Not there without such a poll. */
   idlers?: number | undefined;
+  /** How many instances were idle at the last poll; not there if none was in service. */
+  idlersNow?: number | undefined;
   /** The most running tasks at a poll. */
   mostRunning: number;
+  /**
+   * How many of the running tasks run on no member in service, as far as is known: on other runners, or on none. Each end
+   * that was seen may be of one of them. Default: 0.
+   */
+  outside?: number | undefined;
+  /** How many more tasks than members in service at least ran at every poll; not there if at any poll there was none. */
+  surplus?: number | undefined;
   /** How many tasks at least ran on no member of the group at every poll; not there if at any poll there was none. */
   elsewhere?: number | undefined;
+}
+
+interface Counts extends Pick<PollHistory, 'unclaimed' | 'running'> {
+  inService: number;
+  concurrency?: number | undefined;
+  members?: number;
 }
 
 /**
@@ -36,40 +51,53 @@ export interface PollHistory {
  */
 export function addPoll(
   before: PollHistory | undefined,
-  {
-    unclaimed,
-    running,
-    inService,
-    concurrency = Number.POSITIVE_INFINITY,
-    members = Number.POSITIVE_INFINITY,
-  }: Pick<PollHistory, 'unclaimed' | 'running'> & {
-    inService: number;
-    concurrency?: number | undefined;
-    members?: number;
-  },
+  counts: Counts,
 ): { seen: PollHistory; claimedNow: number } {
+  const { unclaimed, running, concurrency = Number.POSITIVE_INFINITY } = counts;
   const waiting = unclaimed > 0 && running < concurrency;
-  const idle = inService > running;
-  const idlersNow = inService === 0 ? undefined : Math.max(inService - running, 0);
-  const idlers = Math.min(idlersNow ?? Number.POSITIVE_INFINITY, before?.idlers ?? Number.POSITIVE_INFINITY);
-  const elsewhereBefore = before === undefined ? Number.POSITIVE_INFINITY : (before.elsewhere ?? 0);
-  const elsewhere = Math.min(Math.max(running - members, 0), elsewhereBefore);
-  const counted = {
-    idlePolls: (before?.idlePolls ?? 0) + Number(idle),
-    ...(Number.isFinite(idlers) && { idlers }),
-    mostRunning: Math.max(before?.mostRunning ?? 0, running),
-    ...(elsewhere > 0 && { elsewhere }),
-  };
-  if (before === undefined)
-    return { seen: { unclaimed, running, claimed: 0, waiting, idle, ...counted }, claimedNow: 0 };
+  if (before === undefined) {
+    const { idle, ...seen } = addIdle(undefined, counts, 0);
+    return { seen: { unclaimed, running, claimed: 0, waiting, idle, ...seen }, claimedNow: 0 };
+  }
   const claimedNow = Math.max(running - before.running, before.unclaimed - unclaimed, 0);
+  const ended = claimedNow - (running - before.running);
+  const { idle, ...others } = addIdle(before, counts, ended);
   const seen = {
     unclaimed,
     running,
     claimed: before.claimed + claimedNow,
     waiting: before.waiting && waiting,
     idle: before.idle && idle,
-    ...counted,
+    ...others,
   };
   return { seen, claimedNow };
 }
+
+/** @param ended How many tasks at least have ended since the poll before. */
+function addIdle(
+  before: PollHistory | undefined,
+  { running, inService, members = Number.POSITIVE_INFINITY }: Counts,
+  ended: number,
+) {
+  const outside = Math.max((before?.outside ?? 0) - ended, 0);
+  const idlersNow =
+    inService === 0 ? undefined : Math.min(Math.max(inService + outside - running, 0), inService);
+  const idlers = Math.min(idlersNow ?? Number.POSITIVE_INFINITY, before?.idlers ?? Number.POSITIVE_INFINITY);
+  const surplus = atEveryPoll(before, before?.surplus, running - inService);
+  const elsewhere = atEveryPoll(before, before?.elsewhere, running - members);
+  const idle = idlersNow !== undefined && idlersNow > 0;
+  return {
+    idle,
+    idlePolls: (before?.idlePolls ?? 0) + Number(idle),
+    ...(Number.isFinite(idlers) && { idlers }),
+    ...(idlersNow !== undefined && { idlersNow }),
+    mostRunning: Math.max(before?.mostRunning ?? 0, running),
+    ...(outside > 0 && { outside }),
+    ...(surplus > 0 && { surplus }),
+    ...(elsewhere > 0 && { elsewhere }),
+  };
+}
+
+/** The fewest at any poll, and at least 0. */
+const atEveryPoll = (before: PollHistory | undefined, fewest: number | undefined, now: number) =>
+  Math.min(Math.max(now, 0), before === undefined ? Number.POSITIVE_INFINITY : (fewest ?? 0));

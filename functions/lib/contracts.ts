@@ -71,6 +71,9 @@ export const Poll = z.object({
       idle: z.boolean(),
       idlePolls: z._default(Count, 0),
       idlers: z.optional(Count),
+      idlersNow: z.optional(Count),
+      outside: z.optional(Count),
+      surplus: z.optional(Count),
       mostRunning: z._default(Count, 0),
       elsewhere: z.optional(Count),
     }),
@@ -114,6 +117,11 @@ const Withheld = z.object({
   running: Count,
   level: Count,
   came: Count,
+  outside: Count,
+  claimed: Count,
+  claimedAt: z.int(),
+  idlePolls: Count,
+  idlersNow: z.optional(Count),
 });
 
 /** A fleet's tasks for the fleets that share a plan with it; explained in concurrency.ts. */

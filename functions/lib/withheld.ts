@@ -7,7 +7,7 @@
 
 import type { PollHistory } from './claims.ts';
 
-/** What happened since runners were found idle while tasks waited. Since then, no more tasks ran than the level. */
+/** What happened since runners may have been idle while tasks waited. Since then, no more tasks ran than the level. */
 export interface Withheld {
   /** Since when, in seconds since the epoch. */
   since: number;
@@ -20,14 +20,29 @@ export interface Withheld {
   /** Counts of the last poll. */
   unclaimed: number;
   running: number;
-  /** The most tasks that ran while runners were idle. CircleCI lets no more run. */
+  /** The most tasks that ran while runners were idle, those outside included. CircleCI lets no more run. */
   level: number;
   /** Launches that the last execution found in service, unless they are counted. */
   came: number;
+  /** How many of the running tasks run on no member in service; explained in claims.ts. */
+  outside: number;
+  /** Tasks that were claimed in the last execution. */
+  claimed: number;
+  /** When a claim was last seen, or the record began, in seconds since the epoch. */
+  claimedAt: number;
+  /** At how many polls of the last execution runners were idle. */
+  idlePolls: number;
+  /** How many instances were idle at the last poll; not there if none was in service. */
+  idlersNow?: number | undefined;
 }
 
 const FIRST_CANARY_SECONDS = 120;
 const LAST_CANARY_SECONDS = 1_800;
+
+/** After this time without a claim, in seconds, launches that came into service were not for the tasks that wait. */
+const QUIET_SECONDS = 180;
+/** The same while tasks run outside the group. */
+const LONG_QUIET_SECONDS = 600;
 
 /** The clocks of functions may differ by this, in seconds. */
 const CLOCKS_DIFFER = 60;
@@ -36,7 +51,10 @@ const CLOCKS_DIFFER = 60;
 const isForged = ({ since, lastAt }: Withheld, now: number) =>
   Math.max(since, lastAt) > now / 1_000 + CLOCKS_DIFFER;
 
-/** What the polls have seen before the first one of an execution: the counts of the last execution, if they are on record. */
+/**
+ * What the polls have seen before the first one of an execution: the last poll of the last execution, if it is on record.
+ * So an execution with a single poll sees claims, and runners that stay idle, as well as one with many.
+ */
 export const seenBefore = (withheld: Withheld | undefined): PollHistory | undefined =>
   withheld && {
     unclaimed: withheld.unclaimed,
@@ -44,9 +62,12 @@ export const seenBefore = (withheld: Withheld | undefined): PollHistory | undefi
     claimed: 0,
     waiting: true,
     idle: true,
-    idlePolls: 0,
+    idlePolls: Number((withheld.idlersNow ?? 0) > 0),
+    ...(withheld.idlersNow !== undefined && { idlers: withheld.idlersNow }),
     mostRunning: 0,
-    // Nothing is on record of it, so the polls of this execution decide.
+    outside: withheld.outside,
+    // Nothing is on record of these, so the polls of this execution decide.
+    surplus: Number.POSITIVE_INFINITY,
     elsewhere: Number.POSITIVE_INFINITY,
   };
 
@@ -68,9 +89,10 @@ export function withheldLimit(
 ): number | undefined {
   if (withheld === undefined || withheld.unused < failures || isForged(withheld, now)) return undefined;
   if (seen.unclaimed === 0 || isLifted(withheld, seen)) return undefined;
+  const { running, outside = 0 } = seen;
   // A runner that is idle is as good as a canary.
-  const due = now / 1_000 >= withheld.lastAt + restOf(withheld) && inService <= seen.running;
-  return Math.max(withheld.level + Number(due) - pending - inService, 0);
+  const due = now / 1_000 >= withheld.lastAt + restOf(withheld) && inService + outside <= running;
+  return Math.max(Math.max(withheld.level - outside, 0) + Number(due) - pending - inService, 0);
 }
 
 const restOf = ({ canaries }: Withheld) =>
@@ -80,21 +102,32 @@ const restOf = ({ canaries }: Withheld) =>
 const isLifted = ({ level }: Withheld, { claimed, mostRunning }: PollHistory) =>
   mostRunning > level || (level === 0 && claimed > 0);
 
+/** For how long no claim was seen, in seconds. */
+const quietFor = ({ claimedAt }: Withheld, { claimed }: PollHistory, at: number) =>
+  claimed > 0 ? 0 : at - claimedAt;
+
 /**
  * How many runners found no task in an execution in which tasks waited. A member is also idle for some seconds before its
- * first task, and after its last one until it has left. So while tasks run, idle runners count only if they are more than
- * half of the members that came or left: each of these is idle for less than half of the execution.
+ * first task, and after its last one until it has left. So idle runners count only if they are more than half of the
+ * members that came or left, at two polls or more: each of these is idle for less than half of the execution. If no claim
+ * was seen for a while, all launches that came meanwhile are idle, or have left.
  */
-function idleRunners({ idlers = 0, claimed, mostRunning, running }: PollHistory, came: number): number {
-  // All that came are idle, or have left.
-  if (mostRunning === 0 && claimed === 0) return Math.max(idlers, came);
-  return 2 * idlers > came + mostRunning - running ? idlers : 0;
+function idleRunners(before: Withheld, seen: PollHistory, came: number, at: number): number {
+  const { idlers = 0, idlePolls, mostRunning, running, outside = 0 } = seen;
+  // Between two polls, an end and an arrival can hide a claim, so there must be a sign of idle runners as well. Tasks that
+  // run outside hide such signs. Then more polls without a claim must do.
+  const signs = before.idlePolls + idlePolls >= 2;
+  const quiet = quietFor(before, seen, at);
+  if (signs ? quiet >= QUIET_SECONDS : outside > 0 && quiet >= LONG_QUIET_SECONDS)
+    return Math.max(idlers, came);
+  return idlePolls >= 2 && 2 * idlers > came + mostRunning - running ? idlers : 0;
 }
 
 /**
- * What is on record after an execution. It begins when tasks waited at every poll of an execution and runners were idle,
- * at two or more polls. From then on, launches count that came into service since the execution before the last one, up to
- * the number of idle runners. The record ends when no task waits, and when more tasks run than the level.
+ * What is on record after an execution. A record begins when tasks waited at every poll of an execution and a runner was
+ * idle, or tasks run outside the group and could hide an idle one. It limits nothing yet. From then on, launches count that
+ * came into service since the execution before the last one and cannot have claimed a task, up to the number of idle
+ * runners. The record ends when no task waits, and when more tasks run than the level.
  *
  * @param seen What all polls of the execution have seen.
  * @param present Members that launch or are in service, at the last poll.
@@ -111,35 +144,37 @@ export function withheldAfter(
 ): Withheld | undefined {
   if (!seen.waiting) return undefined;
   const at = Math.floor(now / 1_000);
-  const { unclaimed, running, mostRunning } = seen;
-  const idle = idleRunners(seen, came);
+  const { unclaimed, running, mostRunning, idlePolls, idlersNow, surplus = 0, claimed } = seen;
+  const outside = Math.max(seen.outside ?? 0, surplus);
+  const claimedAt = before === undefined || claimed > 0 ? at : before.claimedAt;
+  const last = { unclaimed, running, outside, claimed, claimedAt, idlePolls, idlersNow };
+  const begun = { since: at, unused: 0, canaries: 0, lastAt: at, level: mostRunning, came, ...last };
   if (before === undefined || isForged(before, now)) {
-    // One poll may see a runner that is about to claim.
-    if (seen.idlePolls < 2 || idle === 0) return undefined;
-    return { since: at, unused: 0, canaries: 0, lastAt: at, unclaimed, running, level: mostRunning, came: 0 };
+    return idlePolls >= 2 || (idlersNow ?? 0) > 0 || outside > 0 ? begun : undefined;
   }
-  if (isLifted(before, seen)) return undefined;
-  const unused = Math.min(before.came + came, idle);
+  if (isLifted(before, seen)) return outside > 0 ? begun : undefined;
+  const idle = idleRunners(before, seen, came, at);
   const inForce = before.unused >= failures;
+  const useful = inForce ? 0 : before.claimed + claimed;
+  const unused = Math.min(Math.max(before.came + came - useful, 0), idle);
+  const isIdle = (idle > 0 && seen.idle) || (unused > 0 && quietFor(before, seen, at) >= QUIET_SECONDS);
   return {
     since: before.since,
     unused: before.unused + unused,
     canaries: before.canaries + (inForce ? unused : 0),
     lastAt: unused > 0 ? at : before.lastAt,
-    unclaimed,
-    running,
-    level:
-      idle > 0 && seen.idle ? mostRunning : before.level + Number(inForce && isTooLow(before, seen, present)),
+    level: isIdle ? mostRunning : before.level + Number(inForce && isTooLow(before, seen, present)),
     came: idle > 0 ? 0 : came,
+    ...last,
   };
 }
 
 /**
- * Whether a canary is there and fewer tasks run than the level, with no runner idle. So tasks end before the instances
+ * Whether a canary is there, tasks are claimed, and fewer run than the level, with no runner idle. So tasks end before the instances
  * of other members have booted, and more members than the level are needed to run as many.
  */
-const isTooLow = ({ level }: Withheld, { mostRunning }: PollHistory, present: number) =>
-  mostRunning < level && present > level;
+const isTooLow = ({ level }: Withheld, { claimed, mostRunning, outside = 0 }: PollHistory, present: number) =>
+  claimed > 0 && mostRunning < level && present > level - outside;
 
 /** As the tag of the group has it; AWS allows few characters in tags. */
 export const formatWithheld = (withheld: Withheld) =>
@@ -152,12 +187,20 @@ export const formatWithheld = (withheld: Withheld) =>
     withheld.running,
     withheld.level,
     withheld.came,
+    withheld.outside,
+    withheld.claimed,
+    withheld.claimedAt,
+    withheld.idlePolls,
+    ...(withheld.idlersNow === undefined ? [] : [withheld.idlersNow]),
   ].join(' ');
 
 /** Reads the tag; `undefined` if somebody wrote something else there, or an older version fewer numbers. */
 export function parseWithheld(tag: string): Withheld | undefined {
-  if (!/^\d{1,12}( \d{1,12}){7}$/.test(tag)) return undefined;
-  const [since = 0, unused = 0, canaries = 0, lastAt = 0, unclaimed = 0, running = 0, level = 0, came = 0] =
-    tag.split(' ').map(Number);
-  return { since, unused, canaries, lastAt, unclaimed, running, level, came };
+  if (!/^\d{1,12}( \d{1,12}){11,12}$/.test(tag)) return undefined;
+  const [since = 0, unused = 0, canaries = 0, lastAt = 0, unclaimed = 0, running = 0, ...others] = tag
+    .split(' ')
+    .map(Number);
+  const [level = 0, came = 0, outside = 0, claimed = 0, claimedAt = 0, idlePolls = 0, idlersNow] = others;
+  const counts = { unclaimed, running, level, came, outside, claimed, claimedAt, idlePolls };
+  return { since, unused, canaries, lastAt, ...counts, ...(idlersNow !== undefined && { idlersNow }) };
 }

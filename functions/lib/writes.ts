@@ -11,6 +11,7 @@ import {
 import { type Decision, stillToWrite } from './capacity.ts';
 import type { Group } from './contracts.ts';
 import { poolSizeToWrite } from './warm-pool.ts';
+import type { Withheld } from './withheld.ts';
 
 /**
  * Writes a decision to its group, unless another execution was faster. It suspends the `Launch` process before the
@@ -35,10 +36,15 @@ export async function writeDecision(
     await resumeLaunchProcess(autoScaling, groupName);
   if (decision.onDemandPercentage !== undefined && purchase !== undefined)
     await setOnDemandPercentage(autoScaling, groupName, decision.onDemandPercentage);
-  if (decision.withheld !== undefined) await recordWithheld(autoScaling, groupName, decision.withheld);
+  if (decision.withheld !== undefined && !isBehind(decision.withheld, group.withheld))
+    await recordWithheld(autoScaling, groupName, decision.withheld);
   if (decision.levels !== undefined) await recordLevels(autoScaling, groupName, decision.levels);
   const size = poolSizeToWrite(decision.warmPoolSize, group);
   if (warmPool !== undefined && size !== undefined)
     await putWarmPool(autoScaling, groupName, { size, state: warmPool.state });
   return desired;
 }
+
+/** Whether an execution that ran at the same time has counted launches that this one has not. */
+const isBehind = (record: Withheld | null, now: Withheld | undefined) =>
+  record !== null && now !== undefined && now.since === record.since && now.unused > record.unused;

@@ -159,7 +159,7 @@ class Executions implements Polls {
     if (withheld !== undefined) this.#withheld = withheld ?? undefined;
     const { unclaimed, running, members } = observation;
     // What all polls of an execution see decides whether tasks are withheld, so none of them is skipped.
-    const watched = this.#withheld !== undefined || (unclaimed > 0 && members.inService > running);
+    const watched = this.#withheld !== undefined || (unclaimed > 0 && members.inService !== running);
     const until = watched ? observation.now : this.#until(now, observation.activities);
     return { desired, launchProcess, onDemandPercentage, warmPoolSize, until };
   }

@@ -108,7 +108,9 @@ describe('addPoll', () => {
     // No instance is in service, at any poll.
     const nobody = { idle: false, idlePolls: 0 };
     const mostRunning = Math.max(...polls.map(([, running]) => running));
-    expect(seen(counts)).toEqual({ ...counts.at(-1), claimed, claimedNow, waiting, ...nobody, mostRunning });
+    const surplus = Math.min(...polls.map(([, running]) => running));
+    const most = { mostRunning, ...(surplus > 0 && { surplus }) };
+    expect(seen(counts)).toEqual({ ...counts.at(-1), claimed, claimedNow, waiting, ...nobody, ...most });
   });
 
   it.each([
@@ -224,3 +226,41 @@ it.each([
     expect(addPoll(undefined, { unclaimed: 2, inService: 5, ...counts }).seen.waiting).toBe(waiting);
   },
 );
+
+describe('tasks that run on no member', () => {
+  /** Of three tasks that run outside the group, as a record has it. */
+  const KNOWN: PollHistory = {
+    unclaimed: 5,
+    running: 4,
+    claimed: 0,
+    waiting: true,
+    idle: true,
+    idlePolls: 0,
+    mostRunning: 0,
+    outside: 3,
+  };
+  const after = (counts: Counts) => addPoll(KNOWN, { inService: 0, ...counts }).seen;
+
+  it.each([
+    {
+      case: 'a member that came and took no task',
+      counts: { unclaimed: 5, running: 4, inService: 2 },
+      idlersNow: 1,
+    },
+    { case: 'one that took a task', counts: { unclaimed: 4, running: 5, inService: 2 }, idlersNow: 0 },
+    { case: 'no more than all members', counts: { unclaimed: 5, running: 0, inService: 1 }, idlersNow: 1 },
+    { case: 'none if none is in service', counts: { unclaimed: 5, running: 3 }, idlersNow: undefined },
+  ])('do not hide idle runners: $case', ({ counts, idlersNow }) => {
+    expect(after(counts).idlersNow).toBe(idlersNow);
+  });
+
+  it.each([
+    { case: 'one ended', counts: { unclaimed: 5, running: 3 }, outside: 2 },
+    { case: 'one ended, and another one was claimed', counts: { unclaimed: 4, running: 4 }, outside: 2 },
+    { case: 'one was claimed', counts: { unclaimed: 4, running: 5 }, outside: 3 },
+    { case: 'one came', counts: { unclaimed: 6, running: 4 }, outside: 3 },
+    { case: 'all ended', counts: { unclaimed: 5, running: 0 }, outside: undefined },
+  ])('are fewer by each end that was seen: $case', ({ counts, outside }) => {
+    expect(after(counts).outside).toBe(outside);
+  });
+});

@@ -107,6 +107,7 @@ describe('Compute Capacity', () => {
             idle: false,
             idlePolls: 0,
             idlers: 0,
+            idlersNow: 0,
             mostRunning: 2,
           },
         },
@@ -574,6 +575,7 @@ describe('what it publishes', () => {
       idle: false,
       idlePolls: 0,
       idlers: 0,
+      idlersNow: 0,
       mostRunning: 2,
     });
   });

@@ -214,6 +214,10 @@ describe('the metrics', () => {
       running: 0,
       level: 0,
       came: 0,
+      outside: 0,
+      claimed: 0,
+      claimedAt: 1,
+      idlePolls: 9,
     };
     const of = (paused: 'false' | 'true') => metrics(NOTHING_CLAIMED, waiting({ withheld, paused }), 50.3);
     expect(of('false')).toMatchObject({ TasksWithheld: 1 });

@@ -29,6 +29,10 @@ const RECORD: Withheld = {
   running: 0,
   level: 0,
   came: 0,
+  outside: 0,
+  claimed: 0,
+  claimedAt: NOW - 600,
+  idlePolls: 11,
 };
 
 describe('withheldLimit', () => {
@@ -81,6 +85,25 @@ describe('withheldLimit', () => {
       given: { record: { level: 2 }, seen: { running: 1, mostRunning: 2 }, members: [0, 2] },
       allows: 0,
     },
+    {
+      case: 'the level runs outside the group, and a canary is due',
+      given: { record: { level: 4, outside: 4 }, seen: { running: 4, mostRunning: 4, outside: 4 } },
+      allows: 1,
+    },
+    {
+      case: 'a part of the level runs outside the group',
+      given: {
+        record: { level: 5, lastAt: NOW },
+        seen: { running: 4, mostRunning: 5, outside: 3 },
+        members: [0, 1],
+      },
+      allows: 1,
+    },
+    {
+      case: 'an idle runner hides behind tasks that run outside the group',
+      given: { record: { level: 4 }, seen: { running: 4, mostRunning: 4, outside: 4 }, members: [0, 1] },
+      allows: 0,
+    },
     { case: 'there are more members than the level', given: { members: [3, 4] }, allows: 0 },
     { case: 'an instance launches', given: { members: [1, 0] }, allows: 0 },
     { case: 'a runner is idle where none runs', given: { members: [0, 1] }, allows: 0 },
@@ -114,11 +137,13 @@ describe('withheldAfter', () => {
   const BUSY = { running: 5, mostRunning: 5, idle: false, idlePolls: 0, idlers: 0 };
   /** Of these, a runner is idle all the time. */
   const IDLE = { running: 5, mostRunning: 5, idlers: 1 };
+  /** Between two polls, a task was claimed that ran before this execution. */
+  const CLAIMS = { ...IDLE, claimed: 1 };
   const LIMITED: Withheld = { ...RECORD, unclaimed: 10, running: 5, level: 5 };
 
   it('begins with an execution in which runners were idle, and counts nothing yet', () => {
     // They may have finished a task, and be about to leave.
-    expect(recorded(undefined, { running: 1, mostRunning: 2, idlers: 5 }, 5)).toEqual({
+    expect(recorded(undefined, { running: 1, mostRunning: 2, idlers: 5, idlersNow: 6 }, 5)).toEqual({
       since: NOW,
       unused: 0,
       canaries: 0,
@@ -126,30 +151,40 @@ describe('withheldAfter', () => {
       unclaimed: 10,
       running: 1,
       level: 2,
-      came: 0,
+      came: 5,
+      outside: 0,
+      claimed: 0,
+      claimedAt: NOW,
+      idlePolls: 11,
+      idlersNow: 6,
     });
   });
 
+  /** Without a hint at idle runners. */
+  const NO_HINT = { idle: false, idlePolls: 1, idlersNow: 0 };
   it.each([
     { case: 'no task waited for a while', seen: { waiting: false, idlers: 3 } },
-    { case: 'all members were busy for a while', seen: { idlers: 0 } },
-    { case: 'a single poll saw a runner idle', seen: { idlePolls: 1, idlers: 3 } },
-    { case: 'as many idle ones as usual come and go', came: 6, seen: { ...IDLE, idlers: 3 } },
-    { case: 'as many idle ones as usual leave after tasks', seen: { ...IDLE, running: 3 } },
-    { case: 'none was in service while tasks ran elsewhere', came: 1, seen: { ...BUSY, idlers: undefined } },
+    { case: 'a poll saw a runner idle, and the last poll did not', seen: { ...NO_HINT, idlers: 0 } },
+    { case: 'none was in service', came: 1, seen: { ...NO_HINT, idlersNow: undefined } },
   ])('does not begin if $case', ({ seen, came }) => {
     expect(recorded(undefined, seen, came)).toBeUndefined();
   });
 
   it.each([
-    { case: 'more idle ones than usual come and go', came: 5, seen: { ...IDLE, idlers: 3 } },
-    { case: 'more idle ones than usual leave after tasks', seen: { ...IDLE, running: 4 } },
     {
       case: 'runners that were idle for two polls have left',
-      seen: { idle: false, idlePolls: 2, idlers: 1 },
+      seen: { ...NO_HINT, idlePolls: 2 },
+      outside: 0,
     },
-  ])('begins if $case', ({ seen, came }) => {
-    expect(recorded(undefined, seen, came)).toMatchObject({ unused: 0, since: NOW });
+    { case: 'a runner is idle at the only poll', seen: { ...NO_HINT, idlersNow: 1 }, outside: 0 },
+    { case: 'tasks run outside the group', seen: { ...NO_HINT, running: 4, surplus: 3 }, outside: 3 },
+    {
+      case: 'more tasks than now ran outside the group',
+      seen: { ...NO_HINT, outside: 4, surplus: 3 },
+      outside: 4,
+    },
+  ])('begins if $case', ({ seen, outside }) => {
+    expect(recorded(undefined, seen)).toMatchObject({ unused: 0, since: NOW, outside });
   });
 
   it.each([
@@ -162,25 +197,83 @@ describe('withheldAfter', () => {
   });
 
   it('goes on while other tasks run in place of those that have ended', () => {
-    expect(recorded(LIMITED, { ...BUSY, claimed: 9 })).toEqual(LIMITED);
+    const goesOn = { ...LIMITED, claimed: 9, claimedAt: NOW, idlePolls: 0 };
+    expect(recorded(LIMITED, { ...BUSY, claimed: 9 })).toEqual(goesOn);
+  });
+
+  it('begins again if more tasks run than the level while some run outside the group', () => {
+    const seen = { ...BUSY, running: 6, mostRunning: 6, outside: 4 };
+    expect(recorded(LIMITED, seen)).toMatchObject({ since: NOW, unused: 0, level: 6, outside: 4 });
   });
 
   it.each([
-    { case: 'no runner is idle', came: 2, seen: BUSY, unused: 0 },
+    { case: 'no runner is idle', came: 2, seen: BUSY, polls: 0, unused: 0 },
     { case: 'fewer runners are idle', came: 1, before: 1, seen: IDLE, unused: 1 },
     { case: 'as many runners are idle', came: 1, before: 1, seen: { ...IDLE, idlers: 2 }, unused: 2 },
     { case: 'more runners are idle', came: 1, before: 1, seen: { ...IDLE, idlers: 4 }, unused: 2 },
     { case: 'no task runs, and one of them has not left', came: 4, seen: { idlers: 1 }, unused: 4 },
     { case: 'no task runs, and all of them have left', came: 4, seen: {}, unused: 4 },
     { case: 'a task began and ended between two polls', came: 4, seen: { claimed: 1 }, unused: 0 },
+    {
+      case: 'idle ones are less than half of those that came',
+      came: 6,
+      seen: { ...CLAIMS, idlers: 3 },
+      unused: 0,
+    },
+    {
+      case: 'idle ones are less than half of those that left',
+      came: 2,
+      seen: { ...CLAIMS, running: 3 },
+      unused: 0,
+    },
+    { case: 'only one poll saw one idle', came: 1, seen: { ...CLAIMS, idlePolls: 1 }, unused: 0 },
+    {
+      case: 'only one poll saw one idle, for long',
+      came: 1,
+      seen: { ...BUSY, idlePolls: 1 },
+      polls: 0,
+      unused: 0,
+    },
+    {
+      case: 'one of them idles only now and then',
+      came: 1,
+      seen: { ...BUSY, idlePolls: 1 },
+      polls: 1,
+      unused: 1,
+    },
+    {
+      case: 'no claim was seen for a while, but not for longer',
+      came: 1,
+      seen: { ...BUSY, outside: 2 },
+      polls: 0,
+      quiet: 599,
+      unused: 0,
+    },
+    {
+      case: 'no claim was seen for long while tasks run outside the group',
+      came: 1,
+      seen: { ...BUSY, outside: 2 },
+      polls: 0,
+      quiet: 600,
+      unused: 1,
+    },
   ])('counts $unused of $came launches, and $before before, if $case', (given) => {
-    const before = { ...LIMITED, came: given.before ?? 0 };
+    const { polls: idlePolls = 11, quiet = 300 } = given;
+    const before = { ...LIMITED, came: given.before ?? 0, idlePolls, claimedAt: NOW - quiet };
     const unused = 10 + given.unused;
     expect(recorded(before, given.seen, given.came)).toMatchObject({ unused });
   });
 
+  it('does not count launches that may have claimed a task, until launches are held', () => {
+    const counted = (unused: number) =>
+      (recorded({ ...LIMITED, unused, came: 2, claimed: 1 }, { ...CLAIMS, idlers: 9 }, 2)?.unused ?? 0) -
+      unused;
+    expect(counted(2)).toBe(2);
+    expect(counted(3)).toBe(4);
+  });
+
   it('keeps launches for the next execution, unless they are counted', () => {
-    const came = (seen: Partial<PollHistory>) => recorded(LIMITED, { ...IDLE, ...seen }, 3)?.came;
+    const came = (seen: Partial<PollHistory>) => recorded(LIMITED, { ...CLAIMS, ...seen }, 3)?.came;
     expect(came({ idlers: 1 })).toBe(3);
     expect(came({ idlers: 2 })).toBe(0);
   });
@@ -192,28 +285,45 @@ describe('withheldAfter', () => {
       level: 3,
     },
     {
-      case: 'stays if runners were not idle at each poll',
+      case: 'stays if runners were not idle at each poll and a task was claimed',
+      seen: { ...IDLE, mostRunning: 3, idle: false, claimed: 1 },
+      level: 5,
+    },
+    {
+      case: 'stays if runners were not idle at each poll and none has come',
       seen: { ...IDLE, mostRunning: 3, idle: false },
+      level: 5,
+    },
+    {
+      case: 'falls if runners were not idle at each poll, one has come and no claim was seen for a while',
+      seen: { ...IDLE, mostRunning: 3, idle: false },
+      came: 1,
+      level: 3,
+    },
+    {
+      case: 'stays if a canary is there and no task is claimed',
+      seen: { ...BUSY, running: 4, mostRunning: 4 },
+      present: 6,
       level: 5,
     },
     { case: 'stays if no runner was idle', seen: { ...BUSY, mostRunning: 3 }, present: 5, level: 5 },
     { case: 'stays if all of it is in use', seen: BUSY, present: 6, level: 5 },
     {
       case: 'rises if a canary is there and short tasks do not fill it',
-      seen: { ...BUSY, running: 4, mostRunning: 4 },
+      seen: { ...BUSY, running: 4, mostRunning: 4, claimed: 1 },
       present: 6,
       level: 6,
     },
     {
       case: 'stays before launches are held',
       unused: 2,
-      seen: { ...BUSY, running: 4, mostRunning: 4 },
+      seen: { ...BUSY, running: 4, mostRunning: 4, claimed: 1 },
       present: 9,
       level: 5,
     },
-  ])('has a level that $case', ({ unused = 10, seen, present, level }) => {
+  ])('has a level that $case', ({ unused = 10, seen, came = 0, present, level }) => {
     expect(
-      recorded({ ...LIMITED, unused }, { ...seen, running: seen.mostRunning }, 0, present),
+      recorded({ ...LIMITED, unused }, { ...seen, running: seen.mostRunning }, came, present),
     ).toMatchObject({
       level,
     });
@@ -233,8 +343,8 @@ describe('withheldAfter', () => {
   });
 
   it('begins again if somebody forged a time to come', () => {
-    expect(recorded({ ...RECORD, lastAt: NOW + 61 }, { idlers: 1 })).toMatchObject({ since: NOW, unused: 0 });
-    expect(recorded({ ...RECORD, lastAt: NOW + 59 }, { idlers: 1 })).toMatchObject({ unused: 10 });
+    expect(recorded({ ...RECORD, lastAt: NOW + 61 }, {})).toMatchObject({ since: NOW, unused: 0 });
+    expect(recorded({ ...RECORD, lastAt: NOW + 59 }, {})).toMatchObject({ unused: 10 });
   });
 
   it('allows members up to the level and one canary, and never raises the level by more than that', () => {
@@ -263,20 +373,34 @@ describe('withheldAfter', () => {
 describe('the tag', () => {
   it('holds what is on record', () => {
     expect(parseWithheld(formatWithheld(RECORD))).toEqual(RECORD);
+    expect(parseWithheld(formatWithheld({ ...RECORD, idlersNow: 2 }))).toEqual({ ...RECORD, idlersNow: 2 });
     // https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html
     expect(formatWithheld(RECORD)).toMatch(/^[\w .:/=+\-@]{1,256}$/);
   });
 
-  it.each(['', 'true', '1 2 3', '1 2 3 4 5 6', '1 2 3 4 5 6 7 8 9', '1 2 3 4 5 6 7 -8', '1.5 2 3 4 5 6 7 8'])(
-    'is none if it is "%s"',
-    (tag) => {
-      expect(parseWithheld(tag)).toBeUndefined();
-    },
-  );
+  it.each([
+    '',
+    'true',
+    '1 2 3',
+    '1 2 3 4 5 6 7 8',
+    '1 2 3 4 5 6 7 8 9 10 11',
+    '1 2 3 4 5 6 7 8 9 10 11 12 13 14',
+    '1 2 3 4 5 6 7 8 9 10 11 -12',
+    '1.5 2 3 4 5 6 7 8 9 10 11 12',
+  ])('is none if it is "%s"', (tag) => {
+    expect(parseWithheld(tag)).toBeUndefined();
+  });
 
   it('lets claims between two executions be seen', () => {
     // No task elsewhere is on record, so it takes nothing away from what the polls see.
-    expect(seenBefore(RECORD)).toEqual({ ...SEEN, idlePolls: 0, elsewhere: Number.POSITIVE_INFINITY });
+    const fewest = { elsewhere: Number.POSITIVE_INFINITY, surplus: Number.POSITIVE_INFINITY };
+    expect(seenBefore(RECORD)).toEqual({ ...SEEN, idlePolls: 0, outside: 0, ...fewest });
+    // A runner that was idle at the last poll, and is idle at the next one, is idle at two.
+    expect(seenBefore({ ...RECORD, idlersNow: 2, outside: 4 })).toMatchObject({
+      idlePolls: 1,
+      idlers: 2,
+      outside: 4,
+    });
     expect(seenBefore(undefined)).toBeUndefined();
   });
 });
