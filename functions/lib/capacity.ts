@@ -235,13 +235,12 @@ export function isAtMaximum(
 }
 
 /** What is left to decide of a fleet that launches nothing: launches that have not begun are cancelled. */
-export function drainCapacity({
-  desired,
-  members,
-  unprotected,
-}: Pick<Situation, 'desired' | 'members' | 'unprotected'>): Decision {
+export function drainCapacity(
+  { desired, members, unprotected }: Pick<Situation, 'desired' | 'members' | 'unprotected'>,
+  since = '',
+): Decision {
   const lowest = Math.min(presentIn(members), desired);
-  const reasons = ['the fleet drains: nothing launches'];
+  const reasons = [`the fleet drains${since}: nothing launches`];
   if (unprotected && lowest < desired) return heldUnprotected(desired, reasons);
   if (lowest < desired) {
     reasons.push(`desired capacity falls from ${desired} to ${lowest}: launches not begun are cancelled`);

@@ -59,14 +59,12 @@ function decideUnlessPaused(
   situation: Situation,
   { paused, pausedAt }: Pick<Group, 'paused' | 'pausedAt'>,
 ): Decision {
+  const since = pausedAt === undefined ? '' : ` since ${pausedAt}`;
   switch (paused) {
     case 'true':
-      return held(
-        situation.desired,
-        `held: the fleet is paused${pausedAt === undefined ? '' : ` since ${pausedAt}`}`,
-      );
+      return held(situation.desired, `held: the fleet is paused${since}`);
     case 'drain':
-      return withLaunchProcess(drainCapacity(situation), { ...situation, launchLimit: 0 });
+      return withLaunchProcess(drainCapacity(situation, since), { ...situation, launchLimit: 0 });
     default:
       return withLaunchProcess(decideCapacity(situation), situation);
   }

@@ -239,7 +239,7 @@ describe('tasks that run on no member', () => {
     mostRunning: 0,
     outside: 3,
   };
-  const after = (counts: Counts) => addPoll(KNOWN, { inService: 0, ...counts }).seen;
+  const seenAfter = (counts: Counts) => addPoll(KNOWN, { inService: 0, ...counts }).seen;
 
   it.each([
     {
@@ -251,7 +251,7 @@ describe('tasks that run on no member', () => {
     { case: 'no more than all members', counts: { unclaimed: 5, running: 0, inService: 1 }, idlersNow: 1 },
     { case: 'none if none is in service', counts: { unclaimed: 5, running: 3 }, idlersNow: undefined },
   ])('do not hide idle runners: $case', ({ counts, idlersNow }) => {
-    expect(after(counts).idlersNow).toBe(idlersNow);
+    expect(seenAfter(counts).idlersNow).toBe(idlersNow);
   });
 
   it.each([
@@ -261,6 +261,6 @@ describe('tasks that run on no member', () => {
     { case: 'one came', counts: { unclaimed: 6, running: 4 }, outside: 3 },
     { case: 'all ended', counts: { unclaimed: 5, running: 0 }, outside: undefined },
   ])('are fewer by each end that was seen: $case', ({ counts, outside }) => {
-    expect(after(counts).outside).toBe(outside);
+    expect(seenAfter(counts).outside).toBe(outside);
   });
 });
