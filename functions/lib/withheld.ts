@@ -40,9 +40,9 @@ const FIRST_CANARY_SECONDS = 120;
 const LAST_CANARY_SECONDS = 1_800;
 
 /** After this time without a claim, in seconds, launches that came into service were not for the tasks that wait. */
-const QUIET_SECONDS = 180;
+const CLAIMLESS_SECONDS = 180;
 /** The same while tasks run outside the group. */
-const LONG_QUIET_SECONDS = 600;
+const LONG_CLAIMLESS_SECONDS = 600;
 
 /** The clocks of functions may differ by this, in seconds. */
 const CLOCKS_DIFFER = 60;
@@ -103,7 +103,7 @@ const isLifted = ({ level }: Withheld, { claimed, mostRunning }: PollHistory) =>
   mostRunning > level || (level === 0 && claimed > 0);
 
 /** For how long no claim was seen, in seconds. */
-const quietFor = ({ claimedAt }: Withheld, { claimed }: PollHistory, at: number) =>
+const secondsWithoutClaim = ({ claimedAt }: Withheld, { claimed }: PollHistory, at: number) =>
   claimed > 0 ? 0 : at - claimedAt;
 
 /**
@@ -117,8 +117,8 @@ function idleRunners(before: Withheld, seen: PollHistory, came: number, at: numb
   // Between two polls, an end and an arrival can hide a claim, so there must be a sign of idle runners as well. Tasks that
   // run outside hide such signs. Then more polls without a claim must do.
   const signs = before.idlePolls + idlePolls >= 2;
-  const quiet = quietFor(before, seen, at);
-  if (signs ? quiet >= QUIET_SECONDS : outside > 0 && quiet >= LONG_QUIET_SECONDS)
+  const claimless = secondsWithoutClaim(before, seen, at);
+  if (signs ? claimless >= CLAIMLESS_SECONDS : outside > 0 && claimless >= LONG_CLAIMLESS_SECONDS)
     return Math.max(idlers, came);
   return idlePolls >= 2 && 2 * idlers > came + mostRunning - running ? idlers : 0;
 }
@@ -157,7 +157,8 @@ export function withheldAfter(
   const inForce = before.unused >= failures;
   const useful = inForce ? 0 : before.claimed + claimed;
   const unused = Math.min(Math.max(before.came + came - useful, 0), idle);
-  const isIdle = (idle > 0 && seen.idle) || (unused > 0 && quietFor(before, seen, at) >= QUIET_SECONDS);
+  const isIdle =
+    (idle > 0 && seen.idle) || (unused > 0 && secondsWithoutClaim(before, seen, at) >= CLAIMLESS_SECONDS);
   return {
     since: before.since,
     unused: before.unused + unused,

@@ -246,7 +246,7 @@ describe('withheldAfter', () => {
       came: 1,
       seen: { ...BUSY, outside: 2 },
       polls: 0,
-      quiet: 599,
+      claimless: 599,
       unused: 0,
     },
     {
@@ -254,12 +254,12 @@ describe('withheldAfter', () => {
       came: 1,
       seen: { ...BUSY, outside: 2 },
       polls: 0,
-      quiet: 600,
+      claimless: 600,
       unused: 1,
     },
   ])('counts $unused of $came launches, and $before before, if $case', (given) => {
-    const { polls: idlePolls = 11, quiet = 300 } = given;
-    const before = { ...LIMITED, came: given.before ?? 0, idlePolls, claimedAt: NOW - quiet };
+    const { polls: idlePolls = 11, claimless = 300 } = given;
+    const before = { ...LIMITED, came: given.before ?? 0, idlePolls, claimedAt: NOW - claimless };
     const unused = 10 + given.unused;
     expect(recorded(before, given.seen, given.came)).toMatchObject({ unused });
   });
