@@ -19,7 +19,7 @@ const DEADLINE = 30_000;
 const define = (shell: Shell) =>
   new Command('npm run doctor --')
     .description(
-      'Checks the account, the network, the tokens and what is deployed, one line for each check, with what to do. It works before a deployment and after, and changes nothing. The exit code is 1 if a check fails.',
+      'Checks the account, the network, the tokens and what is deployed, one line for each check, with what to do. It works before a deployment and after, and changes nothing.',
     )
     .argument('[fleet]', 'a fleet (default: all fleets)')
     .option('--deployed-only', 'check only what is deployed, without fleets.yaml: for a pipeline')
@@ -127,6 +127,7 @@ export function findingLines(
 export const doctor: CliCommand = {
   define,
   usageErrors: [FleetsInvalid],
+  failsIf: 'a check fails',
   describeError: nameAndMessage,
   aws: 'account',
 };

@@ -104,4 +104,9 @@ async function ifNotFound<T>(error: unknown, otherwise: () => Promise<T>): Promi
   return await otherwise();
 }
 
-export const execute: CliCommand = { define, describeError: nameAndMessage, aws: 'stack' };
+export const execute: CliCommand = {
+  define,
+  failsIf: 'the execution failed',
+  describeError: nameAndMessage,
+  aws: 'stack',
+};

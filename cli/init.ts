@@ -14,21 +14,22 @@ import { changedLines, onlyFleet, type PlannedFile, planFile, readIfPresent } fr
 import { carriedOver } from './init/from-group.ts';
 import { readGroup } from './init/group-reads.ts';
 import { Lookups } from './init/lookups.ts';
-import { DEFAULTS, list, networkOption, recipientOption, settingOption } from './init/options.ts';
+import { DEFAULTS, list, nameOption, networkOption, recipientOption, settingOption } from './init/options.ts';
+import { cdkInstallation, cdkJson, otherApp } from './init/project.ts';
 import { askToReplace } from './init/questions.ts';
 import { configText, fleetsText, schemaPath } from './init/written.ts';
 
 const define = (shell: Shell) =>
   new Command('npm run init --')
     .description(
-      'Writes the fleets file and a first job for it, and says which commands come next. It asks for what no option gives, and looks up in AWS and CircleCI what it can. It changes nothing but the two files.',
+      'Writes the fleets file and a first job for it, and says which commands come next. It asks for what no option gives, and looks up in AWS and CircleCI what it can. It changes nothing but files.',
     )
     .option(
       '--class <namespace/class>',
       'resource class of the runners',
       settingOption('resourceClass', String),
     )
-    .option('--name <name>', 'name of the fleet (default: the end of the resource class)')
+    .option('--name <name>', 'name of the fleet (default: the end of the resource class)', nameOption)
     .option(
       '--types <list>',
       'instance types, such as m7i.large,m6i.large',
@@ -67,8 +68,9 @@ const define = (shell: Shell) =>
         `Defaults: ${DEFAULTS.instanceTypes.join(', ')}, at most ${DEFAULTS.maxReplicas} instances, the default VPC if the region has one, alarms for nobody. If the fleets file has one fleet already, its settings are the defaults. --class has none.`,
         'A file that has these settings already stays as it is, so a second run changes nothing. The example that the repository ships is replaced after a question, or with --yes. Any other fleets file is replaced after a question, or with --force, and an existing .circleci/config.yml only after a question.',
         `If ${TOKEN_VARIABLES.join(', ')} or your answer is a personal API token, the command looks up the resource classes that it sees. It stores no token.`,
+        'In a project that has installed the package and has no cdk.json, the command also writes one, so that npx cdk finds the app.',
         'With --from-group, the command reads the group, its launch template or launch configuration, and the image. It says what the fleet does not get, and why. It changes nothing in AWS. docs/operations.md says how to move without killing jobs.',
-        'Without a terminal, the command asks nothing. If an answer is missing then, it says which options are missing. The exit code is 2.',
+        'Without a terminal, the command asks nothing. If an answer is missing then, it says which options are missing.',
       ]),
     )
     .allowExcessArguments(false)
@@ -97,6 +99,10 @@ async function initialise(options: Options, shell: Shell): Promise<void> {
   const files = [planFile(options.fleets, text)];
   if (options.config)
     files.push(planFile(join(folder, '.circleci', 'config.yml'), configText(name, fleet.resourceClass)));
+  const cdk = cdkJson();
+  if (cdk !== undefined) files.push(planFile('cdk.json', cdk));
+  const other = otherApp();
+  if (other !== undefined) terminal.note(other);
 
   const written: { file: string; text: string; action: Action }[] = [];
   for (const planned of files) {
@@ -113,6 +119,7 @@ async function initialise(options: Options, shell: Shell): Promise<void> {
     if (isWritten(action) && !options.dryRun) writeWhole(file, content);
 
   const next = nextCommands(name, options, isBootstrapped);
+  const watching = watchingCommands(name, options);
   if (options.json) {
     const notLookedUp = [...lookups.missing].map(([why, what]) => ({ what, why }));
     terminal.print(
@@ -124,6 +131,7 @@ async function initialise(options: Options, shell: Shell): Promise<void> {
         ...(old !== undefined && { notCarriedOver: old.leftOut }),
         notLookedUp,
         next,
+        watching,
       }),
     );
     return;
@@ -134,6 +142,11 @@ async function initialise(options: Options, shell: Shell): Promise<void> {
   }
   terminal.print('Next:');
   for (const command of next) terminal.print(`  ${command}`);
+  const job = options.config
+    ? 'the job in .circleci/config.yml'
+    : `a job with resource_class: ${fleet.resourceClass}`;
+  terminal.print(`Then push ${job} to CircleCI, and see the fleet react:`);
+  for (const command of watching) terminal.print(`  ${command}`);
 }
 
 type Action = 'new' | 'replaced' | 'unchanged' | 'declined';
@@ -178,15 +191,23 @@ function coloured(line: string, { colours }: Shell['terminal']): string {
   return line.startsWith('-') ? colours.red(line) : line;
 }
 
-/** What comes next until a job runs. */
+/** What shows that a job finds a runner. */
+function watchingCommands(name: string, { stack }: Options): string[] {
+  const own = stack === STACK_NAME ? '' : ` --stack ${stack}`;
+  return [`npm run execute -- ${name}${own}`, `npm run explain -- ${name}${own}`];
+}
+
+/** What comes next until a job can run. */
 function nextCommands(name: string, { fleets, stack }: Options, isBootstrapped = false): string[] {
   const own = stack === STACK_NAME ? '' : ` --stack ${stack}`;
   const [file, context] =
     fleets === 'fleets.yaml' ? ['', ''] : [` --fleets ${fleets}`, ` -c fleets=${fleets}`];
   const named = stack === STACK_NAME ? '' : ` -c stack=${stack}`;
   return [
+    ...cdkInstallation(),
     ...(existsSync(RELEASE_FILE) ? [] : ['npm run pin']),
     ...(isBootstrapped ? [] : ['npx cdk bootstrap']),
+    `npm run doctor -- ${name}${file}${own}`,
     `npx cdk deploy --all${context}${named}`,
     `npm run secrets -- ${name}${file}${own}`,
   ];
@@ -195,6 +216,7 @@ function nextCommands(name: string, { fleets, stack }: Options, isBootstrapped =
 export const init: CliCommand = {
   define,
   usageErrors: [FleetsInvalid],
+  failsIf: 'it failed, or you declined a question',
   promptClosed: 'Nothing was written.',
   describeError: nameAndMessage,
   aws: 'optional',

@@ -35,7 +35,13 @@ const define = ({ terminal }: Shell) =>
     )
     .option('--minutes <n>', 'stop after this many minutes (default: at Ctrl-C)', numberOption(1, 1_440))
     .allowExcessArguments(false)
-    .action((options: Options) => untilEnded((ended) => run(options, ended, terminal)));
+    .action((options: Options) =>
+      // What was started is killed at once then, so there is nothing to wait for.
+      untilEnded((ended) => Promise.race([run(options, ended, terminal), untilAborted(ended)])),
+    );
+
+const untilAborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 
 interface Options {
   minutes?: number;

@@ -48,7 +48,7 @@ const define = (shell: Shell) =>
       `Pins the release of CircleCI's runner that instances install. It downloads the release for both architectures, compares them with CircleCI's manifest, and writes their version and checksums into ${RELEASE_FILE}. Commit that file. Each boot then refuses any other archive. Run the command again to update the runner, and deploy.`,
     )
     .argument('[version]', "version of the release, such as 3.1.13 (default: CircleCI's current release)")
-    .option('--check', 'write nothing; exit code 1 if the pinned release is not the current one any more')
+    .option('--check', 'write nothing; say whether the pinned release is still the current one')
     .option('--out <file>', 'the file to write or check', RELEASE_FILE)
     .option('--url <url>', "where the releases are (default: CircleCI's bucket)")
     .allowExcessArguments(false)
@@ -191,5 +191,6 @@ export const pinCommand: CliCommand = {
   define,
   usageErrors: [FleetsInvalid],
   expectedErrors: [PinFailed],
+  failsIf: 'it failed, or --check found another current release',
   endsProcess: true,
 };

@@ -31,7 +31,7 @@ interface Options {
 const defineWith = (now: () => number) => (shell: Shell) =>
   new Command('npm run reconcile --')
     .description(
-      'Finds what fleets leave behind: instances in no group, runners that never connected, instances that are too old or stuck, volumes, and more. It compares the group, EC2 and the runners that CircleCI lists, and changes nothing. With --apply, it repairs what cannot be running a job. The exit code is 1 if something is found or could not be read.',
+      'Finds what fleets leave behind: instances in no group, runners that never connected, instances that are too old or stuck, volumes, and more. It compares the group, EC2 and the runners that CircleCI lists, and changes nothing. With --apply, it repairs what cannot be running a job.',
     )
     .argument('[fleet]', 'a deployed fleet (default: all fleets)')
     .option('--apply', `repair up to ${MOST_REPAIRS} findings of each fleet; asks first`)
@@ -149,6 +149,7 @@ function isLeft({ findings, missing, repaired }: Reconciled): boolean {
 /** The command with another clock. */
 export const reconcileAt = (now: () => number): CliCommand => ({
   define: defineWith(now),
+  failsIf: 'something is found and not repaired, or could not be read',
   promptClosed: 'Nothing was repaired.',
   describeError: nameAndMessage,
   aws: 'stack',

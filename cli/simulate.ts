@@ -367,4 +367,5 @@ export const simulateCommand: CliCommand = {
   define,
   usageErrors: [FleetsInvalid, PricesInvalid, TraceInvalid],
   expectedErrors: [ReplayStalled],
+  failsIf: 'it failed, or no setting meets the goal of --optimise',
 };

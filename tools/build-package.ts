@@ -25,6 +25,7 @@ const DATA = [
   'statemachine/autoscale.asl.json',
   'statemachine/reconcile.asl.json',
   'cli/local-aws/ministack.txt',
+  'cdk.json',
 ];
 const USER_DATA = 'userdata';
 

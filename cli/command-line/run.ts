@@ -5,7 +5,7 @@ import { setupFault } from '../aws/setup-fault.ts';
 import { endingCode } from '../terminal/ending.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { NotDeployed, UsageError } from './arguments.ts';
-import { helpWidth } from './help.ts';
+import { type HelpPart, helpWidth, wrappedHelp } from './help.ts';
 
 /** Exit code for a wrong argument, as shells use it. */
 export const USAGE = 2;
@@ -34,6 +34,8 @@ export interface CliCommand {
   usageErrors?: readonly ErrorClass[];
   /** Errors that mean that the command failed although the command line is right: exit code 1. */
   expectedErrors?: readonly ErrorClass[];
+  /** When the exit code is 1, for the help text. Default: if it failed. */
+  failsIf?: string;
   /** The message after Ctrl-C in a question of the command. */
   promptClosed?: string;
   /** The message of any other error, in place of its stack, for commands that depend on other systems. */
@@ -43,6 +45,17 @@ export interface CliCommand {
   /** Whether the process ends with the command, even if connections and timers are open. */
   endsProcess?: boolean;
 }
+
+/** The end of each help text. */
+const exitCodes = ({ failsIf = 'it failed', aws }: CliCommand): HelpPart => ({
+  heading: 'Exit codes:',
+  rows: [
+    ['0', 'it worked'],
+    ['1', failsIf],
+    ['2', `the command line${aws === undefined ? ' or a file' : ', a file or the set-up of AWS'} is wrong`],
+    ['130', 'Ctrl-C ended it; after another signal, 128 and its number'],
+  ],
+});
 
 /** The message of an error with its name, for errors of AWS. */
 export const nameAndMessage = ({ name, message }: Error): string => `${name}: ${message}`;
@@ -57,6 +70,10 @@ export async function runCommand(cli: CliCommand, shell: Shell): Promise<number>
   const command = cli.define(shell);
   command
     .exitOverride()
+    .addHelpText(
+      'after',
+      wrappedHelp(() => [exitCodes(cli)]),
+    )
     .showHelpAfterError('Add --help to see all options.')
     .configureOutput({
       writeOut: (text) => terminal.print(text.replace(/\n$/, '')),

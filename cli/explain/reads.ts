@@ -5,6 +5,7 @@ import * as z from 'zod';
 import type { Launch } from '../../functions/lib/breaker.ts';
 import { partialReads } from '../../functions/lib/partial-reads.ts';
 import { Activity, asLaunch } from '../../functions/lib/scaling-activities.ts';
+import { functionsOfWorkflow } from '../../statemachine/definition.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { type DecisionRecord, readDecisions, readLines } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
@@ -35,17 +36,6 @@ export interface History {
 
 /** How long all reads may take, in milliseconds. */
 const DEADLINE = 20_000;
-
-/** The steps whose errors end an execution; the name of each one's function ends so. */
-const STEPS = [
-  'read-settings',
-  'describe-activities',
-  'count-unclaimed',
-  'count-running',
-  'describe-group',
-  'compute-capacity',
-  'update-group',
-];
 
 /** 100 activities a page: a thousand launches, more than a fleet has in an hour. */
 const MOST_PAGES = 10;
@@ -104,7 +94,7 @@ async function readFailures(
 ): Promise<FailureRecord[]> {
   const pattern = `{ $.level = "ERROR" && $.fleet = "${fleet}" }`;
   const found = await Promise.all(
-    STEPS.map((step) =>
+    functionsOfWorkflow().map((step) =>
       readLines({ logGroup: `/aws/lambda/${app}-${step}`, from, to, pattern }, logs, signal).catch(
         (error) => {
           // A function that never ran on an emulator has no log group.

@@ -1,5 +1,4 @@
 import { CIRCLECI_CLOUD } from '../../functions/lib/circleci-url.ts';
-import { FLEET_NAME } from '../../functions/lib/fleet-names.ts';
 import { describePlace } from '../aws/place.ts';
 import { UsageError } from '../command-line/arguments.ts';
 import { TOKEN_VARIABLES, tokenIn } from '../command-line/circleci-token.ts';
@@ -189,7 +188,8 @@ async function classFrom(
   notes: string[],
 ): Promise<string> {
   const given = options.class ?? (isAsking ? undefined : present?.fleet.resourceClass);
-  const token = tokenIn(shell.env) ?? (isAsking && given === undefined ? await askToken() : undefined);
+  const token =
+    tokenIn(shell.env) ?? (isAsking && given === undefined ? await askToken(shell.terminal) : undefined);
   const classesOf =
     token === undefined ? undefined : (namespace: string) => lookups.classes(namespace, url, token);
   const resourceClass = given ?? (await askClass(present?.fleet.resourceClass, classesOf));
@@ -303,11 +303,6 @@ function quotaNotes(fleet: WrittenFleet, quota: number): string[] {
 }
 
 function nameFrom({ name }: Options, present: Sources['present'], resourceClass: string): string {
-  if (name !== undefined) {
-    if (FLEET_NAME.test(name)) return name;
-    throw new UsageError(
-      `--name must have a letter and at most 31 more letters, digits, hyphens and underscores, got ${JSON.stringify(name)}`,
-    );
-  }
+  if (name !== undefined) return name;
   return present?.fleet.resourceClass === resourceClass ? present.name : fleetNameFrom(resourceClass);
 }

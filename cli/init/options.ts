@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { Fleet } from '../../fleets/fleet.ts';
 import { TOP_SETTINGS } from '../../fleets/settings/top.ts';
+import { FLEET_NAME } from '../../functions/lib/fleet-names.ts';
 import type { WrittenFleet } from './written.ts';
 
 /** What a person may answer to `npm run init`, by flag or by question: the loader of `fleets.yaml` decides. Pure. */
@@ -32,19 +33,32 @@ export const settingOption =
 /** Who gets the alarms. */
 export type Recipient = Pick<WrittenFleet, 'alarmEmail' | 'alarmTopicArn'>;
 
+const RECIPIENTS =
+  'It must be an e-mail address such as ops@example.com, or the ARN of an SNS topic such as arn:aws:sns:eu-west-1:111122223333:alarms.';
+
 /** @returns A text if it is neither an address nor a topic; nobody if it is empty. */
 export function recipientOf(given: string): Recipient | string {
   const text = given.trim();
   if (text === '') return {};
   const setting = text.startsWith('arn:') ? 'alarmTopicArn' : 'alarmEmail';
   const fault = faultOfAnswer(setting, text);
-  return fault === undefined ? { [setting]: text } : `It ${fault}.`;
+  if (fault === undefined) return { [setting]: text };
+  return setting === 'alarmTopicArn' ? `It ${fault}.` : RECIPIENTS;
 }
 
 export function recipientOption(given: string): Recipient {
   const recipient = recipientOf(given === 'nobody' ? '' : given);
   if (typeof recipient !== 'string') return recipient;
-  throw new InvalidArgumentError(recipient);
+  throw new InvalidArgumentError(`${recipient} For nobody: nobody.`);
+}
+
+export function nameOption(given: string): string {
+  if (FLEET_NAME.test(given) && !Object.hasOwn(TOP_SETTINGS, given)) return given;
+  throw new InvalidArgumentError(
+    Object.hasOwn(TOP_SETTINGS, given)
+      ? `It must be another name, because ${given} is a setting of all fleets.`
+      : 'It must have a letter and at most 31 more letters, digits, hyphens and underscores.',
+  );
 }
 
 const NETWORKS = ['default-vpc', 'new-vpc'];

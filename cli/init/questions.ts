@@ -5,6 +5,7 @@ import password from '@inquirer/password';
 import select from '@inquirer/select';
 import { listPrice, vCpusOf } from '../../fleets/prices.ts';
 import { beforeEnd } from '../terminal/ending.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import type { FoundSubnet, FoundVpc } from './lookups.ts';
 import { faultOfAnswer, list, NAMESPACE, type Recipient, recipientOf } from './options.ts';
 
@@ -22,12 +23,19 @@ async function asked<T>(question: Promise<T>): Promise<T> {
   }
 }
 
+const WHY_A_TOKEN = [
+  'Each fleet runs the jobs of one resource class of CircleCI. With a personal',
+  'API token (app.circleci.com, User Settings), this command lists your classes.',
+  'It does not store the token.',
+];
+
 /** A personal API token; `undefined` if the person gives none. */
-export async function askToken(): Promise<string | undefined> {
+export async function askToken(terminal: Terminal): Promise<string | undefined> {
+  for (const line of WHY_A_TOKEN) terminal.note(terminal.colours.dim(line));
   const token = await asked(
     password(
       {
-        message: 'Personal API token, to list your classes (empty: no list):',
+        message: 'Personal API token (empty: no list):',
         mask: true,
         validate: (value) => /^[\x21-\x7e]*$/.test(value.trim()) || 'It has characters that no token has.',
       },

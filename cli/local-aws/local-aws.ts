@@ -96,7 +96,9 @@ export class LocalAws {
         );
       });
       const folder = makeFolder();
-      return new LocalAws(given, folder, new OwnProcesses(folder), false);
+      const aws = new LocalAws(given, folder, new OwnProcesses(folder), false);
+      signal?.addEventListener('abort', () => aws.stop(), { once: true });
+      return aws;
     }
     const bin = await pythonEnvironment(REQUIREMENTS, report, signal);
     for (let attempt = 1; ; attempt += 1) {
@@ -105,10 +107,12 @@ export class LocalAws {
       report(`Starting MiniStack on 127.0.0.1:${port}`);
       const folder = makeFolder();
       const aws = new LocalAws(`http://localhost:${port}`, folder, new OwnProcesses(folder), true);
+      signal?.addEventListener('abort', () => aws.stop(), { once: true });
       try {
         await aws.#answers(aws.#startMiniStack(resolve(bin, 'ministack'), port), port, signal);
         return aws;
       } catch (error) {
+        signal?.throwIfAborted();
         const portIsTaken = / in use/.test(readFileSync(aws.logFile, 'utf8'));
         aws.stop();
         if (!portIsTaken || attempt === START_ATTEMPTS) throw error;

@@ -9,6 +9,7 @@ import { explainHistory, waitsIn, whyNothingLaunches } from '../../cli/explain/e
 import type { FailureRecord, History } from '../../cli/explain/reads.ts';
 import { explanationText } from '../../cli/explain/text.ts';
 import type { Launch } from '../../functions/lib/breaker.ts';
+import { functionsOfWorkflow } from '../../statemachine/definition.ts';
 import { commandWords } from '../support/bundled-commands.ts';
 import { runAgainstAws } from '../support/in-process.ts';
 import { OperatorAws } from '../support/operator-aws.ts';
@@ -319,7 +320,17 @@ describe('npm run explain', () => {
     expect(text).toContain(': 350 polls, 0 of them changed something.');
     expect(stdout).toMatch(/Count Unclaimed: CircleCiNotFound: no such class/);
     expect(text).toContain('1 launches: 1 in service, after 90 s to 90 s (mean 90 s)');
-    expect(aws.calls('FilterLogEvents')).toBe(8);
+    // The decisions, and the errors of each function.
+    expect(aws.calls('FilterLogEvents')).toBe(1 + functionsOfWorkflow().length);
+    expect(functionsOfWorkflow()).toEqual([
+      'read-settings',
+      'describe-activities',
+      'count-unclaimed',
+      'count-running',
+      'describe-group',
+      'compute-capacity',
+      'update-group',
+    ]);
     // The best of some, because the first one imports the SDK, and other tests run beside it.
     const seconds: number[] = [];
     for (let run = 0; run < 3; run += 1) {

@@ -30,6 +30,17 @@ describe.each([80, 100])('the help texts in %i columns', (columns) => {
   });
 });
 
+it.each(NAMES)('npm run %s: says what its exit codes mean', async (name) => {
+  const { stdout } = await runInProcess(name, ['--help'], { columns: 80 });
+  const [, codes = ''] = stdout.split('\nExit codes:\n');
+  expect(codes.split('\n').flatMap((line) => /^ +(\d+) +\S/.exec(line)?.[1] ?? [])).toEqual([
+    '0',
+    '1',
+    '2',
+    '130',
+  ]);
+});
+
 it('help texts are never wider than 100 columns', async () => {
   const { stdout } = await runInProcess('simulate', ['--help'], { columns: 200 });
   expect(Math.max(...stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(100);

@@ -73,7 +73,7 @@ function expectCleanTerminal({ screen }: PseudoTerminal): void {
 
 /** What a person sees and types, question by question, until the maximum. */
 const UNTIL_MAXIMUM: { shows: RegExp; types: string }[] = [
-  { shows: /Personal API token, to list/, types: `${TOKEN}${ENTER}` },
+  { shows: /Personal API token \(empty/, types: `${TOKEN}${ENTER}` },
   { shows: /Resource class, or only its namespace/, types: `acme${ENTER}` },
   { shows: /acme\/arm/, types: `${DOWN}${ENTER}` },
   { shows: /Size of each instance/, types: `${DOWN}${ENTER}` },
@@ -107,8 +107,10 @@ describe('npm run init on a terminal of 80 x 24', () => {
     expect(shown(pty)).toMatchInlineSnapshot(`
       "
       Account 111122223333, region eu-west-1
-      ✔ Personal API token, to list your classes (empty: no list):
-      ****************************
+      Each fleet runs the jobs of one resource class of CircleCI. With a personal
+      API token (app.circleci.com, User Settings), this command lists your classes.
+      It does not store the token.
+      ✔ Personal API token (empty: no list): ****************************
       ✔ Resource class, or only its namespace to choose: acme
       ✔ Resource class of the runners: acme/linux
       ✔ Size of each instance: m7i.xlarge, m6i.xlarge
@@ -119,8 +121,12 @@ describe('npm run init on a terminal of 80 x 24', () => {
       FOLDER/fleets.yaml: written
       FOLDER/.circleci/config.yml: written
       Next:
+        npm run doctor -- linux --fleets FOLDER/fleets.yaml
         npx cdk deploy --all -c fleets=FOLDER/fleets.yaml
         npm run secrets -- linux --fleets FOLDER/fleets.yaml
+      Then push the job in .circleci/config.yml to CircleCI, and see the fleet react:
+        npm run execute -- linux
+        npm run explain -- linux
       "
     `);
     expect(pty.written).not.toContain(TOKEN);
@@ -150,14 +156,14 @@ describe('npm run init on a terminal of 80 x 24', () => {
   it('says what an answer must be, and asks again', async () => {
     const pty = start('--types', 'm7i.large', '--network', 'new-vpc');
     await answer(pty, [
-      { shows: /Personal API token, to list/, types: ENTER },
+      { shows: /Personal API token \(empty/, types: ENTER },
       { shows: /Resource class of the runners/, types: `linux${ENTER}` },
       { shows: /It must be a resource class, namespace\/class, such as acme\/linux\./, types: '\x15' },
       { shows: /Resource class of the runners/, types: `acme/linux${ENTER}` },
       { shows: /Maximum number of instances/, types: `\x150${ENTER}` },
       { shows: /It must be a whole number from 1 to 10000/, types: `\x155${ENTER}` },
       { shows: /E-mail address or SNS topic/, types: `me${ENTER}` },
-      { shows: /It must be an e-mail address\./, types: `\x15${ENTER}` },
+      { shows: /It must be an e-mail address such as ops@example\.com, or/, types: `\x15${ENTER}` },
     ]);
     expect(await pty.end()).toBe(0);
     expect(loadFleets(file)[0]).toMatchObject({ resourceClass: 'acme/linux', maxReplicas: 5 });

@@ -51,8 +51,12 @@ describe('the files', () => {
         "stdout": "FOLDER/fleets.yaml: written
       FOLDER/.circleci/config.yml: written
       Next:
+        npm run doctor -- linux --fleets FOLDER/fleets.yaml
         npx cdk deploy --all -c fleets=FOLDER/fleets.yaml
         npm run secrets -- linux --fleets FOLDER/fleets.yaml
+      Then push the job in .circleci/config.yml to CircleCI, and see the fleet react:
+        npm run execute -- linux
+        npm run explain -- linux
       ",
       }
     `);
@@ -327,12 +331,17 @@ describe('wrong options', () => {
       words: [...CLASS, '--yes', '--network', 'vpc-0000000f'],
       says: 'No subnet of vpc-0000000f has a route',
     },
-    { words: [...CLASS, '--yes', '--notify', 'me'], says: 'It must be an e-mail address.' },
+    {
+      words: [...CLASS, '--yes', '--notify', 'me'],
+      says: 'It must be an e-mail address such as ops@example.com, or the ARN of an SNS topic such as arn:aws:sns:eu-west-1:111122223333:alarms. For nobody: nobody.',
+    },
+    { words: [...CLASS, '--yes', '--notify', 'bob'], says: "argument 'bob' is invalid" },
     {
       words: [...CLASS, '--yes', '--notify', 'arn:aws:sns:x'],
       says: 'It must be the ARN of a standard SNS topic',
     },
-    { words: [...CLASS, '--yes', '--name', '1st'], says: '--name must have a letter' },
+    { words: [...CLASS, '--yes', '--name', '1st'], says: "argument '1st' is invalid. It must have a letter" },
+    { words: [...CLASS, '--yes', '--name', 'concurrency'], says: 'concurrency is a setting of all fleets' },
     { words: [...CLASS, '--yes', '--circleci-url', 'ftp://x'], says: 'It must be a URL such as' },
     { words: [...CLASS, '--yes', '--circleci-url', 'https://ci.acme.com'], says: '(circleciUrls)' },
     { words: [...CLASS, '--yes', 'more'], says: 'too many arguments' },

@@ -109,7 +109,7 @@ const MOMENTS = [
 const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGKILL'];
 
 describe.each(MOMENTS)('while $moment', ({ shows }) => {
-  it.each(SIGNALS)('%s leaves nothing', { timeout: PATIENCE + 60_000 }, async (signal) => {
+  it.each(SIGNALS)('%s leaves nothing', { timeout: PATIENCE + 60_000, retry: 1 }, async (signal) => {
     const local = new Local();
     await local.says(shows);
     expect(processes().length).toBeGreaterThan(1);

@@ -81,6 +81,7 @@ describe('the file list', () => {
       'SECURITY.md',
       'dist/THIRD-PARTY-NOTICES.txt',
       'dist/bundles/*/index.mjs',
+      'dist/cdk.json',
       'dist/cli/*.js',
       'dist/cli/local-aws/ministack.txt',
       'dist/cli/main.js',
@@ -319,6 +320,19 @@ describe('npx circleci-runners', () => {
     ]);
     // Those work in the repository alone.
     expect([...new Set(named.map(([command]) => command))].toSorted()).toEqual([]);
+  });
+
+  it('writes with init all that the next commands need', async () => {
+    const project = join(adopter, 'project');
+    mkdirSync(project);
+    const words = ['--no-install', 'circleci-runners', 'init', '--class', 'acme/linux', '--yes'];
+    const { stdout } = await inAdopter('npx', words, project);
+    expect(stdout).toContain('cdk.json: written');
+    expect(stdout).toMatch(/^ {2}npm install --save-dev aws-cdk@2\n {2}npx circleci-runners pin$/m);
+    const { app } = JSON.parse(readFileSync(join(project, 'cdk.json'), 'utf8'));
+    const outdir = mkdtempSync(join(folder, 'out-'));
+    await run('bash', ['-c', app], { cwd: project, env: { ...NPM, ...contextFor(outdir) } });
+    expect(Object.keys(templatesIn(outdir))).toHaveLength(2);
   });
 
   it('runs jobs through the workflow', async () => {
