@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse as parseYaml, stringify } from 'yaml';
 import * as z from 'zod';
 import { deploymentOf } from '../../fleets/deployment.ts';
-import { FleetsInvalid, loadFleets } from '../../fleets/load.ts';
+import { FleetsInvalid, loadFleets, loadFleetsText } from '../../fleets/load.ts';
 import { guardrailsReference } from '../../fleets/reference.ts';
 import { guardrailsSchema } from '../../fleets/schema.ts';
 import { MINIMAL, minimalNamed, minimalWith, withoutPlaces } from '../support/fleets.ts';
@@ -524,7 +524,16 @@ describe('the reference and the schema of guardrails.yaml', () => {
   it('shows messages as they are', () => {
     const [, shown = ''] = /```text\n(.*?)```/s.exec(guardrailsReference()) ?? [];
     const fleets = replaced('maxReplicas: 20', 'maxReplicas: 10000', 'allowInstanceMetadata: true');
-    const lines = refused(fleets, 'maxInstances: 100').map((line) => `  ${line}`);
+    const directory = mkdtempSync(join(tmpdir(), 'guardrails-'));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    const guardrails = join(directory, 'guardrails.yaml');
+    writeFileSync(guardrails, 'maxInstances: 100');
+    let lines: string[] = [];
+    try {
+      loadFleetsText(fleets, 'fleets.yaml', { guardrails });
+    } catch (error) {
+      lines = (error as Error).message.split('\n');
+    }
     for (const line of shown.trimEnd().split('\n').slice(1)) expect(lines).toContain(line);
   });
 });
