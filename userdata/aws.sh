@@ -47,6 +47,26 @@ retry() {
   done
 }
 
+# Starts the time limit for the runner.
+begin_time() {
+  clock
+  began=$now
+}
+
+# over FRACTION: succeeds if this fraction of the time limit has passed
+over() {
+  clock
+  [ $((now - began)) -ge $((BOOT_TIMEOUT_SECONDS * $1)) ]
+}
+
+# Retries as long as the runner can still be up in time, and for at least 30 s.
+persist() {
+  local left
+  clock
+  left=$((began + BOOT_TIMEOUT_SECONDS * 3 / 4 - now))
+  retry $((left > 30 ? left : 30)) "$@"
+}
+
 # metadata ITEM: prints it; status 22 if it does not exist. In subnets without IPv4, only the IPv6 address answers.
 metadata() {
   local imds header=X-aws-ec2-metadata-token token=''

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { gzipSync, strToU8 } from 'fflate';
 import type { FleetConfig } from '../fleets/load.ts';
 import {
   environmentOfRunner,
@@ -8,9 +6,9 @@ import {
   proxyEnvironment,
   type SettingsWithScripts,
 } from './environment.ts';
+import { LIB, linesOf, PREPARING, UPDATES, userdata, writing } from './files.ts';
 import { AGE_MARGIN_SECONDS, lifetimesOf, REUSE_SECONDS } from './lifetimes.ts';
 
-const LIB = '/opt/autoscaler';
 const CONFIG = '/etc/autoscaler';
 const UNITS = '/etc/systemd/system';
 
@@ -77,16 +75,14 @@ export function runnerUserData(inputs: UserDataInputs): string {
   };
   const proxy = proxyEnvironment(fleet);
   const files = {
-    [`${LIB}/aws.sh`]: userdata('aws.sh'),
-    [`${LIB}/packages.sh`]: userdata('packages.sh'),
+    ...Object.fromEntries(
+      Object.entries(PREPARING).map(([name, file]) => [`${LIB}/${name}`, userdata(file)]),
+    ),
     [`${LIB}/boot`]: userdata('boot.sh'),
-    [`${LIB}/install-runner`]: userdata('install-runner.sh'),
     [`${LIB}/as-task-user`]: userdata('as-task-user.sh'),
     [`${LIB}/block-metadata`]: userdata('block-metadata.sh'),
     [`${LIB}/leave-group`]: userdata('leave-group.sh'),
     [`${LIB}/watch`]: userdata('watch.sh'),
-    [`${LIB}/proxy`]: userdata('proxy.sh'),
-    [`${LIB}/docker`]: userdata('docker.sh'),
     [`${LIB}/instance-store`]: userdata('instance-store.sh'),
     [`${LIB}/ssh-rerun`]: userdata('ssh-rerun.sh'),
     ...(inputs.logGroupName !== undefined && { [`${LIB}/ship-logs`]: userdata('ship-logs.sh') }),
@@ -119,13 +115,7 @@ export function runnerUserData(inputs: UserDataInputs): string {
     '[ ! -e /run/autoscaler/set-up ] || exit 0',
     `mkdir -p ${LIB} ${CONFIG} ${UNITS}/{autoscaler-.service,autoscaler-runner.service,reboot.target,poweroff.target}.d`,
     '# The scripts and units: `base64 -d | gzip -d` shows them.',
-    "base64 -d <<'END' | gzip -d | bash -e",
-    ...compressed(
-      Object.entries(files)
-        .map(([path, text]) => `cat >${path} <<'END'\n${text}END\n`)
-        .join(''),
-    ),
-    'END',
+    ...writing(files),
     `cat >${CONFIG}/environment <<'END'`,
     `${linesOf(environment)}END`,
     `chmod 0755 ${LIB}/*`,
@@ -140,30 +130,3 @@ export function runnerUserData(inputs: UserDataInputs): string {
     '',
   ].join('\n');
 }
-
-/** Automatic updates of Ubuntu and Amazon Linux. A timer that was due while a warm instance was stopped fires when it starts. */
-const UPDATES = [
-  'apt-daily.timer',
-  'apt-daily-upgrade.timer',
-  'apt-daily.service',
-  'apt-daily-upgrade.service',
-  'dnf-makecache.timer',
-];
-
-/** An environment as systemd and shells read it. */
-const linesOf = (environment: Record<string, unknown>) =>
-  Object.entries(environment)
-    .map(([name, value]) => `${name}=${value}\n`)
-    .join('');
-
-/** Compressed the same on every machine, so that a template changes only with the text. */
-const compressed = (text: string) =>
-  Buffer.from(gzipSync(strToU8(text), { level: 9, mtime: 0 }))
-    .toString('base64')
-    .match(/.{1,4000}/g) ?? [];
-
-/** A file without its comments, except those for shellcheck. */
-const userdata = (file: string) =>
-  readFileSync(new URL(file, import.meta.url), 'utf8').replaceAll(COMMENT, '');
-
-const COMMENT = /^ *#(?!!| shellcheck ).*\n/gm;

@@ -52,7 +52,7 @@ const prepared = (options: InstanceOptions = {}) =>
   Instance.start({
     answer: aws(),
     ...options,
-    kept: { prepared: `  false ${options.environment?.LOG_GROUP_NAME ?? ''}\n`, ...options.kept },
+    kept: { prepared: `  false ${options.environment?.LOG_GROUP_NAME ? 'logs' : ''}\n`, ...options.kept },
     commands: { ...COMMANDS, nft: '', 'circleci-runner': '', ...options.commands },
     environment: {
       AWS_REGION: '',

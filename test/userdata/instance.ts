@@ -206,7 +206,7 @@ export class Instance {
 
     for (const folder of [this.lib, this.state, this.#bin]) mkdirSync(folder);
     for (const file of readdirSync(USERDATA).filter((name) => name.endsWith('.sh'))) {
-      const library = file === 'aws.sh' || file === 'packages.sh';
+      const library = ['aws.sh', 'packages.sh', 'prepare.sh'].includes(file);
       copyFileSync(join(USERDATA, file), join(this.lib, library ? file : basename(file, '.sh')));
     }
     for (const [command, body] of Object.entries(bodies)) {

@@ -45,12 +45,13 @@ const environmentIn = (userData: string): Record<string, string> =>
 
 const onDisk = (file: string) => readFileSync(`userdata/${file}`, 'utf8');
 
-/** A file as it is on an instance: without comments, but with what they tell shellcheck. */
+/** A file as it is on an instance: without empty lines and comments, but with what they tell shellcheck. */
 const onInstance = (file: string) =>
   onDisk(file)
     .split('\n')
-    .filter((line) => !/^ *#/.test(line) || /^(#!|# shellcheck )/.test(line.trim()))
-    .join('\n');
+    .filter((line) => line !== '' && (!/^ *#/.test(line) || /^(#!|# shellcheck )/.test(line.trim())))
+    .map((line) => `${line}\n`)
+    .join('');
 
 const few = SynthesisedTemplate.of(fleetsWith({ nothing: {}, pinned: { runner: JSON.stringify(RUNNER) } }));
 const three = SynthesisedTemplate.of(threeFleets());
@@ -66,6 +67,7 @@ describe('the files of userdata/', () => {
   const ALWAYS = {
     [`${LIB}/aws.sh`]: 'aws.sh',
     [`${LIB}/packages.sh`]: 'packages.sh',
+    [`${LIB}/prepare.sh`]: 'prepare.sh',
     [`${LIB}/boot`]: 'boot.sh',
     [`${LIB}/install-runner`]: 'install-runner.sh',
     [`${LIB}/as-task-user`]: 'as-task-user.sh',
@@ -94,7 +96,7 @@ describe('the files of userdata/', () => {
   });
 
   it.each(['nothing', 'pinned'])(
-    'are on an instance of fleet %s as they are here but for comments',
+    'are on an instance of fleet %s as they are here but for comments and empty lines',
     (fleet) => {
       expect(writtenBy(few.userData(logicalId(fleet)))).toEqual(wanted(ALWAYS));
     },
