@@ -98,6 +98,7 @@ async function episode(number: number, random: () => number): Promise<void> {
       minReplicas: random() < 0.3 ? 2 : 0,
       pollInterval: random() < 0.3 ? '5s' : '15s',
     }),
+    image: 'ubuntu',
     name: 'linux',
     installFile: undefined,
   };

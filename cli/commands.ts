@@ -24,6 +24,7 @@ export const COMMANDS = {
   explain: async () => (await import('./explain.ts')).explain,
   reconcile: async () => (await import('./reconcile.ts')).reconcile,
   local: async () => (await import('./local.ts')).local,
+  image: async () => (await import('./image.ts')).image,
   pin: async () => (await import('./pin.ts')).pinCommand,
 } satisfies Record<string, () => Promise<CliCommand>>;
 

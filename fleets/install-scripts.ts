@@ -14,12 +14,15 @@ export function findInstallScripts(directory: string, raw: unknown) {
   const files = new Map<string, string>();
   const faults: Fault[] = [];
   for (const [name, fleet] of Object.entries(isMap(raw) ? raw : {})) {
-    const { install } = Object(fleet);
+    // The install script of an image that is built is the fleet's.
+    const [key, install] = Object(fleet).image?.install
+      ? ['image.install', Object(fleet).image.install]
+      : ['install', Object(fleet).install];
     if (typeof install !== 'string' || install.trim() === '') continue;
     const fault = (wanted: string, seen: unknown) =>
       faults.push({
-        path: [name, 'install'],
-        says: `${name}.install: must be ${wanted}, got ${quote(install)} (${seen})`,
+        path: [name, ...key.split('.')],
+        says: `${name}.${key}: must be ${wanted}, got ${quote(install)} (${seen})`,
       });
     try {
       const file = realpathSync(resolve(directory, install));

@@ -9,12 +9,17 @@ import { type FleetSettings, Fleets, fleetsIn } from './fleet.ts';
 import { type Ceilings, ceilingsOf, Guardrails } from './guardrails.ts';
 import { findInstallScripts } from './install-scripts.ts';
 import { NO_PLACES, type Places, parsedWithPlaces } from './places.ts';
+import { type ImageBuild, sourceOf } from './settings/image.ts';
 import type { RunnerRelease } from './settings/runner.ts';
 import { type PlanConcurrency, plansOf } from './settings/top.ts';
 
 /** A fleet as the rest of the project sees it: parsed, with its defaults. */
-export interface FleetConfig extends FleetSettings {
+export interface FleetConfig extends Omit<FleetSettings, 'image'> {
   name: string;
+  /** The image of the instances, or that on which theirs is built. */
+  image: string;
+  /** How EC2 Image Builder makes their image. */
+  imageBuild?: ImageBuild;
   /** Path of the `install` script. */
   installFile: string | undefined;
   /** The instance types and patterns that the guardrails allow all fleets. */
@@ -220,7 +225,7 @@ export function checkFleets(raw: unknown, file: string, places: Places = NO_PLAC
     const affordable = affordableBy(fleet);
     const concurrency = plans.find((plan) => plan.fleets.includes(name));
     return {
-      ...fleet,
+      ...withImage(fleet),
       name,
       installFile: scripts.files.get(name),
       ...(affordable !== undefined && { affordable }),
@@ -229,4 +234,23 @@ export function checkFleets(raw: unknown, file: string, places: Places = NO_PLAC
       ...(concurrency !== undefined && { concurrency }),
     };
   });
+}
+
+/**
+ * A fleet whose image is built holds what the image will hold as settings of its own: until the first build has succeeded,
+ * its instances install the same at each boot.
+ */
+function withImage({
+  image,
+  ...fleet
+}: FleetSettings): Omit<FleetSettings, 'image'> & Pick<FleetConfig, 'image' | 'imageBuild'> {
+  if (typeof image === 'string') return { ...fleet, image };
+  const { build, timezone, keep, docker = fleet.docker, install = fleet.install } = image;
+  return {
+    ...fleet,
+    image: sourceOf(image),
+    imageBuild: { build, timezone, keep },
+    docker,
+    ...(install !== undefined && { install }),
+  };
 }

@@ -1,6 +1,7 @@
 import { Aspects, Stack, type StackProps } from 'aws-cdk-lib';
 import type { IMachineImage } from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
+import type { BuiltImage } from '../fleets/built-images.ts';
 import { capacityOf, idleTimes, onDemandPercentage, quietPollIntervalOf } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { fleetStackName, groupNameOf } from '../fleets/names.ts';
@@ -19,6 +20,8 @@ export interface FleetStackProps extends StackProps {
   config: FleetConfig;
   /** An image in place of the configured one. */
   machineImage?: IMachineImage | undefined;
+  /** The image of the fleet, if it is built. Default: it is not. */
+  image?: BuiltImage | undefined;
 }
 
 /** Everything that one fleet has for itself, as a table of contents. It refers to the shared stack by names. */
@@ -28,7 +31,7 @@ export class FleetStack extends Stack {
   readonly config: FleetConfig;
   readonly runnerFleet: RunnerFleet;
 
-  constructor(scope: Construct, { app, config, machineImage, ...props }: FleetStackProps) {
+  constructor(scope: Construct, { app, config, machineImage, image, ...props }: FleetStackProps) {
     super(scope, fleetStackName(app, config.name), {
       // Commands know the stack by this name, in a stage as well.
       stackName: fleetStackName(app, config.name),
@@ -42,7 +45,12 @@ export class FleetStack extends Stack {
     if (config.encryptionKey !== undefined) Aspects.of(this).add(new EncryptionKey(config.encryptionKey));
     const { topicArn } = new Shared(this, app);
 
-    const fleet = new RunnerFleet(this, 'Fleet', { app, config, machineImage });
+    const fleet = new RunnerFleet(this, 'Fleet', {
+      app,
+      config,
+      machineImage,
+      builtImage: image?.builder.name === config.name ? image : undefined,
+    });
     this.runnerFleet = fleet;
     const parameter = new FleetParameter(this, 'Parameter', {
       app,
@@ -65,6 +73,10 @@ export class FleetStack extends Stack {
         lifetimes: lifetimesOf({ ...config, idleTimeout: idleTimes(config).seconds }),
         ...(config.mostHourlyCost !== undefined && { mostHourlyCost: config.mostHourlyCost }),
         ...(config.reconcile === 'repair' && { reconcile: 'repair' as const }),
+        ...(image !== undefined && {
+          // As ARNs have it.
+          imageBuiltBy: fleetStackName(app, image.builder.name).toLowerCase(),
+        }),
         ...(config.concurrency && {
           concurrency: {
             limit: config.concurrency.limit,

@@ -12,7 +12,7 @@ import {
 import { connectionSettings } from '../functions/lib/client-settings.ts';
 import { printable } from '../functions/lib/printable.ts';
 import { DELETION_REFUSED_TAG, STACK_ID_TAG, STACK_TAG } from '../functions/lib/tags.ts';
-import { checkedRequest } from './group-settings-request.ts';
+import { answer, checkedRequest } from './group-settings-request.ts';
 
 /**
  * How long the function works: as long as Lambda allows, because an instance that boots keeps its protection until it is
@@ -54,20 +54,7 @@ export async function handler(event: unknown): Promise<void> {
     failure = printable(`${request.RequestType} of the settings of ${about}: ${why}`);
     console.error(failure);
   }
-  const answer = await fetch(request.ResponseURL, {
-    method: 'PUT',
-    body: JSON.stringify({
-      Status: failure === undefined ? 'SUCCESS' : 'FAILED',
-      ...(failure !== undefined && { Reason: failure }),
-      PhysicalResourceId: `${about}-settings`,
-      StackId: request.StackId,
-      RequestId: request.RequestId,
-      LogicalResourceId: request.LogicalResourceId,
-    }),
-    signal: AbortSignal.timeout(10_000),
-  });
-  // Lambda calls again after an error.
-  if (!answer.ok) throw new Error(`CloudFormation did not take the answer: status ${answer.status}`);
+  await answer(request, `${about}-settings`, failure);
 }
 
 async function answerFor(request: Checked, abortSignal: AbortSignal): Promise<void> {

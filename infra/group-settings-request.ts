@@ -2,6 +2,13 @@ import * as z from 'zod/mini';
 import { fleetStackName } from '../fleets/names.ts';
 import { FLEET_NAME } from '../functions/lib/fleet-names.ts';
 
+const Properties = z.object({
+  /** The group of a fleet. The request of the shared stack names none. */
+  GroupName: z.optional(z.string()),
+  /** The image that a fleet has until one is built; only of requests about its image. */
+  Source: z.optional(z.string()),
+});
+
 /** https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html */
 const Request = z.object({
   RequestType: z.enum(['Create', 'Update', 'Delete']),
@@ -9,9 +16,8 @@ const Request = z.object({
   StackId: z.string(),
   RequestId: z.string(),
   LogicalResourceId: z.string(),
-  /** The group of a fleet. The request of the shared stack names none. */
-  ResourceProperties: z.object({ GroupName: z.optional(z.string()) }),
-  OldResourceProperties: z.optional(z.object({ GroupName: z.optional(z.string()) })),
+  ResourceProperties: Properties,
+  OldResourceProperties: z.optional(Properties),
 });
 type Request = z.infer<typeof Request>;
 
@@ -81,4 +87,30 @@ function answersCloudFormation(text: string, { AWS_REGION = '', AWS_ENDPOINT_URL
     first === bucket &&
     /^s3(-[a-z0-9-]+)?(\.[a-z0-9-]+)?\.amazonaws\.com(\.cn)?$/.test(rest.join('.'))
   );
+}
+
+/**
+ * Answers CloudFormation.
+ *
+ * @param failure Why it could not be done. Default: it is done.
+ */
+export async function answer(
+  { ResponseURL, StackId, RequestId, LogicalResourceId }: Request,
+  PhysicalResourceId: string,
+  failure: string | undefined,
+): Promise<void> {
+  const taken = await fetch(ResponseURL, {
+    method: 'PUT',
+    body: JSON.stringify({
+      Status: failure === undefined ? 'SUCCESS' : 'FAILED',
+      ...(failure !== undefined && { Reason: failure }),
+      PhysicalResourceId,
+      StackId,
+      RequestId,
+      LogicalResourceId,
+    }),
+    signal: AbortSignal.timeout(10_000),
+  });
+  // Lambda calls again after an error.
+  if (!taken.ok) throw new Error(`CloudFormation did not take the answer: status ${taken.status}`);
 }

@@ -149,7 +149,7 @@ export class RunnerLaunchTemplate extends LaunchTemplate {
       wildcard: 'New instances and volumes have no ids yet; a condition restricts the tags to their launch.',
     });
     InstanceRole.allowPass(app, role);
-    RunnerImage.allowLaunch(role, fleets);
+    RunnerImage.allowRead(app, role, fleets, 'ssm:GetParameters');
   }
 }
 

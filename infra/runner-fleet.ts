@@ -3,6 +3,7 @@ import type { AlarmBase, Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatc
 import type { Connections, IConnectable, IMachineImage } from 'aws-cdk-lib/aws-ec2';
 import type { IGrantable, IPrincipal } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
+import type { BuiltImage } from '../fleets/built-images.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { groupNameOf } from '../fleets/names.ts';
 import { warningsAbout } from '../fleets/warnings.ts';
@@ -10,6 +11,8 @@ import type { FleetMetric } from '../statemachine/alarms.ts';
 import { topicsOf } from './alarm-topic.ts';
 import { FleetAlarms } from './fleet-alarms.ts';
 import { FleetSecret, secretNameOf } from './fleet-secret.ts';
+import { ImagePipeline } from './image-pipeline.ts';
+import { ImageParameter } from './images.ts';
 import { InstallScript } from './install-script.ts';
 import { InstanceLog } from './instance-log.ts';
 import { InstanceRole } from './instance-role.ts';
@@ -26,6 +29,8 @@ export interface RunnerFleetProps {
   config: FleetConfig;
   /** An image in place of the configured one. */
   machineImage?: IMachineImage | undefined;
+  /** The image that the fleet's stack builds, for the fleet and those that have the same. Default: none. */
+  builtImage?: BuiltImage | undefined;
 }
 
 /** Everything that one fleet has for itself, as a table of contents. */
@@ -48,7 +53,7 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
   /** The alarms by their kinds, such as `NeedsYou` and `Starving`. The runbook has a heading for each. */
   readonly alarms: Readonly<Record<string, AlarmBase>>;
 
-  constructor(scope: Construct, id: string, { app, config, machineImage }: RunnerFleetProps) {
+  constructor(scope: Construct, id: string, { app, config, machineImage, builtImage }: RunnerFleetProps) {
     super(scope, id);
     const { name, encryptionKey } = config;
     const groupName = groupNameOf(app, name);
@@ -67,11 +72,17 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
       encryptionKey,
     });
     const network = new RunnerNetwork(this, 'Network', { fleet: config });
-    const image = new RunnerImage(this, 'Image', { fleet: config, machineImage });
+    const image = new RunnerImage(this, 'Image', { app, fleet: config, machineImage });
     const install =
       config.installFile === undefined
         ? undefined
         : new InstallScript(this, 'Install', { file: config.installFile });
+    const imageParameter =
+      config.imageBuild &&
+      machineImage === undefined &&
+      new ImageParameter(this, { app, fleet: name, source: image.source });
+    if (builtImage !== undefined)
+      new ImagePipeline(this, 'ImagePipeline', { app, image: builtImage, source: image, network, install });
     const log = config.logs ? new InstanceLog(this, 'Logs', { name: `/${app}/${name}` }) : undefined;
     const role = new InstanceRole(this, 'InstanceRole', { app, fleetName: name });
     const launchTemplate = new RunnerLaunchTemplate(this, 'LaunchTemplate', {
@@ -86,6 +97,8 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
       log,
     });
     const group = new RunnerGroup(this, 'Group', { app, fleet: config, groupName, network, launchTemplate });
+    // EC2 Auto Scaling reads the parameter when the group is made.
+    if (imageParameter !== undefined) group.node.addDependency(imageParameter);
     const warmPool =
       config.warmPool && new RunnerWarmPool(this, 'WarmPool', { warmPool: config.warmPool, group });
 

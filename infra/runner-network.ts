@@ -17,10 +17,16 @@ export class RunnerNetwork extends Construct {
   readonly subnetIds: string[] | undefined;
   /** Whether the subnets may have no IPv4 addresses: only those of an adopter's VPC may. */
   readonly perhapsIpv6Only: boolean;
+  /** Whether the security group lets somebody in. */
+  private readonly open: boolean;
+  /** The VPC, if it is not the default one. */
+  private readonly vpcId: string | undefined;
+  private readonly name: string;
 
   constructor(scope: Construct, id: string, { fleet }: RunnerNetworkProps) {
     super(scope, id);
-    const { network, zones } = fleet;
+    const { network, zones, sshCidr, sshRerun } = fleet;
+    let vpcId: string | undefined;
     this.perhapsIpv6Only = typeof network === 'object';
     // What it makes is beside it in the tree, not inside it: logical ids must stay the same in deployed stacks.
     if (network === 'default-vpc') {
@@ -29,14 +35,34 @@ export class RunnerNetwork extends Construct {
       this.securityGroupIds = [securityGroup(scope, fleet, undefined)];
     } else if (network === 'new-vpc') {
       const vpc = newVpc(scope, zones);
+      vpcId = vpc.vpcId;
       this.zones = { vpcZoneIdentifier: vpc.publicSubnets.map((subnet) => subnet.subnetId) };
       this.securityGroupIds = [securityGroup(scope, fleet, vpc.vpcId)];
     } else {
+      vpcId = network.vpcId;
       this.zones = { vpcZoneIdentifier: network.subnetIds };
       this.securityGroupIds = network.securityGroupIds ?? [securityGroup(scope, fleet, network.vpcId)];
     }
     this.subnetIds = 'vpcZoneIdentifier' in this.zones ? this.zones.vpcZoneIdentifier : undefined;
+    this.open = sshCidr !== undefined || sshRerun?.cidr !== undefined;
+    this.vpcId = vpcId;
+    this.name = fleet.name;
   }
+
+  /** Where images are built: in the first subnet, or in the default VPC. Nobody can reach the machine. */
+  forBuilds(scope: Construct): BuildNetwork {
+    const [subnetId] = this.subnetIds ?? [];
+    const securityGroupIds = this.open
+      ? [securityGroup(scope, { name: this.name, sshCidr: undefined, sshRerun: undefined }, this.vpcId)]
+      : this.securityGroupIds;
+    return { ...(subnetId !== undefined && { subnetId }), securityGroupIds };
+  }
+}
+
+/** The subnet and the security groups of machines on which an image is built. */
+export interface BuildNetwork {
+  subnetId?: string;
+  securityGroupIds?: string[];
 }
 
 function newVpc(scope: Construct, zones: string[] | undefined): Vpc {
@@ -60,7 +86,7 @@ const OUT = { ipProtocol: '-1', description: 'CircleCI, packages and what jobs n
 /** A security group that allows all outbound traffic, and inbound SSH from the fleet's ranges only. */
 function securityGroup(
   scope: Construct,
-  { name, sshCidr, sshRerun }: RunnerNetworkProps['fleet'],
+  { name, sshCidr, sshRerun }: Pick<FleetConfig, 'name' | 'sshCidr' | 'sshRerun'>,
   vpcId: string | undefined,
 ): string {
   const group = new CfnSecurityGroup(scope, 'SecurityGroup', {

@@ -8,6 +8,7 @@ import { SharedAlarms } from './alarms.ts';
 import { FleetsDashboard } from './dashboard.ts';
 import { EncryptionKey } from './encryption.ts';
 import { FleetsElsewhere, GroupSettingsFunction } from './group-settings.ts';
+import { ImagesFunction } from './images.ts';
 import { LogQueries } from './log-queries.ts';
 import { ReconcileWorkflow } from './reconcile-workflow.ts';
 import { ScalingWorkflow } from './scaling-workflow.ts';
@@ -39,6 +40,8 @@ export class SharedStack extends Stack {
     const workflow = new ScalingWorkflow(this, 'Workflow', { app, fleets, topic, reconcile });
     const settings = new GroupSettingsFunction(this, 'GroupSettings', { app, fleets });
     new FleetsElsewhere(this, { app, settings });
+    if (fleets.some(({ imageBuild }) => imageBuild !== undefined))
+      new ImagesFunction(this, 'Images', { app, fleets, topic });
     const alarms = new SharedAlarms(this, 'Alarms', {
       app,
       fleets: fleets.length,

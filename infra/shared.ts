@@ -55,6 +55,10 @@ export class Shared {
     return this.stack.formatArn({ service: 'sns', resource: this.app });
   }
 
+  get imagesArn(): string {
+    return this.arn('lambda', 'function', `${this.app}-images`);
+  }
+
   get groupSettingsArn(): string {
     return this.arn('lambda', 'function', `${this.app}-group-settings`);
   }

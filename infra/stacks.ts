@@ -1,6 +1,7 @@
 import type { Environment } from 'aws-cdk-lib';
 import type { IMachineImage } from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
+import { builtImagesOf } from '../fleets/built-images.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { FleetStack } from './fleet-stack.ts';
 import { SharedStack } from './shared-stack.ts';
@@ -26,9 +27,12 @@ export function stacksOf(
 ): Stacks {
   const target = env && { env };
   const shared = new SharedStack(scope, name, { fleets: configs, ...target });
-  const fleets = configs.map(
-    (config) => new FleetStack(scope, { app: name, config, machineImage: images?.(config.name), ...target }),
-  );
+  const built = builtImagesOf(configs.filter((config) => images?.(config.name) === undefined));
+  const fleets = configs.map((config) => {
+    const image = built.find(({ fleets }) => fleets.includes(config));
+    const machineImage = images?.(config.name);
+    return new FleetStack(scope, { app: name, config, machineImage, image, ...target });
+  });
   // Only the order of deployment: no stack refers to another one.
   for (const fleet of fleets) fleet.addStackDependency(shared);
   return { shared, fleets };

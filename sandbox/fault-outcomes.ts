@@ -39,6 +39,7 @@ const configOf = (backlog: Backlog): FleetConfig => ({
     maxReplicas: BACKLOGS[backlog].maxReplicas,
   }),
   name: 'linux',
+  image: 'ubuntu',
   quietPollInterval: 30,
   installFile: undefined,
 });

@@ -117,6 +117,21 @@ export const firstStepsOf = (fleet: string) =>
     ],
   }) satisfies Record<string, string[]>;
 
+/** For the messages about the image that is built for a fleet. */
+export const imageStepsOf = (fleet: string) =>
+  ({
+    ImageBuildFailed: [
+      'Read the end of the log that this message names: the last step says what failed.',
+      'If a download failed, or EC2 had no capacity, build again: npm run image -- build FLEET',
+      'Otherwise correct the install script, and deploy. Until a build succeeds, instances have the image before it.',
+    ].map((step) => step.replace('FLEET', fleet)),
+    ImageRolledBack: [
+      'Read why the boots failed: npm run explain -- FLEET',
+      'Correct the install script or what it downloads, deploy, and build again: npm run image -- build FLEET',
+      'If the image was not the cause, use it again: npm run image -- use IMAGE FLEET',
+    ].map((step) => step.replace('FLEET', fleet)),
+  }) satisfies Record<string, string[]>;
+
 /** For the alarms of all fleets. */
 export const FIRST_STEPS = {
   Outage: [

@@ -1,4 +1,5 @@
 import { Logger, type LogItem } from '@aws-lambda-powertools/logger';
+import { listPrice } from '../fleets/prices.ts';
 import {
   FLEET_STANDING,
   LAMBDA_GB,
@@ -302,6 +303,7 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
       ],
     ),
     '',
+    ...imageSection(),
     '## What is assumed',
     '',
     `Lambda functions have ${LAMBDA_GB * 1_024} MB on arm64. They wait for answers as follows; nobody has measured these times in an account yet:`,
@@ -312,6 +314,39 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
     'that Step Functions bills.',
   ].join('\n')}\n`;
   return { document, usage: { busy: usageOf(usual), idle: usageOf(resting) } };
+}
+
+/**
+ * What an image costs that is built each week: https://aws.amazon.com/ebs/pricing/ for snapshots. EC2 Image Builder itself is
+ * free. Nobody has measured the times and the size in an account yet.
+ */
+const IMAGE = { minutes: 35, type: 'm7i.large', snapshotGb: 4, snapshotGbMonth: 0.05, kept: 3 };
+const BUILDS_A_MONTH = 365.25 / 12 / 7;
+
+function imageSection(): string[] {
+  const build = (IMAGE.minutes / 60) * (listPrice(IMAGE.type) ?? Number.NaN);
+  const snapshots = IMAGE.kept * IMAGE.snapshotGb * IMAGE.snapshotGbMonth;
+  return [
+    '## An image that is built',
+    '',
+    'Only fleets with [`image: { build }`](images.md) pay this, and fleets with the same image once:',
+    '',
+    ...table(
+      ['item', 'US dollars a month'],
+      [
+        row(
+          `a build each week, ${IMAGE.minutes} minutes of ${IMAGE.type} for building and testing (assumed)`,
+          dollars(build * BUILDS_A_MONTH),
+        ),
+        row(`snapshots of ${IMAGE.kept} images of ${IMAGE.snapshotGb} GB each (assumed)`, dollars(snapshots)),
+        row('**total**', dollars(build * BUILDS_A_MONTH + snapshots)),
+      ],
+    ),
+    '',
+    'EC2 Image Builder itself, the parameters, the events and the function that publishes images cost nothing to speak of. A',
+    'snapshot costs as much as its blocks that hold data: what your install script adds counts.',
+    '',
+  ];
 }
 
 /** The part of Lambda's bill that does not grow with durations. */

@@ -9,6 +9,7 @@ export function functionBundles(): { name: string; options: BuildOptions & { met
   const sources: Record<string, string> = {
     ...Object.fromEntries(steps.map((file) => [basename(file, '.ts'), `functions/${file}`])),
     'group-settings': 'infra/group-settings-handler.ts',
+    images: 'infra/images-handler.ts',
   };
   return Object.entries(sources).map(([name, source]) => ({
     name,

@@ -86,10 +86,14 @@ make_task_user() {
   fi
 }
 
+is_prepared() {
+  wanted="$INSTALL_OBJECT $RUNNER_VERSION $DOCKER ${LOG_GROUP_NAME:+logs}"
+  [ "$(cat "$STATE/prepared" 2>/dev/null)" = "$wanted" ] && has_runner && command -v nft >/dev/null
+}
+
 # A warm start, or an image of such an instance, does not repeat this.
 prepare() {
-  local version="$INSTALL_OBJECT $RUNNER_VERSION $DOCKER ${LOG_GROUP_NAME:+logs}"
-  if [ "$(cat "$STATE/prepared" 2>/dev/null)" = "$version" ] && has_runner && command -v nft >/dev/null; then return; fi
+  if is_prepared; then return; fi
   if [ -d "${ROOT:-}/etc/apt/apt.conf.d" ]; then
     # For the jobs as well: wait for a lock, but not for a dead mirror.
     printf '%s;\n' 'DPkg::Lock::Timeout "180"' 'Acquire::Retries "3"' 'Acquire::http::Timeout "20"' \
@@ -108,5 +112,5 @@ prepare() {
   [ "$DOCKER" != true ] || usermod --append --groups docker circleci
   [ -z "$LOG_GROUP_NAME" ] || phase 'logs agent' timeout -k 10 120 "$LIB/ship-logs" install ||
     say 'no logs in CloudWatch: see above'
-  echo "$version" >"$STATE/prepared"
+  echo "$wanted" >"$STATE/prepared"
 }

@@ -107,10 +107,9 @@ export function runnerUserData(inputs: UserDataInputs): string {
   return [
     '#cloud-boothook',
     '#!/usr/bin/env bash',
-    '# From here on the console and `journalctl -u "autoscaler-*"` tell what happens.',
     'set -eo pipefail',
     "trap 'systemctl poweroff' ERR",
-    '# Once in a boot, however often cloud-init runs it: a job may be running.',
+    // Once in a boot, however often cloud-init runs it: a job may be running.
     'mkdir -p /run/autoscaler',
     '[ ! -e /run/autoscaler/set-up ] || exit 0',
     `mkdir -p ${LIB} ${CONFIG} ${UNITS}/{autoscaler-.service,autoscaler-runner.service,reboot.target,poweroff.target}.d`,
@@ -119,11 +118,11 @@ export function runnerUserData(inputs: UserDataInputs): string {
     `cat >${CONFIG}/environment <<'END'`,
     `${linesOf(environment)}END`,
     `chmod 0755 ${LIB}/*`,
-    '# The image must not update itself beside the boot, or beside a job.',
+    // The image must not update itself beside the boot, or beside a job.
     `systemctl stop --no-block ${UPDATES.join(' ')} || true`,
     `systemctl mask --no-reload ${UPDATES.join(' ')} || true`,
     'systemctl daemon-reload',
-    '# What a job left behind must not reach the metadata while this boot fails. Before a runner starts, it is not optional.',
+    // What a job left behind must not reach the metadata while this boot fails. Before a runner starts, it is not optional.
     `! command -v nft >/dev/null || ALLOW_INSTANCE_METADATA=${fleet.allowInstanceMetadata} ${LIB}/block-metadata || true`,
     'touch /run/autoscaler/set-up',
     'systemctl start --no-block autoscaler-boot.service',

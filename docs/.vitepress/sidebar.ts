@@ -25,6 +25,7 @@ export const SIDEBAR: { text: string; collapsed?: boolean; items: Item[] }[] = [
       { text: 'Guardrails', link: '/guardrails' },
       { text: 'Jobs', link: '/jobs' },
       { text: 'The life of an instance', link: '/instance-life' },
+      { text: 'Images that are built', link: '/images' },
       { text: 'Library for CDK apps', link: '/library' },
       { text: 'Local AWS', link: '/local-aws' },
     ],

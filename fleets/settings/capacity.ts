@@ -1,10 +1,8 @@
 import * as z from 'zod';
-import { faultOfCron, isTimeZone } from '../../functions/lib/schedules.ts';
-import { duration, flag, shareOrNumber, text, wholeNumber } from './parts.ts';
+import { faultOfCron } from '../../functions/lib/schedules.ts';
+import { duration, flag, shareOrNumber, text, timeZone, wholeNumber } from './parts.ts';
 
 /** How many instances a fleet has, when, and how they are bought. */
-
-const TIME_ZONE_FAULT = 'must be the name of a time zone of the IANA database, such as Europe/Berlin or UTC';
 
 /** The settings that a schedule can override. */
 const SCHEDULABLE = {
@@ -41,11 +39,7 @@ const ScalingSchedule = z
         .describe('A name, shown where the schedule is in force.'),
       start: cron('when the schedule starts').describe('When the schedule starts: a cron of five fields.'),
       end: cron('when the schedule ends').describe('When the schedule ends: a cron of five fields.'),
-      timezone: z
-        .string({ error: TIME_ZONE_FAULT })
-        .refine(isTimeZone, { error: TIME_ZONE_FAULT })
-        .default('UTC')
-        .describe('Time zone of both crons, a name of the IANA database.'),
+      timezone: timeZone().describe('Time zone of both crons, a name of the IANA database.'),
       minReplicas: SCHEDULABLE.minReplicas.optional().describe("Replaces the fleet's minReplicas."),
       maxReplicas: SCHEDULABLE.maxReplicas.optional().describe("Replaces the fleet's maxReplicas."),
       headroom: SCHEDULABLE.headroom.optional().describe("Replaces the fleet's headroom."),

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { faulty, flag, isMap, text, wholeNumber } from './parts.ts';
+import { faultOfCron } from '../../functions/lib/schedules.ts';
+import { faulty, flag, isMap, text, timeZone, wholeNumber } from './parts.ts';
 import { Runner } from './runner.ts';
 
 /** The image and the root volume of instances, and what is installed on them. */
@@ -8,7 +9,7 @@ import { Runner } from './runner.ts';
 const STOCK_IMAGES = ['ubuntu', 'amazon-linux'] as const;
 export type StockImage = (typeof STOCK_IMAGES)[number];
 
-export const isStock = (image: string): image is StockImage => STOCK_IMAGES.some((stock) => stock === image);
+export const isStock = (image: unknown): image is StockImage => STOCK_IMAGES.some((stock) => stock === image);
 
 const IMAGE_ID = /^ami-([0-9a-f]{8}|[0-9a-f]{17})$/;
 
@@ -21,17 +22,74 @@ const IMAGE_PARAMETER = /^(?:ssm:|(?=\/))([A-Za-z0-9_./-]{1,1011}(?::[A-Za-z0-9_
 /** The name of the parameter that holds the image's id, if the image is set as a parameter. */
 export const imageParameter = (image: string): string | undefined => IMAGE_PARAMETER.exec(image)?.[1];
 
-const Image = z.union(
-  [
-    z.enum(STOCK_IMAGES),
-    text('the id of an image, such as ami-0123456789abcdef0', IMAGE_ID),
-    text('the name of a Systems Manager parameter, such as /acme/runner or ssm:runner', IMAGE_PARAMETER),
-  ],
+/** The image that instances have, or from which one is built. */
+const Source = [
+  z.enum(STOCK_IMAGES),
+  text('the id of an image, such as ami-0123456789abcdef0', IMAGE_ID),
+  text('the name of a Systems Manager parameter, such as /acme/runner or ssm:runner', IMAGE_PARAMETER),
+] as const;
+
+const SOURCES =
+  'ubuntu, amazon-linux, the id of an image such as ami-0123456789abcdef0, or a Systems Manager parameter that holds one, such as /acme/runner or ssm:runner';
+
+/** When an image is built: on Sundays, by a cron, or only when somebody asks for it. */
+const BUILDS = ['weekly', 'once'] as const;
+
+const BUILD_FORM = 'weekly, once, or a cron of five fields such as "0 3 * * SUN"';
+
+/** The days of the week are numbered differently in EC2 Image Builder and in crons. Its crons name one kind of day. */
+function faultOfBuild(build: string): string | undefined {
+  if (BUILDS.some((known) => known === build)) return undefined;
+  const fault = faultOfCron(build);
+  if (fault !== undefined) return fault;
+  const [, , dayOfMonth, , dayOfWeek = ''] = build.split(' ');
+  if (dayOfMonth !== '*' && dayOfWeek !== '*')
+    return 'EC2 Image Builder takes days of the month or of the week';
+  return /\d/.test(dayOfWeek) ? 'days of the week must be names, such as SUN' : undefined;
+}
+
+const MOST_IMAGES = 50;
+
+/** An image that EC2 Image Builder makes for the fleet. */
+const BuiltImage = z.strictObject(
   {
-    error:
-      'must be ubuntu, amazon-linux, the id of an image such as ami-0123456789abcdef0, or a Systems Manager parameter that holds one, such as /acme/runner or ssm:runner',
+    build: z
+      .string({ error: `must be ${BUILD_FORM}` })
+      .superRefine((build, context) => {
+        const fault = faultOfBuild(build);
+        if (fault !== undefined)
+          context.addIssue({ code: 'custom', message: `must be ${BUILD_FORM} (${fault})` });
+      })
+      .describe(
+        'When the image is built: `weekly` (Sundays at 03:00), a cron of five fields such as `"0 3 * * SUN"`, or `once`: only when you run `npm run image -- build`.',
+      ),
+    timezone: timeZone().describe('Time zone of the schedule, a name of the IANA database.'),
+    from: z
+      .union(Source, { error: `must be ${SOURCES}` })
+      .default('ubuntu')
+      .describe('The image on which it is built, in the same forms as `image`.'),
+    docker: z
+      .boolean({ error: 'must be true or false' })
+      .optional()
+      .describe('The same as `docker` of the fleet.'),
+    install: text('the path of a script', /\S/).optional().describe('The same as `install` of the fleet.'),
+    keep: wholeNumber('the number of images that are kept', 2, MOST_IMAGES)
+      .default(3)
+      .describe('How many images are kept for a rollback. Older ones are deleted.'),
   },
+  { error: 'must be a map with build' },
 );
+
+const Image = z.union([...Source, BuiltImage], {
+  error: `must be ${SOURCES}; or a map with build`,
+});
+
+/** The image that a fleet's instances have while none is built for it. */
+export const sourceOf = (image: z.infer<typeof Image>): string =>
+  typeof image === 'string' ? image : image.from;
+
+/** How the image of a fleet is built. */
+export type ImageBuild = Pick<z.infer<typeof BuiltImage>, 'build' | 'timezone' | 'keep'>;
 
 /** IOPS and MiB/s of a gp3 volume by default. */
 export const GP3_BASELINE = { iops: 3_000, throughput: 125 };
@@ -125,7 +183,7 @@ export function rootVolumeOf({
 
 export const IMAGE_SETTINGS = {
   image: Image.default('ubuntu').describe(
-    'Image of the instances: `ubuntu` (the current Ubuntu 24.04 LTS), `amazon-linux` (the current Amazon Linux 2023), the id of [an image of yours](instance-life.md#an-image-of-your-own), or the Systems Manager parameter that holds an id, as a path such as `/acme/runner` or as `ssm:name`. Each launch reads the parameter.',
+    'Image of the instances: `ubuntu` (the current Ubuntu 24.04 LTS), `amazon-linux` (the current Amazon Linux 2023), the id of [an image of yours](instance-life.md#an-image-of-your-own), or the Systems Manager parameter that holds an id, as a path such as `/acme/runner` or as `ssm:name`. Each launch reads the parameter. A map with `build` lets [EC2 Image Builder make the image](images.md): `build` (`weekly`, `once`, or a cron of five fields in `timezone`), `from` (default: `ubuntu`), `docker`, `install` and `keep` (default: 3).',
   ),
   rootDevice: text(
     'the name of a root device, such as /dev/sda1 or /dev/xvda',

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { isTimeZone } from '../../functions/lib/schedules.ts';
 import { DURATION_FORM, DURATION_WITH_UNITS, formatDuration, parseDuration } from '../duration.ts';
 
 /** The types of values in `fleets.yaml`: numbers, texts, durations and flags. */
@@ -45,6 +46,12 @@ export const textWithCauses = (
     .regex(pattern, { error: ({ input }) => causeOf(String(input)) ?? error })
     .meta({ patternErrorMessage: error });
 };
+
+const TIME_ZONE_FAULT = 'must be the name of a time zone of the IANA database, such as Europe/Berlin or UTC';
+
+/** A time zone of the IANA database. Default: UTC. */
+export const timeZone = () =>
+  z.string({ error: TIME_ZONE_FAULT }).refine(isTimeZone, { error: TIME_ZONE_FAULT }).default('UTC');
 
 export const flag = (what: string) =>
   z.boolean({ error: 'must be true or false' }).default(false).describe(what);

@@ -4,7 +4,7 @@ import { formatDuration } from '../duration.ts';
 import type { CAPACITY_SETTINGS } from './capacity.ts';
 import type { COST_SETTINGS } from './cost.ts';
 import type { DURATION_SETTINGS } from './durations.ts';
-import { type IMAGE_SETTINGS, imageParameter, isStock } from './image.ts';
+import { type IMAGE_SETTINGS, imageParameter, isStock, sourceOf } from './image.ts';
 import {
   architectureOf,
   architectureOfFleet,
@@ -163,7 +163,7 @@ const IMAGE_RULES = [
   ...(['rootVolume', 'rootVolumeSize'] as const).map((setting) =>
     z.refine<Settings>(
       ({ image, rootDevice, [setting]: volume }) =>
-        volume === undefined || isStock(image) || rootDevice !== undefined,
+        volume === undefined || isStock(sourceOf(image)) || rootDevice !== undefined,
       {
         path: [setting],
         error:
@@ -177,19 +177,38 @@ const IMAGE_RULES = [
     error: 'must be left out with rootVolume: set its size',
     when: ({ value }) => isMap(value),
   }),
-  z.refine<Settings>(({ image, rootDevice }) => rootDevice === undefined || !isStock(image), {
+  z.refine<Settings>(({ image, rootDevice }) => rootDevice === undefined || !isStock(sourceOf(image)), {
     path: ['rootDevice'],
     error: 'must be left out with image ubuntu or amazon-linux, whose root devices are known',
     when: ({ value, issues }) => !faulty(issues, 'image', 'rootDevice') && isMap(value),
   }),
   z.refine<Settings>(
-    ({ image, instanceRequirements }) => !instanceRequirements || !imageParameter(image)?.includes(':'),
+    ({ image, instanceRequirements }) =>
+      !instanceRequirements || typeof image !== 'string' || !imageParameter(image)?.includes(':'),
     {
       path: ['image'],
       error:
         'must be a parameter without a version or a label, because with instanceRequirements CloudFormation reads its current value at the deployment',
       when: ({ value, issues }) => isMap(value) && !faulty(issues, 'image'),
     },
+  ),
+  z.refine<Settings>(
+    ({ image, instanceRequirements }) => !instanceRequirements || typeof image === 'string',
+    {
+      path: ['image'],
+      error:
+        'must be without build with instanceRequirements, because such a group does not read the built image at each launch: set instanceTypes',
+      params: NAMES_VALUE,
+      when: ({ value, issues }) => isMap(value) && !faulty(issues, 'image'),
+    },
+  ),
+  ...(['docker', 'install'] as const).map((setting) =>
+    z.refine<Settings>(({ image }) => Object(image)[setting] === undefined, {
+      path: [setting],
+      error: `must be left out, because image.${setting} sets it`,
+      // By what the file says, because `docker` has a default.
+      when: ({ value }) => isMap(value) && isMap(value.image) && Boolean(value[setting]),
+    }),
   ),
 ];
 
@@ -288,13 +307,15 @@ const INSTANCE_RULES = [
   }),
   z.refine<Settings>(
     ({ instanceTypes = [], image, install }) =>
-      !isStock(image) || install !== undefined || !instanceTypes.some(hasAccelerator),
+      !isStock(sourceOf(image)) ||
+      (install ?? Object(image).install) !== undefined ||
+      !instanceTypes.some(hasAccelerator),
     {
       path: ['instanceTypes'],
       error: ({ input }) => {
         const types = those(hasAccelerator, input);
         const [have, them] = types.includes(',') ? ['have', 'them'] : ['has', 'it'];
-        return `${types} ${have} a GPU or another accelerator, and ${Object(input).image} has no driver for ${them}: set image to one that has, such as one from an AWS Deep Learning AMI, or install the driver with an install script`;
+        return `${types} ${have} a GPU or another accelerator, and ${sourceOf(Object(input).image)} has no driver for ${them}: set image to one that has, such as one from an AWS Deep Learning AMI, or install the driver with an install script`;
       },
       params: NAMES_VALUE,
       when: ({ value, issues }) => named(value) && !faulty(issues, 'image', 'install'),

@@ -268,6 +268,8 @@ export const DeployedSettings = z.object({
   mostHourlyCost: z.optional(z.number()),
   /** Whether the workflow that finds what is left behind also repairs it. Default: it only reports. */
   reconcile: z.optional(z.literal('repair')),
+  /** The name of the image that EC2 Image Builder makes for the fleet, as ARNs have it. Default: none is made. */
+  imageBuiltBy: z.optional(Text),
   /** The plan's concurrency, and the groups of all fleets that share it. */
   concurrency: z.optional(z.object({ limit: Count, groups: z.array(Text) })),
 });

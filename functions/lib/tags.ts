@@ -28,6 +28,9 @@ export const RECONCILE_TAG = 'circleci-runners:reconcile';
 /** The tag of an instance or a volume that a person keeps: reconciling leaves it alone. */
 export const KEEP_TAG = 'circleci-runners:keep';
 
+/** The tag of an image that `npm run image -- use` or a rollback has put into use: the lifecycle policy keeps it. */
+export const IMAGE_IN_USE_TAG = 'circleci-runners:image-in-use';
+
 /** The app that a group or a launch template belongs to, by the name of the stack that its fleets share. The deployment writes it. */
 export const STACK_TAG = 'circleci-runners:stack';
 

@@ -25,6 +25,7 @@ const DOCUMENTS = [
   'docs/guardrails.md',
   'docs/security.md',
   'docs/instance-life.md',
+  'docs/images.md',
   'docs/cost.md',
   'docs/fault-matrix.md',
   'docs/report.md',
@@ -297,6 +298,9 @@ describe('the runbook', () => {
     'Who is notified',
     'Where to look',
     'Metrics',
+    // Messages of a function, which are no alarms; test/infra/images.test.ts.
+    'Image Build Failed',
+    'Image Rolled Back',
     'Pause a fleet',
     'Find what is left behind',
     'Roll a change out',

@@ -216,7 +216,7 @@ describe('settings', () => {
   const POOL_SIZE = 'must be a whole number from 0 to 10000, the number of instances that wait, or auto';
   const PERCENTAGE = `${NUMBER} 1 to 100, the percentage of instances above onDemandBase that are Spot`;
   const IMAGE =
-    'must be ubuntu, amazon-linux, the id of an image such as ami-0123456789abcdef0, or a Systems Manager parameter that holds one, such as /acme/runner or ssm:runner';
+    'must be ubuntu, amazon-linux, the id of an image such as ami-0123456789abcdef0, or a Systems Manager parameter that holds one, such as /acme/runner or ssm:runner; or a map with build';
   const TAG =
     'must be a tag of 1 to 128 letters, digits and + - = . , _ : @ that does not begin with aws: or circleci-runners:';
   const TAG_VALUE =

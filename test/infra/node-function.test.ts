@@ -80,8 +80,8 @@ describe('the bundle that is deployed', () => {
   const directory = mkdtempSync(join(tmpdir(), 'bundles-'));
   afterAll(() => rmSync(directory, { recursive: true }));
 
-  // The client of EC2 is large. These functions run every 10 minutes, and no job waits for them.
-  const limitOf = (name: string) => (name.endsWith('-leftovers') ? 1_200 : 520);
+  // The client of EC2 is large. These functions run every 10 minutes, or after a build, and no job waits for them.
+  const limitOf = (name: string) => (/-leftovers$|^images$/.test(name) ? 1_200 : 520);
 
   // Of the 400 to 500 KB, 70 KB are the errors and schemas of Systems Manager, which each function reads settings from.
   it.each(functionBundles())(

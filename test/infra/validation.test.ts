@@ -41,6 +41,8 @@ const SHAPES: { with: string; fleets: () => FleetConfig[] }[] = [
         asleep: { warmPool: '{size: 2, state: hibernated}' },
         auto: { warmPool: '{size: auto}' },
         'several-warm': { ...SEVERAL, warmPool: '{size: 5}' },
+        built: { image: '{build: weekly, docker: true}', logs: 'true' },
+        'built-own': { image: '{build: once, from: ami-0123456789abcdef0}', network: OWN_GROUPS },
       }),
       ...requiring('chosen-warm', 'warmPool: {size: 5}'),
     ],

@@ -111,8 +111,9 @@ describe('the files of userdata/', () => {
 
   const files = readdirSync('userdata').filter((file) => !file.endsWith('.ts'));
 
-  it('are each used by some fleet', () => {
-    const used = [...Object.values(ALWAYS), 'ship-logs.sh'];
+  it('are each used by some fleet or image', () => {
+    const ofImages = ['image-build.sh', 'image-clean.sh', 'image-test.sh', 'image-verify.sh'];
+    const used = [...Object.values(ALWAYS), 'ship-logs.sh', ...ofImages];
     expect([...new Set(used)].toSorted()).toEqual(files.toSorted());
   });
 

@@ -1,0 +1,226 @@
+import { DescribeImagesCommand, EC2Client } from '@aws-sdk/client-ec2';
+import { GetImageCommand, ImagebuilderClient } from '@aws-sdk/client-imagebuilder';
+import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
+import {
+  GetParameterCommand,
+  PutParameterCommand,
+  paginateGetParameterHistory,
+  paginateGetParametersByPath,
+  SSMClient,
+} from '@aws-sdk/client-ssm';
+import * as z from 'zod/mini';
+import { connectionSettings } from '../functions/lib/client-settings.ts';
+import { builtImageParameter } from '../functions/lib/fleet-names.ts';
+import { type ImageVersion, imageOnTrial, imagesBefore, isUnpublished } from '../functions/lib/images.ts';
+import { answer, checkedRequest } from './group-settings-request.ts';
+
+/** Retries, unlike the clients of the steps, because no workflow retries this function. */
+const settings = { ...connectionSettings, maxAttempts: 3 };
+const ssm = new SSMClient(settings);
+const ec2 = new EC2Client(settings);
+const sns = new SNSClient(settings);
+const imageBuilder = new ImagebuilderClient(settings);
+
+/** https://docs.aws.amazon.com/imagebuilder/latest/userguide/integ-eventbridge.html */
+const ImageEvent = z.object({
+  source: z.literal('aws.imagebuilder'),
+  resources: z.tuple([z.string()], z.string()),
+  detail: z.object({ state: z.object({ status: z.enum(['AVAILABLE', 'FAILED']) }) }),
+});
+
+/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html */
+const AlarmEvent = z.object({
+  source: z.literal('aws.cloudwatch'),
+  detail: z.object({ alarmName: z.string() }),
+});
+
+/** What this function reads of a fleet's settings. */
+const FleetSettings = z.object({ imageBuiltBy: z.optional(z.string()), alarmTopicArn: z.string() });
+
+/** A fleet for which an image is built. */
+interface Fleet {
+  name: string;
+  imageBuiltBy: string;
+  alarmTopicArn: string;
+}
+
+const stack = () => process.env.STACK_NAME ?? '';
+
+/**
+ * Brings built images to the fleets of the app. CloudFormation asks it to write the parameter of a new fleet. EC2 Image
+ * Builder reports builds: an image goes into the parameter of each fleet that has it, and a failure notifies people. If
+ * the breaker of a fleet opens within an hour of a new image, the fleet gets the image before it again.
+ */
+export async function handler(event: unknown): Promise<void> {
+  const built = z.safeParse(ImageEvent, event);
+  if (built.success) {
+    const [arn] = built.data.resources;
+    return built.data.detail.state.status === 'AVAILABLE' ? publish(arn) : tellOfFailure(arn);
+  }
+  const alarm = z.safeParse(AlarmEvent, event);
+  if (alarm.success) return rollBack(alarm.data.detail.alarmName);
+  const request = checkedRequest(event, process.env);
+  let failure: string | undefined;
+  try {
+    await prepare(request);
+  } catch (thrown) {
+    const error = thrown as Error;
+    failure = `The parameter of the image of ${request.ResourceProperties.GroupName}: ${error.name}: ${error.message}`;
+    console.error(failure);
+  }
+  await answer(request, `${request.ResourceProperties.GroupName}-image`, failure);
+}
+
+/** Writes the parameter of a fleet, if it is missing, names no image, or is about an image of another source. */
+async function prepare({
+  RequestType,
+  ResourceProperties: { GroupName = '', Source = '' },
+  OldResourceProperties: { Source: before = Source } = {},
+}: ReturnType<typeof checkedRequest>): Promise<void> {
+  // The parameter stays, by the removal policy of the resource.
+  if (RequestType === 'Delete') return;
+  const name = builtImageParameter(stack(), GroupName.slice(stack().length + 1));
+  const current = before === Source ? await parameterValue(name) : undefined;
+  if (current !== undefined && (await exists(current))) return;
+  const image = Source.startsWith('ssm:') ? await parameterValue(Source.slice('ssm:'.length)) : Source;
+  if (image === undefined) throw new Error(`There is no parameter ${Source.slice('ssm:'.length)}`);
+  await write(name, image);
+}
+
+async function publish(arn: string): Promise<void> {
+  const { image } = await imageBuilder.send(new GetImageCommand({ imageBuildVersionArn: arn }));
+  const id = image?.outputResources?.amis?.find(({ region }) => region === process.env.AWS_REGION)?.image;
+  if (id === undefined) throw new Error(`${arn} has no image in this Region`);
+  for (const fleet of await fleetsOf(arn)) {
+    const name = builtImageParameter(stack(), fleet.name);
+    if (!isUnpublished(await versionsOf(name), id)) continue;
+    await write(name, id);
+    console.info(`Fleet ${fleet.name} has the new image ${id}`);
+  }
+}
+
+async function tellOfFailure(arn: string): Promise<void> {
+  const { image } = await imageBuilder.send(new GetImageCommand({ imageBuildVersionArn: arn }));
+  const [, name = '', version = ''] = /:image\/([^/]+)\/(.+)$/.exec(arn) ?? [];
+  const fleets = await fleetsOf(arn);
+  const [first] = fleets;
+  if (first === undefined) return;
+  const log = image?.loggingConfiguration?.logGroupName ?? `/aws/imagebuilder/${name}`;
+  const facts = [
+    `Fleets with this image: ${fleets.map((fleet) => fleet.name).join(', ')}`,
+    `Reason: ${image?.state?.reason ?? 'not given'}`,
+    `Log: ${addressOf(log, version)}`,
+  ];
+  await tell(fleets, 'The build of an image failed', process.env.BUILD_FAILED, first.name, facts);
+}
+
+async function rollBack(alarmName: string): Promise<void> {
+  const name = alarmName.slice(stack().length + 1).replace(/-BreakerOpen$/, '');
+  const fleet = (await allFleets()).find((candidate) => candidate.name === name);
+  if (fleet === undefined) return;
+  const parameter = builtImageParameter(stack(), name);
+  const versions = await versionsOf(parameter);
+  const bad = imageOnTrial(versions, Date.now());
+  if (bad === undefined) return;
+  const before = await firstThat(imagesBefore(versions), exists);
+  if (before === undefined) {
+    console.warn(`Fleet ${name} has no image before ${bad}`);
+    return;
+  }
+  await write(parameter, before);
+  console.warn(`Fleet ${name} has the image ${before} again, because launches with ${bad} fail`);
+  const facts = [`Image that failed: ${bad}`, `Image in use: ${before}`];
+  await tell([fleet], 'An image was rolled back', process.env.ROLLED_BACK, name, facts);
+}
+
+async function firstThat<T>(
+  items: readonly T[],
+  holds: (item: T) => Promise<boolean>,
+): Promise<T | undefined> {
+  for (const item of items) if (await holds(item)) return item;
+  return undefined;
+}
+
+/** Where partitions have their consoles, by how the names of their Regions begin. */
+const CONSOLES = [
+  ['cn-', 'amazonaws.cn'],
+  ['us-gov-', 'amazonaws-us-gov.com'],
+] as const;
+
+/** Where the CloudWatch console has the log of a build: https://docs.aws.amazon.com/imagebuilder/latest/userguide/monitor-cwlogs.html */
+function addressOf(group: string, stream: string): string {
+  const region = process.env.AWS_REGION ?? '';
+  const [, host = 'aws.amazon.com'] = CONSOLES.find(([prefix]) => region.startsWith(prefix)) ?? [];
+  const encoded = (text: string) => encodeURIComponent(encodeURIComponent(text)).replaceAll('%', '$');
+  return `https://${region}.console.${host}/cloudwatch/home?region=${region}#logsV2:log-groups/log-group/${encoded(group)}/log-events/${encoded(stream)}`;
+}
+
+async function tell(
+  fleets: Fleet[],
+  subject: string,
+  text = '',
+  fleet = '',
+  facts: string[] = [],
+): Promise<void> {
+  const topics = new Set([process.env.TOPIC_ARN ?? '', ...fleets.map(({ alarmTopicArn }) => alarmTopicArn)]);
+  const Message = [text.replaceAll('FLEET_NAME', fleet), '', ...facts].join('\n');
+  for (const TopicArn of topics)
+    await sns.send(new PublishCommand({ TopicArn, Subject: `${subject}: ${fleet}`.slice(0, 100), Message }));
+}
+
+/** The fleets that have the image with this ARN. */
+async function fleetsOf(arn: string): Promise<Fleet[]> {
+  const [, name] = /:image\/([^/]+)\//.exec(arn) ?? [];
+  return (await allFleets()).filter(({ imageBuiltBy }) => imageBuiltBy === name);
+}
+
+/** The fleets for which an image is built, by their deployed settings. */
+async function allFleets(): Promise<Fleet[]> {
+  const path = `/${stack()}/fleets`;
+  const found: Fleet[] = [];
+  for await (const { Parameters = [] } of paginateGetParametersByPath({ client: ssm }, { Path: path })) {
+    for (const { Name = '', Value = '' } of Parameters) {
+      const { imageBuiltBy, alarmTopicArn } = z.parse(FleetSettings, JSON.parse(Value));
+      if (imageBuiltBy !== undefined)
+        found.push({ name: Name.slice(path.length + 1), imageBuiltBy, alarmTopicArn });
+    }
+  }
+  return found;
+}
+
+async function versionsOf(Name: string): Promise<ImageVersion[]> {
+  const versions: ImageVersion[] = [];
+  try {
+    for await (const { Parameters = [] } of paginateGetParameterHistory({ client: ssm }, { Name }))
+      for (const { Value = '', LastModifiedDate } of Parameters)
+        versions.push({ image: Value, at: LastModifiedDate?.getTime() ?? 0 });
+  } catch (error) {
+    if ((error as Error).name !== 'ParameterNotFound') throw error;
+  }
+  return versions;
+}
+
+async function parameterValue(Name: string): Promise<string | undefined> {
+  try {
+    return (await ssm.send(new GetParameterCommand({ Name }))).Parameter?.Value;
+  } catch (error) {
+    if ((error as Error).name !== 'ParameterNotFound') throw error;
+    return undefined;
+  }
+}
+
+/** As a filter, because an unknown id makes a call that names it fail. */
+async function exists(image: string): Promise<boolean> {
+  const Filters = [
+    { Name: 'image-id', Values: [image] },
+    { Name: 'state', Values: ['available'] },
+  ];
+  const { Images = [] } = await ec2.send(new DescribeImagesCommand({ Filters }));
+  return Images.length > 0;
+}
+
+/** A new version. Launches from now on read it. */
+const write = (Name: string, Value: string) =>
+  ssm.send(
+    new PutParameterCommand({ Name, Value, Type: 'String', DataType: 'aws:ec2:image', Overwrite: true }),
+  );

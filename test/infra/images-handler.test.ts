@@ -1,0 +1,317 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { RequestRefused } from '../../infra/group-settings-request.ts';
+import { handler } from '../../infra/images-handler.ts';
+import { ImageAws } from '../support/image-aws.ts';
+import { address } from '../support/serve.ts';
+
+const STOCK = 'ami-00000000000000001';
+const FIRST = 'ami-00000000000000002';
+const SECOND = 'ami-00000000000000003';
+const HOUR = 3_600_000;
+const TOPIC = 'arn:aws:sns:eu-west-1:111122223333:circleci-runners';
+const TEAM_TOPIC = 'arn:aws:sns:eu-west-1:111122223333:team';
+
+const parameter = (fleet: string) => `/circleci-runners/images/${fleet}`;
+const arnOf = (name: string, build: number) =>
+  `arn:aws:imagebuilder:eu-west-1:111122223333:image/${name}/1.0.7/${build}`;
+
+let aws: ImageAws;
+/** What CloudFormation was answered. */
+let answers: { Status: string; Reason?: string; PhysicalResourceId: string }[];
+
+/** The fleets that are deployed, and the name of the image of each. */
+function deploy(fleets: Record<string, { image?: string; topic?: string }>): void {
+  for (const [fleet, { image, topic = TOPIC }] of Object.entries(fleets)) {
+    const settings = {
+      alarmTopicArn: topic,
+      capacity: {},
+      ...(image !== undefined && { imageBuiltBy: image }),
+    };
+    aws.put(`/circleci-runners/fleets/${fleet}`, JSON.stringify(settings));
+    if (image !== undefined) aws.put(parameter(fleet), STOCK, Date.now() - 100 * HOUR);
+  }
+}
+
+/** As EC2 Image Builder sends it: https://docs.aws.amazon.com/imagebuilder/latest/userguide/integ-eventbridge.html */
+const built = (arn: string, status: string) => ({
+  version: '0',
+  'detail-type': 'EC2 Image Builder Image State Change',
+  source: 'aws.imagebuilder',
+  region: 'eu-west-1',
+  resources: [arn],
+  detail: { 'previous-state': { status: 'TESTING' }, state: { status } },
+});
+
+/** As CloudWatch sends it: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html */
+const breakerOpen = (fleet: string, app = 'circleci-runners') => ({
+  'detail-type': 'CloudWatch Alarm State Change',
+  source: 'aws.cloudwatch',
+  detail: { alarmName: `${app}-${fleet}-BreakerOpen`, state: { value: 'ALARM' } },
+});
+
+const asked = (RequestType: string, Source: string, before?: string) => ({
+  RequestType,
+  ResponseURL: 'http://127.0.0.1:1/answer',
+  StackId: 'arn:aws:cloudformation:eu-west-1:111122223333:stack/circleci-runners-linux/1',
+  RequestId: '1',
+  LogicalResourceId: 'ImageParameter',
+  ResourceProperties: { GroupName: 'circleci-runners-linux', Source },
+  ...(before !== undefined && {
+    OldResourceProperties: { GroupName: 'circleci-runners-linux', Source: before },
+  }),
+});
+
+beforeAll(async () => {
+  aws = await new ImageAws().listen();
+  const environment = {
+    STACK_NAME: 'circleci-runners',
+    TOPIC_ARN: TOPIC,
+    BUILD_FAILED: 'The build of the image of fleet FLEET_NAME failed.',
+    ROLLED_BACK: 'Launches of fleet FLEET_NAME failed.',
+    AWS_REGION: 'eu-west-1',
+    AWS_ENDPOINT_URL: address(aws.server),
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+  };
+  for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+});
+afterAll(() => {
+  vi.unstubAllEnvs();
+  aws.close();
+});
+beforeEach(() => {
+  aws.parameters = new Map();
+  aws.images = new Map([STOCK, FIRST, SECOND].map((id) => [id, new Map()]));
+  aws.builds = [];
+  aws.messages = [];
+  aws.denied = new Set();
+  answers = [];
+  const network = globalThis.fetch;
+  const spies = [
+    vi.spyOn(globalThis, 'fetch').mockImplementation(async (url, init) => {
+      if (!String(url).endsWith('/answer')) return network(url, init);
+      answers.push(JSON.parse(String(init?.body)));
+      return new Response();
+    }),
+    ...(['info', 'warn', 'error'] as const).map((method) =>
+      vi.spyOn(console, method).mockImplementation(() => undefined),
+    ),
+  ];
+  onTestFinished(() => {
+    for (const spy of spies) spy.mockRestore();
+  });
+});
+
+describe('an image that was built', () => {
+  beforeEach(() => {
+    deploy({
+      linux: { image: 'circleci-runners-linux' },
+      again: { image: 'circleci-runners-linux' },
+      own: { image: 'circleci-runners-own' },
+      stock: {},
+    });
+    aws.builds = [
+      { arn: arnOf('circleci-runners-linux', 1), status: 'AVAILABLE', ami: FIRST, createdAt: '' },
+    ];
+  });
+  const available = () => handler(built(arnOf('circleci-runners-linux', 1), 'AVAILABLE'));
+
+  it('goes to each fleet that has it, and to no other', async () => {
+    await available();
+    expect(['linux', 'again', 'own', 'stock'].map((fleet) => aws.valueOf(parameter(fleet)))).toEqual([
+      FIRST,
+      FIRST,
+      STOCK,
+      undefined,
+    ]);
+    expect(aws.messages).toEqual([]);
+  });
+
+  it('is written once, although EventBridge delivers an event twice', async () => {
+    await available();
+    await available();
+    expect(aws.parameters.get(parameter('linux'))).toHaveLength(2);
+  });
+
+  it('is not published again by a late event after a rollback', async () => {
+    await available();
+    aws.put(parameter('linux'), STOCK);
+    await available();
+    expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+  });
+
+  it('is an error if it is in another Region only, so that EventBridge tries again', async () => {
+    aws.builds = [{ arn: arnOf('circleci-runners-linux', 1), status: 'AVAILABLE', createdAt: '' }];
+    await expect(available()).rejects.toThrow('has no image in this Region');
+    expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+  });
+});
+
+describe('a build that failed', () => {
+  it('changes nothing, and tells each topic once where its log is', async () => {
+    deploy({
+      linux: { image: 'circleci-runners-linux' },
+      again: { image: 'circleci-runners-linux', topic: TEAM_TOPIC },
+      other: { image: 'circleci-runners-other', topic: `${TOPIC}-other` },
+    });
+    aws.builds = [
+      {
+        arn: arnOf('circleci-runners-linux', 3),
+        status: 'FAILED',
+        reason: 'SSM execution failed: image-build: failed in line 14',
+        createdAt: '',
+      },
+    ];
+    await handler(built(arnOf('circleci-runners-linux', 3), 'FAILED'));
+    expect(aws.messages.map(({ topic }) => topic)).toEqual([TOPIC, TEAM_TOPIC]);
+    const [{ subject, message } = { subject: '', message: '' }] = aws.messages;
+    expect(subject).toBe('The build of an image failed: linux');
+    expect(message.split('\n')).toEqual([
+      'The build of the image of fleet linux failed.',
+      '',
+      'Fleets with this image: linux, again',
+      'Reason: SSM execution failed: image-build: failed in line 14',
+      'Log: https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/$252Faws$252Fimagebuilder$252Fcircleci-runners-linux/log-events/1.0.7$252F3',
+    ]);
+    expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+  });
+
+  it('of a fleet that is gone tells nobody', async () => {
+    aws.builds = [{ arn: arnOf('circleci-runners-gone', 1), status: 'FAILED', createdAt: '' }];
+    await handler(built(arnOf('circleci-runners-gone', 1), 'FAILED'));
+    expect(aws.messages).toEqual([]);
+  });
+});
+
+describe('a breaker that opens', () => {
+  const IMAGE = 'circleci-runners-linux';
+
+  it('within an hour of a new image brings the one before it back, and tells so', async () => {
+    deploy({ linux: { image: IMAGE, topic: TEAM_TOPIC }, again: { image: IMAGE } });
+    aws.put(parameter('linux'), FIRST, Date.now() - 59 * 60_000);
+    await handler(breakerOpen('linux'));
+    expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+    expect(aws.messages.map(({ topic }) => topic)).toEqual([TOPIC, TEAM_TOPIC]);
+    expect(aws.messages[0]).toMatchObject({
+      subject: 'An image was rolled back: linux',
+      message: `Launches of fleet linux failed.\n\nImage that failed: ${FIRST}\nImage in use: ${STOCK}`,
+    });
+  });
+
+  it('again after a rollback changes nothing more', async () => {
+    deploy({ linux: { image: IMAGE } });
+    aws.put(parameter('linux'), FIRST);
+    await handler(breakerOpen('linux'));
+    await handler(breakerOpen('linux'));
+    expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+    expect(aws.messages).toHaveLength(1);
+  });
+
+  it('brings back the latest image that still exists', async () => {
+    deploy({ linux: { image: IMAGE } });
+    aws.put(parameter('linux'), FIRST, Date.now() - 50 * HOUR);
+    aws.put(parameter('linux'), SECOND, Date.now() - HOUR / 2);
+    aws.images.delete(FIRST);
+    await handler(breakerOpen('linux'));
+    expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+  });
+
+  it.each([
+    { case: 'later than an hour', event: breakerOpen('linux'), age: 61 * 60_000 },
+    { case: 'of a fleet whose image nobody builds', event: breakerOpen('stock'), age: 0 },
+    { case: 'of another app', event: breakerOpen('linux', 'circleci-runners-b'), age: 0 },
+  ])('$case changes nothing', async ({ event, age }) => {
+    deploy({ linux: { image: IMAGE }, stock: {} });
+    aws.put(parameter('linux'), FIRST, Date.now() - age);
+    await handler(event);
+    expect(aws.valueOf(parameter('linux'))).toBe(FIRST);
+    expect(aws.messages).toEqual([]);
+  });
+
+  it('changes nothing if no image before it exists any more', async () => {
+    deploy({ linux: { image: IMAGE } });
+    aws.put(parameter('linux'), FIRST);
+    aws.images.delete(STOCK);
+    await handler(breakerOpen('linux'));
+    expect(aws.valueOf(parameter('linux'))).toBe(FIRST);
+    expect(aws.messages).toEqual([]);
+  });
+});
+
+describe('a deployment', () => {
+  const UBUNTU = 'ssm:/aws/service/ubuntu';
+  const AMAZON = 'ssm:/aws/service/amazon';
+
+  beforeEach(() => {
+    aws.put('/aws/service/ubuntu', STOCK);
+    aws.put('/aws/service/amazon', SECOND);
+  });
+
+  it.each([
+    {
+      case: 'writes the stock image for a new fleet',
+      had: undefined,
+      request: asked('Create', UBUNTU),
+      has: STOCK,
+    },
+    {
+      case: 'writes the image whose id the fleet has',
+      had: undefined,
+      request: asked('Create', FIRST),
+      has: FIRST,
+    },
+    { case: 'leaves the image that was built', had: FIRST, request: asked('Create', UBUNTU), has: FIRST },
+    {
+      case: 'leaves it when the stack is updated',
+      had: FIRST,
+      request: asked('Update', UBUNTU, UBUNTU),
+      has: FIRST,
+    },
+    {
+      case: 'takes an image back that was built on another one',
+      had: FIRST,
+      request: asked('Update', AMAZON, UBUNTU),
+      has: SECOND,
+    },
+    {
+      case: 'replaces an image that was deleted',
+      had: 'ami-0000000000000dead',
+      request: asked('Create', UBUNTU),
+      has: STOCK,
+    },
+    { case: 'deletes nothing', had: FIRST, request: asked('Delete', UBUNTU), has: FIRST },
+  ])('$case', async ({ had, request, has }) => {
+    if (had !== undefined) aws.put(parameter('linux'), had);
+    await handler(request);
+    expect(aws.valueOf(parameter('linux'))).toBe(has);
+    expect(answers).toMatchObject([
+      { Status: 'SUCCESS', PhysicalResourceId: 'circleci-runners-linux-image' },
+    ]);
+  });
+
+  it('fails with the reason if there is no image to begin with', async () => {
+    await handler(asked('Create', 'ssm:/acme/gone'));
+    expect(answers).toMatchObject([
+      {
+        Status: 'FAILED',
+        Reason:
+          'The parameter of the image of circleci-runners-linux: Error: There is no parameter /acme/gone',
+      },
+    ]);
+  });
+
+  it('fails with the reason if AWS refuses', async () => {
+    aws.denied.add('PutParameter');
+    await handler(asked('Create', UBUNTU));
+    expect(answers[0]?.Reason).toContain('AccessDeniedException');
+  });
+
+  it.each([
+    { case: 'of another stack', event: { ...asked('Create', UBUNTU), StackId: 'arn:aws:x:stack/other/1' } },
+    { case: 'that is no event of these', event: { source: 'aws.ec2' } },
+  ])('$case is refused, and nothing is written', async ({ event }) => {
+    await expect(handler(event)).rejects.toThrow(RequestRefused);
+    expect(aws.valueOf(parameter('linux'))).toBeUndefined();
+    expect(answers).toEqual([]);
+  });
+});
