@@ -48,8 +48,9 @@ export interface Wait {
   claimed: number | undefined;
 }
 
-/** Reasons that hold the capacity below what the tasks want. */
-const HOLDS = /^(capped at|held|the fleet drains|nothing launches|the counts are doubtful|not written)/;
+/** Reasons that hold the capacity below what the tasks want, or that say that the tasks may be others. */
+const HOLDS =
+  /^(capped at|held|the fleet drains|nothing launches|the counts are doubtful|the counts were not checked|not written)/;
 
 /** Polls are at most a minute apart, and logs arrive seconds later. */
 const SILENT = 150;
@@ -133,7 +134,8 @@ const sentence = (text: string) => (/[.!?]$/.test(text.trim()) ? text.trim() : `
 function whyNoMore(last: DecisionRecord, group: FleetGroup, refusal: string): string {
   const { decision, unclaimed, running, members } = last;
   const hold = decision.reasons.find(
-    (reason) => HOLDS.test(reason) && !/leave by themselves|doubtful/.test(reason),
+    (reason) =>
+      HOLDS.test(reason) && !/leave by themselves|doubtful|^the counts were not checked/.test(reason),
   );
   const doubt = decision.reasons.find((reason) => reason.startsWith('the counts are doubtful'));
   if (unclaimed === undefined || running === undefined) return sentence(hold ?? decision.reasons.join('; '));

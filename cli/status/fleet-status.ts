@@ -2,6 +2,7 @@
 
 import { listPrice } from '../../fleets/prices.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
+import { NOT_CHECKED } from '../../functions/lib/zero.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import type { DecisionRecord } from '../deployed/decisions.ts';
 import type { FleetGroup, Member } from '../deployed/groups.ts';
@@ -20,6 +21,8 @@ export interface FleetStatus {
   busy: number | null;
   instances: { instance: string; state: string; age: number | null; doing: string }[];
   decision: { secondsAgo: number; desired: number; reasons: string[] } | null;
+  /** What a count of 0 was not checked against, with the reason. */
+  notChecked: string[];
   schedule: string | null;
   breaker: 'open' | 'closed';
   paused: { how: 'true' | 'drain'; since: string | null } | null;
@@ -74,6 +77,7 @@ export function fleetStatuses(
             reasons: last.decision.reasons,
           }
         : null,
+      notChecked: notCheckedIn(own),
       schedule: inForce?.reasons[0] ?? null,
       breaker: group.breakerOpen ? 'open' : 'closed',
       paused: paused ? { how: paused.how, since: paused.since ?? null } : null,
@@ -83,6 +87,14 @@ export function fleetStatuses(
       monthCost: price === undefined || spent === undefined ? null : Math.round(spent * price * 100) / 100,
     };
   });
+}
+
+/** The first poll of an execution says it, so the last decision may not. */
+function notCheckedIn(decisions: DecisionRecord[]): string[] {
+  const first = decisions.findLast(({ poll }) => poll === 1);
+  return (first?.decision.reasons ?? [])
+    .filter((reason) => reason.startsWith(NOT_CHECKED))
+    .map((reason) => reason.slice(NOT_CHECKED.length + 1));
 }
 
 const secondsSince = (at: number, now: number) => Math.max(Math.round((now - at) / 1_000), 0);

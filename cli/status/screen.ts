@@ -95,6 +95,7 @@ export function statusDetails(fleet: FleetStatus, columns: number, colours: Colo
         : `${shortTime(decision.secondsAgo)} ago: desired capacity ${decision.desired}`,
     ),
     ...(decision?.reasons ?? []).flatMap((reason) => wrapped(`  ${reason}`, columns, 4)),
+    ...fleet.notChecked.flatMap((source) => row('Not checked', `a count of 0, against ${source}`)),
     ...row('Schedule', fleet.schedule ?? "none in force; the fleet's own settings apply"),
     ...row('Breaker', fleet.breaker === 'open' ? colours.red('open') : 'closed'),
     ...row(

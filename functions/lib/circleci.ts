@@ -100,7 +100,7 @@ const refused = (answer: Answer) => answer.status === 401 || answer.status === 4
 
 /** Reads one answer, whatever its status. Its text holds no token. */
 export async function readAnswer(
-  { fetch }: CircleCiAccess,
+  { fetch }: Pick<CircleCiAccess, 'fetch'>,
   url: URL,
   token: string,
   deadline: AbortSignal,

@@ -20,7 +20,7 @@ import type { MetricValues } from './metrics.ts';
 import { type Pace, pace, pollInterval, secondsIdle } from './pacing.ts';
 import { arrivedBetween, lastCounts, spareRunners } from './spare-runners.ts';
 import { seenBefore, type Withheld, withheldAfter, withheldLimit } from './withheld.ts';
-import { doubtOf, type ZeroCheck } from './zero.ts';
+import { doubtOf, NOT_CHECKED, type ZeroCheck } from './zero.ts';
 
 /** What comes of a poll. */
 export interface PollResult {
@@ -108,7 +108,7 @@ function withCheck(
   const { decision, metrics } = concluded;
   const found = [
     ...(doubt === undefined ? [] : [`the counts are doubtful: ${doubt}`]),
-    ...check.skipped.map((skipped) => `the counts were not checked against ${skipped}`),
+    ...check.skipped.map((skipped) => `${NOT_CHECKED} ${skipped}`),
   ];
   return {
     ...concluded,

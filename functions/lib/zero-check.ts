@@ -15,8 +15,8 @@ interface Remembered {
   /** Since when each count has been 0. */
   zeroSince: number;
   lastAt: number;
-  /** When it was last checked with this token, and whether nothing was in doubt. */
-  checked?: { at: number; token: string; clean: boolean };
+  /** When it was last checked with this token, whether nothing was in doubt, and which sources were skipped. */
+  checked?: { at: number; token: string; clean: boolean; skipped: string[] };
 }
 
 /** By the name of the secret. Each fleet has its own. */
@@ -50,7 +50,8 @@ const Fleet = z.object({
  * each new token, and as long as something is in doubt.
  *
  * @param startedAt When the count was begun, in milliseconds since the epoch.
- * @returns What CircleCI says beside the counts; `undefined` if no check is due.
+ * @returns What CircleCI says beside the counts; `undefined` if no check is due. Until the next check is due, each
+ *   execution says again which sources the last one skipped.
  */
 export async function checkZero(
   access: CircleCiAccess & { now: () => number; memory: Memory },
@@ -75,10 +76,15 @@ export async function checkZero(
   try {
     const token = await readCircleToken(access.secrets, fleet, { fresh: false });
     const { checked } = remembered;
-    if (checked?.clean && checked.token === token && now - checked.at < CHECKED_EVERY) return undefined;
+    if (checked?.clean && checked.token === token && now - checked.at < CHECKED_EVERY)
+      return checked.skipped.length > 0 ? { unseen: 0, skipped: checked.skipped } : undefined;
     const deadline = access.timeout(Math.min(left, LONGEST_CHECK));
-    const check = await read({ access, fleet, token, deadline }, Math.max(zeroSince, now - LATELY), now);
-    remembered.checked = { at: now, token, clean: isBeyondDoubt(check) };
+    const check = await readBesideCounts(
+      { access, fleet, token, deadline },
+      Math.max(zeroSince, now - LATELY),
+      now,
+    );
+    remembered.checked = { at: now, token, clean: isBeyondDoubt(check), skipped: check.skipped };
     return check;
   } catch (error) {
     return { unseen: 0, skipped: [`the whole check: ${nameOf(error)}`] };
@@ -86,13 +92,14 @@ export async function checkZero(
 }
 
 interface Reading {
-  access: CircleCiAccess;
+  access: Pick<CircleCiAccess, 'fetch'>;
   fleet: CountedFleet;
   token: string;
   deadline: AbortSignal;
 }
 
-async function read(reading: Reading, since: number, now: number): Promise<ZeroCheck> {
+/** @param since Runners that ran a task since then are counted, in milliseconds since the epoch. */
+export async function readBesideCounts(reading: Reading, since: number, now: number): Promise<ZeroCheck> {
   const skipped: string[] = [];
   const unlessSkipped = <T>(what: string, reading: Promise<T>): Promise<T | undefined> =>
     reading.catch((error) => {

@@ -18,6 +18,9 @@ export interface ZeroCheck {
   skipped: string[];
 }
 
+/** How a decision's reason begins that says which source of a check was skipped. */
+export const NOT_CHECKED = 'the counts were not checked against';
+
 /** Tasks may be shorter than the time between two polls. More than 2 of them in 15 minutes are a contradiction. */
 const MOST_MISSED = 2;
 

@@ -245,6 +245,12 @@ describe('each check passes, warns or fails', () => {
       says: /^no image ami-1 is in this region/,
     },
     { case: 'tokens', findings: tokenFindings('linux', undefined, true), levels: 'ok ok' },
+    {
+      case: 'a source that a count of 0 is not checked against',
+      findings: tokenFindings('linux', undefined, true, ['the fleets of runners: status 503']),
+      levels: 'ok warn ok',
+      says: /a count of 0 is not checked against the fleets of runners: status 503/,
+    },
     { case: 'a token of unknown name', findings: tokenFindings('linux', undefined, undefined), levels: 'ok' },
     {
       case: 'a refused token',

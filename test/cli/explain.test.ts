@@ -99,6 +99,16 @@ describe('why nothing launches', () => {
     },
     {
       more: {
+        decisions: [
+          poll(4, 0, 1, {
+            reasons: ['the counts were not checked against the inventory of runners: status 503'],
+          }),
+        ],
+      },
+      says: 'Nothing launches now: CircleCI counts no waiting task. 1 task runs on 0 instances.',
+    },
+    {
+      more: {
         group: groupOf({ desired: 2, members: [member('pending'), member('pending', 'i-2')] }),
         launchedAt: new Map([['i-2', ago(40)]]),
       },

@@ -119,6 +119,17 @@ describe('the status of a fleet', () => {
     ]);
   });
 
+  it('says what a count of 0 was not checked against, whichever poll came last', () => {
+    const reasons = [...REASONS, 'the counts were not checked against the fleets of runners: status 503'];
+    const first = record(9, { decision: { from: 4, desired: 4, change: false, reasons } });
+    const status = statusOf({ decisions: [first, record(4, { poll: 2 })] });
+    expect(status.notChecked).toEqual(['the fleets of runners: status 503']);
+    expect(statusDetails(status, 80, PLAIN)).toContain(
+      'Not checked a count of 0, against the fleets of runners: status 503',
+    );
+    expect(statusOf({ decisions: [first, record(4)] }).notChecked).toEqual([]);
+  });
+
   it.each<{ case: string; more: Partial<StatusReading>; note: string }>([
     { case: 'a schedule', more: {}, note: 'schedule 1, office' },
     {

@@ -172,6 +172,21 @@ describe('a source that cannot be read is skipped and named:', () => {
     expect(await check()).toEqual({ inventory: 1, unseen: 0, skipped: [`the fleets of runners: ${says}`] });
   });
 
+  it('each execution says so again until the next check, without a request', async () => {
+    faults[FLEETS] = { status: 503, body: '' };
+    const skipped = ['the fleets of runners: status 503'];
+    await check();
+    asked = [];
+    later(59 * 60_000);
+    expect(await check(0, { number: 2 })).toBeUndefined();
+    expect(await check()).toStrictEqual({ unseen: 0, skipped });
+    expect(asked).toEqual([]);
+    faults = {};
+    later(60_000);
+    expect(await check()).toStrictEqual(FINE);
+    expect(await check()).toBeUndefined();
+  });
+
   it('the inventory, 503', async () => {
     faults['/api/v3/runner'] = { status: 503, body: '' };
     expect(await check()).toStrictEqual({
