@@ -168,16 +168,22 @@ export class LocalAws {
   async deploy(
     fleetsFile: string,
     report: Report,
-    { signal, stack = STACK_NAME }: { signal?: AbortSignal; stack?: string } = {},
+    {
+      signal,
+      stack = STACK_NAME,
+      guardrails,
+    }: { signal?: AbortSignal; stack?: string; guardrails?: string | undefined } = {},
   ): Promise<Record<string, string>> {
     const assembly = join(this.folder, `${stack}.out`);
     const outputs = join(this.folder, `${stack}.json`);
     report('Synthesising the app');
     // An emulated instance does not boot, so no release of the runner needs to be pinned.
-    const context = [`fleets=${fleetsFile}`, `stack=${stack}`, 'runner=current'].flatMap((each) => [
-      '--context',
-      each,
-    ]);
+    const context = [
+      `fleets=${fleetsFile}`,
+      `stack=${stack}`,
+      'runner=current',
+      ...(guardrails === undefined ? [] : [`guardrails=${guardrails}`]),
+    ].flatMap((each) => ['--context', each]);
     const app = existsSync(APP) ? ['--app', `"${process.execPath}" "${APP}"`] : [];
     await this.#cdk(['synth', '--quiet', '--output', assembly, ...app, ...context], signal);
     this.#leaveOutUnknown(assembly, report);

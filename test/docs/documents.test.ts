@@ -44,6 +44,10 @@ const DOCUMENTS = [
   'docs/limits.md',
   'SECURITY.md',
   ...readdirSync('docs/decisions').map((file) => `docs/decisions/${file}`),
+  'examples/README.md',
+  ...readdirSync('examples')
+    .map((name) => `examples/${name}/README.md`)
+    .filter((file) => existsSync(file)),
 ];
 
 /** Every command that the documents show, and the file that runs it. */

@@ -1,6 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { loadFleets } from '../../fleets/load.ts';
+import { capacityOf } from '../../fleets/effective.ts';
+import { type FleetConfig, loadFleets } from '../../fleets/load.ts';
+import { listPrice } from '../../fleets/prices.ts';
+import { largestMaximum } from '../../functions/lib/schedules.ts';
 import { violationsOf } from '../infra/nag.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
 
@@ -8,38 +11,75 @@ const EXAMPLES = readdirSync('examples').filter((name) => existsSync(`examples/$
 
 it('there is an example for each way to run fleets', () => {
   expect(EXAMPLES).toEqual([
+    'docker',
     'existing-vpc',
+    'gpu',
     'graviton',
+    'monorepo',
     'one-class',
     'schedules',
+    'server',
     'spot-and-reuse',
+    'tutorial',
     'warm-pool',
   ]);
+});
+
+it('all examples are listed with what they are for', () => {
+  const listed = [...readFileSync('examples/README.md', 'utf8').matchAll(/^\| \[[\w-]+\]\(([\w-]+)\)/gm)];
+  expect(listed.map(([, name]) => name).toSorted()).toEqual(EXAMPLES);
+  expect(readFileSync('README.md', 'utf8')).toContain(
+    `has ${{ 11: 'eleven', 12: 'twelve' }[EXAMPLES.length] ?? EXAMPLES.length} fleets to start from`,
+  );
 });
 
 describe.each(EXAMPLES)('the example %s', (name) => {
   const file = `examples/${name}/fleets.yaml`;
   const app = `example-${name}`;
   const context = `-c fleets=${file} -c stack=${app}`;
+  const ownGuardrails = `examples/${name}/guardrails.yaml`;
+  const guardrails = existsSync(ownGuardrails) ? ownGuardrails : undefined;
+  const deployment = { stack: app, guardrails };
   const readme = readFileSync(`examples/${name}/README.md`, 'utf8');
 
   it('makes a stack with a group for each of its fleets', () => {
-    const fleets = loadFleets(file, { stack: app });
+    const fleets = loadFleets(file, deployment);
     const template = SynthesisedTemplate.of(fleets);
     expect(template.all('AWS::AutoScaling::AutoScalingGroup')).toHaveLength(fleets.length);
   });
 
   it('breaks only rules of cdk-nag that are accepted with a reason', () => {
-    expect(violationsOf(loadFleets(file, { stack: app }))).toEqual([]);
+    expect(violationsOf(loadFleets(file, deployment))).toEqual([]);
   });
 
   it('says with its own names how to deploy, use and remove it', () => {
-    for (const part of ['**Deploy.**', '**Use.**', '**Remove.**']) expect(readme).toContain(part);
-    const [first] = loadFleets(file, { stack: app });
+    for (const part of ['**Deploy.**', '**Use.**', '**See.**', '**Costs.**', '**Remove.**'])
+      expect(readme).toContain(part);
+    const [first] = loadFleets(file, deployment);
     expect(readme).toContain(`npx cdk deploy --all ${context}`);
     expect(readme).toContain(`npm run secrets -- ${first?.name} --fleets ${file} --stack ${app}`);
     expect(readme).toContain(`npx cdk destroy --all ${context}`);
+    expect(readme).toContain(`npm run status -- --stack ${app}`);
+    expect(readme).toContain(`npm run explain -- ${first?.name} --stack ${app}`);
+    if (guardrails !== undefined) expect(readme).toContain(`cp ${guardrails} guardrails.yaml`);
     expect(readme).toContain(first?.resourceClass);
     expect(readFileSync(file, 'utf8')).toContain('$schema=../../fleets.schema.json');
+  });
+
+  it('says what its instances cost at most, at list prices', () => {
+    const said = readme.replaceAll(/\s+/g, ' ');
+    const [, type = '', hour = '', count = '', most = ''] =
+      /An hour of (\S+) costs ([\d.]+) dollars .*? so (\d+) of them cost at most ([\d.]+) an hour/.exec(
+        said,
+      ) ?? [];
+    const [first] = loadFleets(file, deployment);
+    if (first?.instanceRequirements !== undefined) {
+      expect(said).toContain('Spot capacity costs what EC2 asks');
+      return;
+    }
+    expect([first?.hourlyPrice, listPrice(type)]).toContain(Number(hour));
+    expect(first?.instanceTypes).toContain(type);
+    expect(Number(count)).toBe(largestMaximum(capacityOf(first as FleetConfig)));
+    expect(Number(most)).toBeCloseTo(Number(hour) * Number(count), 2);
   });
 });

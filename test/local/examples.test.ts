@@ -3,7 +3,6 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { AutoScalingClient, DescribeAutoScalingGroupsCommand } from '@aws-sdk/client-auto-scaling';
-import pMap from 'p-map';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LocalAws } from '../../cli/local-aws/local-aws.ts';
 import { capacityOf } from '../../fleets/effective.ts';
@@ -16,23 +15,41 @@ const EXAMPLES = readdirSync('examples').filter((name) => existsSync(`examples/$
 
 let aws: LocalAws;
 
-/** Why an example could not be deployed. */
-let failures: Map<string, string>;
+/** The deployment of each example, with the reason if it failed. */
+const deployments = new Map<string, Promise<string | undefined>>();
 
 const stackOf = (name: string) => `example-${name}`;
 
-// All beside each other in one account, each as an app of its own. The local AWS knows no warm pool: that is left out.
+/** What the example's own guardrails allow, if it has any. */
+const guardrailsOf = (name: string) => {
+  const file = `examples/${name}/guardrails.yaml`;
+  return existsSync(file) ? file : undefined;
+};
+
+/** How the example is deployed. */
+const deploymentOf = (name: string) => ({ stack: stackOf(name), guardrails: guardrailsOf(name) });
+
+// All in one account, each as an app of its own. The local AWS knows no warm pool: that is left out.
 beforeAll(async () => {
   aws = await LocalAws.start(() => undefined);
   aws.adopt();
-  failures = new Map();
-  const deploy = (name: string) =>
-    aws
-      .deploy(fleetsFileOf(name), () => undefined, { stack: stackOf(name) })
-      .catch((error: Error) => failures.set(name, error.message));
-  // They wait half of their time.
-  await pMap(EXAMPLES, deploy, { concurrency: 3 });
 });
+
+/** Why an example could not be deployed. The next one is deployed beside it, because a deployment waits half of its time. */
+function failureOf(name: string): Promise<string | undefined> {
+  const next = EXAMPLES[EXAMPLES.indexOf(name) + 1];
+  for (const each of [name, ...(next === undefined ? [] : [next])]) {
+    if (deployments.has(each)) continue;
+    const deployed = aws
+      .deploy(fleetsFileOf(each), () => undefined, deploymentOf(each))
+      .then(
+        () => undefined,
+        (error: Error) => error.message,
+      );
+    deployments.set(each, deployed);
+  }
+  return deployments.get(name) ?? Promise.resolve('it was not deployed');
+}
 
 afterAll(() => aws?.stop());
 
@@ -44,7 +61,7 @@ function fleetsFileOf(name: string): string {
   const file = `examples/${name}/fleets.yaml`;
   const text = readFileSync(file, 'utf8');
   let changed = text;
-  if (loadFleets(file, { stack: stackOf(name) }).some((fleet) => fleet.instanceRequirements !== undefined)) {
+  if (loadFleets(file, deploymentOf(name)).some((fleet) => fleet.instanceRequirements !== undefined)) {
     changed = `${changed.trimEnd()}\n  image: ami-0123456789abcdef0\n`;
   }
   if (changed === text) return file;
@@ -63,11 +80,11 @@ async function command(name: string, ...words: string[]) {
 
 describe.each(EXAMPLES)('the example %s', (name) => {
   const stack = stackOf(name);
-  const fleets = loadFleets(`examples/${name}/fleets.yaml`, { stack });
+  const fleets = loadFleets(`examples/${name}/fleets.yaml`, deploymentOf(name));
   const [first] = fleets;
 
-  it('can be deployed, with a group for each of its fleets', async () => {
-    expect(failures.get(name)).toBeUndefined();
+  it('can be deployed, with a group for each of its fleets', { timeout: 400_000 }, async () => {
+    expect(await failureOf(name)).toBeUndefined();
     const { AutoScalingGroups = [] } = await new AutoScalingClient({}).send(
       new DescribeAutoScalingGroupsCommand({}),
     );
@@ -92,5 +109,35 @@ describe.each(EXAMPLES)('the example %s', (name) => {
     const { status, stdout } = await command('pause', ...names, '--stack', stack);
     expect(status).toBe(0);
     for (const fleet of names) expect(stdout).toContain(`Fleet ${fleet} is paused`);
+  });
+
+  const readme = readFileSync(`examples/${name}/README.md`, 'utf8');
+
+  it('is shown by the commands of its README', async () => {
+    const [shown = '', explained = ''] = [...readme.matchAll(/^npm run (status|explain) -- (.*)$/gm)].map(
+      ([, said, words]) => `${said} ${words}`,
+    );
+    const status = await command(...(`${shown} --json`.split(' ') as [string]));
+    expect(
+      JSON.parse(status.stdout)
+        .fleets.map(({ fleet }: { fleet: string }) => fleet)
+        .toSorted(),
+    ).toEqual(fleets.map((fleet) => fleet.name).toSorted());
+    const why = await command(...(`${explained} --json`.split(' ') as [string]));
+    expect(JSON.parse(why.stdout).now).toMatch(/^Nothing launches now: /);
+  });
+
+  it('is removed by the command of its README', async () => {
+    const [, words = ''] = /`npx cdk (destroy [^`]+)`/.exec(readme) ?? [];
+    const more = ['-c', 'runner=current', '--force'];
+    const guardrails = guardrailsOf(name);
+    if (guardrails !== undefined) more.push('-c', `guardrails=${guardrails}`);
+    const given = words.replace(`fleets=examples/${name}/fleets.yaml`, `fleets=${fleetsFileOf(name)}`);
+    await run('npx', ['cdk', ...given.split(/\s+/), ...more], { env: process.env });
+    const { AutoScalingGroups = [] } = await new AutoScalingClient({}).send(
+      new DescribeAutoScalingGroupsCommand({}),
+    );
+    const left = AutoScalingGroups.map(({ AutoScalingGroupName = '' }) => AutoScalingGroupName);
+    expect(left.filter((group) => group.startsWith(`${stack}-`))).toEqual([]);
   });
 });
