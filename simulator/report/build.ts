@@ -12,6 +12,7 @@ import {
   type SearchResult,
 } from './recommend.ts';
 import { WAIT_SHARES } from './samples.ts';
+import { verdictOf } from './verdict.ts';
 
 /** Everything that was replayed for a report. */
 export interface Replays {
@@ -48,10 +49,15 @@ export const RECOMMENDED = 'ours, recommended';
 export function recommendation(replays: Replays): Recommendation {
   const { asGiven, settings, peers, search } = replays;
   const unit = unitOfAll(replays);
-  const tutorial = peers.find(({ policy }) => policy === TUTORIAL);
-  if (tutorial === undefined) throw new Error(`${TUTORIAL} was not replayed`);
+  const tutorial = baselineOf(peers);
   if (search === undefined) return recommend(asGiven, settings, tutorial, unit);
   return recommendFound(asGiven, search, tutorial, unit, search);
+}
+
+function baselineOf(peers: Replays['peers']): Outcome {
+  const tutorial = peers.find(({ policy }) => policy === TUTORIAL);
+  if (tutorial === undefined) throw new Error(`${TUTORIAL} was not replayed`);
+  return tutorial;
 }
 
 /**
@@ -98,6 +104,7 @@ export function reportData(
     impossible,
     recommendation: {
       row: isAsGiven ? OURS : RECOMMENDED,
+      verdict: verdictOf(asGiven, chosen, baselineOf(peers), unit, replays.search),
       headline,
       reasons,
       rule,

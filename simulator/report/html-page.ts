@@ -60,7 +60,7 @@ const SECTIONS: { id: string; nav: string; title: string; body: (data: ReportDat
 ];
 
 function recommendation({ recommendation, rows, unit }: ReportData): Html {
-  const { headline, reasons, rule, fleetsYaml } = recommendation;
+  const { verdict, headline, reasons, rule, fleetsYaml } = recommendation;
   const find = (name: string) => rows.find((row) => row.name === name);
   const compared: [string, PolicyRow | undefined][] = [
     ['recommended', rows.find(({ kind }) => kind === 'recommended')],
@@ -73,7 +73,13 @@ function recommendation({ recommendation, rows, unit }: ReportData): Html {
     row === undefined ? html`` : html`<div><dt>${name}</dt><dd>${value(row)}</dd></div>`,
   )}</dl>
 </div>`;
-  return html`<p class="headline">${headline}</p>
+  return html`<dl class="verdict">
+${verdict.map(
+  ({ what, text, isGood }) =>
+    html`<div${isGood === undefined ? '' : isGood ? html` class="met"` : html` class="missed"`}><dt>${what}</dt><dd>${text}</dd></div>`,
+)}
+</dl>
+<p class="headline">${headline}</p>
 <div class="tiles">
 ${tile('Mean wait', ({ wait }) => shown.seconds(wait.mean))}
 ${tile('95 % wait at most', ({ wait }) => shown.seconds(wait.p95))}
@@ -196,7 +202,7 @@ function about({ trace, command, world, assumptions }: ReportData): Html {
   return html`<div class="columns">
 <div>
 <h3>The jobs</h3>
-<p>${trace.source}: ${shown.whole(trace.jobs)} jobs, ${shown.short(trace.jobHours)} hours of work, queued in ${shown.span(trace.spanHours)}.</p>
+<p class="anywhere">${trace.source}: ${shown.whole(trace.jobs)} jobs, ${shown.short(trace.jobHours)} hours of work, queued in ${shown.span(trace.spanHours)}.</p>
 ${trace.notes.length === 0 ? '' : html`<ul>${trace.notes.map((note) => html`<li>${note}</li>`)}</ul>`}
 <h3>The command</h3>
 <pre class="wrap" tabindex="0" aria-label="Command"><code>${command}</code></pre>

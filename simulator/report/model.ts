@@ -30,6 +30,8 @@ export interface ReportData {
   recommendation: {
     /** The name of the recommended row. */
     row: string;
+    /** For a reader who reads nothing else. `isGood` if a line says whether a goal is met. */
+    verdict: { what: string; text: string; isGood?: boolean }[];
     headline: string;
     reasons: string[];
     rule: string;

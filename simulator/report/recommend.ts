@@ -132,7 +132,7 @@ export function named({ set }: Candidate): string {
 }
 
 /** Whether no job is killed, and waits are no longer on average and at the 95th percentile. */
-function isNoWorse({ jobsKilled, waitSeconds }: Outcome, tutorial: Outcome): boolean {
+export function isNoWorse({ jobsKilled, waitSeconds }: Outcome, tutorial: Outcome): boolean {
   return (
     jobsKilled === 0 &&
     waitSeconds.mean <= tutorial.waitSeconds.mean &&

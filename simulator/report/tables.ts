@@ -1,6 +1,7 @@
 import { type Html, html } from './html.ts';
 import type { Figures, Part, PolicyRow, ReportData, SettingRow, Unit } from './model.ts';
 import * as shown from './number-format.ts';
+import { POLICY_LINKS } from './policy-links.ts';
 
 /** A column of a sortable table. */
 interface Column<R> {
@@ -85,7 +86,10 @@ const figures = (unit: Unit): Column<Figures>[] => [
 export function policiesTable({ rows, unit, recommendation }: ReportData): Html {
   const name: Column<PolicyRow> = { head: 'policy', value: (row) => row.name };
   return table('policies', 'Each policy', rows, [name, ...figures(unit)], {
-    note: ({ about }) => about,
+    note: ({ name, about }) => {
+      const url = POLICY_LINKS[name];
+      return url === undefined ? about : html`<a href="${url}">${about}</a>`;
+    },
     isMarked: (row) => row.name === recommendation.row,
   });
 }
@@ -121,7 +125,7 @@ function table<R>(
   caption: string,
   rows: readonly R[],
   columns: readonly Column<R>[],
-  { note, isMarked }: { note?: (row: R) => string; isMarked?: (row: R) => boolean },
+  { note, isMarked }: { note?: (row: R) => string | Html; isMarked?: (row: R) => boolean },
 ): Html {
   const [first, ...others] = columns;
   if (first === undefined) return html``;

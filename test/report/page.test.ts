@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import axe from 'axe-core';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tableOf } from '../../simulator/job-table.ts';
@@ -25,9 +26,13 @@ let address: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'report-page-'));
-  // Three days, so that one of them is the busiest, and a name that must not become part of the page.
+  // Three days, so that one of them is the busiest, and a name that must not become part of the page and is wider than a
+  // phone.
   const days = WORKLOADS.weekly.generate(1).filter(({ queuedAt }) => queuedAt < 3 * 86_400);
-  data = await reportOf({ jobs: tableOf(days), source: '</script><b>days</b>.csv' });
+  data = await reportOf({
+    jobs: tableOf(days),
+    source: `/srv/${'a-long-folder-name/'.repeat(6)}</script><b>days</b>.csv`,
+  });
   const file = join(folder, 'report.html');
   writeFileSync(file, htmlOf(data, await bundleAssets()));
   address = pathToFileURL(file).href;
@@ -95,6 +100,23 @@ describe.each(LOOKS)('the report, $look', ({ options }) => {
       return own.left < chart.left - 1 || own.right > chart.right + 1;
     }).map((text) => text.closest('.chart').id + ': ' + text.textContent)`);
     expect(beyond).toEqual([]);
+    await close();
+  });
+
+  it('has nothing that axe finds to be in the way of a reader', async () => {
+    const { page, close } = await opened(options);
+    await page.evaluate(axe.source);
+    const found = (await page.evaluate('axe.run()')) as axe.AxeResults;
+    expect(
+      found.violations.map(
+        ({ id, nodes }) =>
+          `${id}: ${nodes
+            .map(({ html }) => html)
+            .join(' ')
+            .slice(0, 300)}`,
+      ),
+    ).toEqual([]);
+    expect(found.passes.length).toBeGreaterThan(20);
     await close();
   });
 
@@ -291,4 +313,21 @@ it('every figure can be read without a script', async () => {
   expect(await page.locator('noscript').textContent()).toContain('need JavaScript');
   expect(await page.locator('#policies-table tbody tr').count()).toBe(data.rows.length);
   await context.close();
+});
+
+describe('in print', () => {
+  it('has the verdict and the tables, and no controls', async () => {
+    const { page, close } = await opened();
+    await page.emulateMedia({ media: 'print' });
+    expect(await page.locator('.verdict').isVisible()).toBe(true);
+    expect(await page.locator('#policies-table').isVisible()).toBe(true);
+    for (const control of ['nav', '#theme', '#copy', '#time-policy', '#plane-wait']) {
+      expect(await page.locator(control).first().isVisible()).toBe(false);
+    }
+    // The width of A4 between margins of 1 cm, in pixels.
+    await page.setViewportSize({ width: 718, height: 1_000 });
+    await drawn(page);
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(718);
+    await close();
+  });
 });
