@@ -20,6 +20,9 @@ const FOREIGN_TOKEN = 'CCIPAT_foreign_0123456789abcdef';
 const OWN_GROUP = 'circleci-runner-autoscaler-linux';
 const OTHER_GROUPS = ['production-web', 'circleci-runner-autoscaler-other'];
 const MAX_SIZE = 10;
+/** Each group has this many members in service, which may run jobs. They are after so many seconds. */
+const MEMBERS = 4;
+const UP_AFTER = 200;
 
 /** The fleets that are deployed, by where each asks: CircleCI's cloud, which answers at two addresses, and a server. */
 const DEPLOYED = {
@@ -45,8 +48,9 @@ aws.secrets.set(
   'core-banking/db-master-password',
   JSON.stringify({ resource_class: 'acme/linux', circle_token: FOREIGN_TOKEN }),
 );
-const groupOf = (name: string) =>
-  new AutoScalingGroup(
+const groupOf = (name: string) => {
+  const agenda = new Agenda();
+  const group = new AutoScalingGroup(
     {
       name,
       minSize: 0,
@@ -55,9 +59,13 @@ const groupOf = (name: string) =>
       durations: DURATIONS,
       newInstancesProtectedFromScaleIn: true,
     },
-    new Agenda(),
+    agenda,
     new TaskQueue(),
   );
+  group.setDesiredCapacity(MEMBERS);
+  agenda.advance(UP_AFTER);
+  return group;
+};
 
 /** What is to be seen of a group from outside. */
 const stateOf = ({ desired, tags, suspendedProcesses, warmPool }: AutoScalingGroup) =>
@@ -77,6 +85,10 @@ const inputs: Record<string, unknown[]> = {};
   const states = Object.keys(HANDLERS).map((state) => [state, kept(state)] as const);
   const { execute } = await oneFleet({ queued: 5, replace: Object.fromEntries(states) });
   await execute();
+  // A decision that would end members, had the group not been read again.
+  const [update] = inputs['Update Group'] ?? [];
+  const decision = { from: MEMBERS, desired: 0, change: true, reasons: [] };
+  inputs['Update Group']?.push({ ...(update as object), decision });
 }
 
 /** An answer of CircleCI, or of what stands between. */
@@ -163,12 +175,20 @@ describe('whatever the event, and whatever CircleCI answers', () => {
           expect(FORMS.filter((form) => shown.includes(form))).toEqual([]);
           expect(others.map(stateOf)).toEqual(before);
           expect(own.desired).toBeLessThanOrEqual(MAX_SIZE);
+          // Whatever is below the members ends some of them.
+          expect(own.desired).toBeGreaterThanOrEqual(MEMBERS);
           expect(own.warmPool?.size).toBeLessThanOrEqual(MAX_SIZE);
         },
       );
       await fc.assert(property, FUZZED);
     },
   );
+});
+
+it('has members in service that a lower capacity would end', () => {
+  const { desired, instances } = groupOf(OWN_GROUP).viewed(0);
+  expect(desired).toBe(MEMBERS);
+  expect(instances.map(({ state }) => state)).toEqual(Array(MEMBERS).fill('InService'));
 });
 
 it('fuzzes the inputs of every step', () => {
