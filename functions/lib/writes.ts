@@ -27,8 +27,10 @@ export async function writeDecision(
   decision: Decision,
   group: Group,
 ): Promise<number | undefined> {
-  const { launchProcess, purchase, warmPool } = group;
-  const desired = stillToWrite(decision, group);
+  const { launchProcess, purchase, warmPool, paused } = group;
+  // Somebody may have paused the fleet since the decision.
+  const mayRise = paused === 'false';
+  const desired = mayRise || decision.desired < decision.from ? stillToWrite(decision, group) : undefined;
   if (decision.launchProcess === 'suspend' && !launchProcess.suspended)
     await suspendLaunchProcess(autoScaling, groupName);
   if (desired !== undefined) await setDesiredCapacity(autoScaling, groupName, desired);
@@ -40,7 +42,7 @@ export async function writeDecision(
     await recordWithheld(autoScaling, groupName, decision.withheld);
   if (decision.levels !== undefined) await recordLevels(autoScaling, groupName, decision.levels);
   const size = poolSizeToWrite(decision.warmPoolSize, group);
-  if (warmPool !== undefined && size !== undefined)
+  if (warmPool !== undefined && size !== undefined && mayRise)
     await putWarmPool(autoScaling, groupName, { size, state: warmPool.state });
   return desired;
 }

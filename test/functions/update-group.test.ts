@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { PAUSED_TAG } from '../../functions/lib/tags.ts';
 import { handler as updateGroup } from '../../functions/update-group.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
@@ -61,6 +62,21 @@ describe('Update Group', () => {
     });
     expect(published.values()).toEqual(launches === undefined ? {} : { Launches: [launches] });
   });
+
+  it.each(['true', 'drain'])(
+    'launches nothing if somebody has paused the fleet meanwhile: %s',
+    async (how) => {
+      const pooled = new AutoScalingGroup({ ...group.settings, warmPoolSize: 1 }, agenda, new TaskQueue());
+      aws.groups.set(NAME, pooled);
+      pooled.setDesiredCapacity(2);
+      pooled.tags.set(PAUSED_TAG, how);
+      const decision = { from: 2, desired: 5, change: true, warmPoolSize: 5, reasons: ['because'] };
+      expect(await handler({ ...TASK, decision, again: true })).toEqual({ desired: 2, written: false });
+      expect([...aws.calls.keys()]).toEqual(['DescribeAutoScalingGroups']);
+      // What was launched for a fleet that drains can still be cancelled.
+      expect(await update(2, 0)).toEqual({ desired: 0, written: true });
+    },
+  );
 
   it('sizes the warm pool last, once, and only if there is one', async () => {
     const decision = { from: 0, desired: 2, change: true, warmPoolSize: 5, reasons: ['because'] };

@@ -20,7 +20,7 @@ const FOREIGN_TOKEN = 'CCIPAT_foreign_0123456789abcdef';
 const OWN_GROUP = 'circleci-runner-autoscaler-linux';
 const OTHER_GROUPS = ['production-web', 'circleci-runner-autoscaler-other'];
 const MAX_SIZE = 10;
-/** Each group has this many members in service, which may run jobs. They are after so many seconds. */
+/** Each group has this many members in service, which may run jobs, after `UP_AFTER` seconds. */
 const MEMBERS = 4;
 const UP_AFTER = 200;
 

@@ -25,7 +25,8 @@ const TAGS = [
 const value = fc.oneof(
   fc
     .array(fc.oneof(fc.integer({ min: -1, max: 100 }), fc.integer({ min: 0, max: 4_000_000_000 })), {
-      maxLength: 9,
+      // As many as the longest record has, and one more.
+      maxLength: 13,
     })
     .chain((numbers) => fc.constantFrom(' ', ',', '/').map((separator) => numbers.join(separator))),
   fc.constantFrom('true', 'drain', 'breaker', 'workflow', 'pause', 'spot-shortage', '2026-01-05T09:00:00Z'),

@@ -303,6 +303,8 @@ describe('what starts an execution', () => {
     },
     { case: 'a fleet that is not deployed', input: { fleet: 'windows' } },
     { case: 'no fleet', input: {} },
+    { case: 'how many polls it makes', input: { fleet: 'linux', once: 12 } },
+    { case: 'a version of the settings', input: { fleet: 'linux', settings: { version: 1 } } },
   ])('cannot name $case: no request leaves, and no metric names it', async ({ input }) => {
     const { sandbox, world } = await oneFleet({ queued: 5 });
     const execution = await sandbox.clock.run(sandbox.workflow.run('attack', input as never));
