@@ -137,6 +137,15 @@ export class PseudoTerminal {
     process.kill(this.#process.pid, constants.signals[name]);
   }
 
+  /** Ends the process if it has not ended. */
+  kill(): void {
+    try {
+      this.signal('SIGKILL');
+    } catch {
+      // It has ended.
+    }
+  }
+
   resize({ columns, rows }: Size): void {
     this.screen.emulator.resize(columns, rows);
     this.#process.resize(columns, rows);
