@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { LIST_PRICES } from '../simulator/prices.ts';
 import { ReplayStalled } from '../simulator/replay.ts';
@@ -7,6 +7,7 @@ import { TraceInvalid } from '../simulator/traces/trace.ts';
 import { WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
 import { WORLD } from '../simulator/world.ts';
 import { UsageError } from './command-line/arguments.ts';
+import { checkOutFile } from './command-line/out-file.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
 import {
   type BenchmarkedTrace,
@@ -45,8 +46,7 @@ interface Options {
 const WITH_FAULTS = 'faults';
 
 async function run({ traces, only, out }: Options, terminal: Terminal): Promise<void> {
-  if (!existsSync(dirname(out)))
-    throw new UsageError(`--out must be a file in an existing folder, got ${JSON.stringify(out)}`);
+  checkOutFile('--out', out, 'benchmark.md');
   const names = Object.keys(WORKLOADS) as WorkloadName[];
   const read = await Promise.all(files(traces, terminal).map(fromFile));
   const all = [...read, ...names.map(generated)];

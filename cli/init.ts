@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { FleetsInvalid, loadFleetsText } from '../fleets/load.ts';
@@ -78,6 +78,10 @@ const define = (shell: Shell) =>
 
 async function initialise(options: Options, shell: Shell): Promise<void> {
   const { terminal } = shell;
+  if (/[/\\]$/.test(options.fleets) || statSync(options.fleets, { throwIfNoEntry: false })?.isDirectory())
+    throw new UsageError(
+      `--fleets must be a file such as fleets.yaml, got the folder ${JSON.stringify(options.fleets)}`,
+    );
   const isAsking = shell.stdin.isTTY === true && terminal.isWatched && options.yes !== true;
   const old = options.fromGroup === undefined ? undefined : carriedOver(await readGroup(options.fromGroup));
   const lookups = new Lookups();

@@ -8,6 +8,7 @@ import { RunnerRelease } from '../fleets/settings/runner.ts';
 import { faultOfCircleCiUrl } from '../functions/lib/circleci-url.ts';
 import { boundedText } from '../functions/lib/http-answers.ts';
 import { UsageError } from './command-line/arguments.ts';
+import { checkOutFile } from './command-line/out-file.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
@@ -63,6 +64,7 @@ async function pin(asked: string | undefined, options: Options, shell: Shell): P
   if (asked !== undefined && !RunnerRelease.shape.version.safeParse(asked).success) {
     throw new UsageError(`The version must be one such as 3.1.13, got ${JSON.stringify(asked)}`);
   }
+  if (!options.check) checkOutFile('--out', options.out, RELEASE_FILE);
   if (options.check) {
     if (asked !== undefined) throw new UsageError('--check takes no version: it compares the pinned one.');
     const { version, sha256 } = readRelease(options.out);

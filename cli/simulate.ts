@@ -15,6 +15,7 @@ import { generatedTrace, WORKLOADS, type WorkloadName } from '../simulator/workl
 import { WORLD } from '../simulator/world.ts';
 import { durationOption, numberOption, UsageError } from './command-line/arguments.ts';
 import { wrappedHelp } from './command-line/help.ts';
+import { checkOutFile } from './command-line/out-file.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
 import { chooseFaults, faultRows } from './replays/faults.ts';
 import {
@@ -166,7 +167,7 @@ async function run(options: Options, shell: Shell): Promise<void> {
   const world = { ...WORLD, boot: options.boot, warmBoot: options.warmBoot, startsAt };
   // Loaded only for a report, because the bundler takes long to load.
   const report = options.report === undefined ? undefined : await import('./replays/report.ts');
-  if (options.report !== undefined) report?.checkReportFile(options.report);
+  if (options.report !== undefined) checkOutFile('--report', options.report, 'report.html');
   const costs = describeCosts(fleet, priced, prices);
   const given = { options, shell, policies, source, trace, world, faults, priced, costs };
   const found = options.optimise === true ? await optimised(given) : undefined;

@@ -1,5 +1,3 @@
-import { statSync } from 'node:fs';
-import { dirname } from 'node:path';
 import password from '@inquirer/password';
 import { Command } from 'commander';
 import { CircleCiApi, CircleCiFailed, NotFound, TokenRefused } from '../simulator/circleci-api.ts';
@@ -10,6 +8,7 @@ import { numberOption, UsageError } from './command-line/arguments.ts';
 import { checkedToken, TOKEN_VARIABLES, tokenIn } from './command-line/circleci-token.ts';
 import { keepFromGit } from './command-line/git-exclude.ts';
 import { wrappedHelp } from './command-line/help.ts';
+import { checkOutFile } from './command-line/out-file.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { untilEnded } from './terminal/ending.ts';
 import type { Terminal } from './terminal/terminal.ts';
@@ -76,12 +75,7 @@ async function download(options: Options, shell: Shell): Promise<void> {
   if (!/^[^/\s]+\/[^/\s]+\/[^/\s]+$/.test(project)) {
     throw new UsageError(`--project must have the form gh/acme/app, got ${JSON.stringify(project)}`);
   }
-  if (!statSync(dirname(out), { throwIfNoEntry: false })?.isDirectory()) {
-    throw new UsageError(`--out must be a file in an existing folder, got ${JSON.stringify(out)}`);
-  }
-  if (statSync(out, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new UsageError(`--out must be a file, got the folder ${JSON.stringify(out)}`);
-  }
+  checkOutFile('--out', out, 'trace.jsonl');
   const kept = new KeptAnswers(`${out}.partial`, { url, project, days }, new Date());
   const token = await readToken(shell);
   if (kept.size > 0) {

@@ -48,7 +48,9 @@ export function parsedWithPlaces(text: string, file: string): { value: unknown; 
       shown.slice(col - 1 + end - start),
     ];
     const excerpt = excerptLines(`${file}:${line}:${col}`, line, { before, pointed, after });
-    throw new YamlInvalid([mistake.message, ...excerpt].join('\n'));
+    // Some quote a whole paragraph of the file.
+    const message = mistake.message.replace(/: ".*$/s, '');
+    throw new YamlInvalid([message, ...excerpt].join('\n'));
   }
   const show = (node: Node, word: string) => {
     const [start, end] = node.range ?? [0, 0, 0];

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parse as parseYaml } from 'yaml';
+import { parse as parseYaml, type YAMLParseError } from 'yaml';
 import * as z from 'zod';
 import { LIST_PRICE_SOURCE, listPrice } from '../fleets/prices.ts';
 
@@ -47,6 +47,18 @@ const PricesFile = z.strictObject({
   volumeThroughputMonth: price('the price of a MiB/s of a volume, a month,').optional(),
 });
 
+/** @throws PricesInvalid */
+function parsed(text: string, file: string): unknown {
+  try {
+    return parseYaml(text, { prettyErrors: true });
+  } catch (error) {
+    const { line } = (error as YAMLParseError).linePos?.[0] ?? { line: 1 };
+    throw new PricesInvalid(
+      `${file}:${line} is neither YAML nor JSON, so it has no prices. A file of prices has instanceHour, a map of instance types to dollars an hour: --help says what else.`,
+    );
+  }
+}
+
 /**
  * Reads prices from a file, YAML or JSON: `instanceHour`, a map of instance types, and optionally `source`,
  * `spotShare`, `volumeGbMonth`, `volumeIopsMonth` and `volumeThroughputMonth`. The default of each is the list price.
@@ -54,20 +66,21 @@ const PricesFile = z.strictObject({
  * @throws PricesInvalid
  */
 export function readPrices(file: string): Prices {
-  let raw: unknown;
+  let text: string;
   try {
-    raw = parseYaml(readFileSync(file, 'utf8'));
+    text = readFileSync(file, 'utf8');
   } catch (error) {
     throw new PricesInvalid(`${file} cannot be read: ${(error as Error).message}`);
   }
-  const parsed = PricesFile.safeParse(raw);
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map(
+  const raw = parsed(text, file);
+  const prices = PricesFile.safeParse(raw);
+  if (!prices.success) {
+    const faults = prices.error.issues.map(
       ({ path, message }) => `${path.join('.') || '(top level)'}: ${message}`,
     );
     throw new PricesInvalid([`${file} has no prices that can be used:`, ...faults].join('\n  '));
   }
-  const { source = file, instanceHour, spotShare, ...volume } = parsed.data;
+  const { source = file, instanceHour, spotShare, ...volume } = prices.data;
   return {
     source: `${source}; else ${LIST_PRICES.source}`,
     instanceHour: (type) => instanceHour[type] ?? listPrice(type),

@@ -1,5 +1,3 @@
-import { statSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { Faults } from '../../sandbox/group/faults.ts';
 import type { Priced } from '../../simulator/cost.ts';
 import { tableOf } from '../../simulator/job-table.ts';
@@ -12,27 +10,10 @@ import { page } from '../../simulator/report/html-page.ts';
 import { whole } from '../../simulator/report/number-format.ts';
 import type { Trace } from '../../simulator/traces/trace.ts';
 import type { World } from '../../simulator/world.ts';
-import { UsageError } from '../command-line/arguments.ts';
 import { keepFromGit } from '../command-line/git-exclude.ts';
 import type { Shell } from '../command-line/run.ts';
 import { type Answer, asYaml, describeGoal } from './optimise.ts';
 import type { choosePolicies } from './policies.ts';
-
-/**
- * Checks that a report can be written to a file, before minutes of replays.
- *
- * @throws UsageError
- */
-export function checkReportFile(file: string): void {
-  const folder = dirname(file);
-  const found = (path: string) => statSync(path, { throwIfNoEntry: false });
-  if (!found(folder)?.isDirectory())
-    throw new UsageError(`--report must be a file in an existing folder, got ${JSON.stringify(file)}`);
-  if (found(file)?.isFile() === false)
-    throw new UsageError(
-      `--report must be a file such as report.html, got the folder ${JSON.stringify(file)}`,
-    );
-}
 
 /** A replay of a trace. */
 export interface Replay {

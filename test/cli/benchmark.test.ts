@@ -55,6 +55,7 @@ describe('npm run benchmark', () => {
       ['--only', 'busy-night'],
       'quiet-night, flapping, weekly, faults, separated by commas, got "busy-night"',
     ],
+    [['--out', 'nowhere/'], '--out must be a file such as benchmark.md, got the folder "nowhere/"'],
     [['--out', 'nowhere/page.md'], '--out must be a file in an existing folder, got "nowhere/page.md"'],
   ])('refuses %j, and says what is allowed', async (words, said) => {
     expect(await benchmark(...words)).toMatchObject({

@@ -73,6 +73,8 @@ describe('npm run simulate -- --report', () => {
 
   it.each([
     ['/nowhere/out.html', '--report must be a file in an existing folder, got "/nowhere/out.html"'],
+    ['/nowhere/', '--report must be a file such as report.html, got the folder "/nowhere/"'],
+    ['/dev/null', '--report must be a file such as report.html, got the device "/dev/null"'],
     [tmpdir(), '--report must be a file such as report.html, got the folder'],
   ])('refuses %s before it replays anything', async (where, said) => {
     expect(await simulate('--report', where)).toMatchObject({

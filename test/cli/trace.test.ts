@@ -454,7 +454,7 @@ describe('a download that is refused', () => {
     {
       case: 'a folder',
       words: ['--project', 'gh/a/b', '--out', 'cli'],
-      says: '--out must be a file, got the folder "cli"',
+      says: '--out must be a file such as trace.jsonl, got the folder "cli"',
     },
     {
       case: 'a URL that shows the token',

@@ -107,6 +107,11 @@ describe('prices', () => {
     },
     { case: 'a key that nobody knows', text: 'instanceHour: {}\nspot: 1', says: '(top level)' },
     { case: 'no prices', text: '- 1', says: '(top level)' },
+    {
+      case: 'a document',
+      text: '# Title\n\n- a: b: c\n',
+      says: ':3 is neither YAML nor JSON, so it has no prices.',
+    },
   ])('cannot be $case', ({ text, says }) => {
     const path = file(text);
     expect(() => readPrices(path)).toThrow(PricesInvalid);
