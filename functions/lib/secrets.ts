@@ -76,7 +76,7 @@ async function fetchSecret(secrets: SecretsProvider, name: string, fresh: boolea
 
 function unset(name: string, cause?: Error): SecretUnset {
   return new SecretUnset(
-    `Secret ${name} has no value yet. Set it to ${SHAPE}: aws secretsmanager put-secret-value --secret-id ${name} --secret-string file://secret.json`,
+    `Secret ${name} has no value yet. Store the two tokens of the fleet: npm run secrets -- FLEET. Or set only this one to ${SHAPE}: aws secretsmanager put-secret-value --secret-id ${name} --secret-string file://secret.json`,
     { cause },
   );
 }

@@ -197,6 +197,7 @@ describe('a secret that cannot be used', () => {
     aws.secrets.set(fleet.scalerSecretName, undefined);
     const thrown = await failure(read());
     expect(thrown.name).toBe('SecretUnset');
+    expect(thrown.message).toContain('Store the two tokens of the fleet: npm run secrets -- FLEET.');
     expect(thrown.message).toContain(`put-secret-value --secret-id ${fleet.scalerSecretName}`);
   });
 
