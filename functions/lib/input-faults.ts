@@ -37,14 +37,18 @@ function allowed(issue: Issue): string {
   }
 }
 
+/** Of all faults together, in characters: an input can have as many keys as fit into 256 KB. */
+const LONGEST_TEXT = 2_000;
+
 /** What is wrong with the input of a step: where, what is allowed, and what was given. Needs `reportInput`. */
-export const faultsOfInput = (issues: readonly Issue[]): string =>
+export function faultsOfInput(issues: readonly Issue[]): string {
+  const text = issues
+    .map((issue) => {
+      const given = issue.code === 'unrecognized_keys' ? '' : `, got ${quoted(issue.input)}`;
+      return `${issue.path.join('.') || 'the input'} must ${allowed(issue)}${given}`;
+    })
+    .join('; ');
   // The input may have named the keys.
-  printable(
-    issues
-      .map((issue) => {
-        const given = issue.code === 'unrecognized_keys' ? '' : `, got ${quoted(issue.input)}`;
-        return `${issue.path.join('.') || 'the input'} must ${allowed(issue)}${given}`;
-      })
-      .join('; '),
-  );
+  const shown = printable(text.slice(0, LONGEST_TEXT));
+  return text.length > LONGEST_TEXT ? `${shown}...` : shown;
+}

@@ -2,8 +2,11 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import * as z from 'zod/mini';
 import { InputInvalid } from './errors.ts';
 import { faultsOfInput } from './input-faults.ts';
-import { printable } from './printable.ts';
+import { printable, printableName } from './printable.ts';
 import { type SettingsReader, settingsReader } from './settings.ts';
+
+/** Of the names in a log line, in characters: executions have up to 80, and the event can say anything. */
+const LONGEST_NAME = 100;
 
 /** What each step has beside its input and its own dependencies. */
 export interface Surroundings {
@@ -60,7 +63,11 @@ export function step<
       throw error;
     }
     const { fleet, execution, poll } = parsed.data;
-    const about = { fleet, execution, ...(poll && { poll: poll.number }) };
+    const about = {
+      fleet: printableName(fleet, LONGEST_NAME),
+      execution: printableName(execution, LONGEST_NAME),
+      ...(poll && { poll: poll.number }),
+    };
     try {
       const answer = await run(parsed.data, world);
       const recorded = record(answer, parsed.data, world);

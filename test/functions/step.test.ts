@@ -111,8 +111,26 @@ describe('a step', () => {
     // Lambda's answer has it, too.
     expect(error.stack).toContain('CircleCiNotFound: a\ufffd[2J');
     expect(error.stack).not.toMatch(misleading);
-    expect(lines()).toMatchObject([{ level: 'ERROR', execution: 'a\ufffd[2J\ufffdgnp\ufffdb\ufffdc\nd' }]);
+    expect(lines()).toMatchObject([
+      { level: 'ERROR', execution: 'a\ufffd[2J\ufffdgnp\ufffdb\ufffdc\ufffdd' },
+    ]);
     expect(printed).not.toMatch(misleading);
+  });
+
+  it('cuts what an event says before a log or an error has it', async () => {
+    const long = 'x'.repeat(100_000);
+    const refused = await failure(countUnclaimed({ ...input, poll: { ...input.poll, number: long } }));
+    const keys = Object.fromEntries(Array.from({ length: 2_000 }, (_, index) => [`key-${index}`, 1]));
+    const strict = step(
+      'Strict',
+      z.strictObject({ fleet: z.string(), execution: z.string() }),
+      { log },
+      async () => 1,
+    );
+    const crowded = await failure(strict({ fleet: 'linux', execution: 'linux-1', ...keys }));
+    for (const { message } of [refused, crowded]) expect(message.length).toBeLessThan(2_500);
+    await handler(() => 1)({ ...input, fleet: long, execution: long });
+    expect(Math.max(...lines().map((line) => JSON.stringify(line).length))).toBeLessThan(10_000);
   });
 
   it('fails with the error that was thrown, whose message now begins with its name', async () => {

@@ -410,6 +410,15 @@ describe('what each role may do, and may not', () => {
     [
       'Update Group',
       'may not',
+      "give an instance a function's role",
+      passing(
+        `arn:aws:iam::111122223333:role${String(template.the('AWS::IAM::Role', 'GroupSettings').properties.Path)}x`,
+        'ec2.amazonaws.com',
+      ),
+    ],
+    [
+      'Update Group',
+      'may not',
       "give a function the fleet's role",
       passing(INSTANCE_ROLE, 'lambda.amazonaws.com'),
     ],
