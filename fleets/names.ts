@@ -27,9 +27,26 @@ export function reconcileScheduleName(app: string, fleet: string): string {
 /** The stack of a fleet. CloudFormation allows no underscores, and two fleets of a file differ in more than that. */
 export const fleetStackName = (app: string, fleet: string): string => `${app}-${fleet.replaceAll('_', '-')}`;
 
+/**
+ * Systems Manager refuses parameters whose path begins so, in any case:
+ * https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+ */
+const RESERVED = /^(aws|ssm)/i;
+
+/** The name of the state machine that finds what fleets leave behind. An app of this name would have the same one. */
+export const reconcileName = (app: string): string => `${app}-reconcile`;
+
 /** What is wrong with a stack's name, or `undefined` if the name can be used. */
-export const faultOfStackName = (name: string): string | undefined =>
-  STACK_NAMES.test(name) ? undefined : 'must be a letter and at most 30 more letters, digits and hyphens';
+export function faultOfStackName(name: string): string | undefined {
+  if (!STACK_NAMES.test(name)) return 'must be a letter and at most 30 more letters, digits and hyphens';
+  const [reserved] = RESERVED.exec(name) ?? [];
+  if (reserved !== undefined)
+    return `must not begin with ${reserved}, because Systems Manager reserves parameters of such a path`;
+  const other = name.replace(/-reconcile$/, '');
+  return name === other
+    ? undefined
+    : `must not end with -reconcile, because an app called ${other} has a state machine of this name`;
+}
 
 /** A fleet's name as CloudFormation outputs spell it: `linux-large` becomes `LinuxLarge`. */
 export function logicalId(fleetName: string): string {

@@ -1,7 +1,7 @@
 import { circleciAccess } from './lib/circleci.ts';
 import { FindLeftoversInput } from './lib/contracts.ts';
 import { leftoverClients, refuseUnread } from './lib/leftover-clients.ts';
-import { findLeftovers } from './lib/leftovers.ts';
+import { bounded, findLeftovers } from './lib/leftovers.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { costlyOf, keyOf, MOST_TRIES, repairable } from './lib/reconcile.ts';
 import { step } from './lib/step.ts';
@@ -22,7 +22,7 @@ export const handler = step(
     publishMetrics(metrics, fleet, costly > 0 ? { LeftBehind: costly } : {});
     refuseUnread(missing);
     const safe = deployed.reconcile === 'repair' ? repairable(findings).slice(0, MOST_TRIES) : [];
-    return { findings, missing, repair: safe.length > 0, found: safe.map(keyOf) };
+    return { ...bounded(findings), missing, repair: safe.length > 0, found: safe.map(keyOf) };
   },
   (answer) => (answer.findings.length + answer.missing.length > 0 ? answer : undefined),
 );

@@ -55,7 +55,8 @@ export class SharedAlarms extends Construct {
         steps: FIRST_STEPS[kind],
         threshold: badFrom(kind, fleets),
       });
-      if (STACK_ALARMS[kind].route === 'direct') notify(alarm, topicArns.slice(0, MOST_ACTIONS));
+      if (STACK_ALARMS[kind].route === 'direct')
+        this.notifyAll(alarm, name(kind), { ...STACK_ALARMS[kind], steps: FIRST_STEPS[kind], topicArns });
       return alarm;
     });
     const outage = new CompositeAlarm(this, 'Outage', {
@@ -71,22 +72,27 @@ export class SharedAlarms extends Construct {
       ),
     });
     outage.node.addDependency(...alarms);
-    notify(outage, topicArns.slice(0, MOST_ACTIONS));
+    this.notifyAll(outage, outageOf(app), { steps: FIRST_STEPS.Outage, heading: 'Outage', topicArns });
+    this.all = [outage, ...alarms];
+  }
+
+  /** Notifies any number of topics: beyond the first five, by alarms that ring with this one. */
+  private notifyAll(
+    alarm: AlarmBase,
+    alarmName: string,
+    { topicArns, ...said }: { steps: string[]; heading: string; topicArns: string[] },
+  ): void {
+    notify(alarm, topicArns.slice(0, MOST_ACTIONS));
     for (let first = MOST_ACTIONS; first < topicArns.length; first += MOST_ACTIONS) {
-      const kind = `OutageTopics${first / MOST_ACTIONS + 1}`;
-      const relay = new CompositeAlarm(this, kind, {
-        compositeAlarmName: name(kind),
-        alarmDescription: descriptionOf(this, {
-          wrong: `Notifies more topics of ${outageOf(app)}.`,
-          steps: FIRST_STEPS.Outage,
-          heading: 'Outage',
-        }),
-        alarmRule: ringing(outageOf(app)),
+      const end = `Topics${first / MOST_ACTIONS + 1}`;
+      const relay = new CompositeAlarm(this, `${alarm.node.id}${end}`, {
+        compositeAlarmName: alarmName + end,
+        alarmDescription: descriptionOf(this, { ...said, wrong: `Notifies more topics of ${alarmName}.` }),
+        alarmRule: ringing(alarmName),
       });
-      relay.node.addDependency(outage);
+      relay.node.addDependency(alarm);
       notify(relay, topicArns.slice(first, first + MOST_ACTIONS));
     }
-    this.all = [outage, ...alarms];
   }
 }
 

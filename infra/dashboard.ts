@@ -4,6 +4,7 @@ import {
   AlarmStatusWidget,
   Dashboard,
   DashboardVariable,
+  DefaultValue,
   GraphWidget,
   type IAlarm,
   type IWidget,
@@ -65,7 +66,7 @@ export class FleetsDashboard extends Dashboard {
     const shown = chosen === undefined ? fleets : [chosen];
     super(scope, id, {
       dashboardName: app,
-      ...(chosen !== undefined && { variables: [menuOf(fleets)] }),
+      ...(chosen !== undefined && first !== undefined && { variables: [menuOf(fleets, first.name)] }),
       widgets: [
         ...shown.flatMap((fleet) => rowsOf(scope, app, fleet, { console, workflowLink })),
         [text(`## All fleets\n\n${workflowLink}. ${runbook}`)],
@@ -98,13 +99,15 @@ export class FleetsDashboard extends Dashboard {
 }
 
 /** The menu of all fleets. */
-const menuOf = (fleets: FleetConfig[]) =>
+const menuOf = (fleets: FleetConfig[], first: string) =>
   new DashboardVariable({
     id: 'fleet',
     label: 'Fleet',
     type: VariableType.PATTERN,
     value: CHOSEN,
     inputType: VariableInputType.SELECT,
+    // Without a default, the graphs are empty until somebody chooses a fleet.
+    defaultValue: DefaultValue.value(first),
     values: Values.fromValues(...fleets.map(({ name }) => ({ label: name, value: name }))),
   });
 

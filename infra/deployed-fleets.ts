@@ -200,7 +200,7 @@ export function compareWithDeployed(
           : '';
     Annotations.of(shared).addWarningV2(
       `circleci-runner-autoscaler:undeclared-${fleet}`,
-      `Fleet ${fleet} is deployed, and the fleets file does not have it. It keeps running.${uncounted} To remove it: ${adviceAboutUndeclared(app, fleet)}`,
+      `Fleet ${fleet} is deployed, and the fleets file does not have it. It keeps running, but a deployment of ${app} takes from the shared functions the rights that only it needs: to its scalerSecretName, its alarmTopicArn, and Spot capacity. To keep it whole, put it back into the file.${uncounted} To remove it: ${adviceAboutUndeclared(app, fleet)}`,
     );
   }
 }

@@ -5,7 +5,7 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
-import { RECONCILE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
+import { DETACHED_TAG, RECONCILE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSecret } from './fleet-secret.ts';
 import { allow } from './permissions.ts';
@@ -104,16 +104,21 @@ function allowRepairs(app: string, role: Role): void {
   RunnerGroup.allowAllOf(app, role, ['TerminateInstanceInAutoScalingGroup'], {
     tags: { [RECONCILE_TAG]: 'repair' },
   });
+  const tags = {
+    [`aws:ResourceTag/${STACK_TAG}`]: app,
+    [`aws:ResourceTag/${RECONCILE_TAG}`]: 'repair',
+  };
   const arn = (resource: string) => Stack.of(role).formatArn({ service: 'ec2', resource, resourceName: '*' });
   allow(role, {
     actions: ['ec2:TerminateInstances', 'ec2:DeleteVolume', 'ec2:DeleteLaunchTemplateVersions'],
     resources: ['instance', 'volume', 'launch-template'].map(arn),
-    conditions: {
-      StringEquals: {
-        [`aws:ResourceTag/${STACK_TAG}`]: app,
-        [`aws:ResourceTag/${RECONCILE_TAG}`]: 'repair',
-      },
-    },
+    conditions: { StringEquals: tags },
     wildcard: 'They have ids that EC2 gives them; two tags restrict them to fleets that want repairs.',
+  });
+  allow(role, {
+    actions: ['ec2:CreateTags'],
+    resources: [arn('volume')],
+    conditions: { 'ForAllValues:StringEquals': { 'aws:TagKeys': [DETACHED_TAG] }, StringEquals: tags },
+    wildcard: 'Volumes have ids that EC2 gives them; two tags restrict them to fleets that want repairs.',
   });
 }

@@ -1,5 +1,6 @@
 import { ArnFormat, Aws, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { reconcileName } from '../fleets/names.ts';
 
 /**
  * What the stack that all fleets share has, by name. The stacks of fleets refer to it by these names and import nothing:
@@ -26,7 +27,7 @@ export class Shared {
   static rolePath = (app: string, use: string) => `/${app}.roles/${use}/`;
 
   /** The state machine that finds what fleets leave behind. */
-  static reconcileName = (app: string) => `${app}-reconcile`;
+  static reconcileName = reconcileName;
 
   static deadLettersName = (app: string) => `${app}-dead-letters`;
 

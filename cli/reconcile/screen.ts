@@ -18,6 +18,7 @@ export interface Reconciled {
 const ACTIONS: Record<Repair['action'], string> = {
   'terminate-instance': 'terminate',
   'terminate-member': 'terminate',
+  'mark-volume': 'mark',
   'delete-volume': 'delete',
   'delete-versions': 'delete the oldest versions of',
 };

@@ -16,6 +16,8 @@ export interface SeenInstance {
   state: string;
   /** When it was started last. */
   launchedAt: number;
+  /** When it was stopped, if it is stopped and EC2 says so. */
+  stoppedAt?: number | undefined;
   /** Whether it has the tag by which EC2 says that the fleet's launch template launched it. Nobody else can set it. */
   fromTemplate: boolean;
   /** The version of the launch template, which has the resource class and the name of its token's secret. */
@@ -27,6 +29,8 @@ export interface SeenInstance {
 export interface SeenVolume {
   id: string;
   createdAt: number;
+  /** Since when it is known to be detached; `undefined` if a repair has not marked it yet. */
+  detachedAt: number | undefined;
   gib: number;
   kept: boolean;
 }

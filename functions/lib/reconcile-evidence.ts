@@ -2,7 +2,7 @@
  * What shows that no job can be running on an instance. CircleCI's inventory says when a runner was last in contact, and
  * not whether it is busy. So there are three proofs, and in any other case a job may be running. Pure.
  *
- * - The instance is stopped.
+ * - The instance has been stopped for a day.
  * - Its runner has been silent for longer than a job may take. CircleCI fails a job whose runner is silent for five
  *   minutes, and a silent runner can claim no other.
  * - Its runner has never connected, so it never had a job. A runner with a token of another class is not listed either
@@ -42,7 +42,7 @@ const SILENCE_MARGIN = HOUR;
 /** CircleCI removes a runner from the inventory when it has been silent for 12 hours. */
 const LISTED_FOR = 12 * HOUR;
 
-/** A person may have stopped it, and look at it. */
+/** How long an instance must have been stopped: a person may have stopped it, and look at it. */
 const STOPPED_FOR = 24 * HOUR;
 
 /** @param now Milliseconds since the epoch. */
@@ -54,10 +54,7 @@ export function evidenceOf(
 ): Evidence {
   if (!('runners' in seen.inventory)) return maybe(describeMissing(seen.inventory));
   const age = now - instance.launchedAt;
-  if (instance.state === 'stopped')
-    return age > STOPPED_FOR
-      ? { free: true, because: 'it is stopped, so no job runs on it' }
-      : maybe('it was started within the last day, and a person may look at it');
+  if (instance.state === 'stopped') return evidenceOfStop(instance.stoppedAt, now);
   if (instance.state !== 'running') return maybe(`it is ${instance.state}`);
   if (lifetimes === undefined)
     return maybe('how long a job may take is not in the deployed settings: npx cdk deploy');
@@ -80,6 +77,14 @@ export function describeMissing(inventory: Exclude<Inventory, { runners: unknown
 }
 
 const maybe = (because: string): Evidence => ({ free: false, because });
+
+/** The launch of an instance says nothing about this: it may have run for days before it was stopped. */
+function evidenceOfStop(stoppedAt: number | undefined, now: number): Evidence {
+  if (stoppedAt === undefined) return maybe('it is stopped, and EC2 does not say since when');
+  return now - stoppedAt > STOPPED_FOR
+    ? { free: true, because: 'it has been stopped for more than a day, so no job runs on it' }
+    : maybe('it was stopped within the last day, and a person may look at it');
+}
 
 function evidenceOfSilence(silence: number, { runSeconds }: Lifetimes): Evidence {
   return silence > runSeconds * 1_000 + SILENCE_MARGIN

@@ -24,7 +24,7 @@ import type { FleetSeen, SeenInstance, SeenMember, SeenVolume } from './fleet-se
 import type { Inventory } from './inventory.ts';
 import { partialReads } from './partial-reads.ts';
 import { IN_CONTACT } from './reconcile-evidence.ts';
-import { KEEP_TAG } from './tags.ts';
+import { DETACHED_TAG, KEEP_TAG } from './tags.ts';
 
 export interface ReconcileClients {
   autoScaling: AutoScalingClient;
@@ -212,16 +212,27 @@ async function readInstances(
 }
 
 function asSeen(instance: Instance, templateId: string | undefined): SeenInstance | undefined {
-  const { InstanceId: id, State, LaunchTime, Tags = [] } = instance;
+  const { InstanceId: id, State, LaunchTime, StateTransitionReason: reason, Tags = [] } = instance;
   if (id === undefined || State?.Name === undefined || LaunchTime === undefined) return undefined;
   return {
     id,
     state: State.Name,
     launchedAt: LaunchTime.getTime(),
+    stoppedAt: State.Name === 'stopped' ? transitionAt(reason) : undefined,
     fromTemplate: Tags.some(({ Key, Value }) => Key === TEMPLATE_TAG && Value === templateId),
     templateVersion: Tags.find(({ Key }) => Key === VERSION_TAG)?.Value,
     kept: Tags.some(({ Key }) => Key === KEEP_TAG),
   };
+}
+
+/**
+ * When an instance changed its state: `User initiated (2026-01-05 12:00:00 GMT)`. Not every reason has a time.
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html
+ */
+export function transitionAt(reason: string | undefined): number | undefined {
+  const [, day, time] = /\((\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) (?:GMT|UTC)\)/.exec(reason ?? '') ?? [];
+  const at = Date.parse(`${day}T${time}Z`);
+  return Number.isNaN(at) ? undefined : at;
 }
 
 async function describeInstances(
@@ -283,13 +294,16 @@ async function readVolumes(client: EC2Client, groupName: string, options: Option
   const found: SeenVolume[] = [];
   for await (const { Volumes = [] } of paginateDescribeVolumes({ client }, { Filters }, options))
     for (const { VolumeId: id, CreateTime, Size: gib = 0, Tags = [] } of Volumes)
-      if (id !== undefined && CreateTime !== undefined)
+      if (id !== undefined && CreateTime !== undefined) {
+        const detachedAt = Date.parse(Tags.find(({ Key }) => Key === DETACHED_TAG)?.Value ?? '');
         found.push({
           id,
           createdAt: CreateTime.getTime(),
+          detachedAt: Number.isNaN(detachedAt) ? undefined : detachedAt,
           gib,
           kept: Tags.some(({ Key }) => Key === KEEP_TAG),
         });
+      }
   return found;
 }
 

@@ -4,7 +4,7 @@
  * instance itself knows whether it does. So a repair needs evidence, and without it a finding is only reported.
  */
 
-import type { FleetSeen, SeenInstance, SeenMember } from './fleet-seen.ts';
+import type { FleetSeen, SeenInstance, SeenMember, SeenVolume } from './fleet-seen.ts';
 import type { Inventory, ListedRunner } from './inventory.ts';
 import { describeMissing, evidenceOf, IN_CONTACT, type Lifetimes } from './reconcile-evidence.ts';
 
@@ -32,6 +32,8 @@ export type Repair =
   | { action: 'terminate-instance'; instance: string }
   /** Terminate the member in its group and lower the desired capacity, as the instance itself does. */
   | { action: 'terminate-member'; instance: string }
+  /** Write down since when the volume is known to be detached, because EC2 does not say it. */
+  | { action: 'mark-volume'; volume: string; detachedAt: number }
   | { action: 'delete-volume'; volume: string }
   | { action: 'delete-versions'; template: string; versions: number[] };
 
@@ -61,7 +63,7 @@ const AGE_MARGIN = 30 * MINUTE;
 /** How long a member may leave or be in standby. */
 const STUCK = 2 * HOUR;
 
-/** A person may look at a volume, or at a stopped instance. EC2 does not say since when a volume is detached. */
+/** How long a volume must have been detached: a person may look at it. It may have been in use for months before. */
 const VOLUME_KEPT = 7 * DAY;
 const VOLUME_YOUNG = HOUR;
 
@@ -222,17 +224,7 @@ function leftovers({ volumes, interfaces, versions }: FleetSeen, now: number): F
   return [
     ...(volumes ?? [])
       .filter(({ kept, createdAt }) => !kept && now - createdAt > VOLUME_YOUNG)
-      .map(({ id, createdAt, gib }): Finding => {
-        const says = `${gib} GiB that no instance has attached`;
-        const finding = { kind: 'volume' as const, resource: id, since: createdAt, says };
-        return now - createdAt > VOLUME_KEPT
-          ? {
-              ...finding,
-              repair: { action: 'delete-volume', volume: id },
-              because: 'it is older than a week',
-            }
-          : only(finding, 'a person may have detached it to look at it: it is not older than a week');
-      }),
+      .map((volume) => volumeFinding(volume, now)),
     ...(interfaces ?? []).map((id) =>
       only(
         { kind: 'interface', resource: id, since: null, says: 'no instance has it attached' },
@@ -243,6 +235,24 @@ function leftovers({ volumes, interfaces, versions }: FleetSeen, now: number): F
       ? [versionsFinding(versions)]
       : []),
   ];
+}
+
+function volumeFinding({ id, detachedAt, gib }: SeenVolume, now: number): Finding {
+  const says = `${gib} GiB that no instance has attached`;
+  const finding = { kind: 'volume' as const, resource: id, since: detachedAt ?? null, says };
+  if (detachedAt === undefined)
+    return {
+      ...finding,
+      repair: { action: 'mark-volume', volume: id, detachedAt: now },
+      because: 'EC2 does not say since when, so it is marked first, and can be deleted a week later',
+    };
+  return now - detachedAt > VOLUME_KEPT
+    ? {
+        ...finding,
+        repair: { action: 'delete-volume', volume: id },
+        because: 'it has been so for more than a week',
+      }
+    : only(finding, 'a person may have detached it to look at it: that was found less than a week ago');
 }
 
 const versionsFinding = ({ template, unused }: { template: string; unused: number[] }): Finding => ({

@@ -3,12 +3,14 @@ import {
   TerminateInstanceInAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import {
+  CreateTagsCommand,
   DeleteLaunchTemplateVersionsCommand,
   DeleteVolumeCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import { type Finding, keyOf, MOST_REPAIRS, MOST_TRIES, type Repair, repairable } from './reconcile.ts';
 import type { ReconcileClients } from './reconcile-reads.ts';
+import { DETACHED_TAG } from './tags.ts';
 
 export interface Repaired {
   resource: string;
@@ -77,6 +79,13 @@ export async function repairOne(
       if (group !== undefined) return { done: false, says: `left alone: it is in group ${group} now` };
       await ec2.send(new TerminateInstancesCommand({ InstanceIds: [repair.instance] }));
       return { done: true, says: 'terminated' };
+    }
+    case 'mark-volume': {
+      const Value = new Date(repair.detachedAt).toISOString();
+      await ec2.send(
+        new CreateTagsCommand({ Resources: [repair.volume], Tags: [{ Key: DETACHED_TAG, Value }] }),
+      );
+      return { done: true, says: 'marked: it can be deleted in a week' };
     }
     case 'delete-volume':
       await ec2.send(new DeleteVolumeCommand({ VolumeId: repair.volume }));

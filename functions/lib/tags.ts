@@ -31,6 +31,9 @@ export const KEEP_TAG = 'circleci-runners:keep';
 /** The tag of an image that `npm run image -- use` or a rollback has put into use: the lifecycle policy keeps it. */
 export const IMAGE_IN_USE_TAG = 'circleci-runners:image-in-use';
 
+/** The tag that says since when a volume is known to be detached, as an ISO date: EC2 does not say it. */
+export const DETACHED_TAG = 'circleci-runners:detached-since';
+
 /** The app that a group or a launch template belongs to, by the name of the stack that its fleets share. The deployment writes it. */
 export const STACK_TAG = 'circleci-runners:stack';
 

@@ -4,6 +4,7 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { handler as findLeftovers } from '../../functions/find-leftovers.ts';
 import { LeftoversUnread, refuseUnread } from '../../functions/lib/leftover-clients.ts';
+import { bounded } from '../../functions/lib/leftovers.ts';
 import { UNITS } from '../../functions/lib/metric-units.ts';
 import { costlyOf, type FindingKind } from '../../functions/lib/reconcile.ts';
 import { secretsProvider } from '../../functions/lib/secrets.ts';
@@ -68,6 +69,22 @@ it('does not fail without the runners of CircleCI, for which the polls have an a
   expect(() => refuseUnread(['runners (CircleCI answered 503)', 'volumes (AccessDenied)'])).toThrow(
     LeftoversUnread,
   );
+});
+
+it('tells a bounded number of findings, however many runners are strangers', async () => {
+  const strangers = Array.from({ length: 5_000 }, (_, index) => ({
+    kind: 'runner' as const,
+    resource: `${index}${'x'.repeat(2_000)}`,
+    since: null,
+    says: 'it takes jobs of the resource class',
+    repair: null,
+    because: 'it is no instance of the fleet. If it is yours, set otherRunners',
+  }));
+  const answer = bounded(strangers);
+  expect(answer).toMatchObject({ leftOut: 4_900, findings: { length: 100 } });
+  // https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+  expect(Buffer.byteLength(JSON.stringify(answer))).toBeLessThan(2 ** 18 / 4);
+  expect(bounded(strangers.slice(0, 3)).leftOut).toBe(0);
 });
 
 it.each<{ kind: FindingKind; rings: boolean }>([

@@ -97,11 +97,15 @@ function observed(
   return seen({
     members: all.flatMap(({ id, place, age }) => (place === 'none' ? [] : [member(id, place, NOW - age)])),
     instances: all.map(({ id, age, state, isOfFormerClass }) =>
-      launched(id, age, { state, templateVersion: isOfFormerClass ? '1' : '2' }),
+      launched(id, age, {
+        state,
+        stoppedAt: state === 'stopped' ? NOW - Math.max(age - MINUTE, 0) : undefined,
+        templateVersion: isOfFormerClass ? '1' : '2',
+      }),
     ),
     inventory: runners.length === 0 ? { none: true } : { runners, at: NOW },
     tokenStoredAt: NOW - token.last,
-    volumes: [{ id: 'vol-1', createdAt: NOW - 9 * DAY, gib: 30, kept: false }],
+    volumes: [{ id: 'vol-1', createdAt: NOW - 9 * DAY, detachedAt: NOW - 9 * DAY, gib: 30, kept: false }],
   });
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { FleetSeen } from '../../functions/lib/fleet-seen.ts';
 import { type ReconcileSettings, reconcile, repairsOf } from '../../functions/lib/reconcile.ts';
+import { transitionAt } from '../../functions/lib/reconcile-reads.ts';
 import {
   DAY,
   HEALTHY,
@@ -60,17 +61,23 @@ describe('an instance', () => {
       because: /silent for 6 h/,
     },
     {
-      case: 'in no group, which is stopped',
-      fleet: withOne(launched(ONE, 2 * DAY, { state: 'stopped' })),
+      case: 'in no group, which was stopped more than a day ago',
+      fleet: withOne(launched(ONE, 2 * DAY, { state: 'stopped', stoppedAt: NOW - DAY - MINUTE })),
       kind: 'in no group',
       repair: terminate,
-      because: /stopped/,
+      because: /stopped for more than a day/,
     },
     {
-      case: 'in no group, which is stopped and was started today',
-      fleet: withOne(launched(ONE, 2 * HOUR, { state: 'stopped' })),
+      case: 'in no group, which ran for weeks and was stopped today',
+      fleet: withOne(launched(ONE, 20 * DAY, { state: 'stopped', stoppedAt: NOW - 23 * HOUR })),
       kind: 'in no group',
-      because: /within the last day/,
+      because: /stopped within the last day/,
+    },
+    {
+      case: 'in no group, which is stopped for a time that EC2 does not say',
+      fleet: withOne(launched(ONE, 20 * DAY, { state: 'stopped' })),
+      kind: 'in no group',
+      because: /EC2 does not say since when/,
     },
     {
       case: 'in no group, which stops',
@@ -295,20 +302,47 @@ describe('an instance', () => {
 });
 
 describe('what is left behind', () => {
-  const volume = (createdAt: number, kept = false) => ({ id: 'vol-1', createdAt, gib: 30, kept });
+  const volume = (createdAt: number, detachedAt?: number, kept = false) => ({
+    id: 'vol-1',
+    createdAt,
+    detachedAt,
+    gib: 30,
+    kept,
+  });
   it.each<{ case: string; more: Partial<FleetSeen>; found: object[] }>([
     {
-      case: 'a volume older than a week',
-      more: { volumes: [volume(NOW - 8 * DAY)] },
-      found: [{ kind: 'volume', repair: { action: 'delete-volume', volume: 'vol-1' } }],
+      case: 'a volume of a year, which a person may have detached an hour ago',
+      more: { volumes: [volume(NOW - 365 * DAY)] },
+      found: [
+        {
+          kind: 'volume',
+          since: null,
+          repair: { action: 'mark-volume', volume: 'vol-1', detachedAt: NOW },
+        },
+      ],
     },
     {
-      case: 'a younger volume',
-      more: { volumes: [volume(NOW - 6 * DAY)] },
-      found: [{ kind: 'volume', repair: null }],
+      case: 'a volume that has been detached for more than a week',
+      more: { volumes: [volume(NOW - 365 * DAY, NOW - 7 * DAY - MINUTE)] },
+      found: [
+        {
+          kind: 'volume',
+          since: NOW - 7 * DAY - MINUTE,
+          repair: { action: 'delete-volume', volume: 'vol-1' },
+        },
+      ],
+    },
+    {
+      case: 'a volume that was found to be detached less than a week ago',
+      more: { volumes: [volume(NOW - 365 * DAY, NOW - 6 * DAY)] },
+      found: [{ kind: 'volume', since: NOW - 6 * DAY, repair: null }],
     },
     { case: 'the volume of a launch', more: { volumes: [volume(NOW - 5 * MINUTE)] }, found: [] },
-    { case: 'a volume that a person keeps', more: { volumes: [volume(NOW - 8 * DAY, true)] }, found: [] },
+    {
+      case: 'a volume that a person keeps',
+      more: { volumes: [volume(NOW - 9 * DAY, NOW - 8 * DAY, true)] },
+      found: [],
+    },
     {
       case: 'a network interface',
       more: { interfaces: ['eni-1'] },
@@ -381,4 +415,14 @@ it('begins with the oldest instance', () => {
   const strays = ids.map((id, index) => launched(id, (ages[index] ?? 0) * HOUR));
   const repairs = repairsOf(reconcile(seen({ instances: [...(instances ?? []), ...strays] }), SETTINGS, NOW));
   expect(repairs.map(({ resource }) => resource)).toEqual(['i-0000002b', 'i-0000002d', 'i-0000002c']);
+});
+
+it.each([
+  { reason: 'User initiated (2026-01-05 11:59:30 GMT)', at: Date.parse('2026-01-05T11:59:30Z') },
+  { reason: 'User initiated shutdown (2026-01-05 11:59:30 GMT)', at: Date.parse('2026-01-05T11:59:30Z') },
+  { reason: 'Server.SpotInstanceShutdown: Instance stopped', at: undefined },
+  { reason: '', at: undefined },
+  { reason: undefined, at: undefined },
+])('EC2 says that an instance was stopped at $at: $reason', ({ reason, at }) => {
+  expect(transitionAt(reason)).toBe(at);
 });

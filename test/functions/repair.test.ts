@@ -48,3 +48,15 @@ it('repairs only what was found before as well', async () => {
   await repairAll(clients, 'group', findings, findings.slice(3).map(keyOf));
   expect(tried).toEqual(ids.slice(3));
 });
+
+it('marks a volume with the time since which it is known to be detached, and nothing else', async () => {
+  const sent: object[] = [];
+  const clients = { ec2: { send: async ({ input }: { input: object }) => sent.push(input) } };
+  const volumes = [{ id: 'vol-1', createdAt: NOW - 400 * HOUR, detachedAt: undefined, gib: 30, kept: false }];
+  const findings = reconcile(seen({ volumes }), SETTINGS, NOW);
+  expect(
+    await repairAll(clients as unknown as ReconcileClients, 'group', findings, findings.map(keyOf)),
+  ).toEqual([{ resource: 'vol-1', done: true, says: 'marked: it can be deleted in a week' }]);
+  const Value = new Date(NOW).toISOString();
+  expect(sent).toEqual([{ Resources: ['vol-1'], Tags: [{ Key: 'circleci-runners:detached-since', Value }] }]);
+});

@@ -439,27 +439,35 @@ describe('the topics', () => {
     expect(outage.properties.AlarmActions).toEqual(['Topic(circleci-runners)', builds, `${builds}-c`]);
   });
 
-  it('of an outage may be more than the five that an alarm can notify', () => {
-    const topics = Array.from({ length: 11 }, (_, index) => `${builds}-${index}`);
-    const fleets = SynthesisedTemplate.of(
-      fleetsWith(Object.fromEntries(topics.map((arn, index) => [`fleet-${index}`, { alarmTopicArn: arn }]))),
-    );
-    const notified = fleets.all('AWS::CloudWatch::CompositeAlarm').flatMap(({ properties }) => {
-      const { AlarmName, AlarmRule, AlarmActions } = properties;
-      return String(AlarmName).startsWith('circleci-runners-Outage')
-        ? [{ AlarmName, AlarmRule, AlarmActions }]
-        : [];
-    });
-    expect(notified.map(({ AlarmName }) => AlarmName)).toEqual(
-      ['Outage', 'OutageTopics2', 'OutageTopics3'].map((kind) => `circleci-runners-${kind}`),
-    );
-    expect(notified.flatMap(({ AlarmActions }) => AlarmActions)).toEqual([
-      'Topic(circleci-runners)',
-      ...topics,
-    ]);
-    for (const { AlarmActions } of notified) expect(Object(AlarmActions).length).toBeLessThanOrEqual(5);
-    for (const { AlarmRule } of notified.slice(1)) expect(AlarmRule).toBe('ALARM("circleci-runners-Outage")');
-  });
+  it.each(['Outage', 'ReconcileFailed'])(
+    'of %s may be more than the five that an alarm can notify',
+    (kind) => {
+      const topics = Array.from({ length: 11 }, (_, index) => `${builds}-${index}`);
+      const fleets = SynthesisedTemplate.of(
+        fleetsWith(
+          Object.fromEntries(topics.map((arn, index) => [`fleet-${index}`, { alarmTopicArn: arn }])),
+        ),
+      );
+      const notified = ['Alarm', 'CompositeAlarm'].flatMap((type) =>
+        fleets.all(`AWS::CloudWatch::${type}`).flatMap(({ properties }) => {
+          const { AlarmName, AlarmRule, AlarmActions } = properties;
+          return String(AlarmName).startsWith(`circleci-runners-${kind}`)
+            ? [{ AlarmName, AlarmRule, AlarmActions }]
+            : [];
+        }),
+      );
+      expect(notified.map(({ AlarmName }) => AlarmName)).toEqual(
+        ['', 'Topics2', 'Topics3'].map((end) => `circleci-runners-${kind}${end}`),
+      );
+      expect(notified.flatMap(({ AlarmActions }) => AlarmActions)).toEqual([
+        'Topic(circleci-runners)',
+        ...topics,
+      ]);
+      for (const { AlarmActions } of notified) expect(Object(AlarmActions).length).toBeLessThanOrEqual(5);
+      for (const { AlarmRule } of notified.slice(1))
+        expect(AlarmRule).toBe(`ALARM("circleci-runners-${kind}")`);
+    },
+  );
 
   it("allow alarms to publish to the stack's own topic, in spite of its policy", () => {
     expect(template.the('AWS::SNS::TopicPolicy').properties).toMatchObject({

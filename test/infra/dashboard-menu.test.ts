@@ -36,6 +36,7 @@ describe('the dashboard of more fleets than rows', () => {
   it('has one menu, of all fleets', () => {
     expect(others).toEqual([]);
     expect(menu.type).toBe('pattern');
+    expect(menu.defaultValue).toBe('fleet-0');
     expect(menu.values).toEqual(
       Array.from({ length: MOST_FLEETS_IN_ROWS + 1 }, (_, index) => ({
         value: `fleet-${index}`,

@@ -44,7 +44,7 @@ describe('a synthesis that sees the account', () => {
     const warnings = Annotations.fromStack(stacks.shared).findWarning('*', Match.stringLikeRegexp('Fleet'));
     expect(warnings.map(({ entry }) => entry.data)).toEqual([
       expect.stringContaining(
-        'Fleet old_one is deployed, and the fleets file does not have it. It keeps running. To remove it: npm run drain -- old_one, and when its instances are gone, aws cloudformation delete-stack --stack-name circleci-runners-old-one',
+        'Fleet old_one is deployed, and the fleets file does not have it. It keeps running, but a deployment of circleci-runners takes from the shared functions the rights that only it needs: to its scalerSecretName, its alarmTopicArn, and Spot capacity. To keep it whole, put it back into the file. To remove it: npm run drain -- old_one, and when its instances are gone, aws cloudformation delete-stack --stack-name circleci-runners-old-one',
       ),
       expect.stringContaining('An older version deployed it, so its cost is not counted. To remove it'),
       expect.stringContaining('so its resource class and cost are not compared. To remove it'),

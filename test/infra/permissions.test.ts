@@ -254,6 +254,9 @@ describe('each step', () => {
         ...secrets,
         ...FINDS_LEFTOVERS,
         `autoscaling:TerminateInstanceInAutoScalingGroup on ${groupArn('*')} if ${tagged('reconcile', 'repair')}`,
+        `ec2:CreateTags on ${ofEc2('volume')} if ${tagged('reconcile', 'repair', {
+          'ForAllValues:StringEquals': { 'aws:TagKeys': ['circleci-runners:detached-since'] },
+        })}`,
         ...['DeleteLaunchTemplateVersions', 'DeleteVolume', 'TerminateInstances'].flatMap((action) =>
           ['instance', 'volume', 'launch-template'].map(
             (resource) => `ec2:${action} on ${ofEc2(resource)} if ${tagged('reconcile', 'repair')}`,

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import type { FleetConfig } from '../../fleets/load.ts';
 import {
+  DETACHED_TAG,
   FALLBACK_TAG,
   LAUNCH_SUSPENDED_TAG,
   PAUSED_TAG,
@@ -151,6 +152,11 @@ const leftover = (action: string, kind: string, reconcile?: string): Request => 
     ...(reconcile !== undefined && { [`aws:ResourceTag/${RECONCILE_TAG}`]: reconcile }),
   },
 });
+/** A tag for something of a fleet that wants repairs. */
+const marking = (kind: string, tag: string): Request => {
+  const request = leftover('ec2:CreateTags', kind, 'repair');
+  return { ...request, context: { ...request.context, 'aws:TagKeys': [tag] } };
+};
 const ofStack = (action: string, resource: string, stack: string): Request => ({
   action,
   resource,
@@ -269,6 +275,9 @@ describe('what each role may do, and may not', () => {
     ],
     ['Repair Leftovers', 'may', 'end an instance', leftover('ec2:TerminateInstances', 'instance', 'repair')],
     ['Repair Leftovers', 'may', 'delete a volume', leftover('ec2:DeleteVolume', 'volume', 'repair')],
+    ['Repair Leftovers', 'may', 'mark a detached volume', marking('volume', DETACHED_TAG)],
+    ['Repair Leftovers', 'may not', 'give a volume another tag', marking('volume', RECONCILE_TAG)],
+    ['Repair Leftovers', 'may not', 'tag an instance', marking('instance', DETACHED_TAG)],
     [
       'Repair Leftovers',
       'may not',

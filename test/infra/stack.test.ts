@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Validations } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { faultOfStackName } from '../../fleets/names.ts';
 import { stacksOf } from '../../infra/stacks.ts';
 import { EACH_FLEET, fleetsWith, INSTALL, manyFleets, threeFleets } from '../support/fleets.ts';
 import { violationsOf } from './nag.ts';
@@ -158,6 +159,46 @@ describe.each([
     expect(ours.length).toBeGreaterThan(0);
     expect(idle).toEqual([]);
     expect(ours.filter(({ reason }) => reason.length < 40)).toEqual([]);
+  });
+});
+
+describe('the name of an app', () => {
+  /** What the resources that all fleets share are called, with their types. */
+  const namesOf = (app: string): string[] => {
+    const { shared } = stacksOf(emptyApp(), app, fleetsWith({ linux: {} }));
+    return Object.values(Template.fromStack(shared).toJSON().Resources).flatMap((resource) => {
+      const { Type, Properties = {} } = resource as { Type: string; Properties?: Record<string, unknown> };
+      return Object.entries(Properties).flatMap(([property, value]) =>
+        /Name$/.test(property) && typeof value === 'string' && /(^|\/)a(-|$)/.test(value)
+          ? [`${Type} ${value}`]
+          : [],
+      );
+    });
+  };
+
+  it('gives no resource a name that one of another app has: such a name is refused', () => {
+    const names = namesOf('a');
+    expect(names).toContain('AWS::StepFunctions::StateMachine a-reconcile');
+    const others = new Set(names.flatMap((name) => /(?:^| |\/)(a-[A-Za-z0-9-]+)$/.exec(name)?.[1] ?? []));
+    expect(others.size).toBeGreaterThan(10);
+    const alike = [...others]
+      .filter((app) => faultOfStackName(app) === undefined)
+      .flatMap((app) => namesOf(app).filter((name) => names.includes(name)));
+    expect(alike).toEqual([]);
+  });
+
+  it.each([
+    {
+      name: 'a-reconcile',
+      fault: /^must not end with -reconcile, because an app called a has a state machine/,
+    },
+    { name: 'aws-runners', fault: /^must not begin with aws, because Systems Manager reserves/ },
+    { name: 'SSMrunners', fault: /^must not begin with SSM, / },
+    { name: 'reconcile', fault: undefined },
+    { name: 'runners-aws', fault: undefined },
+  ])('may not be one that AWS reserves or another app uses: $name', ({ name, fault }) => {
+    if (fault === undefined) expect(faultOfStackName(name)).toBeUndefined();
+    else expect(faultOfStackName(name)).toMatch(fault);
   });
 });
 

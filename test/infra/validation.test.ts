@@ -1,6 +1,7 @@
-import { CfnResource } from 'aws-cdk-lib';
+import { CfnResource, CloudFormationValidatePlugin } from 'aws-cdk-lib';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { FleetConfig } from '../../fleets/load.ts';
+import { TemplateRules } from '../../infra/template-rules.ts';
 import {
   fleetsOf,
   fleetsWith,
@@ -92,6 +93,39 @@ describe("CloudFormation's rules", () => {
     const { app } = appOf(fleets(), { validated: true });
     expect(() => app.synth()).not.toThrow();
     expect(printed.mock.calls.flat().join('\n')).not.toMatch(/^ERROR/m);
+  });
+
+  it('find a fault in one of many fleets of a kind', () => {
+    const { app, stacks } = appOf(fleetsWith({ one: {}, two: {}, three: {} }), { validated: true });
+    TemplateRules.addTo(app, stacks.fleets);
+    // As an app of the library may do.
+    const [, two] = stacks.fleets;
+    if (two === undefined) throw new Error('There is no second fleet');
+    new CfnResource(two, 'Queue', { type: 'AWS::SQS::Queue', properties: { DelaySeconds: 'soon' } });
+    expect(() => app.synth()).toThrow(/DelaySeconds/);
+  });
+
+  it.each([
+    // All of them poll in the same second, which the settings of a fleet have.
+    { fleets: { 'linux-3': {}, 'linux-8': {}, 'linux-12': {} }, checked: 1 },
+    { fleets: { 'linux-3': {}, 'linux-8': ARM, 'linux-12': ARM }, checked: 2 },
+    // The name of a fleet must not hide in what the templates differ.
+    { fleets: { m5i: { instanceTypes: '[m5i.large]' }, m6i: { instanceTypes: '[m6i.large]' } }, checked: 2 },
+  ])('are compared once for each kind of fleet: $checked', ({ fleets, checked }) => {
+    const { app, stacks } = appOf(fleetsWith({ ...fleets, last: { image: 'amazon-linux' } }), {
+      validated: true,
+    });
+    TemplateRules.addTo(app, stacks.fleets);
+    const validate = vi.spyOn(CloudFormationValidatePlugin.prototype, 'validate');
+    const printed = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    onTestFinished(() => {
+      validate.mockRestore();
+      printed.mockRestore();
+    });
+    app.synth();
+    const [context] = validate.mock.calls[0] ?? [];
+    // The shared stack, the last fleet, and one of each kind.
+    expect(context?.stackTemplates).toHaveLength(2 + checked);
   });
 
   it('find a fault if there is one', () => {

@@ -308,7 +308,7 @@ it('finds each instance that is where it should not be, and nothing else', async
     [detached]: { kind: 'in no group', repair: { action: 'terminate-instance', instance: detached } },
     [stopped]: { kind: 'in no group', repair: null },
     [named]: { kind: 'in no group', repair: null, because: expect.stringContaining('only its Name') },
-    [volume]: { kind: 'volume', repair: null },
+    [volume]: { kind: 'volume', repair: { action: 'mark-volume', volume } },
     [networkInterface]: { kind: 'interface', repair: null },
   };
   expect(byResource).toMatchObject(expected);
@@ -318,7 +318,7 @@ it('finds each instance that is where it should not be, and nothing else', async
 it('shows them in 80 columns', async () => {
   const { status, stdout, stderr } = await command();
   expect({ status, stderr }).toEqual({ status: 1, stderr: '' });
-  expect(stdout).toMatch(/^Fleet linux: 6 findings, 2 of them can be repaired\n/);
+  expect(stdout).toMatch(/^Fleet linux: 6 findings, 3 of them can be repaired\n/);
   expect(stdout.split('\n').filter(({ length }) => length > 80)).toEqual([]);
 });
 
@@ -366,16 +366,19 @@ it('ends what cannot be running a job, and lowers the desired capacity for a mem
   expect(await desired()).toBe(3);
   const { status, repaired } = await findings('--apply', '--yes');
   expect(status).toBe(1);
-  expect(repaired).toHaveLength(2);
+  expect(repaired).toHaveLength(3);
   expect(repaired).toEqual(
     expect.arrayContaining([
       { resource: silent, done: true, says: 'terminated, and the desired capacity is lower by 1' },
       { resource: detached, done: true, says: 'terminated' },
+      { resource: volume, done: true, says: 'marked: it can be deleted in a week' },
     ]),
   );
   expect(await states()).toEqual({ ...before, silent: 'terminated', detached: 'terminated' });
   expect(await desired()).toBe(2);
-  expect((await findings()).byResource).not.toHaveProperty(silent);
+  const { byResource } = await findings();
+  expect(byResource).not.toHaveProperty(silent);
+  expect(byResource[volume]).toMatchObject({ repair: null, because: expect.stringContaining('a week') });
 });
 
 const input = { fleet: 'linux', execution: 'linux-1' };
