@@ -2,12 +2,14 @@ import { Stack } from 'aws-cdk-lib';
 import type { Role } from 'aws-cdk-lib/aws-iam';
 import { ParameterTier, StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
+import { FleetsInvalid } from '../fleets/load.ts';
 import type { DeployedSettings } from '../functions/lib/contracts.ts';
 import { settingsParameter } from '../functions/lib/fleet-names.ts';
 import { allow } from './permissions.ts';
 
-/** The longest value of a standard parameter, in characters: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html */
-const STANDARD_CHARACTERS = 4_096;
+/** The longest values of parameters: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html */
+const STANDARD_BYTES = 4_096;
+const ADVANCED_BYTES = 8_192;
 
 /** The longest ARN of a topic; at synthesis the ARN may not be known. */
 const TOPIC_ARN = `arn:aws-us-gov:sns:us-gov-west-1:111122223333:${'x'.repeat(256)}`;
@@ -24,12 +26,16 @@ export interface FleetParameterProps {
  */
 export class FleetParameter extends StringParameter {
   constructor(scope: Construct, id: string, { app, fleet, settings }: FleetParameterProps) {
-    const longest = JSON.stringify({ ...settings, alarmTopicArn: TOPIC_ARN }).length;
+    const longest = Buffer.byteLength(JSON.stringify({ ...settings, alarmTopicArn: TOPIC_ARN }));
+    if (longest > ADVANCED_BYTES)
+      throw new FleetsInvalid(
+        `${fleet}: the settings must have at most ${ADVANCED_BYTES} bytes as JSON, because Systems Manager takes no more, got ${longest}: use fewer schedules, shorter names of schedules, or fewer fleets in concurrency`,
+      );
     super(scope, id, {
       parameterName: settingsParameter(app, fleet),
       description: `Settings of fleet ${fleet}, as deployed`,
       stringValue: Stack.of(scope).toJsonString(settings),
-      tier: longest > STANDARD_CHARACTERS ? ParameterTier.ADVANCED : ParameterTier.STANDARD,
+      tier: longest > STANDARD_BYTES ? ParameterTier.ADVANCED : ParameterTier.STANDARD,
     });
   }
 

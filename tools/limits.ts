@@ -14,6 +14,7 @@ import {
   STACK_STANDING,
   standingCost,
 } from '../sandbox/cost.ts';
+import { CHECKED, UNCHECKED } from './aws-limits.ts';
 
 /** The numbers of fleets that the page is about. */
 export const SIZES = [20, 100, 500, 1_000];
@@ -174,6 +175,31 @@ const grouped = (amount: number) => Math.round(amount).toLocaleString('en-US');
 const nameOf = ({ what, unverified }: Pick<Quota, 'what' | 'unverified'>) =>
   unverified ? `${what} (unverified)` : what;
 
+const linked = (limit: string, source?: string) => (source === undefined ? limit : `[${limit}](${source})`);
+const settingsOf = (settings: string[]) => settings.map((name) => `\`${name}\``).join(', ');
+
+/** The limits that a setting can meet, as a section of the page. */
+const ofSettings = (): string[] => [
+  '',
+  '## What a setting can meet',
+  '',
+  'These are checked when the file is read. A value beyond one is refused by the name of its setting.',
+  '',
+  ...table(
+    ['limit', 'settings'],
+    CHECKED.map(({ limit, source, settings }) => row(linked(limit, source), settingsOf(settings))),
+  ),
+  '',
+  'These are not checked, for a reason:',
+  '',
+  ...table(
+    ['limit', 'settings', 'why'],
+    UNCHECKED.map(({ limit, source, settings, why }) =>
+      row(linked(limit, source), settingsOf(settings), why),
+    ),
+  ),
+];
+
 /** The page on how many fleets an account takes. */
 export function limits(): string {
   const usage: MeasuredUsage = JSON.parse(
@@ -246,5 +272,6 @@ export function limits(): string {
     '  CloudFormation: fleets that differ in their names only are of one kind. Each further kind takes about 25 ms.',
     '  `CDK_VALIDATION=false npx cdk deploy --all` leaves all checks out.',
     `- Higher throughput of Parameter Store costs at least ${grouped(1_000 * MINUTES_PER_MONTH * PARAMETER_REQUEST)} dollars a month for 1,000 fleets: one request a minute each.`,
+    ...ofSettings(),
   ].join('\n')}\n`;
 }

@@ -4,6 +4,9 @@ import { flag, isSet, text, textWithCauses } from './parts.ts';
 
 /** Where instances run, and who can reach them. */
 
+/** Of 24 characters and a comma each: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html */
+const MOST_SUBNETS = 200;
+
 const VpcOfYours = z.strictObject({
   vpcId: text('the id of a VPC, such as vpc-0123456789abcdef0', /^vpc-([0-9a-f]{8}|[0-9a-f]{17})$/).describe(
     'Id of the VPC.',
@@ -14,6 +17,7 @@ const VpcOfYours = z.strictObject({
       { error: 'must be a list of subnets of the VPC' },
     )
     .min(1, { error: 'must name at least one subnet of the VPC' })
+    .max(MOST_SUBNETS, { error: `must be at most ${MOST_SUBNETS} subnets` })
     .refine(isSet, { error: 'must name each subnet once' })
     .meta({ uniqueItems: true })
     .describe('Subnets of the VPC, from which instances can reach the internet.'),

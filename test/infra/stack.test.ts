@@ -162,6 +162,26 @@ describe.each([
   });
 });
 
+it('is refused by name if Systems Manager takes no settings as long as those of a fleet', () => {
+  const names = Array.from({ length: 100 }, (_, index) => `${'n'.repeat(29)}-${index}`);
+  const [fleet, ...others] = fleetsWith(Object.fromEntries(names.map((name) => [name, {}])));
+  if (fleet === undefined) throw new Error('There is no fleet');
+  const schedules = Array.from({ length: 20 }, (_, index) => ({
+    name: `${index}`.padEnd(64, 'é'),
+    start: '0 8 * * MON-FRI',
+    end: '0 18 * * MON-FRI',
+    timezone: 'Europe/Berlin',
+    minReplicas: 1,
+  }));
+  const config = { ...fleet, schedules, concurrency: { limit: 10, fleets: names } };
+  expect(others).toHaveLength(99);
+  expect(() => stacksOf(emptyApp(), 'circleci-runners', [config])).toThrow(
+    new RegExp(
+      `^${fleet.name}: the settings must have at most 8192 bytes as JSON, .*got \\d+: use fewer schedules`,
+    ),
+  );
+});
+
 describe('the name of an app', () => {
   /** What the resources that all fleets share are called, with their types. */
   const namesOf = (app: string): string[] => {

@@ -1,0 +1,281 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import {
+  AutoScalingClient,
+  CreateOrUpdateTagsCommand,
+  DeleteAutoScalingGroupCommand,
+  DeleteTagsCommand,
+  DescribeAutoScalingGroupsCommand,
+  UpdateAutoScalingGroupCommand,
+} from '@aws-sdk/client-auto-scaling';
+import {
+  CloudFormationClient,
+  DeleteStackCommand,
+  waitUntilStackDeleteComplete,
+} from '@aws-sdk/client-cloudformation';
+import { GetScheduleCommand, SchedulerClient, UpdateScheduleCommand } from '@aws-sdk/client-scheduler';
+import {
+  DeleteSecretCommand,
+  PutSecretValueCommand,
+  SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
+import { SFNClient, StartSyncExecutionCommand } from '@aws-sdk/client-sfn';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { LocalAws } from '../../cli/local-aws/local-aws.ts';
+import { WITHHELD_TAG } from '../../functions/lib/tags.ts';
+import { CircleCi } from '../../sandbox/circleci.ts';
+import { address } from '../support/serve.ts';
+
+/**
+ * The runbook, tried against its faults: each test breaks a deployed fleet, follows the text of docs/operations.md, and
+ * sees it mended. test/docs/remedies.ts says where each other remedy is tried, or why it cannot be.
+ */
+
+const run = promisify(execFile);
+
+const TOKEN = 'CCIPAT_remedies_0123456789abcdef';
+const NEW_TOKEN = 'CCIPAT_remedies_another_11111111';
+const RUNNER_TOKEN = 'class_remedies_77aa01';
+const SCALER = 'circleci-runners/linux/scaler';
+const GROUP = 'circleci-runners-linux';
+
+let aws: LocalAws;
+let server: Server;
+let folder: string;
+let stateMachineArn: string | undefined;
+let secrets: SecretsManagerClient;
+let autoScaling: AutoScalingClient;
+const counts = { unclaimed: 0, running: 0 };
+const circleci = new CircleCi();
+const fleet = { resourceClass: 'acme/linux', instanceTypes: ['m7g.large'], maxReplicas: 3 };
+
+/** `npx cdk deploy --all`, with changed settings of the fleet. */
+async function deploy(changes: object = {}): Promise<void> {
+  const file = join(folder, 'fleets.yaml');
+  writeFileSync(file, stringify({ linux: { ...fleet, circleciUrl: address(server), ...changes } }));
+  stateMachineArn = (await aws.deploy(file, () => undefined)).StateMachineArn;
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'remedies-test-'));
+  circleci.tokens.add(TOKEN);
+  circleci.classes.set('acme/linux', counts);
+  circleci.classes.set('acme/renamed', counts);
+  server = await circleci.listen();
+  aws = await LocalAws.start(() => undefined);
+  aws.adopt();
+  await deploy();
+  secrets = new SecretsManagerClient({});
+  autoScaling = new AutoScalingClient({});
+});
+
+afterAll(async () => {
+  server?.closeAllConnections();
+  server?.close();
+  await aws?.stop();
+  if (folder) rmSync(folder, { recursive: true });
+});
+
+beforeEach(() => Object.assign(counts, { unclaimed: 0, running: 0 }));
+
+/** `npm run execute -- linux`: one execution with one poll. */
+async function execute(input: object = {}) {
+  const { status, error, output } = await new SFNClient({ disableHostPrefix: true }).send(
+    new StartSyncExecutionCommand({
+      stateMachineArn,
+      input: JSON.stringify({ fleet: 'linux', once: true, ...input }),
+    }),
+  );
+  const { decision } = JSON.parse(output ?? '{}');
+  return { status, error, decision };
+}
+
+/** `npm run NAME -- linux`, with what a person types or pastes. */
+async function command(name: string, typed = ''): Promise<void> {
+  const words = name === 'secrets' ? ['--fleets', join(folder, 'fleets.yaml')] : [];
+  const started = run(process.execPath, ['--import', 'tsx', 'cli/main.ts', name, 'linux', ...words], {
+    env: process.env,
+  });
+  started.child.stdin?.end(typed);
+  await started;
+}
+
+const storeTokens = (token = TOKEN) => command('secrets', `${token}\n${RUNNER_TOKEN}\n`);
+
+const putScaler = (SecretString: string) =>
+  secrets.send(new PutSecretValueCommand({ SecretId: SCALER, SecretString }));
+
+const stored = (resource_class: string) =>
+  JSON.stringify({ resource_class, circleci_url: address(server), circle_token: TOKEN });
+
+async function group() {
+  const { AutoScalingGroups = [] } = await autoScaling.send(
+    new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [GROUP] }),
+  );
+  return AutoScalingGroups[0];
+}
+
+describe('npm run secrets', () => {
+  it.each<{ case: string; breaks: () => Promise<unknown>; error: string }>([
+    { case: 'nobody has stored the tokens', breaks: async () => undefined, error: 'SecretUnset' },
+    { case: 'the secret has no JSON', breaks: () => putScaler('my-token'), error: 'SecretMalformed' },
+    {
+      case: 'the secret is of another resource class',
+      breaks: () => putScaler(stored('acme/other')),
+      error: 'SecretMismatch',
+    },
+    {
+      case: 'somebody deleted the secret, and it can be restored',
+      breaks: () => secrets.send(new DeleteSecretCommand({ SecretId: SCALER, RecoveryWindowInDays: 7 })),
+      error: 'SecretNotFound',
+    },
+    {
+      case: 'somebody deleted the secret by force',
+      breaks: () =>
+        secrets.send(new DeleteSecretCommand({ SecretId: SCALER, ForceDeleteWithoutRecovery: true })),
+      error: 'SecretNotFound',
+    },
+  ])('mends $error: $case', async ({ breaks, error }) => {
+    await breaks();
+    expect(await execute()).toMatchObject({ status: 'FAILED', error });
+    await storeTokens();
+    expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
+  });
+
+  it('mends CircleCiUnauthorized: the personal API token was revoked', async () => {
+    circleci.tokens.delete(TOKEN);
+    circleci.tokens.add(NEW_TOKEN);
+    expect(await execute()).toMatchObject({ status: 'FAILED', error: 'CircleCiUnauthorized' });
+    await storeTokens(NEW_TOKEN);
+    expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
+    circleci.tokens.add(TOKEN);
+  });
+});
+
+it('InputInvalid passes when an execution begins with the name of a fleet alone', async () => {
+  expect(await execute({ settings: {} })).toMatchObject({ status: 'FAILED', error: 'InputInvalid' });
+  expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
+});
+
+it('SettingsNotFound says that no such fleet is deployed, and a fleet that is runs', async () => {
+  expect(await execute({ fleet: 'lunix' })).toMatchObject({ status: 'FAILED', error: 'SettingsNotFound' });
+  expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
+});
+
+it('a disabled schedule is found by npm run doctor, and enabled', async () => {
+  const scheduler = new SchedulerClient({});
+  const named = { GroupName: 'circleci-runners', Name: GROUP };
+  const { ScheduleExpression, FlexibleTimeWindow, Target } = await scheduler.send(
+    new GetScheduleCommand(named),
+  );
+  const set = (State: 'ENABLED' | 'DISABLED') =>
+    scheduler.send(
+      new UpdateScheduleCommand({ ...named, ScheduleExpression, FlexibleTimeWindow, Target, State }),
+    );
+  const found = async () => {
+    const words = [
+      '--import',
+      'tsx',
+      'cli/main.ts',
+      'doctor',
+      '--json',
+      '--fleets',
+      join(folder, 'fleets.yaml'),
+    ];
+    const { stdout } = await run(process.execPath, words, { env: process.env }).catch((failed) => failed);
+    return JSON.parse(stdout).findings.find(({ check }: { check: string }) => check === 'schedule');
+  };
+  await set('DISABLED');
+  expect((await found()).level).not.toBe('ok');
+  await set('ENABLED');
+  expect((await found()).level).toBe('ok');
+});
+
+it('a deleted tag lets a fleet launch again for which CircleCI handed out no tasks', async () => {
+  const tag = { ResourceId: GROUP, ResourceType: 'auto-scaling-group', Key: WITHHELD_TAG };
+  const now = Math.floor(Date.now() / 1_000);
+  // Runners came to nothing, and the last canary did so just now.
+  const Value = [now - 600, 5, 1, now, 2, 0, 0, 0].join(' ');
+  await autoScaling.send(
+    new CreateOrUpdateTagsCommand({ Tags: [{ ...tag, Value, PropagateAtLaunch: false }] }),
+  );
+  Object.assign(counts, { unclaimed: 2 });
+  expect((await execute()).decision).toMatchObject({
+    desired: 0,
+    reasons: expect.arrayContaining([expect.stringContaining('CircleCI hands out no more tasks')]),
+  });
+  await autoScaling.send(new DeleteTagsCommand({ Tags: [tag] }));
+  expect((await execute()).decision).toMatchObject({ desired: 2 });
+});
+
+it('npm run resume lets a paused fleet launch for the jobs that wait', async () => {
+  await command('pause');
+  Object.assign(counts, { unclaimed: 3 });
+  expect((await execute()).decision).toMatchObject({
+    desired: 2,
+    reasons: [expect.stringMatching(/^held: the fleet is paused/)],
+  });
+  await command('resume');
+  expect((await execute()).decision).toMatchObject({ desired: 3 });
+});
+
+it('a saturated fleet launches more after a deployment with a larger maxReplicas', async () => {
+  Object.assign(counts, { unclaimed: 2, running: 3 });
+  expect((await execute()).decision).toMatchObject({
+    desired: 3,
+    reasons: expect.arrayContaining([expect.stringContaining('capped at maxReplicas')]),
+  });
+  await deploy({ maxReplicas: 5 });
+  expect((await execute()).decision).toMatchObject({ desired: 5 });
+});
+
+it('a group whose maximum somebody lowered is no fault if maxReplicas is lowered, too', async () => {
+  await autoScaling.send(new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: GROUP, MaxSize: 5 }));
+  await deploy({ maxReplicas: 8 });
+  await autoScaling.send(new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: GROUP, MaxSize: 6 }));
+  Object.assign(counts, { unclaimed: 3, running: 5 });
+  const small = expect.stringContaining("the group's maximum size is below maxReplicas");
+  expect((await execute()).decision.reasons).toContainEqual(small);
+  await deploy({ maxReplicas: 6 });
+  expect((await execute()).decision.reasons).not.toContainEqual(small);
+  expect((await group())?.MaxSize).toBe(6);
+});
+
+it('CircleCiNotFound passes after a deployment with the right resource class, and npm run secrets', async () => {
+  circleci.classes.delete('acme/linux');
+  expect(await execute()).toMatchObject({ status: 'FAILED', error: 'CircleCiNotFound' });
+  await deploy({ resourceClass: 'acme/renamed', maxReplicas: 6 });
+  // The stored secret still names the other class.
+  expect(await execute()).toMatchObject({ status: 'FAILED', error: 'SecretMismatch' });
+  await storeTokens();
+  expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
+  circleci.classes.set('acme/linux', counts);
+});
+
+it('CircleCiRejected passes after a deployment with the right circleciUrl', async () => {
+  circleci.fault = () => ({ status: 302, headers: { location: '/login' }, body: '' });
+  expect(await execute()).toMatchObject({ status: 'FAILED', error: 'CircleCiRejected' });
+  circleci.fault = () => undefined;
+  await deploy({ maxReplicas: 6 });
+  await storeTokens();
+  expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
+});
+
+it('GroupNotFound is mended by deleting the stack of the fleet, a deployment, and its tokens', async () => {
+  await autoScaling.send(
+    new DeleteAutoScalingGroupCommand({ AutoScalingGroupName: GROUP, ForceDelete: true }),
+  );
+  expect(await execute()).toMatchObject({ status: 'FAILED', error: 'GroupNotFound' });
+  const cloudFormation = new CloudFormationClient({});
+  await cloudFormation.send(new DeleteStackCommand({ StackName: GROUP }));
+  await waitUntilStackDeleteComplete({ client: cloudFormation, maxWaitTime: 60 }, { StackName: GROUP });
+  await deploy({ maxReplicas: 6 });
+  await storeTokens();
+  Object.assign(counts, { unclaimed: 1 });
+  expect(await execute()).toMatchObject({ status: 'SUCCEEDED', decision: { desired: 1 } });
+});
