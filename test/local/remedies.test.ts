@@ -24,7 +24,7 @@ import {
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { SFNClient, StartSyncExecutionCommand } from '@aws-sdk/client-sfn';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { LocalAws } from '../../cli/local-aws/local-aws.ts';
 import { WITHHELD_TAG } from '../../functions/lib/tags.ts';
@@ -37,6 +37,9 @@ import { address } from '../support/serve.ts';
  */
 
 const run = promisify(execFile);
+
+/** A test with deployments: each takes up to a minute on a busy machine. */
+vi.setConfig({ testTimeout: 400_000 });
 
 const TOKEN = 'CCIPAT_remedies_0123456789abcdef';
 const NEW_TOKEN = 'CCIPAT_remedies_another_11111111';
