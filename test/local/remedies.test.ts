@@ -260,16 +260,8 @@ it('CircleCiNotFound passes after a deployment with the right resource class, an
   circleci.classes.set('acme/linux', counts);
 });
 
-it('CircleCiRejected passes after a deployment with the right circleciUrl', async () => {
-  circleci.fault = () => ({ status: 302, headers: { location: '/login' }, body: '' });
-  expect(await execute()).toMatchObject({ status: 'FAILED', error: 'CircleCiRejected' });
-  circleci.fault = () => undefined;
-  await deploy({ maxReplicas: 6 });
-  await storeTokens();
-  expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
-});
-
 it('GroupNotFound is mended by deleting the stack of the fleet, a deployment, and its tokens', async () => {
+  await storeTokens();
   await autoScaling.send(
     new DeleteAutoScalingGroupCommand({ AutoScalingGroupName: GROUP, ForceDelete: true }),
   );
