@@ -288,7 +288,7 @@ export const COMMANDS: Record<string, Tried> = {
   'npm run schedules': by('cli/schedules.test.ts', 'shows changes across daylight-saving time'),
   'npm run simulate': by('cli/simulate.test.ts', 'shows a row for each policy, in 80 columns'),
   'npm run trace': by('cli/trace.test.ts', 'writes a trace of the jobs that ran, and nothing private'),
-  'npm run local': by('local/watch.test.ts', 'npm run local prints executions as they happen'),
+  'npm run local': by('local/watch.test.ts', 'npm run local prints each decision when it is made'),
   'npm run benchmark': not('it writes a page of this repository'),
   'npm run generate': not('it writes files of this repository'),
   'npx cdk deploy': by(
