@@ -210,7 +210,7 @@ function schedule(index: number) {
 
 export const UNCHECKED: UncheckedLimit[] = [
   {
-    settings: ['maxReplicas', 'minReplicas', 'maxSurge', 'headroom'],
+    settings: ['maxReplicas', 'minReplicas', 'maxSurge', 'headroom', 'spareRunners', 'waitingCost'],
     limit: 'The vCPUs of an account, On-Demand and Spot',
     source: `${EC2}/ec2-on-demand-instances.html`,
     why: '`npm run doctor` compares it: each account has another quota',

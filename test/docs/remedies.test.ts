@@ -51,6 +51,8 @@ function sourcesIn(folder: string): string[] {
 }
 
 const commandsIn = (source: string): string[] =>
-  [...source.matchAll(/(npx cdk [a-z]+|npm run [a-z]+)(?: --all)?( --revert-drift)?/g)].map(
-    ([, command = '', drift = '']) => command + drift,
-  );
+  [
+    ...source.matchAll(
+      /(npx cdk (?:bootstrap|deploy|destroy|diff|synth)|npm run [a-z]+)(?: --all)?( --revert-drift)?/g,
+    ),
+  ].map(([, command = '', drift = '']) => command + drift);

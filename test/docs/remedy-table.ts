@@ -254,6 +254,17 @@ export const TRIED: Record<string, Record<string, Tried>> = {
     'step 4': by('local/reconcile.test.ts', 'the workflow finds the same, and repairs what it finds twice'),
   },
   'Launches Failing': { 'step 1': ELSEWHERE, 'step 2': PERSON, 'step 3': TYPES },
+  'Image Build Failed': {
+    'step 1': by('cli/image.test.ts', 'waits, and shows each state once'),
+    'step 2': not('no emulator builds an image; test/userdata runs the install scripts'),
+    'step 3': not('no emulator builds an image'),
+    'step 4': not('no emulator builds an image'),
+  },
+  'Image Rolled Back': {
+    'step 1': by('cli/image.test.ts', 'waits, and shows each state once'),
+    'step 2': by('cli/image.test.ts', 'gives one fleet an image, and keeps it from being deleted'),
+    'step 3': not('it only says when the next build is'),
+  },
   'Executions Failed': { 'step 1': ELSEWHERE, 'step 2': DRIFT, 'step 3': WAITS },
   'Executions Timed Out': { 'step 1': WAITS, 'step 2': DEFECT },
   'Executions Throttled': { 'step 1': PERSON, 'step 2': QUOTA, 'step 3': ELSEWHERE },
@@ -271,6 +282,7 @@ export const TRIED: Record<string, Record<string, Tried>> = {
 
 /** The commands that messages name as what to do, and where each is run after what it mends. */
 export const COMMANDS: Record<string, Tried> = {
+  'npm run image': by('cli/image.test.ts', 'gives one fleet an image, and keeps it from being deleted'),
   'npm run secrets': by(REMEDIES, 'mends $error: $case'),
   'npm run resume': by(REMEDIES, 'npm run resume lets a paused fleet launch for the jobs that wait'),
   'npm run drain': by('local/deployed.test.ts', 'takes the command to drain'),
