@@ -1,5 +1,5 @@
 /**
- * Where each remedy of docs/operations.md is tried: a test that breaks, does as the text says, and sees it mended. Or why no
+ * Where each remedy of docs/operations.md is tried: a test that breaks, does as the text says, and sees it repaired. Or why no
  * test can. test/docs/remedies.test.ts compares the table with the page.
  */
 export type Tried = { file: string; title: string } | { why: string };
@@ -50,8 +50,8 @@ export const TRIED: Record<string, Record<string, Tried>> = {
     'step 5': not('the emulator turns logs into no metrics'),
   },
   'Secrets Unreadable': {
-    '`SecretUnset`, `SecretNotFound`, `SecretMalformed`': by(REMEDIES, 'mends $error: $case'),
-    '`SecretMismatch`': by(REMEDIES, 'mends $error: $case'),
+    '`SecretUnset`, `SecretNotFound`, `SecretMalformed`': by(REMEDIES, 'repairs $error: $case'),
+    '`SecretMismatch`': by(REMEDIES, 'repairs $error: $case'),
     '`SecretDenied`': DRIFT,
     '`SecretsManagerUnavailable`': PASSES,
   },
@@ -67,7 +67,7 @@ export const TRIED: Record<string, Record<string, Tried>> = {
     '`Lambda.TooManyRequestsException`': ELSEWHERE,
   },
   'CircleCI Refuses': {
-    '`CircleCiUnauthorized`': by(REMEDIES, 'mends CircleCiUnauthorized: the personal API token was revoked'),
+    '`CircleCiUnauthorized`': by(REMEDIES, 'repairs CircleCiUnauthorized: the personal API token was revoked'),
     '`CircleCiNotFound`': by(
       REMEDIES,
       'CircleCiNotFound passes after a deployment with the right resource class',
@@ -229,7 +229,7 @@ export const TRIED: Record<string, Record<string, Tried>> = {
     ),
     'the token may not list the runners': by(
       REMEDIES,
-      'mends CircleCiUnauthorized: the personal API token was revoked',
+      'repairs CircleCiUnauthorized: the personal API token was revoked',
     ),
     'lists no runner, and instances are in service, or one came into service': by(
       SECRETS,
@@ -280,10 +280,10 @@ export const TRIED: Record<string, Record<string, Tried>> = {
   },
 };
 
-/** The commands that messages name as what to do, and where each is run after what it mends. */
+/** The commands that messages name as what to do, and where each is run after what it repairs. */
 export const COMMANDS: Record<string, Tried> = {
   'npm run image': by('cli/image.test.ts', 'gives one fleet an image, and keeps it from being deleted'),
-  'npm run secrets': by(REMEDIES, 'mends $error: $case'),
+  'npm run secrets': by(REMEDIES, 'repairs $error: $case'),
   'npm run resume': by(REMEDIES, 'npm run resume lets a paused fleet launch for the jobs that wait'),
   'npm run drain': by('local/deployed.test.ts', 'takes the command to drain'),
   'npm run pause': by('local/deployed.test.ts', 'holds its capacity while a person has paused it'),

@@ -27,7 +27,7 @@ import { address } from '../support/serve.ts';
 
 /**
  * The runbook, tried against its faults: each test breaks a deployed fleet, follows the text of docs/operations.md, and
- * sees it mended. test/docs/remedies.ts says where each other remedy is tried, or why it cannot be.
+ * sees it repaired. test/docs/remedies.ts says where each other remedy is tried, or why it cannot be.
  */
 
 const run = promisify(execFile);
@@ -137,14 +137,14 @@ describe('npm run secrets', () => {
         secrets.send(new DeleteSecretCommand({ SecretId: SCALER, ForceDeleteWithoutRecovery: true })),
       error: 'SecretNotFound',
     },
-  ])('mends $error: $case', async ({ breaks, error }) => {
+  ])('repairs $error: $case', async ({ breaks, error }) => {
     await breaks();
     expect(await execute()).toMatchObject({ status: 'FAILED', error });
     await storeTokens();
     expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
   });
 
-  it('mends CircleCiUnauthorized: the personal API token was revoked', async () => {
+  it('repairs CircleCiUnauthorized: the personal API token was revoked', async () => {
     circleci.tokens.delete(TOKEN);
     circleci.tokens.add(NEW_TOKEN);
     expect(await execute()).toMatchObject({ status: 'FAILED', error: 'CircleCiUnauthorized' });
