@@ -67,7 +67,10 @@ export const TRIED: Record<string, Record<string, Tried>> = {
     '`Lambda.TooManyRequestsException`': ELSEWHERE,
   },
   'CircleCI Refuses': {
-    '`CircleCiUnauthorized`': by(REMEDIES, 'repairs CircleCiUnauthorized: the personal API token was revoked'),
+    '`CircleCiUnauthorized`': by(
+      REMEDIES,
+      'repairs CircleCiUnauthorized: the personal API token was revoked',
+    ),
     '`CircleCiNotFound`': by(
       REMEDIES,
       'CircleCiNotFound passes after a deployment with the right resource class',
