@@ -30,10 +30,7 @@ export class OperatorAws extends AwsStandIn {
       case 'GetCallerIdentity':
         return resultXml(operation, '<Account>111122223333</Account>');
       case 'DescribeAutoScalingGroups':
-        return resultXml(
-          operation,
-          `<AutoScalingGroups>${this.groups.map(groupXml).join('')}</AutoScalingGroups>`,
-        );
+        return this.#groupPage(Number(asked.NextToken ?? 0), Number(asked.MaxRecords ?? DEFAULT_GROUPS));
       case 'DescribeScalingActivities':
         return resultXml(
           operation,
@@ -57,14 +54,32 @@ export class OperatorAws extends AwsStandIn {
         return json({ events });
       }
       case 'GetParametersByPath':
-        return json({
-          Parameters: [...this.parameters].map(([Name, Value]) => ({ Name, Value })),
-        });
+        return this.#parameterPage(Number(asked.NextToken ?? 0));
       default:
         return undefined;
     }
   }
+
+  #groupPage(from: number, size: number): Answer {
+    const end = from + Math.min(size, MOST_GROUPS);
+    const page = this.groups.slice(from, end).map(groupXml).join('');
+    const next = end < this.groups.length ? `<NextToken>${end}</NextToken>` : '';
+    return resultXml('DescribeAutoScalingGroups', `<AutoScalingGroups>${page}</AutoScalingGroups>${next}`);
+  }
+
+  #parameterPage(from: number): Answer {
+    const all = [...this.parameters].map(([Name, Value]) => ({ Name, Value }));
+    const end = from + PARAMETERS;
+    return json({ Parameters: all.slice(from, end), ...(end < all.length && { NextToken: `${end}` }) });
+  }
 }
+
+/** Groups a page: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html */
+const DEFAULT_GROUPS = 50;
+const MOST_GROUPS = 100;
+
+/** The largest page: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html */
+const PARAMETERS = 10;
 
 function groupXml(group: StandInGroup): string {
   const { fleet, desired, members = [], tags = {}, suspended = {}, version } = group;
