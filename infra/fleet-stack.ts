@@ -2,11 +2,9 @@ import { Aspects, Stack, type StackProps } from 'aws-cdk-lib';
 import type { IMachineImage } from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
 import type { BuiltImage } from '../fleets/built-images.ts';
-import { capacityOf, idleTimes, onDemandPercentage, quietPollIntervalOf } from '../fleets/effective.ts';
+import { deployedSettingsOf } from '../fleets/deployed-settings.ts';
 import type { FleetConfig } from '../fleets/load.ts';
-import { fleetStackName, groupNameOf } from '../fleets/names.ts';
-import { spreadSeconds } from '../functions/lib/pacing.ts';
-import { lifetimesOf } from '../userdata/lifetimes.ts';
+import { fleetStackName } from '../fleets/names.ts';
 import { EncryptionKey } from './encryption.ts';
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSchedule, ReconcileSchedule } from './fleet-schedule.ts';
@@ -56,32 +54,14 @@ export class FleetStack extends Stack {
       app,
       fleet: config.name,
       settings: {
-        resourceClass: config.resourceClass,
-        circleciUrl: config.circleciUrl,
+        ...deployedSettingsOf(app, config),
         scalerSecretName: fleet.scalerSecret.secretName,
+        runnerSecretName: fleet.runnerSecret.secretName,
         groupName: fleet.groupName,
         alarmTopicArn: config.alarmTopicArn ?? topicArn,
-        capacity: capacityOf(config),
-        pollIntervalSeconds: config.pollInterval,
-        quietPollIntervalSeconds: quietPollIntervalOf(config),
-        spreadSeconds: spreadSeconds(config.name, config.pollInterval),
-        breakerFailures: config.breaker.failures,
-        breakerWindowSeconds: config.breaker.window,
-        onDemandPercentage: onDemandPercentage(config),
-        warmPoolAuto: config.warmPool?.size === 'auto',
-        runnerSecretName: fleet.runnerSecret.secretName,
-        lifetimes: lifetimesOf({ ...config, idleTimeout: idleTimes(config).seconds }),
-        ...(config.mostHourlyCost !== undefined && { mostHourlyCost: config.mostHourlyCost }),
-        ...(config.reconcile === 'repair' && { reconcile: 'repair' as const }),
         ...(image !== undefined && {
           // As ARNs have it.
           imageBuiltBy: fleetStackName(app, image.builder.name).toLowerCase(),
-        }),
-        ...(config.concurrency && {
-          concurrency: {
-            limit: config.concurrency.limit,
-            groups: config.concurrency.fleets.map((name) => groupNameOf(app, name)),
-          },
         }),
       },
     });

@@ -1,4 +1,4 @@
-import { capacityOf, idleTimes, quietPollIntervalOf } from '../fleets/effective.ts';
+import { capacityOf, idleTimes, onDemandPercentage, quietPollIntervalOf } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import type { CapacitySettings } from '../functions/lib/contracts.ts';
 import type { Durations } from './group/durations.ts';
@@ -41,7 +41,7 @@ export function sandboxFleet(
     ...(warmPool !== undefined && { warmPoolSize: warmPool.size }),
     ...(spot !== undefined && {
       onDemandBase: spot.onDemandBase,
-      onDemandPercentage: 100 - spot.percentage,
+      onDemandPercentage: onDemandPercentage(settings),
     }),
     ...(concurrency !== undefined && { concurrency }),
     retries: settings.unsafeRetries,

@@ -3,7 +3,7 @@ import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { GetScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { ListSubscriptionsByTopicCommand, SNSClient } from '@aws-sdk/client-sns';
-import { capacityOf, quietPollIntervalOf } from '../../fleets/effective.ts';
+import { deployedSettingsOf } from '../../fleets/deployed-settings.ts';
 import type { FleetConfig } from '../../fleets/load.ts';
 import { adviceAboutUndeclared, faultsWithUndeclared, undeclaredFleets } from '../../fleets/undeclared.ts';
 import type { DeployedSettings } from '../../functions/lib/contracts.ts';
@@ -105,17 +105,26 @@ export const groups: Check = {
 };
 
 /** Compares what the functions read with what the file would deploy. */
-export function settingsFindings(fleet: FleetConfig, deployed: DeployedSettings | undefined): Finding[] {
+export function settingsFindings(
+  app: string,
+  fleet: FleetConfig,
+  deployed: DeployedSettings | undefined,
+): Finding[] {
   const { name } = fleet;
   if (deployed === undefined) return [bad('warn', 'it is in fleets.yaml, and not deployed', DEPLOY, name)];
+  const wanted = deployedSettingsOf(app, fleet);
   const pairs: [string, unknown, unknown][] = [
-    ['resourceClass', fleet.resourceClass, deployed.resourceClass],
-    ['circleciUrl', fleet.circleciUrl, deployed.circleciUrl],
-    ['pollInterval', fleet.pollInterval, deployed.pollIntervalSeconds],
-    ['quietPollInterval', quietPollIntervalOf(fleet), deployed.quietPollIntervalSeconds],
-    ['breaker.failures', fleet.breaker.failures, deployed.breakerFailures],
-    ['breaker.window', fleet.breaker.window, deployed.breakerWindowSeconds],
-    ...differencesOf(capacityOf(fleet), deployed.capacity),
+    ['resourceClass', wanted.resourceClass, deployed.resourceClass],
+    ['circleciUrl', wanted.circleciUrl, deployed.circleciUrl],
+    ['pollInterval', wanted.pollIntervalSeconds, deployed.pollIntervalSeconds],
+    ['quietPollInterval', wanted.quietPollIntervalSeconds, deployed.quietPollIntervalSeconds],
+    ['breaker.failures', wanted.breakerFailures, deployed.breakerFailures],
+    ['breaker.window', wanted.breakerWindowSeconds, deployed.breakerWindowSeconds],
+    ['spot', wanted.onDemandPercentage, deployed.onDemandPercentage],
+    ['warmPool', wanted.warmPoolAuto, deployed.warmPoolAuto],
+    ['reconcile', wanted.reconcile, deployed.reconcile],
+    ['concurrency', wanted.concurrency, deployed.concurrency],
+    ...differencesOf(wanted.capacity, deployed.capacity),
   ];
   const different = pairs.filter(([, file, is]) => canonical(file) !== canonical(is)).map(([key]) => key);
   return different.length === 0
@@ -141,8 +150,8 @@ function canonical(value: unknown): string {
 
 export const settings: Check = {
   name: 'settings',
-  run: async ({ fleets, settings: deployed }) =>
-    fleets.flatMap((fleet) => settingsFindings(fleet, deployed.get(fleet.name))),
+  run: async ({ app, fleets, settings: deployed }) =>
+    fleets.flatMap((fleet) => settingsFindings(app, fleet, deployed.get(fleet.name))),
 };
 
 /** @param inFile The names of all fleets of fleets.yaml. */

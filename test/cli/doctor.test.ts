@@ -26,7 +26,7 @@ import {
 } from '../../cli/doctor/quotas.ts';
 import { tokenFindings } from '../../cli/doctor/tokens.ts';
 import { findingLines, runCheck } from '../../cli/doctor.ts';
-import { capacityOf, quietPollIntervalOf } from '../../fleets/effective.ts';
+import { deployedSettingsOf } from '../../fleets/deployed-settings.ts';
 import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { fleetsOf } from '../support/fleets.ts';
 import { runAgainstAws } from '../support/in-process.ts';
@@ -43,19 +43,11 @@ const fleetWith = (more: object = {}) => {
 };
 
 const deployedAs = (fleet = fleetWith()): DeployedSettings => ({
-  resourceClass: fleet.resourceClass,
-  circleciUrl: fleet.circleciUrl,
   scalerSecretName: 'circleci-runners/linux/scaler',
   groupName: 'circleci-runners-linux',
   alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:alarms',
   // As it comes out of the parameter.
-  capacity: JSON.parse(JSON.stringify(capacityOf(fleet))),
-  pollIntervalSeconds: fleet.pollInterval,
-  quietPollIntervalSeconds: quietPollIntervalOf(fleet),
-  breakerFailures: fleet.breaker.failures,
-  breakerWindowSeconds: fleet.breaker.window,
-  onDemandPercentage: 100,
-  warmPoolAuto: false,
+  ...JSON.parse(JSON.stringify(deployedSettingsOf('a', fleet))),
 });
 
 const group = (more: object = {}) =>
@@ -315,18 +307,24 @@ describe('each check passes, warns or fails', () => {
       levels: 'fail',
       says: /resourceClass: must differ from that of the deployed fleet renamed/,
     },
-    { case: 'deployed settings', findings: settingsFindings(fleetWith(), deployedAs()), levels: 'ok' },
+    { case: 'deployed settings', findings: settingsFindings('a', fleetWith(), deployedAs()), levels: 'ok' },
     {
       case: 'a fleet that is not deployed',
-      findings: settingsFindings(fleetWith(), undefined),
+      findings: settingsFindings('a', fleetWith(), undefined),
       levels: 'warn',
       says: /not deployed.*npx cdk deploy/,
     },
     {
       case: 'other settings',
-      findings: settingsFindings(fleetWith({ maxReplicas: 12, pollInterval: '10s' }), deployedAs()),
+      findings: settingsFindings('a', fleetWith({ maxReplicas: 12, pollInterval: '10s' }), deployedAs()),
       levels: 'warn',
       says: /pollInterval, maxReplicas/,
+    },
+    {
+      case: 'other settings of what is bought and repaired',
+      findings: settingsFindings('a', fleetWith({ spot: {}, reconcile: 'repair' }), deployedAs()),
+      levels: 'warn',
+      says: /spot, reconcile/,
     },
     { case: 'an enabled schedule', findings: scheduleFindings('linux', 'ENABLED'), levels: 'ok' },
     {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import * as z from 'zod/mini';
-import { capacityOf, onDemandPercentage, quietPollIntervalOf } from '../../fleets/effective.ts';
+import { deployedSettingsOf } from '../../fleets/deployed-settings.ts';
 import { type FleetConfig, FleetsInvalid, loadFleetsText, loadSettings } from '../../fleets/load.ts';
 import { STACK_NAME } from '../../fleets/names.ts';
 import { listPrice, vCpusOf } from '../../fleets/prices.ts';
@@ -145,7 +145,7 @@ const WEEK = Date.parse('2026-01-05T00:00:00Z');
 
 /** What the workflow then sets: the desired capacity, and the warm pool if it is the workflow's to size. */
 function launchedBy(fleet: FleetConfig, { unclaimed, running, share, pool, minute }: Storm) {
-  const capacity = capacityOf(fleet);
+  const { capacity, onDemandPercentage, warmPoolAuto } = deployedSettingsOf(STACK_NAME, fleet);
   const inService = Math.floor(share * largestMaximum(capacity));
   const { desired, warmPoolSize = 0 } = decide(
     {
@@ -153,7 +153,7 @@ function launchedBy(fleet: FleetConfig, { unclaimed, running, share, pool, minut
       failedLaunches: 0,
       cameInService: 0,
       breaker: { open: false },
-      ...(fleet.warmPool?.size === 'auto' && { launchDemand: { peak: pool, resting: true } }),
+      ...(warmPoolAuto && { launchDemand: { peak: pool, resting: true } }),
     },
     {
       counts: { unclaimed, running },
@@ -162,10 +162,10 @@ function launchedBy(fleet: FleetConfig, { unclaimed, running, share, pool, minut
         members: { pending: 0, inService, leaving: 0, standby: 0 },
         launchProcess: { suspended: false, byBreaker: false },
         paused: 'false',
-        ...(fleet.warmPool?.size === 'auto' && { warmPool: { size: 0, state: 'Stopped' as const } }),
+        ...(warmPoolAuto && { warmPool: { size: 0, state: 'Stopped' as const } }),
       },
     },
-    { capacity, onDemandPercentage: onDemandPercentage(fleet) },
+    { capacity, onDemandPercentage },
     WEEK + minute * 60_000,
   ).decision;
   return { desired, warmPoolSize };
@@ -242,16 +242,7 @@ it('a fleets.yaml is refused with reasons, or stays below every ceiling and can 
         expect(fleet.allowInstanceMetadata).toBe(false);
         for (const range of [fleet.sshCidr, fleet.sshRerun?.cidr]) expect(range ?? '').not.toMatch(/\/0$/);
         expect(fleet.minReplicas).toBeLessThanOrEqual(fleet.maxReplicas);
-        const written = deployedSettings({
-          resourceClass: fleet.resourceClass,
-          circleciUrl: fleet.circleciUrl,
-          capacity: capacityOf(fleet),
-          pollIntervalSeconds: fleet.pollInterval,
-          quietPollIntervalSeconds: quietPollIntervalOf(fleet),
-          breakerFailures: fleet.breaker.failures,
-          breakerWindowSeconds: fleet.breaker.window,
-          onDemandPercentage: onDemandPercentage(fleet),
-        });
+        const written = deployedSettings(deployedSettingsOf(STACK_NAME, fleet));
         expect(z.safeParse(DeployedSettings, JSON.parse(JSON.stringify(written))).error).toBeUndefined();
       }
     },

@@ -1,0 +1,39 @@
+import type { DeployedSettings } from '../functions/lib/contracts.ts';
+import { spreadSeconds } from '../functions/lib/pacing.ts';
+import { lifetimesOf } from '../userdata/lifetimes.ts';
+import { capacityOf, idleTimes, onDemandPercentage, quietPollIntervalOf } from './effective.ts';
+import type { FleetConfig } from './load.ts';
+import { groupNameOf } from './names.ts';
+
+/** What only the deployment knows: the names of what it makes for the fleet. */
+type Names = 'scalerSecretName' | 'runnerSecretName' | 'groupName' | 'alarmTopicArn';
+
+/**
+ * A fleet's settings as the deployment writes them for the functions.
+ *
+ * @param app Name of the app, as in `-c stack`.
+ */
+export function deployedSettingsOf(app: string, config: FleetConfig): Omit<DeployedSettings, Names> {
+  const { concurrency, mostHourlyCost } = config;
+  return {
+    resourceClass: config.resourceClass,
+    circleciUrl: config.circleciUrl,
+    capacity: capacityOf(config),
+    pollIntervalSeconds: config.pollInterval,
+    quietPollIntervalSeconds: quietPollIntervalOf(config),
+    spreadSeconds: spreadSeconds(config.name, config.pollInterval),
+    breakerFailures: config.breaker.failures,
+    breakerWindowSeconds: config.breaker.window,
+    onDemandPercentage: onDemandPercentage(config),
+    warmPoolAuto: config.warmPool?.size === 'auto',
+    lifetimes: lifetimesOf({ ...config, idleTimeout: idleTimes(config).seconds }),
+    ...(mostHourlyCost !== undefined && { mostHourlyCost }),
+    ...(config.reconcile === 'repair' && { reconcile: 'repair' }),
+    ...(concurrency && {
+      concurrency: {
+        limit: concurrency.limit,
+        groups: concurrency.fleets.map((name) => groupNameOf(app, name)),
+      },
+    }),
+  };
+}
