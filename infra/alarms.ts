@@ -132,6 +132,7 @@ export function metricAlarm(
     alarmName,
     metric,
     minutes: [bad, of],
+    period = 1,
     bad: badIs,
     threshold = 1,
     ...said
@@ -147,8 +148,8 @@ export function metricAlarm(
     alarmDescription: descriptionOf(scope, said),
     metric,
     threshold,
-    evaluationPeriods: of,
-    datapointsToAlarm: bad,
+    evaluationPeriods: of / period,
+    datapointsToAlarm: bad / period,
     ...(badIs === 'none'
       ? {
           comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,

@@ -3,14 +3,19 @@ import { type IMetric, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch
 import { METRIC_NAMESPACE } from '../functions/lib/metric-namespace.ts';
 import { type FleetMetric, OUTAGE_FAILURES } from '../statemachine/alarms.ts';
 
-/** A metric of one fleet, with a period of one minute. */
-export function fleetMetric(fleet: string, metricName: FleetMetric, statistic: string): Metric {
+/** A metric of one fleet. */
+export function fleetMetric(
+  fleet: string,
+  metricName: FleetMetric,
+  statistic: string,
+  periodMinutes = 1,
+): Metric {
   return new Metric({
     namespace: METRIC_NAMESPACE,
     metricName,
     dimensionsMap: { Fleet: fleet },
     statistic,
-    period: Duration.minutes(1),
+    period: Duration.minutes(periodMinutes),
   });
 }
 

@@ -42,16 +42,16 @@ export interface Alarm {
   ringings: Ringing[];
 }
 
-/** The sum, maximum or number of a metric's values in a minute; `undefined` if there was none. */
+/** The statistic of a metric's values in the period that ends with a minute; `undefined` if there was none. */
 type Datapoint = number | undefined;
 
 const MINUTE = 60_000;
 
 /**
- * How many minutes CloudWatch evaluates beyond those of an alarm, to replace missing ones. It documents 2 for alarms
- * over 3 minutes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+ * How many periods CloudWatch evaluates beyond those of an alarm, to replace missing ones. It documents 2 for alarms
+ * over 3 of them: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
  */
-const MORE_MINUTES = 2;
+const MORE_PERIODS = 2;
 
 /** An alarm, and the minutes at whose end it rings. */
 interface Rung extends Omit<Alarm, 'ringings'> {
@@ -83,7 +83,8 @@ function ofFleet(config: FleetConfig, run: Run, outage: boolean[]): Rung[] {
     const values = run.metrics.filter(
       ({ name, dimensions }) => name === metric && isDeepStrictEqual(dimensions, { Fleet: fleet }),
     );
-    const rings = ringingMinutes(settings, byTheMinute(run, values, STATISTICS[statistic]));
+    const datapoints = byTheMinute(run, values, STATISTICS[statistic], settings.period);
+    const rings = ringingMinutes(settings, datapoints);
     return { heading: settings.heading, fleet, route: settings.route, rings };
   });
   const ofYours = alarms.flatMap(({ route, rings }) => {
@@ -123,6 +124,7 @@ export const OUTAGE = 'Outage';
 const STATISTICS = {
   Sum: (values: number[]) => values.reduce((sum, value) => sum + value, 0),
   Maximum: (values: number[]) => Math.max(...values),
+  Minimum: (values: number[]) => Math.min(...values),
   SampleCount: (values: number[]) => values.length,
 };
 
@@ -130,31 +132,39 @@ function byTheMinute(
   { startedAt, minutes }: Run,
   values: { at: number; value: number }[],
   statistic: (values: number[]) => number,
+  period = 1,
 ): Datapoint[] {
   const inMinute: number[][] = Array.from({ length: minutes }, () => []);
   for (const { at, value } of values) inMinute[Math.floor((at - startedAt) / MINUTE)]?.push(value);
-  return inMinute.map((values) => (values.length === 0 ? undefined : statistic(values)));
+  return inMinute.map((_, minute) => {
+    const inPeriod = inMinute.slice(Math.max(minute + 1 - period, 0), minute + 1).flat();
+    return inPeriod.length === 0 ? undefined : statistic(inPeriod);
+  });
 }
 
 /**
- * The minutes at whose end an alarm rings. CloudWatch evaluates the newest minutes that have data. Only if those are
- * fewer than the alarm has, missing minutes count too. Minutes before the run count as good.
+ * The minutes at whose end an alarm rings. CloudWatch evaluates the newest periods that have data. Only if those are
+ * fewer than the alarm has, missing ones count too. Periods before the run count as good.
+ *
+ * @param datapoints Of the period that ends with each minute.
  */
 export function ringingMinutes(
-  { minutes: [bad, of], bad: badIs }: Pick<AlarmSettings, 'minutes' | 'bad'>,
+  { minutes: [bad, of], period = 1, bad: badIs }: Pick<AlarmSettings, 'minutes' | 'period' | 'bad'>,
   datapoints: Datapoint[],
   threshold = 1,
 ): boolean[] {
   const isBad = (value: number) => (badIs === 'any' ? value >= threshold : value < threshold);
-  const known = [
-    ...Array<boolean>(of + MORE_MINUTES).fill(false),
-    ...datapoints.map((value) => (value === undefined ? undefined : isBad(value))),
-  ];
+  const periods = of / period;
   return datapoints.map((_, minute) => {
-    const range = known.slice(minute + 1, minute + 1 + of + MORE_MINUTES);
-    const counted = range.filter((isBad) => isBad !== undefined).slice(-of);
-    const missing = badIs === 'none' ? of - counted.length : 0;
-    return counted.filter(Boolean).length + missing >= bad;
+    const ends = Array.from({ length: periods + MORE_PERIODS }, (_, before) => minute - before * period);
+    const judged = ends.map((end) => {
+      const value = datapoints[end];
+      if (end < 0) return false;
+      return value === undefined ? undefined : isBad(value);
+    });
+    const counted = judged.filter((isBad) => isBad !== undefined).slice(0, periods);
+    const missing = badIs === 'none' ? periods - counted.length : 0;
+    return counted.filter(Boolean).length + missing >= bad / period;
   });
 }
 

@@ -74,14 +74,18 @@ export interface GroupSettings {
 /** In seconds. */
 const DAY = 86_400;
 
+/** Why a process is suspended, if somebody called SuspendProcesses, and if AWS did it. AWS documents no text for its own. */
+const BY_USER = 'User suspended at 2026-01-05T08:00:00Z';
+export const BY_AWS = 'Administratively suspended: launches have failed for 24 hours';
+
 /** The API of an embedded Auto Scaling group, as the functions call it, over the model in group/. */
 export class AutoScalingGroup {
   readonly settings: GroupSettings;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   readonly tags = new Map<string, string>();
-  /** What AWS says of why a process is suspended; this if somebody called SuspendProcesses. */
-  suspensionReason = 'User suspended at 2026-01-05T08:00:00Z';
+  /** What AWS says of why a process is suspended. */
+  suspensionReason = BY_USER;
   readonly #group: GroupModel;
   readonly #agenda: Agenda;
   readonly #queue: TaskQueue;
@@ -223,6 +227,12 @@ export class AutoScalingGroup {
     }
     this.desired = desired;
     this.#group.reconcile();
+  }
+
+  /** `SuspendProcesses`, or what AWS does itself. */
+  suspendProcesses(names: string[], reason = BY_USER): void {
+    for (const name of names) this.suspendedProcesses.add(name);
+    this.suspensionReason = reason;
   }
 
   /** `ResumeProcesses`: what the group should have launched meanwhile, it launches now. */

@@ -208,7 +208,7 @@ export class Aws {
         }
         const names = listOf(parameters, 'ScalingProcesses.member');
         if (action === 'ResumeProcesses') group.resumeProcesses(names);
-        else for (const name of names) group.suspendedProcesses.add(name);
+        else group.suspendProcesses(names);
         return queryMetadata(action);
       }
       case 'CreateOrUpdateTags':

@@ -1,23 +1,29 @@
 import { quietPollIntervalOf } from '../fleets/effective.ts';
 import { Fleet } from '../fleets/fleet.ts';
 import type { FleetConfig } from '../fleets/load.ts';
+import type { Decision } from '../functions/lib/capacity.ts';
 import { FAILURES } from '../statemachine/failures.ts';
 import { type Alarm, alarmsOver } from './alarms.ts';
 import { calm, type Fault } from './faults/fault.ts';
 import { Sandbox } from './sandbox.ts';
+import { ON_TIME, type Starts } from './schedule.ts';
 import { SANDBOX_START } from './trace.ts';
 import type { Execution } from './workflow.ts';
 
-/** When a fault begins and ends, and when a run does at the latest: minutes from its start. */
+/** When a fault begins, in minutes from the start of a run, and for how many it lasts unless it says otherwise. */
 export const BEGINS = 10;
-export const ENDS = 40;
-const LAST = 85;
+export const LASTS = 30;
+/** How many minutes after the fault a run ends at the latest. */
+const LAST = 45;
+
+/** When a fault ends, in minutes from the start of its run. */
+export const endOf = ({ lasts = LASTS }: Pick<Fault, 'lasts'>) => BEGINS + lasts;
 
 const MINUTE = 60;
 
 /** Often enough that each execution has something to do, and at another second of each minute. */
 export const JOB_EVERY = 47;
-const JOBS = Array.from({ length: Math.ceil(((ENDS + 2) * MINUTE) / JOB_EVERY) }, (_, number) => ({
+const JOBS = Array.from({ length: Math.ceil(((BEGINS + LASTS + 2) * MINUTE) / JOB_EVERY) }, (_, number) => ({
   queuedAt: number * JOB_EVERY,
   durationSeconds: 120,
 }));
@@ -67,6 +73,8 @@ export interface FaultOutcome {
   messages: number;
   /** Launches begun during the fault, and those of them with the breaker open. */
   launches: { all: number; breakerOpen: number };
+  /** What decisions gave as reasons during the fault. */
+  reasons: string[];
   /** Minutes from the end of the fault until a runner had claimed every job that was queued before it. */
   servedAfter: number;
   jobs: { killed: number; neverRun: number; launchesForNone: number };
@@ -79,16 +87,22 @@ const outcomes = {
 
 /** What came of a fault; it is run once with each backlog. */
 export function faultOutcomeOf(fault: Fault, backlog: Backlog): Promise<FaultOutcome> {
-  const outcome = outcomes[backlog].get(fault) ?? run(fault, backlog);
+  const outcome = outcomes[backlog].get(fault) ?? playFault(fault, backlog);
   outcomes[backlog].set(fault, outcome);
   return outcome;
 }
 
-/** Runs a fleet that has work, with a fault from minute 10 to minute 40, until all is well again. */
-async function run(fault: Fault, backlog: Backlog): Promise<FaultOutcome> {
+/** Runs a fleet that has work, with a fault from minute 10 on, until all is well again. */
+export async function playFault(
+  fault: Fault,
+  backlog: Backlog,
+  starts: Starts = ON_TIME,
+): Promise<FaultOutcome> {
   const config = configOf(backlog);
   const jobs = jobsOf(backlog);
   const sandbox = await Sandbox.open();
+  sandbox.schedule.usual = starts;
+  sandbox.schedule.starts = starts;
   const world = sandbox.addFleet(
     {
       name: config.name,
@@ -108,27 +122,28 @@ async function run(fault: Fault, backlog: Backlog): Promise<FaultOutcome> {
     if (kind === 'launches' || kind === 'refused') launchedAt.push(at / MINUTE);
   };
   sandbox.agenda.plan(BEGINS * MINUTE, () => fault.begin({ sandbox, world }));
-  sandbox.agenda.plan(ENDS * MINUTE, () => calm({ sandbox, world }));
+  const ends = endOf(fault);
+  sandbox.agenda.plan(ends * MINUTE, () => calm({ sandbox, world }));
 
   const startedAt = SANDBOX_START.getTime();
   const { metrics, messages } = sandbox.workflow;
-  let minutes = ENDS + 5;
+  let minutes = ends + 5;
   let alarms: Alarm[];
   do {
     await sandbox.runUntil(minutes * MINUTE);
     alarms = alarmsOver([config], { metrics, executions: world.executions, startedAt, minutes });
     minutes += 1;
-  } while (minutes <= LAST && (world.queue.ended < jobs.length || alarms.some(ringsStill)));
+  } while (minutes <= ends + LAST && (world.queue.ended < world.queue.queued || alarms.some(ringsStill)));
 
   const minuteOf = (at: number) => (at - startedAt) / (MINUTE * 1_000);
-  const during = (minute: number) => minute >= BEGINS && minute < ENDS;
+  const during = (minute: number) => minute >= BEGINS && minute < ends;
   const hit = world.executions.filter((execution) => during(minuteOf(execution.startedAt)));
   const failed = hit.filter(({ status }) => status !== 'SUCCEEDED');
   const opened = metrics.find(({ name }) => name === 'BreakerOpen')?.at ?? Number.POSITIVE_INFINITY;
   const launches = launchedAt.filter(during);
   const { tasks } = world.queue;
   const claimedAt = tasks
-    .filter(({ queuedAt }) => queuedAt < ENDS * MINUTE)
+    .filter(({ queuedAt }) => queuedAt < ends * MINUTE)
     .map((task) => (task.startedAt ?? Number.POSITIVE_INFINITY) / MINUTE);
   return {
     executions: hit.length,
@@ -142,7 +157,8 @@ async function run(fault: Fault, backlog: Backlog): Promise<FaultOutcome> {
       all: launches.length,
       breakerOpen: launches.filter((minute) => minute >= minuteOf(opened)).length,
     },
-    servedAfter: Math.max(...claimedAt) - ENDS,
+    reasons: distinct(hit.flatMap(reasonsOf)),
+    servedAfter: Math.max(...claimedAt) - ends,
     jobs: {
       killed: tasks.filter(({ killed }) => killed).length,
       neverRun: tasks.filter(({ endedAt }) => endedAt === undefined).length,
@@ -158,5 +174,12 @@ const HEADINGS: readonly string[] = Object.values(FAILURES);
 /** The state that names what an execution failed of; without one, it failed of nothing that has a name. */
 const failureState = ({ path, status }: Execution): string =>
   path.findLast(({ state }) => HEADINGS.includes(state))?.state ?? status;
+
+function reasonsOf({ path }: Execution): string[] {
+  const decided = path.filter(({ state }) => state === 'Compute Capacity').map(({ output }) => output);
+  return decided.flatMap(
+    (output) => (output as { decision?: Pick<Decision, 'reasons'> })?.decision?.reasons ?? [],
+  );
+}
 
 const distinct = (texts: string[]) => [...new Set(texts)];

@@ -17,6 +17,7 @@ import { VirtualClock } from './clock.ts';
 import { DURATIONS, type Durations } from './group/durations.ts';
 import { planFaults } from './group/faults.ts';
 import { wholeIdleHours } from './idle-hours.ts';
+import { SCHEDULE_SECONDS, Schedule } from './schedule.ts';
 import { type Task, TaskQueue } from './task-queue.ts';
 import { SANDBOX_START } from './trace.ts';
 import {
@@ -30,9 +31,6 @@ import {
 
 /** The token that the embedded CircleCI accepts. Tests check that it appears in no log. */
 export const SANDBOX_TOKEN = 'CCIPAT_sandbox_0123456789abcdef';
-
-/** How often the schedule starts an execution. */
-const SCHEDULE_SECONDS = 60;
 
 /** How long the sandbox waits for a change while jobs are queued, before it gives up. */
 const STALLED_SECONDS = 24 * 3_600;
@@ -129,8 +127,7 @@ export class Sandbox {
   readonly aws: Aws;
   readonly workflow: Workflow;
   readonly fleets = new Map<string, FleetWorld>();
-  /** How many executions the schedule starts for each fleet in each minute. */
-  deliveries = 1;
+  readonly schedule: Schedule;
   /** Called for each event in the world. */
   watch: ((events: SandboxEvent) => void) | undefined;
   /** Called at the end of each execution. */
@@ -141,7 +138,6 @@ export class Sandbox {
   readonly #keepMetrics: boolean;
   /** How many executions to keep for each fleet. */
   readonly #keep: number;
-  readonly #passesOver: boolean;
   readonly #startsAt: number;
 
   private constructor(clock: VirtualClock, aws: Aws, clients: AwsClients, options: SandboxOptions) {
@@ -163,9 +159,13 @@ export class Sandbox {
       },
       replace: options.replace,
     });
+    this.schedule = new Schedule(
+      this,
+      () => [...this.fleets.values()].map((world) => this.#execute(world)),
+      (due) => (options.passOverIdleHours ? this.#passOver(due) : due),
+    );
     this.#keep = options.keepExecutions ?? Number.POSITIVE_INFINITY;
     this.#keepMetrics = options.keepMetrics ?? true;
-    this.#passesOver = options.passOverIdleHours ?? false;
     this.#startsAt = clock.now();
     circleci.tokens.add(SANDBOX_TOKEN);
   }
@@ -309,7 +309,7 @@ export class Sandbox {
 
   /** Runs the schedules of all fleets until this many seconds from the start. */
   runUntil(seconds: number): Promise<void> {
-    return this.clock.run(this.#schedules(() => this.now >= seconds));
+    return this.clock.run(this.schedule.run(() => this.now >= seconds));
   }
 
   /**
@@ -322,7 +322,7 @@ export class Sandbox {
     let changedAt = 0;
     let before = '';
     await this.clock.run(
-      this.#schedules(() => {
+      this.schedule.run(() => {
         const worlds = [...this.fleets.values()];
         const ended = worlds.reduce((sum, { queue }) => sum + queue.ended, 0);
         const size = worlds.reduce((sum, { group }) => sum + group.size, 0);
@@ -343,20 +343,6 @@ export class Sandbox {
     );
   }
 
-  async #schedules(finished: () => boolean): Promise<void> {
-    // An earlier run may have slept a fraction of a millisecond too long. That is no missed minute.
-    const first = Math.ceil((this.now - 0.001) / SCHEDULE_SECONDS) * SCHEDULE_SECONDS;
-    await this.#sleepUntil(first);
-    this.catchUp();
-    while (!finished()) {
-      const due = (Math.floor(this.now / SCHEDULE_SECONDS) + 1) * SCHEDULE_SECONDS;
-      const worlds = Array.from({ length: this.deliveries }, () => [...this.fleets.values()]).flat();
-      await Promise.all(worlds.map((world) => this.#execute(world)));
-      await this.#sleepUntil(this.#passesOver ? this.#passOver(due) : due);
-      this.catchUp();
-    }
-  }
-
   /**
    * Counts the executions of the idle hours that begin now. Whole hours keep the minute at which counts are checked.
    *
@@ -370,19 +356,14 @@ export class Sandbox {
       from: this.#startsAt + (due + SCHEDULE_SECONDS) * 1_000,
       to: this.#startsAt + (this.agenda.next ?? 0) * 1_000,
     });
-    const executions = ((hours * 3_600) / SCHEDULE_SECONDS) * this.deliveries;
+    const executions =
+      ((hours * 3_600) / SCHEDULE_SECONDS) * this.schedule.starts(due / SCHEDULE_SECONDS).length;
     for (const world of worlds) {
       world.started += executions;
       world.outcomes.succeeded += executions;
     }
     this.hoursPassedOver += hours;
     return due + hours * 3_600;
-  }
-
-  /** Timers drop fractions of a millisecond. Without rounding up, this would end just before the schedule is due. */
-  #sleepUntil(seconds: number): Promise<void> {
-    const milliseconds = Math.ceil((seconds - this.now) * 1_000);
-    return new Promise((resolve) => this.clock.setTimeout(resolve, milliseconds));
   }
 
   async #execute(world: FleetWorld): Promise<Execution> {

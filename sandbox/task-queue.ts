@@ -38,6 +38,11 @@ export class TaskQueue extends JobQueue {
     this.countEnd();
   }
 
+  /** Somebody cancels the tasks that wait. */
+  cancelWaiting(now: number): void {
+    for (let task = this.claim(now); task !== undefined; task = this.claim(now)) this.end(task, now, 'done');
+  }
+
   override take(now: number): number {
     const job = super.take(now);
     const task = this.tasks[job];

@@ -22,20 +22,34 @@ export interface AlarmSettings {
   heading: string;
   /** What is wrong, for the person whom it wakes: what happened, and what it means for jobs. */
   wrong: string;
-  /** The alarm rings when this many of this many minutes are bad. */
+  /** The alarm rings when this many of this many minutes are bad. Both are multiples of `period`. */
   minutes: [bad: number, of: number];
-  /** A minute is bad if the metric has any value of at least 1, or none. */
+  /** How many minutes are judged as one. Default: 1. */
+  period?: number;
+  /** A period is bad if the metric has any value of at least 1, or none. */
   bad: 'any' | 'none';
   route: AlarmRoute;
 }
 
 export interface FleetAlarmSettings extends AlarmSettings {
   metric: FleetMetric;
-  statistic: 'Sum' | 'Maximum' | 'SampleCount';
+  statistic: 'Sum' | 'Maximum' | 'Minimum' | 'SampleCount';
 }
 
 /** The alarms of a fleet without its composite one. Each has first steps. */
 type FleetAlarm = Exclude<keyof ReturnType<typeof firstStepsOf>, 'NeedsYou'>;
+
+/**
+ * In minutes. Each execution publishes its values in its last seconds. A start may be 59 s late, and another one skipped, so
+ * up to 179 s pass between two executions. An alarm over most minutes needs a value in each of its periods.
+ */
+const LONGEST_GAP = 3;
+
+/** All of these minutes, rounded up. CloudWatch evaluates periods that end at each minute: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation-window.html */
+const throughout = (minutes: number): Required<Pick<AlarmSettings, 'minutes' | 'period'>> => {
+  const all = Math.ceil(minutes / LONGEST_GAP) * LONGEST_GAP;
+  return { minutes: [all, all], period: LONGEST_GAP };
+};
 
 const UNFOLLOWED = 'The group keeps its capacity and does not follow the queue.';
 
@@ -116,18 +130,19 @@ export const alarmsOfFleet = ({
       heading: 'Starving',
       wrong: `tasks have waited for ${starvingMinutes} minutes and none was claimed: instances do not launch, or their runners take no tasks.`,
       metric: 'Starving',
-      statistic: 'Maximum',
-      // Each execution publishes one value, which may fall into the next minute.
-      minutes: [starvingMinutes - 1, starvingMinutes],
+      // Executions that see a claim publish 0.
+      statistic: 'Minimum',
+      ...throughout(starvingMinutes),
       bad: 'any',
       route: 'NeedsYou',
     },
     Saturated: {
       heading: 'Saturated',
-      wrong: `for 10 minutes, tasks have waited while all instances that ${maximum} allows were busy. Jobs queue.`,
+      wrong: `for 15 minutes, tasks have waited while all instances that ${maximum} allows were busy. Jobs queue.`,
       metric: 'AtMaximum',
       statistic: 'Maximum',
-      minutes: [9, 10],
+      // A backlog of an outage takes some minutes, too.
+      ...throughout(15),
       bad: 'any',
       route: 'direct',
     },
@@ -152,12 +167,11 @@ export const alarmsOfFleet = ({
     },
     TasksElsewhere: {
       heading: 'Tasks Run Elsewhere',
-      wrong: `for 10 minutes, more tasks of the resource class have run than the group has members${otherRunners === 0 ? '' : ` and otherRunners (${otherRunners}) allows`}. Somebody else may have the token of the class and run your jobs.`,
+      wrong: `for 12 minutes, more tasks of the resource class have run than the group has members${otherRunners === 0 ? '' : ` and otherRunners (${otherRunners}) allows`}. Somebody else may have the token of the class and run your jobs.`,
       metric: 'TasksElsewhere',
       statistic: 'Maximum',
-      // Longer than any count, member or lost instance lags. Each execution publishes one value, which may fall into the
-      // next minute.
-      minutes: [9, 10],
+      // Longer than any count, member or lost instance lags.
+      ...throughout(12),
       bad: 'any',
       route: 'NeedsYou',
     },
@@ -179,7 +193,8 @@ export const alarmsOfFleet = ({
       metric: 'SpotFallback',
       statistic: 'Maximum',
       // The fallback lasts 15 minutes. A fleet whose next job comes minutes later has as many minutes without it.
-      minutes: [80, 120],
+      minutes: [90, 120],
+      period: LONGEST_GAP,
       bad: 'any',
       route: 'direct',
     },

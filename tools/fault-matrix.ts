@@ -2,10 +2,10 @@ import { type Alarm, NEEDS_YOU, OUTAGE } from '../sandbox/alarms.ts';
 import {
   BACKLOGS,
   BEGINS,
-  ENDS,
   type FaultOutcome,
   faultOutcomeOf,
   JOB_EVERY,
+  LASTS,
 } from '../sandbox/fault-outcomes.ts';
 import type { Fault } from '../sandbox/faults/fault.ts';
 import { FAULTS } from '../sandbox/faults/faults.ts';
@@ -13,7 +13,7 @@ import { FAULTS } from '../sandbox/faults/faults.ts';
 const INTRODUCTION = `# What a fleet does when something is wrong
 
 Each row is a run in the sandbox: the real workflow and the real functions on a virtual clock, and a fleet that gets a
-job every ${JOB_EVERY} seconds. The fault begins after ${BEGINS} minutes and lasts for ${ENDS - BEGINS} minutes. The alarms are those of the stack,
+job every ${JOB_EVERY} seconds. The fault begins after ${BEGINS} minutes and lasts for ${LASTS} minutes, unless the row says otherwise. The alarms are those of the stack,
 evaluated from the metrics of the run as CloudWatch does. CloudWatch's own delay, mostly less than a minute, comes on
 top. \`npm run generate\` writes this page, and a test compares it with the runs.
 
@@ -60,6 +60,7 @@ function row(fault: Fault, outcome: FaultOutcome, above: FaultOutcome): string {
   const { servedAfter } = outcome;
   const { rang, notified, lost } = describeOutcome(outcome);
   const larger = describeOutcome(above);
+  const notes = [fault.late, fault.ringsAgain && `again when ${fault.ringsAgain}`].filter(Boolean);
   const changes = [
     ...(larger.rang === rang ? [] : [larger.rang || 'no alarm']),
     ...(larger.notified === notified ? [] : [`notified by ${larger.notified}`]),
@@ -68,7 +69,7 @@ function row(fault: Fault, outcome: FaultOutcome, above: FaultOutcome): string {
   return cells([
     fault.name,
     whatHappens(fault, outcome),
-    (rang || 'none') + (fault.late ? ` (${fault.late})` : ''),
+    [rang || 'none', ...(notes.length > 0 ? [`(${notes.join('; ')})`] : [])].join(' '),
     notified,
     `${Math.max(servedAfter, 0).toFixed(1)} min`,
     lost,
@@ -106,7 +107,7 @@ function whatHappens(fault: Fault, outcome: FaultOutcome): string {
   if (fault.ofLaunches) {
     return `opens the breaker: ${launches.all} launches fail, ${launches.breakerOpen} of them with it open`;
   }
-  if (failed === 0) return `goes on${retries}`;
+  if (failed === 0) return `goes on${fault.says ? `: "${fault.says}"` : ''}${retries}`;
   const why = `${states.join(', ')}: ${errors.map((error) => `\`${error}\``).join(', ')}${retries}`;
   return failed === executions ? why : `${why}; ${failed} of ${executions} fail, ${fault.unsteady}`;
 }

@@ -25,7 +25,7 @@ const MEANINGS: Record<FailureKind, { what: string; notifies: string; held: stri
   shortage: {
     what: 'EC2 has no capacity, or the account is at a quota',
     notifies:
-      'Fleet Needs You, by [Breaker Open](operations.md#breaker-open). Of Spot capacity: nobody at first, because the fleet falls back to On-Demand; after 80 of 120 minutes [Spot Unavailable](operations.md#spot-unavailable)',
+      'Fleet Needs You, by [Breaker Open](operations.md#breaker-open). Of Spot capacity: nobody at first, because the fleet falls back to On-Demand; after 90 of 120 minutes [Spot Unavailable](operations.md#spot-unavailable)',
     held: ALWAYS_TWO,
   },
   addresses: {

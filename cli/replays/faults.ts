@@ -111,6 +111,11 @@ export const FAULT_OPTIONS: FaultOption[] = [
     form: `a share of the launches that are tried first in a zone without the type, ${SHARE}`,
     example: 'zone-refusals=17%',
   }),
+  added('typeMissing', window, {
+    name: 'no-type',
+    form: `${WINDOW}: no zone of the group has the instance type`,
+    example: 'no-type=1h..2h',
+  }),
   added('addressShortages', window, {
     name: 'no-addresses',
     form: `${WINDOW}: the subnets have no free address`,

@@ -347,6 +347,7 @@ function metricsOf(
   const moving = seen.claimed > 0 || cameForTasks > 0;
   const { members, minReplicas, unprotected } = situation;
   const byHand = isPaused(situation);
+  const starves = seen.waiting && !moving && !atMaximum && !byHand;
   const wantsMore = unclaimed > 0 || minReplicas > Math.max(members.inService - running, 0);
   return {
     PollDuration: pollDuration(poll, now),
@@ -355,7 +356,9 @@ function metricsOf(
     ...(atMaximum && !tooSmall && !byHand && { AtMaximum: 1 }),
     ...(tooSmall && !byHand && { MaximumSizeTooSmall: 1 }),
     ...(overConcurrency > 0 && !byHand && { TasksOverConcurrency: overConcurrency }),
-    ...(last && seen.waiting && !moving && !atMaximum && !byHand && { Starving: 1 }),
+    ...(last && starves && { Starving: 1 }),
+    // Without it, an alarm over periods of 3 minutes would miss that tasks are claimed in some of them.
+    ...(last && !starves && !idle && { Starving: 0 }),
     ...(last && seen.waiting && byHand && { PausedWithTasks: 1 }),
     ...(last && unprotected && { ProtectionOff: 1 }),
     ...(last && activities.breaker.open && wantsMore && !byHand && { BreakerOpen: 1 }),

@@ -27,6 +27,12 @@ export interface Fault {
   spot?: true;
   /** Whether launches fail. */
   ofLaunches?: true;
+  /** What decisions say about it. */
+  says?: string;
+  /** For how many minutes it lasts. Default: 30. */
+  lasts?: number;
+  /** What ends the alarm before the fault is over, and rings it once more. */
+  ringsAgain?: string;
   /** Whether instances come that do nothing. */
   idlers?: true;
   /** Whether running jobs lose their instance. */
@@ -37,8 +43,30 @@ export interface Fault {
   unsteady?: string;
 }
 
+/** Changes whenever `calm` ends the faults of a fleet. */
+const eras = new WeakMap<FleetWorld, object>();
+
+/** Lets this happen some minutes later, unless `calm` ends the fault before. */
+export function afterMinutes(
+  { sandbox: { agenda }, world }: Stage,
+  minutes: number,
+  happen: (now: number) => void,
+): void {
+  const era = eras.get(world);
+  agenda.plan(agenda.now + 60 * minutes, () => {
+    if (eras.get(world) === era) happen(agenda.now);
+  });
+}
+
+/** Lets this happen now and each minute from now on, until `calm` ends the fault. */
+export function eachMinute(stage: Stage, happen: () => void): void {
+  happen();
+  afterMinutes(stage, 1, () => eachMinute(stage, happen));
+}
+
 /** Ends whatever a fault began. */
 export function calm({ sandbox, world }: Stage): void {
+  eras.set(world, {});
   const secret = { resource_class: world.settings.resourceClass, circle_token: SANDBOX_TOKEN };
   sandbox.circleci.fault = () => undefined;
   sandbox.circleci.lies.clear();
@@ -47,10 +75,12 @@ export function calm({ sandbox, world }: Stage): void {
   sandbox.aws.staleness = 0;
   sandbox.aws.secrets.set(world.settings.scalerSecretName, JSON.stringify(secret));
   sandbox.workflow.fault = () => undefined;
-  sandbox.deliveries = 1;
+  sandbox.schedule.starts = sandbox.schedule.usual;
   inflict(world, {});
   const { queue, group } = world;
   queue.limit = Number.POSITIVE_INFINITY;
+  queue.plan = undefined;
+  if (world.settings.concurrency) sandbox.deploy(world, { concurrency: undefined });
   queue.phantoms = 0;
   queue.longestLag = 0;
   group.dismissForeignRunners();

@@ -1,8 +1,9 @@
 import { PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { BY_AWS } from '../auto-scaling-group.ts';
 import { ALWAYS, type Faults } from '../group/faults.ts';
 import { NO_JOB } from '../group/job-queue.ts';
 import { THROTTLED } from './aws.ts';
-import { type Fault, inflict, protect, type Stage } from './fault.ts';
+import { afterMinutes, eachMinute, type Fault, inflict, protect, type Stage } from './fault.ts';
 
 const launches =
   (faults: Partial<Faults>): Fault['begin'] =>
@@ -27,6 +28,11 @@ export const OF_LAUNCHES = [
     name: 'EC2 takes booting instances back',
     begin: launches({ lostInstances: [ALWAYS] }),
     late: FAILED_LAUNCHES,
+  },
+  {
+    name: 'no zone has the instance type',
+    begin: launches({ typeMissing: [ALWAYS] }),
+    late: 'the next canary may be 30 minutes away',
   },
   { name: 'EC2 throttles the account', begin: launches({ throttled: [ALWAYS] }), late: FAILED_LAUNCHES },
   {
@@ -53,19 +59,33 @@ export const OF_LAUNCHES = [
     spot: true as const,
     late: 'the next canary may be 30 minutes away',
   },
+  {
+    name: 'boots fail, somebody cancels the jobs after 33 minutes, and the next one comes after 2 hours',
+    begin: (stage: Stage) => {
+      const { queue, group } = stage.world;
+      launches({ bootFailures: [ALWAYS] })(stage);
+      afterMinutes(stage, 33, (now) => queue.cancelWaiting(now));
+      afterMinutes(stage, 120, (queuedAt) => {
+        queue.add({ queuedAt, durationSeconds: 120 });
+        group.offerWork();
+      });
+    },
+    lasts: 130,
+    ringsAgain: 'the next job needs an instance',
+    late: 'the next canary may be 30 minutes away',
+  },
 ].map((fault): Fault => ({ ...fault, rings: 'Breaker Open', ofLaunches: true }));
 
 /** Each minute, a person takes the member out that runs the newest task. */
 const takenOut =
   (to: 'standby' | 'detached', decrement: boolean): Fault['begin'] =>
-  ({ sandbox: { agenda }, world: { group } }) => {
-    for (let minute = 0; minute < 30; minute += 1) {
-      agenda.plan(agenda.now + 60 * minute, () => {
-        const busy = group.instances.filter(({ state, job }) => state === 'InService' && job !== NO_JOB);
-        const newest = busy.sort((one, other) => other.job - one.job)[0];
-        if (newest !== undefined) group.takeOut(newest, to, decrement);
-      });
-    }
+  (stage) => {
+    const { group } = stage.world;
+    eachMinute(stage, () => {
+      const busy = group.instances.filter(({ state, job }) => state === 'InService' && job !== NO_JOB);
+      const newest = busy.sort((one, other) => other.job - one.job)[0];
+      if (newest !== undefined) group.takeOut(newest, to, decrement);
+    });
   };
 
 export const OF_THE_WORLD: Fault[] = [
@@ -89,9 +109,30 @@ export const OF_THE_WORLD: Fault[] = [
     rings: 'Maximum Size Too Small',
   },
   {
+    name: 'the plan lets 2 tasks run, and fleets.yaml names that limit',
+    begin: ({ sandbox, world }) => {
+      sandbox.limitPlan(2);
+      sandbox.deploy(world, { concurrency: { limit: 2, groups: [world.settings.groupName] } });
+    },
+    says: "beyond the plan's concurrency",
+    rings: 'Saturated',
+    direct: true,
+    late: 'tasks have to wait for 15 minutes',
+  },
+  {
     name: 'CircleCI hands out no tasks',
     begin: ({ world: { queue } }) => {
       queue.limit = 0;
+    },
+    rings: 'Tasks Not Handed Out',
+    late: 'the next canary may be 30 minutes away',
+    idlers: true,
+  },
+  {
+    name: 'CircleCI hands out no tasks, and counts 4 running tasks that no runner runs',
+    begin: ({ world: { queue } }) => {
+      queue.limit = 0;
+      queue.phantoms = 4;
     },
     rings: 'Tasks Not Handed Out',
     late: 'the next canary may be 30 minutes away',
@@ -143,9 +184,15 @@ export const OF_THE_WORLD: Fault[] = [
   },
   {
     name: 'a person suspends the Launch process of the group',
-    begin: ({ world }) => {
-      world.group.suspendedProcesses.add('Launch');
-    },
+    begin: ({ world }) => world.group.suspendProcesses(['Launch']),
+    says: 'somebody suspended the Launch process',
+    rings: 'Starving',
+    late: 'tasks have to wait for 15 minutes',
+  },
+  {
+    name: 'AWS suspends the Launch process of the group, as it may after a day of failed launches',
+    begin: ({ world }) => world.group.suspendProcesses(['Launch'], BY_AWS),
+    says: 'AWS suspended the Launch process',
     rings: 'Starving',
     late: 'tasks have to wait for 15 minutes',
   },
@@ -208,14 +255,14 @@ export const OF_THE_WORLD: Fault[] = [
   {
     name: 'the workflow is not started',
     begin: ({ sandbox }) => {
-      sandbox.deliveries = 0;
+      sandbox.schedule.starts = () => [];
     },
     rings: 'Scaler Not Running',
   },
   {
     name: 'the workflow is started twice each minute',
     begin: ({ sandbox }) => {
-      sandbox.deliveries = 2;
+      sandbox.schedule.starts = () => [0, 0];
     },
   },
 ];

@@ -11,6 +11,7 @@ const FAILURES = {
   refused: { kind: 'shortage', spot: false },
   'no-spot': { kind: 'shortage', spot: true },
   unplaced: { kind: 'placement', spot: false },
+  'no-type': { kind: 'placement', spot: false },
   'no-addresses': { kind: 'addresses', spot: false },
   throttled: { kind: 'throttled', spot: false },
   'no-spot-role': { kind: 'spot-role', spot: true },

@@ -28,6 +28,8 @@ const STATUS_MESSAGES: Record<FailureCause, (number: number) => string> = {
     'Could not launch Spot Instances. UnfulfillableCapacity - There is no capacity available that matches your request. Launching EC2 instance failed.',
   unplaced: () =>
     'Could not launch On-Demand Instances. Unsupported - Your requested instance type (m7g.large) is not supported in your requested Availability Zone (eu-west-1c). Please retry your request by not specifying an Availability Zone or choosing eu-west-1a, eu-west-1b. Launching EC2 instance failed.',
+  'no-type': () =>
+    'Could not launch On-Demand Instances. Unsupported - The requested configuration is currently not supported. Please check the documentation for supported configurations. Launching EC2 instance failed.',
   'no-addresses': () =>
     `There are not enough free addresses in subnet '${SUBNET}' to satisfy the requested number of instances. Launching EC2 instance failed.`,
   throttled: () => 'Request limit exceeded. Launching EC2 instance failed.',

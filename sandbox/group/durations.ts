@@ -1,3 +1,5 @@
+import type { LaunchFault } from './faults.ts';
+
 /** Durations around a group of runners, in seconds of at least 0. */
 export interface GroupDurations {
   /** From the request for an instance until EC2 lists it as pending, which is when billing starts. */
@@ -64,3 +66,16 @@ export const DURATIONS: Durations = {
   otherZone: 1,
   tidyUp: 8 * 3_600,
 };
+
+/** The seconds from pending until a boot has succeeded or failed. */
+export function bootSeconds(
+  { durations, failedBoot }: { durations: GroupDurations; failedBoot: 'leaves' | 'stays' },
+  warm: boolean,
+  fault: LaunchFault | undefined,
+): number {
+  const boot = warm ? durations.warmBoot : durations.boot;
+  if (fault === 'failing') return boot / 3;
+  if (fault === 'lost') return boot / 2;
+  if (fault === 'no-key') return durations.endsAtStart;
+  return fault === 'dead' && failedBoot === 'leaves' ? durations.launchHook : boot;
+}

@@ -13,6 +13,7 @@ import type { JobQueue } from './job-queue.ts';
  * - `deaf`: the instance comes into service, but its runner takes no task, because its token is of another resource
  *   class.
  * - `unplaced`: the zone that the group tries first never has the type. The group tries another one a second later.
+ * - `no-type`: no zone of the group has the type. The group tries them one after the other.
  * - `no-addresses`: the subnet has no free address.
  * - `throttled`: the account makes too many requests.
  * - `no-spot-role`: the account lacks the service-linked role for Spot. On-Demand launches are not
@@ -26,6 +27,7 @@ export type RefusedLaunch =
   | 'refused'
   | 'no-spot'
   | 'unplaced'
+  | 'no-type'
   | 'no-addresses'
   | 'throttled'
   | 'no-spot-role';
@@ -34,6 +36,7 @@ const REFUSED: readonly string[] = [
   'refused',
   'no-spot',
   'unplaced',
+  'no-type',
   'no-addresses',
   'throttled',
   'no-spot-role',
@@ -87,6 +90,8 @@ export interface Faults {
   spotInterruptions: number;
   /** Windows in which launches are tried first in a zone that lacks the instance type. */
   zoneRefusals: readonly ShareWindow[];
+  /** Windows in which no zone of the group has the instance type. */
+  typeMissing: readonly FaultWindow[];
   /** Windows in which the subnets have no free address. */
   addressShortages: readonly FaultWindow[];
   /** Windows in which EC2 throttles the account. */
@@ -124,6 +129,7 @@ export const NO_FAULTS: Faults = {
   spotRoleMissing: [],
   spotInterruptions: 0,
   zoneRefusals: [],
+  typeMissing: [],
   addressShortages: [],
   throttled: [],
   keyFailures: [],
@@ -220,6 +226,7 @@ export class LaunchFaults {
     if (isWithin(faults.shortages, now)) return 'refused';
     if (!onDemand && isWithin(faults.spotShortages, now)) return 'no-spot';
     if (!onDemand && isWithin(faults.spotRoleMissing, now)) return 'no-spot-role';
+    if (isWithin(faults.typeMissing, now)) return 'no-type';
     if (isWithin(faults.addressShortages, now)) return 'no-addresses';
     if (isWithin(faults.throttled, now)) return 'throttled';
     if (isWithin(faults.keyFailures, now)) return 'no-key';

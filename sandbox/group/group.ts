@@ -1,7 +1,8 @@
 import type { Agenda } from '../agenda.ts';
 import { type CapacityChange, type FailureCause, ScalingActivities } from './activities.ts';
+import { bootSeconds } from './durations.ts';
 import type { Watch } from './events.ts';
-import { isRefused, type LaunchFault } from './faults.ts';
+import { isRefused, type LaunchFault, type RefusedLaunch } from './faults.ts';
 import type { GroupSettings } from './group-settings.ts';
 import { Instance, type LeavingReason } from './instance.ts';
 import type { JobQueue } from './job-queue.ts';
@@ -9,6 +10,7 @@ import { Members } from './members.ts';
 import { Outside } from './outside.ts';
 import { Runners } from './runners.ts';
 import { WarmPool } from './warm-pool.ts';
+import { Zones } from './zones.ts';
 
 /**
  * An Auto Scaling group with its instances, runners, warm pool and activities. A driver sets the desired capacity,
@@ -42,9 +44,7 @@ export class GroupModel {
   #numbered = 0;
   #desired = 0;
   #relaunchPlanned = false;
-  /** Launches that a zone refused: about to be tried in another one, and tried there now. */
-  #changingZone = 0;
-  #elsewhere = 0;
+  readonly #zones = new Zones();
 
   constructor(settings: GroupSettings, agenda: Agenda, jobs: JobQueue, watch: Watch) {
     const { startsAt, onDemand, durations } = settings;
@@ -123,9 +123,11 @@ export class GroupModel {
   reconcile(): void {
     if (this.#members.size < this.#desired && !this.suspended) {
       const change = { from: this.#members.size, to: this.#desired };
-      while (this.#members.size + this.#changingZone < this.#desired) {
-        if (this.#launch(change)) continue;
-        this.#planRelaunch();
+      while (this.#members.size + this.#zones.changing < this.#desired) {
+        const refused = this.#launch(change);
+        if (refused === undefined) continue;
+        const { otherZone, relaunch } = this.#settings.durations;
+        this.#planRelaunch(this.#zones.oneIsLeft(refused) ? otherZone : relaunch);
         return;
       }
     }
@@ -152,19 +154,19 @@ export class GroupModel {
     return this.#numbered;
   }
 
-  /** Requests an instance from EC2, which is a member from then on. Returns `false` if EC2 refuses in every zone. */
-  #launch(change: CapacityChange): boolean {
+  /** Requests an instance from EC2, which is a member from then on. Returns why, if EC2 refuses and no other zone would do. */
+  #launch(change: CapacityChange): RefusedLaunch | undefined {
     const { durations, launchFault, protectedFromScaleIn } = this.#settings;
     const { now } = this.#agenda;
-    const onDemand = this.#nextIsOnDemand();
+    const onDemand = this.#members.nextIsOnDemand(this.#settings.onDemand.base, this.onDemandPercentage);
     const drawn = launchFault(now, onDemand);
-    const fault = drawn === 'unplaced' && this.#elsewhere > 0 ? undefined : drawn;
-    this.#elsewhere = Math.max(this.#elsewhere - 1, 0);
+    const fault = this.#zones.isElsewhere() && drawn === 'unplaced' ? undefined : drawn;
     if (isRefused(fault)) {
       this.activities.refuse(fault, change);
       this.#watch('refused', now, undefined, 0);
-      if (fault === 'unplaced') this.#changeZone();
-      return fault === 'unplaced';
+      if (fault !== 'unplaced') return fault;
+      this.#changeZone();
+      return undefined;
     }
     const stopped = this.warmPool.take();
     const warm = stopped !== undefined;
@@ -184,33 +186,24 @@ export class GroupModel {
     this.#agenda.plan(now + durations.request, () => {
       if (!instance.gone) this.#becomePending(instance);
     });
-    this.#agenda.plan(now + durations.request + this.#bootSeconds(warm, fault), () => {
+    this.#agenda.plan(now + durations.request + bootSeconds(this.#settings, warm, fault), () => {
       if (!instance.gone) this.#endBoot(instance, fault);
     });
-    return true;
+    return undefined;
   }
 
-  /** Rounds as a mixed instances policy does: up, in favour of On-Demand. */
-  #nextIsOnDemand(): boolean {
-    const { base } = this.#settings.onDemand;
-    const above = Math.max(this.#members.size + 1 - base, 0);
-    return this.#members.onDemand < base + Math.ceil((above * this.onDemandPercentage) / 100);
-  }
-
-  /** As `balanced-best-effort` does: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-availability-zone-balanced.html */
   #changeZone(): void {
-    this.#changingZone += 1;
+    this.#zones.leave();
     this.#agenda.plan(this.#agenda.now + this.#settings.durations.otherZone, () => {
-      this.#changingZone -= 1;
-      this.#elsewhere += 1;
+      this.#zones.arrive();
       this.reconcile();
     });
   }
 
-  #planRelaunch(): void {
+  #planRelaunch(seconds = this.#settings.durations.relaunch): void {
     if (this.#relaunchPlanned) return;
     this.#relaunchPlanned = true;
-    this.#agenda.plan(this.#agenda.now + this.#settings.durations.relaunch, () => {
+    this.#agenda.plan(this.#agenda.now + seconds, () => {
       this.#relaunchPlanned = false;
       this.reconcile();
     });
@@ -226,15 +219,6 @@ export class GroupModel {
     const takenBackAfter = this.#settings.interruptedAfter();
     if (takenBackAfter < Number.POSITIVE_INFINITY)
       this.#after(takenBackAfter, instance, () => this.#takeBack(instance));
-  }
-
-  /** The seconds from pending until the boot has succeeded or failed. */
-  #bootSeconds(warm: boolean, fault: LaunchFault | undefined): number {
-    const { durations, failedBoot } = this.#settings;
-    const boot = warm ? durations.warmBoot : durations.boot;
-    if (fault === 'failing') return boot / 3;
-    if (fault === 'lost' || fault === 'no-key') return fault === 'lost' ? boot / 2 : durations.endsAtStart;
-    return fault === 'dead' && failedBoot === 'leaves' ? durations.launchHook : boot;
   }
 
   #endBoot(instance: Instance, fault: LaunchFault | undefined): void {

@@ -35,8 +35,10 @@ export class Members {
     return this.#all.size - this.#pendingCount - this.#requestedCount;
   }
 
-  get onDemand(): number {
-    return this.#onDemandCount;
+  /** Whether the next instance is On-Demand. Rounds as a mixed instances policy does: up, in favour of On-Demand. */
+  nextIsOnDemand(base: number, percentage: number): boolean {
+    const above = Math.max(this.size + 1 - base, 0);
+    return this.#onDemandCount < base + Math.ceil((above * percentage) / 100);
   }
 
   /** Adds a requested instance. */

@@ -395,11 +395,13 @@ describe('the runbook', () => {
     const as = alarms.map((alarm) => {
       const [, fleet, name] = /^circleci-runners-(linux-)?(.+)$/.exec(String(alarm.AlarmName)) ?? [];
       const [heading] = found(String(alarm.AlarmDescription), /"(.+)"\.$/g);
-      const { DatapointsToAlarm: bad, EvaluationPeriods: of } = alarm;
+      const { DatapointsToAlarm: bad, EvaluationPeriods: of, Period } = alarm;
+      const period = Number(Period ?? 60) / 60;
+      const minutes = `${Number(bad) * period} of ${Number(of) * period}`;
       return {
         alarm: `${heading}${fleet === undefined ? ', of all fleets' : ''}`,
         name,
-        minutes: of === undefined ? '' : `${bad} of ${of}`,
+        minutes: of === undefined ? '' : `${minutes}${period > 1 ? `, by periods of ${period}` : ''}`,
         by: notifier(alarm),
       };
     });

@@ -111,15 +111,17 @@ describe('quietPollInterval', () => {
 
 describe('starvingAfter', () => {
   it.each([
-    { starvingAfter: '5m', bad: 4, minutes: 5 },
-    { starvingAfter: '301s', bad: 5, minutes: 6 },
-    { starvingAfter: '899s', bad: 14, minutes: 15 },
-    { starvingAfter: '6h', bad: 359, minutes: 360 },
-  ])('$starvingAfter is $bad of $minutes minutes to the alarm', ({ starvingAfter, bad, minutes }) => {
+    { starvingAfter: '5m', periods: 2 },
+    { starvingAfter: '6m', periods: 2 },
+    { starvingAfter: '361s', periods: 3 },
+    { starvingAfter: '899s', periods: 5 },
+    { starvingAfter: '6h', periods: 120 },
+  ])('$starvingAfter is $periods periods of 3 minutes to the alarm', ({ starvingAfter, periods }) => {
     const template = SynthesisedTemplate.of(fleetsWith({ arm: { starvingAfter } }));
     expect(template.the('AWS::CloudWatch::Alarm', 'ArmAlarmsStarving').properties).toMatchObject({
-      EvaluationPeriods: minutes,
-      DatapointsToAlarm: bad,
+      Period: 180,
+      EvaluationPeriods: periods,
+      DatapointsToAlarm: periods,
     });
   });
 });

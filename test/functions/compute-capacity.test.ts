@@ -611,7 +611,7 @@ describe('what it publishes', () => {
     const only: World = { elapsedSeconds: 50.3, poll: { number: 1 } };
     const one = { ...tasks(1, 1), ...group(2, { inService: 1, pending: 1 }) };
 
-    it.each<{ case: string; observed?: Observed; world: World; starving: boolean }>([
+    it.each<{ case: string; observed?: Observed; world: World; starving: boolean | undefined }>([
       { case: 'a task waited at every poll and none was claimed', world: last(), starving: true },
       {
         case: 'the same, with as many tasks as maxReplicas allows',
@@ -619,7 +619,7 @@ describe('what it publishes', () => {
         world: last({ unclaimed: 9 }),
         starving: true,
       },
-      { case: 'another poll is to come', world: { ...last(), elapsedSeconds: 5.3 }, starving: false },
+      { case: 'another poll is to come', world: { ...last(), elapsedSeconds: 5.3 }, starving: undefined },
       { case: 'one was claimed earlier on', world: last({ claimed: 1 }), starving: false },
       { case: 'one was claimed just now', world: last({ unclaimed: 2 }), starving: false },
       { case: 'none waited for a while', world: last({ waiting: false }), starving: false },
@@ -667,7 +667,7 @@ describe('what it publishes', () => {
       },
     ])('$case: $starving', async ({ observed = one, world, starving }) => {
       await computed(observed, world);
-      expect(published.values().Starving).toEqual(starving ? [1] : undefined);
+      expect(published.values().Starving).toEqual(starving === undefined ? undefined : [Number(starving)]);
     });
   });
 

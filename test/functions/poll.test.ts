@@ -161,6 +161,7 @@ describe('the metrics', () => {
       PollDuration: 300,
       UnclaimedTasks: 0,
       RunningTasks: 0,
+      Starving: 0,
       ExecutionsSucceeded: 1,
     });
   });
@@ -201,7 +202,7 @@ describe('the metrics', () => {
     }
     expect(metrics(NOTHING_CLAIMED, waiting({ paused: 'true' }, 0), 50.3).PausedWithTasks).toBeUndefined();
     expect(metrics(NOTHING_CLAIMED, waiting({}), 50.3)).toMatchObject({ Starving: 1 });
-    expect(metrics(NOTHING_CLAIMED, waiting({ paused: 'true' }), 50.3).Starving).toBeUndefined();
+    expect(metrics(NOTHING_CLAIMED, waiting({ paused: 'true' }), 50.3)).toMatchObject({ Starving: 0 });
   });
 
   it('say nothing of tasks that are not handed out to a fleet that somebody paused', () => {

@@ -51,8 +51,9 @@ const OF_FLEET = [
     kind: 'Starving',
     heading: 'Starving',
     metric: 'Starving',
-    statistic: 'Maximum',
+    statistic: 'Minimum',
     minutes: 'starvingAfter',
+    period: 3,
     bad: 'any',
   },
   {
@@ -60,7 +61,8 @@ const OF_FLEET = [
     heading: 'Saturated',
     metric: 'AtMaximum',
     statistic: 'Maximum',
-    minutes: [9, 10],
+    minutes: [15, 15],
+    period: 3,
     bad: 'any',
   },
   {
@@ -84,7 +86,8 @@ const OF_FLEET = [
     heading: 'Tasks Run Elsewhere',
     metric: 'TasksElsewhere',
     statistic: 'Maximum',
-    minutes: [9, 10],
+    minutes: [12, 12],
+    period: 3,
     bad: 'any',
   },
   {
@@ -108,7 +111,8 @@ const OF_FLEET = [
     heading: 'Spot Unavailable',
     metric: 'SpotFallback',
     statistic: 'Maximum',
-    minutes: [80, 120],
+    minutes: [90, 120],
+    period: 3,
     bad: 'any',
   },
   {
@@ -185,19 +189,19 @@ describe.each(EACH_FLEET)('of fleet $name, the alarm', ({ name }) => {
   const starvingMinutes = name === 'linux-large' ? 21 : 15;
 
   it.each(OF_FLEET)(
-    '$kind watches $metric by the minute',
-    ({ kind, heading, metric, statistic, minutes, bad }) => {
-      const [badMinutes, ofMinutes] =
-        minutes === 'starvingAfter' ? [starvingMinutes - 1, starvingMinutes] : minutes;
+    '$kind watches $metric',
+    ({ kind, heading, metric, statistic, minutes, bad, period = 1 }) => {
+      const [badMinutes = 0, ofMinutes = 0] =
+        typeof minutes === 'string' ? [starvingMinutes, starvingMinutes] : minutes;
       expect(named(`circleci-runners-${name}-${kind}`)).toMatchObject({
         Namespace: 'CircleCIRunnerAutoscaler',
         MetricName: metric,
         Dimensions: [{ Name: 'Fleet', Value: name }],
         Statistic: statistic,
-        Period: 60,
+        Period: 60 * period,
         Threshold: 1,
-        DatapointsToAlarm: badMinutes,
-        EvaluationPeriods: ofMinutes,
+        DatapointsToAlarm: badMinutes / period,
+        EvaluationPeriods: ofMinutes / period,
         ...(bad === 'none'
           ? { ComparisonOperator: 'LessThanThreshold', TreatMissingData: 'breaching' }
           : { ComparisonOperator: 'GreaterThanOrEqualToThreshold', TreatMissingData: 'notBreaching' }),

@@ -48,7 +48,7 @@ describe('an alarm rings above its number and not below it:', () => {
     { limit: 'maxHourlyCost', most: 5, fleet: dollars },
     { limit: "the plan's concurrency", most: 6, fleet: shared, plan: 6 },
   ])('Saturated, at $limit', async ({ most, fleet, plan }) => {
-    const given = { fleet, minutes: 16, ...(plan !== undefined && { plan }) };
+    const given = { fleet, minutes: 20, ...(plan !== undefined && { plan }) };
     expect(await rung({ ...given, queued: jobs(most, HOUR) })).toEqual([]);
     expect(await rung({ ...given, queued: jobs(most + 1, HOUR) })).toEqual(['Saturated']);
   });
@@ -77,7 +77,7 @@ describe('an alarm rings above its number and not below it:', () => {
   it.each([
     {
       heading: 'Tasks Run Elsewhere',
-      below: 8,
+      below: 7,
       above: 11,
       from: ({ world }: Stage) => {
         world.queue.phantoms = 4;

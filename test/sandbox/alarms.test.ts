@@ -142,16 +142,27 @@ describe('the alarms of a run', () => {
     { case: 'a count of 0', metrics: [{ name: 'StepBroken', minutes: from(1, 9), value: 0 }] },
     {
       case: 'tasks that wait for less than starvingAfter',
-      metrics: [{ name: 'Starving', minutes: from(1, 13) }],
+      metrics: [
+        { name: 'Starving', minutes: [0, 15], value: 0 },
+        { name: 'Starving', minutes: from(1, 14) },
+      ],
+    },
+    {
+      case: 'tasks that wait for longer, if one of them is claimed',
+      metrics: [
+        { name: 'Starving', minutes: [0, 15], value: 0 },
+        { name: 'Starving', minutes: from(1, 29) },
+      ],
     },
   ])('do not ring for $case', ({ metrics }) => {
     expect(alarms(metrics)).toEqual([]);
   });
 
   it('ring when tasks wait for as long as starvingAfter', () => {
-    expect(alarms([{ name: 'Starving', minutes: from(0, 14) }])[0]).toMatchObject({
+    const claimed = { name: 'Starving', minutes: [0, 16], value: 0 };
+    expect(alarms([claimed, { name: 'Starving', minutes: from(1, 15) }])[0]).toMatchObject({
       heading: `${NEEDS_YOU}: linux`,
-      ringings: [{ from: 14 }],
+      ringings: [{ from: 16, until: 17 }],
     });
   });
 

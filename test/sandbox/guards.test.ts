@@ -215,7 +215,9 @@ const minuteOf = (metric: { at: number }) => Math.floor(secondOf(metric) / MINUT
 
 /** The minutes that begin a starvation which is long enough for the alarm. */
 function starvingFrom(metrics: Metric[]): number[] {
-  const starving = new Set(metrics.filter(({ name }) => name === 'Starving').map(minuteOf));
+  const starving = new Set(
+    metrics.filter(({ name, value }) => name === 'Starving' && value > 0).map(minuteOf),
+  );
   const following = Array.from({ length: STARVING_AFTER }, (_, more) => more);
   return [...starving].filter((minute) => following.every((more) => starving.has(minute + more)));
 }

@@ -1,61 +1,61 @@
 import { describe, expect, it } from 'vitest';
-import { ringingMinutes } from '../../sandbox/alarms.ts';
+import { alarmsOver, NEEDS_YOU } from '../../sandbox/alarms.ts';
+import type { Starts } from '../../sandbox/schedule.ts';
 import { alarmsOfFleet } from '../../statemachine/alarms.ts';
 import { fleetsWith } from '../support/fleets.ts';
+import { LATE_AND_SKIPPED, STARTS } from '../support/starts.ts';
 
 /** When an execution publishes what it has found, in seconds after its start: at its end. */
 const ENDS_AFTER = 53;
 const MINUTES = 300;
-
-/** In which order starts come, by how late each is, in seconds. Without one, it is skipped; with two, it is doubled. */
-const STARTS: Record<string, (minute: number) => number[]> = {
-  'on time': () => [0],
-  doubled: () => [0, 1],
-  'skipped now and then': (minute) => (minute % 10 === 9 ? [] : [0]),
-  'late by 59 s and on time, in turn': (minute) => [minute % 2 === 0 ? 59 : 0],
-  'late by another time each minute': (minute) => [(minute * 37) % 60],
-};
-
-/** After how many minutes an alarm rings if every execution publishes that something is wrong; `undefined` if it never does. */
-function ringsAfter(
-  minutes: [bad: number, of: number],
-  lateness: (minute: number) => number[],
-  phase: number,
-): number | undefined {
-  const published: (number | undefined)[] = Array.from({ length: MINUTES }, () => undefined);
-  for (let minute = 0; minute < MINUTES; minute += 1)
-    for (const late of lateness(minute)) {
-      const at = Math.floor((minute * 60 + phase + late + ENDS_AFTER) / 60);
-      if (at < MINUTES) published[at] = 1;
-    }
-  const first = ringingMinutes({ minutes, bad: 'any' }, published).indexOf(true);
-  return first < 0 ? undefined : first + 1;
-}
+/** Seconds after the full minute. Executions of the phase 6 end within their minute, those of the phase 9 in the next one. */
+const PHASES = Array.from({ length: 20 }, (_, number) => 3 * number);
 
 const [config] = fleetsWith({ linux: {} });
 if (config === undefined) throw new Error('There is no fleet');
 /** The alarms over what an execution publishes once. */
-const ONCE = Object.entries(alarmsOfFleet(config)).filter(
-  ([kind, { bad }]) => bad === 'any' && kind !== 'Saturated',
-);
-/** They need a value in most minutes, because fewer could be jobs that are claimed now and then. */
-const MOST_MINUTES = ['Starving', 'TasksElsewhere', 'SpotUnavailable'];
+const ONCE = Object.values(alarmsOfFleet(config)).filter(({ bad }) => bad === 'any');
 
-describe.each(Object.entries(STARTS))('with starts that are %s', (order, lateness) => {
-  const ringing = ONCE.filter(([kind]) => !order.startsWith('late') || !MOST_MINUTES.includes(kind));
-  it.each(ringing)('%s rings, and hardly later than with starts on time', (_, { minutes }) => {
-    for (let phase = 0; phase < 60; phase += 1) {
-      const after = ringsAfter(minutes, lateness, phase);
-      expect(after).toBeDefined();
-      expect(after).toBeLessThanOrEqual(2 * minutes[1] + 2);
+/** When each alarm rings, in minutes, if every execution publishes that something is wrong. */
+function ringings(starts: Starts, phase: number) {
+  const metrics = ONCE.flatMap(({ metric: name }) =>
+    Array.from({ length: MINUTES }, (_, minute) =>
+      starts(minute).map((late) => ({
+        namespace: '',
+        name,
+        dimensions: { Fleet: 'linux' },
+        value: 1,
+        at: (minute * 60 + phase + late + ENDS_AFTER) * 1_000,
+      })),
+    ).flat(),
+  );
+  const run = { metrics, executions: [], startedAt: 0, minutes: MINUTES };
+  return new Map(
+    alarmsOver([config as NonNullable<typeof config>], run).map((alarm) => [alarm.heading, alarm.ringings]),
+  );
+}
+
+describe.each(Object.entries(STARTS))('with starts that are %s', (_, starts) => {
+  const byPhase = PHASES.map((phase) => ringings(starts, phase));
+
+  it.each(ONCE)('$heading rings once, and hardly later than with starts on time', ({ heading, minutes }) => {
+    for (const rung of byPhase) {
+      const [first, ...more] = rung.get(heading) ?? [];
+      expect(first?.from).toBeLessThanOrEqual(Math.max(minutes[1] + 4, 2 * minutes[0] + 2));
+      // The last start may be skipped.
+      expect(first?.until ?? MINUTES).toBeGreaterThan(MINUTES - 4);
+      expect(more).toEqual([]);
     }
+  });
+
+  it('no alarm notifies twice', () => {
+    for (const rung of byPhase) expect(rung.get(NEEDS_YOU)).toHaveLength(1);
   });
 });
 
-describe('starts that are late by 59 s and on time, in turn', () => {
-  it.each(MOST_MINUTES)('keep %s from ringing, because every other minute has no value', (kind) => {
-    const minutes = alarmsOfFleet(config)[kind]?.minutes ?? [0, 0];
-    const inTurn = STARTS['late by 59 s and on time, in turn'] ?? (() => []);
-    expect(ringsAfter(minutes, inTurn, 30)).toBeUndefined();
-  });
+it.each(ONCE)('$heading rings with starts that are late and skipped', ({ heading, minutes }) => {
+  for (const phase of PHASES) {
+    const [first] = ringings(LATE_AND_SKIPPED, phase).get(heading) ?? [];
+    expect(first?.from).toBeLessThanOrEqual(Math.max(minutes[1] + 6, 2 * minutes[0] + 2));
+  }
 });

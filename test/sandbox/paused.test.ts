@@ -44,7 +44,7 @@ describe('a fleet that is', () => {
       await sandbox.runUntil(40 * MINUTE);
       const minutesOf = (metric: string) =>
         sandbox.workflow.metrics
-          .filter(({ name }) => name === metric)
+          .filter(({ name, value }) => name === metric && value > 0)
           .map(({ at }) => Math.floor((at - SANDBOX_START.getTime()) / 60_000));
       expect(minutesOf('PausedWithTasks')).toEqual(Array.from({ length: 15 }, (_, minute) => 10 + minute));
       expect(minutesOf('Starving').filter((at) => at >= 5 && at < 25)).toEqual([]);

@@ -270,6 +270,7 @@ const anyFaults: fc.Arbitrary<Faults> = fc.record({
   spotShortages: windows,
   spotRoleMissing: windows,
   zoneRefusals: fc.constantFrom([], always(0.2)),
+  typeMissing: windows,
   addressShortages: windows,
   throttled: windows,
   keyFailures: windows,

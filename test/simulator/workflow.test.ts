@@ -71,6 +71,21 @@ it.each<Example>([
     faults: { deadInstances: [{ from: 0, to: 900, share: 0.3 }] },
   },
   {
+    workload: 'working-day',
+    hours: 0.5,
+    faults: { zoneRefusals: [{ from: 0, to: 1_500, share: 0.4 }] },
+  },
+  { workload: 'working-day', hours: 0.4, faults: { typeMissing: [{ from: 300, to: 1_300 }] } },
+  {
+    workload: 'working-day',
+    hours: 0.5,
+    settings: { spot: { percentage: 70, onDemandBase: 1 } },
+    faults: { spotRoleMissing: [{ from: 200, to: 1_500 }] },
+  },
+  { workload: 'working-day', hours: 0.5, faults: { addressShortages: [{ from: 250, to: 1_700 }] } },
+  { workload: 'flapping', hours: 0.8, faults: { throttled: [{ from: 100, to: 1_400 }] } },
+  { workload: 'working-day', hours: 0.4, faults: { keyFailures: [{ from: 100, to: 1_250 }] } },
+  {
     workload: 'flapping',
     hours: 0.5,
     faults: { deafRunners: [{ from: 0, to: 1_800, share: 0.3 }], foreignRunners: 1 },
