@@ -177,7 +177,7 @@ export const CAPACITY_SETTINGS = {
     'Stops launches that only fail: after `failures` (default: 3) failed launches within `window` (default: 15m) without a success. Then one instance at a time is launched until one succeeds.',
   ),
   spot: Spot.optional().describe(
-    "Buys Spot Instances, which cost less: `percentage` (default: 100) of the instances above `onDemandBase` (default: 0). EC2 can take them back with two minutes' notice.",
+    "Buys Spot Instances, which cost less: `percentage` (default: 100) of the instances above `onDemandBase` (default: 0). EC2 can take them back with two minutes' notice. The account needs the service-linked role `AWSServiceRoleForEC2Spot`; if it has none, create it once: `aws iam create-service-linked-role --aws-service-name spot.amazonaws.com`.",
   ),
   unsafeRetries: flag(
     'Whether CircleCI runs a job again on another runner if its runner must end, for example because EC2 takes back a Spot Instance. Unsafe for jobs that must not run twice.',
