@@ -481,10 +481,13 @@ describe('a fleet that a person', () => {
     expect(published.values()).toMatchObject({ PollDuration: [300], UnclaimedTasks: [3] });
   });
 
-  it('paused says since when, if the command wrote that down', async () => {
-    const since = { ...group(1, { inService: 1 }).group, paused: 'true', pausedAt: '2026-01-05T08:00:00Z' };
+  it.each([
+    { paused: 'true' as const, says: 'held: the fleet is paused since 2026-01-05T08:00:00Z' },
+    { paused: 'drain' as const, says: 'the fleet drains since 2026-01-05T08:00:00Z: nothing launches' },
+  ])('paused: $paused says since when, if the command wrote that down', async ({ paused, says }) => {
+    const since = { ...group(1, { inService: 1 }).group, paused, pausedAt: '2026-01-05T08:00:00Z' };
     const { decision } = await computed({ ...tasks(3, 1), group: since });
-    expect(decision.reasons).toEqual(['held: the fleet is paused since 2026-01-05T08:00:00Z']);
+    expect(decision.reasons[0]).toBe(says);
   });
 
   it('drains launches nothing, and cancels launches that have not begun', async () => {

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { PAUSED_TAG, WITHHELD_TAG } from '../../functions/lib/tags.ts';
+import { formatWithheld, parseWithheld } from '../../functions/lib/withheld.ts';
 import { handler as updateGroup } from '../../functions/update-group.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
@@ -21,6 +22,22 @@ const handler = updateGroup.with({
   metrics: published.metrics,
   settings: readerOf(() => deployedSettings({ groupName: NAME })),
 });
+/** Three launches have come to nothing. */
+const WITHHELD = {
+  since: 100,
+  unused: 3,
+  canaries: 0,
+  lastAt: 200,
+  unclaimed: 5,
+  running: 0,
+  level: 0,
+  came: 0,
+  outside: 0,
+  claimed: 0,
+  claimedAt: 100,
+  idlePolls: 9,
+};
+
 let agenda: Agenda;
 let group: AutoScalingGroup;
 
@@ -77,6 +94,18 @@ describe('Update Group', () => {
       expect(await update(2, 0)).toEqual({ desired: 0, written: true });
     },
   );
+
+  it.each([
+    { case: 'a higher count', before: { unused: 2 }, unused: 3 },
+    { case: 'the same count', before: { unused: 3 }, unused: 3 },
+    { case: 'a lower one of another record', before: { unused: 9, since: 50 }, unused: 3 },
+    { case: 'not a count that another execution has passed meanwhile', before: { unused: 4 }, unused: 4 },
+  ])('records of tasks that are not handed out: $case', async ({ before, unused }) => {
+    group.tags.set(WITHHELD_TAG, formatWithheld({ ...WITHHELD, ...before }));
+    const decision = { from: 0, desired: 0, change: true, withheld: WITHHELD, reasons: ['because'] };
+    await handler({ ...TASK, decision, again: false });
+    expect(parseWithheld(group.tags.get(WITHHELD_TAG) ?? '')?.unused).toBe(unused);
+  });
 
   it('sizes the warm pool last, once, and only if there is one', async () => {
     const decision = { from: 0, desired: 2, change: true, warmPoolSize: 5, reasons: ['because'] };
