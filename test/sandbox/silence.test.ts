@@ -9,7 +9,7 @@ import { fleetsWith } from '../support/fleets.ts';
 
 const MINUTE = 60;
 const LASTS = 150;
-/** After a task has waited for so many minutes, an alarm rings, or has rung in the same number of minutes before. */
+/** After a task has waited for this time, in minutes, an alarm rings, or has rung in the same time before. */
 const SILENT = 15;
 /** An alarm is evaluated at the end of a minute, and an execution publishes what it has seen in the next one. */
 const SLACK = 3;
