@@ -3,7 +3,7 @@ import { type FleetConfig, loadFleets } from '../../fleets/load.ts';
 import { NotDeployed, UsageError } from './arguments.ts';
 
 /**
- * The fleet of a file that has this name.
+ * The fleet of a file that has this name, for a command with `--fleets`.
  *
  * @param what The name of the argument in the error message, such as `--fleet`.
  * @param deployment Default: what `cdk.json` says.
@@ -19,7 +19,9 @@ export function namedFleet(
   const fleet = fleets.find((candidate) => candidate.name === name);
   if (fleet !== undefined) return fleet;
   const names = fleets.map((candidate) => candidate.name).join(', ');
-  throw new UsageError(`${what} must be one of ${file} (${names}), got ${JSON.stringify(name)}`);
+  throw new UsageError(
+    `${what} must be one of ${file} (${names}), got ${JSON.stringify(name)}. To read another file: --fleets FILE`,
+  );
 }
 
 /** @throws NotDeployed always */

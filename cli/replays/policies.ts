@@ -102,14 +102,34 @@ function chooseFleet(name: string | undefined, assignments: Assignment[]): Fleet
       );
     }
   }
-  const raw: unknown = name === undefined ? PLAIN_FLEET : parseYaml(readFileSync(FLEETS_FILE, 'utf8'))[name];
+  const raw: unknown = name === undefined ? PLAIN_FLEET : sharedSettings(FLEETS_FILE)[name];
   const settings: Record<string, unknown> = { ...Object(raw) };
   for (const { given, path, value } of assignments) assign(settings, path, parsed(given, value));
   const fleetName = name ?? 'simulated';
   const source = assignments.length === 0 ? FLEETS_FILE : `${FLEETS_FILE} with ${said(assignments)}`;
-  const [fleet] = checkFleets({ [fleetName]: settings }, name === undefined ? said(assignments) : source);
+  const [fleet] =
+    name === undefined
+      ? checkUnnamed(fleetName, settings, said(assignments))
+      : checkFleets({ [fleetName]: settings }, source);
   if (fleet === undefined) throw new Error(`There is no fleet ${fleetName}`);
   return fleet;
+}
+
+/** The fleets of a file, with what they share by merge keys. */
+const sharedSettings = (file: string) => parseYaml(readFileSync(file, 'utf8'), { merge: true });
+
+/**
+ * Checks settings whose fleet the person has not named.
+ *
+ * @throws FleetsInvalid without a name.
+ */
+function checkUnnamed(fleetName: string, settings: unknown, source: string): FleetConfig[] {
+  try {
+    return checkFleets({ [fleetName]: settings }, source);
+  } catch (error) {
+    if (!(error instanceof FleetsInvalid)) throw error;
+    throw new FleetsInvalid(error.message.replaceAll(`\n  ${fleetName}.`, '\n  '));
+  }
 }
 
 const said = (assignments: Assignment[]) => assignments.map(({ given }) => `--set ${given}`).join(' ');

@@ -179,7 +179,7 @@ describe('npm run recycle -- example', () => {
     {
       case: 'an unknown fleet',
       words: ['nowhere'],
-      says: 'The fleet must be one of fleets.yaml (example), got "nowhere"\n',
+      says: 'The fleet must be one of fleets.yaml (example), got "nowhere". To read another file: --fleets FILE\n',
     },
     { case: 'no fleet', words: [], says: "error: missing required argument 'fleet'\n" },
     { case: 'an unknown option', words: ['example', '--force'], says: "error: unknown option '--force'\n" },
