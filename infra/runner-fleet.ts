@@ -98,7 +98,7 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
     });
     const group = new RunnerGroup(this, 'Group', { app, fleet: config, groupName, network, launchTemplate });
     // EC2 Auto Scaling reads the parameter when the group is made.
-    if (imageParameter !== undefined) group.node.addDependency(imageParameter);
+    if (imageParameter) group.node.addDependency(imageParameter);
     const warmPool =
       config.warmPool && new RunnerWarmPool(this, 'WarmPool', { warmPool: config.warmPool, group });
 

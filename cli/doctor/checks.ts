@@ -1,4 +1,5 @@
 import { bootstrap, ebsKey } from './account.ts';
+import { builtImages } from './built-image.ts';
 import type { Check } from './check.ts';
 import { alarms, groups, polls, schedules, settings, topics, undeclared } from './deployed.ts';
 import { images } from './image.ts';
@@ -20,6 +21,7 @@ export const CHECKS: readonly Check[] = [
   routes,
   zones,
   images,
+  builtImages,
   undeclared,
   settings,
   groups,

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { parseGroup } from '../../cli/deployed/groups.ts';
 import { bootstrapFindings, ebsFindings } from '../../cli/doctor/account.ts';
+import { builtImageFindings } from '../../cli/doctor/built-image.ts';
 import { bad, type Finding, ok } from '../../cli/doctor/check.ts';
 import {
   alarmFindings,
@@ -235,6 +236,29 @@ describe('each check passes, warns or fails', () => {
       findings: imageFindings('linux', 'ami-1', 'ami-1', undefined),
       levels: 'fail',
       says: /^no image ami-1 is in this region/,
+    },
+    {
+      case: 'an image that was built',
+      findings: builtImageFindings('linux', { id: 'ami-1', available: true }, [
+        { build: '1.0.7/2', status: 'AVAILABLE' },
+        { build: '1.0.7/1', status: 'FAILED' },
+      ]),
+      levels: 'ok',
+      says: /^image ami-1 is available$/,
+    },
+    {
+      case: 'an image whose last build failed',
+      findings: builtImageFindings('linux', { id: 'ami-1', available: true }, [
+        { build: '1.0.7/3', status: 'FAILED' },
+      ]),
+      levels: 'ok warn',
+      says: /the last build of the image, 1\.0\.7\/3, failed/,
+    },
+    {
+      case: 'a fleet without its first build, whose image is gone',
+      findings: builtImageFindings('linux', { id: 'ami-1', available: false }, []),
+      levels: 'fail warn',
+      says: /^image ami-1 does not exist any more/,
     },
     { case: 'tokens', findings: tokenFindings('linux', undefined, true), levels: 'ok ok' },
     {
