@@ -13,7 +13,7 @@ import { LIB, linesOf, PREPARING, UPDATES, userdata, writing } from './files.ts'
 export const MOST_CHARACTERS = 16_000;
 
 /** How long the preparation may take, in seconds. EC2 Image Builder itself ends a step after two hours. */
-const BUILD_SECONDS = 6_000;
+const BUILD_SECONDS = 3_600;
 
 export interface ImageInputs {
   fleet: Pick<

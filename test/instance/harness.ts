@@ -40,6 +40,8 @@ export interface Scenario extends MachineOptions {
   userData?: string;
   /** Whether the image has Docker. */
   docker?: boolean;
+  /** The folders of another image than the stock one. */
+  image?: string;
 }
 
 /** An instance of a group of two, not yet switched on; the other one is not of interest. */
@@ -74,7 +76,8 @@ export async function launch(scenario: Scenario = {}) {
   const { targetState = 'InService' } = scenario;
   const metadata = metadataOf(id, targetState === 'none' ? undefined : targetState);
   const { INSTANCE_IMAGE = '', INSTANCE_IMAGE_DOCKER = '' } = process.env;
-  const image = scenario.docker ? `${INSTANCE_IMAGE_DOCKER}:${INSTANCE_IMAGE}` : INSTANCE_IMAGE;
+  const stock = scenario.docker ? `${INSTANCE_IMAGE_DOCKER}:${INSTANCE_IMAGE}` : INSTANCE_IMAGE;
+  const { image = stock } = scenario;
   const { userData = rendered } = scenario;
   const machine = new Machine(image, world, { metadata, userData }, scenario);
   machines.push(machine);

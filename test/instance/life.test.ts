@@ -20,3 +20,4 @@ import './scenarios/logs.ts';
 import './scenarios/settings.ts';
 import './scenarios/left-behind.ts';
 import './scenarios/images.ts';
+import './scenarios/built-images.ts';

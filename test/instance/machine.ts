@@ -52,11 +52,14 @@ export interface MachineOptions {
 export class Machine {
   /** What its console showed so far. */
   console = '';
+  /** The environment of its services: where they find the outside world. */
+  readonly environment: Record<string, string>;
   /** Its root folder, as seen from outside. */
   readonly root: string;
   readonly #network: Connection;
   readonly #folder = mkdtempSync(join(tmpdir(), 'instance-'));
   readonly #controlGroups: string[];
+  readonly #image: string;
   #devices: string[] = [];
   #nspawn: ChildProcess | undefined;
 
@@ -77,6 +80,7 @@ export class Machine {
     }: MachineOptions = {},
   ) {
     this.root = join(this.#folder, 'root');
+    this.#image = image;
     this.#controlGroups = hierarchies().map((hierarchy) => join(hierarchy, basename(this.#folder)));
     for (const part of ['root', 'disk']) mkdirSync(join(this.#folder, part));
     const disk = join(this.#folder, 'disk');
@@ -87,7 +91,7 @@ export class Machine {
     execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, this.root]);
     // By which cloud-init knows EC2 where there is no DMI.
     writeFileSync(join(this.#folder, 'uuid'), `ec2${randomUUID().slice(3)}\n`);
-    const variables = {
+    const variables: Record<string, string> = {
       AWS_ENDPOINT_URL: world.awsUrl,
       RUNNER_RELEASES_URL: `${world.downloads}/releases`,
       AGENT_URL: `${world.downloads}/agent`,
@@ -96,6 +100,7 @@ export class Machine {
       DISKS: '/dev-disk',
       ...environment,
     };
+    this.environment = variables;
     const words = Object.entries(variables).map(([name, value]) => `"${name}=${value}"`);
     this.write('etc/systemd/system.conf.d/world.conf', `[Manager]\nDefaultEnvironment=${words.join(' ')}\n`);
     this.#network = world.connect(instance, faults, metadataForContainers);
@@ -231,6 +236,13 @@ export class Machine {
   async run(...words: string[]): Promise<string> {
     const namespaces = ['--mount', '--pid', '--net', '--ipc', '--uts'];
     return (await execute('nsenter', ['--target', this.#leader(), ...namespaces, '--', ...words])).stdout;
+  }
+
+  /** Copies its disk, when it is off, and returns the folders of the image of it. */
+  snapshot(): string {
+    const copy = mkdtempSync(join(tmpdir(), 'image-'));
+    execFileSync('cp', ['--archive', join(this.#folder, 'disk/upper'), copy]);
+    return `${join(copy, 'upper')}:${this.#image}`;
   }
 
   /** Runs a command in its root, when it is off, and returns what it prints. */
