@@ -85,7 +85,7 @@ export const TRIED: Record<string, Record<string, Tried>> = {
     '`CircleCiNotJson`, `CircleCiInvalidCount`, `CircleCiTooLong`': WAITS,
   },
   'Group Unreadable': {
-    '`GroupNotFound`': not('the emulator deletes no stack whose group is gone'),
+    '`GroupNotFound`': by(REMEDIES, 'GroupNotFound is mended by deleting the stack of the fleet'),
     '`AutoScalingDenied`': DRIFT,
     '`AutoScalingUnavailable`': AWS_FAILS,
     '`GroupUnreadable`': DEFECT,
@@ -124,7 +124,7 @@ export const TRIED: Record<string, Record<string, Tried>> = {
     'no instance comes, and launches fail': ELSEWHERE,
     'no instance comes, and the group launches nothing': by(
       'local/calls.test.ts',
-      'leaves launches suspended that a person has suspended',
+      'leaves launches suspended that a person has suspended, until a person resumes them',
     ),
     'instances come, idle for `idleTimeout` and leave': by(
       SECRETS,
@@ -243,8 +243,9 @@ export const TRIED: Record<string, Record<string, Tried>> = {
   },
   'Scale-In Protection Off': {
     'step 1': DRIFT,
-    'step 2': not(
-      'the emulators of the commands protect no members; the command is parsed in local/operator.test.ts',
+    'step 2': by(
+      'local/calls.test.ts',
+      'sees no more members without protection once a person protects them',
     ),
   },
   'Left Behind': {

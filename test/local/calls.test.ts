@@ -8,6 +8,8 @@ import {
   CreateLaunchConfigurationCommand,
   CreateOrUpdateTagsCommand,
   DescribeAutoScalingGroupsCommand,
+  ResumeProcessesCommand,
+  SetInstanceProtectionCommand,
   SuspendProcessesCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -184,7 +186,7 @@ describe('the steps against a group with scale-in protection', () => {
     });
   });
 
-  it('leaves launches suspended that a person has suspended', async () => {
+  it('leaves launches suspended that a person has suspended, until a person resumes them', async () => {
     const handler = (await import('../../functions/update-group.ts')).handler.with(deployed);
     const { describeGroup } = await import('../../functions/lib/auto-scaling.ts');
     await createGroup(2);
@@ -197,6 +199,32 @@ describe('the steps against a group with scale-in protection', () => {
       suspended: true,
       byBreaker: false,
     });
+    // As the runbook says.
+    await autoScaling.send(
+      new ResumeProcessesCommand({ AutoScalingGroupName: GROUP, ScalingProcesses: ['Launch'] }),
+    );
+    expect((await describeGroup(autoScaling, GROUP)).launchProcess).toEqual({
+      suspended: false,
+      byBreaker: false,
+    });
+  });
+
+  it('sees no more members without protection once a person protects them', async () => {
+    const { describeGroup } = await import('../../functions/lib/auto-scaling.ts');
+    await createGroup(2);
+    const { ids } = await group();
+    const protect = (ProtectedFromScaleIn: boolean) =>
+      autoScaling.send(
+        new SetInstanceProtectionCommand({
+          AutoScalingGroupName: GROUP,
+          InstanceIds: ids,
+          ProtectedFromScaleIn,
+        }),
+      );
+    await protect(false);
+    expect((await describeGroup(autoScaling, GROUP)).unprotected).toBe(true);
+    await protect(true);
+    expect((await describeGroup(autoScaling, GROUP)).unprotected).toBeUndefined();
   });
 
   it('suspends launches while a tag has the fleet drain', async () => {

@@ -7,10 +7,16 @@ import { promisify } from 'node:util';
 import {
   AutoScalingClient,
   CreateOrUpdateTagsCommand,
+  DeleteAutoScalingGroupCommand,
   DeleteTagsCommand,
   DescribeAutoScalingGroupsCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
+import {
+  CloudFormationClient,
+  DeleteStackCommand,
+  waitUntilStackDeleteComplete,
+} from '@aws-sdk/client-cloudformation';
 import { GetScheduleCommand, SchedulerClient, UpdateScheduleCommand } from '@aws-sdk/client-scheduler';
 import {
   DeleteSecretCommand,
@@ -252,4 +258,19 @@ it('CircleCiNotFound passes after a deployment with the right resource class, an
   await storeTokens();
   expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
   circleci.classes.set('acme/linux', counts);
+});
+
+it('GroupNotFound is mended by deleting the stack of the fleet, a deployment, and its tokens', async () => {
+  await storeTokens();
+  await autoScaling.send(
+    new DeleteAutoScalingGroupCommand({ AutoScalingGroupName: GROUP, ForceDelete: true }),
+  );
+  expect(await execute()).toMatchObject({ status: 'FAILED', error: 'GroupNotFound' });
+  const cloudFormation = new CloudFormationClient({});
+  await cloudFormation.send(new DeleteStackCommand({ StackName: GROUP }));
+  await waitUntilStackDeleteComplete({ client: cloudFormation, maxWaitTime: 60 }, { StackName: GROUP });
+  await deploy({ maxReplicas: 6 });
+  await storeTokens();
+  Object.assign(counts, { unclaimed: 1 });
+  expect(await execute()).toMatchObject({ status: 'SUCCEEDED', decision: { desired: 1 } });
 });
