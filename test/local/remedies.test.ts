@@ -28,6 +28,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { stringify } from 'yaml';
 import { LocalAws } from '../../cli/local-aws/local-aws.ts';
 import { WITHHELD_TAG } from '../../functions/lib/tags.ts';
+import { formatWithheld } from '../../functions/lib/withheld.ts';
 import { CircleCi } from '../../sandbox/circleci.ts';
 import { address } from '../support/serve.ts';
 
@@ -203,7 +204,20 @@ it('a deleted tag lets a fleet launch again for which CircleCI handed out no tas
   const tag = { ResourceId: GROUP, ResourceType: 'auto-scaling-group', Key: WITHHELD_TAG };
   const now = Math.floor(Date.now() / 1_000);
   // Runners came to nothing, and the last canary did so just now.
-  const Value = [now - 600, 5, 1, now, 2, 0, 0, 0].join(' ');
+  const Value = formatWithheld({
+    since: now - 600,
+    unused: 5,
+    canaries: 1,
+    lastAt: now,
+    unclaimed: 2,
+    running: 0,
+    level: 0,
+    came: 0,
+    outside: 0,
+    claimed: 0,
+    claimedAt: 0,
+    idlePolls: 0,
+  });
   await autoScaling.send(
     new CreateOrUpdateTagsCommand({ Tags: [{ ...tag, Value, PropagateAtLaunch: false }] }),
   );
