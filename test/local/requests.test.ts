@@ -37,7 +37,39 @@ beforeAll(async () => {
 });
 
 /** Operations that the recorded tests do not send, and why. */
-const NOT_SENT: Record<string, string> = {};
+const NOT_SENT: Record<string, string> = {
+  ...reasons('test/local/reconcile.test.ts sends it to an emulator, which is another process', [
+    'autoscaling DescribeAutoScalingInstances',
+    'autoscaling DescribeWarmPool',
+    'ec2 DeleteLaunchTemplateVersions',
+    'ec2 DeleteVolume',
+    'ec2 DescribeLaunchTemplateVersions',
+    'ec2 DescribeLaunchTemplates',
+    'ec2 DescribeNetworkInterfaces',
+    'ec2 TerminateInstances',
+  ]),
+  ...reasons(
+    'test/local/calls.test.ts and test/local/init.test.ts send it to an emulator, which is another process',
+    ['autoscaling DescribeLaunchConfigurations', 'autoscaling SetInstanceProtection'],
+  ),
+  ...reasons(
+    'the commands of the other files of test/local send it to an emulator, which is another process',
+    [
+      'scheduler ListSchedules',
+      'sns ListSubscriptionsByTopic',
+      'states DescribeExecution',
+      'states GetExecutionHistory',
+      'states ListExecutions',
+      'states StartExecution',
+      'states StartSyncExecution',
+      'sts AssumeRole',
+    ],
+  ),
+};
+
+function reasons(why: string, operations: string[]): Record<string, string> {
+  return Object.fromEntries(operations.map((operation) => [operation, why]));
+}
 
 const judgedOperations = () =>
   new Set(requests.flatMap((request) => (isFile(request) ? [] : [judge(request, modelOf).operation])));

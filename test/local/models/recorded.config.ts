@@ -7,9 +7,9 @@ export default defineConfig({
   test: {
     ...base.test,
     include: [
-      'test/cli/{doctor,explain,init,init-from-group,init-lookups,pause,reconcile,recycle,secrets,status,zones}.test.ts',
+      'test/cli/{doctor,explain,image,init,init-from-group,init-lookups,pause,reconcile,recycle,secrets,status,zones}.test.ts',
       'test/functions/{describe-activities,find-leftovers,repair,secrets,settings,spot,update-group,warm-pool}.test.ts',
-      'test/infra/group-settings-handler.test.ts',
+      'test/infra/{deployed-fleets,group-settings-handler,images-handler}.test.ts',
       'test/sandbox/{breaker-alarm,failing-executions,fallback}.test.ts',
       'test/userdata/{aws,boot,leave-group}.test.ts',
     ],
