@@ -85,7 +85,7 @@ export const TRIED: Record<string, Record<string, Tried>> = {
     '`CircleCiNotJson`, `CircleCiInvalidCount`, `CircleCiTooLong`': WAITS,
   },
   'Group Unreadable': {
-    '`GroupNotFound`': by(REMEDIES, 'GroupNotFound is mended by deleting the stack of the fleet'),
+    '`GroupNotFound`': by(REMEDIES, 'GroupNotFound is repaired by deleting the stack of the fleet'),
     '`AutoScalingDenied`': DRIFT,
     '`AutoScalingUnavailable`': AWS_FAILS,
     '`GroupUnreadable`': DEFECT,

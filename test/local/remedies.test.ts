@@ -274,7 +274,7 @@ it('CircleCiNotFound passes after a deployment with the right resource class, an
   circleci.classes.set('acme/linux', counts);
 });
 
-it('GroupNotFound is mended by deleting the stack of the fleet, a deployment, and its tokens', async () => {
+it('GroupNotFound is repaired by deleting the stack of the fleet, a deployment, and its tokens', async () => {
   await storeTokens();
   await autoScaling.send(
     new DeleteAutoScalingGroupCommand({ AutoScalingGroupName: GROUP, ForceDelete: true }),
