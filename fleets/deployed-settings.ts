@@ -1,19 +1,18 @@
 import type { DeployedSettings } from '../functions/lib/contracts.ts';
 import { spreadSeconds } from '../functions/lib/pacing.ts';
-import { lifetimesOf } from '../userdata/lifetimes.ts';
-import { capacityOf, idleTimes, onDemandPercentage, quietPollIntervalOf } from './effective.ts';
+import { capacityOf, onDemandPercentage, quietPollIntervalOf } from './effective.ts';
 import type { FleetConfig } from './load.ts';
 import { groupNameOf } from './names.ts';
 
-/** What only the deployment knows: the names of what it makes for the fleet. */
-type Names = 'scalerSecretName' | 'runnerSecretName' | 'groupName' | 'alarmTopicArn';
+/** What only the deployment knows: the names of what it makes for the fleet, and what the scripts of instances allow. */
+type Added = 'scalerSecretName' | 'runnerSecretName' | 'groupName' | 'alarmTopicArn' | 'lifetimes';
 
 /**
  * A fleet's settings as the deployment writes them for the functions.
  *
  * @param app Name of the app, as in `-c stack`.
  */
-export function deployedSettingsOf(app: string, config: FleetConfig): Omit<DeployedSettings, Names> {
+export function deployedSettingsOf(app: string, config: FleetConfig): Omit<DeployedSettings, Added> {
   const { concurrency, mostHourlyCost } = config;
   return {
     resourceClass: config.resourceClass,
@@ -26,7 +25,6 @@ export function deployedSettingsOf(app: string, config: FleetConfig): Omit<Deplo
     breakerWindowSeconds: config.breaker.window,
     onDemandPercentage: onDemandPercentage(config),
     warmPoolAuto: config.warmPool?.size === 'auto',
-    lifetimes: lifetimesOf({ ...config, idleTimeout: idleTimes(config).seconds }),
     ...(mostHourlyCost !== undefined && { mostHourlyCost }),
     ...(config.reconcile === 'repair' && { reconcile: 'repair' }),
     ...(concurrency && {

@@ -3,8 +3,10 @@ import type { IMachineImage } from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
 import type { BuiltImage } from '../fleets/built-images.ts';
 import { deployedSettingsOf } from '../fleets/deployed-settings.ts';
+import { idleTimes } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { fleetStackName } from '../fleets/names.ts';
+import { lifetimesOf } from '../userdata/lifetimes.ts';
 import { EncryptionKey } from './encryption.ts';
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSchedule, ReconcileSchedule } from './fleet-schedule.ts';
@@ -59,6 +61,7 @@ export class FleetStack extends Stack {
         runnerSecretName: fleet.runnerSecret.secretName,
         groupName: fleet.groupName,
         alarmTopicArn: config.alarmTopicArn ?? topicArn,
+        lifetimes: lifetimesOf({ ...config, idleTimeout: idleTimes(config).seconds }),
         ...(image !== undefined && {
           // As ARNs have it.
           imageBuiltBy: fleetStackName(app, image.builder.name).toLowerCase(),

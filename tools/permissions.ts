@@ -206,7 +206,7 @@ const HEAD = [
   '| who | needs |',
   '|---|---|',
   '| whoever runs `npx cdk bootstrap` | an administrator, once for each account and region |',
-  '| whoever deploys | `sts:AssumeRole` on the roles `cdk-*` of the bootstrap. CloudFormation then acts with the rights of its execution role |',
+  '| whoever deploys | `sts:AssumeRole` on the roles `cdk-*` of the bootstrap. CloudFormation then acts with the rights of its execution role. With `autoscaling:DescribeAutoScalingGroups` and `ssm:GetParameters`, the synthesis also compares the file with what is deployed |',
   '| whoever stores tokens | `secretsmanager:PutSecretValue` on the two secrets of the fleet, `cloudformation:DescribeStacks` and `autoscaling:DescribeAutoScalingGroups` |',
   "| whoever reads: `status`, `explain`, `doctor`, `reconcile` | AWS's policy `ReadOnlyAccess` is enough, and `secretsmanager:GetSecretValue` for one check of `doctor` |",
   '| whoever pauses, drains, recycles | the same, `autoscaling:CreateOrUpdateTags` and `ec2:CreateTags` |',
