@@ -1,6 +1,6 @@
 import type { DeployedSettings } from '../functions/lib/contracts.ts';
 import { spreadSeconds } from '../functions/lib/pacing.ts';
-import { capacityOf, onDemandPercentage, quietPollIntervalOf } from './effective.ts';
+import { capacityOf, onDemandPercentage, quietPollIntervalOf, spareSettingsOf } from './effective.ts';
 import type { FleetConfig } from './load.ts';
 import { groupNameOf } from './names.ts';
 
@@ -14,6 +14,7 @@ type Added = 'scalerSecretName' | 'runnerSecretName' | 'groupName' | 'alarmTopic
  */
 export function deployedSettingsOf(app: string, config: FleetConfig): Omit<DeployedSettings, Added> {
   const { concurrency, mostHourlyCost } = config;
+  const spareRunners = spareSettingsOf(config);
   return {
     resourceClass: config.resourceClass,
     circleciUrl: config.circleciUrl,
@@ -25,6 +26,7 @@ export function deployedSettingsOf(app: string, config: FleetConfig): Omit<Deplo
     breakerWindowSeconds: config.breaker.window,
     onDemandPercentage: onDemandPercentage(config),
     warmPoolAuto: config.warmPool?.size === 'auto',
+    ...(spareRunners && { spareRunners }),
     ...(mostHourlyCost !== undefined && { mostHourlyCost }),
     ...(config.reconcile === 'repair' && { reconcile: 'repair' }),
     ...(concurrency && {

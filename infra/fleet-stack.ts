@@ -11,6 +11,7 @@ import { EncryptionKey } from './encryption.ts';
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSchedule, ReconcileSchedule } from './fleet-schedule.ts';
 import { GroupSettings } from './group-settings.ts';
+import { LearnedParameter, learns } from './learned-parameter.ts';
 import { RunnerFleet } from './runner-fleet.ts';
 import { Shared } from './shared.ts';
 
@@ -68,6 +69,7 @@ export class FleetStack extends Stack {
         }),
       },
     });
+    if (learns(config)) new LearnedParameter(this, 'Learned', { app, fleet: config.name });
     const schedule = new FleetSchedule(this, 'Schedule', { app, config });
     // CloudFormation makes the schedule after the settings that its executions read, and after all that may fail, so that
     // no instance is launched for a fleet whose creation is rolled back. It deletes the schedule before the Auto Scaling

@@ -12,6 +12,7 @@ import {
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSecret } from './fleet-secret.ts';
 import { RunnerLaunchTemplate } from './launch-template.ts';
+import { LearnedParameter, learns } from './learned-parameter.ts';
 import { allowDescribe } from './permissions.ts';
 import { RunnerGroup } from './runner-group.ts';
 import { TaskFunction } from './task-function.ts';
@@ -59,6 +60,7 @@ export function taskFunctions(scope: Construct, app: string, fleets: FleetConfig
   allowDescribe(functions.DescribeActivities.executionRole, 'AutoScalingGroups');
   allowTags(functions.DescribeActivities, app, [COUNTED_TAG], ['CreateOrUpdateTags']);
   allowDescribe(functions.DescribeGroup.executionRole, 'AutoScalingGroups');
+  if (fleets.some(learns)) LearnedParameter.allowUse(app, functions.ComputeCapacity.executionRole);
   allowUpdates(functions.UpdateGroup, app, fleets);
   allowTags(
     functions.UpdateGroup,

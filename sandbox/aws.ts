@@ -4,6 +4,7 @@ import { AutoScalingClient, DescribeAutoScalingGroupsCommand } from '@aws-sdk/cl
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { clientSettings } from '../functions/lib/client-settings.ts';
+import { type LearnedStore, learnedStore } from '../functions/lib/learned-store.ts';
 import { secretsProvider } from '../functions/lib/secrets.ts';
 import { type SettingsReader, settingsReader } from '../functions/lib/settings.ts';
 import { type AutoScalingGroup, GroupRefusal } from './auto-scaling-group.ts';
@@ -20,6 +21,7 @@ export interface AwsClients {
   autoScaling: AutoScalingClient;
   secrets: SecretsProvider;
   settings: SettingsReader;
+  learned: LearnedStore;
 }
 
 /** The stack that has deployed the embedded fleets. */
@@ -99,17 +101,21 @@ export class Aws {
       this.#settings((request) => this.#secretsManager(request)),
     );
     const ssm = new SSMClient(this.#settings((request) => this.#systemsManager(request)));
-    for (const { middlewareStack } of [autoScaling, secretsManager, ssm]) {
+    // Powertools changes the client that it reads settings with.
+    const store = new SSMClient(this.#settings((request) => this.#systemsManager(request)));
+    for (const { middlewareStack } of [autoScaling, secretsManager, ssm, store]) {
       for (const name of UNREAD) middlewareStack.remove(name);
     }
     await autoScaling.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: ['-'] }));
     await secretsManager.send(new GetSecretValueCommand({ SecretId: '-' })).catch(() => undefined);
-    await ssm.send(new GetParameterCommand({ Name: '-' })).catch(() => undefined);
+    for (const client of [ssm, store])
+      await client.send(new GetParameterCommand({ Name: '-' })).catch(() => undefined);
     this.calls.clear();
     return {
       autoScaling,
       secrets: secretsProvider(secretsManager),
       settings: settingsReader(SANDBOX_STACK, ssm),
+      learned: learnedStore(SANDBOX_STACK, store),
     };
   }
 
@@ -247,13 +253,15 @@ export class Aws {
     return json(200, { Name: name, SecretString: value, VersionStages: ['AWSCURRENT'] });
   }
 
-  /** The JSON 1.1 API: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html */
+  /** The JSON 1.1 API: https://docs.aws.amazon.com/systems-manager/latest/APIReference/Welcome.html */
   #systemsManager(request: WireRequest): Answer {
     const action = (request.headers['x-amz-target'] ?? '').replace(/^AmazonSSM\./, '');
     const fault = this.#count(action);
     if (typeof fault === 'object') return jsonError(fault.status, fault.code, fault.message);
-    const [name = '', selector] = String(JSON.parse(text(request.body)).Name).split(':');
+    const asked = JSON.parse(text(request.body));
+    const [name = '', selector] = String(asked.Name).split(':');
     const versions = this.parameters.get(name);
+    if (action === 'PutParameter') return this.#putParameter(name, asked);
     if (versions === undefined) return jsonError(400, 'ParameterNotFound', '');
     const Version = selector === undefined ? versions.length : Number(selector);
     const Value = versions[Version - 1];
@@ -262,6 +270,16 @@ export class Aws {
       return jsonError(400, 'ParameterVersionNotFound', message);
     }
     return json(200, { Parameter: { Name: name, Type: 'String', Value, Version } });
+  }
+
+  #putParameter(name: string, { Value, Overwrite }: { Value: string; Overwrite?: boolean }): Answer {
+    const versions = this.parameters.get(name) ?? [];
+    if (versions.length > 0 && Overwrite !== true)
+      return jsonError(400, 'ParameterAlreadyExists', 'The parameter already exists.');
+    if (Value.length > MOST_CHARACTERS)
+      return jsonError(400, 'ValidationException', 'Standard tier parameters support a maximum of 4096.');
+    this.parameters.set(name, [...versions, Value]);
+    return json(200, { Tier: 'Standard', Version: versions.length + 1 });
   }
 }
 
@@ -280,6 +298,9 @@ function listOf(parameters: URLSearchParams, name: string): string[] {
 
 const DISTRIBUTION = 'MixedInstancesPolicy.InstancesDistribution';
 const ON_DEMAND_PERCENTAGE = 'OnDemandPercentageAboveBaseCapacity';
+
+/** The longest value of a standard parameter. */
+const MOST_CHARACTERS = 4_096;
 
 /** The default and the maximum of `DescribeScalingActivities`. */
 const MAX_RECORDS = 100;

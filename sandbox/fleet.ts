@@ -1,4 +1,10 @@
-import { capacityOf, idleTimes, onDemandPercentage, quietPollIntervalOf } from '../fleets/effective.ts';
+import {
+  capacityOf,
+  idleTimes,
+  onDemandPercentage,
+  quietPollIntervalOf,
+  spareSettingsOf,
+} from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import type { CapacitySettings } from '../functions/lib/contracts.ts';
 import type { Durations } from './group/durations.ts';
@@ -32,6 +38,7 @@ export function sandboxFleet(
 ): Omit<SandboxFleet, 'name' | 'resourceClass'> {
   const { breaker, spot, warmPool, concurrency } = settings;
   const idle = idleTimes(settings);
+  const spareRunners = spareSettingsOf(settings);
   return {
     ...capacityOf(settings),
     pollIntervalSeconds: settings.pollInterval,
@@ -44,6 +51,7 @@ export function sandboxFleet(
       onDemandPercentage: onDemandPercentage(settings),
     }),
     ...(concurrency !== undefined && { concurrency }),
+    ...(spareRunners !== undefined && { spareRunners }),
     retries: settings.unsafeRetries,
     durations: {
       ...boots,

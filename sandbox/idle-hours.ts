@@ -1,7 +1,7 @@
 import type { DeployedSettings } from '../functions/lib/contracts.ts';
 import { pollInterval } from '../functions/lib/pacing.ts';
 import { nextFire } from '../functions/lib/schedules.ts';
-import { changesOfDemand } from '../functions/lib/warm-pool.ts';
+import { changesOfDemand, nextDay } from '../functions/lib/warm-pool.ts';
 import type { AutoScalingGroup } from './auto-scaling-group.ts';
 import type { TaskQueue } from './task-queue.ts';
 
@@ -27,15 +27,16 @@ interface Fleet {
 function idleUntil({ queue, group, settings }: Fleet, now: number): number {
   const { activities, desired, size, createdAt } = group;
   if (queue.unclaimed + queue.running > 0 || size + desired > 0) return now;
+  // How many spare runners pay depends on for how long nothing has arrived.
+  if (settings.spareRunners !== undefined) return now;
   // What a launch that failed leads to takes hours, and ends by writes.
   if (activities.hasFailures) return now;
   const idleSeconds = (now - Math.max(activities.lastAt, createdAt)) / 1_000;
   const interval = pollInterval(idleSeconds, settings);
   if (idleSeconds < LOOKS_BACK || interval < pollInterval(Number.POSITIVE_INFINITY, settings)) return now;
-  return Math.min(
-    nextFire(settings.capacity.schedules ?? [], now),
-    settings.warmPoolAuto ? changesOfDemand(activities.record(true).launches, now) : Number.POSITIVE_INFINITY,
-  );
+  const fires = nextFire(settings.capacity.schedules ?? [], now);
+  if (!settings.warmPoolAuto) return fires;
+  return Math.min(fires, changesOfDemand(activities.record(true).launches, now), nextDay(now));
 }
 
 /** How many whole hours between two times begin and end while every execution of all fleets does the same. */

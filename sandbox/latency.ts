@@ -27,3 +27,9 @@ export function rejectedOnAbort(signal: AbortSignal | null | undefined): Promise
     signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
 }
+
+/** Steps of the golden ratio: they look random, and are the same in each sandbox. */
+export function evenlySpread(): () => number {
+  let draws = 0;
+  return () => (++draws * 0.618_033_988_75) % 1;
+}

@@ -17,6 +17,7 @@ import { VirtualClock } from './clock.ts';
 import { DURATIONS, type Durations } from './group/durations.ts';
 import { planFaults } from './group/faults.ts';
 import { wholeIdleHours } from './idle-hours.ts';
+import { evenlySpread } from './latency.ts';
 import { SCHEDULE_SECONDS, Schedule } from './schedule.ts';
 import { type Task, TaskQueue } from './task-queue.ts';
 import { SANDBOX_START } from './trace.ts';
@@ -80,6 +81,8 @@ export interface SandboxFleet extends CapacitySettings {
   ageSeconds?: number;
   /** How many runners of the class are outside the group. Default: 0. */
   foreignRunners?: number;
+  /** Default: it learns no number of spare runners. */
+  spareRunners?: DeployedSettings['spareRunners'];
   /** Default: `single-task`. */
   reuse?: Reuse;
   /** How many stopped instances the warm pool keeps. Default: no warm pool. */
@@ -108,12 +111,6 @@ export interface FleetWorld {
   outcomes: { succeeded: number; failed: number };
   /** Executions so far, including those that have not ended. */
   started: number;
-}
-
-/** Steps of the golden ratio: they look random, and are the same in each sandbox. */
-function evenlySpread(): () => number {
-  let draws = 0;
-  return () => (++draws * 0.618_033_988_75) % 1;
 }
 
 /**
@@ -201,6 +198,7 @@ export class Sandbox {
       onDemandPercentage: fleet.onDemandPercentage ?? 100,
       warmPoolAuto: fleet.warmPoolSize === 'auto',
       alarmTopicArn: FLEET_TOPIC,
+      ...(fleet.spareRunners && { spareRunners: fleet.spareRunners }),
       ...(fleet.concurrency && {
         concurrency: {
           limit: fleet.concurrency.limit,

@@ -10,6 +10,7 @@ import { handler as countUnclaimed } from '../functions/count-unclaimed.ts';
 import { handler as describeActivities } from '../functions/describe-activities.ts';
 import { handler as describeGroup } from '../functions/describe-group.ts';
 import type { ExecutionInput } from '../functions/lib/contracts.ts';
+import type { LearnedStore } from '../functions/lib/learned-store.ts';
 import type { Surroundings } from '../functions/lib/step.ts';
 import type { Memory } from '../functions/lib/zero-check.ts';
 import { handler as readSettings } from '../functions/read-settings.ts';
@@ -28,6 +29,7 @@ export interface FunctionsWorld extends Surroundings {
   fetch: typeof fetch;
   timeout: (milliseconds: number) => AbortSignal;
   memory: Memory;
+  learned: LearnedStore;
   metrics: KeptMetrics;
 }
 

@@ -1,4 +1,4 @@
-import type { Memory } from '../functions/lib/spare-runners.ts';
+import type { Learned } from '../functions/lib/learned.ts';
 import { buildkite } from './policies/buildkite.ts';
 import { cdkGithubRunners } from './policies/cdk-github-runners.ts';
 import { cdkTutorial2022 } from './policies/cdk-tutorial-2022.ts';
@@ -27,7 +27,7 @@ export const PEERS: Peer[] = [
 
 /** A policy as plain values, so that it can be sent to another thread. */
 export type PolicyChoice =
-  | { name: 'ours'; settings: OursSettings; memory?: Memory | undefined }
+  | { name: 'ours'; settings: OursSettings; learned?: Learned | undefined }
   | { name: string; parameters: Record<string, number>; maxReplicas: number };
 
 /**
@@ -36,7 +36,7 @@ export type PolicyChoice =
  * @param startsAt The date of second 0, in milliseconds since the epoch.
  */
 export function policyOf(choice: PolicyChoice, startsAt = WORLD.startsAt): Policy {
-  if ('settings' in choice) return ours(choice.settings, startsAt, choice.memory);
+  if ('settings' in choice) return ours(choice.settings, startsAt, choice.learned);
   const chosen = PEERS.find((candidate) => candidate.name === choice.name);
   if (chosen === undefined) throw new Error(`There is no policy ${choice.name}`);
   return chosen.policy({ ...defaultParameters(chosen), ...choice.parameters }, choice.maxReplicas);

@@ -1,5 +1,5 @@
 import type { Members } from '../functions/lib/capacity.ts';
-import type { Memory } from '../functions/lib/spare-runners.ts';
+import type { Learned } from '../functions/lib/learned.ts';
 import type { ScalingActivities } from '../sandbox/group/activities.ts';
 import type { GroupSettings } from '../sandbox/group/group-settings.ts';
 
@@ -100,7 +100,7 @@ export interface Policy extends GroupChoices {
   /** The highest desired capacity that the scaler ever writes. */
   readonly maxReplicas: number;
   /** What ours has learned so far. */
-  readonly learned?: () => Memory | undefined;
+  readonly learned?: () => Learned | undefined;
 }
 
 /** Polls at every multiple of an interval. */

@@ -1,5 +1,5 @@
 import { setImmediate as giveWay } from 'node:timers/promises';
-import type { Memory } from '../functions/lib/spare-runners.ts';
+import type { Learned } from '../functions/lib/learned.ts';
 import { type Faults, NO_FAULTS } from '../sandbox/group/faults.ts';
 import type { Priced } from './cost.ts';
 import { type Jobs, tableOf } from './job-table.ts';
@@ -26,7 +26,7 @@ export function simulateOne(
 }
 
 /** What ours has learned after these jobs. */
-export function learnedFrom(jobs: Jobs, choice: PolicyChoice, world: World): Memory | undefined {
+export function learnedFrom(jobs: Jobs, choice: PolicyChoice, world: World): Learned | undefined {
   const policy = policyOf(choice, world.startsAt);
   replay(jobs, policy, world);
   return policy.learned?.();

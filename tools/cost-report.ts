@@ -312,6 +312,10 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
       .join(', ')}.`,
     `If each time were twice as long, a fleet that is always busy would cost ${dollars(byDefault.always.lambda - lambdaRequests(usual))} more. Executions use 64 MB, the minimum`,
     'that Step Functions bills.',
+    '',
+    'With `spareRunners` or `warmPool: { size: auto }`, an execution calls Systems Manager twice more: it reads what the fleet has',
+    'learned, and writes it if tasks arrived. Both are free for standard parameters with standard throughput. If a call takes',
+    `20 ms, a fleet that is always busy pays ${dollars(2 * 0.02 * 43_800 * LAMBDA_GB * PRICES.lambdaGbSecond)} more for Lambda.`,
   ].join('\n')}\n`;
   return { document, usage: { busy: usageOf(usual), idle: usageOf(resting) } };
 }

@@ -96,6 +96,13 @@ function quotas({ busy }: MeasuredUsage): Quota[] {
       used: (fleets) => Math.ceil(fleets / 60),
     },
     {
+      what: 'requests a second that write what fleets have learned (`spareRunners`, `warmPool: { size: auto }`), if tasks arrive in each minute',
+      quota: 3,
+      source: 'https://docs.aws.amazon.com/general/latest/gr/ssm.html',
+      remedy: 'the same (10 a second). What is not written is learned again',
+      used: (fleets) => Math.ceil(fleets / 60),
+    },
+    {
       what: 'concurrent executions of Lambda, if all schedules start in the same second',
       quota: 1_000,
       source: 'https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html',

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { faultOfCircleCiUrl } from './circleci-url.ts';
 import { FAILURE_KINDS } from './launch-failures.ts';
-import type { Memory, SpareSettings } from './spare-runners.ts';
+import type { Learned } from './learned.ts';
 
 /** A count of tasks or instances: whole, at least 0, and small enough to be one. */
 export const Count = z.int().check(z.minimum(0), z.maximum(1_000_000));
@@ -80,11 +80,13 @@ export const Poll = z.object({
   ),
   /** What arrived in the execution until this poll, if the fleet learns from it: seconds since the epoch, and tasks. */
   arrivals: z.optional(z.array(z.readonly(z.tuple([z.int(), Count])))),
+  /** The version of what the fleet had learned before this execution; 0 for nothing. Without it, it was not read. */
+  learned: z.optional(Count),
 });
 export type Poll = z.infer<typeof Poll>;
 
 /** What a counting step has to know of its poll. */
-const CountedIn = z.omit(Poll, { dueAt: true, seen: true, arrivals: true });
+const CountedIn = z.omit(Poll, { dueAt: true, seen: true, arrivals: true, learned: true });
 
 /** Input of Count Unclaimed and of Count Running. */
 export const CountInput = z.object({ ...Task, poll: CountedIn });
@@ -180,7 +182,7 @@ export const Activities = z.object({
   /** How long launches took to come into service, in seconds: the median, if the fleet learns how many spare runners to keep. */
   readySeconds: z.optional(Count),
   /** What the launches ask of the warm pool, if that is the workflow's to size; explained in warm-pool.ts. */
-  launchDemand: z.optional(z.object({ peak: Count, resting: z.boolean() })),
+  launchDemand: z.optional(z.object({ peak: Count, today: z._default(Count, 0), resting: z.boolean() })),
   breaker: z.discriminatedUnion('open', [
     z.object({ open: z.literal(false) }),
     z.object({
@@ -255,6 +257,14 @@ export const DeployedSettings = z.object({
   onDemandPercentage: Percentage,
   /** Whether the workflow sizes the warm pool. */
   warmPoolAuto: z.boolean(),
+  /** By what the fleet learns how many spare runners to keep; explained in spare-runners.ts. Without it, it does not. */
+  spareRunners: z.optional(
+    z.object({
+      idleCost: z.number().check(z.minimum(0)),
+      waitingCost: z.number().check(z.minimum(0)),
+      max: z.optional(Count),
+    }),
+  ),
   /** The secret with the resource class token, which the functions may not read. */
   runnerSecretName: z.optional(Text),
   /** How long an instance and its job may last, in seconds; reconcile-evidence.ts explains each. */
@@ -287,12 +297,12 @@ const SettingsReference = z.object({
 export interface PollSettings
   extends Pick<
     DeployedSettings,
-    'capacity' | 'pollIntervalSeconds' | 'quietPollIntervalSeconds' | 'onDemandPercentage'
+    'capacity' | 'pollIntervalSeconds' | 'quietPollIntervalSeconds' | 'onDemandPercentage' | 'spareRunners'
   > {
   /** How many tasks all fleets of the plan may run, and where this fleet is among them. */
   concurrency?: { limit: number; position: number } | undefined;
-  /** By what spare runners are kept, and what was learned before this execution; explained in spare-runners.ts. */
-  spares?: { settings: SpareSettings; memory: Memory | undefined } | undefined;
+  /** What the fleet had learned before this execution; explained in learned.ts. */
+  learned?: Learned | undefined;
   /** Milliseconds since the epoch. */
   executionStartedAt: number;
 }

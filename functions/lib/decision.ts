@@ -14,10 +14,10 @@ import {
 import type { Activities, Group, PollSettings } from './contracts.ts';
 import { effectiveSettings, largestMaximum } from './schedules.ts';
 import { withFallback } from './spot.ts';
-import { sizeWarmPool } from './warm-pool.ts';
+import { highWater, sizeWarmPool } from './warm-pool.ts';
 
 /** The settings of the fleet that decide, explained in contracts.ts. */
-export type DecisionSettings = Pick<PollSettings, 'capacity' | 'onDemandPercentage'>;
+export type DecisionSettings = Pick<PollSettings, 'capacity' | 'onDemandPercentage' | 'learned'>;
 
 /** What a poll has read, with both counts. */
 export interface Observed {
@@ -36,7 +36,7 @@ export interface Observed {
 export function decide(
   activities: Activities,
   { counts, group }: Observed,
-  { capacity, onDemandPercentage }: DecisionSettings,
+  { capacity, onDemandPercentage, learned }: DecisionSettings,
   now: number,
   withheldLimit?: number,
 ): { decision: Decision; situation: Situation } {
@@ -50,8 +50,11 @@ export function decide(
     activities.spotShortageAt,
     now,
   );
+  const peak = highWater(learned?.peaks, now);
   const sized =
-    group.paused === 'false' ? withPoolSized(decided, activities, group, largestMaximum(inForce)) : decided;
+    group.paused === 'false'
+      ? withPoolSized(decided, activities, group, { peak, maxReplicas: largestMaximum(inForce) })
+      : decided;
   return { decision: { ...sized, reasons: [...reasons, ...sized.reasons] }, situation };
 }
 
@@ -89,10 +92,11 @@ function withPoolSized(
   decision: Decision,
   { launchDemand, breaker }: Activities,
   { warmPool }: Group,
-  maxReplicas: number,
+  { peak, maxReplicas }: { peak: number; maxReplicas: number },
 ): Decision {
   if (launchDemand === undefined || warmPool === undefined || breaker.open) return decision;
   const resting = launchDemand.resting && decision.desired <= decision.from;
-  const size = sizeWarmPool({ ...launchDemand, resting }, warmPool.size, maxReplicas);
+  const demand = { peak: Math.max(launchDemand.peak, peak), resting };
+  const size = sizeWarmPool(demand, warmPool.size, maxReplicas);
   return withWarmPool(decision, warmPool.size, size);
 }

@@ -6,3 +6,6 @@ export const builtImageParameter = (stack: string, fleet: string) => `/${stack}/
 
 /** The parameter of Systems Manager that holds a fleet's settings; a fleet's name is part of its name. */
 export const settingsParameter = (stack: string, fleet: string) => `/${stack}/fleets/${fleet}`;
+
+/** The parameter of Systems Manager in which a fleet keeps what it has learned. */
+export const learnedParameter = (stack: string, fleet: string) => `/${stack}/learned/${fleet}`;

@@ -18,7 +18,7 @@ import { decide, held } from './decision.ts';
 import { CircleCiRateLimited, DecisionInvalid } from './errors.ts';
 import type { MetricValues } from './metrics.ts';
 import { type Pace, pace, pollInterval, secondsIdle } from './pacing.ts';
-import { arrivedBetween, lastCounts, spareRunners } from './spare-runners.ts';
+import { arrivedBetween, lastCounts, sparesThatPay } from './spare-runners.ts';
 import { seenBefore, type Withheld, withheldAfter, withheldLimit } from './withheld.ts';
 import { doubtOf, NOT_CHECKED, type ZeroCheck } from './zero.ts';
 
@@ -72,13 +72,13 @@ export function decidePoll(
 function withArrivals(
   state: PollState,
   situation: Parameters<typeof arrivedBetween>[1],
-  { spares }: Pick<PollSettings, 'spares'>,
+  { spareRunners, learned }: Pick<PollSettings, 'spareRunners' | 'learned'>,
   now: number,
 ): PollState {
-  if (spares === undefined) return state;
+  if (spareRunners === undefined) return state;
   const { poll } = state;
   const at = Math.floor(now / 1_000);
-  const before = poll.seen ?? lastCounts(spares.memory, at);
+  const before = poll.seen ?? lastCounts(learned?.spares, at);
   const tasks = arrivedBetween(before, situation);
   return tasks === 0
     ? state
@@ -86,8 +86,12 @@ function withArrivals(
 }
 
 /** How many spare runners to keep, if the fleet learns that. */
-const sparesOf = ({ poll }: PollState, { spares }: Pick<PollSettings, 'spares'>, now: number) =>
-  spares && spareRunners(spares.memory, poll.arrivals ?? [], spares.settings, Math.floor(now / 1_000));
+const sparesOf = (
+  { poll }: PollState,
+  { spareRunners, learned }: Pick<PollSettings, 'spareRunners' | 'learned'>,
+  now: number,
+) =>
+  spareRunners && sparesThatPay(learned?.spares, poll.arrivals ?? [], spareRunners, Math.floor(now / 1_000));
 
 /** If nothing has happened to a young group, its idle time counts from its creation. */
 function sinceCreation(state: PollState, { createdAt }: Pick<Group, 'createdAt'>): PollState {

@@ -63,6 +63,12 @@ const SILENCES = [5, 20, 60];
 /** What was learned this long ago counts half, in seconds. */
 const HALF_LIFE = 14 * 24 * 3_600;
 
+/**
+ * No context counts as more samples than this, which are seven hours of it. So a context that is often seen follows its
+ * tasks within a day, and one that is rarely seen is not forgotten.
+ */
+const MOST_SAMPLES = 1_000;
+
 /** It fades in steps, in seconds. */
 const FADES_EVERY = 24 * 3_600;
 
@@ -157,7 +163,7 @@ export interface Spares {
  *
  * @param arrivals Those of this execution, which the memory does not have yet.
  */
-export function spareRunners(
+export function sparesThatPay(
   memory: Memory | undefined,
   arrivals: readonly Arrival[],
   { idleCost, waitingCost, max = Number.POSITIVE_INFINITY }: SpareSettings,
@@ -209,7 +215,7 @@ export function remember(
   const [first] = arrivals;
   if (first === undefined) return memory;
   const ready = readySeconds ?? memory?.readySeconds ?? UNKNOWN_READY;
-  const { at: _, ...before } = memory ?? {
+  const { at: _, ...before } = sound(memory, now) ?? {
     at: now,
     readySeconds: ready,
     learnedUntil: first[0],
@@ -222,6 +228,7 @@ export function remember(
   const fadings = Math.max(Math.floor((now - before.fadedAt) / FADES_EVERY), 0);
   const seen = faded(before.seen, fadings);
   const learnedUntil = learn(seen, all, before.learnedUntil, now - lead, lead);
+  for (const [name, times] of Object.entries(seen)) seen[name] = latest(times);
   return fitting({
     at: now,
     readySeconds: Math.round(before.readySeconds + (ready - before.readySeconds) / 4),
@@ -233,11 +240,21 @@ export function remember(
   });
 }
 
+/** A memory, unless times in it are still to come: then it would learn nothing until they have. */
+const sound = (memory: Memory | undefined, now: number) =>
+  memory !== undefined && Math.max(memory.learnedUntil, memory.fadedAt) <= now ? memory : undefined;
+
 /** The histograms after some time. They fade in steps, because they are rounded. */
 function faded(seen: Memory['seen'], fadings: number): Record<string, number[]> {
   const share = 2 ** (-(fadings * FADES_EVERY) / HALF_LIFE);
   const times = (each: number) => Math.round(each * share * 100) / 100;
   return Object.fromEntries(Object.entries(seen).map(([name, histogram]) => [name, histogram.map(times)]));
+}
+
+/** A histogram of at most MOST_SAMPLES. */
+function latest(histogram: readonly number[]): number[] {
+  const share = Math.min(MOST_SAMPLES / sum(histogram), 1);
+  return histogram.map((times) => Math.round(times * share * 100) / 100);
 }
 
 /** The arrivals after a time, and the one before: it says for how long there was silence. */

@@ -15,6 +15,8 @@ export interface Boot {
 export interface LaunchDemand {
   /** The most launches that began within the time that one boot takes. */
   peak: number;
+  /** The same of the launches since the day began, by UTC. */
+  today: number;
   /** Whether nothing was launched in the last hour, so that the pool may become smaller. */
   resting: boolean;
 }
@@ -27,6 +29,16 @@ const REST = 3_600_000;
 
 /** AWS reports ends in whole seconds, so a short boot may seem to have taken no time. */
 const SHORTEST_BOOT = 1_000;
+
+/** The largest demand of each day on which there was any: days since the epoch, and the most launches within a boot. */
+export type Peaks = readonly (readonly [day: number, peak: number])[];
+
+const DAY = 24 * 3_600_000;
+
+/** Today, and the seven days before: a busy hour of a week ago counts until it is over again. */
+const DAYS = 8;
+
+const dayOf = (now: number) => Math.floor(now / DAY);
 
 /** How long a boot takes as long as none is on record, in milliseconds. */
 const UNKNOWN_BOOT = 120_000;
@@ -42,13 +54,13 @@ export function launchDemand(launches: Launch[], boots: Boot[], now: number): La
     launches.filter(({ outcome, startedAt }) => outcome !== 'failed' && startedAt >= now - RECENT),
     ({ startedAt }) => startedAt,
   );
-  let peak = 0;
-  let first = 0;
+  let [peak, today, first] = [0, 0, 0];
   for (const [index, start] of starts.entries()) {
     while (start - (starts[first] ?? start) >= window) first += 1;
     peak = Math.max(peak, index - first + 1);
+    if (dayOf(start) === dayOf(now)) today = Math.max(today, index - first + 1);
   }
-  return { peak, resting: now - (starts.at(-1) ?? Number.NEGATIVE_INFINITY) >= REST };
+  return { peak, today, resting: now - (starts.at(-1) ?? Number.NEGATIVE_INFINITY) >= REST };
 }
 
 /**
@@ -70,8 +82,41 @@ export function changesOfDemand(launches: Launch[], now: number): number {
   return next;
 }
 
+/**
+ * Adds the largest demand of this day to those of the days before. The record of launches has the latest 500 activities,
+ * which a busy fleet has in an hour.
+ *
+ * @returns The same peaks if nothing changes.
+ */
+export function rememberPeak(
+  peaks: Peaks | undefined,
+  { today }: Pick<LaunchDemand, 'today'>,
+  now: number,
+): Peaks | undefined {
+  const day = dayOf(now);
+  const recent = recentOf(peaks, day);
+  const before = recent.find(([of]) => of === day)?.[1] ?? 0;
+  if (today <= before) return peaks;
+  return [...recent.filter(([of]) => of !== day), [day, today]];
+}
+
+const recentOf = (peaks: Peaks = [], today: number) =>
+  peaks.filter(([day]) => day <= today && day > today - DAYS);
+
+/** The largest demand of the last days. It stays the same until the next day. */
+export function highWater(peaks: Peaks | undefined, now: number): number {
+  return Math.max(0, ...recentOf(peaks, dayOf(now)).map(([, peak]) => peak));
+}
+
+/** When the next day begins, in milliseconds since the epoch: a peak may then be too old to count. */
+export const nextDay = (now: number) => (dayOf(now) + 1) * DAY;
+
 /** The size that a warm pool should have: it grows at once, and shrinks only while nothing is launched. */
-export function sizeWarmPool(demand: LaunchDemand, size: number, maxReplicas: number): number {
+export function sizeWarmPool(
+  demand: Pick<LaunchDemand, 'peak' | 'resting'>,
+  size: number,
+  maxReplicas: number,
+): number {
   const wanted = Math.min(demand.peak, maxReplicas);
   return demand.resting ? wanted : Math.max(wanted, size);
 }

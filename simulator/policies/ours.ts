@@ -14,17 +14,13 @@ import type {
   PollState,
 } from '../../functions/lib/contracts.ts';
 import { countingWindow } from '../../functions/lib/counted-launches.ts';
+import { type Learned, learnFrom } from '../../functions/lib/learned.ts';
 import { LIMITS, pollInterval, secondsIdle } from '../../functions/lib/pacing.ts';
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
-import {
-  type Memory,
-  remember,
-  type SpareSettings,
-  spareRunners,
-} from '../../functions/lib/spare-runners.ts';
+import { sparesThatPay } from '../../functions/lib/spare-runners.ts';
 import { FALLBACK_SECONDS } from '../../functions/lib/spot.ts';
-import { changesOfDemand } from '../../functions/lib/warm-pool.ts';
+import { changesOfDemand, nextDay } from '../../functions/lib/warm-pool.ts';
 import type { Withheld } from '../../functions/lib/withheld.ts';
 import type { SandboxSettings } from '../../sandbox/fleet.ts';
 import type { ScalingActivities } from '../../sandbox/group/activities.ts';
@@ -42,12 +38,12 @@ const EXECUTION_SECONDS = 60;
  * ends its execution. `--workflow` runs the state machine itself.
  *
  * @param startsAt The date of second 0, in milliseconds since the epoch.
- * @param memory What the fleet has learned before; nothing by default.
+ * @param learned What the fleet has learned before; nothing by default.
  */
-export function ours(settings: OursSettings, startsAt: number, memory?: Memory): Policy {
+export function ours(settings: OursSettings, startsAt: number, learned?: Learned): Policy {
   const { warmPool, spot } = settings;
   const idle = idleTimes(settings);
-  const executions = new Executions(settings, startsAt, memory);
+  const executions = new Executions(settings, startsAt, learned);
   return {
     ...PLAIN,
     name: 'ours',
@@ -66,7 +62,7 @@ export function ours(settings: OursSettings, startsAt: number, memory?: Memory):
     launchHook: settings.bootTimeout,
     keeps: (now) => executions.keeps(now),
     maxReplicas: largestMaximum(capacityOf(settings)),
-    learned: () => executions.memory,
+    learned: () => executions.learned,
   };
 }
 
@@ -76,7 +72,7 @@ class Executions implements Polls {
   readonly #startsAt: number;
   readonly #warmPoolAuto: boolean;
   readonly #onDemandPercentage: number;
-  readonly #spares: SpareSettings | undefined;
+  readonly #spares: PollSettings['spareRunners'];
   /** The capacity settings in force, and until when they are, in seconds. */
   #inForce: InForceSettings;
   #inForceUntil = Number.NEGATIVE_INFINITY;
@@ -92,8 +88,8 @@ class Executions implements Polls {
   /** How many polls an execution has if all of them have the same interval, by that interval in seconds. */
   readonly #pollsByInterval = new Map<number, number>();
 
-  constructor(settings: OursSettings, startsAt: number, memory: Memory | undefined) {
-    this.#memory = memory;
+  constructor(settings: OursSettings, startsAt: number, learned: Learned | undefined) {
+    this.#learned = learned;
     this.#settings = settings;
     this.#startsAt = startsAt;
     this.#warmPoolAuto = settings.warmPool?.size === 'auto';
@@ -118,11 +114,11 @@ class Executions implements Polls {
   /** The tag of the group, as functions/lib/withheld.ts has it. */
   #withheld: Withheld | undefined = undefined;
 
-  /** The parameter of the fleet, as functions/lib/memory.ts has it. */
-  #memory: Memory | undefined;
+  /** The parameter of the fleet, as functions/lib/learned-store.ts has it. */
+  #learned: Learned | undefined;
 
-  get memory(): Memory | undefined {
-    return this.#memory;
+  get learned(): Learned | undefined {
+    return this.#learned;
   }
 
   get at(): number {
@@ -144,7 +140,12 @@ class Executions implements Polls {
     const { minReplicas } = this.inForce(seconds);
     if (this.#spares === undefined) return minReplicas;
     const now = Math.floor(this.#instant(seconds) / 1_000);
-    const { spare, until } = spareRunners(this.#memory, this.#state.poll.arrivals ?? [], this.#spares, now);
+    const { spare, until } = sparesThatPay(
+      this.#learned?.spares,
+      this.#state.poll.arrivals ?? [],
+      this.#spares,
+      now,
+    );
     return until === Number.POSITIVE_INFINITY ? Math.max(minReplicas, spare) : minReplicas;
   }
 
@@ -253,7 +254,7 @@ class Executions implements Polls {
   }
 
   #handOn(again: boolean, next: PollState): void {
-    if (!again && this.#spares !== undefined) this.#remember(next);
+    if (!again) this.#learn(next);
     this.#state = next;
     this.#at = again
       ? (next.poll.dueAt - this.#startsAt) / 1_000
@@ -261,11 +262,8 @@ class Executions implements Polls {
   }
 
   /** After its last poll, an execution writes what the fleet has learned. */
-  #remember({ poll: { arrivals = [], seen }, activities: { readySeconds } }: PollState): void {
-    if (seen === undefined) return;
-    const { unclaimed, running } = seen;
-    const now = Math.floor(this.#instant(this.#at) / 1_000);
-    this.#memory = remember(this.#memory, { arrivals, counts: { unclaimed, running }, readySeconds }, now);
+  #learn(next: PollState): void {
+    this.#learned = learnFrom(this.#learned, next, this.#pollSettings, this.#instant(this.#at));
   }
 
   /** Before the first poll, an execution reads the group's activities, once. */
@@ -286,7 +284,8 @@ class Executions implements Polls {
       onDemandPercentage: this.#onDemandPercentage,
       executionStartedAt,
       ...(concurrency && { concurrency: { limit: concurrency.limit, position: 0 } }),
-      ...(this.#spares && { spares: { settings: this.#spares, memory: this.#memory } }),
+      spareRunners: this.#spares,
+      learned: this.#learned,
     };
   }
 
@@ -302,7 +301,7 @@ class Executions implements Polls {
     if (!group.hasFailures && !this.#warmPoolAuto && !watched && this.#spares === undefined) return before;
     const { breaker } = this.#settings;
     const record = group.record(this.#warmPoolAuto);
-    if (this.#warmPoolAuto) this.#readUntil = changesOfDemand(record.launches, now);
+    if (this.#warmPoolAuto) this.#readUntil = Math.min(changesOfDemand(record.launches, now), nextDay(now));
     const settings = {
       breakerFailures: breaker.failures,
       breakerWindowSeconds: breaker.window,
@@ -334,7 +333,7 @@ class Executions implements Polls {
   #sparesUntil(now: number): number {
     if (this.#spares === undefined) return Number.POSITIVE_INFINITY;
     const { arrivals = [] } = this.#state.poll;
-    const { until } = spareRunners(this.#memory, arrivals, this.#spares, Math.floor(now / 1_000));
+    const { until } = sparesThatPay(this.#learned?.spares, arrivals, this.#spares, Math.floor(now / 1_000));
     const seconds = until - this.#startsAt / 1_000;
     // The next execution has learned from them.
     const learnsAt = (this.#pollSettings.executionStartedAt - this.#startsAt) / 1_000 + EXECUTION_SECONDS;

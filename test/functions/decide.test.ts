@@ -37,34 +37,34 @@ describe('decide', () => {
   }>([
     {
       case: 'shrinks while nothing launches',
-      activities: { launchDemand: { peak: 3, resting: true } },
+      activities: { launchDemand: { peak: 3, today: 0, resting: true } },
       size: 3,
     },
     {
       case: 'does not shrink with a rise',
-      activities: { launchDemand: { peak: 3, resting: true } },
+      activities: { launchDemand: { peak: 3, today: 0, resting: true } },
       unclaimed: 1,
     },
     {
       case: 'grows with a rise',
-      activities: { launchDemand: { peak: 8, resting: true } },
+      activities: { launchDemand: { peak: 8, today: 0, resting: true } },
       unclaimed: 1,
       size: 8,
     },
     {
       case: 'holds at most maxReplicas',
-      activities: { launchDemand: { peak: 40, resting: true } },
+      activities: { launchDemand: { peak: 40, today: 0, resting: true } },
       size: 10,
     },
     { case: 'is left to its owner', activities: {} },
     {
       case: 'is left while the fleet is paused',
-      activities: { launchDemand: { peak: 8, resting: true } },
+      activities: { launchDemand: { peak: 8, today: 0, resting: true } },
       paused: 'true',
     },
     {
       case: 'is left while the fleet drains',
-      activities: { launchDemand: { peak: 8, resting: true } },
+      activities: { launchDemand: { peak: 8, today: 0, resting: true } },
       paused: 'drain',
     },
   ])('the warm pool $case', ({ activities, paused = 'false', unclaimed, size }) => {
@@ -77,7 +77,7 @@ describe('decide', () => {
   });
 
   it('sizes no warm pool of a group without one', () => {
-    const activities = { launchDemand: { peak: 8, resting: true } };
+    const activities = { launchDemand: { peak: 8, today: 0, resting: true } };
     const decision = decided({}, activities);
     expect(decision.change).toBe(false);
     expect(decision.warmPoolSize).toBeUndefined();

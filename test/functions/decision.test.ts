@@ -89,7 +89,7 @@ const moments = fc
     open: fc.boolean(),
     canaryIn: fc.constantFrom(-60_000, 60_000),
     shortage: optional(fc.constantFrom(60_000, 1_200_000)),
-    launchDemand: optional(fc.record({ peak: few, resting: fc.boolean() })),
+    launchDemand: optional(fc.record({ peak: few, today: few, resting: fc.boolean() })),
   })
   .map(({ now, open, canaryIn, shortage, launchDemand }) => {
     const activities: Activities = {

@@ -132,8 +132,16 @@ describe('Describe Activities', () => {
     for (const at of [-50, -40, -30]) launched(at);
     expect(await described()).not.toHaveProperty('launchDemand');
     // Each boot took a minute; they began within 20 s.
-    expect((await described(0, { warmPoolAuto: true })).launchDemand).toEqual({ peak: 3, resting: false });
-    expect((await described(3_600, { warmPoolAuto: true })).launchDemand).toEqual({ peak: 3, resting: true });
+    expect((await described(0, { warmPoolAuto: true })).launchDemand).toEqual({
+      peak: 3,
+      today: 3,
+      resting: false,
+    });
+    expect((await described(3_600, { warmPoolAuto: true })).launchDemand).toEqual({
+      peak: 3,
+      today: 3,
+      resting: true,
+    });
   });
 
   it.each([

@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Launch } from '../../functions/lib/breaker.ts';
-import { changesOfDemand, launchDemand, sizeWarmPool } from '../../functions/lib/warm-pool.ts';
+import {
+  changesOfDemand,
+  highWater,
+  launchDemand,
+  nextDay,
+  type Peaks,
+  rememberPeak,
+  sizeWarmPool,
+} from '../../functions/lib/warm-pool.ts';
 
 const HOUR = 3_600;
 const DAY = 24 * HOUR;
@@ -61,7 +69,7 @@ describe('launchDemand', () => {
         fc.nat({ max: 8 * DAY }),
         (ago, later) => {
           const launches = ago.map((seconds) => launch(seconds));
-          const changes = changesOfDemand(launches, NOW);
+          const changes = Math.min(changesOfDemand(launches, NOW), nextDay(NOW));
           const then = NOW + later * 1_000;
           const demand = launchDemand(launches, [], then);
           if (then < changes) expect(demand).toEqual(launchDemand(launches, [], NOW));
@@ -119,5 +127,44 @@ describe('sizeWarmPool', () => {
     { case: 'shrinks at rest to a lower maxReplicas', peak: 30, resting: true, size: 30, becomes: 20 },
   ])('$case', ({ peak, resting, size, becomes }) => {
     expect(sizeWarmPool({ peak, resting }, size, 20)).toBe(becomes);
+  });
+});
+
+describe('the peaks of the last days', () => {
+  const day = (ago: number) => Math.floor(NOW / 1_000 / DAY) - ago;
+  const peaksOf = (...days: [ago: number, peak: number][]): Peaks =>
+    days.map(([ago, peak]) => [day(ago), peak]);
+
+  it.each<{ case: string; peaks: Peaks | undefined; highest: number }>([
+    { case: 'nothing is known', peaks: undefined, highest: 0 },
+    { case: 'a peak of today', peaks: peaksOf([0, 3]), highest: 3 },
+    { case: 'a higher one of a week ago', peaks: peaksOf([7, 40], [0, 3]), highest: 40 },
+    { case: 'a higher one of more than a week ago', peaks: peaksOf([8, 40], [0, 3]), highest: 3 },
+    { case: 'one of a day that is still to come', peaks: peaksOf([-1, 40], [0, 3]), highest: 3 },
+  ])('the highest counts: $case', ({ peaks, highest }) => {
+    expect(highWater(peaks, NOW)).toBe(highest);
+  });
+
+  it.each<{ case: string; peaks: Peaks | undefined; today: number; after: Peaks | undefined }>([
+    { case: 'nothing was launched today', peaks: undefined, today: 0, after: undefined },
+    { case: 'the first launches of today', peaks: peaksOf([1, 9]), today: 2, after: peaksOf([1, 9], [0, 2]) },
+    { case: 'more than before', peaks: peaksOf([0, 2]), today: 5, after: peaksOf([0, 5]) },
+    { case: 'old days', peaks: peaksOf([9, 70], [0, 2]), today: 5, after: peaksOf([0, 5]) },
+  ])('are remembered: $case', ({ peaks, today, after }) => {
+    expect(rememberPeak(peaks, { today }, NOW)).toEqual(after);
+  });
+
+  it('are the same if today has a higher one', () => {
+    const peaks = peaksOf([0, 5]);
+    expect(rememberPeak(peaks, { today: 5 }, NOW)).toBe(peaks);
+  });
+
+  it('counts the launches of today by UTC, with those of one boot before', () => {
+    const midnight = Math.floor(NOW / 1_000 / DAY) * DAY * 1_000;
+    const since = (NOW - midnight) / 1_000;
+    const launches = [...Array(9).fill(since + 500), since + 10, since - 10, since - 20].map((ago) =>
+      launch(ago),
+    );
+    expect(launchDemand(launches, [boot(100)], NOW)).toMatchObject({ peak: 9, today: 3 });
   });
 });

@@ -153,7 +153,7 @@ function launchedBy(fleet: FleetConfig, { unclaimed, running, share, pool, minut
       failedLaunches: 0,
       cameInService: 0,
       breaker: { open: false },
-      ...(warmPoolAuto && { launchDemand: { peak: pool, resting: true } }),
+      ...(warmPoolAuto && { launchDemand: { peak: pool, today: 0, resting: true } }),
     },
     {
       counts: { unclaimed, running },

@@ -30,7 +30,7 @@ const DEPLOYED = {
   server: { circleciUrl: 'https://circleci.acme.example', hosts: ['circleci.acme.example'] },
 };
 
-const { aws, autoScaling, secrets, settings } = await embeddedAws();
+const { aws, autoScaling, secrets, settings, learned } = await embeddedAws();
 for (const [name, { circleciUrl }] of Object.entries(DEPLOYED)) {
   const deployed = deployedSettings({
     circleciUrl,
@@ -145,6 +145,7 @@ describe('whatever the event, and whatever CircleCI answers', () => {
             autoScaling,
             secrets,
             memory: new Map(),
+            learned,
             metrics: new KeptMetrics(
               () => EXECUTION_START,
               (line) => out.push(JSON.stringify(line)),

@@ -152,7 +152,7 @@ describe("a fleet's parameter", () => {
     Value: z.string().transform((text): Record<string, unknown> => JSON.parse(text)),
   });
   const parameterOf = (id: string, of = template) =>
-    Parameter.parse(of.the('AWS::SSM::Parameter', id).properties);
+    Parameter.parse(of.the('AWS::SSM::Parameter', `${id}Parameter`).properties);
   const settingsOf = (id: string) => parameterOf(id).Value;
 
   it('has the name that the functions read', () => {
@@ -224,6 +224,30 @@ describe("a fleet's parameter", () => {
     );
     expect(parameterOf('Auto', pools).Value.warmPoolAuto).toBe(true);
     expect(parameterOf('Five', pools).Value.warmPoolAuto).toBe(false);
+  });
+
+  it('is beside one for what the fleet learns, if it learns', () => {
+    const fleets = SynthesisedTemplate.of(
+      fleetsWith({
+        spares: { spareRunners: '{max: 5}', waitingCost: '10' },
+        auto: { warmPool: '{size: auto}' },
+        five: { warmPool: '{size: 5}' },
+      }),
+    );
+    const learned = fleets
+      .all('AWS::SSM::Parameter')
+      .map(({ properties }) => properties)
+      .filter(({ Name }) => String(Name).startsWith('/circleci-runners/learned/'));
+    expect(learned.map(({ Name, Value }) => [Name, Value])).toEqual([
+      ['/circleci-runners/learned/spares', '{}'],
+      ['/circleci-runners/learned/auto', '{}'],
+    ]);
+    expect(parameterOf('Spares', fleets).Value.spareRunners).toEqual({
+      idleCost: 0.1008,
+      waitingCost: 10,
+      max: 5,
+    });
+    expect(parameterOf('Five', fleets).Value.spareRunners).toBeUndefined();
   });
 
   it("names the groups that share a plan's concurrency, to fleets that share it", () => {

@@ -19,6 +19,18 @@ it.each<Example>([
   { workload: 'flapping', hours: 0.2, settings: { pollInterval: 1 } },
   { workload: 'quiet-night', hours: 0.5, settings: { quietPollInterval: 20 } },
   { workload: 'fan-out', hours: 0.6, settings: { headroom: '20%', maxSurge: 15 } },
+  { workload: 'flapping', hours: 1.2, settings: { spareRunners: 'auto' } },
+  { workload: 'working-day', hours: 0.8, settings: { spareRunners: { max: 2 }, waitingCost: 10 } },
+  {
+    workload: 'flapping',
+    hours: 0.9,
+    settings: {
+      spareRunners: 'auto',
+      reuse: 'continuous',
+      idleTimeout: 120,
+      warmPool: { size: 'auto', state: 'stopped' },
+    },
+  },
   { workload: 'flapping', hours: 0.6, settings: { reuse: 'continuous', idleTimeout: 60 } },
   { workload: 'fan-out', hours: 0.6, settings: { warmPool: { size: 20, state: 'stopped' } } },
   { workload: 'flapping', hours: 1.2, settings: { warmPool: { size: 'auto', state: 'stopped' } } },
