@@ -97,6 +97,9 @@ function decide(reasons: string[]): void {
   ]);
 }
 
+/** The checks; `built image` is only of fleets with `image: { build }`, and has tests with a stand-in of Image Builder. */
+const NAMES = new Set(CHECKS.map(({ name }) => name).filter((name) => name !== 'built image'));
+
 async function doctor(...words: string[]) {
   const all = ['--json', '--fleets', file, ...words];
   const { status, stdout } = await runAgainstAws(address(aws.server), 'doctor', all);
@@ -112,7 +115,7 @@ const ec2 = (operation: string, content: string) => ({
 it('passes each check where nothing is wrong', async () => {
   const { status, findings } = await doctor();
   expect(findings.filter(({ level }) => level !== 'ok')).toEqual([]);
-  expect(new Set(findings.map(({ check }) => check))).toEqual(new Set(CHECKS.map(({ name }) => name)));
+  expect(new Set(findings.map(({ check }) => check))).toEqual(NAMES);
   expect(status).toBe(0);
 });
 
@@ -310,7 +313,7 @@ describe('does not pass the check', () => {
   });
 
   it('and each check has such a case', () => {
-    expect(new Set(CASES.map(({ check }) => check))).toEqual(new Set(CHECKS.map(({ name }) => name)));
+    expect(new Set(CASES.map(({ check }) => check))).toEqual(NAMES);
   });
 });
 
