@@ -8,7 +8,7 @@ export default defineConfig({
     ...base.test,
     include: [
       'test/cli/{doctor,explain,image,init,init-from-group,init-lookups,pause,reconcile,recycle,secrets,status,zones}.test.ts',
-      'test/functions/{describe-activities,find-leftovers,repair,secrets,settings,spot,update-group,warm-pool}.test.ts',
+      'test/functions/{describe-activities,find-leftovers,learned,repair,secrets,settings,spot,update-group,warm-pool}.test.ts',
       'test/infra/{deployed-fleets,group-settings-handler,images-handler}.test.ts',
       'test/sandbox/{breaker-alarm,failing-executions,fallback}.test.ts',
       'test/userdata/{aws,boot,leave-group}.test.ts',
