@@ -176,8 +176,8 @@ const sumOf = <Each>(all: Each[], of: (each: Each) => number) => all.reduce((sum
 /** What is said of the same as a text, with the places of the faults; nothing if a file may say it. */
 function complaintsAboutText(raw: unknown): string {
   try {
-    const collectionStyle = JSON.stringify(raw).length % 2 === 0 ? 'flow' : 'any';
-    loadFleetsText(stringify(raw, { collectionStyle }), 'fleets.yaml', { stack: STACK_NAME });
+    const collectionStyle = (JSON.stringify(raw) ?? '').length % 2 === 0 ? 'flow' : 'any';
+    loadFleetsText(stringify(raw, { collectionStyle }) ?? '', 'fleets.yaml', { stack: STACK_NAME });
     return '';
   } catch (error) {
     if (error instanceof FleetsInvalid) return error.message;

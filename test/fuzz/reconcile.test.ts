@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { handler as findLeftovers } from '../../functions/find-leftovers.ts';
 import { settingsParameter } from '../../functions/lib/fleet-names.ts';
 import { MOST_REPAIRS } from '../../functions/lib/reconcile.ts';
+import { DETACHED_TAG } from '../../functions/lib/tags.ts';
 import { handler as repairLeftovers } from '../../functions/repair-leftovers.ts';
 import { SANDBOX_STACK } from '../../sandbox/aws.ts';
 import { KeptMetrics } from '../../sandbox/kept-metrics.ts';
@@ -93,6 +94,7 @@ const FOUND = [
   'in no group i-0000000f',
   'volume vol-0000000a',
   'versions lt-0000000000000000a',
+  'volume vol-0000000b',
   ...CONNECTED.map((id) => `never connected ${id}`),
   'in no group i-0000001b',
   'in no group i-0000001c',
@@ -104,9 +106,15 @@ const FOUND = [
   'versions lt-0000000000000000b',
 ];
 const repairEvents = Object.keys(DEPLOYED).flatMap((fleet) => [
-  { fleet, execution: `${fleet}-1`, found: FOUND.slice(0, 5) },
+  { fleet, execution: `${fleet}-1`, found: FOUND.slice(0, 6) },
   { fleet, execution: `${fleet}-1`, found: FOUND },
 ]);
+
+/** What a write names that is not of the fleet. Versions are numbers, and a tag says since when a volume is detached. */
+const othersIn = (operation: string, names: string[]) => {
+  const tag = operation === 'CreateTags' ? [DETACHED_TAG, new Date(NOW).toISOString()] : [];
+  return names.filter((each) => ![...OWN, ...tag].includes(each) && !/^\d+$/.test(each));
+};
 
 const FUNCTIONS = [
   { name: 'Find Leftovers', handler: findLeftovers, events: findEvents },
@@ -153,10 +161,10 @@ describe('whatever the event, and whatever CircleCI answers', () => {
             'TerminateInstanceInAutoScalingGroup',
             'TerminateInstances',
             'DeleteVolume',
+            'CreateTags',
             'DeleteLaunchTemplateVersions',
           ]).toContain(operation);
-          const resources = names.filter((each) => !/^\d+$/.test(each));
-          expect(resources.filter((each) => !OWN.includes(each))).toEqual([]);
+          expect(othersIn(operation, names)).toEqual([]);
         }
       });
       await fc.assert(property, FUZZED);
@@ -168,14 +176,16 @@ describe('whatever the event, and whatever CircleCI answers', () => {
 describe('without changes', () => {
   it('Find Leftovers finds what the fleet has left behind', async () => {
     const { answer: found, writes } = await called(findLeftovers, findEvents[0], HEALTHY);
-    expect(found).toMatchObject({ repair: true, found: expect.arrayContaining(FOUND.slice(0, 5)) });
+    expect(found).toMatchObject({ repair: true, found: expect.arrayContaining(FOUND.slice(0, 6)) });
     expect(writes).toEqual([]);
   });
 
   it('Repair Leftovers repairs it, and no runner in contact, whatever the event names', async () => {
     const { writes } = await called(repairLeftovers, repairEvents[1], HEALTHY);
     expect(writes).toHaveLength(MOST_REPAIRS);
-    const names = writes.flatMap((write) => write.names);
-    expect(names.filter((each) => CONNECTED.includes(each) || !OWN.includes(each))).toEqual([]);
+    for (const { operation, names } of writes) {
+      expect(othersIn(operation, names)).toEqual([]);
+      expect(names.filter((each) => CONNECTED.includes(each))).toEqual([]);
+    }
   });
 });

@@ -4,6 +4,7 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod';
 import { clientSettings } from '../../functions/lib/client-settings.ts';
 import type { ReconcileClients } from '../../functions/lib/reconcile-reads.ts';
+import { DETACHED_TAG } from '../../functions/lib/tags.ts';
 import { DAY, HOUR, MINUTE, NOW } from './fleet-seen.ts';
 
 /**
@@ -22,9 +23,21 @@ export const CONNECTED = ['i-0000000a', 'i-0000000b', 'i-0000000c'];
 /** A member that never connected, an instance in no group, and a stopped one. */
 const USELESS = ['i-0000000d', 'i-0000000e', 'i-0000000f'];
 const VOLUME = 'vol-0000000a';
+/** A volume that nothing says yet since when it is detached. */
+const NEW_VOLUME = 'vol-0000000b';
 
 /** All that belongs to the fleet: only this may be written to. */
-export const OWN = [...CONNECTED, ...USELESS, VOLUME, OWN_TEMPLATE];
+export const OWN = [...CONNECTED, ...USELESS, VOLUME, NEW_VOLUME, OWN_TEMPLATE];
+
+const VOLUMES = [
+  {
+    VolumeId: VOLUME,
+    CreateTime: new Date(NOW - 30 * DAY),
+    Size: 30,
+    Tags: [{ Key: DETACHED_TAG, Value: new Date(NOW - 20 * DAY).toISOString() }],
+  },
+  { VolumeId: NEW_VOLUME, CreateTime: new Date(NOW - 30 * DAY), Size: 30 },
+];
 
 interface Placed {
   id: string;
@@ -148,9 +161,7 @@ export class LeftoverAccount {
           Reservations: [{ Instances: INSTANCES.filter((each) => isAsked(each, asked)).map(described) }],
         };
       case 'DescribeVolumes':
-        return isFiltered(asked, 'tag:Name', [OWN_GROUP])
-          ? { Volumes: [{ VolumeId: VOLUME, CreateTime: new Date(NOW - 30 * DAY), Size: 30 }] }
-          : {};
+        return isFiltered(asked, 'tag:Name', [OWN_GROUP]) ? { Volumes: VOLUMES } : {};
       case 'DescribeLaunchTemplates':
         return { LaunchTemplates: [{ LaunchTemplateId: OWN_TEMPLATE, LatestVersionNumber: 80 }] };
       case 'DescribeLaunchTemplateVersions':
@@ -182,6 +193,9 @@ const groupOf = (name: string) => ({
 const described = (instance: Placed) => ({
   InstanceId: instance.id,
   State: { Name: instance.state ?? 'running' },
+  ...(instance.state === 'stopped' && {
+    StateTransitionReason: 'User initiated (2026-01-03 12:00:00 GMT)',
+  }),
   LaunchTime: new Date(NOW - instance.age),
   Tags: tagsOf(instance),
 });
