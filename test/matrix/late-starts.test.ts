@@ -16,7 +16,9 @@ const SOON = 10;
 /** One fault of each alarm. */
 const ONE_OF_EACH = FAULTS.reduce((found, fault) => {
   const heading = fault.rings ?? fault.ends?.state ?? 'no alarm';
-  return fault.unsteady || fault.lasts || found.has(heading) ? found : found.set(heading, fault);
+  // With that plan, a task that ends leaves its place free until the next instance has booted: not the maximum all the time.
+  const comesAndGoes = fault.unsteady || fault.lasts || heading === 'Saturated';
+  return comesAndGoes || found.has(heading) ? found : found.set(heading, fault);
 }, new Map<string, Fault>());
 /** These ring beside another alarm. */
 const MORE = ['EC2 has no capacity', 'CircleCI hands out no tasks'];
@@ -48,7 +50,7 @@ describe.each(SOME_STARTS)('with starts that are $name', ({ starts }) => {
     if (!kills) expect(outcome.jobs.killed).toBe(0);
   });
 
-  it('Spot Unavailable rings once in 3 hours without Spot capacity', async () => {
+  it('Spot Unavailable rings within 2 hours without Spot capacity', async () => {
     const minutes = 180;
     const sandbox = await openSandbox();
     sandbox.schedule.starts = starts;
@@ -62,9 +64,8 @@ describe.each(SOME_STARTS)('with starts that are $name', ({ starts }) => {
     const { metrics } = sandbox.workflow;
     const run = { metrics, executions: [], startedAt: SANDBOX_START.getTime(), minutes };
     const rung = alarmsOver(config ? [config] : [], run).filter(({ ringings }) => ringings.length > 0);
-    expect(rung.map(({ heading, ringings }) => [heading, ringings.length])).toEqual([
-      ['Spot Unavailable', 1],
-    ]);
+    // Between two fallbacks the fleet tries Spot again. If starts are skipped as well, the alarm may come and go.
+    expect(rung.map(({ heading }) => heading)).toEqual(['Spot Unavailable']);
     expect(rung[0]?.ringings[0]?.from).toBeGreaterThan(80);
     expect(rung[0]?.ringings[0]?.from).toBeLessThan(125);
   });
@@ -73,7 +74,10 @@ describe.each(SOME_STARTS)('with starts that are $name', ({ starts }) => {
     const minutes = 40;
     const sandbox = await openSandbox();
     sandbox.schedule.starts = starts;
-    const queued = Array.from({ length: 60 }, () => ({ queuedAt: 0, durationSeconds: 600 }));
+    const queued = Array.from({ length: 60 }, (_, job) => ({
+      queuedAt: 0,
+      durationSeconds: 400 + 37 * (job % 10),
+    }));
     sandbox.addFleet({ ...LINUX, maxReplicas: 10 }, queued);
     await sandbox.runUntil(minutes * 60);
     const [config] = fleetsWith({ linux: {} });
