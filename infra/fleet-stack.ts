@@ -67,8 +67,11 @@ export class FleetStack extends Stack {
           // As ARNs have it.
           imageBuiltBy: fleetStackName(app, image.builder.name).toLowerCase(),
         }),
+        ...(fleet.imageParameter && { imageSource: fleet.imageParameter.source }),
       },
     });
+    // Its function reads in the settings which image the fleet begins with.
+    fleet.imageParameter?.node.addDependency(parameter);
     if (learns(config)) new LearnedParameter(this, 'Learned', { app, fleet: config.name });
     const schedule = new FleetSchedule(this, 'Schedule', { app, config });
     // CloudFormation makes the schedule after the settings that its executions read, and after all that may fail, so that

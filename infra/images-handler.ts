@@ -35,12 +35,17 @@ const AlarmEvent = z.object({
 });
 
 /** What this function reads of a fleet's settings. */
-const FleetSettings = z.object({ imageBuiltBy: z.optional(z.string()), alarmTopicArn: z.string() });
+const FleetSettings = z.object({
+  imageBuiltBy: z.optional(z.string()),
+  imageSource: z.optional(z.string()),
+  alarmTopicArn: z.string(),
+});
 
 /** A fleet for which an image is built. */
 interface Fleet {
   name: string;
   imageBuiltBy: string;
+  imageSource: string | undefined;
   alarmTopicArn: string;
 }
 
@@ -71,19 +76,25 @@ export async function handler(event: unknown): Promise<void> {
   await answer(request, `${request.ResourceProperties.GroupName}-image`, failure);
 }
 
-/** Writes the parameter of a fleet, if it is missing, names no image, or is about an image of another source. */
+/**
+ * Writes the parameter of a fleet, if it is missing, names no image, or is about an image of another source. Which image it
+ * begins with is in the fleet's settings: whoever may invoke this function could name any image in the event.
+ */
 async function prepare({
   RequestType,
-  ResourceProperties: { GroupName = '', Source = '' },
-  OldResourceProperties: { Source: before = Source } = {},
+  ResourceProperties: { GroupName = '' },
+  OldResourceProperties: { Source: before } = {},
 }: ReturnType<typeof checkedRequest>): Promise<void> {
   // The parameter stays, by the removal policy of the resource.
   if (RequestType === 'Delete') return;
-  const name = builtImageParameter(stack(), GroupName.slice(stack().length + 1));
-  const current = before === Source ? await parameterValue(name) : undefined;
+  const fleet = GroupName.slice(stack().length + 1);
+  const source = (await allFleets()).find((candidate) => candidate.name === fleet)?.imageSource;
+  if (source === undefined) throw new Error(`The settings of fleet ${fleet} name no image to begin with`);
+  const name = builtImageParameter(stack(), fleet);
+  const current = (before ?? source) === source ? await parameterValue(name) : undefined;
   if (current !== undefined && (await exists(current))) return;
-  const image = Source.startsWith('ssm:') ? await parameterValue(Source.slice('ssm:'.length)) : Source;
-  if (image === undefined) throw new Error(`There is no parameter ${Source.slice('ssm:'.length)}`);
+  const image = source.startsWith('ssm:') ? await parameterValue(source.slice('ssm:'.length)) : source;
+  if (image === undefined) throw new Error(`There is no parameter ${source.slice('ssm:'.length)}`);
   await write(name, image);
 }
 
@@ -180,9 +191,9 @@ async function allFleets(): Promise<Fleet[]> {
   const found: Fleet[] = [];
   for await (const { Parameters = [] } of paginateGetParametersByPath({ client: ssm }, { Path: path })) {
     for (const { Name = '', Value = '' } of Parameters) {
-      const { imageBuiltBy, alarmTopicArn } = z.parse(FleetSettings, JSON.parse(Value));
+      const { imageBuiltBy, imageSource, alarmTopicArn } = z.parse(FleetSettings, JSON.parse(Value));
       if (imageBuiltBy !== undefined)
-        found.push({ name: Name.slice(path.length + 1), imageBuiltBy, alarmTopicArn });
+        found.push({ name: Name.slice(path.length + 1), imageBuiltBy, imageSource, alarmTopicArn });
     }
   }
   return found;

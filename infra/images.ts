@@ -118,15 +118,21 @@ export interface ImageParameterProps {
  * gone, and costs nothing.
  */
 export class ImageParameter extends CustomResource {
+  /** The image that the fleet has until one is built, as its settings name it. The function takes it from there alone. */
+  readonly source: string;
+
   constructor(scope: Construct, { app, fleet, source }: ImageParameterProps) {
+    const first = 'id' in source ? source.id : `ssm:${source.parameter}`;
     super(scope, 'ImageParameter', {
       resourceType: `Custom::${app}-image`,
       serviceToken: new Shared(scope, app).imagesArn,
       removalPolicy: RemovalPolicy.RETAIN,
       properties: {
         GroupName: groupNameOf(app, fleet),
-        Source: 'id' in source ? source.id : `ssm:${source.parameter}`,
+        // So that CloudFormation asks again when it changes.
+        Source: first,
       },
     });
+    this.source = first;
   }
 }

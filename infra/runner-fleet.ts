@@ -50,6 +50,8 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
   readonly runnerSecret: FleetSecret;
   readonly group: RunnerGroup;
   readonly warmPool: RunnerWarmPool | undefined;
+  /** The parameter with the id of the image that is built for the fleet. */
+  readonly imageParameter: ImageParameter | undefined;
   /** The alarms by their kinds, such as `NeedsYou` and `Starving`. The runbook has a heading for each. */
   readonly alarms: Readonly<Record<string, AlarmBase>>;
 
@@ -78,9 +80,9 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
         ? undefined
         : new InstallScript(this, 'Install', { file: config.installFile });
     const imageParameter =
-      config.imageBuild &&
-      machineImage === undefined &&
-      new ImageParameter(this, { app, fleet: name, source: image.source });
+      config.imageBuild === undefined || machineImage !== undefined
+        ? undefined
+        : new ImageParameter(this, { app, fleet: name, source: image.source });
     if (builtImage !== undefined)
       new ImagePipeline(this, 'ImagePipeline', { app, image: builtImage, source: image, network, install });
     const log = config.logs ? new InstanceLog(this, 'Logs', { name: `/${app}/${name}` }) : undefined;
@@ -123,6 +125,7 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
       topicArns: topicsOf(config, new Shared(this, app).topicArn),
     });
     this.config = config;
+    this.imageParameter = imageParameter;
     this.alarms = alarms.byKind;
     this.grantPrincipal = role;
     this.connections = launchTemplate.connections;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
-import { excerpt, retryAfterSeconds } from '../functions/lib/http-answers.ts';
+import { excerpt, masked, retryAfterSeconds } from '../functions/lib/http-answers.ts';
 
 /** No usable answer after all attempts. Trying again later may help. */
 export class CircleCiFailed extends Error {
@@ -128,7 +128,7 @@ export class CircleCiApi {
         signal: AbortSignal.any([signal, deadline]),
       });
       // An answer may quote its request, so the token is removed before anything else sees the text.
-      body = (await response.text()).replaceAll(token, '***');
+      body = masked(await response.text(), token);
     } catch (error) {
       signal.throwIfAborted();
       if (deadline.aborted) return passes(`${url} gave no whole answer within ${deadlineSeconds} s`);

@@ -9,6 +9,7 @@ import { GetServiceQuotaCommand, ServiceQuotasClient } from '@aws-sdk/client-ser
 import { SSMClient } from '@aws-sdk/client-ssm';
 import * as z from 'zod';
 import { boundedText } from '../../functions/lib/http-answers.ts';
+import { printableName } from '../../functions/lib/printable.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { bootstrapVersion, type Place, readPlace, readSetup } from '../aws/place.ts';
 import { setupFault } from '../aws/setup-fault.ts';
@@ -184,9 +185,16 @@ async function inTime<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-const nameIn = (tags: Tag[] = []) => tags.find(({ Key }) => Key === 'Name')?.Value;
+/** People see the name, and may have given it any characters. */
+function nameIn(tags: Tag[] = []): string | undefined {
+  const name = tags.find(({ Key }) => Key === 'Name')?.Value;
+  return name === undefined ? undefined : printableName(name, LONGEST_NAME);
+}
 
 const LONGEST_ANSWER = 1_000_000;
+
+/** No name at AWS or CircleCI is longer: it is somebody's text, shown in a question. */
+const LONGEST_NAME = 256;
 
 const Classes = z.object({ items: z.array(z.object({ resource_class: z.string() })) });
 
@@ -208,7 +216,7 @@ async function classesOf(namespace: string, base: string, token: string): Promis
   if (response.status !== 200) throw new Error(`CircleCI answers ${response.status}.`);
   try {
     const { items } = Classes.parse(JSON.parse(body ?? ''));
-    return items.map((item) => item.resource_class).sort();
+    return items.map((item) => printableName(item.resource_class, LONGEST_NAME)).sort();
   } catch {
     throw new Error('CircleCI does not answer with a list of classes.');
   }

@@ -280,6 +280,8 @@ export const DeployedSettings = z.object({
   reconcile: z.optional(z.literal('repair')),
   /** The name of the image that EC2 Image Builder makes for the fleet, as ARNs have it. Default: none is made. */
   imageBuiltBy: z.optional(Text),
+  /** The image on which that one is built: an id, or `ssm:` and the name of the parameter with the id. */
+  imageSource: z.optional(Text),
   /** The plan's concurrency, and the groups of all fleets that share it. */
   concurrency: z.optional(z.object({ limit: Count, groups: z.array(Text) })),
 });

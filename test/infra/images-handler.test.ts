@@ -242,6 +242,13 @@ describe('a deployment', () => {
   const UBUNTU = 'ssm:/aws/service/ubuntu';
   const AMAZON = 'ssm:/aws/service/amazon';
 
+  /** The settings of the fleet, which the deployment writes before it asks. */
+  const settle = (imageSource: string) =>
+    aws.put(
+      '/circleci-runners/fleets/linux',
+      JSON.stringify({ imageBuiltBy: 'circleci-runners-linux', imageSource, alarmTopicArn: TOPIC }),
+    );
+
   beforeEach(() => {
     aws.put('/aws/service/ubuntu', STOCK);
     aws.put('/aws/service/amazon', SECOND);
@@ -281,6 +288,7 @@ describe('a deployment', () => {
     },
     { case: 'deletes nothing', had: FIRST, request: asked('Delete', UBUNTU), has: FIRST },
   ])('$case', async ({ had, request, has }) => {
+    settle(request.ResourceProperties.Source);
     if (had !== undefined) aws.put(parameter('linux'), had);
     await handler(request);
     expect(aws.valueOf(parameter('linux'))).toBe(has);
@@ -289,7 +297,29 @@ describe('a deployment', () => {
     ]);
   });
 
+  it('takes no image from the event, which whoever may invoke the function can write', async () => {
+    settle(UBUNTU);
+    aws.put(parameter('linux'), FIRST);
+    const evil = 'ami-0000000000000bad1';
+    aws.images.set(evil, new Map());
+    await handler(asked('Create', evil));
+    await handler(asked('Update', evil, UBUNTU));
+    expect(aws.valueOf(parameter('linux'))).toBe(FIRST);
+    await handler(asked('Update', evil, AMAZON));
+    expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+  });
+
+  it('writes nothing for a fleet that builds no image', async () => {
+    await handler(asked('Create', UBUNTU));
+    expect(answers[0]).toMatchObject({
+      Status: 'FAILED',
+      Reason: expect.stringContaining('The settings of fleet linux name no image to begin with'),
+    });
+    expect(aws.valueOf(parameter('linux'))).toBeUndefined();
+  });
+
   it('fails with the reason if there is no image to begin with', async () => {
+    settle('ssm:/acme/gone');
     await handler(asked('Create', 'ssm:/acme/gone'));
     expect(answers).toMatchObject([
       {
@@ -301,6 +331,7 @@ describe('a deployment', () => {
   });
 
   it('fails with the reason if AWS refuses', async () => {
+    settle(UBUNTU);
     aws.denied.add('PutParameter');
     await handler(asked('Create', UBUNTU));
     expect(answers[0]?.Reason).toContain('AccessDeniedException');
