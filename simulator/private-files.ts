@@ -1,10 +1,12 @@
 import { appendFileSync, chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /**
  * Files with what a company calls its jobs, and when it works. Only their owner may read them, whatever the umask is.
  */
 
 const OWNER_ONLY = 0o600;
+const OWNER_ONLY_FOLDER = 0o700;
 
 /** Writes a file completely, or leaves it as it was. */
 export function writePrivate(file: string, text: string): void {
@@ -25,8 +27,10 @@ export function appendPrivate(file: string, text: string): void {
   appendFileSync(file, text, { mode: OWNER_ONLY });
 }
 
-/** Makes a folder, unless it exists, and takes it from other readers. */
+/** Makes a folder, unless it exists, and takes it from other readers. Git ignores all that is in it. */
 export function makePrivateFolder(folder: string): void {
   mkdirSync(folder, { recursive: true });
-  chmodSync(folder, 0o700);
+  chmodSync(folder, OWNER_ONLY_FOLDER);
+  const ignored = join(folder, '.gitignore');
+  if (!existsSync(ignored)) writeFileSync(ignored, '*\n');
 }

@@ -67,7 +67,7 @@ function profilesIn(env: NodeJS.ProcessEnv): string[] {
   return [...new Set(found)];
 }
 
-/** The file that has where each stack was found last. Git ignores its folder. */
+/** The file that has where each stack was found last. Git ignores its folder, in every project. */
 const LAST_PLACES = '.local/places.json';
 
 const LastPlaces = z.record(z.string(), z.object({ account: z.string(), region: z.string() }));

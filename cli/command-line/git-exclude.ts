@@ -23,7 +23,7 @@ function excludeFromGit(file: string): string | undefined {
     }).trim();
   try {
     const root = git('rev-parse', '--show-toplevel');
-    if (isIgnored(git, basename(file))) return undefined;
+    if (areIgnored(git, basename(file))) return undefined;
     const list = resolve(folder, git('rev-parse', '--git-path', 'info/exclude'));
     mkdirSync(dirname(list), { recursive: true });
     const path = relative(root, join(folder, basename(file))).replaceAll('\\', '/');
@@ -35,12 +35,16 @@ function excludeFromGit(file: string): string | undefined {
   }
 }
 
-function isIgnored(git: (...words: string[]) => string, name: string): boolean {
+/** What the names of unfinished files end in. */
+const UNFINISHED = ['.part', '.partial'];
+
+/** Whether git ignores the file and those beside it: a pattern such as `*.jsonl` is about the file alone. */
+function areIgnored(git: (...words: string[]) => string, name: string): boolean {
+  const names = [name, ...UNFINISHED.map((ending) => name + ending)];
   try {
-    git('check-ignore', '--quiet', '--', name);
-    return true;
+    return git('check-ignore', '--', ...names).split('\n').length === names.length;
   } catch (error) {
-    // Exit code 1: the file is not ignored.
+    // Exit code 1: none of them is ignored.
     if ((error as { status?: number }).status === 1) return false;
     throw error;
   }

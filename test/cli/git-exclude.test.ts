@@ -42,6 +42,15 @@ it('keeps a file and its unfinished copies out of commits, wherever it is in a r
   expect(notes).toContain(join('.git', 'info', 'exclude'));
 });
 
+it('keeps unfinished copies out of commits, although git ignores the file itself', () => {
+  git('init', '--quiet');
+  writeFileSync(join(folder, '.gitignore'), '*.jsonl\n.gitignore\n');
+  const file = join(folder, 'trace.jsonl');
+  keepFromGit(file, terminal);
+  for (const name of [file, `${file}.part`, `${file}.partial`]) writeFileSync(name, 'names of jobs');
+  expect(untracked()).toEqual([]);
+});
+
 it('says and changes nothing for a file that is ignored already, or outside of a repository', () => {
   const file = join(folder, 'trace.jsonl');
   keepFromGit(file, terminal);

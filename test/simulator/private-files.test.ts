@@ -45,11 +45,12 @@ it('appends to a new file, and to one that others could read', () => {
   expect([readFileSync(old, 'utf8'), mode(old)]).toEqual(['ab', '600']);
 });
 
-it('makes a folder for its owner alone, also of one that others could read', () => {
+it('makes a folder for its owner alone, which git ignores, also of one that others could read', () => {
   const open = join(folder, 'open');
   mkdirSync(open, { mode: 0o755 });
   for (const path of [open, join(folder, 'new')]) {
     makePrivateFolder(path);
     expect(mode(path)).toBe('700');
+    expect(readFileSync(join(path, '.gitignore'), 'utf8')).toBe('*\n');
   }
 });
