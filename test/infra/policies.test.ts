@@ -18,6 +18,7 @@ const template = SynthesisedTemplate.of(
   fleetsWith({
     linux: { logs: 'true' },
     pool: { warmPool: '{size: auto}', reconcile: 'repair' },
+    built: { image: '{build: weekly}' },
     spot: {
       spot: '{}',
       network: '{vpcId: vpc-00000001, subnetIds: [subnet-00000001], securityGroupIds: [sg-00000001]}',
@@ -48,6 +49,10 @@ const ROLES = {
   'instance of linux': 'Role(LinuxFleetInstanceRole)',
   'instance of spot': 'Role(SpotFleetInstanceRole)',
   'instance of pool': 'Role(PoolFleetInstanceRole)',
+  'instance of built': 'Role(BuiltFleetInstanceRole)',
+  images: functionRole('images'),
+  'builder of an image': 'Role(BuiltFleetImagePipelineBuilderRole)',
+  'retention of images': 'Role(BuiltFleetImagePipelineRetentionRole)',
 } as const;
 type RoleName = keyof typeof ROLES;
 
@@ -598,6 +603,66 @@ describe('what each role may do, and may not', () => {
       'may not',
       'read settings',
       request('ssm:GetParameter', parameter('/circleci-runners/fleets/linux')),
+    ],
+    [
+      'images',
+      'may',
+      'write which image was built for a fleet',
+      request('ssm:PutParameter', parameter('/circleci-runners/images/built')),
+    ],
+    [
+      'images',
+      'may not',
+      'write which image was built for a fleet of another app',
+      request('ssm:PutParameter', parameter('/team-b/images/built')),
+    ],
+    [
+      'images',
+      'may not',
+      'write settings, which name the image that a fleet begins with',
+      request('ssm:PutParameter', parameter('/circleci-runners/fleets/built')),
+    ],
+    ['images', 'may not', 'launch instances', launch(arn('ec2 instance/*'), true)],
+    ['images', 'may not', 'read a scaler secret', request('secretsmanager:GetSecretValue', SCALER_SECRET)],
+    [
+      'builder of an image',
+      'may not',
+      'read a runner secret',
+      request('secretsmanager:GetSecretValue', RUNNER_SECRET),
+    ],
+    [
+      'builder of an image',
+      'may not',
+      'write which image was built',
+      request('ssm:PutParameter', parameter('/circleci-runners/images/built')),
+    ],
+    [
+      'builder of an image',
+      'may not',
+      'end a member of a group',
+      request('autoscaling:TerminateInstanceInAutoScalingGroup', LINUX),
+    ],
+    [
+      'retention of images',
+      'may',
+      'delete an image that EC2 Image Builder has made',
+      {
+        action: 'ec2:DeregisterImage',
+        resource: arn('ec2 image/ami-0123456789abcdef0', ''),
+        context: { 'aws:ResourceTag/CreatedBy': 'EC2 Image Builder' },
+      },
+    ],
+    [
+      'retention of images',
+      'may not',
+      'delete another image',
+      request('ec2:DeregisterImage', arn('ec2 image/ami-0123456789abcdef0', '')),
+    ],
+    [
+      'instance of built',
+      'may not',
+      'write which image was built',
+      request('ssm:PutParameter', parameter('/circleci-runners/images/built')),
     ],
   ])('%s %s %s', (role, verdict, _, asked) => {
     expect(may(role, asked)).toBe(verdict === 'may');
