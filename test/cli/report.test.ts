@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -38,6 +39,13 @@ describe('npm run simulate -- --report', () => {
     const { rows } = dataOf(readFileSync(file(), 'utf8'));
     const waitOf = (name: string) => rows.find((row) => row.name === name)?.wait.mean;
     expect([waitOf('ours'), waitOf('mro')]).toEqual([mine.waitSeconds.mean, theirs.waitSeconds.mean]);
+  });
+
+  it('writes for its owner alone, and keeps the report out of commits', async () => {
+    execFileSync('git', ['init', '--quiet', folder]);
+    await simulate('--policies', 'ours', '--report', file());
+    expect((statSync(file()).mode & 0o777).toString(8)).toBe('600');
+    expect(execFileSync('git', ['-C', folder, 'status', '--porcelain'], { encoding: 'utf8' })).toBe('');
   });
 
   it('writes the same bytes for the same jobs into any file', async () => {

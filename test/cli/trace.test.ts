@@ -1,6 +1,14 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -128,6 +136,8 @@ const words = (...more: string[]) => [
   ...more,
 ];
 
+const modeOf = (file: string) => (statSync(file).mode & 0o777).toString(8);
+
 const download = (...more: string[]) => command(words(...more));
 const numbers = () =>
   readFileSync(out, 'utf8')
@@ -218,6 +228,13 @@ describe('npm run trace -- --project gh/acme/app --days 30', () => {
       requests: api.asked.length,
     });
   });
+});
+
+it('writes for its owner alone, and keeps the trace out of commits', async () => {
+  execFileSync('git', ['init', '--quiet', folder]);
+  await download();
+  expect(modeOf(out)).toBe('600');
+  expect(execFileSync('git', ['-C', folder, 'status', '--porcelain'], { encoding: 'utf8' })).toBe('');
 });
 
 describe('a download that meets faults', () => {
@@ -320,6 +337,7 @@ describe('a download that is interrupted', () => {
         );
       }
       expect(readdirSync(folder)).toEqual(['trace.jsonl.partial']);
+      expect(modeOf(`${out}.partial`)).toBe('600');
       const kept = readFileSync(`${out}.partial`, 'utf8');
       expect(kept).not.toContain(api.token);
       expect(kept).not.toContain(PRIVATE);
