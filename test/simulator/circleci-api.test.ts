@@ -98,6 +98,17 @@ describe('the client of the CircleCI API', () => {
     expect(api.requests).toBe(1);
   });
 
+  it.each([
+    { form: 'as a URL has it', encoded: (token: string) => encodeURIComponent(`${token}/`) },
+    { form: 'in Base64', encoded: (token: string) => Buffer.from(`u:${token}`).toString('base64') },
+  ])('shows no token that an answer repeats $form', async ({ encoded }) => {
+    const token = `${stub.token}+/=`;
+    stub.fault = () => ({ status: 400, body: encoded(token) });
+    const error = await failure(new CircleCiApi({ ...options, token }).ask(JOB, Job));
+    expect(error.message).toContain('***');
+    expect(error.message).not.toContain(encoded(token));
+  });
+
   it('sends no other request while a 429 delays all', async () => {
     let release = () => {};
     const limited = new CircleCiApi({
