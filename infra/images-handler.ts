@@ -12,6 +12,7 @@ import * as z from 'zod/mini';
 import { connectionSettings } from '../functions/lib/client-settings.ts';
 import { builtImageParameter } from '../functions/lib/fleet-names.ts';
 import { type ImageVersion, imageOnTrial, imagesBefore, isUnpublished } from '../functions/lib/images.ts';
+import { printable } from '../functions/lib/printable.ts';
 import { answer, checkedRequest } from './group-settings-request.ts';
 
 /** Retries, unlike the clients of the steps, because no workflow retries this function. */
@@ -70,7 +71,9 @@ export async function handler(event: unknown): Promise<void> {
     await prepare(request);
   } catch (thrown) {
     const error = thrown as Error;
-    failure = `The parameter of the image of ${request.ResourceProperties.GroupName}: ${error.name}: ${error.message}`;
+    failure = printable(
+      `The parameter of the image of ${request.ResourceProperties.GroupName}: ${error.name}: ${error.message}`,
+    );
     console.error(failure);
   }
   await answer(request, `${request.ResourceProperties.GroupName}-image`, failure);
@@ -119,7 +122,7 @@ async function tellOfFailure(arn: string): Promise<void> {
   const log = image?.loggingConfiguration?.logGroupName ?? `/aws/imagebuilder/${name}`;
   const facts = [
     `Fleets with this image: ${fleets.map((fleet) => fleet.name).join(', ')}`,
-    `Reason: ${image?.state?.reason ?? 'not given'}`,
+    `Reason: ${printable(image?.state?.reason ?? 'not given')}`,
     `Log: ${addressOf(log, version)}`,
   ];
   await tell(fleets, 'The build of an image failed', process.env.BUILD_FAILED, first.name, facts);

@@ -19,7 +19,9 @@ const Resources = z.record(
 );
 const Refs = z.array(z.object({ Ref: z.string() }));
 
-const template = SynthesisedTemplate.of(fleetsWith({ linux: { logs: 'true' }, spot: { spot: '{}' } }));
+const template = SynthesisedTemplate.of(
+  fleetsWith({ linux: { logs: 'true' }, spot: { spot: '{}' }, built: { image: '{build: weekly}' } }),
+);
 
 describe('the service control policy for the tags', () => {
   const { Statement } = z
