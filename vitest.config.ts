@@ -4,7 +4,14 @@ import { LongestFirst } from './test/support/longest-first.ts';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/local/**', 'test/instance/**', 'test/matrix/**', 'test/report/**'],
+    exclude: [
+      'test/local/**',
+      'test/instance/**',
+      'test/matrix/**',
+      'test/report/**',
+      'test/site/**',
+      'test/package/**',
+    ],
     globalSetup: ['test/support/temporary-folder.ts', 'test/support/bundled-commands.ts'],
     // The files of a worker share its modules: importing the SDK and the CDK for each takes longer than many tests.
     isolate: false,

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { DETACHED_TAG } from '../../functions/lib/tags.ts';
 import { CircleCi } from '../../sandbox/circleci.ts';
 import { ec2Xml, json } from '../support/aws-stand-in.ts';
 import { commandWords } from '../support/bundled-commands.ts';
@@ -29,7 +30,8 @@ beforeEach(async () => {
   const secret = { resource_class: 'acme/linux', circleci_url: circleciUrl, circle_token: TOKEN };
   aws.changed.set('GetSecretValue', json({ SecretString: JSON.stringify(secret) }));
   const created = new Date(Date.now() - 9 * DAY).toISOString();
-  const volume = `<item><volumeId>${VOLUME}</volumeId><size>30</size><createTime>${created}</createTime></item>`;
+  const mark = `<tagSet><item><key>${DETACHED_TAG}</key><value>${created}</value></item></tagSet>`;
+  const volume = `<item><volumeId>${VOLUME}</volumeId><size>30</size><createTime>${created}</createTime>${mark}</item>`;
   aws.changed.set('DescribeVolumes', ec2Xml('DescribeVolumes', `<volumeSet>${volume}</volumeSet>`));
   aws.changed.set('DeleteVolume', ec2Xml('DeleteVolume', '<return>true</return>'));
 });

@@ -295,7 +295,7 @@ describe('the deployed app', () => {
     Object.assign(counts.alpha, { unclaimed: 0, running: 0 });
     const execution = await execute('alpha');
     expect(execution.status).toBe('SUCCEEDED');
-    expect(JSON.parse(execution.output ?? '{}').decision).toMatchObject({ desired: 6, change: false });
+    expect(JSON.parse(execution.output ?? '{}').decision).toMatchObject({ from: 6, desired: 6 });
     expect(await group('alpha')).toEqual({ desired: 6, members: 6 });
   });
 

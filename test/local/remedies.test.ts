@@ -286,5 +286,5 @@ it('GroupNotFound is repaired by deleting the stack of the fleet, a deployment, 
   await deploy({ maxReplicas: 6 });
   await storeTokens();
   Object.assign(counts, { unclaimed: 1 });
-  expect(await execute()).toMatchObject({ status: 'SUCCEEDED', decision: { desired: 1 } });
+  expect(await execute()).toMatchObject({ status: 'SUCCEEDED', error: undefined, decision: { desired: 1 } });
 });
