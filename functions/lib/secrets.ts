@@ -48,6 +48,11 @@ export async function readCircleToken(
   const name = fleet.scalerSecretName;
   const value = await fetchSecret(secrets, name, options.fresh);
   const secret = parseSecret(name, value);
+  const fits =
+    [secret.resource_class].flat().includes(fleet.resourceClass) &&
+    samePlace(secret.circleci_url, fleet.circleciUrl);
+  // A cached value can be older than the fleet's class, or than its place among those that share the secret.
+  if (!fits && !options.fresh) return readCircleToken(secrets, fleet, { fresh: true });
   if (![secret.resource_class].flat().includes(fleet.resourceClass)) {
     throw new SecretMismatch(
       `Secret ${name}: "resource_class" is not the fleet's, ${fleet.resourceClass}, and does not list it. Correct it in the secret or in fleets.yaml.`,

@@ -54,6 +54,14 @@ describe('readCircleToken', () => {
     expect(aws.calls.get('GetSecretValue')).toBe(2);
   });
 
+  it('reads again if the cached value is of another class, as after the fleet got a new one', async () => {
+    await read(false);
+    const resourceClass = 'acme/renamed';
+    aws.secrets.set(fleet.scalerSecretName, JSON.stringify({ ...VALUE, resource_class: resourceClass }));
+    expect(await readCircleToken(secrets, { ...fleet, resourceClass }, { fresh: false })).toBe(TOKEN);
+    expect(aws.calls.get('GetSecretValue')).toBe(2);
+  });
+
   it('caches the value of a fresh read', async () => {
     await read(false);
     aws.secrets.set(fleet.scalerSecretName, JSON.stringify({ ...VALUE, circle_token: 'rotated' }));
