@@ -10,8 +10,11 @@ const TMPDIR = mkdtempSync(join(tmpdir(), 'watch-test-'));
 
 afterAll(() => rmSync(TMPDIR, { recursive: true, force: true, maxRetries: 5 }));
 
-/** How long processes and files may stay after the end of the command, in milliseconds. */
-const GONE_WITHIN = 2_000;
+/**
+ * How long processes and files may stay after the end of the command, in milliseconds. With nothing else to do, a machine
+ * takes less than 2 s; these tests run beside others, which use all of its cores.
+ */
+const GONE_WITHIN = 10_000;
 
 const PATIENCE = 240_000;
 
@@ -72,7 +75,7 @@ class Local {
     const code = await this.ended;
     while (processes().length > 0 || folders().length > 0) {
       const milliseconds = performance.now() - began;
-      if (milliseconds > 5 * GONE_WITHIN)
+      if (milliseconds > GONE_WITHIN)
         throw new Error(`Left: ${[...processes(), ...folders()].join('\n')}`);
       await sleep(20);
     }
