@@ -48,22 +48,24 @@ export async function readCircleToken(
   const name = fleet.scalerSecretName;
   const value = await fetchSecret(secrets, name, options.fresh);
   const secret = parseSecret(name, value);
-  const fits =
-    [secret.resource_class].flat().includes(fleet.resourceClass) &&
-    samePlace(secret.circleci_url, fleet.circleciUrl);
+  const fault = mismatchOf(name, secret, fleet);
+  if (fault === undefined) return secret.circle_token;
   // A cached value can be older than the fleet's class, or than its place among those that share the secret.
-  if (!fits && !options.fresh) return readCircleToken(secrets, fleet, { fresh: true });
-  if (![secret.resource_class].flat().includes(fleet.resourceClass)) {
-    throw new SecretMismatch(
-      `Secret ${name}: "resource_class" is not the fleet's, ${fleet.resourceClass}, and does not list it. Correct it in the secret or in fleets.yaml.`,
-    );
-  }
-  if (!samePlace(secret.circleci_url, fleet.circleciUrl)) {
-    throw new SecretMismatch(
-      `Secret ${name}: its token is for ${secret.circleci_url}, and the fleet asks ${fleet.circleciUrl}. Set "circleci_url" in the secret, or correct circleciUrl in fleets.yaml.`,
-    );
-  }
-  return secret.circle_token;
+  if (!options.fresh) return readCircleToken(secrets, fleet, { fresh: true });
+  throw new SecretMismatch(fault);
+}
+
+/** Why a secret is not this fleet's; `undefined` if it is. */
+function mismatchOf(
+  name: string,
+  secret: z.infer<typeof ScalerSecret>,
+  { resourceClass, circleciUrl }: Pick<DeployedSettings, 'resourceClass' | 'circleciUrl'>,
+): string | undefined {
+  if (![secret.resource_class].flat().includes(resourceClass))
+    return `Secret ${name}: "resource_class" is not the fleet's, ${resourceClass}, and does not list it. Correct it in the secret or in fleets.yaml.`;
+  if (!samePlace(secret.circleci_url, circleciUrl))
+    return `Secret ${name}: its token is for ${secret.circleci_url}, and the fleet asks ${circleciUrl}. Set "circleci_url" in the secret, or correct circleciUrl in fleets.yaml.`;
+  return undefined;
 }
 
 async function fetchSecret(secrets: SecretsProvider, name: string, fresh: boolean): Promise<string> {
