@@ -143,8 +143,8 @@ function byTheMinute(
 }
 
 /**
- * The minutes at whose end an alarm rings. CloudWatch evaluates the newest periods that have data. Only if those are
- * fewer than the alarm has, missing ones count too. Periods before the run count as good.
+ * The minutes after which an alarm rings. CloudWatch evaluates the newest periods that have data, and counts missing ones
+ * only if it has fewer of them than the alarm needs. Periods before the run count as good.
  *
  * @param datapoints Of the period that ends with each minute.
  */
