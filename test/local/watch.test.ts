@@ -75,8 +75,7 @@ class Local {
     const code = await this.ended;
     while (processes().length > 0 || folders().length > 0) {
       const milliseconds = performance.now() - began;
-      if (milliseconds > GONE_WITHIN)
-        throw new Error(`Left: ${[...processes(), ...folders()].join('\n')}`);
+      if (milliseconds > GONE_WITHIN) throw new Error(`Left: ${[...processes(), ...folders()].join('\n')}`);
       await sleep(20);
     }
     return { code, milliseconds: performance.now() - began };
