@@ -153,14 +153,14 @@ export interface Pace {
  * as slow: slow answers mean fewer polls, never an overrun.
  *
  * @param now When the counts have come in.
- * @param options.write Whether Update Group comes before the next poll.
+ * @param options.write Whether Update Group comes before the next poll, or only if there is no next poll.
  * @param options.notBefore When CircleCI will take the next request, if it said so.
  */
 export function pace(
   poll: PollTimes,
   pollIntervalSeconds: number,
   now: number,
-  options: { write: boolean; notBefore?: number },
+  options: { write: boolean | 'if last'; notBefore?: number },
 ): Pace {
   const startedAt = poll.executionStartedAt;
   const dueAt = Math.max(nextPoint(poll, pollIntervalSeconds, now), wholeSecond(options.notBefore ?? 0));
@@ -168,7 +168,8 @@ export function pace(
   // Seconds since the start, each at the latest.
   const dueSeconds = (dueAt - startedAt) / 1_000;
   const decidedSeconds = (now - startedAt) / 1_000 + LIMITS.computeSeconds;
-  const updateTimeoutSeconds = options.write ? updateTimeout(decidedSeconds, dueSeconds) : 0;
+  const timeToWrite = () => updateTimeout(decidedSeconds, dueSeconds);
+  const updateTimeoutSeconds = options.write === true ? timeToWrite() : 0;
   const writtenSeconds = decidedSeconds + (updateTimeoutSeconds > 0 ? worst(updateTimeoutSeconds) : 0);
 
   const timeoutSeconds = pollTimeout(Math.max(dueSeconds, writtenSeconds));
@@ -176,9 +177,10 @@ export function pace(
   const roomForOneAsSlow =
     options.notBefore !== undefined ||
     timeoutSeconds >= Math.min(SLOW_POLL_FACTOR * tookSeconds, LIMITS.attemptSeconds);
+  const again = timeoutSeconds >= 1 && roomForOneAsSlow;
   return {
-    updateTimeoutSeconds,
-    again: timeoutSeconds >= 1 && roomForOneAsSlow,
+    updateTimeoutSeconds: options.write === 'if last' && !again ? timeToWrite() : updateTimeoutSeconds,
+    again,
     next: {
       executionStartedAt: startedAt,
       number: poll.number + 1,

@@ -57,11 +57,12 @@ export function decidePoll(
   const polled = withArrivals(state, { ...counts, ...group }, settings, now);
   const concurrency = shareOf(counts, group, settings, now);
   const observed = { counts: { ...counts, concurrency, spares: sparesOf(polled, settings, now) }, group };
-  const { seen } = seeCounts(state.poll, observed.counts, group);
+  const { otherRunners } = settings.capacity;
+  const history = seeCounts(state.poll, { ...observed.counts, ...group, otherRunners });
   const failures = state.activities.breakerFailures ?? DEFAULT_FAILURES;
-  const limit = withheldLimit(group.withheld, seen, group.members, failures, now);
+  const limit = withheldLimit(group.withheld, history.seen, group.members, failures, now);
   const decided = decide(state.activities, observed, settings, now, limit);
-  const concluded = concludePoll(decided, polled, settings, now, group);
+  const concluded = concludePoll({ ...decided, history }, polled, settings, now, group);
   const { check } = running;
   return check === undefined
     ? concluded
@@ -135,35 +136,32 @@ function shareOf(
 /**
  * Checks a decision, and plans the rest of the poll around it.
  *
- * @param decided The decision, and the situation that it was made in.
+ * @param decided The decision, and the situation and the history of counts that it was made of.
  * @param now When the observation was complete, in milliseconds since the epoch.
  * @param record What is on record of tasks that are not handed out, and of the fleet's tasks.
  * @throws DecisionInvalid if the decision breaks a law of capacity.ts.
  */
 export function concludePoll(
-  decided: { decision: Decision; situation: Situation },
+  { decision: decided, situation, history }: { decision: Decision; situation: Situation; history: History },
   state: PollState,
   settings: PollSettings,
   now: number,
   record: Pick<Group, 'withheld' | 'levels'> = {},
 ): PollResult {
-  const { situation } = decided;
   const { withheld } = record;
-  const fault = brokenLaw(decided.decision, situation);
+  const fault = brokenLaw(decided, situation);
   if (fault !== undefined)
     throw new DecisionInvalid(`What was decided must not be: ${fault}. Capacity is held.`);
 
-  const planned = { ...situation, withheld };
-  let rest = planRest(planned, state, settings, now, decided.decision.change);
-  const withClaims = withRecord(decided.decision, withheld, situation.members, rest, state, now);
+  // Records are written after the last poll of an execution, even if nothing else is.
+  const rest = planRest(situation, state, settings, now, decided.change || 'if last', history);
+  const withClaims = withRecord(decided, withheld, situation.members, rest, state, now);
   const shared = settings.concurrency !== undefined && !rest.again;
   const recorded = shared ? withLevels(withClaims, record, situation, now) : withClaims;
-  // There is something to write after all.
-  if (recorded.change && !decided.decision.change) rest = planRest(planned, state, settings, now, true);
   const decision = unlessTooLate(recorded, rest);
   return {
     decision,
-    updateTimeoutSeconds: Math.max(rest.updateTimeoutSeconds, 1),
+    updateTimeoutSeconds: decision.change ? rest.updateTimeoutSeconds : 1,
     again: rest.again,
     next: rest.next,
     metrics: {
@@ -211,16 +209,26 @@ const isPaused = ({ paused = 'false' }: Pick<Situation, 'paused'>) => paused !==
 /** The default of `breaker.failures`. */
 const DEFAULT_FAILURES = 3;
 
+/** What the polls have seen, and how many tasks were claimed between the last two. */
+type History = ReturnType<typeof addPoll>;
+
+/** What the history of counts takes from a poll. */
+type Counted = Pick<Situation, 'unclaimed' | 'running' | 'concurrency' | 'members' | 'otherRunners'> & {
+  withheld?: Withheld | undefined;
+};
+
 /** Adds the counts of a poll to what the polls before it have seen. */
 const seeCounts = (
   { seen }: PollState['poll'],
-  { unclaimed, running, concurrency }: Pick<Situation, 'unclaimed' | 'running' | 'concurrency'>,
   {
+    unclaimed,
+    running,
+    concurrency,
     members: { pending, inService, leaving, standby },
     otherRunners = 0,
     withheld,
-  }: Pick<Situation, 'members' | 'otherRunners'> & { withheld?: Withheld | undefined },
-) =>
+  }: Counted,
+): History =>
   addPoll(seen ?? seenBefore(withheld), {
     unclaimed,
     running,
@@ -245,25 +253,20 @@ interface Rest extends Pick<Pace, 'updateTimeoutSeconds' | 'again'> {
  * Plans the rest of an execution after a poll. It takes no decision, so a replay can also pass over polls with it.
  *
  * @param now When the observation was complete, in milliseconds since the epoch.
- * @param write Whether Update Group comes before the next poll.
+ * @param write Whether Update Group comes before the next poll, or only if there is no next poll.
  */
 export function planRest(
-  situation: Pick<
-    Situation,
-    'unclaimed' | 'running' | 'desired' | 'members' | 'minReplicas' | 'concurrency' | 'otherRunners'
-  > & {
-    withheld?: Withheld | undefined;
-  },
+  situation: Counted & Parameters<typeof secondsIdle>[0],
   { poll, activities }: PollState,
   settings: Omit<PollSettings, 'capacity' | 'onDemandPercentage'>,
   now: number,
-  write: boolean,
+  write: boolean | 'if last',
+  { seen, claimedNow }: History = seeCounts(poll, situation),
 ): Rest {
   const { members } = situation;
   const idleSeconds = secondsIdle(situation, activities.lastAt, now);
   const interval = pollInterval(idleSeconds, settings);
   const { updateTimeoutSeconds, again, next } = pace(timesOf(poll, settings), interval, now, { write });
-  const { seen, claimedNow } = seeCounts(poll, situation, situation);
   return {
     updateTimeoutSeconds,
     again,

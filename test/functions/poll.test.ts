@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Decision, Situation } from '../../functions/lib/capacity.ts';
+import { addPoll } from '../../functions/lib/claims.ts';
 import type { Observation, PollSettings, PollState } from '../../functions/lib/contracts.ts';
 import { concludePoll, decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { EXECUTION_START } from '../support/inputs.ts';
@@ -41,7 +42,11 @@ const SITUATION: Situation = {
 describe('a decision that is handed in', () => {
   const conclude = (decision: Partial<Decision>) =>
     concludePoll(
-      { decision: { from: 2, desired: 2, change: false, reasons: [], ...decision }, situation: SITUATION },
+      {
+        decision: { from: 2, desired: 2, change: false, reasons: [], ...decision },
+        situation: SITUATION,
+        history: addPoll(undefined, { unclaimed: 3, running: 2, inService: 2 }),
+      },
       FIRST,
       SETTINGS,
       at(0.3),
