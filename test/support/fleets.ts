@@ -1,6 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import { type FleetConfig, FleetsInvalid, readFleets } from '../../fleets/load.ts';
 
 /** A fleet with nothing but what it must have, to which a test adds what it is about. */
@@ -56,6 +57,16 @@ export const manyFleets = (
 /** What is said of a `fleets.yaml` that cannot be used, without the places of the faults. */
 export const complaintsAbout = (text: string, beside: Record<string, string> = {}): string =>
   withoutPlaces(placedComplaintsAbout(text, beside));
+
+/** Expects that a fleet with this setting has these values. */
+export function expectAccepted({ given, becomes }: { given: string; becomes: object }): void {
+  expect(fleetsOf(minimalWith(given))).toEqual([expect.objectContaining(becomes)]);
+}
+
+/** Expects that this setting is the one fault of a fleet, in these words. */
+export function expectRefused({ given, said }: { given: string; said: string }): void {
+  expect(complaintsAbout(minimalWith(given))).toBe(`fleets.yaml has a fault:\n  linux.${said}`);
+}
 
 /** A message of `FleetsInvalid` without the place of each setting and the excerpt, which places.test.ts is about. */
 export const withoutPlaces = (message: string): string =>
