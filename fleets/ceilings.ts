@@ -1,5 +1,6 @@
 import { BlockList, isIPv6 } from 'node:net';
 import { isLoopback, samePlace } from '../functions/lib/circleci-url.ts';
+import { keyPath } from '../functions/lib/key-path.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import { inDollars } from './cost.ts';
 import { type Fault, quote } from './faults.ts';
@@ -33,11 +34,12 @@ export function faultsOfCeilings(fleets: Named[], ceilings: Ceilings, stack: str
   ];
 }
 
-const fault = (path: string, must: string, given: unknown, ceiling: keyof Ceilings) =>
+type Path = readonly (string | number)[];
+
+const fault = (path: Path, must: string, given: unknown, ceiling: keyof Ceilings) =>
   faultAt(path, `must be ${must}, got ${quote(given)} (${ceiling})`);
 
-/** @param path No name in it has a dot. */
-const faultAt = (path: string, says: string): Fault => ({ path: path.split('.'), says: `${path}: ${says}` });
+const faultAt = (path: Path, says: string): Fault => ({ path, says: `${keyPath(path)}: ${says}` });
 
 /** Whether a text is one of these, in which `*` stands for any text. */
 const fits = (text: string, patterns: readonly string[]) =>
@@ -53,17 +55,17 @@ function ofKey([fleet]: Named[], { encryptionKeys }: Ceilings) {
   const key = fleet?.encryptionKey;
   if (key === undefined || fits(key, encryptionKeys)) return [];
   const keys = encryptionKeys.join(' or ') || 'left out, because no key is listed';
-  return [fault('encryptionKey', keys, key, 'encryptionKeys')];
+  return [fault(['encryptionKey'], keys, key, 'encryptionKeys')];
 }
 
 function ofTypes({ name, instanceTypes = [], instanceRequirements }: Named, ceilings: Ceilings) {
   const others = instanceTypes.filter((type) => !fits(type, ceilings.instanceTypes));
   const faults = others.map((type) =>
-    fault(`${name}.instanceTypes`, `one of ${ceilings.instanceTypes.join(', ')}`, type, 'instanceTypes'),
+    fault([name, 'instanceTypes'], `one of ${ceilings.instanceTypes.join(', ')}`, type, 'instanceTypes'),
   );
   if (instanceRequirements === undefined) return faults;
   const largest = ceilings.instanceRequirements;
-  const path = `${name}.instanceRequirements`;
+  const path = [name, 'instanceRequirements'];
   if (largest === false)
     return [
       ...faults,
@@ -76,7 +78,7 @@ function ofTypes({ name, instanceTypes = [], instanceRequirements }: Named, ceil
     ...faults,
     ...tooLarge.map((what) =>
       fault(
-        `${path}.${what}.max`,
+        [...path, what, 'max'],
         `at most ${largest[what]}`,
         instanceRequirements[what].max,
         'instanceRequirements',
@@ -86,17 +88,17 @@ function ofTypes({ name, instanceTypes = [], instanceRequirements }: Named, ceil
 }
 
 function ofNumbers({ name, minReplicas, maxReplicas, schedules }: Named, { maxInstances }: Ceilings) {
-  const given: [string, number | undefined][] = [
-    ['minReplicas', minReplicas],
-    ['maxReplicas', maxReplicas],
-    ...schedules.flatMap((schedule, index): [string, number | undefined][] => [
-      [`schedules.${index}.minReplicas`, schedule.minReplicas],
-      [`schedules.${index}.maxReplicas`, schedule.maxReplicas],
+  const given: [Path, number | undefined][] = [
+    [['minReplicas'], minReplicas],
+    [['maxReplicas'], maxReplicas],
+    ...schedules.flatMap((schedule, index): [Path, number | undefined][] => [
+      [['schedules', index, 'minReplicas'], schedule.minReplicas],
+      [['schedules', index, 'maxReplicas'], schedule.maxReplicas],
     ]),
   ];
-  return given.flatMap(([key, value]) =>
+  return given.flatMap(([path, value]) =>
     (value ?? 0) > maxInstances
-      ? [fault(`${name}.${key}`, `at most ${maxInstances}`, value, 'maxInstances')]
+      ? [fault([name, ...path], `at most ${maxInstances}`, value, 'maxInstances')]
       : [],
   );
 }
@@ -145,7 +147,7 @@ function ofCost(fleet: Named, ceilings: Ceilings) {
     (type) => fits(type, ceilings.instanceTypes) && priceForCeilings(type, ceilings) === undefined,
   );
   const faults = unknown.map((type) =>
-    fault(`${name}.instanceTypes`, 'a type with a list price, or one in hourlyPrices', type, 'hourlyPrices'),
+    fault([name, 'instanceTypes'], 'a type with a list price, or one in hourlyPrices', type, 'hourlyPrices'),
   );
   const cost = costOf(fleet, ceilings);
   if (cost <= ceilings.maxHourlyCost) return faults;
@@ -155,7 +157,7 @@ function ofCost(fleet: Named, ceilings: Ceilings) {
   return [
     ...faults,
     faultAt(
-      name,
+      [name],
       `must cost at most ${inDollars(ceilings.maxHourlyCost)} an hour at its maximum size, got ${inDollars(cost)} (${largestMaximum(fleet)} instances at ${inDollars(price)}${volume > 0 ? volumes : ''}): lower maxReplicas${volume > 0 ? ' or rootVolume' : ''} (maxHourlyCost)`,
     ),
   ];
@@ -164,14 +166,14 @@ function ofCost(fleet: Named, ceilings: Ceilings) {
 const ofUrl = ({ name, circleciUrl }: Named, { circleciUrls }: Ceilings) =>
   isLoopback(circleciUrl) || circleciUrls.some((url) => samePlace(url, circleciUrl))
     ? []
-    : [fault(`${name}.circleciUrl`, circleciUrls.join(' or ') || 'left out', circleciUrl, 'circleciUrls')];
+    : [fault([name, 'circleciUrl'], circleciUrls.join(' or ') || 'left out', circleciUrl, 'circleciUrls')];
 
 function ofSecrets(fleet: Named, { secretPrefixes }: Ceilings) {
   return (['scalerSecretName', 'runnerSecretName'] as const).flatMap((key) => {
     const secret = fleet[key];
     if (secret === undefined || secretPrefixes.some((prefix) => secret.startsWith(prefix))) return [];
     const prefixes = secretPrefixes.join(' or ') || 'nothing: leave it out';
-    return [fault(`${fleet.name}.${key}`, `a name that begins with ${prefixes}`, secret, 'secretPrefixes')];
+    return [fault([fleet.name, key], `a name that begins with ${prefixes}`, secret, 'secretPrefixes')];
   });
 }
 
@@ -189,7 +191,7 @@ function ofScalerSecrets(fleets: Named[], stack: string) {
       other === undefined ? 'of the kind that the stack makes for scalers' : `the scaler secret of ${other}`;
     return [
       faultAt(
-        `${name}.runnerSecretName`,
+        [name, 'runnerSecretName'],
         `must not be ${whose}, because the instances would read a personal API token, got ${quote(runnerSecretName)} (no ceiling allows it)`,
       ),
     ];
@@ -200,15 +202,15 @@ function ofNetwork({ name, network }: Named, { networks }: Ceilings) {
   const among = (id: string) => fits(id, networks);
   const listed = networks.join(', ');
   if (typeof network === 'string')
-    return among(network) ? [] : [fault(`${name}.network`, `one of ${listed}`, network, 'networks')];
+    return among(network) ? [] : [fault([name, 'network'], `one of ${listed}`, network, 'networks')];
   const { vpcId, subnetIds, securityGroupIds } = network;
   if (subnetIds.every(among)) return [];
   if (securityGroupIds !== undefined) {
     const must = `subnets of ${listed}, because securityGroupIds is set`;
-    return [fault(`${name}.network.subnetIds`, must, subnetIds, 'networks')];
+    return [fault([name, 'network', 'subnetIds'], must, subnetIds, 'networks')];
   }
   if (among(vpcId)) return [];
-  return [fault(`${name}.network`, `a VPC or subnets of ${listed}`, [vpcId, ...subnetIds], 'networks')];
+  return [fault([name, 'network'], `a VPC or subnets of ${listed}`, [vpcId, ...subnetIds], 'networks')];
 }
 
 /** https://www.rfc-editor.org/rfc/rfc1918, https://www.rfc-editor.org/rfc/rfc6598, https://www.rfc-editor.org/rfc/rfc4193 */
@@ -247,8 +249,12 @@ function ofSsh({ name, sshCidr, sshRerun }: Named, { sshRanges }: Ceilings) {
       : sshRanges.length === 0
         ? 'left out'
         : `within ${sshRanges.join(' or ')}`;
-  return Object.entries({ sshCidr, 'sshRerun.cidr': sshRerun?.cidr }).flatMap(([key, cidr]) =>
-    cidr === undefined || allowed(rangeOf(cidr)) ? [] : [fault(`${name}.${key}`, must, cidr, 'sshRanges')],
+  const given: [Path, string | undefined][] = [
+    [['sshCidr'], sshCidr],
+    [['sshRerun', 'cidr'], sshRerun?.cidr],
+  ];
+  return given.flatMap(([path, cidr]) =>
+    cidr === undefined || allowed(rangeOf(cidr)) ? [] : [fault([name, ...path], must, cidr, 'sshRanges')],
   );
 }
 
@@ -260,29 +266,48 @@ function ofFlags(fleet: Named, ceilings: Ceilings) {
   ] as const;
   return flags.flatMap(([setting, ceiling]) =>
     fleet[setting] && !ceilings[ceiling]
-      ? [fault(`${fleet.name}.${setting}`, 'false', fleet[setting], ceiling)]
+      ? [fault([fleet.name, setting], 'false', fleet[setting], ceiling)]
       : [],
   );
 }
 
-function ofAllFleets(fleets: Named[], ceilings: Ceilings) {
-  const sum = (of: (fleet: Named) => number) => fleets.reduce((total, fleet) => total + of(fleet), 0);
-  const instances = sum(largestMaximum);
-  const cost = sum((fleet) => costOf(fleet, ceilings));
-  const faults: Fault[] = [];
-  if (instances > ceilings.maxInstancesOfAllFleets)
-    faults.push(
-      faultAt(
-        '(all fleets)',
-        `must have at most ${ceilings.maxInstancesOfAllFleets} instances together, got ${instances}: lower maxReplicas (maxInstancesOfAllFleets)`,
-      ),
-    );
-  if (cost > ceilings.maxHourlyCostOfAllFleets)
-    faults.push(
-      faultAt(
-        '(all fleets)',
-        `must cost at most ${inDollars(ceilings.maxHourlyCostOfAllFleets)} an hour together, got ${inDollars(cost)}: lower maxReplicas (maxHourlyCostOfAllFleets)`,
-      ),
-    );
-  return faults;
+/** Faults of all fleets together. Each is shown at the fleet with the largest share. */
+function ofAllFleets(fleets: Named[], ceilings: Ceilings): Fault[] {
+  const { maxInstancesOfAllFleets, maxHourlyCostOfAllFleets } = ceilings;
+  const cost = (fleet: Named) => costOf(fleet, ceilings);
+  return [
+    ...ofSum(
+      fleets,
+      largestMaximum,
+      maxInstancesOfAllFleets,
+      (sum) => `must have at most ${maxInstancesOfAllFleets} instances together, got ${sum}`,
+      'maxInstancesOfAllFleets',
+    ),
+    ...ofSum(
+      fleets,
+      cost,
+      maxHourlyCostOfAllFleets,
+      (sum) =>
+        `must cost at most ${inDollars(maxHourlyCostOfAllFleets)} an hour together, got ${inDollars(sum)}`,
+      'maxHourlyCostOfAllFleets',
+    ),
+  ];
+}
+
+function ofSum(
+  fleets: Named[],
+  share: (fleet: Named) => number,
+  most: number,
+  says: (sum: number) => string,
+  ceiling: keyof Ceilings,
+): Fault[] {
+  const sum = fleets.reduce((total, fleet) => total + share(fleet), 0);
+  if (sum <= most) return [];
+  const { name } = fleets.reduce((first, fleet) => (share(fleet) > share(first) ? fleet : first));
+  return [
+    {
+      path: [name, 'maxReplicas'],
+      says: `(all fleets): ${says(sum)}: lower maxReplicas, first that of ${name} (${ceiling})`,
+    },
+  ];
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { keyPath } from '../functions/lib/key-path.ts';
 import { isMap } from './settings/parts.ts';
 import { TOP_SETTINGS } from './settings/top.ts';
 import { similarTo } from './similar.ts';
@@ -14,14 +15,16 @@ export interface Fault {
 
 /** What a file may say: its definition, and the page that describes it. */
 interface Definition {
+  /** Names the file in a fault of all of it. */
+  file: string;
   schema: z.core.$ZodType;
   reference: string;
 }
 
 /** Each fault of an issue. */
 export function describeFault(issue: z.core.$ZodIssue, raw: unknown, definition: Definition): Fault[] {
-  const { schema, reference } = definition;
-  const where = issue.path.join('.') || '(top level)';
+  const { file, schema, reference } = definition;
+  const where = keyPath(issue.path) || file;
   if (issue.code === 'unrecognized_keys') {
     // Without the value: what is in the wrong place may be a secret.
     const known = keysAt(schema, issue.path);
@@ -38,7 +41,7 @@ export function describeFault(issue: z.core.$ZodIssue, raw: unknown, definition:
     };
     return issue.keys.map((key) => ({
       path: [...issue.path, key],
-      says: `${where}.${key}: ${whyUnknown(key)}`,
+      says: `${keyPath([...issue.path, key])}: ${whyUnknown(key)}`,
       atKey: true,
     }));
   }

@@ -135,7 +135,7 @@ function readGuardrails(given: string | undefined, stack: string): { ceilings: C
   const parsed = Guardrails.safeParse(raw);
   if (!parsed.success) {
     const faults = parsed.error.issues.flatMap((issue) =>
-      describeFault(issue, raw, { schema: Guardrails, reference: 'docs/guardrails.md' }),
+      describeFault(issue, raw, { file, schema: Guardrails, reference: 'docs/guardrails.md' }),
     );
     throw new FleetsInvalid(withTitle(file, faults, places));
   }
@@ -208,7 +208,7 @@ export function checkFleets(raw: unknown, file: string, places: Places = NO_PLAC
   const faults = [
     ...unreadKeys(raw),
     ...(parsed.error?.issues ?? []).flatMap((issue) =>
-      describeFault(issue, raw, { schema: Fleets, reference: 'docs/configuration.md' }),
+      describeFault(issue, raw, { file, schema: Fleets, reference: 'docs/configuration.md' }),
     ),
     ...scripts.faults,
   ];

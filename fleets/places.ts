@@ -1,6 +1,7 @@
 import {
   type Document,
   isAlias,
+  isCollection,
   isMap,
   isScalar,
   isSeq,
@@ -56,10 +57,17 @@ export function parsedWithPlaces(text: string, file: string): { value: unknown; 
     const [start, end] = node.range ?? [0, 0, 0];
     const { line, col } = lines.linePos(start);
     const from = start - (col - 1);
-    return excerptLines(`${word}${file}:${line}:${col}`, line, {
-      before: valuesHidden(document, text, from, start),
-      pointed: withoutPassword(lineAt(text, from).slice(col - 1, end - from)),
-    });
+    const whole = lineAt(text, from);
+    const before = valuesHidden(document, text, from, start);
+    // A map or a list is shown where it begins.
+    const excerpt = isCollection(node)
+      ? {
+          before,
+          pointed: text.slice(start, start + 1),
+          after: valuesHidden(document, text, start + 1, from + whole.length),
+        }
+      : { before, pointed: withoutPassword(whole.slice(col - 1, end - from)) };
+    return excerptLines(`${word}${file}:${line}:${col}`, line, excerpt);
   };
   const places: Places = (fault) => {
     const { target, merges } = find(document, fault);
@@ -95,7 +103,8 @@ interface Found {
 /** A setting, or the nearest one around it that the file has. */
 function find(document: Document.Parsed, { path, atKey = false }: Fault): Found {
   let node: unknown = document.contents;
-  let target: Node | undefined;
+  // A fault of the whole file is shown where its content begins.
+  let target: Node | undefined = path.length === 0 ? (document.contents ?? undefined) : undefined;
   const merges: Node[] = [];
   for (const [index, key] of path.entries()) {
     const map = resolved(document, node, merges);

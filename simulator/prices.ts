@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse as parseYaml, type YAMLParseError } from 'yaml';
 import * as z from 'zod';
 import { LIST_PRICE_SOURCE, listPrice } from '../fleets/prices.ts';
+import { keyPath } from '../functions/lib/key-path.ts';
 
 /** Prices of instances, in US dollars. */
 export interface Prices {
@@ -75,9 +76,7 @@ export function readPrices(file: string): Prices {
   const raw = parsed(text, file);
   const prices = PricesFile.safeParse(raw);
   if (!prices.success) {
-    const faults = prices.error.issues.map(
-      ({ path, message }) => `${path.join('.') || '(top level)'}: ${message}`,
-    );
+    const faults = prices.error.issues.map(({ path, message }) => `${keyPath(path) || file}: ${message}`);
     throw new PricesInvalid([`${file} has no prices that can be used:`, ...faults].join('\n  '));
   }
   const { source = file, instanceHour, spotShare, ...volume } = prices.data;

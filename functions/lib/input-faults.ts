@@ -1,4 +1,5 @@
 import type * as z from 'zod/mini';
+import { keyPath } from './key-path.ts';
 import { printable } from './printable.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -45,7 +46,7 @@ export function faultsOfInput(issues: readonly Issue[]): string {
   const text = issues
     .map((issue) => {
       const given = issue.code === 'unrecognized_keys' ? '' : `, got ${quoted(issue.input)}`;
-      return `${issue.path.join('.') || 'the input'} must ${allowed(issue)}${given}`;
+      return `${keyPath(issue.path) || 'the input'} must ${allowed(issue)}${given}`;
     })
     .join('; ');
   // The input may have named the keys.

@@ -11,6 +11,7 @@ import { clientSettings } from './client-settings.ts';
 import { DeployedSettings } from './contracts.ts';
 import { SettingsDenied, SettingsMalformed, SettingsNotFound, SettingsUnavailable } from './errors.ts';
 import { FLEET_NAME, settingsParameter } from './fleet-names.ts';
+import { keyPath } from './key-path.ts';
 import { sdkError } from './sdk-errors.ts';
 
 /**
@@ -89,8 +90,11 @@ function parse(name: string, value: string): DeployedSettings {
   }
   const settings = z.safeParse(DeployedSettings, json);
   if (settings.success) return settings.data;
+  const faults = settings.error.issues.map(({ path, message }) =>
+    path.length === 0 ? message : `${keyPath(path)}: ${message}`,
+  );
   throw new SettingsMalformed(
-    `Parameter ${name} is not what a deployment writes: ${z.prettifyError(settings.error)}. Deploy again: npx cdk deploy --all`,
+    `Parameter ${name} is not what a deployment writes: ${faults.join('; ')}. Deploy again: npx cdk deploy --all`,
   );
 }
 

@@ -42,15 +42,15 @@ describe('concurrency', () => {
   it.each([
     {
       given: '{limit: 80, fleets: [linux, windows]}',
-      says: 'concurrency.fleets.1: must be a fleet of this file, got "windows"',
+      says: 'concurrency.fleet 2: must be a fleet of this file, got "windows"',
     },
     {
       given: '[{limit: 8, fleets: [linux]}, {limit: 9, fleets: [arm, linux]}]',
-      says: 'concurrency.1.fleets.1: must have each fleet once: linux is there already',
+      says: 'concurrency 2.fleet 2: must have each fleet once: linux is there already',
     },
     {
       given: '[{limit: 8, fleets: [linux]}, {limit: 9}]',
-      says: 'concurrency.1: must have each fleet once: linux is there already',
+      says: 'concurrency 2: must have each fleet once: linux is there already',
     },
   ])('is refused: $given', ({ given, says }) => {
     expect(complaintsAbout(`concurrency: ${given}\n${fleets}`)).toBe(`fleets.yaml has a fault:\n  ${says}`);

@@ -128,14 +128,14 @@ describe('without guardrails.yaml', () => {
         'linux.minReplicas: must be at most 500, got 10000 (maxInstances)',
         'linux.maxReplicas: must be at most 500, got 10000 (maxInstances)',
         'linux: must cost at most 100 dollars an hour at its maximum size, got 1008 dollars (10000 instances at 0.1008 dollars): lower maxReplicas (maxHourlyCost)',
-        '(all fleets): must have at most 1000 instances together, got 10000: lower maxReplicas (maxInstancesOfAllFleets)',
-        '(all fleets): must cost at most 200 dollars an hour together, got 1008 dollars: lower maxReplicas (maxHourlyCostOfAllFleets)',
+        '(all fleets): must have at most 1000 instances together, got 10000: lower maxReplicas, first that of linux (maxInstancesOfAllFleets)',
+        '(all fleets): must cost at most 200 dollars an hour together, got 1008 dollars: lower maxReplicas, first that of linux (maxHourlyCostOfAllFleets)',
       ],
     },
     {
       attack: 'hides the number in a schedule',
       fleets: minimalWith('schedules: [{start: 0 0 * * *, end: 0 6 * * *, maxReplicas: 900}]'),
-      says: ['linux.schedules.0.maxReplicas: must be at most 500, got 900 (maxInstances)'],
+      says: ['linux.schedule 1.maxReplicas: must be at most 500, got 900 (maxInstances)'],
     },
     {
       attack: 'names a price that is too low',
@@ -149,7 +149,7 @@ describe('without guardrails.yaml', () => {
       fleets: replaced('m7i.large', 'm9x.48xlarge'),
       says: [
         'linux: must cost at most 100 dollars an hour at its maximum size, got 460.8 dollars (20 instances at 23.04 dollars): lower maxReplicas (maxHourlyCost)',
-        '(all fleets): must cost at most 200 dollars an hour together, got 460.8 dollars: lower maxReplicas (maxHourlyCostOfAllFleets)',
+        '(all fleets): must cost at most 200 dollars an hour together, got 460.8 dollars: lower maxReplicas, first that of linux (maxHourlyCostOfAllFleets)',
       ],
     },
     {
@@ -281,7 +281,7 @@ describe('guardrails.yaml', () => {
       fleets: replaced('m7i.large', 'p5.48xlarge', 'image: /acme/gpu').replace('20', '3'),
       says: [
         'linux: must cost at most 200 dollars an hour at its maximum size, got 294.96 dollars (3 instances at 98.32 dollars): lower maxReplicas (maxHourlyCost)',
-        '(all fleets): must cost at most 200 dollars an hour together, got 294.96 dollars: lower maxReplicas (maxHourlyCostOfAllFleets)',
+        '(all fleets): must cost at most 200 dollars an hour together, got 294.96 dollars: lower maxReplicas, first that of linux (maxHourlyCostOfAllFleets)',
       ],
     },
     {
@@ -409,10 +409,10 @@ describe('guardrails.yaml', () => {
     ).toThrow(
       [
         'guardrails.yaml has 4 faults:',
-        'secretPrefixes.0: must be the beginning of names of secrets that ends with a slash, such as acme/circleci/, got "core"',
-        'encryptionKeys.0: must be the ARN of a KMS key or a pattern with an account, such as arn:aws:kms:eu-west-1:111122223333:key/*, got "arn:aws:kms:*:*:key/*"',
+        'secretPrefix 1: must be the beginning of names of secrets that ends with a slash, such as acme/circleci/, got "core"',
+        'encryptionKey 1: must be the ARN of a KMS key or a pattern with an account, such as arn:aws:kms:eu-west-1:111122223333:key/*, got "arn:aws:kms:*:*:key/*"',
         'allowDocker: must be true or false, got "perhaps"',
-        '(top level).maxInstance: is not a setting; the nearest one is maxInstances',
+        'maxInstance: is not a setting; the nearest one is maxInstances',
       ].join('\n  '),
     );
   });

@@ -133,7 +133,7 @@ describe('instanceRequirements', () => {
     },
     {
       wrong: { ...LEAST, excluded: ['R5'] },
-      said: 'excluded.0: must be an instance type or a pattern, such as m5.large, m5.* or r*, got "R5"',
+      said: 'excluded 1: must be an instance type or a pattern, such as m5.large, m5.* or r*, got "R5"',
     },
   ])('$wrong are refused', ({ wrong, said }) => {
     expect(complaintsAbout(withRequirements(wrong))).toBe(

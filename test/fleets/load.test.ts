@@ -152,7 +152,7 @@ describe('a file that holds no fleets', () => {
     { file: 'a text', text: 'linux\n', said: `${MAP}, got "linux"` },
     { file: 'an empty map', text: '{}\n', said: 'must have at least one fleet' },
   ])('$file is refused', ({ text, said }) => {
-    expect(complaintsAbout(text)).toBe(`fleets.yaml has a fault:\n  (top level): ${said}`);
+    expect(complaintsAbout(text)).toBe(`fleets.yaml has a fault:\n  fleets.yaml: ${said}`);
   });
 
   it.each([

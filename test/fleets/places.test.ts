@@ -95,6 +95,22 @@ describe('a fault of fleets.yaml is shown in the file', () => {
       shown: ['6:16', '  idleTimeout: never', '               ^^^^^'],
     },
     {
+      case: 'a whole file that is a list',
+      text: '# all\n- linux: hunter2\n',
+      shown: ['2:1', '- linux: ...', '^'],
+    },
+    { case: 'a whole file that is a text', text: '\nlinux\n', shown: ['2:1', 'linux', '^^^^^'] },
+    {
+      case: 'a file without fleets',
+      text: 'concurrency: {limit: 5}\n',
+      shown: ['1:1', 'concurrency: {limit: ...}', '^'],
+    },
+    {
+      case: 'a map in a list',
+      text: minimalWith('schedules:', '  - name: hunter2'),
+      shown: ['7:7', '    - name: ...', '      ^'],
+    },
+    {
       case: 'a key that JavaScript treats differently',
       text: minimalWith('"__proto__": 1'),
       shown: ['6:3', '  "__proto__"', '  ^^^^^^^^^^^'],
@@ -108,6 +124,12 @@ describe('a fault of fleets.yaml is shown in the file', () => {
       `${' '.repeat(number.length)} | ${caret}`,
     ]);
     expect(placedComplaintsAbout(text)).not.toContain('hunter2');
+  });
+
+  it.each(['', '# todo\n'])('except in a file without content, which is named: %j', (text) => {
+    expect(placedComplaintsAbout(text)).toBe(
+      'fleets.yaml has a fault:\n  fleets.yaml: must be a map of fleet names to their settings, got nothing',
+    );
   });
 
   it('without the values of other settings in its line', () => {
@@ -194,10 +216,13 @@ third:
 });
 
 describe('a fault of guardrails.yaml', () => {
-  function load(guardrails: string): string {
+  const other = (name: string, maxReplicas: number) =>
+    `${name}:\n  resourceClass: acme/${name}\n  instanceTypes: [m7i.large]\n  maxReplicas: ${maxReplicas}\n`;
+
+  function load(guardrails: string, fleets = MINIMAL): string {
     const folder = mkdtempSync(join(tmpdir(), 'places-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
-    writeFileSync(join(folder, 'fleets.yaml'), MINIMAL);
+    writeFileSync(join(folder, 'fleets.yaml'), fleets);
     writeFileSync(join(folder, 'guardrails.yaml'), guardrails);
     try {
       loadFleets(join(folder, 'fleets.yaml'), { guardrails: join(folder, 'guardrails.yaml') });
@@ -220,8 +245,22 @@ describe('a fault of guardrails.yaml', () => {
     );
   });
 
-  it('has no place, if it is of all fleets together', () => {
-    expect(load('maxInstancesOfAllFleets: 1\n')).not.toMatch(/yaml:\d/);
+  it.each(['maxInstancesOfAllFleets: 21', 'maxHourlyCostOfAllFleets: 2'])(
+    'of all fleets together is shown at the one with the largest share: %s',
+    (ceiling) => {
+      const said = load(
+        `${ceiling}\n`,
+        `${MINIMAL.replace('20', '2')}${other('big', 20)}${other('small', 3)}`,
+      );
+      expect(said).toMatch(/\(all fleets\): .*: lower maxReplicas, first that of big \(max\w+\)/);
+      expect(said).toContain('\n    fleets.yaml:9:16\n    9 |   maxReplicas: 20\n      |                ^^');
+    },
+  );
+
+  it('of the whole file is shown where it begins', () => {
+    expect(load('# none\n- networks: hunter2\n')).toBe(
+      'guardrails.yaml has a fault:\n  guardrails.yaml: must be a map of ceilings, got [a map]\n    guardrails.yaml:2:1\n    2 | - networks: ...\n      | ^',
+    );
   });
 });
 

@@ -106,7 +106,7 @@ describe('settings that cannot be read', () => {
     {
       case: 'a schedule without an end',
       value: capacity({ schedules: [{ start: '0 8 * * *', timezone: 'UTC' }] }),
-      says: 'end',
+      says: 'capacity.schedule 1.end: ',
     },
     { case: 'no group', value: { groupName: '' }, says: 'groupName' },
     {

@@ -24,7 +24,7 @@ describe('zones', () => {
       says: 'linux.zones: must be left out in a VPC of yours: leave out the subnets of the other zones',
     },
     { lines: ['zones: []'], says: 'linux.zones: must name at least one Availability Zone, or be left out' },
-    { lines: ['zones: [eu-west-1]'], says: 'linux.zones.0: must be the name of an Availability Zone' },
+    { lines: ['zones: [eu-west-1]'], says: 'linux.zone 1: must be the name of an Availability Zone' },
     { lines: ['zones: [eu-west-1a, eu-west-1a]'], says: 'linux.zones: must have each zone once' },
   ])('are refused: $lines', ({ lines, says }) => {
     expect(complaintsAbout(minimalWith(...lines))).toContain(says);

@@ -105,8 +105,8 @@ describe('prices', () => {
       text: 'instanceHour: { m7g.large: cheap }',
       says: 'instanceHour.m7g.large: must be the price of an hour in US dollars',
     },
-    { case: 'a key that nobody knows', text: 'instanceHour: {}\nspot: 1', says: '(top level)' },
-    { case: 'no prices', text: '- 1', says: '(top level)' },
+    { case: 'a key that nobody knows', text: 'instanceHour: {}\nspot: 1', says: 'prices.yaml: Unrecognized' },
+    { case: 'no prices', text: '- 1', says: 'prices.yaml: Invalid input' },
     {
       case: 'a document',
       text: '# Title\n\n- a: b: c\n',

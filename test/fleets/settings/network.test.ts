@@ -106,7 +106,7 @@ describe('settings of the network', () => {
     },
     {
       given: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567, vpc-01234567]}',
-      said: 'network.subnetIds.1: must be the id of a subnet, such as subnet-0123456789abcdef0, got "vpc-01234567"',
+      said: 'network.subnetId 2: must be the id of a subnet, such as subnet-0123456789abcdef0, got "vpc-01234567"',
     },
     {
       given: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: []}',
@@ -118,7 +118,7 @@ describe('settings of the network', () => {
     },
     {
       given: 'network: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], securityGroupIds: [default]}',
-      said: 'network.securityGroupIds.0: must be the id of a security group, such as sg-0123456789abcdef0, got "default"',
+      said: 'network.securityGroupId 1: must be the id of a security group, such as sg-0123456789abcdef0, got "default"',
     },
     {
       given: 'sshCidr: 203.0.113.7',
@@ -208,7 +208,7 @@ describe('settings of the network', () => {
       { entry: 'fd00::/129', fault: 'must have a prefix of at most 128, as it is an IPv6 range' },
     ].map(({ entry, fault }) => ({
       given: `httpProxy: http://proxy:3128\n  noProxy: ["${entry}"]`,
-      said: `noProxy.0: ${fault}, got "${entry}"`,
+      said: `noProxy 1: ${fault}, got "${entry}"`,
     })),
     {
       given: 'httpProxy: http://proxy:3128\n  noProxy: localhost,.acme.example',
@@ -216,7 +216,7 @@ describe('settings of the network', () => {
     },
     {
       given: 'httpProxy: http://proxy:3128\n  noProxy: ["a b"]',
-      said: 'noProxy.0: must be a host, a domain such as .acme.internal, an address, or a range such as 10.0.0.0/8, got "a b"',
+      said: 'noProxy 1: must be a host, a domain such as .acme.internal, an address, or a range such as 10.0.0.0/8, got "a b"',
     },
     {
       given: `httpProxy: http://proxy:3128\n  noProxy: [${Array(101).fill('host.test')}]`,

@@ -25,53 +25,53 @@ describe('schedules', () => {
   it.each([
     {
       schedule: 'start: 0 8 * * *, end: 0 24 * * *',
-      said: `0.end: ${CRON} ends (Invalid value for hour: 24), got "0 24 * * *"`,
+      said: `1.end: ${CRON} ends (Invalid value for hour: 24), got "0 24 * * *"`,
     },
     {
       schedule: 'start: "@daily", end: 0 8 * * *',
-      said: `0.start: ${CRON} starts (it has not five fields of numbers, *, lists, ranges and steps), got "@daily"`,
+      said: `1.start: ${CRON} starts (it has not five fields of numbers, *, lists, ranges and steps), got "@daily"`,
     },
     {
       schedule: 'start: 0 8 30 2 *, end: 0 8 * * *',
-      said: `0.start: ${CRON} starts (it never fires), got "0 8 30 2 *"`,
+      said: `1.start: ${CRON} starts (it never fires), got "0 8 30 2 *"`,
     },
-    { schedule: 'start: 8, end: 0 8 * * *', said: `0.start: ${CRON} starts, got 8` },
-    { schedule: 'start: 0 8 * * *', said: `0.end: ${CRON} ends, got nothing` },
+    { schedule: 'start: 8, end: 0 8 * * *', said: `1.start: ${CRON} starts, got 8` },
+    { schedule: 'start: 0 8 * * *', said: `1.end: ${CRON} ends, got nothing` },
     {
       schedule: 'start: 0 8 * * *, end: 0 8 * * *',
-      said: '0.end: must differ from start, or the schedule never ends, got "0 8 * * *"',
+      said: '1.end: must differ from start, or the schedule never ends, got "0 8 * * *"',
     },
     {
       schedule: `${HOURS}, timezone: Berlin`,
-      said: '0.timezone: must be the name of a time zone of the IANA database, such as Europe/Berlin or UTC, got "Berlin"',
+      said: '1.timezone: must be the name of a time zone of the IANA database, such as Europe/Berlin or UTC, got "Berlin"',
     },
     {
       schedule: `${HOURS}, timezone: "+02:00"`,
-      said: '0.timezone: must be the name of a time zone of the IANA database, such as Europe/Berlin or UTC, got "+02:00"',
+      said: '1.timezone: must be the name of a time zone of the IANA database, such as Europe/Berlin or UTC, got "+02:00"',
     },
     {
       schedule: `${HOURS}, minReplicas: 21`,
-      said: '0.minReplicas: must be at most maxReplicas of the fleet (20), got 21',
+      said: '1.minReplicas: must be at most maxReplicas of the fleet (20), got 21',
     },
     {
       schedule: `${HOURS}, minReplicas: 3, maxReplicas: 2`,
-      said: '0.maxReplicas: must be at least minReplicas (3) while it is in force, got 2',
+      said: '1.maxReplicas: must be at least minReplicas (3) while it is in force, got 2',
     },
     {
       schedule: `${HOURS}, maxSurge: 0`,
-      said: '0.maxSurge: must be a whole number from 1 to 10000, the maximum number of launches that one poll adds; for no limit, leave it out, got 0',
+      said: '1.maxSurge: must be a whole number from 1 to 10000, the maximum number of launches that one poll adds; for no limit, leave it out, got 0',
     },
     {
       schedule: `${HOURS}, scaleDownDelay: 5m`,
-      said: '0.scaleDownDelay: cannot be scheduled, because an instance gets its idle time (idleTimeout, recycleAfter) when it launches, got "5m"',
+      said: '1.scaleDownDelay: cannot be scheduled, because an instance gets its idle time (idleTimeout, recycleAfter) when it launches, got "5m"',
     },
     {
       schedule: `${HOURS}, minReplica: 3`,
-      said: '0.minReplica: is not a setting; the nearest one is minReplicas',
+      said: '1.minReplica: is not a setting; the nearest one is minReplicas',
     },
   ])('$schedule is refused', ({ schedule, said }) => {
     expect(complaintsAbout(scheduled(`{${schedule}}`))).toBe(
-      `fleets.yaml has a fault:\n  linux.schedules.${said}`,
+      `fleets.yaml has a fault:\n  linux.schedule ${said}`,
     );
   });
 
@@ -82,11 +82,11 @@ describe('schedules', () => {
     expect(said.split('\n  ').map((line) => line.split(':')[0])).toEqual([
       'fleets.yaml has 6 faults',
       'linux.maxSurge',
-      'linux.schedules.0.timezone',
-      'linux.schedules.1.maxReplicas',
-      'linux.schedules.2',
-      'linux.schedules.0.minReplicas',
-      'linux.schedules.3.minReplicas',
+      'linux.schedule 1.timezone',
+      'linux.schedule 2.maxReplicas',
+      'linux.schedule 3',
+      'linux.schedule 1.minReplicas',
+      'linux.schedule 4.minReplicas',
     ]);
   });
 
