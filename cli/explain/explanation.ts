@@ -55,6 +55,9 @@ const HOLDS =
 /** Polls are at most a minute apart, and logs arrive seconds later. */
 const SILENT = 150;
 
+/** How long what a poll decided may take to be seen in the group, in seconds. */
+const APPLIED = 30;
+
 export function explainHistory(
   { decisions, failures, launches, group, launchedAt }: History,
   { to, untilNow }: { to: number; untilNow: boolean },
@@ -90,6 +93,11 @@ export function whyNothingLaunches(
       ages.length === 0 ? '' : `, the first one since ${shortTime((now - Math.min(...ages)) / 1_000)}`;
     return `${plural(pending.length, 'instance boots', 'instances boot')} now${since}.`;
   }
+  const underway = launches.filter(({ outcome }) => outcome === 'underway');
+  if (underway.length > 0) {
+    const [first] = underway.map(({ startedAt }) => startedAt).sort((a, b) => a - b);
+    return `${plural(underway.length, 'launch is', 'launches are')} under way, the first one since ${shortTime((now - (first ?? now)) / 1_000)}, and ${underway.length === 1 ? 'has' : 'have'} no instance in the group yet.`;
+  }
   if (group.paused?.how === 'true')
     return nothing(
       `the fleet is paused${since(group.paused.since)}. To end this: npm run resume -- ${group.fleet}`,
@@ -98,6 +106,8 @@ export function whyNothingLaunches(
     return nothing(
       `the fleet drains${since(group.paused.since)}. To end this: npm run resume -- ${group.fleet}`,
     );
+  if (last !== undefined && isRising(last, group, lastFailure, now))
+    return `${plural(last.decision.desired - group.desired, 'instance launches', 'instances launch')} next: the last poll, ${shortTime((now - last.at) / 1_000)} ago, raised the desired capacity from ${last.decision.from} to ${last.decision.desired}.`;
   const failed = launches.findLast((launch) => launch.outcome === 'failed');
   const refusal =
     failed === undefined ? '' : ` The last launch failed (${failed.kind}): ${sentence(failed.reason)}`;
@@ -126,6 +136,22 @@ export function whyNothingLaunches(
   return nothing(whyNoMore(last, group, refusal));
 }
 
+/** Whether the group is about to launch what the last poll decided. */
+function isRising(
+  { at, decision }: DecisionRecord,
+  group: FleetGroup,
+  lastFailure: FailureRecord | undefined,
+  now: number,
+): boolean {
+  const suspendedByOthers = !group.breakerOpen && group.suspended.some(({ process }) => process === 'Launch');
+  return (
+    decision.desired > Math.max(decision.from, group.desired) &&
+    (now - at) / 1_000 <= APPLIED &&
+    (lastFailure?.at ?? 0) <= at &&
+    !suspendedByOthers
+  );
+}
+
 const since = (at: string | undefined) => (at === undefined ? '' : ` since ${at}`);
 
 const sentence = (text: string) => (/[.!?]$/.test(text.trim()) ? text.trim() : `${text.trim()}.`);
@@ -142,6 +168,9 @@ function whyNoMore(last: DecisionRecord, group: FleetGroup, refusal: string): st
   const present = group.members.filter(({ kind }) => kind === 'inService').length;
   if (group.desired > present)
     return `EC2 Auto Scaling has not begun to launch ${plural(group.desired - present, 'instance')} of the desired capacity ${group.desired}.${refusal}`;
+  // An instance that leaves lowers the desired capacity itself.
+  if (decision.desired > Math.max(decision.from, group.desired))
+    return `the last poll raised the desired capacity from ${decision.from} to ${decision.desired}, and it is ${group.desired} again. The next poll decides afresh.${refusal}`;
   if (unclaimed === 0)
     return `CircleCI counts no waiting task${doubt === undefined ? '' : `, but ${doubt}`}. ${plural(running, 'task runs', 'tasks run')} on ${plural(present, 'instance')}.`;
   const waiting = plural(unclaimed, 'task waits', 'tasks wait');

@@ -1,0 +1,191 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { whyNothingLaunches } from '../../cli/explain/explanation.ts';
+import type { History } from '../../cli/explain/reads.ts';
+import type { Launch } from '../../functions/lib/breaker.ts';
+import { ago, FAILED, failure, groupOf, history, member, NOW, poll, RISE } from '../support/fleet-history.ts';
+
+describe('why nothing launches', () => {
+  it.each<{ more: Partial<History>; says: string }>([
+    {
+      more: {},
+      says: 'Nothing launches now: CircleCI counts no waiting task. 0 tasks run on 0 instances.',
+    },
+    {
+      more: {
+        decisions: [poll(4, 0, 1, { reasons: ['the counts are doubtful: CircleCI knows no runner'] })],
+      },
+      says: 'Nothing launches now: CircleCI counts no waiting task, but the counts are doubtful: CircleCI knows no runner. 1 task runs on 0 instances.',
+    },
+    {
+      more: {
+        decisions: [
+          poll(4, 0, 1, {
+            reasons: ['the counts were not checked against the inventory of runners: status 503'],
+          }),
+        ],
+      },
+      says: 'Nothing launches now: CircleCI counts no waiting task. 1 task runs on 0 instances.',
+    },
+    {
+      more: {
+        group: groupOf({ desired: 2, members: [member('pending'), member('pending', 'i-2')] }),
+        launchedAt: new Map([['i-2', ago(40)]]),
+      },
+      says: '2 instances boot now, the first one since 40 s.',
+    },
+    {
+      more: { group: groupOf({ paused: { how: 'true', since: '2026-01-05T08:00:00Z' } }) },
+      says: 'Nothing launches now: the fleet is paused since 2026-01-05T08:00:00Z. To end this: npm run resume -- linux',
+    },
+    {
+      more: { group: groupOf({ paused: { how: 'drain', since: undefined } }) },
+      says: 'Nothing launches now: the fleet drains. To end this: npm run resume -- linux',
+    },
+    {
+      more: { group: groupOf({ breakerOpen: true }), launches: [FAILED] },
+      says: 'Nothing launches now: the breaker is open, because launches fail. The last launch failed (shortage): We currently do not have sufficient m7g.large capacity. See docs/operations.md#breaker-open',
+    },
+    {
+      more: { group: groupOf({ suspended: [{ process: 'Launch', reason: 'User suspended at 08:00' }] }) },
+      says: 'Nothing launches now: the Launch process of the group is suspended (User suspended at 08:00). Resume it in the console, or with: aws autoscaling resume-processes',
+    },
+    {
+      more: { decisions: [], failures: [failure(20)] },
+      says: 'Nothing launches now: the executions fail at Count Unclaimed. CircleCiUnauthorized: CircleCI refuses the token (401).',
+    },
+    {
+      more: { failures: [failure(2)] },
+      says: 'Nothing launches now: the last execution failed at Count Unclaimed. CircleCiUnauthorized: CircleCI refuses the token (401).',
+    },
+    {
+      more: { decisions: [] },
+      says: 'Nothing launches now: no poll has decided anything in this time, and no step has logged an error. Look at the schedule: npm run doctor -- linux',
+    },
+    {
+      more: { decisions: [poll(600, 0, 0)], failures: [failure(700)] },
+      says: 'Nothing launches now: no poll has decided anything for 10 min, and no step has logged an error. Look at the schedule: npm run doctor -- linux',
+    },
+    {
+      more: {
+        group: groupOf({ desired: 1, members: [member('inService')] }),
+        decisions: [
+          poll(4, 5, 1, { reasons: ['5 unclaimed + 1 running = 6 wanted', 'capped at maxReplicas (1)'] }),
+        ],
+      },
+      says: 'Nothing launches now: 5 tasks wait, and the capacity is capped at maxReplicas (1).',
+    },
+    {
+      more: {
+        decisions: [poll(4, 5, 0, { reasons: ['nothing launches: AWS suspended the Launch process'] })],
+      },
+      says: 'Nothing launches now: 5 tasks wait, and the capacity is held: AWS suspended the Launch process.',
+    },
+    {
+      more: { group: groupOf({ desired: 3 }), decisions: [poll(4, 3, 0)], launches: [FAILED] },
+      says: 'Nothing launches now: EC2 Auto Scaling has not begun to launch 3 instances of the desired capacity 3. The last launch failed (shortage): We currently do not have sufficient m7g.large capacity.',
+    },
+    {
+      more: {
+        group: groupOf({ desired: 1, members: [member('inService')] }),
+        decisions: [{ ...poll(4, 1, 0), members: { pending: 0, inService: 1, leaving: 0, standby: 0 } }],
+      },
+      says: 'Nothing launches now: 1 task waits, and 1 runner is idle to take it.',
+    },
+    {
+      more: {
+        group: groupOf({ desired: 1, members: [member('inService')] }),
+        decisions: [
+          poll(4, 2, 1, {
+            from: 1,
+            desired: 3,
+            change: true,
+            reasons: ['desired capacity rises from 1 to 3'],
+          }),
+        ],
+      },
+      says: '2 instances launch next: the last poll, 4 s ago, raised the desired capacity from 1 to 3.',
+    },
+    {
+      more: {
+        group: groupOf({ breakerOpen: true, suspended: [{ process: 'Launch', reason: 'breaker' }] }),
+        decisions: [poll(4, 2, 0, { from: 0, desired: 1, change: true, reasons: ['a canary may launch'] })],
+      },
+      says: '1 instance launches next: the last poll, 4 s ago, raised the desired capacity from 0 to 1.',
+    },
+    {
+      more: {
+        decisions: [poll(4, 2, 0, RISE)],
+        failures: [failure(2, { step: 'Update Group', error: 'GroupBusy', message: 'busy' })],
+      },
+      says: 'Nothing launches now: the last execution failed at Update Group. GroupBusy: busy.',
+    },
+    {
+      more: {
+        group: groupOf({ suspended: [{ process: 'Launch', reason: '' }] }),
+        decisions: [poll(4, 3, 0, RISE)],
+      },
+      says: 'Nothing launches now: the Launch process of the group is suspended. Resume it in the console, or with: aws autoscaling resume-processes',
+    },
+    {
+      more: {
+        group: groupOf({ desired: 2, members: [member('inService'), member('inService', 'i-2')] }),
+        decisions: [poll(50, 3, 0, RISE)],
+      },
+      says: 'Nothing launches now: the last poll raised the desired capacity from 0 to 3, and it is 2 again. The next poll decides afresh.',
+    },
+    {
+      more: {
+        group: groupOf({ desired: 2 }),
+        launches: [
+          { outcome: 'underway', startedAt: ago(40), noInstance: true },
+          { outcome: 'underway', startedAt: ago(50), noInstance: true },
+        ],
+      },
+      says: '2 launches are under way, the first one since 50 s, and have no instance in the group yet.',
+    },
+    {
+      more: {
+        decisions: [
+          poll(4, undefined, undefined, { reasons: ['held: CircleCI allows no request for 30 s'] }),
+        ],
+      },
+      says: 'Nothing launches now: held: CircleCI allows no request for 30 s.',
+    },
+  ])('$says', ({ more, says }) => {
+    expect(whyNothingLaunches(history(more), NOW)).toBe(says);
+  });
+
+  it('is never said while something launches, or of a decision to launch', () => {
+    const count = fc.nat({ max: 4 });
+    const anyDecision = fc
+      .record({ from: count, desired: count, unclaimed: count, running: count, age: fc.nat({ max: 149 }) })
+      .map(({ from, desired, unclaimed, running, age }) =>
+        poll(age, unclaimed, running, {
+          from,
+          desired,
+          change: from !== desired,
+          reasons: desired > from ? [`desired capacity rises from ${from} to ${desired}`] : ['capped at 3'],
+        }),
+      );
+    const anyGroup = fc
+      .record({ desired: count, kinds: fc.array(fc.constantFrom('pending', 'inService', 'leaving')) })
+      .map(({ desired, kinds }) =>
+        groupOf({ desired, members: kinds.map((kind, index) => member(kind, `i-${index}`)) }),
+      );
+    const anyLaunches = fc.array(
+      fc.constantFrom<Launch>(FAILED, { outcome: 'underway', startedAt: ago(40), noInstance: true }),
+      { maxLength: 3 },
+    );
+    fc.assert(
+      fc.property(anyDecision, anyGroup, anyLaunches, (decision, group, launches) => {
+        const said = whyNothingLaunches(history({ decisions: [decision], group, launches }), NOW);
+        const launching =
+          group.members.some(({ kind }) => kind === 'pending') ||
+          launches.some(({ outcome }) => outcome === 'underway');
+        if (launching) expect(said).not.toMatch(/^Nothing/);
+        expect(said).not.toMatch(/^Nothing.*\brises\b/);
+      }),
+    );
+  });
+});
