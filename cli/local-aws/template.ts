@@ -24,6 +24,8 @@ const Template = z.looseObject({
 /** Resources of a template by their logical ids. */
 export type Resources = z.infer<typeof Template>['Resources'];
 
+type Resource = Resources[string];
+
 /** A reference of the CDK to a resource, or to an attribute of it. */
 const Reference = z.union([
   z.strictObject({ Ref: z.string() }).transform(({ Ref }) => Ref),
@@ -54,9 +56,27 @@ function overOneMetric({ Metrics: several, ...others }: Record<string, unknown>)
     : { ...others, ...last.Metric, Statistic: last.Stat, Period: last.Period };
 }
 
+/** The lifecycle hooks of a group. */
+const Hooks = z.array(z.looseObject({ LifecycleHookName: z.string() }));
+
+/** MiniStack ignores the hooks that are a property of a group, so each becomes a resource of its own. */
+function hooksAsResources([id, resource]: [string, Resource]): [string, Resource][] {
+  const { LifecycleHookSpecificationList: list, ...Properties } = resource.Properties ?? {};
+  if (resource.Type !== 'AWS::AutoScaling::AutoScalingGroup' || list === undefined) return [[id, resource]];
+  const hooks = Hooks.parse(list).map((hook, index): [string, Resource] => [
+    `${id}Hook${index}`,
+    {
+      Type: 'AWS::AutoScaling::LifecycleHook',
+      Properties: { ...hook, AutoScalingGroupName: { Ref: id } },
+    },
+  ]);
+  return [[id, { ...resource, Properties }], ...hooks];
+}
+
 /**
  * Removes the resources that the local AWS does not support from a synthesised template. Dependencies on a removed
  * resource are removed as well. A reference to it becomes its logical id, so that the dashboard keeps its other alarms.
+ * Lifecycle hooks become resources of their own.
  *
  * @param synthesised The template's text.
  * @returns The template to deploy, and the removed resources.
@@ -65,7 +85,7 @@ export function leaveOutUnknown(synthesised: string): { template: string; leftOu
   const { Resources, ...others } = Template.parse(JSON.parse(synthesised));
   const leftOut: Resources = {};
   const kept: Resources = {};
-  for (const [id, resource] of Object.entries(Resources)) {
+  for (const [id, resource] of Object.entries(Resources).flatMap(hooksAsResources)) {
     (UNKNOWN_TYPES.includes(resource.Type) ? leftOut : kept)[id] = resource;
   }
   const isLeftOut = (id: string) => Object.hasOwn(leftOut, id);

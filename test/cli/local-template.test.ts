@@ -45,6 +45,22 @@ describe('a template for the local AWS', () => {
     expect(template.Resources).toEqual({ Several: alarm(one), One: alarm(one) });
   });
 
+  it('has each lifecycle hook of a group as a resource of its own', () => {
+    const hook = { LifecycleHookName: 'launch', HeartbeatTimeout: 600 };
+    const group = {
+      Type: 'AWS::AutoScaling::AutoScalingGroup',
+      Properties: { MaxSize: '10', LifecycleHookSpecificationList: [hook] },
+    };
+    const { template } = edited({ Resources: { Group: group } });
+    expect(template.Resources).toEqual({
+      Group: { Type: group.Type, Properties: { MaxSize: '10' } },
+      GroupHook0: {
+        Type: 'AWS::AutoScaling::LifecycleHook',
+        Properties: { ...hook, AutoScalingGroupName: { Ref: 'Group' } },
+      },
+    });
+  });
+
   it('keeps only dependencies on resources that it has', () => {
     const topic = { Type: 'AWS::SNS::Topic', DependsOn: ['Composite', 'Queue'] };
     const { template } = edited({ Resources: { Composite: COMPOSITE, Queue: QUEUE, Topic: topic } });
@@ -79,13 +95,20 @@ describe('a template for the local AWS', () => {
     );
   });
 
-  it('leaves out only composite alarms and saved queries of the app, and the math of one alarm', () => {
+  it('leaves out only composite alarms and saved queries of the app, and the math of one alarm, and moves the hooks', () => {
     const edits = SynthesisedTemplate.of(threeFleets()).templates.map(({ json }) => {
       const { template, leftOut } = edited(json);
-      expect(Object.keys({ ...template.Resources, ...leftOut }).sort()).toEqual(
+      const resources = Object.entries<{ Type: string }>(template.Resources);
+      const kept = resources.filter(([id]) => Object.hasOwn(json.Resources, id));
+      const added = resources.filter(([id]) => !Object.hasOwn(json.Resources, id));
+      expect([...kept.map(([id]) => id), ...Object.keys(leftOut)].sort()).toEqual(
         Object.keys(json.Resources).sort(),
       );
-      const changed = Object.entries(template.Resources).filter(
+      const groups = Object.values<{ Type: string }>(json.Resources).filter(
+        ({ Type }) => Type === 'AWS::AutoScaling::AutoScalingGroup',
+      );
+      expect(added.map(([, { Type }]) => Type)).toEqual(groups.map(() => 'AWS::AutoScaling::LifecycleHook'));
+      const changed = kept.filter(
         ([id, resource]) => JSON.stringify(resource) !== JSON.stringify(json.Resources[id]),
       );
       expect(template.Outputs).toEqual(json.Outputs);
@@ -98,6 +121,7 @@ describe('a template for the local AWS', () => {
     // The dashboard refers to what is left out, and so do the schedule and the settings of a group, which are made last.
     expect(new Set(edits.flatMap(({ changed }) => changed))).toEqual(
       new Set([
+        'AWS::AutoScaling::AutoScalingGroup',
         'AWS::CloudWatch::Dashboard',
         'AWS::Scheduler::Schedule',
         'Custom::circleci-runners-fleet',
