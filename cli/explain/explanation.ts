@@ -170,7 +170,7 @@ function whyNoMore(last: DecisionRecord, group: FleetGroup, refusal: string): st
     return `EC2 Auto Scaling has not begun to launch ${plural(group.desired - present, 'instance')} of the desired capacity ${group.desired}.${refusal}`;
   // An instance that leaves lowers the desired capacity itself.
   if (decision.desired > Math.max(decision.from, group.desired))
-    return `the last poll raised the desired capacity from ${decision.from} to ${decision.desired}, and it is ${group.desired} again. The next poll decides afresh.${refusal}`;
+    return `the last poll raised the desired capacity from ${decision.from} to ${decision.desired}, and it is ${group.desired} now. The next poll decides again.${refusal}`;
   if (unclaimed === 0)
     return `CircleCI counts no waiting task${doubt === undefined ? '' : `, but ${doubt}`}. ${plural(running, 'task runs', 'tasks run')} on ${plural(present, 'instance')}.`;
   const waiting = plural(unclaimed, 'task waits', 'tasks wait');

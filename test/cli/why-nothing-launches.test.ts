@@ -132,7 +132,7 @@ describe('why nothing launches', () => {
         group: groupOf({ desired: 2, members: [member('inService'), member('inService', 'i-2')] }),
         decisions: [poll(50, 3, 0, RISE)],
       },
-      says: 'Nothing launches now: the last poll raised the desired capacity from 0 to 3, and it is 2 again. The next poll decides afresh.',
+      says: 'Nothing launches now: the last poll raised the desired capacity from 0 to 3, and it is 2 now. The next poll decides again.',
     },
     {
       more: {
