@@ -11,7 +11,7 @@ import type { TOP_SETTINGS } from '../fleets/settings/top.ts';
 import { type FleetObjects, type FleetProps, settingsOf, withObjects } from './fleet-props.ts';
 import { faultOfRunbookUrl } from './runbook.ts';
 import type { RunnerFleet } from './runner-fleet.ts';
-import { type Stacks, stacksOf } from './stacks.ts';
+import { type AppStacks, stacksOf } from './stacks.ts';
 
 type Top = { [Name in keyof typeof TOP_SETTINGS]: z.input<(typeof TOP_SETTINGS)[Name]> };
 
@@ -57,7 +57,7 @@ export interface CircleCiRunnersProps<Name extends string = string> {
  */
 export class CircleCiRunners<Name extends string = string> extends Construct {
   /** The stacks: the shared one, and those of the fleets in their order. */
-  readonly stacks: Stacks;
+  readonly stacks: AppStacks;
   /** The fleets by their names. */
   readonly fleets: Readonly<Record<Name, RunnerFleet>>;
   /** The topic that receives the alarms of all fleets, to subscribe whom they should reach. */

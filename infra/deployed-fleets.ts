@@ -12,7 +12,7 @@ import {
 } from '../fleets/undeclared.ts';
 import { settingsParameter } from '../functions/lib/fleet-names.ts';
 import { PAUSED_TAG, STACK_TAG } from '../functions/lib/tags.ts';
-import type { Stacks } from './stacks.ts';
+import type { AppStacks } from './stacks.ts';
 
 /** A deployed group of any app. */
 export interface DeployedGroup {
@@ -138,14 +138,14 @@ function partsIn(value: string): DeployedParts | undefined {
 }
 
 /** Compares what the stacks are going to be with what is in the account, as far as it can be read. */
-export async function compareWithAccount(stacks: Stacks, env: NodeJS.ProcessEnv): Promise<void> {
+export async function compareWithAccount(stacks: AppStacks, env: NodeJS.ProcessEnv): Promise<void> {
   const deployed = await deployedGroups(env);
   const undeclared = undeclaredOf(stacks, deployed).map(({ fleet }) => fleet);
   compareWithDeployed(stacks, deployed, await deployedParts(env, stacks.shared.stackName, undeclared));
 }
 
 /** The deployed groups of the app whose fleets the file does not have. */
-const undeclaredOf = ({ shared, fleets }: Stacks, deployed: DeployedGroup[]) =>
+const undeclaredOf = ({ shared, fleets }: AppStacks, deployed: DeployedGroup[]) =>
   undeclaredFleets(
     deployed.filter(({ app }) => app === shared.stackName),
     fleets.map(({ fleet }) => fleet),
@@ -159,7 +159,7 @@ const undeclaredOf = ({ shared, fleets }: Stacks, deployed: DeployedGroup[]) =>
  * fleets are together what the file alone must not be.
  */
 export function compareWithDeployed(
-  stacks: Stacks,
+  stacks: AppStacks,
   deployed: DeployedGroup[],
   parts: Map<string, DeployedParts>,
 ): void {

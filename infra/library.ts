@@ -1,6 +1,7 @@
 /** What the package exports to the CDK apps of others. */
 export { FleetsInvalid } from '../fleets/load.ts';
+export type { FleetMetric } from '../statemachine/alarms.ts';
 export { CircleCiRunners, type CircleCiRunnersProps } from './circleci-runners.ts';
 export type { FleetObjects, FleetProps } from './fleet-props.ts';
 export { RunnerFleet } from './runner-fleet.ts';
-export type { Stacks } from './stacks.ts';
+export type { AppStacks } from './stacks.ts';

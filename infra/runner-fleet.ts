@@ -33,8 +33,9 @@ export interface RunnerFleetProps {
   builtImage?: BuiltImage | undefined;
 }
 
-/** Everything that one fleet has for itself, as a table of contents. */
+/** All that one fleet has for itself. `CircleCiRunners` makes it. */
 export class RunnerFleet extends Construct implements IGrantable, IConnectable {
+  /** @internal */
   readonly config: FleetConfig;
   /** The name of the Auto Scaling group. */
   readonly groupName: string;
@@ -46,15 +47,24 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
   readonly grantPrincipal: IPrincipal;
   /** The network connections of the instances, to open ports to and from them. Port 22 is the default one. */
   readonly connections: Connections;
+  /** @internal */
   readonly scalerSecret: FleetSecret;
+  /** @internal */
   readonly runnerSecret: FleetSecret;
+  /** @internal */
   readonly group: RunnerGroup;
+  /** @internal */
   readonly warmPool: RunnerWarmPool | undefined;
-  /** The parameter with the id of the image that is built for the fleet. */
+  /**
+   * The parameter with the id of the image that is built for the fleet.
+   *
+   * @internal
+   */
   readonly imageParameter: ImageParameter | undefined;
   /** The alarms by their kinds, such as `NeedsYou` and `Starving`. The runbook has a heading for each. */
   readonly alarms: Readonly<Record<string, AlarmBase>>;
 
+  /** @internal */
   constructor(scope: Construct, id: string, { app, config, machineImage, builtImage }: RunnerFleetProps) {
     super(scope, id);
     const { name, encryptionKey } = config;

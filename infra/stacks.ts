@@ -7,8 +7,10 @@ import { FleetStack } from './fleet-stack.ts';
 import { SharedStack } from './shared-stack.ts';
 
 /** The stacks of an app: one that its fleets share, and one for each fleet, in the order of the file. */
-export interface Stacks {
+export interface AppStacks {
+  /** The stack of the workflow, the functions, the alarm topic and the dashboard. */
   shared: SharedStack;
+  /** The stacks of the groups, with their templates, roles, secrets, schedules and alarms. */
   fleets: FleetStack[];
 }
 
@@ -24,7 +26,7 @@ export function stacksOf(
   name: string,
   configs: FleetConfig[],
   { images, env }: StacksOptions = {},
-): Stacks {
+): AppStacks {
   const target = env && { env };
   const shared = new SharedStack(scope, name, { fleets: configs, ...target });
   const built = builtImagesOf(configs.filter((config) => images?.(config.name) === undefined));

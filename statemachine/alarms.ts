@@ -5,7 +5,7 @@ import type { FIRST_STEPS, firstStepsOf } from './first-steps.ts';
 
 /** The alarms over the workflow's metrics, as plain values: infra/ deploys them, the sandbox evaluates them. */
 
-/** A metric that the workflow or its functions publish for a fleet. */
+/** A metric that the workflow or its functions publish for a fleet. `docs/operations.md` lists them. */
 export type FleetMetric = Failure | MetricName;
 
 /**

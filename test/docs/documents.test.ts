@@ -34,6 +34,7 @@ const DOCUMENTS = [
   'docs/sizing.md',
   'docs/jobs.md',
   'docs/library.md',
+  'docs/api.md',
   'docs/local-aws.md',
   'docs/alternatives.md',
   'docs/upgrading.md',

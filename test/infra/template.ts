@@ -6,7 +6,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import * as z from 'zod';
 import type { FleetConfig } from '../../fleets/load.ts';
 import { logicalId, STACK_NAME } from '../../fleets/names.ts';
-import { type Stacks, stacksOf } from '../../infra/stacks.ts';
+import { type AppStacks, stacksOf } from '../../infra/stacks.ts';
 import { PolicyStatement } from '../support/policies.ts';
 
 const { context } = z
@@ -25,7 +25,7 @@ interface AppOptions {
 export function appOf(
   fleets: FleetConfig[],
   options: AppOptions = { validated: false },
-): { app: App; stacks: Stacks } {
+): { app: App; stacks: AppStacks } {
   const app = emptyApp(options);
   return { app, stacks: stacksOf(app, STACK_NAME, fleets) };
 }
