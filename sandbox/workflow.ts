@@ -18,6 +18,7 @@ import { handler as updateGroup } from '../functions/update-group.ts';
 import type { VirtualClock } from './clock.ts';
 import { loadEngine } from './engine.ts';
 import { KeptMetrics, type MetricLine } from './kept-metrics.ts';
+import { throughJson } from './through-json.ts';
 
 type Handler = (input: unknown) => Promise<unknown>;
 type Json = Parameters<StateMachine['run']>[0];
@@ -262,7 +263,7 @@ export class Workflow {
 /** As Lambda: JSON in and out, and an error as its type and the JSON that Step Functions shows as the cause. */
 async function asLambda(handler: Handler, input: Json): Promise<Json> {
   try {
-    return JSON.parse(JSON.stringify((await handler(JSON.parse(JSON.stringify(input)))) ?? null));
+    return throughJson((await handler(throughJson(input))) ?? null) as Json;
   } catch (error) {
     // Lambda's own errors about an invocation have plain text.
     if (!(error instanceof Error) || error.name.startsWith('Lambda.')) throw error;

@@ -25,34 +25,34 @@ async function run(fleet: Partial<SandboxFleet>, jobs: Job[], passOverIdleHours:
   return { events, summary: summarise(world), started: world.started, hours: sandbox.hoursPassedOver };
 }
 
-/** The longest interval is reached after an hour. */
-const QUICK = { quietPollIntervalSeconds: 15 };
+/** The interval is the longest one from the beginning. */
+const QUICK = { pollIntervalSeconds: 30, quietPollIntervalSeconds: 30 };
 
 const jobs = (...queuedAt: number[]) => queuedAt.map((at) => ({ queuedAt: at, durationSeconds: 60 }));
 
 describe('hours that are passed over change nothing:', () => {
   it.each<{ case: string; fleet: Partial<SandboxFleet>; at: number[]; hours: number }>([
-    { case: 'between two jobs', fleet: {}, at: [10, 9.7 * HOUR], hours: 5 },
+    { case: 'between two jobs', fleet: { pollIntervalSeconds: 20 }, at: [10, 6.7 * HOUR], hours: 2 },
     {
       case: 'with a short interval',
       fleet: QUICK,
-      at: [10, 3.3 * HOUR + 4.4, 3.3 * HOUR + 8],
-      hours: 2,
+      at: [10, 2.3 * HOUR + 4.4, 2.3 * HOUR + 8],
+      hours: 1,
     },
     {
       case: 'with a warm pool that is sized by its launches',
       fleet: { warmPoolSize: 'auto', ...QUICK },
-      at: [10, 20, 30, 4 * HOUR],
-      hours: 2,
+      at: [10, 20, 30, 3 * HOUR],
+      hours: 1,
     },
     {
       case: 'around a schedule that keeps an instance',
       fleet: {
         ...QUICK,
-        schedules: [{ start: '30 11 * * *', end: '40 11 * * *', timezone: 'UTC', minReplicas: 1 }],
+        schedules: [{ start: '30 10 * * *', end: '40 10 * * *', timezone: 'UTC', minReplicas: 1 }],
       },
-      at: [10, 7 * HOUR],
-      hours: 4,
+      at: [10, 5 * HOUR],
+      hours: 2,
     },
   ])('$case', async ({ fleet, at, hours }) => {
     const [fast, slow] = [await run(fleet, jobs(...at), true), await run(fleet, jobs(...at), false)];
@@ -60,7 +60,7 @@ describe('hours that are passed over change nothing:', () => {
   });
 
   it('none while an instance is kept', async () => {
-    expect(await run({ minReplicas: 1, ...QUICK }, jobs(10, 3 * HOUR), true)).toMatchObject({
+    expect(await run({ minReplicas: 1, ...QUICK }, jobs(10, 2.3 * HOUR), true)).toMatchObject({
       hours: 0,
     });
   });
@@ -72,7 +72,7 @@ describe('hours that are passed over change nothing:', () => {
       refused = true;
       return first ? 'refused' : undefined;
     };
-    expect(await run({ launchFault, ...QUICK }, jobs(10, 3 * HOUR), true)).toMatchObject({ hours: 0 });
+    expect(await run({ launchFault, ...QUICK }, jobs(10, 2.3 * HOUR), true)).toMatchObject({ hours: 0 });
   });
 
   it('a month of them takes no longer than a few hours', async () => {

@@ -8,15 +8,18 @@ import { WORKLOADS, type WorkloadName } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
 import { ours } from './choices.ts';
 
+/** The interval of the examples that are about something else. Each poll takes the state machine milliseconds. */
+const POLL_INTERVAL = 15;
+
 /**
  * The replay of ours and the real state machine give the same figures, to the last digit shown: a millisecond of a wait,
  * and a thousandth of an hour.
  */
 it.each<Example>([
-  { workload: 'working-day', hours: 0.4 },
+  { workload: 'working-day', hours: 0.4, settings: { pollInterval: 5 } },
   { workload: 'working-day', hours: 0.2, settings: { maxReplicas: 4, pollInterval: 10 }, boot: 40 },
   { workload: 'fan-out', hours: 0.1, settings: { pollInterval: 7 } },
-  { workload: 'flapping', hours: 0.2, settings: { pollInterval: 1 } },
+  { workload: 'flapping', hours: 0.15, settings: { pollInterval: 1 } },
   { workload: 'quiet-night', hours: 0.5, settings: { quietPollInterval: 20 } },
   { workload: 'fan-out', hours: 0.6, settings: { headroom: '20%', maxSurge: 15 } },
   { workload: 'flapping', hours: 1.2, settings: { spareRunners: 'auto' } },
@@ -25,6 +28,7 @@ it.each<Example>([
     workload: 'flapping',
     hours: 0.9,
     settings: {
+      pollInterval: 5,
       spareRunners: 'auto',
       reuse: 'continuous',
       idleTimeout: 120,
@@ -32,7 +36,11 @@ it.each<Example>([
     },
   },
   { workload: 'flapping', hours: 0.6, settings: { reuse: 'continuous', idleTimeout: 60 } },
-  { workload: 'fan-out', hours: 0.6, settings: { warmPool: { size: 20, state: 'stopped' } } },
+  {
+    workload: 'fan-out',
+    hours: 0.6,
+    settings: { pollInterval: 5, warmPool: { size: 20, state: 'stopped' } },
+  },
   { workload: 'flapping', hours: 1.2, settings: { warmPool: { size: 'auto', state: 'stopped' } } },
   {
     workload: 'flapping',
@@ -55,7 +63,7 @@ it.each<Example>([
   {
     workload: 'flapping',
     hours: 1,
-    settings: { spot: { percentage: 80, onDemandBase: 0 } },
+    settings: { pollInterval: 5, spot: { percentage: 80, onDemandBase: 0 } },
     faults: { spotShortages: [{ from: 600, to: 1_800 }] },
   },
   {
@@ -73,13 +81,13 @@ it.each<Example>([
   {
     workload: 'working-day',
     hours: 0.4,
-    settings: { spot: { percentage: 60, onDemandBase: 1 }, unsafeRetries: true },
+    settings: { pollInterval: 5, spot: { percentage: 60, onDemandBase: 1 }, unsafeRetries: true },
     faults: { spotInterruptions: 3, lostInstances: [{ from: 0, to: 1_200, share: 0.2 }] },
   },
   {
     workload: 'working-day',
     hours: 0.4,
-    settings: { bootTimeout: 400 },
+    settings: { pollInterval: 5, bootTimeout: 400 },
     faults: { deadInstances: [{ from: 0, to: 900, share: 0.3 }] },
   },
   {
@@ -106,7 +114,7 @@ it.each<Example>([
   {
     workload: 'working-day',
     hours: 0.3,
-    settings: { idleTimeout: 90 },
+    settings: { pollInterval: 5, idleTimeout: 90 },
     faults: { taskLimits: [{ from: 300, to: 2_400, count: 0 }] },
   },
   {
@@ -157,7 +165,7 @@ interface Example {
 async function both({ workload, hours, settings, boot = WORLD.boot, faults }: Example) {
   const jobs = firstHours(WORKLOADS[workload].generate(5), hours);
   const world = { ...WORLD, boot };
-  const choice = ours(settings);
+  const choice = ours({ pollInterval: POLL_INTERVAL, ...settings });
   const all = { ...NO_FAULTS, ...faults };
   // The cost of a replay has its Spot instances.
   const {
