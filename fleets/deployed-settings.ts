@@ -1,8 +1,8 @@
 import type { DeployedSettings } from '../functions/lib/contracts.ts';
-import { spreadSeconds } from '../functions/lib/pacing.ts';
 import { capacityOf, onDemandPercentage, quietPollIntervalOf, spareSettingsOf } from './effective.ts';
 import type { FleetConfig } from './load.ts';
 import { groupNameOf } from './names.ts';
+import { spreadSeconds } from './own-second.ts';
 
 /** What only the deployment knows: the names of what it makes for the fleet, and what the scripts of instances allow. */
 type Added = 'scalerSecretName' | 'runnerSecretName' | 'groupName' | 'alarmTopicArn' | 'lifetimes';

@@ -1,4 +1,5 @@
 import { capacityOf } from '../fleets/effective.ts';
+import { spreadSeconds } from '../fleets/own-second.ts';
 import type { PlanConcurrency } from '../fleets/settings/top.ts';
 import { CIRCLECI_CLOUD } from '../functions/lib/circleci-url.ts';
 import type { CapacitySettings, DeployedSettings } from '../functions/lib/contracts.ts';
@@ -54,6 +55,11 @@ export interface SandboxOptions {
    * requests are missing then, and faults that come at a time must not be planned. Default: false.
    */
   passOverIdleHours?: boolean;
+  /**
+   * Whether each fleet waits for a second of its own, as in an account. It moves all polls of a fleet by the same time, so
+   * figures are the same without. Default: false.
+   */
+  spread?: boolean;
 }
 
 export interface SandboxFleet extends CapacitySettings {
@@ -136,6 +142,7 @@ export class Sandbox {
   /** How many executions to keep for each fleet. */
   readonly #keep: number;
   readonly #startsAt: number;
+  readonly #spread: boolean;
 
   private constructor(clock: VirtualClock, aws: Aws, clients: AwsClients, options: SandboxOptions) {
     const circleci = new CircleCi(() => this.catchUp(), clock.sleep);
@@ -155,6 +162,7 @@ export class Sandbox {
         log: options.log ?? SILENT,
       },
       replace: options.replace,
+      spread: options.spread ?? false,
     });
     this.schedule = new Schedule(
       this,
@@ -164,6 +172,7 @@ export class Sandbox {
     this.#keep = options.keepExecutions ?? Number.POSITIVE_INFINITY;
     this.#keepMetrics = options.keepMetrics ?? true;
     this.#startsAt = clock.now();
+    this.#spread = options.spread ?? false;
     circleci.tokens.add(SANDBOX_TOKEN);
   }
 
@@ -198,6 +207,7 @@ export class Sandbox {
       onDemandPercentage: fleet.onDemandPercentage ?? 100,
       warmPoolAuto: fleet.warmPoolSize === 'auto',
       alarmTopicArn: FLEET_TOPIC,
+      ...(this.#spread && { spreadSeconds: spreadSeconds(fleet.name, fleet.pollIntervalSeconds) }),
       ...(fleet.spareRunners && { spareRunners: fleet.spareRunners }),
       ...(fleet.concurrency && {
         concurrency: {

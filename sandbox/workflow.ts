@@ -115,7 +115,14 @@ export interface WorkflowOptions {
   functions: Omit<FunctionsWorld, 'metrics'>;
   /** Handlers in place of the real ones, by state name: for faults around a function. */
   replace?: Record<string, Replacement> | undefined;
+  /** Whether each fleet waits for its own second. Without, all fleets poll from the start of their executions. */
+  spread: boolean;
 }
+
+/** The states of the definition in which a fleet waits for its own second, without the wait. */
+const NO_SPREAD = Object.fromEntries(
+  ['Wait 1 Second', 'Wait 2 Seconds', 'Wait 3 Seconds', 'Wait 4 Seconds'].map((state) => [state, 0]),
+);
 
 /** The channel of `node:diagnostics_channel` that has each request of a state to AWS: service, operation and input. */
 export const WORKFLOW_REQUESTS = 'circleci-runners:workflow-requests';
@@ -134,9 +141,11 @@ export class Workflow {
   readonly #engine: ReturnType<typeof loadEngine>;
   readonly #machine: StateMachine;
   readonly #tasks: Record<string, Handler>;
+  readonly #waits: Record<string, number>;
 
-  constructor({ clock, random, functions, replace = {} }: WorkflowOptions) {
+  constructor({ clock, random, functions, replace = {}, spread }: WorkflowOptions) {
     this.#clock = clock;
+    this.#waits = spread ? {} : NO_SPREAD;
     this.#engine = loadEngine({ ...clock, random });
     const arn = 'arn:aws:lambda:eu-west-1:000000000000:function:$1';
     const definition = readFileSync(DEFINITION, 'utf8')
@@ -186,7 +195,7 @@ export class Workflow {
     const path: Visit[] = [];
     const calls = new Map<string, Call[]>();
     const run = this.#machine.run(input as unknown as Json, {
-      overrides: { taskResourceLocalHandlers: this.#calling(calls) },
+      overrides: { taskResourceLocalHandlers: this.#calling(calls), waitTimeOverrides: this.#waits },
       context: { Execution: { Name: name, Input: input } } as never,
     });
     const listening = follow(run.eventLogs, path);

@@ -46,6 +46,9 @@ const PROJECT_WAITS_LONGER = new Map([
 /** The functions wait for answers, which on the virtual clock take no time. */
 const POLL_SECONDS = 0.3;
 
+/** How long an execution of an average fleet waits for its own second: 0 to 4 s, see fleets/own-second.ts. */
+const SPREAD_SECONDS = 2;
+
 interface Measured extends Usage {
   polledAt: number[];
   executionLogBytesWithoutData: number;
@@ -80,7 +83,7 @@ async function measure(pollIntervalSeconds: number, kind: 'busy' | 'idle'): Prom
   for (const { state } of tasks) invocations[state] = (invocations[state] ?? 0) + 1 / executions.length;
   const [first] = executions;
   return {
-    seconds: mean(({ startedAt, endedAt }) => (endedAt - startedAt) / 1_000) + POLL_SECONDS,
+    seconds: mean(({ startedAt, endedAt }) => (endedAt - startedAt) / 1_000) + POLL_SECONDS + SPREAD_SECONDS,
     invocations,
     executionLogBytes: mean((execution) => executionLogBytes(execution)),
     executionLogBytesWithoutData: mean((execution) => executionLogBytes(execution, { data: false })),
@@ -311,7 +314,8 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
       .map(([step, milliseconds]) => `${step} ${milliseconds} ms`)
       .join(', ')}.`,
     `If each time were twice as long, a fleet that is always busy would cost ${dollars(byDefault.always.lambda - lambdaRequests(usual))} more. Executions use 64 MB, the minimum`,
-    'that Step Functions bills.',
+    `that Step Functions bills. An execution waits up to ${2 * SPREAD_SECONDS} s before its first function runs, so that not all fleets run theirs`,
+    `in the same second: ${dollars(SPREAD_SECONDS * 43_800 * PRICES.expressGb * PRICES.expressGbSecond)} for an average fleet.`,
     '',
     'With `spareRunners` or `warmPool: { size: auto }`, an execution calls Systems Manager twice more: it reads what the fleet has',
     'learned, and writes it if tasks arrived. Both are free for standard parameters with standard throughput. If a call takes',

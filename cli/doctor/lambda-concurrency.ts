@@ -1,6 +1,7 @@
 import { GetAccountSettingsCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { FleetConfig } from '../../fleets/load.ts';
-import { LIMITS, spreadSeconds } from '../../functions/lib/pacing.ts';
+import { firstSecond, spreadSeconds } from '../../fleets/own-second.ts';
+import { LIMITS } from '../../functions/lib/pacing.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { bad, type Check, type Finding, ok } from './check.ts';
 
@@ -8,15 +9,17 @@ import { bad, type Check, type Finding, ok } from './check.ts';
 const FUNCTIONS_AT_ONCE = 3;
 
 /**
- * How many functions the fleets run in the same second at most, if their schedules start in the same second: each fleet
- * polls from a second of its own.
+ * How many functions the fleets run in the same second at most, if their schedules start in the same second. Each fleet
+ * reads its settings in a second of its own, and polls from then on, or some seconds later.
  */
 export function functionsAtOnce(fleets: Pick<FleetConfig, 'name' | 'pollInterval'>[]): number {
   const inSecond = new Map<number, number>();
+  const add = (second: number, functions: number) =>
+    inSecond.set(second, (inSecond.get(second) ?? 0) + functions);
   for (const { name, pollInterval } of fleets) {
-    const from = spreadSeconds(name, pollInterval);
-    for (let at = 0; at <= LIMITS.lastPollSeconds; at += pollInterval)
-      inSecond.set(from + at, (inSecond.get(from + at) ?? 0) + FUNCTIONS_AT_ONCE);
+    const [first, from] = [firstSecond(name), spreadSeconds(name, pollInterval)];
+    if (first < from) add(first, 1);
+    for (let at = 0; at <= LIMITS.lastPollSeconds; at += pollInterval) add(from + at, FUNCTIONS_AT_ONCE);
   }
   return Math.max(0, ...inSecond.values());
 }

@@ -249,7 +249,7 @@ export const DeployedSettings = z.object({
   pollIntervalSeconds: Seconds,
   /** The longest interval of an idle fleet: see pacing.ts. */
   quietPollIntervalSeconds: Seconds,
-  /** How long after the start of an execution the fleet begins to poll: see pacing.ts. Default: at once. */
+  /** How long after the start of an execution the fleet begins to poll: see fleets/own-second.ts. Default: at once. */
   spreadSeconds: z.optional(Count),
   breakerFailures: z.int().check(z.minimum(1)),
   breakerWindowSeconds: Seconds,

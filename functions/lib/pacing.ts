@@ -16,7 +16,7 @@ export const LIMITS = {
    * harm.
    */
   executionSeconds: 61,
-  /** The latest of these seconds. With it, `TimeoutSeconds` of the machine is complete. */
+  /** The latest of these seconds, see fleets/own-second.ts. With it, `TimeoutSeconds` of the machine is complete. */
   spreadSeconds: 9,
   /** No poll starts later in the execution than this. */
   lastPollSeconds: 50,
@@ -93,18 +93,6 @@ const SLACK_SECONDS = 0.5;
 
 /** A poll is planned only if each attempt may take this many times as long as the whole poll before it. */
 const SLOW_POLL_FACTOR = 1.5;
-
-/**
- * The second after the start of its executions from which a fleet polls. Schedules that were deployed together start in
- * the same second. The fleets are spread over their poll interval by a hash of their names. The gaps between the polls of
- * a fleet stay the same, so no job waits longer. A longer wait would cost: Step Functions bills it.
- * https://datatracker.ietf.org/doc/html/draft-eastlake-fnv
- */
-export function spreadSeconds(fleet: string, pollIntervalSeconds: number): number {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(fleet)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return hash % Math.min(pollIntervalSeconds, LIMITS.spreadSeconds + 1);
-}
 
 /** Whole seconds for each attempt, if all attempts must be over within `seconds`. */
 function perAttempt(seconds: number): number {

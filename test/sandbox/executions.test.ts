@@ -130,7 +130,15 @@ describe('an execution', () => {
   });
 });
 
-const BEFORE = ['Read Settings', 'Wait For Own Second', 'Describe Activities', 'Breaker Open?'];
+const BEFORE = [
+  'Hash Input',
+  'Own Second?',
+  'Wait 3 Seconds',
+  'Read Settings',
+  'Wait For Own Second',
+  'Describe Activities',
+  'Breaker Open?',
+];
 const POLL = [
   'Observe',
   'Count Unclaimed',
@@ -184,7 +192,7 @@ describe('an execution goes through the definition as it is drawn', () => {
     const withOpenBreaker = [...BEFORE, 'Breaker Open', 'First Poll', ...POLL, 'Done'];
     expect(world.executions.slice(1).map(names)).toEqual([
       // It suspends the group's launches.
-      withOpenBreaker.toSpliced(-1, 0, 'Update Group', 'Another Poll?').toSpliced(4, 0, 'Announce Breaker'),
+      withOpenBreaker.toSpliced(-1, 0, 'Update Group', 'Another Poll?').toSpliced(7, 0, 'Announce Breaker'),
       withOpenBreaker,
     ]);
     expect(sandbox.workflow.messages).toMatchObject([{ subject: 'Breaker open: fleet linux' }]);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { spreadSeconds } from '../../functions/lib/pacing.ts';
+import { functionsAtOnce } from '../../cli/doctor/lambda-concurrency.ts';
+import { firstSecond, spreadSeconds } from '../../fleets/own-second.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { HANDLERS, type Replacement } from '../../sandbox/workflow.ts';
 import { jobs, LINUX, openSandbox, polledAt } from '../support/sandbox.ts';
@@ -10,55 +11,115 @@ const NEW_ACCOUNT = 10;
 /** How long a warm function runs, in seconds. */
 const TAKES = 0.18;
 
-const FLEETS = ['linux', 'arm', 'gpu', 'macos'];
+/** How long a function runs whose container has to start. Read Settings and its container take no more than a second. */
+const COLD = 0.9;
 
 /** An account in which Lambda runs this number of functions at once and throttles all others, with a job for each fleet. */
-async function account(concurrency: number, spread: (name: string) => number) {
-  const seen = { most: 0, throttled: 0 };
-  let running = 0;
+async function account(
+  names: string[],
+  { concurrency = NEW_ACCOUNT, spread = true, takes = TAKES, seconds = 300 } = {},
+) {
+  const seen = { most: 0, mostSettings: 0, throttled: 0 };
+  const running = { all: 0, settings: 0 };
   let sandbox: Sandbox | undefined;
-  const limited: Replacement = async (input, real) => {
-    if (running >= concurrency) {
-      seen.throttled += 1;
-      throw Object.assign(new Error('Rate Exceeded.'), { name: 'Lambda.TooManyRequestsException' });
-    }
-    running += 1;
-    seen.most = Math.max(seen.most, running);
-    await sandbox?.clock.sleep(TAKES);
-    try {
-      return await real(input);
-    } finally {
-      running -= 1;
-    }
-  };
-  const replace = Object.fromEntries(Object.keys(HANDLERS).map((step) => [step, limited]));
-  sandbox = await openSandbox({ replace });
-  const worlds = FLEETS.map((name) => {
-    const world = sandbox.addFleet({ ...LINUX, name, resourceClass: `acme/${name}` }, jobs(1, 60, 30));
-    sandbox.deploy(world, { spreadSeconds: spread(name) });
-    return world;
-  });
-  await sandbox.runUntil(300);
-  return { seen, worlds };
+  const limited =
+    (step: string): Replacement =>
+    async (input, real) => {
+      if (running.all >= concurrency) {
+        seen.throttled += 1;
+        throw Object.assign(new Error('Rate Exceeded.'), { name: 'Lambda.TooManyRequestsException' });
+      }
+      const settings = step === 'Read Settings' ? 1 : 0;
+      running.all += 1;
+      running.settings += settings;
+      seen.most = Math.max(seen.most, running.all);
+      seen.mostSettings = Math.max(seen.mostSettings, running.settings);
+      await sandbox?.clock.sleep(takes);
+      try {
+        return await real(input);
+      } finally {
+        running.all -= 1;
+        running.settings -= settings;
+      }
+    };
+  const replace = Object.fromEntries(Object.keys(HANDLERS).map((step) => [step, limited(step)]));
+  sandbox = await openSandbox({ replace, spread });
+  const worlds = names.map((name) =>
+    sandbox?.addFleet({ ...LINUX, name, resourceClass: `acme/${name}` }, jobs(1, 60, 30)),
+  );
+  await sandbox.runUntil(seconds);
+  return { seen, worlds: worlds.filter((world) => world !== undefined) };
 }
 
-const byName = (name: string) => spreadSeconds(name, LINUX.pollIntervalSeconds);
+const numbered = (count: number) => Array.from({ length: count }, (_, index) => `fleet-${index}`);
 
-describe('four fleets in an account with a concurrency of 10', () => {
-  it('are throttled if all of them poll in the same second', async () => {
-    const { seen } = await account(NEW_ACCOUNT, () => 0);
+/** The most fleets, by these names, that the check before a deployment lets into a new account. */
+const most = (): string[] => {
+  const fitting = Array.from({ length: 30 }, (_, index) => numbered(index + 1)).filter(
+    (names) => functionsAtOnce(names.map((name) => ({ name, pollInterval: 5 }))) <= NEW_ACCOUNT,
+  );
+  return fitting.at(-1) ?? [];
+};
+
+describe('in an account with a concurrency of 10', () => {
+  it('four fleets are throttled if all of them poll in the same second', async () => {
+    const { seen } = await account(['linux', 'arm', 'gpu', 'macos'], { spread: false });
     expect(seen.throttled).toBeGreaterThan(0);
   });
 
-  it('are not throttled if each polls in a second of its own', async () => {
-    const { seen, worlds } = await account(NEW_ACCOUNT, byName);
+  it.each([
+    { case: 'four fleets', names: ['linux', 'arm', 'gpu', 'macos'] },
+    { case: 'as many fleets as the check before a deployment lets in', names: most() },
+  ])('$case are not throttled: each runs its functions in a second of its own', async ({ names }) => {
+    expect(names.length).toBeGreaterThanOrEqual(4);
+    const { seen, worlds } = await account(names);
     expect(seen.throttled).toBe(0);
-    expect(seen.most).toBeLessThan(NEW_ACCOUNT);
+    expect(seen.most).toBeLessThanOrEqual(NEW_ACCOUNT);
     for (const { executions, queue } of worlds) {
       expect(executions.map(({ status }) => status)).toEqual(executions.map(() => 'SUCCEEDED'));
       expect(queue.ended).toBe(1);
     }
   });
+
+  it('thirty fleets read their settings in five seconds, not all in the first one', async () => {
+    const names = numbered(30);
+    const { seen } = await account(names, { concurrency: 1_000, takes: COLD, seconds: 50 });
+    const inSecond = names.map(firstSecond);
+    const busiest = Math.max(...[0, 1, 2, 3, 4].map((at) => inSecond.filter((own) => own === at).length));
+    expect(busiest).toBeLessThanOrEqual(NEW_ACCOUNT);
+    expect(seen.mostSettings).toBe(busiest);
+  });
+});
+
+describe('the states before the first function', () => {
+  it.each(numbered(12))('let %s begin in the second that its name gives', async (name) => {
+    const sandbox = await openSandbox({ spread: true });
+    sandbox.addFleet({ ...LINUX, name, resourceClass: 'acme/linux' });
+    const { path, startedAt } = await sandbox.execute(name);
+    const at = path.find(({ state }) => state === 'Read Settings')?.at ?? Number.NaN;
+    expect((at - startedAt) / 1_000).toBe(firstSecond(name));
+  });
+
+  it('let an execution with one poll begin at once', async () => {
+    const sandbox = await openSandbox({ spread: true });
+    sandbox.addFleet(LINUX);
+    expect(firstSecond('linux')).toBeGreaterThan(0);
+    const run = sandbox.workflow.run('once', { fleet: 'linux', once: true });
+    const { path, startedAt } = await sandbox.clock.run(run);
+    expect(path.find(({ state }) => state === 'Read Settings')?.at).toBe(startedAt);
+    expect(path.find(({ state }) => state === 'Observe')?.at).toBe(startedAt);
+  });
+
+  it.each([{}, { fleet: 7 }, { fleet: null, other: [1] }])(
+    'let Read Settings refuse the input %j, which names no fleet',
+    async (input) => {
+      const sandbox = await openSandbox({ spread: true });
+      const run = sandbox.workflow.run('wrong', input as unknown as { fleet: string });
+      const { status, error, path } = await sandbox.clock.run(run);
+      expect([status, error]).toEqual(['FAILED', 'InputInvalid']);
+      expect(path.map(({ state }) => state)).toContain('Settings Unreadable');
+    },
+  );
 });
 
 describe('a fleet that polls from a second of its own', () => {
@@ -78,39 +139,43 @@ describe('a fleet that polls from a second of its own', () => {
   );
 
   it('lets a job wait as long as without, if the job comes as much later', async () => {
-    const waitWith = async (spread: number) => {
-      const sandbox = await openSandbox();
-      const world = sandbox.addFleet(LINUX, jobs(1, 60, 131 + spread));
-      sandbox.deploy(world, { spreadSeconds: spread });
+    const waitWith = async (spread: boolean, queuedAt: number) => {
+      const sandbox = await openSandbox({ spread });
+      const world = sandbox.addFleet(LINUX, jobs(1, 60, queuedAt));
       await sandbox.runUntil(400);
       const [task] = world.queue.tasks;
       return (task?.startedAt ?? Number.NaN) - (task?.queuedAt ?? 0);
     };
-    const usual = await waitWith(0);
-    for (const spread of [1, 2, 3, 4]) expect(await waitWith(spread)).toBeCloseTo(usual, 3);
+    const later = firstSecond('linux');
+    expect(await waitWith(true, 131 + later)).toBeCloseTo(await waitWith(false, 131), 3);
   });
 
   it('ends its executions before the next one begins, if nothing is slow', async () => {
-    const { worlds } = await account(1_000, () => 9);
-    for (const { executions } of worlds)
-      for (const { startedAt, endedAt } of executions) expect(endedAt - startedAt).toBeLessThan(61_000);
+    const sandbox = await openSandbox();
+    const world = sandbox.addFleet(LINUX, jobs(1, 60, 30));
+    sandbox.deploy(world, { spreadSeconds: 9 });
+    await sandbox.runUntil(300);
+    for (const { startedAt, endedAt } of world.executions) expect(endedAt - startedAt).toBeLessThan(61_000);
   });
 });
 
 describe('the second of a fleet', () => {
-  it('depends on its name alone, and is within the poll interval and 10 s', () => {
-    expect(byName('linux')).toBe(byName('linux'));
-    for (const interval of [1, 5, 10, 60])
-      for (let index = 0; index < 200; index += 1)
-        expect(spreadSeconds(`fleet-${index}`, interval)).toBeLessThan(Math.min(interval, 10));
+  const interval = 5;
+
+  it('depends on its name alone', () => {
+    expect(['linux', 'arm', 'gpu', 'macos', 'windows'].map((name) => spreadSeconds(name, interval))).toEqual([
+      3, 0, 2, 0, 0,
+    ]);
   });
 
-  it('spreads many fleets evenly', () => {
-    const inSecond = [0, 0, 0, 0, 0];
-    for (let index = 0; index < 500; index += 1) {
-      const second = byName(`fleet-${index}`);
+  it.each([1, 5, 9, 10, 60])('with a pollInterval of %i s spreads many fleets evenly', (interval) => {
+    const seconds = interval < 10 ? 5 : 10;
+    const inSecond = Array.from({ length: seconds }, () => 0);
+    for (const name of numbered(1_000)) {
+      const second = spreadSeconds(name, interval);
       inSecond[second] = (inSecond[second] ?? 0) + 1;
     }
-    for (const fleets of inSecond) expect(Math.abs(fleets - 100)).toBeLessThan(35);
+    expect(inSecond).toHaveLength(seconds);
+    for (const fleets of inSecond) expect(Math.abs(fleets - 1_000 / seconds)).toBeLessThan(50);
   });
 });

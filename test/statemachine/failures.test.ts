@@ -370,7 +370,10 @@ describe('an open breaker', () => {
   it('that has news is sent to the topic, with the reason and the time of the next canary', async () => {
     const { execution, states, messages } = await executed({ 'Describe Activities': found(news) });
     expect(execution.status).toBe('SUCCEEDED');
-    expect(states.slice(0, 7)).toEqual([
+    expect(states.slice(0, 10)).toEqual([
+      'Hash Input',
+      'Own Second?',
+      'Wait 3 Seconds',
       'Read Settings',
       'Wait For Own Second',
       'Describe Activities',

@@ -35,6 +35,8 @@ const Condition = z.union([
   z.strictObject({ Variable: z.string(), BooleanEquals: z.boolean() }),
   z.strictObject({ Variable: z.string(), StringEquals: z.string() }),
   z.strictObject({ Variable: z.string(), StringMatches: z.string() }),
+  z.strictObject({ Variable: z.string(), StringLessThan: z.string() }),
+  z.strictObject({ Variable: z.string(), IsPresent: z.literal(true) }),
   z.strictObject({
     get And() {
       return z.array(Condition);
@@ -63,7 +65,8 @@ const Pass = z.object({
 
 const Wait = z.object({
   Type: z.literal('Wait'),
-  TimestampPath: z.string(),
+  TimestampPath: z.optional(z.string()),
+  Seconds: z.optional(z.int().min(1)),
   OutputPath: z.optional(z.string()),
   Next: z.string(),
 });
@@ -137,6 +140,8 @@ function holds(condition: Condition, data: unknown): boolean {
   const value = at(data, condition.Variable);
   if ('BooleanEquals' in condition) return value === condition.BooleanEquals;
   if ('StringEquals' in condition) return value === condition.StringEquals;
+  if ('IsPresent' in condition) return value !== undefined;
+  if ('StringLessThan' in condition) return typeof value === 'string' && value < condition.StringLessThan;
   const parts = condition.StringMatches.split('*').map((part) => part.replaceAll(/[^\w]/g, '\\$&'));
   return typeof value === 'string' && new RegExp(`^${parts.join('.*')}$`, 's').test(value);
 }
