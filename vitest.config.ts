@@ -8,6 +8,8 @@ export default defineConfig({
       'test/local/**',
       'test/instance/**',
       'test/matrix/**',
+      'test/hours/**',
+      'test/terminal/**',
       'test/report/**',
       'test/site/**',
       'test/package/**',

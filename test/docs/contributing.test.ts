@@ -47,6 +47,24 @@ describe('CONTRIBUTING', () => {
   });
 });
 
+describe('a suite of tests that npm test does not run', () => {
+  const folders = found(read('vitest.config.ts'), /'test\/([a-z]+)\/\*\*'/g);
+
+  it('is of a folder with tests', () => {
+    expect(folders.length).toBeGreaterThan(5);
+    for (const folder of folders) {
+      expect(readdirSync(`test/${folder}`).filter((file) => file.endsWith('.test.ts'))).not.toEqual([]);
+    }
+  });
+
+  it.each(folders)('test:%s is run by .ci/run, and CONTRIBUTING says what it tests', (folder) => {
+    const command = `npm run test:${folder}`;
+    expect(Object.keys(JSON.parse(read('package.json')).scripts)).toContain(`test:${folder}`);
+    expect(read('.ci/run')).toMatch(new RegExp(`^ *${command}( |$)`, 'm'));
+    expect(read('CONTRIBUTING.md')).toContain(`| \`${command}\` |`);
+  });
+});
+
 describe('the architecture', () => {
   const rows = found(section('docs/architecture.md', 'Folders'), /^\| (`.+) \|$/gm).map((row) => {
     const [folder = '', , imports = ''] = row.split(' | ');

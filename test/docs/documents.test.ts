@@ -103,6 +103,8 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   },
   'npm run schedules': { file: 'test/cli/schedules.test.ts', as: "runInProcess('schedules'" },
   'npm test': { file: '.ci/run', as: 'npm test' },
+  'npm run test:hours': { file: '.ci/run', as: 'npm run test:hours' },
+  'npm run test:terminal': { file: '.ci/run', as: 'npm run test:terminal' },
   'npm run test:matrix': { file: '.ci/run', as: 'npm run test:matrix' },
   'npm run test:site': { file: '.ci/run', as: 'npm run test:site' },
   'npm run docs': { file: 'test/docs/site.test.ts', as: "'docs', 'docs:build'" },

@@ -12,7 +12,7 @@ const SECRETS = 'cli/secrets.test.ts';
 
 const ELSEWHERE = not('it names the heading whose remedies are tried');
 const WAITS = by(
-  'sandbox/guards.test.ts',
+  'hours/guards.test.ts',
   'no job is lost, no bound is broken, and the queue drains when it is over',
 );
 const PASSES = by('sandbox/passing-faults.test.ts', 'costs one retry and is no failure');
@@ -150,7 +150,7 @@ export const TRIED: Record<string, Record<string, Tried>> = {
   },
   'Breaker Open': {
     '`boot`': by(
-      'sandbox/guards-launches.test.ts',
+      'hours/guards-launches.test.ts',
       'launch one canary at a time, polled every %i s, later and later',
     ),
     '`volume-key`': not('the emulators check no policy of a key'),
@@ -160,7 +160,7 @@ export const TRIED: Record<string, Record<string, Tried>> = {
     '`throttled`': AWS_FAILS,
     '`refused`': TYPES,
     '`shortage`': by(
-      'sandbox/guards-launches.test.ts',
+      'hours/guards-launches.test.ts',
       'cost nothing and ask for one instance, if EC2 refuses them',
     ),
     'step 1': by('local/deployed.test.ts', 'announces an open breaker, and lets one canary launch'),

@@ -2,15 +2,16 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The test files that take longest, the longest first. */
 const LONGEST = [
-  'test/cli/terminal.test.ts',
+  'test/hours/workflow.test.ts',
+  'test/hours/guards-launches.test.ts',
+  'test/hours/guards.test.ts',
+  'test/hours/idle-hours.test.ts',
   'test/userdata/boot.test.ts',
   'test/sandbox/concurrency.test.ts',
-  'test/simulator/workflow.test.ts',
   'test/sandbox/fallback.test.ts',
-  'test/sandbox/guards.test.ts',
-  'test/sandbox/guards-launches.test.ts',
   'test/infra/app.test.ts',
   'test/infra/validation.test.ts',
+  'test/infra/node-function.test.ts',
 ];
 
 /**

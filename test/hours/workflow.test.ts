@@ -6,7 +6,7 @@ import { simulateOne } from '../../simulator/simulate.ts';
 import { throughWorkflow } from '../../simulator/through-workflow.ts';
 import { WORKLOADS, type WorkloadName } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
-import { ours } from './choices.ts';
+import { ours } from '../simulator/choices.ts';
 
 /** The interval of the examples that are about something else. Each poll takes the state machine milliseconds. */
 const POLL_INTERVAL = 15;

@@ -8,7 +8,7 @@ import { simulateOne } from '../../simulator/simulate.ts';
 import { loadTrace } from '../../simulator/traces/load.ts';
 import { WORKLOADS, weekly } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
-import { ours } from './choices.ts';
+import { ours } from '../simulator/choices.ts';
 
 /** Traces of real jobs that the project does not contain; whoever has them has them beside it. */
 const TRACES = '../shared/traces';
