@@ -3,8 +3,10 @@ import { spreadSeconds } from '../fleets/own-second.ts';
 import type { PlanConcurrency } from '../fleets/settings/top.ts';
 import { CIRCLECI_CLOUD } from '../functions/lib/circleci-url.ts';
 import type { CapacitySettings, DeployedSettings } from '../functions/lib/contracts.ts';
-import { settingsParameter } from '../functions/lib/fleet-names.ts';
+import { learnedParameter, settingsParameter } from '../functions/lib/fleet-names.ts';
+import { parseLearned } from '../functions/lib/learned.ts';
 import { effectiveSettings, largestMaximum } from '../functions/lib/schedules.ts';
+import { keptForGood } from '../functions/lib/spare-runners.ts';
 import { Agenda } from './agenda.ts';
 import {
   AutoScalingGroup,
@@ -344,11 +346,20 @@ export class Sandbox {
             `${expectedTasks - ended} jobs never ran: no instance came for them in ${hours} hours`,
           );
         }
-        const kept = ({ settings }: FleetWorld) =>
-          effectiveSettings(settings.capacity, this.clock.now()).inForce.minReplicas;
-        return ended >= expectedTasks && worlds.every((world) => world.group.left <= kept(world));
+        return ended >= expectedTasks && worlds.every((world) => world.group.left <= this.#keeps(world));
       }),
     );
+  }
+
+  /** How many runners stay if no job comes any more. */
+  #keeps({ name, settings }: FleetWorld): number {
+    const { minReplicas } = effectiveSettings(settings.capacity, this.clock.now()).inForce;
+    const { spareRunners } = settings;
+    if (spareRunners === undefined) return minReplicas;
+    const written = this.aws.parameters.get(learnedParameter(SANDBOX_STACK, name))?.at(-1);
+    const { spares } = parseLearned(written ?? '') ?? {};
+    const seconds = Math.floor(this.clock.now() / 1_000);
+    return Math.max(minReplicas, keptForGood(spares, [], spareRunners, seconds));
   }
 
   /**

@@ -63,6 +63,8 @@ export interface PollingScaler {
   requests: { ci: number; aws: number; write: number; start: number };
   /** How often the scaler is started, in seconds. Default: once, and it keeps running. */
   startedEvery?: number;
+  /** Whether a replay ends instead of a start, as the workflow does, and not as soon as the last instance has left. */
+  endsAtStart?: boolean;
 }
 
 /** A scaler that receives a webhook for each job and launches an instance for it. */

@@ -16,6 +16,7 @@ import { JobFigures, type JobTotals } from './job-figures.ts';
 import { type Jobs, type JobTable, tableOf } from './job-table.ts';
 import type { Policy, PollingScaler, ScalerObservation, WebhookScaler } from './policy.ts';
 import { ReadGap } from './read-gap.ts';
+import { type Sample, Series } from './series.ts';
 import type { World } from './world.ts';
 
 export interface ReplayOptions {
@@ -34,16 +35,6 @@ export interface ReplayOptions {
     at: number,
     until: number,
   ) => void;
-}
-
-/** Queue and capacity at one time. */
-export interface Sample {
-  at: number;
-  unclaimed: number;
-  running: number;
-  desired: number;
-  /** Billed instances. */
-  instances: number;
 }
 
 /** The results of a trace under a policy. Jobs are in the order of the trace; times are seconds on its scale. */
@@ -102,11 +93,13 @@ class Replay {
   #owed = 0;
   /** Until when polls would change nothing. Every event resets it. */
   #settledUntil = -NEVER;
-  #sampleAt = 0;
+  readonly #series: Series;
   /** The number of the last start that failed. */
   #failedStart = -1;
   /** The group's maximum size, if somebody has lowered it. */
   #maxSize: number | undefined = undefined;
+  /** The result as it was when the last instance left, unless one has launched since then. */
+  #ended: ReplayResult | undefined = undefined;
 
   constructor(table: JobTable, policy: Policy, world: World, options: ReplayOptions) {
     this.#table = table;
@@ -149,27 +142,43 @@ class Replay {
       endedAt: 0,
       series: [],
     };
-    if (options.seriesEvery === undefined) this.#sampleAt = NEVER;
+    this.#series = new Series(options.seriesEvery);
   }
 
   run(): ReplayResult {
     const { scaler } = this.#policy;
     const polling = scaler.kind === 'polls' ? scaler : undefined;
-    while (!this.#finished) {
+    for (;;) {
+      const endsAt = this.#endsAt(polling);
       const arrival = this.#table.queuedAt[this.#jobs.queued] ?? NEVER;
       const due = Math.min(arrival, this.#agenda.next ?? NEVER);
       const pollAt = polling?.polls.at ?? NEVER;
+      if (endsAt < due && endsAt <= pollAt) break;
       if (polling !== undefined && pollAt < due) {
-        this.#pollOrSkip(polling, due);
+        this.#pollOrSkip(polling, Math.min(due, endsAt));
         continue;
       }
       if (due === NEVER) this.#stall();
-      this.#sample(due);
+      this.#series.until(due, this.#jobs, this.#group);
       this.#settledUntil = -NEVER;
       if (arrival === due) this.#queue(arrival);
       else this.#agenda.advance(due);
     }
-    return this.#end();
+    return this.#ended ?? this.#end();
+  }
+
+  /**
+   * When the replay ends if nothing launches until then. A scaler that its schedule starts ends where the workflow does:
+   * instead of its next start. Until then, its polls may still launch.
+   */
+  #endsAt(polling: PollingScaler | undefined): number {
+    if (!this.#finished) {
+      this.#ended = undefined;
+      return NEVER;
+    }
+    if (polling?.endsAtStart !== true || polling.startedEvery === undefined) return -NEVER;
+    this.#ended ??= this.#end();
+    return startsBy(polling, polling.startedEvery) * polling.startedEvery;
   }
 
   get #finished(): boolean {
@@ -217,7 +226,7 @@ class Replay {
     const until = Math.min(due, this.#settledUntil, nextEdge(this.#faults.outages, this.#agenda.now));
     const fails = isWithin(this.#faults.outages, polls.at);
     if (fails || this.#options.everyPoll === true || polls.at >= until) {
-      this.#sample(polls.at);
+      this.#series.until(polls.at, this.#jobs, this.#group);
       if (fails) this.#failPoll(scaler);
       else this.#poll(scaler);
       return;
@@ -353,31 +362,31 @@ class Replay {
 
   // The end.
 
-  #sample(until: number): void {
-    const { seriesEvery = 1 } = this.#options;
-    for (; this.#sampleAt < until; this.#sampleAt += seriesEvery) {
-      const { desired, alive } = this.#group;
-      this.#result.series.push({
-        at: this.#sampleAt,
-        unclaimed: this.#jobs.unclaimed,
-        running: this.#jobs.running,
-        desired,
-        instances: alive,
-      });
-    }
-  }
-
   #end(): ReplayResult {
     const { scaler } = this.#policy;
     const { now } = this.#agenda;
     const totals = this.#totals.at(now, [...this.#group.outside.all, ...this.#group.members]);
-    const result = { ...this.#result, ...this.#figures.totals, ...totals, endedAt: now };
+    const result = {
+      ...this.#result,
+      ...this.#figures.totals,
+      ...totals,
+      requests: { ...this.#result.requests },
+      series: [...this.#series.samples],
+      endedAt: now,
+    };
     if (scaler.kind === 'polls') {
       result.requests.ci += result.polls * scaler.requests.ci;
       result.requests.aws += result.polls * scaler.requests.aws;
-      result.starts = scaler.startedEvery === undefined ? 1 : Math.floor(now / scaler.startedEvery) + 1;
+      result.starts = scaler.startedEvery === undefined ? 1 : startsUntil(now, scaler, scaler.startedEvery);
       result.requests.aws += result.starts * scaler.requests.start;
     }
     return result;
   }
 }
+
+/** How many starts a scaler has had before its next poll. */
+const startsBy = ({ polls }: PollingScaler, every: number) => Math.ceil(polls.at / every);
+
+/** How many starts a scaler has had. One that is due at this time, and has not polled yet, is none of them. */
+const startsUntil = (now: number, scaler: PollingScaler, every: number) =>
+  Math.min(Math.floor(now / every) + 1, startsBy(scaler, every));

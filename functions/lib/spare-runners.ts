@@ -198,6 +198,12 @@ export function sparesThatPay(
   return { spare: 0, why: '', until };
 }
 
+/** How many spare runners stay, even if nothing arrives any more. */
+export function keptForGood(...times: Parameters<typeof sparesThatPay>): number {
+  const { spare, until } = sparesThatPay(...times);
+  return until === Number.POSITIVE_INFINITY ? spare : 0;
+}
+
 /**
  * Brings what a fleet has learned up to date, at the end of an execution.
  *

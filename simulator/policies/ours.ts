@@ -18,7 +18,7 @@ import { type Learned, learnFrom } from '../../functions/lib/learned.ts';
 import { LIMITS, pollInterval, secondsIdle } from '../../functions/lib/pacing.ts';
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
-import { sparesThatPay } from '../../functions/lib/spare-runners.ts';
+import { keptForGood, sparesThatPay } from '../../functions/lib/spare-runners.ts';
 import { FALLBACK_SECONDS } from '../../functions/lib/spot.ts';
 import { changesOfDemand, nextDay } from '../../functions/lib/warm-pool.ts';
 import type { Withheld } from '../../functions/lib/withheld.ts';
@@ -53,6 +53,7 @@ export function ours(settings: OursSettings, startsAt: number, learned?: Learned
       target: (observation) => executions.target(observation),
       requests: { ci: 2, aws: 1, write: 2, start: 2 },
       startedEvery: EXECUTION_SECONDS,
+      endsAtStart: true,
     },
     reuse: settings.reuse === 'continuous',
     leavesAt: leavesAfter(idle.seconds, idle.spread),
@@ -140,13 +141,8 @@ class Executions implements Polls {
     const { minReplicas } = this.inForce(seconds);
     if (this.#spares === undefined) return minReplicas;
     const now = Math.floor(this.#instant(seconds) / 1_000);
-    const { spare, until } = sparesThatPay(
-      this.#learned?.spares,
-      this.#state.poll.arrivals ?? [],
-      this.#spares,
-      now,
-    );
-    return until === Number.POSITIVE_INFINITY ? Math.max(minReplicas, spare) : minReplicas;
+    const spare = keptForGood(this.#learned?.spares, this.#state.poll.arrivals ?? [], this.#spares, now);
+    return Math.max(minReplicas, spare);
   }
 
   target(observation: ScalerObservation): ScalerTarget {

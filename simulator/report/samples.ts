@@ -1,7 +1,8 @@
 import type { Faults } from '../../sandbox/group/faults.ts';
 import type { JobTable } from '../job-table.ts';
 import { type PolicyChoice, policyOf } from '../peers.ts';
-import { replay, type Sample } from '../replay.ts';
+import { replay } from '../replay.ts';
+import type { Sample } from '../series.ts';
 import type { World } from '../world.ts';
 import type { Samples, Series } from './model.ts';
 

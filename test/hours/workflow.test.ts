@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type Faults, NO_FAULTS } from '../../sandbox/group/faults.ts';
 import { firstHours } from '../../sandbox/trace.ts';
@@ -35,6 +36,17 @@ it.each<Example>([
       warmPool: { size: 'auto', state: 'stopped' },
     },
   },
+  {
+    workload: 'flapping',
+    hours: 0.9,
+    settings: {
+      pollInterval: 15,
+      spareRunners: 'auto',
+      reuse: 'continuous',
+      idleTimeout: 120,
+      warmPool: { size: 'auto', state: 'stopped' },
+    },
+  },
   { workload: 'flapping', hours: 0.6, settings: { reuse: 'continuous', idleTimeout: 60 } },
   {
     workload: 'fan-out',
@@ -63,7 +75,7 @@ it.each<Example>([
   {
     workload: 'flapping',
     hours: 1,
-    settings: { pollInterval: 5, spot: { percentage: 80, onDemandBase: 0 } },
+    settings: { pollInterval: 15, spot: { percentage: 80, onDemandBase: 0 } },
     faults: { spotShortages: [{ from: 600, to: 1_800 }] },
   },
   {
@@ -143,6 +155,37 @@ it.each<Example>([
   expect(replayed).toMatchObject(real);
 });
 
+const POOLS: Partial<OursSettings>['warmPool'][] = [
+  { size: 'auto', state: 'stopped' },
+  { size: 2, state: 'stopped' },
+];
+
+it('the replay and the workflow give the same figures with any spare runners and poll interval', async () => {
+  const examples = fc.record({
+    workload: fc.constantFrom<WorkloadName[]>('flapping', 'working-day', 'fan-out'),
+    hours: fc.constantFrom(0.1, 0.2, 0.3),
+    seed: fc.integer({ min: 1, max: 50 }),
+    settings: fc.record(
+      {
+        pollInterval: fc.constantFrom(7, 10, 15, 20, 45, 60),
+        spareRunners: fc.constantFrom('auto' as const, { max: 2 }),
+        waitingCost: fc.constantFrom(0.1, 1, 30),
+        reuse: fc.constantFrom('continuous' as const, 'single-task' as const),
+        idleTimeout: fc.constantFrom(61, 120, 300),
+        warmPool: fc.constantFrom(...POOLS),
+      },
+      { requiredKeys: ['pollInterval', 'spareRunners', 'waitingCost', 'idleTimeout'] },
+    ),
+  });
+  await fc.assert(
+    fc.asyncProperty(examples, async (example) => {
+      const { replayed, real } = await both(example);
+      expect(replayed).toMatchObject(real);
+    }),
+    { numRuns: 6 },
+  );
+});
+
 it('the workflow bills instances that stay to the end of the last minute, and the replay does not', async () => {
   const minReplicas = 3;
   const settings = { minReplicas, idleTimeout: 61 };
@@ -157,13 +200,14 @@ it('the workflow bills instances that stay to the end of the last minute, and th
 interface Example {
   workload: WorkloadName;
   hours: number;
+  seed?: number;
   settings?: Partial<OursSettings>;
   boot?: number;
   faults?: Partial<Faults>;
 }
 
-async function both({ workload, hours, settings, boot = WORLD.boot, faults }: Example) {
-  const jobs = firstHours(WORKLOADS[workload].generate(5), hours);
+async function both({ workload, hours, seed = 5, settings, boot = WORLD.boot, faults }: Example) {
+  const jobs = firstHours(WORKLOADS[workload].generate(seed), hours);
   const world = { ...WORLD, boot };
   const choice = ours({ pollInterval: POLL_INTERVAL, ...settings });
   const all = { ...NO_FAULTS, ...faults };
