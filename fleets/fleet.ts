@@ -10,7 +10,7 @@ import { DURATION_SETTINGS } from './settings/durations.ts';
 import { IMAGE_SETTINGS } from './settings/image.ts';
 import { INSTANCE_SETTINGS } from './settings/instance.ts';
 import { NETWORK_SETTINGS } from './settings/network.ts';
-import { flag, isMap, text } from './settings/parts.ts';
+import { faulty, flag, isMap, text } from './settings/parts.ts';
 import { NAMES_VALUE, RULES } from './settings/rules.ts';
 import { faultsOfPlans, TOP_SETTINGS } from './settings/top.ts';
 
@@ -40,6 +40,9 @@ const TAG_VALUE = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u;
 
 /** AWS allows 50 tags a resource. The rest is for those of the stack and of EC2 Auto Scaling. */
 const MOST_TAGS = 40;
+
+/** https://docs.aws.amazon.com/imagebuilder/latest/APIReference/API_CreateInfrastructureConfiguration.html */
+const MOST_IMAGE_TAGS = 30;
 
 /** Remembers which name had which text, and says which one had a text before; only texts count. */
 function twinFinder(): (text: unknown, name: string) => string | undefined {
@@ -139,6 +142,21 @@ export const Fleet = z
     { error: 'must be a map of settings' },
   )
   .check(...RULES)
+  .check(
+    z.superRefine(
+      ({ tags }, context) => {
+        const { length } = Object.keys(tags);
+        if (length > MOST_IMAGE_TAGS)
+          context.addIssue({
+            code: 'custom',
+            path: ['tags'],
+            message: `must be at most ${MOST_IMAGE_TAGS} tags with image.build, because EC2 Image Builder gives its machines no more, got ${length}`,
+            params: NAMES_VALUE,
+          });
+      },
+      { when: ({ value, issues }) => isMap(value) && isMap(value.image) && !faulty(issues, 'tags') },
+    ),
+  )
   .describe('A fleet: an Auto Scaling group of runners for one CircleCI resource class.');
 
 export const Fleets = z

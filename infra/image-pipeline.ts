@@ -60,6 +60,7 @@ export class ImagePipeline extends Construct {
       removalPolicy: RemovalPolicy.DESTROY,
     });
     const recipe = recipeOf(this, name, image, source, install);
+    const tags = Object.entries(builder.tags).filter(([key]) => !RESERVED_TAGS.has(key.toLowerCase()));
     const infrastructure = new CfnInfrastructureConfiguration(this, 'Infrastructure', {
       name,
       instanceProfileName: new CfnInstanceProfile(this, 'Profile', {
@@ -70,9 +71,8 @@ export class ImagePipeline extends Construct {
       ...network.forBuilds(this),
       instanceMetadataOptions: { httpTokens: 'required', httpPutResponseHopLimit: 1 },
       terminateInstanceOnFailure: true,
-      resourceTags: Object.fromEntries(
-        Object.entries(builder.tags).filter(([key]) => !RESERVED_TAGS.has(key.toLowerCase())),
-      ),
+      // A map without any is refused.
+      ...(tags.length > 0 && { resourceTags: Object.fromEntries(tags) }),
     });
     const distribution = new CfnDistributionConfiguration(this, 'Distribution', {
       name,

@@ -89,6 +89,37 @@ export const CHECKED: CheckedLimit[] = [
     over: { tags: tags(41) },
   },
   {
+    settings: ['tags', 'image'],
+    limit: 'EC2 Image Builder gives the machines on which it builds at most 30 tags',
+    source:
+      'https://docs.aws.amazon.com/imagebuilder/latest/APIReference/API_CreateInfrastructureConfiguration.html',
+    beside: { image: { build: 'weekly' } },
+    most: { tags: tags(30) },
+    over: { tags: tags(31) },
+  },
+  {
+    settings: ['image'],
+    limit: 'EC2 Image Builder takes the names of days only, and days of the month or of the week, not both',
+    source: 'https://docs.aws.amazon.com/imagebuilder/latest/userguide/cron-expressions.html',
+    most: { image: { build: '0 3 * * SUN' } },
+    over: { image: { build: '0 3 1 * SUN' } },
+  },
+  {
+    settings: ['image'],
+    limit: 'A lifecycle policy keeps at most 1,000 images; `image.keep` takes 50',
+    source:
+      'https://docs.aws.amazon.com/imagebuilder/latest/APIReference/API_LifecyclePolicyDetailFilter.html',
+    most: { image: { build: 'weekly', keep: 50 } },
+    over: { image: { build: 'weekly', keep: 51 } },
+  },
+  {
+    settings: ['image'],
+    limit: 'The name of a parameter has at most 1,011 characters, and a label 100',
+    source: 'https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html',
+    most: { image: `ssm:${'p'.repeat(1_011)}` },
+    over: { image: `ssm:${'p'.repeat(1_012)}` },
+  },
+  {
     settings: ['tags'],
     limit: 'The value of a tag has at most 256 characters',
     source: `${EC2}/Using_Tags.html`,
@@ -235,6 +266,24 @@ export const UNCHECKED: UncheckedLimit[] = [
     settings: ['instanceTypes', 'instanceRequirements', 'image', 'rootDevice', 'keyPairName'],
     limit: 'The type, the image or the key may not exist in the Region',
     why: '`npm run doctor` asks EC2 for the image; EC2 refuses the others at the first launch: the breaker opens with the kind `refused`',
+  },
+  {
+    settings: ['image'],
+    limit: 'The document of a component of EC2 Image Builder has at most 16,000 characters',
+    source: 'https://docs.aws.amazon.com/imagebuilder/latest/APIReference/API_CreateComponent.html',
+    why: 'it does not grow with your script, which the build downloads: a test compares the largest one',
+  },
+  {
+    settings: ['image'],
+    limit: 'The pipelines, recipes and images of EC2 Image Builder in an account',
+    why: 'each fleet with `image.build` makes one pipeline; CloudFormation refuses one more, and that fleet alone fails',
+  },
+  {
+    settings: ['spareRunners', 'warmPool'],
+    limit: 'A standard parameter has at most 4 KB',
+    source:
+      'https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html',
+    why: 'what a fleet has learned is cut to fit before it is written',
   },
   {
     settings: ['encryptionKey'],
