@@ -95,3 +95,10 @@ export function idleTimes({
 
 /** Whether a headroom is any: a number, or a share such as `20%`. */
 const isAboveZero = (headroom: number | string | undefined) => Number.parseInt(`${headroom ?? 0}`, 10) > 0;
+
+/** Whether a fleet keeps what it learns from its tasks or its launches. */
+export const learns = ({
+  spareRunners,
+  warmPool,
+}: Partial<Pick<FleetSettings, 'spareRunners' | 'warmPool'>>): boolean =>
+  spareRunners !== undefined || warmPool?.size === 'auto';

@@ -1,5 +1,7 @@
+import { printable } from '../functions/lib/printable.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import { inDollars, largestCost } from './cost.ts';
+import { learns } from './effective.ts';
 import type { FleetConfig } from './load.ts';
 import { fleetStackName, groupNameOf, STACK_NAME } from './names.ts';
 
@@ -20,6 +22,13 @@ export interface DeployedParts {
   /** Left out by older versions. */
   mostHourlyCost?: number | undefined;
   concurrency?: { groups: string[] } | undefined;
+  scalerSecretName?: string | undefined;
+  runnerSecretName?: string | undefined;
+  alarmTopicArn?: string | undefined;
+  spareRunners?: unknown;
+  warmPoolAuto?: boolean | undefined;
+  /** Below 100, it buys Spot Instances. */
+  onDemandPercentage?: number | undefined;
 }
 
 /** Deployed fleets that the file does not have. */
@@ -36,8 +45,42 @@ const drain = (app: string, fleet: string) =>
   `npm run drain -- ${fleet}${app === STACK_NAME ? '' : ` --stack ${app}`}`;
 
 /**
+ * The rights that a deployment of these fleets takes from the shared functions, and that a deployed fleet needs. Rights to
+ * groups, secrets and parameters of the app are for all its fleets, by their names and tags. Others are for what the file
+ * names: the parameter of a deployed fleet must not give rights to a secret or a topic that no file names any more.
+ */
+export function rightsLost(
+  app: string,
+  fleets: FleetConfig[],
+  { settings }: Pick<UndeclaredFleet, 'settings'>,
+): string[] {
+  const { alarmTopicArn: topic, spareRunners, warmPoolAuto, onDemandPercentage = 100 } = settings ?? {};
+  const secrets = (['scaler', 'runner'] as const).flatMap((use) => {
+    const setting = `${use}SecretName` as const;
+    const name = settings?.[setting];
+    const isOfApp = name?.startsWith(`${app}/`) && name.endsWith(`/${use}`);
+    const isKept = name === undefined || isOfApp || fleets.some((fleet) => fleet[setting] === name);
+    return isKept ? [] : [`to its ${setting} ${printable(name)}`];
+  });
+  return [
+    ...secrets,
+    ...(topic !== undefined &&
+    topic.split(':').at(-1) !== app &&
+    !fleets.some(({ alarmTopicArn }) => alarmTopicArn === topic)
+      ? [`to its alarmTopicArn ${printable(topic)}`]
+      : []),
+    ...(onDemandPercentage < 100 && !fleets.some((fleet) => fleet.spot !== undefined)
+      ? ['to buy Spot Instances']
+      : []),
+    ...((spareRunners !== undefined || warmPoolAuto) && !fleets.some(learns)
+      ? ['to keep what it learns (spareRunners, warmPool)']
+      : []),
+  ];
+}
+
+/**
  * What is wrong with all fleets of the file and those that it does not have: they are above a ceiling for all fleets
- * together, have a resource class in common, or share a plan in which the file counts only its own.
+ * together, have a resource class in common, share a plan in which the file counts only its own, or would lose rights.
  *
  * @param fleets All fleets of the file, as they were loaded with their guardrails.
  */
@@ -47,7 +90,20 @@ export function faultsWithUndeclared(
   undeclared: UndeclaredFleet[],
 ): string[] {
   if (undeclared.length === 0) return [];
-  return [...ofSums(app, fleets, undeclared), ...undeclared.flatMap((other) => ofTwins(app, fleets, other))];
+  return [
+    ...ofSums(app, fleets, undeclared),
+    ...undeclared.flatMap((other) => ofTwins(app, fleets, other)),
+    ...undeclared.flatMap((other) => ofRights(app, fleets, other)),
+  ];
+}
+
+function ofRights(app: string, fleets: FleetConfig[], other: UndeclaredFleet): string[] {
+  const lost = other.draining ? [] : rightsLost(app, fleets, other);
+  return lost.length === 0
+    ? []
+    : [
+        `${other.fleet}: must stay in the file while it runs, because a deployment of ${app} would take its rights ${lost.join(' and ')}. Put it back into the file, or drain it first: ${drain(app, other.fleet)}`,
+      ];
 }
 
 function ofSums(app: string, fleets: FleetConfig[], undeclared: UndeclaredFleet[]): string[] {

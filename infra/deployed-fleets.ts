@@ -7,6 +7,7 @@ import {
   adviceAboutUndeclared,
   type DeployedParts,
   faultsWithUndeclared,
+  rightsLost,
   type UndeclaredFleet,
   undeclaredFleets,
 } from '../fleets/undeclared.ts';
@@ -103,6 +104,12 @@ const Parts = z.object({
   resourceClass: z.string(),
   mostHourlyCost: z.number().optional(),
   concurrency: z.object({ groups: z.array(z.string()) }).optional(),
+  scalerSecretName: z.string().optional(),
+  runnerSecretName: z.string().optional(),
+  alarmTopicArn: z.string().optional(),
+  spareRunners: z.unknown().optional(),
+  warmPoolAuto: z.boolean().optional(),
+  onDemandPercentage: z.number().optional(),
 });
 
 /** The most names in a call: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html */
@@ -191,16 +198,24 @@ export function compareWithDeployed(
         'See docs/operations.md, "Remove a fleet, or everything".',
       ].join('\n  '),
     );
-  for (const { fleet, settings } of undeclared) {
+  for (const other of undeclared) {
+    const { fleet, settings } = other;
     const uncounted =
       settings === undefined
         ? ' Its settings could not be read, so its resource class and cost are not compared.'
         : settings.mostHourlyCost === undefined
           ? ' An older version deployed it, so its cost is not counted.'
           : '';
+    const lost = rightsLost(app, configs, other);
+    const rights =
+      settings === undefined
+        ? `, but a deployment of ${app} may take rights that only it needs: to secrets and a topic of its own, to buy Spot Instances, and to keep what it learns. To keep it whole, put it back into the file`
+        : lost.length > 0
+          ? ` until it is drained, and a deployment of ${app} takes its rights ${lost.join(' and ')}`
+          : '';
     Annotations.of(shared).addWarningV2(
       `circleci-runner-autoscaler:undeclared-${fleet}`,
-      `Fleet ${fleet} is deployed, and the fleets file does not have it. It keeps running, but a deployment of ${app} takes from the shared functions the rights that only it needs: to its scalerSecretName, its alarmTopicArn, and Spot capacity. To keep it whole, put it back into the file.${uncounted} To remove it: ${adviceAboutUndeclared(app, fleet)}`,
+      `Fleet ${fleet} is deployed, and the fleets file does not have it. It keeps running${rights}.${uncounted} To remove it: ${adviceAboutUndeclared(app, fleet)}`,
     );
   }
 }

@@ -3,7 +3,7 @@ import type { IMachineImage } from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
 import type { BuiltImage } from '../fleets/built-images.ts';
 import { deployedSettingsOf } from '../fleets/deployed-settings.ts';
-import { idleTimes } from '../fleets/effective.ts';
+import { idleTimes, learns } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { fleetStackName } from '../fleets/names.ts';
 import { lifetimesOf } from '../userdata/lifetimes.ts';
@@ -11,7 +11,7 @@ import { EncryptionKey } from './encryption.ts';
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSchedule, ReconcileSchedule } from './fleet-schedule.ts';
 import { GroupSettings } from './group-settings.ts';
-import { LearnedParameter, learns } from './learned-parameter.ts';
+import { LearnedParameter } from './learned-parameter.ts';
 import { RunnerFleet } from './runner-fleet.ts';
 import { Shared } from './shared.ts';
 

@@ -2,13 +2,8 @@ import { Stack } from 'aws-cdk-lib';
 import type { Role } from 'aws-cdk-lib/aws-iam';
 import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
-import type { FleetConfig } from '../fleets/load.ts';
 import { learnedParameter } from '../functions/lib/fleet-names.ts';
 import { allow } from './permissions.ts';
-
-/** Whether a fleet keeps what it learns from its tasks or its launches. */
-export const learns = ({ spareRunners, warmPool }: Pick<FleetConfig, 'spareRunners' | 'warmPool'>) =>
-  spareRunners !== undefined || warmPool?.size === 'auto';
 
 /**
  * The parameter of Systems Manager in which a fleet keeps what it has learned. A deployment makes it empty, does not touch

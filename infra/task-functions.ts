@@ -1,4 +1,5 @@
 import type { Construct } from 'constructs';
+import { learns } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import {
   COUNTED_TAG,
@@ -12,7 +13,7 @@ import {
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSecret } from './fleet-secret.ts';
 import { RunnerLaunchTemplate } from './launch-template.ts';
-import { LearnedParameter, learns } from './learned-parameter.ts';
+import { LearnedParameter } from './learned-parameter.ts';
 import { allowDescribe } from './permissions.ts';
 import { RunnerGroup } from './runner-group.ts';
 import { TaskFunction } from './task-function.ts';

@@ -73,6 +73,60 @@ describe('a deployed fleet that the file does not have', () => {
       says: [],
     },
     {
+      case: 'rights that only it needs',
+      deployed: [
+        old({
+          settings: {
+            resourceClass: 'acme/old',
+            scalerSecretName: 'existing/scaler',
+            runnerSecretName: 'existing/runner',
+            alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:builds',
+            onDemandPercentage: 20,
+            spareRunners: {},
+          },
+        }),
+      ],
+      says: [
+        'old: must stay in the file while it runs, because a deployment of circleci-runners would take its rights to its scalerSecretName existing/scaler and to its runnerSecretName existing/runner and to its alarmTopicArn arn:aws:sns:eu-west-1:111122223333:builds and to buy Spot Instances and to keep what it learns (spareRunners, warmPool). Put it back into the file, or drain it first: npm run drain -- old',
+      ],
+    },
+    {
+      case: 'no rights of a fleet that drains',
+      deployed: [
+        old({ draining: true, settings: { resourceClass: 'acme/old', scalerSecretName: 'existing/scaler' } }),
+      ],
+      says: [],
+    },
+    {
+      case: 'no rights that all fleets of the app have, or that a fleet of the file needs as well',
+      of: fleets(
+        ', alarmTopicArn: "arn:aws:sns:eu-west-1:111122223333:builds", scalerSecretName: circleci-runners/shared, spot: {}, spareRunners: auto',
+      ),
+      deployed: [
+        old({
+          settings: {
+            resourceClass: 'acme/old',
+            scalerSecretName: 'circleci-runners/shared',
+            runnerSecretName: 'circleci-runners/old/runner',
+            alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:builds',
+            onDemandPercentage: 0,
+            warmPoolAuto: true,
+          },
+        }),
+        old({
+          fleet: 'older',
+          settings: {
+            resourceClass: 'acme/older',
+            scalerSecretName: 'circleci-runners/older/scaler',
+            alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:circleci-runners',
+            onDemandPercentage: 100,
+            warmPoolAuto: false,
+          },
+        }),
+      ],
+      says: [],
+    },
+    {
       case: "a plan in which the file does not count the fleet's tasks",
       of: fleets('', 'concurrency: {limit: 30, fleets: [linux]}'),
       deployed: [

@@ -44,11 +44,30 @@ describe('a synthesis that sees the account', () => {
     const warnings = Annotations.fromStack(stacks.shared).findWarning('*', Match.stringLikeRegexp('Fleet'));
     expect(warnings.map(({ entry }) => entry.data)).toEqual([
       expect.stringContaining(
-        'Fleet old_one is deployed, and the fleets file does not have it. It keeps running, but a deployment of circleci-runners takes from the shared functions the rights that only it needs: to its scalerSecretName, its alarmTopicArn, and Spot capacity. To keep it whole, put it back into the file. To remove it: npm run drain -- old_one, and when its instances are gone, aws cloudformation delete-stack --stack-name circleci-runners-old-one',
+        'Fleet old_one is deployed, and the fleets file does not have it. It keeps running. To remove it: npm run drain -- old_one, and when its instances are gone, aws cloudformation delete-stack --stack-name circleci-runners-old-one',
       ),
       expect.stringContaining('An older version deployed it, so its cost is not counted. To remove it'),
-      expect.stringContaining('so its resource class and cost are not compared. To remove it'),
+      expect.stringMatching(
+        /It keeps running, but a deployment of circleci-runners may take rights that only it needs: .*so its resource class and cost are not compared\. To remove it/,
+      ),
     ]);
+  });
+
+  it('refuses to take the rights of a fleet that runs, and says which a fleet loses that drains', () => {
+    const settings = { resourceClass: 'acme/own', scalerSecretName: 'existing/scaler' };
+    const compare = (draining: boolean) =>
+      compareWithDeployed(stacks, [groupOf('own', { draining })], new Map([['own', settings]]));
+    expect(() => compare(false)).toThrow(
+      'own: must stay in the file while it runs, because a deployment of circleci-runners would take its rights to its scalerSecretName existing/scaler.',
+    );
+    compare(true);
+    const [warning] = Annotations.fromStack(stacks.shared).findWarning(
+      '*',
+      Match.stringLikeRegexp('Fleet own '),
+    );
+    expect(warning?.entry.data).toContain(
+      'It keeps running until it is drained, and a deployment of circleci-runners takes its rights to its scalerSecretName existing/scaler.',
+    );
   });
 
   it('refuses a fleet that would launch for the tasks of one that the file no longer has', () => {
