@@ -29,6 +29,7 @@ export interface DeployedParts {
   warmPoolAuto?: boolean | undefined;
   /** Below 100, it buys Spot Instances. */
   onDemandPercentage?: number | undefined;
+  reconcile?: string | undefined;
 }
 
 /** Deployed fleets that the file does not have. */
@@ -54,7 +55,7 @@ export function rightsLost(
   fleets: FleetConfig[],
   { settings }: Pick<UndeclaredFleet, 'settings'>,
 ): string[] {
-  const { alarmTopicArn: topic, spareRunners, warmPoolAuto, onDemandPercentage = 100 } = settings ?? {};
+  const { alarmTopicArn: topic, spareRunners, warmPoolAuto, reconcile, onDemandPercentage = 100 } = settings ?? {};
   const secrets = (['scaler', 'runner'] as const).flatMap((use) => {
     const setting = `${use}SecretName` as const;
     const name = settings?.[setting];
@@ -74,6 +75,9 @@ export function rightsLost(
       : []),
     ...((spareRunners !== undefined || warmPoolAuto) && !fleets.some(learns)
       ? ['to keep what it learns (spareRunners, warmPool)']
+      : []),
+    ...(reconcile === 'repair' && !fleets.some((fleet) => fleet.reconcile === 'repair')
+      ? ['to end what it leaves behind (reconcile: repair)']
       : []),
   ];
 }

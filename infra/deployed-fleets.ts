@@ -110,6 +110,7 @@ const Parts = z.object({
   spareRunners: z.unknown().optional(),
   warmPoolAuto: z.boolean().optional(),
   onDemandPercentage: z.number().optional(),
+  reconcile: z.string().optional(),
 });
 
 /** The most names in a call: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html */
@@ -209,7 +210,7 @@ export function compareWithDeployed(
     const lost = rightsLost(app, configs, other);
     const rights =
       settings === undefined
-        ? `, but a deployment of ${app} may take rights that only it needs: to secrets and a topic of its own, to buy Spot Instances, and to keep what it learns. To keep it whole, put it back into the file`
+        ? `, but a deployment of ${app} may take rights that only it needs: to secrets and a topic of its own, to buy Spot Instances, to keep what it learns, and to end what it leaves behind. To keep it whole, put it back into the file`
         : lost.length > 0
           ? ` until it is drained, and a deployment of ${app} takes its rights ${lost.join(' and ')}`
           : '';

@@ -38,7 +38,8 @@ export class ReconcileWorkflow extends Construct {
       timeout: TIMEOUT,
     });
     for (const { executionRole } of [find, repair]) allowReads(app, executionRole, fleets);
-    allowRepairs(app, repair.executionRole);
+    // Otherwise its role reads what the other one reads, and changes nothing.
+    if (fleets.some(repairs)) allowRepairs(app, repair.executionRole);
     const role = new Role(this, 'StateMachineRole', {
       assumedBy: new ServicePrincipal('states.amazonaws.com'),
       path: Shared.rolePath(app, 'reconcile'),
@@ -79,6 +80,8 @@ export class ReconcileWorkflow extends Construct {
     });
   }
 }
+
+const repairs = ({ reconcile }: FleetConfig) => reconcile === 'repair';
 
 const AUTO_SCALING = ['AutoScalingGroups', 'AutoScalingInstances', 'ScalingActivities', 'WarmPool'];
 const EC2 = ['Instances', 'LaunchTemplates', 'LaunchTemplateVersions', 'NetworkInterfaces', 'Volumes'];

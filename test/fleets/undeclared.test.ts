@@ -83,11 +83,12 @@ describe('a deployed fleet that the file does not have', () => {
             alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:builds',
             onDemandPercentage: 20,
             spareRunners: {},
+            reconcile: 'repair',
           },
         }),
       ],
       says: [
-        'old: must stay in the file while it runs, because a deployment of circleci-runners would take its rights to its scalerSecretName existing/scaler and to its runnerSecretName existing/runner and to its alarmTopicArn arn:aws:sns:eu-west-1:111122223333:builds and to buy Spot Instances and to keep what it learns (spareRunners, warmPool). Put it back into the file, or drain it first: npm run drain -- old',
+        'old: must stay in the file while it runs, because a deployment of circleci-runners would take its rights to its scalerSecretName existing/scaler and to its runnerSecretName existing/runner and to its alarmTopicArn arn:aws:sns:eu-west-1:111122223333:builds and to buy Spot Instances and to keep what it learns (spareRunners, warmPool) and to end what it leaves behind (reconcile: repair). Put it back into the file, or drain it first: npm run drain -- old',
       ],
     },
     {
@@ -100,7 +101,7 @@ describe('a deployed fleet that the file does not have', () => {
     {
       case: 'no rights that all fleets of the app have, or that a fleet of the file needs as well',
       of: fleets(
-        ', alarmTopicArn: "arn:aws:sns:eu-west-1:111122223333:builds", scalerSecretName: circleci-runners/shared, spot: {}, spareRunners: auto',
+        ', alarmTopicArn: "arn:aws:sns:eu-west-1:111122223333:builds", scalerSecretName: circleci-runners/shared, spot: {}, spareRunners: auto, reconcile: repair',
       ),
       deployed: [
         old({
@@ -111,6 +112,7 @@ describe('a deployed fleet that the file does not have', () => {
             alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:builds',
             onDemandPercentage: 0,
             warmPoolAuto: true,
+            reconcile: 'repair',
           },
         }),
         old({

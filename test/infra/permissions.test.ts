@@ -130,7 +130,7 @@ describe('the workflow', () => {
       'update-group',
     ];
     expect(template.permissions('Role(WorkflowStateMachineRole)')).toEqual([
-      'cloudwatch:PutMetricData on * if {"StringEquals":{"cloudwatch:namespace":"CircleCIRunnerAutoscaler"}}',
+      'cloudwatch:PutMetricData on * if {"StringEquals":{"cloudwatch:namespace":"CircleCIRunnerAutoscaler/circleci-runners"}}',
       ...steps.map((step) => `lambda:InvokeFunction on Function(circleci-runners-${step}).Arn`),
       ...LOG_DELIVERY.map((action) => `${action} on *`),
       'sns:Publish on Topic(circleci-runners)',
@@ -248,26 +248,36 @@ describe('each step', () => {
       ],
     },
     { step: 'find-leftovers', may: [...secrets, ...FINDS_LEFTOVERS] },
-    {
-      step: 'repair-leftovers',
-      may: [
-        ...secrets,
-        ...FINDS_LEFTOVERS,
-        `autoscaling:TerminateInstanceInAutoScalingGroup on ${groupArn('*')} if ${tagged('reconcile', 'repair')}`,
-        `ec2:CreateTags on ${ofEc2('volume')} if ${tagged('reconcile', 'repair', {
-          'ForAllValues:StringEquals': { 'aws:TagKeys': ['circleci-runners:detached-since'] },
-        })}`,
-        ...['DeleteLaunchTemplateVersions', 'DeleteVolume', 'TerminateInstances'].flatMap((action) =>
-          ['instance', 'volume', 'launch-template'].map(
-            (resource) => `ec2:${action} on ${ofEc2(resource)} if ${tagged('reconcile', 'repair')}`,
-          ),
-        ),
-      ],
-    },
+    { step: 'repair-leftovers', may: [...secrets, ...FINDS_LEFTOVERS] },
   ])("$step may do what it is for, on the fleets' own resources, and write its log", ({ step, may }) => {
     expect(template.permissions(roleOf(step))).toEqual(
       [...may, READS_SETTINGS, ...writesItsLog(step)].toSorted(),
     );
+  });
+
+  it('that repairs may end what is left behind if a fleet wants repairs, and nothing of another fleet', () => {
+    const may = (reconcile: string) => {
+      const one = SynthesisedTemplate.of(fleetsWith({ linux: { reconcile } }));
+      return one
+        .permissions(roleOf('repair-leftovers'))
+        .filter((permission) => !/:(Describe|Get|List)/.test(permission));
+    };
+    const ofRepairs = [
+      `autoscaling:TerminateInstanceInAutoScalingGroup on ${groupArn('*')} if ${tagged('reconcile', 'repair')}`,
+      `ec2:CreateTags on ${ofEc2('volume')} if ${tagged('reconcile', 'repair', {
+        'ForAllValues:StringEquals': { 'aws:TagKeys': ['circleci-runners:detached-since'] },
+      })}`,
+      ...['DeleteLaunchTemplateVersions', 'DeleteVolume', 'TerminateInstances'].flatMap((action) =>
+        ['instance', 'volume', 'launch-template'].map(
+          (resource) => `ec2:${action} on ${ofEc2(resource)} if ${tagged('reconcile', 'repair')}`,
+        ),
+      ),
+    ];
+    const log = writesItsLog('repair-leftovers').filter(
+      (permission) => !/:(Describe|Get|List)/.test(permission),
+    );
+    expect(may('repair')).toEqual([...ofRepairs, ...log].toSorted());
+    expect(may('report')).toEqual(log.toSorted());
   });
 
   it("is separate from the function for the groups' settings, which may change the groups and write its log", () => {
