@@ -28,8 +28,20 @@ const LOOKS_AFTER = 5_000;
 /** Maximum number of instances in one call. */
 const BATCH = 50;
 
+/** What the function calls, and how it waits. */
+interface World {
+  autoScaling: AutoScalingClient;
+  sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** A copy of the function that calls something else. */
+type Handler = (event: unknown) => Promise<void>;
+
 /** Retries, unlike the clients of the steps, because no workflow retries this function. */
-export const autoScaling = new AutoScalingClient({ ...connectionSettings, maxAttempts: 3 });
+export const PRODUCTION: World = {
+  autoScaling: new AutoScalingClient({ ...connectionSettings, maxAttempts: 3 }),
+  sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
+};
 
 /**
  * Settings of a group for which CloudFormation has no property. When the stack is created or updated, it suspends the
@@ -39,13 +51,21 @@ export const autoScaling = new AutoScalingClient({ ...connectionSettings, maxAtt
  *
  * @throws RequestRefused if the event is not CloudFormation's for a stack of this app. Then nothing is called and nobody answered.
  */
-export async function handler(event: unknown): Promise<void> {
+export const handler: Handler & { with(world: World): Handler } = Object.assign(handlerIn(PRODUCTION), {
+  with: handlerIn,
+});
+
+function handlerIn(world: World): Handler {
+  return (event) => handle(event, world);
+}
+
+async function handle(event: unknown, world: World): Promise<void> {
   const request = checkedRequest(event, process.env);
   const about = request.ResourceProperties.GroupName ?? process.env.STACK_NAME;
   const deadline = AbortSignal.timeout(WORK_SECONDS * 1_000);
   let failure: string | undefined;
   try {
-    await answerFor(request, deadline);
+    await answerFor(request, { ...world, abortSignal: deadline });
   } catch (thrown) {
     const error = thrown as Error;
     const why = deadline.aborted
@@ -57,15 +77,15 @@ export async function handler(event: unknown): Promise<void> {
   await answer(request, `${about}-settings`, failure);
 }
 
-async function answerFor(request: Checked, abortSignal: AbortSignal): Promise<void> {
+async function answerFor(request: Checked, work: Work): Promise<void> {
   const { RequestType, ResourceProperties, OldResourceProperties } = request;
   const { GroupName: group } = ResourceProperties;
   if (group === undefined) {
-    if (RequestType !== 'Delete') await refuseFleetsOf(request.StackId, abortSignal);
-  } else if (RequestType === 'Delete') await prepareDeletion(group, request.StackId, abortSignal);
+    if (RequestType !== 'Delete') await refuseFleetsOf(request.StackId, work);
+  } else if (RequestType === 'Delete') await prepareDeletion(group, request.StackId, work);
   else {
     refuseOtherGroup(group, OldResourceProperties?.GroupName);
-    await suspendRebalancing(group, abortSignal);
+    await suspendRebalancing(group, work);
   }
 }
 
@@ -76,11 +96,16 @@ class SettingsRefused extends Error {
 
 type Checked = ReturnType<typeof checkedRequest>;
 
+/** What a request is worked on with, until the signal. */
+interface Work extends World {
+  abortSignal: AbortSignal;
+}
+
 /**
  * Refuses an update of a stack with fleets of its own, as an older version made it. The update would delete them with their
  * jobs, because each fleet now has a stack. After the refusal CloudFormation rolls back, and deletes nothing.
  */
-async function refuseFleetsOf(stackId: string, abortSignal: AbortSignal): Promise<void> {
+async function refuseFleetsOf(stackId: string, { autoScaling, abortSignal }: Work): Promise<void> {
   const own: string[] = [];
   for await (const page of paginateDescribeAutoScalingGroups({ client: autoScaling }, {}, { abortSignal })) {
     for (const group of page.AutoScalingGroups ?? []) {
@@ -103,20 +128,23 @@ function refuseOtherGroup(group: string, before: string | undefined): void {
 }
 
 /** Ends the protection of the group's instances, if the stack made the group and nothing speaks against its deletion. */
-async function prepareDeletion(group: string, stackId: string, abortSignal: AbortSignal): Promise<void> {
-  const described = await describe(group, abortSignal);
+async function prepareDeletion(group: string, stackId: string, work: Work): Promise<void> {
+  const described = await describe(group, work);
   if (described === undefined) return;
   const owner = tagOf(described, STACK_ID_TAG);
   if (owner !== stackId) throw new SettingsRefused(`The group belongs to ${owner ?? 'no stack'}`);
-  await refuseWhileInUse(described, abortSignal);
-  await endProtection(group, abortSignal);
+  await refuseWhileInUse(described, work);
+  await endProtection(group, work);
 }
 
 /** How long a refusal counts as a question, after which the same request is the answer. */
 const ASKED_MILLISECONDS = 3_600_000;
 
 /** Refuses to delete a group whose instances may run jobs, unless that was refused within the last hour. */
-async function refuseWhileInUse(described: AutoScalingGroup, abortSignal: AbortSignal): Promise<void> {
+async function refuseWhileInUse(
+  described: AutoScalingGroup,
+  { autoScaling, abortSignal }: Work,
+): Promise<void> {
   const { AutoScalingGroupName: group = '', Instances = [] } = described;
   const members = Instances.filter(
     ({ LifecycleState = '' }) => !/^(Warmed|Terminat|Detach)/.test(LifecycleState),
@@ -135,7 +163,7 @@ async function refuseWhileInUse(described: AutoScalingGroup, abortSignal: AbortS
 const tagOf = (group: AutoScalingGroup | undefined, key: string): string | undefined =>
   group?.Tags?.find(({ Key }) => Key === key)?.Value;
 
-async function suspendRebalancing(group: string, abortSignal: AbortSignal): Promise<void> {
+async function suspendRebalancing(group: string, { autoScaling, abortSignal }: Work): Promise<void> {
   try {
     await autoScaling.send(
       new SuspendProcessesCommand({ AutoScalingGroupName: group, ScalingProcesses: ['AZRebalance'] }),
@@ -148,7 +176,8 @@ async function suspendRebalancing(group: string, abortSignal: AbortSignal): Prom
   }
 }
 
-async function endProtection(group: string, abortSignal: AbortSignal): Promise<void> {
+async function endProtection(group: string, work: Work): Promise<void> {
+  const { autoScaling, abortSignal } = work;
   // First of all, because an execution of the workflow may still run and launch instances.
   await autoScaling.send(
     new UpdateAutoScalingGroupCommand({
@@ -158,7 +187,7 @@ async function endProtection(group: string, abortSignal: AbortSignal): Promise<v
     { abortSignal },
   );
   for (let look = 0; ; look += 1) {
-    const described = await describe(group, abortSignal);
+    const described = await describe(group, work);
     const held = (described?.Instances ?? []).filter(
       (instance) =>
         instance.ProtectedFromScaleIn && !/^(Terminat|Detach)/.test(instance.LifecycleState ?? ''),
@@ -171,13 +200,13 @@ async function endProtection(group: string, abortSignal: AbortSignal): Promise<v
     await unprotect(
       group,
       settable.flatMap((instance) => instance.InstanceId ?? []),
-      abortSignal,
+      work,
     );
-    await sleep(FIRST_LOOKS_AFTER[look] ?? LOOKS_AFTER, undefined, { signal: abortSignal });
+    await work.sleep(FIRST_LOOKS_AFTER[look] ?? LOOKS_AFTER, abortSignal);
   }
 }
 
-async function describe(group: string, abortSignal: AbortSignal) {
+async function describe(group: string, { autoScaling, abortSignal }: Work) {
   const answer = await autoScaling.send(
     new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [group] }),
     { abortSignal },
@@ -185,7 +214,7 @@ async function describe(group: string, abortSignal: AbortSignal) {
   return answer.AutoScalingGroups?.[0];
 }
 
-async function unprotect(group: string, ids: string[], abortSignal: AbortSignal): Promise<void> {
+async function unprotect(group: string, ids: string[], { autoScaling, abortSignal }: Work): Promise<void> {
   for (let start = 0; start < ids.length; start += BATCH) {
     try {
       await autoScaling.send(

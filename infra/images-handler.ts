@@ -15,12 +15,24 @@ import { type ImageVersion, imageOnTrial, imagesBefore, isUnpublished } from '..
 import { printable } from '../functions/lib/printable.ts';
 import { answer, checkedRequest } from './group-settings-request.ts';
 
+/** What the function calls. */
+interface Clients {
+  ssm: SSMClient;
+  ec2: EC2Client;
+  sns: SNSClient;
+  imageBuilder: ImagebuilderClient;
+}
+
 /** Retries, unlike the clients of the steps, because no workflow retries this function. */
 const settings = { ...connectionSettings, maxAttempts: 3 };
-const ssm = new SSMClient(settings);
-const ec2 = new EC2Client(settings);
-const sns = new SNSClient(settings);
-const imageBuilder = new ImagebuilderClient(settings);
+const PRODUCTION: Clients = {
+  ssm: new SSMClient(settings),
+  ec2: new EC2Client(settings),
+  sns: new SNSClient(settings),
+  imageBuilder: new ImagebuilderClient(settings),
+};
+
+type Handler = (event: unknown) => Promise<void>;
 
 /** https://docs.aws.amazon.com/imagebuilder/latest/userguide/integ-eventbridge.html */
 const ImageEvent = z.object({
@@ -57,18 +69,28 @@ const stack = () => process.env.STACK_NAME ?? '';
  * Builder reports builds: an image goes into the parameter of each fleet that has it, and a failure notifies people. If
  * the breaker of a fleet opens within an hour of a new image, the fleet gets the image before it again.
  */
-export async function handler(event: unknown): Promise<void> {
+export const handler: Handler & { with(clients: Clients): Handler } = Object.assign(handlerIn(PRODUCTION), {
+  with: handlerIn,
+});
+
+function handlerIn(clients: Clients): Handler {
+  return (event) => handle(event, clients);
+}
+
+async function handle(event: unknown, clients: Clients): Promise<void> {
   const built = z.safeParse(ImageEvent, event);
   if (built.success) {
     const [arn] = built.data.resources;
-    return built.data.detail.state.status === 'AVAILABLE' ? publish(arn) : tellOfFailure(arn);
+    return built.data.detail.state.status === 'AVAILABLE'
+      ? publish(arn, clients)
+      : tellOfFailure(arn, clients);
   }
   const alarm = z.safeParse(AlarmEvent, event);
-  if (alarm.success) return rollBack(alarm.data.detail.alarmName);
+  if (alarm.success) return rollBack(alarm.data.detail.alarmName, clients);
   const request = checkedRequest(event, process.env);
   let failure: string | undefined;
   try {
-    await prepare(request);
+    await prepare(request, clients);
   } catch (thrown) {
     const error = thrown as Error;
     failure = printable(
@@ -83,40 +105,45 @@ export async function handler(event: unknown): Promise<void> {
  * Writes the parameter of a fleet, if it is missing, names no image, or is about an image of another source. Which image it
  * begins with is in the fleet's settings: whoever may invoke this function could name any image in the event.
  */
-async function prepare({
-  RequestType,
-  ResourceProperties: { GroupName = '' },
-  OldResourceProperties: { Source: before } = {},
-}: ReturnType<typeof checkedRequest>): Promise<void> {
+async function prepare(
+  {
+    RequestType,
+    ResourceProperties: { GroupName = '' },
+    OldResourceProperties: { Source: before } = {},
+  }: ReturnType<typeof checkedRequest>,
+  clients: Clients,
+): Promise<void> {
   // The parameter stays, by the removal policy of the resource.
   if (RequestType === 'Delete') return;
   const fleet = GroupName.slice(stack().length + 1);
-  const source = (await allFleets()).find((candidate) => candidate.name === fleet)?.imageSource;
+  const source = (await allFleets(clients)).find((candidate) => candidate.name === fleet)?.imageSource;
   if (source === undefined) throw new Error(`The settings of fleet ${fleet} name no image to begin with`);
   const name = builtImageParameter(stack(), fleet);
-  const current = (before ?? source) === source ? await parameterValue(name) : undefined;
-  if (current !== undefined && (await exists(current))) return;
-  const image = source.startsWith('ssm:') ? await parameterValue(source.slice('ssm:'.length)) : source;
+  const current = (before ?? source) === source ? await parameterValue(name, clients) : undefined;
+  if (current !== undefined && (await exists(current, clients))) return;
+  const image = source.startsWith('ssm:')
+    ? await parameterValue(source.slice('ssm:'.length), clients)
+    : source;
   if (image === undefined) throw new Error(`There is no parameter ${source.slice('ssm:'.length)}`);
-  await write(name, image);
+  await write(name, image, clients);
 }
 
-async function publish(arn: string): Promise<void> {
-  const { image } = await imageBuilder.send(new GetImageCommand({ imageBuildVersionArn: arn }));
+async function publish(arn: string, clients: Clients): Promise<void> {
+  const { image } = await clients.imageBuilder.send(new GetImageCommand({ imageBuildVersionArn: arn }));
   const id = image?.outputResources?.amis?.find(({ region }) => region === process.env.AWS_REGION)?.image;
   if (id === undefined) throw new Error(`${arn} has no image in this Region`);
-  for (const fleet of await fleetsOf(arn)) {
+  for (const fleet of await fleetsOf(arn, clients)) {
     const name = builtImageParameter(stack(), fleet.name);
-    if (!isUnpublished(await versionsOf(name), id)) continue;
-    await write(name, id);
+    if (!isUnpublished(await versionsOf(name, clients), id)) continue;
+    await write(name, id, clients);
     console.info(`Fleet ${fleet.name} has the new image ${id}`);
   }
 }
 
-async function tellOfFailure(arn: string): Promise<void> {
-  const { image } = await imageBuilder.send(new GetImageCommand({ imageBuildVersionArn: arn }));
+async function tellOfFailure(arn: string, clients: Clients): Promise<void> {
+  const { image } = await clients.imageBuilder.send(new GetImageCommand({ imageBuildVersionArn: arn }));
   const [, name = '', version = ''] = /:image\/([^/]+)\/(.+)$/.exec(arn) ?? [];
-  const fleets = await fleetsOf(arn);
+  const fleets = await fleetsOf(arn, clients);
   const [first] = fleets;
   if (first === undefined) return;
   const log = image?.loggingConfiguration?.logGroupName ?? `/aws/imagebuilder/${name}`;
@@ -125,26 +152,26 @@ async function tellOfFailure(arn: string): Promise<void> {
     `Reason: ${printable(image?.state?.reason ?? 'not given')}`,
     `Log: ${addressOf(log, version)}`,
   ];
-  await tell(fleets, 'The build of an image failed', process.env.BUILD_FAILED, first.name, facts);
+  await tell(clients, fleets, 'The build of an image failed', process.env.BUILD_FAILED, first.name, facts);
 }
 
-async function rollBack(alarmName: string): Promise<void> {
+async function rollBack(alarmName: string, clients: Clients): Promise<void> {
   const name = alarmName.slice(stack().length + 1).replace(/-BreakerOpen$/, '');
-  const fleet = (await allFleets()).find((candidate) => candidate.name === name);
+  const fleet = (await allFleets(clients)).find((candidate) => candidate.name === name);
   if (fleet === undefined) return;
   const parameter = builtImageParameter(stack(), name);
-  const versions = await versionsOf(parameter);
+  const versions = await versionsOf(parameter, clients);
   const bad = imageOnTrial(versions, Date.now());
   if (bad === undefined) return;
-  const before = await firstThat(imagesBefore(versions), exists);
+  const before = await firstThat(imagesBefore(versions), (image) => exists(image, clients));
   if (before === undefined) {
     console.warn(`Fleet ${name} has no image before ${bad}`);
     return;
   }
-  await write(parameter, before);
+  await write(parameter, before, clients);
   console.warn(`Fleet ${name} has the image ${before} again, because launches with ${bad} fail`);
   const facts = [`Image that failed: ${bad}`, `Image in use: ${before}`];
-  await tell([fleet], 'An image was rolled back', process.env.ROLLED_BACK, name, facts);
+  await tell(clients, [fleet], 'An image was rolled back', process.env.ROLLED_BACK, name, facts);
 }
 
 async function firstThat<T>(
@@ -170,6 +197,7 @@ function addressOf(group: string, stream: string): string {
 }
 
 async function tell(
+  { sns }: Clients,
   fleets: Fleet[],
   subject: string,
   text = '',
@@ -183,13 +211,13 @@ async function tell(
 }
 
 /** The fleets that have the image with this ARN. */
-async function fleetsOf(arn: string): Promise<Fleet[]> {
+async function fleetsOf(arn: string, clients: Clients): Promise<Fleet[]> {
   const [, name] = /:image\/([^/]+)\//.exec(arn) ?? [];
-  return (await allFleets()).filter(({ imageBuiltBy }) => imageBuiltBy === name);
+  return (await allFleets(clients)).filter(({ imageBuiltBy }) => imageBuiltBy === name);
 }
 
 /** The fleets for which an image is built, by their deployed settings. */
-async function allFleets(): Promise<Fleet[]> {
+async function allFleets({ ssm }: Clients): Promise<Fleet[]> {
   const path = `/${stack()}/fleets`;
   const found: Fleet[] = [];
   for await (const { Parameters = [] } of paginateGetParametersByPath({ client: ssm }, { Path: path })) {
@@ -202,7 +230,7 @@ async function allFleets(): Promise<Fleet[]> {
   return found;
 }
 
-async function versionsOf(Name: string): Promise<ImageVersion[]> {
+async function versionsOf(Name: string, { ssm }: Clients): Promise<ImageVersion[]> {
   const versions: ImageVersion[] = [];
   try {
     for await (const { Parameters = [] } of paginateGetParameterHistory({ client: ssm }, { Name }))
@@ -214,7 +242,7 @@ async function versionsOf(Name: string): Promise<ImageVersion[]> {
   return versions;
 }
 
-async function parameterValue(Name: string): Promise<string | undefined> {
+async function parameterValue(Name: string, { ssm }: Clients): Promise<string | undefined> {
   try {
     return (await ssm.send(new GetParameterCommand({ Name }))).Parameter?.Value;
   } catch (error) {
@@ -224,7 +252,7 @@ async function parameterValue(Name: string): Promise<string | undefined> {
 }
 
 /** As a filter, because an unknown id makes a call that names it fail. */
-async function exists(image: string): Promise<boolean> {
+async function exists(image: string, { ec2 }: Clients): Promise<boolean> {
   const Filters = [
     { Name: 'image-id', Values: [image] },
     { Name: 'state', Values: ['available'] },
@@ -234,7 +262,7 @@ async function exists(image: string): Promise<boolean> {
 }
 
 /** A new version. Launches from now on read it. */
-const write = (Name: string, Value: string) =>
+const write = (Name: string, Value: string, { ssm }: Clients) =>
   ssm.send(
     new PutParameterCommand({ Name, Value, Type: 'String', DataType: 'aws:ec2:image', Overwrite: true }),
   );

@@ -1,6 +1,15 @@
+import { EC2Client } from '@aws-sdk/client-ec2';
+import { ImagebuilderClient } from '@aws-sdk/client-imagebuilder';
+import { SNSClient } from '@aws-sdk/client-sns';
+import { SSMClient } from '@aws-sdk/client-ssm';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import * as z from 'zod';
+import { DELETION_REFUSED_TAG, STACK_ID_TAG, STACK_TAG } from '../../functions/lib/tags.ts';
+import { handler as groupSettings } from '../../infra/group-settings-handler.ts';
 import { checkedRequest, RequestRefused } from '../../infra/group-settings-request.ts';
+import { handler as imagesHandler } from '../../infra/images-handler.ts';
+import { GroupSettingsAws, listed } from '../support/group-settings-aws.ts';
 import { ImageAws } from '../support/image-aws.ts';
 import { address } from '../support/serve.ts';
 import { changed, FUZZED } from './runs.ts';
@@ -41,6 +50,8 @@ const EVENTS = [
   },
 ];
 
+const Request = z.object({ StackId: z.string(), RequestType: z.string() });
+
 /** Settings of fleets, and what they begin with. */
 const FLEETS = {
   linux: {
@@ -51,24 +62,27 @@ const FLEETS = {
   stock: { alarmTopicArn: TOPIC },
 };
 
-/** Another copy of the module than other tests have: its clients keep the address of the AWS that they were made for. */
-const COPY = '../../infra/images-handler.ts?fuzzed';
-const { handler }: typeof import('../../infra/images-handler.ts') = await import(COPY);
-
 const aws = new ImageAws();
+/** The function of built images, with clients of that AWS. */
+let images: (event: unknown) => Promise<void>;
 /** The hosts to which an answer went. */
 let answered: string[];
 
 beforeAll(async () => {
   await aws.listen();
-  const environment = {
-    STACK_NAME: 'circleci-runners',
-    TOPIC_ARN: TOPIC,
-    AWS_REGION: 'eu-west-1',
-    AWS_ENDPOINT_URL: address(aws.server),
-    AWS_ACCESS_KEY_ID: 'test',
-    AWS_SECRET_ACCESS_KEY: 'test',
+  const here = {
+    region: 'eu-west-1',
+    endpoint: address(aws.server),
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
   };
+  images = imagesHandler.with({
+    ssm: new SSMClient(here),
+    ec2: new EC2Client(here),
+    sns: new SNSClient(here),
+    imageBuilder: new ImagebuilderClient(here),
+  });
+  // Without AWS_ENDPOINT_URL, as in the deployed function, so that an answer may go to AWS only.
+  const environment = { STACK_NAME: 'circleci-runners', TOPIC_ARN: TOPIC, AWS_REGION: 'eu-west-1' };
   for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
   vi.spyOn(globalThis, 'fetch').mockImplementation(async (url) => {
     answered.push(new URL(String(url)).hostname);
@@ -104,15 +118,101 @@ describe('the function of built images', () => {
       fc.asyncProperty(changed<unknown>(EVENTS), async (event) => {
         deploy();
         const before = values();
-        await handler(event).catch(() => undefined);
+        await images(event).catch(() => undefined);
         const { '/circleci-runners/images/linux': image, ...others } = values();
         expect(others).toEqual(before);
         expect([undefined, STOCK, BUILT]).toContain(image);
-        expect(answered.filter((host) => host !== BUCKET && host !== '127.0.0.1')).toEqual([]);
+        expect(answered.filter((host) => host !== BUCKET)).toEqual([]);
         expect(aws.messages.filter(({ topic }) => topic !== TOPIC)).toEqual([]);
       }),
       FUZZED,
     );
+  });
+});
+
+describe('the function of the group settings', () => {
+  const GROUP = 'circleci-runners-linux';
+  const OWN = 'arn:aws:cloudformation:eu-west-1:111122223333:stack/circleci-runners-linux/1';
+  const settings = (RequestType: string, more = {}) => ({
+    ...asked(RequestType, ''),
+    ResourceProperties: { GroupName: GROUP },
+    OldResourceProperties: { GroupName: GROUP },
+    ...more,
+  });
+  const shared = OWN.replace('-linux', '');
+  const SETTINGS = ['Create', 'Update', 'Delete'].flatMap((type) => [
+    settings(type),
+    settings(type, { StackId: OWN.replace(/1$/, '2') }),
+    settings(type, { StackId: shared, ResourceProperties: {}, OldResourceProperties: {} }),
+    settings(type, { StackId: shared }),
+  ]);
+  const group = new GroupSettingsAws(GROUP);
+  const handler = groupSettings.with({ autoScaling: group.client(), sleep: async () => undefined });
+  const member = fc.record({
+    id: fc.constantFrom('i-1', 'i-2', 'i-3'),
+    state: fc.constantFrom('InService', 'Standby', 'Terminating:Wait', 'Warmed:Stopped'),
+    protected: fc.boolean(),
+  });
+  const world = fc.record({
+    instances: fc.uniqueArray(member, { selector: ({ id }) => id }),
+    owner: fc.constantFrom(OWN, OWN.replace(/1$/, '2'), undefined),
+    refused: fc.constantFrom(undefined, 60, 7_200, -60),
+  });
+
+  it('changes only the group of the stack that asks, ends no protection unasked, and answers CloudFormation alone', async () => {
+    await fc.assert(
+      fc.asyncProperty(changed<unknown>(SETTINGS), world, async (event, { instances, owner, refused }) => {
+        answered = [];
+        group.calls = [];
+        group.instances = structuredClone(instances);
+        group.tags = {
+          [STACK_TAG]: 'circleci-runners',
+          ...(owner !== undefined && { [STACK_ID_TAG]: owner }),
+          ...(refused !== undefined && {
+            [DELETION_REFUSED_TAG]: new Date(Date.now() - refused * 1_000).toISOString(),
+          }),
+        };
+        const reason = await handler(event).catch((error: unknown) => error);
+        const writes = group.calls.filter(({ action }) => !action.startsWith('Describe'));
+        const { StackId, RequestType } = Request.catch({ StackId: '', RequestType: '' }).parse(event);
+        if (reason instanceof RequestRefused) expect([group.calls, answered]).toEqual([[], []]);
+        expect(answered.filter((host) => host !== BUCKET)).toEqual([]);
+        for (const { action, parameters } of writes) {
+          expect(StackId).toContain(`:stack/${GROUP}/`);
+          const named = parameters.get('AutoScalingGroupName') ?? parameters.get('Tags.member.1.ResourceId');
+          expect(named).toBe(GROUP);
+          expect([...parameters.keys()].filter((key) => /Size|Desired|Launch|Zone/.test(key))).toEqual([]);
+          if (action === 'SuspendProcesses')
+            expect(listed(parameters, 'ScalingProcesses')).toEqual(['AZRebalance']);
+          else expect(RequestType).toBe('Delete');
+          if (action === 'CreateOrUpdateTags')
+            expect(parameters.get('Tags.member.1.Key')).toBe(DELETION_REFUSED_TAG);
+        }
+        const inUse = instances.some(({ state }) => !/^(Warmed|Terminat)/.test(state));
+        const ended = writes.some(({ action }) => /^(Update|SetInstance)/.test(action));
+        if (ended) {
+          expect(StackId).toBe(owner);
+          if (inUse) expect(refused).toBe(60);
+        }
+      }),
+      FUZZED,
+    );
+  });
+
+  it('is tried with events that end the protection, that are refused, and that are not its own', async () => {
+    const outcome = async (event: unknown, refused: boolean) => {
+      group.calls = [];
+      group.instances = [{ id: 'i-1', state: 'InService', protected: true }];
+      group.tags = {
+        [STACK_ID_TAG]: OWN,
+        ...(refused && { [DELETION_REFUSED_TAG]: new Date(Date.now() - 60_000).toISOString() }),
+      };
+      await handler(event).catch(() => undefined);
+      return group.calls.at(-2)?.action ?? group.calls.at(-1)?.action;
+    };
+    expect(await outcome(settings('Delete'), true)).toBe('SetInstanceProtection');
+    expect(await outcome(settings('Delete'), false)).toBe('DescribeAutoScalingGroups');
+    expect(await outcome(settings('Delete', { StackId: shared }), true)).toBeUndefined();
   });
 });
 

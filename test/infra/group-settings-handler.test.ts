@@ -3,107 +3,34 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, 
 import * as z from 'zod';
 import { connectionSettings } from '../../functions/lib/client-settings.ts';
 import { DELETION_REFUSED_TAG, STACK_ID_TAG, STACK_TAG } from '../../functions/lib/tags.ts';
-import { autoScaling, handler } from '../../infra/group-settings-handler.ts';
+import { PRODUCTION, handler as production } from '../../infra/group-settings-handler.ts';
 import { checkedRequest } from '../../infra/group-settings-request.ts';
+import { GroupSettingsAws, listed, type StandInInstance } from '../support/group-settings-aws.ts';
 
 const GROUP = 'circleci-runners-linux';
 const STACK_ID = 'arn:aws:cloudformation:eu-west-1:111122223333:stack/circleci-runners-linux/1';
 
-interface Instance {
-  id: string;
-  state: string;
-  protected: boolean;
-}
-
-/** The group as EC2 Auto Scaling knows it; without one it is gone. */
-let instances: Instance[] | undefined;
-/** The group's tags. */
-let tags: Record<string, string>;
-/** The API's actions in the order in which they were called, with the group that each named. */
-let calls: { action: string; parameters: URLSearchParams }[];
-/** An error instead of an action's true answer. */
-let fault: { action: string; status: number; code: string } | undefined;
-/** What happens behind the handler's back after an action. */
-let meanwhile: (action: string) => void;
-
 const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000).toISOString();
 
-const listed = (parameters: URLSearchParams, name: string) =>
-  [...parameters].flatMap(([key, value]) => (key.startsWith(`${name}.member.`) ? [value] : []));
-
-/** The query API: https://docs.aws.amazon.com/autoscaling/ec2/APIReference */
-function answer(action: string, parameters: URLSearchParams): { status: number; body: string } {
-  const error = (status: number, code: string, message: string) => ({
-    status,
-    body: `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
-  });
-  const result = (content: string) => ({
-    status: 200,
-    body: `<${action}Response xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/"><${action}Result>${content}</${action}Result></${action}Response>`,
-  });
-  if (fault?.action === action) return error(fault.status, fault.code, 'as the test wants it');
-  if (action === 'DescribeAutoScalingGroups') {
-    const members = instances?.map(
-      (instance) =>
-        `<member><InstanceId>${instance.id}</InstanceId><LifecycleState>${instance.state}</LifecycleState><ProtectedFromScaleIn>${instance.protected}</ProtectedFromScaleIn></member>`,
-    );
-    const named = Object.entries(tags).map(
-      ([key, value]) => `<member><Key>${key}</Key><Value>${value}</Value></member>`,
-    );
-    const group = `<member><AutoScalingGroupName>${GROUP}</AutoScalingGroupName><Instances>${members?.join('')}</Instances><Tags>${named.join('')}</Tags></member>`;
-    return result(`<AutoScalingGroups>${members === undefined ? '' : group}</AutoScalingGroups>`);
-  }
-  if (instances === undefined) return error(400, 'ValidationError', 'AutoScalingGroup name not found');
-  if (action === 'CreateOrUpdateTags')
-    tags[parameters.get('Tags.member.1.Key') ?? ''] = parameters.get('Tags.member.1.Value') ?? '';
-  if (action === 'SetInstanceProtection') {
-    const ids = listed(parameters, 'InstanceIds');
-    if (ids.length > 50) return error(400, 'ValidationError', 'more than 50 instances');
-    const named = instances.filter((instance) => ids.includes(instance.id));
-    const unfit = named.find((instance) => !/^(InService|EnteringStandby|Standby)$/.test(instance.state));
-    if (unfit !== undefined) {
-      const message = `The instance ${unfit.id} is not in InService or EnteringStandby or Standby.`;
-      return error(400, 'ValidationError', message);
-    }
-    for (const instance of named) instance.protected = parameters.get('ProtectedFromScaleIn') === 'true';
-  }
-  return result('');
-}
-
-/** The client's own way to AWS. */
-const network = autoScaling.config.requestHandler;
+const aws = new GroupSettingsAws(GROUP);
+const handler = production.with({ autoScaling: aws.client(), sleep: async () => undefined });
 
 beforeAll(() => {
   vi.stubEnv('AWS_REGION', 'eu-west-1');
   vi.stubEnv('STACK_NAME', 'circleci-runners');
   vi.stubEnv('AWS_ENDPOINT_URL', 'http://127.0.0.1:1'); // nobody listens there
-  autoScaling.config.credentials = (async () => ({
-    accessKeyId: 'test',
-    secretAccessKey: 'test',
-  })) as typeof autoScaling.config.credentials;
-  autoScaling.config.requestHandler = {
-    handle: async (request: { body: string }) => {
-      const parameters = new URLSearchParams(request.body);
-      const action = parameters.get('Action') ?? '';
-      calls.push({ action, parameters });
-      const { status, body } = answer(action, parameters);
-      meanwhile(action);
-      const headers = { 'content-type': 'text/xml' };
-      return { response: { statusCode: status, headers, body: new TextEncoder().encode(body) } };
-    },
-  } as never;
 });
 afterAll(() => {
   vi.unstubAllEnvs();
 });
 
 beforeEach(() => {
-  instances = [];
+  aws.instances = [];
   // As if the deletion had been refused a minute ago.
-  tags = { [STACK_ID_TAG]: STACK_ID, [DELETION_REFUSED_TAG]: ago(60) };
-  calls = [];
-  fault = undefined;
-  meanwhile = () => undefined;
+  aws.tags = { [STACK_ID_TAG]: STACK_ID, [DELETION_REFUSED_TAG]: ago(60) };
+  aws.calls = [];
+  aws.fault = undefined;
+  aws.meanwhile = () => undefined;
   for (const method of ['error', 'warn'] as const) {
     const spy = vi.spyOn(console, method).mockImplementation(() => undefined);
     onTestFinished(() => spy.mockRestore());
@@ -113,7 +40,12 @@ beforeEach(() => {
 const Address = z.object({ port: z.number() });
 
 /** What the handler answers to CloudFormation, which takes the answer with `status`. */
-async function cloudFormationHears(RequestType: 'Create' | 'Update' | 'Delete', status = 200, more = {}) {
+async function cloudFormationHears(
+  RequestType: 'Create' | 'Update' | 'Delete',
+  status = 200,
+  more = {},
+  asked = handler,
+) {
   const heard: unknown[] = [];
   const server = createServer(async (request, response) => {
     let body = '';
@@ -127,7 +59,7 @@ async function cloudFormationHears(RequestType: 'Create' | 'Update' | 'Delete', 
     server.closeAllConnections();
   });
   const { port } = Address.parse(server.address());
-  await handler({
+  await asked({
     RequestType,
     ResponseURL: `http://127.0.0.1:${port}/answer?signature=abc`,
     StackId: STACK_ID,
@@ -153,11 +85,11 @@ const heard = (outcome: object) => ({
 });
 const success = heard({ Status: 'SUCCESS' });
 
-const actions = () => calls.map(({ action }) => action);
+const actions = () => aws.calls.map(({ action }) => action);
 
 /** The instances that each call named. */
 const unprotected = () =>
-  calls
+  aws.calls
     .filter(({ action }) => action === 'SetInstanceProtection')
     .map(({ parameters }) => listed(parameters, 'InstanceIds'));
 
@@ -165,14 +97,14 @@ describe.each(['Create', 'Update'] as const)('%s', (request) => {
   it('suspends the rebalancing of zones, and nothing else', async () => {
     expect(await cloudFormationHears(request)).toEqual(success);
     expect(actions()).toEqual(['SuspendProcesses']);
-    expect(calls[0]?.parameters.get('AutoScalingGroupName')).toBe(GROUP);
-    expect(listed(calls[0]?.parameters ?? new URLSearchParams(), 'ScalingProcesses')).toEqual([
+    expect(aws.calls[0]?.parameters.get('AutoScalingGroupName')).toBe(GROUP);
+    expect(listed(aws.calls[0]?.parameters ?? new URLSearchParams(), 'ScalingProcesses')).toEqual([
       'AZRebalance',
     ]);
   });
 
   it('succeeds at an endpoint without the action', async () => {
-    fault = { action: 'SuspendProcesses', status: 400, code: 'InvalidAction' };
+    aws.fault = { action: 'SuspendProcesses', status: 400, code: 'InvalidAction' };
     expect(await cloudFormationHears(request)).toEqual(success);
   });
 
@@ -180,7 +112,7 @@ describe.each(['Create', 'Update'] as const)('%s', (request) => {
     { status: 403, code: 'AccessDenied' },
     { status: 400, code: 'ValidationError' },
   ])('fails with the reason if EC2 Auto Scaling answers $code', async ({ status, code }) => {
-    fault = { action: 'SuspendProcesses', status, code };
+    aws.fault = { action: 'SuspendProcesses', status, code };
     expect(await cloudFormationHears(request)).toEqual(
       heard({
         Status: 'FAILED',
@@ -191,9 +123,9 @@ describe.each(['Create', 'Update'] as const)('%s', (request) => {
   });
 
   it('retries a failure that passes', async () => {
-    fault = { action: 'SuspendProcesses', status: 503, code: 'ServiceUnavailable' };
-    meanwhile = () => {
-      fault = undefined;
+    aws.fault = { action: 'SuspendProcesses', status: 503, code: 'ServiceUnavailable' };
+    aws.meanwhile = () => {
+      aws.fault = undefined;
     };
     expect(await cloudFormationHears(request)).toEqual(success);
     expect(actions()).toEqual(['SuspendProcesses', 'SuspendProcesses']);
@@ -209,12 +141,12 @@ describe('Update', () => {
         Reason: `Update of the settings of ${GROUP}: SettingsRefused: The stack has the group circleci-runners-li_nux already. Give the fleet another name`,
       }),
     );
-    expect(calls).toEqual([]);
+    expect(aws.calls).toEqual([]);
   });
 });
 
 describe('Delete', () => {
-  const inService = (number: number, state = 'InService'): Instance => ({
+  const inService = (number: number, state = 'InService'): StandInInstance => ({
     id: `i-${number}`,
     state,
     protected: true,
@@ -223,7 +155,7 @@ describe('Delete', () => {
     Array.from({ length: to - from + 1 }, (_, index) => `i-${from + index}`);
 
   it('ends the protection of new instances first, then of existing ones, 50 at a time', async () => {
-    instances = Array.from({ length: 120 }, (_, index) => inService(index + 1));
+    aws.instances = Array.from({ length: 120 }, (_, index) => inService(index + 1));
     expect(await cloudFormationHears('Delete')).toEqual(success);
     expect(actions().slice(0, 4)).toEqual([
       'DescribeAutoScalingGroups',
@@ -231,13 +163,13 @@ describe('Delete', () => {
       'DescribeAutoScalingGroups',
       'SetInstanceProtection',
     ]);
-    expect(calls[1]?.parameters.get('NewInstancesProtectedFromScaleIn')).toBe('false');
+    expect(aws.calls[1]?.parameters.get('NewInstancesProtectedFromScaleIn')).toBe('false');
     expect(unprotected()).toEqual([ids(1, 50), ids(51, 100), ids(101, 120)]);
-    expect(instances.filter((instance) => instance.protected)).toEqual([]);
+    expect(aws.instances?.filter((instance) => instance.protected)).toEqual([]);
   });
 
   it('calls only for instances whose protection can and must be ended', async () => {
-    instances = [
+    aws.instances = [
       inService(1),
       { ...inService(2), protected: false },
       inService(3, 'Standby'),
@@ -250,9 +182,9 @@ describe('Delete', () => {
 
   it('waits for an instance that is still launching', async () => {
     const launching = inService(1, 'Pending');
-    instances = [launching];
-    meanwhile = (action) => {
-      if (action === 'DescribeAutoScalingGroups' && calls.length > 2) launching.state = 'InService';
+    aws.instances = [launching];
+    aws.meanwhile = (action) => {
+      if (action === 'DescribeAutoScalingGroups' && aws.calls.length > 2) launching.state = 'InService';
     };
     expect(await cloudFormationHears('Delete')).toEqual(success);
     expect(unprotected()).toEqual([['i-1']]);
@@ -260,17 +192,17 @@ describe('Delete', () => {
 
   it('repeats the call for the others if one has begun to leave', async () => {
     const leaving = inService(1);
-    instances = [leaving, inService(2)];
-    meanwhile = () => {
-      if (calls.length === 3) leaving.state = 'Terminating';
+    aws.instances = [leaving, inService(2)];
+    aws.meanwhile = () => {
+      if (aws.calls.length === 3) leaving.state = 'Terminating';
     };
     expect(await cloudFormationHears('Delete')).toEqual(success);
     expect(unprotected()).toEqual([['i-1', 'i-2'], ['i-2']]);
   });
 
   it('is refused once while there are instances, and says what to do', async () => {
-    tags = { [STACK_ID_TAG]: STACK_ID };
-    instances = [inService(1), inService(2, 'Standby'), inService(3, 'Terminating')];
+    aws.tags = { [STACK_ID_TAG]: STACK_ID };
+    aws.instances = [inService(1), inService(2, 'Standby'), inService(3, 'Terminating')];
     expect(await cloudFormationHears('Delete')).toEqual(
       heard({
         Status: 'FAILED',
@@ -287,21 +219,21 @@ describe('Delete', () => {
     { case: 'in the future', refused: () => ago(-60) },
     { case: 'at no date', refused: () => 'soon' },
   ])('is refused again if the last refusal was $case', async ({ refused }) => {
-    tags[DELETION_REFUSED_TAG] = refused();
-    instances = [inService(1)];
+    aws.tags[DELETION_REFUSED_TAG] = refused();
+    aws.instances = [inService(1)];
     expect(await cloudFormationHears('Delete')).toMatchObject({ body: { Status: 'FAILED' } });
     expect(unprotected()).toEqual([]);
   });
 
   it('is not refused if the only instances are in the warm pool', async () => {
-    tags = { [STACK_ID_TAG]: STACK_ID };
-    instances = [{ ...inService(1, 'Warmed:Stopped'), protected: false }];
+    aws.tags = { [STACK_ID_TAG]: STACK_ID };
+    aws.instances = [{ ...inService(1, 'Warmed:Stopped'), protected: false }];
     expect(await cloudFormationHears('Delete')).toEqual(success);
   });
 
   it.each([undefined, STACK_ID.replace(/1$/, '2')])('is refused if %s made the group', async (owner) => {
-    tags = owner === undefined ? {} : { [STACK_ID_TAG]: owner };
-    instances = [inService(1)];
+    aws.tags = owner === undefined ? {} : { [STACK_ID_TAG]: owner };
+    aws.instances = [inService(1)];
     expect(await cloudFormationHears('Delete')).toEqual(
       heard({
         Status: 'FAILED',
@@ -317,14 +249,14 @@ describe('Delete', () => {
   });
 
   it('succeeds if the group is gone', async () => {
-    instances = undefined;
+    aws.instances = undefined;
     expect(await cloudFormationHears('Delete')).toEqual(success);
     expect(actions()).toEqual(['DescribeAutoScalingGroups']);
   });
 
   it('fails with the reason if the protection cannot be ended', async () => {
-    instances = [inService(1)];
-    fault = { action: 'SetInstanceProtection', status: 403, code: 'AccessDenied' };
+    aws.instances = [inService(1)];
+    aws.fault = { action: 'SetInstanceProtection', status: 403, code: 'AccessDenied' };
     expect(await cloudFormationHears('Delete')).toEqual(
       heard({
         Status: 'FAILED',
@@ -350,7 +282,7 @@ describe('the shared stack', () => {
     { case: 'CloudFormation made a group for it', has: { 'aws:cloudformation:stack-id': SHARED_ID } },
     { case: 'an older version made a group', has: { [STACK_TAG]: 'circleci-runners' } },
   ])('is not updated while $case, because that would delete the group', async ({ has }) => {
-    tags = has;
+    aws.tags = has;
     expect(await asShared('Create')).toEqual(
       heardShared({
         Status: 'FAILED',
@@ -365,12 +297,12 @@ describe('the shared stack', () => {
     { case: 'groups are of another app', has: { [STACK_TAG]: 'circleci-runners-b' } },
     { case: 'groups are of others', has: { 'aws:cloudformation:stack-id': 'arn:web' } },
   ])('is updated while $case', async ({ has }) => {
-    tags = has;
+    aws.tags = has;
     expect(await asShared('Update')).toEqual(heardShared({ Status: 'SUCCESS' }));
   });
 
   it('is deleted without a look at the groups', async () => {
-    tags = { [STACK_TAG]: 'circleci-runners' };
+    aws.tags = { [STACK_TAG]: 'circleci-runners' };
     expect(await asShared('Delete')).toEqual(heardShared({ Status: 'SUCCESS' }));
     expect(actions()).toEqual([]);
   });
@@ -433,7 +365,7 @@ describe("an event that is not CloudFormation's for a stack of this app", () => 
     await expect(handler({ ...event, ...changes })).rejects.toThrow(
       expect.objectContaining({ name: 'RequestRefused' }),
     );
-    expect(calls).toEqual([]);
+    expect(aws.calls).toEqual([]);
     expect(asked).not.toHaveBeenCalled();
   });
 });
@@ -448,14 +380,15 @@ describe('the answer', () => {
 
 describe('an endpoint that cannot be reached', () => {
   it('makes the request fail after three attempts, each with a deadline', async () => {
-    const fake = autoScaling.config.requestHandler;
+    const { config } = PRODUCTION.autoScaling;
+    config.credentials = (async () => ({
+      accessKeyId: 'test',
+      secretAccessKey: 'test',
+    })) as typeof config.credentials;
+    const network = config.requestHandler;
     const attempts = vi.spyOn(network, 'handle');
-    autoScaling.config.requestHandler = network;
-    onTestFinished(() => {
-      autoScaling.config.requestHandler = fake;
-      attempts.mockRestore();
-    });
-    expect(await cloudFormationHears('Create')).toMatchObject({
+    onTestFinished(() => attempts.mockRestore());
+    expect(await cloudFormationHears('Create', 200, {}, production)).toMatchObject({
       body: { Status: 'FAILED', Reason: expect.stringContaining('ECONNREFUSED') },
     });
     expect(attempts).toHaveBeenCalledTimes(3);
