@@ -83,7 +83,9 @@ export class FleetsDashboard extends Dashboard {
           graph('Duration of polls (ms)', WHOLE_ROW / 2, {
             left: shown.flatMap(({ name }) =>
               ['p50', 'p99'].map((percentile) =>
-                fleetMetric(name, 'PollDuration', percentile).with({ label: `${name} ${percentile}` }),
+                fleetMetric({ app, fleet: name }, 'PollDuration', percentile).with({
+                  label: `${name} ${percentile}`,
+                }),
               ),
             ),
           }),
@@ -125,7 +127,7 @@ function rowsOf(
     Alarm.fromAlarmArn(references, name, shared.alarmArn(name)),
   );
   const measured = (metric: FleetMetric, statistic: string, label: string) =>
-    fleetMetric(config.name, metric, statistic).with({ label });
+    fleetMetric({ app, fleet: config.name }, metric, statistic).with({ label });
   const group = `[Auto Scaling group](${console}/ec2/home?region=${Aws.REGION}#AutoScalingGroupDetails:id=${groupName};view=details)`;
   return [
     [
@@ -143,7 +145,7 @@ function rowsOf(
           groupMetric(groupName, 'GroupPendingInstances').with({ label: 'pending' }),
         ],
       }),
-      graph('Estimated queue wait (s)', WHOLE_ROW / 4, { left: [queueWait(config.name)] }),
+      graph('Estimated queue wait (s)', WHOLE_ROW / 4, { left: [queueWait({ app, fleet: config.name })] }),
       graph('Failures by kind', WHOLE_ROW / 4, {
         left: Object.entries(FAILURES).map(([kind, heading]) => measured(kind as Failure, 'Sum', heading)),
         stacked: true,
@@ -164,7 +166,7 @@ function rowsOf(
  * By Little's law, the mean wait is the length of the queue divided by the rate at which tasks leave it. While no task
  * leaves, the expression assumes one, so the true wait is at least that.
  */
-function queueWait(fleet: string): MathExpression {
+function queueWait(fleet: { app: string; fleet: string }): MathExpression {
   // Few tasks leave in one minute, so a shorter period would be noise.
   const period = Duration.minutes(5);
   return new MathExpression({

@@ -32,7 +32,7 @@ export class FleetAlarms extends Construct {
       const alarm = metricAlarm(this, kind, {
         ...setting,
         alarmName: nameOf(app, config, kind),
-        metric: fleetMetric(name, metric, statistic, setting.period),
+        metric: fleetMetric({ app, fleet: name }, metric, statistic, setting.period),
         wrong: `Fleet ${name}: ${setting.wrong}`,
         steps: steps[kind] ?? [],
       });

@@ -1,17 +1,17 @@
 import { Duration } from 'aws-cdk-lib';
 import { type IMetric, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch';
-import { METRIC_NAMESPACE } from '../functions/lib/metric-namespace.ts';
+import { metricNamespace } from '../functions/lib/metric-namespace.ts';
 import { type FleetMetric, OUTAGE_FAILURES } from '../statemachine/alarms.ts';
 
-/** A metric of one fleet. */
+/** A metric of one fleet of an app. */
 export function fleetMetric(
-  fleet: string,
+  { app, fleet }: { app: string; fleet: string },
   metricName: FleetMetric,
   statistic: string,
   periodMinutes = 1,
 ): Metric {
   return new Metric({
-    namespace: METRIC_NAMESPACE,
+    namespace: metricNamespace(app),
     metricName,
     dimensionsMap: { Fleet: fleet },
     statistic,
@@ -27,7 +27,7 @@ export function outageMetric(stack: string, failed: IMetric): MathExpression {
   const period = Duration.minutes(1);
   const failures = (statistic: string) =>
     new Metric({
-      namespace: METRIC_NAMESPACE,
+      namespace: metricNamespace(stack),
       metricName: OUTAGE_FAILURES.metric,
       dimensionsMap: { [OUTAGE_FAILURES.dimension]: stack },
       statistic,

@@ -35,6 +35,8 @@ export interface RunnerFleetProps {
 
 /** All that one fleet has for itself. `CircleCiRunners` makes it. */
 export class RunnerFleet extends Construct implements IGrantable, IConnectable {
+/** @internal */
+  readonly app: string;
   /** @internal */
   readonly config: FleetConfig;
   /** The name of the Auto Scaling group. */
@@ -134,6 +136,7 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
       config,
       topicArns: topicsOf(config, new Shared(this, app).topicArn),
     });
+    this.app = app;
     this.config = config;
     this.imageParameter = imageParameter;
     this.alarms = alarms.byKind;
@@ -152,7 +155,7 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
    * @param statistic Such as `Maximum` or `Sum`.
    */
   metric(name: FleetMetric, statistic: string, options: MetricOptions = {}): Metric {
-    return fleetMetric(this.config.name, name, statistic).with(options);
+    return fleetMetric({ app: this.app, fleet: this.config.name }, name, statistic).with(options);
   }
 
   /** How many tasks wait for a runner: the maximum of each minute. */

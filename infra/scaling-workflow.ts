@@ -7,7 +7,7 @@ import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
-import { METRIC_NAMESPACE } from '../functions/lib/metric-namespace.ts';
+import { metricNamespace } from '../functions/lib/metric-namespace.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
 import { allowKey } from './encryption.ts';
 import { allow } from './permissions.ts';
@@ -47,7 +47,7 @@ export class ScalingWorkflow extends Construct {
     allow(role, {
       actions: ['cloudwatch:PutMetricData'],
       resources: ['*'],
-      conditions: { StringEquals: { 'cloudwatch:namespace': METRIC_NAMESPACE } },
+      conditions: { StringEquals: { 'cloudwatch:namespace': metricNamespace(app) } },
       wildcard:
         'Metrics are no resources, so a condition names their namespace. Nor has the delivery of logs, which the CDK allows for the execution log, any: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html',
     });
@@ -73,6 +73,7 @@ export class ScalingWorkflow extends Construct {
         CloudWatchPutMetricDataArn: integrationArn('aws-sdk:cloudwatch:putMetricData'),
         AlarmTopicArn: topic.topicArn,
         StackName: app,
+        MetricNamespace: metricNamespace(app),
       },
       logs: {
         level: LogLevel.ALL,

@@ -1,6 +1,5 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { METRIC_NAMESPACE } from '../functions/lib/metric-namespace.ts';
 import { NodeFunction } from './node-function.ts';
 
 export interface TaskFunctionProps {
@@ -29,7 +28,6 @@ export class TaskFunction extends NodeFunction {
         STACK_NAME: Stack.of(scope).stackName,
         POWERTOOLS_SERVICE_NAME: entry,
         POWERTOOLS_LOG_LEVEL: 'INFO',
-        POWERTOOLS_METRICS_NAMESPACE: METRIC_NAMESPACE,
       },
     });
   }

@@ -1,5 +1,6 @@
 import { Metrics } from '@aws-lambda-powertools/metrics';
-import { METRIC_NAMESPACE } from '../functions/lib/metric-namespace.ts';
+import { STACK_NAME } from '../fleets/names.ts';
+import { metricNamespace } from '../functions/lib/metric-namespace.ts';
 
 /** A log line in which a function published metrics: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
 export type MetricLine = ReturnType<Metrics['serializeMetrics']>;
@@ -11,7 +12,7 @@ export class KeptMetrics extends Metrics {
 
   /** @param now The function's clock, in milliseconds since the epoch. */
   constructor(now: () => number, keep: (line: MetricLine) => void) {
-    super({ namespace: METRIC_NAMESPACE });
+    super({ namespace: metricNamespace(STACK_NAME) });
     this.clearDefaultDimensions();
     this.#now = now;
     this.#keep = keep;

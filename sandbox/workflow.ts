@@ -11,6 +11,7 @@ import { handler as describeActivities } from '../functions/describe-activities.
 import { handler as describeGroup } from '../functions/describe-group.ts';
 import type { ExecutionInput } from '../functions/lib/contracts.ts';
 import type { LearnedStore } from '../functions/lib/learned-store.ts';
+import { metricNamespace } from '../functions/lib/metric-namespace.ts';
 import type { Surroundings } from '../functions/lib/step.ts';
 import type { Memory } from '../functions/lib/zero-check.ts';
 import { handler as readSettings } from '../functions/read-settings.ts';
@@ -153,7 +154,8 @@ export class Workflow {
       .replaceAll(/\$\{SnsPublishArn\}/g, 'arn:aws:states:::sns:publish')
       .replaceAll(/\$\{CloudWatchPutMetricDataArn\}/g, 'arn:aws:states:::aws-sdk:cloudwatch:putMetricData')
       .replaceAll(/\$\{AlarmTopicArn\}/g, STACK_TOPIC)
-      .replaceAll(/\$\{StackName\}/g, STACK_NAME);
+      .replaceAll(/\$\{StackName\}/g, STACK_NAME)
+      .replaceAll(/\$\{MetricNamespace\}/g, metricNamespace(STACK_NAME));
     // A test validates the definition. Doing it here would take 0.1 s each time.
     const validationOptions = { noValidate: true };
     this.#machine = new this.#engine.StateMachine(JSON.parse(definition), { validationOptions });

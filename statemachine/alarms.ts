@@ -72,14 +72,15 @@ export const alarmsOfFleet = ({
   breaker,
   affordable = Number.POSITIVE_INFINITY,
   otherRunners,
+  concurrency,
 }: FleetConfig): Record<string, FleetAlarmSettings> => {
   const starvingMinutes = Math.ceil(starvingAfter / 60);
   const maxima = new Set([maxReplicas, ...schedules.map((schedule) => schedule.maxReplicas ?? maxReplicas)]);
-  const byCount = [...maxima].join(' or, by schedule, ');
+  const byCount = `maxReplicas (${[...maxima].join(' or, by schedule, ')})`;
+  const byCost = `maxHourlyCost (${affordable} instances)`;
+  const costLimits = affordable < Math.max(...maxima);
   const maximum =
-    affordable < Math.min(...maxima)
-      ? `maxHourlyCost (${affordable} instances)`
-      : `maxReplicas (${byCount}${affordable < Math.max(...maxima) ? `; ${affordable} by maxHourlyCost` : ''})`;
+    affordable < Math.min(...maxima) ? byCost : costLimits ? `${byCount}, or below ${byCost}` : byCount;
   const alarms: Record<FleetAlarm, FleetAlarmSettings> = {
     NotRunning: {
       heading: 'Scaler Not Running',
@@ -138,10 +139,19 @@ export const alarmsOfFleet = ({
     },
     Saturated: {
       heading: 'Saturated',
-      wrong: `for 15 minutes, tasks have waited while all instances that ${maximum} allows were busy. Jobs queue.`,
+      wrong: `for 15 minutes, tasks have waited while all instances that ${byCount} allows were busy${concurrency === undefined ? '' : ", or as many tasks ran as the plan's concurrency allows"}. Jobs queue.`,
       metric: 'AtMaximum',
       statistic: 'Maximum',
       // A backlog of an outage takes some minutes, too.
+      ...throughout(15),
+      bad: 'any',
+      route: 'direct',
+    },
+    CostLimitReached: {
+      heading: 'Cost Limit Reached',
+      wrong: `for 15 minutes, tasks have waited while all instances that ${byCost} allows were busy. Jobs queue.`,
+      metric: 'AtMaxHourlyCost',
+      statistic: 'Maximum',
       ...throughout(15),
       bad: 'any',
       route: 'direct',
@@ -259,7 +269,8 @@ export const alarmsOfFleet = ({
       route: 'NeedsYou',
     },
   };
-  return alarms;
+  const { CostLimitReached, ...others } = alarms;
+  return costLimits ? alarms : others;
 };
 
 const SHARED: Pick<AlarmSettings, 'minutes' | 'bad'> = { minutes: [3, 5], bad: 'any' };

@@ -61,7 +61,12 @@ export const firstStepsOf = (fleet: string) =>
       'If instances come and leave without a job, check the resource class token, and in CircleCI whether the resource class is paused.',
     ],
     Saturated: [
-      'Raise maxReplicas in fleets.yaml, or maxHourlyCost if that is the limit, and deploy.',
+      'Raise maxReplicas in fleets.yaml and deploy.',
+      'If the wait is acceptable, disable the actions of this alarm.',
+    ],
+    CostLimitReached: [
+      'If the wait costs more than instances, raise maxHourlyCost in fleets.yaml and deploy.',
+      'For more instances for the same money, use cheaper instanceTypes: each counts at the price of the most expensive one.',
       'If the wait is acceptable, disable the actions of this alarm.',
     ],
     BreakerOpen: [

@@ -209,6 +209,12 @@ export const isHeldByMaximumSize = (situation: Situation) =>
   claimableTasks(situation) > largestSize(situation) &&
   largestSize(situation) < allowedSize(situation).allowed;
 
+/** Whether `maxHourlyCost`, and nothing else, keeps instances from tasks. */
+export const isHeldByCost = (situation: Situation) =>
+  largestSize(situation) < situation.maxReplicas &&
+  largestSize(situation) === situation.affordable &&
+  claimableTasks(situation) > largestSize(situation);
+
 /**
  * Whether tasks wait for nothing but `maxReplicas`, or `affordable` if that is less. The supply decides, not the demand: a backlog that is larger than
  * `maxReplicas` says nothing about whether instances come and work.

@@ -1,2 +1,2 @@
-/** Namespace of all metrics of fleets; the definition of the workflow names it too. */
-export const METRIC_NAMESPACE = 'CircleCIRunnerAutoscaler';
+/** Namespace of all metrics of the fleets of an app. Apps have their own, because their fleets may have the same names. */
+export const metricNamespace = (app: string): string => `CircleCIRunnerAutoscaler/${app}`;

@@ -8,6 +8,7 @@ export const UNITS = {
   RunningTasks: 'Count',
   ClaimedTasks: 'Count',
   AtMaximum: 'Count',
+  AtMaxHourlyCost: 'Count',
   Starving: 'Count',
   Launches: 'Count',
   FailedLaunches: 'Count',

@@ -1,12 +1,12 @@
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
-import { METRIC_NAMESPACE } from './metric-namespace.ts';
+import { metricNamespace } from './metric-namespace.ts';
 import { type MetricName, UNITS } from './metric-units.ts';
 
 export type MetricValues = Partial<Record<MetricName, number>>;
 
 /** Makes a function's metrics, once for each function. */
-export function fleetMetrics(): Metrics {
-  const metrics = new Metrics({ namespace: METRIC_NAMESPACE });
+export function fleetMetrics(app = process.env.STACK_NAME ?? ''): Metrics {
+  const metrics = new Metrics({ namespace: metricNamespace(app) });
   // With Powertools' own dimension, `service`, each function would have metrics of its own.
   metrics.clearDefaultDimensions();
   return metrics;

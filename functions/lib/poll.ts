@@ -7,6 +7,7 @@ import {
   brokenLaw,
   type Decision,
   isAtMaximum,
+  isHeldByCost,
   isHeldByMaximumSize,
   type Situation,
   tasksOverConcurrency,
@@ -346,6 +347,7 @@ function metricsOf(
   const idle = idleSeconds >= HEARTBEAT_ALONE_SECONDS;
   const atMaximum = isAtMaximum(situation, decision);
   const tooSmall = isHeldByMaximumSize(situation);
+  const byCost = isHeldByCost(situation);
   const overConcurrency = tasksOverConcurrency(situation);
   // Claims after the last poll of a minute are not seen, but an instance that came into service came for a task,
   // unless some stand idle.
@@ -360,7 +362,7 @@ function metricsOf(
     PollDuration: pollDuration(poll, now),
     ...(!idle && { UnclaimedTasks: unclaimed, RunningTasks: running }),
     ...(claimedTasks > 0 && { ClaimedTasks: claimedTasks }),
-    ...(atMaximum && !tooSmall && !byHand && { AtMaximum: 1 }),
+    ...(atMaximum && !tooSmall && !byHand && (byCost ? { AtMaxHourlyCost: 1 } : { AtMaximum: 1 })),
     ...(tooSmall && !byHand && { MaximumSizeTooSmall: 1 }),
     ...(overConcurrency > 0 && !byHand && { TasksOverConcurrency: overConcurrency }),
     ...(last && starves && { Starving: 1 }),

@@ -148,6 +148,11 @@ export const TRIED: Record<string, Record<string, Tried>> = {
     'step 2': by('sandbox/concurrency.test.ts', 'say that tasks wait for the plan, and do not starve'),
     'step 3': by('local/operator.test.ts', 'runs: %s'),
   },
+  'Cost Limit Reached': {
+    'step 1': by('hours/alarm-thresholds.test.ts', 'a higher maxHourlyCost ends Cost Limit Reached'),
+    'step 2': by('fleets/cost.test.ts', 'counts the most expensive type, because the group may launch any'),
+    'step 3': by('local/operator.test.ts', 'runs: %s'),
+  },
   'Breaker Open': {
     '`boot`': by(
       'hours/guards-launches.test.ts',

@@ -43,14 +43,38 @@ describe('maxHourlyCost of a fleet', () => {
   });
 
   it.each([
-    { settings: ['maxHourlyCost: 1'], says: 'all instances that maxHourlyCost (9 instances) allows' },
-    { settings: ['maxHourlyCost: 9'], says: 'all instances that maxReplicas (20) allows' },
+    {
+      settings: ['maxHourlyCost: 1'],
+      says: 'all instances that maxHourlyCost (9 instances) allows',
+      size: 'maxHourlyCost (9 instances)',
+    },
+    { settings: ['maxHourlyCost: 9'], says: undefined, size: 'maxReplicas (20)' },
+    { settings: [], says: undefined, size: 'maxReplicas (20)' },
     {
       settings: ['maxHourlyCost: 3', NIGHTS],
-      says: 'all instances that maxReplicas (20 or, by schedule, 60; 29 by maxHourlyCost) allows',
+      says: 'all instances that maxHourlyCost (29 instances) allows',
+      size: 'maxReplicas (20 or, by schedule, 60), or below maxHourlyCost (29 instances)',
     },
-  ])('is named by the alarm of a fleet at its maximum: $settings', ({ settings, says }) => {
-    expect(alarmsOfFleet(only(minimalWith(...settings))).Saturated?.wrong).toContain(says);
+  ])('has an alarm of its own where it can be the limit: $settings', ({ settings, says, size }) => {
+    const fleet = only(minimalWith(...settings));
+    const { CostLimitReached, Saturated, MaximumSizeTooSmall } = alarmsOfFleet(fleet);
+    expect(Saturated?.wrong).not.toContain('maxHourlyCost');
+    expect(MaximumSizeTooSmall?.wrong).toContain(`below ${size}.`);
+    if (says === undefined) expect(CostLimitReached).toBeUndefined();
+    else expect(CostLimitReached?.wrong).toContain(says);
+    const deployed = SynthesisedTemplate.of([fleet])
+      .all('AWS::CloudWatch::Alarm')
+      .filter(({ properties }) => properties.MetricName === 'AtMaxHourlyCost');
+    expect(deployed.map(({ properties }) => properties)).toEqual(
+      says === undefined
+        ? []
+        : [
+            expect.objectContaining({
+              AlarmName: 'circleci-runners-linux-CostLimitReached',
+              AlarmActions: [expect.any(String)],
+            }),
+          ],
+    );
   });
 
   it.each([

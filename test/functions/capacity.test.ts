@@ -6,6 +6,7 @@ import {
   decideCapacity,
   drainCapacity,
   isAtMaximum,
+  isHeldByCost,
   isHeldByMaximumSize,
   type Members,
   type Situation,
@@ -1086,6 +1087,36 @@ describe('isAtMaximum', () => {
   ])('$case: $atMaximum', ({ when, atMaximum }) => {
     const situation = { ...CALM, ...when };
     expect(isAtMaximum(situation, decideCapacity(situation))).toBe(atMaximum);
+  });
+});
+
+describe('isHeldByCost', () => {
+  it.each<{ case: string; when: Partial<Situation>; held: boolean }>([
+    {
+      case: 'more tasks than maxHourlyCost allows instances',
+      when: { unclaimed: 6, affordable: 5 },
+      held: true,
+    },
+    { case: 'as many tasks', when: { unclaimed: 5, affordable: 5 }, held: false },
+    { case: 'a maxHourlyCost that allows maxReplicas', when: { unclaimed: 12, affordable: 10 }, held: false },
+    { case: 'no maxHourlyCost', when: { unclaimed: 12 }, held: false },
+    {
+      case: 'a maximum size that somebody lowered further',
+      when: { unclaimed: 6, affordable: 5, maxSize: 4 },
+      held: false,
+    },
+    {
+      case: "a plan's concurrency that leaves no more tasks than maxHourlyCost allows instances",
+      when: { unclaimed: 6, affordable: 5, concurrency: 5 },
+      held: false,
+    },
+    {
+      case: "a plan's concurrency that leaves more",
+      when: { unclaimed: 8, affordable: 5, concurrency: 6 },
+      held: true,
+    },
+  ])('is $held with $case', ({ when, held }) => {
+    expect(isHeldByCost({ ...CALM, ...when })).toBe(held);
   });
 });
 

@@ -525,7 +525,7 @@ describe('what it publishes', () => {
           Timestamp: EXECUTION_START + 300,
           CloudWatchMetrics: [
             {
-              Namespace: 'CircleCIRunnerAutoscaler',
+              Namespace: 'CircleCIRunnerAutoscaler/circleci-runners',
               Dimensions: [['Fleet']],
               Metrics: [
                 { Name: 'PollDuration', Unit: 'Milliseconds' },

@@ -124,7 +124,7 @@ describe('Describe Activities', () => {
     expect(published.lines()).toMatchObject([{ Fleet: 'linux', FailedLaunches: 3, BreakerOpen: 1 }]);
     const metrics = ['FailedLaunches', 'BreakerOpen'].map((Name) => ({ Name, Unit: 'Count' }));
     expect(published.lines()[0]?._aws.CloudWatchMetrics).toEqual([
-      { Namespace: 'CircleCIRunnerAutoscaler', Dimensions: [['Fleet']], Metrics: metrics },
+      { Namespace: 'CircleCIRunnerAutoscaler/circleci-runners', Dimensions: [['Fleet']], Metrics: metrics },
     ]);
   });
 

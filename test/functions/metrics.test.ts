@@ -8,7 +8,7 @@ it('publishes the metrics of a fleet in one line on standard output', () => {
     written.push(String(text));
     return true;
   });
-  const metrics = fleetMetrics();
+  const metrics = fleetMetrics('circleci-runners');
   publishMetrics(metrics, 'linux', { Launches: 3, ExecutionsSucceeded: 1 });
   publishMetrics(metrics, 'arm', { PollDuration: 250 });
   publishMetrics(metrics, 'idle', {});
@@ -24,7 +24,7 @@ it('publishes the metrics of a fleet in one line on standard output', () => {
   expect(lines.map(({ _aws }) => _aws.CloudWatchMetrics)).toEqual([
     [
       {
-        Namespace: 'CircleCIRunnerAutoscaler',
+        Namespace: 'CircleCIRunnerAutoscaler/circleci-runners',
         Dimensions: [['Fleet']],
         Metrics: [
           { Name: 'Launches', Unit: 'Count' },
@@ -34,7 +34,7 @@ it('publishes the metrics of a fleet in one line on standard output', () => {
     ],
     [
       {
-        Namespace: 'CircleCIRunnerAutoscaler',
+        Namespace: 'CircleCIRunnerAutoscaler/circleci-runners',
         Dimensions: [['Fleet']],
         Metrics: [{ Name: 'PollDuration', Unit: 'Milliseconds' }],
       },

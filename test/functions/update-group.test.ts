@@ -202,7 +202,7 @@ describe('Update Group', () => {
     expect(published.lines()).toMatchObject([{ Fleet: 'linux', Launches: 3 }]);
     expect(published.lines()[0]?._aws.CloudWatchMetrics).toEqual([
       {
-        Namespace: 'CircleCIRunnerAutoscaler',
+        Namespace: 'CircleCIRunnerAutoscaler/circleci-runners',
         Dimensions: [['Fleet']],
         Metrics: [{ Name: 'Launches', Unit: 'Count' }],
       },

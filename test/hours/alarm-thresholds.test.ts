@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PAUSED_TAG } from '../../functions/lib/tags.ts';
-import { alarmsOver, NEEDS_YOU } from '../../sandbox/alarms.ts';
+import { type Alarm, alarmsOver, NEEDS_YOU } from '../../sandbox/alarms.ts';
 import type { FleetWorld, Sandbox, SandboxFleet } from '../../sandbox/sandbox.ts';
 import { type Job, SANDBOX_START } from '../../sandbox/trace.ts';
 import { fleetsWith } from '../support/fleets.ts';
@@ -19,10 +19,17 @@ interface Played {
   minutes?: number;
 }
 
-/** Headings of the alarms of a fleet that ring in a run, without the one that notifies of others. */
-async function rung({ queued = [], fleet = {}, events = {}, plan, minutes = 30 }: Played): Promise<string[]> {
-  const [config] = fleetsWith({ linux: {} });
-  if (config === undefined) throw new Error('There is no fleet');
+/** The alarms of a fleet that ring in a run, without the one that notifies of others. */
+async function alarmsIn({
+  queued = [],
+  fleet = {},
+  events = {},
+  plan,
+  minutes = 30,
+}: Played): Promise<Alarm[]> {
+  const [linux] = fleetsWith({ linux: {} });
+  if (linux === undefined) throw new Error('There is no fleet');
+  const config = { ...linux, affordable: fleet.affordable };
   const sandbox = await openSandbox();
   const world = sandbox.addFleet({ ...LINUX, ...fleet }, queued);
   if (plan !== undefined) sandbox.limitPlan(plan);
@@ -35,22 +42,45 @@ async function rung({ queued = [], fleet = {}, events = {}, plan, minutes = 30 }
     startedAt: SANDBOX_START.getTime(),
     minutes,
   };
-  return alarmsOver([config], run)
-    .filter(({ ringings, heading }) => ringings.length > 0 && heading !== NEEDS_YOU)
-    .map(({ heading }) => heading);
+  return alarmsOver([config], run).filter(
+    ({ ringings, heading }) => ringings.length > 0 && heading !== NEEDS_YOU,
+  );
 }
+
+const rung = async (played: Played) => (await alarmsIn(played)).map(({ heading }) => heading);
 
 describe('an alarm rings above its number and not below it:', () => {
   const dollars = { affordable: 5 };
   const shared = { concurrency: { limit: 6, fleets: ['linux'] } };
   it.each([
     { limit: 'maxReplicas', most: 10, fleet: {} },
-    { limit: 'maxHourlyCost', most: 5, fleet: dollars },
     { limit: "the plan's concurrency", most: 6, fleet: shared, plan: 6 },
   ])('Saturated, at $limit', async ({ most, fleet, plan }) => {
     const given = { fleet, minutes: 20, ...(plan !== undefined && { plan }) };
     expect(await rung({ ...given, queued: jobs(most, HOUR) })).toEqual([]);
     expect(await rung({ ...given, queued: jobs(most + 1, HOUR) })).toEqual(['Saturated']);
+  });
+
+  it('Cost Limit Reached, at maxHourlyCost', async () => {
+    const given = { fleet: dollars, minutes: 20 };
+    expect(await rung({ ...given, queued: jobs(5, HOUR) })).toEqual([]);
+    expect(await rung({ ...given, queued: jobs(6, HOUR) })).toEqual(['Cost Limit Reached']);
+  });
+
+  it.each([
+    { case: 'a higher maxHourlyCost ends Cost Limit Reached', affordable: 7, until: expect.any(Number) },
+    { case: 'a maxHourlyCost that is still too low does not end it', affordable: 6, until: undefined },
+  ])('$case', async ({ affordable, until }) => {
+    const raise = ({ sandbox, world }: Stage) =>
+      sandbox.deploy(world, { capacity: { ...world.settings.capacity, affordable } });
+    const alarms = await alarmsIn({
+      fleet: dollars,
+      minutes: 50,
+      queued: jobs(7, HOUR),
+      events: { 20: raise },
+    });
+    expect(alarms.map(({ heading }) => heading)).toEqual(['Cost Limit Reached']);
+    expect(alarms[0]?.ringings.map((ringing) => ringing.until)).toEqual([until]);
   });
 
   it('Tasks Run Elsewhere, with otherRunners', async () => {

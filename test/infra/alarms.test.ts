@@ -194,7 +194,7 @@ describe.each(EACH_FLEET)('of fleet $name, the alarm', ({ name }) => {
       const [badMinutes = 0, ofMinutes = 0] =
         typeof minutes === 'string' ? [starvingMinutes, starvingMinutes] : minutes;
       expect(named(`circleci-runners-${name}-${kind}`)).toMatchObject({
-        Namespace: 'CircleCIRunnerAutoscaler',
+        Namespace: 'CircleCIRunnerAutoscaler/circleci-runners',
         MetricName: metric,
         Dimensions: [{ Name: 'Fleet', Value: name }],
         Statistic: statistic,
@@ -256,7 +256,7 @@ describe('the alarm for failures of all fleets', () => {
       AlarmDescription: expect.stringMatching(/\nSee docs\/operations\.md, "Executions Failed"\.$/),
     });
     const outages = {
-      Namespace: 'CircleCIRunnerAutoscaler',
+      Namespace: 'CircleCIRunnerAutoscaler/circleci-runners',
       MetricName: 'OutageFailures',
       Dimensions: [{ Name: 'Stack', Value: 'circleci-runners' }],
     };

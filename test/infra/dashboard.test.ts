@@ -68,7 +68,12 @@ describe('the dashboard', () => {
     const fleets = EACH_FLEET.map(({ name }) => name);
     const groups = template.all('AWS::AutoScaling::AutoScalingGroup').map(({ properties }) => properties);
     const known = new Set([
-      ...put('CircleCIRunnerAutoscaler', [...Object.keys(FAILURES), ...Object.keys(UNITS)], 'Fleet', fleets),
+      ...put(
+        'CircleCIRunnerAutoscaler/circleci-runners',
+        [...Object.keys(FAILURES), ...Object.keys(UNITS)],
+        'Fleet',
+        fleets,
+      ),
       ...put(
         'AWS/AutoScaling',
         ['GroupDesiredCapacity', 'GroupInServiceInstances', 'GroupPendingInstances'],

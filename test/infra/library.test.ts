@@ -191,7 +191,7 @@ describe('a fleet with objects of the CDK', () => {
   it('has its group by its name, its metrics and its alarms', () => {
     expect(fleets.arm.groupName).toBe('circleci-runners-arm');
     expect(fleets.arm.metricUnclaimedTasks().toMetricConfig().metricStat).toMatchObject({
-      namespace: 'CircleCIRunnerAutoscaler',
+      namespace: 'CircleCIRunnerAutoscaler/circleci-runners',
       metricName: 'UnclaimedTasks',
       statistic: 'Maximum',
       dimensions: [{ name: 'Fleet', value: 'arm' }],

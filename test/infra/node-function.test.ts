@@ -69,7 +69,7 @@ describe('every step', () => {
         Variables: {
           POWERTOOLS_SERVICE_NAME: FunctionName.replace('circleci-runners-', ''),
           POWERTOOLS_LOG_LEVEL: 'INFO',
-          POWERTOOLS_METRICS_NAMESPACE: 'CircleCIRunnerAutoscaler',
+          STACK_NAME: 'circleci-runners',
         },
       });
     },

@@ -594,7 +594,7 @@ describe('what each role may do, and may not', () => {
       {
         action: 'cloudwatch:PutMetricData',
         resource: '*',
-        context: { 'cloudwatch:namespace': 'CircleCIRunnerAutoscaler' },
+        context: { 'cloudwatch:namespace': 'CircleCIRunnerAutoscaler/circleci-runners' },
       },
     ],
     ['instance of linux', 'may not', 'launch instances', launch(arn('ec2 instance/*'), true)],

@@ -15,9 +15,9 @@ const definition = readFileSync('statemachine/autoscale.asl.json', 'utf8');
 describe('the workflow', () => {
   const stateMachine = template.the('AWS::StepFunctions::StateMachine', 'Workflow');
 
-  it('publishes metrics in one namespace only', () => {
+  it('publishes metrics in the namespace of the app only', () => {
     const namespaces = [...definition.matchAll(/"Namespace": "(.*)"/g)].map(([, namespace]) => namespace);
-    expect(new Set(namespaces)).toEqual(new Set(['CircleCIRunnerAutoscaler']));
+    expect(new Set(namespaces)).toEqual(new Set([['$', '{MetricNamespace}'].join('')]));
   });
 
   it('is an Express workflow that logs every state with its data, for a limited time', () => {
@@ -64,6 +64,7 @@ describe('the workflow', () => {
       CloudWatchPutMetricDataArn: 'arn:aws:states:::aws-sdk:cloudwatch:putMetricData',
       AlarmTopicArn: 'Topic(circleci-runners)',
       StackName: 'circleci-runners',
+      MetricNamespace: 'CircleCIRunnerAutoscaler/circleci-runners',
     });
     expect(new Set(placeholders)).toEqual(
       new Set(Object.keys(Object(stateMachine.properties.DefinitionSubstitutions))),

@@ -86,6 +86,11 @@ const requestsOn = (team: Team): Record<string, Request> => {
       action: 'secretsmanager:GetSecretValue',
       resource: arn('secretsmanager', `secret:${team}/own/runner-AbCdEf`),
     },
+    'publish a metric': {
+      action: 'cloudwatch:PutMetricData',
+      resource: '*',
+      context: { 'cloudwatch:namespace': `CircleCIRunnerAutoscaler/${team}` },
+    },
     'read settings': { action: 'ssm:GetParameter', resource: arn('ssm', `parameter/${team}/fleets/linux`) },
     'set a capacity': { action: 'autoscaling:SetDesiredCapacity', resource: group, context },
     'change a group': { action: 'autoscaling:UpdateAutoScalingGroup', resource: group, context },
@@ -105,6 +110,16 @@ const requestsOn = (team: Team): Record<string, Request> => {
   };
 };
 
+/** The namespaces of metrics that alarms and dashboards name. */
+function namespacesIn(value: unknown): string[] {
+  if (typeof value === 'string')
+    return [...value.matchAll(/\["([\w/]+)","[A-Z]\w+","Fleet"/g)].map(([, namespace = '']) => namespace);
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) =>
+    key === 'Namespace' ? [String(item)] : namespacesIn(item),
+  );
+}
+
 const mayAny = (team: Team, request: Request) => allows(STATEMENTS[team], request);
 
 describe("a stack's roles", () => {
@@ -119,6 +134,14 @@ describe("a stack's roles", () => {
     if (own === undefined || others === undefined) throw new Error(`No request ${what}`);
     expect(mayAny(team, own)).toBe(true);
     expect(mayAny(team, others)).toBe(false);
+  });
+
+  it('publish no metric under the name of one of the other app, whose fleets may be called alike', () => {
+    const watched = TEAMS.map((team) => {
+      const all = TEMPLATES[team].flatMap((template) => namespacesIn(template.toJSON()));
+      return [...new Set(all)].filter((namespace) => !namespace.startsWith('AWS/'));
+    });
+    expect(watched).toEqual(TEAMS.map((team) => [`CircleCIRunnerAutoscaler/${team}`]));
   });
 
   it.each(TEAMS)('of %s name nothing of the other stack', (team) => {

@@ -23,7 +23,7 @@ export async function failures(fleet: string, kind: string): Promise<number> {
   const now = Date.now();
   const answer = await new CloudWatchClient({}).send(
     new GetMetricStatisticsCommand({
-      Namespace: 'CircleCIRunnerAutoscaler',
+      Namespace: 'CircleCIRunnerAutoscaler/circleci-runners',
       MetricName: kind,
       Dimensions: [{ Name: 'Fleet', Value: fleet }],
       StartTime: new Date(now - 3_600_000),

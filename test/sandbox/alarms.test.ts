@@ -61,7 +61,7 @@ function alarms(
 ) {
   const at = (minute: number) => STARTED + minute * 60_000 + 30_000;
   const metric = (name: string, fleet: string, minute: number, value: number, step?: string): Metric => ({
-    namespace: 'CircleCIRunnerAutoscaler',
+    namespace: 'CircleCIRunnerAutoscaler/circleci-runners',
     name,
     dimensions: { Fleet: fleet, ...(step && { Step: step }) },
     value,

@@ -20,7 +20,8 @@ describe('maxHourlyCost', () => {
     expect(largest).toBe(AFFORDABLE);
     expect(world.group.desired).toBe(AFFORDABLE);
     const names = sandbox.workflow.metrics.map(({ name }) => name);
-    expect(names).toContain('AtMaximum');
+    expect(names).toContain('AtMaxHourlyCost');
+    expect(names).not.toContain('AtMaximum');
     expect(names).not.toContain('MaximumSizeTooSmall');
     expect(JSON.stringify(world.executions)).toContain('capped at what maxHourlyCost allows (4)');
   });

@@ -53,9 +53,14 @@ describe('the definition', () => {
     const functionArns = Object.keys(HANDLERS).map((name) => `\${${pascal(name)}FunctionArn}`);
     const expected = [
       ...functionArns,
-      ...['AlarmTopicArn', 'CloudWatchPutMetricDataArn', 'SnsPublishArn', 'SnsPublishArn', 'StackName'].map(
-        (name) => ['$', `{${name}}`].join(''),
-      ),
+      ...[
+        'AlarmTopicArn',
+        'CloudWatchPutMetricDataArn',
+        'MetricNamespace',
+        'SnsPublishArn',
+        'SnsPublishArn',
+        'StackName',
+      ].map((name) => ['$', `{${name}}`].join('')),
     ];
     expect(substituted.toSorted()).toEqual(expected.toSorted());
   });
@@ -314,7 +319,7 @@ describe('Count Failure', () => {
     const metric = { 'MetricName.$': '$.metric', Value: 1, Unit: 'Count' };
     expect(task.Resource).toBe(['$', '{CloudWatchPutMetricDataArn}'].join(''));
     expect(task.Parameters).toEqual({
-      Namespace: 'CircleCIRunnerAutoscaler',
+      Namespace: ['$', '{MetricNamespace}'].join(''),
       MetricData: [
         { ...metric, Dimensions: [fleet] },
         { ...metric, Dimensions: [fleet, step] },

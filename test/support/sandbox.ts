@@ -51,7 +51,7 @@ export const failuresIn = (metrics: Metric[]) =>
 /** What is counted of an execution that failed in a step. */
 export const counted = (failure: string, step: string, fleet = 'linux') =>
   [{ Fleet: fleet }, { Fleet: fleet, Step: step }].map((dimensions) => ({
-    namespace: 'CircleCIRunnerAutoscaler',
+    namespace: 'CircleCIRunnerAutoscaler/circleci-runners',
     name: failure,
     dimensions,
     value: 1,
