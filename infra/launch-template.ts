@@ -25,7 +25,7 @@ import type { InstanceLog } from './instance-log.ts';
 import { InstanceRole } from './instance-role.ts';
 import { allow } from './permissions.ts';
 import { RunnerImage } from './runner-image.ts';
-import type { RunnerNetwork } from './runner-network.ts';
+import { namedSubnets, type RunnerNetwork } from './runner-network.ts';
 
 export interface RunnerLaunchTemplateProps {
   app: string;
@@ -120,7 +120,7 @@ export class RunnerLaunchTemplate extends LaunchTemplate {
     });
     // The group chooses among instance types and subnets, which the security groups of the template must fit.
     const types = allowedTypesOf(fleets);
-    const subnets = subnetsOf(fleets)?.map((id) => arn('subnet', { id }));
+    const subnets = namedSubnets(fleets)?.map((id) => arn('subnet', { id }));
     for (const { resource, conditions } of [
       { resource: 'instance', conditions: types && { StringLike: { 'ec2:InstanceType': types } } },
       // An interface that exists already has a subnet and security groups of its own.
@@ -151,19 +151,6 @@ export class RunnerLaunchTemplate extends LaunchTemplate {
     InstanceRole.allowPass(app, role);
     RunnerImage.allowRead(app, role, fleets, 'ssm:GetParameters');
   }
-}
-
-/** A role's policies have 10,240 characters, and each subnet takes about 160. */
-const MOST_SUBNETS = 20;
-
-/** The subnets of these fleets; `undefined` if they are not known here, or too many for a policy. */
-function subnetsOf(fleets: FleetConfig[]): string[] | undefined {
-  const known = new Set<string>();
-  for (const { network } of fleets) {
-    if (typeof network !== 'object') return undefined;
-    for (const id of network.subnetIds) known.add(id);
-  }
-  return known.size > MOST_SUBNETS ? undefined : [...known];
 }
 
 /** The types that the guardrails allow; `undefined` if EC2 chooses the types of a fleet by their attributes. */

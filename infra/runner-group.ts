@@ -111,12 +111,13 @@ export class RunnerGroup extends CfnAutoScalingGroup {
    * launch configuration, which would come with an image and a role of its own. Neither is in an update of ours.
    *
    * @param tags Further tags that the groups must have.
+   * @param subnets Where the groups may launch. Default: anywhere.
    */
   static allowUpdate(
     app: string,
     role: Role,
     fleets: FleetConfig[],
-    { tags = {} }: { tags?: Record<string, string> } = {},
+    { tags = {}, subnets }: { tags?: Record<string, string>; subnets?: string[] | undefined } = {},
   ): void {
     const types = fleets[0]?.allowedTypes;
     RunnerGroup.allowAllOf(app, role, ['UpdateAutoScalingGroup'], {
@@ -129,6 +130,10 @@ export class RunnerGroup extends CfnAutoScalingGroup {
         },
         Null: { 'autoscaling:LaunchConfigurationName': 'true' },
         ...(types !== undefined && { 'ForAllValues:StringLike': { 'autoscaling:InstanceTypes': types } }),
+        // It holds for an update that names no subnet, as ours, whether AWS then sends the group's own subnets or none.
+        ...(subnets !== undefined && {
+          'ForAllValues:StringEquals': { 'autoscaling:VPCZoneIdentifiers': subnets },
+        }),
       },
     });
   }

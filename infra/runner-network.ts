@@ -117,3 +117,16 @@ const openTo = (cidr: string, port: number, description: string): CfnSecurityGro
   ...(isIpv6(cidr) ? { cidrIpv6: cidr } : { cidrIp: cidr }),
   description,
 });
+
+/** A role's policies have 10,240 characters, and each subnet takes about 160. */
+const MOST_SUBNETS = 20;
+
+/** The subnets that these fleets name; `undefined` if some are not known here, or too many for a policy. */
+export function namedSubnets(fleets: Pick<FleetConfig, 'network'>[]): string[] | undefined {
+  const known = new Set<string>();
+  for (const { network } of fleets) {
+    if (typeof network !== 'object') return undefined;
+    for (const id of network.subnetIds) known.add(id);
+  }
+  return known.size > MOST_SUBNETS ? undefined : [...known];
+}

@@ -16,6 +16,7 @@ import { RunnerLaunchTemplate } from './launch-template.ts';
 import { LearnedParameter } from './learned-parameter.ts';
 import { allowDescribe } from './permissions.ts';
 import { RunnerGroup } from './runner-group.ts';
+import { namedSubnets } from './runner-network.ts';
 import { TaskFunction } from './task-function.ts';
 
 export type TaskFunctions = ReturnType<typeof taskFunctions>;
@@ -80,7 +81,10 @@ function allowUpdates({ executionRole }: TaskFunction, app: string, fleets: Flee
   const ofSpot = fleets.filter(({ spot }) => spot !== undefined);
   if (ofSpot.length === 0) return;
   // How the group of a Spot fleet buys instances.
-  RunnerGroup.allowUpdate(app, executionRole, ofSpot, { tags: { [SPOT_TAG]: app } });
+  RunnerGroup.allowUpdate(app, executionRole, ofSpot, {
+    tags: { [SPOT_TAG]: app },
+    subnets: namedSubnets(ofSpot),
+  });
   RunnerLaunchTemplate.allowLaunch(app, executionRole, ofSpot);
 }
 

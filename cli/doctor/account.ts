@@ -10,6 +10,9 @@ import { bad, type Check, type Finding, ok } from './check.ts';
 /** The oldest version that the CDK of this project can deploy with: https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-env.html */
 const OLDEST_BOOTSTRAP = 6;
 
+/** From this version on, deployments upload to buckets of the own account only: https://github.com/aws/aws-cdk/issues/31885 */
+const SAFE_BOOTSTRAP = 21;
+
 export function bootstrapFindings(version: number | undefined): Finding[] {
   if (version === undefined)
     return [bad('fail', 'the CDK is not bootstrapped in this account and region', 'npx cdk bootstrap')];
@@ -21,7 +24,15 @@ export function bootstrapFindings(version: number | undefined): Finding[] {
           'npx cdk bootstrap',
         ),
       ]
-    : [ok(`the CDK is bootstrapped, version ${version}`)];
+    : version < SAFE_BOOTSTRAP
+      ? [
+          bad(
+            'warn',
+            `the bootstrap of the CDK is version ${version}: before ${SAFE_BOOTSTRAP}, whoever takes the name of its deleted bucket gets what is deployed`,
+            'npx cdk bootstrap',
+          ),
+        ]
+      : [ok(`the CDK is bootstrapped, version ${version}`)];
 }
 
 export const bootstrap: Check = {

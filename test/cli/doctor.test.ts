@@ -134,6 +134,13 @@ describe('each check passes, warns or fails', () => {
       levels: 'fail',
       says: /version 5, .* need 6/,
     },
+    {
+      case: 'a bootstrap that uploads to whoever has the name of its bucket',
+      findings: bootstrapFindings(20),
+      levels: 'warn',
+      says: /version 20: before 21, .*npx cdk bootstrap$/s,
+    },
+    { case: 'a bootstrap that uploads to its account only', findings: bootstrapFindings(21), levels: 'ok' },
     { case: 'a quota', findings: quotaFindings('Spot', 20, 20), levels: 'ok' },
     {
       case: 'a small quota',

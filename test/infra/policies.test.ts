@@ -812,6 +812,16 @@ describe('a launch by Update Group', () => {
     expect(mayLaunch(fleetsWith({ linux: { spot: '{}' } }), launchOf('m7i.large'))).toBe(true);
   });
 
+  it('is by a group in the subnets of the Spot fleets, if they are known at the deployment', () => {
+    const moved = (...subnets: string[]) => update(SPOT, { 'autoscaling:VPCZoneIdentifiers': subnets });
+    const named = fleetsWith({ spot: { spot: '{}', network: NETWORK }, linux: {} });
+    expect(mayLaunch(named, update(SPOT, {}))).toBe(true);
+    expect(mayLaunch(named, moved('subnet-00000001'))).toBe(true);
+    expect(mayLaunch(named, moved('subnet-00000001', 'subnet-00000002'))).toBe(false);
+    const unknown = fleetsWith({ spot: { spot: '{}' } });
+    expect(mayLaunch(unknown, moved('subnet-00000002'))).toBe(true);
+  });
+
   it('is into any subnet if that of a Spot fleet is not known at the deployment', () => {
     const elsewhere = launch(arn('ec2 subnet/subnet-00000002'), false);
     expect(mayLaunch(fleetsWith({ a: { spot: '{}', network: NETWORK } }), elsewhere)).toBe(false);

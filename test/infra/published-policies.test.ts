@@ -31,9 +31,14 @@ describe('the service control policy for the tags', () => {
   const everything = PolicyStatement.parse({ Effect: 'Allow', Action: '*', Resource: '*' });
 
   /** Whether the policy leaves the request to the principal's own permissions. */
-  const leaves = (principal: string, tags: string[], action = 'CreateOrUpdateTags', policy = Statement) => {
+  const leaves = (
+    principal: string,
+    tags: string[],
+    action = 'autoscaling:CreateOrUpdateTags',
+    policy = Statement,
+  ) => {
     const request: Request = {
-      action: `autoscaling:${action}`,
+      action,
       resource:
         'arn:aws:autoscaling:eu-west-1:111122223333:autoScalingGroup:0:autoScalingGroupName/circleci-runners-linux',
       context: { 'aws:PrincipalArn': principal, 'aws:TagKeys': tags },
@@ -74,7 +79,8 @@ describe('the service control policy for the tags', () => {
     },
   ])('for $who says $left', ({ principal, tags, left }) => {
     expect(leaves(principal, tags)).toBe(left);
-    expect(leaves(principal, tags, 'DeleteTags')).toBe(left);
+    for (const action of ['autoscaling:DeleteTags', 'ec2:CreateTags', 'ec2:DeleteTags'])
+      expect(leaves(principal, tags, action)).toBe(left);
   });
 
   it.each(['circleci-runners', 'a', `app-${'x'.repeat(27)}`])(
@@ -83,27 +89,53 @@ describe('the service control policy for the tags', () => {
       const policy = z
         .array(PolicyStatement)
         .parse(JSON.parse(JSON.stringify(Statement).replaceAll('role/circleci-runners', `role/${app}`)));
-      const { shared } = stacksOf(emptyApp(), app, fleetsWith({ linux: {}, spot: { spot: '{}' } }));
+      const { shared } = stacksOf(
+        emptyApp(),
+        app,
+        fleetsWith({ linux: { reconcile: 'repair' }, spot: { spot: '{}' } }),
+      );
       const resources = Resources.parse(Template.fromStack(shared).toJSON().Resources);
       const taggers = Object.values(resources).flatMap(({ Type, Properties }) =>
-        Type === 'AWS::IAM::Policy' && JSON.stringify(Properties).includes('"autoscaling:CreateOrUpdateTags"')
+        Type === 'AWS::IAM::Policy' &&
+        /"(autoscaling:CreateOrUpdateTags|ec2:CreateTags)"/.test(JSON.stringify(Properties))
           ? Refs.parse(Properties.Roles).map(({ Ref }) => Ref)
           : [],
       );
-      expect(taggers).toHaveLength(3);
+      expect(taggers).toHaveLength(4);
       const left = Object.entries(resources).filter(([id, { Type, Properties }]) => {
         if (Type !== 'AWS::IAM::Role') return false;
         // Nothing says how CloudFormation cuts the names of the stack and of the role.
         const name = `${app.slice(0, 24)}-${id.slice(0, 24)}-AbCdEfGhIjKl`;
         const principal = role(`${String(Properties.Path ?? '/').slice(1)}${name}`);
-        return leaves(principal, ['circleci-runners:on-demand-for'], 'CreateOrUpdateTags', policy);
+        return leaves(
+          principal,
+          ['circleci-runners:on-demand-for'],
+          'autoscaling:CreateOrUpdateTags',
+          policy,
+        );
       });
       expect(left.map(([id]) => id).toSorted()).toEqual(taggers.toSorted());
     },
   );
 
+  it.each([
+    { of: 'something of a fleet', stack: 'circleci-runners', left: false },
+    { of: 'something else', stack: undefined, left: true },
+  ])('for the deletion of all tags of $of at once says $left', ({ stack, left }) => {
+    const request = (principal: string): Request => ({
+      action: 'ec2:DeleteTags',
+      resource: 'arn:aws:ec2:eu-west-1:111122223333:instance/i-0123456789abcdef0',
+      context: {
+        'aws:PrincipalArn': principal,
+        ...(stack !== undefined && { [`aws:ResourceTag/${STACK_TAG}`]: stack }),
+      },
+    });
+    expect(allows([everything, ...Statement], request(role('developer')))).toBe(left);
+    expect(allows([everything, ...Statement], request(role('OPERATORS')))).toBe(true);
+  });
+
   it('takes no other permission away', () => {
-    expect(leaves(role('developer'), [], 'DescribeTags')).toBe(true);
+    expect(leaves(role('developer'), [], 'autoscaling:DescribeTags')).toBe(true);
   });
 });
 
