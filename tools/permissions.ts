@@ -57,7 +57,7 @@ const PURPOSES: [end: string, title: string, why: string][] = [
   [
     'RepairLeftoversPartsRole',
     'Repair Leftovers',
-    'ends what cannot be running a job, in fleets with `reconcile: repair`',
+    'ends what cannot be running a job, in fleets with `reconcile: repair`. Without such a fleet, as here, it only reads',
   ],
   [
     'GroupSettingsPartsRole',

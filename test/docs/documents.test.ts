@@ -12,7 +12,7 @@ import { alarmsOfFleet } from '../../statemachine/alarms.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { drawWorkflow } from '../../tools/workflow-picture.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
-import { fleetsOf, MINIMAL } from '../support/fleets.ts';
+import { fleetsOf, minimalWith } from '../support/fleets.ts';
 
 const DOCUMENTS = [
   'README.md',
@@ -323,7 +323,9 @@ describe('the runbook', () => {
   const headings = parts.map((part) => ({ heading: part.slice(0, part.indexOf('\n')), text: part }));
   const ofAlarms = headings.filter(({ heading }) => !OTHERS.includes(heading));
 
-  const template = SynthesisedTemplate.of(fleetsOf(MINIMAL));
+  /** A fleet that has every alarm. */
+  const FLEET = minimalWith('maxHourlyCost: 1');
+  const template = SynthesisedTemplate.of(fleetsOf(FLEET));
   const composites = template.all('AWS::CloudWatch::CompositeAlarm').map(({ properties }) => properties);
   const alarms = [
     ...template.all('AWS::CloudWatch::Alarm').map(({ properties }) => properties),
@@ -373,7 +375,7 @@ describe('the runbook', () => {
     const rules = new Map(composites.map((alarm) => [alarm.AlarmName, String(alarm.AlarmRule)]));
     const needsYou = rules.get('circleci-runners-linux-NeedsYou') ?? '';
     const outage = rules.get('circleci-runners-Outage') ?? '';
-    const [fleet] = fleetsOf(MINIMAL);
+    const [fleet] = fleetsOf(FLEET);
     const routes = Object.fromEntries(
       Object.entries(fleet === undefined ? {} : alarmsOfFleet(fleet)).map(([kind, { route }]) => [
         `circleci-runners-linux-${kind}`,

@@ -181,7 +181,11 @@ describe('the function of the group settings', () => {
           expect(StackId).toContain(`:stack/${GROUP}/`);
           const named = parameters.get('AutoScalingGroupName') ?? parameters.get('Tags.member.1.ResourceId');
           expect(named).toBe(GROUP);
-          expect([...parameters.keys()].filter((key) => /Size|Desired|Launch|Zone/.test(key))).toEqual([]);
+          expect(
+            [...parameters.keys()].filter((key) =>
+              /^(MinSize|MaxSize|Desired|Launch|MixedInstances)|Zone/.test(key),
+            ),
+          ).toEqual([]);
           if (action === 'SuspendProcesses')
             expect(listed(parameters, 'ScalingProcesses')).toEqual(['AZRebalance']);
           else expect(RequestType).toBe('Delete');

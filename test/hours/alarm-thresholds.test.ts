@@ -67,20 +67,19 @@ describe('an alarm rings above its number and not below it:', () => {
     expect(await rung({ ...given, queued: jobs(6, HOUR) })).toEqual(['Cost Limit Reached']);
   });
 
-  it.each([
-    { case: 'a higher maxHourlyCost ends Cost Limit Reached', affordable: 7, until: expect.any(Number) },
-    { case: 'a maxHourlyCost that is still too low does not end it', affordable: 6, until: undefined },
-  ])('$case', async ({ affordable, until }) => {
-    const raise = ({ sandbox, world }: Stage) =>
-      sandbox.deploy(world, { capacity: { ...world.settings.capacity, affordable } });
-    const alarms = await alarmsIn({
-      fleet: dollars,
-      minutes: 50,
-      queued: jobs(7, HOUR),
-      events: { 20: raise },
-    });
-    expect(alarms.map(({ heading }) => heading)).toEqual(['Cost Limit Reached']);
-    expect(alarms[0]?.ringings.map((ringing) => ringing.until)).toEqual([until]);
+  it('a higher maxHourlyCost ends Cost Limit Reached', async () => {
+    const ends = async (affordable: number) => {
+      const raise = ({ sandbox, world }: Stage) => {
+        world.group.setMaximumSize(affordable);
+        sandbox.deploy(world, { capacity: { ...world.settings.capacity, affordable } });
+      };
+      const given = { fleet: dollars, minutes: 50, queued: jobs(7, HOUR), events: { 20: raise } };
+      const alarms = await alarmsIn(given);
+      expect(alarms.map(({ heading }) => heading)).toEqual(['Cost Limit Reached']);
+      return alarms.flatMap(({ ringings }) => ringings.map(({ until }) => until));
+    };
+    expect(await ends(7)).toEqual([expect.any(Number)]);
+    expect(await ends(6)).toEqual([undefined]);
   });
 
   it('Tasks Run Elsewhere, with otherRunners', async () => {
