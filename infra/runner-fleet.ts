@@ -35,7 +35,7 @@ export interface RunnerFleetProps {
 
 /** All that one fleet has for itself. `CircleCiRunners` makes it. */
 export class RunnerFleet extends Construct implements IGrantable, IConnectable {
-/** @internal */
+  /** @internal */
   readonly app: string;
   /** @internal */
   readonly config: FleetConfig;
