@@ -55,7 +55,13 @@ export function rightsLost(
   fleets: FleetConfig[],
   { settings }: Pick<UndeclaredFleet, 'settings'>,
 ): string[] {
-  const { alarmTopicArn: topic, spareRunners, warmPoolAuto, reconcile, onDemandPercentage = 100 } = settings ?? {};
+  const {
+    alarmTopicArn: topic,
+    spareRunners,
+    warmPoolAuto,
+    reconcile,
+    onDemandPercentage = 100,
+  } = settings ?? {};
   const secrets = (['scaler', 'runner'] as const).flatMap((use) => {
     const setting = `${use}SecretName` as const;
     const name = settings?.[setting];
