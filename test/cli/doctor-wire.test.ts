@@ -76,6 +76,7 @@ function deploy(changes: object = {}): void {
       breakerWindowSeconds: fleet.breaker.window,
       onDemandPercentage: 100,
       warmPoolAuto: false,
+      imageBuiltBy: 'circleci-runners-linux',
       ...changes,
     }),
   );
@@ -97,8 +98,7 @@ function decide(reasons: string[]): void {
   ]);
 }
 
-/** The checks; `built image` is only of fleets with `image: { build }`, and has tests with a stand-in of Image Builder. */
-const NAMES = new Set(CHECKS.map(({ name }) => name).filter((name) => name !== 'built image'));
+const NAMES = new Set(CHECKS.map(({ name }) => name));
 
 async function doctor(...words: string[]) {
   const all = ['--json', '--fleets', file, ...words];
@@ -207,6 +207,30 @@ describe('does not pass the check', () => {
       level: 'fail',
       says: /no image ami-01234567 is in this region/,
       change: () => aws.changed.set('DescribeImages', ec2('DescribeImages', '<imagesSet/>')),
+    },
+    {
+      check: 'built image',
+      level: 'fail',
+      says: /image ami-89abcdef does not exist any more/,
+      change: () => {
+        aws.images = ['ami-01234567'];
+      },
+    },
+    {
+      check: 'built image',
+      level: 'warn',
+      says: /no image was built yet/,
+      change: () => aws.changed.set('POST /ListImagePipelineImages', json({ imageSummaryList: [] })),
+    },
+    {
+      check: 'built image',
+      level: 'warn',
+      says: /the last build of the image, 1\.0\.7\/4, failed/,
+      change: () => {
+        const arn = 'arn:aws:imagebuilder:eu-west-1:111122223333:image/circleci-runners-linux/1.0.7/4';
+        const last = { arn, state: { status: 'FAILED' }, dateCreated: '2026-01-06' };
+        aws.changed.set('POST /ListImagePipelineImages', json({ imageSummaryList: [last] }));
+      },
     },
     {
       check: 'file',

@@ -18,7 +18,8 @@ export abstract class AwsStandIn {
   readonly server: Server = createServer(async (request, response) => {
     const target = `${request.headers['x-amz-target'] ?? ''}`;
     const body = await text(request);
-    const isJson = target !== '' || request.headers['content-type'] === undefined;
+    const sent = request.headers['content-type'];
+    const isJson = target !== '' || sent === undefined || sent.includes('json');
     const form = isJson ? undefined : Object.fromEntries(new URLSearchParams(body));
     const path = decodeURIComponent(request.url ?? '');
     const operation = target.split('.')[1] ?? form?.Action ?? `${request.method} ${path}`;

@@ -3,6 +3,12 @@ import { OperatorAws } from './operator-aws.ts';
 
 const ACCOUNT = '111122223333';
 
+/** An image that fleets.yaml names, and one that EC2 Image Builder has made. */
+const IMAGE = 'ami-01234567';
+const BUILT_IMAGE = 'ami-89abcdef';
+
+const BUILD = `arn:aws:imagebuilder:eu-west-1:${ACCOUNT}:image/circleci-runners-linux/1.0.7/3`;
+
 /** The answers of an account in which nothing is wrong, by operation. */
 const HEALTHY: Record<string, (operation: string, asked: Asked) => Answer> = {
   GetCallerIdentity: (operation) =>
@@ -35,11 +41,6 @@ const HEALTHY: Record<string, (operation: string, asked: Asked) => Answer> = {
       operation,
       '<instanceTypeOfferingSet><item><instanceType>m7g.large</instanceType><location>eu-west-1a</location></item></instanceTypeOfferingSet>',
     ),
-  DescribeImages: (operation) =>
-    ec2Xml(
-      operation,
-      '<imagesSet><item><imageId>ami-01234567</imageId><imageState>available</imageState></item></imagesSet>',
-    ),
   DescribeLifecycleHooks: (operation) =>
     resultXml(
       operation,
@@ -50,6 +51,12 @@ const HEALTHY: Record<string, (operation: string, asked: Asked) => Answer> = {
     json({ Versions: [{ VersionStages: ['AWSCURRENT'], CreatedDate: 1_767_000_000 }] }),
   'GET /schedules/circleci-runners-linux': () => json({ State: 'ENABLED' }),
   DescribeAlarms: () => json({ MetricAlarms: [], CompositeAlarms: [] }),
+  GetParameterHistory: () =>
+    json({
+      Parameters: [{ Name: 'image', Value: BUILT_IMAGE, Version: 1, LastModifiedDate: 1_767_000_000 }],
+    }),
+  'POST /ListImagePipelineImages': () =>
+    json({ imageSummaryList: [{ arn: BUILD, state: { status: 'AVAILABLE' }, dateCreated: '2026-01-05' }] }),
   ListSubscriptionsByTopic: (operation) =>
     resultXml(
       operation,
@@ -61,11 +68,21 @@ const HEALTHY: Record<string, (operation: string, asked: Asked) => Answer> = {
 export class DoctorAws extends OperatorAws {
   /** What a test has changed: another answer, or `refused`. */
   readonly changed = new Map<string, Answer | 'refused'>();
+  /** The images that exist. */
+  images = [IMAGE, BUILT_IMAGE];
 
   protected override answer(operation: string, asked: Asked): Answer | undefined {
     const [name = ''] = operation.replace(/\/$/, '').split('?');
     const changed = this.changed.get(name);
     if (changed === 'refused') return undefined;
+    if (changed === undefined && name === 'DescribeImages') return this.#imageWith(asked['Filter.1.Value.1']);
     return changed ?? HEALTHY[name.replace(/\/$/, '')]?.(name, asked) ?? super.answer(name, asked);
+  }
+  #imageWith(id: unknown): Answer {
+    const found = this.images.filter((each) => each === id);
+    const items = found.map(
+      (each) => `<item><imageId>${each}</imageId><imageState>available</imageState></item>`,
+    );
+    return ec2Xml('DescribeImages', `<imagesSet>${items.join('')}</imagesSet>`);
   }
 }

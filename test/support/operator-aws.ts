@@ -68,7 +68,11 @@ export class OperatorAws extends AwsStandIn {
   }
 
   #parameterPage(from: number): Answer {
-    const all = [...this.parameters].map(([Name, Value]) => ({ Name, Value }));
+    const all = [...this.parameters].map(([Name, Value]) => ({
+      Name,
+      Value,
+      ARN: `arn:aws:ssm:eu-west-1:111122223333:parameter${Name}`,
+    }));
     const end = from + PARAMETERS;
     return json({ Parameters: all.slice(from, end), ...(end < all.length && { NextToken: `${end}` }) });
   }
