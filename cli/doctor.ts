@@ -13,6 +13,16 @@ import { CHECKS } from './doctor/checks.ts';
 import { readSettings } from './status/reads.ts';
 import { wrapped } from './status/screen.ts';
 
+/** What emulators of AWS say about a call that they do not have. */
+const UNKNOWN_CALL = [
+  'InvalidAction',
+  'InvalidActionException',
+  'NotImplemented',
+  'Unknown',
+  'UnknownOperationException',
+  'UnsupportedOperation',
+];
+
 /** How long one check may take, in milliseconds. */
 const DEADLINE = 30_000;
 
@@ -83,16 +93,14 @@ export async function runCheck({ name, run }: Check, surroundings: Surroundings)
     const findings = await Promise.race([run(surroundings), late]);
     return findings.map((finding) => ({ check: name, ...finding }));
   } catch (error) {
-    if (setupFault(error, readSetup(process.env)) !== undefined) throw error;
+    const setup = readSetup(process.env);
+    if (setupFault(error, setup) !== undefined) throw error;
     const { name: kind, message } = error as Error;
-    return [
-      {
-        check: name,
-        level: 'warn',
-        says: `not checked: ${kind}: ${message}`,
-        remedy: 'allow this call, or use a profile that may make it',
-      },
-    ];
+    const remedy =
+      setup.endpoint !== undefined && UNKNOWN_CALL.includes(kind)
+        ? `nothing, if ${setup.endpoint} is an emulator of AWS: it does not have this call`
+        : 'allow this call, or use a profile that may make it';
+    return [{ check: name, level: 'warn', says: `not checked: ${kind}: ${message}`, remedy }];
   } finally {
     clearTimeout(timer);
   }

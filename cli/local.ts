@@ -18,6 +18,7 @@ import { readSteps, type Step } from './deployed/steps.ts';
 import { LocalAws, LocalAwsFailed, LocalAwsUnreachable } from './local-aws/local-aws.ts';
 import { PythonMissing } from './local-aws/python.ts';
 import { LocalRunners } from './local-aws/runners.ts';
+import { wrapped } from './status/screen.ts';
 import { untilEnded } from './terminal/ending.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
@@ -49,8 +50,10 @@ interface Options {
 
 async function run(options: Options, ended: AbortSignal, terminal: Terminal): Promise<void> {
   const began = Date.now();
-  const report = (message: string) =>
-    terminal.print(terminal.colours.dim(`${seconds(Date.now() - began).padStart(7)}  ${message}`));
+  const report = (message: string) => {
+    const line = `${seconds(Date.now() - began).padStart(7)}  ${message}`;
+    terminal.print(terminal.colours.dim(fitted(line, terminal, 9)));
+  };
 
   const circleci = new CircleCi();
   circleci.tokens.add(TOKEN);
@@ -160,14 +163,18 @@ class Executions {
     const begun = this.#polls.get(executionArn);
     if (begun === undefined) this.#terminal.print(`\nExecution ${name} begins`);
     const polls = pollsIn(await readSteps(this.#sfn, executionArn, '', started));
-    for (const poll of polls.slice(begun ?? 0)) this.#terminal.print(`  ${poll}`);
+    for (const poll of polls.slice(begun ?? 0)) this.#terminal.print(fitted(`  ${poll}`, this.#terminal, 11));
     this.#polls.set(executionArn, polls.length);
     if (status === 'RUNNING') return;
     this.#ended.add(executionArn);
     const took = seconds((stopDate ?? started).getTime() - started.getTime());
     const colour = status === 'SUCCEEDED' ? colours.green : colours.red;
     this.#terminal.print(
-      `Execution ${name}  ${colour(status ?? '')} in ${took}, after ${counted(polls.length)}`,
+      fitted(
+        `Execution ${name} ${colour(status ?? '')} in ${took}, after ${counted(polls.length)}`,
+        this.#terminal,
+        2,
+      ),
     );
     if (status !== 'SUCCEEDED') {
       const { error, cause } = await this.#sfn.send(new DescribeExecutionCommand({ executionArn }));
@@ -176,6 +183,10 @@ class Executions {
     this.#terminal.print();
   }
 }
+
+/** A line in as many as the terminal needs; in a pipe, one. */
+const fitted = (line: string, { hasScreen, columns }: Terminal, indent: number) =>
+  hasScreen ? wrapped(line, columns, indent).join('\n') : line;
 
 const counted = (polls: number) => (polls === 1 ? '1 poll' : `${polls} polls`);
 

@@ -1,5 +1,5 @@
 import pc from 'picocolors';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { parseGroup } from '../../cli/deployed/groups.ts';
 import { bootstrapFindings, ebsFindings } from '../../cli/doctor/account.ts';
@@ -434,6 +434,19 @@ describe('a check', () => {
         remedy: 'allow this call, or use a profile that may make it',
       },
     ]);
+  });
+
+  it('that an emulator of AWS does not have is a warning that says so', async () => {
+    vi.stubEnv('AWS_ENDPOINT_URL', 'http://localhost:4566');
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+    });
+    const unknown = Object.assign(new Error('Unknown EC2 action: X'), { name: 'InvalidAction' });
+    const check = { name: 'volume key', run: () => Promise.reject(unknown) };
+    expect((await runCheck(check, surroundings))[0]).toMatchObject({
+      level: 'warn',
+      remedy: 'nothing, if http://localhost:4566 is an emulator of AWS: it does not have this call',
+    });
   });
 
   it('ends all of them if the set-up of AWS is wrong', async () => {
