@@ -153,8 +153,11 @@ export class Machine {
         'systemd-nspawn',
         ...options,
         '--private-network',
-        '--boot',
-        'systemd.log_color=0',
+        '--kill-signal=SIGRTMIN+3',
+        'sh',
+        '-c',
+        // As on EC2, the interface is there before systemd is.
+        `until [ -e /sys/class/net/${this.#network.name} ]; do sleep 0.01; done; exec /lib/systemd/systemd systemd.log_color=0`,
       ],
       {
         stdio: ['ignore', 'pipe', 'pipe'],

@@ -46,6 +46,8 @@ export interface BootFaults {
 
 /** An instance's place on the bridge. */
 export interface Connection {
+  /** The name of its interface. */
+  name: string;
   /** How systemd-networkd sets its interface up. */
   configuration: string;
   /** Gives the network namespace of a process its interface, which goes with it. */
@@ -170,9 +172,11 @@ export class World {
       fetchedAt: undefined,
     };
     for (const own of [address, address6]) this.#connected.set(own, connected);
+    const name = `ens${number}`;
     return {
+      name,
       configuration: `[Match]
-Name=ens${number}
+Name=${name}
 [Network]
 DHCP=ipv4
 LinkLocalAddressing=no
@@ -183,20 +187,7 @@ DuplicateAddressDetection=none
 `,
       plugInto: (process) => {
         const port = `port-${number}`;
-        ip(
-          'link',
-          'add',
-          port,
-          'type',
-          'veth',
-          'peer',
-          'name',
-          `ens${number}`,
-          'address',
-          mac,
-          'netns',
-          process,
-        );
+        ip('link', 'add', port, 'type', 'veth', 'peer', 'name', name, 'address', mac, 'netns', process);
         ip('link', 'set', port, 'master', 'outside', 'up');
       },
     };

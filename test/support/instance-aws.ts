@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { INSTANCE_CREDENTIALS } from './metadata-service.ts';
 import { signatureFault } from './signature.ts';
 
-/** A call that an instance made. */
+/** A call that an instance made, and whose answer it took. */
 export interface InstanceCall {
   action: string;
   parameters: Record<string, string>;
@@ -80,6 +80,10 @@ export class InstanceAws {
       const fault = signatureFault({ method, url, headers, body }, INSTANCE_CREDENTIALS);
       const call = callOf(request, body);
       this.calls.push(call);
+      response.on('close', () => {
+        // On a busy machine a caller may have stopped waiting; it calls again.
+        if (!response.writableFinished) this.calls.splice(this.calls.indexOf(call), 1);
+      });
       const refused =
         fault === undefined
           ? clockFault(request, clockOf(request.socket.remoteAddress ?? ''))
