@@ -10,6 +10,7 @@ export default defineConfig({
       'test/matrix/**',
       'test/hours/**',
       'test/terminal/**',
+      'test/userdata/**',
       'test/report/**',
       'test/site/**',
       'test/package/**',

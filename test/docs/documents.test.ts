@@ -105,6 +105,7 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
   'npm test': { file: '.ci/run', as: 'npm test' },
   'npm run test:hours': { file: '.ci/run', as: 'npm run test:hours' },
   'npm run test:terminal': { file: '.ci/run', as: 'npm run test:terminal' },
+  'npm run test:userdata': { file: '.ci/run', as: 'npm run test:userdata' },
   'npm run test:matrix': { file: '.ci/run', as: 'npm run test:matrix' },
   'npm run test:site': { file: '.ci/run', as: 'npm run test:site' },
   'npm run docs': { file: 'test/docs/site.test.ts', as: "'docs', 'docs:build'" },

@@ -15,7 +15,7 @@ interface Given {
 }
 
 /** Opens a sandbox with fleets of one plan. */
-async function openPlan({ fleets, limit, configured = true, pollIntervalSeconds = 5 }: Given) {
+async function openPlan({ fleets, limit, configured = true, pollIntervalSeconds = 15 }: Given) {
   const sandbox = await openSandbox();
   const names = NAMES.slice(0, fleets.length);
   const worlds = fleets.map((fleet, index) =>

@@ -102,7 +102,7 @@ describe('a fleet of Spot capacity, while EC2 has none', () => {
     { case: 'the fallback cannot be written', onDemandFault: undefined, denied: true },
   ])('opens the breaker for 200 jobs if $case', async ({ onDemandFault, denied }) => {
     const sandbox = await openSandbox();
-    const fleet = { ...LINUX, pollIntervalSeconds: 20, maxReplicas: 200, onDemandPercentage: 0 };
+    const fleet = { ...LINUX, pollIntervalSeconds: 60, maxReplicas: 200, onDemandPercentage: 0 };
     const launchFault = (_: number, isOnDemand: boolean) => (isOnDemand ? onDemandFault : 'no-spot');
     const world = sandbox.addFleet({ ...fleet, launchFault }, jobs(200));
     if (denied) {
@@ -140,7 +140,7 @@ describe('an alarm over the fallback', () => {
     const ringingsWith = async (untilMinute: number) => {
       const sandbox = await openSandbox();
       const launchFault = (now: number) => (now < untilMinute * MINUTE ? ('no-spot' as const) : undefined);
-      const fleet = { ...LINUX, pollIntervalSeconds: 20, onDemandPercentage: 0 };
+      const fleet = { ...LINUX, pollIntervalSeconds: 60, onDemandPercentage: 0 };
       const world = sandbox.addFleet({ ...fleet, launchFault }, queue);
       await sandbox.runUntil(minutes * MINUTE);
       const { metrics } = sandbox.workflow;

@@ -13,6 +13,7 @@ export default defineConfig({
       'test/sandbox/{breaker-alarm,failing-executions,fallback}.test.ts',
       'test/userdata/{aws,boot,leave-group}.test.ts',
     ],
+    exclude: [],
     setupFiles: ['test/local/models/recorder.ts'],
     reporters: ['dot'],
   },
