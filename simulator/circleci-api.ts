@@ -23,7 +23,7 @@ const WAIT_SECONDS = { failure: 1, rateLimit: 10 };
 const LONGEST_WAIT_SECONDS = 600;
 
 /** Waits of at least this many seconds are reported. */
-const TOLD_FROM_SECONDS = 5;
+const NOTED_FROM_SECONDS = 5;
 
 const DEADLINE_SECONDS = 30;
 
@@ -79,7 +79,7 @@ export class CircleCiApi {
       if (seconds > LONGEST_WAIT_SECONDS) {
         throw new CircleCiFailed(`${failed}, and wants to be left alone for ${seconds} s.`);
       }
-      if (seconds >= TOLD_FROM_SECONDS) this.#tell(`${failed}. Waiting for ${seconds} s.`);
+      if (seconds >= NOTED_FROM_SECONDS) this.#note(`${failed}. Waiting for ${seconds} s.`);
       const waited = wait(seconds, signal);
       if (limited) this.#gate = Promise.all([this.#gate, waited]);
       else await waited;
@@ -108,7 +108,7 @@ export class CircleCiApi {
   }
 
   /** Requests that are delayed together report it once. */
-  #tell(what: string): void {
+  #note(what: string): void {
     if (what !== this.#lastNote) this.#options.note?.(what);
     this.#lastNote = what;
   }

@@ -38,7 +38,7 @@ export const GOAL_OPTIONS = {
 export const WAITING_COST = 30;
 
 /** The result of a search. */
-export interface Answer {
+export interface SearchResult {
   goal: Goal;
   /** Whether the goal is met, on the part that was searched and on the rest. */
   met: { training: boolean; rest: boolean };
@@ -121,7 +121,7 @@ export async function findSettings(
     policies: Pick<ReturnType<typeof choosePolicies>, 'fleet' | 'set' | 'oursWith'>;
     terminal: Terminal;
   },
-): Promise<{ answer: Answer; tried: readonly Tried[] }> {
+): Promise<{ answer: SearchResult; tried: readonly Tried[] }> {
   const parts = part(tableOf(trace.jobs), world, share);
   if (parts === undefined)
     throw new UsageError(`--train must leave jobs in both parts of the trace, got ${share}`);
@@ -145,7 +145,7 @@ export async function findSettings(
       outcome === undefined ? [] : [{ ...outcome, policy: NAMES[index] ?? outcome.policy }],
     );
   const [, onRest] = outcomes;
-  const answer: Answer = {
+  const answer: SearchResult = {
     goal,
     met: { training: met, rest: onRest !== undefined && excessOf(goal, onRest) === 0 },
     set: found.set,
@@ -185,7 +185,7 @@ export function describeGoal(goal: Goal): string {
   return before.length === 0 ? last : `${before.reverse().join(', ')} and ${last}`;
 }
 
-function describeOutcome({ goal, met }: Answer): string {
+function describeOutcome({ goal, met }: SearchResult): string {
   const wanted = describeGoal(goal);
   const { waitingCost: _, ...limits } = goal;
   if (Object.keys(limits).length === 0) return `these have ${wanted}`;
@@ -196,7 +196,7 @@ function describeOutcome({ goal, met }: Answer): string {
 }
 
 /** The answer in sentences, after the tables. */
-export function describeAnswer(answer: Answer): string {
+export function describeAnswer(answer: SearchResult): string {
   const { set, tried, front } = answer;
   const outcome = describeOutcome(answer);
   const settings =

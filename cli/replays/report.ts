@@ -12,7 +12,7 @@ import type { Trace } from '../../simulator/traces/trace.ts';
 import type { World } from '../../simulator/world.ts';
 import { keepFromGit } from '../command-line/git-exclude.ts';
 import type { Shell } from '../command-line/run.ts';
-import { type Answer, asYaml, describeGoal } from './optimise.ts';
+import { asYaml, describeGoal, type SearchResult } from './optimise.ts';
 import type { choosePolicies } from './policies.ts';
 
 /** A replay of a trace. */
@@ -35,7 +35,7 @@ export interface ReplayToReport extends Replay {
   /** The figures of the policies on all jobs, if they were replayed on all jobs. */
   outcomes: readonly Outcome[];
   /** The result of a search, if there was one. The report then shows the jobs that the search has not seen. */
-  found: { answer: Answer; tried: readonly Tried[] } | undefined;
+  found: { answer: SearchResult; tried: readonly Tried[] } | undefined;
 }
 
 /** Replays what a report shows, and writes it as one HTML file: completely or not at all. */

@@ -76,8 +76,8 @@ export function summariseActivities(
     breaker: judged.open
       ? {
           open: true,
-          // A shortage is tried again every 2 minutes, and told once.
-          news: isWithin(window, PASSING.includes(judged.kind) ? judged.openedAt : judged.lastFailureAt),
+          // A shortage is tried again every 2 minutes, and announced once.
+          isNew: isWithin(window, PASSING.includes(judged.kind) ? judged.openedAt : judged.lastFailureAt),
           failures: judged.failures,
           kind: judged.kind,
           reason: judged.reason,

@@ -1,5 +1,5 @@
 /**
- * Whether waiting tasks are being claimed, told from the counts of one execution's polls. Pure.
+ * Whether waiting tasks are being claimed, computed from the counts of one execution's polls. Pure.
  *
  * Between two polls `c` tasks are claimed, `a` arrive and `e` end: unclaimed tasks change by `a - c`, running
  * ones by `c - e`. So at least the fall of the one, or the rise of the other, was claimed. That misses a claim

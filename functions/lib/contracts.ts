@@ -188,7 +188,7 @@ export const Activities = z.object({
     z.object({
       open: z.literal(true),
       /** Whether a launch failed since the last count and nobody was notified of it yet. */
-      news: z.boolean(),
+      isNew: z.boolean(),
       failures: Count,
       kind: z.enum(FAILURE_KINDS),
       reason: z.string(),

@@ -20,7 +20,7 @@ export interface CountingWindow {
   until: number;
 }
 
-/** Launches that ended earlier are no news, whatever was counted. If executions stop for so long, an alarm rings. */
+/** Launches that ended earlier are not counted as new, whatever was counted. If executions stop for so long, an alarm rings. */
 const LONGEST_WINDOW = 300_000;
 
 /**

@@ -39,7 +39,7 @@ export async function findLeftovers(
  * How many findings the answer has: Step Functions takes 256 KiB, and CloudWatch Logs as much in a line. The costliest come
  * first. `npm run reconcile` prints all.
  */
-const MOST_TOLD = 100;
+const MOST_REPORTED = 100;
 
 /** How long a text is at most: a stranger chooses the name of its runner. */
 const LONGEST_TEXT = 300;
@@ -47,11 +47,11 @@ const LONGEST_TEXT = 300;
 /** The first findings, each of bounded length, and how many more there are. */
 export function bounded(findings: readonly Finding[]): { findings: Finding[]; leftOut: number } {
   const cut = (text: string) => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text);
-  const told = findings.slice(0, MOST_TOLD).map((finding) => ({
+  const reported = findings.slice(0, MOST_REPORTED).map((finding) => ({
     ...finding,
     resource: cut(finding.resource),
     says: cut(finding.says),
     because: cut(finding.because),
   }));
-  return { findings: told, leftOut: findings.length - told.length };
+  return { findings: reported, leftOut: findings.length - reported.length };
 }

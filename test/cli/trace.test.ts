@@ -16,7 +16,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadTrace } from '../../simulator/traces/load.ts';
 import { commandWords } from '../support/bundled-commands.ts';
-import { type Fault, PRIVATE, ProjectApi, type ToldPipeline } from '../support/circleci-api.ts';
+import { type Fault, type GivenPipeline, PRIVATE, ProjectApi } from '../support/circleci-api.ts';
 import { type Ended, runInProcess } from '../support/in-process.ts';
 import { address } from '../support/serve.ts';
 
@@ -26,7 +26,7 @@ const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000).toISO
 const at = (time: string) => `2026-11-02T${time}Z`;
 
 /** A project with every kind of pipeline, workflow and job, on three pages of pipelines. */
-const pipelines = (): ToldPipeline[] => [
+const pipelines = (): GivenPipeline[] => [
   {
     id: 'p-today',
     created: daysAgo(0.1),

@@ -133,8 +133,8 @@ describe('Compute Capacity', () => {
       breaker: openBreaker(-60),
     },
   ])('the warm pool $case', async ({ size, demand, becomes, says, breaker }) => {
-    const told = { ...(demand && { launchDemand: demand }), ...(breaker && { breaker }) };
-    const { decision } = await computed({ ...tasks(0, 2), ...pooled(size) }, { activities: told });
+    const given = { ...(demand && { launchDemand: demand }), ...(breaker && { breaker }) };
+    const { decision } = await computed({ ...tasks(0, 2), ...pooled(size) }, { activities: given });
     expect(decision.warmPoolSize).toBe(becomes);
     if (breaker === undefined) expect(decision.change).toBe(becomes !== undefined);
     expect(decision.reasons.filter((reason) => reason.startsWith('the warm pool'))).toEqual(
@@ -154,8 +154,8 @@ describe('Compute Capacity', () => {
   ])(
     'holds when CircleCI allows $case for now, and waits as long as it must',
     async ({ seconds, ...counts }) => {
-      const told = { breaker: openBreaker(0) };
-      const { decision, again, next } = await computed(counts, { activities: told });
+      const given = { breaker: openBreaker(0) };
+      const { decision, again, next } = await computed(counts, { activities: given });
       expect(decision).toEqual({
         from: 2,
         desired: 2,
@@ -164,7 +164,7 @@ describe('Compute Capacity', () => {
       });
       expect(again).toBe(true);
       expect(Date.parse(next.poll.dueAt)).toBeGreaterThanOrEqual(EXECUTION_START + 300 + seconds * 1_000);
-      expect(next.activities).toEqual(activities(told));
+      expect(next.activities).toEqual(activities(given));
       expect(published.lines()).toEqual([]);
     },
   );
@@ -376,7 +376,9 @@ describe('the pace', () => {
 });
 
 describe('the breaker', () => {
-  const told = (canaryInSeconds: number) => ({ activities: { breaker: openBreaker(canaryInSeconds) } });
+  const withBreaker = (canaryInSeconds: number) => ({
+    activities: { breaker: openBreaker(canaryInSeconds) },
+  });
 
   it.each<{
     case: string;
@@ -386,35 +388,35 @@ describe('the breaker', () => {
     becomes: number;
   }>([
     { case: 'closed, everything that is wanted launches', world: {}, becomes: 4 },
-    { case: 'open, nothing launches before the canary is due', world: told(60), becomes: 0 },
-    { case: 'open, one canary launches when it is due', world: told(-60), becomes: 1 },
-    { case: 'open, one canary launches at the very moment it is due', world: told(0.3), becomes: 1 },
-    { case: 'open, nothing launches a moment before', world: told(0.301), becomes: 0 },
+    { case: 'open, nothing launches before the canary is due', world: withBreaker(60), becomes: 0 },
+    { case: 'open, one canary launches when it is due', world: withBreaker(-60), becomes: 1 },
+    { case: 'open, one canary launches at the very moment it is due', world: withBreaker(0.3), becomes: 1 },
+    { case: 'open, nothing launches a moment before', world: withBreaker(0.301), becomes: 0 },
     {
       case: 'open, nothing launches beside a canary that is under way',
       members: { pending: 1 },
       desired: 1,
-      world: told(-60),
+      world: withBreaker(-60),
       becomes: 1,
     },
     {
       case: 'open, a canary that was asked for and has not begun stays asked for',
       desired: 1,
-      world: told(-60),
+      world: withBreaker(-60),
       becomes: 1,
     },
     {
       case: 'open, a canary launches on top of what runs',
       members: { inService: 2 },
       desired: 2,
-      world: told(-60),
+      world: withBreaker(-60),
       becomes: 3,
     },
     {
       case: 'open, launches that have not begun are cancelled',
       members: { inService: 1 },
       desired: 4,
-      world: told(60),
+      world: withBreaker(60),
       becomes: 1,
     },
   ])('$case', async ({ members, desired = 0, world, becomes }) => {
@@ -425,13 +427,13 @@ describe('the breaker', () => {
   });
 
   it('suspends the Launch process of a group that nothing may launch in', async () => {
-    const { decision } = await computed({ ...tasks(4, 0), ...group(0) }, told(60));
+    const { decision } = await computed({ ...tasks(4, 0), ...group(0) }, withBreaker(60));
     expect(decision).toMatchObject({ from: 0, desired: 0, change: true, launchProcess: 'suspend' });
   });
 
   it('resumes it for a canary, once in an execution', async () => {
     const suspended = { suspended: true, byBreaker: true };
-    const first = await computed({ ...tasks(4, 0), ...group(0, {}, suspended) }, told(-60));
+    const first = await computed({ ...tasks(4, 0), ...group(0, {}, suspended) }, withBreaker(-60));
     expect(first.decision).toMatchObject({ desired: 1, launchProcess: 'resume' });
 
     // It has not begun yet, and then it launches, and then it has failed.
@@ -457,7 +459,9 @@ describe('the breaker', () => {
   });
 
   it('makes no fleet idle or busy: a waiting task is polled for anyway', async () => {
-    expect((await computed({ ...tasks(1, 0), ...group(0) }, told(60))).next.poll.dueAt).toBe(secondsIn(5));
+    expect((await computed({ ...tasks(1, 0), ...group(0) }, withBreaker(60))).next.poll.dueAt).toBe(
+      secondsIn(5),
+    );
   });
 });
 

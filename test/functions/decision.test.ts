@@ -101,7 +101,7 @@ const moments = fc
       breaker: open
         ? {
             open,
-            news: false,
+            isNew: false,
             failures: 3,
             kind: 'boot',
             reason: 'it failed',

@@ -107,7 +107,7 @@ describe('Describe Activities', () => {
       cameInService: 0,
       breaker: {
         open: true,
-        news: true,
+        isNew: true,
         failures: 4,
         kind: 'boot',
         reason: 'Authentication Failure',
@@ -155,28 +155,31 @@ describe('Describe Activities', () => {
   });
 
   it.each([
-    { case: 'it opened since the last count', earlier: [-50, -40], news: true },
-    { case: 'it opened earlier', earlier: [-500, -400, -300], news: false },
-  ])('tells of a shortage, which is tried again every 2 minutes, once: $case', async ({ earlier, news }) => {
-    const shortage = 'UnfulfillableCapacity - There is no capacity available that matches your request.';
-    for (const at of [...earlier, -30]) failed(at, shortage);
-    const { breaker, failedLaunches } = await described();
-    expect(breaker).toMatchObject({ open: true, kind: 'shortage', news });
-    expect(failedLaunches).toBeGreaterThan(0);
-  });
+    { case: 'it opened since the last count', earlier: [-50, -40], isNew: true },
+    { case: 'it opened earlier', earlier: [-500, -400, -300], isNew: false },
+  ])(
+    'announces a shortage, which is tried again every 2 minutes, once: $case',
+    async ({ earlier, isNew }) => {
+      const shortage = 'UnfulfillableCapacity - There is no capacity available that matches your request.';
+      for (const at of [...earlier, -30]) failed(at, shortage);
+      const { breaker, failedLaunches } = await described();
+      expect(breaker).toMatchObject({ open: true, kind: 'shortage', isNew });
+      expect(failedLaunches).toBeGreaterThan(0);
+    },
+  );
 
   it.each([
-    { case: '2 s before, so that no other can end in the same second', at: 38, news: true },
-    { case: 'less than 2 s before, which the next execution tells', at: 39, news: false },
-    { case: 'almost 5 minutes before', at: -259, news: true },
-    { case: 'earlier', at: -260, news: false },
-  ])('is news of a failure $case: $news', async ({ at, news }) => {
+    { case: '2 s before, so that no other can end in the same second', at: 38, isNew: true },
+    { case: 'less than 2 s before, which the next execution announces', at: 39, isNew: false },
+    { case: 'almost 5 minutes before', at: -259, isNew: true },
+    { case: 'earlier', at: -260, isNew: false },
+  ])('announces a failure $case: $isNew', async ({ at, isNew }) => {
     for (const earlier of [-500, -400, -300]) failed(earlier);
     failed(at);
     const { breaker, failedLaunches } = await described(40);
-    expect(breaker).toMatchObject({ open: true, news });
-    expect(failedLaunches).toBe(news ? 1 : 0);
-    expect(published.values()).toEqual({ BreakerOpen: [1], ...(news && { FailedLaunches: [1] }) });
+    expect(breaker).toMatchObject({ open: true, isNew });
+    expect(failedLaunches).toBe(isNew ? 1 : 0);
+    expect(published.values()).toEqual({ BreakerOpen: [1], ...(isNew && { FailedLaunches: [1] }) });
   });
 
   it.each([
@@ -241,9 +244,9 @@ describe('Describe Activities', () => {
 
   it('stays open with nothing new to tell, for as long as nothing launches', async () => {
     for (const at of [-50, -40, -30]) failed(at);
-    expect((await described()).breaker).toMatchObject({ open: true, news: true });
+    expect((await described()).breaker).toMatchObject({ open: true, isNew: true });
     for (const minute of [1, 2, 60, 1_440]) {
-      expect((await described(minute * 60)).breaker).toMatchObject({ open: true, news: false, failures: 3 });
+      expect((await described(minute * 60)).breaker).toMatchObject({ open: true, isNew: false, failures: 3 });
     }
     // The canary was due after 1.5 minutes. Half an hour later, nothing has wanted an instance.
     expect(published.values()).toEqual({ BreakerOpen: [1, 1, 1], FailedLaunches: [3] });
@@ -282,7 +285,7 @@ describe('Describe Activities', () => {
         const last = starts.at(-1) ?? 0;
         const counted = { failed: 0, came: 0 };
         let before = Number.NEGATIVE_INFINITY;
-        const told: string[] = [];
+        const announced: string[] = [];
         for (const now of starts) {
           // What has ended since the execution before.
           for (const { at, fails } of ends) {
@@ -292,14 +295,14 @@ describe('Describe Activities', () => {
           const { failedLaunches, cameInService, breaker } = await described(now, { breakerFailures: 1 });
           counted.failed += failedLaunches;
           counted.came += cameInService;
-          if (breaker.open && breaker.news) told.push(breaker.canaryAt);
+          if (breaker.open && breaker.isNew) announced.push(breaker.canaryAt);
         }
         const settled = ends.filter(({ at }) => at <= last - 2);
         expect(counted).toEqual({
           failed: settled.filter(({ fails }) => fails).length,
           came: settled.filter(({ fails }) => !fails).length,
         });
-        expect(new Set(told).size).toBe(told.length);
+        expect(new Set(announced).size).toBe(announced.length);
       }),
     );
   });
@@ -394,9 +397,9 @@ describe('Describe Activities', () => {
     const message =
       'Could not launch Spot Instances. AuthFailure.ServiceLinkedRoleCreationNotPermitted - The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances. Launching EC2 instance failed.';
     for (const at of [-50, -40, -30]) refused(at, message);
-    const told = await described(0, { onDemandPercentage: 25 });
-    expect(told).toMatchObject({ breaker: { open: true, kind: 'spot-role' } });
-    expect(told).not.toHaveProperty('spotShortageAt');
+    const activities = await described(0, { onDemandPercentage: 25 });
+    expect(activities).toMatchObject({ breaker: { open: true, kind: 'spot-role' } });
+    expect(activities).not.toHaveProperty('spotShortageAt');
   });
 
   it('counts refusals by zone, and as failed launches only those that no other launch made up for', async () => {

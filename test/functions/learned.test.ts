@@ -248,7 +248,7 @@ describe('whatever the parameter has', () => {
     { case: "the plan's concurrency", concurrency: { limit: 3, position: 0 }, desired: 3 },
     {
       case: 'an open breaker',
-      breaker: { open: true, news: false, failures: 3, kind: 'boot', reason: 'no', canaryAt: 0 } as const,
+      breaker: { open: true, isNew: false, failures: 3, kind: 'boot', reason: 'no', canaryAt: 0 } as const,
       desired: 1,
     },
     { case: 'minReplicas, if they are more', capacity: { minReplicas: 5 }, desired: 6 },

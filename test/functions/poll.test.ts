@@ -109,7 +109,7 @@ describe('a poll', () => {
 
 describe('the canary of an open breaker', () => {
   const NOW = at(5.3);
-  const OPEN = { open: true, news: false, failures: 3, kind: 'boot', reason: 'no heartbeat' } as const;
+  const OPEN = { open: true, isNew: false, failures: 3, kind: 'boot', reason: 'no heartbeat' } as const;
   const activities = (canaryAt: number): PollState['activities'] => ({
     ...FIRST.activities,
     breaker: { ...OPEN, canaryAt },
@@ -190,7 +190,7 @@ describe('the metrics', () => {
     const observed = waiting({ desired: 10, members: { ...MEMBERS, inService: 10 } }, 5, 10);
     const open = {
       ...FIRST.activities,
-      breaker: { open: true, news: false, failures: 3, kind: 'boot', reason: '', canaryAt: at(0) } as const,
+      breaker: { open: true, isNew: false, failures: 3, kind: 'boot', reason: '', canaryAt: at(0) } as const,
     };
     const poll = { ...LAST, seen: { ...SEEN, unclaimed: 5, running: 10 } };
     const of = (paused: 'false' | 'true' | 'drain') =>
@@ -254,7 +254,7 @@ describe('the metrics', () => {
     ({ unclaimed, running, inService, minReplicas, rings }) => {
       const breaker = {
         open: true,
-        news: false,
+        isNew: false,
         failures: 3,
         kind: 'boot',
         reason: '',

@@ -253,9 +253,9 @@ describe('whatever goes wrong, and when,', () => {
 describe('everything that goes wrong at once', () => {
   it('breaks no law either, with each guard at work', async () => {
     const { metrics } = await survive(EVERYTHING);
-    const told = new Set(metrics.map(({ name }) => name));
+    const published = new Set(metrics.map(({ name }) => name));
     const guards = ['BreakerOpen', 'AtMaximum', 'CircleCiUnavailable', 'GroupUpdateRefused'];
-    expect(guards.filter((metric) => !told.has(metric))).toEqual([]);
+    expect(guards.filter((metric) => !published.has(metric))).toEqual([]);
   });
 
   it('includes every kind of fault of a scenario', () => {

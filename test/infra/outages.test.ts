@@ -39,7 +39,7 @@ class Ringing {
   }
 
   /** Whom the alarms tell of something that lets these ring. */
-  told(ringing: string[]): string[] {
+  notified(ringing: string[]): string[] {
     const unknown = ringing.filter((name) => !this.metric.includes(name));
     if (unknown.length > 0) throw new Error(`No alarm is called ${unknown}`);
     const rings = (name: string): boolean => {
@@ -95,99 +95,99 @@ const ofAll = (...kinds: string[]) => kinds.map((kind) => `circleci-runners-${ki
 
 describe('one cause sends one notification:', () => {
   it.each([
-    { cause: 'nothing', rings: [], told: [] },
+    { cause: 'nothing', rings: [], notified: [] },
     {
       cause: 'CircleCI goes down',
       rings: [...ofEach('CircleCiUnavailable'), ...ofAll('ExecutionsFailed')],
-      told: ofAll('Outage'),
+      notified: ofAll('Outage'),
     },
     {
       cause: 'CircleCI is down for long',
       rings: [...ofEach('CircleCiUnavailable', 'NotRunning'), ...ofAll('ExecutionsFailed')],
-      told: ofAll('Outage'),
+      notified: ofAll('Outage'),
     },
     {
       cause: 'CircleCI hangs',
       rings: [...ofEach('ExecutionOverTime', 'NotRunning'), ...ofAll('ExecutionsFailed')],
-      told: ofAll('Outage'),
+      notified: ofAll('Outage'),
     },
     {
       cause: 'CircleCI refuses the token of one fleet',
       rings: of('arm', 'CircleCiRefuses', 'NotRunning'),
-      told: of('arm', 'NeedsYou'),
+      notified: of('arm', 'NeedsYou'),
     },
     {
       cause: 'the secret of one fleet cannot be read',
       rings: of('linux-large', 'SecretsUnreadable', 'NotRunning'),
-      told: of('linux-large', 'NeedsYou'),
+      notified: of('linux-large', 'NeedsYou'),
     },
     {
       cause: 'somebody removes the group of one fleet',
       rings: of('owned', 'GroupUnreadable', 'NotRunning'),
-      told: of('owned', 'NeedsYou'),
+      notified: of('owned', 'NeedsYou'),
     },
     {
       cause: 'somebody takes the right to change the group of one fleet',
       rings: of('owned', 'GroupUpdateRefused'),
-      told: of('owned', 'NeedsYou'),
+      notified: of('owned', 'NeedsYou'),
     },
     {
       cause: 'half a deployment',
       rings: of('arm', 'DecisionInvalid', 'NotRunning'),
-      told: of('arm', 'NeedsYou'),
+      notified: of('arm', 'NeedsYou'),
     },
     {
       cause: 'the instances of one fleet do not boot',
       rings: of('arm', 'LaunchesFailing', 'BreakerOpen', 'Starving'),
-      told: of('arm', 'NeedsYou'),
+      notified: of('arm', 'NeedsYou'),
     },
     {
       cause: 'no instance claims tasks',
       rings: of('arm', 'Starving'),
-      told: of('arm', 'NeedsYou'),
+      notified: of('arm', 'NeedsYou'),
     },
     {
       cause: 'a crash in a step',
       rings: [...ofEach('StepBroken', 'NotRunning'), ...ofAll('ExecutionsFailed')],
-      told: ofAll('Outage'),
+      notified: ofAll('Outage'),
     },
-    { cause: 'somebody stops the schedules', rings: ofEach('NotRunning'), told: ofEach('NeedsYou') },
-    { cause: 'somebody stops one schedule', rings: of('arm', 'NotRunning'), told: of('arm', 'NeedsYou') },
+    { cause: 'somebody stops the schedules', rings: ofEach('NotRunning'), notified: ofEach('NeedsYou') },
+    { cause: 'somebody stops one schedule', rings: of('arm', 'NotRunning'), notified: of('arm', 'NeedsYou') },
     {
       cause: 'a schedule may not start executions',
       rings: [...ofEach('NotRunning'), ...ofAll('DeliveryFailing')],
-      told: ofAll('Outage'),
+      notified: ofAll('Outage'),
     },
     {
       cause: 'Step Functions is slow',
       rings: [...ofEach('NotRunning'), ...ofAll('ExecutionsTimedOut')],
-      told: ofAll('Outage'),
+      notified: ofAll('Outage'),
     },
     {
       cause: 'the account is at a limit',
       rings: ofAll('ExecutionsThrottled', 'DeliveryFailing'),
-      told: ofAll('Outage'),
+      notified: ofAll('Outage'),
     },
     {
       cause: 'the settings of one fleet cannot be read',
       rings: of('arm', 'NotRunning'),
-      told: of('arm', 'NeedsYou'),
+      notified: of('arm', 'NeedsYou'),
     },
-    { cause: 'a fleet that is too small', rings: of('arm', 'Saturated'), told: of('arm', 'Saturated') },
-  ])('$cause', ({ rings, told }) => {
-    expect(alarms.told(rings)).toEqual(told);
+    { cause: 'a fleet that is too small', rings: of('arm', 'Saturated'), notified: of('arm', 'Saturated') },
+  ])('$cause', ({ rings, notified }) => {
+    expect(alarms.notified(rings)).toEqual(notified);
   });
 
   it('two causes send two notifications, and neither hides the other', () => {
     expect(
-      alarms.told([
+      alarms.notified([
         ...of('arm', 'SecretsUnreadable', 'NotRunning'),
         ...of('owned', 'CircleCiUnavailable', 'NotRunning'),
         ...ofAll('ExecutionsFailed'),
       ]),
     ).toEqual([...ofAll('Outage'), ...of('arm', 'NeedsYou')].toSorted());
     expect(
-      alarms.told([...of('arm', 'SecretsUnreadable', 'NotRunning'), ...of('owned', 'NotRunning')]),
+      alarms.notified([...of('arm', 'SecretsUnreadable', 'NotRunning'), ...of('owned', 'NotRunning')]),
     ).toEqual([...of('arm', 'NeedsYou'), ...of('owned', 'NeedsYou')]);
   });
 
@@ -198,7 +198,7 @@ describe('one cause sends one notification:', () => {
       : [name];
 
   it.each(alarms.metric)('%s alone sends a notification', (name) => {
-    expect(alarms.told(withOutage(name))).toHaveLength(1);
+    expect(alarms.notified(withOutage(name))).toHaveLength(1);
   });
 });
 

@@ -92,24 +92,24 @@ const Envelope = z.object({ Subject: z.string(), Message: z.string() });
 /**
  * Listens to the stack's topic with a queue.
  *
- * @returns What gives everything that the topic has told since, the oldest first.
+ * @returns What gives everything that the topic has sent since, the oldest first.
  */
 export async function listen(): Promise<() => Promise<Notification[]>> {
   const sns = new SNSClient({});
   const sqs = new SQSClient({});
   const TopicArn = await topicArn();
-  const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'told' }));
+  const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'received' }));
   const { Attributes } = await sqs.send(
     new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] }),
   );
   await sns.send(new SubscribeCommand({ TopicArn, Protocol: 'sqs', Endpoint: Attributes?.QueueArn }));
-  const told: Notification[] = [];
+  const received: Notification[] = [];
   return async () => {
     for (;;) {
       const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl }));
       const [message] = Messages;
-      if (message === undefined) return told;
-      told.push(Envelope.parse(JSON.parse(message.Body ?? '')));
+      if (message === undefined) return received;
+      received.push(Envelope.parse(JSON.parse(message.Body ?? '')));
       await sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: message.ReceiptHandle }));
     }
   };
@@ -122,8 +122,10 @@ const AlarmChange = z.object({
 });
 
 /** The alarms among notifications: name behind the stack's, state and description of each. */
-export function alarmChanges(told: Notification[]): { name: string; state: string; description: string }[] {
-  return told
+export function alarmChanges(
+  received: Notification[],
+): { name: string; state: string; description: string }[] {
+  return received
     .filter(({ Message }) => Message.startsWith('{'))
     .map(({ Message }) => AlarmChange.parse(JSON.parse(Message)))
     .map(({ AlarmName, NewStateValue, AlarmDescription }) => ({

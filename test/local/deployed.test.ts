@@ -55,7 +55,7 @@ let outputs: Record<string, string>;
 const circleci = new CircleCi();
 let sfn: SFNClient;
 let autoScaling: AutoScalingClient;
-let told: Awaited<ReturnType<typeof listen>>;
+let received: Awaited<ReturnType<typeof listen>>;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'deployed-test-'));
@@ -83,7 +83,7 @@ beforeAll(async () => {
   sfn = new SFNClient({ disableHostPrefix: true });
   autoScaling = new AutoScalingClient({});
   await makeCompositeAlarms(aws.leftOut);
-  told = await listen();
+  received = await listen();
 });
 
 afterAll(async () => {
@@ -187,11 +187,11 @@ async function everyLogLine(): Promise<string> {
 }
 
 /**
- * The alarms that the topic has told of, without beta's: MiniStack ignores an alarm's dimensions, so the failure of
+ * The alarms that the topic has sent, without beta's: MiniStack ignores an alarm's dimensions, so the failure of
  * one fleet rings the alarms of all.
  */
-async function toldOf() {
-  return alarmChanges(await told()).filter(({ name }) => !name.startsWith('beta-'));
+async function alarmMessages() {
+  return alarmChanges(await received()).filter(({ name }) => !name.startsWith('beta-'));
 }
 
 async function until(what: string, seconds: number, holds: () => Promise<boolean>) {
@@ -230,8 +230,8 @@ describe('the deployed app', () => {
       'alpha-CircleCiRefuses': 'INSUFFICIENT_DATA',
       Outage: 'OK',
     });
-    await until('the topic has a message', 10, async () => (await toldOf()).length > 0);
-    expect(await toldOf()).toEqual([
+    await until('the topic has a message', 10, async () => (await alarmMessages()).length > 0);
+    expect(await alarmMessages()).toEqual([
       {
         name: 'alpha-NeedsYou',
         state: 'ALARM',
@@ -415,8 +415,8 @@ describe('the deployed app', () => {
   it('tells of CircleCI that is away as of an outage, and not again of a fleet that is known to need somebody', async () => {
     const states = await alarmStates();
     expect(states).toMatchObject({ 'alpha-CircleCiRefuses': 'ALARM', 'alpha-CircleCiUnavailable': 'ALARM' });
-    await until('the topic has a message', 10, async () => (await toldOf()).length > 1);
-    expect(await toldOf()).toMatchObject([
+    await until('the topic has a message', 10, async () => (await alarmMessages()).length > 1);
+    expect(await alarmMessages()).toMatchObject([
       { name: 'alpha-NeedsYou', state: 'ALARM' },
       { name: 'Outage', state: 'ALARM', description: expect.stringContaining('operations.md, "Outage".') },
     ]);
@@ -424,12 +424,12 @@ describe('the deployed app', () => {
 
   // In MiniStack an alarm without data stays as it is, so here somebody says that it is over.
   it('tells when it is over', async () => {
-    const isTold = async () =>
-      (await toldOf()).some(({ name, state }) => name === 'alpha-NeedsYou' && state === 'OK');
+    const isNotified = async () =>
+      (await alarmMessages()).some(({ name, state }) => name === 'alpha-NeedsYou' && state === 'OK');
     await setAlarmState('alpha-SecretsUnreadable', 'OK');
-    expect(await isTold()).toBe(false);
+    expect(await isNotified()).toBe(false);
     await setAlarmState('alpha-CircleCiRefuses', 'OK');
-    await until('the topic has a message', 10, isTold);
+    await until('the topic has a message', 10, isNotified);
   });
 
   it('holds the capacity and tells of a group that cannot be found, and not again when it cannot be written', async () => {
@@ -437,7 +437,8 @@ describe('the deployed app', () => {
     await execute('alpha');
     const { desired } = await group('alpha');
     const rang = async () =>
-      (await toldOf()).filter(({ name, state }) => name === 'alpha-NeedsYou' && state === 'ALARM').length;
+      (await alarmMessages()).filter(({ name, state }) => name === 'alpha-NeedsYou' && state === 'ALARM')
+        .length;
     const before = await rang();
 
     const gone = await settingsWith('alpha', { groupName: 'gone' });
@@ -475,7 +476,7 @@ describe('the deployed app', () => {
   it('announces an open breaker, and lets one canary launch', async () => {
     const breaker = {
       open: true,
-      news: true,
+      isNew: true,
       failures: 3,
       kind: 'shortage',
       reason: 'There is no capacity.',
@@ -498,7 +499,7 @@ describe('the deployed app', () => {
     const execution = await execute('alpha', stateMachineArn);
     expect(execution.status).toBe('SUCCEEDED');
     expect((await group('alpha')).desired).toBe(9);
-    expect(await told()).toContainEqual({
+    expect(await received()).toContainEqual({
       Subject: 'Breaker open: fleet alpha',
       Message: expect.stringMatching(
         /3 launches failed .*\(shortage\): There is no capacity\. The next canary may launch at 20.*#breaker-open$/,
@@ -518,7 +519,7 @@ describe('the deployed app', () => {
       resourceClass === CLASSES.alpha ? { status: 404, body: '{}' } : undefined;
     const execution = await execute('alpha', stateMachineArn);
     expect(execution).toMatchObject({ status: 'FAILED', error: 'CircleCiNotFound' });
-    expect(await told()).toContainEqual({
+    expect(await received()).toContainEqual({
       Subject: expect.stringMatching(/^Count (Unclaimed|Running) failed: fleet alpha$/),
       Message: expect.stringMatching(
         /^CircleCiNotFound: .*See docs\/operations\.md#circleci-refuses \(CloudWatch/,
@@ -546,7 +547,7 @@ describe('the deployed app', () => {
     );
     const emulator = existsSync(aws.logFile) ? readFileSync(aws.logFile, 'utf8') : '';
     const metrics = await new CloudWatchClient({}).send(new ListMetricsCommand({}));
-    const places = [...executed, logs, JSON.stringify([template, metrics, await told()]), emulator];
+    const places = [...executed, logs, JSON.stringify([template, metrics, await received()]), emulator];
     expect(places.filter((place) => place.includes(TOKEN) || place.includes(RUNNER_TOKEN))).toEqual([]);
     expect(executed.join()).toContain('circleci-runners/alpha/scaler');
   });

@@ -371,13 +371,13 @@ describe.each(services)('%s', (_, task) => {
 });
 
 describe('the breaker', () => {
-  it('is announced only when it is open and there is news, and held open in the graph either way', () => {
+  it('is announced only when it is open and that is new, and held open in the graph either way', () => {
     const question = state(definition, 'Breaker Open?');
     expect(question).toMatchObject({
       Choices: [
         { condition: { Variable: '$.activities.breaker.open', BooleanEquals: false }, Next: 'First Poll' },
         {
-          condition: { Variable: '$.activities.breaker.news', BooleanEquals: true },
+          condition: { Variable: '$.activities.breaker.isNew', BooleanEquals: true },
           Next: 'Announce Breaker',
         },
       ],

@@ -365,10 +365,10 @@ describe('a failure', () => {
 
 describe('an open breaker', () => {
   const found = (breaker: ActivitiesJson['breaker']) => async () => activities({ breaker });
-  const news = { ...openBreaker(3_600), news: true } as const;
+  const opened = { ...openBreaker(3_600), isNew: true } as const;
 
-  it('that has news is sent to the topic, with the reason and the time of the next canary', async () => {
-    const { execution, states, messages } = await executed({ 'Describe Activities': found(news) });
+  it('that is new is sent to the topic, with the reason and the time of the next canary', async () => {
+    const { execution, states, messages } = await executed({ 'Describe Activities': found(opened) });
     expect(execution.status).toBe('SUCCEEDED');
     expect(states.slice(0, 10)).toEqual([
       'Hash Input',
@@ -385,11 +385,16 @@ describe('an open breaker', () => {
     // Once, to suspend the Launch process.
     expect(states.filter((name) => name === 'Update Group')).toHaveLength(1);
     expect(messages).toMatchObject([{ topicArn: FLEET_TOPIC, subject: 'Breaker open: fleet linux' }]);
-    for (const part of ['3 launches failed', news.reason, news.canaryAt, 'docs/operations.md#breaker-open'])
+    for (const part of [
+      '3 launches failed',
+      opened.reason,
+      opened.canaryAt,
+      'docs/operations.md#breaker-open',
+    ])
       expect(messages[0]?.message).toContain(part);
   });
 
-  it('without news is shown in the graph, and not sent again', async () => {
+  it('that is not new is shown in the graph, and not sent again', async () => {
     const { states, messages } = await executed({ 'Describe Activities': found(openBreaker(3_600)) });
     expect(states).toContain('Breaker Open');
     expect(states).not.toContain('Announce Breaker');
@@ -406,7 +411,7 @@ describe('an open breaker', () => {
     { case: 'does not answer', announce: never },
   ])('does not stop the polls if SNS $case', async ({ announce }) => {
     const { execution, states, messages, counted } = await executed({
-      'Describe Activities': found(news),
+      'Describe Activities': found(opened),
       'Announce Breaker': announce,
     });
     expect(execution.status).toBe('SUCCEEDED');

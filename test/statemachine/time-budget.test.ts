@@ -356,8 +356,8 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
     breaker: fc.oneof(
       fc.constant<ActivitiesJson['breaker']>({ open: false }),
       fc
-        .record({ canaryInSeconds: fc.integer({ min: -60, max: 120 }), news: fc.boolean() })
-        .map(({ canaryInSeconds, news }) => ({ ...openBreaker(canaryInSeconds), news })),
+        .record({ canaryInSeconds: fc.integer({ min: -60, max: 120 }), isNew: fc.boolean() })
+        .map(({ canaryInSeconds, isNew }) => ({ ...openBreaker(canaryInSeconds), isNew })),
     ),
   });
   const hashes = fc.constantFrom('00', '44', '77', 'aa', 'ff');
@@ -423,12 +423,12 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
   });
 
   it('gets hardly any poll if everything takes all the time it may', async () => {
-    const news = { ...openBreaker(0), news: true } as const;
+    const opened = { ...openBreaker(0), isNew: true } as const;
     for (const every of INTERVALS) {
       const slow = {
         takes: () => 1,
         sees: () => ({ unclaimed: 3 }),
-        activities: activities({ breaker: news }),
+        activities: activities({ breaker: opened }),
       };
       const { polls } = await walk(slow, { every, everyIfQuiet: every });
       expect(polls).toBeLessThanOrEqual(2);

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 
 /** A job as a test tells it; the rest of what CircleCI says of it is made up. */
-export interface ToldJob {
+export interface GivenJob {
   number: number | null;
   name?: string;
   type?: string;
@@ -13,11 +13,11 @@ export interface ToldJob {
   resourceClass?: string;
 }
 
-export interface ToldPipeline {
+export interface GivenPipeline {
   id: string;
   created: string;
   branch?: string;
-  workflows: { id: string; name: string; jobs: ToldJob[] }[];
+  workflows: { id: string; name: string; jobs: GivenJob[] }[];
 }
 
 /** Instead of the true answer: another one, one that is cut off, a connection that breaks, or nothing. */
@@ -36,14 +36,14 @@ export const PRIVATE = 'a private word';
  */
 export class ProjectApi {
   readonly token = 'CCIPAT_test_0123456789';
-  readonly pipelines: ToldPipeline[];
+  readonly pipelines: GivenPipeline[];
   /** Path and query of each request so far. */
   readonly asked: string[] = [];
   /** Asked before each answer; `undefined` means no fault. */
   fault: (path: string, times: number) => Fault | undefined = () => undefined;
 
   constructor(
-    pipelines: ToldPipeline[],
+    pipelines: GivenPipeline[],
     readonly slug = 'gh/acme/app',
     readonly pageSize = 2,
   ) {
@@ -124,7 +124,7 @@ export class ProjectApi {
 
 const UNAUTHORIZED = { status: 401, body: { message: 'You must log in first.' } };
 
-const pipelineAnswer = ({ id, created, branch = 'main' }: ToldPipeline) => ({
+const pipelineAnswer = ({ id, created, branch = 'main' }: GivenPipeline) => ({
   id,
   number: 1,
   project_slug: 'gh/acme/app',
@@ -136,10 +136,10 @@ const pipelineAnswer = ({ id, created, branch = 'main' }: ToldPipeline) => ({
   vcs: { provider_name: 'GitHub', revision: 'abc', branch, commit: { subject: PRIVATE, body: '' } },
 });
 
-const startOf = ({ started }: ToldJob) => (started === undefined ? '2026-11-02T08:01:00Z' : started);
-const stopOf = ({ stopped }: ToldJob) => (stopped === undefined ? '2026-11-02T08:03:00Z' : stopped);
+const startOf = ({ started }: GivenJob) => (started === undefined ? '2026-11-02T08:01:00Z' : started);
+const stopOf = ({ stopped }: GivenJob) => (stopped === undefined ? '2026-11-02T08:03:00Z' : stopped);
 
-const listedAnswer = (job: ToldJob) => ({
+const listedAnswer = (job: GivenJob) => ({
   dependencies: [],
   id: `id-of-${job.number}`,
   name: job.name ?? 'test',
@@ -151,7 +151,7 @@ const listedAnswer = (job: ToldJob) => ({
   ...(stopOf(job) !== null && { stopped_at: stopOf(job) }),
 });
 
-const jobAnswer = (job: ToldJob, latest_workflow: { id: string; name: string }, slug: string) => ({
+const jobAnswer = (job: GivenJob, latest_workflow: { id: string; name: string }, slug: string) => ({
   web_url: `https://circleci.com/${slug}/${job.number}`,
   project: { id: 'p', slug, name: 'app', external_url: 'https://github.com/acme/app' },
   parallel_runs: Array.from({ length: job.parallelism ?? 1 }, (_, index) => ({ index, status: 'success' })),

@@ -85,7 +85,7 @@ export function activities(changes: Partial<ActivitiesJson> = {}): ActivitiesJso
 export function openBreaker(canaryInSeconds: number): Extract<ActivitiesJson['breaker'], { open: true }> {
   return {
     open: true,
-    news: false,
+    isNew: false,
     failures: 3,
     kind: 'boot',
     reason: 'Lifecycle Action was abandoned: Heartbeat Timeout',

@@ -34,7 +34,7 @@ function breakerBefore(launches: readonly Launch[]) {
     return { open: false };
   return {
     open: true,
-    news: false,
+    isNew: false,
     failures: failed.length,
     kind: last.kind,
     reason: last.reason,

@@ -27,7 +27,7 @@ const aws =
   ({ action }: InstanceCall): Answer =>
     answers[action]?.() ?? (action === 'GetSecretValue' ? secret({ SecretString: TOKEN }) : success(action));
 
-const told = ({ action, parameters }: InstanceCall) =>
+const inWords = ({ action, parameters }: InstanceCall) =>
   [action, parameters.LifecycleActionResult].filter((word) => word !== undefined).join(' ');
 
 const COMMANDS = {
@@ -87,7 +87,7 @@ describeScript('boot', () => {
     const { status } = await instance.run('boot');
     expect(status).toBe(0);
     expect(starts(instance)).toEqual(STARTS);
-    expect(instance.calls.map(told)).toEqual(['GetSecretValue', 'CompleteLifecycleAction CONTINUE']);
+    expect(instance.calls.map(inWords)).toEqual(['GetSecretValue', 'CompleteLifecycleAction CONTINUE']);
     expect(instance.commands('sleep')).toEqual(['3']);
     expect(existsSync(join(instance.folder, 'run/started'))).toBe(true);
     for (const mark of ['begun', 'started', 'launched']) expect(instance.marked(mark)).toBe(true);
@@ -193,7 +193,7 @@ describeScript('boot', () => {
   it('has the launch wait for a runner whose boot began before', async () => {
     const instance = await prepared({ marks: ['begun'] });
     await instance.run('boot');
-    expect(instance.calls.map(told)).toEqual([
+    expect(instance.calls.map(inWords)).toEqual([
       'GetSecretValue',
       'RecordLifecycleActionHeartbeat',
       'CompleteLifecycleAction CONTINUE',
@@ -218,7 +218,7 @@ describeScript('boot', () => {
     const instance = await prepared({ answer: aws({ CompleteLifecycleAction: answer }) });
     const { status, stderr } = await instance.run('boot');
     expect(status).toBe(0);
-    expect(instance.calls.map(told).filter((call) => call.endsWith(' CONTINUE'))).toHaveLength(2);
+    expect(instance.calls.map(inWords).filter((call) => call.endsWith(' CONTINUE'))).toHaveLength(2);
     expectPauses(instance, [3.1, 8]);
     expect(stderr).toContain('CompleteLifecycleAction: <ErrorResponse');
     expect(instance.marked('launched')).toBe(true);
@@ -229,7 +229,7 @@ describeScript('boot', () => {
       commands: { systemctl: 'case "$*" in show*) echo 20000000 ;; is-active*) exit 3 ;; esac' },
     });
     expect((await instance.run('boot')).status).toBe(0);
-    expect(instance.calls.map(told)).toEqual(['GetSecretValue']);
+    expect(instance.calls.map(inWords)).toEqual(['GetSecretValue']);
     expect(instance.marked('launched')).toBe(false);
   });
 
@@ -261,7 +261,7 @@ describeScript('boot', () => {
       expect(status).toBe(0);
       expect(stderr).toContain('boot: the runner was started in this boot already\n');
       expect(starts(instance)).toEqual(['start autoscaler-watch.service']);
-      expect(instance.calls.map(told)).toEqual(calls);
+      expect(instance.calls.map(inWords)).toEqual(calls);
     },
   );
 
@@ -272,7 +272,7 @@ describeScript('boot', () => {
     chmodSync(join(instance.folder, 'run'), 0o777);
     expect((await instance.run('boot')).status).toBe(0);
     expect(starts(instance)).toEqual(STARTS);
-    expect(instance.calls.map(told)).toEqual(['CompleteLifecycleAction CONTINUE']);
+    expect(instance.calls.map(inWords)).toEqual(['CompleteLifecycleAction CONTINUE']);
   });
 
   it.each([
@@ -287,7 +287,7 @@ describeScript('boot', () => {
     const systemctl = COMMANDS.systemctl.replace('echo 20000000', `echo ${(20 - up) * 1_000_000}`);
     const instance = await prepared({ commands: { systemctl } });
     expect((await instance.run('boot')).status).toBe(0);
-    const calls = instance.calls.map(told);
+    const calls = instance.calls.map(inWords);
     expect(calls.filter((call) => call === 'RecordLifecycleActionHeartbeat')).toHaveLength(heartbeat);
   });
 
@@ -456,7 +456,7 @@ describeScript('boot from an image', () => {
     expect(status).toBe(0);
     expect(stdout).not.toContain('installing');
     expect(stderr).not.toMatch(/install script|runner:/);
-    expect(instance.calls.map(told)).not.toContain('GetObject');
+    expect(instance.calls.map(inWords)).not.toContain('GetObject');
     expect(starts(instance)).toEqual(STARTS);
   });
 
@@ -679,7 +679,7 @@ describeScript('boot in a warm pool', () => {
     const warm = Array.from({ length: 4 }, () => 'Warmed:Stopped');
     const instance = await prepared({ metadata: { [TARGET_STATE]: [...warm, 'InService'] } });
     expect((await instance.run('boot')).status).toBe(0);
-    expect(instance.calls.map(told)).toEqual([
+    expect(instance.calls.map(inWords)).toEqual([
       'CompleteLifecycleAction CONTINUE',
       'GetSecretValue',
       'CompleteLifecycleAction CONTINUE',
@@ -696,7 +696,7 @@ describeScript('boot in a warm pool', () => {
       answer: aws({ CompleteLifecycleAction: answer }),
     });
     await instance.run('boot');
-    expect(instance.calls.map(told)).toEqual([
+    expect(instance.calls.map(inWords)).toEqual([
       'CompleteLifecycleAction CONTINUE',
       'CompleteLifecycleAction CONTINUE',
       'GetSecretValue',
@@ -712,7 +712,7 @@ describeScript('boot in a warm pool', () => {
     await instance.run('boot');
     expect(instance.commands('systemd-run')).toEqual([]);
     expect(instance.marked('begun')).toBe(false);
-    expect(instance.calls.map(told)).toEqual(['CompleteLifecycleAction CONTINUE']);
+    expect(instance.calls.map(inWords)).toEqual(['CompleteLifecycleAction CONTINUE']);
     expect(existsSync(join(instance.config, 'runner.yaml'))).toBe(false);
   });
 
@@ -734,7 +734,7 @@ describeScript('boot in a warm pool', () => {
       marks: ['warmed'],
     });
     expect((await instance.run('boot')).status).toBe(0);
-    expect(instance.calls.map(told)).toEqual(['GetSecretValue', 'CompleteLifecycleAction CONTINUE']);
+    expect(instance.calls.map(inWords)).toEqual(['GetSecretValue', 'CompleteLifecycleAction CONTINUE']);
   });
 
   it('waits in standby', async () => {

@@ -36,7 +36,7 @@ const CONTINUE = 'CompleteLifecycleAction CONTINUE';
 const ABANDON = 'CompleteLifecycleAction ABANDON';
 
 /** A call by what it decides. */
-const told = ({ action, parameters }: InstanceCall) =>
+const inWords = ({ action, parameters }: InstanceCall) =>
   `${action} ${parameters.ShouldDecrementDesiredCapacity ?? parameters.HealthStatus ?? parameters.LifecycleActionResult ?? parameters.Path}`;
 
 /** AWS answers attempts to terminate in this order, and everything else as well as it can. */
@@ -178,7 +178,7 @@ describeScript('leave-group', () => {
       'leave-group',
       result === undefined ? {} : { SERVICE_RESULT: result },
     );
-    expect(instance.calls.map(told)).toEqual(calls);
+    expect(instance.calls.map(inWords)).toEqual(calls);
     expectPauses(instance, pauses);
     expect(status).toBe(0);
     expect(instance.marked('left')).toBe(true);
@@ -231,7 +231,7 @@ describeScript('leave-group', () => {
       },
     });
     await instance.run('leave-group', { AWS_REGION: '', INSTANCE_ID: '' });
-    expect(instance.calls.map(told)).toEqual([DECREMENT]);
+    expect(instance.calls.map(inWords)).toEqual([DECREMENT]);
     expect(instance.calls[0]?.parameters.InstanceId).toBe(INSTANCE_ID);
     expect(regions).toEqual(['eu-north-1']);
   });
@@ -240,7 +240,7 @@ describeScript('leave-group', () => {
     const instance = await Instance.start();
     rmSync(instance.state, { recursive: true });
     await instance.run('leave-group');
-    expect(instance.calls.map(told)).toEqual([DECREMENT, ABANDON]);
+    expect(instance.calls.map(inWords)).toEqual([DECREMENT, ABANDON]);
   });
 
   it('does nothing the second time', async () => {
@@ -248,14 +248,14 @@ describeScript('leave-group', () => {
     await instance.run('leave-group');
     const { status } = await instance.run('leave-group');
     expect(status).toBe(0);
-    expect(instance.calls.map(told)).toEqual([DECREMENT, ABANDON]);
+    expect(instance.calls.map(inWords)).toEqual([DECREMENT, ABANDON]);
   });
 
   it('leaves again on an instance that was made from the image of one that left', async () => {
     const instance = await Instance.start();
     await instance.run('leave-group', { INSTANCE_ID: 'i-0fedcba9876543210' });
     await instance.run('leave-group');
-    expect(instance.calls.map(told)).toEqual([DECREMENT, ABANDON, DECREMENT, ABANDON]);
+    expect(instance.calls.map(inWords)).toEqual([DECREMENT, ABANDON, DECREMENT, ABANDON]);
   });
 
   it('leaves once if two run at the same time', async () => {
@@ -270,7 +270,7 @@ describeScript('leave-group', () => {
     });
     const both = await Promise.all([instance.run('leave-group'), instance.run('leave-group')]);
     expect(both.map(({ status }) => status)).toEqual([0, 0]);
-    expect(instance.calls.map(told)).toEqual([DECREMENT]);
+    expect(instance.calls.map(inWords)).toEqual([DECREMENT]);
   });
 
   it('is patient for minutes, because an instance that only powers off is replaced', async () => {
@@ -279,7 +279,7 @@ describeScript('leave-group', () => {
       commands: { sleep: goesOn('16') },
     });
     const { status } = await instance.run('leave-group');
-    const calls = instance.calls.map(told);
+    const calls = instance.calls.map(inWords);
     const attempts = calls.filter((call) => call === DECREMENT).length;
     expect(calls).toEqual([...times(attempts, DECREMENT), UNHEALTHY, ABANDON]);
     expect(attempts).toBeGreaterThan(20);
@@ -303,7 +303,7 @@ describeScript('leave-group', () => {
       return success(action);
     };
     await instance.run('leave-group', { SERVICE_RESULT: 'success' });
-    expect(instance.calls.map(told)).toEqual([CONTINUE, DECREMENT]);
+    expect(instance.calls.map(inWords)).toEqual([CONTINUE, DECREMENT]);
     expect(shipped).toEqual([true, true]);
     expect(instance.commands('sleep')).toEqual(pauses);
   });

@@ -26,7 +26,7 @@ interface Case {
   /** Whether the runner has a child. */
   busy: boolean;
   /** Which units systemctl stops. */
-  told: string[];
+  signals: string[];
   replaced: boolean;
   /** How often it pauses before it asks; the fifth pause ends the test. */
   pauses: number;
@@ -37,7 +37,7 @@ describeScript('watch', () => {
     {
       case: 'keeps asking while there is no notice',
       busy: true,
-      told: [],
+      signals: [],
       replaced: false,
       pauses: 5,
     },
@@ -45,7 +45,7 @@ describeScript('watch', () => {
       case: 'ends an idle runner that is interrupted, which lowers the desired capacity as ever',
       metadata: { [INTERRUPTION]: interruption },
       busy: false,
-      told: [STOPS_RUNNER],
+      signals: [STOPS_RUNNER],
       replaced: false,
       pauses: 1,
     },
@@ -53,7 +53,7 @@ describeScript('watch', () => {
       case: 'ends a busy runner that is interrupted, and has it replaced',
       metadata: { [INTERRUPTION]: interruption },
       busy: true,
-      told: [STOPS_RUNNER],
+      signals: [STOPS_RUNNER],
       replaced: true,
       pauses: 1,
     },
@@ -61,7 +61,7 @@ describeScript('watch', () => {
       case: 'ends an idle runner at a rebalance recommendation',
       metadata: { [REBALANCE]: recommendation },
       busy: false,
-      told: [STOPS_RUNNER],
+      signals: [STOPS_RUNNER],
       replaced: false,
       pauses: 1,
     },
@@ -69,7 +69,7 @@ describeScript('watch', () => {
       case: 'leaves a busy runner alone at a rebalance recommendation, and goes on watching',
       metadata: { [REBALANCE]: recommendation },
       busy: true,
-      told: [],
+      signals: [],
       replaced: false,
       pauses: 5,
     },
@@ -77,7 +77,7 @@ describeScript('watch', () => {
       case: 'ends a busy runner whose recommendation becomes an interruption',
       metadata: { [REBALANCE]: recommendation, [INTERRUPTION]: [undefined, undefined, interruption] },
       busy: true,
-      told: [STOPS_RUNNER],
+      signals: [STOPS_RUNNER],
       replaced: true,
       pauses: 3,
     },
@@ -85,7 +85,7 @@ describeScript('watch', () => {
       case: 'has a runner replaced that is recommended and interrupted at once',
       metadata: { [REBALANCE]: recommendation, [INTERRUPTION]: interruption },
       busy: true,
-      told: [STOPS_RUNNER],
+      signals: [STOPS_RUNNER],
       replaced: true,
       pauses: 1,
     },
@@ -93,7 +93,7 @@ describeScript('watch', () => {
       case: 'ends an idle runner that is recycled',
       metadata: RECYCLED,
       busy: false,
-      told: [STOPS_RUNNER],
+      signals: [STOPS_RUNNER],
       replaced: false,
       pauses: 1,
     },
@@ -101,7 +101,7 @@ describeScript('watch', () => {
       case: 'leaves a busy runner alone that is recycled, and goes on watching',
       metadata: RECYCLED,
       busy: true,
-      told: [],
+      signals: [],
       replaced: false,
       pauses: 5,
     },
@@ -109,17 +109,17 @@ describeScript('watch', () => {
       case: 'ends a busy runner that is recycled and then interrupted',
       metadata: { ...RECYCLED, [INTERRUPTION]: [undefined, interruption] },
       busy: true,
-      told: [STOPS_RUNNER],
+      signals: [STOPS_RUNNER],
       replaced: true,
       pauses: 2,
     },
-  ])('$case', async ({ metadata = {}, busy, told, replaced, pauses }) => {
+  ])('$case', async ({ metadata = {}, busy, signals, replaced, pauses }) => {
     const instance = await Instance.start({
       metadata,
       commands: { sleep: pausesEndAfter(4), ...runner(busy ? 'echo 4712' : 'exit 1') },
     });
     const { status } = await instance.run('watch');
-    expect(stops(instance)).toEqual(told);
+    expect(stops(instance)).toEqual(signals);
     expect(instance.marked('replace')).toBe(replaced);
     expect(instance.commands('sleep')).toEqual(Array.from({ length: pauses }, () => '5'));
     expect(status).toBe(0);
