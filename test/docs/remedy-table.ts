@@ -131,7 +131,7 @@ export const TRIED: Record<string, Record<string, Tried>> = {
       'asks CircleCI about the token, then stores both',
     ),
     'instances come, idle and leave, and claims are not refused': by(
-      'sandbox/concurrency.test.ts',
+      'hours/concurrency.test.ts',
       'launch only for tasks that may run, and run all of them',
     ),
     'instances come and never reach CircleCI': by(
@@ -145,7 +145,7 @@ export const TRIED: Record<string, Record<string, Tried>> = {
   },
   Saturated: {
     'step 1': by(REMEDIES, 'a saturated fleet launches more after a deployment with a larger maxReplicas'),
-    'step 2': by('sandbox/concurrency.test.ts', 'say that tasks wait for the plan, and do not starve'),
+    'step 2': by('hours/concurrency.test.ts', 'say that tasks wait for the plan, and do not starve'),
     'step 3': by('local/operator.test.ts', 'runs: %s'),
   },
   'Cost Limit Reached': {
@@ -191,7 +191,7 @@ export const TRIED: Record<string, Record<string, Tried>> = {
   },
   'Tasks Not Handed Out': {
     "the plan's concurrency is used up": by(
-      'sandbox/concurrency.test.ts',
+      'hours/concurrency.test.ts',
       'launch only for tasks that may run, and run all of them',
     ),
     'the runner token is of another resource class, or was deleted': by(

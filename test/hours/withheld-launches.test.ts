@@ -6,8 +6,8 @@ import { policyOf } from '../../simulator/peers.ts';
 import type { OursSettings } from '../../simulator/policies/ours.ts';
 import { replay } from '../../simulator/replay.ts';
 import { WORLD } from '../../simulator/world.ts';
-import { choices, ours } from './choices.ts';
-import { traces } from './generated-traces.ts';
+import { choices, ours } from '../simulator/choices.ts';
+import { traces } from '../simulator/generated-traces.ts';
 
 const HOUR = 3_600;
 const FAILURES = 3;
