@@ -1,9 +1,11 @@
 import { Command, Option } from 'commander';
 import { formatDuration } from '../fleets/duration.ts';
+import { WAITING_COST } from '../fleets/effective.ts';
 import { type FleetConfig, FleetsInvalid } from '../fleets/load.ts';
 import type { Faults } from '../sandbox/group/faults.ts';
 import { asJson, type Summary } from '../sandbox/summary.ts';
 import { type Cost, HOURS_PER_MONTH, type Priced, pricedBy } from '../simulator/cost.ts';
+import { shownSeconds } from '../simulator/goal.ts';
 import { lowerBoundsOf } from '../simulator/lower-bounds.ts';
 import type { Outcome } from '../simulator/outcome.ts';
 import { LIST_PRICES, type Prices, PricesInvalid, readPrices } from '../simulator/prices.ts';
@@ -24,7 +26,6 @@ import {
   findSettings,
   GOAL_OPTIONS,
   type GoalOptions,
-  WAITING_COST,
 } from './replays/optimise.ts';
 import { choosePolicies, policyRows } from './replays/policies.ts';
 import type { Replay } from './replays/report.ts';
@@ -89,7 +90,7 @@ const define = (shell: Shell) =>
     )
     .option(
       '--waiting-cost <usd>',
-      `with --optimise: find the settings with the lowest cost if an hour that a job waits costs this many dollars (default: ${WAITING_COST})`,
+      `with --optimise: find the settings with the lowest cost if an hour that a job waits costs this many dollars (default: waitingCost of the fleet, or ${WAITING_COST})`,
       numberOption(0, 1e6, 'any'),
     )
     .option(
@@ -201,7 +202,7 @@ async function optimised({
   costs,
 }: ReplayCommand) {
   const { terminal } = shell;
-  const goal = chooseGoal(options, priced);
+  const goal = chooseGoal(options, priced, policies.fleet);
   const share = options.train;
   const { isolation } = options;
   const search = { share, isolation, world, faults, priced, policies, terminal };
@@ -215,9 +216,11 @@ async function optimised({
   } else {
     terminal.print(`${describeSource(about, policies.fleet, terminal)}\n`);
     terminal.print(
-      `On the first ${Math.round(share * 100)} % of the trace:\n${table(answer.training, terminal)}\n`,
+      `On the first ${Math.round(share * 100)} % of the trace:\n${table(answer.training, terminal, SEARCH_COLUMNS)}\n`,
     );
-    terminal.print(`On the rest:\n${table(answer.rest, terminal)}\n\n${describeAnswer(answer)}\n`);
+    terminal.print(
+      `On the rest:\n${table(answer.rest, terminal, SEARCH_COLUMNS)}\n\n${describeAnswer(answer)}\n`,
+    );
     terminal.print(terminal.colours.dim(costs));
   }
   return { answer, tried };
@@ -271,7 +274,7 @@ async function replayed({
 }
 
 /** The figures that a replay and a run through the workflow share. */
-type PolicyRow = Summary & { policy: string; cost?: Cost };
+type PolicyRow = Summary & { policy: string; cost?: Cost; sum?: number | undefined };
 
 /** The workflow reads the two counts itself, so the fault cannot set the gap between them. */
 function checkWorkflowFaults({ readGap }: Faults): void {
@@ -334,7 +337,13 @@ function describeTrace(source: string, { jobs, form, leftOut, cautions }: Trace)
   };
 }
 
-const COLUMNS: { head: string; width: number; cell: (row: PolicyRow) => string }[] = [
+interface Column {
+  head: string;
+  width: number;
+  cell: (row: PolicyRow) => string;
+}
+
+const COLUMNS: Column[] = [
   { head: 'mean', width: 6, cell: ({ waitSeconds }) => waitSeconds.mean.toFixed(1) },
   { head: 'p50', width: 5, cell: ({ waitSeconds }) => waitSeconds.p50.toFixed(0) },
   { head: 'p95', width: 5, cell: ({ waitSeconds }) => waitSeconds.p95.toFixed(0) },
@@ -350,10 +359,17 @@ const COLUMNS: { head: string; width: number; cell: (row: PolicyRow) => string }
   { head: 'killed', width: 7, cell: ({ jobsKilled }) => `${jobsKilled}` },
 ];
 
+/** With the digits that a goal compares, and with what is minimised. */
+const SEARCH_COLUMNS: Column[] = COLUMNS.flatMap((column) => {
+  if (column.head === 'p95') return { ...column, cell: ({ waitSeconds }) => shownSeconds(waitSeconds.p95) };
+  if (column.head !== 'USD/mo') return column;
+  return [column, { head: '+wait', width: 7, cell: ({ sum }) => sum?.toFixed(0) ?? '-' }];
+});
+
 /** Each column is as wide as its longest cell, with a space before it. */
-function table(rows: PolicyRow[], { colours }: Terminal): string {
+function table(rows: PolicyRow[], { colours }: Terminal, shown = COLUMNS): string {
   const names = Math.max(...rows.map(({ policy }) => policy.length));
-  const columns = COLUMNS.map(({ head, width, cell }) => {
+  const columns = shown.map(({ head, width, cell }) => {
     const cells = rows.map(cell);
     const longest = Math.max(width, ...cells.map(({ length }) => length + 1));
     return { head: head.padStart(longest), cells: cells.map((text) => text.padStart(longest)) };

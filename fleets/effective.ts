@@ -13,8 +13,11 @@ const RECYCLE_SECONDS = 3_600;
  */
 const SPARES_WAIT = 2;
 
-/** Default of `waitingCost`. */
-const WAITING_COST = 1;
+/**
+ * Default of `waitingCost`, in US dollars: of spare runners, and of the search for settings. docs/how-it-decides.md says
+ * what it stands for.
+ */
+export const WAITING_COST = 1;
 
 /** By what a fleet learns how many spare runners to keep; `undefined` if it does not, or if its price is unknown. */
 export function spareSettingsOf(

@@ -1,3 +1,4 @@
+import { figure } from '../sandbox/summary.ts';
 import { HOURS_PER_MONTH } from './cost.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -26,16 +27,39 @@ export function costOfWaiting({ waitSeconds, jobs, replayedHours }: Outcome, wai
   return (hours * waitingCost * HOURS_PER_MONTH) / replayedHours;
 }
 
-/** By how much the limits are exceeded; 0 if none is. */
+/** What is minimised with `waitingCost`, in US dollars a month. */
+export interface Sum {
+  cost: number;
+  waiting: number;
+  sum: number;
+}
+
+export function sumOf(outcome: Outcome, waitingCost: number): Sum {
+  const cost = priceOf(outcome);
+  const waiting = costOfWaiting(outcome, waitingCost);
+  return { cost: figure(cost), waiting: figure(waiting), sum: figure(cost + waiting) };
+}
+
+/** Seconds as tables and the report show them: one decimal below 100, none above. */
+export const shownSeconds = (seconds: number) => seconds.toFixed(seconds < 100 ? 1 : 0);
+
+/**
+ * By how much the limits are exceeded; 0 if none is. The figures are compared as they are shown: a wait that is shown as
+ * 30 s does not exceed 30 s.
+ */
 export function excessOf(goal: Goal, outcome: Outcome): number {
   const { mean, p95 } = outcome.waitSeconds;
-  const beyond = (value: number, limit = Number.POSITIVE_INFINITY) => Math.max(value - limit, 0);
+  const beyond = (value: number, shown: number, limit = Number.POSITIVE_INFINITY) =>
+    Math.max(Math.min(value, shown) - limit, 0);
+  const price = priceOf(outcome);
+  const percent = 100 * (outcome.overhead ?? 0);
+  const { maxOverhead } = goal;
   return (
-    beyond(mean, goal.maxWaitMean) +
-    beyond(p95, goal.maxWaitP95) +
-    beyond(priceOf(outcome), goal.maxCost) +
+    beyond(mean, Number(shownSeconds(mean)), goal.maxWaitMean) +
+    beyond(p95, Number(shownSeconds(p95)), goal.maxWaitP95) +
+    beyond(price, outcome.cost === undefined ? price : Math.round(price), goal.maxCost) +
     // In percent, so that it weighs about as much as the others.
-    100 * beyond(outcome.overhead ?? 0, goal.maxOverhead)
+    beyond(percent, Math.round(percent), maxOverhead === undefined ? undefined : 100 * maxOverhead)
   );
 }
 
@@ -53,11 +77,7 @@ export function scoreBy(goal: Goal, tutorial: Outcome): (outcome: Outcome) => [n
       Math.max(outcome.jobsKilled - tutorial.jobsKilled, 0);
     const price = priceOf(outcome);
     const minimised =
-      goal.waitingCost !== undefined
-        ? price + costOfWaiting(outcome, goal.waitingCost)
-        : onlyWaits
-          ? price
-          : p95;
+      goal.waitingCost !== undefined ? sumOf(outcome, goal.waitingCost).sum : onlyWaits ? price : p95;
     return [excessOf(goal, outcome) + worse, minimised, mean];
   };
 }

@@ -56,11 +56,28 @@ export interface OptimiseOptions {
 const sizes = (key: string, numbers: readonly (number | string)[]): Setting[] =>
   numbers.map((number) => [`${key}=${number}`]);
 
+/** Prices of waiting to try if the goal has limits: the price with which spare runners meet them is not known. */
+const WAITING_COSTS = [0.1, 0.3, 1, 3, 10, 30];
+
+/** The lowest `waitingCost` that fleets.yaml takes. */
+const LEAST_WAITING_COST = 0.001;
+
 /** The settings to search, those with the largest effect first. */
-function dimensions(peakInstances: number): Dimension[] {
+function dimensions(peakInstances: number, goal: Goal, keep: ReadonlySet<string>): Dimension[] {
   const upTo = (numbers: readonly number[]) => numbers.filter((number) => number <= peakInstances);
   const idle = [30, 60, 120, 300, 600, 1_200];
-  return [
+  const { waitingCost, ...limits } = goal;
+  // Spare runners follow the price of the search itself.
+  const prices = new Set([
+    ...(waitingCost === undefined ? [] : [waitingCost]),
+    ...(Object.keys(limits).length === 0 ? [] : WAITING_COSTS),
+  ]);
+  const spares = keep.has('waitingCost')
+    ? [['spareRunners=auto']]
+    : [...prices]
+        .filter((price) => price >= LEAST_WAITING_COST)
+        .map((price) => ['spareRunners=auto', `waitingCost=${price}`]);
+  const all: Dimension[] = [
     {
       setting: 'reuse',
       values: [[], ...idle.map((seconds) => ['reuse=continuous', `idleTimeout=${seconds}s`])],
@@ -69,10 +86,12 @@ function dimensions(peakInstances: number): Dimension[] {
       setting: 'warmPool',
       values: [[], ...sizes('warmPool.size', ['auto', ...upTo([2, 5, 10, 20, 50, 100, 200])])],
     },
+    { setting: 'spareRunners', values: [[], ...spares] },
     { setting: 'headroom', values: [[], ...sizes('headroom', [1, 2, 5, '10%', '25%', '50%'])] },
     { setting: 'minReplicas', values: [[], ...sizes('minReplicas', upTo([1, 2, 5, 10, 20]))] },
     { setting: 'quietPollInterval', values: [[], ...sizes('quietPollInterval', ['5s', '15s', '30s'])] },
   ];
+  return all.filter(({ values }) => values.length > 1 && !isKept(values, keep));
 }
 
 /** How many of the settings are tried in all combinations. */
@@ -84,11 +103,18 @@ const STARTS = 3;
 /** The maximum number of rounds over all settings. The search ends after a round without an improvement. */
 const ROUNDS = 3;
 
+/** Settings whose best number is searched between the numbers that were tried. */
+const REFINED = ['warmPool.size', 'minReplicas'];
+
+/** How often that halves the gap. */
+const REFINEMENTS = 3;
+
 /**
- * Searches for settings of ours that meet a goal. The search tries all combinations of reuse and warm pool. From the
- * best of them, it changes one setting at a time to its best value, until no change is an improvement. Tests show that
- * the result is never worse than the fleet's own settings. The search does not prove that it is the best. The same jobs
- * give the same result.
+ * Searches for settings of ours that meet a goal. The search first leaves out reuse: it tries all combinations of the two
+ * settings with the largest effect. From the best of them, it changes one setting at a time to its best value, until no
+ * change is an improvement. Then it looks for better numbers between those tried. If reuse is allowed, it does the same
+ * with reuse, and takes the better result: so reuse never leads to a worse one. Tests show that the result is never worse
+ * than the fleet's own settings. The search does not prove that it is the best. The same jobs give the same result.
  *
  * @throws ReplayStalled
  */
@@ -119,8 +145,36 @@ export async function optimise(jobs: JobTable, options: OptimiseOptions): Promis
   const score = scoreBy(goal, tutorial);
   const better = (a: Tried, b: Tried) => compare(score(a.outcome), score(b.outcome)) < 0;
   const best = (tried: readonly Tried[]) => tried.reduce((one, other) => (better(other, one) ? other : one));
+  const settings = dimensions(asGiven.outcome.peakInstances, goal, keep);
+  const search = { tryAll, best, score, known };
+  let found = asGiven;
+  for (const searched of searches(settings)) {
+    const [among, ...others] = await descend(searched, search);
+    if (among !== undefined) found = best([found, among, ...others]);
+    found = await refine(found, search);
+  }
+  return { found, asGiven, tutorial, met: score(found.outcome)[0] === 0, tried: [...known.values()] };
+}
 
-  const settings = dimensions(asGiven.outcome.peakInstances).filter(({ values }) => !isKept(values, keep));
+/** The settings of each search: first without reuse, then with it. */
+function searches(settings: readonly Dimension[]): Dimension[][] {
+  const clean = settings.filter(({ setting }) => setting !== 'reuse');
+  return clean.length === settings.length ? [clean] : [clean, [...settings]];
+}
+
+/** What the parts of a search share. */
+interface Search {
+  tryAll: (sets: readonly Setting[]) => Promise<Tried[]>;
+  best: (tried: readonly Tried[]) => Tried;
+  score: (outcome: Outcome) => number[];
+  known: ReadonlyMap<string, Tried>;
+}
+
+/** Tries all combinations of the first settings, and improves the best of them one setting at a time. */
+async function descend(
+  settings: readonly Dimension[],
+  { tryAll, best, score, known }: Search,
+): Promise<Tried[]> {
   const grid = combinations(settings.slice(0, TOGETHER));
   const whole = grid.map((values) => settings.map((_, index) => values[index] ?? []));
   await tryAll(whole.map((values) => values.flat()));
@@ -132,7 +186,7 @@ export async function optimise(jobs: JobTable, options: OptimiseOptions): Promis
     .toSorted((a, b) => compare(score(a.here.outcome), score(b.here.outcome)))
     .slice(0, STARTS);
 
-  let found = asGiven;
+  const ends: Tried[] = [];
   for (const start of starts) {
     const at = [...start.values];
     let { here } = start;
@@ -147,9 +201,39 @@ export async function optimise(jobs: JobTable, options: OptimiseOptions): Promis
       }
       if (here === before) break;
     }
-    found = best([found, here]);
+    ends.push(here);
   }
-  return { found, asGiven, tutorial, met: score(found.outcome)[0] === 0, tried: [...known.values()] };
+  return ends;
+}
+
+/** Tries numbers between the best one and those on both sides of it, as long as that is an improvement. */
+async function refine(from: Tried, { tryAll, best, known }: Search): Promise<Tried> {
+  let found = from;
+  for (const key of REFINED) {
+    for (let round = 0; round < REFINEMENTS; round += 1) {
+      const { set } = found;
+      const at = numberOf(set, key);
+      if (at === undefined) break;
+      const others = [...known.values()].flatMap((each) => numberOf(each.set, key) ?? []);
+      const between = [
+        Math.max(...others.filter((number) => number < at)),
+        Math.min(...others.filter((number) => number > at)),
+      ].flatMap((other) => (Number.isFinite(other) ? [Math.round(Math.sqrt(other * at))] : []));
+      const untried = between.filter((number) => !others.includes(number));
+      if (untried.length === 0) break;
+      const sets = untried.map((number) =>
+        set.map((each) => (each === `${key}=${at}` ? `${key}=${number}` : each)),
+      );
+      found = best([found, ...(await tryAll(sets))]);
+    }
+  }
+  return found;
+}
+
+/** The number of a setting, if it is one. */
+function numberOf(set: Setting, key: string): number | undefined {
+  const value = set.find((each) => each.startsWith(`${key}=`))?.slice(key.length + 1);
+  return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
 }
 
 /** CircleCI's tutorial, with the same `maxReplicas`. */

@@ -1,8 +1,10 @@
 import { parse, stringify } from 'yaml';
+import { WAITING_COST } from '../../fleets/effective.ts';
+import type { FleetConfig } from '../../fleets/load.ts';
 import type { Faults } from '../../sandbox/group/faults.ts';
 import { figure } from '../../sandbox/summary.ts';
 import type { Priced } from '../../simulator/cost.ts';
-import { excessOf, type Goal } from '../../simulator/goal.ts';
+import { excessOf, type Goal, type Sum, sumOf } from '../../simulator/goal.ts';
 import { tableOf } from '../../simulator/job-table.ts';
 import { optimise, part, type Setting, type Tried, tutorialFor } from '../../simulator/optimise.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
@@ -34,9 +36,6 @@ export const GOAL_OPTIONS = {
   isolation: '--isolation',
 } as const;
 
-/** US dollars for an hour that a job waits: a third of a developer's hour. */
-export const WAITING_COST = 30;
-
 /** The result of a search. */
 export interface SearchResult {
   goal: Goal;
@@ -48,9 +47,12 @@ export interface SearchResult {
   /** Empty if the price of the instance type is unknown. */
   front: FrontPoint[];
   /** Ours as the fleet has it, ours with the settings found, and CircleCI's tutorial. */
-  training: Outcome[];
-  rest: Outcome[];
+  training: Result[];
+  rest: Result[];
 }
+
+/** An outcome, with what the search minimises if waiting has a price. */
+type Result = Outcome & Partial<Pick<Sum, 'waiting' | 'sum'>>;
 
 /**
  * The goal of the command line. Without `--waiting-cost`, limits of waits alone ask for the lowest cost, and limits of
@@ -58,11 +60,16 @@ export interface SearchResult {
  *
  * @throws UsageError if it needs a price that is unknown.
  */
-export function chooseGoal(options: GoalOptions, priced: Priced): Goal {
+export function chooseGoal(
+  options: GoalOptions,
+  priced: Priced,
+  fleet: Pick<FleetConfig, 'waitingCost'>,
+): Goal {
   const { maxWaitMean, maxWaitP95, maxCost, maxOverhead } = options;
   const limitsWaits = maxWaitMean !== undefined || maxWaitP95 !== undefined;
   const limitsCosts = maxCost !== undefined || maxOverhead !== undefined;
-  const waitingCost = options.waitingCost ?? (limitsWaits === limitsCosts ? WAITING_COST : undefined);
+  const waitingCost =
+    options.waitingCost ?? (limitsWaits === limitsCosts ? (fleet.waitingCost ?? WAITING_COST) : undefined);
   for (const key of ['maxCost', 'waitingCost'] as const) {
     const value = key === 'waitingCost' ? waitingCost : maxCost;
     if (value !== undefined && priced.instanceHour === undefined)
@@ -141,16 +148,20 @@ export async function findSettings(
   const rivals = [own, better, tutorialFor(own.settings)];
   const outcomes = await simulate(rest.jobs, rivals, rest.world, { faults, priced });
   const named = (all: readonly (Outcome | undefined)[]) =>
-    all.flatMap((outcome, index) =>
-      outcome === undefined ? [] : [{ ...outcome, policy: NAMES[index] ?? outcome.policy }],
-    );
+    all.flatMap((outcome, index): Result[] => {
+      if (outcome === undefined) return [];
+      const { waitingCost } = goal;
+      const { waiting, sum } = sumOf(outcome, waitingCost ?? 0);
+      const policy = NAMES[index] ?? outcome.policy;
+      return [{ ...outcome, policy, ...(waitingCost !== undefined && { waiting, sum }) }];
+    });
   const [, onRest] = outcomes;
   const answer: SearchResult = {
     goal,
     met: { training: met, rest: onRest !== undefined && excessOf(goal, onRest) === 0 },
     set: found.set,
     tried: tried.length,
-    front: priced.instanceHour === undefined ? [] : marginalPrices(tried),
+    front: priced.instanceHour === undefined ? [] : withFound(marginalPrices(tried), found),
     training: named([asGiven.outcome, found.outcome, tutorial]),
     rest: named(outcomes),
   };
@@ -185,10 +196,14 @@ export function describeGoal(goal: Goal): string {
   return before.length === 0 ? last : `${before.reverse().join(', ')} and ${last}`;
 }
 
-function describeOutcome({ goal, met }: SearchResult): string {
+function describeOutcome({ goal, met, training: [before, after] }: SearchResult): string {
   const wanted = describeGoal(goal);
   const { waitingCost: _, ...limits } = goal;
-  if (Object.keys(limits).length === 0) return `these have ${wanted}`;
+  if (Object.keys(limits).length === 0) {
+    const dollars = (value = 0) => value.toFixed(0);
+    const sum = (after?.sum ?? 0) - (after?.waiting ?? 0);
+    return `these have ${wanted}. On the first part, ${dollars(sum)} dollars a month for the cost and ${dollars(after?.waiting)} for waiting are ${dollars(after?.sum)}; with the current settings they are ${dollars(before?.sum)}`;
+  }
   if (!met.training) return `none of them stays within ${wanted}; these come closest`;
   if (!met.rest)
     return `the settings found stay within ${wanted} on the first part, but not on the rest: the two parts differ`;
@@ -215,8 +230,26 @@ export interface FrontPoint {
   waitSeconds: number;
   /** US dollars a month. */
   cost: number;
-  /** What 10 s less cost from the point before, in US dollars a month; `null` for the first. */
+  /** What 10 s less cost from the point before, in US dollars a month; `null` for the first, and off the front. */
   per10Seconds: number | null;
+  /** Whether these are the settings found. */
+  found?: true;
+}
+
+/** The points with the settings found, which limits can keep off the front. */
+function withFound(front: readonly FrontPoint[], { set, outcome }: Tried): FrontPoint[] {
+  const isFound = (point: FrontPoint) => point.set.join() === set.join();
+  if (front.some(isFound)) return front.map((point) => (isFound(point) ? { ...point, found: true } : point));
+  const cost = outcome.cost?.total ?? 0;
+  const point: FrontPoint = {
+    set,
+    waitSeconds: outcome.waitSeconds.mean,
+    cost,
+    per10Seconds: null,
+    found: true,
+  };
+  const after = front.findIndex((other) => other.cost > cost);
+  return front.toSpliced(after < 0 ? front.length : after, 0, point);
 }
 
 /**
@@ -245,10 +278,10 @@ const per10Seconds = (
 
 function describeFront(front: readonly FrontPoint[]): string {
   if (front.length < 2) return '';
-  const rows = front.map(({ set, waitSeconds, cost, per10Seconds: price }) => {
+  const rows = front.map(({ set, waitSeconds, cost, per10Seconds: price, found }) => {
     const wait = `${waitSeconds.toFixed(1)} s`.padStart(8);
     const next = price === null ? '' : `; 10 s less cost ${price.toFixed(0)}`;
-    return `${wait} for ${cost.toFixed(0)} dollars a month${next}: ${set.length === 0 ? 'the current settings' : set.join(' ')}`;
+    return `${wait} for ${cost.toFixed(0)} dollars a month${next}: ${set.length === 0 ? 'the current settings' : set.join(' ')}${found ? ' (found)' : ''}`;
   });
   return `\n\nPareto front of mean wait and cost, on the first part:\n${rows.join('\n')}`;
 }

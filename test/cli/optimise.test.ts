@@ -2,6 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { asYaml } from '../../cli/replays/optimise.ts';
+import { WAITING_COST } from '../../fleets/effective.ts';
 import { runInProcess } from '../support/in-process.ts';
 
 const simulate = (...words: string[]) => runInProcess('simulate', ['--workload', 'flapping', ...words]);
@@ -53,7 +54,7 @@ describe('npm run simulate -- --optimise', () => {
     const cheap = await optimised('--waiting-cost', '0');
     const usual = await optimised();
     const dear = await optimised('--waiting-cost', '1000');
-    expect(usual.goal).toEqual({ waitingCost: 30 });
+    expect(usual.goal).toEqual({ waitingCost: WAITING_COST });
     const figures = [cheap, usual, dear].map(({ training: [, found] }) => [
       found.cost.total,
       found.waitSeconds.mean,
@@ -65,7 +66,12 @@ describe('npm run simulate -- --optimise', () => {
     expect(figures[0]).not.toEqual(figures[2]);
 
     const limited = await optimised('--max-wait-mean', '60', '--max-overhead', '900', '--max-cost', '900');
-    expect(limited.goal).toEqual({ maxWaitMean: 60, maxCost: 900, maxOverhead: 9, waitingCost: 30 });
+    expect(limited.goal).toEqual({
+      maxWaitMean: 60,
+      maxCost: 900,
+      maxOverhead: 9,
+      waitingCost: WAITING_COST,
+    });
     expect(limited.met.training).toBe(true);
     const [, found] = limited.training;
     expect(found.waitSeconds.mean).toBeLessThanOrEqual(60);
@@ -74,7 +80,8 @@ describe('npm run simulate -- --optimise', () => {
   });
 
   it('reuses runners only with --isolation runner', async () => {
-    const words = ['--json', '--optimise', '--max-wait-p95', '10'];
+    // More spare runners would reach that goal on clean machines.
+    const words = ['--json', '--optimise', '--max-wait-p95', '10', '--set', 'spareRunners={max: 1}'];
     const clean = JSON.parse((await simulate(...words)).stdout).optimised;
     expect(clean.met.training).toBe(false);
     expect(clean.set.join()).not.toContain('reuse');
@@ -90,10 +97,26 @@ describe('npm run simulate -- --optimise', () => {
     const [first, ...rest] = front.map(({ per10Seconds }: { per10Seconds: number | null }) => per10Seconds);
     expect(first).toBeNull();
     expect(rest).toEqual(rest.toSorted((a: number, b: number) => a - b));
+    const limited = JSON.parse(
+      (await simulate('--json', '--optimise', '--max-wait-p95', '90')).stdout,
+    ).optimised;
+    for (const { set, front: points } of [JSON.parse(stdout).optimised, limited])
+      expect(points.filter(({ found }: { found?: true }) => found)).toMatchObject([{ set }]);
     const said = await simulate('--optimise');
+    expect(said.stdout).toContain(' (found)');
+    const [, cost, waiting, sum] =
+      /(\d+) dollars a month for the cost and (\d+) for waiting are (\d+);/.exec(said.stdout) ?? [];
+    expect(Math.abs(Number(cost) + Number(waiting) - Number(sum))).toBeLessThanOrEqual(1);
     expect(said.stdout).toMatch(
       /Pareto front .*:\n +[\d.]+ s for \d+ dollars a month: .*\n +[\d.]+ s for \d+ .*; 10 s less cost \d+: /,
     );
+  });
+
+  it('takes waitingCost of the fleet as its price of waiting', async () => {
+    const { stdout } = await simulate('--json', '--optimise', '--set', 'waitingCost=5');
+    const { goal, set } = JSON.parse(stdout).optimised;
+    expect(goal).toEqual({ waitingCost: 5 });
+    expect(set.join()).not.toContain('waitingCost');
   });
 
   it('keeps the settings of --set', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { choosePolicies } from '../../cli/replays/policies.ts';
-import type { Goal } from '../../simulator/goal.ts';
+import { excessOf, type Goal, scoreBy, shownSeconds, sumOf } from '../../simulator/goal.ts';
 import { tableOf } from '../../simulator/job-table.ts';
 import { optimise, part, type Setting } from '../../simulator/optimise.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
@@ -70,8 +70,64 @@ describe('optimise', () => {
     const keep = new Set(['reuse', 'warmPool']);
     const { tried, found } = await search({ maxWaitP95: 30 }, { keep });
     const keys = new Set(tried.flatMap(({ set }) => set.map((each) => each.split('=')[0])));
-    expect([...keys].toSorted()).toEqual(['headroom', 'minReplicas', 'quietPollInterval']);
+    expect([...keys].toSorted()).toEqual([
+      'headroom',
+      'minReplicas',
+      'quietPollInterval',
+      'spareRunners',
+      'waitingCost',
+    ]);
     expect(found.set.join()).not.toMatch(/reuse|warmPool/);
+  });
+
+  it('gives spare runners the price of waiting that it minimises itself', async () => {
+    const priced = { instanceHour: 0.1, spotShare: 1, volumeMonth: 0 };
+    const { tried } = await search({ waitingCost: 7 }, { priced });
+    const learning = tried.filter(({ set }) => set.includes('spareRunners=auto'));
+    expect(learning.length).toBeGreaterThan(1);
+    expect(new Set(learning.map(({ set }) => set.find((each) => each.startsWith('waitingCost'))))).toEqual(
+      new Set(['waitingCost=7']),
+    );
+    const kept = await search({ waitingCost: 7 }, { priced, keep: new Set(['waitingCost']) });
+    const sets = kept.tried.flatMap(({ set }) => set);
+    expect(sets).toContain('spareRunners=auto');
+    expect(sets.join()).not.toContain('waitingCost');
+  });
+
+  it('tries spare runners with several prices if only limits are given', async () => {
+    const { tried } = await search({ maxWaitP95: 30 });
+    const prices = new Set(tried.flatMap(({ set }) => set.filter((each) => each.startsWith('waitingCost='))));
+    expect(prices.size).toBeGreaterThan(3);
+  });
+
+  it.each([{ waitingCost: 0.3 }, { waitingCost: 30 }, { maxWaitMean: 25 }])(
+    'finds nothing worse with reuse than without, for %j',
+    async (goal) => {
+      const priced = { instanceHour: 0.1, spotShare: 1, volumeMonth: 3 };
+      const clean = await search(goal, { priced, keep: new Set(['reuse']) });
+      const reused = await search(goal, { priced });
+      const score = scoreBy(goal, clean.tutorial);
+      const [[missed, least], [missedToo, sum]] = [score(clean.found.outcome), score(reused.found.outcome)];
+      expect(missedToo).toBeLessThanOrEqual(missed);
+      if (missedToo === missed) expect(sum).toBeLessThanOrEqual(least);
+      const keys = (each: readonly { set: Setting }[]) => new Set(each.map(({ set }) => set.join()));
+      expect([...keys(clean.tried)].filter((set) => !keys(reused.tried).has(set))).toEqual([]);
+    },
+  );
+
+  it('tries sizes of the warm pool between the best one and its neighbours', async () => {
+    const priced = { instanceHour: 0.1, spotShare: 1, volumeMonth: 20 };
+    const keep = new Set(['reuse', 'headroom', 'minReplicas', 'spareRunners']);
+    const { found, tried } = await search({ waitingCost: 1 }, { priced, keep });
+    const sizes = new Set(
+      tried.flatMap(({ set }) =>
+        set.flatMap((each) => (/^warmPool\.size=\d/.test(each) ? [Number(each.split('=')[1])] : [])),
+      ),
+    );
+    const between = [...sizes].filter((size) => ![2, 5, 10, 20, 50, 100, 200].includes(size));
+    expect(between.length).toBeGreaterThan(0);
+    const sum = ({ outcome }: (typeof tried)[number]) => sumOf(outcome, 1).sum;
+    expect(sum(found)).toBe(Math.min(...tried.map(sum)));
   });
 
   it('skips settings that the fleet cannot have', async () => {
@@ -89,6 +145,21 @@ describe('optimise', () => {
     expect(counts).toEqual(counts.toSorted((a, b) => a - b));
     expect(counts.at(-1)).toBe(once.tried.length);
     expect(new Set(once.tried.map(({ set }) => set.join())).size).toBe(once.tried.length);
+  });
+});
+
+describe('a limit', () => {
+  const outcome = simulateOne(MORNING, { name: 'circleci-tutorial', parameters: {}, maxReplicas: 9 }, WORLD);
+  const withWait = (p95: number) => ({ ...outcome, waitSeconds: { ...outcome.waitSeconds, p95 } });
+
+  it.each([
+    { p95: 30.04, shown: '30.0', excess: 0 },
+    { p95: 30.06, shown: '30.1', excess: 0.06 },
+    { p95: 30, shown: '30.0', excess: 0 },
+    { p95: 31, shown: '31.0', excess: 1 },
+  ])('of 30 s is exceeded by $excess s if the wait is shown as $shown', ({ p95, shown, excess }) => {
+    expect(shownSeconds(p95)).toBe(shown);
+    expect(excessOf({ maxWaitP95: 30 }, withWait(p95))).toBeCloseTo(excess, 6);
   });
 });
 
