@@ -10,7 +10,7 @@ import { CircleCi } from '../../sandbox/circleci.ts';
 import { json, resultXml } from '../support/aws-stand-in.ts';
 import { commandWords } from '../support/bundled-commands.ts';
 import { DoctorAws } from '../support/doctor-aws.ts';
-import { runAgainstAws } from '../support/in-process.ts';
+import { awsEnvironment, runAgainstAws } from '../support/in-process.ts';
 import { PseudoTerminal } from '../support/pseudo-terminal.ts';
 import { address, serve } from '../support/serve.ts';
 
@@ -368,14 +368,7 @@ describe.each([
   { columns: 80, rows: 24 },
   { columns: 120, rows: 40 },
 ])('on a terminal of $columns x $rows', (size) => {
-  const env = () => ({
-    ...process.env,
-    AWS_ENDPOINT_URL: address(aws.server),
-    AWS_REGION: 'eu-west-1',
-    AWS_ACCESS_KEY_ID: 'test',
-    AWS_SECRET_ACCESS_KEY: 'test',
-    AWS_MAX_ATTEMPTS: '1',
-  });
+  const env = () => ({ ...process.env, ...awsEnvironment(address(aws.server)) });
 
   it('shows what is right and what is not', async () => {
     aws.changed.set('AssumeRole', 'refused');

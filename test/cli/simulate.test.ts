@@ -1,28 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { stripVTControlCharacters } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { PEERS } from '../../simulator/peers.ts';
 import { runInProcess } from '../support/in-process.ts';
+import { HEADER, traceFolder } from '../support/trace-files.ts';
 
-let folder: string;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'simulate-test-'));
-});
-
-afterAll(() => rmSync(folder, { recursive: true }));
+const trace = traceFolder();
 
 const simulate = (...words: string[]) => runInProcess('simulate', words);
-
-function trace(name: string, text: string): string {
-  const file = join(folder, name);
-  writeFileSync(file, text);
-  return file;
-}
-
-const HEADER = 'queued_at_s,duration_s\n';
 
 describe('npm run simulate', () => {
   it('prints one JSON object: the trace, and each policy with the keys of npm start', async () => {

@@ -1,31 +1,15 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { promisify, stripVTControlCharacters } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { commandWords } from '../support/bundled-commands.ts';
 import { runInProcess } from '../support/in-process.ts';
+import { HEADER, traceFolder } from '../support/trace-files.ts';
 
 const run = promisify(execFile);
 
-let folder: string;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'start-test-'));
-});
-
-afterAll(() => rmSync(folder, { recursive: true }));
+const trace = traceFolder();
 
 const start = (...words: string[]) => runInProcess('start', words);
-
-function trace(name: string, text: string): string {
-  const file = join(folder, name);
-  writeFileSync(file, text);
-  return file;
-}
-
-const HEADER = 'queued_at_s,duration_s\n';
 
 describe('npm start', () => {
   it('ends without an error when its reader stops reading', async () => {

@@ -10,7 +10,7 @@ import { type FleetStatus, fleetStatuses, shortTime } from '../../cli/status/fle
 import type { StatusReading } from '../../cli/status/reads.ts';
 import { noteOf, statusDetails, statusTable } from '../../cli/status/screen.ts';
 import { commandWords } from '../support/bundled-commands.ts';
-import { runAgainstAws } from '../support/in-process.ts';
+import { awsEnvironment, runAgainstAws } from '../support/in-process.ts';
 import { deployedSettings } from '../support/inputs.ts';
 import { OperatorAws } from '../support/operator-aws.ts';
 import { PseudoTerminal } from '../support/pseudo-terminal.ts';
@@ -349,14 +349,7 @@ describe('npm run status', () => {
     { columns: 80, rows: 24 },
     { columns: 120, rows: 40 },
   ])('on a terminal of $columns x $rows', (size) => {
-    const env = () => ({
-      ...process.env,
-      AWS_ENDPOINT_URL: address(aws.server),
-      AWS_REGION: 'eu-west-1',
-      AWS_ACCESS_KEY_ID: 'test',
-      AWS_SECRET_ACCESS_KEY: 'test',
-      AWS_MAX_ATTEMPTS: '1',
-    });
+    const env = () => ({ ...process.env, ...awsEnvironment(address(aws.server)) });
 
     it.each<{ signal: NodeJS.Signals | 'Ctrl-C'; code: number }>([
       { signal: 'Ctrl-C', code: 130 },

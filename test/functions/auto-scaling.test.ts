@@ -9,11 +9,11 @@ import {
 } from '../../functions/lib/auto-scaling.ts';
 import { describeActivities } from '../../functions/lib/scaling-activities.ts';
 import { LAUNCH_SUSPENDED_TAG, PAUSED_TAG } from '../../functions/lib/tags.ts';
-import { Agenda } from '../../sandbox/agenda.ts';
+import type { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
-import { embeddedAws } from '../support/aws.ts';
+import { embeddedAws, embeddedGroup } from '../support/aws.ts';
 import { failure } from '../support/said.ts';
 
 const NAME = 'circleci-runner-autoscaler-linux';
@@ -25,14 +25,7 @@ let agenda: Agenda;
 let group: AutoScalingGroup;
 
 beforeEach(() => {
-  agenda = new Agenda();
-  group = new AutoScalingGroup(
-    { name: NAME, minSize: 0, maxSize: 10, durations: DURATIONS, newInstancesProtectedFromScaleIn: true },
-    agenda,
-    new TaskQueue(),
-  );
-  aws.groups.clear();
-  aws.groups.set(NAME, group);
+  ({ agenda, group } = embeddedGroup(aws, NAME));
 });
 
 /** A group with a member in each of the lifecycle states. */

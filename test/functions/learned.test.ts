@@ -11,6 +11,7 @@ import { embeddedAws } from '../support/aws.ts';
 import {
   activities,
   deployedSettings,
+  EMPTY_GROUP,
   EXECUTION_START,
   firstPoll,
   readerOf,
@@ -83,12 +84,7 @@ async function polled({ waiting = 1, minute = 0, once = true, poll = {} }: Asked
       observed: {
         unclaimed: { unclaimed: waiting },
         running: { running: 0 },
-        group: {
-          desired: 0,
-          members: { pending: 0, inService: 0, leaving: 0, standby: 0 },
-          launchProcess: { suspended: false, byBreaker: false },
-          paused: 'false',
-        },
+        group: EMPTY_GROUP,
       },
     }),
   );
@@ -269,12 +265,7 @@ describe('whatever the parameter has', () => {
         {
           unclaimed: { unclaimed: 1 },
           running: { running: 0 },
-          group: {
-            desired: 0,
-            members: { pending: 0, inService: 0, leaving: 0, standby: 0 },
-            launchProcess: { suspended: false, byBreaker: false },
-            paused: 'false',
-          },
+          group: EMPTY_GROUP,
         },
         {
           capacity: { minReplicas: 0, maxReplicas: 10, ...capacity },

@@ -1,13 +1,12 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { describeActivities } from '../../functions/lib/scaling-activities.ts';
-import { Agenda } from '../../sandbox/agenda.ts';
-import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
+import type { Agenda } from '../../sandbox/agenda.ts';
+import type { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
 import type { Activity } from '../../sandbox/group/activities.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { instanceId } from '../../sandbox/group/instance.ts';
-import { TaskQueue } from '../../sandbox/task-queue.ts';
-import { embeddedAws } from '../support/aws.ts';
+import { embeddedAws, embeddedGroup } from '../support/aws.ts';
 import { EXECUTION_START } from '../support/inputs.ts';
 import { failure } from '../support/said.ts';
 
@@ -18,14 +17,7 @@ let agenda: Agenda;
 let group: AutoScalingGroup;
 
 beforeEach(() => {
-  agenda = new Agenda();
-  group = new AutoScalingGroup(
-    { name: NAME, minSize: 0, maxSize: 10, durations: DURATIONS, newInstancesProtectedFromScaleIn: true },
-    agenda,
-    new TaskQueue(),
-  );
-  aws.groups.clear();
-  aws.groups.set(NAME, group);
+  ({ agenda, group } = embeddedGroup(aws, NAME));
 });
 
 const sent = z.object({ body: z.string() });

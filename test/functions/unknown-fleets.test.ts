@@ -12,6 +12,7 @@ import { LIFETIMES, NOW } from '../support/fleet-seen.ts';
 import {
   activities,
   deployedSettings,
+  EMPTY_GROUP,
   EXECUTION_START,
   firstPoll,
   secondsIn,
@@ -55,12 +56,7 @@ const FUNCTIONS = {
       observed: {
         unclaimed: { unclaimed: 3 },
         running: { running: 0 },
-        group: {
-          desired: 0,
-          members: { pending: 0, inService: 0, leaving: 0, standby: 0 },
-          launchProcess: { suspended: false, byBreaker: false },
-          paused: 'false',
-        },
+        group: EMPTY_GROUP,
       },
     }),
   'Describe Activities': (fleet: string) => describeActivities.with(world)({ ...TASK, fleet }),

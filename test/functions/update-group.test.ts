@@ -2,12 +2,12 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { PAUSED_TAG, WITHHELD_TAG } from '../../functions/lib/tags.ts';
 import { formatWithheld, parseWithheld } from '../../functions/lib/withheld.ts';
 import { handler as updateGroup } from '../../functions/update-group.ts';
-import { Agenda } from '../../sandbox/agenda.ts';
+import type { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { SILENT } from '../../sandbox/workflow.ts';
-import { embeddedAws } from '../support/aws.ts';
+import { embeddedAws, embeddedGroup } from '../support/aws.ts';
 import { deployedSettings, readerOf, TASK } from '../support/inputs.ts';
 import { failure } from '../support/said.ts';
 import { publishedMetrics } from './published.ts';
@@ -42,14 +42,7 @@ let agenda: Agenda;
 let group: AutoScalingGroup;
 
 beforeEach(() => {
-  agenda = new Agenda();
-  group = new AutoScalingGroup(
-    { name: NAME, minSize: 0, maxSize: 10, durations: DURATIONS, newInstancesProtectedFromScaleIn: true },
-    agenda,
-    new TaskQueue(),
-  );
-  aws.groups.clear();
-  aws.groups.set(NAME, group);
+  ({ agenda, group } = embeddedGroup(aws, NAME));
 });
 
 /** Writes a decision. By default more polls follow. */

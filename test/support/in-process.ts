@@ -40,7 +40,16 @@ export async function runInProcess(
   return { status, ...written };
 }
 
-/** Runs a command against a stand-in of AWS at an endpoint: one attempt for each call, whatever profile there is. */
+/** The environment of a command against a stand-in of AWS at an endpoint: one attempt for each call. */
+export const awsEnvironment = (endpoint: string) => ({
+  AWS_ENDPOINT_URL: endpoint,
+  AWS_REGION: 'eu-west-1',
+  AWS_ACCESS_KEY_ID: 'test',
+  AWS_SECRET_ACCESS_KEY: 'test',
+  AWS_MAX_ATTEMPTS: '1',
+});
+
+/** Runs a command against a stand-in of AWS at an endpoint, whatever profile there is. */
 export async function runAgainstAws(
   endpoint: string,
   name: CommandName,
@@ -48,13 +57,9 @@ export async function runAgainstAws(
   options: { stdin?: string; env?: NodeJS.ProcessEnv } = {},
 ): Promise<Ended> {
   const environment = {
-    AWS_ENDPOINT_URL: endpoint,
-    AWS_REGION: 'eu-west-1',
-    AWS_ACCESS_KEY_ID: 'test',
-    AWS_SECRET_ACCESS_KEY: 'test',
+    ...awsEnvironment(endpoint),
     AWS_SESSION_TOKEN: undefined,
     AWS_PROFILE: undefined,
-    AWS_MAX_ATTEMPTS: '1',
   };
   for (const [key, value] of Object.entries(environment)) vi.stubEnv(key, value);
   try {

@@ -32,6 +32,14 @@ export const parsedPoll = (changes: Partial<PollJson> = {}): Poll => z.parse(Pol
 /** What each step is given. */
 export const TASK = { fleet: 'linux', execution: 'linux-1', settings: { version: 1 } };
 
+/** A group without instances, as a poll reads it. */
+export const EMPTY_GROUP = {
+  desired: 0,
+  members: { pending: 0, inService: 0, leaving: 0, standby: 0 },
+  launchProcess: { suspended: false, byBreaker: false },
+  paused: 'false',
+} as const;
+
 /** A fleet's settings, as the deployment writes them. */
 export function deployedSettings(changes: Partial<DeployedSettings> = {}): DeployedSettings {
   return {
