@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { functionsAtOnce } from '../../cli/doctor/lambda-concurrency.ts';
 import { firstSecond, spreadSeconds } from '../../fleets/own-second.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { HANDLERS, type Replacement } from '../../sandbox/workflow.ts';
+import { chosen, definition, state } from '../support/definition.ts';
 import { jobs, LINUX, openSandbox, polledAt } from '../support/sandbox.ts';
 
 /** Concurrent executions of Lambda in a new account. */
@@ -98,6 +100,16 @@ describe('the states before the first function', () => {
     const { path, startedAt } = await sandbox.execute(name);
     const at = path.find(({ state }) => state === 'Read Settings')?.at ?? Number.NaN;
     expect((at - startedAt) / 1_000).toBe(firstSecond(name));
+  });
+
+  it('give each of a thousand names the second that fleets/own-second.ts computes', () => {
+    const own = state(definition, 'Own Second?');
+    if (own.Type !== 'Choice') throw new Error('Own Second? is no Choice state');
+    for (const fleet of numbered(1_000)) {
+      const hash = createHash('sha256').update(JSON.stringify({ fleet })).digest('hex');
+      const next = state(definition, chosen(own, { fleet, own: { hash } }));
+      expect(next.Type === 'Wait' ? next.Seconds : 0).toBe(firstSecond(fleet));
+    }
   });
 
   it('let an execution with one poll begin at once', async () => {
