@@ -165,6 +165,7 @@ describe('the pipelines', () => {
       ResourceTags: { team: 'platform' },
       TerminateInstanceOnFailure: true,
     });
+    expect(propertiesOf('InfrastructureConfiguration', 'amazon')).not.toHaveProperty('ResourceTags');
   });
 
   it('test each image, and log into a group that forgets', () => {
