@@ -361,3 +361,5 @@ describe('the settings of a group', () => {
     expect((await group()).protectedInstances).toBe(0);
   });
 });
+
+it('was sent only what AWS takes', () => moto.gate.expectSound('calls.test.ts'));

@@ -30,11 +30,13 @@ import {
 import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { LocalAws } from '../../cli/local-aws/local-aws.ts';
+import type { LocalAws } from '../../cli/local-aws/local-aws.ts';
 import { describeGroup } from '../../functions/lib/auto-scaling.ts';
 import { CircleCi, type CircleCiFault } from '../../sandbox/circleci.ts';
 import { address } from '../support/serve.ts';
 import { alarmChanges, alarmStates, failures, listen, makeCompositeAlarms, setAlarmState } from './alarms.ts';
+import { startGatedAws } from './gated-aws.ts';
+import type { Gate } from './models/gate.ts';
 
 const run = promisify(execFile);
 
@@ -48,6 +50,7 @@ const RUNNER_TOKEN = 'class_deployed_77aa01';
 const counts = { alpha: { unclaimed: 0, running: 0 }, beta: { unclaimed: 0, running: 0 } };
 
 let aws: LocalAws;
+let gate: Gate;
 let server: Server;
 let folder: string;
 let fleetsFile: string;
@@ -77,8 +80,7 @@ beforeAll(async () => {
   };
   fleetsFile = join(folder, 'fleets.yaml');
   writeFileSync(fleetsFile, stringify(fleets));
-  aws = await LocalAws.start(() => undefined);
-  aws.adopt();
+  ({ aws, gate } = await startGatedAws());
   outputs = await aws.deploy(fleetsFile, () => undefined);
   sfn = new SFNClient({ disableHostPrefix: true });
   autoScaling = new AutoScalingClient({});
@@ -89,6 +91,7 @@ beforeAll(async () => {
 afterAll(async () => {
   server?.closeAllConnections();
   server?.close();
+  gate?.close();
   aws?.stop();
   if (folder) rmSync(folder, { recursive: true });
 });
@@ -565,3 +568,5 @@ describe('the deployed app', () => {
     expect(await describeGroup(autoScaling, 'circleci-runners-alpha')).toMatchObject({ paused: 'drain' });
   });
 });
+
+it('was sent only what AWS takes', () => gate.expectSound('deployed.test.ts'));

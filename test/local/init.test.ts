@@ -220,3 +220,5 @@ describe('npm run init -- --from-group', () => {
     );
   });
 });
+
+it('was sent only what AWS takes', () => moto.gate.expectSound('init.test.ts'));

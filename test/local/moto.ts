@@ -2,11 +2,12 @@ import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pythonEnvironment } from '../../cli/local-aws/python.ts';
+import { Gate } from './models/gate.ts';
 
 const REQUIREMENTS = fileURLToPath(new URL('./moto.txt', import.meta.url));
 
-/** Starts moto, an emulated AWS, on a free port of the loopback interface. */
-export async function startMoto(): Promise<{ endpoint: string; stop: () => void }> {
+/** Starts moto, an emulated AWS, on a free port of the loopback interface, with a gate before it. */
+export async function startMoto(): Promise<{ endpoint: string; gate: Gate; stop: () => void }> {
   const bin = await pythonEnvironment(REQUIREMENTS, () => undefined);
   const moto = spawn(resolve(bin, 'moto_server'), ['-H', '127.0.0.1', '-p', '0']);
   const endpoint = await new Promise<string>((listening, failed) => {
@@ -20,5 +21,13 @@ export async function startMoto(): Promise<{ endpoint: string; stop: () => void 
     moto.stderr.on('data', listen);
     moto.once('exit', (code) => failed(new Error(`moto ended with ${code}: ${said}`)));
   });
-  return { endpoint, stop: () => moto.kill('SIGKILL') };
+  const gate = await Gate.before(endpoint);
+  return {
+    endpoint: gate.url,
+    gate,
+    stop: () => {
+      gate.close();
+      moto.kill('SIGKILL');
+    },
+  };
 }

@@ -8,17 +8,20 @@ import { promisify } from 'node:util';
 import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { LocalAws } from '../../cli/local-aws/local-aws.ts';
+import type { LocalAws } from '../../cli/local-aws/local-aws.ts';
 import { pythonEnvironment } from '../../cli/local-aws/python.ts';
 import { CircleCi } from '../../sandbox/circleci.ts';
 import { address } from '../support/serve.ts';
 import { documentedCommands, forVersion1 } from './documented-commands.ts';
+import { startGatedAws } from './gated-aws.ts';
+import type { Gate } from './models/gate.ts';
 
 const run = promisify(execFile);
 
 const TOKEN = 'CCIPAT_operator_0123456789abcdef';
 
 let aws: LocalAws;
+let gate: Gate;
 let server: Server;
 let folder: string;
 let outputs: Record<string, string>;
@@ -36,14 +39,14 @@ beforeAll(async () => {
     circleciUrl: address(server),
   };
   writeFileSync(join(folder, 'fleets.yaml'), stringify({ linux: fleet }));
-  aws = await LocalAws.start(() => undefined);
-  aws.adopt();
+  ({ aws, gate } = await startGatedAws());
   outputs = await aws.deploy(join(folder, 'fleets.yaml'), () => undefined);
 });
 
 afterAll(async () => {
   server?.closeAllConnections();
   server?.close();
+  gate?.close();
   aws?.stop();
   if (folder) rmSync(folder, { recursive: true });
 });
@@ -182,3 +185,5 @@ describe('a command of the AWS CLI in the documents', () => {
     await expect(shell(shown)).rejects.toThrow('InvalidAction');
   });
 });
+
+it('was sent only what AWS takes', () => gate.expectSound('operator.test.ts'));

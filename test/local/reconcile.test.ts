@@ -7,6 +7,7 @@ import {
   DescribeAutoScalingGroupsCommand,
   DetachInstancesCommand,
   EnterStandbyCommand,
+  PutWarmPoolCommand,
 } from '@aws-sdk/client-auto-scaling';
 import {
   CreateLaunchTemplateCommand,
@@ -430,3 +431,10 @@ it('deletes what is old enough, and still no instance whose runner is in contact
   const { Volumes = [] } = await ec2.send(new DescribeVolumesCommand({}));
   expect(Volumes.map(({ VolumeId }) => VolumeId)).not.toContain(volume);
 });
+
+it('reads the warm pool of a fleet that has one', async () => {
+  await autoScaling.send(new PutWarmPoolCommand({ AutoScalingGroupName: GROUP, MinSize: 0 }));
+  expect((await findings()).missing).toEqual([]);
+});
+
+it('was sent only what AWS takes', () => moto.gate.expectSound('reconcile.test.ts'));

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import type { Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -26,11 +27,13 @@ import {
 import { SFNClient, StartSyncExecutionCommand } from '@aws-sdk/client-sfn';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
-import { LocalAws } from '../../cli/local-aws/local-aws.ts';
+import type { LocalAws } from '../../cli/local-aws/local-aws.ts';
 import { WITHHELD_TAG } from '../../functions/lib/tags.ts';
 import { formatWithheld } from '../../functions/lib/withheld.ts';
 import { CircleCi } from '../../sandbox/circleci.ts';
 import { address } from '../support/serve.ts';
+import { startGatedAws } from './gated-aws.ts';
+import type { Gate } from './models/gate.ts';
 
 /**
  * The runbook, tried against its faults: each test breaks a deployed fleet, follows the text of docs/operations.md, and
@@ -49,6 +52,7 @@ const SCALER = 'circleci-runners/linux/scaler';
 const GROUP = 'circleci-runners-linux';
 
 let aws: LocalAws;
+let gate: Gate;
 let server: Server;
 let folder: string;
 let stateMachineArn: string | undefined;
@@ -71,8 +75,7 @@ beforeAll(async () => {
   circleci.classes.set('acme/linux', counts);
   circleci.classes.set('acme/renamed', counts);
   server = await circleci.listen();
-  aws = await LocalAws.start(() => undefined);
-  aws.adopt();
+  ({ aws, gate } = await startGatedAws());
   await deploy();
   secrets = new SecretsManagerClient({});
   autoScaling = new AutoScalingClient({});
@@ -81,7 +84,8 @@ beforeAll(async () => {
 afterAll(async () => {
   server?.closeAllConnections();
   server?.close();
-  await aws?.stop();
+  gate?.close();
+  aws?.stop();
   if (folder) rmSync(folder, { recursive: true });
 });
 
@@ -274,6 +278,45 @@ it('CircleCiNotFound passes after a deployment with the right resource class, an
   circleci.classes.set('acme/linux', counts);
 });
 
+it('CircleCiRejected passes after a deployment with the right address, and npm run secrets', async () => {
+  const redirecting = createServer((_, response) =>
+    response.writeHead(302, { location: address(server) }).end(),
+  ).listen(0, '127.0.0.1');
+  await once(redirecting, 'listening');
+  await deploy({ circleciUrl: address(redirecting), maxReplicas: 6 });
+  await putScaler(
+    JSON.stringify({
+      resource_class: 'acme/linux',
+      circleci_url: address(redirecting),
+      circle_token: TOKEN,
+    }),
+  );
+  expect(await execute()).toMatchObject({ status: 'FAILED', error: 'CircleCiRejected' });
+  await deploy({ maxReplicas: 6 });
+  expect(await execute()).toMatchObject({ status: 'FAILED', error: 'SecretMismatch' });
+  await storeTokens();
+  expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
+  redirecting.closeAllConnections();
+  redirecting.close();
+});
+
+// MiniStack reverts no drift, so this shows what the text asks AWS for: test/docs/remedy-table.ts.
+it('npx cdk deploy --all --revert-drift asks CloudFormation to revert what somebody changed by hand', async () => {
+  const before = gate.requests.length;
+  const words = ['deploy', '--all', '--revert-drift', '--require-approval=never'];
+  const assembly = join(aws.folder, 'circleci-runners.out');
+  await run('npx', ['cdk', ...words, '--app', assembly], { env: process.env, maxBuffer: 2 ** 26 });
+  const asked = gate.requests
+    .slice(before)
+    .flatMap((request) => ('body' in request ? [new URLSearchParams(request.body)] : []))
+    .filter((parameters) => parameters.get('Action') === 'CreateChangeSet');
+  expect(asked.map((parameters) => parameters.get('StackName')).toSorted()).toEqual([
+    'circleci-runners',
+    'circleci-runners-linux',
+  ]);
+  for (const parameters of asked) expect(parameters.get('DeploymentMode')).toBe('REVERT_DRIFT');
+});
+
 it('GroupNotFound is repaired by deleting the stack of the fleet, a deployment, and its tokens', async () => {
   await storeTokens();
   await autoScaling.send(
@@ -288,3 +331,5 @@ it('GroupNotFound is repaired by deleting the stack of the fleet, a deployment, 
   Object.assign(counts, { unclaimed: 1 });
   expect(await execute()).toMatchObject({ status: 'SUCCEEDED', error: undefined, decision: { desired: 1 } });
 });
+
+it('was sent only what AWS takes', () => gate.expectSound('remedies.test.ts'));

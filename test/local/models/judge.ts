@@ -1,5 +1,5 @@
 import type { Member, Model, Shape } from './model.ts';
-import type { Recorded } from './recorder.ts';
+import type { Recorded } from './recorded.ts';
 import { asked } from './wire.ts';
 
 export interface Judgement {

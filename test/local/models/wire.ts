@@ -1,6 +1,6 @@
 import { fromCbor } from './cbor.ts';
 import type { Member, Model, Operation, Shape } from './model.ts';
-import type { Recorded } from './recorder.ts';
+import type { Recorded } from './recorded.ts';
 
 /** The input of an operation as a request carries it, and what the request has beside it. */
 export interface Asked {
