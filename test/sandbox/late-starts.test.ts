@@ -7,6 +7,7 @@ import {
   OUTAGE_FAILURES,
   STACK_ALARMS,
 } from '../../statemachine/alarms.ts';
+import { firstStepsOf } from '../../statemachine/first-steps.ts';
 import { fleetsWith } from '../support/fleets.ts';
 import { LATE_AND_SKIPPED, STARTS } from '../support/starts.ts';
 
@@ -16,10 +17,16 @@ const MINUTES = 300;
 /** Seconds after the full minute. Executions of the phase 6 end within their minute, those of the phase 9 in the next one. */
 const PHASES = Array.from({ length: 20 }, (_, number) => 3 * number);
 
-const [config] = fleetsWith({ linux: {} });
+/** With all alarms that a fleet can have. */
+const [config] = fleetsWith({ linux: { maxHourlyCost: '0.5' } });
 if (config === undefined) throw new Error('There is no fleet');
 /** The alarms over what an execution publishes once. */
 const ONCE = Object.values(alarmsOfFleet(config)).filter(({ bad }) => bad === 'any');
+
+it('tries every alarm that the runbook describes for a fleet', () => {
+  const all = Object.keys(firstStepsOf('linux')).filter((kind) => kind !== 'NeedsYou');
+  expect(Object.keys(alarmsOfFleet(config)).toSorted()).toEqual(all.toSorted());
+});
 
 /** When each alarm rings, in minutes, if every execution publishes that something is wrong. */
 function ringings(starts: Starts, phase: number) {
