@@ -361,3 +361,23 @@ describe('pollInterval', () => {
     expect(pollInterval(idle, settings)).toBe(interval);
   });
 });
+
+describe('a write that only the last poll makes', () => {
+  it.each([1, 5, 20, 60])('changes no plan, and has its time after the last poll, every %i s', (every) => {
+    const seen = new Set<boolean>();
+    for (let elapsed = 300; elapsed < 58_000; elapsed += 700) {
+      const dueAt = EXECUTION_START + Math.floor(elapsed / 1_000) * 1_000;
+      const planned = (write: boolean | 'if last') =>
+        pace(parsedPoll({ dueAt: new Date(dueAt).toISOString() }), every, EXECUTION_START + elapsed, {
+          write,
+        });
+      const { updateTimeoutSeconds, ...plan } = planned('if last');
+      const { updateTimeoutSeconds: _, ...plain } = planned(false);
+      expect(plan).toEqual(plain);
+      expect(updateTimeoutSeconds).toBe(plan.again ? 0 : planned(true).updateTimeoutSeconds);
+      seen.add(plan.again);
+    }
+    expect(seen).toContain(false);
+    expect(seen.has(true)).toBe(every < 60);
+  });
+});

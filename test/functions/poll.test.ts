@@ -39,6 +39,22 @@ const SITUATION: Situation = {
   launchProcess: LAUNCH_PROCESS,
 };
 
+/** Three launches have come to nothing while tasks waited. */
+const WITHHELD = {
+  since: 1,
+  unused: 3,
+  canaries: 0,
+  lastAt: 1,
+  unclaimed: 3,
+  running: 0,
+  level: 0,
+  came: 0,
+  outside: 0,
+  claimed: 0,
+  claimedAt: 1,
+  idlePolls: 9,
+};
+
 describe('a decision that is handed in', () => {
   const conclude = (decision: Partial<Decision>) =>
     concludePoll(
@@ -104,6 +120,39 @@ describe('a poll', () => {
       again,
       next,
     });
+  });
+});
+
+describe('a record that changes although the decision changes nothing', () => {
+  const SEEN = {
+    unclaimed: 3,
+    running: 0,
+    claimed: 0,
+    waiting: true,
+    idle: false,
+    idlePolls: 0,
+    mostRunning: 0,
+  };
+  const observation = {
+    ...OBSERVATION,
+    running: { running: 0 },
+    group: { ...OBSERVATION.group, withheld: WITHHELD },
+  };
+  const polled = (poll: PollState['poll'], elapsed: number) =>
+    decidePoll({ ...FIRST, poll }, observation, SETTINGS, at(elapsed));
+
+  it('is written after the last poll of an execution, which has the time for it', () => {
+    expect(polled({ number: 11, dueAt: at(50), timeoutSeconds: 1, seen: SEEN }, 50.3)).toMatchObject({
+      again: false,
+      updateTimeoutSeconds: 1,
+      decision: { from: 2, desired: 2, change: true, withheld: { unused: 3 } },
+    });
+  });
+
+  it('is not written before', () => {
+    const { decision, again } = polled({ number: 5, dueAt: at(20), timeoutSeconds: 8, seen: SEEN }, 20.3);
+    expect({ again, change: decision.change }).toEqual({ again: true, change: false });
+    expect(decision).not.toHaveProperty('withheld');
   });
 });
 
@@ -211,21 +260,8 @@ describe('the metrics', () => {
   });
 
   it('say nothing of tasks that are not handed out to a fleet that somebody paused', () => {
-    const withheld = {
-      since: 1,
-      unused: 3,
-      canaries: 0,
-      lastAt: 1,
-      unclaimed: 3,
-      running: 0,
-      level: 0,
-      came: 0,
-      outside: 0,
-      claimed: 0,
-      claimedAt: 1,
-      idlePolls: 9,
-    };
-    const of = (paused: 'false' | 'true') => metrics(NOTHING_CLAIMED, waiting({ withheld, paused }), 50.3);
+    const of = (paused: 'false' | 'true') =>
+      metrics(NOTHING_CLAIMED, waiting({ withheld: WITHHELD, paused }), 50.3);
     expect(of('false')).toMatchObject({ TasksWithheld: 1 });
     expect(of('true').TasksWithheld).toBeUndefined();
   });
