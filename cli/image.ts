@@ -22,6 +22,7 @@ import {
   imageVersionsOf,
   isAvailable,
 } from './deployed/images.ts';
+import { wrapped } from './status/screen.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 const ACTIONS = ['list', 'build', 'use', 'rollback'] as const;
@@ -124,13 +125,22 @@ async function list(
   if (fleets.length === 0) return terminal.print('No image is built for a fleet. See docs/images.md');
   for (const { fleet, image, since } of images) {
     const built = builds.some((made) => made.image === image);
-    terminal.print(`${fleet}: ${image} since ${since}${built ? '' : ', which no build here has made'}`);
+    terminal.print(
+      wrapped(
+        `${fleet}: ${image} since ${since}${built ? '' : ', which no build here has made'}`,
+        terminal.columns,
+        2,
+      ).join('\n'),
+    );
   }
   terminal.print();
   if (listed.length === 0) terminal.print('Nothing was built yet. Build now: npm run image -- build FLEET');
+  const widest = Math.max(...listed.map(({ build: number }) => number.length));
   for (const { build: number, status, created, image, usedBy } of listed) {
-    const used = usedBy.length === 0 ? '' : `  in use by ${usedBy.join(', ')}`;
-    terminal.print(`${number.padEnd(18)}  ${status.padEnd(12)}  ${created}  ${image ?? ''}${used}`.trimEnd());
+    const at = created?.slice(0, 16).replace('T', ' ');
+    const used = usedBy.length === 0 ? '' : `  ${usedBy.join(', ')}`;
+    const row = `${number.padEnd(widest)}  ${status.padEnd(12)}  ${at}  ${image ?? ''}${used}`.trimEnd();
+    for (const line of wrapped(row, terminal.columns, 2)) terminal.print(line);
   }
 }
 

@@ -1,0 +1,77 @@
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { commandWords } from '../support/bundled-commands.ts';
+import { ImageAws } from '../support/image-aws.ts';
+import { PseudoTerminal } from '../support/pseudo-terminal.ts';
+import { address } from '../support/serve.ts';
+
+const IMAGE = 'ami-0123456789abcdef0';
+const PIPELINE = 'arn:aws:imagebuilder:eu-west-1:111122223333:image-pipeline/circleci-runners-linux';
+const BUILD = 'arn:aws:imagebuilder:eu-west-1:111122223333:image/circleci-runners-linux/1.0.7';
+
+let aws: ImageAws;
+
+beforeEach(async () => {
+  aws = await new ImageAws().listen();
+  aws.pipelines = [PIPELINE];
+  aws.images = new Map([[IMAGE, new Map()]]);
+  aws.put('/circleci-runners/fleets/linux', JSON.stringify({ imageBuiltBy: 'circleci-runners-linux' }));
+  aws.put('/circleci-runners/images/linux', IMAGE, Date.UTC(2026, 10, 8));
+  aws.builds = [
+    { arn: `${BUILD}/1`, status: 'AVAILABLE', ami: IMAGE, createdAt: '2026-11-08T03:00:00.000Z' },
+    { arn: `${BUILD}/2`, status: 'FAILED', reason: 'apt-get failed', createdAt: '2026-11-15T03:00:00.000Z' },
+  ];
+});
+
+afterEach(() => aws.close());
+
+describe.each([
+  { columns: 80, rows: 24 },
+  { columns: 120, rows: 40 },
+])('npm run image on a terminal of $columns x $rows', (size) => {
+  function started(...words: string[]): PseudoTerminal {
+    const pty = new PseudoTerminal(commandWords('image', ...words), size, {
+      env: {
+        ...process.env,
+        AWS_ENDPOINT_URL: address(aws.server),
+        AWS_REGION: 'eu-west-1',
+        AWS_ACCESS_KEY_ID: 'test',
+        AWS_SECRET_ACCESS_KEY: 'test',
+        AWS_MAX_ATTEMPTS: '1',
+      },
+    });
+    // A test that fails leaves no process.
+    onTestFinished(() => pty.kill());
+    return pty;
+  }
+
+  function expectCleanTerminal({ screen }: PseudoTerminal): void {
+    expect({ cursor: screen.isCursorShown, wraps: screen.wraps }).toEqual({ cursor: true, wraps: true });
+    expect(screen.lines.slice(1).filter((line) => line.length > size.columns)).toEqual([]);
+  }
+
+  it('lists the builds', async () => {
+    const pty = started('list');
+    expect(await pty.end()).toBe(0);
+    const shown = pty.screen.lines.map((line) => line.replace(address(aws.server), 'ENDPOINT'));
+    expect(shown.slice(1)).toEqual([
+      `linux: ${IMAGE} since 2026-11-08T00:00:00.000Z`,
+      '',
+      '1.0.7/2  FAILED        2026-11-15 03:00',
+      `1.0.7/1  AVAILABLE     2026-11-08 03:00  ${IMAGE}  linux`,
+    ]);
+    expectCleanTerminal(pty);
+  });
+
+  it.each<{ signal: NodeJS.Signals | 'Ctrl-C'; code: number }>([
+    { signal: 'Ctrl-C', code: 130 },
+    { signal: 'SIGHUP', code: 129 },
+    { signal: 'SIGTERM', code: 143 },
+  ])('leaves the terminal as it was if $signal ends the wait for a build', async ({ signal, code }) => {
+    const pty = started('build', 'linux', '--every', '1s');
+    await pty.shows(/pending, after/);
+    if (signal === 'Ctrl-C') pty.interrupt();
+    else pty.signal(signal);
+    expect(await pty.end()).toBe(code);
+    expectCleanTerminal(pty);
+  });
+});
