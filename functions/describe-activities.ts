@@ -1,12 +1,12 @@
 import * as z from 'zod/mini';
-import { lastCounted, summariseActivities } from './lib/activities.ts';
+import { areFailing, lastCounted, summariseActivities } from './lib/activities.ts';
 import { autoScalingClient } from './lib/auto-scaling.ts';
 import { isTrying } from './lib/breaker.ts';
 import { Activities, DescribeActivitiesInput } from './lib/contracts.ts';
 import { countingWindow, readCountedUntil, recordCountedUntil } from './lib/counted-launches.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { describeActivities } from './lib/scaling-activities.ts';
-import { isFallbackInForce } from './lib/spot.ts';
+import { isSpotUnavailable } from './lib/spot.ts';
 import { step } from './lib/step.ts';
 
 /**
@@ -32,9 +32,9 @@ export const handler = step(
         { fleet: input.fleet },
       );
     publishMetrics(metrics, input.fleet, {
-      ...(activities.failedLaunches > 0 && { FailedLaunches: activities.failedLaunches }),
+      ...(areFailing(activities) && { FailedLaunches: activities.failedLaunches }),
       ...(activities.placementRefusals !== undefined && { PlacementRefusals: activities.placementRefusals }),
-      ...(isFallbackInForce(activities.spotShortageAt, at) && { SpotFallback: 1 }),
+      ...(isSpotUnavailable(activities.spotShortageAt, found.launches, at) && { SpotFallback: 1 }),
       // Once nothing has wanted an instance for a while, Compute Capacity says when something does again.
       ...(activities.breaker.open && isTrying(activities.breaker, at) && { BreakerOpen: 1 }),
     });

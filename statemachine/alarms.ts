@@ -45,11 +45,19 @@ type FleetAlarm = Exclude<keyof ReturnType<typeof firstStepsOf>, 'NeedsYou'>;
  */
 const LONGEST_GAP = 3;
 
-/** All of these minutes, rounded up. CloudWatch evaluates periods that end at each minute: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation-window.html */
+/** All of these minutes, rounded up to such periods. CloudWatch evaluates periods that end at each minute: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation-window.html */
 const throughout = (minutes: number): Required<Pick<AlarmSettings, 'minutes' | 'period'>> => {
   const all = Math.ceil(minutes / LONGEST_GAP) * LONGEST_GAP;
   return { minutes: [all, all], period: LONGEST_GAP };
 };
+
+/**
+ * Tasks wait for up to 2 minutes before an execution publishes that they waited at each of its polls, and CloudWatch takes
+ * some seconds. So an alarm that is to ring after some minutes judges fewer.
+ */
+const SEEN_AFTER = 2;
+const throughoutBy = (minutes: number) =>
+  throughout(Math.max(Math.floor((minutes - SEEN_AFTER) / LONGEST_GAP) * LONGEST_GAP, LONGEST_GAP));
 
 const UNFOLLOWED = 'The group keeps its capacity and does not follow the queue.';
 
@@ -74,7 +82,7 @@ export const alarmsOfFleet = ({
   otherRunners,
   concurrency,
 }: FleetConfig): Record<string, FleetAlarmSettings> => {
-  const starvingMinutes = Math.ceil(starvingAfter / 60);
+  const starving = throughoutBy(starvingAfter / 60);
   const maxima = new Set([maxReplicas, ...schedules.map((schedule) => schedule.maxReplicas ?? maxReplicas)]);
   const byCount = `maxReplicas (${[...maxima].join(' or, by schedule, ')})`;
   const byCost = `maxHourlyCost (${affordable} instances)`;
@@ -129,17 +137,17 @@ export const alarmsOfFleet = ({
     ),
     Starving: {
       heading: 'Starving',
-      wrong: `tasks have waited for ${starvingMinutes} minutes and none was claimed: instances do not launch, or their runners take no tasks.`,
+      wrong: `for ${starving.minutes[0]} minutes, tasks have waited and none was claimed, or nothing has launched for them: instances do not come, or their runners take no tasks.`,
       metric: 'Starving',
       // Executions that see a claim publish 0.
       statistic: 'Minimum',
-      ...throughout(starvingMinutes),
+      ...starving,
       bad: 'any',
       route: 'NeedsYou',
     },
     Saturated: {
       heading: 'Saturated',
-      wrong: `for 15 minutes, tasks have waited while all instances that ${byCount} allows were busy${concurrency === undefined ? '' : ", or as many tasks ran as the plan's concurrency allows"}. Jobs queue.`,
+      wrong: `for 15 minutes, tasks have waited while all instances that ${byCount} allows were busy or booted after their last task${concurrency === undefined ? '' : ", or as many tasks ran as the plan's concurrency allows"}. Jobs queue.`,
       metric: 'AtMaximum',
       statistic: 'Maximum',
       // A backlog of an outage takes some minutes, too.
@@ -188,11 +196,12 @@ export const alarmsOfFleet = ({
     ZoneUnusable: {
       heading: 'Zone Unusable',
       wrong:
-        'EC2 refused launches in the last hour because a zone does not offer the instance type. Other zones launch instead.',
+        'EC2 refused launches in the last 6 hours because a zone does not offer the instance type. Other zones launch instead.',
       metric: 'PlacementRefusals',
       statistic: 'Sum',
-      // A refusal is published once, so the alarm rings until an hour has passed without one.
-      minutes: [1, 60],
+      // A refusal is published once, so the alarm rings until 6 hours have passed without one: once a working day.
+      minutes: [10, 360],
+      period: 10,
       bad: 'any',
       route: 'direct',
     },
@@ -202,7 +211,7 @@ export const alarmsOfFleet = ({
         'for most of 2 hours EC2 has had no Spot capacity for the fleet, so On-Demand instances run instead. Jobs run, and cost more.',
       metric: 'SpotFallback',
       statistic: 'Maximum',
-      // The fallback lasts 15 minutes. A fleet whose next job comes minutes later has as many minutes without it.
+      // If only a part of the fleet is Spot capacity, an On-Demand launch between two fallbacks seems to end the shortage.
       minutes: [90, 120],
       period: LONGEST_GAP,
       bad: 'any',
@@ -219,7 +228,8 @@ export const alarmsOfFleet = ({
     },
     PausedWithTasks: {
       heading: 'Jobs Wait For A Paused Fleet',
-      wrong: 'somebody paused or drained the fleet, and jobs wait for it.',
+      wrong:
+        'somebody paused or drained the fleet, and jobs wait for it. The reason of this alarm quotes, for each minute, for how many minutes the fleet has been paused (1 if that is not known).',
       metric: 'PausedWithTasks',
       statistic: 'Maximum',
       // Idle runners of a paused fleet may still take a job now and then.
@@ -261,7 +271,7 @@ export const alarmsOfFleet = ({
     LaunchesFailing: {
       heading: 'Launches Failing',
       wrong:
-        'launches failed in 3 of the last 15 minutes: EC2 refuses them, or instances do not come up. Jobs queue longer.',
+        'in 3 of the last 15 minutes, one launch in 20 or more failed: EC2 refuses them, or instances do not come up. Jobs queue longer.',
       metric: 'FailedLaunches',
       statistic: 'Sum',
       minutes: [3, 15],
@@ -325,11 +335,13 @@ export type StackAlarm = keyof typeof STACK_ALARMS;
 export const OUTAGE_FAILURES = { metric: 'OutageFailures', dimension: 'Stack' } as const;
 
 /**
- * How many such failures a minute are bad. With hundreds of fleets, single failures come in many minutes. One fleet that
- * fails on its own has `NotRunning`.
+ * How many such failures a minute are bad for an alarm of the stack. With hundreds of fleets, single failures come in many
+ * minutes. And one fleet that fails on its own, perhaps for weeks, must not hold Outage in alarm, because the next outage
+ * would then notify nobody: that fleet has `NotRunning`.
  */
-export const badOutageFailures = (fleets: number): number => Math.max(1, Math.ceil(fleets / 100));
+export const badOutageFailures = (fleets: number): number =>
+  fleets === 1 ? 1 : Math.max(2, Math.ceil(fleets / 100));
 
 /** The value from which a minute of an alarm of the stack is bad. */
 export const badFrom = (kind: StackAlarm, fleets: number): number =>
-  kind === 'ExecutionsFailed' ? badOutageFailures(fleets) : 1;
+  STACK_ALARMS[kind].route === 'Outage' ? badOutageFailures(fleets) : 1;

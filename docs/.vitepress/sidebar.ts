@@ -46,6 +46,7 @@ export const SIDEBAR: { text: string; collapsed?: boolean; items: Item[] }[] = [
     text: 'Operate',
     items: [
       { text: 'Runbook', link: '/operations' },
+      { text: 'What each alarm sees', link: '/alarms' },
       { text: 'Commands', link: '/commands' },
       { text: 'Launch failures', link: '/launch-failures' },
       { text: 'Upgrading', link: '/upgrading' },

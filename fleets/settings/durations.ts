@@ -37,6 +37,6 @@ export const DURATION_SETTINGS = {
   starvingAfter: duration('a time', 300, 21_600)
     .prefault('15m')
     .describe(
-      'How long tasks may wait without one being claimed, although the fleet could launch more instances, before an alarm rings. Must be longer than a boot. Rounded up to whole minutes.',
+      'How long tasks may wait without one being claimed, although the fleet could launch more instances, before an alarm rings. Must be longer than a boot. The alarm needs up to 2 minutes of it to see that tasks wait, and judges the rest in whole periods of 3 minutes.',
     ),
 };

@@ -67,6 +67,7 @@ export function summariseActivities(
     failedLaunches: failed.filter(({ noInstance }) => !noInstance).length + unanswered.length,
     ...(outsideZones.length > 0 && { placementRefusals: outsideZones.length }),
     ...(readyAt.length > 0 && { lastReadyAt: Math.max(...readyAt) }),
+    ...bootSeconds(launches, now),
     cameInService: others.filter(({ outcome }) => outcome === 'succeeded').filter(isCounted).length,
     ...(shortOfSpot.length > 0 && {
       spotShortageAt: Math.max(...shortOfSpot.map(({ endedAt }) => endedAt)),
@@ -85,6 +86,27 @@ export function summariseActivities(
         }
       : { open: false },
   };
+}
+
+/** At scale, some launches always fail: one of more than 20 is no news. */
+const LAUNCHES_PER_FAILURE = 20;
+
+/** Whether one launch in 20 or more failed, so that somebody should know. */
+export const areFailing = ({ failedLaunches, cameInService }: Activities) =>
+  failedLaunches > 0 && failedLaunches * LAUNCHES_PER_FAILURE >= failedLaunches + cameInService;
+
+/** A launch that ended earlier says nothing of those that boot now, in milliseconds. */
+const LONG_AGO = 3_600_000;
+
+/** For how long the oldest instance boots, in seconds, or 0 if none does; nothing if the last launch that ended has failed. */
+function bootSeconds(launches: readonly Launch[], now: number): Pick<Activities, 'bootSeconds'> {
+  const ended = launches.flatMap((launch) => (launch.outcome === 'underway' ? [] : [launch]));
+  const lastAt = Math.max(...ended.map(({ endedAt }) => endedAt));
+  const failed = ended.some(({ outcome, endedAt }) => outcome === 'failed' && endedAt === lastAt);
+  const booting = launches.filter(({ outcome, noInstance }) => outcome === 'underway' && !noInstance);
+  if (failed || (booting.length === 0 && lastAt < now - LONG_AGO)) return {};
+  const since = Math.min(now, ...booting.map(({ startedAt }) => startedAt));
+  return { bootSeconds: Math.floor((now - since) / 1_000) };
 }
 
 /** How long the launches on record took to come into service, from the warm pool or not: the median. */

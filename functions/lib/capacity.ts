@@ -201,7 +201,7 @@ const allowedSize = ({
     : { allowed: maxReplicas, by: 'maxReplicas' };
 
 /** The most members that the fleet and its group allow. */
-const largestSize = (situation: Pick<Situation, 'maxReplicas' | 'affordable' | 'maxSize'>) =>
+export const largestSize = (situation: Pick<Situation, 'maxReplicas' | 'affordable' | 'maxSize'>) =>
   Math.min(allowedSize(situation).allowed, situation.maxSize ?? Number.POSITIVE_INFINITY);
 
 /** Whether the group's maximum size, and not the fleet's settings, keeps instances from tasks. */
@@ -214,31 +214,6 @@ export const isHeldByCost = (situation: Situation) =>
   largestSize(situation) < situation.maxReplicas &&
   largestSize(situation) === situation.affordable &&
   claimableTasks(situation) > largestSize(situation);
-
-/**
- * Whether tasks wait for nothing but `maxReplicas`, or `affordable` if that is less. The supply decides, not the demand: a backlog that is larger than
- * `maxReplicas` says nothing about whether instances come and work.
- *
- * - Tasks wait, and with those that run they are more than `maxReplicas`.
- * - The desired capacity is `maxReplicas` after this poll, and the members were as many as the desired capacity
- *   before it. They are compared with that, because each instance that leaves lowers both until the next poll.
- * - Tasks run on at least half of the members in service. The others may have booted a moment ago, or be about to leave.
- *
- * The plan's concurrency is such a maximum, too: if as many tasks run as it leaves to the fleet, the others wait for it.
- */
-export function isAtMaximum(
-  situation: Situation,
-  { from, desired }: Pick<Decision, 'from' | 'desired'>,
-): boolean {
-  const { unclaimed, running, members, concurrency = Number.POSITIVE_INFINITY } = situation;
-  // What the plan lets run, runs.
-  if (unclaimed > 0 && running >= concurrency) return true;
-  const largest = largestSize(situation);
-  const limited = unclaimed > 0 && unclaimed + running > largest;
-  const full = desired >= largest && presentIn(members) >= Math.min(from, largest);
-  const working = running > 0 && 2 * running >= members.inService;
-  return limited && full && working;
-}
 
 /** What is left to decide of a fleet that launches nothing: launches that have not begun are cancelled. */
 export function drainCapacity(
@@ -278,7 +253,7 @@ export const tasksOverConcurrency = (situation: Pick<Situation, 'unclaimed' | 'r
   situation.unclaimed + situation.running - claimableTasks(situation);
 
 /** Members that are capacity: any of them may hold a task, or be about to. */
-const presentIn = (members: Members) => members.pending + members.inService;
+export const presentIn = (members: Members) => members.pending + members.inService;
 
 /**
  * Adds to a decision whether to suspend or resume the group's `Launch` process. A group replaces each instance whose

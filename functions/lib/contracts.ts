@@ -175,6 +175,8 @@ export const Activities = z.object({
   cameInService: Count,
   /** When a launch last came into service. */
   lastReadyAt: z.optional(Instant),
+  /** For how many seconds the oldest instance boots, 0 if none does. Not there if the last launch failed, or ended an hour ago. */
+  bootSeconds: z.optional(Count),
   /** How many launches may come to nothing before only canaries launch. */
   breakerFailures: z.optional(Count),
   /** When a launch last failed because EC2 lacked Spot capacity. */

@@ -3,10 +3,10 @@
  * Pure: the workflow's Compute Capacity and the replay of traces both poll with this file, so that they cannot differ.
  */
 
+import { bootsAtMaximum, isAtMaximum } from './at-maximum.ts';
 import {
   brokenLaw,
   type Decision,
-  isAtMaximum,
   isHeldByCost,
   isHeldByMaximumSize,
   type Situation,
@@ -19,6 +19,7 @@ import { decide, held } from './decision.ts';
 import { CircleCiRateLimited, DecisionInvalid } from './errors.ts';
 import type { MetricValues } from './metrics.ts';
 import { type Pace, pace, pollInterval, secondsIdle } from './pacing.ts';
+import { isPaused, minutesPaused } from './paused.ts';
 import { arrivedBetween, lastCounts, sparesThatPay } from './spare-runners.ts';
 import { seenBefore, type Withheld, withheldAfter, withheldLimit } from './withheld.ts';
 import { doubtOf, NOT_CHECKED, type ZeroCheck } from './zero.ts';
@@ -139,7 +140,7 @@ function shareOf(
  *
  * @param decided The decision, and the situation and the history of counts that it was made of.
  * @param now When the observation was complete, in milliseconds since the epoch.
- * @param record What is on record of tasks that are not handed out, and of the fleet's tasks.
+ * @param record What is on record of tasks that are not handed out, of the fleet's tasks, and since when it is paused.
  * @throws DecisionInvalid if the decision breaks a law of capacity.ts.
  */
 export function concludePoll(
@@ -147,7 +148,7 @@ export function concludePoll(
   state: PollState,
   settings: PollSettings,
   now: number,
-  record: Pick<Group, 'withheld' | 'levels'> = {},
+  record: Pick<Group, 'withheld' | 'levels' | 'pausedAt'> = {},
 ): PollResult {
   const { withheld } = record;
   const fault = brokenLaw(decided, situation);
@@ -166,7 +167,7 @@ export function concludePoll(
     again: rest.again,
     next: rest.next,
     metrics: {
-      ...metricsOf(decision, situation, state, rest, now),
+      ...metricsOf(decision, situation, state, rest, now, record.pausedAt),
       ...(!rest.again &&
         !isPaused(situation) &&
         isWithheld(recorded.withheld ?? undefined, state) && { TasksWithheld: 1 }),
@@ -203,9 +204,6 @@ function withLevels(
 
 const isWithheld = (withheld: Withheld | undefined, { activities }: PollState) =>
   withheld !== undefined && withheld.unused >= (activities.breakerFailures ?? DEFAULT_FAILURES);
-
-/** Whether a person has paused the fleet, or lets it drain. */
-const isPaused = ({ paused = 'false' }: Pick<Situation, 'paused'>) => paused !== 'false';
 
 /** The default of `breaker.failures`. */
 const DEFAULT_FAILURES = 3;
@@ -341,11 +339,13 @@ function metricsOf(
   { poll, activities }: PollState,
   { again, idleSeconds, seen, claimed }: Rest,
   now: number,
+  pausedAt: string | undefined,
 ): MetricValues {
   const { unclaimed, running } = situation;
   const last = !again;
   const idle = idleSeconds >= HEARTBEAT_ALONE_SECONDS;
-  const atMaximum = isAtMaximum(situation, decision);
+  const works = isAtMaximum(situation, decision);
+  const atMaximum = works || bootsAtMaximum(situation, decision, activities);
   const tooSmall = isHeldByMaximumSize(situation);
   const byCost = isHeldByCost(situation);
   const overConcurrency = tasksOverConcurrency(situation);
@@ -355,8 +355,10 @@ function metricsOf(
   const claimedTasks = poll.number === 1 && last ? cameForTasks : claimed;
   const moving = seen.claimed > 0 || cameForTasks > 0;
   const { members, minReplicas, unprotected } = situation;
+  // Runners that are reused go on claiming tasks while nothing launches for the others.
+  const launchesNothing = members.pending === 0 && decision.from > members.inService;
   const byHand = isPaused(situation);
-  const starves = seen.waiting && !moving && !atMaximum && !byHand;
+  const starves = seen.waiting && (!moving || launchesNothing) && !works && !byHand;
   const wantsMore = unclaimed > 0 || minReplicas > Math.max(members.inService - running, 0);
   return {
     PollDuration: pollDuration(poll, now),
@@ -368,7 +370,7 @@ function metricsOf(
     ...(last && starves && { Starving: 1 }),
     // Without it, an alarm over periods of 3 minutes would miss that tasks are claimed in some of them.
     ...(last && !starves && !idle && { Starving: 0 }),
-    ...(last && seen.waiting && byHand && { PausedWithTasks: 1 }),
+    ...(last && seen.waiting && byHand && { PausedWithTasks: minutesPaused(pausedAt, now) }),
     ...(last && unprotected && { ProtectionOff: 1 }),
     ...(last && activities.breaker.open && wantsMore && !byHand && { BreakerOpen: 1 }),
     ...(last && seen.elsewhere !== undefined && { TasksElsewhere: seen.elsewhere }),

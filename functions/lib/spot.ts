@@ -16,9 +16,29 @@ export interface Purchase {
 /** For how long after a Spot shortage only On-Demand capacity is asked for, in seconds. */
 export const FALLBACK_SECONDS = 900;
 
-/** Whether only On-Demand capacity is asked for, in place of Spot. */
-export const isFallbackInForce = (spotShortageAt: number | undefined, now: number) =>
-  spotShortageAt !== undefined && now < spotShortageAt + FALLBACK_SECONDS * 1_000;
+/** For how long after a Spot shortage it still concerns somebody, if nothing has launched since, in seconds. */
+const CONCERNS_SECONDS = 3_600;
+
+/**
+ * Whether the fleet's last attempt to launch Spot capacity failed: during the fallback, and after it until an instance
+ * launches that may be of Spot capacity again. So a fleet that rarely launches does not seem well between two fallbacks.
+ *
+ * @param launches Of the group, as they are on record.
+ */
+export function isSpotUnavailable(
+  spotShortageAt: number | undefined,
+  launches: readonly { startedAt: number; outcome: string; noInstance?: boolean }[],
+  now: number,
+): boolean {
+  if (spotShortageAt === undefined) return false;
+  const fallbackEndsAt = spotShortageAt + FALLBACK_SECONDS * 1_000;
+  if (now < fallbackEndsAt) return true;
+  const tried = launches.some(
+    ({ startedAt, outcome, noInstance }) =>
+      startedAt >= fallbackEndsAt && outcome !== 'failed' && !noInstance,
+  );
+  return !tried && now < spotShortageAt + CONCERNS_SECONDS * 1_000;
+}
 
 /**
  * Adds the group's On-Demand percentage to a decision: 100 for 15 minutes after the last Spot

@@ -101,7 +101,7 @@ export const OF_THE_WORLD: Fault[] = [
     begin: launches({ zoneRefusals: [{ ...ALWAYS, share: 1 / 6 }] }),
     rings: 'Zone Unusable',
     direct: true,
-    late: 'it rings until an hour has passed without one',
+    late: 'it rings until 6 hours have passed without one',
   },
   {
     name: "a person lowers the group's maximum size to 2",

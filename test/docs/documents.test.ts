@@ -20,6 +20,7 @@ const DOCUMENTS = [
   'docs/architecture.md',
   'docs/how-it-decides.md',
   'docs/operations.md',
+  'docs/alarms.md',
   'docs/commands.md',
   'docs/configuration.md',
   'docs/guardrails.md',

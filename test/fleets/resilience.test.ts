@@ -111,11 +111,12 @@ describe('quietPollInterval', () => {
 
 describe('starvingAfter', () => {
   it.each([
-    { starvingAfter: '5m', periods: 2 },
-    { starvingAfter: '6m', periods: 2 },
-    { starvingAfter: '361s', periods: 3 },
-    { starvingAfter: '899s', periods: 5 },
-    { starvingAfter: '6h', periods: 120 },
+    { starvingAfter: '5m', periods: 1 },
+    { starvingAfter: '8m', periods: 2 },
+    { starvingAfter: '15m', periods: 4 },
+    { starvingAfter: '1019s', periods: 4 },
+    { starvingAfter: '17m', periods: 5 },
+    { starvingAfter: '6h', periods: 119 },
   ])('$starvingAfter is $periods periods of 3 minutes to the alarm', ({ starvingAfter, periods }) => {
     const template = SynthesisedTemplate.of(fleetsWith({ arm: { starvingAfter } }));
     expect(template.the('AWS::CloudWatch::Alarm', 'ArmAlarmsStarving').properties).toMatchObject({

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { isAtMaximum } from '../../functions/lib/at-maximum.ts';
 import {
   brokenLaw,
   type Decision,
   decideCapacity,
   drainCapacity,
-  isAtMaximum,
   isHeldByCost,
   isHeldByMaximumSize,
   type Members,

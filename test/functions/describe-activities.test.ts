@@ -359,11 +359,46 @@ describe('Describe Activities', () => {
       statusMessage,
     });
 
-  it('says that the fallback is in force, once an execution', async () => {
+  it('says that there is no Spot capacity until an instance launches after the fallback, for up to an hour', async () => {
     refused(-900, SPOT);
+    launched(-100, { startedAt: EXECUTION_START - 200_000 });
     await described(-1, { onDemandPercentage: 25 });
-    await described(0, { onDemandPercentage: 25 });
-    expect(published.values()).toEqual({ SpotFallback: [1] });
+    await described(1, { onDemandPercentage: 25 });
+    await described(2_699, { onDemandPercentage: 25 });
+    expect(published.values()).toEqual({ SpotFallback: [1, 1, 1] });
+    await described(2_700, { onDemandPercentage: 25 });
+    launched(60, { startedAt: EXECUTION_START + 1_000 });
+    await described(61, { onDemandPercentage: 25 });
+    expect(published.values()).toEqual({ SpotFallback: [1, 1, 1] });
+  });
+
+  it.each([
+    { failures: 1, succeeded: 19, published: [1] },
+    { failures: 1, succeeded: 20, published: undefined },
+    { failures: 2, succeeded: 38, published: [2] },
+  ])(
+    'counts $failures failed launches beside $succeeded others: $published, because some of many always fail',
+    async ({ failures, succeeded, published: metric }) => {
+      for (let launch = 0; launch < succeeded; launch += 1) launched(-50);
+      for (let launch = 0; launch < failures; launch += 1) failed(-40);
+      expect(await described()).toMatchObject({ failedLaunches: failures });
+      expect(published.values().FailedLaunches).toEqual(metric);
+    },
+  );
+
+  it('says for how long instances boot, unless the last launch failed', async () => {
+    launched(-300);
+    expect(await described()).toMatchObject({ bootSeconds: 0 });
+    launched(0, { status: 'PreInService', startedAt: EXECUTION_START - 100_000 });
+    launched(0, { status: 'PreInService', startedAt: EXECUTION_START - 20_000 });
+    expect(await described()).toMatchObject({ bootSeconds: 100 });
+    failed(-10);
+    expect(await described()).not.toHaveProperty('bootSeconds');
+  });
+
+  it('says that of no launch that ended an hour ago', async () => {
+    launched(-3_601);
+    expect(await described()).not.toHaveProperty('bootSeconds');
   });
 
   it('counts shortages of Spot that go on although the fallback should be in force', async () => {

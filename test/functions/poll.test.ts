@@ -259,6 +259,37 @@ describe('the metrics', () => {
     expect(metrics(NOTHING_CLAIMED, waiting({ paused: 'true' }), 50.3)).toMatchObject({ Starving: 0 });
   });
 
+  it.each([
+    { pausedAt: undefined, minutes: 1 },
+    { pausedAt: 'yesterday', minutes: 1 },
+    { pausedAt: new Date(at(60)).toISOString(), minutes: 1 },
+    { pausedAt: new Date(at(50.3) - 7_200_000).toISOString(), minutes: 120 },
+  ])('say that a fleet has been paused for $minutes minutes, since $pausedAt', ({ pausedAt, minutes }) => {
+    const observed = waiting({ paused: 'true', ...(pausedAt && { pausedAt }) });
+    expect(metrics(NOTHING_CLAIMED, observed, 50.3)).toMatchObject({ PausedWithTasks: minutes });
+  });
+
+  it('say that a fleet starves whose runners claim tasks, if it has less members than it should and launches none', () => {
+    const claims = { poll: { ...LAST, seen: { ...SEEN, claimed: 2, running: 3 } } };
+    const of = (members: Partial<Observation['group']['members']>, desired: number) =>
+      metrics(claims, waiting({ desired, members: { ...MEMBERS, inService: 3, ...members } }, 5, 3), 50.3);
+    expect(of({}, 8)).toMatchObject({ Starving: 1 });
+    expect(of({ pending: 1 }, 8)).toMatchObject({ Starving: 0 });
+    expect(of({}, 3)).toMatchObject({ Starving: 0 });
+  });
+
+  it('say of a fleet whose members all boot after their last tasks that it is at its maximum', () => {
+    const booting = waiting({ desired: 10, members: { ...MEMBERS, pending: 10, inService: 0 } }, 12);
+    const of = (bootSeconds?: number) => {
+      const activities = { ...FIRST.activities, ...(bootSeconds !== undefined && { bootSeconds }) };
+      return metrics({ poll: LAST, activities }, booting, 50.3);
+    };
+    expect(of(0)).toMatchObject({ AtMaximum: 1 });
+    expect(of(419)).toMatchObject({ AtMaximum: 1 });
+    expect(of(420)).not.toHaveProperty('AtMaximum');
+    expect(of()).not.toHaveProperty('AtMaximum');
+  });
+
   it('say nothing of tasks that are not handed out to a fleet that somebody paused', () => {
     const of = (paused: 'false' | 'true') =>
       metrics(NOTHING_CLAIMED, waiting({ withheld: WITHHELD, paused }), 50.3);

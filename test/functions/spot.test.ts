@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { brokenLaw, type Decision } from '../../functions/lib/capacity.ts';
 import {
   FALLBACK_SECONDS,
-  isFallbackInForce,
+  isSpotUnavailable,
   type Purchase,
   withFallback,
 } from '../../functions/lib/spot.ts';
@@ -108,13 +108,45 @@ describe('withFallback', () => {
   });
 });
 
-describe('isFallbackInForce', () => {
+describe('isSpotUnavailable', () => {
+  const succeeded = (seconds: number) => ({ startedAt: ago(seconds), outcome: 'succeeded' });
   it.each([
-    { shortage: undefined, inForce: false },
-    { shortage: 0, inForce: true },
-    { shortage: FALLBACK_SECONDS - 0.001, inForce: true },
-    { shortage: FALLBACK_SECONDS, inForce: false },
-  ])('is $inForce $shortage s after a Spot shortage', ({ shortage, inForce }) => {
-    expect(isFallbackInForce(shortage === undefined ? undefined : ago(shortage), NOW)).toBe(inForce);
+    { case: 'without a shortage', shortage: undefined, launches: [], unavailable: false },
+    { case: 'right after a shortage', shortage: 0, launches: [succeeded(5)], unavailable: true },
+    {
+      case: 'while On-Demand instances launch',
+      shortage: FALLBACK_SECONDS - 0.001,
+      launches: [succeeded(300)],
+      unavailable: true,
+    },
+    {
+      case: 'after the fallback, if only it has launched',
+      shortage: 1_000,
+      launches: [succeeded(101)],
+      unavailable: true,
+    },
+    {
+      case: 'after the fallback, if a launch was refused',
+      shortage: 1_000,
+      launches: [{ startedAt: ago(50), outcome: 'failed' }],
+      unavailable: true,
+    },
+    {
+      case: 'after the fallback, while EC2 has given no instance yet',
+      shortage: 1_000,
+      launches: [{ startedAt: ago(50), outcome: 'underway', noInstance: true }],
+      unavailable: true,
+    },
+    {
+      case: 'after the fallback, once an instance launches',
+      shortage: 1_000,
+      launches: [{ startedAt: ago(100), outcome: 'underway' }],
+      unavailable: false,
+    },
+    { case: 'until an hour later', shortage: 3_599.999, launches: [], unavailable: true },
+    { case: 'an hour later, if nothing has launched', shortage: 3_600, launches: [], unavailable: false },
+  ])('is $unavailable $case', ({ shortage, launches, unavailable }) => {
+    const at = shortage === undefined ? undefined : ago(shortage);
+    expect(isSpotUnavailable(at, launches, NOW)).toBe(unavailable);
   });
 });

@@ -12,7 +12,7 @@ const LASTS = 150;
 /** After a task has waited for this time, in minutes, an alarm rings, or has rung in the same time before. */
 const SILENT = 15;
 /** An alarm is evaluated at the end of a minute, and an execution publishes what it has seen in the next one. */
-const SLACK = 3;
+const SLACK = 1;
 
 /** A fault from one minute to another one; each draws whether it is there. */
 const during = <T>(value: fc.Arbitrary<T>) =>

@@ -103,7 +103,8 @@ const OF_FLEET = [
     heading: 'Zone Unusable',
     metric: 'PlacementRefusals',
     statistic: 'Sum',
-    minutes: [1, 60],
+    minutes: [10, 360],
+    period: 10,
     bad: 'any',
   },
   {
@@ -186,7 +187,7 @@ const OF_ALL = [
 ];
 
 describe.each(EACH_FLEET)('of fleet $name, the alarm', ({ name }) => {
-  const starvingMinutes = name === 'linux-large' ? 21 : 15;
+  const starvingMinutes = name === 'linux-large' ? 18 : 12;
 
   it.each(OF_FLEET)(
     '$kind watches $metric',
@@ -221,7 +222,8 @@ describe('of the stack, the alarm', () => {
       Dimensions: alarm.dimensions,
       Statistic: 'Sum',
       Period: 60,
-      Threshold: 1,
+      // Of three fleets: one that fails on its own is no outage.
+      Threshold: 2,
       DatapointsToAlarm: alarm.bad,
       EvaluationPeriods: 5,
       ComparisonOperator: 'GreaterThanOrEqualToThreshold',
@@ -249,7 +251,7 @@ describe('the alarm for failures of all fleets', () => {
   it('watches failed executions that are counted as outages, or not counted at all', () => {
     const { Metrics, ...alarm } = named('circleci-runners-ExecutionsFailed');
     expect(alarm).toMatchObject({
-      Threshold: 1,
+      Threshold: 2,
       DatapointsToAlarm: 3,
       EvaluationPeriods: 5,
       TreatMissingData: 'notBreaching',
@@ -282,8 +284,9 @@ describe('the alarm for failures of all fleets', () => {
 
   it.each([
     { fleets: 1, bad: 1 },
-    { fleets: 100, bad: 1 },
-    { fleets: 101, bad: 2 },
+    { fleets: 2, bad: 2 },
+    { fleets: 200, bad: 2 },
+    { fleets: 201, bad: 3 },
     { fleets: 1_000, bad: 10 },
   ])('of $fleets fleets rings from $bad failures a minute', ({ fleets, bad }) => {
     expect(badOutageFailures(fleets)).toBe(bad);
@@ -336,7 +339,7 @@ describe('all alarms', () => {
 
   it('say with the settings of the fleet what happened, and what to do first', () => {
     expect(named('circleci-runners-linux-large-Starving').AlarmDescription).toMatch(
-      /^Fleet linux-large: tasks have waited for 21 minutes and none was claimed: instances do not launch, or their runners take no tasks\.\n/,
+      /^Fleet linux-large: for 18 minutes, tasks have waited and none was claimed, or nothing has launched for them: instances do not come, or their runners take no tasks\.\n/,
     );
     expect(named('circleci-runners-arm-CircleCiRefuses').AlarmDescription).toBe(
       [

@@ -57,7 +57,15 @@ function alarms(
     outage = [],
     uncounted = [],
     timedOut = [],
-  }: { silent?: string[]; outage?: number[]; uncounted?: number[]; timedOut?: number[] } = {},
+    alone = [],
+  }: {
+    silent?: string[];
+    outage?: number[];
+    uncounted?: number[];
+    timedOut?: number[];
+    /** Minutes in which one fleet alone has such a failure. */
+    alone?: number[];
+  } = {},
 ) {
   const at = (minute: number) => STARTED + minute * 60_000 + 30_000;
   const metric = (name: string, fleet: string, minute: number, value: number, step?: string): Metric => ({
@@ -74,7 +82,8 @@ function alarms(
   const more = metrics.flatMap(({ name, minutes, fleet = 'linux', step, value = 1 }) =>
     minutes.map((minute) => metric(name, fleet, minute, value, step)),
   );
-  const ofAll = outage.map((minute) => ({
+  // An outage hits both fleets.
+  const ofAll = [...outage, ...outage, ...alone].map((minute) => ({
     ...metric('OutageFailures', '', minute, 1),
     dimensions: { Stack: 'circleci-runners' },
   }));
@@ -82,7 +91,9 @@ function alarms(
     if (timedOut.includes(minute)) return 'TIMED_OUT';
     return [...outage, ...uncounted].includes(minute) ? 'FAILED' : 'SUCCEEDED';
   };
-  const executions = all.map((minute) => ({ status: status(minute), endedAt: at(minute) }));
+  const executions = FLEETS.flatMap(() =>
+    all.map((minute) => ({ status: status(minute), endedAt: at(minute) })),
+  );
   const over = alarmsOver(FLEETS, {
     metrics: [...polls, ...more, ...ofAll],
     executions,
@@ -143,14 +154,14 @@ describe('the alarms of a run', () => {
     {
       case: 'tasks that wait for less than starvingAfter',
       metrics: [
-        { name: 'Starving', minutes: [0, 15], value: 0 },
-        { name: 'Starving', minutes: from(1, 14) },
+        { name: 'Starving', minutes: [0, 12], value: 0 },
+        { name: 'Starving', minutes: from(1, 11) },
       ],
     },
     {
       case: 'tasks that wait for longer, if one of them is claimed',
       metrics: [
-        { name: 'Starving', minutes: [0, 15], value: 0 },
+        { name: 'Starving', minutes: [0, 12, 24], value: 0 },
         { name: 'Starving', minutes: from(1, 29) },
       ],
     },
@@ -159,11 +170,24 @@ describe('the alarms of a run', () => {
   });
 
   it('ring when tasks wait for as long as starvingAfter', () => {
-    const claimed = { name: 'Starving', minutes: [0, 16], value: 0 };
-    expect(alarms([claimed, { name: 'Starving', minutes: from(1, 15) }])[0]).toMatchObject({
+    const claimed = { name: 'Starving', minutes: [0, 13], value: 0 };
+    // Up to 2 minutes pass until an execution has seen it, and a minute until CloudWatch judges it.
+    expect(alarms([claimed, { name: 'Starving', minutes: from(1, 12) }])[0]).toMatchObject({
       heading: `${NEEDS_YOU}: linux`,
-      ringings: [{ from: 16, until: 17 }],
+      ringings: [{ from: 13, until: 14 }],
     });
+  });
+
+  it('do not take one fleet that fails on its own for an outage, which could hide the next one', () => {
+    const why = { name: 'StepBroken', minutes: from(0, 29), fleet: 'macos' };
+    const given = { silent: ['linux', 'macos'], alone: from(0, 29) };
+    expect(alarms([why], given).map(({ heading }) => heading)).toEqual([
+      `${NEEDS_YOU}: linux`,
+      'Scaler Not Running: linux',
+      `${NEEDS_YOU}: macos`,
+      'Scaler Not Running: macos',
+      'Step Broken: macos',
+    ]);
   });
 
   it('ring for a fleet without polls, unless another alarm has the cause', () => {

@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { PAUSED_AT_TAG, PAUSED_TAG } from '../../functions/lib/tags.ts';
 import { SANDBOX_START } from '../../sandbox/trace.ts';
 import { jobs, LINUX, openSandbox } from '../support/sandbox.ts';
 
 const MINUTE = 60;
+
+/** An hour before minute 5, as if somebody had paused it without the second tag's being changed. */
+const PAUSED_AT = new Date(SANDBOX_START.getTime() - 55 * 60_000).toISOString();
 
 /** A fleet that gets a job at each of these seconds, and is paused by this tag from minute 5 to minute 25. */
 async function played(value: string) {
@@ -11,6 +14,7 @@ async function played(value: string) {
   const queued = [...jobs(2, 20 * MINUTE), ...jobs(3, 100, 10 * MINUTE)];
   const world = sandbox.addFleet(LINUX, queued);
   sandbox.agenda.plan(5 * MINUTE, () => world.group.tags.set(PAUSED_TAG, value));
+  sandbox.agenda.plan(5 * MINUTE, () => world.group.tags.set(PAUSED_AT_TAG, PAUSED_AT));
   sandbox.agenda.plan(25 * MINUTE, () => world.group.tags.delete(PAUSED_TAG));
   const launchedAt: number[] = [];
   sandbox.watch = ({ at, kind }) => {
@@ -47,6 +51,11 @@ describe('a fleet that is', () => {
           .filter(({ name, value }) => name === metric && value > 0)
           .map(({ at }) => Math.floor((at - SANDBOX_START.getTime()) / 60_000));
       expect(minutesOf('PausedWithTasks')).toEqual(Array.from({ length: 15 }, (_, minute) => 10 + minute));
+      // The notification quotes the values: for how many minutes the fleet has been paused.
+      const values = sandbox.workflow.metrics.filter(({ name }) => name === 'PausedWithTasks');
+      expect(values.map(({ value }) => value)).toEqual(
+        Array.from({ length: 15 }, (_, minute) => 65 + minute),
+      );
       expect(minutesOf('Starving').filter((at) => at >= 5 && at < 25)).toEqual([]);
     },
   );

@@ -2,7 +2,7 @@ import type { FailedLaunch, Launch } from '../../functions/lib/breaker.ts';
 import { alarmsOver } from '../../sandbox/alarms.ts';
 import { ALWAYS, LaunchFaults } from '../../sandbox/group/faults.ts';
 import { Sandbox } from '../../sandbox/sandbox.ts';
-import { type Job, SANDBOX_START } from '../../sandbox/trace.ts';
+import { type Job, SANDBOX_START, workingDay } from '../../sandbox/trace.ts';
 import { fleetsWith } from './fleets.ts';
 import { LINUX } from './sandbox.ts';
 
@@ -85,5 +85,57 @@ export async function played(jobs: Job[], { boot, rule }: { boot: number; rule: 
     /** As it was counted before: with the refusals that another zone answered. */
     launchesFailingBefore: rings('Launches Failing', true),
     unused: world.group.totals.unusedLaunches,
+  };
+}
+
+const MINUTE = 60;
+const OUTAGES = {
+  'the Launch process is suspended': { begins: 180, minutes: 180 },
+  'CircleCI hands out no tasks': { begins: 180, minutes: 180 },
+  'no capacity, of Spot or On-Demand': { begins: 0, minutes: 90 },
+};
+
+/** Plays an outage of hours through the real workflow: with the jobs of a working day, or with 200 jobs in 90 minutes. */
+export async function playedOut(outage: keyof typeof OUTAGES) {
+  const { begins, minutes } = OUTAGES[outage];
+  const sandbox = await Sandbox.open();
+  const noCapacity = begins === 0;
+  const world = sandbox.addFleet(
+    {
+      ...LINUX,
+      maxReplicas: 60,
+      ...(noCapacity && {
+        onDemandPercentage: 0,
+        launchFault: new LaunchFaults({ spotShortages: [ALWAYS], shortages: [ALWAYS] }).ofLaunch,
+      }),
+    },
+    noCapacity
+      ? Array.from({ length: 200 }, (_, job) => ({ queuedAt: 27 * job, durationSeconds: 300 }))
+      : workingDay(1),
+  );
+  let launches = 0;
+  sandbox.watch = ({ kind }) => {
+    if (kind === 'launches' || kind === 'refused') launches += 1;
+  };
+  sandbox.agenda.plan(begins * MINUTE, () => {
+    if (outage === 'the Launch process is suspended') world.group.suspendProcesses(['Launch'], 'by a person');
+    if (outage === 'CircleCI hands out no tasks') world.queue.limit = 0;
+  });
+  await sandbox.runUntil((begins + minutes) * MINUTE);
+  const { metrics } = sandbox.workflow;
+  const startedAt = SANDBOX_START.getTime();
+  const [config] = fleetsWith({ linux: {} });
+  const run = { metrics, executions: world.executions, startedAt, minutes: begins + minutes };
+  const rung = alarmsOver(config ? [config] : [], run).filter(({ ringings }) => ringings.length > 0);
+  // Jobs that ran when it began have ended after half an hour.
+  const later = startedAt + (begins + 30) * 60_000;
+  return {
+    launches,
+    waiting: world.queue.unclaimed,
+    atMaximum: metrics.filter(({ name, at }) => name === 'AtMaximum' && at >= later).length,
+    /** By heading, how many minutes after the beginning each alarm rang. */
+    rung: Object.fromEntries(
+      rung.map(({ heading, ringings }) => [heading, ringings.map(({ from }) => from - begins)]),
+    ) as Record<string, number[]>,
   };
 }
