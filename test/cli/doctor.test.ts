@@ -51,6 +51,13 @@ const deployedAs = (fleet = fleetWith()): DeployedSettings => ({
   ...JSON.parse(JSON.stringify(deployedSettingsOf('a', fleet))),
 });
 
+/** The settings of another fleet of the app `a`, with secrets and a topic of the app. */
+const deployedBeside = (): DeployedSettings => ({
+  ...deployedAs(),
+  scalerSecretName: 'a/renamed/scaler',
+  alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:a',
+});
+
 const group = (more: object = {}) =>
   parseGroup('linux', {
     AutoScalingGroupName: 'circleci-runners-linux',
@@ -113,7 +120,7 @@ const OUT = { DestinationCidrBlock: '0.0.0.0/0', GatewayId: 'igw-1', State: 'act
 const TOPIC = 'arn:aws:sns:eu-west-1:111122223333:circleci-runners-alarms';
 
 it('finds nothing against a fleet that the file does not have, and that is like none of it', () => {
-  const other = { ...deployedAs(), resourceClass: 'acme/other' };
+  const other = { ...deployedBeside(), resourceClass: 'acme/other' };
   const groups = [{ ...group(), fleet: 'renamed' }];
   const settings = new Map([['renamed', other]]);
   expect(togetherFindings({ app: 'a', fleets: [fleetWith()], groups, settings })).toEqual([]);
@@ -333,7 +340,7 @@ describe('each check passes, warns or fails', () => {
         app: 'a',
         fleets: [fleetWith()],
         groups: [{ ...group(), fleet: 'renamed' }],
-        settings: new Map([['renamed', deployedAs()]]),
+        settings: new Map([['renamed', deployedBeside()]]),
       }),
       levels: 'fail',
       says: /resourceClass: must differ from that of the deployed fleet renamed/,

@@ -278,7 +278,7 @@ describe('as the orchestrator has it', () => {
     {
       rule: 'idleTimeout cannot be scheduled',
       scaling: { ...TO_ZERO, schedules: [{ ...hours, idleTimeout: '5m' }] },
-      says: 'linux.schedules.0.idleTimeout: is not a setting',
+      says: 'linux.schedule 1.idleTimeout: is not a setting',
     },
   ])('$rule', ({ scaling, says }) => {
     if (says === undefined) expect(() => fleetOf(scaling)).not.toThrow();
@@ -327,7 +327,7 @@ describe('other than in the orchestrator', () => {
         ...TO_ZERO,
         schedules: [{ start: '0 8 * * *', end: '0 18 * * *', scaleDownDelay: '5m' }],
       },
-      says: 'linux.schedules.0.scaleDownDelay: cannot be scheduled',
+      says: 'linux.schedule 1.scaleDownDelay: cannot be scheduled',
     },
     { rule: 'maxReplicas has no default', scaling: { minReplicas: 3 }, says: 'linux.maxReplicas: must be' },
   ])('$rule', ({ scaling, says }) => {
