@@ -23,18 +23,18 @@ function canariesIn(seconds: number): number {
 }
 
 /** Each poll interval that `fleets.yaml` allows, and idle times that are longer than three of them, as it demands. */
-const intervals = {
+const intervalsFrom = (...idleTimes: number[]) => ({
   intervals: fc
     .record({
       pollInterval: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 60 })),
-      idleTimeout: fc.constantFrom(10, 20, 31, 60, 150, 300, 900),
+      idleTimeout: fc.constantFrom(...idleTimes, 31, 60, 150, 300, 900),
     })
     .map(({ pollInterval, idleTimeout }) => ({
       pollInterval,
       quietPollInterval: 60,
       idleTimeout: Math.max(idleTimeout, 3 * pollInterval + 1),
     })),
-};
+});
 
 /**
  * Launches before the first evidence. A burst of a healthy fleet has as many under way before the first instance has booted.
@@ -47,7 +47,7 @@ describe('while CircleCI hands out no tasks', () => {
   it('launches that run nothing are bounded, whatever the demand, and every job runs afterwards', () => {
     const settings = fc.record({
       maxReplicas: fc.integer({ min: 1, max: 20 }),
-      ...intervals,
+      ...intervalsFrom(10, 20),
     });
     fc.assert(
       fc.property(
@@ -103,7 +103,7 @@ describe('while CircleCI refuses claims, or counts tasks that nobody runs', () =
     });
     fc.assert(
       fc.property(
-        fc.record({ maxReplicas: fc.integer({ min: 1, max: 20 }), reuse: reuses, ...intervals }),
+        fc.record({ maxReplicas: fc.integer({ min: 1, max: 20 }), reuse: reuses, ...intervalsFrom() }),
         traces,
         window,
         faults,
