@@ -97,9 +97,7 @@ function chooseFleet(name: string | undefined, assignments: Assignment[]): Fleet
     const fleets = loadFleets(FLEETS_FILE);
     if (!fleets.some((fleet) => fleet.name === name)) {
       const names = fleets.map((fleet) => fleet.name).join(', ');
-      throw new UsageError(
-        `--fleet must be a fleet of ${FLEETS_FILE} (${names}), got ${JSON.stringify(name)}`,
-      );
+      throw new UsageError(`--fleet must be one of ${FLEETS_FILE} (${names}), got ${JSON.stringify(name)}`);
     }
   }
   const raw: unknown = name === undefined ? PLAIN_FLEET : sharedSettings(FLEETS_FILE)[name];
