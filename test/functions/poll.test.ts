@@ -285,6 +285,9 @@ describe('the metrics', () => {
       return metrics({ poll: LAST, activities }, booting, 50.3);
     };
     expect(of(0)).toMatchObject({ AtMaximum: 1 });
+    const idler = waiting({ desired: 10, members: { ...MEMBERS, pending: 9, inService: 1 } }, 12);
+    const activities = { ...FIRST.activities, bootSeconds: 0 };
+    expect(metrics({ poll: LAST, activities }, idler, 50.3)).not.toHaveProperty('AtMaximum');
     expect(of(419)).toMatchObject({ AtMaximum: 1 });
     expect(of(420)).not.toHaveProperty('AtMaximum');
     expect(of()).not.toHaveProperty('AtMaximum');
