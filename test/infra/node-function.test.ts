@@ -81,9 +81,10 @@ describe('the bundle that is deployed', () => {
   afterAll(() => rmSync(directory, { recursive: true }));
 
   // The client of EC2 is large. These functions run every 10 minutes, or after a build, and no job waits for them.
-  const limitOf = (name: string) => (/-leftovers$|^images$/.test(name) ? 1_200 : 520);
+  const limitOf = (name: string) => (/-leftovers$|^images$/.test(name) ? 1_200 : 530);
 
-  // Of the 400 to 500 KB, 70 KB are the errors and schemas of Systems Manager, which each function reads settings from.
+  // Of the 400 to 525 KB, 70 KB are the errors and schemas of Systems Manager, which each function reads settings from. The rules
+  // of the decision make `compute-capacity` the largest.
   const bundles = functionBundles();
   const files = new Map(bundles.map(({ name }) => [name, join(directory, `${name}.mjs`)]));
 
