@@ -45,9 +45,9 @@ export const PRODUCTION: World = {
 
 /**
  * Settings of a group for which CloudFormation has no property. When the stack is created or updated, it suspends the
- * rebalancing of zones, which would terminate instances that run jobs. When the stack is deleted, it refuses that once
- * if there are instances. Otherwise it removes their protection, which would delay the deletion for an hour and then make
- * it fail. When the shared stack is created or updated, it refuses that if the update would delete fleets.
+ * rebalancing of zones, which would terminate instances that run jobs. When the stack is deleted, it refuses that
+ * until a second deletion, if there are instances. Otherwise it removes their protection, which would delay the deletion
+ * for an hour and then make it fail. When the shared stack is created or updated, it refuses that if the update would delete fleets.
  *
  * @throws RequestRefused if the event is not CloudFormation's for a stack of this app. Then nothing is called and nobody answered.
  */
@@ -82,7 +82,7 @@ async function answerFor(request: Checked, work: Work): Promise<void> {
   const { GroupName: group } = ResourceProperties;
   if (group === undefined) {
     if (RequestType !== 'Delete') await refuseFleetsOf(request.StackId, work);
-  } else if (RequestType === 'Delete') await prepareDeletion(group, request.StackId, work);
+  } else if (RequestType === 'Delete') await prepareDeletion(group, request, work);
   else {
     refuseOtherGroup(group, OldResourceProperties?.GroupName);
     await suspendRebalancing(group, work);
@@ -128,35 +128,57 @@ function refuseOtherGroup(group: string, before: string | undefined): void {
 }
 
 /** Ends the protection of the group's instances, if the stack made the group and nothing speaks against its deletion. */
-async function prepareDeletion(group: string, stackId: string, work: Work): Promise<void> {
+async function prepareDeletion(group: string, { StackId, RequestId }: Checked, work: Work): Promise<void> {
   const described = await describe(group, work);
   if (described === undefined) return;
   const owner = tagOf(described, STACK_ID_TAG);
-  if (owner !== stackId) throw new SettingsRefused(`The group belongs to ${owner ?? 'no stack'}`);
-  await refuseWhileInUse(described, work);
+  if (owner !== StackId) throw new SettingsRefused(`The group belongs to ${owner ?? 'no stack'}`);
+  await refuseWhileInUse(described, RequestId, work);
   await endProtection(group, work);
 }
 
-/** How long a refusal counts as a question, after which the same request is the answer. */
-const ASKED_MILLISECONDS = 3_600_000;
+/**
+ * Between how many milliseconds after the first refusal another request ends jobs. Earlier ones may be CloudFormation's own:
+ * while it cleans up after an update, it tries up to three times to delete a resource. It documents no interval between
+ * the attempts, and not whether they have the same RequestId.
+ */
+const CONFIRMED_FROM = 300_000;
+const CONFIRMED_UNTIL = 3_600_000;
 
-/** Refuses to delete a group whose instances may run jobs, unless that was refused within the last hour. */
+/** How many refused requests the tag keeps. The value of a tag has at most 256 characters, and a RequestId is a UUID. */
+const KEPT_REQUESTS = 6;
+
+/**
+ * Refuses to delete a group whose instances may run jobs, unless another request was refused 5 to 60 minutes ago. A request
+ * that was refused itself stays refused: Lambda can deliver an event twice, and calls again if CloudFormation did not
+ * take the answer.
+ */
 async function refuseWhileInUse(
   described: AutoScalingGroup,
+  RequestId: string,
   { autoScaling, abortSignal }: Work,
 ): Promise<void> {
   const { AutoScalingGroupName: group = '', Instances = [] } = described;
   const members = Instances.filter(
     ({ LifecycleState = '' }) => !/^(Warmed|Terminat|Detach)/.test(LifecycleState),
   );
-  const asked = Date.now() - Date.parse(tagOf(described, DELETION_REFUSED_TAG) ?? '');
-  if (members.length === 0 || (asked >= 0 && asked < ASKED_MILLISECONDS)) return;
+  if (members.length === 0) return;
+  const now = Date.now();
+  // Tags allow few characters.
+  const request = RequestId.replaceAll(/[^\w-]/g, '').slice(0, 36);
+  const [date = '', ...refused] = (tagOf(described, DELETION_REFUSED_TAG) ?? '').split(' ');
+  const age = now - Date.parse(date);
+  // An older version wrote the date alone, which does not say whose request it was.
+  const counts = refused.length > 0 && age >= 0 && age < CONFIRMED_UNTIL;
+  if (counts && age >= CONFIRMED_FROM && !refused.includes(request)) return;
+  const requests = counts ? [...new Set([...refused, request])].slice(-KEPT_REQUESTS) : [request];
+  const Value = [counts ? date : new Date(now).toISOString(), ...requests].join(' ');
   const tag = { ResourceId: group, ResourceType: 'auto-scaling-group', Key: DELETION_REFUSED_TAG };
-  const Tags = [{ ...tag, Value: new Date().toISOString(), PropagateAtLaunch: false }];
+  const Tags = [{ ...tag, Value, PropagateAtLaunch: false }];
   await autoScaling.send(new CreateOrUpdateTagsCommand({ Tags }), { abortSignal });
   const fleet = group.slice(`${process.env.STACK_NAME}-`.length);
   throw new SettingsRefused(
-    `The fleet has ${members.length} instances, which may run jobs. It still follows its queue. Run npm run drain -- ${fleet}, and delete the stack again when no instance is left. Or delete it again within an hour, which ends their jobs`,
+    `The fleet has ${members.length} instances, which may run jobs. It still follows its queue. Run npm run drain -- ${fleet}, and delete the stack again when no instance is left. Or delete it again 5 to 60 minutes after the first refusal, which ends their jobs`,
   );
 }
 

@@ -46,5 +46,5 @@ export const SPOT_TAG = 'circleci-runners:spot';
 /** The tag of a group whose warm pool the workflow may resize. The deployment writes `auto`. */
 export const WARM_POOL_TAG = 'circleci-runners:warm-pool';
 
-/** The tag that says when the deletion of a fleet's stack was refused, as an ISO date; group-settings-handler.ts reads it. */
+/** The tag of a group whose stack was not deleted: the ISO date of the first refusal, and the ids of the refused requests; group-settings-handler.ts reads it. */
 export const DELETION_REFUSED_TAG = 'circleci-runners:deletion-refused-at';

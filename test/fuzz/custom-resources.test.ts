@@ -50,7 +50,8 @@ const EVENTS = [
   },
 ];
 
-const Request = z.object({ StackId: z.string(), RequestType: z.string() });
+const Request = z.object({ StackId: z.string(), RequestType: z.string(), RequestId: z.string() });
+const NO_REQUEST = { StackId: '', RequestType: '', RequestId: '' };
 
 /** Settings of fleets, and what they begin with. */
 const FLEETS = {
@@ -166,51 +167,59 @@ describe('the function of the group settings', () => {
   const world = fc.record({
     instances: fc.uniqueArray(member, { selector: ({ id }) => id }),
     owner: fc.constantFrom(OWN, OWN.replace(/1$/, '2'), undefined),
-    refused: fc.constantFrom(undefined, 60, 7_200, -60),
+    refused: fc.constantFrom(undefined, 600, 60, 7_200, -60),
+    by: fc.constantFrom('earlier', '1', undefined),
   });
 
   it('changes only the group of the stack that asks, ends no protection unasked, and answers CloudFormation alone', async () => {
     await fc.assert(
-      fc.asyncProperty(changed<unknown>(SETTINGS), world, async (event, { instances, owner, refused }) => {
-        answered = [];
-        looks = 0;
-        group.calls = [];
-        group.instances = structuredClone(instances);
-        group.tags = {
-          [STACK_TAG]: 'circleci-runners',
-          ...(owner !== undefined && { [STACK_ID_TAG]: owner }),
-          ...(refused !== undefined && {
-            [DELETION_REFUSED_TAG]: new Date(Date.now() - refused * 1_000).toISOString(),
-          }),
-        };
-        const reason = await handler(event).catch((error: unknown) => error);
-        const writes = group.calls.filter(({ action }) => !action.startsWith('Describe'));
-        const { StackId, RequestType } = Request.catch({ StackId: '', RequestType: '' }).parse(event);
-        if (reason instanceof RequestRefused) expect([group.calls, answered]).toEqual([[], []]);
-        expect(answered.filter((host) => host !== BUCKET)).toEqual([]);
-        expect(looks).toBeLessThanOrEqual(10);
-        for (const { action, parameters } of writes) {
-          expect(StackId).toContain(`:stack/${GROUP}/`);
-          const named = parameters.get('AutoScalingGroupName') ?? parameters.get('Tags.member.1.ResourceId');
-          expect(named).toBe(GROUP);
-          expect(
-            [...parameters.keys()].filter((key) =>
-              /^(MinSize|MaxSize|Desired|Launch|MixedInstances)|Zone/.test(key),
-            ),
-          ).toEqual([]);
-          if (action === 'SuspendProcesses')
-            expect(listed(parameters, 'ScalingProcesses')).toEqual(['AZRebalance']);
-          else expect(RequestType).toBe('Delete');
-          if (action === 'CreateOrUpdateTags')
-            expect(parameters.get('Tags.member.1.Key')).toBe(DELETION_REFUSED_TAG);
-        }
-        const inUse = instances.some(({ state }) => !/^(Warmed|Terminat)/.test(state));
-        const ended = writes.some(({ action }) => /^(Update|SetInstance)/.test(action));
-        if (ended) {
-          expect(StackId).toBe(owner);
-          if (inUse) expect(refused).toBe(60);
-        }
-      }),
+      fc.asyncProperty(
+        changed<unknown>(SETTINGS),
+        world,
+        async (event, { instances, owner, refused, by }) => {
+          answered = [];
+          looks = 0;
+          group.calls = [];
+          group.instances = structuredClone(instances);
+          group.tags = {
+            [STACK_TAG]: 'circleci-runners',
+            ...(owner !== undefined && { [STACK_ID_TAG]: owner }),
+            ...(refused !== undefined && {
+              [DELETION_REFUSED_TAG]: [new Date(Date.now() - refused * 1_000).toISOString(), by]
+                .join(' ')
+                .trim(),
+            }),
+          };
+          const reason = await handler(event).catch((error: unknown) => error);
+          const writes = group.calls.filter(({ action }) => !action.startsWith('Describe'));
+          const { StackId, RequestType, RequestId } = Request.catch(NO_REQUEST).parse(event);
+          if (reason instanceof RequestRefused) expect([group.calls, answered]).toEqual([[], []]);
+          expect(answered.filter((host) => host !== BUCKET)).toEqual([]);
+          expect(looks).toBeLessThanOrEqual(10);
+          for (const { action, parameters } of writes) {
+            expect(StackId).toContain(`:stack/${GROUP}/`);
+            const named =
+              parameters.get('AutoScalingGroupName') ?? parameters.get('Tags.member.1.ResourceId');
+            expect(named).toBe(GROUP);
+            expect(
+              [...parameters.keys()].filter((key) =>
+                /^(MinSize|MaxSize|Desired|Launch|MixedInstances)|Zone/.test(key),
+              ),
+            ).toEqual([]);
+            if (action === 'SuspendProcesses')
+              expect(listed(parameters, 'ScalingProcesses')).toEqual(['AZRebalance']);
+            else expect(RequestType).toBe('Delete');
+            if (action === 'CreateOrUpdateTags')
+              expect(parameters.get('Tags.member.1.Key')).toBe(DELETION_REFUSED_TAG);
+          }
+          const inUse = instances.some(({ state }) => !/^(Warmed|Terminat)/.test(state));
+          const ended = writes.some(({ action }) => /^(Update|SetInstance)/.test(action));
+          if (ended) {
+            expect(StackId).toBe(owner);
+            if (inUse) expect([refused, by !== undefined && by !== RequestId]).toEqual([600, true]);
+          }
+        },
+      ),
       FUZZED,
     );
   });
@@ -222,7 +231,7 @@ describe('the function of the group settings', () => {
       group.instances = [{ id: 'i-1', state: 'InService', protected: true }];
       group.tags = {
         [STACK_ID_TAG]: OWN,
-        ...(refused && { [DELETION_REFUSED_TAG]: new Date(Date.now() - 60_000).toISOString() }),
+        ...(refused && { [DELETION_REFUSED_TAG]: `${new Date(Date.now() - 600_000).toISOString()} earlier` }),
       };
       await handler(event).catch(() => undefined);
       return group.calls.at(-2)?.action ?? group.calls.at(-1)?.action;

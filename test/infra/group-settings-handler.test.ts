@@ -12,6 +12,13 @@ const STACK_ID = 'arn:aws:cloudformation:eu-west-1:111122223333:stack/circleci-r
 
 const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000).toISOString();
 
+/** Moves what the tag says of the last refusal into the past. */
+const later = (seconds: number) => {
+  const [date = '', ...requests] = aws.tags[DELETION_REFUSED_TAG]?.split(' ') ?? [];
+  const moved = new Date(Date.parse(date) - seconds * 1_000).toISOString();
+  aws.tags[DELETION_REFUSED_TAG] = [moved, ...requests].join(' ');
+};
+
 const aws = new GroupSettingsAws(GROUP);
 const handler = production.with({ autoScaling: aws.client(), sleep: async () => undefined });
 
@@ -26,8 +33,7 @@ afterAll(() => {
 
 beforeEach(() => {
   aws.instances = [];
-  // As if the deletion had been refused a minute ago.
-  aws.tags = { [STACK_ID_TAG]: STACK_ID, [DELETION_REFUSED_TAG]: ago(60) };
+  aws.tags = { [STACK_ID_TAG]: STACK_ID, [DELETION_REFUSED_TAG]: `${ago(600)} request-0` };
   aws.calls = [];
   aws.fault = undefined;
   aws.meanwhile = () => undefined;
@@ -200,24 +206,63 @@ describe('Delete', () => {
     expect(unprotected()).toEqual([['i-1', 'i-2'], ['i-2']]);
   });
 
-  it('is refused once while there are instances, and says what to do', async () => {
+  it('is refused while there are instances, says what to do, and is done 5 minutes later', async () => {
     aws.tags = { [STACK_ID_TAG]: STACK_ID };
     aws.instances = [inService(1), inService(2, 'Standby'), inService(3, 'Terminating')];
     expect(await cloudFormationHears('Delete')).toEqual(
       heard({
         Status: 'FAILED',
-        Reason: `Delete of the settings of ${GROUP}: SettingsRefused: The fleet has 2 instances, which may run jobs. It still follows its queue. Run npm run drain -- linux, and delete the stack again when no instance is left. Or delete it again within an hour, which ends their jobs`,
+        Reason: `Delete of the settings of ${GROUP}: SettingsRefused: The fleet has 2 instances, which may run jobs. It still follows its queue. Run npm run drain -- linux, and delete the stack again when no instance is left. Or delete it again 5 to 60 minutes after the first refusal, which ends their jobs`,
       }),
     );
     expect(actions()).toEqual(['DescribeAutoScalingGroups', 'CreateOrUpdateTags']);
-    expect(await cloudFormationHears('Delete')).toEqual(success);
+    later(301);
+    expect(await cloudFormationHears('Delete', 200, { RequestId: 'request-2' })).toMatchObject({
+      body: { Status: 'SUCCESS' },
+    });
     expect(unprotected()).toEqual([['i-1', 'i-2']]);
   });
 
+  it('stays refused if Lambda calls again because CloudFormation did not take the answer', async () => {
+    aws.tags = { [STACK_ID_TAG]: STACK_ID };
+    aws.instances = [inService(1)];
+    await expect(cloudFormationHears('Delete', 500)).rejects.toThrow('did not take the answer');
+    for (const seconds of [60, 300, 600]) {
+      later(seconds);
+      expect(await cloudFormationHears('Delete')).toMatchObject({ body: { Status: 'FAILED' } });
+    }
+    expect(unprotected()).toEqual([]);
+  });
+
+  it('stays refused for each of several requests in the first minutes, whichever is delivered again', async () => {
+    aws.tags = { [STACK_ID_TAG]: STACK_ID };
+    aws.instances = [inService(1)];
+    const asks = (RequestId: string) => cloudFormationHears('Delete', 200, { RequestId });
+    for (const id of ['a', 'b', 'c']) {
+      expect(await asks(id)).toMatchObject({ body: { Status: 'FAILED' } });
+      later(60);
+    }
+    later(300);
+    for (const id of ['a', 'b', 'c']) expect(await asks(id)).toMatchObject({ body: { Status: 'FAILED' } });
+    expect(unprotected()).toEqual([]);
+    expect(await asks('d')).toMatchObject({ body: { Status: 'SUCCESS' } });
+  });
+
+  it('leaves a tag that AWS takes, whatever the id of the request', async () => {
+    aws.tags = { [STACK_ID_TAG]: STACK_ID };
+    aws.instances = [inService(1)];
+    for (let request = 0; request < 9; request += 1)
+      await cloudFormationHears('Delete', 200, { RequestId: `${request}, ${'<x>'.repeat(99)}` });
+    expect(aws.tags[DELETION_REFUSED_TAG]).toMatch(/^[\w :.-]{60,256}$/);
+  });
+
   it.each([
-    { case: 'an hour ago', refused: () => ago(3_601) },
-    { case: 'in the future', refused: () => ago(-60) },
-    { case: 'at no date', refused: () => 'soon' },
+    { case: 'an hour ago', refused: () => `${ago(3_601)} request-0` },
+    { case: 'less than 5 minutes ago', refused: () => `${ago(298)} request-0` },
+    { case: 'in the future', refused: () => `${ago(-60)} request-0` },
+    { case: 'at no date', refused: () => 'soon request-0' },
+    { case: 'of the same request', refused: () => `${ago(600)} request-0 request-1` },
+    { case: 'of an unknown request', refused: () => ago(600) },
   ])('is refused again if the last refusal was $case', async ({ refused }) => {
     aws.tags[DELETION_REFUSED_TAG] = refused();
     aws.instances = [inService(1)];

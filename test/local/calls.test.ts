@@ -13,7 +13,7 @@ import {
   SuspendProcessesCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PAUSED_TAG, STACK_ID_TAG } from '../../functions/lib/tags.ts';
+import { DELETION_REFUSED_TAG, PAUSED_TAG, STACK_ID_TAG } from '../../functions/lib/tags.ts';
 import { deployedSettings, readerOf } from '../support/inputs.ts';
 import { address } from '../support/serve.ts';
 import { startMoto } from './moto.ts';
@@ -111,6 +111,7 @@ async function group() {
     desired: found.DesiredCapacity,
     ids: (found.Instances ?? []).flatMap((instance) => instance.InstanceId ?? []),
     protectedInstances: (found.Instances ?? []).filter((instance) => instance.ProtectedFromScaleIn).length,
+    refused: found.Tags?.find(({ Key }) => Key === DELETION_REFUSED_TAG)?.Value ?? '',
     suspended: (found.SuspendedProcesses ?? []).map((process_) => process_.ProcessName),
   };
 }
@@ -328,13 +329,13 @@ describe('the settings of a group', () => {
     cloudFormation.close();
   });
 
-  async function send(type: 'Create' | 'Delete') {
+  async function send(type: 'Create' | 'Delete', RequestId = 'r') {
     const { handler } = await import('../../infra/group-settings-handler.ts');
     await handler({
       RequestType: type,
       ResponseURL: `http://127.0.0.1:${(cloudFormation.address() as AddressInfo).port}/`,
       StackId: STACK_ID,
-      RequestId: 'r',
+      RequestId,
       LogicalResourceId: 'l',
       ResourceProperties: { GroupName: GROUP },
     });
@@ -347,7 +348,7 @@ describe('the settings of a group', () => {
     expect((await group()).suspended).toEqual(['AZRebalance']);
   });
 
-  it('lets protected instances go when the deletion of the stack is asked for twice', async () => {
+  it('lets protected instances go when the deletion of the stack is asked for again, by another request', async () => {
     await createGroup(3);
     expect((await group()).protectedInstances).toBe(3);
     await send('Delete');
@@ -355,8 +356,18 @@ describe('the settings of a group', () => {
       { Status: 'FAILED', Reason: expect.stringContaining('The fleet has 3 instances') },
     ]);
     expect((await group()).protectedInstances).toBe(3);
+    const [, request] = (await group()).refused.split(' ');
+    const earlier = `${new Date(Date.now() - 600_000).toISOString()} ${request}`;
+    const tag = { ResourceId: GROUP, ResourceType: 'auto-scaling-group', Key: DELETION_REFUSED_TAG };
+    await autoScaling.send(
+      new CreateOrUpdateTagsCommand({ Tags: [{ ...tag, Value: earlier, PropagateAtLaunch: false }] }),
+    );
     answers = [];
     await send('Delete');
+    expect(answers).toMatchObject([{ Status: 'FAILED' }]);
+    expect((await group()).protectedInstances).toBe(3);
+    answers = [];
+    await send('Delete', 'r2');
     expect(answers).toMatchObject([{ Status: 'SUCCESS' }]);
     expect((await group()).protectedInstances).toBe(0);
   });
