@@ -60,7 +60,8 @@ export const circleciAccess = (): CircleCiAccess => ({
  * Counts the tasks of the fleet's resource class that are unclaimed, or running.
  *
  * One attempt with a deadline; if its connection was lost, one more within the same deadline. After a 401 or 403 the
- * token is read again and, if it was rotated, tried once more. A 429 whose wait fits into this execution is an answer (`retryAfterSeconds`), not an error.
+ * token is read again and, if it was rotated, tried once more. A 429 is an answer (`retryAfterSeconds`), not an error,
+ * unless it is that of the first poll and its wait does not fit into the execution.
  *
  * @throws CircleCiUnauthorized, CircleCiNotFound, CircleCiRejected, CircleCiRateLimited, CircleCiUnavailable,
  * CircleCiUnreachable, CircleCiTimeout, CircleCiTooLong, CircleCiNotJson,
@@ -135,7 +136,8 @@ export async function readAnswer(
 
 function rateLimited(poll: CountInput['poll'], answer: Answer, now: number): { retryAfterSeconds: number } {
   const seconds = retryAfterSeconds(answer.retryAfter, now) ?? DEFAULT_RETRY_AFTER_SECONDS;
-  if (pollFits(poll, now + seconds * 1_000)) return { retryAfterSeconds: seconds };
+  // Later, an earlier poll may have got its counts. Compute Capacity knows that, and fails if none has.
+  if (poll.number > 1 || pollFits(poll, now + seconds * 1_000)) return { retryAfterSeconds: seconds };
   throw new CircleCiRateLimited(
     `CircleCI allows no more requests for ${seconds} s (status 429), longer than this execution has left. Capacity is held; if this goes on, raise pollInterval.`,
   );

@@ -53,7 +53,7 @@ export function decidePoll(
   const state = sinceCreation(handedOn, group);
   if ('retryAfterSeconds' in unclaimed || 'retryAfterSeconds' in running) {
     const seconds = Math.max(retryAfter(unclaimed), retryAfter(running));
-    return holdUntilAllowed(state, group.desired, seconds, settings, now);
+    return holdUntilAllowed(state, group, seconds, settings, now);
   }
   const counts = { unclaimed: unclaimed.unclaimed, running: running.running };
   const polled = withArrivals(state, { ...counts, ...group }, settings, now);
@@ -141,6 +141,8 @@ function shareOf(
  * @param decided The decision, and the situation and the history of counts that it was made of.
  * @param now When the observation was complete, in milliseconds since the epoch.
  * @param record What is on record of tasks that are not handed out, of the fleet's tasks, and since when it is paused.
+ * @param notBefore When CircleCI will take the next request, if it gave no counts in this poll. The situation then has the
+ *   counts of the poll before.
  * @throws DecisionInvalid if the decision breaks a law of capacity.ts.
  */
 export function concludePoll(
@@ -149,6 +151,7 @@ export function concludePoll(
   settings: PollSettings,
   now: number,
   record: Pick<Group, 'withheld' | 'levels' | 'pausedAt'> = {},
+  notBefore?: number,
 ): PollResult {
   const { withheld } = record;
   const fault = brokenLaw(decided, situation);
@@ -156,7 +159,7 @@ export function concludePoll(
     throw new DecisionInvalid(`What was decided must not be: ${fault}. Capacity is held.`);
 
   // Records are written after the last poll of an execution, even if nothing else is.
-  const rest = planRest(situation, state, settings, now, decided.change || 'if last', history);
+  const rest = planRest(situation, state, settings, now, decided.change || 'if last', history, notBefore);
   const withClaims = withRecord(decided, withheld, situation.members, rest, state, now);
   const shared = settings.concurrency !== undefined && !rest.again;
   const recorded = shared ? withLevels(withClaims, record, situation, now) : withClaims;
@@ -237,7 +240,7 @@ const seeCounts = (
     members: pending + inService + leaving + standby + otherRunners,
   });
 
-/** The rest of an execution after a poll that got its counts. */
+/** The rest of an execution after a poll. */
 interface Rest extends Pick<Pace, 'updateTimeoutSeconds' | 'again'> {
   /** For how long the fleet has been idle. */
   idleSeconds: number;
@@ -245,6 +248,8 @@ interface Rest extends Pick<Pace, 'updateTimeoutSeconds' | 'again'> {
   seen: PollHistory;
   /** How many tasks were claimed between the poll before and this one. */
   claimed: number;
+  /** Whether this poll got its counts. */
+  counted: boolean;
   next: PollState;
 }
 
@@ -253,6 +258,7 @@ interface Rest extends Pick<Pace, 'updateTimeoutSeconds' | 'again'> {
  *
  * @param now When the observation was complete, in milliseconds since the epoch.
  * @param write Whether Update Group comes before the next poll, or only if there is no next poll.
+ * @param notBefore When CircleCI will take the next request, if it gave no counts in this poll.
  */
 export function planRest(
   situation: Counted & Parameters<typeof secondsIdle>[0],
@@ -261,17 +267,22 @@ export function planRest(
   now: number,
   write: boolean | 'if last',
   { seen, claimedNow }: History = seeCounts(poll, situation),
+  notBefore?: number,
 ): Rest {
   const { members } = situation;
   const idleSeconds = secondsIdle(situation, activities.lastAt, now);
   const interval = pollInterval(idleSeconds, settings);
-  const { updateTimeoutSeconds, again, next } = pace(timesOf(poll, settings), interval, now, { write });
+  const { updateTimeoutSeconds, again, next } = pace(timesOf(poll, settings), interval, now, {
+    write,
+    ...(notBefore !== undefined && { notBefore }),
+  });
   return {
     updateTimeoutSeconds,
     again,
     idleSeconds,
     seen,
     claimed: claimedNow,
+    counted: notBefore === undefined,
     next: {
       poll: nextPoll(next, seen, poll.arrivals),
       activities: members.pending > 0 ? withoutCanary(activities, now) : activities,
@@ -285,27 +296,44 @@ export const pollDuration = ({ dueAt }: PollState['poll'], now: number) => Math.
 const retryAfter = (answer: Observation['unclaimed' | 'running']) =>
   'retryAfterSeconds' in answer ? answer.retryAfterSeconds : 0;
 
-/** Without counts capacity is held, and the next poll waits for as long as CircleCI demands. */
+/**
+ * Without counts capacity is held, and the next poll waits for as long as CircleCI demands. If this execution has no time
+ * for it, what its earlier polls have seen is published and recorded now.
+ */
 function holdUntilAllowed(
-  { poll, activities }: PollState,
-  desired: number,
+  state: PollState,
+  group: Group,
   seconds: number,
   settings: PollSettings,
   now: number,
 ): PollResult {
+  const { poll, activities } = state;
+  const { seen } = poll;
   const notBefore = now + seconds * 1_000;
   const options = { write: false, notBefore };
+  const decision = held(group.desired, `held: CircleCI allows no request for ${seconds} s`);
   const { again, next } = pace(timesOf(poll, settings), settings.pollIntervalSeconds, now, options);
+  if (again)
+    return {
+      decision,
+      updateTimeoutSeconds: 1,
+      again,
+      next: { poll: nextPoll(next, seen, poll.arrivals), activities },
+      metrics: {},
+    };
   // An execution that has had good polls ends well: the next one asks again.
-  if (!again && poll.seen === undefined)
+  if (seen === undefined)
     throw new CircleCiRateLimited(`CircleCI allows no request for ${seconds} s. Capacity is held.`);
-  return {
-    decision: held(desired, `held: CircleCI allows no request for ${seconds} s`),
-    updateTimeoutSeconds: 1,
-    again,
-    next: { poll: nextPoll(next, poll.seen, poll.arrivals), activities },
-    metrics: {},
-  };
+  const { unclaimed, running } = seen;
+  const concurrency = shareOf(seen, group, settings, now);
+  const { situation } = decide(
+    activities,
+    { counts: { unclaimed, running, concurrency }, group },
+    settings,
+    now,
+  );
+  const history = { seen, claimedNow: 0 };
+  return concludePoll({ decision, situation, history }, state, settings, now, group, notBefore);
 }
 
 // A replay passes over many polls, and spreads would take it more time than all the rest.
@@ -337,7 +365,7 @@ function metricsOf(
   decision: Decision,
   situation: Situation,
   { poll, activities }: PollState,
-  { again, idleSeconds, seen, claimed }: Rest,
+  { again, idleSeconds, seen, claimed, counted }: Rest,
   now: number,
   pausedAt: string | undefined,
 ): MetricValues {
@@ -360,13 +388,15 @@ function metricsOf(
   const byHand = isPaused(situation);
   const starves = seen.waiting && (!moving || launchesNothing) && !works && !byHand;
   const wantsMore = unclaimed > 0 || minReplicas > Math.max(members.inService - running, 0);
-  return {
+  const ofPoll = {
     PollDuration: pollDuration(poll, now),
     ...(!idle && { UnclaimedTasks: unclaimed, RunningTasks: running }),
     ...(claimedTasks > 0 && { ClaimedTasks: claimedTasks }),
     ...(atMaximum && !tooSmall && !byHand && (byCost ? { AtMaxHourlyCost: 1 } : { AtMaximum: 1 })),
     ...(tooSmall && !byHand && { MaximumSizeTooSmall: 1 }),
     ...(overConcurrency > 0 && !byHand && { TasksOverConcurrency: overConcurrency }),
+  };
+  const ofExecution = {
     ...(last && starves && { Starving: 1 }),
     // Without it, an alarm over periods of 3 minutes would miss that tasks are claimed in some of them.
     ...(last && !starves && !idle && { Starving: 0 }),
@@ -377,6 +407,7 @@ function metricsOf(
     // Where Update Group is still to come, it says so itself.
     ...(!idle && last && !decision.change && { ExecutionsSucceeded: 1 }),
   };
+  return { ...(counted && ofPoll), ...ofExecution };
 }
 
 /** Longer than an execution, in milliseconds. */

@@ -366,6 +366,12 @@ describe('a rate limit', () => {
       expect(thrown.message).toContain(`${seconds} s (status 429)`);
     },
   );
+
+  it('after the first poll is an answer even if its wait does not fit: an earlier poll may have got counts', async () => {
+    const { circleci, settings, poll } = await fleet({}, { number: 10, executionStartedAt: secondsIn(-45) });
+    circleci.fault = () => ({ status: 429, headers: { 'retry-after': '6' }, body: '' });
+    expect(await countTasks(access, settings, poll, 'unclaimed')).toEqual({ retryAfterSeconds: 6 });
+  });
 });
 
 describe('a rotated token', () => {

@@ -404,4 +404,53 @@ describe('a rate limit of CircleCI', () => {
     );
     expect(polled({ poll: poll() }, 3, 40.3)).toMatchObject({ again: true });
   });
+
+  const ended = (
+    seen: Partial<PollState['poll']['seen'] & object>,
+    group: Partial<Observation['group']> = {},
+    settings: Partial<PollSettings> = {},
+  ) =>
+    decidePoll(
+      { ...FIRST, poll: { ...poll({ ...SEEN, ...seen }), dueAt: at(45) } },
+      { ...OBSERVATION, ...limited(30), group: { ...OBSERVATION.group, ...group } },
+      { ...SETTINGS, ...settings },
+      at(45.3),
+    );
+
+  it.each([
+    { case: 'tasks waited at all of them and none was claimed', seen: { claimed: 0 }, says: { Starving: 1 } },
+    { case: 'tasks were claimed', seen: {}, says: { Starving: 0 } },
+    { case: 'tasks ran elsewhere', seen: { elsewhere: 2 }, says: { Starving: 0, TasksElsewhere: 2 } },
+    {
+      case: 'tasks waited while the fleet was paused',
+      seen: { claimed: 0 },
+      group: { paused: 'true' as const },
+      says: { Starving: 0, PausedWithTasks: 1 },
+    },
+    {
+      case: 'members were not protected',
+      seen: {},
+      group: { unprotected: true as const },
+      says: { Starving: 0, ProtectionOff: 1 },
+    },
+  ])('at the last poll publishes what the polls before have seen: $case', ({ seen, group, says }) => {
+    const { again, metrics } = ended(seen, group);
+    expect([again, metrics]).toEqual([false, { ...says, ExecutionsSucceeded: 1 }]);
+  });
+
+  it('at the last poll records that launches come to nothing, and changes no capacity', () => {
+    const { decision, updateTimeoutSeconds, metrics } = ended(
+      { claimed: 0, idle: true, idlePolls: 4, idlers: 2 },
+      { withheld: { ...WITHHELD, running: 2, level: 2 } },
+    );
+    expect(decision).toMatchObject({ from: 2, desired: 2, change: true, withheld: { unused: 3 } });
+    expect(updateTimeoutSeconds).toBeGreaterThan(0);
+    // Update Group says so itself.
+    expect(metrics).toEqual({ Starving: 1, TasksWithheld: 1 });
+  });
+
+  it('at the last poll records for the other fleets of the plan what the poll before counted', () => {
+    const { decision } = ended({}, {}, { concurrency: { limit: 20, position: 0 } });
+    expect(decision).toMatchObject({ desired: 2, change: true, levels: expect.anything() });
+  });
 });

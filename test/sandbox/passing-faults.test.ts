@@ -57,6 +57,19 @@ describe('a fault that passes', () => {
     expect(polledAt(await execute()).slice(0, 4)).toEqual([0, 18, 20, 25]);
   });
 
+  it('in CircleCI, a 429 at the last poll, ends the execution well with the counts of the polls before', async () => {
+    const { sandbox, execute } = await oneFleet({ queued: 5 });
+    const limited = { status: 429, headers: { 'retry-after': '30' }, body: '' };
+    const startedAt = sandbox.clock.now();
+    sandbox.circleci.fault = () => (sandbox.clock.now() - startedAt >= 45_000 ? limited : undefined);
+
+    const execution = await execute();
+    expect(execution.status).toBe('SUCCEEDED');
+    expect(visits(execution, 'Count Unclaimed').at(-1)?.output).toEqual({ retryAfterSeconds: 30 });
+    expect(failuresIn(sandbox.workflow.metrics)).toEqual([]);
+    expect(sandbox.workflow.metrics.map(({ name }) => name)).toContain('ExecutionsSucceeded');
+  });
+
   it.each<{ action: string; step: string; fault: AwsFault }>(
     [
       { action: 'GetSecretValue', step: 'Read Settings', code: 'ThrottlingException' },
