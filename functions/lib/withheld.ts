@@ -47,9 +47,12 @@ const LONG_CLAIMLESS_SECONDS = 600;
 /** The clocks of functions may differ by this, in seconds. */
 const CLOCKS_DIFFER = 60;
 
-/** Whether somebody else wrote the record. From the future, it would keep all canaries from launching. */
-const isForged = ({ since, lastAt }: Withheld, now: number) =>
-  Math.max(since, lastAt) > now / 1_000 + CLOCKS_DIFFER;
+/**
+ * Whether somebody else wrote the record. From the future, it would keep all canaries from launching, or keep launches
+ * that find no task from being counted.
+ */
+const isForged = ({ since, lastAt, claimedAt }: Withheld, now: number) =>
+  Math.max(since, lastAt, claimedAt) > now / 1_000 + CLOCKS_DIFFER;
 
 /**
  * What the polls have seen before the first one of an execution: the last poll of the last execution, if it is on record.
@@ -146,10 +149,11 @@ export function withheldAfter(
   const at = Math.floor(now / 1_000);
   const { unclaimed, running, mostRunning, idlePolls, idlersNow, surplus = 0, claimed } = seen;
   const outside = Math.max(seen.outside ?? 0, surplus);
-  const claimedAt = before === undefined || claimed > 0 ? at : before.claimedAt;
+  const isNew = before === undefined || isForged(before, now);
+  const claimedAt = isNew || claimed > 0 ? at : before.claimedAt;
   const last = { unclaimed, running, outside, claimed, claimedAt, idlePolls, idlersNow };
   const begun = { since: at, unused: 0, canaries: 0, lastAt: at, level: mostRunning, came, ...last };
-  if (before === undefined || isForged(before, now)) {
+  if (isNew) {
     return idlePolls >= 2 || (idlersNow ?? 0) > 0 || outside > 0 ? begun : undefined;
   }
   if (isLifted(before, seen)) return outside > 0 ? begun : undefined;
@@ -161,8 +165,8 @@ export function withheldAfter(
     (idle > 0 && seen.idle) || (unused > 0 && secondsWithoutClaim(before, seen, at) >= CLAIMLESS_SECONDS);
   return {
     since: before.since,
-    unused: before.unused + unused,
-    canaries: before.canaries + (inForce ? unused : 0),
+    unused: Math.min(before.unused + unused, MOST_COUNTED),
+    canaries: Math.min(before.canaries + (inForce ? unused : 0), MOST_COUNTED),
     lastAt: unused > 0 ? at : before.lastAt,
     level: isIdle ? mostRunning : before.level + Number(inForce && isTooLow(before, seen, present)),
     came: idle > 0 ? 0 : came,
@@ -195,13 +199,21 @@ export const formatWithheld = (withheld: Withheld) =>
     ...(withheld.idlersNow === undefined ? [] : [withheld.idlersNow]),
   ].join(' ');
 
-/** Reads the tag; `undefined` if somebody wrote something else there, or an older version fewer numbers. */
+/** The steps refuse larger counts in their input, see `Count` in contracts.ts. */
+const MOST_COUNTED = 1_000_000;
+
+/**
+ * Reads the tag; `undefined` if somebody wrote something else there, or an older version fewer numbers. More tasks outside
+ * than tasks that run would keep all canaries from launching.
+ */
 export function parseWithheld(tag: string): Withheld | undefined {
   if (!/^\d{1,12}( \d{1,12}){11,12}$/.test(tag)) return undefined;
   const [since = 0, unused = 0, canaries = 0, lastAt = 0, unclaimed = 0, running = 0, ...others] = tag
     .split(' ')
     .map(Number);
   const [level = 0, came = 0, outside = 0, claimed = 0, claimedAt = 0, idlePolls = 0, idlersNow] = others;
-  const counts = { unclaimed, running, level, came, outside, claimed, claimedAt, idlePolls };
-  return { since, unused, canaries, lastAt, ...counts, ...(idlersNow !== undefined && { idlersNow }) };
+  const counts = { unused, canaries, unclaimed, running, level, came, outside, claimed, idlePolls };
+  if (Math.max(...Object.values(counts), idlersNow ?? 0) > MOST_COUNTED || outside > running)
+    return undefined;
+  return { since, lastAt, claimedAt, ...counts, ...(idlersNow !== undefined && { idlersNow }) };
 }

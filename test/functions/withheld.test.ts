@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PollHistory } from '../../functions/lib/claims.ts';
+import { Group } from '../../functions/lib/contracts.ts';
 import {
   formatWithheld,
   parseWithheld,
@@ -118,6 +119,11 @@ describe('withheldLimit', () => {
     {
       case: 'somebody forged a beginning to come',
       given: { record: { since: 999_999_999_999 } },
+      allows: undefined,
+    },
+    {
+      case: 'somebody forged a claim to come',
+      given: { record: { claimedAt: NOW + 61 } },
       allows: undefined,
     },
   ])('if $case: $allows', ({ given, allows }) => {
@@ -334,6 +340,11 @@ describe('withheldAfter', () => {
     expect(recorded({ ...RECORD, unused: 2 }, {}, 1)).toMatchObject({ unused: 3, canaries: 0, lastAt: NOW });
   });
 
+  it('counts no further than the steps accept', () => {
+    const most = { ...RECORD, unused: 1_000_000, canaries: 1_000_000 };
+    expect(recorded(most, {}, 1)).toEqual({ ...most, lastAt: NOW });
+  });
+
   it('stays as it is while nothing comes into service', () => {
     expect(recorded(RECORD)).toEqual(RECORD);
   });
@@ -345,6 +356,7 @@ describe('withheldAfter', () => {
   it('begins again if somebody forged a time to come', () => {
     expect(recorded({ ...RECORD, lastAt: NOW + 61 }, {})).toMatchObject({ since: NOW, unused: 0 });
     expect(recorded({ ...RECORD, lastAt: NOW + 59 }, {})).toMatchObject({ unused: 10 });
+    expect(recorded({ ...RECORD, claimedAt: NOW + 61 }, {})).toMatchObject({ claimedAt: NOW, unused: 0 });
   });
 
   it('allows members up to the level and one canary, and never raises the level by more than that', () => {
@@ -387,8 +399,18 @@ describe('the tag', () => {
     '1 2 3 4 5 6 7 8 9 10 11 12 13 14',
     '1 2 3 4 5 6 7 8 9 10 11 -12',
     '1.5 2 3 4 5 6 7 8 9 10 11 12',
+    // More tasks outside than tasks that run.
+    '1 2 3 4 5 6 7 8 7 10 11 12',
+    // A count that the steps refuse, and the last one.
+    '1 1000001 3 4 5 6 7 8 6 10 11 12',
+    '1 2 3 4 5 6 7 8 6 10 11 12 1000001',
   ])('is none if it is "%s"', (tag) => {
     expect(parseWithheld(tag)).toBeUndefined();
+  });
+
+  it('may hold the largest counts that the steps accept, and any time', () => {
+    const tag = `4000000000 ${Array(2).fill('1000000').join(' ')} 4000000000 ${Array(6).fill('1000000').join(' ')} 4000000000 1000000 1000000`;
+    expect(formatWithheld(Group.shape.withheld.parse(parseWithheld(tag)) ?? RECORD)).toBe(tag);
   });
 
   it('lets claims between two executions be seen', () => {

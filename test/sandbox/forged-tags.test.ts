@@ -9,6 +9,7 @@ import {
   TASKS_TAG,
   WITHHELD_TAG,
 } from '../../functions/lib/tags.ts';
+import { SANDBOX_START } from '../../sandbox/trace.ts';
 import { jobs, LINUX, openSandbox } from '../support/sandbox.ts';
 
 const TAGS = [
@@ -58,3 +59,42 @@ it('whatever somebody writes into the tags of a group, it gets no more instances
   });
   await fc.assert(property, { numRuns: 15 });
 });
+
+/** The start of the sandbox, in seconds since the epoch, as the records have their times. */
+const START = SANDBOX_START.getTime() / 1_000;
+const time = fc.oneof(
+  fc.integer({ min: -3_600, max: 7_200 }).map((seconds) => START + seconds),
+  fc.nat(4_000_000_000),
+);
+const count = fc.oneof(fc.nat(20), fc.constantFrom(1_000_000, 999_999_999_999));
+const record = fc
+  .tuple(time, count, count, time, count, count, count, count, count, count, time, count)
+  .chain((numbers) =>
+    fc.option(count, { nil: undefined }).map((last) => [...numbers, ...(last === undefined ? [] : [last])]),
+  )
+  .map((numbers) => numbers.join(' '));
+
+it.each([
+  { case: 'more tasks outside than run', tag: `${START} 3 0 ${START} 4 0 0 0 1000000 0 ${START} 2` },
+  { case: 'a count that no step accepts', tag: `${START} 3 0 ${START} 5 0 0 0 0 9999999 ${START} 2` },
+])(
+  'a record of withheld tasks that somebody forged, with $case, does not keep the queue from draining',
+  async ({ tag }) => {
+    await drains(tag);
+  },
+);
+
+it('whatever record of withheld tasks somebody forges, the queue drains', async () => {
+  await fc.assert(fc.asyncProperty(record, drains), { numRuns: 8 });
+});
+
+/** Writes the record just before the second jobs come: an execution in which no task waits removes it. */
+async function drains(tag: string): Promise<void> {
+  const sandbox = await openSandbox();
+  const world = sandbox.addFleet(LINUX, [...jobs(2, 60), ...jobs(4, 60, 180)]);
+  sandbox.agenda.plan(179, () => {
+    world.group.tags.set(WITHHELD_TAG, tag);
+  });
+  for (let until = 600; until <= 7_200 && world.queue.ended < 6; until += 600) await sandbox.runUntil(until);
+  expect(world.queue.ended).toBe(6);
+}
