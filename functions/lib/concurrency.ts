@@ -6,6 +6,7 @@
 
 /** A fleet's tasks, as its last execution left them on the tag of its group. */
 export interface TaskLevels {
+  /** Those of the waiting tasks that the fleet can run; runnable-tasks.ts says which. */
   unclaimed: number;
   running: number;
   /** Those of the running tasks that run on no member in service. */

@@ -20,6 +20,7 @@ import { CircleCiRateLimited, DecisionInvalid } from './errors.ts';
 import type { MetricValues } from './metrics.ts';
 import { type Pace, pace, pollInterval, secondsIdle } from './pacing.ts';
 import { isPaused, minutesPaused } from './paused.ts';
+import { runnableTasks } from './runnable-tasks.ts';
 import { arrivedBetween, lastCounts, sparesThatPay } from './spare-runners.ts';
 import { seenBefore, type Withheld, withheldAfter, withheldLimit } from './withheld.ts';
 import { doubtOf, NOT_CHECKED, type ZeroCheck } from './zero.ts';
@@ -201,7 +202,7 @@ function withLevels(
   situation: Situation,
   now: number,
 ): Decision {
-  const written = levelsToWrite(levels, situation, now);
+  const written = levelsToWrite(levels, { ...situation, unclaimed: runnableTasks(situation) }, now);
   return written === undefined ? decision : { ...decision, change: true, levels: written };
 }
 
