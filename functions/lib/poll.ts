@@ -13,14 +13,14 @@ import {
   tasksOverConcurrency,
 } from './capacity.ts';
 import { addPoll, type PollHistory } from './claims.ts';
-import { concurrencyShare, levelsToWrite } from './concurrency.ts';
+import { concurrencyShare } from './concurrency.ts';
 import type { Activities, Group, Observation, PollSettings, PollState } from './contracts.ts';
 import { decide, held } from './decision.ts';
 import { CircleCiRateLimited, DecisionInvalid } from './errors.ts';
 import type { MetricValues } from './metrics.ts';
 import { type Pace, pace, pollInterval, secondsIdle } from './pacing.ts';
 import { isPaused, minutesPaused } from './paused.ts';
-import { runnableTasks } from './runnable-tasks.ts';
+import { withLevels } from './runnable-tasks.ts';
 import { arrivedBetween, lastCounts, sparesThatPay } from './spare-runners.ts';
 import { seenBefore, type Withheld, withheldAfter, withheldLimit } from './withheld.ts';
 import { doubtOf, NOT_CHECKED, type ZeroCheck } from './zero.ts';
@@ -193,17 +193,6 @@ function withRecord(
   const withheld = withheldAfter(before, seen, pending + inService, activities.cameInService, failures, now);
   if (withheld === undefined && before === undefined) return decision;
   return { ...decision, change: true, withheld: withheld ?? null };
-}
-
-/** Adds to the last decision of an execution what the other fleets of the plan are to read. */
-function withLevels(
-  decision: Decision,
-  { levels }: Pick<Group, 'levels'>,
-  situation: Situation,
-  now: number,
-): Decision {
-  const written = levelsToWrite(levels, { ...situation, unclaimed: runnableTasks(situation) }, now);
-  return written === undefined ? decision : { ...decision, change: true, levels: written };
 }
 
 const isWithheld = (withheld: Withheld | undefined, { activities }: PollState) =>

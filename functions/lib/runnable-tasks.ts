@@ -1,6 +1,8 @@
 /** Which waiting tasks of a fleet need a share of the plan's concurrency. Pure. */
 
-import { largestSize, presentIn, type Situation } from './capacity.ts';
+import { type Decision, largestSize, presentIn, type Situation } from './capacity.ts';
+import { levelsToWrite } from './concurrency.ts';
+import type { Group } from './contracts.ts';
 import { isPaused } from './paused.ts';
 
 /**
@@ -18,4 +20,15 @@ export function runnableTasks(
   const elsewhere = Math.max(running - members.inService, 0);
   const idleElsewhere = Math.max(otherRunners + members.standby - elsewhere, 0);
   return Math.min(unclaimed, size - Math.min(running, members.inService) + idleElsewhere);
+}
+
+/** Adds to the last decision of an execution what the other fleets of the plan are to read. */
+export function withLevels(
+  decision: Decision,
+  { levels }: Pick<Group, 'levels'>,
+  situation: Situation,
+  now: number,
+): Decision {
+  const written = levelsToWrite(levels, { ...situation, unclaimed: runnableTasks(situation) }, now);
+  return written === undefined ? decision : { ...decision, change: true, levels: written };
 }
