@@ -162,6 +162,7 @@ export class Workflow {
     const metrics = new KeptMetrics(functions.now, (line) => this.#keep(line));
     const tasks: Record<string, Handler> = {
       'Count Failure': async (input) => this.#putMetricData(input),
+      'Count Outage': async (input) => this.#putMetricData(input),
       'Announce Failure': async (input) => this.#publish(input),
       'Announce Breaker': async (input) => this.#publish(input),
     };

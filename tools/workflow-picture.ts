@@ -62,7 +62,7 @@ function shape(name: string, state: State): string {
   if (state.Type === 'Choice') return `${id(name)}{"${name}"}`;
   if (state.Type === 'Fail') return `${id(name)}["${name}"]:::fail`;
   if (state.Type === 'Succeed') return `${id(name)}(["${name}"]):::done`;
-  return `${id(name)}["${name}"]${state.Next === 'Count Failure' ? ':::failure' : ''}`;
+  return `${id(name)}["${name}"]${['Count Failure', 'Count Outage'].includes(state.Next ?? '') ? ':::failure' : ''}`;
 }
 
 /** Mermaid's names have no spaces; `end` is a word of its own there. */

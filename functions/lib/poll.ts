@@ -313,7 +313,9 @@ function holdUntilAllowed(
     };
   // An execution that has had good polls ends well: the next one asks again.
   if (seen === undefined)
-    throw new CircleCiRateLimited(`CircleCI allows no request for ${seconds} s. Capacity is held.`);
+    throw new CircleCiRateLimited(
+      `CircleCI allows no request for ${seconds} s (status 429), longer than this execution has left, and none of its polls got counts. Capacity is held; if this goes on, raise pollInterval.`,
+    );
   const { unclaimed, running } = seen;
   const concurrency = shareOf(seen, group, settings, now);
   const { situation } = decide(

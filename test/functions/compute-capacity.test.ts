@@ -190,7 +190,7 @@ describe('Compute Capacity', () => {
     const observed = { unclaimed: limited(9), running: { running: 2 } };
     const thrown = await failure(computed(observed, { elapsedSeconds: 45 }));
     expect(thrown.name).toBe('CircleCiRateLimited');
-    expect(thrown.message).toContain('no request for 9 s. Capacity is held.');
+    expect(thrown.message).toContain('no request for 9 s (status 429)');
     expect(published.lines()).toEqual([]);
   });
 

@@ -107,7 +107,7 @@ describe('the states before the first function', () => {
     if (own.Type !== 'Choice') throw new Error('Own Second? is no Choice state');
     for (const fleet of numbered(1_000)) {
       const hash = createHash('sha256').update(JSON.stringify({ fleet })).digest('hex');
-      const next = state(definition, chosen(own, { fleet, own: { hash } }));
+      const next = state(definition, chosen(own, { input: { fleet }, hash }));
       expect(next.Type === 'Wait' ? next.Seconds : 0).toBe(firstSecond(fleet));
     }
   });
@@ -122,7 +122,7 @@ describe('the states before the first function', () => {
     expect(path.find(({ state }) => state === 'Observe')?.at).toBe(startedAt);
   });
 
-  it.each([{}, { fleet: 7 }, { fleet: null, other: [1] }])(
+  it.each([{}, { fleet: 7 }, { fleet: null, other: [1] }, [], [1], 'x', 7])(
     'let Read Settings refuse the input %j, which names no fleet',
     async (input) => {
       const sandbox = await openSandbox({ spread: true });

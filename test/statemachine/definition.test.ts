@@ -15,6 +15,8 @@ const functions = tasks.filter(([, { Resource }]) => PLACEHOLDER.test(Resource))
 const services = tasks.filter(([, { Resource }]) => !PLACEHOLDER.test(Resource));
 
 const pascal = (name: string) => name.replaceAll(' ', '');
+/** The kinds of failure that may be of a fleet that is not deployed, so that nothing may name it. */
+const UNNAMED = ['Settings Unreadable', 'Settings Unavailable'];
 const kebab = (name: string) => name.toLowerCase().replaceAll(' ', '-');
 
 /** Every string in a piece of JSON, object keys included. */
@@ -56,9 +58,12 @@ describe('the definition', () => {
       ...[
         'AlarmTopicArn',
         'CloudWatchPutMetricDataArn',
+        'CloudWatchPutMetricDataArn',
+        'MetricNamespace',
         'MetricNamespace',
         'SnsPublishArn',
         'SnsPublishArn',
+        'StackName',
         'StackName',
       ].map((name) => ['$', `{${name}}`].join('')),
     ];
@@ -127,7 +132,7 @@ describe('the state data', () => {
       if (each.Type !== 'Pass') continue;
       const keys = Object.keys(each.Parameters ?? {}).map((key) => key.replace(/\.\$$/, ''));
       const cause = name === 'Read Message' ? 'thrown' : 'cause';
-      const topic = name === 'Settings Unreadable' ? [] : ['alarmTopicArn'];
+      const topic = UNNAMED.includes(name) ? [] : ['alarmTopicArn'];
       expect(keys.filter((key) => !['metric', 'outage'].includes(key))).toEqual([
         'step',
         'error',
@@ -260,9 +265,9 @@ describe('Observe', () => {
 
 describe('what a failure leads to', () => {
   const kinds = successors(state(definition, 'Which Failure?'));
-  const counted = kinds.filter((kind) => kind !== 'Settings Unreadable');
+  const counted = kinds.filter((kind) => !UNNAMED.includes(kind));
 
-  it('is the nine kinds', () => {
+  it('is the nine kinds, of which Settings Unreadable has two states', () => {
     expect(kinds.toSorted()).toEqual([
       'CircleCI Refuses',
       'CircleCI Unavailable',
@@ -271,6 +276,7 @@ describe('what a failure leads to', () => {
       'Group Unreadable',
       'Group Update Refused',
       'Secrets Unreadable',
+      'Settings Unavailable',
       'Settings Unreadable',
       'Step Broken',
     ]);
@@ -283,9 +289,8 @@ describe('what a failure leads to', () => {
         .map(([each]) => each);
     // Whether a fleet is deployed is not known until its settings are read, and no metric may name another.
     expect(into('Count Failure').toSorted()).toEqual(counted.toSorted());
-    expect(new Set(into('Failed'))).toEqual(
-      new Set(['Count Failure', 'Announce Failure', 'Settings Unreadable']),
-    );
+    expect(into('Count Outage').toSorted()).toEqual(UNNAMED.toSorted());
+    expect(new Set(into('Failed'))).toEqual(new Set(['Count Failure', 'Announce Failure', 'Count Outage']));
     expect(into('Announce Failure')).toEqual(['Count Failure']);
   });
 
@@ -307,6 +312,20 @@ describe('what a failure leads to', () => {
     for (const name of ['Done', 'Observe', 'Update Group']) expect(reached).not.toContain(name);
     const ends = [...reached].filter((name) => successors(state(definition, name)).length === 0);
     expect(ends).toEqual(['Failed']);
+  });
+});
+
+describe('Count Outage', () => {
+  it('counts for all fleets whether it is an outage, and names no fleet', () => {
+    const { Parameters } = serviceTask('Count Outage');
+    const { MetricData } = z
+      .looseObject({ MetricData: z.array(z.unknown()) })
+      .parse(serviceTask('Count Failure').Parameters);
+    expect(Parameters).toEqual({
+      Namespace: ['$', '{MetricNamespace}'].join(''),
+      MetricData: MetricData.slice(-1),
+    });
+    expect(strings(Parameters).filter((text) => /fleet|input/i.test(text))).toEqual([]);
   });
 });
 

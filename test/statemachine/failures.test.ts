@@ -13,8 +13,11 @@ const GROUP_ERRORS = [
   'GroupUpdateRefused',
 ];
 
-/** The errors of settings that cannot be read. No metric counts them: they are not known to be of a deployed fleet. */
+/** The errors of settings that cannot be read. No metric names their fleet: it is not known to be deployed. */
 const SETTINGS_ERRORS = ['SettingsDenied', 'SettingsMalformed', 'SettingsNotFound', 'SettingsUnavailable'];
+
+/** Those of the fleet or of the input, and not of Systems Manager. */
+const OF_ITS_SETTINGS = ['SettingsDenied', 'SettingsMalformed', 'SettingsNotFound', 'InputInvalid'];
 
 /** Each kind of failure, with its metric and its heading, and the errors that are of that kind in any step. */
 const KINDS = [
@@ -88,9 +91,10 @@ const STEPS = [...Object.keys(HANDLERS), 'Observe'];
 
 /** The kind that a failure is to be of. */
 function kindOf(step: string, error: string): string {
-  if (SETTINGS_ERRORS.includes(error)) return 'Settings Unreadable';
+  const ofItsSettings = OF_ITS_SETTINGS.includes(error) ? 'Settings Unreadable' : 'Settings Unavailable';
+  if (SETTINGS_ERRORS.includes(error)) return ofItsSettings;
   // Before its settings are read, no fleet is known; only then can its secret be wrong.
-  if (step === 'Read Settings' && !error.startsWith('Secret')) return 'Settings Unreadable';
+  if (step === 'Read Settings' && !error.startsWith('Secret')) return ofItsSettings;
   if (GROUP_ERRORS.includes(error))
     return step === 'Update Group' ? 'Group Update Refused' : 'Group Unreadable';
   const kind = KINDS.find(({ of }) => of.includes(error));
@@ -119,7 +123,7 @@ describe('a function that Lambda throttles', () => {
       'Read Settings': failing(THROTTLED, 'Rate Exceeded.'),
     });
     expect(execution.cause).toBe(`${advice} See docs/operations.md#settings-unreadable`);
-    expect(states.slice(-2)).toEqual(['Settings Unreadable', 'Failed']);
+    expect(states.slice(-3)).toEqual(['Settings Unavailable', 'Count Outage', 'Failed']);
     expect(counted).toEqual([]);
   });
 });
@@ -156,7 +160,16 @@ async function executed(replace: Record<string, (input: unknown) => Promise<unkn
   const { metrics, messages } = sandbox.workflow;
   const kinds = KINDS.map(({ metric }) => metric);
   const states = execution.path.map(({ state }) => state);
-  return { execution, states, messages, counted: metrics.filter(({ name }) => kinds.includes(name)) };
+  const outages = metrics
+    .filter(({ name }) => name === 'OutageFailures')
+    .map(({ value, dimensions }) => ({ value, dimensions }));
+  return {
+    execution,
+    states,
+    messages,
+    outages,
+    counted: metrics.filter(({ name }) => kinds.includes(name)),
+  };
 }
 
 /** An error that each step may well fail with. */
@@ -189,7 +202,7 @@ describe.each(EXAMPLES)('an execution whose step $step fails', ({ step, error })
       { name: error, kind: kindOf(step, error) },
       { name: 'TypeError', kind: kindOf(step, 'TypeError') },
       { name: 'SecretsManagerUnavailable', kind: 'Secrets Unreadable' },
-    ].filter(({ kind }) => kind !== 'Settings Unreadable'),
+    ].filter(({ kind }) => !kind.startsWith('Settings')),
   )('with $name is counted as $kind, and ends in that error', async ({ name, kind }) => {
     const { metric, heading } = about(kind);
     const { execution, states, counted, messages } = await executed({ [step]: failing(name) });
@@ -261,17 +274,22 @@ describe.each(EXAMPLES)('an execution whose step $step fails', ({ step, error })
 
 describe('an execution whose settings cannot be read', () => {
   it.each([
-    { step: 'Read Settings', error: 'SettingsNotFound' },
-    { step: 'Read Settings', error: 'InputInvalid' },
-    { step: 'Describe Group', error: 'SettingsUnavailable' },
-    { step: 'Update Group', error: 'SettingsDenied' },
+    { step: 'Read Settings', error: 'SettingsNotFound', outage: 0 },
+    { step: 'Read Settings', error: 'SettingsMalformed', outage: 0 },
+    { step: 'Read Settings', error: 'InputInvalid', outage: 0 },
+    { step: 'Read Settings', error: 'SettingsUnavailable', outage: 1 },
+    { step: 'Read Settings', error: 'TypeError', outage: 1 },
+    { step: 'Describe Group', error: 'SettingsUnavailable', outage: 1 },
+    { step: 'Update Group', error: 'SettingsDenied', outage: 0 },
   ])(
-    'because $step fails with $error ends in that error, and no metric names its fleet',
-    async ({ step, error }) => {
-      const { execution, states, counted, messages } = await executed({ [step]: failing(error) });
+    'because $step fails with $error ends in that error, is an outage ($outage) and names no fleet in a metric',
+    async ({ step, error, outage }) => {
+      const { execution, states, counted, messages, outages } = await executed({ [step]: failing(error) });
       expect(execution).toMatchObject({ status: 'FAILED', error });
       expect(execution.cause).toBe('this is why See docs/operations.md#settings-unreadable');
-      expect(states.slice(-3)).toEqual(['Which Failure?', 'Settings Unreadable', 'Failed']);
+      const kind = outage === 1 ? 'Settings Unavailable' : 'Settings Unreadable';
+      expect(states.slice(-4)).toEqual(['Which Failure?', kind, 'Count Outage', 'Failed']);
+      expect(outages).toEqual([{ value: outage, dimensions: { Stack: 'circleci-runners' } }]);
       expect(counted).toEqual([]);
       expect(messages).toEqual([]);
     },
@@ -280,8 +298,17 @@ describe('an execution whose settings cannot be read', () => {
   it('because Read Settings does not end ends in time', async () => {
     const { execution, states, counted } = await executed({ 'Read Settings': never });
     expect(execution).toMatchObject({ status: 'FAILED', error: 'States.Timeout' });
-    expect(states.slice(-2)).toEqual(['Settings Unreadable', 'Failed']);
+    expect(states.slice(-3)).toEqual(['Settings Unavailable', 'Count Outage', 'Failed']);
     expect(counted).toEqual([]);
+  });
+
+  it('ends in its own error if CloudWatch cannot be reached', async () => {
+    const { execution, outages } = await executed({
+      'Read Settings': failing('SettingsNotFound'),
+      'Count Outage': failing('CloudWatch.ServiceUnavailableException'),
+    });
+    expect(execution).toMatchObject({ status: 'FAILED', error: 'SettingsNotFound' });
+    expect(outages).toEqual([]);
   });
 
   it('because another deployment has replaced them goes on with the version that it began with', async () => {
@@ -309,10 +336,16 @@ describe('what starts an execution', () => {
     const { sandbox, world } = await oneFleet({ queued: 5 });
     const execution = await sandbox.clock.run(sandbox.workflow.run('attack', input as never));
     expect(execution.status).toBe('FAILED');
-    expect(execution.path.map(({ state }) => state).slice(-2)).toEqual(['Settings Unreadable', 'Failed']);
+    expect(execution.path.map(({ state }) => state).slice(-3)).toEqual([
+      'Settings Unreadable',
+      'Count Outage',
+      'Failed',
+    ]);
     expect(sandbox.circleci.requests).toBe(0);
     expect(sandbox.aws.calls.get('GetSecretValue')).toBeUndefined();
-    expect(sandbox.workflow.metrics).toEqual([]);
+    // Which is no outage, so nobody can ring Outage with inputs of his own.
+    expect(sandbox.workflow.metrics).toMatchObject([{ name: 'OutageFailures', value: 0 }]);
+    expect(Object.keys(sandbox.workflow.metrics[0]?.dimensions ?? {})).toEqual(['Stack']);
     expect(world.group.desired).toBe(0);
   });
 });

@@ -256,7 +256,7 @@ describe('an adversary who picks how long each step takes, and what it sees,', (
     { takes, sees, activities, hash = '00' }: Adversary,
     intervals: Intervals,
   ): Promise<{ polls: number; end: number; path: Set<string> }> {
-    let data: Data = { own: { hash } };
+    let data: Data = { input: {}, hash };
     const path = new Set<string>();
     let now = 0;
     let end = 0;
