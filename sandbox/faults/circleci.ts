@@ -129,15 +129,15 @@ export const OF_CIRCLECI: Fault[] = [
     },
   },
   {
-    name: 'CircleCI answers 429, Retry-After 2 s, to every fifth request',
+    name: 'CircleCI answers 429, Retry-After 1 h, to every third request',
     begin: ({ sandbox }) => {
       sandbox.circleci.fault = () =>
-        sandbox.circleci.requests % 5 === 0
-          ? { status: 429, headers: { 'retry-after': '2' }, body: '' }
+        sandbox.circleci.requests % 3 === 0
+          ? { status: 429, headers: { 'retry-after': '3600' }, body: '' }
           : undefined;
     },
     ends: unavailable('CircleCiRateLimited'),
-    unsteady: 'only where an execution has no time left to wait',
+    unsteady: 'only where the first poll of an execution meets it',
   },
   {
     name: 'CircleCI knows no such resource class, and counts 0',

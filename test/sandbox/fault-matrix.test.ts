@@ -7,7 +7,7 @@ import { checkFaults } from '../support/fault-matrix.ts';
 /** One fault of each kind that `checkFaults` tells apart. `npm run test:matrix` plays all. */
 const SAMPLE = [
   'CircleCI answers JSON cut short',
-  'CircleCI answers 429, Retry-After 2 s, to every fifth request',
+  'CircleCI answers 429, Retry-After 1 h, to every third request',
   'the secret is malformed',
   'SetDesiredCapacity is denied',
   'EC2 has no capacity',
