@@ -267,7 +267,7 @@ describe('what a failure leads to', () => {
   const kinds = successors(state(definition, 'Which Failure?'));
   const counted = kinds.filter((kind) => !UNNAMED.includes(kind));
 
-  it('is the nine kinds, of which Settings Unreadable has two states', () => {
+  it('is one state for each of the nine kinds, and a second one for settings', () => {
     expect(kinds.toSorted()).toEqual([
       'CircleCI Refuses',
       'CircleCI Unavailable',
