@@ -35,6 +35,9 @@ const DEFAULT_RETRY_AFTER_SECONDS = 5;
 /** Many times what a count needs. */
 const LONGEST_ANSWER_BYTES = 1_000_000;
 
+/** An entry of the inventory takes about 300 bytes, and runners of the last 12 hours are listed. */
+export const LONGEST_INVENTORY_BYTES = 32_000_000;
+
 /** The part of the state's timeout that is kept for starting the function and returning its answer. */
 const MARGIN_SECONDS = 0.25;
 

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { type CircleCiAccess, type CountedFleet, readAnswer } from './circleci.ts';
+import { type CircleCiAccess, type CountedFleet, LONGEST_INVENTORY_BYTES, readAnswer } from './circleci.ts';
 import { printableName } from './printable.ts';
 import { readCircleToken } from './secrets.ts';
 
@@ -16,9 +16,6 @@ export interface ListedRunner {
  * or the token may not see it. `missing` says why there is no whole inventory.
  */
 export type Inventory = { runners: ListedRunner[]; at: number } | { none: true } | { missing: string };
-
-/** An entry takes about 300 bytes, and runners of the last 12 hours are listed. */
-const LONGEST_ANSWER_BYTES = 32_000_000;
 
 /** Of a name, and of the reason why there is no inventory, in characters. Names of ours are ids of instances. */
 const LONGEST_NAME = 64;
@@ -56,7 +53,7 @@ export async function readInventory(
     // Fresh, because a token that was rotated lists nothing.
     const token = await readCircleToken(access.secrets, fleet, { fresh: true });
     const deadline = access.timeout(milliseconds);
-    const { status, body } = await readAnswer(access, url, token, deadline, LONGEST_ANSWER_BYTES);
+    const { status, body } = await readAnswer(access, url, token, deadline, LONGEST_INVENTORY_BYTES);
     if (status === 404) return { none: true };
     if (status !== 200) return { missing: `CircleCI answered ${status}` };
     return parsed(body, fleet.resourceClass, access.now());

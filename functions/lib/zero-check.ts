@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { type CircleCiAccess, type CountedFleet, readAnswer } from './circleci.ts';
+import { type CircleCiAccess, type CountedFleet, LONGEST_INVENTORY_BYTES, readAnswer } from './circleci.ts';
 import { CIRCLECI_CLOUD, samePlace } from './circleci-url.ts';
 import { Count, type CountInput } from './contracts.ts';
 import { readCircleToken } from './secrets.ts';
@@ -19,7 +19,7 @@ interface Remembered {
   checked?: { at: number; token: string; clean: boolean; skipped: string[] };
 }
 
-/** By the name of the secret. Each fleet has its own. */
+/** By the address of CircleCI and the resource class, which no two fleets share. Fleets may share a secret. */
 export type Memory = Map<string, Remembered>;
 
 const CHECKED_EVERY = 3_600_000;
@@ -61,7 +61,7 @@ export async function checkZero(
   startedAt: number,
 ): Promise<ZeroCheck | undefined> {
   const now = access.now();
-  const key = fleet.scalerSecretName;
+  const key = `${fleet.circleciUrl} ${fleet.resourceClass}`;
   if (count > 0) {
     access.memory.delete(key);
     return undefined;
@@ -132,7 +132,7 @@ class Skipped extends Error {}
 async function readInventory({ access, fleet, token, deadline }: Reading) {
   const url = new URL(`${fleet.circleciUrl.replace(/\/+$/, '')}/api/v3/runner`);
   url.search = `resource-class=${encodeURIComponent(fleet.resourceClass)}`;
-  const { status, body } = await readAnswer(access, url, token, deadline);
+  const { status, body } = await readAnswer(access, url, token, deadline, LONGEST_INVENTORY_BYTES);
   if (status === 404) return [];
   if (status === 401 || status === 403) return 'refused' as const;
   return parsed(Inventory, status, body).items;

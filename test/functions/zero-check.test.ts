@@ -111,6 +111,37 @@ describe('a count of running tasks is checked', () => {
     }
   });
 
+  it('for each of the fleets that share a secret', async () => {
+    const second = { ...settings, resourceClass: 'acme/second' };
+    const secret = { resource_class: [resourceClass, second.resourceClass], circle_token: TOKEN };
+    aws.secrets.set(settings.scalerSecretName, JSON.stringify(secret));
+    const says = { inventory: 0, fleet: 'unknown', unseen: 0, skipped: [] };
+    for (let minute = 0; minute < 3; minute += 1) {
+      expect(await check()).toEqual(minute === 0 ? FINE : undefined);
+      expect(await check(0, {}, 0, second)).toEqual(says);
+      later(60_000);
+    }
+  });
+
+  it('apart from the counts of a fleet that shares its secret', async () => {
+    const second = { ...settings, resourceClass: 'acme/second' };
+    const secret = { resource_class: [resourceClass, second.resourceClass], circle_token: TOKEN };
+    aws.secrets.set(settings.scalerSecretName, JSON.stringify(secret));
+    await check();
+    await check(1, {}, 0, second);
+    later(60_000);
+    expect(await check()).toBeUndefined();
+  });
+
+  it('against an inventory of several thousand runners', async () => {
+    const pool = Array.from({ length: 10_000 }, (_, index) => ({
+      ...runner(),
+      name: `i-${String(index).padStart(150, '0')}`,
+    }));
+    circleci.runners.set(resourceClass, () => pool);
+    expect(await check()).toEqual({ ...FINE, inventory: 10_000 });
+  });
+
   it('only if it is 0, and only at the first poll of an execution', async () => {
     expect(await check(1)).toBeUndefined();
     expect(await check(0, { number: 2 })).toBeUndefined();
