@@ -63,8 +63,9 @@ function mismatchOf(
 ): string | undefined {
   if (![secret.resource_class].flat().includes(resourceClass))
     return `Secret ${name}: "resource_class" is not the fleet's, ${resourceClass}, and does not list it. Correct it in the secret or in fleets.yaml.`;
+  // The value is not quoted, because it may be a token in the wrong field.
   if (!samePlace(secret.circleci_url, circleciUrl))
-    return `Secret ${name}: its token is for ${secret.circleci_url}, and the fleet asks ${circleciUrl}. Set "circleci_url" in the secret, or correct circleciUrl in fleets.yaml.`;
+    return `Secret ${name}: "circleci_url" is not the fleet's circleciUrl, ${circleciUrl} (left out: ${CIRCLECI_CLOUD}). Correct it in the secret or in fleets.yaml.`;
   return undefined;
 }
 

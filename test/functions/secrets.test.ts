@@ -96,6 +96,15 @@ describe('where a token may be sent', () => {
     expect(said(thrown)).not.toContain(TOKEN);
   });
 
+  it('is in no error, because the field can hold a token by mistake', async () => {
+    const pasted = `https://${TOKEN.toLowerCase().replaceAll('_', '-')}`;
+    aws.secrets.set(fleet.scalerSecretName, JSON.stringify({ ...VALUE, circleci_url: pasted }));
+    const thrown = await failure(read());
+    expect(thrown.name).toBe('SecretMismatch');
+    expect(thrown.message).toContain(`"circleci_url" is not the fleet's circleciUrl, ${fleet.circleciUrl}`);
+    expect(thrown.message).not.toContain(pasted);
+  });
+
   it.each(['http://circleci.acme.example', 'https://x@evil.example', 'https://evil.example/?'])(
     'is not %s, although the secret says so',
     async (circleci_url) => {
