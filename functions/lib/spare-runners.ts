@@ -97,7 +97,7 @@ const leadTime = ({ readySeconds }: Pick<Memory, 'readySeconds'>) => readySecond
 
 /**
  * How many tasks at least arrived between two polls: arrivals raise the unclaimed count, and the sum of both counts falls
- * only by ends. `undefined` before: the tasks for which there is no instance.
+ * only by ends. `undefined` before: the waiting tasks for which there is no instance.
  */
 export function arrivedBetween(
   before: { unclaimed: number; running: number } | undefined,
@@ -113,8 +113,11 @@ export function arrivedBetween(
     members: { pending: number; inService: number };
   },
 ): number {
-  if (before === undefined)
-    return Math.max(unclaimed + running - Math.max(desired, members.pending + members.inService), 0);
+  if (before === undefined) {
+    const needed = unclaimed + running - Math.max(desired, members.pending + members.inService);
+    // A task that runs has its runner, even if none of the group: in each execution it would look like a new one.
+    return Math.max(Math.min(needed, unclaimed), 0);
+  }
   const more = unclaimed - before.unclaimed;
   return Math.max(more + running - before.running, more, 0);
 }

@@ -18,7 +18,7 @@ import { type Learned, learnFrom } from '../../functions/lib/learned.ts';
 import { LIMITS, pollInterval, secondsIdle } from '../../functions/lib/pacing.ts';
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
-import { keptForGood, sparesThatPay } from '../../functions/lib/spare-runners.ts';
+import { arrivedBetween, keptForGood, sparesThatPay } from '../../functions/lib/spare-runners.ts';
 import { FALLBACK_SECONDS } from '../../functions/lib/spot.ts';
 import { changesOfDemand, nextDay } from '../../functions/lib/warm-pool.ts';
 import type { Withheld } from '../../functions/lib/withheld.ts';
@@ -156,7 +156,11 @@ class Executions implements Polls {
     if (withheld !== undefined) this.#withheld = withheld ?? undefined;
     const { unclaimed, running, members } = observation;
     // What all polls of an execution see decides whether tasks are withheld, so none of them is skipped.
-    const watched = this.#withheld !== undefined || (unclaimed > 0 && members.inService !== running);
+    const watched =
+      this.#withheld !== undefined ||
+      (unclaimed > 0 && members.inService !== running) ||
+      // The first poll of each execution would take them for arrivals.
+      (this.#spares !== undefined && arrivedBetween(undefined, observation) > 0);
     const until = watched ? observation.now : this.#until(now, observation.activities);
     return { desired, launchProcess, onDemandPercentage, warmPoolSize, until };
   }

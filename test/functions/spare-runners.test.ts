@@ -145,6 +145,8 @@ describe('arrivedBetween', () => {
     },
     { case: 'nothing is known of before', before: undefined, counts: now(1, 2), arrived: 0 },
     { case: 'tasks have no instance yet', before: undefined, counts: now(4, 2), arrived: 3 },
+    { case: 'tasks run elsewhere', before: undefined, counts: now(0, 9), arrived: 0 },
+    { case: 'tasks run elsewhere, and one waits', before: undefined, counts: now(1, 9), arrived: 1 },
   ])('$case', ({ before, counts, arrived }) => {
     expect(arrivedBetween(before, counts)).toBe(arrived);
   });

@@ -297,6 +297,26 @@ describe('with any faults,', () => {
     );
   });
 
+  it.each([
+    {
+      of: 'tasks that nothing of the fleet runs',
+      faults: { phantomTasks: [{ from: 300, to: 2_000, count: 3 }] },
+    },
+    { of: 'tasks while nothing can launch', faults: { shortages: [{ from: 300, to: 2_000 }] } },
+  ])('nor would those of spare runners in view of $of', ({ faults }) => {
+    const jobs = [0, 0, 400, 3_000].map((queuedAt) => ({ queuedAt, durationSeconds: 20 }));
+    const choice = ours({ spareRunners: 'auto' });
+    const result = (everyPoll: boolean) => ({
+      ...replay(jobs, policyOf(choice), WORLD, {
+        faults: { ...NO_FAULTS, ...faults },
+        seriesEvery: 30,
+        everyPoll,
+      }),
+      pollsMade: 0,
+    });
+    expect(result(false)).toEqual(result(true));
+  });
+
   it('every job is claimed, and ours kills none but by Spot interruptions', () => {
     fc.assert(
       fc.property(traces, choices, anyFaults, (jobs, choice, faults) => {
