@@ -101,3 +101,15 @@ function addIdle(
 /** The fewest at any poll, and at least 0. */
 const atEveryPoll = (before: PollHistory | undefined, fewest: number | undefined, now: number) =>
   Math.min(Math.max(now, 0), before === undefined ? Number.POSITIVE_INFINITY : (fewest ?? 0));
+
+/** With so many polls in an execution, a job that runs is almost never missed by all of them. */
+const SEVERAL_POLLS = 4;
+
+/**
+ * Whether an execution with several polls saw no task run and none claimed. With few polls, short jobs may run between them,
+ * and if as many arrive as are claimed, the counts are the same at each poll.
+ *
+ * @param polls How many polls the execution made.
+ */
+export const ranNothing = ({ mostRunning, claimed }: PollHistory, polls: number) =>
+  polls >= SEVERAL_POLLS && mostRunning === 0 && claimed === 0;

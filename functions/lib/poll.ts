@@ -12,7 +12,7 @@ import {
   type Situation,
   tasksOverConcurrency,
 } from './capacity.ts';
-import { addPoll, type PollHistory } from './claims.ts';
+import { addPoll, type PollHistory, ranNothing } from './claims.ts';
 import { concurrencyShare } from './concurrency.ts';
 import type { Activities, Group, Observation, PollSettings, PollState } from './contracts.ts';
 import { decide, held } from './decision.ts';
@@ -185,12 +185,13 @@ function withRecord(
   before: Withheld | undefined,
   { pending, inService }: Situation['members'],
   { again, seen }: Rest,
-  { activities }: PollState,
+  { poll, activities }: PollState,
   now: number,
 ): Decision {
   if (again) return decision;
   const failures = activities.breakerFailures ?? DEFAULT_FAILURES;
-  const withheld = withheldAfter(before, seen, pending + inService, activities.cameInService, failures, now);
+  const execution = { present: pending + inService, came: activities.cameInService, polls: poll.number };
+  const withheld = withheldAfter(before, seen, execution, failures, now);
   if (withheld === undefined && before === undefined) return decision;
   return { ...decision, change: true, withheld: withheld ?? null };
 }
@@ -370,8 +371,8 @@ function metricsOf(
   const byCost = isHeldByCost(situation);
   const overConcurrency = tasksOverConcurrency(situation);
   // Claims after the last poll of a minute are not seen, but an instance that came into service came for a task,
-  // unless some stand idle.
-  const cameForTasks = seen.idle ? 0 : activities.cameInService;
+  // unless some stand idle, or none ran anything before it left.
+  const cameForTasks = seen.idle || ranNothing(seen, poll.number) ? 0 : activities.cameInService;
   const claimedTasks = poll.number === 1 && last ? cameForTasks : claimed;
   const moving = seen.claimed > 0 || cameForTasks > 0;
   const { members, minReplicas, unprotected } = situation;

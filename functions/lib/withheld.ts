@@ -5,7 +5,7 @@
  * at a time beyond it. Pure: its memory is a tag of the group.
  */
 
-import type { PollHistory } from './claims.ts';
+import { type PollHistory, ranNothing } from './claims.ts';
 
 /** What happened since runners may have been idle while tasks waited. Since then, no more tasks ran than the level. */
 export interface Withheld {
@@ -115,33 +115,46 @@ const secondsWithoutClaim = ({ claimedAt }: Withheld, { claimed }: PollHistory, 
  * members that came or left, at two polls or more: each of these is idle for less than half of the execution. If no claim
  * was seen for a while, all launches that came meanwhile are idle, or have left.
  */
-function idleRunners(before: Withheld, seen: PollHistory, came: number, at: number): number {
+function idleRunners(
+  before: Withheld,
+  seen: PollHistory,
+  { came, polls }: Pick<Execution, 'came' | 'polls'>,
+  at: number,
+): number {
   const { idlers = 0, idlePolls, mostRunning, running, outside = 0 } = seen;
-  // Between two polls, an end and an arrival can hide a claim, so there must be a sign of idle runners as well. Tasks that
+  // Between two polls, an end and an arrival can hide a claim, so there must be a sign of idle runners as well: idle ones
+  // that were seen, or no running task although runners came, which may have left before a poll. Tasks that
   // run outside hide such signs. Then more polls without a claim must do.
-  const signs = before.idlePolls + idlePolls >= 2;
+  const signs = before.idlePolls + idlePolls >= 2 || ranNothing(seen, polls);
   const claimless = secondsWithoutClaim(before, seen, at);
   if (signs ? claimless >= CLAIMLESS_SECONDS : outside > 0 && claimless >= LONG_CLAIMLESS_SECONDS)
     return Math.max(idlers, came);
   return idlePolls >= 2 && 2 * idlers > came + mostRunning - running ? idlers : 0;
 }
 
+/** What an execution knows of the group. */
+interface Execution {
+  /** Members that launch or are in service, at the last poll. */
+  present: number;
+  /** Launches that came into service since the last execution. */
+  came: number;
+  /** How many polls it made. */
+  polls: number;
+}
+
 /**
  * What is on record after an execution. A record begins when tasks waited at every poll of an execution and a runner was
- * idle, or tasks run outside the group and could hide an idle one. It limits nothing yet. From then on, launches count that
+ * idle, or tasks run outside the group and could hide an idle one, or runners came and nothing ran. It limits nothing yet. From then on, launches count that
  * came into service since the execution before the last one and cannot have claimed a task, up to the number of idle
  * runners. The record ends when no task waits, and when more tasks run than the level.
  *
  * @param seen What all polls of the execution have seen.
- * @param present Members that launch or are in service, at the last poll.
- * @param came Launches that came into service since the last execution.
  * @param now Milliseconds since the epoch.
  */
 export function withheldAfter(
   before: Withheld | undefined,
   seen: PollHistory,
-  present: number,
-  came: number,
+  { present, came, polls }: Execution,
   failures: number,
   now: number,
 ): Withheld | undefined {
@@ -154,10 +167,11 @@ export function withheldAfter(
   const last = { unclaimed, running, outside, claimed, claimedAt, idlePolls, idlersNow };
   const begun = { since: at, unused: 0, canaries: 0, lastAt: at, level: mostRunning, came, ...last };
   if (isNew) {
-    return idlePolls >= 2 || (idlersNow ?? 0) > 0 || outside > 0 ? begun : undefined;
+    const cameForNothing = came > 0 && ranNothing(seen, polls);
+    return idlePolls >= 2 || (idlersNow ?? 0) > 0 || outside > 0 || cameForNothing ? begun : undefined;
   }
   if (isLifted(before, seen)) return outside > 0 ? begun : undefined;
-  const idle = idleRunners(before, seen, came, at);
+  const idle = idleRunners(before, seen, { came, polls }, at);
   const inForce = before.unused >= failures;
   const useful = inForce ? 0 : before.claimed + claimed;
   const unused = Math.min(Math.max(before.came + came - useful, 0), idle);

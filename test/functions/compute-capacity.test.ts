@@ -661,6 +661,18 @@ describe('what it publishes', () => {
         starving: false,
       },
       {
+        case: 'an instance had come into service and left, and no task ran at any of many polls',
+        observed: { ...tasks(1, 0), ...group(1, { pending: 1 }) },
+        world: { ...last({ running: 0, mostRunning: 0 }), activities: { cameInService: 1 } },
+        starving: true,
+      },
+      {
+        case: 'the same at the only poll, which may have missed a short task',
+        observed: { ...tasks(1, 0), ...group(1, { pending: 1 }) },
+        world: { ...only, activities: { cameInService: 1 } },
+        starving: false,
+      },
+      {
         case: 'an instance had come into service, and one more was there at every poll than tasks running',
         observed: { ...tasks(1, 1), ...group(2, { inService: 2 }) },
         world: { ...last({ idle: true }), activities: { cameInService: 1 } },

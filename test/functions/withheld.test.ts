@@ -136,8 +136,13 @@ describe('withheldLimit', () => {
 });
 
 describe('withheldAfter', () => {
-  const recorded = (before: Withheld | undefined, seen: Partial<PollHistory> = {}, came = 0, present = 0) =>
-    withheldAfter(before, { ...SEEN, ...seen }, present, came, 3, NOW * 1_000);
+  const recorded = (
+    before: Withheld | undefined,
+    seen: Partial<PollHistory> = {},
+    came = 0,
+    present = 0,
+    polls = 11,
+  ) => withheldAfter(before, { ...SEEN, ...seen }, { present, came, polls }, 3, NOW * 1_000);
 
   /** All runners of the level are busy. */
   const BUSY = { running: 5, mostRunning: 5, idle: false, idlePolls: 0, idlers: 0 };
@@ -168,12 +173,32 @@ describe('withheldAfter', () => {
 
   /** Without a hint at idle runners. */
   const NO_HINT = { idle: false, idlePolls: 1, idlersNow: 0 };
+  /** Runners that are in service for no poll. */
+  const NOTHING_RAN = { idle: false, idlePolls: 0, idlersNow: undefined };
   it.each([
     { case: 'no task waited for a while', seen: { waiting: false, idlers: 3 } },
     { case: 'a poll saw a runner idle, and the last poll did not', seen: { ...NO_HINT, idlers: 0 } },
-    { case: 'none was in service', came: 1, seen: { ...NO_HINT, idlersNow: undefined } },
-  ])('does not begin if $case', ({ seen, came }) => {
-    expect(recorded(undefined, seen, came)).toBeUndefined();
+    { case: 'none came', came: 0, seen: NOTHING_RAN },
+    { case: 'one came, and a task ran', came: 1, seen: { ...NOTHING_RAN, mostRunning: 1 } },
+    { case: 'one came, and a task was claimed', came: 1, seen: { ...NOTHING_RAN, claimed: 1 } },
+    { case: 'one came, and few polls could miss its task', came: 1, polls: 3, seen: NOTHING_RAN },
+  ])('does not begin if $case', ({ seen, came, polls }) => {
+    expect(recorded(undefined, seen, came, 0, polls)).toBeUndefined();
+  });
+
+  it('begins if one came and left with nothing run, limits nothing in a first burst, and ends with its claims', () => {
+    const begun = recorded(undefined, NOTHING_RAN, 10, 10, 4);
+    expect(begun).toMatchObject({ unused: 0, level: 0, came: 10 });
+    const seen = { ...SEEN, ...NOTHING_RAN };
+    expect(withheldLimit(begun, seen, { pending: 0, inService: 10 }, 3, NOW * 1_000)).toBeUndefined();
+    expect(recorded(begun, { claimed: 10, running: 10, mostRunning: 10 }, 0, 10)).toBeUndefined();
+  });
+
+  it('counts launches that leave before a poll sees them, and as many canaries', () => {
+    const before = { ...RECORD, idlePolls: 0, claimedAt: NOW - 180 };
+    expect(recorded(before, NOTHING_RAN, 1, 0, 4)).toMatchObject({ unused: 11, canaries: 1 });
+    expect(recorded(before, NOTHING_RAN, 1, 0, 3)).toMatchObject({ unused: 10, canaries: 0 });
+    expect(recorded({ ...before, claimedAt: NOW - 179 }, NOTHING_RAN, 1, 0, 4)).toMatchObject({ unused: 10 });
   });
 
   it.each([
