@@ -379,7 +379,9 @@ function metricsOf(
   // Runners that are reused go on claiming tasks while nothing launches for the others.
   const launchesNothing = members.pending === 0 && decision.from > members.inService;
   const byHand = isPaused(situation);
-  const starves = seen.waiting && (!moving || launchesNothing) && !works && !byHand;
+  // The larger the fleet, the more runners have just come, or are about to leave. More idle ones than that take no tasks.
+  const takesNone = seen.idle && (seen.idlers ?? 0) > activities.cameInService;
+  const starves = seen.waiting && (!moving || launchesNothing) && !(works && !takesNone) && !byHand;
   const wantsMore = unclaimed > 0 || minReplicas > Math.max(members.inService - running, 0);
   const ofPoll = {
     PollDuration: pollDuration(poll, now),

@@ -644,6 +644,33 @@ describe('what it publishes', () => {
         starving: true,
       },
       {
+        case: 'the fleet has no room for more, and half of its members do nothing',
+        observed: { ...tasks(30, 5), ...group(10, { inService: 10 }) },
+        world: last({ unclaimed: 30, running: 5, idle: true, idlers: 5 }),
+        starving: true,
+      },
+      {
+        case: 'the same, but as many have come into service',
+        observed: { ...tasks(30, 5), ...group(10, { inService: 10 }) },
+        world: {
+          ...last({ unclaimed: 30, running: 5, idle: true, idlers: 5 }),
+          activities: { cameInService: 5 },
+        },
+        starving: false,
+      },
+      {
+        case: 'the same, but one was claimed',
+        observed: { ...tasks(30, 5), ...group(10, { inService: 10 }) },
+        world: last({ unclaimed: 30, running: 5, idle: true, idlers: 5, claimed: 1 }),
+        starving: false,
+      },
+      {
+        case: 'the same, but for a while all of them worked',
+        observed: { ...tasks(30, 5), ...group(10, { inService: 10 }) },
+        world: last({ unclaimed: 30, running: 5, idle: false, idlers: 0 }),
+        starving: false,
+      },
+      {
         case: 'more tasks wait than maxReplicas allows, and no instance comes',
         observed: { ...tasks(20, 0), ...group(10) },
         world: last({ unclaimed: 20, running: 0 }),
