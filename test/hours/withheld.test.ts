@@ -24,33 +24,66 @@ it.each(
   ]),
 )(
   'starts $starts, a poll every $pollInterval s, $jobs tasks that no runner may claim, $phantoms run elsewhere: at most 20 unused launches in 3 hours, and an alarm',
-  async ({ starts, pollInterval, jobs, phantoms }) => {
-    const [config] = fleetsWith({ linux: { pollInterval: `${pollInterval}s` } });
-    if (config === undefined) throw new Error('There is no fleet');
-    const sandbox = await Sandbox.open();
-    const { name, resourceClass, maxReplicas } = config;
-    const world = sandbox.addFleet(
-      {
-        name,
-        resourceClass,
-        minReplicas: 0,
-        maxReplicas,
-        pollIntervalSeconds: pollInterval,
-        durations: { idleTimeout: config.idleTimeout, launchHook: config.bootTimeout },
-      },
-      Array.from({ length: jobs }, () => ({ queuedAt: 5, durationSeconds: 300 })),
-    );
-    const { queue, group, executions } = world;
-    queue.limit = 0;
-    queue.phantoms = phantoms;
-    sandbox.schedule.starts = STARTS[starts] ?? (() => []);
-    await sandbox.runUntil(HOURS * 60 * MINUTE);
-    expect(group.totals.unusedLaunches).toBeLessThanOrEqual(20);
-    const { metrics } = sandbox.workflow;
-    const run = { metrics, executions, startedAt: SANDBOX_START.getTime(), minutes: HOURS * 60 };
-    const alarm = alarmsOver([config], run).find(({ heading }) => heading === 'Tasks Not Handed Out');
-    expect(alarm?.ringings[0]?.from).toBeLessThanOrEqual(45);
-    expect(queue.ended).toBe(0);
-  },
+  (given) => launchesFewFor({ ...given, most: 20, alarmAfter: 45 }),
   120_000,
 );
+
+it.each([
+  { jobs: 1, most: 20, was: 107 },
+  { jobs: 10, most: 60, was: 1_070 },
+])(
+  '$jobs tasks whose runners leave a second after they came into service: at most $most unused launches in 3 hours, not $was, and an alarm',
+  ({ was: _, ...given }) =>
+    launchesFewFor({
+      ...given,
+      starts: 'on time',
+      pollInterval: 5,
+      phantoms: 0,
+      idleTimeout: 1,
+      alarmAfter: 20,
+    }),
+  120_000,
+);
+
+interface Given {
+  starts: string;
+  pollInterval: number;
+  jobs: number;
+  phantoms: number;
+  /** In seconds. Default: that of fleets.yaml. */
+  idleTimeout?: number;
+  most: number;
+  /** In minutes. */
+  alarmAfter: number;
+}
+
+async function launchesFewFor(given: Given): Promise<void> {
+  const { starts, pollInterval, jobs, phantoms, most, alarmAfter } = given;
+
+  const [config] = fleetsWith({ linux: { pollInterval: `${pollInterval}s` } });
+  if (config === undefined) throw new Error('There is no fleet');
+  const sandbox = await Sandbox.open();
+  const { name, resourceClass, maxReplicas } = config;
+  const world = sandbox.addFleet(
+    {
+      name,
+      resourceClass,
+      minReplicas: 0,
+      maxReplicas,
+      pollIntervalSeconds: pollInterval,
+      durations: { idleTimeout: given.idleTimeout ?? config.idleTimeout, launchHook: config.bootTimeout },
+    },
+    Array.from({ length: jobs }, () => ({ queuedAt: 5, durationSeconds: 300 })),
+  );
+  const { queue, group, executions } = world;
+  queue.limit = 0;
+  queue.phantoms = phantoms;
+  sandbox.schedule.starts = STARTS[starts] ?? (() => []);
+  await sandbox.runUntil(HOURS * 60 * MINUTE);
+  expect(group.totals.unusedLaunches).toBeLessThanOrEqual(most);
+  const { metrics } = sandbox.workflow;
+  const run = { metrics, executions, startedAt: SANDBOX_START.getTime(), minutes: HOURS * 60 };
+  const alarm = alarmsOver([config], run).find(({ heading }) => heading === 'Tasks Not Handed Out');
+  expect(alarm?.ringings[0]?.from).toBeLessThanOrEqual(alarmAfter);
+  expect(queue.ended).toBe(0);
+}
