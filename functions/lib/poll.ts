@@ -3,6 +3,7 @@
  * Pure: the workflow's Compute Capacity and the replay of traces both poll with this file, so that they cannot differ.
  */
 
+import { sparesOf, withArrivals } from './arrivals.ts';
 import { bootsAtMaximum, isAtMaximum } from './at-maximum.ts';
 import {
   brokenLaw,
@@ -21,7 +22,6 @@ import type { MetricValues } from './metrics.ts';
 import { type Pace, pace, pollInterval, secondsIdle } from './pacing.ts';
 import { isPaused, minutesPaused } from './paused.ts';
 import { withLevels } from './runnable-tasks.ts';
-import { arrivedBetween, lastCounts, sparesThatPay } from './spare-runners.ts';
 import { seenBefore, type Withheld, withheldAfter, withheldLimit } from './withheld.ts';
 import { doubtOf, NOT_CHECKED, type ZeroCheck } from './zero.ts';
 
@@ -71,31 +71,6 @@ export function decidePoll(
     ? concluded
     : withCheck(concluded, check, decided.situation, state.activities.lastReadyAt, now);
 }
-
-/** Adds what arrived since the poll before, if the fleet learns from it. */
-function withArrivals(
-  state: PollState,
-  situation: Parameters<typeof arrivedBetween>[1],
-  { spareRunners, learned }: Pick<PollSettings, 'spareRunners' | 'learned'>,
-  now: number,
-): PollState {
-  if (spareRunners === undefined) return state;
-  const { poll } = state;
-  const at = Math.floor(now / 1_000);
-  const before = poll.seen ?? lastCounts(learned?.spares, at);
-  const tasks = arrivedBetween(before, situation);
-  return tasks === 0
-    ? state
-    : { ...state, poll: { ...poll, arrivals: [...(poll.arrivals ?? []), [at, tasks] as const] } };
-}
-
-/** How many spare runners to keep, if the fleet learns that. */
-const sparesOf = (
-  { poll }: PollState,
-  { spareRunners, learned }: Pick<PollSettings, 'spareRunners' | 'learned'>,
-  now: number,
-) =>
-  spareRunners && sparesThatPay(learned?.spares, poll.arrivals ?? [], spareRunners, Math.floor(now / 1_000));
 
 /** If nothing has happened to a young group, its idle time counts from its creation. */
 function sinceCreation(state: PollState, { createdAt }: Pick<Group, 'createdAt'>): PollState {
