@@ -106,7 +106,13 @@ function ofNumbers({ name, minReplicas, maxReplicas, schedules }: Named, { maxIn
 /** More than a vCPU of any type of the families c, m, r and t costs an hour, in US dollars, without accelerators. */
 const VCPU_HOUR = 0.12;
 
-/** More than a GiB of memory of such a type costs. */
+/**
+ * More than a vCPU of a type costs that `instanceRequirements` can match, of any family. The dearest that we know is
+ * is4gen, with 0.144 dollars (4.61 dollars for is4gen.8xlarge). Those that cost more have so much memory that GIB_HOUR counts.
+ */
+const REQUIRED_VCPU_HOUR = 0.15;
+
+/** More than a GiB of memory of a type costs. */
 const GIB_HOUR = 0.012;
 
 const GENERAL = /^[cmrt]\d/;
@@ -123,7 +129,7 @@ function priceOfFleet({ instanceTypes = [], instanceRequirements }: Named, ceili
   const { vCpus, memoryGiB } = instanceRequirements ?? {};
   return Math.max(
     ...instanceTypes.map((type) => priceForCeilings(type, ceilings) ?? 0),
-    (vCpus?.max ?? 0) * VCPU_HOUR,
+    (vCpus?.max ?? 0) * REQUIRED_VCPU_HOUR,
     (memoryGiB?.max ?? 0) * GIB_HOUR,
   );
 }

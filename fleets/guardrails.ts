@@ -68,7 +68,7 @@ export const Guardrails = z
         })
         .default({})
         .describe(
-          'On-Demand prices in US dollars an hour, by instance type or pattern, for the ceilings of cost. The first pattern that fits counts. Without one, the list prices of us-east-1 count. A type of the families c, m, r and t without a list price counts with 0.12 dollars for each vCPU. `hourlyPrice` of `fleets.yaml` does not count, because that file has another owner.',
+          'On-Demand prices in US dollars an hour, by instance type or pattern, for the ceilings of cost. The first pattern that fits counts. Without one, the list prices of us-east-1 count. A type of the families c, m, r and t without a list price counts with 0.12 dollars for each vCPU. A fleet with `instanceRequirements` counts with the most vCPUs, at 0.15 dollars each, or the most GiB of memory, at 0.012 dollars each, whichever is more. `hourlyPrice` of `fleets.yaml` does not count, because that file has another owner.',
         ),
       circleciUrls: z
         .array(text(SERVER_URL_FORM, SERVER_URL), { error: 'must be a list of URLs' })

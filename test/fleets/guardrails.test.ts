@@ -57,6 +57,19 @@ const KEY = 'arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234
 const VPC = 'vpcId: vpc-01234567, subnetIds: [subnet-01234567]';
 
 describe('without guardrails.yaml', () => {
+  it('count a fleet with instanceRequirements at no less than the dearest type that they match', () => {
+    const fleet = (maxReplicas: number) =>
+      replaced(
+        'instanceTypes: [m7i.large]',
+        'instanceRequirements: {architecture: arm64, vCpus: {min: 32, max: 32}, memoryGiB: {min: 192, max: 192}, excluded: ["c*", "m*", "r*", "x*"]}',
+      ).replace(/maxReplicas: \d+/, `maxReplicas: ${maxReplicas}`);
+    // is4gen.8xlarge costs 4.61 dollars.
+    expect(refused(fleet(21))).toEqual([
+      'linux: must cost at most 100 dollars an hour at its maximum size, got 100.8 dollars (21 instances at 4.8 dollars): lower maxReplicas (maxHourlyCost)',
+    ]);
+    expect(refused(fleet(20))).toEqual([]);
+  });
+
   it.each<{ attack: string; fleets: string; says: string[] }>([
     {
       attack: "takes another application's secret to the instances",

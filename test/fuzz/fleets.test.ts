@@ -118,7 +118,7 @@ const CEILINGS = {
 /** The least that a fleet costs an hour at its maximum size: its largest instances, without their volumes. */
 function dollarsOf(fleet: FleetConfig): number {
   const prices = (fleet.instanceTypes ?? []).map((type) => listPrice(type) ?? 0.12 * (vCpusOf(type) ?? NaN));
-  return largestMaximum(fleet) * Math.max(...prices, 0.12 * (fleet.instanceRequirements?.vCpus.max ?? 0));
+  return largestMaximum(fleet) * Math.max(...prices, 0.15 * (fleet.instanceRequirements?.vCpus.max ?? 0));
 }
 
 /** The fleets that may be deployed without guardrails of one's own, or why not. */
