@@ -30,6 +30,7 @@ export function faultsOfCeilings(fleets: Named[], ceilings: Ceilings, stack: str
       ...ofFlags(fleet, ceilings),
     ]),
     ...ofScalerSecrets(fleets, stack),
+    ...ofDefaultSecrets(fleets, stack),
     ...ofAllFleets(fleets, ceilings),
   ];
 }
@@ -201,6 +202,41 @@ function ofScalerSecrets(fleets: Named[], stack: string) {
         `must not be ${whose}, because the instances would read a personal API token, got ${quote(runnerSecretName)} (no ceiling allows it)`,
       ),
     ];
+  });
+}
+
+/** What a fleet names must not be a secret that the stack makes, unless both fleets may use it. */
+function ofDefaultSecrets(fleets: Named[], stack: string) {
+  const pairs = fleets.flatMap((fleet) => fleets.map((other) => ({ fleet, other })));
+  return pairs.flatMap(({ fleet, other }) => {
+    const { name, runnerSecretName: runner, scalerSecretName: scaler } = fleet;
+    const ofOther = (use: 'runner' | 'scaler') =>
+      other[`${use}SecretName`] === undefined ? `${stack}/${other.name}/${use}` : undefined;
+    const refused = (key: 'runnerSecretName' | 'scalerSecretName', must: string) =>
+      faultAt([name, key], `must ${must}, got ${quote(fleet[key])} (no ceiling allows it)`);
+    const faults: Fault[] = [];
+    if (runner !== undefined && runner === ofOther('runner'))
+      faults.push(
+        refused(
+          'runnerSecretName',
+          `differ from that of ${other.name}: a token claims tasks of one resource class, and each fleet has its own`,
+        ),
+      );
+    if (scaler !== undefined && scaler === ofOther('runner'))
+      faults.push(
+        refused(
+          'scalerSecretName',
+          `not be the runner secret of ${other.name}, because its instances would read a personal API token`,
+        ),
+      );
+    if (scaler !== undefined && scaler === ofOther('scaler') && fleet.circleciUrl !== other.circleciUrl)
+      faults.push(
+        refused(
+          'scalerSecretName',
+          `differ from that of ${other.name}, whose circleciUrl is another: a secret names the one address to which its token may go`,
+        ),
+      );
+    return faults;
   });
 }
 

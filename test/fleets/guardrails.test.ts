@@ -247,6 +247,41 @@ describe('without guardrails.yaml', () => {
     expect(load(minimalWith(setting))).toHaveLength(1);
   });
 
+  it.each([
+    {
+      case: 'its runner secret',
+      setting: 'runnerSecretName: circleci-runners/b/runner',
+      says: 'linux.runnerSecretName: must differ from that of b: a token claims tasks of one resource class, and each fleet has its own, got "circleci-runners/b/runner" (no ceiling allows it)',
+    },
+    {
+      case: 'its runner secret for the scaler',
+      setting: 'scalerSecretName: circleci-runners/b/runner',
+      says: 'linux.scalerSecretName: must not be the runner secret of b, because its instances would read a personal API token, got "circleci-runners/b/runner" (no ceiling allows it)',
+    },
+    {
+      case: 'its scaler secret, for another CircleCI',
+      setting: 'scalerSecretName: circleci-runners/b/scaler\n  circleciUrl: http://127.0.0.1:4566',
+      says: 'linux.scalerSecretName: must differ from that of b, whose circleciUrl is another: a secret names the one address to which its token may go, got "circleci-runners/b/scaler" (no ceiling allows it)',
+    },
+  ])('refuses the secret that the stack makes for another fleet: $case', ({ setting, says }) => {
+    const other = minimalNamed('b').replace('acme/linux', 'acme/b');
+    expect(refused(`${minimalWith(setting)}${other}`)).toEqual([says]);
+    // Not the secret of `b` if that names another one.
+    const key = setting.includes('/runner') ? 'runnerSecretName' : 'scalerSecretName';
+    expect(refused(`${minimalWith(setting)}${other}  ${key}: circleci-runners/own\n`)).toEqual([]);
+  });
+
+  it("refuses the fleet's own runner secret for the scaler", () => {
+    expect(refused(minimalWith('scalerSecretName: circleci-runners/linux/runner'))).toEqual([
+      'linux.scalerSecretName: must not be the runner secret of linux, because its instances would read a personal API token, got "circleci-runners/linux/runner" (no ceiling allows it)',
+    ]);
+  });
+
+  it('lets fleets of one CircleCI share the scaler secret that the stack makes for one of them', () => {
+    const other = minimalNamed('b').replace('acme/linux', 'acme/b');
+    expect(refused(`${minimalWith('scalerSecretName: circleci-runners/b/scaler')}${other}`)).toEqual([]);
+  });
+
   it("lets a stack have secrets under its own name, and not under the default stack's", () => {
     const own = minimalWith('runnerSecretName: team-b/linux/token');
     expect(refused(own, undefined, 'team-b')).toEqual([]);
