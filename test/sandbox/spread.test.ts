@@ -122,16 +122,21 @@ describe('the states before the first function', () => {
     expect(path.find(({ state }) => state === 'Observe')?.at).toBe(startedAt);
   });
 
-  it.each([{}, { fleet: 7 }, { fleet: null, other: [1] }, [], [1], 'x', 7])(
-    'let Read Settings refuse the input %j, which names no fleet',
-    async (input) => {
-      const sandbox = await openSandbox({ spread: true });
-      const run = sandbox.workflow.run('wrong', input as unknown as { fleet: string });
-      const { status, error, path } = await sandbox.clock.run(run);
-      expect([status, error]).toEqual(['FAILED', 'InputInvalid']);
-      expect(path.map(({ state }) => state)).toContain('Settings Unreadable');
-    },
-  );
+  it.each<{ input: unknown }>([
+    { input: {} },
+    { input: { fleet: 7 } },
+    { input: { fleet: null, other: [1] } },
+    { input: [] },
+    { input: [1] },
+    { input: 'x' },
+    { input: 7 },
+  ])('let Read Settings refuse the input $input, which names no fleet', async ({ input }) => {
+    const sandbox = await openSandbox({ spread: true });
+    const run = sandbox.workflow.run('wrong', input as { fleet: string });
+    const { status, error, path } = await sandbox.clock.run(run);
+    expect([status, error]).toEqual(['FAILED', 'InputInvalid']);
+    expect(path.map(({ state }) => state)).toContain('Settings Unreadable');
+  });
 });
 
 describe('a fleet that polls from a second of its own', () => {
