@@ -102,8 +102,8 @@ function addIdle(
 const atEveryPoll = (before: PollHistory | undefined, fewest: number | undefined, now: number) =>
   Math.min(Math.max(now, 0), before === undefined ? Number.POSITIVE_INFINITY : (fewest ?? 0));
 
-/** If an execution makes at least 4 polls, they are at most 15 s apart, and almost no job is shorter. */
-const SEVERAL_POLLS = 4;
+/** An execution that makes at least 10 polls makes them about 5 s apart. Jobs of a second every 15 s hide between polls of 15 s. */
+const SEVERAL_POLLS = 10;
 
 /**
  * Whether an execution with several polls saw no task run and none claimed. With few polls, short jobs may run between them,

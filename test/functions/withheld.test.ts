@@ -181,13 +181,13 @@ describe('withheldAfter', () => {
     { case: 'none came', came: 0, seen: NOTHING_RAN },
     { case: 'one came, and a task ran', came: 1, seen: { ...NOTHING_RAN, mostRunning: 1 } },
     { case: 'one came, and a task was claimed', came: 1, seen: { ...NOTHING_RAN, claimed: 1 } },
-    { case: 'one came, and few polls could miss its task', came: 1, polls: 3, seen: NOTHING_RAN },
+    { case: 'one came, and few polls could miss its task', came: 1, polls: 9, seen: NOTHING_RAN },
   ])('does not begin if $case', ({ seen, came, polls }) => {
     expect(recorded(undefined, seen, came, 0, polls)).toBeUndefined();
   });
 
   it('begins if one came and left with nothing run, limits nothing in a first burst, and ends with its claims', () => {
-    const begun = recorded(undefined, NOTHING_RAN, 10, 10, 4);
+    const begun = recorded(undefined, NOTHING_RAN, 10, 10, 10);
     expect(begun).toMatchObject({ unused: 0, level: 0, came: 10 });
     const seen = { ...SEEN, ...NOTHING_RAN };
     expect(withheldLimit(begun, seen, { pending: 0, inService: 10 }, 3, NOW * 1_000)).toBeUndefined();
@@ -196,9 +196,11 @@ describe('withheldAfter', () => {
 
   it('counts launches that leave before a poll sees them, and as many canaries', () => {
     const before = { ...RECORD, idlePolls: 0, claimedAt: NOW - 180 };
-    expect(recorded(before, NOTHING_RAN, 1, 0, 4)).toMatchObject({ unused: 11, canaries: 1 });
-    expect(recorded(before, NOTHING_RAN, 1, 0, 3)).toMatchObject({ unused: 10, canaries: 0 });
-    expect(recorded({ ...before, claimedAt: NOW - 179 }, NOTHING_RAN, 1, 0, 4)).toMatchObject({ unused: 10 });
+    expect(recorded(before, NOTHING_RAN, 1, 0, 10)).toMatchObject({ unused: 11, canaries: 1 });
+    expect(recorded(before, NOTHING_RAN, 1, 0, 9)).toMatchObject({ unused: 10, canaries: 0 });
+    expect(recorded({ ...before, claimedAt: NOW - 179 }, NOTHING_RAN, 1, 0, 10)).toMatchObject({
+      unused: 10,
+    });
   });
 
   it.each([
