@@ -319,7 +319,7 @@ export const COMMANDS: Record<string, Tried> = {
   'npx cdk deploy --revert-drift': DRIFT,
   'npx cdk destroy': by(
     'local/calls.test.ts',
-    'lets protected instances go when the deletion of the stack is asked for twice',
+    'lets protected instances go when the deletion of the stack is asked for again, by another request',
   ),
   'npx cdk bootstrap': by('local/deployed.test.ts', 'has the outputs that its people look for'),
 };
