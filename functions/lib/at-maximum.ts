@@ -3,8 +3,8 @@
 import { type Decision, largestSize, presentIn, type Situation } from './capacity.ts';
 
 /**
- * Whether tasks wait for nothing but `maxReplicas`, or `affordable` if that is less. The supply decides, not the demand: a backlog that is larger than
- * `maxReplicas` says nothing about whether instances come and work.
+ * Whether tasks wait for nothing but `maxReplicas`, or `affordable` if that is less. The supply decides, not the demand: a
+ * backlog that is larger than `maxReplicas` says nothing about whether instances come and work.
  *
  * - Tasks wait, and with those that run they are more than `maxReplicas`.
  * - The desired capacity is `maxReplicas` after this poll, and the members were as many as the desired capacity

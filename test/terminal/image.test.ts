@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { commandWords } from '../support/bundled-commands.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { expectCleanTerminal, startOnTerminal } from '../support/aws-terminal.ts';
 import { ImageAws } from '../support/image-aws.ts';
-import { PseudoTerminal } from '../support/pseudo-terminal.ts';
+import type { PseudoTerminal } from '../support/pseudo-terminal.ts';
 import { address } from '../support/serve.ts';
 
 const IMAGE = 'ami-0123456789abcdef0';
@@ -29,24 +29,7 @@ describe.each([
   { columns: 120, rows: 40 },
 ])('npm run image on a terminal of $columns x $rows', (size) => {
   function started(...words: string[]): PseudoTerminal {
-    const pty = new PseudoTerminal(commandWords('image', ...words), size, {
-      env: {
-        ...process.env,
-        AWS_ENDPOINT_URL: address(aws.server),
-        AWS_REGION: 'eu-west-1',
-        AWS_ACCESS_KEY_ID: 'test',
-        AWS_SECRET_ACCESS_KEY: 'test',
-        AWS_MAX_ATTEMPTS: '1',
-      },
-    });
-    // A test that fails leaves no process.
-    onTestFinished(() => pty.kill());
-    return pty;
-  }
-
-  function expectCleanTerminal({ screen }: PseudoTerminal): void {
-    expect({ cursor: screen.isCursorShown, wraps: screen.wraps }).toEqual({ cursor: true, wraps: true });
-    expect(screen.lines.slice(1).filter((line) => line.length > size.columns)).toEqual([]);
+    return startOnTerminal(address(aws.server), size, 'image', ...words);
   }
 
   it('lists the builds', async () => {
@@ -59,7 +42,7 @@ describe.each([
       '1.0.7/2  FAILED        2026-11-15 03:00',
       `1.0.7/1  AVAILABLE     2026-11-08 03:00  ${IMAGE}  linux`,
     ]);
-    expectCleanTerminal(pty);
+    expectCleanTerminal(pty, size);
   });
 
   it.each<{ signal: NodeJS.Signals | 'Ctrl-C'; code: number }>([
@@ -72,6 +55,6 @@ describe.each([
     if (signal === 'Ctrl-C') pty.interrupt();
     else pty.signal(signal);
     expect(await pty.end()).toBe(code);
-    expectCleanTerminal(pty);
+    expectCleanTerminal(pty, size);
   });
 });

@@ -1,11 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DETACHED_TAG } from '../../functions/lib/tags.ts';
 import { CircleCi } from '../../sandbox/circleci.ts';
 import { ec2Xml, json } from '../support/aws-stand-in.ts';
-import { commandWords } from '../support/bundled-commands.ts';
+import { expectCleanTerminal, startOnTerminal } from '../support/aws-terminal.ts';
 import { DoctorAws } from '../support/doctor-aws.ts';
 import { deployedSettings } from '../support/inputs.ts';
-import { PseudoTerminal } from '../support/pseudo-terminal.ts';
+import type { PseudoTerminal } from '../support/pseudo-terminal.ts';
 import { address, serve } from '../support/serve.ts';
 
 const TOKEN = 'CCIPAT_reconcile_0123456789abcdef';
@@ -43,25 +43,9 @@ describe.each([
   { columns: 120, rows: 40 },
 ])('npm run reconcile -- --apply on a terminal of $columns x $rows', (size) => {
   async function started(): Promise<PseudoTerminal> {
-    const pty = new PseudoTerminal(commandWords('reconcile', 'linux', '--apply'), size, {
-      env: {
-        ...process.env,
-        AWS_ENDPOINT_URL: address(aws.server),
-        AWS_REGION: 'eu-west-1',
-        AWS_ACCESS_KEY_ID: 'test',
-        AWS_SECRET_ACCESS_KEY: 'test',
-        AWS_MAX_ATTEMPTS: '1',
-      },
-    });
-    // A test that fails leaves no process.
-    onTestFinished(() => pty.kill());
+    const pty = startOnTerminal(address(aws.server), size, 'reconcile', 'linux', '--apply');
     await pty.shows(/Repair these: .*\(y\/N\)/);
     return pty;
-  }
-
-  function expectCleanTerminal({ screen }: PseudoTerminal): void {
-    expect({ cursor: screen.isCursorShown, wraps: screen.wraps }).toEqual({ cursor: true, wraps: true });
-    expect(screen.lines.slice(1).filter((line) => line.length > size.columns)).toEqual([]);
   }
 
   it('shows what it found, and repairs it after a yes', async () => {
@@ -73,7 +57,7 @@ describe.each([
     expect(aws.calls('DeleteVolume')).toBe(1);
     // Read again after the answer.
     expect(aws.calls('DescribeVolumes')).toBe(2);
-    expectCleanTerminal(pty);
+    expectCleanTerminal(pty, size);
   });
 
   it('repairs nothing after Enter', async () => {
@@ -81,7 +65,7 @@ describe.each([
     pty.type('\r');
     expect(await pty.end()).toBe(1);
     expect(aws.calls('DeleteVolume')).toBe(0);
-    expectCleanTerminal(pty);
+    expectCleanTerminal(pty, size);
   });
 
   it('repairs nothing after Ctrl-C', async () => {
@@ -90,7 +74,7 @@ describe.each([
     expect(await pty.end()).toBe(130);
     expect(pty.screen.lines.at(-1)).toBe('Nothing was repaired.');
     expect(aws.calls('DeleteVolume')).toBe(0);
-    expectCleanTerminal(pty);
+    expectCleanTerminal(pty, size);
   });
 
   it.each<{ signal: NodeJS.Signals; code: number }>([
@@ -102,6 +86,6 @@ describe.each([
     pty.signal(signal);
     expect(await pty.end()).toBe(code);
     expect(aws.calls('DeleteVolume')).toBe(0);
-    expectCleanTerminal(pty);
+    expectCleanTerminal(pty, size);
   });
 });

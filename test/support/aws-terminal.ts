@@ -1,0 +1,24 @@
+import { expect, onTestFinished } from 'vitest';
+import { commandWords } from './bundled-commands.ts';
+import { awsEnvironment } from './in-process.ts';
+import { PseudoTerminal } from './pseudo-terminal.ts';
+
+interface Size {
+  columns: number;
+  rows: number;
+}
+
+/** Starts a command on a terminal, with a stand-in of AWS. A test that fails leaves no process. */
+export function startOnTerminal(endpoint: string, size: Size, ...words: string[]): PseudoTerminal {
+  const pty = new PseudoTerminal(commandWords(...words), size, {
+    env: { ...process.env, ...awsEnvironment(endpoint) },
+  });
+  onTestFinished(() => pty.kill());
+  return pty;
+}
+
+/** The first line has the endpoint, which is longer than the columns. */
+export function expectCleanTerminal({ screen }: PseudoTerminal, { columns }: Size): void {
+  expect({ cursor: screen.isCursorShown, wraps: screen.wraps }).toEqual({ cursor: true, wraps: true });
+  expect(screen.lines.slice(1).filter((line) => line.length > columns)).toEqual([]);
+}
