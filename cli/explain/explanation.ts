@@ -179,6 +179,8 @@ function whyNoMore(last: DecisionRecord, group: FleetGroup, refusal: string): st
   const idle = Math.max(members.inService - running, 0);
   if (idle >= unclaimed)
     return `${waiting}, and ${plural(idle, 'runner is', 'runners are')} idle to take ${unclaimed === 1 ? 'it' : 'them'}.`;
+  if (decision.desired > decision.from)
+    return `${waiting}. The last poll raised the desired capacity from ${decision.from} to ${decision.desired}, and ${plural(present, 'instance is', 'instances are')} in service now.`;
   return `${waiting}. ${sentence(decision.reasons.join('; '))}`;
 }
 

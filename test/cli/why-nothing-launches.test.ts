@@ -136,6 +136,13 @@ describe('why nothing launches', () => {
     },
     {
       more: {
+        group: groupOf({ desired: 1, members: [member('inService')] }),
+        decisions: [poll(90, 1, 0, { ...RISE, desired: 1 })],
+      },
+      says: 'Nothing launches now: 1 task waits. The last poll raised the desired capacity from 0 to 1, and 1 instance is in service now.',
+    },
+    {
+      more: {
         group: groupOf({ desired: 2 }),
         launches: [
           { outcome: 'underway', startedAt: ago(40), noInstance: true },
