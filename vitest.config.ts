@@ -15,6 +15,7 @@ export default defineConfig({
       'test/site/**',
       'test/package/**',
     ],
+    setupFiles: ['test/support/random-seed.ts'],
     globalSetup: ['test/support/temporary-folder.ts', 'test/support/bundled-commands.ts'],
     // The files of a worker share its modules: importing the SDK and the CDK for each takes longer than many tests.
     isolate: false,

@@ -50,8 +50,7 @@ const fleets = fc
   })
   .filter((fleet) => fleet !== undefined);
 
-/** All laws try the same inputs, so each fleet is checked once. The next run has others. */
-const SEED = Math.trunc(Math.random() * 2 ** 31);
+/** All laws try the same inputs, so each fleet is checked once. */
 const checkedFleets = new Map<string, FleetConfig | undefined>();
 
 function checked(json: string): FleetConfig | undefined {
@@ -133,7 +132,7 @@ const law = (name: string, holds: (decided: Decided) => void) =>
         const { inForce } = effectiveSettings(capacity, now);
         holds({ ...again({}), observed: { counts, group }, inForce, activities, again });
       }),
-      { numRuns: 400, seed: SEED },
+      { numRuns: 400 },
     ),
   );
 
