@@ -13,7 +13,6 @@ export class GroupSettingsFunction extends NodeFunction {
   constructor(scope: Construct, id: string, { app, fleets }: { app: string; fleets: FleetConfig[] }) {
     super(scope, id, {
       name: 'group-settings',
-      entry: 'infra/group-settings-handler.ts',
       description:
         'Suspends AZRebalance of each group, and protects fleets and their instances from deployments and deletions',
       // The longest that Lambda allows, because instances may boot for as long as `bootTimeout`.

@@ -32,7 +32,6 @@ export class ImagesFunction extends NodeFunction {
     const steps = imageStepsOf(FLEET_PLACE);
     super(scope, id, {
       name: 'images',
-      entry: 'infra/images-handler.ts',
       description: 'Publishes images that were built, tells of builds that failed, and rolls images back',
       timeout: Duration.minutes(1),
       environment: {

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -6,29 +5,19 @@ import {
   ApplicationLogLevel,
   Architecture,
   Code,
+  Function as LambdaFunction,
   LoggingFormat,
   Runtime,
   SystemLogLevel,
 } from 'aws-cdk-lib/aws-lambda';
-import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import { bundleOf } from './function-bundles.ts';
 import { Shared } from './shared.ts';
 
-/** How a function is bundled into one file. It includes the SDK, so that it runs the version that was tested and starts faster. */
-export const BUNDLING = {
-  format: OutputFormat.ESM,
-  target: 'node24',
-  minify: true,
-  mainFields: ['module', 'main'],
-  externalModules: [],
-};
-
 export interface NodeFunctionProps {
-  /** The function's name after the stack's. */
+  /** The function's name after the stack's: a key of `functionSources`. */
   name: string;
-  /** The source file, by its path from the root of the project. */
-  entry: string;
   /** What the function does, for the Lambda console. */
   description: string;
   timeout: Duration;
@@ -36,14 +25,14 @@ export interface NodeFunctionProps {
   environment?: Record<string, string>;
 }
 
-/** The bundle that the package has of a function. In the repository there is none: the CDK bundles the source. */
-function prebuilt(name: string): { code?: Code; handler?: string } {
-  const folder = fileURLToPath(new URL(`../bundles/${name}`, import.meta.url));
-  return existsSync(folder) ? { code: Code.fromAsset(folder), handler: 'index.handler' } : {};
-}
+/** The bundle, or an empty folder if nothing is deployed from this synthesis, as in `cdk destroy`. */
+const codeOf = (name: string, needed: boolean) =>
+  needed
+    ? Code.fromAsset(bundleOf(name))
+    : Code.fromAsset(fileURLToPath(new URL('.', import.meta.url)), { exclude: ['**'], assetHash: name });
 
 /** A Lambda function bundled from one source file, with a role and a log group of its own. */
-export class NodeFunction extends NodejsFunction {
+export class NodeFunction extends LambdaFunction {
   /** The function's role, which may write the function's log and what others allow it. */
   readonly executionRole: Role;
 
@@ -64,7 +53,8 @@ export class NodeFunction extends NodejsFunction {
     super(scope, id, {
       functionName,
       description: props.description,
-      entry: fileURLToPath(new URL(`../${props.entry}`, import.meta.url)),
+      code: codeOf(props.name, Stack.of(scope).bundlingRequired),
+      handler: 'index.handler',
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       memorySize: 256,
@@ -76,8 +66,6 @@ export class NodeFunction extends NodejsFunction {
       systemLogLevelV2: SystemLogLevel.WARN,
       applicationLogLevelV2: ApplicationLogLevel.INFO,
       ...(props.environment !== undefined && { environment: props.environment }),
-      bundling: BUNDLING,
-      ...prebuilt(props.name),
     });
     this.executionRole = role;
   }

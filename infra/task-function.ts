@@ -20,7 +20,6 @@ export class TaskFunction extends NodeFunction {
   ) {
     super(scope, id, {
       name: entry,
-      entry: `functions/${entry}.ts`,
       description,
       // Above each timeout that the workflow gives a Task, so that the workflow's timeout ends it.
       timeout,

@@ -5,15 +5,16 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { COMMANDS } from '../cli/commands.ts';
+import { functionBundles } from '../infra/function-bundles.ts';
 import { bundleAssets } from '../simulator/report/assets.ts';
 import { bundleWorker } from '../simulator/threads.ts';
-import { functionBundles, packageFolders } from './function-bundles.ts';
+import { packageFolders } from './package-folders.ts';
 
 /**
  * Builds `dist/`, which `npm pack` puts into the package. `npm pack` calls it (`prepack`).
  *
  * - The library is compiled file by file, so that its modules find each other and their data where the sources do.
- * - The functions are bundled as the CDK bundles them in the repository, so that both deploy the same code.
+ * - The functions are bundled as a deployment from the repository bundles them, so that both deploy the same code.
  * - The commands are bundled with what they import, so that the package depends on nothing but what the library needs.
  */
 
@@ -62,14 +63,6 @@ async function bundle(options: BuildOptions): Promise<Metafile> {
     logLevel: 'warning',
   });
   return metafile;
-}
-
-function bundleFunctions(): Promise<Metafile[]> {
-  return Promise.all(
-    functionBundles().map(({ name, options }) =>
-      bundle({ ...options, outfile: join(DIST, 'bundles', name, 'index.mjs') }),
-    ),
-  );
 }
 
 /** What the package calls a command that the repository calls `npm run NAME -- ...`. */
@@ -188,7 +181,8 @@ async function buildPackage(): Promise<void> {
   await bundleSimulator();
   // The page of a report has packages that no command has.
   const page = await bundle({ entryPoints: ['simulator/report/client/page.ts'], write: false });
-  const metafiles = [...(await bundleFunctions()), ...(await Promise.all(PROGRAMS.map(bundleProgram))), page];
+  const functions = await bundle(functionBundles(join(DIST, 'bundles')));
+  const metafiles = [functions, ...(await Promise.all(PROGRAMS.map(bundleProgram))), page];
   writeNotices(packageFolders(metafiles).map((folder) => join(ROOT, folder)));
 }
 

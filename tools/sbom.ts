@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { build } from 'esbuild';
 import * as z from 'zod';
-import { functionBundles, packageFolders } from './function-bundles.ts';
+import { functionBundles } from '../infra/function-bundles.ts';
+import { packageFolders } from './package-folders.ts';
 
 /**
  * Prints the SBOM in CycloneDX. npm lists the packages, and this marks those that a deployment loads as `required`: what
@@ -44,10 +45,8 @@ function importedFrom(folder: string, found = new Set<string>()): Set<string> {
   return found;
 }
 
-const bundled = await Promise.all(
-  functionBundles().map(async ({ options }) => (await build({ ...options, write: false })).metafile),
-);
-const loaded = [...importedFrom(''), ...packageFolders(bundled)].map((folder) => {
+const { metafile } = await build({ ...functionBundles('bundles'), write: false });
+const loaded = [...importedFrom(''), ...packageFolders([metafile])].map((folder) => {
   const name = folder.slice(folder.lastIndexOf('node_modules/') + 'node_modules/'.length);
   return `${name}@${packages[folder]?.version}`;
 });

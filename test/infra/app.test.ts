@@ -63,8 +63,10 @@ async function run(...given: Parameters<typeof contextOf>) {
         stderr: stderr.replaceAll(`${directory}/`, ''),
         template: () => readFileSync(join(directory, 'circleci-runners-linux.template.json'), 'utf8'),
         assets: () =>
-          readdirSync(directory).flatMap((name) =>
-            name.startsWith('asset.') ? [readFileSync(join(directory, name), 'utf8')] : [],
+          readdirSync(directory, { withFileTypes: true }).flatMap((entry) =>
+            entry.isFile() && entry.name.startsWith('asset.')
+              ? [readFileSync(join(directory, entry.name), 'utf8')]
+              : [],
           ),
       }),
     );

@@ -1,11 +1,12 @@
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { App, Duration, Stack } from 'aws-cdk-lib';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { bundleOf, functionSources } from '../../infra/function-bundles.ts';
 import { WORK_SECONDS } from '../../infra/group-settings-handler.ts';
-import { functionBundles } from '../../tools/function-bundles.ts';
+import { NodeFunction } from '../../infra/node-function.ts';
 import { fleetsOf, MINIMAL, threeFleets } from '../support/fleets.ts';
 import { SynthesisedTemplate } from './template.ts';
 
@@ -77,38 +78,51 @@ describe('every step', () => {
 });
 
 describe('the bundle that is deployed', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'bundles-'));
-  afterAll(() => rmSync(directory, { recursive: true }));
-
   // The client of EC2 is large. These functions run every 10 minutes, or after a build, and no job waits for them.
   const limitOf = (name: string) => (/-leftovers$|^images$/.test(name) ? 1_200 : 530);
 
   // Of the 400 to 525 KB, 70 KB are the errors and schemas of Systems Manager, which each function reads settings from. The rules
   // of the decision make `compute-capacity` the largest.
-  const bundles = functionBundles();
-  const files = new Map(bundles.map(({ name }) => [name, join(directory, `${name}.mjs`)]));
-
-  // One run of esbuild reads each package once for all functions, and still writes a whole bundle for each.
-  beforeAll(async () => {
-    const [{ options } = { options: {} }] = bundles;
-    for (const other of bundles)
-      expect({ ...other.options, entryPoints: [] }).toEqual({ ...options, entryPoints: [] });
-    const entryPoints = bundles.map(({ name, options: { entryPoints } }) => ({
-      in: String(entryPoints),
-      out: name,
-    }));
-    const outExtension = { '.js': '.mjs' };
-    const { warnings } = await build({ ...options, entryPoints, outdir: directory, outExtension });
-    expect(warnings).toEqual([]);
-    expect(readdirSync(directory)).toHaveLength(bundles.length);
-  });
-
-  it.each(bundles)(
-    'of $name is under its limit, needs no other file, and exports its handler',
-    async ({ name }) => {
-      const file = files.get(name) ?? '';
+  it.each(Object.keys(functionSources()))(
+    'of %s is under its limit, needs no other file, and exports its handler',
+    async (name) => {
+      const folder = bundleOf(name);
+      expect(readdirSync(folder)).toEqual(['index.mjs']);
+      const file = join(folder, 'index.mjs');
       expect(statSync(file).size).toBeLessThan(limitOf(name) * 1_000);
       expect(await import(pathToFileURL(file).href)).toMatchObject({ handler: expect.any(Function) });
     },
+  );
+});
+
+it('is deployed with the function that it belongs to', () => {
+  const outdir = mkdtempSync(join(tmpdir(), 'bundles-'));
+  onTestFinished(() => rmSync(outdir, { recursive: true }));
+  const app = new App({
+    outdir,
+    builtinCloudFormationValidation: false,
+    context: { 'aws:cdk:enable-asset-metadata': true },
+  });
+  const stack = new Stack(app, 'stack');
+  for (const name of ['count-running', 'images'])
+    new NodeFunction(stack, name, { name, description: name, timeout: Duration.seconds(10) });
+  const { template } = app.synth().getStackByName('stack');
+  const deployed = Object.values<{ Properties: Record<string, unknown>; Metadata: Record<string, string> }>(
+    template.Resources,
+  ).flatMap(({ Properties, Metadata }) =>
+    Properties.Handler === undefined
+      ? []
+      : [
+          [
+            Properties.FunctionName,
+            readFileSync(join(outdir, Metadata['aws:asset:path'] ?? '', 'index.mjs')),
+          ],
+        ],
+  );
+  expect(deployed).toEqual(
+    ['count-running', 'images'].map((name) => [
+      `stack-${name}`,
+      readFileSync(join(bundleOf(name), 'index.mjs')),
+    ]),
   );
 });

@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/local/**/*.test.ts'],
     env: {
+      // `npm test` and cfn-lint check the templates against CloudFormation's rules, which take most of a synthesis.
+      CDK_VALIDATION: 'false',
       POWERTOOLS_LOG_LEVEL: 'SILENT',
       POWERTOOLS_METRICS_DISABLED: 'true',
       AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
