@@ -1,6 +1,8 @@
 /** What was decided about a fleet and why, from what is on record. Pure. */
 
 import type { Launch } from '../../functions/lib/breaker.ts';
+import type { Learned } from '../../functions/lib/learned.ts';
+import { learnedContexts } from '../../functions/lib/spare-runners.ts';
 import type { DecisionRecord } from '../deployed/decisions.ts';
 import type { FleetGroup } from '../deployed/groups.ts';
 import { shortTime } from '../status/fleet-status.ts';
@@ -27,6 +29,8 @@ export interface Explanation {
     failed: { at: number; afterSeconds: number; kind: string; reason: string }[];
   };
   waits: Wait[];
+  /** What the fleet has learned until now, whatever time is explained. */
+  learned: { spares: LearnedSpares | undefined; peaks: { day: string; launches: number }[] } | undefined;
 }
 
 /** A time in which tasks waited. What did not happen in it is `undefined`. */
@@ -59,7 +63,7 @@ const SILENT = 150;
 const APPLIED = 30;
 
 export function explainHistory(
-  { decisions, failures, launches, group, launchedAt }: History,
+  { decisions, failures, launches, group, launchedAt, learned }: History,
   { to, untilNow }: { to: number; untilNow: boolean },
 ): Explanation {
   return {
@@ -73,14 +77,28 @@ export function explainHistory(
     failures: failuresIn(failures),
     launches: launchesIn(launches),
     waits: waitsIn(decisions, launches),
+    learned: learned && learnedIn(learned),
   };
 }
+
+/** What a fleet has learned of its tasks, and when that was last written. */
+type LearnedSpares = ReturnType<typeof learnedContexts> & { at: number };
+
+const DAY = 24 * 3_600_000;
+
+const learnedIn = ({ spares, peaks = [] }: Learned): Explanation['learned'] => ({
+  spares: spares && { at: spares.at * 1_000, ...learnedContexts(spares) },
+  peaks: peaks.map(([day, launches]) => ({
+    day: new Date(day * DAY).toISOString().slice(0, 10),
+    launches,
+  })),
+});
 
 const plural = (count: number, one: string, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
 /** One sentence: what launches now, or why nothing does. The first cause counts. */
 export function whyNothingLaunches(
-  { decisions, failures, launches, group, launchedAt }: Omit<History, 'missing'>,
+  { decisions, failures, launches, group, launchedAt }: Omit<History, 'missing' | 'learned'>,
   now: number,
 ): string {
   const last = decisions.at(-1);

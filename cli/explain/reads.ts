@@ -1,8 +1,11 @@
 import { AutoScalingClient, DescribeScalingActivitiesCommand } from '@aws-sdk/client-auto-scaling';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { SSMClient } from '@aws-sdk/client-ssm';
 import * as z from 'zod';
 import type { Launch } from '../../functions/lib/breaker.ts';
+import type { Learned } from '../../functions/lib/learned.ts';
+import { learnedStore } from '../../functions/lib/learned-store.ts';
 import { partialReads } from '../../functions/lib/partial-reads.ts';
 import { Activity, asLaunch } from '../../functions/lib/scaling-activities.ts';
 import { functionsOfWorkflow } from '../../statemachine/definition.ts';
@@ -30,6 +33,8 @@ export interface History {
   failures: FailureRecord[];
   /** Launches that began or ended in the time, the oldest first. */
   launches: Launch[];
+  /** What the fleet has learned; `undefined` if it learns nothing. */
+  learned: Learned | undefined;
   /** What could not be read, with the reason. */
   missing: string[];
 }
@@ -69,13 +74,20 @@ export async function readHistory(
         `CloudWatch Logs did not give this time within ${DEADLINE / 1_000} s. Ask for a shorter time with --last or --at.`,
       );
   });
-  const [decisions, failures, launches, launchedAt] = await Promise.all([
+  const [decisions, failures, launches, launchedAt, learned] = await Promise.all([
     unless('the decisions', [], readDecisions({ app, from, to, fleet }, logs, signal)),
     unless('the errors', [], readFailures(app, fleet, { from, to }, logs, signal)),
     unless('the launches', [], readLaunches(group.group, { from, to }, autoScaling)),
     unless('the instances', new Map(), launchTimes([group], new EC2Client(AWS_CLIENT))),
+    unless('what was learned', undefined, readLearned(app, fleet)),
   ]);
-  return { fleets, history: { group, launchedAt, decisions, failures, launches, missing } };
+  return { fleets, history: { group, launchedAt, decisions, failures, launches, learned, missing } };
+}
+
+async function readLearned(app: string, fleet: string): Promise<Learned | undefined> {
+  const read = await learnedStore(app, new SSMClient(AWS_CLIENT)).read(fleet);
+  if (read instanceof Error) throw read;
+  return read.learned;
 }
 
 const ErrorLine = z.object({

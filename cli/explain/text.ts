@@ -1,5 +1,6 @@
 /** An explanation in words. Pure. */
 
+import type { LearnedContext } from '../../functions/lib/spare-runners.ts';
 import { shortTime } from '../status/fleet-status.ts';
 import { wrapped } from '../status/screen.ts';
 import type { Terminal } from '../terminal/terminal.ts';
@@ -22,7 +23,7 @@ export function explanationText(
   const paragraph = (text: string, indent = 0) => wrapped(text, columns, indent);
   const section = (title: string, lines: string[]) =>
     lines.length === 0 ? [] : ['', colours.bold(title), ...lines];
-  const { now, last, changes, holds, failures, launches, waits, polls } = explained;
+  const { now, last, changes, holds, failures, launches, waits, polls, learned } = explained;
   return [
     ...(now === undefined ? [] : paragraph(now)),
     ...(now === undefined ? [] : ['']),
@@ -62,7 +63,54 @@ export function explanationText(
       ...newest(waits).flatMap((wait) => paragraph(`  ${waitText(wait)}`, 4)),
       ...older(waits),
     ]),
+    ...section(
+      'What the fleet has learned',
+      learnedLines(learned).flatMap((line) => paragraph(`  ${line}`, 4)),
+    ),
   ];
+}
+
+/** How many of the numbers of tasks that followed are shown. */
+const MOST_STEPS = 4;
+
+function learnedLines(learned: Explanation['learned']): string[] {
+  if (learned === undefined) return [];
+  const { spares, peaks } = learned;
+  const tasks = (number: number) => `${number} ${number === 1 ? 'task' : 'tasks'}`;
+  const followed = (spares?.contexts ?? []).map(({ before, times, atLeast }) => {
+    const steps = atLeast
+      .filter((_, index) => index % Math.ceil(atLeast.length / MOST_STEPS) === 0)
+      .map(([least, seen]) => `${least} or more ${Math.round(seen)} times`);
+    const came = steps.length === 0 ? 'none came' : `there came ${steps.join(', ')}`;
+    return `${contextText(before, spares?.leadSeconds ?? 0, tasks)}: seen ${Math.round(times)} times; within the next ${spares?.leadSeconds} s ${came}`;
+  });
+  const most = peaks.map(({ day: date, launches }) => `${launches} on ${date}`);
+  return [
+    ...(spares === undefined
+      ? []
+      : [
+          `Of its tasks, until ${day(spares.at)} UTC. From asking for a runner until it can take a task: ${spares.leadSeconds} s. What is older counts for less.`,
+        ]),
+    ...followed,
+    ...(most.length === 0
+      ? []
+      : [`The most launches within one boot, for the size of the warm pool: ${most.join(', ')}.`]),
+  ];
+}
+
+function contextText(
+  before: LearnedContext['before'],
+  leadSeconds: number,
+  tasks: (number: number) => string,
+): string {
+  if ('tasks' in before) {
+    const [least, most] = before.tasks;
+    return `after ${least === most ? tasks(least) : `${least} to ${tasks(most)}`} in ${leadSeconds} s`;
+  }
+  const [from, to] = before.silence;
+  return Number.isFinite(to)
+    ? `after ${shortTime(from)} to ${shortTime(to)} without a task`
+    : `after more than ${shortTime(from)} without a task`;
 }
 
 const newest = <T>(list: readonly T[]) => list.slice(-MOST);

@@ -6,6 +6,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { explainHistory, waitsIn } from '../../cli/explain/explanation.ts';
 import { explanationText } from '../../cli/explain/text.ts';
 import type { Launch } from '../../functions/lib/breaker.ts';
+import { plainFleet } from '../../simulator/plain-fleet.ts';
+import { learnedFrom } from '../../simulator/simulate.ts';
+import { WORLD } from '../../simulator/world.ts';
 import { functionsOfWorkflow } from '../../statemachine/definition.ts';
 import { commandWords } from '../support/bundled-commands.ts';
 import { ago, FAILED, failure, groupOf, history, member, NOW, poll, RISE } from '../support/fleet-history.ts';
@@ -100,6 +103,46 @@ describe('an hour', () => {
   });
 });
 
+/** Three tasks a minute, and then none for some minutes, for a day. */
+const LEARNED = learnedFrom(
+  Array.from({ length: 144 }, (_, ten) =>
+    [0, 60, 120].map((second) => ({ queuedAt: ten * 600 + second, durationSeconds: 60 })),
+  ).flat(),
+  { name: 'ours', settings: plainFleet({ spareRunners: 'auto', warmPool: { size: 'auto' } }) },
+  { ...WORLD, startsAt: NOW - 86_400_000 },
+);
+
+describe('what the fleet has learned', () => {
+  const explained = explainHistory(history({ learned: LEARNED }), { to: NOW, untilNow: true });
+
+  it('is counted for each kind of time', () => {
+    const { spares, peaks } = explained.learned ?? {};
+    const after = (tasks: number) =>
+      spares?.contexts.find(({ before }) => 'tasks' in before && before.tasks[0] === tasks);
+    expect(spares?.leadSeconds).toBeGreaterThan(20);
+    expect(after(1)?.times).toBeGreaterThan(100);
+    for (const { times, atLeast } of spares?.contexts ?? []) {
+      const seen = atLeast.map(([, count]) => count);
+      expect(seen).toEqual(seen.toSorted((a, b) => b - a));
+      expect(Math.max(0, ...seen)).toBeLessThanOrEqual(times);
+    }
+    expect(peaks?.at(-1)?.day).toMatch(/^2026-01-0[45]$/);
+  });
+
+  it('is said in words', () => {
+    const period = { from: ago(3_600), to: NOW };
+    const lines = explanationText('linux', period, explained, 100, pc.createColors(false));
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(100);
+    const text = lines.join(' ').replaceAll(/\s+/g, ' ');
+    expect(text).toContain('What the fleet has learned Of its tasks, until ');
+    expect(text).toMatch(
+      /after 1 task in \d+ s: seen \d+ times; within the next \d+ s there came 1 or more \d+ times/,
+    );
+    expect(text).toMatch(/after .* without a task: seen \d+ times/);
+    expect(text).toMatch(/The most launches within one boot, for the size of the warm pool: \d+ on 2026-/);
+  });
+});
+
 describe('npm run explain', () => {
   let aws: OperatorAws;
   /** Where the command keeps in which account it found the stack. */
@@ -177,6 +220,19 @@ describe('npm run explain', () => {
       seconds.push((performance.now() - began) / 1_000);
     }
     expect(Math.min(...seconds)).toBeLessThan(5);
+  });
+
+  it('reads what the fleet has learned', async () => {
+    expect(JSON.parse((await command('linux', '--json')).stdout).learned).toBeUndefined();
+    aws.parameters.set('/circleci-runners/learned/linux', JSON.stringify(LEARNED));
+    const { stdout } = await command('linux');
+    expect(stdout).toContain('What the fleet has learned\n');
+    expect(stdout).not.toContain('Not read');
+    const { learned, missing } = JSON.parse((await command('linux', '--json')).stdout);
+    expect(learned.spares.contexts.length).toBeGreaterThan(1);
+    expect(missing).toEqual([]);
+    aws.parameters.set('/circleci-runners/learned/linux', 'something else');
+    expect((await command('linux')).stdout).not.toContain('has learned');
   });
 
   it('explains a time that is over', async () => {

@@ -70,6 +70,7 @@ export const history = (more: Partial<History> = {}): History => ({
   decisions: [poll(4, 0, 0, { reasons: ['0 unclaimed + 0 running = 0 wanted'] })],
   failures: [],
   launches: [],
+  learned: undefined,
   missing: [],
   ...more,
 });

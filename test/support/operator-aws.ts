@@ -53,6 +53,11 @@ export class OperatorAws extends AwsStandIn {
         );
         return json({ events });
       }
+      case 'GetParameter': {
+        const Value = this.parameters.get(text('Name'));
+        if (Value === undefined) return json({ __type: 'ParameterNotFound', message: 'no' }, 400);
+        return json({ Parameter: { Name: text('Name'), Value, Version: 1 } });
+      }
       case 'GetParametersByPath':
         return this.#parameterPage(Number(asked.NextToken ?? 0));
       default:
