@@ -20,6 +20,7 @@ import { wrappedHelp } from './command-line/help.ts';
 import { checkOutFile } from './command-line/out-file.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
 import { chooseFaults, faultRows } from './replays/faults.ts';
+import { imageBootOption, imageWarmBootOption } from './replays/image-boots.ts';
 import {
   chooseGoal,
   describeAnswer,
@@ -40,6 +41,8 @@ interface Options extends GoalOptions {
   policies?: string;
   boot: number;
   warmBoot: number;
+  imageBoot: number;
+  imageWarmBoot: number;
   fault?: string[];
   prices?: string;
   workflow?: boolean;
@@ -81,6 +84,8 @@ const define = (shell: Shell) =>
         .argParser(durationOption(0, 3_600, 'any'))
         .default(WORLD.warmBoot, formatDuration(WORLD.warmBoot)),
     )
+    .addOption(imageBootOption())
+    .addOption(imageWarmBootOption())
     .option('--fault <name=value...>', 'faults for every policy; --seed sets their random numbers')
     .option('--prices <file>', 'YAML or JSON with prices (default: list prices)')
     .option('--workflow', 'also run ours through the real state machine; a trace of weeks takes minutes')
@@ -165,7 +170,8 @@ async function run(options: Options, shell: Shell): Promise<void> {
   const prices = options.prices === undefined ? LIST_PRICES : readPrices(options.prices);
   const priced = pricedBy(prices, fleet);
   const startsAt = trace.startsAt ?? WORLD.startsAt;
-  const world = { ...WORLD, boot: options.boot, warmBoot: options.warmBoot, startsAt };
+  const { boot, warmBoot, imageBoot, imageWarmBoot } = options;
+  const world = { ...WORLD, boot, warmBoot, imageBoot, imageWarmBoot, startsAt };
   // Loaded only for a report, because the bundler takes long to load.
   const report = options.report === undefined ? undefined : await import('./replays/report.ts');
   if (options.report !== undefined) checkOutFile('--report', options.report, 'report.html');

@@ -1,5 +1,6 @@
 import type { FleetConfig } from '../fleets/load.ts';
-import { GP3_BASELINE, rootVolumeOf } from '../fleets/settings/image.ts';
+import { GP3_BASELINE, type ImageBuild, rootVolumeOf } from '../fleets/settings/image.ts';
+import { firesBetween } from '../functions/lib/schedules.ts';
 import { type MeasuredUsage, monthlyCost } from '../sandbox/cost.ts';
 import { figure } from '../sandbox/summary.ts';
 import usage from '../sandbox/usage.json' with { type: 'json' };
@@ -13,6 +14,8 @@ export interface Cost {
   volumes: number;
   /** The autoscaler itself. Only ours has a price, so all others look cheaper than they are. */
   scaler: number;
+  /** Builds and snapshots of the fleet's image, if it is built. */
+  image?: number;
   total: number;
 }
 
@@ -46,8 +49,42 @@ export const HOURS_PER_MONTH = 730;
 const MEASURED: MeasuredUsage = usage;
 
 /**
+ * What builds and snapshots of an image are assumed to take; nobody has measured the times and the size in an account yet.
+ * https://aws.amazon.com/ebs/pricing/ for snapshots. EC2 Image Builder itself is free.
+ */
+export const IMAGE_ASSUMED = { minutes: 35, snapshotGb: 4, snapshotGbMonth: 0.05 };
+
+const DAYS_PER_MONTH = 365.25 / 12;
+
+/** How often an image is built in a month. A search asks for each of its replays. */
+function buildsPerMonth({ build, timezone }: Pick<ImageBuild, 'build' | 'timezone'>): number {
+  if (build === 'once') return 0;
+  if (build === 'weekly') return DAYS_PER_MONTH / 7;
+  const key = `${build} ${timezone}`;
+  const [from, until] = [Date.UTC(2026, 0, 1), Date.UTC(2027, 0, 1)];
+  const builds = BUILDS.get(key) ?? firesBetween(build, timezone, from, until).length / 12;
+  BUILDS.set(key, builds);
+  return builds;
+}
+
+const BUILDS = new Map<string, number>();
+
+/**
+ * What an image costs in a month, in US dollars. Fleets with the same image share it.
+ *
+ * @param instanceHour The price of the instance that builds it, which is of the fleet's type.
+ */
+export function imageCost(image: ImageBuild, instanceHour: number) {
+  const { minutes, snapshotGb, snapshotGbMonth } = IMAGE_ASSUMED;
+  const builds = (minutes / 60) * instanceHour * buildsPerMonth(image);
+  const snapshots = image.keep * snapshotGb * snapshotGbMonth;
+  return { builds, snapshots, total: builds + snapshots };
+}
+
+/**
  * The cost of a replay, scaled to a month.
  *
+ * @param image How the image of the fleet is built, if it is.
  * @returns `undefined` if the price of the instance type is unknown.
  */
 export function costOf(
@@ -57,6 +94,7 @@ export function costOf(
     'billedSeconds' | 'spotSeconds' | 'stoppedSeconds' | 'polls' | 'starts' | 'endedAt'
   >,
   { instanceHour, spotShare, volumeMonth }: Priced,
+  image?: ImageBuild,
 ): Cost | undefined {
   if (instanceHour === undefined) return undefined;
   const { billedSeconds, spotSeconds, stoppedSeconds, endedAt } = replayed;
@@ -66,11 +104,13 @@ export function costOf(
   const instances = (hours * instanceHour) / months;
   const volumes = (volumeMonths * volumeMonth) / months;
   const scaler = policy === 'ours' ? scalerCost(replayed) : 0;
-  const total = instances + volumes + scaler;
+  const built = image === undefined ? 0 : imageCost(image, instanceHour).total;
+  const total = instances + volumes + scaler + built;
   return {
     instances: figure(instances),
     volumes: figure(volumes),
     scaler: figure(scaler),
+    ...(image !== undefined && { image: figure(built) }),
     total: figure(total),
   };
 }

@@ -19,7 +19,7 @@ export interface Goal {
 }
 
 /** US dollars a month, or instance-hours if the price is unknown. */
-const priceOf = ({ cost, instanceHours }: Outcome) => cost?.total ?? instanceHours;
+export const priceOf = ({ cost, instanceHours }: Outcome) => cost?.total ?? instanceHours;
 
 /** What the waits of a month cost, in US dollars. */
 export function costOfWaiting({ waitSeconds, jobs, replayedHours }: Outcome, waitingCost: number): number {

@@ -1,21 +1,13 @@
 import type { Faults } from '../sandbox/group/faults.ts';
 import type { Priced } from './cost.ts';
-import { type Goal, scoreBy } from './goal.ts';
+import { type Goal, priceOf, scoreBy } from './goal.ts';
 import { type JobTable, tableOf } from './job-table.ts';
 import type { Outcome } from './outcome.ts';
 import type { PolicyChoice } from './peers.ts';
 import type { OursSettings } from './policies/ours.ts';
+import { type Dimension, dimensions, reuses, type Setting, withoutReuse } from './search-settings.ts';
 import { simulate } from './simulate.ts';
 import type { World } from './world.ts';
-
-/** Settings and their values, as `--set` takes them: `key=value`. */
-export type Setting = readonly string[];
-
-/** Settings that change together, with the values to try. The first value keeps the fleet's own. */
-interface Dimension {
-  setting: string;
-  values: readonly Setting[];
-}
 
 /** Settings that were tried, with their outcome. */
 export interface Tried {
@@ -32,8 +24,10 @@ export interface Optimised {
   tutorial: Outcome;
   /** Whether the settings meet the goal on the first part. */
   met: boolean;
-  /** Everything that was tried, in order. */
+  /** What was tried on all jobs, in order. */
   tried: readonly Tried[];
+  /** How many settings were tried, on all jobs or on a stretch of them. */
+  settingsTried: number;
 }
 
 export interface OptimiseOptions {
@@ -53,49 +47,8 @@ export interface OptimiseOptions {
   progress?: (tried: number) => void;
 }
 
-const sizes = (key: string, numbers: readonly (number | string)[]): Setting[] =>
-  numbers.map((number) => [`${key}=${number}`]);
-
-/** Prices of waiting to try if the goal has limits: the price with which spare runners meet them is not known. */
-const WAITING_COSTS = [0.1, 0.3, 1, 3, 10, 30];
-
-/** The lowest `waitingCost` that fleets.yaml takes. */
-const LEAST_WAITING_COST = 0.001;
-
-/** The settings to search, those with the largest effect first. */
-function dimensions(peakInstances: number, goal: Goal, keep: ReadonlySet<string>): Dimension[] {
-  const upTo = (numbers: readonly number[]) => numbers.filter((number) => number <= peakInstances);
-  const idle = [30, 60, 120, 300, 600, 1_200];
-  const { waitingCost, ...limits } = goal;
-  // Spare runners follow the price of the search itself.
-  const prices = new Set([
-    ...(waitingCost === undefined ? [] : [waitingCost]),
-    ...(Object.keys(limits).length === 0 ? [] : WAITING_COSTS),
-  ]);
-  const spares = keep.has('waitingCost')
-    ? [['spareRunners=auto']]
-    : [...prices]
-        .filter((price) => price >= LEAST_WAITING_COST)
-        .map((price) => ['spareRunners=auto', `waitingCost=${price}`]);
-  const all: Dimension[] = [
-    {
-      setting: 'reuse',
-      values: [[], ...idle.map((seconds) => ['reuse=continuous', `idleTimeout=${seconds}s`])],
-    },
-    {
-      setting: 'warmPool',
-      values: [[], ...sizes('warmPool.size', ['auto', ...upTo([2, 5, 10, 20, 50, 100, 200])])],
-    },
-    { setting: 'spareRunners', values: [[], ...spares] },
-    { setting: 'headroom', values: [[], ...sizes('headroom', [1, 2, 5, '10%', '25%', '50%'])] },
-    { setting: 'minReplicas', values: [[], ...sizes('minReplicas', upTo([1, 2, 5, 10, 20]))] },
-    { setting: 'quietPollInterval', values: [[], ...sizes('quietPollInterval', ['5s', '15s', '30s'])] },
-  ];
-  return all.filter(({ values }) => values.length > 1 && !isKept(values, keep));
-}
-
-/** How many of the settings are tried in all combinations. */
-const TOGETHER = 2;
+/** How many of the settings are tried in all combinations of their coarse values. */
+const TOGETHER = 3;
 
 /** How many of the best combinations the search continues from. */
 const STARTS = 3;
@@ -110,16 +63,45 @@ const REFINED = ['warmPool.size', 'minReplicas'];
 const REFINEMENTS = 3;
 
 /**
- * Searches for settings of ours that meet a goal. The search first leaves out reuse: it tries all combinations of the two
- * settings with the largest effect. From the best of them, it changes one setting at a time to its best value, until no
+ * Searches for settings of ours that meet a goal. The search first leaves out reuse: it tries all combinations of a few values
+ * of the three settings with the largest effect. From the best of them, it changes one setting at a time to its best value, until no
  * change is an improvement. Then it looks for better numbers between those tried. If reuse is allowed, it does the same
- * with reuse, and takes the better result: so reuse never leads to a worse one. Tests show that the result is never worse
+ * with reuse, and takes the better result: so reuse never leads to a worse one. Of many jobs, all of this uses the last days
+ * only; the best settings of those are then tried on all jobs. Tests show that the result is never worse
  * than the fleet's own settings. The search does not prove that it is the best. The same jobs give the same result.
  *
  * @throws ReplayStalled
  */
 export async function optimise(jobs: JobTable, options: OptimiseOptions): Promise<Optimised> {
-  const { world, goal, faults, priced, keep, oursWith, progress } = options;
+  const { world, goal, keep, progress } = options;
+  const all = new Set<string>();
+  const onTried = (set: Setting) => {
+    all.add(set.join());
+    progress?.(all.size);
+  };
+  const whole = await searchOf({ jobs, world }, () => goal, options, onTried);
+  const { asGiven, tutorial, best, score, known } = whole;
+  const stretch = stretchOf(jobs, world);
+  const rough =
+    stretch && (await searchOf(stretch, (there) => shifted(goal, whole, there), options, onTried));
+  const settings = dimensions(asGiven.outcome.peakInstances, goal, keep);
+  let found = asGiven;
+  for (const searched of searches(settings)) {
+    const ends = await descend(searched, rough ?? whole);
+    const finalists = rough === undefined ? ends : await whole.tryAll(finalistsOf(rough));
+    found = await refine(best([found, ...finalists]), whole);
+  }
+  const met = score(found.outcome)[0] === 0;
+  return { found, asGiven, tutorial, met, tried: [...known.values()], settingsTried: all.size };
+}
+
+/** Prepares a search on these jobs: replays the fleet's own settings and CircleCI's tutorial. */
+async function searchOf(
+  { jobs, world }: { jobs: JobTable; world: World },
+  goalOf: (references: References) => Goal,
+  { faults, priced, oursWith }: OptimiseOptions,
+  onTried: (set: Setting) => void,
+): Promise<Search> {
   const replays = { ...(faults && { faults }), ...(priced && { priced }) };
   const known = new Map<string, Tried>();
   const tryAll = async (sets: readonly Setting[]): Promise<Tried[]> => {
@@ -131,39 +113,88 @@ export async function optimise(jobs: JobTable, options: OptimiseOptions): Promis
     const outcomes = await simulate(jobs, choices, world, replays);
     for (const [index, { set }] of untried.entries()) {
       const outcome = outcomes[index];
-      if (outcome !== undefined) known.set(set.join(), { set, outcome });
+      if (outcome === undefined) continue;
+      known.set(set.join(), { set, outcome });
+      onTried(set);
     }
-    progress?.(known.size);
     return sets.flatMap((set) => known.get(set.join()) ?? []);
   };
-
   const own = oursWith([]);
   const [asGiven] = await tryAll([[]]);
   if (own === undefined || asGiven === undefined) throw new Error('The fleet cannot have its own settings');
   const [tutorial] = await simulate(jobs, [tutorialFor(own.settings)], world, replays);
   if (tutorial === undefined) throw new Error('The tutorial was not replayed');
-  const score = scoreBy(goal, tutorial);
+  const score = scoreBy(goalOf({ asGiven, tutorial }), tutorial);
   const better = (a: Tried, b: Tried) => compare(score(a.outcome), score(b.outcome)) < 0;
   const best = (tried: readonly Tried[]) => tried.reduce((one, other) => (better(other, one) ? other : one));
-  const settings = dimensions(asGiven.outcome.peakInstances, goal, keep);
-  const search = { tryAll, best, score, known };
-  let found = asGiven;
-  for (const searched of searches(settings)) {
-    const [among, ...others] = await descend(searched, search);
-    if (among !== undefined) found = best([found, among, ...others]);
-    found = await refine(found, search);
-  }
-  return { found, asGiven, tutorial, met: score(found.outcome)[0] === 0, tried: [...known.values()] };
+  return { tryAll, best, score, known, asGiven, tutorial };
+}
+
+/** A search on more jobs than this tries settings on a stretch of them first. */
+const MANY_JOBS = 4_000;
+
+/** About how many jobs that stretch has. */
+const STRETCH_JOBS = 2_500;
+
+const DAY = 86_400;
+
+/** The last days of many jobs: whole ones, because nights differ. `undefined` if they are most of the jobs. */
+function stretchOf(jobs: JobTable, world: World): { jobs: JobTable; world: World } | undefined {
+  if (jobs.length <= MANY_JOBS) return undefined;
+  const end = jobs.queuedAt[jobs.length - 1] ?? 0;
+  const days = Math.ceil((end - (jobs.queuedAt[jobs.length - STRETCH_JOBS] ?? 0)) / DAY);
+  const share = 1 - (days * DAY) / end;
+  return share < 0.4 ? undefined : part(jobs, world, share)?.rest;
+}
+
+/** The fleet's own settings and CircleCI's tutorial, on the same jobs. */
+interface References {
+  asGiven: Tried;
+  tutorial: Outcome;
+}
+
+/** The same goal for other jobs: as much above or below the references. */
+function shifted(goal: Goal, here: References, there: References): Goal {
+  const { maxWaitMean, maxWaitP95, maxCost, maxOverhead } = goal;
+  const wait = (key: 'mean' | 'p95') => there.tutorial.waitSeconds[key] / here.tutorial.waitSeconds[key];
+  const cost = (there.asGiven.outcome.cost?.total ?? 0) / (here.asGiven.outcome.cost?.total ?? 1);
+  const overhead = (there.asGiven.outcome.overhead ?? 0) - (here.asGiven.outcome.overhead ?? 0);
+  const hours = there.asGiven.outcome.instanceHours / here.asGiven.outcome.instanceHours;
+  return {
+    ...goal,
+    ...(maxWaitMean !== undefined && { maxWaitMean: maxWaitMean * wait('mean') }),
+    ...(maxWaitP95 !== undefined && { maxWaitP95: maxWaitP95 * wait('p95') }),
+    ...(maxCost !== undefined && { maxCost: maxCost * (cost > 0 ? cost : hours) }),
+    ...(maxOverhead !== undefined && { maxOverhead: maxOverhead + overhead }),
+  };
+}
+
+/** How many of the best settings of a stretch are tried on all jobs. */
+const FINALISTS = 16;
+
+/** The best settings of a stretch, and those of its Pareto front of mean wait and instance-hours. */
+function finalistsOf({ known, score }: Search): Setting[] {
+  const tried = [...known.values()];
+  const ranked = tried.toSorted((a, b) => compare(score(a.outcome), score(b.outcome)));
+  let least = Number.POSITIVE_INFINITY;
+  const front = tried
+    .toSorted((a, b) => priceOf(a.outcome) - priceOf(b.outcome))
+    .filter(({ outcome }) => {
+      const isShorter = outcome.waitSeconds.mean < least;
+      if (isShorter) least = outcome.waitSeconds.mean;
+      return isShorter;
+    });
+  return [...ranked.slice(0, FINALISTS), ...front].map(({ set }) => set);
 }
 
 /** The settings of each search: first without reuse, then with it. */
 function searches(settings: readonly Dimension[]): Dimension[][] {
-  const clean = settings.filter(({ setting }) => setting !== 'reuse');
-  return clean.length === settings.length ? [clean] : [clean, [...settings]];
+  if (!settings.some(({ values }) => values.some(reuses))) return [withoutReuse(settings)];
+  return [withoutReuse(settings), [...settings]];
 }
 
 /** What the parts of a search share. */
-interface Search {
+interface Search extends References {
   tryAll: (sets: readonly Setting[]) => Promise<Tried[]>;
   best: (tried: readonly Tried[]) => Tried;
   score: (outcome: Outcome) => number[];
@@ -175,7 +206,9 @@ async function descend(
   settings: readonly Dimension[],
   { tryAll, best, score, known }: Search,
 ): Promise<Tried[]> {
-  const grid = combinations(settings.slice(0, TOGETHER));
+  const grid = combinations(
+    settings.slice(0, TOGETHER).map(({ values, isCoarse = () => true }) => values.filter(isCoarse)),
+  );
   const whole = grid.map((values) => settings.map((_, index) => values[index] ?? []));
   await tryAll(whole.map((values) => values.flat()));
   const reached = whole.flatMap((values) => {
@@ -244,18 +277,11 @@ export const tutorialFor = ({ maxReplicas }: OursSettings): PolicyChoice => ({
 });
 
 /** All combinations of the values. */
-const combinations = (settings: readonly Dimension[]): Setting[][] =>
+const combinations = (settings: readonly (readonly Setting[])[]): Setting[][] =>
   settings.reduce<Setting[][]>(
-    (all, { values }) => all.flatMap((before) => values.map((value) => [...before, value])),
+    (all, values) => all.flatMap((before) => values.map((value) => [...before, value])),
     [[]],
   );
-
-/** Whether the search must not change one of these settings. */
-const isKept = (values: readonly Setting[], keep: ReadonlySet<string>) =>
-  values.flat().some((each) => {
-    const [key = ''] = each.split('=');
-    return keep.has(key) || keep.has(key.split('.')[0] ?? '');
-  });
 
 function compare(a: readonly number[], b: readonly number[]): number {
   for (const [index, value] of a.entries()) {

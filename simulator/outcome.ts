@@ -1,3 +1,4 @@
+import type { ImageBuild } from '../fleets/settings/image.ts';
 import { figure, overheadOf, percentile, type Summary } from '../sandbox/summary.ts';
 import { type Cost, costOf, costOfReplay, type Priced } from './cost.ts';
 import { WAIT_PARTS, type WaitPart } from './job-figures.ts';
@@ -29,9 +30,19 @@ export interface Outcome extends Summary {
   costReplayed?: ReturnType<typeof costOfReplay>;
 }
 
-/** Computes the figures of a replay. An execution is one start of the scaler. */
-export function outcomeOf(policy: string, jobs: JobTable, replayed: ReplayResult, priced?: Priced): Outcome {
-  const cost = priced && costOf(policy, replayed, priced);
+/**
+ * Computes the figures of a replay. An execution is one start of the scaler.
+ *
+ * @param image How the image of the fleet is built, if it is.
+ */
+export function outcomeOf(
+  policy: string,
+  jobs: JobTable,
+  replayed: ReplayResult,
+  priced?: Priced,
+  image?: ImageBuild,
+): Outcome {
+  const cost = priced && costOf(policy, replayed, priced, image);
   const waits = replayed.startedAt.map((at, number) => at - (jobs.queuedAt[number] as number)).sort();
   const mean = (values: Float64Array) => figure(total(values) / jobs.length);
   const jobHours = total(jobs.durationSeconds) / 3_600;

@@ -10,7 +10,7 @@ import { runsOn } from './policies/runs-on.ts';
 import { vela } from './policies/vela.ts';
 import { webhook } from './policies/webhook.ts';
 import type { Peer, Policy } from './policy.ts';
-import { WORLD } from './world.ts';
+import { WORLD, type World, worldOf } from './world.ts';
 
 /** What teams use instead, in the order of the tables. */
 export const PEERS: Peer[] = [
@@ -41,6 +41,10 @@ export function policyOf(choice: PolicyChoice, startsAt = WORLD.startsAt): Polic
   if (chosen === undefined) throw new Error(`There is no policy ${choice.name}`);
   return chosen.policy({ ...defaultParameters(chosen), ...choice.parameters }, choice.maxReplicas);
 }
+
+/** The world in which a policy is replayed. The image of the other scalers is not built. */
+export const worldFor = (choice: PolicyChoice, world: World): World =>
+  'settings' in choice ? worldOf(world, choice.settings) : world;
 
 export const defaultParameters = ({ parameters }: Peer): Record<string, number> =>
   Object.fromEntries(Object.entries(parameters).map(([name, parameter]) => [name, parameter.default]));

@@ -4,7 +4,7 @@ import { type Faults, NO_FAULTS } from '../sandbox/group/faults.ts';
 import type { Priced } from './cost.ts';
 import { type Jobs, tableOf } from './job-table.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
-import { type PolicyChoice, policyOf } from './peers.ts';
+import { type PolicyChoice, policyOf, worldFor } from './peers.ts';
 import { type ReplayOptions, replay } from './replay.ts';
 import { areMany, inThreads } from './threads.ts';
 import type { World } from './world.ts';
@@ -17,18 +17,15 @@ export function simulateOne(
   { priced, ...options }: Pick<ReplayOptions, 'faults' | 'progress'> & { priced?: Priced | undefined } = {},
 ): Outcome {
   const table = tableOf(jobs);
-  return outcomeOf(
-    choice.name,
-    table,
-    replay(table, policyOf(choice, world.startsAt), world, options),
-    priced,
-  );
+  const replayed = replay(table, policyOf(choice, world.startsAt), worldFor(choice, world), options);
+  const image = 'settings' in choice ? choice.settings.imageBuild : undefined;
+  return outcomeOf(choice.name, table, replayed, priced, image);
 }
 
 /** What ours has learned after these jobs. */
 export function learnedFrom(jobs: Jobs, choice: PolicyChoice, world: World): Learned | undefined {
   const policy = policyOf(choice, world.startsAt);
-  replay(jobs, policy, world);
+  replay(jobs, policy, worldFor(choice, world));
   return policy.learned?.();
 }
 

@@ -4,7 +4,7 @@ import { Sandbox } from '../sandbox/sandbox.ts';
 import { summarise } from '../sandbox/summary.ts';
 import type { Job } from '../sandbox/trace.ts';
 import type { OursSettings } from './policies/ours.ts';
-import type { World } from './world.ts';
+import { type World, worldOf } from './world.ts';
 
 /**
  * Runs ours in the sandbox, with the real state machine and functions. The result has the same keys and takes about a
@@ -13,10 +13,11 @@ import type { World } from './world.ts';
 export async function throughWorkflow(
   jobs: readonly Job[],
   settings: OursSettings,
-  { boot, warmBoot, startsAt }: Pick<World, 'boot' | 'warmBoot' | 'startsAt'>,
+  world: World,
   progress: (ended: number) => void = () => undefined,
   faults: Omit<Faults, 'readGap'> = NO_FAULTS,
 ) {
+  const { boot, warmBoot, startsAt } = worldOf(world, settings);
   const sandbox = await Sandbox.open({
     keepExecutions: 1,
     keepMetrics: false,

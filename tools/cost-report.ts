@@ -16,6 +16,7 @@ import {
 } from '../sandbox/cost.ts';
 import { EVENT_OVERHEAD_BYTES, executionLogBytes } from '../sandbox/execution-log.ts';
 import { Sandbox } from '../sandbox/sandbox.ts';
+import { IMAGE_ASSUMED, imageCost } from '../simulator/cost.ts';
 import { FAILURES } from '../statemachine/failures.ts';
 
 const DEFAULT_POLL = 5;
@@ -324,16 +325,12 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
   return { document, usage: { busy: usageOf(usual), idle: usageOf(resting) } };
 }
 
-/**
- * What an image costs that is built each week: https://aws.amazon.com/ebs/pricing/ for snapshots. EC2 Image Builder itself is
- * free. Nobody has measured the times and the size in an account yet.
- */
-const IMAGE = { minutes: 35, type: 'm7i.large', snapshotGb: 4, snapshotGbMonth: 0.05, kept: 3 };
-const BUILDS_A_MONTH = 365.25 / 12 / 7;
+/** An image that is built each week, with the defaults. */
+const IMAGE = { build: 'weekly', timezone: 'UTC', keep: 3 };
+const BUILDER = 'm7i.large';
 
 function imageSection(): string[] {
-  const build = (IMAGE.minutes / 60) * (listPrice(IMAGE.type) ?? Number.NaN);
-  const snapshots = IMAGE.kept * IMAGE.snapshotGb * IMAGE.snapshotGbMonth;
+  const { builds, snapshots, total } = imageCost(IMAGE, listPrice(BUILDER) ?? Number.NaN);
   return [
     '## An image that is built',
     '',
@@ -343,11 +340,14 @@ function imageSection(): string[] {
       ['item', 'US dollars a month'],
       [
         row(
-          `a build each week, ${IMAGE.minutes} minutes of ${IMAGE.type} for building and testing (assumed)`,
-          dollars(build * BUILDS_A_MONTH),
+          `a build each week, ${IMAGE_ASSUMED.minutes} minutes of ${BUILDER} for building and testing (assumed)`,
+          dollars(builds),
         ),
-        row(`snapshots of ${IMAGE.kept} images of ${IMAGE.snapshotGb} GB each (assumed)`, dollars(snapshots)),
-        row('**total**', dollars(build * BUILDS_A_MONTH + snapshots)),
+        row(
+          `snapshots of ${IMAGE.keep} images of ${IMAGE_ASSUMED.snapshotGb} GB each (assumed)`,
+          dollars(snapshots),
+        ),
+        row('**total**', dollars(total)),
       ],
     ),
     '',

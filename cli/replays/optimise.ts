@@ -1,14 +1,16 @@
 import { parse, stringify } from 'yaml';
 import { WAITING_COST } from '../../fleets/effective.ts';
 import type { FleetConfig } from '../../fleets/load.ts';
+import { isStock } from '../../fleets/settings/image.ts';
 import type { Faults } from '../../sandbox/group/faults.ts';
 import { figure } from '../../sandbox/summary.ts';
 import type { Priced } from '../../simulator/cost.ts';
 import { excessOf, type Goal, type Sum, sumOf } from '../../simulator/goal.ts';
 import { tableOf } from '../../simulator/job-table.ts';
-import { optimise, part, type Setting, type Tried, tutorialFor } from '../../simulator/optimise.ts';
+import { optimise, part, type Tried, tutorialFor } from '../../simulator/optimise.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
 import { paretoFront } from '../../simulator/report/recommend.ts';
+import type { Setting } from '../../simulator/search-settings.ts';
 import { simulate } from '../../simulator/simulate.ts';
 import type { Trace } from '../../simulator/traces/trace.ts';
 import type { World } from '../../simulator/world.ts';
@@ -87,7 +89,8 @@ export function chooseGoal(
 }
 
 /**
- * Settings that the search must not change, so that each job has a machine of its own.
+ * Settings that the search must not change: those of `--set`, an image of the fleet's own, and reuse unless runners may take
+ * several jobs.
  *
  * @throws UsageError if the fleet itself reuses runners.
  */
@@ -100,7 +103,12 @@ function keptFor(
     throw new UsageError(
       '--isolation job needs a fleet whose runners take one job: add --set reuse=single-task, or use --isolation runner',
     );
-  return isolation === 'runner' || reuses ? set : new Set([...set, 'reuse']);
+  const ownImage = fleet.imageBuild !== undefined || !isStock(fleet.image);
+  return new Set([
+    ...set,
+    ...(ownImage ? ['image'] : []),
+    ...(isolation === 'runner' || reuses ? [] : ['reuse']),
+  ]);
 }
 
 /**
@@ -137,9 +145,10 @@ export async function findSettings(
   const trials = terminal.progress('settings tried');
   const { training, rest } = parts;
   const options = { world: training.world, goal, faults, priced, keep, oursWith, progress: trials.to };
-  const { found, asGiven, tutorial, met, tried } = await optimise(training.jobs, options).finally(
-    trials.stop,
-  );
+  const { found, asGiven, tutorial, met, tried, settingsTried } = await optimise(
+    training.jobs,
+    options,
+  ).finally(trials.stop);
 
   const own = oursWith([]);
   const better = oursWith(found.set);
@@ -160,7 +169,7 @@ export async function findSettings(
     goal,
     met: { training: met, rest: onRest !== undefined && excessOf(goal, onRest) === 0 },
     set: found.set,
-    tried: tried.length,
+    tried: settingsTried,
     front: priced.instanceHour === undefined ? [] : withFound(marginalPrices(tried), found),
     training: named([asGiven.outcome, found.outcome, tutorial]),
     rest: named(outcomes),

@@ -72,8 +72,7 @@ export function summariseActivities(
     ...(shortOfSpot.length > 0 && {
       spotShortageAt: Math.max(...shortOfSpot.map(({ endedAt }) => endedAt)),
     }),
-    ...(spareRunners !== undefined && readySeconds(launches)),
-    ...(warmPoolAuto && { launchDemand: launchDemand(launches, boots, now) }),
+    ...learnable({ launches, boots }, { warmPoolAuto, spareRunners }, now),
     breaker: judged.open
       ? {
           open: true,
@@ -87,6 +86,16 @@ export function summariseActivities(
       : { open: false },
   };
 }
+
+/** The part of the summary that the fleet learns from. A replay without failures needs no more. */
+export const learnable = (
+  { launches, boots }: Pick<LaunchRecord, 'launches' | 'boots'>,
+  { warmPoolAuto, spareRunners }: Pick<ActivitySettings, 'warmPoolAuto' | 'spareRunners'>,
+  now: number,
+): Pick<Activities, 'readySeconds' | 'launchDemand'> => ({
+  ...(spareRunners !== undefined && readySeconds(launches)),
+  ...(warmPoolAuto && { launchDemand: launchDemand(launches, boots, now) }),
+});
 
 /** At scale, some launches always fail: one of more than 20 is no news. */
 const LAUNCHES_PER_FAILURE = 20;
@@ -111,10 +120,16 @@ function bootSeconds(launches: readonly Launch[], now: number): Pick<Activities,
 
 /** How long the launches on record took to come into service, from the warm pool or not: the median. */
 function readySeconds(launches: readonly Launch[]): Pick<Activities, 'readySeconds'> {
-  const took = launches
-    .flatMap((launch) => (launch.outcome === 'succeeded' ? [launch.endedAt - launch.startedAt] : []))
-    .sort((a, b) => a - b);
-  const middle = took[Math.floor(took.length / 2)];
+  // Sorting a typed array is several times faster, and a replay sorts for each minute of a trace.
+  const took = new Float64Array(launches.length);
+  let number = 0;
+  for (const launch of launches) {
+    if (launch.outcome !== 'succeeded') continue;
+    took[number] = launch.endedAt - launch.startedAt;
+    number += 1;
+  }
+  const sorted = took.subarray(0, number).sort();
+  const middle = sorted[Math.floor(number / 2)];
   return middle === undefined ? {} : { readySeconds: Math.max(Math.round(middle / 1_000), 0) };
 }
 

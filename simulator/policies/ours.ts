@@ -5,7 +5,8 @@ import {
   quietPollIntervalOf,
   spareSettingsOf,
 } from '../../fleets/effective.ts';
-import { lastCounted, summariseActivities } from '../../functions/lib/activities.ts';
+import type { FleetConfig } from '../../fleets/load.ts';
+import { lastCounted, learnable, summariseActivities } from '../../functions/lib/activities.ts';
 import type {
   Activities,
   InForceSettings,
@@ -28,7 +29,7 @@ import { leavesAfter } from '../../sandbox/group/runners.ts';
 import { PLAIN, type Policy, type Polls, type ScalerObservation, type ScalerTarget } from '../policy.ts';
 
 /** The settings of a fleet that a replay uses. */
-export type OursSettings = SandboxSettings;
+export type OursSettings = SandboxSettings & Pick<FleetConfig, 'imageBuild'>;
 
 /** How often the schedule starts an execution, in seconds. */
 const EXECUTION_SECONDS = 60;
@@ -302,6 +303,11 @@ class Executions implements Polls {
     const { breaker } = this.#settings;
     const record = group.record(this.#warmPoolAuto);
     if (this.#warmPoolAuto) this.#readUntil = Math.min(changesOfDemand(record.launches, now), nextDay(now));
+    // Launches that succeed teach the fleet, and change nothing else.
+    if (!group.hasFailures && !watched) {
+      const learning = { spareRunners: this.#spares, warmPoolAuto: this.#warmPoolAuto };
+      return { ...before, ...learnable(record, learning, now) };
+    }
     const settings = {
       breakerFailures: breaker.failures,
       breakerWindowSeconds: breaker.window,

@@ -1,6 +1,6 @@
 import type { Faults } from '../../sandbox/group/faults.ts';
 import type { JobTable } from '../job-table.ts';
-import { type PolicyChoice, policyOf } from '../peers.ts';
+import { type PolicyChoice, policyOf, worldFor } from '../peers.ts';
 import { replay } from '../replay.ts';
 import type { Sample } from '../series.ts';
 import type { World } from '../world.ts';
@@ -50,7 +50,10 @@ export function samplesOf(
   const span = jobs.queuedAt.at(-1) ?? 0;
   const seriesEvery = Math.max(Math.ceil(span / MOST_SAMPLES), 1);
   const policy = policyOf(choice, world.startsAt);
-  const { startedAt, series } = replay(jobs, policy, world, { ...options, seriesEvery });
+  const { startedAt, series } = replay(jobs, policy, worldFor(choice, world), {
+    ...options,
+    seriesEvery,
+  });
   const waits = startedAt.map((at, number) => at - (jobs.queuedAt[number] ?? 0)).sort();
   return {
     waits: WAIT_SHARES.map((share) => {

@@ -32,6 +32,7 @@ export function trials(peakInstances: number): Trial[] {
       to: `idle ${idle}`,
       set: ['reuse=continuous', `idleTimeout=${idle}`],
     })),
+    ...each('image.build', ['weekly']),
     ...each('warmPool.size', [...sizes(STOPPED), 'auto']),
     ...each('headroom', [1, '10%', '25%', '50%']),
     ...each('minReplicas', sizes(RUNNING)),

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { choosePolicies } from '../../cli/replays/policies.ts';
 import { excessOf, type Goal, scoreBy, shownSeconds, sumOf } from '../../simulator/goal.ts';
 import { tableOf } from '../../simulator/job-table.ts';
-import { optimise, part, type Setting } from '../../simulator/optimise.ts';
+import { optimise, part } from '../../simulator/optimise.ts';
+import type { Setting } from '../../simulator/search-settings.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
 import { WORKLOADS } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
@@ -72,12 +73,26 @@ describe('optimise', () => {
     const keys = new Set(tried.flatMap(({ set }) => set.map((each) => each.split('=')[0])));
     expect([...keys].toSorted()).toEqual([
       'headroom',
+      'idleTimeout',
+      'image.build',
       'minReplicas',
+      'pollInterval',
       'quietPollInterval',
       'spareRunners',
       'waitingCost',
     ]);
     expect(found.set.join()).not.toMatch(/reuse|warmPool/);
+  });
+
+  it('tries an image, and idle timeouts without reuse', async () => {
+    const { tried } = await search({ maxWaitP95: 30 }, { keep: new Set(['reuse']) });
+    const sets = tried.map(({ set }) => set);
+    const withImage = sets.filter((set) => set.includes('image.build=weekly'));
+    expect(withImage.length).toBeGreaterThan(5);
+    expect(sets.length - withImage.length).toBeGreaterThan(5);
+    expect(sets.some((set) => set.some((each) => each.startsWith('idleTimeout=')))).toBe(true);
+    const kept = await search({ maxWaitP95: 30 }, { keep: new Set(['image']) });
+    expect(kept.tried.flatMap(({ set }) => set).join()).not.toContain('image');
   });
 
   it('gives spare runners the price of waiting that it minimises itself', async () => {

@@ -59,6 +59,7 @@ describe('the data of a report', () => {
     const settings = new Set(data.settings.map(({ setting }) => setting));
     expect([...settings]).toEqual([
       'reuse',
+      'image.build',
       'warmPool.size',
       'headroom',
       'minReplicas',
