@@ -8,9 +8,15 @@ import type { FleetSettings } from './fleet.ts';
 import type { Ceilings } from './guardrails.ts';
 import { listPrice, vCpusOf, volumePriceBeyond } from './prices.ts';
 import { DEFAULT_VOLUME, rootVolumeOf } from './settings/image.ts';
+import type { Scaler } from './settings/scaler.ts';
 
-/** A fleet with what it is called, how many instances `maxHourlyCost` allows, and the key of its stack. */
-type Named = FleetSettings & { name: string; affordable?: number | undefined; encryptionKey?: string };
+/** A fleet with what it is called, how many instances `maxHourlyCost` allows, and what is at the top of its file. */
+type Named = FleetSettings & {
+  name: string;
+  affordable?: number | undefined;
+  encryptionKey?: string;
+  scaler?: Scaler;
+};
 
 /**
  * Compares what fleets ask for with the ceilings of `guardrails.yaml`. Each fault has the key path, the ceiling, what was
@@ -19,6 +25,7 @@ type Named = FleetSettings & { name: string; affordable?: number | undefined; en
 export function faultsOfCeilings(fleets: Named[], ceilings: Ceilings, stack: string): Fault[] {
   return [
     ...ofKey(fleets, ceilings),
+    ...ofScaler(fleets, ceilings),
     ...fleets.flatMap((fleet) => [
       ...ofTypes(fleet, ceilings),
       ...ofNumbers(fleet, ceilings),
@@ -41,6 +48,11 @@ const fault = (path: Path, must: string, given: unknown, ceiling: keyof Ceilings
   faultAt(path, `must be ${must}, got ${quote(given)} (${ceiling})`);
 
 const faultAt = (path: Path, says: string): Fault => ({ path, says: `${keyPath(path)}: ${says}` });
+
+/** All fleets of a file share the functions. */
+function ofScaler([fleet]: Named[], { networks }: Ceilings) {
+  return fleet?.scaler === undefined ? [] : ofVpc(['scaler'], fleet.scaler, networks);
+}
 
 /** Whether a text is one of these, in which `*` stands for any text. */
 const fits = (text: string, patterns: readonly string[]) =>
@@ -240,19 +252,26 @@ function ofDefaultSecrets(fleets: Named[], stack: string) {
   });
 }
 
+type Vpc = Exclude<FleetSettings['network'], string>;
+
 function ofNetwork({ name, network }: Named, { networks }: Ceilings) {
+  if (typeof network === 'string')
+    return fits(network, networks)
+      ? []
+      : [fault([name, 'network'], `one of ${networks.join(', ')}`, network, 'networks')];
+  return ofVpc([name, 'network'], network, networks);
+}
+
+function ofVpc(path: Path, { vpcId, subnetIds, securityGroupIds }: Vpc, networks: string[]) {
   const among = (id: string) => fits(id, networks);
   const listed = networks.join(', ');
-  if (typeof network === 'string')
-    return among(network) ? [] : [fault([name, 'network'], `one of ${listed}`, network, 'networks')];
-  const { vpcId, subnetIds, securityGroupIds } = network;
   if (subnetIds.every(among)) return [];
   if (securityGroupIds !== undefined) {
     const must = `subnets of ${listed}, because securityGroupIds is set`;
-    return [fault([name, 'network', 'subnetIds'], must, subnetIds, 'networks')];
+    return [fault([...path, 'subnetIds'], must, subnetIds, 'networks')];
   }
   if (among(vpcId)) return [];
-  return [fault([name, 'network'], `a VPC or subnets of ${listed}`, [vpcId, ...subnetIds], 'networks')];
+  return [fault(path, `a VPC or subnets of ${listed}`, [vpcId, ...subnetIds], 'networks')];
 }
 
 /** https://www.rfc-editor.org/rfc/rfc1918, https://www.rfc-editor.org/rfc/rfc6598, https://www.rfc-editor.org/rfc/rfc4193 */

@@ -111,7 +111,7 @@ export const Guardrails = z
         .min(1, { error: 'must have at least one network' })
         .default(['default-vpc', 'new-vpc', 'vpc-*', 'subnet-*'])
         .describe(
-          'Networks that fleets may have: `default-vpc`, `new-vpc`, ids of VPCs and of subnets. A fleet may have a VPC of yours if the VPC or each of its subnets is listed. If the fleet sets `securityGroupIds`, each subnet must be, because nothing else shows at the deployment that it is a subnet of that VPC.',
+          'Networks that fleets and `scaler` may have: `default-vpc`, `new-vpc`, ids of VPCs and of subnets. A fleet may have a VPC of yours if the VPC or each of its subnets is listed. If the fleet sets `securityGroupIds`, each subnet must be, because nothing else shows at the deployment that it is a subnet of that VPC. The same is true of `scaler`.',
         ),
       sshRanges: z
         .array(cidr(), { error: `must be a list of ranges, each ${RANGE}` })

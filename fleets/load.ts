@@ -11,6 +11,7 @@ import { findInstallScripts } from './install-scripts.ts';
 import { NO_PLACES, type Places, parsedWithPlaces } from './places.ts';
 import { type ImageBuild, sourceOf } from './settings/image.ts';
 import type { RunnerRelease } from './settings/runner.ts';
+import type { Scaler } from './settings/scaler.ts';
 import { type PlanConcurrency, plansOf } from './settings/top.ts';
 
 /** A fleet as the rest of the project sees it: parsed, with its defaults. */
@@ -32,6 +33,8 @@ export interface FleetConfig extends Omit<FleetSettings, 'image'> {
   maxHourlyCostOfFile?: number;
   /** The KMS key of the whole stack. */
   encryptionKey?: string;
+  /** Where the functions run that all fleets share. */
+  scaler?: Scaler;
   /** How many instances `maxHourlyCost` allows. */
   affordable?: number | undefined;
   /** The release of the runner that boots install where neither the fleet nor an image of its own has one. */
@@ -215,7 +218,7 @@ export function checkFleets(raw: unknown, file: string, places: Places = NO_PLAC
   if (!parsed.success || faults.length > 0) {
     throw new FleetsInvalid(withTitle(file, faults, places));
   }
-  const { encryptionKey, maxHourlyCost } = parsed.data;
+  const { encryptionKey, maxHourlyCost, scaler } = parsed.data;
   const fleets = fleetsIn(parsed.data);
   const plans = plansOf(
     parsed.data.concurrency,
@@ -230,6 +233,7 @@ export function checkFleets(raw: unknown, file: string, places: Places = NO_PLAC
       installFile: scripts.files.get(name),
       ...(affordable !== undefined && { affordable }),
       ...(encryptionKey !== undefined && { encryptionKey }),
+      ...(scaler !== undefined && { scaler }),
       ...(maxHourlyCost !== undefined && { maxHourlyCostOfFile: maxHourlyCost }),
       ...(concurrency !== undefined && { concurrency }),
     };

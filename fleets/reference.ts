@@ -41,6 +41,9 @@ The smallest fleet, and a fleet with every setting:
 \`\`\`yaml
 maxHourlyCost: 25
 encryptionKey: arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab
+scaler:
+  vpcId: vpc-0123456789abcdef0
+  subnetIds: [subnet-0123456789abcdef0, subnet-0fedcba9876543210]
 concurrency:
   limit: 80
   fleets: [small, large]

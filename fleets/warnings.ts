@@ -11,6 +11,19 @@ interface Warning {
 /** Whether a range contains all addresses. */
 const isEverybody = (range: string | undefined) => range?.endsWith('/0') ?? false;
 
+/** Warnings about what all fleets of a file share. */
+export function warningsAboutShared([{ scaler } = {}]: Pick<FleetConfig, 'scaler'>[]): Warning[] {
+  return scaler?.subnetIds.length === 1
+    ? [
+        {
+          id: 'circleci-runner-autoscaler:scaler',
+          message:
+            'scaler.subnetIds: the functions run in one zone, so no fleet is polled while that zone has an outage; add a subnet of another zone',
+        },
+      ]
+    : [];
+}
+
 /** Warnings about settings that work but are probably a mistake. */
 export function warningsAbout(fleet: FleetConfig): Warning[] {
   const { name, sshCidr, sshRerun, instanceTypes, workingDirectory } = fleet;

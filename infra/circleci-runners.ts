@@ -8,7 +8,15 @@ import { FleetsInvalid, loadFleets, loadSettings } from '../fleets/load.ts';
 import { faultOfStackName, STACK_NAME } from '../fleets/names.ts';
 import { RELEASE_FILE, withRelease } from '../fleets/runner-release.ts';
 import type { TOP_SETTINGS } from '../fleets/settings/top.ts';
-import { type FleetObjects, type FleetProps, settingsOf, withObjects } from './fleet-props.ts';
+import {
+  type FleetObjects,
+  type FleetProps,
+  type ScalerObjects,
+  settingsOf,
+  vpcOf,
+  vpcToCheck,
+  withObjects,
+} from './fleet-props.ts';
 import { faultOfRunbookUrl } from './runbook.ts';
 import type { RunnerFleet } from './runner-fleet.ts';
 import { type AppStacks, stacksOf } from './stacks.ts';
@@ -36,6 +44,13 @@ export interface CircleCiRunnersProps<Name extends string = string> {
    * Default: keys of AWS.
    */
   encryptionKey?: IKey | string;
+  /**
+   * The VPC in which the functions of the workflows run, as objects or by ids, for a CircleCI server that only answers there.
+   * `docs/private-network.md` lists the endpoints that it then needs. Only with `fleets`.
+   *
+   * Default: the functions run in no VPC of yours.
+   */
+  scaler?: Top['scaler'] | ScalerObjects;
   /** Maximum cost of the instances of all fleets together, in US dollars an hour. Only with `fleets`. Default: none. */
   maxHourlyCost?: Top['maxHourlyCost'];
   /** The concurrency of your CircleCI plan, and the fleets that share it. Only with `fleets`. Default: none. */
@@ -82,7 +97,7 @@ export class CircleCiRunners<Name extends string = string> extends Construct {
       stack: name,
       guardrails: guardrails === undefined ? undefined : String(guardrails),
     };
-    const alone = (['encryptionKey', 'maxHourlyCost', 'concurrency'] as const).find(
+    const alone = (['encryptionKey', 'scaler', 'maxHourlyCost', 'concurrency'] as const).find(
       (setting) => props.fleets === undefined && props[setting] !== undefined,
     );
     if (alone !== undefined)
@@ -94,10 +109,12 @@ export class CircleCiRunners<Name extends string = string> extends Construct {
     const runner = context('runner', RELEASE_FILE);
     const configs = runner === 'current' ? checked : withRelease(checked, runner);
     const objects: Record<string, FleetObjects> = props.fleets ?? {};
+    const { scaler } = props;
+    const ofAll = scaler !== undefined && 'vpc' in scaler ? { scaler: vpcOf(scaler) } : {};
     this.stacks = stacksOf(
       scope,
       name,
-      configs.map((config) => withObjects(config, objects[config.name] ?? {})),
+      configs.map((config) => ({ ...withObjects(config, objects[config.name] ?? {}), ...ofAll })),
       { images: (fleet) => objects[fleet]?.machineImage, env: props.env },
     );
     this.fleets = Object.fromEntries(
@@ -109,7 +126,7 @@ export class CircleCiRunners<Name extends string = string> extends Construct {
 }
 
 /** What a `fleets.yaml` with these fleets would say. */
-function fileOf({ fleets, encryptionKey, maxHourlyCost, concurrency }: CircleCiRunnersProps): object {
+function fileOf({ fleets, encryptionKey, scaler, maxHourlyCost, concurrency }: CircleCiRunnersProps): object {
   const parts = Object.entries(fleets ?? {}).map(([name, props]) => ({ name, ...settingsOf(name, props) }));
   const faults = parts.flatMap((part) => part.faults);
   if (faults.length > 0) throw new FleetsInvalid(faults.join('\n'));
@@ -117,6 +134,7 @@ function fileOf({ fleets, encryptionKey, maxHourlyCost, concurrency }: CircleCiR
     ...(encryptionKey && {
       encryptionKey: typeof encryptionKey === 'string' ? encryptionKey : encryptionKey.keyArn,
     }),
+    ...(scaler && { scaler: 'vpc' in scaler ? vpcToCheck(scaler) : scaler }),
     ...(maxHourlyCost !== undefined && { maxHourlyCost }),
     ...(concurrency && { concurrency }),
     ...Object.fromEntries(parts.map(({ name, settings }) => [name, settings])),

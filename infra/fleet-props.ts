@@ -1,5 +1,5 @@
 import { Duration, Token } from 'aws-cdk-lib';
-import type { IMachineImage, ISecurityGroup, ISubnet, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
+import type { IMachineImage, ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type * as z from 'zod';
@@ -22,6 +22,24 @@ type DurationSetting = keyof typeof DURATION_SETTINGS;
 export type FleetProps = Omit<Settings, DurationSetting> & {
   [Name in DurationSetting]?: Settings[Name] | Duration;
 } & FleetObjects;
+
+/** Where the functions run that all fleets share. */
+export interface ScalerObjects {
+  /** The VPC. */
+  vpc: IVpc;
+  /**
+   * The subnets of `vpc`, from which CircleCI and AWS can be reached.
+   *
+   * Default: its private subnets with a way out.
+   */
+  vpcSubnets?: SubnetSelection;
+  /**
+   * Security groups of `vpc` for the functions. They must allow outbound HTTPS.
+   *
+   * Default: a new one that allows no inbound traffic.
+   */
+  securityGroups?: ISecurityGroup[];
+}
 
 /** What a fleet uses of your CDK app. */
 export interface FleetObjects {
@@ -92,21 +110,35 @@ export function settingsOf(name: string, props: FleetProps): { settings: Setting
   const settings = Object.fromEntries(
     Object.entries(plain).map(([key, value]) => [key, value instanceof Duration ? value.toSeconds() : value]),
   ) as Settings;
-  if (vpc !== undefined) {
-    settings.network = {
-      vpcId: known(vpc.vpcId, `vpc-${UNKNOWN}`),
-      subnetIds: subnetsOf(vpc, vpcSubnets).map(({ subnetId }, index) =>
-        known(subnetId, `subnet-${index.toString(16).padStart(8, '0')}`),
-      ),
-      ...(securityGroups && {
-        securityGroupIds: securityGroups.map(({ securityGroupId }, index) =>
-          known(securityGroupId, `sg-${index.toString(16).padStart(8, '0')}`),
-        ),
-      }),
-    };
-  }
+  if (vpc !== undefined)
+    settings.network = vpcToCheck({
+      vpc,
+      ...(vpcSubnets && { vpcSubnets }),
+      ...(securityGroups && { securityGroups }),
+    });
   if (machineImage !== undefined) settings.image = `ami-${UNKNOWN}`;
   return { settings, faults };
+}
+
+/** The ids of a VPC. */
+export function vpcOf({ vpc, vpcSubnets, securityGroups }: ScalerObjects) {
+  return {
+    vpcId: vpc.vpcId,
+    subnetIds: vpc.selectSubnets(vpcSubnets).subnets.map(({ subnetId }) => subnetId),
+    ...(securityGroups && { securityGroupIds: securityGroups.map(({ securityGroupId }) => securityGroupId) }),
+  };
+}
+
+/** The same, with a text for each id that only a deployment knows. */
+export function vpcToCheck(objects: ScalerObjects) {
+  const { vpcId, subnetIds, securityGroupIds } = vpcOf(objects);
+  const knownOf = (ids: string[], kind: string) =>
+    ids.map((id, index) => known(id, `${kind}-${index.toString(16).padStart(8, '0')}`));
+  return {
+    vpcId: known(vpcId, `vpc-${UNKNOWN}`),
+    subnetIds: knownOf(subnetIds, 'subnet'),
+    ...(securityGroupIds && { securityGroupIds: knownOf(securityGroupIds, 'sg') }),
+  };
 }
 
 /** A checked fleet with the ids and names of its objects. */
@@ -115,19 +147,10 @@ export function withObjects(config: FleetConfig, objects: FleetObjects): FleetCo
   return {
     ...config,
     ...(vpc && {
-      network: {
-        vpcId: vpc.vpcId,
-        subnetIds: subnetsOf(vpc, vpcSubnets).map(({ subnetId }) => subnetId),
-        ...(securityGroups && {
-          securityGroupIds: securityGroups.map(({ securityGroupId }) => securityGroupId),
-        }),
-      },
+      network: vpcOf({ vpc, ...(vpcSubnets && { vpcSubnets }), ...(securityGroups && { securityGroups }) }),
     }),
     ...(scalerSecret && { scalerSecretName: scalerSecret.secretName }),
     ...(runnerSecret && { runnerSecretName: runnerSecret.secretName }),
     ...(alarmTopic && { alarmTopicArn: alarmTopic.topicArn }),
   };
 }
-
-const subnetsOf = (vpc: IVpc, selection: SubnetSelection | undefined): ISubnet[] =>
-  vpc.selectSubnets(selection).subnets;

@@ -35,6 +35,8 @@ const codeOf = (name: string, needed: boolean) =>
 export class NodeFunction extends LambdaFunction {
   /** The function's role, which may write the function's log and what others allow it. */
   readonly executionRole: Role;
+  /** The name as a text, where a reference to the function would be a circle. */
+  readonly plainName: string;
 
   constructor(scope: Construct, id: string, props: NodeFunctionProps) {
     const functionName = `${Stack.of(scope).stackName}-${props.name}`;
@@ -68,5 +70,6 @@ export class NodeFunction extends LambdaFunction {
       ...(props.environment !== undefined && { environment: props.environment }),
     });
     this.executionRole = role;
+    this.plainName = functionName;
   }
 }

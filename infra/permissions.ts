@@ -1,5 +1,5 @@
 import { Aws, Validations } from 'aws-cdk-lib';
-import { type Conditions, PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
+import { type Conditions, Effect, PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 
 export interface Permission {
   actions: string[];
@@ -19,6 +19,11 @@ export function allow(role: Role, { wildcard, ...permission }: Permission): void
       reason: wildcard,
     });
   }
+}
+
+/** Forbids a role some actions, whatever else allows them. */
+export function forbid(role: Role, permission: Omit<Permission, 'wildcard'>): void {
+  role.addToPolicy(new PolicyStatement({ ...permission, effect: Effect.DENY }));
 }
 
 /** Allows a role to read every group: IAM cannot restrict these actions to some. */

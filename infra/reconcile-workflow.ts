@@ -10,12 +10,15 @@ import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSecret } from './fleet-secret.ts';
 import { allow } from './permissions.ts';
 import { RunnerGroup } from './runner-group.ts';
+import type { ScalerNetwork } from './scaler-network.ts';
 import { Shared } from './shared.ts';
 import { TaskFunction } from './task-function.ts';
 
 export interface ReconcileWorkflowProps {
   app: string;
   fleets: FleetConfig[];
+  /** Where the functions run. */
+  network: ScalerNetwork;
 }
 
 /** A step reads for 30 s at most, and its function gets 60 s from the workflow. */
@@ -25,14 +28,16 @@ const TIMEOUT = Duration.seconds(70);
 export class ReconcileWorkflow extends Construct {
   readonly stateMachine: StateMachine;
 
-  constructor(scope: Construct, id: string, { app, fleets }: ReconcileWorkflowProps) {
+  constructor(scope: Construct, id: string, { app, fleets, network }: ReconcileWorkflowProps) {
     super(scope, id);
     const find = new TaskFunction(this, 'FindLeftovers', {
+      network,
       entry: 'find-leftovers',
       description: "Compares a fleet's group, EC2 and CircleCI's runners, and says what is left behind",
       timeout: TIMEOUT,
     });
     const repair = new TaskFunction(this, 'RepairLeftovers', {
+      network,
       entry: 'repair-leftovers',
       description: 'Looks again, and ends what cannot be running a job, of fleets with reconcile: repair',
       timeout: TIMEOUT,

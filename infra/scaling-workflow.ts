@@ -12,6 +12,7 @@ import type { AlarmTopic } from './alarm-topic.ts';
 import { allowKey } from './encryption.ts';
 import { allow } from './permissions.ts';
 import { withRunbook } from './runbook.ts';
+import type { ScalerNetwork } from './scaler-network.ts';
 import { Shared } from './shared.ts';
 import { type TaskFunctions, taskFunctions } from './task-functions.ts';
 
@@ -19,6 +20,8 @@ export interface ScalingWorkflowProps {
   app: string;
   fleets: FleetConfig[];
   topic: AlarmTopic;
+  /** Where the functions run. */
+  network: ScalerNetwork;
   /** Another state machine that schedules of fleets start. */
   reconcile: StateMachine;
 }
@@ -33,9 +36,13 @@ export class ScalingWorkflow extends Construct {
   /** The events that schedules could not deliver. */
   readonly deadLetters: Queue;
 
-  constructor(scope: Construct, id: string, { app, fleets, topic, reconcile }: ScalingWorkflowProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { app, fleets, topic, network, reconcile }: ScalingWorkflowProps,
+  ) {
     super(scope, id);
-    this.taskFunctions = taskFunctions(this, app, fleets);
+    this.taskFunctions = taskFunctions(this, app, fleets, network);
     const role = new Role(this, 'StateMachineRole', {
       assumedBy: new ServicePrincipal('states.amazonaws.com'),
       path: Shared.rolePath(app, 'workflow'),

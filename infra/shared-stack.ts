@@ -11,6 +11,7 @@ import { FleetsElsewhere, GroupSettingsFunction } from './group-settings.ts';
 import { ImagesFunction } from './images.ts';
 import { LogQueries } from './log-queries.ts';
 import { ReconcileWorkflow } from './reconcile-workflow.ts';
+import { ScalerNetwork } from './scaler-network.ts';
 import { ScalingWorkflow } from './scaling-workflow.ts';
 
 export interface SharedStackProps extends StackProps {
@@ -36,8 +37,9 @@ export class SharedStack extends Stack {
     if (encryptionKey !== undefined) Aspects.of(this).add(new EncryptionKey(encryptionKey));
 
     const topic = new AlarmTopic(this, 'AlarmTopic', { fleets, topicName: app });
-    const reconcile = new ReconcileWorkflow(this, 'Reconcile', { app, fleets }).stateMachine;
-    const workflow = new ScalingWorkflow(this, 'Workflow', { app, fleets, topic, reconcile });
+    const network = new ScalerNetwork(this, 'Scaler', { fleets });
+    const reconcile = new ReconcileWorkflow(this, 'Reconcile', { app, fleets, network }).stateMachine;
+    const workflow = new ScalingWorkflow(this, 'Workflow', { app, fleets, topic, network, reconcile });
     const settings = new GroupSettingsFunction(this, 'GroupSettings', { app, fleets });
     new FleetsElsewhere(this, { app, settings });
     if (fleets.some(({ imageBuild }) => imageBuild !== undefined))

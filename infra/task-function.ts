@@ -1,12 +1,15 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { NodeFunction } from './node-function.ts';
+import type { ScalerNetwork } from './scaler-network.ts';
 
 export interface TaskFunctionProps {
   /** Name of the file in `functions/` without its ending: the state's name in kebab case. */
   entry: string;
   /** What the function does, for the Lambda console. */
   description: string;
+  /** Where the function runs. */
+  network: ScalerNetwork;
   /** Default: 10 s. */
   timeout?: Duration;
 }
@@ -16,7 +19,7 @@ export class TaskFunction extends NodeFunction {
   constructor(
     scope: Construct,
     id: string,
-    { entry, description, timeout = Duration.seconds(10) }: TaskFunctionProps,
+    { entry, description, network, timeout = Duration.seconds(10) }: TaskFunctionProps,
   ) {
     super(scope, id, {
       name: entry,
@@ -29,5 +32,6 @@ export class TaskFunction extends NodeFunction {
         POWERTOOLS_LOG_LEVEL: 'INFO',
       },
     });
+    network.attach(this);
   }
 }

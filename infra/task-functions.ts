@@ -17,38 +17,46 @@ import { LearnedParameter } from './learned-parameter.ts';
 import { allowDescribe } from './permissions.ts';
 import { RunnerGroup } from './runner-group.ts';
 import { namedSubnets } from './runner-network.ts';
+import type { ScalerNetwork } from './scaler-network.ts';
 import { TaskFunction } from './task-function.ts';
 
 export type TaskFunctions = ReturnType<typeof taskFunctions>;
 
 /** The function of each Task state, by the name of its placeholder in the definition, with its permissions. */
-export function taskFunctions(scope: Construct, app: string, fleets: FleetConfig[]) {
+export function taskFunctions(scope: Construct, app: string, fleets: FleetConfig[], network: ScalerNetwork) {
   const functions = {
     ReadSettings: new TaskFunction(scope, 'ReadSettings', {
+      network,
       entry: 'read-settings',
       description: "Reads a fleet's settings, and proves that its scaler secret can be read and is whole",
     }),
     DescribeActivities: new TaskFunction(scope, 'DescribeActivities', {
+      network,
       entry: 'describe-activities',
       description: "Reads a group's scaling activities, and whether its launches only fail",
     }),
     CountUnclaimed: new TaskFunction(scope, 'CountUnclaimed', {
+      network,
       entry: 'count-unclaimed',
       description: "Counts the tasks of a fleet's resource class that wait for a runner",
     }),
     CountRunning: new TaskFunction(scope, 'CountRunning', {
+      network,
       entry: 'count-running',
       description: "Counts the tasks of a fleet's resource class that a runner works on",
     }),
     DescribeGroup: new TaskFunction(scope, 'DescribeGroup', {
+      network,
       entry: 'describe-group',
       description: "Reads a group's desired capacity and counts its members by lifecycle state",
     }),
     ComputeCapacity: new TaskFunction(scope, 'ComputeCapacity', {
+      network,
       entry: 'compute-capacity',
       description: "Decides a group's desired capacity, and when the next poll is due",
     }),
     UpdateGroup: new TaskFunction(scope, 'UpdateGroup', {
+      network,
       entry: 'update-group',
       description:
         "Sets a group's desired capacity, suspends its launches while the breaker is open, and has it fall back from Spot to On-Demand",

@@ -17,6 +17,8 @@ export interface CheckedLimit extends AwsLimit {
   over: Record<string, unknown>;
   /** Settings beside both. */
   beside?: Record<string, unknown>;
+  /** Whether the settings are at the top of the file. Default: in a fleet. */
+  atTop?: true;
 }
 
 export interface UncheckedLimit extends AwsLimit {
@@ -227,6 +229,22 @@ export const CHECKED: CheckedLimit[] = [
     most: { schedules: many(20, schedule) },
     over: { schedules: many(21, schedule) },
   },
+  {
+    settings: ['scaler'],
+    limit: 'A function has at most 16 subnets',
+    source: 'https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html',
+    most: { scaler: subnets(16) },
+    over: { scaler: subnets(17) },
+    atTop: true,
+  },
+  {
+    settings: ['scaler'],
+    limit: 'A function has at most 5 security groups',
+    source: 'https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html',
+    most: { scaler: securityGroups(5) },
+    over: { scaler: securityGroups(6) },
+    atTop: true,
+  },
 ];
 
 function schedule(index: number) {
@@ -240,6 +258,12 @@ function schedule(index: number) {
 }
 
 export const UNCHECKED: UncheckedLimit[] = [
+  {
+    settings: ['scaler'],
+    limit: 'An account has 500 network interfaces of functions in a VPC',
+    source: 'https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html',
+    why: 'the functions share one for each subnet, whatever the number of fleets',
+  },
   {
     settings: ['maxReplicas', 'minReplicas', 'maxSurge', 'headroom', 'spareRunners', 'waitingCost'],
     limit: 'The vCPUs of an account, On-Demand and Spot',

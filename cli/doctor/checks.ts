@@ -7,6 +7,7 @@ import { lambdaConcurrency } from './lambda-concurrency.ts';
 import { routes, zones } from './network.ts';
 import { groupQuota, quotas, storageQuota } from './quotas.ts';
 import { rights } from './rights.ts';
+import { scalerNetwork } from './scaler.ts';
 import { tokens } from './tokens.ts';
 
 /** All checks, in the order of the output: the account, the network, CircleCI, what is deployed. */
@@ -20,6 +21,7 @@ export const CHECKS: readonly Check[] = [
   ebsKey,
   routes,
   zones,
+  scalerNetwork,
   images,
   builtImages,
   undeclared,

@@ -26,6 +26,7 @@ export const SIDEBAR: { text: string; collapsed?: boolean; items: Item[] }[] = [
       { text: 'Jobs', link: '/jobs' },
       { text: 'The life of an instance', link: '/instance-life' },
       { text: 'Images that are built', link: '/images' },
+      { text: 'Private networks', link: '/private-network' },
       { text: 'Library for CDK apps', link: '/library' },
       { text: 'API of the library', link: '/api' },
       { text: 'Local AWS', link: '/local-aws' },

@@ -7,30 +7,43 @@ import { flag, isSet, text, textWithCauses } from './parts.ts';
 /** Of 24 characters and a comma each: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html */
 const MOST_SUBNETS = 200;
 
-const VpcOfYours = z.strictObject({
-  vpcId: text('the id of a VPC, such as vpc-0123456789abcdef0', /^vpc-([0-9a-f]{8}|[0-9a-f]{17})$/).describe(
+/** The id of a VPC. */
+export const vpcId = () =>
+  text('the id of a VPC, such as vpc-0123456789abcdef0', /^vpc-([0-9a-f]{8}|[0-9a-f]{17})$/).describe(
     'Id of the VPC.',
-  ),
-  subnetIds: z
+  );
+
+/** The ids of at least one subnet, each once. */
+export const subnetIds = (most: number) =>
+  z
     .array(
       text('the id of a subnet, such as subnet-0123456789abcdef0', /^subnet-([0-9a-f]{8}|[0-9a-f]{17})$/),
       { error: 'must be a list of subnets of the VPC' },
     )
     .min(1, { error: 'must name at least one subnet of the VPC' })
-    .max(MOST_SUBNETS, { error: `must be at most ${MOST_SUBNETS} subnets` })
+    .max(most, { error: `must be at most ${most} subnets` })
     .refine(isSet, { error: 'must name each subnet once' })
-    .meta({ uniqueItems: true })
-    .describe('Subnets of the VPC, from which instances can reach the internet.'),
-  // A network interface takes no more: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
-  securityGroupIds: z
+    .meta({ uniqueItems: true });
+
+/** The ids of at least one security group, each once. */
+export const securityGroupIds = (most: number) =>
+  z
     .array(
       text('the id of a security group, such as sg-0123456789abcdef0', /^sg-([0-9a-f]{8}|[0-9a-f]{17})$/),
       { error: 'must be a list of security groups of the VPC' },
     )
     .min(1, { error: 'must name at least one security group of the VPC, or be left out' })
-    .max(16, { error: 'must be at most 16 security groups' })
+    .max(most, { error: `must be at most ${most} security groups` })
     .refine(isSet, { error: 'must name each security group once' })
-    .meta({ uniqueItems: true })
+    .meta({ uniqueItems: true });
+
+const VpcOfYours = z.strictObject({
+  vpcId: vpcId(),
+  subnetIds: subnetIds(MOST_SUBNETS).describe(
+    'Subnets of the VPC, from which instances can reach the internet.',
+  ),
+  // A network interface takes no more: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+  securityGroupIds: securityGroupIds(16)
     .optional()
     .describe(
       'Security groups of the VPC for the instances. They must allow outbound traffic. Default: a new security group that allows no inbound traffic.',

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { dollars, text, wholeNumber } from './parts.ts';
+import { Scaler } from './scaler.ts';
 
 const MOST_TASKS = 100_000;
 
@@ -35,6 +36,9 @@ export const TOP_SETTINGS = {
     .describe(
       "ARN of a KMS key of yours, in the stack's Region, that encrypts the secrets, the alarm topic, the dead-letter queue, the logs and the root volumes. [Its policy](security.md#a-key-of-your-own) must allow that before you deploy, and `encryptionKeys` of [guardrails.yaml](guardrails.md) must list it. Default: keys of AWS. A fleet cannot have this name.",
     ),
+  scaler: Scaler.optional().describe(
+    'The VPC in which the functions of the workflows run, for a CircleCI server that only answers there: its `vpcId` and `subnetIds`, and optionally `securityGroupIds`. [Which endpoints the VPC then needs](private-network.md#functions-in-a-vpc); `networks` of [guardrails.yaml](guardrails.md) must allow it. Default: the functions run in no VPC of yours. A fleet cannot have this name.',
+  ),
   maxHourlyCost: dollars('the maximum cost of the instances of all fleets')
     .optional()
     .describe(

@@ -35,7 +35,8 @@ beforeEach(async () => {
     image: 'ami-01234567',
     circleciUrl,
   };
-  writeFileSync(file, stringify({ linux: settings }));
+  const scaler = { vpcId: 'vpc-00000001', subnetIds: ['subnet-00000001', 'subnet-00000002'] };
+  writeFileSync(file, stringify({ scaler, linux: settings }));
   aws = await new DoctorAws().listen();
   aws.groups = [{ fleet: 'linux', desired: 0, version: '3' }];
   aws.changed.set(
@@ -201,6 +202,12 @@ describe('does not pass the check', () => {
           'DescribeInstanceTypeOfferings',
           ec2('DescribeInstanceTypeOfferings', '<instanceTypeOfferingSet/>'),
         ),
+    },
+    {
+      check: 'scaler',
+      level: 'fail',
+      says: /^subnet-00000001, subnet-00000002: no NAT, and vpc-00000001 has no endpoint .* for autoscaling, ec2, secretsmanager, ssm, so no fleet is polled$/,
+      change: () => aws.changed.set('DescribeVpcEndpoints', ec2('DescribeVpcEndpoints', '<vpcEndpointSet/>')),
     },
     {
       check: 'image',

@@ -25,6 +25,7 @@ import {
   storageWanted,
   vCpusWanted,
 } from '../../cli/doctor/quotas.ts';
+import { type ScalerVpc, scalerFindings } from '../../cli/doctor/scaler.ts';
 import { tokenFindings } from '../../cli/doctor/tokens.ts';
 import { findingLines, runCheck } from '../../cli/doctor.ts';
 import { deployedSettingsOf } from '../../fleets/deployed-settings.ts';
@@ -41,6 +42,26 @@ const fleetWith = (more: object = {}) => {
   const [fleet] = fleetsOf(stringify({ linux: settings }));
   if (fleet === undefined) throw new Error('There is no fleet');
   return fleet;
+};
+
+const endpoints = (prefix: string, ...services: string[]) =>
+  services.map((service) => ({
+    ServiceName: `${prefix}.${service}`,
+    State: 'Available' as const,
+    PrivateDnsEnabled: true,
+  }));
+
+/** Functions in two zones of a VPC without a way out, which has the endpoints. */
+const SCALER = { vpcId: 'vpc-1', subnetIds: ['s-1', 's-2'] };
+const SCALER_VPC: ScalerVpc = {
+  subnets: SCALER.subnetIds.map((SubnetId) => ({
+    SubnetId,
+    VpcId: 'vpc-1',
+    AvailabilityZoneId: `az-${SubnetId}`,
+  })),
+  securityGroups: [],
+  routeTables: [],
+  endpoints: endpoints('com.amazonaws.eu-west-1', 'autoscaling', 'ec2', 'secretsmanager', 'ssm'),
 };
 
 const deployedAs = (fleet = fleetWith()): DeployedSettings => ({
@@ -226,6 +247,88 @@ describe('each check passes, warns or fails', () => {
       ),
       levels: 'warn',
       says: /^s-1, s-2: no route/,
+    },
+    {
+      case: 'functions in a VPC with the endpoints',
+      findings: scalerFindings(SCALER, SCALER_VPC),
+      levels: 'ok',
+      says: /^vpc-1 has the endpoints that the functions need: autoscaling, ec2, secretsmanager, ssm$/,
+    },
+    {
+      case: 'functions in a VPC of China with the endpoints',
+      findings: scalerFindings(SCALER, {
+        ...SCALER_VPC,
+        endpoints: endpoints('cn.com.amazonaws.cn-north-1', 'autoscaling', 'ec2', 'secretsmanager', 'ssm'),
+      }),
+      levels: 'ok',
+    },
+    {
+      case: 'functions in a VPC without an endpoint',
+      findings: scalerFindings(SCALER, {
+        ...SCALER_VPC,
+        endpoints: endpoints('com.amazonaws.eu-west-1', 'autoscaling', 'ec2', 'ssmmessages', 'ssm'),
+      }),
+      levels: 'fail',
+      says: /^s-1, s-2: no NAT, and vpc-1 has no endpoint with private DNS names for secretsmanager, so no fleet is polled make the endpoints/,
+    },
+    {
+      case: 'functions in a VPC with endpoints that no name leads to, or that are not ready',
+      findings: scalerFindings(SCALER, {
+        ...SCALER_VPC,
+        endpoints: SCALER_VPC.endpoints.map((endpoint, index) => ({
+          ...endpoint,
+          ...(index === 0 && { PrivateDnsEnabled: false }),
+          ...(index === 1 && { State: 'Pending' as const }),
+        })),
+      }),
+      levels: 'fail',
+      says: /for autoscaling, ec2, so/,
+    },
+    {
+      case: 'functions in a VPC with a NAT gateway',
+      findings: scalerFindings(SCALER, {
+        ...SCALER_VPC,
+        routeTables: [
+          table('r-0', [{ ...OUT, GatewayId: undefined, NatGatewayId: 'nat-1' }], [{ Main: true }]),
+        ],
+        endpoints: [],
+      }),
+      levels: 'ok',
+      says: /a way out, so they need no endpoints/,
+    },
+    {
+      case: 'functions in a VPC with an internet gateway, which is no way out for them',
+      findings: scalerFindings(SCALER, {
+        ...SCALER_VPC,
+        routeTables: [table('r-0', [{ ...OUT, GatewayId: 'igw-1' }], [{ Main: true }])],
+        endpoints: [],
+      }),
+      levels: 'fail',
+      says: /^s-1, s-2: no NAT/,
+    },
+    {
+      case: 'functions in subnets of one zone',
+      findings: scalerFindings(SCALER, {
+        ...SCALER_VPC,
+        subnets: SCALER_VPC.subnets.map((subnet) => ({ ...subnet, AvailabilityZoneId: 'az-1' })),
+      }),
+      levels: 'warn ok',
+      says: /^the functions run in one zone/,
+    },
+    {
+      case: 'functions in a subnet that does not exist',
+      findings: scalerFindings(SCALER, { ...SCALER_VPC, subnets: SCALER_VPC.subnets.slice(1) }),
+      levels: 'fail ok',
+      says: /^the region has no s-1 correct scaler/,
+    },
+    {
+      case: 'functions with a security group of another VPC',
+      findings: scalerFindings(
+        { ...SCALER, securityGroupIds: ['sg-1'] },
+        { ...SCALER_VPC, securityGroups: [{ GroupId: 'sg-1', VpcId: 'vpc-2' }] },
+      ),
+      levels: 'fail ok',
+      says: /^sg-1: not in vpc-1 correct scaler/,
     },
     {
       case: 'an image',

@@ -6,16 +6,21 @@ import { CHECKED, UNCHECKED, WITHOUT_LIMIT } from '../../tools/aws-limits.ts';
 const SCHEMA = JSON.parse(readFileSync('fleets.schema.json', 'utf8'));
 
 /** A fleet with these settings; `undefined` leaves one out. */
-const load = (settings: object) => {
+const load = (settings: object, top: object = {}) => {
   const fleet = { resourceClass: 'acme/linux', instanceTypes: ['m7i.large'], maxReplicas: 5, ...settings };
   return checkFleets(
-    { linux: Object.fromEntries(Object.entries(fleet).filter(([, value]) => value !== undefined)) },
+    { ...top, linux: Object.fromEntries(Object.entries(fleet).filter(([, value]) => value !== undefined)) },
     'fleets.yaml',
   );
 };
 
 describe('a limit of AWS that a setting can meet', () => {
-  it.each(CHECKED)('is checked: $limit', ({ settings, most, over, beside }) => {
+  it.each(CHECKED)('is checked: $limit', ({ settings, most, over, beside, atTop }) => {
+    if (atTop) {
+      expect(() => load({}, most)).not.toThrow();
+      expect(() => load({}, over)).toThrow(new RegExp(`\\n +(${settings.join('|')})\\b`));
+      return;
+    }
     expect(() => load({ ...beside, ...most })).not.toThrow();
     // By the name of the setting, in the list of faults.
     const named = new RegExp(`\\n +linux\\.(${settings.join('|')})\\b`);

@@ -53,6 +53,7 @@ const REQUIREMENTS = (max: string) =>
 
 const PREFIX = 'a name that begins with circleci-runners/';
 const SSH = 'a private range, or a public one of at most /16 (IPv4) or /32 (IPv6)';
+const SCALER = '{ vpcId: vpc-00000001, subnetIds: [subnet-00000001] }';
 const KEY = 'arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 const VPC = 'vpcId: vpc-01234567, subnetIds: [subnet-01234567]';
 
@@ -363,6 +364,21 @@ describe('guardrails.yaml', () => {
       fleets: minimalWith('scalerSecretName: circleci-runners/a'),
       says: [
         'linux.scalerSecretName: must be a name that begins with nothing: leave it out, got "circleci-runners/a" (secretPrefixes)',
+      ],
+    },
+    { ceiling: 'networks: [default-vpc, vpc-00000001]', fleets: `scaler: ${SCALER}\n${MINIMAL}` },
+    {
+      ceiling: 'networks: [default-vpc, vpc-00000002]',
+      fleets: `scaler: ${SCALER}\n${MINIMAL}`,
+      says: [
+        'scaler: must be a VPC or subnets of default-vpc, vpc-00000002, got ["vpc-00000001", "subnet-00000001"] (networks)',
+      ],
+    },
+    {
+      ceiling: 'networks: [default-vpc, vpc-00000001]',
+      fleets: `scaler: ${SCALER.replace('}', ', securityGroupIds: [sg-00000001] }')}\n${MINIMAL}`,
+      says: [
+        'scaler.subnetIds: must be subnets of default-vpc, vpc-00000001, because securityGroupIds is set, got ["subnet-00000001"] (networks)',
       ],
     },
     { ceiling: `encryptionKeys: ["${KEY}"]`, fleets: `encryptionKey: ${KEY}\n${MINIMAL}` },

@@ -103,6 +103,25 @@ describe('CircleCiRunners', () => {
     expect(template).toContain(String.raw`\"concurrency\":{\"limit\":30,\"groups\":[\"team-a-linux\"]}`);
   });
 
+  it('takes a VPC for the functions, as an object or by ids', () => {
+    const vpcConfigs = (app: App) =>
+      Object.values(templatesOf(app)['circleci-runners'].Resources).flatMap((resource) => {
+        const { Type, Properties } = Object(resource);
+        return Type === 'AWS::Lambda::Function' && Properties.VpcConfig ? [Properties.VpcConfig] : [];
+      });
+    const byIds = appWith();
+    const scaler = { vpcId: 'vpc-00000001', subnetIds: ['subnet-00000001', 'subnet-00000002'] };
+    new CircleCiRunners(byIds, 'Runners', { fleets: { linux: LINUX }, scaler });
+    expect(vpcConfigs(byIds)).toHaveLength(9);
+    expect(vpcConfigs(byIds)[0].SubnetIds).toEqual(scaler.subnetIds);
+
+    const byObject = appWith();
+    const vpc: IVpc = new Vpc(new Stack(byObject, 'Network'), 'Vpc', { maxAzs: 2 }) as IVpc;
+    new CircleCiRunners(byObject, 'Runners', { fleets: { linux: LINUX }, scaler: { vpc } });
+    expect(vpcConfigs(byObject)).toHaveLength(9);
+    expect(JSON.stringify(vpcConfigs(byObject)[0].SubnetIds)).toMatch(/PrivateSubnet1.*PrivateSubnet2/);
+  });
+
   it('refuses settings of all fleets that the file of fleets has', () => {
     expect(() => new CircleCiRunners(appWith(), 'Runners', { maxHourlyCost: 50 })).toThrow(
       'maxHourlyCost: must be left out without fleets: set it in the fleets file',

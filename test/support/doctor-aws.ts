@@ -31,6 +31,17 @@ const HEALTHY: Record<string, (operation: string, asked: Asked) => Answer> = {
   GetEbsDefaultKmsKeyId: (operation) => ec2Xml(operation, '<kmsKeyId>alias/aws/ebs</kmsKeyId>'),
   DescribeVpcs: (operation) =>
     ec2Xml(operation, '<vpcSet><item><vpcId>vpc-1</vpcId><isDefault>true</isDefault></item></vpcSet>'),
+  DescribeSubnets: (operation) =>
+    ec2Xml(
+      operation,
+      `<subnetSet>${['1', '2'].map((id) => `<item><subnetId>subnet-0000000${id}</subnetId><vpcId>vpc-00000001</vpcId><availabilityZoneId>euw1-az${id}</availabilityZoneId></item>`).join('')}</subnetSet>`,
+    ),
+  DescribeRouteTables: (operation) => ec2Xml(operation, '<routeTableSet/>'),
+  DescribeVpcEndpoints: (operation) =>
+    ec2Xml(
+      operation,
+      `<vpcEndpointSet>${['autoscaling', 'ec2', 'secretsmanager', 'ssm'].map((service) => `<item><serviceName>com.amazonaws.eu-west-1.${service}</serviceName><state>available</state><privateDnsEnabled>true</privateDnsEnabled></item>`).join('')}</vpcEndpointSet>`,
+    ),
   DescribeAvailabilityZones: (operation) =>
     ec2Xml(
       operation,
