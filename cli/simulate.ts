@@ -3,24 +3,31 @@ import { formatDuration } from '../fleets/duration.ts';
 import { WAITING_COST } from '../fleets/effective.ts';
 import { type FleetConfig, FleetsInvalid } from '../fleets/load.ts';
 import type { Faults } from '../sandbox/group/faults.ts';
-import { asJson, type Summary } from '../sandbox/summary.ts';
-import { type Cost, HOURS_PER_MONTH, type Priced, pricedBy } from '../simulator/cost.ts';
-import { shownSeconds } from '../simulator/goal.ts';
+import { asJson } from '../sandbox/summary.ts';
+import { HOURS_PER_MONTH, type Priced, pricedBy } from '../simulator/cost.ts';
 import { lowerBoundsOf } from '../simulator/lower-bounds.ts';
 import type { Outcome } from '../simulator/outcome.ts';
 import { LIST_PRICES, type Prices, PricesInvalid, readPrices } from '../simulator/prices.ts';
 import { ReplayStalled } from '../simulator/replay.ts';
+import { intervalOfChange } from '../simulator/resampling.ts';
 import { simulate } from '../simulator/simulate.ts';
-import { loadTrace } from '../simulator/traces/load.ts';
 import { describeNotes, type Trace, TraceInvalid } from '../simulator/traces/trace.ts';
-import { generatedTrace, WORKLOADS, type WorkloadName } from '../simulator/workloads.ts';
-import { WORLD } from '../simulator/world.ts';
-import { durationOption, numberOption, UsageError } from './command-line/arguments.ts';
+import { WORKLOADS } from '../simulator/workloads.ts';
+import { WORLD, type World } from '../simulator/world.ts';
+import {
+  durationOption,
+  numberOption,
+  timeOption,
+  timeZoneOption,
+  UsageError,
+} from './command-line/arguments.ts';
 import { wrappedHelp } from './command-line/help.ts';
 import { checkOutFile } from './command-line/out-file.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
 import { chooseFaults, faultRows } from './replays/faults.ts';
+import { type PolicyRow, SEARCH_COLUMNS, table } from './replays/figures-table.ts';
 import { imageBootOption, imageWarmBootOption } from './replays/image-boots.ts';
+import { describeInterval, describeIntervalOfChange, withInterval } from './replays/intervals.ts';
 import {
   chooseGoal,
   describeAnswer,
@@ -30,12 +37,9 @@ import {
 } from './replays/optimise.ts';
 import { choosePolicies, policyRows } from './replays/policies.ts';
 import type { Replay } from './replays/report.ts';
-import type { Terminal } from './terminal/terminal.ts';
+import { chooseTrace, describeSource, describeTrace, type TraceOptions } from './replays/source.ts';
 
-interface Options extends GoalOptions {
-  trace?: string;
-  workload?: WorkloadName;
-  seed: number;
+interface Options extends GoalOptions, TraceOptions {
   fleet?: string;
   set?: string[];
   policies?: string;
@@ -44,6 +48,7 @@ interface Options extends GoalOptions {
   imageBoot: number;
   imageWarmBoot: number;
   fault?: string[];
+  timeZone: string;
   prices?: string;
   workflow?: boolean;
   json?: boolean;
@@ -87,6 +92,20 @@ const define = (shell: Shell) =>
     .addOption(imageBootOption())
     .addOption(imageWarmBootOption())
     .option('--fault <name=value...>', 'faults for every policy; --seed sets their random numbers')
+    .addOption(
+      new Option(
+        '--starts-at <time>',
+        'when a trace without dates begins, such as 2026-01-05 or 2026-01-05T08:00:00+01:00; decides which hours are nights and weekends, and which schedules apply',
+      ).argParser(timeOption),
+    )
+    .addOption(
+      new Option(
+        '--time-zone <name>',
+        'time zone of the report, and of the midnight between two days: a name of the IANA database, such as Europe/Berlin',
+      )
+        .argParser(timeZoneOption)
+        .default('UTC'),
+    )
     .option('--prices <file>', 'YAML or JSON with prices (default: list prices)')
     .option('--workflow', 'also run ours through the real state machine; a trace of weeks takes minutes')
     .option(
@@ -169,9 +188,7 @@ async function run(options: Options, shell: Shell): Promise<void> {
   if (options.workflow === true) checkWorkflowFaults(faults);
   const prices = options.prices === undefined ? LIST_PRICES : readPrices(options.prices);
   const priced = pricedBy(prices, fleet);
-  const startsAt = trace.startsAt ?? WORLD.startsAt;
-  const { boot, warmBoot, imageBoot, imageWarmBoot } = options;
-  const world = { ...WORLD, boot, warmBoot, imageBoot, imageWarmBoot, startsAt };
+  const world = worldOf(trace, options);
   // Loaded only for a report, because the bundler takes long to load.
   const report = options.report === undefined ? undefined : await import('./replays/report.ts');
   if (options.report !== undefined) checkOutFile('--report', options.report, 'report.html');
@@ -187,6 +204,20 @@ async function run(options: Options, shell: Shell): Promise<void> {
       shell,
     );
   }
+}
+
+function worldOf(
+  { startsAt }: Trace,
+  { boot, warmBoot, imageBoot, imageWarmBoot, timeZone }: Options,
+): World {
+  return {
+    ...WORLD,
+    boot,
+    warmBoot,
+    imageBoot,
+    imageWarmBoot,
+    ...(startsAt !== undefined && { startsAt, zone: timeZone }),
+  };
 }
 
 /** A replay, with the command line that asked for it. */
@@ -217,7 +248,15 @@ async function optimised({
   const about = describeTrace(source, trace);
   if (options.json) {
     const { training, rest } = answer;
-    const optimised = { ...answer, training: training.map(asJson), rest: rest.map(asJson) };
+    const rows = (results: typeof rest) => results.map(withInterval).map(asJson);
+    const [before, after] = rest;
+    const change = before && after && intervalOfChange(before, after);
+    const optimised = {
+      ...answer,
+      training: rows(training),
+      rest: rows(rest),
+      intervalOfChange: change ?? null,
+    };
     terminal.print(JSON.stringify({ trace: about, optimised }));
   } else {
     terminal.print(`${describeSource(about, policies.fleet, terminal)}\n`);
@@ -227,6 +266,12 @@ async function optimised({
     terminal.print(
       `On the rest:\n${table(answer.rest, terminal, SEARCH_COLUMNS)}\n\n${describeAnswer(answer)}\n`,
     );
+    const [before, after] = answer.rest;
+    if (before !== undefined && after !== undefined) {
+      const sure =
+        answer.set.length === 0 ? describeInterval(after) : describeIntervalOfChange(before, after);
+      terminal.print(`On the rest: ${sure}\n`);
+    }
     terminal.print(terminal.colours.dim(costs));
   }
   return { answer, tried };
@@ -265,22 +310,23 @@ async function replayed({
   }
   if (options.json) {
     terminal.print(
-      JSON.stringify({ trace: about, policies: rows.map(asJson), lowerBounds: lowerBounds.map(asJson) }),
+      JSON.stringify({
+        trace: about,
+        policies: rows.map(withInterval).map(asJson),
+        lowerBounds: lowerBounds.map(asJson),
+      }),
     );
   } else {
     terminal.print(`${describeSource(about, fleet, terminal)}\n`);
     terminal.print(`${table([...rows, ...lowerBounds], terminal)}\n`);
     terminal.print(
       terminal.colours.dim(
-        `Wait: seconds from queued to claimed. Hours: instance-hours; over: how much more than the work they are.\n${[costs, ...describeMonth(outcomes)].join(' ')}`,
+        `Wait: seconds from queued to claimed. Hours: instance-hours; over: how much more than the work they are.\n${[costs, ...describeMonth(outcomes), ...outcomes.slice(0, 1).map(describeInterval)].join(' ')}`,
       ),
     );
   }
   return outcomes;
 }
-
-/** The figures that a replay and a run through the workflow share. */
-type PolicyRow = Summary & { policy: string; cost?: Cost; sum?: number | undefined };
 
 /** The workflow reads the two counts itself, so the fault cannot set the gap between them. */
 function checkWorkflowFaults({ readGap }: Faults): void {
@@ -305,85 +351,6 @@ function describeMonth([first]: Outcome[]): string[] {
     `A month is ${HOURS_PER_MONTH} hours like the ${replayedHours.toFixed(1)} replayed${night}.`,
     `${policy} cost ${perDay.toFixed(2)} for ${days === 1 ? 'the day' : `each of the ${days} days`} replayed, ${perJob} for each job.`,
   ];
-}
-
-async function chooseTrace({
-  trace: file,
-  workload,
-  seed,
-}: Options): Promise<{ source: string; trace: Trace }> {
-  if (file !== undefined) return { source: file, trace: await loadTrace(file) };
-  const name = workload ?? 'weekly';
-  const trace = generatedTrace(name, seed);
-  if (trace.jobs.length === 0)
-    throw new UsageError(`--seed must be one with which the workload ${name} has jobs, got ${seed}`);
-  return { source: `${name}, seed ${seed}`, trace };
-}
-
-function describeSource(
-  { source, jobs, jobHours, spanHours }: ReturnType<typeof describeTrace>,
-  { maxReplicas }: FleetConfig,
-  { colours }: Terminal,
-): string {
-  return `${colours.bold(source)}: ${jobs} jobs, ${jobHours} h of work in ${spanHours} h; at most ${maxReplicas} instances`;
-}
-
-function describeTrace(source: string, { jobs, form, leftOut, cautions }: Trace) {
-  const work = jobs.reduce((sum, { durationSeconds }) => sum + durationSeconds, 0);
-  const span = (jobs.at(-1)?.queuedAt ?? 0) - (jobs[0]?.queuedAt ?? 0);
-  const hours = (seconds: number) => Math.round(seconds / 360) / 10;
-  return {
-    source,
-    form,
-    jobs: jobs.length,
-    jobHours: hours(work),
-    spanHours: hours(span),
-    leftOut,
-    ...(cautions !== undefined && { caution: cautions.join(' ') }),
-  };
-}
-
-interface Column {
-  head: string;
-  width: number;
-  cell: (row: PolicyRow) => string;
-}
-
-const COLUMNS: Column[] = [
-  { head: 'mean', width: 6, cell: ({ waitSeconds }) => waitSeconds.mean.toFixed(1) },
-  { head: 'p50', width: 5, cell: ({ waitSeconds }) => waitSeconds.p50.toFixed(0) },
-  { head: 'p95', width: 5, cell: ({ waitSeconds }) => waitSeconds.p95.toFixed(0) },
-  { head: 'p99', width: 5, cell: ({ waitSeconds }) => waitSeconds.p99.toFixed(0) },
-  { head: 'hours', width: 7, cell: ({ instanceHours }) => instanceHours.toFixed(1) },
-  {
-    head: 'over',
-    width: 6,
-    cell: ({ overhead }) => (overhead === null ? '-' : `${Math.round(overhead * 100)}%`),
-  },
-  { head: 'USD/mo', width: 7, cell: ({ cost }) => (cost === undefined ? '-' : cost.total.toFixed(0)) },
-  { head: 'unused', width: 7, cell: ({ unusedLaunches }) => `${unusedLaunches}` },
-  { head: 'killed', width: 7, cell: ({ jobsKilled }) => `${jobsKilled}` },
-];
-
-/** With the digits that a goal compares, and with what is minimised. */
-const SEARCH_COLUMNS: Column[] = COLUMNS.flatMap((column) => {
-  if (column.head === 'p95') return { ...column, cell: ({ waitSeconds }) => shownSeconds(waitSeconds.p95) };
-  if (column.head !== 'USD/mo') return column;
-  return [column, { head: '+wait', width: 7, cell: ({ sum }) => sum?.toFixed(0) ?? '-' }];
-});
-
-/** Each column is as wide as its longest cell, with a space before it. */
-function table(rows: PolicyRow[], { colours }: Terminal, shown = COLUMNS): string {
-  const names = Math.max(...rows.map(({ policy }) => policy.length));
-  const columns = shown.map(({ head, width, cell }) => {
-    const cells = rows.map(cell);
-    const longest = Math.max(width, ...cells.map(({ length }) => length + 1));
-    return { head: head.padStart(longest), cells: cells.map((text) => text.padStart(longest)) };
-  });
-  return [
-    colours.dim('policy'.padEnd(names) + columns.map(({ head }) => head).join('')),
-    ...rows.map(({ policy }, row) => policy.padEnd(names) + columns.map(({ cells }) => cells[row]).join('')),
-  ].join('\n');
 }
 
 export const simulateCommand: CliCommand = {

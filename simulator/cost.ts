@@ -99,10 +99,12 @@ export function costOf(
   if (instanceHour === undefined) return undefined;
   const { billedSeconds, spotSeconds, stoppedSeconds, endedAt } = replayed;
   const months = endedAt / 3_600 / HOURS_PER_MONTH;
-  const hours = (billedSeconds - spotSeconds + spotSeconds * spotShare) / 3_600;
-  const volumeMonths = (billedSeconds + stoppedSeconds) / 3_600 / HOURS_PER_MONTH;
-  const instances = (hours * instanceHour) / months;
-  const volumes = (volumeMonths * volumeMonth) / months;
+  const paid = paidFor(
+    { billed: billedSeconds, spot: spotSeconds, stopped: stoppedSeconds },
+    { instanceHour, spotShare, volumeMonth },
+  );
+  const instances = paid.instances / months;
+  const volumes = paid.volumes / months;
   const scaler = policy === 'ours' ? scalerCost(replayed) : 0;
   const built = image === undefined ? 0 : imageCost(image, instanceHour).total;
   const total = instances + volumes + scaler + built;
@@ -113,6 +115,16 @@ export function costOf(
     ...(image !== undefined && { image: figure(built) }),
     total: figure(total),
   };
+}
+
+/** What seconds of instances cost, in US dollars. */
+export function paidFor(
+  { billed, spot, stopped }: { billed: number; spot: number; stopped: number },
+  { instanceHour = 0, spotShare, volumeMonth }: Priced,
+): Pick<Cost, 'instances' | 'volumes'> {
+  const hours = (billed - spot + spot * spotShare) / 3_600;
+  const volumeMonths = (billed + stopped) / 3_600 / HOURS_PER_MONTH;
+  return { instances: hours * instanceHour, volumes: volumeMonths * volumeMonth };
 }
 
 /** What was paid in a replay, in US dollars: for each job, and for each day of it. A day that has begun counts as one. */

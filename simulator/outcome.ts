@@ -1,6 +1,7 @@
 import type { ImageBuild } from '../fleets/settings/image.ts';
 import { figure, overheadOf, percentile, type Summary } from '../sandbox/summary.ts';
 import { type Cost, costOf, costOfReplay, type Priced } from './cost.ts';
+import { type Day, daysOf } from './days.ts';
 import { WAIT_PARTS, type WaitPart } from './job-figures.ts';
 import type { JobTable } from './job-table.ts';
 import type { ReplayResult } from './replay.ts';
@@ -28,6 +29,8 @@ export interface Outcome extends Summary {
   cost?: Cost;
   /** What was paid in the replay, in US dollars: for each job, and for each of its days. Unknown like `cost`. */
   costReplayed?: ReturnType<typeof costOfReplay>;
+  /** The figures of each day. They add up to those of the replay. */
+  days: Day[];
 }
 
 /**
@@ -81,6 +84,7 @@ export function outcomeOf(
     jobsRetried: replayed.jobsRetried,
     requests: replayed.requests,
     ...(cost && { cost, costReplayed: costOfReplay(cost, replayed, jobs.length) }),
+    days: daysOf(jobs, replayed, cost?.scaler ?? 0, priced),
     executions: { succeeded: replayed.starts - replayed.startsFailed, failed: replayed.startsFailed },
   };
 }

@@ -9,9 +9,11 @@ import {
   planFaults,
 } from '../sandbox/group/faults.ts';
 import { GroupModel } from '../sandbox/group/group.ts';
+import { Hourly } from '../sandbox/group/hourly.ts';
 import type { Instance } from '../sandbox/group/instance.ts';
 import { JobQueue } from '../sandbox/group/job-queue.ts';
 import { type GroupTotals, Totals } from '../sandbox/group/totals.ts';
+import { Calendar } from './calendar.ts';
 import { JobFigures, type JobTotals } from './job-figures.ts';
 import { type Jobs, type JobTable, tableOf } from './job-table.ts';
 import type { Policy, PollingScaler, ScalerObservation, WebhookScaler } from './policy.ts';
@@ -54,6 +56,8 @@ export interface ReplayResult extends GroupTotals, JobTotals {
   /** When all jobs had ended and only the instances that the policy keeps were left. */
   endedAt: number;
   series: Sample[];
+  /** The hours of `hourly`. */
+  calendar: Calendar;
 }
 
 /** The replay cannot continue. */
@@ -83,9 +87,10 @@ class Replay {
   readonly #faults: Faults;
   readonly #agenda = new Agenda();
   readonly #group: GroupModel;
+  readonly #calendar: Calendar;
   readonly #totals: Totals;
   readonly #figures: JobFigures;
-  readonly #result: Omit<ReplayResult, keyof (GroupTotals & JobTotals)>;
+  readonly #result: Omit<ReplayResult, keyof (GroupTotals & JobTotals) | 'calendar'>;
   readonly #gap: ReadGap;
   /** How many jobs the polls have counted. They are the first ones of the queue. */
   #seen = 0;
@@ -108,7 +113,13 @@ class Replay {
     this.#faults = options.faults ?? NO_FAULTS;
     this.#gap = new ReadGap(this.#faults.readGap);
     this.#jobs = new JobQueue((job) => table.durationSeconds[job] ?? 0);
-    this.#totals = new Totals(world.minimumBilling);
+    const calendar = new Calendar(world);
+    const hourly = new Hourly(
+      (at) => calendar.hourAt(at),
+      (hour) => calendar.startOf(hour),
+    );
+    this.#calendar = calendar;
+    this.#totals = new Totals(world.minimumBilling, hourly);
     this.#figures = new JobFigures(table);
     const { launchHook = world.launchHook } = policy;
     const { ofLaunch, interruptedAfter } = new LaunchFaults(this.#faults);
@@ -373,6 +384,7 @@ class Replay {
       requests: { ...this.#result.requests },
       series: [...this.#series.samples],
       endedAt: now,
+      calendar: this.#calendar,
     };
     if (scaler.kind === 'polls') {
       result.requests.ci += result.polls * scaler.requests.ci;

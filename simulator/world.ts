@@ -10,6 +10,8 @@ export interface World extends GroupDurations {
   imageBoot: number;
   /** `warmBoot` of such a fleet. */
   imageWarmBoot: number;
+  /** The time zone in which the days of the trace begin; `undefined` if the trace has no dates. */
+  zone?: string;
 }
 
 const { idleTimeout: _, idleSpread: __, ...durations } = DURATIONS;

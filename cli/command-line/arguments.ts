@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import * as z from 'zod';
 import { DURATION_FORM, formatDuration, parseDuration } from '../../fleets/duration.ts';
 import { faultOfStackName, STACK_NAME } from '../../fleets/names.ts';
+import { isTimeZone } from '../../functions/lib/schedules.ts';
 
 /** A parser for an option that takes a number; its error message says what is allowed. */
 export function numberOption(least: number, most: number, kind: 'whole' | 'any' = 'whole') {
@@ -42,6 +43,12 @@ export function timeOption(given: string): number {
   throw new InvalidArgumentError(
     'It must be a date, or a time with its offset, such as 2026-01-05 or 2026-01-05T08:00:00Z.',
   );
+}
+
+/** A parser for an option that takes the name of a time zone. */
+export function timeZoneOption(given: string): string {
+  if (isTimeZone(given)) return given;
+  throw new InvalidArgumentError('It must be a name of the IANA database, such as Europe/Berlin or UTC.');
 }
 
 /** The option `--stack` of commands about deployed fleets. */

@@ -1,4 +1,5 @@
 import type { EventKind } from './events.ts';
+import type { Hourly, HourlySeconds } from './hourly.ts';
 import type { Instance } from './instance.ts';
 
 /** Totals of a group: counts, and instance-seconds. */
@@ -26,11 +27,14 @@ export interface GroupTotals {
   interruptions: number;
   /** The peak number of instances, without those that boot for the warm pool and those that are terminating. */
   peakInstances: number;
+  /** The seconds above in each hour, if they were asked for. */
+  hourly?: HourlySeconds;
 }
 
 /** Sums up the events of a group. */
 export class Totals {
   readonly #minimumBilling: number;
+  readonly #hourly: Hourly | undefined;
   readonly #so: GroupTotals = {
     billedSeconds: 0,
     spotSeconds: 0,
@@ -50,9 +54,13 @@ export class Totals {
   #stock = 0;
   #stockSince = 0;
 
-  /** @param minimumBilling The minimum time that EC2 bills, in seconds. */
-  constructor(minimumBilling: number) {
+  /**
+   * @param minimumBilling The minimum time that EC2 bills, in seconds.
+   * @param hourly Where to add the seconds of each hour. Default: nowhere.
+   */
+  constructor(minimumBilling: number, hourly?: Hourly) {
     this.#minimumBilling = minimumBilling;
+    this.#hourly = hourly;
   }
 
   /** Call this with each event of the group. */
@@ -73,7 +81,7 @@ export class Totals {
         if (!instance.used) so.unusedLaunches += 1;
         break;
       case 'ends':
-        if (instance !== undefined) this.#bill(so, instance, at);
+        if (instance !== undefined) this.#bill(so, instance, at, this.#hourly);
         break;
       case 'refused':
         so.refusedLaunches += 1;
@@ -88,9 +96,11 @@ export class Totals {
         // Billed in full when it becomes pending, because nothing interrupts its boot.
         so.poolLaunches += 1;
         so.billedSeconds += Math.max(value, this.#minimumBilling);
+        this.#hourly?.add('billed', at, at + Math.max(value, this.#minimumBilling));
         break;
       case 'stock':
         so.stoppedSeconds += this.#stock * (at - this.#stockSince);
+        this.#hourly?.add('stopped', this.#stockSince, at, this.#stock);
         this.#stock = value;
         this.#stockSince = at;
         break;
@@ -101,14 +111,24 @@ export class Totals {
   at(now: number, billed: Iterable<Instance>): GroupTotals {
     const totals = { ...this.#so };
     totals.stoppedSeconds += this.#stock * (now - this.#stockSince);
-    for (const instance of billed) this.#bill(totals, instance, now);
-    return totals;
+    const hourly = this.#hourly?.copy();
+    hourly?.add('stopped', this.#stockSince, now, this.#stock);
+    for (const instance of billed) this.#bill(totals, instance, now, hourly);
+    return hourly === undefined ? totals : { ...totals, hourly: hourly.seconds };
   }
 
-  #bill(totals: GroupTotals, { pendingAt, onDemand }: Instance, until: number): void {
+  #bill(
+    totals: GroupTotals,
+    { pendingAt, onDemand }: Instance,
+    until: number,
+    hourly: Hourly | undefined,
+  ): void {
     if (pendingAt > until) return;
     const seconds = Math.max(until - pendingAt, this.#minimumBilling);
     totals.billedSeconds += seconds;
-    if (!onDemand) totals.spotSeconds += seconds;
+    hourly?.add('billed', pendingAt, pendingAt + seconds);
+    if (onDemand) return;
+    totals.spotSeconds += seconds;
+    hourly?.add('spot', pendingAt, pendingAt + seconds);
   }
 }

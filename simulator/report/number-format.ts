@@ -24,6 +24,10 @@ export const price = (value: number, unit: Unit) =>
 export const priceInWords = (value: number, unit: Unit) =>
   unit === 'instance-hours' ? `${short(value)} instance-hours` : `$${whole(value)} a month`;
 
+/** The price of a job: two digits that count, in cents if it is less than a dollar. */
+export const jobPrice = (dollars: number) =>
+  dollars >= 1 ? `$${grouped(dollars, 2)}` : `${Number((dollars * 100).toPrecision(2))} cents`;
+
 /** The change from another value, in per cent of it: `+4 %`, `−12 %`, `same`. */
 export function change(value: number, than: number): string {
   if (value === than) return 'same';

@@ -1,4 +1,12 @@
 import type { Outcome } from '../outcome.ts';
+import {
+  daysToDraw,
+  FEWEST_DAYS,
+  type Interval,
+  intervalOf,
+  intervalOfChange,
+  type Range,
+} from '../resampling.ts';
 import type { ReportData, Unit } from './model.ts';
 import * as shown from './number-format.ts';
 import { priceOf } from './price.ts';
@@ -7,7 +15,8 @@ import { type Candidate, isNoWorse, named, type SearchResult } from './recommend
 export type Verdict = ReportData['recommendation']['verdict'];
 
 /**
- * What a reader must know who reads nothing else: whether the goal is met, what to change, and what that costs or saves.
+ * What a reader must know who reads nothing else: whether the goal is met, what to change, what that costs or saves, and
+ * how sure that is.
  *
  * @param tutorial The outcome of CircleCI's tutorial, which is the baseline if no goal was given.
  */
@@ -31,10 +40,53 @@ export function verdictOf(
           { what: 'Wait', text: `${difference(wait, 'less', 'more', shown.seconds)} for a job, on average.` },
           {
             what: 'Cost',
-            text: `${difference(before - after, 'less', 'more', (value) => shown.priceInWords(value, unit))}, if all days are like these.`,
+            text: `${difference(before - after, 'less', 'more', (value) => shown.priceInWords(value, unit))}, if all days are like these${perJob(asGiven.outcome, chosen.outcome)}.`,
           },
         ]),
+    { what: 'How sure', text: sureness(asGiven.outcome, chosen.outcome, isKept, unit) },
   ];
+}
+
+/** What a job costs, if that is known. */
+function perJob({ costReplayed: before }: Outcome, { costReplayed: after }: Outcome): string {
+  if (before === undefined || after === undefined) return '';
+  const [one, other] = [before, after].map(({ perJob }) => shown.jobPrice(perJob));
+  return one === other ? `; a job costs ${other}` : `; a job costs ${other} instead of ${one}`;
+}
+
+function sureness(before: Outcome, after: Outcome, isKept: boolean, unit: Unit): string {
+  const interval = isKept ? intervalOf(after) : intervalOfChange(before, after);
+  if (interval === undefined) {
+    const days = daysToDraw(after);
+    return `No interval: it needs at least ${FEWEST_DAYS} days, and these jobs have ${days === 1 ? 'one' : days}. One unusual day decides the figures.`;
+  }
+  const { level, days, waitSeconds } = interval;
+  const prices = pricesOf(interval, unit);
+  const words = (value: number) => shown.priceInWords(value, unit);
+  const text = isKept
+    ? `jobs wait ${range(waitSeconds.mean, shown.short)} s on average, for ${range(prices, (value) => shown.price(value, unit))}${unit === 'instance-hours' ? ' instance-hours' : ' a month'}`
+    : `the wait is ${rangeOfChange(waitSeconds.mean, 'less', 'more', shown.seconds)}, and the cost ${rangeOfChange(prices, 'less', 'more', words)}`;
+  return `If the ${days} days are drawn again at random, ${text} in ${shown.percent(level)} of the draws.`;
+}
+
+const pricesOf = ({ instanceHours, cost }: Interval, unit: Unit): Range =>
+  unit === 'instance-hours' || cost === undefined ? instanceHours : cost.total;
+
+const range = ([low, high]: Range, text: (value: number) => string) => `${text(low)} to ${text(high)}`;
+
+/** `40.1 s to 44.5 s less`, or `from 2.0 s less to 3.0 s more`. */
+function rangeOfChange(
+  [low, high]: Range,
+  less: string,
+  more: string,
+  text: (value: number) => string,
+): string {
+  const [from = '', to = ''] = [low, high].map((value) => text(Math.abs(value)));
+  if (from === text(0) && to === text(0)) return 'the same';
+  if (from === to && low * high > 0) return `${from} ${low > 0 ? more : less}`;
+  if (low >= 0) return `${from} to ${to} ${more}`;
+  if (high <= 0) return `${to} to ${from} ${less}`;
+  return `from ${from} ${less} to ${to} ${more}`;
 }
 
 function goal(asGiven: Candidate, tutorial: Outcome, search: SearchResult | undefined): Verdict[number] {

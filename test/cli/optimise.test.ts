@@ -26,7 +26,8 @@ describe('npm run simulate -- --optimise', () => {
     const { stdout } = await simulate('--json', '--optimise', '--max-wait-p95', '60', '--train', '0.7');
     const { trace, optimised } = JSON.parse(stdout);
     expect(trace.source).toBe('flapping, seed 1');
-    expect(Object.keys(optimised)).toEqual(['goal', 'met', 'set', 'tried', 'front', 'training', 'rest']);
+    const keys = ['goal', 'met', 'set', 'tried', 'front', 'training', 'rest', 'intervalOfChange'];
+    expect(Object.keys(optimised)).toEqual(keys);
     expect(optimised).toMatchObject({ goal: { maxWaitP95: 60 }, met: { training: true, rest: true } });
     const names = (part: { policy: string }[]) => part.map(({ policy }) => policy);
     expect(names(optimised.training)).toEqual(['ours, current', 'ours, optimised', 'circleci-tutorial']);

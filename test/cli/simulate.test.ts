@@ -74,6 +74,48 @@ describe('npm run simulate', () => {
     );
   });
 
+  it('says how sure its figures are, or that there are too few days to say so', async () => {
+    const { stdout } = await simulate('--policies', 'ours,mro');
+    const printed = JSON.parse((await simulate('--policies', 'ours,mro', '--json')).stdout).policies;
+    const { waitSeconds, cost } = printed[0].interval;
+    expect(waitSeconds.mean[0]).toBeLessThan(printed[0].waitSeconds.mean);
+    expect(waitSeconds.mean[1]).toBeGreaterThan(printed[0].waitSeconds.mean);
+    const [low, high] = waitSeconds.mean.map((value: number) => value.toFixed(1));
+    const [least, most] = cost.total.map((value: number) => value.toFixed(0));
+    expect(stdout).toContain(
+      `90 % interval of ours, by drawing the 7 days again at random: jobs wait ${low} to ${high} s on average, and cost ${least} to ${most} USD a month.`,
+    );
+    expect(printed[1].interval.days).toBe(7);
+    const short = await simulate('--workload', 'flapping', '--policies', 'ours');
+    expect(short.stdout).toContain('that takes 5 days, and the trace has one.');
+  });
+
+  it('gives dates and a time zone to a trace without dates', async () => {
+    const file = trace('dated.csv', `${HEADER}0,60\n7200,60\n`);
+    const words = ['--json', '--trace', file, '--policies', 'ours', '--starts-at', '2026-01-05T21:30:00Z'];
+    const daysOf = async (...more: string[]) => {
+      const [ours] = JSON.parse((await simulate(...words, ...more)).stdout).policies;
+      return ours.days.map(({ day, jobs }: { day: string; jobs: number }) => [day, jobs]);
+    };
+    expect(await daysOf()).toEqual([['2026-01-05', 2]]);
+    expect(await daysOf('--time-zone', 'Europe/Berlin')).toEqual([
+      ['2026-01-05', 1],
+      ['2026-01-06', 1],
+    ]);
+  });
+
+  it('refuses to move a trace that has dates', async () => {
+    const job = {
+      created_at: '2026-01-05T08:00:00Z',
+      started_at: '2026-01-05T08:01:00Z',
+      completed_at: '2026-01-05T08:03:00Z',
+    };
+    const file = trace('github.json', JSON.stringify([job]));
+    const { status, stderr } = await simulate('--trace', file, '--starts-at', '2026-01-06');
+    expect(status).toBe(2);
+    expect(stderr).toContain('this one begins at 2026-01-05T08:00:00.000Z: leave --starts-at out');
+  });
+
   it('uses threads for long replays, with the same result', async () => {
     const rows = Array.from({ length: 26_000 }, (_, number) => `${number},60\n`);
     const file = trace('many.csv', `${HEADER}${rows.join('')}`);
@@ -171,6 +213,9 @@ describe('npm run simulate', () => {
       said: ['mro is not among --policies'],
     },
     { words: ['--trace', '/nowhere.csv'], said: ['/nowhere.csv', 'cannot be read'] },
+    { words: ['--starts-at', '2026-01-05'], said: ['--starts-at needs --trace'] },
+    { words: ['--starts-at', 'monday'], said: ["'monday'", 'such as 2026-01-05'] },
+    { words: ['--time-zone', 'Mars/Crater'], said: ["'Mars/Crater'", 'Europe/Berlin'] },
     { words: ['--trase', 'x'], said: ['--trase', '--trace'] },
   ])('says what is wrong and what is allowed, and exits with 2: $words', async ({ words, said }) => {
     const { status, stdout, stderr } = await simulate(...words);

@@ -36,6 +36,8 @@ describe('the verdict of a report', () => {
       Change: 'Set a=1 and b=2.',
       Wait: '40.0 s less for a job, on average.',
       Cost: '10.0 instance-hours more, if all days are like these.',
+      'How sure':
+        'No interval: it needs at least 5 days, and these jobs have one. One unusual day decides the figures.',
     });
   });
 
@@ -49,8 +51,31 @@ describe('the verdict of a report', () => {
   });
 
   it('changes nothing if the current settings are recommended', () => {
-    expect(Object.keys(verdict(current, current))).toEqual(['Goal', 'Change']);
+    expect(Object.keys(verdict(current, current))).toEqual(['Goal', 'Change', 'How sure']);
     expect(verdict(current, current).Change).toBe('Nothing. Keep the current settings.');
+  });
+
+  it('says how sure the change is, over days that are drawn again', () => {
+    const week = (set: string[], mean: number, instanceHours: number): Candidate => {
+      const { outcome } = candidate(set, mean, 7 * instanceHours);
+      const days = [1, 2, 3, 4, 5, 6, 7].map((day) => ({
+        day,
+        hours: 24,
+        jobs: 10,
+        waitSeconds: { mean: mean + day, p95: mean },
+        instanceHours: instanceHours + day,
+        cost: 10,
+      }));
+      return { set, outcome: { ...outcome, days, replayedHours: 7 * 24 } };
+    };
+    const before = week([], TUTORIAL.waitSeconds.mean, 20);
+    const sure = verdict(before, week(['a=1'], TUTORIAL.waitSeconds.mean - 8, 22))['How sure'];
+    expect(sure).toBe(
+      'If the 7 days are drawn again at random, the wait is 8.0 s less, and the cost 14.0 instance-hours more in 90 % of the draws.',
+    );
+    expect(verdict(before, before)['How sure']).toMatch(
+      /^If the 7 days are drawn again at random, jobs wait [\d.]+ to [\d.]+ s on average, for [\d.]+ to [\d.]+ instance-hours in 90 % of the draws\.$/,
+    );
   });
 
   it.each([
