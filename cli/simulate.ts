@@ -24,6 +24,15 @@ import {
 import { wrappedHelp } from './command-line/help.ts';
 import { checkOutFile } from './command-line/out-file.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
+import {
+  ComparisonInvalid,
+  compareWith,
+  describeComparison,
+  fingerprintOf,
+  givenBy,
+  type OtherRun,
+  readOtherRun,
+} from './replays/comparison.ts';
 import { chooseFaults, faultRows } from './replays/faults.ts';
 import { type PolicyRow, SEARCH_COLUMNS, table } from './replays/figures-table.ts';
 import { imageBootOption, imageWarmBootOption } from './replays/image-boots.ts';
@@ -52,6 +61,7 @@ interface Options extends GoalOptions, TraceOptions {
   prices?: string;
   workflow?: boolean;
   json?: boolean;
+  compare?: string;
   report?: string;
 }
 
@@ -150,6 +160,12 @@ const define = (shell: Shell) =>
       0.5,
     )
     .option('--json', 'print only one JSON object')
+    .addOption(
+      new Option(
+        '--compare <file>',
+        'also compare with another run of the same jobs: what --json printed for it',
+      ).conflicts('optimise'),
+    )
     .option(
       '--report <file>',
       'also write a report: one HTML file that shows the effect of each setting of ours and recommends settings',
@@ -192,15 +208,17 @@ async function run(options: Options, shell: Shell): Promise<void> {
   // Loaded only for a report, because the bundler takes long to load.
   const report = options.report === undefined ? undefined : await import('./replays/report.ts');
   if (options.report !== undefined) checkOutFile('--report', options.report, 'report.html');
+  const other = options.compare === undefined ? undefined : readOtherRun(options.compare, trace);
   const costs = describeCosts(fleet, priced, prices);
   const given = { options, shell, policies, source, trace, world, faults, priced, costs };
   const found = options.optimise === true ? await optimised(given) : undefined;
-  const outcomes = found === undefined ? await replayed(given) : [];
+  const { outcomes, comparison } =
+    found === undefined ? await replayed(given, other) : { outcomes: [], comparison: undefined };
   if (options.json !== true) for (const note of describeNotes(trace)) terminal.note(note);
   if (options.report !== undefined) {
     await report?.writeReport(
       options.report,
-      { ...given, outcomes, found, notes: describeNotes(trace) },
+      { ...given, outcomes, found, comparison, notes: describeNotes(trace) },
       shell,
     );
   }
@@ -278,17 +296,10 @@ async function optimised({
 }
 
 /** Replays each policy, and prints its figures. */
-async function replayed({
-  options,
-  shell,
-  policies,
-  source,
-  trace,
-  world,
-  faults,
-  priced,
-  costs,
-}: ReplayCommand) {
+async function replayed(
+  { options, shell, policies, source, trace, world, faults, priced, costs }: ReplayCommand,
+  other: OtherRun | undefined,
+) {
   const { terminal } = shell;
   const { fleet, choices } = policies;
   const { jobs } = trace;
@@ -308,12 +319,18 @@ async function replayed({
     const given = options.fault === undefined ? undefined : faults;
     rows.push(await throughWorkflow(jobs, fleet, world, states.to, given).finally(states.stop));
   }
+  const given = givenBy(fleet, world, options.fault, priced);
+  const comparison = other && compareWith(options.compare ?? '', other, given, outcomes);
   if (options.json) {
+    const { format, ...assumed } = given;
     terminal.print(
       JSON.stringify({
-        trace: about,
+        format,
+        trace: { ...about, fingerprint: fingerprintOf(trace) },
+        ...assumed,
         policies: rows.map(withInterval).map(asJson),
         lowerBounds: lowerBounds.map(asJson),
+        ...(comparison && { comparison }),
       }),
     );
   } else {
@@ -325,7 +342,8 @@ async function replayed({
       ),
     );
   }
-  return outcomes;
+  if (comparison && options.json !== true) terminal.print(`\n${describeComparison(comparison, terminal)}`);
+  return { outcomes, comparison };
 }
 
 /** The workflow reads the two counts itself, so the fault cannot set the gap between them. */
@@ -355,7 +373,7 @@ function describeMonth([first]: Outcome[]): string[] {
 
 export const simulateCommand: CliCommand = {
   define,
-  usageErrors: [FleetsInvalid, PricesInvalid, TraceInvalid],
+  usageErrors: [ComparisonInvalid, FleetsInvalid, PricesInvalid, TraceInvalid],
   expectedErrors: [ReplayStalled],
   failsIf: 'it failed, or no setting meets the goal of --optimise',
 };

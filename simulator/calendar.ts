@@ -1,3 +1,4 @@
+import { offsetOf } from './time-zone.ts';
 import type { World } from './world.ts';
 
 const HOUR_MS = 3_600_000;
@@ -49,40 +50,21 @@ export class Calendar {
     return { day, hour: Math.floor((local - day * DAY_MS) / HOUR_MS) };
   }
 
+  /** When a day begins, in seconds of the trace; before second 0 for the first one, if the trace begins later. */
+  beginOf(day: number): number {
+    const local = day * DAY_MS;
+    const guess = local - offsetOf(local, this.#zone);
+    return (local - offsetOf(guess, this.#zone) - this.#startsAt) / 1_000;
+  }
+
+  /** The day of the week, from 0 for Monday. Without dates: the day of each period of seven days. */
+  weekdayOf(day: number): number {
+    // 1 January 1970 was a Thursday.
+    return (((day + (this.dated ? 3 : 0)) % 7) + 7) % 7;
+  }
+
   /** The date of a day, or its number from 1 if the trace has no dates. */
   nameOf(day: number): string | number {
     return this.dated ? new Date(day * DAY_MS).toISOString().slice(0, 10) : day + 1;
   }
-}
-
-const clocks = new Map<string, Intl.DateTimeFormat>();
-
-/** By how much a time zone is ahead of UTC at a time, in milliseconds. */
-export function offsetOf(at: number, zone: string): number {
-  if (zone === 'UTC') return 0;
-  const known = clocks.get(zone);
-  const clock =
-    known ??
-    new Intl.DateTimeFormat('en-GB', {
-      timeZone: zone,
-      hourCycle: 'h23',
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-    });
-  if (known === undefined) clocks.set(zone, clock);
-  const parts = new Map(clock.formatToParts(at).map(({ type, value }) => [type, Number(value)]));
-  const part = (type: Intl.DateTimeFormatPartTypes) => parts.get(type) ?? 0;
-  const local = Date.UTC(
-    part('year'),
-    part('month') - 1,
-    part('day'),
-    part('hour'),
-    part('minute'),
-    part('second'),
-  );
-  return local - Math.floor(at / 1_000) * 1_000;
 }

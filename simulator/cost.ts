@@ -117,6 +117,9 @@ export function costOf(
   };
 }
 
+/** What costs the same in each hour, whatever is queued, in US dollars a month. */
+export const costByTime = (cost: Cost | undefined) => (cost?.scaler ?? 0) + (cost?.image ?? 0);
+
 /** What seconds of instances cost, in US dollars. */
 export function paidFor(
   { billed, spot, stopped }: { billed: number; spot: number; stopped: number },

@@ -1,3 +1,4 @@
+import { LAST_HOUR } from '../sandbox/group/hourly.ts';
 import { figure, percentile } from '../sandbox/summary.ts';
 import { HOURS_PER_MONTH, type Priced, paidFor } from './cost.ts';
 import type { JobTable } from './job-table.ts';
@@ -26,7 +27,7 @@ const MOST_DAYS = 1_000;
  * The figures of each day, from the first to the last on which a job is queued. What happens later counts for the last
  * one, so that all policies have the same days.
  *
- * @param scaler What the scaler itself costs a month. Its days cost the same an hour.
+ * @param byTime What costs the same in each hour, in US dollars a month.
  */
 export function daysOf(
   { queuedAt, length }: JobTable,
@@ -36,13 +37,14 @@ export function daysOf(
     calendar,
     hourly,
   }: Pick<ReplayResult, 'startedAt' | 'endedAt' | 'calendar' | 'hourly'>,
-  scaler: number,
+  byTime: number,
   priced: Priced | undefined,
 ): Day[] {
   const first = calendar.clockOf(0).day;
   const lastHour = calendar.hourAt(queuedAt[length - 1] ?? 0);
+  const endHour = Math.max(calendar.hourAt(endedAt), lastHour);
   const count = calendar.clockOf(lastHour).day - first + 1;
-  if (count > MOST_DAYS) return [];
+  if (count > MOST_DAYS || endHour >= LAST_HOUR) return [];
   const days = Array.from({ length: count }, () => ({
     seconds: 0,
     waits: [] as number[],
@@ -50,7 +52,6 @@ export function daysOf(
     spot: 0,
     stopped: 0,
   }));
-  const endHour = Math.max(calendar.hourAt(endedAt), lastHour);
   const ofHour = Array.from({ length: endHour + 1 }, (_, hour) =>
     Math.min(calendar.clockOf(hour).day - first, count - 1),
   );
@@ -88,7 +89,7 @@ export function daysOf(
               p95: percentile(waits, 0.95),
             },
       instanceHours: figure(times.billed / 3_600),
-      ...(paid && { cost: figure(paid.instances + paid.volumes + (scaler * hours) / HOURS_PER_MONTH) }),
+      ...(paid && { cost: figure(paid.instances + paid.volumes + (byTime * hours) / HOURS_PER_MONTH) }),
     };
   });
 }

@@ -1,6 +1,6 @@
 import type { ImageBuild } from '../fleets/settings/image.ts';
 import { figure, overheadOf, percentile, type Summary } from '../sandbox/summary.ts';
-import { type Cost, costOf, costOfReplay, type Priced } from './cost.ts';
+import { type Cost, costByTime, costOf, costOfReplay, type Priced } from './cost.ts';
 import { type Day, daysOf } from './days.ts';
 import { WAIT_PARTS, type WaitPart } from './job-figures.ts';
 import type { JobTable } from './job-table.ts';
@@ -84,7 +84,7 @@ export function outcomeOf(
     jobsRetried: replayed.jobsRetried,
     requests: replayed.requests,
     ...(cost && { cost, costReplayed: costOfReplay(cost, replayed, jobs.length) }),
-    days: daysOf(jobs, replayed, cost?.scaler ?? 0, priced),
+    days: daysOf(jobs, replayed, costByTime(cost), priced),
     executions: { succeeded: replayed.starts - replayed.startsFailed, failed: replayed.startsFailed },
   };
 }

@@ -46,5 +46,9 @@ export function policyOf(choice: PolicyChoice, startsAt = WORLD.startsAt): Polic
 export const worldFor = (choice: PolicyChoice, world: World): World =>
   'settings' in choice ? worldOf(world, choice.settings) : world;
 
+/** How the image of a policy's fleet is built; `undefined` if it is not. */
+export const imageOf = (choice: PolicyChoice) =>
+  'settings' in choice ? choice.settings.imageBuild : undefined;
+
 export const defaultParameters = ({ parameters }: Peer): Record<string, number> =>
   Object.fromEntries(Object.entries(parameters).map(([name, parameter]) => [name, parameter.default]));

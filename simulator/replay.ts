@@ -113,13 +113,8 @@ class Replay {
     this.#faults = options.faults ?? NO_FAULTS;
     this.#gap = new ReadGap(this.#faults.readGap);
     this.#jobs = new JobQueue((job) => table.durationSeconds[job] ?? 0);
-    const calendar = new Calendar(world);
-    const hourly = new Hourly(
-      (at) => calendar.hourAt(at),
-      (hour) => calendar.startOf(hour),
-    );
-    this.#calendar = calendar;
-    this.#totals = new Totals(world.minimumBilling, hourly);
+    this.#calendar = new Calendar(world);
+    this.#totals = new Totals(world.minimumBilling, new Hourly(this.#calendar));
     this.#figures = new JobFigures(table);
     const { launchHook = world.launchHook } = policy;
     const { ofLaunch, interruptedAfter } = new LaunchFaults(this.#faults);

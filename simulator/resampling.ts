@@ -2,6 +2,7 @@ import { figure } from '../sandbox/summary.ts';
 import { randomNumbers } from '../sandbox/trace.ts';
 import { HOURS_PER_MONTH } from './cost.ts';
 import type { Day } from './days.ts';
+import type { Interval, Range } from './interval.ts';
 import type { Outcome } from './outcome.ts';
 
 /** The share of the draws that an interval contains. */
@@ -17,25 +18,6 @@ const SEED = 1;
 
 /** A first or last day with fewer hours counts as a part of the day next to it. */
 const SHORTEST_DAY = 12;
-
-export type Range = [low: number, high: number];
-
-/**
- * Where the figures of other days like these are likely to be: the days are drawn at random, with replacement, and this
- * is the range of the middle `level` of all draws. A bootstrap with blocks of whole days, because jobs of a day depend on
- * each other.
- */
-export interface Interval {
-  level: number;
-  /** How many days there are to draw from. */
-  days: number;
-  /** The mean wait. */
-  waitSeconds: { mean: Range };
-  /** Hours of instances in as many hours as were replayed. */
-  instanceHours: Range;
-  /** US dollars a month; missing like `cost`. */
-  cost?: { total: Range };
-}
 
 type Days = Pick<Outcome, 'days' | 'replayedHours'>;
 

@@ -4,7 +4,7 @@ import { type Faults, NO_FAULTS } from '../sandbox/group/faults.ts';
 import type { Priced } from './cost.ts';
 import { type Jobs, tableOf } from './job-table.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
-import { type PolicyChoice, policyOf, worldFor } from './peers.ts';
+import { imageOf, type PolicyChoice, policyOf, worldFor } from './peers.ts';
 import { type ReplayOptions, replay } from './replay.ts';
 import { areMany, inThreads } from './threads.ts';
 import type { World } from './world.ts';
@@ -18,8 +18,7 @@ export function simulateOne(
 ): Outcome {
   const table = tableOf(jobs);
   const replayed = replay(table, policyOf(choice, world.startsAt), worldFor(choice, world), options);
-  const image = 'settings' in choice ? choice.settings.imageBuild : undefined;
-  return outcomeOf(choice.name, table, replayed, priced, image);
+  return outcomeOf(choice.name, table, replayed, priced, imageOf(choice));
 }
 
 /** What ours has learned after these jobs. */

@@ -20,6 +20,8 @@ export interface Task<Kind extends keyof TaskResults = keyof TaskResults> {
   world: World;
   faults: Faults;
   priced?: Priced | undefined;
+  /** For samples: whether to keep the days of a long trace in detail. */
+  detailed?: boolean;
 }
 
 /** A message to a thread. */

@@ -28,9 +28,9 @@ parentPort?.on('message', ({ id, task }: WorkerRequest) => {
 });
 
 function perform(
-  { kind, jobs, choice, world, faults, priced }: Task,
+  { kind, jobs, choice, world, faults, priced, detailed }: Task,
   progress: (ended: number) => void,
 ): TaskResults[typeof kind] {
-  if (kind === 'samples') return samplesOf(jobs, choice, world, { faults, progress });
+  if (kind === 'samples') return samplesOf(jobs, choice, world, { faults, progress, priced, detailed });
   return simulateOne(jobs, choice, world, { faults, priced, progress });
 }

@@ -33,6 +33,7 @@ export async function drawPolicies(): Promise<string> {
     priced: pricedBy(LIST_PRICES, fleet),
     oursWith,
     fleetsYaml: (set) => set.join('\n'),
+    describe: () => undefined,
     progress: () => ({ to: () => undefined, stop: () => undefined }),
   });
   const colour = lightColours();

@@ -1,12 +1,6 @@
+import type { Interval, Range } from '../../simulator/interval.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
-import {
-  daysToDraw,
-  FEWEST_DAYS,
-  type Interval,
-  intervalOf,
-  intervalOfChange,
-  type Range,
-} from '../../simulator/resampling.ts';
+import { daysToDraw, FEWEST_DAYS, intervalOf, intervalOfChange } from '../../simulator/resampling.ts';
 
 /** An outcome as `--json` prints it: how sure its figures are is `null` if there are too few days. */
 export const withInterval = <Row extends object>(

@@ -1,3 +1,5 @@
+import * as z from 'zod';
+import { fleetsSchema } from '../../fleets/schema.ts';
 import type { Faults } from '../../sandbox/group/faults.ts';
 import type { Priced } from '../../simulator/cost.ts';
 import { tableOf } from '../../simulator/job-table.ts';
@@ -7,6 +9,7 @@ import { writePrivate } from '../../simulator/private-files.ts';
 import { readAssets } from '../../simulator/report/assets.ts';
 import { collect } from '../../simulator/report/collect.ts';
 import { page } from '../../simulator/report/html-page.ts';
+import type { Comparison } from '../../simulator/report/model.ts';
 import { whole } from '../../simulator/report/number-format.ts';
 import type { Trace } from '../../simulator/traces/trace.ts';
 import type { World } from '../../simulator/world.ts';
@@ -34,6 +37,8 @@ export interface ReplayToReport extends Replay {
   notes: string[];
   /** The figures of the policies on all jobs, if they were replayed on all jobs. */
   outcomes: readonly Outcome[];
+  /** A comparison with another run, if there is one. */
+  comparison: Comparison | undefined;
   /** The result of a search, if there was one. The report then shows the jobs that the search has not seen. */
   found: { answer: SearchResult; tried: readonly Tried[] } | undefined;
 }
@@ -69,15 +74,29 @@ export async function writeReport(file: string, replay: ReplayToReport, shell: S
       share: options.train,
       tried: found.tried,
     },
+    comparison: replay.comparison,
     oursWith,
     fleetsYaml: (set) =>
       `${options.fleet ?? 'your-fleet'}:\n${asYaml([...ofFleet(options.set ?? [], policies), ...set]).replaceAll(/^/gm, '  ')}\n`,
+    describe: settingDescriptions(),
     progress: (total, of) => terminal.progress(of, { total }),
   });
   const html = page(data, await readAssets());
   keepFromGit(file, terminal);
   writePrivate(file, html);
   terminal.note(`Report: ${file} (${Math.round(Buffer.byteLength(html) / 1_000)} kB)`);
+}
+
+const Described = z.object({
+  additionalProperties: z.object({
+    properties: z.record(z.string(), z.object({ description: z.string().optional() })),
+  }),
+});
+
+/** What each setting does, from the JSON Schema of fleets.yaml. */
+function settingDescriptions(): (setting: string) => string | undefined {
+  const { properties } = Described.parse(JSON.parse(fleetsSchema())).additionalProperties;
+  return (setting) => properties[setting]?.description;
 }
 
 /** The settings of the fleet, without the parameters of other policies. */

@@ -2,10 +2,12 @@ import type { Outcome } from '../outcome.ts';
 import { PEERS } from '../peers.ts';
 import type { World } from '../world.ts';
 import type { Figures, Kind, PolicyRow, ReportData, Samples, Unit } from './model.ts';
+import { POLICY_NAMES } from './policy-links.ts';
 import { priceOf, unitOf } from './price.ts';
 import {
   type Candidate,
   named,
+  paretoFront,
   type Recommendation,
   recommend,
   recommendFound,
@@ -35,7 +37,8 @@ export interface About {
   command: string;
   world: World;
   assumptions: string[];
-  stretches: string[];
+  stretches: ReportData['stretches'];
+  demand: ReportData['demand'];
 }
 
 /** The baseline of a recommendation. */
@@ -65,6 +68,7 @@ function baselineOf(peers: Replays['peers']): Outcome {
  *
  * @param samplesByName The data of a policy's charts, by the name of its row. Rows without it have no charts.
  * @param fleetsYaml Writes settings as lines of fleets.yaml.
+ * @param describe What a setting does, as its documentation says it.
  */
 export function reportData(
   about: About,
@@ -72,6 +76,7 @@ export function reportData(
   impossible: string[],
   samplesByName: ReadonlyMap<string, Samples>,
   fleetsYaml: (set: readonly string[]) => string,
+  describe: (setting: string) => string | undefined,
 ): ReportData {
   const { asGiven, settings, tried, peers, lowerBounds } = replays;
   const unit = unitOfAll(replays);
@@ -81,6 +86,7 @@ export function reportData(
     const samples = samplesByName.get(name);
     return {
       name,
+      label: POLICY_NAMES[name]?.label ?? name,
       kind,
       about: what,
       ...figuresOf(outcome, unit),
@@ -100,6 +106,8 @@ export function reportData(
       ...lowerBounds.map((outcome) => row(outcome.policy, 'lower-bound', outcome.about, outcome)),
     ],
     tried: tried.map((candidate) => ({ name: named(candidate), ...figuresOf(candidate.outcome, unit) })),
+    front: frontOf(replays, chosen, unit, fleetsYaml),
+    glossary: glossaryOf([chosen, ...settings, ...tried], describe),
     settings: settings.map(({ setting, to, outcome }) => ({ setting, to, ...figuresOf(outcome, unit) })),
     impossible,
     recommendation: {
@@ -111,8 +119,49 @@ export function reportData(
       fleetsYaml: isAsGiven ? '' : fleetsYaml(chosen.set),
     },
     stretches: about.stretches,
+    demand: about.demand,
     waitShares: WAIT_SHARES,
   };
+}
+
+/** The Pareto front of a search, or else of the settings that were tried one at a time. */
+function frontOf(
+  { asGiven, settings, tried }: Replays,
+  chosen: Candidate,
+  unit: Unit,
+  fleetsYaml: (set: readonly string[]) => string,
+): ReportData['front'] {
+  const front = paretoFront(tried.length > 0 ? tried : [asGiven, ...settings], unit);
+  return front.map((candidate, index) => {
+    const { set, outcome } = candidate;
+    const before = front[index - 1]?.outcome;
+    const wait = outcome.waitSeconds.mean;
+    const price = priceOf(outcome, unit);
+    return {
+      wait,
+      price,
+      per10Seconds:
+        before === undefined
+          ? null
+          : (10 * (price - priceOf(before, unit))) / (before.waitSeconds.mean - wait),
+      name: named(candidate),
+      fleetsYaml: set.length === 0 ? '' : fleetsYaml(set),
+      isRecommended: set.join() === chosen.set.join(),
+      reuses: set.includes('reuse=continuous'),
+    };
+  });
+}
+
+/** The settings that candidates change, each once, in the order in which they come. */
+function glossaryOf(
+  candidates: readonly { set: readonly string[] }[],
+  describe: (setting: string) => string | undefined,
+): ReportData['glossary'] {
+  const keys = candidates.flatMap(({ set }) => set.map((each) => each.split(/[.=]/)[0] ?? ''));
+  return [...new Set(keys)].flatMap((setting) => {
+    const text = describe(setting);
+    return text === undefined ? [] : [{ setting, text }];
+  });
 }
 
 function unitOfAll({ asGiven, settings, peers, lowerBounds }: Replays): Unit {
@@ -131,6 +180,7 @@ function figuresOf(outcome: Outcome, unit: Unit): Figures {
     instanceHours: outcome.instanceHours,
     overhead: outcome.overhead,
     idleShare: outcome.idleShare,
+    perJob: outcome.costReplayed?.perJob ?? null,
     launchesPerJob: outcome.launchesPerJob,
     unusedLaunches: outcome.unusedLaunches,
     jobsKilled: outcome.jobsKilled,

@@ -1,5 +1,6 @@
 import { setImmediate as giveWay } from 'node:timers/promises';
 import type { Faults } from '../../sandbox/group/faults.ts';
+import { Calendar } from '../calendar.ts';
 import type { Priced } from '../cost.ts';
 import type { JobTable } from '../job-table.ts';
 import { LOWER_BOUNDS, lowerBoundsOf } from '../lower-bounds.ts';
@@ -17,7 +18,8 @@ import {
   reportData,
   TUTORIAL,
 } from './build.ts';
-import type { ReportData, Samples } from './model.ts';
+import type { Comparison, ReportData, Samples } from './model.ts';
+import { demandOf } from './periods.ts';
 import { unitOf } from './price.ts';
 import { paretoFront, type SearchResult } from './recommend.ts';
 import { samplesOf, stretchesOf } from './samples.ts';
@@ -41,10 +43,14 @@ export interface ReportOptions {
   priced: Priced;
   /** The result of a search, if there was one. The report recommends it. */
   search?: SearchResult | undefined;
+  /** A comparison with another run, if there is one. */
+  comparison?: Comparison | undefined;
   /** Ours with more settings than those of the command line; `undefined` if the fleet cannot have them. */
   oursWith: (set: readonly string[]) => OursChoice | undefined;
   /** Writes settings as lines of fleets.yaml. */
   fleetsYaml: (set: readonly string[]) => string;
+  /** What a setting does, as its documentation says it. */
+  describe: (setting: string) => string | undefined;
   /** Reports the number of jobs that have ended, over all replays of a step. */
   progress: (total: number, of: string) => Progress;
 }
@@ -105,7 +111,15 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
     { name: OURS, choice: ours.choice },
     ...peers.map((choice) => ({ name: choice.name, choice })),
   ];
-  return reportData(aboutOf(options), replays, impossible, await sampled(drawn, options), options.fleetsYaml);
+  const data = reportData(
+    aboutOf(options),
+    replays,
+    impossible,
+    await sampled(drawn, options),
+    options.fleetsYaml,
+    options.describe,
+  );
+  return options.comparison === undefined ? data : { ...data, comparison: options.comparison };
 }
 
 const toOutcome = ({ outcome }: { outcome: Outcome }) => outcome;
@@ -115,11 +129,18 @@ function aboutOf({ about, jobs, world }: ReportOptions): About {
   const work = jobs.durationSeconds.reduce((sum, seconds) => sum + seconds, 0);
   const span = (jobs.queuedAt.at(-1) ?? 0) - (jobs.queuedAt[0] ?? 0);
   return {
-    trace: { ...trace, jobs: jobs.length, jobHours: work / 3_600, spanHours: span / 3_600 },
+    trace: {
+      ...trace,
+      ...(world.zone !== undefined && { zone: world.zone }),
+      jobs: jobs.length,
+      jobHours: work / 3_600,
+      spanHours: span / 3_600,
+    },
     command,
     world,
     assumptions,
-    stretches: stretchesOf(jobs).map(({ name }) => name),
+    stretches: stretchesOf(jobs, world),
+    demand: demandOf(jobs, new Calendar(world)),
   };
 }
 
@@ -168,21 +189,34 @@ async function sampled(
   }
 }
 
+/** The policies whose days the page shows in detail. It has no room for all. */
+const DETAILED: ReadonlySet<string> = new Set([OURS, RECOMMENDED, TUTORIAL]);
+
 async function samplesOfAll(
-  drawn: readonly { choice: PolicyChoice }[],
-  { jobs, world, faults }: ReportOptions,
+  drawn: readonly { name: string; choice: PolicyChoice }[],
+  { jobs, world, faults, priced }: ReportOptions,
   progress: (ended: number) => void,
 ): Promise<Samples[]> {
   if (areMany(jobs.length * drawn.length)) {
     return inThreads(
-      drawn.map(({ choice }) => ({ kind: 'samples' as const, jobs, choice, world, faults })),
+      drawn.map(({ name, choice }) => ({
+        kind: 'samples' as const,
+        jobs,
+        choice,
+        world,
+        faults,
+        priced,
+        detailed: DETAILED.has(name),
+      })),
       progress,
     );
   }
   const all: Samples[] = [];
-  for (const { choice } of drawn) {
+  for (const { name, choice } of drawn) {
     const before = all.length * jobs.length;
-    all.push(samplesOf(jobs, choice, world, { faults, progress: (ended) => progress(before + ended) }));
+    const detailed = DETAILED.has(name);
+    const count = (ended: number) => progress(before + ended);
+    all.push(samplesOf(jobs, choice, world, { faults, priced, detailed, progress: count }));
     // Node.js handles Ctrl-C between two turns of its event loop.
     await giveWay();
   }

@@ -1,13 +1,17 @@
 import { createHash } from 'node:crypto';
 import type { Assets } from './assets.ts';
+import { comparisonSection } from './comparison-section.ts';
+import { glossarySection } from './glossary-section.ts';
 import { embeddedJson, Html, html } from './html.ts';
 import type { PolicyRow, ReportData } from './model.ts';
 import * as shown from './number-format.ts';
-import { PARTS, policiesTable, settingsTable } from './tables.ts';
+import { PARTS, partsTable, policiesTable, settingsTable } from './tables.ts';
+import { weekSection } from './week-section.ts';
 
 /** Writes the report as one HTML file that needs no other file and no network. The same data gives the same bytes. */
 export function page(data: ReportData, { script, style }: Assets): string {
   const { trace } = data;
+  const sections = SECTIONS.filter(({ has }) => has?.(data) ?? true);
   const hash = createHash('sha256').update(script).digest('base64');
   return html`<!doctype html>
 <html lang="en">
@@ -30,11 +34,11 @@ export function page(data: ReportData, { script, style }: Assets): string {
 <button type="button" id="theme" aria-pressed="false">Dark</button>
 </header>
 <nav aria-label="Parts of this page"><ul>
-${SECTIONS.map(({ id, nav }) => html`<li><a href="#${id}">${nav}</a></li>`)}
+${sections.map(({ id, nav }) => html`<li><a href="#${id}">${nav}</a></li>`)}
 </ul></nav>
 <noscript><p class="note">Charts and sorting need JavaScript. The tables have every figure without it.</p></noscript>
 <main>
-${SECTIONS.map(
+${sections.map(
   ({ id, title, body }) => html`<section id="${id}" aria-labelledby="${id}-title" tabindex="-1">
 <h2 id="${id}-title">${title}</h2>
 ${body(data)}
@@ -48,18 +52,36 @@ ${body(data)}
 `.text;
 }
 
-const SECTIONS: { id: string; nav: string; title: string; body: (data: ReportData) => Html }[] = [
+interface Section {
+  id: string;
+  nav: string;
+  title: string;
+  /** Default: every page has it. */
+  has?: (data: ReportData) => boolean;
+  body: (data: ReportData) => Html;
+}
+
+const SECTIONS: Section[] = [
   { id: 'recommendation', nav: 'Recommendation', title: 'Recommendation', body: recommendation },
+  {
+    id: 'compared',
+    nav: 'Before and now',
+    title: 'Before and now',
+    has: ({ comparison }) => comparison !== undefined,
+    body: comparisonSection,
+  },
   { id: 'plane', nav: 'Wait and cost', title: 'Wait against cost', body: plane },
   { id: 'settings', nav: 'Settings', title: 'What each setting costs and buys', body: settings },
   { id: 'time', nav: 'Over time', title: 'Queue and capacity over time', body: time },
+  { id: 'week', nav: 'Week', title: 'Hours of the week', body: weekSection },
   { id: 'waits', nav: 'Waits', title: 'How long jobs wait', body: waits },
   { id: 'parts', nav: 'Parts', title: 'Where the wait comes from', body: parts },
   { id: 'policies', nav: 'Table', title: 'All figures', body: (data) => policiesTable(data) },
+  { id: 'glossary', nav: 'Glossary', title: 'In plain words', body: glossarySection },
   { id: 'about', nav: 'About', title: 'How this was made', body: about },
 ];
 
-function recommendation({ recommendation, rows, unit }: ReportData): Html {
+function recommendation({ recommendation, rows, unit, glossary }: ReportData): Html {
   const { verdict, headline, reasons, rule, fleetsYaml } = recommendation;
   const find = (name: string) => rows.find((row) => row.name === name);
   const compared: [string, PolicyRow | undefined][] = [
@@ -98,8 +120,14 @@ ${
   fleetsYaml === ''
     ? html`<p>Nothing to change.</p>`
     : html`<div class="code"><pre id="yaml" tabindex="0" aria-label="Lines of fleets.yaml"><code>${fleetsYaml}</code></pre>
-<button type="button" id="copy">Copy</button></div>
-<p class="note" id="copied" role="status"></p>`
+<button type="button" id="copy" data-copies="yaml" data-says="copied">Copy</button></div>
+<p class="note" id="copied" role="status"></p>
+<p>What these settings do: ${glossary
+        .filter(({ setting }) => new RegExp(`^ *${setting}:`, 'm').test(fleetsYaml))
+        .map(
+          ({ setting }, index) =>
+            html`${index === 0 ? '' : ', '}<a href="#setting-${setting}">${setting}</a>`,
+        )}.</p>`
 }
 </div>
 </div>`;
@@ -111,7 +139,8 @@ const chart = (id: string, label: string, caption: string | Html) => html`<figur
 <figcaption>${caption}</figcaption>
 </figure>`;
 
-function plane({ unit, rows, tried }: ReportData): Html {
+function plane(data: ReportData): Html {
+  const { unit, rows, tried } = data;
   const killing = rows.some(({ jobsKilled }) => jobsKilled > 0);
   return html`<p>Down is faster, left is cheaper: the best policies are at the bottom left.</p>
 <div class="controls">
@@ -135,12 +164,44 @@ ${chart(
   'plane',
   `Scatter plot: each policy's wait in seconds against its ${unit}. The table of all figures has the same numbers.`,
   html`Wait in seconds against ${unit}${unit === 'instance-hours' ? '' : html`, on a logarithmic axis if the costs differ much`}. No scaler can do better than the lower bounds. They are: no wait, with every boot paid; a launch for each job at the moment it is queued; and the same with runners that stay forever.${tried.length === 0 ? '' : ' The small points are the Pareto front of the settings that the search tried.'}`,
-)}`;
+)}
+${front(data)}`;
+}
+
+/** The Pareto front, with what each of its points sets. */
+function front({ front, unit }: ReportData): Html {
+  if (front.length < 2) return html``;
+  return html`<h3>The cheapest settings for each wait</h3>
+<p>Each row has a shorter wait and a higher cost than the row above. None of the other settings that were tried is better in both: this is the Pareto front.${
+    front.some(({ reuses }) => reuses)
+      ? ' With reuse, a job finds what earlier jobs left on its machine.'
+      : ''
+  }</p>
+<p class="caption" id="front-caption">The Pareto front of mean wait and cost</p>
+<div class="scroll" role="region" aria-labelledby="front-caption" tabindex="0"><table id="front-table" aria-labelledby="front-caption">
+<thead><tr><th scope="col">mean wait</th><th scope="col">${unit}</th><th scope="col">10 s less cost</th><th scope="col">fleets.yaml</th><td></td></tr></thead>
+<tbody>${front.map(
+    ({ wait, price, per10Seconds, fleetsYaml, isRecommended, name }, index) =>
+      html`<tr${isRecommended ? html` class="marked"` : ''}>
+<th scope="row">${shown.seconds(wait)}${isRecommended ? html`<small>recommended</small>` : ''}</th>
+<td>${shown.price(price, unit)}</td><td>${shown.orDash(per10Seconds, (value) => shown.price(value, unit))}</td>
+<td class="settings">${
+        fleetsYaml === ''
+          ? 'the current settings'
+          : html`<pre id="front-${index}"><code>${fleetsYaml}</code></pre>`
+      }</td>
+<td>${
+        fleetsYaml === ''
+          ? ''
+          : html`<button type="button" data-copies="front-${index}" data-says="front-copied" aria-label="Copy ${name}">Copy</button>`
+      }</td></tr>`,
+  )}</tbody></table></div>
+<p class="note" id="front-copied" role="status"></p>`;
 }
 
 function settings(data: ReportData): Html {
   return html`<p>Each bar changes one setting; all others have the fleet's current values. The line is the fleet with its current settings.</p>
-${chart('settings', 'Bars: the mean wait and the cost with each setting. The table below has the same numbers.', 'Mean wait and cost with each setting. Green is better than the current settings, orange is worse.')}
+${chart('settings', 'Bars: the mean wait and the cost with each setting. The table below has the same numbers.', 'Mean wait and cost with each setting. Green is better than with the current settings, orange is worse, grey is the same.')}
 <details><summary>As a table</summary>
 ${settingsTable(data)}
 </details>
@@ -152,10 +213,11 @@ const choices = (rows: readonly PolicyRow[]) => rows.filter(({ samples }) => sam
 function time({ rows, recommendation, stretches }: ReportData): Html {
   return html`<div class="controls">
 <label>Policy <select id="time-policy">${choices(rows).map(
-    ({ name }) => html`<option${name === recommendation.row ? html` selected` : ''}>${name}</option>`,
+    ({ name, label }) =>
+      html`<option value="${name}"${name === recommendation.row ? html` selected` : ''}>${label}</option>`,
   )}</select></label>
 <label>Time <select id="time-stretch">${stretches.map(
-    (name, index) => html`<option value="${index}">${name}</option>`,
+    ({ name }, index) => html`<option value="${index}">${name}</option>`,
   )}</select></label>
 <div class="buttons" role="group" aria-label="Visible time">
 <button type="button" id="time-earlier" aria-label="Earlier">←</button>
@@ -182,20 +244,24 @@ function waits({ rows, recommendation }: ReportData): Html {
   const first = new Set([recommendation.row, 'ours', 'circleci-tutorial', 'mro', 'buildkite']);
   return html`<fieldset class="choices"><legend>Policies</legend>
 ${choices(rows).map(
-  ({ name }, index) =>
-    html`<label><input type="checkbox" name="waits" value="${name}"${first.has(name) ? html` checked` : ''}><i class="line" data-line="${index}"></i>${name}</label>`,
+  ({ name, label }, index) =>
+    html`<label><input type="checkbox" name="waits" value="${name}"${first.has(name) ? html` checked` : ''}><i class="line" data-line="${index}"></i>${label}</label>`,
 )}
 </fieldset>
 ${chart('waits', 'Lines: for each chosen policy, the share of the jobs that wait at most a given time. The table of all figures has the percentiles.', 'The share of the jobs that wait at most a given time. Up and to the left is better. The axis ends at the longest of the 99th percentiles.')}`;
 }
 
-function parts({ rows }: ReportData): Html {
+function parts(data: ReportData): Html {
+  const { rows } = data;
   return html`<ul class="legend" aria-label="Legend">
 ${PARTS.map(
   ({ part, what }) => html`<li><i class="bar ${part}"></i><span><strong>${part}</strong> ${what}</span></li>`,
 )}
 </ul>
-${chart('parts', `Stacked bars: the components of the mean wait of ${rows.length} policies. The table of all figures has the same numbers.`, 'The components of the mean wait, in seconds.')}`;
+${chart('parts', `Stacked bars: the components of the mean wait of ${rows.length} policies. The table of all figures has the same numbers.`, 'The components of the mean wait, in seconds.')}
+<details><summary>As a table</summary>
+${partsTable(data)}
+</details>`;
 }
 
 function about({ trace, command, world, assumptions }: ReportData): Html {

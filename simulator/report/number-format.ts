@@ -1,3 +1,4 @@
+import { offsetOf } from '../time-zone.ts';
 import type { Unit } from './model.ts';
 
 /** Formats numbers for the text and the charts of the page. */
@@ -25,8 +26,12 @@ export const priceInWords = (value: number, unit: Unit) =>
   unit === 'instance-hours' ? `${short(value)} instance-hours` : `$${whole(value)} a month`;
 
 /** The price of a job: two digits that count, in cents if it is less than a dollar. */
-export const jobPrice = (dollars: number) =>
-  dollars >= 1 ? `$${grouped(dollars, 2)}` : `${Number((dollars * 100).toPrecision(2))} cents`;
+export function jobPrice(dollars: number): string {
+  if (dollars >= 0.995) return `$${grouped(dollars, 2)}`;
+  const cents = dollars * 100;
+  const digits = cents >= 9.95 ? 0 : cents >= 0.995 || cents === 0 ? 1 : 2;
+  return `${grouped(cents, digits)} cents`;
+}
 
 /** The change from another value, in per cent of it: `+4 %`, `−12 %`, `same`. */
 export function change(value: number, than: number): string {
@@ -48,17 +53,34 @@ export function difference(value: number, than: number): string {
  * A time of the trace: day and hour, or the date if the trace has dates.
  *
  * @param startsAt The date of second 0, in milliseconds since the epoch, if the trace has dates.
+ * @param zone The time zone of the clock.
  */
-export function clock(at: number, startsAt?: number): string {
-  const date = new Date((startsAt ?? 0) + at * 1_000);
+export function clock(at: number, startsAt?: number, zone = 'UTC'): string {
+  const date = new Date(localTime(at, startsAt, zone));
   const hour = date.toISOString().slice(11, 16);
   const day = Math.floor(at / 86_400) + 1;
   return startsAt === undefined ? `day ${day}, ${hour}` : `${date.toISOString().slice(0, 10)}, ${hour}`;
 }
 
+/** A time of the trace on the clock of its time zone, in milliseconds as if that were UTC. */
+export function localTime(at: number, startsAt = 0, zone = 'UTC'): number {
+  const time = startsAt + at * 1_000;
+  return time + offsetOf(time, zone);
+}
+
 /** A duration: `9.0 hours`, `4.6 days`, `42 days`. */
 export const span = (hours: number) =>
   hours < 48 ? `${short(hours)} hours` : `${grouped(hours / 24, hours < 240 ? 1 : 0)} days`;
+
+/** How a value compares with another if less is better. Two that look the same on the page are the same. */
+export function standing(
+  value: number,
+  than: number,
+  text: (value: number) => string,
+): 'better' | 'worse' | 'same' {
+  if (text(value) === text(than)) return 'same';
+  return value < than ? 'better' : 'worse';
+}
 
 /** A number that some rows lack. */
 export const orDash = (value: number | null, text: (value: number) => string) =>

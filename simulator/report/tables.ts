@@ -1,7 +1,7 @@
 import { type Html, html } from './html.ts';
 import type { Figures, Part, PolicyRow, ReportData, SettingRow, Unit } from './model.ts';
 import * as shown from './number-format.ts';
-import { POLICY_LINKS } from './policy-links.ts';
+import { POLICY_NAMES } from './policy-links.ts';
 
 /** A column of a sortable table. */
 interface Column<R> {
@@ -53,6 +53,16 @@ const waitColumns = (keys: readonly (keyof Figures['wait'])[]) =>
 /** Instance-hours, and the cost if it is known. */
 const priceColumns = (unit: Unit): Column<Figures>[] => [
   ...(unit === 'instance-hours' ? [] : [number<Figures>('$/month', unit, ({ price }) => price, shown.whole)]),
+  ...(unit === 'instance-hours'
+    ? []
+    : [
+        number<Figures>(
+          'a job',
+          'cost of a job, all instances included',
+          ({ perJob }) => perJob,
+          shown.jobPrice,
+        ),
+      ]),
   number('hours', 'instance-hours', ({ instanceHours }) => instanceHours),
 ];
 
@@ -69,7 +79,7 @@ const figures = (unit: Unit): Column<Figures>[] => [
   KILLED,
   number('overhead', 'instance-hours beyond the hours of work', ({ overhead }) => overhead, shown.percent),
   number('idle', 'share of the instance-hours without a job', ({ idleShare }) => idleShare, shown.percent),
-  number('launches/job', 'launches per job', (row) => row.launchesPerJob, shown.ratio),
+  number('launches a job', 'launches per job', (row) => row.launchesPerJob, shown.ratio),
   number(
     'unused',
     'launches of instances that left without a job',
@@ -77,21 +87,28 @@ const figures = (unit: Unit): Column<Figures>[] => [
     shown.whole,
   ),
   number('peak', 'peak number of instances', ({ peakInstances }) => peakInstances, shown.whole),
-  ...PARTS.map(({ part, what }) =>
-    number<Figures>(part, `of the mean wait: ${what}`, ({ parts }) => parts[part]),
-  ),
 ];
 
 /** The table of all policies with all figures. */
 export function policiesTable({ rows, unit, recommendation }: ReportData): Html {
-  const name: Column<PolicyRow> = { head: 'policy', value: (row) => row.name };
+  const name: Column<PolicyRow> = { head: 'policy', value: (row) => row.label };
   return table('policies', 'Each policy', rows, [name, ...figures(unit)], {
-    note: ({ name, about }) => {
-      const url = POLICY_LINKS[name];
-      return url === undefined ? about : html`<a href="${url}">${about}</a>`;
-    },
+    url: ({ name }) => POLICY_NAMES[name]?.url,
+    note: ({ about }) => about,
     isMarked: (row) => row.name === recommendation.row,
   });
+}
+
+/** The table of the components of each policy's mean wait. */
+export function partsTable({ rows }: ReportData): Html {
+  const columns: Column<PolicyRow>[] = [
+    { head: 'policy', value: (row) => row.label },
+    ...waitColumns(['mean']),
+    ...PARTS.map(({ part, what }) =>
+      number<Figures>(part, `of the mean wait: ${what}`, ({ parts }) => parts[part]),
+    ),
+  ];
+  return table('parts', 'The components of the mean wait', rows, columns, {});
 }
 
 /** The table of the settings tried, against the fleet's current settings. */
@@ -117,7 +134,9 @@ export function settingsTable({ settings, rows, unit }: ReportData): Html {
     },
     KILLED,
   ];
-  return table('settings', 'Each setting', settings, columns, {});
+  return table('settings', 'Each setting', settings, columns, {
+    url: ({ setting }) => `#setting-${setting.split('.')[0]}`,
+  });
 }
 
 function table<R>(
@@ -125,12 +144,22 @@ function table<R>(
   caption: string,
   rows: readonly R[],
   columns: readonly Column<R>[],
-  { note, isMarked }: { note?: (row: R) => string | Html; isMarked?: (row: R) => boolean },
+  {
+    note,
+    url,
+    isMarked,
+  }: { note?: (row: R) => string; url?: (row: R) => string | undefined; isMarked?: (row: R) => boolean },
 ): Html {
   const [first, ...others] = columns;
   if (first === undefined) return html``;
+  const titleOf = (row: R) => {
+    const address = url?.(row);
+    return address === undefined
+      ? html`${first.value(row)}`
+      : html`<a href="${address}">${first.value(row)}</a>`;
+  };
   const rowOf = (row: R) => html`<tr${isMarked?.(row) ? html` class="marked"` : ''}>
-<th scope="row" data-value="${first.value(row)}">${first.value(row)}${
+<th scope="row" data-value="${first.value(row)}">${titleOf(row)}${
     note === undefined ? '' : html`<small>${note(row)}</small>`
   }</th>
 ${others.map(

@@ -1,12 +1,6 @@
+import type { Interval, Range } from '../interval.ts';
 import type { Outcome } from '../outcome.ts';
-import {
-  daysToDraw,
-  FEWEST_DAYS,
-  type Interval,
-  intervalOf,
-  intervalOfChange,
-  type Range,
-} from '../resampling.ts';
+import { daysToDraw, FEWEST_DAYS, intervalOf, intervalOfChange } from '../resampling.ts';
 import type { ReportData, Unit } from './model.ts';
 import * as shown from './number-format.ts';
 import { priceOf } from './price.ts';
@@ -62,10 +56,13 @@ function sureness(before: Outcome, after: Outcome, isKept: boolean, unit: Unit):
   }
   const { level, days, waitSeconds } = interval;
   const prices = pricesOf(interval, unit);
-  const words = (value: number) => shown.priceInWords(value, unit);
+  const [less, more] =
+    unit === 'instance-hours'
+      ? ['instance-hours less', 'instance-hours more']
+      : ['a month less', 'a month more'];
   const text = isKept
     ? `jobs wait ${range(waitSeconds.mean, shown.short)} s on average, for ${range(prices, (value) => shown.price(value, unit))}${unit === 'instance-hours' ? ' instance-hours' : ' a month'}`
-    : `the wait is ${rangeOfChange(waitSeconds.mean, 'less', 'more', shown.seconds)}, and the cost ${rangeOfChange(prices, 'less', 'more', words)}`;
+    : `the wait is ${rangeOfChange(waitSeconds.mean, 's less', 's more', shown.short)}, and the cost ${rangeOfChange(prices, less, more, (value) => shown.price(value, unit))}`;
   return `If the ${days} days are drawn again at random, ${text} in ${shown.percent(level)} of the draws.`;
 }
 

@@ -69,6 +69,20 @@ describe('npm run simulate -- --report', () => {
     expect(JSON.stringify(lines)).not.toContain('mro');
   });
 
+  it('has the hours of the week, and nights and weekends apart, in the time zone', async () => {
+    await simulate('--policies', 'ours', '--time-zone', 'Europe/Berlin', '--report', file());
+    const html = readFileSync(file(), 'utf8');
+    const { trace, rows, demand } = dataOf(html);
+    expect(trace.zone).toBe('Europe/Berlin');
+    // The jobs are those of a Monday from 08:00 to 20:00 in UTC, which is from 09:00 to 21:00.
+    const withJobs = demand.flatMap((jobs, hour) => (jobs === null || jobs === 0 ? [] : [hour]));
+    expect([withJobs[0], withJobs.at(-1)]).toEqual([9, 20]);
+    const ours = rows.find(({ name }) => name === 'ours');
+    expect(ours?.samples?.periods.map(({ jobs }) => jobs > 0)).toEqual([true, true, false]);
+    expect(html).toContain('All hours are Europe/Berlin.');
+    expect(html.match(/<table class="heat"/g)?.length).toBeGreaterThan(1);
+  });
+
   it('shows its faults and prices', async () => {
     const prices = file('prices.yaml');
     writeFileSync(prices, 'instanceHour:\n  m7i.large: 0.5\nsource: our contract\n');

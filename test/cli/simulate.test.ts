@@ -21,6 +21,7 @@ describe('npm run simulate', () => {
       jobHours: 0.1,
       spanHours: 0,
       leftOut: [],
+      fingerprint: expect.stringMatching(/^[0-9a-f]{16}$/),
     });
     expect(policies.map(({ policy }: { policy: string }) => policy)).toEqual(['ours', 'circleci-tutorial']);
     // npm start prints these keys for the same trace; there are more.

@@ -122,7 +122,7 @@ describe.each(LOOKS)('the report, $look', ({ options }) => {
 
   it('puts no name of the plane over another', async () => {
     const { page, close } = await opened(options);
-    const names = data.rows.map(({ name }) => name);
+    const names = data.rows.map(({ label }) => label);
     const over = await page.evaluate(`(() => {
       const names = ${JSON.stringify(names)};
       const boxes = [...document.querySelectorAll('#plane-chart svg text')]
@@ -137,6 +137,16 @@ describe.each(LOOKS)('the report, $look', ({ options }) => {
     expect(over).toMatchObject({ boxes: expect.toSatisfy((count: number) => count >= 8) });
     await close();
   });
+});
+
+it('cuts no table of a wide window', async () => {
+  const { page, close } = await opened();
+  await page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true");
+  const cut = await page.evaluate(`[...document.querySelectorAll('.scroll')]
+    .filter((each) => each.scrollWidth > each.clientWidth)
+    .map((each) => each.querySelector('table').id + ': ' + each.scrollWidth + ' > ' + each.clientWidth)`);
+  expect(cut).toEqual([]);
+  await close();
 });
 
 describe('the colours', () => {
@@ -232,6 +242,19 @@ describe('with the keyboard', () => {
     await close();
   });
 
+  it('a day is shown by a click on the whole trace', async () => {
+    const { page, close } = await opened();
+    const chart = page.locator('#time-chart');
+    await chart.scrollIntoViewIfNeeded();
+    const box = await chart.boundingBox();
+    await chart.click({ position: { x: (box?.width ?? 0) / 2, y: 120 } });
+    await drawn(page);
+    expect(await page.locator('#time-stretch').inputValue()).toBe('2');
+    expect(await page.locator('#time-range').textContent()).toBe('day 2, 00:00 to day 3, 00:00');
+    expect(await page.locator('#time-points').textContent()).toBe('The highest count in each 60 s.');
+    await close();
+  });
+
   it('the wait of the plane, and what is near ours, are chosen', async () => {
     const { page, close } = await opened();
     const texts = () => page.locator('#plane-chart svg text').allTextContents();
@@ -250,10 +273,10 @@ describe('with the keyboard', () => {
     const { page, close } = await opened();
     const lines = () => page.locator('#waits-chart svg path[fill=none][stroke-width="2"]').count();
     const before = await lines();
-    await page.getByRole('checkbox', { name: 'gitlab' }).press('Space');
+    await page.getByRole('checkbox', { name: 'GitLab Runner autoscaler' }).press('Space');
     await drawn(page);
     expect(await lines()).toBe(before + 1);
-    await page.getByRole('checkbox', { name: 'gitlab' }).press('Space');
+    await page.getByRole('checkbox', { name: 'GitLab Runner autoscaler' }).press('Space');
     await drawn(page);
     expect(await lines()).toBe(before);
     await close();
@@ -278,7 +301,7 @@ describe('the tables', () => {
     expect(await head.getAttribute('aria-sort')).toBe('descending');
     await table.getByRole('button', { name: 'policy' }).press('Enter');
     expect(await column(1)).toEqual(
-      data.rows.map(({ name }) => name).sort((a, b) => a.localeCompare(b, 'en')),
+      data.rows.map(({ label }) => label).sort((a, b) => a.localeCompare(b, 'en')),
     );
     expect(await head.getAttribute('aria-sort')).toBe(null);
     await close();
@@ -288,9 +311,18 @@ describe('the tables', () => {
 describe('the lines of fleets.yaml', () => {
   it('are copied', async () => {
     const { page, close } = await opened({ permissions: ['clipboard-read', 'clipboard-write'] });
-    await page.getByRole('button', { name: 'Copy' }).press('Enter');
+    await page.getByRole('button', { name: 'Copy', exact: true }).press('Enter');
     await expect.poll(() => page.locator('#copied').textContent()).toBe('Copied.');
     expect(await page.evaluate('navigator.clipboard.readText()')).toBe(data.recommendation.fleetsYaml);
+    await close();
+  });
+
+  it('are copied for a point of the Pareto front', async () => {
+    const { page, close } = await opened({ permissions: ['clipboard-read', 'clipboard-write'] });
+    const point = data.front.findLast(({ fleetsYaml }) => fleetsYaml !== '');
+    await page.getByRole('button', { name: `Copy ${point?.name}`, exact: true }).press('Enter');
+    await expect.poll(() => page.locator('#front-copied').textContent()).toBe('Copied.');
+    expect(await page.evaluate('navigator.clipboard.readText()')).toBe(point?.fleetsYaml);
     await close();
   });
 
@@ -299,7 +331,7 @@ describe('the lines of fleets.yaml', () => {
     await page.evaluate(`Object.defineProperty(navigator, 'clipboard', {
       value: { writeText: () => Promise.reject(new Error('not allowed')) },
     })`);
-    await page.getByRole('button', { name: 'Copy' }).press('Enter');
+    await page.getByRole('button', { name: 'Copy', exact: true }).press('Enter');
     await expect.poll(() => page.locator('#copied').textContent()).toContain('Selected');
     expect(await page.evaluate('getSelection().toString()')).toContain(data.recommendation.fleetsYaml.trim());
     await close();

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { choosePolicies } from '../../cli/replays/policies.ts';
 import { Calendar } from '../../simulator/calendar.ts';
 import { pricedBy } from '../../simulator/cost.ts';
 import { tableOf } from '../../simulator/job-table.ts';
@@ -14,8 +15,11 @@ const MONDAY = Date.UTC(2026, 0, 5);
 const WEEK = tableOf(weekly(1));
 const priced = pricedBy(LIST_PRICES, { instanceTypes: ['m7i.large'] });
 
+const built = choosePolicies({ set: ['image.build=weekly'] }).choices.slice(0, 1);
+
 const choices = [
   ours(),
+  ...built,
   ours({ warmPool: { size: 3, state: 'stopped' }, minReplicas: 1 }),
   ...PEERS.map(({ name }) => ({ name, parameters: {}, maxReplicas: 10_000 })),
 ];

@@ -17,7 +17,7 @@ const GAP = 6;
 const LEADING = 4;
 
 /** A label moves at most this many lines up or down. */
-const MOST_LINES = 12;
+const MOST_LINES = 24;
 
 /**
  * Places labels next to their points, one after the other: right of it, left or across, on its height or some lines up

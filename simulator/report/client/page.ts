@@ -1,6 +1,6 @@
 import type { ReportData } from '../model.ts';
 import { redrawAll } from './chart.ts';
-import { copyButton } from './copy.ts';
+import { copyButtons } from './copy.ts';
 import { element } from './elements.ts';
 import { parts } from './parts.ts';
 import { plane } from './plane.ts';
@@ -14,6 +14,6 @@ import { waits } from './waits.ts';
 const data: ReportData = JSON.parse(element('data', HTMLScriptElement).text);
 
 themes(redrawAll);
-copyButton();
+copyButtons();
 sortableTables();
 for (const draw of [plane, settings, time, waits, parts]) draw(data);

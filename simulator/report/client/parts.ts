@@ -18,26 +18,27 @@ export function parts(data: ReportData): void {
 function option({ rows }: ReportData, look: Look): Option {
   const { colour, isNarrow } = look;
   return {
-    grid: { left: isNarrow ? 124 : 160, right: 52, top: 8, bottom: 44 },
+    grid: { left: isNarrow ? 150 : 190, right: 52, top: 8, bottom: 44 },
     tooltip: {
       ...tooltip(look),
       trigger: 'axis',
       axisPointer: { type: 'shadow', shadowStyle: { color: colour('line'), opacity: 0.4 } },
       valueFormatter: (value) => seconds(Number(value)),
     },
-    xAxis: { ...axis(look), type: 'value', name: 'mean wait, s', nameLocation: 'middle', nameGap: 28 },
+    xAxis: { ...axis(look), type: 'value', name: 'mean wait, seconds', nameLocation: 'middle', nameGap: 28 },
     yAxis: {
       ...axis(look),
       type: 'category',
       inverse: true,
-      data: rows.map(({ name }) => name),
+      data: rows.map(({ label }) => label),
       axisLabel: {
         ...axis(look).axisLabel,
         interval: 0,
         color: colour('text'),
         fontSize: isNarrow ? 11 : 12,
-        width: isNarrow ? 118 : 154,
-        overflow: 'truncate',
+        lineHeight: 12,
+        width: isNarrow ? 146 : 184,
+        overflow: 'break',
       },
     },
     series: PARTS.map((part, index) => ({

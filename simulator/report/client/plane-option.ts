@@ -43,7 +43,7 @@ export function pointsOf({ rows, settings, tried }: ReportData, wait: Wait, only
   const own = rows.find(({ kind }) => kind === 'ours')?.price ?? 0;
   const [least, most] = NEAR;
   return [
-    ...rows.map((row) => ({ name: row.name, kind: row.kind, ...at(row) })),
+    ...rows.map((row) => ({ name: row.label, kind: row.kind, ...at(row) })),
     ...settings.map((setting) => ({
       name: `${setting.setting} ${setting.to}`,
       kind: 'tried' as const,
@@ -72,7 +72,7 @@ export function planeOption({ unit }: ReportData, points: readonly Point[], look
         if (point === undefined) return '';
         const killed = point.killed === 0 ? '' : `<br>${point.killed} jobs killed`;
         const names = sameAs(point, points).map(({ name }) => name);
-        return `<strong>${names.length === 0 ? point.name : names.join(', ')}</strong><br>${seconds(point.y)}<br>${price(point.x, unit)}${unit === 'instance-hours' ? ' hours' : ' a month'}${killed}`;
+        return `<strong>${names.length === 0 ? point.name : names.join(', ')}</strong><br>${seconds(point.y)}<br>${price(point.x, unit)}${unit === 'instance-hours' ? ' instance-hours' : ' a month'}${killed}`;
       },
     },
     xAxis: {
@@ -88,7 +88,7 @@ export function planeOption({ unit }: ReportData, points: readonly Point[], look
     yAxis: {
       ...axis(look),
       type: 'value',
-      name: 'wait, s',
+      name: 'wait, seconds',
       nameLocation: 'end',
       min: 0,
       nameTextStyle: { ...axis(look).nameTextStyle, align: 'left', padding: [0, 0, 0, -36] },

@@ -1,5 +1,5 @@
 import type { ReportData, SettingRow } from '../model.ts';
-import { change, difference, price, seconds, short } from '../number-format.ts';
+import { change, difference, price, seconds, short, standing } from '../number-format.ts';
 import { draw } from './chart.ts';
 import { axis, type Look, type Option, tooltip } from './look.ts';
 
@@ -7,6 +7,9 @@ const ROW = 22;
 
 /** The height of a chart's axis and its name. */
 const HEAD = 44;
+
+/** The colour of a bar. */
+const COLOURS = { better: 'better', worse: 'worse', same: 'peer' } as const;
 
 /** Draws each setting's wait and cost as bars: side by side, or one below the other on narrow screens. */
 export function settings(data: ReportData): void {
@@ -31,16 +34,19 @@ function option({ settings, rows, unit }: ReportData, look: Look): Option {
   const names = settings.map(({ setting, to }) => `${setting} ${to}`);
   const sides = [
     {
-      name: 'mean wait, s',
+      name: 'mean wait, seconds',
       value: ({ wait }: SettingRow) => wait.mean,
       own: own?.wait.mean ?? 0,
       text: short,
+      verdict: ({ wait }: SettingRow) => standing(wait.mean, own?.wait.mean ?? 0, short),
     },
     {
       name: unit,
       value: (setting: SettingRow) => setting.price,
       own: own?.price ?? 0,
       text: (value: number) => price(value, unit),
+      verdict: (setting: SettingRow) =>
+        standing(setting.price, own?.price ?? 0, (value) => price(value, unit)),
     },
   ];
   return {
@@ -91,10 +97,11 @@ function option({ settings, rows, unit }: ReportData, look: Look): Option {
         color: colour('text'),
         fontSize: isNarrow ? 11 : 12,
         width: labels - 6,
-        overflow: 'truncate',
+        overflow: 'break',
+        lineHeight: 11,
       },
     })),
-    series: sides.map(({ name, value, own: line, text }, side) => ({
+    series: sides.map(({ name, value, own: line, text, verdict }, side) => ({
       type: 'bar',
       name,
       xAxisIndex: side,
@@ -102,7 +109,7 @@ function option({ settings, rows, unit }: ReportData, look: Look): Option {
       barWidth: 12,
       data: settings.map((setting) => ({
         value: value(setting),
-        itemStyle: { color: value(setting) <= line ? colour('better') : colour('worse'), borderRadius: 2 },
+        itemStyle: { color: colour(COLOURS[verdict(setting)]), borderRadius: 2 },
       })),
       label: {
         show: true,

@@ -1,41 +1,45 @@
-import type { ReportData, Series } from '../model.ts';
-import { clock, duration, whole } from '../number-format.ts';
+import type { ReportData, Samples, Series, Stretch } from '../model.ts';
+import { clock, duration, localTime } from '../number-format.ts';
+import { unpack } from '../packed.ts';
 import { draw } from './chart.ts';
 import { element } from './elements.ts';
-import { axis, type Look, type Option, tooltip } from './look.ts';
+import { timeOption, type Window } from './time-option.ts';
 import { ALL, moved, type ZoomRange, zoomed } from './zoom.ts';
 
 /** A button moves the chart by this share of what it shows. */
 const STEP = 0.25;
 
-/** Draws queue and capacity of the chosen policy over the whole trace, the busiest day, or a part of them. */
+/** Draws queue and capacity of the chosen policy over the whole trace, one of its days, or a part of them. */
 export function time(data: ReportData): void {
   const policy = element('time-policy', HTMLSelectElement);
   const stretch = element('time-stretch', HTMLSelectElement);
   const range = element('time-range', HTMLOutputElement);
   const points = element('time-points', HTMLElement);
-  const startsAt = data.trace.startsAt ?? 0;
+  const { startsAt, zone } = data.trace;
   let shown = ALL;
-  const seriesOf = () =>
-    data.rows.find(({ name }) => name === policy.value)?.samples?.series[stretch.selectedIndex];
+  const windowOf = () => {
+    const samples = data.rows.find(({ name }) => name === policy.value)?.samples;
+    const chosen = data.stretches[stretch.selectedIndex];
+    return samples === undefined || chosen === undefined ? undefined : windowIn(samples, chosen);
+  };
+  let seen = windowOf();
   const drawn = draw(
     'time-chart',
-    (look) => {
-      const series = seriesOf();
-      return series === undefined ? {} : option(series, startsAt, shown, look);
-    },
-    ({ isNarrow }) => (isNarrow ? 420 : 460),
+    (look) =>
+      seen === undefined
+        ? {}
+        : timeOption(seen, (at) => localTime(at, startsAt, zone), startsAt === undefined, zone, shown, look),
+    ({ isNarrow }) => (isNarrow ? 430 : 470),
   );
   const describe = () => {
-    const series = seriesOf();
-    if (series === undefined) return;
-    const { from, running, everySeconds, thinned } = series;
-    const at = (share: number) =>
-      clock(from + (running.length - 1) * everySeconds * share, data.trace.startsAt);
-    range.textContent = `${at(shown.from)} to ${at(shown.to)}`;
-    points.textContent = thinned
-      ? `Each point is the lowest or the highest value in ${duration(2 * everySeconds)}.`
-      : `One point every ${duration(everySeconds)}.`;
+    if (seen === undefined) return;
+    const { from, everySeconds, instances, means } = seen;
+    const at = (share: number) => clock(from + instances.length * everySeconds * share, startsAt, zone);
+    range.textContent = `${at(shown.from)} to ${at(shown.to)}${startsAt === undefined ? '' : ` (${zone})`}`;
+    points.textContent =
+      means === undefined
+        ? `The highest count in each ${duration(everySeconds)}.`
+        : `The line is the mean of each ${duration(everySeconds)}; the pale area reaches up to the highest count in it. Choose a day, or click on it, to see it closely.`;
   };
   const show = (window: ZoomRange) => {
     shown = window;
@@ -43,6 +47,7 @@ export function time(data: ReportData): void {
     describe();
   };
   const again = () => {
+    seen = windowOf();
     drawn.redraw();
     describe();
   };
@@ -58,6 +63,21 @@ export function time(data: ReportData): void {
     shown = { from: first.start / 100, to: first.end / 100 };
     describe();
   });
+  // A click on the whole trace shows its day.
+  drawn.chart.getZr().on('click', ({ offsetX, offsetY }) => {
+    if (stretch.selectedIndex !== 0 || !drawn.chart.containPixel({ gridIndex: 0 }, [offsetX, offsetY]))
+      return;
+    const [local = 0] = drawn.chart.convertFromPixel({ gridIndex: 0 }, [offsetX, offsetY]);
+    const day = data.stretches.findIndex(
+      ({ from, until }, index) =>
+        index > 0 &&
+        localTime(from, startsAt, zone) <= local &&
+        local < localTime(until ?? Number.POSITIVE_INFINITY, startsAt, zone),
+    );
+    if (day < 0) return;
+    stretch.selectedIndex = day;
+    stretch.dispatchEvent(new Event('change'));
+  });
   const press = (id: string, to: (window: ZoomRange) => ZoomRange) =>
     element(id, HTMLButtonElement).addEventListener('click', () => show(to(shown)));
   press('time-earlier', (window) => moved(window, -STEP));
@@ -68,105 +88,30 @@ export function time(data: ReportData): void {
   describe();
 }
 
-function option(series: Series, startsAt: number, shown: ZoomRange, look: Look): Option {
-  const { colour, isNarrow } = look;
-  const { from, everySeconds, thinned, waiting, running, instances } = series;
-  const points = (counts: readonly number[]) =>
-    counts.map((count, index): [number, number] => [startsAt + (from + index * everySeconds) * 1_000, count]);
-  const line = (name: string, counts: readonly number[], part: string, grid: number, filled: boolean) => ({
-    type: 'line' as const,
-    name,
-    xAxisIndex: grid,
-    yAxisIndex: grid,
-    data: points(counts),
-    symbol: 'none',
-    color: colour(part),
-    lineStyle: { width: thinned ? 1 : 1.5 },
-    ...(filled && { areaStyle: { opacity: 0.2 } }),
-    ...(!thinned && { step: 'end' as const }),
-  });
-  const heights = isNarrow ? [190, 70] : [220, 80];
-  const [upper = 0, lower = 0] = heights;
-  const grids = [
-    { left: 44, right: 16, top: 34, height: upper },
-    { left: 44, right: 16, top: upper + 74, height: lower },
-  ];
-  return {
-    grid: grids,
-    tooltip: {
-      ...tooltip(look),
-      trigger: 'axis',
-      axisPointer: { lineStyle: { color: colour('muted') } },
-      valueFormatter: (value) => whole(Number(value)),
-    },
-    axisPointer: { link: [{ xAxisIndex: 'all' }] },
-    xAxis: grids.map((_, gridIndex) => ({
-      ...axis(look),
-      gridIndex,
-      type: 'time',
-      splitLine: { show: false },
-      axisLabel: {
-        ...axis(look).axisLabel,
-        show: gridIndex === 1,
-        formatter: (at: number) => tick(at, startsAt),
-      },
-    })),
-    yAxis: ['instances and jobs', 'waiting jobs'].map((name, gridIndex) => ({
-      ...axis(look),
-      gridIndex,
-      type: 'value',
-      name,
-      nameTextStyle: { ...axis(look).nameTextStyle, align: 'left', padding: [0, 0, 0, -36] },
-      minInterval: 1,
-      splitNumber: gridIndex === 0 ? 4 : 2,
-    })),
-    dataZoom: [
-      {
-        type: 'slider',
-        xAxisIndex: [0, 1],
-        start: shown.from * 100,
-        end: shown.to * 100,
-        bottom: 8,
-        height: 28,
-        left: 44,
-        right: 16,
-        showDetail: false,
-        brushSelect: false,
-        borderColor: colour('line'),
-        fillerColor: colour('filler'),
-        handleStyle: { color: colour('card'), borderColor: colour('muted') },
-        moveHandleStyle: { color: colour('muted') },
-        dataBackground: {
-          lineStyle: { color: colour('muted') },
-          areaStyle: { color: colour('muted'), opacity: 0.2 },
-        },
-        selectedDataBackground: {
-          lineStyle: { color: colour('ours') },
-          areaStyle: { color: colour('ours'), opacity: 0.2 },
-        },
-      },
-      // On a phone a finger on the chart scrolls the page.
-      {
-        type: 'inside',
-        disabled: isNarrow,
-        xAxisIndex: [0, 1],
-        zoomOnMouseWheel: 'shift',
-        moveOnMouseMove: true,
-        moveOnMouseWheel: false,
-      },
-    ],
-    series: [
-      line('instances', instances, 'instances', 0, true),
-      line('running', running, 'running', 0, false),
-      line('waiting', waiting, 'waiting', 1, true),
-    ],
-  };
+/** The part of a policy's counts that is shown: hours for a long trace, shorter intervals for a day if there are any. */
+function windowIn({ overview, detail }: Samples, { from, until }: Stretch): Window | undefined {
+  const series = (until === null ? overview : undefined) ?? detail ?? overview;
+  return series === undefined ? undefined : cut(series, from, until);
 }
 
-/** A label of the time axis: the day at midnight, otherwise the time of day. */
-function tick(at: number, startsAt: number): string {
-  const date = new Date(at);
-  const isMidnight = date.getUTCHours() === 0 && date.getUTCMinutes() === 0;
-  if (!isMidnight) return date.toISOString().slice(11, 16);
-  return startsAt === 0 ? `day ${Math.floor(at / 86_400_000) + 1}` : date.toISOString().slice(5, 10);
+function cut(series: Series, from: number, until: number | null): Window {
+  const { everySeconds, tenths } = series;
+  const first = Math.floor(from / everySeconds);
+  const last = until === null ? undefined : Math.ceil(until / everySeconds);
+  const counts = (packed: Series['waiting']) => unpack(packed).slice(first, last);
+  const mean = (packed: Series['waiting']) => counts(packed).map((count) => count / 10);
+  return {
+    from: first * everySeconds,
+    everySeconds,
+    waiting: counts(series.waiting),
+    running: counts(series.running),
+    instances: counts(series.instances),
+    ...(tenths && {
+      means: {
+        waiting: mean(tenths.waiting),
+        running: mean(tenths.running),
+        instances: mean(tenths.instances),
+      },
+    }),
+  };
 }

@@ -51,7 +51,7 @@ function option(
 ): Option {
   const longest = Math.max(1, ...chosen.map(({ wait }) => wait.p99));
   return {
-    grid: { left: 52, right: 20, top: 16, bottom: 48 },
+    grid: { left: 52, right: 20, top: 34, bottom: 48 },
     tooltip: {
       ...tooltip(look),
       trigger: 'item',
@@ -66,7 +66,7 @@ function option(
       type: 'value',
       min: 0,
       max: Math.ceil(longest / 10) * 10,
-      name: 'wait, s',
+      name: 'wait, seconds',
       nameLocation: 'middle',
       nameGap: 30,
       axisLabel: { ...axis(look).axisLabel, formatter: (value: number) => short(value).replace('.0', '') },
@@ -76,11 +76,13 @@ function option(
       type: 'value',
       min: 0,
       max: 1,
+      name: 'share of the jobs',
+      nameTextStyle: { ...axis(look).nameTextStyle, align: 'left', padding: [0, 0, 0, -44] },
       axisLabel: { ...axis(look).axisLabel, formatter: percent },
     },
     series: chosen.map((row) => ({
       type: 'line',
-      name: row.name,
+      name: row.label,
       data: waitShares.map((share, index): [number, number] => [row.samples?.waits[index] ?? 0, share]),
       symbol: 'circle',
       symbolSize: 5,

@@ -38,6 +38,7 @@ export function reportOf(
     search: words.search,
     oursWith,
     fleetsYaml: (set) => set.join('\n'),
+    describe: (setting) => `What \`${setting}\` does: [more](how-it-decides.md#${setting}).`,
     progress: () => ({ to: () => undefined, stop: () => undefined }),
   });
 }
