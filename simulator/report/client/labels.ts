@@ -43,6 +43,9 @@ export function labelPlacer(width: number, height: number, points: () => Rect[])
       point.x + point.width + GAP,
       point.x - GAP - label.width,
       Math.max(Math.min(centred, width - label.width), 0),
+      // At an edge, if nothing is free next to the point.
+      width - label.width,
+      0,
     ];
     const places = Array.from({ length: 2 * MOST_LINES + 1 }, (_, index) => {
       const lines = Math.ceil(index / 2) * (index % 2 === 0 ? 1 : -1);
