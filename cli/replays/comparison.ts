@@ -26,12 +26,12 @@ export interface Given {
   /** The fleet's settings. */
   settings: FleetConfig;
   /** What else the replay assumes. */
-  assumptions: { world: Omit<World, 'startsAt' | 'zone'>; faults: string[]; prices: Priced };
+  assumptions: { world: Omit<World, 'startsAt'>; faults: string[]; prices: Priced };
 }
 
 export function givenBy(
   settings: FleetConfig,
-  { startsAt: _, zone: __, ...world }: World,
+  { startsAt: _, ...world }: World,
   faults: string[] | undefined,
   prices: Priced,
 ): Given {

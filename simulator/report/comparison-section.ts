@@ -56,7 +56,7 @@ ${policies.slice(0, 1).map(sure)}`;
 
 function sure({ policy, interval }: Comparison['policies'][number]): Html {
   if (interval === null)
-    return html`<p class="note">There are too few days to say how sure the change of ${policy} is.</p>`;
+    return html`<p class="note">There is no interval for the change of ${policy}: it takes five days, and the same time zone in both runs.</p>`;
   const { level, days, waitSeconds, cost } = interval;
   const [low, high] = waitSeconds.mean;
   return html`<p class="note">How sure, for ${policy}: if the ${days} days are drawn again at random, ${shown.percent(level)} of the draws change the mean wait by ${shown.seconds(low)} to ${shown.seconds(high)}${

@@ -102,6 +102,14 @@ const RUN_BY: Record<string, { file: string; as: string }> = {
     file: 'test/cli/report.test.ts',
     as: "'--optimise', '--max-wait-p95', '60'",
   },
+  'npm run --silent simulate -- --json > before.json': {
+    file: 'test/cli/compare.test.ts',
+    as: "simulate(...JOBS, '--json')",
+  },
+  'npm run simulate -- --set warmPool.size=5 --compare before.json --report report.html': {
+    file: 'test/cli/compare.test.ts',
+    as: "'--set', 'warmPool.size=5', '--boot', '60s', '--compare'",
+  },
   'npm run schedules': { file: 'test/cli/schedules.test.ts', as: "runInProcess('schedules'" },
   'npm test': { file: '.ci/run', as: 'npm test' },
   'npm run test:hours': { file: '.ci/run', as: 'npm run test:hours' },

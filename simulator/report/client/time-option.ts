@@ -64,7 +64,7 @@ export function timeOption(
         lineStyle: { width: 0 },
         areaStyle: { opacity: count === 'running' ? 0.3 : 0.22 },
       },
-      { ...common, name: `${name}, mean`, data: points(means[count]), lineStyle: { width: 1.5 } },
+      { ...common, name: `${name}, mean`, data: points(means[count]), lineStyle: { width: 1 } },
     ];
   });
   const [upper = 0, lower = 0] = isNarrow ? [190, 70] : [220, 80];
