@@ -14,6 +14,12 @@ const RECYCLE_SECONDS = 3_600;
 const SPARES_WAIT = 2;
 
 /**
+ * The same for spare runners that the fleet has learned to keep. What misleads it most is a burst that comes just after the
+ * runners that were left over have left, all together: docs/how-it-decides.md#what-it-costs-and-saves.
+ */
+const LEARNED_SPARES_WAIT = 3;
+
+/**
  * Default of `waitingCost`, in US dollars: of spare runners, and of the search for settings. docs/how-it-decides.md says
  * what it stands for.
  */
@@ -66,8 +72,8 @@ export function quietPollIntervalOf({
  * How long a fleet's runners wait for a task before they leave, and the largest random time by which each of them
  * shortens that, in seconds. No instance knows whether `minReplicas` keeps it. So if `minReplicas` keeps any runner at any
  * time, all of them wait for `recycleAfter`. Many launch together, so the random time keeps them from leaving together.
- * With `headroom`, they wait for twice `idleTimeout`. Not with reuse: all runners wait after their tasks there, which
- * costs more than the boots.
+ * With `headroom`, they wait for twice `idleTimeout`, and with `spareRunners` for three times, less the random time. Not with
+ * reuse: all runners wait after their tasks there, which costs more than the boots.
  */
 export function idleTimes({
   minReplicas,
@@ -89,12 +95,18 @@ export function idleTimes({
     spareRunners !== undefined ||
     [headroom, ...schedules.map((schedule) => schedule.headroom)].some(isAboveZero);
   if (!keepsRunners) {
-    const times = keepsSpares && reuse === 'single-task' ? SPARES_WAIT : 1;
-    return { seconds: times * idleTimeout, spread: 0 };
+    if (!keepsSpares || reuse !== 'single-task') return { seconds: idleTimeout, spread: 0 };
+    if (spareRunners === undefined) return { seconds: SPARES_WAIT * idleTimeout, spread: 0 };
+    return spreadOut(LEARNED_SPARES_WAIT * idleTimeout, idleTimeout);
   }
-  const seconds = recycleAfter ?? Math.max(RECYCLE_SECONDS, idleTimeout);
-  return { seconds, spread: Math.min(Math.floor(seconds / 4), seconds - idleTimeout, MOST_RANDOM) };
+  return spreadOut(recycleAfter ?? Math.max(RECYCLE_SECONDS, idleTimeout), idleTimeout);
 }
+
+/** An idle time that each instance shortens by a random time, not below another. */
+const spreadOut = (seconds: number, least: number) => ({
+  seconds,
+  spread: Math.min(Math.floor(seconds / 4), seconds - least, MOST_RANDOM),
+});
 
 /** Whether a headroom is any: a number, or a share such as `20%`. */
 const isAboveZero = (headroom: number | string | undefined) => Number.parseInt(`${headroom ?? 0}`, 10) > 0;

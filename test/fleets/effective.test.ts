@@ -52,7 +52,11 @@ describe('a runner waits for a task', () => {
       settings: [`schedules: [{${HOURS}, headroom: 1}]`],
       seconds: 600,
     },
-    { case: 'for twice idleTimeout, with spareRunners', settings: ['spareRunners: auto'], seconds: 600 },
+    {
+      case: 'for three times idleTimeout, with spareRunners',
+      settings: ['spareRunners: auto'],
+      seconds: 900,
+    },
     { case: 'for idleTimeout, with a headroom of 0', settings: ['headroom: 0%'], seconds: 300 },
     {
       case: 'for idleTimeout, with headroom and reuse',
@@ -100,6 +104,8 @@ describe('a runner waits for a task', () => {
     { case: 'none, if none is kept', settings: [], spread: 0 },
     { case: 'a quarter', settings: ['minReplicas: 1'], spread: 900 },
     { case: 'a quarter', settings: ['minReplicas: 1', 'recycleAfter: 24h'], spread: 21_600 },
+    { case: 'a quarter', settings: ['spareRunners: auto'], spread: 225 },
+    { case: 'none, with reuse', settings: ['spareRunners: auto', 'reuse: continuous'], spread: 0 },
     { case: 'what a shell can draw', settings: ['minReplicas: 1', 'recycleAfter: 168h'], spread: 32_767 },
     { case: 'no less than idleTimeout', settings: ['minReplicas: 1', 'recycleAfter: 6m'], spread: 60 },
     { case: 'none, if it is no longer', settings: ['minReplicas: 1', 'idleTimeout: 2h'], spread: 0 },

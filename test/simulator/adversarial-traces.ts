@@ -13,9 +13,14 @@ const jobsAt = (times: readonly (readonly [at: number, jobs: number])[]): Job[] 
 const every = (seconds: number, span: number) =>
   Array.from({ length: Math.floor(span / seconds) }, (_, number) => number * seconds);
 
+const byTurns = (seconds: number) => () =>
+  jobsAt(every(seconds, DAY).map((at, number) => [at, number % 2 === 0 ? 10 : 1]));
+
 export const ADVERSARIAL: Record<string, () => Job[]> = {
-  'ten jobs or one by turns, every ten minutes': () =>
-    jobsAt(every(600, DAY).map((at, number) => [at, number % 2 === 0 ? 10 : 1])),
+  'ten jobs or one by turns, every 450 s': byTurns(450),
+  'ten jobs or one by turns, every 600 s': byTurns(600),
+  'ten jobs or one by turns, every 770 s': byTurns(770),
+  'ten jobs or one by turns, every 1000 s': byTurns(1_000),
   'silence, then forty jobs': () => jobsAt(every(6 * HOUR, 4 * DAY).map((at) => [at, 40])),
   'slowly growing, from 1 to 60 jobs an hour': () =>
     jobsAt(
