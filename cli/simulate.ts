@@ -47,6 +47,7 @@ import {
 import { choosePolicies, policyRows } from './replays/policies.ts';
 import type { Replay } from './replays/report.ts';
 import { chooseTrace, describeSource, describeTrace, type TraceOptions } from './replays/source.ts';
+import { afterLearning, type LearnedBefore, learnedOption } from './replays/warm.ts';
 
 interface Options extends GoalOptions, TraceOptions {
   fleet?: string;
@@ -59,6 +60,7 @@ interface Options extends GoalOptions, TraceOptions {
   fault?: string[];
   timeZone: string;
   prices?: string;
+  learned: LearnedBefore;
   workflow?: boolean;
   json?: boolean;
   compare?: string;
@@ -155,10 +157,11 @@ const define = (shell: Shell) =>
     )
     .option(
       '--train <share>',
-      'with --optimise: the share of the trace that is searched, from 0.05 to 0.95',
+      'with --optimise: the share of the trace that is searched, or with --learned warm, learned from; from 0.05 to 0.95',
       numberOption(0.05, 0.95, 'any'),
       0.5,
     )
+    .addOption(learnedOption())
     .option('--json', 'print only one JSON object')
     .addOption(
       new Option(
@@ -213,7 +216,9 @@ async function run(options: Options, shell: Shell): Promise<void> {
   const given = { options, shell, policies, source, trace, world, faults, priced, costs };
   const found = options.optimise === true ? await optimised(given) : undefined;
   const { outcomes, comparison } =
-    found === undefined ? await replayed(given, other) : { outcomes: [], comparison: undefined };
+    found === undefined
+      ? await replayed(afterLearning(given), other)
+      : { outcomes: [], comparison: undefined };
   if (options.json !== true) for (const note of describeNotes(trace)) terminal.note(note);
   if (options.report !== undefined) {
     await report?.writeReport(
@@ -259,8 +264,8 @@ async function optimised({
   const { terminal } = shell;
   const goal = chooseGoal(options, priced, policies.fleet);
   const share = options.train;
-  const { isolation } = options;
-  const search = { share, isolation, world, faults, priced, policies, terminal };
+  const { isolation, learned } = options;
+  const search = { share, isolation, learned, world, faults, priced, policies, terminal };
   const { answer, tried } = await findSettings(trace, goal, search);
   if (!answer.met.training) shell.exitCode = 1;
   const about = describeTrace(source, trace);

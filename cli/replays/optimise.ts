@@ -9,6 +9,7 @@ import { excessOf, type Goal, type Sum, sumOf } from '../../simulator/goal.ts';
 import { tableOf } from '../../simulator/job-table.ts';
 import { optimise, part, type Tried, tutorialFor } from '../../simulator/optimise.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
+import type { PolicyChoice } from '../../simulator/peers.ts';
 import { paretoFront } from '../../simulator/report/recommend.ts';
 import type { Setting } from '../../simulator/search-settings.ts';
 import { simulate } from '../../simulator/simulate.ts';
@@ -17,6 +18,7 @@ import type { World } from '../../simulator/world.ts';
 import { UsageError } from '../command-line/arguments.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { choosePolicies } from './policies.ts';
+import { type LearnedBefore, warmed } from './warm.ts';
 
 /** Whether each job has a machine of its own, or a runner may take several jobs. */
 export type Isolation = 'job' | 'runner';
@@ -122,6 +124,7 @@ export async function findSettings(
   {
     share,
     isolation,
+    learned,
     world,
     faults,
     priced,
@@ -130,6 +133,7 @@ export async function findSettings(
   }: {
     share: number;
     isolation: Isolation | undefined;
+    learned: LearnedBefore;
     world: World;
     faults: Faults;
     priced: Priced;
@@ -155,7 +159,9 @@ export async function findSettings(
   if (own === undefined || better === undefined)
     throw new Error('The settings found are not valid for this fleet');
   const rivals = [own, better, tutorialFor(own.settings)];
-  const outcomes = await simulate(rest.jobs, rivals, rest.world, { faults, priced });
+  const start = (choice: PolicyChoice) =>
+    learned === 'warm' ? warmed(choice, training.jobs, training.world) : choice;
+  const outcomes = await simulate(rest.jobs, rivals.map(start), rest.world, { faults, priced });
   const named = (all: readonly (Outcome | undefined)[]) =>
     all.flatMap((outcome, index): Result[] => {
       if (outcome === undefined) return [];

@@ -67,9 +67,19 @@ describe('npm run simulate -- --optimise', () => {
     );
     expect(figures[0]).not.toEqual(figures[2]);
 
-    const limited = await optimised('--max-wait-mean', '60', '--max-overhead', '900', '--max-cost', '900');
+    const limited = await optimised(
+      '--max-wait-mean',
+      '60',
+      '--max-overhead',
+      '900',
+      '--max-cost',
+      '900',
+      '--max-wait-p95',
+      '99',
+    );
     expect(limited.goal).toEqual({
       maxWaitMean: 60,
+      maxWaitP95: 99,
       maxCost: 900,
       maxOverhead: 9,
       waitingCost: WAITING_COST,
@@ -77,6 +87,7 @@ describe('npm run simulate -- --optimise', () => {
     expect(limited.met.training).toBe(true);
     const [, found] = limited.training;
     expect(found.waitSeconds.mean).toBeLessThanOrEqual(60);
+    expect(found.waitSeconds.p95).toBeLessThanOrEqual(99);
     expect(found.overhead).toBeLessThanOrEqual(9);
     expect(found.cost.total).toBeLessThanOrEqual(900);
   });

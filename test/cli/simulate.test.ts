@@ -141,6 +141,78 @@ describe('npm run simulate', () => {
     expect(waits).toMatchObject([{ max: 43 }, { max: 50 }]);
   });
 
+  it('applies --image-boot and --image-warm-boot to ours with an image that is built', async () => {
+    const file = trace('later.csv', `${HEADER}0,60\n600,60\n`);
+    const words = [
+      '--json',
+      '--trace',
+      file,
+      '--policies',
+      'ours,mro',
+      '--image-boot',
+      '30',
+      '--image-warm-boot',
+      '9',
+    ];
+    const waits = async (...set: string[]) => {
+      const { policies } = JSON.parse((await simulate(...words, ...set)).stdout);
+      return policies.map(({ waitParts }: { waitParts: { boot: number } }) => waitParts.boot);
+    };
+    expect(await waits()).toEqual([90, 90]);
+    expect(await waits('--set', 'image.build=weekly')).toEqual([30, 90]);
+    expect(await waits('--set', 'image.build=weekly', 'warmPool.size=3')).toEqual([9, 90]);
+  });
+
+  it('replays the rest of a trace with what was learned on its first part', async () => {
+    const words = [
+      '--json',
+      '--workload',
+      'flapping',
+      '--set',
+      'spareRunners=auto',
+      '--policies',
+      'ours,mro',
+    ];
+    const replayed = async (...more: string[]) => JSON.parse((await simulate(...words, ...more)).stdout);
+    const cold = await replayed();
+    const warm = await replayed('--learned', 'warm', '--train', '0.7');
+    expect(warm.trace.jobs).toBeLessThan(cold.trace.jobs / 2);
+    expect(warm.policies.map(({ jobs }: { jobs: number }) => jobs)).toEqual([
+      warm.trace.jobs,
+      warm.trace.jobs,
+    ]);
+    expect(warm.policies[0].waitSeconds.mean).toBeLessThan(cold.policies[0].waitSeconds.mean);
+
+    const found = [
+      '--json',
+      '--workload',
+      'flapping',
+      '--optimise',
+      '--set',
+      'spareRunners=auto',
+      'image=ubuntu',
+      'warmPool={size: 1}',
+      'reuse=single-task',
+      'headroom=0',
+      'minReplicas=0',
+      'pollInterval=5s',
+      'quietPollInterval=5s',
+      'idleTimeout=5m',
+    ];
+    const search = async (...more: string[]) =>
+      JSON.parse((await simulate(...found, ...more)).stdout).optimised;
+    const [before, after] = [await search(), await search('--learned', 'warm')];
+    expect(after.training).toEqual(before.training);
+    expect(after.rest[0].waitSeconds.mean).toBeLessThan(before.rest[0].waitSeconds.mean);
+    expect(after.rest[2]).toEqual(before.rest[2]);
+  });
+
+  it.each(['--workflow', '--report=report.html'])('refuses --learned warm with %s', async (option) => {
+    const { status, stderr } = await simulate('--workload', 'quiet-night', '--learned', 'warm', option);
+    expect(status).toBe(2);
+    expect(stderr).toContain(`--learned warm cannot be combined with ${option.split('=')[0]}`);
+  });
+
   it('uses the settings of a fleet, and its maxReplicas for all policies', async () => {
     const file = trace('many-at-once.csv', `${HEADER}${'0,60\n'.repeat(30)}`);
     const { stdout } = await simulate(

@@ -1,0 +1,59 @@
+import { Option } from 'commander';
+import { type JobTable, tableOf } from '../../simulator/job-table.ts';
+import { part } from '../../simulator/optimise.ts';
+import type { PolicyChoice } from '../../simulator/peers.ts';
+import { learnedFrom } from '../../simulator/simulate.ts';
+import type { Trace } from '../../simulator/traces/trace.ts';
+import type { World } from '../../simulator/world.ts';
+import { UsageError } from '../command-line/arguments.ts';
+
+/** Whether ours begins with nothing, or with what it has learned on the first part of the trace. */
+export type LearnedBefore = 'cold' | 'warm';
+
+export const learnedOption = () =>
+  new Option(
+    '--learned <before>',
+    'warm: ours begins with what it has learned on the first part of the trace, and only the rest is replayed; with --optimise, the rest is replayed so',
+  )
+    .choices(['cold', 'warm'])
+    .default('cold');
+
+/** The policy with what it learns on these jobs. Only ours learns. */
+export function warmed<Choice extends PolicyChoice>(choice: Choice, jobs: JobTable, world: World): Choice {
+  return 'settings' in choice ? { ...choice, learned: learnedFrom(jobs, choice, world) } : choice;
+}
+
+/** What a warm replay needs to know of its command. */
+interface Given {
+  options: { learned: LearnedBefore; train: number; report?: string; workflow?: boolean; compare?: string };
+  policies: { choices: PolicyChoice[] };
+  trace: Trace;
+  world: World;
+}
+
+/**
+ * The same replay, or if it is warm, of the part of the trace that follows what was learned.
+ *
+ * @throws UsageError if one of the parts has no jobs, or if another option replays cold.
+ */
+export function afterLearning<Replay extends Given>(given: Replay): Replay {
+  const { options, policies, trace, world } = given;
+  if (options.learned === 'cold') return given;
+  for (const [key, option] of Object.entries({
+    compare: '--compare',
+    report: '--report',
+    workflow: '--workflow',
+  }))
+    if (key in options)
+      throw new UsageError(`--learned warm cannot be combined with ${option}: leave out one of them`);
+  const parts = part(tableOf(trace.jobs), world, options.train);
+  if (parts === undefined)
+    throw new UsageError(`--train must leave jobs in both parts of the trace, got ${options.train}`);
+  const { training, rest } = parts;
+  const jobs = Array.from({ length: rest.jobs.length }, (_, number) => ({
+    queuedAt: rest.jobs.queuedAt[number] as number,
+    durationSeconds: rest.jobs.durationSeconds[number] as number,
+  }));
+  const choices = policies.choices.map((choice) => warmed(choice, training.jobs, training.world));
+  return { ...given, trace: { ...trace, jobs }, world: rest.world, policies: { ...policies, choices } };
+}
