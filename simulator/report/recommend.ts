@@ -150,12 +150,18 @@ function compared({ outcome }: Candidate, tutorial: Outcome, unit: Unit): string
 }
 
 /** What settings cost besides money. */
-const asks = ({ set }: Candidate) =>
-  set.includes('reuse=continuous')
+const asks = ({ set }: Candidate) => [
+  ...(set.some((each) => each.startsWith('image.build='))
+    ? [
+        'EC2 Image Builder builds the image; its builds and snapshots are part of the cost. Until the first build has succeeded, boots take as long as before.',
+      ]
+    : []),
+  ...(set.includes('reuse=continuous')
     ? [
         'With reuse, a job finds what earlier jobs left on its machine. Leave reuse out if each job needs a clean machine.',
       ]
-    : [];
+    : []),
+];
 
 function nothingSound(asGiven: Candidate, tried: number, { waitSeconds }: Outcome): Recommendation {
   return {

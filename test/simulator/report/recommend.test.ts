@@ -78,6 +78,12 @@ describe('recommend', () => {
     ]);
   });
 
+  it('says what an image costs and when it counts', () => {
+    const { reasons } = choose(candidate(['image.build=weekly'], 50, 90, 90));
+    expect(reasons.at(-1)).toContain('Until the first build has succeeded');
+    expect(choose(candidate(['a=1'], 50, 90, 90)).reasons.join()).not.toContain('Image Builder');
+  });
+
   it('warns that reuse gives up clean machines', () => {
     const { reasons } = choose(candidate(['reuse=continuous', 'idleTimeout=60s'], 50, 90, 90));
     expect(reasons.at(-1)).toContain('what earlier jobs left');
