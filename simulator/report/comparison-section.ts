@@ -1,6 +1,7 @@
 import { type Html, html } from './html.ts';
 import type { ComparedFigures, Comparison, DayFigures, ReportData } from './model.ts';
 import * as shown from './number-format.ts';
+import { POLICY_NAMES } from './policy-links.ts';
 
 const dash = (value: number | null, text: (value: number) => string) => shown.orDash(value, text);
 
@@ -9,11 +10,15 @@ const dollars = (value: number) => `$${shown.whole(value)}`;
 /** With cents: a day costs little. */
 const cents = (value: number) => `$${value.toFixed(2)}`;
 
+/** What people call a policy. Both runs are of this project, so it has no other name here. */
+const called = (policy: string) =>
+  policy === 'ours' ? 'this project' : (POLICY_NAMES[policy]?.label ?? policy);
+
 /** This run beside another run of the same jobs. */
 export function comparisonSection({ comparison }: ReportData): Html {
   if (comparison === undefined) return html``;
   const { source, changed, missing } = comparison;
-  return html`<p class="anywhere">“Before” is ${source}; “now” is this page. Both replay the same jobs.</p>
+  return html`<p class="anywhere">“Before” is ${source}; “now” is this page. Both replay the same jobs. Times are in seconds.</p>
 <h3>What was set differently</h3>
 ${
   changed.length === 0
@@ -26,7 +31,7 @@ ${
       )}</tbody></table></div>`
 }
 ${policies(comparison)}
-${missing.length === 0 ? '' : html`<p class="note">In one of the two runs only: ${missing.join(', ')}.</p>`}
+${missing.length === 0 ? '' : html`<p class="note">In one of the two runs only: ${missing.map(called).join(', ')}.</p>`}
 ${days(comparison)}`;
 }
 
@@ -49,17 +54,18 @@ function policies({ policies }: Comparison): Html {
 <tr><th scope="col">policy</th><th scope="col">before</th><th scope="col">now</th><th scope="col">change</th><th scope="col">before</th><th scope="col">now</th><th scope="col">before</th><th scope="col">now</th><th scope="col">change</th><th scope="col">before</th><th scope="col">now</th><th scope="col">before</th><th scope="col">now</th></tr>
 </thead>
 <tbody>${policies.map(
-    ({ policy, before, after }) => html`<tr><th scope="row">${policy}</th>${cells(before, after)}</tr>`,
+    ({ policy, before, after }) =>
+      html`<tr><th scope="row">${called(policy)}</th>${cells(before, after)}</tr>`,
   )}</tbody></table></div>
 ${policies.slice(0, 1).map(sure)}`;
 }
 
 function sure({ policy, interval }: Comparison['policies'][number]): Html {
   if (interval === null)
-    return html`<p class="note">There is no interval for the change of ${policy}: it takes five days, and the same time zone in both runs.</p>`;
+    return html`<p class="note">There is no interval for the change of ${called(policy)}: it takes five days, and the same time zone in both runs.</p>`;
   const { level, days, waitSeconds, cost } = interval;
   const [low, high] = waitSeconds.mean;
-  return html`<p class="note">How sure, for ${policy}: if the ${days} days are drawn again at random, ${shown.percent(level)} of the draws change the mean wait by ${shown.seconds(low)} to ${shown.seconds(high)}${
+  return html`<p class="note">How sure, for ${called(policy)}: if the ${days} days are drawn again at random, ${shown.percent(level)} of the draws change the mean wait by ${shown.seconds(low)} to ${shown.seconds(high)}${
     cost === undefined ? '' : html`, and a month by ${dollars(cost.total[0])} to ${dollars(cost.total[1])}`
   }.</p>`;
 }
@@ -69,7 +75,7 @@ function days({ days, policies }: Comparison): Html {
   if (first === undefined || days.length < 2) return html``;
   const pair = (one: DayFigures, other: DayFigures, of: (day: DayFigures) => string) =>
     html`<td>${of(one)}</td><td>${of(other)}</td>`;
-  return html`<details><summary>Day by day, for ${first.policy}</summary>
+  return html`<details><summary>Day by day, for ${called(first.policy)}</summary>
 <p class="caption" id="compared-days-caption">Each day</p>
 <div class="scroll" role="region" aria-labelledby="compared-days-caption" tabindex="0"><table id="compared-days" aria-labelledby="compared-days-caption">
 <thead>
