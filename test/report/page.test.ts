@@ -360,6 +360,11 @@ describe('in print', () => {
     await page.setViewportSize({ width: 718, height: 1_000 });
     await drawn(page);
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(718);
+    const cut = await page.evaluate(`[...document.querySelectorAll('.scroll')]
+      .filter((each) => each.scrollWidth > each.clientWidth || getComputedStyle(each).overflowX !== 'visible')
+      .map((each) => each.querySelector('table').id)`);
+    expect(cut).toEqual([]);
+    expect(await page.locator('#policies-table thead button').first().isVisible()).toBe(true);
     await close();
   });
 });
