@@ -43,15 +43,15 @@ export function labelPlacer(width: number, height: number, points: () => Rect[])
       point.x + point.width + GAP,
       point.x - GAP - label.width,
       Math.max(Math.min(centred, width - label.width), 0),
-      // At an edge, if nothing is free next to the point.
-      width - label.width,
-      0,
     ];
-    const places = Array.from({ length: 2 * MOST_LINES + 1 }, (_, index) => {
-      const lines = Math.ceil(index / 2) * (index % 2 === 0 ? 1 : -1);
-      const y = middle - label.height / 2 + lines * (label.height + LEADING);
-      return columns.map((x): Rect => ({ ...label, x, y }));
-    }).flat();
+    const placesAt = (columns: readonly number[]) =>
+      Array.from({ length: 2 * MOST_LINES + 1 }, (_, index) => {
+        const lines = Math.ceil(index / 2) * (index % 2 === 0 ? 1 : -1);
+        const y = middle - label.height / 2 + lines * (label.height + LEADING);
+        return columns.map((x): Rect => ({ ...label, x, y }));
+      }).flat();
+    // At an edge, if nothing is free next to the point.
+    const places = [...placesAt(columns), ...placesAt([width - label.width, 0])];
     const at = places.find(isFree) ?? label;
     placed.set(name, at);
     return { dx: at.x - label.x, dy: at.y - label.y };
