@@ -57,7 +57,7 @@ const STARTS = 3;
 const ROUNDS = 3;
 
 /** Settings whose best number is searched between the numbers that were tried. */
-const REFINED = ['warmPool.size', 'minReplicas'];
+const REFINED = ['warmPool.size', 'minReplicas', 'waitingCost'];
 
 /** How often that halves the gap. */
 const REFINEMENTS = 3;
@@ -251,7 +251,7 @@ async function refine(from: Tried, { tryAll, best, known }: Search): Promise<Tri
       const between = [
         Math.max(...others.filter((number) => number < at)),
         Math.min(...others.filter((number) => number > at)),
-      ].flatMap((other) => (Number.isFinite(other) ? [Math.round(Math.sqrt(other * at))] : []));
+      ].flatMap((other) => (Number.isFinite(other) ? [middleOf(key, other, at)] : []));
       const untried = between.filter((number) => !others.includes(number));
       if (untried.length === 0) break;
       const sets = untried.map((number) =>
@@ -263,10 +263,16 @@ async function refine(from: Tried, { tryAll, best, known }: Search): Promise<Tri
   return found;
 }
 
+/** The number in the middle, as often above one as below the other: of instances a whole one, of dollars two digits. */
+function middleOf(key: string, one: number, other: number): number {
+  const middle = Math.sqrt(one * other);
+  return key === 'waitingCost' ? Number(middle.toPrecision(2)) : Math.round(middle);
+}
+
 /** The number of a setting, if it is one. */
 function numberOf(set: Setting, key: string): number | undefined {
   const value = set.find((each) => each.startsWith(`${key}=`))?.slice(key.length + 1);
-  return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
+  return value !== undefined && /^\d+(\.\d+)?$/.test(value) ? Number(value) : undefined;
 }
 
 /** CircleCI's tutorial, with the same `maxReplicas`. */

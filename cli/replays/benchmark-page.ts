@@ -42,6 +42,8 @@ const set = (policy: string, ...settings: string[]): PolicySetting => ({ policy,
 
 const REUSE = ['reuse=continuous', 'idleTimeout=120s'];
 
+const IMAGE = ['image.build=weekly'];
+
 const OFFICE_HOURS =
   'schedules=[{start: "0 8 * * MON-FRI", end: "0 18 * * MON-FRI", timezone: UTC, minReplicas: 5}]';
 
@@ -63,11 +65,17 @@ const OUR_SETTINGS: readonly PolicySetting[] = [
   set('ours', 'warmPool.size=50'),
   set('ours', 'warmPool.size=200'),
   set('ours', 'warmPool.size=auto'),
+  set('ours', 'spareRunners=auto'),
+  set('ours', 'spareRunners=auto', 'warmPool.size=auto'),
+  set('ours', ...IMAGE),
+  set('ours', ...IMAGE, 'warmPool.size=auto'),
+  set('ours', ...IMAGE, 'spareRunners=auto'),
   set('ours', 'reuse=continuous', 'idleTimeout=60s'),
   set('ours', ...REUSE),
   set('ours', 'reuse=continuous', 'idleTimeout=600s'),
   set('ours', ...REUSE, 'warmPool.size=200'),
   set('ours', ...REUSE, 'warmPool.size=auto'),
+  set('ours', ...IMAGE, ...REUSE, 'warmPool.size=auto'),
 ];
 
 /** Parameters of the peers that the benchmark also tries. */
@@ -271,6 +279,7 @@ const SUMMARY: readonly PolicySetting[] = [
   set('webhook'),
   set('ours'),
   set('ours', 'warmPool.size=auto'),
+  set('ours', ...IMAGE, 'warmPool.size=auto'),
   set('ours', ...REUSE, 'warmPool.size=auto'),
 ];
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { front, generated, replayAll, traceSection } from '../../cli/replays/benchmark-page.ts';
+import { goalsTable, isReached, reachGoals } from '../../cli/replays/goals.ts';
 import { runInProcess } from '../support/in-process.ts';
 
 const PAGE = readFileSync('docs/benchmark.md', 'utf8');
@@ -24,6 +25,23 @@ describe('docs/benchmark.md', () => {
   it.each(['quiet-night', 'flapping'] as const)('has the figures of a replay of %s', async (name) => {
     const jobs = generated(name);
     expect(PAGE).toContain(`\n${traceSection({ jobs, rows: await replayAll(jobs) })}\n`);
+  });
+
+  it('has what the search reaches on quiet-night', async () => {
+    const reached = await reachGoals(generated('quiet-night'));
+    expect(reached.length).toBe(3);
+    for (const row of goalsTable(reached).split('\n')) expect(PAGE).toContain(`\n${row}\n`);
+  });
+
+  it('says that a goal is reached if both limits hold on the rest', async () => {
+    const [image] = await reachGoals(generated('quiet-night'));
+    if (image === undefined) throw new Error('There is no goal');
+    expect(isReached(image)).toBe(true);
+    const { rest, references } = image;
+    const longer = { ...rest.waitSeconds, mean: 0.26 * references.tutorial.waitSeconds.mean };
+    expect(isReached({ ...image, rest: { ...rest, waitSeconds: longer } })).toBe(false);
+    const overhead = (references.ours.overhead ?? 0) + 0.02;
+    expect(isReached({ ...image, rest: { ...rest, overhead } })).toBe(false);
   });
 
   it('computes the Pareto front of the policies that kill no job', async () => {
@@ -53,7 +71,7 @@ describe('npm run benchmark', () => {
     [['--traces', 'docs'], '--traces must be a folder with CSV traces; "docs" has none'],
     [
       ['--only', 'busy-night'],
-      'quiet-night, flapping, weekly, faults, separated by commas, got "busy-night"',
+      'quiet-night, flapping, weekly, faults, goals, separated by commas, got "busy-night"',
     ],
     [['--out', 'nowhere/'], '--out must be a file such as benchmark.md, got the folder "nowhere/"'],
     [['--out', 'nowhere/page.md'], '--out must be a file in an existing folder, got "nowhere/page.md"'],
