@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { printable } from '../functions/lib/printable.ts';
 import { costOf, faultsOfCeilings } from './ceilings.ts';
@@ -13,6 +13,7 @@ import { type ImageBuild, sourceOf } from './settings/image.ts';
 import type { RunnerRelease } from './settings/runner.ts';
 import type { Scaler } from './settings/scaler.ts';
 import { type PlanConcurrency, plansOf } from './settings/top.ts';
+import { readSettingsText } from './settings-text.ts';
 
 /** A fleet as the rest of the project sees it: parsed, with its defaults. */
 export interface FleetConfig extends Omit<FleetSettings, 'image'> {
@@ -157,7 +158,7 @@ export function readFleets(file: string): FleetConfig[] {
 /** @throws FleetsInvalid */
 function readText(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readSettingsText(file);
   } catch (error) {
     throw new FleetsInvalid(`${file} cannot be read: ${(error as Error).message}`);
   }

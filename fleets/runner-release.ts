@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { type FleetConfig, FleetsInvalid } from './load.ts';
 import { RunnerRelease, Sha256 } from './settings/runner.ts';
+import { readSettingsText } from './settings-text.ts';
 
 /** The file with the release of machine runner 3 that boots install by default. `npm run pin` writes it. */
 export const RELEASE_FILE = 'runner-release.json';
@@ -20,7 +20,7 @@ const PinnedRelease = z.strictObject({
 export function readRelease(file: string): z.infer<typeof PinnedRelease> {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readSettingsText(file);
   } catch {
     throw new FleetsInvalid(
       `No release of CircleCI's runner is pinned: ${file} does not exist. Run npm run pin, which writes the current release's version and checksums, and commit the file. Or set runner: current, and each boot installs what CircleCI has published by then.`,

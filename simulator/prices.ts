@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { parse as parseYaml, type YAMLParseError } from 'yaml';
 import * as z from 'zod';
 import { LIST_PRICE_SOURCE, listPrice } from '../fleets/prices.ts';
+import { readSettingsText } from '../fleets/settings-text.ts';
 import { keyPath } from '../functions/lib/key-path.ts';
 
 /** Prices of instances, in US dollars. */
@@ -69,7 +69,7 @@ function parsed(text: string, file: string): unknown {
 export function readPrices(file: string): Prices {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readSettingsText(file);
   } catch (error) {
     throw new PricesInvalid(`${file} cannot be read: ${(error as Error).message}`);
   }

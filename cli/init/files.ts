@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { structuredPatch } from 'diff';
 import { parse } from 'yaml';
 import { FleetsInvalid, loadFleetsText } from '../../fleets/load.ts';
 import { isMap } from '../../fleets/settings/parts.ts';
+import { readSettingsText } from '../../fleets/settings-text.ts';
 import { UsageError } from '../command-line/arguments.ts';
 import type { WrittenFleet } from './written.ts';
 
@@ -50,7 +50,7 @@ export const isShippedExample = (text: string) =>
  */
 export function readIfPresent(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return readSettingsText(file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new UsageError(`${file} cannot be read: ${(error as Error).message}`);

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
 import { DURATION_FORM, formatDuration, parseDuration } from '../../fleets/duration.ts';
 import { checkFleets, type FleetConfig, FleetsInvalid, loadFleets } from '../../fleets/load.ts';
 import { isMap } from '../../fleets/settings/parts.ts';
+import { readSettingsText } from '../../fleets/settings-text.ts';
 import { orSimilar } from '../../fleets/similar.ts';
 import { defaultParameters, PEERS, type PolicyChoice } from '../../simulator/peers.ts';
 import { PLAIN_FLEET } from '../../simulator/plain-fleet.ts';
@@ -114,7 +114,7 @@ function chooseFleet(name: string | undefined, assignments: Assignment[]): Fleet
 }
 
 /** The fleets of a file, with what they share by merge keys. */
-const sharedSettings = (file: string) => parseYaml(readFileSync(file, 'utf8'), { merge: true });
+const sharedSettings = (file: string) => parseYaml(readSettingsText(file), { merge: true });
 
 /**
  * Checks settings whose fleet the person has not named.

@@ -186,6 +186,12 @@ describe('a file that holds no fleets', () => {
     expect(complaintsAbout(text)).toContain(where);
   });
 
+  it('without an end is reported, and fills no memory', () => {
+    expect(() => loadFleets('/dev/zero')).toThrow(
+      new FleetsInvalid('/dev/zero cannot be read: it has more than 10 MB, so it is no file of settings'),
+    );
+  });
+
   it('that cannot be read is reported with the reason', () => {
     expect(() => loadFleets('/nowhere/fleets.yaml')).toThrow(
       new FleetsInvalid(

@@ -121,5 +121,6 @@ describe('prices', () => {
 
   it('from a missing file are refused', () => {
     expect(() => readPrices(join(folder, 'none.yaml'))).toThrow('cannot be read');
+    expect(() => readPrices('/dev/zero')).toThrow('/dev/zero cannot be read: it has more than 10 MB');
   });
 });
