@@ -46,9 +46,8 @@ export class AwsSession {
     const place = await readPlace(setup);
     this.#place = place;
     const stack = this.#stack === undefined ? '' : `, stack ${this.#stack}`;
-    const endpoint = setup.endpoint === undefined ? '' : `, endpoint ${setup.endpoint}`;
-    const line = `${describePlace(place)}${stack}${endpoint}`;
-    terminal.note(colours.dim(`A${line.slice(1)}`));
+    const line = `A${describePlace(place).slice(1)}${stack}`;
+    for (const part of withEndpoint(line, setup.endpoint, terminal.columns)) terminal.note(colours.dim(part));
     const last = this.#last();
     if (last !== undefined)
       terminal.note(colours.yellow(`Last time, stack ${this.#stack} was in ${describePlace(last)}.`));
@@ -78,4 +77,13 @@ export class AwsSession {
       ? [`The CDK is not bootstrapped in ${describePlace(this.#place)}: npx cdk bootstrap`]
       : [];
   }
+}
+
+/** A line and the endpoint, which has a line of its own if both do not fit into one: an address must not be broken. */
+export function withEndpoint(line: string, endpoint: string | undefined, columns: number): string[] {
+  if (endpoint === undefined) return [line];
+  const whole = `${line}, endpoint ${endpoint}`;
+  if (whole.length <= columns) return [whole];
+  const own = `  endpoint ${endpoint}`;
+  return [`${line},`, own.length <= columns ? own : `${own.slice(0, columns - 3)}...`];
 }

@@ -386,7 +386,7 @@ describe.each([
       line.replace(address(aws.server), 'ENDPOINT').replace(/was \d+ s ago/, 'was 4 s ago'),
     );
     expect(`\n${shown.join('\n')}\n`).toMatchSnapshot();
-    expect(pty.screen.lines.slice(1).filter((line) => line.length > size.columns)).toEqual([]);
+    expect(pty.screen.lines.filter((line) => line.length > size.columns)).toEqual([]);
     expect({ cursor: pty.screen.isCursorShown, wraps: pty.screen.wraps }).toEqual({
       cursor: true,
       wraps: true,
