@@ -10,6 +10,7 @@ import { Argument, Command } from 'commander';
 import { formatDuration } from '../fleets/duration.ts';
 import { builtImageParameter } from '../functions/lib/fleet-names.ts';
 import { imagesBefore } from '../functions/lib/images.ts';
+import { sentence } from '../functions/lib/sentence.ts';
 import { IMAGE_IN_USE_TAG } from '../functions/lib/tags.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { durationOption, NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
@@ -183,7 +184,7 @@ async function build(
       terminal.print(JSON.stringify({ fleet, build: number, status, image: id, reason, seconds, log }));
     if (status !== 'AVAILABLE')
       throw new ImageFailed(
-        `The build ${number} of fleet ${fleet} has ended as ${status}: ${reason ?? 'no reason was given'}. Its log is the stream ${number} of ${log}. The fleet keeps its image.`,
+        `The build ${number} of fleet ${fleet} has ended as ${status}: ${sentence(reason ?? 'no reason was given')} Its log is the stream ${number} of ${log}. The fleet keeps its image.`,
       );
     if (!json)
       terminal.print(`The image ${id} is built. It reaches the fleets that have it within a minute.`);

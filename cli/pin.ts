@@ -7,6 +7,7 @@ import { RELEASE_FILE, readRelease } from '../fleets/runner-release.ts';
 import { RunnerRelease } from '../fleets/settings/runner.ts';
 import { faultOfCircleCiUrl } from '../functions/lib/circleci-url.ts';
 import { boundedText } from '../functions/lib/http-answers.ts';
+import { sentence } from '../functions/lib/sentence.ts';
 import { UsageError } from './command-line/arguments.ts';
 import { checkOutFile } from './command-line/out-file.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
@@ -166,7 +167,7 @@ async function sha256Of(archive: Response, received: (bytes: number) => void): P
   } catch (error) {
     if (error instanceof PinFailed) throw error;
     throw new PinFailed(
-      `${archive.url} broke off after ${bytes} bytes: ${causeOf(error as Error)}. Nothing was written. Try again.`,
+      `${archive.url} broke off after ${bytes} bytes: ${sentence(causeOf(error as Error))} Nothing was written. Try again.`,
     );
   }
   return hash.digest('hex');
@@ -178,7 +179,7 @@ async function get(address: string): Promise<Response> {
     signal: AbortSignal.timeout(DEADLINE_SECONDS * 1_000),
   }).catch((error: Error) => {
     throw new PinFailed(
-      `${address} cannot be reached: ${causeOf(error)}. Run the command on a machine that reaches it, and commit the file there, or set runner in fleets.yaml (docs/configuration.md).`,
+      `${address} cannot be reached: ${sentence(causeOf(error))} Run the command on a machine that reaches it, and commit the file there, or set runner in fleets.yaml (docs/configuration.md).`,
     );
   });
   if (response.ok) return response;

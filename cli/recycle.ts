@@ -7,6 +7,7 @@ import {
 import { CreateTagsCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { Command } from 'commander';
 import { FleetsInvalid } from '../fleets/load.ts';
+import { sentence } from '../functions/lib/sentence.ts';
 import { RECYCLE_TAG } from '../functions/lib/tags.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { stackOption } from './command-line/arguments.ts';
@@ -132,7 +133,7 @@ async function mark(ids: string[]): Promise<Set<string>> {
       );
       if (missing.length === 0) {
         throw new RecycleFailed(
-          `${error.name}: ${error.message.replace(/\.$/, '')}. ${start} of ${ids.length} instances were marked. Solve this, then run the command again; a second run does no harm.`,
+          `${error.name}: ${sentence(error.message)} ${start} of ${ids.length} instances were marked. Solve this, then run the command again; a second run does no harm.`,
         );
       }
       for (const id of missing) gone.add(id);

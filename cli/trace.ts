@@ -1,5 +1,6 @@
 import password from '@inquirer/password';
 import { Command } from 'commander';
+import { sentence } from '../functions/lib/sentence.ts';
 import { CircleCiApi, CircleCiFailed, NotFound, TokenRefused } from '../simulator/circleci-api.ts';
 import { type DownloadedJobs, downloadJobs, type ProjectJob } from '../simulator/circleci-jobs.ts';
 import { KeptAnswers, KeptAnswersUnusable } from '../simulator/kept-answers.ts';
@@ -155,12 +156,12 @@ function explained(error: unknown, { project }: Options, kept: KeptAnswers, ende
   if (ended.aborted) return new TraceFailed(`Interrupted.${later || ' Nothing was downloaded.'}`);
   if (error instanceof NotFound) {
     return new UsageError(
-      `${error.message}. --project must be a project that the owner of the token may see, in the form that its settings in CircleCI show (gh/acme/app, bb/acme/app, circleci/ID/ID), got ${JSON.stringify(project)}.${later}`,
+      `${sentence(error.message)} --project must be a project that the owner of the token may see, in the form that its settings in CircleCI show (gh/acme/app, bb/acme/app, circleci/ID/ID), got ${JSON.stringify(project)}.${later}`,
     );
   }
   if (error instanceof TokenRefused) {
     return new UsageError(
-      `${error.message}. The token must be a personal API token, not a project token, of a user who may see ${project}.${later}`,
+      `${sentence(error.message)} The token must be a personal API token, not a project token, of a user who may see ${project}.${later}`,
     );
   }
   return error instanceof CircleCiFailed ? new TraceFailed(error.message + later) : error;

@@ -22,6 +22,7 @@ import {
 } from './errors.ts';
 import { isYoung } from './pacing.ts';
 import { printableName } from './printable.ts';
+import { sentence } from './sentence.ts';
 import {
   FALLBACK_TAG,
   LAUNCH_SUSPENDED_TAG,
@@ -376,22 +377,22 @@ export async function translated<T>(
     return await call();
   } catch (error) {
     const cause = error as Error;
-    const said = `EC2 Auto Scaling, group ${groupName}: ${cause.name}: ${cause.message}`;
+    const said = sentence(`EC2 Auto Scaling, group ${groupName}: ${cause.name}: ${cause.message}`);
     switch (cause.name) {
       case 'ValidationError':
       case 'ValidationException':
         throw new Invalid(
-          `${said}. Does the group still exist, and is its maximum size the largest maxReplicas of the fleet and its schedules? Deploy the stack again.`,
+          `${said} Does the group still exist, and is its maximum size the largest maxReplicas of the fleet and its schedules? Deploy the stack again.`,
           { cause },
         );
       case 'AccessDenied':
       case 'AccessDeniedException':
       case 'UnauthorizedOperation':
-        throw new AutoScalingDenied(`${said}. The step's role lacks a permission: deploy the stack again.`, {
+        throw new AutoScalingDenied(`${said} The step's role lacks a permission: deploy the stack again.`, {
           cause,
         });
       default:
-        throw new AutoScalingUnavailable(`${said}. Capacity is held.`, { cause });
+        throw new AutoScalingUnavailable(`${said} Capacity is held.`, { cause });
     }
   }
 }

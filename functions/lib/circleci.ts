@@ -17,6 +17,7 @@ import { boundedText, excerpt, masked, retryAfterSeconds } from './http-answers.
 import { onceMoreIfLost } from './lost-connections.ts';
 import { pollFits } from './pacing.ts';
 import { readCircleToken, secretsProvider } from './secrets.ts';
+import { sentence } from './sentence.ts';
 
 /** Where CircleCI counts tasks: https://circleci.com/docs/reference/runner-api */
 const QUESTIONS = {
@@ -133,7 +134,9 @@ export async function readAnswer(
     }
     const cause =
       error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    throw new CircleCiUnreachable(`${url} cannot be reached: ${cause}. Capacity is held.`, { cause: error });
+    throw new CircleCiUnreachable(`${sentence(`${url} cannot be reached: ${cause}`)} Capacity is held.`, {
+      cause: error,
+    });
   }
 }
 
@@ -147,20 +150,20 @@ function rateLimited(poll: CountInput['poll'], answer: Answer, now: number): { r
 }
 
 function failure({ scalerSecretName, resourceClass }: CountedFleet, url: URL, answer: Answer): Error {
-  const said = `${url} answered ${answer.status}${excerpt(answer.body)}`;
+  const said = sentence(`${url} answered ${answer.status}${excerpt(answer.body)}`);
   if (refused(answer)) {
     return new CircleCiUnauthorized(
-      `${said}. The circle_token in secret ${scalerSecretName} must be a personal API token of someone who may see ${resourceClass}. Capacity is held.`,
+      `${said} The circle_token in secret ${scalerSecretName} must be a personal API token of someone who may see ${resourceClass}. Capacity is held.`,
     );
   }
   if (answer.status === 404) {
     return new CircleCiNotFound(
-      `${said}. There is no resource class ${resourceClass}, or the token's owner may not see it. Capacity is held: 404 is not zero tasks.`,
+      `${said} There is no resource class ${resourceClass}, or the token's owner may not see it. Capacity is held: 404 is not zero tasks.`,
     );
   }
-  if (answer.status >= 500) return new CircleCiUnavailable(`${said}. Capacity is held.`);
+  if (answer.status >= 500) return new CircleCiUnavailable(`${said} Capacity is held.`);
   return new CircleCiRejected(
-    `${said}. Check circleciUrl and resourceClass in fleets.yaml. Capacity is held.`,
+    `${said} Check circleciUrl and resourceClass in fleets.yaml. Capacity is held.`,
   );
 }
 
@@ -170,7 +173,7 @@ function parseCount(url: URL, body: string, { key, answer }: Question): number {
     json = JSON.parse(body);
   } catch (cause) {
     throw new CircleCiNotJson(
-      `${url} answered 200 with something else than JSON${excerpt(body)}. Is a proxy in between? Capacity is held.`,
+      `${sentence(`${url} answered 200 with something else than JSON${excerpt(body)}`)} Is a proxy in between? Capacity is held.`,
       { cause },
     );
   }
@@ -178,7 +181,7 @@ function parseCount(url: URL, body: string, { key, answer }: Question): number {
   const count = parsed.success ? parsed.data[key] : undefined;
   if (count === undefined) {
     throw new CircleCiInvalidCount(
-      `${url} answered 200 without a whole number of tasks in "${key}"${excerpt(body)}. Capacity is held.`,
+      `${sentence(`${url} answered 200 without a whole number of tasks in "${key}"${excerpt(body)}`)} Capacity is held.`,
     );
   }
   return count;

@@ -13,6 +13,7 @@ import {
   SecretUnset,
 } from './errors.ts';
 import { sdkError } from './sdk-errors.ts';
+import { sentence } from './sentence.ts';
 
 /** How long a warm function caches a secret. A rotated token still works at once: see circleci.ts. */
 export const CACHE_SECONDS = 300;
@@ -129,13 +130,13 @@ function translate(name: string, error: unknown): Error {
     case 'InvalidParameterException':
     case 'ValidationException':
       return new SecretNotFound(
-        `Secrets Manager does not take ${name} for the name of a secret: ${cause.message}. Correct scalerSecretName.`,
+        `Secrets Manager does not take ${name} for the name of a secret: ${sentence(cause.message)} Correct scalerSecretName.`,
         { cause },
       );
     case 'AccessDeniedException':
     case 'DecryptionFailure':
       return new SecretDenied(
-        `Secret ${name} may not be read: ${cause.message}. Allow the function's role secretsmanager:GetSecretValue, and kms:Decrypt if the secret has a key of its own.`,
+        `Secret ${name} may not be read: ${sentence(cause.message)} Allow the function's role secretsmanager:GetSecretValue, and kms:Decrypt if the secret has a key of its own.`,
         { cause },
       );
     default:

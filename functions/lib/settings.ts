@@ -13,6 +13,7 @@ import { SettingsDenied, SettingsMalformed, SettingsNotFound, SettingsUnavailabl
 import { FLEET_NAME, settingsParameter } from './fleet-names.ts';
 import { keyPath } from './key-path.ts';
 import { sdkError } from './sdk-errors.ts';
+import { sentence } from './sentence.ts';
 
 /**
  * How long a warm function keeps a version of the settings, in seconds. A version never changes, but a fleet that is
@@ -23,11 +24,11 @@ const CACHE_SECONDS = 300;
 /** Reads settings of fleets; it belongs at the edge of each function. */
 export interface SettingsReader {
   /**
-   * The settings that are deployed now, and their version.
+   * The settings that are deployed now, their version, and when they were deployed, in milliseconds since the epoch.
    *
    * @throws SettingsNotFound, SettingsDenied, SettingsMalformed, SettingsUnavailable
    */
-  latest(fleet: string): Promise<DeployedSettings & { version: number }>;
+  latest(fleet: string): Promise<DeployedSettings & { version: number; deployedAt?: number | undefined }>;
   /**
    * The settings that a step's execution began with, from memory if this function has read them in the last five
    * minutes.
@@ -56,8 +57,8 @@ export function settingsReader(
       const { Parameter } = await client
         .send(new GetParameterCommand({ Name: name }))
         .catch((error) => Promise.reject(translated(name, error)));
-      const { Value = '', Version = 0 } = Parameter ?? {};
-      return { ...parsed(name, Value), version: Version };
+      const { Value = '', Version = 0, LastModifiedDate } = Parameter ?? {};
+      return { ...parsed(name, Value), version: Version, deployedAt: LastModifiedDate?.getTime() };
     },
     async of({ fleet, settings: { version } }) {
       const name = `${nameOf(fleet)}:${version}`;
@@ -110,7 +111,7 @@ function translated(name: string, error: unknown): Error {
       );
     case 'AccessDeniedException':
       return new SettingsDenied(
-        `Parameter ${name} may not be read: ${cause.message}. Allow the function's role ssm:GetParameter.`,
+        `Parameter ${name} may not be read: ${sentence(cause.message)} Allow the function's role ssm:GetParameter.`,
         { cause },
       );
     default:

@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import { InputInvalid } from './errors.ts';
 import { faultsOfInput } from './input-faults.ts';
 import { printable, printableName } from './printable.ts';
+import { sentence } from './sentence.ts';
 import { type SettingsReader, settingsReader } from './settings.ts';
 
 /** Of the names in a log line, in characters: executions have up to 80, and the event can say anything. */
@@ -78,9 +79,10 @@ export function step<
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
       log.error(name, { ...about, durationMs: now() - startedAt, error });
-      // The name also starts the message, for readers who see only the message. Lambda reports the stack, too.
+      // The name also starts the message, for readers who see only the message. The workflow adds a sentence to it. Lambda
+      // reports the stack, too.
       Object.defineProperties(error, {
-        message: { value: printable(`${error.name}: ${error.message}`) },
+        message: { value: printable(sentence(`${error.name}: ${error.message}`)) },
         stack: { value: printable(error.stack ?? '') },
       });
       throw error;

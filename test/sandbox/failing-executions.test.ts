@@ -38,6 +38,9 @@ describe('an execution that fails', () => {
     expect(execution).toMatchObject({ status: 'FAILED', error });
     expect(execution.cause).toContain(seeOperations(state));
     expect(execution.cause?.endsWith(seeOperations(state))).toBe(true);
+    // Sentences end once, and the last one before the link does.
+    expect(execution.cause).not.toMatch(/(?<!\.)\.\.(?!\.)|\.{4}/);
+    expect(execution.cause).toMatch(/[.!?)] See docs\//);
     expect(ending(execution)).toEqual([state, 'Count Failure', 'Failed']);
     expect(secondsTaken(execution)).toBeLessThan(61);
     expect(world.group.desired).toBe(2);
@@ -73,6 +76,30 @@ describe('an execution that fails', () => {
     sandbox.aws.secrets.clear();
     await execute();
     expect(sandbox.circleci.requests).toBe(0);
+  });
+});
+
+describe('a message of AWS that ends with', () => {
+  const calls = [
+    'GetSecretValue',
+    'GetParameter',
+    'DescribeScalingActivities',
+    'DescribeAutoScalingGroups',
+    'SetDesiredCapacity',
+  ];
+  const codes = ['AccessDeniedException', 'ThrottlingException', 'ValidationException'];
+  const all = ['no full stop', 'one.', 'two..'].flatMap((message) =>
+    calls.flatMap((call) => codes.map((code) => ({ message, call, code }))),
+  );
+
+  it.each(all)('$message ends once in the cause: $code of $call', async ({ message, call, code }) => {
+    const { sandbox, execute } = await short();
+    sandbox.aws.fault = (action) => (action === call ? { status: 400, code, message } : undefined);
+    const { status, cause = '' } = await execute();
+    expect(status).toBe('FAILED');
+    expect(cause).toContain(`${message.replace(/\.+$/, '')}. `);
+    expect(cause).not.toContain('..');
+    expect(cause).toMatch(/[.?] See docs\//);
   });
 });
 
