@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { FleetConfig } from '../../fleets/load.ts';
 import { STACK_NAME } from '../../fleets/names.ts';
 import { CircleCiRunners } from '../../infra/circleci-runners.ts';
+import { runbookIn } from '../../infra/runbook.ts';
 import { stacksOf } from '../../infra/stacks.ts';
 import { alarmsOfFleet, badOutageFailures } from '../../statemachine/alarms.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
@@ -399,6 +400,45 @@ describe('an address of the runbook', () => {
       );
     },
   );
+});
+
+describe('without runbookUrl, the runbook is', () => {
+  it.each([
+    {
+      repository: 'https://github.com/acme/runners',
+      is: 'https://github.com/acme/runners/blob/HEAD/docs/operations.md',
+    },
+    {
+      repository: { type: 'git', url: 'git+https://github.com/acme/runners.git' },
+      is: 'https://github.com/acme/runners/blob/HEAD/docs/operations.md',
+    },
+    { repository: 'github:acme/runners', is: 'https://github.com/acme/runners/blob/HEAD/docs/operations.md' },
+    { repository: 'acme/runners', is: 'https://github.com/acme/runners/blob/HEAD/docs/operations.md' },
+    {
+      repository: 'https://gitlab.com/acme/ci/runners/',
+      is: 'https://gitlab.com/acme/ci/runners/-/blob/HEAD/docs/operations.md',
+    },
+  ])('in the repository $repository', ({ repository, is }) => expect(runbookIn(repository)).toBe(is));
+
+  it.each([
+    { repository: undefined },
+    { repository: 'https://git.acme.example/ci/runners' },
+    { repository: 'ssh://git@github.com/acme/runners' },
+    { repository: 'http://github.com/acme/runners' },
+    { repository: {} },
+    { repository: 7 },
+  ])('a file of the checkout if the repository is $repository', ({ repository }) =>
+    expect(runbookIn(repository)).toBeUndefined(),
+  );
+
+  it('what package.json says', () => {
+    const { repository } = JSON.parse(readFileSync('package.json', 'utf8'));
+    const url = runbookIn(repository);
+    const [alarm] = alarms;
+    expect(`${alarm?.properties.AlarmDescription}`.split('\n').at(-1)).toContain(
+      url === undefined ? 'See docs/operations.md, "' : `See ${url}#`,
+    );
+  });
 });
 
 describe('the topics', () => {
