@@ -48,19 +48,21 @@ async function executeOnce(fleet: string, options: Options, shell: Shell): Promi
   const steps = await readSteps(sfn, answer.executionArn ?? '', logGroup, startedAt);
   const output = answer.output === undefined ? {} : JSON.parse(answer.output);
   const { decision } = output;
+  const waits: unknown = Object(output.settings).waits;
   const succeeded = answer.status === 'SUCCEEDED';
   if (!succeeded) shell.exitCode = 1;
 
   if (options.json) {
     const { status, error, cause, name } = answer;
     const observed = Object(steps.findLast(({ state }) => state === 'Observe')?.output).observed;
-    terminal.print(JSON.stringify({ name, status, error, cause, observed, decision, steps }));
+    terminal.print(JSON.stringify({ name, status, error, cause, observed, decision, waits, steps }));
     return;
   }
   terminal.print(
     `Execution ${answer.name}: ${succeeded ? colours.green('SUCCEEDED') : colours.red(answer.status ?? 'FAILED')}`,
   );
   if (answer.error !== undefined) terminal.print(`${answer.error}\n${answer.cause}`);
+  if (waits !== undefined) terminal.print(`The fleet ${waits}`);
   if (decision !== undefined) {
     terminal.print(`Desired capacity ${decision.desired}${decision.change ? ', changed' : ''}:`);
     for (const reason of decision.reasons) terminal.print(`  ${reason}`);

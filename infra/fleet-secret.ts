@@ -3,6 +3,7 @@ import type { Role } from 'aws-cdk-lib/aws-iam';
 import { CfnSecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
+import { FLEET_NAME } from '../functions/lib/fleet-names.ts';
 import { allowKey } from './encryption.ts';
 import { allow } from './permissions.ts';
 
@@ -92,6 +93,12 @@ function allowOfAllFleets(
 /** The name of a secret that a fleet's stack makes. */
 export const secretNameOf = (app: string, fleet: string, use: 'scaler' | 'runner') =>
   `${app}/${fleet}/${use}`;
+
+/** Whether a stack of a fleet of this app makes the secret of this name, without a value. */
+export const isScalerSecretOf = (app: string, name: string): boolean =>
+  name.startsWith(`${app}/`) &&
+  name.endsWith('/scaler') &&
+  FLEET_NAME.test(name.slice(app.length + 1, -'/scaler'.length));
 
 /** The ARN of the secret, or secrets, of this name: Secrets Manager adds a hyphen and six characters. */
 const secretArn = (scope: Construct, name: string) =>

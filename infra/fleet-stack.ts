@@ -10,6 +10,7 @@ import { lifetimesOf } from '../userdata/lifetimes.ts';
 import { EncryptionKey } from './encryption.ts';
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSchedule, ReconcileSchedule } from './fleet-schedule.ts';
+import { isScalerSecretOf } from './fleet-secret.ts';
 import { GroupSettings } from './group-settings.ts';
 import { LearnedParameter } from './learned-parameter.ts';
 import { RunnerFleet } from './runner-fleet.ts';
@@ -59,6 +60,7 @@ export class FleetStack extends Stack {
       settings: {
         ...deployedSettingsOf(app, config),
         scalerSecretName: fleet.scalerSecret.secretName,
+        ...(isScalerSecretOf(app, fleet.scalerSecret.secretName) && { awaitsTokens: true }),
         runnerSecretName: fleet.runnerSecret.secretName,
         groupName: fleet.groupName,
         alarmTopicArn: config.alarmTopicArn ?? topicArn,

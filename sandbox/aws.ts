@@ -61,6 +61,8 @@ export class Aws {
   readonly secrets = new Map<string, string | undefined>();
   /** Values of parameters by name, each the list of its versions. */
   readonly parameters = new Map<string, string[]>();
+  /** When the newest version of each was written, in seconds since the epoch. */
+  readonly parameterDates = new Map<string, number>();
   /** API calls so far, by action. */
   readonly calls = new Map<string, number>();
   /** Asked before each answer, with the API's action; `undefined` means no fault. */
@@ -271,7 +273,8 @@ export class Aws {
       const message = `Systems Manager could not find version ${selector} of ${name}.`;
       return jsonError(400, 'ParameterVersionNotFound', message);
     }
-    return json(200, { Parameter: { Name: name, Type: 'String', Value, Version } });
+    const LastModifiedDate = this.parameterDates.get(name);
+    return json(200, { Parameter: { Name: name, Type: 'String', Value, Version, LastModifiedDate } });
   }
 
   #putParameter(name: string, { Value, Overwrite }: { Value: string; Overwrite?: boolean }): Answer {

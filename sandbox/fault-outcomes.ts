@@ -75,6 +75,8 @@ export interface FaultOutcome {
   launches: { all: number; breakerOpen: number };
   /** What decisions gave as reasons during the fault. */
   reasons: string[];
+  /** What executions said that waited for something and decided nothing. */
+  waits: string[];
   /** Minutes from the end of the fault until a runner had claimed every job that was queued before it. */
   servedAfter: number;
   jobs: { killed: number; neverRun: number; launchesForNone: number };
@@ -158,6 +160,7 @@ export async function playFault(
       breakerOpen: launches.filter((minute) => minute >= minuteOf(opened)).length,
     },
     reasons: distinct(hit.flatMap(reasonsOf)),
+    waits: distinct(hit.flatMap(waitsOf)),
     servedAfter: Math.max(...claimedAt) - ends,
     jobs: {
       killed: tasks.filter(({ killed }) => killed).length,
@@ -181,5 +184,11 @@ function reasonsOf({ path }: Execution): string[] {
     (output) => (output as { decision?: Pick<Decision, 'reasons'> })?.decision?.reasons ?? [],
   );
 }
+
+const waitsOf = ({ path }: Execution): string[] =>
+  path.flatMap(({ state, output }) => {
+    const { waits } = Object(Object(output).settings);
+    return state === 'Waits For Tokens' && typeof waits === 'string' ? [waits] : [];
+  });
 
 const distinct = (texts: string[]) => [...new Set(texts)];

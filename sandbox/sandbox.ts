@@ -303,6 +303,7 @@ export class Sandbox {
     const name = settingsParameter(SANDBOX_STACK, world.name);
     const versions = this.aws.parameters.get(name) ?? [];
     this.aws.parameters.set(name, [...versions, JSON.stringify(world.settings)]);
+    this.aws.parameterDates.set(name, this.#startsAt / 1_000 + this.agenda.now);
   }
 
   /** Runs one execution of a fleet's workflow now. One at a time: it advances the clock. */

@@ -107,6 +107,7 @@ function whatHappens(fault: Fault, outcome: FaultOutcome): string {
   if (fault.ofLaunches) {
     return `opens the breaker: ${launches.all} launches fail, ${launches.breakerOpen} of them with it open`;
   }
+  if (fault.waits) return `waits, which is no failure: the fleet "${fault.waits}"`;
   if (failed === 0) return `goes on${fault.says ? `: "${fault.says}"` : ''}${retries}`;
   const why = `${states.join(', ')}: ${errors.map((error) => `\`${error}\``).join(', ')}${retries}`;
   return failed === executions ? why : `${why}; ${failed} of ${executions} fail, ${fault.unsteady}`;

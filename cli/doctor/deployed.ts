@@ -9,6 +9,7 @@ import { adviceAboutUndeclared, faultsWithUndeclared, undeclaredFleets } from '.
 import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
+import { type AwaitingRecord, awaitingNow, readAwaiting } from '../deployed/awaiting.ts';
 import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
 import type { FleetGroup } from '../deployed/groups.ts';
 import { ownAlarms, shortTime } from '../status/fleet-status.ts';
@@ -238,7 +239,20 @@ export const schedules: Check = {
 /** A fleet is polled at least once a minute, and logs arrive seconds later. */
 const SILENT_SECONDS = 150;
 
-export function pollFindings(fleet: string, decisions: DecisionRecord[], now: number): Finding[] {
+export function pollFindings(
+  fleet: string,
+  { decisions, awaiting }: { decisions: DecisionRecord[]; awaiting: AwaitingRecord[] },
+  now: number,
+): Finding[] {
+  if (awaitingNow(fleet, { awaiting, decisions }) !== undefined)
+    return [
+      bad(
+        'warn',
+        'nothing is polled, because the fleet waits for its tokens',
+        `npm run secrets -- ${fleet}`,
+        fleet,
+      ),
+    ];
   const last = decisions.findLast((decision) => decision.fleet === fleet);
   if (last === undefined)
     return [
@@ -256,8 +270,12 @@ export const polls: Check = {
     if (groups.length === 0) return [];
     const logs = new CloudWatchLogsClient(AWS_CLIENT);
     const from = now - SILENT_SECONDS * 1_000;
-    const decisions = await readDecisions({ app, from, to: now + SILENT_SECONDS * 1_000 }, logs);
-    return groups.flatMap(({ fleet }) => pollFindings(fleet, decisions, now));
+    const recent = { app, from, to: now + SILENT_SECONDS * 1_000 };
+    const [decisions, awaiting] = await Promise.all([
+      readDecisions(recent, logs),
+      readAwaiting(recent, logs),
+    ]);
+    return groups.flatMap(({ fleet }) => pollFindings(fleet, { decisions, awaiting }, now));
   },
 };
 

@@ -1,10 +1,14 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { DeployedSettings } from '../../functions/lib/contracts.ts';
+import { SecretUnset } from '../../functions/lib/errors.ts';
 import { readCircleToken, secretsProvider } from '../../functions/lib/secrets.ts';
 import { readBesideCounts } from '../../functions/lib/zero-check.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { faultOfApiToken, storedSecret } from '../deployed/rotation.ts';
 import { bad, type Check, type Finding, ok } from './check.ts';
+
+/** Nobody has stored the tokens since a deployment made their secrets. */
+export const AWAITED = 'the fleet waits for it, because nobody has stored it';
 
 /**
  * @param fault Why the personal API token cannot be used; `undefined` if it can.
@@ -17,6 +21,10 @@ export function tokenFindings(
   skipped: string[] = [],
 ): Finding[] {
   const store = `npm run secrets -- ${fleet}`;
+  if (fault === AWAITED && classTokenStored !== true)
+    return [
+      bad('fail', 'the fleet waits for its tokens: nothing launches until both are stored', store, fleet),
+    ];
   return [
     fault === undefined
       ? ok('CircleCI counts its tasks with the personal API token', fleet)
@@ -82,6 +90,7 @@ async function tryScalerSecret(
     const { skipped } = await readBesideCounts(reading, now, now);
     return { fault, skipped };
   } catch (error) {
+    if (error instanceof SecretUnset && deployed.awaitsTokens) return { fault: AWAITED };
     return { fault: (error as Error).message };
   }
 }

@@ -2,7 +2,9 @@
 
 import type { Launch } from '../../functions/lib/breaker.ts';
 import type { Learned } from '../../functions/lib/learned.ts';
+import { sentence } from '../../functions/lib/sentence.ts';
 import { learnedContexts } from '../../functions/lib/spare-runners.ts';
+import { type AwaitingRecord, awaitingNow } from '../deployed/awaiting.ts';
 import type { DecisionRecord } from '../deployed/decisions.ts';
 import type { FleetGroup } from '../deployed/groups.ts';
 import { shortTime } from '../status/fleet-status.ts';
@@ -19,6 +21,8 @@ export interface Explanation {
   last: DecisionRecord | undefined;
   /** What held the capacity, by the reason without its numbers. */
   holds: { reason: string; polls: number; from: number; to: number }[];
+  /** The executions that waited for the tokens of the fleet; `undefined` if none did. */
+  awaiting: { waits: string; executions: number; from: number; to: number } | undefined;
   failures: { error: string; step: string; message: string; count: number; from: number; to: number }[];
   launches: {
     begun: number;
@@ -63,17 +67,20 @@ const SILENT = 150;
 const APPLIED = 30;
 
 export function explainHistory(
-  { decisions, failures, launches, group, launchedAt, learned }: History,
+  { decisions, awaiting, failures, launches, group, launchedAt, learned }: History,
   { to, untilNow }: { to: number; untilNow: boolean },
 ): Explanation {
   return {
-    now: untilNow ? whyNothingLaunches({ decisions, failures, launches, group, launchedAt }, to) : undefined,
+    now: untilNow
+      ? whyNothingLaunches({ decisions, awaiting, failures, launches, group, launchedAt }, to)
+      : undefined,
     polls: decisions.length,
     changes: decisions
       .filter(({ decision }) => decision.change)
       .map(({ at, decision: { from, desired, reasons } }) => ({ at, from, desired, reasons })),
     last: decisions.at(-1),
     holds: holdsIn(decisions),
+    awaiting: awaitingIn(awaiting),
     failures: failuresIn(failures),
     launches: launchesIn(launches),
     waits: waitsIn(decisions, launches),
@@ -98,7 +105,7 @@ const plural = (count: number, one: string, many = `${one}s`) => `${count} ${cou
 
 /** One sentence: what launches now, or why nothing does. The first cause counts. */
 export function whyNothingLaunches(
-  { decisions, failures, launches, group, launchedAt }: Omit<History, 'missing' | 'learned'>,
+  { decisions, awaiting, failures, launches, group, launchedAt }: Omit<History, 'missing' | 'learned'>,
   now: number,
 ): string {
   const last = decisions.at(-1);
@@ -126,6 +133,8 @@ export function whyNothingLaunches(
     );
   if (last !== undefined && isRising(last, group, lastFailure, now))
     return `${plural(last.decision.desired - group.desired, 'instance launches', 'instances launch')} next: the last poll, ${shortTime((now - last.at) / 1_000)} ago, raised the desired capacity from ${last.decision.from} to ${last.decision.desired}.`;
+  const waits = awaitingNow(group.fleet, { awaiting, decisions });
+  if (waits !== undefined && waits.at > (lastFailure?.at ?? 0)) return nothing(`the fleet ${waits.waits}`);
   const failed = launches.findLast((launch) => launch.outcome === 'failed');
   const refusal =
     failed === undefined ? '' : ` The last launch failed (${failed.kind}): ${sentence(failed.reason)}`;
@@ -172,8 +181,6 @@ function isRising(
 
 const since = (at: string | undefined) => (at === undefined ? '' : ` since ${at}`);
 
-const sentence = (text: string) => (/[.!?]$/.test(text.trim()) ? text.trim() : `${text.trim()}.`);
-
 /** Why a decision that was taken lets nothing launch. */
 function whyNoMore(last: DecisionRecord, group: FleetGroup, refusal: string): string {
   const { decision, unclaimed, running, members } = last;
@@ -214,6 +221,13 @@ function holdsIn(decisions: DecisionRecord[]): Explanation['holds'] {
     }
   }
   return [...holds.values()].sort((a, b) => b.polls - a.polls);
+}
+
+function awaitingIn(awaiting: AwaitingRecord[]): Explanation['awaiting'] {
+  const [first] = awaiting;
+  const last = awaiting.at(-1);
+  if (first === undefined || last === undefined) return undefined;
+  return { waits: last.waits, executions: awaiting.length, from: first.at, to: last.at };
 }
 
 function failuresIn(failures: FailureRecord[]): Explanation['failures'] {

@@ -10,6 +10,7 @@ import { partialReads } from '../../functions/lib/partial-reads.ts';
 import { Activity, asLaunch } from '../../functions/lib/scaling-activities.ts';
 import { functionsOfWorkflow } from '../../statemachine/definition.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
+import { type AwaitingRecord, readAwaiting } from '../deployed/awaiting.ts';
 import { type DecisionRecord, readDecisions, readLines } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
 import { launchTimes } from '../status/reads.ts';
@@ -30,6 +31,8 @@ export interface History {
   /** When each member was launched, in milliseconds since the epoch. */
   launchedAt: Map<string, number>;
   decisions: DecisionRecord[];
+  /** Executions that waited for the tokens of the fleet. */
+  awaiting: AwaitingRecord[];
   failures: FailureRecord[];
   /** Launches that began or ended in the time, the oldest first. */
   launches: Launch[];
@@ -74,14 +77,18 @@ export async function readHistory(
         `CloudWatch Logs did not give this time within ${DEADLINE / 1_000} s. Ask for a shorter time with --last or --at.`,
       );
   });
-  const [decisions, failures, launches, launchedAt, learned] = await Promise.all([
+  const [decisions, awaiting, failures, launches, launchedAt, learned] = await Promise.all([
     unless('the decisions', [], readDecisions({ app, from, to, fleet }, logs, signal)),
+    unless('what it waited for', [], readAwaiting({ app, from, to, fleet }, logs, signal)),
     unless('the errors', [], readFailures(app, fleet, { from, to }, logs, signal)),
     unless('the launches', [], readLaunches(group.group, { from, to }, autoScaling)),
     unless('the instances', new Map(), launchTimes([group], new EC2Client(AWS_CLIENT))),
     unless('what was learned', undefined, readLearned(app, fleet)),
   ]);
-  return { fleets, history: { group, launchedAt, decisions, failures, launches, learned, missing } };
+  return {
+    fleets,
+    history: { group, launchedAt, decisions, awaiting, failures, launches, learned, missing },
+  };
 }
 
 async function readLearned(app: string, fleet: string): Promise<Learned | undefined> {

@@ -23,7 +23,7 @@ export function explanationText(
   const paragraph = (text: string, indent = 0) => wrapped(text, columns, indent);
   const section = (title: string, lines: string[]) =>
     lines.length === 0 ? [] : ['', colours.bold(title), ...lines];
-  const { now, last, changes, holds, failures, launches, waits, polls, learned } = explained;
+  const { now, last, changes, holds, awaiting, failures, launches, waits, polls, learned } = explained;
   return [
     ...(now === undefined ? [] : paragraph(now)),
     ...(now === undefined ? [] : ['']),
@@ -46,6 +46,15 @@ export function explanationText(
         .flatMap((hold) =>
           paragraph(`  ${hold.polls} polls, ${clock(hold.from)} to ${clock(hold.to)}: ${hold.reason}`, 4),
         ),
+    ),
+    ...section(
+      'What it waited for',
+      awaiting === undefined
+        ? []
+        : paragraph(
+            `  ${awaiting.executions} ${awaiting.executions === 1 ? 'execution' : 'executions'}, ${clock(awaiting.from)} to ${clock(awaiting.to)}: the fleet ${awaiting.waits}`,
+            4,
+          ),
     ),
     ...section(
       'What failed',

@@ -4,6 +4,7 @@ import { listPrice } from '../../fleets/prices.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
 import { NOT_CHECKED } from '../../functions/lib/zero.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
+import { awaitingNow } from '../deployed/awaiting.ts';
 import type { DecisionRecord } from '../deployed/decisions.ts';
 import type { FleetGroup, Member } from '../deployed/groups.ts';
 import type { StatusReading } from './reads.ts';
@@ -21,6 +22,8 @@ export interface FleetStatus {
   busy: number | null;
   instances: { instance: string; state: string; age: number | null; doing: string }[];
   decision: { secondsAgo: number; desired: number; reasons: string[] } | null;
+  /** What the fleet waits for before it decides anything, and what to do. */
+  waits: string | null;
   /** What a count of 0 was not checked against, with the reason. */
   notChecked: string[];
   schedule: string | null;
@@ -43,7 +46,7 @@ const SLOWEST_POLL = 60;
  */
 export function fleetStatuses(
   app: string,
-  { groups, decisions, alarms, settings, launchedAt, hours }: StatusReading,
+  { groups, decisions, awaiting, alarms, settings, launchedAt, hours }: StatusReading,
   prices: ReadonlyMap<string, number>,
   now: number,
 ): FleetStatus[] {
@@ -77,6 +80,7 @@ export function fleetStatuses(
             reasons: last.decision.reasons,
           }
         : null,
+      waits: awaitingNow(fleet, { awaiting, decisions })?.waits ?? null,
       notChecked: notCheckedIn(own),
       schedule: inForce?.reasons[0] ?? null,
       breaker: group.breakerOpen ? 'open' : 'closed',

@@ -8,6 +8,7 @@ import { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { settingsParameter } from '../../functions/lib/fleet-names.ts';
 import { partialReads } from '../../functions/lib/partial-reads.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
+import { type AwaitingRecord, readAwaiting } from '../deployed/awaiting.ts';
 import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
 
@@ -17,6 +18,8 @@ export interface StatusReading {
   /** When each instance was launched, in milliseconds since the epoch. */
   launchedAt: Map<string, number>;
   decisions: DecisionRecord[];
+  /** Executions that waited for the tokens of their fleet. */
+  awaiting: AwaitingRecord[];
   /** The names of the alarms that ring. */
   alarms: string[];
   settings: Map<string, DeployedSettings>;
@@ -66,23 +69,28 @@ export async function readStatus(
   const groupsRead = fleetGroups(app, autoScaling).then((all) =>
     all.filter((group) => fleet === undefined || group.fleet === fleet),
   );
-  const [groups, decisions, alarms, settings, launchedAt, monthHours] = await Promise.all([
+  const recent = {
+    app,
+    from: now - DECISIONS_MILLISECONDS,
+    to: now + HOUR,
+    ...(fleet !== undefined && { fleet }),
+  };
+  const decisionsRead = unless('the last decisions', [], readDecisions(recent, logs, signal));
+  const [groups, decisions, awaiting, alarms, settings, launchedAt, monthHours] = await Promise.all([
     groupsRead,
-    unless(
-      'the last decisions',
-      [],
-      readDecisions(
-        { app, from: now - DECISIONS_MILLISECONDS, to: now + HOUR, ...(fleet !== undefined && { fleet }) },
-        logs,
-        signal,
-      ),
-    ),
+    decisionsRead,
+    Promise.all([groupsRead, decisionsRead]).then(([found, decided]) => {
+      const silent = found.filter(({ fleet: name }) => !decided.some((each) => each.fleet === name));
+      // One call more, only if a fleet has decided nothing.
+      if (silent.length === 0) return [];
+      return unless('what fleets wait for', [], readAwaiting(recent, logs, signal));
+    }),
     unless('the alarms', [], ringingAlarms(app, cloudWatch)),
     unless('the settings', new Map(), readSettings(app, ssm)),
     groupsRead.then((found) => unless('the instances', new Map(), launchTimes(found, ec2))),
     hours ?? groupsRead.then((found) => unless('the cost', new Map(), instanceHours(found, now, cloudWatch))),
   ]);
-  return { groups, decisions, alarms, settings, launchedAt, hours: monthHours, missing };
+  return { groups, decisions, awaiting, alarms, settings, launchedAt, hours: monthHours, missing };
 }
 
 export async function ringingAlarms(app: string, client: CloudWatchClient): Promise<string[]> {

@@ -51,6 +51,7 @@ export function noteOf(fleet: FleetStatus): { text: string; level: Level } {
   if (alarms.length > 0)
     return { text: `! ${alarms[0]}${alarms.length > 1 ? ` +${alarms.length - 1}` : ''}`, level: 'bad' };
   if (breaker === 'open') return { text: 'breaker open', level: 'bad' };
+  if (fleet.waits !== null) return { text: 'waits for its tokens', level: 'warning' };
   if (decision === null) return { text: 'no decision in 2 min', level: 'bad' };
   if (paused !== null) return { text: paused.how === 'drain' ? 'drains' : 'paused', level: 'warning' };
   if (suspended.length > 0) return { text: `suspended: ${suspended.join(', ')}`, level: 'warning' };
@@ -90,9 +91,11 @@ export function statusDetails(fleet: FleetStatus, columns: number, colours: Colo
     ...fleet.instances.map(({ instance, doing }) => cut(`  ${instance}  ${doing}`, columns)),
     ...row(
       'Decision',
-      decision === null
-        ? 'none in the last 2 min: npm run explain says why'
-        : `${shortTime(decision.secondsAgo)} ago: desired capacity ${decision.desired}`,
+      fleet.waits !== null
+        ? `none: the fleet ${fleet.waits}`
+        : decision === null
+          ? 'none in the last 2 min: npm run explain says why'
+          : `${shortTime(decision.secondsAgo)} ago: desired capacity ${decision.desired}`,
     ),
     ...(decision?.reasons ?? []).flatMap((reason) => wrapped(`  ${reason}`, columns, 4)),
     ...fleet.notChecked.flatMap((source) => row('Not checked', `a count of 0, against ${source}`)),

@@ -244,6 +244,11 @@ export const DeployedSettings = z.object({
   resourceClass: Text,
   circleciUrl: CircleCiUrl,
   scalerSecretName: Text,
+  /**
+   * Whether a stack of the app made the scaler secret, without a value. Until it has one, the fleet waits for its tokens. The
+   * same of a secret that somebody else made is a failure. Default: it is one.
+   */
+  awaitsTokens: z.optional(z.literal(true)),
   groupName: Text,
   /** Topic of the workflow's own messages. */
   alarmTopicArn: Text,

@@ -23,6 +23,7 @@ export const UNITS = {
   CountsDoubtful: 'Count',
   ProtectionOff: 'Count',
   LeftBehind: 'Count',
+  AwaitingTokens: 'Count',
   ExecutionsSucceeded: 'Count',
 } as const;
 

@@ -58,6 +58,14 @@ export const OF_SECRETS: Fault[] = [
     ends: unreadable('SecretNotFound'),
   },
   { name: 'the secret has no value', begin: secretIs(undefined), ends: unreadable('SecretUnset') },
+  {
+    name: 'nobody has stored the tokens in the secret of the stack',
+    begin: (stage) => {
+      stage.sandbox.deploy(stage.world, { awaitsTokens: true });
+      secretIs(undefined)(stage);
+    },
+    waits: 'waits for its tokens',
+  },
   { name: 'the secret is malformed', begin: secretIs('a token'), ends: unreadable('SecretMalformed') },
   {
     name: 'the secret is of another resource class',

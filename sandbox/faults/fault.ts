@@ -29,6 +29,8 @@ export interface Fault {
   ofLaunches?: true;
   /** What decisions say about it. */
   says?: string;
+  /** What executions say that wait for something, and so decide nothing. */
+  waits?: string;
   /** For how many minutes it lasts. Default: 30. */
   lasts?: number;
   /** What ends the alarm before the fault is over, and rings it once more. */
@@ -71,6 +73,7 @@ export function calm({ sandbox, world }: Stage): void {
   sandbox.circleci.fault = () => undefined;
   sandbox.circleci.lies.clear();
   sandbox.circleci.latency = () => NO_LATENCY;
+  if (world.settings.awaitsTokens) sandbox.deploy(world, { awaitsTokens: undefined });
   sandbox.aws.fault = () => undefined;
   sandbox.aws.staleness = 0;
   sandbox.aws.secrets.set(world.settings.scalerSecretName, JSON.stringify(secret));

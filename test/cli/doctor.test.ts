@@ -26,7 +26,7 @@ import {
   vCpusWanted,
 } from '../../cli/doctor/quotas.ts';
 import { type ScalerVpc, scalerFindings } from '../../cli/doctor/scaler.ts';
-import { tokenFindings } from '../../cli/doctor/tokens.ts';
+import { AWAITED, tokenFindings } from '../../cli/doctor/tokens.ts';
 import { findingLines, runCheck } from '../../cli/doctor.ts';
 import { deployedSettingsOf } from '../../fleets/deployed-settings.ts';
 import type { DeployedSettings } from '../../functions/lib/contracts.ts';
@@ -36,6 +36,8 @@ import { OperatorAws } from '../support/operator-aws.ts';
 import { address } from '../support/serve.ts';
 
 const NOW = Date.parse('2026-01-05T09:00:00Z');
+
+const AWAITING = { at: NOW - 20_000, fleet: 'linux', waits: 'waits for its tokens' };
 
 const fleetWith = (more: object = {}) => {
   const settings = { resourceClass: 'acme/linux', instanceTypes: ['m7g.large'], maxReplicas: 10, ...more };
@@ -391,6 +393,18 @@ describe('each check passes, warns or fails', () => {
       levels: 'fail fail',
       says: /CircleCI answers 401 to it.*npm run secrets -- linux/,
     },
+    {
+      case: 'tokens that nobody has stored',
+      findings: tokenFindings('linux', AWAITED, false),
+      levels: 'fail',
+      says: /the fleet waits for its tokens: nothing launches until both are stored.*npm run secrets -- linux/,
+    },
+    {
+      case: 'a personal API token that nobody has stored',
+      findings: tokenFindings('linux', AWAITED, true),
+      levels: 'fail ok',
+      says: /the fleet waits for it, because nobody has stored it/,
+    },
     { case: 'a group', findings: groupFindings(group(), deployedAs(), ['launch']), levels: 'ok' },
     {
       case: 'a group without its hook',
@@ -480,16 +494,36 @@ describe('each check passes, warns or fails', () => {
       levels: 'fail',
       says: /no schedule/,
     },
-    { case: 'a poll', findings: pollFindings('linux', [decided([])], NOW), levels: 'ok', says: /4 s ago/ },
+    {
+      case: 'a poll',
+      findings: pollFindings('linux', { decisions: [decided([])], awaiting: [] }, NOW),
+      levels: 'ok',
+      says: /4 s ago/,
+    },
     {
       case: 'no poll',
-      findings: pollFindings('other', [decided([])], NOW),
+      findings: pollFindings('other', { decisions: [decided([])], awaiting: [] }, NOW),
       levels: 'fail',
       says: /npm run explain/,
     },
     {
+      case: 'no poll, because the tokens are not stored',
+      findings: pollFindings('linux', { decisions: [], awaiting: [AWAITING] }, NOW),
+      levels: 'warn',
+      says: /^nothing is polled, because the fleet waits for its tokens.*npm run secrets -- linux/,
+    },
+    {
+      case: 'a poll after the tokens were stored',
+      findings: pollFindings('linux', { decisions: [decided([])], awaiting: [AWAITING] }, NOW),
+      levels: 'ok',
+    },
+    {
       case: 'a doubtful zero',
-      findings: pollFindings('linux', [decided(['the counts are doubtful: no runner'])], NOW),
+      findings: pollFindings(
+        'linux',
+        { decisions: [decided(['the counts are doubtful: no runner'])], awaiting: [] },
+        NOW,
+      ),
       levels: 'warn',
       says: /^the counts are doubtful: no runner/,
     },

@@ -201,8 +201,8 @@ describe('npm run explain', () => {
     expect(text).toContain(': 350 polls, 0 of them changed something.');
     expect(stdout).toMatch(/Count Unclaimed: CircleCiNotFound: no such class/);
     expect(text).toContain('1 launches: 1 in service, after 90 s to 90 s (mean 90 s)');
-    // The decisions, and the errors of each function.
-    expect(aws.calls('FilterLogEvents')).toBe(1 + functionsOfWorkflow().length);
+    // The decisions, the waits for tokens, and the errors of each function.
+    expect(aws.calls('FilterLogEvents')).toBe(2 + functionsOfWorkflow().length);
     expect(functionsOfWorkflow()).toEqual([
       'read-settings',
       'describe-activities',
@@ -233,6 +233,29 @@ describe('npm run explain', () => {
     expect(missing).toEqual([]);
     aws.parameters.set('/circleci-runners/learned/linux', 'something else');
     expect((await command('linux')).stdout).not.toContain('has learned');
+  });
+
+  it('says that the fleet waits for its tokens', async () => {
+    aws.logs.delete('/aws/lambda/circleci-runners-compute-capacity');
+    const waits = 'waits for its tokens: store them';
+    aws.logs.set('/aws/lambda/circleci-runners-read-settings', [
+      ...[150, 90, 30].map((ago) => ({
+        timestamp: Date.now() - ago * 1_000,
+        message: JSON.stringify({ level: 'INFO', message: 'Read Settings', fleet: 'linux', waits }),
+      })),
+      // Another line of the function, and one that the runtime writes.
+      {
+        timestamp: Date.now(),
+        message: JSON.stringify({ level: 'INFO', message: 'Read Settings', fleet: 'linux' }),
+      },
+    ]);
+    const { stdout } = await command('linux');
+    expect(stdout).toMatch(/^Nothing launches now: the fleet waits for its tokens: store them\n/);
+    expect(stdout).toMatch(
+      /^What it waited for\n {2}3 executions, [\d:]{8} to [\d:]{8}: the fleet waits for its tokens/m,
+    );
+    const { awaiting } = JSON.parse((await command('linux', '--json')).stdout);
+    expect(awaiting).toMatchObject({ waits, executions: 3 });
   });
 
   it('explains a time that is over', async () => {
@@ -275,7 +298,7 @@ describe('npm run explain', () => {
     const pty = new PseudoTerminal(commandWords('explain', 'linux'), size, { env, cwd: folder });
     expect(await pty.end()).toBe(0);
     expect(pty.screen.lines[0]).toMatch(/^Account 111122223333, region eu-west-1, stack circleci-runners/);
-    expect(pty.screen.lines.slice(1).filter((line) => line.length > size.columns)).toEqual([]);
+    expect(pty.screen.lines.filter((line) => line.length > size.columns)).toEqual([]);
     expect(pty.screen.lines).toContain('The outcome of the launches');
   });
 });

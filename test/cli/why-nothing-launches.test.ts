@@ -3,7 +3,18 @@ import { describe, expect, it } from 'vitest';
 import { whyNothingLaunches } from '../../cli/explain/explanation.ts';
 import type { History } from '../../cli/explain/reads.ts';
 import type { Launch } from '../../functions/lib/breaker.ts';
-import { ago, FAILED, failure, groupOf, history, member, NOW, poll, RISE } from '../support/fleet-history.ts';
+import {
+  ago,
+  awaiting,
+  FAILED,
+  failure,
+  groupOf,
+  history,
+  member,
+  NOW,
+  poll,
+  RISE,
+} from '../support/fleet-history.ts';
 
 describe('why nothing launches', () => {
   it.each<{ more: Partial<History>; says: string }>([
@@ -52,6 +63,18 @@ describe('why nothing launches', () => {
     },
     {
       more: { decisions: [], failures: [failure(20)] },
+      says: 'Nothing launches now: the executions fail at Count Unclaimed. CircleCiUnauthorized: CircleCI refuses the token (401).',
+    },
+    {
+      more: { decisions: [], awaiting: [awaiting(80), awaiting(20)] },
+      says: 'Nothing launches now: the fleet waits for its tokens: the secret x has no value yet. Store them: npm run secrets -- linux',
+    },
+    {
+      more: { awaiting: [awaiting(80)] },
+      says: 'Nothing launches now: CircleCI counts no waiting task. 0 tasks run on 0 instances.',
+    },
+    {
+      more: { decisions: [], awaiting: [awaiting(80)], failures: [failure(20)] },
       says: 'Nothing launches now: the executions fail at Count Unclaimed. CircleCiUnauthorized: CircleCI refuses the token (401).',
     },
     {

@@ -298,7 +298,10 @@ export const COMMANDS: Record<string, Tried> = {
   'npm run drain': by('local/deployed.test.ts', 'takes the command to drain'),
   'npm run pause': by('local/deployed.test.ts', 'holds its capacity while a person has paused it'),
   'npm run execute': by('local/deployed.test.ts', 'shows the steps and the decision of an execution'),
-  'npm run explain': by('local/operator.test.ts', 'say that nothing is decided, and which step fails'),
+  'npm run explain': by(
+    'local/operator.test.ts',
+    'say that nothing is decided, and what the fleet waits for',
+  ),
   'npm run status': by('local/operator.test.ts', 'say what was decided, and what the group did'),
   'npm run doctor': by(REMEDIES, 'a disabled schedule is found by npm run doctor, and enabled'),
   'npm run reconcile': by('local/reconcile.test.ts', 'ends what cannot be running a job'),

@@ -172,6 +172,7 @@ describe("a fleet's parameter", () => {
       resourceClass: 'acme/arm',
       circleciUrl: 'https://runner.circleci.com',
       scalerSecretName: 'circleci-runners/arm/scaler',
+      awaitsTokens: true,
       groupName: 'circleci-runners-arm',
       capacity: { minReplicas: 0, maxReplicas: 20 },
       pollIntervalSeconds: 5,

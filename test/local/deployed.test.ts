@@ -219,10 +219,26 @@ describe('the deployed app', () => {
     ]);
   });
 
-  it('fails with the name of the secret while nobody has set it', async () => {
+  it('waits while nobody has stored the tokens, rings no alarm and sends no message', async () => {
     const execution = await execute('alpha');
-    expect(execution).toMatchObject({ status: 'FAILED', error: 'SecretUnset' });
-    expect(execution.cause).toContain('circleci-runners/alpha/scaler');
+    expect(execution).toMatchObject({ status: 'SUCCEEDED' });
+    expect(JSON.parse(execution.output ?? '').settings.waits).toMatch(
+      /^waits for its tokens: the secret circleci-runners\/alpha\/scaler has no value yet/,
+    );
+    const ringing = Object.entries(await alarmStates()).filter(([, state]) => state === 'ALARM');
+    expect(ringing).toEqual([]);
+    expect(await alarmMessages()).toEqual([]);
+  });
+
+  it('fails if the secret is for another resource class, without telling its value', async () => {
+    await storeSecret('alpha', {
+      resource_class: 'acme/other',
+      circleci_url: address(server),
+      circle_token: TOKEN,
+    });
+    const execution = await execute('alpha');
+    expect(execution).toMatchObject({ status: 'FAILED', error: 'SecretMismatch' });
+    expect(execution.cause).not.toContain(TOKEN);
   });
 
   // MiniStack lets an alarm ring at the first datum, whatever the minutes that it is for: those are in test/infra.
@@ -241,17 +257,6 @@ describe('the deployed app', () => {
         description: expect.stringContaining('See docs/operations.md, "Fleet Needs You".'),
       },
     ]);
-  });
-
-  it('fails if the secret is for another resource class, without telling its value', async () => {
-    await storeSecret('alpha', {
-      resource_class: 'acme/other',
-      circleci_url: address(server),
-      circle_token: TOKEN,
-    });
-    const execution = await execute('alpha');
-    expect(execution).toMatchObject({ status: 'FAILED', error: 'SecretMismatch' });
-    expect(execution.cause).not.toContain(TOKEN);
   });
 
   it('takes the tokens from standard input, and shows neither', async () => {

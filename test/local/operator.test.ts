@@ -149,17 +149,18 @@ async function countedCalls() {
 }
 
 describe('the commands of an operator, about a deployed app', () => {
-  it('say that nothing is decided, and which step fails', async () => {
+  it('say that nothing is decided, and what the fleet waits for', async () => {
     const explained = await until(
       90,
       () => command('explain', 'linux', '--last', '10m'),
-      ({ failures }) => failures.length > 0,
+      ({ awaiting }) => awaiting !== undefined,
     );
     expect(explained.missing).toEqual([]);
-    expect(explained.failures[0]).toMatchObject({ step: 'Read Settings', error: 'SecretUnset' });
-    expect(explained.now).toMatch(
-      /^Nothing launches now: the executions fail at Read Settings\. SecretUnset: /,
-    );
+    expect(explained.failures).toEqual([]);
+    expect(explained.now).toMatch(/^Nothing launches now: the fleet waits for its tokens: the secret /);
+    const { fleets } = await command('status', 'linux');
+    expect(fleets[0]).toMatchObject({ decision: null, alarms: [] });
+    expect(fleets[0].waits).toMatch(/^waits for its tokens/);
   });
 
   it('say what was decided, and what the group did', async () => {

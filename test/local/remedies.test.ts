@@ -20,6 +20,7 @@ import {
 } from '@aws-sdk/client-cloudformation';
 import { GetScheduleCommand, SchedulerClient, UpdateScheduleCommand } from '@aws-sdk/client-scheduler';
 import {
+  CreateSecretCommand,
   DeleteSecretCommand,
   PutSecretValueCommand,
   SecretsManagerClient,
@@ -129,8 +130,13 @@ async function group() {
 }
 
 describe('npm run secrets', () => {
+  it('ends the wait of a fleet for its tokens', async () => {
+    expect(await execute()).toEqual({ status: 'SUCCEEDED', error: undefined, decision: undefined });
+    await storeTokens();
+    expect(await execute()).toMatchObject({ status: 'SUCCEEDED', decision: { desired: 0 } });
+  });
+
   it.each<{ case: string; breaks: () => Promise<unknown>; error: string }>([
-    { case: 'nobody has stored the tokens', breaks: async () => undefined, error: 'SecretUnset' },
     { case: 'the secret has no JSON', breaks: () => putScaler('my-token'), error: 'SecretMalformed' },
     {
       case: 'the secret is of another resource class',
@@ -153,6 +159,15 @@ describe('npm run secrets', () => {
     expect(await execute()).toMatchObject({ status: 'FAILED', error });
     await storeTokens();
     expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
+  });
+
+  it('repairs SecretUnset: a secret that fleets.yaml names has no value', async () => {
+    await secrets.send(new CreateSecretCommand({ Name: 'acme/scaler' }));
+    await deploy({ scalerSecretName: 'acme/scaler' });
+    expect(await execute()).toMatchObject({ status: 'FAILED', error: 'SecretUnset' });
+    await storeTokens();
+    expect(await execute()).toMatchObject({ status: 'SUCCEEDED', decision: { desired: 0 } });
+    await deploy();
   });
 
   it('repairs CircleCiUnauthorized: the personal API token was revoked', async () => {

@@ -394,6 +394,7 @@ describe('the breaker', () => {
     const question = state(definition, 'Breaker Open?');
     expect(question).toMatchObject({
       Choices: [
+        { condition: { Variable: '$.settings.waits', IsPresent: true }, Next: 'Waits For Tokens' },
         { condition: { Variable: '$.activities.breaker.open', BooleanEquals: false }, Next: 'First Poll' },
         {
           condition: { Variable: '$.activities.breaker.isNew', BooleanEquals: true },

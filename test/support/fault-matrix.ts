@@ -46,6 +46,7 @@ export function checkFaults(faults: Fault[]): void {
         if (backlog === 'below') expect(saturated).toBeUndefined();
         expect(saturated?.ringings[0]?.from ?? Number.POSITIVE_INFINITY).toBeGreaterThan(over);
       }
+      expect(outcome.waits).toEqual(fault.waits ? [expect.stringContaining(fault.waits)] : []);
       if (says) expect(outcome.reasons).toContainEqual(expect.stringContaining(says));
 
       // Nothing is lost, and nothing is launched for nothing, unless that is what fails.

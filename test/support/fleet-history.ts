@@ -1,3 +1,4 @@
+import type { AwaitingRecord } from '../../cli/deployed/awaiting.ts';
 import type { DecisionRecord } from '../../cli/deployed/decisions.ts';
 import type { FleetGroup, Member } from '../../cli/deployed/groups.ts';
 import type { FailureRecord, History } from '../../cli/explain/reads.ts';
@@ -55,6 +56,13 @@ export const failure = (secondsAgo: number, more: Partial<FailureRecord> = {}): 
   ...more,
 });
 
+/** An execution that waited for the tokens of the fleet. */
+export const awaiting = (secondsAgo: number): AwaitingRecord => ({
+  at: ago(secondsAgo),
+  fleet: 'linux',
+  waits: 'waits for its tokens: the secret x has no value yet. Store them: npm run secrets -- linux',
+});
+
 export const FAILED: Launch = {
   outcome: 'failed',
   startedAt: ago(100),
@@ -68,6 +76,7 @@ export const history = (more: Partial<History> = {}): History => ({
   group: groupOf(),
   launchedAt: new Map(),
   decisions: [poll(4, 0, 0, { reasons: ['0 unclaimed + 0 running = 0 wanted'] })],
+  awaiting: [],
   failures: [],
   launches: [],
   learned: undefined,
