@@ -11,7 +11,7 @@ import { EncryptionKey } from './encryption.ts';
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSchedule, ReconcileSchedule } from './fleet-schedule.ts';
 import { isScalerSecretOf } from './fleet-secret.ts';
-import { GroupSettings } from './group-settings.ts';
+import { FirstHeartbeat, GroupSettings } from './group-settings.ts';
 import { LearnedParameter } from './learned-parameter.ts';
 import { RunnerFleet } from './runner-fleet.ts';
 import { Shared } from './shared.ts';
@@ -80,6 +80,11 @@ export class FleetStack extends Stack {
     // no instance is launched for a fleet whose creation is rolled back. It deletes the schedule before the Auto Scaling
     // group, so that nothing is launched into a group on its way out.
     const alarms = Object.values(fleet.alarms);
+    const { NotRunning, NeedsYou, ...others } = fleet.alarms;
+    const heartbeat = new FirstHeartbeat(this, { app, fleet: config.name });
+    // Late, because the alarm waits five minutes for the next heartbeat: that of the first execution.
+    heartbeat.node.addDependency(parameter, ...Object.values(others), fleet.warmPool ?? fleet.group);
+    NotRunning?.node.addDependency(heartbeat);
     schedule.node.addDependency(parameter, ...alarms, fleet.warmPool ?? fleet.group);
     const reconcile = new ReconcileSchedule(this, 'ReconcileSchedule', { app, config });
     reconcile.node.addDependency(parameter, fleet.group);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Metrics } from '@aws-lambda-powertools/metrics';
 import {
   AutoScalingClient,
   type AutoScalingGroup,
@@ -10,6 +11,7 @@ import {
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { connectionSettings } from '../functions/lib/client-settings.ts';
+import { fleetMetrics, publishMetrics } from '../functions/lib/metrics.ts';
 import { printable } from '../functions/lib/printable.ts';
 import { DELETION_REFUSED_TAG, STACK_ID_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { answer, checkedRequest } from './group-settings-request.ts';
@@ -32,6 +34,7 @@ const BATCH = 50;
 interface World {
   autoScaling: AutoScalingClient;
   sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  metrics: Metrics;
 }
 
 /** A copy of the function that calls something else. */
@@ -41,13 +44,14 @@ type Handler = (event: unknown) => Promise<void>;
 export const PRODUCTION: World = {
   autoScaling: new AutoScalingClient({ ...connectionSettings, maxAttempts: 3 }),
   sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
+  metrics: fleetMetrics(),
 };
 
 /**
  * Settings of a group for which CloudFormation has no property. When the stack is created or updated, it suspends the
  * rebalancing of zones, which would terminate instances that run jobs. When the stack is deleted, it refuses that
  * until a second deletion, if there are instances. Otherwise it removes their protection, which would delay the deletion
- * for an hour and then make it fail. When the shared stack is created or updated, it refuses that if the update would delete fleets.
+ * for an hour and then make it fail. Before the alarm on missing heartbeats is made, it publishes one. When the shared stack is created or updated, it refuses that if the update would delete fleets.
  *
  * @throws RequestRefused if the event is not CloudFormation's for a stack of this app. Then nothing is called and nobody answered.
  */
@@ -74,14 +78,18 @@ async function handle(event: unknown, world: World): Promise<void> {
     failure = printable(`${request.RequestType} of the settings of ${about}: ${why}`);
     console.error(failure);
   }
-  await answer(request, `${about}-settings`, failure);
+  const what = request.ResourceProperties.Alarm === undefined ? 'settings' : 'heartbeat';
+  await answer(request, `${about}-${what}`, failure);
 }
 
 async function answerFor(request: Checked, work: Work): Promise<void> {
   const { RequestType, ResourceProperties, OldResourceProperties } = request;
-  const { GroupName: group } = ResourceProperties;
+  const { GroupName: group, Alarm: alarm } = ResourceProperties;
   if (group === undefined) {
     if (RequestType !== 'Delete') await refuseFleetsOf(request.StackId, work);
+  } else if (alarm !== undefined) {
+    const fleet = group.slice(`${process.env.STACK_NAME}-`.length);
+    if (RequestType === 'Create') publishMetrics(work.metrics, fleet, { PollDuration: 0 });
   } else if (RequestType === 'Delete') await prepareDeletion(group, request, work);
   else {
     refuseOtherGroup(group, OldResourceProperties?.GroupName);

@@ -5,6 +5,8 @@ import { FLEET_NAME } from '../functions/lib/fleet-names.ts';
 const Properties = z.object({
   /** The group of a fleet. The request of the shared stack names none. */
   GroupName: z.optional(z.string()),
+  /** Names the alarm that watches a fleet's heartbeat; only of the request before that alarm is made. */
+  Alarm: z.optional(z.string()),
   /** The image that a fleet has until one is built; only of requests about its image. */
   Source: z.optional(z.string()),
 });

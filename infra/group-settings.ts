@@ -54,6 +54,20 @@ export class GroupSettings extends CustomResource {
   }
 }
 
+/**
+ * A first heartbeat of a fleet, which the function publishes. The alarm on missing heartbeats is made after it: until the first
+ * execution, the fleet would have none, and the alarm would ring.
+ */
+export class FirstHeartbeat extends CustomResource {
+  constructor(scope: Stack, { app, fleet }: GroupSettingsProps) {
+    super(scope, 'FirstHeartbeat', {
+      resourceType: typeOf(app, 'fleet'),
+      serviceToken: new Shared(scope, app).groupSettingsArn,
+      properties: { GroupName: groupNameOf(app, fleet), Alarm: 'NotRunning' },
+    });
+  }
+}
+
 /** Lets the function refuse a shared stack that would delete fleets: it has fleets of its own, from an older version. */
 export class FleetsElsewhere extends CustomResource {
   constructor(scope: Stack, { app, settings }: { app: string; settings: GroupSettingsFunction }) {

@@ -9,6 +9,7 @@ import { DELETION_REFUSED_TAG, STACK_ID_TAG, STACK_TAG } from '../../functions/l
 import { handler as groupSettings } from '../../infra/group-settings-handler.ts';
 import { checkedRequest, RequestRefused } from '../../infra/group-settings-request.ts';
 import { handler as imagesHandler } from '../../infra/images-handler.ts';
+import { KeptMetrics } from '../../sandbox/kept-metrics.ts';
 import { GroupSettingsAws, listed } from '../support/group-settings-aws.ts';
 import { ImageAws } from '../support/image-aws.ts';
 import { address } from '../support/serve.ts';
@@ -151,6 +152,7 @@ describe('the function of the group settings', () => {
   let looks: number;
   const handler = groupSettings.with({
     autoScaling: group.client(),
+    metrics: new KeptMetrics(Date.now, () => undefined),
     sleep: async () => {
       looks += 1;
       if (looks > 10) throw new Error('It looks at the group without end');

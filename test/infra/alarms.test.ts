@@ -402,6 +402,20 @@ describe('an address of the runbook', () => {
   );
 });
 
+it('the alarm on missing heartbeats is made after a first one, which comes late, and before the schedule', () => {
+  /** What the resource of fleet arm depends on whose id begins so. */
+  const dependencies = (type: string, id: string) => {
+    const found = template.all(type).find((each) => each.id.startsWith(id));
+    return [found?.attributes.DependsOn].flat().map(String);
+  };
+  expect(dependencies('AWS::CloudWatch::Alarm', 'ArmAlarmsNotRunning')).toEqual(['ArmFirstHeartbeat']);
+  const before = dependencies('Custom::circleci-runners-fleet', 'ArmFirstHeartbeat').join();
+  expect(before).toMatch(/ArmFleetGroup/);
+  expect(before).toMatch(/ArmAlarmsStarving/);
+  expect(before).not.toMatch(/NeedsYou|Schedule/);
+  expect(dependencies('AWS::Scheduler::Schedule', 'ArmSchedule').join()).toContain('ArmAlarmsNotRunning');
+});
+
 describe('without runbookUrl, the runbook is', () => {
   it.each([
     {

@@ -5,6 +5,7 @@ import { connectionSettings } from '../../functions/lib/client-settings.ts';
 import { DELETION_REFUSED_TAG, STACK_ID_TAG, STACK_TAG } from '../../functions/lib/tags.ts';
 import { PRODUCTION, handler as production } from '../../infra/group-settings-handler.ts';
 import { checkedRequest } from '../../infra/group-settings-request.ts';
+import { KeptMetrics, type MetricLine } from '../../sandbox/kept-metrics.ts';
 import { GroupSettingsAws, listed, type StandInInstance } from '../support/group-settings-aws.ts';
 
 const GROUP = 'circleci-runners-linux';
@@ -20,7 +21,9 @@ const later = (seconds: number) => {
 };
 
 const aws = new GroupSettingsAws(GROUP);
-const handler = production.with({ autoScaling: aws.client(), sleep: async () => undefined });
+const beats: MetricLine[] = [];
+const metrics = new KeptMetrics(Date.now, (line) => beats.push(line));
+const handler = production.with({ autoScaling: aws.client(), sleep: async () => undefined, metrics });
 
 beforeAll(() => {
   vi.stubEnv('AWS_REGION', 'eu-west-1');
@@ -32,6 +35,7 @@ afterAll(() => {
 });
 
 beforeEach(() => {
+  beats.length = 0;
   aws.instances = [];
   aws.tags = { [STACK_ID_TAG]: STACK_ID, [DELETION_REFUSED_TAG]: `${ago(600)} request-0` };
   aws.calls = [];
@@ -98,6 +102,23 @@ const unprotected = () =>
   aws.calls
     .filter(({ action }) => action === 'SetInstanceProtection')
     .map(({ parameters }) => listed(parameters, 'InstanceIds'));
+
+describe('before the alarm on missing heartbeats is made,', () => {
+  const first = { ResourceProperties: { GroupName: GROUP, Alarm: 'NotRunning' } };
+  const done = heard({ Status: 'SUCCESS', PhysicalResourceId: `${GROUP}-heartbeat` });
+
+  it('publishes one, and calls nothing', async () => {
+    expect(await cloudFormationHears('Create', 200, first)).toEqual(done);
+    expect(beats).toMatchObject([{ Fleet: 'linux', PollDuration: 0 }]);
+    expect(actions()).toEqual([]);
+  });
+
+  it.each(['Update', 'Delete'] as const)('and publishes none for %s', async (request) => {
+    expect(await cloudFormationHears(request, 200, first)).toEqual(done);
+    expect(beats).toEqual([]);
+    expect(actions()).toEqual([]);
+  });
+});
 
 describe.each(['Create', 'Update'] as const)('%s', (request) => {
   it('suspends the rebalancing of zones, and nothing else', async () => {
