@@ -290,9 +290,7 @@ export class Sandbox {
   /** Sets how many tasks all fleets together may run: CircleCI hands out none beyond that. */
   limitPlan(limit: number): void {
     const worlds = [...this.fleets.values()];
-    const freed = () => {
-      for (const { group } of worlds) group.offerAll();
-    };
+    const freed = () => void worlds.map(({ group }) => group.offerAll());
     const plan = { limit, queues: worlds.map(({ queue }) => queue), freed };
     for (const { queue } of worlds) queue.plan = plan;
   }
@@ -301,9 +299,9 @@ export class Sandbox {
   deploy(world: FleetWorld, changes: Partial<DeployedSettings>): void {
     world.settings = { ...world.settings, ...changes };
     const name = settingsParameter(SANDBOX_STACK, world.name);
-    const versions = this.aws.parameters.get(name) ?? [];
-    this.aws.parameters.set(name, [...versions, JSON.stringify(world.settings)]);
-    this.aws.parameterDates.set(name, this.#startsAt / 1_000 + this.agenda.now);
+    const { parameters, parameterDates } = this.aws;
+    parameters.set(name, [...(parameters.get(name) ?? []), JSON.stringify(world.settings)]);
+    parameterDates.set(name, this.#startsAt / 1_000 + this.agenda.now);
   }
 
   /** Runs one execution of a fleet's workflow now. One at a time: it advances the clock. */

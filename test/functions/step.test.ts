@@ -107,7 +107,7 @@ describe('a step', () => {
     const error = await failure(failing({ ...input, execution: hostile }));
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that none is shown is the point
     const misleading = /[\u001b\u200b\u2028\u202e]/u;
-    expect(error.message).toBe('CircleCiNotFound: a\ufffd[2J\ufffdgnp\ufffdb\ufffdc\nd');
+    expect(error.message).toBe('CircleCiNotFound: a\ufffd[2J\ufffdgnp\ufffdb\ufffdc\nd.');
     // Lambda's answer has it, too.
     expect(error.stack).toContain('CircleCiNotFound: a\ufffd[2J');
     expect(error.stack).not.toMatch(misleading);
@@ -141,7 +141,7 @@ describe('a step', () => {
       })(input),
     );
     expect(error).toBe(thrown);
-    expect(error.message).toBe('CircleCiNotFound: no such class');
+    expect(error.message).toBe('CircleCiNotFound: no such class.');
   });
 
   it.each([
@@ -149,16 +149,16 @@ describe('a step', () => {
       case: 'a bug',
       thrown: new TypeError('x is not a function'),
       name: 'TypeError',
-      message: 'TypeError: x is not a function',
+      message: 'TypeError: x is not a function.',
     },
     {
       case: 'one whose message cannot be set',
       thrown: new DOMException('no answer', 'AbortError'),
       name: 'AbortError',
-      message: 'AbortError: no answer',
+      message: 'AbortError: no answer.',
     },
-    { case: 'a text', thrown: 'oops', name: 'Error', message: 'Error: oops' },
-    { case: 'nothing', thrown: undefined, name: 'Error', message: 'Error: undefined' },
+    { case: 'a text', thrown: 'oops', name: 'Error', message: 'Error: oops.' },
+    { case: 'nothing', thrown: undefined, name: 'Error', message: 'Error: undefined.' },
   ])('fails with an error even if what was thrown is $case', async ({ thrown, name, message }) => {
     const error = await failure(
       handler(() => {

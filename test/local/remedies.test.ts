@@ -162,8 +162,8 @@ describe('npm run secrets', () => {
   });
 
   it('repairs SecretUnset: a secret that fleets.yaml names has no value', async () => {
-    await secrets.send(new CreateSecretCommand({ Name: 'acme/scaler' }));
-    await deploy({ scalerSecretName: 'acme/scaler' });
+    await secrets.send(new CreateSecretCommand({ Name: 'circleci-runners/shared' }));
+    await deploy({ scalerSecretName: 'circleci-runners/shared' });
     expect(await execute()).toMatchObject({ status: 'FAILED', error: 'SecretUnset' });
     await storeTokens();
     expect(await execute()).toMatchObject({ status: 'SUCCEEDED', decision: { desired: 0 } });
