@@ -20,7 +20,6 @@ import {
 } from '@aws-sdk/client-cloudformation';
 import { GetScheduleCommand, SchedulerClient, UpdateScheduleCommand } from '@aws-sdk/client-scheduler';
 import {
-  CreateSecretCommand,
   DeleteSecretCommand,
   PutSecretValueCommand,
   SecretsManagerClient,
@@ -159,17 +158,6 @@ describe('npm run secrets', () => {
     expect(await execute()).toMatchObject({ status: 'FAILED', error });
     await storeTokens();
     expect(await execute()).toMatchObject({ status: 'SUCCEEDED' });
-  });
-
-  it('repairs SecretUnset: a secret that fleets.yaml names has no value', async () => {
-    await secrets.send(new CreateSecretCommand({ Name: 'circleci-runners/shared' }));
-    await deploy({ scalerSecretName: 'circleci-runners/shared' });
-    expect(await execute()).toMatchObject({ status: 'FAILED', error: 'SecretUnset' });
-    await storeTokens();
-    expect(await execute()).toMatchObject({ status: 'SUCCEEDED', decision: { desired: 0 } });
-    // The stack makes its own secret again, without a value.
-    await deploy();
-    await storeTokens();
   });
 
   it('repairs CircleCiUnauthorized: the personal API token was revoked', async () => {
