@@ -8,6 +8,7 @@ import { judgeLaunches } from '../../functions/lib/breaker.ts';
 import { decideCapacity } from '../../functions/lib/capacity.ts';
 import { LIMITS } from '../../functions/lib/pacing.ts';
 import { PEERS } from '../../simulator/peers.ts';
+import { POLICY_NAMES } from '../../simulator/report/policy-links.ts';
 import { alarmsOfFleet } from '../../statemachine/alarms.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { drawWorkflow } from '../../tools/workflow-picture.ts';
@@ -279,7 +280,8 @@ describe('the README', () => {
     const texts = [...read('docs/policies.svg').matchAll(/<text[^>]*>([^<]*)/g)].flatMap(([, text = '']) =>
       text.split(', '),
     );
-    expect(texts).toEqual(expect.arrayContaining(['ours', ...PEERS.map(({ name }) => name)]));
+    const names = ['ours', ...PEERS.map(({ name }) => name)].map((name) => POLICY_NAMES[name]?.label);
+    expect(texts).toEqual(expect.arrayContaining(names));
   });
 
   it('has the costs, in whole dollars', () => {
