@@ -14,7 +14,7 @@ export interface Moved {
 const GAP = 6;
 
 /** Above and below a label: a browser's box of a text is some pixels higher than the one that it is drawn by. */
-const LEADING = 4;
+const LEADING = 6;
 
 /** A label moves at most this many lines up or down. */
 const MOST_LINES = 24;

@@ -107,7 +107,7 @@ export function planeOption({ unit }: ReportData, points: readonly Point[], look
         borderWidth: 1,
       },
       labelLine: {
-        show: kind === 'peer' || kind === 'lower-bound',
+        show: kind !== 'tried',
         lineStyle: { color: colour('peer'), opacity: 0.6 },
       },
       labelLayout: ({ text, rect, labelRect }) => place(text, rect, labelRect),
@@ -148,8 +148,10 @@ function labelOf(point: Point, points: readonly Point[], isNarrow: boolean) {
   const [first = point, ...others] = sameAs(point, points);
   if (first !== point) return { show: false };
   const names = [first, ...others].map(({ name }) => name);
+  // A phone has no room for long names.
+  if (isNarrow && others.length === 0) return { formatter: first.name.replace(' settings', '') };
   return {
-    formatter: isNarrow && others.length > 0 ? `${first.name} + ${others.length} more` : names.join(', '),
+    formatter: isNarrow ? `${first.name} + ${others.length} more` : names.join(', '),
   };
 }
 
