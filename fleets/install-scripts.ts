@@ -26,7 +26,7 @@ export function findInstallScripts(directory: string, raw: unknown) {
       });
     try {
       const file = realpathSync(resolve(directory, install));
-      if (![directory, process.cwd()].some((folder) => isBelow(folder, file))) {
+      if (!isInFolders(directory, file)) {
         fault('the path of a script in the folder of this file or of the app, or below', `it is ${file}`);
         continue;
       }
@@ -49,6 +49,10 @@ export function findInstallScripts(directory: string, raw: unknown) {
   }
   return { files, faults };
 }
+
+/** Whether a file lies in the folder of `fleets.yaml` or of the app, or below. */
+export const isInFolders = (directory: string, file: string) =>
+  [directory, process.cwd()].some((folder) => isBelow(folder, file));
 
 function isBelow(folder: string, file: string): boolean {
   const path = relative(realpathSync(folder), file);

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { printable } from '../functions/lib/printable.ts';
+import { findCaCertificates } from './ca-certificates.ts';
 import { costOf, faultsOfCeilings } from './ceilings.ts';
 import { affordableBy } from './cost.ts';
 import { type Deployment, deploymentOf, GUARDRAILS_FILE } from './deployment.ts';
@@ -11,7 +12,7 @@ import { findInstallScripts } from './install-scripts.ts';
 import { NO_PLACES, type Places, parsedWithPlaces } from './places.ts';
 import { type ImageBuild, sourceOf } from './settings/image.ts';
 import type { RunnerRelease } from './settings/runner.ts';
-import type { Scaler } from './settings/scaler.ts';
+import { type Scaler, vpcOfScaler } from './settings/scaler.ts';
 import { type PlanConcurrency, plansOf } from './settings/top.ts';
 import { readSettingsText } from './settings-text.ts';
 
@@ -34,8 +35,10 @@ export interface FleetConfig extends Omit<FleetSettings, 'image'> {
   maxHourlyCostOfFile?: number;
   /** The KMS key of the whole stack. */
   encryptionKey?: string;
-  /** Where the functions run that all fleets share. */
+  /** The VPC of the functions that all fleets share. */
   scaler?: Scaler;
+  /** Path of the file with the authorities that these functions trust beside the public ones. */
+  caFile?: string;
   /** How many instances `maxHourlyCost` allows. */
   affordable?: number | undefined;
   /** The release of the runner that boots install where neither the fleet nor an image of its own has one. */
@@ -209,17 +212,20 @@ const faultLines = (faults: Fault[], places: Places) =>
 export function checkFleets(raw: unknown, file: string, places: Places = NO_PLACES): FleetConfig[] {
   const parsed = Fleets.safeParse(raw);
   const scripts = findInstallScripts(dirname(file), raw);
+  const authorities = findCaCertificates(dirname(file), raw, Date.now());
   const faults = [
     ...unreadKeys(raw),
     ...(parsed.error?.issues ?? []).flatMap((issue) =>
       describeFault(issue, raw, { file, schema: Fleets, reference: 'docs/configuration.md' }),
     ),
     ...scripts.faults,
+    ...authorities.faults,
   ];
   if (!parsed.success || faults.length > 0) {
     throw new FleetsInvalid(withTitle(file, faults, places));
   }
-  const { encryptionKey, maxHourlyCost, scaler } = parsed.data;
+  const { encryptionKey, maxHourlyCost } = parsed.data;
+  const scaler = vpcOfScaler(parsed.data.scaler);
   const fleets = fleetsIn(parsed.data);
   const plans = plansOf(
     parsed.data.concurrency,
@@ -235,6 +241,7 @@ export function checkFleets(raw: unknown, file: string, places: Places = NO_PLAC
       ...(affordable !== undefined && { affordable }),
       ...(encryptionKey !== undefined && { encryptionKey }),
       ...(scaler !== undefined && { scaler }),
+      ...(authorities.file !== undefined && { caFile: authorities.file }),
       ...(maxHourlyCost !== undefined && { maxHourlyCostOfFile: maxHourlyCost }),
       ...(concurrency !== undefined && { concurrency }),
     };

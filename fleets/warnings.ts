@@ -1,3 +1,4 @@
+import { endingSoon } from './ca-certificates.ts';
 import type { FleetConfig } from './load.ts';
 import { hasNoDisks } from './settings/instance.ts';
 import { SSH_RERUN_PORT } from './settings/network.ts';
@@ -12,16 +13,24 @@ interface Warning {
 const isEverybody = (range: string | undefined) => range?.endsWith('/0') ?? false;
 
 /** Warnings about what all fleets of a file share. */
-export function warningsAboutShared([{ scaler } = {}]: Pick<FleetConfig, 'scaler'>[]): Warning[] {
-  return scaler?.subnetIds.length === 1
-    ? [
-        {
-          id: 'circleci-runner-autoscaler:scaler',
-          message:
-            'scaler.subnetIds: the functions run in one zone, so no fleet is polled while that zone has an outage; add a subnet of another zone',
-        },
-      ]
-    : [];
+export function warningsAboutShared(
+  [{ scaler, caFile } = {}]: Pick<FleetConfig, 'scaler' | 'caFile'>[],
+  now: number,
+): Warning[] {
+  const warnings: Warning[] = [];
+  if (scaler?.subnetIds.length === 1)
+    warnings.push({
+      id: 'circleci-runner-autoscaler:scaler',
+      message:
+        'scaler.subnetIds: the functions run in one zone, so no fleet is polled while that zone has an outage; add a subnet of another zone',
+    });
+  const ending = caFile === undefined ? [] : endingSoon(caFile, now);
+  if (ending.length > 0)
+    warnings.push({
+      id: 'circleci-runner-autoscaler:caCertificates',
+      message: `scaler.caCertificates: these certificates end soon: ${ending.join(', ')}; deploy their successors before, or no fleet is polled`,
+    });
+  return warnings;
 }
 
 /** Warnings about settings that work but are probably a mistake. */

@@ -45,10 +45,10 @@ export interface CircleCiRunnersProps<Name extends string = string> {
    */
   encryptionKey?: IKey | string;
   /**
-   * The VPC in which the functions of the workflows run, as objects or by ids, for a CircleCI server that only answers there.
-   * `docs/private-network.md` lists the endpoints that it then needs. Only with `fleets`.
+   * Where the functions of the workflows run, as objects or by ids, and whom they trust, for a CircleCI server of a private
+   * network. `docs/private-network.md` lists the endpoints that a VPC then needs. Only with `fleets`.
    *
-   * Default: the functions run in no VPC of yours.
+   * Default: the functions run in no VPC of yours, and trust the public authorities.
    */
   scaler?: Top['scaler'] | ScalerObjects;
   /** Maximum cost of the instances of all fleets together, in US dollars an hour. Only with `fleets`. Default: none. */
@@ -134,7 +134,15 @@ function fileOf({ fleets, encryptionKey, scaler, maxHourlyCost, concurrency }: C
     ...(encryptionKey && {
       encryptionKey: typeof encryptionKey === 'string' ? encryptionKey : encryptionKey.keyArn,
     }),
-    ...(scaler && { scaler: 'vpc' in scaler ? vpcToCheck(scaler) : scaler }),
+    ...(scaler && {
+      scaler:
+        'vpc' in scaler
+          ? {
+              ...vpcToCheck(scaler),
+              ...(scaler.caCertificates && { caCertificates: scaler.caCertificates }),
+            }
+          : scaler,
+    }),
     ...(maxHourlyCost !== undefined && { maxHourlyCost }),
     ...(concurrency && { concurrency }),
     ...Object.fromEntries(parts.map(({ name, settings }) => [name, settings])),

@@ -39,6 +39,8 @@ export interface ScalerObjects {
    * Default: a new one that allows no inbound traffic.
    */
   securityGroups?: ISecurityGroup[];
+  /** Path of a PEM file with authorities that the functions trust beside the public ones. Default: none. */
+  caCertificates?: string;
 }
 
 /** What a fleet uses of your CDK app. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,4 +62,15 @@ export function bundleOf(name: string): string {
     bundled = folder;
   }
   return join(bundled, name);
+}
+
+/** The same with more files, as paths by their names in the folder. */
+export function bundleWith(name: string, files: Record<string, string>): string {
+  const bundle = bundleOf(name);
+  if (Object.keys(files).length === 0) return bundle;
+  const folder = mkdtempSync(join(tmpdir(), 'function-bundle-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  cpSync(bundle, folder, { recursive: true });
+  for (const [file, path] of Object.entries(files)) copyFileSync(path, join(folder, file));
+  return folder;
 }

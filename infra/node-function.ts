@@ -12,7 +12,7 @@ import {
 } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { bundleOf } from './function-bundles.ts';
+import { bundleWith } from './function-bundles.ts';
 import { Shared } from './shared.ts';
 
 export interface NodeFunctionProps {
@@ -23,12 +23,14 @@ export interface NodeFunctionProps {
   timeout: Duration;
   /** Environment variables. Default: Lambda's own. */
   environment?: Record<string, string>;
+  /** Files beside the bundle, as paths by their names there. Default: none. */
+  files?: Record<string, string>;
 }
 
 /** The bundle, or an empty folder if nothing is deployed from this synthesis, as in `cdk destroy`. */
-const codeOf = (name: string, needed: boolean) =>
+const codeOf = (name: string, needed: boolean, files: Record<string, string>) =>
   needed
-    ? Code.fromAsset(bundleOf(name))
+    ? Code.fromAsset(bundleWith(name, files))
     : Code.fromAsset(fileURLToPath(new URL('.', import.meta.url)), { exclude: ['**'], assetHash: name });
 
 /** A Lambda function bundled from one source file, with a role and a log group of its own. */
@@ -55,7 +57,7 @@ export class NodeFunction extends LambdaFunction {
     super(scope, id, {
       functionName,
       description: props.description,
-      code: codeOf(props.name, Stack.of(scope).bundlingRequired),
+      code: codeOf(props.name, Stack.of(scope).bundlingRequired, props.files ?? {}),
       handler: 'index.handler',
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,

@@ -9,16 +9,19 @@ import { allow, forbid } from './permissions.ts';
 
 /** Where the functions of the workflows run: in no VPC of yours, or in the one of `scaler`. */
 export class ScalerNetwork extends Construct {
+  /** Path of the file with the authorities that the functions trust beside the public ones. */
+  readonly caFile: string | undefined;
   private readonly vpc: { subnetIds: string[]; securityGroupIds: string[] } | undefined;
 
   constructor(scope: Construct, id: string, { fleets }: { fleets: FleetConfig[] }) {
     super(scope, id);
-    const [{ scaler } = {}] = fleets;
+    const [{ scaler, caFile } = {}] = fleets;
+    this.caFile = caFile;
     this.vpc = scaler && {
       subnetIds: scaler.subnetIds,
       securityGroupIds: scaler.securityGroupIds ?? [this.newSecurityGroup(scaler.vpcId)],
     };
-    for (const warning of warningsAboutShared(fleets))
+    for (const warning of warningsAboutShared(fleets, Date.now()))
       Annotations.of(this).addWarningV2(warning.id, warning.message);
   }
 

@@ -3,6 +3,9 @@ import type { Construct } from 'constructs';
 import { NodeFunction } from './node-function.ts';
 import type { ScalerNetwork } from './scaler-network.ts';
 
+/** The name of the file beside the function's code, which Lambda puts into `/var/task`. */
+const CA_FILE = 'ca-certificates.pem';
+
 export interface TaskFunctionProps {
   /** Name of the file in `functions/` without its ending: the state's name in kebab case. */
   entry: string;
@@ -30,7 +33,10 @@ export class TaskFunction extends NodeFunction {
         STACK_NAME: Stack.of(scope).stackName,
         POWERTOOLS_SERVICE_NAME: entry,
         POWERTOOLS_LOG_LEVEL: 'INFO',
+        // Node reads the file before anything else runs.
+        ...(network.caFile !== undefined && { NODE_EXTRA_CA_CERTS: `/var/task/${CA_FILE}` }),
       },
+      ...(network.caFile !== undefined && { files: { [CA_FILE]: network.caFile } }),
     });
     network.attach(this);
   }

@@ -44,8 +44,12 @@ describe('scaler', () => {
       said: 'scaler.securityGroupIds: must name at least one security group of the VPC, or be left out, got []',
     },
     {
+      given: `{ ${SUBNETS} }`,
+      said: 'scaler.vpcId: must be the VPC of subnetIds and securityGroupIds, got nothing',
+    },
+    {
       given: 'new-vpc',
-      said: 'scaler: must be a map of vpcId, subnetIds and perhaps securityGroupIds, got "new-vpc"',
+      said: 'scaler: must be a map of vpcId and subnetIds, of caCertificates, or of all, got "new-vpc"',
     },
     {
       given: `{ vpcId: vpc-01234567, subnetId: subnet-01234567, ${SUBNETS} }`,
@@ -63,7 +67,7 @@ describe('scaler', () => {
 
   it('warns about one subnet, which is in one zone', () => {
     const withSubnets = (...subnetIds: string[]) =>
-      warningsAboutShared([{ scaler: { vpcId: 'vpc-01234567', subnetIds } }]);
+      warningsAboutShared([{ scaler: { vpcId: 'vpc-01234567', subnetIds } }], 0);
     expect(withSubnets('subnet-01234567')).toEqual([
       {
         id: 'circleci-runner-autoscaler:scaler',
@@ -72,6 +76,6 @@ describe('scaler', () => {
       },
     ]);
     expect(withSubnets('subnet-01234567', 'subnet-89abcdef')).toEqual([]);
-    expect(warningsAboutShared([{}])).toEqual([]);
+    expect(warningsAboutShared([{}], 0)).toEqual([]);
   });
 });

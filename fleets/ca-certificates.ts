@@ -1,0 +1,90 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Fault } from './faults.ts';
+import { quote } from './faults.ts';
+import { isInFolders } from './install-scripts.ts';
+import { isMap } from './settings/parts.ts';
+
+/** The public authorities of an operating system together have 220 KB. */
+const MOST_BYTES = 256 * 1024;
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
+
+/** A certificate that ends within this time is a warning. */
+const SOON_MS = 30 * 86_400_000;
+
+/**
+ * Finds the file of `scaler.caCertificates`, whatever else is wrong with the file.
+ *
+ * @param directory Folder of `fleets.yaml`.
+ * @param now Milliseconds since the epoch.
+ */
+export function findCaCertificates(
+  directory: string,
+  raw: unknown,
+  now: number,
+): { file: string | undefined; faults: Fault[] } {
+  const given = isMap(raw) && isMap(raw.scaler) ? raw.scaler.caCertificates : undefined;
+  if (typeof given !== 'string') return { file: undefined, faults: [] };
+  // Without anything of the file's text, because a file given by mistake may hold a secret.
+  const refused = (wanted: string, seen: string) => ({
+    file: undefined,
+    faults: [
+      {
+        path: ['scaler', 'caCertificates'],
+        says: `scaler.caCertificates: must be ${wanted}, got ${quote(given)} (${seen})`,
+      },
+    ],
+  });
+  try {
+    const file = realpathSync(resolve(directory, given));
+    if (!isInFolders(directory, file))
+      return refused(
+        'the path of a file in the folder of this file or of the app, or below',
+        `it is ${file}`,
+      );
+    const bytes = readFileSync(file);
+    if (bytes.length > MOST_BYTES)
+      return refused(`a file of at most ${MOST_BYTES / 1024} KB`, `it has ${Math.ceil(bytes.length / 1024)}`);
+    const text = bytes.toString('utf8');
+    if (/PRIVATE KEY-----/.test(text))
+      return refused('a file of certificates alone', 'it has a private key, which must not be deployed');
+    const certificates = certificatesIn(text);
+    if (certificates === undefined)
+      return refused(
+        'a PEM file, with -----BEGIN CERTIFICATE----- before each certificate',
+        'it has none, or one that cannot be read',
+      );
+    const expired = certificates.find((each) => Date.parse(each.validTo) <= now);
+    if (expired !== undefined)
+      return refused(
+        'a file of certificates that are valid',
+        `${nameOf(expired)} ended on ${dayOf(expired)}: replace it`,
+      );
+    return { file, faults: [] };
+  } catch (error) {
+    return refused('the path of a PEM file, relative to this file', (error as Error).message);
+  }
+}
+
+/** Which certificates of a file end within 30 days, each with its name and its last day. */
+export function endingSoon(file: string, now: number): string[] {
+  return (certificatesIn(readFileSync(file, 'utf8')) ?? [])
+    .filter(({ validTo }) => Date.parse(validTo) <= now + SOON_MS)
+    .map((each) => `${nameOf(each)} on ${dayOf(each)}`);
+}
+
+function certificatesIn(text: string): X509Certificate[] | undefined {
+  const found = text.match(CERTIFICATE) ?? [];
+  try {
+    return found.length === 0 ? undefined : found.map((each) => new X509Certificate(each));
+  } catch {
+    return undefined;
+  }
+}
+
+const nameOf = ({ subject, serialNumber }: X509Certificate) =>
+  /^CN=(.*)$/m.exec(subject)?.[1] ?? `the certificate with the serial number ${serialNumber}`;
+
+const dayOf = ({ validTo }: X509Certificate) => new Date(validTo).toISOString().slice(0, 10);
