@@ -12,7 +12,7 @@ import { untilEnded } from './terminal/ending.ts';
 /** How often `--watch` reads, in seconds. A call costs AWS nothing, and throttling begins far above. */
 const EVERY_SECONDS = 5;
 
-/** How long `--watch` shows the cost that it has read: each read costs a hundredth of a cent for each fleet. */
+/** How long `--watch` shows the cost and the boots that it has read: each read costs a hundredth of a cent for each fleet. */
 const COST_MILLISECONDS = 15 * 60_000;
 
 const define = (shell: Shell) =>
@@ -62,17 +62,18 @@ async function showStatus(fleet: string | undefined, options: Options, shell: Sh
 interface Shown {
   fleets: FleetStatus[];
   missing: string[];
-  hours: StatusReading['hours'];
+  /** What is read again only now and then. */
+  kept: Pick<StatusReading, 'hours' | 'boots'>;
 }
 
 async function read(
   fleet: string | undefined,
   { stack }: Options,
   prices: ReadonlyMap<string, number>,
-  hours?: StatusReading['hours'],
+  kept?: Shown['kept'],
 ): Promise<Shown> {
   const now = Date.now();
-  const reading = await readStatus(stack, now, { hours });
+  const reading = await readStatus(stack, now, { bootsOf: fleet, ...kept });
   const { groups, missing } = reading;
   if (groups.length === 0)
     throw new NotDeployed(`Stack ${stack} has no fleets. Deploy it first: npx cdk deploy --all`);
@@ -82,7 +83,7 @@ async function read(
     throw new UsageError(
       `The fleet must be a deployed one (${all.map((each) => each.fleet).join(', ')}), got ${JSON.stringify(fleet)}`,
     );
-  return { fleets, missing, hours: reading.hours };
+  return { fleets, missing, kept: { hours: reading.hours, boots: reading.boots } };
 }
 
 /** The prices that fleets.yaml knows better than the group. Without the file, list prices are used. */
@@ -137,7 +138,7 @@ async function watch(
       if (ended.aborted) break;
       const readAgain = Date.now() - costRead >= COST_MILLISECONDS;
       try {
-        shown = await read(fleet, options, options.prices, readAgain ? undefined : shown.hours);
+        shown = await read(fleet, options, options.prices, readAgain ? undefined : shown.kept);
         if (readAgain) costRead = Date.now();
         fault = '';
       } catch (error) {

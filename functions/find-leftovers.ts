@@ -1,3 +1,5 @@
+import { publishBoots, readBoots } from './lib/boot-reads.ts';
+import { areBootsPublished } from './lib/boots.ts';
 import { circleciAccess } from './lib/circleci.ts';
 import { FindLeftoversInput } from './lib/contracts.ts';
 import { leftoverClients, refuseUnread } from './lib/leftover-clients.ts';
@@ -6,8 +8,12 @@ import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { costlyOf, keyOf, MOST_TRIES, repairable } from './lib/reconcile.ts';
 import { step } from './lib/step.ts';
 
+/** How long the consoles may take, in milliseconds. Nothing waits for them. */
+const BOOTS_DEADLINE = 10_000;
+
 /**
- * Compares a fleet's group, EC2 and CircleCI's runners, and says what is left behind. It changes nothing.
+ * Compares a fleet's group, EC2 and CircleCI's runners, and says what is left behind. It changes nothing. It also publishes
+ * how long the fleet's instances took to boot, because it knows them all.
  *
  * @throws LeftoversUnread if AWS did not give something, so that the execution fails.
  */
@@ -17,7 +23,12 @@ export const handler = step(
   { clients: leftoverClients(), metrics: fleetMetrics(), ...circleciAccess() },
   async ({ fleet }, { metrics, settings, ...access }) => {
     const deployed = await settings.latest(fleet);
-    const { findings, missing } = await findLeftovers(access, deployed.groupName, deployed);
+    const { findings, missing, instances } = await findLeftovers(access, deployed.groupName, deployed);
+    const { clients, now } = access;
+    if (areBootsPublished(now())) {
+      const boots = await readBoots(clients.ec2, instances, now(), AbortSignal.timeout(BOOTS_DEADLINE));
+      publishBoots(metrics, fleet, boots);
+    }
     const costly = costlyOf(findings).length;
     publishMetrics(metrics, fleet, costly > 0 ? { LeftBehind: costly } : {});
     refuseUnread(missing);

@@ -17,11 +17,12 @@ import {
 import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { groupNameOf } from '../fleets/names.ts';
+import { UNTIL_RUNNER } from '../functions/lib/boots.ts';
 import type { FleetMetric } from '../statemachine/alarms.ts';
 import { FAILURES, type Failure } from '../statemachine/failures.ts';
 import type { SharedAlarms } from './alarms.ts';
 import { FleetAlarms } from './fleet-alarms.ts';
-import { fleetMetric, groupMetric } from './metrics.ts';
+import { bootMetric, fleetMetric, groupMetric } from './metrics.ts';
 import { runbookLink } from './runbook.ts';
 import type { ScalingWorkflow } from './scaling-workflow.ts';
 import { Shared } from './shared.ts';
@@ -156,6 +157,17 @@ function rowsOf(
           measured('FailedLaunches', 'Sum', 'failed'),
           measured('BreakerOpen', 'Maximum', 'breaker open'),
         ],
+      }),
+    ],
+    [
+      graph('Parts of a boot until its runner is up (s)', WHOLE_ROW / 2, {
+        left: UNTIL_RUNNER.map((phase) => bootMetric({ app, fleet: config.name }, phase)),
+        stacked: true,
+      }),
+      graph('First task after the runner is up, and resume from a warm pool (s)', WHOLE_ROW / 2, {
+        left: (['FirstClaim', 'Resume'] as const).map((phase) =>
+          bootMetric({ app, fleet: config.name }, phase),
+        ),
       }),
     ],
     [status(`Alarms of fleet ${config.name}`, alarms)],

@@ -1,5 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import { type IMetric, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch';
+import type { BootPhase } from '../functions/lib/boots.ts';
 import { metricNamespace } from '../functions/lib/metric-namespace.ts';
 import { type FleetMetric, OUTAGE_FAILURES } from '../statemachine/alarms.ts';
 
@@ -18,6 +19,18 @@ export function fleetMetric(
     period: Duration.minutes(periodMinutes),
   });
 }
+
+/** The mean of one part of a fleet's boots. */
+export const bootMetric = ({ app, fleet }: { app: string; fleet: string }, phase: BootPhase): Metric =>
+  new Metric({
+    namespace: metricNamespace(app),
+    metricName: 'BootSeconds',
+    dimensionsMap: { Fleet: fleet, Phase: phase },
+    statistic: 'Average',
+    // As often as boots are read.
+    period: Duration.minutes(10),
+    label: phase,
+  });
 
 /**
  * The failed executions of a stack that are outages, by the minute. An execution that could not count its failure is one:

@@ -33,7 +33,8 @@ export class ReconcileWorkflow extends Construct {
     const find = new TaskFunction(this, 'FindLeftovers', {
       network,
       entry: 'find-leftovers',
-      description: "Compares a fleet's group, EC2 and CircleCI's runners, and says what is left behind",
+      description:
+        "Compares a fleet's group, EC2 and CircleCI's runners, says what is left behind, and how long boots took",
       timeout: TIMEOUT,
     });
     const repair = new TaskFunction(this, 'RepairLeftovers', {
@@ -43,6 +44,7 @@ export class ReconcileWorkflow extends Construct {
       timeout: TIMEOUT,
     });
     for (const { executionRole } of [find, repair]) allowReads(app, executionRole, fleets);
+    allowConsoles(app, find.executionRole);
     // Otherwise its role reads what the other one reads, and changes nothing.
     if (fleets.some(repairs)) allowRepairs(app, repair.executionRole);
     const role = new Role(this, 'StateMachineRole', {
@@ -104,6 +106,16 @@ function allowReads(app: string, role: Role, fleets: FleetConfig[]): void {
     resources: ['*'],
     wildcard:
       'The actions support no resources: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html',
+  });
+}
+
+/** Allows a role to read the consoles of the app's instances, which say how long their boots took. */
+function allowConsoles(app: string, role: Role): void {
+  allow(role, {
+    actions: ['ec2:GetConsoleOutput'],
+    resources: [Stack.of(role).formatArn({ service: 'ec2', resource: 'instance', resourceName: '*' })],
+    conditions: { StringEquals: { [`aws:ResourceTag/${STACK_TAG}`]: app } },
+    wildcard: 'Instances have ids that EC2 gives them; a tag restricts them to those of the app.',
   });
 }
 

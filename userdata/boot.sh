@@ -20,9 +20,34 @@ fail() {
 
 # When an instance starts, the group's timeout begins some seconds before the kernel and systemd.
 begin_with_launch() {
-  local microseconds
   microseconds=$(systemctl show --value --property=UserspaceTimestampMonotonic)
   began=$((microseconds / 1000000 - 20))
+}
+
+# Sets `moment` to the hundredths of a second since the kernel started.
+hundredths() {
+  read -r moment _ <"${UPTIME:-/proc/uptime}"
+  moment=$((10#${moment/./}))
+}
+
+# tell_times: one line from which Find Leftovers reads how long each part of the boot took. It begins when systemd starts;
+# EC2 knows what was before.
+tell_times() {
+  local kind='first boot' up userspace=$((microseconds / 10000)) set_up epoch
+  if $resumed; then
+    kind=resume
+  elif marked warmed; then
+    # It waited in a warm pool in the middle of this boot.
+    return
+  fi
+  hundredths
+  up=$moment
+  set_up=$(cat "$RUN/set-up" 2>/dev/null) || return 0
+  set_up=$((10#${set_up/./}))
+  printf -v epoch '%(%s)T' -1
+  say "times of a $kind since $((epoch - (up - userspace) / 100)):" \
+    "Network $(((set_up - userspace) * 10)) ms, UserData $(((unit_at - set_up) * 10)) ms," \
+    "Install $(((prepared_at - unit_at) * 10)) ms, RunnerUp $(((up - prepared_at) * 10)) ms"
 }
 
 # curl signs requests with the headers that S3 needs since 7.87: https://github.com/curl/curl/pull/9804
@@ -152,7 +177,9 @@ follow() {
   [ -z "$LOG_GROUP_NAME" ] || "$LIB/ship-logs" start || say 'no logs in CloudWatch: see above'
 }
 
-late=false
+late=false resumed=false
+hundredths
+unit_at=$moment
 begin_with_launch
 check_curl
 phase identity identify
@@ -164,6 +191,7 @@ if [ -e "$RUN/started" ]; then
   follow
   exit
 fi
+if marked warmed; then resumed=true; fi
 if marked started; then fail 'rebooted after its runner had started'; fi
 if [[ $state != Warmed:* ]]; then
   limit_age
@@ -173,6 +201,8 @@ if [[ $state != Warmed:* ]]; then
 fi
 [ -z "${http_proxy-}" ] || phase 'proxy' "$LIB/proxy"
 prepare
+hundredths
+prepared_at=$moment
 if [ "$state" != InService ]; then
   phase 'wait for InService' await_in_service
   limit_age
@@ -182,5 +212,5 @@ fi
 [ "$WORKING_DIRECTORY" != instance-store ] || phase 'instance store' "$LIB/instance-store"
 phase configuration configure
 phase 'runner start' start_runner
-say "the runner is up $(cut -d ' ' -f 1 /proc/uptime) s after the kernel"
+tell_times || true
 follow

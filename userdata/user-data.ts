@@ -112,6 +112,8 @@ export function runnerUserData(inputs: UserDataInputs): string {
     // Once in a boot, however often cloud-init runs it: a job may be running.
     'mkdir -p /run/autoscaler',
     '[ ! -e /run/autoscaler/set-up ] || exit 0',
+    // When these user data began, for the times that the boot tells.
+    'read -r began _ </proc/uptime',
     `mkdir -p ${LIB} ${CONFIG} ${UNITS}/{autoscaler-.service,autoscaler-runner.service,reboot.target,poweroff.target}.d`,
     '# The scripts and units: `base64 -d | gzip -d` shows them.',
     ...writing(files),
@@ -124,7 +126,7 @@ export function runnerUserData(inputs: UserDataInputs): string {
     'systemctl daemon-reload',
     // What a job left behind must not reach the metadata while this boot fails. Before a runner starts, it is not optional.
     `! command -v nft >/dev/null || ALLOW_INSTANCE_METADATA=${fleet.allowInstanceMetadata} ${LIB}/block-metadata || true`,
-    'touch /run/autoscaler/set-up',
+    'echo "$began" >/run/autoscaler/set-up',
     'systemctl start --no-block autoscaler-boot.service',
     '',
   ].join('\n');

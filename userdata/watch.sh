@@ -12,6 +12,19 @@ busy() {
   [ "${runner:-0}" -gt 0 ] && pgrep --parent "$runner" >/dev/null
 }
 
+# Tells once when the runner took its first task, for Find Leftovers. After five minutes, the instance was not launched for it.
+tell_claim() {
+  local now runner child age
+  clock
+  if [ $((now - began)) -gt 300 ]; then claim=late; fi
+  runner=$(systemctl show --value --property=MainPID autoscaler-runner.service) && [ "${runner:-0}" -gt 0 ] &&
+    child=$(pgrep --oldest --parent "$runner") && age=$(ps -o etimes= -p "$child") || return
+  claim=told
+  say "times of a claim: FirstClaim $(((now - began - age) * 1000)) ms"
+}
+
+claim=waiting
+begin_time
 while sleep 5; do
   if metadata spot/instance-action; then
     notice=interruption
@@ -21,6 +34,7 @@ while sleep 5; do
   elif metadata tags/instance/circleci-runners:recycle >/dev/null; then
     notice=recycle
   else
+    [ "$claim" != waiting ] || tell_claim
     continue
   fi
   if busy; then

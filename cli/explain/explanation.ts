@@ -5,6 +5,7 @@ import type { Learned } from '../../functions/lib/learned.ts';
 import { sentence } from '../../functions/lib/sentence.ts';
 import { learnedContexts } from '../../functions/lib/spare-runners.ts';
 import { type AwaitingRecord, awaitingNow } from '../deployed/awaiting.ts';
+import type { BootTimes } from '../deployed/boots.ts';
 import type { DecisionRecord } from '../deployed/decisions.ts';
 import type { FleetGroup } from '../deployed/groups.ts';
 import { shortTime } from '../status/fleet-status.ts';
@@ -32,6 +33,8 @@ export interface Explanation {
     seconds: { least: number; mean: number; most: number } | undefined;
     failed: { at: number; afterSeconds: number; kind: string; reason: string }[];
   };
+  /** How long the boots took, part by part. */
+  boots: BootTimes;
   waits: Wait[];
   /** What the fleet has learned until now, whatever time is explained. */
   learned: { spares: LearnedSpares | undefined; peaks: { day: string; launches: number }[] } | undefined;
@@ -67,7 +70,7 @@ const SILENT = 150;
 const APPLIED = 30;
 
 export function explainHistory(
-  { decisions, awaiting, failures, launches, group, launchedAt, learned }: History,
+  { decisions, awaiting, failures, launches, boots, group, launchedAt, learned }: History,
   { to, untilNow }: { to: number; untilNow: boolean },
 ): Explanation {
   return {
@@ -83,6 +86,7 @@ export function explainHistory(
     awaiting: awaitingIn(awaiting),
     failures: failuresIn(failures),
     launches: launchesIn(launches),
+    boots,
     waits: waitsIn(decisions, launches),
     learned: learned && learnedIn(learned),
   };
@@ -105,7 +109,7 @@ const plural = (count: number, one: string, many = `${one}s`) => `${count} ${cou
 
 /** One sentence: what launches now, or why nothing does. The first cause counts. */
 export function whyNothingLaunches(
-  { decisions, awaiting, failures, launches, group, launchedAt }: Omit<History, 'missing' | 'learned'>,
+  { decisions, awaiting, failures, launches, group, launchedAt }: Omit<History, 'missing' | 'learned' | 'boots'>,
   now: number,
 ): string {
   const last = decisions.at(-1);

@@ -1,4 +1,5 @@
 import { AutoScalingClient, DescribeScalingActivitiesCommand } from '@aws-sdk/client-auto-scaling';
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { SSMClient } from '@aws-sdk/client-ssm';
@@ -11,6 +12,7 @@ import { Activity, asLaunch } from '../../functions/lib/scaling-activities.ts';
 import { functionsOfWorkflow } from '../../statemachine/definition.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { type AwaitingRecord, readAwaiting } from '../deployed/awaiting.ts';
+import { type BootTimes, readBootTimes } from '../deployed/boots.ts';
 import { type DecisionRecord, readDecisions, readLines } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
 import { launchTimes } from '../status/reads.ts';
@@ -38,12 +40,17 @@ export interface History {
   launches: Launch[];
   /** What the fleet has learned; `undefined` if it learns nothing. */
   learned: Learned | undefined;
+  /** How long the boots of the day before its end took. */
+  boots: BootTimes;
   /** What could not be read, with the reason. */
   missing: string[];
 }
 
 /** How long all reads may take, in milliseconds. */
 const DEADLINE = 20_000;
+
+/** Boots are published in one hour of three, and an hour may have none. */
+const DAY = 86_400_000;
 
 /** 100 activities a page: a thousand launches, more than a fleet has in an hour. */
 const MOST_PAGES = 10;
@@ -77,17 +84,22 @@ export async function readHistory(
         `CloudWatch Logs did not give this time within ${DEADLINE / 1_000} s. Ask for a shorter time with --last or --at.`,
       );
   });
-  const [decisions, awaiting, failures, launches, launchedAt, learned] = await Promise.all([
+  const [decisions, awaiting, failures, launches, launchedAt, learned, boots] = await Promise.all([
     unless('the decisions', [], readDecisions({ app, from, to, fleet }, logs, signal)),
     unless('what it waited for', [], readAwaiting({ app, from, to, fleet }, logs, signal)),
     unless('the errors', [], readFailures(app, fleet, { from, to }, logs, signal)),
     unless('the launches', [], readLaunches(group.group, { from, to }, autoScaling)),
     unless('the instances', new Map(), launchTimes([group], new EC2Client(AWS_CLIENT))),
     unless('what was learned', undefined, readLearned(app, fleet)),
+    unless(
+      'the boots',
+      {},
+      readBootTimes(app, fleet, { from: to - DAY, to }, new CloudWatchClient(AWS_CLIENT)),
+    ),
   ]);
   return {
     fleets,
-    history: { group, launchedAt, decisions, awaiting, failures, launches, learned, missing },
+    history: { group, launchedAt, decisions, awaiting, failures, launches, learned, boots, missing },
   };
 }
 

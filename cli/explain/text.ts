@@ -1,6 +1,7 @@
 /** An explanation in words. Pure. */
 
 import type { LearnedContext } from '../../functions/lib/spare-runners.ts';
+import { describeBootTimes } from '../deployed/boots.ts';
 import { shortTime } from '../status/fleet-status.ts';
 import { wrapped } from '../status/screen.ts';
 import type { Terminal } from '../terminal/terminal.ts';
@@ -23,7 +24,8 @@ export function explanationText(
   const paragraph = (text: string, indent = 0) => wrapped(text, columns, indent);
   const section = (title: string, lines: string[]) =>
     lines.length === 0 ? [] : ['', colours.bold(title), ...lines];
-  const { now, last, changes, holds, awaiting, failures, launches, waits, polls, learned } = explained;
+  const { now, last, changes, holds, awaiting, failures, launches, waits, polls, learned, boots } = explained;
+  const measured = describeBootTimes(boots);
   return [
     ...(now === undefined ? [] : paragraph(now)),
     ...(now === undefined ? [] : ['']),
@@ -68,6 +70,10 @@ export function explanationText(
         ),
     ),
     ...section('The outcome of the launches', launchLines(launches, paragraph)),
+    ...section(
+      'Where the time of the boots went, in the 24 hours before the end',
+      measured === undefined ? [] : paragraph(`  ${measured}.`, 4),
+    ),
     ...section('Where the time of the waits went', [
       ...newest(waits).flatMap((wait) => paragraph(`  ${waitText(wait)}`, 4)),
       ...older(waits),

@@ -5,6 +5,7 @@ import { effectiveSettings } from '../../functions/lib/schedules.ts';
 import { NOT_CHECKED } from '../../functions/lib/zero.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { awaitingNow } from '../deployed/awaiting.ts';
+import type { BootTimes } from '../deployed/boots.ts';
 import type { DecisionRecord } from '../deployed/decisions.ts';
 import type { FleetGroup, Member } from '../deployed/groups.ts';
 import type { StatusReading } from './reads.ts';
@@ -33,6 +34,8 @@ export interface FleetStatus {
   nextPollSeconds: number | null;
   /** The alarms that ring, without the name of the fleet. */
   alarms: string[];
+  /** How long the boots of the last day took; `null` if that was not read. */
+  boots: BootTimes | null;
   /** US dollars since the beginning of the month, at the list price of its most expensive type. */
   monthCost: number | null;
 }
@@ -46,7 +49,7 @@ const SLOWEST_POLL = 60;
  */
 export function fleetStatuses(
   app: string,
-  { groups, decisions, awaiting, alarms, settings, launchedAt, hours }: StatusReading,
+  { groups, decisions, awaiting, alarms, settings, launchedAt, hours, boots }: StatusReading,
   prices: ReadonlyMap<string, number>,
   now: number,
 ): FleetStatus[] {
@@ -88,6 +91,7 @@ export function fleetStatuses(
       suspended: group.suspended.map(({ process }) => process).filter((name) => name !== 'AZRebalance'),
       nextPollSeconds: nextPoll(own, now),
       alarms: ownAlarms(app, fleet, alarms),
+      boots: boots.get(fleet) ?? null,
       monthCost: price === undefined || spent === undefined ? null : Math.round(spent * price * 100) / 100,
     };
   });

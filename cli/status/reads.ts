@@ -9,6 +9,7 @@ import { settingsParameter } from '../../functions/lib/fleet-names.ts';
 import { partialReads } from '../../functions/lib/partial-reads.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { type AwaitingRecord, readAwaiting } from '../deployed/awaiting.ts';
+import { type BootTimes, readBootTimes } from '../deployed/boots.ts';
 import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
 
@@ -25,6 +26,8 @@ export interface StatusReading {
   settings: Map<string, DeployedSettings>;
   /** Instance-hours since the beginning of the month in UTC, by group. */
   hours: Map<string, number>;
+  /** How long the boots of the last day took, of the fleet that was asked for. */
+  boots: Map<string, BootTimes>;
   /** What could not be read, with the reason. */
   missing: string[];
 }
@@ -56,12 +59,24 @@ const clients = () => ({
  * ten parameters a call.
  *
  * @param options.fleet Only that fleet.
+ * @param options.bootsOf Also the times of the boots of that fleet.
  * @param options.hours Instance-hours that were read before. They cost a request for each metric, and change slowly.
+ * @param options.boots The same of the times of boots.
  */
 export async function readStatus(
   app: string,
   now: number,
-  { fleet, hours }: { fleet?: string | undefined; hours?: Map<string, number> | undefined } = {},
+  {
+    fleet,
+    bootsOf,
+    hours,
+    boots,
+  }: {
+    fleet?: string | undefined;
+    bootsOf?: string | undefined;
+    hours?: StatusReading['hours'] | undefined;
+    boots?: StatusReading['boots'] | undefined;
+  } = {},
 ): Promise<StatusReading> {
   const { autoScaling, cloudWatch, ec2, logs, ssm } = clients();
   const signal = AbortSignal.timeout(DEADLINE);
@@ -76,7 +91,7 @@ export async function readStatus(
     ...(fleet !== undefined && { fleet }),
   };
   const decisionsRead = unless('the last decisions', [], readDecisions(recent, logs, signal));
-  const [groups, decisions, awaiting, alarms, settings, launchedAt, monthHours] = await Promise.all([
+  const [groups, decisions, awaiting, alarms, settings, launchedAt, monthHours, bootTimes] = await Promise.all([
     groupsRead,
     decisionsRead,
     Promise.all([groupsRead, decisionsRead]).then(([found, decided]) => {
@@ -89,8 +104,19 @@ export async function readStatus(
     unless('the settings', new Map(), readSettings(app, ssm)),
     groupsRead.then((found) => unless('the instances', new Map(), launchTimes(found, ec2))),
     hours ?? groupsRead.then((found) => unless('the cost', new Map(), instanceHours(found, now, cloudWatch))),
+    boots ?? unless('the boots', new Map(), bootsOfDay(app, bootsOf, now, cloudWatch)),
   ]);
-  return { groups, decisions, awaiting, alarms, settings, launchedAt, hours: monthHours, missing };
+  return { groups, decisions, awaiting, alarms, settings, launchedAt, hours: monthHours, boots: bootTimes, missing };
+}
+
+async function bootsOfDay(
+  app: string,
+  fleet: string | undefined,
+  now: number,
+  client: CloudWatchClient,
+): Promise<StatusReading['boots']> {
+  if (fleet === undefined) return new Map();
+  return new Map([[fleet, await readBootTimes(app, fleet, { from: now - 24 * HOUR, to: now }, client)]]);
 }
 
 export async function ringingAlarms(app: string, client: CloudWatchClient): Promise<string[]> {

@@ -1,5 +1,6 @@
 /** The status of fleets as text: a line for each fleet, or all about one. Pure. */
 
+import { describeBootTimes } from '../deployed/boots.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { type FleetStatus, shortTime } from './fleet-status.ts';
 
@@ -117,6 +118,7 @@ export function statusDetails(fleet: FleetStatus, columns: number, colours: Colo
           : `in about ${shortTime(fleet.nextPollSeconds)}`,
     ),
     ...row('Alarms', fleet.alarms.length === 0 ? 'none' : colours.red(fleet.alarms.join(', '))),
+    ...row('Boots', (fleet.boots && describeBootTimes(fleet.boots)) ?? 'none measured in the last 24 hours'),
     ...row(
       'Cost',
       fleet.monthCost === null

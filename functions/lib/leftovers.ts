@@ -1,5 +1,6 @@
 import type { CircleCiAccess } from './circleci.ts';
 import type { DeployedSettings } from './contracts.ts';
+import type { SeenInstance } from './fleet-seen.ts';
 import { readInventory } from './inventory.ts';
 import { type Finding, reconcile } from './reconcile.ts';
 import { type ReconcileClients, readFleetSeen } from './reconcile-reads.ts';
@@ -17,13 +18,13 @@ export interface LeftoverAccess extends CircleCiAccess {
  * Reads a fleet, and says what it has left behind.
  *
  * @param settings `undefined` if they could not be read: then nothing can be repaired.
- * @returns The findings, and what could not be read, with the reason.
+ * @returns The findings, what could not be read, with the reason, and the fleet's instances.
  */
 export async function findLeftovers(
   { clients, now, ...access }: LeftoverAccess,
   groupName: string,
   settings: DeployedSettings | undefined,
-): Promise<{ findings: Finding[]; missing: string[] }> {
+): Promise<{ findings: Finding[]; missing: string[]; instances: SeenInstance[] }> {
   const at = now();
   const inventory =
     settings === undefined
@@ -32,7 +33,8 @@ export async function findLeftovers(
   const about = { groupName, runnerSecretName: settings?.runnerSecretName };
   const { seen, missing } = await readFleetSeen(clients, about, inventory, at, AbortSignal.timeout(DEADLINE));
   const { lifetimes, capacity } = settings ?? {};
-  return { findings: reconcile(seen, { lifetimes, otherRunners: capacity?.otherRunners ?? 0 }, at), missing };
+  const findings = reconcile(seen, { lifetimes, otherRunners: capacity?.otherRunners ?? 0 }, at);
+  return { findings, missing, instances: seen.instances ?? [] };
 }
 
 /**

@@ -24,6 +24,7 @@ export const UNITS = {
   ProtectionOff: 'Count',
   LeftBehind: 'Count',
   AwaitingTokens: 'Count',
+  BootSeconds: 'Seconds',
   ExecutionsSucceeded: 'Count',
 } as const;
 

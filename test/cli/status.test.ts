@@ -85,6 +85,7 @@ const reading = (more: Partial<StatusReading> = {}): StatusReading => ({
   alarms: [],
   settings: new Map([['linux', SETTINGS]]),
   hours: new Map([['circleci-runners-linux', 100]]),
+  boots: new Map(),
   missing: [],
   ...more,
 });
@@ -231,6 +232,13 @@ describe('the screen', () => {
       a-fleet-with-...     3    2       7    3    1    4 s   8.16  schedule 1, office
       fleet-8              3    2       7    3    1    4 s   8.16  schedule 1, office"
     `);
+  });
+
+  it('says how long the boots of the last day took', () => {
+    const boots = new Map([['linux', { Resume: { mean: 12, boots: 2 } }]]);
+    expect(statusDetails(statusOf({ boots }), 80, PLAIN)).toContain(
+      'Boots       12 s from the warm pool, mean of 2 boots',
+    );
   });
 
   it.each([80, 120])('has all about one fleet in %i columns', (columns) => {

@@ -80,6 +80,7 @@ export const history = (more: Partial<History> = {}): History => ({
   failures: [],
   launches: [],
   learned: undefined,
+  boots: {},
   missing: [],
   ...more,
 });

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, write
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { bootOn } from '../../functions/lib/boots.ts';
 import { type Answer, type InstanceCall, refusal, success } from '../support/instance-aws.ts';
 import {
   describeScript,
@@ -289,6 +290,34 @@ describeScript('boot', () => {
     expect((await instance.run('boot')).status).toBe(0);
     const calls = instance.calls.map(inWords);
     expect(calls.filter((call) => call === 'RecordLifecycleActionHeartbeat')).toHaveLength(heartbeat);
+  });
+
+  it.each([
+    { case: 'a first boot', options: {}, told: 'first boot' },
+    { case: 'a resume', options: { marks: ['warmed'] }, told: 'resume' },
+    {
+      case: 'nothing of a boot that waited in a warm pool',
+      options: { metadata: { [TARGET_STATE]: ['Warmed:Running', 'Warmed:Running', 'InService'] } },
+      told: undefined,
+    },
+  ])('tells the times of $case', async ({ options, told }) => {
+    // By the kernel's clock, systemd started at 12 s, the user data at 16.5 s, and the boot unit at 20 s.
+    const systemctl = COMMANDS.systemctl.replace('echo 20000000', 'echo 12000000');
+    const instance = await prepared({ ...options, commands: { systemctl } });
+    mkdirSync(join(instance.folder, 'run'));
+    writeFileSync(join(instance.folder, 'run/set-up'), '16.50\n');
+    chmodSync(join(instance.folder, 'run'), 0o777);
+    const now = Date.now() / 1_000;
+    const { stderr } = await instance.run('boot');
+    const [, kind, since = '', parts] = /times of a (.*) since (\d+): (.*)/.exec(stderr) ?? [];
+    expect(kind).toBe(told);
+    if (told === undefined) return;
+    expect(parts).toMatch(/^Network 4500 ms, UserData 3500 ms, Install 0 ms, RunnerUp \d+ ms$/);
+    expect(Math.abs(now - Number(since) - 8)).toBeLessThan(5);
+    // The function reads exactly this line.
+    expect(bootOn(stderr, Number(since) * 1_000 - 3_000)).toMatchObject(
+      told === 'resume' ? { Resume: expect.any(Number) } : { Launched: 3, Network: 4.5, UserData: 3.5 },
+    );
   });
 
   it('fails no more once the runner is started, whatever else does', async () => {

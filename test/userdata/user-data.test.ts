@@ -303,7 +303,7 @@ describe('user data', () => {
       'FILES',
       'ENVIRONMENT',
       'systemctl daemon-reload',
-      'touch /run/autoscaler/set-up',
+      'echo "$began" >/run/autoscaler/set-up',
       'systemctl start --no-block autoscaler-boot.service',
     ].map((line) => lines.indexOf(line));
     expect(positions).toEqual(positions.toSorted((a, b) => a - b));

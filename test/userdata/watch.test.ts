@@ -145,6 +145,23 @@ describeScript('watch', () => {
     expect(instance.marked('replace')).toBe(replaced);
   });
 
+  it.each([
+    {
+      case: 'and tells when it took its first task',
+      child: 'echo 4712',
+      age: 'echo " 3"',
+      told: 'FirstClaim 2000 ms',
+    },
+    { case: 'and tells nothing of a runner that waits', child: 'exit 1', age: 'exit 1', told: undefined },
+  ])('watches $case', async ({ child, age, told }) => {
+    const instance = await Instance.start({
+      commands: { ...runner(child), sleep: pausesEndAfter(4), ps: age },
+    });
+    const { stderr } = await instance.run('watch');
+    const lines = stderr.split('\n').filter((line) => line.includes('times of a claim'));
+    expect(lines).toEqual(told === undefined ? [] : [`watch: times of a claim: ${told}`]);
+  });
+
   it('marks the replacement before it ends the runner, whose end reads the mark', async () => {
     const instance = await Instance.start({
       metadata: { [INTERRUPTION]: interruption },
