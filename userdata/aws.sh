@@ -67,30 +67,39 @@ persist() {
   retry $((left > 30 ? left : 30)) "$@"
 }
 
-# metadata ITEM: prints it; status 22 if it does not exist. In subnets without IPv4, only the IPv6 address answers.
-metadata() {
-  local imds header=X-aws-ec2-metadata-token token=''
+# Sets `imds` and `imds_token`, unless this shell or the one around it did so in the last 50 s. In subnets without IPv4, only the
+# IPv6 address answers.
+metadata_token() {
+  local now header=X-aws-ec2-metadata-token-ttl-seconds
+  clock
+  if [ -n "${imds_token-}" ] && [ $((now - imds_token_at)) -lt 50 ]; then return; fi
+  imds_token_at=$now
   for imds in ${IMDS_URL:-http://169.254.169.254 http://[fd00:ec2::254]}; do
-    token=$(curl -fsS -m 2 --retry 3 --noproxy '*' -X PUT -H "$header-ttl-seconds: 60" "$imds/latest/api/token") &&
-      break
+    imds_token=$(curl -fsS -m 2 --retry 3 --noproxy '*' -X PUT -H "$header: 60" "$imds/latest/api/token") && return
   done
-  [ -n "$token" ] && curl -fs -m 2 --retry 3 --noproxy '*' -H @- "$imds/latest/meta-data/$1" <<<"$header: $token"
+  return 1
 }
+
+# metadata ITEM: prints it; status 22 if it does not exist
+metadata() {
+  metadata_token && curl -fs -m 2 --retry 3 --noproxy '*' -H @- "$imds/latest/meta-data/$1" \
+    <<<"X-aws-ec2-metadata-token: $imds_token"
+}
+
+# text_of KEY JSON: prints the text with this key, if it needs no escapes
+text_of() { [[ $2 =~ \"$1\"[[:space:]]*:[[:space:]]*\"([^\"\\]+)\" ]] && echo "${BASH_REMATCH[1]}"; }
 
 # The target lifecycle state in the group: InService, Terminated, Warmed:Stopped ...
 target_state() { metadata autoscaling/target-lifecycle-state; }
 
 # aws_call SERVICE [PATH] < the request's curl configuration: adds the credentials to it, and to no command line
 aws_call() {
-  local role credentials domain=amazonaws.com
+  local role credentials key secret session domain=amazonaws.com
   case $AWS_REGION in cn-*) domain=amazonaws.com.cn ;; esac
-  role=$(metadata iam/security-credentials/) &&
-    credentials=$(metadata "iam/security-credentials/$role" | python3 -c '
-import json, sys
-c = json.load(sys.stdin)
-print("user=\"%s:%s\"" % (c["AccessKeyId"], c["SecretAccessKey"]))
-print("header=\"x-amz-security-token: %s\"" % c["Token"])') &&
-    cat - <(echo "$credentials") | curl -sS --fail-with-body -m 20 --connect-timeout 5 \
+  metadata_token && role=$(metadata iam/security-credentials/) &&
+    credentials=$(metadata "iam/security-credentials/$role") && key=$(text_of AccessKeyId "$credentials") &&
+    secret=$(text_of SecretAccessKey "$credentials") && session=$(text_of Token "$credentials") &&
+    cat - <(printf 'user="%s:%s"\nheader="x-amz-security-token: %s"\n' "$key" "$secret" "$session") | curl -sS --fail-with-body -m 20 --connect-timeout 5 \
       --aws-sigv4 "aws:amz:$AWS_REGION:$1" -K - "${AWS_ENDPOINT_URL:-https://$1.$AWS_REGION.$domain}/${2:-}"
 }
 

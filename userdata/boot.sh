@@ -52,14 +52,17 @@ tell_times() {
 
 # curl signs requests with the headers that S3 needs since 7.87: https://github.com/curl/curl/pull/9804
 check_curl() {
-  local version
+  local version major minor
   read -r _ version _ < <(curl --version)
-  printf '%s\n' 7.87 "$version" | sort -CV ||
+  IFS=. read -r major minor _ <<<"$version"
+  [ "$((major * 1000 + minor))" -ge 7087 ] ||
     fail "this image has curl $version, and 7.87 is needed: take Ubuntu 24.04, Debian 12, Amazon Linux 2023 or newer"
 }
 
 identify() {
   mkdir -p "$RUN"
+  # For the subshells below. They try again.
+  metadata_token || true
   AWS_REGION=$(persist metadata placement/region)
   INSTANCE_ID=$(persist metadata instance-id)
   export AWS_REGION INSTANCE_ID
@@ -98,7 +101,7 @@ await_in_service() {
 }
 
 read_token() {
-  local answer error
+  local answer error token
   answer=$(aws_call secretsmanager <<REQUEST
 header="content-type: application/x-amz-json-1.1"
 header="x-amz-target: secretsmanager.GetSecretValue"
@@ -111,6 +114,8 @@ REQUEST
     refused "$error"
     return
   }
+  # Python takes longer to start than all of this.
+  token=$(text_of SecretString "$answer") && [[ $token =~ ^[A-Za-z0-9_.~+/=:-]+$ ]] && echo "$token" && return
   python3 -c '
 import json, re, sys
 token = json.load(sys.stdin).get("SecretString", "").strip()
@@ -119,10 +124,18 @@ if not re.fullmatch(r"[\w.~+/=:-]+", token):
 print(token)' <<<"$answer" || return "$FINAL"
 }
 
+# Reads the token meanwhile. A pipe holds it.
+begin_to_read_token() {
+  exec 8< <(persist read_token)
+  reader=$!
+}
+
 # The shell itself writes the token, so no command line shows it.
 configure() {
   local token ssh=''
-  token=$(persist read_token)
+  [ -n "$reader" ] || begin_to_read_token
+  token=$(cat <&8)
+  wait "$reader"
   [ -z "$SSH_RERUN_ADDRESS" ] || ssh=$("$LIB/ssh-rerun")
   install -d -m 0700 "$CONFIG"
   install -d "$STATE/agent"
@@ -162,9 +175,20 @@ start_runner() {
   systemctl start autoscaler-runner.service
 }
 
+has_task() {
+  local runner
+  runner=$(systemctl show --value --property=MainPID autoscaler-runner.service) && [ "${runner:-0}" -gt 0 ] &&
+    pgrep --parent "$runner" >/dev/null
+}
+
 # Sends CONTINUE for a runner that stays up, until AWS accepts it: a hook that times out ends the job.
 report() {
-  sleep 3
+  local _
+  # Nothing but its first task says that a runner has registered. One with a wrong token ends within seconds.
+  for _ in 1 2 3; do
+    sleep 1
+    ! has_task || break
+  done
   while ! marked launched && systemctl is-active --quiet autoscaler-runner.service; do
     if complete_launch CONTINUE; then mark launched; else pause 8; fi
   done
@@ -177,7 +201,7 @@ follow() {
   [ -z "$LOG_GROUP_NAME" ] || "$LIB/ship-logs" start || say 'no logs in CloudWatch: see above'
 }
 
-late=false resumed=false
+late=false resumed=false reader=''
 hundredths
 unit_at=$moment
 begin_with_launch
@@ -193,6 +217,12 @@ if [ -e "$RUN/started" ]; then
 fi
 if marked warmed; then resumed=true; fi
 if marked started; then fail 'rebooted after its runner had started'; fi
+ready=false
+if is_prepared; then
+  ready=true
+  # Not in a warm pool: the instance may sleep for days, and the token is to be the one of its start.
+  [ "$state" != InService ] || begin_to_read_token
+fi
 if [[ $state != Warmed:* ]]; then
   limit_age
   # An unfinished boot has used a part of the hook's time.
@@ -200,7 +230,7 @@ if [[ $state != Warmed:* ]]; then
   mark begun
 fi
 [ -z "${http_proxy-}" ] || phase 'proxy' "$LIB/proxy"
-prepare
+$ready || prepare
 hundredths
 prepared_at=$moment
 if [ "$state" != InService ]; then

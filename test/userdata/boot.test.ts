@@ -89,7 +89,7 @@ describeScript('boot', () => {
     expect(status).toBe(0);
     expect(starts(instance)).toEqual(STARTS);
     expect(instance.calls.map(inWords)).toEqual(['GetSecretValue', 'CompleteLifecycleAction CONTINUE']);
-    expect(instance.commands('sleep')).toEqual(['3']);
+    expect(instance.commands('sleep')).toEqual(['1', '1', '1']);
     expect(existsSync(join(instance.folder, 'run/started'))).toBe(true);
     for (const mark of ['begun', 'started', 'launched']) expect(instance.marked(mark)).toBe(true);
   });
@@ -220,7 +220,7 @@ describeScript('boot', () => {
     const { status, stderr } = await instance.run('boot');
     expect(status).toBe(0);
     expect(instance.calls.map(inWords).filter((call) => call.endsWith(' CONTINUE'))).toHaveLength(2);
-    expectPauses(instance, [3.1, 8]);
+    expectPauses(instance, [1.1, 1.1, 1.1, 8]);
     expect(stderr).toContain('CompleteLifecycleAction: <ErrorResponse');
     expect(instance.marked('launched')).toBe(true);
   });
@@ -290,6 +290,52 @@ describeScript('boot', () => {
     expect((await instance.run('boot')).status).toBe(0);
     const calls = instance.calls.map(inWords);
     expect(calls.filter((call) => call === 'RecordLifecycleActionHeartbeat')).toHaveLength(heartbeat);
+  });
+
+  it('asks little and starts little with a prepared image before the runner is up', async () => {
+    const instance = await prepared();
+    expect((await instance.run('boot')).status).toBe(0);
+    const all = instance.commands();
+    const before = all.slice(0, all.indexOf('systemctl start autoscaler-runner.service'));
+    const programs = before.map((words) => words.split(' ')[0] ?? '');
+    const used = (name: string) => programs.filter((program) => program === name).length;
+    // --version; a token and three items of metadata; the role and its credentials; the secret.
+    expect(used('curl')).toBe(8);
+    expect(used('systemctl')).toBe(2);
+    for (const slow of ['sleep', 'python3', 'apt-get', 'dnf', 'timeout', 'tar', 'mktemp'])
+      expect(used(slow), slow).toBe(0);
+    expect(programs.length).toBeLessThan(30);
+    expect(instance.calls.map(inWords)).toEqual(['GetSecretValue', 'CompleteLifecycleAction CONTINUE']);
+  });
+
+  it('reads the token of a prepared image while it does everything else', async () => {
+    let instance: Instance | undefined;
+    const limited = async () => {
+      for (let tries = 0; tries < 200 && instance?.commands('systemd-run').length === 0; tries += 1)
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    };
+    instance = await prepared({
+      answer: async (call) => {
+        if (call.action === 'GetSecretValue') await limited();
+        return aws()(call);
+      },
+    });
+    const began = Date.now();
+    expect((await instance.run('boot')).status).toBe(0);
+    // Otherwise the answer would have come only after 4 s.
+    expect(Date.now() - began).toBeLessThan(3_900);
+    expect(instance.commands('systemd-run')).toHaveLength(1);
+  });
+
+  it.each([
+    { case: 'completes its launch as soon as the runner has a task', task: 'exit 0', pauses: ['1'] },
+    { case: 'waits 3 s for a runner without one', task: 'exit 1', pauses: ['1', '1', '1'] },
+  ])('$case', async ({ task, pauses }) => {
+    const systemctl = `[ "$3" != --property=MainPID ] || { echo 4711; exit; }\n${COMMANDS.systemctl}`;
+    const instance = await prepared({ commands: { systemctl, pgrep: task } });
+    expect((await instance.run('boot')).status).toBe(0);
+    expect(instance.commands('sleep')).toEqual(pauses);
+    expect(instance.marked('launched')).toBe(true);
   });
 
   it.each([
@@ -713,7 +759,7 @@ describeScript('boot in a warm pool', () => {
       'GetSecretValue',
       'CompleteLifecycleAction CONTINUE',
     ]);
-    expect(instance.commands('sleep')).toEqual(['1', '1', '1', '3']);
+    expect(instance.commands('sleep')).toEqual(['1', '1', '1', '1', '1', '1']);
     expect(starts(instance)).toEqual(STARTS);
   });
 
@@ -769,7 +815,7 @@ describeScript('boot in a warm pool', () => {
   it('waits in standby', async () => {
     const instance = await prepared({ metadata: { [TARGET_STATE]: ['Standby', 'Standby', 'InService'] } });
     expect((await instance.run('boot')).status).toBe(0);
-    expect(instance.commands('sleep')).toEqual(['1', '3']);
+    expect(instance.commands('sleep')).toEqual(['1', '1', '1', '1']);
   });
 
   it.each([
