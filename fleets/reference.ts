@@ -97,6 +97,7 @@ large:
     size: 100
     iops: 4000
     throughput: 500
+    initializationRate: 300
   workingDirectory: instance-store
   docker: true
   keyPairName: operators

@@ -1,4 +1,4 @@
-import { Stack, Tags } from 'aws-cdk-lib';
+import { Size, Stack, Tags } from 'aws-cdk-lib';
 import {
   type BlockDevice,
   BlockDeviceVolume,
@@ -161,7 +161,7 @@ const allowedTypesOf = (fleets: FleetConfig[]) =>
 
 /** The encrypted root volume. */
 function rootDevice(scope: Construct, deviceName: string, fleet: FleetConfig): BlockDevice {
-  const { size, iops, throughput } = rootVolumeOf(fleet);
+  const { size, iops, throughput, initializationRate } = rootVolumeOf(fleet);
   return {
     deviceName,
     volume: BlockDeviceVolume.ebs(size, {
@@ -173,6 +173,9 @@ function rootDevice(scope: Construct, deviceName: string, fleet: FleetConfig): B
       deleteOnTermination: true,
       ...(iops !== undefined && { iops }),
       ...(throughput !== undefined && { throughput }),
+      ...(initializationRate !== undefined && {
+        volumeInitializationRate: Size.mebibytes(initializationRate),
+      }),
     }),
   };
 }

@@ -172,6 +172,13 @@ export const CHECKED: CheckedLimit[] = [
     over: volume({ size: 1_000, iops: 10_000, throughput: 2_001 }),
   },
   {
+    settings: ['rootVolume'],
+    limit: 'A volume loads its snapshot at 300 MiB/s at most',
+    source: 'https://docs.aws.amazon.com/ebs/latest/userguide/initalize-volume.html',
+    most: volume({ initializationRate: 300 }),
+    over: volume({ initializationRate: 301 }),
+  },
+  {
     settings: ['keyPairName'],
     limit: 'The name of a key pair has at most 255 characters',
     source: 'https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateKeyPair.html',

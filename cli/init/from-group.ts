@@ -255,7 +255,14 @@ function volumeOf(
     leaveOut(`the volume ${DeviceName}`, 'a fleet has one volume, the root volume');
   const mapping = BlockDeviceMappings.find(isRoot);
   if (mapping?.Ebs === undefined) return undefined;
-  const { VolumeSize, VolumeType = 'gp3', Iops, Throughput, KmsKeyId } = mapping.Ebs;
+  const {
+    VolumeSize,
+    VolumeType = 'gp3',
+    Iops,
+    Throughput,
+    VolumeInitializationRate,
+    KmsKeyId,
+  } = mapping.Ebs;
   if (isSet(KmsKeyId))
     leaveOut(`the key of the root volume (${KmsKeyId})`, 'set encryptionKey, for all fleets');
   const isGp3 = VolumeType === 'gp3';
@@ -264,6 +271,7 @@ function volumeOf(
     ...(VolumeSize !== undefined && { size: VolumeSize }),
     ...(isGp3 && Iops !== undefined && Iops !== 3_000 && { iops: Iops }),
     ...(isGp3 && Throughput !== undefined && Throughput !== 125 && { throughput: Throughput }),
+    ...(VolumeInitializationRate !== undefined && { initializationRate: VolumeInitializationRate }),
   };
   return Object.keys(size).length > 0 ? { device: mapping.DeviceName ?? '', size } : undefined;
 }

@@ -101,6 +101,12 @@ export const GP3_BASELINE = { iops: 3_000, throughput: 125 };
  */
 const GP3 = { gib: 65_536, iops: 80_000, iopsPerGib: 500, throughput: 2_000, throughputPerIops: 0.25 };
 
+/**
+ * How fast a volume may load its snapshot, in MiB/s.
+ * https://docs.aws.amazon.com/ebs/latest/userguide/initalize-volume.html#volume-initialization-rate
+ */
+const INITIALIZATION_RATE = { least: 100, most: 300 };
+
 const ROOT_VOLUME_GIB = 30;
 
 /** The root volume of a fleet that sets nothing. */
@@ -111,6 +117,7 @@ interface GivenVolume {
   size?: number | undefined;
   iops?: number | undefined;
   throughput?: number | undefined;
+  initializationRate?: number | undefined;
 }
 
 /** A root volume with its size. Default of IOPS and throughput: gp3's baseline. */
@@ -156,6 +163,15 @@ const RootVolume = z
       )
         .optional()
         .describe(`Throughput in MiB/s. Default: ${GP3_BASELINE.throughput}, which costs nothing extra.`),
+      initializationRate: wholeNumber(
+        'the rate in MiB/s at which the root volume loads its image',
+        INITIALIZATION_RATE.least,
+        INITIALIZATION_RATE.most,
+      )
+        .optional()
+        .describe(
+          'The rate in MiB/s at which the whole image is loaded into the volume. Default: blocks are loaded when they are read first, at a rate that EBS does not promise.',
+        ),
     },
     { error: 'must be a map of size, iops and throughput, such as { size: 100, throughput: 500 }' },
   )
@@ -196,7 +212,7 @@ export const IMAGE_SETTINGS = {
   rootVolume: RootVolume.transform(({ size = ROOT_VOLUME_GIB, ...others }): Volume => ({ size, ...others }))
     .optional()
     .describe(
-      'The encrypted gp3 root volume: `size` in GiB (default: 30), `iops` (default: 3000, maximum: 80000, at most 500 per GiB) and `throughput` in MiB/s (default: 125, maximum: 2000, at most 0.25 per IOPS). A boot reads the image from this volume, so more throughput can shorten boots. More `iops` or `throughput` than the default [costs extra](https://aws.amazon.com/ebs/pricing/). For an image of yours, set `rootDevice` as well.',
+      'The encrypted gp3 root volume: `size` in GiB (default: 30), `iops` (default: 3000, maximum: 80000, at most 500 per GiB), `throughput` in MiB/s (default: 125, maximum: 2000, at most 0.25 per IOPS) and `initializationRate` in MiB/s (100 to 300, default: not set), at which [the image is loaded](images.md#volumes-that-load-their-image). A boot reads the image from this volume, so more throughput can shorten boots. A rate, and more `iops` or `throughput` than the default, [cost extra](https://aws.amazon.com/ebs/pricing/). For an image of yours, set `rootDevice` as well.',
     ),
   rootVolumeSize: wholeNumber('the size of the root volume in GiB', 8, GP3.gib)
     .optional()

@@ -36,7 +36,9 @@ describe.each(EACH_FLEET)('the instances of fleet $name', ({ id }) => {
         DeviceName: '/dev/sda1',
         Ebs: {
           VolumeType: 'gp3',
-          ...(id === 'LinuxLarge' ? { VolumeSize: 100, Iops: 4_000, Throughput: 500 } : { VolumeSize: 30 }),
+          ...(id === 'LinuxLarge'
+            ? { VolumeSize: 100, Iops: 4_000, Throughput: 500, VolumeInitializationRate: 300 }
+            : { VolumeSize: 30 }),
           Encrypted: true,
           DeleteOnTermination: true,
         },

@@ -20,6 +20,10 @@ describe('settings of the instances', () => {
       given: 'rootVolume: {size: 160, iops: 80000, throughput: 2000}',
       becomes: { rootVolume: { size: 160, iops: 80_000, throughput: 2_000 } },
     },
+    {
+      given: 'rootVolume: {initializationRate: 100}',
+      becomes: { rootVolume: { size: 30, initializationRate: 100 } },
+    },
     { given: 'rootVolume: {throughput: 750}', becomes: { rootVolume: { size: 30, throughput: 750 } } },
     { given: 'rootVolume: {iops: 15000}', becomes: { rootVolume: { size: 30, iops: 15_000 } } },
     { given: 'workingDirectory: instance-store', becomes: { workingDirectory: 'instance-store' } },
@@ -66,6 +70,10 @@ describe('settings of the instances', () => {
       given: 'rootVolume: {throughput: 2001}',
       said: `rootVolume.throughput: ${NUMBER} 125 to 2000, the throughput of the root volume in MiB/s, got 2001`,
     },
+    ...[99, 301].map((rate) => ({
+      given: `rootVolume: {initializationRate: ${rate}}`,
+      said: `rootVolume.initializationRate: ${NUMBER} 100 to 300, the rate in MiB/s at which the root volume loads its image, got ${rate}`,
+    })),
     {
       given: 'rootVolume: {iops: 15001}',
       said: 'rootVolume.iops: must be at most 15000, 500 for each GiB of size, 30 GiB (default); 15001 needs size: 31, got 15001',
