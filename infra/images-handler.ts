@@ -1,3 +1,4 @@
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { DescribeImagesCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { GetImageCommand, ImagebuilderClient } from '@aws-sdk/client-imagebuilder';
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
@@ -14,9 +15,11 @@ import { builtImageParameter } from '../functions/lib/fleet-names.ts';
 import { type ImageVersion, imageOnTrial, imagesBefore, isUnpublished } from '../functions/lib/images.ts';
 import { printable } from '../functions/lib/printable.ts';
 import { answer, checkedRequest } from './group-settings-request.ts';
+import { replaceOldMembers } from './pool-images.ts';
 
 /** What the function calls. */
 interface Clients {
+  autoScaling: AutoScalingClient;
   ssm: SSMClient;
   ec2: EC2Client;
   sns: SNSClient;
@@ -26,6 +29,7 @@ interface Clients {
 /** Retries, unlike the clients of the steps, because no workflow retries this function. */
 const settings = { ...connectionSettings, maxAttempts: 3 };
 const PRODUCTION: Clients = {
+  autoScaling: new AutoScalingClient(settings),
   ssm: new SSMClient(settings),
   ec2: new EC2Client(settings),
   sns: new SNSClient(settings),
@@ -45,6 +49,12 @@ const ImageEvent = z.object({
 const AlarmEvent = z.object({
   source: z.literal('aws.cloudwatch'),
   detail: z.object({ alarmName: z.string() }),
+});
+
+/** The rule by which the images of warm pools are compared: https://docs.aws.amazon.com/lambda/latest/dg/with-eventbridge-scheduler.html */
+const ScheduledEvent = z.object({
+  source: z.literal('aws.events'),
+  'detail-type': z.literal('Scheduled Event'),
 });
 
 /** What this function reads of a fleet's settings. */
@@ -67,7 +77,8 @@ const stack = () => process.env.STACK_NAME ?? '';
 /**
  * Brings built images to the fleets of the app. CloudFormation asks it to write the parameter of a new fleet. EC2 Image
  * Builder reports builds: an image goes into the parameter of each fleet that has it, and a failure notifies people. If
- * the breaker of a fleet opens within an hour of a new image, the fleet gets the image before it again.
+ * the breaker of a fleet opens within an hour of a new image, the fleet gets the image before it again. Every 10 minutes, it
+ * replaces some of the instances in warm pools that have another image than their fleet.
  */
 export const handler: Handler & { with(clients: Clients): Handler } = Object.assign(handlerIn(PRODUCTION), {
   with: handlerIn,
@@ -87,6 +98,7 @@ async function handle(event: unknown, clients: Clients): Promise<void> {
   }
   const alarm = z.safeParse(AlarmEvent, event);
   if (alarm.success) return rollBack(alarm.data.detail.alarmName, clients);
+  if (z.safeParse(ScheduledEvent, event).success) return refreshPools(clients);
   const request = checkedRequest(event, process.env);
   let failure: string | undefined;
   try {
@@ -172,6 +184,23 @@ async function rollBack(alarmName: string, clients: Clients): Promise<void> {
   console.warn(`Fleet ${name} has the image ${before} again, because launches with ${bad} fail`);
   const facts = [`Image that failed: ${bad}`, `Image in use: ${before}`];
   await tell(clients, [fleet], 'An image was rolled back', process.env.ROLLED_BACK, name, facts);
+}
+
+/** A fleet that cannot be refreshed does not hold up the others. */
+async function refreshPools(clients: Clients): Promise<void> {
+  const failed: string[] = [];
+  for (const { name } of await allFleets(clients)) {
+    try {
+      const image = await parameterValue(builtImageParameter(stack(), name), clients);
+      if (image === undefined) continue;
+      const replaced = await replaceOldMembers(clients, `${stack()}-${name}`, image);
+      if (replaced.length > 0)
+        console.info(`The warm pool of fleet ${name} gets ${image} in place of ${replaced.join(', ')}`);
+    } catch (error) {
+      failed.push(printable(`${name}: ${(error as Error).name}: ${(error as Error).message}`));
+    }
+  }
+  if (failed.length > 0) throw new Error(`Warm pools were not refreshed: ${failed.join('; ')}`);
 }
 
 async function firstThat<T>(

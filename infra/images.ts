@@ -1,10 +1,11 @@
 import { CustomResource, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
-import { type EventPattern, Match, Rule } from 'aws-cdk-lib/aws-events';
+import { type EventPattern, Match, Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import type { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { groupNameOf } from '../fleets/names.ts';
 import { builtImageParameter } from '../functions/lib/fleet-names.ts';
+import { POOL_IMAGE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { imageStepsOf } from '../statemachine/first-steps.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
 import { descriptionOf } from './alarms.ts';
@@ -32,7 +33,8 @@ export class ImagesFunction extends NodeFunction {
     const steps = imageStepsOf(FLEET_PLACE);
     super(scope, id, {
       name: 'images',
-      description: 'Publishes images that were built, tells of builds that failed, and rolls images back',
+      description:
+        'Publishes images that were built, tells of builds that failed, rolls images back, and refreshes warm pools',
       timeout: Duration.minutes(1),
       environment: {
         STACK_NAME: app,
@@ -89,6 +91,7 @@ export class ImagesFunction extends NodeFunction {
       resources: Match.prefix(imagesOf(stack, app).slice(0, -1)),
       detail: { state: { status: ['AVAILABLE', 'FAILED'] } },
     });
+    if (fleets.some(hasBuiltPool)) this.#refreshPools(scope, app);
     rule('BreakerOpened', 'The breaker of a fleet has opened', {
       source: ['aws.cloudwatch'],
       detailType: ['CloudWatch Alarm State Change'],
@@ -98,7 +101,42 @@ export class ImagesFunction extends NodeFunction {
       },
     });
   }
+
+  /** Compares warm pools with the images in use, also after an event that did not arrive. */
+  #refreshPools(scope: Construct, app: string): void {
+    const role = this.executionRole;
+    allow(role, {
+      actions: [
+        'autoscaling:DescribeAutoScalingGroups',
+        'autoscaling:DescribeWarmPool',
+        'ec2:DescribeInstances',
+      ],
+      resources: ['*'],
+      wildcard: 'The actions support no resources.',
+    });
+    allow(role, {
+      actions: ['ec2:TerminateInstances'],
+      resources: [Stack.of(scope).formatArn({ service: 'ec2', resource: 'instance', resourceName: '*' })],
+      conditions: {
+        StringEquals: {
+          [`aws:ResourceTag/${STACK_TAG}`]: app,
+          [`aws:ResourceTag/${POOL_IMAGE_TAG}`]: 'refresh',
+        },
+      },
+      wildcard:
+        'Instances have ids that EC2 gives them; two tags restrict them to fleets with a warm pool of a built image.',
+    });
+    new Rule(scope, 'PoolsCompared', {
+      description: 'Warm pools may have instances of an old image',
+      schedule: Schedule.rate(Duration.minutes(10)),
+      targets: [new LambdaFunction(this, { retryAttempts: 0 })],
+    });
+  }
 }
+
+/** Whether instances of the fleet wait in a warm pool, with an image that is built for it. */
+const hasBuiltPool = ({ imageBuild, warmPool }: FleetConfig) =>
+  imageBuild !== undefined && warmPool !== undefined;
 
 /** The ARN of the images that are built for an app. Names in ARNs are in lower case. */
 const imagesOf = (stack: Stack, app: string) =>

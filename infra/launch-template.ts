@@ -17,7 +17,7 @@ import type { Construct } from 'constructs';
 import { idleTimes } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { rootVolumeOf } from '../fleets/settings/image.ts';
-import { RECONCILE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
+import { POOL_IMAGE_TAG, RECONCILE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { runnerUserData } from '../userdata/user-data.ts';
 import type { FleetSecret } from './fleet-secret.ts';
 import type { InstallScript } from './install-script.ts';
@@ -86,6 +86,8 @@ export class RunnerLaunchTemplate extends LaunchTemplate {
     // After the fleet's own tags, so that none of them takes its place. Update Group may launch from templates with it.
     Tags.of(this).add(STACK_TAG, app, { priority: 200 });
     if (fleet.reconcile === 'repair') Tags.of(this).add(RECONCILE_TAG, 'repair', { priority: 200 });
+    if (fleet.imageBuild !== undefined && fleet.warmPool !== undefined)
+      Tags.of(this).add(POOL_IMAGE_TAG, 'refresh', { priority: 200 });
   }
 
   /**

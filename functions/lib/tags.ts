@@ -28,6 +28,9 @@ export const RECONCILE_TAG = 'circleci-runners:reconcile';
 /** The tag of an instance or a volume that a person keeps: reconciling leaves it alone. */
 export const KEEP_TAG = 'circleci-runners:keep';
 
+/** The tag of instances that may be replaced, while they sleep in a warm pool, by instances of a newer image: `refresh`. The deployment writes it. */
+export const POOL_IMAGE_TAG = 'circleci-runners:pool-image';
+
 /** The tag of an image that `npm run image -- use` or a rollback has put into use: the lifecycle policy keeps it. */
 export const IMAGE_IN_USE_TAG = 'circleci-runners:image-in-use';
 

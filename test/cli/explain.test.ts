@@ -262,7 +262,9 @@ describe('npm run explain', () => {
     const at = new Date(Date.now() - 1_800_000).toISOString();
     const { stdout } = await command('linux', '--at', at, '--json');
     const explained = JSON.parse(stdout);
-    expect(explained).toMatchObject({ fleet: 'linux', polls: 45, missing: [] });
+    expect(explained).toMatchObject({ fleet: 'linux', polls: 45 });
+    // The stand-in has no CloudWatch.
+    expect(explained.missing).toEqual(['the boots (AccessDeniedException)']);
     expect(explained.now).toBeUndefined();
     expect(Date.parse(explained.to) - Date.parse(explained.from)).toBe(450_000);
   });

@@ -1,3 +1,4 @@
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { ImagebuilderClient } from '@aws-sdk/client-imagebuilder';
 import { SNSClient } from '@aws-sdk/client-sns';
@@ -79,6 +80,7 @@ beforeAll(async () => {
   };
   images = imagesHandler.with({
     ssm: new SSMClient(here),
+    autoScaling: new AutoScalingClient(here),
     ec2: new EC2Client(here),
     sns: new SNSClient(here),
     imageBuilder: new ImagebuilderClient(here),

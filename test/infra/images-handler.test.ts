@@ -84,6 +84,9 @@ beforeEach(() => {
   aws.images = new Map([STOCK, FIRST, SECOND].map((id) => [id, new Map()]));
   aws.builds = [];
   aws.messages = [];
+  aws.pools = new Map();
+  aws.terminated = [];
+  aws.calls.length = 0;
   aws.denied = new Set();
   answers = [];
   const network = globalThis.fetch;
@@ -235,6 +238,122 @@ describe('a breaker that opens', () => {
     await handler(breakerOpen('linux'));
     expect(aws.valueOf(parameter('linux'))).toBe(FIRST);
     expect(aws.messages).toEqual([]);
+  });
+});
+
+describe('every ten minutes, a warm pool', () => {
+  /** As EventBridge sends it: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-run-lambda-schedule.html */
+  const TICK = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
+  const GROUP = 'circleci-runners-linux';
+  const member = (index: number, state = 'Warmed:Stopped', image = STOCK, tagged = true) => ({
+    id: `i-0000000000000000${index}`,
+    state,
+    image,
+    tagged,
+  });
+  const members = (count: number, of: (index: number) => ReturnType<typeof member> = member) =>
+    Array.from({ length: count }, (_, index) => of(index));
+
+  beforeEach(() => {
+    deploy({ linux: { image: GROUP }, stock: {} });
+    aws.put(parameter('linux'), FIRST);
+  });
+
+  it.each([
+    { case: 'of one instance loses it', pool: members(1), replaced: 1 },
+    { case: 'of eight loses two', pool: members(8), replaced: 2 },
+    {
+      case: 'of many loses five',
+      pool: members(9).concat(members(30, (index) => member(index + 10))),
+      replaced: 5,
+    },
+    {
+      case: 'loses fewer while its last replacements boot',
+      pool: [...members(7), member(8, 'Warmed:Pending:Wait', FIRST)],
+      replaced: 1,
+    },
+    {
+      case: 'loses none while as many boot as may be replaced',
+      pool: [...members(3), member(8, 'Warmed:Pending', FIRST)],
+      replaced: 0,
+    },
+    {
+      case: 'that hibernates is refreshed as well',
+      pool: members(4, (index) => member(index, 'Warmed:Hibernated')),
+      replaced: 1,
+    },
+    {
+      case: 'of the image in use stays',
+      pool: members(4, (index) => member(index, 'Warmed:Stopped', FIRST)),
+      replaced: 0,
+    },
+    {
+      case: 'without the tag, of a launch before this version, stays',
+      pool: members(4, (index) => member(index, 'Warmed:Stopped', STOCK, false)),
+      replaced: 0,
+    },
+    {
+      case: 'loses no instance that the group has begun to take',
+      pool: ['Warmed:Running', 'Warmed:Pending', 'Warmed:Terminating', 'Pending', 'InService'].map(
+        (state, index) => member(index, state),
+      ),
+      replaced: 0,
+    },
+  ])('$case', async ({ pool, replaced }) => {
+    aws.pools.set(GROUP, { members: pool });
+    await handler(TICK);
+    expect(aws.terminated).toHaveLength(replaced);
+    const old = pool.filter(({ state, image }) => /Stopped|Hibernated/.test(state) && image === STOCK);
+    expect(old.map(({ id }) => id)).toEqual(expect.arrayContaining(aws.terminated));
+  });
+
+  it('is refreshed in the end, and never lacks more than a quarter of its instances', async () => {
+    const pool = { members: members(8) };
+    aws.pools.set(GROUP, pool);
+    for (let tick = 0; tick < 12; tick += 1) {
+      await handler(TICK);
+      expect(pool.members.filter(({ state }) => state === 'Warmed:Stopped').length).toBeGreaterThanOrEqual(6);
+      // The group launches others, which are there at the tick after the next.
+      for (const each of pool.members) if (each.state !== 'Warmed:Stopped') each.state = 'Warmed:Stopped';
+      while (pool.members.length < 8)
+        pool.members.push({
+          ...member(9, 'Warmed:Pending', FIRST),
+          id: `i-new-${tick}-${pool.members.length}`,
+        });
+    }
+    expect(pool.members.map(({ image }) => image)).toEqual(Array.from({ length: 8 }, () => FIRST));
+    expect(aws.terminated).toHaveLength(8);
+  });
+
+  it('goes back to the image before a rollback', async () => {
+    aws.put(parameter('linux'), STOCK);
+    aws.pools.set(GROUP, { members: [member(0, 'Warmed:Stopped', FIRST), member(1)] });
+    await handler(TICK);
+    expect(aws.terminated).toEqual([member(0).id]);
+  });
+
+  it('stays as it is while its group launches nothing, because it would only become smaller', async () => {
+    aws.pools.set(GROUP, { suspended: ['Launch'], members: members(4) });
+    await handler(TICK);
+    expect(aws.terminated).toEqual([]);
+  });
+
+  it('of a fleet whose image nobody builds is left alone', async () => {
+    aws.pools.set('circleci-runners-stock', { members: members(4) });
+    await handler(TICK);
+    expect(aws.terminated).toEqual([]);
+    expect(aws.calls).not.toContain('TerminateInstances');
+  });
+
+  it('that cannot be refreshed does not hold up the others, and is an error', async () => {
+    deploy({ again: { image: GROUP } });
+    aws.put(parameter('again'), FIRST);
+    aws.pools.set(GROUP, { members: members(1) });
+    aws.denied.add('TerminateInstances');
+    await expect(handler(TICK)).rejects.toThrow(
+      /^Warm pools were not refreshed: linux: UnauthorizedOperation/,
+    );
+    expect(aws.calls.filter((call) => call === 'DescribeAutoScalingGroups')).toHaveLength(2);
   });
 });
 

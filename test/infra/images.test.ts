@@ -408,3 +408,30 @@ describe('the function gets', () => {
     );
   });
 });
+
+describe('warm pools of built images', () => {
+  const pools = SynthesisedTemplate.of(
+    fleetsWith(
+      { pooled: { image: WEEKLY, warmPool: '{size: 2}' }, plain: { warmPool: '{size: 2}' } },
+      { 'install.sh': INSTALL },
+    ),
+  );
+  const tagsOf = (fleet: string) =>
+    JSON.stringify(pools.the('AWS::EC2::LaunchTemplate', `${logicalId(fleet)}Fleet`).properties);
+
+  it('are compared every ten minutes, and only an app with such a fleet may replace their instances', () => {
+    const schedules = (of: SynthesisedTemplate) =>
+      of.all('AWS::Events::Rule').map(({ properties }) => properties.ScheduleExpression);
+    expect(schedules(pools)).toContain('rate(10 minutes)');
+    expect(schedules(template)).not.toContain('rate(10 minutes)');
+    const roles = (of: SynthesisedTemplate) =>
+      JSON.stringify(of.all('AWS::IAM::Policy').filter(({ id }) => id.startsWith('Images')));
+    expect(roles(pools)).toContain('ec2:TerminateInstances');
+    expect(roles(template)).not.toContain('ec2:TerminateInstances');
+  });
+
+  it('have the tag by which their instances may be replaced, and others do not', () => {
+    expect(tagsOf('pooled')).toContain('circleci-runners:pool-image');
+    expect(tagsOf('plain')).not.toContain('circleci-runners:pool-image');
+  });
+});

@@ -16,6 +16,15 @@ interface Version {
   at: number;
 }
 
+/** An instance in a warm pool. */
+export interface StandInPoolMember {
+  id: string;
+  state: string;
+  image: string;
+  /** Whether its launch template gave it the tag by which it may be replaced. */
+  tagged?: boolean;
+}
+
 interface Answer {
   status: number;
   body: string;
@@ -36,6 +45,9 @@ export class ImageAws {
   images = new Map<string, Map<string, string>>();
   builds: StandInBuild[] = [];
   pipelines: string[] = [];
+  /** The warm pool of each group that has one. */
+  pools = new Map<string, { suspended?: string[]; members: StandInPoolMember[] }>();
+  terminated: string[] = [];
   messages: { topic: string; subject: string; message: string }[] = [];
   /** Operations that are refused, as for a person without the right. */
   denied = new Set<string>();
@@ -204,6 +216,46 @@ export class ImageAws {
         for (const [key, id] of asked)
           if (key.startsWith('ResourceId.')) this.images.get(id)?.delete(asked.get('Tag.1.Key') ?? '');
         return done('<DeleteTagsResponse><return>true</return></DeleteTagsResponse>');
+      case 'DescribeAutoScalingGroups': {
+        const name = asked.get('AutoScalingGroupNames.member.1') ?? '';
+        const pool = this.pools.get(name);
+        const suspended = (pool?.suspended ?? []).map(
+          (process) => `<member><ProcessName>${process}</ProcessName></member>`,
+        );
+        return done(
+          `<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGroupsResult><AutoScalingGroups><member><AutoScalingGroupName>${name}</AutoScalingGroupName><SuspendedProcesses>${suspended.join('')}</SuspendedProcesses>${pool === undefined ? '' : '<WarmPoolConfiguration><MinSize>1</MinSize></WarmPoolConfiguration>'}</member></AutoScalingGroups></DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>`,
+        );
+      }
+      case 'DescribeWarmPool': {
+        const members = this.pools.get(asked.get('AutoScalingGroupName') ?? '')?.members ?? [];
+        const items = members.map(
+          ({ id, state }) =>
+            `<member><InstanceId>${id}</InstanceId><LifecycleState>${state}</LifecycleState></member>`,
+        );
+        return done(
+          `<DescribeWarmPoolResponse><DescribeWarmPoolResult><Instances>${items.join('')}</Instances></DescribeWarmPoolResult></DescribeWarmPoolResponse>`,
+        );
+      }
+      case 'DescribeInstances': {
+        const ids = [...asked].flatMap(([key, value]) => (/^Filter\.1\.Value\./.test(key) ? [value] : []));
+        const items = [...this.pools.values()]
+          .flatMap(({ members }) => members)
+          .filter(({ id }) => ids.includes(id))
+          .map(
+            ({ id, image, tagged = true }) =>
+              `<item><instanceId>${id}</instanceId><imageId>${image}</imageId><tagSet>${tagged ? '<item><key>circleci-runners:pool-image</key><value>refresh</value></item>' : ''}</tagSet></item>`,
+          );
+        return done(
+          `<DescribeInstancesResponse><reservationSet><item><instancesSet>${items.join('')}</instancesSet></item></reservationSet></DescribeInstancesResponse>`,
+        );
+      }
+      case 'TerminateInstances': {
+        const ids = [...asked].flatMap(([key, value]) => (key.startsWith('InstanceId.') ? [value] : []));
+        for (const pool of this.pools.values())
+          pool.members = pool.members.filter(({ id }) => !ids.includes(id));
+        this.terminated.push(...ids);
+        return done('<TerminateInstancesResponse><instancesSet/></TerminateInstancesResponse>');
+      }
       case 'Publish':
         this.messages.push({
           topic: asked.get('TopicArn') ?? '',

@@ -1,0 +1,90 @@
+import {
+  type AutoScalingClient,
+  DescribeAutoScalingGroupsCommand,
+  paginateDescribeWarmPool,
+} from '@aws-sdk/client-auto-scaling';
+import { type EC2Client, paginateDescribeInstances, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import { POOL_IMAGE_TAG } from '../functions/lib/tags.ts';
+
+/** An instance of a warm pool. */
+export interface PoolMember {
+  id: string;
+  lifecycleState: string;
+  /** `undefined` if EC2 does not know the instance any more, or it was launched before fleets had the tag. */
+  image: string | undefined;
+}
+
+/** At most so many instances of a pool are replaced at a time, and at most this share of it, but one in any case. */
+const MOST_AT_A_TIME = 5;
+const SHARE = 1 / 4;
+
+/** An instance that waits here is off. Even if the group takes it now, it boots for seconds before it can claim a job. */
+const ASLEEP = /^Warmed:(Stopped|Hibernated)$/;
+
+/**
+ * The instances of a warm pool to replace, because they were launched from another image than the one in use.
+ *
+ * @param image The image that launches have now.
+ */
+export function membersToReplace(members: readonly PoolMember[], image: string): string[] {
+  const most = Math.max(1, Math.min(MOST_AT_A_TIME, Math.floor(members.length * SHARE)));
+  // They enter the pool, and are its replacements of before.
+  const underway = members.filter(({ lifecycleState }) => !ASLEEP.test(lifecycleState)).length;
+  return members
+    .filter(
+      (member) => ASLEEP.test(member.lifecycleState) && member.image !== undefined && member.image !== image,
+    )
+    .slice(0, Math.max(0, most - underway))
+    .map(({ id }) => id);
+}
+
+/** Values in a filter: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html */
+const VALUES = 200;
+
+/**
+ * Replaces some instances of a fleet's warm pool that have an old image. The group notices that they are gone, and launches
+ * others from the image in use.
+ *
+ * @returns What was replaced. Nothing, while the group launches nothing: the pool would only become smaller.
+ */
+export async function replaceOldMembers(
+  { autoScaling, ec2 }: { autoScaling: AutoScalingClient; ec2: EC2Client },
+  groupName: string,
+  image: string,
+): Promise<string[]> {
+  const asked = new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [groupName] });
+  const { AutoScalingGroups: [group] = [] } = await autoScaling.send(asked);
+  const launches = !(group?.SuspendedProcesses ?? []).some(({ ProcessName }) => ProcessName === 'Launch');
+  if (group?.WarmPoolConfiguration === undefined || !launches) return [];
+  const states = new Map<string, string>();
+  for await (const { Instances = [] } of paginateDescribeWarmPool(
+    { client: autoScaling },
+    { AutoScalingGroupName: groupName },
+  ))
+    for (const { InstanceId: id, LifecycleState = '' } of Instances)
+      if (id !== undefined) states.set(id, LifecycleState);
+  const images = await imagesOf([...states.keys()], ec2);
+  const members = [...states].map(([id, lifecycleState]) => ({ id, lifecycleState, image: images.get(id) }));
+  const old = membersToReplace(members, image);
+  if (old.length > 0) await ec2.send(new TerminateInstancesCommand({ InstanceIds: old }));
+  return old;
+}
+
+/** By a filter, because an instance that is gone makes a call that names it fail. */
+async function imagesOf(ids: readonly string[], client: EC2Client): Promise<Map<string, string>> {
+  const images = new Map<string, string>();
+  for (let start = 0; start < ids.length; start += VALUES) {
+    const Filters = [{ Name: 'instance-id', Values: ids.slice(start, start + VALUES) }];
+    for await (const { Reservations = [] } of paginateDescribeInstances({ client }, { Filters }))
+      for (const { InstanceId, ImageId, Tags = [] } of Reservations.flatMap(
+        ({ Instances = [] }) => Instances,
+      ))
+        if (
+          InstanceId !== undefined &&
+          ImageId !== undefined &&
+          Tags.some(({ Key }) => Key === POOL_IMAGE_TAG)
+        )
+          images.set(InstanceId, ImageId);
+  }
+  return images;
+}
