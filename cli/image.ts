@@ -192,6 +192,14 @@ async function build(
   }
 }
 
+/** Whether another fleet has the image now. */
+async function hasOther(stack: string, fleet: string, image: string, ssm: SSMClient): Promise<boolean> {
+  const { fleets } = await fleetsWithImage(stack, ssm);
+  for (const other of fleets.filter((each) => each.fleet !== fleet))
+    if ((await imageVersionsOf(stack, other.fleet, ssm)).at(-1)?.image === image) return true;
+  return false;
+}
+
 /**
  * Gives a fleet an image, and marks that as in use, so that it is not deleted as an old one.
  *
@@ -226,7 +234,8 @@ async function choose(
   );
   const tag = (id: string) => ({ Resources: [id], Tags: [{ Key: IMAGE_IN_USE_TAG, Value: stack }] });
   await ec2.send(new CreateTagsCommand(tag(image)));
-  if (before !== undefined && before !== image) await ec2.send(new DeleteTagsCommand(tag(before)));
+  if (before !== undefined && before !== image && !(await hasOther(stack, fleet, before, ssm)))
+    await ec2.send(new DeleteTagsCommand(tag(before)));
   terminal.print(
     json
       ? JSON.stringify({ fleet, image, before })

@@ -1,5 +1,5 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
-import { DescribeImagesCommand, EC2Client } from '@aws-sdk/client-ec2';
+import { CreateTagsCommand, DeleteTagsCommand, DescribeImagesCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { GetImageCommand, ImagebuilderClient } from '@aws-sdk/client-imagebuilder';
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
 import {
@@ -14,6 +14,7 @@ import { connectionSettings } from '../functions/lib/client-settings.ts';
 import { builtImageParameter } from '../functions/lib/fleet-names.ts';
 import { type ImageVersion, imageOnTrial, imagesBefore, isUnpublished } from '../functions/lib/images.ts';
 import { printable } from '../functions/lib/printable.ts';
+import { IMAGE_IN_USE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { answer, checkedRequest } from './group-settings-request.ts';
 import { replaceOldMembers } from './pool-images.ts';
 
@@ -144,12 +145,49 @@ async function publish(arn: string, clients: Clients): Promise<void> {
   const { image } = await clients.imageBuilder.send(new GetImageCommand({ imageBuildVersionArn: arn }));
   const id = image?.outputResources?.amis?.find(({ region }) => region === process.env.AWS_REGION)?.image;
   if (id === undefined) throw new Error(`${arn} has no image in this Region`);
+  const replaced = new Set<string>();
   for (const fleet of await fleetsOf(arn, clients)) {
     const name = builtImageParameter(stack(), fleet.name);
-    if (!isUnpublished(await versionsOf(name, clients), id)) continue;
+    const versions = await versionsOf(name, clients);
+    if (!isUnpublished(versions, id)) continue;
     await write(name, id, clients);
+    const before = versions.at(-1)?.image;
+    if (before !== undefined) replaced.add(before);
     console.info(`Fleet ${fleet.name} has the new image ${id}`);
   }
+  await unmark(replaced, clients);
+}
+
+/** The images of the app among these, by a tag that says more about them. */
+async function tagged(images: Iterable<string>, tag: string, { ec2 }: Clients): Promise<string[]> {
+  const Filters = [
+    { Name: 'image-id', Values: [...images] },
+    { Name: `tag:${tag}`, Values: [stack()] },
+  ];
+  const { Images = [] } = await ec2.send(new DescribeImagesCommand({ Filters }));
+  return Images.flatMap(({ ImageId }) => ImageId ?? []);
+}
+
+const mark = (Resources: string[]) => ({ Resources, Tags: [{ Key: IMAGE_IN_USE_TAG, Value: stack() }] });
+
+/** Keeps an image of the app from being deleted as an old one. Without the mark, the rollback still goes on. */
+async function keepInUse(image: string, clients: Clients): Promise<void> {
+  try {
+    const own = await tagged([image], STACK_TAG, clients);
+    if (own.length > 0) await clients.ec2.send(new CreateTagsCommand(mark(own)));
+  } catch (error) {
+    console.error(printable(`The image ${image} is not marked as in use: ${(error as Error).message}`));
+  }
+}
+
+/** Takes the mark from images that no fleet has any more. */
+async function unmark(images: ReadonlySet<string>, clients: Clients): Promise<void> {
+  const inUse = new Set<string | undefined>();
+  for (const { name } of await allFleets(clients))
+    inUse.add(await parameterValue(builtImageParameter(stack(), name), clients));
+  const unused = [...images].filter((image) => !inUse.has(image));
+  const marked = unused.length === 0 ? [] : await tagged(unused, IMAGE_IN_USE_TAG, clients);
+  if (marked.length > 0) await clients.ec2.send(new DeleteTagsCommand(mark(marked)));
 }
 
 async function tellOfFailure(arn: string, clients: Clients): Promise<void> {
@@ -180,6 +218,7 @@ async function rollBack(alarmName: string, clients: Clients): Promise<void> {
     console.warn(`Fleet ${name} has no image before ${bad}`);
     return;
   }
+  await keepInUse(before, clients);
   await write(parameter, before, clients);
   console.warn(`Fleet ${name} has the image ${before} again, because launches with ${bad} fail`);
   const facts = [`Image that failed: ${bad}`, `Image in use: ${before}`];

@@ -5,7 +5,7 @@ import type { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { groupNameOf } from '../fleets/names.ts';
 import { builtImageParameter } from '../functions/lib/fleet-names.ts';
-import { POOL_IMAGE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
+import { IMAGE_IN_USE_TAG, POOL_IMAGE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { imageStepsOf } from '../statemachine/first-steps.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
 import { descriptionOf } from './alarms.ts';
@@ -75,6 +75,15 @@ export class ImagesFunction extends NodeFunction {
       actions: ['ec2:DescribeImages'],
       resources: ['*'],
       wildcard: 'The action supports no resources.',
+    });
+    allow(role, {
+      actions: ['ec2:CreateTags', 'ec2:DeleteTags'],
+      resources: [stack.formatArn({ service: 'ec2', account: '', resource: 'image', resourceName: '*' })],
+      conditions: {
+        'ForAllValues:StringEquals': { 'aws:TagKeys': [IMAGE_IN_USE_TAG] },
+        StringEquals: { [`aws:ResourceTag/${STACK_TAG}`]: app },
+      },
+      wildcard: 'Images have ids that EC2 gives them; a tag restricts them to those of the app.',
     });
     allow(role, { actions: ['sns:Publish'], resources: topic.arns });
     allowKey(role, fleets[0]?.encryptionKey, 'sns', 'write');

@@ -146,10 +146,20 @@ describe('npm run image -- use', () => {
   });
 
   it('takes the mark from the image before', async () => {
+    aws.put(parameter('large'), STOCK);
     await command('use', FIRST, 'linux');
     await command('use', SECOND, 'linux');
     expect(aws.images.get(FIRST)?.size).toBe(0);
     expect(aws.images.get(SECOND)?.size).toBe(1);
+  });
+
+  it('leaves the mark to an image that another fleet still has', async () => {
+    await command('use', FIRST, 'linux');
+    await command('use', FIRST, 'large');
+    await command('use', SECOND, 'linux');
+    expect(aws.images.get(FIRST)?.size).toBe(1);
+    await command('use', SECOND, 'large');
+    expect(aws.images.get(FIRST)?.size).toBe(0);
   });
 
   it('refuses an image that does not exist, and changes nothing', async () => {

@@ -201,6 +201,55 @@ describe('a breaker that opens', () => {
     });
   });
 
+  const IN_USE = 'circleci-runners:image-in-use';
+  const ofApp = () => new Map([['circleci-runners:stack', 'circleci-runners']]);
+
+  it('marks the image of the app that it brings back, so that it is not deleted, until another is published', async () => {
+    deploy({ linux: { image: IMAGE } });
+    aws.images.set(FIRST, ofApp());
+    aws.put(parameter('linux'), FIRST, Date.now() - 200 * HOUR);
+    aws.put(parameter('linux'), SECOND);
+    await handler(breakerOpen('linux'));
+    expect(aws.valueOf(parameter('linux'))).toBe(FIRST);
+    expect(aws.images.get(FIRST)?.get(IN_USE)).toBe('circleci-runners');
+
+    const third = 'ami-00000000000000004';
+    aws.images.set(third, ofApp());
+    aws.builds = [{ arn: arnOf(IMAGE, 4), status: 'AVAILABLE', ami: third, createdAt: '' }];
+    await handler(built(arnOf(IMAGE, 4), 'AVAILABLE'));
+    expect(aws.valueOf(parameter('linux'))).toBe(third);
+    expect(aws.images.get(FIRST)?.has(IN_USE)).toBe(false);
+  });
+
+  it('leaves the mark to an image that another fleet has', async () => {
+    deploy({ linux: { image: IMAGE }, other: { image: 'circleci-runners-other' } });
+    aws.images.set(FIRST, ofApp().set(IN_USE, 'circleci-runners'));
+    for (const fleet of ['linux', 'other']) aws.put(parameter(fleet), FIRST, Date.now() - 50 * HOUR);
+    aws.builds = [{ arn: arnOf(IMAGE, 4), status: 'AVAILABLE', ami: SECOND, createdAt: '' }];
+    await handler(built(arnOf(IMAGE, 4), 'AVAILABLE'));
+    expect(aws.images.get(FIRST)?.has(IN_USE)).toBe(true);
+  });
+
+  it.each([
+    { case: 'the stock image, which is not of the app', denied: [] },
+    { case: 'an image that AWS does not let it mark', denied: ['CreateTags'] },
+  ])('brings $case back as well', async ({ denied }) => {
+    deploy({ linux: { image: IMAGE } });
+    if (denied.length > 0) aws.images.set(STOCK, ofApp());
+    aws.denied = new Set(denied);
+    aws.put(parameter('linux'), FIRST);
+    await handler(breakerOpen('linux'));
+    expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+    expect(aws.images.get(STOCK)?.has(IN_USE)).toBe(false);
+  });
+
+  it('rolls back one of two fleets that share an image, and leaves the other alone', async () => {
+    deploy({ linux: { image: IMAGE }, again: { image: IMAGE } });
+    for (const fleet of ['linux', 'again']) aws.put(parameter(fleet), FIRST);
+    await handler(breakerOpen('linux'));
+    expect(['linux', 'again'].map((fleet) => aws.valueOf(parameter(fleet)))).toEqual([STOCK, FIRST]);
+  });
+
   it('again after a rollback changes nothing more', async () => {
     deploy({ linux: { image: IMAGE } });
     aws.put(parameter('linux'), FIRST);

@@ -1,19 +1,45 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
+import { type ImageInputs, testComponent } from '../../userdata/image-component.ts';
 import { runnerUserData, type UserDataInputs } from '../../userdata/user-data.ts';
 import { metadataOf } from '../support/metadata-service.ts';
+import { buildImage, run, started } from './build-image.ts';
 import { Machine, type MachineOptions } from './machine.ts';
 import { World } from './world.ts';
 
 /** What the scenarios share: one world, and instances that live in it. */
 
+/** The image that fits what scenarios launch if they say nothing else. */
+const BUILT: ImageInputs = {
+  fleet: {
+    runner: undefined,
+    instanceTypes: ['m7i.large'],
+    instanceRequirements: undefined,
+    docker: false,
+    httpProxy: undefined,
+    noProxy: undefined,
+    logs: false,
+  },
+  installObject: undefined,
+  installSha256: undefined,
+};
+
 const skipped = process.env.INSTANCE_SKIPPED;
 const machines: Machine[] = [];
 export const world = new World();
 
+/** The folders of the image that was built from the stock one with the components of the pipeline, if scenarios boot it. */
+let built: string | undefined;
+
 beforeAll(async () => {
-  if (skipped === undefined) await world.open(process.env.INSTANCE_PYTHON ?? '');
-});
+  if (skipped !== undefined) return;
+  await world.open(process.env.INSTANCE_PYTHON ?? '');
+  if (process.env.INSTANCE_BUILT === undefined) return;
+  const { image, said } = await buildImage(launch, BUILT);
+  const tested = await run(await started(launch, image), testComponent(BUILT), 'test');
+  console.log(`${said}${tested}`);
+  built = image;
+}, 300_000);
 afterAll(async () => {
   for (const machine of machines) await machine.discard();
   if (skipped === undefined) world.close();
@@ -40,8 +66,10 @@ export interface Scenario extends MachineOptions {
   userData?: string;
   /** Whether the image has Docker. */
   docker?: boolean;
-  /** The folders of another image than the stock one. */
+  /** The folders of another image. */
   image?: string;
+  /** Whether it needs the stock image, also where the others boot one that was built: it is about what that image lacks. */
+  stock?: boolean;
 }
 
 /** An instance of a group of two, not yet switched on; the other one is not of interest. */
@@ -76,7 +104,8 @@ export async function launch(scenario: Scenario = {}) {
   const { targetState = 'InService' } = scenario;
   const metadata = metadataOf(id, targetState === 'none' ? undefined : targetState);
   const { INSTANCE_IMAGE = '', INSTANCE_IMAGE_DOCKER = '' } = process.env;
-  const stock = scenario.docker ? `${INSTANCE_IMAGE_DOCKER}:${INSTANCE_IMAGE}` : INSTANCE_IMAGE;
+  const without = scenario.stock ? INSTANCE_IMAGE : (built ?? INSTANCE_IMAGE);
+  const stock = scenario.docker ? `${INSTANCE_IMAGE_DOCKER}:${INSTANCE_IMAGE}` : without;
   const { image = stock } = scenario;
   const { userData = rendered } = scenario;
   const machine = new Machine(image, world, { metadata, userData }, scenario);

@@ -200,8 +200,12 @@ export class ImageAws {
     switch (operation) {
       case 'DescribeImages': {
         const ids = [...asked].flatMap(([key, value]) => (/^Filter\.1\.Value\./.test(key) ? [value] : []));
+        const tag = /^tag:(.*)/.exec(asked.get('Filter.2.Name') ?? '')?.[1];
         const items = ids
           .filter((id) => this.images.has(id))
+          .filter(
+            (id) => tag === undefined || this.images.get(id)?.get(tag) === asked.get('Filter.2.Value.1'),
+          )
           .map((id) => `<item><imageId>${id}</imageId><imageState>available</imageState></item>`);
         return done(
           `<DescribeImagesResponse><imagesSet>${items.join('')}</imagesSet></DescribeImagesResponse>`,
