@@ -5,7 +5,10 @@ import type { Instance, Scenario } from './harness.ts';
 
 /** Makes images as EC2 Image Builder does, with the documents of the pipeline. */
 
-type Launch = (scenario: Scenario) => Promise<Instance>;
+/** A machine that a build needs nothing else of. */
+type Built = Pick<Instance, 'machine'>;
+
+type Launch<Of extends Built> = (scenario: Scenario) => Promise<Of>;
 
 /** User data that do nothing: those of the machines on which EC2 Image Builder builds and tests. */
 const NOTHING = '#cloud-boothook\n#!/bin/sh\necho the machine is up >/dev/console\n';
@@ -17,7 +20,7 @@ interface Document {
 }
 
 /** Runs the phases of a component on a machine as EC2 Image Builder does: each step is a script of root's. */
-export async function run({ machine }: Instance, component: string, ...phases: string[]): Promise<string> {
+export async function run({ machine }: Built, component: string, ...phases: string[]): Promise<string> {
   const output: string[] = [];
   const document: Document = parse(component);
   for (const { name, inputs } of document.phases
@@ -38,7 +41,7 @@ export async function run({ machine }: Instance, component: string, ...phases: s
 }
 
 /** A machine that is on, and whose cloud-init has ended. */
-export async function started(launch: Launch, image?: string): Promise<Instance> {
+export async function started<Of extends Built>(launch: Launch<Of>, image?: string): Promise<Of> {
   const instance = await launch({
     userData: NOTHING,
     targetState: 'none',
@@ -59,10 +62,10 @@ export async function started(launch: Launch, image?: string): Promise<Instance>
 }
 
 /** Makes the image as EC2 Image Builder does, and returns its folders and what the build said. */
-export async function buildImage(
-  launch: Launch,
+export async function buildImage<Of extends Built>(
+  launch: Launch<Of>,
   inputs: ImageInputs,
-): Promise<{ image: string; said: string; builder: Instance }> {
+): Promise<{ image: string; said: string; builder: Of }> {
   const builder = await started(launch);
   const said = await run(builder, buildComponent(inputs), 'build', 'validate');
   await builder.machine.stop();

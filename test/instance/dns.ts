@@ -9,6 +9,8 @@ export class Dns {
   readonly #socket = createSocket('udp4');
   readonly #addresses: ReadonlyMap<string, string>;
   readonly #silent: (client: string) => boolean;
+  /** The names that each client has asked for, by its address. */
+  readonly asked = new Map<string, Set<string>>();
 
   /** @param silent Whether the service leaves a client without an answer at this moment. */
   constructor(addresses: ReadonlyMap<string, string>, silent: (client: string) => boolean) {
@@ -36,7 +38,9 @@ export class Dns {
       at += 1 + length;
     }
     const question = query.subarray(12, at + 5);
-    const found = this.#addresses.get(labels.join('.').toLowerCase());
+    const name = labels.join('.').toLowerCase();
+    this.asked.set(address, (this.asked.get(address) ?? new Set()).add(name));
+    const found = this.#addresses.get(name);
     const record =
       found !== undefined && query.readUInt16BE(at + 1) === TYPE_A
         ? Buffer.from([0xc0, 12, 0, TYPE_A, 0, 1, 0, 0, 0, 60, 0, 4, ...found.split('.').map(Number)])

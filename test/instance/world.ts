@@ -193,6 +193,14 @@ DuplicateAddressDetection=none
     };
   }
 
+  /** The services whose names an instance has asked for. */
+  servicesOf(instanceId: string): string[] {
+    const own = [...this.#connected].flatMap(([address, { instance }]) =>
+      instance.metadata.get('instance-id') === instanceId ? [...(this.#dns.asked.get(address) ?? [])] : [],
+    );
+    return [...new Set(own.filter((name) => name.endsWith('.internal')))].sort();
+  }
+
   /** Whether an instance is still within the seconds of a fault. */
   #within(address: string, fault: (faults: BootFaults) => number | undefined): boolean {
     const connected = this.#connected.get(address);
