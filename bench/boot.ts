@@ -12,7 +12,7 @@ import { runnerUserData } from '../userdata/user-data.ts';
  * Our share of a boot of the built image is to be at most 1 s.
  */
 
-const RUNS = 9;
+const RUNS = 5;
 
 const FLEET = { runner: undefined, docker: false, instanceTypes: ['m7i.large'] };
 

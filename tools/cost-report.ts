@@ -281,6 +281,7 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
     ),
     '',
     '`BootSeconds` has six metrics, seven with a warm pool. It is published in one hour of three, and counted above as two.',
+    `Replays and the report leave it out: ${dollars(BOOT_METRICS * PRICES.metricMonth)} dollars a month at most.`,
     '',
     'Each state logs its data twice. So values that are the same for all polls of an execution are not part of its state. Of',
     "Lambda's own log lines, only warnings are kept. CloudWatch's cheaper log class, Infrequent Access, would halve the execution",
@@ -328,7 +329,8 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
     'learned, and writes it if tasks arrived. Both are free for standard parameters with standard throughput. If a call takes',
     `20 ms, a fleet that is always busy pays ${dollars(2 * 0.02 * 43_800 * LAMBDA_GB * PRICES.lambdaGbSecond)} more for Lambda.`,
   ].join('\n')}\n`;
-  return { document, usage: { busy: usageOf(usual), idle: usageOf(resting) } };
+  const replayed = { ...usual, metrics: usual.metrics - BOOT_METRICS };
+  return { document, usage: { busy: usageOf(replayed), idle: usageOf(resting) } };
 }
 
 /** An image that is built each week, with the defaults. */

@@ -121,8 +121,13 @@ export function runnerUserData(inputs: UserDataInputs): string {
     `${linesOf(environment)}END`,
     `chmod 0755 ${LIB}/*`,
     // The image must not update itself beside the boot, or beside a job.
+    'masked=true',
+    `for unit in ${UPDATES.join(' ')}; do [ ${UNITS}/$unit -ef /dev/null ] || masked=false; done`,
+    // As in an image that is built.
+    'if ! $masked; then',
     `systemctl stop --no-block ${UPDATES.join(' ')} || true`,
     `systemctl mask --no-reload ${UPDATES.join(' ')} || true`,
+    'fi',
     'systemctl daemon-reload',
     // What a job left behind must not reach the metadata while this boot fails. Before a runner starts, it is not optional.
     `! command -v nft >/dev/null || ALLOW_INSTANCE_METADATA=${fleet.allowInstanceMetadata} ${LIB}/block-metadata || true`,

@@ -3,6 +3,7 @@ import { EC2Client } from '@aws-sdk/client-ec2';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { handler as findLeftovers } from '../../functions/find-leftovers.ts';
+import { readBoots } from '../../functions/lib/boot-reads.ts';
 import { LeftoversUnread, refuseUnread } from '../../functions/lib/leftover-clients.ts';
 import { bounded } from '../../functions/lib/leftovers.ts';
 import { UNITS } from '../../functions/lib/metric-units.ts';
@@ -62,6 +63,20 @@ it('fails if AWS refuses a read: what nobody looks at must not pass for nothing'
   );
   await expect(repairLeftovers.with(world())({ ...input, found: [] })).rejects.toThrow(/^LeftoversUnread: /);
   expect(aws.called.filter((name) => !/^(Describe|Get|List)/.test(name))).toEqual([]);
+});
+
+it('reads the consoles of instances', async () => {
+  const launchedAt = Date.UTC(2026, 0, 5, 8);
+  const line =
+    'boot: times of a first boot since 1767600005: Network 1 ms, UserData 2 ms, Install 3 ms, RunnerUp 4 ms';
+  aws.consoles.set('i-0123456789abcdef0', line);
+  const seen = { id: 'i-0123456789abcdef0', state: 'running', launchedAt };
+  const instance = { ...seen, fromTemplate: true, templateVersion: '1', kept: false };
+  const now = launchedAt + 20 * 60_000;
+  const { clients } = world();
+  expect(await readBoots(clients.ec2, [instance], now, AbortSignal.timeout(5_000))).toEqual([
+    { Launched: 5, Network: 0.001, UserData: 0.002, Install: 0.003, RunnerUp: 0.004 },
+  ]);
 });
 
 it('does not fail without the runners of CircleCI, for which the polls have an alarm', () => {

@@ -132,6 +132,8 @@ describe.each(EACH_FLEET)('the rows of fleet $name', ({ name }) => {
       'Estimated queue wait (s)',
       'Failures by kind',
       'Launches',
+      'Parts of a boot until its runner is up (s)',
+      'First task after the runner is up, and resume from a warm pool (s)',
       `Alarms of fleet ${name}`,
     ]);
     expect(metricsOf('Queue and capacity', rows)).toEqual([

@@ -362,6 +362,10 @@ describe('the roles', () => {
         .permissions('Role(ImagesPartsRole)')
         .filter((permission) => !/^(logs|ssm:GetParameter on)/.test(permission)),
     ).toEqual([
+      ...['CreateTags', 'DeleteTags'].map(
+        (action) =>
+          `ec2:${action} on arn:aws:ec2:eu-west-1::image/* if ${JSON.stringify({ 'ForAllValues:StringEquals': { 'aws:TagKeys': ['circleci-runners:image-in-use'] }, StringEquals: { 'aws:ResourceTag/circleci-runners:stack': 'circleci-runners' } })}`,
+      ),
       'ec2:DescribeImages on *',
       'imagebuilder:GetImage on arn:aws:imagebuilder:eu-west-1:111122223333:image/circleci-runners-*',
       'sns:Publish on Topic(circleci-runners)',

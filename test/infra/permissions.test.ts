@@ -247,7 +247,14 @@ describe('each step', () => {
         ...FALLS_BACK,
       ],
     },
-    { step: 'find-leftovers', may: [...secrets, ...FINDS_LEFTOVERS] },
+    {
+      step: 'find-leftovers',
+      may: [
+        ...secrets,
+        ...FINDS_LEFTOVERS,
+        `ec2:GetConsoleOutput on ${ofEc2('instance')} if ${JSON.stringify({ StringEquals: { 'aws:ResourceTag/circleci-runners:stack': 'circleci-runners' } })}`,
+      ],
+    },
     { step: 'repair-leftovers', may: [...secrets, ...FINDS_LEFTOVERS] },
   ])("$step may do what it is for, on the fleets' own resources, and write its log", ({ step, may }) => {
     expect(template.permissions(roleOf(step))).toEqual(

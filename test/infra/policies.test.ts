@@ -4,6 +4,7 @@ import type { FleetConfig } from '../../fleets/load.ts';
 import {
   DETACHED_TAG,
   FALLBACK_TAG,
+  IMAGE_IN_USE_TAG,
   LAUNCH_SUSPENDED_TAG,
   PAUSED_TAG,
   RECONCILE_TAG,
@@ -166,6 +167,13 @@ const ofStack = (action: string, resource: string, stack: string): Request => ({
   action,
   resource,
   context: { [`aws:ResourceTag/${STACK_TAG}`]: stack },
+});
+
+/** A tag for an image, of the app unless it says otherwise. */
+const markingImage = (tag: string, stack = 'circleci-runners'): Request => ({
+  action: 'ec2:CreateTags',
+  resource: arn('ec2 image/ami-0123456789abcdef0', ''),
+  context: { [`aws:ResourceTag/${STACK_TAG}`]: stack, 'aws:TagKeys': [tag] },
 });
 
 /** A row of the table about an update of the group of the Spot fleet. */
@@ -621,6 +629,23 @@ describe('what each role may do, and may not', () => {
       'may not',
       'write settings, which name the image that a fleet begins with',
       request('ssm:PutParameter', parameter('/circleci-runners/fleets/built')),
+    ],
+    ['images', 'may', 'mark an image of the app as in use', markingImage(IMAGE_IN_USE_TAG)],
+    ['images', 'may not', 'give an image another tag', markingImage(STACK_TAG)],
+    ['images', 'may not', 'mark an image of another app', markingImage(IMAGE_IN_USE_TAG, 'team-b')],
+    // No fleet here has both a built image and a warm pool.
+    ['images', 'may not', 'end an instance', leftover('ec2:TerminateInstances', 'instance', 'repair')],
+    [
+      'Find Leftovers',
+      'may',
+      'read the console of an instance of the app',
+      ofStack('ec2:GetConsoleOutput', arn('ec2 instance/i-0123456789abcdef0'), 'circleci-runners'),
+    ],
+    [
+      'Find Leftovers',
+      'may not',
+      'read the console of another instance',
+      ofStack('ec2:GetConsoleOutput', arn('ec2 instance/i-0123456789abcdef0'), 'team-b'),
     ],
     ['images', 'may not', 'launch instances', launch(arn('ec2 instance/*'), true)],
     ['images', 'may not', 'read a scaler secret', request('secretsmanager:GetSecretValue', SCALER_SECRET)],

@@ -36,9 +36,7 @@ describe.each(EACH_FLEET)('the instances of fleet $name', ({ id }) => {
         DeviceName: '/dev/sda1',
         Ebs: {
           VolumeType: 'gp3',
-          ...(id === 'LinuxLarge'
-            ? { VolumeSize: 100, Iops: 4_000, Throughput: 500, VolumeInitializationRate: 300 }
-            : { VolumeSize: 30 }),
+          ...(id === 'LinuxLarge' ? { VolumeSize: 100, Iops: 4_000, Throughput: 500 } : { VolumeSize: 30 }),
           Encrypted: true,
           DeleteOnTermination: true,
         },
@@ -526,5 +524,14 @@ describe('tags', () => {
         { Key: 'team', Value: 'build', PropagateAtLaunch: true },
       ]),
     );
+  });
+});
+
+it('root volumes load their image at the rate that a fleet sets', () => {
+  const fast = SynthesisedTemplate.of(fleetsWith({ fast: { rootVolume: '{initializationRate: 300}' } }));
+  const { LaunchTemplateData } = fast.the('AWS::EC2::LaunchTemplate', 'FastFleet').properties;
+  expect(Object(LaunchTemplateData).BlockDeviceMappings[0].Ebs).toMatchObject({
+    VolumeSize: 30,
+    VolumeInitializationRate: 300,
   });
 });

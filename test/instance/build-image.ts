@@ -1,14 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { buildComponent, type ImageInputs } from '../../userdata/image-component.ts';
-import type { Instance, Scenario } from './harness.ts';
+import type { Machine } from './machine.ts';
 
 /** Makes images as EC2 Image Builder does, with the documents of the pipeline. */
 
-/** A machine that a build needs nothing else of. */
-type Built = Pick<Instance, 'machine'>;
+/** An instance, of which a build needs the machine. */
+interface Built {
+  machine: Machine;
+}
 
-type Launch<Of extends Built> = (scenario: Scenario) => Promise<Of>;
+type Launch<Of extends Built> = (scenario: {
+  userData: string;
+  targetState: 'none';
+  stock: true;
+  image?: string;
+}) => Promise<Of>;
 
 /** User data that do nothing: those of the machines on which EC2 Image Builder builds and tests. */
 const NOTHING = '#cloud-boothook\n#!/bin/sh\necho the machine is up >/dev/console\n';

@@ -21,6 +21,8 @@ export class OperatorAws extends AwsStandIn {
   logs = new Map<string, { timestamp: number; message: string }[]>();
   parameters = new Map<string, string>();
   launchedAt = new Map<string, Date>();
+  /** What each instance has written to its console. */
+  consoles = new Map<string, string>();
   /** XML of the scaling activities of each group. */
   activities = new Map<string, string>();
 
@@ -45,6 +47,10 @@ export class OperatorAws extends AwsStandIn {
           operation,
           `<reservationSet><item><instancesSet>${instances.join('')}</instancesSet></item></reservationSet>`,
         );
+      }
+      case 'GetConsoleOutput': {
+        const output = Buffer.from(this.consoles.get(text('InstanceId')) ?? '').toString('base64');
+        return ec2Xml(operation, `<instanceId>${text('InstanceId')}</instanceId><output>${output}</output>`);
       }
       case 'FilterLogEvents': {
         const [from, to] = [Number(asked.startTime ?? 0), Number(asked.endTime ?? Number.POSITIVE_INFINITY)];

@@ -31,7 +31,8 @@ describeLife('an instance whose disk is full', () => {
 
   it('leaves and abandons its launch, if it is full before the runner is installed', async () => {
     const install = `#!/bin/sh\n${FILL}\nsync\nexit 0\n`;
-    const instance = await launch({ diskMegabytes: 80, install, task: 'true', fleet: { bootTimeout: 40 } });
+    const fleet = { bootTimeout: 40 };
+    const instance = await launch({ diskMegabytes: 80, install, task: 'true', fleet, stock: true });
     await live(instance, 280);
     expect(instance.heard().claims).toBe(0);
     await expectGone(instance, { hook: 'ABANDON' });

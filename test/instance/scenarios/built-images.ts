@@ -31,12 +31,12 @@ async function fleet(): Promise<{ inputs: ImageInputs; installObject: string }> 
 }
 
 /** How long each part of a boot took, in milliseconds, as the boot says it. */
-function timesOf({ machine }: Instance): { own: number; whole: number } {
+function timesOf({ machine }: Instance): { line: string; own: number; whole: number } {
   const line = /times of a first boot since \d+: (.*)/.exec(machine.console)?.[1];
   if (line === undefined) throw new Error(`The boot does not say how long it took:\n${machine.console}`);
   const [network = 0, ...own] = [...line.matchAll(/(\d+) ms/g)].map(([, ms]) => Number(ms));
   const share = own.reduce((sum, ms) => sum + ms, 0);
-  return { own: share, whole: network + share };
+  return { line, own: share, whole: network + share };
 }
 
 describeLife('an image that is built', () => {
@@ -77,7 +77,7 @@ describeLife('an image that is built', () => {
     const [before, after] = [timesOf(stock), timesOf(built)];
     const ratio = (part: 'own' | 'whole') => (after[part] / before[part]).toFixed(2);
     console.log(
-      `boot, stock and built: our scripts ${before.own} and ${after.own} ms (${ratio('own')}), since systemd ${before.whole} and ${after.whole} ms (${ratio('whole')})`,
+      `boot, stock and built: our scripts ${before.own} and ${after.own} ms (${ratio('own')}), since systemd ${before.whole} and ${after.whole} ms (${ratio('whole')})\n  stock: ${before.line}\n  built: ${after.line}`,
     );
     expect(after.own).toBeLessThan(before.own / 2);
   });

@@ -64,7 +64,7 @@ describeLife('what is left behind', () => {
   });
 
   it('in an image that claims to be prepared does not keep the boot from installing the runner', async () => {
-    const instance = await launch({ task: 'true' });
+    const instance = await launch({ task: 'true', stock: true });
     instance.machine.write('var/lib/autoscaler/prepared', '  false \n');
     await live(instance);
     expect(instance.heard().finished).toMatchObject([{ outcome: 0 }]);

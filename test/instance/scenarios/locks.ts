@@ -95,7 +95,7 @@ dnf install -y compiler
 
 describeLife('an instance whose daily updates are due', () => {
   it('runs them when its user data do nothing about it', async () => {
-    const instance = await launch({ userData: '#!/bin/sh\nsleep 1\n' });
+    const instance = await launch({ userData: '#!/bin/sh\nsleep 1\n', stock: true });
     updatesAreDue(instance.machine);
     instance.machine.start();
     await instance.machine.shows('Finished apt-daily.service', 120);

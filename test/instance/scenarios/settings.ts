@@ -59,6 +59,7 @@ describeLife('an instance with settings of few fleets', () => {
     await proxy.listen();
     const instance = await launch({
       fleet: { httpProxy: `http://${HOST}:${PROXY_PORT}`, noProxy: ['direct.internal'] },
+      stock: true,
       task: 'env | grep -i _proxy | sort; cat /etc/apt/apt.conf.d/99-autoscaler-proxy; sleep 6',
     });
     instance.machine.start();

@@ -21,7 +21,7 @@ describeLife('an instance on which the package of the runner', () => {
 apt-get install -y circleci-runner\n`;
       const task =
         'id -un; cd && touch file && pwd; sleep 2; systemctl is-active circleci-runner.service; true';
-      const instance = await launch({ install, task });
+      const instance = await launch({ install, task, stock: true });
       await live(instance);
       expect(instance.heard(), instance.machine.console).toMatchObject({
         claims: 1,

@@ -6,13 +6,11 @@
 export const EMULATED = {
   'reconcile.test.ts': [
     'autoscaling DescribeAutoScalingInstances',
-    'autoscaling DescribeWarmPool',
     'ec2 DeleteLaunchTemplateVersions',
     'ec2 DeleteVolume',
     'ec2 DescribeLaunchTemplateVersions',
     'ec2 DescribeLaunchTemplates',
     'ec2 DescribeNetworkInterfaces',
-    'ec2 TerminateInstances',
   ],
   'calls.test.ts': ['autoscaling SetInstanceProtection'],
   'init.test.ts': ['autoscaling DescribeLaunchConfigurations'],
