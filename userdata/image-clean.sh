@@ -14,4 +14,6 @@ rm -f /root/.bash_history /home/*/.bash_history
 # An instance of the image gets its own.
 ! command -v cloud-init >/dev/null || cloud-init clean --logs --seed
 : >/etc/machine-id
+# Debian has a copy, from which systemd would take the same id again.
+[ ! -e /var/lib/dbus/machine-id ] || ln -sf /etc/machine-id /var/lib/dbus/machine-id
 sync

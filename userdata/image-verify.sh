@@ -10,6 +10,7 @@ for path in /etc/autoscaler /opt/autoscaler /var/lib/cloud/instance /var/lib/aut
   [ ! -e "$path" ] || found+=("$path")
 done
 [ ! -s /etc/machine-id ] || found+=("/etc/machine-id, which has an id")
+[ ! -s /var/lib/dbus/machine-id ] || found+=("/var/lib/dbus/machine-id, which has an id")
 # The package of CircleCI brings a configuration with an empty token.
 if grep -rqsE 'auth_token: *"?[^" ]' /etc/circleci-runner; then found+=("a token in /etc/circleci-runner"); fi
 if [ ${#found[@]} -gt 0 ]; then

@@ -145,7 +145,10 @@ describe.each(EACH_FLEET)('the rows of fleet $name', ({ name }) => {
     ]);
     expect(metricsOf('Failures by kind', rows)).toEqual(Object.keys(FAILURES));
     expect(metricsOf('Launches', rows)).toEqual(['Launches', 'FailedLaunches', 'BreakerOpen']);
-    expect(rows.filter(({ properties }) => properties.stacked)).toHaveLength(1);
+    expect(rows.filter(({ properties }) => properties.stacked)).toHaveLength(2);
+    expect(metricsOf('Parts of a boot until its runner is up (s)', rows)).toEqual(
+      Array.from({ length: 5 }, () => 'BootSeconds'),
+    );
     const others = rows.flatMap(({ properties }) =>
       properties.metrics.filter(([namespace, , dimension, value]) =>
         namespace === 'AWS/AutoScaling'

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { lstatSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { buildComponent, type ImageInputs, testComponent } from '../../../userdata/image-component.ts';
 import { buildImage, run, started } from '../build-image.ts';
@@ -45,6 +46,7 @@ describeLife('an image that is built', () => {
     const { image, said, builder } = await buildImage(launch, inputs);
     expect(said).toMatch(/install script: \d+ ms[\s\S]*runner: \d+ ms[\s\S]*nothing is left behind/);
     expect(builder.machine.read('etc/machine-id')).toBe('');
+    expect(lstatSync(`${builder.machine.root}/var/lib/dbus/machine-id`).isSymbolicLink()).toBe(true);
 
     const tested = await run(await started(launch, image), testComponent(inputs), 'test');
     expect(tested.match(/^image-test: .*$/gm)).toEqual([

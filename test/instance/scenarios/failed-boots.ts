@@ -35,7 +35,7 @@ describeLife('an instance', () => {
       },
       {
         case: 'the release of the runner cannot be had',
-        scenario: { environment: { RUNNER_RELEASES_URL: `${world.downloads}/nowhere` } },
+        scenario: { environment: { RUNNER_RELEASES_URL: `${world.downloads}/nowhere` }, stock: true },
         says: 'nowhere/manifest.json: HTTP status 404',
       },
       {

@@ -81,7 +81,7 @@ describeLife('an instance', () => {
       const instance = await launch({
         fleet: { reuse: 'continuous', idleTimeout: 200 },
         install:
-          '#!/bin/sh\nset -e\nuseradd --create-home --shell /bin/bash circleci\nloginctl enable-linger circleci\n',
+          '#!/bin/sh\nset -e\nid circleci >/dev/null 2>&1 || useradd --create-home --shell /bin/bash circleci\nloginctl enable-linger circleci\n',
         task: 'setsid sleep 1000 </dev/null >/dev/null 2>&1 & true',
       });
       instance.machine.start();

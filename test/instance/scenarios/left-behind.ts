@@ -33,7 +33,7 @@ describeLife('what is left behind', () => {
     const instance = await launch({
       // Stock images let a user do this for itself, by polkit, which these machines lack.
       install:
-        '#!/bin/sh\nset -e\nuseradd --create-home --shell /bin/bash circleci\nloginctl enable-linger circleci\n',
+        '#!/bin/sh\nset -e\nid circleci >/dev/null 2>&1 || useradd --create-home --shell /bin/bash circleci\nloginctl enable-linger circleci\n',
       task: SPY,
     });
     const read = (path: string) => {

@@ -47,7 +47,7 @@ true`;
     const instance = await launch({
       install: `#!/bin/sh
 set -e
-useradd --create-home --shell /bin/bash circleci
+id circleci >/dev/null 2>&1 || useradd --create-home --shell /bin/bash circleci
 echo 'circleci ALL=(ubuntu) NOPASSWD: ALL' >/etc/sudoers.d/circleci
 `,
       task: `cat <<'END' >/tmp/ask
