@@ -19,6 +19,12 @@ clock() {
   now=${now%.*}
 }
 
+# Sets `moment` to the hundredths of a second since the kernel started.
+hundredths() {
+  read -r moment _ <"${UPTIME:-/proc/uptime}"
+  moment=$((10#${moment/./}))
+}
+
 # pause SECONDS: sleeps for a random shorter time, so that a hundred instances do not retry together
 pause() { sleep "$((RANDOM % $1)).$((RANDOM % 900 + 100))"; }
 
@@ -78,6 +84,14 @@ metadata_token() {
     imds_token=$(curl -fsS -m 2 --retry 3 --noproxy '*' -X PUT -H "$header: 60" "$imds/latest/api/token") && return
   done
   return 1
+}
+
+# Prints the runner's child. It has one while it has a task, and none while it is idle. Processes that a task leaves behind,
+# such as a build tool's daemon, are not its children. If systemd does not answer, assume that a task runs.
+task() {
+  local runner
+  runner=$(systemctl show --value --property=MainPID autoscaler-runner.service) || return 0
+  [ "${runner:-0}" -gt 0 ] && pgrep --oldest --parent "$runner"
 }
 
 # metadata ITEM: prints it; status 22 if it does not exist

@@ -24,30 +24,17 @@ begin_with_launch() {
   began=$((microseconds / 1000000 - 20))
 }
 
-# Sets `moment` to the hundredths of a second since the kernel started.
-hundredths() {
-  read -r moment _ <"${UPTIME:-/proc/uptime}"
-  moment=$((10#${moment/./}))
-}
-
-# tell_times: one line from which Find Leftovers reads how long each part of the boot took. It begins when systemd starts;
-# EC2 knows what was before.
+# tell_times: one line from which Find Leftovers reads how long each part of the boot took: when systemd started, what was
+# before the user data, they, what was installed, and the rest.
 tell_times() {
-  local kind='first boot' up userspace=$((microseconds / 10000)) set_up epoch
-  if $resumed; then
-    kind=resume
-  elif marked warmed; then
-    # It waited in a warm pool in the middle of this boot.
-    return
-  fi
+  local set_up start=$((microseconds / 10000)) epoch
+  # Otherwise it waited in a warm pool in the middle of this boot.
+  $resumed || ! marked warmed || return
   hundredths
-  up=$moment
-  set_up=$(cat "$RUN/set-up" 2>/dev/null) || return 0
-  set_up=$((10#${set_up/./}))
+  set_up=$(cat "$RUN/set-up")
+  set_up=${set_up/./}
   printf -v epoch '%(%s)T' -1
-  say "times of a $kind since $((epoch - (up - userspace) / 100)):" \
-    "Network $(((set_up - userspace) * 10)) ms, UserData $(((unit_at - set_up) * 10)) ms," \
-    "Install $(((prepared_at - unit_at) * 10)) ms, RunnerUp $(((up - prepared_at) * 10)) ms"
+  say "times: $resumed $((epoch - (moment - start) / 100)) $((set_up - start)) $((unit_at - set_up)) $((prepared_at - unit_at)) $((moment - prepared_at))"
 }
 
 # curl signs requests with the headers that S3 needs since 7.87: https://github.com/curl/curl/pull/9804
@@ -101,7 +88,7 @@ await_in_service() {
 }
 
 read_token() {
-  local answer error token
+  local answer error
   answer=$(aws_call secretsmanager <<REQUEST
 header="content-type: application/x-amz-json-1.1"
 header="x-amz-target: secretsmanager.GetSecretValue"
@@ -114,14 +101,12 @@ REQUEST
     refused "$error"
     return
   }
-  # Python takes longer to start than all of this.
-  token=$(text_of SecretString "$answer") && [[ $token =~ ^[A-Za-z0-9_.~+/=:-]+$ ]] && echo "$token" && return
-  python3 -c '
-import json, re, sys
-token = json.load(sys.stdin).get("SecretString", "").strip()
-if not re.fullmatch(r"[\w.~+/=:-]+", token):
-    sys.exit("the runner secret must be the resource class token")
-print(token)' <<<"$answer" || return "$FINAL"
+  # Around it may be spaces and line ends.
+  [[ $answer =~ \"SecretString\"[[:space:]]*:[[:space:]]*\"(\\[nrt]|[[:space:]])*([A-Za-z0-9_.~+/=:-]+)(\\[nrt]|[[:space:]])*\" ]] || {
+    say 'the runner secret must be the resource class token'
+    return "$FINAL"
+  }
+  echo "${BASH_REMATCH[2]}"
 }
 
 # Reads the token meanwhile. A pipe holds it.
@@ -175,19 +160,13 @@ start_runner() {
   systemctl start autoscaler-runner.service
 }
 
-has_task() {
-  local runner
-  runner=$(systemctl show --value --property=MainPID autoscaler-runner.service) && [ "${runner:-0}" -gt 0 ] &&
-    pgrep --parent "$runner" >/dev/null
-}
-
 # Sends CONTINUE for a runner that stays up, until AWS accepts it: a hook that times out ends the job.
 report() {
   local _
   # Nothing but its first task says that a runner has registered. One with a wrong token ends within seconds.
   for _ in 1 2 3; do
     sleep 1
-    ! has_task || break
+    [ -z "$(task)" ] || break
   done
   while ! marked launched && systemctl is-active --quiet autoscaler-runner.service; do
     if complete_launch CONTINUE; then mark launched; else pause 8; fi

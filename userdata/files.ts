@@ -48,8 +48,26 @@ const compressed = (text: string) =>
     .toString('base64')
     .match(/.{1,4000}/g) ?? [];
 
-/** A file without empty lines and without its comments, except those for shellcheck. */
-export const userdata = (file: string) =>
-  readFileSync(new URL(file, import.meta.url), 'utf8').replaceAll(COMMENT, '');
+/**
+ * A file without empty lines, without its comments, except those for shellcheck, and without indentation, except in
+ * here-documents and in Python.
+ */
+export function userdata(file: string): string {
+  const text = readFileSync(new URL(file, import.meta.url), 'utf8').replaceAll(COMMENT, '');
+  let until: RegExp | undefined;
+  return text
+    .split('\n')
+    .map((line) => {
+      if (until !== undefined) {
+        if (until.test(line)) until = undefined;
+        return line;
+      }
+      const [, document] = /(?:^|[^<])<<'?([A-Z]+)'?/.exec(line) ?? [];
+      if (document !== undefined) until = new RegExp(`^${document}$`);
+      else if (line.endsWith("-c '")) until = /'/;
+      return line.trimStart();
+    })
+    .join('\n');
+}
 
 const COMMENT = /^(?: *#(?!!| shellcheck ).*)?\n/gm;

@@ -7,11 +7,12 @@ export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1
 
 # phase NAME COMMAND...: runs a command and logs its duration
 phase() {
-  local start end
-  read -r start _ <"${UPTIME:-/proc/uptime}"
+  local start moment=0
+  hundredths
+  start=$moment
   "${@:2}"
-  read -r end _ <"${UPTIME:-/proc/uptime}"
-  say "$1: $((10 * (10#${end/./} - 10#${start/./}))) ms"
+  hundredths
+  say "$1: $((10 * (moment - start))) ms"
 }
 
 # The image may have the runner: the unchanged release that the fleet pins, or any release if the fleet pins none.

@@ -115,19 +115,15 @@ export function runnerUserData(inputs: UserDataInputs): string {
     // When these user data began, for the times that the boot tells.
     'read -r began _ </proc/uptime',
     `mkdir -p ${LIB} ${CONFIG} ${UNITS}/{autoscaler-.service,autoscaler-runner.service,reboot.target,poweroff.target}.d`,
-    '# The scripts and units: `base64 -d | gzip -d` shows them.',
+    // `base64 -d | gzip -d` shows the scripts and units.
     ...writing(files),
     `cat >${CONFIG}/environment <<'END'`,
     `${linesOf(environment)}END`,
     `chmod 0755 ${LIB}/*`,
     // The image must not update itself beside the boot, or beside a job.
-    'masked=true',
-    `for unit in ${UPDATES.join(' ')}; do [ ${UNITS}/$unit -ef /dev/null ] || masked=false; done`,
-    // As in an image that is built.
-    'if ! $masked; then',
-    `systemctl stop --no-block ${UPDATES.join(' ')} || true`,
-    `systemctl mask --no-reload ${UPDATES.join(' ')} || true`,
-    'fi',
+    `u='${UPDATES.join(' ')}'`,
+    'systemctl stop --no-block $u || true',
+    'systemctl mask --no-reload $u || true',
     'systemctl daemon-reload',
     // What a job left behind must not reach the metadata while this boot fails. Before a runner starts, it is not optional.
     `! command -v nft >/dev/null || ALLOW_INSTANCE_METADATA=${fleet.allowInstanceMetadata} ${LIB}/block-metadata || true`,

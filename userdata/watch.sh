@@ -3,24 +3,14 @@
 set -uo pipefail
 . "$(dirname "$0")/aws.sh"
 
-# The runner has a child process while it has a task, and none while it is idle. Processes that a task leaves behind, such
-# as a build tool's daemon, are not its children.
-busy() {
-  local runner
-  # If systemd does not answer, assume that a task runs.
-  runner=$(systemctl show --value --property=MainPID autoscaler-runner.service) || return 0
-  [ "${runner:-0}" -gt 0 ] && pgrep --parent "$runner" >/dev/null
-}
-
 # Tells once when the runner took its first task, for Find Leftovers. After five minutes, the instance was not launched for it.
 tell_claim() {
-  local now runner child age
+  local now child age
   clock
-  if [ $((now - began)) -gt 300 ]; then claim=late; fi
-  runner=$(systemctl show --value --property=MainPID autoscaler-runner.service) && [ "${runner:-0}" -gt 0 ] &&
-    child=$(pgrep --oldest --parent "$runner") && age=$(ps -o etimes= -p "$child") || return
+  [ $((now - began)) -le 300 ] || claim=late
+  child=$(task) && age=$(ps -o etimes= -p "$child") || return
   claim=told
-  say "times of a claim: FirstClaim $(((now - began - age) * 1000)) ms"
+  say "claim: $((now - began - age))"
 }
 
 claim=waiting
@@ -37,7 +27,7 @@ while sleep 5; do
     [ "$claim" != waiting ] || tell_claim
     continue
   fi
-  if busy; then
+  if task >/dev/null; then
     # Only an interruption may disturb a job.
     [ "$notice" = interruption ] || continue
     mark replace

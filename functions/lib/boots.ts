@@ -24,9 +24,13 @@ export const UNTIL_RUNNER = ['Launched', 'Network', 'UserData', 'Install', 'Runn
 /** Seconds by part. */
 export type Boot = Partial<Record<BootPhase, number>>;
 
-const TIMES =
-  /boot: times of a (first boot|resume) since (\d{10}): Network (\d+) ms, UserData (\d+) ms, Install (\d+) ms, RunnerUp (\d+) ms/g;
-const CLAIM = /watch: times of a claim: FirstClaim (\d+) ms/;
+/**
+ * Whether the instance was in a warm pool; the second in which systemd started; hundredths of a second until the user data, until
+ * the boot unit, until everything was installed, and until the runner had started. `tell_times` in userdata/boot.sh.
+ */
+const TIMES = /boot: times: (true|false) (\d{10}) (\d+) (\d+) (\d+) (\d+)/g;
+/** Seconds from the start of the runner to its first task. */
+const CLAIM = /watch: claim: (\d+)/;
 
 /** No part of a boot takes longer; see the limit of `bootTimeout`. */
 const LONGEST_SECONDS = 7_200;
@@ -39,20 +43,20 @@ const LONGEST_SECONDS = 7_200;
  */
 export function bootOn(console: string, launchedAt: number): Boot | undefined {
   for (const match of console.matchAll(TIMES)) {
-    const [, kind, since, ...milliseconds] = match;
+    const [, resumed, since, ...hundredths] = match;
     // EC2 says the second, and so does the instance.
     const launched = Math.max(Number(since) - launchedAt / 1_000, 0);
     if (Number(since) < launchedAt / 1_000 - 2) continue;
-    const [Network = 0, UserData = 0, Install = 0, RunnerUp = 0] = milliseconds.map(
-      (ms) => Number(ms) / 1_000,
+    const [Network = 0, UserData = 0, Install = 0, RunnerUp = 0] = hundredths.map(
+      (given) => Number(given) / 100,
     );
     const parts = { Launched: launched, Network, UserData, Install, RunnerUp };
     if (Object.values(parts).some((seconds) => seconds > LONGEST_SECONDS)) return undefined;
     const claim = CLAIM.exec(console.slice(match.index))?.[1];
     const whole = Object.values(parts).reduce((sum, seconds) => sum + seconds, 0);
     return {
-      ...(kind === 'resume' ? { Resume: Math.round(whole * 1_000) / 1_000 } : parts),
-      ...(claim !== undefined && { FirstClaim: Math.min(Number(claim) / 1_000, LONGEST_SECONDS) }),
+      ...(resumed === 'true' ? { Resume: Math.round(whole * 1_000) / 1_000 } : parts),
+      ...(claim !== undefined && { FirstClaim: Math.min(Number(claim), LONGEST_SECONDS) }),
     };
   }
   return undefined;

@@ -67,15 +67,13 @@ it('fails if AWS refuses a read: what nobody looks at must not pass for nothing'
 
 it('reads the consoles of instances', async () => {
   const launchedAt = Date.UTC(2026, 0, 5, 8);
-  const line =
-    'boot: times of a first boot since 1767600005: Network 1 ms, UserData 2 ms, Install 3 ms, RunnerUp 4 ms';
-  aws.consoles.set('i-0123456789abcdef0', line);
+  aws.consoles.set('i-0123456789abcdef0', 'boot: times: false 1767600005 100 20 300 40\n');
   const seen = { id: 'i-0123456789abcdef0', state: 'running', launchedAt };
   const instance = { ...seen, fromTemplate: true, templateVersion: '1', kept: false };
   const now = launchedAt + 20 * 60_000;
   const { clients } = world();
   expect(await readBoots(clients.ec2, [instance], now, AbortSignal.timeout(5_000))).toEqual([
-    { Launched: 5, Network: 0.001, UserData: 0.002, Install: 0.003, RunnerUp: 0.004 },
+    { Launched: 5, Network: 1, UserData: 0.2, Install: 3, RunnerUp: 0.4 },
   ]);
 });
 

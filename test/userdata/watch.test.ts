@@ -126,7 +126,7 @@ describeScript('watch', () => {
   });
 
   it.each([
-    { case: 'children', main: '4711', asked: ['--parent 4711'], replaced: true },
+    { case: 'children', main: '4711', asked: ['--oldest --parent 4711'], replaced: true },
     // Of process 0, the kernel's, pgrep would find children.
     { case: 'no process at all', main: '0', asked: [], replaced: false },
     {
@@ -150,7 +150,7 @@ describeScript('watch', () => {
       case: 'and tells when it took its first task',
       child: 'echo 4712',
       age: 'echo " 3"',
-      told: 'FirstClaim 2000 ms',
+      told: '2',
     },
     { case: 'and tells nothing of a runner that waits', child: 'exit 1', age: 'exit 1', told: undefined },
   ])('watches $case', async ({ child, age, told }) => {
@@ -158,8 +158,8 @@ describeScript('watch', () => {
       commands: { ...runner(child), sleep: pausesEndAfter(4), ps: age },
     });
     const { stderr } = await instance.run('watch');
-    const lines = stderr.split('\n').filter((line) => line.includes('times of a claim'));
-    expect(lines).toEqual(told === undefined ? [] : [`watch: times of a claim: ${told}`]);
+    const lines = stderr.split('\n').filter((line) => line.includes('claim'));
+    expect(lines).toEqual(told === undefined ? [] : [`watch: claim: ${told}`]);
   });
 
   it('marks the replacement before it ends the runner, whose end reads the mark', async () => {

@@ -33,9 +33,12 @@ async function fleet(): Promise<{ inputs: ImageInputs; installObject: string }> 
 
 /** How long each part of a boot took, in milliseconds, as the boot says it. */
 function timesOf({ machine }: Instance): { line: string; own: number; whole: number } {
-  const line = /times of a first boot since \d+: (.*)/.exec(machine.console)?.[1];
+  const line = /boot: times: false \d+ (.*)/.exec(machine.console)?.[1];
   if (line === undefined) throw new Error(`The boot does not say how long it took:\n${machine.console}`);
-  const [network = 0, ...own] = [...line.matchAll(/(\d+) ms/g)].map(([, ms]) => Number(ms));
+  const [network = 0, ...own] = line
+    .trim()
+    .split(' ')
+    .map((hundredths) => Number(hundredths) * 10);
   const share = own.reduce((sum, ms) => sum + ms, 0);
   return { line, own: share, whole: network + share };
 }
