@@ -14,7 +14,7 @@ export interface PoolMember {
   image: string | undefined;
 }
 
-/** At most so many instances of a pool are replaced at a time, and at most this share of it, but one in any case. */
+/** At most five instances of a pool, and at most a quarter of it, are replaced at a time, but one in any case. */
 const MOST_AT_A_TIME = 5;
 const SHARE = 1 / 4;
 

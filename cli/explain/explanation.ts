@@ -109,7 +109,14 @@ const plural = (count: number, one: string, many = `${one}s`) => `${count} ${cou
 
 /** One sentence: what launches now, or why nothing does. The first cause counts. */
 export function whyNothingLaunches(
-  { decisions, awaiting, failures, launches, group, launchedAt }: Omit<History, 'missing' | 'learned' | 'boots'>,
+  {
+    decisions,
+    awaiting,
+    failures,
+    launches,
+    group,
+    launchedAt,
+  }: Omit<History, 'missing' | 'learned' | 'boots'>,
   now: number,
 ): string {
   const last = decisions.at(-1);

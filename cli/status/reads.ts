@@ -91,22 +91,34 @@ export async function readStatus(
     ...(fleet !== undefined && { fleet }),
   };
   const decisionsRead = unless('the last decisions', [], readDecisions(recent, logs, signal));
-  const [groups, decisions, awaiting, alarms, settings, launchedAt, monthHours, bootTimes] = await Promise.all([
-    groupsRead,
-    decisionsRead,
-    Promise.all([groupsRead, decisionsRead]).then(([found, decided]) => {
-      const silent = found.filter(({ fleet: name }) => !decided.some((each) => each.fleet === name));
-      // One call more, only if a fleet has decided nothing.
-      if (silent.length === 0) return [];
-      return unless('what fleets wait for', [], readAwaiting(recent, logs, signal));
-    }),
-    unless('the alarms', [], ringingAlarms(app, cloudWatch)),
-    unless('the settings', new Map(), readSettings(app, ssm)),
-    groupsRead.then((found) => unless('the instances', new Map(), launchTimes(found, ec2))),
-    hours ?? groupsRead.then((found) => unless('the cost', new Map(), instanceHours(found, now, cloudWatch))),
-    boots ?? unless('the boots', new Map(), bootsOfDay(app, bootsOf, now, cloudWatch)),
-  ]);
-  return { groups, decisions, awaiting, alarms, settings, launchedAt, hours: monthHours, boots: bootTimes, missing };
+  const [groups, decisions, awaiting, alarms, settings, launchedAt, monthHours, bootTimes] =
+    await Promise.all([
+      groupsRead,
+      decisionsRead,
+      Promise.all([groupsRead, decisionsRead]).then(([found, decided]) => {
+        const silent = found.filter(({ fleet: name }) => !decided.some((each) => each.fleet === name));
+        // One call more, only if a fleet has decided nothing.
+        if (silent.length === 0) return [];
+        return unless('what fleets wait for', [], readAwaiting(recent, logs, signal));
+      }),
+      unless('the alarms', [], ringingAlarms(app, cloudWatch)),
+      unless('the settings', new Map(), readSettings(app, ssm)),
+      groupsRead.then((found) => unless('the instances', new Map(), launchTimes(found, ec2))),
+      hours ??
+        groupsRead.then((found) => unless('the cost', new Map(), instanceHours(found, now, cloudWatch))),
+      boots ?? unless('the boots', new Map(), bootsOfDay(app, bootsOf, now, cloudWatch)),
+    ]);
+  return {
+    groups,
+    decisions,
+    awaiting,
+    alarms,
+    settings,
+    launchedAt,
+    hours: monthHours,
+    boots: bootTimes,
+    missing,
+  };
 }
 
 async function bootsOfDay(

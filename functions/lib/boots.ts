@@ -79,7 +79,7 @@ export const areBootsPublished = (now: number): boolean =>
   new Date(now).getUTCHours() % HOURS_BETWEEN_BOOTS === 0;
 export const HOURS_BETWEEN_BOOTS = 3;
 
-/** At most so many instances a time: EC2 throttles the call, and a sample says as much. */
+/** EC2 throttles the call, and a sample of ten says as much. */
 const MOST = 10;
 
 /** The instances whose boots an execution reads: of many, some that are spread over them. */

@@ -34,7 +34,7 @@ describe('the times of a boot', () => {
       boot: { Resume: 9.75 },
     },
     {
-      case: 'of which the first ones count, because a job may have written the others',
+      case: 'by their first lines, because a job may have written the others',
       console: times() + claim(4) + times({ parts: [1, 1, 1, 1] }) + claim(100),
       boot: { ...parts, FirstClaim: 4 },
     },

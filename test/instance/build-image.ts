@@ -5,7 +5,7 @@ import type { Machine } from './machine.ts';
 
 /** Makes images as EC2 Image Builder does, with the documents of the pipeline. */
 
-/** An instance, of which a build needs the machine. */
+/** An instance. A build needs its machine. */
 interface Built {
   machine: Machine;
 }
