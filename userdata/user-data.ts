@@ -6,7 +6,7 @@ import {
   proxyEnvironment,
   type SettingsWithScripts,
 } from './environment.ts';
-import { LIB, linesOf, PREPARING, UPDATES, userdata, writing } from './files.ts';
+import { LIB, linesOf, PREPARING, userdata, writing } from './files.ts';
 import { AGE_MARGIN_SECONDS, lifetimesOf, REUSE_SECONDS } from './lifetimes.ts';
 
 const CONFIG = '/etc/autoscaler';
@@ -121,9 +121,9 @@ export function runnerUserData(inputs: UserDataInputs): string {
     `${linesOf(environment)}END`,
     `chmod 0755 ${LIB}/*`,
     // The image must not update itself beside the boot, or beside a job.
-    `u='${UPDATES.join(' ')}'`,
-    'systemctl stop --no-block $u || true',
-    'systemctl mask --no-reload $u || true',
+    // `UPDATES`, which bash expands, because there is little room.
+    'systemctl stop --no-block apt-daily{,-upgrade}.{timer,service} dnf-makecache.timer || true',
+    'systemctl mask --no-reload apt-daily{,-upgrade}.{timer,service} dnf-makecache.timer || true',
     'systemctl daemon-reload',
     // What a job left behind must not reach the metadata while this boot fails. Before a runner starts, it is not optional.
     `! command -v nft >/dev/null || ALLOW_INSTANCE_METADATA=${fleet.allowInstanceMetadata} ${LIB}/block-metadata || true`,

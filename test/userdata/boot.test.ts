@@ -328,7 +328,7 @@ describeScript('boot', () => {
   });
 
   it.each([
-    { case: 'completes its launch as soon as the runner has a task', task: 'exit 0', pauses: ['1'] },
+    { case: 'completes its launch as soon as the runner has a task', task: 'echo 4712', pauses: ['1'] },
     { case: 'waits 3 s for a runner without one', task: 'exit 1', pauses: ['1', '1', '1'] },
   ])('$case', async ({ task, pauses }) => {
     const systemctl = `[ "$3" != --property=MainPID ] || { echo 4711; exit; }\n${COMMANDS.systemctl}`;

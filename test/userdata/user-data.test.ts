@@ -14,6 +14,7 @@ import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { logicalId } from '../../fleets/names.ts';
+import { UPDATES } from '../../userdata/files.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
 import { fleetsWith, INSTALL, RUNNER, threeFleets } from '../support/fleets.ts';
 
@@ -85,9 +86,13 @@ describe('the files of userdata/', () => {
     [`${LIB}/ssh-rerun`]: 'ssh-rerun.sh',
     [`${UNITS}/autoscaler-watch.service`]: 'autoscaler-watch.service',
   };
+  /** Here-documents and Python keep theirs; the tests of the scripts run them. */
+  const unindented = (text: string) => text.replaceAll(/^ +/gm, '');
+  const allUnindented = (files: Record<string, string>) =>
+    Object.fromEntries(Object.entries(files).map(([path, text]) => [path, unindented(text)]));
   /** These files as they are, and what is made of the fleet's settings. */
   const wanted = (files: Record<string, string>) => ({
-    ...Object.fromEntries(Object.entries(files).map(([path, file]) => [path, onInstance(file)])),
+    ...Object.fromEntries(Object.entries(files).map(([path, file]) => [path, unindented(onInstance(file))])),
     [ENVIRONMENT]: expect.any(String),
     [STOP]: expect.any(String),
     // Or systemd ends a reboot, and a task with it, after 30 minutes.
@@ -96,14 +101,14 @@ describe('the files of userdata/', () => {
   });
 
   it.each(['nothing', 'pinned'])(
-    'are on an instance of fleet %s as they are here but for comments and empty lines',
+    'are on an instance of fleet %s as they are here but for comments, empty lines and indentation',
     (fleet) => {
-      expect(writtenBy(few.userData(logicalId(fleet)))).toEqual(wanted(ALWAYS));
+      expect(allUnindented(writtenBy(few.userData(logicalId(fleet))))).toEqual(wanted(ALWAYS));
     },
   );
 
   it('are on an instance of a fleet with every setting as they are here', () => {
-    expect(writtenBy(three.userData('LinuxLarge'))).toEqual({
+    expect(allUnindented(writtenBy(three.userData('LinuxLarge')))).toEqual({
       ...wanted({ ...ALWAYS, [`${LIB}/ship-logs`]: 'ship-logs.sh' }),
       [PROXY]: expect.any(String),
     });
@@ -312,12 +317,14 @@ describe('user data', () => {
 
   it.each(ALL)('of $fleet stop automatic updates of the image', ({ userData }) => {
     const lines = beside(userData);
-    const stop = lines.indexOf('systemctl stop --no-block $u || true');
-    expect(lines.slice(stop - 1, stop + 2)).toEqual([
-      "u='apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service dnf-makecache.timer'",
-      'systemctl stop --no-block $u || true',
-      'systemctl mask --no-reload $u || true',
+    const names = 'apt-daily{,-upgrade}.{timer,service} dnf-makecache.timer';
+    const stop = lines.indexOf(`systemctl stop --no-block ${names} || true`);
+    expect(lines.slice(stop, stop + 2)).toEqual([
+      `systemctl stop --no-block ${names} || true`,
+      `systemctl mask --no-reload ${names} || true`,
     ]);
+    const expanded = execFileSync('bash', ['-c', `echo ${names}`], { encoding: 'utf8' });
+    expect(expanded.trim().split(' ').sort()).toEqual([...UPDATES].sort());
   });
 
   it.each(ALL)('of $fleet block the metadata for jobs before anything else starts', ({ userData }) => {
