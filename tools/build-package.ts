@@ -70,7 +70,7 @@ export function withPackageCommands(source: string): string {
   const names = [...Object.keys(COMMANDS), 'COMMAND', String.raw`\$\{\w+\}`].join('|');
   return source
     .replaceAll(
-      new RegExp(String.raw`\bnpm run (${names})(?![\w:-])( --(?= ))?( --(?=['"\`]))?`, 'g'),
+      new RegExp(String.raw`\bnpm run (?:--silent )?(${names})(?![\w:-])( --(?= ))?( --(?=['"\`]))?`, 'g'),
       'npx circleci-runners $1',
     )
     .replaceAll(/\bnpm start\b( --(?= ))?( --(?=['"`]))?/g, 'npx circleci-runners start');
