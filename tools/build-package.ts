@@ -120,28 +120,28 @@ const engineInside: Plugin = {
   },
 };
 
-/** The program of `npx circleci-runners`, and the app, which asks AWS what is deployed. */
-const PROGRAMS = [
-  { entry: 'cli/main.ts', outdir: 'cli', firstLine: '#!/usr/bin/env node\n', external: [] },
-  { entry: 'infra/app.ts', outdir: 'infra', firstLine: '', external: ['aws-cdk-lib', 'constructs'] },
-];
-
-/** Bundles a program with all that the package does not depend on. */
-function bundleProgram({ entry, outdir, firstLine, external }: (typeof PROGRAMS)[number]): Promise<Metafile> {
+/**
+ * Bundles the program of `npx circleci-runners`, and the app, which asks AWS what is deployed, with all that the package does
+ * not depend on. Both share chunks.
+ */
+function bundlePrograms(): Promise<Metafile> {
   return bundle({
-    entryPoints: [entry],
+    entryPoints: [
+      { in: 'cli/main.ts', out: 'cli/main' },
+      { in: 'infra/app.ts', out: 'infra/app' },
+    ],
     platform: 'node',
-    outdir: join(DIST, outdir),
-    chunkNames: 'chunk-[hash]',
+    outdir: DIST,
+    chunkNames: 'cli/chunk-[hash]',
     splitting: true,
     format: 'esm',
     target: 'node20',
     minify: true,
     legalComments: 'none',
     // Only the repository bundles when a command runs.
-    external: ['esbuild', ...external],
+    external: ['esbuild', 'aws-cdk-lib', 'constructs'],
     banner: {
-      js: `${firstLine}import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);`,
+      js: "#!/usr/bin/env node\nimport { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",
     },
     plugins: [engineInside, ourModules],
   });
@@ -182,7 +182,7 @@ async function buildPackage(): Promise<void> {
   // The page of a report has packages that no command has.
   const page = await bundle({ entryPoints: ['simulator/report/client/page.ts'], write: false });
   const functions = await bundle(functionBundles(join(DIST, 'bundles')));
-  const metafiles = [functions, ...(await Promise.all(PROGRAMS.map(bundleProgram))), page];
+  const metafiles = [functions, await bundlePrograms(), page];
   writeNotices(packageFolders(metafiles).map((folder) => join(ROOT, folder)));
 }
 
