@@ -32,7 +32,7 @@ export const firstStepsOf = (fleet: string) =>
     CircleCiUnavailable: [
       'See https://status.circleci.com. An incident passes by itself, and the next poll catches up in one step.',
       'If the error is CircleCiRateLimited, find out who else uses the token, or raise pollInterval.',
-      'If only this fleet fails, look at circleciUrl and at proxies.',
+      'If this fleet has a CircleCI server of yours, check circleciUrl and the way there: npm run doctor',
     ],
     GroupUnreadable: [
       `If somebody deleted the Auto Scaling group or changed a role, restore it: ${RESTORE}`,

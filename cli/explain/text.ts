@@ -140,10 +140,12 @@ function launchLines(
   const took =
     seconds === undefined
       ? ''
-      : `, after ${shortTime(seconds.least)} to ${shortTime(seconds.most)} (mean ${shortTime(seconds.mean)})`;
+      : succeeded === 1
+        ? `, after ${shortTime(seconds.mean)}`
+        : `, after ${shortTime(seconds.least)} to ${shortTime(seconds.most)} (mean ${shortTime(seconds.mean)})`;
   return [
     ...paragraph(
-      `  ${begun} launches: ${succeeded} in service${took}; ${underway} under way; ${failed.length} failed.`,
+      `  ${begun} ${begun === 1 ? 'launch' : 'launches'}: ${succeeded} in service${took}; ${underway} under way; ${failed.length} failed.`,
       4,
     ),
     ...newest(failed).flatMap(({ at, afterSeconds, kind, reason }) =>

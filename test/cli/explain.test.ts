@@ -200,7 +200,7 @@ describe('npm run explain', () => {
     const text = stdout.replaceAll(/\s+/g, ' ');
     expect(text).toContain(': 350 polls, 0 of them changed something.');
     expect(stdout).toMatch(/Count Unclaimed: CircleCiNotFound: no such class/);
-    expect(text).toContain('1 launches: 1 in service, after 90 s to 90 s (mean 90 s)');
+    expect(text).toContain('1 launch: 1 in service, after 90 s');
     // The decisions, the waits for tokens, and the errors of each function.
     expect(aws.calls('FilterLogEvents')).toBe(2 + functionsOfWorkflow().length);
     expect(functionsOfWorkflow()).toEqual([
