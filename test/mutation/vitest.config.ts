@@ -13,6 +13,10 @@ const ORDER = [
   'zero',
   'zero-check',
   'concurrency',
+  'withheld',
+  'runnable-tasks',
+  'spare-runners',
+  'learned',
   'schedules',
   'errors',
   'decide',
@@ -39,6 +43,7 @@ class FastFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ['test/functions/*.test.ts'],
+    setupFiles: ['test/support/random-seed.ts'],
     sequence: { sequencer: FastFirst },
     fileParallelism: false,
     isolate: false,
