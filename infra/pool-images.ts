@@ -38,6 +38,13 @@ export function membersToReplace(members: readonly PoolMember[], image: string):
     .map(({ id }) => id);
 }
 
+/**
+ * Milliseconds from the reading of the pool to the last moment at which an instance of it may end. The group may take an
+ * instance meanwhile, and a start from the pool needs 10 s and more before it claims a job.
+ */
+const MOST_AFTER_READING = 5_000;
+const MOST_FOR_ENDING = 3_000;
+
 /** Values in a filter: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html */
 const VALUES = 200;
 
@@ -45,17 +52,21 @@ const VALUES = 200;
  * Replaces some instances of a fleet's warm pool that have an old image. The group notices that they are gone, and launches
  * others from the image in use.
  *
- * @returns What was replaced. Nothing, while the group launches nothing: the pool would only become smaller.
+ * @param now Milliseconds since the epoch.
+ * @returns What was replaced. Nothing while the group launches nothing, because the pool would only become smaller, and nothing
+ * if AWS answered so slowly that an instance may run a job by now: the next call tries again.
  */
 export async function replaceOldMembers(
   { autoScaling, ec2 }: { autoScaling: AutoScalingClient; ec2: EC2Client },
   groupName: string,
   image: string,
+  now: () => number = Date.now,
 ): Promise<string[]> {
   const asked = new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [groupName] });
   const { AutoScalingGroups: [group] = [] } = await autoScaling.send(asked);
   const launches = !(group?.SuspendedProcesses ?? []).some(({ ProcessName }) => ProcessName === 'Launch');
   if (group?.WarmPoolConfiguration === undefined || !launches) return [];
+  const readAt = now();
   const states = new Map<string, string>();
   for await (const { Instances = [] } of paginateDescribeWarmPool(
     { client: autoScaling },
@@ -66,7 +77,9 @@ export async function replaceOldMembers(
   const images = await imagesOf([...states.keys()], ec2);
   const members = [...states].map(([id, lifecycleState]) => ({ id, lifecycleState, image: images.get(id) }));
   const old = membersToReplace(members, image);
-  if (old.length > 0) await ec2.send(new TerminateInstancesCommand({ InstanceIds: old }));
+  if (old.length === 0 || now() - readAt > MOST_AFTER_READING) return [];
+  const abortSignal = AbortSignal.timeout(MOST_FOR_ENDING);
+  await ec2.send(new TerminateInstancesCommand({ InstanceIds: old }), { abortSignal });
   return old;
 }
 

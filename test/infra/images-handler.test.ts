@@ -1,6 +1,9 @@
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { EC2Client } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { RequestRefused } from '../../infra/group-settings-request.ts';
 import { handler } from '../../infra/images-handler.ts';
+import { replaceOldMembers } from '../../infra/pool-images.ts';
 import { ImageAws } from '../support/image-aws.ts';
 import { address } from '../support/serve.ts';
 
@@ -386,6 +389,24 @@ describe('every ten minutes, a warm pool', () => {
     await handler(TICK);
     expect(aws.terminated).toEqual([]);
   });
+
+  it.each([
+    { milliseconds: 5_000, replaced: 1 },
+    { milliseconds: 5_001, replaced: 0 },
+  ])(
+    'loses $replaced if AWS takes $milliseconds ms to list it, because a job may run on an instance later',
+    async ({ milliseconds, replaced }) => {
+      aws.pools.set(GROUP, { members: members(4) });
+      const clients = { autoScaling: new AutoScalingClient({}), ec2: new EC2Client({}) };
+      let time = 0;
+      const now = () => {
+        time += milliseconds;
+        return time;
+      };
+      await expect(replaceOldMembers(clients, GROUP, FIRST, now)).resolves.toHaveLength(replaced);
+      expect(aws.terminated).toHaveLength(replaced);
+    },
+  );
 
   it('of a fleet whose image nobody builds is left alone', async () => {
     aws.pools.set('circleci-runners-stock', { members: members(4) });
