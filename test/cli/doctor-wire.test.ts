@@ -35,7 +35,11 @@ beforeEach(async () => {
     image: 'ami-01234567',
     circleciUrl,
   };
-  const scaler = { vpcId: 'vpc-00000001', subnetIds: ['subnet-00000001', 'subnet-00000002'] };
+  const scaler = {
+    vpcId: 'vpc-00000001',
+    subnetIds: ['subnet-00000001', 'subnet-00000002'],
+    securityGroupIds: ['sg-00000001'],
+  };
   writeFileSync(file, stringify({ scaler, linux: settings }));
   aws = await new DoctorAws().listen();
   aws.groups = [{ fleet: 'linux', desired: 0, version: '3' }];
@@ -208,6 +212,13 @@ describe('does not pass the check', () => {
       level: 'fail',
       says: /^subnet-00000001, subnet-00000002: no NAT, and vpc-00000001 has no endpoint .* for autoscaling, ec2, secretsmanager, ssm, so no fleet is polled$/,
       change: () => aws.changed.set('DescribeVpcEndpoints', ec2('DescribeVpcEndpoints', '<vpcEndpointSet/>')),
+    },
+    {
+      check: 'scaler',
+      level: 'fail',
+      says: /^the region has no sg-00000001$/,
+      change: () =>
+        aws.changed.set('DescribeSecurityGroups', ec2('DescribeSecurityGroups', '<securityGroupInfo/>')),
     },
     {
       check: 'image',

@@ -36,6 +36,11 @@ const HEALTHY: Record<string, (operation: string, asked: Asked) => Answer> = {
       operation,
       `<subnetSet>${['1', '2'].map((id) => `<item><subnetId>subnet-0000000${id}</subnetId><vpcId>vpc-00000001</vpcId><availabilityZoneId>euw1-az${id}</availabilityZoneId></item>`).join('')}</subnetSet>`,
     ),
+  DescribeSecurityGroups: (operation) =>
+    ec2Xml(
+      operation,
+      '<securityGroupInfo><item><groupId>sg-00000001</groupId><vpcId>vpc-00000001</vpcId></item></securityGroupInfo>',
+    ),
   DescribeRouteTables: (operation) => ec2Xml(operation, '<routeTableSet/>'),
   DescribeVpcEndpoints: (operation) =>
     ec2Xml(

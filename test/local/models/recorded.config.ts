@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     ...base.test,
     include: [
-      'test/cli/{doctor,explain,image,init,init-from-group,init-lookups,pause,reconcile,recycle,secrets,status,zones}.test.ts',
+      'test/cli/{doctor,doctor-wire,explain,image,init,init-from-group,init-lookups,pause,reconcile,recycle,secrets,status,zones}.test.ts',
       'test/functions/{describe-activities,find-leftovers,learned,repair,secrets,settings,spot,update-group,warm-pool}.test.ts',
       'test/infra/{deployed-fleets,group-settings-handler,images-handler}.test.ts',
       'test/hours/fallback.test.ts',
