@@ -2,6 +2,7 @@ import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { Command } from 'commander';
 import { FleetsInvalid, loadFleets } from '../fleets/load.ts';
+import { sentence } from '../functions/lib/sentence.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { readSetup } from './aws/place.ts';
 import { setupFault } from './aws/setup-fault.ts';
@@ -68,9 +69,11 @@ async function readSurroundings(fleet: string | undefined, options: Options): Pr
     fleetGroups(app, new AutoScalingClient(AWS_CLIENT)),
     readSettings(app, new SSMClient(AWS_CLIENT)),
   ]);
-  if (options.deployedOnly && groups.length === 0)
+  if (options.deployedOnly && groups.length === 0 && settings.size === 0)
     throw new NotDeployed(`Stack ${app} has no fleets. Deploy it first: npx cdk deploy --all`);
-  const names = [...new Set([...file.map(({ name }) => name), ...groups.map((group) => group.fleet)])];
+  const names = [
+    ...new Set([...file.map(({ name }) => name), ...groups.map((group) => group.fleet), ...settings.keys()]),
+  ];
   if (!names.some(isChosen))
     throw new UsageError(`The fleet must be one of ${names.join(', ')}, got ${JSON.stringify(fleet)}`);
   return {
@@ -116,7 +119,7 @@ export function findingLines(
   const lines = found.flatMap(({ level, check, fleet, says, remedy }) => {
     const about = fleet === undefined ? check : `${fleet}, ${check}`;
     const [first = '', ...rest] = wrapped(
-      `     ${about}: ${says}${remedy === undefined ? '' : `. To do: ${remedy}`}`,
+      `     ${about}: ${remedy === undefined ? says : `${sentence(says)} To do: ${remedy}`}`,
       columns,
       5,
     );

@@ -1,4 +1,6 @@
+import { SSMClient } from '@aws-sdk/client-ssm';
 import { Command } from 'commander';
+import { AWS_CLIENT } from './aws/client.ts';
 import {
   durationOption,
   NotDeployed,
@@ -7,9 +9,11 @@ import {
   UsageError,
 } from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
+import { groupIsGone } from './deployed/groups.ts';
 import { explainHistory } from './explain/explanation.ts';
 import { HistoryUnread, readHistory } from './explain/reads.ts';
 import { explanationText } from './explain/text.ts';
+import { readSettings } from './status/reads.ts';
 
 const HOUR = 3_600;
 
@@ -42,6 +46,10 @@ async function explainFleet(fleet: string, options: Options, { terminal }: Shell
   const now = Date.now();
   const period = periodOf(options, now);
   const { fleets, history } = await readHistory(options.stack, fleet, period);
+  if (history === undefined) {
+    const settings = await readSettings(options.stack, new SSMClient(AWS_CLIENT));
+    if (settings.has(fleet)) throw new NotDeployed(groupIsGone(fleet));
+  }
   if (fleets.length === 0)
     throw new NotDeployed(`Stack ${options.stack} has no fleets. Deploy it first: npx cdk deploy --all`);
   if (history === undefined)

@@ -4,9 +4,10 @@ import { priceOf } from '../fleets/cost.ts';
 import { loadFleets } from '../fleets/load.ts';
 import { durationOption, NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
+import { fleetsWithoutGroup, groupIsGone } from './deployed/groups.ts';
 import { type FleetStatus, fleetStatuses } from './status/fleet-status.ts';
 import { readStatus, type StatusReading } from './status/reads.ts';
-import { statusDetails, statusTable } from './status/screen.ts';
+import { statusDetails, statusTable, wrapped } from './status/screen.ts';
 import { untilEnded } from './terminal/ending.ts';
 
 /** How often `--watch` reads, in seconds. A call costs AWS nothing, and throttling begins far above. */
@@ -49,7 +50,8 @@ async function showStatus(fleet: string | undefined, options: Options, shell: Sh
   const prices = pricesIn(options.fleets, options.stack);
   const first = await read(fleet, options, prices);
   if (options.json) {
-    terminal.print(JSON.stringify({ stack: options.stack, fleets: first.fleets, missing: first.missing }));
+    const { fleets, gone, missing } = first;
+    terminal.print(JSON.stringify({ stack: options.stack, fleets, gone, missing }));
     return;
   }
   if (!options.watch) {
@@ -61,6 +63,8 @@ async function showStatus(fleet: string | undefined, options: Options, shell: Sh
 
 interface Shown {
   fleets: FleetStatus[];
+  /** The fleets whose group is gone. */
+  gone: string[];
   missing: string[];
   /** What is read again only now and then. */
   kept: Pick<StatusReading, 'hours' | 'boots'>;
@@ -74,16 +78,23 @@ async function read(
 ): Promise<Shown> {
   const now = Date.now();
   const reading = await readStatus(stack, now, { bootsOf: fleet, ...kept });
-  const { groups, missing } = reading;
-  if (groups.length === 0)
+  const { groups, missing, settings } = reading;
+  const without = fleetsWithoutGroup(settings, groups);
+  if (fleet !== undefined && without.includes(fleet)) throw new NotDeployed(groupIsGone(fleet));
+  if (groups.length === 0 && without.length === 0)
     throw new NotDeployed(`Stack ${stack} has no fleets. Deploy it first: npx cdk deploy --all`);
   const all = fleetStatuses(stack, reading, prices, now);
   const fleets = all.filter((each) => fleet === undefined || each.fleet === fleet);
-  if (fleets.length === 0)
+  if (fleet !== undefined && fleets.length === 0)
     throw new UsageError(
       `The fleet must be a deployed one (${all.map((each) => each.fleet).join(', ')}), got ${JSON.stringify(fleet)}`,
     );
-  return { fleets, missing, kept: { hours: reading.hours, boots: reading.boots } };
+  return {
+    fleets,
+    gone: fleet === undefined ? without : [],
+    missing,
+    kept: { hours: reading.hours, boots: reading.boots },
+  };
 }
 
 /** The prices that fleets.yaml knows better than the group. Without the file, list prices are used. */
@@ -101,7 +112,7 @@ function pricesIn(file: string, stack: string): Map<string, number> {
 }
 
 function describe(
-  { fleets, missing }: Shown,
+  { fleets, gone, missing }: Shown,
   named: string | undefined,
   columns: number,
   colours: Shell['terminal']['colours'],
@@ -110,7 +121,11 @@ function describe(
     named === undefined
       ? statusTable(fleets, columns, colours)
       : fleets.flatMap((fleet) => statusDetails(fleet, columns, colours));
-  return missing.length === 0 ? lines : [...lines, colours.yellow(`Not read: ${missing.join(', ')}`)];
+  return [
+    ...lines,
+    ...gone.flatMap((fleet) => wrapped(groupIsGone(fleet), columns, 2)).map(colours.red),
+    ...(missing.length === 0 ? [] : [colours.yellow(`Not read: ${missing.join(', ')}`)]),
+  ];
 }
 
 async function watch(

@@ -1,7 +1,6 @@
-import { copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
@@ -48,29 +47,29 @@ export function functionBundles(outdir: string) {
   } satisfies import('esbuild').BuildOptions;
 }
 
-let bundled: string | undefined;
+/** The bundles by name, which one process makes once. */
+let bundled: Map<string, Uint8Array> | undefined;
 
-/** The folder with the bundle of a function: the package's, or one that lasts as long as this process. */
-export function bundleOf(name: string): string {
-  if (existsSync(PREBUILT)) return join(PREBUILT, name);
-  if (bundled === undefined) {
-    const folder = mkdtempSync(join(tmpdir(), 'function-bundles-'));
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-    // The package does not depend on esbuild.
-    const { buildSync }: typeof import('esbuild') = createRequire(import.meta.url)('esbuild');
-    buildSync(functionBundles(folder));
-    bundled = folder;
-  }
-  return join(bundled, name);
+function bundles(): Map<string, Uint8Array> {
+  // The package does not depend on esbuild.
+  const { buildSync }: typeof import('esbuild') = createRequire(import.meta.url)('esbuild');
+  const { outputFiles } = buildSync({ ...functionBundles(ROOT), write: false });
+  return new Map(outputFiles.map(({ path, contents }) => [basename(dirname(path)), contents]));
 }
 
-/** The same with more files, as paths by their names in the folder. */
-export function bundleWith(name: string, files: Record<string, string>): string {
-  const bundle = bundleOf(name);
-  if (Object.keys(files).length === 0) return bundle;
-  const folder = mkdtempSync(join(tmpdir(), 'function-bundle-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  cpSync(bundle, folder, { recursive: true });
-  for (const [file, path] of Object.entries(files)) copyFileSync(path, join(folder, file));
-  return folder;
+/**
+ * Writes the bundle of a function, the package's or one that is made here.
+ *
+ * @param folder Is made, and belongs to the caller.
+ * @param files More files, as paths by their names in the folder.
+ */
+export function writeBundle(name: string, folder: string, files: Record<string, string> = {}): void {
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, 'index.mjs');
+  if (existsSync(PREBUILT)) copyFileSync(join(PREBUILT, name, 'index.mjs'), file);
+  else {
+    bundled ??= bundles();
+    writeFileSync(file, bundled.get(name) ?? '');
+  }
+  for (const [beside, path] of Object.entries(files)) copyFileSync(path, join(folder, beside));
 }

@@ -1,5 +1,6 @@
-import { fileURLToPath } from 'node:url';
-import { type Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Duration, RemovalPolicy, Stack, Stage } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   ApplicationLogLevel,
@@ -11,8 +12,9 @@ import {
   SystemLogLevel,
 } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { DISABLE_ASSET_STAGING_CONTEXT } from 'aws-cdk-lib/cx-api';
 import { Construct } from 'constructs';
-import { bundleWith } from './function-bundles.ts';
+import { writeBundle } from './function-bundles.ts';
 import { Shared } from './shared.ts';
 
 export interface NodeFunctionProps {
@@ -28,10 +30,19 @@ export interface NodeFunctionProps {
 }
 
 /** The bundle, or an empty folder if nothing is deployed from this synthesis, as in `cdk destroy`. */
-const codeOf = (name: string, needed: boolean, files: Record<string, string>) =>
-  needed
-    ? Code.fromAsset(bundleWith(name, files))
-    : Code.fromAsset(fileURLToPath(new URL('.', import.meta.url)), { exclude: ['**'], assetHash: name });
+function codeOf(scope: Construct, { name, files }: NodeFunctionProps): Code {
+  const folder = bundleFolder(scope, name);
+  if (Stack.of(scope).bundlingRequired) {
+    writeBundle(name, folder, files);
+    return Code.fromAsset(folder);
+  }
+  mkdirSync(folder, { recursive: true });
+  return Code.fromAsset(folder, { assetHash: name });
+}
+
+/** In the folder of the app, so that nothing is left elsewhere if the synthesis is cancelled. */
+const bundleFolder = (scope: Construct, name: string) =>
+  join(Stage.of(scope)?.assetOutdir ?? '.', `bundle.${name}`);
 
 /** A Lambda function bundled from one source file, with a role and a log group of its own. */
 export class NodeFunction extends LambdaFunction {
@@ -57,7 +68,7 @@ export class NodeFunction extends LambdaFunction {
     super(scope, id, {
       functionName,
       description: props.description,
-      code: codeOf(props.name, Stack.of(scope).bundlingRequired, props.files ?? {}),
+      code: codeOf(scope, props),
       handler: 'index.handler',
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
@@ -71,6 +82,9 @@ export class NodeFunction extends LambdaFunction {
       applicationLogLevelV2: ApplicationLogLevel.INFO,
       ...(props.environment !== undefined && { environment: props.environment }),
     });
+    // The CDK has a copy by now, unless it makes none: `cdk synth --no-staging`.
+    if (!this.node.tryGetContext(DISABLE_ASSET_STAGING_CONTEXT))
+      rmSync(bundleFolder(scope, props.name), { recursive: true });
     this.executionRole = role;
     this.plainName = functionName;
   }

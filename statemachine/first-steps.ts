@@ -4,7 +4,7 @@
  */
 
 const HEALTH = 'See the AWS Health Dashboard: an incident passes by itself.';
-const RESTORE = 'npx cdk deploy --all --revert-drift';
+export const RESTORE = 'npx cdk deploy --all --revert-drift';
 
 /** For the alarms of a fleet. */
 export const firstStepsOf = (fleet: string) =>

@@ -7,6 +7,7 @@ import { groupNameOf } from '../../fleets/names.ts';
 import { memberKind } from '../../functions/lib/auto-scaling.ts';
 import type { Members } from '../../functions/lib/capacity.ts';
 import { LAUNCH_SUSPENDED_TAG, PAUSED_AT_TAG, PAUSED_TAG, STACK_TAG } from '../../functions/lib/tags.ts';
+import { RESTORE } from '../../statemachine/first-steps.ts';
 
 /** The largest page: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html */
 const PAGE = 100;
@@ -55,6 +56,16 @@ export async function fleetGroups(app: string, client: AutoScalingClient): Promi
   }
   return groups.sort((a, b) => (a.fleet < b.fleet ? -1 : 1));
 }
+
+/** The fleets that have settings and no group, which somebody deleted by hand. */
+export const fleetsWithoutGroup = (
+  settings: ReadonlyMap<string, unknown>,
+  groups: readonly FleetGroup[],
+): string[] => [...settings.keys()].filter((name) => !groups.some(({ fleet }) => fleet === name));
+
+/** What is wrong with a fleet that has no group, and what to do. */
+export const groupIsGone = (fleet: string): string =>
+  `The Auto Scaling group of fleet ${fleet} is gone, so each of its executions fails. Restore it: ${RESTORE}. See docs/operations.md#group-unreadable`;
 
 const tagOf = ({ Tags = [] }: AutoScalingGroup, key: string) =>
   Tags.find(({ Key }) => Key === key)?.Value || undefined;

@@ -8,10 +8,11 @@ import type { FleetConfig } from '../../fleets/load.ts';
 import { adviceAboutUndeclared, faultsWithUndeclared, undeclaredFleets } from '../../fleets/undeclared.ts';
 import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';
+import { RESTORE } from '../../statemachine/first-steps.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { type AwaitingRecord, awaitingNow, readAwaiting } from '../deployed/awaiting.ts';
 import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
-import type { FleetGroup } from '../deployed/groups.ts';
+import { type FleetGroup, fleetsWithoutGroup } from '../deployed/groups.ts';
 import { ownAlarms, shortTime } from '../status/fleet-status.ts';
 import { ringingAlarms } from '../status/reads.ts';
 import { bad, type Check, type Finding, ok, type Surroundings } from './check.ts';
@@ -82,7 +83,7 @@ export function groupFindings(
           bad(
             'warn',
             `${group} must launch from a numbered version of its launch template, got ${version}`,
-            'npx cdk deploy --all --revert-drift',
+            RESTORE,
             fleet,
           ),
         ]),
@@ -93,6 +94,9 @@ export function groupFindings(
 export const groups: Check = {
   name: 'group',
   run: async ({ groups, settings }) => {
+    const gone = fleetsWithoutGroup(settings, groups).map((fleet) =>
+      bad('fail', 'its Auto Scaling group is gone, so each execution fails', RESTORE, fleet),
+    );
     const client = new AutoScalingClient(AWS_CLIENT);
     const findings = groups.map(async (group) => {
       const { LifecycleHooks = [] } = await client.send(
@@ -101,7 +105,7 @@ export const groups: Check = {
       const hooks = LifecycleHooks.flatMap(({ LifecycleHookName }) => LifecycleHookName ?? []);
       return groupFindings(group, settings.get(group.fleet), hooks);
     });
-    return (await Promise.all(findings)).flat();
+    return [...gone, ...(await Promise.all(findings)).flat()];
   },
 };
 

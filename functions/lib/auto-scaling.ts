@@ -165,7 +165,7 @@ async function readGroups(
   const group = named(groupName);
   if (group === undefined) {
     throw new GroupNotFound(
-      `No Auto Scaling group is named ${groupName} in this account and region. Deploy the stack again.`,
+      `No Auto Scaling group is named ${groupName} in this account and region. If somebody deleted it, deploy with npx cdk deploy --all --revert-drift.`,
     );
   }
   const parsed = z.safeParse(Described, group);
@@ -382,15 +382,16 @@ export async function translated<T>(
       case 'ValidationError':
       case 'ValidationException':
         throw new Invalid(
-          `${said} Does the group still exist, and is its maximum size the largest maxReplicas of the fleet and its schedules? Deploy the stack again.`,
+          `${said} Does the group still exist, and is its maximum size the largest maxReplicas of the fleet and its schedules? Deploy with npx cdk deploy --all --revert-drift.`,
           { cause },
         );
       case 'AccessDenied':
       case 'AccessDeniedException':
       case 'UnauthorizedOperation':
-        throw new AutoScalingDenied(`${said} The step's role lacks a permission: deploy the stack again.`, {
-          cause,
-        });
+        throw new AutoScalingDenied(
+          `${said} The step's role lacks a permission: deploy with npx cdk deploy --all --revert-drift.`,
+          { cause },
+        );
       default:
         throw new AutoScalingUnavailable(`${said} Capacity is held.`, { cause });
     }

@@ -271,6 +271,14 @@ describe('does not pass the check', () => {
     },
     {
       check: 'group',
+      level: 'fail',
+      says: /^its Auto Scaling group is gone, so each execution fails$/,
+      change: () => {
+        aws.groups = [];
+      },
+    },
+    {
+      check: 'group',
       level: 'warn',
       says: /the process Terminate of circleci-runners-linux is suspended: by hand/,
       change: () => {

@@ -355,6 +355,20 @@ describe('npm run status', () => {
     expect((await command()).stdout).toMatch(/^Not read: .*the alarms \(\w+\)/m);
   });
 
+  it('says which fleet has lost its group, also if it is named', async () => {
+    aws.groups = aws.groups.filter(({ fleet }) => fleet !== 'fleet-03');
+    const says =
+      'The Auto Scaling group of fleet fleet-03 is gone, so each of its executions fails. Restore it: npx cdk deploy --all --revert-drift';
+    const inOneLine = (text: string) => text.replaceAll(/\s+/g, ' ');
+    expect(inOneLine((await command()).stdout)).toContain(says);
+    expect(JSON.parse((await command('--json')).stdout)).toMatchObject({ gone: ['fleet-03'] });
+    const { status, stderr } = await command('fleet-03');
+    expect(status).toBe(2);
+    expect(inOneLine(stderr)).toContain(says);
+    aws.groups = [];
+    expect(inOneLine((await command()).stdout)).toContain(says);
+  });
+
   it('prints JSON', async () => {
     const { stdout } = await command('fleet-03', '--json');
     expect(JSON.parse(stdout)).toMatchObject({

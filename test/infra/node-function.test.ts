@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { App, Duration, Stack } from 'aws-cdk-lib';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { bundleOf, functionSources } from '../../infra/function-bundles.ts';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { functionSources, writeBundle } from '../../infra/function-bundles.ts';
 import { WORK_SECONDS } from '../../infra/group-settings-handler.ts';
 import { NodeFunction } from '../../infra/node-function.ts';
 import { fleetsOf, MINIMAL, threeFleets } from '../support/fleets.ts';
@@ -78,6 +78,9 @@ describe('every step', () => {
 });
 
 describe('the bundle that is deployed', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bundles-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
+
   // The client of EC2 is large. These functions run every 10 minutes, or after a build, and no job waits for them.
   const limitOf = (name: string) => (/-leftovers$|^images$/.test(name) ? 1_200 : 530);
 
@@ -86,7 +89,8 @@ describe('the bundle that is deployed', () => {
   it.each(Object.keys(functionSources()))(
     'of %s is under its limit, needs no other file, and exports its handler',
     async (name) => {
-      const folder = bundleOf(name);
+      const folder = join(directory, name);
+      writeBundle(name, folder);
       expect(readdirSync(folder)).toEqual(['index.mjs']);
       const file = join(folder, 'index.mjs');
       expect(statSync(file).size).toBeLessThan(limitOf(name) * 1_000);
@@ -119,10 +123,11 @@ it('is deployed with the function that it belongs to', () => {
           ],
         ],
   );
-  expect(deployed).toEqual(
-    ['count-running', 'images'].map((name) => [
-      `stack-${name}`,
-      readFileSync(join(bundleOf(name), 'index.mjs')),
-    ]),
-  );
+  const bundle = (name: string) => {
+    writeBundle(name, join(outdir, 'bundle'));
+    return readFileSync(join(outdir, 'bundle', 'index.mjs'));
+  };
+  // Nothing else is left in the folder of the app.
+  expect(readdirSync(outdir).filter((name) => name.startsWith('bundle'))).toEqual([]);
+  expect(deployed).toEqual(['count-running', 'images'].map((name) => [`stack-${name}`, bundle(name)]));
 });

@@ -67,7 +67,7 @@ export class OperatorAws extends AwsStandIn {
         return json({ Parameter: { Name: text('Name'), Value, Version: 1 } });
       }
       case 'GetParametersByPath':
-        return this.#parameterPage(Number(asked.NextToken ?? 0));
+        return this.#parameterPage(text('Path'), Number(asked.NextToken ?? 0));
       default:
         return undefined;
     }
@@ -80,12 +80,14 @@ export class OperatorAws extends AwsStandIn {
     return resultXml('DescribeAutoScalingGroups', `<AutoScalingGroups>${page}</AutoScalingGroups>${next}`);
   }
 
-  #parameterPage(from: number): Answer {
-    const all = [...this.parameters].map(([Name, Value]) => ({
-      Name,
-      Value,
-      ARN: `arn:aws:ssm:eu-west-1:111122223333:parameter${Name}`,
-    }));
+  #parameterPage(path: string, from: number): Answer {
+    const all = [...this.parameters]
+      .filter(([name]) => name.startsWith(path))
+      .map(([Name, Value]) => ({
+        Name,
+        Value,
+        ARN: `arn:aws:ssm:eu-west-1:111122223333:parameter${Name}`,
+      }));
     const end = from + PARAMETERS;
     return json({ Parameters: all.slice(from, end), ...(end < all.length && { NextToken: `${end}` }) });
   }
