@@ -60,6 +60,7 @@ async function run(options: Options, ended: AbortSignal, terminal: Terminal): Pr
   const server = await circleci.listen();
   const { port } = server.address() as AddressInfo;
   let aws: LocalAws | undefined;
+  const isOwn = process.env.AWS_ENDPOINT_URL === undefined;
   try {
     aws = await LocalAws.start(report, { signal: ended });
     aws.adopt();
@@ -84,6 +85,12 @@ async function run(options: Options, ended: AbortSignal, terminal: Terminal): Pr
       }),
     );
     report(`Deployed ${outputs.StateMachineArn}. Its schedule starts an execution every minute.`);
+    if (isOwn) {
+      report('In another terminal, this makes other commands use it, such as npm run status:');
+      // Whole, so that it can be copied. An emulator takes any keys.
+      const names = ['AWS_ENDPOINT_URL', 'AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'];
+      terminal.print(`export ${names.map((name) => `${name}=${aws?.environment[name]}`).join(' ')}`);
+    }
     const sfn = new SFNClient({});
     // The schedule may start its first execution only a minute from now.
     await sfn.send(
