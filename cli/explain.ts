@@ -47,8 +47,9 @@ async function explainFleet(fleet: string, options: Options, { terminal }: Shell
   const period = periodOf(options, now);
   const { fleets, history } = await readHistory(options.stack, fleet, period);
   if (history === undefined) {
-    const settings = await readSettings(options.stack, new SSMClient(AWS_CLIENT));
-    if (settings.has(fleet)) throw new NotDeployed(groupIsGone(fleet));
+    // Without the right to read them, the fleet is unknown, as it would be without this call.
+    const settings = await readSettings(options.stack, new SSMClient(AWS_CLIENT)).catch(() => undefined);
+    if (settings?.has(fleet)) throw new NotDeployed(groupIsGone(fleet));
   }
   if (fleets.length === 0)
     throw new NotDeployed(`Stack ${options.stack} has no fleets. Deploy it first: npx cdk deploy --all`);

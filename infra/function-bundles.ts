@@ -60,6 +60,7 @@ function bundles(): Map<string, Uint8Array> {
 /**
  * Writes the bundle of a function, the package's or one that is made here.
  *
+ * @param name A key of `functionSources`. Any other is an error.
  * @param folder Is made, and belongs to the caller.
  * @param files More files, as paths by their names in the folder.
  */
@@ -69,7 +70,10 @@ export function writeBundle(name: string, folder: string, files: Record<string, 
   if (existsSync(PREBUILT)) copyFileSync(join(PREBUILT, name, 'index.mjs'), file);
   else {
     bundled ??= bundles();
-    writeFileSync(file, bundled.get(name) ?? '');
+    const bundle = bundled.get(name);
+    if (bundle === undefined)
+      throw new Error(`There is no source of a function ${name}: see functionSources`);
+    writeFileSync(file, bundle);
   }
   for (const [beside, path] of Object.entries(files)) copyFileSync(path, join(folder, beside));
 }

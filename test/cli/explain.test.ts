@@ -13,6 +13,7 @@ import { functionsOfWorkflow } from '../../statemachine/definition.ts';
 import { commandWords } from '../support/bundled-commands.ts';
 import { ago, FAILED, failure, groupOf, history, member, NOW, poll, RISE } from '../support/fleet-history.ts';
 import { runAgainstAws } from '../support/in-process.ts';
+import { deployedSettings } from '../support/inputs.ts';
 import { OperatorAws } from '../support/operator-aws.ts';
 import { PseudoTerminal } from '../support/pseudo-terminal.ts';
 import { address } from '../support/serve.ts';
@@ -256,6 +257,15 @@ describe('npm run explain', () => {
     );
     const { awaiting } = JSON.parse((await command('linux', '--json')).stdout);
     expect(awaiting).toMatchObject({ waits, executions: 3 });
+  });
+
+  it('says that the group of a fleet is gone, not that there is no such fleet', async () => {
+    aws.parameters.set('/circleci-runners/fleets/mac', JSON.stringify(deployedSettings()));
+    const { status, stderr } = await command('mac');
+    expect(status).toBe(2);
+    expect(stderr.replaceAll(/\s+/g, ' ')).toContain(
+      'The Auto Scaling group of fleet mac is gone, so each of its executions fails. Restore it: npx cdk deploy --all --revert-drift',
+    );
   });
 
   it('explains a time that is over', async () => {

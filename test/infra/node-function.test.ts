@@ -99,6 +99,12 @@ describe('the bundle that is deployed', () => {
   );
 });
 
+it('is not deployed without a source', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bundles-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  expect(() => writeBundle('no-such-step', folder)).toThrow('There is no source of a function no-such-step');
+});
+
 it('is deployed with the function that it belongs to', () => {
   const outdir = mkdtempSync(join(tmpdir(), 'bundles-'));
   onTestFinished(() => rmSync(outdir, { recursive: true }));
