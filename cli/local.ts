@@ -86,7 +86,7 @@ async function run(options: Options, ended: AbortSignal, terminal: Terminal): Pr
     );
     report(`Deployed ${outputs.StateMachineArn}. Its schedule starts an execution every minute.`);
     if (isOwn) {
-      report('In another terminal, this makes other commands use it, such as npm run status:');
+      report('In another terminal, npm run status and other commands use it after this line:');
       // Whole, so that it can be copied. An emulator takes any keys.
       const names = ['AWS_ENDPOINT_URL', 'AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'];
       terminal.print(`export ${names.map((name) => `${name}=${aws?.environment[name]}`).join(' ')}`);
