@@ -3,8 +3,14 @@ import {
   type AutoScalingGroup,
   DescribeAutoScalingGroupsCommand,
   type Instance,
+  type LaunchTemplateSpecification,
 } from '@aws-sdk/client-auto-scaling';
-import { CreateTagsCommand, EC2Client } from '@aws-sdk/client-ec2';
+import {
+  CreateTagsCommand,
+  DescribeLaunchTemplateVersionsCommand,
+  EC2Client,
+  paginateDescribeInstances,
+} from '@aws-sdk/client-ec2';
 import { Command } from 'commander';
 import { FleetsInvalid } from '../fleets/load.ts';
 import { sentence } from '../functions/lib/sentence.ts';
@@ -21,13 +27,10 @@ const BATCH = 100;
 const define = ({ terminal }: Shell) =>
   new Command('npm run recycle --')
     .description(
-      'Makes the instances of a deployed fleet leave if they do not have its newest launch template: idle ones within seconds, busy ones after their job. The command tags the instances, and each instance reads its own tag. The group replaces those that tasks and minReplicas need.',
+      'Makes the instances of a deployed fleet leave if a launch of now would make them otherwise, from a newer launch template or image: idle ones within seconds, busy ones after their job. The command tags the instances, and each instance reads its own tag. The group replaces those that tasks and minReplicas need.',
     )
     .argument('<fleet>', 'a deployed fleet of fleets.yaml')
-    .option(
-      '--all',
-      'also mark instances that have the newest launch template, for example after a new image in a parameter',
-    )
+    .option('--all', 'also mark instances that have the newest launch template and image')
     .option('--json', 'print only one JSON object')
     .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
     .addOption(stackOption())
@@ -51,6 +54,8 @@ interface Listed {
   state: string;
   /** Version of the launch template that it was launched from. */
   version: string;
+  /** Id of the image that it was launched from; `unknown` if EC2 does not know the instance any more. */
+  image: string;
 }
 
 async function recycleFleet(
@@ -62,29 +67,41 @@ async function recycleFleet(
   const groupName = `${stack}-${fleet}`;
   const group = await describe(groupName);
   if (group === undefined) refuseNotDeployed(fleet, stack);
-  const newest = versionOf(group);
+  const template = templateOf(group);
+  const newest = template.Version;
+  const ec2 = new EC2Client(AWS_CLIENT);
   // Instances in other states leave already.
-  const members = (group.Instances ?? [])
-    .filter(({ LifecycleState = '' }) => /^(Pending|InService|Standby|EnteringStandby)/.test(LifecycleState))
-    .map(listed);
-  const chosen = members.filter(({ version }) => all || version !== newest);
+  const present = (group.Instances ?? []).filter(({ LifecycleState = '' }) =>
+    /^(Pending|InService|Standby|EnteringStandby)/.test(LifecycleState),
+  );
+  const images = await imagesOf(present, ec2);
+  // Read last: a build may publish an image meanwhile, and instances of it must not be marked as old.
+  const image = await imageOfLaunches(template, ec2);
+  const members = present.map((instance) => listed(instance, images));
+  const chosen = members.filter(
+    (member) => all || member.version !== newest || isAnotherImage(member.image, image),
+  );
   const kept = members.filter((member) => !chosen.includes(member));
 
-  const about = `Fleet ${fleet}, launch template version ${newest}`;
+  const about = `Fleet ${fleet}, launch template version ${newest}${image === undefined ? '' : `, image ${image}`}`;
   if (!json && terminal.isWatched)
     terminal.note(terminal.colours.dim(`${about}: marking ${chosen.length} ...`));
-  const gone = await mark(chosen.map(({ instance }) => instance));
+  const gone = await mark(
+    chosen.map(({ instance }) => instance),
+    ec2,
+  );
   const marked = chosen.filter(({ instance }) => !gone.has(instance));
   if (json) {
-    terminal.print(JSON.stringify({ fleet, group: groupName, newest, all, marked, kept }));
+    terminal.print(JSON.stringify({ fleet, group: groupName, newest, image, all, marked, kept }));
     return;
   }
   terminal.print(`${about}: ${marked.length} of ${members.length} instances marked.`);
-  for (const { instance, state, version } of marked) {
-    terminal.print(`  ${instance}  ${state.padEnd(12)}  version ${version}`);
+  for (const { instance, state, version, image } of marked) {
+    terminal.print(`  ${instance}  ${state.padEnd(12)}  version ${version}  ${image}`);
   }
   if (marked.length > 0) terminal.print('Idle instances leave within seconds, busy ones after their job.');
-  else if (kept.length > 0) terminal.print('All instances have the newest version. --all marks them too.');
+  else if (kept.length > 0)
+    terminal.print('All instances have the newest launch template and image. --all marks them too.');
 }
 
 async function describe(groupName: string): Promise<AutoScalingGroup | undefined> {
@@ -94,30 +111,77 @@ async function describe(groupName: string): Promise<AutoScalingGroup | undefined
   return AutoScalingGroups[0];
 }
 
+/** The launch template of a group, in the version that it launches from. */
+type Template = LaunchTemplateSpecification & { Version: string };
+
 /**
  * The version that the group launches from: each deployment that changes the launch template writes it there.
  *
  * @throws RecycleFailed if somebody changed the group so that it names no version.
  */
-function versionOf(group: AutoScalingGroup): string {
+function templateOf(group: AutoScalingGroup): Template {
   const specification =
     group.LaunchTemplate ?? group.MixedInstancesPolicy?.LaunchTemplate?.LaunchTemplateSpecification;
   const version = specification?.Version ?? 'no version';
-  if (/^\d+$/.test(version)) return version;
+  if (/^\d+$/.test(version)) return { ...specification, Version: version };
   throw new RecycleFailed(
     `${group.AutoScalingGroupName} must launch from a numbered version of its launch template, got ${version}. Deploy the stack again: npx cdk deploy --all --revert-drift`,
   );
 }
 
-const listed = ({ InstanceId = '', LifecycleState, LaunchTemplate }: Instance): Listed => ({
+/**
+ * The id of the image that a launch of now gets: a launch template may name a parameter, whose value changes without a new
+ * version. `undefined` if EC2 does not tell.
+ */
+async function imageOfLaunches(
+  { LaunchTemplateId, LaunchTemplateName, Version }: Template,
+  ec2: EC2Client,
+): Promise<string | undefined> {
+  const { LaunchTemplateVersions: [version] = [] } = await ec2.send(
+    new DescribeLaunchTemplateVersionsCommand({
+      // EC2 takes one of them only.
+      ...(LaunchTemplateId === undefined ? { LaunchTemplateName } : { LaunchTemplateId }),
+      Versions: [Version],
+      ResolveAlias: true,
+    }),
+  );
+  const image = version?.LaunchTemplateData?.ImageId;
+  return image?.startsWith('ami-') ? image : undefined;
+}
+
+/** Values in a filter: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html */
+const VALUES = 200;
+
+/** By a filter, because an instance that is gone makes a call that names it fail. */
+async function imagesOf(instances: readonly Instance[], ec2: EC2Client): Promise<Map<string, string>> {
+  const images = new Map<string, string>();
+  const ids = instances.map(({ InstanceId = '' }) => InstanceId);
+  for (let start = 0; start < ids.length; start += VALUES) {
+    const Filters = [{ Name: 'instance-id', Values: ids.slice(start, start + VALUES) }];
+    for await (const { Reservations = [] } of paginateDescribeInstances({ client: ec2 }, { Filters }))
+      for (const { InstanceId = '', ImageId } of Reservations.flatMap(({ Instances = [] }) => Instances))
+        if (ImageId !== undefined) images.set(InstanceId, ImageId);
+  }
+  return images;
+}
+
+const isAnotherImage = (image: string, ofLaunches: string | undefined) =>
+  image !== UNKNOWN && ofLaunches !== undefined && image !== ofLaunches;
+
+const UNKNOWN = 'unknown';
+
+const listed = (
+  { InstanceId = '', LifecycleState, LaunchTemplate }: Instance,
+  images: ReadonlyMap<string, string>,
+): Listed => ({
   instance: InstanceId,
-  state: LifecycleState ?? 'unknown',
-  version: LaunchTemplate?.Version ?? 'unknown',
+  state: LifecycleState ?? UNKNOWN,
+  version: LaunchTemplate?.Version ?? UNKNOWN,
+  image: images.get(InstanceId) ?? UNKNOWN,
 });
 
 /** Marks instances, and returns those that were already gone. Marking an instance twice does no harm. */
-async function mark(ids: string[]): Promise<Set<string>> {
-  const ec2 = new EC2Client(AWS_CLIENT);
+async function mark(ids: string[], ec2: EC2Client): Promise<Set<string>> {
   const tag = { Key: RECYCLE_TAG, Value: new Date().toISOString() };
   const gone = new Set<string>();
   for (let start = 0; start < ids.length; ) {

@@ -13,15 +13,24 @@ interface Member {
   id: string;
   state?: string;
   version?: string;
+  image?: string;
 }
+
+const IMAGE = 'ami-00000000000000002';
+const OLD_IMAGE = 'ami-00000000000000001';
 
 const OLD = { id: 'i-00000000000000001', version: '6' };
 const NEW = { id: 'i-00000000000000002', version: '7' };
 const OLD_PENDING = { id: 'i-00000000000000003', version: '6', state: 'Pending:Wait' };
+const OF_OLD_IMAGE = { id: 'i-00000000000000005', version: '7', image: OLD_IMAGE };
 const OLD_LEAVING = { id: 'i-00000000000000004', version: '6', state: 'Terminating:Wait' };
 
 /** The group; `undefined` if there is none. */
 let group: { members: Member[]; version: string; mixed?: boolean } | undefined;
+/** The image that a launch of now gets; the stand-in's answer about the launch template. */
+let image: string;
+/** Runs when EC2 has told the images of instances, as if a build ended just then. */
+let published: () => void;
 /** The tags of each instance. */
 let tags: Map<string, Map<string, string>>;
 /** The number of instances in each call that tags. */
@@ -50,6 +59,27 @@ function describeGroups(): string {
   return `<member><AutoScalingGroupName>circleci-runners-example</AutoScalingGroupName>${specification}<Instances>${instances.join('')}</Instances></member>`;
 }
 
+function describeInstances(parameters: URLSearchParams): string {
+  const ids = listOf(parameters, 'Filter.1.Value');
+  const instances = (group?.members ?? [])
+    .filter(({ id }) => ids.includes(id) && !gone.has(id))
+    .map(
+      (member) =>
+        `<item><instanceId>${member.id}</instanceId><imageId>${member.image ?? IMAGE}</imageId></item>`,
+    );
+  published();
+  return `<DescribeInstancesResponse><reservationSet><item><instancesSet>${instances.join('')}</instancesSet></item></reservationSet></DescribeInstancesResponse>`;
+}
+
+function describeTemplate(parameters: URLSearchParams): string {
+  expect(Object.fromEntries(parameters)).toMatchObject({
+    LaunchTemplateName: 'circleci-runners-example',
+    'LaunchTemplateVersion.1': '7',
+    ResolveAlias: 'true',
+  });
+  return `<DescribeLaunchTemplateVersionsResponse><launchTemplateVersionSet><item><versionNumber>7</versionNumber><launchTemplateData><imageId>${image}</imageId></launchTemplateData></item></launchTemplateVersionSet></DescribeLaunchTemplateVersionsResponse>`;
+}
+
 const listOf = (parameters: URLSearchParams, name: string) =>
   [...parameters].flatMap(([key, value]) => (key.startsWith(`${name}.`) ? [value] : []));
 
@@ -73,6 +103,8 @@ function createTags(parameters: URLSearchParams): { status: number; body: string
 
 beforeEach(async () => {
   group = { members: [OLD, NEW, OLD_PENDING, OLD_LEAVING], version: '7' };
+  image = IMAGE;
+  published = () => {};
   tags = new Map();
   calls = [];
   gone = new Set();
@@ -84,13 +116,16 @@ beforeEach(async () => {
     const name = parameters.get('AutoScalingGroupNames.member.1');
     if (action === 'DescribeAutoScalingGroups') asked.push(name);
     const named = name === 'circleci-runners-example';
+    const answers: Record<string, () => string> = {
+      DescribeInstances: () => describeInstances(parameters),
+      DescribeLaunchTemplateVersions: () => describeTemplate(parameters),
+      DescribeAutoScalingGroups: () =>
+        `<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGroupsResult><AutoScalingGroups>${named ? describeGroups() : ''}</AutoScalingGroups></DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>`,
+    };
     const { status, body } =
       action === 'CreateTags'
         ? createTags(parameters)
-        : {
-            status: 200,
-            body: `<${action}Response><${action}Result><AutoScalingGroups>${named ? describeGroups() : ''}</AutoScalingGroups></${action}Result></${action}Response>`,
-          };
+        : { status: 200, body: answers[action ?? '']?.() ?? '' };
     response.writeHead(status, { 'content-type': 'text/xml' }).end(body);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -116,15 +151,43 @@ describe('npm run recycle -- example', () => {
       ]);
       expect(stdout).toBe(
         [
-          'Fleet example, launch template version 7: 2 of 3 instances marked.',
-          `  ${OLD.id}  InService     version 6`,
-          `  ${OLD_PENDING.id}  Pending:Wait  version 6`,
+          `Fleet example, launch template version 7, image ${IMAGE}: 2 of 3 instances marked.`,
+          `  ${OLD.id}  InService     version 6  ${IMAGE}`,
+          `  ${OLD_PENDING.id}  Pending:Wait  version 6  ${IMAGE}`,
           'Idle instances leave within seconds, busy ones after their job.',
           '',
         ].join('\n'),
       );
     },
   );
+
+  it('marks instances of another image than launches have now', async () => {
+    group = { members: [NEW, OF_OLD_IMAGE], version: '7' };
+    const { stdout } = await command('example');
+    expect(marked()).toEqual([OF_OLD_IMAGE.id]);
+    expect(stdout).toContain(`  ${OF_OLD_IMAGE.id}  InService     version 7  ${OLD_IMAGE}\n`);
+  });
+
+  it('marks no instance of an image that a build publishes meanwhile', async () => {
+    const first = { id: 'i-00000000000000006', version: '7', image: 'ami-00000000000000003' };
+    group = { members: [NEW, first], version: '7' };
+    published = () => {
+      image = first.image;
+    };
+    await command('example');
+    expect(marked()).toEqual([NEW.id]);
+  });
+
+  it('compares launch templates only, if EC2 does not tell the image or the instance is gone', async () => {
+    group = { members: [NEW, OF_OLD_IMAGE], version: '7' };
+    image = 'resolve:ssm:/circleci-runners/images/example';
+    const { stdout } = await command('example');
+    expect(stdout).toContain('Fleet example, launch template version 7: 0 of 2 instances marked.');
+    image = IMAGE;
+    gone.add(OF_OLD_IMAGE.id);
+    await command('example');
+    expect(marked()).toEqual([]);
+  });
 
   it('marks all instances with --all', async () => {
     await command('example', '--all');
@@ -137,12 +200,13 @@ describe('npm run recycle -- example', () => {
       fleet: 'example',
       group: 'circleci-runners-example',
       newest: '7',
+      image: IMAGE,
       all: false,
       marked: [
-        { instance: OLD.id, state: 'InService', version: '6' },
-        { instance: OLD_PENDING.id, state: 'Pending:Wait', version: '6' },
+        { instance: OLD.id, state: 'InService', version: '6', image: IMAGE },
+        { instance: OLD_PENDING.id, state: 'Pending:Wait', version: '6', image: IMAGE },
       ],
-      kept: [{ instance: NEW.id, state: 'InService', version: '7' }],
+      kept: [{ instance: NEW.id, state: 'InService', version: '7', image: IMAGE }],
     });
     expect(stderr).toBe('');
   });
@@ -152,13 +216,13 @@ describe('npm run recycle -- example', () => {
     {
       case: 'all are of the newest',
       members: [NEW],
-      says: '0 of 1 instances marked.\nAll instances have the newest version. --all marks them too.\n',
+      says: '0 of 1 instances marked.\nAll instances have the newest launch template and image. --all marks them too.\n',
     },
   ])('marks nothing if $case', async ({ members, says }) => {
     group = { members, version: '7' };
     const { status, stdout } = await command('example');
     expect({ status, calls }).toEqual({ status: 0, calls: [] });
-    expect(stdout).toBe(`Fleet example, launch template version 7: ${says}`);
+    expect(stdout).toBe(`Fleet example, launch template version 7, image ${IMAGE}: ${says}`);
   });
 
   it('marks many instances, and skips those that have gone', async () => {
