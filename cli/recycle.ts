@@ -5,14 +5,10 @@ import {
   type Instance,
   type LaunchTemplateSpecification,
 } from '@aws-sdk/client-auto-scaling';
-import {
-  CreateTagsCommand,
-  DescribeLaunchTemplateVersionsCommand,
-  EC2Client,
-  paginateDescribeInstances,
-} from '@aws-sdk/client-ec2';
+import { CreateTagsCommand, DescribeLaunchTemplateVersionsCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { Command } from 'commander';
 import { FleetsInvalid } from '../fleets/load.ts';
+import { instancesById } from '../functions/lib/ec2-instances.ts';
 import { sentence } from '../functions/lib/sentence.ts';
 import { RECYCLE_TAG } from '../functions/lib/tags.ts';
 import { AWS_CLIENT } from './aws/client.ts';
@@ -74,7 +70,11 @@ async function recycleFleet(
   const present = (group.Instances ?? []).filter(({ LifecycleState = '' }) =>
     /^(Pending|InService|Standby|EnteringStandby)/.test(LifecycleState),
   );
-  const images = await imagesOf(present, ec2);
+  const known = await instancesById(
+    ec2,
+    present.flatMap(({ InstanceId }) => InstanceId ?? []),
+  );
+  const images = new Map(known.map(({ InstanceId, ImageId }) => [InstanceId, ImageId]));
   // Read last: a build may publish an image meanwhile, and instances of it must not be marked as old.
   const image = await imageOfLaunches(template, ec2);
   const members = present.map((instance) => listed(instance, images));
@@ -149,22 +149,6 @@ async function imageOfLaunches(
   return image?.startsWith('ami-') ? image : undefined;
 }
 
-/** Values in a filter: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html */
-const VALUES = 200;
-
-/** By a filter, because an instance that is gone makes a call that names it fail. */
-async function imagesOf(instances: readonly Instance[], ec2: EC2Client): Promise<Map<string, string>> {
-  const images = new Map<string, string>();
-  const ids = instances.map(({ InstanceId = '' }) => InstanceId);
-  for (let start = 0; start < ids.length; start += VALUES) {
-    const Filters = [{ Name: 'instance-id', Values: ids.slice(start, start + VALUES) }];
-    for await (const { Reservations = [] } of paginateDescribeInstances({ client: ec2 }, { Filters }))
-      for (const { InstanceId = '', ImageId } of Reservations.flatMap(({ Instances = [] }) => Instances))
-        if (ImageId !== undefined) images.set(InstanceId, ImageId);
-  }
-  return images;
-}
-
 const isAnotherImage = (image: string, ofLaunches: string | undefined) =>
   image !== UNKNOWN && ofLaunches !== undefined && image !== ofLaunches;
 
@@ -172,7 +156,7 @@ const UNKNOWN = 'unknown';
 
 const listed = (
   { InstanceId = '', LifecycleState, LaunchTemplate }: Instance,
-  images: ReadonlyMap<string, string>,
+  images: ReadonlyMap<string | undefined, string | undefined>,
 ): Listed => ({
   instance: InstanceId,
   state: LifecycleState ?? UNKNOWN,

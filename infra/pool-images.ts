@@ -3,7 +3,8 @@ import {
   DescribeAutoScalingGroupsCommand,
   paginateDescribeWarmPool,
 } from '@aws-sdk/client-auto-scaling';
-import { type EC2Client, paginateDescribeInstances, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import { type EC2Client, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import { instancesById } from '../functions/lib/ec2-instances.ts';
 import { POOL_IMAGE_TAG } from '../functions/lib/tags.ts';
 
 /** An instance of a warm pool. */
@@ -45,9 +46,6 @@ export function membersToReplace(members: readonly PoolMember[], image: string):
 const MOST_AFTER_READING = 5_000;
 const MOST_FOR_ENDING = 3_000;
 
-/** Values in a filter: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html */
-const VALUES = 200;
-
 /**
  * Replaces some instances of a fleet's warm pool that have an old image. The group notices that they are gone, and launches
  * others from the image in use.
@@ -83,21 +81,10 @@ export async function replaceOldMembers(
   return old;
 }
 
-/** By a filter, because an instance that is gone makes a call that names it fail. */
 async function imagesOf(ids: readonly string[], client: EC2Client): Promise<Map<string, string>> {
   const images = new Map<string, string>();
-  for (let start = 0; start < ids.length; start += VALUES) {
-    const Filters = [{ Name: 'instance-id', Values: ids.slice(start, start + VALUES) }];
-    for await (const { Reservations = [] } of paginateDescribeInstances({ client }, { Filters }))
-      for (const { InstanceId, ImageId, Tags = [] } of Reservations.flatMap(
-        ({ Instances = [] }) => Instances,
-      ))
-        if (
-          InstanceId !== undefined &&
-          ImageId !== undefined &&
-          Tags.some(({ Key }) => Key === POOL_IMAGE_TAG)
-        )
-          images.set(InstanceId, ImageId);
-  }
+  for (const { InstanceId, ImageId, Tags = [] } of await instancesById(client, ids))
+    if (InstanceId !== undefined && ImageId !== undefined && Tags.some(({ Key }) => Key === POOL_IMAGE_TAG))
+      images.set(InstanceId, ImageId);
   return images;
 }

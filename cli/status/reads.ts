@@ -1,10 +1,11 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { CloudWatchClient, paginateDescribeAlarms, paginateGetMetricData } from '@aws-sdk/client-cloudwatch';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
-import { EC2Client, paginateDescribeInstances } from '@aws-sdk/client-ec2';
+import { EC2Client } from '@aws-sdk/client-ec2';
 import { paginateGetParametersByPath, SSMClient } from '@aws-sdk/client-ssm';
 import * as z from 'zod';
 import { DeployedSettings } from '../../functions/lib/contracts.ts';
+import { instancesById } from '../../functions/lib/ec2-instances.ts';
 import { settingsParameter } from '../../functions/lib/fleet-names.ts';
 import { partialReads } from '../../functions/lib/partial-reads.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
@@ -37,9 +38,6 @@ const DECISIONS_MILLISECONDS = 150_000;
 
 /** How long all reads may take, in milliseconds. */
 const DEADLINE = 10_000;
-
-/** Values in a filter: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html */
-const VALUES = 200;
 
 /** The largest query: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html */
 const QUERIES = 100;
@@ -164,15 +162,8 @@ export async function readSettings(app: string, client: SSMClient): Promise<Map<
 export async function launchTimes(groups: FleetGroup[], client: EC2Client): Promise<Map<string, number>> {
   const ids = groups.flatMap(({ members }) => members.map(({ instance }) => instance));
   const times = new Map<string, number>();
-  for (let start = 0; start < ids.length; start += VALUES) {
-    // As a filter, because an instance that is gone makes a call that names it fail.
-    const Filters = [{ Name: 'instance-id', Values: ids.slice(start, start + VALUES) }];
-    for await (const { Reservations = [] } of paginateDescribeInstances({ client }, { Filters })) {
-      for (const { InstanceId = '', LaunchTime } of Reservations.flatMap(({ Instances = [] }) => Instances)) {
-        if (LaunchTime !== undefined) times.set(InstanceId, LaunchTime.getTime());
-      }
-    }
-  }
+  for (const { InstanceId = '', LaunchTime } of await instancesById(client, ids))
+    if (LaunchTime !== undefined) times.set(InstanceId, LaunchTime.getTime());
   return times;
 }
 

@@ -10,15 +10,14 @@ import {
   DescribeLaunchTemplatesCommand,
   DescribeLaunchTemplateVersionsCommand,
   type EC2Client,
-  type Filter,
   type Instance,
-  paginateDescribeInstances,
   paginateDescribeLaunchTemplateVersions,
   paginateDescribeNetworkInterfaces,
   paginateDescribeVolumes,
 } from '@aws-sdk/client-ec2';
 import { ListSecretVersionIdsCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { DeployedSettings } from './contracts.ts';
+import { describeInstances, instancesById } from './ec2-instances.ts';
 import { GroupNotFound } from './errors.ts';
 import type { FleetSeen, SeenInstance, SeenMember, SeenVolume } from './fleet-seen.ts';
 import type { Inventory } from './inventory.ts';
@@ -39,8 +38,8 @@ const VERSION_TAG = 'aws:ec2launchtemplate:version';
 /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingInstances.html */
 const INSTANCES_PER_CALL = 50;
 
-/** The most values in a filter of EC2, and the largest page of versions. */
-const VALUES = 200;
+/** The largest page of versions: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeLaunchTemplateVersions.html */
+const VERSIONS_PER_PAGE = 200;
 
 /** 100 activities a page. */
 const MOST_PAGES = 3;
@@ -202,7 +201,7 @@ async function readInstances(
     add(await describeInstances(client, [{ Name: `tag:${TEMPLATE_TAG}`, Values: [templateId] }], options));
   add(await describeInstances(client, [{ Name: 'tag:Name', Values: [groupName] }], options));
   add(
-    await byIds(
+    await instancesById(
       client,
       members.filter((id) => !found.has(id)),
       options,
@@ -235,29 +234,8 @@ export function transitionAt(reason: string | undefined): number | undefined {
   return Number.isNaN(at) ? undefined : at;
 }
 
-async function describeInstances(
-  client: EC2Client,
-  Filters: Filter[],
-  options: Options,
-): Promise<Instance[]> {
-  const found: Instance[] = [];
-  for await (const { Reservations = [] } of paginateDescribeInstances({ client }, { Filters }, options))
-    found.push(...Reservations.flatMap(({ Instances = [] }) => Instances));
-  return found;
-}
-
-/** As a filter, because an instance that is gone makes a call that names it fail. */
-async function byIds(client: EC2Client, ids: string[], options: Options): Promise<Instance[]> {
-  const found: Instance[] = [];
-  for (let start = 0; start < ids.length; start += VALUES) {
-    const Filters = [{ Name: 'instance-id', Values: ids.slice(start, start + VALUES) }];
-    found.push(...(await describeInstances(client, Filters, options)));
-  }
-  return found;
-}
-
 async function existing(client: EC2Client, ids: string[], options: Options): Promise<Set<string>> {
-  return new Set((await byIds(client, ids, options)).flatMap(({ InstanceId }) => InstanceId ?? []));
+  return new Set((await instancesById(client, ids, options)).flatMap(({ InstanceId }) => InstanceId ?? []));
 }
 
 async function readOtherGroups(
@@ -355,7 +333,12 @@ async function readVersions(
     Number(templateOf(group)?.version),
     ...(group.Instances ?? []).map(({ LaunchTemplate }) => Number(LaunchTemplate?.Version)),
   ]);
-  const asked = { LaunchTemplateId: template, MinVersion: '1', MaxVersion: `${newest}`, MaxResults: VALUES };
+  const asked = {
+    LaunchTemplateId: template,
+    MinVersion: '1',
+    MaxVersion: `${newest}`,
+    MaxResults: VERSIONS_PER_PAGE,
+  };
   const unused: number[] = [];
   for await (const { LaunchTemplateVersions = [] } of paginateDescribeLaunchTemplateVersions(
     { client },
