@@ -57,6 +57,25 @@ export async function fleetGroups(app: string, client: AutoScalingClient): Promi
   return groups.sort((a, b) => (a.fleet < b.fleet ? -1 : 1));
 }
 
+/**
+ * How long after its group a fleet may have its first decision, in seconds: a deployment makes the schedule after the
+ * group, the alarms and the warm pool, the schedule starts an execution within a minute, and logs arrive late.
+ */
+export const FIRST_DECISION_SECONDS = 300;
+
+/**
+ * How old the group of a fleet is, in seconds, if it is so new that the fleet's first execution may not have happened yet;
+ * `undefined` if it is older or its age is not known.
+ *
+ * @param now Milliseconds since the epoch.
+ */
+export function newGroupAge({ described }: FleetGroup, now: number): number | undefined {
+  const created = described.CreatedTime?.getTime();
+  if (created === undefined) return undefined;
+  const age = Math.max(Math.round((now - created) / 1_000), 0);
+  return age <= FIRST_DECISION_SECONDS ? age : undefined;
+}
+
 /** The fleets that have settings and no group, which somebody deleted by hand. */
 export const fleetsWithoutGroup = (
   settings: ReadonlyMap<string, unknown>,

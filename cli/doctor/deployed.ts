@@ -10,9 +10,9 @@ import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';
 import { RESTORE } from '../../statemachine/first-steps.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
-import { type AwaitingRecord, awaitingNow, readAwaiting } from '../deployed/awaiting.ts';
+import { type AwaitingRecord, awaitingNow, failureNow, readAwaiting } from '../deployed/awaiting.ts';
 import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
-import { type FleetGroup, fleetsWithoutGroup } from '../deployed/groups.ts';
+import { type FleetGroup, fleetsWithoutGroup, newGroupAge } from '../deployed/groups.ts';
 import { ownAlarms, shortTime } from '../status/fleet-status.ts';
 import { ringingAlarms } from '../status/reads.ts';
 import { bad, type Check, type Finding, ok, type Surroundings } from './check.ts';
@@ -243,11 +243,29 @@ export const schedules: Check = {
 /** A fleet is polled at least once a minute, and logs arrive seconds later. */
 const SILENT_SECONDS = 150;
 
+/** Errors of a secret that go away when the tokens are stored again. */
+const STORED_AGAIN = ['SecretMalformed', 'SecretMismatch', 'SecretNotFound', 'SecretUnset'];
+
+/** @param seen.age How old the fleet is, in seconds, if its first execution may not have happened yet. */
 export function pollFindings(
   fleet: string,
-  { decisions, awaiting }: { decisions: DecisionRecord[]; awaiting: AwaitingRecord[] },
+  {
+    decisions,
+    awaiting,
+    age,
+  }: { decisions: DecisionRecord[]; awaiting: AwaitingRecord[]; age?: number | undefined },
   now: number,
 ): Finding[] {
+  const failure = failureNow(fleet, { awaiting, decisions });
+  if (failure !== undefined)
+    return [
+      bad(
+        'fail',
+        `nothing is polled, because executions fail: ${failure.name}: ${failure.message}`,
+        `npm run ${STORED_AGAIN.includes(failure.name) ? 'secrets' : 'explain'} -- ${fleet}`,
+        fleet,
+      ),
+    ];
   if (awaitingNow(fleet, { awaiting, decisions }) !== undefined)
     return [
       bad(
@@ -258,6 +276,15 @@ export function pollFindings(
       ),
     ];
   const last = decisions.findLast((decision) => decision.fleet === fleet);
+  if (last === undefined && age !== undefined)
+    return [
+      bad(
+        'warn',
+        `its first execution is due: its group was made ${shortTime(age)} ago, and the schedule starts one every minute`,
+        `in a few minutes: npm run doctor -- ${fleet}`,
+        fleet,
+      ),
+    ];
   if (last === undefined)
     return [
       bad('fail', `no poll succeeded in the last ${SILENT_SECONDS} s`, `npm run explain -- ${fleet}`, fleet),
@@ -279,7 +306,9 @@ export const polls: Check = {
       readDecisions(recent, logs),
       readAwaiting(recent, logs),
     ]);
-    return groups.flatMap(({ fleet }) => pollFindings(fleet, { decisions, awaiting }, now));
+    return groups.flatMap((group) =>
+      pollFindings(group.fleet, { decisions, awaiting, age: newGroupAge(group, now) }, now),
+    );
   },
 };
 

@@ -1,14 +1,17 @@
-import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { DescribeSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { SecretUnset } from '../../functions/lib/errors.ts';
 import { readCircleToken, secretsProvider } from '../../functions/lib/secrets.ts';
 import { readBesideCounts } from '../../functions/lib/zero-check.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
-import { faultOfApiToken, storedSecret } from '../deployed/rotation.ts';
+import { faultOfApiToken } from '../deployed/rotation.ts';
 import { bad, type Check, type Finding, ok } from './check.ts';
 
 /** Nobody has stored the tokens since a deployment made their secrets. */
 export const AWAITED = 'the fleet waits for it, because nobody has stored it';
+
+/** What is known of the secret with the resource class token: `undefined` if its name is not known, or it may not be read. */
+export type RunnerSecret = 'stored' | 'empty' | 'marked for deletion' | 'missing' | undefined;
 
 /**
  * @param fault Why the personal API token cannot be used; `undefined` if it can.
@@ -17,18 +20,20 @@ export const AWAITED = 'the fleet waits for it, because nobody has stored it';
 export function tokenFindings(
   fleet: string,
   fault: string | undefined,
-  classTokenStored: boolean | undefined,
+  runnerSecret: RunnerSecret,
   skipped: string[] = [],
 ): Finding[] {
   const store = `npm run secrets -- ${fleet}`;
-  if (fault === AWAITED && classTokenStored !== true)
+  if (fault === AWAITED && (runnerSecret === 'empty' || runnerSecret === undefined))
     return [
-      bad('fail', 'the fleet waits for its tokens: nothing launches until both are stored', store, fleet),
+      bad('warn', 'the fleet waits for its tokens: nothing launches until both are stored', store, fleet),
     ];
   return [
     fault === undefined
       ? ok('CircleCI counts its tasks with the personal API token', fleet)
-      : bad('fail', `the personal API token cannot be used: ${fault}`, store, fleet),
+      : fault === AWAITED
+        ? bad('warn', `the personal API token is not stored: ${fault}`, store, fleet)
+        : bad('fail', `the personal API token cannot be used: ${fault}`, store, fleet),
     ...skipped.map((source) =>
       bad(
         'warn',
@@ -37,11 +42,22 @@ export function tokenFindings(
         fleet,
       ),
     ),
-    ...(classTokenStored === undefined
-      ? []
-      : classTokenStored
-        ? [ok('the resource class token is stored', fleet)]
-        : [bad('fail', 'no resource class token is stored, so no runner can claim a task', store, fleet)]),
+    ...runnerSecretFindings(fleet, runnerSecret, store),
+  ];
+}
+
+function runnerSecretFindings(fleet: string, runnerSecret: RunnerSecret, store: string): Finding[] {
+  if (runnerSecret === undefined) return [];
+  if (runnerSecret === 'stored') return [ok('the resource class token is stored', fleet)];
+  return [
+    bad(
+      'fail',
+      runnerSecret === 'empty'
+        ? 'no resource class token is stored, so no runner can claim a task'
+        : `the secret with the resource class token ${runnerSecret === 'missing' ? 'does not exist' : 'is marked for deletion'}, so no runner can claim a task`,
+      store,
+      fleet,
+    ),
   ];
 }
 
@@ -53,20 +69,34 @@ export const tokens: Check = {
     const findings = groups.map(async ({ fleet }): Promise<Finding[]> => {
       const deployed = settings.get(fleet);
       if (deployed === undefined) return [];
-      const runner = fleets.find(({ name }) => name === fleet)?.runnerSecretName ?? `${app}/${fleet}/runner`;
-      const [{ fault, skipped }, stored] = await Promise.all([
+      const declared = fleets.find(({ name }) => name === fleet);
+      const runner = declared?.runnerSecretName ?? `${app}/${fleet}/runner`;
+      const [{ fault, skipped }, runnerSecret] = await Promise.all([
         tryScalerSecret(deployed, provider),
-        storedSecret(client, runner).then(
-          ({ storedAt }) => storedAt !== undefined,
-          // An existing secret, whose name only fleets.yaml has.
-          () => undefined,
-        ),
+        readRunnerSecret(client, runner, declared !== undefined),
       ]);
-      return tokenFindings(fleet, fault, stored, skipped);
+      return tokenFindings(fleet, fault, runnerSecret, skipped);
     });
     return (await Promise.all(findings)).flat();
   },
 };
+
+/** @param isNamed Whether the name is known: only fleets.yaml has that of an existing secret. */
+async function readRunnerSecret(
+  client: SecretsManagerClient,
+  SecretId: string,
+  isNamed: boolean,
+): Promise<RunnerSecret> {
+  try {
+    const { DeletedDate, VersionIdsToStages = {} } = await client.send(
+      new DescribeSecretCommand({ SecretId }),
+    );
+    if (DeletedDate !== undefined) return 'marked for deletion';
+    return Object.values(VersionIdsToStages).flat().includes('AWSCURRENT') ? 'stored' : 'empty';
+  } catch (error) {
+    return isNamed && (error as Error).name === 'ResourceNotFoundException' ? 'missing' : undefined;
+  }
+}
 
 /** How long the sources beside the counts may take, in milliseconds. */
 const LONGEST_CHECK = 5_000;

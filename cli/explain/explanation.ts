@@ -7,9 +7,9 @@ import { learnedContexts } from '../../functions/lib/spare-runners.ts';
 import { type AwaitingRecord, awaitingNow } from '../deployed/awaiting.ts';
 import type { BootTimes } from '../deployed/boots.ts';
 import type { DecisionRecord } from '../deployed/decisions.ts';
-import type { FleetGroup } from '../deployed/groups.ts';
+import { type FleetGroup, newGroupAge } from '../deployed/groups.ts';
 import { shortTime } from '../status/fleet-status.ts';
-import type { FailureRecord, History } from './reads.ts';
+import { DECISIONS, type FailureRecord, type History } from './reads.ts';
 
 /** Times are milliseconds since the epoch, durations seconds. */
 export interface Explanation {
@@ -70,12 +70,12 @@ const SILENT = 150;
 const APPLIED = 30;
 
 export function explainHistory(
-  { decisions, awaiting, failures, launches, boots, group, launchedAt, learned }: History,
+  { decisions, awaiting, failures, launches, boots, group, launchedAt, learned, missing }: History,
   { to, untilNow }: { to: number; untilNow: boolean },
 ): Explanation {
   return {
     now: untilNow
-      ? whyNothingLaunches({ decisions, awaiting, failures, launches, group, launchedAt }, to)
+      ? whyNothingLaunches({ decisions, awaiting, failures, launches, group, launchedAt, missing }, to)
       : undefined,
     polls: decisions.length,
     changes: decisions
@@ -109,14 +109,7 @@ const plural = (count: number, one: string, many = `${one}s`) => `${count} ${cou
 
 /** One sentence: what launches now, or why nothing does. The first cause counts. */
 export function whyNothingLaunches(
-  {
-    decisions,
-    awaiting,
-    failures,
-    launches,
-    group,
-    launchedAt,
-  }: Omit<History, 'missing' | 'learned' | 'boots'>,
+  { decisions, awaiting, failures, launches, group, launchedAt, missing }: Omit<History, 'learned' | 'boots'>,
   now: number,
 ): string {
   const last = decisions.at(-1);
@@ -163,6 +156,13 @@ export function whyNothingLaunches(
       return nothing(
         `the executions fail at ${lastFailure.step}. ${lastFailure.error}: ${sentence(lastFailure.message)}`,
       );
+    const age = last === undefined ? newGroupAge(group, now) : undefined;
+    if (age !== undefined)
+      return nothing(
+        `the fleet is new. Its group was made ${shortTime(age)} ago, and its first execution is due: the schedule starts one every minute.`,
+      );
+    if (last === undefined && missing.some((what) => what.startsWith(DECISIONS)))
+      return 'Why nothing launches now is not known: the log of the decisions could not be read.';
     return nothing(
       `no poll has decided anything ${last === undefined ? 'in this time' : `for ${shortTime((now - last.at) / 1_000)}`}, and no step has logged an error. Look at the schedule: npm run doctor -- ${group.fleet}`,
     );
@@ -235,10 +235,11 @@ function holdsIn(decisions: DecisionRecord[]): Explanation['holds'] {
 }
 
 function awaitingIn(awaiting: AwaitingRecord[]): Explanation['awaiting'] {
-  const [first] = awaiting;
-  const last = awaiting.at(-1);
+  const waited = awaiting.flatMap(({ at, waits }) => (waits === undefined ? [] : [{ at, waits }]));
+  const [first] = waited;
+  const last = waited.at(-1);
   if (first === undefined || last === undefined) return undefined;
-  return { waits: last.waits, executions: awaiting.length, from: first.at, to: last.at };
+  return { waits: last.waits, executions: waited.length, from: first.at, to: last.at };
 }
 
 function failuresIn(failures: FailureRecord[]): Explanation['failures'] {

@@ -11,7 +11,7 @@ import { partialReads } from '../../functions/lib/partial-reads.ts';
 import { Activity, asLaunch } from '../../functions/lib/scaling-activities.ts';
 import { functionsOfWorkflow } from '../../statemachine/definition.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
-import { type AwaitingRecord, readAwaiting } from '../deployed/awaiting.ts';
+import { type AwaitingRecord, loggedError, readAwaiting } from '../deployed/awaiting.ts';
 import { type BootTimes, readBootTimes } from '../deployed/boots.ts';
 import { type DecisionRecord, readDecisions, readLines } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
@@ -45,6 +45,9 @@ export interface History {
   /** What could not be read, with the reason. */
   missing: string[];
 }
+
+/** What the decisions are called in `missing`. */
+export const DECISIONS = 'the decisions';
 
 /** How long all reads may take, in milliseconds. */
 const DEADLINE = 20_000;
@@ -85,7 +88,7 @@ export async function readHistory(
       );
   });
   const [decisions, awaiting, failures, launches, launchedAt, learned, boots] = await Promise.all([
-    unless('the decisions', [], readDecisions({ app, from, to, fleet }, logs, signal)),
+    unless(DECISIONS, [], readDecisions({ app, from, to, fleet }, logs, signal)),
     unless('what it waited for', [], readAwaiting({ app, from, to, fleet }, logs, signal)),
     unless('the errors', [], readFailures(app, fleet, { from, to }, logs, signal)),
     unless('the launches', [], readLaunches(group.group, { from, to }, autoScaling)),
@@ -140,9 +143,8 @@ async function readFailures(
     .flatMap(({ at, line }) => {
       const { data } = ErrorLine.safeParse(line);
       if (data === undefined || data.fleet !== fleet) return [];
-      const { name, message } = data.error;
-      const said = message.startsWith(`${name}: `) ? message.slice(name.length + 2) : message;
-      return [{ at, step: data.message, execution: data.execution, error: name, message: said }];
+      const { name: error, message } = loggedError(data.error);
+      return [{ at, step: data.message, execution: data.execution, error, message }];
     })
     .sort((a, b) => a.at - b.at);
 }

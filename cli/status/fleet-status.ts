@@ -4,11 +4,11 @@ import { listPrice } from '../../fleets/prices.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
 import { NOT_CHECKED } from '../../functions/lib/zero.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
-import { awaitingNow } from '../deployed/awaiting.ts';
+import { type AwaitingRecord, awaitingNow, failureNow } from '../deployed/awaiting.ts';
 import type { BootTimes } from '../deployed/boots.ts';
 import type { DecisionRecord } from '../deployed/decisions.ts';
-import type { FleetGroup, Member } from '../deployed/groups.ts';
-import type { StatusReading } from './reads.ts';
+import { type FleetGroup, type Member, newGroupAge } from '../deployed/groups.ts';
+import { LAST_DECISIONS, type StatusReading } from './reads.ts';
 
 /** Times are seconds. `null` means that it is not known. */
 export interface FleetStatus {
@@ -23,8 +23,12 @@ export interface FleetStatus {
   busy: number | null;
   instances: { instance: string; state: string; age: number | null; doing: string }[];
   decision: { secondsAgo: number; desired: number; reasons: string[] } | null;
+  /** Why there is no decision: the fleet is new, or the log could not be read; `null` if it should have decided. */
+  undecided: 'first execution due' | 'decisions not read' | null;
   /** What the fleet waits for before it decides anything, and what to do. */
   waits: string | null;
+  /** The error at which its executions fail before they decide anything. */
+  fails: string | null;
   /** What a count of 0 was not checked against, with the reason. */
   notChecked: string[];
   schedule: string | null;
@@ -49,7 +53,7 @@ const SLOWEST_POLL = 60;
  */
 export function fleetStatuses(
   app: string,
-  { groups, decisions, awaiting, alarms, settings, launchedAt, hours, boots }: StatusReading,
+  { groups, decisions, awaiting, alarms, settings, launchedAt, hours, boots, missing }: StatusReading,
   prices: ReadonlyMap<string, number>,
   now: number,
 ): FleetStatus[] {
@@ -83,7 +87,9 @@ export function fleetStatuses(
             reasons: last.decision.reasons,
           }
         : null,
+      undecided: last ? null : whyUndecided(group, missing, now),
       waits: awaitingNow(fleet, { awaiting, decisions })?.waits ?? null,
+      fails: describeFailure(failureNow(fleet, { awaiting, decisions })),
       notChecked: notCheckedIn(own),
       schedule: inForce?.reasons[0] ?? null,
       breaker: group.breakerOpen ? 'open' : 'closed',
@@ -95,6 +101,14 @@ export function fleetStatuses(
       monthCost: price === undefined || spent === undefined ? null : Math.round(spent * price * 100) / 100,
     };
   });
+}
+
+const describeFailure = (failure: AwaitingRecord['failure']): string | null =>
+  failure === undefined ? null : `${failure.name}: ${failure.message}`;
+
+function whyUndecided(group: FleetGroup, missing: readonly string[], now: number): FleetStatus['undecided'] {
+  if (missing.some((what) => what.startsWith(LAST_DECISIONS))) return 'decisions not read';
+  return newGroupAge(group, now) === undefined ? null : 'first execution due';
 }
 
 /** The first poll of an execution says it, so the last decision may not. */

@@ -36,6 +36,9 @@ export interface StatusReading {
 /** How far back the last decision of a fleet may be: a fleet is polled once a minute at least, and logs arrive late. */
 const DECISIONS_MILLISECONDS = 150_000;
 
+/** What the last decisions are called in `missing`. */
+export const LAST_DECISIONS = 'the last decisions';
+
 /** How long all reads may take, in milliseconds. */
 const DEADLINE = 10_000;
 
@@ -88,7 +91,7 @@ export async function readStatus(
     to: now + HOUR,
     ...(fleet !== undefined && { fleet }),
   };
-  const decisionsRead = unless('the last decisions', [], readDecisions(recent, logs, signal));
+  const decisionsRead = unless(LAST_DECISIONS, [], readDecisions(recent, logs, signal));
   const [groups, decisions, awaiting, alarms, settings, launchedAt, monthHours, bootTimes] =
     await Promise.all([
       groupsRead,

@@ -53,6 +53,8 @@ export function noteOf(fleet: FleetStatus): { text: string; level: Level } {
     return { text: `! ${alarms[0]}${alarms.length > 1 ? ` +${alarms.length - 1}` : ''}`, level: 'bad' };
   if (breaker === 'open') return { text: 'breaker open', level: 'bad' };
   if (fleet.waits !== null) return { text: 'waits for its tokens', level: 'warning' };
+  if (fleet.fails !== null) return { text: 'executions fail', level: 'bad' };
+  if (decision === null && fleet.undecided !== null) return { text: fleet.undecided, level: 'warning' };
   if (decision === null) return { text: 'no decision in 2 min', level: 'bad' };
   if (paused !== null) return { text: paused.how === 'drain' ? 'drains' : 'paused', level: 'warning' };
   if (suspended.length > 0) return { text: `suspended: ${suspended.join(', ')}`, level: 'warning' };
@@ -94,9 +96,11 @@ export function statusDetails(fleet: FleetStatus, columns: number, colours: Colo
       'Decision',
       fleet.waits !== null
         ? `none: the fleet ${fleet.waits}`
-        : decision === null
-          ? 'none in the last 2 min: npm run explain says why'
-          : `${shortTime(decision.secondsAgo)} ago: desired capacity ${decision.desired}`,
+        : fleet.fails !== null
+          ? `none: executions fail. ${fleet.fails}`
+          : decision === null
+            ? noDecision(fleet)
+            : `${shortTime(decision.secondsAgo)} ago: desired capacity ${decision.desired}`,
     ),
     ...(decision?.reasons ?? []).flatMap((reason) => wrapped(`  ${reason}`, columns, 4)),
     ...fleet.notChecked.flatMap((source) => row('Not checked', `a count of 0, against ${source}`)),
@@ -127,6 +131,13 @@ export function statusDetails(fleet: FleetStatus, columns: number, colours: Colo
     ),
   ];
 }
+
+const noDecision = ({ fleet, undecided }: FleetStatus): string =>
+  undecided === 'first execution due'
+    ? 'none yet: the fleet is new, and its first execution is due'
+    : undecided === 'decisions not read'
+      ? 'not known: the log of the decisions was not read'
+      : `none in the last 2 min: npm run explain -- ${fleet} says why`;
 
 /** A text in lines of at most this many columns; those after the first are indented. */
 export function wrapped(text: string, columns: number, indent: number): string[] {

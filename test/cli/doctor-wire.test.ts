@@ -305,7 +305,61 @@ describe('does not pass the check', () => {
       check: 'tokens',
       level: 'fail',
       says: /no resource class token is stored/,
-      change: () => aws.changed.set('ListSecretVersionIds', json({ Versions: [] })),
+      change: () => aws.changed.set('DescribeSecret', json({ Name: 'runner' })),
+    },
+    {
+      check: 'tokens',
+      level: 'fail',
+      says: /^the secret with the resource class token is marked for deletion/,
+      change: () =>
+        aws.changed.set(
+          'DescribeSecret',
+          json({ DeletedDate: 1_767_000_000, VersionIdsToStages: { a: ['AWSCURRENT'] } }),
+        ),
+    },
+    {
+      check: 'tokens',
+      level: 'fail',
+      says: /^the secret with the resource class token does not exist/,
+      change: () => aws.changed.set('DescribeSecret', json({ __type: 'ResourceNotFoundException' }, 400)),
+    },
+    {
+      check: 'tokens',
+      level: 'fail',
+      says: /Secret circleci-runners\/linux\/scaler is marked for deletion/,
+      change: () =>
+        aws.changed.set(
+          'GetSecretValue',
+          json({ __type: 'InvalidRequestException', message: 'marked for deletion' }, 400),
+        ),
+    },
+    {
+      check: 'polls',
+      level: 'fail',
+      says: /^nothing is polled, because executions fail: SecretNotFound: Secret x is marked for deletion$/,
+      change: () => {
+        const line = { message: 'Read Settings', fleet: 'linux' };
+        const waits = { ...line, level: 'INFO', waits: 'waits for its tokens' };
+        const text = 'SecretNotFound: Secret x is marked for deletion';
+        const fails = { ...line, level: 'ERROR', error: { name: 'SecretNotFound', message: text } };
+        aws.logs.clear();
+        aws.logs.set(
+          '/aws/lambda/circleci-runners-read-settings',
+          [waits, fails].map((each, index) => ({
+            timestamp: Date.now() - 60_000 + index * 30_000,
+            message: JSON.stringify(each),
+          })),
+        );
+      },
+    },
+    {
+      check: 'polls',
+      level: 'warn',
+      says: /^its first execution is due/,
+      change: () => {
+        aws.logs.clear();
+        aws.groups = [{ fleet: 'linux', desired: 0, version: '3', createdAt: new Date(Date.now() - 40_000) }];
+      },
     },
     {
       check: 'schedule',
@@ -360,6 +414,24 @@ describe('does not pass the check', () => {
     );
     if (level === 'fail') expect(status).toBe(1);
     expect(JSON.stringify(findings)).not.toContain(TOKEN);
+  });
+
+  it('fails nothing while a new fleet waits for its tokens', async () => {
+    deploy({ awaitsTokens: true });
+    const unset = { __type: 'ResourceNotFoundException', message: 'no value for staging label: AWSCURRENT' };
+    aws.changed.set('GetSecretValue', json(unset, 400));
+    aws.changed.set('DescribeSecret', json({ Name: 'runner' }));
+    aws.logs.clear();
+    const waits = { message: 'Read Settings', level: 'INFO', fleet: 'linux', waits: 'waits for its tokens' };
+    aws.logs.set('/aws/lambda/circleci-runners-read-settings', [
+      { timestamp: Date.now() - 4_000, message: JSON.stringify(waits) },
+    ]);
+    const { status, findings } = await doctor();
+    expect(findings.filter(({ level }) => level !== 'ok')).toMatchObject([
+      { check: 'tokens', level: 'warn', remedy: 'npm run secrets -- linux' },
+      { check: 'polls', level: 'warn', remedy: 'npm run secrets -- linux' },
+    ]);
+    expect(status).toBe(0);
   });
 
   it('and each check has such a case', () => {

@@ -39,6 +39,13 @@ const NOW = Date.parse('2026-01-05T09:00:00Z');
 
 const AWAITING = { at: NOW - 20_000, fleet: 'linux', waits: 'waits for its tokens' };
 
+const failing = (name: string) => ({
+  at: NOW - 10_000,
+  fleet: 'linux',
+  waits: undefined,
+  failure: { name, message: 'it failed' },
+});
+
 const fleetWith = (more: object = {}) => {
   const settings = { resourceClass: 'acme/linux', instanceTypes: ['m7g.large'], maxReplicas: 10, ...more };
   const [fleet] = fleetsOf(stringify({ linux: settings }));
@@ -379,31 +386,43 @@ describe('each check passes, warns or fails', () => {
       levels: 'fail warn',
       says: /^image ami-1 does not exist any more/,
     },
-    { case: 'tokens', findings: tokenFindings('linux', undefined, true), levels: 'ok ok' },
+    { case: 'tokens', findings: tokenFindings('linux', undefined, 'stored'), levels: 'ok ok' },
     {
       case: 'a source that a count of 0 is not checked against',
-      findings: tokenFindings('linux', undefined, true, ['the fleets of runners: status 503']),
+      findings: tokenFindings('linux', undefined, 'stored', ['the fleets of runners: status 503']),
       levels: 'ok warn ok',
       says: /a count of 0 is not checked against the fleets of runners: status 503/,
     },
     { case: 'a token of unknown name', findings: tokenFindings('linux', undefined, undefined), levels: 'ok' },
     {
       case: 'a refused token',
-      findings: tokenFindings('linux', 'CircleCI answers 401 to it', false),
+      findings: tokenFindings('linux', 'CircleCI answers 401 to it', 'empty'),
       levels: 'fail fail',
       says: /CircleCI answers 401 to it.*npm run secrets -- linux/,
     },
     {
       case: 'tokens that nobody has stored',
-      findings: tokenFindings('linux', AWAITED, false),
-      levels: 'fail',
+      findings: tokenFindings('linux', AWAITED, 'empty'),
+      levels: 'warn',
       says: /the fleet waits for its tokens: nothing launches until both are stored.*npm run secrets -- linux/,
     },
     {
       case: 'a personal API token that nobody has stored',
-      findings: tokenFindings('linux', AWAITED, true),
-      levels: 'fail ok',
-      says: /the fleet waits for it, because nobody has stored it/,
+      findings: tokenFindings('linux', AWAITED, 'stored'),
+      levels: 'warn ok',
+      says: /the fleet waits for it, because nobody has stored it.*npm run secrets -- linux/,
+    },
+    {
+      case: 'a secret of the runners that is marked for deletion, of a fleet that waits',
+      findings: tokenFindings('linux', AWAITED, 'marked for deletion'),
+      levels: 'warn fail',
+      says: /the secret with the resource class token is marked for deletion.*npm run secrets -- linux/,
+    },
+    {
+      case: 'a secret of the runners that does not exist',
+      findings: tokenFindings('linux', undefined, 'missing'),
+      levels: 'ok fail',
+      says: /the secret with the resource class token does not exist/,
     },
     { case: 'a group', findings: groupFindings(group(), deployedAs(), ['launch']), levels: 'ok' },
     {
@@ -505,6 +524,33 @@ describe('each check passes, warns or fails', () => {
       findings: pollFindings('other', { decisions: [decided([])], awaiting: [] }, NOW),
       levels: 'fail',
       says: /npm run explain/,
+    },
+    {
+      case: 'no poll yet of a new fleet',
+      findings: pollFindings('linux', { decisions: [], awaiting: [], age: 40 }, NOW),
+      levels: 'warn',
+      says: /^its first execution is due: its group was made 40 s ago.*npm run doctor -- linux/,
+    },
+    {
+      case: 'a secret that was deleted after the fleet had waited for it',
+      findings: pollFindings(
+        'linux',
+        { decisions: [], awaiting: [AWAITING, failing('SecretNotFound')] },
+        NOW,
+      ),
+      levels: 'fail',
+      says: /^nothing is polled, because executions fail: SecretNotFound: it failed npm run secrets -- linux$/,
+    },
+    {
+      case: 'a secret that may not be read',
+      findings: pollFindings('linux', { decisions: [], awaiting: [failing('SecretDenied')], age: 40 }, NOW),
+      levels: 'fail',
+      says: /SecretDenied: it failed npm run explain -- linux$/,
+    },
+    {
+      case: 'a poll after a failure',
+      findings: pollFindings('linux', { decisions: [decided([])], awaiting: [failing('SecretDenied')] }, NOW),
+      levels: 'ok',
     },
     {
       case: 'no poll, because the tokens are not stored',

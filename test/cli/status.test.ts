@@ -58,7 +58,7 @@ const group = (more: object = {}) =>
     DefaultCooldown: 300,
     AvailabilityZones: [],
     HealthCheckType: 'EC2',
-    CreatedTime: new Date(NOW),
+    CreatedTime: new Date(NOW - 86_400_000),
     Instances: [
       ...['InService', 'InService', 'InService', 'Pending:Wait', 'Terminating:Wait', 'Warmed:Stopped'].map(
         (state, index) => ({
@@ -148,6 +148,37 @@ describe('the status of a fleet', () => {
       note: '! CircleCI Refuses +1',
     },
     { case: 'no decision', more: { decisions: [] }, note: 'no decision in 2 min' },
+    {
+      case: 'that a new fleet has not decided yet',
+      more: { decisions: [], groups: [group({ CreatedTime: new Date(NOW - 299_000) })] },
+      note: 'first execution due',
+    },
+    {
+      case: 'no decision of a fleet that should have its first one',
+      more: { decisions: [], groups: [group({ CreatedTime: new Date(NOW - 301_000) })] },
+      note: 'no decision in 2 min',
+    },
+    {
+      case: 'that the decisions are not known',
+      more: { decisions: [], missing: ['the last decisions (AccessDeniedException)'] },
+      note: 'decisions not read',
+    },
+    {
+      case: 'that executions fail at the tokens, after the fleet has waited for them',
+      more: {
+        decisions: [],
+        awaiting: [
+          { at: NOW - 70_000, fleet: 'linux', waits: 'waits for its tokens' },
+          {
+            at: NOW - 10_000,
+            fleet: 'linux',
+            waits: undefined,
+            failure: { name: 'SecretNotFound', message: 'Secret x is marked for deletion.' },
+          },
+        ],
+      },
+      note: 'executions fail',
+    },
     {
       case: 'a pause',
       more: { groups: [group({ Tags: [tag('circleci-runners:paused', 'true')] })] },
@@ -259,6 +290,33 @@ describe('a fleet that waits for its tokens', () => {
     expect(statusOf({ awaiting: waiting(60) }).waits).toBe(null);
     const other = statusOf({ decisions: [], awaiting: waiting(20, 'arm') });
     expect(noteOf(other).text).toBe('no decision in 2 min');
+  });
+
+  it.each<{ more: Partial<StatusReading>; says: string }>([
+    { more: {}, says: 'none in the last 2 min: npm run explain -- linux says why' },
+    {
+      more: { groups: [group({ CreatedTime: new Date(NOW) })] },
+      says: 'none yet: the fleet is new, and its first execution is due',
+    },
+    {
+      more: { missing: ['the last decisions (ThrottlingException)'] },
+      says: 'not known: the log of the decisions was not read',
+    },
+    {
+      more: {
+        awaiting: [
+          {
+            at: NOW,
+            fleet: 'linux',
+            waits: undefined,
+            failure: { name: 'SecretNotFound', message: 'There is none.' },
+          },
+        ],
+      },
+      says: 'none: executions fail. SecretNotFound: There is none.',
+    },
+  ])('has in its details: $says', ({ more, says }) => {
+    expect(statusDetails(statusOf({ decisions: [], ...more }), 80, PLAIN)).toContain(`Decision    ${says}`);
   });
 });
 

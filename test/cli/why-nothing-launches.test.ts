@@ -16,6 +16,9 @@ import {
   RISE,
 } from '../support/fleet-history.ts';
 
+const createdAgo = (seconds: number) =>
+  ({ CreatedTime: new Date(ago(seconds)) }) as History['group']['described'];
+
 describe('why nothing launches', () => {
   it.each<{ more: Partial<History>; says: string }>([
     {
@@ -84,6 +87,22 @@ describe('why nothing launches', () => {
     {
       more: { decisions: [] },
       says: 'Nothing launches now: no poll has decided anything in this time, and no step has logged an error. Look at the schedule: npm run doctor -- linux',
+    },
+    {
+      more: { decisions: [], group: groupOf({ described: createdAgo(40) }) },
+      says: 'Nothing launches now: the fleet is new. Its group was made 40 s ago, and its first execution is due: the schedule starts one every minute.',
+    },
+    {
+      more: { decisions: [], group: groupOf({ described: createdAgo(40) }), failures: [failure(20)] },
+      says: 'Nothing launches now: the executions fail at Count Unclaimed. CircleCiUnauthorized: CircleCI refuses the token (401).',
+    },
+    {
+      more: { decisions: [], group: groupOf({ described: createdAgo(400) }) },
+      says: 'Nothing launches now: no poll has decided anything in this time, and no step has logged an error. Look at the schedule: npm run doctor -- linux',
+    },
+    {
+      more: { decisions: [], missing: ['the decisions (AccessDeniedException)'] },
+      says: 'Why nothing launches now is not known: the log of the decisions could not be read.',
     },
     {
       more: { decisions: [poll(600, 0, 0)], failures: [failure(700)] },

@@ -65,6 +65,7 @@ const HEALTHY: Record<string, (operation: string, asked: Asked) => Answer> = {
   GetSecretValue: () => json({ SecretString: '{}' }),
   ListSecretVersionIds: () =>
     json({ Versions: [{ VersionStages: ['AWSCURRENT'], CreatedDate: 1_767_000_000 }] }),
+  DescribeSecret: () => json({ VersionIdsToStages: { version: ['AWSCURRENT'] } }),
   'GET /schedules/circleci-runners-linux': () => json({ State: 'ENABLED' }),
   DescribeAlarms: () => json({ MetricAlarms: [], CompositeAlarms: [] }),
   GetParameterHistory: () =>

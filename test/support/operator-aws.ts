@@ -9,6 +9,7 @@ export interface StandInGroup {
   suspended?: Record<string, string>;
   /** Version of its launch template. */
   version?: string;
+  createdAt?: Date;
 }
 
 /**
@@ -101,7 +102,7 @@ const MOST_GROUPS = 100;
 const PARAMETERS = 10;
 
 function groupXml(group: StandInGroup): string {
-  const { fleet, desired, members = [], tags = {}, suspended = {}, version } = group;
+  const { fleet, desired, members = [], tags = {}, suspended = {}, version, createdAt } = group;
   const name = `circleci-runners-${fleet}`;
   const all = { 'circleci-runners:stack': 'circleci-runners', ...tags };
   const list = (items: string[]) => items.map((item) => `<member>${item}</member>`).join('');
@@ -114,5 +115,5 @@ function groupXml(group: StandInGroup): string {
     ([process, reason]) =>
       `<ProcessName>${process}</ProcessName><SuspensionReason>${reason}</SuspensionReason>`,
   );
-  return `<member><AutoScalingGroupName>${name}</AutoScalingGroupName><DesiredCapacity>${desired}</DesiredCapacity><MaxSize>10</MaxSize>${version === undefined ? '' : `<LaunchTemplate><Version>${version}</Version></LaunchTemplate>`}<Instances>${list(instances)}</Instances><Tags>${list(tagged)}</Tags><SuspendedProcesses>${list(processes)}</SuspendedProcesses></member>`;
+  return `<member><AutoScalingGroupName>${name}</AutoScalingGroupName><DesiredCapacity>${desired}</DesiredCapacity><MaxSize>10</MaxSize>${createdAt === undefined ? '' : `<CreatedTime>${createdAt.toISOString()}</CreatedTime>`}${version === undefined ? '' : `<LaunchTemplate><Version>${version}</Version></LaunchTemplate>`}<Instances>${list(instances)}</Instances><Tags>${list(tagged)}</Tags><SuspendedProcesses>${list(processes)}</SuspendedProcesses></member>`;
 }
