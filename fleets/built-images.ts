@@ -42,6 +42,8 @@ const identityOf = (fleet: FleetConfig): string =>
     fleet.logs,
     fleet.httpProxy,
     fleet.noProxy,
+    fleet.roles,
+    fleet.installPermissions,
   ]);
 
 /**

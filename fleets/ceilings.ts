@@ -6,7 +6,9 @@ import { inDollars } from './cost.ts';
 import { type Fault, quote } from './faults.ts';
 import type { FleetSettings } from './fleet.ts';
 import type { Ceilings } from './guardrails.ts';
+import { fits, matches } from './patterns.ts';
 import { listPrice, vCpusOf, volumePriceBeyond } from './prices.ts';
+import { rightsBeyond } from './rights-ceilings.ts';
 import { DEFAULT_VOLUME, rootVolumeOf } from './settings/image.ts';
 import type { Scaler } from './settings/scaler.ts';
 
@@ -34,6 +36,7 @@ export function faultsOfCeilings(fleets: Named[], ceilings: Ceilings, stack: str
       ...ofSecrets(fleet, ceilings),
       ...ofNetwork(fleet, ceilings),
       ...ofSsh(fleet, ceilings),
+      ...ofRights(fleet, ceilings),
       ...ofFlags(fleet, ceilings),
     ]),
     ...ofScalerSecrets(fleets, stack),
@@ -53,15 +56,6 @@ const faultAt = (path: Path, says: string): Fault => ({ path, says: `${keyPath(p
 function ofScaler([fleet]: Named[], { networks }: Ceilings) {
   return fleet?.scaler === undefined ? [] : ofVpc(['scaler'], fleet.scaler, networks);
 }
-
-/** Whether a text is one of these, in which `*` stands for any text. */
-const fits = (text: string, patterns: readonly string[]) =>
-  patterns.some((pattern) => matches(text, pattern));
-
-const matches = (text: string, pattern: string) =>
-  new RegExp(`^${pattern.split('*').map(escaped).join('.*')}$`).test(text);
-
-const escaped = (text: string) => text.replace(/[.]/g, '\\.');
 
 /** All fleets of a file have the key that is at its top. */
 function ofKey([fleet]: Named[], { encryptionKeys }: Ceilings) {
@@ -316,6 +310,12 @@ function ofSsh({ name, sshCidr, sshRerun }: Named, { sshRanges }: Ceilings) {
   ];
   return given.flatMap(([path, cidr]) =>
     cidr === undefined || allowed(rangeOf(cidr)) ? [] : [fault([name, ...path], must, cidr, 'sshRanges')],
+  );
+}
+
+function ofRights(fleet: Named, ceilings: Ceilings) {
+  return rightsBeyond(fleet, ceilings).map(({ path, must, given, ceiling }) =>
+    fault([fleet.name, ...path], must, given, ceiling),
   );
 }
 

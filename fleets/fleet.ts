@@ -11,6 +11,7 @@ import { IMAGE_SETTINGS } from './settings/image.ts';
 import { INSTANCE_SETTINGS } from './settings/instance.ts';
 import { NETWORK_SETTINGS } from './settings/network.ts';
 import { faulty, flag, isMap, text } from './settings/parts.ts';
+import { RIGHTS_SETTINGS } from './settings/rights.ts';
 import { NAMES_VALUE, RULES } from './settings/rules.ts';
 import { faultsOfPlans, TOP_SETTINGS } from './settings/top.ts';
 
@@ -82,6 +83,7 @@ export const Fleet = z
         ),
       ...IMAGE_SETTINGS,
       ...NETWORK_SETTINGS,
+      ...RIGHTS_SETTINGS,
       logs: flag(
         'Whether the log of boots and runners is also sent to CloudWatch Logs. It is always on the console output.',
       ),

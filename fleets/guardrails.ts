@@ -3,6 +3,7 @@ import { CIRCLECI_CLOUD } from '../functions/lib/circleci-url.ts';
 import { SERVER_URL, SERVER_URL_FORM } from './settings/circleci-url.ts';
 import { cidr, RANGE } from './settings/network.ts';
 import { dollars, text, wholeNumber } from './settings/parts.ts';
+import { policyArn, statements } from './settings/rights.ts';
 
 /**
  * The definition of `guardrails.yaml`: what `fleets.yaml` may ask for. It has another owner than `fleets.yaml`, so that a
@@ -118,6 +119,17 @@ export const Guardrails = z
         .optional()
         .describe(
           'Ranges in which `sshCidr` and the `cidr` of `sshRerun` must lie; `[]` allows neither. Default: any private range, and public ranges of at most /16 (IPv4) or /32 (IPv6).',
+        ),
+      instancePolicies: z
+        .array(policyArn(true), { error: 'must be a list of ARNs of managed policies' })
+        .default([])
+        .describe(
+          'Managed policies that `roles.instance` may name, as ARNs in which `*` stands for any text. Whoever can change `fleets.yaml` or an `install` script then has what they allow.',
+        ),
+      installPermissions: statements()
+        .default([])
+        .describe(
+          'What `installPermissions` may allow, as a list of `actions` and `resources`, in which `*` stands for any text. Each action on each resource that a fleet names must be in one entry. Whoever can change `fleets.yaml` or an `install` script then has these rights.',
         ),
       allowInstanceMetadata: allowed(false, 'Whether `allowInstanceMetadata` may be true.'),
       allowDocker: allowed(true, 'Whether `docker` may be true.'),

@@ -53,6 +53,11 @@ small:
   instanceTypes: [t4g.medium]
   maxReplicas: 10
   zones: [eu-west-1a, eu-west-1b]
+  roles:
+    instance: [arn:aws:iam::111122223333:policy/artifacts]
+  installPermissions:
+    - actions: [s3:GetObject]
+      resources: [arn:aws:s3:::acme-artifacts/*]
 
 large:
   resourceClass: acme/large
@@ -196,6 +201,10 @@ secretPrefixes: [circleci-runners/, acme/circleci/]
 encryptionKeys: [arn:aws:kms:eu-west-1:111122223333:key/*]
 networks: [vpc-0123456789abcdef0, subnet-0123456789abcdef0, subnet-0fedcba9876543210]
 sshRanges: [203.0.113.0/24]
+instancePolicies: [arn:aws:iam::111122223333:policy/artifacts]
+installPermissions:
+  - actions: [s3:GetObject, s3:ListBucket]
+    resources: [arn:aws:s3:::acme-artifacts, arn:aws:s3:::acme-artifacts/*]
 allowInstanceMetadata: false
 allowDocker: true
 allowSessionManager: true
@@ -209,7 +218,9 @@ allowSessionManager: true
   account grants permissions by tags, require a review of \`fleets.yaml\` as well.
 - The volumes of an \`image\` without \`rootDevice\`, traffic, and the CPU credits of t types do not count as costs.
 - The scaler secret of a fleet can never be the runner secret of a fleet, whatever the guardrails say. The instances would
-  read a personal API token.
+  read a personal API token. The role of an instance is also forbidden to read it, whatever \`installPermissions\` say.
+- \`roles\` and \`installPermissions\` with \`docker\` need \`allowInstanceMetadata\`, whatever the lists say: jobs could use
+  them.
 
 ## Prefixes, not tags
 

@@ -5,7 +5,7 @@ import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { FLEET_NAME } from '../functions/lib/fleet-names.ts';
 import { allowKey } from './encryption.ts';
-import { allow } from './permissions.ts';
+import { allow, forbid } from './permissions.ts';
 
 export interface FleetSecretProps {
   /** Name of an existing secret. Without it the stack makes one. */
@@ -55,6 +55,18 @@ export class FleetSecret extends Construct {
     allowOfAllFleets(app, role, { use: 'scaler', existing, action: 'secretsmanager:GetSecretValue' });
     // All secrets of an app have the same key.
     allowKey(role, fleets[0]?.encryptionKey, 'secretsmanager', 'read');
+  }
+
+  /** Forbids a role to read the scaler secrets of all fleets and that of this one, whatever else allows it. */
+  static forbidReadScalers(app: string, role: Role, { scalerSecretName }: FleetConfig): void {
+    const names = [
+      secretNameOf(app, '*', 'scaler'),
+      ...(scalerSecretName === undefined ? [] : [scalerSecretName]),
+    ];
+    forbid(role, {
+      actions: ['secretsmanager:GetSecretValue'],
+      resources: names.map((name) => secretArn(role, name)),
+    });
   }
 
   /** Allows a role to see when the resource class tokens of all fleets were stored. It cannot read them. */

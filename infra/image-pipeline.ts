@@ -18,6 +18,7 @@ import { rootVolumeOf } from '../fleets/settings/image.ts';
 import { IMAGE_IN_USE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { buildComponent, testComponent } from '../userdata/image-component.ts';
 import { lifetimesOf } from '../userdata/lifetimes.ts';
+import { allowInstall } from './install-permissions.ts';
 import type { InstallScript } from './install-script.ts';
 import { allow } from './permissions.ts';
 import type { RunnerImage } from './runner-image.ts';
@@ -64,7 +65,7 @@ export class ImagePipeline extends Construct {
     const infrastructure = new CfnInfrastructureConfiguration(this, 'Infrastructure', {
       name,
       instanceProfileName: new CfnInstanceProfile(this, 'Profile', {
-        roles: [builderRole(this, builder.name, log, install).roleName],
+        roles: [builderRole(this, app, builder, log, install).roleName],
       }).ref,
       // The types of the fleet, which the guardrails allow. So drivers and architecture fit.
       ...(builder.instanceTypes !== undefined && { instanceTypes: builder.instanceTypes }),
@@ -199,17 +200,18 @@ function volumeOf(deviceName: string, builder: FleetConfig, fleets: FleetConfig[
 
 /**
  * The role of the machines on which images are built and tested: to take commands from EC2 Image Builder, and to download
- * the fleet's install script. It reads no secret and reaches no group. EC2 Image Builder launches them with its own role.
+ * the fleet's install script and do what that may do. It reads no secret of the app and reaches no group. EC2 Image Builder launches them with its own role.
  */
 function builderRole(
   scope: Construct,
-  fleet: string,
+  app: string,
+  builder: FleetConfig,
   log: LogGroup,
   install: InstallScript | undefined,
 ): Role {
   const role = new Role(scope, 'BuilderRole', {
     assumedBy: new ServicePrincipal('ec2.amazonaws.com'),
-    description: `Builds and tests the image of fleet ${fleet}`,
+    description: `Builds and tests the image of fleet ${builder.name}`,
   });
   // As in the managed policies EC2InstanceProfileForImageBuilder and AmazonSSMManagedInstanceCore, as far as builds need it.
   allow(role, {
@@ -262,6 +264,7 @@ function builderRole(
   });
   log.grantWrite(role);
   install?.allowRead(role);
+  allowInstall(role, app, builder);
   return role;
 }
 

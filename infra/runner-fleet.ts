@@ -13,6 +13,7 @@ import { FleetAlarms } from './fleet-alarms.ts';
 import { FleetSecret, secretNameOf } from './fleet-secret.ts';
 import { ImagePipeline } from './image-pipeline.ts';
 import { ImageParameter } from './images.ts';
+import { allowInstall } from './install-permissions.ts';
 import { InstallScript } from './install-script.ts';
 import { InstanceLog } from './instance-log.ts';
 import { InstanceRole } from './instance-role.ts';
@@ -43,8 +44,8 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
   readonly groupName: string;
   /**
    * The role of the instances. What you grant the fleet is for its `install` script and its boot. **Jobs cannot use it**,
-   * because they cannot reach the instance's metadata, unless the fleet has `allowInstanceMetadata`. Give rights to jobs by
-   * CircleCI's OpenID Connect tokens instead.
+   * because they cannot reach the instance's metadata, unless the fleet has `allowInstanceMetadata`, or `docker`, with which jobs
+   * are root. Give rights to jobs by CircleCI's OpenID Connect tokens instead.
    */
   readonly grantPrincipal: IPrincipal;
   /** The network connections of the instances, to open ports to and from them. Port 22 is the default one. */
@@ -121,6 +122,7 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
     install?.allowRead(role);
     log?.allowWrite(role);
     if (config.sessionManager) role.allowSessionManager();
+    allowInstall(role, app, config);
 
     for (const [key, value] of Object.entries(config.tags)) Tags.of(this).add(key, value);
     for (const warning of warningsAbout(config))

@@ -26,6 +26,7 @@ export interface UncheckedLimit extends AwsLimit {
   why: string;
 }
 
+const IAM_QUOTAS = 'https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html';
 const EC2 = 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide';
 
 const hex = (index: number) => index.toString(16).padStart(8, '0');
@@ -42,6 +43,13 @@ const securityGroups = (count: number) => ({
   subnetIds: ['subnet-00000001'],
   securityGroupIds: many(count, (index) => `sg-${hex(index)}`),
 });
+const policy = (index: number) => `arn:aws:iam::111122223333:policy/policy-${hex(index)}`;
+const objects = (count: number) => [
+  {
+    actions: ['s3:GetObject'],
+    resources: many(count, (index) => `arn:aws:s3:::acme-artifacts/some/${hex(index)}/*`),
+  },
+];
 const volume = (more: object) => ({ rootVolume: { size: 100, ...more } });
 const requirements = (more: object) => ({
   instanceTypes: undefined,
@@ -49,6 +57,20 @@ const requirements = (more: object) => ({
 });
 
 export const CHECKED: CheckedLimit[] = [
+  {
+    settings: ['roles'],
+    limit: 'A role takes 10 managed policies, unless the quota of the account is raised',
+    source: IAM_QUOTAS,
+    most: { roles: { instance: many(10, policy) } },
+    over: { roles: { instance: many(11, policy) } },
+  },
+  {
+    settings: ['installPermissions'],
+    limit: 'The policies of a role have at most 10,240 characters together; these may have 4,000 of them',
+    source: IAM_QUOTAS,
+    most: { installPermissions: objects(70) },
+    over: { installPermissions: objects(90) },
+  },
   {
     settings: ['instanceTypes'],
     limit: 'A group takes 40 instance types',
@@ -326,6 +348,12 @@ export const UNCHECKED: UncheckedLimit[] = [
     limit: 'An alarm notifies at most five topics',
     source: 'https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html',
     why: 'more alarms notify the others, so any number works',
+  },
+  {
+    settings: ['roles'],
+    limit: 'IAM attaches policies that exist, of AWS or of the account itself',
+    source: 'https://docs.aws.amazon.com/IAM/latest/APIReference/API_AttachRolePolicy.html',
+    why: 'it is known in the account only: `npm run doctor` compares the account and the partition, and CloudFormation refuses the stack of the fleet',
   },
   {
     settings: ['tags'],

@@ -78,7 +78,7 @@ const PURPOSES: [end: string, title: string, why: string][] = [
   [
     'InstanceRole',
     'Instance',
-    'is the role of the instances of one fleet: it reads the token of its class, completes its launch and leaves its group',
+    'is the role of the instances of one fleet: it reads the token of its class, completes its launch and leaves its group. A fleet adds what its `install` script may do by [`roles` and `installPermissions`](instance-life.md#what-an-install-script-may-do)',
   ],
 ];
 

@@ -2,6 +2,7 @@ import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk
 import { AWS_CLIENT } from '../aws/client.ts';
 import { BOOTSTRAP_QUALIFIER, bootstrapVersion } from '../aws/place.ts';
 import { bad, type Check, type Finding, ok } from './check.ts';
+import { installRightsFindings } from './install-rights.ts';
 
 /** The roles of the CDK's bootstrap with which a deployment works: https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-env.html */
 const ROLES = ['deploy-role', 'file-publishing-role'];
@@ -37,10 +38,12 @@ export function rightsFindings(caller: string, refused: string[]): Finding[] {
 export const rights: Check = {
   name: 'rights',
   run: async ({ fleets }) => {
-    // Without a bootstrap, there are no roles, and the check of the bootstrap says so.
-    if (fleets.length === 0 || (await bootstrapVersion()) === undefined) return [];
+    if (fleets.length === 0) return [];
     const sts = new STSClient(AWS_CLIENT);
     const { Arn = '', Account = '' } = await sts.send(new GetCallerIdentityCommand({}));
+    const ofScripts = fleets.flatMap((fleet) => installRightsFindings(fleet, Arn));
+    // Without a bootstrap, there are no roles, and the check of the bootstrap says so.
+    if ((await bootstrapVersion()) === undefined) return ofScripts;
     const [, partition = 'aws'] = Arn.split(':');
     const region = await sts.config.region();
     const refused = await Promise.all(
@@ -50,7 +53,7 @@ export const rights: Check = {
         return mayAssume ? [] : [name];
       }),
     );
-    return rightsFindings(Arn, refused.flat());
+    return [...rightsFindings(Arn, refused.flat()), ...ofScripts];
   },
 };
 

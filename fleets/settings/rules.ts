@@ -15,6 +15,7 @@ import {
 } from './instance.ts';
 import { isIpv6, type NETWORK_SETTINGS, RANGE, SSH_RERUN_PORT } from './network.ts';
 import { faulty, isMap, sound } from './parts.ts';
+import type { RIGHTS_SETTINGS } from './rights.ts';
 import { sha256For } from './runner.ts';
 
 /**
@@ -29,7 +30,8 @@ type Settings = z.infer<
       typeof COST_SETTINGS &
       typeof DURATION_SETTINGS &
       typeof IMAGE_SETTINGS &
-      typeof NETWORK_SETTINGS
+      typeof NETWORK_SETTINGS &
+      typeof RIGHTS_SETTINGS
   >
 >;
 
@@ -271,6 +273,22 @@ const NETWORK_RULES = [
   }),
 ];
 
+/** Jobs that can use Docker are root, and root reaches the metadata. */
+const RIGHTS_RULES = (['roles', 'installPermissions'] as const).map((setting) =>
+  z.refine<Settings>(
+    ({ [setting]: rights, allowInstanceMetadata, docker, image }) =>
+      rights === undefined || allowInstanceMetadata || !(docker || Object(image).docker),
+    {
+      path: [setting],
+      error:
+        'must be left out with docker, because each job is root there and could use them; or set allowInstanceMetadata: true, which gives them to jobs',
+      params: NAMES_VALUE,
+      when: ({ value, issues }) =>
+        isMap(value) && !faulty(issues, setting, 'allowInstanceMetadata', 'docker', 'image'),
+    },
+  ),
+);
+
 /** Whether each instance type of a fleet is valid by itself. */
 const named = (fleet: unknown) =>
   Array.isArray(Object(fleet).instanceTypes) && Object(fleet).instanceTypes.every(isInstanceType);
@@ -348,5 +366,6 @@ export const RULES = [
   ...SPARE_RULES,
   ...IMAGE_RULES,
   ...NETWORK_RULES,
+  ...RIGHTS_RULES,
   ...INSTANCE_RULES,
 ];

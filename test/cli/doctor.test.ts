@@ -16,6 +16,7 @@ import {
   undeclaredFindings,
 } from '../../cli/doctor/deployed.ts';
 import { imageFindings } from '../../cli/doctor/image.ts';
+import { installRightsFindings } from '../../cli/doctor/install-rights.ts';
 import { concurrencyFindings, functionsAtOnce } from '../../cli/doctor/lambda-concurrency.ts';
 import { routeFindings, zoneFindings } from '../../cli/doctor/network.ts';
 import {
@@ -51,6 +52,13 @@ const fleetWith = (more: object = {}) => {
   const [fleet] = fleetsOf(stringify({ linux: settings }));
   if (fleet === undefined) throw new Error('There is no fleet');
   return fleet;
+};
+
+/** A fleet whose install script may read a bucket in China. */
+const withRights = {
+  ...fleetWith(),
+  roles: { instance: ['arn:aws-cn:iam::111122223333:policy/a'] },
+  installPermissions: [{ actions: ['s3:GetObject'], resources: ['arn:aws-cn:s3:::acme/*', '*'] }],
 };
 
 const endpoints = (prefix: string, ...services: string[]) =>
@@ -338,6 +346,24 @@ describe('each check passes, warns or fails', () => {
       ),
       levels: 'fail ok',
       says: /^sg-1: not in vpc-1 correct scaler/,
+    },
+    {
+      case: 'permissions of an install script',
+      findings: installRightsFindings(withRights, 'arn:aws-cn:iam::111122223333:user/ann'),
+      levels: 'ok',
+      says: /^what the install script may do is of this partition and account$/,
+    },
+    {
+      case: 'permissions of an install script of another partition and account',
+      findings: installRightsFindings(withRights, 'arn:aws:iam::444455556666:user/ann'),
+      levels: 'fail fail fail',
+      says: /^arn:aws-cn:iam::111122223333:policy\/a is of another partition than the account, aws correct roles\.instance .* arn:aws-cn:s3:::acme\/\* is of another partition .*correct installPermissions .* is of another account, and a role takes policies of AWS and of its own account \(444455556666\) only/,
+    },
+    {
+      case: 'an install script without permissions',
+      findings: installRightsFindings(fleetWith(), 'arn:aws:iam::444455556666:user/ann'),
+      levels: '',
+      says: /^$/,
     },
     {
       case: 'an image',

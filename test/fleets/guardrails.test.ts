@@ -295,6 +295,13 @@ describe('without guardrails.yaml', () => {
   });
 });
 
+const permissions = (action: string, resource: string) =>
+  `installPermissions: [{actions: ["${action}"], resources: ["${resource}"]}]`;
+
+/** Two entries, so that an action of one on a resource of the other is in neither. */
+const ARTIFACTS =
+  'installPermissions: [{actions: [s3:GetObject], resources: ["arn:aws:s3:::acme/*"]}, {actions: [iam:PassRole], resources: ["arn:aws:iam::111122223333:role/a"]}]';
+
 describe('guardrails.yaml', () => {
   it.each<{ ceiling: string; fleets: string; says?: string[] }>([
     {
@@ -447,6 +454,51 @@ describe('guardrails.yaml', () => {
       fleets: minimalWith('sessionManager: true'),
       says: ['linux.sessionManager: must be false, got true (allowSessionManager)'],
     },
+    {
+      ceiling: '# no policies',
+      fleets: minimalWith('roles: {instance: ["arn:aws:iam::aws:policy/AdministratorAccess"]}'),
+      says: [
+        'linux.roles.instance: must be left out, because no policy is listed, got "arn:aws:iam::aws:policy/AdministratorAccess" (instancePolicies)',
+      ],
+    },
+    {
+      ceiling: 'instancePolicies: ["arn:aws:iam::111122223333:policy/runners/*"]',
+      fleets: minimalWith(
+        'roles: {instance: ["arn:aws:iam::111122223333:policy/runners/a", "arn:aws:iam::aws:policy/runners/a"]}',
+      ),
+      says: [
+        'linux.roles.instance: must be arn:aws:iam::111122223333:policy/runners/*, got "arn:aws:iam::aws:policy/runners/a" (instancePolicies)',
+      ],
+    },
+    {
+      ceiling: '# no permissions',
+      fleets: minimalWith(permissions('s3:GetObject', 'arn:aws:s3:::acme/*')),
+      says: [
+        'linux.installPermission 1: must be left out, because no permission is listed, got "s3:GetObject on arn:aws:s3:::acme/*" (installPermissions)',
+      ],
+    },
+    ...[
+      ['s3:GetObject', 'arn:aws:s3:::acme/*'],
+      ['s3:GetObject', 'arn:aws:s3:::acme/tools/*'],
+      ['s3:GetObject', 'arn:aws:s3:::acme/tools/*.tar.gz'],
+    ].map(([action = '', resource = '']) => ({
+      ceiling: ARTIFACTS,
+      fleets: minimalWith(permissions(action, resource)),
+    })),
+    ...[
+      ['s3:Get*', 'arn:aws:s3:::acme/*'],
+      ['s3:GetObject', 'arn:aws:s3:::acme*'],
+      ['s3:GetObject', 'arn:aws:s3:::acmeX/a'],
+      ['s3:GetObject', '*'],
+      ['s3:GetObject', 'arn:aws:iam::111122223333:role/a'],
+      ['iam:PassRole', 'arn:aws:s3:::acme/*'],
+    ].map(([action = '', resource = '']) => ({
+      ceiling: ARTIFACTS,
+      fleets: minimalWith(permissions(action, resource)),
+      says: [
+        `linux.installPermission 1: must be s3:GetObject on arn:aws:s3:::acme/*, or iam:PassRole on arn:aws:iam::111122223333:role/a, got "${action} on ${resource}" (installPermissions)`,
+      ],
+    })),
     { ceiling: 'allowInstanceMetadata: true', fleets: minimalWith('allowInstanceMetadata: true') },
     { ceiling: '# nothing', fleets: MINIMAL },
   ])('$ceiling: $says', ({ ceiling, fleets, says = [] }) => {

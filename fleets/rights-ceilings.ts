@@ -1,0 +1,38 @@
+import type { Ceilings } from './guardrails.ts';
+import { fits } from './patterns.ts';
+import type { InstanceRights } from './settings/rights.ts';
+
+/**
+ * What a fleet's `install` script would have beyond what the guardrails list. A text with a `*` of its own fits only where the
+ * pattern has one, so a pattern that it fits covers all that it stands for.
+ */
+export function rightsBeyond({ roles, installPermissions = [] }: InstanceRights, ceilings: Ceilings) {
+  const policies = ceilings.instancePolicies;
+  const listed = ceilings.installPermissions;
+  const pairs = installPermissions.flatMap(({ actions, resources }, index) =>
+    actions.flatMap((action) => resources.map((resource) => ({ action, resource, index }))),
+  );
+  const uncovered = pairs.filter(
+    ({ action, resource }) =>
+      !listed.some(({ actions, resources }) => fits(action, actions) && fits(resource, resources)),
+  );
+  const permissions = listed.map(
+    ({ actions, resources }) => `${actions.join(', ')} on ${resources.join(', ')}`,
+  );
+  return [
+    ...(roles?.instance ?? [])
+      .filter((arn) => !fits(arn, policies))
+      .map((arn) => ({
+        path: ['roles', 'instance'],
+        must: policies.join(' or ') || 'left out, because no policy is listed',
+        given: arn,
+        ceiling: 'instancePolicies' as const,
+      })),
+    ...uncovered.map(({ action, resource, index }) => ({
+      path: ['installPermissions', index],
+      must: permissions.join(', or ') || 'left out, because no permission is listed',
+      given: `${action} on ${resource}`,
+      ceiling: 'installPermissions' as const,
+    })),
+  ];
+}
