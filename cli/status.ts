@@ -67,7 +67,7 @@ interface Shown {
   gone: string[];
   missing: string[];
   /** What is read again only now and then. */
-  kept: Pick<StatusReading, 'hours' | 'boots'>;
+  kept: Pick<StatusReading, 'hours' | 'boots' | 'images'>;
 }
 
 async function read(
@@ -77,7 +77,7 @@ async function read(
   kept?: Shown['kept'],
 ): Promise<Shown> {
   const now = Date.now();
-  const reading = await readStatus(stack, now, { bootsOf: fleet, ...kept });
+  const reading = await readStatus(stack, now, { detailsOf: fleet, ...kept });
   const { groups, missing, settings } = reading;
   const without = fleetsWithoutGroup(settings, groups);
   if (fleet !== undefined && without.includes(fleet)) throw new NotDeployed(groupIsGone(fleet));
@@ -93,7 +93,7 @@ async function read(
     fleets,
     gone: fleet === undefined ? without : [],
     missing,
-    kept: { hours: reading.hours, boots: reading.boots },
+    kept: { hours: reading.hours, boots: reading.boots, images: reading.images },
   };
 }
 

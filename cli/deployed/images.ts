@@ -84,6 +84,29 @@ export async function buildsOf(imagePipelineArn: string, client: ImagebuilderCli
   return builds.toSorted((a, b) => (b.created ?? '').localeCompare(a.created ?? ''));
 }
 
+/** The image of a fleet, and the last build of it. */
+export interface BuiltImage extends ImageVersion {
+  /** `undefined` if nothing was built yet. */
+  lastBuild: Pick<Build, 'build' | 'status' | 'created'> | undefined;
+}
+
+/** @returns `undefined` if no image is built for the fleet. */
+export async function readBuiltImage(
+  app: string,
+  fleet: string,
+  { ssm, imageBuilder }: { ssm: SSMClient; imageBuilder: ImagebuilderClient },
+): Promise<BuiltImage | undefined> {
+  const { fleets } = await fleetsWithImage(app, ssm);
+  const pipeline = fleets.find((each) => each.fleet === fleet)?.pipeline;
+  if (pipeline === undefined) return undefined;
+  const [versions, [lastBuild]] = await Promise.all([
+    imageVersionsOf(app, fleet, ssm),
+    buildsOf(pipeline, imageBuilder),
+  ]);
+  const inUse = versions.at(-1);
+  return inUse && { ...inUse, lastBuild };
+}
+
 /** The version and the number of a build, in its ARN. */
 export const buildIn = (arn: string): string => /:image\/[^/]+\/(.+)$/.exec(arn)?.[1] ?? arn;
 

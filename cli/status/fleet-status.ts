@@ -8,6 +8,7 @@ import { type AwaitingRecord, awaitingNow, failureNow } from '../deployed/awaiti
 import type { BootTimes } from '../deployed/boots.ts';
 import type { DecisionRecord } from '../deployed/decisions.ts';
 import { type FleetGroup, type Member, newGroupAge } from '../deployed/groups.ts';
+import type { BuiltImage } from '../deployed/images.ts';
 import { LAST_DECISIONS, type StatusReading } from './reads.ts';
 
 /** Times are seconds. `null` means that it is not known. */
@@ -40,6 +41,12 @@ export interface FleetStatus {
   alarms: string[];
   /** How long the boots of the last day took; `null` if that was not read. */
   boots: BootTimes | null;
+  /** The image that launches have, if it is built, since when, and the last build; `null` if that was not read. */
+  image: {
+    id: string;
+    since: string;
+    lastBuild: { build: string; status: string; created: string | null } | null;
+  } | null;
   /** US dollars since the beginning of the month, at the list price of its most expensive type. */
   monthCost: number | null;
 }
@@ -53,7 +60,7 @@ const SLOWEST_POLL = 60;
  */
 export function fleetStatuses(
   app: string,
-  { groups, decisions, awaiting, alarms, settings, launchedAt, hours, boots, missing }: StatusReading,
+  { groups, decisions, awaiting, alarms, settings, launchedAt, hours, boots, images, missing }: StatusReading,
   prices: ReadonlyMap<string, number>,
   now: number,
 ): FleetStatus[] {
@@ -98,6 +105,7 @@ export function fleetStatuses(
       nextPollSeconds: nextPoll(own, now),
       alarms: ownAlarms(app, fleet, alarms),
       boots: boots.get(fleet) ?? null,
+      image: describeImage(images.get(fleet)),
       monthCost: price === undefined || spent === undefined ? null : Math.round(spent * price * 100) / 100,
     };
   });
@@ -109,6 +117,18 @@ const describeFailure = (failure: AwaitingRecord['failure']): string | null =>
 function whyUndecided(group: FleetGroup, missing: readonly string[], now: number): FleetStatus['undecided'] {
   if (missing.some((what) => what.startsWith(LAST_DECISIONS))) return 'decisions not read';
   return newGroupAge(group, now) === undefined ? null : 'first execution due';
+}
+
+function describeImage(image: BuiltImage | undefined): FleetStatus['image'] {
+  if (image === undefined) return null;
+  const { lastBuild } = image;
+  return {
+    id: image.image,
+    since: new Date(image.at).toISOString(),
+    lastBuild: lastBuild
+      ? { build: lastBuild.build, status: lastBuild.status, created: lastBuild.created ?? null }
+      : null,
+  };
 }
 
 /** The first poll of an execution says it, so the last decision may not. */

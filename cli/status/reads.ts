@@ -2,6 +2,7 @@ import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { CloudWatchClient, paginateDescribeAlarms, paginateGetMetricData } from '@aws-sdk/client-cloudwatch';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { ImagebuilderClient } from '@aws-sdk/client-imagebuilder';
 import { paginateGetParametersByPath, SSMClient } from '@aws-sdk/client-ssm';
 import * as z from 'zod';
 import { DeployedSettings } from '../../functions/lib/contracts.ts';
@@ -13,6 +14,7 @@ import { type AwaitingRecord, readAwaiting } from '../deployed/awaiting.ts';
 import { type BootTimes, readBootTimes } from '../deployed/boots.ts';
 import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
+import { type BuiltImage, readBuiltImage } from '../deployed/images.ts';
 
 /** All that is read of an app for its status. What AWS did not give is left out, and named in `missing`. */
 export interface StatusReading {
@@ -29,6 +31,8 @@ export interface StatusReading {
   hours: Map<string, number>;
   /** How long the boots of the last day took, of the fleet that was asked for. */
   boots: Map<string, BootTimes>;
+  /** The image of the fleet that was asked for, if it is built. */
+  images: Map<string, BuiltImage>;
   /** What could not be read, with the reason. */
   missing: string[];
 }
@@ -51,6 +55,7 @@ const clients = () => ({
   autoScaling: new AutoScalingClient(AWS_CLIENT),
   cloudWatch: new CloudWatchClient(AWS_CLIENT),
   ec2: new EC2Client(AWS_CLIENT),
+  imageBuilder: new ImagebuilderClient(AWS_CLIENT),
   logs: new CloudWatchLogsClient(AWS_CLIENT),
   ssm: new SSMClient(AWS_CLIENT),
 });
@@ -60,26 +65,29 @@ const clients = () => ({
  * ten parameters a call.
  *
  * @param options.fleet Only that fleet.
- * @param options.bootsOf Also the times of the boots of that fleet.
+ * @param options.detailsOf Also the times of the boots of that fleet, and its image.
  * @param options.hours Instance-hours that were read before. They cost a request for each metric, and change slowly.
  * @param options.boots The same of the times of boots.
+ * @param options.images The same of the image.
  */
 export async function readStatus(
   app: string,
   now: number,
   {
     fleet,
-    bootsOf,
+    detailsOf,
     hours,
     boots,
+    images,
   }: {
     fleet?: string | undefined;
-    bootsOf?: string | undefined;
+    detailsOf?: string | undefined;
     hours?: StatusReading['hours'] | undefined;
     boots?: StatusReading['boots'] | undefined;
+    images?: StatusReading['images'] | undefined;
   } = {},
 ): Promise<StatusReading> {
-  const { autoScaling, cloudWatch, ec2, logs, ssm } = clients();
+  const { autoScaling, cloudWatch, ec2, imageBuilder, logs, ssm } = clients();
   const signal = AbortSignal.timeout(DEADLINE);
   const { missing, unless } = partialReads();
   const groupsRead = fleetGroups(app, autoScaling).then((all) =>
@@ -92,7 +100,8 @@ export async function readStatus(
     ...(fleet !== undefined && { fleet }),
   };
   const decisionsRead = unless(LAST_DECISIONS, [], readDecisions(recent, logs, signal));
-  const [groups, decisions, awaiting, alarms, settings, launchedAt, monthHours, bootTimes] =
+  const settingsRead = unless('the settings', new Map(), readSettings(app, ssm));
+  const [groups, decisions, awaiting, alarms, settings, launchedAt, monthHours, bootTimes, builtImages] =
     await Promise.all([
       groupsRead,
       decisionsRead,
@@ -103,11 +112,16 @@ export async function readStatus(
         return unless('what fleets wait for', [], readAwaiting(recent, logs, signal));
       }),
       unless('the alarms', [], ringingAlarms(app, cloudWatch)),
-      unless('the settings', new Map(), readSettings(app, ssm)),
+      settingsRead,
       groupsRead.then((found) => unless('the instances', new Map(), launchTimes(found, ec2))),
       hours ??
         groupsRead.then((found) => unless('the cost', new Map(), instanceHours(found, now, cloudWatch))),
-      boots ?? unless('the boots', new Map(), bootsOfDay(app, bootsOf, now, cloudWatch)),
+      boots ?? unless('the boots', new Map(), bootsOfDay(app, detailsOf, now, cloudWatch)),
+      images ??
+        settingsRead.then((found) => {
+          if (detailsOf === undefined || found.get(detailsOf)?.imageBuiltBy === undefined) return new Map();
+          return unless('the image', new Map(), imageOf(app, detailsOf, { ssm, imageBuilder }));
+        }),
     ]);
   return {
     groups,
@@ -118,6 +132,7 @@ export async function readStatus(
     launchedAt,
     hours: monthHours,
     boots: bootTimes,
+    images: builtImages,
     missing,
   };
 }
@@ -130,6 +145,15 @@ async function bootsOfDay(
 ): Promise<StatusReading['boots']> {
   if (fleet === undefined) return new Map();
   return new Map([[fleet, await readBootTimes(app, fleet, { from: now - 24 * HOUR, to: now }, client)]]);
+}
+
+async function imageOf(
+  app: string,
+  fleet: string,
+  clients: Parameters<typeof readBuiltImage>[2],
+): Promise<StatusReading['images']> {
+  const image = await readBuiltImage(app, fleet, clients);
+  return new Map(image && [[fleet, image]]);
 }
 
 export async function ringingAlarms(app: string, client: CloudWatchClient): Promise<string[]> {

@@ -123,6 +123,7 @@ export function statusDetails(fleet: FleetStatus, columns: number, colours: Colo
     ),
     ...row('Alarms', fleet.alarms.length === 0 ? 'none' : colours.red(fleet.alarms.join(', '))),
     ...row('Boots', (fleet.boots && describeBootTimes(fleet.boots)) ?? 'none measured in the last 24 hours'),
+    ...(fleet.image === null ? [] : row('Image', imageText(fleet.image, colours))),
     ...row(
       'Cost',
       fleet.monthCost === null
@@ -138,6 +139,15 @@ const noDecision = ({ fleet, undecided }: FleetStatus): string =>
     : undecided === 'decisions not read'
       ? 'not known: the log of the decisions was not read'
       : `none in the last 2 min: npm run explain -- ${fleet} says why`;
+
+function imageText({ id, since, lastBuild }: NonNullable<FleetStatus['image']>, { red }: Colours): string {
+  const inUse = `${id} since ${minute(since)}`;
+  if (lastBuild === null) return `${inUse}; nothing was built yet`;
+  const last = `last build ${lastBuild.build} ${lastBuild.status}${lastBuild.created === null ? '' : ` of ${minute(lastBuild.created)}`}`;
+  return `${inUse}; ${lastBuild.status === 'FAILED' ? `${red(last)}, see the runbook, "Image Build Failed"` : last}`;
+}
+
+const minute = (time: string) => `${time.slice(0, 16).replace('T', ' ')} UTC`;
 
 /** A text in lines of at most this many columns; those after the first are indented. */
 export function wrapped(text: string, columns: number, indent: number): string[] {

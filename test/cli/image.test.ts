@@ -1,4 +1,7 @@
+import { ImagebuilderClient } from '@aws-sdk/client-imagebuilder';
+import { SSMClient } from '@aws-sdk/client-ssm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readBuiltImage } from '../../cli/deployed/images.ts';
 import { ImageAws } from '../support/image-aws.ts';
 import { runAgainstAws } from '../support/in-process.ts';
 import { address } from '../support/serve.ts';
@@ -72,6 +75,34 @@ describe('npm run image -- list', () => {
       `large: ${FIRST} since 2026-11-08T00:00:00.000Z, which no build here has made `,
     );
     expect(stdout).toContain('Nothing was built yet. Build now: npm run image -- build FLEET');
+  });
+});
+
+describe('the image of a fleet, for its status', () => {
+  const read = (fleet: string) => {
+    const client = {
+      region: aws.region,
+      endpoint: address(aws.server),
+      credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+    };
+    return readBuiltImage('circleci-runners', fleet, {
+      ssm: new SSMClient(client),
+      imageBuilder: new ImagebuilderClient(client),
+    });
+  };
+
+  it('is the one in use, with the last build', async () => {
+    expect(await read('linux')).toEqual({
+      image: SECOND,
+      at: at(15),
+      lastBuild: expect.objectContaining({ build: '1.0.7/3', status: 'FAILED' }),
+    });
+    expect(await read('stock')).toBe(undefined);
+  });
+
+  it('has no last build before the first one', async () => {
+    aws.builds = [];
+    expect(await read('large')).toEqual({ image: FIRST, at: at(8), lastBuild: undefined });
   });
 });
 

@@ -6,6 +6,7 @@ import pc from 'picocolors';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DecisionRecord } from '../../cli/deployed/decisions.ts';
 import { parseGroup } from '../../cli/deployed/groups.ts';
+import type { BuiltImage } from '../../cli/deployed/images.ts';
 import { type FleetStatus, fleetStatuses, shortTime } from '../../cli/status/fleet-status.ts';
 import type { StatusReading } from '../../cli/status/reads.ts';
 import { noteOf, statusDetails, statusTable } from '../../cli/status/screen.ts';
@@ -86,6 +87,7 @@ const reading = (more: Partial<StatusReading> = {}): StatusReading => ({
   settings: new Map([['linux', SETTINGS]]),
   hours: new Map([['circleci-runners-linux', 100]]),
   boots: new Map(),
+  images: new Map(),
   missing: [],
   ...more,
 });
@@ -272,6 +274,21 @@ describe('the screen', () => {
     );
   });
 
+  it('says which built image launches have, and whether the last build failed', () => {
+    const of = (lastBuild: BuiltImage['lastBuild']) => {
+      const images = new Map([['linux', { image: 'ami-00000000000000002', at: NOW - 60_000, lastBuild }]]);
+      return statusDetails(statusOf({ images }), 120, PLAIN).find((line) => line.startsWith('Image'));
+    };
+    const inUse = 'Image       ami-00000000000000002 since 2026-01-05 08:59 UTC';
+    const build = { build: '1.0.7/3', created: '2026-01-04T03:00:00.000Z' };
+    expect(of(undefined)).toBe(`${inUse}; nothing was built yet`);
+    expect(of({ ...build, status: 'AVAILABLE' })).toBe(
+      `${inUse}; last build 1.0.7/3 AVAILABLE of 2026-01-04 03:00 UTC`,
+    );
+    expect(of({ ...build, status: 'FAILED' })).toMatch(/last build 1\.0\.7\/3 FAILED of .*, see the/);
+    expect(statusDetails(statusOf(), 80, PLAIN).join()).not.toContain('Image ');
+  });
+
   it.each([80, 120])('has all about one fleet in %i columns', (columns) => {
     const lines = statusDetails(statusOf(), columns, PLAIN);
     expect(lines.filter((line) => line.length > columns)).toEqual([]);
@@ -364,6 +381,16 @@ describe('npm run status', () => {
         (operation) => [operation, aws.calls(operation)],
       ),
     );
+
+  it('reads the image of a fleet whose image is built, and shows the rest if that fails', async () => {
+    const settings = JSON.stringify(deployedSettings({ imageBuiltBy: 'circleci-runners-fleet-03' }));
+    aws.parameters.set('/circleci-runners/fleets/fleet-03', settings);
+    const { status, stdout } = await command('fleet-03');
+    expect(status).toBe(0);
+    // This stand-in knows neither EC2 Image Builder nor the versions of parameters.
+    expect(stdout).toMatch(/^Not read: .*the image \(/m);
+    expect((await command('fleet-04')).stdout).not.toContain('the image (');
+  });
 
   it('asks once more what fleets wait for that have decided nothing', async () => {
     const waits = 'waits for its tokens: store them';
