@@ -56,29 +56,33 @@ export function addPoll(
   const { unclaimed, running, concurrency = Number.POSITIVE_INFINITY } = counts;
   const waiting = unclaimed > 0 && running < concurrency;
   if (before === undefined) {
-    const { idle, ...seen } = addIdle(undefined, counts, 0);
-    return { seen: { unclaimed, running, claimed: 0, waiting, idle, ...seen }, claimedNow: 0 };
+    return {
+      seen: addIdle({ unclaimed, running, claimed: 0, waiting }, undefined, counts, 0),
+      claimedNow: 0,
+    };
   }
   const claimedNow = Math.max(running - before.running, before.unclaimed - unclaimed, 0);
   const ended = claimedNow - (running - before.running);
-  const { idle, ...others } = addIdle(before, counts, ended);
-  const seen = {
+  const claims = {
     unclaimed,
     running,
     claimed: before.claimed + claimedNow,
     waiting: before.waiting && waiting,
-    idle: before.idle && idle,
-    ...others,
   };
-  return { seen, claimedNow };
+  return { seen: addIdle(claims, before, counts, ended), claimedNow };
 }
 
-/** @param ended How many tasks at least have ended since the poll before. */
+/**
+ * Adds what the members of the group did.
+ *
+ * @param ended How many tasks at least have ended since the poll before.
+ */
 function addIdle(
+  { unclaimed, claimed, waiting }: Pick<PollHistory, 'unclaimed' | 'running' | 'claimed' | 'waiting'>,
   before: PollHistory | undefined,
   { running, inService, members = Number.POSITIVE_INFINITY }: Counts,
   ended: number,
-) {
+): PollHistory {
   const outside = Math.max((before?.outside ?? 0) - ended, 0);
   const idlersNow =
     inService === 0 ? undefined : Math.min(Math.max(inService + outside - running, 0), inService);
@@ -86,16 +90,21 @@ function addIdle(
   const surplus = atEveryPoll(before, before?.surplus, running - inService);
   const elsewhere = atEveryPoll(before, before?.elsewhere, running - members);
   const idle = idlersNow !== undefined && idlersNow > 0;
-  return {
-    idle,
+  const seen: PollHistory = {
+    unclaimed,
+    running,
+    claimed,
+    waiting,
+    idle: (before?.idle ?? true) && idle,
     idlePolls: (before?.idlePolls ?? 0) + Number(idle),
-    ...(Number.isFinite(idlers) && { idlers }),
-    ...(idlersNow !== undefined && { idlersNow }),
     mostRunning: Math.max(before?.mostRunning ?? 0, running),
-    ...(outside > 0 && { outside }),
-    ...(surplus > 0 && { surplus }),
-    ...(elsewhere > 0 && { elsewhere }),
   };
+  if (Number.isFinite(idlers)) seen.idlers = idlers;
+  if (idlersNow !== undefined) seen.idlersNow = idlersNow;
+  if (outside > 0) seen.outside = outside;
+  if (surplus > 0) seen.surplus = surplus;
+  if (elsewhere > 0) seen.elsewhere = elsewhere;
+  return seen;
 }
 
 /** The fewest at any poll, and at least 0. */

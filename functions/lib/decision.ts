@@ -42,7 +42,22 @@ export function decide(
 ): { decision: Decision; situation: Situation } {
   const { inForce, reasons } = effectiveSettings(capacity, now);
   const launchLimit = canariesAllowed(activities.breaker, group.members.pending, now);
-  const situation = { ...counts, ...group, ...inForce, launchLimit, withheldLimit };
+  // More than one spread would take a replay a third of its time.
+  const situation: Situation = {
+    unclaimed: counts.unclaimed,
+    running: counts.running,
+    concurrency: counts.concurrency,
+    spares: counts.spares,
+    desired: group.desired,
+    members: group.members,
+    maxSize: group.maxSize,
+    launchProcess: group.launchProcess,
+    unprotected: group.unprotected,
+    paused: group.paused,
+    launchLimit,
+    withheldLimit,
+    ...inForce,
+  };
   const decided = withFallback(
     decideUnlessPaused(situation, group),
     onDemandPercentage,

@@ -57,19 +57,29 @@ export function decidePoll(
     return holdUntilAllowed(state, group, seconds, settings, now);
   }
   const counts = { unclaimed: unclaimed.unclaimed, running: running.running };
-  const polled = withArrivals(state, { ...counts, ...group }, settings, now);
+  const polled = withArrivals(state, counts, group, settings, now);
   const concurrency = shareOf(counts, group, settings, now);
-  const observed = { counts: { ...counts, concurrency, spares: sparesOf(polled, settings, now) }, group };
-  const { otherRunners } = settings.capacity;
-  const history = seeCounts(state.poll, { ...observed.counts, ...group, otherRunners });
+  const spares = sparesOf(polled, settings, now);
+  const { members, withheld } = group;
+  // A replay makes many polls, and spreads would take it a third of its time.
+  const counted = {
+    unclaimed: counts.unclaimed,
+    running: counts.running,
+    concurrency,
+    members,
+    withheld,
+    otherRunners: settings.capacity.otherRunners,
+  };
+  const history = seeCounts(state.poll, counted);
   const failures = state.activities.breakerFailures ?? DEFAULT_FAILURES;
-  const limit = withheldLimit(group.withheld, history.seen, group.members, failures, now);
-  const decided = decide(state.activities, observed, settings, now, limit);
-  const concluded = concludePoll({ ...decided, history }, polled, settings, now, group);
+  const limit = withheldLimit(withheld, history.seen, members, failures, now);
+  const observed = { unclaimed: counts.unclaimed, running: counts.running, concurrency, spares };
+  const { decision, situation } = decide(state.activities, { counts: observed, group }, settings, now, limit);
+  const concluded = concludePoll({ decision, situation, history }, polled, settings, now, group);
   const { check } = running;
   return check === undefined
     ? concluded
-    : withCheck(concluded, check, decided.situation, state.activities.lastReadyAt, now);
+    : withCheck(concluded, check, situation, state.activities.lastReadyAt, now);
 }
 
 /** If nothing has happened to a young group, its idle time counts from its creation. */

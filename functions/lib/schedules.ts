@@ -25,7 +25,9 @@ export interface EffectiveSettings {
 
 /** The settings of a fleet at that time. */
 export function effectiveSettings(settings: CapacitySettings, at: number): EffectiveSettings {
-  const { schedules = [], ...own } = settings;
+  // A replay asks this at each poll, and making an object without a key is slow.
+  if (settings.schedules === undefined) return { inForce: settings, schedule: undefined, reasons: [] };
+  const { schedules, ...own } = settings;
   const first = schedules.findIndex((schedule) => isInForce(schedule, at));
   const schedule = schedules[first];
   if (schedule === undefined) return { inForce: own, schedule: undefined, reasons: [] };

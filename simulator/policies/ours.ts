@@ -176,7 +176,9 @@ class Executions implements Polls {
 
   skip(observation: ScalerObservation, until: number): number {
     const concurrency = this.#settings.concurrency?.limit;
-    const situation = { ...observation, minReplicas: this.#inForce.minReplicas, concurrency };
+    const { unclaimed, running, desired, members, activities } = observation;
+    const { minReplicas } = this.#inForce;
+    const situation = { unclaimed, running, desired, members, activities, minReplicas, concurrency };
     let skipped = 0;
     while (this.#at < until) {
       const inExecutions = this.#skipExecutions(situation, until);
