@@ -53,8 +53,16 @@ const fault = (path: Path, must: string, given: unknown, ceiling: keyof Ceilings
 const faultAt = (path: Path, says: string): Fault => ({ path, says: `${keyPath(path)}: ${says}` });
 
 /** All fleets of a file share the functions. */
-function ofScaler([fleet]: Named[], { networks }: Ceilings) {
-  return fleet?.scaler === undefined ? [] : ofVpc(['scaler'], fleet.scaler, networks);
+function ofScaler([{ scaler } = {}]: Partial<Named>[], { networks, scalerProxies }: Ceilings) {
+  if (scaler === undefined) return [];
+  const { httpProxy } = scaler;
+  const proxies = scalerProxies.join(' or ') || 'left out, because no proxy is listed';
+  return [
+    ...ofVpc(['scaler'], scaler, networks),
+    ...(httpProxy === undefined || scalerProxies.includes(httpProxy)
+      ? []
+      : [fault(['scaler', 'httpProxy'], proxies, httpProxy, 'scalerProxies')]),
+  ];
 }
 
 /** All fleets of a file have the key that is at its top. */

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { CIRCLECI_CLOUD } from '../functions/lib/circleci-url.ts';
 import { SERVER_URL, SERVER_URL_FORM } from './settings/circleci-url.ts';
-import { cidr, RANGE } from './settings/network.ts';
+import { cidr, proxyUrl, RANGE, withoutSlash } from './settings/network.ts';
 import { dollars, text, wholeNumber } from './settings/parts.ts';
 import { policyArn, statements } from './settings/rights.ts';
 
@@ -101,6 +101,14 @@ export const Guardrails = z
         .describe(
           'KMS keys that `encryptionKey` may be. `*` stands for any text in the place of the Region and of the id. Whoever owns a key can make what it encrypts unreadable, so the account must be named.',
         ),
+      scalerProxies: z
+        .array(proxyUrl({ readers: 'read the functions', users: 'functions' }), {
+          error: 'must be a list of URLs of proxies',
+        })
+        .default([])
+        .describe(
+          'Proxies that `scaler.httpProxy` may be. A proxy whose authority `scaler.caCertificates` trusts can read the personal API token, and both are in one file.',
+        ),
       networks: z
         .array(
           text(
@@ -167,5 +175,6 @@ export function ceilingsOf(given: z.infer<typeof Guardrails>, stack: string): Ce
       instanceRequirements ?? (instanceTypes === undefined ? DEFAULT_REQUIREMENTS : false),
     secretPrefixes: secretPrefixes ?? [`${stack}/`],
     sshRanges,
+    scalerProxies: others.scalerProxies.map(withoutSlash),
   };
 }

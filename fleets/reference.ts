@@ -44,6 +44,8 @@ encryptionKey: arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-12
 scaler:
   vpcId: vpc-0123456789abcdef0
   subnetIds: [subnet-0123456789abcdef0, subnet-0fedcba9876543210]
+  httpProxy: http://proxy.acme.internal:3128
+  noProxy: [.amazonaws.com]
 concurrency:
   limit: 80
   fleets: [small, large]
@@ -199,6 +201,7 @@ hourlyPrices:
 circleciUrls: [https://circleci.acme.example]
 secretPrefixes: [circleci-runners/, acme/circleci/]
 encryptionKeys: [arn:aws:kms:eu-west-1:111122223333:key/*]
+scalerProxies: [http://proxy.acme.internal:3128]
 networks: [vpc-0123456789abcdef0, subnet-0123456789abcdef0, subnet-0fedcba9876543210]
 sshRanges: [203.0.113.0/24]
 instancePolicies: [arn:aws:iam::111122223333:policy/artifacts]

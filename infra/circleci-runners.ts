@@ -110,11 +110,14 @@ export class CircleCiRunners<Name extends string = string> extends Construct {
     const configs = runner === 'current' ? checked : withRelease(checked, runner);
     const objects: Record<string, FleetObjects> = props.fleets ?? {};
     const { scaler } = props;
-    const ofAll = scaler !== undefined && 'vpc' in scaler ? { scaler: vpcOf(scaler) } : {};
+
     this.stacks = stacksOf(
       scope,
       name,
-      configs.map((config) => ({ ...withObjects(config, objects[config.name] ?? {}), ...ofAll })),
+      configs.map((config) => ({
+        ...withObjects(config, objects[config.name] ?? {}),
+        ...(scaler !== undefined && 'vpc' in scaler && { scaler: { ...config.scaler, ...vpcOf(scaler) } }),
+      })),
       { images: (fleet) => objects[fleet]?.machineImage, env: props.env },
     );
     this.fleets = Object.fromEntries(
@@ -139,6 +142,8 @@ function fileOf({ fleets, encryptionKey, scaler, maxHourlyCost, concurrency }: C
         'vpc' in scaler
           ? {
               ...vpcToCheck(scaler),
+              ...(scaler.httpProxy !== undefined && { httpProxy: scaler.httpProxy }),
+              ...(scaler.noProxy !== undefined && { noProxy: scaler.noProxy }),
               ...(scaler.caCertificates && { caCertificates: scaler.caCertificates }),
             }
           : scaler,

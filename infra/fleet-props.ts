@@ -39,6 +39,14 @@ export interface ScalerObjects {
    * Default: a new one that allows no inbound traffic.
    */
   securityGroups?: ISecurityGroup[];
+  /**
+   * URL of a proxy for HTTPS of the functions, without user and password. The guardrails must list it in `scalerProxies`.
+   *
+   * Default: none.
+   */
+  httpProxy?: string;
+  /** Hosts, and domains that begin with a dot, that the functions reach without `httpProxy`. Default: none. */
+  noProxy?: string[];
   /** Path of a PEM file with authorities that the functions trust beside the public ones. Default: none. */
   caCertificates?: string;
 }

@@ -3,6 +3,7 @@ import { CfnSecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { CfnFunction } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
+import { proxyOfScaler } from '../fleets/settings/scaler.ts';
 import { warningsAboutShared } from '../fleets/warnings.ts';
 import type { NodeFunction } from './node-function.ts';
 import { allow, forbid } from './permissions.ts';
@@ -11,12 +12,15 @@ import { allow, forbid } from './permissions.ts';
 export class ScalerNetwork extends Construct {
   /** Path of the file with the authorities that the functions trust beside the public ones. */
   readonly caFile: string | undefined;
+  /** Environment variables of the functions, which name their proxy. */
+  readonly proxy: Record<string, string>;
   private readonly vpc: { subnetIds: string[]; securityGroupIds: string[] } | undefined;
 
   constructor(scope: Construct, id: string, { fleets }: { fleets: FleetConfig[] }) {
     super(scope, id);
     const [{ scaler, caFile } = {}] = fleets;
     this.caFile = caFile;
+    this.proxy = proxyOfScaler(scaler);
     this.vpc = scaler && {
       subnetIds: scaler.subnetIds,
       securityGroupIds: scaler.securityGroupIds ?? [this.newSecurityGroup(scaler.vpcId)],

@@ -33,6 +33,7 @@ export class TaskFunction extends NodeFunction {
         STACK_NAME: Stack.of(scope).stackName,
         POWERTOOLS_SERVICE_NAME: entry,
         POWERTOOLS_LOG_LEVEL: 'INFO',
+        ...network.proxy,
         // Node reads the file before anything else runs.
         ...(network.caFile !== undefined && { NODE_EXTRA_CA_CERTS: `/var/task/${CA_FILE}` }),
       },

@@ -9,7 +9,7 @@ import {
   type Subnet,
   type VpcEndpoint,
 } from '@aws-sdk/client-ec2';
-import type { Scaler } from '../../fleets/settings/scaler.ts';
+import { isDirect, type Scaler } from '../../fleets/settings/scaler.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { bad, type Check, type Finding, ok } from './check.ts';
 import { subnetsWithoutWayOut } from './network.ts';
@@ -75,14 +75,24 @@ const serves =
     String(State).toLowerCase() === 'available' &&
     PrivateDnsEnabled === true;
 
-export function scalerFindings(scaler: Scaler, vpc: ScalerVpc): Finding[] {
+/** Whether the functions reach a service through their proxy. In China, the domain is amazonaws.com.cn. */
+const isProxied = (service: string, region: string, scaler: Scaler) =>
+  !isDirect(`${service}.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`, scaler);
+
+export function scalerFindings(scaler: Scaler, vpc: ScalerVpc, region = 'us-east-1'): Finding[] {
+  const direct = SCALER_SERVICES.filter((service) => !isProxied(service, region, scaler));
+  if (direct.length === 0)
+    return [
+      ...idFindings(scaler, vpc),
+      ok(`the functions reach AWS through ${scaler.httpProxy}, so they need no endpoints`),
+    ];
   const closed = subnetsWithoutWayOut(scaler.subnetIds, withoutInternetGateways(vpc.routeTables));
-  const missing = SCALER_SERVICES.filter((service) => !vpc.endpoints.some(serves(service)));
+  const missing = direct.filter((service) => !vpc.endpoints.some(serves(service)));
   const reach =
     closed.length === 0
       ? ok('the subnets of the functions have a way out, so they need no endpoints')
       : missing.length === 0
-        ? ok(`${scaler.vpcId} has the endpoints that the functions need: ${SCALER_SERVICES.join(', ')}`)
+        ? ok(`${scaler.vpcId} has the endpoints that the functions need: ${direct.join(', ')}`)
         : bad(
             'fail',
             `${closed.join(', ')}: no NAT, and ${scaler.vpcId} has no endpoint with private DNS names for ${missing.join(', ')}, so no fleet is polled`,
@@ -108,11 +118,12 @@ export const scalerNetwork: Check = {
       ec2.send(new DescribeRouteTablesCommand(ofVpc)),
       ec2.send(new DescribeVpcEndpointsCommand(ofVpc)),
     ]);
-    return scalerFindings(scaler, {
+    const found = {
       subnets: subnets.Subnets ?? [],
       securityGroups: securityGroups?.SecurityGroups ?? [],
       routeTables: routeTables.RouteTables ?? [],
       endpoints: endpoints.VpcEndpoints ?? [],
-    });
+    };
+    return scalerFindings(scaler, found, await ec2.config.region());
   },
 };

@@ -91,10 +91,16 @@ const IPV6_HOST = '\\[[0-9a-fA-F:]{2,39}\\]';
 /** Scheme, host and port. No user and no password, because everyone who may describe the launch template can read it. */
 const PROXY_URL = new RegExp(`^https?://(${HOST_NAME}|${IPV6_HOST})(:${PORT})?/?$`);
 
+interface ProxyUsers {
+  /** What those may do who can read the URL. */
+  readers: string;
+  users: string;
+}
+
 /** What is wrong with the URL of a proxy. */
-function faultOfProxy(url: string): string | undefined {
+function faultOfProxy(url: string, { readers, users }: ProxyUsers): string | undefined {
   if (url.includes('@'))
-    return 'must have no user or password, because everyone who may describe the launch template can read it: allow the instances by subnet or security group instead';
+    return `must have no user or password, because everyone who may ${readers} can read it: allow the ${users} by subnet or security group instead`;
   const [, address] = /^https?:\/\/(.*)$/.exec(url) ?? [];
   if (address === undefined) return 'must begin with http:// or https://';
   if (/[/?#]./.test(address)) return 'must have no path, only a host and perhaps a port';
@@ -129,6 +135,19 @@ function faultOfDirect(item: string): string | undefined {
   return Number(prefix) > most ? `must have a prefix of at most ${most}, as it is an ${ip} range` : undefined;
 }
 
+/** The URL of a proxy. */
+export const proxyUrl = (
+  users: ProxyUsers = { readers: 'describe the launch template', users: 'instances' },
+) =>
+  textWithCauses(
+    'the URL of a proxy, http:// or https://, with a host and perhaps a port, such as http://proxy.acme.internal:3128',
+    PROXY_URL,
+    (url) => faultOfProxy(url, users),
+  );
+
+/** A proxy as programs get it. */
+export const withoutSlash = (url: string) => url.replace(/\/$/, '');
+
 export const NETWORK_SETTINGS = {
   network: Network.default('default-vpc').describe(
     "Where instances run: `default-vpc` (the account's default VPC), `new-vpc` (a new VPC for the fleet, with public subnets and without NAT gateway), or a VPC of yours: its `vpcId` and `subnetIds`, and optionally `securityGroupIds` instead of a new security group. [IPv6](instance-life.md#ipv6).",
@@ -154,12 +173,8 @@ export const NETWORK_SETTINGS = {
   sshRerun: SshRerun.optional().describe(
     'Lets people [rerun a job with SSH](instance-life.md#ssh-reruns). `cidr`: the range from which TCP port 54782 of the instances is open. A connection also needs an SSH key of the person who reran the job. `address`: the address that CircleCI shows, `public` (default), `private` or `ipv6`. If you set `securityGroupIds`, open the port there and leave out `cidr`: `{}` or `{ address: private }`. A session keeps its runner for up to two hours after the job, so a task may take two hours longer than `maxRunTime`.',
   ),
-  httpProxy: textWithCauses(
-    'the URL of a proxy, http:// or https://, with a host and perhaps a port, such as http://proxy.acme.internal:3128',
-    PROXY_URL,
-    faultOfProxy,
-  )
-    .transform((url) => url.replace(/\/$/, ''))
+  httpProxy: proxyUrl()
+    .transform(withoutSlash)
     .optional()
     .describe(
       'Proxy for HTTP and HTTPS of [the boot, the runner and the jobs](instance-life.md#proxy). It must work without a password, because everyone who may describe the launch template can read this URL.',

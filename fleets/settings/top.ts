@@ -37,7 +37,7 @@ export const TOP_SETTINGS = {
       "ARN of a KMS key of yours, in the stack's Region, that encrypts the secrets, the alarm topic, the dead-letter queue, the logs and the root volumes. [Its policy](security.md#a-key-of-your-own) must allow that before you deploy, and `encryptionKeys` of [guardrails.yaml](guardrails.md) must list it. Default: keys of AWS. A fleet cannot have this name.",
     ),
   scaler: Scaler.optional().describe(
-    'Where the functions of the workflows run, and whom they trust, for a CircleCI server of a private network. `vpcId` and `subnetIds`, and optionally `securityGroupIds`: the VPC; [which endpoints it then needs](private-network.md#endpoints), and `networks` of [guardrails.yaml](guardrails.md) must allow it. `caCertificates`: the path of a PEM file with [authorities of your own](private-network.md#a-certificate-authority-of-your-own). Default: no VPC of yours, and the public authorities. A fleet cannot have this name.',
+    'Where the functions of the workflows run, and whom they trust, for a CircleCI server of a private network. `vpcId` and `subnetIds`, and optionally `securityGroupIds`: the VPC; [which endpoints it then needs](private-network.md#endpoints), and `networks` of [guardrails.yaml](guardrails.md) must allow it. `httpProxy` and `noProxy`: [the proxy](private-network.md#a-proxy) by which they reach CircleCI and AWS, which `scalerProxies` of the guardrails must list. `caCertificates`: the path of a PEM file with [authorities of your own](private-network.md#a-certificate-authority-of-your-own). Default: no VPC of yours, and the public authorities. A fleet cannot have this name.',
   ),
   maxHourlyCost: dollars('the maximum cost of the instances of all fleets')
     .optional()

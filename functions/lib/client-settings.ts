@@ -22,10 +22,19 @@ const onceMoreIfLost: RetryStrategy = {
   recordSuccess: () => {},
 };
 
+/**
+ * How an AWS SDK client connects, with its deadlines in milliseconds. The SDK has agents of its own, and of those only Node's
+ * global one uses the proxy of the environment by itself (https://nodejs.org/docs/latest-v24.x/api/http.html#built-in-proxy-support).
+ */
+export const connection = (connectionTimeout: number, requestTimeout: number, environment = process.env) => ({
+  connectionTimeout,
+  requestTimeout,
+  throwOnRequestTimeout: true,
+  ...(environment.NODE_USE_ENV_PROXY === '1' && { httpsAgent: { proxyEnv: environment } }),
+});
+
 /** How every AWS SDK client connects. */
-export const connectionSettings = {
-  requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000, throwOnRequestTimeout: true },
-};
+export const connectionSettings = { requestHandler: connection(1_000, 3_000) };
 
 /**
  * Settings of every AWS SDK client of a step: one attempt with a deadline, because retries live in the workflow

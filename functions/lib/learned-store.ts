@@ -7,7 +7,7 @@ import {
   PutParameterCommand,
   SSMClient,
 } from '@aws-sdk/client-ssm';
-import { clientSettings } from './client-settings.ts';
+import { clientSettings, connection } from './client-settings.ts';
 import { FLEET_NAME, learnedParameter } from './fleet-names.ts';
 import { type Learned, parseLearned } from './learned.ts';
 
@@ -15,7 +15,7 @@ import { type Learned, parseLearned } from './learned.ts';
  * How long a request may take, in milliseconds. Compute Capacity may take a second, and its decision is worth more than what
  * is learned.
  */
-const PATIENCE = { connectionTimeout: 300, requestTimeout: 400, throwOnRequestTimeout: true };
+const PATIENCE = connection(300, 400);
 
 /** What was read: its version, or 0 if there is none. */
 export interface Read {

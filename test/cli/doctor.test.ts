@@ -333,6 +333,36 @@ describe('each check passes, warns or fails', () => {
       says: /^the functions run in one zone/,
     },
     {
+      case: 'functions behind a proxy without endpoints',
+      findings: scalerFindings(
+        { ...SCALER, httpProxy: 'http://proxy:3128' },
+        { ...SCALER_VPC, endpoints: [] },
+        'eu-west-1',
+      ),
+      levels: 'ok',
+      says: /^the functions reach AWS through http:\/\/proxy:3128, so they need no endpoints$/,
+    },
+    {
+      case: 'functions behind a proxy that reach a part of AWS without it, and have no endpoint for it',
+      findings: scalerFindings(
+        { ...SCALER, httpProxy: 'http://proxy:3128', noProxy: ['ssm.eu-west-1.amazonaws.com'] },
+        { ...SCALER_VPC, endpoints: [] },
+        'eu-west-1',
+      ),
+      levels: 'fail',
+      says: /has no endpoint with private DNS names for ssm, so no fleet is polled/,
+    },
+    {
+      case: 'functions behind a proxy in China whose noProxy has the domain of other partitions',
+      findings: scalerFindings(
+        { ...SCALER, httpProxy: 'http://proxy:3128', noProxy: ['.amazonaws.com'] },
+        { ...SCALER_VPC, endpoints: [] },
+        'cn-north-1',
+      ),
+      levels: 'ok',
+      says: /reach AWS through/,
+    },
+    {
       case: 'functions in a subnet that does not exist',
       findings: scalerFindings(SCALER, { ...SCALER_VPC, subnets: SCALER_VPC.subnets.slice(1) }),
       levels: 'fail ok',

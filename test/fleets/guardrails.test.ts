@@ -295,6 +295,9 @@ describe('without guardrails.yaml', () => {
   });
 });
 
+const PROXIED = (url: string) =>
+  `scaler: {vpcId: vpc-01234567, subnetIds: [subnet-01234567], httpProxy: "${url}"}\n`;
+
 const permissions = (action: string, resource: string) =>
   `installPermissions: [{actions: ["${action}"], resources: ["${resource}"]}]`;
 
@@ -499,6 +502,17 @@ describe('guardrails.yaml', () => {
         `linux.installPermission 1: must be s3:GetObject on arn:aws:s3:::acme/*, or iam:PassRole on arn:aws:iam::111122223333:role/a, got "${action} on ${resource}" (installPermissions)`,
       ],
     })),
+    {
+      ceiling: 'scalerProxies: ["http://proxy.acme.internal:3128/"]',
+      fleets: `${PROXIED('http://proxy.acme.internal:3128')}${MINIMAL}`,
+    },
+    {
+      ceiling: 'scalerProxies: ["http://proxy.acme.internal:3128"]',
+      fleets: `${PROXIED('http://proxy.evil.example:3128')}${MINIMAL}`,
+      says: [
+        'scaler.httpProxy: must be http://proxy.acme.internal:3128, got "http://proxy.evil.example:3128" (scalerProxies)',
+      ],
+    },
     { ceiling: 'allowInstanceMetadata: true', fleets: minimalWith('allowInstanceMetadata: true') },
     { ceiling: '# nothing', fleets: MINIMAL },
   ])('$ceiling: $says', ({ ceiling, fleets, says = [] }) => {

@@ -120,6 +120,13 @@ describe('CircleCiRunners', () => {
     new CircleCiRunners(byObject, 'Runners', { fleets: { linux: LINUX }, scaler: { vpc } });
     expect(vpcConfigs(byObject)).toHaveLength(9);
     expect(JSON.stringify(vpcConfigs(byObject)[0].SubnetIds)).toMatch(/PrivateSubnet1.*PrivateSubnet2/);
+
+    const proxied = () =>
+      new CircleCiRunners(appWith(), 'Runners', {
+        fleets: { linux: LINUX },
+        scaler: { vpc, httpProxy: 'http://proxy:3128', noProxy: ['.amazonaws.com'] },
+      });
+    expect(proxied).toThrow('scaler.httpProxy: must be left out, because no proxy is listed');
   });
 
   it('refuses settings of all fleets that the file of fleets has', () => {

@@ -1,18 +1,13 @@
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-import { App } from 'aws-cdk-lib';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findCaCertificates } from '../../fleets/ca-certificates.ts';
-import { deployedSettingsOf } from '../../fleets/deployed-settings.ts';
-import { stacksOf } from '../../infra/stacks.ts';
 import { CircleCi } from '../../sandbox/circleci.ts';
-import { json } from '../support/aws-stand-in.ts';
+import { type DeployedFunction, deployFunction, invokeFunction } from '../support/deployed-function.ts';
 import { DoctorAws } from '../support/doctor-aws.ts';
 import { fleetsOf, MINIMAL } from '../support/fleets.ts';
 import { type OwnAuthority, ownAuthority, serverOptions } from '../support/own-authority.ts';
@@ -90,75 +85,14 @@ describe('a CircleCI server with a certificate of a private authority', () => {
     server.closeAllConnections();
   });
 
-  /** Deploys a fleet as far as this machine can: its settings, its secret, and the function as an asset with its environment. */
-  function deploy(name: string, top: string): { folder: string; variables: Record<string, string> } {
-    const folder = mkdtempSync(join(tmpdir(), 'tls-'));
-    const port = Object(server.address()).port;
-    const circleciUrl = `https://localhost:${port}`;
+  function deploy(name: string, top: string): DeployedFunction {
+    const circleciUrl = `https://localhost:${Object(server.address()).port}`;
     const file = `${top}${MINIMAL}  circleciUrl: ${circleciUrl}\n`;
     const fleets = fleetsOf(file, { 'ca.pem': readFileSync(authority.file, 'utf8') });
-    const app = new App({
-      outdir: folder,
-      builtinCloudFormationValidation: false,
-      context: { 'aws:cdk:enable-asset-metadata': true },
-    });
-    stacksOf(app, 'circleci-runners', fleets);
-    const resources: Record<string, unknown> = app.synth().getStackByName('circleci-runners')
-      .template.Resources;
-    const found = Object.values(resources)
-      .map((resource) => Object(resource))
-      .find(({ Properties }) => Properties?.FunctionName === `circleci-runners-${name}`);
-    const [fleet] = fleets;
-    if (fleet === undefined) throw new Error('There is no fleet');
-    const settings = {
-      ...JSON.parse(JSON.stringify(deployedSettingsOf('circleci-runners', fleet))),
-      scalerSecretName: 'acme/scaler',
-      groupName: 'circleci-runners-linux',
-      alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:alarms',
-    };
-    aws.changed.set(
-      'GetParameter',
-      json({ Parameter: { Name: 'settings', Value: JSON.stringify(settings), Version: 1 } }),
-    );
-    const secret = { resource_class: 'acme/linux', circleci_url: circleciUrl, circle_token: TOKEN };
-    aws.changed.set('GetSecretValue', json({ SecretString: JSON.stringify(secret) }));
-    return {
-      folder: join(folder, found.Metadata['aws:asset:path']),
-      variables: found.Properties.Environment.Variables,
-    };
+    return deployFunction(aws, { name, fleets, token: TOKEN });
   }
-
-  /** Runs the function in a process of its own, as Lambda does: its code is in `/var/task`. */
-  async function invoke({ folder, variables }: ReturnType<typeof deploy>) {
-    const event = {
-      fleet: 'linux',
-      execution: 'arn:aws:states:eu-west-1:111122223333:express:circleci-runners:e-1',
-      settings: { version: 1 },
-      poll: { number: 1, executionStartedAt: new Date().toISOString(), timeoutSeconds: 5 },
-    };
-    const program = `
-      const { handler } = await import(${JSON.stringify(join(folder, 'index.mjs'))});
-      const said = await handler(${JSON.stringify(event)}).catch(({ name, message }) => ({ name, message }));
-      process.stdout.write('\\nANSWER ' + JSON.stringify(said));`;
-    const environment = Object.fromEntries(
-      Object.entries(variables).map(([name, value]) => [name, value.replace('/var/task', folder)]),
-    );
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--input-type=module', '--eval', program],
-      {
-        env: {
-          PATH: process.env.PATH,
-          AWS_REGION: 'eu-west-1',
-          AWS_ACCESS_KEY_ID: 'test',
-          AWS_SECRET_ACCESS_KEY: 'test',
-          AWS_ENDPOINT_URL: address(aws.server),
-          ...environment,
-        },
-      },
-    );
-    return JSON.parse(stdout.split('\nANSWER ')[1] ?? 'null');
-  }
+  const invoke = (deployed: DeployedFunction) =>
+    invokeFunction(deployed, { AWS_ENDPOINT_URL: address(aws.server) });
 
   it('is counted by the deployed code, which trusts the authority', { timeout: 60_000 }, async () => {
     const deployed = deploy('count-unclaimed', scaler());

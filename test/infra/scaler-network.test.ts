@@ -37,6 +37,30 @@ describe('scaler', () => {
     expect(others(inVpc)).toEqual(others(plain));
   });
 
+  it('gives the functions of both workflows their proxy, and no others', () => {
+    const [fleet] = withScaler(`{ ${VPC} }`);
+    if (fleet?.scaler === undefined) throw new Error('There is no scaler');
+    const proxied = SynthesisedTemplate.of([
+      {
+        ...fleet,
+        scaler: { ...fleet.scaler, httpProxy: 'http://proxy:3128', noProxy: ['.amazonaws.com', 'a.example'] },
+      },
+    ]);
+    const environments = proxied
+      .all('AWS::Lambda::Function')
+      .map(({ properties: { FunctionName, Environment } }) => [FunctionName, Object(Environment).Variables]);
+    expect(environments).toHaveLength(10);
+    for (const [name, variables] of environments) {
+      const { NODE_USE_ENV_PROXY, HTTPS_PROXY, NO_PROXY, HTTP_PROXY } = Object(variables);
+      expect([name, NODE_USE_ENV_PROXY, HTTPS_PROXY, NO_PROXY, HTTP_PROXY]).toEqual(
+        OUTSIDE.includes(String(name))
+          ? [name, undefined, undefined, undefined, undefined]
+          : [name, '1', 'http://proxy:3128', 'localhost,127.0.0.1,.amazonaws.com,a.example', undefined],
+      );
+    }
+    expect(JSON.stringify(inVpc.all('AWS::Lambda::Function'))).not.toContain('PROXY');
+  });
+
   it('makes a security group that lets nobody in, if none is named', () => {
     const template = SynthesisedTemplate.of(withScaler(`{ ${VPC} }`));
     const groups = template.all('AWS::EC2::SecurityGroup').filter(({ id }) => id.startsWith('Scaler'));

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { checkFleets } from '../../../fleets/load.ts';
+import { isDirect } from '../../../fleets/settings/scaler.ts';
 import { warningsAboutShared } from '../../../fleets/warnings.ts';
 import { complaintsAbout, fleetsOf, MINIMAL } from '../../support/fleets.ts';
 
@@ -55,6 +57,22 @@ describe('scaler', () => {
       given: `{ vpcId: vpc-01234567, subnetId: subnet-01234567, ${SUBNETS} }`,
       said: 'scaler.subnetId: is not a setting; the nearest one is subnetIds',
     },
+    {
+      given: '{ httpProxy: "http://proxy.acme.internal:3128" }',
+      said: 'scaler.vpcId: must be the VPC from which the functions reach httpProxy, got nothing',
+    },
+    {
+      given: `{ vpcId: vpc-01234567, ${SUBNETS}, noProxy: [.amazonaws.com] }`,
+      said: 'scaler.noProxy: must be left out without httpProxy, or set httpProxy, got [".amazonaws.com"]',
+    },
+    {
+      given: `{ vpcId: vpc-01234567, ${SUBNETS}, httpProxy: "http://ann:secret@proxy:3128" }`,
+      said: 'scaler.httpProxy: must have no user or password, because everyone who may read the functions can read it: allow the functions by subnet or security group instead, got "http://***@proxy:3128"',
+    },
+    {
+      given: `{ vpcId: vpc-01234567, ${SUBNETS}, httpProxy: "http://proxy:3128", noProxy: [10.0.0.0/8] }`,
+      said: 'scaler.noProxy 1: must be a host, or a domain that begins with a dot such as .amazonaws.com, got "10.0.0.0/8"',
+    },
   ])('is refused: $given', ({ given, said }) => {
     expect(complaintsAbout(`scaler: ${given}\n${MINIMAL}`)).toBe(`fleets.yaml has a fault:\n  ${said}`);
   });
@@ -63,6 +81,30 @@ describe('scaler', () => {
     expect(complaintsAbout(`${MINIMAL}  scaler: { vpcId: vpc-01234567, ${SUBNETS} }\n`)).toContain(
       'linux.scaler: is a setting of all fleets: put it at the top of the file, beside linux',
     );
+  });
+
+  it('may have a proxy, which ends without a slash', () => {
+    const scaler = {
+      vpcId: 'vpc-01234567',
+      subnetIds: ['subnet-01234567', 'subnet-89abcdef'],
+      httpProxy: 'http://proxy.acme.internal:3128/',
+      noProxy: ['.amazonaws.com', 'circleci.acme.example'],
+    };
+    const file = { scaler, linux: { resourceClass: 'a/b', instanceTypes: ['m7i.large'], maxReplicas: 2 } };
+    const [fleet] = checkFleets(file, 'fleets.yaml');
+    expect(fleet?.scaler).toEqual({ ...scaler, httpProxy: 'http://proxy.acme.internal:3128' });
+  });
+
+  it.each([
+    { host: 'ssm.eu-west-1.amazonaws.com', direct: true },
+    { host: 'amazonaws.com.evil.example', direct: false },
+    { host: 'ssm.eu-west-1.amazonaws.com.cn', direct: false },
+    { host: 'circleci.acme.example', direct: true },
+    { host: 'a.circleci.acme.example', direct: false },
+  ])('reaches $host without the proxy: $direct', ({ host, direct }) => {
+    const scaler = { vpcId: 'vpc-1', subnetIds: [], noProxy: ['.amazonaws.com', 'circleci.acme.example'] };
+    expect(isDirect(host, { ...scaler, httpProxy: 'http://proxy:3128' })).toBe(direct);
+    expect(isDirect(host, scaler)).toBe(true);
   });
 
   it('warns about one subnet, which is in one zone', () => {
