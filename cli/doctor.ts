@@ -2,6 +2,7 @@ import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { Command } from 'commander';
 import { FleetsInvalid, loadFleets } from '../fleets/load.ts';
+import { type AdvisedApp, forApp } from '../functions/lib/advice.ts';
 import { sentence } from '../functions/lib/sentence.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { readSetup } from './aws/place.ts';
@@ -52,7 +53,13 @@ type Found = Finding & { check: string };
 async function examine(fleet: string | undefined, options: Options, shell: Shell): Promise<void> {
   const { terminal } = shell;
   const surroundings = await readSurroundings(fleet, options);
-  const found = (await Promise.all(CHECKS.map((check) => runCheck(check, surroundings)))).flat();
+  const advised = {
+    app: options.stack,
+    fleetsFile: options.deployedOnly ? undefined : options.fleets,
+  };
+  const found = (await Promise.all(CHECKS.map((check) => runCheck(check, surroundings))))
+    .flat()
+    .map((finding) => adviceOf(finding, advised));
   if (found.some(({ level }) => level === 'fail')) shell.exitCode = 1;
   if (options.json) {
     terminal.print(JSON.stringify({ stack: options.stack, findings: found }));
@@ -60,6 +67,13 @@ async function examine(fleet: string | undefined, options: Options, shell: Shell
   }
   for (const line of findingLines(found, terminal.columns, terminal.colours)) terminal.print(line);
 }
+
+/** A finding whose commands are about the app. */
+const adviceOf = (finding: Found, advised: AdvisedApp): Found => ({
+  ...finding,
+  says: forApp(advised, finding.says),
+  ...(finding.remedy !== undefined && { remedy: forApp(advised, finding.remedy) }),
+});
 
 async function readSurroundings(fleet: string | undefined, options: Options): Promise<Surroundings> {
   const { stack: app } = options;

@@ -1,5 +1,6 @@
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { Command } from 'commander';
+import { forApp } from '../functions/lib/advice.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import {
   durationOption,
@@ -57,7 +58,12 @@ async function explainFleet(fleet: string, options: Options, { terminal }: Shell
     throw new UsageError(
       `The fleet must be a deployed one (${fleets.join(', ')}), got ${JSON.stringify(fleet)}`,
     );
-  const explained = explainHistory(history, { to: period.to, untilNow: period.to === now });
+  const { now: nothing, ...others } = explainHistory(history, {
+    to: period.to,
+    untilNow: period.to === now,
+  });
+  const advised = { app: options.stack, fleetsFile: undefined };
+  const explained = { now: nothing && forApp(advised, nothing), ...others };
   if (options.json) {
     const iso = (at: number) => new Date(at).toISOString();
     terminal.print(

@@ -8,6 +8,7 @@ import {
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { Argument, Command } from 'commander';
 import { formatDuration } from '../fleets/duration.ts';
+import { forApp } from '../functions/lib/advice.ts';
 import { builtImageParameter } from '../functions/lib/fleet-names.ts';
 import { imagesBefore } from '../functions/lib/images.ts';
 import { sentence } from '../functions/lib/sentence.ts';
@@ -135,7 +136,8 @@ async function list(
     );
   }
   terminal.print();
-  if (listed.length === 0) terminal.print('Nothing was built yet. Build now: npm run image -- build FLEET');
+  if (listed.length === 0)
+    terminal.print(forApp(ofStack(stack), 'Nothing was built yet. Build now: npm run image -- build FLEET'));
   const widest = Math.max(...listed.map(({ build: number }) => number.length));
   for (const { build: number, status, created, image, usedBy } of listed) {
     const at = created?.slice(0, 16).replace('T', ' ');
@@ -145,12 +147,14 @@ async function list(
   }
 }
 
+const ofStack = (app: string) => ({ app, fleetsFile: undefined });
+
 /** States in which a build is over. */
 const ENDED = new Set(['AVAILABLE', 'FAILED', 'CANCELLED', 'DELETED']);
 
 async function build(
   { fleet, pipeline }: FleetWithImage,
-  { wait, every, json }: Options,
+  { wait, every, json, stack }: Options,
   terminal: Terminal,
 ): Promise<void> {
   const client = new ImagebuilderClient(AWS_CLIENT);
@@ -161,7 +165,7 @@ async function build(
     terminal.print(
       json
         ? JSON.stringify({ fleet, build: number, status: 'PENDING' })
-        : `The build ${number} has started. See: npm run image -- list ${fleet}`,
+        : forApp(ofStack(stack), `The build ${number} has started. See: npm run image -- list ${fleet}`),
     );
     return;
   }
@@ -239,7 +243,10 @@ async function choose(
   terminal.print(
     json
       ? JSON.stringify({ fleet, image, before })
-      : `Fleet ${fleet} has the image ${image}${before === image ? ', as before' : `, and had ${before}`}. New launches use it. Idle instances get it by: npm run recycle -- ${fleet} --all`,
+      : forApp(
+          ofStack(stack),
+          `Fleet ${fleet} has the image ${image}${before === image ? ', as before' : `, and had ${before}`}. New launches use it. Idle instances get it by: npm run recycle -- ${fleet} --all`,
+        ),
   );
 }
 

@@ -2,8 +2,8 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { FleetsInvalid, loadFleetsText } from '../fleets/load.ts';
-import { STACK_NAME } from '../fleets/names.ts';
 import { RELEASE_FILE } from '../fleets/runner-release.ts';
+import { forApp } from '../functions/lib/advice.ts';
 import { stackOption, UsageError } from './command-line/arguments.ts';
 import { TOKEN_VARIABLES } from './command-line/circleci-token.ts';
 import { wrappedHelp } from './command-line/help.ts';
@@ -197,24 +197,20 @@ function coloured(line: string, { colours }: Shell['terminal']): string {
 
 /** What shows that a job finds a runner. */
 function watchingCommands(name: string, { stack }: Options): string[] {
-  const own = stack === STACK_NAME ? '' : ` --stack ${stack}`;
-  return [`npm run execute -- ${name}${own}`, `npm run explain -- ${name}${own}`];
+  const advised = { app: stack, fleetsFile: undefined };
+  return [`npm run execute -- ${name}`, `npm run explain -- ${name}`].map((line) => forApp(advised, line));
 }
 
 /** What comes next until a job can run. */
 function nextCommands(name: string, { fleets, stack }: Options, isBootstrapped = false): string[] {
-  const own = stack === STACK_NAME ? '' : ` --stack ${stack}`;
-  const [file, context] =
-    fleets === 'fleets.yaml' ? ['', ''] : [` --fleets ${fleets}`, ` -c fleets=${fleets}`];
-  const named = stack === STACK_NAME ? '' : ` -c stack=${stack}`;
   return [
     ...cdkInstallation(),
     ...(existsSync(RELEASE_FILE) ? [] : ['npm run pin']),
     ...(isBootstrapped ? [] : ['npx cdk bootstrap']),
-    `npm run doctor -- ${name}${file}${own}`,
-    `npx cdk deploy --all${context}${named}`,
-    `npm run secrets -- ${name}${file}${own}`,
-  ];
+    `npm run doctor -- ${name}`,
+    'npx cdk deploy --all',
+    `npm run secrets -- ${name}`,
+  ].map((line) => forApp({ app: stack, fleetsFile: fleets }, line));
 }
 
 export const init: CliCommand = {

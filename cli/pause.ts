@@ -4,7 +4,7 @@ import {
   DeleteTagsCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { Command } from 'commander';
-import { STACK_NAME } from '../fleets/names.ts';
+import { forApp } from '../functions/lib/advice.ts';
 import { PAUSED_AT_TAG, PAUSED_TAG } from '../functions/lib/tags.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
@@ -78,8 +78,10 @@ async function setAll(action: Action, fleets: string[], options: Options, termin
     );
   }
   if (!options.json && value !== undefined) {
-    const words = [...new Set(fleets), ...(stack === STACK_NAME ? [] : ['--stack', stack])];
-    terminal.print(`To end this: npm run resume -- ${words.join(' ')}`);
+    const words = [...new Set(fleets)];
+    terminal.print(
+      forApp({ app: stack, fleetsFile: undefined }, `To end this: npm run resume -- ${words.join(' ')}`),
+    );
   }
 }
 

@@ -4,6 +4,7 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import password from '@inquirer/password';
 import { Command } from 'commander';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
+import { forApp } from '../functions/lib/advice.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { numberOption, stackOption, UsageError } from './command-line/arguments.ts';
 import { namedFleet, refuseNotDeployed } from './command-line/fleets.ts';
@@ -64,7 +65,7 @@ async function manageSecrets(name: string, options: Options, shell: Shell): Prom
   const sharing = loadFleets(options.fleets, { stack: options.stack }).filter(
     (other) => other.name === name || other.scalerSecretName === found.scalerSecret,
   );
-  const deployed: Deployed = { ...found, fleet, sharing };
+  const deployed: Deployed = { ...found, app: options.stack, fleet, sharing };
   if (options.age || options.json) await showAges(deployed, options, shell);
   else if (options.rotate) await rotate(deployed, options, shell);
   else {
@@ -91,6 +92,7 @@ function refuseContradictions({ age, json, rotate, wait, every, force }: Options
 
 /** A deployed fleet, and what the fleets file says about it. */
 interface Deployed extends Omit<DeployedFleet, 'fleet'> {
+  app: string;
   fleet: FleetConfig;
   /** All fleets of the file that have its scaler secret, itself included. */
   sharing: FleetConfig[];
@@ -98,7 +100,7 @@ interface Deployed extends Omit<DeployedFleet, 'fleet'> {
 
 /** Stores tokens; an empty one stays as it is. */
 async function store(
-  { fleet, sharing, scalerSecret, runnerSecret }: Deployed,
+  { app, fleet, sharing, scalerSecret, runnerSecret }: Deployed,
   apiToken: string,
   classToken: string,
   { terminal }: Shell,
@@ -107,7 +109,7 @@ async function store(
   const { encryptionKey } = fleet;
   const put = async (name: string, value: string, named: boolean) => {
     const repaired = await storeSecret(client, { name, value, named, encryptionKey });
-    if (repaired !== undefined) terminal.print(repaired);
+    if (repaired !== undefined) terminal.print(forApp({ app, fleetsFile: undefined }, repaired));
   };
   const classes = sharing.map(({ resourceClass }) => resourceClass);
   const value = JSON.stringify({

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { priceOf } from '../fleets/cost.ts';
 import { loadFleets } from '../fleets/load.ts';
+import { forApp } from '../functions/lib/advice.ts';
 import { durationOption, NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { fleetsWithoutGroup, groupIsGone } from './deployed/groups.ts';
@@ -62,6 +63,7 @@ async function showStatus(fleet: string | undefined, options: Options, shell: Sh
 }
 
 interface Shown {
+  stack: string;
   fleets: FleetStatus[];
   /** The fleets whose group is gone. */
   gone: string[];
@@ -90,6 +92,7 @@ async function read(
       `The fleet must be a deployed one (${all.map((each) => each.fleet).join(', ')}), got ${JSON.stringify(fleet)}`,
     );
   return {
+    stack,
     fleets,
     gone: fleet === undefined ? without : [],
     missing,
@@ -112,18 +115,19 @@ function pricesIn(file: string, stack: string): Map<string, number> {
 }
 
 function describe(
-  { fleets, gone, missing }: Shown,
+  { stack, fleets, gone, missing }: Shown,
   named: string | undefined,
   columns: number,
   colours: Shell['terminal']['colours'],
 ): string[] {
+  const advise = (text: string) => forApp({ app: stack, fleetsFile: undefined }, text);
   const lines =
     named === undefined
       ? statusTable(fleets, columns, colours)
-      : fleets.flatMap((fleet) => statusDetails(fleet, columns, colours));
+      : fleets.flatMap((fleet) => statusDetails(fleet, columns, colours, advise));
   return [
     ...lines,
-    ...gone.flatMap((fleet) => wrapped(groupIsGone(fleet), columns, 2)).map(colours.red),
+    ...gone.flatMap((fleet) => wrapped(advise(groupIsGone(fleet)), columns, 2)).map(colours.red),
     ...(missing.length === 0 ? [] : [colours.yellow(`Not read: ${missing.join(', ')}`)]),
   ];
 }

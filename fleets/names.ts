@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import { DEFAULT_APP } from '../functions/lib/advice.ts';
 
 /** Default name of the app, which is the name of the stack that its fleets share. Names of deployed resources begin with it. */
-export const STACK_NAME = 'circleci-runners';
+export const STACK_NAME = DEFAULT_APP;
 
 /** A schedule's name has at most 64 characters: the app's name, a hyphen, and the fleet's name. */
 const STACK_NAMES = /^[A-Za-z][A-Za-z0-9-]{0,30}$/;

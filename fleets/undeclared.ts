@@ -1,9 +1,10 @@
+import { forApp } from '../functions/lib/advice.ts';
 import { printable } from '../functions/lib/printable.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import { inDollars, largestCost } from './cost.ts';
 import { learns } from './effective.ts';
 import type { FleetConfig } from './load.ts';
-import { fleetStackName, groupNameOf, STACK_NAME } from './names.ts';
+import { fleetStackName, groupNameOf } from './names.ts';
 
 /** A deployed fleet that the file does not have. It keeps running, because no deployment deletes a fleet. */
 export interface UndeclaredFleet {
@@ -43,7 +44,7 @@ export const adviceAboutUndeclared = (app: string, fleet: string): string =>
   `${drain(app, fleet)}, and when its instances are gone, aws cloudformation delete-stack --stack-name ${fleetStackName(app, fleet)}`;
 
 const drain = (app: string, fleet: string) =>
-  `npm run drain -- ${fleet}${app === STACK_NAME ? '' : ` --stack ${app}`}`;
+  forApp({ app, fleetsFile: undefined }, `npm run drain -- ${fleet}`);
 
 /**
  * The rights that a deployment of these fleets takes from the shared functions, and that a deployed fleet needs. Rights to

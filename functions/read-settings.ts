@@ -1,3 +1,4 @@
+import { type AdvisedApp, forApp } from './lib/advice.ts';
 import { type DeployedSettings, ReadSettingsInput } from './lib/contracts.ts';
 import { SecretUnset } from './lib/errors.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
@@ -19,12 +20,12 @@ export const handler = step(
   'Read Settings',
   ReadSettingsInput,
   { secrets: secretsProvider(), metrics: fleetMetrics() },
-  async ({ fleet, once, startedAt }, { secrets, metrics, settings, now }) => {
+  async ({ fleet, once, startedAt }, { secrets, metrics, settings, advised, now }) => {
     const begun = now();
     const { deployedAt = 0, ...deployed } = await settings.latest(fleet);
     const waits = await readCircleToken(secrets, deployed, { fresh: true }).then(
       () => undefined,
-      (error) => waitOf(fleet, deployed, { error, until: deployedAt + LONGEST_WAIT, now: begun }),
+      (error) => waitOf(fleet, deployed, { error, until: deployedAt + LONGEST_WAIT, now: begun, advised }),
     );
     // No poll succeeds without a token, and nothing is wrong: this look for the tokens is the heartbeat in its place.
     if (waits !== undefined)
@@ -41,9 +42,12 @@ export const handler = step(
 function waitOf(
   fleet: string,
   { awaitsTokens, scalerSecretName }: DeployedSettings,
-  { error, until, now }: { error: unknown; until: number; now: number },
+  { error, until, now, advised }: { error: unknown; until: number; now: number; advised: AdvisedApp },
 ): string {
   if (!(error instanceof SecretUnset) || !awaitsTokens || now >= until) throw error;
   const end = new Date(until).toISOString().slice(0, 16).replace('T', ' ');
-  return `waits for its tokens: the secret ${scalerSecretName} has no value yet, so nothing is counted and nothing launches. Store them: npm run secrets -- ${fleet}. From ${end} UTC on, a missing token is a failure.`;
+  return forApp(
+    advised,
+    `waits for its tokens: the secret ${scalerSecretName} has no value yet, so nothing is counted and nothing launches. Store them: npm run secrets -- ${fleet}. From ${end} UTC on, a missing token is a failure.`,
+  );
 }

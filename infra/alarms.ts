@@ -10,14 +10,17 @@ import {
 } from 'aws-cdk-lib/aws-cloudwatch';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { type AdvisedApp, forApp } from '../functions/lib/advice.ts';
 import { type AlarmSettings, badFrom, STACK_ALARMS, type StackAlarm } from '../statemachine/alarms.ts';
 import { FIRST_STEPS } from '../statemachine/first-steps.ts';
+import { advisedApp } from './advised-app.ts';
 import { outageMetric } from './metrics.ts';
 import { runbookReference } from './runbook.ts';
 import type { ScalingWorkflow } from './scaling-workflow.ts';
 
 /** https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html */
 const MOST_ACTIONS = 5;
+const LONGEST_DESCRIPTION = 1_024;
 
 /** The alarm of all fleets that notifies you. */
 export const outageOf = (app: string): string => `${app}-Outage`;
@@ -52,16 +55,23 @@ export class SharedAlarms extends Construct {
         alarmName: name(kind),
         metric: metrics[kind],
         ...STACK_ALARMS[kind],
+        app,
         steps: FIRST_STEPS[kind],
         threshold: badFrom(kind, fleets),
       });
       if (STACK_ALARMS[kind].route === 'direct')
-        this.notifyAll(alarm, name(kind), { ...STACK_ALARMS[kind], steps: FIRST_STEPS[kind], topicArns });
+        this.notifyAll(alarm, name(kind), {
+          app,
+          ...STACK_ALARMS[kind],
+          steps: FIRST_STEPS[kind],
+          topicArns,
+        });
       return alarm;
     });
     const outage = new CompositeAlarm(this, 'Outage', {
       compositeAlarmName: outageOf(app),
       alarmDescription: descriptionOf(this, {
+        app,
         wrong:
           'Fleets do not follow their queues, and no fleet of yours is the cause: CircleCI, AWS or the autoscaler itself has an outage.',
         steps: FIRST_STEPS.Outage,
@@ -72,7 +82,7 @@ export class SharedAlarms extends Construct {
       ),
     });
     outage.node.addDependency(...alarms);
-    this.notifyAll(outage, outageOf(app), { steps: FIRST_STEPS.Outage, heading: 'Outage', topicArns });
+    this.notifyAll(outage, outageOf(app), { app, steps: FIRST_STEPS.Outage, heading: 'Outage', topicArns });
     this.all = [outage, ...alarms];
   }
 
@@ -80,7 +90,7 @@ export class SharedAlarms extends Construct {
   private notifyAll(
     alarm: AlarmBase,
     alarmName: string,
-    { topicArns, ...said }: { steps: string[]; heading: string; topicArns: string[] },
+    { topicArns, ...said }: { app: string; steps: string[]; heading: string; topicArns: string[] },
   ): void {
     notify(alarm, topicArns.slice(0, MOST_ACTIONS));
     for (let first = MOST_ACTIONS; first < topicArns.length; first += MOST_ACTIONS) {
@@ -115,10 +125,16 @@ function sharedMetrics(
 /** What a notification says: what is wrong, what to do first, and where to read on. At most 1,024 characters. */
 export function descriptionOf(
   scope: Construct,
-  { wrong, steps, heading }: Pick<AlarmSettings, 'wrong' | 'heading'> & { steps: string[] },
+  { app, wrong, steps, heading }: Pick<AlarmSettings, 'wrong' | 'heading'> & { app: string; steps: string[] },
 ): string {
-  const numbered = steps.map((step, index) => `${index + 1}. ${step}`);
-  return [wrong, '', 'Do this first:', ...numbered, '', runbookReference(scope, heading)].join('\n');
+  const advised = advisedApp(scope, app);
+  const describe = (about: AdvisedApp) => {
+    const numbered = steps.map((step, index) => `${index + 1}. ${forApp(about, step)}`);
+    return [wrong, '', 'Do this first:', ...numbered, '', runbookReference(scope, heading)].join('\n');
+  };
+  const whole = describe(advised);
+  // The path of the fleets file can be long.
+  return whole.length <= LONGEST_DESCRIPTION ? whole : describe({ app, fleetsFile: undefined });
 }
 
 /** By its name, not its ARN, so that people can read the rule. */
@@ -137,6 +153,7 @@ export function metricAlarm(
     threshold = 1,
     ...said
   }: Omit<AlarmSettings, 'route'> & {
+    app: string;
     alarmName: string;
     metric: IMetric;
     steps: string[];

@@ -1,16 +1,20 @@
 import { App } from 'aws-cdk-lib';
 import { FleetsInvalid } from '../fleets/load.ts';
+import { STACK_NAME } from '../fleets/names.ts';
+import { forApp } from '../functions/lib/advice.ts';
+import { advisedApp } from './advised-app.ts';
 import { CircleCiRunners } from './circleci-runners.ts';
 import { compareWithAccount } from './deployed-fleets.ts';
 import { TemplateRules } from './template-rules.ts';
 
+const app = new App();
 try {
-  const app = new App();
   const { stacks } = new CircleCiRunners(app, 'Runners');
   TemplateRules.addTo(app, stacks.fleets);
   await compareWithAccount(stacks, process.env);
 } catch (error) {
   if (!(error instanceof FleetsInvalid)) throw error;
-  console.error(error.message);
+  const stack: unknown = app.node.tryGetContext('stack');
+  console.error(forApp(advisedApp(app, typeof stack === 'string' ? stack : STACK_NAME), error.message));
   process.exitCode = 1;
 }

@@ -31,6 +31,7 @@ export class FleetAlarms extends Construct {
     const made = settings.map(([kind, { metric, statistic, ...setting }]) => {
       const alarm = metricAlarm(this, kind, {
         ...setting,
+        app,
         alarmName: nameOf(app, config, kind),
         metric: fleetMetric({ app, fleet: name }, metric, statistic, setting.period),
         wrong: `Fleet ${name}: ${setting.wrong}`,
@@ -48,6 +49,7 @@ export class FleetAlarms extends Construct {
     const needsYou = new CompositeAlarm(this, 'NeedsYou', {
       compositeAlarmName: nameOf(app, config, 'NeedsYou'),
       alarmDescription: descriptionOf(this, {
+        app,
         wrong: `Fleet ${name} needs you: something is wrong with its secret, its token, its group, its launches or its schedule, and usually does not repair itself.`,
         steps: steps.NeedsYou ?? [],
         heading: 'Fleet Needs You',

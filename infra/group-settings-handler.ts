@@ -10,6 +10,7 @@ import {
   SuspendProcessesCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
+import { forApp, ownApp } from '../functions/lib/advice.ts';
 import { connectionSettings } from '../functions/lib/client-settings.ts';
 import { fleetMetrics, publishMetrics } from '../functions/lib/metrics.ts';
 import { printable } from '../functions/lib/printable.ts';
@@ -75,7 +76,7 @@ async function handle(event: unknown, world: World): Promise<void> {
     const why = deadline.aborted
       ? `not done within ${WORK_SECONDS} s, because instances still boot. Delete the stack again`
       : `${error.name}: ${error.message}`;
-    failure = printable(`${request.RequestType} of the settings of ${about}: ${why}`);
+    failure = printable(forApp(ownApp(), `${request.RequestType} of the settings of ${about}: ${why}`));
     console.error(failure);
   }
   const what = request.ResourceProperties.Alarm === undefined ? 'settings' : 'heartbeat';

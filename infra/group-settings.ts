@@ -3,6 +3,7 @@ import type { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { groupNameOf } from '../fleets/names.ts';
 import { DELETION_REFUSED_TAG } from '../functions/lib/tags.ts';
+import { advisedEnvironment } from './advised-app.ts';
 import { NodeFunction } from './node-function.ts';
 import { allowDescribe } from './permissions.ts';
 import { RunnerGroup } from './runner-group.ts';
@@ -17,7 +18,7 @@ export class GroupSettingsFunction extends NodeFunction {
         'Suspends AZRebalance of each group, and protects fleets and their instances from deployments and deletions',
       // The longest that Lambda allows, because instances may boot for as long as `bootTimeout`.
       timeout: Duration.minutes(15),
-      environment: { STACK_NAME: app },
+      environment: advisedEnvironment(scope, app),
     });
     allowDescribe(this.executionRole, 'AutoScalingGroups');
     RunnerGroup.allowAllOf(app, this.executionRole, ['SuspendProcesses', 'SetInstanceProtection']);

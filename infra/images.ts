@@ -7,6 +7,7 @@ import { groupNameOf } from '../fleets/names.ts';
 import { builtImageParameter } from '../functions/lib/fleet-names.ts';
 import { IMAGE_IN_USE_TAG, POOL_IMAGE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { imageStepsOf } from '../statemachine/first-steps.ts';
+import { advisedEnvironment } from './advised-app.ts';
 import type { AlarmTopic } from './alarm-topic.ts';
 import { descriptionOf } from './alarms.ts';
 import { allowKey } from './encryption.ts';
@@ -37,14 +38,16 @@ export class ImagesFunction extends NodeFunction {
         'Publishes images that were built, tells of builds that failed, rolls images back, and refreshes warm pools',
       timeout: Duration.minutes(1),
       environment: {
-        STACK_NAME: app,
+        ...advisedEnvironment(scope, app),
         TOPIC_ARN: topic.topicArn,
         BUILD_FAILED: descriptionOf(scope, {
+          app,
           wrong: `The build of the image of fleet ${FLEET_PLACE} failed. The fleet keeps the image that it has.`,
           steps: steps.ImageBuildFailed,
           heading: 'Image Build Failed',
         }),
         ROLLED_BACK: descriptionOf(scope, {
+          app,
           wrong: `Launches of fleet ${FLEET_PLACE} failed within an hour of its new image, so it has the image before it again.`,
           steps: steps.ImageRolledBack,
           heading: 'Image Rolled Back',

@@ -1,5 +1,6 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { advisedEnvironment } from './advised-app.ts';
 import { NodeFunction } from './node-function.ts';
 import type { ScalerNetwork } from './scaler-network.ts';
 
@@ -30,7 +31,7 @@ export class TaskFunction extends NodeFunction {
       // Above each timeout that the workflow gives a Task, so that the workflow's timeout ends it.
       timeout,
       environment: {
-        STACK_NAME: Stack.of(scope).stackName,
+        ...advisedEnvironment(scope, Stack.of(scope).stackName),
         POWERTOOLS_SERVICE_NAME: entry,
         POWERTOOLS_LOG_LEVEL: 'INFO',
         ...network.proxy,

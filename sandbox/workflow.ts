@@ -9,6 +9,7 @@ import { handler as countRunning } from '../functions/count-running.ts';
 import { handler as countUnclaimed } from '../functions/count-unclaimed.ts';
 import { handler as describeActivities } from '../functions/describe-activities.ts';
 import { handler as describeGroup } from '../functions/describe-group.ts';
+import { ownApp } from '../functions/lib/advice.ts';
 import type { ExecutionInput } from '../functions/lib/contracts.ts';
 import type { LearnedStore } from '../functions/lib/learned-store.ts';
 import { metricNamespace } from '../functions/lib/metric-namespace.ts';
@@ -113,7 +114,7 @@ export interface WorkflowOptions {
   /** Draws the jitter of retries: at least 0 and less than 1. */
   random: () => number;
   /** What the functions call. The workflow itself keeps their metrics. */
-  functions: Omit<FunctionsWorld, 'metrics'>;
+  functions: Omit<FunctionsWorld, 'metrics' | 'advised'>;
   /** Handlers in place of the real ones, by state name: for faults around a function. */
   replace?: Record<string, Replacement> | undefined;
   /** Whether each fleet waits for its own second. Without, all fleets poll from the start of their executions. */
@@ -160,13 +161,14 @@ export class Workflow {
     const validationOptions = { noValidate: true };
     this.#machine = new this.#engine.StateMachine(JSON.parse(definition), { validationOptions });
     const metrics = new KeptMetrics(functions.now, (line) => this.#keep(line));
+    const world = { ...functions, metrics, advised: ownApp({}) };
     const tasks: Record<string, Handler> = {
       'Count Failure': async (input) => this.#putMetricData(input),
       'Count Outage': async (input) => this.#putMetricData(input),
       'Announce Failure': async (input) => this.#publish(input),
       'Announce Breaker': async (input) => this.#publish(input),
     };
-    for (const [state, step] of Object.entries(HANDLERS)) tasks[state] = step.with({ ...functions, metrics });
+    for (const [state, step] of Object.entries(HANDLERS)) tasks[state] = step.with(world);
     for (const [state, replacement] of Object.entries(replace)) {
       const real = tasks[state] ?? unknownState(state);
       tasks[state] = (input) => replacement(input, real);

@@ -1,4 +1,5 @@
 import { type Command, CommanderError } from 'commander';
+import { type AdvisedApp, DEFAULT_APP, forApp } from '../../functions/lib/advice.ts';
 import { readSetup } from '../aws/place.ts';
 import { AwsSession } from '../aws/session.ts';
 import { setupFault } from '../aws/setup-fault.ts';
@@ -60,6 +61,16 @@ const exitCodes = ({ failsIf = 'it failed', aws }: CliCommand): HelpPart => ({
 /** The message of an error with its name, for errors of AWS. */
 export const nameAndMessage = ({ name, message }: Error): string => `${name}: ${message}`;
 
+/** The app that a command line names. */
+function advisedBy(command: Command): AdvisedApp {
+  const { stack, fleets } = command.opts();
+  const isGiven = command.getOptionValueSource('fleets') === 'cli';
+  return {
+    app: typeof stack === 'string' ? stack : DEFAULT_APP,
+    fleetsFile: isGiven && typeof fleets === 'string' ? fleets : undefined,
+  };
+}
+
 /**
  * Parses the command line and runs the command. If an error is one that the command expects, only its message is shown.
  *
@@ -100,12 +111,13 @@ export async function runCommand(cli: CliCommand, shell: Shell): Promise<number>
       terminal.note(fault);
       return endingCode() ?? USAGE;
     }
+    const advised = advisedBy(command);
     if (isWrongInput || isOneOf(cli.expectedErrors)) {
-      terminal.note((error as Error).message);
+      terminal.note(forApp(advised, (error as Error).message));
       if (error instanceof NotDeployed)
         for (const hint of (await session?.hints()) ?? []) terminal.note(hint);
     } else if (cli.describeError !== undefined && error instanceof Error)
-      terminal.note(cli.describeError(error));
+      terminal.note(forApp(advised, cli.describeError(error)));
     else throw error;
     return endingCode() ?? (isWrongInput ? USAGE : 1);
   }

@@ -262,7 +262,7 @@ export function pollFindings(
       bad(
         'fail',
         `nothing is polled, because executions fail: ${failure.name}: ${failure.message}`,
-        `npm run ${STORED_AGAIN.includes(failure.name) ? 'secrets' : 'explain'} -- ${fleet}`,
+        STORED_AGAIN.includes(failure.name) ? `npm run secrets -- ${fleet}` : `npm run explain -- ${fleet}`,
         fleet,
       ),
     ];

@@ -69,7 +69,12 @@ export function noteOf(fleet: FleetStatus): { text: string; level: Level } {
 const LABEL = 12;
 
 /** All about one fleet, in at most this many columns. */
-export function statusDetails(fleet: FleetStatus, columns: number, colours: Colours): string[] {
+export function statusDetails(
+  fleet: FleetStatus,
+  columns: number,
+  colours: Colours,
+  advise: (text: string) => string = (text) => text,
+): string[] {
   const row = (label: string, text: string) => wrapped(`${label.padEnd(LABEL)}${text}`, columns, LABEL);
   const { members, limits, decision, paused } = fleet;
   const none = 'not known';
@@ -99,7 +104,7 @@ export function statusDetails(fleet: FleetStatus, columns: number, colours: Colo
         : fleet.fails !== null
           ? `none: executions fail. ${fleet.fails}`
           : decision === null
-            ? noDecision(fleet)
+            ? advise(noDecision(fleet))
             : `${shortTime(decision.secondsAgo)} ago: desired capacity ${decision.desired}`,
     ),
     ...(decision?.reasons ?? []).flatMap((reason) => wrapped(`  ${reason}`, columns, 4)),

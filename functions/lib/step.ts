@@ -1,5 +1,6 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import * as z from 'zod/mini';
+import { type AdvisedApp, forApp, ownApp } from './advice.ts';
 import { InputInvalid } from './errors.ts';
 import { faultsOfInput } from './input-faults.ts';
 import { printable, printableName } from './printable.ts';
@@ -16,6 +17,8 @@ export interface Surroundings {
   log: Pick<Logger, 'debug' | 'error' | 'info'>;
   /** The settings of fleets, as they are deployed. */
   settings: SettingsReader;
+  /** The app that errors advise about. */
+  advised: AdvisedApp;
 }
 
 /** A Task state's Lambda handler. */
@@ -29,6 +32,7 @@ const PRODUCTION: Surroundings = {
   now: () => Date.now(),
   log: new Logger({ jsonReplacerFn: (_, value) => (typeof value === 'string' ? printable(value) : value) }),
   settings: settingsReader(),
+  advised: ownApp(),
 };
 
 /**
@@ -53,12 +57,15 @@ export function step<
   record: (answer: Answer, input: Input, world: Surroundings) => object | undefined = () => undefined,
 ): Step<Dependencies, Answer> {
   const handlerIn = (world: Dependencies & Surroundings) => async (event: unknown) => {
-    const { now, log } = world;
+    const { now, log, advised } = world;
     const startedAt = now();
     const parsed = z.safeParse(contract, event, { reportInput: true });
     if (!parsed.success) {
       const error = new InputInvalid(
-        `InputInvalid: ${name}: ${faultsOfInput(parsed.error.issues)}. An execution begins with {"fleet": "NAME"}. If a schedule or npm run execute started it, the workflow and its functions do not match: npx cdk deploy --all`,
+        forApp(
+          advised,
+          `InputInvalid: ${name}: ${faultsOfInput(parsed.error.issues)}. An execution begins with {"fleet": "NAME"}. If a schedule or npm run execute started it, the workflow and its functions do not match: npx cdk deploy --all`,
+        ),
       );
       log.error(name, error);
       throw error;
@@ -78,6 +85,10 @@ export function step<
       return answer;
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      Object.defineProperties(error, {
+        message: { value: forApp(advised, error.message), writable: true, configurable: true },
+        stack: { value: forApp(advised, error.stack ?? ''), writable: true, configurable: true },
+      });
       log.error(name, { ...about, durationMs: now() - startedAt, error });
       // The name also starts the message, for readers who see only the message. The workflow adds a sentence to it. Lambda
       // reports the stack, too.

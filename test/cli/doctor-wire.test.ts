@@ -428,8 +428,16 @@ describe('does not pass the check', () => {
     ]);
     const { status, findings } = await doctor();
     expect(findings.filter(({ level }) => level !== 'ok')).toMatchObject([
-      { check: 'tokens', level: 'warn', remedy: 'npm run secrets -- linux' },
-      { check: 'polls', level: 'warn', remedy: 'npm run secrets -- linux' },
+      {
+        check: 'tokens',
+        level: 'warn',
+        remedy: expect.stringMatching(/^npm run secrets -- --fleets \S+ linux$/),
+      },
+      {
+        check: 'polls',
+        level: 'warn',
+        remedy: expect.stringMatching(/^npm run secrets -- --fleets \S+ linux$/),
+      },
     ]);
     expect(status).toBe(0);
   });

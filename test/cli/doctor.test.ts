@@ -524,7 +524,7 @@ describe('each check passes, warns or fails', () => {
       case: 'a fleet that the file does not have',
       findings: undeclaredFindings('team-b', ['linux', 'old'], ['linux']),
       levels: 'warn',
-      says: /keeps running npm run drain -- old --stack team-b, .*delete-stack --stack-name team-b-old$/,
+      says: /keeps running npm run drain -- --stack team-b old, .*delete-stack --stack-name team-b-old$/,
     },
     {
       case: 'a fleet that the file does not have, with the resource class of one that it has',

@@ -51,9 +51,9 @@ describe('the files', () => {
         "stdout": "FOLDER/fleets.yaml: written
       FOLDER/.circleci/config.yml: written
       Next:
-        npm run doctor -- linux --fleets FOLDER/fleets.yaml
+        npm run doctor -- --fleets FOLDER/fleets.yaml linux
         npx cdk deploy --all -c fleets=FOLDER/fleets.yaml
-        npm run secrets -- linux --fleets FOLDER/fleets.yaml
+        npm run secrets -- --fleets FOLDER/fleets.yaml linux
       Then push the job in .circleci/config.yml to CircleCI, and see the fleet react:
         npm run execute -- linux
         npm run explain -- linux
@@ -215,7 +215,7 @@ describe('the files', () => {
     });
     expect(shown.next.slice(-2)).toEqual([
       `npx cdk deploy --all -c fleets=${file} -c stack=ci`,
-      `npm run secrets -- linux --fleets ${file} --stack ci`,
+      `npm run secrets -- --fleets ${file} --stack ci linux`,
     ]);
   });
 });

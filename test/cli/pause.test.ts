@@ -108,7 +108,7 @@ describe('npm run pause, drain and resume', () => {
   it('find the fleets of another stack, and print its name', async () => {
     const { stdout } = await command('pause', 'mac', '--stack', 'team-b');
     expect([...paused]).toEqual([['team-b-mac', 'true']]);
-    expect(stdout).toContain('To end this: npm run resume -- mac --stack team-b\n');
+    expect(stdout).toContain('To end this: npm run resume -- --stack team-b mac\n');
   });
 
   it.each([
@@ -120,7 +120,7 @@ describe('npm run pause, drain and resume', () => {
     {
       case: 'an unknown stack',
       words: ['linux', '--stack', 'team-c'],
-      says: 'Stack team-c has no fleet named linux. It has no fleets. Deploy it first: npx cdk deploy --all\n',
+      says: 'Stack team-c has no fleet named linux. It has no fleets. Deploy it first: npx cdk deploy --all -c fleets=FILE -c stack=team-c\n',
     },
     {
       case: 'a name that no stack can have',

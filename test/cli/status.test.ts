@@ -469,7 +469,7 @@ describe('npm run status', () => {
     { words: ['--watch'], says: /--watch needs a terminal/ },
     {
       words: ['--stack', 'other'],
-      says: /^Stack other has no fleets\. Deploy it first: npx cdk deploy --all$/m,
+      says: /^Stack other has no fleets\. Deploy it first: npx cdk deploy --all -c fleets=FILE -c stack=other$/m,
     },
   ])('refuses $words', async ({ words, says }) => {
     const { status, stderr } = await command(...words);

@@ -151,6 +151,6 @@ describe('a deployed fleet that the file does not have', () => {
     const [fault] = faultsWithUndeclared('team-b', fleets(), [
       old({ settings: { resourceClass: 'acme/arm' } }),
     ]);
-    expect(fault).toContain('npm run drain -- old --stack team-b');
+    expect(fault).toContain('npm run drain -- --stack team-b old');
   });
 });

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ownApp } from '../../functions/lib/advice.ts';
 import { settingsParameter } from '../../functions/lib/fleet-names.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
@@ -142,6 +143,7 @@ describe('whatever the event, and whatever CircleCI answers', () => {
             now: () => EXECUTION_START + 1_000,
             log: { debug: keep, error: keep, info: keep },
             settings,
+            advised: ownApp({}),
             autoScaling,
             secrets,
             memory: new Map(),

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import type { FleetConfig } from '../../fleets/load.ts';
 import { STACK_NAME } from '../../fleets/names.ts';
+import { descriptionOf } from '../../infra/alarms.ts';
 import { CircleCiRunners } from '../../infra/circleci-runners.ts';
 import { runbookIn } from '../../infra/runbook.ts';
 import { stacksOf } from '../../infra/stacks.ts';
@@ -370,6 +372,29 @@ describe('all alarms', () => {
       expect(`${description}`.length).toBeLessThan(1_024 - 4 * 32);
     },
   );
+});
+
+describe('the description of an alarm of another app', () => {
+  const described = (fleets: string, steps: string[]) => {
+    const app = new App({ context: { fleets } });
+    return descriptionOf(new Stack(app, 'team-b'), { app: 'team-b', wrong: 'No.', steps, heading: 'Outage' });
+  };
+
+  it('names the app and its file in each command', () => {
+    expect(described('teams/b.yaml', ['npm run secrets -- linux', 'npx cdk deploy --all'])).toContain(
+      '1. npm run secrets -- --fleets teams/b.yaml --stack team-b linux\n2. npx cdk deploy --all -c fleets=teams/b.yaml -c stack=team-b',
+    );
+  });
+
+  it('names no file of other machines', () => {
+    expect(described('/etc/b.yaml', ['npx cdk deploy --all'])).toContain('-c fleets=FILE -c stack=team-b');
+  });
+
+  it('leaves the file out if CloudWatch would not take it', () => {
+    const text = described(`${'long/'.repeat(200)}b.yaml`, ['npx cdk deploy --all']);
+    expect(text).toContain('-c fleets=FILE -c stack=team-b');
+    expect(text.length).toBeLessThanOrEqual(1_024);
+  });
 });
 
 describe('an address of the runbook', () => {
