@@ -13,7 +13,7 @@ import { fleetGroups } from './deployed/groups.ts';
 import type { Check, Finding, Surroundings } from './doctor/check.ts';
 import { CHECKS } from './doctor/checks.ts';
 import { readSettings } from './status/reads.ts';
-import { wrapped } from './status/screen.ts';
+import { wrapped } from './terminal/fold.ts';
 
 /** What emulators of AWS say about a call that they do not have. */
 const UNKNOWN_CALL = [

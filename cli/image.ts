@@ -24,7 +24,7 @@ import {
   imageVersionsOf,
   isAvailable,
 } from './deployed/images.ts';
-import { wrapped } from './status/screen.ts';
+import { wrapped } from './terminal/fold.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 const ACTIONS = ['list', 'build', 'use', 'rollback'] as const;

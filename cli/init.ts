@@ -178,7 +178,7 @@ async function decide(
   if (isFleets && (force || (before === 'example' && yes))) return 'replaced';
   if (!isFleets && !isAsking) return 'declined';
   if (dryRun && before === 'example') return 'replaced';
-  for (const line of changedLines(planned)) terminal.note(coloured(line, terminal));
+  for (const line of changedLines(planned)) terminal.quote(coloured(line, terminal));
   if (isAsking) {
     const what = before === 'example' ? `${file} is still the example. Replace it?` : `Replace ${file}?`;
     return (await askToReplace(what, before === 'example')) ? 'replaced' : 'declined';

@@ -18,8 +18,8 @@ import { readSteps, type Step } from './deployed/steps.ts';
 import { LocalAws, LocalAwsFailed, LocalAwsUnreachable } from './local-aws/local-aws.ts';
 import { PythonMissing } from './local-aws/python.ts';
 import { LocalRunners } from './local-aws/runners.ts';
-import { wrapped } from './status/screen.ts';
 import { untilEnded } from './terminal/ending.ts';
+import { wrapped } from './terminal/fold.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 const TOKEN = 'CCIPAT_local_0123456789abcdef';

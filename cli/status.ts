@@ -8,8 +8,9 @@ import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.
 import { fleetsWithoutGroup, groupIsGone } from './deployed/groups.ts';
 import { type FleetStatus, fleetStatuses } from './status/fleet-status.ts';
 import { readStatus, type StatusReading } from './status/reads.ts';
-import { statusDetails, statusTable, wrapped } from './status/screen.ts';
+import { statusDetails, statusTable } from './status/screen.ts';
 import { untilEnded } from './terminal/ending.ts';
+import { wrapped } from './terminal/fold.ts';
 
 /** How often `--watch` reads, in seconds. A call costs AWS nothing, and throttling begins far above. */
 const EVERY_SECONDS = 5;
@@ -74,12 +75,13 @@ interface Shown {
 
 async function read(
   fleet: string | undefined,
-  { stack }: Options,
+  { stack, json }: Options,
   prices: ReadonlyMap<string, number>,
   kept?: Shown['kept'],
 ): Promise<Shown> {
   const now = Date.now();
-  const reading = await readStatus(stack, now, { detailsOf: fleet, ...kept });
+  const poolsOf = fleet === undefined ? (json ? ('all' as const) : undefined) : { fleet };
+  const reading = await readStatus(stack, now, { poolsOf, detailsOf: fleet, ...kept });
   const { groups, missing, settings } = reading;
   const without = fleetsWithoutGroup(settings, groups);
   if (fleet !== undefined && without.includes(fleet)) throw new NotDeployed(groupIsGone(fleet));

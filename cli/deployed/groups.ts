@@ -22,6 +22,9 @@ export interface Member {
   version: string | undefined;
 }
 
+/** An instance of a warm pool. Those of a pool are no members of the group. */
+export type PoolInstance = Pick<Member, 'instance' | 'lifecycleState'>;
+
 /** The group of a deployed fleet. */
 export interface FleetGroup {
   fleet: string;
@@ -29,6 +32,8 @@ export interface FleetGroup {
   desired: number;
   maxSize: number;
   members: Member[];
+  /** How many instances are in its warm pool; `undefined` if it has none. */
+  warmPoolSize: number | undefined;
   paused: { how: 'true' | 'drain'; since: string | undefined } | undefined;
   /** Suspended processes, with the reasons that AWS gives. */
   suspended: { process: string; reason: string }[];
@@ -108,6 +113,7 @@ export function parseGroup(fleet: string, described: AutoScalingGroup): FleetGro
         version: LaunchTemplate?.Version,
       }),
     ),
+    warmPoolSize: described.WarmPoolConfiguration === undefined ? undefined : (described.WarmPoolSize ?? 0),
     paused:
       paused === 'true' || paused === 'drain'
         ? { how: paused, since: tagOf(described, PAUSED_AT_TAG) }

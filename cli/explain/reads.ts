@@ -92,7 +92,7 @@ export async function readHistory(
     unless('what it waited for', [], readAwaiting({ app, from, to, fleet }, logs, signal)),
     unless('the errors', [], readFailures(app, fleet, { from, to }, logs, signal)),
     unless('the launches', [], readLaunches(group.group, { from, to }, autoScaling)),
-    unless('the instances', new Map(), launchTimes([group], new EC2Client(AWS_CLIENT))),
+    unless('the instances', new Map(), launchTimes(group.members, new EC2Client(AWS_CLIENT))),
     unless('what was learned', undefined, readLearned(app, fleet)),
     unless(
       'the boots',

@@ -3,7 +3,7 @@
 import type { LearnedContext } from '../../functions/lib/spare-runners.ts';
 import { describeBootTimes } from '../deployed/boots.ts';
 import { shortTime } from '../status/fleet-status.ts';
-import { wrapped } from '../status/screen.ts';
+import { wrapped } from '../terminal/fold.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { Explanation, Wait } from './explanation.ts';
 

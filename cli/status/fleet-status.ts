@@ -7,7 +7,7 @@ import { FAILURES } from '../../statemachine/failures.ts';
 import { type AwaitingRecord, awaitingNow, failureNow } from '../deployed/awaiting.ts';
 import type { BootTimes } from '../deployed/boots.ts';
 import type { DecisionRecord } from '../deployed/decisions.ts';
-import { type FleetGroup, type Member, newGroupAge } from '../deployed/groups.ts';
+import { type FleetGroup, type Member, newGroupAge, type PoolInstance } from '../deployed/groups.ts';
 import type { BuiltImage } from '../deployed/images.ts';
 import { LAST_DECISIONS, type StatusReading } from './reads.ts';
 
@@ -22,7 +22,9 @@ export interface FleetStatus {
   members: Record<Member['kind'], number>;
   /** Of the members in service, how many run a task by CircleCI's count. */
   busy: number | null;
-  instances: { instance: string; state: string; age: number | null; doing: string }[];
+  instances: DescribedInstance[];
+  /** How many instances the warm pool has, and those that were read; `null` if it has no warm pool. */
+  warmPool: { size: number; instances: DescribedInstance[] | null } | null;
   decision: { secondsAgo: number; desired: number; reasons: string[] } | null;
   /** Why there is no decision: the fleet is new, or the log could not be read; `null` if it should have decided. */
   undecided: 'first execution due' | 'decisions not read' | null;
@@ -51,6 +53,13 @@ export interface FleetStatus {
   monthCost: number | null;
 }
 
+interface DescribedInstance {
+  instance: string;
+  state: string;
+  age: number | null;
+  doing: string;
+}
+
 /** A fleet is polled at least once a minute, and its log lines arrive seconds later. */
 const SLOWEST_POLL = 60;
 
@@ -60,7 +69,19 @@ const SLOWEST_POLL = 60;
  */
 export function fleetStatuses(
   app: string,
-  { groups, decisions, awaiting, alarms, settings, launchedAt, hours, boots, images, missing }: StatusReading,
+  {
+    groups,
+    pools,
+    decisions,
+    awaiting,
+    alarms,
+    settings,
+    launchedAt,
+    hours,
+    boots,
+    images,
+    missing,
+  }: StatusReading,
   prices: ReadonlyMap<string, number>,
   now: number,
 ): FleetStatus[] {
@@ -87,6 +108,16 @@ export function fleetStatuses(
       members: { pending: count('pending'), inService, leaving: count('leaving'), standby: count('standby') },
       busy: counted?.running === undefined ? null : Math.min(counted.running, inService),
       instances: members.map((member) => describeMember(member, launchedAt.get(member.instance), now)),
+      warmPool:
+        group.warmPoolSize === undefined
+          ? null
+          : {
+              size: pools.get(group.group)?.length ?? group.warmPoolSize,
+              instances:
+                pools
+                  .get(group.group)
+                  ?.map((each) => describePoolInstance(each, launchedAt.get(each.instance), now)) ?? null,
+            },
       decision: last
         ? {
             secondsAgo: secondsSince(last.at, now),
@@ -154,17 +185,39 @@ function describeMember(
   { instance, lifecycleState, kind }: Member,
   launchedAt: number | undefined,
   now: number,
-): FleetStatus['instances'][number] {
-  const age = launchedAt === undefined ? null : secondsSince(launchedAt, now);
-  const since = age === null ? '' : ` for ${shortTime(age)}`;
+): DescribedInstance {
+  const age = ageOf(launchedAt, now);
   const doing = {
-    pending: `boots${since}`,
-    inService: `in service, launched ${age === null ? 'at an unknown time' : `${shortTime(age)} ago`}`,
+    pending: `boots${lasted(age)}`,
+    inService: `in service, ${launched(age)}`,
     leaving: 'leaves',
     standby: 'in standby: a person took it out of service',
   }[kind];
   return { instance, state: lifecycleState, age, doing };
 }
+
+function describePoolInstance(
+  { instance, lifecycleState }: PoolInstance,
+  launchedAt: number | undefined,
+  now: number,
+): DescribedInstance {
+  const age = ageOf(launchedAt, now);
+  const state = lifecycleState.replace(/^Warmed:/, '');
+  const doing = state.startsWith('Pending')
+    ? `boots for the warm pool, ${launched(age)}`
+    : state.startsWith('Terminat')
+      ? 'leaves the warm pool'
+      : `${state === 'Running' ? 'runs' : state.toLowerCase()} in the warm pool, ${launched(age)}`;
+  return { instance, state: lifecycleState, age, doing };
+}
+
+const ageOf = (launchedAt: number | undefined, now: number) =>
+  launchedAt === undefined ? null : secondsSince(launchedAt, now);
+
+const lasted = (age: number | null) => (age === null ? '' : ` for ${shortTime(age)}`);
+
+const launched = (age: number | null) =>
+  age === null ? 'launched at an unknown time' : `launched ${shortTime(age)} ago`;
 
 /** The price of the group's most expensive type, of those that it names or has. */
 function priceOf({ types, members }: FleetGroup): number | undefined {

@@ -1,4 +1,4 @@
-import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { AutoScalingClient, paginateDescribeWarmPool } from '@aws-sdk/client-auto-scaling';
 import { CloudWatchClient, paginateDescribeAlarms, paginateGetMetricData } from '@aws-sdk/client-cloudwatch';
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { EC2Client } from '@aws-sdk/client-ec2';
@@ -13,12 +13,14 @@ import { AWS_CLIENT } from '../aws/client.ts';
 import { type AwaitingRecord, readAwaiting } from '../deployed/awaiting.ts';
 import { type BootTimes, readBootTimes } from '../deployed/boots.ts';
 import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
-import { type FleetGroup, fleetGroups } from '../deployed/groups.ts';
+import { type FleetGroup, fleetGroups, type PoolInstance } from '../deployed/groups.ts';
 import { type BuiltImage, readBuiltImage } from '../deployed/images.ts';
 
 /** All that is read of an app for its status. What AWS did not give is left out, and named in `missing`. */
 export interface StatusReading {
   groups: FleetGroup[];
+  /** The instances of the warm pools that were asked for, by group. */
+  pools: Map<string, PoolInstance[]>;
   /** When each instance was launched, in milliseconds since the epoch. */
   launchedAt: Map<string, number>;
   decisions: DecisionRecord[];
@@ -65,6 +67,7 @@ const clients = () => ({
  * ten parameters a call.
  *
  * @param options.fleet Only that fleet.
+ * @param options.poolsOf Also the instances of the warm pool of that fleet, or of `all`: a call for each pool that has any.
  * @param options.detailsOf Also the times of the boots of that fleet, and its image.
  * @param options.hours Instance-hours that were read before. They cost a request for each metric, and change slowly.
  * @param options.boots The same of the times of boots.
@@ -75,12 +78,14 @@ export async function readStatus(
   now: number,
   {
     fleet,
+    poolsOf,
     detailsOf,
     hours,
     boots,
     images,
   }: {
     fleet?: string | undefined;
+    poolsOf?: { fleet: string } | 'all' | undefined;
     detailsOf?: string | undefined;
     hours?: StatusReading['hours'] | undefined;
     boots?: StatusReading['boots'] | undefined;
@@ -101,30 +106,48 @@ export async function readStatus(
   };
   const decisionsRead = unless(LAST_DECISIONS, [], readDecisions(recent, logs, signal));
   const settingsRead = unless('the settings', new Map(), readSettings(app, ssm));
-  const [groups, decisions, awaiting, alarms, settings, launchedAt, monthHours, bootTimes, builtImages] =
-    await Promise.all([
-      groupsRead,
-      decisionsRead,
-      Promise.all([groupsRead, decisionsRead]).then(([found, decided]) => {
-        const silent = found.filter(({ fleet: name }) => !decided.some((each) => each.fleet === name));
-        // One call more, only if a fleet has decided nothing.
-        if (silent.length === 0) return [];
-        return unless('what fleets wait for', [], readAwaiting(recent, logs, signal));
+  const poolsRead = groupsRead.then((found) => {
+    const chosen = found.filter((each) => poolsOf === 'all' || poolsOf?.fleet === each.fleet);
+    return unless('the warm pool', new Map(), poolInstances(chosen, autoScaling));
+  });
+  const [
+    groups,
+    pools,
+    decisions,
+    awaiting,
+    alarms,
+    settings,
+    launchedAt,
+    monthHours,
+    bootTimes,
+    builtImages,
+  ] = await Promise.all([
+    groupsRead,
+    poolsRead,
+    decisionsRead,
+    Promise.all([groupsRead, decisionsRead]).then(([found, decided]) => {
+      const silent = found.filter(({ fleet: name }) => !decided.some((each) => each.fleet === name));
+      // One call more, only if a fleet has decided nothing.
+      if (silent.length === 0) return [];
+      return unless('what fleets wait for', [], readAwaiting(recent, logs, signal));
+    }),
+    unless('the alarms', [], ringingAlarms(app, cloudWatch)),
+    settingsRead,
+    Promise.all([groupsRead, poolsRead]).then(([found, pooled]) => {
+      const all = [...found.flatMap(({ members }) => members), ...[...pooled.values()].flat()];
+      return unless('the instances', new Map(), launchTimes(all, ec2));
+    }),
+    hours ?? groupsRead.then((found) => unless('the cost', new Map(), instanceHours(found, now, cloudWatch))),
+    boots ?? unless('the boots', new Map(), bootsOfDay(app, detailsOf, now, cloudWatch)),
+    images ??
+      settingsRead.then((found) => {
+        if (detailsOf === undefined || found.get(detailsOf)?.imageBuiltBy === undefined) return new Map();
+        return unless('the image', new Map(), imageOf(app, detailsOf, { ssm, imageBuilder }));
       }),
-      unless('the alarms', [], ringingAlarms(app, cloudWatch)),
-      settingsRead,
-      groupsRead.then((found) => unless('the instances', new Map(), launchTimes(found, ec2))),
-      hours ??
-        groupsRead.then((found) => unless('the cost', new Map(), instanceHours(found, now, cloudWatch))),
-      boots ?? unless('the boots', new Map(), bootsOfDay(app, detailsOf, now, cloudWatch)),
-      images ??
-        settingsRead.then((found) => {
-          if (detailsOf === undefined || found.get(detailsOf)?.imageBuiltBy === undefined) return new Map();
-          return unless('the image', new Map(), imageOf(app, detailsOf, { ssm, imageBuilder }));
-        }),
-    ]);
+  ]);
   return {
     groups,
+    pools,
     decisions,
     awaiting,
     alarms,
@@ -186,8 +209,29 @@ export async function readSettings(app: string, client: SSMClient): Promise<Map<
   return settings;
 }
 
-export async function launchTimes(groups: FleetGroup[], client: EC2Client): Promise<Map<string, number>> {
-  const ids = groups.flatMap(({ members }) => members.map(({ instance }) => instance));
+async function poolInstances(
+  groups: FleetGroup[],
+  client: AutoScalingClient,
+): Promise<StatusReading['pools']> {
+  const reads = groups.map(async ({ group, warmPoolSize }): Promise<[string, PoolInstance[]]> => {
+    const found: PoolInstance[] = [];
+    if (!warmPoolSize) return [group, found];
+    for await (const { Instances = [] } of paginateDescribeWarmPool(
+      { client },
+      { AutoScalingGroupName: group },
+    ))
+      for (const { InstanceId: instance = '', LifecycleState: lifecycleState = '' } of Instances)
+        found.push({ instance, lifecycleState });
+    return [group, found];
+  });
+  return new Map(await Promise.all(reads));
+}
+
+export async function launchTimes(
+  instances: readonly { instance: string }[],
+  client: EC2Client,
+): Promise<Map<string, number>> {
+  const ids = instances.map(({ instance }) => instance);
   const times = new Map<string, number>();
   for (const { InstanceId = '', LaunchTime } of await instancesById(client, ids))
     if (LaunchTime !== undefined) times.set(InstanceId, LaunchTime.getTime());

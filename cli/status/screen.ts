@@ -1,14 +1,18 @@
 /** The status of fleets as text: a line for each fleet, or all about one. Pure. */
 
 import { describeBootTimes } from '../deployed/boots.ts';
+import { wrapped } from '../terminal/fold.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { type FleetStatus, shortTime } from './fleet-status.ts';
 
 type Colours = Terminal['colours'];
 
 /** The widths of the columns; the first and the last one take what is left. */
-const HEADS = ['queue', 'run', 'desired', 'up', 'boot', 'polled', 'USD'] as const;
-const WIDTHS = [5, 4, 7, 4, 4, 6, 6];
+const HEADS = ['queue', 'run', 'desired', 'up', 'boot', 'warm', 'polled', 'USD'] as const;
+const WIDTHS = [5, 4, 7, 4, 4, 4, 6, 6];
+
+/** The column of warm pools, which is shown only if a fleet has one. */
+const WARM = HEADS.indexOf('warm');
 const NAME = { least: 5, most: 16 };
 
 const cut = (text: string, width: number) =>
@@ -17,10 +21,15 @@ const cut = (text: string, width: number) =>
 /** One line for each fleet, in at most this many columns. */
 export function statusTable(fleets: FleetStatus[], columns: number, colours: Colours): string[] {
   const width = Math.min(Math.max(NAME.least, ...fleets.map(({ fleet }) => fleet.length)), NAME.most);
-  const numbers = WIDTHS.reduce((sum, each) => sum + each + 1, 0);
+  const hasPool = fleets.some(({ warmPool }) => warmPool !== null);
+  const shown = <T>(columnsOf: readonly T[]) => columnsOf.filter((_, index) => hasPool || index !== WARM);
+  const widths = shown(WIDTHS);
+  const numbers = widths.reduce((sum, each) => sum + each + 1, 0);
   const room = columns - width - numbers - 2;
   const line = (name: string, cells: string[], note: string) =>
-    `${cut(name, width).padEnd(width)} ${cells.map((cell, index) => cell.padStart(WIDTHS[index] ?? 0)).join(' ')}  ${cut(note, room)}`.trimEnd();
+    `${cut(name, width).padEnd(width)} ${shown(cells)
+      .map((cell, index) => cell.padStart(widths[index] ?? 0))
+      .join(' ')}  ${cut(note, room)}`.trimEnd();
   const head = colours.bold(line('fleet', [...HEADS], 'state'));
   const rows = fleets.map((fleet) => {
     const { members, decision, monthCost } = fleet;
@@ -30,6 +39,7 @@ export function statusTable(fleets: FleetStatus[], columns: number, colours: Col
       `${fleet.desired}`,
       `${members.inService}`,
       `${members.pending}`,
+      fleet.warmPool === null ? '-' : `${fleet.warmPool.size}`,
       decision === null ? '-' : shortTime(decision.secondsAgo),
       monthCost === null ? '-' : monthCost.toFixed(monthCost < 1_000 ? 2 : 0),
     ];
@@ -97,6 +107,7 @@ export function statusDetails(
     ),
     ...row('Members', `${counts.join(', ')}${busy}`),
     ...fleet.instances.map(({ instance, doing }) => cut(`  ${instance}  ${doing}`, columns)),
+    ...poolLines(fleet.warmPool, columns, row),
     ...row(
       'Decision',
       fleet.waits !== null
@@ -138,6 +149,18 @@ export function statusDetails(
   ];
 }
 
+function poolLines(
+  pool: FleetStatus['warmPool'],
+  columns: number,
+  row: (label: string, text: string) => string[],
+): string[] {
+  if (pool === null) return [];
+  return [
+    ...row('Warm pool', `${pool.size} ${pool.size === 1 ? 'instance' : 'instances'}`),
+    ...(pool.instances ?? []).map(({ instance, doing }) => cut(`  ${instance}  ${doing}`, columns)),
+  ];
+}
+
 const noDecision = ({ fleet, undecided }: FleetStatus): string =>
   undecided === 'first execution due'
     ? 'none yet: the fleet is new, and its first execution is due'
@@ -153,16 +176,3 @@ function imageText({ id, since, lastBuild }: NonNullable<FleetStatus['image']>, 
 }
 
 const minute = (time: string) => `${time.slice(0, 16).replace('T', ' ')} UTC`;
-
-/** A text in lines of at most this many columns; those after the first are indented. */
-export function wrapped(text: string, columns: number, indent: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(/(?<=\S) /)) {
-    if (line !== '' && line.length + 1 + word.length > columns) {
-      lines.push(line);
-      line = ' '.repeat(indent) + word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
-}

@@ -2,6 +2,7 @@ import { fstatSync } from 'node:fs';
 import pc from 'picocolors';
 import { printable } from '../../functions/lib/printable.ts';
 import { beforeEnd } from './ending.ts';
+import { folded } from './fold.ts';
 import { progressLine } from './progress-line.ts';
 
 /** If work takes longer than this, in milliseconds, it shows its progress. */
@@ -111,8 +112,16 @@ export class Terminal {
     this.#hasPiped ||= isPipe(this.#stdout);
   }
 
-  /** Writes one or more lines that are not part of the result to standard error. */
+  /**
+   * Writes what is not part of the result to standard error: what is wrong, what to do, and other prose. All complaints of
+   * all commands go through here. On a terminal, longer lines are folded; in a pipe, each line stays whole.
+   */
   note(text: string): void {
+    this.quote(this.isWatched ? folded(text, this.#stderr.columns || COLUMNS) : text);
+  }
+
+  /** Writes lines of a file to standard error, as they are. */
+  quote(text: string): void {
     this.#write(this.#stderr, text);
   }
 

@@ -77,6 +77,7 @@ const group = (more: object = {}) =>
 
 const reading = (more: Partial<StatusReading> = {}): StatusReading => ({
   groups: [group()],
+  pools: new Map(),
   launchedAt: new Map([
     ['i-00000000000000000', NOW - 600_000],
     ['i-00000000000000003', NOW - 40_000],
@@ -289,6 +290,49 @@ describe('the screen', () => {
     expect(statusDetails(statusOf(), 80, PLAIN).join()).not.toContain('Image ');
   });
 
+  it('has what the warm pool is doing', () => {
+    const states = ['Warmed:Stopped', 'Warmed:Pending:Wait', 'Warmed:Running', 'Warmed:Hibernated'];
+    const instances = [...states, 'Warmed:Terminating:Wait'].map((lifecycleState, index) => ({
+      instance: `i-${index}`,
+      lifecycleState,
+    }));
+    const status = statusOf({
+      groups: [group({ WarmPoolConfiguration: { MinSize: 5 }, WarmPoolSize: 4 })],
+      pools: new Map([['circleci-runners-linux', instances]]),
+      launchedAt: new Map([
+        ['i-0', NOW - 7_200_000],
+        ['i-1', NOW - 40_000],
+      ]),
+    });
+    expect(status.warmPool?.instances?.[0]).toEqual({
+      instance: 'i-0',
+      state: 'Warmed:Stopped',
+      age: 7_200,
+      doing: 'stopped in the warm pool, launched 2 h ago',
+    });
+    expect(status.members).toMatchObject({ pending: 1, inService: 3 });
+    const lines = statusDetails(status, 80, PLAIN);
+    expect(lines.slice(lines.indexOf('Warm pool   5 instances'), lines.length).slice(0, 6)).toEqual([
+      'Warm pool   5 instances',
+      '  i-0  stopped in the warm pool, launched 2 h ago',
+      '  i-1  boots for the warm pool, launched 40 s ago',
+      '  i-2  runs in the warm pool, launched at an unknown time',
+      '  i-3  hibernated in the warm pool, launched at an unknown time',
+      '  i-4  leaves the warm pool',
+    ]);
+  });
+
+  it('has a column of warm pools if a fleet has one', () => {
+    const pooled = group({ WarmPoolConfiguration: { MinSize: 1 }, WarmPoolSize: 2 });
+    const fleets = [statusOf({ groups: [pooled] }), { ...statusOf(), fleet: 'arm' }];
+    expect(statusTable(fleets, 80, PLAIN).join('\n')).toMatchInlineSnapshot(`
+      "fleet queue  run desired   up boot warm polled    USD  state
+      linux     3    2       7    3    1    2    4 s   8.16  schedule 1, office
+      arm       3    2       7    3    1    -    4 s   8.16  schedule 1, office"
+    `);
+    expect(fleets[0]?.warmPool).toEqual({ size: 2, instances: null });
+  });
+
   it.each([80, 120])('has all about one fleet in %i columns', (columns) => {
     const lines = statusDetails(statusOf(), columns, PLAIN);
     expect(lines.filter((line) => line.length > columns)).toEqual([]);
@@ -452,6 +496,27 @@ describe('npm run status', () => {
     expect(inOneLine(stderr)).toContain(says);
     aws.groups = [];
     expect(inOneLine((await command()).stdout)).toContain(says);
+  });
+
+  it('reads the instances of the warm pool of a fleet, and of all only for JSON', async () => {
+    const [first, second] = aws.groups;
+    Object.assign(first ?? {}, { pool: [{ id: 'i-warm', state: 'Warmed:Stopped' }] });
+    Object.assign(second ?? {}, { pool: [] });
+    aws.launchedAt.set('i-warm', new Date(Date.now() - 7_200_000));
+    expect((await command()).stdout).toMatch(
+      / warm polled .*\nfleet-00 +3 +0 +0 +1 +0 +1 .*\nfleet-01 .* 0 +\d s /,
+    );
+    expect(aws.calls('DescribeWarmPool')).toBe(0);
+    expect((await command('fleet-00')).stdout).toContain(
+      'Warm pool   1 instance\n  i-warm  stopped in the warm pool, launched 2 h ago\n',
+    );
+    expect(aws.calls('DescribeWarmPool')).toBe(1);
+    const { fleets } = JSON.parse((await command('--json')).stdout);
+    expect(fleets.slice(0, 3).map(({ warmPool }: FleetStatus) => warmPool)).toMatchObject([
+      { size: 1, instances: [{ instance: 'i-warm', state: 'Warmed:Stopped' }] },
+      { size: 0, instances: [] },
+      null,
+    ]);
   });
 
   it('prints JSON', async () => {

@@ -39,6 +39,7 @@ export const groupOf = (more: Partial<FleetGroup> = {}): FleetGroup => ({
   desired: 0,
   maxSize: 10,
   members: [],
+  warmPoolSize: undefined,
   paused: undefined,
   suspended: [],
   breakerOpen: false,

@@ -10,6 +10,8 @@ export interface StandInGroup {
   /** Version of its launch template. */
   version?: string;
   createdAt?: Date;
+  /** The instances of its warm pool. */
+  pool?: { id: string; state: string }[];
 }
 
 /**
@@ -34,6 +36,13 @@ export class OperatorAws extends AwsStandIn {
         return resultXml(operation, '<Account>111122223333</Account>');
       case 'DescribeAutoScalingGroups':
         return this.#groupPage(Number(asked.NextToken ?? 0), Number(asked.MaxRecords ?? DEFAULT_GROUPS));
+      case 'DescribeWarmPool': {
+        const group = this.groups.find(({ fleet }) => text('AutoScalingGroupName').endsWith(`-${fleet}`));
+        const instances = (group?.pool ?? []).map(
+          ({ id, state }) => `<InstanceId>${id}</InstanceId><LifecycleState>${state}</LifecycleState>`,
+        );
+        return resultXml(operation, `<Instances>${members(instances)}</Instances>`);
+      }
       case 'DescribeScalingActivities':
         return resultXml(
           operation,
@@ -101,12 +110,13 @@ const MOST_GROUPS = 100;
 /** The largest page: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html */
 const PARAMETERS = 10;
 
+const members = (items: string[]) => items.map((item) => `<member>${item}</member>`).join('');
+
 function groupXml(group: StandInGroup): string {
-  const { fleet, desired, members = [], tags = {}, suspended = {}, version, createdAt } = group;
+  const { fleet, desired, tags = {}, suspended = {}, version, createdAt, pool } = group;
   const name = `circleci-runners-${fleet}`;
   const all = { 'circleci-runners:stack': 'circleci-runners', ...tags };
-  const list = (items: string[]) => items.map((item) => `<member>${item}</member>`).join('');
-  const instances = members.map(
+  const instances = (group.members ?? []).map(
     ({ id, state }) =>
       `<InstanceId>${id}</InstanceId><InstanceType>m7g.large</InstanceType><LifecycleState>${state}</LifecycleState>`,
   );
@@ -115,5 +125,5 @@ function groupXml(group: StandInGroup): string {
     ([process, reason]) =>
       `<ProcessName>${process}</ProcessName><SuspensionReason>${reason}</SuspensionReason>`,
   );
-  return `<member><AutoScalingGroupName>${name}</AutoScalingGroupName><DesiredCapacity>${desired}</DesiredCapacity><MaxSize>10</MaxSize>${createdAt === undefined ? '' : `<CreatedTime>${createdAt.toISOString()}</CreatedTime>`}${version === undefined ? '' : `<LaunchTemplate><Version>${version}</Version></LaunchTemplate>`}<Instances>${list(instances)}</Instances><Tags>${list(tagged)}</Tags><SuspendedProcesses>${list(processes)}</SuspendedProcesses></member>`;
+  return `<member><AutoScalingGroupName>${name}</AutoScalingGroupName><DesiredCapacity>${desired}</DesiredCapacity><MaxSize>10</MaxSize>${pool === undefined ? '' : `<WarmPoolConfiguration><MinSize>0</MinSize></WarmPoolConfiguration><WarmPoolSize>${pool.length}</WarmPoolSize>`}${createdAt === undefined ? '' : `<CreatedTime>${createdAt.toISOString()}</CreatedTime>`}${version === undefined ? '' : `<LaunchTemplate><Version>${version}</Version></LaunchTemplate>`}<Instances>${members(instances)}</Instances><Tags>${members(tagged)}</Tags><SuspendedProcesses>${members(processes)}</SuspendedProcesses></member>`;
 }

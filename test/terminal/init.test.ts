@@ -146,7 +146,7 @@ describe('npm run init on a terminal of 80 x 24', () => {
     endpoint = 'http://127.0.0.1:1';
     const pty = start();
     await pty.shows(/Personal API token/);
-    expect(pty.screen.lines[0]).toMatch(
+    expect(pty.screen.lines.join(' ')).toMatch(
       /^Not looked up: account, VPCs, zones that offer the types, .* The endpoint .* does not answer/,
     );
     pty.interrupt();

@@ -26,6 +26,11 @@ const MEMBERS = [
   { id: 'i-00000000000000007', state: 'Standby', minutes: 421 },
   { id: 'i-00000000000000008', state: 'Warmed:Stopped', minutes: 601 },
 ];
+/** Of the warm pool. */
+const POOL = [
+  { id: 'i-0000000000000000a', state: 'Warmed:Stopped', minutes: 180 },
+  { id: 'i-0000000000000000b', state: 'Warmed:Pending:Wait', minutes: 3.2 },
+];
 /** In no group any more. */
 const DETACHED = { id: 'i-0000000000000000d', minutes: 541 };
 
@@ -72,6 +77,7 @@ beforeEach(async () => {
       desired: 6,
       version: '3',
       members: MEMBERS,
+      pool: POOL,
       suspended: { AZRebalance: 'User suspended' },
     },
   ];
@@ -82,7 +88,7 @@ beforeEach(async () => {
     'DescribeInstances',
     ec2Xml(
       'DescribeInstances',
-      `<reservationSet><item><instancesSet>${[...MEMBERS, DETACHED].map(instance).join('')}</instancesSet></item></reservationSet>`,
+      `<reservationSet><item><instancesSet>${[...MEMBERS, ...POOL, DETACHED].map(instance).join('')}</instancesSet></item></reservationSet>`,
     ),
   );
   aws.changed.set(
