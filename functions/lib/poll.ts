@@ -56,24 +56,20 @@ export function decidePoll(
     const seconds = Math.max(retryAfter(unclaimed), retryAfter(running));
     return holdUntilAllowed(state, group, seconds, settings, now);
   }
-  const counts = { unclaimed: unclaimed.unclaimed, running: running.running };
+  const { unclaimed: waiting } = unclaimed;
+  const { running: busy } = running;
+  const counts = { unclaimed: waiting, running: busy };
   const polled = withArrivals(state, counts, group, settings, now);
   const concurrency = shareOf(counts, group, settings, now);
   const spares = sparesOf(polled, settings, now);
   const { members, withheld } = group;
   // A replay makes many polls, and spreads would take it a third of its time.
-  const counted = {
-    unclaimed: counts.unclaimed,
-    running: counts.running,
-    concurrency,
-    members,
-    withheld,
-    otherRunners: settings.capacity.otherRunners,
-  };
+  const { otherRunners } = settings.capacity;
+  const counted = { unclaimed: waiting, running: busy, concurrency, members, withheld, otherRunners };
   const history = seeCounts(state.poll, counted);
   const failures = state.activities.breakerFailures ?? DEFAULT_FAILURES;
   const limit = withheldLimit(withheld, history.seen, members, failures, now);
-  const observed = { unclaimed: counts.unclaimed, running: counts.running, concurrency, spares };
+  const observed = { unclaimed: waiting, running: busy, concurrency, spares };
   const { decision, situation } = decide(state.activities, { counts: observed, group }, settings, now, limit);
   const concluded = concludePoll({ decision, situation, history }, polled, settings, now, group);
   const { check } = running;
