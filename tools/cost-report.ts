@@ -28,6 +28,7 @@ const DEFAULT_QUIET_POLL = 60;
  * on 22 days. Half the time: 42 days with 16,376 jobs of an open-source project.
  */
 const SHARES = {
+  never: [0, 0, 0, 0, 0, 1],
   office: [198, 11, 22 / 3, 22, 44, 730 - 198 - 22 * (0.5 + 1 / 3 + 1 + 2)].map((hours) => hours / 730),
   project: [0.493, 0.09, 0.047, 0.099, 0.118, 0.153],
   always: [1, 0, 0, 0, 0, 0],
@@ -141,6 +142,7 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
   const usual = of(busy, DEFAULT_POLL);
   const resting = of(idle, DEFAULT_QUIET_POLL);
   const byDefault = {
+    never: cost(DEFAULT_POLL, DEFAULT_QUIET_POLL, SHARES.never),
     office: cost(DEFAULT_POLL, DEFAULT_QUIET_POLL, SHARES.office),
     project: cost(DEFAULT_POLL, DEFAULT_QUIET_POLL, SHARES.project),
     always: cost(DEFAULT_POLL, DEFAULT_QUIET_POLL, SHARES.always),
@@ -180,10 +182,11 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
     '## A month of one fleet',
     '',
     ...table(
-      ['US dollars a month', 'office hours', 'half the time', 'always busy'],
+      ['US dollars a month', 'no job', 'office hours', 'half the time', 'always busy'],
       parts.map(([key, what]) =>
         row(
           what,
+          dollars(byDefault.never[key]),
           dollars(byDefault.office[key]),
           dollars(byDefault.project[key]),
           dollars(byDefault.always[key]),

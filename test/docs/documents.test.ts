@@ -285,11 +285,17 @@ describe('the README', () => {
   });
 
   it('has the costs, in whole dollars', () => {
-    const [officeHours, , alwaysBusy] = (tableOf('docs/cost.md', 'US dollars a month').at(-1) ?? [])
+    const [noJob, officeHours, halfTheTime, alwaysBusy] = (
+      tableOf('docs/cost.md', 'US dollars a month').at(-1) ?? []
+    )
       .slice(1)
       .map((amount) => Math.round(Number(amount)));
     expect(readme).toContain(`about ${officeHours} dollars a month for a fleet that works in office hours`);
     expect(readme).toContain(`${alwaysBusy} for one that is always busy`);
+    expect(readme).toContain(`${noJob} for one without jobs`);
+    expect(readme).toContain(`in the row \`ours\` only, ${halfTheTime} dollars a month`);
+    expect(unwrapped('docs/getting-started.md')).toContain(`about ${noJob} dollars a month: [an idle fleet]`);
+    expect(unwrapped('docs/faq.md')).toContain(`About ${noJob} dollars a month for each fleet`);
     const [seen] =
       tableOf('docs/cost.md', '`pollInterval`')
         .find(([poll]) => poll === '5 s')
