@@ -3,13 +3,32 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { asYaml } from '../../cli/replays/optimise.ts';
 import { WAITING_COST } from '../../fleets/effective.ts';
+import { generatedTrace } from '../../simulator/workloads.ts';
 import { runInProcess } from '../support/in-process.ts';
+import { HEADER, traceFolder } from '../support/trace-files.ts';
 
-const simulate = (...words: string[]) => runInProcess('simulate', ['--workload', 'flapping', ...words]);
+/** The first hours of a workload: a search replays them hundreds of times. */
+const HOURS = 4;
+
+const trace = traceFolder();
+
+const simulate = async (...words: string[]) => {
+  const { jobs } = generatedTrace('flapping', 1);
+  const rows = jobs
+    .filter(({ queuedAt }) => queuedAt < HOURS * 3_600)
+    .map(({ queuedAt, durationSeconds }) => `${queuedAt},${durationSeconds}\n`);
+  return runInProcess('simulate', ['--trace', trace('hours.csv', `${HEADER}${rows.join('')}`), ...words]);
+};
+
+const flapping = (...words: string[]) => runInProcess('simulate', ['--workload', 'flapping', ...words]);
+
+let searched: ReturnType<typeof simulate> | undefined;
+/** The search by the default price of waiting, which several tests look at. */
+const searchedOnce = () => (searched ??= simulate('--json', '--optimise'));
 
 describe('npm run simulate -- --optimise', () => {
   it('shows the first part, the rest, and the settings that meet the goal', async () => {
-    const { stdout } = await simulate('--optimise', '--max-wait-p95', '60');
+    const { stdout } = await flapping('--optimise', '--max-wait-p95', '60');
     expect(stdout).toBe(stripVTControlCharacters(stdout));
     expect(stdout).toMatch(
       /On the first 50 % of the trace:\npolicy .*\nours, current .*\nours, optimised .*\ncircleci-tutorial /,
@@ -23,7 +42,7 @@ describe('npm run simulate -- --optimise', () => {
   });
 
   it('prints one JSON object with settings that --set accepts', async () => {
-    const { stdout } = await simulate('--json', '--optimise', '--max-wait-p95', '60', '--train', '0.7');
+    const { stdout } = await flapping('--json', '--optimise', '--max-wait-p95', '60', '--train', '0.7');
     const { trace, optimised } = JSON.parse(stdout);
     expect(trace.source).toBe('flapping, seed 1');
     const keys = ['goal', 'met', 'set', 'tried', 'front', 'training', 'rest', 'intervalOfChange'];
@@ -36,7 +55,7 @@ describe('npm run simulate -- --optimise', () => {
     expect(optimised.training[0].jobs).toBeGreaterThan(optimised.rest[0].jobs);
     expect(optimised.training[1].waitSeconds.p95).toBeLessThanOrEqual(60);
 
-    const again = await simulate('--json', '--policies', 'ours', '--set', ...optimised.set);
+    const again = await flapping('--json', '--policies', 'ours', '--set', ...optimised.set);
     expect(JSON.parse(again.stdout).policies[0].waitSeconds.p95).toBeLessThanOrEqual(60);
   });
 
@@ -54,7 +73,7 @@ describe('npm run simulate -- --optimise', () => {
     const optimised = async (...words: string[]) =>
       JSON.parse((await simulate('--json', '--optimise', ...words)).stdout).optimised;
     const cheap = await optimised('--waiting-cost', '0');
-    const usual = await optimised();
+    const usual = JSON.parse((await searchedOnce()).stdout).optimised;
     const dear = await optimised('--waiting-cost', '1000');
     expect(usual.goal).toEqual({ waitingCost: WAITING_COST });
     const figures = [cheap, usual, dear].map(({ training: [, found] }) => [
@@ -104,7 +123,7 @@ describe('npm run simulate -- --optimise', () => {
   });
 
   it('shows the Pareto front, on which shorter waits cost more and more', async () => {
-    const { stdout } = await simulate('--json', '--optimise');
+    const { stdout } = await searchedOnce();
     const { front } = JSON.parse(stdout).optimised;
     expect(front.length).toBeGreaterThan(2);
     const [first, ...rest] = front.map(({ per10Seconds }: { per10Seconds: number | null }) => per10Seconds);
