@@ -38,6 +38,7 @@ const identityOf = (fleet: FleetConfig): string =>
     architectureOfFleet(fleet),
     fleet.docker,
     fleet.installFile === undefined ? undefined : readFileSync(fleet.installFile, 'utf8'),
+    fleet.authoritiesFile === undefined ? undefined : readFileSync(fleet.authoritiesFile, 'utf8'),
     fleet.runner ?? fleet.defaultRunner,
     fleet.logs,
     fleet.httpProxy,

@@ -14,26 +14,48 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE----
 /** A certificate that ends within this time is a warning. */
 const SOON_MS = 30 * 86_400_000;
 
+/** The files of certificates that a `fleets.yaml` names. */
+export interface CaCertificates {
+  /** That of `scaler.caCertificates`. */
+  ofFunctions: string | undefined;
+  /** That of `caCertificates` of each fleet that has one. */
+  ofFleets: Map<string, string>;
+  faults: Fault[];
+}
+
 /**
- * Finds the file of `scaler.caCertificates`, whatever else is wrong with the file.
+ * Finds the files of `scaler.caCertificates` and of `caCertificates` of each fleet, whatever else is wrong with the file.
  *
  * @param directory Folder of `fleets.yaml`.
  * @param now Milliseconds since the epoch.
  */
-export function findCaCertificates(
+export function findCaCertificates(directory: string, raw: unknown, now: number): CaCertificates {
+  const found: CaCertificates = { ofFunctions: undefined, ofFleets: new Map(), faults: [] };
+  for (const [name, settings] of Object.entries(isMap(raw) ? raw : {})) {
+    const given = isMap(settings) ? settings.caCertificates : undefined;
+    if (typeof given !== 'string') continue;
+    const { file, faults } = check(directory, [name, 'caCertificates'], given, now);
+    found.faults.push(...faults);
+    if (file === undefined) continue;
+    if (name === 'scaler') found.ofFunctions = file;
+    else found.ofFleets.set(name, file);
+  }
+  return found;
+}
+
+function check(
   directory: string,
-  raw: unknown,
+  path: string[],
+  given: string,
   now: number,
 ): { file: string | undefined; faults: Fault[] } {
-  const given = isMap(raw) && isMap(raw.scaler) ? raw.scaler.caCertificates : undefined;
-  if (typeof given !== 'string') return { file: undefined, faults: [] };
   // Without anything of the file's text, because a file given by mistake may hold a secret.
   const refused = (wanted: string, seen: string) => ({
     file: undefined,
     faults: [
       {
-        path: ['scaler', 'caCertificates'],
-        says: `scaler.caCertificates: must be ${wanted}, got ${quote(given)} (${seen})`,
+        path,
+        says: `${path.join('.')}: must be ${wanted}, got ${quote(given)} (${seen})`,
       },
     ],
   });

@@ -25,6 +25,8 @@ export interface FleetConfig extends Omit<FleetSettings, 'image'> {
   imageBuild?: ImageBuild;
   /** Path of the `install` script. */
   installFile: string | undefined;
+  /** Path of the file with the authorities that its instances trust beside the public ones. */
+  authoritiesFile?: string;
   /** The instance types and patterns that the guardrails allow all fleets. */
   allowedTypes?: string[];
   /** The most that it costs an hour by the prices of the guardrails, in US dollars. */
@@ -233,6 +235,7 @@ export function checkFleets(raw: unknown, file: string, places: Places = NO_PLAC
   );
   return fleets.map(([name, fleet]) => {
     const affordable = affordableBy(fleet);
+    const ownAuthorities = authorities.ofFleets.get(name);
     const concurrency = plans.find((plan) => plan.fleets.includes(name));
     return {
       ...withImage(fleet),
@@ -241,7 +244,8 @@ export function checkFleets(raw: unknown, file: string, places: Places = NO_PLAC
       ...(affordable !== undefined && { affordable }),
       ...(encryptionKey !== undefined && { encryptionKey }),
       ...(scaler !== undefined && { scaler }),
-      ...(authorities.file !== undefined && { caFile: authorities.file }),
+      ...(authorities.ofFunctions !== undefined && { caFile: authorities.ofFunctions }),
+      ...(ownAuthorities !== undefined && { authoritiesFile: ownAuthorities }),
       ...(maxHourlyCost !== undefined && { maxHourlyCostOfFile: maxHourlyCost }),
       ...(concurrency !== undefined && { concurrency }),
     };

@@ -119,6 +119,7 @@ large:
   logs: true
   reconcile: repair
   install: install-large.sh
+  caCertificates: ca-certificates.pem
   scalerSecretName: circleci-runners/acme/scaler
   runnerSecretName: circleci-runners/acme/runner
   alarmEmail: ops@example.com
@@ -215,7 +216,7 @@ allowSessionManager: true
 
 ## What has no ceiling
 
-- \`image\`, \`install\` and \`httpProxy\` decide what runs on the fleet's own instances and what they trust. So does whoever
+- \`image\`, \`install\`, \`caCertificates\` and \`httpProxy\` decide what runs on the fleet's own instances and what they trust. So does whoever
   writes its jobs.
 - \`alarmEmail\` and \`alarmTopicArn\` decide who gets the fleet's alarms, \`tags\` how its resources are tagged. If your
   account grants permissions by tags, require a review of \`fleets.yaml\` as well.

@@ -14,9 +14,10 @@ const isEverybody = (range: string | undefined) => range?.endsWith('/0') ?? fals
 
 /** Warnings about what all fleets of a file share. */
 export function warningsAboutShared(
-  [{ scaler, caFile } = {}]: Pick<FleetConfig, 'scaler' | 'caFile'>[],
+  fleets: Partial<Pick<FleetConfig, 'name' | 'scaler' | 'caFile' | 'authoritiesFile'>>[],
   now: number,
 ): Warning[] {
+  const [{ scaler, caFile } = {}] = fleets;
   const warnings: Warning[] = [];
   if (scaler?.subnetIds.length === 1)
     warnings.push({
@@ -24,12 +25,22 @@ export function warningsAboutShared(
       message:
         'scaler.subnetIds: the functions run in one zone, so no fleet is polled while that zone has an outage; add a subnet of another zone',
     });
-  const ending = caFile === undefined ? [] : endingSoon(caFile, now);
-  if (ending.length > 0)
-    warnings.push({
-      id: 'circleci-runner-autoscaler:caCertificates',
-      message: `scaler.caCertificates: these certificates end soon: ${ending.join(', ')}; deploy their successors before, or no fleet is polled`,
-    });
+  const files = [
+    { setting: 'scaler.caCertificates', file: caFile, otherwise: 'no fleet is polled' },
+    ...fleets.map(({ name, authoritiesFile }) => ({
+      setting: `${name}.caCertificates`,
+      file: authoritiesFile,
+      otherwise: 'its instances trust nobody with them',
+    })),
+  ];
+  for (const { setting, file, otherwise } of files) {
+    const ending = file === undefined ? [] : endingSoon(file, now);
+    if (ending.length > 0)
+      warnings.push({
+        id: `circleci-runner-autoscaler:${setting.replace(/^scaler\./, '')}`,
+        message: `${setting}: these certificates end soon: ${ending.join(', ')}; deploy their successors before, or ${otherwise}`,
+      });
+  }
   return warnings;
 }
 

@@ -89,9 +89,12 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
     const network = new RunnerNetwork(this, 'Network', { fleet: config });
     const image = new RunnerImage(this, 'Image', { app, fleet: config, machineImage });
     const install =
-      config.installFile === undefined
+      (config.installFile ?? config.authoritiesFile) === undefined
         ? undefined
-        : new InstallScript(this, 'Install', { file: config.installFile });
+        : new InstallScript(this, 'Install', {
+            file: config.installFile,
+            authorities: config.authoritiesFile,
+          });
     const imageParameter =
       config.imageBuild === undefined || machineImage !== undefined
         ? undefined

@@ -391,6 +391,7 @@ export const WITHOUT_LIMIT = [
   'workingDirectory',
   'docker',
   'install',
+  'caCertificates',
   'sessionManager',
   'allowInstanceMetadata',
   'logs',

@@ -197,6 +197,12 @@ export const NETWORK_SETTINGS = {
     .describe(
       'Hosts, domains, addresses and ranges that instances reach without `httpProxy`. They always reach themselves and their metadata without it.',
     ),
+  caCertificates: z
+    .string({ error: 'must be the path of a file, relative to this one' })
+    .optional()
+    .describe(
+      'Path of a PEM file, relative to this one, with certificates of [authorities of your own](private-network.md#a-certificate-authority-of-your-own). The instances trust them beside the public ones: the runner, curl, git, Docker, and every program that uses the list of the operating system. Default: the public ones.',
+    ),
   sessionManager: flag(
     'Whether Session Manager can open sessions on the instances. If so, their role gets the necessary permissions.',
   ),

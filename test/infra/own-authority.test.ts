@@ -158,7 +158,7 @@ describe('the file of scaler.caCertificates', () => {
   it('is refused if a certificate in it has ended', () => {
     const raw = { scaler: { caCertificates: 'ca.pem' } };
     const later = Date.now() + 366 * 86_400_000;
-    const { file, faults } = findCaCertificates(dirname(authority.file), raw, later);
+    const { ofFunctions: file, faults } = findCaCertificates(dirname(authority.file), raw, later);
     expect(file).toBeUndefined();
     expect(faults.map(({ says }) => says)).toEqual([
       expect.stringMatching(

@@ -1,14 +1,18 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { trustingInstall } from '../../../userdata/trusting-install.ts';
+import { ownAuthority, serverOptions } from '../../support/own-authority.ts';
 import { describeLife, expectGone, launch, live, WITH_BOX } from '../harness.ts';
 import { HOST } from '../world.ts';
 
 const PROXY_PORT = 3_128;
+const TLS_PORT = 8_443;
 
 /**
  * A forward proxy for HTTP, as Squid is one: it is asked for whole URLs, resolves their names itself, and hands requests
@@ -91,6 +95,28 @@ describeLife('an instance with settings of few fleets', () => {
     // A service that has started since.
     expect(service.split('\n')).toEqual(expect.arrayContaining([`https_proxy=${url}`, `NO_PROXY=${direct}`]));
     await expectGone(instance, { hook: 'CONTINUE' });
+  });
+
+  it('trusts authorities of its own, and so do its install script and its jobs', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'authority-'));
+    const authority = ownAuthority(folder, { hosts: ['circleci.internal'] });
+    const server = createTlsServer(serverOptions(authority), (_, response) => response.end('trusted\n'));
+    server.listen(TLS_PORT, HOST);
+    await once(server, 'listening');
+    const ask = `curl -sS -m 5 https://circleci.internal:${TLS_PORT}/`;
+    const task = `${ask}; echo $?`;
+    const install = trustingInstall(readFileSync(authority.file, 'utf8'), `#!/bin/sh\nset -e\n${ask}\n`);
+    const [trusting, other] = [await launch({ install, task, stock: true }), await launch({ task })];
+    try {
+      await Promise.all([live(trusting), live(other)]);
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
+    expect(trusting.machine.console).toMatch(/^.*trusted$/m);
+    expect(trusting.heard().finished).toEqual([{ outcome: 0, output: 'trusted\n0\n' }]);
+    // curl's status for a certificate that nobody vouches for.
+    expect(other.heard().finished).toEqual([{ outcome: 0, output: expect.stringMatching(/^60$/m) }]);
   });
 
   it('lets its jobs and its install script use Docker if the fleet asks for it', async () => {
