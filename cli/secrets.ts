@@ -1,6 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SSMClient } from '@aws-sdk/client-ssm';
 import password from '@inquirer/password';
 import { Command } from 'commander';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
@@ -18,6 +19,7 @@ import {
   untilGone,
 } from './deployed/rotation.ts';
 import { storeSecret } from './deployed/stored-secret.ts';
+import { readSettings } from './status/reads.ts';
 import { untilEnded } from './terminal/ending.ts';
 
 /** How often `--rotate` looks for instances with the old token. */
@@ -28,7 +30,7 @@ const define = (shell: Shell) =>
     .description(
       'Stores the two tokens of a deployed fleet in Secrets Manager. The functions count tasks with the personal API token; runners claim tasks with the resource class token. The command asks for both and does not show them. Without a terminal, it reads them from standard input, one on each line.',
     )
-    .argument('<fleet>', 'a deployed fleet of fleets.yaml')
+    .argument('<fleet>', 'a deployed fleet')
     .option('--age', 'store nothing; show when each token was stored')
     .option('--json', 'store nothing; print when each token was stored, as one JSON object')
     .option(
@@ -59,13 +61,26 @@ interface Options {
 
 async function manageSecrets(name: string, options: Options, shell: Shell): Promise<void> {
   refuseContradictions(options);
-  const fleet = namedFleet(options.fleets, name, undefined, { stack: options.stack });
-  const found = await deployedFleet(options.stack, name);
-  if (found === undefined) refuseNotDeployed(name, options.stack);
-  const sharing = loadFleets(options.fleets, { stack: options.stack }).filter(
+  const app = options.stack;
+  const inFile = loadFleets(options.fleets, { stack: app });
+  const isInFile = inFile.some((each) => each.name === name);
+  const found = await deployedFleet(app, name).catch((error) => {
+    if (isInFile) throw error;
+    return undefined;
+  });
+  if (found === undefined && isInFile) refuseNotDeployed(name, app);
+  const known: TokenFleet[] = isInFile ? inFile : await deployedFleets(app);
+  const fleet = known.find((each) => each.name === name);
+  if (found === undefined || fleet === undefined)
+    return void namedFleet(options.fleets, name, undefined, { stack: app });
+  const sharing = known.filter(
     (other) => other.name === name || other.scalerSecretName === found.scalerSecret,
   );
-  const deployed: Deployed = { ...found, app: options.stack, fleet, sharing };
+  const deployed: Deployed = { ...found, app, fleet, sharing };
+  if (!isInFile)
+    shell.terminal.note(
+      `${options.fleets} does not have the fleet ${name}. Its resource class is the deployed one, ${fleet.resourceClass}.`,
+    );
   if (options.age || options.json) await showAges(deployed, options, shell);
   else if (options.rotate) await rotate(deployed, options, shell);
   else {
@@ -90,12 +105,31 @@ function refuseContradictions({ age, json, rotate, wait, every, force }: Options
     throw new UsageError(`${wait ? '--every' : '--no-wait'} only works with --rotate.`);
 }
 
-/** A deployed fleet, and what the fleets file says about it. */
+/** What the tokens of a fleet depend on. */
+type TokenFleet = Pick<
+  FleetConfig,
+  'name' | 'resourceClass' | 'circleciUrl' | 'scalerSecretName' | 'runnerSecretName' | 'encryptionKey'
+>;
+
+/** The fleets of an app as they are deployed, for one that the file does not have. */
+async function deployedFleets(app: string): Promise<TokenFleet[]> {
+  const settings = await readSettings(app, new SSMClient(AWS_CLIENT));
+  return [...settings].map(([name, { resourceClass, circleciUrl, scalerSecretName, runnerSecretName }]) => ({
+    name,
+    resourceClass,
+    circleciUrl,
+    ...(scalerSecretName !== `${app}/${name}/scaler` && { scalerSecretName }),
+    ...(runnerSecretName !== undefined &&
+      runnerSecretName !== `${app}/${name}/runner` && { runnerSecretName }),
+  }));
+}
+
+/** A deployed fleet, and what the fleets file, or its deployed settings, say about it. */
 interface Deployed extends Omit<DeployedFleet, 'fleet'> {
   app: string;
-  fleet: FleetConfig;
-  /** All fleets of the file that have its scaler secret, itself included. */
-  sharing: FleetConfig[];
+  fleet: TokenFleet;
+  /** All fleets that have its scaler secret, itself included. */
+  sharing: TokenFleet[];
 }
 
 /** Stores tokens; an empty one stays as it is. */
@@ -194,7 +228,7 @@ const CLASS_TOKEN = /^[\w.~+/=:-]*$/;
  * @throws UsageError, without a token.
  */
 async function refuseUseless(
-  fleet: FleetConfig,
+  fleet: TokenFleet,
   apiToken: string,
   classToken: string,
   { force = false }: Options,

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { runAgainstAws, runInProcess } from '../support/in-process.ts';
+import { deployedSettings } from '../support/inputs.ts';
 import { address } from '../support/serve.ts';
 
 const OLD = { api: 'CCIPAT_old_0123456789', class: 'class_old_0123456789' };
@@ -25,6 +26,9 @@ let circleci: (token: string) => { status: number; body: string };
 const SCALER = 'circleci-runners/example/scaler';
 const RUNNER = 'circleci-runners/example/runner';
 
+/** The settings of deployed fleets. */
+let deployed: Map<string, object>;
+
 /** Secrets that cannot be written, and what Secrets Manager says of them. */
 let away: Map<string, { error: string; message: string }>;
 
@@ -32,6 +36,13 @@ function secretsManager(
   target: string,
   { SecretId, SecretString, Name, KmsKeyId }: Record<string, string>,
 ): object {
+  if (target.endsWith('.GetParametersByPath'))
+    return {
+      Parameters: [...deployed].map(([fleet, settings]) => ({
+        Name: `/circleci-runners/fleets/${fleet}`,
+        Value: JSON.stringify(settings),
+      })),
+    };
   if (target.endsWith('.PutSecretValue')) {
     const state = away.get(SecretId ?? '');
     if (state !== undefined) return { __type: state.error, message: state.message };
@@ -87,6 +98,7 @@ beforeEach(async () => {
     [RUNNER, { value: OLD.class, storedAt }],
   ]);
   away = new Map();
+  deployed = new Map();
   events = [];
   members = [[]];
   circleci = (token) =>
@@ -157,6 +169,53 @@ describe('npm run secrets -- example --age', () => {
       resourceClassToken: { secret: RUNNER },
     });
     expect(Math.abs(Date.parse(shown.personalApiToken.storedAt) - storedAt)).toBeLessThan(1_000);
+  });
+});
+
+describe('npm run secrets of a deployed fleet that the file does not have', () => {
+  const settingsOf = (name: string, resourceClass: string, scalerSecretName?: string) =>
+    deployedSettings({
+      resourceClass,
+      circleciUrl: address(server),
+      scalerSecretName: scalerSecretName ?? `circleci-runners/${name}/scaler`,
+    });
+
+  beforeEach(() => {
+    const file = join(folder, 'fleets.yaml');
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^example:/, 'other:'));
+  });
+
+  it('stores the tokens for its deployed resource class, and says so', async () => {
+    deployed.set('example', settingsOf('example', 'acme/old'));
+    const { status, stderr } = await command([NEW.api, NEW.class]);
+    expect(stderr).toContain(
+      'does not have the fleet example. Its resource class is the deployed one, acme/old.',
+    );
+    expect(status).toBe(0);
+    expect(JSON.parse(secrets.get(SCALER)?.value ?? '')).toEqual({
+      resource_class: 'acme/old',
+      circleci_url: address(server),
+      circle_token: NEW.api,
+    });
+    expect(secrets.get(RUNNER)?.value).toBe(NEW.class);
+  });
+
+  it('keeps the classes of the fleets that share its secret', async () => {
+    deployed.set('example', settingsOf('example', 'acme/old'));
+    deployed.set('sharing', settingsOf('sharing', 'acme/sharing', SCALER));
+    deployed.set('apart', settingsOf('apart', 'acme/apart'));
+    expect((await command([NEW.api, NEW.class])).status).toBe(0);
+    expect(JSON.parse(secrets.get(SCALER)?.value ?? '')).toMatchObject({
+      resource_class: ['acme/old', 'acme/sharing'],
+    });
+  });
+
+  it('refuses one that is in neither', async () => {
+    deployed.set('apart', settingsOf('apart', 'acme/apart'));
+    const { status, stderr } = await command([NEW.api, NEW.class]);
+    expect(status).toBe(2);
+    expect(stderr).toContain('(other), got "example"');
+    expect(events).toEqual([]);
   });
 });
 
