@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** All rows of the fault matrix, which take minutes: `npm test` plays some of them. Each file takes half the rows. */
+/** The rows of the fault matrix that `npm test` leaves, which take minutes. Each file takes half of them. */
 export default defineConfig({
   test: {
     include: ['test/matrix/**/*.test.ts'],
