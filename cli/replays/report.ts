@@ -5,6 +5,7 @@ import type { Priced } from '../../simulator/cost.ts';
 import { tableOf } from '../../simulator/job-table.ts';
 import { part, type Tried } from '../../simulator/optimise.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
+import type { PolicyChoice } from '../../simulator/peers.ts';
 import { writePrivate } from '../../simulator/private-files.ts';
 import { readAssets } from '../../simulator/report/assets.ts';
 import { collect } from '../../simulator/report/collect.ts';
@@ -17,6 +18,7 @@ import { keepFromGit } from '../command-line/git-exclude.ts';
 import type { Shell } from '../command-line/run.ts';
 import { asYaml, describeGoal, type SearchResult } from './optimise.ts';
 import type { choosePolicies } from './policies.ts';
+import { type LearnedBefore, warmed } from './warm.ts';
 
 /** A replay of a trace. */
 export interface Replay {
@@ -32,14 +34,17 @@ export interface Replay {
 
 /** A replay to report on. */
 export interface ReplayToReport extends Replay {
-  options: { set?: string[]; fleet?: string; train: number; fault?: string[] };
+  options: { set?: string[]; fleet?: string; train: number; fault?: string[]; learned: LearnedBefore };
   /** What the reader of the trace left out, and its warnings. */
   notes: string[];
   /** The figures of the policies on all jobs, if they were replayed on all jobs. */
   outcomes: readonly Outcome[];
   /** A comparison with another run, if there is one. */
   comparison: Comparison | undefined;
-  /** The result of a search, if there was one. The report then shows the jobs that the search has not seen. */
+  /**
+   * The result of a search, if there was one. The report then shows the jobs that the search has not seen, as it shows the
+   * jobs after those that ours has learned from.
+   */
   found: { answer: SearchResult; tried: readonly Tried[] } | undefined;
 }
 
@@ -47,24 +52,40 @@ export interface ReplayToReport extends Replay {
 export async function writeReport(file: string, replay: ReplayToReport, shell: Shell): Promise<void> {
   const { terminal } = shell;
   const { options, policies, trace, faults, priced, found } = replay;
-  const { fleet, choices, oursWith } = policies;
+  const { fleet } = policies;
+  const isWarm = options.learned === 'warm';
   const all = { jobs: tableOf(trace.jobs), world: replay.world };
-  const { jobs, world } = found === undefined ? all : (part(all.jobs, all.world, options.train)?.rest ?? all);
+  const parts = found === undefined && !isWarm ? undefined : part(all.jobs, all.world, options.train);
+  const { jobs, world } = parts?.rest ?? all;
+  const start = <Choice extends PolicyChoice>(choice: Choice) =>
+    isWarm && parts !== undefined ? warmed(choice, parts.training.jobs, parts.training.world) : choice;
+  const oursWith = (set: readonly string[]) => {
+    const choice = policies.oursWith(set);
+    return choice && start(choice);
+  };
   const data = await collect({
     about: {
-      source: found === undefined ? replay.source : `${replay.source}, the part after the search`,
+      source:
+        parts === undefined
+          ? replay.source
+          : `${replay.source}, the part after the ${found === undefined ? 'first' : 'search'}`,
       ...(trace.startsAt !== undefined && { startsAt: world.startsAt }),
       notes: replay.notes,
       command: commandOf(shell.words),
       assumptions: [
         `At most ${whole(fleet.maxReplicas)} instances for each policy.`,
         replay.costs,
+        ...(isWarm
+          ? [
+              `Spare runners and automatic pools begin with what they learned on the first ${Math.round(100 * options.train)} % of the trace.`,
+            ]
+          : []),
         ...(options.fault ?? []).map((fault) => `Fault: ${fault}.`),
       ],
     },
     jobs,
     world,
-    choices,
+    choices: policies.choices.map(start),
     outcomes: replay.outcomes,
     faults,
     priced,

@@ -18,14 +18,17 @@ export const learnedOption = () =>
     .choices(['cold', 'warm'])
     .default('cold');
 
-/** The policy with what it learns on these jobs. Only ours learns. */
+/** The policy with what it learns on these jobs. Only ours learns, and only for these two settings. */
 export function warmed<Choice extends PolicyChoice>(choice: Choice, jobs: JobTable, world: World): Choice {
-  return 'settings' in choice ? { ...choice, learned: learnedFrom(jobs, choice, world) } : choice;
+  if (!('settings' in choice)) return choice;
+  const { spareRunners, warmPool } = choice.settings;
+  if (spareRunners === undefined && warmPool?.size !== 'auto') return choice;
+  return { ...choice, learned: learnedFrom(jobs, choice, world) };
 }
 
 /** What a warm replay needs to know of its command. */
 interface Given {
-  options: { learned: LearnedBefore; train: number; report?: string; workflow?: boolean; compare?: string };
+  options: { learned: LearnedBefore; train: number; workflow?: boolean; compare?: string };
   policies: { choices: PolicyChoice[] };
   trace: Trace;
   world: World;
@@ -39,11 +42,7 @@ interface Given {
 export function afterLearning<Replay extends Given>(given: Replay): Replay {
   const { options, policies, trace, world } = given;
   if (options.learned === 'cold') return given;
-  for (const [key, option] of Object.entries({
-    compare: '--compare',
-    report: '--report',
-    workflow: '--workflow',
-  }))
+  for (const [key, option] of Object.entries({ compare: '--compare', workflow: '--workflow' }))
     if (key in options)
       throw new UsageError(`--learned warm cannot be combined with ${option}: leave out one of them`);
   const parts = part(tableOf(trace.jobs), world, options.train);

@@ -69,6 +69,39 @@ describe('npm run simulate -- --report', () => {
     expect(JSON.stringify(lines)).not.toContain('mro');
   });
 
+  it('begins with what ours has learned, as the table does', async () => {
+    const words = ['--json', '--policies', 'ours', '--set', 'spareRunners=auto'];
+    const { stdout } = await simulate(...words, '--learned', 'warm', '--report', file());
+    const [mine] = JSON.parse(stdout).policies;
+    const { rows, trace, assumptions, settings } = dataOf(readFileSync(file(), 'utf8'));
+    expect(rows.find(({ name }) => name === 'ours')?.wait.mean).toBe(mine.waitSeconds.mean);
+    expect(trace.jobs).toBe(mine.jobs);
+    expect(trace.source).toContain('the part after the first');
+    expect(assumptions.join(' ')).toContain('begin with what they learned on the first 50 % of the trace');
+    // So do the settings that it tries.
+    await simulate(
+      ...words,
+      '--learned',
+      'warm',
+      '--set',
+      'spareRunners=auto',
+      'pollInterval=10s',
+      '--report',
+      file(),
+    );
+    const changed = dataOf(readFileSync(file(), 'utf8')).rows.find(({ name }) => name === 'ours');
+    const trial = settings.find(({ setting, to }) => setting === 'pollInterval' && to === '10s');
+    expect(trial?.wait.mean).toBe(changed?.wait.mean);
+  });
+
+  it('shows what the settings that --optimise found do with what ours has learned', async () => {
+    const words = ['--optimise', '--waiting-cost', '10', '--set', 'spareRunners=auto', '--learned', 'warm'];
+    const { stdout } = await simulate('--json', ...words, '--report', file());
+    const { optimised } = JSON.parse(stdout);
+    const [recommended] = dataOf(readFileSync(file(), 'utf8')).rows;
+    expect(recommended?.wait.mean).toBe(optimised.rest[1].waitSeconds.mean);
+  });
+
   it('has the hours of the week, and nights and weekends apart, in the time zone', async () => {
     await simulate('--policies', 'ours', '--time-zone', 'Europe/Berlin', '--report', file());
     const html = readFileSync(file(), 'utf8');
