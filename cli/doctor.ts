@@ -38,7 +38,11 @@ const define = (shell: Shell) =>
     .option('--json', 'print only one JSON object')
     .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
     .addOption(stackOption())
-    .action((fleet: string | undefined, options: Options) => examine(fleet, options, shell));
+    .action((fleet: string | undefined, options: Options, command: Command) => {
+      if (options.deployedOnly && command.getOptionValueSource('fleets') === 'cli')
+        throw new UsageError('--deployed-only reads no fleets file: leave out --fleets, or --deployed-only.');
+      return examine(fleet, options, shell);
+    });
 
 interface Options {
   deployedOnly?: boolean;

@@ -14,7 +14,13 @@ import { imagesBefore } from '../functions/lib/images.ts';
 import { sentence } from '../functions/lib/sentence.ts';
 import { IMAGE_IN_USE_TAG } from '../functions/lib/tags.ts';
 import { AWS_CLIENT } from './aws/client.ts';
-import { durationOption, NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
+import {
+  durationOption,
+  NotDeployed,
+  refuseVain,
+  stackOption,
+  UsageError,
+} from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import {
   buildIn,
@@ -41,9 +47,14 @@ const define = (shell: Shell) =>
     .option('--every <duration>', 'build: how often to look', durationOption(1, 300), 15)
     .option('--json', 'print only one JSON object')
     .addOption(stackOption())
-    .action((action: Action, words: string[], options: Options) =>
-      run(action, words, options, shell.terminal),
-    );
+    .action((action: Action, words: string[], options: Options, command: Command) => {
+      const builds = action === 'build';
+      refuseVain(command, {
+        wait: { isThere: builds, needs: 'build' },
+        every: { isThere: builds && options.wait, needs: 'build and without --no-wait' },
+      });
+      return run(action, words, options, shell.terminal);
+    });
 
 interface Options {
   wait: boolean;

@@ -14,7 +14,7 @@ import { secretsProvider } from '../functions/lib/secrets.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { readSetup } from './aws/place.ts';
 import { setupFault } from './aws/setup-fault.ts';
-import { NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
+import { NotDeployed, refuseVain, stackOption, UsageError } from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { fleetGroups } from './deployed/groups.ts';
 import { describeAction, findingLines, type Reconciled } from './reconcile/screen.ts';
@@ -38,7 +38,10 @@ const defineWith = (now: () => number) => (shell: Shell) =>
     .option('--yes', 'with --apply: do not ask')
     .option('--json', 'print only one JSON object; with --apply, --yes is needed')
     .addOption(stackOption())
-    .action((fleet: string | undefined, options: Options) => reconcileFleets(fleet, options, shell, now));
+    .action((fleet: string | undefined, options: Options, command: Command) => {
+      refuseVain(command, { yes: { isThere: options.apply === true, needs: '--apply' } });
+      return reconcileFleets(fleet, options, shell, now);
+    });
 
 /** A fleet, and what its functions know of it. */
 interface Fleet {
@@ -82,7 +85,6 @@ async function reconcileFleets(
 
 /** @throws UsageError */
 function refuseContradictions({ apply, yes, json }: Options, { stdin, terminal }: Shell): void {
-  if (yes && !apply) throw new UsageError('--yes only works with --apply.');
   if (apply && !yes && (json || stdin.isTTY !== true || !terminal.isWatched))
     throw new UsageError(
       `--apply asks first, and ${json ? '--json prints once' : 'this is no terminal'}: add --yes, or look at the findings without --apply.`,

@@ -7,7 +7,7 @@ import { Command } from 'commander';
 import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { forApp } from '../functions/lib/advice.ts';
 import { AWS_CLIENT } from './aws/client.ts';
-import { numberOption, stackOption, UsageError } from './command-line/arguments.ts';
+import { numberOption, refuseVain, stackOption, UsageError } from './command-line/arguments.ts';
 import { namedFleet, refuseNotDeployed } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { type DeployedFleet, deployedFleet } from './deployed/fleets.ts';
@@ -46,7 +46,10 @@ const define = (shell: Shell) =>
     .option('--force', 'store the personal API token even if CircleCI does not answer it with a count')
     .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
     .addOption(stackOption())
-    .action((name: string, options: Options) => manageSecrets(name, options, shell));
+    .action((name: string, options: Options, command: Command) => {
+      refuseContradictions(options, command);
+      return manageSecrets(name, options, shell);
+    });
 
 interface Options {
   age?: boolean;
@@ -60,7 +63,6 @@ interface Options {
 }
 
 async function manageSecrets(name: string, options: Options, shell: Shell): Promise<void> {
-  refuseContradictions(options);
   const app = options.stack;
   const inFile = loadFleets(options.fleets, { stack: app });
   const isInFile = inFile.some((each) => each.name === name);
@@ -92,7 +94,7 @@ async function manageSecrets(name: string, options: Options, shell: Shell): Prom
 }
 
 /** @throws UsageError */
-function refuseContradictions({ age, json, rotate, wait, every, force }: Options): void {
+function refuseContradictions({ age, json, rotate, wait, force }: Options, command: Command): void {
   if (rotate && (age || json))
     throw new UsageError(
       `--rotate replaces tokens, and ${age ? '--age' : '--json'} only shows their age: give one of them.`,
@@ -101,8 +103,10 @@ function refuseContradictions({ age, json, rotate, wait, every, force }: Options
     throw new UsageError(
       `--force stores tokens, and ${age ? '--age' : '--json'} only shows their age: give one of them.`,
     );
-  if (!rotate && (!wait || every !== undefined))
-    throw new UsageError(`${wait ? '--every' : '--no-wait'} only works with --rotate.`);
+  refuseVain(command, {
+    wait: { isThere: rotate === true, needs: '--rotate' },
+    every: { isThere: rotate === true && wait, needs: '--rotate and without --no-wait' },
+  });
 }
 
 /** What the tokens of a fleet depend on. */

@@ -17,6 +17,7 @@ import { WORLD, type World } from '../simulator/world.ts';
 import {
   durationOption,
   numberOption,
+  refuseVain,
   stackOption,
   timeOption,
   timeZoneOption,
@@ -49,7 +50,7 @@ import {
 import { choosePolicies, policyRows } from './replays/policies.ts';
 import type { Replay } from './replays/report.ts';
 import { chooseTrace, describeSource, describeTrace, type TraceOptions } from './replays/source.ts';
-import { afterLearning, type LearnedBefore, learnedOption } from './replays/warm.ts';
+import { afterLearning, describeLearning, type LearnedBefore, learnedOption } from './replays/warm.ts';
 
 interface Options extends GoalOptions, TraceOptions {
   fleet?: string;
@@ -199,9 +200,7 @@ async function run(options: Options, command: Command, shell: Shell): Promise<vo
   const { terminal } = shell;
   const policies = choosePolicies(options);
   const { fleet } = policies;
-  for (const [key, option] of Object.entries(GOAL_OPTIONS))
-    if (options.optimise !== true && key in options)
-      throw new UsageError(`${option} needs --optimise: add it, or leave ${option} out`);
+  refuseVain(command, neededBy(options));
   const { source, trace } = await chooseTrace(options);
   const faults = chooseFaults(options.fault ?? [], options.seed);
   if (options.workflow === true) checkWorkflowFaults(faults);
@@ -214,13 +213,15 @@ async function run(options: Options, command: Command, shell: Shell): Promise<vo
   if (options.report !== undefined) checkOutFile('--report', options.report, 'report.html');
   const other = options.compare === undefined ? undefined : readOtherRun(options.compare, trace);
   const costs = describeCosts(fleet, priced, prices);
+  const learning = describeLearning(options);
   const given = { options, shell, policies, source, trace, world, faults, priced, costs };
   const found = options.optimise === true ? await optimised(given) : undefined;
   const { outcomes, comparison } =
     found === undefined
       ? await replayed(afterLearning(given), other)
       : { outcomes: [], comparison: undefined };
-  if (options.json !== true) for (const note of describeNotes(trace)) terminal.note(note);
+  const notes = [...describeNotes(trace), ...(learning === undefined ? [] : [learning])];
+  if (options.json !== true) for (const note of notes) terminal.note(note);
   if (options.report !== undefined) {
     await report?.writeReport(
       options.report,
@@ -228,6 +229,23 @@ async function run(options: Options, command: Command, shell: Shell): Promise<vo
       shell,
     );
   }
+}
+
+/** The options that do nothing without another one, or beside another one. */
+function neededBy({ optimise, learned, trace, fault, boot }: Options) {
+  const isSearch = optimise === true;
+  const search = { isThere: isSearch, needs: '--optimise' };
+  const replay = { isThere: !isSearch, needs: 'a replay without --optimise' };
+  const measured = { isThere: boot === 'measured', needs: '--boot measured' };
+  return {
+    ...Object.fromEntries(Object.keys(GOAL_OPTIONS).map((key) => [key, search])),
+    train: { isThere: isSearch || learned === 'warm', needs: '--optimise or --learned warm' },
+    seed: { isThere: trace === undefined || fault !== undefined, needs: 'a generated trace or --fault' },
+    policies: replay,
+    workflow: replay,
+    stack: measured,
+    region: measured,
+  };
 }
 
 const worldOf = ({ startsAt }: Trace, zone: string, boots: Boots): World => ({

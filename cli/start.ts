@@ -14,7 +14,7 @@ import { plainFleet } from '../simulator/plain-fleet.ts';
 import { loadTrace } from '../simulator/traces/load.ts';
 import { describeNotes, type Trace, TraceInvalid } from '../simulator/traces/trace.ts';
 import { generatedTrace } from '../simulator/workloads.ts';
-import { durationOption, numberOption, UsageError } from './command-line/arguments.ts';
+import { durationOption, numberOption, refuseVain, UsageError } from './command-line/arguments.ts';
 import { namedFleet } from './command-line/fleets.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
 import { listState } from './deployed/listing.ts';
@@ -90,7 +90,10 @@ const define = ({ terminal }: Shell) =>
     .option('--seed <n>', 'seed of the generated working day', numberOption(0, 2_147_483_647), 1)
     .option('--json', 'print only one JSON object')
     .allowExcessArguments(false)
-    .action((options: Options) => run(options, terminal));
+    .action((options: Options, command: Command) => {
+      refuseVain(command, { seed: { isThere: options.trace === undefined, needs: 'a generated day' } });
+      return run(options, terminal);
+    });
 
 async function run(options: Options, terminal: Terminal): Promise<void> {
   const { colours } = terminal;

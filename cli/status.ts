@@ -3,7 +3,13 @@ import { Command } from 'commander';
 import { priceOf } from '../fleets/cost.ts';
 import { loadFleets } from '../fleets/load.ts';
 import { forApp } from '../functions/lib/advice.ts';
-import { durationOption, NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
+import {
+  durationOption,
+  NotDeployed,
+  refuseVain,
+  stackOption,
+  UsageError,
+} from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { fleetsWithoutGroup, groupIsGone } from './deployed/groups.ts';
 import { type FleetStatus, fleetStatuses } from './status/fleet-status.ts';
@@ -33,7 +39,10 @@ const define = (shell: Shell) =>
     .option('--json', 'print only one JSON object')
     .option('--fleets <file>', 'the fleets file, for hourlyPrice', 'fleets.yaml')
     .addOption(stackOption())
-    .action((fleet: string | undefined, options: Options) => showStatus(fleet, options, shell));
+    .action((fleet: string | undefined, options: Options, command: Command) => {
+      refuseVain(command, { every: { isThere: options.watch === true, needs: '--watch' } });
+      return showStatus(fleet, options, shell);
+    });
 
 interface Options {
   watch?: boolean;
@@ -47,7 +56,6 @@ async function showStatus(fleet: string | undefined, options: Options, shell: Sh
   const { terminal } = shell;
   if (options.watch && options.json)
     throw new UsageError('--watch shows a screen, and --json prints once: give one of them.');
-  if (options.every !== undefined && !options.watch) throw new UsageError('--every only works with --watch.');
   if (options.watch && !terminal.hasScreen) throw new UsageError('--watch needs a terminal.');
   const prices = pricesIn(options.fleets, options.stack);
   const first = await read(fleet, options, prices);

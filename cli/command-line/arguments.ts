@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import * as z from 'zod';
 import { DURATION_FORM, formatDuration, parseDuration } from '../../fleets/duration.ts';
 import { faultOfStackName, STACK_NAME } from '../../fleets/names.ts';
@@ -81,4 +81,24 @@ export class UsageError extends Error {
 /** The stack, or the fleet, is not deployed in this account and region: exit code 2 as well. */
 export class NotDeployed extends UsageError {
   override readonly name = 'NotDeployed';
+}
+
+/**
+ * Refuses options that have no effect because another one is missing.
+ *
+ * @param needs For each option, by its name in the values of the command: whether what it needs is there, and the name of that.
+ * @throws UsageError for the first one that would do nothing.
+ */
+export function refuseVain(
+  command: Command,
+  needs: Record<string, { isThere: boolean; needs: string }>,
+): void {
+  for (const option of command.options) {
+    const needed = needs[option.attributeName()];
+    if (needed === undefined || needed.isThere) continue;
+    if (command.getOptionValueSource(option.attributeName()) !== 'cli') continue;
+    throw new UsageError(
+      `${option.long} only works with ${needed.needs}: add that, or leave ${option.long} out.`,
+    );
+  }
 }

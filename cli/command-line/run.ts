@@ -61,6 +61,13 @@ const exitCodes = ({ failsIf = 'it failed', aws }: CliCommand): HelpPart => ({
 /** The message of an error with its name, for errors of AWS. */
 export const nameAndMessage = ({ name, message }: Error): string => `${name}: ${message}`;
 
+/** The complaint of a command about what is deployed, if it was given a fleets file as others take it. */
+const withoutFile = (text: string) =>
+  text.replace(
+    /^error: unknown option '--fleets'$/m,
+    "error: unknown option '--fleets': this command reads what is deployed, not the file. Leave it out.",
+  );
+
 /** The app that a command line names. */
 function advisedBy(command: Command): AdvisedApp {
   const { stack, fleets } = command.opts();
@@ -91,6 +98,7 @@ export async function runCommand(cli: CliCommand, shell: Shell): Promise<number>
       writeErr: (text) => terminal.note(text.replace(/\n$/, '')),
       getOutHelpWidth: () => helpWidth(terminal.columns),
       getErrHelpWidth: () => helpWidth(terminal.columns),
+      outputError: (text, write) => write(cli.aws === 'stack' ? withoutFile(text) : text),
     });
   const session = cli.aws === undefined ? undefined : new AwsSession(cli.aws, shell);
   session?.prepare(command);

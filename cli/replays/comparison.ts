@@ -107,8 +107,8 @@ export function readOtherRun(file: string, trace: Trace): OtherRun {
     );
   const run = Run.safeParse(data);
   if (format === undefined || !run.success) {
-    const [fault] = run.error?.issues ?? [];
-    const where = fault === undefined ? '' : ` (${fault.path.join('.') || 'the file'}: ${fault.message})`;
+    const [fault] = format === undefined ? [] : (run.error?.issues ?? []);
+    const where = fault === undefined ? '' : ` (${fault.path.join('.')} is missing or of another kind)`;
     throw new ComparisonInvalid(`${place}: the file is not what simulate --json prints${where}; ${how}`);
   }
   const { source, jobs, fingerprint } = run.data.trace;

@@ -28,10 +28,15 @@ const COLUMNS: Column[] = [
   { head: 'killed', width: 7, cell: ({ jobsKilled }) => `${jobsKilled}` },
 ];
 
-/** With the digits that a goal compares, and with what is minimised. */
+/**
+ * With the digits that a goal compares, and with what is minimised. All percentiles have the same digits: a p50 with fewer
+ * could be shown above the p95.
+ */
 export const SEARCH_COLUMNS: Column[] = COLUMNS.flatMap((column) => {
-  if (column.head === 'p95') return { ...column, cell: ({ waitSeconds }) => shownSeconds(waitSeconds.p95) };
-  if (column.head !== 'USD/mo') return column;
+  const { head } = column;
+  if (head === 'p50' || head === 'p95' || head === 'p99')
+    return { ...column, cell: ({ waitSeconds }) => shownSeconds(waitSeconds[head]) };
+  if (head !== 'USD/mo') return column;
   return [column, { head: '+wait', width: 7, cell: ({ sum }) => sum?.toFixed(0) ?? '-' }];
 });
 

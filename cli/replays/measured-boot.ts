@@ -1,5 +1,5 @@
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { formatDuration } from '../../fleets/duration.ts';
 import { WORLD } from '../../simulator/world.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
@@ -23,7 +23,14 @@ export const bootOption = () =>
     '--boot <time>',
     `time from pending to ready, such as 90s or 2m; measured takes what the boots of the deployed --fleet took in the last ${DAYS} days`,
   )
-    .argParser((given) => (given === 'measured' ? given : durationOption(0, 3_600, 'any')(given)))
+    .argParser((given) => {
+      if (given === 'measured') return given;
+      try {
+        return durationOption(0, 3_600, 'any')(given);
+      } catch (error) {
+        throw new InvalidArgumentError(`${(error as Error).message.replace(/\.$/, '')}; or measured.`);
+      }
+    })
     .default(WORLD.boot, formatDuration(WORLD.boot));
 
 /** What a replay takes for boots, in seconds: of the stock image, and of a built one. */

@@ -26,6 +26,24 @@ export function warmed<Choice extends PolicyChoice>(choice: Choice, jobs: JobTab
   return { ...choice, learned: learnedFrom(jobs, choice, world) };
 }
 
+/** What was replayed, if not all of the trace was; `undefined` for a cold replay. */
+export function describeLearning({
+  learned,
+  train,
+  optimise,
+}: {
+  learned: LearnedBefore;
+  train: number;
+  optimise?: boolean;
+}): string | undefined {
+  if (learned === 'cold') return undefined;
+  const percent = `${Math.round(train * 100)} %`;
+  const learnedOn = `--learned warm: ours began with what it has learned on the first ${percent} of the trace`;
+  return optimise === true
+    ? `${learnedOn}, in the figures of the rest.`
+    : `${learnedOn}, and the figures are of the rest. Other policies learn nothing.`;
+}
+
 /** What a warm replay needs to know of its command. */
 interface Given {
   options: { learned: LearnedBefore; train: number; workflow?: boolean; compare?: string };

@@ -54,7 +54,10 @@ const COMMAND = new RegExp(
 /** `bootstrap` is about the account. */
 const CDK = /\bnpx cdk (?:deploy|destroy|diff|synth)(?![\w-])(?!(?: --[a-z-]+)* -c )(?: --[a-z-]+)*/g;
 
-/** What a text says, with its commands as they are for this app. A text may come here more than once. */
+/** The fleets file by its usual name, and not at the end of another path. */
+const USUAL_FILE = /(?<![\w./=-])fleets\.yaml\b/g;
+
+/** What a text says, with its commands and its file as they are for this app. A text may come here more than once. */
 export function forApp({ app, fleetsFile }: AdvisedApp, text: string): string {
   const isDefault = app === DEFAULT_APP;
   const hasOwnFile = fleetsFile !== undefined && fleetsFile !== DEFAULT_FLEETS_FILE;
@@ -63,7 +66,7 @@ export function forApp({ app, fleetsFile }: AdvisedApp, text: string): string {
   // Another file than that of the app would add its fleets to the app.
   const file = hasOwnFile ? fleetsFile : fleetsFile === undefined ? UNKNOWN_FILE : undefined;
   const context = `${file === undefined ? '' : ` -c fleets=${file}`}${isDefault ? '' : ` -c stack=${app}`}`;
-  return text
+  return (hasOwnFile ? text.replaceAll(USUAL_FILE, () => fleetsFile) : text)
     .replaceAll(COMMAND, (command, program: string, name: string, dashes: string | undefined) => {
       const fleets = hasOwnFile && COMMANDS_WITH_FLEETS.includes(name) ? ` --fleets ${fleetsFile}` : '';
       if (stack + fleets === '') return command;

@@ -108,7 +108,10 @@ it('are not made up if nothing was measured, or a part is missing', async () => 
 
 it.each([
   { words: ['--boot', 'measured'], said: '--boot measured needs --fleet' },
-  { words: ['--boot', 'measure'], said: 'It must be from 0s to 1h' },
+  {
+    words: ['--boot', 'measure'],
+    said: 'It must be from 0s to 1h: a number of seconds, or numbers with units as in 90s, 1h30m or 2d; or measured.',
+  },
 ])('are refused with $words', async ({ words, said }) => {
   const { status, stderr } = await runInProcess('simulate', words);
   expect(status).toBe(2);

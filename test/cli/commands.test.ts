@@ -38,7 +38,6 @@ const ARGUMENTS: Partial<Record<CommandName, string[]>> = {
   resume: ['linux'],
   recycle: ['linux'],
   explain: ['linux'],
-  doctor: ['--deployed-only'],
   image: ['list'],
   trace: ['--project', 'gh/acme/web'],
 };

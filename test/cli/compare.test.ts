@@ -84,12 +84,17 @@ describe('npm run simulate -- --compare', () => {
     {
       what: 'another JSON',
       file: () => changed('a.json', () => []),
-      says: 'is not what simulate --json prints',
+      says: 'is not what simulate --json prints; write one with npm run --silent simulate -- --json > before.json',
+    },
+    {
+      what: 'a file of something else',
+      file: () => 'package.json',
+      says: 'is not what simulate --json prints; write one with npm run',
     },
     {
       what: 'a broken figure',
       file: () => changed('b.json', (run) => ({ ...run, policies: [{ policy: 'ours' }] })),
-      says: 'policies.0.waitSeconds',
+      says: '(policies.0.waitSeconds is missing or of another kind)',
     },
     {
       what: 'another version',

@@ -757,6 +757,10 @@ describe('npm run doctor', () => {
       says: /^The fleet must be one of .*, got "mac"$/m,
     },
     { words: ['--fleets', 'none.yaml'], says: /none\.yaml/ },
+    {
+      words: ['--deployed-only', '--fleets', 'none.yaml'],
+      says: /^--deployed-only reads no fleets file: leave out --fleets, or --deployed-only\.$/m,
+    },
   ])('refuses $words', async ({ words, says }) => {
     const { status, stderr } = await command(...words);
     expect(stderr).toMatch(says);

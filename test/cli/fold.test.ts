@@ -43,6 +43,16 @@ describe('a line ends', () => {
       text: 'aws autoscaling resume-processes --auto-scaling-group-name a-b --scaling-processes Launch',
       parts: ['aws autoscaling resume-processes --auto-scaling-group-name a-b --scaling-processes Launch'],
     },
+    {
+      text: 'Store them: npm run secrets -- --fleets b.yaml --stack b linux. See npm run doctor.',
+      parts: [
+        'Store',
+        'them:',
+        'npm run secrets -- --fleets b.yaml --stack b linux.',
+        'See',
+        'npm run doctor.',
+      ],
+    },
     { text: '  each AWS service; laws hold', parts: ['  each', 'AWS', 'service;', 'laws', 'hold'] },
   ])('not within a command or a quoted value: $text', ({ text, parts }) => {
     expect(foldable(text)).toEqual(parts);

@@ -241,6 +241,19 @@ describe('npm run image', () => {
     },
     { words: ['use', 'linux'], fault: 'The words after use must be IMAGE FLEET, got linux.' },
     { words: ['remove', 'linux'], fault: 'Allowed choices are list, build, use, rollback' },
+    {
+      words: ['list', '--no-wait'],
+      fault: '--no-wait only works with build: add that, or leave --no-wait out.',
+    },
+    { words: ['rollback', 'linux', '--every', '5s'], fault: '--every only works with build' },
+    {
+      words: ['build', 'linux', '--no-wait', '--every', '5s'],
+      fault: '--every only works with build and without --no-wait',
+    },
+    {
+      words: ['list', '--fleets', 'x.yaml'],
+      fault: "unknown option '--fleets': this command reads what is deployed, not the file. Leave it out.",
+    },
     { words: ['list', '--stack', 'other'], fault: 'Stack other has no fleets. Deploy it first' },
   ])('refuses $words with exit code 2', async ({ words, fault }) => {
     const { status, stderr } = await command(...words);

@@ -166,9 +166,17 @@ describe('npm run simulate -- --optimise', () => {
   });
 
   it.each([
-    [['--max-wait-p95', '30'], '--max-wait-p95 needs --optimise'],
-    [['--max-cost', '30'], '--max-cost needs --optimise'],
-    [['--isolation', 'job'], '--isolation needs --optimise'],
+    [
+      ['--max-wait-p95', '30'],
+      '--max-wait-p95 only works with --optimise: add that, or leave --max-wait-p95 out.',
+    ],
+    [['--max-cost', '30'], '--max-cost only works with --optimise'],
+    [['--isolation', 'job'], '--isolation only works with --optimise'],
+    [['--train', '0.7'], '--train only works with --optimise or --learned warm'],
+    [['--optimise', '--workflow'], '--workflow only works with a replay without --optimise'],
+    [['--optimise', '--policies', 'ours'], '--policies only works with a replay without --optimise'],
+    [['--stack', 'other'], '--stack only works with --boot measured'],
+    [['--region', 'eu-west-1'], '--region only works with --boot measured'],
     [['--optimise', '--isolation', 'none'], 'Allowed choices are job, runner'],
     [
       ['--optimise', '--isolation', 'job', '--set', 'reuse=continuous', 'idleTimeout=60s'],

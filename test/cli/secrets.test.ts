@@ -380,6 +380,7 @@ it.each([
   { words: ['--force', '--age'], said: '--force stores tokens, and --age only shows their age' },
   { words: ['--no-wait'], said: '--no-wait only works with --rotate' },
   { words: ['--every', '5'], said: '--every only works with --rotate' },
+  { words: ['--rotate', '--no-wait', '--every', '5'], said: '--every only works with --rotate and without' },
 ])('refuses $words, and stores nothing', async ({ words, said }) => {
   expect(await command([NEW.api, NEW.class], ...words)).toMatchObject({
     status: 2,

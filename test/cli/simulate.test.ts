@@ -176,6 +176,10 @@ describe('npm run simulate', () => {
     const replayed = async (...more: string[]) => JSON.parse((await simulate(...words, ...more)).stdout);
     const cold = await replayed();
     const warm = await replayed('--learned', 'warm', '--train', '0.7');
+    const { stderr } = await simulate(...words.slice(1), '--learned', 'warm', '--train', '0.7');
+    expect(stderr).toContain(
+      '--learned warm: ours began with what it has learned on the first 70 % of the trace, and the figures are of the rest. Other policies learn nothing.',
+    );
     expect(warm.trace.jobs).toBeLessThan(cold.trace.jobs / 2);
     expect(warm.policies.map(({ jobs }: { jobs: number }) => jobs)).toEqual([
       warm.trace.jobs,
@@ -264,6 +268,10 @@ describe('npm run simulate', () => {
   it.each([
     { words: ['--workload', 'nope'], said: ['nope', 'quiet-night'] },
     { words: ['--workload', 'weekly', '--trace', 'x.csv'], said: ['--workload', '--trace'] },
+    {
+      words: ['--trace', 'x.csv', '--seed', '2'],
+      said: ['--seed only works with a generated trace or --fault'],
+    },
     { words: ['--seed', '1.5'], said: ["'1.5'", 'whole number'] },
     { words: ['--boot', '-1'], said: ["'-1'", 'from 0s to 1h'] },
     { words: ['--warm-boot', 'x'], said: ["'x'", 'from 0s to 1h'] },

@@ -182,6 +182,7 @@ describe('npm start', () => {
     { words: ['--max', 'many'], said: ["'many'", 'whole number'] },
     { words: ['--boot', '-1'], said: ["'-1'", 'from 0s to 1h'] },
     { words: ['--hours', 'x'], said: ["'x'", 'number from 0.01'] },
+    { words: ['--trace', 'x.csv', '--seed', '2'], said: ['--seed only works with a generated day'] },
     { words: ['--seed', '1.5'], said: ["'1.5'", 'whole number'] },
     { words: ['--fleet', 'nope'], said: ['"nope"', 'example'] },
     { words: ['--trace', '/nowhere.csv'], said: ['/nowhere.csv', 'cannot be read'] },

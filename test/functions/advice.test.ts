@@ -54,6 +54,15 @@ describe('the commands in advice', () => {
       said: 'npm run secrets -- --fleets b.yaml linux, npm run explain -- linux, npx cdk deploy --all -c fleets=b.yaml',
     },
     {
+      case: 'name another file wherever they name the usual one',
+      app: { app: 'circleci-runners', fleetsFile: 'teams/fleets.yaml' },
+      text: forApp(
+        { app: 'circleci-runners', fleetsFile: 'teams/fleets.yaml' },
+        'fleets.yaml differs: correct it in fleets.yaml, not in examples/fleets.yaml: npx cdk deploy --all',
+      ),
+      said: 'teams/fleets.yaml differs: correct it in teams/fleets.yaml, not in examples/fleets.yaml: npx cdk deploy --all -c fleets=teams/fleets.yaml',
+    },
+    {
       case: 'deploy no other file into an app whose file is not known',
       app: { app: 'team-b', fleetsFile: undefined },
       text: 'npm run secrets -- linux, npx cdk deploy --all',
