@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
+import { LIMITS } from '../functions/lib/pacing.ts';
 
-/** A fleet with at least this `pollInterval`, in seconds, is spread over as many seconds. Others are spread over half. */
-const LONG_INTERVAL_SECONDS = 10;
+/** What decides when a fleet runs its functions. */
+export interface Polling {
+  name: string;
+  /** In seconds. */
+  pollInterval: number;
+}
+
+/** Count Unclaimed, Count Running and Describe Group run at the same time. */
+const FUNCTIONS_AT_ONCE = 3;
 
 /**
  * The second after the start of its executions in which a fleet's first function runs. The workflow computes the same
@@ -9,18 +17,44 @@ const LONG_INTERVAL_SECONDS = 10;
  */
 export function firstSecond(fleet: string): number {
   const fifths = ['33333333', '66666666', '99999999', 'cccccccc'];
-  const hash = hashOf(fleet);
+  const hash = createHash('sha256').update(JSON.stringify({ fleet })).digest('hex');
   return fifths.filter((end) => hash >= end).length;
 }
 
 /**
- * The second after the start of its executions from which a fleet polls. Schedules that were deployed together start in
- * the same second. The gaps between the polls of a fleet stay the same, so no job waits longer. A longer wait would cost:
- * Step Functions bills it.
+ * The second after the start of its executions from which each fleet polls. Schedules that were deployed together start in
+ * the same second. Each fleet takes, from its first second on, the one in which those before it in the file run the fewest
+ * functions. So another fleet at the end of the file changes nothing for them. The gaps between the polls of a fleet stay
+ * the same, so no job waits longer. A fleet waits only as long as it must: Step Functions bills it.
  */
-export function spreadSeconds(fleet: string, pollIntervalSeconds: number): number {
-  const later = pollIntervalSeconds >= LONG_INTERVAL_SECONDS && /[13579bdf]$/.test(hashOf(fleet));
-  return firstSecond(fleet) + (later ? LONG_INTERVAL_SECONDS / 2 : 0);
+export const spreadOf = (fleets: readonly Polling[]): Map<string, number> => spread(fleets).seconds;
+
+/** How many functions the fleets run in the same second at most, if their schedules start in the same second. */
+export const functionsAtOnce = (fleets: readonly Polling[]): number =>
+  Math.max(0, ...spread(fleets).busy.values());
+
+function spread(fleets: readonly Polling[]): { seconds: Map<string, number>; busy: Map<number, number> } {
+  const busy = new Map<number, number>();
+  const seconds = new Map<string, number>();
+  const functionsIn = (second: number) => busy.get(second) ?? 0;
+  for (const { name, pollInterval } of fleets) {
+    const first = firstSecond(name);
+    const last = Math.min(LIMITS.spreadSeconds, first + pollInterval - 1);
+    let best = { from: first, most: Number.POSITIVE_INFINITY };
+    for (let from = first; from <= last; from += 1) {
+      const most = Math.max(...pollsFrom(from, pollInterval).map(functionsIn));
+      if (most < best.most) best = { from, most };
+    }
+    if (best.from > first) busy.set(first, functionsIn(first) + 1);
+    for (const at of pollsFrom(best.from, pollInterval)) busy.set(at, functionsIn(at) + FUNCTIONS_AT_ONCE);
+    seconds.set(name, best.from);
+  }
+  return { seconds, busy };
 }
 
-const hashOf = (fleet: string) => createHash('sha256').update(JSON.stringify({ fleet })).digest('hex');
+/** The seconds in which a fleet polls. */
+function pollsFrom(from: number, pollInterval: number): number[] {
+  const seconds: number[] = [];
+  for (let at = 0; at <= LIMITS.lastPollSeconds; at += pollInterval) seconds.push(from + at);
+  return seconds;
+}

@@ -20,6 +20,8 @@ export interface FleetStackProps extends StackProps {
   /** Name of the app, which is the name of the shared stack. */
   app: string;
   config: FleetConfig;
+  /** The second from which it polls beside the other fleets. Default: the first one that its name allows. */
+  spreadSeconds?: number | undefined;
   /** An image in place of the configured one. */
   machineImage?: IMachineImage | undefined;
   /** The image of the fleet, if it is built. Default: it is not. */
@@ -33,7 +35,10 @@ export class FleetStack extends Stack {
   readonly config: FleetConfig;
   readonly runnerFleet: RunnerFleet;
 
-  constructor(scope: Construct, { app, config, machineImage, image, ...props }: FleetStackProps) {
+  constructor(
+    scope: Construct,
+    { app, config, spreadSeconds, machineImage, image, ...props }: FleetStackProps,
+  ) {
     super(scope, fleetStackName(app, config.name), {
       // Commands know the stack by this name, in a stage as well.
       stackName: fleetStackName(app, config.name),
@@ -58,7 +63,7 @@ export class FleetStack extends Stack {
       app,
       fleet: config.name,
       settings: {
-        ...deployedSettingsOf(app, config),
+        ...deployedSettingsOf(app, config, spreadSeconds),
         scalerSecretName: fleet.scalerSecret.secretName,
         ...(isScalerSecretOf(app, fleet.scalerSecret.secretName) && { awaitsTokens: true }),
         runnerSecretName: fleet.runnerSecret.secretName,

@@ -3,6 +3,7 @@ import type { IMachineImage } from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
 import { builtImagesOf } from '../fleets/built-images.ts';
 import type { FleetConfig } from '../fleets/load.ts';
+import { spreadOf } from '../fleets/own-second.ts';
 import { FleetStack } from './fleet-stack.ts';
 import { SharedStack } from './shared-stack.ts';
 
@@ -30,10 +31,18 @@ export function stacksOf(
   const target = env && { env };
   const shared = new SharedStack(scope, name, { fleets: configs, ...target });
   const built = builtImagesOf(configs.filter((config) => images?.(config.name) === undefined));
+  const seconds = spreadOf(configs);
   const fleets = configs.map((config) => {
     const image = built.find(({ fleets }) => fleets.includes(config));
     const machineImage = images?.(config.name);
-    return new FleetStack(scope, { app: name, config, machineImage, image, ...target });
+    return new FleetStack(scope, {
+      app: name,
+      config,
+      spreadSeconds: seconds.get(config.name),
+      machineImage,
+      image,
+      ...target,
+    });
   });
   // Only the order of deployment: no stack refers to another one.
   for (const fleet of fleets) fleet.addStackDependency(shared);

@@ -1,5 +1,4 @@
 import { capacityOf } from '../fleets/effective.ts';
-import { spreadSeconds } from '../fleets/own-second.ts';
 import type { PlanConcurrency } from '../fleets/settings/top.ts';
 import { CIRCLECI_CLOUD } from '../functions/lib/circleci-url.ts';
 import type { CapacitySettings, DeployedSettings } from '../functions/lib/contracts.ts';
@@ -22,6 +21,7 @@ import { planFaults } from './group/faults.ts';
 import { wholeIdleHours } from './idle-hours.ts';
 import { evenlySpread } from './latency.ts';
 import { SCHEDULE_SECONDS, Schedule } from './schedule.ts';
+import { spreadBeside } from './spread.ts';
 import { type Task, TaskQueue } from './task-queue.ts';
 import { SANDBOX_START } from './trace.ts';
 import {
@@ -209,7 +209,7 @@ export class Sandbox {
       onDemandPercentage: fleet.onDemandPercentage ?? 100,
       warmPoolAuto: fleet.warmPoolSize === 'auto',
       alarmTopicArn: FLEET_TOPIC,
-      ...(this.#spread && { spreadSeconds: spreadSeconds(fleet.name, fleet.pollIntervalSeconds) }),
+      ...(this.#spread && { spreadSeconds: spreadBeside(this.fleets.values(), fleet) }),
       ...(fleet.spareRunners && { spareRunners: fleet.spareRunners }),
       ...(fleet.concurrency && {
         concurrency: {

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
-import { functionsAtOnce } from '../cli/doctor/lambda-concurrency.ts';
 import { checkFleets, type FleetConfig } from '../fleets/load.ts';
 import { STACK_NAME } from '../fleets/names.ts';
+import { functionsAtOnce } from '../fleets/own-second.ts';
 import { stacksOf } from '../infra/stacks.ts';
 import {
   FLEET_STANDING,

@@ -17,7 +17,7 @@ import {
 } from '../../cli/doctor/deployed.ts';
 import { imageFindings } from '../../cli/doctor/image.ts';
 import { installRightsFindings } from '../../cli/doctor/install-rights.ts';
-import { concurrencyFindings, functionsAtOnce } from '../../cli/doctor/lambda-concurrency.ts';
+import { concurrencyFindings } from '../../cli/doctor/lambda-concurrency.ts';
 import { routeFindings, zoneFindings } from '../../cli/doctor/network.ts';
 import {
   groupQuotaFindings,
@@ -30,6 +30,7 @@ import { type ScalerVpc, scalerFindings } from '../../cli/doctor/scaler.ts';
 import { AWAITED, tokenFindings } from '../../cli/doctor/tokens.ts';
 import { findingLines, runCheck } from '../../cli/doctor.ts';
 import { deployedSettingsOf } from '../../fleets/deployed-settings.ts';
+import { functionsAtOnce } from '../../fleets/own-second.ts';
 import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { fleetsOf } from '../support/fleets.ts';
 import { runAgainstAws } from '../support/in-process.ts';
@@ -128,9 +129,9 @@ describe('the concurrency of Lambda', () => {
   it('is needed for three functions of each fleet that polls in the same second', () => {
     expect(functionsAtOnce([])).toBe(0);
     expect(functionsAtOnce(named('linux'))).toBe(3);
-    expect(functionsAtOnce(named('linux', 'linux'))).toBe(6);
-    // They poll in seconds of their own.
-    expect(functionsAtOnce(named('linux', 'arm', 'gpu', 'macos'))).toBeLessThan(12);
+    // They poll in seconds of their own, and the second one reads its settings while the first one polls.
+    expect(functionsAtOnce(named('linux', 'linux'))).toBe(4);
+    expect(functionsAtOnce(named('linux', 'linux', 'linux', 'linux', 'linux', 'linux'))).toBe(8);
     // Every fifth second, and every minute, from the same second on.
     expect(functionsAtOnce([...named('linux'), { name: 'linux', pollInterval: 10 }])).toBeGreaterThanOrEqual(
       3,

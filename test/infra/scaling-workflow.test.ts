@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { reconcileScheduleName } from '../../fleets/names.ts';
-import { spreadSeconds } from '../../fleets/own-second.ts';
+import { spreadOf } from '../../fleets/own-second.ts';
 import { DeployedSettings, ExecutionInput } from '../../functions/lib/contracts.ts';
 import { FLEET_NAME } from '../../functions/lib/fleet-names.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
@@ -168,6 +168,7 @@ describe("a fleet's parameter", () => {
   });
 
   it('holds all that the deployment decides for the fleet', () => {
+    const spreads = spreadOf(threeFleets());
     expect(settingsOf('Arm')).toEqual({
       resourceClass: 'acme/arm',
       circleciUrl: 'https://runner.circleci.com',
@@ -177,7 +178,7 @@ describe("a fleet's parameter", () => {
       capacity: { minReplicas: 0, maxReplicas: 20 },
       pollIntervalSeconds: 5,
       quietPollIntervalSeconds: 60,
-      spreadSeconds: spreadSeconds('arm', 5),
+      spreadSeconds: spreads.get('arm'),
       breakerFailures: 3,
       breakerWindowSeconds: 900,
       onDemandPercentage: 100,
@@ -209,7 +210,7 @@ describe("a fleet's parameter", () => {
       },
       pollIntervalSeconds: 10,
       quietPollIntervalSeconds: 20,
-      spreadSeconds: spreadSeconds('linux-large', 10),
+      spreadSeconds: spreads.get('linux-large'),
       breakerFailures: 5,
       breakerWindowSeconds: 1_800,
       onDemandPercentage: 25,

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { functionsAtOnce } from '../../cli/doctor/lambda-concurrency.ts';
-import { firstSecond, spreadSeconds } from '../../fleets/own-second.ts';
+import { firstSecond, functionsAtOnce, spreadOf } from '../../fleets/own-second.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
 import { HANDLERS, type Replacement } from '../../sandbox/workflow.ts';
 import { chosen, definition, state } from '../support/definition.ts';
@@ -177,22 +176,41 @@ describe('a fleet that polls from a second of its own', () => {
 });
 
 describe('the second of a fleet', () => {
-  const interval = 5;
+  const pollInterval = 5;
+  const polling = (names: string[]) => names.map((name) => ({ name, pollInterval }));
 
-  it('depends on its name alone', () => {
-    expect(['linux', 'arm', 'gpu', 'macos', 'windows'].map((name) => spreadSeconds(name, interval))).toEqual([
-      3, 0, 2, 0, 0,
-    ]);
+  it('is the first one that its name allows, if no fleet before it in the file polls then', () => {
+    const names = ['linux', 'arm', 'gpu', 'macos', 'windows'];
+    expect(names.map((name) => spreadOf([{ name, pollInterval }]).get(name))).toEqual([3, 0, 2, 0, 0]);
+    expect([...spreadOf(polling(names)).values()]).toEqual([3, 0, 2, 1, 4]);
+  });
+
+  it('stays the same with another fleet at the end of the file', () => {
+    const before = spreadOf(polling(numbered(20)));
+    const after = spreadOf(polling(numbered(21)));
+    expect([...after].slice(0, 20)).toEqual([...before]);
+  });
+
+  it('differs for five fleets whatever their names, so that they need no more than 10 functions', () => {
+    const all = numbered(400);
+    const alike = [0, 1, 2, 3, 4].map((second) =>
+      all.filter((name) => firstSecond(name) === second).slice(0, 5),
+    );
+    for (const names of alike) {
+      const seconds = [...spreadOf(polling(names)).values()].map((second) => second % 5);
+      expect(new Set(seconds).size).toBe(5);
+      expect(functionsAtOnce(polling(names))).toBeLessThanOrEqual(NEW_ACCOUNT);
+    }
   });
 
   it.each([1, 5, 9, 10, 60])('with a pollInterval of %i s spreads many fleets evenly', (interval) => {
-    const seconds = interval < 10 ? 5 : 10;
+    const seconds = Math.min(interval, 10);
     const inSecond = Array.from({ length: seconds }, () => 0);
-    for (const name of numbered(1_000)) {
-      const second = spreadSeconds(name, interval);
-      inSecond[second] = (inSecond[second] ?? 0) + 1;
+    const all = numbered(1_000).map((name) => ({ name, pollInterval: interval }));
+    for (const second of spreadOf(all).values()) {
+      const own = second % seconds;
+      inSecond[own] = (inSecond[own] ?? 0) + 1;
     }
-    expect(inSecond).toHaveLength(seconds);
-    for (const fleets of inSecond) expect(Math.abs(fleets - 1_000 / seconds)).toBeLessThan(50);
+    for (const fleets of inSecond) expect(Math.abs(fleets - 1_000 / seconds)).toBeLessThan(80);
   });
 });

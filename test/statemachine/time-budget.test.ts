@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { firstSecond, spreadSeconds } from '../../fleets/own-second.ts';
+import { firstSecond, spreadOf } from '../../fleets/own-second.ts';
 import { handler as computeCapacity } from '../../functions/compute-capacity.ts';
 import { computeTimeout, LIMITS, pace } from '../../functions/lib/pacing.ts';
 import { KeptMetrics } from '../../sandbox/kept-metrics.ts';
@@ -57,11 +57,11 @@ describe('the limits that the polls are planned by are those of the definition:'
   it('the second before its first function, which is no later than the second from which it polls', () => {
     const waits = Object.values(definition.States).map((each) => (each.Type === 'Wait' ? each.Seconds : 0));
     expect(Math.max(...waits.map((wait) => wait ?? 0))).toBe(4);
-    for (let index = 0; index < 200; index += 1) {
-      const name = `fleet-${index}`;
-      for (const interval of INTERVALS) {
-        expect(firstSecond(name)).toBeLessThanOrEqual(spreadSeconds(name, interval));
-        expect(spreadSeconds(name, interval)).toBeLessThanOrEqual(LIMITS.spreadSeconds);
+    for (const pollInterval of INTERVALS) {
+      const fleets = Array.from({ length: 200 }, (_, index) => ({ name: `fleet-${index}`, pollInterval }));
+      for (const [name, second] of spreadOf(fleets)) {
+        expect(firstSecond(name)).toBeLessThanOrEqual(second);
+        expect(second).toBeLessThanOrEqual(LIMITS.spreadSeconds);
       }
     }
   });
