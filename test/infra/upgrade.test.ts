@@ -1,8 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { fleetsWith } from '../support/fleets.ts';
-import { SynthesisedTemplate } from './template.ts';
+import { REPLACING } from '../support/replacing.ts';
+import { appOf, SynthesisedTemplate } from './template.ts';
 
 /**
  * An upgrade replaces nothing that holds state, or with which instances run jobs. `released.json` has such resources of the
@@ -11,27 +13,8 @@ import { SynthesisedTemplate } from './template.ts';
  */
 const RECORD = 'test/infra/released.json';
 
-/**
- * For each such type the properties whose change replaces a resource, by CloudFormation's resource schemas
- * (`createOnlyProperties`). https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resource-type-schemas.html
- */
-const REPLACING: Record<string, string[]> = {
-  'AWS::AutoScaling::AutoScalingGroup': ['AutoScalingGroupName', 'InstanceId'],
-  'AWS::AutoScaling::WarmPool': ['AutoScalingGroupName'],
-  'AWS::EC2::LaunchTemplate': ['LaunchTemplateName'],
-  'AWS::EC2::SecurityGroup': ['GroupDescription', 'GroupName', 'VpcId'],
-  'AWS::IAM::InstanceProfile': ['InstanceProfileName', 'Path'],
-  'AWS::IAM::Role': ['Path', 'RoleName'],
-  'AWS::ImageBuilder::ImagePipeline': ['Name'],
-  'AWS::Lambda::Function': ['FunctionName', 'PackageType'],
-  'AWS::Logs::LogGroup': ['LogGroupName'],
-  'AWS::SNS::Topic': ['FifoTopic', 'TopicName'],
-  'AWS::SQS::Queue': ['FifoQueue', 'QueueName'],
-  'AWS::Scheduler::Schedule': ['Name'],
-  'AWS::SecretsManager::Secret': ['Name'],
-  'AWS::SSM::Parameter': ['Name'],
-  'AWS::StepFunctions::StateMachine': ['StateMachineName', 'StateMachineType'],
-};
+/** The whole templates of an app with one fleet, from which test/local/upgrade.test.ts upgrades a local AWS. */
+const TEMPLATES = 'test/local/released.json';
 
 const Resource = z.object({ type: z.string(), replacing: z.record(z.string(), z.unknown()) });
 const Release = z.object({
@@ -82,6 +65,12 @@ const read = (file: string): unknown => JSON.parse(readFileSync(file, 'utf8'));
 if (process.env.RECORD_RELEASE !== undefined) {
   const { version } = z.object({ version: z.string() }).parse(read('package.json'));
   writeFileSync(RECORD, `${JSON.stringify({ version, stacks: resources() }, null, 2)}\n`);
+  const { shared, fleets } = appOf(
+    fleetsWith({ linux: { instanceTypes: '[m7g.large]', logs: 'true' } }),
+  ).stacks;
+  const templates = [shared, ...fleets].map((stack) => [stack.stackName, Template.fromStack(stack).toJSON()]);
+  const stacks = Object.fromEntries(templates);
+  writeFileSync(TEMPLATES, `${JSON.stringify({ version, stacks }, null, 2)}\n`);
 }
 
 const released = Release.parse(read(RECORD));
