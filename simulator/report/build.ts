@@ -20,6 +20,8 @@ import { verdictOf } from './verdict.ts';
 export interface Replays {
   /** The fleet's own settings. */
   asGiven: Candidate;
+  /** Whether they reuse runners. */
+  isReusing: boolean;
   /** Each setting with a few values. `set` has the changes to the fleet's own settings. */
   settings: (Candidate & { setting: string; to: string })[];
   /** The peers, with CircleCI's tutorial among them. */
@@ -50,10 +52,10 @@ export const RECOMMENDED = 'ours, recommended';
 
 /** Recommends settings from everything that was replayed. */
 export function recommendation(replays: Replays): Recommendation {
-  const { asGiven, settings, peers, search } = replays;
+  const { asGiven, isReusing, settings, peers, search } = replays;
   const unit = unitOfAll(replays);
   const tutorial = baselineOf(peers);
-  if (search === undefined) return recommend(asGiven, settings, tutorial, unit);
+  if (search === undefined) return recommend(asGiven, settings, tutorial, unit, isReusing);
   return recommendFound(asGiven, search, tutorial, unit, search);
 }
 

@@ -96,6 +96,7 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
   const lowerBounds = lowerBoundsOf(jobs, world, { priced });
   const replays: Replays = {
     asGiven: { set: [], outcome: asGiven },
+    isReusing: ours.choice.settings.reuse === 'continuous',
     settings,
     tried,
     peers: rivals,

@@ -39,39 +39,52 @@ const DEARER = 0.1;
 const MORE = 0.25;
 
 const RULE =
-  "A setting qualifies if it kills no job, and if jobs wait no longer than with CircleCI's tutorial, on average and at the 95th percentile. Of the qualifying settings that cost at most 10 % more than the cheapest, this one has the shortest mean wait. The rule uses the same jobs that the page shows. With --optimise, the search uses the first part of the jobs, and the page shows the rest.";
+  "A setting qualifies if it kills no job, if jobs wait no longer than with CircleCI's tutorial, on average and at the 95th percentile, and if each job has a clean machine as with the current settings. Of the qualifying settings that cost at most 10 % more than the cheapest, this one has the shortest mean wait. The rule uses the same jobs that the page shows. With --optimise, the search uses the first part of the jobs, and the page shows the rest.";
 
 /**
  * Recommends the candidate with the shortest mean wait among those that cost about as much as the cheapest. Of two with
- * the same wait it takes the cheaper one; of two with the same cost as well, the first.
+ * the same wait it takes the cheaper one; of two with the same cost as well, the first. Reuse gives up clean machines, so
+ * it is only named as an alternative, unless the fleet reuses its runners already.
  *
  * @param asGiven The fleet's own settings, which are a candidate too.
  * @param tutorial The outcome of CircleCI's tutorial. Nothing worse is recommended.
+ * @param isReusing Whether the fleet's own settings reuse runners.
  */
 export function recommend(
   asGiven: Candidate,
   others: readonly Candidate[],
   tutorial: Outcome,
   unit: Unit,
+  isReusing = false,
 ): Recommendation {
-  const tried = [asGiven, ...others];
+  const all = [asGiven, ...others];
+  const tried = isReusing ? all : all.filter((candidate) => !reuses(candidate));
   const price = ({ outcome }: Candidate) => priceOf(outcome, unit);
-  const sound = tried
-    .filter(({ outcome }) => isNoWorse(outcome, tutorial))
-    .toSorted((a, b) => mean(a) - mean(b) || price(a) - price(b));
+  const soundOf = (candidates: readonly Candidate[]) =>
+    candidates
+      .filter(({ outcome }) => isNoWorse(outcome, tutorial))
+      .toSorted((a, b) => mean(a) - mean(b) || price(a) - price(b));
+  const sound = soundOf(tried);
   const cheapest = Math.min(...sound.map(price));
-  const fit = sound.filter((candidate) => price(candidate) <= cheapest * (1 + DEARER));
+  const isCheap = (candidate: Candidate) => price(candidate) <= cheapest * (1 + DEARER);
+  const fit = sound.filter(isCheap);
   const [chosen] = fit;
   if (chosen === undefined) return nothingSound(asGiven, tried.length, tutorial);
+  const [reusing] = soundOf(all.filter((candidate) => !tried.includes(candidate))).filter(isCheap);
   const words = (value: number) => shown.priceInWords(value, unit);
   const reasons = [
     ...compared(chosen, tutorial, unit),
-    `Of the ${tried.length} settings tried, ${sound.length} are no worse than that. The cheapest costs ${words(cheapest)}. ${fit.length === 1 ? 'Only this one costs at most 10 % more.' : `${fit.length} cost at most 10 % more; this one has the shortest wait.`}`,
+    `Of the ${tried.length} settings tried${tried.length < all.length ? ' that give each job a clean machine' : ''}, ${sound.length} are no worse than that. The cheapest costs ${words(cheapest)}. ${fit.length === 1 ? 'Only this one costs at most 10 % more.' : `${fit.length} cost at most 10 % more; this one has the shortest wait.`}`,
   ];
   const [dearer] = sound.filter((candidate) => price(candidate) <= price(chosen) * (1 + MORE));
   if (dearer !== undefined && mean(dearer) < mean(chosen)) {
     reasons.push(
       `A higher cost shortens the wait: with ${named(dearer)}, jobs wait ${shown.seconds(mean(dearer))} on average, for ${words(price(dearer))} (${shown.change(price(dearer), price(chosen))}).`,
+    );
+  }
+  if (reusing !== undefined && mean(reusing) < mean(chosen)) {
+    reasons.push(
+      `If jobs may share a machine: with ${named(reusing)}, jobs wait ${shown.seconds(mean(reusing))} on average, for ${words(price(reusing))} (${shown.change(price(reusing), price(chosen))}). A job then finds what earlier jobs left.`,
     );
   }
   return {
@@ -123,6 +136,8 @@ export function paretoFront<Some extends Candidate>(candidates: readonly Some[],
   });
 }
 
+const reuses = ({ set }: Pick<Candidate, 'set'>) => set.includes('reuse=continuous');
+
 const mean = ({ outcome }: Candidate) => outcome.waitSeconds.mean;
 
 /** Names settings in a sentence: `a=1, b=2 and c=3`. */
@@ -156,7 +171,7 @@ const asks = ({ set }: Candidate) => [
         'EC2 Image Builder builds the image; its builds and snapshots are part of the cost. Until the first build has succeeded, boots take as long as before.',
       ]
     : []),
-  ...(set.includes('reuse=continuous')
+  ...(reuses({ set })
     ? [
         'With reuse, a job finds what earlier jobs left on its machine. Leave reuse out if each job needs a clean machine.',
       ]

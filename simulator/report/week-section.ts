@@ -23,7 +23,7 @@ export function weekSection(data: ReportData): Html {
       : `Hours are those of the time zone ${trace.zone ?? 'UTC'}. --time-zone names another one.`;
   const waits = drawn.flatMap(({ week }) => week.filter((wait) => wait !== null));
   const longest = Math.max(0.1, ...waits);
-  return html`<p>${clock} Darker is more.</p>
+  return html`<p>${clock} The stronger the colour, the more.</p>
 ${heatMap(data, 'demand', 'Jobs queued in an hour, on average', demand, Math.max(0.1, ...demand.map((jobs) => jobs ?? 0)))}
 ${drawn.map(({ row, week }, index) =>
   heatMap(data, `waits-${index}`, `Mean wait in seconds, ${row.label}`, week, longest),

@@ -84,8 +84,34 @@ describe('recommend', () => {
     expect(choose(candidate(['a=1'], 50, 90, 90)).reasons.join()).not.toContain('Image Builder');
   });
 
-  it('warns that reuse gives up clean machines', () => {
-    const { reasons } = choose(candidate(['reuse=continuous', 'idleTimeout=60s'], 50, 90, 90));
+  it('names reuse as an alternative only, with what it gives up', () => {
+    const reuse = candidate(['reuse=continuous', 'idleTimeout=60s'], 50, 90, 90);
+    const { chosen, reasons, rule } = choose(reuse, candidate(['a=1'], 60, 90, 90));
+    expect(chosen.set).toEqual(['a=1']);
+    expect(reasons).toContain(
+      'If jobs may share a machine: with reuse=continuous and idleTimeout=60s, jobs wait 50.0 s on average, for 90.0 instance-hours (same). A job then finds what earlier jobs left.',
+    );
+    expect(reasons.join(' ')).toContain('Of the 2 settings tried that give each job a clean machine');
+    expect(rule).toContain('clean machine');
+    // Not if it is no better, kills jobs, or costs much more.
+    for (const other of [
+      [61, 90, 90],
+      [50, 90, 120],
+      [50, 90, 90, 1],
+    ] as const) {
+      const [mean, p95, hours, killed] = other;
+      const without = choose(
+        candidate(['reuse=continuous'], mean, p95, hours, killed),
+        candidate(['a=1'], 60, 90, 90),
+      );
+      expect(without.reasons.join(' ')).not.toContain('share a machine');
+    }
+  });
+
+  it('warns that reuse gives up clean machines, if the fleet reuses its runners', () => {
+    const reuse = candidate(['reuse=continuous', 'idleTimeout=60s'], 50, 90, 90);
+    const { chosen, reasons } = recommend(asGiven, [reuse], tutorial, 'instance-hours', true);
+    expect(chosen).toBe(reuse);
     expect(reasons.at(-1)).toContain('what earlier jobs left');
     expect(choose(candidate(['a=1'], 50, 90, 90)).reasons.at(-1)).not.toContain('what earlier jobs left');
   });
