@@ -1,0 +1,311 @@
+import { describe, expect, it } from 'vitest';
+import {
+  type Arrival,
+  keptForGood,
+  lastCounts,
+  learnedContexts,
+  type Memory,
+  remember,
+  type SpareSettings,
+  sparesThatPay,
+} from '../../functions/lib/spare-runners.ts';
+
+/** What is learned, to the second and to the hundredth. The lead time is 100 s. */
+
+const NOW = Date.parse('2026-01-05T08:00:00Z') / 1_000;
+const DAY = 24 * 3_600;
+const EVEN: SpareSettings = { idleCost: 1, waitingCost: 1 };
+const COUNTS = { unclaimed: 0, running: 0 };
+const MEMORY: Memory = {
+  at: NOW,
+  readySeconds: 92,
+  learnedUntil: NOW,
+  fadedAt: NOW,
+  arrivals: [],
+  counts: COUNTS,
+  seen: {},
+};
+
+/** Arrivals by how many seconds they came after NOW. */
+const arrived = (...arrivals: [seconds: number, tasks: number][]): Arrival[] =>
+  arrivals.map(([seconds, tasks]) => [NOW + seconds, tasks]);
+
+describe('learnedContexts', () => {
+  it('has the busiest first, and says how often at least a number of tasks came', () => {
+    const seen = {
+      s1: [30],
+      a2: [10, 0, 5, 5],
+      s3: [0, 2],
+      a1: [7],
+      s0: [1],
+      s2: [1],
+      a10: [0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 4],
+    };
+    expect(learnedContexts({ ...MEMORY, seen })).toEqual({
+      leadSeconds: 100,
+      contexts: [
+        {
+          before: { tasks: [512, 1_023] },
+          times: 7,
+          atLeast: [
+            [10, 7],
+            [12, 4],
+          ],
+        },
+        {
+          before: { tasks: [2, 3] },
+          times: 20,
+          atLeast: [
+            [2, 10],
+            [3, 5],
+          ],
+        },
+        { before: { tasks: [1, 1] }, times: 7, atLeast: [] },
+        { before: { silence: [100, 500] }, times: 1, atLeast: [] },
+        { before: { silence: [500, 2_000] }, times: 30, atLeast: [] },
+        { before: { silence: [2_000, 6_000] }, times: 1, atLeast: [] },
+        { before: { silence: [6_000, Number.POSITIVE_INFINITY] }, times: 2, atLeast: [[1, 2]] },
+      ],
+    });
+  });
+});
+
+describe('the time until which a number of spare runners stays', () => {
+  /** Each context has its own number, by which it is known again. */
+  const seen = {
+    a1: [0, 20],
+    a2: [0, 0, 20],
+    a3: [0, 0, 0, 20],
+    s0: [0, 0, 0, 0, 20],
+    s1: [0, 0, 0, 0, 0, 20],
+    s2: [0, 0, 0, 0, 0, 0, 20],
+    s3: [0, 0, 0, 0, 0, 0, 0, 20],
+  };
+
+  it.each<{ case: string; arrivals: [seconds: number, tasks: number][]; spare: number; until: number }>([
+    { case: 'nothing ever arrived', arrivals: [], spare: 7, until: Number.POSITIVE_INFINITY },
+    { case: 'a task arrived now', arrivals: [[0, 1]], spare: 1, until: 100 },
+    { case: 'a task arrived', arrivals: [[-10, 1]], spare: 1, until: 90 },
+    {
+      case: 'the first of some leaves the lead time',
+      arrivals: [
+        [-90, 1],
+        [-10, 1],
+      ],
+      spare: 2,
+      until: 10,
+    },
+    { case: 'three tasks', arrivals: [[-99, 3]], spare: 2, until: 1 },
+    { case: 'four tasks', arrivals: [[-99, 4]], spare: 3, until: 1 },
+    {
+      case: 'others came before the lead time',
+      arrivals: [
+        [-100, 9],
+        [-10, 1],
+      ],
+      spare: 1,
+      until: 90,
+    },
+    {
+      case: 'others are still to come',
+      arrivals: [
+        [-10, 1],
+        [1, 9],
+      ],
+      spare: 1,
+      until: 90,
+    },
+    { case: 'the lead time has passed', arrivals: [[-100, 1]], spare: 4, until: 400 },
+    { case: 'a silence of just less than five of them', arrivals: [[-499, 1]], spare: 4, until: 1 },
+    { case: 'a silence of five of them', arrivals: [[-500, 1]], spare: 5, until: 1_500 },
+    { case: 'a silence of just less than twenty', arrivals: [[-1_999, 1]], spare: 5, until: 1 },
+    { case: 'a silence of twenty', arrivals: [[-2_000, 1]], spare: 6, until: 4_000 },
+    { case: 'a silence of sixty', arrivals: [[-6_000, 1]], spare: 7, until: Number.POSITIVE_INFINITY },
+  ])('$case', ({ arrivals, spare, until }) => {
+    const found = sparesThatPay({ ...MEMORY, seen }, arrived(...arrivals), EVEN, NOW);
+    expect(found).toMatchObject({ spare, until: NOW + until });
+    const kept = keptForGood({ ...MEMORY, seen }, arrived(...arrivals), EVEN, NOW);
+    expect(kept).toBe(until === Number.POSITIVE_INFINITY ? spare : 0);
+  });
+
+  it.each<{ case: string; ago?: number; spare: number; until: number }>([
+    { case: 'the silence becomes another one', ago: 200, spare: 1, until: 300 },
+    { case: 'ten minutes have passed since the last task', ago: 550, spare: 1, until: 50 },
+    { case: 'they have passed', ago: 700, spare: 0, until: 1_300 },
+    { case: 'a task comes, if none ever came', spare: 0, until: Number.POSITIVE_INFINITY },
+  ])('is, while nothing is learned, when $case', ({ ago, spare, until }) => {
+    const arrivals = ago === undefined ? [] : arrived([-ago, 1]);
+    expect(sparesThatPay(MEMORY, arrivals, EVEN, NOW)).toEqual({
+      spare,
+      until: NOW + until,
+      why: 'little is learned of times like this; a job came in the last 10 min',
+    });
+  });
+
+  it('is that of a boot of 90 s if none is on record', () => {
+    expect(sparesThatPay(undefined, arrived([-10, 1]), EVEN, NOW)).toMatchObject({
+      spare: 1,
+      until: NOW + 88,
+    });
+  });
+
+  it('comes with rounded numbers of times, and with no words if none pays', () => {
+    const memory = { ...MEMORY, seen: { a1: [10.4, 20.3] } };
+    const { why } = sparesThatPay(memory, arrived([0, 1]), EVEN, NOW);
+    expect(why).toContain('20 of 31 times like this, 1 or more tasks came within 100 s;');
+    const idle = { ...MEMORY, seen: { a1: [40] } };
+    expect(sparesThatPay(idle, arrived([0, 1]), EVEN, NOW)).toEqual({ spare: 0, why: '', until: NOW + 100 });
+  });
+});
+
+describe('remember', () => {
+  it.each<{
+    case: string;
+    memory?: Partial<Memory>;
+    arrivals: [seconds: number, tasks: number][];
+    now: number;
+    seen: Memory['seen'];
+    learnedUntil: number;
+    kept: [seconds: number, tasks: number][];
+  }>([
+    {
+      case: 'what follows on a long silence, on a task, and on what comes after it',
+      arrivals: [[10, 1]],
+      now: 300,
+      seen: { s3: [0, 1], a1: [4], s0: [4] },
+      learnedUntil: 225,
+      // To 4 s, the 32nd part of the lead time.
+      kept: [[8, 1]],
+    },
+    {
+      case: 'all times of a silence, up to a lead time before it ends',
+      memory: { arrivals: arrived([-1_000, 1]) },
+      arrivals: [[400, 3]],
+      now: 600,
+      seen: { s1: [12, 0, 0, 4], a2: [4], s0: [1] },
+      learnedUntil: 525,
+      kept: [[400, 3]],
+    },
+    {
+      case: 'nothing before the lead time after it has passed',
+      arrivals: [[50, 1]],
+      now: 99,
+      seen: {},
+      learnedUntil: 0,
+      kept: [[48, 1]],
+    },
+    {
+      case: 'what followed exactly a lead time ago',
+      arrivals: [[50, 1]],
+      now: 100,
+      seen: { s3: [0, 1] },
+      learnedUntil: 25,
+      kept: [[48, 1]],
+    },
+    {
+      case: 'a number between two steps as the lower one',
+      arrivals: [[10, 11]],
+      now: 100,
+      seen: { s3: [...Array(9).fill(0), 1] },
+      learnedUntil: 25,
+      kept: [[8, 11]],
+    },
+    {
+      case: 'a number above all steps as the highest one',
+      arrivals: [[10, 5_000]],
+      now: 100,
+      seen: { s3: [...Array(44).fill(0), 1] },
+      learnedUntil: 25,
+      kept: [[8, 5_000]],
+    },
+    {
+      case: 'arrivals of the same seconds as one',
+      memory: { arrivals: arrived([-1_000, 1], [-200, 1]) },
+      arrivals: [
+        [0, 2],
+        [1, 1],
+        [4, 5],
+      ],
+      now: 4,
+      seen: {},
+      learnedUntil: 0,
+      kept: [
+        [-200, 1],
+        [0, 3],
+        [4, 5],
+      ],
+    },
+  ])('learns $case', ({ memory, arrivals, now, seen, learnedUntil, kept }) => {
+    const given = { ...MEMORY, ...memory };
+    expect(remember(given, { arrivals: arrived(...arrivals), counts: COUNTS }, NOW + now)).toEqual({
+      at: NOW + now,
+      readySeconds: 92,
+      learnedUntil: NOW + learnedUntil,
+      fadedAt: NOW,
+      arrivals: arrived(...kept),
+      counts: COUNTS,
+      seen,
+    });
+  });
+
+  const one = { arrivals: arrived([0, 1]), counts: COUNTS };
+
+  it('fades by whole days, rounded to hundredths', () => {
+    const memory = { ...MEMORY, fadedAt: NOW - 1.5 * DAY, seen: { a9: [10, 80] } };
+    expect(remember(memory, one, NOW)).toMatchObject({
+      fadedAt: NOW - 0.5 * DAY,
+      seen: { a9: [9.52, 76.14] },
+    });
+  });
+
+  it('counts no context as more than 1,000 samples', () => {
+    const seen = { a8: [0, 500, 500], a9: [0, 2_000, 500] };
+    expect(remember({ ...MEMORY, seen }, one, NOW)?.seen).toEqual({ a8: [0, 500, 500], a9: [0, 800, 200] });
+  });
+
+  it('follows how long launches take by a quarter of the difference', () => {
+    expect(remember(MEMORY, { ...one, readySeconds: 62 }, NOW)?.readySeconds).toBe(85);
+    expect(remember(MEMORY, one, NOW)?.readySeconds).toBe(92);
+    expect(remember(undefined, one, NOW)?.readySeconds).toBe(90);
+  });
+
+  it.each([{ learnedUntil: NOW + 1 }, { fadedAt: NOW + 1 }])(
+    'starts over if %j is still to come, and keeps what is of now',
+    (ahead) => {
+      const memory = { ...MEMORY, readySeconds: 40, seen: { a9: [0, 80] } };
+      expect(remember({ ...memory, ...ahead }, one, NOW)).toMatchObject({
+        learnedUntil: NOW,
+        fadedAt: NOW,
+        readySeconds: 40,
+        seen: {},
+      });
+      expect(remember(memory, one, NOW)?.seen).toEqual({ a9: [0, 80] });
+    },
+  );
+
+  it('forgets first what it has seen least, until it fits', () => {
+    const times = (number: number) => [number, ...Array(44).fill(0.25)];
+    const seen = Object.fromEntries(
+      Array.from({ length: 40 }, (_, number) => [`a${number}`, times(number + 1)]),
+    );
+    const memory = remember({ ...MEMORY, seen }, one, NOW);
+    const kept = Object.keys(memory?.seen ?? {});
+    expect(kept.length).toBeGreaterThan(15);
+    expect(kept.toSorted()).toEqual(Object.keys(seen).slice(-kept.length).toSorted());
+    const next = Object.keys(seen).at(-kept.length - 1) ?? '';
+    const more = JSON.stringify({ ...memory, seen: { ...memory?.seen, [next]: seen[next] } });
+    expect(more.length).toBeGreaterThan(4_000);
+    expect(JSON.stringify(memory).length).toBeLessThanOrEqual(4_000);
+  });
+});
+
+describe('lastCounts', () => {
+  it.each([
+    { ago: 0, counts: COUNTS },
+    { ago: 30, counts: COUNTS },
+    { ago: 31, counts: undefined },
+    { ago: -1, counts: undefined },
+  ])('of $ago s ago: $counts', ({ ago, counts }) => {
+    expect(lastCounts({ ...MEMORY, at: NOW - ago }, NOW)).toEqual(counts);
+  });
+});
