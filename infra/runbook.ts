@@ -1,40 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
 import type { Construct } from 'constructs';
+import { ADDRESS, fileInRepository } from '../fleets/repository.ts';
 
 /** The runbook in a checkout of this repository. */
 const IN_CHECKOUT = 'docs/operations.md';
 
-/** An address without a fragment, which the headings are. */
-const ADDRESS = /^https:\/\/[^\s#"'<>\\]{1,300}$/;
-
-/** How hosts of repositories show a file of the default branch. Of others it is not known, and a guess would be a dead link. */
-const FILE_PAGES: Record<string, string> = { 'github.com': '/blob/HEAD/', 'gitlab.com': '/-/blob/HEAD/' };
-
-/**
- * The address of the runbook in a repository, as `package.json` names it.
- *
- * @param repository The property `repository` of `package.json`: an address, an object with one, or `github:OWNER/NAME`.
- * @returns `undefined` if none is named, or if its host shows files in an unknown way.
- */
-export function runbookIn(repository: unknown): string | undefined {
-  const named: unknown = Object(repository).url ?? repository;
-  if (typeof named !== 'string') return undefined;
-  const address = named
-    .replace(/^(github:)?(?=[\w.-]+\/[\w.-]+$)/, 'https://github.com/')
-    .replace(/^git\+/, '')
-    .replace(/(\.git)?\/?$/, '');
-  if (!ADDRESS.test(address)) return undefined;
-  const pages = FILE_PAGES[new URL(address).host];
-  return pages === undefined ? undefined : `${address}${pages}${IN_CHECKOUT}`;
-}
-
-/** `package.json` of this project: beside this folder in the repository, above `dist/` in the package. */
-const PACKAGE = ['../package.json', '../../package.json']
-  .map((path) => new URL(path, import.meta.url))
-  .find((file) => existsSync(file));
-
-const OF_REPOSITORY =
-  PACKAGE === undefined ? undefined : runbookIn(JSON.parse(readFileSync(PACKAGE, 'utf8')).repository);
+const OF_REPOSITORY = fileInRepository(IN_CHECKOUT);
 
 /**
  * Where people without a checkout read the runbook: the context `runbookUrl` of the app, in `cdk.json` or by `-c`, or else the

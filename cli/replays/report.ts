@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { fileInRepository } from '../../fleets/repository.ts';
 import { fleetsSchema } from '../../fleets/schema.ts';
 import type { Faults } from '../../sandbox/group/faults.ts';
 import type { Priced } from '../../simulator/cost.ts';
@@ -72,6 +73,7 @@ export async function writeReport(file: string, replay: ReplayToReport, shell: S
       ...(trace.startsAt !== undefined && { startsAt: world.startsAt }),
       notes: replay.notes,
       command: commandOf(shell.words),
+      documents: fileInRepository('docs/'),
       assumptions: [
         `At most ${whole(fleet.maxReplicas)} instances for each policy.`,
         replay.costs,

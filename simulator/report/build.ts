@@ -39,6 +39,7 @@ export interface About {
   command: string;
   world: World;
   assumptions: string[];
+  documents?: string | undefined;
   stretches: ReportData['stretches'];
   demand: ReportData['demand'];
 }
@@ -110,6 +111,7 @@ export function reportData(
     tried: tried.map((candidate) => ({ name: named(candidate), ...figuresOf(candidate.outcome, unit) })),
     front: frontOf(replays, chosen, unit, fleetsYaml),
     glossary: glossaryOf([chosen, ...settings, ...tried], describe),
+    ...(about.documents !== undefined && { documents: about.documents }),
     settings: settings.map(({ setting, to, outcome }) => ({ setting, to, ...figuresOf(outcome, unit) })),
     impossible,
     recommendation: {

@@ -32,7 +32,8 @@ interface Progress {
 }
 
 export interface ReportOptions {
-  about: Pick<ReportData['trace'], 'source' | 'startsAt' | 'notes'> & Pick<About, 'command' | 'assumptions'>;
+  about: Pick<ReportData['trace'], 'source' | 'startsAt' | 'notes'> &
+    Pick<About, 'command' | 'assumptions' | 'documents'>;
   jobs: JobTable;
   world: World;
   /** The policies to compare. Ours and CircleCI's tutorial are always compared. */
@@ -126,7 +127,7 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
 const toOutcome = ({ outcome }: { outcome: Outcome }) => outcome;
 
 function aboutOf({ about, jobs, world }: ReportOptions): About {
-  const { command, assumptions, ...trace } = about;
+  const { command, assumptions, documents, ...trace } = about;
   const work = jobs.durationSeconds.reduce((sum, seconds) => sum + seconds, 0);
   const span = (jobs.queuedAt.at(-1) ?? 0) - (jobs.queuedAt[0] ?? 0);
   return {
@@ -140,6 +141,7 @@ function aboutOf({ about, jobs, world }: ReportOptions): About {
     command,
     world,
     assumptions,
+    documents,
     stretches: stretchesOf(jobs, world),
     demand: demandOf(jobs, new Calendar(world)),
   };

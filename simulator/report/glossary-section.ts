@@ -22,7 +22,7 @@ const WORDS: [word: string, meaning: string][] = [
 ];
 
 /** What the words and the settings of the page mean. */
-export function glossarySection({ glossary }: ReportData): Html {
+export function glossarySection({ glossary, documents }: ReportData): Html {
   return html`<dl class="glossary">
 ${WORDS.map(([word, meaning]) => html`<div><dt>${word}</dt><dd>${meaning}</dd></div>`)}
 </dl>
@@ -30,20 +30,25 @@ ${glossary.length === 0 ? '' : html`<h3>Settings</h3>`}
 <dl class="glossary">
 ${glossary.map(
   ({ setting, text }) =>
-    html`<div id="setting-${setting}"><dt><code>${setting}</code></dt><dd>${fromMarkdown(text)}</dd></div>`,
+    html`<div id="setting-${setting}"><dt><code>${setting}</code></dt><dd>${fromMarkdown(text, documents)}</dd></div>`,
 )}
 </dl>
-<p class="note">All settings: docs/configuration.md of this project. Files named here are in its folder docs/.</p>`;
+${
+  documents === undefined
+    ? html`<p class="note">All settings: docs/configuration.md of this project. Files named here are in its folder docs/.</p>`
+    : html`<p class="note"><a href="${documents}configuration.md">All settings</a></p>`
+}`;
 }
 
-/** Code and links of a description. The page has no address for the documentation, so a link becomes the name of its file. */
-function fromMarkdown(text: string): Html[] {
+/** Code and links of a description. If the page has no address for the documents, a link becomes the name of its file. */
+function fromMarkdown(text: string, documents: string | undefined): Html[] {
   return text.split(/(`[^`]+`|\[[^\]]+\]\([^)]+\))/).map((part) => {
     const [, code] = /^`([^`]+)`$/.exec(part) ?? [];
     if (code !== undefined) return html`<code>${code}</code>`;
     const [, words, target = ''] = /^\[([^\]]+)\]\(([^)]+)\)$/.exec(part) ?? [];
     if (words === undefined) return html`${part}`;
     if (target.startsWith('https://')) return html`<a href="${target}">${words}</a>`;
+    if (documents !== undefined) return html`<a href="${documents}${target}">${words}</a>`;
     return html`${words} (${target})`;
   });
 }

@@ -34,6 +34,8 @@ export interface ReportData {
   front: FrontRow[];
   /** What settings do, for those that the page names. */
   glossary: { setting: string; text: string }[];
+  /** Where the documents are, with a slash at the end, if that is known. */
+  documents?: string;
   /** Settings that the fleet's other settings do not allow. */
   impossible: string[];
   recommendation: {

@@ -4,9 +4,9 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import type { FleetConfig } from '../../fleets/load.ts';
 import { STACK_NAME } from '../../fleets/names.ts';
+import { fileIn } from '../../fleets/repository.ts';
 import { descriptionOf } from '../../infra/alarms.ts';
 import { CircleCiRunners } from '../../infra/circleci-runners.ts';
-import { runbookIn } from '../../infra/runbook.ts';
 import { stacksOf } from '../../infra/stacks.ts';
 import { alarmsOfFleet, badOutageFailures } from '../../statemachine/alarms.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
@@ -457,7 +457,9 @@ describe('without runbookUrl, the runbook is', () => {
       repository: 'https://gitlab.com/acme/ci/runners/',
       is: 'https://gitlab.com/acme/ci/runners/-/blob/HEAD/docs/operations.md',
     },
-  ])('in the repository $repository', ({ repository, is }) => expect(runbookIn(repository)).toBe(is));
+  ])('in the repository $repository', ({ repository, is }) =>
+    expect(fileIn(repository, 'docs/operations.md')).toBe(is),
+  );
 
   it.each([
     { repository: undefined },
@@ -467,12 +469,12 @@ describe('without runbookUrl, the runbook is', () => {
     { repository: {} },
     { repository: 7 },
   ])('a file of the checkout if the repository is $repository', ({ repository }) =>
-    expect(runbookIn(repository)).toBeUndefined(),
+    expect(fileIn(repository, 'docs/operations.md')).toBeUndefined(),
   );
 
   it('what package.json says', () => {
     const { repository } = JSON.parse(readFileSync('package.json', 'utf8'));
-    const url = runbookIn(repository);
+    const url = fileIn(repository, 'docs/operations.md');
     const [alarm] = alarms;
     expect(`${alarm?.properties.AlarmDescription}`.split('\n').at(-1)).toContain(
       url === undefined ? 'See docs/operations.md, "' : `See ${url}#`,

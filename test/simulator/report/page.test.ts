@@ -147,6 +147,14 @@ describe('the glossary of a report', () => {
       expect(html).toContain(`<a href="#setting-${setting}">`);
     }
     expect(html).toContain('What <code>reuse</code> does: more (how-it-decides.md#reuse).');
+    expect(html).toContain('All settings: docs/configuration.md');
+  });
+
+  it('links to the documents, if it is known where they are', () => {
+    const documents = 'https://github.com/acme/runners/blob/HEAD/docs/';
+    const html = page({ ...data, documents }, assets);
+    expect(html).toContain(`does: <a href="${documents}how-it-decides.md#reuse">more</a>.`);
+    expect(html).toContain(`<a href="${documents}configuration.md">All settings</a>`);
   });
 });
 
