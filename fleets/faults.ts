@@ -11,6 +11,8 @@ export interface Fault {
   says: string;
   /** Whether the setting itself is wrong, not its value. */
   atKey?: boolean;
+  /** Where the setting belongs that was probably meant. */
+  meant?: readonly PropertyKey[];
 }
 
 /** What a file may say: its definition, and the page that describes it. */
@@ -21,29 +23,46 @@ interface Definition {
   reference: string;
 }
 
+/** The faults of a file. A setting is not missing as well if another name stands in its place. */
+export function describeFaults(
+  issues: readonly z.core.$ZodIssue[],
+  raw: unknown,
+  definition: Definition,
+): Fault[] {
+  const faults = issues.flatMap((issue) => describeFault(issue, raw, definition));
+  const meant = new Set(faults.flatMap((fault) => (fault.meant ? [keyPath(fault.meant)] : [])));
+  return faults.filter(
+    ({ path, atKey }) =>
+      atKey === true || !meant.has(keyPath(path)) || (valueAt(raw, [...path]) ?? undefined) !== undefined,
+  );
+}
+
 /** Each fault of an issue. */
-export function describeFault(issue: z.core.$ZodIssue, raw: unknown, definition: Definition): Fault[] {
+function describeFault(issue: z.core.$ZodIssue, raw: unknown, definition: Definition): Fault[] {
   const { file, schema, reference } = definition;
   const where = keyPath(issue.path) || file;
   if (issue.code === 'unrecognized_keys') {
     // Without the value: what is in the wrong place may be a secret.
     const known = keysAt(schema, issue.path);
     const isFleet = issue.path.length === 1 && known.includes('resourceClass');
-    const whyUnknown = (key: string) => {
+    const whyUnknown = (key: string, nearest: string | undefined) => {
       if (isFleet && key === 'paused')
         return `is not a setting: run npm run pause -- ${where} (or drain, or resume), so that no deployment undoes it`;
       if (isFleet && key in TOP_SETTINGS)
         return `is a setting of all fleets: put it at the top of the file, beside ${where}`;
-      const nearest = similarTo(key, known);
       return nearest === undefined
         ? `is not a setting; ${reference} lists all of them`
         : `is not a setting; the nearest one is ${nearest}`;
     };
-    return issue.keys.map((key) => ({
-      path: [...issue.path, key],
-      says: `${keyPath([...issue.path, key])}: ${whyUnknown(key)}`,
-      atKey: true,
-    }));
+    return issue.keys.map((key) => {
+      const nearest = similarTo(key, known);
+      return {
+        path: [...issue.path, key],
+        says: `${keyPath([...issue.path, key])}: ${whyUnknown(key, nearest)}`,
+        atKey: true,
+        ...(nearest !== undefined && { meant: [...issue.path, nearest] }),
+      };
+    });
   }
   if (issue.code === 'invalid_union') {
     const inner = issue.errors

@@ -5,7 +5,7 @@ import { findCaCertificates } from './ca-certificates.ts';
 import { costOf, faultsOfCeilings } from './ceilings.ts';
 import { affordableBy } from './cost.ts';
 import { type Deployment, deploymentOf, GUARDRAILS_FILE } from './deployment.ts';
-import { describeFault, type Fault } from './faults.ts';
+import { describeFaults, type Fault } from './faults.ts';
 import { type FleetSettings, Fleets, fleetsIn } from './fleet.ts';
 import { type Ceilings, ceilingsOf, Guardrails } from './guardrails.ts';
 import { findInstallScripts } from './install-scripts.ts';
@@ -143,9 +143,11 @@ function readGuardrails(given: string | undefined, stack: string): { ceilings: C
   const raw = value ?? {};
   const parsed = Guardrails.safeParse(raw);
   if (!parsed.success) {
-    const faults = parsed.error.issues.flatMap((issue) =>
-      describeFault(issue, raw, { file, schema: Guardrails, reference: 'docs/guardrails.md' }),
-    );
+    const faults = describeFaults(parsed.error.issues, raw, {
+      file,
+      schema: Guardrails,
+      reference: 'docs/guardrails.md',
+    });
     throw new FleetsInvalid(withTitle(file, faults, places));
   }
   return {
@@ -217,9 +219,11 @@ export function checkFleets(raw: unknown, file: string, places: Places = NO_PLAC
   const authorities = findCaCertificates(dirname(file), raw, Date.now());
   const faults = [
     ...unreadKeys(raw),
-    ...(parsed.error?.issues ?? []).flatMap((issue) =>
-      describeFault(issue, raw, { file, schema: Fleets, reference: 'docs/configuration.md' }),
-    ),
+    ...describeFaults(parsed.error?.issues ?? [], raw, {
+      file,
+      schema: Fleets,
+      reference: 'docs/configuration.md',
+    }),
     ...scripts.faults,
     ...authorities.faults,
   ];

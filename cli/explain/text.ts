@@ -30,7 +30,7 @@ export function explanationText(
     ...(now === undefined ? [] : paragraph(now)),
     ...(now === undefined ? [] : ['']),
     ...paragraph(
-      `Fleet ${fleet}, ${day(from)} to ${day(to).slice(day(from).slice(0, 10) === day(to).slice(0, 10) ? 11 : 0)} UTC: ${polls} polls, ${changes.length} of them changed something.`,
+      `Fleet ${fleet}, ${day(from)} to ${day(to).slice(day(from).slice(0, 10) === day(to).slice(0, 10) ? 11 : 0)} UTC: ${pollCount(polls)}, ${changes.length} of them changed something.`,
     ),
     ...section('What was decided', [
       ...newest(changes).flatMap(({ at, from: before, desired, reasons }) =>
@@ -46,7 +46,10 @@ export function explanationText(
       holds
         .slice(0, MOST)
         .flatMap((hold) =>
-          paragraph(`  ${hold.polls} polls, ${clock(hold.from)} to ${clock(hold.to)}: ${hold.reason}`, 4),
+          paragraph(
+            `  ${pollCount(hold.polls)}, ${clock(hold.from)} to ${clock(hold.to)}: ${hold.reason}`,
+            4,
+          ),
         ),
     ),
     ...section(
@@ -132,6 +135,8 @@ const newest = <T>(list: readonly T[]) => list.slice(-MOST);
 const older = (list: readonly unknown[]) =>
   list.length > MOST ? [`  and ${list.length - MOST} before: --json has all`] : [];
 
+const pollCount = (polls: number) => `${polls} ${polls === 1 ? 'poll' : 'polls'}`;
+
 function launchLines(
   { begun, succeeded, underway, seconds, failed }: Explanation['launches'],
   paragraph: (text: string, indent: number) => string[],
@@ -140,7 +145,7 @@ function launchLines(
   const took =
     seconds === undefined
       ? ''
-      : succeeded === 1
+      : shortTime(seconds.least) === shortTime(seconds.most)
         ? `, after ${shortTime(seconds.mean)}`
         : `, after ${shortTime(seconds.least)} to ${shortTime(seconds.most)} (mean ${shortTime(seconds.mean)})`;
   return [

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { flag, isSet, text, wholeNumber } from './parts.ts';
+import { eachOnce, flag, isSet, text, wholeNumber } from './parts.ts';
 
 /** Which instances a fleet launches: by their types, or by their attributes. */
 
@@ -53,7 +53,7 @@ export const INSTANCE_SETTINGS = {
     })
     .min(1, { error: 'must name at least one EC2 instance type, such as [m7g.large]' })
     // EC2 Auto Scaling refuses overrides that name a type twice.
-    .refine(isSet, { error: 'must name each EC2 instance type once' })
+    .refine(isSet, eachOnce('must name each EC2 instance type once'))
     .meta({ uniqueItems: true })
     // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LaunchTemplateOverrides.html
     .max(40, {

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { HOST_NAME, PORT } from './hosts.ts';
-import { flag, isSet, text, textWithCauses } from './parts.ts';
+import { eachOnce, flag, isSet, text, textWithCauses } from './parts.ts';
 
 /** Where instances run, and who can reach them. */
 
@@ -22,7 +22,7 @@ export const subnetIds = (most: number) =>
     )
     .min(1, { error: 'must name at least one subnet of the VPC' })
     .max(most, { error: `must be at most ${most} subnets` })
-    .refine(isSet, { error: 'must name each subnet once' })
+    .refine(isSet, eachOnce('must name each subnet once'))
     .meta({ uniqueItems: true });
 
 /** The ids of at least one security group, each once. */
@@ -34,7 +34,7 @@ export const securityGroupIds = (most: number) =>
     )
     .min(1, { error: 'must name at least one security group of the VPC, or be left out' })
     .max(most, { error: `must be at most ${most} security groups` })
-    .refine(isSet, { error: 'must name each security group once' })
+    .refine(isSet, eachOnce('must name each security group once'))
     .meta({ uniqueItems: true });
 
 const VpcOfYours = z.strictObject({
@@ -157,7 +157,7 @@ export const NETWORK_SETTINGS = {
       error: 'must be a list of Availability Zones',
     })
     .min(1, { error: 'must name at least one Availability Zone, or be left out' })
-    .refine(isSet, { error: 'must have each zone once' })
+    .refine(isSet, eachOnce('must have each zone once'))
     .optional()
     .describe(
       'Availability Zones of the default VPC or of a new VPC that the fleet uses. All others are left out. `npm run zones` says which of them offer the instance types. In a VPC of yours, `subnetIds` does this. Default: all zones of the Region, or three of them in a new VPC.',

@@ -92,6 +92,12 @@ export function sound({ value, issues }: z.core.ParsePayload, ...keys: string[])
 export const faulty = (issues: z.core.ParsePayload['issues'], ...keys: string[]) =>
   issues.some(({ path = [] }) => keys.includes(String(path[0])));
 
+/** What is wrong with a list that has a text twice. Texts that are wrong themselves are one fault each, and no second one. */
+export const eachOnce = (error: string) => ({
+  error,
+  when: ({ issues }: { issues: readonly unknown[] }) => issues.length === 0,
+});
+
 /** Whether a list has each text once. */
 export const isSet = (texts: string[]) => new Set(texts).size === texts.length;
 

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { isSet, text } from './parts.ts';
+import { eachOnce, isSet, text } from './parts.ts';
 
 /** What the role of the instances may do beside what every instance needs. It is for `install` scripts. */
 
@@ -88,7 +88,7 @@ export const RIGHTS_SETTINGS = {
           .array(policyArn(false), { error: 'must be a list of ARNs of managed policies' })
           .min(1, { error: 'must have at least one policy, or leave out roles' })
           .max(MOST_POLICIES, { error: `must be at most ${MOST_POLICIES} policies` })
-          .refine(isSet, { error: 'must have each policy once' })
+          .refine(isSet, eachOnce('must have each policy once'))
           .meta({ uniqueItems: true })
           .describe('ARNs of managed policies for the role of the instances.'),
       },

@@ -63,7 +63,12 @@ export const Scaler = z
         const { vpcId, subnetIds, securityGroupIds, httpProxy, noProxy } = scaler;
         const fault = (key: string, message: string) =>
           context.addIssue({ code: 'custom', path: [key], message });
-        if (vpcId !== undefined && subnetIds === undefined)
+        if (Object.keys(scaler).length === 0)
+          context.addIssue({
+            code: 'custom',
+            message: 'must have vpcId and subnetIds, caCertificates, or all; or leave scaler out',
+          });
+        if ((vpcId ?? securityGroupIds) !== undefined && subnetIds === undefined)
           fault('subnetIds', 'must be a list of subnets of the VPC');
         if (vpcId === undefined && (subnetIds ?? securityGroupIds) !== undefined)
           fault('vpcId', 'must be the VPC of subnetIds and securityGroupIds');

@@ -96,6 +96,20 @@ describe('an hour', () => {
     expect(lines.join('\n')).toMatchSnapshot();
   });
 
+  it('counts one poll, and does not repeat a time that all launches took', () => {
+    const launches = [launched(190, 100), launched(189, 99)];
+    const explained = explainHistory(history({ launches }), { to: NOW, untilNow: false });
+    const text = explanationText(
+      'linux',
+      { from: ago(600), to: NOW },
+      explained,
+      100,
+      pc.createColors(false),
+    );
+    expect(text[0]).toMatch(/: 1 poll, 0 of them changed something\.$/);
+    expect(text).toContain('  2 launches: 2 in service, after 90 s; 0 under way; 0 failed.');
+  });
+
   it('of nothing is one sentence', () => {
     const explained = explainHistory(history({ decisions: [] }), { to: NOW, untilNow: false });
     expect(

@@ -66,9 +66,8 @@ describe('unknown keys', () => {
     const given = minimalNamed('network');
     expect(complaintsAbout(`${given}  subnetwork: hunter2\n  network: {subnetwork: hunter2}\n`)).toBe(
       [
-        'fleets.yaml has 4 faults:',
+        'fleets.yaml has 3 faults:',
         'network.network.vpcId: must be the id of a VPC, such as vpc-0123456789abcdef0, got nothing',
-        'network.network.subnetIds: must be a list of subnets of the VPC, got nothing',
         'network.network.subnetwork: is not a setting; the nearest one is subnetIds',
         'network.subnetwork: is not a setting; the nearest one is network',
       ].join('\n  '),

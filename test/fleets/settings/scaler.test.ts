@@ -50,6 +50,18 @@ describe('scaler', () => {
       said: 'scaler.vpcId: must be the VPC of subnetIds and securityGroupIds, got nothing',
     },
     {
+      given: '{}',
+      said: 'scaler: must have vpcId and subnetIds, caCertificates, or all; or leave scaler out',
+    },
+    {
+      given: '{ vpcId: vpc-01234567, subnetIds: subnet-01234567 }',
+      said: 'scaler.subnetIds: must be a list of subnets of the VPC, got "subnet-01234567"',
+    },
+    {
+      given: '{ vpcId: vpc-01234567, subnetId: subnet-01234567 }',
+      said: 'scaler.subnetId: is not a setting; the nearest one is subnetIds',
+    },
+    {
       given: 'new-vpc',
       said: 'scaler: must be a map of vpcId and subnetIds, of caCertificates, or of all, got "new-vpc"',
     },
@@ -75,6 +87,18 @@ describe('scaler', () => {
     },
   ])('is refused: $given', ({ given, said }) => {
     expect(complaintsAbout(`scaler: ${given}\n${MINIMAL}`)).toBe(`fleets.yaml has a fault:\n  ${said}`);
+  });
+
+  it('has one fault for each mistake', () => {
+    const complaints = (scaler: string) => complaintsAbout(`scaler: ${scaler}\n${MINIMAL}`);
+    const fault = (number: number) =>
+      `  scaler.subnetId ${number}: must be the id of a subnet, such as subnet-0123456789abcdef0, got "eu-west-1a"`;
+    expect(complaints('{ vpcId: vpc-01234567, subnetIds: [eu-west-1a, eu-west-1a] }')).toBe(
+      ['fleets.yaml has 2 faults:', fault(1), fault(2)].join('\n'),
+    );
+    expect(complaints('{ securityGroupIds: [sg-01234567] }')).toMatch(
+      /has 2 faults:\n {2}scaler.subnetIds: .*\n {2}scaler.vpcId: /,
+    );
   });
 
   it('belongs to the top of the file', () => {
