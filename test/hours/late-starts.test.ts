@@ -155,6 +155,8 @@ describe('an alarm over executions every 10 minutes', () => {
     'late by another time each': (number) => [number * 600 + ((number * 137) % 360)],
     'late by 6 minutes and on time, in turn': (number) => [number * 600 + (number % 2) * 359],
     doubled: (number) => [number * 600, number * 600 + 1],
+    'skipped every fourth time': (number) =>
+      number % 4 === 3 ? [] : [number * 600 + ((number * 137) % 360)],
     'skipped once an hour': (number) => (number % 6 === 5 ? [] : [number * 600 + ((number * 137) % 360)]),
   };
   const leftBehind = alarmsOfFleet(config).LeftBehind;

@@ -98,7 +98,7 @@ const OF_FLEET = [
     heading: 'Left Behind',
     metric: 'LeftBehind',
     statistic: 'Maximum',
-    minutes: [4, 60],
+    minutes: [4, 70],
     bad: 'any',
   },
   {
