@@ -62,6 +62,7 @@ export async function runProcess([name = '', ...words]: string[], terminal: Term
   }
   const command: CliCommand = await COMMANDS[name]();
   process.exitCode = await runCommand(command, shell);
+  terminal.eraseEcho();
   if (command.endsProcess) process.exit();
 }
 

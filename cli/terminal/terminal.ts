@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import pc from 'picocolors';
 import { printable } from '../../functions/lib/printable.ts';
-import { beforeEnd } from './ending.ts';
+import { beforeEnd, endingCode } from './ending.ts';
 import { folded } from './fold.ts';
 import { progressLine } from './progress-line.ts';
 
@@ -16,6 +16,9 @@ const COLUMNS = 80;
 
 /** Moves the cursor to the start of its line and clears everything from there on. */
 const ERASE = '\r\x1b[J';
+
+/** The exit code after Ctrl-C, for which a terminal shows `^C` where its cursor is. */
+const AFTER_CTRL_C = 130;
 
 /** The sequences of the colours that commands use. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: picocolors writes them
@@ -77,6 +80,7 @@ export class Terminal {
   #shown: Shown | undefined;
   #drawnAt = Number.NEGATIVE_INFINITY;
   #isDrawn = false;
+  #isEchoErased = false;
   /** Whether this command has written into a pipe. The pipe's reader may write on the same terminal. */
   #hasPiped = false;
 
@@ -177,6 +181,13 @@ export class Terminal {
     };
   }
 
+  /** Removes the `^C` of a command that Ctrl-C has ended. Each text is a whole line, so the `^C` has a line of its own. */
+  eraseEcho(): void {
+    if (!this.isWatched || this.#isEchoErased || endingCode() !== AFTER_CTRL_C) return;
+    this.#stderr.write(ERASE);
+    this.#isEchoErased = true;
+  }
+
   #write(stream: Output, raw: string): void {
     const text = this.#cleaned(raw);
     if (stream.isTTY !== true && !isPipe(stream)) {
@@ -184,6 +195,7 @@ export class Terminal {
       return;
     }
     this.#erase();
+    this.eraseEcho();
     stream.write(`${text}\n`);
     if (!isPipe(stream)) this.#draw();
   }

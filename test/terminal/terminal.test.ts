@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { progressLine } from '../../cli/terminal/progress-line.ts';
 import { Terminal } from '../../cli/terminal/terminal.ts';
-import { shownAtOnce } from '../support/bundled-commands.ts';
+import { commandWords, shownAtOnce } from '../support/bundled-commands.ts';
 import { ProjectApi } from '../support/circleci-api.ts';
 import { PseudoTerminal, Screen, type Size } from '../support/pseudo-terminal.ts';
 import { address } from '../support/serve.ts';
@@ -88,6 +89,23 @@ describe('text from outside', () => {
     terminal.print(HOSTILE);
     terminal.note(HOSTILE);
     expect(written).toEqual([SHOWN, SHOWN]);
+  });
+});
+
+describe('after Ctrl-C', () => {
+  it.each(SIZES)('nothing of it stays on the screen of npm run local: $columns x $rows', async (size) => {
+    const silent = createServer((_, response) => response.end()).listen(0);
+    try {
+      const env = { ...process.env, AWS_ENDPOINT_URL: address(silent) };
+      const pty = new PseudoTerminal(commandWords('local'), size, { env });
+      await pty.shows(/Synthesising the app/);
+      pty.interrupt();
+      expect(await pty.end()).toBe(130);
+      expect(pty.written).toContain('^C');
+      expect(pty.screen.lines.at(-1)).toMatch(/Synthesising the app$/);
+    } finally {
+      silent.close();
+    }
   });
 });
 
