@@ -12,7 +12,12 @@ const fileOf = (name: string) => fileURLToPath(new URL(`./client/${name}`, impor
 /** The bundle that the package has. In the repository there is none. */
 const PREBUILT = new URL('./assets.json', import.meta.url);
 
-export const readAssets = async (): Promise<Assets> =>
+let assets: Promise<Assets> | undefined;
+
+/** Reads or bundles them once in a process: that takes a second. */
+export const readAssets = (): Promise<Assets> => (assets ??= read());
+
+const read = async (): Promise<Assets> =>
   existsSync(PREBUILT) ? JSON.parse(readFileSync(PREBUILT, 'utf8')) : bundleAssets();
 
 /** Bundles the page's script with what it needs of the charting library, and its style. */
