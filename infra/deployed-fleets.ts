@@ -11,8 +11,10 @@ import {
   type UndeclaredFleet,
   undeclaredFleets,
 } from '../fleets/undeclared.ts';
+import { forApp } from '../functions/lib/advice.ts';
 import { settingsParameter } from '../functions/lib/fleet-names.ts';
 import { PAUSED_TAG, STACK_TAG } from '../functions/lib/tags.ts';
+import { advisedApp } from './advised-app.ts';
 import type { AppStacks } from './stacks.ts';
 
 /** A deployed group of any app. */
@@ -36,9 +38,14 @@ const PAGE = 100;
  * @param env What the CDK CLI says about its target: https://docs.aws.amazon.com/cdk/v2/guide/environments.html
  */
 export async function deployedGroups(env: NodeJS.ProcessEnv, deadline = DEADLINE): Promise<DeployedGroup[]> {
+  return (await groupsIfRead(env, deadline)) ?? [];
+}
+
+/** The same, or `undefined` if the CDK has credentials and the groups could not be read with them. */
+async function groupsIfRead(env: NodeJS.ProcessEnv, deadline: number): Promise<DeployedGroup[] | undefined> {
   const { CDK_DEFAULT_ACCOUNT: account, CDK_DEFAULT_REGION: region } = env;
   if (account === undefined || region === undefined) return [];
-  return (await within(deadline, (signal) => readGroups(account, region, signal))) ?? [];
+  return within(deadline, (signal) => readGroups(account, region, signal));
 }
 
 /**
@@ -146,8 +153,24 @@ function partsIn(value: string): DeployedParts | undefined {
 }
 
 /** Compares what the stacks are going to be with what is in the account, as far as it can be read. */
-export async function compareWithAccount(stacks: AppStacks, env: NodeJS.ProcessEnv): Promise<void> {
-  const deployed = await deployedGroups(env);
+export async function compareWithAccount(
+  stacks: AppStacks,
+  env: NodeJS.ProcessEnv,
+  deadline = DEADLINE,
+): Promise<void> {
+  const deployed = await groupsIfRead(env, deadline);
+  if (deployed === undefined) {
+    const { shared } = stacks;
+    const advised = advisedApp(shared, shared.stackName);
+    Annotations.of(shared).addWarningV2(
+      'circleci-runner-autoscaler:account-not-read',
+      forApp(
+        advised,
+        `The Auto Scaling groups of the account could not be read within ${deadline / 1_000} s, so the file was not compared with what is deployed. If a deployed fleet is not in the file, a deployment can take rights that it needs. Compare them first: npm run doctor`,
+      ),
+    );
+    return;
+  }
   const undeclared = undeclaredOf(stacks, deployed).map(({ fleet }) => fleet);
   compareWithDeployed(stacks, deployed, await deployedParts(env, stacks.shared.stackName, undeclared));
 }

@@ -104,6 +104,7 @@ const LEAVES: Record<string, string> = {
   'functions/read-settings.ts': 'functions/read-settings.ts',
   'functions/lib/': 'functions/lib/step.ts',
   'infra/group-settings-handler.ts': 'infra/group-settings-handler.ts',
+  'infra/deployed-fleets.ts': 'infra/deployed-fleets.ts',
   'statemachine/first-steps.ts': 'infra/alarms.ts',
   'fleets/': 'infra/app.ts',
   'cli/doctor/': 'cli/doctor.ts',

@@ -190,6 +190,22 @@ describe('the groups in the account', () => {
     expect(asked).toHaveLength(1);
   });
 
+  it('cannot be compared without an answer, and a warning says so', async () => {
+    const { stacks } = appOf(fleetsWith({ linux: {} }));
+    respond = (response) => response.writeHead(403).end('<Error/>');
+    await compareWithAccount(stacks, TARGET, 300);
+    Annotations.fromStack(stacks.shared).hasWarning(
+      '/circleci-runners',
+      Match.stringLikeRegexp('could not be read within 0.3 s, .* Compare them first: npm run doctor'),
+    );
+  });
+
+  it('lead to no warning if the CDK has no credentials', async () => {
+    const { stacks } = appOf(fleetsWith({ linux: {} }));
+    await compareWithAccount(stacks, {});
+    expect(Annotations.fromStack(stacks.shared).findWarning('*', Match.anyValue())).toEqual([]);
+  });
+
   const settings = (values: Record<string, string>) => (response: ServerResponse) =>
     response
       .writeHead(200, { 'content-type': 'application/x-amz-json-1.1' })
