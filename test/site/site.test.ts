@@ -106,6 +106,15 @@ describe.each(PAGES)('the page %s', (name) => {
   );
 });
 
+it('has no cell whose settings are a column of a few letters', async () => {
+  const { page, close } = await opened('benchmark.html', { viewport: { width: 1280, height: 900 } });
+  const narrow = await page.evaluate(`[...document.querySelectorAll('.vp-doc :is(th, td) > code')]
+    .filter((code) => code.getClientRects().length > code.textContent.split(' ').length)
+    .map((code) => code.textContent)`);
+  expect(narrow).toEqual([]);
+  await close();
+});
+
 it('finds a heading of the runbook by words, without a server', async () => {
   const { page, wrong, close } = await opened('', { viewport: { width: 1280, height: 900 } });
   await page.keyboard.press('Control+k');
