@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import * as z from 'zod';
+import { bootstrapQualifierOf } from '../../fleets/deployment.ts';
 import { makePrivateFolder, writePrivate } from '../../simulator/private-files.ts';
 import { AWS_CLIENT } from './client.ts';
 import { type AwsSetup, setupFault } from './setup-fault.ts';
@@ -101,15 +102,14 @@ export function keepPlace(stack: string, { account, region }: Place, file = LAST
   }
 }
 
-/** What the CDK puts into the names of its bootstrap: https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-env.html */
-export const BOOTSTRAP_QUALIFIER = 'hnb659fds';
-
-const BOOTSTRAP_VERSION = `/cdk-bootstrap/${BOOTSTRAP_QUALIFIER}/version`;
-
 /** The version of the CDK's bootstrap in this account and region; `undefined` if there is none. */
-export async function bootstrapVersion(client = new SSMClient(AWS_CLIENT)): Promise<number | undefined> {
+export async function bootstrapVersion(
+  client = new SSMClient(AWS_CLIENT),
+  qualifier = bootstrapQualifierOf(),
+): Promise<number | undefined> {
+  const Name = `/cdk-bootstrap/${qualifier}/version`;
   try {
-    const { Parameter } = await client.send(new GetParameterCommand({ Name: BOOTSTRAP_VERSION }));
+    const { Parameter } = await client.send(new GetParameterCommand({ Name }));
     return Number(Parameter?.Value);
   } catch (error) {
     if ((error as Error).name === 'ParameterNotFound') return undefined;

@@ -1,6 +1,7 @@
 import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { bootstrapQualifierOf } from '../../fleets/deployment.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
-import { BOOTSTRAP_QUALIFIER, bootstrapVersion } from '../aws/place.ts';
+import { bootstrapVersion } from '../aws/place.ts';
 import { bad, type Check, type Finding, ok } from './check.ts';
 import { installRightsFindings } from './install-rights.ts';
 
@@ -48,7 +49,7 @@ export const rights: Check = {
     const region = await sts.config.region();
     const refused = await Promise.all(
       ROLES.map(async (role) => {
-        const name = `cdk-${BOOTSTRAP_QUALIFIER}-${role}-${Account}-${region}`;
+        const name = `cdk-${bootstrapQualifierOf()}-${role}-${Account}-${region}`;
         const mayAssume = await mayAssumeRole(sts, `arn:${partition}:iam::${Account}:role/${name}`);
         return mayAssume ? [] : [name];
       }),

@@ -1,9 +1,15 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json as bodyOf } from 'node:stream/consumers';
+import { SSMClient } from '@aws-sdk/client-ssm';
 import { expect, it, onTestFinished } from 'vitest';
-import { keepPlace, otherLastPlace, type Place } from '../../cli/aws/place.ts';
+import { bootstrapVersion, keepPlace, otherLastPlace, type Place } from '../../cli/aws/place.ts';
 import { withEndpoint } from '../../cli/aws/session.ts';
+import { bootstrapQualifierOf } from '../../fleets/deployment.ts';
+import { address } from '../support/serve.ts';
 
 it('keeps where a stack was found, for its owner alone, and says if that was elsewhere', () => {
   const folder = mkdtempSync(join(tmpdir(), 'place-'));
@@ -36,3 +42,30 @@ it.each([
     expect(withEndpoint('Account 1, stack runners', endpoint, columns)).toEqual(lines);
   },
 );
+
+it('reads the version of the bootstrap whose qualifier cdk.json names', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'place-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'cdk.json');
+  expect(bootstrapQualifierOf(file)).toBe('hnb659fds');
+  writeFileSync(file, '{"context": {"@aws-cdk/core:bootstrapQualifier": "builds"}}');
+  expect(bootstrapQualifierOf(file)).toBe('builds');
+
+  const asked: string[] = [];
+  const server = createServer(async (request, response) => {
+    const { Name } = Object(await bodyOf(request));
+    asked.push(Name);
+    response.end(JSON.stringify({ Parameter: { Value: '28' } }));
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  const client = new SSMClient({
+    endpoint: address(server),
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'a', secretAccessKey: 'b' },
+  });
+  onTestFinished(() => client.destroy());
+  expect(await bootstrapVersion(client, bootstrapQualifierOf(file))).toBe(28);
+  await bootstrapVersion(client);
+  expect(asked).toEqual(['/cdk-bootstrap/builds/version', '/cdk-bootstrap/hnb659fds/version']);
+});
