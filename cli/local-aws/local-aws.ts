@@ -223,7 +223,14 @@ export class LocalAws {
     signal?.throwIfAborted();
     const cdk = this.#processes.spawn(process.execPath, [cdkProgram(), ...words], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...this.environment, AWS_PROFILE: undefined, AWS_SESSION_TOKEN: undefined },
+      env: {
+        ...process.env,
+        ...this.environment,
+        // A killed CDK leaves the files of its bootstrap behind. This folder does not outlive the command.
+        TMPDIR: this.folder,
+        AWS_PROFILE: undefined,
+        AWS_SESSION_TOKEN: undefined,
+      },
     });
     let output = '';
     const listen = (chunk: Buffer) => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { makePrivateFolder } from '../../simulator/private-files.ts';
@@ -31,11 +32,13 @@ export async function pythonEnvironment(
   report('Installing the local AWS into .local (the first time only)');
   makePrivateFolder('.local');
   rmSync(folder, { recursive: true, force: true });
-  const processes = new OwnProcesses();
+  // A killed pip leaves what it has unpacked behind. This folder does not outlive the command.
+  const unpacked = mkdtempSync(join(tmpdir(), 'circleci-runners-'));
+  const processes = new OwnProcesses(unpacked);
   const end = () => processes.end();
   signal?.addEventListener('abort', end, { once: true });
   try {
-    await install(requirements, folder, (program, ...words) => run(processes, program, ...words));
+    await install(requirements, folder, (program, ...words) => run(processes, unpacked, program, ...words));
   } finally {
     signal?.removeEventListener('abort', end);
     processes.end();
@@ -75,9 +78,15 @@ async function install(
   }
 }
 
-/** Runs a program to its end. Rejects with what it says if it fails. */
-async function run(processes: OwnProcesses, program: string, ...words: string[]): Promise<void> {
-  const child = processes.spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] });
+/** Runs a program to its end, with a folder for its temporary files. Rejects with what it says if it fails. */
+async function run(
+  processes: OwnProcesses,
+  TMPDIR: string,
+  program: string,
+  ...words: string[]
+): Promise<void> {
+  const env = { ...process.env, TMPDIR };
+  const child = processes.spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'], env });
   const said = child.stderr === null ? '' : text(child.stderr);
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);

@@ -3,17 +3,17 @@
 /** The value of an option, without what ends a sentence after it. */
 const VALUE = String.raw`(?!-)\S*[^\s.,;:)]`;
 
-/** What follows the name of a command: options with their values, placeholders, paths, keys with their values. */
-const ARGUMENT = String.raw` (?:-[\w-]*(?: ${VALUE})?|[A-Z][A-Z_-]+\b|\S*[/=]${VALUE})`;
+/** What follows the name of a command: options with their values, files, placeholders, paths, keys with their values. */
+const ARGUMENT = String.raw` (?:-[\w-]*(?: ${VALUE})?|[<>] ${VALUE}|[A-Z][A-Z_-]+\b|\S*[/=]${VALUE})`;
 
 /** Options with their values, and the fleet or another word that the command is about. */
 const ABOUT = String.raw`(?:--[\w-]+ ${VALUE} )*${VALUE}`;
 
 /** Commands that messages name. The commands of AWS have two words: the service and the operation. */
 const PROGRAM = [
-  String.raw`npm run [\w:-]+ -- ${ABOUT}`,
+  String.raw`npm run (?:--silent )?[\w:-]+ -- ${ABOUT}`,
   `npx circleci-runners [a-z]+ ${ABOUT}`,
-  String.raw`npm (?:run [\w:-]+|start|ci)`,
+  String.raw`npm (?:run (?:--silent )?[\w:-]+|start|ci)`,
   String.raw`npx [\w./@-]*\w(?: [a-z][\w-]*)?`,
   String.raw`aws configure set region \S*\w`,
   String.raw`aws [a-z0-9-]+ [a-z][\w-]*`,

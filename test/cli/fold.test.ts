@@ -53,6 +53,10 @@ describe('a line ends', () => {
         'npm run doctor.',
       ],
     },
+    {
+      text: 'write one with npm run --silent simulate -- --json > before.json, and compare',
+      parts: ['write', 'one', 'with', 'npm run --silent simulate -- --json > before.json,', 'and', 'compare'],
+    },
     { text: '  each AWS service; laws hold', parts: ['  each', 'AWS', 'service;', 'laws', 'hold'] },
   ])('not within a command or a quoted value: $text', ({ text, parts }) => {
     expect(foldable(text)).toEqual(parts);
