@@ -66,7 +66,8 @@ export function forApp({ app, fleetsFile }: AdvisedApp, text: string): string {
   // Another file than that of the app would add its fleets to the app.
   const file = hasOwnFile ? fleetsFile : fleetsFile === undefined ? UNKNOWN_FILE : undefined;
   const context = `${file === undefined ? '' : ` -c fleets=${file}`}${isDefault ? '' : ` -c stack=${app}`}`;
-  return (hasOwnFile ? text.replaceAll(USUAL_FILE, () => fleetsFile) : text)
+  const isNamed = hasOwnFile && fleetsFile !== UNKNOWN_FILE;
+  return (isNamed ? text.replaceAll(USUAL_FILE, () => fleetsFile) : text)
     .replaceAll(COMMAND, (command, program: string, name: string, dashes: string | undefined) => {
       const fleets = hasOwnFile && COMMANDS_WITH_FLEETS.includes(name) ? ` --fleets ${fleetsFile}` : '';
       if (stack + fleets === '') return command;

@@ -167,6 +167,12 @@ describe("a fleet's parameter", () => {
       expect(environment).toMatchObject({ Variables: { STACK_NAME: 'circleci-runners' } });
   });
 
+  it('holds another second for a fleet whose name has the second of the one before it', () => {
+    const alike = SynthesisedTemplate.of(fleetsWith({ arm: {}, macos: {} }));
+    const seconds = ['Arm', 'Macos'].map((id) => parameterOf(id, alike).Value.spreadSeconds);
+    expect(seconds).toEqual([0, 1]);
+  });
+
   it('holds all that the deployment decides for the fleet', () => {
     const spreads = spreadOf(threeFleets());
     expect(settingsOf('Arm')).toEqual({
