@@ -121,9 +121,9 @@ describe('npm run init on a terminal of 80 x 24', () => {
       FOLDER/fleets.yaml: written
       FOLDER/.circleci/config.yml: written
       Next:
-        npm run doctor -- linux --fleets FOLDER/fleets.yaml
+        npm run doctor -- --fleets FOLDER/fleets.yaml linux
         npx cdk deploy --all -c fleets=FOLDER/fleets.yaml
-        npm run secrets -- linux --fleets FOLDER/fleets.yaml
+        npm run secrets -- --fleets FOLDER/fleets.yaml linux
       Then push the job in .circleci/config.yml to CircleCI, and see the fleet react:
         npm run execute -- linux
         npm run explain -- linux
