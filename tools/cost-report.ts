@@ -209,6 +209,7 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
       [
         '`pollInterval`',
         'mean time until a poll notices a queued job',
+        'no job',
         'office hours',
         'half the time',
         'always busy',
