@@ -479,7 +479,7 @@ describe.each([
   it('shows what is right and what is not', async () => {
     aws.changed.set('AssumeRole', 'refused');
     aws.changed.set('DescribeVpcs', ec2('DescribeVpcs', '<vpcSet/>'));
-    const pty = new PseudoTerminal(commandWords('doctor', '--fleets', file), size, { env: env() });
+    const pty = new PseudoTerminal(commandWords('doctor'), size, { env: env(), cwd: folder });
     expect(await pty.end()).toBe(1);
     const shown = pty.screen.lines.map((line) =>
       line.replace(address(aws.server), 'ENDPOINT').replace(/was \d+ s ago/, 'was 4 s ago'),

@@ -10,6 +10,7 @@ import {
   COMMANDS_WITH_STACK,
   forApp,
   ownApp,
+  UNKNOWN_FILE,
 } from '../../functions/lib/advice.ts';
 import { DescribeGroupInput } from '../../functions/lib/contracts.ts';
 import { step } from '../../functions/lib/step.ts';
@@ -61,6 +62,12 @@ describe('the commands in advice', () => {
         'fleets.yaml differs: correct it in fleets.yaml, not in examples/fleets.yaml: npx cdk deploy --all',
       ),
       said: 'teams/fleets.yaml differs: correct it in teams/fleets.yaml, not in examples/fleets.yaml: npx cdk deploy --all -c fleets=teams/fleets.yaml',
+    },
+    {
+      case: 'keep the usual name of a file that is not known',
+      app: { app: 'team-b', fleetsFile: UNKNOWN_FILE },
+      text: 'Raise maxReplicas in fleets.yaml',
+      said: 'Raise maxReplicas in fleets.yaml',
     },
     {
       case: 'deploy no other file into an app whose file is not known',
