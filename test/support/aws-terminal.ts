@@ -6,12 +6,15 @@ import { PseudoTerminal } from './pseudo-terminal.ts';
 interface Size {
   columns: number;
   rows: number;
+  /** The folder in which the command runs. Default: that of the tests. */
+  cwd?: string;
 }
 
 /** Starts a command on a terminal, with a stand-in of AWS. A test that fails leaves no process. */
 export function startOnTerminal(endpoint: string, size: Size, ...words: string[]): PseudoTerminal {
   const pty = new PseudoTerminal(commandWords(...words), size, {
     env: { ...process.env, ...awsEnvironment(endpoint) },
+    ...(size.cwd !== undefined && { cwd: size.cwd }),
   });
   onTestFinished(() => pty.kill());
   return pty;
