@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { concurrencyShare } from '../../functions/lib/concurrency.ts';
 import type { PollSettings, PollState } from '../../functions/lib/contracts.ts';
 import { decidePoll } from '../../functions/lib/poll.ts';
-import { runnableTasks } from '../../functions/lib/runnable-tasks.ts';
+import { runnableTasks, withLevels } from '../../functions/lib/runnable-tasks.ts';
 import { EXECUTION_START } from '../support/inputs.ts';
 
 const members = (inService: number, more = {}) => ({
@@ -45,6 +45,27 @@ describe('waiting tasks count as far as the fleet can run them', () => {
   ])('$case', ({ of, counted }) => {
     const busy = { unclaimed: 98, running: 2, members: members(2), maxReplicas: 200 };
     expect(runnableTasks({ ...busy, ...of })).toBe(counted);
+  });
+});
+
+describe('withLevels', () => {
+  it('writes what the other fleets read, and nothing if they read already that there is none', () => {
+    const situation = {
+      unclaimed: 3,
+      running: 2,
+      desired: 2,
+      members: members(2),
+      minReplicas: 0,
+      maxReplicas: 9,
+      launchProcess: { suspended: false, byBreaker: false },
+    };
+    const decision = { from: 2, desired: 2, change: false, reasons: [] };
+    const busy = withLevels(decision, {}, situation, EXECUTION_START);
+    expect(busy).toMatchObject({ change: true, levels: { unclaimed: 3, running: 2 } });
+    const idle = { ...situation, unclaimed: 0, running: 0 };
+    const { levels } = withLevels(decision, {}, idle, EXECUTION_START);
+    expect(levels).toMatchObject({ unclaimed: 0, running: 0 });
+    expect(withLevels(decision, { levels }, idle, EXECUTION_START)).toBe(decision);
   });
 });
 

@@ -145,6 +145,18 @@ describe('arrivedBetween', () => {
     },
     { case: 'nothing is known of before', before: undefined, counts: now(1, 2), arrived: 0 },
     { case: 'tasks have no instance yet', before: undefined, counts: now(4, 2), arrived: 3 },
+    {
+      case: 'instances are asked for that are no members yet',
+      before: undefined,
+      counts: { unclaimed: 4, running: 0, desired: 3, members: { pending: 1, inService: 0 } },
+      arrived: 1,
+    },
+    {
+      case: 'members boot above the desired capacity',
+      before: undefined,
+      counts: { unclaimed: 4, running: 0, desired: 1, members: { pending: 2, inService: 1 } },
+      arrived: 1,
+    },
     { case: 'tasks run elsewhere', before: undefined, counts: now(0, 9), arrived: 0 },
     { case: 'tasks run elsewhere, and one waits', before: undefined, counts: now(1, 9), arrived: 1 },
   ])('$case', ({ before, counts, arrived }) => {

@@ -27,6 +27,11 @@ const CORE = [
   'zero',
   'zero-check',
   'concurrency',
+  'kept-runners',
+  'runnable-tasks',
+  'at-maximum',
+  'arrivals',
+  'paused',
 ].map((name) => `functions/lib/${name}.ts`);
 
 const GROUPS = [
