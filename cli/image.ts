@@ -256,7 +256,7 @@ async function choose(
       ? JSON.stringify({ fleet, image, before })
       : forApp(
           ofStack(stack),
-          `Fleet ${fleet} has the image ${image}${before === image ? ', as before' : `, and had ${before}`}. New launches use it. Idle instances get it by: npm run recycle -- ${fleet} --all`,
+          `Fleet ${fleet} has the image ${image}${before === image ? ', as before' : `, and had ${before}`}. New launches use it. Idle instances get it by: npm run recycle -- ${fleet}`,
         ),
   );
 }

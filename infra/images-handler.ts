@@ -264,6 +264,10 @@ function addressOf(group: string, stream: string): string {
   return `https://${region}.console.${host}/cloudwatch/home?region=${region}#logsV2:log-groups/log-group/${encoded(group)}/log-events/${encoded(stream)}`;
 }
 
+/**
+ * Publishes to each topic. If only some take the message, it is no error, because Lambda would call again, and the others would
+ * get it twice.
+ */
 async function tell(
   { sns }: Clients,
   fleets: Fleet[],
@@ -274,8 +278,19 @@ async function tell(
 ): Promise<void> {
   const topics = new Set([process.env.TOPIC_ARN ?? '', ...fleets.map(({ alarmTopicArn }) => alarmTopicArn)]);
   const Message = [text.replaceAll('FLEET_NAME', fleet), '', ...facts].join('\n');
-  for (const TopicArn of topics)
-    await sns.send(new PublishCommand({ TopicArn, Subject: `${subject}: ${fleet}`.slice(0, 100), Message }));
+  const Subject = `${subject}: ${fleet}`.slice(0, 100);
+  const failed: string[] = [];
+  for (const TopicArn of topics) {
+    try {
+      await sns.send(new PublishCommand({ TopicArn, Subject, Message }));
+    } catch (error) {
+      failed.push(printable(`${TopicArn}: ${(error as Error).name}: ${(error as Error).message}`));
+    }
+  }
+  if (failed.length === 0) return;
+  const what = `Topics that did not take the message "${Subject}": ${failed.join('; ')}`;
+  if (failed.length === topics.size) throw new Error(what);
+  console.error(what);
 }
 
 /** The fleets that have the image with this ARN. */

@@ -170,7 +170,7 @@ describe('npm run image -- use', () => {
     const { status, stdout } = await command('use', FIRST, 'linux');
     expect(status).toBe(0);
     expect(stdout).toBe(
-      `Fleet linux has the image ${FIRST}, and had ${SECOND}. New launches use it. Idle instances get it by: npm run recycle -- linux --all\n`,
+      `Fleet linux has the image ${FIRST}, and had ${SECOND}. New launches use it. Idle instances get it by: npm run recycle -- linux\n`,
     );
     expect(aws.valueOf(parameter('linux'))).toBe(FIRST);
     expect(aws.images.get(FIRST)?.get('circleci-runners:image-in-use')).toBe('circleci-runners');

@@ -87,6 +87,7 @@ beforeEach(() => {
   aws.images = new Map([STOCK, FIRST, SECOND].map((id) => [id, new Map()]));
   aws.builds = [];
   aws.messages = [];
+  aws.deletedTopics = new Set();
   aws.pools = new Map();
   aws.terminated = [];
   aws.calls.length = 0;
@@ -180,6 +181,31 @@ describe('a build that failed', () => {
       'Log: https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/$252Faws$252Fimagebuilder$252Fcircleci-runners-linux/log-events/1.0.7$252F3',
     ]);
     expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+  });
+
+  it('reaches the other topics, each once, if one was deleted', async () => {
+    deploy({
+      linux: { image: 'circleci-runners-linux', topic: `${TOPIC}-deleted` },
+      again: { image: 'circleci-runners-linux', topic: TEAM_TOPIC },
+    });
+    aws.deletedTopics.add(`${TOPIC}-deleted`);
+    aws.builds = [{ arn: arnOf('circleci-runners-linux', 3), status: 'FAILED', createdAt: '' }];
+    await handler(built(arnOf('circleci-runners-linux', 3), 'FAILED'));
+    expect(aws.messages.map(({ topic }) => topic)).toEqual([TOPIC, TEAM_TOPIC]);
+    expect(console.error).toHaveBeenCalledWith(
+      expect.stringMatching(
+        /^Topics that did not take .*: arn:\S+-deleted: \S*NotFound\S*: Topic does not exist$/,
+      ),
+    );
+  });
+
+  it('is an error if no topic takes the message, so that Lambda calls again', async () => {
+    deploy({ linux: { image: 'circleci-runners-linux' } });
+    aws.deletedTopics.add(TOPIC);
+    aws.builds = [{ arn: arnOf('circleci-runners-linux', 3), status: 'FAILED', createdAt: '' }];
+    await expect(handler(built(arnOf('circleci-runners-linux', 3), 'FAILED'))).rejects.toThrow(
+      'Topics that did not take the message "The build of an image failed: linux"',
+    );
   });
 
   it('of a fleet that is gone tells nobody', async () => {

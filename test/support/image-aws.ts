@@ -49,6 +49,8 @@ export class ImageAws {
   pools = new Map<string, { suspended?: string[]; members: StandInPoolMember[] }>();
   terminated: string[] = [];
   messages: { topic: string; subject: string; message: string }[] = [];
+  /** Topics that were deleted. */
+  deletedTopics = new Set<string>();
   /** Operations that are refused, as for a person without the right. */
   denied = new Set<string>();
   readonly calls: string[] = [];
@@ -261,6 +263,11 @@ export class ImageAws {
         return done('<TerminateInstancesResponse><instancesSet/></TerminateInstancesResponse>');
       }
       case 'Publish':
+        if (this.deletedTopics.has(asked.get('TopicArn') ?? ''))
+          return {
+            status: 404,
+            body: '<ErrorResponse><Error><Type>Sender</Type><Code>NotFound</Code><Message>Topic does not exist</Message></Error></ErrorResponse>',
+          };
         this.messages.push({
           topic: asked.get('TopicArn') ?? '',
           subject: asked.get('Subject') ?? '',
