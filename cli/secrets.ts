@@ -252,7 +252,7 @@ async function refuseUseless(
   const fault = await faultOfApiToken(apiToken, fleet);
   if (fault !== undefined)
     throw new UsageError(
-      `The personal API token cannot be used: ${fault}. Nothing was stored. To store it nevertheless, add --force.`,
+      `The personal API token cannot be used: ${fault.says}. Nothing was stored. To store it nevertheless, add --force.${fault.remedy === undefined ? '' : ` Otherwise ${fault.remedy}.`}`,
     );
 }
 

@@ -59,6 +59,16 @@ const SIGN_IN_AGAIN = ['TokenProviderError', 'UnauthorizedException', 'InvalidGr
 const wrongClock: Describe = () =>
   'The clock of this machine is wrong, so AWS refuses its requests. Set the clock.';
 
+/** A certificate that this machine does not trust. */
+export const UNTRUSTED = [
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_HAS_EXPIRED',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+];
+
 /** The first one that fits counts: a name with a text comes before the same name alone. */
 const KINDS: readonly Kind[] = [
   {
@@ -123,14 +133,7 @@ const KINDS: readonly Kind[] = [
       `AWS does not accept the credentials of ${profile === undefined ? 'this machine' : `profile ${profile}`} (${name}). Set AWS_PROFILE to another profile, or sign in again. A region that your account has not enabled answers the same: check --region.`,
   },
   {
-    codes: [
-      'SELF_SIGNED_CERT_IN_CHAIN',
-      'DEPTH_ZERO_SELF_SIGNED_CERT',
-      'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-      'CERT_HAS_EXPIRED',
-      'ERR_TLS_CERT_ALTNAME_INVALID',
-    ],
+    codes: UNTRUSTED,
     says: (error) =>
       `The connection to AWS is not trusted (${codesOf(error)[0]}): something between this machine and AWS has a certificate of its own. Name its authority in NODE_EXTRA_CA_CERTS.`,
   },
@@ -167,6 +170,13 @@ export function setupFault(error: unknown, setup: AwsSetup): string | undefined 
     if (kind !== undefined) return kind.says(found, setup);
   }
   return undefined;
+}
+
+/** The codes of an error and its causes, such as `ECONNREFUSED`. They quote nothing of a request. */
+export function codesInChain(error: unknown): string[] {
+  const codes: string[] = [];
+  for (let cause = error; cause instanceof Error; cause = cause.cause) codes.push(...codesOf(cause));
+  return codes;
 }
 
 /** The codes of Node.js in an error, also of one that collects the attempts of several addresses. */

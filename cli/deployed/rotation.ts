@@ -3,6 +3,7 @@ import { AutoScalingClient, DescribeAutoScalingGroupsCommand } from '@aws-sdk/cl
 import { ListSecretVersionIdsCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { boundedText } from '../../functions/lib/http-answers.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
+import { codesInChain, UNTRUSTED } from '../aws/setup-fault.ts';
 
 /** A secret, and when its value was stored; `undefined` if it has none, or if it is not known. */
 export interface StoredSecret {
@@ -20,15 +21,21 @@ export async function storedSecret(client: SecretsManagerClient, secret: string)
 const DEADLINE_SECONDS = 10;
 const LONGEST_ANSWER = 10_000;
 
+export interface ApiTokenFault {
+  says: string;
+  /** What to do, if another token would not help. */
+  remedy?: string;
+}
+
 /**
  * Asks CircleCI for a count with a personal API token, as the functions do.
  *
- * @returns Why the token cannot be used; `undefined` if it can.
+ * @returns Why the token cannot be used, and what to do if another token would not help; `undefined` if it can be used.
  */
 export async function faultOfApiToken(
   token: string,
   { circleciUrl, resourceClass }: { circleciUrl: string; resourceClass: string },
-): Promise<string | undefined> {
+): Promise<ApiTokenFault | undefined> {
   const url = new URL(`${circleciUrl.replace(/\/+$/, '')}/api/v3/runner/tasks`);
   url.search = `resource-class=${encodeURIComponent(resourceClass)}`;
   try {
@@ -38,14 +45,31 @@ export async function faultOfApiToken(
       signal: AbortSignal.timeout(DEADLINE_SECONDS * 1_000),
     });
     const body = await boundedText(response, LONGEST_ANSWER);
-    if (response.status !== 200) return `CircleCI answers ${response.status} to it`;
+    if (response.status !== 200) return { says: `CircleCI answers ${response.status} to it` };
     return Number.isInteger(JSON.parse(body ?? '').unclaimed_task_count)
       ? undefined
-      : 'CircleCI does not answer with a count';
-  } catch {
-    // Not the error's text, because it may quote the token.
-    return `${url.origin} gives no usable answer`;
+      : { says: 'CircleCI does not answer with a count' };
+  } catch (error) {
+    return unanswered(url.origin, error);
   }
+}
+
+/** By its codes, because an error's text may quote the token. */
+function unanswered(origin: string, error: unknown): ApiTokenFault {
+  const codes = codesInChain(error);
+  const untrusted = codes.find((code) => UNTRUSTED.includes(code));
+  if (untrusted !== undefined)
+    return {
+      says: `this machine does not trust the certificate of ${origin} (${untrusted})`,
+      remedy: 'name its authority: NODE_EXTRA_CA_CERTS=FILE before the command',
+    };
+  const [code] = codes;
+  return code === undefined
+    ? { says: `${origin} gives no usable answer` }
+    : {
+        says: `${origin} gives no answer to this machine (${code})`,
+        remedy: 'run the command where that address answers, or correct circleciUrl',
+      };
 }
 
 /** Members of a group that read their token before now. Those of a warm pool read it when they start. */

@@ -4,7 +4,7 @@ import { SecretUnset } from '../../functions/lib/errors.ts';
 import { readCircleToken, secretsProvider } from '../../functions/lib/secrets.ts';
 import { readBesideCounts } from '../../functions/lib/zero-check.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
-import { faultOfApiToken } from '../deployed/rotation.ts';
+import { type ApiTokenFault, faultOfApiToken } from '../deployed/rotation.ts';
 import { bad, type Check, type Finding, ok } from './check.ts';
 
 /** Nobody has stored the tokens since a deployment made their secrets. */
@@ -19,7 +19,7 @@ export type RunnerSecret = 'stored' | 'empty' | 'marked for deletion' | 'missing
  */
 export function tokenFindings(
   fleet: string,
-  fault: string | undefined,
+  fault: ApiTokenFault | typeof AWAITED | undefined,
   runnerSecret: RunnerSecret,
   skipped: string[] = [],
 ): Finding[] {
@@ -33,7 +33,7 @@ export function tokenFindings(
       ? ok('CircleCI counts its tasks with the personal API token', fleet)
       : fault === AWAITED
         ? bad('warn', `the personal API token is not stored: ${fault}`, store, fleet)
-        : bad('fail', `the personal API token cannot be used: ${fault}`, store, fleet),
+        : bad('fail', `the personal API token cannot be used: ${fault.says}`, fault.remedy ?? store, fleet),
     ...skipped.map((source) =>
       bad(
         'warn',
@@ -105,7 +105,7 @@ const LONGEST_CHECK = 5_000;
 async function tryScalerSecret(
   deployed: DeployedSettings,
   provider: ReturnType<typeof secretsProvider>,
-): Promise<{ fault: string | undefined; skipped?: string[] }> {
+): Promise<{ fault: ApiTokenFault | typeof AWAITED | undefined; skipped?: string[] }> {
   try {
     const token = await readCircleToken(provider, deployed, { fresh: true });
     const fault = await faultOfApiToken(token, deployed);
@@ -121,6 +121,6 @@ async function tryScalerSecret(
     return { fault, skipped };
   } catch (error) {
     if (error instanceof SecretUnset && deployed.awaitsTokens) return { fault: AWAITED };
-    return { fault: (error as Error).message };
+    return { fault: { says: (error as Error).message } };
   }
 }

@@ -453,7 +453,7 @@ describe('each check passes, warns or fails', () => {
     { case: 'a token of unknown name', findings: tokenFindings('linux', undefined, undefined), levels: 'ok' },
     {
       case: 'a refused token',
-      findings: tokenFindings('linux', 'CircleCI answers 401 to it', 'empty'),
+      findings: tokenFindings('linux', { says: 'CircleCI answers 401 to it' }, 'empty'),
       levels: 'fail fail',
       says: /CircleCI answers 401 to it.*npm run secrets -- linux/,
     },

@@ -8,7 +8,6 @@ export const EMULATED = {
     'autoscaling DescribeAutoScalingInstances',
     'ec2 DeleteLaunchTemplateVersions',
     'ec2 DeleteVolume',
-    'ec2 DescribeLaunchTemplateVersions',
     'ec2 DescribeLaunchTemplates',
     'ec2 DescribeNetworkInterfaces',
   ],
