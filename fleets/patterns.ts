@@ -4,7 +4,17 @@
 export const fits = (text: string, patterns: readonly string[]) =>
   patterns.some((pattern) => matches(text, pattern));
 
-export const matches = (text: string, pattern: string) =>
-  new RegExp(`^${pattern.split('*').map(escaped).join('.*')}$`).test(text);
-
-const escaped = (text: string) => text.replace(/[.+]/g, '\\$&');
+export function matches(text: string, pattern: string): boolean {
+  const [first = '', ...others] = pattern.split('*');
+  const last = others.pop();
+  if (last === undefined) return text === pattern;
+  if (!text.startsWith(first)) return false;
+  // Each part as early as possible, so a long pattern takes no longer than its length times that of the text.
+  let from = first.length;
+  for (const part of others) {
+    const at = text.indexOf(part, from);
+    if (at === -1) return false;
+    from = at + part.length;
+  }
+  return text.length - last.length >= from && text.endsWith(last);
+}

@@ -9,13 +9,18 @@ import type { InstanceRights } from './settings/rights.ts';
 export function rightsBeyond({ roles, installPermissions = [] }: InstanceRights, ceilings: Ceilings) {
   const policies = ceilings.instancePolicies;
   const listed = ceilings.installPermissions;
-  const pairs = installPermissions.flatMap(({ actions, resources }, index) =>
-    actions.flatMap((action) => resources.map((resource) => ({ action, resource, index }))),
-  );
-  const uncovered = pairs.filter(
-    ({ action, resource }) =>
-      !listed.some(({ actions, resources }) => fits(action, actions) && fits(resource, resources)),
-  );
+  const isCovered = (action: string, resource: string) =>
+    listed.some(({ actions, resources }) => fits(action, actions) && fits(resource, resources));
+  // One fault for each entry, which can have thousands of pairs.
+  const uncovered = installPermissions.flatMap(({ actions, resources }, index) => {
+    const pairs = actions.flatMap((action) =>
+      resources
+        .filter((resource) => !isCovered(action, resource))
+        .map((resource) => `${action} on ${resource}`),
+    );
+    const [first] = pairs;
+    return first === undefined ? [] : [{ index, first, more: pairs.length - 1 }];
+  });
   const permissions = listed.map(
     ({ actions, resources }) => `${actions.join(', ')} on ${resources.join(', ')}`,
   );
@@ -28,10 +33,10 @@ export function rightsBeyond({ roles, installPermissions = [] }: InstanceRights,
         given: arn,
         ceiling: 'instancePolicies' as const,
       })),
-    ...uncovered.map(({ action, resource, index }) => ({
+    ...uncovered.map(({ index, first, more }) => ({
       path: ['installPermissions', index],
       must: permissions.join(', or ') || 'left out, because no permission is listed',
-      given: `${action} on ${resource}`,
+      given: more === 0 ? first : `${first}, and ${more} more`,
       ceiling: 'installPermissions' as const,
     })),
   ];

@@ -1,7 +1,7 @@
 /** Folds texts to the width of a terminal. Pure. */
 
-/** The value of an option, without what ends a sentence after it. */
-const VALUE = String.raw`(?!-)\S*[^\s.,;:)]`;
+/** The value of an option, without what ends a sentence after it. In single quotes if it has a space, as for a shell. */
+const VALUE = String.raw`(?:(?:[\w-]+=)?'[^'\n]{1,300}'|(?!-)\S*[^\s.,;:)])`;
 
 /** What follows the name of a command: options with their values, files, placeholders, paths, keys with their values. */
 const ARGUMENT = String.raw` (?:-[\w-]*(?: ${VALUE})?|[<>] ${VALUE}|[A-Z][A-Z_-]+\b|\S*[/=]${VALUE})`;

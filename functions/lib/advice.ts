@@ -55,7 +55,20 @@ const COMMAND = new RegExp(
 const CDK = /\bnpx cdk (?:deploy|destroy|diff|synth)(?![\w-])(?!(?: --[a-z-]+)* -c )(?: --[a-z-]+)*/g;
 
 /** The fleets file by its usual name, and not at the end of another path. */
-const USUAL_FILE = /(?<![\w./=-])fleets\.yaml\b/g;
+const USUAL_FILE = /(?<![\w./=-])fleets\.yaml\b/;
+
+/** A value as one word of a shell. */
+const asWord = (value: string) =>
+  /^[\p{L}\p{N}_@%+=:,./-]+$/u.test(value) ? value : `'${value.replaceAll("'", String.raw`'\''`)}'`;
+
+const exactly = (text: string) => text.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
+
+/** The usual name of a file where a text has no other one already. */
+function withFile(text: string, file: string): string {
+  // A name with a space can end like the usual one.
+  const known = new RegExp(`${exactly(asWord(file))}|${exactly(file)}|${USUAL_FILE.source}`, 'g');
+  return text.replaceAll(known, (found) => (found === DEFAULT_FLEETS_FILE ? file : found));
+}
 
 /** What a text says, with its commands and its file as they are for this app. A text may come here more than once. */
 export function forApp({ app, fleetsFile }: AdvisedApp, text: string): string {
@@ -65,11 +78,12 @@ export function forApp({ app, fleetsFile }: AdvisedApp, text: string): string {
   const stack = isDefault ? '' : ` --stack ${app}`;
   // Another file than that of the app would add its fleets to the app.
   const file = hasOwnFile ? fleetsFile : fleetsFile === undefined ? UNKNOWN_FILE : undefined;
-  const context = `${file === undefined ? '' : ` -c fleets=${file}`}${isDefault ? '' : ` -c stack=${app}`}`;
+  const context = `${file === undefined ? '' : ` -c fleets=${asWord(file)}`}${isDefault ? '' : ` -c stack=${app}`}`;
   const isNamed = hasOwnFile && fleetsFile !== UNKNOWN_FILE;
-  return (isNamed ? text.replaceAll(USUAL_FILE, () => fleetsFile) : text)
+  return (isNamed ? withFile(text, fleetsFile) : text)
     .replaceAll(COMMAND, (command, program: string, name: string, dashes: string | undefined) => {
-      const fleets = hasOwnFile && COMMANDS_WITH_FLEETS.includes(name) ? ` --fleets ${fleetsFile}` : '';
+      const fleets =
+        hasOwnFile && COMMANDS_WITH_FLEETS.includes(name) ? ` --fleets ${asWord(fleetsFile)}` : '';
       if (stack + fleets === '') return command;
       return `${program} ${name}${program === 'npm run' ? ' --' : (dashes ?? '')}${fleets}${stack}`;
     })

@@ -54,6 +54,15 @@ describe('a line ends', () => {
       ],
     },
     {
+      text: "See npm run doctor -- --fleets 'my fleets.yaml' linux, or npx cdk diff -c fleets='my fleets.yaml'.",
+      parts: [
+        'See',
+        "npm run doctor -- --fleets 'my fleets.yaml' linux,",
+        'or',
+        "npx cdk diff -c fleets='my fleets.yaml'.",
+      ],
+    },
+    {
       text: 'write one with npm run --silent simulate -- --json > before.json, and compare',
       parts: ['write', 'one', 'with', 'npm run --silent simulate -- --json > before.json,', 'and', 'compare'],
     },

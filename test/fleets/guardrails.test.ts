@@ -503,6 +503,15 @@ describe('guardrails.yaml', () => {
       ],
     })),
     {
+      ceiling: ARTIFACTS,
+      fleets: minimalWith(
+        permissions('s3:GetObject", "s3:PutObject", "s3:List*', 'arn:aws:s3:::acme/*", "*'),
+      ),
+      says: [
+        'linux.installPermission 1: must be s3:GetObject on arn:aws:s3:::acme/*, or iam:PassRole on arn:aws:iam::111122223333:role/a, got "s3:GetObject on *, and 4 more" (installPermissions)',
+      ],
+    },
+    {
       ceiling: 'scalerProxies: ["http://proxy.acme.internal:3128/"]',
       fleets: `${PROXIED('http://proxy.acme.internal:3128')}${MINIMAL}`,
     },

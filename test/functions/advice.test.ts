@@ -64,6 +64,18 @@ describe('the commands in advice', () => {
       said: 'teams/fleets.yaml differs: correct it in teams/fleets.yaml, not in examples/fleets.yaml: npx cdk deploy --all -c fleets=teams/fleets.yaml',
     },
     {
+      case: 'quote a file with a space, also one that ends like the usual one',
+      app: { app: 'team-b', fleetsFile: 'of ours/my fleets.yaml' },
+      text: 'Correct fleets.yaml: npm run doctor -- linux, npx cdk deploy --all',
+      said: "Correct of ours/my fleets.yaml: npm run doctor -- --fleets 'of ours/my fleets.yaml' --stack team-b linux, npx cdk deploy --all -c fleets='of ours/my fleets.yaml' -c stack=team-b",
+    },
+    {
+      case: 'quote a file with a quote',
+      app: { app: 'circleci-runners', fleetsFile: "bob's fleets.yaml" },
+      text: 'npm run doctor, in fleets.yaml',
+      said: String.raw`npm run doctor -- --fleets 'bob'\''s fleets.yaml', in bob's fleets.yaml`,
+    },
+    {
       case: 'keep the usual name of a file that is not known',
       app: { app: 'team-b', fleetsFile: UNKNOWN_FILE },
       text: 'Raise maxReplicas in fleets.yaml',
