@@ -20,7 +20,7 @@ const { idleTimeout: _, idleSpread: __, ...durations } = DURATIONS;
  * Boots of an image with everything installed, in seconds.
  *
  * - 26 s from the request until SSH answers, for m7i and other types (brevdev/ec2-coldboot-research, 2025). With an image, our
- *   boot unit took 1.2 s until the runner (docs/images.md). The rest is assumed: volumes made from snapshots load lazily.
+ *   scripts took 0.8 s until the runner (docs/images.md). The rest is assumed: volumes made from snapshots load lazily.
  * - A resume from the warm pool has its volume loaded, and has only the runner to start. 15 s is assumed.
  */
 const IMAGE_BOOTS = { imageBoot: 35, imageWarmBoot: 15 };

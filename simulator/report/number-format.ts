@@ -25,6 +25,9 @@ export const price = (value: number, unit: Unit) =>
 export const priceInWords = (value: number, unit: Unit) =>
   unit === 'instance-hours' ? `${short(value)} instance-hours` : `$${whole(value)} a month`;
 
+/** A monthly price of some cents or dollars. */
+export const smallPrice = (dollars: number) => `$${grouped(dollars, 2)} a month`;
+
 /** The price of a job: two digits that count, in cents if it is less than a dollar. */
 export function jobPrice(dollars: number): string {
   if (dollars >= 0.995) return `$${grouped(dollars, 2)}`;

@@ -165,10 +165,10 @@ function compared({ outcome }: Candidate, tutorial: Outcome, unit: Unit): string
 }
 
 /** What settings cost besides money. */
-const asks = ({ set }: Candidate) => [
+const asks = ({ set, outcome: { cost } }: Candidate) => [
   ...(set.some((each) => each.startsWith('image.build='))
     ? [
-        'EC2 Image Builder builds the image; its builds and snapshots are part of the cost. Until the first build has succeeded, boots take as long as before.',
+        `EC2 Image Builder builds the image. Its builds and snapshots ${cost?.image === undefined ? 'cost extra' : `are ${shown.smallPrice(cost.image)} of the cost`}. Until the first build has succeeded, boots take as long as before.`,
       ]
     : []),
   ...(reuses({ set })

@@ -60,6 +60,17 @@ describe('recommend', () => {
     expect(choose(...others).chosen.set).toEqual(chosen);
   });
 
+  it.each([
+    { price: 'a known price', image: 0.856, said: 'Its builds and snapshots are $0.86 a month of the cost.' },
+    { price: 'no price', image: undefined, said: 'Its builds and snapshots cost extra.' },
+  ])('says what an image costs with $price of the instances', ({ image, said }) => {
+    const { set, outcome } = candidate(['image.build=weekly'], 50, 90, 90);
+    const cost = image && { instances: 90, volumes: 1, scaler: 3, image, total: 94.86 };
+    const { reasons } = choose({ set, outcome: { ...outcome, ...(cost && { cost }) } });
+    expect(reasons.at(-1)).toContain(said);
+    expect(choose(candidate(['a=1'], 50, 90, 90)).reasons.join(' ')).not.toContain('Image Builder');
+  });
+
   it("states wait and cost against the current settings and CircleCI's tutorial", () => {
     const { headline, reasons } = choose(candidate(['a=1', 'b=2'], 49, 90, 105));
     expect(headline).toBe(
