@@ -3,13 +3,16 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Fault } from './faults.ts';
 import { quote } from './faults.ts';
-import { isInFolders } from './install-scripts.ts';
+import { fileThatEnds, isInFolders } from './install-scripts.ts';
 import { isMap } from './settings/parts.ts';
 
 /** The public authorities of an operating system together have 220 KB. */
 const MOST_BYTES = 256 * 1024;
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
+
+/** Also one in a form that instances do not read, such as `BEGIN TRUSTED CERTIFICATE`. */
+const BEGIN = /-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/g;
 
 /** A certificate that ends within this time is a warning. */
 const SOON_MS = 30 * 86_400_000;
@@ -66,10 +69,10 @@ function check(
         'the path of a file in the folder of this file or of the app, or below',
         `it is ${file}`,
       );
-    const bytes = readFileSync(file);
-    if (bytes.length > MOST_BYTES)
-      return refused(`a file of at most ${MOST_BYTES / 1024} KB`, `it has ${Math.ceil(bytes.length / 1024)}`);
-    const text = bytes.toString('utf8');
+    const { size } = fileThatEnds(file);
+    if (size > MOST_BYTES)
+      return refused(`a file of at most ${MOST_BYTES / 1024} KB`, `it has ${Math.ceil(size / 1024)}`);
+    const text = readFileSync(file, 'utf8');
     if (/PRIVATE KEY-----/.test(text))
       return refused('a file of certificates alone', 'it has a private key, which must not be deployed');
     const certificates = certificatesIn(text);
@@ -99,8 +102,12 @@ export function endingSoon(file: string, now: number): string[] {
 
 function certificatesIn(text: string): X509Certificate[] | undefined {
   const found = text.match(CERTIFICATE) ?? [];
+  const begun = text.match(BEGIN) ?? [];
   try {
-    return found.length === 0 ? undefined : found.map((each) => new X509Certificate(each));
+    // What is left out here, nothing would trust.
+    return found.length === 0 || found.length < begun.length
+      ? undefined
+      : found.map((each) => new X509Certificate(each));
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync } from 'node:fs';
+import { readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { extname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { type Fault, quote } from './faults.ts';
 import { isMap } from './settings/parts.ts';
@@ -30,6 +30,7 @@ export function findInstallScripts(directory: string, raw: unknown) {
         fault('the path of a script in the folder of this file or of the app, or below', `it is ${file}`);
         continue;
       }
+      fileThatEnds(file);
       const [firstLine = ''] = readFileSync(file, 'utf8').split('\n', 1);
       if (!firstLine.startsWith('#!') || firstLine.endsWith('\r')) {
         fault(
@@ -48,6 +49,17 @@ export function findInstallScripts(directory: string, raw: unknown) {
     }
   }
   return { files, faults };
+}
+
+/**
+ * What the system says about a file.
+ *
+ * @throws Error for a pipe, whose reader would wait until somebody writes.
+ */
+export function fileThatEnds(file: string): Stats {
+  const stats = statSync(file);
+  if (stats.isFIFO()) throw new Error('it is a pipe');
+  return stats;
 }
 
 /** Whether a file lies in the folder of `fleets.yaml` or of the app, or below. */

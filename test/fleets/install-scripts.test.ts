@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -11,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse as parseYaml } from 'yaml';
+import { findInstallScripts } from '../../fleets/install-scripts.ts';
 import { checkFleets } from '../../fleets/load.ts';
 import { complaintsAbout, fleetsOf, minimalWith } from '../support/fleets.ts';
 
@@ -59,6 +61,16 @@ describe('the install script', () => {
     expect(said).toContain(
       `fleets.yaml has a fault:\n  linux.install: must be the path of a script, relative to this file, got "${install}" (${seen}`,
     );
+  });
+
+  it('cannot be a pipe, which would be read without an end', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pipe-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    execFileSync('mkfifo', [join(folder, 'setup.sh')]);
+    const { faults } = findInstallScripts(folder, { linux: { install: 'setup.sh' } });
+    expect(faults.map(({ says }) => says)).toEqual([
+      'linux.install: must be the path of a script, relative to this file, got "setup.sh" (it is a pipe)',
+    ]);
   });
 
   it.each([

@@ -1,10 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { findCaCertificates } from '../../fleets/ca-certificates.ts';
 import { CircleCi } from '../../sandbox/circleci.ts';
 import { type DeployedFunction, deployFunction, invokeFunction } from '../support/deployed-function.ts';
@@ -133,6 +134,22 @@ describe('the file of scaler.caCertificates', () => {
       says: 'it has none, or one that cannot be read',
     },
     {
+      case: 'one certificate, and the beginning of another',
+      content: () => {
+        const pem = readFileSync(authority.file, 'utf8');
+        return pem + pem.slice(0, 200);
+      },
+      says: 'it has none, or one that cannot be read',
+    },
+    {
+      case: 'one certificate, and another in a form of OpenSSL alone',
+      content: () => {
+        const pem = readFileSync(authority.file, 'utf8');
+        return pem + pem.replaceAll('CERTIFICATE', 'TRUSTED CERTIFICATE');
+      },
+      says: 'it has none, or one that cannot be read',
+    },
+    {
       case: 'too much',
       content: () => readFileSync(authority.file, 'utf8').repeat(500),
       says: 'must be a file of at most 256 KB',
@@ -153,6 +170,16 @@ describe('the file of scaler.caCertificates', () => {
     { given: '7', says: 'must be the path of a file, relative to this one' },
   ])('is refused if the setting is $given', ({ given, says }) => {
     expect(() => fleetsOf(`scaler: { caCertificates: ${given} }\n${MINIMAL}`)).toThrow(says);
+  });
+
+  it('is not a pipe, which would be read without an end', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pipe-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    execFileSync('mkfifo', [join(folder, 'ca.pem')]);
+    const { faults } = findCaCertificates(folder, { linux: { caCertificates: 'ca.pem' } }, Date.now());
+    expect(faults.map(({ says }) => says)).toEqual([
+      'linux.caCertificates: must be the path of a PEM file, relative to this file, got "ca.pem" (it is a pipe)',
+    ]);
   });
 
   it('is refused if a certificate in it has ended', () => {
