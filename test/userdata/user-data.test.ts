@@ -118,7 +118,9 @@ describe('the files of userdata/', () => {
 
   it('are each used by some fleet or image', () => {
     const ofImages = ['image-build.sh', 'image-clean.sh', 'image-test.sh', 'image-verify.sh'];
-    const used = [...Object.values(ALWAYS), 'ship-logs.sh', ...ofImages];
+    // It goes before the install script: test/userdata/trust.test.ts.
+    const ofInstall = 'trust.sh';
+    const used = [...Object.values(ALWAYS), 'ship-logs.sh', ofInstall, ...ofImages];
     expect([...new Set(used)].toSorted()).toEqual(files.toSorted());
   });
 
