@@ -71,7 +71,11 @@ async function manageSecrets(name: string, options: Options, shell: Shell): Prom
     return undefined;
   });
   if (found === undefined && isInFile) refuseNotDeployed(name, app);
-  const known: TokenFleet[] = isInFile ? inFile : await deployedFleets(app);
+  const given = inFile.find((each) => each.name === name);
+  // A secret that the file names may also be that of a deployed fleet which the file does not have.
+  const running = isInFile && given?.scalerSecretName === undefined ? [] : await deployedFleets(app);
+  const [first, second]: [TokenFleet[], TokenFleet[]] = isInFile ? [inFile, running] : [running, inFile];
+  const known = [...first, ...second.filter((each) => !first.some((other) => other.name === each.name))];
   const fleet = known.find((each) => each.name === name);
   if (found === undefined || fleet === undefined)
     return void namedFleet(options.fleets, name, undefined, { stack: app });

@@ -126,4 +126,7 @@ export const proxyOfScaler = (scaler: Scaler | undefined): Record<string, string
 /** Whether the functions reach a host without their proxy. */
 export const isDirect = (host: string, { httpProxy, noProxy = [] }: Scaler): boolean =>
   httpProxy === undefined ||
-  noProxy.some((entry) => (entry.startsWith('.') ? host.endsWith(entry) : host === entry));
+  noProxy
+    // Node.js compares hosts in any case.
+    .map((entry) => entry.toLowerCase())
+    .some((entry) => (entry.startsWith('.') ? host.endsWith(entry) : host === entry));

@@ -4,7 +4,8 @@
  */
 export function keyPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>((before, key) => {
-    if (typeof key === 'number') return `${before.replace(/(?<=x)es$|s$/, '')} ${key + 1}`;
+    if (typeof key === 'number')
+      return `${before.replace(/ies$/, 'ys').replace(/(?<=x)es$|s$/, '')} ${key + 1}`;
     return before === '' ? String(key) : `${before}.${String(key)}`;
   }, '');
 }

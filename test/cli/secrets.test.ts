@@ -29,6 +29,13 @@ const RUNNER = 'circleci-runners/example/runner';
 /** The settings of deployed fleets. */
 let deployed: Map<string, object>;
 
+const settingsOf = (name: string, resourceClass: string, scalerSecretName?: string) =>
+  deployedSettings({
+    resourceClass,
+    circleciUrl: address(server),
+    scalerSecretName: scalerSecretName ?? `circleci-runners/${name}/scaler`,
+  });
+
 /** Secrets that cannot be written, and what Secrets Manager says of them. */
 let away: Map<string, { error: string; message: string }>;
 
@@ -173,13 +180,6 @@ describe('npm run secrets -- example --age', () => {
 });
 
 describe('npm run secrets of a deployed fleet that the file does not have', () => {
-  const settingsOf = (name: string, resourceClass: string, scalerSecretName?: string) =>
-    deployedSettings({
-      resourceClass,
-      circleciUrl: address(server),
-      scalerSecretName: scalerSecretName ?? `circleci-runners/${name}/scaler`,
-    });
-
   beforeEach(() => {
     const file = join(folder, 'fleets.yaml');
     writeFileSync(file, readFileSync(file, 'utf8').replace(/^example:/, 'other:'));
@@ -324,11 +324,13 @@ describe('npm run secrets -- example', () => {
       join(folder, 'fleets.yaml'),
       `${fleet('example')}${shares}${fleet('arm')}${shares}${fleet('alone')}`,
     );
+    deployed.set('arm', settingsOf('arm', 'acme/before', SCALER));
+    deployed.set('gone', settingsOf('gone', 'acme/gone', SCALER));
     away.set(SCALER, GONE);
     const { stdout } = await command([NEW.api, NEW.class]);
     expect(stdout).toContain(`Made the secret ${SCALER}. No stack deletes it.`);
     expect(JSON.parse(secrets.get(SCALER)?.value ?? '')).toMatchObject({
-      resource_class: ['acme/example', 'acme/arm'],
+      resource_class: ['acme/example', 'acme/arm', 'acme/gone'],
       circle_token: NEW.api,
     });
   });

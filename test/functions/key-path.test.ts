@@ -8,6 +8,7 @@ it.each<{ path: PropertyKey[]; says: string }>([
   { path: ['linux', 'schedules', 0, 'timezone'], says: 'linux.schedule 1.timezone' },
   { path: ['concurrency', 1, 'fleets', 1], says: 'concurrency 2.fleet 2' },
   { path: ['secretPrefixes', 0], says: 'secretPrefix 1' },
+  { path: ['scalerProxies', 0], says: 'scalerProxy 1' },
   { path: ['linux', 'tags', '0'], says: 'linux.tags.0' },
 ])('$path is $says', ({ path, says }) => {
   expect(keyPath(path)).toBe(says);

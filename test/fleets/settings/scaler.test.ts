@@ -125,8 +125,10 @@ describe('scaler', () => {
     { host: 'ssm.eu-west-1.amazonaws.com.cn', direct: false },
     { host: 'circleci.acme.example', direct: true },
     { host: 'a.circleci.acme.example', direct: false },
+    { host: 'in.any.case', direct: true },
   ])('reaches $host without the proxy: $direct', ({ host, direct }) => {
-    const scaler = { vpcId: 'vpc-1', subnetIds: [], noProxy: ['.amazonaws.com', 'circleci.acme.example'] };
+    const noProxy = ['.amazonaws.com', 'circleci.acme.example', '.Any.CASE'];
+    const scaler = { vpcId: 'vpc-1', subnetIds: [], noProxy };
     expect(isDirect(host, { ...scaler, httpProxy: 'http://proxy:3128' })).toBe(direct);
     expect(isDirect(host, scaler)).toBe(true);
   });
