@@ -14,7 +14,7 @@ export const DURATION_SETTINGS = {
   idleTimeout: duration('a time', 10, 86_400)
     .prefault('5m')
     .describe(
-      'How long a runner waits for a task before it leaves. Without reuse, it waits twice as long in a fleet with `headroom`, and up to three times as long with `spareRunners`. Must be longer than three times `pollInterval`.',
+      'How long a runner waits for a task before it leaves. Without reuse, it waits twice as long in a fleet with `headroom`, and up to three times as long with `spareRunners`. Must be longer than three times `pollInterval`. With less than 150s, launches that run no task [are not bounded](how-it-decides.md#tasks-that-are-not-handed-out) while CircleCI hands out only some of the tasks.',
     ),
   recycleAfter: duration('a time', 10, 604_800)
     .optional()
