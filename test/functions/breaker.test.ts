@@ -325,14 +325,13 @@ describe('the canaries', () => {
     expect(waits(example.first, example.kind, example.settings)).toEqual([2, 4, 8, 16, 30, 30]);
   });
 
-  it('launch 2 minutes after each failure during a shortage, because they cost nothing', () => {
-    expect(
-      waits(
-        times(3, (i) => fails(i, 'shortage')),
-        'shortage',
-      ),
-    ).toEqual([2, 2, 2, 2, 2, 2]);
-  });
+  it.each(['shortage', 'addresses', 'throttled'] as const)(
+    'launch 2 minutes after each failure of the kind %s, because it passes and they cost nothing',
+    (kind) => {
+      const first = times(3, (i) => fails(i, kind));
+      expect(waits(first, kind)).toEqual([2, 2, 2, 2, 2, 2]);
+    },
+  );
 
   it('that fail to boot keep their intervals, also with shortages between them', () => {
     const opened = times(3, (i) => fails(i));
