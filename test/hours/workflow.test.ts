@@ -186,6 +186,39 @@ it('the replay and the workflow give the same figures with any spare runners and
   );
 });
 
+it('the replay and the workflow give the same figures while claims are refused, and tasks run elsewhere or nowhere', async () => {
+  const window = fc
+    .record({ from: fc.nat({ max: 600 }), seconds: fc.integer({ min: 300, max: 2_400 }) })
+    .map(({ from, seconds }) => ({ from, to: from + seconds }));
+  const examples = fc.record({
+    workload: fc.constantFrom<WorkloadName[]>('flapping', 'working-day', 'fan-out'),
+    hours: fc.constantFrom(0.1, 0.2, 0.3),
+    seed: fc.integer({ min: 1, max: 50 }),
+    settings: fc.record({
+      pollInterval: fc.constantFrom(7, 15, 30, 60),
+      reuse: fc.constantFrom('continuous' as const, 'single-task' as const),
+      idleTimeout: fc.constantFrom(181, 300),
+    }),
+    faults: fc
+      .tuple(window, fc.nat({ max: 5 }), window, fc.nat({ max: 6 }), window, fc.constantFrom(0, 1 / 6, 1 / 2))
+      .chain(([limited, limit, elsewhere, phantoms, refused, share]) =>
+        fc.constantFrom(0, 2).map((foreignRunners) => ({
+          taskLimits: [{ ...limited, count: limit }],
+          phantomTasks: [{ ...elsewhere, count: phantoms }],
+          zoneRefusals: [{ ...refused, share }],
+          foreignRunners,
+        })),
+      ),
+  });
+  await fc.assert(
+    fc.asyncProperty(examples, async (example) => {
+      const { replayed, real } = await both(example);
+      expect(replayed).toMatchObject(real);
+    }),
+    { numRuns: 6 },
+  );
+});
+
 it('the workflow bills instances that stay to the end of the last minute, and the replay does not', async () => {
   const minReplicas = 3;
   const settings = { minReplicas, idleTimeout: 61 };
