@@ -67,6 +67,23 @@ describe('an alarm rings above its number and not below it:', () => {
     expect(await rung({ ...given, queued: jobs(6, HOUR) })).toEqual(['Cost Limit Reached']);
   });
 
+  it.each(
+    [5, 59, 121].flatMap((from) => [
+      { alarm: 'Saturated', from, most: 10, fleet: {}, plan: undefined },
+      { alarm: 'Saturated', from, most: 6, fleet: shared, plan: 6 },
+      { alarm: 'Cost Limit Reached', from, most: 5, fleet: dollars, plan: undefined },
+    ]),
+  )(
+    '$alarm, within 17 minutes after a task more than $most began to wait, $from s after the start',
+    async ({ alarm, from, most, fleet, plan }) => {
+      const given = { fleet, minutes: 20, ...(plan !== undefined && { plan }) };
+      const [rings, ...others] = await alarmsIn({ ...given, queued: jobs(most + 1, HOUR, from) });
+      expect(rings?.heading).toBe(alarm);
+      expect(rings?.ringings[0]?.from).toBeLessThanOrEqual(Math.floor(from / MINUTE) + 17);
+      expect(others).toEqual([]);
+    },
+  );
+
   it('a higher maxHourlyCost ends Cost Limit Reached', async () => {
     const ends = async (affordable: number) => {
       const raise = ({ sandbox, world }: Stage) => {
