@@ -14,7 +14,15 @@ import { changedLines, onlyFleet, type PlannedFile, planFile, readIfPresent } fr
 import { carriedOver } from './init/from-group.ts';
 import { readGroup } from './init/group-reads.ts';
 import { Lookups } from './init/lookups.ts';
-import { DEFAULTS, list, nameOption, networkOption, recipientOption, settingOption } from './init/options.ts';
+import {
+  DEFAULTS,
+  list,
+  nameOption,
+  networkOption,
+  recipientOption,
+  settingOption,
+  subnetsOption,
+} from './init/options.ts';
 import { cdkInstallation, cdkJson, otherApp } from './init/project.ts';
 import { askToReplace } from './init/questions.ts';
 import { configText, fleetsText, schemaPath } from './init/written.ts';
@@ -40,7 +48,7 @@ const define = (shell: Shell) =>
     .option(
       '--subnets <list>',
       'subnets of that VPC (default: those from which instances reach the internet)',
-      list,
+      subnetsOption,
     )
     .option(
       '--notify <who>',
@@ -141,7 +149,7 @@ async function initialise(options: Options, shell: Shell): Promise<void> {
     return;
   }
   for (const { file, text: content, action } of written) {
-    terminal.print(`${terminal.colours.bold(file)}: ${SAYS[action]}`);
+    terminal.print(`${terminal.colours.bold(file)}: ${(options.dryRun ? WOULD_SAY : SAYS)[action]}`);
     if (options.dryRun && isWritten(action)) terminal.print(content);
   }
   terminal.print('Next:');
@@ -162,6 +170,14 @@ const SAYS: Record<Action, string> = {
   replaced: 'replaced',
   unchanged: 'has these settings already',
   declined: 'left as it is',
+};
+
+/** The same with `--dry-run`, which writes nothing. */
+const WOULD_SAY: Record<Action, string> = {
+  ...SAYS,
+  new: 'would be written',
+  replaced: 'would be replaced',
+  declined: 'would be left as it is',
 };
 
 /** What happens to a file. It asks before it replaces one, and shows the difference. */

@@ -293,20 +293,19 @@ async function optimised({
     };
     terminal.print(JSON.stringify({ trace: about, optimised }));
   } else {
-    terminal.print(`${describeSource(about, policies.fleet, terminal)}\n`);
+    terminal.printProse(`${describeSource(about, policies.fleet, terminal)}\n`);
     terminal.print(
       `On the first ${Math.round(share * 100)} % of the trace:\n${table(answer.training, terminal, SEARCH_COLUMNS)}\n`,
     );
-    terminal.print(
-      `On the rest:\n${table(answer.rest, terminal, SEARCH_COLUMNS)}\n\n${describeAnswer(answer)}\n`,
-    );
+    terminal.print(`On the rest:\n${table(answer.rest, terminal, SEARCH_COLUMNS)}\n`);
+    terminal.printProse(`${describeAnswer(answer)}\n`);
     const [before, after] = answer.rest;
     if (before !== undefined && after !== undefined) {
       const sure =
         answer.set.length === 0 ? describeInterval(after) : describeIntervalOfChange(before, after);
-      terminal.print(`On the rest: ${sure}\n`);
+      terminal.printProse(`On the rest: ${sure}\n`);
     }
-    terminal.print(terminal.colours.dim(costs));
+    terminal.printProse(terminal.colours.dim(costs));
   }
   return { answer, tried };
 }
@@ -350,15 +349,15 @@ async function replayed(
       }),
     );
   } else {
-    terminal.print(`${describeSource(about, fleet, terminal)}\n`);
+    terminal.printProse(`${describeSource(about, fleet, terminal)}\n`);
     terminal.print(`${table([...rows, ...lowerBounds], terminal)}\n`);
-    terminal.print(
+    terminal.printProse(
       terminal.colours.dim(
         `Wait: seconds from queued to claimed. Hours: instance-hours; over: how much more than the work they are.\n${[costs, ...describeMonth(outcomes), ...outcomes.slice(0, 1).map(describeInterval)].join(' ')}`,
       ),
     );
   }
-  if (comparison && options.json !== true) terminal.print(`\n${describeComparison(comparison, terminal)}`);
+  if (comparison && options.json !== true) terminal.printProse(`\n${describeComparison(comparison, terminal)}`);
   return { outcomes, comparison };
 }
 

@@ -191,7 +191,14 @@ async function classFrom(
   const token =
     tokenIn(shell.env) ?? (isAsking && given === undefined ? await askToken(shell.terminal) : undefined);
   const classesOf =
-    token === undefined ? undefined : (namespace: string) => lookups.classes(namespace, url, token);
+    token === undefined
+      ? undefined
+      : async (namespace: string) => {
+          const classes = await lookups.classes(namespace, url, token);
+          // At once, so that a person who typed a wrong token or namespace sees why there is no choice.
+          for (const each of lookups.lines()) shell.terminal.note(each);
+          return classes;
+        };
   const resourceClass = given ?? (await askClass(present?.fleet.resourceClass, classesOf));
   const [namespace = ''] = resourceClass.split('/');
   if (classesOf === undefined) {

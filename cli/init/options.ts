@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { Fleet } from '../../fleets/fleet.ts';
+import { MOST_SUBNETS, subnetIds } from '../../fleets/settings/network.ts';
 import { TOP_SETTINGS } from '../../fleets/settings/top.ts';
 import { FLEET_NAME } from '../../functions/lib/fleet-names.ts';
 import type { WrittenFleet } from './written.ts';
@@ -68,6 +69,12 @@ export function networkOption(given: string): string {
   throw new InvalidArgumentError(
     'It must be default-vpc, new-vpc, or the id of a VPC such as vpc-0123456789abcdef0.',
   );
+}
+
+export function subnetsOption(given: string): string[] {
+  const ids = subnetIds(MOST_SUBNETS).safeParse(list(given));
+  if (ids.success) return ids.data;
+  throw new InvalidArgumentError(`It ${ids.error.issues[0]?.message}.`);
 }
 
 /** The name of a fleet, from the end of its resource class or from the name of a group. */

@@ -116,6 +116,11 @@ export class Terminal {
     this.#hasPiped ||= isPipe(this.#stdout);
   }
 
+  /** Writes a result that has sentences to standard output. On a terminal, longer lines are folded between words. */
+  printProse(text: string): void {
+    this.print(this.#stdout.isTTY === true ? folded(text, this.columns) : text);
+  }
+
   /**
    * Writes what is not part of the result to standard error: what is wrong, what to do, and other prose. All complaints of
    * all commands go through here. On a terminal, longer lines are folded; in a pipe, each line stays whole.

@@ -5,7 +5,7 @@ import { eachOnce, flag, isSet, text, textWithCauses } from './parts.ts';
 /** Where instances run, and who can reach them. */
 
 /** Of 24 characters and a comma each: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html */
-const MOST_SUBNETS = 200;
+export const MOST_SUBNETS = 200;
 
 /** The id of a VPC. */
 export const vpcId = () =>

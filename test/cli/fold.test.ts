@@ -121,8 +121,8 @@ describe('a long text', () => {
 describe('a terminal', () => {
   const written = (isTTY: boolean, write: (terminal: Terminal) => void) => {
     let text = '';
-    const stderr = { isTTY, columns: 20, write: (more: string) => (text += more) };
-    write(new Terminal({ stdout: { write: () => {} }, stderr }));
+    const output = { isTTY, columns: 20, write: (more: string) => (text += more) };
+    write(new Terminal({ stdout: output, stderr: output }));
     return text;
   };
   const LONG = 'There is no such fleet: npm run status';
@@ -132,6 +132,13 @@ describe('a terminal', () => {
       'There is no such\nfleet:\nnpm run status\n',
     );
     expect(written(false, (terminal) => terminal.note(LONG))).toBe(`${LONG}\n`);
+  });
+
+  it('folds sentences of a result, and a pipe gets them whole', () => {
+    expect(written(true, (terminal) => terminal.printProse(LONG))).toBe(
+      'There is no such\nfleet:\nnpm run status\n',
+    );
+    expect(written(false, (terminal) => terminal.printProse(LONG))).toBe(`${LONG}\n`);
   });
 
   it('shows lines of a file as they are', () => {

@@ -192,6 +192,8 @@ describe('the files', () => {
     expect(status).toBe(0);
     expect(stdout).toContain('  resourceClass: acme/linux\n');
     expect(stdout).toContain('    resource_class: acme/linux\n');
+    expect(stdout).toMatch(/^\S*fleets\.yaml: would be replaced$/m);
+    expect(stdout).toMatch(/^\S*config\.yml: would be written$/m);
     expect(read()).toBe(EXAMPLE);
     expect(readdirSync(folder)).toEqual(['fleets.yaml']);
   });
@@ -327,6 +329,7 @@ describe('wrong options', () => {
       words: [...CLASS, '--yes', '--network', 'vpc-0000000a', '--subnets', 'x'],
       says: 'must be the id of a subnet',
     },
+    { words: [...CLASS, '--yes', '--subnets', 'x'], says: 'must be the id of a subnet' },
     {
       words: [...CLASS, '--yes', '--network', 'vpc-0000000f'],
       says: 'No subnet of vpc-0000000f has a route',

@@ -153,6 +153,18 @@ describe('npm run init on a terminal of 80 x 24', () => {
     expect(await pty.end()).toBe(130);
   });
 
+  it('says before the next question why a namespace gives no choice', async () => {
+    const pty = start('--types', 'm7i.large', '--network', 'new-vpc');
+    await answer(pty, [
+      { shows: /Personal API token \(empty/, types: `CCIPAT_another${ENTER}` },
+      { shows: /Resource class, or only its namespace/, types: `acme${ENTER}` },
+    ]);
+    await pty.shows(/Resource class of the runners: acme\//);
+    expect(pty.screen.lines.join(' ')).toMatch(/Not looked up: resource classes of acme\./);
+    pty.interrupt();
+    expect(await pty.end()).toBe(130);
+  });
+
   it('says what an answer must be, and asks again', async () => {
     const pty = start('--types', 'm7i.large', '--network', 'new-vpc');
     await answer(pty, [

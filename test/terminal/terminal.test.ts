@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { folded } from '../../cli/terminal/fold.ts';
 import { progressLine } from '../../cli/terminal/progress-line.ts';
 import { Terminal } from '../../cli/terminal/terminal.ts';
 import { commandWords, shownAtOnce } from '../support/bundled-commands.ts';
@@ -293,12 +294,12 @@ describe.each([
   { columns: 80, rows: 24 },
   { columns: 120, rows: 40 },
 ])('on a terminal of $columns x $rows', (size) => {
-  /** Runs the command to its end, on a terminal and into a pipe. */
+  /** Runs the command to its end, on a terminal, where no word is broken at its edge, and into a pipe. */
   async function expectSame(words: readonly string[], status = 0): Promise<void> {
     const pty = new PseudoTerminal(shownAtOnce(...words), size);
     expect(await pty.end()).toBe(status);
     expect(pty.written).toContain('\u001B[J');
-    expect(pty.screen.lines).toEqual(await piped(words));
+    expect(pty.screen.lines).toEqual(folded((await piped(words)).join('\n'), size.columns).split('\n'));
     expectCleanTerminal(pty);
   }
 
