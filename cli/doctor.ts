@@ -7,6 +7,7 @@ import { sentence } from '../functions/lib/sentence.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { readSetup } from './aws/place.ts';
 import { setupFault } from './aws/setup-fault.ts';
+import { unknownCall } from './aws/unknown-call.ts';
 import { NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { fleetGroups } from './deployed/groups.ts';
@@ -14,16 +15,6 @@ import type { Check, Finding, Surroundings } from './doctor/check.ts';
 import { CHECKS } from './doctor/checks.ts';
 import { readSettings } from './status/reads.ts';
 import { wrapped } from './terminal/fold.ts';
-
-/** What emulators of AWS say about a call that they do not have. */
-const UNKNOWN_CALL = [
-  'InvalidAction',
-  'InvalidActionException',
-  'NotImplemented',
-  'Unknown',
-  'UnknownOperationException',
-  'UnsupportedOperation',
-];
 
 /** How long one check may take, in milliseconds. */
 const DEADLINE = 30_000;
@@ -117,10 +108,9 @@ export async function runCheck({ name, run }: Check, surroundings: Surroundings)
     const setup = readSetup(process.env);
     if (setupFault(error, setup) !== undefined) throw error;
     const { name: kind, message } = error as Error;
+    const reason = unknownCall(error as Error, setup.endpoint);
     const remedy =
-      setup.endpoint !== undefined && UNKNOWN_CALL.includes(kind)
-        ? `nothing, if ${setup.endpoint} is an emulator of AWS: it does not have this call`
-        : 'allow this call, or use a profile that may make it';
+      reason === undefined ? 'allow this call, or use a profile that may make it' : `nothing, ${reason}`;
     return [{ check: name, level: 'warn', says: `not checked: ${kind}: ${message}`, remedy }];
   } finally {
     clearTimeout(timer);

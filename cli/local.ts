@@ -84,7 +84,9 @@ async function run(options: Options, ended: AbortSignal, terminal: Terminal): Pr
         }),
       }),
     );
-    report(`Deployed ${outputs.StateMachineArn}. Its schedule starts an execution every minute.`);
+    report(
+      `Deployed ${outputs.StateMachineArn}, with the fleet ${FLEET}. Its schedule starts an execution every minute.`,
+    );
     if (isOwn) {
       report('In another terminal, npm run status and other commands use it after this line:');
       // Whole, so that it can be copied. An emulator takes any keys.
@@ -185,7 +187,7 @@ class Executions {
     );
     if (status !== 'SUCCEEDED') {
       const { error, cause } = await this.#sfn.send(new DescribeExecutionCommand({ executionArn }));
-      this.#terminal.print(`  ${error}\n  ${cause}`);
+      this.#terminal.printProse(`  ${error}\n  ${cause}`);
     }
     this.#terminal.print();
   }

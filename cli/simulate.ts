@@ -357,7 +357,8 @@ async function replayed(
       ),
     );
   }
-  if (comparison && options.json !== true) terminal.printProse(`\n${describeComparison(comparison, terminal)}`);
+  if (comparison && options.json !== true)
+    terminal.printProse(`\n${describeComparison(comparison, terminal)}`);
   return { outcomes, comparison };
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { priceOf } from '../fleets/cost.ts';
-import { loadFleets } from '../fleets/load.ts';
+import { FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { forApp } from '../functions/lib/advice.ts';
 import {
   durationOption,
@@ -37,7 +37,7 @@ const define = (shell: Shell) =>
       durationOption(2, 3_600),
     )
     .option('--json', 'print only one JSON object')
-    .option('--fleets <file>', 'the fleets file, for hourlyPrice', 'fleets.yaml')
+    .option('--fleets <file>', 'the fleets file, for hourlyPrice (default: fleets.yaml, if it can be read)')
     .addOption(stackOption())
     .action((fleet: string | undefined, options: Options, command: Command) => {
       refuseVain(command, { every: { isThere: options.watch === true, needs: '--watch' } });
@@ -48,7 +48,7 @@ interface Options {
   watch?: boolean;
   every?: number;
   json?: boolean;
-  fleets: string;
+  fleets?: string;
   stack: string;
 }
 
@@ -110,16 +110,17 @@ async function read(
   };
 }
 
-/** The prices that fleets.yaml knows better than the group. Without the file, list prices are used. */
-function pricesIn(file: string, stack: string): Map<string, number> {
+/** The prices that fleets.yaml knows better than the group. Without the file, unless it was named, list prices are used. */
+function pricesIn(named: string | undefined, stack: string): Map<string, number> {
   try {
     return new Map(
-      loadFleets(file, { stack }).flatMap((fleet) => {
+      loadFleets(named ?? 'fleets.yaml', { stack }).flatMap((fleet) => {
         const price = priceOf(fleet);
         return price === undefined ? [] : [[fleet.name, price] as const];
       }),
     );
-  } catch {
+  } catch (error) {
+    if (named !== undefined) throw error;
     return new Map();
   }
 }
@@ -179,4 +180,9 @@ async function watch(
   }
 }
 
-export const status: CliCommand = { define, describeError: nameAndMessage, aws: 'stack' };
+export const status: CliCommand = {
+  define,
+  usageErrors: [FleetsInvalid],
+  describeError: nameAndMessage,
+  aws: 'stack',
+};

@@ -23,7 +23,7 @@ export function readRelease(file: string): z.infer<typeof PinnedRelease> {
     text = readSettingsText(file);
   } catch {
     throw new FleetsInvalid(
-      `No release of CircleCI's runner is pinned: ${file} does not exist. Run npm run pin, which writes the current release's version and checksums, and commit the file. Or set runner: current, and each boot installs what CircleCI has published by then.`,
+      `No release of CircleCI's runner is pinned: ${file} does not exist. Run npm run pin, which writes the current release's version and checksums, and commit the file. Or set runner: current in the settings of the fleet, and each boot installs what CircleCI has published by then.`,
     );
   }
   try {

@@ -1,8 +1,10 @@
 import { type Command, CommanderError } from 'commander';
 import { type AdvisedApp, DEFAULT_APP, forApp } from '../../functions/lib/advice.ts';
+import { sentence } from '../../functions/lib/sentence.ts';
 import { readSetup } from '../aws/place.ts';
 import { AwsSession } from '../aws/session.ts';
 import { setupFault } from '../aws/setup-fault.ts';
+import { unknownCall } from '../aws/unknown-call.ts';
 import { endingCode } from '../terminal/ending.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { NotDeployed, UsageError } from './arguments.ts';
@@ -58,8 +60,12 @@ const exitCodes = ({ failsIf = 'it failed', aws }: CliCommand): HelpPart => ({
   ],
 });
 
-/** The message of an error with its name, for errors of AWS. */
-export const nameAndMessage = ({ name, message }: Error): string => `${name}: ${message}`;
+/** The message of an error with its name, for errors of AWS and of what stands in for it. */
+export function nameAndMessage(error: Error): string {
+  const text = `${error.name}: ${error.message}`;
+  const reason = unknownCall(error, readSetup(process.env).endpoint);
+  return reason === undefined ? text : `${sentence(text)} Nothing is wrong ${reason}.`;
+}
 
 /** The complaint of a command about what is deployed, if it was given a fleets file as others take it. */
 const withoutFile = (text: string) =>

@@ -480,6 +480,12 @@ describe('npm run status', () => {
     });
   });
 
+  it('refuses a file of prices that was named and cannot be read', async () => {
+    const { status, stderr } = await command('--fleets', join(folder, 'other.yaml'));
+    expect(stderr).toContain('other.yaml cannot be read: ENOENT');
+    expect(status).toBe(2);
+  });
+
   it('says what could not be read, and shows the rest', async () => {
     expect((await command()).stdout).toMatch(/^Not read: .*the alarms \(\w+\)/m);
   });

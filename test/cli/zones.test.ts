@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -21,6 +22,8 @@ const SUBNETS: Record<string, string> = {
 
 let server: Server;
 let actions: string[];
+let lacking: string | undefined;
+let folders: string[];
 
 const itemsOf = (items: string[]) => items.map((item) => `<item>${item}</item>`).join('');
 
@@ -53,10 +56,19 @@ function answer(parameters: URLSearchParams): string {
 
 beforeEach(async () => {
   actions = [];
+  lacking = undefined;
+  folders = [];
   server = createServer(async (request, response) => {
     const parameters = new URLSearchParams(await text(request));
     const action = parameters.get('Action') ?? '';
     actions.push(action);
+    if (action === lacking) {
+      const error = `<Code>InvalidAction</Code><Message>Unknown EC2 action: ${action}</Message>`;
+      response
+        .writeHead(400, { 'content-type': 'text/xml' })
+        .end(`<Response><Errors><Error>${error}</Error></Errors></Response>`);
+      return;
+    }
     response
       .writeHead(200, { 'content-type': 'text/xml' })
       .end(
@@ -69,11 +81,14 @@ beforeEach(async () => {
 afterEach(() => {
   server.close();
   server.closeAllConnections();
+  for (const folder of folders) rmSync(folder, { recursive: true });
 });
 
 /** A file with these fleets, each with these lines. */
 function zonesOf(fleets: Record<string, string[]>, ...words: string[]) {
-  const file = join(mkdtempSync('/tmp/zones-'), 'fleets.yaml');
+  const folder = mkdtempSync(join(tmpdir(), 'zones-'));
+  folders.push(folder);
+  const file = join(folder, 'fleets.yaml');
   const texts = Object.entries(fleets).map(
     ([name, lines]) =>
       minimalNamed(name).replace('acme/linux', `acme/${name}`) + lines.map((line) => `  ${line}\n`).join(''),
@@ -119,6 +134,15 @@ describe('npm run zones', () => {
       },
     ]);
     expect(status).not.toBe(0);
+  });
+
+  it('says of a call that an emulator of AWS does not have that nothing is wrong', async () => {
+    lacking = 'DescribeInstanceTypeOfferings';
+    const { status, stderr } = await zonesOf({ linux: [] });
+    expect(status).toBe(1);
+    expect(stderr).toContain(
+      `InvalidAction: Unknown EC2 action: DescribeInstanceTypeOfferings. Nothing is wrong if ${address(server)} is an emulator of AWS: it does not have this call.`,
+    );
   });
 
   it('judges only the fleet that is named', async () => {
