@@ -8,6 +8,13 @@ const UNKNOWN_TYPES = [
   'AWS::Logs::QueryDefinition',
   // MiniStack's instances do not boot, so a warm pool has no effect.
   'AWS::AutoScaling::WarmPool',
+  // MiniStack has no EC2 Image Builder. The parameter of the image, and the function that writes it, stay.
+  'AWS::ImageBuilder::Component',
+  'AWS::ImageBuilder::DistributionConfiguration',
+  'AWS::ImageBuilder::ImagePipeline',
+  'AWS::ImageBuilder::ImageRecipe',
+  'AWS::ImageBuilder::InfrastructureConfiguration',
+  'AWS::ImageBuilder::LifecyclePolicy',
 ];
 
 const Template = z.looseObject({

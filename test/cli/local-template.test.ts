@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { leaveOutUnknown } from '../../cli/local-aws/template.ts';
 import { SynthesisedTemplate } from '../infra/template.ts';
-import { threeFleets } from '../support/fleets.ts';
+import { fleetsWith, threeFleets } from '../support/fleets.ts';
 
 function edited(template: object) {
   const { template: text, leftOut } = leaveOutUnknown(JSON.stringify(template));
@@ -93,6 +93,24 @@ describe('a template for the local AWS', () => {
     expect(edited({ Resources: { Composite: COMPOSITE, Queue: queue } }).template.Resources.Queue).toEqual(
       queue,
     );
+  });
+
+  it('leaves out the pipeline of an image that is built, and keeps its parameter and its function', () => {
+    const { templates } = SynthesisedTemplate.of(fleetsWith({ built: { image: '{build: weekly}' } }));
+    const types = (resources: Record<string, { Type: string }>) =>
+      Object.values(resources).map(({ Type }) => Type);
+    const edits = templates.map(({ json }) => edited(json));
+    const leftOut = edits.flatMap((edit) => types(edit.leftOut));
+    expect(leftOut.filter((type) => type.startsWith('AWS::ImageBuilder::'))).toHaveLength(7);
+    const kept = edits.flatMap(({ template }) => types(template.Resources));
+    expect(kept.filter((type) => type.startsWith('AWS::ImageBuilder::'))).toEqual([]);
+    expect(kept).toContain('Custom::circleci-runners-image');
+    const functions = edits.flatMap(({ template }) =>
+      Object.values<{ Properties?: { FunctionName?: string } }>(template.Resources).map(
+        ({ Properties }) => Properties?.FunctionName,
+      ),
+    );
+    expect(functions).toContain('circleci-runners-images');
   });
 
   it('leaves out only composite alarms and saved queries of the app, and the math of one alarm, and moves the hooks', () => {

@@ -27,6 +27,14 @@ const FLEETS = {
   linux: {},
   spot: { spot: '{}', logs: 'true', network: 'new-vpc', tags: '{team: ci}', docker: 'true' },
   pool: { warmPool: '{size: 1}', alarmEmail: 'ops@acme.example', sshRerun: '{cidr: 203.0.113.0/24}' },
+  built: {
+    image: '{build: weekly, docker: true, keep: 5}',
+    warmPool: '{size: 1}',
+    tags: '{team: ci}',
+    rootVolume: '{size: 50, iops: 4000, throughput: 500, initializationRate: 300}',
+    logs: 'true',
+  },
+  once: { image: '{build: once, from: ami-0123456789abcdef0}', rootDevice: '/dev/xvda', network: 'new-vpc' },
 };
 
 const Template = z.looseObject({
@@ -89,7 +97,13 @@ it('is noticed: a planted fault of each kind', async () => {
   first('AWS::CloudWatch::Alarm').ComparisonOperator = 'Above';
   first('AWS::SecretsManager::Secret').Nmae = 'x';
   delete first('AWS::Scheduler::Schedule').FlexibleTimeWindow;
+  delete first('AWS::ImageBuilder::ImagePipeline').InfrastructureConfigurationArn;
   const faults = await faultsOf(templates);
-  for (const part of ["'Above' is not one of", 'Nmae', 'FlexibleTimeWindow'])
+  for (const part of [
+    "'Above' is not one of",
+    'Nmae',
+    'FlexibleTimeWindow',
+    "'InfrastructureConfigurationArn' is a required property",
+  ])
     expect(faults).toContainEqual(expect.stringContaining(part));
 });

@@ -13,6 +13,7 @@ export const EMULATED = {
   ],
   'calls.test.ts': ['autoscaling SetInstanceProtection'],
   'init.test.ts': ['autoscaling DescribeLaunchConfigurations'],
+  'images.test.ts': [],
   'operator.test.ts': [],
   'deployed.test.ts': ['scheduler ListSchedules', 'states GetExecutionHistory', 'states StartSyncExecution'],
   'remedies.test.ts': ['cloudformation CreateChangeSet'],

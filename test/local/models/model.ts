@@ -27,6 +27,8 @@ export interface Shape {
   pattern?: string;
   enum?: string[];
   flattened?: boolean;
+  /** The member that is the whole body of a request, such as the event of a function. */
+  payload?: string;
 }
 
 export interface Member {

@@ -132,8 +132,10 @@ function fromRest(
     const found = new RegExp(`^${path}/?$`).exec(pathname);
     if (found === null) continue;
     const left = new Set(searchParams.keys());
-    const input: Record<string, unknown> = body === '' ? {} : JSON.parse(body);
-    const members = operation.input === undefined ? {} : (shapeOf(model, operation.input).members ?? {});
+    const { members = {}, payload }: Partial<Shape> =
+      operation.input === undefined ? {} : shapeOf(model, operation.input);
+    const input: Record<string, unknown> =
+      body === '' ? {} : payload === undefined ? JSON.parse(body) : { [payload]: body };
     for (const [name, member] of Object.entries(members)) {
       const at = member.locationName ?? name;
       const text =
