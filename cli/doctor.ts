@@ -3,6 +3,7 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import { Command } from 'commander';
 import { FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { type AdvisedApp, forApp } from '../functions/lib/advice.ts';
+import { wrapped } from '../functions/lib/fold.ts';
 import { sentence } from '../functions/lib/sentence.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { readSetup } from './aws/place.ts';
@@ -14,7 +15,6 @@ import { fleetGroups } from './deployed/groups.ts';
 import type { Check, Finding, Surroundings } from './doctor/check.ts';
 import { CHECKS } from './doctor/checks.ts';
 import { readSettings } from './status/reads.ts';
-import { wrapped } from './terminal/fold.ts';
 
 /** How long one check may take, in milliseconds. */
 const DEADLINE = 30_000;

@@ -10,6 +10,7 @@ import { Argument, Command } from 'commander';
 import { formatDuration } from '../fleets/duration.ts';
 import { forApp } from '../functions/lib/advice.ts';
 import { builtImageParameter } from '../functions/lib/fleet-names.ts';
+import { wrapped } from '../functions/lib/fold.ts';
 import { imagesBefore } from '../functions/lib/images.ts';
 import { sentence } from '../functions/lib/sentence.ts';
 import { IMAGE_IN_USE_TAG } from '../functions/lib/tags.ts';
@@ -30,7 +31,6 @@ import {
   imageVersionsOf,
   isAvailable,
 } from './deployed/images.ts';
-import { wrapped } from './terminal/fold.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 const ACTIONS = ['list', 'build', 'use', 'rollback'] as const;

@@ -11,6 +11,7 @@ import {
 } from '@aws-sdk/client-sfn';
 import { Command } from 'commander';
 import { stringify } from 'yaml';
+import { wrapped } from '../functions/lib/fold.ts';
 import { CircleCi } from '../sandbox/circleci.ts';
 import { numberOption } from './command-line/arguments.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
@@ -19,7 +20,6 @@ import { LocalAws, LocalAwsFailed, LocalAwsUnreachable } from './local-aws/local
 import { PythonMissing } from './local-aws/python.ts';
 import { LocalRunners } from './local-aws/runners.ts';
 import { untilEnded } from './terminal/ending.ts';
-import { wrapped } from './terminal/fold.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 const TOKEN = 'CCIPAT_local_0123456789abcdef';

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { priceOf } from '../fleets/cost.ts';
 import { FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { forApp } from '../functions/lib/advice.ts';
+import { wrapped } from '../functions/lib/fold.ts';
 import {
   durationOption,
   NotDeployed,
@@ -16,7 +17,6 @@ import { type FleetStatus, fleetStatuses } from './status/fleet-status.ts';
 import { readStatus, type StatusReading } from './status/reads.ts';
 import { statusDetails, statusTable } from './status/screen.ts';
 import { untilEnded } from './terminal/ending.ts';
-import { wrapped } from './terminal/fold.ts';
 
 /** How often `--watch` reads, in seconds. A call costs AWS nothing, and throttling begins far above. */
 const EVERY_SECONDS = 5;

@@ -2,6 +2,7 @@ import { App } from 'aws-cdk-lib';
 import { FleetsInvalid } from '../fleets/load.ts';
 import { STACK_NAME } from '../fleets/names.ts';
 import { forApp } from '../functions/lib/advice.ts';
+import { folded } from '../functions/lib/fold.ts';
 import { advisedApp } from './advised-app.ts';
 import { CircleCiRunners } from './circleci-runners.ts';
 import { compareWithAccount } from './deployed-fleets.ts';
@@ -15,6 +16,8 @@ try {
 } catch (error) {
   if (!(error instanceof FleetsInvalid)) throw error;
   const stack: unknown = app.node.tryGetContext('stack');
-  console.error(forApp(advisedApp(app, typeof stack === 'string' ? stack : STACK_NAME), error.message));
+  const text = forApp(advisedApp(app, typeof stack === 'string' ? stack : STACK_NAME), error.message);
+  // The CDK gives the app its own terminal.
+  console.error(process.stderr.isTTY ? folded(text, process.stderr.columns) : text);
   process.exitCode = 1;
 }

@@ -1,9 +1,9 @@
 /** An explanation in words. Pure. */
 
+import { wrapped } from '../../functions/lib/fold.ts';
 import type { LearnedContext } from '../../functions/lib/spare-runners.ts';
 import { describeBootTimes } from '../deployed/boots.ts';
 import { shortTime } from '../status/fleet-status.ts';
-import { wrapped } from '../terminal/fold.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { Explanation, Wait } from './explanation.ts';
 

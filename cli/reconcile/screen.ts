@@ -1,8 +1,8 @@
 /** What fleets have left behind, as text. Pure. */
 
+import { wrapped } from '../../functions/lib/fold.ts';
 import { type Finding, MOST_REPAIRS, type Repair } from '../../functions/lib/reconcile.ts';
 import { shortTime } from '../status/fleet-status.ts';
-import { wrapped } from '../terminal/fold.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 
 /** What was found in a fleet, and the outcome of each repair. */

@@ -1,7 +1,7 @@
 /** The status of fleets as text: a line for each fleet, or all about one. Pure. */
 
+import { wrapped } from '../../functions/lib/fold.ts';
 import { describeBootTimes } from '../deployed/boots.ts';
-import { wrapped } from '../terminal/fold.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { type FleetStatus, shortTime } from './fleet-status.ts';
 

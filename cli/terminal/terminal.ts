@@ -1,8 +1,8 @@
 import { fstatSync } from 'node:fs';
 import pc from 'picocolors';
+import { folded } from '../../functions/lib/fold.ts';
 import { printable } from '../../functions/lib/printable.ts';
 import { beforeEnd, endingCode } from './ending.ts';
-import { folded } from './fold.ts';
 import { progressLine } from './progress-line.ts';
 
 /** If work takes longer than this, in milliseconds, it shows its progress. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { foldable, folded, wrapped } from '../../cli/terminal/fold.ts';
 import { Terminal } from '../../cli/terminal/terminal.ts';
+import { foldable, folded, wrapped } from '../../functions/lib/fold.ts';
 
 describe('a line ends', () => {
   it.each([

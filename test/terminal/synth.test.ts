@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';
+import { PseudoTerminal } from '../support/pseudo-terminal.ts';
 
 const run = promisify(execFile);
 
@@ -17,4 +18,13 @@ it('npx cdk synth -q warns of nothing: no metrics, no feature flags', { timeout:
     stdout: '',
     warnings: null,
   });
+});
+
+it('breaks no word of a fault at the edge of the terminal', async () => {
+  const words = ['cdk', 'synth', '-q', '-c', 'runner=none.json'];
+  const pty = new PseudoTerminal(words, { columns: 80, rows: 24 }, { program: 'npx' });
+  expect(await pty.end()).toBe(1);
+  const { lines } = pty.screen;
+  expect(lines.filter((line) => line.length > 80)).toEqual([]);
+  expect(lines.join(' ')).toContain('none.json does not exist. Run npm run pin, which writes the current');
 });
