@@ -57,16 +57,18 @@ export class FleetSecret extends Construct {
     allowKey(role, fleets[0]?.encryptionKey, 'secretsmanager', 'read');
   }
 
-  /** Forbids a role to read the scaler secrets of all fleets and that of this one, whatever else allows it. */
-  static forbidReadScalers(app: string, role: Role, { scalerSecretName }: FleetConfig): void {
-    const names = [
-      secretNameOf(app, '*', 'scaler'),
-      ...(scalerSecretName === undefined ? [] : [scalerSecretName]),
-    ];
-    forbid(role, {
-      actions: ['secretsmanager:GetSecretValue'],
-      resources: names.map((name) => secretArn(role, name)),
-    });
+  /**
+   * Forbids a role to read the scaler secrets of all fleets, whatever else allows it.
+   *
+   * @param existing The names of those that no stack makes.
+   */
+  static forbidReadScalers(app: string, role: Role, existing: readonly string[]): void {
+    const names = [...new Set([secretNameOf(app, '*', 'scaler'), ...existing])];
+    for (let start = 0; start < names.length; start += NAMES_PER_STATEMENT)
+      forbid(role, {
+        actions: ['secretsmanager:GetSecretValue'],
+        resources: names.slice(start, start + NAMES_PER_STATEMENT).map((name) => secretArn(role, name)),
+      });
   }
 
   /** Allows a role to see when the resource class tokens of all fleets were stored. It cannot read them. */

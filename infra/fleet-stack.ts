@@ -26,6 +26,8 @@ export interface FleetStackProps extends StackProps {
   machineImage?: IMachineImage | undefined;
   /** The image of the fleet, if it is built. Default: it is not. */
   image?: BuiltImage | undefined;
+  /** The names of the scaler secrets of all fleets that no stack makes, which its instances must not read. */
+  scalerSecrets: readonly string[];
 }
 
 /** Everything that one fleet has for itself, as a table of contents. It refers to the shared stack by names. */
@@ -37,7 +39,7 @@ export class FleetStack extends Stack {
 
   constructor(
     scope: Construct,
-    { app, config, spreadSeconds, machineImage, image, ...props }: FleetStackProps,
+    { app, config, spreadSeconds, machineImage, image, scalerSecrets, ...props }: FleetStackProps,
   ) {
     super(scope, fleetStackName(app, config.name), {
       // Commands know the stack by this name, in a stage as well.
@@ -56,6 +58,7 @@ export class FleetStack extends Stack {
       app,
       config,
       machineImage,
+      scalerSecrets,
       builtImage: image?.builder.name === config.name ? image : undefined,
     });
     this.runnerFleet = fleet;

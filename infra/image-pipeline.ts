@@ -32,6 +32,8 @@ export interface ImagePipelineProps {
   /** The network of the fleet in whose stack the pipeline is. */
   network: RunnerNetwork;
   install: InstallScript | undefined;
+  /** The names of the scaler secrets of all fleets that no stack makes, which builds must not read. */
+  scalerSecrets: readonly string[];
 }
 
 /** The log group of the builds. Only a name that begins so needs no role that writes it. */
@@ -49,7 +51,11 @@ const TEST_MINUTES = 60;
  * when, and how many images are kept. The new image reaches the fleets by the function of images.ts.
  */
 export class ImagePipeline extends Construct {
-  constructor(scope: Construct, id: string, { app, image, source, network, install }: ImagePipelineProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { app, image, source, network, install, scalerSecrets }: ImagePipelineProps,
+  ) {
     super(scope, id);
     const { builder, fleets } = image;
     const { imageBuild: build } = builder;
@@ -65,7 +71,7 @@ export class ImagePipeline extends Construct {
     const infrastructure = new CfnInfrastructureConfiguration(this, 'Infrastructure', {
       name,
       instanceProfileName: new CfnInstanceProfile(this, 'Profile', {
-        roles: [builderRole(this, app, builder, log, install).roleName],
+        roles: [builderRole(this, { app, builder, log, install, scalerSecrets }).roleName],
       }).ref,
       // The types of the fleet, which the guardrails allow. So drivers and architecture fit.
       ...(builder.instanceTypes !== undefined && { instanceTypes: builder.instanceTypes }),
@@ -204,10 +210,13 @@ function volumeOf(deviceName: string, builder: FleetConfig, fleets: FleetConfig[
  */
 function builderRole(
   scope: Construct,
-  app: string,
-  builder: FleetConfig,
-  log: LogGroup,
-  install: InstallScript | undefined,
+  {
+    app,
+    builder,
+    log,
+    install,
+    scalerSecrets,
+  }: Pick<ImagePipelineProps, 'app' | 'install' | 'scalerSecrets'> & { builder: FleetConfig; log: LogGroup },
 ): Role {
   const role = new Role(scope, 'BuilderRole', {
     assumedBy: new ServicePrincipal('ec2.amazonaws.com'),
@@ -264,7 +273,7 @@ function builderRole(
   });
   log.grantWrite(role);
   install?.allowRead(role);
-  allowInstall(role, app, builder);
+  allowInstall(role, app, builder, scalerSecrets);
   return role;
 }
 

@@ -9,8 +9,15 @@ const REASON = 'The settings of the fleet name them, and the guardrails list the
 /**
  * Gives a role what a fleet's `install` script may do: the role of its instances, and that of the machines on which its image
  * is built.
+ *
+ * @param scalerSecrets The names of the scaler secrets of all fleets that no stack makes.
  */
-export function allowInstall(role: Role, app: string, fleet: FleetConfig): void {
+export function allowInstall(
+  role: Role,
+  app: string,
+  fleet: FleetConfig,
+  scalerSecrets: readonly string[],
+): void {
   const { roles, installPermissions = [] } = fleet;
   const policies = roles?.instance ?? [];
   if (policies.length + installPermissions.length === 0) return;
@@ -24,5 +31,5 @@ export function allowInstall(role: Role, app: string, fleet: FleetConfig): void 
     for (const action of statement.actions) acknowledge(`AwsSolutions-IAM5[Action::${action}]`);
   }
   // No instance reads a personal API token.
-  FleetSecret.forbidReadScalers(app, role, fleet);
+  FleetSecret.forbidReadScalers(app, role, scalerSecrets);
 }

@@ -32,6 +32,8 @@ export interface RunnerFleetProps {
   machineImage?: IMachineImage | undefined;
   /** The image that the fleet's stack builds, for the fleet and those that have the same. Default: none. */
   builtImage?: BuiltImage | undefined;
+  /** The names of the scaler secrets of all fleets that no stack makes, which its instances must not read. */
+  scalerSecrets: readonly string[];
 }
 
 /** All that one fleet has for itself. `CircleCiRunners` makes it. */
@@ -68,7 +70,11 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
   readonly alarms: Readonly<Record<string, AlarmBase>>;
 
   /** @internal */
-  constructor(scope: Construct, id: string, { app, config, machineImage, builtImage }: RunnerFleetProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { app, config, machineImage, builtImage, scalerSecrets }: RunnerFleetProps,
+  ) {
     super(scope, id);
     const { name, encryptionKey } = config;
     const groupName = groupNameOf(app, name);
@@ -100,7 +106,14 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
         ? undefined
         : new ImageParameter(this, { app, fleet: name, source: image.source });
     if (builtImage !== undefined)
-      new ImagePipeline(this, 'ImagePipeline', { app, image: builtImage, source: image, network, install });
+      new ImagePipeline(this, 'ImagePipeline', {
+        app,
+        image: builtImage,
+        source: image,
+        network,
+        install,
+        scalerSecrets,
+      });
     const log = config.logs ? new InstanceLog(this, 'Logs', { name: `/${app}/${name}` }) : undefined;
     const role = new InstanceRole(this, 'InstanceRole', { app, fleetName: name });
     const launchTemplate = new RunnerLaunchTemplate(this, 'LaunchTemplate', {
@@ -125,7 +138,7 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
     install?.allowRead(role);
     log?.allowWrite(role);
     if (config.sessionManager) role.allowSessionManager();
-    allowInstall(role, app, config);
+    allowInstall(role, app, config, scalerSecrets);
 
     for (const [key, value] of Object.entries(config.tags)) Tags.of(this).add(key, value);
     for (const warning of warningsAbout(config))

@@ -32,6 +32,7 @@ export function stacksOf(
   const shared = new SharedStack(scope, name, { fleets: configs, ...target });
   const built = builtImagesOf(configs.filter((config) => images?.(config.name) === undefined));
   const seconds = spreadOf(configs);
+  const scalerSecrets = configs.flatMap(({ scalerSecretName }) => scalerSecretName ?? []);
   const fleets = configs.map((config) => {
     const image = built.find(({ fleets }) => fleets.includes(config));
     const machineImage = images?.(config.name);
@@ -41,6 +42,7 @@ export function stacksOf(
       spreadSeconds: seconds.get(config.name),
       machineImage,
       image,
+      scalerSecrets,
       ...target,
     });
   });

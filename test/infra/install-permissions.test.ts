@@ -53,9 +53,9 @@ describe('what an install script may do', () => {
       );
   });
 
-  it('never lets an instance read the token in a secret that its fleet names', () => {
+  it.each(ROLES)('never lets $role read the token in a secret that a fleet names', ({ id }) => {
     const resource = secret('of-ours');
-    const statements = statementsOf(template, 'Role(OwnFleetInstanceRole)');
+    const statements = statementsOf(template, `Role(${id})`);
     expect(allows(statements, { action: 'secretsmanager:GetSecretValue', resource })).toBe(false);
   });
 
