@@ -7,7 +7,7 @@ import { type Fault, quote } from './faults.ts';
 import type { FleetSettings } from './fleet.ts';
 import type { Ceilings } from './guardrails.ts';
 import { fits, matches } from './patterns.ts';
-import { listPrice, vCpusOf, volumePriceBeyond } from './prices.ts';
+import { listPrice, typeMeant, vCpusOf, volumePriceBeyond } from './prices.ts';
 import { rightsBeyond } from './rights-ceilings.ts';
 import { DEFAULT_VOLUME, rootVolumeOf } from './settings/image.ts';
 import type { Scaler } from './settings/scaler.ts';
@@ -167,9 +167,11 @@ function ofCost(fleet: Named, ceilings: Ceilings) {
     // One that is not allowed has a fault already.
     (type) => fits(type, ceilings.instanceTypes) && priceForCeilings(type, ceilings) === undefined,
   );
-  const faults = unknown.map((type) =>
-    fault([name, 'instanceTypes'], 'a type with a list price, or one in hourlyPrices', type, 'hourlyPrices'),
-  );
+  const faults = unknown.map((type) => {
+    const meant = typeMeant(type);
+    const priced = `a type with a list price${meant === undefined ? '' : ` (the nearest one is ${meant})`}`;
+    return fault([name, 'instanceTypes'], `${priced}, or one in hourlyPrices`, type, 'hourlyPrices');
+  });
   const cost = costOf(fleet, ceilings);
   if (cost <= ceilings.maxHourlyCost) return faults;
   const price = priceOfFleet(fleet, ceilings);

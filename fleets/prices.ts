@@ -1,3 +1,5 @@
+import { similarTo } from './similar.ts';
+
 /** Source and date of the list prices. */
 export const LIST_PRICE_SOURCE = 'list prices of us-east-1, Linux, June 2026';
 
@@ -42,12 +44,23 @@ const SIZES: Record<string, number> = {
   xlarge: 2,
 };
 
+/** Larger sizes that most families have. */
+const XLARGE = [2, 4, 8, 12, 16, 24].map((times) => `${times}xlarge`);
+
 /** The On-Demand price of an hour in US dollars, or `undefined` if the table does not have the type's family. */
 export function listPrice(type: string): number | undefined {
   const [family = '', size = ''] = type.split('.');
   const larges = sizeOf(size);
   const large = LARGE[family];
   return large === undefined || larges === undefined ? undefined : large * larges;
+}
+
+/** The type that may be meant, if the table has the family of a type and its size is mistyped. */
+export function typeMeant(type: string): string | undefined {
+  const [family = '', size = ''] = type.split('.');
+  if (LARGE[family] === undefined || sizeOf(size) !== undefined) return undefined;
+  const meant = similarTo(size, [...Object.keys(SIZES), ...XLARGE]);
+  return meant && `${family}.${meant}`;
 }
 
 /** A size relative to `large`, or `undefined` if it says nothing, such as `metal`. */

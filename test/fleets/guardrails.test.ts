@@ -174,6 +174,13 @@ describe('without guardrails.yaml', () => {
       ],
     },
     {
+      attack: 'has a mistyped size',
+      fleets: replaced('m7i.large', 'm7i.lagre'),
+      says: [
+        'linux.instanceTypes: must be a type with a list price (the nearest one is m7i.large), or one in hourlyPrices, got "m7i.lagre" (hourlyPrices)',
+      ],
+    },
+    {
       attack: 'gives cheap instances volumes of 64 TiB',
       fleets: replaced('m7i.large', 't3.micro', 'rootVolume: {size: 65536, iops: 80000, throughput: 2000}'),
       says: [
