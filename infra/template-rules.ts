@@ -10,7 +10,8 @@ import type { FleetStack } from './fleet-stack.ts';
 
 /**
  * Checks the templates against the rules of CloudFormation, as the CDK does by itself, but only one of those that differ in
- * nothing but the names of fleets: each check takes 25 ms, and a thousand fleets often have a few kinds of settings.
+ * nothing but the names of fleets and the second in which they poll: each check takes 25 ms, and a thousand fleets often have
+ * a few kinds of settings.
  */
 export class TemplateRules extends CloudFormationValidatePlugin {
   /** Replaces the default checks of an app, unless the app has none. */
@@ -46,12 +47,15 @@ export class TemplateRules extends CloudFormationValidatePlugin {
   }
 }
 
-/** What fleets have in common that are of one kind: the settings, and the template without the names. */
+/** The second from which a fleet polls. Fleets take turns, so it differs in most of them. */
+const OWN_SECOND = /(spreadSeconds\\*":)\d+/g;
+
+/** What fleets have in common that are of one kind: the settings, and the template without the names and the second. */
 function kindOf({ config, stackName }: FleetStack, template: string): string {
   const { name, resourceClass, ...settings } = config;
   const nameless = [stackName, resourceClass, name].reduce(
     (text, each) => text.replaceAll(each, '?'),
-    template,
+    template.replaceAll(OWN_SECOND, '$1?'),
   );
   // The settings as they are: the name of a fleet may be a part of an instance type.
   return `${JSON.stringify(settings)}\n${nameless}`;
