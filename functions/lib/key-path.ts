@@ -5,7 +5,7 @@
 export function keyPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>((before, key) => {
     if (typeof key === 'number')
-      return `${before.replace(/ies$/, 'ys').replace(/(?<=x)es$|s$/, '')} ${key + 1}`;
+      return `${before.replace(/ies$/, 'y').replace(/(?<=x)es$|s$/, '')} ${key + 1}`;
     return before === '' ? String(key) : `${before}.${String(key)}`;
   }, '');
 }

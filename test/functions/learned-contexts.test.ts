@@ -6,25 +6,11 @@ import {
   learnedContexts,
   type Memory,
   remember,
-  type SpareSettings,
   sparesThatPay,
 } from '../../functions/lib/spare-runners.ts';
+import { COUNTS, DAY, EVEN, MEMORY, NOW } from '../support/spare-memory.ts';
 
 /** What is learned, to the second and to the hundredth. The lead time is 100 s. */
-
-const NOW = Date.parse('2026-01-05T08:00:00Z') / 1_000;
-const DAY = 24 * 3_600;
-const EVEN: SpareSettings = { idleCost: 1, waitingCost: 1 };
-const COUNTS = { unclaimed: 0, running: 0 };
-const MEMORY: Memory = {
-  at: NOW,
-  readySeconds: 92,
-  learnedUntil: NOW,
-  fadedAt: NOW,
-  arrivals: [],
-  counts: COUNTS,
-  seen: {},
-};
 
 /** Arrivals by how many seconds they came after NOW. */
 const arrived = (...arrivals: [seconds: number, tasks: number][]): Arrival[] =>

@@ -9,23 +9,7 @@ import {
   type SpareSettings,
   sparesThatPay,
 } from '../../functions/lib/spare-runners.ts';
-
-const NOW = Date.parse('2026-01-05T08:00:00Z') / 1_000;
-const DAY = 24 * 3_600;
-
-/** An idle runner costs as much as waiting: a runner is kept if it is needed half of the times. */
-const EVEN: SpareSettings = { idleCost: 1, waitingCost: 1 };
-
-const COUNTS = { unclaimed: 0, running: 0 };
-const MEMORY: Memory = {
-  at: NOW,
-  readySeconds: 92,
-  learnedUntil: NOW,
-  fadedAt: NOW,
-  arrivals: [],
-  counts: COUNTS,
-  seen: {},
-};
+import { COUNTS, DAY, EVEN, MEMORY, NOW } from '../support/spare-memory.ts';
 
 /** Executions of a minute each: those with arrivals remember them. */
 function executions(arrivals: readonly Arrival[], memory?: Memory): Memory | undefined {
