@@ -160,23 +160,25 @@ const KINDS: readonly Kind[] = [
  * @returns The message for the person who typed the command; `undefined` for any other error.
  */
 export function setupFault(error: unknown, setup: AwsSetup): string | undefined {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const found = cause;
+  for (const cause of chainOf(error)) {
     const kind = KINDS.find(
       ({ names = [], text = /^/, codes = [] }) =>
-        (names.includes(found.name) && text.test(found.message)) ||
-        codesOf(found).some((code) => codes.includes(code)),
+        (names.includes(cause.name) && text.test(cause.message)) ||
+        codesOf(cause).some((code) => codes.includes(code)),
     );
-    if (kind !== undefined) return kind.says(found, setup);
+    if (kind !== undefined) return kind.says(cause, setup);
   }
   return undefined;
 }
 
 /** The codes of an error and its causes, such as `ECONNREFUSED`. They quote nothing of a request. */
-export function codesInChain(error: unknown): string[] {
-  const codes: string[] = [];
-  for (let cause = error; cause instanceof Error; cause = cause.cause) codes.push(...codesOf(cause));
-  return codes;
+export const codesInChain = (error: unknown): string[] => chainOf(error).flatMap(codesOf);
+
+/** An error, and what caused it. */
+function chainOf(error: unknown): Error[] {
+  const chain: Error[] = [];
+  for (let cause = error; cause instanceof Error; cause = cause.cause) chain.push(cause);
+  return chain;
 }
 
 /** The codes of Node.js in an error, also of one that collects the attempts of several addresses. */

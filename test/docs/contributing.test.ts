@@ -65,6 +65,18 @@ describe('a suite of tests that npm test does not run', () => {
   });
 });
 
+/** Its machines have a temporary folder of their own, in a namespace that goes with them. */
+const ISOLATED = 'test/instance/vitest.config.ts';
+
+it('every suite of tests has one temporary folder, which is deleted after the run', () => {
+  const folder = 'test/support/temporary-folder.ts';
+  const configs = versioned.filter((file) => file.endsWith('vitest.config.ts') && file !== ISOLATED);
+  expect(configs.length).toBeGreaterThan(5);
+  const without = configs.filter((file) => !/temporary-folder\.ts'|\.\.\.base\.test/.test(read(file)));
+  expect(without).toEqual([]);
+  expect(read('vitest.config.ts')).toContain(folder);
+});
+
 describe('the architecture', () => {
   const rows = found(section('docs/architecture.md', 'Folders'), /^\| (`.+) \|$/gm).map((row) => {
     const [folder = '', , imports = ''] = row.split(' | ');

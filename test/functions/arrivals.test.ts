@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { sparesOf, withArrivals } from '../../functions/lib/arrivals.ts';
 import type { PollState } from '../../functions/lib/contracts.ts';
 import { isPaused, minutesPaused } from '../../functions/lib/paused.ts';
+import { pollHistory } from '../support/inputs.ts';
 
 const NOW = 1_800_000_000_900;
 const AT = 1_800_000_000;
@@ -22,15 +23,6 @@ const SPARES = {
 };
 const EMPTY = { desired: 0, members: { pending: 0, inService: 0, leaving: 0, standby: 0 } };
 const waiting = (unclaimed: number) => ({ unclaimed, running: 0 });
-const seen = (unclaimed: number) => ({
-  unclaimed,
-  running: 0,
-  claimed: 0,
-  waiting: true,
-  idle: false,
-  idlePolls: 0,
-  mostRunning: 0,
-});
 
 describe('withArrivals', () => {
   it('leaves the state of a fleet that does not learn', () => {
@@ -56,7 +48,7 @@ describe('withArrivals', () => {
     expect(withArrivals(STATE, waiting(3), EMPTY, { ...LEARNS, learned }, NOW).poll.arrivals).toEqual([
       [AT, 2],
     ]);
-    const later = { ...STATE, poll: { ...STATE.poll, seen: seen(2) } };
+    const later = { ...STATE, poll: { ...STATE.poll, seen: pollHistory({ unclaimed: 2 }) } };
     expect(withArrivals(later, waiting(3), EMPTY, { ...LEARNS, learned }, NOW).poll.arrivals).toEqual([
       [AT, 1],
     ]);

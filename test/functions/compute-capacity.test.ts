@@ -11,6 +11,7 @@ import {
   firstPoll,
   openBreaker,
   type PollJson,
+  pollHistory,
   readerOf,
   secondsIn,
   TASK,
@@ -170,15 +171,7 @@ describe('Compute Capacity', () => {
   );
 
   /** What the polls before saw. */
-  const seen = {
-    unclaimed: 3,
-    running: 1,
-    claimed: 2,
-    waiting: true,
-    idle: false,
-    idlePolls: 0,
-    mostRunning: 1,
-  };
+  const seen = pollHistory({ running: 1, claimed: 2 });
 
   it('keeps in mind what the polls before saw while CircleCI limits the rate', async () => {
     const observed = { unclaimed: limited(3), running: { running: 1 } };
@@ -352,15 +345,7 @@ describe('the pace', () => {
 
   it('is 5 s again from the very poll that finds a task', async () => {
     const second = { number: 2, dueAt: secondsIn(30) };
-    const unseen = {
-      unclaimed: 0,
-      running: 0,
-      claimed: 0,
-      waiting: false,
-      idle: false,
-      idlePolls: 0,
-      mostRunning: 0,
-    };
+    const unseen = pollHistory({ unclaimed: 0, waiting: false });
     const world = { elapsedSeconds: 30.3, poll: { ...second, seen: unseen } };
     expect(await next(tasks(1, 0), world)).toBe(secondsIn(35));
     expect(await next(tasks(0, 0), world)).toBe(secondsIn(60));
@@ -563,15 +548,7 @@ describe('what it publishes', () => {
   });
 
   it('counts the tasks that were claimed since the poll before', async () => {
-    const before = {
-      unclaimed: 5,
-      running: 0,
-      claimed: 4,
-      waiting: true,
-      idle: false,
-      idlePolls: 0,
-      mostRunning: 0,
-    };
+    const before = pollHistory({ unclaimed: 5, claimed: 4 });
     const { next } = await computed(BUSY, { elapsedSeconds: 5.3, poll: { number: 2, seen: before } });
     expect(published.values().ClaimedTasks).toEqual([2]);
     expect(next.poll.seen).toEqual({
@@ -598,20 +575,11 @@ describe('what it publishes', () => {
 
   describe('Starving', () => {
     /** The last poll of an execution through which one task waited and another ran. */
-    const last = (seen: Partial<NonNullable<PollJson['seen']>> = {}): World => ({
+    const last = (seen: Parameters<typeof pollHistory>[0] = {}): World => ({
       elapsedSeconds: 50.3,
       poll: {
         number: 11,
-        seen: {
-          unclaimed: 1,
-          running: 1,
-          claimed: 0,
-          waiting: true,
-          idle: false,
-          idlePolls: 0,
-          mostRunning: 1,
-          ...seen,
-        },
+        seen: pollHistory({ unclaimed: 1, running: 1, mostRunning: 1, ...seen }),
       },
     });
     /** The only poll of an execution. */

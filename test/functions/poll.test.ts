@@ -3,7 +3,7 @@ import type { Decision, Situation } from '../../functions/lib/capacity.ts';
 import { addPoll } from '../../functions/lib/claims.ts';
 import type { Observation, PollSettings, PollState } from '../../functions/lib/contracts.ts';
 import { concludePoll, decidePoll, planRest } from '../../functions/lib/poll.ts';
-import { EXECUTION_START } from '../support/inputs.ts';
+import { EXECUTION_START, pollHistory } from '../support/inputs.ts';
 
 /** Converts seconds since the execution's start to milliseconds since the epoch. */
 const at = (seconds: number) => EXECUTION_START + seconds * 1_000;
@@ -20,6 +20,8 @@ const FIRST: PollState = {
   poll: { number: 1, dueAt: at(0), timeoutSeconds: 8 },
   activities: { lastAt: at(-60), failedLaunches: 0, cameInService: 0, breaker: { open: false } },
 };
+
+const SEEN = pollHistory();
 
 const MEMBERS = { pending: 0, inService: 2, leaving: 0, standby: 0 };
 const LAUNCH_PROCESS = { suspended: false, byBreaker: false };
@@ -124,15 +126,6 @@ describe('a poll', () => {
 });
 
 describe('a record that changes although the decision changes nothing', () => {
-  const SEEN = {
-    unclaimed: 3,
-    running: 0,
-    claimed: 0,
-    waiting: true,
-    idle: false,
-    idlePolls: 0,
-    mostRunning: 0,
-  };
   const observation = {
     ...OBSERVATION,
     running: { running: 0 },
@@ -189,15 +182,6 @@ describe('the canary of an open breaker', () => {
 
 describe('the metrics', () => {
   const LAST = { number: 11, dueAt: at(50), timeoutSeconds: 1 };
-  const SEEN = {
-    unclaimed: 3,
-    running: 0,
-    claimed: 0,
-    waiting: true,
-    idle: false,
-    idlePolls: 0,
-    mostRunning: 0,
-  };
   const metrics = (state: Partial<PollState>, observation: Partial<Observation>, elapsed = 0.3) =>
     decidePoll({ ...FIRST, ...state }, { ...OBSERVATION, ...observation }, SETTINGS, at(elapsed)).metrics;
   const idle: Partial<Observation> = {
@@ -366,21 +350,13 @@ describe('the metrics', () => {
 
 describe('a rate limit of CircleCI', () => {
   const limited = (seconds: number) => ({ unclaimed: { retryAfterSeconds: seconds } });
-  const SEEN = {
-    unclaimed: 3,
-    running: 2,
-    claimed: 1,
-    waiting: true,
-    idle: false,
-    idlePolls: 0,
-    mostRunning: 2,
-  };
-  const poll = (seen?: typeof SEEN) => ({ number: 9, dueAt: at(40), timeoutSeconds: 6, seen });
+  const CLAIMED = pollHistory({ running: 2, claimed: 1 });
+  const poll = (seen?: typeof CLAIMED) => ({ number: 9, dueAt: at(40), timeoutSeconds: 6, seen });
   const polled = (state: Partial<PollState>, seconds: number, elapsed: number) =>
     decidePoll({ ...FIRST, ...state }, { ...OBSERVATION, ...limited(seconds) }, SETTINGS, at(elapsed));
 
   it('holds capacity, publishes nothing, and hands on what the polls before have seen', () => {
-    expect(polled({ poll: poll(SEEN) }, 3, 40.3)).toEqual({
+    expect(polled({ poll: poll(CLAIMED) }, 3, 40.3)).toEqual({
       decision: {
         from: 2,
         desired: 2,
@@ -390,7 +366,7 @@ describe('a rate limit of CircleCI', () => {
       updateTimeoutSeconds: 1,
       again: true,
       next: {
-        poll: { number: 10, dueAt: at(45), timeoutSeconds: 3, seen: SEEN },
+        poll: { number: 10, dueAt: at(45), timeoutSeconds: 3, seen: CLAIMED },
         activities: FIRST.activities,
       },
       metrics: {},
@@ -398,7 +374,7 @@ describe('a rate limit of CircleCI', () => {
   });
 
   it('fails an execution that it lets read nothing, and none that has read something', () => {
-    expect(polled({ poll: poll(SEEN) }, 30, 40.3)).toMatchObject({ again: false });
+    expect(polled({ poll: poll(CLAIMED) }, 30, 40.3)).toMatchObject({ again: false });
     expect(() => polled({ poll: poll() }, 30, 40.3)).toThrow(
       expect.objectContaining({ name: 'CircleCiRateLimited' }),
     );
@@ -411,7 +387,7 @@ describe('a rate limit of CircleCI', () => {
     settings: Partial<PollSettings> = {},
   ) =>
     decidePoll(
-      { ...FIRST, poll: { ...poll({ ...SEEN, ...seen }), dueAt: at(45) } },
+      { ...FIRST, poll: { ...poll({ ...CLAIMED, ...seen }), dueAt: at(45) } },
       { ...OBSERVATION, ...limited(30), group: { ...OBSERVATION.group, ...group } },
       { ...SETTINGS, ...settings },
       at(45.3),

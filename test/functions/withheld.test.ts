@@ -10,17 +10,10 @@ import {
   withheldAfter,
   withheldLimit,
 } from '../../functions/lib/withheld.ts';
+import { pollHistory } from '../support/inputs.ts';
 
 const NOW = 1_767_600_050;
-const SEEN: PollHistory = {
-  unclaimed: 10,
-  running: 0,
-  claimed: 0,
-  waiting: true,
-  idle: true,
-  idlePolls: 11,
-  mostRunning: 0,
-};
+const SEEN = pollHistory({ unclaimed: 10, idle: true, idlePolls: 11 });
 const RECORD: Withheld = {
   since: NOW - 600,
   unused: 10,

@@ -11,7 +11,7 @@ export default defineConfig({
       POWERTOOLS_METRICS_DISABLED: 'true',
       AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
     },
-    globalSetup: 'test/local/environments.ts',
+    globalSetup: ['test/support/temporary-folder.ts', 'test/local/environments.ts'],
     // They mostly wait; but one local AWS that runs already cannot be bootstrapped by two of them.
     fileParallelism: !process.env.AWS_ENDPOINT_URL,
     maxWorkers: 4,

@@ -47,6 +47,7 @@ class FastFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ['test/functions/*.test.ts'],
+    globalSetup: 'test/support/temporary-folder.ts',
     setupFiles: ['test/support/random-seed.ts'],
     sequence: { sequencer: FastFirst },
     fileParallelism: false,

@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/package/**/*.test.ts'],
+    globalSetup: 'test/support/temporary-folder.ts',
     hookTimeout: 300_000,
     // It ends a test that hangs. On a machine that is busy with other work, tests may take many times as long.
     testTimeout: 300_000,

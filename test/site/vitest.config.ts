@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/site/**/*.test.ts'],
+    globalSetup: 'test/support/temporary-folder.ts',
     hookTimeout: 240_000,
     testTimeout: 60_000,
     reporters: ['verbose'],

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { PollHistory } from '../../functions/lib/claims.ts';
 import {
   type Activities,
   CountInput,
@@ -28,6 +29,18 @@ export function firstPoll(changes: Partial<PollJson> = {}): PollJson {
 
 /** The same, as the functions read it. */
 export const parsedPoll = (changes: Partial<PollJson> = {}): Poll => z.parse(Poll, firstPoll(changes));
+
+/** What the polls before have seen of a fleet for whose runners three tasks wait. */
+export const pollHistory = (changes: Partial<PollHistory> = {}): PollHistory => ({
+  unclaimed: 3,
+  running: 0,
+  claimed: 0,
+  waiting: true,
+  idle: false,
+  idlePolls: 0,
+  mostRunning: changes.running ?? 0,
+  ...changes,
+});
 
 /** What each step is given. */
 export const TASK = { fleet: 'linux', execution: 'linux-1', settings: { version: 1 } };

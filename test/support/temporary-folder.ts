@@ -7,5 +7,6 @@ export default function setup(): () => void {
   const folder = mkdtempSync(join(tmpdir(), 'tests-'));
   chmodSync(folder, 0o755); // the scripts of an instance run as nobody
   process.env.TMPDIR = folder;
-  return () => rmSync(folder, { recursive: true, force: true });
+  // A process that a test has ended may still write for a moment.
+  return () => rmSync(folder, { recursive: true, force: true, maxRetries: 20 });
 }
