@@ -1,5 +1,11 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
-import { CreateTagsCommand, DeleteTagsCommand, DescribeImagesCommand, EC2Client } from '@aws-sdk/client-ec2';
+import {
+  CreateTagsCommand,
+  DeleteTagsCommand,
+  DescribeImagesCommand,
+  EC2Client,
+  type Image,
+} from '@aws-sdk/client-ec2';
 import { GetImageCommand, ImagebuilderClient } from '@aws-sdk/client-imagebuilder';
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
 import {
@@ -11,11 +17,12 @@ import {
 } from '@aws-sdk/client-ssm';
 import * as z from 'zod/mini';
 import { connectionSettings } from '../functions/lib/client-settings.ts';
-import { builtImageParameter } from '../functions/lib/fleet-names.ts';
+import { builtImageParameter, imageMessagesParameter } from '../functions/lib/fleet-names.ts';
 import { type ImageVersion, imageOnTrial, imagesBefore, isUnpublished } from '../functions/lib/images.ts';
 import { printable } from '../functions/lib/printable.ts';
 import { IMAGE_IN_USE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { answer, checkedRequest } from './group-settings-request.ts';
+import { sendOnce, unsent } from './image-messages.ts';
 import { replaceOldMembers } from './pool-images.ts';
 
 /** What the function calls. */
@@ -49,6 +56,7 @@ const ImageEvent = z.object({
 /** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html */
 const AlarmEvent = z.object({
   source: z.literal('aws.cloudwatch'),
+  time: z.string().check(z.refine((time) => !Number.isNaN(Date.parse(time)))),
   detail: z.object({ alarmName: z.string() }),
 });
 
@@ -98,7 +106,7 @@ async function handle(event: unknown, clients: Clients): Promise<void> {
       : tellOfFailure(arn, clients);
   }
   const alarm = z.safeParse(AlarmEvent, event);
-  if (alarm.success) return rollBack(alarm.data.detail.alarmName, clients);
+  if (alarm.success) return rollBack(alarm.data.detail.alarmName, Date.parse(alarm.data.time), clients);
   if (z.safeParse(ScheduledEvent, event).success) return refreshPools(clients);
   const request = checkedRequest(event, process.env);
   let failure: string | undefined;
@@ -149,23 +157,36 @@ async function publish(arn: string, clients: Clients): Promise<void> {
   for (const fleet of await fleetsOf(arn, clients)) {
     const name = builtImageParameter(stack(), fleet.name);
     const versions = await versionsOf(name, clients);
-    if (!isUnpublished(versions, id)) continue;
-    await write(name, id, clients);
-    const before = versions.at(-1)?.image;
+    const current = versions.at(-1)?.image;
+    if (isUnpublished(versions, id) && !(await isOlder(id, current, clients))) {
+      await write(name, id, clients);
+      console.info(`Fleet ${fleet.name} has the new image ${id}`);
+    } else if (current !== id) continue;
+    // Also if this was written before, by a call that failed afterwards.
+    const [before] = imagesBefore([...versions, { image: id, at: 0 }]);
     if (before !== undefined) replaced.add(before);
-    console.info(`Fleet ${fleet.name} has the new image ${id}`);
   }
   await unmark(replaced, clients);
 }
 
 /** The images of the app among these, by a tag that says more about them. */
-async function tagged(images: Iterable<string>, tag: string, { ec2 }: Clients): Promise<string[]> {
+async function tagged(images: Iterable<string>, tag: string, { ec2 }: Clients): Promise<Image[]> {
   const Filters = [
     { Name: 'image-id', Values: [...images] },
     { Name: `tag:${tag}`, Values: [stack()] },
   ];
   const { Images = [] } = await ec2.send(new DescribeImagesCommand({ Filters }));
-  return Images.flatMap(({ ImageId }) => ImageId ?? []);
+  return Images;
+}
+
+const idsOf = (images: Image[]) => images.flatMap(({ ImageId }) => ImageId ?? []);
+
+/** Whether a fleet has an image of the app that was made later: the event of this one has come late. */
+async function isOlder(image: string, current: string | undefined, clients: Clients): Promise<boolean> {
+  if (current === undefined) return false;
+  const images = await tagged([image, current], STACK_TAG, clients);
+  const madeAt = (id: string) => images.find(({ ImageId }) => ImageId === id)?.CreationDate;
+  return (madeAt(image) ?? '') < (madeAt(current) ?? '');
 }
 
 const mark = (Resources: string[]) => ({ Resources, Tags: [{ Key: IMAGE_IN_USE_TAG, Value: stack() }] });
@@ -173,7 +194,7 @@ const mark = (Resources: string[]) => ({ Resources, Tags: [{ Key: IMAGE_IN_USE_T
 /** Keeps an image of the app from being deleted as an old one. Without the mark, the rollback still goes on. */
 async function keepInUse(image: string, clients: Clients): Promise<void> {
   try {
-    const own = await tagged([image], STACK_TAG, clients);
+    const own = idsOf(await tagged([image], STACK_TAG, clients));
     if (own.length > 0) await clients.ec2.send(new CreateTagsCommand(mark(own)));
   } catch (error) {
     console.error(printable(`The image ${image} is not marked as in use: ${(error as Error).message}`));
@@ -186,7 +207,7 @@ async function unmark(images: ReadonlySet<string>, clients: Clients): Promise<vo
   for (const { name } of await allFleets(clients))
     inUse.add(await parameterValue(builtImageParameter(stack(), name), clients));
   const unused = [...images].filter((image) => !inUse.has(image));
-  const marked = unused.length === 0 ? [] : await tagged(unused, IMAGE_IN_USE_TAG, clients);
+  const marked = unused.length === 0 ? [] : idsOf(await tagged(unused, IMAGE_IN_USE_TAG, clients));
   if (marked.length > 0) await clients.ec2.send(new DeleteTagsCommand(mark(marked)));
 }
 
@@ -202,28 +223,48 @@ async function tellOfFailure(arn: string, clients: Clients): Promise<void> {
     `Reason: ${printable(image?.state?.reason ?? 'not given')}`,
     `Log: ${addressOf(log, version)}`,
   ];
-  await tell(clients, fleets, 'The build of an image failed', process.env.BUILD_FAILED, first.name, facts);
+  const send = () =>
+    tell(clients, fleets, 'The build of an image failed', process.env.BUILD_FAILED, first.name, facts);
+  await sendOnce(imageMessagesParameter(stack()), `build ${name} ${version}`, send, clients.ssm);
 }
 
-async function rollBack(alarmName: string, clients: Clients): Promise<void> {
+/** @param opened When the breaker opened. The event may arrive later, when the fleet has another image. */
+async function rollBack(alarmName: string, opened: number, clients: Clients): Promise<void> {
   const name = alarmName.slice(stack().length + 1).replace(/-BreakerOpen$/, '');
   const fleet = (await allFleets(clients)).find((candidate) => candidate.name === name);
   if (fleet === undefined) return;
   const parameter = builtImageParameter(stack(), name);
   const versions = await versionsOf(parameter, clients);
-  const bad = imageOnTrial(versions, Date.now());
-  if (bad === undefined) return;
+  const bad = imageOnTrial(versions, opened);
+  if (bad === undefined) return tellOfLastRollback(fleet, versions.at(-1)?.image, clients);
   const before = await firstThat(imagesBefore(versions), (image) => exists(image, clients));
   if (before === undefined) {
     console.warn(`Fleet ${name} has no image before ${bad}`);
     return;
   }
-  await keepInUse(before, clients);
-  await write(parameter, before, clients);
-  console.warn(`Fleet ${name} has the image ${before} again, because launches with ${bad} fail`);
-  const facts = [`Image that failed: ${bad}`, `Image in use: ${before}`];
-  await tell(clients, [fleet], 'An image was rolled back', process.env.ROLLED_BACK, name, facts);
+  const send = async () => {
+    await keepInUse(before, clients);
+    await write(parameter, before, clients);
+    console.warn(`Fleet ${name} has the image ${before} again, because launches with ${bad} fail`);
+    await tellOfRollback(fleet, bad, before, clients);
+  };
+  await sendOnce(imageMessagesParameter(stack()), `rollback ${name} ${bad} ${before}`, send, clients.ssm);
 }
+
+/** Tells of the rollback that gave a fleet the image that it has, if no topic took that message. */
+async function tellOfLastRollback(fleet: Fleet, current: string | undefined, clients: Clients) {
+  const messages = imageMessagesParameter(stack());
+  const message = await unsent(messages, `rollback ${fleet.name} `, clients.ssm);
+  const [, , bad = '', before] = message?.split(' ') ?? [];
+  if (message === undefined || before === undefined || before !== current) return;
+  await sendOnce(messages, message, () => tellOfRollback(fleet, bad, before, clients), clients.ssm);
+}
+
+const tellOfRollback = (fleet: Fleet, bad: string, before: string, clients: Clients) =>
+  tell(clients, [fleet], 'An image was rolled back', process.env.ROLLED_BACK, fleet.name, [
+    `Image that failed: ${bad}`,
+    `Image in use: ${before}`,
+  ]);
 
 /** A fleet that cannot be refreshed does not hold up the others. */
 async function refreshPools(clients: Clients): Promise<void> {

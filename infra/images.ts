@@ -1,10 +1,11 @@
 import { CustomResource, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { type EventPattern, Match, Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
+import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 import { groupNameOf } from '../fleets/names.ts';
-import { builtImageParameter } from '../functions/lib/fleet-names.ts';
+import { builtImageParameter, imageMessagesParameter } from '../functions/lib/fleet-names.ts';
 import { IMAGE_IN_USE_TAG, POOL_IMAGE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { imageStepsOf } from '../statemachine/first-steps.ts';
 import { advisedEnvironment } from './advised-app.ts';
@@ -64,6 +65,16 @@ export class ImagesFunction extends NodeFunction {
       actions: ['ssm:GetParameterHistory', 'ssm:PutParameter'],
       resources: [parameters(builtImageParameter(app, '*'))],
       wildcard: ofApp,
+    });
+    const messages = imageMessagesParameter(app);
+    new StringParameter(scope, 'ImageMessages', {
+      parameterName: messages,
+      description: 'Which messages about built images were sent, in its versions, so that none is sent twice',
+      stringValue: 'none',
+    });
+    allow(role, {
+      actions: ['ssm:GetParameterHistory', 'ssm:PutParameter'],
+      resources: [parameters(messages)],
     });
     allow(role, {
       actions: ['ssm:GetParametersByPath'],

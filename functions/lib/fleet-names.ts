@@ -4,6 +4,9 @@ export const FLEET_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
 /** The parameter of Systems Manager that holds the id of the image that was built for a fleet. Each launch reads it. */
 export const builtImageParameter = (stack: string, fleet: string) => `/${stack}/images/${fleet}`;
 
+/** The parameter of Systems Manager whose versions say which messages about built images were sent. */
+export const imageMessagesParameter = (stack: string) => `/${stack}/image-messages`;
+
 /** The parameter of Systems Manager that holds a fleet's settings; a fleet's name is part of its name. */
 export const settingsParameter = (stack: string, fleet: string) => `/${stack}/fleets/${fleet}`;
 

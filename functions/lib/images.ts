@@ -31,13 +31,16 @@ export function imagesBefore(versions: readonly ImageVersion[]): string[] {
 export const TRIAL_MILLISECONDS = 3_600_000;
 
 /**
- * The image to roll back if launches fail, or `undefined` if the image is not the cause: the fleet has had it for longer, or
- * had it before.
+ * The image to roll back if launches fail, or `undefined` if the image is not the cause: the fleet has had it for longer, had
+ * it before, or got it after the failure.
+ *
+ * @param failedAt When it was clear that launches fail.
  */
-export function imageOnTrial(versions: readonly ImageVersion[], now: number): string | undefined {
+export function imageOnTrial(versions: readonly ImageVersion[], failedAt: number): string | undefined {
   const changes = changesOf(versions);
   const current = changes.at(-1);
-  if (current === undefined || now - current.at > TRIAL_MILLISECONDS) return undefined;
+  if (current === undefined || failedAt < current.at || failedAt - current.at > TRIAL_MILLISECONDS)
+    return undefined;
   const had = changes.slice(0, -1).some(({ image }) => image === current.image);
   return had ? undefined : current.image;
 }

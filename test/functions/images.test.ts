@@ -52,6 +52,7 @@ describe('an image is taken for the cause of failing launches', () => {
       after: 1,
       image: undefined,
     },
+    { case: 'unless it came later', had: ['stock', 'a'], after: -1, image: undefined },
     { case: 'also if its event came twice', had: ['stock', 'a', 'a'], after: -86_000_000, image: 'a' },
     { case: 'unless there is none', had: [], after: 0, image: undefined },
   ])('$case', ({ had, after, image }) => {

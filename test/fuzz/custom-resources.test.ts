@@ -48,6 +48,7 @@ const EVENTS = [
   })),
   {
     source: 'aws.cloudwatch',
+    time: new Date().toISOString(),
     detail: { alarmName: 'circleci-runners-linux-BreakerOpen', state: { value: 'ALARM' } },
   },
 ];
@@ -123,8 +124,13 @@ describe('the function of built images', () => {
         deploy();
         const before = values();
         await images(event).catch(() => undefined);
-        const { '/circleci-runners/images/linux': image, ...others } = values();
+        const {
+          '/circleci-runners/images/linux': image,
+          '/circleci-runners/image-messages': message = '',
+          ...others
+        } = values();
         expect(others).toEqual(before);
+        expect(message).toMatch(/^$|^(begun|failed|sent) build circleci-runners-linux 1\.0\.7\/1$/);
         expect([undefined, STOCK, BUILT]).toContain(image);
         expect(answered.filter((host) => host !== BUCKET)).toEqual([]);
         expect(aws.messages.filter(({ topic }) => topic !== TOPIC)).toEqual([]);

@@ -2,6 +2,7 @@ import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { RequestRefused } from '../../infra/group-settings-request.ts';
+import { LEASE_MILLISECONDS } from '../../infra/image-messages.ts';
 import { handler } from '../../infra/images-handler.ts';
 import { replaceOldMembers } from '../../infra/pool-images.ts';
 import { ImageAws } from '../support/image-aws.ts';
@@ -15,6 +16,7 @@ const TOPIC = 'arn:aws:sns:eu-west-1:111122223333:circleci-runners';
 const TEAM_TOPIC = 'arn:aws:sns:eu-west-1:111122223333:team';
 
 const parameter = (fleet: string) => `/circleci-runners/images/${fleet}`;
+const MESSAGES = '/circleci-runners/image-messages';
 const arnOf = (name: string, build: number) =>
   `arn:aws:imagebuilder:eu-west-1:111122223333:image/${name}/1.0.7/${build}`;
 
@@ -46,9 +48,10 @@ const built = (arn: string, status: string) => ({
 });
 
 /** As CloudWatch sends it: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html */
-const breakerOpen = (fleet: string, app = 'circleci-runners') => ({
+const breakerOpen = (fleet: string, { app = 'circleci-runners', at = Date.now() } = {}) => ({
   'detail-type': 'CloudWatch Alarm State Change',
   source: 'aws.cloudwatch',
+  time: new Date(at).toISOString(),
   detail: { alarmName: `${app}-${fleet}-BreakerOpen`, state: { value: 'ALARM' } },
 });
 
@@ -84,6 +87,8 @@ afterAll(() => {
 });
 beforeEach(() => {
   aws.parameters = new Map();
+  // As a deployment makes it.
+  aws.put(MESSAGES, 'none');
   aws.images = new Map([STOCK, FIRST, SECOND].map((id) => [id, new Map()]));
   aws.builds = [];
   aws.messages = [];
@@ -147,6 +152,41 @@ describe('an image that was built', () => {
     expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
   });
 
+  it('is not published by a late event after a later image', async () => {
+    const ofApp = () => new Map([['circleci-runners:stack', 'circleci-runners']]);
+    aws.images.set(FIRST, ofApp()).set(SECOND, ofApp());
+    const [first, second] = [1, 2].map((build) => ({
+      arn: arnOf('circleci-runners-linux', build),
+      status: 'AVAILABLE',
+      ami: build === 1 ? FIRST : SECOND,
+      createdAt: `2026-11-0${build}T03:00:00.000Z`,
+    }));
+    aws.builds = [first, second].flatMap((made) => made ?? []);
+    await handler(built(arnOf('circleci-runners-linux', 2), 'AVAILABLE'));
+    await available();
+    expect(aws.valueOf(parameter('linux'))).toBe(SECOND);
+  });
+
+  it('reaches the fleets that a failed call left out, and the mark of the image before it goes', async () => {
+    const marked = new Map(
+      ['stack', 'image-in-use'].map((tag) => [`circleci-runners:${tag}`, 'circleci-runners']),
+    );
+    aws.images.set(SECOND, marked);
+    for (const fleet of ['linux', 'again']) aws.put(parameter(fleet), SECOND, Date.now() - HOUR);
+    let puts = 0;
+    aws.after = (operation) => {
+      if (operation === 'PutParameter' && ++puts === 1) aws.denied.add('PutParameter');
+    };
+    onTestFinished(() => {
+      aws.after = () => undefined;
+    });
+    await expect(available()).rejects.toThrow();
+    aws.denied.clear();
+    await available();
+    expect(['linux', 'again'].map((fleet) => aws.valueOf(parameter(fleet)))).toEqual([FIRST, FIRST]);
+    expect(aws.images.get(SECOND)?.has('circleci-runners:image-in-use')).toBe(false);
+  });
+
   it('is an error if it is in another Region only, so that EventBridge tries again', async () => {
     aws.builds = [{ arn: arnOf('circleci-runners-linux', 1), status: 'AVAILABLE', createdAt: '' }];
     await expect(available()).rejects.toThrow('has no image in this Region');
@@ -206,6 +246,46 @@ describe('a build that failed', () => {
     await expect(handler(built(arnOf('circleci-runners-linux', 3), 'FAILED'))).rejects.toThrow(
       'Topics that did not take the message "The build of an image failed: linux"',
     );
+  });
+
+  describe('sends its message', () => {
+    const failed = (build = 3) => handler(built(arnOf('circleci-runners-linux', build), 'FAILED'));
+    beforeEach(() => {
+      deploy({ linux: { image: 'circleci-runners-linux' } });
+      aws.builds = [3, 4].map((build) => ({
+        arn: arnOf('circleci-runners-linux', build),
+        status: 'FAILED',
+        createdAt: '',
+      }));
+    });
+
+    it('once, although its event comes twice, later or at the same moment', async () => {
+      await Promise.all([failed(), failed()]);
+      await failed();
+      expect(aws.messages).toHaveLength(1);
+      await Promise.all([failed(4), failed(4), failed(3)]);
+      expect(aws.messages).toHaveLength(2);
+    });
+
+    it('by the next call if no topic took the message, and by no later one', async () => {
+      aws.deletedTopics.add(TOPIC);
+      for (const _ of [1, 2]) await expect(failed()).rejects.toThrow('did not take the message');
+      aws.deletedTopics.clear();
+      await Promise.all([failed(), failed()]);
+      expect(aws.messages).toHaveLength(1);
+    });
+
+    it('by no other call while one is under way, and by the next one after a call that was ended', async () => {
+      aws.put(
+        MESSAGES,
+        'begun build circleci-runners-linux 1.0.7/3',
+        Date.now() - LEASE_MILLISECONDS + 5_000,
+      );
+      aws.put(MESSAGES, 'begun build circleci-runners-linux 1.0.7/4', Date.now() - LEASE_MILLISECONDS);
+      await failed(3);
+      await failed(4);
+      expect(aws.messages.map(({ message }) => /events\/(.*)$/.exec(message)?.[1])).toEqual(['1.0.7$252F4']);
+    });
   });
 
   it('of a fleet that is gone tells nobody', async () => {
@@ -279,6 +359,72 @@ describe('a breaker that opens', () => {
     expect(['linux', 'again'].map((fleet) => aws.valueOf(parameter(fleet)))).toEqual([STOCK, FIRST]);
   });
 
+  it('within that hour brings the image before it back, although the event comes after the hour', async () => {
+    deploy({ linux: { image: IMAGE } });
+    aws.put(parameter('linux'), FIRST, Date.now() - 90 * 60_000);
+    await handler(breakerOpen('linux', { at: Date.now() - 40 * 60_000 }));
+    expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+  });
+
+  describe('rolls back and tells', () => {
+    const rolledBack = () => aws.messages.map(({ topic, subject }) => `${topic} ${subject}`);
+    const ONCE = [`${TOPIC} An image was rolled back: linux`];
+
+    beforeEach(() => {
+      deploy({ linux: { image: IMAGE } });
+      aws.put(parameter('linux'), FIRST, Date.now() - 30 * 60_000);
+    });
+
+    it('once, although its event comes twice at the same moment', async () => {
+      const event = breakerOpen('linux');
+      await Promise.all([handler(event), handler(event)]);
+      expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+      expect(rolledBack()).toEqual(ONCE);
+    });
+
+    it('by the next call if no topic took the message, and by no later one', async () => {
+      const event = breakerOpen('linux');
+      aws.deletedTopics.add(TOPIC);
+      for (const _ of [1, 2]) await expect(handler(event)).rejects.toThrow('did not take the message');
+      expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+      aws.deletedTopics.clear();
+      await handler(event);
+      await handler(event);
+      expect(rolledBack()).toEqual(ONCE);
+      expect(aws.messages[0]?.message).toContain(`Image that failed: ${FIRST}\nImage in use: ${STOCK}`);
+      expect(aws.parameters.get(parameter('linux'))).toHaveLength(3);
+    });
+
+    it('by the next call if one was ended before its message', async () => {
+      aws.put(parameter('linux'), STOCK);
+      aws.put(MESSAGES, `begun rollback linux ${FIRST} ${STOCK}`, Date.now() - 60_000);
+      await handler(breakerOpen('linux'));
+      expect(rolledBack()).toEqual(ONCE);
+    });
+
+    it('by the next call if one was ended before it wrote the image', async () => {
+      aws.put(MESSAGES, `begun rollback linux ${FIRST} ${STOCK}`, Date.now() - 60_000);
+      await handler(breakerOpen('linux'));
+      expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+      expect(rolledBack()).toEqual(ONCE);
+    });
+
+    it('no more if no topic took the message and the fleet got another image since', async () => {
+      aws.put(MESSAGES, `failed rollback linux ${FIRST} ${STOCK}`, Date.now() - 60_000);
+      aws.put(parameter('linux'), STOCK, Date.now() - 20 * 60_000);
+      aws.put(parameter('linux'), SECOND);
+      await handler(breakerOpen('linux', { at: Date.now() - 10 * 60_000 }));
+      expect(aws.valueOf(parameter('linux'))).toBe(SECOND);
+      expect(rolledBack()).toEqual([]);
+    });
+
+    it('also if the record of the messages was deleted', async () => {
+      aws.parameters.delete(MESSAGES);
+      await handler(breakerOpen('linux'));
+      expect(rolledBack()).toEqual(ONCE);
+    });
+  });
+
   it('again after a rollback changes nothing more', async () => {
     deploy({ linux: { image: IMAGE } });
     aws.put(parameter('linux'), FIRST);
@@ -298,13 +444,18 @@ describe('a breaker that opens', () => {
   });
 
   it.each([
-    { case: 'later than an hour', event: breakerOpen('linux'), age: 61 * 60_000 },
-    { case: 'of a fleet whose image nobody builds', event: breakerOpen('stock'), age: 0 },
-    { case: 'of another app', event: breakerOpen('linux', 'circleci-runners-b'), age: 0 },
+    { case: 'later than an hour', event: () => breakerOpen('linux'), age: 61 * 60_000 },
+    { case: 'of a fleet whose image nobody builds', event: () => breakerOpen('stock'), age: 0 },
+    { case: 'of another app', event: () => breakerOpen('linux', { app: 'circleci-runners-b' }), age: 0 },
+    {
+      case: 'before the fleet got its image, and whose event comes late,',
+      event: () => breakerOpen('linux', { at: Date.now() - 120_000 }),
+      age: 60_000,
+    },
   ])('$case changes nothing', async ({ event, age }) => {
     deploy({ linux: { image: IMAGE }, stock: {} });
     aws.put(parameter('linux'), FIRST, Date.now() - age);
-    await handler(event);
+    await handler(event());
     expect(aws.valueOf(parameter('linux'))).toBe(FIRST);
     expect(aws.messages).toEqual([]);
   });
@@ -555,6 +706,7 @@ describe('a deployment', () => {
   it.each([
     { case: 'of another stack', event: { ...asked('Create', UBUNTU), StackId: 'arn:aws:x:stack/other/1' } },
     { case: 'that is no event of these', event: { source: 'aws.ec2' } },
+    { case: 'of a breaker at no time', event: { ...breakerOpen('linux'), time: 'yesterday' } },
   ])('$case is refused, and nothing is written', async ({ event }) => {
     await expect(handler(event)).rejects.toThrow(RequestRefused);
     expect(aws.valueOf(parameter('linux'))).toBeUndefined();

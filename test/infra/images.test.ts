@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import * as z from 'zod';
 import { buildSchedule, builtImagesOf } from '../../fleets/built-images.ts';
 import { logicalId } from '../../fleets/names.ts';
+import { imageMessagesParameter } from '../../functions/lib/fleet-names.ts';
 import { MOST_CHARACTERS } from '../../userdata/image-component.ts';
 import { fleetsWith, RUNNER } from '../support/fleets.ts';
 import { violationsOf } from './nag.ts';
@@ -59,7 +60,8 @@ describe('the pipelines', () => {
   it('belong to no stack without such a fleet, and nothing else does', () => {
     const made = without.resources.filter(
       ({ id, type }) =>
-        type.startsWith('AWS::ImageBuilder') || /Image(Pipeline|Parameter)|Images|ImageBuilt/.test(id),
+        type.startsWith('AWS::ImageBuilder') ||
+        /Image(Pipeline|Parameter|Messages)|Images|ImageBuilt/.test(id),
     );
     expect(made).toEqual([]);
     expect(JSON.stringify(without.json)).not.toMatch(/imagebuilder|\/images\//);
@@ -369,10 +371,18 @@ describe('the roles', () => {
       'ec2:DescribeImages on *',
       'imagebuilder:GetImage on arn:aws:imagebuilder:eu-west-1:111122223333:image/circleci-runners-*',
       'sns:Publish on Topic(circleci-runners)',
+      'ssm:GetParameterHistory on arn:aws:ssm:eu-west-1:111122223333:parameter/circleci-runners/image-messages',
       'ssm:GetParameterHistory on arn:aws:ssm:eu-west-1:111122223333:parameter/circleci-runners/images/*',
       'ssm:GetParametersByPath on arn:aws:ssm:eu-west-1:111122223333:parameter/circleci-runners/fleets',
+      'ssm:PutParameter on arn:aws:ssm:eu-west-1:111122223333:parameter/circleci-runners/image-messages',
       'ssm:PutParameter on arn:aws:ssm:eu-west-1:111122223333:parameter/circleci-runners/images/*',
     ]);
+  });
+
+  it('of the function may keep which messages it has sent, in a parameter that goes with the app', () => {
+    const { properties, attributes } = template.the('AWS::SSM::Parameter', 'ImageMessages');
+    expect(properties.Name).toBe(imageMessagesParameter('circleci-runners'));
+    expect(attributes).not.toHaveProperty('DeletionPolicy');
   });
 });
 

@@ -208,7 +208,10 @@ export class ImageAws {
           .filter(
             (id) => tag === undefined || this.images.get(id)?.get(tag) === asked.get('Filter.2.Value.1'),
           )
-          .map((id) => `<item><imageId>${id}</imageId><imageState>available</imageState></item>`);
+          .map((id) => {
+            const made = this.builds.find(({ ami }) => ami === id)?.createdAt;
+            return `<item><imageId>${id}</imageId><imageState>available</imageState>${made ? `<creationDate>${made}</creationDate>` : ''}</item>`;
+          });
         return done(
           `<DescribeImagesResponse><imagesSet>${items.join('')}</imagesSet></DescribeImagesResponse>`,
         );
