@@ -6,6 +6,7 @@ import { rootVolumeOf } from '../../fleets/settings/image.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { bad, type Check, type Finding, ok } from './check.ts';
+import { initializationFindings } from './initialization.ts';
 
 /** Running instances of the standard families, in vCPUs: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html#ec2-on-demand-instances-limits */
 export const QUOTAS = { 'On-Demand': 'L-1216C47A', Spot: 'L-34B43A08' } as const;
@@ -104,7 +105,10 @@ export const storageQuota: Check = {
   name: 'storage',
   run: async ({ fleets }) => {
     if (fleets.length === 0) return [];
-    return storageFindings(storageWanted(fleets), await quotaOf('ebs', STORAGE_QUOTA));
+    return [
+      ...storageFindings(storageWanted(fleets), await quotaOf('ebs', STORAGE_QUOTA)),
+      ...(await initializationFindings(fleets)),
+    ];
   },
 };
 

@@ -4,7 +4,9 @@
  */
 
 import type { TaskLevels } from './concurrency.ts';
+import type { CapacitySettings } from './contracts.ts';
 import { keptRunners, type LearnedSpares } from './kept-runners.ts';
+import { largestMaximum } from './schedules.ts';
 import type { Withheld } from './withheld.ts';
 
 /** The members of an Auto Scaling group, counted by what their lifecycle state means for capacity. */
@@ -67,6 +69,16 @@ export interface Situation {
   unprotected?: boolean | undefined;
   /** Whether a person wants the capacity held (`true`), or nothing launched (`drain`). */
   paused?: 'false' | 'true' | 'drain' | undefined;
+}
+
+/** The most instances that a decision ever launches, at any time of the fleet's schedules. */
+export function mostLaunches(
+  settings: Pick<CapacitySettings, 'maxReplicas' | 'maxSurge' | 'schedules' | 'affordable'>,
+): number {
+  const surges = [settings, ...(settings.schedules ?? [])].map(
+    ({ maxSurge = settings.maxSurge }) => maxSurge ?? Number.POSITIVE_INFINITY,
+  );
+  return Math.min(largestMaximum(settings), Math.max(...surges));
 }
 
 export interface Decision {

@@ -20,6 +20,8 @@ let aws: DoctorAws;
 let folder: string;
 let file: string;
 let circleci: CircleCi;
+/** Writes the fleets file with these changes. */
+let rewrite: (changes: object) => void;
 
 beforeEach(async () => {
   circleci = new CircleCi();
@@ -40,7 +42,8 @@ beforeEach(async () => {
     subnetIds: ['subnet-00000001', 'subnet-00000002'],
     securityGroupIds: ['sg-00000001'],
   };
-  writeFileSync(file, stringify({ scaler, linux: settings }));
+  rewrite = (changes) => writeFileSync(file, stringify({ scaler, linux: { ...settings, ...changes } }));
+  rewrite({});
   aws = await new DoctorAws().listen();
   aws.groups = [{ fleet: 'linux', desired: 0, version: '3' }];
   aws.changed.set(
@@ -159,6 +162,26 @@ describe('does not pass the check', () => {
       level: 'warn',
       says: /use 0\.3 TiB of gp3 volumes, and the EBS quota is 0\.2 TiB$/,
       change: () => aws.changed.set('GetServiceQuota', json({ Quota: { Value: 0.2 } })),
+    },
+    {
+      check: 'storage',
+      level: 'fail',
+      says: /: subnet-00000002 is in eu-west-1-dub-1a, a local zone$/,
+      change: () => {
+        const network = { vpcId: 'vpc-00000001', subnetIds: ['subnet-00000001', 'subnet-00000002'] };
+        rewrite({ network, rootVolume: { initializationRate: 300 }, rootDevice: '/dev/sda1' });
+        const zone = (name: string, type: string) =>
+          `<item><zoneName>${name}</zoneName><zoneType>${type}</zoneType></item>`;
+        const all = `${zone('eu-west-1a', 'availability-zone')}${zone('eu-west-1-dub-1a', 'local-zone')}`;
+        const subnet = (id: number, name: string) =>
+          `<item><subnetId>subnet-0000000${id}</subnetId><availabilityZone>${name}</availabilityZone></item>`;
+        const both = `${subnet(1, 'eu-west-1a')}${subnet(2, 'eu-west-1-dub-1a')}`;
+        aws.changed.set(
+          'DescribeAvailabilityZones',
+          ec2('DescribeAvailabilityZones', `<availabilityZoneInfo>${all}</availabilityZoneInfo>`),
+        );
+        aws.changed.set('DescribeSubnets', ec2('DescribeSubnets', `<subnetSet>${both}</subnetSet>`));
+      },
     },
     {
       check: 'groups',

@@ -16,6 +16,7 @@ import {
   undeclaredFindings,
 } from '../../cli/doctor/deployed.ts';
 import { imageFindings } from '../../cli/doctor/image.ts';
+import { placeFindings, rateFindings } from '../../cli/doctor/initialization.ts';
 import { installRightsFindings } from '../../cli/doctor/install-rights.ts';
 import { concurrencyFindings } from '../../cli/doctor/lambda-concurrency.ts';
 import { routeFindings, zoneFindings } from '../../cli/doctor/network.ts';
@@ -200,6 +201,73 @@ describe('each check passes, warns or fails', () => {
       findings: storageFindings(51_201, 50),
       levels: 'warn',
       says: /use 50\.1 TiB .* is 50 TiB.*L-7A658B76/,
+    },
+    { case: 'no rate of initialization', findings: rateFindings([fleetWith()]), levels: '', says: /^$/ },
+    {
+      case: 'rates that a Region grants',
+      findings: rateFindings([
+        { ...fleetWith({ rootVolume: { initializationRate: 300 } }), name: 'a' },
+        { ...fleetWith({ rootVolume: { initializationRate: 200 } }), name: 'b' },
+        fleetWith(),
+      ]),
+      levels: 'ok',
+      says: /: a, b may ask for 5000 MiB\/s at a time, of 5000/,
+    },
+    {
+      case: 'rates that a Region does not grant',
+      findings: rateFindings([fleetWith({ maxReplicas: 17, rootVolume: { initializationRate: 300 } })]),
+      levels: 'warn',
+      says: /if linux launch as many instances at once as they may, they ask for 5100 MiB\/s; EBS grants 5000 .*volumes-that-load-their-image/,
+    },
+    {
+      case: 'rates that a Region does not grant only while a schedule is in force',
+      findings: rateFindings([
+        fleetWith({
+          maxReplicas: 60,
+          maxSurge: 10,
+          schedules: [{ start: '0 8 * * *', end: '0 9 * * *', timezone: 'UTC', maxSurge: 17 }],
+          rootVolume: { initializationRate: 300 },
+        }),
+      ]),
+      levels: 'warn',
+      says: /5100 MiB/,
+    },
+    {
+      case: 'rates of a fleet that launches few at once',
+      findings: rateFindings([
+        fleetWith({ maxReplicas: 60, maxSurge: 10, rootVolume: { initializationRate: 300 } }),
+      ]),
+      levels: 'ok',
+      says: /3000 MiB/,
+    },
+    {
+      case: 'subnets in zones that load volumes at a rate',
+      findings: placeFindings(
+        'linux',
+        [{ SubnetId: 'subnet-1', AvailabilityZone: 'eu-west-1a' }],
+        [{ ZoneName: 'eu-west-1a', ZoneType: 'availability-zone' }],
+      ),
+      levels: '',
+      says: /^$/,
+    },
+    {
+      case: 'subnets in places that do not load volumes at a rate',
+      findings: placeFindings(
+        'linux',
+        [
+          { SubnetId: 'subnet-1', AvailabilityZone: 'eu-west-1a' },
+          { SubnetId: 'subnet-2', AvailabilityZone: 'eu-west-1-dub-1a' },
+          { SubnetId: 'subnet-3', AvailabilityZone: 'eu-west-1-wl1-dub' },
+          { SubnetId: 'subnet-4', AvailabilityZone: 'eu-west-1a', OutpostArn: 'arn:aws:outposts:o' },
+        ],
+        [
+          { ZoneName: 'eu-west-1a', ZoneType: 'availability-zone' },
+          { ZoneName: 'eu-west-1-dub-1a', ZoneType: 'local-zone' },
+          { ZoneName: 'eu-west-1-wl1-dub', ZoneType: 'wavelength-zone' },
+        ],
+      ),
+      levels: 'fail',
+      says: /launches: subnet-2 is in eu-west-1-dub-1a, a local zone; subnet-3 is in eu-west-1-wl1-dub, a wavelength zone; subnet-4 is on an Outpost/,
     },
     { case: 'the last group', findings: groupQuotaFindings(2, 498, 500), levels: 'ok' },
     {
