@@ -10,11 +10,12 @@ import { readSetup } from './aws/place.ts';
 import { setupFault } from './aws/setup-fault.ts';
 import { unknownCall } from './aws/unknown-call.ts';
 import { NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
+import { otherFleet } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { fleetGroups } from './deployed/groups.ts';
+import { readSettings } from './deployed/settings.ts';
 import type { Check, Finding, Surroundings } from './doctor/check.ts';
 import { CHECKS } from './doctor/checks.ts';
-import { readSettings } from './status/reads.ts';
 
 /** How long one check may take, in milliseconds. */
 const DEADLINE = 30_000;
@@ -84,7 +85,14 @@ async function readSurroundings(fleet: string | undefined, options: Options): Pr
     ...new Set([...file.map(({ name }) => name), ...groups.map((group) => group.fleet), ...settings.keys()]),
   ];
   if (!names.some(isChosen))
-    throw new UsageError(`The fleet must be one of ${names.join(', ')}, got ${JSON.stringify(fleet)}`);
+    throw new UsageError(
+      otherFleet(
+        'The fleet',
+        options.deployedOnly ? 'a deployed one' : `one of ${options.fleets}, or a deployed one`,
+        names,
+        [fleet ?? ''],
+      ),
+    );
   return {
     app,
     inFile: options.deployedOnly ? undefined : file.map(({ name }) => name),

@@ -3,7 +3,8 @@ import { SFNClient, StartSyncExecutionCommand } from '@aws-sdk/client-sfn';
 import { Command } from 'commander';
 import { FLEET_NAME } from '../functions/lib/fleet-names.ts';
 import { AWS_CLIENT } from './aws/client.ts';
-import { NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
+import { stackOption } from './command-line/arguments.ts';
+import { refuseUnknown } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { describeSteps, readSteps } from './deployed/steps.ts';
 
@@ -90,13 +91,9 @@ async function workflowOf(stack: string, fleet: string): Promise<string> {
     // A fleet also has a schedule that looks for what is left behind, whose name is no fleet's.
     const names = Schedules.map(({ Name = '' }) => Name.slice(prefix.length))
       .filter((name) => FLEET_NAME.test(name))
-      .toSorted()
-      .join(', ');
-    if (names === '')
-      throw new NotDeployed(
-        `Stack ${stack} has no fleet in this account and region. Deploy it first: npx cdk deploy --all`,
-      );
-    throw new UsageError(`The fleet must be a deployed one (${names}), got ${JSON.stringify(fleet)}`);
+      .toSorted();
+    refuseUnknown(stack, names, fleet);
+    throw error;
   }
 }
 

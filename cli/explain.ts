@@ -9,12 +9,13 @@ import {
   timeOption,
   UsageError,
 } from './command-line/arguments.ts';
+import { refuseUnknown } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { groupIsGone } from './deployed/groups.ts';
+import { readSettings } from './deployed/settings.ts';
 import { explainHistory } from './explain/explanation.ts';
 import { HistoryUnread, readHistory } from './explain/reads.ts';
 import { explanationText } from './explain/text.ts';
-import { readSettings } from './status/reads.ts';
 
 const HOUR = 3_600;
 
@@ -52,12 +53,8 @@ async function explainFleet(fleet: string, options: Options, { terminal }: Shell
     const settings = await readSettings(options.stack, new SSMClient(AWS_CLIENT)).catch(() => undefined);
     if (settings?.has(fleet)) throw new NotDeployed(groupIsGone(fleet));
   }
-  if (fleets.length === 0)
-    throw new NotDeployed(`Stack ${options.stack} has no fleets. Deploy it first: npx cdk deploy --all`);
-  if (history === undefined)
-    throw new UsageError(
-      `The fleet must be a deployed one (${fleets.join(', ')}), got ${JSON.stringify(fleet)}`,
-    );
+  refuseUnknown(options.stack, fleets, fleet);
+  if (history === undefined) throw new NotDeployed(groupIsGone(fleet));
   const { now: nothing, ...others } = explainHistory(history, {
     to: period.to,
     untilNow: period.to === now,

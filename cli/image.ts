@@ -15,13 +15,8 @@ import { imagesBefore } from '../functions/lib/images.ts';
 import { sentence } from '../functions/lib/sentence.ts';
 import { IMAGE_IN_USE_TAG } from '../functions/lib/tags.ts';
 import { AWS_CLIENT } from './aws/client.ts';
-import {
-  durationOption,
-  NotDeployed,
-  refuseVain,
-  stackOption,
-  UsageError,
-} from './command-line/arguments.ts';
+import { durationOption, refuseVain, stackOption, UsageError } from './command-line/arguments.ts';
+import { refuseUnknown } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import {
   buildIn,
@@ -86,9 +81,8 @@ async function run(action: Action, words: string[], options: Options, terminal: 
   }
   const ssm = new SSMClient(AWS_CLIENT);
   const { deployed, fleets } = await fleetsWithImage(options.stack, ssm);
-  if (deployed.length === 0)
-    throw new NotDeployed(`Stack ${options.stack} has no fleets. Deploy it first: npx cdk deploy --all`);
   const name = words.at(-1);
+  refuseUnknown(options.stack, deployed, action === 'list' ? [] : name);
   const fleet = name === undefined ? undefined : fleetNamed(name, deployed, fleets, options.stack);
   if (action === 'list') return list(fleet === undefined ? fleets : [fleet], options, ssm, terminal);
   if (fleet === undefined) return;
@@ -106,8 +100,7 @@ function fleetNamed(
 ): FleetWithImage {
   const found = fleets.find(({ fleet }) => fleet === name);
   if (found !== undefined) return found;
-  if (!deployed.includes(name))
-    throw new UsageError(`Stack ${stack} has no fleet named ${name}. Its fleets: ${deployed.join(', ')}.`);
+  refuseUnknown(stack, deployed, name);
   throw new UsageError(
     `No image is built for fleet ${name}. Set image: {build: weekly} in fleets.yaml, and deploy. See docs/images.md`,
   );

@@ -7,7 +7,8 @@ import { Command } from 'commander';
 import { forApp } from '../functions/lib/advice.ts';
 import { PAUSED_AT_TAG, PAUSED_TAG } from '../functions/lib/tags.ts';
 import { AWS_CLIENT } from './aws/client.ts';
-import { NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
+import { stackOption } from './command-line/arguments.ts';
+import { refuseUnknown } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage } from './command-line/run.ts';
 import { fleetGroups } from './deployed/groups.ts';
 import type { Terminal } from './terminal/terminal.ts';
@@ -60,13 +61,7 @@ async function setAll(action: Action, fleets: string[], options: Options, termin
   const { stack } = options;
   const autoScaling = new AutoScalingClient(AWS_CLIENT);
   const groups = new Map((await fleetGroups(stack, autoScaling)).map((group) => [group.fleet, group]));
-  const unknown = fleets.filter((fleet) => !groups.has(fleet));
-  if (unknown.length > 0) {
-    const missing = `Stack ${stack} has no fleet named ${unknown.join(', ')}.`;
-    if (groups.size === 0)
-      throw new NotDeployed(`${missing} It has no fleets. Deploy it first: npx cdk deploy --all`);
-    throw new UsageError(`${missing} Its fleets: ${[...groups.keys()].join(', ')}.`);
-  }
+  refuseUnknown(stack, [...groups.keys()], fleets);
   for (const fleet of new Set(fleets)) {
     const { group = '', desired = 0, described } = groups.get(fleet) ?? {};
     await setTag(group, value, autoScaling);

@@ -14,11 +14,12 @@ import { secretsProvider } from '../functions/lib/secrets.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { readSetup } from './aws/place.ts';
 import { setupFault } from './aws/setup-fault.ts';
-import { NotDeployed, refuseVain, stackOption, UsageError } from './command-line/arguments.ts';
+import { refuseVain, stackOption, UsageError } from './command-line/arguments.ts';
+import { refuseUnknown } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { fleetGroups } from './deployed/groups.ts';
+import { readSettings } from './deployed/settings.ts';
 import { describeAction, findingLines, type Reconciled } from './reconcile/screen.ts';
-import { readSettings } from './status/reads.ts';
 
 interface Options {
   apply?: boolean;
@@ -104,13 +105,12 @@ async function chosenFleets(
       return new Map<string, DeployedSettings>();
     }),
   ]);
-  if (groups.length === 0)
-    throw new NotDeployed(`Stack ${app} has no fleets. Deploy it first: npx cdk deploy --all`);
+  refuseUnknown(
+    app,
+    groups.map(({ fleet }) => fleet),
+    named,
+  );
   const chosen = groups.filter(({ fleet }) => named === undefined || fleet === named);
-  if (chosen.length === 0)
-    throw new UsageError(
-      `The fleet must be a deployed one (${groups.map(({ fleet }) => fleet).join(', ')}), got ${JSON.stringify(named)}`,
-    );
   return chosen.map(({ fleet, group }) => ({ fleet, group, settings: settings.get(fleet) }));
 }
 

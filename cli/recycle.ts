@@ -1,7 +1,6 @@
 import {
   AutoScalingClient,
   type AutoScalingGroup,
-  DescribeAutoScalingGroupsCommand,
   type Instance,
   type LaunchTemplateSpecification,
 } from '@aws-sdk/client-auto-scaling';
@@ -13,8 +12,9 @@ import { sentence } from '../functions/lib/sentence.ts';
 import { RECYCLE_TAG } from '../functions/lib/tags.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { stackOption } from './command-line/arguments.ts';
-import { namedFleet, refuseNotDeployed } from './command-line/fleets.ts';
+import { namedFleet, refuseUnknown } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
+import { fleetGroups } from './deployed/groups.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 /** AWS accepts up to 1,000 in a call. Smaller batches lose less if a call fails. */
@@ -25,10 +25,10 @@ const define = ({ terminal }: Shell) =>
     .description(
       'Makes the instances of a deployed fleet leave if a launch of now would make them otherwise, from a newer launch template or image: idle ones within seconds, busy ones after their job. The command tags the instances, and each instance reads its own tag. The group replaces those that tasks and minReplicas need.',
     )
-    .argument('<fleet>', 'a deployed fleet of fleets.yaml')
+    .argument('<fleet>', 'a deployed fleet')
     .option('--all', 'also mark instances that have the newest launch template and image')
     .option('--json', 'print only one JSON object')
-    .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
+    .option('--fleets <file>', 'refuse a fleet that this file does not have (default: read no file)')
     .addOption(stackOption())
     .action((fleet: string, options: Options) => recycleFleet(fleet, options, terminal));
 
@@ -40,7 +40,7 @@ class RecycleFailed extends Error {
 interface Options {
   all?: boolean;
   json?: boolean;
-  fleets: string;
+  fleets?: string;
   stack: string;
 }
 
@@ -59,10 +59,16 @@ async function recycleFleet(
   { all = false, json = false, fleets, stack }: Options,
   terminal: Terminal,
 ): Promise<void> {
-  namedFleet(fleets, fleet, undefined, { stack });
-  const groupName = `${stack}-${fleet}`;
-  const group = await describe(groupName);
-  if (group === undefined) refuseNotDeployed(fleet, stack);
+  if (fleets !== undefined) namedFleet(fleets, fleet, undefined, { stack });
+  const groups = await fleetGroups(stack, new AutoScalingClient(AWS_CLIENT));
+  const found = groups.find((each) => each.fleet === fleet);
+  if (found === undefined)
+    return refuseUnknown(
+      stack,
+      groups.map((each) => each.fleet),
+      fleet,
+    );
+  const { group: groupName, described: group } = found;
   const template = templateOf(group);
   const newest = template.Version;
   const ec2 = new EC2Client(AWS_CLIENT);
@@ -102,13 +108,6 @@ async function recycleFleet(
   if (marked.length > 0) terminal.print('Idle instances leave within seconds, busy ones after their job.');
   else if (kept.length > 0)
     terminal.print('All instances have the newest launch template and image. --all marks them too.');
-}
-
-async function describe(groupName: string): Promise<AutoScalingGroup | undefined> {
-  const { AutoScalingGroups = [] } = await new AutoScalingClient(AWS_CLIENT).send(
-    new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [groupName] }),
-  );
-  return AutoScalingGroups[0];
 }
 
 /** The launch template of a group, in the version that it launches from. */

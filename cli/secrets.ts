@@ -18,8 +18,8 @@ import {
   storedSecret,
   untilGone,
 } from './deployed/rotation.ts';
+import { readSettings } from './deployed/settings.ts';
 import { storeSecret } from './deployed/stored-secret.ts';
-import { readSettings } from './status/reads.ts';
 import { untilEnded } from './terminal/ending.ts';
 
 /** How often `--rotate` looks for instances with the old token. */

@@ -11,6 +11,7 @@ import {
   stackOption,
   UsageError,
 } from './command-line/arguments.ts';
+import { refuseUnknown } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { fleetsWithoutGroup, groupIsGone } from './deployed/groups.ts';
 import { type FleetStatus, fleetStatuses } from './status/fleet-status.ts';
@@ -93,14 +94,14 @@ async function read(
   const { groups, missing, settings } = reading;
   const without = fleetsWithoutGroup(settings, groups);
   if (fleet !== undefined && without.includes(fleet)) throw new NotDeployed(groupIsGone(fleet));
-  if (groups.length === 0 && without.length === 0)
-    throw new NotDeployed(`Stack ${stack} has no fleets. Deploy it first: npx cdk deploy --all`);
+  if (groups.length > 0 || without.length === 0)
+    refuseUnknown(
+      stack,
+      groups.map((group) => group.fleet),
+      fleet,
+    );
   const all = fleetStatuses(stack, reading, prices, now);
   const fleets = all.filter((each) => fleet === undefined || each.fleet === fleet);
-  if (fleet !== undefined && fleets.length === 0)
-    throw new UsageError(
-      `The fleet must be a deployed one (${all.map((each) => each.fleet).join(', ')}), got ${JSON.stringify(fleet)}`,
-    );
   return {
     stack,
     fleets,
@@ -139,7 +140,9 @@ function describe(
   return [
     ...lines,
     ...gone.flatMap((fleet) => wrapped(advise(groupIsGone(fleet)), columns, 2)).map(colours.red),
-    ...(missing.length === 0 ? [] : [colours.yellow(`Not read: ${missing.join(', ')}`)]),
+    ...(missing.length === 0
+      ? []
+      : wrapped(`Not read: ${missing.join(', ')}`, columns, 2).map(colours.yellow)),
   ];
 }
 

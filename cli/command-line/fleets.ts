@@ -18,10 +18,36 @@ export function namedFleet(
   const fleets = loadFleets(file, deployment);
   const fleet = fleets.find((candidate) => candidate.name === name);
   if (fleet !== undefined) return fleet;
-  const names = fleets.map((candidate) => candidate.name).join(', ');
+  const names = fleets.map((candidate) => candidate.name);
   throw new UsageError(
-    `${what} must be one of ${file} (${names}), got ${JSON.stringify(name)}. To read another file: --fleets FILE`,
+    `${otherFleet(what, `one of ${file}`, names, [name])}. To read another file: --fleets FILE`,
   );
+}
+
+/** What a command says of a name that is no fleet, wherever it looked. */
+export const otherFleet = (
+  what: string,
+  where: string,
+  names: readonly string[],
+  got: readonly string[],
+): string =>
+  `${what} must be ${where} (${names.join(', ')}), got ${got.map((name) => JSON.stringify(name)).join(', ')}`;
+
+/**
+ * Refuses names that are no deployed fleet.
+ *
+ * @param deployed The fleets of the stack.
+ * @throws NotDeployed if the stack has no fleets at all, UsageError if a name is none of them
+ */
+export function refuseUnknown(
+  stack: string,
+  deployed: readonly string[],
+  named: string | readonly string[] | undefined,
+): void {
+  if (deployed.length === 0)
+    throw new NotDeployed(`Stack ${stack} has no fleets. Deploy it first: npx cdk deploy --all`);
+  const unknown = [named ?? []].flat().filter((name) => !deployed.includes(name));
+  if (unknown.length > 0) throw new UsageError(otherFleet('The fleet', 'a deployed one', deployed, unknown));
 }
 
 /** @throws NotDeployed always */

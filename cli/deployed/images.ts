@@ -1,13 +1,10 @@
 import { DescribeImagesCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import { type ImagebuilderClient, paginateListImagePipelineImages } from '@aws-sdk/client-imagebuilder';
-import {
-  paginateGetParameterHistory,
-  paginateGetParametersByPath,
-  type SSMClient,
-} from '@aws-sdk/client-ssm';
+import { paginateGetParameterHistory, type SSMClient } from '@aws-sdk/client-ssm';
 import * as z from 'zod/mini';
 import { builtImageParameter } from '../../functions/lib/fleet-names.ts';
 import type { ImageVersion } from '../../functions/lib/images.ts';
+import { readParameters, type SettingsParameter } from './settings.ts';
 
 /** The images that are built for the fleets of a deployed app. */
 
@@ -20,26 +17,24 @@ export interface FleetWithImage {
 
 const Settings = z.object({ imageBuiltBy: z.optional(z.string()) });
 
+/** The ARN of the pipeline that builds the image of a fleet; `undefined` if none is built. */
+export function pipelineOf({ arn, value }: SettingsParameter): string | undefined {
+  const { imageBuiltBy } = z.parse(Settings, value);
+  const [, partition, , region, account] = arn.split(':');
+  return imageBuiltBy && `arn:${partition}:imagebuilder:${region}:${account}:image-pipeline/${imageBuiltBy}`;
+}
+
 /** The fleets of an app whose image is built, by their deployed settings; `deployed` names all fleets. */
 export async function fleetsWithImage(
   app: string,
   client: SSMClient,
 ): Promise<{ deployed: string[]; fleets: FleetWithImage[] }> {
-  const Path = `/${app}/fleets`;
-  const deployed: string[] = [];
-  const fleets: FleetWithImage[] = [];
-  for await (const { Parameters = [] } of paginateGetParametersByPath({ client }, { Path })) {
-    for (const { Name = '', Value = '', ARN = '' } of Parameters) {
-      const fleet = Name.slice(Path.length + 1);
-      const { imageBuiltBy } = z.parse(Settings, JSON.parse(Value));
-      deployed.push(fleet);
-      const [, partition, , region, account] = ARN.split(':');
-      const place = `arn:${partition}:imagebuilder:${region}:${account}`;
-      if (imageBuiltBy !== undefined)
-        fleets.push({ fleet, pipeline: `${place}:image-pipeline/${imageBuiltBy}` });
-    }
-  }
-  return { deployed, fleets };
+  const parameters = await readParameters(app, client);
+  const fleets = parameters.flatMap((parameter): FleetWithImage[] => {
+    const pipeline = pipelineOf(parameter);
+    return pipeline === undefined ? [] : [{ fleet: parameter.fleet, pipeline }];
+  });
+  return { deployed: parameters.map(({ fleet }) => fleet), fleets };
 }
 
 /** The versions of the parameter that a fleet's launches read. */
@@ -90,15 +85,16 @@ export interface BuiltImage extends ImageVersion {
   lastBuild: Pick<Build, 'build' | 'status' | 'created'> | undefined;
 }
 
-/** @returns `undefined` if no image is built for the fleet. */
+/**
+ * @param pipeline The ARN of the pipeline that builds it.
+ * @returns `undefined` if the fleet's launches have no image yet.
+ */
 export async function readBuiltImage(
   app: string,
   fleet: string,
+  pipeline: string,
   { ssm, imageBuilder }: { ssm: SSMClient; imageBuilder: ImagebuilderClient },
 ): Promise<BuiltImage | undefined> {
-  const { fleets } = await fleetsWithImage(app, ssm);
-  const pipeline = fleets.find((each) => each.fleet === fleet)?.pipeline;
-  if (pipeline === undefined) return undefined;
   const [versions, [lastBuild]] = await Promise.all([
     imageVersionsOf(app, fleet, ssm),
     buildsOf(pipeline, imageBuilder),

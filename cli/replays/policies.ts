@@ -8,6 +8,7 @@ import { defaultParameters, PEERS, type PolicyChoice } from '../../simulator/pee
 import { PLAIN_FLEET } from '../../simulator/plain-fleet.ts';
 import type { Peer } from '../../simulator/policy.ts';
 import { UsageError } from '../command-line/arguments.ts';
+import { otherFleet } from '../command-line/fleets.ts';
 
 const FLEETS_FILE = 'fleets.yaml';
 
@@ -96,8 +97,8 @@ function chooseFleet(name: string | undefined, assignments: Assignment[]): Fleet
   if (name !== undefined) {
     const fleets = loadFleets(FLEETS_FILE);
     if (!fleets.some((fleet) => fleet.name === name)) {
-      const names = fleets.map((fleet) => fleet.name).join(', ');
-      throw new UsageError(`--fleet must be one of ${FLEETS_FILE} (${names}), got ${JSON.stringify(name)}`);
+      const names = fleets.map((fleet) => fleet.name);
+      throw new UsageError(otherFleet('--fleet', `one of ${FLEETS_FILE}`, names, [name]));
     }
   }
   const raw: unknown = name === undefined ? PLAIN_FLEET : sharedSettings(FLEETS_FILE)[name];

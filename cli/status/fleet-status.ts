@@ -1,6 +1,8 @@
 /** The status of fleets, from what was read of them. Pure. */
 
 import { listPrice } from '../../fleets/prices.ts';
+import type { ListedRunner } from '../../functions/lib/inventory.ts';
+import { IN_CONTACT } from '../../functions/lib/reconcile-evidence.ts';
 import { effectiveSettings } from '../../functions/lib/schedules.ts';
 import { NOT_CHECKED } from '../../functions/lib/zero.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
@@ -22,7 +24,7 @@ export interface FleetStatus {
   members: Record<Member['kind'], number>;
   /** Of the members in service, how many run a task by CircleCI's count. */
   busy: number | null;
-  instances: DescribedInstance[];
+  instances: DescribedMember[];
   /** How many instances the warm pool has, and those that were read; `null` if it has no warm pool. */
   warmPool: { size: number; instances: DescribedInstance[] | null } | null;
   decision: { secondsAgo: number; desired: number; reasons: string[] } | null;
@@ -60,6 +62,14 @@ interface DescribedInstance {
   doing: string;
 }
 
+interface DescribedMember extends DescribedInstance {
+  /**
+   * How long ago its runner connected first, was in contact, and was used last, by CircleCI's list; `null` if it is not
+   * listed or was not read. `used` is `null` if it never was.
+   */
+  runner: { connected: number; contact: number; used: number | null } | null;
+}
+
 /** A fleet is polled at least once a minute, and its log lines arrive seconds later. */
 const SLOWEST_POLL = 60;
 
@@ -80,6 +90,7 @@ export function fleetStatuses(
     hours,
     boots,
     images,
+    runners,
     missing,
   }: StatusReading,
   prices: ReadonlyMap<string, number>,
@@ -96,6 +107,9 @@ export function fleetStatuses(
     const inService = count('inService');
     const price = prices.get(fleet) ?? priceOf(group);
     const spent = hours.get(group.group);
+    const busy = counted?.running === undefined ? null : Math.min(counted.running, inService);
+    const listed = runners.get(fleet);
+    const doingOf = describeRunners(group, listed, busy, now);
     return {
       fleet,
       resourceClass: deployed?.resourceClass ?? null,
@@ -106,8 +120,10 @@ export function fleetStatuses(
         ? { minReplicas: inForce.inForce.minReplicas, maxReplicas: inForce.inForce.maxReplicas }
         : null,
       members: { pending: count('pending'), inService, leaving: count('leaving'), standby: count('standby') },
-      busy: counted?.running === undefined ? null : Math.min(counted.running, inService),
-      instances: members.map((member) => describeMember(member, launchedAt.get(member.instance), now)),
+      busy,
+      instances: members.map((member) =>
+        describeMember(member, launchedAt.get(member.instance), doingOf(member), now),
+      ),
       warmPool:
         group.warmPoolSize === undefined
           ? null
@@ -184,16 +200,59 @@ function nextPoll(own: DecisionRecord[], now: number): number | null {
 function describeMember(
   { instance, lifecycleState, kind }: Member,
   launchedAt: number | undefined,
+  { says, runner }: RunnerSeen,
   now: number,
-): DescribedInstance {
+): DescribedMember {
   const age = ageOf(launchedAt, now);
   const doing = {
     pending: `boots${lasted(age)}`,
-    inService: `in service, ${launched(age)}`,
+    inService: says === undefined ? `in service, ${launched(age)}` : `${says}; ${launched(age)}`,
     leaving: 'leaves',
     standby: 'in standby: a person took it out of service',
   }[kind];
-  return { instance, state: lifecycleState, age, doing };
+  return { instance, state: lifecycleState, age, doing, runner };
+}
+
+/** What CircleCI's list says of a member, in words; without them, the list was not read. */
+type RunnerSeen = Pick<DescribedMember, 'runner'> & { says?: string };
+
+/**
+ * What the runner of each member in service does, as far as CircleCI's list tells. The list has the time of the last use, and
+ * does not say whether the use goes on. So a runner that was never used is idle, unless the count of running tasks contradicts
+ * that, and one that was used may be busy, unless no task runs at all.
+ *
+ * @param busy How many members run a task, by the count; `null` if that is not known.
+ */
+function describeRunners(
+  { members }: FleetGroup,
+  listed: readonly ListedRunner[] | undefined,
+  busy: number | null,
+  now: number,
+): (member: Member) => RunnerSeen {
+  if (listed === undefined) return () => ({ runner: null });
+  const found = new Map(listed.map((runner) => [runner.name, runner]));
+  const inService = members.filter(({ kind }) => kind === 'inService');
+  const neverUsed = inService.filter(({ instance }) => {
+    const runner = found.get(instance);
+    return runner !== undefined && runner.lastUsed === undefined;
+  }).length;
+  const agrees = busy !== null && neverUsed <= inService.length - busy;
+  return ({ instance }) => {
+    const runner = found.get(instance);
+    if (runner === undefined) return { runner: null, says: 'CircleCI lists no runner of it' };
+    const connected = secondsSince(runner.firstConnected, now);
+    const contact = secondsSince(runner.lastConnected, now);
+    const used = runner.lastUsed === undefined ? null : secondsSince(runner.lastUsed, now);
+    const says =
+      contact * 1_000 > IN_CONTACT
+        ? `its runner was last seen ${shortTime(contact)} ago`
+        : used === null
+          ? agrees
+            ? `idle for ${shortTime(connected)}, no task so far`
+            : `no task so far, by CircleCI's list`
+          : `${busy === 0 ? 'idle' : 'may run a task'}: last used ${shortTime(used)} ago`;
+    return { runner: { connected, contact, used }, says };
+  };
 }
 
 function describePoolInstance(

@@ -3,18 +3,19 @@ import { CloudWatchClient, paginateDescribeAlarms, paginateGetMetricData } from 
 import { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { ImagebuilderClient } from '@aws-sdk/client-imagebuilder';
-import { paginateGetParametersByPath, SSMClient } from '@aws-sdk/client-ssm';
-import * as z from 'zod';
-import { DeployedSettings } from '../../functions/lib/contracts.ts';
+import { SSMClient } from '@aws-sdk/client-ssm';
+import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { instancesById } from '../../functions/lib/ec2-instances.ts';
-import { settingsParameter } from '../../functions/lib/fleet-names.ts';
+import type { ListedRunner } from '../../functions/lib/inventory.ts';
 import { partialReads } from '../../functions/lib/partial-reads.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { type AwaitingRecord, readAwaiting } from '../deployed/awaiting.ts';
 import { type BootTimes, readBootTimes } from '../deployed/boots.ts';
 import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetGroups, type PoolInstance } from '../deployed/groups.ts';
-import { type BuiltImage, readBuiltImage } from '../deployed/images.ts';
+import { type BuiltImage, pipelineOf, readBuiltImage } from '../deployed/images.ts';
+import { readParameters, type SettingsParameter, settingsIn } from '../deployed/settings.ts';
+import { readRunners } from './runners.ts';
 
 /** All that is read of an app for its status. What AWS did not give is left out, and named in `missing`. */
 export interface StatusReading {
@@ -35,6 +36,8 @@ export interface StatusReading {
   boots: Map<string, BootTimes>;
   /** The image of the fleet that was asked for, if it is built. */
   images: Map<string, BuiltImage>;
+  /** The runners that CircleCI lists of the fleet that was asked for; without an entry, they were not read. */
+  runners: Map<string, ListedRunner[]>;
   /** What could not be read, with the reason. */
   missing: string[];
 }
@@ -44,6 +47,9 @@ const DECISIONS_MILLISECONDS = 150_000;
 
 /** What the last decisions are called in `missing`. */
 export const LAST_DECISIONS = 'the last decisions';
+
+/** What the runners of a fleet are called in `missing`. */
+const RUNNERS = 'what each runner does';
 
 /** How long all reads may take, in milliseconds. */
 const DEADLINE = 10_000;
@@ -63,12 +69,12 @@ const clients = () => ({
 });
 
 /**
- * Reads the status of an app, with one call for about 50 fleets from each service but Systems Manager, which returns
- * ten parameters a call.
+ * Reads the status of an app, with one call for about 50 fleets of each kind, but Systems Manager returns ten parameters
+ * a call.
  *
  * @param options.fleet Only that fleet.
  * @param options.poolsOf Also the instances of the warm pool of that fleet, or of `all`: a call for each pool that has any.
- * @param options.detailsOf Also the times of the boots of that fleet, and its image.
+ * @param options.detailsOf Also the times of the boots of that fleet, its image, and its runners if a member is in service.
  * @param options.hours Instance-hours that were read before. They cost a request for each metric, and change slowly.
  * @param options.boots The same of the times of boots.
  * @param options.images The same of the image.
@@ -105,7 +111,8 @@ export async function readStatus(
     ...(fleet !== undefined && { fleet }),
   };
   const decisionsRead = unless(LAST_DECISIONS, [], readDecisions(recent, logs, signal));
-  const settingsRead = unless('the settings', new Map(), readSettings(app, ssm));
+  const parametersRead = unless('the settings', [], readParameters(app, ssm));
+  const settingsRead = parametersRead.then(settingsIn);
   const poolsRead = groupsRead.then((found) => {
     const chosen = found.filter((each) => poolsOf === 'all' || poolsOf?.fleet === each.fleet);
     return unless('the warm pool', new Map(), poolInstances(chosen, autoScaling));
@@ -121,16 +128,13 @@ export async function readStatus(
     monthHours,
     bootTimes,
     builtImages,
+    runners,
   ] = await Promise.all([
     groupsRead,
     poolsRead,
     decisionsRead,
-    Promise.all([groupsRead, decisionsRead]).then(([found, decided]) => {
-      const silent = found.filter(({ fleet: name }) => !decided.some((each) => each.fleet === name));
-      // One call more, only if a fleet has decided nothing.
-      if (silent.length === 0) return [];
-      return unless('what fleets wait for', [], readAwaiting(recent, logs, signal));
-    }),
+    // Always: a fleet whose executions begin to fail has decided something a minute ago.
+    unless('what fleets wait for', [], readAwaiting(recent, logs, signal)),
     unless('the alarms', [], ringingAlarms(app, cloudWatch)),
     settingsRead,
     Promise.all([groupsRead, poolsRead]).then(([found, pooled]) => {
@@ -140,10 +144,21 @@ export async function readStatus(
     hours ?? groupsRead.then((found) => unless('the cost', new Map(), instanceHours(found, now, cloudWatch))),
     boots ?? unless('the boots', new Map(), bootsOfDay(app, detailsOf, now, cloudWatch)),
     images ??
-      settingsRead.then((found) => {
-        if (detailsOf === undefined || found.get(detailsOf)?.imageBuiltBy === undefined) return new Map();
-        return unless('the image', new Map(), imageOf(app, detailsOf, { ssm, imageBuilder }));
+      parametersRead.then((found) => {
+        const own = found.find(({ fleet: name }) => name === detailsOf);
+        return unless('the image', new Map(), imageOf(app, own, { ssm, imageBuilder }));
       }),
+    Promise.all([groupsRead, settingsRead]).then(
+      async ([found, deployed]): Promise<StatusReading['runners']> => {
+        const group = found.find((each) => each.fleet === detailsOf);
+        const own = deployed.get(detailsOf ?? '');
+        if (own === undefined || !group?.members.some(({ kind }) => kind === 'inService')) return new Map();
+        const read = await readRunners(own);
+        if ('runners' in read) return new Map([[group.fleet, read.runners]]);
+        missing.push(`${RUNNERS} (${read.missing})`);
+        return new Map();
+      },
+    ),
   ]);
   return {
     groups,
@@ -156,6 +171,7 @@ export async function readStatus(
     hours: monthHours,
     boots: bootTimes,
     images: builtImages,
+    runners,
     missing,
   };
 }
@@ -172,11 +188,13 @@ async function bootsOfDay(
 
 async function imageOf(
   app: string,
-  fleet: string,
-  clients: Parameters<typeof readBuiltImage>[2],
+  parameter: SettingsParameter | undefined,
+  clients: Parameters<typeof readBuiltImage>[3],
 ): Promise<StatusReading['images']> {
-  const image = await readBuiltImage(app, fleet, clients);
-  return new Map(image && [[fleet, image]]);
+  const pipeline = parameter && pipelineOf(parameter);
+  if (parameter === undefined || pipeline === undefined) return new Map();
+  const image = await readBuiltImage(app, parameter.fleet, pipeline, clients);
+  return new Map(image && [[parameter.fleet, image]]);
 }
 
 export async function ringingAlarms(app: string, client: CloudWatchClient): Promise<string[]> {
@@ -194,19 +212,6 @@ export async function ringingAlarms(app: string, client: CloudWatchClient): Prom
     }
   }
   return names;
-}
-
-/** The settings of all fleets, as deployed. One that cannot be parsed is of another version, and is left out. */
-export async function readSettings(app: string, client: SSMClient): Promise<Map<string, DeployedSettings>> {
-  const settings = new Map<string, DeployedSettings>();
-  const path = settingsParameter(app, '');
-  for await (const { Parameters = [] } of paginateGetParametersByPath({ client }, { Path: path })) {
-    for (const { Name = '', Value = '' } of Parameters) {
-      const parsed = z.safeParse(DeployedSettings, JSON.parse(Value));
-      if (parsed.success) settings.set(Name.slice(path.length), parsed.data);
-    }
-  }
-  return settings;
 }
 
 async function poolInstances(

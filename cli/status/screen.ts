@@ -56,20 +56,36 @@ type Level = 'bad' | 'warning' | 'good';
 const colourOf = (level: Level, { red, yellow }: Colours): ((text: string) => string) =>
   ({ bad: red, warning: yellow, good: (text: string) => text })[level];
 
-/** What a person must know first about a fleet. */
-export function noteOf(fleet: FleetStatus): { text: string; level: Level } {
-  const { alarms, breaker, paused, decision, suspended, schedule } = fleet;
+interface Note {
+  text: string;
+  level: Level;
+}
+
+/** What a person must know first about a fleet: that somebody paused it, and what is wrong all the same. */
+export function noteOf(fleet: FleetStatus): Note {
+  const wrong = whatIsWrong(fleet);
+  if (fleet.paused === null) return wrong ?? whatHolds(fleet);
+  const how = fleet.paused.how === 'drain' ? 'drains' : 'paused';
+  return wrong === undefined ? { text: how, level: 'warning' } : { ...wrong, text: `${how}, ${wrong.text}` };
+}
+
+function whatIsWrong({ alarms, breaker, waits, fails, decision, undecided }: FleetStatus): Note | undefined {
   if (alarms.length > 0)
     return { text: `! ${alarms[0]}${alarms.length > 1 ? ` +${alarms.length - 1}` : ''}`, level: 'bad' };
   if (breaker === 'open') return { text: 'breaker open', level: 'bad' };
-  if (fleet.waits !== null) return { text: 'waits for its tokens', level: 'warning' };
-  if (fleet.fails !== null) return { text: 'executions fail', level: 'bad' };
-  if (decision === null && fleet.undecided !== null) return { text: fleet.undecided, level: 'warning' };
-  if (decision === null) return { text: 'no decision in 2 min', level: 'bad' };
-  if (paused !== null) return { text: paused.how === 'drain' ? 'drains' : 'paused', level: 'warning' };
+  if (waits !== null) return { text: 'waits for its tokens', level: 'warning' };
+  if (fails !== null) return { text: 'executions fail', level: 'bad' };
+  if (decision !== null) return undefined;
+  return undecided === null
+    ? { text: 'no decision in 2 min', level: 'bad' }
+    : { text: undecided, level: 'warning' };
+}
+
+/** A drain suspends launches itself, so this is about a fleet that follows its queue. */
+function whatHolds({ suspended, decision, queue, schedule }: FleetStatus): Note {
   if (suspended.length > 0) return { text: `suspended: ${suspended.join(', ')}`, level: 'warning' };
-  const held = decision.reasons.find((reason) => /^(capped|held|the breaker)/.test(reason));
-  if (held !== undefined && (fleet.queue ?? 0) > 0) return { text: held, level: 'warning' };
+  const held = decision?.reasons.find((reason) => /^(capped|held|the breaker)/.test(reason));
+  if (held !== undefined && (queue ?? 0) > 0) return { text: held, level: 'warning' };
   return {
     text: schedule === null ? 'ok' : (/^schedule \d+(, [^(]*?)?(?= \()/.exec(schedule)?.[0] ?? 'ok'),
     level: 'good',

@@ -9,6 +9,11 @@ export interface ListedRunner {
   name: string;
   firstConnected: number;
   lastConnected: number;
+  /**
+   * When it was last used to run a task; `undefined` if it never was. CircleCI does not say whether that is the beginning of
+   * a task or its end, so a runner that was used may be busy or not.
+   */
+  lastUsed?: number | undefined;
 }
 
 /**
@@ -30,6 +35,8 @@ const Item = z.object({
   name: z.string().check(z.minLength(1)),
   first_connected: Time,
   last_connected: Time,
+  // Reconciling does not need it, so a list without it, or with another form of it, is whole.
+  last_used: z.optional(z.unknown()),
 });
 const Answer = z.object({
   items: z.array(z.unknown()),
@@ -78,7 +85,7 @@ function parsed(body: string, resourceClass: string, now: number): Inventory {
   for (const each of items) {
     const item = z.safeParse(Item, each);
     if (!item.success) return { missing: 'CircleCI lists a runner without a name or without times' };
-    const { name, first_connected, last_connected, resource_class = resourceClass } = item.data;
+    const { name, first_connected, last_connected, last_used, resource_class = resourceClass } = item.data;
     const lastConnected = Date.parse(last_connected);
     if (resource_class !== resourceClass)
       return { missing: 'CircleCI lists runners of another resource class' };
@@ -90,9 +97,16 @@ function parsed(body: string, resourceClass: string, now: number): Inventory {
         name: printableName(name, LONGEST_NAME),
         firstConnected: Date.parse(first_connected),
         lastConnected,
+        lastUsed: timeOf(last_used),
       });
   }
   // An empty list is no documented answer.
   if (runners.size === 0) return { none: true };
   return { runners: [...runners.values()], at: now };
+}
+
+/** A time before 1970 is what Go programs write for none. */
+function timeOf(given: unknown): number | undefined {
+  const time = typeof given === 'string' ? Date.parse(given) : Number.NaN;
+  return time > 0 ? time : undefined;
 }

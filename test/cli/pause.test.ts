@@ -115,12 +115,12 @@ describe('npm run pause, drain and resume', () => {
     {
       case: 'an unknown fleet, before any other is paused',
       words: ['linux', 'windows'],
-      says: 'Stack circleci-runners has no fleet named windows. Its fleets: arm, linux.\n',
+      says: 'The fleet must be a deployed one (arm, linux), got "windows"\n',
     },
     {
       case: 'an unknown stack',
       words: ['linux', '--stack', 'team-c'],
-      says: 'Stack team-c has no fleet named linux. It has no fleets. Deploy it first: npx cdk deploy --all -c fleets=FILE -c stack=team-c\n',
+      says: 'Stack team-c has no fleets. Deploy it first: npx cdk deploy --all -c fleets=FILE -c stack=team-c\n',
     },
     {
       case: 'a name that no stack can have',

@@ -286,7 +286,7 @@ describe('a command that talks to AWS', () => {
     const { code, lines } = await onTerminal('eu-west-1');
     expect(code).toBe(2);
     expect(lines.slice(1).join(' ')).toBe(
-      `Stack circleci-runners has no fleet named linux. It has no fleets. Deploy it first: npx cdk deploy --all${
+      `Stack circleci-runners has no fleets. Deploy it first: npx cdk deploy --all${
         is ? '' : ' The CDK is not bootstrapped in account 111122223333, region eu-west-1: npx cdk bootstrap'
       }`,
     );

@@ -10,12 +10,13 @@ import type { BuiltImage } from '../../cli/deployed/images.ts';
 import { type FleetStatus, fleetStatuses, shortTime } from '../../cli/status/fleet-status.ts';
 import type { StatusReading } from '../../cli/status/reads.ts';
 import { noteOf, statusDetails, statusTable } from '../../cli/status/screen.ts';
+import { CircleCi } from '../../sandbox/circleci.ts';
 import { commandWords } from '../support/bundled-commands.ts';
 import { awsEnvironment, runAgainstAws } from '../support/in-process.ts';
 import { deployedSettings } from '../support/inputs.ts';
 import { OperatorAws } from '../support/operator-aws.ts';
 import { PseudoTerminal } from '../support/pseudo-terminal.ts';
-import { address } from '../support/serve.ts';
+import { address, serve } from '../support/serve.ts';
 
 const NOW = Date.parse('2026-01-05T09:00:00Z');
 const PLAIN = pc.createColors(false);
@@ -89,6 +90,7 @@ const reading = (more: Partial<StatusReading> = {}): StatusReading => ({
   hours: new Map([['circleci-runners-linux', 100]]),
   boots: new Map(),
   images: new Map(),
+  runners: new Map(),
   missing: [],
   ...more,
 });
@@ -193,6 +195,41 @@ describe('the status of a fleet', () => {
       note: 'drains',
     },
     {
+      case: 'a pause before the alarms that ring all the same',
+      more: {
+        groups: [group({ Tags: [tag('circleci-runners:paused', 'true')] })],
+        alarms: ['circleci-runners-linux-Starving'],
+      },
+      note: 'paused, ! Starving',
+    },
+    {
+      case: 'a drain, and not that it suspends launches',
+      more: {
+        groups: [
+          group({
+            Tags: [tag('circleci-runners:paused', 'drain')],
+            SuspendedProcesses: [{ ProcessName: 'Launch' }],
+          }),
+        ],
+      },
+      note: 'drains',
+    },
+    {
+      case: 'a pause before failing executions',
+      more: {
+        groups: [group({ Tags: [tag('circleci-runners:paused', 'drain')] })],
+        awaiting: [
+          {
+            at: NOW,
+            fleet: 'linux',
+            waits: undefined,
+            failure: { name: 'SecretNotFound', message: 'Gone.' },
+          },
+        ],
+      },
+      note: 'drains, executions fail',
+    },
+    {
       case: 'the breaker',
       more: { groups: [group({ Tags: [tag('circleci-runners:launch-suspended-by', 'breaker')] })] },
       note: 'breaker open',
@@ -229,6 +266,115 @@ describe('the status of a fleet', () => {
       monthCost: null,
       decision: null,
       nextPollSeconds: null,
+    });
+  });
+
+  describe('with the runners that CircleCI lists', () => {
+    const IDS = [0, 1, 2].map((index) => `i-0000000000000000${index}`);
+    const runner = (index: number, lastUsed?: number, lastConnected = NOW - 20_000) => ({
+      name: IDS[index] ?? '',
+      firstConnected: NOW - 540_000,
+      lastConnected,
+      lastUsed,
+    });
+    const doing = (listed: ReturnType<typeof runner>[], running: number | undefined) =>
+      statusOf({
+        runners: new Map([['linux', listed]]),
+        decisions: [record(4, { running })],
+        launchedAt: new Map(IDS.map((id) => [id, NOW - 600_000])),
+      })
+        .instances.slice(0, 3)
+        .map((instance) => instance.doing.replace('; launched 10 min ago', ''));
+
+    it.each([
+      {
+        case: 'who is idle, and who may be busy',
+        listed: [runner(0), runner(1, NOW - 300_000), runner(2)],
+        running: 1,
+        says: [
+          'idle for 9 min, no task so far',
+          'may run a task: last used 5 min ago',
+          'idle for 9 min, no task so far',
+        ],
+      },
+      {
+        case: 'that all are idle if no task runs',
+        listed: [runner(0), runner(1, NOW - 300_000), runner(2)],
+        running: 0,
+        says: [
+          'idle for 9 min, no task so far',
+          'idle: last used 5 min ago',
+          'idle for 9 min, no task so far',
+        ],
+      },
+      {
+        case: 'nobody idle whom the count contradicts',
+        listed: [runner(0), runner(1, NOW - 300_000), runner(2)],
+        running: 2,
+        says: [
+          "no task so far, by CircleCI's list",
+          'may run a task: last used 5 min ago',
+          "no task so far, by CircleCI's list",
+        ],
+      },
+      {
+        case: 'nobody idle without a count',
+        listed: [runner(0), runner(1, NOW - 300_000)],
+        running: undefined,
+        says: [
+          "no task so far, by CircleCI's list",
+          'may run a task: last used 5 min ago',
+          'CircleCI lists no runner of it',
+        ],
+      },
+      {
+        case: 'who is silent, used or not',
+        listed: [
+          runner(0, undefined, NOW - 1_500_000),
+          runner(1, NOW - 1_600_000, NOW - 1_500_000),
+          runner(2),
+        ],
+        running: 0,
+        says: [
+          'its runner was last seen 25 min ago',
+          'its runner was last seen 25 min ago',
+          'idle for 9 min, no task so far',
+        ],
+      },
+    ])('says $case', ({ listed, running, says }) => {
+      expect(doing(listed, running)).toEqual(says);
+    });
+
+    it('has their times as numbers, and none of a member that is not in service', () => {
+      const { instances } = statusOf({ runners: new Map([['linux', [runner(1, NOW - 300_000)]]]) });
+      expect(instances.map((instance) => instance.runner)).toEqual([
+        null,
+        { connected: 540, contact: 20, used: 300 },
+        null,
+        null,
+        null,
+      ]);
+      expect(instances.slice(3).map((instance) => instance.doing)).toEqual(['boots for 40 s', 'leaves']);
+    });
+
+    it('fits 80 columns with the longest times', () => {
+      const old = { ...runner(0, NOW - 5_940_000), firstConnected: NOW - 5_940_000 };
+      const launchedAt = new Map(IDS.map((id) => [id, NOW - 5_940_000]));
+      for (const listed of [
+        [old],
+        [{ ...old, lastUsed: undefined }],
+        [{ ...old, lastConnected: NOW - 5_940_000 }],
+        [],
+      ])
+        for (const running of [1, 3, undefined]) {
+          const of = {
+            runners: new Map([['linux', listed]]),
+            launchedAt,
+            decisions: [record(4, { running })],
+          };
+          const lines = statusDetails(statusOf(of), 80, PLAIN);
+          expect(lines.filter((line) => line.startsWith('  i-') && line.endsWith('...'))).toEqual([]);
+        }
     });
   });
 
@@ -432,11 +578,19 @@ describe('npm run status', () => {
     const { status, stdout } = await command('fleet-03');
     expect(status).toBe(0);
     // This stand-in knows neither EC2 Image Builder nor the versions of parameters.
-    expect(stdout).toMatch(/^Not read: .*the image \(/m);
+    expect(stdout).toMatch(/^Not read: [\s\S]*the image \(/m);
     expect((await command('fleet-04')).stdout).not.toContain('the image (');
   });
 
-  it('asks once more what fleets wait for that have decided nothing', async () => {
+  it('says that executions fail although every fleet has decided something a minute ago', async () => {
+    const error = { name: 'SecretNotFound', message: 'Secret x is marked for deletion.' };
+    const message = JSON.stringify({ level: 'ERROR', message: 'Read Settings', fleet: 'fleet-03', error });
+    aws.logs.set('/aws/lambda/circleci-runners-read-settings', [{ timestamp: Date.now() - 1_000, message }]);
+    const { stdout } = await command();
+    expect(stdout).toMatch(/^fleet-03 .* executions fail\nfleet-04 .* ok$/m);
+  });
+
+  it('says what fleets wait for that have decided nothing', async () => {
     const waits = 'waits for its tokens: store them';
     const message = JSON.stringify({ level: 'INFO', message: 'Read Settings', fleet: 'fleet-03', waits });
     aws.logs.clear();
@@ -454,7 +608,8 @@ describe('npm run status', () => {
     expect(callsOfReads()).toEqual({
       DescribeAutoScalingGroups: 1,
       DescribeInstances: 1,
-      FilterLogEvents: 1,
+      // The decisions, and what kept fleets from deciding.
+      FilterLogEvents: 2,
       // Ten parameters a call, which AWS does not exceed.
       GetParametersByPath: 2,
     });
@@ -475,8 +630,88 @@ describe('npm run status', () => {
     expect(callsOfReads()).toEqual({
       DescribeAutoScalingGroups: 2,
       DescribeInstances: 1,
-      FilterLogEvents: 1,
+      // The decisions, and what kept fleets from deciding.
+      FilterLogEvents: 2,
       GetParametersByPath: 12,
+    });
+  });
+
+  describe('beside CircleCI', () => {
+    const TOKEN = 'CCIPAT_status_0123456789abcdef';
+    let circleci: CircleCi;
+
+    beforeEach(async () => {
+      circleci = new CircleCi();
+      circleci.tokens.add(TOKEN);
+      circleci.classes.set('acme/linux', { unclaimed: 3, running: 0 });
+      const now = Date.now();
+      circleci.runners.set('acme/linux', () => [
+        { name: 'i-3', firstConnected: now - 119_000, lastConnected: now - 1_000 },
+      ]);
+      const circleciUrl = await serve(circleci);
+      const settings = deployedSettings({ circleciUrl });
+      aws.parameters.set('/circleci-runners/fleets/fleet-03', JSON.stringify(settings));
+      aws.secrets.set(
+        settings.scalerSecretName,
+        JSON.stringify({ resource_class: 'acme/linux', circleci_url: circleciUrl, circle_token: TOKEN }),
+      );
+      const at = Date.now() - 3_000;
+      const message = JSON.stringify({
+        ...record(0),
+        message: 'Compute Capacity',
+        fleet: 'fleet-03',
+        running: 0,
+      });
+      aws.logs.set('/aws/lambda/circleci-runners-compute-capacity', [{ timestamp: at, message }]);
+    });
+
+    it('says what the runner of each member in service does, of one fleet only', async () => {
+      const { stdout } = await command('fleet-03');
+      expect(stdout).toMatch(/^ {2}i-3 {2}idle for 2 min, no task so far; launched 5 min ago$/m);
+      expect(stdout).not.toMatch(/each runner does/);
+      const { fleets } = JSON.parse((await command('fleet-03', '--json')).stdout);
+      expect(fleets[0].instances[0].runner).toEqual({
+        connected: expect.closeTo(119, -1),
+        contact: expect.closeTo(1, -1),
+        used: null,
+      });
+      expect(stdout).not.toContain(TOKEN);
+      const before = aws.calls('GetSecretValue');
+      expect(before).toBe(2);
+      await command();
+      await command('--json');
+      expect(aws.calls('GetSecretValue')).toBe(before);
+    });
+
+    it('reads no secret of a fleet that has no member in service', async () => {
+      for (const each of aws.groups) each.members = [{ id: 'i-3', state: 'Pending' }];
+      expect((await command('fleet-03')).stdout).not.toMatch(/each runner does/);
+      expect(aws.calls('GetSecretValue')).toBe(0);
+    });
+
+    it.each<{ case: string; make: () => void; why: string }>([
+      { case: 'the secret may not be read', make: () => aws.secrets.clear(), why: 'SecretDenied' },
+      { case: 'the token is refused', make: () => circleci.tokens.clear(), why: 'CircleCI answered 401' },
+      {
+        case: 'nobody is listed',
+        make: () => circleci.runners.clear(),
+        why: 'CircleCI lists none of the resource class: status 404',
+      },
+      {
+        case: 'CircleCI does not answer',
+        make: () => {
+          circleci.fault = () => 'hang';
+        },
+        why: 'CircleCiTimeout',
+      },
+    ])('says in one line why that is not known if $case, in time', async ({ make, why }) => {
+      make();
+      const began = performance.now();
+      const { status, stdout } = await command('fleet-03');
+      expect(performance.now() - began).toBeLessThan(5_000);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/^ {2}i-3 {2}in service, launched 5 min ago$/m);
+      expect(stdout.replaceAll(/\n {2}(?=\S)/g, ' ')).toContain(`what each runner does (${why})`);
     });
   });
 

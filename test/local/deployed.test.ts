@@ -327,9 +327,7 @@ describe('the deployed app', () => {
     );
     await expect(command('pause', 'gamma')).rejects.toMatchObject({
       code: 2,
-      stderr: expect.stringContaining(
-        'Stack circleci-runners has no fleet named gamma. Its fleets: alpha, beta.',
-      ),
+      stderr: expect.stringContaining('The fleet must be a deployed one (alpha, beta), got "gamma"'),
     });
   });
 

@@ -24,6 +24,8 @@ export class OperatorAws extends AwsStandIn {
   logs = new Map<string, { timestamp: number; message: string }[]>();
   parameters = new Map<string, string>();
   launchedAt = new Map<string, Date>();
+  /** The value of each secret; others may not be read. */
+  secrets = new Map<string, string>();
   /** What each instance has written to its console. */
   consoles = new Map<string, string>();
   /** XML of the scaling activities of each group. */
@@ -68,6 +70,10 @@ export class OperatorAws extends AwsStandIn {
           ({ timestamp }) => timestamp >= from && timestamp <= to,
         );
         return json({ events });
+      }
+      case 'GetSecretValue': {
+        const SecretString = this.secrets.get(text('SecretId'));
+        return SecretString === undefined ? undefined : json({ SecretString });
       }
       case 'GetParameter': {
         // Parameters of others, such as that of the bootstrap, may not be read.
