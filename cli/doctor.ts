@@ -13,7 +13,7 @@ import { NotDeployed, stackOption, UsageError } from './command-line/arguments.t
 import { otherFleet } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { fleetGroups } from './deployed/groups.ts';
-import { readSettings } from './deployed/settings.ts';
+import { readParameters, settingsIn } from './deployed/settings.ts';
 import type { Check, Finding, Surroundings } from './doctor/check.ts';
 import { CHECKS } from './doctor/checks.ts';
 
@@ -75,10 +75,11 @@ async function readSurroundings(fleet: string | undefined, options: Options): Pr
   const { stack: app } = options;
   const isChosen = (name: string) => fleet === undefined || name === fleet;
   const file = options.deployedOnly ? [] : loadFleets(options.fleets, { stack: app });
-  const [groups, settings] = await Promise.all([
+  const [groups, parameters] = await Promise.all([
     fleetGroups(app, new AutoScalingClient(AWS_CLIENT)),
-    readSettings(app, new SSMClient(AWS_CLIENT)),
+    readParameters(app, new SSMClient(AWS_CLIENT)),
   ]);
+  const settings = settingsIn(parameters);
   if (options.deployedOnly && groups.length === 0 && settings.size === 0)
     throw new NotDeployed(`Stack ${app} has no fleets. Deploy it first: npx cdk deploy --all`);
   const names = [
@@ -99,6 +100,11 @@ async function readSurroundings(fleet: string | undefined, options: Options): Pr
     fleets: file.filter(({ name }) => isChosen(name)),
     groups: groups.filter((group) => isChosen(group.fleet)),
     settings: new Map([...settings].filter(([name]) => isChosen(name))),
+    deployedAt: new Map(
+      parameters.flatMap((each) =>
+        each.deployedAt === undefined ? [] : [[each.fleet, each.deployedAt] as const],
+      ),
+    ),
     now: Date.now(),
   };
 }

@@ -103,6 +103,7 @@ async function run(options: Options, ended: AbortSignal, terminal: Terminal): Pr
     );
     const runners = new LocalRunners(outputs.LocalGroupName ?? '', aws.environment.AWS_ENDPOINT_URL ?? '');
     circleci.classes.set(RESOURCE_CLASS, runners.queue);
+    circleci.runners.set(RESOURCE_CLASS, () => runners.listed());
     const until =
       options.minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + options.minutes * 60_000;
     const executions = new Executions(sfn, outputs.StateMachineArn ?? '', terminal);

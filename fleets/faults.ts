@@ -29,12 +29,35 @@ export function describeFaults(
   raw: unknown,
   definition: Definition,
 ): Fault[] {
-  const faults = issues.flatMap((issue) => describeFault(issue, raw, definition));
+  const misplaced = new Map(misplacedSettings(raw, definition).map((fault) => [fault.path[0], fault]));
+  const ofSettings = issues.filter(({ path }) => !misplaced.has(path[0]));
+  const faults = [
+    ...misplaced.values(),
+    ...ofSettings.flatMap((issue) => describeFault(issue, raw, definition)),
+  ];
   const meant = new Set(faults.flatMap((fault) => (fault.meant ? [keyPath(fault.meant)] : [])));
   return faults.filter(
     ({ path, atKey }) =>
       atKey === true || !meant.has(keyPath(path)) || (valueAt(raw, [...path]) ?? undefined) !== undefined,
   );
+}
+
+/** Settings of a fleet at the top of the file, where only fleets are, and settings of all of them. */
+function misplacedSettings(raw: unknown, { schema }: Definition): Fault[] {
+  const ofFleet = keysAt(schema, ['a fleet']);
+  if (!isMap(raw) || !ofFleet.includes('resourceClass')) return [];
+  const isFleet = (value: unknown) => isMap(value) && Object.hasOwn(value, 'resourceClass');
+  const isSetting = (key: string) => ofFleet.includes(key) && !Object.hasOwn(TOP_SETTINGS, key);
+  const others = Object.keys(raw).filter((key) => !isSetting(key) && !Object.hasOwn(TOP_SETTINGS, key));
+  const fleet = others.find((key) => isFleet(raw[key]));
+  const share = ' Fleets share settings by YAML merge keys: see docs/configuration.md';
+  return Object.entries(raw)
+    .filter(([key, value]) => isSetting(key) && !isFleet(value))
+    .map(([key]) => ({
+      path: [key],
+      says: `${key}: is a setting of a fleet: put it below the name of one, such as ${fleet ?? 'linux'}.${fleet === undefined ? '' : share}`,
+      atKey: true,
+    }));
 }
 
 /** Each fault of an issue. */

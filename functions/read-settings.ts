@@ -1,15 +1,10 @@
 import { type AdvisedApp, forApp } from './lib/advice.ts';
+import { tokensAwaitedUntil } from './lib/awaited-tokens.ts';
 import { type DeployedSettings, ReadSettingsInput } from './lib/contracts.ts';
 import { SecretUnset } from './lib/errors.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { readCircleToken, secretsProvider } from './lib/secrets.ts';
 import { step } from './lib/step.ts';
-
-/**
- * How long after the deployment of its settings a fleet waits for its tokens, in milliseconds. Later a missing token is a
- * failure: somebody has forgotten the fleet, or the secret of a fleet at work was lost.
- */
-const LONGEST_WAIT = 24 * 3_600_000;
 
 /**
  * Reads the fleet's settings as they are deployed, and checks that its scaler secret can be read and is complete. Its
@@ -22,10 +17,16 @@ export const handler = step(
   { secrets: secretsProvider(), metrics: fleetMetrics() },
   async ({ fleet, once, startedAt }, { secrets, metrics, settings, advised, now }) => {
     const begun = now();
-    const { deployedAt = 0, ...deployed } = await settings.latest(fleet);
+    const { deployedAt, ...deployed } = await settings.latest(fleet);
     const waits = await readCircleToken(secrets, deployed, { fresh: true }).then(
       () => undefined,
-      (error) => waitOf(fleet, deployed, { error, until: deployedAt + LONGEST_WAIT, now: begun, advised }),
+      (error) =>
+        waitOf(fleet, deployed, {
+          error,
+          until: tokensAwaitedUntil(deployed, deployedAt),
+          now: begun,
+          advised,
+        }),
     );
     // No poll succeeds without a token, and nothing is wrong: this look for the tokens is the heartbeat in its place.
     if (waits !== undefined)
@@ -41,10 +42,10 @@ export const handler = step(
 /** Why a fleet waits for its tokens. @throws the error, if it is another one, of a secret that no stack made, or too late. */
 function waitOf(
   fleet: string,
-  { awaitsTokens, scalerSecretName }: DeployedSettings,
+  { scalerSecretName }: DeployedSettings,
   { error, until, now, advised }: { error: unknown; until: number; now: number; advised: AdvisedApp },
 ): string {
-  if (!(error instanceof SecretUnset) || !awaitsTokens || now >= until) throw error;
+  if (!(error instanceof SecretUnset) || now >= until) throw error;
   const end = new Date(until).toISOString().slice(0, 16).replace('T', ' ');
   return forApp(
     advised,

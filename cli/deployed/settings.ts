@@ -7,6 +7,8 @@ import { settingsParameter } from '../../functions/lib/fleet-names.ts';
 export interface SettingsParameter {
   fleet: string;
   arn: string;
+  /** When it was deployed, in milliseconds since the epoch, if AWS says so. */
+  deployedAt: number | undefined;
   /** What it has, which may be of another version. */
   value: unknown;
 }
@@ -17,8 +19,13 @@ export async function readParameters(app: string, client: SSMClient): Promise<Se
   const prefix = settingsParameter(app, '');
   const Path = prefix.replace(/\/$/, '');
   for await (const { Parameters = [] } of paginateGetParametersByPath({ client }, { Path }))
-    for (const { Name = '', Value = '', ARN: arn = '' } of Parameters)
-      found.push({ fleet: Name.slice(prefix.length), arn, value: JSON.parse(Value) });
+    for (const { Name = '', Value = '', ARN: arn = '', LastModifiedDate } of Parameters)
+      found.push({
+        fleet: Name.slice(prefix.length),
+        arn,
+        deployedAt: LastModifiedDate?.getTime(),
+        value: JSON.parse(Value),
+      });
   return found;
 }
 

@@ -23,6 +23,8 @@ export interface Surroundings {
   groups: FleetGroup[];
   /** The settings of deployed fleets. */
   settings: Map<string, DeployedSettings>;
+  /** When those were deployed, in milliseconds since the epoch, as far as AWS says it. */
+  deployedAt: ReadonlyMap<string, number>;
   /** Milliseconds since the epoch. */
   now: number;
 }

@@ -10,6 +10,7 @@ import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';
 import { RESTORE } from '../../statemachine/first-steps.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
+import { readSetup } from '../aws/place.ts';
 import { type AwaitingRecord, awaitingNow, failureNow, readAwaiting } from '../deployed/awaiting.ts';
 import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetsWithoutGroup, newGroupAge } from '../deployed/groups.ts';
@@ -159,8 +160,16 @@ export const settings: Check = {
     fleets.flatMap((fleet) => settingsFindings(app, fleet, deployed.get(fleet.name))),
 };
 
-/** @param inFile The names of all fleets of fleets.yaml. */
-export function undeclaredFindings(app: string, deployed: string[], inFile: string[]): Finding[] {
+/**
+ * @param inFile The names of all fleets of fleets.yaml.
+ * @param endpoint `AWS_ENDPOINT_URL`: the fleets of an emulator end with it.
+ */
+export function undeclaredFindings(
+  app: string,
+  deployed: string[],
+  inFile: string[],
+  endpoint?: string,
+): Finding[] {
   const found = undeclaredFleets(
     deployed.map((fleet) => ({ fleet })),
     inFile,
@@ -168,7 +177,9 @@ export function undeclaredFindings(app: string, deployed: string[], inFile: stri
     bad(
       'warn',
       'it is deployed, and fleets.yaml does not have it; it keeps running',
-      adviceAboutUndeclared(app, fleet),
+      endpoint === undefined
+        ? adviceAboutUndeclared(app, fleet)
+        : `nothing, if ${endpoint} is an emulator of AWS, with which the fleet ends. Otherwise: ${adviceAboutUndeclared(app, fleet)}`,
       fleet,
     ),
   );
@@ -202,7 +213,7 @@ export const undeclared: Check = {
     if (inFile === undefined || groups.length === 0) return [];
     const names = groups.map(({ fleet }) => fleet);
     return [
-      ...undeclaredFindings(app, names, inFile),
+      ...undeclaredFindings(app, names, inFile, readSetup(process.env).endpoint),
       // If one fleet is asked for, the others are not here.
       ...(fleets.length === inFile.length ? togetherFindings({ app, fleets, groups, settings }) : []),
     ];

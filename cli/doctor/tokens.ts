@@ -1,4 +1,5 @@
 import { DescribeSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { tokensAwaitedUntil } from '../../functions/lib/awaited-tokens.ts';
 import type { DeployedSettings } from '../../functions/lib/contracts.ts';
 import { SecretUnset } from '../../functions/lib/errors.ts';
 import { readCircleToken, secretsProvider } from '../../functions/lib/secrets.ts';
@@ -63,7 +64,7 @@ function runnerSecretFindings(fleet: string, runnerSecret: RunnerSecret, store: 
 
 export const tokens: Check = {
   name: 'tokens',
-  run: async ({ app, fleets, groups, settings }) => {
+  run: async ({ app, fleets, groups, settings, deployedAt, now }) => {
     const client = new SecretsManagerClient(AWS_CLIENT);
     const provider = secretsProvider(client);
     const findings = groups.map(async ({ fleet }): Promise<Finding[]> => {
@@ -72,7 +73,7 @@ export const tokens: Check = {
       const declared = fleets.find(({ name }) => name === fleet);
       const runner = declared?.runnerSecretName ?? `${app}/${fleet}/runner`;
       const [{ fault, skipped }, runnerSecret] = await Promise.all([
-        tryScalerSecret(deployed, provider),
+        tryScalerSecret(deployed, provider, now < tokensAwaitedUntil(deployed, deployedAt.get(fleet))),
         readRunnerSecret(client, runner, declared !== undefined),
       ]);
       return tokenFindings(fleet, fault, runnerSecret, skipped);
@@ -101,10 +102,15 @@ async function readRunnerSecret(
 /** How long the sources beside the counts may take, in milliseconds. */
 const LONGEST_CHECK = 5_000;
 
-/** The error of the functions' own reader, which quotes no value, or CircleCI's answer. And what a check of a count of 0 skips. */
+/**
+ * The error of the functions' own reader, which quotes no value, or CircleCI's answer. And what a check of a count of 0 skips.
+ *
+ * @param isAwaited Whether a secret without a value is no failure, by the rule of the workflow.
+ */
 async function tryScalerSecret(
   deployed: DeployedSettings,
   provider: ReturnType<typeof secretsProvider>,
+  isAwaited: boolean,
 ): Promise<{ fault: ApiTokenFault | typeof AWAITED | undefined; skipped?: string[] }> {
   try {
     const token = await readCircleToken(provider, deployed, { fresh: true });
@@ -120,7 +126,7 @@ async function tryScalerSecret(
     const { skipped } = await readBesideCounts(reading, now, now);
     return { fault, skipped };
   } catch (error) {
-    if (error instanceof SecretUnset && deployed.awaitsTokens) return { fault: AWAITED };
+    if (error instanceof SecretUnset && isAwaited) return { fault: AWAITED };
     return { fault: { says: (error as Error).message } };
   }
 }

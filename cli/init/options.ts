@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { Fleet } from '../../fleets/fleet.ts';
+import { typeMeant } from '../../fleets/prices.ts';
 import { MOST_SUBNETS, subnetIds } from '../../fleets/settings/network.ts';
 import { TOP_SETTINGS } from '../../fleets/settings/top.ts';
 import { FLEET_NAME } from '../../functions/lib/fleet-names.ts';
@@ -15,7 +16,18 @@ export const DEFAULTS = { maxReplicas: 20, instanceTypes: ['m7i.large', 'm6i.lar
 
 /** What is wrong with the value of a setting, by itself; `undefined` if nothing is. */
 export function faultOfAnswer(setting: keyof WrittenFleet, value: unknown): string | undefined {
-  return Fleet.shape[setting].safeParse(value).error?.issues[0]?.message;
+  const fault = Fleet.shape[setting].safeParse(value).error?.issues[0]?.message;
+  return fault ?? (setting === 'instanceTypes' ? faultOfSizes(value) : undefined);
+}
+
+/** The loader would say of a mistyped size that it has no price, which is no answer to whoever mistyped it. */
+function faultOfSizes(types: unknown): string | undefined {
+  for (const type of Array.isArray(types) ? types : []) {
+    const meant = typeMeant(`${type}`);
+    if (meant !== undefined)
+      return `must be types that EC2 has, got ${JSON.stringify(type)}; the nearest one is ${meant}`;
+  }
+  return undefined;
 }
 
 /** The parts of a list, separated by commas or spaces. */

@@ -465,6 +465,23 @@ describe('does not pass the check', () => {
     expect(status).toBe(0);
   });
 
+  it('fails of both if nobody has stored them a day after the deployment, as the workflow does', async () => {
+    deploy({ awaitsTokens: true });
+    aws.deployedAt = Date.now() - 86_400_000;
+    const unset = { __type: 'ResourceNotFoundException', message: 'no value for staging label: AWSCURRENT' };
+    aws.changed.set('GetSecretValue', json(unset, 400));
+    aws.changed.set('DescribeSecret', json({ Name: 'runner' }));
+    const { status, findings } = await doctor();
+    expect(findings.filter(({ check, level }) => check === 'tokens' && level !== 'ok')).toMatchObject([
+      {
+        level: 'fail',
+        says: expect.stringMatching(/^the personal API token cannot be used: Secret \S+ has no value/),
+      },
+      { level: 'fail', says: 'no resource class token is stored, so no runner can claim a task' },
+    ]);
+    expect(status).toBe(1);
+  });
+
   it('and each check has such a case', () => {
     expect(new Set(CASES.map(({ check }) => check))).toEqual(NAMES);
   });

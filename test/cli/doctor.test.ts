@@ -596,6 +596,12 @@ describe('each check passes, warns or fails', () => {
       says: /keeps running npm run drain -- --stack team-b old, .*delete-stack --stack-name team-b-old$/,
     },
     {
+      case: 'a fleet of an emulator of AWS that the file does not have',
+      findings: undeclaredFindings('a', ['local'], ['linux'], 'http://localhost:4566'),
+      levels: 'warn',
+      says: /keeps running nothing, if http:\/\/localhost:4566 is an emulator of AWS, .*Otherwise: npm run drain/,
+    },
+    {
       case: 'a fleet that the file does not have, with the resource class of one that it has',
       findings: togetherFindings({
         app: 'a',
@@ -734,7 +740,15 @@ it('counts the root volumes at the largest maximum, and those of the warm pool',
 });
 
 describe('a check', () => {
-  const surroundings = { app: 'a', inFile: [], fleets: [], groups: [], settings: new Map(), now: NOW };
+  const surroundings = {
+    app: 'a',
+    inFile: [],
+    fleets: [],
+    groups: [],
+    settings: new Map(),
+    deployedAt: new Map(),
+    now: NOW,
+  };
 
   it('that may not be made is a warning', async () => {
     const denied = Object.assign(new Error('not authorized to perform: ec2:DescribeVpcs'), {

@@ -314,6 +314,10 @@ describe('wrong options', () => {
       words: [...CLASS, '--yes', '--types', 'large'],
       says: 'It must be an EC2 instance type such as m7g.large.',
     },
+    {
+      words: [...CLASS, '--yes', '--types', 'm7i.larg'],
+      says: `argument 'm7i.larg' is invalid. It must be types that EC2 has, got "m7i.larg"; the nearest one is m7i.large.`,
+    },
     { words: [...CLASS, '--yes', '--types', ''], says: 'It must name at least one EC2 instance type' },
     {
       words: [...CLASS, '--yes', '--types', 'm7i.large,m7g.xlarge'],

@@ -126,6 +126,43 @@ windows: 5
   });
 });
 
+describe("a fleet's setting at the top of the file", () => {
+  const says = (key: string, fleet: string, more = '') =>
+    `${key}: is a setting of a fleet: put it below the name of one, such as ${fleet}.${more}`;
+  const SHARE = ' Fleets share settings by YAML merge keys: see docs/configuration.md';
+
+  it('is one fault each that says where it belongs, whatever its value', () => {
+    const text = `maxReplicas: 5
+schedules: []
+spot: {}
+concurrency: {limit: 5}
+arm:
+  resourceClass: acme/arm
+  instanceTypes: [m7g.large]
+  maxReplicas: 5
+  nosuch: 1
+`;
+    expect(complaintsAbout(text).split('\n  ')).toEqual([
+      'fleets.yaml has 4 faults:',
+      says('maxReplicas', 'arm', SHARE),
+      says('schedules', 'arm', SHARE),
+      says('spot', 'arm', SHARE),
+      'arm.nosuch: is not a setting; docs/configuration.md lists all of them',
+    ]);
+  });
+
+  it('is the same in a file without a fleet', () => {
+    const text = 'resourceClass: acme/linux\ninstanceTypes: [m7i.large]\n';
+    expect(complaintsAbout(text)).toContain(
+      `${says('resourceClass', 'linux')}\n  ${says('instanceTypes', 'linux')}`,
+    );
+  });
+
+  it('is a fleet if it has a resource class', () => {
+    expect(fleetsOf(minimalNamed('spot'))).toMatchObject([{ name: 'spot' }]);
+  });
+});
+
 describe('a file that holds many fleets', () => {
   it('may have a thousand', () => {
     const fleets = Array.from({ length: 1_000 }, (_, index) =>

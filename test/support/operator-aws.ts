@@ -23,6 +23,8 @@ export class OperatorAws extends AwsStandIn {
   /** The lines of each log group, with their times. */
   logs = new Map<string, { timestamp: number; message: string }[]>();
   parameters = new Map<string, string>();
+  /** When the parameters were written, in milliseconds since the epoch. */
+  deployedAt = Date.now();
   launchedAt = new Map<string, Date>();
   /** The value of each secret; others may not be read. */
   secrets = new Map<string, string>();
@@ -103,6 +105,7 @@ export class OperatorAws extends AwsStandIn {
         Name,
         Value,
         ARN: `arn:aws:ssm:eu-west-1:111122223333:parameter${Name}`,
+        LastModifiedDate: this.deployedAt / 1_000,
       }));
     const end = from + PARAMETERS;
     return json({ Parameters: all.slice(from, end), ...(end < all.length && { NextToken: `${end}` }) });
