@@ -10,7 +10,7 @@ import { readSetup } from './aws/place.ts';
 import { setupFault } from './aws/setup-fault.ts';
 import { unknownCall } from './aws/unknown-call.ts';
 import { NotDeployed, stackOption, UsageError } from './command-line/arguments.ts';
-import { otherFleet } from './command-line/fleets.ts';
+import { hasNoFile, otherFleet } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { fleetGroups } from './deployed/groups.ts';
 import { readParameters, settingsIn } from './deployed/settings.ts';
@@ -33,7 +33,9 @@ const define = (shell: Shell) =>
     .action((fleet: string | undefined, options: Options, command: Command) => {
       if (options.deployedOnly && command.getOptionValueSource('fleets') === 'cli')
         throw new UsageError('--deployed-only reads no fleets file: leave out --fleets, or --deployed-only.');
-      return examine(fleet, options, shell);
+      if (options.deployedOnly || !hasNoFile(command)) return examine(fleet, options, shell);
+      shell.terminal.note(`There is no ${options.fleets} here, so only what is deployed is checked.`);
+      return examine(fleet, { ...options, deployedOnly: true }, shell);
     });
 
 interface Options {

@@ -8,7 +8,7 @@ import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { forApp } from '../functions/lib/advice.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { numberOption, refuseVain, stackOption, UsageError } from './command-line/arguments.ts';
-import { namedFleet, refuseNotDeployed } from './command-line/fleets.ts';
+import { hasNoFile, namedFleet, refuseNotDeployed, refuseUnknown } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { type DeployedFleet, deployedFleet } from './deployed/fleets.ts';
 import {
@@ -48,7 +48,7 @@ const define = (shell: Shell) =>
     .addOption(stackOption())
     .action((name: string, options: Options, command: Command) => {
       refuseContradictions(options, command);
-      return manageSecrets(name, options, shell);
+      return manageSecrets(name, { ...options, hasFile: !hasNoFile(command) }, shell);
     });
 
 interface Options {
@@ -62,9 +62,13 @@ interface Options {
   stack: string;
 }
 
-async function manageSecrets(name: string, options: Options, shell: Shell): Promise<void> {
+async function manageSecrets(
+  name: string,
+  options: Options & { hasFile: boolean },
+  shell: Shell,
+): Promise<void> {
   const app = options.stack;
-  const inFile = loadFleets(options.fleets, { stack: app });
+  const inFile = options.hasFile ? loadFleets(options.fleets, { stack: app }) : [];
   const isInFile = inFile.some((each) => each.name === name);
   const found = await deployedFleet(app, name).catch((error) => {
     if (isInFile) throw error;
@@ -77,13 +81,22 @@ async function manageSecrets(name: string, options: Options, shell: Shell): Prom
   const [first, second]: [TokenFleet[], TokenFleet[]] = isInFile ? [inFile, running] : [running, inFile];
   const known = [...first, ...second.filter((each) => !first.some((other) => other.name === each.name))];
   const fleet = known.find((each) => each.name === name);
-  if (found === undefined || fleet === undefined)
+  if (found === undefined || fleet === undefined) {
+    if (!options.hasFile) {
+      refuseUnknown(
+        app,
+        running.map((each) => each.name),
+        name,
+      );
+      refuseNotDeployed(name, app);
+    }
     return void namedFleet(options.fleets, name, undefined, { stack: app });
+  }
   const sharing = known.filter(
     (other) => other.name === name || other.scalerSecretName === found.scalerSecret,
   );
   const deployed: Deployed = { ...found, app, fleet, sharing };
-  if (!isInFile)
+  if (options.hasFile && !isInFile)
     shell.terminal.note(
       `${options.fleets} does not have the fleet ${name}. Its resource class is the deployed one, ${fleet.resourceClass}.`,
     );

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { COMMANDS } from '../cli/commands.ts';
@@ -11,7 +11,7 @@ import { bundleWorker } from '../simulator/threads.ts';
 import { packageFolders } from './package-folders.ts';
 
 /**
- * Builds `dist/`, which `npm pack` puts into the package. `npm pack` calls it (`prepack`).
+ * Builds `dist/`, which `npm pack` puts into the package. `npm pack` calls it (`prepack`). An argument names another folder.
  *
  * - The library is compiled file by file, so that its modules find each other and their data where the sources do.
  * - The functions are bundled as a deployment from the repository bundles them, so that both deploy the same code.
@@ -19,7 +19,6 @@ import { packageFolders } from './package-folders.ts';
  */
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
-const DIST = join(ROOT, 'dist');
 
 /** Files that modules read by their own path. They are at the same path in `dist/`. */
 const DATA = [
@@ -31,25 +30,25 @@ const DATA = [
 const USER_DATA = 'userdata';
 
 /** Compiles the library and the app to modules with types and source maps. */
-function compileLibrary(): void {
+function compileLibrary(dist: string): void {
   execFileSync(
     process.execPath,
-    [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.package.json'],
+    [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.package.json', '--outDir', dist],
     {
       cwd: ROOT,
       stdio: 'inherit',
     },
   );
-  for (const file of readdirSync(DIST, { recursive: true, encoding: 'utf8' })) {
+  for (const file of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
     if (!/\.(js|d\.ts)$/.test(file)) continue;
-    writeFileSync(join(DIST, file), withPackageCommands(readFileSync(join(DIST, file), 'utf8')));
+    writeFileSync(join(dist, file), withPackageCommands(readFileSync(join(dist, file), 'utf8')));
   }
 }
 
-function copyData(): void {
+function copyData(dist: string): void {
   const scripts = readdirSync(join(ROOT, USER_DATA)).filter((file) => !file.endsWith('.ts'));
   for (const file of [...DATA, ...scripts.map((script) => `${USER_DATA}/${script}`)]) {
-    cpSync(join(ROOT, file), join(DIST, file));
+    cpSync(join(ROOT, file), join(dist, file));
   }
 }
 
@@ -124,14 +123,14 @@ const engineInside: Plugin = {
  * Bundles the program of `npx circleci-runners`, and the app, which asks AWS what is deployed, with all that the package does
  * not depend on. Both share chunks.
  */
-function bundlePrograms(): Promise<Metafile> {
+function bundlePrograms(dist: string): Promise<Metafile> {
   return bundle({
     entryPoints: [
       { in: 'cli/main.ts', out: 'cli/main' },
       { in: 'infra/app.ts', out: 'infra/app' },
     ],
     platform: 'node',
-    outdir: DIST,
+    outdir: dist,
     chunkNames: 'cli/chunk-[hash]',
     splitting: true,
     format: 'esm',
@@ -148,14 +147,14 @@ function bundlePrograms(): Promise<Metafile> {
 }
 
 /** What the commands bundle in the repository when they run. */
-async function bundleSimulator(): Promise<void> {
-  mkdirSync(join(DIST, 'simulator/report'), { recursive: true });
-  writeFileSync(join(DIST, 'simulator/worker.cjs'), await bundleWorker());
-  writeFileSync(join(DIST, 'simulator/report/assets.json'), JSON.stringify(await bundleAssets()));
+async function bundleSimulator(dist: string): Promise<void> {
+  mkdirSync(join(dist, 'simulator/report'), { recursive: true });
+  writeFileSync(join(dist, 'simulator/worker.cjs'), await bundleWorker());
+  writeFileSync(join(dist, 'simulator/report/assets.json'), JSON.stringify(await bundleAssets()));
 }
 
 /** The licences of everything in the bundles, which their authors ask to pass on. */
-function writeNotices(folders: readonly string[]): void {
+function writeNotices(dist: string, folders: readonly string[]): void {
   const namesByText = new Map<string, string[]>();
   for (const folder of folders) {
     const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
@@ -169,21 +168,25 @@ function writeNotices(folders: readonly string[]): void {
   const parts = [...namesByText].map(([text, names]) => `${names.join('\n')}\n\n${text}\n`);
   const rule = `\n${'-'.repeat(80)}\n\n`;
   writeFileSync(
-    join(DIST, 'THIRD-PARTY-NOTICES.txt'),
+    join(dist, 'THIRD-PARTY-NOTICES.txt'),
     ['The commands and the functions of this package contain these packages.\n', ...parts].join(rule),
   );
 }
 
-async function buildPackage(): Promise<void> {
-  rmSync(DIST, { recursive: true, force: true });
-  compileLibrary();
-  copyData();
-  await bundleSimulator();
+async function buildPackage(dist: string): Promise<void> {
+  rmSync(dist, { recursive: true, force: true });
+  compileLibrary(dist);
+  copyData(dist);
+  await bundleSimulator(dist);
   // The page of a report has packages that no command has.
   const page = await bundle({ entryPoints: ['simulator/report/client/page.ts'], write: false });
-  const functions = await bundle(functionBundles(join(DIST, 'bundles')));
-  const metafiles = [functions, await bundlePrograms(), page];
-  writeNotices(packageFolders(metafiles).map((folder) => join(ROOT, folder)));
+  const functions = await bundle(functionBundles(join(dist, 'bundles')));
+  const metafiles = [functions, await bundlePrograms(dist), page];
+  writeNotices(
+    dist,
+    packageFolders(metafiles).map((folder) => join(ROOT, folder)),
+  );
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await buildPackage();
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  await buildPackage(resolve(process.argv[2] ?? join(ROOT, 'dist')));

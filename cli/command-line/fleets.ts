@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
 import type { Deployment } from '../../fleets/deployment.ts';
 import { type FleetConfig, loadFleets } from '../../fleets/load.ts';
 import { NotDeployed, UsageError } from './arguments.ts';
@@ -56,3 +58,10 @@ export function refuseNotDeployed(fleet: string, stack: string): never {
     `Fleet ${fleet} is not deployed by stack ${stack}. Deploy it first: npx cdk deploy --all`,
   );
 }
+
+/**
+ * Whether there is no fleets file: the option `--fleets` names none, and the usual one is not there. So it is in an app that
+ * uses the library.
+ */
+export const hasNoFile = (command: Command): boolean =>
+  command.getOptionValueSource('fleets') === 'default' && !existsSync(command.opts().fleets);

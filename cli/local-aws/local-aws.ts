@@ -175,7 +175,6 @@ export class LocalAws {
     }: { signal?: AbortSignal; stack?: string; guardrails?: string | undefined } = {},
   ): Promise<Record<string, string>> {
     const assembly = join(this.folder, `${stack}.out`);
-    const outputs = join(this.folder, `${stack}.json`);
     report('Synthesising the app');
     // An emulated instance does not boot, so no release of the runner needs to be pinned.
     const context = [
@@ -186,6 +185,27 @@ export class LocalAws {
     ].flatMap((each) => ['--context', each]);
     const app = existsSync(APP) ? ['--app', `"${process.execPath}" "${APP}"`] : [];
     await this.#cdk(['synth', '--quiet', '--output', assembly, ...app, ...context], signal);
+    const byStack = await this.deployAssembly(assembly, report, { signal });
+    return Object.fromEntries(
+      Object.entries(byStack).flatMap(([name, values]) =>
+        Object.entries(values).map(([key, value]) => [logicalId(name.slice(stack.length + 1)) + key, value]),
+      ),
+    );
+  }
+
+  /**
+   * Bootstraps the CDK once and deploys all stacks of a cloud assembly. Leaves out and reports resources that the local AWS does
+   * not support, in the assembly itself.
+   *
+   * @returns The outputs of each stack that has any.
+   * @throws LocalAwsFailed
+   */
+  async deployAssembly(
+    assembly: string,
+    report: Report,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Record<string, Record<string, string>>> {
+    const outputs = `${assembly}.json`;
     this.#leaveOutUnknown(assembly, report);
     report('Bootstrapping the CDK');
     this.#bootstrapped ??= this.#cdk(['bootstrap', '--app', assembly], signal);
@@ -195,12 +215,7 @@ export class LocalAws {
       ['deploy', '--all', '--app', assembly, '--require-approval=never', '--outputs-file', outputs],
       signal,
     );
-    const byStack: Record<string, Record<string, string>> = JSON.parse(readFileSync(outputs, 'utf8'));
-    return Object.fromEntries(
-      Object.entries(byStack).flatMap(([name, values]) =>
-        Object.entries(values).map(([key, value]) => [logicalId(name.slice(stack.length + 1)) + key, value]),
-      ),
-    );
+    return JSON.parse(readFileSync(outputs, 'utf8'));
   }
 
   #leaveOutUnknown(assembly: string, report: Report): void {

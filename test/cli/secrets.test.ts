@@ -200,6 +200,22 @@ describe('npm run secrets of a deployed fleet that the file does not have', () =
     expect(secrets.get(RUNNER)?.value).toBe(NEW.class);
   });
 
+  it('stores them where there is no fleets.yaml, as in an app that uses the library', async () => {
+    deployed.set('example', settingsOf('example', 'acme/old'));
+    rmSync(join(folder, 'fleets.yaml'));
+    const before = process.cwd();
+    onTestFinished(() => process.chdir(before));
+    process.chdir(folder);
+    const stored = await runAgainstAws(address(server), 'secrets', ['example'], {
+      stdin: `${NEW.api}\n${NEW.class}`,
+    });
+    expect(stored).toMatchObject({ status: 0, stderr: '' });
+    expect(JSON.parse(secrets.get(SCALER)?.value ?? '')).toMatchObject({ resource_class: 'acme/old' });
+    const other = await runAgainstAws(address(server), 'secrets', ['other']);
+    expect(other.stderr).toMatch(/^The fleet must be a deployed one \(example\), got "other"$/m);
+    expect(other.status).toBe(2);
+  });
+
   it('keeps the classes of the fleets that share its secret', async () => {
     deployed.set('example', settingsOf('example', 'acme/old'));
     deployed.set('sharing', settingsOf('sharing', 'acme/sharing', SCALER));

@@ -25,12 +25,56 @@ it('there is an example for each way to run fleets', () => {
   ]);
 });
 
+/** An app of its own, with the library in place of a `fleets.yaml`. */
+const CDK_APP = 'cdk-app';
+
 it('all examples are listed with what they are for', () => {
+  const all = [...EXAMPLES, CDK_APP].toSorted();
   const listed = [...readFileSync('examples/README.md', 'utf8').matchAll(/^\| \[[\w-]+\]\(([\w-]+)\)/gm)];
-  expect(listed.map(([, name]) => name).toSorted()).toEqual(EXAMPLES);
+  expect(listed.map(([, name]) => name).toSorted()).toEqual(all);
   expect(readFileSync('README.md', 'utf8')).toContain(
-    `has ${{ 11: 'eleven', 12: 'twelve' }[EXAMPLES.length] ?? EXAMPLES.length} fleets to start from`,
+    `has ${{ 12: 'twelve', 13: 'thirteen' }[all.length] ?? all.length} fleets to start from`,
   );
+});
+
+/** What each example says the scaler costs, in whole dollars. */
+const [, idle = '', officeHours = ''] =
+  /^\| \*\*total\*\* \| ([\d.]+) \| ([\d.]+) \|/m.exec(readFileSync('docs/cost.md', 'utf8')) ?? [];
+const SCALER_COSTS = `An idle fleet costs about ${Math.round(Number(idle))} dollars a month, and one that works in office hours about ${Math.round(Number(officeHours))}.`;
+
+describe('the example of a CDK app', () => {
+  const readme = readFileSync(`examples/${CDK_APP}/README.md`, 'utf8');
+  const said = readme.replaceAll(/\s+/g, ' ');
+  const app = readFileSync(`examples/${CDK_APP}/app.js`, 'utf8');
+
+  // test/local/package.test.ts follows it.
+  it('says how to deploy, use and remove it, with the package of this version', () => {
+    for (const part of ['**Deploy.**', '**Use.**', '**See.**', '**Upgrade.**', '**Costs.**', '**Remove.**'])
+      expect(readme).toContain(part);
+    const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));
+    expect(readme).toContain(`npm install --no-save ../../${name}-${version}.tgz`);
+    expect(app).toContain(`from '${name}'`);
+    expect(app).toContain(`name: 'example-${CDK_APP}'`);
+  });
+
+  it('says what it costs', () => {
+    expect(said).toContain(SCALER_COSTS);
+    const [, type = '', hour = '', count = '', most = ''] =
+      /An hour of (\S+) costs ([\d.]+) dollars .*? so (\d+) of them cost at most ([\d.]+) an hour/.exec(
+        said,
+      ) ?? [];
+    expect(app).toContain(`instanceTypes: ['${type}']`);
+    expect(app).toContain(`maxReplicas: ${count},`);
+    expect(listPrice(type)).toBe(Number(hour));
+    expect(Number(most)).toBeCloseTo(Number(hour) * Number(count), 2);
+  });
+
+  it('has the peers and the CDK of the package', () => {
+    const own = JSON.parse(readFileSync(`examples/${CDK_APP}/package.json`, 'utf8'));
+    const { peerDependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+    expect(own.dependencies).toEqual(peerDependencies);
+    expect(own.devDependencies['aws-cdk']).toBe(devDependencies['aws-cdk']);
+  });
 });
 
 describe.each(EXAMPLES)('the example %s', (name) => {
@@ -64,6 +108,10 @@ describe.each(EXAMPLES)('the example %s', (name) => {
     if (guardrails !== undefined) expect(readme).toContain(`cp ${guardrails} guardrails.yaml`);
     expect(readme).toContain(first?.resourceClass);
     expect(readFileSync(file, 'utf8')).toContain('$schema=../../fleets.schema.json');
+  });
+
+  it('says what the scaler costs, in whole dollars', () => {
+    expect(readme.replaceAll(/\s+/g, ' ')).toContain(SCALER_COSTS);
   });
 
   it('says what its instances cost at most, at list prices', () => {

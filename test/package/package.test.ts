@@ -7,10 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { COMMANDS } from '../../cli/commands.ts';
 import { withPackageCommands } from '../../tools/build-package.ts';
+import { libraryExample, NPM, PACKAGE, type Packed, pack } from '../support/package.ts';
 
 const run = promisify(execFile);
-
-const NAME = 'circleci-runner-autoscaler';
 
 const MANIFEST = z
   .object({
@@ -22,29 +21,14 @@ const MANIFEST = z
 
 const MB = 1_000_000;
 
-/** npm reads no settings of this repository, and says nothing about newer versions of itself. */
-const NPM = { ...process.env, npm_config_update_notifier: 'false', npm_config_fund: 'false' };
-
-const Packed = z
-  .tuple([
-    z.object({
-      filename: z.string(),
-      size: z.number(),
-      unpackedSize: z.number(),
-      files: z.array(z.object({ path: z.string(), mode: z.number() })),
-    }),
-  ])
-  .transform(([packed]) => packed);
-
 let folder: string;
-let packed: z.infer<typeof Packed>;
+let packed: Packed;
 /** A folder in which nothing is installed but the package. */
 let adopter: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'package-test-'));
-  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { env: NPM });
-  packed = Packed.parse(JSON.parse(stdout.slice(stdout.indexOf('[\n'))));
+  packed = await pack('.', folder);
   adopter = join(folder, 'adopter');
   mkdirSync(adopter);
   writeFileSync(join(adopter, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
@@ -133,7 +117,10 @@ describe('the file list', () => {
   });
 
   it('names the licences of what the bundles contain', () => {
-    const notices = readFileSync(join(adopter, `node_modules/${NAME}/dist/THIRD-PARTY-NOTICES.txt`), 'utf8');
+    const notices = readFileSync(
+      join(adopter, `node_modules/${PACKAGE}/dist/THIRD-PARTY-NOTICES.txt`),
+      'utf8',
+    );
     for (const name of [
       '@aws-sdk/client-ssm',
       'commander',
@@ -160,7 +147,7 @@ describe('the installation', () => {
     // The others are parts of aws-cdk-lib, inside its folder or beside it.
     const own = names.filter((name) => !name.includes('/node_modules/') && !name.startsWith('@aws-cdk/'));
     const { dependencies, peerDependencies } = MANIFEST;
-    const expected = [NAME, ...Object.keys(dependencies), ...Object.keys(peerDependencies)];
+    const expected = [PACKAGE, ...Object.keys(dependencies), ...Object.keys(peerDependencies)];
     expect(own.toSorted()).toEqual(expected.toSorted());
   });
 });
@@ -186,12 +173,6 @@ describe('publint and attw', () => {
   });
 });
 
-/** The example of docs/library.md, in the language of its code block. */
-function libraryExample(): string {
-  const [, code = ''] = /```ts\n([\s\S]*?)```/.exec(readFileSync('docs/library.md', 'utf8')) ?? [];
-  return code;
-}
-
 /** What the second example of docs/library.md uses. */
 const PRELUDE = `
 import { App, Stack } from 'aws-cdk-lib';
@@ -200,7 +181,7 @@ import type { IConnectable } from 'aws-cdk-lib/aws-ec2';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
-import { CircleCiRunners, type FleetProps } from '${NAME}';
+import { CircleCiRunners, type FleetProps } from '${PACKAGE}';
 declare const app: App, stack: Stack, linux: FleetProps, arm: FleetProps, artifacts: IBucket, database: IConnectable, onCall: ITopic;
 `;
 
@@ -261,7 +242,7 @@ describe('the library', () => {
     });
     const [repository, ofThePackage, fromTypeScript, fromJavaScript] = await Promise.all([
       synthesised('.', '--import', 'tsx', 'infra/app.ts'),
-      synthesised(adopter, `node_modules/${NAME}/dist/infra/app.js`),
+      synthesised(adopter, `node_modules/${PACKAGE}/dist/infra/app.js`),
       synthesised(adopter, 'module/app.js'),
       synthesised(adopter, 'app.js'),
     ]);
@@ -280,7 +261,7 @@ describe('the library', () => {
     const loading = inAdopter(process.execPath, [
       '--input-type=commonjs',
       '--eval',
-      `console.log(typeof require('${NAME}').CircleCiRunners)`,
+      `console.log(typeof require('${PACKAGE}').CircleCiRunners)`,
     ]);
     if (canRequire) expect((await loading).stdout).toBe('function\n');
     else await expect(loading).rejects.toMatchObject({ stderr: expect.stringContaining('ERR_REQUIRE_ESM') });
@@ -313,7 +294,7 @@ describe('npx circleci-runners', () => {
   it('names itself, and not the scripts of the repository', async () => {
     const { stdout } = await npx('pause', '--help');
     expect(stdout).toContain('Usage: npx circleci-runners pause');
-    const commands = join(adopter, `node_modules/${NAME}/dist/cli`);
+    const commands = join(adopter, `node_modules/${PACKAGE}/dist/cli`);
     const texts = readdirSync(commands).filter((file) => file.endsWith('.js'));
     const named = texts.flatMap((file) => [
       ...readFileSync(join(commands, file), 'utf8').matchAll(/npm (start|run \S+)/g),
