@@ -41,7 +41,8 @@ describe('a link of a document, on the site', () => {
   });
 
   it('takes the address of the repository from REPOSITORY_URL', () => {
-    expect(repositoryUrl({ REPOSITORY_URL: `git+${REPOSITORY}.git` })).toBe(REPOSITORY);
+    for (const url of [`git+${REPOSITORY}.git`, 'https://me:pw@git.example.com/acme/runners/'])
+      expect(repositoryUrl({ REPOSITORY_URL: url })).toBe(REPOSITORY);
   });
 });
 

@@ -457,6 +457,29 @@ describe('without runbookUrl, the runbook is', () => {
       repository: 'https://gitlab.com/acme/ci/runners/',
       is: 'https://gitlab.com/acme/ci/runners/-/blob/HEAD/docs/operations.md',
     },
+    {
+      repository: 'gitlab:acme/ci/runners',
+      is: 'https://gitlab.com/acme/ci/runners/-/blob/HEAD/docs/operations.md',
+    },
+    {
+      repository: 'https://gitlab.com/acme/ci/runners/-/tree/main',
+      is: 'https://gitlab.com/acme/ci/runners/-/blob/HEAD/docs/operations.md',
+    },
+    ...[
+      'https://github.com/acme/runners/tree/main',
+      'https://github.com/acme/runners/issues?q=is:open',
+      'https://somebody:password@github.com/acme/runners.git',
+      'ssh://git@github.com/acme/runners',
+      'git+ssh://git@github.com:22/acme/runners.git',
+      'git@github.com:acme/runners.git',
+    ].map((repository) => ({
+      repository,
+      is: 'https://github.com/acme/runners/blob/HEAD/docs/operations.md',
+    })),
+    {
+      repository: { url: 'https://github.com/acme/ci.git', directory: './packages/runners/' },
+      is: 'https://github.com/acme/ci/blob/HEAD/packages/runners/docs/operations.md',
+    },
   ])('in the repository $repository', ({ repository, is }) =>
     expect(fileIn(repository, 'docs/operations.md')).toBe(is),
   );
@@ -464,7 +487,12 @@ describe('without runbookUrl, the runbook is', () => {
   it.each([
     { repository: undefined },
     { repository: 'https://git.acme.example/ci/runners' },
-    { repository: 'ssh://git@github.com/acme/runners' },
+    { repository: 'https://github.com/acme' },
+    { repository: 'https://github.com' },
+    { repository: 'ssh://git@git.acme.example/ci/runners' },
+    { repository: 'bitbucket:acme/runners' },
+    { repository: 'gist:11081aaa281' },
+    { repository: 'https://[' },
     { repository: 'http://github.com/acme/runners' },
     { repository: {} },
     { repository: 7 },
