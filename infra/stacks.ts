@@ -5,6 +5,7 @@ import { builtImagesOf } from '../fleets/built-images.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { spreadOf } from '../fleets/own-second.ts';
 import { FleetStack } from './fleet-stack.ts';
+import { refuseLargePolicies } from './role-limits.ts';
 import { SharedStack } from './shared-stack.ts';
 
 /** The stacks of an app: one that its fleets share, and one for each fleet, in the order of the file. */
@@ -48,5 +49,6 @@ export function stacksOf(
   });
   // Only the order of deployment: no stack refers to another one.
   for (const fleet of fleets) fleet.addStackDependency(shared);
+  for (const stack of [shared, ...fleets]) refuseLargePolicies(stack);
   return { shared, fleets };
 }
