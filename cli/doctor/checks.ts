@@ -4,6 +4,7 @@ import type { Check } from './check.ts';
 import { alarms, groups, polls, schedules, settings, topics, undeclared } from './deployed.ts';
 import { images } from './image.ts';
 import { lambdaConcurrency } from './lambda-concurrency.ts';
+import { managedPolicies } from './managed-policies.ts';
 import { routes, zones } from './network.ts';
 import { groupQuota, quotas, storageQuota } from './quotas.ts';
 import { rights } from './rights.ts';
@@ -14,6 +15,7 @@ import { tokens } from './tokens.ts';
 export const CHECKS: readonly Check[] = [
   bootstrap,
   rights,
+  managedPolicies,
   quotas,
   storageQuota,
   groupQuota,

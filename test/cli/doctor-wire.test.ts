@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
 import { CHECKS } from '../../cli/doctor/checks.ts';
 import { capacityOf, quietPollIntervalOf } from '../../fleets/effective.ts';
@@ -125,6 +125,45 @@ it('passes each check where nothing is wrong', async () => {
   expect(findings.filter(({ level }) => level !== 'ok')).toEqual([]);
   expect(new Set(findings.map(({ check }) => check))).toEqual(NAMES);
   expect(status).toBe(0);
+});
+
+describe('the managed policies in roles', () => {
+  const OWN = 'arn:aws:iam::111122223333:policy/artifacts';
+  const OF_AWS = 'arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess';
+
+  /** What the check finds of the two policies of the fleet. */
+  async function found() {
+    writeFileSync(join(folder, 'guardrails.yaml'), `instancePolicies: ["${OWN}", "${OF_AWS}"]`);
+    appendFileSync(file, `  roles: { instance: ["${OWN}", "${OF_AWS}"] }\n`);
+    const before = process.cwd();
+    onTestFinished(() => process.chdir(before));
+    process.chdir(folder);
+    const { findings } = await doctor();
+    return findings.filter(({ check, says }) => check === 'rights' && /polic|iam:/.test(says));
+  }
+
+  it('exist', async () => {
+    expect(await found()).toMatchObject([{ level: 'ok', says: 'the managed policies in roles exist' }]);
+    expect(aws.calls('GetPolicy')).toBe(2);
+  });
+
+  it('do not exist: the check says which, before the deployment fails', async () => {
+    aws.policies.delete(OWN);
+    expect(await found()).toMatchObject([
+      {
+        level: 'fail',
+        says: `${OWN} does not exist`,
+        remedy: expect.stringMatching(/^create the policy, or correct roles\.instance in .*fleets\.yaml$/),
+      },
+    ]);
+  });
+
+  it('are not checked without the right to look', async () => {
+    aws.changed.set('GetPolicy', 'refused');
+    expect(await found()).toMatchObject([
+      { level: 'warn', says: 'not checked: AccessDenied: iam:GetPolicy was refused' },
+    ]);
+  });
 });
 
 describe('does not pass the check', () => {

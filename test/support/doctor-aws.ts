@@ -87,14 +87,27 @@ export class DoctorAws extends OperatorAws {
   readonly changed = new Map<string, Answer | 'refused'>();
   /** The images that exist. */
   images = [IMAGE, BUILT_IMAGE];
+  /** The managed policies that exist. */
+  readonly policies = new Set([
+    `arn:aws:iam::${ACCOUNT}:policy/artifacts`,
+    'arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess',
+  ]);
 
   protected override answer(operation: string, asked: Asked): Answer | undefined {
     const [name = ''] = operation.replace(/\/$/, '').split('?');
     const changed = this.changed.get(name);
     if (changed === 'refused') return undefined;
     if (changed === undefined && name === 'DescribeImages') return this.#imageWith(asked['Filter.1.Value.1']);
+    if (changed === undefined && name === 'GetPolicy') return this.#policyWith(`${asked.PolicyArn}`);
     return changed ?? HEALTHY[name.replace(/\/$/, '')]?.(name, asked) ?? super.answer(name, asked);
   }
+
+  #policyWith(arn: string): Answer {
+    if (this.policies.has(arn)) return resultXml('GetPolicy', `<Policy><Arn>${arn}</Arn></Policy>`);
+    const error = `<Error><Type>Sender</Type><Code>NoSuchEntity</Code><Message>Policy ${arn} was not found.</Message></Error>`;
+    return { status: 404, body: `<ErrorResponse>${error}</ErrorResponse>` };
+  }
+
   #imageWith(id: unknown): Answer {
     const found = this.images.filter((each) => each === id);
     const items = found.map(
