@@ -586,6 +586,21 @@ describe('what each role may do, and may not', () => {
     [
       'instance of linux',
       'may not',
+      'read the log of its fleet, which has lines of other instances',
+      request('logs:GetLogEvents', logStream('/circleci-runners/linux/instances')),
+    ],
+    [
+      'instance of linux',
+      'may not',
+      'read the token of the class of another fleet',
+      request(
+        'secretsmanager:GetSecretValue',
+        arn('secretsmanager secret:circleci-runners/spot/runner-AbCdEf'),
+      ),
+    ],
+    [
+      'instance of linux',
+      'may not',
       "write to a function's log, whose lines become metrics",
       request('logs:PutLogEvents', logStream('/aws/lambda/circleci-runners-compute-capacity')),
     ],
