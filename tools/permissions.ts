@@ -208,7 +208,7 @@ const HEAD = [
   '| whoever runs `npx cdk bootstrap` | an administrator, once for each account and region |',
   '| whoever deploys | `sts:AssumeRole` on the roles `cdk-*` of the bootstrap. CloudFormation then acts with the rights of its execution role. With `autoscaling:DescribeAutoScalingGroups` and `ssm:GetParameters`, the synthesis also compares the file with what is deployed |',
   '| whoever stores tokens | `secretsmanager:PutSecretValue` on the two secrets of the fleet, `cloudformation:DescribeStacks` and `autoscaling:DescribeAutoScalingGroups` |',
-  "| whoever reads: `status`, `explain`, `doctor`, `reconcile` | AWS's policy `ReadOnlyAccess` is enough, and `secretsmanager:GetSecretValue` on scaler secrets for what asks CircleCI: `reconcile`, one check of `doctor`, and what each runner does in `status` |",
+  "| whoever reads: `status`, `explain`, `doctor`, `reconcile` | AWS's policy `ReadOnlyAccess` is enough, and `secretsmanager:GetSecretValue` on scaler secrets for what asks CircleCI: `reconcile`, one check of `doctor`, and what each runner does in `status`. Of a policy of your own, `doctor` also needs `iam:GetPolicy`, with which it looks for the managed policies in `roles` |",
   '| whoever pauses, drains, recycles | the same, `autoscaling:CreateOrUpdateTags` and `ec2:CreateTags` |',
   '| `npm run execute` | the same, `states:StartSyncExecution` |',
   '',
