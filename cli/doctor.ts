@@ -111,11 +111,19 @@ async function readSurroundings(fleet: string | undefined, options: Options): Pr
   };
 }
 
-/** A check that cannot be made is a warning: it says which right is missing. */
+/** A check took longer than it may. */
+class TooLate extends Error {
+  override readonly name = 'TooLate';
+}
+
+/** The names of errors about a right that is missing, as AWS's APIs have them. */
+const NOT_ALLOWED = ['AccessDenied', 'AccessDeniedException', 'UnauthorizedOperation'];
+
+/** A check that cannot be made is a warning: it says which right is missing, or what else went wrong. */
 export async function runCheck({ name, run }: Check, surroundings: Surroundings): Promise<Found[]> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${DEADLINE / 1_000} s`)), DEADLINE);
+    timer = setTimeout(() => reject(new TooLate(`no answer within ${DEADLINE / 1_000} s`)), DEADLINE);
   });
   try {
     const findings = await Promise.race([run(surroundings), late]);
@@ -123,14 +131,27 @@ export async function runCheck({ name, run }: Check, surroundings: Surroundings)
   } catch (error) {
     const setup = readSetup(process.env);
     if (setupFault(error, setup) !== undefined) throw error;
-    const { name: kind, message } = error as Error;
-    const reason = unknownCall(error as Error, setup.endpoint);
-    const remedy =
-      reason === undefined ? 'allow this call, or use a profile that may make it' : `nothing, ${reason}`;
-    return [{ check: name, level: 'warn', says: `not checked: ${kind}: ${message}`, remedy }];
+    const fault = error as Error;
+    return [
+      {
+        check: name,
+        level: 'warn',
+        says: `not checked: ${fault.name}: ${fault.message}`,
+        remedy: remedyOf(fault, setup.endpoint),
+      },
+    ];
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What to do about a check that could not be made. */
+function remedyOf(fault: Error, endpoint: string | undefined): string {
+  const unknown = unknownCall(fault, endpoint);
+  if (unknown !== undefined) return `nothing, ${unknown}`;
+  return NOT_ALLOWED.includes(fault.name)
+    ? 'allow this call, or use a profile that may make it'
+    : 'run npm run doctor again';
 }
 
 /** One line for each finding, as far as it fits: the level, the fleet, what was found, and what to do. */

@@ -765,6 +765,30 @@ describe('a check', () => {
     ]);
   });
 
+  it.each([
+    ['that has no answer', () => new Promise<never>(() => {}), 'TooLate: no answer within 30 s'],
+    [
+      'that is throttled',
+      () => Promise.reject(Object.assign(new Error('Rate exceeded'), { name: 'ThrottlingException' })),
+      'ThrottlingException: Rate exceeded',
+    ],
+  ])('%s is a warning that says to run it again', async (_, run, says) => {
+    vi.useFakeTimers();
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const found = runCheck({ name: 'network', run }, surroundings);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(await found).toEqual([
+      {
+        check: 'network',
+        level: 'warn',
+        says: `not checked: ${says}`,
+        remedy: 'run npm run doctor again',
+      },
+    ]);
+  });
+
   it('that an emulator of AWS does not have is a warning that says so', async () => {
     vi.stubEnv('AWS_ENDPOINT_URL', 'http://localhost:4566');
     onTestFinished(() => {
