@@ -1,5 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import {
+  App,
+  DefaultStackSynthesizer,
+  type IReusableStackSynthesizer,
+  type IStackSynthesizer,
+} from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
@@ -75,6 +82,24 @@ describe("a deployer's own context", () => {
     for (const { Properties } of roles) {
       expect(textOf(Properties.PermissionsBoundary)).toMatch(/:policy\/developers"/);
     }
+  });
+
+  it('takes the synthesizer of the app', () => {
+    const app = new App({
+      builtinCloudFormationValidation: false,
+      context: { 'aws:cdk:bundling-stacks': [] },
+      outdir: mkdtempSync(join(tmpdir(), 'app-')),
+      // The CDK's own types disagree where optional properties are exact.
+      defaultStackSynthesizer: new DefaultStackSynthesizer({
+        qualifier: 'ours',
+        bucketPrefix: 'ci/',
+      }) as IStackSynthesizer as IReusableStackSynthesizer,
+    });
+    const { shared } = stacksOf(app, STACK_NAME, threeFleets());
+    const { directory } = app.synth();
+    const assets = readFileSync(join(directory, `${shared.stackName}.assets.json`), 'utf8');
+    expect(assets).toContain('"bucketName": "cdk-ours-assets-');
+    expect(assets).toContain('"objectKey": "ci/');
   });
 
   it('says by its qualifier which bootstrap stack a deployment uses', () => {
