@@ -89,7 +89,7 @@ function addIdle(
   const idlers = Math.min(idlersNow ?? Number.POSITIVE_INFINITY, before?.idlers ?? Number.POSITIVE_INFINITY);
   const surplus = atEveryPoll(before, before?.surplus, running - inService);
   const elsewhere = atEveryPoll(before, before?.elsewhere, running - members);
-  const idle = idlersNow !== undefined && idlersNow > 0;
+  const idle = (idlersNow ?? 0) > 0;
   const seen: PollHistory = {
     unclaimed,
     running,

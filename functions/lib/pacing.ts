@@ -148,7 +148,7 @@ export function pace(
   poll: PollTimes,
   pollIntervalSeconds: number,
   now: number,
-  options: { write: boolean | 'if last'; notBefore?: number },
+  options: { write: boolean | 'if last'; notBefore?: number | undefined },
 ): Pace {
   const startedAt = poll.executionStartedAt;
   const dueAt = Math.max(nextPoint(poll, pollIntervalSeconds, now), wholeSecond(options.notBefore ?? 0));

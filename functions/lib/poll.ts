@@ -246,7 +246,7 @@ export function planRest(
   const interval = pollInterval(idleSeconds, settings);
   const { updateTimeoutSeconds, again, next } = pace(timesOf(poll, settings), interval, now, {
     write,
-    ...(notBefore !== undefined && { notBefore }),
+    notBefore,
   });
   return {
     updateTimeoutSeconds,

@@ -30,14 +30,12 @@ export function isSpotUnavailable(
   launches: readonly { startedAt: number; outcome: string; noInstance?: boolean }[],
   now: number,
 ): boolean {
-  if (spotShortageAt === undefined) return false;
+  if (spotShortageAt === undefined || now >= spotShortageAt + CONCERNS_SECONDS * 1_000) return false;
   const fallbackEndsAt = spotShortageAt + FALLBACK_SECONDS * 1_000;
-  if (now < fallbackEndsAt) return true;
-  const tried = launches.some(
+  return !launches.some(
     ({ startedAt, outcome, noInstance }) =>
       startedAt >= fallbackEndsAt && outcome !== 'failed' && !noInstance,
   );
-  return !tried && now < spotShortageAt + CONCERNS_SECONDS * 1_000;
 }
 
 /**

@@ -414,6 +414,15 @@ describe('decideCapacity', () => {
       ],
     },
     {
+      case: 'launches that have not begun stay, if they are as many as the waiting tasks',
+      when: { unclaimed: 2, running: 1, desired: 6, members: { ...NOBODY, inService: 4 } },
+      desired: 6,
+      because: [
+        '2 unclaimed + 1 running = 3 wanted',
+        'held at 6: 3 in service take none of the waiting tasks and may be leaving',
+      ],
+    },
+    {
       case: 'launches that have not begun are cancelled when they are as many as the members without a task',
       when: { unclaimed: 3, running: 2, desired: 10, members: { ...NOBODY, inService: 5, pending: 2 } },
       desired: 7,

@@ -251,7 +251,9 @@ describe('tasks that run on no member', () => {
     { case: 'no more than all members', counts: { unclaimed: 5, running: 0, inService: 1 }, idlersNow: 1 },
     { case: 'none if none is in service', counts: { unclaimed: 5, running: 3 }, idlersNow: undefined },
   ])('do not hide idle runners: $case', ({ counts, idlersNow }) => {
-    expect(seenAfter(counts).idlersNow).toBe(idlersNow);
+    const seen = seenAfter(counts);
+    expect(seen.idlersNow).toBe(idlersNow);
+    expect(Object.keys(seen).includes('idlersNow')).toBe(idlersNow !== undefined);
   });
 
   it.each([

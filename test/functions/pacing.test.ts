@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Poll } from '../../functions/lib/contracts.ts';
 import {
+  computeTimeout,
   isYoung,
   LIMITS,
   pace,
@@ -380,4 +381,13 @@ describe('a write that only the last poll makes', () => {
     expect(seen).toContain(false);
     expect(seen.has(true)).toBe(every < 60);
   });
+});
+
+it('gives Compute Capacity more time in the first poll, when it may still have to start', () => {
+  expect([1, 2, 3].map((number) => computeTimeout({ number }))).toEqual([
+    LIMITS.firstComputeSeconds,
+    LIMITS.laterComputeSeconds,
+    LIMITS.laterComputeSeconds,
+  ]);
+  expect(LIMITS.firstComputeSeconds).toBeGreaterThan(LIMITS.laterComputeSeconds);
 });

@@ -7,6 +7,7 @@ import {
   launchDemand,
   nextDay,
   type Peaks,
+  poolSizeToWrite,
   rememberPeak,
   sizeWarmPool,
 } from '../../functions/lib/warm-pool.ts';
@@ -113,6 +114,34 @@ describe('launchDemand', () => {
         expect(demand.peak > 0).toBe(ago.length > 0);
       }),
     );
+  });
+});
+
+describe('poolSizeToWrite', () => {
+  it.each([
+    { case: 'another size', decided: 8, group: { warmPool: { size: 3 }, maxSize: 20 }, written: 8 },
+    { case: 'nothing, if the pool has it', decided: 3, group: { warmPool: { size: 3 } }, written: undefined },
+    {
+      case: 'no more than the maximum size',
+      decided: 8,
+      group: { warmPool: { size: 3 }, maxSize: 5 },
+      written: 5,
+    },
+    {
+      case: 'no rise without a maximum size',
+      decided: 8,
+      group: { warmPool: { size: 3 } },
+      written: undefined,
+    },
+    {
+      case: 'nothing without a decision',
+      decided: undefined,
+      group: { warmPool: { size: 3 } },
+      written: undefined,
+    },
+    { case: 'nothing without a pool', decided: 8, group: { maxSize: 20 }, written: undefined },
+  ])('is $case', ({ decided, group, written }) => {
+    expect(poolSizeToWrite(decided, group)).toBe(written);
   });
 });
 
