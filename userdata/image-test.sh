@@ -18,10 +18,18 @@ check() {
 }
 
 # Whatever it answers, it must be a program that runs here: 126 and 127 say that it is not, 128 and more that it crashed.
+# CircleCI documents no command for the version, so an answer without one is no fault.
 runner_starts() {
-  timeout 20 circleci-runner --version
-  [ $? -lt 124 ]
+  local answer status=0
+  answer=$(timeout 20 circleci-runner --version 2>&1) || status=$?
+  printf '%s\n' "$answer"
+  [ "$status" -lt 124 ] || return
+  release=none
+  if [[ $answer =~ (^|[^0-9.])([0-9]+\.[0-9]+\.[0-9]+) ]]; then release=${BASH_REMATCH[2]}; fi
 }
+
+# The checksum of its archive is the pinned one, but the version beside it may not be.
+is_pinned_release() { [ "$release" = none ] || [ "$release" = "${RUNNER_VERSION%%-*}" ]; }
 
 firewall_loads() { ALLOW_INSTANCE_METADATA=false "$LIB/block-metadata" && nft delete table inet circleci_autoscaler; }
 units_verify() { systemd-analyze verify /etc/systemd/system/autoscaler-{boot,boot-failed,runner,watch,leave}.service; }
@@ -37,6 +45,8 @@ updates_masked() {
 
 check 'a boot has nothing to install' is_prepared
 check 'the runner starts' runner_starts
+say "the version that the runner reports: ${release:=none}"
+[ ! -e "$STATE/runner-$RUNNER_VERSION" ] || check "the runner is the pinned $RUNNER_VERSION" is_pinned_release
 check "the firewall's rules load" firewall_loads
 check 'the units verify' units_verify
 check 'no updates run by themselves' updates_masked

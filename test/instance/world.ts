@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, normalize } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { Aws } from './auto-scaling.ts';
 import { Dhcp } from './dhcp.ts';
 import { Dns } from './dns.ts';
 import { makeDownloads } from './downloads.ts';
+import { MIRROR, makeMirror } from './mirror.ts';
 
 /** The bridge that all instances are on, and the services of the outside world at its address. */
 export const HOST = '10.77.0.1';
@@ -127,14 +128,23 @@ export class World {
         return { status: 200, body: '' };
       }
       if (path === '/archive/Packages') await sleep(ARCHIVE_DELAY);
+      const pace = path.startsWith('/mirror/') ? { pace: MIRROR.pace } : {};
       try {
-        return { status: 200, body: readFileSync(join(this.#folder, normalize(path))) };
+        return { status: 200, body: readFileSync(join(this.#folder, normalize(path))), ...pace };
       } catch {
-        return { status: 404, body: '' };
+        return { status: 404, body: '', ...pace };
       }
     });
     await this.#serve(CIRCLECI_PORT, (_, path, body, token) => this.#circleci(path, body, token));
     await this.aws.open(python, HOST, AWS_PORT);
+  }
+
+  /** Makes a package repository of realistic size; returns its address, and the size of its index in bytes. */
+  async openMirror(): Promise<{ url: string; indexBytes: number }> {
+    return {
+      url: `${this.downloads}/mirror`,
+      indexBytes: await makeMirror(join(this.#folder, 'mirror')),
+    };
   }
 
   close(): void {
@@ -222,8 +232,11 @@ DuplicateAddressDetection=none
       for await (const chunk of request) body += chunk;
       const { method = '', url = '', headers } = request;
       const { pathname } = new URL(url, this.downloads);
-      const { status, body: text } = await answer(method, pathname, body, headers.authorization ?? '');
-      response.writeHead(status).end(text);
+      const { status, body: text, pace } = await answer(method, pathname, body, headers.authorization ?? '');
+      if (pace === undefined) return void response.writeHead(status).end(text);
+      await sleep(pace.latency);
+      response.writeHead(status, { 'content-length': Buffer.byteLength(text) });
+      await writeAt(pace.rate, Buffer.from(text), response);
     }).listen(port, HOST);
     await once(server, 'listening');
     this.#servers.push(server);
@@ -256,4 +269,19 @@ DuplicateAddressDetection=none
 interface Response {
   status: number;
   body: string | Buffer;
+  /** How slowly it is sent: milliseconds until the first byte, and bytes a second. Default: at once. */
+  pace?: { latency: number; rate: number };
+}
+
+const CHUNK = 262_144;
+
+/** @param rate In bytes a second. */
+async function writeAt(rate: number, body: Buffer, response: ServerResponse): Promise<void> {
+  const begun = Date.now();
+  for (let sent = 0; sent < body.length; sent += CHUNK) {
+    response.write(body.subarray(sent, sent + CHUNK));
+    const due = begun + (1_000 * Math.min(sent + CHUNK, body.length)) / rate;
+    await sleep(Math.max(0, due - Date.now()));
+  }
+  response.end();
 }
