@@ -79,6 +79,7 @@ async function breakerOpens(name: string): Promise<void> {
       Payload: JSON.stringify({
         source: 'aws.cloudwatch',
         'detail-type': 'CloudWatch Alarm State Change',
+        time: new Date().toISOString(),
         detail: { alarmName: `circleci-runners-${name}-BreakerOpen`, state: { value: 'ALARM' } },
       }),
     }),
