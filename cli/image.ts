@@ -6,7 +6,7 @@ import {
   StartImagePipelineExecutionCommand,
 } from '@aws-sdk/client-imagebuilder';
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
-import { Argument, Command } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { formatDuration } from '../fleets/duration.ts';
 import { forApp } from '../functions/lib/advice.ts';
 import { builtImageParameter } from '../functions/lib/fleet-names.ts';
@@ -39,7 +39,11 @@ const define = (shell: Shell) =>
     .addArgument(new Argument('<action>', 'what to do').choices(ACTIONS))
     .argument('[words...]', 'the fleet; for use, the id of the image and then the fleet')
     .option('--no-wait', 'build: do not wait until the build has ended')
-    .option('--every <duration>', 'build: how often to look', durationOption(1, 300), 15)
+    .addOption(
+      new Option('--every <duration>', 'build: how often to look')
+        .argParser(durationOption(1, 300))
+        .default(15, '15s'),
+    )
     .option('--json', 'print only one JSON object')
     .addOption(stackOption())
     .action((action: Action, words: string[], options: Options, command: Command) => {
@@ -141,7 +145,9 @@ async function list(
   }
   terminal.print();
   if (listed.length === 0)
-    terminal.print(forApp(ofStack(stack), 'Nothing was built yet. Build now: npm run image -- build FLEET'));
+    terminal.printProse(
+      forApp(ofStack(stack), 'Nothing was built yet. Build now: npm run image -- build FLEET'),
+    );
   const widest = Math.max(...listed.map(({ build: number }) => number.length));
   for (const { build: number, status, created, image, usedBy } of listed) {
     const at = created?.slice(0, 16).replace('T', ' ');
@@ -166,12 +172,10 @@ async function build(
   const arn = started.imageBuildVersionArn ?? '';
   const number = buildIn(arn);
   if (!wait) {
-    terminal.print(
-      json
-        ? JSON.stringify({ fleet, build: number, status: 'PENDING' })
-        : forApp(ofStack(stack), `The build ${number} has started. See: npm run image -- list ${fleet}`),
+    if (json) return terminal.print(JSON.stringify({ fleet, build: number, status: 'PENDING' }));
+    return terminal.printProse(
+      forApp(ofStack(stack), `The build ${number} has started. See: npm run image -- list ${fleet}`),
     );
-    return;
   }
   const begun = Date.now();
   const log = `/aws/imagebuilder/${pipeline.split('/').at(-1)}`;
@@ -179,13 +183,24 @@ async function build(
     if (!json) terminal.note(text);
   };
   note(`Build ${number}, log group ${log}`);
-  for (let last = ''; ; await sleep(every * 1_000)) {
+  const secondsNow = () => Math.round((Date.now() - begun) / 1_000);
+  for (let last = ''; ; ) {
     const { image } = await client.send(new GetImageCommand({ imageBuildVersionArn: arn }));
     const { status = 'PENDING', reason } = image?.state ?? {};
-    const seconds = Math.round((Date.now() - begun) / 1_000);
+    const seconds = secondsNow();
     if (status !== last) note(`${status.toLowerCase()}, after ${formatDuration(seconds)}`);
     last = status;
-    if (!ENDED.has(status)) continue;
+    if (!ENDED.has(status)) {
+      const progress = json
+        ? undefined
+        : terminal.progress(`seconds, ${status.toLowerCase()}`, { atOnce: true });
+      for (let waited = 0; waited < every; waited += 1) {
+        progress?.to(secondsNow());
+        await sleep(1_000);
+      }
+      progress?.stop();
+      continue;
+    }
     const region = pipeline.split(':')[3];
     const id = image?.outputResources?.amis?.find((ami) => ami.region === region)?.image;
     if (json)
@@ -195,7 +210,7 @@ async function build(
         `The build ${number} of fleet ${fleet} has ended as ${status}: ${sentence(reason ?? 'no reason was given')} Its log is the stream ${number} of ${log}. The fleet keeps its image.`,
       );
     if (!json)
-      terminal.print(`The image ${id} is built. It reaches the fleets that have it within a minute.`);
+      terminal.printProse(`The image ${id} is built. It reaches the fleets that have it within a minute.`);
     return;
   }
 }
@@ -244,13 +259,12 @@ async function choose(
   await ec2.send(new CreateTagsCommand(tag(image)));
   if (before !== undefined && before !== image && !(await hasOther(stack, fleet, before, ssm)))
     await ec2.send(new DeleteTagsCommand(tag(before)));
-  terminal.print(
-    json
-      ? JSON.stringify({ fleet, image, before })
-      : forApp(
-          ofStack(stack),
-          `Fleet ${fleet} has the image ${image}${before === image ? ', as before' : `, and had ${before}`}. New launches use it. Idle instances get it by: npm run recycle -- ${fleet}`,
-        ),
+  if (json) return terminal.print(JSON.stringify({ fleet, image, before }));
+  terminal.printProse(
+    forApp(
+      ofStack(stack),
+      `Fleet ${fleet} has the image ${image}${before === image ? ', as before' : `, and had ${before}`}. New launches use it. Idle instances get it by: npm run recycle -- ${fleet}`,
+    ),
   );
 }
 

@@ -45,6 +45,25 @@ describe.each([
     expectCleanTerminal(pty, size);
   });
 
+  it('shows how long a build has been in its state, and folds what it says in the end', async () => {
+    const pty = started('build', 'linux', '--every', '2s');
+    await pty.shows(/^\d seconds, pending$/m);
+    Object.assign(aws.builds.at(-1) ?? {}, { status: 'AVAILABLE', ami: 'ami-0bbbbbbbbbbbbbbb0' });
+    expect(await pty.end()).toBe(0);
+    expect(pty.screen.lines.join('\n')).toMatch(
+      /available, after \ds\nThe image ami-0bbbbbbbbbbbbbbb0 is built\. It reaches the fleets that have it\s+within a minute\.$/,
+    );
+    expectCleanTerminal(pty, size);
+  });
+
+  it('folds what it says of an image that it gives a fleet', async () => {
+    aws.images.set('ami-0aaaaaaaaaaaaaaa0', new Map());
+    const pty = started('use', 'ami-0aaaaaaaaaaaaaaa0', 'linux');
+    expect(await pty.end()).toBe(0);
+    expect(pty.screen.lines.join(' ')).toContain('Idle instances get it by: npm run recycle -- linux');
+    expectCleanTerminal(pty, size);
+  });
+
   it.each<{ signal: NodeJS.Signals | 'Ctrl-C'; code: number }>([
     { signal: 'Ctrl-C', code: 130 },
     { signal: 'SIGHUP', code: 129 },
