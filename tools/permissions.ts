@@ -233,7 +233,7 @@ const HEAD = [
   '| What can be reached from outside? | nothing: no public endpoint, and [security groups that let nobody in](security.md#a-job-on-another-instance), unless `sshCidr` or `sshRerun` is set |',
   '| Where do functions and instances send? | CircleCI, AWS, and what jobs and your `install` script need. [Private networks](private-network.md) says how to restrict that. [Nothing is sent to us](faq.md#does-it-send-data-to-anybody) |',
   '| What can a job do in AWS? | [nothing](security.md#a-job), unless it has `sudo` or Docker, or you [give it a role by OIDC](jobs.md#rights-in-aws) |',
-  '| Why is an action allowed on `*`? | IAM has no resources for it. `test/infra/stack.test.ts` fails for a wildcard without a reason in the source |',
+  '| Why is an action allowed on `*`? | IAM has no resources for it, or a name is not known before a fleet is deployed. Each wildcard has its reason in the source, and a test fails without one |',
   '| What if a role, a token or the repository is taken over? | [Security](security.md) has a section for each, with the tests, and [what nothing prevents yet](security.md#what-nothing-prevents-yet) |',
   '| What do scanners find? | [cdk-nag, Checkov and cfn-guard](security.md#what-other-checkers-say) |',
   '| Which packages does it contain? | `npm run --silent sbom` lists them in CycloneDX; all are pinned, with checksums |',
