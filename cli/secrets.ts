@@ -8,7 +8,7 @@ import { type FleetConfig, FleetsInvalid, loadFleets } from '../fleets/load.ts';
 import { forApp } from '../functions/lib/advice.ts';
 import { AWS_CLIENT } from './aws/client.ts';
 import { numberOption, refuseVain, stackOption, UsageError } from './command-line/arguments.ts';
-import { hasNoFile, namedFleet, refuseNotDeployed, refuseUnknown } from './command-line/fleets.ts';
+import { hasNoFile, otherFleet, refuseNotDeployed, refuseUnknown } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { type DeployedFleet, deployedFleet } from './deployed/fleets.ts';
 import {
@@ -90,7 +90,15 @@ async function manageSecrets(
       );
       refuseNotDeployed(name, app);
     }
-    return void namedFleet(options.fleets, name, undefined, { stack: app });
+    throw new UsageError(
+      `${otherFleet(
+        'The fleet',
+        `one of ${options.fleets}, or a deployed one`,
+        // Its settings may be there although its stack has no outputs.
+        known.map((each) => each.name).filter((each) => each !== name),
+        [name],
+      )}. To read another file: --fleets FILE`,
+    );
   }
   const sharing = known.filter(
     (other) => other.name === name || other.scalerSecretName === found.scalerSecret,

@@ -48,7 +48,7 @@ export function describeSource(
   { maxReplicas }: FleetConfig,
   { colours }: Terminal,
 ): string {
-  return `${colours.bold(source)}: ${jobs} jobs, ${jobHours} h of work in ${spanHours} h; at most ${maxReplicas} instances`;
+  return `${colours.bold(source)}: ${jobs} ${jobs === 1 ? 'job' : 'jobs'}, ${jobHours} h of work in ${spanHours} h; at most ${maxReplicas} instances`;
 }
 
 export function describeTrace(source: string, { jobs, form, leftOut, cautions }: Trace) {

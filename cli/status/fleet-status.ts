@@ -206,7 +206,9 @@ function describeMember(
   const age = ageOf(launchedAt, now);
   const doing = {
     pending: `boots${lasted(age)}`,
-    inService: says === undefined ? `in service, ${launched(age)}` : `${says}; ${launched(age)}`,
+    inService: [says ?? 'in service', ...(says !== undefined && age === null ? [] : [launched(age)])].join(
+      says === undefined ? ', ' : '; ',
+    ),
     leaving: 'leaves',
     standby: 'in standby: a person took it out of service',
   }[kind];
@@ -219,7 +221,7 @@ type RunnerSeen = Pick<DescribedMember, 'runner'> & { says?: string };
 /**
  * What the runner of each member in service does, as far as CircleCI's list tells. The list has the time of the last use, and
  * does not say whether the use goes on. So a runner that was never used is idle, unless the count of running tasks contradicts
- * that, and one that was used may be busy, unless no task runs at all.
+ * that. One that was used may be busy: it is if there is a task for each, and it is not if no task runs at all.
  *
  * @param busy How many members run a task, by the count; `null` if that is not known.
  */
@@ -236,6 +238,12 @@ function describeRunners(
     const runner = found.get(instance);
     return runner !== undefined && runner.lastUsed === undefined;
   }).length;
+  // Somebody else's runners may have some of the counted tasks.
+  const areOwn = listed.every(
+    ({ name, lastConnected }) =>
+      now - lastConnected > IN_CONTACT || members.some(({ instance }) => instance === name),
+  );
+  const use = busy === 0 ? 'idle' : busy === inService.length && areOwn ? 'runs a task' : 'may run a task';
   const agrees = busy !== null && neverUsed <= inService.length - busy;
   return ({ instance }) => {
     const runner = found.get(instance);
@@ -250,7 +258,7 @@ function describeRunners(
           ? agrees
             ? `idle for ${shortTime(connected)}, no task so far`
             : `no task so far, by CircleCI's list`
-          : `${busy === 0 ? 'idle' : 'may run a task'}: last used ${shortTime(used)} ago`;
+          : `${use}: last used ${shortTime(used)} ago`;
     return { runner: { connected, contact, used }, says };
   };
 }

@@ -230,7 +230,9 @@ describe('npm run secrets of a deployed fleet that the file does not have', () =
     deployed.set('apart', settingsOf('apart', 'acme/apart'));
     const { status, stderr } = await command([NEW.api, NEW.class]);
     expect(status).toBe(2);
-    expect(stderr).toContain('(other), got "example"');
+    expect(stderr).toContain(
+      ', or a deployed one (apart, other), got "example". To read another file: --fleets FILE',
+    );
     expect(events).toEqual([]);
   });
 });

@@ -308,6 +308,24 @@ describe('the status of a fleet', () => {
         ],
       },
       {
+        case: 'that all are busy if there is a task for each',
+        listed: [runner(0, NOW - 40_000), runner(1, NOW - 300_000), runner(2, NOW - 300_000)],
+        running: 3,
+        says: [
+          'runs a task: last used 40 s ago',
+          'runs a task: last used 5 min ago',
+          'runs a task: last used 5 min ago',
+        ],
+      },
+      {
+        case: 'nobody busy for certain beside a runner of somebody else',
+        listed: [0, 1, 2]
+          .map((index) => runner(index, NOW - 300_000))
+          .concat({ ...runner(0), name: 'laptop' }),
+        running: 3,
+        says: Array(3).fill('may run a task: last used 5 min ago'),
+      },
+      {
         case: 'nobody idle whom the count contradicts',
         listed: [runner(0), runner(1, NOW - 300_000), runner(2)],
         running: 2,
@@ -355,6 +373,16 @@ describe('the status of a fleet', () => {
         null,
       ]);
       expect(instances.slice(3).map((instance) => instance.doing)).toEqual(['boots for 40 s', 'leaves']);
+    });
+
+    it('leaves out a launch at an unknown time', () => {
+      const runners = new Map([['linux', [runner(0), runner(1), runner(2)]]]);
+      const { instances } = statusOf({
+        runners,
+        launchedAt: new Map(),
+        decisions: [record(4, { running: 0 })],
+      });
+      expect(instances[0]?.doing).toBe('idle for 9 min, no task so far');
     });
 
     it('fits 80 columns with the longest times', () => {
