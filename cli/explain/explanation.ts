@@ -2,8 +2,8 @@
 
 import type { Launch } from '../../functions/lib/breaker.ts';
 import type { Learned } from '../../functions/lib/learned.ts';
+import { learnedContexts } from '../../functions/lib/learned-contexts.ts';
 import { sentence } from '../../functions/lib/sentence.ts';
-import { learnedContexts } from '../../functions/lib/spare-runners.ts';
 import { type AwaitingRecord, awaitingNow } from '../deployed/awaiting.ts';
 import type { BootTimes } from '../deployed/boots.ts';
 import type { DecisionRecord } from '../deployed/decisions.ts';

@@ -1,7 +1,7 @@
 /** An explanation in words. Pure. */
 
 import { wrapped } from '../../functions/lib/fold.ts';
-import type { LearnedContext } from '../../functions/lib/spare-runners.ts';
+import type { LearnedContext } from '../../functions/lib/learned-contexts.ts';
 import { describeBootTimes } from '../deployed/boots.ts';
 import { shortTime } from '../status/fleet-status.ts';
 import type { Terminal } from '../terminal/terminal.ts';

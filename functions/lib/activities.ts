@@ -118,9 +118,8 @@ function bootSeconds(launches: readonly Launch[], now: number): Pick<Activities,
   return { bootSeconds: Math.floor((now - since) / 1_000) };
 }
 
-/** How long the launches on record took to come into service, from the warm pool or not: the median. */
+/** How long the launches on record took to come into service, from the warm pool or not. */
 function readySeconds(launches: readonly Launch[]): Pick<Activities, 'readySeconds'> {
-  // Sorting a typed array is several times faster, and a replay sorts for each minute of a trace.
   const took = new Float64Array(launches.length);
   let number = 0;
   for (const launch of launches) {
@@ -128,8 +127,17 @@ function readySeconds(launches: readonly Launch[]): Pick<Activities, 'readySecon
     took[number] = launch.endedAt - launch.startedAt;
     number += 1;
   }
-  const sorted = took.subarray(0, number).sort();
-  const middle = sorted[Math.floor(number / 2)];
+  return medianReady(took.subarray(0, number));
+}
+
+/**
+ * The median of how long launches took to come into service.
+ *
+ * @param took Milliseconds; they are sorted in place. Sorting a typed array is several times faster, and a replay sorts for
+ *   each minute of a trace.
+ */
+export function medianReady(took: Float64Array): Pick<Activities, 'readySeconds'> {
+  const middle = took.sort()[Math.floor(took.length / 2)];
   return middle === undefined ? {} : { readySeconds: Math.max(Math.round(middle / 1_000), 0) };
 }
 

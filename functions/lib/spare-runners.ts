@@ -58,7 +58,7 @@ const LEAST_SAMPLES = 20;
 const SAMPLES = 4;
 
 /** Without arrivals, a context is how many lead times there has been none: fewer than one of these, or more. */
-const SILENCES = [5, 20, 60];
+export const SILENCES = [5, 20, 60];
 
 /** What was learned this long ago counts half, in seconds. */
 const HALF_LIFE = 14 * 24 * 3_600;
@@ -79,7 +79,7 @@ const MOMENTS = 32;
 const MOST_CHARACTERS = 4_000;
 
 /** Numbers of arrivals: one by one up to 8, then four to each doubling, so that a histogram of a large fleet is short. */
-const STEPS = [
+export const STEPS = [
   ...Array.from({ length: 9 }, (_, tasks) => tasks),
   ...[8, 16, 32, 64, 128, 256, 512, 1_024, 2_048].flatMap((base) =>
     [1.25, 1.5, 1.75, 2].map((times) => base * times),
@@ -93,7 +93,9 @@ function stepOf(tasks: number): number {
 }
 
 /** From when a runner is needed until one could be ready. */
-const leadTime = ({ readySeconds }: Pick<Memory, 'readySeconds'>) => readySeconds + BESIDE_BOOT;
+export const leadTime = ({ readySeconds }: Pick<Memory, 'readySeconds'>) => readySeconds + BESIDE_BOOT;
+
+const leadOf = (memory: Memory | undefined) => leadTime(memory ?? { readySeconds: UNKNOWN_READY });
 
 /**
  * How many tasks at least arrived between two polls: arrivals raise the unclaimed count, and the sum of both counts falls
@@ -129,19 +131,24 @@ const COUNTS_LAST = 30;
 export const lastCounts = (memory: Memory | undefined, now: number) =>
   memory !== undefined && memory.at <= now && now - memory.at <= COUNTS_LAST ? memory.counts : undefined;
 
-/** In what a time is like others, and until when that stays so if nothing arrives. */
-interface Context {
-  name: string;
-  until: number;
-}
-
-/** The context of a time. Arrivals are in order; only those up to the time count. */
-function contextAt(arrivals: readonly Arrival[], at: number, lead: number): Context {
+/**
+ * In what a time is like others, and until when that stays so if nothing arrives. Arrivals are in order; only those up to
+ * the time count.
+ *
+ * @param earlier The arrivals before these. A replay asks often, so that it copies no arrivals.
+ */
+function contextAt(
+  arrivals: readonly Arrival[],
+  at: number,
+  lead: number,
+  earlier: readonly Arrival[] = [],
+): { name: string; until: number } {
   let recent = 0;
   let until = Number.POSITIVE_INFINITY;
   let last = Number.NEGATIVE_INFINITY;
-  for (let index = arrivals.length - 1; index >= 0; index -= 1) {
-    const [when, tasks] = arrivals[index] as Arrival;
+  for (let index = earlier.length + arrivals.length - 1; index >= 0; index -= 1) {
+    const arrival = index < earlier.length ? earlier[index] : arrivals[index - earlier.length];
+    const [when, tasks] = arrival as Arrival;
     if (when > at) continue;
     last = Math.max(last, when);
     if (when <= at - lead) break;
@@ -152,42 +159,6 @@ function contextAt(arrivals: readonly Arrival[], at: number, lead: number): Cont
   const edge = SILENCES.findIndex((leads) => at - last < leads * lead);
   if (edge < 0) return { name: `s${SILENCES.length}`, until: Number.POSITIVE_INFINITY };
   return { name: `s${edge}`, until: last + (SILENCES[edge] ?? 0) * lead };
-}
-
-/** What has followed in the times of a context. */
-export interface LearnedContext {
-  /** Tasks in the lead time before, or for how long there was none, in seconds. */
-  before:
-    | { tasks: readonly [least: number, most: number] }
-    | { silence: readonly [from: number, to: number] };
-  /** How often it was seen. What is older counts for less. */
-  times: number;
-  /** In how many of these times at least this number of tasks came within the lead time; the largest number comes last. */
-  atLeast: readonly (readonly [tasks: number, times: number])[];
-}
-
-/** What a fleet has learned, context by context: the busiest first. */
-export function learnedContexts(memory: Memory): { leadSeconds: number; contexts: LearnedContext[] } {
-  const leadSeconds = leadTime(memory);
-  const contexts = Object.entries(memory.seen).map(([name, seen]) => {
-    const number = Number(name.slice(1));
-    const edge = (index: number) =>
-      leadSeconds * (index < 0 ? 1 : (SILENCES[index] ?? Number.POSITIVE_INFINITY));
-    const before: LearnedContext['before'] = name.startsWith('a')
-      ? { tasks: [2 ** (number - 1), 2 ** number - 1] }
-      : { silence: [edge(number - 1), edge(number)] };
-    const atLeast = seen.flatMap((times, step): [number, number][] =>
-      step === 0 || times === 0 ? [] : [[STEPS[step] ?? 0, sum(seen.slice(step))]],
-    );
-    return { name, before, times: sum(seen), atLeast };
-  });
-  const rank = (name: string) => (name.startsWith('a') ? -1 : 1) * Number(name.slice(1));
-  return {
-    leadSeconds,
-    contexts: contexts
-      .toSorted((a, b) => rank(a.name) - rank(b.name))
-      .map(({ name: _, ...context }) => context),
-  };
 }
 
 /** How many spare runners to keep, why, and until when that stays so if nothing arrives. */
@@ -205,42 +176,71 @@ export interface Spares {
 export function sparesThatPay(
   memory: Memory | undefined,
   arrivals: readonly Arrival[],
-  { idleCost, waitingCost, max = Number.POSITIVE_INFINITY }: SpareSettings,
+  settings: SpareSettings,
   now: number,
 ): Spares {
-  const all = memory === undefined ? arrivals : [...memory.arrivals, ...arrivals];
-  const lead = leadTime(memory ?? { readySeconds: UNKNOWN_READY });
-  const { name, until } = contextAt(all, now, lead);
+  const { spare, learned, until } = found(memory, arrivals, settings, now);
+  return { spare, why: reasonOf(learned, leadOf(memory), settings), until };
+}
+
+/** Until when as many spare runners pay as now if nothing arrives. A replay asks as often as it polls. */
+export const sparesUntil = (...given: Parameters<typeof found>): number => found(...given).until;
+
+/** How many spare runners stay, even if nothing arrives any more. */
+export function keptForGood(...given: Parameters<typeof found>): number {
+  const { spare, until } = found(...given);
+  return until === Number.POSITIVE_INFINITY ? spare : 0;
+}
+
+/** What was learned of times like this: in `times` of `all` of them, at least `tasks` tasks came. */
+interface Shown {
+  tasks: number;
+  times: number;
+  all: number;
+}
+
+/** @returns `learned: undefined` as long as little is, and 'none' if no spare runner pays. */
+function found(
+  memory: Memory | undefined,
+  arrivals: readonly Arrival[],
+  { idleCost, waitingCost, max = Number.POSITIVE_INFINITY }: SpareSettings,
+  now: number,
+): Omit<Spares, 'why'> & { learned: Shown | 'none' | undefined } {
+  const lead = leadOf(memory);
+  const { name, until } = contextAt(arrivals, now, lead, memory?.arrivals);
   const seen = memory?.seen[name] ?? [];
-  const total = sum(seen);
-  if (total < LEAST_SAMPLES) {
-    const [last = Number.NEGATIVE_INFINITY] = all.at(-1) ?? [];
+  const all = sum(seen);
+  if (all < LEAST_SAMPLES) {
+    const [last = Number.NEGATIVE_INFINITY] = arrivals.at(-1) ?? memory?.arrivals.at(-1) ?? [];
     const holds = now - last < HOLD_SECONDS;
     return {
       spare: holds ? 1 : 0,
-      why: `little is learned of times like this; a job came in the last ${HOLD_SECONDS / 60} min`,
+      learned: undefined,
       until: holds ? Math.min(until, last + HOLD_SECONDS) : until,
     };
   }
   const share = idleCost / (idleCost + waitingCost);
-  let tail = 0;
+  let times = 0;
   for (let step = seen.length - 1; step > 0; step -= 1) {
-    tail += seen[step] ?? 0;
-    if (tail / total < share) continue;
-    const spare = STEPS[step] ?? 0;
-    return {
-      spare: Math.min(spare, max),
-      why: `${Math.round(tail)} of ${Math.round(total)} times like this, ${spare} or more tasks came within ${lead} s; an hour of waiting costs ${waitingCost} dollars, an idle one ${idleCost}`,
-      until,
-    };
+    times += seen[step] ?? 0;
+    if (times / all < share) continue;
+    const tasks = STEPS[step] ?? 0;
+    return { spare: Math.min(tasks, max), learned: { tasks, times, all }, until };
   }
-  return { spare: 0, why: '', until };
+  return { spare: 0, learned: 'none', until };
 }
 
-/** How many spare runners stay, even if nothing arrives any more. */
-export function keptForGood(...times: Parameters<typeof sparesThatPay>): number {
-  const { spare, until } = sparesThatPay(...times);
-  return until === Number.POSITIVE_INFINITY ? spare : 0;
+/** From what the number of spare runners follows, in words. */
+function reasonOf(
+  learned: Shown | 'none' | undefined,
+  lead: number,
+  { idleCost, waitingCost }: SpareSettings,
+): string {
+  if (learned === 'none') return '';
+  if (learned === undefined)
+    return `little is learned of times like this; a job came in the last ${HOLD_SECONDS / 60} min`;
+  const { tasks, times, all } = learned;
+  return `${Math.round(times)} of ${Math.round(all)} times like this, ${tasks} or more tasks came within ${lead} s; an hour of waiting costs ${waitingCost} dollars, an idle one ${idleCost}`;
 }
 
 /**
@@ -289,8 +289,13 @@ export function remember(
 const sound = (memory: Memory | undefined, now: number) =>
   memory !== undefined && Math.max(memory.learnedUntil, memory.fadedAt) <= now ? memory : undefined;
 
-/** The histograms after some time. They fade in steps, because they are rounded. */
+/** The histograms after some time, as copies. They fade in steps, because they are rounded. */
 function faded(seen: Memory['seen'], fadings: number): Record<string, number[]> {
+  if (fadings === 0) {
+    const copies: Record<string, number[]> = {};
+    for (const [name, histogram] of Object.entries(seen)) copies[name] = histogram.slice();
+    return copies;
+  }
   const share = 2 ** (-(fadings * FADES_EVERY) / HALF_LIFE);
   const times = (each: number) => Math.round(each * share * 100) / 100;
   return Object.fromEntries(Object.entries(seen).map(([name, histogram]) => [name, histogram.map(times)]));
@@ -320,8 +325,24 @@ function coarse(arrivals: readonly Arrival[], grain: number): Arrival[] {
   return merged;
 }
 
+/** The most characters of what is beside the arrivals and histograms of a memory. */
+const BESIDE = 250;
+
+/** At most this many characters, without making the text: a replay remembers in each minute with arrivals. */
+function mostCharacters({ arrivals, seen }: Memory): number {
+  // A time has 12 digits until the year 33,658, and a number of tasks 8.
+  let most = BESIDE + arrivals.length * '[123456789012,12345678],'.length;
+  for (const histogram of Object.values(seen)) {
+    // A name such as "a12":[], and numbers of at most 1,000 with two decimals, each with a comma.
+    most += 9;
+    for (const times of histogram) most += times === 0 ? 2 : 7;
+  }
+  return most;
+}
+
 /** A memory that fits into its parameter: the contexts that were seen least are forgotten until it does. */
 function fitting(memory: Memory): Memory {
+  if (mostCharacters(memory) <= MOST_CHARACTERS) return memory;
   let fits = memory;
   while (JSON.stringify(fits).length > MOST_CHARACTERS) {
     const known = Object.entries(fits.seen).toSorted(([, a], [, b]) => sum(b) - sum(a));
@@ -333,7 +354,12 @@ function fitting(memory: Memory): Memory {
   return fits;
 }
 
-const sum = (histogram: readonly number[]) => histogram.reduce((total, times) => total + times, 0);
+/** A loop, because a replay sums histograms at each poll. */
+export function sum(histogram: readonly number[]): number {
+  let total = 0;
+  for (let step = 0; step < histogram.length; step += 1) total += histogram[step] ?? 0;
+  return total;
+}
 
 /**
  * Adds to the histograms what came within the lead time after each of some times, which are a part of it apart.
@@ -351,9 +377,14 @@ function learn(
   let at = from;
   while (at <= to) {
     const { name, until } = contextAt(arrivals, at, lead);
-    const next = arrivals.find(([when]) => when > at)?.[0] ?? Number.POSITIVE_INFINITY;
+    let next = Number.POSITIVE_INFINITY;
     let tasks = 0;
-    for (const [when, number] of arrivals) if (when > at && when <= at + lead) tasks += number;
+    for (const [when, number] of arrivals) {
+      if (when <= at) continue;
+      next = Math.min(next, when);
+      if (when > at + lead) break;
+      tasks += number;
+    }
     // In a silence, all times are alike until the context changes or the lead time reaches the next arrival.
     const alike = tasks > 0 ? at : Math.min(until - 1, next - lead - 1, to);
     const times = Math.max(Math.floor((alike - at) / step) + 1, 1);

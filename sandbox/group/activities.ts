@@ -80,6 +80,7 @@ export class ScalingActivities {
   readonly #inProgress = new Set<Activity>();
   #number = 0;
   #crowded = 2 * KEPT;
+  readonly #readyTimes = new Float64Array(MOST_READ);
   #dropped = false;
   /** Increases with every change of the record. */
   version = 0;
@@ -199,6 +200,27 @@ export class ScalingActivities {
       complete: activity === undefined && !this.#dropped,
       lastAt: this.lastAt === Number.NEGATIVE_INFINITY ? undefined : this.lastAt,
     };
+  }
+
+  /**
+   * How long the launches took that `record(false)` has as succeeded, in milliseconds: a replay that needs no more of the
+   * record reads it every minute.
+   */
+  readyTimes(): Float64Array {
+    const kept = this.#kept;
+    let read = 0;
+    for (const { endedAt } of this.#inProgress) if (endedAt === undefined) read += 1;
+    let times = 0;
+    for (let index = kept.length - 1; index >= 0 && read < MOST_READ; index -= 1) {
+      if (times > 0 && read % FIRST_READ === 0) break;
+      const { of, status, startedAt, endedAt, forgotten } = kept[index] as Activity;
+      if (endedAt === undefined || forgotten) continue;
+      read += 1;
+      if (status !== 'Successful' || (of !== 'launch' && of !== 'warm launch')) continue;
+      this.#readyTimes[times] = Math.max(endedAt - startedAt, 0);
+      times += 1;
+    }
+    return this.#readyTimes.subarray(0, times);
   }
 
   /** Iterates over the activities in the order of `newest`. Generators are too slow for a replay. */

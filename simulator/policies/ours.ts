@@ -6,7 +6,7 @@ import {
   spareSettingsOf,
 } from '../../fleets/effective.ts';
 import type { FleetConfig } from '../../fleets/load.ts';
-import { lastCounted, learnable, summariseActivities } from '../../functions/lib/activities.ts';
+import { lastCounted, learnable, medianReady, summariseActivities } from '../../functions/lib/activities.ts';
 import type {
   Activities,
   InForceSettings,
@@ -19,7 +19,7 @@ import { type Learned, learnFrom } from '../../functions/lib/learned.ts';
 import { LIMITS, pollInterval, secondsIdle } from '../../functions/lib/pacing.ts';
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
-import { arrivedBetween, keptForGood, sparesThatPay } from '../../functions/lib/spare-runners.ts';
+import { type Arrival, arrivedBetween, keptForGood, sparesUntil } from '../../functions/lib/spare-runners.ts';
 import { FALLBACK_SECONDS } from '../../functions/lib/spot.ts';
 import { changesOfDemand, nextDay } from '../../functions/lib/warm-pool.ts';
 import type { Withheld } from '../../functions/lib/withheld.ts';
@@ -302,11 +302,13 @@ class Executions implements Polls {
     this.#readUntil = Number.POSITIVE_INFINITY;
     // As long as launches succeed, only the size of an automatic warm pool depends on more of them.
     if (!group.hasFailures && !this.#warmPoolAuto && !watched && this.#spares === undefined) return before;
+    // Launches that succeed teach the fleet, and change nothing else.
+    const teaches = !group.hasFailures && !watched;
+    if (teaches && !this.#warmPoolAuto) return { ...before, ...medianReady(group.readyTimes()) };
     const { breaker } = this.#settings;
     const record = group.record(this.#warmPoolAuto);
     if (this.#warmPoolAuto) this.#readUntil = Math.min(changesOfDemand(record.launches, now), nextDay(now));
-    // Launches that succeed teach the fleet, and change nothing else.
-    if (!group.hasFailures && !watched) {
+    if (teaches) {
       const learning = { spareRunners: this.#spares, warmPoolAuto: this.#warmPoolAuto };
       return { ...before, ...learnable(record, learning, now) };
     }
@@ -337,12 +339,21 @@ class Executions implements Polls {
     return Math.min((until - this.#startsAt) / 1_000, this.#inForceUntil, this.#sparesUntil(now));
   }
 
+  /** What the spare runners followed from when they were last computed, and until when they stay, in seconds. */
+  #sparesFrom: { learned: Learned['spares']; arrivals: readonly Arrival[]; until: number } | undefined;
+
   /** Until when as many spare runners are kept, in seconds. */
   #sparesUntil(now: number): number {
     if (this.#spares === undefined) return Number.POSITIVE_INFINITY;
-    const { arrivals = [] } = this.#state.poll;
-    const { until } = sparesThatPay(this.#learned?.spares, arrivals, this.#spares, Math.floor(now / 1_000));
-    const seconds = until - this.#startsAt / 1_000;
+    const { arrivals = NONE } = this.#state.poll;
+    const learned = this.#learned?.spares;
+    const at = Math.floor(now / 1_000);
+    let from = this.#sparesFrom;
+    if (from === undefined || from.learned !== learned || from.arrivals !== arrivals || from.until <= at) {
+      from = { learned, arrivals, until: sparesUntil(learned, arrivals, this.#spares, at) };
+      this.#sparesFrom = from;
+    }
+    const seconds = from.until - this.#startsAt / 1_000;
     // The next execution has learned from them.
     const learnsAt = (this.#pollSettings.executionStartedAt - this.#startsAt) / 1_000 + EXECUTION_SECONDS;
     return arrivals.length > 0 ? Math.min(seconds, learnsAt) : seconds;
@@ -356,6 +367,8 @@ class Executions implements Polls {
 /** AWS reports whole seconds. */
 const lastActivityAt = ({ lastAt }: ScalingActivities) =>
   lastAt === Number.NEGATIVE_INFINITY ? null : Math.floor(lastAt / 1_000) * 1_000;
+
+const NONE: readonly Arrival[] = [];
 
 type IdleSituation = Parameters<typeof secondsIdle>[0];
 

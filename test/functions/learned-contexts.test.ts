@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { learnedContexts } from '../../functions/lib/learned-contexts.ts';
 import {
   type Arrival,
   keptForGood,
   lastCounts,
-  learnedContexts,
   type Memory,
   remember,
   sparesThatPay,

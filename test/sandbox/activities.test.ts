@@ -358,4 +358,28 @@ describe('the record', () => {
       { numRuns: 100 },
     );
   });
+
+  it('reads the same times to come into service as its whole record, as long as no launch has failed', () => {
+    const change = fc.record({ after: fc.integer({ min: 0, max: 200 }), desired: fc.nat({ max: 150 }) });
+    fc.assert(
+      fc.property(
+        fc.array(change, { minLength: 1, maxLength: 12 }),
+        fc.constantFrom(0, 20),
+        (changes, warmPoolSize) => {
+          agenda = new Agenda();
+          const runners = group({ warmPoolSize });
+          for (const { after, desired } of changes) {
+            agenda.advance(agenda.now + after);
+            runners.setDesiredCapacity(desired);
+            const { launches } = runners.activities.record(false);
+            const took = launches.flatMap((launch) =>
+              launch.outcome === 'succeeded' ? [launch.endedAt - launch.startedAt] : [],
+            );
+            expect([...runners.activities.readyTimes()]).toEqual(took);
+          }
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
 });
