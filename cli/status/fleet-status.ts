@@ -70,6 +70,9 @@ interface DescribedMember extends DescribedInstance {
   runner: { connected: number; contact: number; used: number | null } | null;
 }
 
+/** How much later than by CircleCI's clock a task may have been counted, in milliseconds. */
+const CLOCKS_DIFFER = 30_000;
+
 /** A fleet is polled at least once a minute, and its log lines arrive seconds later. */
 const SLOWEST_POLL = 60;
 
@@ -109,7 +112,7 @@ export function fleetStatuses(
     const spent = hours.get(group.group);
     const busy = counted?.running === undefined ? null : Math.min(counted.running, inService);
     const listed = runners.get(fleet);
-    const doingOf = describeRunners(group, listed, busy, now);
+    const doingOf = describeRunners(group, listed, { busy, at: counted?.at ?? 0 }, now);
     return {
       fleet,
       resourceClass: deployed?.resourceClass ?? null,
@@ -221,14 +224,15 @@ type RunnerSeen = Pick<DescribedMember, 'runner'> & { says?: string };
 /**
  * What the runner of each member in service does, as far as CircleCI's list tells. The list has the time of the last use, and
  * does not say whether the use goes on. So a runner that was never used is idle, unless the count of running tasks contradicts
- * that. One that was used may be busy: it is if there is a task for each, and it is not if no task runs at all.
+ * that. One that was used may be busy: it is if there is a task for each, and it is not if no task has run at all since.
  *
- * @param busy How many members run a task, by the count; `null` if that is not known.
+ * @param count.busy How many members run a task, by the count; `null` if that is not known.
+ * @param count.at When that was counted: a task that began later is not in it.
  */
 function describeRunners(
   { members }: FleetGroup,
   listed: readonly ListedRunner[] | undefined,
-  busy: number | null,
+  { busy, at }: { busy: number | null; at: number },
   now: number,
 ): (member: Member) => RunnerSeen {
   if (listed === undefined) return () => ({ runner: null });
@@ -238,27 +242,31 @@ function describeRunners(
     const runner = found.get(instance);
     return runner !== undefined && runner.lastUsed === undefined;
   }).length;
-  // Somebody else's runners may have some of the counted tasks.
-  const areOwn = listed.every(
-    ({ name, lastConnected }) =>
-      now - lastConnected > IN_CONTACT || members.some(({ instance }) => instance === name),
-  );
-  const use = busy === 0 ? 'idle' : busy === inService.length && areOwn ? 'runs a task' : 'may run a task';
+  // Somebody else's runners, and members that leave or are in standby, may have some of the counted tasks.
+  const mayHaveSome = ({ name, lastConnected }: ListedRunner) =>
+    now - lastConnected <= IN_CONTACT && !inService.some(({ instance }) => instance === name);
+  const areAllBusy =
+    busy === inService.length &&
+    !listed.some(mayHaveSome) &&
+    !members.some(({ kind }) => kind === 'leaving' || kind === 'standby');
+  const useOf = (lastUsed: number) =>
+    busy === 0 && lastUsed < at - CLOCKS_DIFFER ? 'idle' : areAllBusy ? 'runs a task' : 'may run a task';
   const agrees = busy !== null && neverUsed <= inService.length - busy;
   return ({ instance }) => {
     const runner = found.get(instance);
     if (runner === undefined) return { runner: null, says: 'CircleCI lists no runner of it' };
     const connected = secondsSince(runner.firstConnected, now);
     const contact = secondsSince(runner.lastConnected, now);
-    const used = runner.lastUsed === undefined ? null : secondsSince(runner.lastUsed, now);
+    const { lastUsed } = runner;
+    const used = lastUsed === undefined ? null : secondsSince(lastUsed, now);
     const says =
       contact * 1_000 > IN_CONTACT
         ? `its runner was last seen ${shortTime(contact)} ago`
-        : used === null
+        : lastUsed === undefined || used === null
           ? agrees
             ? `idle for ${shortTime(connected)}, no task so far`
             : `no task so far, by CircleCI's list`
-          : `${use}: last used ${shortTime(used)} ago`;
+          : `${useOf(lastUsed)}: last used ${shortTime(used)} ago`;
     return { runner: { connected, contact, used }, says };
   };
 }

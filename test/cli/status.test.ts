@@ -271,6 +271,7 @@ describe('the status of a fleet', () => {
 
   describe('with the runners that CircleCI lists', () => {
     const IDS = [0, 1, 2].map((index) => `i-0000000000000000${index}`);
+    const IN_SERVICE = IDS.map((InstanceId) => ({ InstanceId, LifecycleState: 'InService' }));
     const runner = (index: number, lastUsed?: number, lastConnected = NOW - 20_000) => ({
       name: IDS[index] ?? '',
       firstConnected: NOW - 540_000,
@@ -279,6 +280,7 @@ describe('the status of a fleet', () => {
     });
     const doing = (listed: ReturnType<typeof runner>[], running: number | undefined) =>
       statusOf({
+        groups: [group({ Instances: IN_SERVICE })],
         runners: new Map([['linux', listed]]),
         decisions: [record(4, { running })],
         launchedAt: new Map(IDS.map((id) => [id, NOW - 600_000])),
@@ -315,6 +317,16 @@ describe('the status of a fleet', () => {
           'runs a task: last used 40 s ago',
           'runs a task: last used 5 min ago',
           'runs a task: last used 5 min ago',
+        ],
+      },
+      {
+        case: 'nobody idle who was used after the count',
+        listed: [runner(0, NOW - 10_000), runner(1, NOW - 300_000), runner(2)],
+        running: 0,
+        says: [
+          'may run a task: last used 10 s ago',
+          'idle: last used 5 min ago',
+          'idle for 9 min, no task so far',
         ],
       },
       {
@@ -373,6 +385,12 @@ describe('the status of a fleet', () => {
         null,
       ]);
       expect(instances.slice(3).map((instance) => instance.doing)).toEqual(['boots for 40 s', 'leaves']);
+    });
+
+    it('says nobody busy for certain beside a member that leaves with a task', () => {
+      const listed = [0, 1, 2].map((index) => runner(index, NOW - 300_000));
+      const of = { runners: new Map([['linux', listed]]), decisions: [record(4, { running: 3 })] };
+      expect(statusOf(of).instances[0]?.doing).toMatch(/^may run a task/);
     });
 
     it('leaves out a launch at an unknown time', () => {
