@@ -114,4 +114,17 @@ describe('the example of caches', () => {
       },
     ]);
   });
+
+  it('is removed by the commands of its README', async () => {
+    const readme = readFileSync('examples/caches/README.md', 'utf8');
+    const lines =
+      /\*\*Remove\.\*\*[\s\S]*?```text\n([\s\S]*?)```/.exec(readme)?.[1]?.trim().split('\n') ?? [];
+    expect(lines).toHaveLength(2);
+    for (const line of lines)
+      expect(await shell(line.replace('CACHE_BUCKET', `${outputs.Bucket}`))).toMatchObject({ status: 0 });
+    expect((await shell('aws cloudformation wait stack-delete-complete --stack-name ci-cache')).status).toBe(
+      0,
+    );
+    expect((await shell(`aws s3 ls s3://${outputs.Bucket}`)).said).toContain('NoSuchBucket');
+  });
 });
