@@ -249,6 +249,8 @@ async function rollBack(alarmName: string, opened: number, clients: Clients): Pr
     await tellOfRollback(fleet, bad, before, clients);
   };
   await sendOnce(imageMessagesParameter(stack()), `rollback ${name} ${bad} ${before}`, send, clients.ssm);
+  // Somebody may have chosen it.
+  await unmark(new Set([bad]), clients);
 }
 
 /** Tells of the rollback that gave a fleet the image that it has, if no topic took that message. */

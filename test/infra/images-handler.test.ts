@@ -330,6 +330,15 @@ describe('a breaker that opens', () => {
     expect(aws.images.get(FIRST)?.has(IN_USE)).toBe(false);
   });
 
+  it('takes the mark from an image that somebody chose and that is rolled back', async () => {
+    deploy({ linux: { image: IMAGE } });
+    aws.images.set(FIRST, ofApp().set(IN_USE, 'circleci-runners'));
+    aws.put(parameter('linux'), FIRST);
+    await handler(breakerOpen('linux'));
+    expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+    expect(aws.images.get(FIRST)?.has(IN_USE)).toBe(false);
+  });
+
   it('leaves the mark to an image that another fleet has', async () => {
     deploy({ linux: { image: IMAGE }, other: { image: 'circleci-runners-other' } });
     aws.images.set(FIRST, ofApp().set(IN_USE, 'circleci-runners'));
