@@ -108,6 +108,12 @@ describe('withheldLimit', () => {
     { case: 'the longest is not', given: { record: { lastAt: NOW - 1_799, canaries: 9 } }, allows: 0 },
     { case: 'the longest is', given: { record: { lastAt: NOW - 1_800, canaries: 9 } }, allows: 1 },
     { case: 'the clocks differ', given: { record: { since: NOW + 59, lastAt: NOW + 59 } }, allows: 0 },
+    { case: 'the clocks differ as much as they may', given: { record: { lastAt: NOW + 60 } }, allows: 0 },
+    {
+      case: 'tasks outside and idle members are more than run, and a canary would be due',
+      given: { record: { level: 6 }, seen: { running: 3, mostRunning: 3, outside: 2 }, members: [0, 2] },
+      allows: 2,
+    },
     { case: 'somebody forged a time to come', given: { record: { lastAt: NOW + 61 } }, allows: undefined },
     {
       case: 'somebody forged a beginning to come',
@@ -335,6 +341,18 @@ describe('withheldAfter', () => {
     { case: 'stays if no runner was idle', seen: { ...BUSY, mostRunning: 3 }, present: 5, level: 5 },
     { case: 'stays if all of it is in use', seen: BUSY, present: 6, level: 5 },
     {
+      case: 'stays if tasks are claimed and all of it is in use',
+      seen: { ...BUSY, claimed: 1 },
+      present: 6,
+      level: 5,
+    },
+    {
+      case: 'rises if members beyond what it leaves beside tasks outside do not fill it',
+      seen: { ...BUSY, mostRunning: 4, claimed: 1, outside: 2 },
+      present: 4,
+      level: 6,
+    },
+    {
       case: 'rises if a canary is there and short tasks do not fill it',
       seen: { ...BUSY, running: 4, mostRunning: 4, claimed: 1 },
       present: 6,
@@ -418,6 +436,7 @@ describe('the tag', () => {
     '1 2 3 4 5 6 7 8 9 10 11',
     '1 2 3 4 5 6 7 8 9 10 11 12 13 14',
     '1 2 3 4 5 6 7 8 9 10 11 -12',
+    '-1 2 3 4 5 6 7 8 6 10 11 12',
     '1.5 2 3 4 5 6 7 8 9 10 11 12',
     // More tasks outside than tasks that run.
     '1 2 3 4 5 6 7 8 7 10 11 12',
