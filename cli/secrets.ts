@@ -93,7 +93,7 @@ async function manageSecrets(
     throw new UsageError(
       `${otherFleet(
         'The fleet',
-        `one of ${options.fleets}, or a deployed one`,
+        `one of ${options.fleets}${running.length === 0 ? '' : ', or a deployed one'}`,
         // Its settings may be there although its stack has no outputs.
         known.map((each) => each.name).filter((each) => each !== name),
         [name],
