@@ -338,14 +338,14 @@ describeScript('boot', () => {
   });
 
   it.each([
-    { case: 'a first boot', options: {}, told: 'false' },
-    { case: 'a resume', options: { marks: ['warmed'] }, told: 'true' },
+    { case: 'a first boot', options: {}, resumed: 'false' },
+    { case: 'a resume', options: { marks: ['warmed'] }, resumed: 'true' },
     {
       case: 'nothing of a boot that waited in a warm pool',
       options: { metadata: { [TARGET_STATE]: ['Warmed:Running', 'Warmed:Running', 'InService'] } },
-      told: undefined,
+      resumed: undefined,
     },
-  ])('tells the times of $case', async ({ options, told }) => {
+  ])('reports the times of $case', async ({ options, resumed }) => {
     // By the kernel's clock, systemd started at 12 s, the user data at 16.5 s, and the boot unit at 20 s.
     const systemctl = COMMANDS.systemctl.replace('echo 20000000', 'echo 12000000');
     const instance = await prepared({ ...options, commands: { systemctl } });
@@ -355,13 +355,13 @@ describeScript('boot', () => {
     const now = Date.now() / 1_000;
     const { stderr } = await instance.run('boot');
     const [, kind, since = '', parts] = /times: (\w+) (\d+) (.*)/.exec(stderr) ?? [];
-    expect(kind).toBe(told);
-    if (told === undefined) return;
+    expect(kind).toBe(resumed);
+    if (resumed === undefined) return;
     expect(parts).toMatch(/^450 350 0 \d+$/);
     expect(Math.abs(now - Number(since) - 8)).toBeLessThan(5);
     // The function reads exactly this line.
     expect(bootOn(stderr, Number(since) * 1_000 - 3_000)).toMatchObject(
-      told === 'true' ? { Resume: expect.any(Number) } : { Launched: 3, Network: 4.5, UserData: 3.5 },
+      resumed === 'true' ? { Resume: expect.any(Number) } : { Launched: 3, Network: 4.5, UserData: 3.5 },
     );
   });
 

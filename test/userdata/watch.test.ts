@@ -150,16 +150,21 @@ describeScript('watch', () => {
       case: 'and tells when it took its first task',
       child: 'echo 4712',
       age: 'echo " 3"',
-      told: '2',
+      claimed: '2',
     },
-    { case: 'and tells nothing of a runner that waits', child: 'exit 1', age: 'exit 1', told: undefined },
-  ])('watches $case', async ({ child, age, told }) => {
+    {
+      case: 'and reports nothing of a runner that waits',
+      child: 'exit 1',
+      age: 'exit 1',
+      claimed: undefined,
+    },
+  ])('watches $case', async ({ child, age, claimed }) => {
     const instance = await Instance.start({
       commands: { ...runner(child), sleep: pausesEndAfter(4), ps: age },
     });
     const { stderr } = await instance.run('watch');
     const lines = stderr.split('\n').filter((line) => line.includes('claim'));
-    expect(lines).toEqual(told === undefined ? [] : [`watch: claim: ${told}`]);
+    expect(lines).toEqual(claimed === undefined ? [] : [`watch: claim: ${claimed}`]);
   });
 
   it('marks the replacement before it ends the runner, whose end reads the mark', async () => {
