@@ -1,6 +1,6 @@
 import type { Job } from '../../sandbox/trace.ts';
 import { EXPECTED, type ExportedJob, type ExportForm, type ExportRecord, FORMS, hintFor } from './forms.ts';
-import { instant } from './instant.ts';
+import { A_DATE, instant } from './instant.ts';
 import { CLOCKS_DIFFER, LONGEST_JOB, MOST_PARALLELISM, MOST_TASKS, shortenGaps } from './limits.ts';
 import { Faults, LeftOut, shown, type Trace, TraceInvalid } from './trace.ts';
 
@@ -116,9 +116,7 @@ export class ExportTrace {
     const [queued, started, stopped] = [read.queued, read.started, read.stopped].map(instant);
     const fault = (text: string) => void this.#faults.add(`${place}: ${text}`);
     if (queued === undefined)
-      return fault(
-        `must have a time at which the job was queued, such as 2026-01-05T08:00:00Z, got ${shown(read.queued)}`,
-      );
+      return fault(`must have a time at which the job was queued, ${A_DATE}, got ${shown(read.queued)}`);
     if (started === undefined)
       return fault(`must have a time at which the job started, got ${shown(read.started)}`);
     if (stopped === undefined)

@@ -8,6 +8,9 @@ const [FIRST_YEAR, LAST_YEAR] = [2_000, 2_999];
 /** The dates that a trace may have, in milliseconds since the epoch. */
 export const DATES = { from: Date.UTC(FIRST_YEAR, 0), to: Date.UTC(LAST_YEAR + 1, 0) };
 
+/** What a date must be, in words. */
+export const A_DATE = `in the years ${FIRST_YEAR} to ${LAST_YEAR}, such as 2026-01-05T08:00:00Z`;
+
 /**
  * Milliseconds since the epoch, or `undefined` if it is no time of a calendar or a clock. A time without a time zone is
  * UTC: the usage export has none.

@@ -40,7 +40,7 @@ describe('a time is one of a calendar and a clock:', () => {
     '2026-04-31',
   ])('the date %s is refused by line', async (date) => {
     await expect(loadTrace(file(row(`${date}T08:00:00Z`)))).rejects.toThrow(
-      `:1 ([0]): must have a time at which the job was queued, such as 2026-01-05T08:00:00Z, got "${date}`,
+      `:1 ([0]): must have a time at which the job was queued, in the years 2000 to 2999, such as 2026-01-05T08:00:00Z, got "${date}`,
     );
   });
 
