@@ -65,7 +65,7 @@ interface DescribedInstance {
 interface DescribedMember extends DescribedInstance {
   /**
    * How long ago its runner connected first, was in contact, and was used last, by CircleCI's list; `null` if it is not
-   * listed or was not read. `used` is `null` if it never was.
+   * listed or was not read. `used` is `null` if it never was, or at a time that is not known.
    */
   runner: { connected: number; contact: number; used: number | null } | null;
 }
@@ -258,15 +258,15 @@ function describeRunners(
     const connected = secondsSince(runner.firstConnected, now);
     const contact = secondsSince(runner.lastConnected, now);
     const { lastUsed } = runner;
-    const used = lastUsed === undefined ? null : secondsSince(lastUsed, now);
+    const used = lastUsed === undefined || Number.isNaN(lastUsed) ? null : secondsSince(lastUsed, now);
     const says =
       contact * 1_000 > IN_CONTACT
         ? `its runner was last seen ${shortTime(contact)} ago`
-        : lastUsed === undefined || used === null
+        : lastUsed === undefined
           ? agrees
             ? `idle for ${shortTime(connected)}, no task so far`
             : `no task so far, by CircleCI's list`
-          : `${useOf(lastUsed)}: last used ${shortTime(used)} ago`;
+          : `${useOf(lastUsed)}: ${used === null ? 'last use not known' : `last used ${shortTime(used)} ago`}`;
     return { runner: { connected, contact, used }, says };
   };
 }

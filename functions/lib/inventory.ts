@@ -10,8 +10,8 @@ export interface ListedRunner {
   firstConnected: number;
   lastConnected: number;
   /**
-   * When it was last used to run a task; `undefined` if it never was. CircleCI does not say whether that is the beginning of
-   * a task or its end, so a runner that was used may be busy or not.
+   * When it was last used to run a task; `undefined` if it never was, and NaN if the list says that in another form. CircleCI
+   * does not say whether that is the beginning of a task or its end, so a runner that was used may be busy or not.
    */
   lastUsed?: number | undefined;
 }
@@ -105,8 +105,11 @@ function parsed(body: string, resourceClass: string, now: number): Inventory {
   return { runners: [...runners.values()], at: now };
 }
 
-/** A time before 1970 is what Go programs write for none. */
+/** A time before 1970 is what Go programs write for none. NaN if it is no time with its zone. */
 function timeOf(given: unknown): number | undefined {
-  const time = typeof given === 'string' ? Date.parse(given) : Number.NaN;
-  return time > 0 ? time : undefined;
+  if (given === undefined || given === null || given === '') return undefined;
+  const time = z.safeParse(Time, given);
+  if (!time.success) return Number.NaN;
+  const at = Date.parse(time.data);
+  return at > 0 ? at : undefined;
 }

@@ -393,6 +393,13 @@ describe('the status of a fleet', () => {
       expect(statusOf(of).instances[0]?.doing).toMatch(/^may run a task/);
     });
 
+    it('calls no runner idle whose last use is listed in a form that is not known', () => {
+      const runners = new Map([['linux', [runner(0, Number.NaN), runner(1), runner(2)]]]);
+      const { instances } = statusOf({ runners, decisions: [record(4, { running: 0 })] });
+      expect(instances[0]?.doing).toMatch(/^may run a task: last use not known/);
+      expect(instances[0]?.runner).toEqual({ connected: 540, contact: 20, used: null });
+    });
+
     it('leaves out a launch at an unknown time', () => {
       const runners = new Map([['linux', [runner(0), runner(1), runner(2)]]]);
       const { instances } = statusOf({
@@ -409,6 +416,7 @@ describe('the status of a fleet', () => {
       for (const listed of [
         [old],
         [{ ...old, lastUsed: undefined }],
+        [{ ...old, lastUsed: Number.NaN }],
         [{ ...old, lastConnected: NOW - 5_940_000 }],
         [],
       ])

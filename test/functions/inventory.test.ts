@@ -81,6 +81,18 @@ it('takes the freshest of several registrations with one name', async () => {
   expect(await read()).toMatchObject({ runners: [{ lastConnected: NOW - 30_000 }] });
 });
 
+it.each<{ case: string; last_used: unknown; lastUsed: number | undefined }>([
+  { case: 'with a zone', last_used: '2026-01-05T13:58:00.123456789+02:00', lastUsed: NOW - 119_877 },
+  { case: 'never', last_used: '', lastUsed: undefined },
+  { case: 'never, as Go writes it', last_used: '0001-01-01T00:00:00Z', lastUsed: undefined },
+  { case: 'a number', last_used: NOW, lastUsed: Number.NaN },
+  { case: 'without a zone', last_used: '2026-01-05T11:58:00', lastUsed: Number.NaN },
+  { case: 'a word', last_used: 'yesterday', lastUsed: Number.NaN },
+])('says when a runner was last used, or that this is not known: $case', async ({ last_used, lastUsed }) => {
+  circleci.fault = () => answer({ items: [item({ last_used })] });
+  expect(await read()).toMatchObject({ runners: [{ lastUsed }] });
+});
+
 it.each<{ case: string; fault: CircleCiFault; inventory: object }>([
   { case: 'a 404', fault: answer({ message: 'Not found' }, 404), inventory: { none: true } },
   { case: 'an empty list', fault: answer({ items: [] }), inventory: { none: true } },
