@@ -57,14 +57,14 @@ const Reference = z.union([
   z.strictObject({ 'Fn::GetAtt': z.unknown() }),
 ]);
 
-/** As long as what CloudFormation fills in, or longer: a Region, and the longest name of a resource. */
+/** As long as what CloudFormation fills in, or longer: a Region, and the ARN of a resource with the longest name. */
 const FILLED_IN: Record<string, number> = {
   'AWS::Partition': 10,
   'AWS::Region': 14,
   'AWS::AccountId': 12,
   'AWS::URLSuffix': 16,
 };
-const LONGEST = 64;
+const LONGEST = 150;
 
 /** A value of a template with texts in place of what CloudFormation fills in. */
 function written(value: unknown): unknown {

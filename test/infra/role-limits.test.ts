@@ -1,5 +1,6 @@
-import { Stack } from 'aws-cdk-lib';
+import { Aws, Stack } from 'aws-cdk-lib';
 import { ManagedPolicy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { describe, expect, it } from 'vitest';
 import { refuseLargePolicies } from '../../infra/role-limits.ts';
 import { fleetsWith } from '../support/fleets.ts';
@@ -73,5 +74,40 @@ describe('the policies of a role', () => {
     refuseLargePolicies(stack);
     if (said === undefined) expect(() => app.synth()).not.toThrow();
     else expect(() => app.synth()).toThrow(said);
+  });
+
+  it.each([
+    { characters: 10_241, fits: false },
+    { characters: 10_100, fits: true },
+  ])('has $characters characters with the ARN of a resource: fits is $fits', ({ characters, fits }) => {
+    const app = emptyApp();
+    const stack = new Stack(app, 'Stack');
+    const role = new Role(stack, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    const { logGroupArn } = new LogGroup(stack, 'Log');
+    const longest = `arn:aws-us-gov:logs:ap-northeast-1:111122223333:log-group:/aws/lambda/${'f'.repeat(64)}:*`;
+    const allowed = (Action: string, Resource: string) => ({ Action, Effect: 'Allow', Resource });
+    const secretIn = (partition: string, length: number) => `arn:${partition}:s:::${'s'.repeat(length)}`;
+    // The CDK takes each of these for 150 characters, so it makes no managed policy of them.
+    const lengths = Array.from({ length: 15 }, (_, index) => 540 + index);
+    const statements = (length: number[]) =>
+      length.map((each) => allowed(`s:A${each}`, secretIn('aws-us-gov', each)));
+    const lengthOf = (length: number[]) =>
+      JSON.stringify({
+        Statement: [allowed('logs:PutLogEvents', longest), ...statements(length)],
+        Version: '2012-10-17',
+      }).length;
+    const last = characters - lengthOf([...lengths, 100]) + 100;
+    role.addToPolicy(new PolicyStatement({ actions: ['logs:PutLogEvents'], resources: [logGroupArn] }));
+    for (const length of [...lengths, last])
+      role.addToPolicy(
+        new PolicyStatement({ actions: [`s:A${length}`], resources: [secretIn(Aws.PARTITION, length)] }),
+      );
+    expect(lengthOf([...lengths, last])).toBe(characters);
+    refuseLargePolicies(stack);
+    if (fits) expect(() => app.synth()).not.toThrow();
+    else
+      expect(() => app.synth()).toThrow(
+        /The policy of the role Stack\/Role would have about 10,2\d\d characters/,
+      );
   });
 });
