@@ -186,4 +186,6 @@ export const doctor: CliCommand = {
   failsIf: 'a check fails',
   describeError: nameAndMessage,
   aws: 'account',
+  // A check that has no answer in time may still wait for one.
+  endsProcess: true,
 };

@@ -19,7 +19,7 @@ import { readSteps, type Step } from './deployed/steps.ts';
 import { LocalAws, LocalAwsFailed, LocalAwsUnreachable } from './local-aws/local-aws.ts';
 import { PythonMissing } from './local-aws/python.ts';
 import { LocalRunners } from './local-aws/runners.ts';
-import { untilEnded } from './terminal/ending.ts';
+import { untilAborted, untilEnded } from './terminal/ending.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 const TOKEN = 'CCIPAT_local_0123456789abcdef';
@@ -40,9 +40,6 @@ const define = ({ terminal }: Shell) =>
       // What was started is killed at once then, so there is nothing to wait for.
       untilEnded((ended) => Promise.race([run(options, ended, terminal), untilAborted(ended)])),
     );
-
-const untilAborted = (signal: AbortSignal) =>
-  new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 
 interface Options {
   minutes?: number;

@@ -17,7 +17,7 @@ import { fleetsWithoutGroup, groupIsGone } from './deployed/groups.ts';
 import { type FleetStatus, fleetStatuses } from './status/fleet-status.ts';
 import { readStatus, type StatusReading } from './status/reads.ts';
 import { statusDetails, statusTable } from './status/screen.ts';
-import { untilEnded } from './terminal/ending.ts';
+import { untilAborted, untilEnded } from './terminal/ending.ts';
 
 /** How often `--watch` reads, in seconds. A call costs AWS nothing, and throttling begins far above. */
 const EVERY_SECONDS = 5;
@@ -157,6 +157,7 @@ async function watch(
   let shown = first;
   let costRead = Date.now();
   let fault = '';
+  const stopped = untilAborted(ended).then(() => undefined);
   const lines = () => {
     const time = new Date().toISOString().slice(11, 19);
     const head = terminal.colours.dim(`${time} UTC, stack ${options.stack}${fault}. Ctrl-C ends this.`);
@@ -171,7 +172,10 @@ async function watch(
       if (ended.aborted) break;
       const readAgain = Date.now() - costRead >= COST_MILLISECONDS;
       try {
-        shown = await read(fleet, options, options.prices, readAgain ? undefined : shown.kept);
+        const reading = read(fleet, options, options.prices, readAgain ? undefined : shown.kept);
+        const next = await Promise.race([reading, stopped]);
+        if (next === undefined) break;
+        shown = next;
         if (readAgain) costRead = Date.now();
         fault = '';
       } catch (error) {
@@ -188,4 +192,6 @@ export const status: CliCommand = {
   usageErrors: [FleetsInvalid],
   describeError: nameAndMessage,
   aws: 'stack',
+  // AWS may not answer, and nobody waits for that any more.
+  endsProcess: true,
 };

@@ -46,6 +46,13 @@ export async function untilEnded<T>(work: (signal: AbortSignal) => Promise<T>): 
   }
 }
 
+/** Resolves when a signal is aborted, for work that nothing else interrupts. */
+export const untilAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
 /** The exit code that a signal has set, if there was a signal: 128 plus its number. */
 export const endingCode = (): number | undefined => endsWith;
 

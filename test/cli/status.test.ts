@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LifecycleState } from '@aws-sdk/client-auto-scaling';
 import pc from 'picocolors';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { DecisionRecord } from '../../cli/deployed/decisions.ts';
 import { parseGroup } from '../../cli/deployed/groups.ts';
 import type { BuiltImage } from '../../cli/deployed/images.ts';
@@ -581,6 +581,8 @@ describe('a fleet that waits for its tokens', () => {
   });
 });
 
+const SIZE = { columns: 80, rows: 24 };
+
 describe('npm run status', () => {
   let aws: OperatorAws;
   /** Where the command keeps in which account it found the stack. */
@@ -837,10 +839,24 @@ describe('npm run status', () => {
     expect(status).toBe(2);
   });
 
-  describe.each([
-    { columns: 80, rows: 24 },
-    { columns: 120, rows: 40 },
-  ])('on a terminal of $columns x $rows', (size) => {
+  it('ends at once by Ctrl-C while AWS does not answer', async () => {
+    const env = { ...process.env, ...awsEnvironment(address(aws.server)) };
+    const pty = new PseudoTerminal(commandWords('status', '--watch', '--every', '2s'), SIZE, {
+      env,
+      cwd: folder,
+    });
+    await pty.shows(/^fleet-19/);
+    aws.isSilent = true;
+    const before = aws.called.length;
+    await vi.waitFor(() => expect(aws.called.length).toBeGreaterThan(before), 5_000);
+    const began = performance.now();
+    pty.interrupt();
+    expect(await pty.end()).toBe(130);
+    expect(performance.now() - began).toBeLessThan(3_000);
+    expect(pty.screen.emulator.buffer.active.type).toBe('normal');
+  });
+
+  describe.each([SIZE, { columns: 120, rows: 40 }])('on a terminal of $columns x $rows', (size) => {
     const env = () => ({ ...process.env, ...awsEnvironment(address(aws.server)) });
 
     it.each<{ signal: NodeJS.Signals | 'Ctrl-C'; code: number }>([

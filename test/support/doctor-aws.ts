@@ -93,7 +93,7 @@ export class DoctorAws extends OperatorAws {
     'arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess',
   ]);
 
-  protected override answer(operation: string, asked: Asked): Answer | undefined {
+  protected override answer(operation: string, asked: Asked): Answer | 'silence' | undefined {
     const [name = ''] = operation.replace(/\/$/, '').split('?');
     const changed = this.changed.get(name);
     if (changed === 'refused') return undefined;

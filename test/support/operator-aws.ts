@@ -33,7 +33,11 @@ export class OperatorAws extends AwsStandIn {
   /** XML of the scaling activities of each group. */
   activities = new Map<string, string>();
 
-  protected override answer(operation: string, asked: Asked): Answer | undefined {
+  /** Whether calls have no answer any more. */
+  isSilent = false;
+
+  protected override answer(operation: string, asked: Asked): Answer | 'silence' | undefined {
+    if (this.isSilent) return 'silence';
     const text = (key: string) => `${asked[key] ?? ''}`;
     switch (operation) {
       case 'GetCallerIdentity':
