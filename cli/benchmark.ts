@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { WORKING_DAYS } from '../simulator/month.ts';
 import { LIST_PRICES } from '../simulator/prices.ts';
 import { ReplayStalled } from '../simulator/replay.ts';
 import { TraceInvalid } from '../simulator/traces/trace.ts';
@@ -136,8 +137,10 @@ ${summaryTable(replayed)}
 - **mean**, **p50**, **p95**, **p99**: seconds from when a job is queued until a runner claims it.
 - **hours**: instance-hours, including booting and leaving. **overhead**: how much more than the hours of work they are. If
   it is negative, jobs were killed before their end.
-- **USD a month**: the cost of 730 hours of such jobs: instances of one type, m7i.large (${LIST_PRICES.source}), with volumes of
-  30 GB. Only for ours, this includes the cost of the scaler, 7 to 13 dollars. The other scalers cost something as well: a
+- **USD a month**: the cost of 730 hours of such jobs. A trace of less than 24 hours is not stretched over nights and weekends:
+  its month is ${WORKING_DAYS} days like it, as its row and its section say. The costs are those of instances of one type, m7i.large
+  (${LIST_PRICES.source}), with volumes of
+  30 GB. Only for ours, this includes the cost of the scaler in the whole month, 7 to 13 dollars. The other scalers cost something as well: a
   server, a Lambda function, or a hosted service.
 - **launches**; **unused**: launches of instances that left without a job; **killed**: jobs that the scaler or EC2 ended.
 - **lower bound**: no scaler can do better. *No wait*: an instance is ready whenever a job is queued, and its boot is paid.

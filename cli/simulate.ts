@@ -1,13 +1,13 @@
 import { Command, Option } from 'commander';
 import { formatDuration } from '../fleets/duration.ts';
 import { WAITING_COST } from '../fleets/effective.ts';
-import { type FleetConfig, FleetsInvalid } from '../fleets/load.ts';
+import { FleetsInvalid } from '../fleets/load.ts';
 import type { Faults } from '../sandbox/group/faults.ts';
 import { asJson } from '../sandbox/summary.ts';
-import { HOURS_PER_MONTH, type Priced, pricedBy } from '../simulator/cost.ts';
+import { pricedBy } from '../simulator/cost.ts';
 import { lowerBoundsOf } from '../simulator/lower-bounds.ts';
-import type { Outcome } from '../simulator/outcome.ts';
-import { LIST_PRICES, type Prices, PricesInvalid, readPrices } from '../simulator/prices.ts';
+import { monthRuleFor } from '../simulator/month.ts';
+import { LIST_PRICES, PricesInvalid, readPrices } from '../simulator/prices.ts';
 import { ReplayStalled } from '../simulator/replay.ts';
 import { intervalOfChange } from '../simulator/resampling.ts';
 import { simulate } from '../simulator/simulate.ts';
@@ -35,6 +35,7 @@ import {
   type OtherRun,
   readOtherRun,
 } from './replays/comparison.ts';
+import { describeCosts, describeMonth, monthOfParts } from './replays/costs.ts';
 import { chooseFaults, faultRows } from './replays/faults.ts';
 import { type PolicyRow, SEARCH_COLUMNS, table } from './replays/figures-table.ts';
 import { imageBootOption, imageWarmBootOption } from './replays/image-boots.ts';
@@ -205,7 +206,7 @@ async function run(options: Options, command: Command, shell: Shell): Promise<vo
   const faults = chooseFaults(options.fault ?? [], options.seed);
   if (options.workflow === true) checkWorkflowFaults(faults);
   const prices = options.prices === undefined ? LIST_PRICES : readPrices(options.prices);
-  const priced = pricedBy(prices, fleet);
+  const priced = { ...pricedBy(prices, fleet), month: monthRuleFor(trace.jobs) };
   const boots = await chooseBoots(options, fleet.imageBuild !== undefined, command, terminal);
   const world = worldOf(trace, options.timeZone, boots);
   // Loaded only for a report, because the bundler takes long to load.
@@ -305,7 +306,7 @@ async function optimised({
         answer.set.length === 0 ? describeInterval(after) : describeIntervalOfChange(before, after);
       terminal.printProse(`On the rest: ${sure}\n`);
     }
-    terminal.printProse(terminal.colours.dim(costs));
+    terminal.printProse(terminal.colours.dim([costs, ...monthOfParts(answer.rest)].join(' ')));
   }
   return { answer, tried };
 }
@@ -366,25 +367,6 @@ async function replayed(
 function checkWorkflowFaults({ readGap }: Faults): void {
   if (readGap === 0) return;
   throw new UsageError('--workflow cannot be combined with --fault read-gap: leave out one of them');
-}
-
-function describeCosts(fleet: FleetConfig, { instanceHour }: Priced, { source }: Prices): string {
-  const [type = 'its instances'] = fleet.instanceTypes ?? [];
-  if (instanceHour === undefined)
-    return `No price is known for ${type}, so no costs are shown. --prices FILE adds its price.`;
-  return `USD a month: ${type} at ${instanceHour} an hour, volumes, and for ours the scaler; ${source}.`;
-}
-
-/** What a month of costs stands for, and what the first policy cost in the replay itself. */
-function describeMonth([first]: Outcome[]): string[] {
-  if (first?.costReplayed === undefined) return [];
-  const { policy, replayedHours, costReplayed } = first;
-  const { perJob, perDay, days } = costReplayed;
-  const night = replayedHours < 24 ? ', at night and at weekends as well' : '';
-  return [
-    `A month is ${HOURS_PER_MONTH} hours like the ${replayedHours.toFixed(1)} replayed${night}.`,
-    `${policy} cost ${perDay.toFixed(2)} for ${days === 1 ? 'the day' : `each of the ${days} days`} replayed, ${perJob} for each job.`,
-  ];
 }
 
 export const simulateCommand: CliCommand = {

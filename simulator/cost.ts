@@ -4,10 +4,11 @@ import { firesBetween } from '../functions/lib/schedules.ts';
 import { type MeasuredUsage, monthlyCost } from '../sandbox/cost.ts';
 import { figure } from '../sandbox/summary.ts';
 import usage from '../sandbox/usage.json' with { type: 'json' };
+import { HOURS_PER_MONTH, type Month, type MonthRule, monthOf } from './month.ts';
 import type { Prices } from './prices.ts';
 import type { ReplayResult } from './replay.ts';
 
-/** The cost of a policy on a trace, in US dollars a month: 730 hours of the same jobs. */
+/** The cost of a policy on a trace, in US dollars a month. `Month` says what a month is. */
 export interface Cost {
   instances: number;
   /** Volumes of the instances, including stopped ones in a warm pool. */
@@ -27,6 +28,8 @@ export interface Priced {
   spotShare: number;
   /** US dollars a month for an instance's root volume. */
   volumeMonth: number;
+  /** How a replay becomes a month (default: 730 hours like those of the replay). */
+  month?: MonthRule | undefined;
 }
 
 export function pricedBy(
@@ -45,7 +48,6 @@ export function pricedBy(
   };
 }
 
-export const HOURS_PER_MONTH = 730;
 const MEASURED: MeasuredUsage = usage;
 
 /**
@@ -82,7 +84,8 @@ export function imageCost(image: ImageBuild, instanceHour: number) {
 }
 
 /**
- * The cost of a replay, scaled to a month.
+ * The cost of a replay, scaled to a month. The scaler and the image cost something in all hours of the month, whatever hours
+ * the instances are counted for.
  *
  * @param image How the image of the fleet is built, if it is.
  * @returns `undefined` if the price of the instance type is unknown.
@@ -93,19 +96,21 @@ export function costOf(
     ReplayResult,
     'billedSeconds' | 'spotSeconds' | 'stoppedSeconds' | 'polls' | 'starts' | 'endedAt'
   >,
-  { instanceHour, spotShare, volumeMonth }: Priced,
+  { instanceHour, spotShare, volumeMonth, month }: Priced,
   image?: ImageBuild,
 ): Cost | undefined {
   if (instanceHour === undefined) return undefined;
   const { billedSeconds, spotSeconds, stoppedSeconds, endedAt } = replayed;
-  const months = endedAt / 3_600 / HOURS_PER_MONTH;
+  const replayedHours = endedAt / 3_600;
+  const { hours } = monthOf(month, replayedHours);
+  const months = replayedHours / hours;
   const paid = paidFor(
     { billed: billedSeconds, spot: spotSeconds, stopped: stoppedSeconds },
     { instanceHour, spotShare, volumeMonth },
   );
   const instances = paid.instances / months;
   const volumes = paid.volumes / months;
-  const scaler = policy === 'ours' ? scalerCost(replayed) : 0;
+  const scaler = policy === 'ours' ? scalerCost(replayed, hours) : 0;
   const built = image === undefined ? 0 : imageCost(image, instanceHour).total;
   const total = instances + volumes + scaler + built;
   return {
@@ -117,7 +122,7 @@ export function costOf(
   };
 }
 
-/** What costs the same in each hour, whatever is queued, in US dollars a month. */
+/** What costs the same on each day, whatever is queued, in US dollars a month. */
 export const costByTime = (cost: Cost | undefined) => (cost?.scaler ?? 0) + (cost?.image ?? 0);
 
 /** What seconds of instances cost, in US dollars. */
@@ -131,17 +136,27 @@ export function paidFor(
 }
 
 /** What was paid in a replay, in US dollars: for each job, and for each day of it. A day that has begun counts as one. */
-export function costOfReplay({ total }: Cost, { endedAt }: Pick<ReplayResult, 'endedAt'>, jobs: number) {
+export function costOfReplay(
+  { total }: Cost,
+  { endedAt }: Pick<ReplayResult, 'endedAt'>,
+  jobs: number,
+  month: Pick<Month, 'hours'>,
+) {
   const hours = endedAt / 3_600;
-  const paid = (total * hours) / HOURS_PER_MONTH;
+  const paid = (total * hours) / month.hours;
   const days = Math.max(Math.ceil(hours / 24), 1);
   return { perJob: Math.round((paid / jobs) * 1e5) / 1e5, perDay: figure(paid / days), days };
 }
 
-/** The cost of our scaler itself. It grows with the number of polls per execution. */
-function scalerCost({ polls, starts }: Pick<ReplayResult, 'polls' | 'starts'>): number {
+/**
+ * The cost of our scaler itself. It grows with the number of polls per execution.
+ *
+ * @param hours The hours of the month that are like those of the replay. In the others, the fleet is idle.
+ */
+function scalerCost({ polls, starts }: Pick<ReplayResult, 'polls' | 'starts'>, hours: number): number {
   const { busy, idle } = MEASURED;
-  const share = (polls / starts - idle.polls) / (busy.polls - idle.polls);
+  const ofReplay = (polls / starts - idle.polls) / (busy.polls - idle.polls);
+  const share = ofReplay * Math.min(hours / HOURS_PER_MONTH, 1);
   return monthlyCost([
     { share, usage: busy },
     { share: 1 - share, usage: idle },

@@ -1,7 +1,8 @@
 import { LAST_HOUR } from '../sandbox/group/hourly.ts';
 import { figure, percentile } from '../sandbox/summary.ts';
-import { HOURS_PER_MONTH, type Priced, paidFor } from './cost.ts';
+import { type Priced, paidFor } from './cost.ts';
 import type { JobTable } from './job-table.ts';
+import { monthOf } from './month.ts';
 import type { ReplayResult } from './replay.ts';
 
 /** The figures of one day of a replay. */
@@ -27,7 +28,7 @@ const MOST_DAYS = 1_000;
  * The figures of each day, from the first to the last on which a job is queued. What happens later counts for the last
  * one, so that all policies have the same days.
  *
- * @param byTime What costs the same in each hour, in US dollars a month.
+ * @param byTime What costs the same on each day, in US dollars a month.
  */
 export function daysOf(
   { queuedAt, length }: JobTable,
@@ -40,6 +41,7 @@ export function daysOf(
   byTime: number,
   priced: Priced | undefined,
 ): Day[] {
+  const month = monthOf(priced?.month, endedAt / 3_600);
   const first = calendar.clockOf(0).day;
   const lastHour = calendar.hourAt(queuedAt[length - 1] ?? 0);
   const endHour = Math.max(calendar.hourAt(endedAt), lastHour);
@@ -89,7 +91,7 @@ export function daysOf(
               p95: percentile(waits, 0.95),
             },
       instanceHours: figure(times.billed / 3_600),
-      ...(paid && { cost: figure(paid.instances + paid.volumes + (byTime * hours) / HOURS_PER_MONTH) }),
+      ...(paid && { cost: figure(paid.instances + paid.volumes + (byTime * hours) / month.hours) }),
     };
   });
 }

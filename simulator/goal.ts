@@ -1,5 +1,5 @@
 import { figure } from '../sandbox/summary.ts';
-import { HOURS_PER_MONTH } from './cost.ts';
+import { monthOf } from './month.ts';
 import type { Outcome } from './outcome.ts';
 
 /**
@@ -22,9 +22,12 @@ export interface Goal {
 export const priceOf = ({ cost, instanceHours }: Outcome) => cost?.total ?? instanceHours;
 
 /** What the waits of a month cost, in US dollars. */
-export function costOfWaiting({ waitSeconds, jobs, replayedHours }: Outcome, waitingCost: number): number {
+export function costOfWaiting(
+  { waitSeconds, jobs, replayedHours, month = monthOf(undefined, replayedHours) }: Outcome,
+  waitingCost: number,
+): number {
   const hours = (waitSeconds.mean * jobs) / 3_600;
-  return (hours * waitingCost * HOURS_PER_MONTH) / replayedHours;
+  return (hours * waitingCost * month.hours) / replayedHours;
 }
 
 /** What is minimised with `waitingCost`, in US dollars a month. */

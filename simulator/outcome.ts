@@ -4,6 +4,7 @@ import { type Cost, costByTime, costOf, costOfReplay, type Priced } from './cost
 import { type Day, daysOf } from './days.ts';
 import { WAIT_PARTS, type WaitPart } from './job-figures.ts';
 import type { JobTable } from './job-table.ts';
+import { type Month, monthOf } from './month.ts';
 import type { ReplayResult } from './replay.ts';
 
 /** The figures of a policy on a trace: those of `npm start -- --json`, and more. */
@@ -27,6 +28,8 @@ export interface Outcome extends Summary {
   requests: { ci: number; aws: number };
   /** `undefined` without prices, or if the price of the instance type is unknown. */
   cost?: Cost;
+  /** What a month of that cost is. Missing like `cost`. */
+  month?: Month;
   /** What was paid in the replay, in US dollars: for each job, and for each of its days. Unknown like `cost`. */
   costReplayed?: ReturnType<typeof costOfReplay>;
   /** The figures of each day. They add up to those of the replay. */
@@ -46,6 +49,7 @@ export function outcomeOf(
   image?: ImageBuild,
 ): Outcome {
   const cost = priced && costOf(policy, replayed, priced, image);
+  const month = monthOf(priced?.month, replayed.endedAt / 3_600);
   const waits = replayed.startedAt.map((at, number) => at - (jobs.queuedAt[number] as number)).sort();
   const mean = (values: Float64Array) => figure(total(values) / jobs.length);
   const jobHours = total(jobs.durationSeconds) / 3_600;
@@ -83,7 +87,7 @@ export function outcomeOf(
     },
     jobsRetried: replayed.jobsRetried,
     requests: replayed.requests,
-    ...(cost && { cost, costReplayed: costOfReplay(cost, replayed, jobs.length) }),
+    ...(cost && { cost, month, costReplayed: costOfReplay(cost, replayed, jobs.length, month) }),
     days: daysOf(jobs, replayed, costByTime(cost), priced),
     executions: { succeeded: replayed.starts - replayed.startsFailed, failed: replayed.startsFailed },
   };

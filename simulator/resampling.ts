@@ -1,8 +1,8 @@
 import { figure } from '../sandbox/summary.ts';
 import { randomNumbers } from '../sandbox/trace.ts';
-import { HOURS_PER_MONTH } from './cost.ts';
 import type { Day } from './days.ts';
 import type { Interval, Range } from './interval.ts';
+import { type Month, monthOf } from './month.ts';
 import type { Outcome } from './outcome.ts';
 
 /** The share of the draws that an interval contains. */
@@ -19,7 +19,7 @@ const SEED = 1;
 /** A first or last day with fewer hours counts as a part of the day next to it. */
 const SHORTEST_DAY = 12;
 
-type Days = Pick<Outcome, 'days' | 'replayedHours'>;
+type Days = Pick<Outcome, 'days' | 'replayedHours'> & { month?: Pick<Month, 'hours'> | undefined };
 
 /**
  * The interval of an outcome.
@@ -89,9 +89,8 @@ function resampled(to: Days, from?: Days): Interval | undefined {
   const draws: { wait: number; instanceHours: number; cost: number }[] = [];
   for (let draw = 0; draw < DRAWS; draw += 1) {
     const drawn = Array.from({ length: count }, () => Math.floor(random() * count));
-    const one = figuresOf(blocks, drawn, to.replayedHours);
-    const other =
-      others === undefined || from === undefined ? undefined : figuresOf(others, drawn, from.replayedHours);
+    const one = figuresOf(blocks, drawn, to);
+    const other = others === undefined || from === undefined ? undefined : figuresOf(others, drawn, from);
     draws.push({
       wait: one.wait - (other?.wait ?? 0),
       instanceHours: one.instanceHours - (other?.instanceHours ?? 0),
@@ -110,7 +109,11 @@ function resampled(to: Days, from?: Days): Interval | undefined {
   };
 }
 
-function figuresOf(blocks: readonly Sums[], drawn: readonly number[], replayedHours: number) {
+function figuresOf(
+  blocks: readonly Sums[],
+  drawn: readonly number[],
+  { replayedHours, month = monthOf(undefined, replayedHours) }: Days,
+) {
   const { jobs, waited, hours, instanceHours, cost } = drawn.reduce(
     (sums, index) => plus(sums, blocks[index] ?? NOTHING),
     NOTHING,
@@ -118,7 +121,7 @@ function figuresOf(blocks: readonly Sums[], drawn: readonly number[], replayedHo
   return {
     wait: waited / jobs,
     instanceHours: (instanceHours / hours) * replayedHours,
-    cost: (cost / hours) * HOURS_PER_MONTH,
+    cost: (cost / hours) * month.hours,
   };
 }
 

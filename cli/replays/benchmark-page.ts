@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { pricedBy } from '../../simulator/cost.ts';
 import { lowerBoundsOf } from '../../simulator/lower-bounds.ts';
+import { monthRuleFor, WORKING_DAYS } from '../../simulator/month.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
 import { PEERS } from '../../simulator/peers.ts';
 import { LIST_PRICES } from '../../simulator/prices.ts';
@@ -155,7 +156,7 @@ async function rows(
   const world = { ...WORLD, startsAt: trace.startsAt ?? WORLD.startsAt };
   const outcomes = await simulate(trace.jobs, choices, world, {
     faults: chooseFaults(faults, 1),
-    priced: pricedBy(LIST_PRICES, first.fleet),
+    priced: pricedOn(trace, first.fleet),
     ...(progress && { progress }),
   });
   return settings.flatMap((setting, index) => {
@@ -163,6 +164,16 @@ async function rows(
     return outcome === undefined ? [] : [{ ...setting, outcome }];
   });
 }
+
+/** List prices, with a month of this trace. */
+const pricedOn = ({ jobs }: Trace, fleet: Parameters<typeof pricedBy>[1]) => ({
+  ...pricedBy(LIST_PRICES, fleet),
+  month: monthRuleFor(jobs),
+});
+
+/** How many days a month of a trace has, if it does not have all hours. */
+const daysOfMonth = ({ jobs }: Trace) =>
+  monthRuleFor(jobs).repeats === 'day' ? `${WORKING_DAYS} days` : undefined;
 
 /** The number of replays of one trace. */
 export const REPLAYS = OUR_SETTINGS.length + RIVALS.length;
@@ -174,7 +185,7 @@ export async function replayAll(
 ): Promise<BenchmarkRow[]> {
   const { fleet } = choosePolicies({});
   const all = await rows(jobs, [...OUR_SETTINGS, ...RIVALS], { progress });
-  const lowerBounds = lowerBoundsOf(jobs.trace.jobs, WORLD, { priced: pricedBy(LIST_PRICES, fleet) });
+  const lowerBounds = lowerBoundsOf(jobs.trace.jobs, WORLD, { priced: pricedOn(jobs.trace, fleet) });
   return [...all, ...lowerBounds.map((outcome) => ({ policy: outcome.policy, set: [], outcome }))];
 }
 
@@ -186,6 +197,11 @@ export function traceSection({ jobs: { name, about, words, trace }, rows: all }:
   return [
     `### ${name}`,
     `${capital(about)}. ${figure(jobs.length)} jobs, ${figure(hours)} hours of work in ${days} days; \`${words}\`.`,
+    ...(daysOfMonth(trace) === undefined
+      ? []
+      : [
+          `A month is ${daysOfMonth(trace)} like this one, without the hours between them (nights, weekends).`,
+        ]),
     table(all),
     `The Pareto front of mean wait and cost, among the policies that kill no job, cheapest first: ${front(all).map(named).join('; ')}.`,
   ].join('\n\n');
@@ -294,7 +310,7 @@ export function summaryTable(replayed: readonly BenchmarkedTrace[]): string {
     `| --- |${' ---: |'.repeat(SUMMARY.length)}`,
     ...replayed.map(
       ({ jobs, rows: all }) =>
-        `| ${jobs.name} | ${SUMMARY.map((setting) => cell(all, setting)).join(' | ')} |`,
+        `| ${[jobs.name, ...(daysOfMonth(jobs.trace) === undefined ? [] : [`(${daysOfMonth(jobs.trace)})`])].join(' ')} | ${SUMMARY.map((setting) => cell(all, setting)).join(' | ')} |`,
     ),
   ].join('\n');
 }

@@ -60,6 +60,7 @@ const Run = z.object({
       instanceHours: z.number(),
       jobsKilled: z.number(),
       cost: z.object({ total: z.number() }).optional(),
+      month: z.object({ hours: z.number() }).optional(),
       costReplayed: z.object({ perJob: z.number() }).optional(),
       days: z
         .array(

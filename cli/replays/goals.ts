@@ -2,6 +2,7 @@ import { pricedBy } from '../../simulator/cost.ts';
 import type { Goal } from '../../simulator/goal.ts';
 import { tableOf } from '../../simulator/job-table.ts';
 import { lowerBoundsOf } from '../../simulator/lower-bounds.ts';
+import { monthRuleFor, pricedForPart } from '../../simulator/month.ts';
 import { optimise, part, type Tried, tutorialFor } from '../../simulator/optimise.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
 import { LIST_PRICES } from '../../simulator/prices.ts';
@@ -60,7 +61,7 @@ export interface ReachedGoal {
 }
 
 const { oursWith, fleet } = choosePolicies({});
-const priced = pricedBy(LIST_PRICES, fleet);
+const listPriced = pricedBy(LIST_PRICES, fleet);
 
 const overheadOf = ({ overhead }: Outcome) => overhead ?? 0;
 
@@ -88,6 +89,8 @@ export async function reachGoals({ name, trace }: BenchmarkTrace): Promise<Reach
   const parts = part(tableOf(trace.jobs), { ...WORLD, startsAt: trace.startsAt ?? WORLD.startsAt }, 0.5);
   if (parts === undefined) return [];
   const { training, rest } = parts;
+  // Both halves are as long.
+  const priced = pricedForPart({ ...listPriced, month: monthRuleFor(trace.jobs) }, 0.5);
   const before = referencesOn(training);
   const references = referencesOn(rest);
   const reached: ReachedGoal[] = [];
@@ -135,7 +138,8 @@ type Part = Parameters<typeof lowerBoundsOf>[0] extends infer Jobs ? { jobs: Job
 function referencesOn({ jobs, world }: Part): References {
   const own = oursWith([]);
   if (own === undefined) throw new Error('The fleet cannot have its own settings');
-  const outcome = (choice: Parameters<typeof simulateOne>[1]) => simulateOne(jobs, choice, world, { priced });
+  const outcome = (choice: Parameters<typeof simulateOne>[1]) =>
+    simulateOne(jobs, choice, world, { priced: listPriced });
   const { maxReplicas } = own.settings;
   return {
     tutorial: outcome(tutorialFor(own.settings)),
@@ -158,7 +162,7 @@ function boundOf(
   const resume = image ? world.imageWarmBoot : world.warmBoot;
   const least = tutorial.waitSeconds.mean;
   if (!keep.includes('reuse')) {
-    const reactive = lowerBoundsOf(jobs, { ...world, boot: resume }, { priced }).at(-1);
+    const reactive = lowerBoundsOf(jobs, { ...world, boot: resume }, { priced: listPriced }).at(-1);
     return `${((reactive?.waitSeconds.mean ?? 0) / least).toFixed(2)} x`;
   }
   const most = wait * least - world.request;

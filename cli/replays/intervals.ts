@@ -4,11 +4,11 @@ import { daysToDraw, FEWEST_DAYS, intervalOf, intervalOfChange } from '../../sim
 
 /** An outcome as `--json` prints it: how sure its figures are is `null` if there are too few days. */
 export const withInterval = <Row extends object>(
-  row: Row & Partial<Pick<Outcome, 'days' | 'replayedHours'>>,
+  row: Row & Partial<Pick<Outcome, 'days' | 'replayedHours' | 'month'>>,
 ): Row & { interval?: Interval | null } => {
-  const { days, replayedHours } = row;
+  const { days, replayedHours, month } = row;
   if (days === undefined || replayedHours === undefined) return row;
-  return { ...row, interval: intervalOf({ days, replayedHours }) ?? null };
+  return { ...row, interval: intervalOf({ days, replayedHours, month }) ?? null };
 };
 
 /** How sure the figures of an outcome are, as a sentence. */

@@ -7,6 +7,7 @@ import { figure } from '../../sandbox/summary.ts';
 import type { Priced } from '../../simulator/cost.ts';
 import { excessOf, type Goal, type Sum, sumOf } from '../../simulator/goal.ts';
 import { tableOf } from '../../simulator/job-table.ts';
+import { pricedForPart } from '../../simulator/month.ts';
 import { optimise, part, type Tried, tutorialFor } from '../../simulator/optimise.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
 import type { PolicyChoice } from '../../simulator/peers.ts';
@@ -148,7 +149,15 @@ export async function findSettings(
   const keep = keptFor(isolation, policies);
   const trials = terminal.progress('settings tried');
   const { training, rest } = parts;
-  const options = { world: training.world, goal, faults, priced, keep, oursWith, progress: trials.to };
+  const options = {
+    world: training.world,
+    goal,
+    faults,
+    priced: pricedForPart(priced, share),
+    keep,
+    oursWith,
+    progress: trials.to,
+  };
   const { found, asGiven, tutorial, met, tried, settingsTried } = await optimise(
     training.jobs,
     options,
@@ -161,7 +170,10 @@ export async function findSettings(
   const rivals = [own, better, tutorialFor(own.settings)];
   const start = (choice: PolicyChoice) =>
     learned === 'warm' ? warmed(choice, training.jobs, training.world) : choice;
-  const outcomes = await simulate(rest.jobs, rivals.map(start), rest.world, { faults, priced });
+  const outcomes = await simulate(rest.jobs, rivals.map(start), rest.world, {
+    faults,
+    priced: pricedForPart(priced, 1 - share),
+  });
   const named = (all: readonly (Outcome | undefined)[]) =>
     all.flatMap((outcome, index): Result[] => {
       if (outcome === undefined) return [];

@@ -4,6 +4,7 @@ import { fleetsSchema } from '../../fleets/schema.ts';
 import type { Faults } from '../../sandbox/group/faults.ts';
 import type { Priced } from '../../simulator/cost.ts';
 import { tableOf } from '../../simulator/job-table.ts';
+import { pricedForPart } from '../../simulator/month.ts';
 import { part, type Tried } from '../../simulator/optimise.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
 import type { PolicyChoice } from '../../simulator/peers.ts';
@@ -52,12 +53,13 @@ export interface ReplayToReport extends Replay {
 /** Replays what a report shows, and writes it as one HTML file: completely or not at all. */
 export async function writeReport(file: string, replay: ReplayToReport, shell: Shell): Promise<void> {
   const { terminal } = shell;
-  const { options, policies, trace, faults, priced, found } = replay;
+  const { options, policies, trace, faults, found } = replay;
   const { fleet } = policies;
   const isWarm = options.learned === 'warm';
   const all = { jobs: tableOf(trace.jobs), world: replay.world };
   const parts = found === undefined && !isWarm ? undefined : part(all.jobs, all.world, options.train);
   const { jobs, world } = parts?.rest ?? all;
+  const priced = parts === undefined ? replay.priced : pricedForPart(replay.priced, 1 - options.train);
   const start = <Choice extends PolicyChoice>(choice: Choice) =>
     isWarm && parts !== undefined ? warmed(choice, parts.training.jobs, parts.training.world) : choice;
   const oursWith = (set: readonly string[]) => {

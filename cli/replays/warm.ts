@@ -1,5 +1,7 @@
 import { Option } from 'commander';
+import type { Priced } from '../../simulator/cost.ts';
 import { type JobTable, tableOf } from '../../simulator/job-table.ts';
+import { pricedForPart } from '../../simulator/month.ts';
 import { part } from '../../simulator/optimise.ts';
 import type { PolicyChoice } from '../../simulator/peers.ts';
 import { learnedFrom } from '../../simulator/simulate.ts';
@@ -50,6 +52,7 @@ interface Given {
   policies: { choices: PolicyChoice[] };
   trace: Trace;
   world: World;
+  priced: Priced;
 }
 
 /**
@@ -58,7 +61,7 @@ interface Given {
  * @throws UsageError if one of the parts has no jobs, or if another option replays cold.
  */
 export function afterLearning<Replay extends Given>(given: Replay): Replay {
-  const { options, policies, trace, world } = given;
+  const { options, policies, trace, world, priced } = given;
   if (options.learned === 'cold') return given;
   for (const [key, option] of Object.entries({ compare: '--compare', workflow: '--workflow' }))
     if (key in options)
@@ -72,5 +75,11 @@ export function afterLearning<Replay extends Given>(given: Replay): Replay {
     durationSeconds: rest.jobs.durationSeconds[number] as number,
   }));
   const choices = policies.choices.map((choice) => warmed(choice, training.jobs, training.world));
-  return { ...given, trace: { ...trace, jobs }, world: rest.world, policies: { ...policies, choices } };
+  return {
+    ...given,
+    trace: { ...trace, jobs },
+    world: rest.world,
+    priced: pricedForPart(priced, 1 - options.train),
+    policies: { ...policies, choices },
+  };
 }

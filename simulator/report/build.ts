@@ -102,6 +102,7 @@ export function reportData(
     world: worldInWords(about.world),
     assumptions: about.assumptions,
     unit,
+    ...(asGiven.outcome.month !== undefined && { month: `A month is ${asGiven.outcome.month.is}.` }),
     rows: [
       ...(isAsGiven ? [] : [row(RECOMMENDED, 'recommended', named(chosen), chosen.outcome)]),
       row(OURS, 'ours', "this project with the fleet's current settings", asGiven.outcome),

@@ -13,6 +13,7 @@ interface Run {
     jobsKilled: number;
     replayedHours?: number | undefined;
     cost?: { total: number } | undefined;
+    month?: { hours: number } | undefined;
     costReplayed?: { perJob: number } | undefined;
     days?: readonly (Omit<Day, 'cost'> & { cost?: number | undefined })[] | undefined;
   }[];
@@ -74,9 +75,10 @@ const ofDay = ({ waitSeconds, cost }: Omit<Day, 'cost'> & { cost?: number | unde
   cost: cost ?? null,
 });
 
-const daysOf = ({ days = [], replayedHours = 0 }: Policy) => ({
+const daysOf = ({ days = [], replayedHours = 0, month }: Policy) => ({
   days: days.map(({ cost, ...day }) => ({ ...day, ...(cost !== undefined && { cost }) })),
   replayedHours,
+  month,
 });
 
 /** The leaves that differ, by their paths. */

@@ -81,7 +81,7 @@ const SECTIONS: Section[] = [
   { id: 'about', nav: 'About', title: 'How this was made', body: about },
 ];
 
-function recommendation({ recommendation, rows, unit, glossary }: ReportData): Html {
+function recommendation({ recommendation, rows, unit, month, glossary }: ReportData): Html {
   const { verdict, headline, reasons, rule, fleetsYaml } = recommendation;
   const find = (name: string) => rows.find((row) => row.name === name);
   const compared: [string, PolicyRow | undefined][] = [
@@ -108,6 +108,7 @@ ${tile('95 % wait at most', ({ wait }) => shown.seconds(wait.p95))}
 ${tile(unit === 'instance-hours' ? 'Instance-hours' : 'A month', ({ price }) => shown.price(price, unit))}
 ${tile('Jobs killed', ({ jobsKilled }) => shown.whole(jobsKilled))}
 </div>
+${month === undefined ? '' : html`<p class="note">${month}</p>`}
 <div class="columns">
 <div>
 <h3>Reasons</h3>

@@ -26,6 +26,8 @@ export interface ReportData {
   assumptions: string[];
   /** The unit of `price` in each row. */
   unit: Unit;
+  /** What a month of costs is, as a sentence; missing without prices. */
+  month?: string;
   rows: PolicyRow[];
   settings: SettingRow[];
   /** The Pareto front of the settings that a search tried on the first part of the trace. */

@@ -1,7 +1,8 @@
 import { LAST_HOUR } from '../../sandbox/group/hourly.ts';
 import type { Calendar } from '../calendar.ts';
-import { type Cost, costByTime, HOURS_PER_MONTH, type Priced, paidFor } from '../cost.ts';
+import { type Cost, costByTime, type Priced, paidFor } from '../cost.ts';
 import type { JobTable } from '../job-table.ts';
+import { monthOf } from '../month.ts';
 import type { ReplayResult } from '../replay.ts';
 import type { Period } from './model.ts';
 
@@ -27,6 +28,7 @@ export function periodsOf(
   if (!calendar.dated || calendar.hourAt(endedAt) >= LAST_HOUR) return [];
   const periods = NAMES.map(() => ({ seconds: 0, jobs: 0, waited: 0, billed: 0, spot: 0, stopped: 0 }));
   const last = calendar.hourAt(endedAt);
+  const month = monthOf(priced?.month, endedAt / 3_600);
   for (let hour = 0; hour <= last; hour += 1) {
     const period = periods[periodAt(calendar, hour)];
     if (period === undefined) continue;
@@ -42,7 +44,7 @@ export function periodsOf(
   }
   return periods.map(({ seconds, jobs, waited, ...times }, index) => {
     const paid = cost === undefined || priced === undefined ? undefined : paidFor(times, priced);
-    const byTime = (costByTime(cost) * seconds) / 3_600 / HOURS_PER_MONTH;
+    const byTime = (costByTime(cost) * seconds) / 3_600 / month.hours;
     return {
       name: NAMES[index] ?? '',
       hours: seconds / 3_600,

@@ -34,12 +34,16 @@ export function verdictOf(
           { what: 'Wait', text: `${difference(wait, 'less', 'more', shown.seconds)} for a job, on average.` },
           {
             what: 'Cost',
-            text: `${difference(before - after, 'less', 'more', (value) => shown.priceInWords(value, unit))}, if all days are like these${perJob(asGiven.outcome, chosen.outcome)}.`,
+            text: `${difference(before - after, 'less', 'more', (value) => shown.priceInWords(value, unit))}, ${ofMonth(chosen.outcome)}${perJob(asGiven.outcome, chosen.outcome)}.`,
           },
         ]),
     { what: 'How sure', text: sureness(asGiven.outcome, chosen.outcome, isKept, unit) },
   ];
 }
+
+/** What the cost of a month supposes. */
+const ofMonth = ({ month }: Outcome) =>
+  month?.days === undefined ? 'if all days are like these' : `a month being ${month.is}`;
 
 /** What a job costs, if that is known. */
 function perJob({ costReplayed: before }: Outcome, { costReplayed: after }: Outcome): string {

@@ -63,7 +63,7 @@ describe('npm run benchmark', () => {
     expect(stdout).toBe(`${out} now has: two.csv, quiet-night.\n`);
     const page = readFileSync(out, 'utf8');
     expect(page.match(/^### .*$/gm)).toEqual(['### two.csv', '### quiet-night']);
-    expect(page).toContain('\n| two.csv | 143 s, ');
+    expect(page).toContain('\n| two.csv (22 days) | 143 s, ');
   });
 
   it.each([

@@ -41,6 +41,17 @@ describe('npm run simulate -- --report', () => {
     expect([waitOf('ours'), waitOf('mro')]).toEqual([mine.waitSeconds.mean, theirs.waitSeconds.mean]);
   });
 
+  it('says beside the costs what a month is', async () => {
+    const { stdout } = await simulate('--json', '--policies', 'ours', '--report', file());
+    const [{ month }] = JSON.parse(stdout).policies;
+    const html = readFileSync(file(), 'utf8');
+    expect(month.is).toMatch(/^22 days like this one, /);
+    expect(html).toContain(`<p class="note">A month is ${month.is}.</p>`);
+    const { verdict } = dataOf(html).recommendation;
+    const cost = verdict.find(({ what }) => what === 'Cost')?.text;
+    expect(cost).toContain(`, a month being ${month.is}`);
+  });
+
   it('writes the same bytes into any file, for its owner alone, and keeps them out of commits', async () => {
     execFileSync('git', ['init', '--quiet', folder]);
     await simulate('--policies', 'ours', '--report', file('a.html'));
@@ -58,6 +69,7 @@ describe('npm run simulate -- --report', () => {
     const [recommended] = rows;
     expect(recommended?.kind).toBe('recommended');
     expect(recommended?.wait.p95).toBe(optimised.rest[1].waitSeconds.p95);
+    expect(recommended?.price).toBe(optimised.rest[1].cost.total);
     expect(trace.jobs).toBe(optimised.rest[1].jobs);
     expect(recommendation.reasons[0]).toContain('The goal was a p95 wait of 60 s.');
     const lines = parse(recommendation.fleetsYaml);

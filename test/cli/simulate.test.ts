@@ -65,14 +65,41 @@ describe('npm run simulate', () => {
     const [replayed] = JSON.parse((await simulate(...words, '--json')).stdout).policies;
     const { perDay, perJob, days } = replayed.costReplayed;
     expect({ days, perJob }).toEqual({ days: 1, perJob: expect.closeTo(perDay / 2, 3) });
-    expect((perDay * 730) / replayed.replayedHours).toBeCloseTo(replayed.cost.total, 0);
+    expect(perDay * 22).toBeCloseTo(replayed.cost.total, 0);
+    const is = '22 days like this one, without the hours between them (nights, weekends)';
+    expect(replayed.month).toEqual({ days: 22, hours: expect.closeTo(22 * replayed.replayedHours, 0), is });
     expect(stdout).toContain(
-      `A month is 730 hours like the ${replayed.replayedHours.toFixed(1)} replayed, at night and at weekends as well. ours cost ${perDay.toFixed(2)} for the day replayed, ${perJob} for each job.`,
+      `A month is ${is}. ours cost ${perDay.toFixed(2)} for the day replayed, ${perJob} for each job.`,
     );
     const week = await simulate('--workload', 'weekly', '--policies', 'ours');
     expect(week.stdout).toMatch(
       /A month is 730 hours like the 16\d\.\d replayed\. ours cost [\d.]+ for each of the 7 days/,
     );
+  });
+
+  it('says that the month of some days may have too few weekends or too many', async () => {
+    const file = trace('days.csv', `${HEADER}0,3600\n${2 * 86_400},3600\n`);
+    const { stdout } = await simulate('--trace', file, '--policies', 'ours');
+    expect(stdout).toMatch(
+      /A month is 730 hours like the 49\.\d replayed, which are less than a week: weekends may count too little or too much\./,
+    );
+  });
+
+  it('costs about as much a month on either half of a day as on the whole', async () => {
+    const words = ['--workload', 'flapping', '--json'];
+    const { policies } = JSON.parse((await simulate(...words, '--policies', 'ours')).stdout);
+    const { optimised } = JSON.parse(
+      (await simulate(...words, '--optimise', '--max-wait-mean', '900')).stdout,
+    );
+    for (const [ours] of [optimised.training, optimised.rest]) {
+      expect(ours.cost.total / policies[0].cost.total).toBeCloseTo(1, 0.3);
+      expect(ours.month).toMatchObject({
+        days: 22,
+        is: expect.stringContaining('(50 % of it is replayed)'),
+      });
+    }
+    const said = await simulate('--workload', 'flapping', '--optimise', '--max-wait-mean', '900');
+    expect(said.stdout).toContain('On the rest, a month is 22 days like this one');
   });
 
   it('says how sure its figures are, or that there are too few days to say so', async () => {
