@@ -7,7 +7,7 @@ export const ADDRESS = /^https:\/\/[^\s#"'<>\\]{1,300}$/;
 const FILE_PAGES: Record<string, string> = { 'github.com': '/blob/HEAD/', 'gitlab.com': '/-/blob/HEAD/' };
 
 /** What npm takes for an address: https://docs.npmjs.com/cli/configuring-npm/package-json#repository */
-const SHORT = /^(?:(github|gitlab):)?([\w.-]+(?:\/[\w.-]+)+)$/;
+const SHORT = /^(?:(github|gitlab):)?(?!\.)([\w.-]+(?:\/[\w.-]+)+)$/;
 /** An address of Git by SSH, with a user, in both forms. */
 const BY_SSH = /^(?:ssh:\/\/[\w.-]+@([\w.-]+)(?::\d+)?\/|[\w.-]+@([\w.-]+):)(.+)$/;
 
@@ -22,8 +22,10 @@ export function repositoryAddress(repository: unknown): string | undefined {
   const named: unknown = Object(repository).url ?? repository;
   if (typeof named !== 'string') return undefined;
   const address = named
+    // A branch, tag or commit.
+    .replace(/#[^#]*$/, '')
     .replace(SHORT, (_, host = 'github', path) => `https://${host}.com/${path}`)
-    .replace(/^git\+/, '')
+    .replace(/^git\+|^git(?=:\/\/)/, (found) => (found === 'git' ? 'https' : ''))
     .replace(BY_SSH, (_, host, otherHost, path) => `https://${host ?? otherHost}/${path}`);
   if (!ADDRESS.test(address) || !URL.canParse(address)) return undefined;
   const { host, pathname } = new URL(address);
@@ -48,8 +50,10 @@ export function fileIn(repository: unknown, file: string): string | undefined {
   if (!pages || !/^\/[^/]+\/[^/]/.test(new URL(address).pathname)) return undefined;
   // The folder of the package in its repository.
   const { directory } = Object(repository);
-  const folder = typeof directory === 'string' ? `${directory.replace(/^[./]+|\/+$/g, '')}/` : '';
-  return `${address}${pages}${folder === '/' ? '' : folder}${file}`;
+  const folders =
+    typeof directory === 'string' ? directory.split('/').filter((each) => !/^\.?$/.test(each)) : [];
+  if (folders.includes('..')) return undefined;
+  return `${address}${pages}${[...folders.map(encodeURIComponent), file].join('/')}`;
 }
 
 /** `package.json` of this project: beside this folder in the repository, above `dist/` in the package. */

@@ -472,6 +472,9 @@ describe('without runbookUrl, the runbook is', () => {
       'ssh://git@github.com/acme/runners',
       'git+ssh://git@github.com:22/acme/runners.git',
       'git@github.com:acme/runners.git',
+      'git://github.com/acme/runners.git',
+      'git+https://github.com/acme/runners.git#main',
+      'github:acme/runners#v1',
     ].map((repository) => ({
       repository,
       is: 'https://github.com/acme/runners/blob/HEAD/docs/operations.md',
@@ -479,6 +482,10 @@ describe('without runbookUrl, the runbook is', () => {
     {
       repository: { url: 'https://github.com/acme/ci.git', directory: './packages/runners/' },
       is: 'https://github.com/acme/ci/blob/HEAD/packages/runners/docs/operations.md',
+    },
+    {
+      repository: { url: 'https://github.com/acme/ci.git', directory: 'CI tools/#1' },
+      is: 'https://github.com/acme/ci/blob/HEAD/CI%20tools/%231/docs/operations.md',
     },
   ])('in the repository $repository', ({ repository, is }) =>
     expect(fileIn(repository, 'docs/operations.md')).toBe(is),
@@ -492,6 +499,8 @@ describe('without runbookUrl, the runbook is', () => {
     { repository: 'ssh://git@git.acme.example/ci/runners' },
     { repository: 'bitbucket:acme/runners' },
     { repository: 'gist:11081aaa281' },
+    { repository: './acme/runners' },
+    { repository: { url: 'https://github.com/acme/ci', directory: 'runners/../..' } },
     { repository: 'https://[' },
     { repository: 'http://github.com/acme/runners' },
     { repository: {} },
