@@ -200,6 +200,13 @@ describe('while CircleCI refuses claims, or counts tasks that nobody runs', () =
     },
   );
 
+  it('launches are not bounded for short tasks that arrive as fast as the limit lets them run: 275 in 8 hours', () => {
+    const arrivals = { limit: 1, hours: 8, minutes: [0.5], everySeconds: 30 as const };
+    const fleet = { maxReplicas: 9, idleTimeout: 300, reuse: 'continuous' as const };
+    expect(limited(fleet, arrivals, {})).toEqual({ most: 32, unusedLaunches: 275 });
+    expect(limited({ ...fleet, concurrency: { limit: 1, fleets: [] } }, arrivals, {}).unusedLaunches).toBe(0);
+  });
+
   it('launches beyond a limit of tasks are bounded, and every job runs after it is lifted', () => {
     fc.assert(
       fc.property(settings, backlogs(0.5, 1, 2, 3, 5, 10, 15, 30, 60), (settings, backlog) => {
