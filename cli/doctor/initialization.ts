@@ -8,6 +8,7 @@ import {
 import type { FleetConfig } from '../../fleets/load.ts';
 import { rootVolumeOf } from '../../fleets/settings/image.ts';
 import { mostLaunches } from '../../functions/lib/capacity.ts';
+import { largestMaximum } from '../../functions/lib/schedules.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { bad, type Finding, ok } from './check.ts';
 
@@ -20,13 +21,22 @@ import { bad, type Finding, ok } from './check.ts';
 /** The rates in MiB/s that requests may have together at a time, in a Region. It can be raised. */
 const RATES_TOGETHER = 5_000;
 
-type Rated = Pick<FleetConfig, 'name' | 'rootVolume' | 'rootVolumeSize'> & Parameters<typeof mostLaunches>[0];
+/** The most instances of the warm pool of a fleet, which Auto Scaling launches whatever `maxSurge` is. */
+export const mostPooled = (fleet: Pick<FleetConfig, 'warmPool' | 'maxReplicas' | 'schedules'>): number => {
+  const { size = 0 } = fleet.warmPool ?? {};
+  return size === 'auto' ? largestMaximum(fleet) : size;
+};
+
+type Rated = Pick<FleetConfig, 'name' | 'rootVolume' | 'rootVolumeSize' | 'warmPool' | 'schedules'> &
+  Parameters<typeof mostLaunches>[0];
 
 /** Whether all fleets together may ask for more than a Region grants. EC2 then refuses launches. */
 export function rateFindings(fleets: readonly Rated[]): Finding[] {
   const rated = fleets.flatMap((fleet) => {
     const { initializationRate: rate } = rootVolumeOf(fleet);
-    return rate === undefined ? [] : [{ name: fleet.name, wanted: rate * mostLaunches(fleet) }];
+    return rate === undefined
+      ? []
+      : [{ name: fleet.name, wanted: rate * (mostLaunches(fleet) + mostPooled(fleet)) }];
   });
   if (rated.length === 0) return [];
   const wanted = rated.reduce((sum, fleet) => sum + fleet.wanted, 0);

@@ -6,7 +6,7 @@ import { rootVolumeOf } from '../../fleets/settings/image.ts';
 import { largestMaximum } from '../../functions/lib/schedules.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { bad, type Check, type Finding, ok } from './check.ts';
-import { initializationFindings } from './initialization.ts';
+import { initializationFindings, mostPooled } from './initialization.ts';
 
 /** Running instances of the standard families, in vCPUs: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html#ec2-on-demand-instances-limits */
 export const QUOTAS = { 'On-Demand': 'L-1216C47A', Spot: 'L-34B43A08' } as const;
@@ -46,9 +46,7 @@ export function storageWanted(
   fleets: Pick<FleetConfig, 'rootVolume' | 'rootVolumeSize' | 'maxReplicas' | 'schedules' | 'warmPool'>[],
 ): number {
   return fleets.reduce((sum, fleet) => {
-    const { size = 0 } = fleet.warmPool ?? {};
-    const pooled = size === 'auto' ? largestMaximum(fleet) : size;
-    return sum + (largestMaximum(fleet) + pooled) * rootVolumeOf(fleet).size;
+    return sum + (largestMaximum(fleet) + mostPooled(fleet)) * rootVolumeOf(fleet).size;
   }, 0);
 }
 

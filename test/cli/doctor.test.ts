@@ -233,6 +233,14 @@ describe('each check passes, warns or fails', () => {
       says: /5100 MiB/,
     },
     {
+      case: 'rates that a Region does not grant while a warm pool is filled',
+      findings: rateFindings([
+        fleetWith({ maxReplicas: 10, warmPool: { size: 7 }, rootVolume: { initializationRate: 300 } }),
+      ]),
+      levels: 'warn',
+      says: /5100 MiB/,
+    },
+    {
       case: 'rates of a fleet that launches few at once',
       findings: rateFindings([
         fleetWith({ maxReplicas: 60, maxSurge: 10, rootVolume: { initializationRate: 300 } }),
