@@ -21,7 +21,7 @@ import { bad, type Finding, ok } from './check.ts';
 /** The rates in MiB/s that requests may have together at a time, in a Region. It can be raised. */
 const RATES_TOGETHER = 5_000;
 
-/** The most instances of the warm pool of a fleet, which Auto Scaling launches whatever `maxSurge` is. */
+/** The most instances of the warm pool of a fleet, which Auto Scaling launches at once beside them. */
 export const mostPooled = (fleet: Pick<FleetConfig, 'warmPool' | 'maxReplicas' | 'schedules'>): number => {
   const { size = 0 } = fleet.warmPool ?? {};
   return size === 'auto' ? largestMaximum(fleet) : size;
