@@ -8,7 +8,7 @@ import type { Priced } from '../../simulator/cost.ts';
 import { excessOf, type Goal, type Sum, sumOf } from '../../simulator/goal.ts';
 import { tableOf } from '../../simulator/job-table.ts';
 import { pricedForPart } from '../../simulator/month.ts';
-import { optimise, part, type Tried, tutorialFor } from '../../simulator/optimise.ts';
+import { type Optimised, optimise, part, type Tried, tutorialFor } from '../../simulator/optimise.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
 import type { PolicyChoice } from '../../simulator/peers.ts';
 import { paretoFront } from '../../simulator/report/recommend.ts';
@@ -48,6 +48,15 @@ export interface SearchResult {
   met: { training: boolean; rest: boolean };
   /** What to set beyond the fleet's settings, as `--set` takes it. */
   set: Setting;
+  /**
+   * The best settings with reuse, if reuse was allowed and settings with a clean machine for each job meet the goal: those
+   * are `set`. Its figures are in the rows `ours, with reuse`.
+   */
+  alternative?: { set: Setting; givesUp: string; met: SearchResult['met'] };
+  /** Whether reuse was allowed, and no setting tried that gives each job a clean machine meets the goal. */
+  noneIsClean?: true;
+  /** Whether reuse was allowed, and no settings with it are better than `set`. */
+  reuseIsNoBetter?: true;
   tried: number;
   /** Empty if the price of the instance type is unknown. */
   front: FrontPoint[];
@@ -158,16 +167,15 @@ export async function findSettings(
     oursWith,
     progress: trials.to,
   };
-  const { found, asGiven, tutorial, met, tried, settingsTried } = await optimise(
-    training.jobs,
-    options,
-  ).finally(trials.stop);
-
+  const searched = await optimise(training.jobs, options).finally(trials.stop);
+  const { asGiven, tutorial, tried, settingsTried } = searched;
+  const { found, met, alternative, noneIsClean } = cleanFirst(searched, policies.fleet);
   const own = oursWith([]);
   const better = oursWith(found.set);
   if (own === undefined || better === undefined)
     throw new Error('The settings found are not valid for this fleet');
-  const rivals = [own, better, tutorialFor(own.settings)];
+  const reusing = alternative && oursWith(alternative.set);
+  const rivals = [own, better, tutorialFor(own.settings), ...(reusing === undefined ? [] : [reusing])];
   const start = (choice: PolicyChoice) =>
     learned === 'warm' ? warmed(choice, training.jobs, training.world) : choice;
   const outcomes = await simulate(rest.jobs, rivals.map(start), rest.world, {
@@ -182,20 +190,49 @@ export async function findSettings(
       const policy = NAMES[index] ?? outcome.policy;
       return [{ ...outcome, policy, ...(waitingCost !== undefined && { waiting, sum }) }];
     });
-  const [, onRest] = outcomes;
+  const [, onRest, , reusingOnRest] = outcomes;
+  const isMetOnRest = (outcome: Outcome | undefined) =>
+    outcome !== undefined && excessOf(goal, outcome) === 0;
   const answer: SearchResult = {
     goal,
-    met: { training: met, rest: onRest !== undefined && excessOf(goal, onRest) === 0 },
+    met: { training: met, rest: isMetOnRest(onRest) },
     set: found.set,
+    ...(alternative !== undefined && {
+      alternative: {
+        set: alternative.set,
+        givesUp: GIVES_UP,
+        met: { training: searched.met, rest: isMetOnRest(reusingOnRest) },
+      },
+    }),
+    ...(noneIsClean && { noneIsClean }),
+    ...(isolation === 'runner' &&
+      better.settings.reuse !== 'continuous' &&
+      alternative === undefined && { reuseIsNoBetter: true }),
     tried: settingsTried,
     front: priced.instanceHour === undefined ? [] : withFound(marginalPrices(tried), found),
-    training: named([asGiven.outcome, found.outcome, tutorial]),
+    training: named([asGiven.outcome, found.outcome, tutorial, alternative?.outcome]),
     rest: named(outcomes),
   };
   return { answer, tried };
 }
 
-const NAMES = ['ours, current', 'ours, optimised', 'circleci-tutorial'];
+const NAMES = ['ours, current', 'ours, optimised', 'circleci-tutorial', 'ours, with reuse'];
+
+/** What reuse gives up. */
+const GIVES_UP = 'clean machines: a job finds what earlier jobs left behind';
+
+/**
+ * What to recommend of a search: the best settings with a clean machine for each job, and reuse as an alternative. Reuse itself
+ * if no other setting meets the goal, or if the fleet reuses its runners already.
+ */
+function cleanFirst(
+  { found, met, withoutReuse }: Pick<Optimised, 'found' | 'met' | 'withoutReuse'>,
+  { reuse }: Pick<FleetConfig, 'reuse'>,
+): { found: Tried; met: boolean; alternative?: Tried; noneIsClean?: true } {
+  if (reuse === 'continuous' || !found.set.includes('reuse=continuous')) return { found, met };
+  if (!withoutReuse.met) return { found, met, noneIsClean: true };
+  return { found: withoutReuse, met: true, alternative: found };
+}
 
 /** The settings as lines of fleets.yaml. */
 export function asYaml(set: Setting): string {
@@ -246,9 +283,19 @@ export function describeAnswer(answer: SearchResult): string {
       ? 'They are the current settings.'
       : `In fleets.yaml:\n\n${asYaml(set).replaceAll(/^/gm, '  ')}\n`;
   const isolation = set.includes('reuse=continuous')
-    ? '\nWith reuse, a job finds what earlier jobs left behind: docs/instance-life.md#reuse. --set reuse=single-task keeps clean machines.'
-    : '';
+    ? `\n${answer.noneIsClean ? `No setting tried that gives each job a clean machine stays within ${describeGoal(answer.goal)}. ` : ''}With reuse, a job finds what earlier jobs left behind: docs/instance-life.md#reuse. --set reuse=single-task keeps clean machines.`
+    : describeAlternative(answer);
   return `${tried} settings tried: ${outcome}. ${settings}${isolation}${describeFront(front)}`;
+}
+
+/** Reuse as an alternative, with what it gives up beside its figures. */
+function describeAlternative({ alternative, reuseIsNoBetter, rest }: SearchResult): string {
+  const [, found, , reusing] = rest;
+  if (reuseIsNoBetter) return '\nReuse was tried as well, and no settings with it are better.';
+  if (alternative === undefined || found === undefined || reusing === undefined) return '';
+  const figures = ({ waitSeconds, cost, instanceHours }: Result) =>
+    `${waitSeconds.mean.toFixed(1)} s for ${cost === undefined ? `${instanceHours.toFixed(1)} instance-hours` : `${cost.total.toFixed(0)} dollars a month`}`;
+  return `\nAlternative, if jobs may share a machine: ${alternative.set.join(' ')}. On the rest, jobs wait ${figures(reusing)}, in place of ${figures(found)}. That gives up ${alternative.givesUp} (docs/instance-life.md#reuse).`;
 }
 
 /** A point of the Pareto front of mean wait and cost. */

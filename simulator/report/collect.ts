@@ -86,6 +86,11 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
     'jobs, settings found',
     search === undefined ? [] : [candidate(search.set)],
   );
+  const [reusing] = await replayed(
+    options,
+    'jobs, alternative',
+    search?.alternative === undefined ? [] : [candidate(search.alternative.set)],
+  );
   const { possible, impossible } = sift(trials(asGiven.peakInstances), ours.choice, oursWith);
   const settings = await replayed(options, 'jobs, each setting', possible);
   const best = search === undefined ? [] : paretoFront(search.tried, unitOf(search.tried.map(toOutcome)));
@@ -105,7 +110,10 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
       ...outcome,
       about: LOWER_BOUNDS[index]?.about ?? '',
     })),
-    ...(search !== undefined && found !== undefined && { search: { ...search, ...found } }),
+    ...(search !== undefined &&
+      found !== undefined && {
+        search: { ...search, ...found, ...withOutcome(search.alternative, reusing) },
+      }),
   };
   const { set } = recommendation(replays).chosen;
   const drawn = [
@@ -123,6 +131,10 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
   );
   return options.comparison === undefined ? data : { ...data, comparison: options.comparison };
 }
+
+const withOutcome = (alternative: SearchResult['alternative'], replayed: { outcome: Outcome } | undefined) =>
+  alternative !== undefined &&
+  replayed !== undefined && { alternative: { ...alternative, outcome: replayed.outcome } };
 
 const toOutcome = ({ outcome }: { outcome: Outcome }) => outcome;
 

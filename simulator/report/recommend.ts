@@ -20,6 +20,12 @@ export interface SearchResult {
   share: number;
   set: readonly string[];
   met: { training: boolean; rest: boolean };
+  /** Settings with reuse, if `set` gives each job a clean machine and reuse was allowed. */
+  alternative?: Pick<Candidate, 'set'> & { givesUp: string; outcome?: Outcome };
+  /** Whether reuse was allowed, and nothing that gives each job a clean machine meets the goal. */
+  noneIsClean?: true;
+  /** Whether reuse was allowed, and no settings with it are better. */
+  reuseIsNoBetter?: true;
 }
 
 export interface Recommendation {
@@ -101,7 +107,7 @@ export function recommendFound(
   chosen: Candidate,
   tutorial: Outcome,
   unit: Unit,
-  { goal, tried, share, met }: SearchResult,
+  { goal, tried, share, met, alternative, noneIsClean, reuseIsNoBetter }: SearchResult,
 ): Recommendation {
   const kept = met.rest
     ? 'and on the rest, which this page shows'
@@ -113,11 +119,24 @@ export function recommendFound(
       met.training
         ? `The goal was ${goal}. The settings meet it on the first part of the trace, ${kept}.`
         : `The goal was ${goal}. None of the settings tried meets it; these come closest.`,
+      ...(noneIsClean
+        ? ['None of the settings tried that give each job a clean machine meets it, so these reuse runners.']
+        : []),
       ...compared(chosen, tutorial, unit),
+      ...(reuseIsNoBetter ? ['Reuse was tried as well, and no settings with it are better.'] : []),
+      ...(alternative?.outcome === undefined
+        ? []
+        : [sharing({ ...alternative, outcome: alternative.outcome }, chosen, unit, alternative.givesUp)]),
       ...asks(chosen),
     ],
     rule: `The search tried ${tried.length} settings on the first ${shown.percent(share)} of the time. This page shows the jobs of the rest, which the search has not seen.`,
   };
+}
+
+/** Reuse as an alternative, with what it gives up beside its figures. */
+function sharing(reusing: Candidate, chosen: Candidate, unit: Unit, givesUp: string): string {
+  const [price, than] = [reusing, chosen].map(({ outcome }) => priceOf(outcome, unit)) as [number, number];
+  return `If jobs may share a machine: with ${named(reusing)}, jobs wait ${shown.seconds(mean(reusing))} on average, for ${shown.priceInWords(price, unit)} (${shown.change(price, than)}). That gives up ${givesUp}.`;
 }
 
 /**

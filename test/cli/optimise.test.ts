@@ -120,6 +120,54 @@ describe('npm run simulate -- --optimise', () => {
     const reused = JSON.parse((await simulate(...words, '--isolation', 'runner')).stdout).optimised;
     expect(reused.met.training).toBe(true);
     expect(reused.set).toContain('reuse=continuous');
+    expect(reused).toMatchObject({ noneIsClean: true });
+    expect(reused).not.toHaveProperty('alternative');
+    const said = await simulate(...words.slice(1), '--isolation', 'runner');
+    expect(said.stdout.replaceAll(/\s+/g, ' ')).toContain(
+      'No setting tried that gives each job a clean machine stays within a p95 wait of 10 s.',
+    );
+  });
+
+  it('finds clean machines first if they meet the goal, and names reuse as an alternative', async () => {
+    const words = ['--workload', 'working-day', '--optimise', '--isolation', 'runner'];
+    const { optimised } = JSON.parse((await runInProcess('simulate', ['--json', ...words])).stdout);
+    const clean = JSON.parse(
+      (await runInProcess('simulate', ['--json', ...words.slice(0, 3)])).stdout,
+    ).optimised;
+    expect(optimised.set).toEqual(clean.set);
+    expect(optimised).not.toHaveProperty('noneIsClean');
+    const { set, givesUp, met } = optimised.alternative;
+    expect(set).toContain('reuse=continuous');
+    expect(givesUp).toContain('clean machines');
+    expect(met).toEqual({ training: true, rest: true });
+    for (const rows of [optimised.training, optimised.rest]) {
+      const [, found, , reusing] = rows;
+      expect([found.policy, reusing.policy]).toEqual(['ours, optimised', 'ours, with reuse']);
+    }
+    expect(optimised.training[3].sum).toBeLessThan(optimised.training[1].sum);
+    const { waitSeconds, cost } = optimised.rest[3];
+    const { stdout } = await runInProcess('simulate', words);
+    expect(stdout.replaceAll(/\s+/g, ' ')).toMatch(
+      new RegExp(
+        `Alternative, if jobs may share a machine: ${set.join(' ')}\\. On the rest, jobs wait ${waitSeconds.mean.toFixed(1)} s for ${cost.total.toFixed(0)} dollars a month, .* That gives up ${givesUp} `,
+      ),
+    );
+  });
+
+  it('says if reuse was tried and is no better', async () => {
+    const words = ['--optimise', '--isolation', 'runner'];
+    const { optimised } = JSON.parse((await simulate('--json', ...words)).stdout);
+    expect(optimised).toMatchObject({ reuseIsNoBetter: true });
+    expect((await simulate(...words)).stdout).toContain('Reuse was tried as well');
+    const clean = JSON.parse((await searchedOnce()).stdout).optimised;
+    expect(clean).not.toHaveProperty('reuseIsNoBetter');
+  });
+
+  it('still recommends reuse for a fleet that reuses its runners', async () => {
+    const { stdout } = await simulate('--json', '--optimise', '--set', 'reuse=continuous', 'idleTimeout=60s');
+    const { optimised } = JSON.parse(stdout);
+    expect(optimised).not.toHaveProperty('alternative');
+    expect(optimised).not.toHaveProperty('noneIsClean');
   });
 
   it('shows the Pareto front, on which shorter waits cost more and more', async () => {

@@ -41,6 +41,20 @@ describe('npm run simulate -- --report', () => {
     expect([waitOf('ours'), waitOf('mro')]).toEqual([mine.waitSeconds.mean, theirs.waitSeconds.mean]);
   });
 
+  it('recommends clean machines first, with reuse as an alternative that says what it gives up', async () => {
+    const { stdout } = await simulate(
+      ...['--workload', 'working-day', '--json', '--optimise', '--isolation', 'runner', '--report', file()],
+    );
+    const { set, alternative, rest } = JSON.parse(stdout).optimised;
+    expect(set.join()).not.toContain('reuse');
+    const { recommendation } = dataOf(readFileSync(file(), 'utf8'));
+    expect(recommendation.fleetsYaml).not.toContain('reuse');
+    const said = recommendation.reasons.find((reason) => reason.startsWith('If jobs may share a machine'));
+    expect(said).toContain(alternative.set[0]);
+    expect(said).toContain(`${rest[3].waitSeconds.mean.toFixed(1)} s on average`);
+    expect(said).toContain(`That gives up ${alternative.givesUp}.`);
+  });
+
   it('says beside the costs what a month is', async () => {
     const { stdout } = await simulate('--json', '--policies', 'ours', '--report', file());
     const [{ month }] = JSON.parse(stdout).policies;
