@@ -90,6 +90,10 @@ export async function answered(options: Options, sources: Sources): Promise<Answ
   const instanceTypes = wantedTypes && offeredTypes(wantedTypes, zones, notes);
   const maximum = before.maxReplicas ?? DEFAULTS.maxReplicas;
   const maxReplicas = options.max ?? (asksFor('maxReplicas') ? await askMaximum(maximum) : maximum);
+  if (options.max === undefined && maxReplicas >= FAR_ABOVE * maximum)
+    notes.push(
+      `Up to ${maxReplicas} instances can run at a time, where the default was ${maximum}. If you mean fewer, set maxReplicas in ${options.fleets}.`,
+    );
   const network = await networkFrom(
     options,
     { ...sources, isAsking: asksFor('network') },
@@ -213,6 +217,9 @@ async function classFrom(
     );
   return resourceClass;
 }
+
+/** From how many times the default a typed maximum may be a mistyped one: a digit too many is ten times. */
+const FAR_ABOVE = 5;
 
 /** Without the types that no zone offers, unless none would be left. */
 function offeredTypes(types: string[], zones: FleetZones['zones'] | undefined, notes: string[]): string[] {

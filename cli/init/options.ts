@@ -59,10 +59,13 @@ export function recipientOf(given: string): Recipient | string {
   return setting === 'alarmTopicArn' ? `It ${fault}.` : RECIPIENTS;
 }
 
+/** The word for no recipient. */
+export const NOBODY = 'nobody';
+
 export function recipientOption(given: string): Recipient {
-  const recipient = recipientOf(given === 'nobody' ? '' : given);
+  const recipient = recipientOf(given === NOBODY ? '' : given);
   if (typeof recipient !== 'string') return recipient;
-  throw new InvalidArgumentError(`${recipient} For nobody: nobody.`);
+  throw new InvalidArgumentError(`${recipient} For nobody: ${NOBODY}.`);
 }
 
 export function nameOption(given: string): string {

@@ -7,7 +7,7 @@ import { listPrice, vCpusOf } from '../../fleets/prices.ts';
 import { beforeEnd } from '../terminal/ending.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { FoundSubnet, FoundVpc } from './lookups.ts';
-import { faultOfAnswer, list, NAMESPACE, type Recipient, recipientOf } from './options.ts';
+import { faultOfAnswer, list, NAMESPACE, NOBODY, type Recipient, recipientOf } from './options.ts';
 
 /** The questions of `npm run init`. They are on standard error, so that standard output has only the result. */
 
@@ -64,23 +64,33 @@ export async function askClass(
   if (answer.includes('/')) return answer;
   const classes = (await classesOf?.(answer)) ?? [];
   if (classes.length === 0)
-    return askText('Resource class of the runners:', `${answer}/`, (value) => {
-      const fault = faultOfAnswer('resourceClass', value);
-      return fault === undefined || `It ${fault}, such as acme/linux.`;
-    });
+    return askText(
+      'Resource class of the runners:',
+      `${answer}/`,
+      (value) => {
+        const fault = faultOfAnswer('resourceClass', value);
+        return fault === undefined || `It ${fault}, such as acme/linux.`;
+      },
+      'editable',
+    );
   return asked(select({ message: 'Resource class of the runners:', choices: classes }, ON_STDERR));
 }
 
+/**
+ * @param present What an empty answer means.
+ * @param prefill `tab`: what is typed replaces it. `editable`: it is the beginning of the answer, to type on.
+ */
 async function askText(
   message: string,
   present: string | undefined,
   isAnswer: (value: string) => true | string,
+  prefill: 'tab' | 'editable' = 'tab',
 ): Promise<string> {
   const answer = await asked(
     input(
       {
         message,
-        ...(present !== undefined && { default: present, prefill: 'editable' as const }),
+        ...(present !== undefined && { default: present, prefill }),
         validate: (value) => isAnswer(value.trim()),
       },
       ON_STDERR,
@@ -215,15 +225,17 @@ export async function askSubnets(found: FoundSubnet[] | undefined, useful: strin
 }
 
 export async function askRecipient(present: string | undefined): Promise<Recipient> {
+  const meant = (value: string) => recipientOf(value === NOBODY ? '' : value);
+  // An empty answer means the present recipient, so nobody needs a word.
   const answer = await askText(
-    'E-mail address or SNS topic for alarms (empty: nobody):',
+    `E-mail address or SNS topic for alarms (${present === undefined ? 'empty' : `"${NOBODY}"`}: nobody):`,
     present,
     (value) => {
-      const recipient = recipientOf(value);
+      const recipient = meant(value);
       return typeof recipient === 'string' ? recipient : true;
     },
   );
-  const recipient = recipientOf(answer);
+  const recipient = meant(answer);
   return typeof recipient === 'string' ? {} : recipient;
 }
 

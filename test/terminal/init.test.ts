@@ -172,13 +172,40 @@ describe('npm run init on a terminal of 80 x 24', () => {
       { shows: /Resource class of the runners/, types: `linux${ENTER}` },
       { shows: /It must be a resource class, namespace\/class, such as acme\/linux\./, types: '\x15' },
       { shows: /Resource class of the runners/, types: `acme/linux${ENTER}` },
-      { shows: /Maximum number of instances/, types: `\x150${ENTER}` },
+      { shows: /Maximum number of instances/, types: `0${ENTER}` },
       { shows: /It must be a whole number from 1 to 10000/, types: `\x155${ENTER}` },
       { shows: /E-mail address or SNS topic/, types: `me${ENTER}` },
       { shows: /It must be an e-mail address such as ops@example\.com, or/, types: `\x15${ENTER}` },
     ]);
     expect(await pty.end()).toBe(0);
     expect(loadFleets(file)[0]).toMatchObject({ resourceClass: 'acme/linux', maxReplicas: 5 });
+  });
+
+  it('takes what is typed in place of the default, and says so of far more instances', async () => {
+    writeFileSync(
+      file,
+      'linux: { resourceClass: acme/linux, instanceTypes: [c7i.metal-24xl], maxReplicas: 3, alarmEmail: a@acme.example }\n',
+    );
+    const pty = start('--network', 'new-vpc', '--force');
+    await answer(pty, [
+      { shows: /Personal API token \(empty/, types: ENTER },
+      { shows: /Resource class of the runners: \(acme\/linux\)/, types: `acme/arm${ENTER}` },
+      { shows: /Size of each instance/, types: ENTER },
+      { shows: /Instance types, in order.* \(c7i\.metal-24xl\)/, types: `m7i.large${ENTER}` },
+      { shows: /Maximum number of instances[^?]*\(3\)/, types: `15${ENTER}` },
+      { shows: /SNS topic for alarms \("nobody": nobody\): \(a@acme\.example\)/, types: `nobody${ENTER}` },
+    ]);
+    expect(await pty.end()).toBe(0);
+    expect(pty.screen.lines.join(' ')).toMatch(
+      /Up to 15 instances can run at a time, where the default was 3\. If you mean fewer, set maxReplicas in/,
+    );
+    const [fleet] = loadFleets(file);
+    expect(fleet).toMatchObject({
+      resourceClass: 'acme/arm',
+      instanceTypes: ['m7i.large'],
+      maxReplicas: 15,
+    });
+    expect(fleet?.alarmEmail).toBeUndefined();
   });
 
   it('shows what would change, and leaves the file if the answer is no', async () => {
