@@ -6,7 +6,13 @@ import {
 import { groupNameOf } from '../../fleets/names.ts';
 import { memberKind } from '../../functions/lib/auto-scaling.ts';
 import type { Members } from '../../functions/lib/capacity.ts';
-import { LAUNCH_SUSPENDED_TAG, PAUSED_AT_TAG, PAUSED_TAG, STACK_TAG } from '../../functions/lib/tags.ts';
+import {
+  LAUNCH_SUSPENDED_TAG,
+  PAUSED_AT_TAG,
+  PAUSED_TAG,
+  STACK_TAG,
+  SUSPENDED_FOR_DRAIN,
+} from '../../functions/lib/tags.ts';
 import { RESTORE } from '../../statemachine/first-steps.ts';
 
 /** The largest page: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html */
@@ -39,6 +45,8 @@ export interface FleetGroup {
   suspended: { process: string; reason: string }[];
   /** Whether the breaker suspended the `Launch` process. */
   breakerOpen: boolean;
+  /** Whether the workflow suspended the `Launch` process because the fleet drains, and has not resumed it yet. */
+  suspendedForDrain: boolean;
   /** Instance types that the group may launch, as far as the group itself names them. */
   types: string[];
   described: AutoScalingGroup;
@@ -97,6 +105,7 @@ const tagOf = ({ Tags = [] }: AutoScalingGroup, key: string) =>
 export function parseGroup(fleet: string, described: AutoScalingGroup): FleetGroup {
   const { AutoScalingGroupName = '', DesiredCapacity = 0, MaxSize = 0, Instances = [] } = described;
   const paused = tagOf(described, PAUSED_TAG);
+  const suspendedBy = tagOf(described, LAUNCH_SUSPENDED_TAG);
   const overrides = described.MixedInstancesPolicy?.LaunchTemplate?.Overrides ?? [];
   return {
     fleet,
@@ -122,7 +131,8 @@ export function parseGroup(fleet: string, described: AutoScalingGroup): FleetGro
       process: ProcessName,
       reason: SuspensionReason,
     })),
-    breakerOpen: tagOf(described, LAUNCH_SUSPENDED_TAG) !== undefined,
+    breakerOpen: suspendedBy !== undefined && suspendedBy !== SUSPENDED_FOR_DRAIN,
+    suspendedForDrain: suspendedBy === SUSPENDED_FOR_DRAIN,
     types: overrides.flatMap(({ InstanceType }) => InstanceType ?? []),
     described,
   };

@@ -25,13 +25,14 @@ const MEANT = ['AZRebalance'];
 
 /** What a group has that a deployment did not give it, or lacks. */
 export function groupFindings(
-  { fleet, group, maxSize, suspended, paused, breakerOpen, described }: FleetGroup,
+  { fleet, group, maxSize, suspended, paused, breakerOpen, suspendedForDrain, described }: FleetGroup,
   settings: DeployedSettings | undefined,
   hooks: string[],
 ): Finding[] {
   const wanted = settings && largestMaximum(settings.capacity);
   const others = suspended.filter(
-    ({ process }) => !MEANT.includes(process) && !(process === 'Launch' && breakerOpen),
+    ({ process }) =>
+      !MEANT.includes(process) && !(process === 'Launch' && (breakerOpen || suspendedForDrain)),
   );
   const template =
     described.LaunchTemplate ?? described.MixedInstancesPolicy?.LaunchTemplate?.LaunchTemplateSpecification;
@@ -60,11 +61,21 @@ export function groupFindings(
       : [
           bad(
             'warn',
-            `the fleet ${paused.how === 'drain' ? 'drains' : 'is paused'}`,
+            `the fleet ${paused.how === 'drain' ? 'drains' : 'is paused'}${suspendedForDrain ? ', and its Launch process is suspended for the drain' : ''}`,
             `npm run resume -- ${fleet}`,
             fleet,
           ),
         ]),
+    ...(suspendedForDrain && paused === undefined
+      ? [
+          bad(
+            'warn',
+            'the fleet drained, and its Launch process is still suspended. The next poll resumes it',
+            `npm run explain -- ${fleet}`,
+            fleet,
+          ),
+        ]
+      : []),
     ...(breakerOpen
       ? [bad('fail', 'the breaker is open, because launches fail', `npm run explain -- ${fleet}`, fleet)]
       : []),

@@ -147,7 +147,7 @@ export function whyNothingLaunches(
       `the breaker is open, because launches fail.${refusal} See docs/operations.md#breaker-open`,
     );
   const suspended = group.suspended.find(({ process }) => process === 'Launch');
-  if (suspended !== undefined)
+  if (suspended !== undefined && !group.suspendedForDrain)
     return nothing(
       `the Launch process of the group is suspended${suspended.reason === '' ? '' : ` (${suspended.reason})`}. Resume it in the console, or with: aws autoscaling resume-processes`,
     );
@@ -171,6 +171,10 @@ export function whyNothingLaunches(
     return nothing(
       `the last execution failed at ${lastFailure.step}. ${lastFailure.error}: ${sentence(lastFailure.message)}`,
     );
+  if (group.suspendedForDrain)
+    return nothing(
+      'the fleet drained, and the Launch process of its group is still suspended for that. The next poll resumes it.',
+    );
   return nothing(whyNoMore(last, group, refusal));
 }
 
@@ -181,7 +185,10 @@ function isRising(
   lastFailure: FailureRecord | undefined,
   now: number,
 ): boolean {
-  const suspendedByOthers = !group.breakerOpen && group.suspended.some(({ process }) => process === 'Launch');
+  const suspendedByOthers =
+    !group.breakerOpen &&
+    !group.suspendedForDrain &&
+    group.suspended.some(({ process }) => process === 'Launch');
   return (
     decision.desired > Math.max(decision.from, group.desired) &&
     (now - at) / 1_000 <= APPLIED &&

@@ -40,6 +40,8 @@ export interface FleetStatus {
   breaker: 'open' | 'closed';
   paused: { how: 'true' | 'drain'; since: string | null } | null;
   suspended: string[];
+  /** Whether `Launch` is suspended for a drain. While the fleet drains no more, the next poll resumes it. */
+  suspendedForDrain: boolean;
   nextPollSeconds: number | null;
   /** The alarms that ring, without the name of the fleet. */
   alarms: string[];
@@ -152,6 +154,7 @@ export function fleetStatuses(
       breaker: group.breakerOpen ? 'open' : 'closed',
       paused: paused ? { how: paused.how, since: paused.since ?? null } : null,
       suspended: group.suspended.map(({ process }) => process).filter((name) => name !== 'AZRebalance'),
+      suspendedForDrain: group.suspendedForDrain,
       nextPollSeconds: nextPoll(own, now),
       alarms: ownAlarms(app, fleet, alarms),
       boots: boots.get(fleet) ?? null,

@@ -82,7 +82,8 @@ function whatIsWrong({ alarms, breaker, waits, fails, decision, undecided }: Fle
 }
 
 /** A drain suspends launches itself, so this is about a fleet that follows its queue. */
-function whatHolds({ suspended, decision, queue, schedule }: FleetStatus): Note {
+function whatHolds({ suspended, suspendedForDrain, decision, queue, schedule }: FleetStatus): Note {
+  if (suspendedForDrain) return { text: 'resumes with the next poll', level: 'warning' };
   if (suspended.length > 0) return { text: `suspended: ${suspended.join(', ')}`, level: 'warning' };
   const held = decision?.reasons.find((reason) => /^(capped|held|the breaker)/.test(reason));
   if (held !== undefined && (queue ?? 0) > 0) return { text: held, level: 'warning' };
@@ -144,7 +145,7 @@ export function statusDetails(
         ? 'no'
         : `${paused.how === 'drain' ? 'drains' : 'yes'}${paused.since === null ? '' : ` since ${paused.since}`}`,
     ),
-    ...(fleet.suspended.length > 0 ? row('Suspended', fleet.suspended.join(', ')) : []),
+    ...(fleet.suspended.length > 0 ? row('Suspended', suspendedText(fleet)) : []),
     ...row(
       'Next poll',
       fleet.nextPollSeconds === null
@@ -164,6 +165,15 @@ export function statusDetails(
     ),
   ];
 }
+
+const suspendedText = ({ suspended, suspendedForDrain, paused }: FleetStatus): string =>
+  suspended
+    .map((name) =>
+      name === 'Launch' && suspendedForDrain
+        ? `Launch (for the drain${paused === null ? '; the next poll resumes it' : ''})`
+        : name,
+    )
+    .join(', ');
 
 function poolLines(
   pool: FleetStatus['warmPool'],

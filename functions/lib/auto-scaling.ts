@@ -20,6 +20,7 @@ import {
   GroupUnreadable,
   GroupUpdateRefused,
 } from './errors.ts';
+import { LAUNCH, launchProcessOf, type SuspendedFor } from './launch-process.ts';
 import { isYoung } from './pacing.ts';
 import { printableName } from './printable.ts';
 import { sentence } from './sentence.ts';
@@ -81,7 +82,7 @@ export async function describeGroup(
   now = Number.POSITIVE_INFINITY,
 ): Promise<Group> {
   const { group: described, others } = await readGroups(autoScaling, groupName, sharing);
-  const { CreatedTime, DesiredCapacity, MaxSize, Instances, SuspendedProcesses, Tags } = described;
+  const { CreatedTime, DesiredCapacity, MaxSize, Instances, Tags } = described;
   const { MixedInstancesPolicy, WarmPoolConfiguration } = described;
   const members = membersOf(Instances);
   // A pending instance gets its protection from the group.
@@ -93,14 +94,6 @@ export async function describeGroup(
         memberKind(LifecycleState) === 'inService' &&
         ProtectedFromScaleIn === false,
     );
-  const suspended = SuspendedProcesses.find(({ ProcessName }) => ProcessName === LAUNCH);
-  const reason = suspended?.SuspensionReason ?? '';
-  const byAws = reason !== '' && !BY_USER.test(reason);
-  const launchProcess = {
-    suspended: suspended !== undefined,
-    byBreaker: Tags.some(({ Key }) => Key === LAUNCH_SUSPENDED_TAG),
-    ...(byAws && { byAws }),
-  };
   const onDemandPercentage = MixedInstancesPolicy?.InstancesDistribution?.OnDemandPercentageAboveBaseCapacity;
   const withheld = parseWithheld(Tags.find(({ Key }) => Key === WITHHELD_TAG)?.Value ?? '');
   const byFallback = Tags.some(({ Key }) => Key === FALLBACK_TAG);
@@ -115,7 +108,7 @@ export async function describeGroup(
     desired: DesiredCapacity,
     members,
     ...(MaxSize !== undefined && { maxSize: MaxSize }),
-    launchProcess,
+    launchProcess: launchProcessOf(described),
     paused,
     ...(paused !== 'false' && pausedAt !== undefined && { pausedAt: printableName(pausedAt, LONGEST_TIME) }),
     ...(unprotected && { unprotected }),
@@ -221,23 +214,17 @@ export async function setDesiredCapacity(
 }
 
 /**
- * How the reason begins if somebody called SuspendProcesses: `User suspended at 2026-01-05T08:00:00Z`. AWS suspends
- * `Launch` itself when launches have failed for a day, and documents no text for that.
- * https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html
- */
-const BY_USER = /^User suspended/i;
-
-/** The name of the process: https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html */
-const LAUNCH = 'Launch';
-
-/**
- * Suspends a group's `Launch` process, so that it replaces nothing. A tag records that the breaker did it. The tag is
- * written first: if the second call fails, the workflow still knows that it may resume the process.
+ * Suspends a group's `Launch` process, so that it replaces nothing. A tag records that the workflow did it, and for what.
+ * The tag is written first: if the second call fails, the workflow still knows that it may resume the process.
  *
  * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
  */
-export async function suspendLaunchProcess(autoScaling: AutoScalingClient, groupName: string): Promise<void> {
-  const tag = { ...groupTag(groupName, LAUNCH_SUSPENDED_TAG), Value: 'breaker', PropagateAtLaunch: false };
+export async function suspendLaunchProcess(
+  autoScaling: AutoScalingClient,
+  groupName: string,
+  cause: SuspendedFor = 'breaker',
+): Promise<void> {
+  const tag = { ...groupTag(groupName, LAUNCH_SUSPENDED_TAG), Value: cause, PropagateAtLaunch: false };
   await translated(groupName, GroupUpdateRefused, async () => {
     await autoScaling.send(new CreateOrUpdateTagsCommand({ Tags: [tag] }));
     await autoScaling.send(
@@ -247,7 +234,7 @@ export async function suspendLaunchProcess(autoScaling: AutoScalingClient, group
 }
 
 /**
- * Resumes a group's `Launch` process, and then deletes the tag that says that the breaker suspended it.
+ * Resumes a group's `Launch` process, and then deletes the tag that says that the workflow suspended it.
  *
  * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
  */

@@ -25,8 +25,10 @@ export interface Members {
 export interface LaunchProcess {
   /** Whether it is suspended, by whomever, so that the group launches nothing. */
   suspended: boolean;
-  /** Whether the workflow is on record as the one who suspended it, for the breaker. */
+  /** Whether the workflow is on record as the one who suspended it: for the breaker, or for a drain. */
   byBreaker: boolean;
+  /** Whether the record says that the workflow suspended it because the fleet drains, and not for the breaker. */
+  forDrain?: true | undefined;
   /** Whether AWS itself suspended it, as it may after a day of failed launches. */
   byAws?: boolean | undefined;
 }
@@ -90,6 +92,8 @@ export interface Decision {
   change: boolean;
   /** What is to become of the group's `Launch` process; without it, nothing. */
   launchProcess?: 'suspend' | 'resume' | undefined;
+  /** Whether the process is suspended because the fleet drains, while the breaker is closed. */
+  forDrain?: true | undefined;
   /** What the group's On-Demand percentage is to become (see spot.ts); without it, it stays. */
   onDemandPercentage?: number | undefined;
   /** How many instances the warm pool is to hold; without it, as many as it does. */
@@ -270,24 +274,32 @@ export const presentIn = (members: Members) => members.pending + members.inServi
 /**
  * Adds to a decision whether to suspend or resume the group's `Launch` process. A group replaces each instance whose
  * boot it gives up. So the process is suspended while the breaker is open or the fleet drains, except while a canary
- * launches. If somebody else has suspended it, it stays suspended.
+ * launches. If somebody else has suspended it, it stays suspended. The record says which of the two it is for, because
+ * only one of them is a fault: if that changes, the record changes.
  */
 export function withLaunchProcess(decision: Decision, situation: Situation): Decision {
-  const { launchLimit, members, launchProcess } = situation;
+  const { members, launchProcess, paused } = situation;
+  const drains = paused === 'drain';
+  const forDrain = drains && situation.launchLimit === undefined ? true : undefined;
+  const launchLimit = drains ? 0 : situation.launchLimit;
   // Where no canary may launch, no more is decided than the members.
   const canary = launchLimit !== undefined && decision.desired > presentIn(members);
   const change = (to: 'suspend' | 'resume', reason: string): Decision => ({
     ...decision,
     change: true,
     launchProcess: to,
-    reasons: [
-      ...decision.reasons,
-      `the Launch process is ${to === 'suspend' ? 'suspended' : 'resumed'}: ${reason}`,
-    ],
+    ...(to === 'suspend' && { forDrain }),
+    reasons: [...decision.reasons, reason],
   });
   if (launchLimit !== undefined && !canary) {
-    const reason = 'nothing may launch, and the group would replace what fails';
-    return launchProcess.suspended ? decision : change('suspend', reason);
+    const cause = forDrain ? 'the fleet drains' : 'the breaker is open';
+    if (!launchProcess.suspended)
+      return change(
+        'suspend',
+        `suspends the Launch process: ${cause}, and the group would replace what fails`,
+      );
+    const isOnRecord = !launchProcess.byBreaker || launchProcess.forDrain === forDrain;
+    return isOnRecord ? decision : change('suspend', `keeps the Launch process suspended: ${cause}`);
   }
   if (!launchProcess.byBreaker) {
     if (!launchProcess.suspended || decision.desired <= presentIn(members)) return decision;
@@ -295,7 +307,10 @@ export function withLaunchProcess(decision: Decision, situation: Situation): Dec
     const reasons = [...decision.reasons, `nothing launches: ${who} suspended the Launch process`];
     return { ...decision, reasons };
   }
-  return change('resume', canary ? 'a canary may launch' : 'everything may launch again');
+  return change(
+    'resume',
+    `resumes the Launch process: ${canary ? 'a canary may launch' : 'everything may launch again'}`,
+  );
 }
 
 /** Adds to a decision another size of the warm pool. */

@@ -141,7 +141,12 @@ export const Group = z.object({
   members: z.object({ pending: Count, inService: Count, leaving: Count, standby: Count }),
   /** The group's maximum size. */
   maxSize: z.optional(Count),
-  launchProcess: z.object({ suspended: z.boolean(), byBreaker: z.boolean(), byAws: z.optional(z.boolean()) }),
+  launchProcess: z.object({
+    suspended: z.boolean(),
+    byBreaker: z.boolean(),
+    forDrain: z.optional(z.literal(true)),
+    byAws: z.optional(z.boolean()),
+  }),
   /** Whether a person wants its capacity held, or nothing launched; in tags.ts. */
   paused: z.enum(['false', 'true', 'drain']),
   /** When a person paused it, if the command wrote that down. */
@@ -346,6 +351,7 @@ export const Plan = z.object({
     desired: Count,
     change: z.boolean(),
     launchProcess: z.optional(z.enum(['suspend', 'resume'])),
+    forDrain: z.optional(z.literal(true)),
     onDemandPercentage: z.optional(Percentage),
     warmPoolSize: z.optional(Count),
     withheld: z.optional(z.nullable(Withheld)),

@@ -82,7 +82,7 @@ function decideUnlessPaused(
     case 'true':
       return held(situation.desired, `held: the fleet is paused${since}`);
     case 'drain':
-      return withLaunchProcess(drainCapacity(situation, since), { ...situation, launchLimit: 0 });
+      return withLaunchProcess(drainCapacity(situation, since), situation);
     default:
       return withLaunchProcess(decideCapacity(situation), situation);
   }

@@ -1,5 +1,11 @@
-/** The tag of a group whose `Launch` process the workflow has suspended; without it, somebody else has. */
+/**
+ * The tag of a group whose `Launch` process the workflow has suspended: `breaker`, or `drain` if the fleet drains and the breaker
+ * is closed. Without it, somebody else has.
+ */
 export const LAUNCH_SUSPENDED_TAG = 'circleci-runners:launch-suspended-by';
+
+/** The value of that tag while the fleet drains. Each other value stands for the breaker: older versions wrote it for both. */
+export const SUSPENDED_FOR_DRAIN = 'drain';
 
 /** The tag by which a person pauses a fleet: `true` holds its capacity, `drain` lets nothing launch. */
 export const PAUSED_TAG = 'circleci-runners:paused';

@@ -10,6 +10,7 @@ import {
 } from './auto-scaling.ts';
 import { type Decision, stillToWrite } from './capacity.ts';
 import type { Group } from './contracts.ts';
+import { SUSPENDED_FOR_DRAIN } from './tags.ts';
 import { poolSizeToWrite } from './warm-pool.ts';
 import type { Withheld } from './withheld.ts';
 
@@ -31,8 +32,11 @@ export async function writeDecision(
   // Somebody may have paused the fleet since the decision.
   const mayRise = paused === 'false';
   const desired = mayRise || decision.desired < decision.from ? stillToWrite(decision, group) : undefined;
-  if (decision.launchProcess === 'suspend' && !launchProcess.suspended)
-    await suspendLaunchProcess(autoScaling, groupName);
+  // What is on record for another cause is written again. A suspension of somebody else stays theirs.
+  const onRecord =
+    launchProcess.suspended && (!launchProcess.byBreaker || launchProcess.forDrain === decision.forDrain);
+  if (decision.launchProcess === 'suspend' && !onRecord)
+    await suspendLaunchProcess(autoScaling, groupName, decision.forDrain ? SUSPENDED_FOR_DRAIN : 'breaker');
   if (desired !== undefined) await setDesiredCapacity(autoScaling, groupName, desired);
   if (decision.launchProcess === 'resume' && launchProcess.byBreaker)
     await resumeLaunchProcess(autoScaling, groupName);

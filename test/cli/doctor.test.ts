@@ -593,6 +593,35 @@ describe('each check passes, warns or fails', () => {
       says: /breaker is open/,
     },
     {
+      case: 'a fleet that drains, which suspends Launch itself',
+      findings: groupFindings(
+        group({
+          SuspendedProcesses: [{ ProcessName: 'Launch' }],
+          Tags: [
+            { Key: 'circleci-runners:paused', Value: 'drain' },
+            { Key: 'circleci-runners:launch-suspended-by', Value: 'drain' },
+          ],
+        }),
+        undefined,
+        ['launch'],
+      ),
+      levels: 'warn',
+      says: /^the fleet drains, and its Launch process is suspended for the drain npm run resume -- linux$/,
+    },
+    {
+      case: 'a fleet that was resumed after a drain, before its next poll',
+      findings: groupFindings(
+        group({
+          SuspendedProcesses: [{ ProcessName: 'Launch' }],
+          Tags: [{ Key: 'circleci-runners:launch-suspended-by', Value: 'drain' }],
+        }),
+        undefined,
+        ['launch'],
+      ),
+      levels: 'warn',
+      says: /the fleet drained, and its Launch process is still suspended\. The next poll resumes it/,
+    },
+    {
       case: 'fleets of the file',
       findings: undeclaredFindings('a', ['linux'], ['linux', 'arm']),
       levels: 'ok',

@@ -235,6 +235,33 @@ describe('the status of a fleet', () => {
       note: 'breaker open',
     },
     {
+      case: 'a drain, which suspends Launch itself',
+      more: {
+        groups: [
+          group({
+            SuspendedProcesses: [{ ProcessName: 'Launch' }],
+            Tags: [
+              tag('circleci-runners:paused', 'drain'),
+              tag('circleci-runners:launch-suspended-by', 'drain'),
+            ],
+          }),
+        ],
+      },
+      note: 'drains',
+    },
+    {
+      case: 'a fleet that was resumed, before its next poll',
+      more: {
+        groups: [
+          group({
+            SuspendedProcesses: [{ ProcessName: 'Launch' }],
+            Tags: [tag('circleci-runners:launch-suspended-by', 'drain')],
+          }),
+        ],
+      },
+      note: 'resumes with the next poll',
+    },
+    {
       case: 'a suspended process, and not the one that each deployment suspends',
       more: {
         groups: [group({ SuspendedProcesses: [{ ProcessName: 'AZRebalance' }, { ProcessName: 'Launch' }] })],

@@ -61,6 +61,36 @@ describe('why nothing launches', () => {
       says: 'Nothing launches now: the breaker is open, because launches fail. The last launch failed (shortage): We currently do not have sufficient m7g.large capacity. See docs/operations.md#breaker-open',
     },
     {
+      more: {
+        group: groupOf({
+          paused: { how: 'drain', since: undefined },
+          suspendedForDrain: true,
+          suspended: [{ process: 'Launch', reason: 'User suspended at 08:00' }],
+        }),
+      },
+      says: 'Nothing launches now: the fleet drains. To end this: npm run resume -- linux',
+    },
+    {
+      more: {
+        group: groupOf({
+          suspendedForDrain: true,
+          suspended: [{ process: 'Launch', reason: 'User suspended at 08:00' }],
+        }),
+      },
+      says: 'Nothing launches now: the fleet drained, and the Launch process of its group is still suspended for that. The next poll resumes it.',
+    },
+    {
+      more: { group: groupOf({ suspendedForDrain: true }), failures: [failure(2)] },
+      says: 'Nothing launches now: the last execution failed at Count Unclaimed. CircleCiUnauthorized: CircleCI refuses the token (401).',
+    },
+    {
+      more: {
+        group: groupOf({ suspendedForDrain: true, suspended: [{ process: 'Launch', reason: '' }] }),
+        decisions: [poll(4, 3, 0, RISE)],
+      },
+      says: '3 instances launch next: the last poll, 4 s ago, raised the desired capacity from 0 to 3.',
+    },
+    {
       more: { group: groupOf({ suspended: [{ process: 'Launch', reason: 'User suspended at 08:00' }] }) },
       says: 'Nothing launches now: the Launch process of the group is suspended (User suspended at 08:00). Resume it in the console, or with: aws autoscaling resume-processes',
     },

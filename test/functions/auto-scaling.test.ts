@@ -235,6 +235,13 @@ describe('the Launch process', () => {
     expect(launchProcess).toEqual({ suspended: true, byBreaker: true });
   });
 
+  it('is put on record as suspended for a drain', async () => {
+    const [record] = await requestsOf(() => suspendLaunchProcess(autoScaling, NAME, 'drain'));
+    expect(record).toMatchObject({ Action: 'CreateOrUpdateTags', ...tag, 'Tags.member.1.Value': 'drain' });
+    const { launchProcess } = await describeGroup(autoScaling, NAME);
+    expect(launchProcess).toEqual({ suspended: true, byBreaker: true, forDrain: true });
+  });
+
   it.each([
     { reason: 'User suspended at 2026-01-05T08:00:00Z', by: {} },
     { reason: 'Administratively suspended: launches have failed for 24 hours', by: { byAws: true } },

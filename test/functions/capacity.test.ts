@@ -1244,13 +1244,17 @@ describe('members that scale-in may take', () => {
 
 describe('withLaunchProcess', () => {
   const WHY = {
-    nothing: 'the Launch process is suspended: nothing may launch, and the group would replace what fails',
-    canary: 'the Launch process is resumed: a canary may launch',
-    everything: 'the Launch process is resumed: everything may launch again',
+    nothing: 'suspends the Launch process: the breaker is open, and the group would replace what fails',
+    drain: 'suspends the Launch process: the fleet drains, and the group would replace what fails',
+    nowDrain: 'keeps the Launch process suspended: the fleet drains',
+    nowBreaker: 'keeps the Launch process suspended: the breaker is open',
+    canary: 'resumes the Launch process: a canary may launch',
+    everything: 'resumes the Launch process: everything may launch again',
     somebody: 'nothing launches: somebody suspended the Launch process',
     aws: 'nothing launches: AWS suspended the Launch process',
   };
   const SUSPENDED = { suspended: true, byBreaker: true };
+  const FOR_DRAIN = { ...SUSPENDED, forDrain: true as const };
   const BY_OTHERS = { suspended: true, byBreaker: false };
   /** On record, but it could not be suspended after that. */
   const RECORDED = { suspended: false, byBreaker: true };
@@ -1259,6 +1263,7 @@ describe('withLaunchProcess', () => {
     case: string;
     when: Partial<Situation>;
     becomes: 'suspend' | 'resume' | undefined;
+    forDrain?: true;
     why?: string;
   }>([
     { case: 'a closed breaker leaves it alone', when: {}, becomes: undefined },
@@ -1342,11 +1347,61 @@ describe('withLaunchProcess', () => {
       becomes: undefined,
       why: WHY.aws,
     },
-  ])('$case', ({ when, becomes, why }) => {
-    const situation = { ...CALM, ...when };
-    const decision = decideCapacity(situation);
-    const { launchProcess, change, reasons } = withLaunchProcess(decision, situation);
+    {
+      case: 'it is suspended for a drain, which is put on record',
+      when: { paused: 'drain' },
+      becomes: 'suspend',
+      forDrain: true,
+      why: WHY.drain,
+    },
+    {
+      case: 'it stays suspended for a drain',
+      when: { paused: 'drain', launchProcess: FOR_DRAIN },
+      becomes: undefined,
+    },
+    {
+      case: 'what somebody else suspended is not put on record for a drain',
+      when: { paused: 'drain', launchProcess: BY_OTHERS },
+      becomes: undefined,
+    },
+    {
+      case: 'it is on record for the drain when the breaker closes, or if a version before this one wrote the record',
+      when: { paused: 'drain', launchProcess: SUSPENDED },
+      becomes: 'suspend',
+      forDrain: true,
+      why: WHY.nowDrain,
+    },
+    {
+      case: 'it is suspended for the breaker if the fleet drains with the breaker open, also with a canary due',
+      when: { paused: 'drain', launchLimit: 1, unclaimed: 3 },
+      becomes: 'suspend',
+      why: WHY.nothing,
+    },
+    {
+      case: 'it is on record for the breaker when it opens while the fleet drains',
+      when: { paused: 'drain', launchLimit: 0, launchProcess: FOR_DRAIN },
+      becomes: 'suspend',
+      why: WHY.nowBreaker,
+    },
+    {
+      case: 'it is on record for the breaker after a drain with the breaker open',
+      when: { launchLimit: 0, launchProcess: FOR_DRAIN },
+      becomes: 'suspend',
+      why: WHY.nowBreaker,
+    },
+    {
+      case: 'it is resumed after a drain',
+      when: { launchProcess: FOR_DRAIN },
+      becomes: 'resume',
+      why: WHY.everything,
+    },
+  ])('$case', ({ when, becomes, forDrain, why }) => {
+    const situation: Situation = { ...CALM, ...when };
+    const decision = situation.paused === 'drain' ? drainCapacity(situation) : decideCapacity(situation);
+    const decided = withLaunchProcess(decision, situation);
+    const { launchProcess, change, reasons } = decided;
     expect(launchProcess).toBe(becomes);
+    expect(decided.forDrain).toBe(forDrain);
     expect(change).toBe(decision.change || becomes !== undefined);
     expect(reasons).toEqual([...decision.reasons, ...(why === undefined ? [] : [why])]);
   });

@@ -481,11 +481,11 @@ describe('a fleet that a person', () => {
 
   it('drains launches nothing, and cancels launches that have not begun', async () => {
     const { decision } = await computed(paused('drain', 5, { inService: 1, pending: 1 }));
-    expect(decision).toMatchObject({ desired: 2, change: true, launchProcess: 'suspend' });
+    expect(decision).toMatchObject({ desired: 2, change: true, launchProcess: 'suspend', forDrain: true });
     expect(decision.reasons).toEqual([
       'the fleet drains: nothing launches',
       'desired capacity falls from 5 to 2: launches not begun are cancelled',
-      expect.stringContaining('the Launch process is suspended'),
+      'suspends the Launch process: the fleet drains, and the group would replace what fails',
     ]);
   });
 

@@ -73,7 +73,10 @@ const groups = fc.record<Group>(
   {
     desired: few,
     members: fc.record({ pending: few, inService: few, leaving: few, standby: few }),
-    launchProcess: fc.record({ suspended: fc.boolean(), byBreaker: fc.boolean() }),
+    launchProcess: fc.record(
+      { suspended: fc.boolean(), byBreaker: fc.boolean(), forDrain: fc.constant(true as const) },
+      { requiredKeys: ['suspended', 'byBreaker'] },
+    ),
     paused: fc.constantFrom('false', 'false', 'true', 'drain'),
     purchase: fc.record({ onDemandPercentage: fc.constantFrom(0, 40, 100), byFallback: fc.boolean() }),
     warmPool: fc.record({ size: few, state: fc.constant('Stopped') }),
@@ -187,11 +190,14 @@ describe('whatever the fleet, its schedules, the demand and the group', () => {
     expect(again({ purchase: undefined, warmPool: undefined }).decision.desired).toBe(decision.desired);
   });
 
-  law('a paused fleet is held, and one that drains launches nothing', ({ observed, again }) => {
+  law('a paused fleet is held, and one that drains launches nothing', ({ observed, activities, again }) => {
     expect(again({ paused: 'true' }).decision).toMatchObject({ change: false });
     const { desired, launchProcess, warmPoolSize } = again({ paused: 'drain' }).decision;
     expect(desired).toBeLessThanOrEqual(observed.group.desired);
-    expect(launchProcess).toBe(observed.group.launchProcess.suspended ? undefined : 'suspend');
+    // The record of its own suspension says why: the drain, or the breaker if that is open.
+    const { suspended, byBreaker, forDrain = false } = observed.group.launchProcess;
+    const isOnRecord = !byBreaker || forDrain !== activities.breaker.open;
+    expect(launchProcess).toBe(suspended && isOnRecord ? undefined : 'suspend');
     expect(warmPoolSize).toBeUndefined();
   });
 });

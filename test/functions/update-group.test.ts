@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { PAUSED_TAG, WITHHELD_TAG } from '../../functions/lib/tags.ts';
+import { LAUNCH_SUSPENDED_TAG, PAUSED_TAG, WITHHELD_TAG } from '../../functions/lib/tags.ts';
 import { formatWithheld, parseWithheld } from '../../functions/lib/withheld.ts';
 import { handler as updateGroup } from '../../functions/update-group.ts';
 import type { Agenda } from '../../sandbox/agenda.ts';
@@ -46,10 +46,16 @@ beforeEach(() => {
 });
 
 /** Writes a decision. By default more polls follow. */
-const update = (from: number, desired: number, again = true, launchProcess?: 'suspend' | 'resume') =>
+const update = (
+  from: number,
+  desired: number,
+  again = true,
+  launchProcess?: 'suspend' | 'resume',
+  forDrain?: true,
+) =>
   handler({
     ...TASK,
-    decision: { from, desired, change: true, launchProcess, reasons: ['because'] },
+    decision: { from, desired, change: true, launchProcess, forDrain, reasons: ['because'] },
     again,
   });
 
@@ -163,6 +169,20 @@ describe('Update Group', () => {
       aws.calls.clear();
       await update(0, 0, true, 'suspend');
       expect(asked()).toEqual([]);
+    });
+
+    it('is on record for the drain or for the breaker, whichever was decided last', async () => {
+      await update(0, 0, true, 'suspend');
+      aws.calls.clear();
+      await update(0, 0, true, 'suspend', true);
+      expect(asked()).toEqual(['CreateOrUpdateTags', 'SuspendProcesses']);
+      expect(group.tags.get(LAUNCH_SUSPENDED_TAG)).toBe('drain');
+      aws.calls.clear();
+      await update(0, 0, true, 'suspend', true);
+      expect(asked()).toEqual([]);
+      await update(0, 0, true, 'suspend');
+      expect(group.tags.get(LAUNCH_SUSPENDED_TAG)).toBe('breaker');
+      expect(suspended()).toEqual(['Launch']);
     });
 
     it('stays as it is if somebody else has suspended it meanwhile', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PAUSED_AT_TAG, PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { LAUNCH_SUSPENDED_TAG, PAUSED_AT_TAG, PAUSED_TAG } from '../../functions/lib/tags.ts';
 import { SANDBOX_START } from '../../sandbox/trace.ts';
 import { jobs, LINUX, openSandbox } from '../support/sandbox.ts';
 
@@ -24,6 +24,15 @@ async function played(value: string) {
 }
 
 describe('a fleet that is', () => {
+  it('drained has its suspended Launch process on record for the drain, and after that not', async () => {
+    const { sandbox, world } = await played('drain');
+    await sandbox.runUntil(24 * MINUTE);
+    expect([...world.group.suspendedProcesses]).toEqual(['Launch']);
+    expect(world.group.tags.get(LAUNCH_SUSPENDED_TAG)).toBe('drain');
+    await sandbox.runUntil(27 * MINUTE);
+    expect(world.group.tags.has(LAUNCH_SUSPENDED_TAG)).toBe(false);
+  });
+
   it.each(['true', 'drain'])(
     'paused (%s) launches nothing, keeps its jobs, and goes on when it is resumed',
     async (value) => {

@@ -43,6 +43,7 @@ export const groupOf = (more: Partial<FleetGroup> = {}): FleetGroup => ({
   paused: undefined,
   suspended: [],
   breakerOpen: false,
+  suspendedForDrain: false,
   types: [],
   described: {} as FleetGroup['described'],
   ...more,
