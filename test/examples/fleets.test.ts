@@ -53,6 +53,7 @@ describe('the example of a CDK app', () => {
       expect(readme).toContain(part);
     const { name, version } = JSON.parse(readFileSync('package.json', 'utf8'));
     expect(readme).toContain(`npm install --no-save ../../${name}-${version}.tgz`);
+    expect(readFileSync('docs/library.md', 'utf8')).toContain(`npm install ../${name}-${version}.tgz`);
     expect(app).toContain(`from '${name}'`);
     expect(app).toContain(`name: 'example-${CDK_APP}'`);
   });
@@ -67,6 +68,14 @@ describe('the example of a CDK app', () => {
     expect(app).toContain(`maxReplicas: ${count},`);
     expect(listPrice(type)).toBe(Number(hour));
     expect(Number(most)).toBeCloseTo(Number(hour) * Number(count), 2);
+  });
+
+  it('has the feature flags of the repository, so that the CDK warns of none', () => {
+    const { context } = JSON.parse(readFileSync('cdk.json', 'utf8'));
+    expect(JSON.parse(readFileSync(`examples/${CDK_APP}/cdk.json`, 'utf8'))).toEqual({
+      app: 'node app.js',
+      context,
+    });
   });
 
   it('has the peers and the CDK of the package', () => {

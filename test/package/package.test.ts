@@ -211,6 +211,9 @@ describe('the library', () => {
   beforeAll(async () => {
     cpSync('fleets.yaml', join(adopter, 'fleets.yaml'));
     cpSync('examples/nodejs', join(adopter, 'examples/nodejs'), { recursive: true });
+    // The fleet of docs/library.md, which has no install script.
+    mkdirSync(join(adopter, 'bare'));
+    writeFileSync(join(adopter, 'bare/fleets.yaml'), withoutInstall(readFileSync('fleets.yaml', 'utf8')));
     writeFileSync(join(adopter, 'app.js'), libraryExample());
     for (const type of modules) {
       mkdirSync(join(adopter, type));
@@ -218,6 +221,8 @@ describe('the library', () => {
       writeFileSync(join(adopter, type, 'app.ts'), libraryExample());
     }
   });
+
+  const withoutInstall = (fleets: string) => fleets.replace(/^ {2}install: .*\n/m, '');
 
   /** The templates that an app synthesises. */
   async function synthesised(cwd: string, ...words: string[]): Promise<Record<string, unknown>> {
@@ -240,9 +245,11 @@ describe('the library', () => {
     await run(process.execPath, [compiler, ...options, ...sources], { cwd: adopter }).catch((error) => {
       throw new Error(error.stdout);
     });
-    const [repository, ofThePackage, fromTypeScript, fromJavaScript] = await Promise.all([
+    const app = `node_modules/${PACKAGE}/dist/infra/app.js`;
+    const [repository, ofThePackage, withoutScript, fromTypeScript, fromJavaScript] = await Promise.all([
       synthesised('.', '--import', 'tsx', 'infra/app.ts'),
-      synthesised(adopter, `node_modules/${PACKAGE}/dist/infra/app.js`),
+      synthesised(adopter, app),
+      synthesised(join(adopter, 'bare'), `../${app}`),
       synthesised(adopter, 'module/app.js'),
       synthesised(adopter, 'app.js'),
     ]);
@@ -251,8 +258,29 @@ describe('the library', () => {
     const expected = JSON.parse(withPackageCommands(JSON.stringify(repository)));
     expect(expected).not.toEqual(repository);
     expect(ofThePackage).toEqual(expected);
-    expect(fromTypeScript).toEqual(expected);
-    expect(fromJavaScript).toEqual(expected);
+    expect(withoutScript).not.toEqual(expected);
+    expect(fromTypeScript).toEqual(withoutScript);
+    expect(fromJavaScript).toEqual(withoutScript);
+  });
+
+  it('is synthesised in an empty folder by the commands of docs/library.md, without a warning', async () => {
+    const own = join(folder, 'empty-folder');
+    mkdirSync(own);
+    const page = readFileSync('docs/library.md', 'utf8');
+    const [installing = [], deploying = []] = [...page.matchAll(/```text\n([\s\S]*?)```/g)].map(
+      ([, block = '']) => block.trim().split('\n'),
+    );
+    for (const line of installing)
+      await run('bash', ['-c', line], { cwd: own, env: { ...NPM, npm_config_prefer_offline: 'true' } });
+    writeFileSync(join(own, 'app.js'), libraryExample());
+    expect(deploying[0]).toBe('npx circleci-runners pin');
+    const { stdout, stderr } = await inAdopter(
+      'npx',
+      ['--no-install', 'cdk', 'synth', '--quiet', '-c', 'runner=current'],
+      own,
+    );
+    expect(stdout + stderr).not.toMatch(/warn|feature flag|typeless/i);
+    expect(Object.keys(templatesIn(join(own, 'cdk.out')))).toHaveLength(2);
   });
 
   it('is loaded by CommonJS where Node.js can', async () => {
