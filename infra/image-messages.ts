@@ -6,6 +6,7 @@ import { PutParameterCommand, paginateGetParameterHistory, type SSMClient } from
  * its versions, so of two calls that begin together, both know which one was first.
  *
  * A message is at least once: a call that ends between its message and the record of it sends it again.
+ * Nothing else depends on the record: a rollback is made whatever it says, and also if it cannot be read or written.
  */
 
 /** What a version says of a message. */

@@ -8,21 +8,16 @@ import {
 } from '@aws-sdk/client-ec2';
 import { GetImageCommand, ImagebuilderClient } from '@aws-sdk/client-imagebuilder';
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
-import {
-  GetParameterCommand,
-  PutParameterCommand,
-  paginateGetParameterHistory,
-  paginateGetParametersByPath,
-  SSMClient,
-} from '@aws-sdk/client-ssm';
+import { paginateGetParametersByPath, SSMClient } from '@aws-sdk/client-ssm';
 import * as z from 'zod/mini';
 import { connectionSettings } from '../functions/lib/client-settings.ts';
 import { builtImageParameter, imageMessagesParameter } from '../functions/lib/fleet-names.ts';
-import { type ImageVersion, imageOnTrial, imagesBefore, isUnpublished } from '../functions/lib/images.ts';
+import { changesOf, imageOnTrial, imagesBefore, isUnpublished } from '../functions/lib/images.ts';
 import { printable } from '../functions/lib/printable.ts';
 import { IMAGE_IN_USE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { answer, checkedRequest } from './group-settings-request.ts';
 import { sendOnce, unsent } from './image-messages.ts';
+import { parameterValue, versionsOf, write } from './image-parameters.ts';
 import { replaceOldMembers } from './pool-images.ts';
 
 /** What the function calls. */
@@ -242,13 +237,30 @@ async function rollBack(alarmName: string, opened: number, clients: Clients): Pr
     console.warn(`Fleet ${name} has no image before ${bad}`);
     return;
   }
-  const send = async () => {
+  let isTried = false;
+  const bringBack = async () => {
+    isTried = true;
     await keepInUse(before, clients);
     await write(parameter, before, clients);
     console.warn(`Fleet ${name} has the image ${before} again, because launches with ${bad} fail`);
+  };
+  const send = async () => {
+    await bringBack();
     await tellOfRollback(fleet, bad, before, clients);
   };
-  await sendOnce(imageMessagesParameter(stack()), `rollback ${name} ${bad} ${before}`, send, clients.ssm);
+  // The same images can be rolled back again, if somebody deletes the parameter: that is another message.
+  const publishedAt = new Date(changesOf(versions).at(-1)?.at ?? 0).toISOString();
+  const message = `rollback ${name} ${bad} ${before} ${publishedAt}`;
+  try {
+    await sendOnce(imageMessagesParameter(stack()), message, send, clients.ssm);
+  } catch (error) {
+    if (isTried) throw error;
+    // The record of the messages failed. The fleet must not wait for it.
+    console.error(printable(`The record of "${message}" failed: ${(error as Error).message}`));
+    await send();
+  }
+  // Another call has the message. It may have ended before it wrote the image.
+  if (!isTried && (await parameterValue(parameter, clients)) === bad) await bringBack();
   // Somebody may have chosen it.
   await unmark(new Set([bad]), clients);
 }
@@ -356,27 +368,6 @@ async function allFleets({ ssm }: Clients): Promise<Fleet[]> {
   return found;
 }
 
-async function versionsOf(Name: string, { ssm }: Clients): Promise<ImageVersion[]> {
-  const versions: ImageVersion[] = [];
-  try {
-    for await (const { Parameters = [] } of paginateGetParameterHistory({ client: ssm }, { Name }))
-      for (const { Value = '', LastModifiedDate } of Parameters)
-        versions.push({ image: Value, at: LastModifiedDate?.getTime() ?? 0 });
-  } catch (error) {
-    if ((error as Error).name !== 'ParameterNotFound') throw error;
-  }
-  return versions;
-}
-
-async function parameterValue(Name: string, { ssm }: Clients): Promise<string | undefined> {
-  try {
-    return (await ssm.send(new GetParameterCommand({ Name }))).Parameter?.Value;
-  } catch (error) {
-    if ((error as Error).name !== 'ParameterNotFound') throw error;
-    return undefined;
-  }
-}
-
 /** As a filter, because an unknown id makes a call that names it fail. */
 async function exists(image: string, { ec2 }: Clients): Promise<boolean> {
   const Filters = [
@@ -386,9 +377,3 @@ async function exists(image: string, { ec2 }: Clients): Promise<boolean> {
   const { Images = [] } = await ec2.send(new DescribeImagesCommand({ Filters }));
   return Images.length > 0;
 }
-
-/** A new version. Launches from now on read it. */
-const write = (Name: string, Value: string, { ssm }: Clients) =>
-  ssm.send(
-    new PutParameterCommand({ Name, Value, Type: 'String', DataType: 'aws:ec2:image', Overwrite: true }),
-  );

@@ -97,6 +97,7 @@ beforeEach(() => {
   aws.terminated = [];
   aws.calls.length = 0;
   aws.denied = new Set();
+  aws.deniedParameters = new Set();
   answers = [];
   const network = globalThis.fetch;
   const spies = [
@@ -424,6 +425,37 @@ describe('a breaker that opens', () => {
       aws.put(parameter('linux'), SECOND);
       await handler(breakerOpen('linux', { at: Date.now() - 10 * 60_000 }));
       expect(aws.valueOf(parameter('linux'))).toBe(SECOND);
+      expect(rolledBack()).toEqual([]);
+    });
+
+    it('again, with another message, if the parameter was deleted and gets the same images', async () => {
+      await handler(breakerOpen('linux'));
+      aws.parameters.delete(parameter('linux'));
+      aws.put(parameter('linux'), STOCK, Date.now() - 2_000);
+      aws.put(parameter('linux'), FIRST, Date.now() - 1_000);
+      await handler(breakerOpen('linux'));
+      expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+      expect(rolledBack()).toEqual([...ONCE, ...ONCE]);
+      await handler(breakerOpen('linux'));
+      expect(rolledBack()).toEqual([...ONCE, ...ONCE]);
+    });
+
+    it('although the record cannot be written', async () => {
+      aws.parameters.delete(MESSAGES);
+      aws.deniedParameters.add(MESSAGES);
+      await handler(breakerOpen('linux'));
+      expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
+      expect(rolledBack()).toEqual(ONCE);
+      expect(console.error).toHaveBeenCalledWith(
+        expect.stringMatching(/^The record of "rollback linux \S+ \S+ \S+" failed: /),
+      );
+    });
+
+    it.each(['begun', 'sent'])('nobody, but writes the image, while the record says "%s"', async (state) => {
+      const at = new Date(aws.parameters.get(parameter('linux'))?.at(-1)?.at ?? 0).toISOString();
+      aws.put(MESSAGES, `${state} rollback linux ${FIRST} ${STOCK} ${at}`);
+      await handler(breakerOpen('linux'));
+      expect(aws.valueOf(parameter('linux'))).toBe(STOCK);
       expect(rolledBack()).toEqual([]);
     });
 

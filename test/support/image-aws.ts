@@ -53,6 +53,8 @@ export class ImageAws {
   deletedTopics = new Set<string>();
   /** Operations that are refused, as for a person without the right. */
   denied = new Set<string>();
+  /** Parameters that nobody may read or write. */
+  deniedParameters = new Set<string>();
   readonly calls: string[] = [];
   now = () => Date.now();
   /** What happens after an operation. */
@@ -156,6 +158,7 @@ export class ImageAws {
     const refused = (code: string): Answer => ({ status: 400, body: JSON.stringify({ __type: code }) });
     const { Name = '', Value = '', Path = '' } = asked;
     const versions = this.parameters.get(Name);
+    if (this.deniedParameters.has(Name)) return refused('AccessDeniedException');
     switch (operation) {
       case 'GetParameter':
         return versions === undefined
