@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { orSimilar } from '../fleets/similar.ts';
 import { helpWidth } from './command-line/help.ts';
 import { type CliCommand, runCommand, type Shell, USAGE } from './command-line/run.ts';
 import { end, endingCode } from './terminal/ending.ts';
@@ -55,7 +56,7 @@ export async function runProcess([name = '', ...words]: string[], terminal: Term
     if (asked) terminal.print(await listCommands(shell));
     else
       terminal.note(
-        `The command must be one of ${Object.keys(COMMANDS).join(', ')}, got ${JSON.stringify(name)}. --help says what each does.`,
+        `The command must be one of ${Object.keys(COMMANDS).join(', ')}, got ${JSON.stringify(name)}${orSimilar(name, Object.keys(COMMANDS))}. --help says what each does.`,
       );
     process.exitCode = asked ? 0 : USAGE;
     return;

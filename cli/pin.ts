@@ -33,6 +33,9 @@ const Manifest = z.object({
 });
 type Manifest = z.infer<typeof Manifest>;
 
+/** An app that uses the library has no fleets.yaml. */
+const BY_HAND = 'set runner of each fleet, in fleets.yaml or in your app (docs/configuration.md)';
+
 /** CircleCI's releases are not as they should be, or cannot be reached. Nothing is pinned. */
 class PinFailed extends Error {
   override readonly name = 'PinFailed';
@@ -126,7 +129,7 @@ async function readManifest(url: string): Promise<Manifest> {
     return Manifest.parse(JSON.parse((await boundedText(response, MANIFEST_BYTES)) ?? ''));
   } catch {
     throw new PinFailed(
-      `${url}/manifest.json is not the manifest that this command knows. Pin a release by hand: set runner in fleets.yaml.`,
+      `${url}/manifest.json is not the manifest that this command knows. Pin a release by hand: ${BY_HAND}.`,
     );
   }
 }
@@ -179,7 +182,7 @@ async function get(address: string): Promise<Response> {
     signal: AbortSignal.timeout(DEADLINE_SECONDS * 1_000),
   }).catch((error: Error) => {
     throw new PinFailed(
-      `${address} cannot be reached: ${sentence(causeOf(error))} Run the command on a machine that reaches it, and commit the file there, or set runner in fleets.yaml (docs/configuration.md).`,
+      `${address} cannot be reached: ${sentence(causeOf(error))} Run the command on a machine that reaches it, and commit the file there, or ${BY_HAND}.`,
     );
   });
   if (response.ok) return response;

@@ -165,6 +165,14 @@ it.each([...WITH_JSON, { name: 'explain' as const, words: ['linux'] }])(
   },
 );
 
+it.each([
+  { given: 'statsu', said: 'got "statsu"; the nearest one is status. --help says what each does.' },
+  { given: 'logs', said: 'got "logs". --help says what each does.' },
+])('an unknown command $given is a usage error, with the nearest command', async ({ given, said }) => {
+  const running = promisify(execFile)(process.execPath, commandWords(given));
+  await expect(running).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining(said) });
+});
+
 describe('fleets that share settings by a merge key', () => {
   it.each(WITH_JSON)('are read by npm run $name', async ({ name, words }) => {
     const { stderr } = await runAgainstAws(address(aws.server), name, [...words, '--fleets', fleets]);

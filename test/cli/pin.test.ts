@@ -158,7 +158,7 @@ describe('npm run pin', () => {
       case: 'the releases cannot be reached',
       change: () => {},
       words: ['--url', 'http://127.0.0.1:1'],
-      said: 'or set runner in fleets.yaml',
+      said: 'or set runner of each fleet, in fleets.yaml or in your app (docs/configuration.md).',
       status: 1,
     },
   ])('writes nothing if $case', async ({ change, words, said, status }) => {
