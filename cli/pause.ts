@@ -2,11 +2,14 @@ import {
   AutoScalingClient,
   CreateOrUpdateTagsCommand,
   DeleteTagsCommand,
+  SuspendProcessesCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { Command } from 'commander';
 import { forApp } from '../functions/lib/advice.ts';
 import { PAUSED_AT_TAG, PAUSED_TAG } from '../functions/lib/tags.ts';
 import { AWS_CLIENT } from './aws/client.ts';
+import { readSetup } from './aws/place.ts';
+import { unknownCall } from './aws/unknown-call.ts';
 import { stackOption } from './command-line/arguments.ts';
 import { refuseUnknown } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage } from './command-line/run.ts';
@@ -39,6 +42,11 @@ interface Options {
   stack: string;
 }
 
+/** The endpoint is an emulator of AWS that has no processes to suspend. */
+class DrainImpossible extends Error {
+  override readonly name = 'DrainImpossible';
+}
+
 /** One of the three commands. */
 const commandFor = (action: Action): CliCommand => ({
   define: ({ terminal }) =>
@@ -48,6 +56,7 @@ const commandFor = (action: Action): CliCommand => ({
       .option('--json', 'print only one JSON object for each fleet')
       .addOption(stackOption())
       .action((fleets: string[], options: Options) => setAll(action, fleets, options, terminal)),
+  expectedErrors: [DrainImpossible],
   describeError: nameAndMessage,
   aws: 'stack',
 });
@@ -62,6 +71,7 @@ async function setAll(action: Action, fleets: string[], options: Options, termin
   const autoScaling = new AutoScalingClient(AWS_CLIENT);
   const groups = new Map((await fleetGroups(stack, autoScaling)).map((group) => [group.fleet, group]));
   refuseUnknown(stack, [...groups.keys()], fleets);
+  if (action === 'drain') await refuseWithoutProcesses(stack, fleets, autoScaling);
   for (const fleet of new Set(fleets)) {
     const { group = '', desired = 0, described } = groups.get(fleet) ?? {};
     await setTag(group, value, autoScaling);
@@ -78,6 +88,31 @@ async function setAll(action: Action, fleets: string[], options: Options, termin
       forApp({ app: stack, fleetsFile: undefined }, `To end this: npm run resume -- ${words.join(' ')}`),
     );
   }
+}
+
+/**
+ * Asks an endpoint that may be an emulator of AWS for the call by which the workflow drains a fleet, about a group that does not
+ * exist. Without that call, each execution would fail after the drain, and also after it is ended.
+ *
+ * @throws DrainImpossible
+ */
+async function refuseWithoutProcesses(
+  app: string,
+  fleets: readonly string[],
+  client: AutoScalingClient,
+): Promise<void> {
+  const { endpoint } = readSetup(process.env);
+  if (endpoint === undefined) return;
+  const probe = { AutoScalingGroupName: `${app}-no-group`, ScalingProcesses: ['Launch'] };
+  const refusal = await client.send(new SuspendProcessesCommand(probe)).then(
+    () => undefined,
+    (error: Error) => error,
+  );
+  if (refusal === undefined || unknownCall(refusal, endpoint) === undefined) return;
+  const pauseInstead = `Nothing was changed. Pause instead: npm run pause -- ${[...new Set(fleets)].join(' ')}`;
+  throw new DrainImpossible(
+    `Draining needs the call SuspendProcesses, which the AWS at ${endpoint} does not have (${refusal.name}). After a drain, each execution would fail there, also after resume. ${forApp({ app, fleetsFile: undefined }, pauseInstead)}`,
+  );
 }
 
 async function setTag(

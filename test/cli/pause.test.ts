@@ -15,6 +15,8 @@ let stacks: Map<string, string[]>;
 /** The tag of each group that pauses it. */
 let paused: Map<string, string>;
 let denied: boolean;
+/** How it answers a call about the processes of a group that does not exist. */
+let processes: Answer;
 let server: Server;
 
 interface Answer {
@@ -44,6 +46,10 @@ function aws(parameters: URLSearchParams): Answer {
     );
     return answer(action, `<AutoScalingGroups>${groups.join('')}</AutoScalingGroups>`);
   }
+  if (action === 'SuspendProcesses') {
+    expect(parameters.get('AutoScalingGroupName')).toMatch(/-no-group$/);
+    return processes;
+  }
   if (denied) return refusal('AccessDenied', 'You are not authorized to perform this operation.');
   const tag = (key: string) => parameters.get(`Tags.member.1.${key}`) ?? '';
   expect(tag('Key')).toBe(PAUSED_TAG);
@@ -63,6 +69,7 @@ beforeEach(async () => {
   ]);
   paused = new Map();
   denied = false;
+  processes = refusal('ValidationError', 'AutoScalingGroup name not found');
   server = createServer(async (request, response) => {
     const { status, body } = aws(new URLSearchParams(await text(request)));
     response.writeHead(status, { 'content-type': 'text/xml' }).end(body);
@@ -89,6 +96,16 @@ describe('npm run pause, drain and resume', () => {
       'Fleet linux follows its queue again. Desired capacity 3, instances 2.\n',
     );
     expect([...paused]).toEqual([]);
+  });
+
+  it('drain nothing where AWS is an emulator without processes, and name another way', async () => {
+    processes = refusal('InvalidAction', 'Unknown AutoScaling action: SuspendProcesses');
+    const { status, stdout, stderr } = await command('drain', 'mac', '--stack', 'team-b');
+    expect({ status, stdout, paused: [...paused] }).toEqual({ status: 1, stdout: '', paused: [] });
+    expect(stderr).toBe(
+      `Draining needs the call SuspendProcesses, which the AWS at ${address(server)} does not have (InvalidAction). After a drain, each execution would fail there, also after resume. Nothing was changed. Pause instead: npm run pause -- --stack team-b mac\n`,
+    );
+    expect((await command('pause', 'mac', '--stack', 'team-b')).status).toBe(0);
   });
 
   it('accept several fleets, and change each once', async () => {
