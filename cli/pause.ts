@@ -125,7 +125,7 @@ async function setTag(
     await client.send(new DeleteTagsCommand({ Tags: [tag(PAUSED_TAG), tag(PAUSED_AT_TAG)] }));
     return;
   }
-  const at = new Date().toISOString();
+  const at = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
   const Tags = [
     { ...tag(PAUSED_TAG), Value: value, PropagateAtLaunch: false },
     { ...tag(PAUSED_AT_TAG), Value: at, PropagateAtLaunch: false },

@@ -127,14 +127,16 @@ export function whyNothingLaunches(
     const [first] = underway.map(({ startedAt }) => startedAt).sort((a, b) => a - b);
     return `${plural(underway.length, 'launch is', 'launches are')} under way, the first one since ${shortTime((now - (first ?? now)) / 1_000)}, and ${underway.length === 1 ? 'has' : 'have'} no instance in the group yet.`;
   }
-  if (group.paused?.how === 'true')
-    return nothing(
-      `the fleet is paused${since(group.paused.since)}. To end this: npm run resume -- ${group.fleet}`,
-    );
-  if (group.paused?.how === 'drain')
-    return nothing(
-      `the fleet drains${since(group.paused.since)}. To end this: npm run resume -- ${group.fleet}`,
-    );
+  if (group.paused !== undefined) {
+    const waiting = last !== undefined && (now - last.at) / 1_000 <= SILENT ? (last.unclaimed ?? 0) : 0;
+    const failing =
+      lastFailure !== undefined && lastFailure.at > (last?.at ?? 0)
+        ? ` The last execution failed at ${lastFailure.step}. ${lastFailure.error}: ${sentence(lastFailure.message)}`
+        : '';
+    const waits = waiting > 0 ? `${plural(waiting, 'task waits', 'tasks wait')}, and ` : '';
+    const how = `${group.paused.how === 'drain' ? 'drains' : 'is paused'}${since(group.paused.since, now)}`;
+    return nothing(`${waits}the fleet ${how}.${failing} To end this: npm run resume -- ${group.fleet}`);
+  }
   if (last !== undefined && isRising(last, group, lastFailure, now))
     return `${plural(last.decision.desired - group.desired, 'instance launches', 'instances launch')} next: the last poll, ${shortTime((now - last.at) / 1_000)} ago, raised the desired capacity from ${last.decision.from} to ${last.decision.desired}.`;
   const waits = awaitingNow(group.fleet, { awaiting, decisions });
@@ -175,7 +177,7 @@ export function whyNothingLaunches(
     return nothing(
       'the fleet drained, and the Launch process of its group is still suspended for that. The next poll resumes it.',
     );
-  return nothing(whyNoMore(last, group, refusal));
+  return nothing(whyNoMore(last, group, refusal, now));
 }
 
 /** Whether the group is about to launch what the last poll decided. */
@@ -197,10 +199,16 @@ function isRising(
   );
 }
 
-const since = (at: string | undefined) => (at === undefined ? '' : ` since ${at}`);
+/** As the tag has it, which a person may have written. The day is left out if it is today's. */
+function since(at: string | undefined, now: number): string {
+  const parsed = Date.parse(at ?? '');
+  if (at === undefined || Number.isNaN(parsed)) return at === undefined ? '' : ` since ${at}`;
+  const text = new Date(parsed).toISOString().slice(0, 19).replace('T', ' ');
+  return ` since ${text.startsWith(new Date(now).toISOString().slice(0, 10)) ? text.slice(11) : `${text} UTC`}`;
+}
 
 /** Why a decision that was taken lets nothing launch. */
-function whyNoMore(last: DecisionRecord, group: FleetGroup, refusal: string): string {
+function whyNoMore(last: DecisionRecord, group: FleetGroup, refusal: string, now: number): string {
   const { decision, unclaimed, running, members } = last;
   const hold = decision.reasons.find(
     (reason) =>
@@ -215,7 +223,7 @@ function whyNoMore(last: DecisionRecord, group: FleetGroup, refusal: string): st
   if (decision.desired > Math.max(decision.from, group.desired))
     return `the last poll raised the desired capacity from ${decision.from} to ${decision.desired}, and it is ${group.desired} now. The next poll decides again.${refusal}`;
   if (unclaimed === 0)
-    return `CircleCI counts no waiting task${doubt === undefined ? '' : `, but ${doubt}`}. ${plural(running, 'task runs', 'tasks run')} on ${plural(present, 'instance')}.`;
+    return `at the last poll, ${shortTime((now - last.at) / 1_000)} ago, CircleCI counted no waiting task and ${plural(running, 'running task')}${doubt === undefined ? '' : `, but ${doubt}`}. ${plural(present, 'instance is', 'instances are')} in service now.`;
   const waiting = plural(unclaimed, 'task waits', 'tasks wait');
   if (hold !== undefined)
     return `${waiting}, and the capacity is ${sentence(hold.replace(/^nothing launches: /, 'held: '))}`;

@@ -57,7 +57,7 @@ function aws(parameters: URLSearchParams): Answer {
   if (action === 'DeleteTags') paused.delete(tag('ResourceId'));
   else {
     paused.set(tag('ResourceId'), tag('Value'));
-    expect(parameters.get('Tags.member.2.Value')).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    expect(parameters.get('Tags.member.2.Value')).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   }
   return answer(action, '');
 }

@@ -16,6 +16,8 @@ import {
   RISE,
 } from '../support/fleet-history.ts';
 
+const iso = (at: number) => new Date(at).toISOString();
+
 const createdAgo = (seconds: number) =>
   ({ CreatedTime: new Date(ago(seconds)) }) as History['group']['described'];
 
@@ -23,13 +25,13 @@ describe('why nothing launches', () => {
   it.each<{ more: Partial<History>; says: string }>([
     {
       more: {},
-      says: 'Nothing launches now: CircleCI counts no waiting task. 0 tasks run on 0 instances.',
+      says: 'Nothing launches now: at the last poll, 4 s ago, CircleCI counted no waiting task and 0 running tasks. 0 instances are in service now.',
     },
     {
       more: {
         decisions: [poll(4, 0, 1, { reasons: ['the counts are doubtful: CircleCI knows no runner'] })],
       },
-      says: 'Nothing launches now: CircleCI counts no waiting task, but the counts are doubtful: CircleCI knows no runner. 1 task runs on 0 instances.',
+      says: 'Nothing launches now: at the last poll, 4 s ago, CircleCI counted no waiting task and 1 running task, but the counts are doubtful: CircleCI knows no runner. 0 instances are in service now.',
     },
     {
       more: {
@@ -39,7 +41,7 @@ describe('why nothing launches', () => {
           }),
         ],
       },
-      says: 'Nothing launches now: CircleCI counts no waiting task. 1 task runs on 0 instances.',
+      says: 'Nothing launches now: at the last poll, 4 s ago, CircleCI counted no waiting task and 1 running task. 0 instances are in service now.',
     },
     {
       more: {
@@ -49,8 +51,30 @@ describe('why nothing launches', () => {
       says: '2 instances boot now, the first one since 40 s.',
     },
     {
-      more: { group: groupOf({ paused: { how: 'true', since: '2026-01-05T08:00:00Z' } }) },
-      says: 'Nothing launches now: the fleet is paused since 2026-01-05T08:00:00Z. To end this: npm run resume -- linux',
+      more: { group: groupOf({ paused: { how: 'true', since: iso(ago(3_723)) } }) },
+      says: `Nothing launches now: the fleet is paused since ${iso(ago(3_723)).slice(11, 19)}. To end this: npm run resume -- linux`,
+    },
+    {
+      more: {
+        group: groupOf({ paused: { how: 'true', since: '2025-12-24T08:00:00.123Z' } }),
+        decisions: [poll(4, 4, 0, { reasons: ['held: the fleet is paused'] })],
+      },
+      says: 'Nothing launches now: 4 tasks wait, and the fleet is paused since 2025-12-24 08:00:00 UTC. To end this: npm run resume -- linux',
+    },
+    {
+      more: {
+        group: groupOf({ paused: { how: 'drain', since: 'the storm' } }),
+        decisions: [poll(4, 1, 0, { reasons: ['the fleet drains: nothing launches'] })],
+        failures: [failure(2, { step: 'Update Group', error: 'GroupUpdateRefused', message: 'no' })],
+      },
+      says: 'Nothing launches now: 1 task waits, and the fleet drains since the storm. The last execution failed at Update Group. GroupUpdateRefused: no. To end this: npm run resume -- linux',
+    },
+    {
+      more: {
+        group: groupOf({ paused: { how: 'true', since: undefined } }),
+        decisions: [poll(600, 4, 0)],
+      },
+      says: 'Nothing launches now: the fleet is paused. To end this: npm run resume -- linux',
     },
     {
       more: { group: groupOf({ paused: { how: 'drain', since: undefined } }) },
@@ -104,7 +128,7 @@ describe('why nothing launches', () => {
     },
     {
       more: { awaiting: [awaiting(80)] },
-      says: 'Nothing launches now: CircleCI counts no waiting task. 0 tasks run on 0 instances.',
+      says: 'Nothing launches now: at the last poll, 4 s ago, CircleCI counted no waiting task and 0 running tasks. 0 instances are in service now.',
     },
     {
       more: { decisions: [], awaiting: [awaiting(80)], failures: [failure(20)] },
