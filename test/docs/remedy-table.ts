@@ -299,7 +299,7 @@ export const COMMANDS: Record<string, Tried> = {
   'npm run image': by('cli/image.test.ts', 'gives one fleet an image, and keeps it from being deleted'),
   'npm run secrets': by(REMEDIES, 'repairs $error: $case'),
   'npm run resume': by(REMEDIES, 'npm run resume lets a paused fleet launch for the jobs that wait'),
-  'npm run drain': by('local/deployed.test.ts', 'takes the command to drain'),
+  'npm run drain': by('cli/pause.test.ts', 'write the tag that the workflow reads, and delete it'),
   'npm run pause': by('local/deployed.test.ts', 'holds its capacity while a person has paused it'),
   'npm run execute': by('local/deployed.test.ts', 'shows the steps and the decision of an execution'),
   'npm run explain': by(
