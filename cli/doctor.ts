@@ -30,11 +30,19 @@ const define = (shell: Shell) =>
     .option('--json', 'print only one JSON object')
     .option('--fleets <file>', 'the fleets file', 'fleets.yaml')
     .addOption(stackOption())
-    .action((fleet: string | undefined, options: Options, command: Command) => {
-      if (options.deployedOnly && command.getOptionValueSource('fleets') === 'cli')
+    .action(async (fleet: string | undefined, options: Options, command: Command) => {
+      const isFileChosen = command.getOptionValueSource('fleets') === 'cli';
+      if (options.deployedOnly && isFileChosen)
         throw new UsageError('--deployed-only reads no fleets file: leave out --fleets, or --deployed-only.');
-      if (options.deployedOnly || !hasNoFile(command)) return examine(fleet, options, shell);
-      shell.terminal.note(`There is no ${options.fleets} here, so only what is deployed is checked.`);
+      const instead = options.deployedOnly
+        ? undefined
+        : hasNoFile(command)
+          ? `There is no ${options.fleets} here`
+          : isFileChosen
+            ? undefined
+            : await ofAnotherApp(fleet, options);
+      if (instead === undefined) return examine(fleet, options, shell);
+      shell.terminal.note(`${instead}, so only what is deployed is checked.`);
       return examine(fleet, { ...options, deployedOnly: true }, shell);
     });
 
@@ -43,6 +51,23 @@ interface Options {
   json?: boolean;
   fleets: string;
   stack: string;
+}
+
+/**
+ * Why the file in this folder says nothing about what is deployed: the app is on an endpoint that may be an emulator of AWS, and
+ * has no fleet of the file, as after `npm run local`.
+ */
+async function ofAnotherApp(
+  fleet: string | undefined,
+  { stack, fleets }: Options,
+): Promise<string | undefined> {
+  const { endpoint } = readSetup(process.env);
+  if (endpoint === undefined) return undefined;
+  const inFile = loadFleets(fleets, { stack }).map(({ name }) => name);
+  if (fleet !== undefined && inFile.includes(fleet)) return undefined;
+  const deployed = (await fleetGroups(stack, new AutoScalingClient(AWS_CLIENT))).map((group) => group.fleet);
+  if (deployed.length === 0 || deployed.some((name) => inFile.includes(name))) return undefined;
+  return `The AWS at ${endpoint} has no fleet of ${fleets} (it has ${deployed.join(', ')})`;
 }
 
 /** A finding with the check that found it. */
@@ -154,6 +179,23 @@ function remedyOf(fault: Error, endpoint: string | undefined): string {
     : 'run npm run doctor again';
 }
 
+/** The checks that an emulator of AWS cannot answer as one finding: they would bury the others. */
+function withLackingAsOne(found: Found[]): Found[] {
+  const isLacking = ({ says, remedy = '' }: Found) =>
+    says.startsWith('not checked: ') && remedy.startsWith('nothing, ');
+  const lacking = found.filter(isLacking);
+  const [first] = lacking;
+  if (first === undefined || lacking.length === 1) return found;
+  const checks = [...new Set(lacking.map(({ check }) => check))];
+  const one: Found = {
+    check: 'not checked',
+    level: 'warn',
+    says: checks.join(', '),
+    ...(first.remedy !== undefined && { remedy: first.remedy.replace(/this call$/, 'their calls') }),
+  };
+  return [...found.filter((finding) => !isLacking(finding)), one];
+}
+
 /** One line for each finding, as far as it fits: the level, the fleet, what was found, and what to do. */
 export function findingLines(
   found: Found[],
@@ -161,7 +203,8 @@ export function findingLines(
   { green, yellow, red, bold }: Shell['terminal']['colours'],
 ): string[] {
   const mark = { ok: green('ok  '), warn: yellow('warn'), fail: red('fail') };
-  const lines = found.flatMap(({ level, check, fleet, says, remedy }) => {
+  const shown = withLackingAsOne(found);
+  const lines = shown.flatMap(({ level, check, fleet, says, remedy }) => {
     const about = fleet === undefined ? check : `${fleet}, ${check}`;
     const [first = '', ...rest] = wrapped(
       `     ${about}: ${remedy === undefined ? says : `${sentence(says)} To do: ${remedy}`}`,
@@ -170,7 +213,7 @@ export function findingLines(
     );
     return [`${mark[level]} ${first.slice(5)}`, ...rest];
   });
-  const count = (level: Finding['level']) => found.filter((finding) => finding.level === level).length;
+  const count = (level: Finding['level']) => shown.filter((finding) => finding.level === level).length;
   const warnings = count('warn');
   return [
     ...lines,

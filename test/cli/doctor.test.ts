@@ -864,6 +864,23 @@ describe('the lines', () => {
   });
 });
 
+it('says in one line what an emulator of AWS cannot answer, after the others', () => {
+  const remedy = 'nothing, if http://localhost:4566 is an emulator of AWS: it does not have this call';
+  const lacking = (check: string) => ({
+    check,
+    ...bad('warn', `not checked: InvalidAction: Unknown action of ${check}`, remedy),
+  });
+  const group = { check: 'group', ...ok('its group is as it was deployed', 'local') };
+  expect(findingLines([lacking('network'), group, lacking('quotas')], 200, pc.createColors(false))).toEqual([
+    'ok   local, group: its group is as it was deployed',
+    'warn not checked: network, quotas. To do: nothing, if http://localhost:4566 is an emulator of AWS: it does not have their calls',
+    '1 ok, 1 warning, 0 failed',
+  ]);
+  expect(findingLines([lacking('network'), group], 200, pc.createColors(false))[0]).toContain(
+    'network: not checked: InvalidAction',
+  );
+});
+
 describe('npm run doctor', () => {
   let aws: OperatorAws;
 
@@ -884,6 +901,32 @@ describe('npm run doctor', () => {
     );
     expect(findings.map(({ level }: Finding) => level)).not.toContain('fail');
     expect(status).toBe(0);
+  });
+
+  it('leaves out fleets.yaml if the app on an emulator has none of its fleets', async () => {
+    aws.groups = [{ fleet: 'local', desired: 0 }];
+    const { stdout, stderr } = await command('--json');
+    const about = JSON.parse(stdout).findings.map(({ fleet }: Finding) => fleet);
+    expect(about).toContain('local');
+    expect(about).not.toContain('example');
+    expect(stderr).toContain(
+      `The AWS at ${address(aws.server)} has no fleet of fleets.yaml (it has local), so only what is deployed is checked.`,
+    );
+    for (const words of [['--fleets', 'fleets.yaml'], ['example']]) {
+      const chosen = await command('--json', ...words);
+      expect(JSON.parse(chosen.stdout).findings).toContainEqual(
+        expect.objectContaining({ fleet: 'example', says: 'it is in fleets.yaml, and not deployed' }),
+      );
+    }
+  });
+
+  it('reads fleets.yaml if the app on an emulator has one of its fleets', async () => {
+    aws.groups = [
+      { fleet: 'local', desired: 0 },
+      { fleet: 'example', desired: 0 },
+    ];
+    const { stdout } = await command('--json');
+    expect(JSON.parse(stdout).findings).toContainEqual(expect.objectContaining({ check: 'file' }));
   });
 
   it('fails for a pipeline if a deployed fleet does not poll', async () => {
