@@ -11,10 +11,10 @@ export const DURATION_SETTINGS = {
     .describe(
       'Longest interval between polls of an idle fleet, from `pollInterval` to 60 s. A fleet is polled less often the longer it is idle: every 15 s after an hour, every 60 s after four. [What each value costs](cost.md). Default: 60s, or 15s with `warmPool`, where a late poll would take back much of what the pool saves.',
     ),
-  idleTimeout: duration('a time', 10, 86_400)
+  idleTimeout: duration('a time', 30, 86_400)
     .prefault('5m')
     .describe(
-      'How long a runner waits for a task before it leaves. Without reuse, it waits twice as long in a fleet with `headroom`, and up to three times as long with `spareRunners`. Must be longer than three times `pollInterval`. With less than 150s, launches that run no task [are not bounded](how-it-decides.md#tasks-that-are-not-handed-out) while CircleCI hands out only some of the tasks.',
+      'How long a runner waits for a task before it leaves. Without reuse, it waits twice as long in a fleet with `headroom`, and up to three times as long with `spareRunners`. Must be longer than three times `pollInterval`. Below 30s, a runner without a task [looks like one that has just come](how-it-decides.md#tasks-that-are-not-handed-out).',
     ),
   recycleAfter: duration('a time', 10, 604_800)
     .optional()

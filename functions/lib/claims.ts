@@ -23,6 +23,12 @@ export interface PollHistory {
   idlers?: number | undefined;
   /** How many instances were idle at the last poll; not there if none was in service. */
   idlersNow?: number | undefined;
+  /** The idle instances of all polls, added up. */
+  idleSum?: number | undefined;
+  /** How many instances were in service at the last poll. */
+  inService?: number | undefined;
+  /** How many instances at least have left service from poll to poll. */
+  left?: number | undefined;
   /** The most running tasks at a poll. */
   mostRunning: number;
   /**
@@ -101,6 +107,11 @@ function addIdle(
   };
   if (Number.isFinite(idlers)) seen.idlers = idlers;
   if (idlersNow !== undefined) seen.idlersNow = idlersNow;
+  const idleSum = (before?.idleSum ?? 0) + (idlersNow ?? 0);
+  if (idleSum > 0) seen.idleSum = idleSum;
+  if (inService > 0) seen.inService = inService;
+  const left = (before?.left ?? 0) + Math.max((before?.inService ?? 0) - inService, 0);
+  if (left > 0) seen.left = left;
   if (outside > 0) seen.outside = outside;
   if (surplus > 0) seen.surplus = surplus;
   if (elsewhere > 0) seen.elsewhere = elsewhere;

@@ -72,6 +72,9 @@ export const Poll = z.object({
       idlePolls: z._default(Count, 0),
       idlers: z.optional(Count),
       idlersNow: z.optional(Count),
+      idleSum: z.optional(Count),
+      inService: z.optional(Count),
+      left: z.optional(Count),
       outside: z.optional(Count),
       surplus: z.optional(Count),
       mostRunning: z._default(Count, 0),
@@ -122,7 +125,10 @@ const Withheld = z.object({
   outside: Count,
   claimed: Count,
   claimedAt: z.int(),
-  idlePolls: Count,
+  // An execution that a deployment interrupts has a record without these.
+  idleSeconds: z._default(Count, 0),
+  inService: z._default(Count, 0),
+  mostRunning: z._default(Count, 0),
   idlersNow: z.optional(Count),
 });
 

@@ -22,7 +22,7 @@ export interface Withheld {
   running: number;
   /** The most tasks that ran while runners were idle, those outside included. CircleCI lets no more run. */
   level: number;
-  /** Launches that the last execution found in service, unless they are counted. */
+  /** Launches that came into service, unless they are counted or a claim was seen for each. */
   came: number;
   /** How many of the running tasks run on no member in service; explained in claims.ts. */
   outside: number;
@@ -30,8 +30,12 @@ export interface Withheld {
   claimed: number;
   /** When a claim was last seen, or the record began, in seconds since the epoch. */
   claimedAt: number;
-  /** At how many polls of the last execution runners were idle. */
-  idlePolls: number;
+  /** For how long runners were idle, in seconds, beyond what healthy ones are; `idleSecondsAfter` explains it. */
+  idleSeconds: number;
+  /** How many instances were in service at the last poll. */
+  inService: number;
+  /** The most tasks that ran at a poll of the last execution. */
+  mostRunning: number;
   /** How many instances were idle at the last poll; not there if none was in service. */
   idlersNow?: number | undefined;
 }
@@ -39,10 +43,27 @@ export interface Withheld {
 const FIRST_CANARY_SECONDS = 120;
 const LAST_CANARY_SECONDS = 1_800;
 
-/** After this time without a claim, in seconds, launches that came into service were not for the tasks that wait. */
+/** After this time without a claim, in seconds, launches that came and left while nothing ran were not for the tasks that wait. */
 const CLAIMLESS_SECONDS = 180;
-/** The same while tasks run outside the group. */
+/** The same of launches while tasks run outside the group. */
 const LONG_CLAIMLESS_SECONDS = 600;
+
+/** For how long a healthy runner is idle while tasks wait, in seconds at most: from its arrival to its claim. */
+const COMING_SECONDS = 8;
+/**
+ * And from the end of its task until it has left. It is 5 to 9 s (userdata/leave-group.sh) if AWS answers at once; a call that is
+ * throttled and made again takes longer.
+ */
+const LEAVING_SECONDS = 20;
+/** A runner that was idle for so much longer, in seconds, found no task. It is so for each `idleTimeout` from 30 s on. */
+const UNUSED_SECONDS = 8;
+/** So much longer even if claims were seen: they were those of other runners. */
+const SURELY_UNUSED_SECONDS = 40;
+/**
+ * A poll stands for no more seconds than this: with few polls, runners that leave at the same time would count too long. An
+ * unused one is idle at three polls or more, because `idleTimeout` is longer than three times `pollInterval`.
+ */
+const LONGEST_POLL = 14;
 
 /** The clocks of functions may differ by this, in seconds. */
 const CLOCKS_DIFFER = 60;
@@ -67,6 +88,7 @@ export const seenBefore = (withheld: Withheld | undefined): PollHistory | undefi
     idle: true,
     idlePolls: Number((withheld.idlersNow ?? 0) > 0),
     ...(withheld.idlersNow !== undefined && { idlers: withheld.idlersNow }),
+    inService: withheld.inService,
     mostRunning: 0,
     outside: withheld.outside,
     // Nothing is on record of these, so the polls of this execution decide.
@@ -106,29 +128,53 @@ const isLifted = ({ level }: Withheld, { claimed, mostRunning }: PollHistory) =>
   mostRunning > level || (level === 0 && claimed > 0);
 
 /** For how long no claim was seen, in seconds. */
-const secondsWithoutClaim = ({ claimedAt }: Withheld, { claimed }: PollHistory, at: number) =>
-  claimed > 0 ? 0 : at - claimedAt;
+const secondsWithoutClaim = (
+  { claimedAt }: Pick<Withheld, 'claimedAt'>,
+  { claimed }: PollHistory,
+  at: number,
+) => (claimed > 0 ? 0 : at - claimedAt);
 
 /**
- * How many runners found no task in an execution in which tasks waited. A member is also idle for some seconds before its
- * first task, and after its last one until it has left. So idle runners count only if they are more than half of the
- * members that came or left, at two polls or more: each of these is idle for less than half of the execution. If no claim
- * was seen for a while, all launches that came meanwhile are idle, or have left.
+ * For how long runners were idle since the record began, in seconds, less what healthy ones are. While tasks wait, a healthy
+ * runner is idle only for seconds, when it comes and before it leaves. So in a healthy fleet this stays near 0, whatever
+ * the load is, and each runner that finds no task adds its idle time.
  */
-function idleRunners(
+function idleSecondsAfter(
+  before: Withheld | undefined,
+  { idleSum = 0, left = 0, inService = 0 }: PollHistory,
+  { came, polls }: Pick<Execution, 'came' | 'polls'>,
+): number {
+  const idle = idleSum * Math.min(SECONDS_OF_AN_EXECUTION / polls, LONGEST_POLL);
+  // Those that left between two polls in which others came are missing in what polls see.
+  const gone = Math.max(left, before === undefined ? 0 : before.inService + came - inService);
+  const healthy = COMING_SECONDS * came + LEAVING_SECONDS * gone;
+  return atMost(Math.max(Math.round((before?.idleSeconds ?? 0) + idle - healthy), 0));
+}
+
+const SECONDS_OF_AN_EXECUTION = 60;
+
+/** How many launches found no task, by their idle seconds. Those that are idle now may be about to leave after a task. */
+const idleTooLong = (
+  { idleSeconds, idlersNow = 0 }: Pick<Withheld, 'idleSeconds' | 'idlersNow'>,
+  each = UNUSED_SECONDS,
+) => Math.max(Math.floor((idleSeconds - LEAVING_SECONDS * idlersNow) / each), 0);
+
+/**
+ * How many launches at most found no task, by what was seen beside their idle seconds. No task ran and none was claimed for a
+ * while, so they are idle, or have left before a poll. Or tasks run outside the group, which hide idle runners, and no claim
+ * was seen for long. Or more than half of the members that came or left are idle at all polls.
+ */
+function idleOtherwise(
   before: Withheld,
   seen: PollHistory,
   { came, polls }: Pick<Execution, 'came' | 'polls'>,
   at: number,
 ): number {
   const { idlers = 0, idlePolls, mostRunning, running, outside = 0 } = seen;
-  // Between two polls, an end and an arrival can hide a claim, so there must be a sign of idle runners as well: idle ones
-  // that were seen, or no running task although runners came, which may have left before a poll. Tasks that
-  // run outside hide such signs. Then more polls without a claim must do.
-  const signs = before.idlePolls + idlePolls >= 2 || ranNothing(seen, polls);
   const claimless = secondsWithoutClaim(before, seen, at);
-  if (signs ? claimless >= CLAIMLESS_SECONDS : outside > 0 && claimless >= LONG_CLAIMLESS_SECONDS)
-    return Math.max(idlers, came);
+  const idleSeen = idlePolls >= 2 && Math.max(mostRunning, before.mostRunning) === 0;
+  const needed = idleSeen || ranNothing(seen, polls) ? CLAIMLESS_SECONDS : LONG_CLAIMLESS_SECONDS;
+  if (claimless >= needed && (outside > 0 || needed === CLAIMLESS_SECONDS)) return Math.max(idlers, came);
   return idlePolls >= 2 && 2 * idlers > came + mostRunning - running ? idlers : 0;
 }
 
@@ -144,9 +190,9 @@ interface Execution {
 
 /**
  * What is on record after an execution. A record begins when tasks waited at every poll of an execution and a runner was
- * idle, or tasks run outside the group and could hide an idle one, or runners came and nothing ran. It limits nothing yet. From then on, launches count that
- * came into service since the execution before the last one and cannot have claimed a task, up to the number of idle
- * runners. The record ends when no task waits, and when more tasks run than the level.
+ * idle, or tasks run outside the group and could hide an idle one, or runners came and nothing ran. It limits nothing yet.
+ * From then on, launches that came into service count, less the claims that were seen, up to the number of runners that were
+ * idle for too long. The record ends when no task waits, and when more tasks run than the level.
  *
  * @param seen What all polls of the execution have seen.
  * @param now Milliseconds since the epoch.
@@ -154,38 +200,123 @@ interface Execution {
 export function withheldAfter(
   before: Withheld | undefined,
   seen: PollHistory,
-  { present, came, polls }: Execution,
+  execution: Execution,
   failures: number,
   now: number,
 ): Withheld | undefined {
   if (!seen.waiting) return undefined;
   const at = Math.floor(now / 1_000);
-  const { unclaimed, running, mostRunning, idlePolls, idlersNow, surplus = 0, claimed } = seen;
+  const { idlePolls, idlersNow = 0, surplus = 0 } = seen;
   const outside = Math.max(seen.outside ?? 0, surplus);
-  const isNew = before === undefined || isForged(before, now);
-  const claimedAt = isNew || claimed > 0 ? at : before.claimedAt;
-  const last = { unclaimed, running, outside, claimed, claimedAt, idlePolls, idlersNow };
-  const begun = { since: at, unused: 0, canaries: 0, lastAt: at, level: mostRunning, came, ...last };
-  if (isNew) {
-    const cameForNothing = came > 0 && ranNothing(seen, polls);
-    return idlePolls >= 2 || (idlersNow ?? 0) > 0 || outside > 0 || cameForNothing ? begun : undefined;
+  const known = before === undefined || isForged(before, now) ? undefined : before;
+  const last = lastSeen(known, seen, outside, execution, at);
+  const begun = begin(last, execution, at);
+  if (known === undefined) {
+    const cameForNothing = execution.came > 0 && ranNothing(seen, execution.polls);
+    return idlePolls >= 2 || idlersNow > 0 || outside > 0 || cameForNothing ? begun : undefined;
   }
-  if (isLifted(before, seen)) return outside > 0 ? begun : undefined;
-  const idle = idleRunners(before, seen, { came, polls }, at);
-  const inForce = before.unused >= failures;
-  const useful = inForce ? 0 : before.claimed + claimed;
-  const unused = Math.min(Math.max(before.came + came - useful, 0), idle);
-  const isIdle =
-    (idle > 0 && seen.idle) || (unused > 0 && secondsWithoutClaim(before, seen, at) >= CLAIMLESS_SECONDS);
+  if (isLifted(known, seen)) return outside > 0 ? begun : undefined;
+  return known.unused >= failures
+    ? countInForce(known, last, seen, execution, at)
+    : count(known, last, seen, execution, at);
+}
+
+/** What a record has of the last execution alone. */
+type LastSeen = Omit<Withheld, 'since' | 'unused' | 'canaries' | 'lastAt' | 'level' | 'came'>;
+
+function lastSeen(
+  before: Withheld | undefined,
+  seen: PollHistory,
+  outside: number,
+  execution: Execution,
+  at: number,
+): LastSeen {
+  const { unclaimed, running, mostRunning, idlersNow, claimed, inService = 0 } = seen;
+  const claimedAt = before === undefined || claimed > 0 ? at : before.claimedAt;
+  const idleSeconds = idleSecondsAfter(before, seen, execution);
+  return { unclaimed, running, outside, claimed, claimedAt, idleSeconds, inService, mostRunning, idlersNow };
+}
+
+/** Launches of the execution before may run the tasks that run now. */
+const begin = (last: LastSeen, { came }: Pick<Execution, 'came'>, at: number): Withheld => ({
+  since: at,
+  unused: 0,
+  canaries: 0,
+  lastAt: at,
+  level: last.mostRunning,
+  came: Math.max(came - last.mostRunning, 0),
+  ...last,
+});
+
+/** Counts launches that found no task, before launches are held. */
+function count(
+  before: Withheld,
+  last: LastSeen,
+  seen: PollHistory,
+  execution: Execution,
+  at: number,
+): Withheld {
+  const tooLong = idleTooLong(last);
+  const idle = Math.max(idleOtherwise(before, seen, execution, at), tooLong);
+  // The launches came before this execution, so the claims that were seen until then were theirs.
+  const came = Math.max(before.came + execution.came - before.claimed, 0);
+  // Claims may also be those of older runners. As many as were idle at all polls, and for too long, are sure.
+  const idleForGood = seen.idle ? Math.min(seen.idlers ?? 0, idleTooLong(last, SURELY_UNUSED_SECONDS)) : 0;
+  const sure = Math.min(before.came + execution.came, idleForGood);
+  const unused = Math.max(Math.min(Math.max(came - last.claimed, 0), idle), sure);
   return {
-    since: before.since,
-    unused: Math.min(before.unused + unused, MOST_COUNTED),
-    canaries: Math.min(before.canaries + (inForce ? unused : 0), MOST_COUNTED),
-    lastAt: unused > 0 ? at : before.lastAt,
-    level: isIdle ? mostRunning : before.level + Number(inForce && isTooLow(before, seen, present)),
-    came: idle > 0 ? 0 : came,
     ...last,
+    since: before.since,
+    unused: atMost(before.unused + unused),
+    canaries: before.canaries,
+    lastAt: unused > 0 ? at : before.lastAt,
+    level: fallen(before, seen, { idle, tooLong, unused }, at) ?? before.level,
+    came: atMost(Math.max(came - unused, 0)),
+    idleSeconds: Math.max(last.idleSeconds - unused * UNUSED_SECONDS, 0),
   };
+}
+
+/** Counts canaries that found no task. While launches are held, one launches at a time. */
+function countInForce(
+  before: Withheld,
+  last: LastSeen,
+  seen: PollHistory,
+  execution: Execution,
+  at: number,
+): Withheld {
+  const tooLong = idleTooLong(last);
+  const idle = Math.max(idleOtherwise(before, seen, execution, at), Math.min(tooLong, 1));
+  const unused = Math.min(before.came + execution.came, idle);
+  const risen = before.level + Number(isTooLow(before, seen, execution.present));
+  return {
+    ...last,
+    since: before.since,
+    unused: atMost(before.unused + unused),
+    canaries: atMost(before.canaries + unused),
+    lastAt: unused > 0 ? at : before.lastAt,
+    level: fallen(before, seen, { idle, tooLong, unused }, at) ?? risen,
+    came: idle > 0 ? 0 : execution.came,
+    idleSeconds: Math.min(
+      Math.max(last.idleSeconds - unused * UNUSED_SECONDS, 0),
+      LEAVING_SECONDS * (last.idlersNow ?? 0) + UNUSED_SECONDS,
+    ),
+  };
+}
+
+/**
+ * The level after an execution that has seen that it is too high; `undefined` if it has not. It falls to what ran in the last two
+ * executions, because a task may have ended a moment ago, and another one begins when its runner has come.
+ */
+function fallen(
+  { level, mostRunning, claimedAt }: Withheld,
+  seen: PollHistory,
+  { idle, tooLong, unused }: { idle: number; tooLong: number; unused: number },
+  at: number,
+): number | undefined {
+  const ran = Math.max(seen.mostRunning, mostRunning);
+  const claimless = secondsWithoutClaim({ claimedAt }, seen, at) >= CLAIMLESS_SECONDS;
+  if ((idle > 0 && seen.idle) || (unused > 0 && claimless)) return ran;
+  return tooLong > 0 && (seen.idleSum ?? 0) > 0 ? Math.max(ran, level - tooLong) : undefined;
 }
 
 /**
@@ -209,24 +340,30 @@ export const formatWithheld = (withheld: Withheld) =>
     withheld.outside,
     withheld.claimed,
     withheld.claimedAt,
-    withheld.idlePolls,
+    withheld.idleSeconds,
+    withheld.inService,
+    withheld.mostRunning,
     ...(withheld.idlersNow === undefined ? [] : [withheld.idlersNow]),
   ].join(' ');
 
 /** The steps refuse larger counts in their input, see `Count` in contracts.ts. */
 const MOST_COUNTED = 1_000_000;
 
+const atMost = (counted: number) => Math.min(counted, MOST_COUNTED);
+
 /**
  * Reads the tag; `undefined` if somebody wrote something else there, or an older version fewer numbers. More tasks outside
  * than tasks that run would keep all canaries from launching.
  */
 export function parseWithheld(tag: string): Withheld | undefined {
-  if (!/^\d{1,12}( \d{1,12}){11,12}$/.test(tag)) return undefined;
+  if (!/^\d{1,12}( \d{1,12}){13,14}$/.test(tag)) return undefined;
   const [since = 0, unused = 0, canaries = 0, lastAt = 0, unclaimed = 0, running = 0, ...others] = tag
     .split(' ')
     .map(Number);
-  const [level = 0, came = 0, outside = 0, claimed = 0, claimedAt = 0, idlePolls = 0, idlersNow] = others;
-  const counts = { unused, canaries, unclaimed, running, level, came, outside, claimed, idlePolls };
+  const [level = 0, came = 0, outside = 0, claimed = 0, claimedAt = 0, ...more] = others;
+  const [idleSeconds = 0, inService = 0, mostRunning = 0, idlersNow] = more;
+  const tasks = { unclaimed, running, level, outside, claimed, mostRunning };
+  const counts = { unused, canaries, came, idleSeconds, inService, ...tasks };
   if (Math.max(...Object.values(counts), idlersNow ?? 0) > MOST_COUNTED || outside > running)
     return undefined;
   return { since, lastAt, claimedAt, ...counts, ...(idlersNow !== undefined && { idlersNow }) };

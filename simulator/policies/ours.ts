@@ -14,7 +14,7 @@ import type {
   PollSettings,
   PollState,
 } from '../../functions/lib/contracts.ts';
-import { countingWindow } from '../../functions/lib/counted-launches.ts';
+import { type CountingWindow, countingWindow, isWithin } from '../../functions/lib/counted-launches.ts';
 import { type Learned, learnFrom } from '../../functions/lib/learned.ts';
 import { LIMITS, pollInterval, secondsIdle } from '../../functions/lib/pacing.ts';
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
@@ -113,6 +113,7 @@ class Executions implements Polls {
 
   /** The tag of the group, as functions/lib/counted-launches.ts has it. */
   #countedUntil: number | undefined = undefined;
+  #uncounted: CountingWindow | undefined;
   /** The tag of the group, as functions/lib/withheld.ts has it. */
   #withheld: Withheld | undefined = undefined;
 
@@ -149,6 +150,7 @@ class Executions implements Polls {
   target(observation: ScalerObservation): ScalerTarget {
     this.#begin(observation);
     this.inForce(observation.now);
+    this.#countSkipped(observation);
     const now = this.#instant(observation.now);
     const observed = this.#observe(observation);
     const { decision, again, next } = decidePoll(this.#state, observed, this.#pollSettings, now);
@@ -297,6 +299,7 @@ class Executions implements Polls {
     const { activities } = this.#state;
     const before = activities.lastAt === lastAt ? activities : { ...activities, lastAt };
     const watched = this.#withheld !== undefined;
+    if (!watched && !group.hasFailures) this.#skipCount(now);
     if (group.version === this.#read && now < this.#readUntil && !watched) return before;
     this.#read = group.version;
     this.#readUntil = Number.POSITIVE_INFINITY;
@@ -319,9 +322,27 @@ class Executions implements Polls {
       warmPoolAuto: this.#warmPoolAuto,
       spareRunners: this.#spares,
     };
+    this.#uncounted = undefined;
     const window = countingWindow(now, this.#countedUntil);
     this.#countedUntil = lastCounted(record, window) ?? this.#countedUntil;
     return { ...summariseActivities(record, settings, window, now), lastAt };
+  }
+
+  #skipCount(now: number): void {
+    this.#uncounted = countingWindow(now, this.#countedUntil);
+    this.#countedUntil = this.#uncounted.until;
+  }
+
+  /** Counts the launches that were skipped, if a runner is idle: only then do they change anything. */
+  #countSkipped({ unclaimed, running, members, activities }: ScalerObservation): void {
+    const window = this.#uncounted;
+    if (window === undefined || unclaimed === 0 || members.inService === running) return;
+    this.#uncounted = undefined;
+    const came = activities.record(false).launches.filter(({ outcome }) => outcome === 'succeeded');
+    const cameInService = came.filter(
+      (launch) => 'endedAt' in launch && isWithin(window, launch.endedAt),
+    ).length;
+    this.#state = { ...this.#state, activities: { ...this.#state.activities, cameInService } };
   }
 
   /** Until when the decision would be the same, in seconds, if nothing happens. */

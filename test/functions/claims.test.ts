@@ -113,6 +113,13 @@ describe('addPoll', () => {
     expect(seen(counts)).toEqual({ ...counts.at(-1), claimed, claimedNow, waiting, ...nobody, ...most });
   });
 
+  it('adds up the idle instances of all polls, and those that left', () => {
+    const counts = [3, 1, 2, 0, 4].map((inService) => ({ unclaimed: 1, running: 1, inService }));
+    expect(seen(counts)).toMatchObject({ idleSum: 6, left: 4, inService: 4 });
+    expect(seen([{ unclaimed: 1, running: 1, inService: 1 }])).not.toHaveProperty('idleSum');
+    expect(seen([{ unclaimed: 1, running: 1, inService: 1 }])).not.toHaveProperty('left');
+  });
+
   it.each([
     { case: 'more in service than tasks running', inService: [4, 2, 3], idle: true, polls: 3, idlers: 1 },
     { case: 'as many as tasks running, once', inService: [3, 1, 2], idle: false, polls: 2, idlers: 0 },

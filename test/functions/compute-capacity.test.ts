@@ -109,6 +109,7 @@ describe('Compute Capacity', () => {
             idlePolls: 0,
             idlers: 0,
             idlersNow: 0,
+            inService: 2,
             mostRunning: 2,
           },
         },
@@ -560,6 +561,7 @@ describe('what it publishes', () => {
       idlePolls: 0,
       idlers: 0,
       idlersNow: 0,
+      inService: 2,
       mostRunning: 2,
     });
   });

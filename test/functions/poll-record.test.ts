@@ -134,7 +134,9 @@ describe('the record of launches that come to nothing', () => {
     outside: 0,
     claimed: 0,
     claimedAt: NOW - 20,
-    idlePolls: 0,
+    idleSeconds: 0,
+    inService: 2,
+    mostRunning: 2,
   };
   const last = (seen: Parameters<typeof pollHistory>[0]) => ({
     ...LAST,

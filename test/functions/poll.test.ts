@@ -54,7 +54,9 @@ const WITHHELD = {
   outside: 0,
   claimed: 0,
   claimedAt: 1,
-  idlePolls: 9,
+  idleSeconds: 0,
+  inService: 0,
+  mostRunning: 0,
 };
 
 describe('a decision that is handed in', () => {

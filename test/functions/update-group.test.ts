@@ -35,7 +35,9 @@ const WITHHELD = {
   outside: 0,
   claimed: 0,
   claimedAt: 100,
-  idlePolls: 9,
+  idleSeconds: 0,
+  inService: 0,
+  mostRunning: 0,
 };
 
 let agenda: Agenda;

@@ -26,7 +26,9 @@ const RECORD: Withheld = {
   outside: 0,
   claimed: 0,
   claimedAt: NOW - 600,
-  idlePolls: 11,
+  idleSeconds: 0,
+  inService: 0,
+  mostRunning: 0,
 };
 
 describe('withheldLimit', () => {
@@ -146,14 +148,15 @@ describe('withheldAfter', () => {
   /** All runners of the level are busy. */
   const BUSY = { running: 5, mostRunning: 5, idle: false, idlePolls: 0, idlers: 0 };
   /** Of these, a runner is idle all the time. */
-  const IDLE = { running: 5, mostRunning: 5, idlers: 1 };
+  const IDLE = { running: 5, mostRunning: 5, idlers: 1, idleSum: 11 };
   /** Between two polls, a task was claimed that ran before this execution. */
   const CLAIMS = { ...IDLE, claimed: 1 };
   const LIMITED: Withheld = { ...RECORD, unclaimed: 10, running: 5, level: 5 };
 
   it('begins with an execution in which runners were idle, and counts nothing yet', () => {
     // They may have finished a task, and be about to leave.
-    expect(recorded(undefined, { running: 1, mostRunning: 2, idlers: 5, idlersNow: 6 }, 5)).toEqual({
+    const seen = { running: 1, mostRunning: 2, idlers: 5, idlersNow: 6, idleSum: 55, inService: 7 };
+    expect(recorded(undefined, seen, 5)).toEqual({
       since: NOW,
       unused: 0,
       canaries: 0,
@@ -161,11 +164,15 @@ describe('withheldAfter', () => {
       unclaimed: 10,
       running: 1,
       level: 2,
-      came: 5,
+      // Two of the five may run the two tasks.
+      came: 3,
       outside: 0,
       claimed: 0,
       claimedAt: NOW,
-      idlePolls: 11,
+      // 55 * 60 s / 11, less 8 s for each that came.
+      idleSeconds: 260,
+      inService: 7,
+      mostRunning: 2,
       idlersNow: 6,
     });
   });
@@ -194,7 +201,7 @@ describe('withheldAfter', () => {
   });
 
   it('counts launches that leave before a poll sees them, and as many canaries', () => {
-    const before = { ...RECORD, idlePolls: 0, claimedAt: NOW - 180 };
+    const before = { ...RECORD, claimedAt: NOW - 180 };
     expect(recorded(before, NOTHING_RAN, 1, 0, 10)).toMatchObject({ unused: 11, canaries: 1 });
     expect(recorded(before, NOTHING_RAN, 1, 0, 9)).toMatchObject({ unused: 10, canaries: 0 });
     expect(recorded({ ...before, claimedAt: NOW - 179 }, NOTHING_RAN, 1, 0, 10)).toMatchObject({
@@ -229,7 +236,7 @@ describe('withheldAfter', () => {
   });
 
   it('goes on while other tasks run in place of those that have ended', () => {
-    const goesOn = { ...LIMITED, claimed: 9, claimedAt: NOW, idlePolls: 0 };
+    const goesOn = { ...LIMITED, claimed: 9, claimedAt: NOW, mostRunning: 5 };
     expect(recorded(LIMITED, { ...BUSY, claimed: 9 })).toEqual(goesOn);
   });
 
@@ -238,76 +245,97 @@ describe('withheldAfter', () => {
     expect(recorded(LIMITED, seen)).toMatchObject({ since: NOW, unused: 0, level: 6, outside: 4 });
   });
 
+  const ELEVEN_POLLS = 60 / 11;
   it.each([
-    { case: 'no runner is idle', came: 2, seen: BUSY, polls: 0, unused: 0 },
-    { case: 'fewer runners are idle', came: 1, before: 1, seen: IDLE, unused: 1 },
-    { case: 'as many runners are idle', came: 1, before: 1, seen: { ...IDLE, idlers: 2 }, unused: 2 },
-    { case: 'more runners are idle', came: 1, before: 1, seen: { ...IDLE, idlers: 4 }, unused: 2 },
-    { case: 'no task runs, and one of them has not left', came: 4, seen: { idlers: 1 }, unused: 4 },
-    { case: 'no task runs, and all of them have left', came: 4, seen: {}, unused: 4 },
-    { case: 'a task began and ended between two polls', came: 4, seen: { claimed: 1 }, unused: 0 },
+    { case: 'no runner is idle', came: 2, seconds: 0, unused: 0 },
+    { case: 'runners are idle for as long as healthy ones', came: 2, seconds: 2 * 8, unused: 0 },
+    { case: 'they are idle for a little longer', came: 2, seconds: 2 * 8 + 7, unused: 0 },
+    { case: 'one of them was idle for too long', came: 2, seconds: 2 * 8 + 8, unused: 1 },
+    { case: 'all of them were', came: 2, seconds: 2 * 16, unused: 2 },
+    { case: 'they may be about to leave', came: 2, seconds: 2 * 8 + 20 + 7, now: 1, unused: 0 },
     {
-      case: 'idle ones are less than half of those that came',
-      came: 6,
-      seen: { ...CLAIMS, idlers: 3 },
-      unused: 0,
-    },
-    {
-      case: 'idle ones are less than half of those that left',
+      case: 'one of them was idle for too long, and another is',
       came: 2,
-      seen: { ...CLAIMS, running: 3 },
-      unused: 0,
-    },
-    { case: 'only one poll saw one idle', came: 1, seen: { ...CLAIMS, idlePolls: 1 }, unused: 0 },
-    {
-      case: 'only one poll saw one idle, for long',
-      came: 1,
-      seen: { ...BUSY, idlePolls: 1 },
-      polls: 0,
-      unused: 0,
-    },
-    {
-      case: 'one of them idles only now and then',
-      came: 1,
-      seen: { ...BUSY, idlePolls: 1 },
-      polls: 1,
+      seconds: 2 * 8 + 20 + 8,
+      now: 1,
       unused: 1,
     },
-    {
-      case: 'no claim was seen for a while, but not for longer',
-      came: 1,
-      seen: { ...BUSY, outside: 2 },
-      polls: 0,
-      claimless: 599,
-      unused: 0,
-    },
-    {
-      case: 'no claim was seen for long while tasks run outside the group',
-      came: 1,
-      seen: { ...BUSY, outside: 2 },
-      polls: 0,
-      claimless: 600,
-      unused: 1,
-    },
+    { case: 'others were idle for long, too', came: 2, seconds: 600, unused: 2 },
+    { case: 'as many were idle', came: 1, before: 1, seconds: 8 + 16, unused: 2 },
+    { case: 'healthy ones have left', came: 2, seconds: 2 * 28 + 7, left: 2, unused: 0 },
+    { case: 'those that left were idle, too', came: 2, seconds: 2 * 28 + 16, left: 2, unused: 2 },
+    { case: 'others left and came between two polls', came: 2, seconds: 2 * 28 + 7, gone: 2, unused: 0 },
+    { case: 'what was idle before adds up', came: 2, seconds: 8, earlier: 16, unused: 1 },
+    { case: 'a claim was seen for each', came: 2, seconds: 600, claimed: 2, unused: 0 },
+    { case: 'a claim was seen for each in the execution before', came: 2, seconds: 600, ran: 2, unused: 0 },
+    { case: 'a claim was seen for one', came: 2, seconds: 600, claimed: 1, unused: 1 },
   ])('counts $unused of $came launches, and $before before, if $case', (given) => {
-    const { polls: idlePolls = 11, claimless = 300 } = given;
-    const before = { ...LIMITED, came: given.before ?? 0, idlePolls, claimedAt: NOW - claimless };
-    const unused = 10 + given.unused;
-    expect(recorded(before, given.seen, given.came)).toMatchObject({ unused });
+    const { came, seconds, unused, left = 0, gone = 0, claimed = 0, earlier = 0, ran = 0, now } = given;
+    const before = { ...LIMITED, unused: 2, came: given.before ?? 0, claimed: ran, idleSeconds: earlier };
+    const present = { inService: 20 + gone - came, mostRunning: 5 };
+    const seen = { ...BUSY, claimed, left, inService: 20, idleSum: seconds / ELEVEN_POLLS, idlersNow: now };
+    expect(recorded({ ...before, ...present }, seen, came)).toMatchObject({ unused: 2 + unused });
   });
 
-  it('does not count launches that may have claimed a task, until launches are held', () => {
-    const counted = (unused: number) =>
-      (recorded({ ...LIMITED, unused, came: 2, claimed: 1 }, { ...CLAIMS, idlers: 9 }, 2)?.unused ?? 0) -
-      unused;
-    expect(counted(2)).toBe(2);
-    expect(counted(3)).toBe(4);
+  it.each([
+    { case: 'no claim was seen for a while', claimless: 180, unused: 4 },
+    { case: 'no claim was seen, but not for long', claimless: 179, unused: 0 },
+    { case: 'few polls could miss a task', claimless: 180, polls: 9, unused: 0 },
+    { case: 'a task began and ended between two polls', claimless: 180, claimed: 1, unused: 0 },
+  ])(
+    'counts $unused of 4 launches that were idle at no poll if $case',
+    ({ claimless, claimed = 0, polls, unused }) => {
+      const before = { ...RECORD, unused: 2, claimedAt: NOW - claimless };
+      const counted = recorded(before, { ...NOTHING_RAN, claimed }, 4, 0, polls ?? 10)?.unused ?? 2;
+      expect(counted - 2).toBe(unused);
+    },
+  );
+
+  it.each([
+    { outside: 2, claimless: 600, unused: 1 },
+    { outside: 2, claimless: 599, unused: 0 },
+    { outside: 0, claimless: 600, unused: 0 },
+  ])(
+    'counts $unused launches if $outside tasks run outside the group and no claim was seen for $claimless s',
+    ({ outside, claimless, unused }) => {
+      const before = { ...LIMITED, unused: 2, claimedAt: NOW - claimless };
+      expect(recorded(before, { ...BUSY, outside }, 1)).toMatchObject({ unused: 2 + unused });
+    },
+  );
+
+  it('lets a poll stand for 14 s at most, so that runners that leave together do not count', () => {
+    // One poll in a minute saw 10 of them: 140 s at most. Ten came, and may have been idle for 8 s each.
+    const seen = { ...BUSY, inService: 10, idleSum: 10, left: 10 };
+    expect(recorded({ ...LIMITED, unused: 2 }, seen, 10, 0, 1)).toMatchObject({ idleSeconds: 0, unused: 2 });
+    expect(recorded({ ...LIMITED, unused: 2 }, { ...seen, left: 0 }, 10, 0, 1)).toMatchObject({ unused: 9 });
   });
 
-  it('keeps launches for the next execution, unless they are counted', () => {
-    const came = (seen: Partial<PollHistory>) => recorded(LIMITED, { ...CLAIMS, ...seen }, 3)?.came;
-    expect(came({ idlers: 1 })).toBe(3);
-    expect(came({ idlers: 2 })).toBe(0);
+  it.each([
+    { case: 'they were idle at all polls, and for long', unused: 3 },
+    { case: 'not for so long', seconds: 3 * 20 + 3 * 40 - 1, unused: 2 },
+    { case: 'two of them were', idlers: 2, unused: 2 },
+    { case: 'none was idle at each poll', idle: false, unused: 0 },
+    { case: 'fewer came', came: 1, unused: 1 },
+  ])('counts $unused launches although a claim was seen for each if $case', (given) => {
+    const { seconds = 3 * 20 + 3 * 40, idlers = 3, idle = true, came = 3, unused } = given;
+    const seen = { ...BUSY, claimed: 9, idle, idlers, idlersNow: 3, idleSum: seconds / ELEVEN_POLLS };
+    const before = { ...LIMITED, unused: 2, came };
+    expect(recorded(before, { ...seen, mostRunning: 5, idlePolls: 1 })).toMatchObject({ unused: 2 + unused });
+  });
+
+  it('counts canaries whatever is claimed, and no more than one for idle runners', () => {
+    const before = { ...LIMITED, unused: 3, came: 2, claimed: 1 };
+    const seen = { ...CLAIMS, idleSum: 600 };
+    expect(recorded(before, seen, 2)).toMatchObject({ unused: 4, canaries: 1, idleSeconds: 8 });
+    expect(recorded(before, { ...seen, idlersNow: 1 }, 2)).toMatchObject({ canaries: 1, idleSeconds: 28 });
+  });
+
+  it('keeps launches for the next execution, less those that counted or claimed', () => {
+    const before = { ...LIMITED, unused: 0, came: 2, claimed: 1 };
+    const came = (idleSum: number) => recorded(before, { ...BUSY, inService: 3, idleSum }, 3)?.came;
+    expect(came(0)).toBe(4);
+    expect(came(32 / ELEVEN_POLLS)).toBe(3);
+    expect(recorded({ ...before, claimed: 9 }, BUSY, 3)?.came).toBe(0);
   });
 
   it.each([
@@ -318,12 +346,12 @@ describe('withheldAfter', () => {
     },
     {
       case: 'stays if runners were not idle at each poll and a task was claimed',
-      seen: { ...IDLE, mostRunning: 3, idle: false, claimed: 1 },
+      seen: { ...IDLE, idleSum: 1, mostRunning: 3, idle: false, claimed: 1 },
       level: 5,
     },
     {
       case: 'stays if runners were not idle at each poll and none has come',
-      seen: { ...IDLE, mostRunning: 3, idle: false },
+      seen: { ...IDLE, idleSum: 1, mostRunning: 3, idle: false },
       level: 5,
     },
     {
@@ -331,6 +359,23 @@ describe('withheldAfter', () => {
       seen: { ...IDLE, mostRunning: 3, idle: false },
       came: 1,
       level: 3,
+    },
+    {
+      case: 'falls to what ran in the execution before',
+      seen: { ...IDLE, mostRunning: 3 },
+      before: 4,
+      level: 4,
+    },
+    {
+      case: 'falls by one for each runner that was idle for too long',
+      seen: { ...IDLE, mostRunning: 2, idle: false, claimed: 1, idleSum: 3 },
+      level: 3,
+    },
+    {
+      case: 'stays if a runner was idle for too long before this execution',
+      seen: { ...IDLE, mostRunning: 3, idle: false, claimed: 1, idleSum: 0 },
+      idleSeconds: 40,
+      level: 5,
     },
     {
       case: 'stays if a canary is there and no task is claimed',
@@ -365,22 +410,32 @@ describe('withheldAfter', () => {
       present: 9,
       level: 5,
     },
-  ])('has a level that $case', ({ unused = 10, seen, came = 0, present, level }) => {
-    expect(
-      recorded({ ...LIMITED, unused }, { ...seen, running: seen.mostRunning }, came, present),
-    ).toMatchObject({
-      level,
-    });
-  });
+  ])(
+    'has a level that $case',
+    ({ unused = 10, seen, came = 0, present, level, before = 0, idleSeconds = 0 }) => {
+      const record = { ...LIMITED, unused, mostRunning: before, idleSeconds };
+      expect(recorded(record, { ...seen, running: seen.mostRunning }, came, present)).toMatchObject({
+        level,
+      });
+    },
+  );
 
   it('counts launches that came into service since, and as canaries those that were held to', () => {
-    expect(recorded(RECORD, {}, 1)).toEqual({ ...RECORD, unused: 11, canaries: 1, lastAt: NOW });
-    expect(recorded({ ...RECORD, unused: 2 }, {}, 1)).toMatchObject({ unused: 3, canaries: 0, lastAt: NOW });
+    const seen = { idleSum: 16 / ELEVEN_POLLS };
+    expect(recorded(RECORD, seen, 1)).toEqual({ ...RECORD, unused: 11, canaries: 1, lastAt: NOW });
+    expect(recorded({ ...RECORD, unused: 2 }, seen, 1)).toMatchObject({
+      unused: 3,
+      canaries: 0,
+      lastAt: NOW,
+    });
   });
 
   it('counts no further than the steps accept', () => {
     const most = { ...RECORD, unused: 1_000_000, canaries: 1_000_000 };
     expect(recorded(most, {}, 1)).toEqual({ ...most, lastAt: NOW });
+    const many = { ...RECORD, unused: 2, came: 1_000_000, idleSeconds: 1_000_000, inService: 1_000_000 };
+    const seen = { inService: 1_000_000, idleSum: 1_000_000 };
+    expect(recorded({ ...many, claimedAt: NOW }, seen, 0)).toMatchObject({ came: 875_000, idleSeconds: 0 });
   });
 
   it('stays as it is while nothing comes into service', () => {
@@ -434,28 +489,29 @@ describe('the tag', () => {
     '1 2 3',
     '1 2 3 4 5 6 7 8',
     '1 2 3 4 5 6 7 8 9 10 11',
-    '1 2 3 4 5 6 7 8 9 10 11 12 13 14',
-    '1 2 3 4 5 6 7 8 9 10 11 -12',
-    '-1 2 3 4 5 6 7 8 6 10 11 12',
-    '1.5 2 3 4 5 6 7 8 9 10 11 12',
+    '1 2 3 4 5 6 7 8 9 10 11 12 13',
+    '1 2 3 4 5 6 7 8 6 10 11 12 13 14 15 16',
+    '1 2 3 4 5 6 7 8 6 10 11 12 13 -14',
+    '1.5 2 3 4 5 6 7 8 6 10 11 12 13 14',
+    '-1 2 3 4 5 6 7 8 6 10 11 12 13 14',
     // More tasks outside than tasks that run.
-    '1 2 3 4 5 6 7 8 7 10 11 12',
+    '1 2 3 4 5 6 7 8 7 10 11 12 13 14',
     // A count that the steps refuse, and the last one.
-    '1 1000001 3 4 5 6 7 8 6 10 11 12',
-    '1 2 3 4 5 6 7 8 6 10 11 12 1000001',
+    '1 1000001 3 4 5 6 7 8 6 10 11 12 13 14',
+    '1 2 3 4 5 6 7 8 6 10 11 12 13 14 1000001',
   ])('is none if it is "%s"', (tag) => {
     expect(parseWithheld(tag)).toBeUndefined();
   });
 
   it('may hold the largest counts that the steps accept, and any time', () => {
-    const tag = `4000000000 ${Array(2).fill('1000000').join(' ')} 4000000000 ${Array(6).fill('1000000').join(' ')} 4000000000 1000000 1000000`;
+    const tag = `4000000000 ${Array(2).fill('1000000').join(' ')} 4000000000 ${Array(6).fill('1000000').join(' ')} 4000000000 ${Array(4).fill('1000000').join(' ')}`;
     expect(formatWithheld(Group.shape.withheld.parse(parseWithheld(tag)) ?? RECORD)).toBe(tag);
   });
 
   it('lets claims between two executions be seen', () => {
     // No task elsewhere is on record, so it takes nothing away from what the polls see.
     const fewest = { elsewhere: Number.POSITIVE_INFINITY, surplus: Number.POSITIVE_INFINITY };
-    expect(seenBefore(RECORD)).toEqual({ ...SEEN, idlePolls: 0, outside: 0, ...fewest });
+    expect(seenBefore(RECORD)).toEqual({ ...SEEN, idlePolls: 0, outside: 0, inService: 0, ...fewest });
     // A runner that was idle at the last poll, and is idle at the next one, is idle at two.
     expect(seenBefore({ ...RECORD, idlersNow: 2, outside: 4 })).toMatchObject({
       idlePolls: 1,

@@ -53,7 +53,7 @@ const TWO = [
 describe("fleets that share a plan's concurrency", () => {
   it('launch only for tasks that may run, and run all of them', async () => {
     expect(await unusedLaunches({ fleets: TWO, limit: 6 })).toBe(0);
-    expect(await unusedLaunches({ fleets: TWO, limit: 6, configured: false })).toBeGreaterThan(30);
+    expect(await unusedLaunches({ fleets: TWO, limit: 6, configured: false })).toBeGreaterThan(20);
   });
 
   it('come to even shares as tasks end', async () => {

@@ -225,7 +225,9 @@ it('a deleted tag lets a fleet launch again for which CircleCI handed out no tas
     outside: 0,
     claimed: 0,
     claimedAt: 0,
-    idlePolls: 0,
+    idleSeconds: 0,
+    inService: 0,
+    mostRunning: 0,
   });
   await autoScaling.send(
     new CreateOrUpdateTagsCommand({ Tags: [{ ...tag, Value, PropagateAtLaunch: false }] }),

@@ -20,7 +20,7 @@ describe('settings that are durations', () => {
     { given: 'pollInterval: 5', becomes: { pollInterval: 5 } },
     { given: 'pollInterval: 10s', becomes: { pollInterval: 10 } },
     { given: 'pollInterval: 1m', becomes: { pollInterval: 60 } },
-    { given: 'idleTimeout: 16', becomes: { idleTimeout: 16 } },
+    { given: 'idleTimeout: 30', becomes: { idleTimeout: 30 } },
     { given: 'idleTimeout: 24 h', becomes: { idleTimeout: 86_400 } },
     { given: 'maxRunTime: 90m', becomes: { maxRunTime: 5_400 } },
     { given: 'bootTimeout: 2m', becomes: { bootTimeout: 120 } },
@@ -45,10 +45,11 @@ describe('settings that are durations', () => {
       given: 'pollInterval: "5"',
       said: `pollInterval: must be an interval from 1s to 1m: ${TIME}, got "5"`,
     },
-    { given: 'idleTimeout: 2d', said: `idleTimeout: must be a time from 10s to 1d: ${TIME}, got "2d"` },
+    { given: 'idleTimeout: 29s', said: `idleTimeout: must be a time from 30s to 1d: ${TIME}, got "29s"` },
+    { given: 'idleTimeout: 2d', said: `idleTimeout: must be a time from 30s to 1d: ${TIME}, got "2d"` },
     {
       given: 'idleTimeout: 25h',
-      said: `idleTimeout: must be a time from 10s to 1d: ${TIME}, got "25h"`,
+      said: `idleTimeout: must be a time from 30s to 1d: ${TIME}, got "25h"`,
     },
     { given: 'maxRunTime: 59', said: `maxRunTime: must be a time from 1m to 5d: ${TIME}, got 59` },
     { given: 'maxRunTime:', said: `maxRunTime: must be a time from 1m to 5d: ${TIME}, got nothing` },
@@ -109,8 +110,8 @@ describe('settings that depend on each other', () => {
   });
 
   it.each([
-    { idleTimeout: '15s', pollInterval: '5s', sound: false },
-    { idleTimeout: '16s', pollInterval: '5s', sound: true },
+    { idleTimeout: '30s', pollInterval: '10s', sound: false },
+    { idleTimeout: '31s', pollInterval: '10s', sound: true },
     { idleTimeout: '3m', pollInterval: '1m', sound: false },
     { idleTimeout: '181s', pollInterval: '1m', sound: true },
   ])('idleTimeout $idleTimeout with pollInterval $pollInterval: sound is $sound', (example) => {
