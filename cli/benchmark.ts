@@ -89,7 +89,7 @@ async function run({ traces, only, out }: Options, terminal: Terminal): Promise<
     searches.stop();
   }
   writeFileSync(out, page(replayed, faults, reached));
-  terminal.print(`${out} now has: ${parts.join(', ')}.`);
+  terminal.printProse(`${out} now has: ${parts.join(', ')}.`);
 }
 
 /** @throws UsageError */

@@ -62,11 +62,11 @@ async function executeOnce(fleet: string, options: Options, shell: Shell): Promi
   terminal.print(
     `Execution ${answer.name}: ${succeeded ? colours.green('SUCCEEDED') : colours.red(answer.status ?? 'FAILED')}`,
   );
-  if (answer.error !== undefined) terminal.print(`${answer.error}\n${answer.cause}`);
-  if (waits !== undefined) terminal.print(`The fleet ${waits}`);
+  if (answer.error !== undefined) terminal.printProse(`${answer.error}\n${answer.cause}`);
+  if (waits !== undefined) terminal.printProse(`The fleet ${waits}`);
   if (decision !== undefined) {
-    terminal.print(`Desired capacity ${decision.desired}${decision.change ? ', changed' : ''}:`);
-    for (const reason of decision.reasons) terminal.print(`  ${reason}`);
+    terminal.printProse(`Desired capacity ${decision.desired}${decision.change ? ', changed' : ''}:`);
+    for (const reason of decision.reasons) terminal.printProse(`  ${reason}`);
   }
   terminal.print(
     steps.length === 0

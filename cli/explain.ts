@@ -77,7 +77,7 @@ async function explainFleet(fleet: string, options: Options, { terminal }: Shell
   const text = explanationText(fleet, period, explained, terminal.columns, terminal.colours);
   terminal.print(text.join('\n'));
   if (history.missing.length > 0)
-    terminal.print(terminal.colours.yellow(`Not read: ${history.missing.join(', ')}`));
+    terminal.printProse(terminal.colours.yellow(`Not read: ${history.missing.join(', ')}`));
 }
 
 function periodOf({ at, last }: Options, now: number): { from: number; to: number } {

@@ -157,7 +157,7 @@ async function initialise(options: Options, shell: Shell): Promise<void> {
   const job = options.config
     ? 'the job in .circleci/config.yml'
     : `a job with resource_class: ${fleet.resourceClass}`;
-  terminal.print(`Then push ${job} to CircleCI, and see the fleet react:`);
+  terminal.printProse(`Then push ${job} to CircleCI, and see the fleet react:`);
   for (const command of watching) terminal.print(`  ${command}`);
 }
 

@@ -76,15 +76,15 @@ async function setAll(action: Action, fleets: string[], options: Options, termin
     const { group = '', desired = 0, described } = groups.get(fleet) ?? {};
     await setTag(group, value, autoScaling);
     const instances = described?.Instances?.length ?? 0;
-    terminal.print(
-      options.json
-        ? JSON.stringify({ fleet, paused: value ?? 'false', desiredCapacity: desired, instances })
-        : `Fleet ${fleet} ${done}. Desired capacity ${desired}, instances ${instances}.`,
-    );
+    if (options.json)
+      terminal.print(
+        JSON.stringify({ fleet, paused: value ?? 'false', desiredCapacity: desired, instances }),
+      );
+    else terminal.printProse(`Fleet ${fleet} ${done}. Desired capacity ${desired}, instances ${instances}.`);
   }
   if (!options.json && value !== undefined) {
     const words = [...new Set(fleets)];
-    terminal.print(
+    terminal.printProse(
       forApp({ app: stack, fleetsFile: undefined }, `To end this: npm run resume -- ${words.join(' ')}`),
     );
   }

@@ -76,10 +76,10 @@ async function pin(asked: string | undefined, options: Options, shell: Shell): P
     const current = checksumsIn(manifest, 'current');
     if (current === undefined) throw new PinFailed(`${url}/manifest.json lists no current release.`);
     if (ARCHITECTURES.every((each) => sha256[each] === current[each])) {
-      terminal.print(`Runner ${version} is pinned, which is CircleCI's current release.`);
+      terminal.printProse(`Runner ${version} is pinned, which is CircleCI's current release.`);
       return;
     }
-    terminal.print(
+    terminal.printProse(
       `Runner ${version} is pinned, and CircleCI's current release is ${versionIn(manifest) ?? 'another one'}. To update: npm run pin`,
     );
     shell.exitCode = 1;

@@ -75,7 +75,7 @@ async function reconcileFleets(
     found = await Promise.all(again.map((one, index) => repairFleet(one, found[index], clients)));
     if (!options.json)
       for (const { fleet, repaired } of found)
-        for (const { resource, says } of repaired) terminal.print(`${fleet}: ${resource} ${says}`);
+        for (const { resource, says } of repaired) terminal.printProse(`${fleet}: ${resource} ${says}`);
   }
   if (options.json)
     terminal.print(

@@ -101,13 +101,14 @@ async function recycleFleet(
     terminal.print(JSON.stringify({ fleet, group: groupName, newest, image, all, marked, kept }));
     return;
   }
-  terminal.print(`${about}: ${marked.length} of ${members.length} instances marked.`);
+  terminal.printProse(`${about}: ${marked.length} of ${members.length} instances marked.`);
   for (const { instance, state, version, image } of marked) {
     terminal.print(`  ${instance}  ${state.padEnd(12)}  version ${version}  ${image}`);
   }
-  if (marked.length > 0) terminal.print('Idle instances leave within seconds, busy ones after their job.');
+  if (marked.length > 0)
+    terminal.printProse('Idle instances leave within seconds, busy ones after their job.');
   else if (kept.length > 0)
-    terminal.print('All instances have the newest launch template and image. --all marks them too.');
+    terminal.printProse('All instances have the newest launch template and image. --all marks them too.');
 }
 
 /** The launch template of a group, in the version that it launches from. */

@@ -51,8 +51,10 @@ function showSchedules(name: string | undefined, options: Options, terminal: Ter
     terminal.print(JSON.stringify({ from: iso(from), to: iso(to), fleets: shown }));
     return;
   }
-  terminal.print(
-    fleets.map(({ fleet, periods }) => describeFleet(fleet, periods, terminal.colours)).join('\n\n'),
+  terminal.printProse(
+    fleets
+      .map(({ fleet, periods }) => describeFleet(fleet, periods, terminal.widest, terminal.colours))
+      .join('\n\n'),
   );
 }
 
@@ -73,9 +75,20 @@ const plainPeriod = ({ from, to, inForce, schedule, hidden, timezone }: Period) 
   ...inForce,
 });
 
+/** Columns of the table by their place. */
+const LOCAL = 0;
+const TIMEZONE = 1;
+const UTC = 2;
+
 const COLUMNS = ['local time', '', 'UTC', 'in force', 'min', 'max', 'headroom', 'maxSurge'];
 
-function describeFleet(fleet: FleetConfig, periods: Period[], colours: Terminal['colours']): string {
+/** @param columns The width of the text. If the table is wider, it has only one of its two times. */
+function describeFleet(
+  fleet: FleetConfig,
+  periods: Period[],
+  columns: number,
+  colours: Terminal['colours'],
+): string {
   const { schedules } = fleet;
   const title = `Fleet ${colours.bold(fleet.name)}`;
   const called = (index: number) => {
@@ -101,18 +114,31 @@ function describeFleet(fleet: FleetConfig, periods: Period[], colours: Terminal[
   const widths = COLUMNS.map((_, column) =>
     Math.max(...[COLUMNS, ...rows].map((row) => row[column]?.length ?? 0)),
   );
+  const timezones = new Set(periods.map(({ timezone }) => timezone));
+  const isNarrow = widths.reduce((sum, width) => sum + width + 2, -2) > columns;
+  const leftOut = !isNarrow ? [] : timezones.size === 1 ? [TIMEZONE, UTC] : [LOCAL, TIMEZONE];
   const line = (row: string[]) =>
-    row.map((cell, column) =>
-      column < 4 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-    );
+    row
+      .map((cell, column) =>
+        column < 4 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .filter((_, column) => !leftOut.includes(column));
   const table = rows.map((row, index) => {
     const hidden = periods[index]?.hidden.map(called) ?? [];
     const text = line(row).join('  ');
     const shown = row[3] === 'no schedule' ? colours.dim(text) : text;
-    return hidden.length === 0 ? shown : `${shown}  ${colours.yellow(`hides ${hidden.join('; ')}`)}`;
+    if (hidden.length === 0) return shown;
+    const hides = `hides ${hidden.join('; ')}`;
+    const isTooLong = text.length + 2 + hides.length > columns;
+    return `${shown}${isTooLong ? '\n    ' : '  '}${colours.yellow(hides)}`;
   });
+  const times = !isNarrow
+    ? ''
+    : timezones.size === 1
+      ? `, times of ${[...timezones].join()}`
+      : ', times of UTC';
   return [
-    `${title}`,
+    `${title}${times}`,
     colours.bold(line(COLUMNS).join('  ')),
     ...table,
     ...remarks(fleet, periods, called),

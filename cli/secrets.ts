@@ -114,7 +114,7 @@ async function manageSecrets(
     const [apiToken, classToken] = await readTokens(shell.stdin);
     await refuseUseless(fleet, apiToken, classToken, options);
     await store(deployed, apiToken, classToken, shell);
-    shell.terminal.print(`Stored the tokens in ${deployed.scalerSecret} and ${deployed.runnerSecret}.`);
+    shell.terminal.printProse(`Stored the tokens in ${deployed.scalerSecret} and ${deployed.runnerSecret}.`);
   }
 }
 
@@ -172,7 +172,7 @@ async function store(
   const { encryptionKey } = fleet;
   const put = async (name: string, value: string, named: boolean) => {
     const repaired = await storeSecret(client, { name, value, named, encryptionKey });
-    if (repaired !== undefined) terminal.print(forApp({ app, fleetsFile: undefined }, repaired));
+    if (repaired !== undefined) terminal.printProse(forApp({ app, fleetsFile: undefined }, repaired));
   };
   const classes = sharing.map(({ resourceClass }) => resourceClass);
   const value = JSON.stringify({
@@ -222,12 +222,12 @@ async function rotate(deployed: Deployed, options: Options, shell: Shell): Promi
   await refuseUseless(fleet, apiToken, classToken, options);
   await store(deployed, apiToken, classToken, shell);
   if (apiToken !== '') {
-    terminal.print(
+    terminal.printProse(
       'Stored the personal API token. The functions use it from the next refusal, and in five minutes at most. Revoke the old one in CircleCI now.',
     );
   }
   if (classToken === '') return;
-  terminal.print('Stored the resource class token. Instances that start from now on use it.');
+  terminal.printProse('Stored the resource class token. Instances that start from now on use it.');
   const members = await membersOf(new AutoScalingClient(AWS_CLIENT), group);
   const left = options.wait
     ? await untilEnded((ended) =>
@@ -237,12 +237,12 @@ async function rotate(deployed: Deployed, options: Options, shell: Shell): Promi
       )
     : members;
   if (left.length === 0) {
-    terminal.print(
+    terminal.printProse(
       'No instance has the old resource class token any more. Delete it in CircleCI now: circleci runner token delete ID',
     );
     return;
   }
-  terminal.print(
+  terminal.printProse(
     `These instances still have the old resource class token: ${left.join(', ')}. Delete it in CircleCI when they are gone. Until then, it must stay valid.`,
   );
 }

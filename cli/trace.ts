@@ -207,11 +207,11 @@ function report(
     terminal.print(JSON.stringify({ ...about, resourceClasses, leftOut, requests }));
     return;
   }
-  terminal.print(
+  terminal.printProse(
     `${terminal.colours.bold(out)}: ${jobs.length} jobs of ${project}, ${tasks(jobs)} tasks, since ${since}`,
   );
   for (const [name, count] of Object.entries(resourceClasses)) terminal.print(`  ${name}  ${count}`);
-  terminal.print(`Replay them: npm run simulate -- --trace ${out}`);
+  terminal.printProse(`Replay them: npm run simulate -- --trace ${out}`);
   for (const each of notes(found)) terminal.note(each);
   if (Object.keys(resourceClasses).length > 1) {
     terminal.note('A replay treats all these classes as one. --resource-class selects classes.');

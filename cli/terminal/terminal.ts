@@ -110,6 +110,11 @@ export class Terminal {
     return this.#stdout.columns || COLUMNS;
   }
 
+  /** The columns that a line of a result may have: those of the terminal, and any number in a pipe or a file. */
+  get widest(): number {
+    return this.#stdout.isTTY === true ? this.columns : Number.POSITIVE_INFINITY;
+  }
+
   /** Writes one or more lines to standard output. */
   print(text = ''): void {
     this.#write(this.#stdout, text);

@@ -122,6 +122,16 @@ describe('npm run pause, drain and resume', () => {
     expect([...paused.keys()]).toEqual(['circleci-runners-linux', 'circleci-runners-arm']);
   });
 
+  it('fit a terminal of 80 columns', async () => {
+    for (const action of ['pause', 'drain', 'resume'] as const) {
+      const { stdout } = await runAgainstAws(address(server), action, ['linux', 'arm'], {
+        columns: 80,
+        isTTY: true,
+      });
+      expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    }
+  });
+
   it('find the fleets of another stack, and print its name', async () => {
     const { stdout } = await command('pause', 'mac', '--stack', 'team-b');
     expect([...paused]).toEqual([['team-b-mac', 'true']]);

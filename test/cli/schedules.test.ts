@@ -65,6 +65,23 @@ describe('npm run schedules', () => {
     ]);
   });
 
+  it('fit a terminal of 80 columns, and keep one of the times', async () => {
+    const words = ['--fleets', file, '--from', '2026-03-29T16:30:00Z', '--days', '2'];
+    const { stdout } = await runInProcess('schedules', words, { columns: 80, isTTY: true });
+    const lines = stripVTControlCharacters(stdout).split('\n');
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
+    expect(lines.slice(0, 8).map((line) => line.trimEnd())).toEqual([
+      'Fleet linux, times of Europe/Berlin',
+      'local time            in force                   min  max  headroom  maxSurge',
+      'Sun 2026-03-29 18:30  schedule 2                   0   20         2         5',
+      'Sun 2026-03-29 20:00  no schedule                  0   20       20%         -',
+      'Mon 2026-03-30 08:00  schedule 1, working hours    4   20       20%         -',
+      'Mon 2026-03-30 17:00  schedule 1, working hours    4   20       20%         -',
+      '    hides schedule 2',
+      'Mon 2026-03-30 18:00  schedule 2                   0   20         2         5',
+    ]);
+  });
+
   it('shows the constant settings of a fleet without schedules, and all fleets by default', async () => {
     const { stdout } = await schedules('--from', '2026-01-05');
     expect(stdout).toContain('Fleet linux\n');

@@ -15,12 +15,18 @@ export interface Ended {
  *
  * @param options.env The environment that the command itself reads; libraries read that of this process.
  * @param options.columns The width of its output; 0 is unknown.
+ * @param options.isTTY Whether its output is a terminal.
  * @param options.stdin What it reads from standard input, which is no terminal.
  */
 export async function runInProcess(
   name: CommandName,
   words: readonly string[],
-  { env = {}, columns = 0, stdin = '' }: { env?: NodeJS.ProcessEnv; columns?: number; stdin?: string } = {},
+  {
+    env = {},
+    columns = 0,
+    isTTY = false,
+    stdin = '',
+  }: { env?: NodeJS.ProcessEnv; columns?: number; isTTY?: boolean; stdin?: string } = {},
 ): Promise<Ended> {
   const written = { stdout: '', stderr: '' };
   const into = (stream: keyof typeof written) => ({
@@ -28,7 +34,7 @@ export async function runInProcess(
       written[stream] += text;
     },
   });
-  const terminal = new Terminal({ stdout: { ...into('stdout'), columns }, stderr: into('stderr') });
+  const terminal = new Terminal({ stdout: { ...into('stdout'), columns, isTTY }, stderr: into('stderr') });
   const command: CliCommand = await COMMANDS[name]();
   const status = await runCommand(command, {
     words,
@@ -54,7 +60,7 @@ export async function runAgainstAws(
   endpoint: string,
   name: CommandName,
   words: readonly string[],
-  options: { stdin?: string; env?: NodeJS.ProcessEnv } = {},
+  options: { stdin?: string; env?: NodeJS.ProcessEnv; columns?: number; isTTY?: boolean } = {},
 ): Promise<Ended> {
   const environment = {
     ...awsEnvironment(endpoint),
