@@ -371,8 +371,9 @@ describe.each([
       expect(await pty.end()).toBe(0);
       expect(pty.written).toMatch(/ % \| \d+ of \d+ /);
       const { stdout, stderr } = await run(process.execPath, words, { env });
-      const timeless = (lines: string[]) => lines.map((line) => line.replace(/since \S+/, 'since'));
-      expect(timeless(pty.screen.lines)).toEqual(timeless(`${stdout}${stderr}`.trimEnd().split('\n')));
+      const timeless = (text: string) => text.replace(/since\s+\S+/, 'since').split('\n');
+      const shown = folded(`${stdout}${stderr}`.trimEnd(), size.columns);
+      expect(timeless(pty.screen.lines.join('\n'))).toEqual(timeless(shown));
       expectCleanTerminal(pty);
 
       api.fault = (path) => (path.endsWith('/job/8') ? 'hang' : undefined);
