@@ -65,6 +65,9 @@ const SURELY_UNUSED_SECONDS = 40;
  */
 const LONGEST_POLL = 14;
 
+/** With fewer polls in an execution, most claims are seen by none, so launches of earlier executions may have run tasks. */
+const FEW_POLLS = 2;
+
 /** The clocks of functions may differ by this, in seconds. */
 const CLOCKS_DIFFER = 60;
 
@@ -175,7 +178,8 @@ function idleOtherwise(
   const idleSeen = idlePolls >= 2 && Math.max(mostRunning, before.mostRunning) === 0;
   const needed = idleSeen || ranNothing(seen, polls) ? CLAIMLESS_SECONDS : LONG_CLAIMLESS_SECONDS;
   if (claimless >= needed && (outside > 0 || needed === CLAIMLESS_SECONDS)) return Math.max(idlers, came);
-  return idlePolls >= 2 && 2 * idlers > came + mostRunning - running ? idlers : 0;
+  const enough = polls >= FEW_POLLS || Math.max(mostRunning, before.mostRunning) === 0;
+  return enough && idlePolls >= 2 && 2 * idlers > came + mostRunning - running ? idlers : 0;
 }
 
 /** What an execution knows of the group. */
@@ -271,7 +275,7 @@ function count(
     canaries: before.canaries,
     lastAt: unused > 0 ? at : before.lastAt,
     level: fallen(before, seen, { idle, tooLong, unused }, at) ?? before.level,
-    came: atMost(Math.max(came - unused, 0)),
+    came: Math.min(Math.max(came - unused, 0), execution.polls < FEW_POLLS ? execution.came : MOST_COUNTED),
     idleSeconds: Math.max(last.idleSeconds - unused * UNUSED_SECONDS, 0),
   };
 }

@@ -323,6 +323,43 @@ describe('withheldAfter', () => {
     expect(recorded(before, { ...seen, mostRunning: 5, idlePolls: 1 })).toMatchObject({ unused: 2 + unused });
   });
 
+  it.each([
+    { polls: 2, ran: 5, unused: 2 },
+    { polls: 1, ran: 5, unused: 0 },
+    { polls: 1, ran: 0, unused: 2 },
+  ])(
+    'counts $unused launches by idle runners of $polls polls while $ran tasks run',
+    ({ polls, ran, unused }) => {
+      // One poll sees most claims of a healthy fleet too late.
+      const before = {
+        ...LIMITED,
+        level: 5,
+        unused: 2,
+        came: 2,
+        running: ran,
+        mostRunning: ran,
+        idlersNow: 6,
+      };
+      const seen = {
+        ...BUSY,
+        running: ran,
+        mostRunning: ran,
+        idle: true,
+        idlePolls: 2,
+        idlers: 6,
+        idlersNow: 6,
+      };
+      expect(recorded(before, seen, 0, 0, polls)).toMatchObject({ unused: 2 + unused });
+    },
+  );
+
+  it.each([
+    { polls: 2, came: 7 },
+    { polls: 1, came: 3 },
+  ])('keeps $came launches for the next execution after $polls polls', ({ polls, came }) => {
+    expect(recorded({ ...LIMITED, unused: 0, came: 4 }, BUSY, 3, 0, polls)).toMatchObject({ came });
+  });
+
   it('counts canaries whatever is claimed, and no more than one for idle runners', () => {
     const before = { ...LIMITED, unused: 3, came: 2, claimed: 1 };
     const seen = { ...CLAIMS, idleSum: 600 };
