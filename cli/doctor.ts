@@ -34,15 +34,12 @@ const define = (shell: Shell) =>
       const isFileChosen = command.getOptionValueSource('fleets') === 'cli';
       if (options.deployedOnly && isFileChosen)
         throw new UsageError('--deployed-only reads no fleets file: leave out --fleets, or --deployed-only.');
-      const instead = options.deployedOnly
-        ? undefined
-        : hasNoFile(command)
-          ? `There is no ${options.fleets} here`
-          : isFileChosen
-            ? undefined
-            : await ofAnotherApp(fleet, options);
-      if (instead === undefined) return examine(fleet, options, shell);
-      shell.terminal.note(`${instead}, so only what is deployed is checked.`);
+      if (options.deployedOnly || isFileChosen) return examine(fleet, options, shell);
+      const without = hasNoFile(command)
+        ? `There is no ${options.fleets} here`
+        : await ofAnotherApp(fleet, options);
+      if (without === undefined) return examine(fleet, options, shell);
+      shell.terminal.note(`${without}, so only what is deployed is checked.`);
       return examine(fleet, { ...options, deployedOnly: true }, shell);
     });
 

@@ -1,4 +1,5 @@
-import { PutParameterCommand, paginateGetParameterHistory, type SSMClient } from '@aws-sdk/client-ssm';
+import { PutParameterCommand, type SSMClient } from '@aws-sdk/client-ssm';
+import { historyOf } from './image-parameters.ts';
 
 /**
  * Which messages of the function of built images were sent. EventBridge sometimes delivers an event twice, also at the
@@ -35,20 +36,15 @@ function openNotes(notes: readonly Note[], message: string): Note[] | undefined 
 const senderOf = (open: readonly Note[], now: number) =>
   open.find(({ at }) => now - at < LEASE_MILLISECONDS)?.version;
 
-async function notesIn(name: string, client: SSMClient): Promise<Note[]> {
-  const notes: Note[] = [];
-  try {
-    for await (const { Parameters = [] } of paginateGetParameterHistory({ client }, { Name: name })) {
-      for (const { Value = '', Version: version = 0, LastModifiedDate } of Parameters) {
-        const [state = '', ...words] = Value.split(' ');
-        notes.push({ version, at: LastModifiedDate?.getTime() ?? 0, state, message: words.join(' ') });
-      }
-    }
-  } catch (error) {
-    // Somebody has deleted it. The first note makes it again.
-    if ((error as Error).name !== 'ParameterNotFound') throw error;
-  }
-  return notes.toSorted((a, b) => a.version - b.version);
+/** If somebody has deleted the parameter, the first note makes it again. */
+async function notesIn(name: string, ssm: SSMClient): Promise<Note[]> {
+  const history = await historyOf(name, { ssm });
+  return history
+    .toSorted((a, b) => a.version - b.version)
+    .map(({ value, version, at }) => {
+      const [state = '', ...words] = value.split(' ');
+      return { version, at, state, message: words.join(' ') };
+    });
 }
 
 async function note(name: string, state: string, message: string, client: SSMClient): Promise<number> {

@@ -12,18 +12,30 @@ interface Clients {
   ssm: SSMClient;
 }
 
-/** The versions of a parameter, in order; none if it is missing. */
-export async function versionsOf(Name: string, { ssm }: Clients): Promise<ImageVersion[]> {
-  const versions: ImageVersion[] = [];
+/** A version of a parameter. */
+export interface ParameterVersion {
+  value: string;
+  version: number;
+  /** In milliseconds since the epoch. */
+  at: number;
+}
+
+/** The versions of a parameter, as Systems Manager returns them; none if it is missing. */
+export async function historyOf(Name: string, { ssm }: Clients): Promise<ParameterVersion[]> {
+  const history: ParameterVersion[] = [];
   try {
     for await (const { Parameters = [] } of paginateGetParameterHistory({ client: ssm }, { Name }))
-      for (const { Value = '', LastModifiedDate } of Parameters)
-        versions.push({ image: Value, at: LastModifiedDate?.getTime() ?? 0 });
+      for (const { Value: value = '', Version: version = 0, LastModifiedDate } of Parameters)
+        history.push({ value, version, at: LastModifiedDate?.getTime() ?? 0 });
   } catch (error) {
     if ((error as Error).name !== 'ParameterNotFound') throw error;
   }
-  return versions;
+  return history;
 }
+
+/** The images of a fleet, in order; none if the parameter is missing. */
+export const versionsOf = async (name: string, clients: Clients): Promise<ImageVersion[]> =>
+  (await historyOf(name, clients)).map(({ value, at }) => ({ image: value, at }));
 
 /** `undefined` if there is no such parameter. */
 export async function parameterValue(Name: string, { ssm }: Clients): Promise<string | undefined> {

@@ -37,6 +37,10 @@ export function lastCounted({ launches }: Pick<LaunchRecord, 'launches'>, window
   return counted.length === 0 ? undefined : Math.max(...counted);
 }
 
+/** How many launches came into service in the window. */
+export const cameInService = (launches: readonly Launch[], window: CountingWindow): number =>
+  launches.filter((launch) => launch.outcome === 'succeeded' && isWithin(window, launch.endedAt)).length;
+
 /**
  * What the launches on record mean for the execution that reads them. Pure.
  *
@@ -68,7 +72,7 @@ export function summariseActivities(
     ...(outsideZones.length > 0 && { placementRefusals: outsideZones.length }),
     ...(readyAt.length > 0 && { lastReadyAt: Math.max(...readyAt) }),
     ...bootSeconds(launches, now),
-    cameInService: others.filter(({ outcome }) => outcome === 'succeeded').filter(isCounted).length,
+    cameInService: cameInService(launches, window),
     ...(shortOfSpot.length > 0 && {
       spotShortageAt: Math.max(...shortOfSpot.map(({ endedAt }) => endedAt)),
     }),

@@ -176,8 +176,9 @@ function idleOtherwise(
   const { idlers = 0, idlePolls, mostRunning, running, outside = 0 } = seen;
   const claimless = secondsWithoutClaim(before, seen, at);
   const idleSeen = idlePolls >= 2 && Math.max(mostRunning, before.mostRunning) === 0;
-  const needed = idleSeen || ranNothing(seen, polls) ? CLAIMLESS_SECONDS : LONG_CLAIMLESS_SECONDS;
-  if (claimless >= needed && (outside > 0 || needed === CLAIMLESS_SECONDS)) return Math.max(idlers, came);
+  const hidden = outside > 0 ? LONG_CLAIMLESS_SECONDS : Number.POSITIVE_INFINITY;
+  const needed = idleSeen || ranNothing(seen, polls) ? CLAIMLESS_SECONDS : hidden;
+  if (claimless >= needed) return Math.max(idlers, came);
   const enough = polls >= FEW_POLLS || Math.max(mostRunning, before.mostRunning) === 0;
   return enough && idlePolls >= 2 && 2 * idlers > came + mostRunning - running ? idlers : 0;
 }
@@ -220,9 +221,17 @@ export function withheldAfter(
     return idlePolls >= 2 || idlersNow > 0 || outside > 0 || cameForNothing ? begun : undefined;
   }
   if (isLifted(known, seen)) return outside > 0 ? begun : undefined;
-  return known.unused >= failures
-    ? countInForce(known, last, seen, execution, at)
-    : count(known, last, seen, execution, at);
+  const ended = { before: known, last, seen, execution, at };
+  return known.unused >= failures ? countInForce(ended) : count(ended);
+}
+
+/** An execution of a record that goes on. */
+interface Ended {
+  before: Withheld;
+  last: LastSeen;
+  seen: PollHistory;
+  execution: Execution;
+  at: number;
 }
 
 /** What a record has of the last execution alone. */
@@ -253,13 +262,8 @@ const begin = (last: LastSeen, { came }: Pick<Execution, 'came'>, at: number): W
 });
 
 /** Counts launches that found no task, before launches are held. */
-function count(
-  before: Withheld,
-  last: LastSeen,
-  seen: PollHistory,
-  execution: Execution,
-  at: number,
-): Withheld {
+function count(ended: Ended): Withheld {
+  const { before, last, seen, execution, at } = ended;
   const tooLong = idleTooLong(last);
   const idle = Math.max(idleOtherwise(before, seen, execution, at), tooLong);
   // The launches came before this execution, so the claims that were seen until then were theirs.
@@ -269,53 +273,47 @@ function count(
   const sure = Math.min(before.came + execution.came, idleForGood);
   const unused = Math.max(Math.min(Math.max(came - last.claimed, 0), idle), sure);
   return {
-    ...last,
-    since: before.since,
-    unused: atMost(before.unused + unused),
-    canaries: before.canaries,
-    lastAt: unused > 0 ? at : before.lastAt,
-    level: fallen(before, seen, { idle, tooLong, unused }, at) ?? before.level,
+    ...withUnused(ended, unused),
+    level: fallen(ended, { idle, tooLong, unused }) ?? before.level,
     came: Math.min(Math.max(came - unused, 0), execution.polls < FEW_POLLS ? execution.came : MOST_COUNTED),
-    idleSeconds: Math.max(last.idleSeconds - unused * UNUSED_SECONDS, 0),
   };
 }
 
 /** Counts canaries that found no task. While launches are held, one launches at a time. */
-function countInForce(
-  before: Withheld,
-  last: LastSeen,
-  seen: PollHistory,
-  execution: Execution,
-  at: number,
-): Withheld {
+function countInForce(ended: Ended): Withheld {
+  const { before, last, seen, execution, at } = ended;
   const tooLong = idleTooLong(last);
   const idle = Math.max(idleOtherwise(before, seen, execution, at), Math.min(tooLong, 1));
   const unused = Math.min(before.came + execution.came, idle);
   const risen = before.level + Number(isTooLow(before, seen, execution.present));
+  const counted = withUnused(ended, unused);
+  const mostIdle = LEAVING_SECONDS * (last.idlersNow ?? 0) + UNUSED_SECONDS;
   return {
-    ...last,
-    since: before.since,
-    unused: atMost(before.unused + unused),
+    ...counted,
     canaries: atMost(before.canaries + unused),
-    lastAt: unused > 0 ? at : before.lastAt,
-    level: fallen(before, seen, { idle, tooLong, unused }, at) ?? risen,
+    level: fallen(ended, { idle, tooLong, unused }) ?? risen,
     came: idle > 0 ? 0 : execution.came,
-    idleSeconds: Math.min(
-      Math.max(last.idleSeconds - unused * UNUSED_SECONDS, 0),
-      LEAVING_SECONDS * (last.idlersNow ?? 0) + UNUSED_SECONDS,
-    ),
+    idleSeconds: Math.min(counted.idleSeconds, mostIdle),
   };
 }
+
+/** The record with launches that count. Their idle seconds are used up. */
+const withUnused = ({ before, last, at }: Ended, unused: number): Omit<Withheld, 'level' | 'came'> => ({
+  ...last,
+  since: before.since,
+  unused: atMost(before.unused + unused),
+  canaries: before.canaries,
+  lastAt: unused > 0 ? at : before.lastAt,
+  idleSeconds: Math.max(last.idleSeconds - unused * UNUSED_SECONDS, 0),
+});
 
 /**
  * The level after an execution that has seen that it is too high; `undefined` if it has not. It falls to what ran in the last two
  * executions, because a task may have ended a moment ago, and another one begins when its runner has come.
  */
 function fallen(
-  { level, mostRunning, claimedAt }: Withheld,
-  seen: PollHistory,
+  { before: { level, mostRunning, claimedAt }, seen, at }: Ended,
   { idle, tooLong, unused }: { idle: number; tooLong: number; unused: number },
-  at: number,
 ): number | undefined {
   const ran = Math.max(seen.mostRunning, mostRunning);
   const claimless = secondsWithoutClaim({ claimedAt }, seen, at) >= CLAIMLESS_SECONDS;

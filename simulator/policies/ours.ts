@@ -6,7 +6,13 @@ import {
   spareSettingsOf,
 } from '../../fleets/effective.ts';
 import type { FleetConfig } from '../../fleets/load.ts';
-import { lastCounted, learnable, medianReady, summariseActivities } from '../../functions/lib/activities.ts';
+import {
+  cameInService,
+  lastCounted,
+  learnable,
+  medianReady,
+  summariseActivities,
+} from '../../functions/lib/activities.ts';
 import type {
   Activities,
   InForceSettings,
@@ -14,7 +20,7 @@ import type {
   PollSettings,
   PollState,
 } from '../../functions/lib/contracts.ts';
-import { type CountingWindow, countingWindow, isWithin } from '../../functions/lib/counted-launches.ts';
+import { type CountingWindow, countingWindow } from '../../functions/lib/counted-launches.ts';
 import { type Learned, learnFrom } from '../../functions/lib/learned.ts';
 import { LIMITS, pollInterval, secondsIdle } from '../../functions/lib/pacing.ts';
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
@@ -113,6 +119,7 @@ class Executions implements Polls {
 
   /** The tag of the group, as functions/lib/counted-launches.ts has it. */
   #countedUntil: number | undefined = undefined;
+  /** Launches that were not counted when there was nothing else to read. */
   #uncounted: CountingWindow | undefined;
   /** The tag of the group, as functions/lib/withheld.ts has it. */
   #withheld: Withheld | undefined = undefined;
@@ -338,11 +345,8 @@ class Executions implements Polls {
     const window = this.#uncounted;
     if (window === undefined || unclaimed === 0 || members.inService === running) return;
     this.#uncounted = undefined;
-    const came = activities.record(false).launches.filter(({ outcome }) => outcome === 'succeeded');
-    const cameInService = came.filter(
-      (launch) => 'endedAt' in launch && isWithin(window, launch.endedAt),
-    ).length;
-    this.#state = { ...this.#state, activities: { ...this.#state.activities, cameInService } };
+    const came = cameInService(activities.record(false).launches, window);
+    this.#state = { ...this.#state, activities: { ...this.#state.activities, cameInService: came } };
   }
 
   /** Until when the decision would be the same, in seconds, if nothing happens. */

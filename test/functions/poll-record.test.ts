@@ -3,18 +3,11 @@ import type { Observation, PollSettings, PollState } from '../../functions/lib/c
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import type { Withheld } from '../../functions/lib/withheld.ts';
 import type { ZeroCheck } from '../../functions/lib/zero.ts';
-import { EXECUTION_START, pollHistory } from '../support/inputs.ts';
+import { EXECUTION_START, pollHistory, POLL_SETTINGS as SETTINGS } from '../support/inputs.ts';
 
 /** Converts seconds since the execution's start to milliseconds since the epoch. */
 const at = (seconds: number) => EXECUTION_START + seconds * 1_000;
 
-const SETTINGS: PollSettings = {
-  capacity: { minReplicas: 0, maxReplicas: 10 },
-  pollIntervalSeconds: 5,
-  quietPollIntervalSeconds: 30,
-  onDemandPercentage: 100,
-  executionStartedAt: at(0),
-};
 const ACTIVITIES: PollState['activities'] = {
   lastAt: at(-60),
   failedLaunches: 0,

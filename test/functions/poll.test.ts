@@ -3,18 +3,10 @@ import type { Decision, Situation } from '../../functions/lib/capacity.ts';
 import { addPoll } from '../../functions/lib/claims.ts';
 import type { Observation, PollSettings, PollState } from '../../functions/lib/contracts.ts';
 import { concludePoll, decidePoll, planRest } from '../../functions/lib/poll.ts';
-import { EXECUTION_START, pollHistory } from '../support/inputs.ts';
+import { EXECUTION_START, pollHistory, POLL_SETTINGS as SETTINGS } from '../support/inputs.ts';
 
 /** Converts seconds since the execution's start to milliseconds since the epoch. */
 const at = (seconds: number) => EXECUTION_START + seconds * 1_000;
-
-const SETTINGS: PollSettings = {
-  capacity: { minReplicas: 0, maxReplicas: 10 },
-  pollIntervalSeconds: 5,
-  quietPollIntervalSeconds: 30,
-  onDemandPercentage: 100,
-  executionStartedAt: at(0),
-};
 
 const FIRST: PollState = {
   poll: { number: 1, dueAt: at(0), timeoutSeconds: 8 },

@@ -6,6 +6,7 @@ import {
   type DeployedSettings,
   type Plan,
   Poll,
+  type PollSettings,
 } from '../../functions/lib/contracts.ts';
 import type { SettingsReader } from '../../functions/lib/settings.ts';
 
@@ -29,6 +30,15 @@ export function firstPoll(changes: Partial<PollJson> = {}): PollJson {
 
 /** The same, as the functions read it. */
 export const parsedPoll = (changes: Partial<PollJson> = {}): Poll => z.parse(Poll, firstPoll(changes));
+
+/** The settings of polls every 5 seconds that begin with the execution. */
+export const POLL_SETTINGS: PollSettings = {
+  capacity: { minReplicas: 0, maxReplicas: 10 },
+  pollIntervalSeconds: 5,
+  quietPollIntervalSeconds: 30,
+  onDemandPercentage: 100,
+  executionStartedAt: EXECUTION_START,
+};
 
 /** What the polls before have seen of a fleet for whose runners three tasks wait. */
 export const pollHistory = (changes: Partial<PollHistory> = {}): PollHistory => ({
