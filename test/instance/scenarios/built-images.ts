@@ -98,7 +98,7 @@ describeLife('an image that is built', () => {
     console.log(
       `boot, stock and built: our scripts ${before.own} and ${after.own} ms (${ratio('own')}), since systemd ${before.whole} and ${after.whole} ms (${ratio('whole')})\n  stock: ${before.line}\n  built: ${after.line}`,
     );
-    // It was 0.15 to 0.22 on a busy machine with two processors. What a boot leaves out is held above.
+    // It was 0.14 to 0.27 on a busy machine with two processors. What a boot leaves out is held above.
     expect(after.own).toBeLessThan(before.own / 2);
   });
 
