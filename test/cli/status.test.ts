@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LifecycleState } from '@aws-sdk/client-auto-scaling';
 import pc from 'picocolors';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DecisionRecord } from '../../cli/deployed/decisions.ts';
 import { parseGroup } from '../../cli/deployed/groups.ts';
 import type { BuiltImage } from '../../cli/deployed/images.ts';
@@ -11,11 +11,9 @@ import { type FleetStatus, fleetStatuses, shortTime } from '../../cli/status/fle
 import type { StatusReading } from '../../cli/status/reads.ts';
 import { noteOf, statusDetails, statusTable } from '../../cli/status/screen.ts';
 import { CircleCi } from '../../sandbox/circleci.ts';
-import { commandWords } from '../support/bundled-commands.ts';
-import { awsEnvironment, runAgainstAws } from '../support/in-process.ts';
+import { runAgainstAws } from '../support/in-process.ts';
 import { deployedSettings } from '../support/inputs.ts';
 import { OperatorAws } from '../support/operator-aws.ts';
-import { PseudoTerminal } from '../support/pseudo-terminal.ts';
 import { address, serve } from '../support/serve.ts';
 
 const NOW = Date.parse('2026-01-05T09:00:00Z');
@@ -608,8 +606,6 @@ describe('a fleet that waits for its tokens', () => {
   });
 });
 
-const SIZE = { columns: 80, rows: 24 };
-
 describe('npm run status', () => {
   let aws: OperatorAws;
   /** Where the command keeps in which account it found the stack. */
@@ -864,56 +860,5 @@ describe('npm run status', () => {
     const { status, stderr } = await command(...words);
     expect(stderr).toMatch(says);
     expect(status).toBe(2);
-  });
-
-  it('ends at once by Ctrl-C while AWS does not answer', async () => {
-    const env = { ...process.env, ...awsEnvironment(address(aws.server)) };
-    const pty = new PseudoTerminal(commandWords('status', '--watch', '--every', '2s'), SIZE, {
-      env,
-      cwd: folder,
-    });
-    await pty.shows(/^fleet-19/);
-    aws.isSilent = true;
-    const before = aws.called.length;
-    await vi.waitFor(() => expect(aws.called.length).toBeGreaterThan(before), 5_000);
-    const began = performance.now();
-    pty.interrupt();
-    expect(await pty.end()).toBe(130);
-    expect(performance.now() - began).toBeLessThan(3_000);
-    expect(pty.screen.emulator.buffer.active.type).toBe('normal');
-  });
-
-  describe.each([SIZE, { columns: 120, rows: 40 }])('on a terminal of $columns x $rows', (size) => {
-    const env = () => ({ ...process.env, ...awsEnvironment(address(aws.server)) });
-
-    it.each<{ signal: NodeJS.Signals | 'Ctrl-C'; code: number }>([
-      { signal: 'Ctrl-C', code: 130 },
-      { signal: 'SIGHUP', code: 129 },
-      { signal: 'SIGTERM', code: 143 },
-    ])('watches on one screen, and leaves the terminal as it was after $signal', async ({ signal, code }) => {
-      const pty = new PseudoTerminal(commandWords('status', '--watch', '--every', '2s'), size, {
-        env: env(),
-        cwd: folder,
-      });
-      await pty.shows(/^fleet-19/);
-      expect(pty.screen.emulator.buffer.active.type).toBe('alternate');
-      expect(pty.screen.visible[0]).toMatch(/UTC, stack circleci-runners\. Ctrl-C ends this\.$/);
-      expect(pty.screen.visible).toContainEqual(expect.stringMatching(/^fleet-19/));
-      for (const group of aws.groups) group.desired = 77;
-      await pty.shows(/^fleet-03 +3 +3 +77/);
-      expect(pty.written).not.toContain('\u001B[2J');
-      if (signal === 'Ctrl-C') pty.interrupt();
-      else pty.signal(signal);
-      expect(await pty.end()).toBe(code);
-      expect(pty.screen.emulator.buffer.active.type).toBe('normal');
-      expect({ cursor: pty.screen.isCursorShown, wraps: pty.screen.wraps }).toEqual({
-        cursor: true,
-        wraps: true,
-      });
-      expect(pty.screen.lines[0]).toMatch(
-        /^Account 111122223333, region eu-west-1, stack circleci-runners, ?/,
-      );
-      expect(pty.screen.lines).toContainEqual(expect.stringMatching(/^fleet +queue +run/));
-    });
   });
 });
