@@ -3,22 +3,17 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { asYaml } from '../../cli/replays/optimise.ts';
 import { WAITING_COST } from '../../fleets/effective.ts';
-import { generatedTrace } from '../../simulator/workloads.ts';
 import { runInProcess } from '../support/in-process.ts';
-import { HEADER, traceFolder } from '../support/trace-files.ts';
-
-/** The first hours of a workload: a search replays them hundreds of times. */
-const HOURS = 4;
+import { firstHours, traceFolder } from '../support/trace-files.ts';
 
 const trace = traceFolder();
 
-const simulate = async (...words: string[]) => {
-  const { jobs } = generatedTrace('flapping', 1);
-  const rows = jobs
-    .filter(({ queuedAt }) => queuedAt < HOURS * 3_600)
-    .map(({ queuedAt, durationSeconds }) => `${queuedAt},${durationSeconds}\n`);
-  return runInProcess('simulate', ['--trace', trace('hours.csv', `${HEADER}${rows.join('')}`), ...words]);
-};
+const simulate = (...words: string[]) =>
+  runInProcess('simulate', ['--trace', trace('flapping.csv', firstHours('flapping')), ...words]);
+
+/** A morning of pipelines, in which reuse pays. */
+const workingDay = (...words: string[]) =>
+  runInProcess('simulate', ['--trace', trace('working-day.csv', firstHours('working-day')), ...words]);
 
 const flapping = (...words: string[]) => runInProcess('simulate', ['--workload', 'flapping', ...words]);
 
@@ -129,11 +124,10 @@ describe('npm run simulate -- --optimise', () => {
   });
 
   it('finds clean machines first if they meet the goal, and names reuse as an alternative', async () => {
-    const words = ['--workload', 'working-day', '--optimise', '--isolation', 'runner'];
-    const { optimised } = JSON.parse((await runInProcess('simulate', ['--json', ...words])).stdout);
-    const clean = JSON.parse(
-      (await runInProcess('simulate', ['--json', ...words.slice(0, 3)])).stdout,
-    ).optimised;
+    const { optimised } = JSON.parse(
+      (await workingDay('--json', '--optimise', '--isolation', 'runner')).stdout,
+    );
+    const clean = JSON.parse((await workingDay('--json', '--optimise')).stdout).optimised;
     expect(optimised.set).toEqual(clean.set);
     expect(optimised).not.toHaveProperty('noneIsClean');
     const { set, givesUp, met } = optimised.alternative;
@@ -146,7 +140,7 @@ describe('npm run simulate -- --optimise', () => {
     }
     expect(optimised.training[3].sum).toBeLessThan(optimised.training[1].sum);
     const { waitSeconds, cost } = optimised.rest[3];
-    const { stdout } = await runInProcess('simulate', words);
+    const { stdout } = await workingDay('--optimise', '--isolation', 'runner');
     expect(stdout.replaceAll(/\s+/g, ' ')).toMatch(
       new RegExp(
         `Alternative, if jobs may share a machine: ${set.join(' ')}\\. On the rest, jobs wait ${waitSeconds.mean.toFixed(1)} s for ${cost.total.toFixed(0)} dollars a month, .* That gives up ${givesUp} `,

@@ -2,9 +2,19 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
+import { generatedTrace, type WorkloadName } from '../../simulator/workloads.ts';
 
 /** The first line of a trace in seconds. */
 export const HEADER = 'queued_at_s,duration_s\n';
+
+/** The first hours of a workload as a trace in seconds: a search replays its jobs hundreds of times. */
+export function firstHours(workload: WorkloadName, hours = 4): string {
+  const { jobs } = generatedTrace(workload, 1);
+  const rows = jobs
+    .filter(({ queuedAt }) => queuedAt < hours * 3_600)
+    .map(({ queuedAt, durationSeconds }) => `${queuedAt},${durationSeconds}\n`);
+  return `${HEADER}${rows.join('')}`;
+}
 
 /**
  * Makes a folder for the traces of a test file, which goes with it.
