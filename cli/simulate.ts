@@ -37,7 +37,7 @@ import {
 } from './replays/comparison.ts';
 import { describeCosts, describeMonth, monthOfParts } from './replays/costs.ts';
 import { chooseFaults, faultRows } from './replays/faults.ts';
-import { type PolicyRow, SEARCH_COLUMNS, table } from './replays/figures-table.ts';
+import { type FiguresRow, SEARCH_COLUMNS, table } from './replays/figures-table.ts';
 import { imageBootOption, imageWarmBootOption } from './replays/image-boots.ts';
 import { describeInterval, describeIntervalOfChange, withInterval } from './replays/intervals.ts';
 import { type Boots, bootOption, chooseBoots, NotMeasured } from './replays/measured-boot.ts';
@@ -327,7 +327,7 @@ async function replayed(
     progress: replays.to,
   }).finally(replays.stop);
   const lowerBounds = lowerBoundsOf(jobs, world, { priced });
-  const rows: PolicyRow[] = [...outcomes];
+  const rows: FiguresRow[] = [...outcomes];
   if (options.workflow === true) {
     // Loaded only here, because the state machine and the SDK take longer to load than most replays run.
     const { throughWorkflow } = await import('../simulator/through-workflow.ts');

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Fault } from './faults.ts';
+import type { SettingFault } from './faults.ts';
 import { quote } from './faults.ts';
 import { fileThatEnds, isInFolders } from './install-scripts.ts';
 import { isMap } from './settings/parts.ts';
@@ -23,7 +23,7 @@ export interface CaCertificates {
   ofFunctions: string | undefined;
   /** That of `caCertificates` of each fleet that has one. */
   ofFleets: Map<string, string>;
-  faults: Fault[];
+  faults: SettingFault[];
 }
 
 /**
@@ -51,7 +51,7 @@ function check(
   path: string[],
   given: string,
   now: number,
-): { file: string | undefined; faults: Fault[] } {
+): { file: string | undefined; faults: SettingFault[] } {
   // Without anything of the file's text, because a file given by mistake may hold a secret.
   const refused = (wanted: string, seen: string) => ({
     file: undefined,

@@ -3,7 +3,7 @@ import { isLoopback, samePlace } from '../functions/lib/circleci-url.ts';
 import { keyPath } from '../functions/lib/key-path.ts';
 import { largestMaximum } from '../functions/lib/schedules.ts';
 import { inDollars } from './cost.ts';
-import { type Fault, quote } from './faults.ts';
+import { quote, type SettingFault } from './faults.ts';
 import type { FleetSettings } from './fleet.ts';
 import type { Ceilings } from './guardrails.ts';
 import { fits, matches } from './patterns.ts';
@@ -24,7 +24,7 @@ type Named = FleetSettings & {
  * Compares what fleets ask for with the ceilings of `guardrails.yaml`. Each fault has the key path, the ceiling, what was
  * given, and the ceiling's name.
  */
-export function faultsOfCeilings(fleets: Named[], ceilings: Ceilings, stack: string): Fault[] {
+export function faultsOfCeilings(fleets: Named[], ceilings: Ceilings, stack: string): SettingFault[] {
   return [
     ...ofKey(fleets, ceilings),
     ...ofScaler(fleets, ceilings),
@@ -50,7 +50,7 @@ type Path = readonly (string | number)[];
 const fault = (path: Path, must: string, given: unknown, ceiling: keyof Ceilings) =>
   faultAt(path, `must be ${must}, got ${quote(given)} (${ceiling})`);
 
-const faultAt = (path: Path, says: string): Fault => ({ path, says: `${keyPath(path)}: ${says}` });
+const faultAt = (path: Path, says: string): SettingFault => ({ path, says: `${keyPath(path)}: ${says}` });
 
 /** All fleets of a file share the functions. */
 function ofScaler([{ scaler } = {}]: Partial<Named>[], { networks, scalerProxies }: Ceilings) {
@@ -230,7 +230,7 @@ function ofDefaultSecrets(fleets: Named[], stack: string) {
       other[`${use}SecretName`] === undefined ? `${stack}/${other.name}/${use}` : undefined;
     const refused = (key: 'runnerSecretName' | 'scalerSecretName', must: string) =>
       faultAt([name, key], `must ${must}, got ${quote(fleet[key])} (no ceiling allows it)`);
-    const faults: Fault[] = [];
+    const faults: SettingFault[] = [];
     if (runner !== undefined && runner === ofOther('runner'))
       faults.push(
         refused(
@@ -343,7 +343,7 @@ function ofFlags(fleet: Named, ceilings: Ceilings) {
 }
 
 /** Faults of all fleets together. Each is shown at the fleet with the largest share. */
-function ofAllFleets(fleets: Named[], ceilings: Ceilings): Fault[] {
+function ofAllFleets(fleets: Named[], ceilings: Ceilings): SettingFault[] {
   const { maxInstancesOfAllFleets, maxHourlyCostOfAllFleets } = ceilings;
   const cost = (fleet: Named) => costOf(fleet, ceilings);
   return [
@@ -371,7 +371,7 @@ function ofSum(
   most: number,
   says: (sum: number) => string,
   ceiling: keyof Ceilings,
-): Fault[] {
+): SettingFault[] {
   const sum = fleets.reduce((total, fleet) => total + share(fleet), 0);
   if (sum <= most) return [];
   const { name } = fleets.reduce((first, fleet) => (share(fleet) > share(first) ? fleet : first));

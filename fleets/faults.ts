@@ -5,7 +5,7 @@ import { TOP_SETTINGS } from './settings/top.ts';
 import { similarTo } from './similar.ts';
 
 /** What is wrong with a setting. */
-export interface Fault {
+export interface SettingFault {
   path: readonly PropertyKey[];
   /** One line: the key path, what is allowed, and what was given. */
   says: string;
@@ -28,7 +28,7 @@ export function describeFaults(
   issues: readonly z.core.$ZodIssue[],
   raw: unknown,
   definition: Definition,
-): Fault[] {
+): SettingFault[] {
   const misplaced = new Map(misplacedSettings(raw, definition).map((fault) => [fault.path[0], fault]));
   const ofSettings = issues.filter(({ path }) => !misplaced.has(path[0]));
   const faults = [
@@ -43,7 +43,7 @@ export function describeFaults(
 }
 
 /** Settings of a fleet at the top of the file, where only fleets are, and settings of all of them. */
-function misplacedSettings(raw: unknown, { schema }: Definition): Fault[] {
+function misplacedSettings(raw: unknown, { schema }: Definition): SettingFault[] {
   const ofFleet = keysAt(schema, ['a fleet']);
   if (!isMap(raw) || !ofFleet.includes('resourceClass')) return [];
   const isFleet = (value: unknown) => isMap(value) && Object.hasOwn(value, 'resourceClass');
@@ -61,7 +61,7 @@ function misplacedSettings(raw: unknown, { schema }: Definition): Fault[] {
 }
 
 /** Each fault of an issue. */
-function describeFault(issue: z.core.$ZodIssue, raw: unknown, definition: Definition): Fault[] {
+function describeFault(issue: z.core.$ZodIssue, raw: unknown, definition: Definition): SettingFault[] {
   const { file, schema, reference } = definition;
   const where = keyPath(issue.path) || file;
   if (issue.code === 'unrecognized_keys') {

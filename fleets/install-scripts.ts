@@ -1,6 +1,6 @@
 import { readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { extname, isAbsolute, relative, resolve, sep } from 'node:path';
-import { type Fault, quote } from './faults.ts';
+import { quote, type SettingFault } from './faults.ts';
 import { isMap } from './settings/parts.ts';
 
 /**
@@ -12,7 +12,7 @@ import { isMap } from './settings/parts.ts';
  */
 export function findInstallScripts(directory: string, raw: unknown) {
   const files = new Map<string, string>();
-  const faults: Fault[] = [];
+  const faults: SettingFault[] = [];
   for (const [name, fleet] of Object.entries(isMap(raw) ? raw : {})) {
     // The install script of an image that is built is the fleet's.
     const [key, install] = Object(fleet).image?.install

@@ -5,7 +5,7 @@ import { findCaCertificates } from './ca-certificates.ts';
 import { costOf, faultsOfCeilings } from './ceilings.ts';
 import { affordableBy } from './cost.ts';
 import { type Deployment, deploymentOf, GUARDRAILS_FILE } from './deployment.ts';
-import { describeFaults, type Fault } from './faults.ts';
+import { describeFaults, type SettingFault } from './faults.ts';
 import { type FleetSettings, Fleets, fleetsIn } from './fleet.ts';
 import { type Ceilings, ceilingsOf, Guardrails } from './guardrails.ts';
 import { findInstallScripts } from './install-scripts.ts';
@@ -181,7 +181,7 @@ function parsedYaml(source: string, file: string): { value: unknown; places: Pla
 }
 
 /** Faults of the one key that JavaScript treats differently, and that the parser would therefore leave out. */
-function unreadKeys(value: unknown, path: string[] = []): Fault[] {
+function unreadKeys(value: unknown, path: string[] = []): SettingFault[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) => {
     const at = [...path, key];
@@ -197,14 +197,14 @@ function unreadKeys(value: unknown, path: string[] = []): Fault[] {
   });
 }
 
-const withTitle = (file: string, faults: Fault[], places: Places) =>
+const withTitle = (file: string, faults: SettingFault[], places: Places) =>
   [
     `${file} has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:`,
     ...faultLines(faults, places),
   ].join('\n  ');
 
 /** Each fault, with its place below it. */
-const faultLines = (faults: Fault[], places: Places) =>
+const faultLines = (faults: SettingFault[], places: Places) =>
   faults.flatMap((fault) => [fault.says, ...places(fault)]);
 
 /**

@@ -11,11 +11,11 @@ import {
   parseDocument,
   visit,
 } from 'yaml';
-import type { Fault } from './faults.ts';
+import type { SettingFault } from './faults.ts';
 import { withoutPassword } from './faults.ts';
 
 /** Where the faults of a file are, as lines to print below each: its line and column, and an excerpt with a caret. */
-export type Places = (fault: Fault) => string[];
+export type Places = (fault: SettingFault) => string[];
 
 /** The places of settings that are no text. */
 export const NO_PLACES: Places = () => [];
@@ -101,7 +101,7 @@ interface Found {
 }
 
 /** A setting, or the nearest one around it that the file has. */
-function find(document: Document.Parsed, { path, atKey = false }: Fault): Found {
+function find(document: Document.Parsed, { path, atKey = false }: SettingFault): Found {
   let node: unknown = document.contents;
   // A fault of the whole file is shown where its content begins.
   let target: Node | undefined = path.length === 0 ? (document.contents ?? undefined) : undefined;

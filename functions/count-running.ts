@@ -1,9 +1,9 @@
 import { circleciAccess, countTasks } from './lib/circleci.ts';
 import { CountInput } from './lib/contracts.ts';
 import { step } from './lib/step.ts';
-import { checkZero, type Memory } from './lib/zero-check.ts';
+import { checkZero, type ZeroMemory } from './lib/zero-check.ts';
 
-const memory: Memory = new Map();
+const memory: ZeroMemory = new Map();
 
 /** Counts the tasks of the fleet's resource class that a runner works on. Now and then it checks a count of 0. */
 export const handler = step(

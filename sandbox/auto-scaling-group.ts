@@ -42,7 +42,7 @@ export class GroupRefusal extends Error {
   }
 }
 
-export interface GroupSettings {
+export interface AutoScalingGroupSettings {
   name: string;
   minSize: number;
   maxSize: number;
@@ -80,7 +80,7 @@ export const BY_AWS = 'Administratively suspended: launches have failed for 24 h
 
 /** The API of an embedded Auto Scaling group, as the functions call it, over the model in group/. */
 export class AutoScalingGroup {
-  readonly settings: GroupSettings;
+  readonly settings: AutoScalingGroupSettings;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   readonly tags = new Map<string, string>();
@@ -95,7 +95,7 @@ export class AutoScalingGroup {
   /** Whether it has a mixed instances policy. */
   #mixed: boolean;
 
-  constructor(settings: GroupSettings, agenda: Agenda, queue: TaskQueue) {
+  constructor(settings: AutoScalingGroupSettings, agenda: Agenda, queue: TaskQueue) {
     const durations = { ...DURATIONS, ...settings.durations };
     const { onDemandPercentage, onDemandBase = 0, warmPoolSize = 0, minSize } = settings;
     this.settings = settings;

@@ -9,7 +9,7 @@ import { keptForGood } from '../functions/lib/spare-runners.ts';
 import { Agenda } from './agenda.ts';
 import {
   AutoScalingGroup,
-  type GroupSettings,
+  type AutoScalingGroupSettings,
   type Reuse,
   type ShownEventKind,
 } from './auto-scaling-group.ts';
@@ -78,9 +78,9 @@ export interface SandboxFleet extends CapacitySettings {
   onDemandPercentage?: number;
   /** How many of the first instances of such a fleet are On-Demand. Default: 0. */
   onDemandBase?: number;
-  launchFault?: GroupSettings['launchFault'];
+  launchFault?: AutoScalingGroupSettings['launchFault'];
   /** Default: EC2 takes no Spot instance back. */
-  interruptedAfter?: GroupSettings['interruptedAfter'];
+  interruptedAfter?: AutoScalingGroupSettings['interruptedAfter'];
   /** Whether CircleCI runs a job again if its instance is taken away. Default: the job ends there. */
   retries?: boolean;
   /** The plan's concurrency as the fleet is deployed, and the names of the fleets that share it. */

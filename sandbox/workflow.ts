@@ -14,7 +14,7 @@ import type { ExecutionInput } from '../functions/lib/contracts.ts';
 import type { LearnedStore } from '../functions/lib/learned-store.ts';
 import { metricNamespace } from '../functions/lib/metric-namespace.ts';
 import type { Surroundings } from '../functions/lib/step.ts';
-import type { Memory } from '../functions/lib/zero-check.ts';
+import type { ZeroMemory } from '../functions/lib/zero-check.ts';
 import { handler as readSettings } from '../functions/read-settings.ts';
 import { handler as updateGroup } from '../functions/update-group.ts';
 import type { VirtualClock } from './clock.ts';
@@ -31,7 +31,7 @@ export interface FunctionsWorld extends Surroundings {
   secrets: SecretsProvider;
   fetch: typeof fetch;
   timeout: (milliseconds: number) => AbortSignal;
-  memory: Memory;
+  memory: ZeroMemory;
   learned: LearnedStore;
   metrics: KeptMetrics;
 }

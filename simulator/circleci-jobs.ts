@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { type CircleCiApi, NotFound } from './circleci-api.ts';
 import type { KeptAnswers } from './kept-answers.ts';
 import { NEVER_ENDED, NEVER_STARTED } from './traces/forms.ts';
-import { LeftOut, type Trace } from './traces/trace.ts';
+import { LeftOutCounts, type Trace } from './traces/trace.ts';
 
 /** Which jobs of a project to download. Default: all. */
 export interface Wanted {
@@ -48,7 +48,7 @@ export interface DownloadedJobs {
 }
 
 /** Reports the progress of a part of the work, whose total is known at its start. */
-export type Watch = (total: number, unit: string) => { to: (done: number) => void; stop: () => void };
+export type StartProgress = (total: number, unit: string) => { to: (done: number) => void; stop: () => void };
 
 /**
  * Downloads the jobs of the pipelines that were created in the period of `kept`.
@@ -63,9 +63,9 @@ export async function downloadJobs(
   api: CircleCiApi,
   kept: KeptAnswers,
   wanted: Wanted,
-  { concurrency, signal, watch }: { concurrency: number; signal: AbortSignal; watch: Watch },
+  { concurrency, signal, watch }: { concurrency: number; signal: AbortSignal; watch: StartProgress },
 ): Promise<DownloadedJobs> {
-  const leftOut = new LeftOut();
+  const leftOut = new LeftOutCounts();
   const project = `/project/${wanted.project.split('/').map(encodeURIComponent).join('/')}`;
 
   /** Processes all items, a few at a time. */

@@ -18,7 +18,7 @@ import { JobFigures, type JobTotals } from './job-figures.ts';
 import { type Jobs, type JobTable, tableOf } from './job-table.ts';
 import type { Policy, PollingScaler, ScalerObservation, WebhookScaler } from './policy.ts';
 import { ReadGap } from './read-gap.ts';
-import { type Sample, Series } from './series.ts';
+import { type Sample, SeriesRecorder } from './series.ts';
 import type { World } from './world.ts';
 
 export interface ReplayOptions {
@@ -98,7 +98,7 @@ class Replay {
   #owed = 0;
   /** Until when polls would change nothing. Every event resets it. */
   #settledUntil = -NEVER;
-  readonly #series: Series;
+  readonly #series: SeriesRecorder;
   /** The number of the last start that failed. */
   #failedStart = -1;
   /** The group's maximum size, if somebody has lowered it. */
@@ -148,7 +148,7 @@ class Replay {
       endedAt: 0,
       series: [],
     };
-    this.#series = new Series(options.seriesEvery);
+    this.#series = new SeriesRecorder(options.seriesEvery);
   }
 
   run(): ReplayResult {

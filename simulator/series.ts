@@ -12,7 +12,7 @@ export interface Sample {
 }
 
 /** Queue and capacity, recorded at an interval. */
-export class Series {
+export class SeriesRecorder {
   readonly samples: Sample[] = [];
   readonly #every: number;
   #at = 0;

@@ -13,7 +13,7 @@ export interface TaskResults {
 }
 
 /** One replay for a thread. */
-export interface Task<Kind extends keyof TaskResults = keyof TaskResults> {
+export interface ReplayTask<Kind extends keyof TaskResults = keyof TaskResults> {
   kind: Kind;
   jobs: JobTable;
   choice: PolicyChoice;
@@ -28,7 +28,7 @@ export interface Task<Kind extends keyof TaskResults = keyof TaskResults> {
 export interface WorkerRequest {
   /** Answers carry the same id, because a thread may still work on a task whose caller has given up. */
   id: number;
-  task: Task;
+  task: ReplayTask;
 }
 
 /** A message from a thread: how many jobs have ended, and finally the result, or why there is none. */

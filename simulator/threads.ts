@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { ReplayStalled } from './replay.ts';
-import type { Task, TaskResults, WorkerMessage } from './task.ts';
+import type { ReplayTask, TaskResults, WorkerMessage } from './task.ts';
 
 /** Threads are worth their start once a process replays more jobs than this. */
 const FEW_JOBS = 50_000;
@@ -32,7 +32,7 @@ export function areMany(jobs: number): boolean {
  * @throws ReplayStalled
  */
 export async function inThreads<Kind extends keyof TaskResults>(
-  tasks: readonly Task<Kind>[],
+  tasks: readonly ReplayTask<Kind>[],
   progress: (ended: number) => void,
 ): Promise<TaskResults[Kind][]> {
   workers ??= startWorkers();
@@ -85,7 +85,7 @@ export async function bundleWorker(): Promise<string> {
 
 function perform<Kind extends keyof TaskResults>(
   worker: Worker,
-  task: Task<Kind>,
+  task: ReplayTask<Kind>,
   progress: (ended: number) => void,
 ): Promise<TaskResults[Kind]> {
   orders += 1;

@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import { ReplayStalled } from './replay.ts';
 import { samplesOf } from './report/samples.ts';
 import { simulateOne } from './simulate.ts';
-import type { Task, TaskResults, WorkerMessage, WorkerRequest } from './task.ts';
+import type { ReplayTask, TaskResults, WorkerMessage, WorkerRequest } from './task.ts';
 
 /** The code of a thread, which performs one task after the other. See `threads.ts`. */
 
@@ -28,7 +28,7 @@ parentPort?.on('message', ({ id, task }: WorkerRequest) => {
 });
 
 function perform(
-  { kind, jobs, choice, world, faults, priced, detailed }: Task,
+  { kind, jobs, choice, world, faults, priced, detailed }: ReplayTask,
   progress: (ended: number) => void,
 ): TaskResults[typeof kind] {
   if (kind === 'samples') return samplesOf(jobs, choice, world, { faults, progress, priced, detailed });

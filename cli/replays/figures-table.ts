@@ -4,12 +4,12 @@ import { shownSeconds } from '../../simulator/goal.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 
 /** The figures that a replay and a run through the workflow share. */
-export type PolicyRow = Summary & { policy: string; cost?: Cost; sum?: number | undefined };
+export type FiguresRow = Summary & { policy: string; cost?: Cost; sum?: number | undefined };
 
 interface Column {
   head: string;
   width: number;
-  cell: (row: PolicyRow) => string;
+  cell: (row: FiguresRow) => string;
 }
 
 const COLUMNS: Column[] = [
@@ -41,7 +41,7 @@ export const SEARCH_COLUMNS: Column[] = COLUMNS.flatMap((column) => {
 });
 
 /** Each column is as wide as its longest cell, with a space before it. */
-export function table(rows: PolicyRow[], { colours }: Terminal, shown = COLUMNS): string {
+export function table(rows: FiguresRow[], { colours }: Terminal, shown = COLUMNS): string {
   const names = Math.max(...rows.map(({ policy }) => policy.length));
   const columns = shown.map(({ head, width, cell }) => {
     const cells = rows.map(cell);

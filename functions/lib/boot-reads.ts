@@ -2,7 +2,7 @@
 
 import { type Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import { type EC2Client, GetConsoleOutputCommand } from '@aws-sdk/client-ec2';
-import { BOOT_PHASES, type Boot, bootOn, bootsToRead } from './boots.ts';
+import { BOOT_PHASES, type BootSeconds, bootOn, bootsToRead } from './boots.ts';
 import type { SeenInstance } from './fleet-seen.ts';
 import { UNITS } from './metric-units.ts';
 
@@ -12,8 +12,8 @@ export async function readBoots(
   instances: readonly SeenInstance[],
   now: number,
   abortSignal: AbortSignal,
-): Promise<Boot[]> {
-  const read = async ({ id, state, launchedAt }: SeenInstance): Promise<Boot | undefined> => {
+): Promise<BootSeconds[]> {
+  const read = async ({ id, state, launchedAt }: SeenInstance): Promise<BootSeconds | undefined> => {
     // Otherwise EC2 gives what it kept at the last change of the state. Only Nitro instances have the latest.
     for (const Latest of state === 'running' ? [true, false] : [false])
       try {
@@ -31,7 +31,7 @@ export async function readBoots(
 }
 
 /** Publishes `BootSeconds` of a fleet by part, in log lines as other metrics. */
-export function publishBoots(metrics: Metrics, fleet: string, boots: readonly Boot[]): void {
+export function publishBoots(metrics: Metrics, fleet: string, boots: readonly BootSeconds[]): void {
   for (const phase of BOOT_PHASES) {
     const all = boots.flatMap((boot) => boot[phase] ?? []);
     if (all.length === 0) continue;

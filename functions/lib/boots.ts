@@ -22,7 +22,7 @@ export type BootPhase = (typeof BOOT_PHASES)[number];
 export const UNTIL_RUNNER = ['Launched', 'Network', 'UserData', 'Install', 'RunnerUp'] as const;
 
 /** Seconds by part. */
-export type Boot = Partial<Record<BootPhase, number>>;
+export type BootSeconds = Partial<Record<BootPhase, number>>;
 
 /**
  * Whether the instance was in a warm pool; the second in which systemd started; hundredths of a second until the user data, until
@@ -41,7 +41,7 @@ const LONGEST_SECONDS = 7_200;
  * @param launchedAt When EC2 started the instance the last time, in milliseconds. The output may have earlier boots.
  * @returns `undefined` if the output has no boot since then.
  */
-export function bootOn(console: string, launchedAt: number): Boot | undefined {
+export function bootOn(console: string, launchedAt: number): BootSeconds | undefined {
   for (const match of console.matchAll(TIMES)) {
     const [, resumed, since, ...hundredths] = match;
     // EC2 says the second, and so does the instance.

@@ -20,7 +20,7 @@ interface Remembered {
 }
 
 /** By the address of CircleCI and the resource class, which no two fleets share. Fleets may share a secret. */
-export type Memory = Map<string, Remembered>;
+export type ZeroMemory = Map<string, Remembered>;
 
 const CHECKED_EVERY = 3_600_000;
 /** Longer than any interval between polls. */
@@ -54,7 +54,7 @@ const Fleet = z.object({
  *   execution says again which sources the last one skipped.
  */
 export async function checkZero(
-  access: CircleCiAccess & { now: () => number; memory: Memory },
+  access: CircleCiAccess & { now: () => number; memory: ZeroMemory },
   fleet: CountedFleet,
   poll: CountInput['poll'],
   count: number,

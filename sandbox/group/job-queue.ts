@@ -4,7 +4,7 @@ import { Fifo } from './fifo.ts';
 export const NO_JOB = -1;
 
 /** A plan whose classes share a number of running jobs. */
-export interface Plan {
+export interface CircleCiPlan {
   limit: number;
   queues: readonly JobQueue[];
   /** Called when CircleCI hands out a job again that was beyond the plan's limit. */
@@ -25,7 +25,7 @@ export class JobQueue {
   /** How many jobs CircleCI lets run at the same time: what the plan leaves for the class, or 0 while it hands out none. */
   limit = Number.POSITIVE_INFINITY;
   /** The plan of the class, which may have other classes. */
-  plan: Plan | undefined;
+  plan: CircleCiPlan | undefined;
   /** How many jobs CircleCI counts as running although no runner runs them. */
   phantoms = 0;
   /** For how many seconds at most CircleCI counts a job as running that has ended, and from a fifth of that. */

@@ -9,9 +9,9 @@ import {
   named,
   paretoFront,
   type Recommendation,
+  type ReportedSearch,
   recommend,
   recommendFound,
-  type SearchResult,
 } from './recommend.ts';
 import { WAIT_SHARES } from './samples.ts';
 import { verdictOf } from './verdict.ts';
@@ -30,7 +30,7 @@ export interface Replays {
   /** The Pareto front of what a search tried. */
   tried: readonly Candidate[];
   /** The result of a search, replayed on the same jobs as everything else. */
-  search?: SearchResult & { outcome: Outcome };
+  search?: ReportedSearch & { outcome: Outcome };
 }
 
 /** Where a report comes from. */

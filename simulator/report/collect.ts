@@ -21,7 +21,7 @@ import {
 import type { Comparison, ReportData, Samples } from './model.ts';
 import { demandOf } from './periods.ts';
 import { unitOf } from './price.ts';
-import { paretoFront, type SearchResult } from './recommend.ts';
+import { paretoFront, type ReportedSearch } from './recommend.ts';
 import { samplesOf, stretchesOf } from './samples.ts';
 import { type Trial, trials } from './setting-trials.ts';
 
@@ -43,7 +43,7 @@ export interface ReportOptions {
   faults: Faults;
   priced: Priced;
   /** The result of a search, if there was one. The report recommends it. */
-  search?: SearchResult | undefined;
+  search?: ReportedSearch | undefined;
   /** A comparison with another run, if there is one. */
   comparison?: Comparison | undefined;
   /** Ours with more settings than those of the command line; `undefined` if the fleet cannot have them. */
@@ -132,7 +132,10 @@ export async function collect(options: ReportOptions): Promise<ReportData> {
   return options.comparison === undefined ? data : { ...data, comparison: options.comparison };
 }
 
-const withOutcome = (alternative: SearchResult['alternative'], replayed: { outcome: Outcome } | undefined) =>
+const withOutcome = (
+  alternative: ReportedSearch['alternative'],
+  replayed: { outcome: Outcome } | undefined,
+) =>
   alternative !== undefined &&
   replayed !== undefined && { alternative: { ...alternative, outcome: replayed.outcome } };
 

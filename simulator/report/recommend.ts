@@ -11,7 +11,7 @@ export interface Candidate {
 }
 
 /** The result of a search on the first part of the trace. */
-export interface SearchResult {
+export interface ReportedSearch {
   /** The goal in words, such as `a p95 wait of 30 s`. */
   goal: string;
   /** All settings tried, with their outcomes on the first part. */
@@ -107,7 +107,7 @@ export function recommendFound(
   chosen: Candidate,
   tutorial: Outcome,
   unit: Unit,
-  { goal, tried, share, met, alternative, noneIsClean, reuseIsNoBetter }: SearchResult,
+  { goal, tried, share, met, alternative, noneIsClean, reuseIsNoBetter }: ReportedSearch,
 ): Recommendation {
   const kept = met.rest
     ? 'and on the rest, which this page shows'

@@ -4,7 +4,7 @@ import { daysToDraw, FEWEST_DAYS, intervalOf, intervalOfChange } from '../resamp
 import type { ReportData, Unit } from './model.ts';
 import * as shown from './number-format.ts';
 import { priceOf } from './price.ts';
-import { type Candidate, isNoWorse, named, type SearchResult } from './recommend.ts';
+import { type Candidate, isNoWorse, named, type ReportedSearch } from './recommend.ts';
 
 export type Verdict = ReportData['recommendation']['verdict'];
 
@@ -19,7 +19,7 @@ export function verdictOf(
   chosen: Candidate,
   tutorial: Outcome,
   unit: Unit,
-  search: SearchResult | undefined,
+  search: ReportedSearch | undefined,
 ): Verdict {
   const before = priceOf(asGiven.outcome, unit);
   const after = priceOf(chosen.outcome, unit);
@@ -90,7 +90,7 @@ function rangeOfChange(
   return `from ${from} ${less} to ${to} ${more}`;
 }
 
-function goal(asGiven: Candidate, tutorial: Outcome, search: SearchResult | undefined): Verdict[number] {
+function goal(asGiven: Candidate, tutorial: Outcome, search: ReportedSearch | undefined): Verdict[number] {
   if (search !== undefined) {
     const { met } = search;
     const text = met.rest

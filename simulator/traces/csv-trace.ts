@@ -2,13 +2,13 @@ import { CsvRows, type Row } from './csv.ts';
 import { ExportTrace } from './export-trace.ts';
 import { EXPECTED } from './forms.ts';
 import { SecondsTrace, TRACE_HEADER } from './seconds-trace.ts';
-import { Faults, shown, type Trace, TraceInvalid } from './trace.ts';
+import { shown, type Trace, TraceFaults, TraceInvalid } from './trace.ts';
 
 /** A CSV file as a trace. Its header decides whether it has seconds or is an export. */
 export class CsvTrace {
   readonly #file: string;
   readonly #rows = new CsvRows();
-  readonly #faults = new Faults();
+  readonly #faults = new TraceFaults();
   #keys: string[] | undefined;
   #seconds: SecondsTrace | undefined;
   #export: ExportTrace;

@@ -2,7 +2,7 @@ import type { Job } from '../../sandbox/trace.ts';
 import { EXPECTED, type ExportedJob, type ExportForm, type ExportRecord, FORMS, hintFor } from './forms.ts';
 import { A_DATE, instant } from './instant.ts';
 import { CLOCKS_DIFFER, LONGEST_JOB, MOST_PARALLELISM, MOST_TASKS, shortenGaps } from './limits.ts';
-import { Faults, LeftOut, shown, type Trace, TraceInvalid } from './trace.ts';
+import { LeftOutCounts, shown, type Trace, TraceFaults, TraceInvalid } from './trace.ts';
 
 /** A record of a file, and its place. */
 export interface Located {
@@ -35,8 +35,8 @@ export class ExportTrace {
   /** The first records, as long as the form is not decided. */
   #first: Located[] = [];
   #form: ExportForm | undefined;
-  readonly #faults = new Faults();
-  readonly #leftOut = new LeftOut();
+  readonly #faults = new TraceFaults();
+  readonly #leftOut = new LeftOutCounts();
   readonly #found: FoundJob[] = [];
   readonly #identities = new Set<string>();
   /** By the key that records of one run share. */

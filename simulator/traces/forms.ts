@@ -14,7 +14,7 @@ export interface ExportedJob {
 }
 
 /** Why a record is not a job that a runner ran. The text continues "there were 3 ...". */
-export interface LeftOut {
+export interface NotAJob {
   leftOut: string;
 }
 
@@ -27,7 +27,7 @@ export interface ExportForm {
   name: string;
   /** Whether a record with these keys has this form. */
   knows: (keys: ReadonlySet<string>) => boolean;
-  read: (record: ExportRecord) => ExportedJob | LeftOut;
+  read: (record: ExportRecord) => ExportedJob | NotAJob;
   /** What no two jobs share. */
   identity: (record: ExportRecord) => string | undefined;
   /** A key that records of one run of a job share, if a re-run lists it again with a new identity. */
@@ -48,7 +48,7 @@ export const NEVER_STARTED = 'that no runner ever started';
 export const NEVER_ENDED = 'that had not ended, or had no end time';
 
 /** A job that ran from start to end, or the reason why the record is not one. */
-function ran(job: ExportedJob): ExportedJob | LeftOut {
+function ran(job: ExportedJob): ExportedJob | NotAJob {
   if (isMissing(job.started)) return { leftOut: NEVER_STARTED };
   if (isMissing(job.stopped)) return { leftOut: NEVER_ENDED };
   return job;

@@ -2,7 +2,7 @@ import type { Job } from '../../sandbox/trace.ts';
 import type { Row } from './csv.ts';
 import { DATES } from './instant.ts';
 import { LONGEST_JOB, shortenGaps } from './limits.ts';
-import { Faults, shown, type Trace, TraceInvalid } from './trace.ts';
+import { shown, type Trace, TraceFaults, TraceInvalid } from './trace.ts';
 
 /** The first line of a trace in seconds. */
 export const TRACE_HEADER = 'queued_at_s,duration_s';
@@ -17,7 +17,7 @@ const MOST_SECONDS = 1e12;
 export class SecondsTrace {
   readonly #file: string;
   readonly #jobs: Job[] = [];
-  readonly #faults = new Faults();
+  readonly #faults = new TraceFaults();
 
   constructor(file: string) {
     this.#file = file;

@@ -26,7 +26,7 @@ export const describeNotes = ({ leftOut, cautions = [] }: Pick<Trace, 'leftOut' 
 ];
 
 /** Counts what is left out, by its reason. */
-export class LeftOut {
+export class LeftOutCounts {
   readonly #reasons = new Map<string, Trace['leftOut'][number]>();
 
   /** Counts it, and is the empty list that stands for it. */
@@ -46,7 +46,7 @@ export class LeftOut {
 const FAULTS_SHOWN = 5;
 
 /** The faults of a file. */
-export class Faults {
+export class TraceFaults {
   readonly #shown: string[] = [];
   #rest = 0;
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { circleciAccess } from '../../functions/lib/circleci.ts';
-import { checkZero, type Memory } from '../../functions/lib/zero-check.ts';
+import { checkZero, type ZeroMemory } from '../../functions/lib/zero-check.ts';
 import { CircleCi, type CircleCiFault, type ListedRunner } from '../../sandbox/circleci.ts';
 import { embeddedAws, newSecretName } from '../support/aws.ts';
 import { deployedSettings, EXECUTION_START, firstPoll, parsedCountInput } from '../support/inputs.ts';
@@ -10,7 +10,7 @@ const HOUR = 3_600_000;
 const { aws, secrets } = await embeddedAws();
 
 let circleci: CircleCi;
-let memory: Memory;
+let memory: ZeroMemory;
 let now: number;
 let asked: string[];
 let timeouts: number[];

@@ -2,7 +2,7 @@ import { type Activity, DescribeScalingActivitiesCommand } from '@aws-sdk/client
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Agenda } from '../../sandbox/agenda.ts';
-import { AutoScalingGroup, type GroupSettings } from '../../sandbox/auto-scaling-group.ts';
+import { AutoScalingGroup, type AutoScalingGroupSettings } from '../../sandbox/auto-scaling-group.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import type { LaunchFault } from '../../sandbox/group/faults.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
@@ -21,7 +21,7 @@ beforeEach(() => {
   aws.groups.clear();
 });
 
-function group(settings: Partial<GroupSettings> = {}): AutoScalingGroup {
+function group(settings: Partial<AutoScalingGroupSettings> = {}): AutoScalingGroup {
   const runners = new AutoScalingGroup(
     {
       name: 'runners',
@@ -41,7 +41,7 @@ function group(settings: Partial<GroupSettings> = {}): AutoScalingGroup {
 }
 
 /** A group that asked for an instance at second 0. */
-function one(settings: Partial<GroupSettings> = {}): AutoScalingGroup {
+function one(settings: Partial<AutoScalingGroupSettings> = {}): AutoScalingGroup {
   const runners = group(settings);
   runners.setDesiredCapacity(1);
   return runners;

@@ -1,6 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Agenda } from '../../sandbox/agenda.ts';
-import { AutoScalingGroup, GroupRefusal, type GroupSettings } from '../../sandbox/auto-scaling-group.ts';
+import {
+  AutoScalingGroup,
+  type AutoScalingGroupSettings,
+  GroupRefusal,
+} from '../../sandbox/auto-scaling-group.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import type { LaunchFault } from '../../sandbox/group/faults.ts';
 import { type Task, TaskQueue } from '../../sandbox/task-queue.ts';
@@ -34,7 +38,7 @@ beforeEach(() => {
   events = [];
 });
 
-function group(settings: Partial<GroupSettings> = {}): AutoScalingGroup {
+function group(settings: Partial<AutoScalingGroupSettings> = {}): AutoScalingGroup {
   return new AutoScalingGroup(
     {
       name: 'runners',

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { PEERS } from '../../../simulator/peers.ts';
 import { POLICY_NAMES } from '../../../simulator/report/policy-links.ts';
-import type { Candidate, SearchResult } from '../../../simulator/report/recommend.ts';
+import type { Candidate, ReportedSearch } from '../../../simulator/report/recommend.ts';
 import { verdictOf } from '../../../simulator/report/verdict.ts';
 import { simulateOne } from '../../../simulator/simulate.ts';
 import { WORLD } from '../../../simulator/world.ts';
@@ -16,11 +16,11 @@ function candidate(set: string[], mean: number, instanceHours: number, jobsKille
 }
 
 const current = candidate([], TUTORIAL.waitSeconds.mean, 100);
-const verdict = (asGiven: Candidate, chosen: Candidate, search?: SearchResult) =>
+const verdict = (asGiven: Candidate, chosen: Candidate, search?: ReportedSearch) =>
   Object.fromEntries(
     verdictOf(asGiven, chosen, TUTORIAL, 'instance-hours', search).map(({ what, text }) => [what, text]),
   );
-const searched = (training: boolean, rest: boolean): SearchResult => ({
+const searched = (training: boolean, rest: boolean): ReportedSearch => ({
   goal: 'a p95 wait of 30 s',
   tried: [],
   share: 0.5,
