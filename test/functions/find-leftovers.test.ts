@@ -1,7 +1,7 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { handler as findLeftovers } from '../../functions/find-leftovers.ts';
 import { readBoots } from '../../functions/lib/boot-reads.ts';
 import { LeftoversUnread, refuseUnread } from '../../functions/lib/leftover-clients.ts';
@@ -11,11 +11,14 @@ import { costlyOf, type FindingKind } from '../../functions/lib/reconcile.ts';
 import { secretsProvider } from '../../functions/lib/secrets.ts';
 import { handler as repairLeftovers } from '../../functions/repair-leftovers.ts';
 import { SILENT } from '../../sandbox/workflow.ts';
+import { HOUR, LIFETIMES, MINUTE, NOW } from '../support/fleet-seen.ts';
 import { deployedSettings, readerOf } from '../support/inputs.ts';
+import { LeftoverAccount, LISTED, OWN_GROUP } from '../support/leftover-account.ts';
 import { OperatorAws } from '../support/operator-aws.ts';
 import { address } from '../support/serve.ts';
+import { publishedMetrics } from './published.ts';
 
-/** What both functions do with what they read is in test/local/reconcile.test.ts, against an emulator. */
+/** test/local/reconcile.test.ts has the same against an emulator. */
 
 let aws: OperatorAws;
 
@@ -114,4 +117,147 @@ it.each<{ kind: FindingKind; rings: boolean }>([
   const finding = { kind, resource: 'x', since: null, says: '', repair: null, because: '' };
   expect(costlyOf([finding])).toHaveLength(Number(rings));
   expect(UNITS.LeftBehind).toBe('Count');
+});
+
+describe('in an account in which the fleet has left something behind', () => {
+  const published = publishedMetrics(() => NOW);
+  interface Given {
+    reconcile?: 'repair';
+    otherRunners?: number;
+    listed?: object;
+    status?: number;
+    /** Whether AWS has only the group of the fleet. */
+    empty?: boolean;
+    /** What AWS answers to an operation in place of what the account has. */
+    answers?: Record<string, object>;
+    /** In milliseconds since the epoch. */
+    at?: number;
+  }
+  function leftBehind({
+    reconcile,
+    otherRunners = 0,
+    listed = LISTED,
+    status = 200,
+    empty = false,
+    answers = {},
+    at = NOW,
+  }: Given = {}) {
+    const given: Record<string, object> = {
+      GetSecretValue: {
+        SecretString: JSON.stringify({ resource_class: 'acme/linux', circle_token: 'CCIPAT_left_behind' }),
+      },
+      ...answers,
+    };
+    const account = new LeftoverAccount(
+      (operation, answer) =>
+        given[operation] ?? (empty && operation !== 'DescribeAutoScalingGroups' ? {} : answer),
+    );
+    const clients = account.clients();
+    const recorded: unknown[] = [];
+    const around = {
+      clients,
+      fetch: async () => new Response(JSON.stringify(listed), { status }),
+      secrets: secretsProvider(clients.secrets),
+      settings: readerOf(() =>
+        deployedSettings({
+          groupName: OWN_GROUP,
+          runnerSecretName: 'linux/runner',
+          lifetimes: LIFETIMES,
+          capacity: { minReplicas: 0, maxReplicas: 10, otherRunners },
+          ...(reconcile !== undefined && { reconcile }),
+        }),
+      ),
+      now: () => at,
+      log: { ...SILENT, info: (...words: unknown[]) => void recorded.push(words[1]) },
+    };
+    return {
+      find: () => findLeftovers.with({ ...around, metrics: published.metrics })(started),
+      repair: (found: string[]) => repairLeftovers.with(around)({ ...input, found }),
+      recorded,
+      writes: account.writes,
+    };
+  }
+
+  it.each<{ reconcile?: 'repair' }>([{}, { reconcile: 'repair' }])(
+    'the findings are reported, and named for the repair only if the fleet wants it: $reconcile',
+    async (given) => {
+      const { find, recorded, writes } = leftBehind(given);
+      const answer = await find();
+      const found = ['in no group i-0000000e', 'in no group i-0000000f', 'never connected i-0000000d'];
+      expect(answer.findings.map(({ kind, resource }) => `${kind} ${resource}`)).toEqual(
+        expect.arrayContaining(found),
+      );
+      expect(answer).toMatchObject({ missing: [], leftOut: 0, repair: given.reconcile === 'repair' });
+      if (given.reconcile === 'repair') expect(answer.found).toEqual(expect.arrayContaining(found));
+      else expect(answer.found).toEqual([]);
+      expect(published.values()).toEqual({ LeftBehind: [costlyOf(answer.findings).length] });
+      expect(recorded).toMatchObject([{ fleet: 'linux', findings: answer.findings }]);
+      expect(writes).toEqual([]);
+    },
+  );
+
+  it('a fleet that left nothing is silent', async () => {
+    const { find, recorded } = leftBehind({ reconcile: 'repair', empty: true, listed: { items: [] } });
+    expect(await find()).toEqual({ findings: [], leftOut: 0, missing: [], repair: false, found: [] });
+    expect(published.values()).toEqual({});
+    expect(recorded).toEqual([]);
+  });
+
+  it('runners that CircleCI does not give are recorded, and without their evidence nothing is repaired', async () => {
+    const { find, recorded } = leftBehind({ reconcile: 'repair', empty: true, status: 503 });
+    const answer = await find();
+    expect(answer).toMatchObject({ findings: [], repair: false, found: [] });
+    expect(answer.missing).toEqual([expect.stringMatching(/^runners \(/)]);
+    expect(recorded).toMatchObject([{ missing: answer.missing }]);
+  });
+
+  it.each([
+    { hour: 12, boots: [5, 1, 0.2, 3, 0.4] },
+    { hour: 13, boots: undefined },
+  ])('at $hour:00 UTC the boots of its instances are published: $boots', async ({ hour, boots }) => {
+    const at = NOW + (hour - 12) * HOUR;
+    const LaunchTime = new Date(at - 20 * MINUTE);
+    const { find } = leftBehind({
+      at,
+      empty: true,
+      listed: { items: [] },
+      answers: {
+        DescribeInstances: {
+          Reservations: [
+            { Instances: [{ InstanceId: 'i-0000000a', State: { Name: 'running' }, LaunchTime }] },
+          ],
+        },
+        GetConsoleOutput: {
+          Output: btoa(`boot: times: false ${LaunchTime.getTime() / 1_000 + 5} 100 20 300 40\n`),
+        },
+      },
+    });
+    await find();
+    expect(published.values().BootSeconds).toEqual(boots);
+    expect(published.lines().every(({ Fleet }) => Fleet === 'linux')).toBe(true);
+  });
+
+  it.each([
+    { otherRunners: 0, found: 1 },
+    { otherRunners: 1, found: 0 },
+  ])('a runner elsewhere is found unless the fleet allows $otherRunners', async ({ otherRunners, found }) => {
+    const elsewhere = { ...LISTED.items[0], name: 'laptop' };
+    const { find } = leftBehind({ otherRunners, listed: { items: [...LISTED.items, elsewhere] } });
+    const { findings } = await find();
+    expect(findings.filter(({ kind }) => kind === 'runner')).toHaveLength(found);
+  });
+
+  it('a fleet that wants only reports has nothing repaired', async () => {
+    const { repair, writes } = leftBehind();
+    expect(await repair(['in no group i-0000000e'])).toEqual({ repaired: [] });
+    expect(writes).toEqual([]);
+  });
+
+  it('what both looks found is repaired, and the log has it', async () => {
+    const { repair, recorded, writes } = leftBehind({ reconcile: 'repair' });
+    const answer = await repair(['in no group i-0000000e', 'in no group i-0000001d']);
+    expect(answer).toEqual({ repaired: [{ resource: 'i-0000000e', done: true, says: 'terminated' }] });
+    expect(recorded).toMatchObject([{ repaired: answer.repaired }]);
+    expect(writes).toEqual([{ operation: 'TerminateInstances', names: ['i-0000000e'] }]);
+  });
 });

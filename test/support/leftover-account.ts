@@ -95,6 +95,32 @@ const tagsOf = ({ template, name }: Placed) => [
       ]),
 ];
 
+/** The clients of the functions that reconcile, answered in the process, each request at its first step. */
+export function clientsThat(answer: (operation: string, input: object) => object): ReconcileClients {
+  const settings = {
+    ...clientSettings,
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  };
+  const answering = <Client extends AutoScalingClient | EC2Client | SecretsManagerClient>(client: Client) => {
+    const { middlewareStack } = client as Pick<EC2Client, 'middlewareStack'>;
+    middlewareStack.add(
+      (_, { commandName }) =>
+        async ({ input }) => ({
+          output: { ...answer((commandName ?? '').replace(/Command$/, ''), input), $metadata: {} } as never,
+          response: undefined,
+        }),
+      { step: 'initialize', priority: 'high' },
+    );
+    return client;
+  };
+  return {
+    autoScaling: answering(new AutoScalingClient(settings)),
+    ec2: answering(new EC2Client(settings)),
+    secrets: answering(new SecretsManagerClient(settings)),
+  };
+}
+
 export class LeftoverAccount {
   /** Every request that is no read: the operation, and all texts of its input. */
   readonly writes: { operation: string; names: string[] }[] = [];
@@ -105,32 +131,7 @@ export class LeftoverAccount {
   ) {}
 
   clients(): ReconcileClients {
-    const settings = {
-      ...clientSettings,
-      region: 'eu-west-1',
-      credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-    };
-    return {
-      autoScaling: this.#answering(new AutoScalingClient(settings)),
-      ec2: this.#answering(new EC2Client(settings)),
-      secrets: this.#answering(new SecretsManagerClient(settings)),
-    };
-  }
-
-  #answering<Client extends AutoScalingClient | EC2Client | SecretsManagerClient>(client: Client): Client {
-    const { middlewareStack } = client as Pick<EC2Client, 'middlewareStack'>;
-    middlewareStack.add(
-      (_, { commandName }) =>
-        async ({ input }) => ({
-          output: {
-            ...this.#answer((commandName ?? '').replace(/Command$/, ''), input),
-            $metadata: {},
-          } as never,
-          response: undefined,
-        }),
-      { step: 'initialize', priority: 'high' },
-    );
-    return client;
+    return clientsThat((operation, input) => this.#answer(operation, input));
   }
 
   #answer(operation: string, input: object): object {
