@@ -7,6 +7,7 @@ import {
   type Memory,
   remember,
   sparesThatPay,
+  sparesUntil,
 } from '../../functions/lib/spare-runners.ts';
 import { COUNTS, DAY, EVEN, MEMORY, NOW } from '../support/spare-memory.ts';
 
@@ -110,6 +111,7 @@ describe('the time until which a number of spare runners stays', () => {
   ])('$case', ({ arrivals, spare, until }) => {
     const found = sparesThatPay({ ...MEMORY, seen }, arrived(...arrivals), EVEN, NOW);
     expect(found).toMatchObject({ spare, until: NOW + until });
+    expect(sparesUntil({ ...MEMORY, seen }, arrived(...arrivals), EVEN, NOW)).toBe(NOW + until);
     const kept = keptForGood({ ...MEMORY, seen }, arrived(...arrivals), EVEN, NOW);
     expect(kept).toBe(until === Number.POSITIVE_INFINITY ? spare : 0);
   });
@@ -211,14 +213,27 @@ describe('remember', () => {
         [0, 2],
         [1, 1],
         [4, 5],
+        [7, 1],
       ],
-      now: 4,
+      now: 7,
       seen: {},
       learnedUntil: 0,
       kept: [
         [-200, 1],
         [0, 3],
-        [4, 5],
+        [4, 6],
+      ],
+    },
+    {
+      case: 'no more of what came before than since when there was silence',
+      memory: { arrivals: arrived([-1_000, 1], [-200, 1], [-100, 1]) },
+      arrivals: [[4, 1]],
+      now: 4,
+      seen: {},
+      learnedUntil: 0,
+      kept: [
+        [-100, 1],
+        [4, 1],
       ],
     },
   ])('learns $case', ({ memory, arrivals, now, seen, learnedUntil, kept }) => {
@@ -282,6 +297,59 @@ describe('remember', () => {
     const more = JSON.stringify({ ...memory, seen: { ...memory?.seen, [next]: seen[next] } });
     expect(more.length).toBeGreaterThan(4_000);
     expect(JSON.stringify(memory).length).toBeLessThanOrEqual(4_000);
+  });
+});
+
+describe('what is remembered fits into its parameter', () => {
+  const one = { arrivals: arrived([0, 1]), counts: COUNTS };
+  const contexts = (count: number, histogram: number[]) =>
+    Object.fromEntries(
+      Array.from({ length: count }, (_, number) => [
+        `${number < 90 ? 'a' : 's'}${10 + (number % 90)}`,
+        histogram,
+      ]),
+    );
+  /** Arrivals that nothing merges, as only a parameter that somebody else wrote has them. */
+  const unsorted = (count: number) =>
+    Array.from({ length: count }, (_, number): [number, number] => [number % 2 === 0 ? 0 : 4, 1 + number]);
+
+  it.each<{ case: string; memory: Partial<Memory>; least: number }>([
+    { case: 'many contexts', memory: { seen: contexts(180, [0, 0, 0, 0, 0, 0.25]) }, least: 150 },
+    { case: 'long numbers', memory: { seen: contexts(20, Array(45).fill(20.25)) }, least: 12 },
+    { case: 'many numbers', memory: { seen: contexts(40, Array(45).fill(1)) }, least: 36 },
+  ])('with $case: as many contexts as do', ({ memory, least }) => {
+    const kept = remember({ ...MEMORY, ...memory }, one, NOW);
+    expect(JSON.stringify(kept).length).toBeLessThanOrEqual(4_000);
+    expect(Object.keys(kept?.seen ?? {}).length).toBeGreaterThanOrEqual(least);
+  });
+
+  it('with too many arrivals alone: the newer half of them', () => {
+    const arrivals = arrived(...unsorted(299));
+    const kept = remember(
+      { ...MEMORY, arrivals, seen: contexts(2, [1]) },
+      { ...one, arrivals: arrived([8, 1]) },
+      NOW + 8,
+    );
+    expect(kept).toMatchObject({ at: NOW + 8, counts: COUNTS, seen: {} });
+    expect(kept?.arrivals).toEqual([...arrivals.slice(-149), [NOW + 8, 1]]);
+  });
+
+  it('and is whole if it just does', () => {
+    const remembered = (numbers: number, unclaimed: number) =>
+      remember(
+        { ...MEMORY, seen: { ...contexts(15, Array(45).fill(0.25)), a1: Array(numbers).fill(0.25) } },
+        { ...one, counts: { unclaimed, running: 0 } },
+        NOW,
+      );
+    const lengthOf = (memory: Memory | undefined) => JSON.stringify(memory).length;
+    const base = lengthOf(remembered(1, 1));
+    const rest = 4_000 - base;
+    const numbers = 1 + Math.floor(rest / ',0.25'.length);
+    const digits = 1 + (rest % ',0.25'.length);
+    const whole = remembered(numbers, 10 ** (digits - 1));
+    expect(lengthOf(whole)).toBe(4_000);
+    expect(Object.keys(whole?.seen ?? {})).toHaveLength(16);
+    expect(Object.keys(remembered(numbers, 10 ** digits)?.seen ?? {})).toHaveLength(15);
   });
 });
 

@@ -58,6 +58,13 @@ describe('sparesThatPay', () => {
       spare: 0,
     },
     {
+      case: 'an idle runner costs nothing: as many as ever came',
+      seen: { a1: [38, 1, 1] },
+      arrivals: [[10, 1]],
+      settings: { idleCost: 0 },
+      spare: 2,
+    },
+    {
       case: 'the maximum is lower',
       seen: { a1: [0, 0, 0, 0, 20] },
       arrivals: [[10, 1]],

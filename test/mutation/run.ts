@@ -32,6 +32,9 @@ const CORE = [
   'at-maximum',
   'arrivals',
   'paused',
+  'spare-runners',
+  'learned',
+  'learned-contexts',
 ].map((name) => `functions/lib/${name}.ts`);
 
 const GROUPS = [
