@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
-import { areFailing, lastCounted, summariseActivities } from './lib/activities.ts';
+import { areFailing, countsAny, lastCounted, summariseActivities } from './lib/activities.ts';
 import { autoScalingClient } from './lib/auto-scaling.ts';
-import { isTrying } from './lib/breaker.ts';
+import { isTrying, type Launch } from './lib/breaker.ts';
 import { Activities, DescribeActivitiesInput } from './lib/contracts.ts';
 import { countingWindow, readCountedUntil, recordCountedUntil } from './lib/counted-launches.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
@@ -19,11 +19,18 @@ export const handler = step(
   { autoScaling: autoScalingClient(), metrics: fleetMetrics() },
   async (input, { autoScaling, log, metrics, settings, now }) => {
     const deployed = await settings.of(input);
-    const found = await describeActivities(autoScaling, deployed.groupName, { all: deployed.warmPoolAuto });
+    const { groupName, warmPoolAuto: all } = deployed;
     const at = now();
-    const { groupName } = deployed;
-    const recent = lastCounted(found, countingWindow(at, undefined)) !== undefined;
-    const window = countingWindow(at, recent ? await readCountedUntil(autoScaling, groupName) : undefined);
+    let window = countingWindow(at, undefined);
+    let isRead = false;
+    const counts = async (launches: readonly Launch[]) => {
+      if (!isRead && countsAny(launches, window)) {
+        window = countingWindow(at, await readCountedUntil(autoScaling, groupName));
+        isRead = true;
+      }
+      return countsAny(launches, window);
+    };
+    const found = await describeActivities(autoScaling, groupName, { all, counts });
     const activities = summariseActivities(found, deployed, window, at);
     const countedUntil = lastCounted(found, window);
     if (countedUntil !== undefined && !(await recordCountedUntil(autoScaling, groupName, countedUntil)))

@@ -12,6 +12,8 @@ export interface LaunchRecord {
   boots: Boot[];
   /** Whether there are no older ones. */
   complete: boolean;
+  /** Whether an execution may count more than these. */
+  moreToCount?: boolean;
   /** When the last activity of any kind began or ended, in milliseconds since the epoch. */
   lastAt: number | undefined;
 }
@@ -27,6 +29,10 @@ export interface ActivitySettings {
   /** Whether the fleet learns how many spare runners to keep. */
   spareRunners?: unknown;
 }
+
+/** Whether an execution counts any of these launches. */
+export const countsAny = (launches: readonly Launch[], window: CountingWindow) =>
+  launches.some((launch) => launch.outcome !== 'underway' && isWithin(window, launch.endedAt));
 
 /**
  * When the last launch ended that an execution counts, in milliseconds since the epoch; `undefined` if it counts none.
@@ -48,7 +54,7 @@ export const cameInService = (launches: readonly Launch[], window: CountingWindo
  * @param now Milliseconds since the epoch.
  */
 export function summariseActivities(
-  { launches, boots, complete, lastAt }: LaunchRecord,
+  { launches, boots, complete, moreToCount = false, lastAt }: LaunchRecord,
   { breakerFailures, breakerWindowSeconds, onDemandPercentage, warmPoolAuto, spareRunners }: ActivitySettings,
   window: CountingWindow,
   now: number,
@@ -73,6 +79,7 @@ export function summariseActivities(
     ...(readyAt.length > 0 && { lastReadyAt: Math.max(...readyAt) }),
     ...bootSeconds(launches, now),
     cameInService: cameInService(launches, window),
+    ...(moreToCount && { moreCame: true }),
     ...(shortOfSpot.length > 0 && {
       spotShortageAt: Math.max(...shortOfSpot.map(({ endedAt }) => endedAt)),
     }),

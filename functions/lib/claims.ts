@@ -27,8 +27,8 @@ export interface PollHistory {
   idleSum?: number | undefined;
   /** How many instances were in service at the last poll. */
   inService?: number | undefined;
-  /** How many instances at least have left service from poll to poll. */
-  left?: number | undefined;
+  /** How many instances were in service at the first of these polls; not there if as many as at the last. */
+  inServiceFirst?: number | undefined;
   /** The most running tasks at a poll. */
   mostRunning: number;
   /**
@@ -110,8 +110,8 @@ function addIdle(
   const idleSum = (before?.idleSum ?? 0) + (idlersNow ?? 0);
   if (idleSum > 0) seen.idleSum = idleSum;
   if (inService > 0) seen.inService = inService;
-  const left = (before?.left ?? 0) + Math.max((before?.inService ?? 0) - inService, 0);
-  if (left > 0) seen.left = left;
+  const inServiceFirst = before === undefined ? inService : (before.inServiceFirst ?? before.inService ?? 0);
+  if (inServiceFirst !== inService) seen.inServiceFirst = inServiceFirst;
   if (outside > 0) seen.outside = outside;
   if (surplus > 0) seen.surplus = surplus;
   if (elsewhere > 0) seen.elsewhere = elsewhere;

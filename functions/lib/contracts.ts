@@ -74,7 +74,7 @@ export const Poll = z.object({
       idlersNow: z.optional(Count),
       idleSum: z.optional(Count),
       inService: z.optional(Count),
-      left: z.optional(Count),
+      inServiceFirst: z.optional(Count),
       outside: z.optional(Count),
       surplus: z.optional(Count),
       mostRunning: z._default(Count, 0),
@@ -126,8 +126,9 @@ const Withheld = z.object({
   claimed: Count,
   claimedAt: z.int(),
   // An execution that a deployment interrupts has a record without these.
-  idleSeconds: z._default(Count, 0),
+  idleSeconds: z._default(z.int(), 0),
   inService: z._default(Count, 0),
+  risen: z._default(Count, 0),
   mostRunning: z._default(Count, 0),
   idlersNow: z.optional(Count),
 });
@@ -184,6 +185,8 @@ export const Activities = z.object({
   placementRefusals: z.optional(Count),
   /** Launches that came into service since the last count; counted-launches.ts explains it. */
   cameInService: Count,
+  /** Whether more may have come: the 500 activities that are read at most do not reach back to the last count. */
+  moreCame: z.optional(z.boolean()),
   /** When a launch last came into service. */
   lastReadyAt: z.optional(Instant),
   /** For how many seconds the oldest instance boots, 0 if none does. Not there if the last launch failed, or ended an hour ago. */

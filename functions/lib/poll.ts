@@ -171,7 +171,12 @@ function withRecord(
 ): Decision {
   if (again) return decision;
   const failures = activities.breakerFailures ?? DEFAULT_FAILURES;
-  const execution = { present: pending + inService, came: activities.cameInService, polls: poll.number };
+  const execution = {
+    present: pending + inService,
+    came: activities.cameInService,
+    moreCame: activities.moreCame === true,
+    polls: poll.number,
+  };
   const withheld = withheldAfter(before, seen, execution, failures, now);
   if (withheld === undefined && before === undefined) return decision;
   return { ...decision, change: true, withheld: withheld ?? null };

@@ -23,21 +23,28 @@ const ACTIVITIES_PER_PAGE = 100;
 const MOST_PAGES = 5;
 
 /**
- * Reads the record of a group's launches. The first 100 scaling activities mostly say it; if no launch among
- * them succeeded, more are read, up to 500.
+ * Reads the record of a group's launches. The first 100 scaling activities mostly say it. More are read, up to 500, if no
+ * launch among them succeeded, or as long as the last 100 have launches that the execution counts.
  * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeScalingActivities.html
  *
  * @param options.all Read 500 in any case.
- * @returns The launches, the boots that went well, whether there are no older ones, and when the last activity of
- * any kind began or ended (milliseconds since the epoch).
+ * @param options.counts Whether the execution counts any of these launches. Default: none.
+ * @returns The launches, the boots that went well, whether there are no older ones, whether there may be more to count,
+ * and when the last activity of any kind began or ended (milliseconds since the epoch).
  * @throws GroupNotFound, GroupUnreadable, AutoScalingDenied, AutoScalingUnavailable
  */
 export async function describeActivities(
   autoScaling: AutoScalingClient,
   groupName: string,
-  options: { all: boolean } = { all: false },
+  {
+    all = false,
+    counts = () => Promise.resolve(false),
+  }: { all?: boolean; counts?: (launches: readonly Launch[]) => Promise<boolean> } = {},
 ): Promise<LaunchRecord> {
   const activities: Activity[] = [];
+  const launches: Launch[] = [];
+  let succeeded = false;
+  let counted = false;
   let NextToken: string | undefined;
   for (let page = 0; page < MOST_PAGES; page += 1) {
     const answer = await translated(groupName, GroupNotFound, () =>
@@ -57,14 +64,18 @@ export async function describeActivities(
     }
     activities.push(...parsed.data);
     NextToken = answer.NextToken;
-    const succeeded = parsed.data.some((activity) => asLaunch(activity)?.outcome === 'succeeded');
-    if (NextToken === undefined || (succeeded && !options.all)) break;
+    const found = parsed.data.flatMap((activity) => asLaunch(activity) ?? []);
+    launches.push(...found);
+    succeeded ||= found.some(({ outcome }) => outcome === 'succeeded');
+    counted = await counts(found);
+    if (NextToken === undefined || (succeeded && !counted && !all)) break;
   }
   const times = activities.map(({ StartTime, EndTime }) => (EndTime ?? StartTime).getTime());
   return {
-    launches: activities.flatMap((activity) => asLaunch(activity) ?? []),
+    launches,
     boots: activities.flatMap((activity) => asBoot(activity) ?? []),
     complete: NextToken === undefined,
+    ...(counted && NextToken !== undefined && { moreToCount: true }),
     lastAt: times.length === 0 ? undefined : Math.max(...times),
   };
 }

@@ -30,10 +30,12 @@ export interface Withheld {
   claimed: number;
   /** When a claim was last seen, or the record began, in seconds since the epoch. */
   claimedAt: number;
-  /** For how long runners were idle, in seconds, beyond what healthy ones are; `idleSecondsAfter` explains it. */
+  /** For how long runners were idle, in seconds, beyond what healthy ones are, if none of these left; explained at `Idleness`. */
   idleSeconds: number;
   /** How many instances were in service at the last poll. */
   inService: number;
+  /** How many more these were than at the last poll of the execution before; 0 if not more. */
+  risen: number;
   /** The most tasks that ran at a poll of the last execution. */
   mostRunning: number;
   /** How many instances were idle at the last poll; not there if none was in service. */
@@ -55,6 +57,7 @@ const COMING_SECONDS = 8;
  * throttled and made again takes longer.
  */
 const LEAVING_SECONDS = 20;
+const HEALTHY_SECONDS = COMING_SECONDS + LEAVING_SECONDS;
 /** A runner that was idle for so much longer, in seconds, found no task. It is so for each `idleTimeout` from 30 s on. */
 const UNUSED_SECONDS = 8;
 /** So much longer even if claims were seen: they were those of other runners. */
@@ -137,40 +140,77 @@ const secondsWithoutClaim = (
   at: number,
 ) => (claimed > 0 ? 0 : at - claimedAt);
 
+/** For how long runners were idle since the record began, in seconds, beyond what healthy ones are. */
+interface Idleness {
+  /** Until the execution before the last one, and how many were idle at its last poll. */
+  settled: { idleSeconds: number; idlersNow: number };
+  /** Until now, if as many members have come and left as the counts tell. */
+  estimated: { idleSeconds: number; idlersNow: number };
+  /** How many members at most came into service in the last execution, as far as the counts tell. */
+  coming: number;
+  /** How many more members were in service at its end than at its beginning; 0 if not more. */
+  risen: number;
+  /** Until now, if all that were in service in the last execution have stayed: what is on record. */
+  idleSeconds: number;
+}
+
 /**
- * For how long runners were idle since the record began, in seconds, less what healthy ones are. While tasks wait, a healthy
- * runner is idle only for seconds, when it comes and before it leaves. So in a healthy fleet this stays near 0, whatever
- * the load is, and each runner that finds no task adds its idle time.
+ * While tasks wait, a healthy runner is idle only for seconds, when it comes and before it leaves. So in a healthy fleet
+ * these seconds stay near 0, whatever the load is, and each runner that finds no task adds its idle time.
+ *
+ * How many came in an execution, and so how many left, is known in the next one. Until then, each task that ended stands for
+ * a member that left. Of runners that are reused that is too many, for one execution.
  */
-function idleSecondsAfter(
+function idlenessAfter(
   before: Withheld | undefined,
-  { idleSum = 0, left = 0, inService = 0 }: PollHistory,
-  { came, polls }: Pick<Execution, 'came' | 'polls'>,
-): number {
+  { running, claimed, idleSum = 0, inService = 0, inServiceFirst = inService, idlersNow = 0 }: PollHistory,
+  { came, moreCame, polls }: Pick<Execution, 'came' | 'moreCame' | 'polls'>,
+): Idleness {
+  // Of those that were counted, some came after the last poll, so what is theirs is still to come.
+  const toCome = 0 - HEALTHY_SECONDS * came;
+  const replaced = Math.max(came - (before?.risen ?? 0), 0);
+  // If more came than were read, the last execution alone tells.
+  const settled =
+    before === undefined || moreCame
+      ? toCome
+      : Math.max(before.idleSeconds - HEALTHY_SECONDS * replaced, toCome);
   const idle = idleSum * Math.min(SECONDS_OF_AN_EXECUTION / polls, LONGEST_POLL);
-  // Those that left between two polls in which others came are missing in what polls see.
-  const gone = Math.max(left, before === undefined ? 0 : before.inService + came - inService);
-  const healthy = COMING_SECONDS * came + LEAVING_SECONDS * gone;
-  return atMost(Math.max(Math.round((before?.idleSeconds ?? 0) + idle - healthy), 0));
+  const risen = Math.max(inService - inServiceFirst, 0);
+  const fallen = Math.max(inServiceFirst - inService, 0);
+  const healthy = COMING_SECONDS * risen + LEAVING_SECONDS * fallen;
+  const idleSeconds = bounded(Math.round(settled + idle - healthy));
+  const ended = before === undefined ? 0 : claimed - (running - before.running);
+  const others = Math.max(ended - fallen, 0);
+  return {
+    settled: { idleSeconds: settled, idlersNow: before?.idlersNow ?? 0 },
+    estimated: { idleSeconds: idleSeconds - HEALTHY_SECONDS * others, idlersNow },
+    coming: risen + others,
+    risen,
+    idleSeconds,
+  };
 }
 
 const SECONDS_OF_AN_EXECUTION = 60;
 
 /** How many launches found no task, by their idle seconds. Those that are idle now may be about to leave after a task. */
-const idleTooLong = (
-  { idleSeconds, idlersNow = 0 }: Pick<Withheld, 'idleSeconds' | 'idlersNow'>,
-  each = UNUSED_SECONDS,
-) => Math.max(Math.floor((idleSeconds - LEAVING_SECONDS * idlersNow) / each), 0);
+const idleTooLong = ({ settled, estimated }: Idleness, each = UNUSED_SECONDS) =>
+  Math.max(
+    ...[settled, estimated].map(({ idleSeconds, idlersNow }) =>
+      Math.floor((idleSeconds - LEAVING_SECONDS * idlersNow) / each),
+    ),
+    0,
+  );
 
 /**
  * How many launches at most found no task, by what was seen beside their idle seconds. No task ran and none was claimed for a
  * while, so they are idle, or have left before a poll. Or tasks run outside the group, which hide idle runners, and no claim
- * was seen for long. Or more than half of the members that came or left are idle at all polls.
+ * was seen for long. Or more members are idle at all polls than came or left.
  */
 function idleOtherwise(
   before: Withheld,
   seen: PollHistory,
   { came, polls }: Pick<Execution, 'came' | 'polls'>,
+  { coming }: Pick<Idleness, 'coming'>,
   at: number,
 ): number {
   const { idlers = 0, idlePolls, mostRunning, running, outside = 0 } = seen;
@@ -180,7 +220,7 @@ function idleOtherwise(
   const needed = idleSeen || ranNothing(seen, polls) ? CLAIMLESS_SECONDS : hidden;
   if (claimless >= needed) return Math.max(idlers, came);
   const enough = polls >= FEW_POLLS || Math.max(mostRunning, before.mostRunning) === 0;
-  return enough && idlePolls >= 2 && 2 * idlers > came + mostRunning - running ? idlers : 0;
+  return enough && idlePolls >= 2 && idlers > Math.max(came, coming) + mostRunning - running ? idlers : 0;
 }
 
 /** What an execution knows of the group. */
@@ -189,6 +229,8 @@ interface Execution {
   present: number;
   /** Launches that came into service since the last execution. */
   came: number;
+  /** Whether more may have come than were read. */
+  moreCame: boolean;
   /** How many polls it made. */
   polls: number;
 }
@@ -214,14 +256,15 @@ export function withheldAfter(
   const { idlePolls, idlersNow = 0, surplus = 0 } = seen;
   const outside = Math.max(seen.outside ?? 0, surplus);
   const known = before === undefined || isForged(before, now) ? undefined : before;
-  const last = lastSeen(known, seen, outside, execution, at);
+  const idleness = idlenessAfter(known, seen, execution);
+  const last = lastSeen(known, seen, outside, idleness, at);
   const begun = begin(last, execution, at);
   if (known === undefined) {
     const cameForNothing = execution.came > 0 && ranNothing(seen, execution.polls);
     return idlePolls >= 2 || idlersNow > 0 || outside > 0 || cameForNothing ? begun : undefined;
   }
   if (isLifted(known, seen)) return outside > 0 ? begun : undefined;
-  const ended = { before: known, last, seen, execution, at };
+  const ended = { before: known, last, seen, execution, idleness, at };
   return known.unused >= failures ? countInForce(ended) : count(ended);
 }
 
@@ -231,6 +274,7 @@ interface Ended {
   last: LastSeen;
   seen: PollHistory;
   execution: Execution;
+  idleness: Idleness;
   at: number;
 }
 
@@ -241,13 +285,23 @@ function lastSeen(
   before: Withheld | undefined,
   seen: PollHistory,
   outside: number,
-  execution: Execution,
+  { idleSeconds, risen }: Pick<Idleness, 'idleSeconds' | 'risen'>,
   at: number,
 ): LastSeen {
   const { unclaimed, running, mostRunning, idlersNow, claimed, inService = 0 } = seen;
   const claimedAt = before === undefined || claimed > 0 ? at : before.claimedAt;
-  const idleSeconds = idleSecondsAfter(before, seen, execution);
-  return { unclaimed, running, outside, claimed, claimedAt, idleSeconds, inService, mostRunning, idlersNow };
+  return {
+    unclaimed,
+    running,
+    outside,
+    claimed,
+    claimedAt,
+    idleSeconds,
+    inService,
+    risen,
+    mostRunning,
+    idlersNow,
+  };
 }
 
 /** Launches of the execution before may run the tasks that run now. */
@@ -263,13 +317,15 @@ const begin = (last: LastSeen, { came }: Pick<Execution, 'came'>, at: number): W
 
 /** Counts launches that found no task, before launches are held. */
 function count(ended: Ended): Withheld {
-  const { before, last, seen, execution, at } = ended;
-  const tooLong = idleTooLong(last);
-  const idle = Math.max(idleOtherwise(before, seen, execution, at), tooLong);
+  const { before, last, seen, execution, idleness, at } = ended;
+  const tooLong = idleTooLong(idleness);
+  const idle = Math.max(idleOtherwise(before, seen, execution, idleness, at), tooLong);
   // The launches came before this execution, so the claims that were seen until then were theirs.
   const came = Math.max(before.came + execution.came - before.claimed, 0);
   // Claims may also be those of older runners. As many as were idle at all polls, and for too long, are sure.
-  const idleForGood = seen.idle ? Math.min(seen.idlers ?? 0, idleTooLong(last, SURELY_UNUSED_SECONDS)) : 0;
+  const idleForGood = seen.idle
+    ? Math.min(seen.idlers ?? 0, idleTooLong(idleness, SURELY_UNUSED_SECONDS))
+    : 0;
   const sure = Math.min(before.came + execution.came, idleForGood);
   const unused = Math.max(Math.min(Math.max(came - last.claimed, 0), idle), sure);
   return {
@@ -281,19 +337,20 @@ function count(ended: Ended): Withheld {
 
 /** Counts canaries that found no task. While launches are held, one launches at a time. */
 function countInForce(ended: Ended): Withheld {
-  const { before, last, seen, execution, at } = ended;
-  const tooLong = idleTooLong(last);
-  const idle = Math.max(idleOtherwise(before, seen, execution, at), Math.min(tooLong, 1));
+  const { before, last, seen, execution, idleness, at } = ended;
+  const tooLong = idleTooLong(idleness);
+  const idle = Math.max(idleOtherwise(before, seen, execution, idleness, at), Math.min(tooLong, 1));
   const unused = Math.min(before.came + execution.came, idle);
   const risen = before.level + Number(isTooLow(before, seen, execution.present));
   const counted = withUnused(ended, unused);
-  const mostIdle = LEAVING_SECONDS * (last.idlersNow ?? 0) + UNUSED_SECONDS;
+  const healthy =
+    LEAVING_SECONDS * (last.idlersNow ?? 0) + HEALTHY_SECONDS * (idleness.coming - idleness.risen);
   return {
     ...counted,
     canaries: atMost(before.canaries + unused),
     level: fallen(ended, { idle, tooLong, unused }) ?? risen,
     came: idle > 0 ? 0 : execution.came,
-    idleSeconds: Math.min(counted.idleSeconds, mostIdle),
+    idleSeconds: Math.min(counted.idleSeconds, healthy + UNUSED_SECONDS),
   };
 }
 
@@ -304,7 +361,7 @@ const withUnused = ({ before, last, at }: Ended, unused: number): Omit<Withheld,
   unused: atMost(before.unused + unused),
   canaries: before.canaries,
   lastAt: unused > 0 ? at : before.lastAt,
-  idleSeconds: Math.max(last.idleSeconds - unused * UNUSED_SECONDS, 0),
+  idleSeconds: bounded(last.idleSeconds - unused * UNUSED_SECONDS),
 });
 
 /**
@@ -344,6 +401,7 @@ export const formatWithheld = (withheld: Withheld) =>
     withheld.claimedAt,
     withheld.idleSeconds,
     withheld.inService,
+    withheld.risen,
     withheld.mostRunning,
     ...(withheld.idlersNow === undefined ? [] : [withheld.idlersNow]),
   ].join(' ');
@@ -352,21 +410,23 @@ export const formatWithheld = (withheld: Withheld) =>
 const MOST_COUNTED = 1_000_000;
 
 const atMost = (counted: number) => Math.min(counted, MOST_COUNTED);
+const bounded = (seconds: number) => Math.max(atMost(seconds), -MOST_COUNTED);
 
 /**
  * Reads the tag; `undefined` if somebody wrote something else there, or an older version fewer numbers. More tasks outside
  * than tasks that run would keep all canaries from launching.
  */
 export function parseWithheld(tag: string): Withheld | undefined {
-  if (!/^\d{1,12}( \d{1,12}){13,14}$/.test(tag)) return undefined;
+  if (!/^\d{1,12}( \d{1,12}){10} -?\d{1,12}( \d{1,12}){3,4}$/.test(tag)) return undefined;
   const [since = 0, unused = 0, canaries = 0, lastAt = 0, unclaimed = 0, running = 0, ...others] = tag
     .split(' ')
     .map(Number);
   const [level = 0, came = 0, outside = 0, claimed = 0, claimedAt = 0, ...more] = others;
-  const [idleSeconds = 0, inService = 0, mostRunning = 0, idlersNow] = more;
+  const [idleSeconds = 0, inService = 0, risen = 0, mostRunning = 0, idlersNow] = more;
   const tasks = { unclaimed, running, level, outside, claimed, mostRunning };
-  const counts = { unused, canaries, came, idleSeconds, inService, ...tasks };
-  if (Math.max(...Object.values(counts), idlersNow ?? 0) > MOST_COUNTED || outside > running)
+  const counts = { unused, canaries, came, inService, risen, ...tasks };
+  if (Math.max(...Object.values(counts), Math.abs(idleSeconds), idlersNow ?? 0) > MOST_COUNTED)
     return undefined;
-  return { since, lastAt, claimedAt, ...counts, ...(idlersNow !== undefined && { idlersNow }) };
+  if (outside > running) return undefined;
+  return { since, lastAt, claimedAt, idleSeconds, ...counts, ...(idlersNow !== undefined && { idlersNow }) };
 }

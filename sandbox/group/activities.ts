@@ -1,5 +1,6 @@
 import type { LaunchRecord } from '../../functions/lib/activities.ts';
 import type { Launch } from '../../functions/lib/breaker.ts';
+import { type CountingWindow, isWithin } from '../../functions/lib/counted-launches.ts';
 import type { FailureKind } from '../../functions/lib/launch-failures.ts';
 import type { Boot } from '../../functions/lib/warm-pool.ts';
 
@@ -70,6 +71,8 @@ const KEPT = 600;
 /** How many activities the workflow reads first, and at most: functions/lib/scaling-activities.ts. */
 const FIRST_READ = 100;
 const MOST_READ = 500;
+
+const COUNTS_NOTHING: CountingWindow = { after: 0, until: 0 };
 
 /** EC2 Auto Scaling's record of a group's launches and terminations. */
 export class ScalingActivities {
@@ -178,45 +181,60 @@ export class ScalingActivities {
    * The launches on record, as `describeActivities` of the functions reads them from the texts.
    *
    * @param all Whether to read the maximum number of activities.
+   * @param window Which launches are counted: more are read as long as a page has some of them. Default: none.
    */
-  record(all: boolean): LaunchRecord {
+  record(all: boolean, window = COUNTS_NOTHING): LaunchRecord {
     const launches: Launch[] = [];
     const boots: Boot[] = [];
     const next = this.#newestFirst();
     let activity = next();
-    // Without `all`, a page with a success is the last one that is read.
-    let enough = false;
+    let succeeded = false;
+    let counted = false;
     for (let read = 0; activity !== undefined && read < MOST_READ; read += 1) {
-      if (enough && read % FIRST_READ === 0) break;
+      if (read % FIRST_READ === 0) {
+        if (succeeded && !counted && !all) break;
+        counted = false;
+      }
       const { launch, boot } = readActivity(activity);
-      if (launch !== undefined) launches.push(launch);
+      if (launch !== undefined) {
+        launches.push(launch);
+        succeeded ||= launch.outcome === 'succeeded';
+        counted ||= launch.outcome !== 'underway' && isWithin(window, launch.endedAt);
+      }
       if (boot !== undefined) boots.push(boot);
-      if (!all && launch?.outcome === 'succeeded') enough = true;
       activity = next();
     }
     return {
       launches,
       boots,
       complete: activity === undefined && !this.#dropped,
+      ...(counted && activity !== undefined && { moreToCount: true }),
       lastAt: this.lastAt === Number.NEGATIVE_INFINITY ? undefined : this.lastAt,
     };
   }
 
   /**
-   * How long the launches took that `record(false)` has as succeeded, in milliseconds: a replay that needs no more of the
-   * record reads it every minute.
+   * How long the launches took that `record(false, window)` has as succeeded, in milliseconds: a replay that needs no more
+   * of the record reads it every minute.
    */
-  readyTimes(): Float64Array {
+  readyTimes(window = COUNTS_NOTHING): Float64Array {
     const kept = this.#kept;
     let read = 0;
     for (const { endedAt } of this.#inProgress) if (endedAt === undefined) read += 1;
     let times = 0;
+    let counted = false;
+    let page = Math.floor(read / FIRST_READ);
     for (let index = kept.length - 1; index >= 0 && read < MOST_READ; index -= 1) {
-      if (times > 0 && read % FIRST_READ === 0) break;
       const { of, status, startedAt, endedAt, forgotten } = kept[index] as Activity;
       if (endedAt === undefined || forgotten) continue;
+      if (read >= (page + 1) * FIRST_READ) {
+        if (times > 0 && !counted) break;
+        page += 1;
+        counted = false;
+      }
       read += 1;
       if (status !== 'Successful' || (of !== 'launch' && of !== 'warm launch')) continue;
+      counted ||= isWithin(window, Math.max(endedAt, startedAt));
       this.#readyTimes[times] = Math.max(endedAt - startedAt, 0);
       times += 1;
     }

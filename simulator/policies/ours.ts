@@ -306,7 +306,8 @@ class Executions implements Polls {
     const { activities } = this.#state;
     const before = activities.lastAt === lastAt ? activities : { ...activities, lastAt };
     const watched = this.#withheld !== undefined;
-    if (!watched && !group.hasFailures) this.#skipCount(now);
+    const window = countingWindow(now, this.#countedUntil);
+    if (!watched && !group.hasFailures) this.#skipCount(window);
     if (group.version === this.#read && now < this.#readUntil && !watched) return before;
     this.#read = group.version;
     this.#readUntil = Number.POSITIVE_INFINITY;
@@ -314,9 +315,9 @@ class Executions implements Polls {
     if (!group.hasFailures && !this.#warmPoolAuto && !watched && this.#spares === undefined) return before;
     // Launches that succeed teach the fleet, and change nothing else.
     const teaches = !group.hasFailures && !watched;
-    if (teaches && !this.#warmPoolAuto) return { ...before, ...medianReady(group.readyTimes()) };
+    if (teaches && !this.#warmPoolAuto) return { ...before, ...medianReady(group.readyTimes(window)) };
     const { breaker } = this.#settings;
-    const record = group.record(this.#warmPoolAuto);
+    const record = group.record(this.#warmPoolAuto, window);
     if (this.#warmPoolAuto) this.#readUntil = Math.min(changesOfDemand(record.launches, now), nextDay(now));
     if (teaches) {
       const learning = { spareRunners: this.#spares, warmPoolAuto: this.#warmPoolAuto };
@@ -330,14 +331,13 @@ class Executions implements Polls {
       spareRunners: this.#spares,
     };
     this.#uncounted = undefined;
-    const window = countingWindow(now, this.#countedUntil);
     this.#countedUntil = lastCounted(record, window) ?? this.#countedUntil;
     return { ...summariseActivities(record, settings, window, now), lastAt };
   }
 
-  #skipCount(now: number): void {
-    this.#uncounted = countingWindow(now, this.#countedUntil);
-    this.#countedUntil = this.#uncounted.until;
+  #skipCount(window: CountingWindow): void {
+    this.#uncounted = window;
+    this.#countedUntil = window.until;
   }
 
   /** Counts the launches that were skipped, if a runner is idle: only then do they change anything. */
@@ -345,8 +345,9 @@ class Executions implements Polls {
     const window = this.#uncounted;
     if (window === undefined || unclaimed === 0 || members.inService === running) return;
     this.#uncounted = undefined;
-    const came = cameInService(activities.record(false).launches, window);
-    this.#state = { ...this.#state, activities: { ...this.#state.activities, cameInService: came } };
+    const { launches, moreToCount } = activities.record(false, window);
+    const came = { cameInService: cameInService(launches, window), moreCame: moreToCount };
+    this.#state = { ...this.#state, activities: { ...this.#state.activities, ...came } };
   }
 
   /** Until when the decision would be the same, in seconds, if nothing happens. */

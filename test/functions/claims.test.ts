@@ -113,11 +113,15 @@ describe('addPoll', () => {
     expect(seen(counts)).toEqual({ ...counts.at(-1), claimed, claimedNow, waiting, ...nobody, ...most });
   });
 
-  it('adds up the idle instances of all polls, and those that left', () => {
+  it('adds up the idle instances of all polls, and keeps how many were in service at the first', () => {
     const counts = [3, 1, 2, 0, 4].map((inService) => ({ unclaimed: 1, running: 1, inService }));
-    expect(seen(counts)).toMatchObject({ idleSum: 6, left: 4, inService: 4 });
+    expect(seen(counts)).toMatchObject({ idleSum: 6, inServiceFirst: 3, inService: 4 });
     expect(seen([{ unclaimed: 1, running: 1, inService: 1 }])).not.toHaveProperty('idleSum');
-    expect(seen([{ unclaimed: 1, running: 1, inService: 1 }])).not.toHaveProperty('left');
+    const seenWith = (...each: number[]) =>
+      seen(each.map((inService) => ({ unclaimed: 1, running: 1, inService })));
+    expect(seenWith(0, 2, 2)).toMatchObject({ inServiceFirst: 0, inService: 2 });
+    expect(seenWith(2, 2, 1)).toMatchObject({ inServiceFirst: 2, inService: 1 });
+    expect(seenWith(2, 1, 2)).not.toHaveProperty('inServiceFirst');
   });
 
   it.each([

@@ -562,6 +562,7 @@ describe('what it publishes', () => {
       idlers: 0,
       idlersNow: 0,
       inService: 2,
+      inServiceFirst: 0,
       mostRunning: 2,
     });
   });

@@ -308,6 +308,30 @@ describe('Describe Activities', () => {
   });
 
   it.each([
+    { launches: 40, failures: 2, calls: 2 },
+    { launches: 120, failures: 20, calls: 4 },
+    { launches: 230, failures: 0, calls: 5, moreCame: true },
+    { launches: 300, failures: 50, came: 250, failed: 0, calls: 5, moreCame: true },
+  ])('counts the $launches launches and $failures failures of a minute in $calls calls', async (given) => {
+    const { launches, failures, calls, came = launches, failed: counted = failures, moreCame } = given;
+    // As many have left.
+    const turnover = (number: number, endedAt: number) => {
+      for (let launch = 0; launch < number; launch += 1) {
+        launched(endedAt);
+        launched(endedAt, { of: 'termination' });
+      }
+    };
+    turnover(300, -400);
+    for (let launch = 0; launch < failures; launch += 1) failed(-40);
+    turnover(launches, -30);
+    aws.calls.clear();
+    const answer = await described();
+    expect(answer).toMatchObject({ cameInService: came, failedLaunches: counted });
+    expect(answer.moreCame).toBe(moreCame);
+    expect(aws.calls.get('DescribeScalingActivities')).toBe(calls);
+  });
+
+  it.each([
     { case: '0.1 s and 59.9 s past the minute, in turn', offsets: [0.1, 59.9, 0.1, 59.9, 0.1] },
     { case: '59.9 s and 0.1 s past the minute, in turn', offsets: [59.9, 0.1, 59.9, 0.1, 59.9] },
   ])('counts three failures three times, started $case', async ({ offsets }) => {

@@ -129,6 +129,7 @@ describe('the record of launches that come to nothing', () => {
     claimedAt: NOW - 20,
     idleSeconds: 0,
     inService: 2,
+    risen: 0,
     mostRunning: 2,
   };
   const last = (seen: Parameters<typeof pollHistory>[0]) => ({

@@ -48,6 +48,7 @@ const WITHHELD = {
   claimedAt: 1,
   idleSeconds: 0,
   inService: 0,
+  risen: 0,
   mostRunning: 0,
 };
 

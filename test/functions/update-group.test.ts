@@ -37,6 +37,7 @@ const WITHHELD = {
   claimedAt: 100,
   idleSeconds: 0,
   inService: 0,
+  risen: 0,
   mostRunning: 0,
 };
 

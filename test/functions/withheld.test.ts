@@ -28,6 +28,7 @@ const RECORD: Withheld = {
   claimedAt: NOW - 600,
   idleSeconds: 0,
   inService: 0,
+  risen: 0,
   mostRunning: 0,
 };
 
@@ -143,7 +144,8 @@ describe('withheldAfter', () => {
     came = 0,
     present = 0,
     polls = 11,
-  ) => withheldAfter(before, { ...SEEN, ...seen }, { present, came, polls }, 3, NOW * 1_000);
+    moreCame = false,
+  ) => withheldAfter(before, { ...SEEN, ...seen }, { present, came, moreCame, polls }, 3, NOW * 1_000);
 
   /** All runners of the level are busy. */
   const BUSY = { running: 5, mostRunning: 5, idle: false, idlePolls: 0, idlers: 0 };
@@ -155,7 +157,15 @@ describe('withheldAfter', () => {
 
   it('begins with an execution in which runners were idle, and counts nothing yet', () => {
     // They may have finished a task, and be about to leave.
-    const seen = { running: 1, mostRunning: 2, idlers: 5, idlersNow: 6, idleSum: 55, inService: 7 };
+    const seen = {
+      running: 1,
+      mostRunning: 2,
+      idlers: 5,
+      idlersNow: 6,
+      idleSum: 55,
+      inService: 7,
+      inServiceFirst: 5,
+    };
     expect(recorded(undefined, seen, 5)).toEqual({
       since: NOW,
       unused: 0,
@@ -169,9 +179,11 @@ describe('withheldAfter', () => {
       outside: 0,
       claimed: 0,
       claimedAt: NOW,
-      // 55 * 60 s / 11, less 8 s for each that came.
-      idleSeconds: 260,
+      // 55 * 60 s / 11, less 8 s for each of the two that came, and 28 s for each of the five that were counted: they may
+      // have come after the last poll of the execution before.
+      idleSeconds: 300 - 2 * 8 - 5 * 28,
       inService: 7,
+      risen: 2,
       mostRunning: 2,
       idlersNow: 6,
     });
@@ -247,34 +259,71 @@ describe('withheldAfter', () => {
 
   const ELEVEN_POLLS = 60 / 11;
   it.each([
-    { case: 'no runner is idle', came: 2, seconds: 0, unused: 0 },
-    { case: 'runners are idle for as long as healthy ones', came: 2, seconds: 2 * 8, unused: 0 },
-    { case: 'they are idle for a little longer', came: 2, seconds: 2 * 8 + 7, unused: 0 },
-    { case: 'one of them was idle for too long', came: 2, seconds: 2 * 8 + 8, unused: 1 },
-    { case: 'all of them were', came: 2, seconds: 2 * 16, unused: 2 },
-    { case: 'they may be about to leave', came: 2, seconds: 2 * 8 + 20 + 7, now: 1, unused: 0 },
+    { case: 'no runner is idle', unused: 0 },
     {
-      case: 'one of them was idle for too long, and another is',
-      came: 2,
-      seconds: 2 * 8 + 20 + 8,
-      now: 1,
-      unused: 1,
+      case: 'two have come, and were idle no longer than healthy ones',
+      risen: 2,
+      seconds: 2 * 8 + 7,
+      unused: 0,
     },
-    { case: 'others were idle for long, too', came: 2, seconds: 600, unused: 2 },
-    { case: 'as many were idle', came: 1, before: 1, seconds: 8 + 16, unused: 2 },
-    { case: 'healthy ones have left', came: 2, seconds: 2 * 28 + 7, left: 2, unused: 0 },
-    { case: 'those that left were idle, too', came: 2, seconds: 2 * 28 + 16, left: 2, unused: 2 },
-    { case: 'others left and came between two polls', came: 2, seconds: 2 * 28 + 7, gone: 2, unused: 0 },
-    { case: 'what was idle before adds up', came: 2, seconds: 8, earlier: 16, unused: 1 },
-    { case: 'a claim was seen for each', came: 2, seconds: 600, claimed: 2, unused: 0 },
-    { case: 'a claim was seen for each in the execution before', came: 2, seconds: 600, ran: 2, unused: 0 },
-    { case: 'a claim was seen for one', came: 2, seconds: 600, claimed: 1, unused: 1 },
-  ])('counts $unused of $came launches, and $before before, if $case', (given) => {
-    const { came, seconds, unused, left = 0, gone = 0, claimed = 0, earlier = 0, ran = 0, now } = given;
-    const before = { ...LIMITED, unused: 2, came: given.before ?? 0, claimed: ran, idleSeconds: earlier };
-    const present = { inService: 20 + gone - came, mostRunning: 5 };
-    const seen = { ...BUSY, claimed, left, inService: 20, idleSum: seconds / ELEVEN_POLLS, idlersNow: now };
-    expect(recorded({ ...before, ...present }, seen, came)).toMatchObject({ unused: 2 + unused });
+    { case: 'two have come, and one was idle for longer', risen: 2, seconds: 2 * 8 + 8, unused: 1 },
+    { case: 'two have come, and both were', risen: 2, seconds: 2 * 8 + 16, unused: 2 },
+    {
+      case: 'two have left, and were idle no longer than healthy ones',
+      risen: -2,
+      seconds: 40 + 7,
+      unused: 0,
+    },
+    { case: 'two have left, and one was idle for longer', risen: -2, seconds: 40 + 8, unused: 1 },
+    { case: 'others have come for two whose tasks have ended', ended: 2, seconds: 2 * 28 + 7, unused: 0 },
+    { case: 'one of these was idle for longer', ended: 2, seconds: 2 * 28 + 8, unused: 1 },
+    { case: 'the tasks of two that have left have ended', risen: -2, ended: 2, seconds: 40 + 8, unused: 1 },
+    { case: 'an idle one may be about to leave', now: 1, seconds: 20 + 7, unused: 0 },
+    { case: 'an idle one may be about to leave, and another was idle', now: 1, seconds: 20 + 8, unused: 1 },
+    { case: 'one came that was no more than healthy', came: 1, earlier: 28 + 7, unused: 0 },
+    { case: 'one came, and one was idle for longer', came: 1, earlier: 28 + 8, unused: 1 },
+    { case: 'one came, as the counts had told', came: 1, rose: 1, earlier: 8, unused: 1 },
+    { case: 'one was about to leave, and left', was: 1, earlier: 20 + 7, risen: -1, unused: 0 },
+    { case: 'one was about to leave, and another was idle', was: 1, earlier: 20 + 8, risen: -1, unused: 1 },
+    { case: 'what was idle before adds up', earlier: 4, seconds: 4, unused: 1 },
+    { case: 'two were counted that are yet to be seen', came: 2, seconds: 2 * 28 + 7, unused: 0 },
+    { case: 'no more are yet to be seen', came: 2, earlier: -600, seconds: 2 * 28 + 8, unused: 1 },
+    {
+      case: 'others may have come before',
+      came: 2,
+      more: true,
+      earlier: 600,
+      seconds: 2 * 28 + 7,
+      unused: 0,
+    },
+    { case: 'others may have come before, and one is idle', more: true, earlier: 600, seconds: 8, unused: 1 },
+  ])('counts $unused launches if $case', (given) => {
+    const { seconds = 0, risen = 0, ended = 0, now = 0, came = 0, earlier = 0, rose = 0, was = 0 } = given;
+    const before = {
+      ...LIMITED,
+      unused: 2,
+      came: 5,
+      running: 5 + ended,
+      idleSeconds: earlier,
+      risen: rose,
+      idlersNow: was,
+    };
+    const inService = { inServiceFirst: 20, inService: 20 + risen };
+    const seen = { ...BUSY, ...inService, idleSum: seconds / ELEVEN_POLLS, idlersNow: now };
+    expect(recorded(before, seen, came, 0, 11, given.more)).toMatchObject({ unused: 2 + given.unused });
+  });
+
+  it.each([
+    { case: 'all came now', came: 2, unused: 2 },
+    { case: 'one came before', came: 1, before: 1, unused: 2 },
+    { case: 'a claim was seen for each', came: 2, claimed: 2, unused: 0 },
+    { case: 'a claim was seen for each in the execution before', came: 2, ran: 2, unused: 0 },
+    { case: 'a claim was seen for one', came: 2, claimed: 1, unused: 1 },
+  ])('counts $unused launches if runners were idle for long and $case', (given) => {
+    const { came, claimed = 0, ran = 0, unused } = given;
+    const before = { ...LIMITED, unused: 2, came: given.before ?? 0, claimed: ran, mostRunning: 5 };
+    const seen = { ...BUSY, claimed, idleSum: 600 / ELEVEN_POLLS };
+    expect(recorded(before, seen, came)).toMatchObject({ unused: 2 + unused });
   });
 
   it.each([
@@ -304,10 +353,11 @@ describe('withheldAfter', () => {
   );
 
   it('lets a poll stand for 14 s at most, so that runners that leave together do not count', () => {
-    // One poll in a minute saw 10 of them: 140 s at most. Ten came, and may have been idle for 8 s each.
-    const seen = { ...BUSY, inService: 10, idleSum: 10, left: 10 };
-    expect(recorded({ ...LIMITED, unused: 2 }, seen, 10, 0, 1)).toMatchObject({ idleSeconds: 0, unused: 2 });
-    expect(recorded({ ...LIMITED, unused: 2 }, { ...seen, left: 0 }, 10, 0, 1)).toMatchObject({ unused: 9 });
+    // One poll in a minute saw 10 of them: 140 s at most. A healthy one that leaves is idle for 20 s.
+    const seen = { ...BUSY, inService: 10, idleSum: 10 };
+    const before = { ...LIMITED, unused: 2, came: 10 };
+    expect(recorded(before, { ...seen, inServiceFirst: 17 }, 0, 0, 1)).toMatchObject({ unused: 2 });
+    expect(recorded(before, { ...seen, inServiceFirst: 16 }, 0, 0, 1)).toMatchObject({ unused: 4 });
   });
 
   it.each([
@@ -318,8 +368,8 @@ describe('withheldAfter', () => {
     { case: 'fewer came', came: 1, unused: 1 },
   ])('counts $unused launches although a claim was seen for each if $case', (given) => {
     const { seconds = 3 * 20 + 3 * 40, idlers = 3, idle = true, came = 3, unused } = given;
-    const seen = { ...BUSY, claimed: 9, idle, idlers, idlersNow: 3, idleSum: seconds / ELEVEN_POLLS };
-    const before = { ...LIMITED, unused: 2, came };
+    const seen = { ...BUSY, claimed: 9, idle, idlers, idlersNow: 3 };
+    const before = { ...LIMITED, unused: 2, came, idleSeconds: seconds, idlersNow: 3 };
     expect(recorded(before, { ...seen, mostRunning: 5, idlePolls: 1 })).toMatchObject({ unused: 2 + unused });
   });
 
@@ -361,7 +411,7 @@ describe('withheldAfter', () => {
   });
 
   it('counts canaries whatever is claimed, and no more than one for idle runners', () => {
-    const before = { ...LIMITED, unused: 3, came: 2, claimed: 1 };
+    const before = { ...LIMITED, unused: 3, running: 4, came: 2, claimed: 1 };
     const seen = { ...CLAIMS, idleSum: 600 };
     expect(recorded(before, seen, 2)).toMatchObject({ unused: 4, canaries: 1, idleSeconds: 8 });
     expect(recorded(before, { ...seen, idlersNow: 1 }, 2)).toMatchObject({ canaries: 1, idleSeconds: 28 });
@@ -369,9 +419,10 @@ describe('withheldAfter', () => {
 
   it('keeps launches for the next execution, less those that counted or claimed', () => {
     const before = { ...LIMITED, unused: 0, came: 2, claimed: 1 };
-    const came = (idleSum: number) => recorded(before, { ...BUSY, inService: 3, idleSum }, 3)?.came;
+    const came = (idleSum: number) =>
+      recorded(before, { ...BUSY, inService: 3, inServiceFirst: 3, idleSum }, 3)?.came;
     expect(came(0)).toBe(4);
-    expect(came(32 / ELEVEN_POLLS)).toBe(3);
+    expect(came((3 * 28 + 8) / ELEVEN_POLLS)).toBe(3);
     expect(recorded({ ...before, claimed: 9 }, BUSY, 3)?.came).toBe(0);
   });
 
@@ -405,7 +456,7 @@ describe('withheldAfter', () => {
     },
     {
       case: 'falls by one for each runner that was idle for too long',
-      seen: { ...IDLE, mostRunning: 2, idle: false, claimed: 1, idleSum: 3 },
+      seen: { ...IDLE, mostRunning: 2, idle: false, claimed: 1, idleSum: (28 + 16) / ELEVEN_POLLS },
       level: 3,
     },
     {
@@ -450,7 +501,7 @@ describe('withheldAfter', () => {
   ])(
     'has a level that $case',
     ({ unused = 10, seen, came = 0, present, level, before = 0, idleSeconds = 0 }) => {
-      const record = { ...LIMITED, unused, mostRunning: before, idleSeconds };
+      const record = { ...LIMITED, unused, running: seen.mostRunning, mostRunning: before, idleSeconds };
       expect(recorded(record, { ...seen, running: seen.mostRunning }, came, present)).toMatchObject({
         level,
       });
@@ -458,7 +509,7 @@ describe('withheldAfter', () => {
   );
 
   it('counts launches that came into service since, and as canaries those that were held to', () => {
-    const seen = { idleSum: 16 / ELEVEN_POLLS };
+    const seen = { idleSum: (28 + 8) / ELEVEN_POLLS };
     expect(recorded(RECORD, seen, 1)).toEqual({ ...RECORD, unused: 11, canaries: 1, lastAt: NOW });
     expect(recorded({ ...RECORD, unused: 2 }, seen, 1)).toMatchObject({
       unused: 3,
@@ -469,9 +520,10 @@ describe('withheldAfter', () => {
 
   it('counts no further than the steps accept', () => {
     const most = { ...RECORD, unused: 1_000_000, canaries: 1_000_000 };
-    expect(recorded(most, {}, 1)).toEqual({ ...most, lastAt: NOW });
+    expect(recorded(most, {}, 1)).toEqual({ ...most, lastAt: NOW, idleSeconds: -28 - 8 });
+    expect(recorded(RECORD, {}, 1_000_000)).toMatchObject({ idleSeconds: -1_000_000 });
     const many = { ...RECORD, unused: 2, came: 1_000_000, idleSeconds: 1_000_000, inService: 1_000_000 };
-    const seen = { inService: 1_000_000, idleSum: 1_000_000 };
+    const seen = { inService: 1_000_000, inServiceFirst: 1_000_000, idleSum: 1_000_000 };
     expect(recorded({ ...many, claimedAt: NOW }, seen, 0)).toMatchObject({ came: 875_000, idleSeconds: 0 });
   });
 
@@ -527,30 +579,39 @@ describe('the tag', () => {
     '1 2 3 4 5 6 7 8',
     '1 2 3 4 5 6 7 8 9 10 11',
     '1 2 3 4 5 6 7 8 9 10 11 12 13',
-    '1 2 3 4 5 6 7 8 6 10 11 12 13 14 15 16',
-    '1 2 3 4 5 6 7 8 6 10 11 12 13 -14',
-    '1.5 2 3 4 5 6 7 8 6 10 11 12 13 14',
-    '-1 2 3 4 5 6 7 8 6 10 11 12 13 14',
+    '1 2 3 4 5 6 7 8 6 10 11 12 13 14',
+    '1 2 3 4 5 6 7 8 6 10 11 12 13 14 15 16 17',
+    '1 2 3 4 5 6 7 8 6 10 11 12 13 14 -15',
+    '1.5 2 3 4 5 6 7 8 6 10 11 12 13 14 15',
+    '-1 2 3 4 5 6 7 8 6 10 11 12 13 14 15',
     // More tasks outside than tasks that run.
-    '1 2 3 4 5 6 7 8 7 10 11 12 13 14',
-    // A count that the steps refuse, and the last one.
-    '1 1000001 3 4 5 6 7 8 6 10 11 12 13 14',
-    '1 2 3 4 5 6 7 8 6 10 11 12 13 14 1000001',
+    '1 2 3 4 5 6 7 8 7 10 11 12 13 14 15',
+    // A count that the steps refuse, another one, and the last one.
+    '1 1000001 3 4 5 6 7 8 6 10 11 12 13 14 15',
+    '1 2 3 4 5 6 7 8 6 10 11 -1000001 13 14 15',
+    '1 2 3 4 5 6 7 8 6 10 11 12 13 14 15 1000001',
   ])('is none if it is "%s"', (tag) => {
     expect(parseWithheld(tag)).toBeUndefined();
   });
 
   it('may hold the largest counts that the steps accept, and any time', () => {
-    const tag = `4000000000 ${Array(2).fill('1000000').join(' ')} 4000000000 ${Array(6).fill('1000000').join(' ')} 4000000000 ${Array(4).fill('1000000').join(' ')}`;
+    const tag = `4000000000 ${Array(2).fill('1000000').join(' ')} 4000000000 ${Array(6).fill('1000000').join(' ')} 4000000000 -1000000 ${Array(4).fill('1000000').join(' ')}`;
     expect(formatWithheld(Group.shape.withheld.parse(parseWithheld(tag)) ?? RECORD)).toBe(tag);
   });
 
   it('lets claims between two executions be seen', () => {
     // No task elsewhere is on record, so it takes nothing away from what the polls see.
     const fewest = { elsewhere: Number.POSITIVE_INFINITY, surplus: Number.POSITIVE_INFINITY };
-    expect(seenBefore(RECORD)).toEqual({ ...SEEN, idlePolls: 0, outside: 0, inService: 0, ...fewest });
+    expect(seenBefore(RECORD)).toEqual({
+      ...SEEN,
+      idlePolls: 0,
+      outside: 0,
+      inService: 0,
+      ...fewest,
+    });
     // A runner that was idle at the last poll, and is idle at the next one, is idle at two.
-    expect(seenBefore({ ...RECORD, idlersNow: 2, outside: 4 })).toMatchObject({
+    expect(seenBefore({ ...RECORD, idlersNow: 2, outside: 4, inService: 7 })).toMatchObject({
+      inService: 7,
       idlePolls: 1,
       idlers: 2,
       outside: 4,

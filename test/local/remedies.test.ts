@@ -227,6 +227,7 @@ it('a deleted tag lets a fleet launch again for which CircleCI handed out no tas
     claimedAt: 0,
     idleSeconds: 0,
     inService: 0,
+    risen: 0,
     mostRunning: 0,
   });
   await autoScaling.send(
