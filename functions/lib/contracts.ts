@@ -183,9 +183,8 @@ export const Activities = z.object({
   failedLaunches: Count,
   /** Launches that EC2 refused since the last count because the zone never has the instance type. */
   placementRefusals: z.optional(Count),
-  /** Launches that came into service since the last count; counted-launches.ts explains it. */
+  /** Launches that came into service since the last count (counted-launches.ts), and whether more may have than were read. */
   cameInService: Count,
-  /** Whether more may have come: the 500 activities that are read at most do not reach back to the last count. */
   moreCame: z.optional(z.boolean()),
   /** When a launch last came into service. */
   lastReadyAt: z.optional(Instant),

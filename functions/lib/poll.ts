@@ -170,13 +170,8 @@ function withRecord(
   now: number,
 ): Decision {
   if (again) return decision;
-  const failures = activities.breakerFailures ?? DEFAULT_FAILURES;
-  const execution = {
-    present: pending + inService,
-    came: activities.cameInService,
-    moreCame: activities.moreCame === true,
-    polls: poll.number,
-  };
+  const { cameInService: came, moreCame, breakerFailures: failures = DEFAULT_FAILURES } = activities;
+  const execution = { present: pending + inService, came, moreCame, polls: poll.number };
   const withheld = withheldAfter(before, seen, execution, failures, now);
   if (withheld === undefined && before === undefined) return decision;
   return { ...decision, change: true, withheld: withheld ?? null };

@@ -6,6 +6,19 @@
  */
 
 import { type PollHistory, ranNothing } from './claims.ts';
+import {
+  atMost,
+  bounded,
+  HEALTHY_SECONDS,
+  type Idleness,
+  idlenessAfter,
+  idleTooLong,
+  type Launches,
+  LEAVING_SECONDS,
+  MOST_COUNTED,
+  SURELY_UNUSED_SECONDS,
+  UNUSED_SECONDS,
+} from './idleness.ts';
 
 /** What happened since runners may have been idle while tasks waited. Since then, no more tasks ran than the level. */
 export interface Withheld {
@@ -49,24 +62,6 @@ const LAST_CANARY_SECONDS = 1_800;
 const CLAIMLESS_SECONDS = 180;
 /** The same of launches while tasks run outside the group. */
 const LONG_CLAIMLESS_SECONDS = 600;
-
-/** For how long a healthy runner is idle while tasks wait, in seconds at most: from its arrival to its claim. */
-const COMING_SECONDS = 8;
-/**
- * And from the end of its task until it has left. It is 5 to 9 s (userdata/leave-group.sh) if AWS answers at once; a call that is
- * throttled and made again takes longer.
- */
-const LEAVING_SECONDS = 20;
-const HEALTHY_SECONDS = COMING_SECONDS + LEAVING_SECONDS;
-/** A runner that was idle for so much longer, in seconds, found no task. It is so for each `idleTimeout` from 30 s on. */
-const UNUSED_SECONDS = 8;
-/** So much longer even if claims were seen: they were those of other runners. */
-const SURELY_UNUSED_SECONDS = 40;
-/**
- * A poll stands for no more seconds than this: with few polls, runners that leave at the same time would count too long. An
- * unused one is idle at three polls or more, because `idleTimeout` is longer than three times `pollInterval`.
- */
-const LONGEST_POLL = 14;
 
 /** With fewer polls in an execution, most claims are seen by none, so launches of earlier executions may have run tasks. */
 const FEW_POLLS = 2;
@@ -140,67 +135,6 @@ const secondsWithoutClaim = (
   at: number,
 ) => (claimed > 0 ? 0 : at - claimedAt);
 
-/** For how long runners were idle since the record began, in seconds, beyond what healthy ones are. */
-interface Idleness {
-  /** Until the execution before the last one, and how many were idle at its last poll. */
-  settled: { idleSeconds: number; idlersNow: number };
-  /** Until now, if as many members have come and left as the counts tell. */
-  estimated: { idleSeconds: number; idlersNow: number };
-  /** How many members at most came into service in the last execution, as far as the counts tell. */
-  coming: number;
-  /** How many more members were in service at its end than at its beginning; 0 if not more. */
-  risen: number;
-  /** Until now, if all that were in service in the last execution have stayed: what is on record. */
-  idleSeconds: number;
-}
-
-/**
- * While tasks wait, a healthy runner is idle only for seconds, when it comes and before it leaves. So in a healthy fleet
- * these seconds stay near 0, whatever the load is, and each runner that finds no task adds its idle time.
- *
- * How many came in an execution, and so how many left, is known in the next one. Until then, each task that ended stands for
- * a member that left. Of runners that are reused that is too many, for one execution.
- */
-function idlenessAfter(
-  before: Withheld | undefined,
-  { running, claimed, idleSum = 0, inService = 0, inServiceFirst = inService, idlersNow = 0 }: PollHistory,
-  { came, moreCame, polls }: Pick<Execution, 'came' | 'moreCame' | 'polls'>,
-): Idleness {
-  // Of those that were counted, some came after the last poll, so what is theirs is still to come.
-  const toCome = 0 - HEALTHY_SECONDS * came;
-  const replaced = Math.max(came - (before?.risen ?? 0), 0);
-  // If more came than were read, the last execution alone tells.
-  const settled =
-    before === undefined || moreCame
-      ? toCome
-      : Math.max(before.idleSeconds - HEALTHY_SECONDS * replaced, toCome);
-  const idle = idleSum * Math.min(SECONDS_OF_AN_EXECUTION / polls, LONGEST_POLL);
-  const risen = Math.max(inService - inServiceFirst, 0);
-  const fallen = Math.max(inServiceFirst - inService, 0);
-  const healthy = COMING_SECONDS * risen + LEAVING_SECONDS * fallen;
-  const idleSeconds = bounded(Math.round(settled + idle - healthy));
-  const ended = before === undefined ? 0 : claimed - (running - before.running);
-  const others = Math.max(ended - fallen, 0);
-  return {
-    settled: { idleSeconds: settled, idlersNow: before?.idlersNow ?? 0 },
-    estimated: { idleSeconds: idleSeconds - HEALTHY_SECONDS * others, idlersNow },
-    coming: risen + others,
-    risen,
-    idleSeconds,
-  };
-}
-
-const SECONDS_OF_AN_EXECUTION = 60;
-
-/** How many launches found no task, by their idle seconds. Those that are idle now may be about to leave after a task. */
-const idleTooLong = ({ settled, estimated }: Idleness, each = UNUSED_SECONDS) =>
-  Math.max(
-    ...[settled, estimated].map(({ idleSeconds, idlersNow }) =>
-      Math.floor((idleSeconds - LEAVING_SECONDS * idlersNow) / each),
-    ),
-    0,
-  );
-
 /**
  * How many launches at most found no task, by what was seen beside their idle seconds. No task ran and none was claimed for a
  * while, so they are idle, or have left before a poll. Or tasks run outside the group, which hide idle runners, and no claim
@@ -224,15 +158,9 @@ function idleOtherwise(
 }
 
 /** What an execution knows of the group. */
-interface Execution {
+interface Execution extends Launches {
   /** Members that launch or are in service, at the last poll. */
   present: number;
-  /** Launches that came into service since the last execution. */
-  came: number;
-  /** Whether more may have come than were read. */
-  moreCame: boolean;
-  /** How many polls it made. */
-  polls: number;
 }
 
 /**
@@ -405,12 +333,6 @@ export const formatWithheld = (withheld: Withheld) =>
     withheld.mostRunning,
     ...(withheld.idlersNow === undefined ? [] : [withheld.idlersNow]),
   ].join(' ');
-
-/** The steps refuse larger counts in their input, see `Count` in contracts.ts. */
-const MOST_COUNTED = 1_000_000;
-
-const atMost = (counted: number) => Math.min(counted, MOST_COUNTED);
-const bounded = (seconds: number) => Math.max(atMost(seconds), -MOST_COUNTED);
 
 /**
  * Reads the tag; `undefined` if somebody wrote something else there, or an older version fewer numbers. More tasks outside

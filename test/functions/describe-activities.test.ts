@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { handler as describeActivities } from '../../functions/describe-activities.ts';
+import { cameInService } from '../../functions/lib/activities.ts';
 import { Activities } from '../../functions/lib/contracts.ts';
+import { countingWindow } from '../../functions/lib/counted-launches.ts';
 import { COUNTED_TAG } from '../../functions/lib/tags.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
@@ -329,6 +331,10 @@ describe('Describe Activities', () => {
     expect(answer).toMatchObject({ cameInService: came, failedLaunches: counted });
     expect(answer.moreCame).toBe(moreCame);
     expect(aws.calls.get('DescribeScalingActivities')).toBe(calls);
+    // A replay reads as many.
+    const window = countingWindow(now, undefined);
+    const { launches: read, moreToCount } = group.activities.record(false, window);
+    expect([cameInService(read, window), moreToCount]).toEqual([came, moreCame]);
   });
 
   it.each([

@@ -1,9 +1,6 @@
 import { type Activity, DescribeScalingActivitiesCommand } from '@aws-sdk/client-auto-scaling';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { countsAny } from '../../functions/lib/activities.ts';
-import type { Launch } from '../../functions/lib/breaker.ts';
-import { describeActivities } from '../../functions/lib/scaling-activities.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup, type AutoScalingGroupSettings } from '../../sandbox/auto-scaling-group.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
@@ -387,22 +384,4 @@ describe('the record', () => {
       { numRuns: 100 },
     );
   });
-
-  it.each([20, 120, 300])(
-    'reads of %d launches in a minute as many as Describe Activities',
-    async (launches) => {
-      const runners = group({ maxSize: 4 * launches });
-      for (let minute = 0; minute < 4; minute += 1) {
-        runners.setDesiredCapacity(runners.desired + launches);
-        agenda.advance(agenda.now + 60);
-      }
-      const until = STARTS_AT + agenda.now * 1_000;
-      const window = { after: until - 60_000, until };
-      const counts = (found: readonly Launch[]) => Promise.resolve(countsAny(found, window));
-      const read = await describeActivities(autoScaling, 'runners', { counts });
-      const recorded = runners.activities.record(false, window);
-      expect(recorded.launches).toEqual(read.launches);
-      expect(recorded.moreToCount).toBe(read.moreToCount);
-    },
-  );
 });
