@@ -5,13 +5,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { handler as findLeftovers } from '../../functions/find-leftovers.ts';
 import { readBoots } from '../../functions/lib/boot-reads.ts';
 import { LeftoversUnread, refuseUnread } from '../../functions/lib/leftover-clients.ts';
-import { bounded } from '../../functions/lib/leftovers.ts';
+import { bounded, findLeftovers as findIn } from '../../functions/lib/leftovers.ts';
 import { UNITS } from '../../functions/lib/metric-units.ts';
-import { costlyOf, type FindingKind } from '../../functions/lib/reconcile.ts';
+import { costlyOf, type FindingKind, MOST_TRIES, repairable } from '../../functions/lib/reconcile.ts';
 import { secretsProvider } from '../../functions/lib/secrets.ts';
+import { DETACHED_TAG } from '../../functions/lib/tags.ts';
 import { handler as repairLeftovers } from '../../functions/repair-leftovers.ts';
 import { SILENT } from '../../sandbox/workflow.ts';
-import { HOUR, LIFETIMES, MINUTE, NOW } from '../support/fleet-seen.ts';
+import { DAY, HOUR, LIFETIMES, MINUTE, NOW } from '../support/fleet-seen.ts';
 import { deployedSettings, readerOf } from '../support/inputs.ts';
 import { LeftoverAccount, LISTED, OWN_GROUP } from '../support/leftover-account.ts';
 import { OperatorAws } from '../support/operator-aws.ts';
@@ -82,9 +83,9 @@ it('reads the consoles of instances', async () => {
 
 it('does not fail without the runners of CircleCI, for which the polls have an alarm', () => {
   expect(() => refuseUnread(['runners (CircleCI answered 503)'])).not.toThrow();
-  expect(() => refuseUnread(['runners (CircleCI answered 503)', 'volumes (AccessDenied)'])).toThrow(
-    LeftoversUnread,
-  );
+  expect(() =>
+    refuseUnread(['instances (AccessDenied)', 'runners (CircleCI answered 503)', 'volumes (AccessDenied)']),
+  ).toThrow(new LeftoversUnread('AWS did not give: instances (AccessDenied), volumes (AccessDenied)'));
 });
 
 it('tells a bounded number of findings, however many runners are strangers', async () => {
@@ -101,6 +102,18 @@ it('tells a bounded number of findings, however many runners are strangers', asy
   // https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
   expect(Buffer.byteLength(JSON.stringify(answer))).toBeLessThan(2 ** 18 / 4);
   expect(bounded(strangers.slice(0, 3)).leftOut).toBe(0);
+});
+
+it.each(['resource', 'says', 'because'] as const)('cuts a longer text than 300 characters: %s', (field) => {
+  const finding = { kind: 'runner' as const, resource: '', since: null, says: '', repair: null, because: '' };
+  const shown = (length: number) =>
+    bounded([{ ...finding, [field]: 'x'.repeat(length) }]).findings[0]?.[field];
+  expect(shown(300)).toBe('x'.repeat(300));
+  expect(shown(301)).toBe(`${'x'.repeat(300)}…`);
+});
+
+it('names the state whose input is wrong', async () => {
+  await expect(repairLeftovers.with(world())({})).rejects.toThrow(/^InputInvalid: Repair Leftovers: /);
 });
 
 it.each<{ kind: FindingKind; rings: boolean }>([
@@ -173,6 +186,7 @@ describe('in an account in which the fleet has left something behind', () => {
     return {
       find: () => findLeftovers.with({ ...around, metrics: published.metrics })(started),
       repair: (found: string[]) => repairLeftovers.with(around)({ ...input, found }),
+      withoutSettings: () => findIn({ ...around, timeout: AbortSignal.timeout }, OWN_GROUP, undefined),
       recorded,
       writes: account.writes,
     };
@@ -245,6 +259,28 @@ describe('in an account in which the fleet has left something behind', () => {
     const { find } = leftBehind({ otherRunners, listed: { items: [...LISTED.items, elsewhere] } });
     const { findings } = await find();
     expect(findings.filter(({ kind }) => kind === 'runner')).toHaveLength(found);
+  });
+
+  it('no instance is ended if the settings of the fleet could not be read', async () => {
+    const { findings, missing, instances } = await leftBehind().withoutSettings();
+    expect(missing).toEqual(['runners (the deployed settings could not be read)']);
+    expect(findings.map(({ resource }) => resource)).toContain('i-0000000e');
+    expect(repairable(findings).filter(({ repair: { action } }) => action.startsWith('terminate'))).toEqual(
+      [],
+    );
+    expect(instances).not.toEqual([]);
+  });
+
+  it('no more is named for the repair than it tries', async () => {
+    const Volumes = Array.from({ length: MOST_TRIES + 5 }, (_, index) => ({
+      VolumeId: `vol-${index}`,
+      CreateTime: new Date(NOW - 30 * DAY),
+      Tags: [{ Key: DETACHED_TAG, Value: new Date(NOW - 20 * DAY).toISOString() }],
+    }));
+    const { find } = leftBehind({ reconcile: 'repair', answers: { DescribeVolumes: { Volumes } } });
+    const { findings, found } = await find();
+    expect(repairable(findings).length).toBeGreaterThan(MOST_TRIES);
+    expect(found).toHaveLength(MOST_TRIES);
   });
 
   it('a fleet that wants only reports has nothing repaired', async () => {

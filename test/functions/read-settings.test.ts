@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { settingsParameter } from '../../functions/lib/fleet-names.ts';
 import { handler as readSettings } from '../../functions/read-settings.ts';
 import { SANDBOX_STACK } from '../../sandbox/aws.ts';
+import { SILENT } from '../../sandbox/workflow.ts';
 import { embeddedAws, newSecretName } from '../support/aws.ts';
 import { deployedSettings, EXECUTION_START, readerOf } from '../support/inputs.ts';
 import { failure } from '../support/said.ts';
@@ -96,6 +97,12 @@ it('reads the fleet that the execution names', async () => {
     input: { fleet: 'arm' },
   });
   expect(answer).toMatchObject({ pollIntervalSeconds: 15, version: 1 });
+});
+
+it('names the state whose input is wrong', async () => {
+  expect((await failure(readSettings.with({ log: SILENT })({}))).message).toMatch(
+    /^InputInvalid: Read Settings: /,
+  );
 });
 
 describe('a fleet whose secret has no value yet', () => {
