@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from '../support/longest-first.ts';
 
 /** Tests that need Python: the app deployed to a local AWS, and its calls against another one. */
 export default defineConfig({
@@ -15,6 +16,7 @@ export default defineConfig({
     // They mostly wait; but one local AWS that runs already cannot be bootstrapped by two of them.
     fileParallelism: !process.env.AWS_ENDPOINT_URL,
     maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     hookTimeout: 400_000,
     testTimeout: 180_000,
     reporters: ['verbose'],

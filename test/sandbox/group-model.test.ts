@@ -223,6 +223,34 @@ describe('a fall of the desired capacity', () => {
     wanted(runners, 0);
     expect(runners.size).toBe(0);
   });
+
+  it('ends unprotected members before it cancels a launch, the oldest first', () => {
+    const runners = group({ protectedFromScaleIn: false });
+    wanted(runners, 2);
+    agenda.advance(READY);
+    wanted(runners, 4);
+    const numbers = () => [...runners.members].map(({ number }) => number);
+    expect(numbers()).toEqual([1, 2, 3, 4]);
+    wanted(runners, 3);
+    expect(numbers()).toEqual([2, 3, 4]);
+    wanted(runners, 2);
+    expect(numbers()).toEqual([3, 4]);
+    wanted(runners, 1);
+    expect(numbers()).toEqual([4]);
+  });
+});
+
+describe('a mixture of On-Demand and Spot', () => {
+  it('launches On-Demand again once the instance of the base has left', () => {
+    const runners = group({ onDemand: { base: 1, percentage: 0 }, protectedFromScaleIn: false });
+    const isOnDemand = () => [...runners.members].map(({ onDemand }) => onDemand);
+    wanted(runners, 2);
+    agenda.advance(READY);
+    expect(isOnDemand()).toEqual([true, false]);
+    wanted(runners, 1);
+    wanted(runners, 3);
+    expect(isOnDemand()).toEqual([false, true, false]);
+  });
 });
 
 describe('a warm pool', () => {

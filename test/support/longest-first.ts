@@ -2,6 +2,13 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The test files that take longest, the longest first. */
 const LONGEST = [
+  'test/local/examples.test.ts',
+  'test/local/watch.test.ts',
+  'test/local/operator.test.ts',
+  'test/local/remedies.test.ts',
+  'test/local/deployed.test.ts',
+  'test/local/package.test.ts',
+  'test/local/leaving-together.test.ts',
   'test/hours/workflow.test.ts',
   'test/hours/withheld-launches.test.ts',
   'test/hours/guards-launches.test.ts',
