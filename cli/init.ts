@@ -30,7 +30,7 @@ import { configText, fleetsText, schemaPath } from './init/written.ts';
 const define = (shell: Shell) =>
   new Command('npm run init --')
     .description(
-      'Writes the fleets file and a first job for it, and says which commands come next. It asks for what no option gives, and looks up in AWS and CircleCI what it can. It changes nothing but files.',
+      'Writes the fleets file and a first job for it, and says which commands come next. It asks for what you do not give as an option, and looks up what it can in AWS and CircleCI. It changes only files.',
     )
     .option(
       '--class <namespace/class>',

@@ -23,7 +23,7 @@ const BATCH = 100;
 const define = ({ terminal }: Shell) =>
   new Command('npm run recycle --')
     .description(
-      'Makes the instances of a deployed fleet leave if a launch of now would make them otherwise, from a newer launch template or image: idle ones within seconds, busy ones after their job. The command tags the instances, and each instance reads its own tag. The group replaces those that tasks and minReplicas need.',
+      'Replaces the instances of a deployed fleet that have an older launch template or image than a new launch would get. Idle instances leave within seconds, busy ones after their job. The command tags the instances, and each instance reads its own tag. The group replaces those that tasks and minReplicas need.',
     )
     .argument('<fleet>', 'a deployed fleet')
     .option('--all', 'also mark instances that have the newest launch template and image')
@@ -130,7 +130,7 @@ function templateOf(group: AutoScalingGroup): Template {
 }
 
 /**
- * The id of the image that a launch of now gets: a launch template may name a parameter, whose value changes without a new
+ * The id of the image that a new launch gets: a launch template may name a parameter, whose value changes without a new
  * version. `undefined` if EC2 does not tell.
  */
 async function imageOfLaunches(

@@ -28,7 +28,7 @@ const COST_MILLISECONDS = 15 * 60_000;
 const define = (shell: Shell) =>
   new Command('npm run status --')
     .description(
-      'Shows deployed fleets: the queue, the instances, the last decision, alarms, and the cost of this month. With a fleet, it shows all about that one. The command changes nothing.',
+      'Shows deployed fleets: the queue, the instances, the last decision, alarms, and the cost of this month. Name a fleet to see its instances, its last decision and its alarms in full. The command changes nothing.',
     )
     .argument('[fleet]', 'a deployed fleet (default: all fleets, one on each line)')
     .option('--watch', 'show it until Ctrl-C')

@@ -27,7 +27,7 @@ const OLD_LEAVING = { id: 'i-00000000000000004', version: '6', state: 'Terminati
 
 /** The group; `undefined` if there is none. */
 let group: { members: Member[]; version: string; mixed?: boolean } | undefined;
-/** The image that a launch of now gets; the stand-in's answer about the launch template. */
+/** The image that a new launch gets; the stand-in's answer about the launch template. */
 let image: string;
 /** Runs when EC2 has told the images of instances, as if a build ended just then. */
 let published: () => void;

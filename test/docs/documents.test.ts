@@ -293,7 +293,9 @@ describe('the README', () => {
     expect(readme).toContain(`about ${officeHours} dollars a month for a fleet that works in office hours`);
     expect(readme).toContain(`${alwaysBusy} for one that is always busy`);
     expect(readme).toContain(`${noJob} for one without jobs`);
-    expect(readme).toContain(`in the row \`ours\` only, ${halfTheTime} dollars a month`);
+    expect(readme).toContain(
+      `Only the row \`ours\` includes the price of its scaler: ${halfTheTime} dollars a month`,
+    );
     expect(unwrapped('docs/getting-started.md')).toContain(`about ${noJob} dollars a month: [an idle fleet]`);
     expect(unwrapped('docs/faq.md')).toContain(`About ${noJob} dollars a month for each fleet`);
     const [seen] =
