@@ -12,7 +12,7 @@ import type { LaunchFault } from '../../sandbox/group/faults.ts';
 import { GroupModel } from '../../sandbox/group/group.ts';
 import type { GroupSettings, Leaving } from '../../sandbox/group/group-settings.ts';
 import type { Instance } from '../../sandbox/group/instance.ts';
-import { JobQueue } from '../../sandbox/group/job-queue.ts';
+import { JobQueue, NO_JOB } from '../../sandbox/group/job-queue.ts';
 import { leavesAfter } from '../../sandbox/group/runners.ts';
 import { Totals } from '../../sandbox/group/totals.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
@@ -254,6 +254,16 @@ describe('a mixture of On-Demand and Spot', () => {
 });
 
 describe('a warm pool', () => {
+  it('gives the next launch the instance of a cancelled one', () => {
+    const runners = group({ warmPool: 2 });
+    const first = () => [...runners.members].map(({ number }) => number);
+    wanted(runners, 1);
+    expect(first()).toEqual([1]);
+    wanted(runners, 0);
+    wanted(runners, 1);
+    expect(first()).toEqual([1]);
+  });
+
   it('takes nothing back that it has no room for any more', () => {
     const runners = group({ warmPool: 1 });
     wanted(runners, 1);
@@ -282,6 +292,57 @@ describe('the record of activities', () => {
     expect(activities.record(true)).toMatchObject({ launches: [{ outcome: 'succeeded' }], complete: true });
     for (let launch = 0; launch < 1_000; launch += 1) activities.forget(activities.launch(1, change));
     expect(activities.record(true).complete).toBe(false);
+  });
+
+  it('keeps a launch in progress, however many activities came after it', () => {
+    const activities = new ScalingActivities(() => 0);
+    const change = { from: 0, to: 1 };
+    const launch = activities.launch(1, change);
+    for (let other = 0; other < 3_000; other += 1) activities.scaleIn(2, change);
+    activities.succeed(launch);
+    expect(activities.newest()).toContain(launch);
+  });
+
+  it('ends activities in whole seconds, as AWS does', () => {
+    const activities = new ScalingActivities(() => 1_700);
+    const launch = activities.launch(1, { from: 0, to: 1 });
+    activities.succeed(launch);
+    expect(launch).toMatchObject({ startedAt: 1_700, endedAt: 1_000 });
+  });
+});
+
+describe('a queue of jobs', () => {
+  it('hands out a job of a lost instance before those that wait', () => {
+    for (let job = 0; job < 2; job += 1) jobs.enqueue();
+    const lost = jobs.take(0);
+    jobs.retry(lost);
+    expect([jobs.take(0), jobs.take(0)]).toEqual([lost, 1]);
+  });
+
+  it('hands out no job while the other classes of the plan use up its limit', () => {
+    const other = new JobQueue(() => JOB_SECONDS);
+    const plan = { limit: 1, queues: [jobs, other], freed: () => undefined };
+    for (const queue of plan.queues) {
+      queue.plan = plan;
+      queue.enqueue();
+    }
+    expect([other.take(0), jobs.take(0)]).toEqual([0, NO_JOB]);
+    other.finish(0, 0, 'done');
+    expect(jobs.take(0)).toBe(0);
+  });
+});
+
+describe('a member in standby', () => {
+  it('does not lower the desired capacity when it leaves', () => {
+    const runners = group();
+    jobs.enqueue();
+    wanted(runners, 1);
+    agenda.advance(READY);
+    const [member] = runners.members;
+    if (member) runners.takeOut(member, 'standby', false);
+    agenda.advance(READY + JOB_SECONDS + leave);
+    expect(member?.reason).toBe('done');
+    expect(counts(runners)).toMatchObject({ desired: 1, size: 1 });
   });
 });
 
