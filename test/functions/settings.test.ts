@@ -1,5 +1,7 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { SSMClient } from '@aws-sdk/client-ssm';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { settingsParameter } from '../../functions/lib/fleet-names.ts';
+import { settingsReader } from '../../functions/lib/settings.ts';
 import { SANDBOX_STACK } from '../../sandbox/aws.ts';
 import { embeddedAws } from '../support/aws.ts';
 import { deployedSettings } from '../support/inputs.ts';
@@ -15,6 +17,11 @@ beforeEach(() => {
   fleet = `linux-${++fleetNumber}`;
   versions = [JSON.stringify(deployedSettings())];
   aws.parameters.set(settingsParameter(SANDBOX_STACK, fleet), versions);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllEnvs();
 });
 
 const ofVersion = (version: number) => settings.of({ fleet, settings: { version } });
@@ -41,6 +48,35 @@ describe('the settings of a fleet', () => {
     deploy({});
     for (const version of [1, 2, 1, 2, 1]) await ofVersion(version);
     expect(aws.calls.get('GetParameter')).toBe(2);
+  });
+
+  it('are parsed once for each version', async () => {
+    deploy({});
+    const first = await ofVersion(1);
+    expect(await ofVersion(1)).toBe(first);
+    expect(await ofVersion(2)).not.toBe(first);
+  });
+
+  it.each([
+    { seconds: 299, requests: 1 },
+    { seconds: 301, requests: 2 },
+  ])('are read $requests times within $seconds s', async ({ seconds, requests }) => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    await ofVersion(1);
+    vi.setSystemTime(Date.now() + seconds * 1_000);
+    await ofVersion(1);
+    expect(aws.calls.get('GetParameter')).toBe(requests);
+  });
+
+  it('are those of the stack that deployed the function', async () => {
+    const client = new SSMClient({ region: 'eu-west-1' });
+    const send = vi.spyOn(client, 'send');
+    send.mockImplementation(async () => ({ Parameter: { Value: versions[0], Version: 1 } }));
+    vi.stubEnv('STACK_NAME', 'runners-of-mine');
+    expect(await settingsReader(undefined, client).latest(fleet)).toMatchObject({ version: 1 });
+    expect(send).toHaveBeenCalledWith(
+      expect.objectContaining({ input: { Name: `/runners-of-mine/fleets/${fleet}` } }),
+    );
   });
 
   it('are those of the fleet that is deployed, if it was removed and deployed again', async () => {
@@ -76,6 +112,19 @@ describe('settings that cannot be read', () => {
       expect(thrown.message).not.toMatch(/[\u0000-\u001f]/);
     }
     expect(aws.calls.get('GetParameter')).toBeUndefined();
+  });
+
+  it('name the fleet that cannot be, and no more than 64 letters of it', async () => {
+    const { message } = await failure(settings.latest('x'.repeat(65)));
+    expect(message).toBe(`No fleet can be named "${'x'.repeat(64)}".`);
+  });
+
+  it('tell all faults of the parameter', async () => {
+    deploy({ groupName: '', breakerFailures: 0 });
+    const { message } = await failure(settings.latest(fleet));
+    expect(message).toMatch(/ writes: [^;]+: .+; [^;]+: .+\. Deploy again: /);
+    versions.push('[]');
+    expect((await failure(settings.latest(fleet))).message).toContain(' writes: Invalid input');
   });
 
   it('fail with SettingsNotFound if the fleet is not deployed, or the version is unknown', async () => {
@@ -126,13 +175,33 @@ describe('settings that cannot be read', () => {
   });
 
   it.each([
-    { code: 'AccessDeniedException', status: 400, name: 'SettingsDenied' },
-    { code: 'ThrottlingException', status: 400, name: 'SettingsUnavailable' },
-    { code: 'InternalServerError', status: 500, name: 'SettingsUnavailable' },
-  ])('because of $code are $name', async ({ code, status, name }) => {
+    {
+      code: 'AccessDeniedException',
+      status: 400,
+      name: 'SettingsDenied',
+      says: ["may not be read: because. Allow the function's role ssm:GetParameter."],
+    },
+    {
+      code: 'ThrottlingException',
+      status: 400,
+      name: 'SettingsUnavailable',
+      says: ['Systems Manager did not give', 'ThrottlingException: because'],
+    },
+    {
+      code: 'InternalServerError',
+      status: 500,
+      name: 'SettingsUnavailable',
+      says: ['InternalServerError: because'],
+    },
+    { code: 'ParameterNotFound', status: 400, name: 'SettingsNotFound', says: ['no such fleet is deployed'] },
+  ])('because of $code are $name, and tell the cause', async ({ code, status, name, says }) => {
     aws.fault = () => ({ status, code, message: 'because' });
-    for (const reading of [settings.latest(fleet), ofVersion(1)])
-      expect(await failure(reading)).toMatchObject({ name });
+    for (const reading of [settings.latest(fleet), ofVersion(1)]) {
+      const thrown = await failure(reading);
+      expect(thrown).toMatchObject({ name, cause: { name: code, message: 'because' } });
+      for (const said of [...says, settingsParameter(SANDBOX_STACK, fleet)])
+        expect(thrown.message).toContain(said);
+    }
     expect(aws.calls.get('GetParameter')).toBe(2);
   });
 });

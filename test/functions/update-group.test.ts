@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { LAUNCH_SUSPENDED_TAG, PAUSED_TAG, WITHHELD_TAG } from '../../functions/lib/tags.ts';
+import { parseLevels } from '../../functions/lib/concurrency.ts';
+import { LAUNCH_SUSPENDED_TAG, PAUSED_TAG, TASKS_TAG, WITHHELD_TAG } from '../../functions/lib/tags.ts';
 import { formatWithheld, parseWithheld } from '../../functions/lib/withheld.ts';
 import { handler as updateGroup } from '../../functions/update-group.ts';
 import type { Agenda } from '../../sandbox/agenda.ts';
@@ -107,6 +108,48 @@ describe('Update Group', () => {
     const decision = { from: 0, desired: 0, change: true, withheld: WITHHELD, reasons: ['because'] };
     await handler({ ...TASK, decision, again: false });
     expect(parseWithheld(group.tags.get(WITHHELD_TAG) ?? '')?.unused).toBe(unused);
+  });
+
+  it.each([
+    { case: 'over an older one', before: WITHHELD, withheld: { ...WITHHELD, running: 4 }, running: 4 },
+    { case: 'over none', before: undefined, withheld: WITHHELD, running: 0 },
+    { case: 'that has ended', before: WITHHELD, withheld: null, running: undefined },
+    { case: 'that has ended twice', before: undefined, withheld: null, running: undefined },
+  ])('writes a record $case', async ({ before, withheld, running }) => {
+    if (before !== undefined) group.tags.set(WITHHELD_TAG, formatWithheld(before));
+    const decision = { from: 0, desired: 0, change: true, withheld, reasons: ['because'] };
+    await handler({ ...TASK, decision, again: false });
+    expect(parseWithheld(group.tags.get(WITHHELD_TAG) ?? '')?.running).toBe(running);
+  });
+
+  it('writes its tasks for the fleets that share its plan, if they were decided', async () => {
+    const levels = { unclaimed: 1, running: 2, elsewhere: 3, present: 4, at: 5 };
+    await update(0, 0);
+    expect(group.tags.has(TASKS_TAG)).toBe(false);
+    const decision = { from: 0, desired: 0, change: true, levels, reasons: ['because'] };
+    await handler({ ...TASK, decision, again: false });
+    expect(parseLevels(group.tags.get(TASKS_TAG) ?? '')).toEqual(levels);
+  });
+
+  it.each([
+    { case: 'writes the share of On-Demand instances', mixed: true, decided: 30, reads: 2, writes: 1 },
+    { case: 'leaves it if none was decided', mixed: true, decided: undefined, reads: 1, writes: undefined },
+    { case: 'leaves a group that buys one kind', mixed: false, decided: 30, reads: 1, writes: undefined },
+  ])('$case', async ({ mixed, decided, reads, writes }) => {
+    const settings = { ...group.settings, ...(mixed && { onDemandPercentage: 100 }) };
+    const bought = new AutoScalingGroup(settings, agenda, new TaskQueue());
+    aws.groups.set(NAME, bought);
+    const decision = {
+      from: 0,
+      desired: 0,
+      change: true,
+      onDemandPercentage: decided,
+      reasons: ['because'],
+    };
+    await handler({ ...TASK, decision, again: true });
+    expect(aws.calls.get('DescribeAutoScalingGroups')).toBe(reads);
+    expect(aws.calls.get('UpdateAutoScalingGroup')).toBe(writes);
+    if (mixed) expect(bought.onDemandPercentage).toBe(decided ?? 100);
   });
 
   it('sizes the warm pool last, once, and only if there is one', async () => {
