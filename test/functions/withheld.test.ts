@@ -144,7 +144,7 @@ describe('withheldAfter', () => {
     came = 0,
     present = 0,
     polls = 11,
-    moreCame = false,
+    moreCame?: boolean,
   ) => withheldAfter(before, { ...SEEN, ...seen }, { present, came, moreCame, polls }, 3, NOW * 1_000);
 
   /** All runners of the level are busy. */
@@ -341,16 +341,52 @@ describe('withheldAfter', () => {
   );
 
   it.each([
-    { outside: 2, claimless: 600, unused: 1 },
+    { outside: 2, claimless: 600, unused: 2 },
     { outside: 2, claimless: 599, unused: 0 },
     { outside: 0, claimless: 600, unused: 0 },
+    // A claim was seen now.
+    { outside: 2, claimless: 600, claimed: 1, unused: 0 },
   ])(
     'counts $unused launches if $outside tasks run outside the group and no claim was seen for $claimless s',
-    ({ outside, claimless, unused }) => {
+    ({ outside, claimless, claimed = 0, unused }) => {
       const before = { ...LIMITED, unused: 2, claimedAt: NOW - claimless };
-      expect(recorded(before, { ...BUSY, outside }, 1)).toMatchObject({ unused: 2 + unused });
+      expect(recorded(before, { ...BUSY, outside, claimed }, 2)).toMatchObject({ unused: 2 + unused });
     },
   );
+
+  it.each([
+    { case: 'no claim was seen for a while', unused: 3 },
+    { case: 'no claim was seen, but not for long', claimless: 179, unused: 0 },
+    { case: 'a runner was idle at one poll', idlePolls: 1, unused: 0 },
+    { case: 'a task ran in the execution before', ran: 1, unused: 0 },
+    { case: 'a task runs', runs: 1, unused: 0 },
+  ])(
+    'counts $unused of 3 launches, one of them idle at few polls, if $case',
+    ({ claimless = 180, idlePolls = 2, ran = 0, runs = 0, unused }) => {
+      const before = {
+        ...LIMITED,
+        unused: 2,
+        running: ran,
+        mostRunning: ran,
+        claimedAt: NOW - claimless,
+      };
+      const seen = { running: runs, mostRunning: runs, idle: false, idlePolls, idlers: 1 };
+      expect(recorded(before, seen, 3, 0, 5)).toMatchObject({ unused: 2 + unused });
+    },
+  );
+
+  it.each([
+    { case: 'more than have come or left', idlers: 3, came: 2, unused: 3 },
+    { case: 'as many as came', idlers: 2, came: 2, unused: 0 },
+    { case: 'as many as came by the counts', idlers: 2, risen: 2, unused: 0 },
+    { case: 'as many as have left', idlers: 1, running: 4, unused: 0 },
+    { case: 'idle at one poll', idlers: 3, idlePolls: 1, unused: 0 },
+  ])('counts $unused launches by idle runners that are $case', (given) => {
+    const { idlers, came = 0, risen = 0, running = 5, idlePolls = 2, unused } = given;
+    const before = { ...LIMITED, unused: 2, came: 5, running };
+    const seen = { ...BUSY, running, idlePolls, idlers, inServiceFirst: 8, inService: 8 + risen };
+    expect(recorded(before, seen, came, 0, 11)).toMatchObject({ unused: 2 + unused });
+  });
 
   it('lets a poll stand for 14 s at most, so that runners that leave together do not count', () => {
     // One poll in a minute saw 10 of them: 140 s at most. A healthy one that leaves is idle for 20 s.
@@ -366,20 +402,23 @@ describe('withheldAfter', () => {
     { case: 'two of them were', idlers: 2, unused: 2 },
     { case: 'none was idle at each poll', idle: false, unused: 0 },
     { case: 'fewer came', came: 1, unused: 1 },
+    { case: 'some came just now', seconds: 3 * 20 + 3 * 40 + 2 * 28, came: 1, now: 2, unused: 3 },
   ])('counts $unused launches although a claim was seen for each if $case', (given) => {
-    const { seconds = 3 * 20 + 3 * 40, idlers = 3, idle = true, came = 3, unused } = given;
+    const { seconds = 3 * 20 + 3 * 40, idlers = 3, idle = true, came = 3, now, unused } = given;
     const seen = { ...BUSY, claimed: 9, idle, idlers, idlersNow: 3 };
     const before = { ...LIMITED, unused: 2, came, idleSeconds: seconds, idlersNow: 3 };
-    expect(recorded(before, { ...seen, mostRunning: 5, idlePolls: 1 })).toMatchObject({ unused: 2 + unused });
+    const after = recorded(before, { ...seen, mostRunning: 5, idlePolls: 1 }, now);
+    expect(after).toMatchObject({ unused: 2 + unused });
   });
 
   it.each([
     { polls: 2, ran: 5, unused: 2 },
     { polls: 1, ran: 5, unused: 0 },
     { polls: 1, ran: 0, unused: 2 },
+    { polls: 1, ran: 5, runs: 0, unused: 0 },
   ])(
     'counts $unused launches by idle runners of $polls polls while $ran tasks run',
-    ({ polls, ran, unused }) => {
+    ({ polls, ran, runs = ran, unused }) => {
       // One poll sees most claims of a healthy fleet too late.
       const before = {
         ...LIMITED,
@@ -388,12 +427,13 @@ describe('withheldAfter', () => {
         came: 2,
         running: ran,
         mostRunning: ran,
+        claimedAt: NOW - 60,
         idlersNow: 6,
       };
       const seen = {
         ...BUSY,
-        running: ran,
-        mostRunning: ran,
+        running: runs,
+        mostRunning: runs,
         idle: true,
         idlePolls: 2,
         idlers: 6,
@@ -415,6 +455,13 @@ describe('withheldAfter', () => {
     const seen = { ...CLAIMS, idleSum: 600 };
     expect(recorded(before, seen, 2)).toMatchObject({ unused: 4, canaries: 1, idleSeconds: 8 });
     expect(recorded(before, { ...seen, idlersNow: 1 }, 2)).toMatchObject({ canaries: 1, idleSeconds: 28 });
+    const rising = { ...seen, inServiceFirst: 3, inService: 4 };
+    expect(recorded(before, rising, 2)).toMatchObject({ canaries: 1, idleSeconds: 8 });
+  });
+
+  it('keeps canaries for the next execution until a runner was idle for too long', () => {
+    expect(recorded(LIMITED, BUSY, 3)).toMatchObject({ canaries: 0, came: 3 });
+    expect(recorded(LIMITED, { ...CLAIMS, idleSum: 600 }, 3)).toMatchObject({ canaries: 1, came: 0 });
   });
 
   it('keeps launches for the next execution, less those that counted or claimed', () => {
@@ -447,6 +494,37 @@ describe('withheldAfter', () => {
       seen: { ...IDLE, mostRunning: 3, idle: false },
       came: 1,
       level: 3,
+    },
+    {
+      case: 'falls to the tasks that ran if one was idle at each poll, and too long by a little',
+      seen: { ...IDLE, mostRunning: 1, idleSum: 8 / ELEVEN_POLLS },
+      level: 1,
+    },
+    {
+      case: 'falls so before launches are held',
+      unused: 2,
+      seen: { ...IDLE, mostRunning: 1, idleSum: 8 / ELEVEN_POLLS },
+      level: 1,
+    },
+    {
+      case: 'stays if the one that was idle at each poll has just come',
+      seen: { ...IDLE, mostRunning: 1, idleSum: 0 },
+      came: 1,
+      level: 5,
+    },
+    {
+      case: 'falls to the tasks that ran if one has come, which no claim was seen for',
+      seen: { ...IDLE, mostRunning: 1, idle: false, idleSum: (28 + 8) / ELEVEN_POLLS },
+      came: 1,
+      claimless: 180,
+      level: 1,
+    },
+    {
+      case: 'falls by that one if a claim was seen not long ago',
+      seen: { ...IDLE, mostRunning: 1, idle: false, idleSum: (28 + 8) / ELEVEN_POLLS },
+      came: 1,
+      claimless: 179,
+      level: 4,
     },
     {
       case: 'falls to what ran in the execution before',
@@ -500,8 +578,10 @@ describe('withheldAfter', () => {
     },
   ])(
     'has a level that $case',
-    ({ unused = 10, seen, came = 0, present, level, before = 0, idleSeconds = 0 }) => {
-      const record = { ...LIMITED, unused, running: seen.mostRunning, mostRunning: before, idleSeconds };
+    ({ unused = 10, seen, came = 0, present, level, before = 0, idleSeconds = 0, claimless = 600 }) => {
+      const claimedAt = NOW - claimless;
+      const counts = { running: seen.mostRunning, mostRunning: before, idleSeconds };
+      const record = { ...LIMITED, unused, claimedAt, ...counts };
       expect(recorded(record, { ...seen, running: seen.mostRunning }, came, present)).toMatchObject({
         level,
       });
@@ -566,7 +646,7 @@ describe('withheldAfter', () => {
 
 describe('the tag', () => {
   it('holds what is on record', () => {
-    expect(parseWithheld(formatWithheld(RECORD))).toEqual(RECORD);
+    expect(parseWithheld(formatWithheld(RECORD))).toStrictEqual(RECORD);
     expect(parseWithheld(formatWithheld({ ...RECORD, idlersNow: 2 }))).toEqual({ ...RECORD, idlersNow: 2 });
     // https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html
     expect(formatWithheld(RECORD)).toMatch(/^[\w .:/=+\-@]{1,256}$/);
@@ -602,7 +682,7 @@ describe('the tag', () => {
   it('lets claims between two executions be seen', () => {
     // No task elsewhere is on record, so it takes nothing away from what the polls see.
     const fewest = { elsewhere: Number.POSITIVE_INFINITY, surplus: Number.POSITIVE_INFINITY };
-    expect(seenBefore(RECORD)).toEqual({
+    expect(seenBefore(RECORD)).toStrictEqual({
       ...SEEN,
       idlePolls: 0,
       outside: 0,
