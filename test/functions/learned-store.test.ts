@@ -1,9 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createServer } from 'node:http';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { learnedParameter } from '../../functions/lib/fleet-names.ts';
 import type { Learned } from '../../functions/lib/learned.ts';
 import { learnedStore } from '../../functions/lib/learned-store.ts';
 import { SANDBOX_STACK } from '../../sandbox/aws.ts';
 import { embeddedAws } from '../support/aws.ts';
+import { address } from '../support/serve.ts';
 
 const { aws, learned: store } = await embeddedAws();
 
@@ -97,6 +99,26 @@ describe('what a fleet has learned', () => {
     const { store: failing } = stubbed(() => Promise.reject('no answer'));
     expect(await failing.read('linux')).toStrictEqual(new Error('no answer'));
     expect(await failing.write('linux', peak(1))).toStrictEqual(new Error('no answer'));
+  });
+
+  it('is not waited for if Systems Manager takes a second, and is asked for once', async () => {
+    let requests = 0;
+    const server = createServer((_, response) => {
+      requests += 1;
+      setTimeout(() => response.end('{}'), 1_000);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+    vi.stubEnv('AWS_ENDPOINT_URL', address(server));
+    vi.stubEnv('AWS_REGION', 'eu-west-1');
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'test');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'test');
+    expect(await learnedStore(SANDBOX_STACK).read(fleet)).toMatchObject({ name: 'TimeoutError' });
+    // On a busy machine, none connects in time.
+    expect(requests).toBeLessThan(2);
   });
 
   it('is nothing if the answer has no parameter', async () => {
