@@ -24,6 +24,8 @@ const CORE = [
   'spot',
   'warm-pool',
   'claims',
+  'withheld',
+  'idleness',
   'zero',
   'zero-check',
   'concurrency',
