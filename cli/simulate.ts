@@ -36,7 +36,7 @@ import {
   readOtherRun,
 } from './replays/comparison.ts';
 import { describeCosts, describeMonth, monthOfParts } from './replays/costs.ts';
-import { chooseFaults, faultRows } from './replays/faults.ts';
+import { chooseFaults, describeLateFaults, faultRows } from './replays/faults.ts';
 import { type FiguresRow, SEARCH_COLUMNS, table } from './replays/figures-table.ts';
 import { imageBootOption, imageWarmBootOption } from './replays/image-boots.ts';
 import { describeInterval, describeIntervalOfChange, withInterval } from './replays/intervals.ts';
@@ -221,7 +221,12 @@ async function run(options: Options, command: Command, shell: Shell): Promise<vo
     found === undefined
       ? await replayed(afterLearning(given), other)
       : { outcomes: [], comparison: undefined };
-  const notes = [...describeNotes(trace), ...(learning === undefined ? [] : [learning])];
+  const notes = [
+    ...describeNotes(trace),
+    ...(learning === undefined ? [] : [learning]),
+    ...describeLateFaults(options.fault ?? [], trace.jobs.at(-1)?.queuedAt ?? 0),
+    ...describeUnusedBoots(command, options, fleet.imageBuild !== undefined),
+  ];
   if (options.json !== true) for (const note of notes) terminal.note(note);
   if (options.report !== undefined) {
     await report?.writeReport(
@@ -247,6 +252,17 @@ function neededBy({ optimise, learned, trace, fault, boot }: Options) {
     stack: measured,
     region: measured,
   };
+}
+
+/** Says that boot times of images do nothing, unless a replay or a search has an image. */
+function describeUnusedBoots(command: Command, { optimise, report }: Options, hasImage: boolean): string[] {
+  if (hasImage || optimise === true || report !== undefined) return [];
+  const unused = [imageBootOption(), imageWarmBootOption()].filter(
+    (option) => command.getOptionValueSource(option.attributeName()) === 'cli',
+  );
+  return unused.map(
+    ({ long }) => `${long} changes nothing, because no image is built: add --set image.build=weekly.`,
+  );
 }
 
 const worldOf = ({ startsAt }: Trace, zone: string, boots: Boots): World => ({

@@ -22,7 +22,7 @@ export interface Day {
 }
 
 /** Figures of longer traces are not split by days. */
-const MOST_DAYS = 1_000;
+export const MOST_DAYS = 1_000;
 
 /**
  * The figures of each day, from the first to the last on which a job is queued. What happens later counts for the last

@@ -239,3 +239,16 @@ export function chooseFaults(given: readonly string[], seed: number): Faults {
 
 /** The faults, as the help shows them. */
 export const faultRows = () => FAULT_OPTIONS.map(({ form, example }) => [example, form] as const);
+
+/**
+ * Says which faults begin only after the last job was queued, and so change little or nothing.
+ *
+ * @param lastQueuedAt Seconds from the start of the trace.
+ */
+export const describeLateFaults = (given: readonly string[], lastQueuedAt: number): string[] =>
+  given
+    .filter((text) => (window(text.split(/[=@]/).at(-1) ?? '')?.from ?? 0) > lastQueuedAt)
+    .map(
+      (text) =>
+        `--fault ${text} begins after the last job is queued (${(lastQueuedAt / 3_600).toFixed(1)} h after the start), so it changes little or nothing.`,
+    );

@@ -1,3 +1,4 @@
+import { MOST_DAYS } from '../../simulator/days.ts';
 import type { Interval, Range } from '../../simulator/interval.ts';
 import type { Outcome } from '../../simulator/outcome.ts';
 import { daysToDraw, FEWEST_DAYS, intervalOf, intervalOfChange } from '../../simulator/resampling.ts';
@@ -35,6 +36,8 @@ export function changes({ waitSeconds, cost }: Pick<Interval, 'waitSeconds' | 'c
 
 const tooFew = (outcome: Outcome) => {
   const days = daysToDraw(outcome);
+  if (days === 0)
+    return `No interval says how sure these figures are: a trace of more than ${MOST_DAYS} days is not split into days.`;
   return `No interval says how sure these figures are: that takes ${FEWEST_DAYS} days, and the trace has ${days === 1 ? 'one' : days}.`;
 };
 

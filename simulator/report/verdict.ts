@@ -1,3 +1,4 @@
+import { MOST_DAYS } from '../days.ts';
 import type { Interval, Range } from '../interval.ts';
 import type { Outcome } from '../outcome.ts';
 import { daysToDraw, FEWEST_DAYS, intervalOf, intervalOfChange } from '../resampling.ts';
@@ -56,6 +57,7 @@ function sureness(before: Outcome, after: Outcome, isKept: boolean, unit: Unit):
   const interval = isKept ? intervalOf(after) : intervalOfChange(before, after);
   if (interval === undefined) {
     const days = daysToDraw(after);
+    if (days === 0) return `No interval: jobs of more than ${MOST_DAYS} days are not split into days.`;
     return `No interval: it needs at least ${FEWEST_DAYS} days, and these jobs have ${days === 1 ? 'one' : days}. One unusual day decides the figures.`;
   }
   const { level, days, waitSeconds } = interval;

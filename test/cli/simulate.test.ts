@@ -116,6 +116,11 @@ describe('npm run simulate', () => {
     expect(printed[1].interval.days).toBe(7);
     const short = await simulate('--workload', 'flapping', '--policies', 'ours');
     expect(short.stdout).toContain('that takes 5 days, and the trace has one.');
+    const years = trace('years.csv', `${HEADER}0,60\n200000000,60\n`);
+    const long = await simulate('--trace', years, '--policies', 'ours');
+    expect(long.stdout.replaceAll('\n', ' ')).toContain(
+      'a trace of more than 1000 days is not split into days.',
+    );
   });
 
   it('gives dates and a time zone to a trace without dates', async () => {
@@ -188,6 +193,32 @@ describe('npm run simulate', () => {
     expect(await waits()).toEqual([90, 90]);
     expect(await waits('--set', 'image.build=weekly')).toEqual([30, 90]);
     expect(await waits('--set', 'image.build=weekly', 'warmPool.size=3')).toEqual([9, 90]);
+  });
+
+  it('says of a fault that it begins after the last job is queued', async () => {
+    const file = trace('day.csv', `${HEADER}0,60\n7200,60\n`);
+    const words = ['--trace', file, '--policies', 'ours', '--fault', 'outage=1h..9h'];
+    const { stderr } = await simulate(...words, 'boot-failures=100%@3h..4h', 'dead-instances=5%');
+    expect(stderr.replaceAll('\n', ' ')).toContain(
+      '--fault boot-failures=100%@3h..4h begins after the last job is queued (2.0 h after the start), so it changes little or nothing.',
+    );
+    expect(stderr).not.toContain('--fault outage');
+    expect(stderr).not.toContain('--fault dead-instances');
+  });
+
+  it('says that --image-boot changes nothing without an image that is built', async () => {
+    const words = ['--workload', 'flapping', '--policies', 'ours', '--image-boot', '30'];
+    const said = async (...more: string[]) => {
+      const { status, stderr } = await simulate(...words, ...more);
+      return { status, stderr: stderr.replaceAll('\n', ' ') };
+    };
+    expect(await said()).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining(
+        '--image-boot changes nothing, because no image is built: add --set image.build=weekly.',
+      ),
+    });
+    expect((await said('--set', 'image.build=weekly')).stderr).not.toContain('changes nothing');
   });
 
   it('replays the rest of a trace with what was learned on its first part', async () => {

@@ -41,6 +41,14 @@ describe('the verdict of a report', () => {
     });
   });
 
+  it('says of years of jobs that they are not split into days', () => {
+    const better = candidate(['a=1'], TUTORIAL.waitSeconds.mean - 40, 110);
+    const years = ({ set, outcome }: Candidate) => ({ set, outcome: { ...outcome, days: [] } });
+    expect(verdict(years(current), years(better))['How sure']).toBe(
+      'No interval: jobs of more than 1000 days are not split into days.',
+    );
+  });
+
   it('says what is saved, and what stays the same', () => {
     const cheaper = candidate(['a=1'], TUTORIAL.waitSeconds.mean, 60);
     const { Wait, Cost } = verdict(current, cheaper);
