@@ -13,14 +13,21 @@ export interface BuiltImage {
 
 /** The distinct images that are built for these fleets. */
 export function builtImagesOf(fleets: FleetConfig[]): BuiltImage[] {
+  const imageOf = buildingImages();
+  return [...new Set(fleets.flatMap((fleet) => imageOf(fleet) ?? []))];
+}
+
+/** Gives the image of each fleet that comes next, if it is built. An image that fleets have already gains the fleet. */
+export function buildingImages(): (fleet: FleetConfig) => BuiltImage | undefined {
   const images = new Map<string, BuiltImage>();
-  for (const fleet of fleets.filter(({ imageBuild }) => imageBuild !== undefined)) {
+  return (fleet) => {
+    if (fleet.imageBuild === undefined) return undefined;
     const key = identityOf(fleet);
-    const image = images.get(key);
-    if (image === undefined) images.set(key, { builder: fleet, fleets: [fleet] });
-    else image.fleets.push(fleet);
-  }
-  return [...images.values()];
+    const image = images.get(key) ?? { builder: fleet, fleets: [] };
+    image.fleets.push(fleet);
+    images.set(key, image);
+    return image;
+  };
 }
 
 /** The digest of what a fleet's image holds; `undefined` is nothing. */

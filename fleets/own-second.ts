@@ -34,10 +34,15 @@ export const functionsAtOnce = (fleets: readonly Polling[]): number =>
   Math.max(0, ...spread(fleets).busy.values());
 
 function spread(fleets: readonly Polling[]): { seconds: Map<string, number>; busy: Map<number, number> } {
+  const { secondOf, busy } = spreading();
+  return { seconds: new Map(fleets.map((fleet) => [fleet.name, secondOf(fleet)])), busy };
+}
+
+/** The same for fleets that come one after the other: `secondOf` gives the second of the next one. */
+export function spreading(): { secondOf: (fleet: Polling) => number; busy: Map<number, number> } {
   const busy = new Map<number, number>();
-  const seconds = new Map<string, number>();
   const functionsIn = (second: number) => busy.get(second) ?? 0;
-  for (const { name, pollInterval } of fleets) {
+  const secondOf = ({ name, pollInterval }: Polling): number => {
     const first = firstSecond(name);
     const last = Math.min(LIMITS.spreadSeconds, first + pollInterval - 1);
     let best = { from: first, most: Number.POSITIVE_INFINITY };
@@ -47,9 +52,9 @@ function spread(fleets: readonly Polling[]): { seconds: Map<string, number>; bus
     }
     if (best.from > first) busy.set(first, functionsIn(first) + 1);
     for (const at of pollsFrom(best.from, pollInterval)) busy.set(at, functionsIn(at) + FUNCTIONS_AT_ONCE);
-    seconds.set(name, best.from);
-  }
-  return { seconds, busy };
+    return best.from;
+  };
+  return { secondOf, busy };
 }
 
 /** The seconds in which a fleet polls. */

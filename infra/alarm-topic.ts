@@ -5,18 +5,9 @@ import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
 import type { FleetConfig } from '../fleets/load.ts';
 
-export interface AlarmTopicProps {
-  fleets: FleetConfig[];
-  /** The topic's name. */
-  topicName: string;
-}
-
 /** The app's topic, to which each `alarmEmail` is subscribed, and the adopters' topics beside it. */
 export class AlarmTopic extends Topic {
-  /** The topics that receive the alarms of all fleets. */
-  readonly arns: string[];
-
-  constructor(scope: Construct, id: string, { fleets, topicName }: AlarmTopicProps) {
+  constructor(scope: Construct, id: string, { topicName }: { topicName: string }) {
     super(scope, id, { topicName, displayName: 'CircleCI runner autoscaler', enforceSSL: true });
     // The policy of `enforceSSL` replaces the topic's default policy, which allowed alarms to publish.
     this.addToResourcePolicy(
@@ -27,10 +18,17 @@ export class AlarmTopic extends Topic {
         conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
       }),
     );
-    for (const email of new Set(fleets.flatMap(({ alarmEmail }) => alarmEmail ?? []))) {
-      this.addSubscription(new EmailSubscription(email));
-    }
-    this.arns = [...new Set([this.topicArn, ...fleets.flatMap(({ alarmTopicArn }) => alarmTopicArn ?? [])])];
+  }
+
+  /** Subscribes the `alarmEmail` of each fleet that the app has not subscribed itself. */
+  subscribe(fleets: readonly FleetConfig[]): void {
+    for (const email of new Set(fleets.flatMap(({ alarmEmail }) => alarmEmail ?? [])))
+      if (this.node.tryFindChild(email) === undefined) this.addSubscription(new EmailSubscription(email));
+  }
+
+  /** The topics that receive the alarms of all fleets. */
+  arnsFor(fleets: readonly FleetConfig[]): string[] {
+    return [...new Set([this.topicArn, ...fleets.flatMap(({ alarmTopicArn }) => alarmTopicArn ?? [])])];
   }
 }
 

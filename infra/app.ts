@@ -1,7 +1,7 @@
 import { App } from 'aws-cdk-lib';
 import { FleetsInvalid } from '../fleets/load.ts';
 import { STACK_NAME } from '../fleets/names.ts';
-import { forApp } from '../functions/lib/advice.ts';
+import { DEFAULT_FLEETS_FILE, forApp } from '../functions/lib/advice.ts';
 import { folded } from '../functions/lib/fold.ts';
 import { advisedApp } from './advised-app.ts';
 import { CircleCiRunners } from './circleci-runners.ts';
@@ -10,7 +10,9 @@ import { TemplateRules } from './template-rules.ts';
 
 const app = new App();
 try {
-  const { stacks } = new CircleCiRunners(app, 'Runners');
+  const { stacks } = new CircleCiRunners(app, 'Runners', {
+    fleetsFile: String(app.node.tryGetContext('fleets') ?? DEFAULT_FLEETS_FILE),
+  });
   TemplateRules.addTo(app, stacks.fleets);
   await compareWithAccount(stacks, process.env);
 } catch (error) {

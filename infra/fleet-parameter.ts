@@ -1,10 +1,11 @@
-import { Stack } from 'aws-cdk-lib';
+import { Lazy, Stack } from 'aws-cdk-lib';
 import type { Role } from 'aws-cdk-lib/aws-iam';
-import { ParameterTier, StringParameter } from 'aws-cdk-lib/aws-ssm';
+import { type CfnParameter, ParameterTier, StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
 import { FleetsInvalid } from '../fleets/load.ts';
 import type { DeployedSettings } from '../functions/lib/contracts.ts';
 import { settingsParameter } from '../functions/lib/fleet-names.ts';
+import type { AllFleets } from './all-fleets.ts';
 import { allow } from './permissions.ts';
 
 /** The longest values of parameters: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html */
@@ -17,7 +18,9 @@ const TOPIC_ARN = `arn:aws-us-gov:sns:us-gov-west-1:111122223333:${'x'.repeat(25
 export interface FleetParameterProps {
   app: string;
   fleet: string;
-  settings: DeployedSettings;
+  /** The settings, which are complete when all fleets are. */
+  settings: () => DeployedSettings;
+  allFleets: AllFleets;
 }
 
 /**
@@ -25,17 +28,22 @@ export interface FleetParameterProps {
  * fleet's schedules outgrow a standard parameter, it is an advanced one, which costs 0.05 dollars a month.
  */
 export class FleetParameter extends StringParameter {
-  constructor(scope: Construct, id: string, { app, fleet, settings }: FleetParameterProps) {
-    const longest = Buffer.byteLength(JSON.stringify({ ...settings, alarmTopicArn: TOPIC_ARN }));
-    if (longest > ADVANCED_BYTES)
-      throw new FleetsInvalid(
-        `${fleet}: the settings must have at most ${ADVANCED_BYTES} bytes as JSON, because Systems Manager takes no more, got ${longest}: use fewer schedules, shorter names of schedules, or fewer fleets in concurrency`,
-      );
+  constructor(scope: Construct, id: string, { app, fleet, settings, allFleets }: FleetParameterProps) {
+    const longest = () => Buffer.byteLength(JSON.stringify({ ...settings(), alarmTopicArn: TOPIC_ARN }));
     super(scope, id, {
       parameterName: settingsParameter(app, fleet),
       description: `Settings of fleet ${fleet}, as deployed`,
-      stringValue: Stack.of(scope).toJsonString(settings),
-      tier: longest > STANDARD_BYTES ? ParameterTier.ADVANCED : ParameterTier.STANDARD,
+      stringValue: Lazy.string({ produce: () => Stack.of(scope).toJsonString(settings()) }),
+    });
+    const resource = this.node.defaultChild as CfnParameter;
+    resource.tier = Lazy.string({
+      produce: () => (longest() > STANDARD_BYTES ? ParameterTier.ADVANCED : ParameterTier.STANDARD),
+    });
+    allFleets.whenComplete(() => {
+      if (longest() > ADVANCED_BYTES)
+        throw new FleetsInvalid(
+          `${fleet}: the settings must have at most ${ADVANCED_BYTES} bytes as JSON, because Systems Manager takes no more, got ${longest()}: use fewer schedules, shorter names of schedules, or fewer fleets in concurrency`,
+        );
     });
   }
 

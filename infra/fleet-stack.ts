@@ -7,6 +7,7 @@ import { idleTimes, learns } from '../fleets/effective.ts';
 import type { FleetConfig } from '../fleets/load.ts';
 import { fleetStackName } from '../fleets/names.ts';
 import { lifetimesOf } from '../userdata/lifetimes.ts';
+import type { AllFleets } from './all-fleets.ts';
 import { EncryptionKey } from './encryption.ts';
 import { FleetParameter } from './fleet-parameter.ts';
 import { FleetSchedule, ReconcileSchedule } from './fleet-schedule.ts';
@@ -26,8 +27,8 @@ export interface FleetStackProps extends StackProps {
   machineImage?: IMachineImage | undefined;
   /** The image of the fleet, if it is built. Default: it is not. */
   image?: BuiltImage | undefined;
-  /** The names of the scaler secrets of all fleets that no stack makes, which its instances must not read. */
-  scalerSecrets: readonly string[];
+  /** All fleets of the app. Until it is complete, `concurrency` of the fleet may lack some of those that share its plan. */
+  allFleets: AllFleets;
 }
 
 /** Everything that one fleet has for itself, as a table of contents. It refers to the shared stack by names. */
@@ -39,7 +40,7 @@ export class FleetStack extends Stack {
 
   constructor(
     scope: Construct,
-    { app, config, spreadSeconds, machineImage, image, scalerSecrets, ...props }: FleetStackProps,
+    { app, config, spreadSeconds, machineImage, image, allFleets, ...props }: FleetStackProps,
   ) {
     super(scope, fleetStackName(app, config.name), {
       // Commands know the stack by this name, in a stage as well.
@@ -58,14 +59,15 @@ export class FleetStack extends Stack {
       app,
       config,
       machineImage,
-      scalerSecrets,
+      allFleets,
       builtImage: image?.builder.name === config.name ? image : undefined,
     });
     this.runnerFleet = fleet;
     const parameter = new FleetParameter(this, 'Parameter', {
       app,
       fleet: config.name,
-      settings: {
+      allFleets,
+      settings: () => ({
         ...deployedSettingsOf(app, config, spreadSeconds),
         scalerSecretName: fleet.scalerSecret.secretName,
         ...(isScalerSecretOf(app, fleet.scalerSecret.secretName) && { awaitsTokens: true }),
@@ -78,7 +80,7 @@ export class FleetStack extends Stack {
           imageBuiltBy: fleetStackName(app, image.builder.name).toLowerCase(),
         }),
         ...(fleet.imageParameter && { imageSource: fleet.imageParameter.source }),
-      },
+      }),
     });
     // Its function reads in the settings which image the fleet begins with.
     fleet.imageParameter?.node.addDependency(parameter);

@@ -1,4 +1,4 @@
-import { Aws, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Aws, Lazy, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { CfnInstanceProfile, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   CfnComponent,
@@ -18,6 +18,7 @@ import { rootVolumeOf } from '../fleets/settings/image.ts';
 import { IMAGE_IN_USE_TAG, STACK_TAG } from '../functions/lib/tags.ts';
 import { buildComponent, testComponent } from '../userdata/image-component.ts';
 import { lifetimesOf } from '../userdata/lifetimes.ts';
+import type { AllFleets } from './all-fleets.ts';
 import { allowInstall } from './install-permissions.ts';
 import type { InstallScript } from './install-script.ts';
 import { allow } from './permissions.ts';
@@ -26,14 +27,15 @@ import type { RunnerNetwork } from './runner-network.ts';
 
 export interface ImagePipelineProps {
   app: string;
+  /** Other fleets may have the image too, and are added to it later. */
   image: BuiltImage;
   /** The image on which it is built. */
   source: RunnerImage;
   /** The network of the fleet in whose stack the pipeline is. */
   network: RunnerNetwork;
   install: InstallScript | undefined;
-  /** The names of the scaler secrets of all fleets that no stack makes, which builds must not read. */
-  scalerSecrets: readonly string[];
+  /** All fleets of the app, whose scaler secrets builds must not read. */
+  allFleets: AllFleets;
 }
 
 /** The log group of the builds. Only a name that begins so needs no role that writes it. */
@@ -54,7 +56,7 @@ export class ImagePipeline extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    { app, image, source, network, install, scalerSecrets }: ImagePipelineProps,
+    { app, image, source, network, install, allFleets }: ImagePipelineProps,
   ) {
     super(scope, id);
     const { builder, fleets } = image;
@@ -71,7 +73,7 @@ export class ImagePipeline extends Construct {
     const infrastructure = new CfnInfrastructureConfiguration(this, 'Infrastructure', {
       name,
       instanceProfileName: new CfnInstanceProfile(this, 'Profile', {
-        roles: [builderRole(this, { app, builder, log, install, scalerSecrets }).roleName],
+        roles: [builderRole(this, { app, builder, log, install, allFleets }).roleName],
       }).ref,
       // The types of the fleet, which the guardrails allow. So drivers and architecture fit.
       ...(builder.instanceTypes !== undefined && { instanceTypes: builder.instanceTypes }),
@@ -96,7 +98,9 @@ export class ImagePipeline extends Construct {
     const schedule = buildSchedule(build, name);
     const pipeline = new CfnImagePipeline(this, 'Pipeline', {
       name,
-      description: `Image of ${fleets.map((fleet) => fleet.name).join(', ')}`,
+      description: Lazy.string({
+        produce: () => `Image of ${fleets.map((fleet) => fleet.name).join(', ')}`,
+      }),
       imageRecipeArn: recipe.attrArn,
       infrastructureConfigurationArn: infrastructure.attrArn,
       distributionConfigurationArn: distribution.attrArn,
@@ -124,7 +128,7 @@ export class ImagePipeline extends Construct {
           filter: { type: 'COUNT', value: build.keep },
           exclusionRules: {
             amis: {
-              lastLaunched: { unit: 'DAYS', value: daysInUse(fleets) },
+              lastLaunched: { unit: 'DAYS', value: Lazy.number({ produce: () => daysInUse(fleets) }) },
               tagMap: { [IMAGE_IN_USE_TAG]: app },
             },
           },
@@ -177,23 +181,30 @@ function recipeOf(
   };
   const components = [component('build', buildComponent), component('test', testComponent)];
   const parentImage = source.parent;
-  const volume = source.rootDevice === undefined ? undefined : volumeOf(source.rootDevice, builder, fleets);
+  const volume = (size: number) =>
+    source.rootDevice === undefined ? undefined : volumeOf(source.rootDevice, builder, size);
+  // It must fit into the smallest of the fleets' volumes.
+  const smallest = () => Math.min(...fleets.map((fleet) => rootVolumeOf(fleet).size));
+  const blockDevice = volume(Lazy.number({ produce: smallest }));
   return new CfnImageRecipe(scope, 'Recipe', {
     name,
-    version: versionOf([components.map(({ version }) => version), parentImage, volume, builder.tags]),
+    version: Lazy.string({
+      produce: () =>
+        versionOf([components.map(({ version }) => version), parentImage, volume(smallest()), builder.tags]),
+    }),
     parentImage,
     components: components.map(({ componentArn }) => ({ componentArn })),
-    ...(volume !== undefined && { blockDeviceMappings: [volume] }),
+    ...(blockDevice !== undefined && { blockDeviceMappings: [blockDevice] }),
   });
 }
 
-/** The root volume of the image. It must fit into the smallest of the fleets' volumes. */
-function volumeOf(deviceName: string, builder: FleetConfig, fleets: FleetConfig[]) {
+/** The root volume of the image. */
+function volumeOf(deviceName: string, builder: FleetConfig, volumeSize: number) {
   const { iops, throughput } = rootVolumeOf(builder);
   return {
     deviceName,
     ebs: {
-      volumeSize: Math.min(...fleets.map((fleet) => rootVolumeOf(fleet).size)),
+      volumeSize,
       volumeType: 'gp3',
       encrypted: true,
       deleteOnTermination: true,
@@ -215,8 +226,8 @@ function builderRole(
     builder,
     log,
     install,
-    scalerSecrets,
-  }: Pick<ImagePipelineProps, 'app' | 'install' | 'scalerSecrets'> & { builder: FleetConfig; log: LogGroup },
+    allFleets,
+  }: Pick<ImagePipelineProps, 'app' | 'install' | 'allFleets'> & { builder: FleetConfig; log: LogGroup },
 ): Role {
   const role = new Role(scope, 'BuilderRole', {
     assumedBy: new ServicePrincipal('ec2.amazonaws.com'),
@@ -273,7 +284,7 @@ function builderRole(
   });
   log.grantWrite(role);
   install?.allowRead(role);
-  allowInstall(role, app, builder, scalerSecrets);
+  allowInstall(role, app, builder, allFleets);
   return role;
 }
 

@@ -99,7 +99,7 @@ export class ImagesFunction extends NodeFunction {
       },
       wildcard: 'Images have ids that EC2 gives them; a tag restricts them to those of the app.',
     });
-    allow(role, { actions: ['sns:Publish'], resources: topic.arns });
+    allow(role, { actions: ['sns:Publish'], resources: topic.arnsFor(fleets) });
     allowKey(role, fleets[0]?.encryptionKey, 'sns', 'write');
 
     const rule = (ruleId: string, description: string, eventPattern: EventPattern) =>

@@ -1,6 +1,7 @@
 import { Validations } from 'aws-cdk-lib';
 import { ManagedPolicy, type Role } from 'aws-cdk-lib/aws-iam';
 import type { FleetConfig } from '../fleets/load.ts';
+import type { AllFleets } from './all-fleets.ts';
 import { FleetSecret } from './fleet-secret.ts';
 import { allow } from './permissions.ts';
 
@@ -10,14 +11,9 @@ const REASON = 'The settings of the fleet name them, and the guardrails list the
  * Gives a role what a fleet's `install` script may do: the role of its instances, and that of the machines on which its image
  * is built.
  *
- * @param scalerSecrets The names of the scaler secrets of all fleets that no stack makes.
+ * @param fleets All fleets of the app, whose scaler secrets it must not read.
  */
-export function allowInstall(
-  role: Role,
-  app: string,
-  fleet: FleetConfig,
-  scalerSecrets: readonly string[],
-): void {
+export function allowInstall(role: Role, app: string, fleet: FleetConfig, fleets: AllFleets): void {
   const { roles, installPermissions = [] } = fleet;
   const policies = roles?.instance ?? [];
   if (policies.length + installPermissions.length === 0) return;
@@ -31,5 +27,11 @@ export function allowInstall(
     for (const action of statement.actions) acknowledge(`AwsSolutions-IAM5[Action::${action}]`);
   }
   // No instance reads a personal API token.
-  FleetSecret.forbidReadScalers(app, role, scalerSecrets);
+  fleets.whenComplete((configs) =>
+    FleetSecret.forbidReadScalers(
+      app,
+      role,
+      configs.flatMap(({ scalerSecretName }) => scalerSecretName ?? []),
+    ),
+  );
 }

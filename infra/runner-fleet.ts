@@ -9,6 +9,7 @@ import { groupNameOf } from '../fleets/names.ts';
 import { warningsAbout } from '../fleets/warnings.ts';
 import type { FleetMetric } from '../statemachine/alarms.ts';
 import { topicsOf } from './alarm-topic.ts';
+import type { AllFleets } from './all-fleets.ts';
 import { FleetAlarms } from './fleet-alarms.ts';
 import { FleetSecret, secretNameOf } from './fleet-secret.ts';
 import { ImagePipeline } from './image-pipeline.ts';
@@ -32,8 +33,8 @@ export interface RunnerFleetProps {
   machineImage?: IMachineImage | undefined;
   /** The image that the fleet's stack builds, for the fleet and those that have the same. Default: none. */
   builtImage?: BuiltImage | undefined;
-  /** The names of the scaler secrets of all fleets that no stack makes, which its instances must not read. */
-  scalerSecrets: readonly string[];
+  /** All fleets of the app, whose scaler secrets its instances must not read. */
+  allFleets: AllFleets;
 }
 
 /** All that one fleet has for itself. `CircleCiRunners` makes it. */
@@ -73,7 +74,7 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
   constructor(
     scope: Construct,
     id: string,
-    { app, config, machineImage, builtImage, scalerSecrets }: RunnerFleetProps,
+    { app, config, machineImage, builtImage, allFleets }: RunnerFleetProps,
   ) {
     super(scope, id);
     const { name, encryptionKey } = config;
@@ -112,7 +113,7 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
         source: image,
         network,
         install,
-        scalerSecrets,
+        allFleets,
       });
     const log = config.logs ? new InstanceLog(this, 'Logs', { name: `/${app}/${name}` }) : undefined;
     const role = new InstanceRole(this, 'InstanceRole', { app, fleetName: name });
@@ -138,7 +139,7 @@ export class RunnerFleet extends Construct implements IGrantable, IConnectable {
     install?.allowRead(role);
     log?.allowWrite(role);
     if (config.sessionManager) role.allowSessionManager();
-    allowInstall(role, app, config, scalerSecrets);
+    allowInstall(role, app, config, allFleets);
 
     for (const [key, value] of Object.entries(config.tags)) Tags.of(this).add(key, value);
     for (const warning of warningsAbout(config))

@@ -58,7 +58,7 @@ export class ScalingWorkflow extends Construct {
       wildcard:
         'Metrics are no resources, so a condition names their namespace. Nor has the delivery of logs, which the CDK allows for the execution log, any: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html',
     });
-    allow(role, { actions: ['sns:Publish'], resources: topic.arns });
+    allow(role, { actions: ['sns:Publish'], resources: topic.arnsFor(fleets) });
     const [{ encryptionKey } = {}] = fleets;
     allowKey(role, encryptionKey, 'sns', 'write');
 

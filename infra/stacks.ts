@@ -1,9 +1,10 @@
 import type { Environment } from 'aws-cdk-lib';
 import type { IMachineImage } from 'aws-cdk-lib/aws-ec2';
 import type { Construct } from 'constructs';
-import { builtImagesOf } from '../fleets/built-images.ts';
+import { buildingImages } from '../fleets/built-images.ts';
 import type { FleetConfig } from '../fleets/load.ts';
-import { spreadOf } from '../fleets/own-second.ts';
+import { spreading } from '../fleets/own-second.ts';
+import { AllFleets } from './all-fleets.ts';
 import { FleetStack } from './fleet-stack.ts';
 import { refuseLargePolicies } from './role-limits.ts';
 import { SharedStack } from './shared-stack.ts';
@@ -29,26 +30,56 @@ export function stacksOf(
   configs: FleetConfig[],
   { images, env }: StacksOptions = {},
 ): AppStacks {
-  const target = env && { env };
-  const shared = new SharedStack(scope, name, { fleets: configs, ...target });
-  const built = builtImagesOf(configs.filter((config) => images?.(config.name) === undefined));
-  const seconds = spreadOf(configs);
-  const scalerSecrets = configs.flatMap(({ scalerSecretName }) => scalerSecretName ?? []);
-  const fleets = configs.map((config) => {
-    const image = built.find(({ fleets }) => fleets.includes(config));
-    const machineImage = images?.(config.name);
-    return new FleetStack(scope, {
-      app: name,
+  const growing = new GrowingStacks(scope, name, { encryptionKey: configs[0]?.encryptionKey, env });
+  for (const config of configs) growing.add(config, images?.(config.name));
+  growing.complete();
+  return growing.stacks;
+}
+
+/** The stacks of an app to which fleets are added one by one. A fleet knows those before it; what depends on all is made last. */
+export class GrowingStacks {
+  readonly stacks: AppStacks;
+  private readonly target: { env?: Environment };
+  private readonly allFleets = new AllFleets();
+  private readonly imageOf = buildingImages();
+  private readonly secondOf = spreading().secondOf;
+
+  constructor(
+    private readonly scope: Construct,
+    private readonly name: string,
+    { encryptionKey, env }: { encryptionKey: string | undefined; env: Environment | undefined },
+  ) {
+    this.target = env === undefined ? {} : { env };
+    const shared = new SharedStack(scope, name, { encryptionKey, ...this.target });
+    refuseLargePolicies(shared);
+    this.stacks = { shared, fleets: [] };
+  }
+
+  /**
+   * Adds the stack of a fleet.
+   *
+   * @param machineImage An image in place of the configured one.
+   */
+  add(config: FleetConfig, machineImage?: IMachineImage): FleetStack {
+    this.allFleets.add(config);
+    const stack = new FleetStack(this.scope, {
+      app: this.name,
       config,
-      spreadSeconds: seconds.get(config.name),
+      spreadSeconds: this.secondOf(config),
       machineImage,
-      image,
-      scalerSecrets,
-      ...target,
+      image: machineImage === undefined ? this.imageOf(config) : undefined,
+      allFleets: this.allFleets,
+      ...this.target,
     });
-  });
-  // Only the order of deployment: no stack refers to another one.
-  for (const fleet of fleets) fleet.addStackDependency(shared);
-  for (const stack of [shared, ...fleets]) refuseLargePolicies(stack);
-  return { shared, fleets };
+    // Only the order of deployment: no stack refers to another one.
+    stack.addStackDependency(this.stacks.shared);
+    refuseLargePolicies(stack);
+    this.stacks.fleets.push(stack);
+    return stack;
+  }
+
+  /** Makes what depends on all fleets, after the last one. */
+  complete(): void {
+    this.stacks.shared.complete(this.allFleets.complete());
+  }
 }

@@ -18,21 +18,17 @@ const tools = new Bucket(platform, 'Tools', { enforceSSL: true, removalPolicy: R
 const onCall = new Topic(platform, 'OnCall', { enforceSSL: true });
 
 // What is new.
-const runners = new CircleCiRunners(app, 'Runners', {
-  name: 'example-cdk-app',
-  fleets: {
-    linux: {
-      resourceClass: 'acme/linux',
-      instanceTypes: ['m7i.large'],
-      maxReplicas: 10,
-      idleTimeout: Duration.minutes(7),
-      vpc,
-      vpcSubnets: { subnetType: SubnetType.PUBLIC },
-      alarmTopic: onCall,
-    },
-  },
+const runners = new CircleCiRunners(app, 'Runners', { name: 'example-cdk-app' });
+const linux = runners.addFleet('linux', {
+  resourceClass: 'acme/linux',
+  instanceTypes: ['m7i.large'],
+  maxReplicas: 10,
+  idleTimeout: Duration.minutes(7),
+  vpc,
+  vpcSubnets: { subnetType: SubnetType.PUBLIC },
+  alarmTopic: onCall,
 });
 
 // The install script may read the bucket. Jobs may not.
-tools.grantRead(runners.fleets.linux);
+tools.grantRead(linux);
 runners.alarmTopic.addSubscription(new EmailSubscription('ci@example.com'));

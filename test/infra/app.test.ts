@@ -77,7 +77,7 @@ async function run(...given: Parameters<typeof contextOf>) {
 function templateOf(...given: Parameters<typeof contextOf>): string {
   const { directory, context } = contextOf(...given);
   const app = new App({ context, outdir: directory, builtinCloudFormationValidation: false });
-  const { shared, fleets } = new CircleCiRunners(app, 'Runners').stacks;
+  const { shared, fleets } = new CircleCiRunners(app, 'Runners', { fleetsFile: context.fleets }).stacks;
   return JSON.stringify([shared, ...fleets].map((stack) => Template.fromStack(stack).toJSON()));
 }
 
@@ -85,7 +85,7 @@ function templateOf(...given: Parameters<typeof contextOf>): string {
 function refusalOf(...given: Parameters<typeof contextOf>): string {
   const { directory, context } = contextOf(...given);
   try {
-    new CircleCiRunners(new App({ context, outdir: directory }), 'Runners');
+    new CircleCiRunners(new App({ context, outdir: directory }), 'Runners', { fleetsFile: context.fleets });
   } catch (error) {
     return (error as Error).message.replaceAll(`${directory}/`, '');
   }

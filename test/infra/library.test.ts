@@ -50,7 +50,7 @@ describe('CircleCiRunners', () => {
     const file = join(mkdtempSync(join(tmpdir(), 'library-')), 'fleets.yaml');
     writeFileSync(file, stringify(SETTINGS));
     const ofFile = appWith({ fleets: file });
-    new CircleCiRunners(ofFile, 'Runners');
+    new CircleCiRunners(ofFile, 'Runners', { fleetsFile: file });
     const ofSettings = appWith();
     new CircleCiRunners(ofSettings, 'Runners', { fleets: SETTINGS });
     const templates = templatesOf(ofSettings);
@@ -140,10 +140,15 @@ describe('CircleCiRunners', () => {
     expect(proxied).toThrow('scaler.httpProxy: must be left out, because no proxy is listed');
   });
 
-  it('refuses settings of all fleets that the file of fleets has', () => {
-    expect(() => new CircleCiRunners(appWith(), 'Runners', { maxHourlyCost: 50 })).toThrow(
-      'maxHourlyCost: must be left out without fleets: set it in the fleets file',
-    );
+  it.each([
+    { maxHourlyCost: 50 },
+    { concurrency: { limit: 30 } },
+    { scaler: {} },
+    { encryptionKey: 'arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab' },
+  ])('refuses settings of all fleets that the file of fleets has: %j', (setting) => {
+    expect(
+      () => new CircleCiRunners(appWith(), 'Runners', { fleetsFile: 'fleets.yaml', ...setting }),
+    ).toThrow(`${Object.keys(setting)}: must be left out with fleetsFile: set it in the file, fleets.yaml`);
   });
 
   it('gives stacks in a stage the same names', () => {

@@ -173,7 +173,7 @@ describe('publint and attw', () => {
   });
 });
 
-/** What the second example of docs/library.md uses. */
+/** What the examples of docs/library.md use that are of TypeScript alone. */
 const PRELUDE = `
 import { App, Stack } from 'aws-cdk-lib';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
@@ -185,10 +185,12 @@ import { CircleCiRunners, type FleetProps } from '${PACKAGE}';
 declare const app: App, stack: Stack, linux: FleetProps, arm: FleetProps, artifacts: IBucket, database: IConnectable, onCall: ITopic;
 `;
 
-/** That example, which is of TypeScript alone. */
+/** These examples. */
 function objectsExample(): string {
-  const [, code = ''] = /```typescript\n([\s\S]*?)```/.exec(readFileSync('docs/library.md', 'utf8')) ?? [];
-  return PRELUDE + code;
+  const page = readFileSync('docs/library.md', 'utf8');
+  const examples = [...page.matchAll(/```typescript\n([\s\S]*?)```/g)].map(([, code = '']) => code);
+  expect(examples).toHaveLength(2);
+  return PRELUDE + examples.join('\n');
 }
 
 /** All templates of a cloud assembly, by their file. */
