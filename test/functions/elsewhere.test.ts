@@ -90,6 +90,18 @@ describe('20 tasks that runners with a stolen token run', () => {
     expect(published.at(-1)?.value).toBe(20);
   });
 
+  it('let as many more members be idle, beside those of minReplicas, and are then not counted', async () => {
+    const sandbox = await openSandbox();
+    const world = sandbox.addFleet({ ...LINUX, minReplicas: 2, durations: { idleTimeout: 3_600 } }, []);
+    world.queue.phantoms = 4;
+    await sandbox.runUntil(20 * MINUTE);
+    expect(world.group.desired).toBe(6);
+    const late = sandbox.clock.now() - 10 * MINUTE * 1_000;
+    expect(sandbox.workflow.metrics.filter(({ name, at }) => name === 'TasksElsewhere' && at > late)).toEqual(
+      [],
+    );
+  });
+
   it('are expected if otherRunners says so', async () => {
     expect((await stolen({ otherRunners: 20 })).published).toEqual([]);
     expect((await stolen({ otherRunners: 19 })).published).not.toEqual([]);

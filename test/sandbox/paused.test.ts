@@ -24,6 +24,18 @@ async function played(value: string) {
 }
 
 describe('a fleet that is', () => {
+  it.each([
+    { reuse: 'single-task' as const, empty: true },
+    { reuse: 'continuous' as const, empty: false },
+  ])('drained while jobs keep coming becomes empty, with $reuse: $empty', async ({ reuse, empty }) => {
+    const sandbox = await openSandbox();
+    const queued = Array.from({ length: 40 }, (_, job) => ({ queuedAt: 60 * job, durationSeconds: 120 }));
+    const world = sandbox.addFleet({ ...LINUX, reuse }, queued);
+    sandbox.agenda.plan(10 * MINUTE, () => world.group.tags.set(PAUSED_TAG, 'drain'));
+    await sandbox.runUntil(30 * MINUTE);
+    expect(world.group.instances.length === 0).toBe(empty);
+  });
+
   it('drained has its suspended Launch process on record for the drain, and after that not', async () => {
     const { sandbox, world } = await played('drain');
     await sandbox.runUntil(24 * MINUTE);
