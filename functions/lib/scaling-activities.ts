@@ -9,6 +9,8 @@ import { printable } from './printable.ts';
 import type { Boot } from './warm-pool.ts';
 
 export const Activity = z.object({
+  /** Missing at some emulators. */
+  ActivityId: z.optional(z.string()),
   Description: z._default(z.string(), ''),
   StatusCode: z.string(),
   StatusMessage: z._default(z.string(), ''),
@@ -23,8 +25,8 @@ const ACTIVITIES_PER_PAGE = 100;
 const MOST_PAGES = 5;
 
 /**
- * Reads the record of a group's launches. The first 100 scaling activities mostly say it. More are read, up to 500, if no
- * launch among them succeeded, or as long as the last 100 have launches that the execution counts.
+ * Reads the record of a group's launches. The first 100 scaling activities mostly say it. More are read, up to 500, as long
+ * as no launch among the last 100 succeeded, or as the execution counts some of them.
  * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeScalingActivities.html
  *
  * @param options.all Read 500 in any case.
@@ -41,10 +43,9 @@ export async function describeActivities(
     counts = () => Promise.resolve(false),
   }: { all?: boolean; counts?: (launches: readonly Launch[]) => Promise<boolean> } = {},
 ): Promise<LaunchRecord> {
-  const activities: Activity[] = [];
-  const launches: Launch[] = [];
-  let succeeded = false;
-  let counted = false;
+  // While one answer is read, new activities push others into the next one, which has them again.
+  const activities = new Map<string, Activity>();
+  let moreToCount = false;
   let NextToken: string | undefined;
   for (let page = 0; page < MOST_PAGES; page += 1) {
     const answer = await translated(groupName, GroupNotFound, () =>
@@ -62,20 +63,21 @@ export async function describeActivities(
         `The scaling activities of ${groupName} lack what every activity has: ${z.prettifyError(parsed.error)}`,
       );
     }
-    activities.push(...parsed.data);
+    for (const activity of parsed.data)
+      activities.set(activity.ActivityId ?? `the ${activities.size}th`, activity);
     NextToken = answer.NextToken;
     const found = parsed.data.flatMap((activity) => asLaunch(activity) ?? []);
-    launches.push(...found);
-    succeeded ||= found.some(({ outcome }) => outcome === 'succeeded');
-    counted = await counts(found);
-    if (NextToken === undefined || (succeeded && !counted && !all)) break;
+    moreToCount = await counts(found);
+    const succeeded = found.some(({ outcome }) => outcome === 'succeeded');
+    if (NextToken === undefined || (succeeded && !moreToCount && !all)) break;
   }
-  const times = activities.map(({ StartTime, EndTime }) => (EndTime ?? StartTime).getTime());
+  const read = [...activities.values()];
+  const times = read.map(({ StartTime, EndTime }) => (EndTime ?? StartTime).getTime());
   return {
-    launches,
-    boots: activities.flatMap((activity) => asBoot(activity) ?? []),
+    launches: read.flatMap((activity) => asLaunch(activity) ?? []),
+    boots: read.flatMap((activity) => asBoot(activity) ?? []),
     complete: NextToken === undefined,
-    ...(counted && NextToken !== undefined && { moreToCount: true }),
+    ...(moreToCount && NextToken !== undefined && { moreToCount: true }),
     lastAt: times.length === 0 ? undefined : Math.max(...times),
   };
 }

@@ -193,6 +193,7 @@ export class ScalingActivities {
     for (let read = 0; activity !== undefined && read < MOST_READ; read += 1) {
       if (read % FIRST_READ === 0) {
         if (succeeded && !counted && !all) break;
+        succeeded = false;
         counted = false;
       }
       const { launch, boot } = readActivity(activity);
@@ -222,18 +223,21 @@ export class ScalingActivities {
     let read = 0;
     for (const { endedAt } of this.#inProgress) if (endedAt === undefined) read += 1;
     let times = 0;
+    let succeeded = false;
     let counted = false;
     let page = Math.floor(read / FIRST_READ);
     for (let index = kept.length - 1; index >= 0 && read < MOST_READ; index -= 1) {
       const { of, status, startedAt, endedAt, forgotten } = kept[index] as Activity;
       if (endedAt === undefined || forgotten) continue;
       if (read >= (page + 1) * FIRST_READ) {
-        if (times > 0 && !counted) break;
+        if (succeeded && !counted) break;
         page += 1;
+        succeeded = false;
         counted = false;
       }
       read += 1;
       if (status !== 'Successful' || (of !== 'launch' && of !== 'warm launch')) continue;
+      succeeded = true;
       counted ||= isWithin(window, Math.max(endedAt, startedAt));
       this.#readyTimes[times] = Math.max(endedAt - startedAt, 0);
       times += 1;

@@ -337,6 +337,28 @@ describe('Describe Activities', () => {
     expect([cameInService(read, window), moreToCount]).toEqual([came, moreCame]);
   });
 
+  it('counts a launch once if others push it into the next answer while the record is read', async () => {
+    for (let launch = 0; launch < 300; launch += 1) launched(-400);
+    for (let launch = 0; launch < 150; launch += 1) launched(-30);
+    aws.calls.clear();
+    // A launch begins before each answer but the first.
+    aws.fault = () => {
+      if ((aws.calls.get('DescribeScalingActivities') ?? 0) > 1)
+        group.activities.launch(2, { from: 0, to: 1 });
+      return undefined;
+    };
+    expect(await described()).toMatchObject({ cameInService: 150 });
+    expect(aws.calls.get('DescribeScalingActivities')).toBe(3);
+  });
+
+  it('reads on if 100 activities of other instances come between those of launches that it counts', async () => {
+    for (let launch = 0; launch < 200; launch += 1) launched(-400);
+    for (let launch = 0; launch < 60; launch += 1) launched(-50);
+    for (let left = 0; left < 200; left += 1) launched(-20, { of: 'termination' });
+    for (let launch = 0; launch < 10; launch += 1) launched(-10);
+    expect(await described()).toMatchObject({ cameInService: 70 });
+  });
+
   it.each([
     { case: '0.1 s and 59.9 s past the minute, in turn', offsets: [0.1, 59.9, 0.1, 59.9, 0.1] },
     { case: '59.9 s and 0.1 s past the minute, in turn', offsets: [59.9, 0.1, 59.9, 0.1, 59.9] },
