@@ -265,6 +265,12 @@ describe('the documents', () => {
 describe('the README', () => {
   const readme = unwrapped('README.md');
 
+  it('has the app of docs/library.md, which the tests of the package synthesise and deploy', () => {
+    const [, app = ''] = /```ts\n([\s\S]*?)```/.exec(readFileSync('docs/library.md', 'utf8')) ?? [];
+    expect(app).toContain('addFleet');
+    expect(readFileSync('README.md', 'utf8')).toContain(`\`\`\`ts\n${app}\`\`\`\n`);
+  });
+
   it('has the figures of the fault matrix', () => {
     const faults = tableOf('docs/fault-matrix.md', 'fault');
     const harmed = faults.filter(([, , , , , lost]) => lost !== 'nothing').map(([fault]) => fault);
