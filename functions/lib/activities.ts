@@ -30,22 +30,28 @@ export interface ActivitySettings {
   spareRunners?: unknown;
 }
 
+/** Whether an execution counts a launch: it has ended in the window. */
+export const isCounted = (
+  launch: Launch,
+  window: CountingWindow,
+): launch is Exclude<Launch, { outcome: 'underway' }> =>
+  launch.outcome !== 'underway' && isWithin(window, launch.endedAt);
+
 /** Whether an execution counts any of these launches. */
 export const countsAny = (launches: readonly Launch[], window: CountingWindow) =>
-  launches.some((launch) => launch.outcome !== 'underway' && isWithin(window, launch.endedAt));
+  launches.some((launch) => isCounted(launch, window));
 
 /**
  * When the last launch ended that an execution counts, in milliseconds since the epoch; `undefined` if it counts none.
  */
 export function lastCounted({ launches }: Pick<LaunchRecord, 'launches'>, window: CountingWindow) {
-  const ends = launches.flatMap((launch) => (launch.outcome === 'underway' ? [] : [launch.endedAt]));
-  const counted = ends.filter((end) => isWithin(window, end));
-  return counted.length === 0 ? undefined : Math.max(...counted);
+  const ends = launches.flatMap((launch) => (isCounted(launch, window) ? [launch.endedAt] : []));
+  return ends.length === 0 ? undefined : Math.max(...ends);
 }
 
 /** How many launches came into service in the window. */
 export const cameInService = (launches: readonly Launch[], window: CountingWindow): number =>
-  launches.filter((launch) => launch.outcome === 'succeeded' && isWithin(window, launch.endedAt)).length;
+  launches.filter((launch) => launch.outcome === 'succeeded' && isCounted(launch, window)).length;
 
 /**
  * What the launches on record mean for the execution that reads them. Pure.
@@ -66,8 +72,9 @@ export function summariseActivities(
   const others = launches.filter((launch) => !answered.has(launch));
   const judged = judgeLaunches(others, settings, complete);
 
-  const isCounted = (launch: Launch) => launch.outcome !== 'underway' && isWithin(window, launch.endedAt);
-  const failed = others.filter((launch) => launch.outcome === 'failed').filter(isCounted);
+  const failed = others
+    .filter((launch) => launch.outcome === 'failed')
+    .filter((launch) => isCounted(launch, window));
   const unanswered = unansweredRefusals(failed, others);
   const readyAt = launches.flatMap((launch) => (launch.outcome === 'succeeded' ? [launch.endedAt] : []));
   const outsideZones = failed.filter(({ kind }) => kind === 'placement');

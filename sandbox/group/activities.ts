@@ -1,4 +1,4 @@
-import type { LaunchRecord } from '../../functions/lib/activities.ts';
+import { isCounted, type LaunchRecord } from '../../functions/lib/activities.ts';
 import type { Launch } from '../../functions/lib/breaker.ts';
 import { type CountingWindow, isWithin } from '../../functions/lib/counted-launches.ts';
 import type { FailureKind } from '../../functions/lib/launch-failures.ts';
@@ -200,7 +200,7 @@ export class ScalingActivities {
       if (launch !== undefined) {
         launches.push(launch);
         succeeded ||= launch.outcome === 'succeeded';
-        counted ||= launch.outcome !== 'underway' && isWithin(window, launch.endedAt);
+        counted ||= isCounted(launch, window);
       }
       if (boot !== undefined) boots.push(boot);
       activity = next();
