@@ -7,9 +7,7 @@ import { loadTrace } from '../../simulator/traces/load.ts';
 import { WORKLOADS, type WorkloadName } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
 import { ours } from '../simulator/choices.ts';
-
-/** Traces of real jobs that the project does not contain; whoever has them has them beside it. */
-const TRACES = ['../shared/traces/bitcoin_core.csv', '../shared/traces/firefox_b_linux.csv'];
+import { REAL_TRACES } from '../support/trace-files.ts';
 
 const FLEETS: Parameters<typeof plainFleet>[0][] = [
   {},
@@ -26,7 +24,7 @@ const FLEETS: Parameters<typeof plainFleet>[0][] = [
 const NEVER_HELD = { breaker: { failures: 100 } };
 
 const traces: Record<string, () => Promise<JobTable>> = {
-  ...Object.fromEntries(TRACES.map((file) => [file, async () => tableOf((await loadTrace(file)).jobs)])),
+  ...Object.fromEntries(REAL_TRACES.map((file) => [file, async () => tableOf((await loadTrace(file)).jobs)])),
   ...Object.fromEntries(
     Object.keys(WORKLOADS).map((name) => [
       name,
@@ -39,7 +37,7 @@ it.for(Object.keys(traces))(
   'no launch is held while CircleCI hands out all tasks of %s',
   { timeout: 300_000 },
   async (trace, { skip }) => {
-    if (TRACES.includes(trace) && !existsSync(trace)) skip(`${trace} is not there`);
+    if (REAL_TRACES.includes(trace) && !existsSync(trace)) skip(`${trace} is not there`);
     const jobs = await traces[trace]?.();
     if (jobs === undefined) throw new Error(`There is no ${trace}`);
     for (const fleet of FLEETS) {

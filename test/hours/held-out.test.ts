@@ -8,6 +8,7 @@ import { simulateOne } from '../../simulator/simulate.ts';
 import { loadTrace } from '../../simulator/traces/load.ts';
 import { WORKLOADS } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
+import { REAL_TRACES } from '../support/trace-files.ts';
 
 /**
  * What is recommended is found on one trace, and must be no worse than CircleCI's tutorial on others, in how long
@@ -18,13 +19,12 @@ const { oursWith } = choosePolicies({});
 const learnt = tableOf(WORKLOADS['working-day'].generate(1));
 
 const SEEDS = [2, 3, 4, 5];
-const REAL = ['bitcoin_core', 'firefox_b_linux'].map((name) => `../shared/traces/${name}.csv`);
 
 const traces = [
   ...Object.entries(WORKLOADS).flatMap(([name, { generate }]) =>
     SEEDS.map((seed) => ({ name: `${name}, seed ${seed}`, jobs: async () => generate(seed) })),
   ),
-  ...REAL.filter((file) => existsSync(file)).map((file) => ({
+  ...REAL_TRACES.filter((file) => existsSync(file)).map((file) => ({
     name: file,
     jobs: async () => (await loadTrace(file)).jobs,
   })),

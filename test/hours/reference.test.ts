@@ -9,9 +9,7 @@ import { loadTrace } from '../../simulator/traces/load.ts';
 import { WORKLOADS, weekly } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
 import { ours } from '../simulator/choices.ts';
-
-/** Traces of real jobs that the project does not contain; whoever has them has them beside it. */
-const TRACES = '../shared/traces';
+import { realTrace } from '../support/trace-files.ts';
 
 const peer = (name: string, parameters: Record<string, number> = {}): PolicyChoice => ({
   name,
@@ -22,7 +20,7 @@ const peer = (name: string, parameters: Record<string, number> = {}): PolicyChoi
 const read = new Map<string, JobTable>();
 
 async function jobsOf(trace: string, skip: (note: string) => void): Promise<JobTable> {
-  const file = `${TRACES}/${trace}`;
+  const file = realTrace(trace);
   const known = read.get(file);
   if (known !== undefined) return known;
   if (!existsSync(file)) skip(`${file} is not there`);

@@ -14,6 +14,7 @@ import {
   type FleetProps,
   FleetsInvalid,
 } from '../../infra/library.ts';
+import { LONG_SCHEDULES } from '../support/fleets.ts';
 
 const CONTEXT = JSON.parse(readFileSync('cdk.json', 'utf8')).context;
 
@@ -275,14 +276,7 @@ describe('a synthesis is refused', () => {
   it('if the settings of a fleet are too long with the names of those that came later', () => {
     const app = appWith();
     const runners = new CircleCiRunners(app, 'Runners', { concurrency: { limit: 9 } });
-    const schedules = Array.from({ length: 20 }, (_, index) => ({
-      name: `${index}`.padEnd(64, 'é'),
-      start: '0 8 * * MON-FRI',
-      end: '0 18 * * MON-FRI',
-      timezone: 'Europe/Berlin',
-      minReplicas: 1,
-    }));
-    runners.addFleet('linux', { ...LINUX, schedules });
+    runners.addFleet('linux', { ...LINUX, schedules: LONG_SCHEDULES });
     for (let index = 0; index < 99; index += 1)
       runners.addFleet(`${'n'.repeat(29)}-${index}`, {
         ...LINUX,

@@ -5,7 +5,14 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { faultOfStackName } from '../../fleets/names.ts';
 import { stacksOf } from '../../infra/stacks.ts';
-import { EACH_FLEET, fleetsWith, INSTALL, manyFleets, threeFleets } from '../support/fleets.ts';
+import {
+  EACH_FLEET,
+  fleetsWith,
+  INSTALL,
+  LONG_SCHEDULES,
+  manyFleets,
+  threeFleets,
+} from '../support/fleets.ts';
 import { violationsOf } from './nag.ts';
 import { appOf, emptyApp, SynthesisedTemplate } from './template.ts';
 
@@ -166,14 +173,7 @@ it('is refused by name if Systems Manager takes no settings as long as those of 
   const names = Array.from({ length: 100 }, (_, index) => `${'n'.repeat(29)}-${index}`);
   const [fleet, ...others] = fleetsWith(Object.fromEntries(names.map((name) => [name, {}])));
   if (fleet === undefined) throw new Error('There is no fleet');
-  const schedules = Array.from({ length: 20 }, (_, index) => ({
-    name: `${index}`.padEnd(64, 'é'),
-    start: '0 8 * * MON-FRI',
-    end: '0 18 * * MON-FRI',
-    timezone: 'Europe/Berlin',
-    minReplicas: 1,
-  }));
-  const config = { ...fleet, schedules, concurrency: { limit: 10, fleets: names } };
+  const config = { ...fleet, schedules: LONG_SCHEDULES, concurrency: { limit: 10, fleets: names } };
   expect(others).toHaveLength(99);
   expect(() => stacksOf(emptyApp(), 'circleci-runners', [config])).toThrow(
     new RegExp(

@@ -159,3 +159,12 @@ export const EACH_FLEET = [
   { id: 'LinuxLarge', name: 'linux-large' },
   { id: 'Owned', name: 'owned' },
 ];
+
+/** Schedules that make the settings of a fleet too long for Systems Manager, with the names of 100 fleets. */
+export const LONG_SCHEDULES = Array.from({ length: 20 }, (_, index) => ({
+  name: `${index}`.padEnd(64, 'é'),
+  start: '0 8 * * MON-FRI',
+  end: '0 18 * * MON-FRI',
+  timezone: 'Europe/Berlin',
+  minReplicas: 1,
+}));

@@ -4,6 +4,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { generatedTrace, type WorkloadName } from '../../simulator/workloads.ts';
 
+/** Traces of real jobs that the project does not contain; whoever has them has them beside it. */
+export const realTrace = (name: string) => `../shared/traces/${name}`;
+
+export const REAL_TRACES = ['bitcoin_core.csv', 'firefox_b_linux.csv'].map(realTrace);
+
 /** The first line of a trace in seconds. */
 export const HEADER = 'queued_at_s,duration_s\n';
 
