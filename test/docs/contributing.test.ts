@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { COMMANDS } from '../../cli/commands.ts';
 
 const read = (file: string) => readFileSync(file, 'utf8');
 
@@ -100,6 +101,14 @@ describe('the architecture', () => {
         .filter((other) => other !== folder),
     );
     expect([...new Set(imported)].filter((other) => !imports.includes(other))).toEqual([]);
+  });
+
+  it('has one file for each command', () => {
+    const files = readdirSync('cli').filter((file) => file.endsWith('.ts'));
+    const commands = Object.keys(COMMANDS).map((name) => `${name}.ts`);
+    expect(files.toSorted()).toEqual([...commands, 'commands.ts', 'main.ts'].toSorted());
+    for (const name of Object.keys(COMMANDS))
+      expect(read('cli/commands.ts')).toContain(`import('./${name}.ts')`);
   });
 
   it('has no circle of imports', () => {
