@@ -53,7 +53,7 @@ const SUBJECTS: readonly Fault[][] = [
   OF_THE_WORLD.filter((fault) => !isOfLaunches(fault)),
 ].map((faults) => faults.filter(({ kills }) => !kills));
 
-interface Window {
+interface SoakWindow {
   fault: Fault;
   from: number;
   to: number;
@@ -61,9 +61,9 @@ interface Window {
 
 const exponential = (random: () => number, mean: number) => -Math.log(1 - random()) * mean;
 
-function windows(random: () => number, subjects: readonly Fault[][]): Window[] {
+function windows(random: () => number, subjects: readonly Fault[][]): SoakWindow[] {
   return subjects.flatMap((faults) => {
-    const found: Window[] = [];
+    const found: SoakWindow[] = [];
     for (let at = exponential(random, 3 * HOUR); at < EPISODE - CALM; ) {
       const fault = faults[Math.floor(random() * faults.length)];
       const to = Math.min(at + 5 * MINUTE + exponential(random, 35 * MINUTE), EPISODE - CALM);

@@ -14,7 +14,7 @@ import { hasNoFile, otherFleet } from './command-line/fleets.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { fleetGroups } from './deployed/groups.ts';
 import { readParameters, settingsIn } from './deployed/settings.ts';
-import type { Check, Finding, Surroundings } from './doctor/check.ts';
+import type { Check, CheckContext, Finding } from './doctor/check.ts';
 import { CHECKS } from './doctor/checks.ts';
 
 /** How long one check may take, in milliseconds. */
@@ -95,7 +95,7 @@ const adviceOf = (finding: Found, advised: AdvisedApp): Found => ({
   ...(finding.remedy !== undefined && { remedy: forApp(advised, finding.remedy) }),
 });
 
-async function readSurroundings(fleet: string | undefined, options: Options): Promise<Surroundings> {
+async function readSurroundings(fleet: string | undefined, options: Options): Promise<CheckContext> {
   const { stack: app } = options;
   const isChosen = (name: string) => fleet === undefined || name === fleet;
   const file = options.deployedOnly ? [] : loadFleets(options.fleets, { stack: app });
@@ -142,7 +142,7 @@ class TooLate extends Error {
 const NOT_ALLOWED = ['AccessDenied', 'AccessDeniedException', 'UnauthorizedOperation'];
 
 /** A check that cannot be made is a warning: it says which right is missing, or what else went wrong. */
-export async function runCheck({ name, run }: Check, surroundings: Surroundings): Promise<Found[]> {
+export async function runCheck({ name, run }: Check, surroundings: CheckContext): Promise<Found[]> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new TooLate(`no answer within ${DEADLINE / 1_000} s`)), DEADLINE);

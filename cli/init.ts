@@ -9,7 +9,7 @@ import { TOKEN_VARIABLES } from './command-line/circleci-token.ts';
 import { wrappedHelp } from './command-line/help.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { writeWhole } from './command-line/whole-file.ts';
-import { answered, type Options } from './init/answers.ts';
+import { answered, type InitOptions } from './init/answers.ts';
 import { changedLines, onlyFleet, type PlannedFile, planFile, readIfPresent } from './init/files.ts';
 import { carriedOver } from './init/from-group.ts';
 import { readGroup } from './init/group-reads.ts';
@@ -82,9 +82,9 @@ const define = (shell: Shell) =>
       ]),
     )
     .allowExcessArguments(false)
-    .action((options: Options) => initialise(options, shell));
+    .action((options: InitOptions) => initialise(options, shell));
 
-async function initialise(options: Options, shell: Shell): Promise<void> {
+async function initialise(options: InitOptions, shell: Shell): Promise<void> {
   const { terminal } = shell;
   if (/[/\\]$/.test(options.fleets) || statSync(options.fleets, { throwIfNoEntry: false })?.isDirectory())
     throw new UsageError(
@@ -184,7 +184,7 @@ const WOULD_SAY: Record<Action, string> = {
 async function decide(
   planned: PlannedFile,
   isFleets: boolean,
-  { yes = false, force = false, dryRun = false }: Options,
+  { yes = false, force = false, dryRun = false }: InitOptions,
   isAsking: boolean,
   { terminal }: Shell,
 ): Promise<Action> {
@@ -212,13 +212,13 @@ function coloured(line: string, { colours }: Shell['terminal']): string {
 }
 
 /** What shows that a job finds a runner. */
-function watchingCommands(name: string, { stack }: Options): string[] {
+function watchingCommands(name: string, { stack }: InitOptions): string[] {
   const advised = { app: stack, fleetsFile: undefined };
   return [`npm run execute -- ${name}`, `npm run explain -- ${name}`].map((line) => forApp(advised, line));
 }
 
 /** What comes next until a job can run. */
-function nextCommands(name: string, { fleets, stack }: Options, isBootstrapped = false): string[] {
+function nextCommands(name: string, { fleets, stack }: InitOptions, isBootstrapped = false): string[] {
   return [
     ...cdkInstallation(),
     ...(existsSync(RELEASE_FILE) ? [] : ['npm run pin']),

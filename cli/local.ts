@@ -15,7 +15,7 @@ import { wrapped } from '../functions/lib/fold.ts';
 import { CircleCi } from '../sandbox/circleci.ts';
 import { numberOption } from './command-line/arguments.ts';
 import type { CliCommand, Shell } from './command-line/run.ts';
-import { readSteps, type Step } from './deployed/steps.ts';
+import { readSteps, type StateVisit } from './deployed/steps.ts';
 import { LocalAws, LocalAwsFailed, LocalAwsUnreachable } from './local-aws/local-aws.ts';
 import { PythonMissing } from './local-aws/python.ts';
 import { LocalRunners } from './local-aws/runners.ts';
@@ -198,7 +198,7 @@ const fitted = (line: string, { hasScreen, columns }: Terminal, indent: number) 
 const counted = (polls: number) => (polls === 1 ? '1 poll' : `${polls} polls`);
 
 /** What each poll of an execution has decided. */
-function pollsIn(steps: Step[]): string[] {
+function pollsIn(steps: StateVisit[]): string[] {
   const start = steps[0]?.enteredAt ?? 0;
   return steps.flatMap((step) => {
     const { decision } = Object(step.state === 'Compute Capacity' ? step.output : undefined);

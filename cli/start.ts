@@ -9,7 +9,7 @@ import { DURATIONS } from '../sandbox/group/durations.ts';
 import { Sandbox, type SandboxEvent } from '../sandbox/sandbox.ts';
 import { asJson, type Summary, summarise } from '../sandbox/summary.ts';
 import { firstHours, SANDBOX_START } from '../sandbox/trace.ts';
-import type { Execution, Visit } from '../sandbox/workflow.ts';
+import type { EndedExecution, Visit } from '../sandbox/workflow.ts';
 import { plainFleet } from '../simulator/plain-fleet.ts';
 import { loadTrace } from '../simulator/traces/load.ts';
 import { describeNotes, type Trace, TraceInvalid } from '../simulator/traces/trace.ts';
@@ -279,7 +279,7 @@ const describeOverhead = ({ overhead }: Summary) =>
     : `${(overhead * 100).toFixed(1)} % more than the jobs need`;
 
 /** The states of an execution. Successive polls with the same states are shown once, with their number. */
-function describePath(execution: Execution, colours: Terminal['colours']): string {
+function describePath(execution: EndedExecution, colours: Terminal['colours']): string {
   const polls: { names: string; visits: Visit[]; count: number }[] = [];
   for (const visit of execution.path) {
     const last = polls.at(-1);

@@ -284,19 +284,19 @@ const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10
 /** The largest public ranges without a file, as the length of their prefix. */
 const LARGEST_PUBLIC = { ipv4: 16, ipv6: 32 };
 
-interface Range {
+interface CidrRange {
   address: string;
   prefix: number;
   family: 'ipv4' | 'ipv6';
 }
 
-function rangeOf(cidr: string): Range {
+function rangeOf(cidr: string): CidrRange {
   const [address = '', prefix] = cidr.split('/');
   return { address, prefix: Number(prefix), family: isIPv6(address) ? 'ipv6' : 'ipv4' };
 }
 
 /** Whether a range lies in another one. */
-function liesIn(inner: Range, outer: Range): boolean {
+function liesIn(inner: CidrRange, outer: CidrRange): boolean {
   if (inner.family !== outer.family || inner.prefix < outer.prefix) return false;
   const list = new BlockList();
   list.addSubnet(outer.address, outer.prefix, outer.family);
@@ -305,7 +305,7 @@ function liesIn(inner: Range, outer: Range): boolean {
 
 function ofSsh({ name, sshCidr, sshRerun }: Named, { sshRanges }: Ceilings) {
   const ranges = (sshRanges ?? PRIVATE).map(rangeOf);
-  const allowed = (range: Range) =>
+  const allowed = (range: CidrRange) =>
     ranges.some((outer) => liesIn(range, outer)) ||
     (sshRanges === undefined && range.prefix >= LARGEST_PUBLIC[range.family]);
   const must =

@@ -1,7 +1,7 @@
 import { DURATION_FORM, DURATION_WITH_UNITS, formatDuration } from './duration.ts';
 import { fleetsSchema, guardrailsSchema } from './schema.ts';
 
-interface Setting {
+interface SettingSchema {
   type?: string;
   const?: unknown;
   default?: unknown;
@@ -10,7 +10,7 @@ interface Setting {
   maximum?: number;
   pattern?: string;
   enum?: string[];
-  anyOf?: Setting[];
+  anyOf?: SettingSchema[];
 }
 
 const introduction = (description: string) => `# Configuration
@@ -147,7 +147,7 @@ export function configurationReference(): string {
 }
 
 function table(
-  { properties, required = [] }: { properties: Record<string, Setting>; required?: string[] },
+  { properties, required = [] }: { properties: Record<string, SettingSchema>; required?: string[] },
   what = 'setting',
 ): string {
   const rows = Object.entries(properties).map(([name, setting]) => {
@@ -248,7 +248,7 @@ function unset(value: unknown): string {
   return inner.length === 0 ? 'none' : `\`{${inner.join(', ')}}\``;
 }
 
-function form(setting: Setting): string {
+function form(setting: SettingSchema): string {
   if (setting.const !== undefined) return `\`${setting.const}\``;
   if (setting.enum !== undefined) return setting.enum.map((value) => `\`${value}\``).join(' or ');
   const [least, withUnit] = setting.anyOf ?? [];

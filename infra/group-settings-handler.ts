@@ -32,7 +32,7 @@ const LOOKS_AFTER = 5_000;
 const BATCH = 50;
 
 /** What the function calls, and how it waits. */
-interface World {
+interface Dependencies {
   autoScaling: AutoScalingClient;
   sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   metrics: Metrics;
@@ -42,7 +42,7 @@ interface World {
 type Handler = (event: unknown) => Promise<void>;
 
 /** Retries, unlike the clients of the steps, because no workflow retries this function. */
-export const PRODUCTION: World = {
+export const PRODUCTION: Dependencies = {
   autoScaling: new AutoScalingClient({ ...connectionSettings, maxAttempts: 3 }),
   sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
   metrics: fleetMetrics(),
@@ -56,15 +56,18 @@ export const PRODUCTION: World = {
  *
  * @throws RequestRefused if the event is not CloudFormation's for a stack of this app. Then nothing is called and nobody answered.
  */
-export const handler: Handler & { with(world: World): Handler } = Object.assign(handlerIn(PRODUCTION), {
-  with: handlerIn,
-});
+export const handler: Handler & { with(world: Dependencies): Handler } = Object.assign(
+  handlerIn(PRODUCTION),
+  {
+    with: handlerIn,
+  },
+);
 
-function handlerIn(world: World): Handler {
+function handlerIn(world: Dependencies): Handler {
   return (event) => handle(event, world);
 }
 
-async function handle(event: unknown, world: World): Promise<void> {
+async function handle(event: unknown, world: Dependencies): Promise<void> {
   const request = checkedRequest(event, process.env);
   const about = request.ResourceProperties.GroupName ?? process.env.STACK_NAME;
   const deadline = AbortSignal.timeout(WORK_SECONDS * 1_000);
@@ -106,7 +109,7 @@ class SettingsRefused extends Error {
 type Checked = ReturnType<typeof checkedRequest>;
 
 /** What a request is worked on with, until the signal. */
-interface Work extends World {
+interface Work extends Dependencies {
   abortSignal: AbortSignal;
 }
 

@@ -9,7 +9,7 @@ import {
   STACK_ALARMS,
   type StackAlarm,
 } from '../statemachine/alarms.ts';
-import type { Execution, Metric } from './workflow.ts';
+import type { EndedExecution, Metric } from './workflow.ts';
 
 /**
  * Evaluates the project's alarms over the metrics of a run, minute by minute, as CloudWatch does. Pure.
@@ -21,7 +21,7 @@ import type { Execution, Metric } from './workflow.ts';
 export interface Run {
   metrics: Metric[];
   /** Of all fleets. */
-  executions: Pick<Execution, 'status' | 'endedAt'>[];
+  executions: Pick<EndedExecution, 'status' | 'endedAt'>[];
   startedAt: number;
   /** How many minutes from then are evaluated. */
   minutes: number;
@@ -97,7 +97,7 @@ function ofFleet(config: FleetConfig, run: Run, outage: boolean[]): Rung[] {
 
 /** The alarms of what all fleets share. */
 function ofStack(run: Run, fleets: number): Rung[] {
-  const ended = (as: Execution['status']) =>
+  const ended = (as: EndedExecution['status']) =>
     run.executions.map(({ status, endedAt }) => ({ at: endedAt, value: Number(status === as) }));
   const counted = run.metrics.filter(({ name }) => name === OUTAGE_FAILURES.metric);
   const sums = (values: { at: number; value: number }[]) => byTheMinute(run, values, STATISTICS.Sum);

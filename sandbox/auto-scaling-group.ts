@@ -4,9 +4,9 @@ import { DURATIONS, type Durations } from './group/durations.ts';
 import type { EventKind } from './group/events.ts';
 import { isOfSpot, type LaunchFault } from './group/faults.ts';
 import { GroupModel } from './group/group.ts';
-import { type GroupView, History } from './group/history.ts';
+import { GroupHistory, type GroupView } from './group/history.ts';
 import type { Instance } from './group/instance.ts';
-import { Inventory } from './group/inventory.ts';
+import { ConnectedRunners } from './group/inventory.ts';
 import { leavesAfter } from './group/runners.ts';
 import { type GroupTotals, Totals } from './group/totals.ts';
 import type { TaskQueue } from './task-queue.ts';
@@ -90,8 +90,8 @@ export class AutoScalingGroup {
   readonly #agenda: Agenda;
   readonly #queue: TaskQueue;
   readonly #totals: Totals;
-  readonly #history = new History();
-  readonly #inventory = new Inventory();
+  readonly #history = new GroupHistory();
+  readonly #inventory = new ConnectedRunners();
   /** Whether it has a mixed instances policy. */
   #mixed: boolean;
 
@@ -144,7 +144,7 @@ export class AutoScalingGroup {
   }
 
   /** The runners that CircleCI lists. Times are seconds on the agenda's scale. */
-  get runners(): ReturnType<Inventory['at']> {
+  get runners(): ReturnType<ConnectedRunners['at']> {
     return this.#inventory.at(this.#agenda.now);
   }
 

@@ -8,7 +8,7 @@ import { type LearnedStore, learnedStore } from '../functions/lib/learned-store.
 import { secretsProvider } from '../functions/lib/secrets.ts';
 import { type SettingsReader, settingsReader } from '../functions/lib/settings.ts';
 import { type AutoScalingGroup, GroupRefusal } from './auto-scaling-group.ts';
-import type { Activity } from './group/activities.ts';
+import type { RecordedActivity } from './group/activities.ts';
 import { AVAILABILITY_ZONE, activityElements } from './group/activity-texts.ts';
 import { REMEMBERED_SECONDS } from './group/history.ts';
 import { type Latency, NO_LATENCY, type Sleep, sleepReally } from './latency.ts';
@@ -351,7 +351,7 @@ function describe(group: AutoScalingGroup, staleness: number): string {
   );
 }
 
-function describeActivity(groupName: string, activity: Activity): string {
+function describeActivity(groupName: string, activity: RecordedActivity): string {
   const elements = { AutoScalingGroupName: groupName, ...activityElements(activity) };
   const xml = Object.entries(elements).map(([name, value]) => `<${name}>${escaped(value)}</${name}>`);
   return `<member>${xml.join('')}</member>`;

@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http';
+import type { ListedRunner } from '../functions/lib/inventory.ts';
 import {
   type Latency,
   NO_LATENCY,
@@ -9,7 +10,7 @@ import {
 } from './latency.ts';
 
 /** What the embedded CircleCI counts for one resource class. */
-export interface Counts {
+export interface TaskCounts {
   readonly unclaimed: number;
   readonly running: number;
   /** Whether it counts 0, whatever there is. */
@@ -21,14 +22,6 @@ export type CircleCiFault =
   | { status: number; headers?: Record<string, string>; body: string }
   | 'reset'
   | 'hang';
-
-/** A runner as the inventory lists it. Times are milliseconds since the epoch. */
-export interface ListedRunner {
-  name: string;
-  firstConnected: number;
-  lastConnected: number;
-  lastUsed?: number | undefined;
-}
 
 /**
  * How CircleCI counts 0 with status 200 and is wrong:
@@ -46,8 +39,8 @@ interface Answer {
 }
 
 const PATHS = {
-  '/api/v3/runner/tasks': (counts: Counts) => ({ unclaimed_task_count: counts.unclaimed }),
-  '/api/v3/runner/tasks/running': (counts: Counts) => ({ running_runner_tasks: counts.running }),
+  '/api/v3/runner/tasks': (counts: TaskCounts) => ({ unclaimed_task_count: counts.unclaimed }),
+  '/api/v3/runner/tasks/running': (counts: TaskCounts) => ({ running_runner_tasks: counts.running }),
 };
 const INVENTORY = '/api/v3/runner';
 /** The resource classes of a namespace, as CircleCI's own command line lists them. */
@@ -61,7 +54,7 @@ const FLEETS = '/api/v3/runner/fleets';
  */
 export class CircleCi {
   /** Resource classes by name; a class that is not here answers 404. */
-  readonly classes = new Map<string, Counts>();
+  readonly classes = new Map<string, TaskCounts>();
   /** The runners of each class that connected in the last 12 hours. */
   readonly runners = new Map<string, () => ListedRunner[]>();
   /** Classes that are counted wrongly. */
@@ -131,7 +124,7 @@ export class CircleCi {
   /** A preview, from CircleCI's page "Monitor self-hosted runner fleets". What it lists to a token without permission is not documented. */
   #fleets(url: URL): Answer {
     const classes = [...this.classes].filter(([name]) => isSeen(this.lies.get(name)));
-    const described = ([name, { unclaimed, running }]: [string, Counts], whole: boolean) => {
+    const described = ([name, { unclaimed, running }]: [string, TaskCounts], whole: boolean) => {
       const runners = this.runners.get(name)?.() ?? [];
       const counted = { queued_tasks: unclaimed, running_tasks: running };
       return { id: name, attributes: { name, agent_count: runners.length, ...(whole && counted) } };
@@ -220,7 +213,7 @@ class ReadAnswer implements Pick<Response, 'status' | 'ok' | 'text' | 'json'> {
   }
 }
 
-const NO_TASKS: Counts = { unclaimed: 0, running: 0 };
+const NO_TASKS: TaskCounts = { unclaimed: 0, running: 0 };
 
 const isSeen = (lie: Lie | undefined) => lie === undefined || lie === 'wrong count';
 

@@ -1,4 +1,4 @@
-import type { Execution, Visit } from './workflow.ts';
+import type { EndedExecution, Visit } from './workflow.ts';
 
 /**
  * How many bytes an Express execution writes to its log at level ALL with execution data. The Step Functions console
@@ -20,7 +20,7 @@ const ROLE_ARN = `arn:aws:iam::${ACCOUNT}:role/circleci-runners.roles/workflow/c
  *
  * @param options.data Whether the log includes execution data. Default: true.
  */
-export function executionLogBytes(execution: Execution, options: { data?: boolean } = {}): number {
+export function executionLogBytes(execution: EndedExecution, options: { data?: boolean } = {}): number {
   const events = [
     { type: 'ExecutionStarted', ...io('input', execution.path[0]?.input), roleArn: ROLE_ARN },
     ...execution.path.flatMap(visitEvents),

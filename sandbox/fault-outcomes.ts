@@ -8,7 +8,7 @@ import { calm, type Fault } from './faults/fault.ts';
 import { Sandbox } from './sandbox.ts';
 import { ON_TIME, type Starts } from './schedule.ts';
 import { SANDBOX_START } from './trace.ts';
-import type { Execution } from './workflow.ts';
+import type { EndedExecution } from './workflow.ts';
 
 /** When a fault begins, in minutes from the start of a run, and for how many it lasts unless it says otherwise. */
 export const BEGINS = 10;
@@ -175,17 +175,17 @@ const ringsStill = ({ ringings }: Alarm) => ringings.some(({ until }) => until =
 const HEADINGS: readonly string[] = Object.values(FAILURES);
 
 /** The state that names what an execution failed of; without one, it failed of nothing that has a name. */
-const failureState = ({ path, status }: Execution): string =>
+const failureState = ({ path, status }: EndedExecution): string =>
   path.findLast(({ state }) => HEADINGS.includes(state))?.state ?? status;
 
-function reasonsOf({ path }: Execution): string[] {
+function reasonsOf({ path }: EndedExecution): string[] {
   const decided = path.filter(({ state }) => state === 'Compute Capacity').map(({ output }) => output);
   return decided.flatMap(
     (output) => (output as { decision?: Pick<Decision, 'reasons'> })?.decision?.reasons ?? [],
   );
 }
 
-const waitsOf = ({ path }: Execution): string[] =>
+const waitsOf = ({ path }: EndedExecution): string[] =>
   path.flatMap(({ state, output }) => {
     const { waits } = Object(Object(output).settings);
     return state === 'Waits For Tokens' && typeof waits === 'string' ? [waits] : [];

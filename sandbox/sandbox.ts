@@ -25,7 +25,7 @@ import { spreadBeside } from './spread.ts';
 import { type Task, TaskQueue } from './task-queue.ts';
 import { SANDBOX_START } from './trace.ts';
 import {
-  type Execution,
+  type EndedExecution,
   FLEET_TOPIC,
   type FunctionsWorld,
   type Replacement,
@@ -114,7 +114,7 @@ export interface FleetWorld {
   settings: DeployedSettings;
   queue: TaskQueue;
   group: AutoScalingGroup;
-  executions: Execution[];
+  executions: EndedExecution[];
   /** The number of all executions by outcome; `executions` may have only the last ones. */
   outcomes: { succeeded: number; failed: number };
   /** Executions so far, including those that have not ended. */
@@ -136,7 +136,7 @@ export class Sandbox {
   /** Called for each event in the world. */
   watch: ((events: SandboxEvent) => void) | undefined;
   /** Called at the end of each execution. */
-  ended: ((fleet: string, execution: Execution) => void) | undefined;
+  ended: ((fleet: string, execution: EndedExecution) => void) | undefined;
   hoursPassedOver = 0;
   /** How many seconds the clock of the functions is ahead of the workflow's. If it is behind, below 0. */
   functionsAheadSeconds = 0;
@@ -305,7 +305,7 @@ export class Sandbox {
   }
 
   /** Runs one execution of a fleet's workflow now. One at a time: it advances the clock. */
-  execute(fleet: string): Promise<Execution> {
+  execute(fleet: string): Promise<EndedExecution> {
     return this.clock.run(this.#execute(this.fleet(fleet)));
   }
 
@@ -384,7 +384,7 @@ export class Sandbox {
     return due + hours * 3_600;
   }
 
-  async #execute(world: FleetWorld): Promise<Execution> {
+  async #execute(world: FleetWorld): Promise<EndedExecution> {
     world.started += 1;
     const execution = await this.workflow.run(`${world.name}-${world.started}`, {
       fleet: world.name,

@@ -82,7 +82,7 @@ export interface Visit {
 /** One attempt of a Task state. */
 type Call = Pick<Visit, 'parameters' | 'answer'>;
 
-export interface Execution {
+export interface EndedExecution {
   name: string;
   status: 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT';
   startedAt: number;
@@ -195,7 +195,7 @@ export class Workflow {
   }
 
   /** Starts one execution and waits until it has ended. A failed execution is a result, not an exception. */
-  async run(name: string, input: ExecutionInput): Promise<Execution> {
+  async run(name: string, input: ExecutionInput): Promise<EndedExecution> {
     const startedAt = this.#clock.now();
     const path: Visit[] = [];
     const calls = new Map<string, Call[]>();
@@ -217,7 +217,7 @@ export class Workflow {
     return { name, startedAt, endedAt: this.#clock.now(), path, ...ending };
   }
 
-  #describeEnding(error: unknown): Pick<Execution, 'status' | 'error' | 'cause'> {
+  #describeEnding(error: unknown): Pick<EndedExecution, 'status' | 'error' | 'cause'> {
     const { ExecutionError, ExecutionTimeoutError } = this.#engine;
     if (error instanceof ExecutionTimeoutError)
       return { status: 'TIMED_OUT', error: 'States.Timeout', cause: '' };

@@ -1,7 +1,7 @@
 import type { Members } from '../functions/lib/capacity.ts';
 import type { Learned } from '../functions/lib/learned.ts';
 import type { ScalingActivities } from '../sandbox/group/activities.ts';
-import type { GroupSettings } from '../sandbox/group/group-settings.ts';
+import type { GroupModelSettings } from '../sandbox/group/group-settings.ts';
 
 /** What a scaler reads at a poll. Times are seconds on the trace's scale; counts are whole numbers of at least 0. */
 export interface ScalerObservation {
@@ -79,7 +79,7 @@ export interface WebhookScaler {
 /** The settings of a group that a policy chooses. */
 type GroupChoices = Readonly<
   Pick<
-    GroupSettings,
+    GroupModelSettings,
     | 'reuse'
     | 'leavesAt'
     | 'leaving'

@@ -74,12 +74,12 @@ export class ReplayStalled extends Error {
  * @throws ReplayStalled if jobs remain that no instance will ever run.
  */
 export function replay(jobs: Jobs, policy: Policy, world: World, options: ReplayOptions = {}): ReplayResult {
-  return new Replay(tableOf(jobs), policy, world, options).run();
+  return new ReplayRun(tableOf(jobs), policy, world, options).run();
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-class Replay {
+class ReplayRun {
   readonly #table: JobTable;
   readonly #jobs: JobQueue;
   readonly #policy: Policy;

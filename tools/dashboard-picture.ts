@@ -17,7 +17,7 @@ const OUTAGE = { from: 100, to: 112 };
 /** A window over which tasks that are claimed are counted: one minute sees few. */
 const WAIT_MINUTES = 5;
 
-interface Series {
+interface Line {
   name: string;
   values: number[];
   colour: string;
@@ -74,7 +74,7 @@ export async function drawDashboard(): Promise<string> {
     const tasks = Math.max(total(claimed.slice(from, minute + 1)), 1);
     return (total(unclaimed.slice(from, minute + 1)) * 60) / tasks;
   });
-  const panels: { title: string; height: number; series: Series[] }[] = [
+  const panels: { title: string; height: number; series: Line[] }[] = [
     {
       title: 'Queue and capacity',
       height: 190,

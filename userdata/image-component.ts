@@ -48,13 +48,13 @@ const environmentOf = ({ fleet, installObject, installSha256 }: ImageInputs) => 
   ...proxyEnvironment(fleet),
 });
 
-interface Step {
+interface DocumentStep {
   name: string;
   commands: string[];
 }
 
 /** A document with these phases. Each step is one script. */
-const documentOf = (description: string, phases: Record<string, Step[]>): string =>
+const documentOf = (description: string, phases: Record<string, DocumentStep[]>): string =>
   stringify(
     {
       name: description,

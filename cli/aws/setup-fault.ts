@@ -16,7 +16,7 @@ export interface AwsSetup {
 
 type Describe = (error: Error, setup: AwsSetup) => string;
 
-interface Kind {
+interface SetupFaultKind {
   /** Error names of the SDK and of the services. */
   names?: readonly string[];
   /** What the message must have as well, for names that mean several things. */
@@ -70,7 +70,7 @@ export const UNTRUSTED = [
 ];
 
 /** The first one that fits counts: a name with a text comes before the same name alone. */
-const KINDS: readonly Kind[] = [
+const KINDS: readonly SetupFaultKind[] = [
   {
     names: ['Error'],
     text: /^Region is missing/,

@@ -80,7 +80,7 @@ export async function buildsOf(imagePipelineArn: string, client: ImagebuilderCli
 }
 
 /** The image of a fleet, and the last build of it. */
-export interface BuiltImage extends ImageVersion {
+export interface FleetImage extends ImageVersion {
   /** `undefined` if nothing was built yet. */
   lastBuild: Pick<Build, 'build' | 'status' | 'created'> | undefined;
 }
@@ -94,7 +94,7 @@ export async function readBuiltImage(
   fleet: string,
   pipeline: string,
   { ssm, imageBuilder }: { ssm: SSMClient; imageBuilder: ImagebuilderClient },
-): Promise<BuiltImage | undefined> {
+): Promise<FleetImage | undefined> {
   const [versions, [lastBuild]] = await Promise.all([
     imageVersionsOf(app, fleet, ssm),
     buildsOf(pipeline, imageBuilder),

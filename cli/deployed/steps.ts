@@ -5,7 +5,7 @@ import type { Terminal } from '../terminal/terminal.ts';
 import { listState } from './listing.ts';
 
 /** One state that a deployed execution went through. */
-export interface Step {
+export interface StateVisit {
   state: string;
   type: string;
   /** Milliseconds since the epoch. */
@@ -36,10 +36,10 @@ export async function readSteps(
   executionArn: string,
   logGroupName: string,
   startedAt: Date,
-): Promise<Step[]> {
+): Promise<StateVisit[]> {
   const events =
     (await fromHistory(sfn, executionArn)) ?? (await fromLog(executionArn, logGroupName, startedAt));
-  const steps: Step[] = [];
+  const steps: StateVisit[] = [];
   for (const event of events) {
     if (event.name === undefined) continue;
     if (event.type.endsWith('StateEntered')) {
@@ -121,7 +121,7 @@ async function logLines(
 }
 
 /** The steps as the Step Functions console lists them. */
-export function describeSteps(steps: Step[], startedAt: number, colours: Terminal['colours']): string {
+export function describeSteps(steps: StateVisit[], startedAt: number, colours: Terminal['colours']): string {
   return steps
     .map(({ state, type, enteredAt, exitedAt }) =>
       listState(state, type, enteredAt - startedAt, exitedAt === undefined ? 'Failed' : undefined, colours),

@@ -13,7 +13,7 @@ export interface Finding {
 }
 
 /** What all checks look at. */
-export interface Surroundings {
+export interface CheckContext {
   app: string;
   /** The fleets of fleets.yaml; empty with `--deployed-only`. */
   fleets: FleetConfig[];
@@ -33,7 +33,7 @@ export interface Surroundings {
 export interface Check {
   /** Names it in the output, such as `schedules`. */
   name: string;
-  run: (surroundings: Surroundings) => Promise<Finding[]>;
+  run: (surroundings: CheckContext) => Promise<Finding[]>;
 }
 
 export const ok = (says: string, fleet?: string): Finding => ({

@@ -16,7 +16,7 @@ import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetsWithoutGroup, newGroupAge } from '../deployed/groups.ts';
 import { ownAlarms, shortTime } from '../status/fleet-status.ts';
 import { ringingAlarms } from '../status/reads.ts';
-import { bad, type Check, type Finding, ok, type Surroundings } from './check.ts';
+import { bad, type Check, type CheckContext, type Finding, ok } from './check.ts';
 
 const DEPLOY = 'npx cdk deploy --all';
 
@@ -203,7 +203,7 @@ export function togetherFindings({
   fleets,
   groups,
   settings,
-}: Pick<Surroundings, 'app' | 'fleets' | 'groups' | 'settings'>): Finding[] {
+}: Pick<CheckContext, 'app' | 'fleets' | 'groups' | 'settings'>): Finding[] {
   const undeclared = undeclaredFleets(
     groups,
     fleets.map(({ name }) => name),

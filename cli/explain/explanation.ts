@@ -9,7 +9,7 @@ import type { BootTimes } from '../deployed/boots.ts';
 import type { DecisionRecord } from '../deployed/decisions.ts';
 import { type FleetGroup, newGroupAge } from '../deployed/groups.ts';
 import { shortTime } from '../status/fleet-status.ts';
-import { DECISIONS, type FailureRecord, type History } from './reads.ts';
+import { DECISIONS, type FailureRecord, type FleetHistory } from './reads.ts';
 
 /** Times are milliseconds since the epoch, durations seconds. */
 export interface Explanation {
@@ -37,7 +37,7 @@ export interface Explanation {
   boots: BootTimes;
   waits: Wait[];
   /** What the fleet has learned until now, whatever time is explained. */
-  learned: { spares: LearnedSpares | undefined; peaks: { day: string; launches: number }[] } | undefined;
+  learned: { spares: LearnedContexts | undefined; peaks: { day: string; launches: number }[] } | undefined;
 }
 
 /** A time in which tasks waited. What did not happen in it is `undefined`. */
@@ -70,7 +70,7 @@ const SILENT = 150;
 const APPLIED = 30;
 
 export function explainHistory(
-  { decisions, awaiting, failures, launches, boots, group, launchedAt, learned, missing }: History,
+  { decisions, awaiting, failures, launches, boots, group, launchedAt, learned, missing }: FleetHistory,
   { to, untilNow }: { to: number; untilNow: boolean },
 ): Explanation {
   return {
@@ -93,7 +93,7 @@ export function explainHistory(
 }
 
 /** What a fleet has learned of its tasks, and when that was last written. */
-type LearnedSpares = ReturnType<typeof learnedContexts> & { at: number };
+type LearnedContexts = ReturnType<typeof learnedContexts> & { at: number };
 
 const DAY = 24 * 3_600_000;
 
@@ -109,7 +109,15 @@ const plural = (count: number, one: string, many = `${one}s`) => `${count} ${cou
 
 /** One sentence: what launches now, or why nothing does. The first cause counts. */
 export function whyNothingLaunches(
-  { decisions, awaiting, failures, launches, group, launchedAt, missing }: Omit<History, 'learned' | 'boots'>,
+  {
+    decisions,
+    awaiting,
+    failures,
+    launches,
+    group,
+    launchedAt,
+    missing,
+  }: Omit<FleetHistory, 'learned' | 'boots'>,
   now: number,
 ): string {
   const last = decisions.at(-1);

@@ -28,7 +28,7 @@ export interface FailureRecord {
 }
 
 /** What happened to a fleet in a time, as AWS has it on record. */
-export interface History {
+export interface FleetHistory {
   group: FleetGroup;
   /** When each member was launched, in milliseconds since the epoch. */
   launchedAt: Map<string, number>;
@@ -73,7 +73,7 @@ export async function readHistory(
   app: string,
   fleet: string,
   { from, to }: { from: number; to: number },
-): Promise<{ fleets: string[]; history: History | undefined }> {
+): Promise<{ fleets: string[]; history: FleetHistory | undefined }> {
   const autoScaling = new AutoScalingClient(AWS_CLIENT);
   const groups = await fleetGroups(app, autoScaling);
   const group = groups.find((each) => each.fleet === fleet);

@@ -19,7 +19,7 @@ import {
 import type { WrittenFleet } from './written.ts';
 
 /** The options of `npm run init`. */
-export interface Options {
+export interface InitOptions {
   class?: string;
   name?: string;
   types?: string[];
@@ -63,7 +63,7 @@ export interface Answered {
  *
  * @throws UsageError if answers are missing and nothing may be asked.
  */
-export async function answered(options: Options, sources: Sources): Promise<Answered> {
+export async function answered(options: InitOptions, sources: Sources): Promise<Answered> {
   const { lookups, present, carried, shell } = sources;
   refuseContradictions(options);
   const before = settingsBefore(present?.fleet, carried);
@@ -150,7 +150,7 @@ function settingsBefore(
   };
 }
 
-function refuseContradictions({ network = '', subnets }: Options): void {
+function refuseContradictions({ network = '', subnets }: InitOptions): void {
   if (subnets !== undefined && !network.startsWith('vpc-'))
     throw new UsageError('--subnets needs --network with the id of their VPC.');
 }
@@ -161,7 +161,7 @@ function refuseContradictions({ network = '', subnets }: Options): void {
  * @param known.isKnown Whether the file has the settings already.
  */
 function refuseMissing(
-  options: Options,
+  options: InitOptions,
   {
     before,
     isKnown,
@@ -186,7 +186,7 @@ function refuseMissing(
 }
 
 async function classFrom(
-  options: Options,
+  options: InitOptions,
   { isAsking, lookups, present, shell }: Sources,
   url: string,
   notes: string[],
@@ -252,7 +252,7 @@ function usableZones(
 }
 
 async function networkFrom(
-  options: Options,
+  options: InitOptions,
   { isAsking, lookups }: Sources,
   { network: before = 'default-vpc' }: Partial<WrittenFleet>,
   zones: FleetZones['zones'] | undefined,
@@ -316,7 +316,7 @@ function quotaNotes(fleet: WrittenFleet, quota: number): string[] {
     );
 }
 
-function nameFrom({ name }: Options, present: Sources['present'], resourceClass: string): string {
+function nameFrom({ name }: InitOptions, present: Sources['present'], resourceClass: string): string {
   if (name !== undefined) return name;
   return present?.fleet.resourceClass === resourceClass ? present.name : fleetNameFrom(resourceClass);
 }

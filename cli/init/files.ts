@@ -15,7 +15,7 @@ const EXAMPLES = [
 ];
 
 /** A file as it is before `npm run init` writes it. */
-export type Before = 'missing' | 'same' | 'example' | 'edited';
+export type FileBefore = 'missing' | 'same' | 'example' | 'edited';
 
 /** A file that `npm run init` would write. */
 export interface PlannedFile {
@@ -24,7 +24,7 @@ export interface PlannedFile {
   text: string;
   /** The content that it has. */
   present: string | undefined;
-  before: Before;
+  before: FileBefore;
 }
 
 /** Compares a file with what it is to be. A YAML file with the same settings is the same, whatever its comments are. */
@@ -33,7 +33,7 @@ export function planFile(file: string, text: string): PlannedFile {
   return { file, text, present, before: stateOf(present, text) };
 }
 
-function stateOf(present: string | undefined, text: string): Before {
+function stateOf(present: string | undefined, text: string): FileBefore {
   if (present === undefined) return 'missing';
   if (present === text || isDeepStrictEqual(parsed(present), parsed(text))) return 'same';
   return isShippedExample(present) ? 'example' : 'edited';

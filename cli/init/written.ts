@@ -10,10 +10,10 @@ import { isMap } from '../../fleets/settings/parts.ts';
 /** A fleet as `fleets.yaml` has it, without the defaults. */
 export type WrittenFleet = z.input<typeof Fleet>;
 
-type Setting = keyof WrittenFleet;
+type SettingName = keyof WrittenFleet;
 
 /** What a comment says above each setting: what a person wants to know next. Lines fit into 80 columns. */
-const COMMENTS: Partial<Record<Setting, string[]>> = {
+const COMMENTS: Partial<Record<SettingName, string[]>> = {
   resourceClass: ['Jobs name this class as resource_class.'],
   instanceTypes: ['In order of preference. EC2 takes the next type if the first has no', 'capacity.'],
   instanceRequirements: ['EC2 launches a type that has these attributes.'],
@@ -48,10 +48,10 @@ const ORDER: readonly string[] = [
   'alarmEmail',
   'alarmTopicArn',
   'tags',
-] satisfies Setting[];
+] satisfies SettingName[];
 
 /** What is not set yet, and what most people set next. */
-const HINTS: readonly { unless: readonly Setting[]; lines: readonly string[] }[] = [
+const HINTS: readonly { unless: readonly SettingName[]; lines: readonly string[] }[] = [
   {
     unless: ['alarmEmail', 'alarmTopicArn'],
     lines: ['# Nobody gets the alarms yet:', '# alarmEmail: you@example.com'],
@@ -72,7 +72,7 @@ export function fleetsText(name: string, fleet: WrittenFleet, schema: string): s
   const settings = given
     .sort(([one], [other]) => rank(one) - rank(other))
     .flatMap(([key, value]) => [
-      ...(COMMENTS[key as Setting] ?? []).map((line) => `# ${line}`),
+      ...(COMMENTS[key as SettingName] ?? []).map((line) => `# ${line}`),
       ...settingLines(key, value),
     ]);
   const hints = HINTS.filter(({ unless }) => unless.every((key) => fleet[key] === undefined));

@@ -3,7 +3,7 @@ import {
   DescribeAutoScalingGroupsCommand,
   SetDesiredCapacityCommand,
 } from '@aws-sdk/client-auto-scaling';
-import type { ListedRunner } from '../../sandbox/circleci.ts';
+import type { ListedRunner } from '../../functions/lib/inventory.ts';
 import { type Task, TaskQueue } from '../../sandbox/task-queue.ts';
 
 /**

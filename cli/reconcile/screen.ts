@@ -1,7 +1,7 @@
 /** What fleets have left behind, as text. Pure. */
 
 import { wrapped } from '../../functions/lib/fold.ts';
-import { type Finding, MOST_REPAIRS, type Repair } from '../../functions/lib/reconcile.ts';
+import { type Leftover, MOST_REPAIRS, type Repair } from '../../functions/lib/reconcile.ts';
 import { shortTime } from '../status/fleet-status.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 
@@ -9,7 +9,7 @@ import type { Terminal } from '../terminal/terminal.ts';
 export interface Reconciled {
   fleet: string;
   group: string;
-  findings: Finding[];
+  findings: Leftover[];
   /** What could not be read, with the reason. */
   missing: string[];
   repaired: { resource: string; done: boolean; says: string }[];
@@ -58,7 +58,7 @@ const row = (kind: string, resource: string, since: string, action: string) =>
   `${kind.padEnd(WIDTHS.kind)} ${resource.padEnd(WIDTHS.resource)} ${since.padStart(WIDTHS.since)}  ${action}`;
 
 function describe(
-  { kind, resource, since, says, repair, because }: Finding,
+  { kind, resource, since, says, repair, because }: Leftover,
   now: number,
   columns: number,
   dim: (text: string) => string,

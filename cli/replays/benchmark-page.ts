@@ -95,13 +95,13 @@ const RIVALS = PEERS.flatMap(({ name }) => [
   ...(PARAMETERS_OF_PEERS[name] ?? []).map((parameter) => set(name, `${name}.${parameter}`)),
 ]);
 
-interface Fault {
+interface TitledFault {
   words: readonly string[];
   title: string;
 }
 
 /** Faults in the form of `--fault`: on the second day from 10:00 to 12:00, or all the time. */
-const FAULTS: Fault[] = [
+const FAULTS: TitledFault[] = [
   { words: [], title: 'No fault' },
   { words: ['outage=34h..36h'], title: 'No counts and no webhooks for two hours' },
   { words: ['shortage=34h..36h'], title: 'EC2 lacks capacity for two hours' },
@@ -112,7 +112,7 @@ const FAULTS: Fault[] = [
 ];
 
 /** Only our policy supports Spot Instances. */
-const ON_SPOT: Fault = {
+const ON_SPOT: TitledFault = {
   words: ['spot-interruptions=0.05'],
   title: 'EC2 takes a Spot Instance back after 20 hours on average',
 };

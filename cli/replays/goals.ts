@@ -133,9 +133,11 @@ function mostSlack(
   return reaching.toSorted((a, b) => used(a) - used(b))[0];
 }
 
-type Part = Parameters<typeof lowerBoundsOf>[0] extends infer Jobs ? { jobs: Jobs; world: World } : never;
+type JobsInWorld = Parameters<typeof lowerBoundsOf>[0] extends infer Jobs
+  ? { jobs: Jobs; world: World }
+  : never;
 
-function referencesOn({ jobs, world }: Part): References {
+function referencesOn({ jobs, world }: JobsInWorld): References {
   const own = oursWith([]);
   if (own === undefined) throw new Error('The fleet cannot have its own settings');
   const outcome = (choice: Parameters<typeof simulateOne>[1]) =>
@@ -155,7 +157,7 @@ function referencesOn({ jobs, world }: Part): References {
  */
 function boundOf(
   { image, wait, keep }: RelativeGoal,
-  { jobs, world }: Part,
+  { jobs, world }: JobsInWorld,
   { tutorial }: References,
 ): string {
   const boot = image ? world.imageBoot : world.boot;

@@ -47,7 +47,7 @@ export function describeLearning({
 }
 
 /** What a warm replay needs to know of its command. */
-interface Given {
+interface WarmReplay {
   options: { learned: LearnedBefore; train: number; workflow?: boolean; compare?: string };
   policies: { choices: PolicyChoice[] };
   trace: Trace;
@@ -60,7 +60,7 @@ interface Given {
  *
  * @throws UsageError if one of the parts has no jobs, or if another option replays cold.
  */
-export function afterLearning<Replay extends Given>(given: Replay): Replay {
+export function afterLearning<Replay extends WarmReplay>(given: Replay): Replay {
   const { options, policies, trace, world, priced } = given;
   if (options.learned === 'cold') return given;
   for (const [key, option] of Object.entries({ compare: '--compare', workflow: '--workflow' }))

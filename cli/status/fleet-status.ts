@@ -10,7 +10,7 @@ import { type AwaitingRecord, awaitingNow, failureNow } from '../deployed/awaiti
 import type { BootTimes } from '../deployed/boots.ts';
 import type { DecisionRecord } from '../deployed/decisions.ts';
 import { type FleetGroup, type Member, newGroupAge, type PoolInstance } from '../deployed/groups.ts';
-import type { BuiltImage } from '../deployed/images.ts';
+import type { FleetImage } from '../deployed/images.ts';
 import { LAST_DECISIONS, type StatusReading } from './reads.ts';
 
 /** Times are seconds. `null` means that it is not known. */
@@ -172,7 +172,7 @@ function whyUndecided(group: FleetGroup, missing: readonly string[], now: number
   return newGroupAge(group, now) === undefined ? null : 'first execution due';
 }
 
-function describeImage(image: BuiltImage | undefined): FleetStatus['image'] {
+function describeImage(image: FleetImage | undefined): FleetStatus['image'] {
   if (image === undefined) return null;
   const { lastBuild } = image;
   return {

@@ -13,7 +13,7 @@ import { type AwaitingRecord, readAwaiting } from '../deployed/awaiting.ts';
 import { type BootTimes, readBootTimes } from '../deployed/boots.ts';
 import { type DecisionRecord, readDecisions } from '../deployed/decisions.ts';
 import { type FleetGroup, fleetGroups, type PoolInstance } from '../deployed/groups.ts';
-import { type BuiltImage, pipelineOf, readBuiltImage } from '../deployed/images.ts';
+import { type FleetImage, pipelineOf, readBuiltImage } from '../deployed/images.ts';
 import { readParameters, type SettingsParameter, settingsIn } from '../deployed/settings.ts';
 import { readRunners } from './runners.ts';
 
@@ -35,7 +35,7 @@ export interface StatusReading {
   /** How long the boots of the last day took, of the fleet that was asked for. */
   boots: Map<string, BootTimes>;
   /** The image of the fleet that was asked for, if it is built. */
-  images: Map<string, BuiltImage>;
+  images: Map<string, FleetImage>;
   /** The runners that CircleCI lists of the fleet that was asked for; without an entry, they were not read. */
   runners: Map<string, ListedRunner[]>;
   /** What could not be read, with the reason. */

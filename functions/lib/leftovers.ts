@@ -2,7 +2,7 @@ import type { CircleCiAccess } from './circleci.ts';
 import type { DeployedSettings } from './contracts.ts';
 import type { SeenInstance } from './fleet-seen.ts';
 import { readInventory } from './inventory.ts';
-import { type Finding, reconcile } from './reconcile.ts';
+import { type Leftover, reconcile } from './reconcile.ts';
 import { type ReconcileClients, readFleetSeen } from './reconcile-reads.ts';
 
 /** How long the reads of a fleet may take, in milliseconds. CircleCI lists the runners of 12 hours. */
@@ -24,7 +24,7 @@ export async function findLeftovers(
   { clients, now, ...access }: LeftoverAccess,
   groupName: string,
   settings: DeployedSettings | undefined,
-): Promise<{ findings: Finding[]; missing: string[]; instances: SeenInstance[] }> {
+): Promise<{ findings: Leftover[]; missing: string[]; instances: SeenInstance[] }> {
   const at = now();
   const inventory =
     settings === undefined
@@ -47,7 +47,7 @@ const MOST_REPORTED = 100;
 const LONGEST_TEXT = 300;
 
 /** The first findings, each of bounded length, and how many more there are. */
-export function bounded(findings: readonly Finding[]): { findings: Finding[]; leftOut: number } {
+export function bounded(findings: readonly Leftover[]): { findings: Leftover[]; leftOut: number } {
   const cut = (text: string) => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text);
   const reported = findings.slice(0, MOST_REPORTED).map((finding) => ({
     ...finding,

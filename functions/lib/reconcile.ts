@@ -15,7 +15,7 @@ export interface ReconcileSettings {
   otherRunners: number;
 }
 
-export type FindingKind =
+export type LeftoverKind =
   | 'in no group'
   | 'never connected'
   | 'too old'
@@ -37,8 +37,8 @@ export type Repair =
   | { action: 'delete-volume'; volume: string }
   | { action: 'delete-versions'; template: string; versions: number[] };
 
-export interface Finding {
-  kind: FindingKind;
+export interface Leftover {
+  kind: LeftoverKind;
   /** The id of the instance, volume, interface or launch template, or the name of the runner. */
   resource: string;
   /** Since when, in milliseconds since the epoch; `null` if it is not known. */
@@ -79,7 +79,7 @@ export const MOST_REPAIRS = 3;
  *
  * @param now Milliseconds since the epoch.
  */
-export function reconcile(seen: FleetSeen, settings: ReconcileSettings, now: number): Finding[] {
+export function reconcile(seen: FleetSeen, settings: ReconcileSettings, now: number): Leftover[] {
   const instances = (seen.instances ?? []).filter(({ kept }) => !kept);
   const members = new Map(seen.members.map((member) => [member.id, member]));
   const found = [
@@ -106,22 +106,22 @@ export function reconcile(seen: FleetSeen, settings: ReconcileSettings, now: num
 export const MOST_TRIES = 20;
 
 /** The findings that a run may repair, the costliest first. */
-export const repairable = (findings: readonly Finding[]): (Finding & { repair: Repair })[] =>
-  findings.filter((finding): finding is Finding & { repair: Repair } => finding.repair !== null);
+export const repairable = (findings: readonly Leftover[]): (Leftover & { repair: Repair })[] =>
+  findings.filter((finding): finding is Leftover & { repair: Repair } => finding.repair !== null);
 
 /** The findings that one run repairs if AWS refuses none. */
-export const repairsOf = (findings: readonly Finding[]): (Finding & { repair: Repair })[] =>
+export const repairsOf = (findings: readonly Leftover[]): (Leftover & { repair: Repair })[] =>
   repairable(findings).slice(0, MOST_REPAIRS);
 
 /** The same finding at another time has the same key. */
-export const keyOf = ({ kind, resource }: Pick<Finding, 'kind' | 'resource'>): string =>
+export const keyOf = ({ kind, resource }: Pick<Leftover, 'kind' | 'resource'>): string =>
   `${kind} ${resource}`;
 
 /** The kinds that cost money as long as they last, or run no job although they could. */
-const COSTLY: readonly FindingKind[] = ['in no group', 'never connected', 'too old', 'leaving', 'volume'];
+const COSTLY: readonly LeftoverKind[] = ['in no group', 'never connected', 'too old', 'leaving', 'volume'];
 
 /** The findings for which an alarm rings. */
-export const costlyOf = (findings: readonly Finding[]): Finding[] =>
+export const costlyOf = (findings: readonly Leftover[]): Leftover[] =>
   findings.filter(({ kind }) => COSTLY.includes(kind));
 
 const EXISTS = /^(pending|running|stopping|stopped)$/;
@@ -131,7 +131,7 @@ function strayOf(
   seen: FleetSeen,
   settings: ReconcileSettings,
   now: number,
-): Finding | undefined {
+): Leftover | undefined {
   const { id, state, launchedAt, fromTemplate } = instance;
   const elsewhere = seen.inOtherGroups === undefined || seen.inOtherGroups.has(id);
   if (!EXISTS.test(state) || elsewhere || now - launchedAt < YOUNG) return undefined;
@@ -154,7 +154,7 @@ function memberFinding(
   seen: FleetSeen,
   settings: ReconcileSettings,
   now: number,
-): Finding | undefined {
+): Leftover | undefined {
   const { lifetimes } = settings;
   if (lifetimes === undefined || lifecycleState !== 'InService' || instance.state !== 'running')
     return undefined;
@@ -173,7 +173,7 @@ function uselessMember(
   inventory: Inventory,
   { bootSeconds, idleSeconds, ageLimitSeconds }: Lifetimes,
   now: number,
-): Omit<Finding, 'repair' | 'because'> | undefined {
+): Omit<Leftover, 'repair' | 'because'> | undefined {
   const connectBy = launchedAt + (bootSeconds + idleSeconds) * 1_000;
   const leaveBy = launchedAt + ageLimitSeconds * 1_000 + AGE_MARGIN;
   const isListed = runnersIn(inventory).some(({ name }) => name === id);
@@ -199,7 +199,7 @@ function stuckOf(
   { id, lifecycleState, since }: SeenMember,
   instances: SeenInstance[],
   now: number,
-): Finding | undefined {
+): Leftover | undefined {
   const kind = /^Terminating/.test(lifecycleState)
     ? 'leaving'
     : /Standby$/.test(lifecycleState)
@@ -220,7 +220,7 @@ function stuckOf(
 }
 
 /** Volumes, network interfaces and launch template versions: no job can run on them. */
-function leftovers({ volumes, interfaces, versions }: FleetSeen, now: number): Finding[] {
+function leftovers({ volumes, interfaces, versions }: FleetSeen, now: number): Leftover[] {
   return [
     ...(volumes ?? [])
       .filter(({ kept, createdAt }) => !kept && now - createdAt > VOLUME_YOUNG)
@@ -237,7 +237,7 @@ function leftovers({ volumes, interfaces, versions }: FleetSeen, now: number): F
   ];
 }
 
-function volumeFinding({ id, detachedAt, gib }: SeenVolume, now: number): Finding {
+function volumeFinding({ id, detachedAt, gib }: SeenVolume, now: number): Leftover {
   const says = `${gib} GiB that no instance has attached`;
   const finding = { kind: 'volume' as const, resource: id, since: detachedAt ?? null, says };
   if (detachedAt === undefined)
@@ -255,7 +255,7 @@ function volumeFinding({ id, detachedAt, gib }: SeenVolume, now: number): Findin
     : only(finding, 'a person may have detached it to look at it: that was found less than a week ago');
 }
 
-const versionsFinding = ({ template, unused }: { template: string; unused: number[] }): Finding => ({
+const versionsFinding = ({ template, unused }: { template: string; unused: number[] }): Leftover => ({
   kind: 'versions',
   resource: template,
   since: null,
@@ -268,7 +268,7 @@ const versionsFinding = ({ template, unused }: { template: string; unused: numbe
 function strangers(
   { inventory, instances, foreign }: FleetSeen,
   { otherRunners }: ReconcileSettings,
-): Finding[] {
+): Leftover[] {
   if (!('runners' in inventory) || instances === undefined) return [];
   const own = new Set(instances.map(({ id }) => id));
   const others = inventory.runners.filter(
@@ -295,7 +295,7 @@ function whoIs({ name }: ListedRunner, foreign: ReadonlySet<string> | undefined)
 
 const runnersIn = (inventory: Inventory) => ('runners' in inventory ? inventory.runners : []);
 
-const only = (finding: Omit<Finding, 'repair' | 'because'>, because: string): Finding => ({
+const only = (finding: Omit<Leftover, 'repair' | 'because'>, because: string): Leftover => ({
   ...finding,
   repair: null,
   because,

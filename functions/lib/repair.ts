@@ -8,7 +8,7 @@ import {
   DeleteVolumeCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import { type Finding, keyOf, MOST_REPAIRS, MOST_TRIES, type Repair, repairable } from './reconcile.ts';
+import { keyOf, type Leftover, MOST_REPAIRS, MOST_TRIES, type Repair, repairable } from './reconcile.ts';
 import type { ReconcileClients } from './reconcile-reads.ts';
 import { DETACHED_TAG } from './tags.ts';
 
@@ -29,7 +29,7 @@ export interface Repaired {
 export async function repairAll(
   clients: Pick<ReconcileClients, 'autoScaling' | 'ec2'>,
   groupName: string,
-  findings: readonly Finding[],
+  findings: readonly Leftover[],
   before: readonly string[],
 ): Promise<Repaired[]> {
   const repaired: Repaired[] = [];

@@ -33,7 +33,7 @@ export interface CapacityChange {
 export type ActivityStatus = 'PreInService' | 'MidLifecycleAction' | 'Successful' | 'Failed' | 'Cancelled';
 
 /** One scaling activity; activity-texts.ts has its texts. Times are milliseconds since the epoch. */
-export interface Activity {
+export interface RecordedActivity {
   /** Numbers start at 1, in the order of the activities' starts. */
   readonly number: number;
   of: 'launch' | 'warm launch' | 'into the warm pool' | 'termination' | 'detachment' | 'standby';
@@ -78,9 +78,9 @@ const COUNTS_NOTHING: CountingWindow = { after: 0, until: 0 };
 export class ScalingActivities {
   readonly #now: () => number;
   /** In the order of their starts. */
-  #kept: Activity[] = [];
+  #kept: RecordedActivity[] = [];
   /** Those of them that have not ended, in the same order. */
-  readonly #inProgress = new Set<Activity>();
+  readonly #inProgress = new Set<RecordedActivity>();
   #number = 0;
   #crowded = 2 * KEPT;
   readonly #readyTimes = new Float64Array(MOST_READ);
@@ -98,14 +98,14 @@ export class ScalingActivities {
   }
 
   /** Records the launch of an instance, from the warm pool or not. Other methods record its outcome. */
-  launch(instance: number, change: CapacityChange, warm = false): Activity {
+  launch(instance: number, change: CapacityChange, warm = false): RecordedActivity {
     const launch = this.#begin(warm ? 'warm launch' : 'launch', instance, change);
     this.#inProgress.add(launch);
     return launch;
   }
 
   /** Records the launch of an instance into the warm pool. */
-  warm(instance: number): Activity {
+  warm(instance: number): RecordedActivity {
     const launch = this.#begin('into the warm pool', instance, undefined);
     this.#inProgress.add(launch);
     return launch;
@@ -116,7 +116,7 @@ export class ScalingActivities {
    *
    * @param change `undefined` for a launch into the warm pool.
    */
-  refuse(cause: FailureCause, change: CapacityChange | undefined): Activity {
+  refuse(cause: FailureCause, change: CapacityChange | undefined): RecordedActivity {
     const activity = this.#begin(change ? 'launch' : 'into the warm pool', 0, change);
     this.fail(activity, cause);
     return activity;
@@ -144,24 +144,24 @@ export class ScalingActivities {
   }
 
   /** Records that the launched instance runs, and its launch hook waits. */
-  proceed(launch: Activity): void {
+  proceed(launch: RecordedActivity): void {
     launch.status = 'MidLifecycleAction';
     this.version += 1;
   }
 
-  succeed(launch: Activity): void {
+  succeed(launch: RecordedActivity): void {
     this.#end(launch, 'Successful');
   }
 
   /** Records that a launch was refused, its instance reclaimed, or its launch hook abandoned. */
-  fail(launch: Activity, cause: FailureCause): void {
+  fail(launch: RecordedActivity, cause: FailureCause): void {
     launch.cause = cause;
     this.hasFailures = true;
     this.#end(launch, launch.instance === 0 ? 'Failed' : 'Cancelled');
   }
 
   /** Drops a launch that never started or is no longer needed. AWS does not document what happens to its record. */
-  forget(launch: Activity): void {
+  forget(launch: RecordedActivity): void {
     launch.forgotten = true;
     launch.endedAt ??= launch.startedAt;
     launch.read = undefined;
@@ -170,8 +170,8 @@ export class ScalingActivities {
   }
 
   /** The order of `DescribeScalingActivities`: activities in progress first, then the newest. */
-  newest(): Activity[] {
-    const newest: Activity[] = [];
+  newest(): RecordedActivity[] {
+    const newest: RecordedActivity[] = [];
     const next = this.#newestFirst();
     for (let activity = next(); activity !== undefined; activity = next()) newest.push(activity);
     return newest;
@@ -227,7 +227,7 @@ export class ScalingActivities {
     let counted = false;
     let page = Math.floor(read / FIRST_READ);
     for (let index = kept.length - 1; index >= 0 && read < MOST_READ; index -= 1) {
-      const { of, status, startedAt, endedAt, forgotten } = kept[index] as Activity;
+      const { of, status, startedAt, endedAt, forgotten } = kept[index] as RecordedActivity;
       if (endedAt === undefined || forgotten) continue;
       if (read >= (page + 1) * FIRST_READ) {
         if (succeeded && !counted) break;
@@ -246,7 +246,7 @@ export class ScalingActivities {
   }
 
   /** Iterates over the activities in the order of `newest`. Generators are too slow for a replay. */
-  #newestFirst(): () => Activity | undefined {
+  #newestFirst(): () => RecordedActivity | undefined {
     const kept = this.#kept;
     const inProgress = [...this.#inProgress].filter(({ endedAt }) => endedAt === undefined);
     let index = kept.length;
@@ -262,14 +262,14 @@ export class ScalingActivities {
   }
 
   #begin(
-    of: Activity['of'],
+    of: RecordedActivity['of'],
     instance: number,
     change: CapacityChange | undefined,
-    by: Activity['by'] = 'instance',
-  ): Activity {
+    by: RecordedActivity['by'] = 'instance',
+  ): RecordedActivity {
     this.#number += 1;
     const startedAt = this.#now();
-    const activity: Activity = {
+    const activity: RecordedActivity = {
       number: this.#number,
       of,
       instance,
@@ -295,7 +295,7 @@ export class ScalingActivities {
     return activity;
   }
 
-  #end(activity: Activity, status: ActivityStatus): void {
+  #end(activity: RecordedActivity, status: ActivityStatus): void {
     activity.endedAt = Math.floor(this.#now() / 1_000) * 1_000;
     activity.status = status;
     activity.read = undefined;
@@ -305,19 +305,19 @@ export class ScalingActivities {
   }
 }
 
-function readActivity(activity: Activity): ReadActivity {
+function readActivity(activity: RecordedActivity): ReadActivity {
   activity.read ??= { launch: asLaunch(activity), boot: asBoot(activity) };
   return activity.read;
 }
 
-function asBoot({ of, status, startedAt, endedAt }: Activity): Boot | undefined {
+function asBoot({ of, status, startedAt, endedAt }: RecordedActivity): Boot | undefined {
   if (of !== 'launch' && of !== 'into the warm pool') return undefined;
   if (status !== 'Successful' || endedAt === undefined) return undefined;
   return { startedAt, endedAt: Math.max(endedAt, startedAt) };
 }
 
 /** Launches into the warm pool count only if they failed, as in functions/lib/scaling-activities.ts. */
-function asLaunch({ of, instance, startedAt, endedAt, status, cause }: Activity): Launch | undefined {
+function asLaunch({ of, instance, startedAt, endedAt, status, cause }: RecordedActivity): Launch | undefined {
   if (of === 'termination' || of === 'detachment' || of === 'standby') return undefined;
   const without = instance === 0 ? { noInstance: true } : {};
   const ended = Math.max(endedAt ?? startedAt, startedAt);

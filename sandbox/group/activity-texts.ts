@@ -1,4 +1,4 @@
-import type { Activity, ActivityStatus, FailureCause } from './activities.ts';
+import type { ActivityStatus, FailureCause, RecordedActivity } from './activities.ts';
 import { instanceId } from './instance.ts';
 
 /** The zone of the simulated instances. */
@@ -46,12 +46,12 @@ const STATUS_MESSAGES: Record<FailureCause, (number: number) => string> = {
 };
 
 /** The status message of an activity. */
-export function statusMessageOf({ number, cause, statusMessage }: Activity): string | undefined {
+export function statusMessageOf({ number, cause, statusMessage }: RecordedActivity): string | undefined {
   return statusMessage ?? (cause && STATUS_MESSAGES[cause](number));
 }
 
 /** The description, in AWS's words. */
-export function descriptionOf({ of, instance }: Activity): string {
+export function descriptionOf({ of, instance }: RecordedActivity): string {
   const named = instance === 0 ? '' : `: ${instanceId(instance)}`;
   switch (of) {
     case 'launch':
@@ -70,7 +70,7 @@ export function descriptionOf({ of, instance }: Activity): string {
 }
 
 /** The causes. AWS does not document their wording. */
-function causesOf({ of, instance, change, by }: Activity): string[] {
+function causesOf({ of, instance, change, by }: RecordedActivity): string[] {
   const difference = 'in response to a difference between desired and actual capacity';
   const shrinking = change && `, shrinking the capacity from ${change.from} to ${change.to}`;
   switch (of) {
@@ -108,7 +108,7 @@ function causesOf({ of, instance, change, by }: Activity): string[] {
 }
 
 /** An activity's elements in the answer: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Activity.html */
-export function activityElements(activity: Activity): Record<string, string> {
+export function activityElements(activity: RecordedActivity): Record<string, string> {
   const { number, startedAt, endedAt, status } = activity;
   const description = descriptionOf(activity);
   const statusMessage = statusMessageOf(activity);

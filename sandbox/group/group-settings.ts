@@ -10,7 +10,7 @@ export type Leaving =
   /** The instance stops. The group notices it later, and replaces it if the desired capacity still counts it. */
   | 'stops';
 
-export interface GroupSettings extends RunnerSettings {
+export interface GroupModelSettings extends RunnerSettings {
   /** The date of second 0 of the agenda, in milliseconds since the epoch. Activities have dates. */
   startsAt: number;
   /** Leaving instances do not lower the desired capacity below this. */

@@ -3,10 +3,10 @@ import { type CapacityChange, type FailureCause, ScalingActivities } from './act
 import { bootSeconds } from './durations.ts';
 import type { Watch } from './events.ts';
 import { isRefused, type LaunchFault, type RefusedLaunch } from './faults.ts';
-import type { GroupSettings } from './group-settings.ts';
+import type { GroupModelSettings } from './group-settings.ts';
 import { Instance, type LeavingReason } from './instance.ts';
 import type { JobQueue } from './job-queue.ts';
-import { Members } from './members.ts';
+import { GroupMembers } from './members.ts';
 import { Outside } from './outside.ts';
 import { Runners } from './runners.ts';
 import { WarmPool } from './warm-pool.ts';
@@ -34,10 +34,10 @@ export class GroupModel {
   readonly suspendedProcesses = new Set<string>();
   /** The On-Demand percentage beyond the base, for the next launches. */
   onDemandPercentage: number;
-  readonly #settings: GroupSettings;
+  readonly #settings: GroupModelSettings;
   readonly #agenda: Agenda;
   readonly #watch: Watch;
-  readonly #members = new Members();
+  readonly #members = new GroupMembers();
   #alive = 0;
   /** Stopped instances that the group has not noticed yet. */
   #unnoticed = 0;
@@ -46,7 +46,7 @@ export class GroupModel {
   #relaunchPlanned = false;
   readonly #zones = new Zones();
 
-  constructor(settings: GroupSettings, agenda: Agenda, jobs: JobQueue, watch: Watch) {
+  constructor(settings: GroupModelSettings, agenda: Agenda, jobs: JobQueue, watch: Watch) {
     const { startsAt, onDemand, durations } = settings;
     const activities = new ScalingActivities(() => Math.round(startsAt + agenda.now * 1_000));
     const group = this;

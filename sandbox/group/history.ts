@@ -22,7 +22,7 @@ function stateAt(
 }
 
 /** The states of a group in the last minute, from its events. */
-export class History {
+export class GroupHistory {
   readonly #desires = new Fifo<{ at: number; desired: number }>();
   readonly #ended = new Fifo<Instance>();
 

@@ -1,4 +1,4 @@
-import type { Activity } from './activities.ts';
+import type { RecordedActivity } from './activities.ts';
 
 export type InstanceState =
   | 'requested'
@@ -42,7 +42,7 @@ export interface InstanceOrder {
   inPool: boolean;
   protectedFromScaleIn: boolean;
   /** The activity of its launch. Runners outside the group have none. */
-  launch: Activity | undefined;
+  launch: RecordedActivity | undefined;
 }
 
 /**
@@ -55,7 +55,7 @@ export class Instance {
   readonly onDemand: boolean;
   readonly deaf: boolean;
   readonly inPool: boolean;
-  readonly launch: Activity | undefined;
+  readonly launch: RecordedActivity | undefined;
   protectedFromScaleIn: boolean;
   pendingAt = NEVER;
   readyAt = NEVER;

@@ -16,7 +16,7 @@ interface Connected {
  * The runners that have connected to CircleCI, from a group's events. A runner whose token is of another resource class
  * never connects.
  */
-export class Inventory {
+export class ConnectedRunners {
   readonly #runners = new Map<string, Connected>();
 
   /** Call this with each event of the group. */

@@ -4,7 +4,7 @@ import type { Instance } from './instance.ts';
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** The members of a group, counted by state. Each operation takes constant time on average. */
-export class Members {
+export class GroupMembers {
   /** In the order of their launches. */
   readonly #all = new Set<Instance>();
   /** Members whose launch has not started, and unprotected members. Both may contain others, which are skipped. */

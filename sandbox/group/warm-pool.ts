@@ -1,5 +1,5 @@
 import type { Agenda } from '../agenda.ts';
-import type { Activity, FailureCause, ScalingActivities } from './activities.ts';
+import type { FailureCause, RecordedActivity, ScalingActivities } from './activities.ts';
 import type { GroupDurations } from './durations.ts';
 import type { Watch } from './events.ts';
 import { isRefused, type LaunchFault } from './faults.ts';
@@ -122,14 +122,18 @@ export class WarmPool {
     return true;
   }
 
-  #stop(instance: Instance, launch: Activity): void {
+  #stop(instance: Instance, launch: RecordedActivity): void {
     this.#owner.activities.succeed(launch);
     if (this.#stock.length < this.#size) this.#stock.push(instance.number);
     this.#watch('is warm', this.#agenda.now, instance, 0);
     this.#stocked();
   }
 
-  #giveUp(instance: Instance, launch: Activity, { cause, reason }: NonNullable<Ending['failure']>): void {
+  #giveUp(
+    instance: Instance,
+    launch: RecordedActivity,
+    { cause, reason }: NonNullable<Ending['failure']>,
+  ): void {
     const { now } = this.#agenda;
     this.#owner.activities.fail(launch, cause);
     instance.leftAt = now;
@@ -144,7 +148,7 @@ export class WarmPool {
   }
 }
 
-const newPoolInstance = (number: number, requestedAt: number, launch: Activity) =>
+const newPoolInstance = (number: number, requestedAt: number, launch: RecordedActivity) =>
   new Instance({
     number,
     requestedAt,

@@ -26,7 +26,7 @@ import { samplesOf, stretchesOf } from './samples.ts';
 import { type Trial, trials } from './setting-trials.ts';
 
 type OursChoice = Extract<PolicyChoice, { settings: unknown }>;
-interface Progress {
+interface ReportProgress {
   to: (ended: number) => void;
   stop: () => void;
 }
@@ -53,7 +53,7 @@ export interface ReportOptions {
   /** What a setting does, as its documentation says it. */
   describe: (setting: string) => string | undefined;
   /** Reports the number of jobs that have ended, over all replays of a step. */
-  progress: (total: number, of: string) => Progress;
+  progress: (total: number, of: string) => ReportProgress;
 }
 
 /**

@@ -3,7 +3,7 @@ import { intervalOfChange } from '../resampling.ts';
 import type { ComparedFigures, Comparison, DayFigures } from './model.ts';
 
 /** What a comparison needs of a run. */
-interface Run {
+interface ComparedRun {
   settings: Record<string, unknown>;
   assumptions: Record<string, unknown>;
   policies: readonly {
@@ -20,7 +20,7 @@ interface Run {
 }
 
 /** Puts two runs of the same jobs side by side. */
-export function compared(source: string, before: Run, after: Run): Comparison {
+export function compared(source: string, before: ComparedRun, after: ComparedRun): Comparison {
   const pairs = after.policies.flatMap((now) => {
     const then = before.policies.find(({ policy }) => policy === now.policy);
     return then === undefined ? [] : [{ then, now }];
@@ -52,7 +52,7 @@ export function compared(source: string, before: Run, after: Run): Comparison {
   };
 }
 
-type Policy = Run['policies'][number];
+type ComparedPolicy = ComparedRun['policies'][number];
 
 const figuresOf = ({
   waitSeconds,
@@ -60,7 +60,7 @@ const figuresOf = ({
   jobsKilled,
   cost,
   costReplayed,
-}: Policy): ComparedFigures => ({
+}: ComparedPolicy): ComparedFigures => ({
   mean: waitSeconds.mean,
   p95: waitSeconds.p95,
   cost: cost?.total ?? null,
@@ -75,7 +75,7 @@ const ofDay = ({ waitSeconds, cost }: Omit<Day, 'cost'> & { cost?: number | unde
   cost: cost ?? null,
 });
 
-const daysOf = ({ days = [], replayedHours = 0, month }: Policy) => ({
+const daysOf = ({ days = [], replayedHours = 0, month }: ComparedPolicy) => ({
   days: days.map(({ cost, ...day }) => ({ ...day, ...(cost !== undefined && { cost }) })),
   replayedHours,
   month,

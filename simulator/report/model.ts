@@ -114,7 +114,7 @@ export interface Samples {
   /** The mean wait of the jobs queued in each hour of the week, from Monday 00:00; `null` without jobs. */
   week: (number | null)[];
   /** Empty if the trace has no dates. */
-  periods: Period[];
+  periods: PartOfWeek[];
 }
 
 /** Queue and capacity over time, from second 0, as arrays of the same length. */
@@ -130,7 +130,7 @@ export interface Series {
 }
 
 /** Working hours, nights or weekends. */
-export interface Period {
+export interface PartOfWeek {
   name: string;
   /** How many hours of the replay are in it. */
   hours: number;

@@ -4,7 +4,7 @@ import { type Cost, costByTime, type Priced, paidFor } from '../cost.ts';
 import type { JobTable } from '../job-table.ts';
 import { monthOf } from '../month.ts';
 import type { ReplayResult } from '../replay.ts';
-import type { Period } from './model.ts';
+import type { PartOfWeek } from './model.ts';
 
 /** From Monday to Friday, from this hour until that one. */
 export const WORKING = { from: 8, until: 18 };
@@ -24,7 +24,7 @@ export function periodsOf(
   { startedAt, endedAt, calendar, hourly }: ReplayResult,
   priced: Priced | undefined,
   cost: Cost | undefined,
-): Period[] {
+): PartOfWeek[] {
   if (!calendar.dated || calendar.hourAt(endedAt) >= LAST_HOUR) return [];
   const periods = NAMES.map(() => ({ seconds: 0, jobs: 0, waited: 0, billed: 0, spot: 0, stopped: 0 }));
   const last = calendar.hourAt(endedAt);

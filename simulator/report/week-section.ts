@@ -1,5 +1,5 @@
 import { type Html, html } from './html.ts';
-import type { Period, PolicyRow, ReportData } from './model.ts';
+import type { PartOfWeek, PolicyRow, ReportData } from './model.ts';
 import * as shown from './number-format.ts';
 
 const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
@@ -77,10 +77,10 @@ function periodsTable({ rows, trace, unit }: ReportData): Html {
     waitMean,
     instanceHours,
     cost,
-  }: Period) => html`<td>${shown.orDash(waitMean, shown.short)}</td>
+  }: PartOfWeek) => html`<td>${shown.orDash(waitMean, shown.short)}</td>
 <td>${priced ? shown.orDash(cost, (value) => `$${value.toFixed(2)}`) : shown.short(instanceHours)}</td>
 <td>${perJob(cost, jobs)}</td>`;
-  const line = ({ row, periods }: { row: PolicyRow; periods: readonly Period[] }) =>
+  const line = ({ row, periods }: { row: PolicyRow; periods: readonly PartOfWeek[] }) =>
     html`<tr><th scope="row">${row.label}</th>${periods.map(cells)}</tr>`;
   return html`<h3>Working hours, nights and weekends</h3>
 <p>${names.map(

@@ -21,7 +21,7 @@ interface FoundJob {
 }
 
 /** A run of a job, and where the file lists it. */
-interface Run {
+interface LocatedRun {
   job: FoundJob;
   place: string;
 }
@@ -40,7 +40,7 @@ export class ExportTrace {
   readonly #found: FoundJob[] = [];
   readonly #identities = new Set<string>();
   /** By the key that records of one run share. */
-  readonly #runs = new Map<string, Run>();
+  readonly #runs = new Map<string, LocatedRun>();
   #tasks = 0;
 
   constructor(file: string) {

@@ -6,7 +6,7 @@ import pc from 'picocolors';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DecisionRecord } from '../../cli/deployed/decisions.ts';
 import { parseGroup } from '../../cli/deployed/groups.ts';
-import type { BuiltImage } from '../../cli/deployed/images.ts';
+import type { FleetImage } from '../../cli/deployed/images.ts';
 import { type FleetStatus, fleetStatuses, shortTime } from '../../cli/status/fleet-status.ts';
 import type { StatusReading } from '../../cli/status/reads.ts';
 import { noteOf, statusDetails, statusTable } from '../../cli/status/screen.ts';
@@ -501,7 +501,7 @@ describe('the screen', () => {
   });
 
   it('says which built image launches have, and whether the last build failed', () => {
-    const of = (lastBuild: BuiltImage['lastBuild']) => {
+    const of = (lastBuild: FleetImage['lastBuild']) => {
       const images = new Map([['linux', { image: 'ami-00000000000000002', at: NOW - 60_000, lastBuild }]]);
       return statusDetails(statusOf({ images }), 120, PLAIN).find((line) => line.startsWith('Image'));
     };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { whyNothingLaunches } from '../../cli/explain/explanation.ts';
-import type { History } from '../../cli/explain/reads.ts';
+import type { FleetHistory } from '../../cli/explain/reads.ts';
 import type { Launch } from '../../functions/lib/breaker.ts';
 import {
   ago,
@@ -19,10 +19,10 @@ import {
 const iso = (at: number) => new Date(at).toISOString();
 
 const createdAgo = (seconds: number) =>
-  ({ CreatedTime: new Date(ago(seconds)) }) as History['group']['described'];
+  ({ CreatedTime: new Date(ago(seconds)) }) as FleetHistory['group']['described'];
 
 describe('why nothing launches', () => {
-  it.each<{ more: Partial<History>; says: string }>([
+  it.each<{ more: Partial<FleetHistory>; says: string }>([
     {
       more: {},
       says: 'Nothing launches now: at the last poll, 4 s ago, CircleCI counted no waiting task and 0 running tasks. 0 instances are in service now.',

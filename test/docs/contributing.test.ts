@@ -136,3 +136,17 @@ describe('the architecture', () => {
     expect(circles).toEqual([]);
   });
 });
+
+it('a type that a file exports shares its name with no type of another file', () => {
+  const declared = new Map<string, { file: string; isExported: boolean }[]>();
+  for (const file of versioned.filter((name) => /^(?!test\/|examples\/).*\/.*\.ts$/.test(name)))
+    for (const [, exported, name = ''] of read(file).matchAll(
+      /^(export )?(?:abstract )?(?:class|interface|type) (\w+)/gm,
+    ))
+      declared.set(name, [...(declared.get(name) ?? []), { file, isExported: exported !== undefined }]);
+  expect(declared.size).toBeGreaterThan(500);
+  const shared = [...declared].filter(
+    ([, places]) => places.length > 1 && places.some(({ isExported }) => isExported),
+  );
+  expect(shared).toEqual([]);
+});

@@ -8,7 +8,7 @@ import { countingWindow } from '../../functions/lib/counted-launches.ts';
 import { COUNTED_TAG } from '../../functions/lib/tags.ts';
 import { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
-import type { Activity } from '../../sandbox/group/activities.ts';
+import type { RecordedActivity } from '../../sandbox/group/activities.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { TaskQueue } from '../../sandbox/task-queue.ts';
 import { SILENT } from '../../sandbox/workflow.ts';
@@ -50,7 +50,7 @@ beforeEach(() => {
 });
 
 /** A launch that ended `endedAt` seconds after the tests' execution started. Most ended before: -50 is 50 s before. */
-function launched(endedAt: number, changes: Partial<Activity> = {}): void {
+function launched(endedAt: number, changes: Partial<RecordedActivity> = {}): void {
   const activity = group.activities.launch(1, { from: 0, to: 1 });
   const ended = {
     startedAt: EXECUTION_START + (endedAt - 60) * 1_000,

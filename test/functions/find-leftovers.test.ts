@@ -7,7 +7,7 @@ import { readBoots } from '../../functions/lib/boot-reads.ts';
 import { LeftoversUnread, refuseUnread } from '../../functions/lib/leftover-clients.ts';
 import { bounded, findLeftovers as findIn } from '../../functions/lib/leftovers.ts';
 import { UNITS } from '../../functions/lib/metric-units.ts';
-import { costlyOf, type FindingKind, MOST_TRIES, repairable } from '../../functions/lib/reconcile.ts';
+import { costlyOf, type LeftoverKind, MOST_TRIES, repairable } from '../../functions/lib/reconcile.ts';
 import { secretsProvider } from '../../functions/lib/secrets.ts';
 import { DETACHED_TAG } from '../../functions/lib/tags.ts';
 import { handler as repairLeftovers } from '../../functions/repair-leftovers.ts';
@@ -116,7 +116,7 @@ it('names the state whose input is wrong', async () => {
   await expect(repairLeftovers.with(world())({})).rejects.toThrow(/^InputInvalid: Repair Leftovers: /);
 });
 
-it.each<{ kind: FindingKind; rings: boolean }>([
+it.each<{ kind: LeftoverKind; rings: boolean }>([
   { kind: 'in no group', rings: true },
   { kind: 'never connected', rings: true },
   { kind: 'too old', rings: true },

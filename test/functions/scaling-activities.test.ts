@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { describeActivities } from '../../functions/lib/scaling-activities.ts';
 import type { Agenda } from '../../sandbox/agenda.ts';
 import type { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
-import type { Activity } from '../../sandbox/group/activities.ts';
+import type { RecordedActivity } from '../../sandbox/group/activities.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import { instanceId } from '../../sandbox/group/instance.ts';
 import { embeddedAws, embeddedGroup } from '../support/aws.ts';
@@ -32,7 +32,7 @@ describe('describeActivities', () => {
   const endedAt = EXECUTION_START + 120_000;
 
   /** An activity as the group would record it, but for these changes. */
-  function recorded(changes: Partial<Activity>): void {
+  function recorded(changes: Partial<RecordedActivity>): void {
     const activity = group.activities.launch(NUMBER, { from: 0, to: 1 });
     Object.assign(activity, { startedAt }, changes);
   }
@@ -98,7 +98,7 @@ describe('describeActivities', () => {
     'WaitingForInstanceWarmup',
     'SomethingNew',
   ])('reads a launch in status %s as under way', async (status) => {
-    recorded({ status: status as Activity['status'] });
+    recorded({ status: status as RecordedActivity['status'] });
     expect(await describeActivities(autoScaling, NAME)).toEqual({
       launches: [{ outcome: 'underway', startedAt }],
       boots: [],
@@ -155,7 +155,7 @@ describe('describeActivities', () => {
   const message =
     'We currently do not have sufficient m7g.large capacity in the Availability Zone you requested (eu-west-1a).';
 
-  it.each<{ case: string; changes: Partial<Activity>; launches: object[]; boots: number }>([
+  it.each<{ case: string; changes: Partial<RecordedActivity>; launches: object[]; boots: number }>([
     {
       case: 'out of the pool as a launch, and as no boot',
       changes: { of: FROM, status: 'Successful' },

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { circleciAccess } from '../../functions/lib/circleci.ts';
+import type { ListedRunner } from '../../functions/lib/inventory.ts';
 import { checkZero, type ZeroMemory } from '../../functions/lib/zero-check.ts';
-import { CircleCi, type CircleCiFault, type ListedRunner } from '../../sandbox/circleci.ts';
+import { CircleCi, type CircleCiFault } from '../../sandbox/circleci.ts';
 import { embeddedAws, newSecretName } from '../support/aws.ts';
 import { deployedSettings, EXECUTION_START, firstPoll, parsedCountInput } from '../support/inputs.ts';
 

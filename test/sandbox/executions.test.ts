@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SANDBOX_START } from '../../sandbox/trace.ts';
-import type { Execution } from '../../sandbox/workflow.ts';
+import type { EndedExecution } from '../../sandbox/workflow.ts';
 import {
   counts,
   failuresIn,
@@ -150,7 +150,7 @@ const POLL = [
 
 describe('an execution goes through the definition as it is drawn', () => {
   const everyMinute = { pollIntervalSeconds: 60 };
-  const names = ({ path }: Execution) => path.map(({ state }) => state);
+  const names = ({ path }: EndedExecution) => path.map(({ state }) => state);
 
   it('when there is nothing to do', async () => {
     const { execute } = await oneFleet({ fleet: everyMinute });

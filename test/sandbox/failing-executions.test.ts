@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Fault } from '../../sandbox/faults/fault.ts';
 import { FAULTS } from '../../sandbox/faults/faults.ts';
-import { type Execution, HANDLERS } from '../../sandbox/workflow.ts';
+import { type EndedExecution, HANDLERS } from '../../sandbox/workflow.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 import { counted, failuresIn, oneFleet, secondsTaken, seeOperations, visits } from '../support/sandbox.ts';
 
@@ -10,11 +10,11 @@ const metricOf = (state: string) =>
   Object.entries(FAILURES).find(([, heading]) => heading === state)?.[0] ?? '';
 
 /** What stands in the graph from where a failure is known to the end. */
-const ending = ({ path }: Execution) =>
+const ending = ({ path }: EndedExecution) =>
   path.slice(path.findIndex(({ state }) => state === 'Which Failure?') + 1).map(({ state }) => state);
 
 /** The step that an execution failed in, as it says itself. */
-const failedIn = (execution: Execution) =>
+const failedIn = (execution: EndedExecution) =>
   Object.keys(HANDLERS).filter((step) => visits(execution, `${step} Failed`).length > 0);
 
 /** A fleet of 2 instances that needs 5. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
 import type { FleetWorld, SandboxEvent } from '../../sandbox/sandbox.ts';
-import type { Execution } from '../../sandbox/workflow.ts';
+import type { EndedExecution } from '../../sandbox/workflow.ts';
 import { jobs, LINUX, oneFleet, openSandbox, visits } from '../support/sandbox.ts';
 
 const { request, boot, idleClaim } = DURATIONS;
@@ -113,7 +113,7 @@ describe('maxSurge', () => {
 });
 
 /** What the decisions of an execution give for reasons. */
-function reasonsIn(execution: Execution): string[] {
+function reasonsIn(execution: EndedExecution): string[] {
   return visits(execution, 'Compute Capacity').flatMap(
     ({ output }) => (output as { decision?: { reasons: string[] } } | undefined)?.decision?.reasons ?? [],
   );

@@ -10,7 +10,7 @@ import { DURATIONS } from '../../sandbox/group/durations.ts';
 import type { EventKind, Watch } from '../../sandbox/group/events.ts';
 import type { LaunchFault } from '../../sandbox/group/faults.ts';
 import { GroupModel } from '../../sandbox/group/group.ts';
-import type { GroupSettings, Leaving } from '../../sandbox/group/group-settings.ts';
+import type { GroupModelSettings, Leaving } from '../../sandbox/group/group-settings.ts';
 import type { Instance } from '../../sandbox/group/instance.ts';
 import { JobQueue, NO_JOB } from '../../sandbox/group/job-queue.ts';
 import { leavesAfter } from '../../sandbox/group/runners.ts';
@@ -55,7 +55,7 @@ const record: Watch = (kind, at, instance) => {
   events.push(`${at} ${instance?.number ?? '-'} ${kind}${reason}`);
 };
 
-const SETTINGS: GroupSettings = {
+const SETTINGS: GroupModelSettings = {
   durations: DURATIONS,
   startsAt: 0,
   minSize: 0,
@@ -71,7 +71,7 @@ const SETTINGS: GroupSettings = {
   interruptedAfter: () => Number.POSITIVE_INFINITY,
 };
 
-function group(settings: Partial<GroupSettings> = {}, watch = record): GroupModel {
+function group(settings: Partial<GroupModelSettings> = {}, watch = record): GroupModel {
   return new GroupModel({ ...SETTINGS, ...settings }, agenda, jobs, watch);
 }
 

@@ -1,7 +1,7 @@
 import type { AwaitingRecord } from '../../cli/deployed/awaiting.ts';
 import type { DecisionRecord } from '../../cli/deployed/decisions.ts';
 import type { FleetGroup, Member } from '../../cli/deployed/groups.ts';
-import type { FailureRecord, History } from '../../cli/explain/reads.ts';
+import type { FailureRecord, FleetHistory } from '../../cli/explain/reads.ts';
 import type { Launch } from '../../functions/lib/breaker.ts';
 
 /** What is on record of a fleet, for tests of `explain`. */
@@ -74,7 +74,7 @@ export const FAILED: Launch = {
   reason: 'We currently do not have sufficient m7g.large capacity',
 };
 
-export const history = (more: Partial<History> = {}): History => ({
+export const history = (more: Partial<FleetHistory> = {}): FleetHistory => ({
   group: groupOf(),
   launchedAt: new Map(),
   decisions: [poll(4, 0, 0, { reasons: ['0 unclaimed + 0 running = 0 wanted'] })],

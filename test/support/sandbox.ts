@@ -1,6 +1,6 @@
 import { type FleetWorld, Sandbox, type SandboxFleet, type SandboxOptions } from '../../sandbox/sandbox.ts';
 import type { TaskQueue } from '../../sandbox/task-queue.ts';
-import type { Execution, Metric, Visit } from '../../sandbox/workflow.ts';
+import type { EndedExecution, Metric, Visit } from '../../sandbox/workflow.ts';
 import { FAILURES } from '../../statemachine/failures.ts';
 
 /** A fleet as the tests have it unless they say otherwise. */
@@ -21,7 +21,7 @@ export const jobs = (number: number, durationSeconds = 600, queuedAt = 0) =>
 /** Opens a sandbox with one fleet and this many jobs in its queue. */
 export async function oneFleet(
   options: SandboxOptions & { fleet?: Partial<SandboxFleet>; queued?: number } = {},
-): Promise<{ sandbox: Sandbox; world: FleetWorld; execute: () => Promise<Execution> }> {
+): Promise<{ sandbox: Sandbox; world: FleetWorld; execute: () => Promise<EndedExecution> }> {
   const { fleet, queued = 0, ...rest } = options;
   const sandbox = await openSandbox(rest);
   const world = sandbox.addFleet({ ...LINUX, ...fleet }, jobs(queued));
@@ -32,17 +32,18 @@ export async function oneFleet(
 /** What CircleCI would count, and how many tasks have ended. */
 export const counts = ({ unclaimed, running, ended }: TaskQueue) => ({ unclaimed, running, ended });
 
-export const visits = (execution: Execution, state: string): Visit[] =>
+export const visits = (execution: EndedExecution, state: string): Visit[] =>
   execution.path.filter((visit) => visit.state === state);
 
 /** When an execution's polls began, in whole seconds into it. */
-export const polledAt = (execution: Execution): number[] =>
+export const polledAt = (execution: EndedExecution): number[] =>
   visits(execution, 'Observe').map(({ at }) => Math.floor((at - execution.startedAt) / 1_000));
 
-export const secondsTaken = ({ startedAt, endedAt }: Execution): number => (endedAt - startedAt) / 1_000;
+export const secondsTaken = ({ startedAt, endedAt }: EndedExecution): number => (endedAt - startedAt) / 1_000;
 
 /** Retries of all steps of an execution. */
-export const retriesOf = ({ path }: Execution): number => path.reduce((sum, { retries }) => sum + retries, 0);
+export const retriesOf = ({ path }: EndedExecution): number =>
+  path.reduce((sum, { retries }) => sum + retries, 0);
 
 /** The failures that were counted, of what the steps measure nothing. */
 export const failuresIn = (metrics: Metric[]) =>

@@ -8,7 +8,7 @@ import { NO_JOB } from '../../sandbox/group/job-queue.ts';
 import type { Latency } from '../../sandbox/latency.ts';
 import { type FleetWorld, Sandbox, type SandboxEvent } from '../../sandbox/sandbox.ts';
 import { SANDBOX_START } from '../../sandbox/trace.ts';
-import type { Execution, Metric, Replacement } from '../../sandbox/workflow.ts';
+import type { EndedExecution, Metric, Replacement } from '../../sandbox/workflow.ts';
 import type { ActivitiesJson } from './inputs.ts';
 import { LINUX } from './sandbox.ts';
 
@@ -283,7 +283,7 @@ class Judge {
     }
   }
 
-  executed({ name, status, startedAt, endedAt }: Execution): void {
+  executed({ name, status, startedAt, endedAt }: EndedExecution): void {
     const { faults } = this.#scenario;
     const { group } = this.#world;
     const { now } = this.#sandbox;

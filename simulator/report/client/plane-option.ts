@@ -4,7 +4,7 @@ import { labelPlacer, type Rect } from './labels.ts';
 import { axis, type Look, type Option, tooltip } from './look.ts';
 
 /** The wait on the vertical axis. */
-export type Wait = 'mean' | 'p50' | 'p95' | 'p99';
+export type WaitStatistic = 'mean' | 'p50' | 'p95' | 'p99';
 
 /** A policy, or a setting that was tried, in the plane. */
 export interface Point {
@@ -34,7 +34,11 @@ const KINDS = {
 } as const;
 
 /** All points, or only those that cost about as much as ours. */
-export function pointsOf({ rows, settings, tried }: ReportData, wait: Wait, onlyNear: boolean): Point[] {
+export function pointsOf(
+  { rows, settings, tried }: ReportData,
+  wait: WaitStatistic,
+  onlyNear: boolean,
+): Point[] {
   const at = (figures: Figures) => ({
     x: figures.price,
     y: figures.wait[wait],

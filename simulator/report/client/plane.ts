@@ -1,7 +1,7 @@
 import type { ReportData } from '../model.ts';
 import { draw } from './chart.ts';
 import { element } from './elements.ts';
-import { HEIGHT, planeOption, pointsOf, type Wait } from './plane-option.ts';
+import { HEIGHT, planeOption, pointsOf, type WaitStatistic } from './plane-option.ts';
 
 /** Every policy by its wait and its cost; which wait, and how near, is chosen. */
 export function plane(data: ReportData): void {
@@ -16,6 +16,6 @@ export function plane(data: ReportData): void {
   near.addEventListener('change', redraw);
 }
 
-function waitOf(value: string): Wait {
+function waitOf(value: string): WaitStatistic {
   return value === 'p50' || value === 'p95' || value === 'p99' ? value : 'mean';
 }

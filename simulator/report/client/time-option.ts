@@ -2,14 +2,14 @@ import { short } from '../number-format.ts';
 import { axis, type Look, type Option, tooltip } from './look.ts';
 import type { ZoomRange } from './zoom.ts';
 
-type Counts = Record<'waiting' | 'running' | 'instances', number[]>;
+type CountSeries = Record<'waiting' | 'running' | 'instances', number[]>;
 
 /** Counts over time: the highest of each interval, and the mean for long intervals. */
-export interface Window extends Counts {
+export interface Window extends CountSeries {
   /** Seconds of the trace. */
   from: number;
   everySeconds: number;
-  means?: Counts;
+  means?: CountSeries;
 }
 
 /** The colour and the chart of each count. */
