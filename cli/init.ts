@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
-import { FleetsInvalid, loadFleetsText } from '../fleets/load.ts';
+import { FleetsInvalid } from '../fleets/load.ts';
 import { RELEASE_FILE } from '../fleets/runner-release.ts';
 import { forApp } from '../functions/lib/advice.ts';
 import { stackOption, UsageError } from './command-line/arguments.ts';
@@ -10,7 +10,14 @@ import { wrappedHelp } from './command-line/help.ts';
 import { type CliCommand, nameAndMessage, type Shell } from './command-line/run.ts';
 import { writeWhole } from './command-line/whole-file.ts';
 import { answered, type InitOptions } from './init/answers.ts';
-import { changedLines, onlyFleet, type PlannedFile, planFile, readIfPresent } from './init/files.ts';
+import {
+  changedLines,
+  onlyFleet,
+  type PlannedFile,
+  planFile,
+  readIfPresent,
+  refuseInvalid,
+} from './init/files.ts';
 import { carriedOver } from './init/from-group.ts';
 import { readGroup } from './init/group-reads.ts';
 import { Lookups } from './init/lookups.ts';
@@ -107,7 +114,7 @@ async function initialise(options: InitOptions, shell: Shell): Promise<void> {
 
   const folder = dirname(options.fleets);
   const text = fleetsText(name, fleet, schemaPath(folder));
-  loadFleetsText(text, options.fleets, { stack: options.stack });
+  refuseInvalid(text, options);
   const files = [planFile(options.fleets, text)];
   if (options.config)
     files.push(planFile(join(folder, '.circleci', 'config.yml'), configText(name, fleet.resourceClass)));

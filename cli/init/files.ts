@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { structuredPatch } from 'diff';
 import { parse } from 'yaml';
-import { FleetsInvalid, loadFleetsText } from '../../fleets/load.ts';
+import { FleetsInvalid, loadFleetsText, loadSettings } from '../../fleets/load.ts';
 import { isMap } from '../../fleets/settings/parts.ts';
 import { readSettingsText } from '../../fleets/settings-text.ts';
 import { UsageError } from '../command-line/arguments.ts';
@@ -93,6 +93,22 @@ function loads(text: string, file: string): boolean {
   } catch (error) {
     if (error instanceof FleetsInvalid) return false;
     throw error;
+  }
+}
+
+/**
+ * Refuses a text with which the fleet could not be deployed. It is in no file yet, so the complaint names no line.
+ *
+ * @throws UsageError
+ */
+export function refuseInvalid(text: string, { fleets, stack }: { fleets: string; stack: string }): void {
+  try {
+    loadSettings(parsed(text), fleets, { stack });
+  } catch (error) {
+    if (!(error instanceof FleetsInvalid)) throw error;
+    throw new UsageError(
+      `With these answers, ${error.message}\nNothing was written. Give other answers, such as --types or --max.`,
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { Fleet } from '../../fleets/fleet.ts';
 import { typeMeant } from '../../fleets/prices.ts';
+import { architectureOf } from '../../fleets/settings/instance.ts';
 import { MOST_SUBNETS, subnetIds } from '../../fleets/settings/network.ts';
 import { TOP_SETTINGS } from '../../fleets/settings/top.ts';
 import { FLEET_NAME } from '../../functions/lib/fleet-names.ts';
@@ -17,7 +18,9 @@ export const DEFAULTS = { maxReplicas: 20, instanceTypes: ['m7i.large', 'm6i.lar
 /** What is wrong with the value of a setting, by itself; `undefined` if nothing is. */
 export function faultOfAnswer(setting: keyof WrittenFleet, value: unknown): string | undefined {
   const fault = Fleet.shape[setting].safeParse(value).error?.issues[0]?.message;
-  return fault ?? (setting === 'instanceTypes' ? faultOfSizes(value) : undefined);
+  return (
+    fault ?? (setting === 'instanceTypes' ? (faultOfSizes(value) ?? faultOfArchitectures(value)) : undefined)
+  );
 }
 
 /** The loader would say of a mistyped size that it has no price, which is no answer to whoever mistyped it. */
@@ -30,8 +33,20 @@ function faultOfSizes(types: unknown): string | undefined {
   return undefined;
 }
 
+/** The loader says this of a file and its line, and `npm run init` has not written one yet. */
+function faultOfArchitectures(types: unknown): string | undefined {
+  const given = Array.isArray(types) ? types.map(String) : [];
+  const [first] = given;
+  const other = given.find((type) => architectureOf(type) !== architectureOf(first ?? ''));
+  if (first === undefined || other === undefined) return undefined;
+  return `must all be of one architecture, because they share one image: ${first} is ${architectureOf(first)}, ${other} is ${architectureOf(other)}. Make a fleet for each architecture`;
+}
+
 /** The parts of a list, separated by commas or spaces. */
 export const list = (text: string) => text.split(/[\s,]+/).filter((part) => part !== '');
+
+/** An example, after what the loader says of a resource class. */
+export const SUCH_AS_CLASS = ', such as acme/linux';
 
 /** A parser for an option with the value of a setting. */
 export const settingOption =
@@ -40,7 +55,7 @@ export const settingOption =
     const value = read(given);
     const fault = faultOfAnswer(setting, value);
     if (fault === undefined) return value;
-    throw new InvalidArgumentError(`It ${fault}.`);
+    throw new InvalidArgumentError(`It ${fault}${setting === 'resourceClass' ? SUCH_AS_CLASS : ''}.`);
   };
 
 /** Who gets the alarms. */

@@ -7,7 +7,15 @@ import { listPrice, vCpusOf } from '../../fleets/prices.ts';
 import { beforeEnd } from '../terminal/ending.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { FoundSubnet, FoundVpc } from './lookups.ts';
-import { faultOfAnswer, list, NAMESPACE, NOBODY, type Recipient, recipientOf } from './options.ts';
+import {
+  faultOfAnswer,
+  list,
+  NAMESPACE,
+  NOBODY,
+  type Recipient,
+  recipientOf,
+  SUCH_AS_CLASS,
+} from './options.ts';
 
 /** The questions of `npm run init`. They are on standard error, so that standard output has only the result. */
 
@@ -53,7 +61,7 @@ export async function askClass(
   const isAnswer = (value: string) =>
     faultOfAnswer('resourceClass', value) === undefined ||
     (classesOf !== undefined && NAMESPACE.test(value)) ||
-    `It ${faultOfAnswer('resourceClass', value)}, such as acme/linux.`;
+    `It ${faultOfAnswer('resourceClass', value)}${SUCH_AS_CLASS}.`;
   const answer = await askText(
     classesOf === undefined
       ? 'Resource class of the runners:'
@@ -69,7 +77,7 @@ export async function askClass(
       `${answer}/`,
       (value) => {
         const fault = faultOfAnswer('resourceClass', value);
-        return fault === undefined || `It ${fault}, such as acme/linux.`;
+        return fault === undefined || `It ${fault}${SUCH_AS_CLASS}.`;
       },
       'editable',
     );
@@ -145,7 +153,7 @@ function sizeName(processor: string, [first = '', ...others]: string[]): string 
 
 export async function askMaximum(present: number): Promise<number> {
   const answer = await askText(
-    'Maximum number of instances (the limit of your CircleCI plan):',
+    'Maximum number of instances (your CircleCI plan may allow fewer):',
     String(present),
     (value) => {
       const fault = faultOfAnswer('maxReplicas', /^\d+$/.test(value) ? Number(value) : Number.NaN);

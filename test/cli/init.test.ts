@@ -303,7 +303,10 @@ describe('wrong options', () => {
     { words: [], says: 'Missing: --class, --types, --max, --network, --notify.' },
     { words: ['--yes'], says: 'There is no default. Missing: --class. Nothing was written.' },
     { words: [...CLASS, '--max', '3'], says: 'Missing: --types, --network, --notify.' },
-    { words: ['--class', 'linux', '--yes'], says: 'It must be a resource class, namespace/class.' },
+    {
+      words: ['--class', 'linux', '--yes'],
+      says: 'It must be a resource class, namespace/class, such as acme/linux.',
+    },
     { words: [...CLASS, '--yes', '--max', '0'], says: 'It must be a whole number from 1 to 10000' },
     { words: [...CLASS, '--yes', '--max', 'many'], says: 'It must be a whole number from 1 to 10000' },
     {
@@ -321,7 +324,7 @@ describe('wrong options', () => {
     { words: [...CLASS, '--yes', '--types', ''], says: 'It must name at least one EC2 instance type' },
     {
       words: [...CLASS, '--yes', '--types', 'm7i.large,m7g.xlarge'],
-      says: 'must all be of one architecture',
+      says: "option '--types <list>' argument 'm7i.large,m7g.xlarge' is invalid. It must all be of one architecture, because they share one image: m7i.large is x86_64, m7g.xlarge is arm64. Make a fleet for each architecture.",
     },
     { words: [...CLASS, '--yes', '--types', 'p5.48xlarge'], says: 'GPU' },
     {
@@ -356,6 +359,8 @@ describe('wrong options', () => {
     const { status, stdout, stderr } = await init(words);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain(says);
+    // No file has been written, so no complaint names a line of it.
+    expect(stderr).not.toMatch(/:\d+:\d+$/m);
     expect(readdirSync(folder)).toEqual([]);
   });
 });

@@ -114,7 +114,7 @@ describe('npm run init on a terminal of 80 x 24', () => {
       ✔ Resource class, or only its namespace to choose: acme
       ✔ Resource class of the runners: acme/linux
       ✔ Size of each instance: m7i.xlarge, m6i.xlarge
-      ✔ Maximum number of instances (the limit of your CircleCI plan): 20
+      ✔ Maximum number of instances (your CircleCI plan may allow fewer): 20
       ✔ Network of the instances: vpc-0000000a  builds  10.0.0.0/16
       ✔ Subnets, from which instances reach the internet: subnet-0000000a
       ✔ E-mail address or SNS topic for alarms (empty: nobody): ci@example.com
