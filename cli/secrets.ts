@@ -111,8 +111,7 @@ async function manageSecrets(
   if (options.age || options.json) await showAges(deployed, options, shell);
   else if (options.rotate) await rotate(deployed, options, shell);
   else {
-    const [apiToken, classToken] = await readTokens(shell.stdin);
-    await refuseUseless(fleet, apiToken, classToken, options);
+    const [apiToken, classToken] = await readTokens(fleet, options, shell.stdin);
     await store(deployed, apiToken, classToken, shell);
     shell.terminal.printProse(`Stored the tokens in ${deployed.scalerSecret} and ${deployed.runnerSecret}.`);
   }
@@ -216,10 +215,9 @@ async function showAges(
 async function rotate(deployed: Deployed, options: Options, shell: Shell): Promise<void> {
   const { terminal, stdin } = shell;
   const { fleet, group } = deployed;
-  const [apiToken, classToken] = await readTokens(stdin, 'may be empty');
+  const [apiToken, classToken] = await readTokens(fleet, options, stdin, 'may be empty');
   if (apiToken === '' && classToken === '')
     throw new UsageError('Both tokens are empty. Nothing was stored.');
-  await refuseUseless(fleet, apiToken, classToken, options);
   await store(deployed, apiToken, classToken, shell);
   if (apiToken !== '') {
     terminal.printProse(
@@ -251,39 +249,25 @@ async function rotate(deployed: Deployed, options: Options, shell: Shell): Promi
 const API_TOKEN = /^[\x21-\x7e]*$/;
 const CLASS_TOKEN = /^[\w.~+/=:-]*$/;
 
-/**
- * Refuses tokens with which the fleet would not work; an empty one is none.
- *
- * @throws UsageError, without a token.
- */
-async function refuseUseless(
-  fleet: TokenFleet,
-  apiToken: string,
-  classToken: string,
-  { force = false }: Options,
-): Promise<void> {
-  if (apiToken === classToken)
-    throw new UsageError(
-      'The two tokens must be different ones: the instances must not have the personal API token. Nothing was stored.',
-    );
-  for (const [what, token, form] of [
-    ['personal API token', apiToken, API_TOKEN],
-    ['resource class token', classToken, CLASS_TOKEN],
-  ] as const) {
-    if (!form.test(token))
-      throw new UsageError(`The ${what} has characters that no token has. Nothing was stored.`);
-  }
-  if (apiToken === '' || force) return;
-  const fault = await faultOfApiToken(apiToken, fleet);
-  if (fault !== undefined)
-    throw new UsageError(
-      `The personal API token cannot be used: ${fault.says}. Nothing was stored. To store it nevertheless, add --force.${fault.remedy === undefined ? '' : ` Otherwise ${fault.remedy}.`}`,
-    );
-}
+const NO_TOKEN = 'has characters that no token has';
 
-async function readTokens(stdin: Shell['stdin'], empty?: 'may be empty'): Promise<[string, string]> {
+/**
+ * The two tokens; an empty one is none. A person is asked for the second one only if the first one can be used.
+ *
+ * @throws UsageError, without a token, if the fleet would not work with one of them.
+ */
+async function readTokens(
+  fleet: TokenFleet,
+  options: Options,
+  stdin: Shell['stdin'],
+  empty?: 'may be empty',
+): Promise<[string, string]> {
   if (stdin.isTTY) {
-    return [await ask('Personal API token', empty), await ask('Resource class token', empty)];
+    const apiToken = await ask('Personal API token', API_TOKEN, empty);
+    await refuseUseless(apiToken, fleet, options);
+    const classToken = await ask('Resource class token', CLASS_TOKEN, empty);
+    refuseSame(apiToken, classToken);
+    return [apiToken, classToken];
   }
   const lines = (await text(stdin)).split('\n').map((line) => line.trim());
   const [apiToken = '', classToken = '', ...more] = lines;
@@ -293,14 +277,41 @@ async function readTokens(stdin: Shell['stdin'], empty?: 'may be empty'): Promis
       'Standard input must have two lines: the personal API token, then the resource class token. Nothing was stored.',
     );
   }
+  refuseSame(apiToken, classToken);
+  for (const [what, token, form] of [
+    ['personal API token', apiToken, API_TOKEN],
+    ['resource class token', classToken, CLASS_TOKEN],
+  ] as const)
+    if (!form.test(token)) throw new UsageError(`The ${what} ${NO_TOKEN}. Nothing was stored.`);
+  await refuseUseless(apiToken, fleet, options);
   return [apiToken, classToken];
 }
 
-const ask = (what: string, empty?: 'may be empty') =>
+function refuseSame(apiToken: string, classToken: string): void {
+  if (apiToken !== '' && apiToken === classToken)
+    throw new UsageError(
+      'The two tokens must be different ones: the instances must not have the personal API token. Nothing was stored.',
+    );
+}
+
+/** Refuses a personal API token with which CircleCI answers no count. */
+async function refuseUseless(apiToken: string, fleet: TokenFleet, { force = false }: Options): Promise<void> {
+  if (apiToken === '' || force) return;
+  const fault = await faultOfApiToken(apiToken, fleet);
+  if (fault !== undefined)
+    throw new UsageError(
+      `The personal API token cannot be used: ${fault.says}. Nothing was stored. To store it nevertheless, add --force.${fault.remedy === undefined ? '' : ` Otherwise ${fault.remedy}.`}`,
+    );
+}
+
+const ask = (what: string, form: RegExp, empty?: 'may be empty') =>
   password({
     message: empty === undefined ? what : `New ${what.toLowerCase()} (empty: keep)`,
     mask: true,
-    validate: (value) => empty !== undefined || value.trim() !== '' || 'Enter the token.',
+    validate: (value) => {
+      if (empty === undefined && value.trim() === '') return 'Enter the token.';
+      return form.test(value.trim()) || `It ${NO_TOKEN}.`;
+    },
   }).then((value) => value.trim());
 
 export const secrets: CliCommand = {
