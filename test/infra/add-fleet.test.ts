@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { App, Stack, Stage } from 'aws-cdk-lib';
+import { type App, Stack, Stage } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Port } from 'aws-cdk-lib/aws-ec2';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
@@ -15,6 +15,7 @@ import {
   FleetsInvalid,
 } from '../../infra/library.ts';
 import { LONG_SCHEDULES } from '../support/fleets.ts';
+import { leanApp } from './template.ts';
 
 const CONTEXT = JSON.parse(readFileSync('cdk.json', 'utf8')).context;
 
@@ -22,11 +23,7 @@ const folder = () => mkdtempSync(join(tmpdir(), 'add-fleet-'));
 
 /** An app with the feature flags of `cdk.json`, or with none, which visits aspects otherwise. */
 const appWith = (context: Record<string, unknown> = CONTEXT) =>
-  new App({
-    builtinCloudFormationValidation: false,
-    context: { ...context, runner: 'current', 'aws:cdk:bundling-stacks': [] },
-    outdir: folder(),
-  });
+  leanApp({ context: { ...context, runner: 'current', 'aws:cdk:bundling-stacks': [] } });
 
 const LINUX: FleetProps = { resourceClass: 'acme/linux', instanceTypes: ['m7i.large'], maxReplicas: 20 };
 const ARM: FleetProps = { resourceClass: 'acme/arm', instanceTypes: ['m7g.large'], maxReplicas: 5 };
@@ -277,7 +274,7 @@ describe('a synthesis is refused', () => {
     const app = appWith();
     const runners = new CircleCiRunners(app, 'Runners', { concurrency: { limit: 9 } });
     runners.addFleet('linux', { ...LINUX, schedules: LONG_SCHEDULES });
-    for (let index = 0; index < 99; index += 1)
+    for (let index = 0; index < 60; index += 1)
       runners.addFleet(`${'n'.repeat(29)}-${index}`, {
         ...LINUX,
         maxReplicas: 1,

@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { CircleCiRunners } from '../../infra/circleci-runners.ts';
 import { INSTALL, MINIMAL, minimalWith } from '../support/fleets.ts';
+import { leanApp } from './template.ts';
 
 const CDK_JSON = JSON.parse(readFileSync('cdk.json', 'utf8'));
 
@@ -76,7 +76,7 @@ async function run(...given: Parameters<typeof contextOf>) {
 /** The template that the app makes, in this process and without validation. */
 function templateOf(...given: Parameters<typeof contextOf>): string {
   const { directory, context } = contextOf(...given);
-  const app = new App({ context, outdir: directory, builtinCloudFormationValidation: false });
+  const app = leanApp({ context, outdir: directory });
   const { shared, fleets } = new CircleCiRunners(app, 'Runners', { fleetsFile: context.fleets }).stacks;
   return JSON.stringify([shared, ...fleets].map((stack) => Template.fromStack(stack).toJSON()));
 }
@@ -85,7 +85,7 @@ function templateOf(...given: Parameters<typeof contextOf>): string {
 function refusalOf(...given: Parameters<typeof contextOf>): string {
   const { directory, context } = contextOf(...given);
   try {
-    new CircleCiRunners(new App({ context, outdir: directory }), 'Runners', { fleetsFile: context.fleets });
+    new CircleCiRunners(leanApp({ context, outdir: directory }), 'Runners', { fleetsFile: context.fleets });
   } catch (error) {
     return (error as Error).message.replaceAll(`${directory}/`, '');
   }

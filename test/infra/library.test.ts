@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { App, Duration, Stack, Stage } from 'aws-cdk-lib';
+import { type App, Duration, Stack, Stage } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { type IVpc, MachineImage, Port, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Key } from 'aws-cdk-lib/aws-kms';
@@ -12,6 +12,7 @@ import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { CircleCiRunners, type FleetProps, FleetsInvalid } from '../../infra/library.ts';
+import { leanApp } from './template.ts';
 
 const SETTINGS = {
   linux: {
@@ -33,11 +34,7 @@ const SETTINGS = {
 } satisfies Record<string, FleetProps>;
 
 const appWith = (context: Record<string, string> = {}) =>
-  new App({
-    builtinCloudFormationValidation: false,
-    context: { runner: 'current', 'aws:cdk:bundling-stacks': [], ...context },
-    outdir: mkdtempSync(join(tmpdir(), 'library-')),
-  });
+  leanApp({ context: { runner: 'current', 'aws:cdk:bundling-stacks': [], ...context } });
 
 const LINUX: FleetProps = { resourceClass: 'acme/linux', instanceTypes: ['m7i.large'], maxReplicas: 20 };
 

@@ -1,14 +1,15 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { App, Duration, Stack } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { functionSources, writeBundle } from '../../infra/function-bundles.ts';
 import { WORK_SECONDS } from '../../infra/group-settings-handler.ts';
 import { NodeFunction } from '../../infra/node-function.ts';
 import { fleetsOf, MINIMAL, threeFleets } from '../support/fleets.ts';
-import { SynthesisedTemplate } from './template.ts';
+import { leanApp, SynthesisedTemplate } from './template.ts';
 
 const steps = readdirSync('functions').flatMap((file) => (file.endsWith('.ts') ? [file.slice(0, -3)] : []));
 
@@ -81,6 +82,11 @@ describe('the bundle that is deployed', () => {
   const directory = mkdtempSync(join(tmpdir(), 'bundles-'));
   afterAll(() => rmSync(directory, { recursive: true }));
 
+  // Node.js itself imports the bundles, as in Lambda: Vitest would first parse and transform them.
+  const importer = join(directory, 'importer.cjs');
+  writeFileSync(importer, 'module.exports = (url) => import(url);');
+  const importByNode: (url: string) => Promise<unknown> = createRequire(import.meta.url)(importer);
+
   // The client of EC2 is large. These functions run every 10 minutes, or after a build, and no job waits for them.
   const limitOf = (name: string) => (/-leftovers$|^images$/.test(name) ? 1_200 : 530);
 
@@ -94,7 +100,7 @@ describe('the bundle that is deployed', () => {
       expect(readdirSync(folder)).toEqual(['index.mjs']);
       const file = join(folder, 'index.mjs');
       expect(statSync(file).size).toBeLessThan(limitOf(name) * 1_000);
-      expect(await import(pathToFileURL(file).href)).toMatchObject({ handler: expect.any(Function) });
+      expect(await importByNode(pathToFileURL(file).href)).toMatchObject({ handler: expect.any(Function) });
     },
   );
 });
@@ -108,11 +114,7 @@ it('is not deployed without a source', () => {
 it('is deployed with the function that it belongs to', () => {
   const outdir = mkdtempSync(join(tmpdir(), 'bundles-'));
   onTestFinished(() => rmSync(outdir, { recursive: true }));
-  const app = new App({
-    outdir,
-    builtinCloudFormationValidation: false,
-    context: { 'aws:cdk:enable-asset-metadata': true },
-  });
+  const app = leanApp({ outdir, context: { 'aws:cdk:enable-asset-metadata': true } });
   const stack = new Stack(app, 'stack');
   for (const name of ['count-running', 'images'])
     new NodeFunction(stack, name, { name, description: name, timeout: Duration.seconds(10) });
@@ -125,13 +127,13 @@ it('is deployed with the function that it belongs to', () => {
       : [
           [
             Properties.FunctionName,
-            readFileSync(join(outdir, Metadata['aws:asset:path'] ?? '', 'index.mjs')),
+            readFileSync(join(outdir, Metadata['aws:asset:path'] ?? '', 'index.mjs'), 'utf8'),
           ],
         ],
   );
   const bundle = (name: string) => {
     writeBundle(name, join(outdir, 'bundle'));
-    return readFileSync(join(outdir, 'bundle', 'index.mjs'));
+    return readFileSync(join(outdir, 'bundle', 'index.mjs'), 'utf8');
   };
   // Nothing else is left in the folder of the app.
   expect(readdirSync(outdir).filter((name) => name.startsWith('bundle'))).toEqual([]);

@@ -1,19 +1,13 @@
-import { mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  App,
-  DefaultStackSynthesizer,
-  type IReusableStackSynthesizer,
-  type IStackSynthesizer,
-} from 'aws-cdk-lib';
+import { DefaultStackSynthesizer, type IReusableStackSynthesizer, type IStackSynthesizer } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { STACK_NAME } from '../../fleets/names.ts';
 import { stacksOf } from '../../infra/stacks.ts';
 import { threeFleets } from '../support/fleets.ts';
-import { appOf, emptyApp } from './template.ts';
+import { appOf, emptyApp, leanApp } from './template.ts';
 
 const textOf = (value: unknown) => JSON.stringify(value);
 
@@ -85,10 +79,8 @@ describe("a deployer's own context", () => {
   });
 
   it('takes the synthesizer of the app', () => {
-    const app = new App({
-      builtinCloudFormationValidation: false,
+    const app = leanApp({
       context: { 'aws:cdk:bundling-stacks': [] },
-      outdir: mkdtempSync(join(tmpdir(), 'app-')),
       // The CDK's own types disagree where optional properties are exact.
       defaultStackSynthesizer: new DefaultStackSynthesizer({
         qualifier: 'ours',

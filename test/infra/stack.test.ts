@@ -185,7 +185,7 @@ it('is refused by name if Systems Manager takes no settings as long as those of 
 describe('the name of an app', () => {
   /** What the resources that all fleets share are called, with their types. */
   const namesOf = (app: string): string[] => {
-    const { shared } = stacksOf(emptyApp(), app, fleetsWith({ linux: {} }));
+    const { shared } = stacksOf(emptyApp(), app, []);
     return Object.values(Template.fromStack(shared).toJSON().Resources).flatMap((resource) => {
       const { Type, Properties = {} } = resource as { Type: string; Properties?: Record<string, unknown> };
       return Object.entries(Properties).flatMap(([property, value]) =>

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { App } from 'aws-cdk-lib';
+import { App, type AppProps } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import * as z from 'zod';
 import type { FleetConfig } from '../../fleets/load.ts';
@@ -32,12 +32,24 @@ export function appOf(
 
 /** The same with nothing in it yet. */
 export function emptyApp({ validated }: AppOptions = { validated: false }): App {
-  return new App({
+  return leanApp({
     builtinCloudFormationValidation: validated,
     context: { ...context, 'aws:cdk:bundling-stacks': [] },
-    outdir: mkdtempSync(join(tmpdir(), 'app-')),
   });
 }
+
+/**
+ * An app in a folder of its own. It leaves out what takes a third of a synthesis and is not in a template: where each
+ * resource is made, the tree of the constructs, and the validation.
+ */
+export const leanApp = (props: AppProps = {}): App =>
+  new App({
+    builtinCloudFormationValidation: false,
+    treeMetadata: false,
+    outdir: mkdtempSync(join(tmpdir(), 'app-')),
+    ...props,
+    context: { 'aws:cdk:disable-creation-stack-traces': true, ...props.context },
+  });
 
 /** A resource with every reference in its properties written out. */
 interface Resource {

@@ -3,10 +3,10 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { App } from 'aws-cdk-lib';
 import { deployedSettingsOf } from '../../fleets/deployed-settings.ts';
 import type { FleetConfig } from '../../fleets/load.ts';
 import { stacksOf } from '../../infra/stacks.ts';
+import { leanApp } from '../infra/template.ts';
 import { json } from './aws-stand-in.ts';
 import type { DoctorAws } from './doctor-aws.ts';
 
@@ -26,11 +26,7 @@ export function deployFunction(
   { name, fleets, token }: { name: string; fleets: FleetConfig[]; token: string },
 ): DeployedFunction {
   const folder = mkdtempSync(join(tmpdir(), 'function-'));
-  const app = new App({
-    outdir: folder,
-    builtinCloudFormationValidation: false,
-    context: { 'aws:cdk:enable-asset-metadata': true },
-  });
+  const app = leanApp({ outdir: folder, context: { 'aws:cdk:enable-asset-metadata': true } });
   stacksOf(app, 'circleci-runners', fleets);
   const resources: Record<string, unknown> = app.synth().getStackByName('circleci-runners')
     .template.Resources;
