@@ -310,7 +310,7 @@ async function optimised({
     };
     terminal.print(JSON.stringify({ trace: about, optimised }));
   } else {
-    terminal.printProse(`${describeSource(about, policies.fleet, terminal)}\n`);
+    terminal.printProse(`${describeSource(source, trace, policies.fleet, terminal)}\n`);
     terminal.print(
       `On the first ${Math.round(share * 100)} % of the trace:\n${table(answer.training, terminal, SEARCH_COLUMNS)}\n`,
     );
@@ -366,7 +366,7 @@ async function replayed(
       }),
     );
   } else {
-    terminal.printProse(`${describeSource(about, fleet, terminal)}\n`);
+    terminal.printProse(`${describeSource(source, trace, fleet, terminal)}\n`);
     terminal.print(`${table([...rows, ...lowerBounds], terminal)}\n`);
     terminal.printProse(
       terminal.colours.dim(

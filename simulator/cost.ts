@@ -135,7 +135,7 @@ export function paidFor(
   return { instances: hours * instanceHour, volumes: volumeMonths * volumeMonth };
 }
 
-/** What was paid in a replay, in US dollars: for each job, and for each day of it. A day that has begun counts as one. */
+/** What was paid in a replay, in US dollars: for each job, and for each day of it. A last day of less than 12 hours is part of the one before, as for intervals. */
 export function costOfReplay(
   { total }: Cost,
   { endedAt }: Pick<ReplayResult, 'endedAt'>,
@@ -144,7 +144,7 @@ export function costOfReplay(
 ) {
   const hours = endedAt / 3_600;
   const paid = (total * hours) / month.hours;
-  const days = Math.max(Math.ceil(hours / 24), 1);
+  const days = Math.max(Math.round(hours / 24), 1);
   return { perJob: Math.round((paid / jobs) * 1e5) / 1e5, perDay: figure(paid / days), days };
 }
 

@@ -1,4 +1,5 @@
 import type { FleetConfig } from '../../fleets/load.ts';
+import { duration } from '../../simulator/report/number-format.ts';
 import { loadTrace } from '../../simulator/traces/load.ts';
 import type { Trace } from '../../simulator/traces/trace.ts';
 import { generatedTrace, type WorkloadName } from '../../simulator/workloads.ts';
@@ -43,18 +44,19 @@ function datedFrom(trace: Trace, startsAt: number): Trace {
   return { ...trace, startsAt };
 }
 
+/** A trace in one line. `describeTrace` has the same for `--json`. */
 export function describeSource(
-  { source, jobs, jobHours, spanHours }: ReturnType<typeof describeTrace>,
+  source: string,
+  { jobs }: Trace,
   { maxReplicas }: FleetConfig,
   { colours }: Terminal,
 ): string {
-  return `${colours.bold(source)}: ${jobs} ${jobs === 1 ? 'job' : 'jobs'}, ${jobHours} h of work in ${spanHours} h; at most ${maxReplicas} instances`;
+  const { work, span } = secondsOf(jobs);
+  return `${colours.bold(source)}: ${jobs.length} ${jobs.length === 1 ? 'job' : 'jobs'}, ${shownTime(work)} of work in ${shownTime(span)}; at most ${maxReplicas} instances`;
 }
 
 export function describeTrace(source: string, { jobs, form, leftOut, cautions }: Trace) {
-  const work = jobs.reduce((sum, { durationSeconds }) => sum + durationSeconds, 0);
-  const span = (jobs.at(-1)?.queuedAt ?? 0) - (jobs[0]?.queuedAt ?? 0);
-  const hours = (seconds: number) => Math.round(seconds / 360) / 10;
+  const { work, span } = secondsOf(jobs);
   return {
     source,
     form,
@@ -65,3 +67,14 @@ export function describeTrace(source: string, { jobs, form, leftOut, cautions }:
     ...(cautions !== undefined && { caution: cautions.join(' ') }),
   };
 }
+
+/** The run times of all jobs together, and the time from the first job in the queue to the last. */
+const secondsOf = (jobs: Trace['jobs']) => ({
+  work: jobs.reduce((sum, { durationSeconds }) => sum + durationSeconds, 0),
+  span: (jobs.at(-1)?.queuedAt ?? 0) - (jobs[0]?.queuedAt ?? 0),
+});
+
+const hours = (seconds: number) => Math.round(seconds / 360) / 10;
+
+/** Hours; minutes or seconds of less than an hour. */
+const shownTime = (seconds: number) => (seconds < 3_600 ? duration(seconds) : `${hours(seconds)} h`);

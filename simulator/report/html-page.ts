@@ -29,7 +29,7 @@ export function page(data: ReportData, { script, style }: Assets): string {
 <div>
 <p class="project">CircleCI runner autoscaler</p>
 <h1>Queue waits and runner costs</h1>
-<p class="trace"><strong>${trace.source}</strong>: ${shown.whole(trace.jobs)} jobs, ${shown.whole(trace.jobHours)} hours of work in ${shown.span(trace.spanHours)}</p>
+<p class="trace"><strong>${trace.source}</strong>: ${shown.whole(trace.jobs)} jobs, ${shown.work(trace.jobHours)} of work in ${shown.span(trace.spanHours)}</p>
 </div>
 <button type="button" id="theme" aria-pressed="false">Dark</button>
 </header>
@@ -269,7 +269,7 @@ function about({ trace, command, world, assumptions }: ReportData): Html {
   return html`<div class="columns">
 <div>
 <h3>The jobs</h3>
-<p class="anywhere">${trace.source}: ${shown.whole(trace.jobs)} jobs, ${shown.short(trace.jobHours)} hours of work, queued in ${shown.span(trace.spanHours)}.</p>
+<p class="anywhere">${trace.source}: ${shown.whole(trace.jobs)} jobs, ${shown.work(trace.jobHours)} of work, queued in ${shown.span(trace.spanHours)}.</p>
 ${trace.notes.length === 0 ? '' : html`<ul>${trace.notes.map((note) => html`<li>${note}</li>`)}</ul>`}
 <h3>The command</h3>
 <pre class="wrap" tabindex="0" aria-label="Command"><code>${command}</code></pre>

@@ -71,9 +71,17 @@ export function localTime(at: number, startsAt = 0, zone = 'UTC'): number {
   return time + offsetOf(time, zone);
 }
 
-/** A duration: `9.0 hours`, `4.6 days`, `42 days`. */
+/** A duration: `90 s`, `17 minutes`, `9.0 hours`, `4.6 days`, `42 days`. */
 export const span = (hours: number) =>
-  hours < 48 ? `${short(hours)} hours` : `${grouped(hours / 24, hours < 240 ? 1 : 0)} days`;
+  hours < 1
+    ? duration(hours * 3_600)
+    : hours < 48
+      ? `${short(hours)} hours`
+      : `${grouped(hours / 24, hours < 240 ? 1 : 0)} days`;
+
+/** The run times of all jobs together, in hours however many: `42 minutes`, `6,120 hours`. */
+export const work = (hours: number) =>
+  hours < 1 ? duration(hours * 3_600) : `${hours < 10 ? short(hours) : whole(hours)} hours`;
 
 /** How a value compares with another if less is better. Two that look the same on the page are the same. */
 export function standing(

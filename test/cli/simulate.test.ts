@@ -77,6 +77,25 @@ describe('npm run simulate', () => {
     );
   });
 
+  it('says in seconds or minutes how long a short trace is', async () => {
+    const words = ['--trace', trace('short.csv', `${HEADER}0,30\n20,40\n300,12\n`), '--policies', 'ours'];
+    expect((await simulate(...words)).stdout).toContain(
+      'short.csv: 3 jobs, 82 s of work in 5 minutes; at most',
+    );
+  });
+
+  it('counts as many days of a trace of 720 hours for what a day costs as for the interval', async () => {
+    const jobs = Array.from({ length: 721 }, (_, hour) => `${hour * 3_600},300\n`);
+    const { stdout } = await simulate(
+      '--trace',
+      trace('month.csv', `${HEADER}${jobs.join('')}`),
+      '--policies',
+      'ours',
+    );
+    expect(stdout).toContain('for each of the 30 days replayed');
+    expect(stdout).toContain('by drawing the 30 days again');
+  });
+
   it('says that the month of some days may have too few weekends or too many', async () => {
     const file = trace('days.csv', `${HEADER}0,3600\n${2 * 86_400},3600\n`);
     const { stdout } = await simulate('--trace', file, '--policies', 'ours');
