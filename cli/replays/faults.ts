@@ -89,22 +89,22 @@ export const FAULT_OPTIONS: FaultOption[] = [
   added('outages', window, {
     name: 'outage',
     form: `${WINDOW}: no counts, and no webhooks`,
-    example: 'outage=2h..2h30m',
+    example: 'outage=10h..10h30m',
   }),
   added('shortages', window, {
     name: 'shortage',
     form: `${WINDOW}: EC2 has no capacity`,
-    example: 'shortage=1h..3h',
+    example: 'shortage=10h..12h',
   }),
   added('spotShortages', window, {
     name: 'spot-shortage',
     form: `${WINDOW}: EC2 has no Spot capacity`,
-    example: 'spot-shortage=1h..1d',
+    example: 'spot-shortage=10h..1d',
   }),
   added('spotRoleMissing', window, {
     name: 'no-spot-role',
     form: `${WINDOW}: the account lacks the service-linked role for Spot`,
-    example: 'no-spot-role=1h..3h',
+    example: 'no-spot-role=10h..12h',
   }),
   added('zoneRefusals', shareWindow, {
     name: 'zone-refusals',
@@ -114,27 +114,27 @@ export const FAULT_OPTIONS: FaultOption[] = [
   added('typeMissing', window, {
     name: 'no-type',
     form: `${WINDOW}: no zone of the group has the instance type`,
-    example: 'no-type=1h..2h',
+    example: 'no-type=10h..11h',
   }),
   added('addressShortages', window, {
     name: 'no-addresses',
     form: `${WINDOW}: the subnets have no free address`,
-    example: 'no-addresses=1h..2h',
+    example: 'no-addresses=10h..11h',
   }),
   added('throttled', window, {
     name: 'throttled',
     form: `${WINDOW}: EC2 throttles the account`,
-    example: 'throttled=1h..2h',
+    example: 'throttled=10h..11h',
   }),
   added('keyFailures', window, {
     name: 'volume-key',
     form: `${WINDOW}: EC2 Auto Scaling may not use the key of the volumes`,
-    example: 'volume-key=1h..2h',
+    example: 'volume-key=10h..11h',
   }),
   added('bootFailures', shareWindow, {
     name: 'boot-failures',
     form: `a share of the boots, ${SHARE}`,
-    example: 'boot-failures=100%@1h..3h',
+    example: 'boot-failures=100%@10h..12h',
   }),
   added('deadInstances', shareWindow, {
     name: 'dead-instances',
@@ -154,22 +154,22 @@ export const FAULT_OPTIONS: FaultOption[] = [
   added<CountWindow>('taskLimits', (value) => countWindow(`0@${value}`), {
     name: 'claims-refused',
     form: `${WINDOW}: CircleCI hands out no job`,
-    example: 'claims-refused=1h..3h',
+    example: 'claims-refused=10h..12h',
   }),
   added('taskLimits', countWindow, {
     name: 'task-limit',
     form: `how many jobs CircleCI lets run at the same time, ${COUNT}`,
-    example: 'task-limit=5@1h..3h',
+    example: 'task-limit=5@10h..12h',
   }),
   added('zeroCounts', window, {
     name: 'zero-counts',
     form: `${WINDOW}: CircleCI counts 0, as it may for a wrong class`,
-    example: 'zero-counts=1h..2h',
+    example: 'zero-counts=10h..11h',
   }),
   added('phantomTasks', countWindow, {
     name: 'phantom-tasks',
     form: `how many jobs CircleCI counts as running that no runner runs, ${COUNT}`,
-    example: 'phantom-tasks=4@1h..3h',
+    example: 'phantom-tasks=4@10h..12h',
   }),
   added('runningLags', countWindow, {
     name: 'running-lags',
@@ -179,7 +179,7 @@ export const FAULT_OPTIONS: FaultOption[] = [
   added('maximumSizes', countWindow, {
     name: 'maximum-size',
     form: `the maximum size of the group, as somebody has set it, ${COUNT}`,
-    example: 'maximum-size=10@1h..3h',
+    example: 'maximum-size=10@10h..12h',
   }),
   {
     name: 'spot-interruptions',
@@ -193,7 +193,7 @@ export const FAULT_OPTIONS: FaultOption[] = [
   {
     name: 'read-gap',
     form: 'how long after each other the two counts are read, up to 60s',
-    example: 'read-gap=0.5s',
+    example: 'read-gap=2s',
     read: (value) => {
       const readGap = parseDuration(value);
       return readGap === undefined || readGap > 60 ? undefined : { readGap };

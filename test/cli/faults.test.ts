@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { chooseFaults, FAULT_OPTIONS } from '../../cli/replays/faults.ts';
 import { type Faults, NO_FAULTS } from '../../sandbox/group/faults.ts';
+import { simulateOne } from '../../simulator/simulate.ts';
+import { generatedTrace } from '../../simulator/workloads.ts';
+import { WORLD } from '../../simulator/world.ts';
+import { ours } from '../simulator/choices.ts';
 
 const HOUR = 3_600;
 
@@ -87,7 +91,7 @@ describe('--fault', () => {
   it.each([
     { given: 'outages=1h..2h', says: 'the nearest one is outage' },
     { given: 'outage', says: '--fault outage must be a time from and to' },
-    { given: 'outage=2h..1h', says: 'such as outage=2h..2h30m, got "outage=2h..1h"' },
+    { given: 'outage=2h..1h', says: 'such as outage=10h..10h30m, got "outage=2h..1h"' },
     { given: 'outage=2h', says: 'a time from and to' },
     { given: 'outage=1h..2h..3h', says: 'a time from and to' },
     { given: 'outage=1w..2w', says: 'a time from and to' },
@@ -107,6 +111,26 @@ describe('--fault', () => {
     { given: 'foreign-runners=1.5', says: 'how many runners' },
   ])('$given is refused', ({ given, says }) => {
     expect(() => chooseFaults([given], 1)).toThrow(says);
+  });
+
+  /** The first day of the trace that npm run simulate replays by default. */
+  const monday = generatedTrace('weekly', 1).jobs.filter(({ queuedAt }) => queuedAt < 24 * HOUR);
+  const SPOT = { spot: { percentage: 100, onDemandBase: 0 } };
+  /** Faults that change nothing without these settings. */
+  const NEEDS: Record<string, Parameters<typeof ours>[0]> = {
+    'spot-shortage': SPOT,
+    'no-spot-role': SPOT,
+    'spot-interruptions': SPOT,
+    'phantom-tasks': { reuse: 'continuous', headroom: '30%' },
+  };
+
+  it.each(FAULT_OPTIONS)('$name has an example that changes a replay: $example', ({ name, example }) => {
+    const choice = ours(NEEDS[name]);
+    const replayed = (faults: Faults) => {
+      const { waitSeconds, instanceHours, unusedLaunches } = simulateOne(monday, choice, WORLD, { faults });
+      return { waitSeconds, instanceHours, unusedLaunches };
+    };
+    expect(replayed(chooseFaults([example], 1))).not.toEqual(replayed({ ...NO_FAULTS, seed: 1 }));
   });
 
   it('has valid examples', () => {
