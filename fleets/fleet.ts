@@ -25,7 +25,14 @@ import { faultsOfPlans, TOP_SETTINGS } from './settings/top.ts';
 const RESOURCE_CLASS = /^[a-z0-9_-]+\/[A-Za-z0-9:_+-]+$/;
 
 const FLEET_NAME_FAULT =
-  'must have a name of a letter and at most 31 more letters, digits, hyphens and underscores';
+  'must have a name of a letter and at most 31 more letters, digits, hyphens and underscores, and not begin with x-';
+
+/** Keys at the top of the file that are ignored, as in Compose files: https://docs.docker.com/reference/compose-file/extension/ */
+const EXTENSION = /^x-/;
+
+/** What a `fleets.yaml` says, without what it only keeps for merge keys. */
+export const withoutExtensions = (file: unknown): unknown =>
+  isMap(file) ? Object.fromEntries(Object.entries(file).filter(([key]) => !EXTENSION.test(key))) : file;
 
 const SECRET_NAME = /^[A-Za-z0-9/_+=.@-]{1,512}$/;
 
@@ -225,7 +232,13 @@ export const Fleets = z
     description:
       'Fleets by name. A name begins with a letter and has letters, digits, hyphens and underscores. Each fleet is deployed as a stack of its own.',
     minProperties: 1,
-    propertyNames: { pattern: FLEET_NAME.source, patternErrorMessage: FLEET_NAME_FAULT },
+    patternProperties: {
+      [EXTENSION.source]: { description: 'Ignored. Fleets can take settings from it by a YAML merge key.' },
+    },
+    propertyNames: {
+      pattern: `${EXTENSION.source}|${FLEET_NAME.source}`,
+      patternErrorMessage: FLEET_NAME_FAULT,
+    },
   });
 
 export type FleetSettings = z.infer<typeof Fleet>;

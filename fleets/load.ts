@@ -6,7 +6,7 @@ import { costOf, faultsOfCeilings } from './ceilings.ts';
 import { affordableBy } from './cost.ts';
 import { type Deployment, deploymentOf, GUARDRAILS_FILE } from './deployment.ts';
 import { describeFaults, type SettingFault } from './faults.ts';
-import { type FleetSettings, Fleets, fleetsIn } from './fleet.ts';
+import { type FleetSettings, Fleets, fleetsIn, withoutExtensions } from './fleet.ts';
 import { type Ceilings, ceilingsOf, Guardrails } from './guardrails.ts';
 import { findInstallScripts } from './install-scripts.ts';
 import { NO_PLACES, type Places, parsedWithPlaces } from './places.ts';
@@ -80,7 +80,7 @@ export function loadFleetsText(
   deployment: Partial<Deployment> = {},
 ): FleetConfig[] {
   const { value, places } = parsedYaml(text, file);
-  return loadParsed(value, places, file, deployment);
+  return loadParsed(withoutExtensions(value), places, file, deployment);
 }
 
 /**
@@ -159,7 +159,7 @@ function readGuardrails(given: string | undefined, stack: string): { ceilings: C
 /** Reads and checks `fleets.yaml` by itself, without guardrails. */
 export function readFleets(file: string): FleetConfig[] {
   const { value, places } = parsedYaml(readText(file), file);
-  return checkFleets(value, file, places);
+  return checkFleets(withoutExtensions(value), file, places);
 }
 
 /** @throws FleetsInvalid */

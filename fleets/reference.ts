@@ -17,7 +17,7 @@ const introduction = (description: string) => `# Configuration
 
 \`fleets.yaml\` maps the name of each fleet to its settings. A fleet is one Auto Scaling group of runners for one
 CircleCI resource class. Its name begins with a letter and has at most 31 more letters, digits, hyphens and
-underscores. \`npx cdk deploy --all -c fleets=other.yaml\` reads another file. Add \`-c stack=NAME\` to deploy it as [another
+underscores, and does not begin with \`x-\`. \`npx cdk deploy --all -c fleets=other.yaml\` reads another file. Add \`-c stack=NAME\` to deploy it as [another
 stack](operations.md#have-more-than-one-app).
 
 ${description}
@@ -27,7 +27,8 @@ and the line and column with an excerpt. The excerpt shows no value of another s
 first line of the file names its schema, so that editors complete and check it too.
 
 Fleets can share settings by YAML merge keys: write \`linux: &shared\` at one fleet and \`<<: *shared\` in another, and set
-there what differs. A fault of a shared setting names both places. A map at the top of the file is always a fleet.
+there what differs. A fault of a shared setting names both places. Keys at the top of the file that begin with \`x-\` are ignored,
+so settings that are of no fleet can be there: \`x-common: &common\`. Any other map at the top is a fleet.
 
 A duration is ${DURATION_FORM.replace(/\b(\d\w+)\b/g, '`$1`')}.
 

@@ -155,7 +155,7 @@ export class CircleCiRunners<Name extends string = string> extends Construct {
    * Adds a fleet, with a stack of its own. The order counts: the first fleet with an image builds it for those that have the
    * same, and fleets take turns to poll.
    *
-   * @param name A letter and at most 31 more letters, digits, hyphens and underscores.
+   * @param name A letter and at most 31 more letters, digits, hyphens and underscores; it does not begin with `x-`.
    * @param props Paths in it are relative to the folder in which the app runs.
    * @throws FleetsInvalid with every fault of the fleets so far, and with all that the guardrails do not allow them; if the name is
    * taken; with `fleetsFile`; or after the synthesis.

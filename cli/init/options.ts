@@ -88,7 +88,7 @@ export function nameOption(given: string): string {
   throw new InvalidArgumentError(
     Object.hasOwn(TOP_SETTINGS, given)
       ? `It must be another name, because ${given} is a setting of all fleets.`
-      : 'It must have a letter and at most 31 more letters, digits, hyphens and underscores.',
+      : 'It must have a letter and at most 31 more letters, digits, hyphens and underscores, and not begin with x-.',
   );
 }
 
@@ -113,6 +113,7 @@ export function fleetNameFrom(text: string): string {
     .replace(/^.*\//, '')
     .replace(/[^A-Za-z0-9_-]+/g, '-')
     .replace(/^[^A-Za-z]+|-+$/g, '')
+    .replace(/^x-+/, 'x')
     .slice(0, 32);
   if (cleaned === '') return 'runners';
   return Object.hasOwn(TOP_SETTINGS, cleaned) ? `${cleaned}-runners` : cleaned;

@@ -1,5 +1,8 @@
-/** The names that a fleet may have, in fleets.yaml and as the input of an execution. */
-export const FLEET_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,31}$/;
+/**
+ * The names that a fleet may have, in fleets.yaml and as the input of an execution. Keys of fleets.yaml that begin with `x-` are
+ * no fleets.
+ */
+export const FLEET_NAME = /^(?!x-)[A-Za-z][A-Za-z0-9_-]{0,31}$/;
 
 /** The parameter of Systems Manager that holds the id of the image that was built for a fleet. Each launch reads it. */
 export const builtImageParameter = (stack: string, fleet: string) => `/${stack}/images/${fleet}`;

@@ -16,6 +16,7 @@ describe('the name of a fleet that init proposes', () => {
     { from: '2024-runners', name: 'runners', because: 'a name begins with a letter' },
     { from: '--help', name: 'help', because: 'an option is no name' },
     { from: 'линукс', name: 'runners', because: 'nothing of it may stay' },
+    { from: 'acme/x-large', name: 'xlarge', because: 'a key that begins with x- is no fleet' },
     { from: '', name: 'runners', because: 'there is nothing' },
     { from: 'acme/encryptionKey', name: 'encryptionKey-runners', because: 'it is a setting of all fleets' },
     { from: `acme/${'x'.repeat(60)}`, name: 'x'.repeat(32), because: 'a name has at most 32 characters' },
@@ -35,6 +36,8 @@ describe('the name of a fleet that init proposes', () => {
       '*x',
       '&x',
       '!x',
+      'x-',
+      'acme/x--x-large',
     );
     fc.assert(
       fc.property(fc.oneof(strange, fc.string({ unit: 'binary', maxLength: 80 })), (text) => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { FleetsInvalid, loadFleets } from '../../fleets/load.ts';
+import { parse } from 'yaml';
+import { FleetsInvalid, loadFleets, loadSettings } from '../../fleets/load.ts';
 import { complaintsAbout, fleetsOf, MINIMAL, minimalNamed, minimalWith } from '../support/fleets.ts';
 
 describe('a fleet with the required settings only', () => {
@@ -118,7 +119,7 @@ windows: 5
       '2fast: must be a map of settings, got nothing',
       'MAC: must differ from mac in more than hyphens, underscores and case',
       'MAC.resourceClass: must differ from the resource class of mac: two fleets of one resource class would both launch an instance for each task, got "acme/mac"',
-      '2fast: must have a name of a letter and at most 31 more letters, digits, hyphens and underscores',
+      '2fast: must have a name of a letter and at most 31 more letters, digits, hyphens and underscores, and not begin with x-',
       expect.stringMatching(
         /^linux\.install: must be the path of a script, relative to this file, got "nowhere\.sh" \(ENOENT: /,
       ),
@@ -212,6 +213,26 @@ describe('a file that holds no fleets', () => {
     expect(complaintsAbout(shared('  minReplicas: 6\n'))).toBe(
       'fleets.yaml has a fault:\n  other.maxReplicas: must be at least minReplicas (6), got 5',
     );
+  });
+
+  it('may keep settings of no fleet under keys that begin with x-', () => {
+    const text = (settings: string) =>
+      `x-common: &common\n  instanceTypes: [m7i.large]\n  maxReplicas: 5\nx-note: any value\nlinux:\n  <<: *common\n  resourceClass: acme/linux\n${settings}`;
+    expect(fleetsOf(text(''))).toMatchObject([
+      { name: 'linux', resourceClass: 'acme/linux', instanceTypes: ['m7i.large'], maxReplicas: 5 },
+    ]);
+    expect(complaintsAbout(text('  minReplicas: 6\n'))).toBe(
+      'fleets.yaml has a fault:\n  linux.maxReplicas: must be at least minReplicas (6), got 5',
+    );
+    expect(complaintsAbout('x-common: {maxReplicas: 5}')).toContain('must have at least one fleet');
+  });
+
+  it('has no fleet with such a name, which an app could add', () => {
+    const { linux } = parse(MINIMAL);
+    expect(() => loadSettings({ 'x-linux': linux }, 'the app')).toThrow(
+      'x-linux: must have a name of a letter and at most 31 more letters, digits, hyphens and underscores, and not begin with x-',
+    );
+    expect(loadSettings({ 'X-linux': linux }, 'the app')).toHaveLength(1);
   });
 
   it.each([

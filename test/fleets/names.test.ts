@@ -14,7 +14,7 @@ describe('fleet names', () => {
     '%s is refused',
     (name) => {
       expect(complaintsAbout(minimalNamed(`"${name}"`))).toBe(
-        `fleets.yaml has a fault:\n  ${name}: must have a name of a letter and at most 31 more letters, digits, hyphens and underscores`,
+        `fleets.yaml has a fault:\n  ${name}: must have a name of a letter and at most 31 more letters, digits, hyphens and underscores, and not begin with x-`,
       );
     },
   );

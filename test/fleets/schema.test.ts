@@ -85,7 +85,22 @@ describe('an editor with the schema', () => {
     expect(patterns.filter((value) => value.patternErrorMessage === undefined)).toEqual([]);
   });
 
-  const validates = (text: string) => z.fromJSONSchema(schema).safeParse(parseYaml(text)).success;
+  const { patternProperties, ...ofFleets } = schema;
+  const isExtension = (key: string) => Object.keys(patternProperties).some((each) => key.match(each));
+
+  /** Zod does not hold other keys to `additionalProperties` if a schema has `patternProperties`, as editors do. */
+  function validates(text: string): boolean {
+    const others = Object.entries(parseYaml(text)).filter(([key]) => !isExtension(key));
+    return z.fromJSONSchema(ofFleets).safeParse(Object.fromEntries(others)).success;
+  }
+
+  it('takes anything under a key that begins with x-', () => {
+    const extended = (key: string) => `${key}: {maxReplicas: 5, note: any}\n${MINIMAL}`;
+    expect(validates(extended('x-common'))).toBe(true);
+    expect('x-common').toMatch(new RegExp(schema.propertyNames.pattern));
+    expect(Object.values(patternProperties)).toEqual([{ description: expect.any(String) }]);
+    expect(validates(extended('common'))).toBe(false);
+  });
 
   it.each([
     { setting: 'pollInterval: 5' },
