@@ -41,6 +41,9 @@ class PinFailed extends Error {
   override readonly name = 'PinFailed';
 }
 
+/** Not 1, so that a scheduled pipeline can tell a newer release from a network that is down. */
+const OUTDATED = 3;
+
 interface Options {
   check?: boolean;
   out: string;
@@ -82,7 +85,7 @@ async function pin(asked: string | undefined, options: Options, shell: Shell): P
     terminal.printProse(
       `Runner ${version} is pinned, and CircleCI's current release is ${versionIn(manifest) ?? 'another one'}. To update: npm run pin`,
     );
-    shell.exitCode = 1;
+    shell.exitCode = OUTDATED;
     return;
   }
   const manifest = await readManifest(url);
@@ -197,6 +200,6 @@ export const pinCommand: CliCommand = {
   define,
   usageErrors: [FleetsInvalid],
   expectedErrors: [PinFailed],
-  failsIf: 'it failed, or --check found another current release',
+  otherCodes: { [OUTDATED]: 'with --check: the pinned release is not the current one' },
   endsProcess: true,
 };

@@ -39,6 +39,8 @@ export interface CliCommand {
   expectedErrors?: readonly ErrorClass[];
   /** When the exit code is 1, for the help text. Default: if it failed. */
   failsIf?: string;
+  /** What its other exit codes mean, for the help text. */
+  otherCodes?: Record<number, string>;
   /** The message after Ctrl-C in a question of the command. */
   promptClosed?: string;
   /** The message of any other error, in place of its stack, for commands that depend on other systems. */
@@ -50,12 +52,13 @@ export interface CliCommand {
 }
 
 /** The end of each help text. */
-const exitCodes = ({ failsIf = 'it failed', aws }: CliCommand): HelpPart => ({
+const exitCodes = ({ failsIf = 'it failed', otherCodes = {}, aws }: CliCommand): HelpPart => ({
   heading: 'Exit codes:',
   rows: [
     ['0', 'it worked'],
     ['1', failsIf],
     ['2', `the command line${aws === undefined ? ' or a file' : ', a file or the set-up of AWS'} is wrong`],
+    ...Object.entries(otherCodes),
     ['130', 'Ctrl-C ended it; after another signal, 128 and its number'],
   ],
 });

@@ -179,10 +179,21 @@ describe('npm run pin -- --check', () => {
     });
     publish('3.1.14');
     expect(await pin('--check')).toMatchObject({
-      status: 1,
+      status: 3,
       stdout: "Runner 3.1.13 is pinned, and CircleCI's current release is 3.1.14. To update: npm run pin\n",
     });
     expect(readFileSync(out, 'utf8')).toBe(pinned);
+  });
+
+  it('ends with another exit code if it could not compare, and its help says which', async () => {
+    await pin();
+    published.clear();
+    expect(await pin('--check')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('answered 403'),
+    });
+    expect(await pin('--check', '--url', 'http://127.0.0.1:1')).toMatchObject({ status: 1 });
+    expect((await pin('--help')).stdout).toMatch(/^ {2}1 +it failed$\n[\s\S]*^ {2}3 +with --check: /m);
   });
 
   it('refuses a version, because it would not be checked', async () => {
