@@ -115,6 +115,15 @@ describe('npm run image -- build', () => {
     };
   };
 
+  /** The build has failed before the first look. */
+  const failsAtOnce = (reason: string) => {
+    aws.after = (operation) => {
+      const build = aws.builds.at(-1);
+      if (operation === 'StartImagePipelineExecution' && build !== undefined)
+        Object.assign(build, { status: 'FAILED', reason });
+    };
+  };
+
   it('waits, and shows each state once', async () => {
     goesThrough(
       { status: 'BUILDING' },
@@ -135,7 +144,7 @@ describe('npm run image -- build', () => {
   });
 
   it('ends with code 1 and the log if the build fails', async () => {
-    goesThrough({ status: 'FAILED', reason: 'image-build: failed in line 14' });
+    failsAtOnce('image-build: failed in line 14');
     const { status, stderr } = await command('build', 'linux', '--every', '1s');
     expect(status).toBe(1);
     expect(stderr).toContain(
@@ -144,7 +153,7 @@ describe('npm run image -- build', () => {
   });
 
   it('prints one JSON object, also of a failure', async () => {
-    goesThrough({ status: 'FAILED', reason: 'no' });
+    failsAtOnce('no');
     const { status, stdout } = await command('build', 'linux', '--every', '1s', '--json');
     expect(status).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({

@@ -21,6 +21,12 @@ const { aws, secrets } = await embeddedAws();
 
 const access = { ...circleciAccess(), secrets, now: () => EXECUTION_START };
 
+/** A deadline passes in a fraction of its time. */
+const hasty: typeof access = {
+  ...access,
+  timeout: (milliseconds) => AbortSignal.timeout(milliseconds / 50),
+};
+
 /** A CircleCI that is served over HTTP, with the secret that lets its fleet in. */
 async function fleet(changes: Partial<DeployedSettings> = {}, pollChanges: Partial<PollJson> = {}) {
   const circleci = new CircleCi();
@@ -45,10 +51,14 @@ async function fleet(changes: Partial<DeployedSettings> = {}, pollChanges: Parti
   return { circleci, settings, poll, setToken };
 }
 
-async function failureOf(fault: CircleCiFault, pollChanges: Partial<PollJson> = {}): Promise<Error> {
+async function failureOf(
+  fault: CircleCiFault,
+  pollChanges: Partial<PollJson> = {},
+  through = access,
+): Promise<Error> {
   const { circleci, settings, poll } = await fleet({}, pollChanges);
   circleci.fault = () => fault;
-  return failure(countTasks(access, settings, poll, 'unclaimed'));
+  return failure(countTasks(through, settings, poll, 'unclaimed'));
 }
 
 describe('countTasks', () => {
@@ -235,14 +245,14 @@ describe('an answer that is no count', () => {
   });
 
   it('none at all is CircleCiTimeout', async () => {
-    const thrown = await failureOf('hang', { timeoutSeconds: 1 });
+    const thrown = await failureOf('hang', {}, hasty);
     expect(thrown.name).toBe('CircleCiTimeout');
     expect(thrown.message).toContain('gave no whole answer in time');
   });
 
   it('one that stops half way is CircleCiTimeout', async () => {
     const fault = { status: 200, headers: { 'content-length': '100' }, body: '{"unclaimed_task' };
-    expect(await failureOf(fault, { timeoutSeconds: 1 })).toMatchObject({ name: 'CircleCiTimeout' });
+    expect(await failureOf(fault, {}, hasty)).toMatchObject({ name: 'CircleCiTimeout' });
   });
 
   it('nobody listening is CircleCiUnreachable', async () => {
@@ -295,9 +305,9 @@ describe('a connection that was lost while the function was frozen', () => {
   });
 
   it('leaves the second request no more than what is left of the deadline', async () => {
-    const { circleci, settings, poll } = await fleet({}, { timeoutSeconds: 1 });
+    const { circleci, settings, poll } = await fleet();
     circleci.fault = () => (circleci.requests === 1 ? 'reset' : 'hang');
-    const thrown = await failure(countTasks(access, settings, poll, 'unclaimed'));
+    const thrown = await failure(countTasks(hasty, settings, poll, 'unclaimed'));
     expect(thrown.name).toBe('CircleCiTimeout');
     expect(circleci.requests).toBe(2);
   });

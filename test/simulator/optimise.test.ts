@@ -8,9 +8,21 @@ import { simulateOne } from '../../simulator/simulate.ts';
 import { WORKLOADS } from '../../simulator/workloads.ts';
 import { WORLD } from '../../simulator/world.ts';
 
-const MORNING = tableOf(WORKLOADS['working-day'].generate(1).filter(({ queuedAt }) => queuedAt < 3_600));
+const MORNING = tableOf(
+  WORKLOADS['working-day'].generate(1).filter(({ queuedAt }) => queuedAt < +(process.env.NN ?? 3600)),
+);
 
-const { oursWith } = choosePolicies({});
+const chosen = choosePolicies({});
+
+const known = new Map<string, ReturnType<typeof chosen.oursWith>>();
+
+/** All searches try much the same settings, so each is checked once. */
+const oursWith = (set: Setting) => {
+  const key = set.join();
+  const ours = known.get(key) ?? chosen.oursWith(set);
+  known.set(key, ours);
+  return ours;
+};
 
 const search = (goal: Goal, more: Partial<Parameters<typeof optimise>[1]> = {}) =>
   optimise(MORNING, { world: WORLD, goal, keep: new Set(), oursWith, ...more });

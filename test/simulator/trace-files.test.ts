@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadTrace } from '../../simulator/traces/load.ts';
 import { TraceInvalid } from '../../simulator/traces/trace.ts';
+import { commandWords } from '../support/bundled-commands.ts';
 import { runInProcess } from '../support/in-process.ts';
 
 let folder: string;
@@ -129,8 +130,9 @@ describe('a file', () => {
   it('may be a pipe, for npm start and for simulate', async () => {
     for (const command of ['start', 'simulate']) {
       const source = `printf 'queued_at_s,duration_s\\n0,60\\n'`;
-      const words = `node --import tsx cli/main.ts ${command} --json --trace <(${source})`;
-      expect(execFileSync('bash', ['-c', words], { encoding: 'utf8' })).toContain('"jobs":1,');
+      const words = `"$@" --json --trace <(${source})`;
+      const started = ['bash', process.execPath, ...commandWords(command)];
+      expect(execFileSync('bash', ['-c', words, ...started], { encoding: 'utf8' })).toContain('"jobs":1,');
     }
   });
 
