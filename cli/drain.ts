@@ -15,11 +15,11 @@ export const drain: CliCommand = {
   define: ({ terminal }) =>
     pausingCommand(
       new Command('npm run drain --').description(
-        'Drains fleets. Nothing launches, and instances leave after their jobs, until you resume the fleets. No deployment is needed; the next poll applies it.',
+        'Drains fleets. Nothing launches, and instances leave after their jobs, or with reuse when they are idle, until you resume the fleets. No deployment is needed; the next poll applies it.',
       ),
       {
         value: 'drain',
-        done: 'drains. Nothing launches, and its instances leave after their jobs',
+        done: 'drains. Nothing launches, and its instances leave after their jobs, or with reuse when they are idle',
         check: refuseWithoutProcesses,
       },
       terminal,

@@ -122,6 +122,15 @@ describe('npm run pause, drain and resume', () => {
     expect([...paused.keys()]).toEqual(['circleci-runners-linux', 'circleci-runners-arm']);
   });
 
+  it('say when instances with reuse leave, which take further jobs', async () => {
+    const { stdout } = await command('drain', 'linux');
+    expect(stdout).toContain('leave after their jobs, or with reuse when they are idle.');
+    for (const action of ['pause', 'drain'] as const)
+      expect((await command(action, '--help')).stdout.replace(/\s+/g, ' ')).toContain(
+        'with reuse when they are idle',
+      );
+  });
+
   it('fit a terminal of 80 columns', async () => {
     for (const action of ['pause', 'drain', 'resume'] as const) {
       const { stdout } = await runAgainstAws(address(server), action, ['linux', 'arm'], {
