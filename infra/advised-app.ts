@@ -1,10 +1,19 @@
 import { isAbsolute, relative } from 'node:path';
-import type { Construct } from 'constructs';
+import type { Construct, IConstruct } from 'constructs';
 import { type AdvisedApp, DEFAULT_FLEETS_FILE, UNKNOWN_FILE } from '../functions/lib/advice.ts';
 
-/** The app that the advice of a construct is about, with the file that the context names. */
+/** The files that apps name as `fleetsFile`, by the root of their constructs and their names. */
+const FILES = new WeakMap<IConstruct, Map<string, string>>();
+
+/** Remembers the file of an app, for the advice of its constructs. Call this before they are made. */
+export function rememberFleetsFile(scope: Construct, app: string, file: string): void {
+  const { root } = scope.node;
+  FILES.set(root, (FILES.get(root) ?? new Map<string, string>()).set(app, file));
+}
+
+/** The app that the advice of a construct is about, with the file that the app or the context names. */
 export function advisedApp(scope: Construct, app: string): AdvisedApp {
-  const file: unknown = scope.node.tryGetContext('fleets');
+  const file: unknown = FILES.get(scope.node.root)?.get(app) ?? scope.node.tryGetContext('fleets');
   return { app, fleetsFile: typeof file === 'string' ? fromHere(file) : DEFAULT_FLEETS_FILE };
 }
 

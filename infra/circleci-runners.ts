@@ -9,6 +9,7 @@ import { type FleetConfig, FleetsInvalid, loadFleets, loadSettings } from '../fl
 import { faultOfStackName, STACK_NAME } from '../fleets/names.ts';
 import { RELEASE_FILE, withRelease } from '../fleets/runner-release.ts';
 import type { TOP_SETTINGS } from '../fleets/settings/top.ts';
+import { rememberFleetsFile } from './advised-app.ts';
 import {
   type FleetProps,
   type ScalerObjects,
@@ -126,7 +127,10 @@ export class CircleCiRunners<Name extends string = string> extends Construct {
     };
     this.release = context('runner', RELEASE_FILE);
     const { fleets, fleetsFile, scaler, env } = props;
-    if (fleetsFile !== undefined) refuseBesideFile(props);
+    if (fleetsFile !== undefined) {
+      refuseBesideFile(props);
+      rememberFleetsFile(this, name, fleetsFile);
+    }
     this.fleetsFile = fleetsFile;
     this.vpc = scaler !== undefined && 'vpc' in scaler ? scaler : undefined;
     this.top = topOf(props);

@@ -93,7 +93,10 @@ export function faultsOfPlans(
     (fleets ?? names).forEach((name, index) => {
       const path = fleets === undefined ? inPlan : [...inPlan, 'fleets', index];
       if (!names.includes(name))
-        faults.push({ path, message: `must be a fleet of this file, got "${name}"` });
+        faults.push({
+          path,
+          message: `must be the name of a fleet (${names.join(', ')}), got "${name}"`,
+        });
       else if (seen.has(name))
         faults.push({ path, message: `must have each fleet once: ${name} is there already` });
       seen.add(name);

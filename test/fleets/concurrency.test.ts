@@ -42,7 +42,7 @@ describe('concurrency', () => {
   it.each([
     {
       given: '{limit: 80, fleets: [linux, windows]}',
-      says: 'concurrency.fleet 2: must be a fleet of this file, got "windows"',
+      says: 'concurrency.fleet 2: must be the name of a fleet (linux, arm, macos), got "windows"',
     },
     {
       given: '[{limit: 8, fleets: [linux]}, {limit: 9, fleets: [arm, linux]}]',

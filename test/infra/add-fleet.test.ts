@@ -15,7 +15,7 @@ import {
   FleetsInvalid,
 } from '../../infra/library.ts';
 import { LONG_SCHEDULES } from '../support/fleets.ts';
-import { leanApp } from './template.ts';
+import { leanApp, withoutFile } from './template.ts';
 
 const CONTEXT = JSON.parse(readFileSync('cdk.json', 'utf8')).context;
 
@@ -79,13 +79,13 @@ function fileWith(value: unknown): string {
   return file;
 }
 
-/** The templates of all stacks of an app, by their names, as they are written. */
+/** The templates of all stacks of an app, by their names, as they are written, without the file that advice names. */
 const templatesOf = (app: App) => {
   const { directory, stacks } = app.synth();
   return Object.fromEntries(
     stacks.map(({ stackName, templateFile }) => [
       stackName,
-      readFileSync(join(directory, templateFile), 'utf8'),
+      withoutFile(readFileSync(join(directory, templateFile), 'utf8')),
     ]),
   );
 };

@@ -345,3 +345,10 @@ const RolePolicy = z.object({
   Roles: z.array(z.string()),
   PolicyDocument: z.object({ Statement: z.array(PolicyStatement) }),
 });
+
+/** Templates without the file that advice in them names: it is outside this folder, so that they say FILE. */
+export const withoutFile = (templates: string): string =>
+  templates.replaceAll(
+    / -c fleets=FILE| -- --fleets FILE(?=\\n)| --fleets FILE|,?"FLEETS_FILE": ?"FILE"/g,
+    '',
+  );
