@@ -23,7 +23,7 @@ const searchedOnce = () => (searched ??= simulate('--json', '--optimise'));
 
 describe('npm run simulate -- --optimise', () => {
   it('shows the first part, the rest, and the settings that meet the goal', async () => {
-    const { stdout } = await flapping('--optimise', '--max-wait-p95', '60');
+    const { stdout } = await simulate('--optimise', '--max-wait-p95', '60');
     expect(stdout).toBe(stripVTControlCharacters(stdout));
     expect(stdout).toMatch(
       /On the first 50 % of the trace:\npolicy .*\nours, current .*\nours, optimised .*\ncircleci-tutorial /,

@@ -29,7 +29,9 @@ function regretOn(jobs: readonly Job[], given: Record<string, unknown> = {}, hin
   const outcomeOf = (settings: Record<string, unknown>) => {
     const fleet = plainFleet({ ...given, ...settings });
     const choice = { name: 'ours' as const, settings: fleet };
-    const learned = learnedFrom(training.jobs, choice, training.world);
+    // Only the numbers of spare runners and of the warm pool follow what was learned.
+    const learns = 'spareRunners' in settings || 'warmPool' in given;
+    const learned = learns ? learnedFrom(training.jobs, choice, training.world) : undefined;
     const priced = pricedBy(LIST_PRICES, fleet);
     const { waitSeconds, cost } = simulateOne(rest.jobs, { ...choice, learned }, rest.world, { priced });
     return { wait: waitSeconds.mean, cost: cost?.total ?? Number.NaN };

@@ -13,7 +13,7 @@ export const REAL_TRACES = ['bitcoin_core.csv', 'firefox_b_linux.csv'].map(realT
 export const HEADER = 'queued_at_s,duration_s\n';
 
 /** The first hours of a workload as a trace in seconds: a search replays its jobs hundreds of times. */
-export function firstHours(workload: WorkloadName, hours = 4): string {
+export function firstHours(workload: WorkloadName, hours = 3): string {
   const { jobs } = generatedTrace(workload, 1);
   const rows = jobs
     .filter(({ queuedAt }) => queuedAt < hours * 3_600)
