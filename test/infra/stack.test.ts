@@ -90,8 +90,8 @@ describe('fleets', () => {
       'outage',
       'executions',
       'group-settings',
-      'x',
-      'x-group',
+      'a',
+      'a-group',
     ];
     const fleets = fleetsWith(Object.fromEntries(names.map((name) => [name, {}])));
     const groups = SynthesisedTemplate.of(fleets).all('AWS::AutoScaling::AutoScalingGroup');
