@@ -90,7 +90,7 @@ export async function readFleetSeen(
   ]);
   const [members, inOtherGroups, volumes, interfaces, versions, storedAt] = others;
   if ('missing' in listed) missing.push(`runners (${listed.missing})`);
-  const own = new Set((found ?? []).map(({ id }) => id));
+  const own = new Set([...(found ?? []).map(({ id }) => id), ...ids]);
   const strangers = ('runners' in listed ? listed.runners : [])
     .filter(({ name, lastConnected }) => !own.has(name) && now - lastConnected <= IN_CONTACT)
     .map(({ name }) => name)

@@ -264,13 +264,17 @@ const versionsFinding = ({ template, unused }: { template: string; unused: numbe
   because: 'no group and no instance was launched from them',
 });
 
-/** Runners in contact that are no instances of the fleet, beyond those that its owner knows. */
+/**
+ * Runners in contact that are no instances of the fleet, beyond those that its owner knows. A member of the group is one of the
+ * fleet also while EC2 does not list it, which is eventually consistent:
+ * https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+ */
 function strangers(
-  { inventory, instances, foreign }: FleetSeen,
+  { inventory, instances, members, foreign }: FleetSeen,
   { otherRunners }: ReconcileSettings,
 ): Leftover[] {
   if (!('runners' in inventory) || instances === undefined) return [];
-  const own = new Set(instances.map(({ id }) => id));
+  const own = new Set([...instances, ...members].map(({ id }) => id));
   const others = inventory.runners.filter(
     ({ name, lastConnected }) => !own.has(name) && inventory.at - lastConnected <= IN_CONTACT,
   );

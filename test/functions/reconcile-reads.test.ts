@@ -369,6 +369,15 @@ describe('instances', () => {
     });
     expect(seen.foreign).toEqual(new Set(['i-0000000d']));
   });
+
+  it('are not members of the group that EC2 does not list', async () => {
+    const { asked } = await read(
+      { DescribeAutoScalingGroups: groupOf({ Instances: [memberOf('i-0000000c')] }) },
+      { listed: inventory('i-0000000c') },
+    );
+    // By the template, by the name, and the member by its id.
+    expect(asked('DescribeInstances')).toHaveLength(3);
+  });
 });
 
 describe('members', () => {

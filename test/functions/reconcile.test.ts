@@ -402,6 +402,17 @@ describe('what is left behind', () => {
     );
   });
 
+  it('no runner of a member that EC2 does not list, as right after its launch', () => {
+    const runners = [...HEALTHY, ONE].map((id) => runner(id, MINUTE));
+    const { members, instances } = seen();
+    const late = [...members, { id: ONE, lifecycleState: 'InService' }];
+    const fleet = seen({ members: late, instances, inventory: { runners, at: NOW } });
+    expect(reconcile(fleet, SETTINGS, NOW)).toEqual([]);
+    expect(reconcile({ ...fleet, members }, SETTINGS, NOW)).toMatchObject([
+      { kind: 'runner', resource: ONE },
+    ]);
+  });
+
   it('no runner whose instance has left: CircleCI lists it for 12 hours more', () => {
     const runners = [...HEALTHY.map((id) => runner(id, MINUTE)), runner('i-0000000e', 40 * MINUTE)];
     expect(reconcile(seen({ inventory: { runners, at: NOW } }), SETTINGS, NOW)).toEqual([]);
