@@ -125,12 +125,14 @@ export function successors(state: State): string[] {
   return [...next, ...chosen, ...caught];
 }
 
+const StateData = z.record(z.string(), z.unknown());
+
 /** The value at a reference path such as `$.poll.dueAt`. */
 export function at(data: unknown, path: string): unknown {
   return path
     .split('.')
     .slice(1)
-    .reduce((value, key) => z.record(z.string(), z.unknown()).parse(value)[key], data);
+    .reduce((value, key) => StateData.parse(value)[key], data);
 }
 
 /** https://docs.aws.amazon.com/step-functions/latest/dg/state-choice.html */

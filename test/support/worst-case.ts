@@ -16,10 +16,13 @@ export function delays(task: Task): number {
   }, 0);
 }
 
+const Seconds = z.number();
+const WholeSeconds = z.int().min(1);
+
 export function timeout(task: Task, data: Data): number {
   return task.TimeoutSecondsPath === undefined
-    ? z.number().parse(task.TimeoutSeconds)
-    : z.int().min(1).parse(at(data, task.TimeoutSecondsPath));
+    ? Seconds.parse(task.TimeoutSeconds)
+    : WholeSeconds.parse(at(data, task.TimeoutSecondsPath));
 }
 
 /** The longest that a state takes, whether or not it succeeds in the end; not what its failure leads to. */
