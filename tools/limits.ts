@@ -55,6 +55,7 @@ function resourcesFor(count: number): Map<string, number> {
     outdir,
     context: { 'aws:cdk:bundling-stacks': [] },
     builtinCloudFormationValidation: false,
+    treeMetadata: false,
   });
   const { shared, fleets } = stacksOf(app, STACK_NAME, fleetsOf(count));
   const numbers = new Map([['stacks', 1 + fleets.length]]);

@@ -8,8 +8,9 @@ const { request, boot, idleClaim } = DURATIONS;
 const READY = request + boot;
 const MINUTE = 60;
 
-/** For hours in which it does not matter how often the fleet is polled. */
+/** For an hour in which it does not matter how often the fleet is polled, and for hours. */
 const RARELY_POLLED = { ...LINUX, pollIntervalSeconds: 15 };
+const SELDOM_POLLED = { ...LINUX, pollIntervalSeconds: 30 };
 
 const waits = ({ queue }: FleetWorld) =>
   queue.tasks.map(({ queuedAt, startedAt = Number.POSITIVE_INFINITY }) => startedAt - queuedAt);
@@ -63,7 +64,7 @@ describe('minReplicas', () => {
     const events: SandboxEvent[] = [];
     sandbox.watch = (item) => events.push(item);
     const durations = { idleTimeout: 1_200, idleSpread: 600 };
-    const world = sandbox.addFleet({ ...RARELY_POLLED, minReplicas: 2, durations });
+    const world = sandbox.addFleet({ ...SELDOM_POLLED, minReplicas: 2, durations });
     await sandbox.runUntil(120 * MINUTE);
     const count = (what: string) => events.filter(({ kind }) => kind === what).length;
     expect(count('idles out')).toBeGreaterThanOrEqual(10);
@@ -77,7 +78,7 @@ describe('minReplicas', () => {
 
   it('is replaced once an hour if recycleAfter is an hour', async () => {
     const sandbox = await openSandbox();
-    const world = sandbox.addFleet({ ...RARELY_POLLED, minReplicas: 2, durations: { idleTimeout: 3_600 } });
+    const world = sandbox.addFleet({ ...SELDOM_POLLED, minReplicas: 2, durations: { idleTimeout: 3_600 } });
     await sandbox.runUntil(180 * MINUTE);
     expect(world.group.totals.launches).toBe(2 * 3);
   });
