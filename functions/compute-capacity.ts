@@ -4,7 +4,8 @@ import { learnFrom } from './lib/learned.ts';
 import { type LearnedStore, learnedStore, type Read } from './lib/learned-store.ts';
 import { fleetMetrics, publishMetrics } from './lib/metrics.ts';
 import { computeTimeout } from './lib/pacing.ts';
-import { decidePoll, pollDuration } from './lib/poll.ts';
+import { decidePoll } from './lib/poll.ts';
+import { pollDuration } from './lib/poll-metrics.ts';
 import { type Surroundings, step } from './lib/step.ts';
 
 /** Longer than an execution, so that no second poll fits into it. */

@@ -5,6 +5,7 @@ import {
   COUNTED_TAG,
   FALLBACK_TAG,
   LAUNCH_SUSPENDED_TAG,
+  OUTSIDE_TAG,
   SPOT_TAG,
   TASKS_TAG,
   WARM_POOL_TAG,
@@ -75,7 +76,7 @@ export function taskFunctions(scope: Construct, app: string, fleets: FleetConfig
   allowTags(
     functions.UpdateGroup,
     app,
-    [LAUNCH_SUSPENDED_TAG, FALLBACK_TAG, WITHHELD_TAG, TASKS_TAG],
+    [LAUNCH_SUSPENDED_TAG, FALLBACK_TAG, WITHHELD_TAG, OUTSIDE_TAG, TASKS_TAG],
     ['CreateOrUpdateTags', 'DeleteTags'],
   );
   return functions;

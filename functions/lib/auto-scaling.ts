@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import * as z from 'zod/mini';
 import { clientSettings } from './client-settings.ts';
-import { formatLevels, parseLevels, type Sharer, type TaskLevels } from './concurrency.ts';
+import { parseLevels, type Sharer, type TaskLevels } from './concurrency.ts';
 import { Count, type Group } from './contracts.ts';
 import {
   AutoScalingDenied,
@@ -21,18 +21,20 @@ import {
   GroupUpdateRefused,
 } from './errors.ts';
 import { LAUNCH, launchProcessOf, type SuspendedFor } from './launch-process.ts';
+import { parseOutside } from './outside.ts';
 import { isYoung } from './pacing.ts';
 import { printableName } from './printable.ts';
 import { sentence } from './sentence.ts';
 import {
   FALLBACK_TAG,
   LAUNCH_SUSPENDED_TAG,
+  OUTSIDE_TAG,
   PAUSED_AT_TAG,
   PAUSED_TAG,
   TASKS_TAG,
   WITHHELD_TAG,
 } from './tags.ts';
-import { formatWithheld, parseWithheld, type Withheld } from './withheld.ts';
+import { parseWithheld } from './withheld.ts';
 
 /** Makes a function's client, once for each function. */
 export const autoScalingClient = () => new AutoScalingClient(clientSettings);
@@ -96,6 +98,7 @@ export async function describeGroup(
     );
   const onDemandPercentage = MixedInstancesPolicy?.InstancesDistribution?.OnDemandPercentageAboveBaseCapacity;
   const withheld = parseWithheld(Tags.find(({ Key }) => Key === WITHHELD_TAG)?.Value ?? '');
+  const tasksOutside = parseOutside(Tags.find(({ Key }) => Key === OUTSIDE_TAG)?.Value ?? '');
   const byFallback = Tags.some(({ Key }) => Key === FALLBACK_TAG);
   const paused = Tags.find(({ Key }) => Key === PAUSED_TAG)?.Value ?? 'false';
   if (paused !== 'true' && paused !== 'drain' && paused !== 'false') {
@@ -113,6 +116,7 @@ export async function describeGroup(
     ...(paused !== 'false' && pausedAt !== undefined && { pausedAt: printableName(pausedAt, LONGEST_TIME) }),
     ...(unprotected && { unprotected }),
     ...(withheld && { withheld }),
+    ...(tasksOutside && { tasksOutside }),
     ...levelsOf(described),
     ...(CreatedTime &&
       isYoung(CreatedTime.getTime(), now) && { createdAt: Math.floor(CreatedTime.getTime() / 1_000) }),
@@ -308,43 +312,8 @@ export async function putWarmPool(
   );
 }
 
-/**
- * Puts on record what happened since the last claim, or takes it off the record.
- *
- * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
- */
-export async function recordWithheld(
-  autoScaling: AutoScalingClient,
-  groupName: string,
-  withheld: Withheld | null,
-): Promise<void> {
-  const tag = groupTag(groupName, WITHHELD_TAG);
-  await translated(groupName, GroupUpdateRefused, async () => {
-    if (withheld === null) await autoScaling.send(new DeleteTagsCommand({ Tags: [tag] }));
-    else {
-      const Tags = [{ ...tag, Value: formatWithheld(withheld), PropagateAtLaunch: false }];
-      await autoScaling.send(new CreateOrUpdateTagsCommand({ Tags }));
-    }
-  });
-}
-
-/**
- * Puts the fleet's tasks on record for the fleets that share a plan with it.
- *
- * @throws GroupUpdateRefused, AutoScalingDenied, AutoScalingUnavailable
- */
-export async function recordLevels(
-  autoScaling: AutoScalingClient,
-  groupName: string,
-  levels: TaskLevels,
-): Promise<void> {
-  const tag = { ...groupTag(groupName, TASKS_TAG), Value: formatLevels(levels), PropagateAtLaunch: false };
-  await translated(groupName, GroupUpdateRefused, () =>
-    autoScaling.send(new CreateOrUpdateTagsCommand({ Tags: [tag] })),
-  );
-}
-
-const groupTag = (groupName: string, key: string) => ({
+/** A tag of a group, for a request that writes or deletes it. */
+export const groupTag = (groupName: string, key: string) => ({
   ResourceId: groupName,
   ResourceType: 'auto-scaling-group',
   Key: key,

@@ -6,6 +6,7 @@
 import type { TaskLevels } from './concurrency.ts';
 import type { CapacitySettings } from './contracts.ts';
 import { keptRunners, type LearnedSpares } from './kept-runners.ts';
+import type { TasksOutside } from './outside.ts';
 import { largestMaximum } from './schedules.ts';
 import type { Withheld } from './withheld.ts';
 
@@ -58,6 +59,8 @@ export interface Situation {
   headroom?: number | string | undefined;
   /** What `spareRunners: auto` keeps now, with tasks or without. Where another setting is more, that counts. */
   spares?: LearnedSpares | undefined;
+  /** How many of the running tasks are known to run on no member in service; see outside.ts. Without it, none. */
+  outside?: number | undefined;
   /** How many launches beyond the members one decision may ask for, at least 1; without it, any number. */
   maxSurge?: number | undefined;
   /** How many launches beyond the members that are pending or in service the breaker allows; without it, any number. */
@@ -100,6 +103,8 @@ export interface Decision {
   warmPoolSize?: number | undefined;
   /** What is to be on record of tasks that are not handed out (see withheld.ts): `null` for nothing; without it, the same. */
   withheld?: Withheld | null | undefined;
+  /** What is to be on record of tasks that run outside (see outside.ts): `null` for nothing; without it, the same. */
+  tasksOutside?: TasksOutside | null | undefined;
   /** What the other fleets of the plan are to read of this one; without it, what they read already. */
   levels?: TaskLevels | undefined;
   /** Why, in the order in which the rules were applied. */
@@ -115,8 +120,9 @@ export interface Decision {
  * - so the only thing a fall can do is cancel launches that have not happened yet.
  *
  * A running task needs no instance if it has a runner elsewhere: outside the group, on a member in standby, or on one that
- * leaves and that CircleCI still counts. So the way up counts no more running tasks than members in service: those that
- * are pending are for other tasks. A member in standby takes the place of a spare runner.
+ * leaves and that CircleCI still counts. So the way up counts no more running tasks than members in service, less those
+ * that are known to run outside: members that are pending are for other tasks. While tasks wait, each member in service
+ * may have a task all the same. A member in standby takes the place of a spare runner.
  *
  * The way up never goes above `maxReplicas` or what `maxHourlyCost` allows, and is neither delayed nor damped but by what is there to limit
  * launches: an open breaker, and `maxSurge`. `maxSurge` limits what a decision asks for in addition: it takes
@@ -168,11 +174,17 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
     reasons.push(`held at ${target}: at most ${maxSurge} may launch at once (maxSurge)`);
   }
 
-  const elsewhere = Math.max(running - members.inService, 0);
   // A member in standby runs one of the tasks, or takes the next one. Then an idle member in service is not missing.
-  const standby = Math.max(Math.min(members.standby, spare + elsewhere) - elsewhere, 0);
-  if (target > Math.max(wanted - elsewhere - standby, desired)) {
-    target = Math.max(wanted - elsewhere - standby, desired);
+  const standbyBeside = (tasks: number) => Math.max(Math.min(members.standby, spare + tasks) - tasks, 0);
+  const beyondMembers = Math.max(running - members.inService, 0);
+  const elsewhere = Math.max(situation.outside ?? 0, beyondMembers);
+  const standby = standbyBeside(elsewhere);
+  // That tasks are still outside may be wrong. Then all members in service run tasks, and those that wait need others.
+  const ifNot = wanted - beyondMembers - standbyBeside(beyondMembers);
+  const surely = Math.min(ifNot, claimable - running + members.inService);
+  const needed = Math.max(wanted - elsewhere - standby, surely, desired);
+  if (target > needed) {
+    target = needed;
     reasons.push(
       elsewhere > 0
         ? `held at ${target}: ${elsewhere} running tasks are on runners outside the group`

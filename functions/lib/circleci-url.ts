@@ -1,3 +1,5 @@
+import * as z from 'zod/mini';
+
 /** CircleCI's cloud: https://circleci.com/docs/reference/runner-api */
 export const CIRCLECI_CLOUD = 'https://runner.circleci.com';
 
@@ -17,6 +19,14 @@ export function faultOfCircleCiUrl(text: string): string | undefined {
   if (url.port !== '' && !loopback) return 'must have no port: CircleCI Server answers on 443';
   return undefined;
 }
+
+/** Where CircleCI answers. */
+export const CircleCiUrl = z.string().check(
+  z.superRefine<string>((url, context) => {
+    const fault = faultOfCircleCiUrl(url);
+    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+  }),
+);
 
 /** Whether a URL is of this machine. */
 export const isLoopback = (url: string) => LOOPBACK.has(new URL(url).hostname);

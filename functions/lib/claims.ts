@@ -46,6 +46,7 @@ interface Counts extends Pick<PollHistory, 'unclaimed' | 'running'> {
   inService: number;
   concurrency?: number | undefined;
   members?: number;
+  outside?: number | undefined;
 }
 
 /**
@@ -53,6 +54,7 @@ interface Counts extends Pick<PollHistory, 'unclaimed' | 'running'> {
  *
  * @param members How many tasks can run on members of the group in any state, or on other runners that are known;
  *   without it, any number.
+ * @param outside How many tasks are known to run on no member in service. Only before the first poll; default: 0.
  * @returns What is seen now, and how many tasks were claimed since the poll before.
  */
 export function addPoll(
@@ -86,15 +88,19 @@ export function addPoll(
 function addIdle(
   { unclaimed, claimed, waiting }: Pick<PollHistory, 'unclaimed' | 'running' | 'claimed' | 'waiting'>,
   before: PollHistory | undefined,
-  { running, inService, members = Number.POSITIVE_INFINITY }: Counts,
+  { running, inService, members = Number.POSITIVE_INFINITY, outside: known = 0 }: Counts,
   ended: number,
 ): PollHistory {
-  const outside = Math.max((before?.outside ?? 0) - ended, 0);
+  const outside = before === undefined ? known : Math.max((before.outside ?? 0) - ended, 0);
   const idlersNow =
     inService === 0 ? undefined : Math.min(Math.max(inService + outside - running, 0), inService);
   const idlers = Math.min(idlersNow ?? Number.POSITIVE_INFINITY, before?.idlers ?? Number.POSITIVE_INFINITY);
   const surplus = atEveryPoll(before, before?.surplus, running - inService);
-  const elsewhere = atEveryPoll(before, before?.elsewhere, running - members);
+  const elsewhere = atEveryPoll(
+    before,
+    before?.elsewhere,
+    Math.max(running - members, outside - (members - inService)),
+  );
   const idle = (idlersNow ?? 0) > 0;
   const seen: PollHistory = {
     unclaimed,

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { faultOfCircleCiUrl } from './circleci-url.ts';
+import { CircleCiUrl } from './circleci-url.ts';
 import { FAILURE_KINDS } from './launch-failures.ts';
 import type { Learned } from './learned.ts';
 
@@ -13,14 +13,6 @@ const Instant = z.codec(z.iso.datetime({ offset: true }), z.number(), {
   decode: (text) => Date.parse(text),
   encode: (at) => new Date(at).toISOString(),
 });
-
-/** Where CircleCI answers; circleci-url.ts says what must not be. */
-export const CircleCiUrl = z.string().check(
-  z.superRefine<string>((url, context) => {
-    const fault = faultOfCircleCiUrl(url);
-    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
-  }),
-);
 
 const Seconds = z.int().check(z.minimum(1));
 const Version = z.int().check(z.minimum(1));
@@ -142,6 +134,9 @@ const TaskLevels = z.object({
   at: z.int(),
 });
 
+/** Tasks that run outside the group; explained in outside.ts. */
+const TasksOutside = z.object({ outside: Count, running: Count });
+
 /** The Auto Scaling group as Describe Group hands it on; the counts are explained in capacity.ts. */
 export const Group = z.object({
   desired: Count,
@@ -161,6 +156,7 @@ export const Group = z.object({
   /** Whether scale-in may take a member away; explained in capacity.ts. Left out if not. */
   unprotected: z.optional(z.literal(true)),
   withheld: z.optional(Withheld),
+  tasksOutside: z.optional(TasksOutside),
   levels: z.optional(TaskLevels),
   /** When the group was created, in seconds; only of a young group, for pacing.ts. */
   createdAt: z.optional(z.int()),
@@ -363,6 +359,7 @@ export const Plan = z.object({
     onDemandPercentage: z.optional(Percentage),
     warmPoolSize: z.optional(Count),
     withheld: z.optional(z.nullable(Withheld)),
+    tasksOutside: z.optional(z.nullable(TasksOutside)),
     levels: z.optional(TaskLevels),
     reasons: z.array(z.string()),
   }),

@@ -21,7 +21,7 @@ export type DecisionSettings = Pick<PollSettings, 'capacity' | 'onDemandPercenta
 
 /** What a poll has read, with both counts. */
 export interface Observed {
-  counts: Pick<Situation, 'unclaimed' | 'running' | 'concurrency' | 'spares'>;
+  counts: Pick<Situation, 'unclaimed' | 'running' | 'concurrency' | 'spares' | 'outside'>;
   group: Group;
 }
 
@@ -48,6 +48,7 @@ export function decide(
     running: counts.running,
     concurrency: counts.concurrency,
     spares: counts.spares,
+    outside: counts.outside,
     desired: group.desired,
     members: group.members,
     maxSize: group.maxSize,

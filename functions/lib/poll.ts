@@ -4,23 +4,18 @@
  */
 
 import { sparesOf, withArrivals } from './arrivals.ts';
-import { bootsAtMaximum, isAtMaximum } from './at-maximum.ts';
-import {
-  brokenLaw,
-  type Decision,
-  isHeldByCost,
-  isHeldByMaximumSize,
-  type Situation,
-  tasksOverConcurrency,
-} from './capacity.ts';
-import { addPoll, type PollHistory, ranNothing } from './claims.ts';
+import { brokenLaw, type Decision, type Situation } from './capacity.ts';
+import { addPoll, type PollHistory } from './claims.ts';
 import { concurrencyShare } from './concurrency.ts';
 import type { Activities, Group, Observation, PollSettings, PollState } from './contracts.ts';
 import { decide, held } from './decision.ts';
 import { CircleCiRateLimited, DecisionInvalid } from './errors.ts';
+import { keptRunners } from './kept-runners.ts';
 import type { MetricValues } from './metrics.ts';
+import { outsideAfter, stillOutside, type TasksOutside } from './outside.ts';
 import { type Pace, pace, pollInterval, secondsIdle } from './pacing.ts';
-import { isPaused, minutesPaused } from './paused.ts';
+import { isPaused } from './paused.ts';
+import { metricsOf, type Polled } from './poll-metrics.ts';
 import { withLevels } from './runnable-tasks.ts';
 import { seenBefore, type Withheld, withheldAfter, withheldLimit } from './withheld.ts';
 import { doubtOf, NOT_CHECKED, type ZeroCheck } from './zero.ts';
@@ -65,11 +60,20 @@ export function decidePoll(
   const { members, withheld } = group;
   // A replay makes many polls, and spreads would take it a third of its time.
   const { otherRunners } = settings.capacity;
-  const counted = { unclaimed: waiting, running: busy, concurrency, members, withheld, otherRunners };
+  const outside = stillOutside(group.tasksOutside, busy);
+  const counted = {
+    unclaimed: waiting,
+    running: busy,
+    concurrency,
+    members,
+    withheld,
+    outside,
+    otherRunners,
+  };
   const history = seeCounts(state.poll, counted);
   const failures = state.activities.breakerFailures ?? DEFAULT_FAILURES;
   const limit = withheldLimit(withheld, history.seen, members, failures, now);
-  const observed = { unclaimed: waiting, running: busy, concurrency, spares };
+  const observed = { unclaimed: waiting, running: busy, concurrency, spares, outside: history.seen.outside };
   const { decision, situation } = decide(state.activities, { counts: observed, group }, settings, now, limit);
   const concluded = concludePoll({ decision, situation, history }, polled, settings, now, group);
   const { check } = running;
@@ -132,7 +136,7 @@ export function concludePoll(
   state: PollState,
   settings: PollSettings,
   now: number,
-  record: Pick<Group, 'withheld' | 'levels' | 'pausedAt'> = {},
+  record: Pick<Group, 'withheld' | 'tasksOutside' | 'levels' | 'pausedAt'> = {},
   notBefore?: number,
 ): PollResult {
   const { withheld } = record;
@@ -143,8 +147,9 @@ export function concludePoll(
   // Records are written after the last poll of an execution, even if nothing else is.
   const rest = planRest(situation, state, settings, now, decided.change || 'if last', history, notBefore);
   const withClaims = withRecord(decided, withheld, situation.members, rest, state, now);
+  const withTasks = withOutside(withClaims, record.tasksOutside, situation, rest, state);
   const shared = settings.concurrency !== undefined && !rest.again;
-  const recorded = shared ? withLevels(withClaims, record, situation, now) : withClaims;
+  const recorded = shared ? withLevels(withTasks, record, situation, now) : withTasks;
   const decision = unlessTooLate(recorded, rest);
   return {
     decision,
@@ -177,6 +182,20 @@ function withRecord(
   return { ...decision, change: true, withheld: withheld ?? null };
 }
 
+/** Adds to the last decision of an execution what is to be on record of tasks that run outside. */
+function withOutside(
+  decision: Decision,
+  before: TasksOutside | undefined,
+  situation: Situation,
+  { again, seen }: Rest,
+  { poll }: PollState,
+): Decision {
+  if (again) return decision;
+  const after = outsideAfter(seen, keptRunners(situation).spare, poll.number);
+  if (after?.outside === before?.outside && after?.running === before?.running) return decision;
+  return { ...decision, change: true, tasksOutside: after ?? null };
+}
+
 const isWithheld = (withheld: Withheld | undefined, { activities }: PollState) =>
   withheld !== undefined && withheld.unused >= (activities.breakerFailures ?? DEFAULT_FAILURES);
 
@@ -187,9 +206,10 @@ const DEFAULT_FAILURES = 3;
 type History = ReturnType<typeof addPoll>;
 
 /** What the history of counts takes from a poll. */
-type Counted = Pick<Situation, 'unclaimed' | 'running' | 'concurrency' | 'members' | 'otherRunners'> & {
-  withheld?: Withheld | undefined;
-};
+type Counted = Pick<
+  Situation,
+  'unclaimed' | 'running' | 'concurrency' | 'members' | 'outside' | 'otherRunners'
+> & { withheld?: Withheld | undefined };
 
 /** Adds the counts of a poll to what the polls before it have seen. */
 const seeCounts = (
@@ -201,6 +221,7 @@ const seeCounts = (
     members: { pending, inService, leaving, standby },
     otherRunners = 0,
     withheld,
+    outside,
   }: Counted,
 ): History =>
   addPoll(seen ?? seenBefore(withheld), {
@@ -208,20 +229,13 @@ const seeCounts = (
     running,
     inService,
     concurrency,
+    outside,
     // Members that come or go count, because a task may be on them already, or still.
     members: pending + inService + leaving + standby + otherRunners,
   });
 
 /** The rest of an execution after a poll. */
-interface Rest extends Pick<Pace, 'updateTimeoutSeconds' | 'again'> {
-  /** For how long the fleet has been idle. */
-  idleSeconds: number;
-  /** What the polls have seen, this one included. */
-  seen: PollHistory;
-  /** How many tasks were claimed between the poll before and this one. */
-  claimed: number;
-  /** Whether this poll got its counts. */
-  counted: boolean;
+interface Rest extends Pick<Pace, 'updateTimeoutSeconds'>, Polled {
   next: PollState;
 }
 
@@ -262,9 +276,6 @@ export function planRest(
   };
 }
 
-/** How long a poll took until `now`, in milliseconds. This function's clock may be behind the one that started it. */
-export const pollDuration = ({ dueAt }: PollState['poll'], now: number) => Math.max(now - dueAt, 0);
-
 const retryAfter = (answer: Observation['unclaimed' | 'running']) =>
   'retryAfterSeconds' in answer ? answer.retryAfterSeconds : 0;
 
@@ -298,11 +309,11 @@ function holdUntilAllowed(
     throw new CircleCiRateLimited(
       `CircleCI allows no request for ${seconds} s (status 429), longer than this execution has left, and none of its polls got counts. Capacity is held; if this goes on, raise pollInterval.`,
     );
-  const { unclaimed, running } = seen;
+  const { unclaimed, running, outside } = seen;
   const concurrency = shareOf(seen, group, settings, now);
   const { situation } = decide(
     activities,
-    { counts: { unclaimed, running, concurrency }, group },
+    { counts: { unclaimed, running, concurrency, outside }, group },
     settings,
     now,
   );
@@ -330,60 +341,6 @@ function unlessTooLate(decision: Decision, { updateTimeoutSeconds }: Rest): Deci
     ...decision.reasons,
     'not written: too late in this execution, the next one reads fresh counts',
   );
-}
-
-/** A fleet that has been idle for so long publishes nothing but its heartbeat: a metric costs by the hour it is in use. */
-const HEARTBEAT_ALONE_SECONDS = 600;
-
-function metricsOf(
-  decision: Decision,
-  situation: Situation,
-  { poll, activities }: PollState,
-  { again, idleSeconds, seen, claimed, counted }: Rest,
-  now: number,
-  pausedAt: string | undefined,
-): MetricValues {
-  const { unclaimed, running } = situation;
-  const last = !again;
-  const idle = idleSeconds >= HEARTBEAT_ALONE_SECONDS;
-  const works = isAtMaximum(situation, decision);
-  const atMaximum = works || bootsAtMaximum(situation, decision, activities);
-  const tooSmall = isHeldByMaximumSize(situation);
-  const byCost = isHeldByCost(situation);
-  const overConcurrency = tasksOverConcurrency(situation);
-  // Claims after the last poll of a minute are not seen, but an instance that came into service came for a task,
-  // unless some stand idle, or none ran anything before it left.
-  const cameForTasks = seen.idle || ranNothing(seen, poll.number) ? 0 : activities.cameInService;
-  const claimedTasks = poll.number === 1 && last ? cameForTasks : claimed;
-  const moving = seen.claimed > 0 || cameForTasks > 0;
-  const { members, minReplicas, unprotected } = situation;
-  // Runners that are reused go on claiming tasks while nothing launches for the others.
-  const launchesNothing = members.pending === 0 && decision.from > members.inService;
-  const byHand = isPaused(situation);
-  // The larger the fleet, the more runners have just come, or are about to leave. More idle ones than that take no tasks.
-  const takesNone = seen.idle && (seen.idlers ?? 0) > activities.cameInService;
-  const starves = seen.waiting && (!moving || launchesNothing) && !(works && !takesNone) && !byHand;
-  const wantsMore = unclaimed > 0 || minReplicas > Math.max(members.inService - running, 0);
-  const ofPoll = {
-    PollDuration: pollDuration(poll, now),
-    ...(!idle && { UnclaimedTasks: unclaimed, RunningTasks: running }),
-    ...(claimedTasks > 0 && { ClaimedTasks: claimedTasks }),
-    ...(atMaximum && !tooSmall && !byHand && (byCost ? { AtMaxHourlyCost: 1 } : { AtMaximum: 1 })),
-    ...(tooSmall && !byHand && { MaximumSizeTooSmall: 1 }),
-    ...(overConcurrency > 0 && !byHand && { TasksOverConcurrency: overConcurrency }),
-  };
-  const ofExecution = {
-    ...(last && starves && { Starving: 1 }),
-    // Without it, an alarm over periods of 3 minutes would miss that tasks are claimed in some of them.
-    ...(last && !starves && !idle && { Starving: 0 }),
-    ...(last && seen.waiting && byHand && { PausedWithTasks: minutesPaused(pausedAt, now) }),
-    ...(last && unprotected && { ProtectionOff: 1 }),
-    ...(last && activities.breaker.open && wantsMore && !byHand && { BreakerOpen: 1 }),
-    ...(last && seen.elsewhere !== undefined && { TasksElsewhere: seen.elsewhere }),
-    // Where Update Group is still to come, it says so itself.
-    ...(!idle && last && !decision.change && { ExecutionsSucceeded: 1 }),
-  };
-  return { ...(counted && ofPoll), ...ofExecution };
 }
 
 /** Longer than an execution, in milliseconds. */

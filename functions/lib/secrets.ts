@@ -1,9 +1,9 @@
 import { SecretsProvider } from '@aws-lambda-powertools/parameters/secrets';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import * as z from 'zod/mini';
-import { CIRCLECI_CLOUD, samePlace } from './circleci-url.ts';
+import { CIRCLECI_CLOUD, CircleCiUrl, samePlace } from './circleci-url.ts';
 import { clientSettings } from './client-settings.ts';
-import { CircleCiUrl, type DeployedSettings } from './contracts.ts';
+import type { DeployedSettings } from './contracts.ts';
 import {
   SecretDenied,
   SecretMalformed,

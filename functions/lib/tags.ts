@@ -19,6 +19,9 @@ export const FALLBACK_TAG = 'circleci-runners:on-demand-for';
 /** The tag of a group whose runners are idle while tasks wait; withheld.ts says what it holds. */
 export const WITHHELD_TAG = 'circleci-runners:tasks-withheld';
 
+/** The tag of a group beside which tasks run outside; outside.ts says what it holds. */
+export const OUTSIDE_TAG = 'circleci-runners:tasks-outside';
+
 /** The tag of a group whose fleet shares a plan's concurrency; concurrency.ts says what it holds. */
 export const TASKS_TAG = 'circleci-runners:tasks';
 

@@ -1,8 +1,6 @@
 import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import {
   putWarmPool,
-  recordLevels,
-  recordWithheld,
   resumeLaunchProcess,
   setDesiredCapacity,
   setOnDemandPercentage,
@@ -10,6 +8,7 @@ import {
 } from './auto-scaling.ts';
 import { type Decision, stillToWrite } from './capacity.ts';
 import type { Group } from './contracts.ts';
+import { recordLevels, recordOutside, recordWithheld } from './records.ts';
 import { SUSPENDED_FOR_DRAIN } from './tags.ts';
 import { poolSizeToWrite } from './warm-pool.ts';
 import type { Withheld } from './withheld.ts';
@@ -44,6 +43,7 @@ export async function writeDecision(
     await setOnDemandPercentage(autoScaling, groupName, decision.onDemandPercentage);
   if (decision.withheld !== undefined && !isBehind(decision.withheld, group.withheld))
     await recordWithheld(autoScaling, groupName, decision.withheld);
+  if (decision.tasksOutside !== undefined) await recordOutside(autoScaling, groupName, decision.tasksOutside);
   if (decision.levels !== undefined) await recordLevels(autoScaling, groupName, decision.levels);
   const size = poolSizeToWrite(decision.warmPoolSize, group);
   if (warmPool !== undefined && size !== undefined && mayRise)

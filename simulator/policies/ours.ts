@@ -22,6 +22,7 @@ import type {
 } from '../../functions/lib/contracts.ts';
 import { type CountingWindow, countingWindow } from '../../functions/lib/counted-launches.ts';
 import { type Learned, learnFrom } from '../../functions/lib/learned.ts';
+import type { TasksOutside } from '../../functions/lib/outside.ts';
 import { LIMITS, pollInterval, secondsIdle } from '../../functions/lib/pacing.ts';
 import { decidePoll, planRest } from '../../functions/lib/poll.ts';
 import { effectiveSettings, largestMaximum, nextFire } from '../../functions/lib/schedules.ts';
@@ -124,6 +125,9 @@ class Executions implements Polls {
   /** The tag of the group, as functions/lib/withheld.ts has it. */
   #withheld: Withheld | undefined = undefined;
 
+  /** The tag of the group, as functions/lib/outside.ts has it. */
+  #tasksOutside: TasksOutside | undefined = undefined;
+
   /** The parameter of the fleet, as functions/lib/learned-store.ts has it. */
   #learned: Learned | undefined;
 
@@ -162,12 +166,15 @@ class Executions implements Polls {
     const observed = this.#observe(observation);
     const { decision, again, next } = decidePoll(this.#state, observed, this.#pollSettings, now);
     this.#handOn(again, next);
-    const { desired, launchProcess, onDemandPercentage, warmPoolSize, withheld } = decision;
+    const { desired, launchProcess, onDemandPercentage, warmPoolSize, withheld, tasksOutside } = decision;
     if (withheld !== undefined) this.#withheld = withheld ?? undefined;
+    if (tasksOutside !== undefined) this.#tasksOutside = tasksOutside ?? undefined;
     const { unclaimed, running, members } = observation;
-    // What all polls of an execution see decides whether tasks are withheld, so none of them is skipped.
+    // What all polls of an execution see decides whether tasks are withheld or run outside, so none of them is skipped.
     const watched =
       this.#withheld !== undefined ||
+      this.#tasksOutside !== undefined ||
+      running > members.inService ||
       (unclaimed > 0 && members.inService !== running) ||
       // The first poll of each execution would take them for arrivals.
       (this.#spares !== undefined && arrivedBetween(undefined, observation) > 0);
@@ -256,6 +263,7 @@ class Executions implements Polls {
       paused: 'false',
     };
     if (this.#withheld !== undefined) group.withheld = this.#withheld;
+    if (this.#tasksOutside !== undefined) group.tasksOutside = this.#tasksOutside;
     if (observation.maxSize !== undefined) group.maxSize = observation.maxSize;
     if (spot !== undefined) {
       const byFallback = onDemandPercentage !== this.#onDemandPercentage;

@@ -8,7 +8,7 @@ import {
   suspendLaunchProcess,
 } from '../../functions/lib/auto-scaling.ts';
 import { describeActivities } from '../../functions/lib/scaling-activities.ts';
-import { LAUNCH_SUSPENDED_TAG, PAUSED_TAG } from '../../functions/lib/tags.ts';
+import { LAUNCH_SUSPENDED_TAG, OUTSIDE_TAG, PAUSED_TAG } from '../../functions/lib/tags.ts';
 import type { Agenda } from '../../sandbox/agenda.ts';
 import { AutoScalingGroup } from '../../sandbox/auto-scaling-group.ts';
 import { DURATIONS } from '../../sandbox/group/durations.ts';
@@ -164,6 +164,17 @@ describe('the tag by which a person pauses', () => {
     const { name, message } = await failure(describeGroup(autoScaling, NAME));
     expect(name).toBe('GroupUnreadable');
     expect(message).toContain(`${PAUSED_TAG} must be true, drain or false, got "yes"`);
+  });
+});
+
+describe('the tag of tasks outside', () => {
+  it.each([
+    { value: undefined, tasksOutside: undefined },
+    { value: '3 5', tasksOutside: { outside: 3, running: 5 } },
+    { value: 'many', tasksOutside: undefined },
+  ])('is read: $value', async ({ value, tasksOutside }) => {
+    if (value !== undefined) group.tags.set(OUTSIDE_TAG, value);
+    expect((await describeGroup(autoScaling, NAME)).tasksOutside).toEqual(tasksOutside);
   });
 });
 

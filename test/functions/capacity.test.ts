@@ -562,6 +562,34 @@ describe('decideCapacity', () => {
       ],
     },
     {
+      case: 'members in service are idle, if all running tasks are known to be outside',
+      when: { running: 4, outside: 4, minReplicas: 2, desired: 1, members: { ...NOBODY, inService: 1 } },
+      desired: 2,
+      because: [
+        '0 unclaimed + 4 running = 4 wanted',
+        'raised to 6: 2 without a task (minReplicas)',
+        'held at 2: 4 running tasks are on runners outside the group',
+        'desired capacity rises from 1 to 2',
+      ],
+    },
+    {
+      case: 'a waiting task gets an instance beside all members in service, whatever is known to be outside',
+      when: { unclaimed: 3, running: 4, outside: 4, desired: 4, members: { ...NOBODY, inService: 4 } },
+      desired: 7,
+      because: ['3 unclaimed + 4 running = 7 wanted', 'desired capacity rises from 4 to 7'],
+    },
+    {
+      case: 'a member in standby runs one of those outside',
+      when: { running: 2, outside: 1, minReplicas: 2, members: { ...NOBODY, inService: 1, standby: 2 } },
+      desired: 2,
+      because: [
+        '0 unclaimed + 2 running = 2 wanted',
+        'raised to 4: 2 without a task (minReplicas)',
+        'held at 2: 1 running tasks are on runners outside the group',
+        'desired capacity rises from 0 to 2',
+      ],
+    },
+    {
       case: 'unclaimed tasks get theirs beside those outside the group',
       when: { unclaimed: 2, running: 4, desired: 1, members: { ...NOBODY, inService: 1 } },
       desired: 3,
@@ -807,6 +835,25 @@ const inService = (count: number) => ({ ...NOBODY, inService: count });
 
 const law = (name: string, holds: (situation: Situation) => void) =>
   it(name, () => fc.assert(fc.property(situations, holds)));
+
+/** A situation, and how many of its running tasks are known to run outside. */
+const situationsWithOutside = situations.chain((situation) =>
+  fc.nat({ max: situation.running }).map((outside) => ({ ...situation, outside })),
+);
+
+it('that tasks run outside takes only from rises, at most as much, and an instance from no task that waits', () => {
+  fc.assert(
+    fc.property(situationsWithOutside, (situation) => {
+      const { unclaimed, outside, members, desired } = situation;
+      const without = decideCapacity({ ...situation, outside: undefined }).desired;
+      const known = decideCapacity(situation).desired;
+      if (without <= desired) expect(known).toBe(without);
+      expect(known).toBeLessThanOrEqual(without);
+      expect(known).toBeGreaterThanOrEqual(without - outside);
+      expect(known).toBeGreaterThanOrEqual(Math.min(without, unclaimed + members.inService));
+    }),
+  );
+});
 
 describe('the laws of decideCapacity', () => {
   law('desired capacity is a whole number of at least 0', (situation) => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addPoll, type PollHistory } from '../../functions/lib/claims.ts';
+import { OUTSIDE_TAG } from '../../functions/lib/tags.ts';
 import { jobs, LINUX, openSandbox } from '../support/sandbox.ts';
 
 /** What polls see together of these counts: running tasks and members, poll by poll. */
@@ -90,20 +91,62 @@ describe('20 tasks that runners with a stolen token run', () => {
     expect(published.at(-1)?.value).toBe(20);
   });
 
-  it('let as many more members be idle, beside those of minReplicas, and are then not counted', async () => {
-    const sandbox = await openSandbox();
-    const world = sandbox.addFleet({ ...LINUX, minReplicas: 2, durations: { idleTimeout: 3_600 } }, []);
-    world.queue.phantoms = 4;
-    await sandbox.runUntil(20 * MINUTE);
-    expect(world.group.desired).toBe(6);
-    const late = sandbox.clock.now() - 10 * MINUTE * 1_000;
-    expect(sandbox.workflow.metrics.filter(({ name, at }) => name === 'TasksElsewhere' && at > late)).toEqual(
-      [],
-    );
-  });
-
   it('are expected if otherRunners says so', async () => {
     expect((await stolen({ otherRunners: 20 })).published).toEqual([]);
     expect((await stolen({ otherRunners: 19 })).published).not.toEqual([]);
+  });
+});
+
+describe('4 tasks that run elsewhere, beside the idle runners of minReplicas: 2', () => {
+  const MINUTE = 60;
+
+  /** @param from When they begin: before the idle runners have come, or later. */
+  async function beside(from: number) {
+    const sandbox = await openSandbox();
+    const world = sandbox.addFleet({ ...LINUX, minReplicas: 2, durations: { idleTimeout: 3_600 } }, []);
+    if (from === 0) world.queue.phantoms = 4;
+    sandbox.agenda.plan(from, () => {
+      world.queue.phantoms = 4;
+    });
+    await sandbox.runUntil(40 * MINUTE);
+    const late = sandbox.clock.now() - 10 * MINUTE * 1_000;
+    const { metrics } = sandbox.workflow;
+    const published = metrics.filter(({ name, at }) => name === 'TasksElsewhere' && at > late);
+    return { world, sandbox, values: published.map(({ value }) => value) };
+  }
+
+  it('are all known if no runner was idle before, and launch nothing', async () => {
+    const { world, values } = await beside(0);
+    expect(world.group.desired).toBe(2);
+    expect(new Set(values)).toEqual(new Set([4]));
+    expect(values).toHaveLength(10);
+  });
+
+  it('are known but for those that the idle runners could run, and launch two more that are idle', async () => {
+    const { world, values } = await beside(10 * MINUTE);
+    expect(world.group.desired).toBe(4);
+    expect(new Set(values)).toEqual(new Set([2]));
+    expect(values).toHaveLength(10);
+  });
+
+  it('are forgotten as they end', async () => {
+    const { world, sandbox } = await beside(0);
+    expect(world.group.tags.get(OUTSIDE_TAG)).toBe('4 4');
+    world.queue.phantoms = 1;
+    await sandbox.runUntil(42 * MINUTE);
+    expect(world.group.tags.get(OUTSIDE_TAG)).toBe('1 1');
+    world.queue.phantoms = 0;
+    await sandbox.runUntil(44 * MINUTE);
+    expect(world.group.tags.has(OUTSIDE_TAG)).toBe(false);
+    expect(world.group.desired).toBe(2);
+  });
+
+  it('leave each job that comes an instance', async () => {
+    const { world, sandbox } = await beside(0);
+    for (let number = 0; number < 6; number += 1)
+      world.queue.add({ queuedAt: 40 * MINUTE, durationSeconds: 600 });
+    await sandbox.runUntil(44 * MINUTE);
+    expect(world.queue.unclaimed).toBe(0);
+    expect(world.group.desired).toBe(8);
   });
 });

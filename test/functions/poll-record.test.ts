@@ -210,6 +210,80 @@ describe('tasks that run on no member', () => {
     expect(running(16)).toBe(1);
     expect(running(15)).toBeUndefined();
   });
+
+  /** Of six running tasks, four are on record as outside, and two members are idle. */
+  const KNOWN: Given = {
+    unclaimed: 0,
+    running: 6,
+    capacity: { minReplicas: 2 },
+    group: { members: { pending: 1, inService: 5, leaving: 0, standby: 0 }, desired: 6 },
+  };
+  const known = (given: Given, tasksOutside?: Observation['group']['tasksOutside']) =>
+    polled({ ...KNOWN, ...given, group: { ...KNOWN.group, tasksOutside } });
+
+  it('are those on record, less the members that come, leave or are in standby, if these hide them', () => {
+    const { seen } = known({}, { outside: 4, running: 6 }).next.poll;
+    expect(seen).toMatchObject({ outside: 4, elsewhere: 3 });
+    expect(known({}).next.poll.seen).not.toHaveProperty('elsewhere');
+  });
+
+  it('let no instance launch to be idle beside idle members', () => {
+    expect(known({}, { outside: 4, running: 6 }).decision.desired).toBe(6);
+    expect(known({}).decision.desired).toBe(7);
+  });
+
+  it('are put on record after the last poll, with what its polls have seen', () => {
+    const seen = pollHistory({ unclaimed: 0, running: 6, outside: 4 });
+    const { decision } = known({ poll: { ...LAST, seen } }, { outside: 5, running: 7 });
+    expect(decision).toMatchObject({ desired: 6, change: true, tasksOutside: { outside: 4, running: 6 } });
+    const before = known({ poll: { ...FIRST, number: 2, seen } }, { outside: 5, running: 7 });
+    expect(before.decision).not.toHaveProperty('tasksOutside');
+  });
+
+  it.each([
+    { case: 'as many are', capacity: {}, record: { outside: 4, running: 6 }, written: undefined },
+    {
+      case: 'fewer are, of as many tasks',
+      capacity: {},
+      record: { outside: 5, running: 6 },
+      written: { outside: 4, running: 6 },
+    },
+    {
+      case: 'as many are, of more tasks',
+      capacity: {},
+      record: { outside: 4, running: 7 },
+      written: { outside: 4, running: 6 },
+    },
+    {
+      case: 'no runner without a task is kept',
+      capacity: { minReplicas: 0 },
+      record: { outside: 4, running: 6 },
+      written: null,
+    },
+  ])('are written if the record says something else: $case', ({ capacity, record, written }) => {
+    const seen = pollHistory({ unclaimed: 0, running: 6, outside: 4 });
+    const { decision } = known(
+      { poll: { ...LAST, seen }, capacity: { minReplicas: 2, ...capacity } },
+      record,
+    );
+    expect(decision.tasksOutside).toEqual(written);
+    expect(decision.change).toBe(written !== undefined);
+  });
+
+  it('are remembered by an execution whose last poll CircleCI refuses', () => {
+    const seen = pollHistory({ unclaimed: 0, running: 6, outside: 4 });
+    const { decision } = decidePoll(
+      { poll: { ...LAST, seen }, activities: ACTIVITIES },
+      {
+        unclaimed: { retryAfterSeconds: 60 },
+        running: { running: 6 },
+        group: { ...GROUP, ...KNOWN.group },
+      },
+      { ...SETTINGS, capacity: { ...SETTINGS.capacity, minReplicas: 2 } },
+      LAST.dueAt + 300,
+    );
+    expect(decision.tasksOutside).toEqual({ outside: 4, running: 6 });
+  });
 });
 
 describe('the metric of what limits a fleet with more tasks than it may run', () => {

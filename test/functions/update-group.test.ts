@@ -1,6 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parseLevels } from '../../functions/lib/concurrency.ts';
-import { LAUNCH_SUSPENDED_TAG, PAUSED_TAG, TASKS_TAG, WITHHELD_TAG } from '../../functions/lib/tags.ts';
+import {
+  LAUNCH_SUSPENDED_TAG,
+  OUTSIDE_TAG,
+  PAUSED_TAG,
+  TASKS_TAG,
+  WITHHELD_TAG,
+} from '../../functions/lib/tags.ts';
 import { formatWithheld, parseWithheld } from '../../functions/lib/withheld.ts';
 import { handler as updateGroup } from '../../functions/update-group.ts';
 import type { Agenda } from '../../sandbox/agenda.ts';
@@ -120,6 +126,18 @@ describe('Update Group', () => {
     const decision = { from: 0, desired: 0, change: true, withheld, reasons: ['because'] };
     await handler({ ...TASK, decision, again: false });
     expect(parseWithheld(group.tags.get(WITHHELD_TAG) ?? '')?.running).toBe(running);
+  });
+
+  it.each([
+    { case: 'over an older one', before: '3 3', tasksOutside: { outside: 2, running: 5 }, after: '2 5' },
+    { case: 'over none', before: undefined, tasksOutside: { outside: 2, running: 5 }, after: '2 5' },
+    { case: 'that has ended', before: '3 3', tasksOutside: null, after: undefined },
+    { case: 'unless nothing was decided', before: '3 3', tasksOutside: undefined, after: '3 3' },
+  ])('writes a record of tasks outside $case', async ({ before, tasksOutside, after }) => {
+    if (before !== undefined) group.tags.set(OUTSIDE_TAG, before);
+    const decision = { from: 0, desired: 0, change: true, tasksOutside, reasons: ['because'] };
+    await handler({ ...TASK, decision, again: false });
+    expect(group.tags.get(OUTSIDE_TAG)).toBe(after);
   });
 
   it('writes its tasks for the fleets that share its plan, if they were decided', async () => {

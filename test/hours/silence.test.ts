@@ -30,6 +30,7 @@ const windowOf = ({ from, minutes }: { from: number; minutes: number }) => ({
 const worlds = fc.record({
   pollInterval: fc.constantFrom(15, 30, 55, 60),
   maxReplicas: fc.constantFrom(2, 20),
+  keeps: fc.constantFrom({}, { minReplicas: 2 }, { headroom: 2 }),
   jobs: fc.array(fc.record({ minute: fc.nat({ max: 90 }), minutes: fc.constantFrom(1, 5, 20) }), {
     minLength: 1,
     maxLength: 25,
@@ -45,7 +46,7 @@ const worlds = fc.record({
 type World = typeof worlds extends fc.Arbitrary<infer T> ? T : never;
 
 async function play(world: World) {
-  const { pollInterval, maxReplicas } = world;
+  const { pollInterval, maxReplicas, keeps } = world;
   const [config] = fleetsWith({ linux: { pollInterval: `${pollInterval}s`, maxReplicas: `${maxReplicas}` } });
   if (config === undefined) throw new Error('There is no fleet');
   const sandbox = await Sandbox.open();
@@ -58,6 +59,7 @@ async function play(world: World) {
       resourceClass: config.resourceClass,
       maxReplicas,
       minReplicas: 0,
+      ...keeps,
       pollIntervalSeconds: pollInterval,
       durations: { idleTimeout: config.idleTimeout, launchHook: config.bootTimeout },
     },

@@ -197,6 +197,25 @@ describe('while CircleCI refuses claims, or counts tasks that nobody runs', () =
     });
   });
 
+  // Without these tasks, the fleets launch 15, 107 and 3 times.
+  it.each<{ settings: Partial<OursSettings>; from: number; launches: number; was: number }>([
+    { settings: { minReplicas: 2 }, from: 0, launches: 16, was: 43 },
+    { settings: { minReplicas: 2 }, from: HOUR, launches: 28, was: 39 },
+    { settings: { minReplicas: 2, recycleAfter: 300 }, from: 0, launches: 111, was: 326 },
+    { settings: { minReplicas: 2, recycleAfter: 300 }, from: HOUR, launches: 111, was: 290 },
+    { settings: { headroom: 2 }, from: 0, launches: 64, was: 186 },
+    { settings: { headroom: 2 }, from: HOUR, launches: 53, was: 156 },
+  ])(
+    'and $launches in 6 hours beside the idle runners of $settings, $was before: 4 of them from second $from',
+    ({ settings, from, launches }) => {
+      const phantomTasks = [{ from, to: 6 * HOUR, count: 4 }];
+      const jobs = [{ queuedAt: 6 * HOUR - 600, durationSeconds: 60 }];
+      const result = run({ maxReplicas: 20, ...settings }, jobs, { phantomTasks });
+      expect(result.launches).toBe(launches);
+      expect(result.startedAt.every(Number.isFinite)).toBe(true);
+    },
+  );
+
   it.each([
     { limit: 1, jobs: 20, minutes: 30, unused: 37, was: 232 },
     { limit: 2, jobs: 20, minutes: 30, unused: 29, was: 109 },

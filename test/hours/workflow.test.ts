@@ -139,6 +139,18 @@ it.each<Example>([
     },
   },
   {
+    workload: 'quiet-night',
+    hours: 1.5,
+    settings: { headroom: 2 },
+    faults: { phantomTasks: [{ from: 300, to: 4_000, count: 4 }] },
+  },
+  {
+    workload: 'working-day',
+    hours: 0.5,
+    settings: { headroom: 3, pollInterval: 5 },
+    faults: { phantomTasks: [{ from: 0, to: 1_500, count: 5 }], foreignRunners: 1 },
+  },
+  {
     workload: 'fan-out',
     hours: 0.6,
     settings: { concurrency: { limit: 7, fleets: [] }, headroom: 2 },

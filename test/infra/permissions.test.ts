@@ -242,7 +242,7 @@ describe('each step', () => {
         `autoscaling:PutWarmPool on ${groupArn('*')} if ${tagged('warm-pool', 'auto')}`,
         ...['CreateOrUpdateTags', 'DeleteTags'].map(
           (action) =>
-            `autoscaling:${action} on ${groupArn('*')} if ${tagging('launch-suspended-by', 'on-demand-for', 'tasks-withheld', 'tasks')}`,
+            `autoscaling:${action} on ${groupArn('*')} if ${tagging('launch-suspended-by', 'on-demand-for', 'tasks-withheld', 'tasks-outside', 'tasks')}`,
         ),
         ...FALLS_BACK,
       ],

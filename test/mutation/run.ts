@@ -17,6 +17,7 @@ const EQUIVALENTS = 'test/mutation/equivalents.yaml';
 /** The files that decide, or that check what a decision is made of. */
 const CORE = [
   'poll',
+  'poll-metrics',
   'capacity',
   'breaker',
   'decision',
@@ -24,6 +25,7 @@ const CORE = [
   'spot',
   'warm-pool',
   'claims',
+  'outside',
   'withheld',
   'idleness',
   'zero',

@@ -140,7 +140,7 @@ describe('a task on a member that a person took out', () => {
 
   it.each([
     { minReplicas: 0, twins: 0 },
-    { minReplicas: 1, twins: 2 },
+    { minReplicas: 1, twins: 1 },
     { minReplicas: 3, twins: 2 },
   ])(
     'that is detached launches at most one spare runner: $twins for two, with $minReplicas idle',

@@ -1,0 +1,108 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { addPoll, type PollHistory } from '../../functions/lib/claims.ts';
+import {
+  formatOutside,
+  outsideAfter,
+  parseOutside,
+  stillOutside,
+  type TasksOutside,
+} from '../../functions/lib/outside.ts';
+import { pollHistory } from '../support/inputs.ts';
+
+describe('tasks outside at the first poll of an execution', () => {
+  it.each<{ case: string; before: TasksOutside | undefined; running: number; outside: number }>([
+    { case: 'none on record', before: undefined, running: 4, outside: 0 },
+    { case: 'as many run', before: { outside: 3, running: 5 }, running: 5, outside: 3 },
+    { case: 'one more runs', before: { outside: 3, running: 5 }, running: 6, outside: 3 },
+    { case: 'two have ended', before: { outside: 3, running: 5 }, running: 3, outside: 1 },
+    { case: 'all but one have ended', before: { outside: 4, running: 4 }, running: 1, outside: 1 },
+    { case: 'more have ended than were outside', before: { outside: 3, running: 9 }, running: 5, outside: 0 },
+    { case: 'somebody wrote more than run', before: { outside: 9, running: 4 }, running: 4, outside: 4 },
+    { case: 'somebody wrote more than ran', before: { outside: 9, running: 4 }, running: 20, outside: 4 },
+  ])('$case: $outside', ({ before, running, outside }) => {
+    expect(stillOutside(before, running)).toBe(outside);
+  });
+});
+
+describe('the record of tasks outside', () => {
+  it.each<{
+    case: string;
+    seen: Partial<PollHistory>;
+    polls?: number;
+    spare?: number;
+    outside: number | undefined;
+  }>([
+    { case: 'begins with a surplus at every poll', seen: { surplus: 2 }, outside: 2 },
+    { case: 'needs two polls to begin', seen: { surplus: 2 }, polls: 1, outside: undefined },
+    {
+      case: 'is none of a fleet without idle runners',
+      seen: { surplus: 2, outside: 2 },
+      spare: 0,
+      outside: undefined,
+    },
+    { case: 'is none if there are none', seen: {}, outside: undefined },
+    { case: 'stays', seen: { outside: 2 }, outside: 2 },
+    { case: 'stays after one poll', seen: { outside: 2 }, polls: 1, outside: 2 },
+    { case: 'does not rise after one poll', seen: { outside: 2, surplus: 3 }, polls: 1, outside: 2 },
+    { case: 'rises to the surplus', seen: { outside: 2, surplus: 3 }, outside: 3 },
+    { case: 'does not fall to it', seen: { outside: 2, surplus: 1 }, outside: 2 },
+  ])('$case', ({ seen, polls = 2, spare = 1, outside }) => {
+    const history = pollHistory({ unclaimed: 0, running: 4, ...seen });
+    const record = outside === undefined ? undefined : { outside, running: 4 };
+    expect(outsideAfter(history, spare, polls)).toEqual(record);
+  });
+
+  it('is read as it was written', () => {
+    const count = fc.nat(999_999);
+    fc.assert(
+      fc.property(fc.record({ outside: count, running: count }), (record) => {
+        expect(parseOutside(formatOutside(record))).toEqual(record);
+      }),
+    );
+  });
+
+  it.each(['', '3', '3 3 3', '-1 3', '3 x', '1234567 3', ' 3 3', '3 3 '])(
+    'is none if it says "%s"',
+    (tag) => {
+      expect(parseOutside(tag)).toBeUndefined();
+    },
+  );
+});
+
+/** What happens between two polls: tasks are claimed by members or by others, or end on them. */
+const step = fc.record({
+  kind: fc.constantFrom('claimed', 'claimed elsewhere', 'ended', 'ended elsewhere', 'nothing'),
+  count: fc.nat({ max: 3 }),
+  comes: fc.nat({ max: 2 }),
+  leaves: fc.nat({ max: 2 }),
+});
+
+it('are never more than there are, as long as no claim hides an end between two polls', () => {
+  const executions = fc.array(fc.array(step, { minLength: 2, maxLength: 6 }), { maxLength: 8 });
+  fc.assert(
+    fc.property(executions, fc.nat({ max: 5 }), (played, others) => {
+      let [busy, outside, idle] = [0, others, 1];
+      let record: TasksOutside | undefined;
+      for (const polls of played) {
+        let seen: PollHistory | undefined;
+        for (const { kind, count, comes, leaves } of polls) {
+          const claims = kind === 'claimed' ? Math.min(count, idle) : 0;
+          const ends = kind === 'ended' ? Math.min(count, busy) : 0;
+          busy += claims - ends;
+          idle += ends - claims;
+          if (kind === 'claimed elsewhere') outside += count;
+          if (kind === 'ended elsewhere') outside -= Math.min(count, outside);
+          idle = Math.max(idle - leaves, 0) + comes;
+          const running = busy + outside;
+          const known = stillOutside(record, running);
+          seen = addPoll(seen, { unclaimed: 0, running, inService: busy + idle, outside: known }).seen;
+          expect(seen.outside ?? 0).toBeLessThanOrEqual(outside);
+        }
+        if (seen === undefined) continue;
+        record = outsideAfter(seen, 1, polls.length);
+        expect(record?.outside ?? 0).toBeLessThanOrEqual(outside);
+      }
+    }),
+  );
+});
