@@ -174,14 +174,11 @@ export function decideCapacity(situation: Omit<Situation, 'launchProcess'>): Dec
     reasons.push(`held at ${target}: at most ${maxSurge} may launch at once (maxSurge)`);
   }
 
+  const elsewhere = Math.max(running - members.inService, situation.outside ?? 0);
   // A member in standby runs one of the tasks, or takes the next one. Then an idle member in service is not missing.
-  const standbyBeside = (tasks: number) => Math.max(Math.min(members.standby, spare + tasks) - tasks, 0);
-  const beyondMembers = Math.max(running - members.inService, 0);
-  const elsewhere = Math.max(situation.outside ?? 0, beyondMembers);
-  const standby = standbyBeside(elsewhere);
+  const standby = Math.max(Math.min(members.standby, spare + elsewhere) - elsewhere, 0);
   // That tasks are still outside may be wrong. Then all members in service run tasks, and those that wait need others.
-  const ifNot = wanted - beyondMembers - standbyBeside(beyondMembers);
-  const surely = Math.min(ifNot, claimable - running + members.inService);
+  const surely = Math.min(wanted - Math.min(members.standby, spare), claimable - running + members.inService);
   const needed = Math.max(wanted - elsewhere - standby, surely, desired);
   if (target > needed) {
     target = needed;
@@ -300,7 +297,7 @@ export function withLaunchProcess(decision: Decision, situation: Situation): Dec
     ...decision,
     change: true,
     launchProcess: to,
-    ...(to === 'suspend' && { forDrain }),
+    forDrain,
     reasons: [...decision.reasons, reason],
   });
   if (launchLimit !== undefined && !canary) {

@@ -9,6 +9,7 @@ import {
   isHeldByCost,
   isHeldByMaximumSize,
   type Members,
+  mostLaunches,
   type Situation,
   stillToWrite,
   tasksOverConcurrency,
@@ -1200,6 +1201,34 @@ describe('tasksOverConcurrency', () => {
       expect(tasksOverConcurrency(counts)).toBe(over);
     },
   );
+});
+
+describe('mostLaunches', () => {
+  const SCHEDULE = { start: '0 8 * * *', end: '0 18 * * *', timezone: 'UTC' };
+
+  it.each<{ case: string; settings: Parameters<typeof mostLaunches>[0]; most: number }>([
+    { case: 'maxReplicas, without other limits', settings: { maxReplicas: 10 }, most: 10 },
+    { case: 'what the cost allows', settings: { maxReplicas: 10, affordable: 4 }, most: 4 },
+    { case: 'maxSurge', settings: { maxReplicas: 10, maxSurge: 3 }, most: 3 },
+    { case: 'maxReplicas below maxSurge', settings: { maxReplicas: 2, maxSurge: 3 }, most: 2 },
+    {
+      case: 'the largest maxSurge of a schedule',
+      settings: { maxReplicas: 10, maxSurge: 3, schedules: [{ ...SCHEDULE, maxSurge: 7 }] },
+      most: 7,
+    },
+    {
+      case: 'the maxSurge of the fleet, in a schedule without one or with a smaller one',
+      settings: { maxReplicas: 10, maxSurge: 3, schedules: [SCHEDULE, { ...SCHEDULE, maxSurge: 2 }] },
+      most: 3,
+    },
+    {
+      case: 'the largest maxReplicas of a schedule',
+      settings: { maxReplicas: 10, schedules: [{ ...SCHEDULE, maxReplicas: 20 }] },
+      most: 20,
+    },
+  ])('is $case: $most', ({ settings, most }) => {
+    expect(mostLaunches(settings)).toBe(most);
+  });
 });
 
 describe('withWarmPool', () => {
