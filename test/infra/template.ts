@@ -2,7 +2,6 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, type AppProps } from 'aws-cdk-lib';
-import { Template } from 'aws-cdk-lib/assertions';
 import * as z from 'zod';
 import type { FleetConfig } from '../../fleets/load.ts';
 import { logicalId, STACK_NAME } from '../../fleets/names.ts';
@@ -157,11 +156,13 @@ export class SynthesisedTemplate {
 
   private constructor(fleets: FleetConfig[]) {
     const { app, stacks } = appOf(fleets);
+    // Not by `Template.fromStack`, which visits all constructs of the app for each stack.
+    const assembly = app.synth();
     const parts = [
       { prefix: '', stack: stacks.shared },
       ...stacks.fleets.map((stack, index) => ({ prefix: logicalId(fleets[index]?.name ?? ''), stack })),
     ].map(({ prefix, stack }) => {
-      const json = Synthesised.parse(Template.fromStack(stack).toJSON());
+      const json = Synthesised.parse(assembly.getStackArtifact(stack.artifactId).template);
       return {
         prefix,
         stack: stack.stackName,
