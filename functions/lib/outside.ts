@@ -27,16 +27,22 @@ export const stillOutside = (before: TasksOutside | undefined, running: number) 
  * What is to be on record after an execution; `undefined` for nothing. A fleet that keeps no runner without a task needs no
  * record: without a task, its members leave.
  *
+ * @param before What was on record before it.
  * @param seen What all polls of the execution have seen.
  * @param spare How many runners without a task the fleet keeps.
  * @param polls How many polls the execution made.
  */
 export function outsideAfter(
-  { running, outside = 0, surplus = 0 }: PollHistory,
+  before: TasksOutside | undefined,
+  { running, inService = 0, claimed, outside = 0, surplus = 0 }: PollHistory,
   spare: number,
   polls: number,
 ): TasksOutside | undefined {
-  const tasks = Math.max(outside, polls >= FEWEST_POLLS ? surplus : 0);
+  // The record of tasks that are not handed out takes a single poll's word for tasks outside; this one does not.
+  const still = Math.min(outside, before?.outside ?? 0);
+  // A member may claim a task some seconds before it is in service, so tasks that were claimed meanwhile do not count.
+  const settled = Math.min(surplus, running - inService - claimed);
+  const tasks = Math.max(still, polls >= FEWEST_POLLS ? settled : 0);
   return tasks > 0 && spare > 0 ? { outside: tasks, running } : undefined;
 }
 

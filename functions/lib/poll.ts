@@ -191,7 +191,7 @@ function withOutside(
   { poll }: PollState,
 ): Decision {
   if (again) return decision;
-  const after = outsideAfter(seen, keptRunners(situation).spare, poll.number);
+  const after = outsideAfter(before, seen, keptRunners(situation).spare, poll.number);
   if (after?.outside === before?.outside && after?.running === before?.running) return decision;
   return { ...decision, change: true, tasksOutside: after ?? null };
 }

@@ -8,6 +8,7 @@ import {
   stillOutside,
   type TasksOutside,
 } from '../../functions/lib/outside.ts';
+import { seenBefore, type Withheld, withheldAfter } from '../../functions/lib/withheld.ts';
 import { pollHistory } from '../support/inputs.ts';
 
 describe('tasks outside at the first poll of an execution', () => {
@@ -25,9 +26,12 @@ describe('tasks outside at the first poll of an execution', () => {
   });
 });
 
+const TWO: TasksOutside = { outside: 2, running: 4 };
+
 describe('the record of tasks outside', () => {
   it.each<{
     case: string;
+    before?: TasksOutside;
     seen: Partial<PollHistory>;
     polls?: number;
     spare?: number;
@@ -41,16 +45,37 @@ describe('the record of tasks outside', () => {
       spare: 0,
       outside: undefined,
     },
+    {
+      case: 'has no task that was claimed meanwhile, perhaps by a member that comes into service',
+      seen: { surplus: 2, claimed: 1 },
+      outside: 1,
+    },
+    { case: 'does not begin with such tasks', seen: { surplus: 2, claimed: 3 }, outside: undefined },
+    { case: 'does not begin with what another record says', seen: { outside: 2 }, outside: undefined },
+    {
+      case: 'does not rise to what another record says',
+      before: { outside: 1, running: 4 },
+      seen: { outside: 2 },
+      outside: 1,
+    },
     { case: 'is none if there are none', seen: {}, outside: undefined },
-    { case: 'stays', seen: { outside: 2 }, outside: 2 },
-    { case: 'stays after one poll', seen: { outside: 2 }, polls: 1, outside: 2 },
-    { case: 'does not rise after one poll', seen: { outside: 2, surplus: 3 }, polls: 1, outside: 2 },
-    { case: 'rises to the surplus', seen: { outside: 2, surplus: 3 }, outside: 3 },
-    { case: 'does not fall to it', seen: { outside: 2, surplus: 1 }, outside: 2 },
-  ])('$case', ({ seen, polls = 2, spare = 1, outside }) => {
-    const history = pollHistory({ unclaimed: 0, running: 4, ...seen });
+    { case: 'stays', before: TWO, seen: { outside: 2 }, outside: 2 },
+    { case: 'stays after claims', before: TWO, seen: { outside: 2, claimed: 4 }, outside: 2 },
+    { case: 'stays after one poll', before: TWO, seen: { outside: 2 }, polls: 1, outside: 2 },
+    {
+      case: 'does not rise after one poll',
+      before: TWO,
+      seen: { outside: 2, surplus: 3 },
+      polls: 1,
+      outside: 2,
+    },
+    { case: 'rises to the surplus', before: TWO, seen: { outside: 2, surplus: 3 }, outside: 3 },
+    { case: 'does not fall to it', before: TWO, seen: { outside: 2, surplus: 1 }, outside: 2 },
+  ])('$case', ({ before, seen, polls = 2, spare = 1, outside }) => {
+    const inService = 4 - (seen.surplus ?? 0);
+    const history = pollHistory({ unclaimed: 0, running: 4, inService, ...seen });
     const record = outside === undefined ? undefined : { outside, running: 4 };
-    expect(outsideAfter(history, spare, polls)).toEqual(record);
+    expect(outsideAfter(before, history, spare, polls)).toEqual(record);
   });
 
   it('is read as it was written', () => {
@@ -100,8 +125,47 @@ it('are never more than there are, as long as no claim hides an end between two 
           expect(seen.outside ?? 0).toBeLessThanOrEqual(outside);
         }
         if (seen === undefined) continue;
-        record = outsideAfter(seen, 1, polls.length);
+        record = outsideAfter(record, seen, 1, polls.length);
         expect(record?.outside ?? 0).toBeLessThanOrEqual(outside);
+      }
+    }),
+  );
+});
+
+it('are none while a healthy fleet grows, although members are in service only some seconds after they claim', () => {
+  const growth = fc.record({
+    gaps: fc.array(fc.nat({ max: 30 }), { minLength: 1, maxLength: 40 }),
+    spare: fc.integer({ min: 1, max: 4 }),
+    boot: fc.constantFrom(20, 35, 90),
+    late: fc.integer({ min: 0, max: 20 }),
+    interval: fc.constantFrom(5, 10, 15, 20, 25, 30, 45, 60),
+  });
+  fc.assert(
+    fc.property(growth, ({ gaps, spare, boot, late, interval }) => {
+      // Long tasks: none ends. An instance launches as each is queued, and others were launched to be idle.
+      const queuedAt = gaps.map((_, number) => gaps.slice(0, number + 1).reduce((sum, gap) => sum + gap, 0));
+      const readyAt = [...Array.from({ length: spare }, () => 0), ...queuedAt.map((at) => at + boot)];
+      const claimedAt = queuedAt.map((at, number) => Math.max(at, readyAt[number] ?? 0));
+      const upTo = (times: number[], now: number) => times.filter((at) => at <= now).length;
+      let record: TasksOutside | undefined;
+      let withheld: Withheld | undefined;
+      for (let start = 0; start < 900; start += 60) {
+        const came = upTo(readyAt, start - late) - upTo(readyAt, start - late - 60);
+        let seen: PollHistory | undefined = seenBefore(withheld);
+        let polls = 0;
+        let inService = 0;
+        for (let now = start; now < start + 60; now += interval) {
+          const running = upTo(claimedAt, now);
+          inService = upTo(readyAt, now - late);
+          const counts = { unclaimed: upTo(queuedAt, now) - running, running, inService };
+          seen = addPoll(seen, { ...counts, outside: stillOutside(record, running) }).seen;
+          polls += 1;
+        }
+        if (seen === undefined) throw new Error('no poll');
+        const execution = { present: inService, came, moreCame: false, polls };
+        withheld = withheldAfter(withheld, seen, execution, 3, start * 1_000 + 60_000);
+        record = outsideAfter(record, seen, spare, polls);
+        expect(record).toBeUndefined();
       }
     }),
   );

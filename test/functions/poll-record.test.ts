@@ -277,7 +277,7 @@ describe('tasks that run on no member', () => {
       {
         unclaimed: { retryAfterSeconds: 60 },
         running: { running: 6 },
-        group: { ...GROUP, ...KNOWN.group },
+        group: { ...GROUP, ...KNOWN.group, tasksOutside: { outside: 5, running: 7 } },
       },
       { ...SETTINGS, capacity: { ...SETTINGS.capacity, minReplicas: 2 } },
       LAST.dueAt + 300,
