@@ -139,3 +139,10 @@ const SEVERAL_POLLS = 10;
  */
 export const ranNothing = ({ mostRunning, claimed }: PollHistory, polls: number) =>
   polls >= SEVERAL_POLLS && mostRunning === 0 && claimed === 0;
+
+/**
+ * How many tasks ran outside all the time: more than members were in service at every poll. A member may claim a task some
+ * seconds before it is in service, so tasks that were claimed meanwhile do not count.
+ */
+export const settledSurplus = ({ running, inService = 0, claimed, surplus = 0 }: PollHistory) =>
+  Math.max(Math.min(surplus, running - inService - claimed), 0);

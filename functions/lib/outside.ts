@@ -5,7 +5,7 @@
  * memory is a tag of the group.
  */
 
-import type { PollHistory } from './claims.ts';
+import { type PollHistory, settledSurplus } from './claims.ts';
 
 /** What the last poll of an execution has left on record. */
 export interface TasksOutside {
@@ -34,16 +34,14 @@ export const stillOutside = (before: TasksOutside | undefined, running: number) 
  */
 export function outsideAfter(
   before: TasksOutside | undefined,
-  { running, inService = 0, claimed, outside = 0, surplus = 0 }: PollHistory,
+  seen: PollHistory,
   spare: number,
   polls: number,
 ): TasksOutside | undefined {
   // The record of tasks that are not handed out takes a single poll's word for tasks outside; this one does not.
-  const still = Math.min(outside, before?.outside ?? 0);
-  // A member may claim a task some seconds before it is in service, so tasks that were claimed meanwhile do not count.
-  const settled = Math.min(surplus, running - inService - claimed);
-  const tasks = Math.max(still, polls >= FEWEST_POLLS ? settled : 0);
-  return tasks > 0 && spare > 0 ? { outside: tasks, running } : undefined;
+  const still = Math.min(seen.outside ?? 0, before?.outside ?? 0);
+  const outside = Math.max(still, polls >= FEWEST_POLLS ? settledSurplus(seen) : 0);
+  return outside > 0 && spare > 0 ? { outside, running: seen.running } : undefined;
 }
 
 /** As the tag of the group has it. */

@@ -5,7 +5,7 @@
  * at a time beyond it. Pure: its memory is a tag of the group.
  */
 
-import { type PollHistory, ranNothing } from './claims.ts';
+import { type PollHistory, ranNothing, settledSurplus } from './claims.ts';
 import {
   atMost,
   bounded,
@@ -181,8 +181,8 @@ export function withheldAfter(
 ): Withheld | undefined {
   if (!seen.waiting) return undefined;
   const at = Math.floor(now / 1_000);
-  const { idlePolls, idlersNow = 0, surplus = 0 } = seen;
-  const outside = Math.max(seen.outside ?? 0, surplus);
+  const { idlePolls, idlersNow = 0 } = seen;
+  const outside = Math.max(seen.outside ?? 0, settledSurplus(seen));
   const known = before === undefined || isForged(before, now) ? undefined : before;
   const idleness = idlenessAfter(known, seen, execution);
   const last = lastSeen(known, seen, outside, idleness, at);

@@ -166,6 +166,7 @@ it('are none while a healthy fleet grows, although members are in service only s
         withheld = withheldAfter(withheld, seen, execution, 3, start * 1_000 + 60_000);
         record = outsideAfter(record, seen, spare, polls);
         expect(record).toBeUndefined();
+        if (polls > 1) expect(withheld?.outside ?? 0).toBe(0);
       }
     }),
   );
