@@ -167,8 +167,8 @@ runners from 8:00 to 18:00 on weekdays. Real traces start on a Monday at 8:00.
 ## Goals
 
 What the search reaches. It finds settings on the first half of each trace, where it aims at nine tenths of the wait and one
-point of overhead less, or at as much less as it can reach. The table has what they do on the rest, with what the fleet has
-learned on the first half. Each goal has two limits:
+point of overhead less, or at as much less as it can reach: with nothing learned, and again with what the fleet has learned
+there. The table has what they do on the rest, with what the fleet has learned on the first half. Each goal has two limits:
 
 ${goalsText()}
 

@@ -25,14 +25,21 @@ const LEARNED_SPARES_WAIT = 3;
  */
 export const WAITING_COST = 1;
 
+/** What comes later than that is not foreseen, in seconds. Runners of a fleet with `minReplicas` can stay for days. */
+const MOST_STAY = 3_600;
+
 /** By what a fleet learns how many spare runners to keep; `undefined` if it does not, or if its price is unknown. */
 export function spareSettingsOf(
-  fleet: Pick<FleetSettings, 'spareRunners' | 'waitingCost'> & Parameters<typeof priceOf>[0],
+  fleet: Pick<FleetSettings, 'spareRunners' | 'waitingCost'> &
+    Parameters<typeof priceOf>[0] &
+    Parameters<typeof idleTimes>[0],
 ): SpareSettings | undefined {
   const { spareRunners, waitingCost = WAITING_COST } = fleet;
   const idleCost = priceOf(fleet);
   if (spareRunners === undefined || idleCost === undefined) return undefined;
-  return { idleCost, waitingCost, ...(spareRunners !== 'auto' && { max: spareRunners.max }) };
+  const { seconds, spread } = idleTimes(fleet);
+  const stays = Math.min(Math.round(seconds - spread / 2), MOST_STAY);
+  return { idleCost, waitingCost, stays, ...(spareRunners !== 'auto' && { max: spareRunners.max }) };
 }
 
 /** Defaults of `quietPollInterval`, in seconds. docs/cost.md has the waits and the costs that were measured. */

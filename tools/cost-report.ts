@@ -330,7 +330,7 @@ export async function costReport(): Promise<{ document: string; usage: MeasuredU
     `in the same second: ${dollars(SPREAD_SECONDS * 43_800 * PRICES.expressGb * PRICES.expressGbSecond)} for an average fleet.`,
     '',
     'With `spareRunners` or `warmPool: { size: auto }`, an execution calls Systems Manager twice more: it reads what the fleet has',
-    'learned, and writes it if tasks arrived. Both are free for standard parameters with standard throughput. If a call takes',
+    'learned, and writes it if tasks arrived or ended. Both are free for standard parameters with standard throughput. If a call takes',
     `20 ms, a fleet that is always busy pays ${dollars(2 * 0.02 * 43_800 * LAMBDA_GB * PRICES.lambdaGbSecond)} more for Lambda.`,
   ].join('\n')}\n`;
   const replayed = { ...usual, metrics: usual.metrics - BOOT_METRICS };

@@ -1,5 +1,5 @@
 import { pricedBy } from '../../simulator/cost.ts';
-import type { Goal } from '../../simulator/goal.ts';
+import { excessOf, type Goal, sumOf } from '../../simulator/goal.ts';
 import { tableOf } from '../../simulator/job-table.ts';
 import { lowerBoundsOf } from '../../simulator/lower-bounds.ts';
 import { monthRuleFor, pricedForPart } from '../../simulator/month.ts';
@@ -109,16 +109,29 @@ export async function reachGoals({ name, trace }: BenchmarkTrace): Promise<Reach
       oursWith,
     });
     const reaching = tried.filter(({ outcome }) => isReached({ goal, rest: outcome, references: before }));
-    const { set } = met ? found : (mostSlack(reaching, goal, before) ?? found);
-    const choice = oursWith(set);
-    if (choice === undefined) throw new Error('The settings found are not valid');
-    const learned = learnedFrom(training.jobs, choice, training.world);
-    const outcome = simulateOne(rest.jobs, { ...choice, learned }, rest.world, { priced });
+    const replayed = (set: Setting, { jobs, world }: JobsInWorld) => {
+      const choice = oursWith(set);
+      if (choice === undefined) throw new Error('The settings found are not valid');
+      const learned = learnedFrom(training.jobs, choice, training.world);
+      return simulateOne(jobs, { ...choice, learned }, world, { priced });
+    };
+    // A fleet that has learned has other waits and costs than one that begins to, as it does in the search.
+    const holds = ({ set }: Tried) => excessOf(wanted, replayed(set, training)) === 0;
+    const { set } = met
+      ? ([found, ...cheapestFirst(tried, wanted)].find(holds) ?? found)
+      : (mostSlack(reaching, goal, before) ?? found);
+    const outcome = replayed(set, rest);
     const bound = boundOf(goal, rest, references);
     const onFirst = reaching.length > 0;
     reached.push({ trace: name, goal, set, found: onFirst, rest: outcome, references, bound });
   }
   return reached;
+}
+
+/** The settings that reach a goal, by their costs with those of waiting. */
+function cheapestFirst(tried: readonly Tried[], goal: Goal): Tried[] {
+  const sum = ({ outcome }: Tried) => sumOf(outcome, goal.waitingCost ?? 0).sum;
+  return tried.filter(({ outcome }) => excessOf(goal, outcome) === 0).toSorted((a, b) => sum(a) - sum(b));
 }
 
 /** Those of the settings that reach a goal that are farthest from its limits. */

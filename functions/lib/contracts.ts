@@ -279,6 +279,7 @@ export const DeployedSettings = z.object({
       idleCost: z.number().check(z.minimum(0)),
       waitingCost: z.number().check(z.minimum(0)),
       max: z.optional(Count),
+      stays: z.optional(Count),
     }),
   ),
   /** The secret with the resource class token, which the functions may not read. */
@@ -287,10 +288,7 @@ export const DeployedSettings = z.object({
   lifetimes: z.optional(
     z.object({ bootSeconds: Seconds, idleSeconds: Seconds, runSeconds: Seconds, ageLimitSeconds: Seconds }),
   ),
-  /**
-   * The most that the fleet costs an hour, in US dollars. No function reads it: deployments count it if `fleets.yaml` no
-   * longer has the fleet.
-   */
+  /** The most that the fleet costs an hour, in US dollars. Only deployments read it, if `fleets.yaml` has the fleet no more. */
   mostHourlyCost: z.optional(z.number()),
   /** Whether the workflow that finds what is left behind also repairs it. Default: it only reports. */
   reconcile: z.optional(z.literal('repair')),

@@ -4,11 +4,18 @@
  */
 
 import * as z from 'zod/mini';
-import { type Arrival, remember } from './spare-runners.ts';
+import { remember } from './spare-memory.ts';
+import type { Arrival, SpareSettings } from './spare-runners.ts';
 import { type LaunchDemand, rememberPeak } from './warm-pool.ts';
 
 const Whole = z.int().check(z.minimum(0));
 const Times = z.number().check(z.minimum(0));
+
+/** By context: how often numbers of tasks came. */
+const Histograms = z.record(
+  z.string().check(z.regex(/^[as]\d{1,2}$/)),
+  z.readonly(z.array(Times).check(z.maxLength(64))),
+);
 
 /** The content of the parameter. Another version of it is nothing that was learned. */
 export const Learned = z.object({
@@ -22,10 +29,9 @@ export const Learned = z.object({
       fadedAt: Whole,
       arrivals: z.readonly(z.array(z.readonly(z.tuple([Whole, Whole])))),
       counts: z.object({ unclaimed: Whole, running: Whole }),
-      seen: z.record(
-        z.string().check(z.regex(/^[as]\d{1,2}$/)),
-        z.readonly(z.array(Times).check(z.maxLength(64))),
-      ),
+      seen: Histograms,
+      later: z.optional(Histograms),
+      laterUntil: z.optional(Whole),
     }),
   ),
   /** For `warmPool: auto`: the largest demand of each of the last days; explained in warm-pool.ts. */
@@ -60,7 +66,7 @@ interface State {
 export function learnFrom(
   learned: Learned | undefined,
   { poll: { arrivals = [], seen }, activities: { readySeconds, launchDemand } }: State,
-  { spareRunners }: { spareRunners?: unknown },
+  { spareRunners }: { spareRunners?: Pick<SpareSettings, 'stays'> | undefined },
   now: number,
 ): Learned | undefined {
   const spares =
@@ -68,7 +74,12 @@ export function learnFrom(
       ? learned?.spares
       : remember(
           learned?.spares,
-          { arrivals, counts: { unclaimed: seen.unclaimed, running: seen.running }, readySeconds },
+          {
+            arrivals,
+            counts: { unclaimed: seen.unclaimed, running: seen.running },
+            readySeconds,
+            stays: spareRunners.stays,
+          },
           Math.floor(now / 1_000),
         );
   const peaks = launchDemand === undefined ? learned?.peaks : rememberPeak(learned?.peaks, launchDemand, now);

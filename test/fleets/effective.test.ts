@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { capacityOf, idleTimes } from '../../fleets/effective.ts';
+import { capacityOf, idleTimes, spareSettingsOf } from '../../fleets/effective.ts';
 import { fleetsOf, minimalWith } from '../support/fleets.ts';
 
 const HOURS = 'start: 0 8 * * *, end: 0 18 * * *';
@@ -111,5 +111,13 @@ describe('a runner waits for a task', () => {
     { case: 'none, if it is no longer', settings: ['minReplicas: 1', 'idleTimeout: 2h'], spread: 0 },
   ])('less by $case: $settings', ({ settings, spread }) => {
     expect(idleTimes(fleet(...settings)).spread).toBe(spread);
+  });
+
+  it.each([
+    { case: 'half of the random part less than the longest', settings: [], stays: 788 },
+    { case: 'idleTimeout, with reuse', settings: ['reuse: continuous'], stays: 300 },
+    { case: 'an hour at most', settings: ['minReplicas: 1', 'recycleAfter: 24h'], stays: 3_600 },
+  ])('on average $case, for spareRunners: $settings', ({ settings, stays }) => {
+    expect(spareSettingsOf(fleet('spareRunners: auto', ...settings))?.stays).toBe(stays);
   });
 });

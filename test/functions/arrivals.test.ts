@@ -61,10 +61,28 @@ describe('sparesOf', () => {
   });
 
   it('counts the arrivals of the execution, by whole seconds', () => {
-    const state: PollState = { ...STATE, poll: { ...STATE.poll, arrivals: [[AT, 1]] } };
+    const state: PollState = {
+      ...STATE,
+      poll: {
+        ...STATE.poll,
+        arrivals: [
+          [AT - 98, 1],
+          [AT, 1],
+        ],
+      },
+    };
     expect(sparesOf(state, LEARNS, NOW)).toMatchObject({ spare: 1, until: AT + 98 });
     expect(sparesOf(STATE, LEARNS, NOW)).toMatchObject({ spare: 0, until: Number.POSITIVE_INFINITY });
-    const learned = { version: 1 as const, spares: { ...SPARES, arrivals: [[AT - 5, 1] as const] } };
+    const learned = {
+      version: 1 as const,
+      spares: {
+        ...SPARES,
+        arrivals: [
+          [AT - 110, 1],
+          [AT - 5, 1],
+        ] as const,
+      },
+    };
     expect(sparesOf(STATE, { ...LEARNS, learned }, NOW)).toMatchObject({ spare: 1, until: AT + 95 });
   });
 });

@@ -36,10 +36,30 @@ describe('learnFrom', () => {
       state: { poll: { arrivals: poll.arrivals }, ...NO_DEMAND },
       settings: LEARNS,
     },
-    { case: 'nothing arrived', state: { poll: { seen: SEEN }, ...NO_DEMAND }, settings: LEARNS },
+    {
+      case: 'nothing arrived or ended',
+      state: { poll: { seen: SPARES.counts }, ...NO_DEMAND },
+      settings: LEARNS,
+    },
   ])('is the same, or still nothing, if $case', ({ state, settings }) => {
     expect(learnFrom(LEARNED, state, settings, NOW)).toBe(LEARNED);
     expect(learnFrom(undefined, state, settings, NOW)).toBeUndefined();
+  });
+
+  it('keeps the counts if tasks ended, and nothing of a fleet to which none ever came', () => {
+    const ended = { poll: { seen: SEEN }, ...NO_DEMAND };
+    expect(learnFrom(LEARNED, ended, LEARNS, NOW)).toStrictEqual({
+      ...LEARNED,
+      spares: { ...SPARES, at: AT, counts: SEEN },
+    });
+    expect(learnFrom(undefined, ended, LEARNS, NOW)).toBeUndefined();
+  });
+
+  it('learns what comes during the stay of a runner', () => {
+    const spares = { ...SPARES, at: AT - 1_000, learnedUntil: AT - 1_000, seen: {} };
+    const known: Learned = { version: 1, spares };
+    const after = learnFrom(known, { poll, ...NO_DEMAND }, { spareRunners: { stays: 700 } }, NOW);
+    expect(after?.spares).toMatchObject({ laterUntil: AT - 775, later: { s3: [8, 1] } });
   });
 
   it("keeps the largest demand of a day for the warm pool's size", () => {
@@ -60,6 +80,16 @@ describe('parseLearned', () => {
 
   it.each<{ case: string; value: unknown; read: boolean }>([
     { case: 'all that is learned', value: LEARNED, read: true },
+    {
+      case: 'what comes during a stay',
+      value: { ...LEARNED, spares: { ...SPARES, later: { a1: [1, 2.5] }, laterUntil: AT } },
+      read: true,
+    },
+    {
+      case: 'other contexts of it',
+      value: { ...LEARNED, spares: { ...SPARES, later: { b1: [1] } } },
+      read: false,
+    },
     { case: 'a context before its name', value: withSeen({ xa1: [1] }), read: false },
     { case: 'a context behind its name', value: withSeen({ a1x: [1] }), read: false },
     { case: 'a context with three digits', value: withSeen({ a123: [1] }), read: false },

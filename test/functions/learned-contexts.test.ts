@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { learnedContexts } from '../../functions/lib/learned-contexts.ts';
+import { remember } from '../../functions/lib/spare-memory.ts';
 import {
   type Arrival,
   keptForGood,
   lastCounts,
   type Memory,
-  remember,
   sparesThatPay,
   sparesUntil,
 } from '../../functions/lib/spare-runners.ts';
@@ -116,25 +116,42 @@ describe('the time until which a number of spare runners stays', () => {
     expect(kept).toBe(until === Number.POSITIVE_INFINITY ? spare : 0);
   });
 
-  it.each<{ case: string; ago?: number; spare: number; until: number }>([
-    { case: 'the silence becomes another one', ago: 200, spare: 1, until: 300 },
-    { case: 'ten minutes have passed since the last task', ago: 550, spare: 1, until: 50 },
-    { case: 'they have passed', ago: 700, spare: 0, until: 1_300 },
-    { case: 'a task comes, if none ever came', spare: 0, until: Number.POSITIVE_INFINITY },
+  it.each<{ case: string; ago: number[]; spare: number; until: number }>([
+    { case: 'the silence becomes another one', ago: [350, 200], spare: 1, until: 250 },
+    { case: 'it does so first', ago: [550, 490], spare: 0, until: 10 },
+    { case: 'ten minutes have passed since the last task but one', ago: [550, 410], spare: 1, until: 50 },
+    { case: 'they pass now', ago: [600, 110], spare: 0, until: 390 },
+    { case: 'a lead time is between two tasks', ago: [300, 200], spare: 1, until: 300 },
+    { case: 'less than that is', ago: [299, 200], spare: 0, until: 300 },
+    { case: 'the last ones came together', ago: [310, 200, 190, 110], spare: 1, until: 290 },
+    { case: 'one task came', ago: [200], spare: 0, until: 300 },
+    { case: 'tasks came three times', ago: [500, 250, 100], spare: 1, until: 350 },
+    { case: 'a task comes, if none ever came', ago: [], spare: 0, until: Number.POSITIVE_INFINITY },
   ])('is, while nothing is learned, when $case', ({ ago, spare, until }) => {
-    const arrivals = ago === undefined ? [] : arrived([-ago, 1]);
-    expect(sparesThatPay(MEMORY, arrivals, EVEN, NOW)).toEqual({
+    const arrivals = arrived(...ago.map((seconds): [number, number] => [-seconds, 1]));
+    const found = {
       spare,
       until: NOW + until,
-      why: 'little is learned of times like this; a job came in the last 10 min',
-    });
+      why: 'nothing is learned yet; jobs came twice in the last 10 min',
+    };
+    expect(sparesThatPay(MEMORY, arrivals, EVEN, NOW)).toEqual(found);
+    const [first = [], others] = [arrivals.slice(0, 1), arrivals.slice(1)];
+    expect(sparesThatPay({ ...MEMORY, arrivals: first }, others, EVEN, NOW)).toEqual(found);
   });
 
   it('is that of a boot of 90 s if none is on record', () => {
-    expect(sparesThatPay(undefined, arrived([-10, 1]), EVEN, NOW)).toMatchObject({
+    expect(sparesThatPay(undefined, arrived([-110, 1], [-10, 1]), EVEN, NOW)).toMatchObject({
       spare: 1,
       until: NOW + 88,
     });
+  });
+
+  it('is no spare runner in a context that was hardly seen, once others were', () => {
+    const memory = { ...MEMORY, seen: { s0: [12], a1: [0, 7], a2: [0, 0] } };
+    const arrivals = arrived([-150, 1], [-10, 1]);
+    expect(sparesThatPay(memory, arrivals, EVEN, NOW)).toMatchObject({ spare: 1, until: NOW + 90 });
+    const more = { ...memory, seen: { ...memory.seen, a2: [0, 1] } };
+    expect(sparesThatPay(more, arrivals, EVEN, NOW)).toEqual({ spare: 0, until: NOW + 90, why: '' });
   });
 
   it('comes with rounded numbers of times, and with no words if none pays', () => {
@@ -251,6 +268,40 @@ describe('remember', () => {
 
   const one = { arrivals: arrived([0, 1]), counts: COUNTS };
 
+  it('learns what comes within the lead time and a stay, and keeps less exactly when', () => {
+    const arrivals = arrived([13, 1], [17, 2], [225, 1], [400, 1]);
+    expect(remember(MEMORY, { arrivals, counts: COUNTS, stays: 300 }, NOW + 405)).toEqual({
+      ...MEMORY,
+      at: NOW + 405,
+      learnedUntil: NOW + 325,
+      seen: { s3: [0, 0, 0, 1], a2: [4], s0: [0, 4], a1: [3, 1] },
+      laterUntil: NOW + 25,
+      later: { s3: [0, 0, 0, 0, 0, 1] },
+      // To 10 s, the 32nd part of the stay, up to a lead time before NOW + 325.
+      arrivals: arrived([10, 3], [220, 1], [400, 1]),
+    });
+  });
+
+  it('learns from there on what comes during a stay, in tenths and with as many samples', () => {
+    const later = { a8: [0, 80], a9: [0, 2_000, 500], a10: [10, 0, 80] };
+    const memory = { ...MEMORY, laterUntil: NOW - 50, later, fadedAt: NOW - DAY };
+    const after = remember(memory, { ...one, stays: 300 }, NOW + 340);
+    expect(after).toMatchObject({
+      laterUntil: NOW - 50,
+      later: { a8: [0, 76.1], a9: [0, 800, 200], a10: [9.5, 0, 76.1] },
+    });
+    expect(remember(memory, { ...one, stays: 300 }, NOW + 350)).toMatchObject({
+      laterUntil: NOW - 25,
+      later: { s3: [0, 1] },
+    });
+  });
+
+  it('forgets what came during a stay if nobody says how long that is', () => {
+    const known = remember({ ...MEMORY, laterUntil: NOW, later: { a8: [0, 80] } }, one, NOW);
+    expect(Object.keys(known ?? {})).not.toContain('later');
+    expect(Object.keys(known ?? {})).not.toContain('laterUntil');
+  });
+
   it('fades by whole days, rounded to hundredths', () => {
     const memory = { ...MEMORY, fadedAt: NOW - 1.5 * DAY, seen: { a9: [10, 80] } };
     expect(remember(memory, one, NOW)).toMatchObject({
@@ -270,7 +321,7 @@ describe('remember', () => {
     expect(remember(undefined, one, NOW)?.readySeconds).toBe(90);
   });
 
-  it.each([{ learnedUntil: NOW + 1 }, { fadedAt: NOW + 1 }])(
+  it.each([{ learnedUntil: NOW + 1 }, { fadedAt: NOW + 1 }, { laterUntil: NOW + 1 }])(
     'starts over if %j is still to come, and keeps what is of now',
     (ahead) => {
       const memory = { ...MEMORY, readySeconds: 40, seen: { a9: [0, 80] } };
@@ -323,6 +374,21 @@ describe('what is remembered fits into its parameter', () => {
     expect(Object.keys(kept?.seen ?? {}).length).toBeGreaterThanOrEqual(least);
   });
 
+  it('without what came during a stay, of the contexts that were seen least', () => {
+    const seen = { ...contexts(30, Array(5).fill(1)), a5: [9], a6: [7], a7: [8] };
+    const later = Object.fromEntries(Object.keys(seen).map((name) => [name, Array(43).fill(1.5)]));
+    const kept = remember({ ...MEMORY, seen, later, laterUntil: NOW }, { ...one, stays: 300 }, NOW);
+    expect(JSON.stringify(kept).length).toBeLessThanOrEqual(4_000);
+    expect(kept?.seen).toEqual(seen);
+    const names = Object.keys(kept?.later ?? {});
+    expect(names.length).toBeGreaterThan(15);
+    expect(names.length).toBeLessThan(33);
+    expect(names).toEqual(expect.arrayContaining(['a5', 'a6', 'a7']));
+    const next = Object.keys(seen).find((name) => !names.includes(name)) ?? '';
+    const more = { ...kept, later: { ...kept?.later, [next]: later[next] } };
+    expect(JSON.stringify(more).length).toBeGreaterThan(4_000);
+  });
+
   it('with too many arrivals alone: the newer half of them', () => {
     const arrivals = arrived(...unsorted(299));
     const kept = remember(
@@ -356,8 +422,7 @@ describe('what is remembered fits into its parameter', () => {
 describe('lastCounts', () => {
   it.each([
     { ago: 0, counts: COUNTS },
-    { ago: 30, counts: COUNTS },
-    { ago: 31, counts: undefined },
+    { ago: DAY, counts: COUNTS },
     { ago: -1, counts: undefined },
   ])('of $ago s ago: $counts', ({ ago, counts }) => {
     expect(lastCounts({ ...MEMORY, at: NOW - ago }, NOW)).toEqual(counts);

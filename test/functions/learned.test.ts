@@ -98,15 +98,15 @@ beforeEach(() => {
 
 describe('what a fleet has learned', () => {
   it.each<{ case: string; there: string[]; desired: number }>([
-    { case: 'was never there, or is lost', there: [], desired: 2 },
-    { case: 'is empty, as after a deployment', there: ['{}'], desired: 2 },
-    { case: 'is not JSON', there: ['{"version": 1, '], desired: 2 },
-    { case: "is somebody else's", there: ['["a", "list"]'], desired: 2 },
-    { case: 'is of another version', there: [JSON.stringify({ ...memory(60), version: 2 })], desired: 2 },
+    { case: 'was never there, or is lost', there: [], desired: 1 },
+    { case: 'is empty, as after a deployment', there: ['{}'], desired: 1 },
+    { case: 'is not JSON', there: ['{"version": 1, '], desired: 1 },
+    { case: "is somebody else's", there: ['["a", "list"]'], desired: 1 },
+    { case: 'is of another version', there: [JSON.stringify({ ...memory(60), version: 2 })], desired: 1 },
     {
       case: 'has other types',
       there: [JSON.stringify({ version: 1, spares: { ...memory(60).spares, seen: { a1: [-1] } } })],
-      desired: 2,
+      desired: 1,
     },
     { case: 'is of a minute ago', there: [JSON.stringify(memory(60))], desired: 4 },
     { case: 'is a month old', there: [JSON.stringify(memory(30 * DAY))], desired: 4 },
@@ -135,7 +135,7 @@ describe('what a fleet has learned', () => {
     aws.fault = (action) =>
       action === 'GetParameter' ? { status: 500, code: 'InternalServerError', message: 'no' } : undefined;
     const { decision, next } = await polled();
-    expect(decision.desired).toBe(2);
+    expect(decision.desired).toBe(1);
     expect(stored()).toEqual([JSON.stringify(memory(60))]);
     expect(log[0]).toContain('did not give what the fleet has learned');
     expect(next.poll.learned).toBeUndefined();
@@ -148,7 +148,7 @@ describe('what a fleet has learned', () => {
     aws.fault = (action) =>
       action === 'PutParameter' ? { status: 400, code: 'ThrottlingException', message: 'no' } : undefined;
     const { decision } = await polled();
-    expect(decision.desired).toBe(2);
+    expect(decision.desired).toBe(1);
     expect(stored()).toEqual([]);
     expect(log[0]).toContain('did not take what the fleet has learned');
   });

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { remember } from '../../functions/lib/spare-memory.ts';
 import {
   type Arrival,
   arrivedBetween,
   lastCounts,
   type Memory,
-  remember,
   type SpareSettings,
   sparesThatPay,
 } from '../../functions/lib/spare-runners.ts';
@@ -30,10 +30,34 @@ describe('sparesThatPay', () => {
     why?: string;
   }>([
     { case: 'nothing has ever arrived', spare: 0 },
-    { case: 'nothing is learned, and a task has just arrived', arrivals: [[10, 1]], spare: 1, why: 'little' },
-    { case: 'nothing is learned, and tasks arrived in the last ten minutes', arrivals: [[599, 9]], spare: 1 },
-    { case: 'nothing is learned, and tasks arrived before that', arrivals: [[600, 9]], spare: 0 },
-    { case: 'too little is learned', seen: { a1: [0, 0, 19] }, arrivals: [[10, 1]], spare: 1, why: 'little' },
+    {
+      case: 'nothing is learned, and tasks have just arrived for the first time',
+      arrivals: [[10, 9]],
+      spare: 0,
+    },
+    {
+      case: 'nothing is learned, and tasks arrived twice in the last ten minutes',
+      arrivals: [
+        [599, 9],
+        [10, 9],
+      ],
+      spare: 1,
+      why: 'nothing is learned yet',
+    },
+    {
+      case: 'nothing is learned, and they arrived once before that',
+      arrivals: [
+        [600, 9],
+        [10, 9],
+      ],
+      spare: 0,
+    },
+    {
+      case: 'too little is learned of times like this',
+      seen: { a1: [0, 0, 19], s0: [9] },
+      arrivals: [[10, 1]],
+      spare: 0,
+    },
     {
       case: 'two or more came half of the times',
       seen: { a1: [10, 10, 12, 8] },
@@ -109,6 +133,69 @@ describe('sparesThatPay', () => {
   });
 });
 
+describe('a spare runner', () => {
+  const arrivals: Arrival[] = [[NOW - 10, 1]];
+  const settings = { ...EVEN, waitingCost: 4, stays: 500 };
+  const spareFor = (later: number[] | undefined, changes: Partial<SpareSettings> = {}) =>
+    sparesThatPay(
+      { ...MEMORY, seen: { a1: [0, 0, 20, 20] }, ...(later && { later: { a1: later } }) },
+      arrivals,
+      { ...settings, ...changes },
+      NOW,
+    ).spare;
+
+  it.each<{ case: string; later: number[] | undefined; changes?: Partial<SpareSettings>; spare: number }>([
+    { case: 'nothing is known of its stay', later: undefined, spare: 3 },
+    { case: 'too little is', later: [19], spare: 3 },
+    { case: 'it leaves for nothing', later: [20], spare: 0 },
+    { case: 'nobody says how long it stays', later: [20], changes: { stays: undefined }, spare: 3 },
+    { case: 'it does not stay', later: [20], changes: { stays: 0, waitingCost: 0.5 }, spare: 0 },
+    // Of six tasks in 600 s, the third one comes after 257 s: 100 s of waiting against 157 s without a task.
+    { case: 'six tasks come', later: [0, 0, 0, 0, 0, 0, 20], spare: 3 },
+    {
+      case: 'six come, and waiting costs little more',
+      later: [0, 0, 0, 0, 0, 0, 20],
+      changes: { waitingCost: 1.58 },
+      spare: 3,
+    },
+    {
+      case: 'six come, and waiting costs too little',
+      later: [0, 0, 0, 0, 0, 0, 20],
+      changes: { waitingCost: 1.57 },
+      spare: 2,
+    },
+    // The third of three comes after 450 s: 100 s of waiting against 350 s without a task.
+    {
+      case: 'as many come, and waiting costs just enough',
+      later: [0, 0, 0, 20],
+      changes: { waitingCost: 3.5 },
+      spare: 3,
+    },
+    // One time in four, none comes: 600 s without a task.
+    {
+      case: 'six come three times of four',
+      later: [10, 0, 0, 0, 0, 0, 30],
+      changes: { waitingCost: 3.57 },
+      spare: 2,
+    },
+    {
+      case: 'six come three times of four',
+      later: [10, 0, 0, 0, 0, 0, 30],
+      changes: { waitingCost: 3.58 },
+      spare: 3,
+    },
+    // The third of twenty-nine comes after 60 s.
+    {
+      case: 'it is needed before it is ready',
+      later: [...Array(13).fill(0), 20],
+      changes: { waitingCost: 1 },
+      spare: 3,
+    },
+  ])('$case: $spare', ({ later, changes, spare }) => {
+    expect(spareFor(later, changes)).toBe(spare);
+  });
+});
+
 describe('arrivedBetween', () => {
   const members = { pending: 1, inService: 2 };
   const now = (unclaimed: number, running: number) => ({ unclaimed, running, desired: 3, members });
@@ -173,9 +260,9 @@ describe('arrivedBetween', () => {
     );
   });
 
-  it('compares with the last poll of the execution before, if that was a moment ago', () => {
+  it('compares with the last poll of the executions before', () => {
     expect(lastCounts({ ...MEMORY, at: NOW - 10 }, NOW)).toEqual(COUNTS);
-    expect(lastCounts({ ...MEMORY, at: NOW - 61 }, NOW)).toBeUndefined();
+    expect(lastCounts({ ...MEMORY, at: NOW - DAY }, NOW)).toEqual(COUNTS);
     expect(lastCounts({ ...MEMORY, at: NOW + 1 }, NOW)).toBeUndefined();
     expect(lastCounts(undefined, NOW)).toBeUndefined();
   });
@@ -185,6 +272,14 @@ describe('remember', () => {
   it('is the same memory if nothing arrives', () => {
     expect(remember(MEMORY, { arrivals: [], counts: COUNTS }, NOW + 60)).toBe(MEMORY);
     expect(remember(undefined, { arrivals: [], counts: COUNTS }, NOW + 60)).toBeUndefined();
+  });
+
+  it.each([
+    { unclaimed: 1, running: 0 },
+    { unclaimed: 0, running: 1 },
+  ])('has the counts of the last poll: %j', (counts) => {
+    const memory = remember(MEMORY, { arrivals: [], counts }, NOW + 60);
+    expect(memory).toEqual({ ...MEMORY, at: NOW + 60, counts });
   });
 
   it('learns what comes within the lead time after each context', () => {
@@ -242,6 +337,7 @@ describe('whatever arrives', () => {
       pause: fc.oneof(fc.nat(3), fc.nat(600), fc.nat(10_000)),
       arrivals: fc.array(fc.tuple(fc.nat(59), fc.oneof(fc.nat(3), fc.nat(5_000))), { maxLength: 12 }),
       readySeconds: fc.option(fc.oneof(fc.nat(120), fc.nat(3_600)), { nil: undefined }),
+      stays: fc.option(fc.oneof(fc.constant(787), fc.nat(3_600)), { nil: undefined }),
     }),
     { maxLength: 60 },
   );
@@ -249,25 +345,27 @@ describe('whatever arrives', () => {
     idleCost: fc.double({ min: 0.001, max: 100, noNaN: true }),
     waitingCost: fc.double({ min: 0.001, max: 100, noNaN: true }),
     max: fc.option(fc.integer({ min: 1, max: 50 }), { nil: undefined }),
+    stays: fc.option(fc.nat(3_600), { nil: undefined }),
   });
 
   interface Minute {
     pause: number;
     arrivals: [at: number, tasks: number][];
     readySeconds: number | undefined;
+    stays: number | undefined;
   }
 
   /** What is remembered after these minutes. */
   function lived(drawn: Minute[]): { memory: Memory | undefined; now: number } {
     let memory: Memory | undefined;
     let now = NOW;
-    for (const { pause, arrivals, readySeconds } of drawn) {
+    for (const { pause, arrivals, readySeconds, stays } of drawn) {
       now += 60 * (pause + 1);
       const start = now - 60;
       const sorted = arrivals
         .map(([at, tasks]): Arrival => [start + at, tasks])
         .toSorted(([a], [b]) => a - b);
-      memory = remember(memory, { arrivals: sorted, counts: COUNTS, readySeconds }, now);
+      memory = remember(memory, { arrivals: sorted, counts: COUNTS, readySeconds, stays }, now);
     }
     return { memory, now };
   }

@@ -255,6 +255,7 @@ describe("a fleet's parameter", () => {
       idleCost: 0.1008,
       waitingCost: 10,
       max: 5,
+      stays: 788,
     });
     expect(parameterOf('Five', fleets).Value.spareRunners).toBeUndefined();
   });

@@ -37,6 +37,7 @@ const CORE = [
   'arrivals',
   'paused',
   'spare-runners',
+  'spare-memory',
   'learned',
   'learned-contexts',
 ].map((name) => `functions/lib/${name}.ts`);

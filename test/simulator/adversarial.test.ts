@@ -43,17 +43,17 @@ function regretOn(jobs: readonly Job[], given: Record<string, unknown> = {}, hin
   return { auto, without, regret: auto.cost / Math.min(...rivals) };
 }
 
-/** Each bound is what was measured, with less than a tenth of slack, The worst case that was found is the last one. */
+/** Each bound is what was measured, with less than a tenth of slack. */
 const BOUNDS: Record<keyof typeof ADVERSARIAL, number> = {
-  'ten jobs or one by turns, every 450 s': 0.95,
-  'ten jobs or one by turns, every 600 s': 0.73,
-  'ten jobs or one by turns, every 770 s': 0.77,
-  'ten jobs or one by turns, every 1000 s': 0.88,
+  'ten jobs or one by turns, every 450 s': 0.94,
+  'ten jobs or one by turns, every 600 s': 0.65,
+  'ten jobs or one by turns, every 770 s': 0.62,
+  'ten jobs or one by turns, every 1000 s': 0.79,
   'silence, then forty jobs': 1,
   'slowly growing, from 1 to 60 jobs an hour': 0.85,
   'one job a day': 1,
-  'one job just after the spare runner has left': 0.6,
-  'bursts that stop': 1.42,
+  'one job just after the spare runner has left': 0.73,
+  'bursts that stop': 0.37,
 };
 
 it.each(Object.entries(BOUNDS))(
