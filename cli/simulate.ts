@@ -36,7 +36,7 @@ import {
   readOtherRun,
 } from './replays/comparison.ts';
 import { describeCosts, describeMonth, monthOfParts } from './replays/costs.ts';
-import { chooseFaults, describeLateFaults, faultRows } from './replays/faults.ts';
+import { chooseFaults, describeLateFaults, faultRows, untilLastJob } from './replays/faults.ts';
 import { type FiguresRow, SEARCH_COLUMNS, table } from './replays/figures-table.ts';
 import { imageBootOption, imageWarmBootOption } from './replays/image-boots.ts';
 import { describeInterval, describeIntervalOfChange, withInterval } from './replays/intervals.ts';
@@ -203,7 +203,8 @@ async function run(options: Options, command: Command, shell: Shell): Promise<vo
   const { fleet } = policies;
   refuseVain(command, neededBy(options));
   const { source, trace } = await chooseTrace(options);
-  const faults = chooseFaults(options.fault ?? [], options.seed);
+  const lastQueuedAt = trace.jobs.at(-1)?.queuedAt ?? 0;
+  const faults = untilLastJob(chooseFaults(options.fault ?? [], options.seed), lastQueuedAt);
   if (options.workflow === true) checkWorkflowFaults(faults);
   const prices = options.prices === undefined ? LIST_PRICES : readPrices(options.prices);
   const priced = { ...pricedBy(prices, fleet), month: monthRuleFor(trace.jobs) };
@@ -224,7 +225,7 @@ async function run(options: Options, command: Command, shell: Shell): Promise<vo
   const notes = [
     ...describeNotes(trace),
     ...(learning === undefined ? [] : [learning]),
-    ...describeLateFaults(options.fault ?? [], trace.jobs.at(-1)?.queuedAt ?? 0),
+    ...describeLateFaults(options.fault ?? [], lastQueuedAt),
     ...describeUnusedBoots(command, options, fleet.imageBuild !== undefined),
   ];
   if (options.json !== true) for (const note of notes) terminal.note(note);

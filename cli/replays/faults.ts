@@ -168,7 +168,7 @@ export const FAULT_OPTIONS: FaultOption[] = [
   }),
   added('phantomTasks', countWindow, {
     name: 'phantom-tasks',
-    form: `how many jobs CircleCI counts as running that no runner runs, ${COUNT}`,
+    form: `how many jobs CircleCI counts as running that no runner runs, until the last job is queued; ${COUNT}`,
     example: 'phantom-tasks=4@10h..12h',
   }),
   added('runningLags', countWindow, {
@@ -236,6 +236,19 @@ export function chooseFaults(given: readonly string[], seed: number): Faults {
   }
   return faults;
 }
+
+/**
+ * The faults without tasks that nobody runs after the last job is queued. A replay ends when the instances have left that
+ * are not kept, and beside such tasks others would launch again and again.
+ *
+ * @param lastQueuedAt Seconds from the start of the trace.
+ */
+export const untilLastJob = (faults: Faults, lastQueuedAt: number): Faults => ({
+  ...faults,
+  phantomTasks: faults.phantomTasks
+    .filter(({ from }) => from < lastQueuedAt)
+    .map((when) => ({ ...when, to: Math.min(when.to, lastQueuedAt) })),
+});
 
 /** The faults, as the help shows them. */
 export const faultRows = () => FAULT_OPTIONS.map(({ form, example }) => [example, form] as const);

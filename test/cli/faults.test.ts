@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chooseFaults, FAULT_OPTIONS } from '../../cli/replays/faults.ts';
+import { chooseFaults, FAULT_OPTIONS, untilLastJob } from '../../cli/replays/faults.ts';
 import { type Faults, NO_FAULTS } from '../../sandbox/group/faults.ts';
 import { simulateOne } from '../../simulator/simulate.ts';
 import { generatedTrace } from '../../simulator/workloads.ts';
@@ -86,6 +86,16 @@ describe('--fault', () => {
     },
   ])('$given', ({ given, faults }) => {
     expect(chooseFaults(given, 7)).toEqual({ ...NO_FAULTS, seed: 7, ...faults });
+  });
+
+  it.each([
+    { given: 'phantom-tasks=4', windows: [{ from: 0, to: 5 * HOUR, count: 4 }] },
+    { given: 'phantom-tasks=4@1h..3h', windows: [{ from: HOUR, to: 3 * HOUR, count: 4 }] },
+    { given: 'phantom-tasks=4@1h..9h', windows: [{ from: HOUR, to: 5 * HOUR, count: 4 }] },
+    { given: 'phantom-tasks=4@5h..9h', windows: [] },
+  ])('$given ends with the last job, if that is queued after 5 hours', ({ given, windows }) => {
+    const faults = chooseFaults([given, 'task-limit=5'], 7);
+    expect(untilLastJob(faults, 5 * HOUR)).toEqual({ ...faults, phantomTasks: windows });
   });
 
   it.each([

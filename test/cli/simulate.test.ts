@@ -225,6 +225,24 @@ describe('npm run simulate', () => {
     expect(stderr).not.toContain('--fault dead-instances');
   });
 
+  it.each([[], ['--workflow']])(
+    'ends tasks that nobody runs with the last job, because other instances would launch forever: %j',
+    async (...how) => {
+      const file = trace('two.csv', `${HEADER}0,60\n7200,60\n`);
+      const words = ['--trace', file, '--policies', 'ours', '--set', 'minReplicas=2', '--json', ...how];
+      const played = async (...fault: string[]) => {
+        const { stdout } = await simulate(...words, ...fault);
+        return JSON.parse(stdout).policies[0].instanceHours;
+      };
+      const without = await played();
+      const withThem = await played('--fault', 'phantom-tasks=4');
+      expect(withThem).toBeGreaterThan(without);
+      // At most 4 more instances for the 2 hours, and for the hour in which each may be idle.
+      expect(withThem - without).toBeLessThan(4 * 3);
+      expect(await played('--fault', 'phantom-tasks=4@1h..9h')).toBeLessThan(without + 4 * 2);
+    },
+  );
+
   it('says that --image-boot changes nothing without an image that is built', async () => {
     const words = ['--workload', 'flapping', '--policies', 'ours', '--image-boot', '30'];
     const said = async (...more: string[]) => {
