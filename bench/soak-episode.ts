@@ -191,6 +191,9 @@ export async function playEpisode(
     totals.stuckAlarms += 1;
     say((minutes - 1) * MINUTE, `${heading} rings since minute ${last.from}`);
   }
+  // A fleet that waits for its tokens is silent for a day. After it, an alarm takes its time.
+  const isSilentByIntention = (at: number) =>
+    planned.some(({ fault, from, to }) => fault.waits && at >= from && at < to + SILENT * MINUTE);
   let silent = false;
   for (let minute = SILENT; minute < minutes; minute += 1) {
     const since = (minute - SILENT - SLACK) * MINUTE;
@@ -199,7 +202,7 @@ export async function playEpisode(
       queue.tasks.some(
         ({ queuedAt, startedAt: claimed = Number.POSITIVE_INFINITY }) => queuedAt <= since && claimed > at,
       ) && !queue.tasks.some(({ startedAt: claimed = 0 }) => claimed > since && claimed <= at);
-    const now = waits && !ringsAt(minute);
+    const now = waits && !ringsAt(minute) && !isSilentByIntention(at);
     if (now && !silent) {
       totals.silentSpells += 1;
       say(minute * MINUTE, 'jobs have waited for more than 15 minutes without a claim, and no alarm rings');
