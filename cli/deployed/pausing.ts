@@ -5,6 +5,7 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import type { Command } from 'commander';
 import { forApp } from '../../functions/lib/advice.ts';
+import { groupTag } from '../../functions/lib/auto-scaling.ts';
 import { PAUSED_AT_TAG, PAUSED_TAG } from '../../functions/lib/tags.ts';
 import { AWS_CLIENT } from '../aws/client.ts';
 import { stackOption } from '../command-line/arguments.ts';
@@ -66,7 +67,7 @@ async function setTag(
   value: string | undefined,
   client: AutoScalingClient,
 ): Promise<void> {
-  const tag = (Key: string) => ({ ResourceId: groupName, ResourceType: 'auto-scaling-group', Key });
+  const tag = (key: string) => groupTag(groupName, key);
   if (value === undefined) {
     await client.send(new DeleteTagsCommand({ Tags: [tag(PAUSED_TAG), tag(PAUSED_AT_TAG)] }));
     return;

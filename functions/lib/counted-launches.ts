@@ -10,7 +10,7 @@ import {
   CreateOrUpdateTagsCommand,
   DescribeAutoScalingGroupsCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { translated } from './auto-scaling.ts';
+import { groupTag, translated } from './auto-scaling.ts';
 import { AutoScalingUnavailable, GroupNotFound, GroupUpdateRefused } from './errors.ts';
 import { COUNTED_TAG } from './tags.ts';
 
@@ -74,9 +74,7 @@ export async function recordCountedUntil(
   countedUntil: number,
 ): Promise<boolean> {
   const tag = {
-    ResourceId: groupName,
-    ResourceType: 'auto-scaling-group',
-    Key: COUNTED_TAG,
+    ...groupTag(groupName, COUNTED_TAG),
     Value: String(countedUntil / 1_000),
     PropagateAtLaunch: false,
   };
